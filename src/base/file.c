@@ -1,0 +1,262 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_STEP 16384
+
+static enum mm_err
+sys_fail(struct mm_why *why, const char *verb, const char *path)
+{
+	static const struct {
+		int errnum;
+		enum mm_err code;
+	} rows[] = {
+		{ ENOENT, MM_ENOTFOUND },
+		{ EEXIST, MM_ECONFLICT },
+		{ ENOMEM, MM_ENOMEM },
+	};
+	int errnum = errno;
+	enum mm_err code = MM_ESYS;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].errnum == errnum)
+			code = rows[i].code;
+	return MM_FAIL(why, code, "cannot %s %.90s: %s", verb, path,
+	    strerror(errnum));
+}
+
+/* One byte past max is asked for, so that a longer file is noticed. */
+static enum mm_err
+read_all(int fd, const char *path, struct mm_buf *out, struct mm_why *why)
+{
+	for (;;) {
+		size_t left = out->max - out->n;
+		size_t step = left < READ_STEP ? left : READ_STEP;
+		uint8_t spill, *room = step == 0 ? &spill :
+						   mm_buf_room(out, step);
+		ssize_t got;
+
+		if (room == NULL)
+			return mm_buf_ok(out, why);
+		got = read(fd, room, step == 0 ? 1 : step);
+		if (step > 0)
+			out->n -= got > 0 ? step - (size_t)got : step;
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return sys_fail(why, "read", path);
+		if (got == 0)
+			return MM_OK;
+		if (step == 0)
+			return MM_FAIL(why, MM_ELIMIT,
+			    "%.90s: more than %zu bytes", path, out->max);
+	}
+}
+
+/* see file.h */
+enum mm_err
+mm_file_read(const char *path, struct mm_buf *out, struct mm_why *why)
+{
+	size_t start = out->n;
+	enum mm_err err;
+	int fd;
+
+	MM_TRY(mm_buf_ok(out, why));
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return sys_fail(why, "open", path);
+	err = read_all(fd, path, out, why);
+	if (err != MM_OK)
+		out->n = start;
+	close(fd);
+	return err;
+}
+
+/* see file.h */
+enum mm_err
+mm_fd_write(int fd, struct mm_bytes data, struct mm_why *why)
+{
+	while (data.n > 0) {
+		ssize_t put = write(fd, data.p, data.n);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return MM_FAIL(why, MM_ESYS, "cannot write: %s",
+			    strerror(errno));
+		data.p += put;
+		data.n -= (size_t)put;
+	}
+	return MM_OK;
+}
+
+/* The folder of path, with "." for a bare name. */
+static enum mm_err
+parent(const char *path, char out[PATH_MAX], struct mm_why *why)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - path);
+
+	if (n >= PATH_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "path is too long");
+	if (slash == NULL)
+		strcpy(out, ".");
+	else
+		snprintf(out, PATH_MAX, "%.*s", n == 0 ? 1 : (int)n, path);
+	return MM_OK;
+}
+
+static enum mm_err
+sync_parent(const char *path, struct mm_why *why)
+{
+	char dir[PATH_MAX];
+	int fd, rc;
+
+	MM_TRY(parent(path, dir, why));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return sys_fail(why, "open", dir);
+	rc = fsync(fd);
+	close(fd);
+	return rc == 0 ? MM_OK : sys_fail(why, "sync", dir);
+}
+
+static enum mm_err
+fill(int fd, struct mm_bytes data, mode_t mode, struct mm_why *why)
+{
+	MM_TRY(mm_fd_write(fd, data, why));
+	if (fchmod(fd, mode) != 0)
+		return sys_fail(why, "set the mode of", "a temporary file");
+	if (fsync(fd) != 0)
+		return sys_fail(why, "sync", "a temporary file");
+	return MM_OK;
+}
+
+/* Makes a filled and synced temporary file beside path. */
+static enum mm_err
+make_temporary(const char *path, struct mm_bytes data, mode_t mode,
+    char tmp[PATH_MAX], struct mm_why *why)
+{
+	enum mm_err err;
+	int fd, n = snprintf(tmp, PATH_MAX, "%s.XXXXXX", path);
+
+	if (n < 0 || n >= PATH_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "path is too long");
+	fd = mkostemp(tmp, O_CLOEXEC);
+	if (fd < 0)
+		return sys_fail(why, "write", path);
+	err = fill(fd, data, mode, why);
+	if (close(fd) != 0 && err == MM_OK)
+		err = sys_fail(why, "write", path);
+	if (err != MM_OK)
+		unlink(tmp);
+	return err;
+}
+
+/* see file.h */
+enum mm_err
+mm_file_replace(const char *path, struct mm_bytes data, mode_t mode,
+    struct mm_why *why)
+{
+	char tmp[PATH_MAX];
+
+	MM_TRY(make_temporary(path, data, mode, tmp, why));
+	if (rename(tmp, path) != 0) {
+		enum mm_err err = sys_fail(why, "replace", path);
+		unlink(tmp);
+		return err;
+	}
+	return sync_parent(path, why);
+}
+
+/* link() refuses an existing name, which rename() would overwrite. */
+enum mm_err
+mm_file_create(const char *path, struct mm_bytes data, mode_t mode,
+    struct mm_why *why)
+{
+	enum mm_err err = MM_OK;
+	char tmp[PATH_MAX];
+
+	MM_TRY(make_temporary(path, data, mode, tmp, why));
+	if (link(tmp, path) != 0)
+		err = sys_fail(why, "create", path);
+	unlink(tmp);
+	MM_TRY(err);
+	return sync_parent(path, why);
+}
+
+static enum mm_err
+make_one(const char *path, mode_t mode, struct mm_why *why)
+{
+	struct stat st;
+
+	if (mkdir(path, mode) == 0)
+		return MM_OK;
+	if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return MM_OK;
+	return sys_fail(why, "make", path);
+}
+
+/* see file.h */
+enum mm_err
+mm_dir_make(const char *path, mode_t mode, struct mm_why *why)
+{
+	char part[PATH_MAX];
+
+	if (!(strlen(path) < sizeof(part)) || path[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "path is empty or too long");
+	for (size_t i = 1; path[i] != '\0'; i++) {
+		if (path[i] != '/' || path[i - 1] == '/')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		MM_TRY(make_one(part, mode, why));
+	}
+	return make_one(path, mode, why);
+}
+
+/* see file.h */
+enum mm_err
+mm_file_lock(const char *path, int *fd, struct mm_why *why)
+{
+	int f = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+
+	if (f < 0)
+		return sys_fail(why, "open", path);
+	if (flock(f, LOCK_EX | LOCK_NB) != 0) {
+		bool held = errno == EWOULDBLOCK;
+		enum mm_err err = held ?
+		    MM_FAIL(why, MM_ECONFLICT,
+			"%.90s is in use by another process", path) :
+		    sys_fail(why, "lock", path);
+		close(f);
+		return err;
+	}
+	*fd = f;
+	return MM_OK;
+}
+
+/* see file.h */
+enum mm_err
+mm_path_join(char *out, size_t outn, const char *dir, const char *name,
+    struct mm_why *why)
+{
+	size_t nd = strlen(dir), nn = strlen(name);
+	bool slash = nd > 0 && dir[nd - 1] != '/';
+
+	if (nd + slash + nn >= outn)
+		return MM_FAIL(why, MM_ELIMIT, "path is too long: %.80s/%.40s",
+		    dir, name);
+	memmove(out, dir, nd);
+	if (slash)
+		out[nd] = '/';
+	memcpy(out + nd + slash, name, nn + 1);
+	return MM_OK;
+}

@@ -1,0 +1,38 @@
+#ifndef MM_BASE_FILE_H
+#define MM_BASE_FILE_H
+
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+/* Whole files, safely. */
+
+/* Appends the whole file; MM_ENOTFOUND, MM_ELIMIT (past out->max), MM_ESYS. */
+MM_MUST enum mm_err mm_file_read(const char *path, struct mm_buf *out,
+    struct mm_why *why);
+/*
+ * Replaces path whole or not at all: temporary file in the same folder,
+ * fsync, rename, fsync of the folder.
+ */
+MM_MUST enum mm_err mm_file_replace(const char *path, struct mm_bytes data,
+    mode_t mode, struct mm_why *why);
+/* The same, but fails with MM_ECONFLICT if path exists. */
+MM_MUST enum mm_err mm_file_create(const char *path, struct mm_bytes data,
+    mode_t mode, struct mm_why *why);
+/* mkdir -p with mode for those made. */
+MM_MUST enum mm_err mm_dir_make(const char *path, mode_t mode,
+    struct mm_why *why);
+/*
+ * Takes an exclusive lock held until the descriptor is closed; MM_ECONFLICT
+ * if another process holds it.
+ */
+MM_MUST enum mm_err mm_file_lock(const char *path, int *fd,
+    struct mm_why *why);
+/* All of it, EINTR and short writes included. */
+MM_MUST enum mm_err mm_fd_write(int fd, struct mm_bytes data,
+    struct mm_why *why);
+/* Joins dir and name into out; MM_ELIMIT if it does not fit. */
+MM_MUST enum mm_err mm_path_join(char *out, size_t outn, const char *dir,
+    const char *name, struct mm_why *why);
+
+#endif

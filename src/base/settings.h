@@ -1,0 +1,67 @@
+#ifndef MM_BASE_SETTINGS_H
+#define MM_BASE_SETTINGS_H
+
+#include "base/conf.h"
+#include "base/text.h"
+
+/*
+ * mintmark.conf: what mintmarkd, mintmark-signer and the offline commands of
+ * mintmark read.  One table (settings.c) is parser, reference and template.
+ * The file belongs to root (or the demo's user) and is not writable by the
+ * server.  Profiles are blocks of the same file; their table is pki/profile.
+ */
+#define MM_PATH_MAX 512
+#define MM_URL_MAX 256
+#define MM_LISTEN_MAX 80
+
+struct mm_settings {
+	char name[65];                      /* the maker's name, for people */
+	bool production;                    /* false: test marker, test tokens */
+	char server_dir[MM_PATH_MAX + 1];   /* the server's own files */
+	char signer_dir[MM_PATH_MAX + 1];   /* keys, journal, frontier */
+	char database[MM_PATH_MAX + 1];     /* sqlite:PATH (later postgresql:) */
+	char server_user[33], signer_user[33]; /* "" : stay who we are */
+	char audit_group[33];               /* may read the journal; "" none */
+	char signer_program[MM_PATH_MAX + 1];
+	char passphrase_file[MM_PATH_MAX + 1]; /* "" : descriptor or prompt */
+
+	char devices_listen[MM_LISTEN_MAX + 1];   /* "127.0.0.1:8443"; "" off */
+	char operators_listen[MM_LISTEN_MAX + 1];
+	char public_listen[MM_LISTEN_MAX + 1];
+	char public_url[MM_URL_MAX + 1];    /* http://... in CDP and AIA */
+	char devices_url[MM_URL_MAX + 1];   /* https://host:port for tokens */
+	char tls_certificate[MM_PATH_MAX + 1]; /* PEM chain */
+	char tls_key[MM_PATH_MAX + 1];
+	char trust_anchor[MM_PATH_MAX + 1]; /* PEM: the root devices pin */
+
+	char default_label[MM_NAME_MAX + 1]; /* "" : the product's profile */
+	bool est_wrap;                       /* wrap base64 bodies at 64 */
+	struct mm_conf_list est_unwrapped_labels;
+	char ledger_origin[MM_URL_MAX + 1];  /* checkpoint's key name */
+	bool journal_sync;                   /* fdatasync every batch */
+	int64_t threads;                     /* event loops, 1..16 */
+	int64_t connections;                 /* per listener, all loops */
+	int64_t connections_per_source;
+	int64_t handshake_s, header_s, body_s, idle_s;
+	int64_t token_ttl_s;                 /* default 72 h */
+	int log_level;                       /* enum mm_log_level */
+};
+
+/* issuer "name" { ... }: a CA key the signer holds. */
+struct mm_issuer_conf {
+	char name[MM_NAME_MAX + 1];
+	char certificate[MM_PATH_MAX + 1]; /* PEM: issuer first, then up */
+	char key[MM_PATH_MAX + 1];         /* encrypted PKCS#8 */
+	int64_t crl_shards;                /* 1..65536, fixed for its life */
+	int64_t crl_hours;                 /* nextUpdate after thisUpdate */
+};
+
+extern const struct mm_conf_key mm_settings_keys[];
+extern const size_t mm_settings_nkeys;
+extern const struct mm_conf_block mm_issuer_block;
+
+/* Loads settings alone, ignoring nothing: other blocks need their table. */
+MM_MUST enum mm_err mm_settings_check(const struct mm_settings *s,
+    struct mm_why *why);
+
+#endif

@@ -1,0 +1,207 @@
+#ifndef MM_HTTP_H
+#define MM_HTTP_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <openssl/ssl.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/err.h"
+
+/*
+ * HTTP/1.1 over TLS or plain TCP, as a library (RFC 9110, RFC 9112).
+ *
+ * N event-loop threads, each with its own epoll, its own SO_REUSEPORT
+ * listening socket per listener, its own OSSL_LIB_CTX and its own SSL_CTX.
+ * A request that reaches a handler was read strictly and whole (head and
+ * body within their limits and deadlines); there is no other way for one to
+ * exist.  Handlers run on the loop's thread and must not block: they answer
+ * at once, or keep the request's reference and answer later from any thread.
+ *
+ * One request at a time per connection; pipelined bytes wait.
+ */
+
+struct mm_http_loop;
+struct mm_http_listener;
+struct mm_http_route;
+
+enum mm_http_method {
+	MM_HTTP_GET, MM_HTTP_HEAD, MM_HTTP_POST, MM_HTTP_PUT, MM_HTTP_PATCH,
+	MM_HTTP_DELETE, MM_HTTP_METHODS
+};
+
+/* A request's address: slot and generation, so that an answer for a
+ * connection that has gone is dropped.  A value; copy freely. */
+struct mm_http_ref {
+	uint16_t loop;
+	uint32_t slot, generation;
+};
+
+/* What a handler sees.  Borrowed until the handler returns. */
+struct mm_http_req {
+	struct mm_http_ref ref;
+	enum mm_http_method method;
+	struct mm_bytes path;    /* decoded once, no "..", no NUL, UTF-8 */
+	struct mm_bytes query;   /* after '?', still encoded; may be empty */
+	struct mm_bytes body;
+	struct mm_bytes rest;    /* of the path, where the route ends in / * */
+	const struct mm_http_route *route;
+	char id[17];             /* also the answer's X-Request-Id */
+	const void *head;        /* for mm_http_header */
+	SSL *ssl;                /* NULL on a plain listener */
+	struct in6_addr peer;    /* IPv4 as mapped */
+	uint16_t peer_port;
+	void *conn_data;         /* the listener's on_secured gave it */
+	struct mm_http_loop *loop;
+	struct mm_http_listener *listener;
+};
+
+/* Case-insensitive; the value without surrounding white space; {NULL,0} if
+ * there is none.  *more is set if the field came more than once. */
+struct mm_bytes mm_http_header(const struct mm_http_req *req,
+    const char *name, bool *more);
+/* A query parameter, percent-decoded ('+' is a space) into out + NUL;
+ * MM_ENOTFOUND, MM_ELIMIT, MM_EINPUT (bad escape, repeated, NUL). */
+MM_MUST enum mm_err mm_http_query(const struct mm_http_req *req,
+    const char *name, char *out, size_t outn, struct mm_why *why);
+
+/*
+ * An answer.  The body is moved into it.  Content-Length, Date, Server-less,
+ * X-Request-Id, Connection, Cache-Control: no-store (unless given) are the
+ * library's.  extra is a list of "Name: value\r\n" lines.
+ */
+struct mm_http_resp {
+	int status;
+	const char *content_type; /* static; NULL with an empty body */
+	char extra[512];
+	struct mm_buf body;
+	bool close; /* end the connection after it */
+};
+
+/* Adds "Name: value\r\n" to extra; value must be without CR, LF, NUL. */
+void mm_http_resp_header(struct mm_http_resp *resp, const char *name,
+    const char *value);
+
+/*
+ * Answers.  On the loop's thread at once; from another thread through the
+ * loop's mailbox (one eventfd write per call; the list form one per loop).
+ * resp->body is taken in every case, even when the connection has gone.
+ */
+struct mm_http; /* the whole: listeners and loops */
+void mm_http_answer(struct mm_http *h, struct mm_http_ref ref,
+    struct mm_http_resp *take_resp);
+
+/* Runs fn(arg) on loop number n's thread in its next round. Thread-safe. */
+typedef void mm_http_task_fn(struct mm_http_loop *loop, void *arg);
+struct mm_http_task {
+	struct mm_http_task *next; /* the library's */
+	uint16_t loop;
+	mm_http_task_fn *run;
+	void *arg;
+};
+/* A linked list of tasks for any loops; the caller owns the memory until run.
+ * Wakes each loop once. */
+void mm_http_post(struct mm_http *h, struct mm_http_task *list);
+uint16_t mm_http_loop_number(const struct mm_http_loop *loop);
+
+/* Routes are a table; the first match wins; GET serves HEAD.  A pattern is
+ * segments: literal, ":" (any one segment), or a last "*" (the rest).  A path
+ * that exists under another method answers 405 with Allow. */
+typedef void mm_http_handler_fn(struct mm_http_req *req, void *ctx);
+struct mm_http_route {
+	enum mm_http_method method;
+	const char *pattern;        /* "/api/v1/devices/:" */
+	size_t body_max;            /* 0: no body allowed */
+	unsigned flags;             /* the handler's own: authority, ... */
+	mm_http_handler_fn *run;
+	const void *data;           /* the handler's own */
+};
+/* Segment number i (0-based) that matched a ":" ; {NULL,0} if none. */
+struct mm_bytes mm_http_segment(const struct mm_http_req *req, unsigned i);
+
+struct mm_http_limits {
+	unsigned connections;        /* over all loops; above: accept + close */
+	unsigned connections_per_source; /* per loop and address (v6: /64) */
+	int64_t handshake_ms, header_ms, body_ms, idle_ms, write_ms;
+	unsigned handshakes;         /* half-open at once, over all loops */
+};
+
+struct mm_http_listener_conf {
+	const char *name;            /* "devices": for logs and counters */
+	const char *address;         /* "127.0.0.1:8443", "[::]:8443" */
+	/*
+	 * TLS: makes the loop's SSL_CTX (owned by the library), called on
+	 * start for each loop and again on mm_http_reload, on the loop's
+	 * thread.  NULL: plain TCP.  lib is the loop's library context.
+	 */
+	enum mm_err (*make_ctx)(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
+	    SSL_CTX **out, struct mm_why *why);
+	/* After a handshake: per-connection data or refusal (non-OK closes). */
+	enum mm_err (*on_secured)(void *ctx, SSL *ssl,
+	    const struct in6_addr *peer, void **conn_data);
+	/* A handshake that failed (for counters per source). */
+	void (*on_failed)(void *ctx, SSL *ssl, const struct in6_addr *peer);
+	void (*free_conn_data)(void *conn_data);
+	const struct mm_http_route *routes;
+	size_t nroutes;
+	struct mm_http_limits limits;
+	void *ctx; /* given to all of the above and to the handlers */
+	/* Fills a problem answer for errors the library itself finds (400,
+	 * 404, 405, 408, 413, 431 ...).  NULL: text/plain. */
+	void (*on_error)(void *ctx, const struct mm_http_req *req, int status,
+	    const char *reason, struct mm_http_resp *resp);
+};
+
+struct mm_http_access;
+struct mm_http_loop;
+
+struct mm_http_conf {
+	uint16_t loops;
+	const struct mm_http_listener_conf *listeners;
+	size_t nlisteners;
+	/* At the end of each event round that had work; and one access-log
+	 * call per answered request.  Either may be NULL. */
+	void (*on_round)(void *ctx, struct mm_http_loop *loop);
+	void (*on_access)(void *ctx, const struct mm_http_access *a);
+	/* Runs first on each new loop thread (sandbox, names). */
+	void (*on_thread)(void *ctx, uint16_t loop);
+	void *ctx;
+};
+
+struct mm_http_access {
+	const char *listener, *id;
+	struct in6_addr peer;
+	enum mm_http_method method;
+	struct mm_bytes path; /* query never: it could hold what is private */
+	int status;
+	int64_t took_us;
+	size_t in_n, out_n;
+};
+
+/* Binds everything (listening sockets exist when it returns), starts no
+ * thread yet. */
+MM_MUST enum mm_err mm_http_open(const struct mm_http_conf *conf,
+    struct mm_http **out, struct mm_why *why);
+/* Starts the loop threads; returns when all of them serve. */
+MM_MUST enum mm_err mm_http_start(struct mm_http *h, struct mm_why *why);
+/* New SSL_CTX for new connections; a failure keeps the old ones. */
+MM_MUST enum mm_err mm_http_reload(struct mm_http *h, struct mm_why *why);
+/* Stops accepting, answers what is in flight, closes idle connections, waits
+ * at most deadline_ms; then joins the threads. */
+void mm_http_drain(struct mm_http *h, int64_t deadline_ms);
+void mm_http_close(struct mm_http **owner);
+/* The port a listener really has (for ":0"). */
+uint16_t mm_http_port(const struct mm_http *h, size_t listener);
+
+struct mm_http_counters {
+	uint64_t accepted, refused_cap, refused_source, handshake_failed,
+	    handshake_timeout, requests, bad_requests, answers_dropped;
+	uint64_t open; /* now */
+};
+void mm_http_counters(const struct mm_http *h, size_t listener,
+    struct mm_http_counters *out);
+
+#endif

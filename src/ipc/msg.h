@@ -1,0 +1,228 @@
+#ifndef MM_IPC_MSG_H
+#define MM_IPC_MSG_H
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/text.h"
+
+/*
+ * Everything that server and signer say to each other.
+ *
+ * One SOCK_SEQPACKET message is one frame, at most 128 KiB and 64 items:
+ *   u8 version (1), u8 kind, u16 count, then count times
+ *   u32 tag, u32 length, body.
+ * An answer frame has kind | 0x80 and the same tags in the same order; its
+ * bodies begin with u8 enum mm_err; if that is not MM_OK a block16 text
+ * follows and nothing else.  Bodies are described by field tables, so that
+ * encoding, strict parsing and fuzzing are one piece of code.
+ *
+ * A link is a socket; the link's role says which kinds it carries.
+ */
+#define MM_IPC_VERSION   1
+#define MM_IPC_FRAME_MAX (128 * 1024)
+#define MM_IPC_ITEMS_MAX 64
+
+enum mm_link {
+	MM_LINK_ISSUE = 1 << 0, /* pipeline: issue, possess */
+	MM_LINK_LEDGER = 1 << 1,/* ledger thread: add, sign, outstanding */
+	MM_LINK_OPS = 1 << 2,   /* workers: tokens, CRL, status */
+	MM_LINK_PSK = 1 << 3,   /* one per event loop: token_psk */
+	MM_LINK_CHECK = 1 << 4, /* pipeline: token_check */
+};
+
+/* kind: name, links */
+#define MM_IPC_KINDS(X)                                                \
+	X(MM_IPC_HELLO, hello, 0x1f)       /* what the signer is */       \
+	X(MM_IPC_ISSUE, issue, MM_LINK_ISSUE)                             \
+	X(MM_IPC_POSSESS, possess, MM_LINK_ISSUE)                         \
+	X(MM_IPC_TOKEN_MINT, token_mint, MM_LINK_OPS)                     \
+	X(MM_IPC_TOKEN_PSK, token_psk, MM_LINK_PSK)                       \
+	X(MM_IPC_TOKEN_CHECK, token_check, MM_LINK_CHECK)                 \
+	X(MM_IPC_CRL_BEGIN, crl_begin, MM_LINK_OPS)                       \
+	X(MM_IPC_CRL_ADD, crl_add, MM_LINK_OPS)                           \
+	X(MM_IPC_CRL_SIGN, crl_sign, MM_LINK_OPS)                         \
+	X(MM_IPC_CRL_READ, crl_read, MM_LINK_OPS)                         \
+	X(MM_IPC_LEDGER_ADD, ledger_add, MM_LINK_LEDGER)                  \
+	X(MM_IPC_LEDGER_SIGN, ledger_sign, MM_LINK_LEDGER)                \
+	X(MM_IPC_OUTSTANDING, outstanding, MM_LINK_LEDGER)                \
+	X(MM_IPC_STATUS, status, MM_LINK_OPS | MM_LINK_LEDGER)
+
+enum mm_ipc_kind {
+	MM_IPC_NONE,
+#define X(e, name, links) e,
+	MM_IPC_KINDS(X)
+#undef X
+	MM_IPC_KIND_COUNT
+};
+
+/* ---- bodies ---- */
+
+#define MM_AUTHORITY_MAX 96 /* "token:mm1-...", "cert:<hex>", "op:<id>:<device>" */
+
+struct mm_hello_req { uint32_t version; };
+struct mm_hello_rep {
+	char origin[256];          /* the ledger's */
+	uint8_t ledger_key[32];
+	uint8_t anchor_sha256[32]; /* of the trust anchor's SPKI */
+	uint64_t tree_size;        /* synced frontier */
+	uint64_t journal_n;        /* last journal number */
+	uint8_t production;
+};
+
+struct mm_issue_req {
+	char profile[MM_NAME_MAX + 1];
+	uint32_t profile_version;
+	char device[MM_DEVICE_ID_MAX + 1];
+	char product[MM_NAME_MAX + 1];
+	char authority[MM_AUTHORITY_MAX + 1];
+	uint64_t wish_s;           /* shorter lifetime, 0 none */
+	uint8_t keygen;            /* 1: make the pair here (serverkeygen) */
+	struct mm_bytes csr;       /* also for keygen: it carries no key of use */
+};
+struct mm_issue_rep {
+	uint64_t journal_n;
+	uint8_t serial[16];
+	uint64_t not_before_s, not_after_s;
+	uint32_t shard;
+	char issuer[MM_NAME_MAX + 1];
+	uint8_t spki_sha256[32];
+	struct mm_bytes der;
+	struct mm_bytes pkcs8;     /* keygen only */
+};
+
+struct mm_possess_req { struct mm_bytes csr; };
+struct mm_possess_rep { uint8_t spki_sha256[32]; };
+
+struct mm_token_mint_req { char device[MM_DEVICE_ID_MAX + 1]; };
+struct mm_token_mint_rep { uint8_t id[12], secret[20], anchor[10]; };
+struct mm_token_psk_req { uint8_t id[12]; uint8_t use; /* enum mm_token_use */ };
+struct mm_token_psk_rep { uint8_t psk[32]; };
+struct mm_token_check_req { uint8_t id[12], secret[20]; };
+struct mm_token_check_rep { uint8_t yes; };
+
+/* A CRL is built inside the signer, one at a time: begin, add..., sign, then
+ * read the finished DER in pieces. */
+struct mm_crl_begin_req {
+	char issuer[MM_NAME_MAX + 1];
+	uint64_t number, this_s, next_s;
+};
+struct mm_crl_begin_rep { uint8_t none; };
+struct mm_crl_add_req { struct mm_bytes entries; /* n * (16 serial, u64 at_s, u8 reason) */ };
+struct mm_crl_add_rep { uint64_t total; };
+struct mm_crl_sign_req { uint8_t none; };
+struct mm_crl_sign_rep { uint64_t der_n; uint8_t sha256[32]; };
+struct mm_crl_read_req { uint64_t offset; uint32_t most; };
+struct mm_crl_read_rep { struct mm_bytes der; };
+
+/* One item an entry, in index order, no gaps. */
+struct mm_ledger_add_req { uint64_t index; struct mm_bytes entry; };
+struct mm_ledger_add_rep { uint64_t size; };
+struct mm_ledger_sign_req { uint64_t size; /* must be the signer's size */ };
+struct mm_ledger_sign_rep { uint64_t size; uint8_t root[32]; struct mm_bytes note; };
+
+/* Certificates signed but not yet seen in the tree, oldest first, older than
+ * age_ms: lines = n * u16-length-prefixed mm_outstanding bodies. */
+struct mm_outstanding_req { uint64_t age_ms; uint32_t most; };
+struct mm_outstanding_rep { uint32_t n; struct mm_bytes lines; };
+struct mm_outstanding {
+	uint64_t journal_n;
+	uint8_t serial[16];
+	char issuer[MM_NAME_MAX + 1];
+	char device[MM_DEVICE_ID_MAX + 1];
+	char profile[MM_NAME_MAX + 12]; /* name@version */
+	uint64_t not_after_s;
+	uint8_t spki_sha256[32], tbs_sha256[32];
+};
+
+struct mm_status_req { uint8_t none; };
+struct mm_status_rep {
+	uint64_t signed_n, refused_n, journal_n, tree_size, outstanding;
+	uint8_t issuing; /* 0: stopped (outstanding, clock, journal) */
+	char why[161];   /* why not */
+};
+
+/* ---- codec ---- */
+
+enum mm_field_type {
+	MM_FT_U8, MM_FT_U32, MM_FT_U64,
+	MM_FT_FIXED, /* size bytes in place */
+	MM_FT_TEXT,  /* char[size], block16 on the wire, no NUL inside */
+	MM_FT_BYTES, /* struct mm_bytes, block32; borrowed from the frame */
+};
+struct mm_field {
+	enum mm_field_type type;
+	size_t offset, size;
+};
+struct mm_msg {
+	const char *name;
+	unsigned links;
+	const struct mm_field *req, *rep;
+	size_t nreq, nrep;
+	size_t req_n, rep_n; /* sizeof the structs */
+};
+/* By kind; NULL if there is no such kind. */
+const struct mm_msg *mm_ipc_msg(unsigned kind);
+extern const struct mm_field mm_outstanding_fields[];
+extern const size_t mm_outstanding_nfields;
+
+void mm_fields_put(struct mm_buf *out, const struct mm_field *f, size_t nf,
+    const void *body);
+/* Strict: everything there, nothing left, texts NUL-free and in size. */
+MM_MUST enum mm_err mm_fields_get(struct mm_bytes in,
+    const struct mm_field *f, size_t nf, void *body, struct mm_why *why);
+
+/* Builds a frame; out->max should be MM_IPC_FRAME_MAX. */
+void mm_frame_begin(struct mm_buf *out, unsigned kind);
+/* false: would pass the frame's size or count; the frame is as before. */
+bool mm_frame_put_req(struct mm_buf *out, uint32_t tag, const void *body);
+bool mm_frame_put_rep(struct mm_buf *out, uint32_t tag, enum mm_err rc,
+    const char *text, const void *body);
+unsigned mm_frame_count(const struct mm_buf *out);
+
+struct mm_frame {
+	uint8_t kind;
+	bool answer;
+	unsigned count;
+	struct mm_rd rest;
+};
+/* MM_EINPUT: a framing error, which ends the session. */
+MM_MUST enum mm_err mm_frame_parse(struct mm_bytes in, struct mm_frame *f,
+    struct mm_why *why);
+/* Next item; false at the end (then f->rest says whether it was clean). */
+bool mm_frame_next(struct mm_frame *f, uint32_t *tag, struct mm_bytes *body);
+/* Splits an answer's body: the error and its words, or the rest parsed. */
+MM_MUST enum mm_err mm_answer_get(unsigned kind, struct mm_bytes body,
+    void *rep, struct mm_why *why);
+
+/* ---- sockets ---- */
+
+/* One whole message.  MM_EAGAIN: would block; MM_ENOTFOUND: the peer is gone. */
+MM_MUST enum mm_err mm_ipc_send(int fd, struct mm_bytes frame,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_ipc_recv(int fd, struct mm_buf *frame,
+    struct mm_why *why);
+/* Sends a one-item request and waits for its answer, deadline_ms in all.
+ * The rep's struct mm_bytes borrow *frame.  For links that one thread uses. */
+MM_MUST enum mm_err mm_ipc_call(int fd, unsigned kind, const void *req,
+    void *rep, struct mm_buf *frame, int64_t deadline_ms, struct mm_why *why);
+
+/*
+ * Fresh links after a restart: the monitor sends descriptors over a control
+ * socket (SCM_RIGHTS), with their roles.
+ */
+#define MM_LINKS_MAX 40
+struct mm_links {
+	unsigned n;
+	struct { uint8_t role; /* enum mm_link */ int fd; } link[MM_LINKS_MAX];
+};
+MM_MUST enum mm_err mm_links_send(int control, const struct mm_links *l,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_links_recv(int control, struct mm_links *l,
+    struct mm_why *why);
+/* How many of each role for so many event loops: makes both ends. */
+MM_MUST enum mm_err mm_links_make(unsigned loops, struct mm_links *server,
+    struct mm_links *signer, struct mm_why *why);
+void mm_links_close(struct mm_links *l);
+
+#endif

@@ -1,0 +1,102 @@
+#ifndef MM_LEDGER_ENTRY_H
+#define MM_LEDGER_ENTRY_H
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "ledger/tree.h"
+
+/*
+ * Ledger entries: one UTF-8 JSON object each, keys in the order of enum
+ * mm_field, escaping of RFC 8785, no insignificant space, at most 65,535
+ * bytes.  The type table says which fields a type must and may have; the
+ * reference page is generated from it.
+ */
+#define MM_ENTRY_MAX 65535
+
+/*      enum                    name                 must and may */
+#define MM_ENTRY_TYPES(X)                                               \
+	X(MM_E_LEDGER_OPENED,   "ledger.opened",                            \
+	    "the ledger's first entry: origin and public key")              \
+	X(MM_E_ISSUER_MADE,     "issuer.made", "a CA certificate joined")   \
+	X(MM_E_PROFILE_LOADED,  "profile.loaded", "a profile@version came into use") \
+	X(MM_E_PRODUCT_CREATED, "product.created", "a product")             \
+	X(MM_E_PRODUCT_CHANGED, "product.changed", "a product was changed") \
+	X(MM_E_DEVICE_CREATED,  "device.created", "a device was registered") \
+	X(MM_E_DEVICE_CHANGED,  "device.changed", "a device's record was changed") \
+	X(MM_E_DEVICE_RETIRED,  "device.retired", "a device was retired")   \
+	X(MM_E_TOKEN_MINTED,    "token.minted", "a token was made")         \
+	X(MM_E_TOKEN_FROZEN,    "token.frozen", "another key came with a used token") \
+	X(MM_E_TOKEN_THAWED,    "token.thawed", "an operator thawed a token") \
+	X(MM_E_TOKEN_CANCELLED, "token.cancelled", "an operator cancelled a token") \
+	X(MM_E_TOKEN_EXPIRED,   "token.expired", "a token's end was noticed") \
+	X(MM_E_CERT_ISSUED,     "certificate.issued", "a certificate was issued") \
+	X(MM_E_CERT_RENEWED,    "certificate.renewed", "a certificate was issued on the authority of its predecessor") \
+	X(MM_E_CERT_CONFIRMED,  "certificate.confirmed", "the device proved its certificate") \
+	X(MM_E_CERT_SUPERSEDED, "certificate.superseded", "its successor was confirmed") \
+	X(MM_E_CERT_REVOKED,    "certificate.revoked", "a certificate was revoked") \
+	X(MM_E_CERT_HELD,       "certificate.held", "put on hold") \
+	X(MM_E_CERT_RELEASED,   "certificate.released", "taken off hold") \
+	X(MM_E_SIG_ORPHANED,    "signature.orphaned", "a signature whose commit failed; its serial is revoked") \
+	X(MM_E_OPERATOR_CREATED, "operator.created", "an operator's credential") \
+	X(MM_E_OPERATOR_REVOKED, "operator.revoked", "an operator's credential was revoked") \
+	X(MM_E_REFUSED,         "refused", "refusals of a proven authority, once an hour and reason") \
+	X(MM_E_COUNTED,         "refusals.counted", "refusals of the unauthenticated, once an hour and reason") \
+	X(MM_E_ALERT,           "alert", "something a person must look at") \
+	X(MM_E_CRL_SIGNED,      "crl.signed", "a revocation list was signed")
+
+enum mm_entry_type {
+#define X(e, name, help) e,
+	MM_ENTRY_TYPES(X)
+#undef X
+	MM_ENTRY_TYPE_COUNT
+};
+
+/* Fields in their order.  "v", "type", "at", "time_source" come first. */
+#define MM_ENTRY_FIELDS(X)                                              \
+	X(MM_F_ACTOR, "actor")           X(MM_F_AUTHORITY, "authority")     \
+	X(MM_F_DEVICE, "device")         X(MM_F_PRODUCT, "product")         \
+	X(MM_F_BATCH, "batch")           X(MM_F_STATION, "station")         \
+	X(MM_F_TOKEN, "token")           X(MM_F_ISSUER, "issuer")           \
+	X(MM_F_SERIAL, "serial")         X(MM_F_CERT_SHA256, "cert_sha256") \
+	X(MM_F_SPKI_SHA256, "spki_sha256") X(MM_F_PROFILE, "profile")       \
+	X(MM_F_PROFILE_SHA256, "profile_sha256")                            \
+	X(MM_F_NOT_BEFORE, "not_before") X(MM_F_NOT_AFTER, "not_after")     \
+	X(MM_F_KEY_ORIGIN, "key_origin") X(MM_F_PREDECESSOR, "predecessor") \
+	X(MM_F_ORIGIN, "origin")         X(MM_F_KEY, "key")                 \
+	X(MM_F_ROLE, "role")             X(MM_F_REASON, "reason")           \
+	X(MM_F_DETAIL_SHA256, "detail_sha256") X(MM_F_COUNT, "count")       \
+	X(MM_F_EXPIRES, "expires")       X(MM_F_NUMBER, "number")           \
+	X(MM_F_RESULT, "result")
+
+enum mm_entry_field {
+#define X(e, name) e,
+	MM_ENTRY_FIELDS(X)
+#undef X
+	MM_ENTRY_FIELD_COUNT
+};
+
+/* An entry to write.  A field is absent while its text is NULL (and it is
+ * not one of the numbers: COUNT, NUMBER; they are given as decimal text). */
+struct mm_entry {
+	enum mm_entry_type type;
+	int64_t at_ms;
+	const char *time_source; /* NULL: "system" */
+	const char *field[MM_ENTRY_FIELD_COUNT];
+};
+
+const char *mm_entry_type_name(enum mm_entry_type t);
+/* Appends the JSON.  MM_EBUG if a must-field is missing or one not allowed
+ * for the type is there; MM_ELIMIT past MM_ENTRY_MAX. */
+MM_MUST enum mm_err mm_entry_encode(const struct mm_entry *e,
+    struct mm_buf *out, struct mm_why *why);
+/*
+ * Reads back what encode wrote, strictly: canonical form only (the same
+ * bytes must come out again), known type, right fields.  Texts live in the
+ * caller's arena, which must hold at least the entry's length plus 64.
+ * MM_EINPUT otherwise.  Used by verify, reconcile and the signer.
+ */
+MM_MUST enum mm_err mm_entry_parse(struct mm_bytes json, char *arena,
+    size_t arena_n, struct mm_entry *out, struct mm_why *why);
+void mm_entry_print_reference(struct mm_buf *out); /* Markdown */
+
+#endif

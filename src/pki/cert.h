@@ -1,0 +1,127 @@
+#ifndef MM_PKI_CERT_H
+#define MM_PKI_CERT_H
+
+#include "base/buf.h"
+#include "pki/csr.h"
+#include "pki/profile.h"
+
+/*
+ * Certificates: reading (a strict walk giving slices), building from profile
+ * and fields, linting what was built by code that did not build it, CA
+ * certificates, CRLs, PKCS#7.
+ */
+#define MM_SERIAL_N 16
+#define MM_CERT_MAX 16384
+
+struct mm_cert { /* slices borrow the DER */
+	struct mm_bytes whole, tbs, serial, alg, issuer, subject;
+	int64_t not_before_s, not_after_s;
+	struct mm_spki spki;
+	struct mm_bytes extensions; /* contents of Extensions; may be empty */
+	struct mm_bytes signature;
+};
+/* RFC 5280 4.1.  MM_EINPUT.  Our own and foreign certificates alike; a key
+ * of a type we do not certify gives spki.type MM_KEY_TYPES. */
+MM_MUST enum mm_err mm_cert_walk(struct mm_bytes der, struct mm_cert *out,
+    struct mm_why *why);
+/* An extension's OCTET STRING contents by OID; false if absent. */
+bool mm_cert_extension(const struct mm_cert *c, const char *oid,
+    bool *critical, struct mm_bytes *value);
+/* Verifies the signature with the issuer's key. */
+MM_MUST enum mm_err mm_cert_verify(const struct mm_cert *c, EVP_PKEY *issuer,
+    struct mm_why *why);
+/* First value of an attribute (OID) in a Name; false if absent. */
+bool mm_name_attribute(struct mm_bytes name, const char *oid, char *out,
+    size_t outn);
+/* Human one-line form: "O=Acme,CN=x". */
+void mm_name_text(struct mm_bytes name, struct mm_buf *out);
+
+/* An issuer as the builder needs it: from its certificate. */
+struct mm_issuer {
+	char name[MM_NAME_MAX + 1];
+	struct mm_bytes der;      /* its certificate; borrowed */
+	struct mm_bytes subject;  /* becomes issuer, byte for byte */
+	uint8_t key_id[20];       /* its subjectKeyIdentifier */
+	int64_t not_before_s, not_after_s;
+	unsigned shards;
+	char crl_url[MM_URL_MAX + 64]; /* prefix: "<public_url>/crl/<name>/" */
+	char aia_url[MM_URL_MAX + 64]; /* "<public_url>/issuer/<name>.cer" */
+};
+MM_MUST enum mm_err mm_issuer_make(struct mm_issuer *out,
+    const struct mm_issuer_conf *conf, const char *public_url,
+    struct mm_bytes der, struct mm_why *why);
+/* The shard is a pure function of the serial: fixed at issue. */
+unsigned mm_issuer_shard(const struct mm_issuer *i,
+    const uint8_t serial[MM_SERIAL_N]);
+
+struct mm_cert_fields {
+	uint8_t serial[MM_SERIAL_N];
+	int64_t not_before_s, not_after_s;
+	const char *device, *product;
+	struct mm_spki spki;
+};
+/* 48 bits of Unix milliseconds (first byte forced into 01..7F), then 80
+ * random bits. */
+void mm_serial_make(int64_t now_ms, const uint8_t random[10],
+    uint8_t out[MM_SERIAL_N]);
+/* Backdating, lifetime, jitter (0..1 from 16 random bits), the issuer's end:
+ * never beyond it. wish_s: a shorter lifetime asked for, 0 none. */
+void mm_cert_validity(const struct mm_profile *p, const struct mm_issuer *i,
+    int64_t now_s, uint16_t random, int64_t wish_s, int64_t *not_before_s,
+    int64_t *not_after_s);
+/* Appends the TBSCertificate. alg: mm_sign_alg. */
+MM_MUST enum mm_err mm_cert_build(const struct mm_profile *p,
+    const struct mm_issuer *i, const struct mm_cert_fields *f,
+    struct mm_bytes alg, struct mm_buf *tbs, struct mm_why *why);
+/* SEQUENCE { tbs, alg, BIT STRING sig }: certificates and CRLs. */
+void mm_cert_join(struct mm_buf *out, struct mm_bytes tbs,
+    struct mm_bytes alg, struct mm_bytes sig);
+/*
+ * RFC 5280 and the profile's rules on a built TBS; shares no code with the
+ * builder but the DER reader.  MM_EBUG: a lint failure is our bug.
+ */
+MM_MUST enum mm_err mm_lint_tbs(struct mm_bytes tbs,
+    const struct mm_profile *p, const struct mm_issuer *i,
+    const struct mm_cert_fields *f, struct mm_why *why);
+
+/* CA and server certificates (init, ca): not the hot path. */
+struct mm_ca_fields {
+	uint8_t serial[MM_SERIAL_N];
+	int64_t not_before_s, not_after_s;
+	const struct mm_conf_list *subject; /* as in a profile */
+	int path_len;                        /* -1: none stated */
+	bool ca;                             /* else a TLS server */
+	const struct mm_conf_list *dns, *ip; /* server's SAN */
+	struct mm_bytes spki;
+	struct mm_bytes issuer_subject;      /* empty: self-signed */
+	struct mm_bytes issuer_key_id;
+};
+MM_MUST enum mm_err mm_ca_build(const struct mm_ca_fields *f,
+    struct mm_bytes alg, struct mm_buf *tbs, struct mm_why *why);
+
+/* CRL v2 (RFC 5280 5): complete, no issuingDistributionPoint. */
+struct mm_crl_entry {
+	uint8_t serial[MM_SERIAL_N];
+	int64_t at_s;
+	uint8_t reason; /* RFC 5280 5.3.1; 0 is left out */
+};
+MM_MUST enum mm_err mm_crl_build(const struct mm_issuer *i, uint64_t number,
+    int64_t this_s, int64_t next_s, const struct mm_crl_entry *e, size_t ne,
+    struct mm_bytes alg, struct mm_buf *tbs, struct mm_why *why);
+const char *mm_reason_name(unsigned reason); /* "keyCompromise" */
+MM_MUST enum mm_err mm_reason_parse(const char *name, unsigned *out,
+    struct mm_why *why);
+
+/* PKCS#7 certs-only (RFC 7030 4.1.3, RFC 8951): SignedData, no signers. */
+void mm_pkcs7_certs(struct mm_buf *out, const struct mm_bytes *der, size_t n);
+/* Each certificate of a certs-only PKCS#7. */
+MM_MUST enum mm_err mm_pkcs7_walk(struct mm_bytes p7, struct mm_bytes *der,
+    size_t most, size_t *n, struct mm_why *why);
+
+/* PEM of one or more blocks of a label. */
+void mm_pem_put(struct mm_buf *out, const char *label, struct mm_bytes der);
+/* Next block with the label; *rest moves on; MM_ENOTFOUND at the end. */
+MM_MUST enum mm_err mm_pem_next(struct mm_bytes *rest, const char *label,
+    struct mm_buf *der, struct mm_why *why);
+
+#endif

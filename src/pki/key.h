@@ -1,0 +1,106 @@
+#ifndef MM_PKI_KEY_H
+#define MM_PKI_KEY_H
+
+#include <openssl/evp.h>
+
+#include "base/buf.h"
+#include "base/own.h"
+#include "base/secret.h"
+
+/*
+ * Key types, public keys as they stand in requests, private keys in files.
+ */
+enum mm_key_type {
+	MM_KEY_P256, MM_KEY_P384, MM_KEY_ED25519, MM_KEY_RSA2048,
+	MM_KEY_RSA3072, MM_KEY_RSA4096, MM_KEY_TYPES
+};
+/* "p256", "p384", "ed25519", "rsa2048", ...: configuration and API. */
+const char *mm_key_type_name(enum mm_key_type t);
+MM_MUST enum mm_err mm_key_type_parse(const char *name, enum mm_key_type *out,
+    struct mm_why *why);
+
+MM_FREE_FN(mm_pkey_free, EVP_PKEY, EVP_PKEY_free)
+
+/*
+ * A SubjectPublicKeyInfo read strictly: named curve, RSA exponent 65537, RSA
+ * 2048..4096 bits, no ROCA fingerprint, no bytes after.  Borrowed slices.
+ * That an EC point is on its curve is known only after mm_spki_load.
+ */
+struct mm_spki {
+	enum mm_key_type type;
+	struct mm_bytes whole; /* the SPKI's DER */
+	struct mm_bytes key;   /* BIT STRING's contents without unused-bits */
+};
+/* MM_EINPUT: malformed; MM_EPOLICY: a key nobody should certify. */
+MM_MUST enum mm_err mm_spki_parse(struct mm_bytes der, struct mm_spki *out,
+    struct mm_why *why);
+/*
+ * A verifying key without OpenSSL's decoders: EVP_PKEY_copy_parameters from
+ * a template and EVP_PKEY_set1_encoded_public_key (checks the point).
+ * templates is per thread: mm_key_templates_new.
+ */
+struct mm_key_templates;
+MM_MUST enum mm_err mm_key_templates_new(OSSL_LIB_CTX *lib,
+    struct mm_key_templates **out, struct mm_why *why);
+void mm_key_templates_free(struct mm_key_templates **owner);
+MM_MUST enum mm_err mm_spki_load(const struct mm_spki *spki,
+    struct mm_key_templates *templates, EVP_PKEY **out, struct mm_why *why);
+
+/* SHA-256 of any bytes, the fast way. */
+void mm_sha256(struct mm_bytes b, uint8_t out[32]);
+void mm_sha256_2(struct mm_bytes a, struct mm_bytes b, uint8_t out[32]);
+
+MM_MUST enum mm_err mm_key_make(enum mm_key_type t, EVP_PKEY **out,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_key_type_of(EVP_PKEY *key, enum mm_key_type *out,
+    struct mm_why *why);
+/* Appends the SubjectPublicKeyInfo's DER. */
+MM_MUST enum mm_err mm_key_spki(EVP_PKEY *key, struct mm_buf *out,
+    struct mm_why *why);
+/* Appends unencrypted PKCS#8 DER: serverkeygen and sealing only. */
+MM_MUST enum mm_err mm_key_pkcs8(EVP_PKEY *key, struct mm_buf *out,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_key_from_pkcs8(struct mm_bytes der, EVP_PKEY **out,
+    struct mm_why *why);
+
+/*
+ * Sealed secrets: EncryptedPrivateKeyInfo (RFC 5958) with PBES2, scrypt
+ * (RFC 7914: N 2^15, r 8, p 1) and AES-256-GCM (RFC 5084), as PEM
+ * "ENCRYPTED PRIVATE KEY".  Any secret bytes can be sealed; for keys they are
+ * PKCS#8.  A wrong passphrase is MM_EAUTH.
+ */
+MM_MUST enum mm_err mm_seal(struct mm_bytes secret, struct mm_bytes passphrase,
+    struct mm_buf *pem, struct mm_why *why);
+MM_MUST enum mm_err mm_unseal(struct mm_bytes pem, struct mm_bytes passphrase,
+    struct mm_secret **out, struct mm_why *why);
+MM_MUST enum mm_err mm_key_load(const char *path, struct mm_bytes passphrase,
+    EVP_PKEY **out, struct mm_why *why);
+MM_MUST enum mm_err mm_key_save(const char *path, EVP_PKEY *key,
+    struct mm_bytes passphrase, struct mm_why *why);
+/* Unsealed PEM "PRIVATE KEY", mode 0600 or as given: TLS server keys. */
+MM_MUST enum mm_err mm_key_save_plain(const char *path, EVP_PKEY *key,
+    unsigned mode, struct mm_why *why);
+MM_MUST enum mm_err mm_key_load_plain(const char *path, EVP_PKEY **out,
+    struct mm_why *why);
+
+/*
+ * Signing with a reused context; one per thread and key.  alg is the
+ * AlgorithmIdentifier's DER that belongs in a certificate.
+ */
+struct mm_sign;
+MM_MUST enum mm_err mm_sign_new(OSSL_LIB_CTX *lib, EVP_PKEY *key,
+    struct mm_sign **out, struct mm_why *why);
+void mm_sign_free(struct mm_sign **owner);
+struct mm_bytes mm_sign_alg(const struct mm_sign *s);
+/* Appends the signature (DER for ECDSA, raw otherwise). */
+MM_MUST enum mm_err mm_sign_bytes(struct mm_sign *s, struct mm_bytes tbs,
+    struct mm_buf *out, struct mm_why *why);
+/* Verifies; alg is the AlgorithmIdentifier's whole DER. */
+MM_MUST enum mm_err mm_verify_bytes(OSSL_LIB_CTX *lib, EVP_PKEY *key,
+    struct mm_bytes alg, struct mm_bytes tbs, struct mm_bytes sig,
+    struct mm_why *why);
+
+/* Drains OpenSSL's error queue into words: the one place. */
+const char *mm_openssl_why(char out[120]);
+
+#endif

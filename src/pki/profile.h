@@ -1,0 +1,82 @@
+#ifndef MM_PKI_PROFILE_H
+#define MM_PKI_PROFILE_H
+
+#include "base/conf.h"
+#include "base/settings.h"
+#include "base/text.h"
+#include "pki/key.h"
+
+/*
+ * A profile says what a certificate looks like: names, key types, lifetime,
+ * extensions, renewal.  It is a block of mintmark.conf, versioned, and
+ * immutable once used: the signer keeps the hash of each name@version.
+ */
+enum mm_profile_kind { MM_PROFILE_LDEVID, MM_PROFILE_IDEVID };
+enum mm_on_conflict { MM_CONFLICT_ALERT, MM_CONFLICT_HOLD, MM_CONFLICT_REPLACE };
+enum mm_confirm { MM_CONFIRM_MTLS, MM_CONFIRM_PROOF, MM_CONFIRM_ISSUE };
+
+struct mm_profile {
+	char name[MM_NAME_MAX + 1];
+	int64_t version;
+	int kind;                     /* enum mm_profile_kind */
+	char issuer[MM_NAME_MAX + 1];
+	struct mm_conf_list keys;     /* accepted key types' names */
+	int64_t lifetime_s;           /* 0: 99991231235959Z */
+	int64_t backdate_s;           /* default 1 h */
+	int64_t jitter_percent;       /* default 5, earlier only */
+	/* Names in order: "O=Acme", "OU=thermo", "CN={device}",
+	 * "serialNumber={device}".  Attributes: C O OU CN serialNumber L ST DC
+	 * or a dotted OID (UTF8String).  {device} {product} are filled in. */
+	struct mm_conf_list subject;
+	struct mm_conf_list san;      /* "DNS:{device}.dev.example", "URI:urn:dev:..." */
+	char hw_type_oid[65];         /* hardwareModuleName in SAN; "" none */
+	struct mm_conf_list key_usage;/* digitalSignature, keyAgreement, ... */
+	struct mm_conf_list eku;      /* clientAuth, serverAuth, dotted OIDs */
+	bool basic_constraints;       /* include CA:FALSE, critical */
+	bool crl_dp, aia;
+	struct mm_conf_list extensions; /* "1.2.3:critical:hexDER" raw */
+	struct mm_conf_list policies; /* certificate policy OIDs */
+	bool bearer;                  /* HTTP Basic door allowed */
+	bool serverkeygen;
+	bool same_key_renewal;
+	int on_conflict;              /* enum mm_on_conflict */
+	int confirm;                  /* enum mm_confirm */
+	bool require_tls_exporter;    /* RFC 9266 channel binding */
+	bool revoke_superseded;
+	int64_t renew_percent;        /* of life, default 66 */
+	int64_t grace_s;              /* late renewal, default 0 */
+	bool deliver_chain;           /* simpleenroll answers leaf + chain */
+	int64_t per_minute, per_day;  /* the signer's ceilings; 0 none */
+	struct mm_conf_list csrattrs; /* OIDs to ask for; empty: default */
+};
+
+extern const struct mm_conf_block mm_profile_block; /* profile "x" { } */
+
+/* Checks that the table's rows cannot: unknown names, OIDs, templates. */
+MM_MUST enum mm_err mm_profile_check(const struct mm_profile *p,
+    struct mm_why *why);
+/* SHA-256 of the canonical text (every key in table order): same settings,
+ * same hash, whatever the file's layout. */
+void mm_profile_hash(const struct mm_profile *p, uint8_t out[32]);
+bool mm_profile_takes_key(const struct mm_profile *p, enum mm_key_type t);
+/* DER of the CsrAttrs answer (RFC 7030 4.5.2, RFC 9908 form). */
+MM_MUST enum mm_err mm_profile_csrattrs(const struct mm_profile *p,
+    struct mm_buf *out, struct mm_why *why);
+
+/* mintmark.conf whole: settings, issuers, profiles. */
+struct mm_config {
+	struct mm_settings set;
+	struct mm_issuer_conf *issuer;
+	size_t nissuer;
+	struct mm_profile *profile;
+	size_t nprofile;
+	struct mm_conf_doc doc; /* owns the arrays */
+};
+MM_MUST enum mm_err mm_config_load(const char *path, struct mm_config **out,
+    struct mm_why *why);
+void mm_config_free(struct mm_config **owner);
+const struct mm_profile *mm_config_profile(const struct mm_config *c,
+    const char *name);
+extern const struct mm_conf_spec mm_config_spec;
+
+#endif
