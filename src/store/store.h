@@ -1,0 +1,333 @@
+#ifndef MM_STORE_H
+#define MM_STORE_H
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "ledger/tile.h"
+#include "ledger/tree.h"
+
+/*
+ * What the CA remembers.  One interface, one backend per file; callers never
+ * see SQL.  The same test suite runs against every backend, so "works on
+ * SQLite" means "works".
+ *
+ * Writes are use cases, handed over in batches to mm_store_run: one
+ * transaction, one commit.  An op is atomic: it happens whole, with its
+ * ledger entries, or not at all; its own result says which; its neighbours
+ * do not notice.  When mm_store_run returns MM_OK, every op whose result is
+ * MM_OK is durable.  Entries get their indexes inside the transaction, in the
+ * order of the ops; leaf hashes and full tiles are written with them.
+ *
+ * Times are milliseconds unless a name ends in _s.
+ */
+
+#define MM_AUTHORITY_TEXT 97 /* see ipc/msg.h MM_AUTHORITY_MAX */
+#define MM_PROFILE_TEXT   (MM_NAME_MAX + 12) /* name@version */
+
+enum mm_token_state {
+	MM_TOKEN_MINTED, MM_TOKEN_ISSUED, MM_TOKEN_CONFIRMED, MM_TOKEN_FROZEN,
+	MM_TOKEN_CANCELLED, MM_TOKEN_EXPIRED, MM_TOKEN_STATES
+};
+enum mm_cert_state {
+	MM_CERT_ISSUED, MM_CERT_CONFIRMED, MM_CERT_SUPERSEDED, MM_CERT_HELD,
+	MM_CERT_REVOKED, MM_CERT_ORPHANED, MM_CERT_STATES
+};
+enum mm_device_state { MM_DEVICE_ACTIVE, MM_DEVICE_RETIRED };
+const char *mm_token_state_name(enum mm_token_state s);
+const char *mm_cert_state_name(enum mm_cert_state s);
+
+struct mm_product {
+	char name[MM_NAME_MAX + 1];
+	char description[129];
+	char idevid_profile[MM_NAME_MAX + 1]; /* "" none */
+	char ldevid_profile[MM_NAME_MAX + 1];
+	char hw_type_oid[65];
+	int64_t created_at;
+};
+struct mm_device {
+	char id[MM_DEVICE_ID_MAX + 1]; /* case kept, unique without case */
+	char product[MM_NAME_MAX + 1];
+	enum mm_device_state state;
+	int64_t created_at;
+	uint8_t bound_spki[32]; /* the factory's key, all zero: none */
+	char attributes[2049];  /* a JSON object, or "" */
+};
+struct mm_token_row {
+	char id[25]; /* "mm1-..." */
+	char device[MM_DEVICE_ID_MAX + 1];
+	char product[MM_NAME_MAX + 1];
+	char profile[MM_NAME_MAX + 1]; /* "" : the product's */
+	enum mm_token_state state;     /* expired is by time, not stored eagerly */
+	bool bearer;                   /* door: HTTP Basic */
+	int64_t created_at, not_before_at, expires_at;
+	uint8_t bound_spki[32];        /* all zero: none */
+};
+struct mm_cert_row {
+	uint8_t serial[16];
+	char device[MM_DEVICE_ID_MAX + 1];
+	char product[MM_NAME_MAX + 1];
+	char issuer[MM_NAME_MAX + 1];
+	char profile[MM_PROFILE_TEXT];
+	char authority[MM_AUTHORITY_TEXT];
+	enum mm_cert_state state;
+	bool idevid;
+	uint8_t key_origin;    /* 0 device, 1 server */
+	uint8_t spki_sha256[32];
+	uint8_t cert_sha256[32];
+	uint8_t predecessor[16]; /* all zero: none */
+	int64_t issued_at, not_before_s, not_after_s;
+	int64_t confirmed_at, revoked_at; /* 0: not */
+	uint8_t reason;
+	uint32_t shard;
+	uint64_t entry;        /* ledger index of its issuance */
+};
+/* A claim: which key and certificate an authority was spent on. */
+struct mm_claim {
+	char authority[MM_AUTHORITY_TEXT];
+	uint8_t spki_sha256[32];
+	uint8_t serial[16];
+	uint32_t replaced;     /* how often in the last 24 h */
+	int64_t replaced_at;   /* start of that count */
+};
+struct mm_operator {
+	char id[17];           /* of the API key: mmk_<id>_<secret> */
+	char name[65];         /* for people; erasable */
+	char roles[65];        /* "admin,line": comma-separated */
+	uint8_t secret_sha256[32];
+	int64_t created_at, expires_at /* 0 never */, revoked_at;
+};
+
+/* ---- writing ---- */
+
+enum mm_op_kind {
+	MM_OP_ENTRY,         /* its entries only */
+	MM_OP_ISSUE,
+	MM_OP_CONFIRM,
+	MM_OP_REVOKE,        /* also hold and release */
+	MM_OP_ORPHAN,
+	MM_OP_TOKEN_MINT,
+	MM_OP_TOKEN_STATE,
+	MM_OP_PRODUCT_PUT,
+	MM_OP_DEVICE_PUT,
+	MM_OP_DEVICE_RETIRE,
+	MM_OP_OPERATOR_PUT,
+	MM_OP_OPERATOR_REVOKE,
+	MM_OP_CHECKPOINT_PUT,
+	MM_OP_CRL_PUT,
+	MM_OP_ANSWER_PUT,    /* an Idempotency-Key's answer */
+	MM_OP_KINDS
+};
+
+/*
+ * MM_ECONFLICT when: the authority has a claim (unless replaces), the serial
+ * exists, the key belongs to another device, the device is retired or of
+ * another product, the token is not in state minted (authority "token:...").
+ * replaces: the claim's present serial, which must be unconfirmed; it becomes
+ * revoked (superseded, 4) in the same step with entries of its own.
+ */
+struct mm_op_issue {
+	struct mm_cert_row row;     /* state and entry are the store's */
+	struct mm_bytes der;
+	const uint8_t *replaces;    /* 16 bytes or NULL */
+	bool confirmed;             /* profile confirm = issue */
+};
+struct mm_op_confirm { /* idempotent: MM_OK without entries if it was */
+	uint8_t serial[16];
+	int64_t at;
+	const uint8_t *supersedes;  /* predecessor or NULL */
+	bool revoke_superseded;
+	bool already;               /* out */
+};
+struct mm_op_revoke {
+	uint8_t serial[16];
+	enum mm_cert_state to;      /* REVOKED, HELD, or back: CONFIRMED */
+	uint8_t reason;
+	int64_t at;
+	bool already;               /* out: it was in that state */
+};
+struct mm_op_orphan { /* MM_ECONFLICT: the serial exists, so nothing to do */
+	struct mm_cert_row row;
+};
+struct mm_op_token_state { /* MM_ECONFLICT: not in one of from */
+	char id[25];
+	unsigned from;              /* bit mask of 1 << enum mm_token_state */
+	enum mm_token_state to;
+	uint8_t bound_spki[32];     /* rebinds when rebind */
+	bool rebind;
+	bool drop_claim;            /* thaw by rebind: the claim goes */
+};
+struct mm_op_product { struct mm_product row; bool replace; };
+struct mm_op_device { struct mm_device row; bool replace; };
+struct mm_op_checkpoint { uint64_t size; struct mm_bytes note; };
+struct mm_op_crl {
+	char issuer[MM_NAME_MAX + 1];
+	uint64_t number;
+	int64_t this_s, next_s;
+	struct mm_bytes der;
+};
+struct mm_op_answer {
+	char key[129];              /* operator id + Idempotency-Key */
+	uint8_t request_sha256[32];
+	int status;
+	struct mm_bytes body;
+	int64_t at;
+};
+
+#define MM_OP_ENTRIES 4
+struct mm_op {
+	enum mm_op_kind kind;
+	/* JSON of the ledger entries that go with it, in order. */
+	struct mm_bytes entry[MM_OP_ENTRIES];
+	unsigned nentries;
+	union {
+		struct mm_op_issue issue;
+		struct mm_op_confirm confirm;
+		struct mm_op_revoke revoke;
+		struct mm_op_orphan orphan;
+		struct {
+			struct mm_token_row row;
+			/* makes the device if it is not there */
+			bool make_device;
+		} mint;
+		struct mm_op_token_state token;
+		struct mm_op_product product;
+		struct mm_op_device device;
+		struct mm_operator operator_;
+		struct mm_op_checkpoint checkpoint;
+		struct mm_op_crl crl;
+		struct mm_op_answer answer;
+	} u;
+	/* out */
+	enum mm_err result;
+	struct mm_why why;
+	uint64_t index; /* of its first entry; UINT64_MAX none */
+	struct mm_op *next; /* for queues; the store ignores it */
+};
+
+struct mm_store;        /* the writing side: one thread at a time */
+struct mm_store_reader; /* one thread at a time; as many as wanted */
+
+/* ---- opening ---- */
+
+struct mm_store_backend;
+/* url: "sqlite:PATH".  create: make the schema in an empty database, else
+ * MM_ENOTFOUND.  MM_ECONFLICT: another process writes it; MM_EPOLICY: schema
+ * of another version (says which). */
+MM_MUST enum mm_err mm_store_open(const char *url, bool create,
+    struct mm_store **out, struct mm_why *why);
+void mm_store_close(struct mm_store **owner);
+/* Needs no mm_store in this process; read-only (reconcile). */
+MM_MUST enum mm_err mm_reader_open(const char *url,
+    struct mm_store_reader **out, struct mm_why *why);
+void mm_reader_close(struct mm_store_reader **owner);
+/* A test opens every backend it can. NULL-ended. */
+extern const struct mm_store_backend *const mm_store_backends[];
+const char *mm_store_backend_scheme(const struct mm_store_backend *b);
+
+/*
+ * One transaction for all ops.  Fails as a whole only if nothing happened
+ * (MM_EAGAIN: disk full, read-only, locked) or if the outcome of the commit
+ * is unknown (MM_ESYS): then look up by serial before saying anything.
+ */
+MM_MUST enum mm_err mm_store_run(struct mm_store *s, struct mm_op **ops,
+    size_t nops, struct mm_why *why);
+/* Size of the ledger as last committed. */
+uint64_t mm_store_ledger_size(const struct mm_store *s);
+/* Housekeeping off the writer thread (WAL checkpoint): own connection. */
+MM_MUST enum mm_err mm_store_tidy(struct mm_store_reader *r,
+    struct mm_why *why);
+
+/* ---- reading: MM_ENOTFOUND where there is none ---- */
+
+/* A batch of reads sees one snapshot: begin, reads, end. */
+MM_MUST enum mm_err mm_reader_begin(struct mm_store_reader *r,
+    struct mm_why *why);
+void mm_reader_end(struct mm_store_reader *r);
+
+#define MM_GET(what, keytype, row)                                        \
+	MM_MUST enum mm_err mm_get_##what(struct mm_store_reader *r,      \
+	    keytype key, struct row *out, struct mm_why *why)
+MM_GET(product, const char *, mm_product);
+MM_GET(device, const char *, mm_device); /* without case */
+MM_GET(token, const char *, mm_token_row);
+MM_GET(claim, const char *, mm_claim);
+MM_GET(cert, const uint8_t *, mm_cert_row);
+MM_GET(operator, const char *, mm_operator);
+/* The device a public key was certified for; "" if none. */
+MM_MUST enum mm_err mm_get_key_device(struct mm_store_reader *r,
+    const uint8_t spki_sha256[32], char device[MM_DEVICE_ID_MAX + 1],
+    struct mm_why *why);
+/* Appends the certificate's DER. */
+MM_MUST enum mm_err mm_get_cert_der(struct mm_store_reader *r,
+    const uint8_t serial[16], struct mm_buf *der, struct mm_why *why);
+/* The device's newest certificate in state confirmed or issued. */
+MM_MUST enum mm_err mm_get_device_cert(struct mm_store_reader *r,
+    const char *device, bool idevid, struct mm_cert_row *out,
+    struct mm_why *why);
+/* A certificate whose predecessor is serial, confirmed or not; newest. */
+MM_MUST enum mm_err mm_get_successor(struct mm_store_reader *r,
+    const uint8_t serial[16], struct mm_cert_row *out, struct mm_why *why);
+MM_MUST enum mm_err mm_get_checkpoint(struct mm_store_reader *r,
+    uint64_t *size, struct mm_buf *note, struct mm_why *why);
+MM_MUST enum mm_err mm_get_crl(struct mm_store_reader *r, const char *issuer,
+    uint64_t *number, int64_t *next_s, struct mm_buf *der,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_get_answer(struct mm_store_reader *r, const char *key,
+    uint8_t request_sha256[32], int *status, struct mm_buf *body,
+    struct mm_why *why);
+
+/* The ledger. */
+MM_MUST enum mm_err mm_get_ledger_size(struct mm_store_reader *r,
+    uint64_t *size, struct mm_why *why);
+MM_MUST enum mm_err mm_get_entry(struct mm_store_reader *r, uint64_t index,
+    struct mm_buf *entry, struct mm_why *why);
+typedef enum mm_err mm_each_entry_fn(void *ctx, uint64_t index,
+    struct mm_bytes entry, struct mm_why *why);
+/* [from, to); stops when fn fails. */
+MM_MUST enum mm_err mm_each_entry(struct mm_store_reader *r, uint64_t from,
+    uint64_t to, mm_each_entry_fn *fn, void *ctx, struct mm_why *why);
+/* Hashes of a tile (width * 32 bytes), full or partial, any level. */
+MM_MUST enum mm_err mm_get_tile(struct mm_store_reader *r,
+    const struct mm_tile_id *id, struct mm_buf *out, struct mm_why *why);
+
+/*
+ * Lists, keyset: rows after a key, at most `most`, in the list's order; fn
+ * gets a row and the key that continues after it.  Filters are equality on
+ * what is not "" / -1 / 0.
+ */
+struct mm_list {
+	char after[MM_AUTHORITY_TEXT]; /* "" : from the start */
+	unsigned most;                 /* 1..10,000 */
+	const char *device, *product, *issuer, *profile; /* NULL: any */
+	int state;                     /* -1: any */
+	int64_t expires_from_s, expires_to_s; /* 0: open; certificates only */
+};
+typedef enum mm_err mm_row_fn(void *ctx, const void *row, const char *next,
+    struct mm_why *why);
+/* products and devices by name/id; tokens by id of creation; certificates by
+ * serial, or by expiry where expires_* is given; operators by id. */
+MM_MUST enum mm_err mm_list_products(struct mm_store_reader *r,
+    const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
+MM_MUST enum mm_err mm_list_devices(struct mm_store_reader *r,
+    const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
+MM_MUST enum mm_err mm_list_tokens(struct mm_store_reader *r,
+    const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
+MM_MUST enum mm_err mm_list_certs(struct mm_store_reader *r,
+    const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
+MM_MUST enum mm_err mm_list_operators(struct mm_store_reader *r,
+    const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
+/* Revoked (and held) serials of an issuer not yet expired at now_s, in serial
+ * order, for its CRL: the row is a struct mm_cert_row. */
+MM_MUST enum mm_err mm_list_revoked(struct mm_store_reader *r,
+    const char *issuer, int64_t now_s, mm_row_fn *fn, void *ctx,
+    struct mm_why *why);
+
+struct mm_store_counts { /* kept as counters, not counted */
+	uint64_t products, devices, tokens, certs, revoked, entries;
+};
+MM_MUST enum mm_err mm_get_counts(struct mm_store_reader *r,
+    struct mm_store_counts *out, struct mm_why *why);
+
+#endif
