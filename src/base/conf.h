@@ -40,7 +40,7 @@ struct mm_conf_key {
 	enum mm_conf_type type;
 	size_t offset;              /* of the field in the settings struct */
 	int64_t min, max;           /* of a number; of a text's length */
-	const char *preset;         /* NULL: the key is required */
+	const char *preset;         /* NULL: required; a list: "a,b" */
 	const char *help;           /* one sentence, plain text */
 	const char *const *choices; /* NULL-ended, MM_CONF_CHOICE only */
 };
@@ -75,9 +75,19 @@ struct mm_conf_doc {
 MM_MUST enum mm_err mm_conf_load(const char *path,
     const struct mm_conf_spec *spec, struct mm_conf_doc *doc,
     struct mm_why *why);
+/*
+ * The same from memory; path is what messages name and what relative paths
+ * start from.  libconfuse's lexer is global: one load at a time a process.
+ */
+MM_MUST enum mm_err mm_conf_parse(struct mm_bytes text, const char *path,
+    const struct mm_conf_spec *spec, struct mm_conf_doc *doc,
+    struct mm_why *why);
 void mm_conf_doc_done(struct mm_conf_doc *doc);
 
-/* One key with its help as a comment and a value, as init writes it. */
+/*
+ * One key with its help as a comment and a value, as init writes it.  value
+ * is the preset if NULL; a list's items are separated by commas.
+ */
 void mm_conf_print_key(struct mm_buf *out, const struct mm_conf_key *key,
     const char *value, const char *indent);
 /* The whole reference as Markdown, for docs/reference/configuration.md. */

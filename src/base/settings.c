@@ -1,0 +1,320 @@
+#include "base/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct mm_settings, field)
+#define FITS(field) sizeof(((struct mm_settings *)0)->field) - 1
+
+/* Rows by type: name, field, range and preset, then the help sentence. */
+#define TEXT(f, least, preset_, help_) \
+	{ #f, MM_CONF_TEXT, AT(f), least, FITS(f), preset_, help_, NULL }
+#define PATH(f, least, preset_, help_) \
+	{ #f, MM_CONF_PATH, AT(f), least, FITS(f), preset_, help_, NULL }
+#define INT(f, least, most, preset_, help_) \
+	{ #f, MM_CONF_INT, AT(f), least, most, preset_, help_, NULL }
+#define BOOL(f, preset_, help_) \
+	{ #f, MM_CONF_BOOL, AT(f), 0, 1, preset_, help_, NULL }
+#define TIME(name_, f, least, most, preset_, help_) \
+	{ name_, MM_CONF_DURATION, AT(f), least, most, preset_, help_, NULL }
+
+static const char *const log_levels[] = { "debug", "info", "warn", "error",
+	NULL };
+
+/* see settings.h */
+const struct mm_conf_key mm_settings_keys[] = {
+	TEXT(name, 1, "Mintmark",
+	    "The maker's name, shown to people and never put into a "
+	    "certificate."),
+	BOOL(production, "false",
+	    "True for real devices; false marks every token and every page "
+	    "as a test."),
+	PATH(server_dir, 1, "/var/lib/mintmark/server",
+	    "Folder of the server's own files."),
+	PATH(signer_dir, 1, "/var/lib/mintmark/signer",
+	    "Folder of the signer: keys, journal and the ledger's frontier. "
+	    "Only the signer's user may read it."),
+	TEXT(database, 8, "sqlite:/var/lib/mintmark/server/mintmark.db",
+	    "Where records are kept: sqlite: and an absolute path."),
+	TEXT(server_user, 0, "",
+	    "User that the server becomes at its start; empty stays who it "
+	    "is."),
+	TEXT(signer_user, 0, "",
+	    "User that the signer becomes at its start; empty stays who it "
+	    "is. Must not be the server's in production."),
+	TEXT(audit_group, 0, "",
+	    "Group that may read the signer's journal; empty for none."),
+	PATH(signer_program, 1, "/usr/libexec/mintmark/mintmark-signer",
+	    "The signer's program."),
+	PATH(passphrase_file, 0, "",
+	    "File whose first line opens the issuers' keys; empty asks for "
+	    "it at the start."),
+
+	TEXT(devices_listen, 0, "0.0.0.0:8443",
+	    "Address and port for devices (EST and enrolment); empty "
+	    "switches this role off."),
+	TEXT(operators_listen, 0, "127.0.0.1:8444",
+	    "Address and port for people and their programs; empty switches "
+	    "this role off."),
+	TEXT(public_listen, 0, "0.0.0.0:8080",
+	    "Address and port for CRLs, OCSP and issuer certificates, in "
+	    "plain HTTP; empty switches this role off."),
+	TEXT(public_url, 1, "http://localhost:8080",
+	    "URL of the public listener as the world sees it; it is written "
+	    "into every certificate, so it must outlive them."),
+	TEXT(devices_url, 1, "https://localhost:8443",
+	    "URL of the devices listener as devices see it; it is written "
+	    "into tokens."),
+	PATH(tls_certificate, 0, "/var/lib/mintmark/server/tls.crt",
+	    "PEM file with the server's TLS certificate and its chain."),
+	PATH(tls_key, 0, "/var/lib/mintmark/server/tls.key",
+	    "PEM file with the private key of the TLS certificate."),
+	PATH(trust_anchor, 0, "/var/lib/mintmark/server/root.crt",
+	    "PEM file with the root certificate that devices pin."),
+
+	{ "default_label", MM_CONF_NAME, AT(default_label), 0, MM_NAME_MAX, "",
+	    "Profile for EST requests without a label; empty takes the one "
+	    "of the device's product.", NULL },
+	BOOL(est_wrap, "true",
+	    "Break EST's base64 bodies into lines of 64; some clients need "
+	    "it, some cannot read it."),
+	{ "est_unwrapped_labels", MM_CONF_LIST, AT(est_unwrapped_labels), 1,
+	    MM_NAME_MAX, "",
+	    "EST labels whose bodies are one line whatever est_wrap says.",
+	    NULL },
+	TEXT(ledger_origin, 1, "localhost/ledger",
+	    "The ledger's name in its checkpoints, a URL without a scheme; "
+	    "fixed for the ledger's life."),
+	BOOL(journal_sync, "false",
+	    "Sync the signer's journal to the disk for every batch instead "
+	    "of every second."),
+	INT(threads, 1, 16, "2", "Event loops of the server."),
+	INT(connections, 16, 1000000, "20000",
+	    "Most connections at a time on one listener."),
+	INT(connections_per_source, 1, 1000000, "200",
+	    "Most connections at a time from one address."),
+	TIME("handshake_timeout", handshake_s, 1, 120, "10s",
+	    "Most time for a TLS handshake, all of it."),
+	TIME("header_timeout", header_s, 1, 120, "10s",
+	    "Most time for the head of a request, all of it."),
+	TIME("body_timeout", body_s, 1, 600, "20s",
+	    "Most time for the body of a request, all of it."),
+	TIME("idle_timeout", idle_s, 1, 3600, "60s",
+	    "Time after which an unused connection is closed."),
+	TIME("token_ttl", token_ttl_s, 60, 315360000, "72h",
+	    "How long a new token is good if nothing else is said."),
+	{ "log_level", MM_CONF_CHOICE, AT(log_level), 0, 3, "info",
+	    "The least that is logged.", log_levels },
+};
+const size_t mm_settings_nkeys =
+    sizeof(mm_settings_keys) / sizeof(mm_settings_keys[0]);
+
+static const struct mm_conf_key issuer_keys[] = {
+	{ "certificate", MM_CONF_PATH,
+	    offsetof(struct mm_issuer_conf, certificate), 1, MM_PATH_MAX, NULL,
+	    "PEM file with the issuer's certificate first, then those above "
+	    "it.", NULL },
+	{ "key", MM_CONF_PATH, offsetof(struct mm_issuer_conf, key), 1,
+	    MM_PATH_MAX, NULL,
+	    "The issuer's private key: encrypted PKCS#8 in PEM, readable by "
+	    "the signer only.", NULL },
+	{ "crl_shards", MM_CONF_INT,
+	    offsetof(struct mm_issuer_conf, crl_shards), 1, 65536, "64",
+	    "Number of CRLs the issuer's certificates are spread over; fixed "
+	    "for the issuer's life.", NULL },
+	{ "crl_hours", MM_CONF_INT,
+	    offsetof(struct mm_issuer_conf, crl_hours), 1, 8760, "24",
+	    "Hours from a CRL's thisUpdate to its nextUpdate.", NULL },
+};
+
+/* see settings.h */
+const struct mm_conf_block mm_issuer_block = {
+	.name = "issuer",
+	.help = "A CA key that the signer holds.",
+	.keys = issuer_keys,
+	.nkeys = sizeof(issuer_keys) / sizeof(issuer_keys[0]),
+	.size = sizeof(struct mm_issuer_conf),
+	.title_offset = offsetof(struct mm_issuer_conf, name),
+	.most = 16,
+};
+
+/* The parts of scheme://host[:port][/path], borrowed. */
+struct url {
+	struct mm_bytes host, port, path;
+};
+
+static bool
+made_of(struct mm_bytes v, const char *set)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (v.p[i] == '\0' || strchr(set, v.p[i]) == NULL)
+			return false;
+	return true;
+}
+
+#define DIGITS "0123456789"
+#define HEX    DIGITS "abcdefABCDEF"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+static bool
+port_valid(struct mm_bytes port)
+{
+	int v = 0;
+
+	if (port.n == 0 || port.n > 5 || !made_of(port, DIGITS))
+		return false;
+	for (size_t i = 0; i < port.n; i++)
+		v = v * 10 + (port.p[i] - '0');
+	return v >= 1 && v <= 65535 && port.p[0] != '0';
+}
+
+static bool
+is_ipv6(struct mm_bytes host)
+{
+	return host.n > 4 && host.p[0] == '[' && host.p[host.n - 1] == ']' &&
+	    made_of((struct mm_bytes){ host.p + 1, host.n - 2 }, HEX ":.");
+}
+
+static bool
+host_valid(struct mm_bytes host)
+{
+	return is_ipv6(host) ||
+	    (host.n > 0 && made_of(host, LETTERS DIGITS "-."));
+}
+
+/* Splits host[:port] of n bytes; a colon within brackets is the host's. */
+static bool
+split_authority(const char *s, size_t n, struct url *out)
+{
+	const char *colon = memrchr(s, ':', n);
+	const char *bracket = memrchr(s, ']', n);
+	size_t host = n;
+
+	out->port = (struct mm_bytes){ 0 };
+	if (colon != NULL && (bracket == NULL || colon > bracket)) {
+		host = (size_t)(colon - s);
+		out->port = (struct mm_bytes){ (const uint8_t *)colon + 1,
+			n - host - 1 };
+		if (!port_valid(out->port))
+			return false;
+	}
+	out->host = (struct mm_bytes){ (const uint8_t *)s, host };
+	return host_valid(out->host);
+}
+
+static bool
+split_url(const char *s, const char *scheme, struct url *out)
+{
+	size_t n = strlen(scheme);
+
+	if (strncmp(s, scheme, n) != 0)
+		return false;
+	s += n;
+	n = strcspn(s, "/");
+	out->path = mm_bytes_of(s + n);
+	return split_authority(s, n, out) &&
+	    made_of(out->path, LETTERS DIGITS "-._~/%");
+}
+
+/* A name that only this machine, or nobody for long, would follow. */
+static bool
+fleeting(struct mm_bytes host)
+{
+	static const char local[] = "localhost";
+	size_t n = sizeof(local) - 1;
+
+	return is_ipv6(host) || made_of(host, DIGITS ".") ||
+	    (host.n == n && strncasecmp((const char *)host.p, local, n) == 0);
+}
+
+static enum mm_err
+check_urls(const struct mm_settings *s, struct mm_why *why)
+{
+	struct url public, devices;
+
+	if (!split_url(s->public_url, "http://", &public) ||
+	    (public.path.n > 0 && public.path.p[public.path.n - 1] == '/'))
+		return MM_FAIL(why, MM_EINPUT, "public_url: want http://host, "
+		    "perhaps :port and a path without a slash at its end");
+	if (!split_url(s->devices_url, "https://", &devices) ||
+	    devices.path.n > 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "devices_url: want https://host or https://host:port");
+	if (s->production && fleeting(public.host))
+		return MM_FAIL(why, MM_EINPUT, "public_url: it is written into "
+		    "certificates for years: production wants a host name");
+	if (s->production && fleeting(devices.host))
+		return MM_FAIL(why, MM_EINPUT, "devices_url: it is written "
+		    "into tokens: production wants a host name");
+	return MM_OK;
+}
+
+static enum mm_err
+check_listeners(const struct mm_settings *s, struct mm_why *why)
+{
+	const struct {
+		const char *key, *value;
+	} rows[] = {
+		{ "devices_listen", s->devices_listen },
+		{ "operators_listen", s->operators_listen },
+		{ "public_listen", s->public_listen },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct url at;
+		const char *v = rows[i].value;
+		if (*v == '\0')
+			continue;
+		if (!split_authority(v, strlen(v), &at) || at.port.n == 0 ||
+		    (!is_ipv6(at.host) && !made_of(at.host, DIGITS ".")))
+			return MM_FAIL(why, MM_EINPUT, "%s: want address:port "
+			    "with a numeric address, like 0.0.0.0:8443 or "
+			    "[::]:8443", rows[i].key);
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+check_tls(const struct mm_settings *s, struct mm_why *why)
+{
+	if (s->devices_listen[0] == '\0' && s->operators_listen[0] == '\0')
+		return MM_OK;
+	if (s->tls_certificate[0] == '\0' || s->tls_key[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "tls_certificate, tls_key: "
+		    "needed by the devices and operators listeners");
+	return MM_OK;
+}
+
+/* The uids are the wall between the network and the keys. */
+static enum mm_err
+check_separation(const struct mm_settings *s, struct mm_why *why)
+{
+	if (strcmp(s->server_dir, s->signer_dir) == 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "signer_dir: must not be the server's");
+	if (s->production && strcmp(s->server_user, s->signer_user) == 0)
+		return MM_FAIL(why, MM_EINPUT, "server_user, signer_user: "
+		    "production wants two different users");
+	return MM_OK;
+}
+
+/* see settings.h */
+enum mm_err
+mm_settings_check(const struct mm_settings *s, struct mm_why *why)
+{
+	MM_TRY(check_urls(s, why));
+	MM_TRY(check_listeners(s, why));
+	MM_TRY(check_tls(s, why));
+	MM_TRY(check_separation(s, why));
+	if (strncmp(s->database, "sqlite:/", 8) != 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "database: want sqlite: and an absolute path");
+	/* C2SP signed-note: a key name holds no white space and no plus. */
+	if (strpbrk(s->ledger_origin, " +\t") != NULL)
+		return MM_FAIL(why, MM_EINPUT,
+		    "ledger_origin: no spaces, no plus");
+	if (s->production && strncmp(s->ledger_origin, "localhost", 9) == 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "ledger_origin: production wants a name of your own");
+	return MM_OK;
+}
