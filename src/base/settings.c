@@ -171,7 +171,7 @@ port_valid(struct mm_bytes port)
 static bool
 is_ipv6(struct mm_bytes host)
 {
-	return host.n > 4 && host.p[0] == '[' && host.p[host.n - 1] == ']' &&
+	return host.n >= 4 && host.p[0] == '[' && host.p[host.n - 1] == ']' &&
 	    made_of((struct mm_bytes){ host.p + 1, host.n - 2 }, HEX ":.");
 }
 

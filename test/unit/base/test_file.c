@@ -1,0 +1,169 @@
+#include "rows.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+/* Each test runs in a new, empty folder. */
+static int
+enter_folder(void **state)
+{
+	static char name[32];
+
+	strcpy(name, "/tmp/mm-test-XXXXXX");
+	*state = name;
+	return mkdtemp(name) == NULL || chdir(name) != 0;
+}
+
+static int
+leave_folder(void **state)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -rf %s", (char *)*state);
+	return chdir("/") != 0 || system(command) != 0;
+}
+
+static int
+count_files(void)
+{
+	DIR *d = opendir(".");
+	int n = 0;
+
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+static void
+reads_to_the_limit(void **state)
+{
+	struct mm_buf b = MM_BUF_INIT(5);
+	struct mm_why why = { 0 };
+
+	(void)state;
+	assert_int_equal(mm_file_read("f", &b, NULL), MM_ENOTFOUND);
+	assert_int_equal(mm_file_create("f", mm_bytes_of("12345"), 0600,
+	    NULL), MM_OK);
+	assert_int_equal(mm_file_read("f", &b, NULL), MM_OK);
+	assert_string_equal(mm_buf_cstr(&b), "12345");
+	mm_buf_done(&b);
+	mm_buf_init(&b, 4);
+	assert_int_equal(mm_file_read("f", &b, &why), MM_ELIMIT);
+	assert_int_equal(b.n, 0);
+	assert_int_equal(mm_file_read(".", &b, NULL), MM_ESYS);
+	mm_buf_done(&b);
+}
+
+static void
+replaces_whole(void **state)
+{
+	struct mm_buf b = MM_BUF_INIT(100);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(mm_file_replace("f", mm_bytes_of("one"), 0644, NULL),
+	    MM_OK);
+	assert_int_equal(mm_file_replace("./f", mm_bytes_of("two"), 0640,
+	    NULL), MM_OK);
+	assert_int_equal(mm_file_read("f", &b, NULL), MM_OK);
+	assert_string_equal(mm_buf_cstr(&b), "two");
+	assert_int_equal(stat("f", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(count_files(), 1);
+	assert_int_equal(mm_file_replace("no/f", mm_bytes_of("x"), 0600, NULL),
+	    MM_ENOTFOUND);
+	mm_buf_done(&b);
+}
+
+static void
+creates_only_once(void **state)
+{
+	struct mm_buf b = MM_BUF_INIT(100);
+
+	(void)state;
+	assert_int_equal(mm_file_create("f", mm_bytes_of("one"), 0600, NULL),
+	    MM_OK);
+	assert_int_equal(mm_file_create("f", mm_bytes_of("two"), 0600, NULL),
+	    MM_ECONFLICT);
+	assert_int_equal(mm_file_read("f", &b, NULL), MM_OK);
+	assert_string_equal(mm_buf_cstr(&b), "one");
+	assert_int_equal(count_files(), 1);
+	mm_buf_done(&b);
+}
+
+static void
+makes_folders(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(mm_dir_make("a/b//c/", 0750, NULL), MM_OK);
+	assert_int_equal(mm_dir_make("a/b/c", 0700, NULL), MM_OK);
+	assert_int_equal(stat("a/b/c", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0750);
+	assert_int_equal(mm_file_create("f", mm_bytes_of(""), 0600, NULL),
+	    MM_OK);
+	assert_int_equal(mm_dir_make("f", 0700, NULL), MM_ECONFLICT);
+	assert_int_equal(mm_dir_make("f/x", 0700, NULL), MM_ECONFLICT);
+	assert_int_equal(mm_dir_make("", 0700, NULL), MM_EINPUT);
+}
+
+static void
+a_lock_is_one_holders(void **state)
+{
+	int first, second = -1;
+
+	(void)state;
+	assert_int_equal(mm_file_lock("l", &first, NULL), MM_OK);
+	assert_int_equal(mm_file_lock("l", &second, NULL), MM_ECONFLICT);
+	assert_int_equal(second, -1);
+	close(first);
+	assert_int_equal(mm_file_lock("l", &second, NULL), MM_OK);
+	close(second);
+}
+
+static void
+joins_paths(void **state)
+{
+	static const struct {
+		const char *dir, *name, *want; /* NULL: does not fit in 8 */
+	} rows[] = {
+		{ "a", "b", "a/b" }, { "/", "b", "/b" }, { "", "b", "b" },
+		{ "abc/", "def", "abc/def" }, { "abc", "def", "abc/def" },
+		{ "abcd", "def", NULL }, { "a", "", "a/" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char out[8] = "";
+		enum mm_err err = mm_path_join(out, sizeof(out), rows[i].dir,
+		    rows[i].name, NULL);
+		ROW(rows[i].dir, err == (rows[i].want ? MM_OK : MM_ELIMIT));
+		ROW(rows[i].dir,
+		    strcmp(out, rows[i].want ? rows[i].want : "") == 0);
+	}
+}
+
+#define IN_FOLDER(fn) \
+	cmocka_unit_test_setup_teardown(fn, enter_folder, leave_folder)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_FOLDER(reads_to_the_limit),
+		IN_FOLDER(replaces_whole),
+		IN_FOLDER(creates_only_once),
+		IN_FOLDER(makes_folders),
+		IN_FOLDER(a_lock_is_one_holders),
+		IN_FOLDER(joins_paths),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
