@@ -1,0 +1,175 @@
+#include "ipc/msg.h"
+
+/* The columns of every message: what is on the wire, in this order. */
+#define U8(s, f)    { MM_FT_U8, offsetof(struct s, f), 1 }
+#define U32(s, f)   { MM_FT_U32, offsetof(struct s, f), 4 }
+#define U64(s, f)   { MM_FT_U64, offsetof(struct s, f), 8 }
+#define BYTES(s, f) { MM_FT_BYTES, offsetof(struct s, f), 0 }
+#define FIXED(s, f) \
+	{ MM_FT_FIXED, offsetof(struct s, f), sizeof(((struct s *)0)->f) }
+#define TEXT(s, f) \
+	{ MM_FT_TEXT, offsetof(struct s, f), sizeof(((struct s *)0)->f) }
+
+static const struct mm_field hello_req[] = {
+	U32(mm_hello_req, version),
+};
+static const struct mm_field hello_rep[] = {
+	TEXT(mm_hello_rep, origin),
+	FIXED(mm_hello_rep, ledger_key),
+	FIXED(mm_hello_rep, anchor_sha256),
+	U64(mm_hello_rep, tree_size),
+	U64(mm_hello_rep, journal_n),
+	U8(mm_hello_rep, production),
+};
+
+static const struct mm_field issue_req[] = {
+	TEXT(mm_issue_req, profile),
+	U32(mm_issue_req, profile_version),
+	TEXT(mm_issue_req, device),
+	TEXT(mm_issue_req, product),
+	TEXT(mm_issue_req, authority),
+	U64(mm_issue_req, wish_s),
+	U8(mm_issue_req, keygen),
+	BYTES(mm_issue_req, csr),
+};
+static const struct mm_field issue_rep[] = {
+	U64(mm_issue_rep, journal_n),
+	FIXED(mm_issue_rep, serial),
+	U64(mm_issue_rep, not_before_s),
+	U64(mm_issue_rep, not_after_s),
+	U32(mm_issue_rep, shard),
+	TEXT(mm_issue_rep, issuer),
+	FIXED(mm_issue_rep, spki_sha256),
+	BYTES(mm_issue_rep, der),
+	BYTES(mm_issue_rep, pkcs8),
+};
+
+static const struct mm_field possess_req[] = {
+	BYTES(mm_possess_req, csr),
+};
+static const struct mm_field possess_rep[] = {
+	FIXED(mm_possess_rep, spki_sha256),
+};
+
+static const struct mm_field token_mint_req[] = {
+	TEXT(mm_token_mint_req, device),
+};
+static const struct mm_field token_mint_rep[] = {
+	FIXED(mm_token_mint_rep, id),
+	FIXED(mm_token_mint_rep, secret),
+	FIXED(mm_token_mint_rep, anchor),
+};
+static const struct mm_field token_psk_req[] = {
+	FIXED(mm_token_psk_req, id),
+	U8(mm_token_psk_req, use),
+};
+static const struct mm_field token_psk_rep[] = {
+	FIXED(mm_token_psk_rep, psk),
+};
+static const struct mm_field token_check_req[] = {
+	FIXED(mm_token_check_req, id),
+	FIXED(mm_token_check_req, secret),
+};
+static const struct mm_field token_check_rep[] = {
+	U8(mm_token_check_rep, yes),
+};
+
+static const struct mm_field crl_begin_req[] = {
+	TEXT(mm_crl_begin_req, issuer),
+	U64(mm_crl_begin_req, number),
+	U64(mm_crl_begin_req, this_s),
+	U64(mm_crl_begin_req, next_s),
+};
+static const struct mm_field crl_begin_rep[] = {
+	U8(mm_crl_begin_rep, none),
+};
+static const struct mm_field crl_add_req[] = {
+	BYTES(mm_crl_add_req, entries),
+};
+static const struct mm_field crl_add_rep[] = {
+	U64(mm_crl_add_rep, total),
+};
+static const struct mm_field crl_sign_req[] = {
+	U8(mm_crl_sign_req, none),
+};
+static const struct mm_field crl_sign_rep[] = {
+	U64(mm_crl_sign_rep, der_n),
+	FIXED(mm_crl_sign_rep, sha256),
+};
+static const struct mm_field crl_read_req[] = {
+	U64(mm_crl_read_req, offset),
+	U32(mm_crl_read_req, most),
+};
+static const struct mm_field crl_read_rep[] = {
+	BYTES(mm_crl_read_rep, der),
+};
+
+static const struct mm_field ledger_add_req[] = {
+	U64(mm_ledger_add_req, index),
+	BYTES(mm_ledger_add_req, entry),
+};
+static const struct mm_field ledger_add_rep[] = {
+	U64(mm_ledger_add_rep, size),
+};
+static const struct mm_field ledger_sign_req[] = {
+	U64(mm_ledger_sign_req, size),
+};
+static const struct mm_field ledger_sign_rep[] = {
+	U64(mm_ledger_sign_rep, size),
+	FIXED(mm_ledger_sign_rep, root),
+	BYTES(mm_ledger_sign_rep, note),
+};
+
+static const struct mm_field outstanding_req[] = {
+	U64(mm_outstanding_req, age_ms),
+	U32(mm_outstanding_req, most),
+};
+static const struct mm_field outstanding_rep[] = {
+	U32(mm_outstanding_rep, n),
+	BYTES(mm_outstanding_rep, lines),
+};
+/* see msg.h */
+const struct mm_field mm_outstanding_fields[] = {
+	U64(mm_outstanding, journal_n),
+	FIXED(mm_outstanding, serial),
+	TEXT(mm_outstanding, issuer),
+	TEXT(mm_outstanding, device),
+	TEXT(mm_outstanding, profile),
+	U64(mm_outstanding, not_after_s),
+	FIXED(mm_outstanding, spki_sha256),
+	FIXED(mm_outstanding, tbs_sha256),
+};
+const size_t mm_outstanding_nfields =
+    sizeof(mm_outstanding_fields) / sizeof(mm_outstanding_fields[0]);
+
+static const struct mm_field status_req[] = {
+	U8(mm_status_req, none),
+};
+static const struct mm_field status_rep[] = {
+	U64(mm_status_rep, signed_n),
+	U64(mm_status_rep, refused_n),
+	U64(mm_status_rep, journal_n),
+	U64(mm_status_rep, tree_size),
+	U64(mm_status_rep, outstanding),
+	U8(mm_status_rep, issuing),
+	TEXT(mm_status_rep, why),
+};
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+static const struct mm_msg messages[MM_IPC_KIND_COUNT] = {
+#define X(e, name, links)                                                  \
+	[e] = { #name, links, name##_req, name##_rep, N(name##_req),       \
+		N(name##_rep), sizeof(struct mm_##name##_req),             \
+		sizeof(struct mm_##name##_rep) },
+	MM_IPC_KINDS(X)
+#undef X
+};
+
+/* see msg.h */
+const struct mm_msg *
+mm_ipc_msg(unsigned kind)
+{
+	if (kind >= MM_IPC_KIND_COUNT || messages[kind].name == NULL)
+		return NULL;
+	return &messages[kind];
+}
