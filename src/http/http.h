@@ -30,7 +30,9 @@ struct mm_http_route;
 
 enum mm_http_method {
 	MM_HTTP_GET, MM_HTTP_HEAD, MM_HTTP_POST, MM_HTTP_PUT, MM_HTTP_PATCH,
-	MM_HTTP_DELETE, MM_HTTP_METHODS
+	MM_HTTP_DELETE,
+	MM_HTTP_METHODS /* their number; as a request's: none of them, or
+	                 * not known because the request was malformed */
 };
 
 /* A request's address: slot and generation, so that an answer for a
@@ -94,6 +96,15 @@ struct mm_http; /* the whole: listeners and loops */
 void mm_http_answer(struct mm_http *h, struct mm_http_ref ref,
     struct mm_http_resp *take_resp);
 
+/*
+ * A handshake may be suspended: a client-hello callback that returns
+ * SSL_CLIENT_HELLO_RETRY parks the connection (its deadline goes on).  Take
+ * the ref in the callback; when the answer is there call mm_http_resume on
+ * that loop's thread, from a task.  A connection that has gone is no error.
+ */
+struct mm_http_ref mm_http_ssl_ref(const struct mm_http *h, const SSL *ssl);
+void mm_http_resume(struct mm_http_loop *loop, struct mm_http_ref ref);
+
 /* Runs fn(arg) on loop number n's thread in its next round. Thread-safe. */
 typedef void mm_http_task_fn(struct mm_http_loop *loop, void *arg);
 struct mm_http_task {
@@ -106,6 +117,8 @@ struct mm_http_task {
  * Wakes each loop once. */
 void mm_http_post(struct mm_http *h, struct mm_http_task *list);
 uint16_t mm_http_loop_number(const struct mm_http_loop *loop);
+struct mm_http *mm_http_of(const struct mm_http_loop *loop);
+const char *mm_http_listener_name(const struct mm_http_listener *listener);
 
 /* Routes are a table; the first match wins; GET serves HEAD.  A pattern is
  * segments: literal, ":" (any one segment), or a last "*" (the rest).  A path
@@ -127,7 +140,15 @@ struct mm_http_limits {
 	unsigned connections_per_source; /* per loop and address (v6: /64) */
 	int64_t handshake_ms, header_ms, body_ms, idle_ms, write_ms;
 	unsigned handshakes;         /* half-open at once, over all loops */
+	int64_t answer_ms;           /* a handler's time to answer; then 503 */
 };
+
+/* What a limit of 0 stands for. */
+#define MM_HTTP_LIMITS_USUAL                                              \
+	{ .connections = 10000, .connections_per_source = 1000,           \
+	  .handshakes = 1000, .handshake_ms = 10000, .header_ms = 10000,  \
+	  .body_ms = 30000, .idle_ms = 60000, .write_ms = 30000,          \
+	  .answer_ms = 60000 }
 
 struct mm_http_listener_conf {
 	const char *name;            /* "devices": for logs and counters */

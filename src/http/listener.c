@@ -1,0 +1,231 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http/priv.h"
+
+static bool
+port_parse(const char *s, uint16_t *port)
+{
+	char *end;
+	unsigned long n;
+
+	if (*s < '0' || *s > '9')
+		return false;
+	n = strtoul(s, &end, 10);
+	*port = (uint16_t)n;
+	return *end == '\0' && n <= UINT16_MAX;
+}
+
+/* "1.2.3.4:port" or "[v6]:port": numbers only, nothing is looked up. */
+static enum mm_err
+address_parse(struct mm_http_listener *l, struct mm_why *why)
+{
+	const char *text = l->conf.address, *colon = strrchr(text, ':');
+	struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&l->address;
+	char host[INET6_ADDRSTRLEN + 2] = "";
+	size_t n = colon != NULL ? (size_t)(colon - text) : 0;
+
+	if (n < 3 || n >= sizeof(host) || !port_parse(colon + 1, &l->port))
+		return MM_FAIL(why, MM_EINPUT, "address %s: want host:port",
+		    text);
+	memcpy(host, text, n);
+	if (host[0] == '[' && host[n - 1] == ']') {
+		host[n - 1] = '\0';
+		l->address.sin6_family = AF_INET6;
+		l->address_n = sizeof(l->address);
+		if (inet_pton(AF_INET6, host + 1, &l->address.sin6_addr) == 1)
+			return MM_OK;
+	} else {
+		v4->sin_family = AF_INET;
+		l->address_n = sizeof(*v4);
+		if (inet_pton(AF_INET, host, &v4->sin_addr) == 1)
+			return MM_OK;
+	}
+	return MM_FAIL(why, MM_EINPUT, "address %s: not a numeric address",
+	    text);
+}
+
+static void
+limits_default(struct mm_http_limits *m)
+{
+	const struct mm_http_limits usual = MM_HTTP_LIMITS_USUAL;
+
+#define USUAL(field) m->field = m->field != 0 ? m->field : usual.field
+	USUAL(connections);
+	USUAL(connections_per_source);
+	USUAL(handshakes);
+	USUAL(handshake_ms);
+	USUAL(header_ms);
+	USUAL(body_ms);
+	USUAL(idle_ms);
+	USUAL(write_ms);
+	USUAL(answer_ms);
+#undef USUAL
+}
+
+enum mm_err
+mm_http_listener_init(struct mm_http_listener *l,
+    const struct mm_http_listener_conf *conf, struct mm_why *why)
+{
+	l->conf = *conf;
+	limits_default(&l->conf.limits);
+	return address_parse(l, why);
+}
+
+static void
+phases_set(struct port *p)
+{
+	const struct mm_http_limits *m = &p->listener->conf.limits;
+
+	p->phase[CONN_HANDSHAKE].span_ms = m->handshake_ms;
+	p->phase[CONN_IDLE].span_ms = m->idle_ms;
+	p->phase[CONN_HEAD].span_ms = m->header_ms;
+	p->phase[CONN_BODY].span_ms = m->body_ms;
+	p->phase[CONN_WAIT].span_ms = m->answer_ms;
+	p->phase[CONN_WRITE].span_ms = m->write_ms;
+	p->phase[CONN_LINGER].span_ms = LINGER_MS;
+}
+
+/* The loops share the first one's port, also where it was 0.  TCP_NODELAY is
+ * inherited by what is accepted: no call per connection. */
+static bool
+socket_bind(struct port *p)
+{
+	struct mm_http_listener *l = p->listener;
+	struct sockaddr_in6 got = { 0 };
+	socklen_t n = sizeof(got);
+	int on = 1, off = 0;
+
+	l->address.sin6_port = htons(l->port); /* same place in sockaddr_in */
+	if (setsockopt(p->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+	    setsockopt(p->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
+	    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
+		return false;
+	if (l->address.sin6_family == AF_INET6 &&
+	    setsockopt(p->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) != 0)
+		return false;
+	if (bind(p->fd, (struct sockaddr *)&l->address, l->address_n) != 0 ||
+	    listen(p->fd, SOMAXCONN) != 0 ||
+	    getsockname(p->fd, (struct sockaddr *)&got, &n) != 0)
+		return false;
+	l->port = ntohs(got.sin6_port);
+	return true;
+}
+
+static void
+v4_map(struct sockaddr_in6 *a)
+{
+	struct sockaddr_in v4;
+
+	if (a->sin6_family != AF_INET)
+		return;
+	memcpy(&v4, a, sizeof(v4));
+	*a = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+		.sin6_port = v4.sin_port };
+	a->sin6_addr.s6_addr[10] = a->sin6_addr.s6_addr[11] = 0xff;
+	memcpy(a->sin6_addr.s6_addr + 12, &v4.sin_addr, 4);
+}
+
+/*
+ * The ceiling on handshakes: room is made by ending this loop's oldest, if it
+ * has had a quarter of its time.  Honest ones take one round trip, so a peer
+ * that only opens connections pushes out its own.
+ */
+static bool
+handshake_room(struct port *p)
+{
+	const struct mm_http_limits *m = &p->listener->conf.limits;
+	struct conn *oldest = p->phase[CONN_HANDSHAKE].first;
+
+	if (p->tls == NULL ||
+	    atomic_load(&p->listener->handshakes) < m->handshakes)
+		return true;
+	if (oldest == NULL || oldest->until - p->loop->now_ms >
+	    m->handshake_ms - m->handshake_ms / 4)
+		return false;
+	mm_http_conn_expire(oldest);
+	return true;
+}
+
+/* Every cap comes before the first byte of TLS. */
+static bool
+admit(struct port *p, int fd, struct sockaddr_in6 *peer)
+{
+	const struct mm_http_limits *m = &p->listener->conf.limits;
+	struct source *src;
+
+	v4_map(peer);
+	COUNT(p, accepted);
+	if (atomic_load(&p->listener->open) >= m->connections ||
+	    !handshake_room(p)) {
+		COUNT(p, refused_cap);
+		return false;
+	}
+	src = mm_http_source_take(&p->sources, &peer->sin6_addr,
+	    m->connections_per_source);
+	if (src == NULL) {
+		COUNT(p, refused_source);
+		return false;
+	}
+	if (mm_http_conn_new(p, fd, peer, src) == NULL) {
+		mm_http_source_drop(&p->sources, src);
+		return false;
+	}
+	atomic_fetch_add(&p->listener->open, 1);
+	return true;
+}
+
+static void
+on_accept(struct watch *w, uint32_t events)
+{
+	struct port *p = (struct port *)w;
+
+	(void)events;
+	for (unsigned i = 0; i < ACCEPT_ROUND && p->fd >= 0; i++) {
+		struct sockaddr_in6 peer = { 0 };
+		socklen_t n = sizeof(peer);
+		int fd = accept4(p->fd, (struct sockaddr *)&peer, &n,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE ||
+		    errno == ENOBUFS || errno == ENOMEM))
+			p->loop->accept_at = -1;
+		if (fd < 0)
+			return;
+		if (!admit(p, fd, &peer))
+			close(fd);
+	}
+}
+
+enum mm_err
+mm_http_port_open(struct port *p, struct mm_why *why)
+{
+	struct mm_http_listener *l = p->listener;
+
+	p->watch.on_event = on_accept;
+	phases_set(p);
+	if (getrandom(&p->sources.salt, sizeof(p->sources.salt), 0) < 0)
+		return MM_FAIL(why, MM_ESYS, "getrandom: %s", strerror(errno));
+	p->fd = socket(l->address.sin6_family,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (p->fd < 0 || !socket_bind(p))
+		return MM_FAIL(why, MM_ESYS, "listener %s: %s: %s",
+		    l->conf.name, l->conf.address, strerror(errno));
+	return mm_http_loop_watch(p->loop, p->fd, &p->watch, why);
+}
+
+void
+mm_http_port_close(struct port *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	p->fd = -1;
+}
