@@ -1,0 +1,81 @@
+#ifndef MM_PKI_PRIV_H
+#define MM_PKI_PRIV_H
+
+/* Shared by pki's own files; nobody else includes this. */
+
+#include "base/text.h"
+#include "pki/cert.h"
+#include "pki/der.h"
+
+#define MM_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Strings that foreign names hold and we never write. */
+#define MM_DER_NUMERIC 0x12
+#define MM_DER_T61     0x14
+#define MM_DER_BMP     0x1e
+
+/* An INTEGER's contents: minimal and not negative. */
+bool mm_der_natural_ok(struct mm_bytes v);
+/* An OBJECT IDENTIFIER's contents: whole, minimal subidentifiers. */
+bool mm_der_oid_ok(struct mm_bytes v);
+/* Dotted text that mm_der_put_oid can write. */
+bool mm_der_oid_valid(const char *dotted);
+/* A universal value of a type that names and attributes may hold. */
+bool mm_der_value_ok(uint8_t tag, struct mm_bytes body);
+
+/* Name ::= SEQUENCE OF SET OF SEQUENCE { OID, string }; empty is fine. */
+bool mm_name_ok(struct mm_bytes name);
+/* Appends the dotted text of an OID's contents. */
+void mm_oid_text(struct mm_bytes oid, struct mm_buf *out);
+/* AlgorithmIdentifier, whole: SEQUENCE { OID, ANY OPTIONAL }. */
+bool mm_alg_ok(struct mm_bytes alg);
+/* Contents of Extensions: well formed, none twice, at most 64. */
+bool mm_extensions_ok(struct mm_bytes extensions);
+
+/* The next extension of Extensions' contents; false at the end. */
+struct mm_extension {
+	struct mm_bytes oid, value;
+	bool critical;
+};
+bool mm_extension_next(struct mm_rd *r, struct mm_extension *out);
+
+/* The next attribute of a Name's contents, across its RDNs. */
+struct mm_attribute {
+	struct mm_bytes oid, value;
+	uint8_t tag;
+};
+struct mm_name_rd {
+	struct mm_rd rdns, set;
+};
+struct mm_name_rd mm_name_over(struct mm_bytes name);
+bool mm_name_next(struct mm_name_rd *r, struct mm_attribute *out);
+
+/* A TBSCertificate, whole; fills all of out but whole, alg, signature. */
+MM_MUST enum mm_err mm_tbs_walk(struct mm_bytes tbs, struct mm_cert *out,
+    struct mm_bytes *alg, struct mm_why *why);
+
+/* Splits without judging the key: type MM_KEY_TYPES where it is not ours. */
+MM_MUST enum mm_err mm_spki_split(struct mm_bytes der, struct mm_spki *out,
+    struct mm_why *why);
+
+/* Signature algorithms: which key they need and how they hash. */
+enum mm_sig_kind { MM_SIG_ECDSA, MM_SIG_RSA, MM_SIG_PSS, MM_SIG_ED25519 };
+struct mm_sig_alg {
+	struct mm_bytes der; /* AlgorithmIdentifier, whole */
+	enum mm_sig_kind kind;
+	unsigned bits; /* of SHA-2 */
+};
+/* NULL: not accepted (RFC 8017 B.1, BCP: no MD5, no SHA-1). */
+const struct mm_sig_alg *mm_sig_find(struct mm_bytes alg);
+bool mm_sig_fits(const struct mm_sig_alg *a, enum mm_key_type t);
+/* What a key of this type signs with. */
+const struct mm_sig_alg *mm_sig_of(enum mm_key_type t);
+/* Padding and hash of an initialised context. */
+bool mm_sig_prepare(EVP_PKEY_CTX *c, const struct mm_sig_alg *a);
+MM_MUST enum mm_err mm_sig_verify(OSSL_LIB_CTX *lib, EVP_PKEY *key,
+    const struct mm_sig_alg *a, struct mm_bytes tbs, struct mm_bytes sig);
+
+/* SHA-2 without fetching; bits 256, 384 or 512; gives the length. */
+size_t mm_sha2(unsigned bits, struct mm_bytes b, uint8_t out[64]);
+
+#endif
