@@ -1,0 +1,208 @@
+#include "port/posix_openssl.h"
+
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+
+#define PEM_MAX 4096
+
+static enum mmd_rc
+hash(void *ctx, const struct mmd_bytes *parts, size_t nparts,
+    uint8_t out[MMD_HASH])
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
+
+	(void)ctx;
+	for (size_t i = 0; ok && i < nparts; i++)
+		ok = EVP_DigestUpdate(md, parts[i].p, parts[i].n) == 1;
+	ok = ok && EVP_DigestFinal_ex(md, out, NULL) == 1;
+	EVP_MD_CTX_free(md);
+	return ok ? MMD_OK : MMD_EPORT;
+}
+
+/* All that is authenticated here is a few dozen bytes. */
+static enum mmd_rc
+hmac(void *ctx, struct mmd_bytes key, const struct mmd_bytes *parts,
+    size_t nparts, uint8_t out[MMD_HASH])
+{
+	uint8_t all[256];
+	size_t n = 0;
+	unsigned outn = 0;
+
+	(void)ctx;
+	for (size_t i = 0; i < nparts; i++) {
+		if (parts[i].n > sizeof(all) - n)
+			return MMD_ESPACE;
+		for (size_t k = 0; k < parts[i].n; k++)
+			all[n++] = parts[i].p[k];
+	}
+	(void)HMAC(EVP_sha256(), key.p, (int)key.n, all, n, out, &outn);
+	OPENSSL_cleanse(all, sizeof(all));
+	return outn == MMD_HASH ? MMD_OK : MMD_EPORT;
+}
+
+static EVP_PKEY *
+generate(enum mmd_key_kind kind)
+{
+	switch (kind) {
+	case MMD_KEY_P256:
+		return EVP_EC_gen("P-256");
+	case MMD_KEY_P384:
+		return EVP_EC_gen("P-384");
+	case MMD_KEY_RSA2048:
+		return EVP_RSA_gen(2048);
+	case MMD_KEY_ED25519:
+		return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	default:
+		return NULL;
+	}
+}
+
+static enum mmd_rc
+store(const struct mmd_nv *nv, unsigned slot, EVP_PKEY *key)
+{
+	BIO *bio = BIO_new(BIO_s_secmem());
+	char *p = NULL;
+	long n;
+	enum mmd_rc rc = MMD_EPORT;
+
+	if (bio != NULL && PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL,
+	    0, NULL, NULL) == 1 && (n = BIO_get_mem_data(bio, &p)) > 0)
+		rc = nv->put(nv->ctx, slot, MMD_NV_KEY,
+		    (struct mmd_bytes){ (const uint8_t *)p, (size_t)n });
+	BIO_free(bio);
+	return rc;
+}
+
+static enum mmd_rc
+make(void *ctx, unsigned slot, enum mmd_key_kind kind)
+{
+	const struct mmd_openssl_keys *keys = ctx;
+	EVP_PKEY *key = generate(kind);
+	enum mmd_rc rc = key == NULL ? MMD_EPORT : store(keys->nv, slot, key);
+
+	EVP_PKEY_free(key);
+	return rc;
+}
+
+/* Without a passphrase: a key file that wants one is not ours. */
+static int
+no_passphrase(char *buf, int size, int rw, void *u)
+{
+	(void)buf;
+	(void)size;
+	(void)rw;
+	(void)u;
+	return -1;
+}
+
+/* see posix_openssl.h */
+enum mmd_rc
+mmd_openssl_key(const struct mmd_nv *nv, unsigned slot, EVP_PKEY **out)
+{
+	uint8_t pem[PEM_MAX];
+	size_t n;
+	BIO *bio;
+	EVP_PKEY *key = NULL;
+	enum mmd_rc rc = nv->get(nv->ctx, slot, MMD_NV_KEY, pem, sizeof(pem),
+	    &n);
+
+	if (rc != MMD_OK)
+		return rc;
+	bio = BIO_new_mem_buf(pem, (int)n);
+	if (bio != NULL)
+		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	BIO_free(bio);
+	OPENSSL_cleanse(pem, sizeof(pem));
+	if (key == NULL)
+		return MMD_EPORT;
+	*out = key;
+	return MMD_OK;
+}
+
+static enum mmd_rc
+public(void *ctx, unsigned slot, uint8_t *p, size_t cap, size_t *n)
+{
+	const struct mmd_openssl_keys *keys = ctx;
+	EVP_PKEY *key = NULL;
+	enum mmd_rc rc = mmd_openssl_key(keys->nv, slot, &key);
+	int len;
+
+	if (rc != MMD_OK)
+		return rc;
+	len = i2d_PUBKEY(key, NULL);
+	if (len <= 0)
+		rc = MMD_EPORT;
+	else if ((size_t)len > cap)
+		rc = MMD_ESPACE;
+	else
+		*n = (size_t)i2d_PUBKEY(key, &p);
+	EVP_PKEY_free(key);
+	return rc;
+}
+
+static enum mmd_rc
+sign_hash(void *ctx, unsigned slot, const uint8_t digest[MMD_HASH],
+    uint8_t *sig, size_t cap, size_t *n)
+{
+	const struct mmd_openssl_keys *keys = ctx;
+	EVP_PKEY *key = NULL;
+	EVP_PKEY_CTX *op;
+	size_t len = cap;
+	enum mmd_rc rc = mmd_openssl_key(keys->nv, slot, &key);
+
+	if (rc != MMD_OK)
+		return rc;
+	op = EVP_PKEY_CTX_new(key, NULL);
+	if (cap < (size_t)EVP_PKEY_get_size(key))
+		rc = MMD_ESPACE;
+	else if (op == NULL || EVP_PKEY_sign_init(op) != 1 ||
+	    EVP_PKEY_CTX_set_signature_md(op, EVP_sha256()) != 1 ||
+	    EVP_PKEY_sign(op, sig, &len, digest, MMD_HASH) != 1)
+		rc = MMD_EPORT;
+	else
+		*n = len;
+	EVP_PKEY_CTX_free(op);
+	EVP_PKEY_free(key);
+	return rc;
+}
+
+static enum mmd_rc
+sign(void *ctx, unsigned slot, struct mmd_bytes msg, uint8_t *sig, size_t cap,
+    size_t *n)
+{
+	const struct mmd_openssl_keys *keys = ctx;
+	EVP_PKEY *key = NULL;
+	EVP_MD_CTX *md;
+	size_t len = cap;
+	enum mmd_rc rc = mmd_openssl_key(keys->nv, slot, &key);
+
+	if (rc != MMD_OK)
+		return rc;
+	md = EVP_MD_CTX_new();
+	if (cap < (size_t)EVP_PKEY_get_size(key))
+		rc = MMD_ESPACE;
+	else if (md == NULL ||
+	    EVP_DigestSignInit(md, NULL, NULL, NULL, key) != 1 ||
+	    EVP_DigestSign(md, sig, &len, msg.p, msg.n) != 1)
+		rc = MMD_EPORT;
+	else
+		*n = len;
+	EVP_MD_CTX_free(md);
+	EVP_PKEY_free(key);
+	return rc;
+}
+
+/* see posix_openssl.h */
+struct mmd_crypto
+mmd_openssl_crypto(struct mmd_openssl_keys *keys)
+{
+	return (struct mmd_crypto){ hash, hmac, make, public, sign_hash, sign,
+		keys };
+}

@@ -1,0 +1,52 @@
+#ifndef MMD_PRIV_H
+#define MMD_PRIV_H
+
+/*
+ * For the library's own sources.  <string.h> is not a freestanding header, so
+ * the four functions a compiler may call anyway are declared here.
+ */
+
+#include "mmd.h"
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *p, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+
+#define MMD_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Bytes of a string constant, without its NUL: in a table, and as a value. */
+#define MMD_BYTES(s) { (const uint8_t *)(s), sizeof(s) - 1 }
+#define MMD_TEXT(s)  ((struct mmd_bytes)MMD_BYTES(s))
+
+static inline struct mmd_bytes
+mmd_bytes_of(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n] != '\0')
+		n++;
+	return (struct mmd_bytes){ (const uint8_t *)s, n };
+}
+
+static inline bool
+mmd_bytes_eq(struct mmd_bytes a, struct mmd_bytes b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline uint8_t
+mmd_lower(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
+}
+
+/* memset that a compiler may not drop. */
+static inline void
+mmd_wipe(void *p, size_t n)
+{
+	memset(p, 0, n);
+	__asm__ volatile("" : : "r"(p) : "memory");
+}
+
+#endif

@@ -1,0 +1,137 @@
+#include "mmd_x509.h"
+#include "priv.h"
+
+#define NAME_MAX 64 /* RFC 5280 A.1: ub-common-name */
+
+/* How a key is recognised in its SubjectPublicKeyInfo, and what it signs. */
+static const struct algorithm {
+	struct mmd_bytes key_oid; /* contents */
+	struct mmd_bytes sig_alg; /* AlgorithmIdentifier, whole */
+	bool whole_message;
+} algorithms[] = {
+	/* RFC 5480 2.1.1, RFC 5758 3.2: ecPublicKey, ecdsa-with-SHA256 */
+	{ MMD_BYTES("\x2a\x86\x48\xce\x3d\x02\x01"),
+	    MMD_BYTES("\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"),
+	    false },
+	/* RFC 8017 A.1: rsaEncryption, sha256WithRSAEncryption */
+	{ MMD_BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"),
+	    MMD_BYTES("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"
+	    "\x05\x00"), false },
+	/* RFC 8410 3: Ed25519 */
+	{ MMD_BYTES("\x2b\x65\x70"), MMD_BYTES("\x30\x05\x06\x03\x2b\x65\x70"),
+	    true },
+};
+
+static const struct algorithm *
+algorithm_of(struct mmd_bytes spki)
+{
+	struct mmd_der r = mmd_der_over(spki);
+	struct mmd_der seq = mmd_der_into(&r, MMD_DER_SEQ);
+	struct mmd_der alg = mmd_der_into(&seq, MMD_DER_SEQ);
+	struct mmd_bytes oid = mmd_der_take(&alg, MMD_DER_OID);
+
+	if (alg.bad)
+		return NULL;
+	for (size_t i = 0; i < MMD_COUNT(algorithms); i++)
+		if (mmd_bytes_eq(algorithms[i].key_oid, oid))
+			return &algorithms[i];
+	return NULL;
+}
+
+/* Name ::= SEQUENCE { SET { SEQUENCE { commonName, UTF8String } } } */
+static void
+put_name(struct mmd_derw *w, struct mmd_bytes name)
+{
+	size_t end = w->at;
+
+	mmd_derw_put(w, name);
+	mmd_derw_wrap(w, MMD_DER_UTF8, end);
+	mmd_derw_put(w, MMD_TEXT("\x06\x03\x55\x04\x03"));
+	mmd_derw_wrap(w, MMD_DER_SEQ, end);
+	mmd_derw_wrap(w, MMD_DER_SET, end);
+	mmd_derw_wrap(w, MMD_DER_SEQ, end);
+}
+
+/* RFC 2986 4.1: version 0, subject, key, no attributes.  Last one first. */
+static void
+put_info(struct mmd_derw *w, struct mmd_bytes name, struct mmd_bytes spki)
+{
+	size_t end = w->at;
+
+	mmd_derw_put(w, MMD_TEXT("\xa0\x00"));
+	mmd_derw_put(w, spki);
+	put_name(w, name);
+	mmd_derw_put(w, MMD_TEXT("\x02\x01\x00"));
+	mmd_derw_wrap(w, MMD_DER_SEQ, end);
+}
+
+static enum mmd_rc
+sign(const struct mmd_crypto *crypto, unsigned slot, bool whole_message,
+    struct mmd_derw *w, struct mmd_bytes info, struct mmd_bytes *sig)
+{
+	uint8_t hash[MMD_HASH];
+	uint8_t *room = w->buf + info.n;
+	enum mmd_rc rc;
+
+	sig->p = room;
+	if (whole_message)
+		return crypto->sign == NULL ? MMD_EPORT
+		    : crypto->sign(crypto->ctx, slot, info, room,
+		        w->cap - info.n, &sig->n);
+	rc = crypto->hash(crypto->ctx, &info, 1, hash);
+	if (rc != MMD_OK)
+		return rc;
+	return crypto->sign_hash(crypto->ctx, slot, hash, room,
+	    w->cap - info.n, &sig->n);
+}
+
+/*
+ * The info stands at the front of buf and its signature behind it; writing
+ * from the end moves both to where they belong, the signature first.
+ */
+static enum mmd_rc
+assemble(struct mmd_derw *w, struct mmd_bytes info, struct mmd_bytes sig_alg,
+    struct mmd_bytes sig, struct mmd_bytes *out)
+{
+	*w = mmd_derw_over(w->buf, w->cap);
+	mmd_derw_put(w, sig);
+	mmd_derw_put(w, MMD_TEXT("\0"));
+	mmd_derw_wrap(w, MMD_DER_BITS, w->cap);
+	mmd_derw_put(w, sig_alg);
+	if (w->bad || w->at < info.n)
+		return MMD_ESPACE;
+	mmd_derw_put(w, info);
+	mmd_derw_wrap(w, MMD_DER_SEQ, w->cap);
+	if (w->bad)
+		return MMD_ESPACE;
+	*out = (struct mmd_bytes){ w->buf + w->at, w->cap - w->at };
+	return MMD_OK;
+}
+
+/* see mmd_x509.h */
+enum mmd_rc
+mmd_request_write(const struct mmd_crypto *crypto, unsigned slot,
+    struct mmd_bytes name, uint8_t *buf, size_t cap, struct mmd_bytes *out)
+{
+	struct mmd_derw w = mmd_derw_over(buf, cap);
+	const struct algorithm *alg;
+	struct mmd_bytes spki = { buf, 0 }, info, sig;
+	enum mmd_rc rc;
+
+	if (name.n == 0 || name.n > NAME_MAX)
+		return MMD_EINPUT;
+	rc = crypto->public(crypto->ctx, slot, buf, cap, &spki.n);
+	if (rc != MMD_OK)
+		return rc;
+	alg = algorithm_of(spki);
+	if (alg == NULL)
+		return MMD_EPORT;
+	put_info(&w, name, spki);
+	if (w.bad)
+		return MMD_ESPACE;
+	info = (struct mmd_bytes){ buf, cap - w.at };
+	memmove(buf, buf + w.at, info.n);
+	rc = sign(crypto, slot, alg->whole_message, &w, info, &sig);
+	return rc != MMD_OK ? rc
+	    : assemble(&w, info, alg->sig_alg, sig, out);
+}
