@@ -57,6 +57,12 @@ struct mm_tile_reader {
 };
 enum mm_err mm_tile_read(void *reader, unsigned level, uint64_t index,
     struct mm_hash *out, struct mm_why *why);
+/*
+ * The edge of reader's tree from its partial tiles: what a writer starts
+ * with.  The edge is not usable after a failure.
+ */
+MM_MUST enum mm_err mm_tile_edge_restore(struct mm_tile_edge *e,
+    const struct mm_tile_reader *reader, struct mm_why *why);
 
 /* Entry bundles. */
 void mm_bundle_put(struct mm_buf *out, struct mm_bytes entry);

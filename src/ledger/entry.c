@@ -1,0 +1,246 @@
+#include "ledger/entry_table.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "base/time.h"
+
+#define B(f) (1U << (f))
+
+/* Groups of fields that stand together. */
+#define WHO  (B(MM_F_ACTOR) | B(MM_F_AUTHORITY) | B(MM_F_STATION) | \
+	      B(MM_F_BATCH) | B(MM_F_REASON) | B(MM_F_DETAIL_SHA256) | \
+	      B(MM_F_RESULT))
+#define DEVICE (B(MM_F_DEVICE) | B(MM_F_PRODUCT))
+#define SPAN (B(MM_F_NOT_BEFORE) | B(MM_F_NOT_AFTER))
+#define CERT (B(MM_F_ISSUER) | B(MM_F_SERIAL))
+#define HASHES (B(MM_F_CERT_SHA256) | B(MM_F_SPKI_SHA256))
+#define PROFILE (B(MM_F_PROFILE) | B(MM_F_PROFILE_SHA256))
+#define ISSUED (DEVICE | CERT | HASHES | SPAN | PROFILE | B(MM_F_TOKEN) | \
+		B(MM_F_KEY_ORIGIN) | B(MM_F_PREDECESSOR))
+#define ALL (B(MM_ENTRY_FIELD_COUNT) - 1)
+
+_Static_assert(MM_ENTRY_FIELD_COUNT < 32, "fields fit a 32-bit set");
+
+static const struct {
+	const char *name, *help;
+	uint32_t must, may; /* may is besides must and WHO */
+} types[MM_ENTRY_TYPE_COUNT] = {
+#define X(e, name_, help_) [e] = { .name = name_, .help = help_ RULE_##e },
+#define RULE(must_, may_) , .must = (must_), .may = (may_)
+#define RULE_MM_E_LEDGER_OPENED \
+	RULE(B(MM_F_ORIGIN) | B(MM_F_KEY), B(MM_F_PREDECESSOR) | B(MM_F_COUNT))
+#define RULE_MM_E_ISSUER_MADE \
+	RULE(B(MM_F_ISSUER) | B(MM_F_CERT_SHA256), \
+	    CERT | HASHES | SPAN | B(MM_F_ROLE) | B(MM_F_NUMBER))
+#define RULE_MM_E_PROFILE_LOADED RULE(PROFILE, B(MM_F_ISSUER))
+#define RULE_MM_E_PRODUCT_CREATED RULE(B(MM_F_PRODUCT), PROFILE)
+#define RULE_MM_E_PRODUCT_CHANGED RULE(B(MM_F_PRODUCT), PROFILE)
+#define RULE_MM_E_DEVICE_CREATED \
+	RULE(B(MM_F_DEVICE), DEVICE | B(MM_F_SPKI_SHA256) | PROFILE)
+#define RULE_MM_E_DEVICE_CHANGED \
+	RULE(B(MM_F_DEVICE), DEVICE | B(MM_F_SPKI_SHA256) | PROFILE)
+#define RULE_MM_E_DEVICE_RETIRED RULE(B(MM_F_DEVICE), DEVICE | B(MM_F_COUNT))
+#define TOKEN_MAY \
+	(DEVICE | PROFILE | HASHES | CERT | B(MM_F_EXPIRES) | B(MM_F_COUNT))
+#define RULE_MM_E_TOKEN_MINTED RULE(B(MM_F_TOKEN), TOKEN_MAY)
+#define RULE_MM_E_TOKEN_FROZEN RULE(B(MM_F_TOKEN), TOKEN_MAY)
+#define RULE_MM_E_TOKEN_THAWED RULE(B(MM_F_TOKEN), TOKEN_MAY)
+#define RULE_MM_E_TOKEN_CANCELLED RULE(B(MM_F_TOKEN), TOKEN_MAY)
+#define RULE_MM_E_TOKEN_EXPIRED RULE(B(MM_F_TOKEN), TOKEN_MAY)
+#define ISSUED_MUST (B(MM_F_DEVICE) | CERT | HASHES | B(MM_F_PROFILE))
+#define RULE_MM_E_CERT_ISSUED RULE(ISSUED_MUST, ISSUED)
+#define RULE_MM_E_CERT_RENEWED \
+	RULE(ISSUED_MUST | B(MM_F_PREDECESSOR), ISSUED)
+#define RULE_MM_E_CERT_CONFIRMED RULE(CERT, ISSUED)
+#define RULE_MM_E_CERT_SUPERSEDED RULE(CERT, ISSUED)
+#define RULE_MM_E_CERT_REVOKED RULE(CERT | B(MM_F_REASON), ISSUED)
+#define RULE_MM_E_CERT_HELD RULE(CERT, ISSUED)
+#define RULE_MM_E_CERT_RELEASED RULE(CERT, ISSUED)
+#define RULE_MM_E_SIG_ORPHANED RULE(CERT, ISSUED)
+#define OPERATOR_MAY (CERT | HASHES | SPAN | B(MM_F_ROLE) | B(MM_F_EXPIRES))
+#define RULE_MM_E_OPERATOR_CREATED \
+	RULE(B(MM_F_KEY) | B(MM_F_ROLE), OPERATOR_MAY)
+#define RULE_MM_E_OPERATOR_REVOKED RULE(B(MM_F_KEY), OPERATOR_MAY)
+#define RULE_MM_E_REFUSED \
+	RULE(B(MM_F_REASON) | B(MM_F_COUNT), ISSUED | B(MM_F_ROLE) | B(MM_F_KEY))
+#define RULE_MM_E_COUNTED RULE(B(MM_F_REASON) | B(MM_F_COUNT), 0)
+#define RULE_MM_E_ALERT RULE(B(MM_F_REASON), ALL)
+#define RULE_MM_E_CRL_SIGNED \
+	RULE(B(MM_F_ISSUER) | B(MM_F_NUMBER), B(MM_F_COUNT) | B(MM_F_EXPIRES) | \
+	    SPAN)
+	MM_ENTRY_TYPES(X)
+#undef X
+};
+
+/* see entry_table.h */
+const char *const mm_entry_field_names[MM_ENTRY_FIELD_COUNT] = {
+#define X(e, name) [e] = name,
+	MM_ENTRY_FIELDS(X)
+#undef X
+};
+
+static const enum mm_entry_form forms[MM_ENTRY_FIELD_COUNT] = {
+	[MM_F_CERT_SHA256] = MM_FORM_SHA256,
+	[MM_F_SPKI_SHA256] = MM_FORM_SHA256,
+	[MM_F_PROFILE_SHA256] = MM_FORM_SHA256,
+	[MM_F_DETAIL_SHA256] = MM_FORM_SHA256,
+	[MM_F_COUNT] = MM_FORM_NUMBER,
+	[MM_F_NUMBER] = MM_FORM_NUMBER,
+};
+
+/* see entry_table.h */
+enum mm_entry_form
+mm_entry_field_form(enum mm_entry_field f)
+{
+	return forms[f];
+}
+
+/* see entry.h */
+const char *
+mm_entry_type_name(enum mm_entry_type t)
+{
+	return types[t].name;
+}
+
+/* see entry_table.h */
+enum mm_entry_type
+mm_entry_type_of(struct mm_bytes name)
+{
+	unsigned t = 0;
+
+	while (t < MM_ENTRY_TYPE_COUNT &&
+	    !mm_bytes_eq(mm_bytes_of(types[t].name), name))
+		t++;
+	return (enum mm_entry_type)t;
+}
+
+static bool
+form_holds(enum mm_entry_form form, const char *v)
+{
+	const int64_t most = (INT64_C(1) << 53) - 1;
+	int64_t number;
+
+	switch (form) {
+	case MM_FORM_TEXT:
+		return mm_utf8_valid(mm_bytes_of(v));
+	case MM_FORM_SHA256:
+		return strlen(v) == 64 && strspn(v, "0123456789abcdef") == 64;
+	case MM_FORM_NUMBER:
+		return mm_int_parse(v, &number, NULL) == MM_OK &&
+		    number >= 0 && number <= most;
+	}
+	return false;
+}
+
+/* The type's fields, and each in its form. */
+static enum mm_err
+check_fields(const struct mm_entry *e, struct mm_why *why)
+{
+	uint32_t must = types[e->type].must;
+	uint32_t may = must | types[e->type].may | WHO;
+
+	for (unsigned f = 0; f < MM_ENTRY_FIELD_COUNT; f++) {
+		const char *v = e->field[f], *fault = NULL;
+		if (v == NULL && (must & B(f)) != 0)
+			fault = "missing";
+		else if (v != NULL && (may & B(f)) == 0)
+			fault = "not one of its fields";
+		else if (v != NULL && !form_holds(forms[f], v))
+			fault = "not in its form";
+		if (fault != NULL)
+			return MM_FAIL(why, MM_EBUG, "entry %s: %s is %s",
+			    types[e->type].name, mm_entry_field_names[f],
+			    fault);
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+check_head(const struct mm_entry *e, struct mm_why *why)
+{
+	if ((unsigned)e->type >= MM_ENTRY_TYPE_COUNT)
+		return MM_FAIL(why, MM_EBUG, "entry: no type %d", e->type);
+	if (e->at_ms < 0 || e->at_ms / 1000 > MM_TIME_FOREVER_S)
+		return MM_FAIL(why, MM_EBUG, "entry: time out of range");
+	if (e->time_source != NULL &&
+	    !mm_utf8_valid(mm_bytes_of(e->time_source)))
+		return MM_FAIL(why, MM_EBUG, "entry: time source not UTF-8");
+	return MM_OK;
+}
+
+static void
+put_fields(const struct mm_entry *e, struct mm_json *j)
+{
+	for (unsigned f = 0; f < MM_ENTRY_FIELD_COUNT; f++) {
+		if (e->field[f] == NULL)
+			continue;
+		if (forms[f] == MM_FORM_NUMBER)
+			mm_json_raw(j, mm_entry_field_names[f],
+			    mm_bytes_of(e->field[f]));
+		else
+			mm_json_str(j, mm_entry_field_names[f], e->field[f]);
+	}
+}
+
+/* see entry.h */
+enum mm_err
+mm_entry_encode(const struct mm_entry *e, struct mm_buf *out,
+    struct mm_why *why)
+{
+	struct mm_json j = mm_json_over(out);
+	size_t start = out->n;
+
+	MM_TRY(check_head(e, why));
+	MM_TRY(check_fields(e, why));
+	mm_json_open(&j, '{');
+	mm_json_int(&j, "v", 1);
+	mm_json_str(&j, "type", types[e->type].name);
+	mm_json_time(&j, "at", e->at_ms);
+	mm_json_str(&j, "time_source",
+	    e->time_source == NULL ? "system" : e->time_source);
+	put_fields(e, &j);
+	mm_json_close(&j, '}');
+	MM_TRY(mm_buf_ok(out, why));
+	if (out->n - start > MM_ENTRY_MAX) {
+		size_t n = out->n - start;
+		out->n = start;
+		return MM_FAIL(why, MM_ELIMIT, "entry: %zu bytes, at most %d",
+		    n, MM_ENTRY_MAX);
+	}
+	return MM_OK;
+}
+
+static void
+put_names(struct mm_buf *out, uint32_t set)
+{
+	const char *lead = "";
+
+	for (unsigned f = 0; f < MM_ENTRY_FIELD_COUNT; f++) {
+		if ((set & B(f)) == 0)
+			continue;
+		mm_buf_printf(out, "%s`%s`", lead, mm_entry_field_names[f]);
+		lead = ", ";
+	}
+}
+
+/* see entry.h */
+void
+mm_entry_print_reference(struct mm_buf *out)
+{
+	mm_buf_text(out, "Every entry begins with `v`, `type`, `at` and "
+			 "`time_source`; any may have ");
+	put_names(out, WHO);
+	mm_buf_text(out, ". Fields come in this order: ");
+	put_names(out, ALL);
+	mm_buf_text(out, ".\n\n| Type | Says | Must have | May have |\n"
+			 "|---|---|---|---|\n");
+	for (unsigned t = 0; t < MM_ENTRY_TYPE_COUNT; t++) {
+		mm_buf_printf(out, "| `%s` | %s | ", types[t].name,
+		    types[t].help);
+		put_names(out, types[t].must);
+		mm_buf_text(out, " | ");
+		put_names(out, types[t].may & ~types[t].must & ~WHO);
+		mm_buf_text(out, " |\n");
+	}
+}
