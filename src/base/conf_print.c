@@ -41,9 +41,11 @@ put_quoted(struct mm_buf *out, const char *text, size_t n)
 	mm_buf_u8(out, '"');
 }
 
+/* Items stand one a line, or with commas where none holds one. */
 static void
 put_list(struct mm_buf *out, const char *items)
 {
+	const char *end = strchr(items, '\n') != NULL ? "\n" : ",";
 	const char *lead = "{ ";
 
 	if (*items == '\0') {
@@ -51,10 +53,10 @@ put_list(struct mm_buf *out, const char *items)
 		return;
 	}
 	while (*items != '\0') {
-		size_t n = strcspn(items, ",");
+		size_t n = strcspn(items, end);
 		mm_buf_text(out, lead);
 		put_quoted(out, items, n);
-		items += n + (items[n] == ',');
+		items += n + (items[n] != '\0');
 		lead = ", ";
 	}
 	mm_buf_text(out, " }");

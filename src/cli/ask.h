@@ -1,0 +1,30 @@
+#ifndef MM_CLI_ASK_H
+#define MM_CLI_ASK_H
+
+#include "base/secret.h"
+#include "cli/cmd.h"
+
+/*
+ * What "init" needs to know: an option, else a question on the terminal, else
+ * the preset.  Without a terminal a question that has no preset is an error.
+ */
+MM_MUST enum mm_err mm_ask(struct mm_cli *cli, const struct mm_args *a,
+    const char *opt, const char *question, const char *preset, char *out,
+    size_t outn, struct mm_why *why);
+/* --passphrase-fd, --passphrase-file or the terminal (twice when new). */
+MM_MUST enum mm_err mm_ask_passphrase(const struct mm_args *a, bool new_one,
+    struct mm_secret **out, struct mm_why *why);
+
+/*
+ * Runs a program of ours; the passphrase through a pipe (--passphrase-fd 3),
+ * never in an argument.  Its standard output goes into *out, its standard
+ * error to ours.  The program's exit status becomes the code.
+ */
+MM_MUST enum mm_err mm_run_program(const char *const argv[],
+    const struct mm_secret *passphrase, struct mm_buf *out,
+    struct mm_why *why);
+/* Beside this program, else as configured: "mintmarkd", "mintmark-signer". */
+MM_MUST enum mm_err mm_find_program(const char *name, char out[512],
+    struct mm_why *why);
+
+#endif

@@ -1,0 +1,45 @@
+#ifndef MM_CLI_BULK_H
+#define MM_CLI_BULK_H
+
+#include "cli/cmd.h"
+
+/*
+ * Bulk work on CSV files (RFC 4180), row by row in constant memory: at most
+ * one batch of rows is held.
+ */
+#define MM_CSV_COLUMNS 32
+#define MM_CSV_LINE    65536
+
+struct mm_csv {
+	FILE *f;
+	const char *path;
+	unsigned long long row;         /* of data, 1 is the first */
+	unsigned long long read;        /* bytes so far */
+	size_t n;                       /* columns of the last record */
+	const char *cell[MM_CSV_COLUMNS];
+	char *text;                     /* the record's storage */
+	char *head;                     /* the header's */
+	const char *name[MM_CSV_COLUMNS];
+	size_t nnames;
+};
+/* "-" is standard input; reads the header. */
+MM_MUST enum mm_err mm_csv_open(struct mm_csv *c, const char *path,
+    struct mm_why *why);
+void mm_csv_close(struct mm_csv *c);
+/* MM_ENOTFOUND at the end; quoted cells, CRLF or LF; a record with another
+ * number of cells than the header is MM_EINPUT with its row. */
+MM_MUST enum mm_err mm_csv_next(struct mm_csv *c, struct mm_why *why);
+/* The cell of a named column, or NULL. */
+const char *mm_csv_get(const struct mm_csv *c, const char *name);
+/* A cell that a spreadsheet would take for a formula gets a leading quote. */
+void mm_csv_put(FILE *f, const char *cell, bool last);
+
+/* token create --csv */
+json_t *mm_token_defaults(const struct mm_args *a);
+MM_MUST enum mm_err mm_bulk_tokens(struct mm_cli *cli,
+    const struct mm_args *a, struct mm_why *why);
+/* A new file of mode 0600. */
+MM_MUST enum mm_err mm_bulk_write_json(const char *path, json_t *v,
+    struct mm_why *why);
+
+#endif

@@ -1,0 +1,259 @@
+#include "cli/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <curl/curl.h>
+
+#include "base/own.h"
+#include "base/secret.h"
+
+enum { ANSWER_MAX = 64 * 1024 * 1024, URL_N = 2048 };
+
+struct mm_client {
+	CURL *curl;
+	char server[512];
+	struct mm_secret *auth; /* the whole header line, with its NUL */
+	char request_id[33];
+	char idempotency[129];
+	char error[CURL_ERROR_SIZE];
+};
+
+MM_FREE_FN(slist_free, struct curl_slist, curl_slist_free_all)
+
+/* The key file's one line as "Authorization: Bearer ...". */
+static enum mm_err
+load_key(const char *path, struct mm_secret **out, struct mm_why *why)
+{
+	static const char head[] = "Authorization: Bearer ";
+	MM_OWN(mm_secret_free) struct mm_secret *key = NULL;
+	MM_OWN(mm_secret_free) struct mm_secret *line = NULL;
+
+	MM_TRY(mm_secret_from_file(path, &key, why));
+	MM_TRY(mm_secret_new(sizeof(head) + key->n, &line, why));
+	memcpy(line->p, head, sizeof(head) - 1);
+	memcpy(line->p + sizeof(head) - 1, key->p, key->n);
+	line->p[sizeof(head) - 1 + key->n] = '\0';
+	*out = MM_MOVE(line);
+	return MM_OK;
+}
+
+static size_t
+on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct mm_buf *b = arg;
+
+	mm_buf_put(b, p, size * n);
+	return mm_buf_ok(b, NULL) == MM_OK ? size * n : 0;
+}
+
+static size_t
+on_header(char *p, size_t size, size_t n, void *arg)
+{
+	struct mm_client *c = arg;
+	static const char name[] = "x-request-id:";
+	size_t len = size * n, at = sizeof(name) - 1, out = 0;
+
+	if (len < at || strncasecmp(p, name, at) != 0)
+		return len;
+	for (; at < len && out + 1 < sizeof(c->request_id); at++)
+		if (p[at] > ' ' && p[at] < 127)
+			c->request_id[out++] = p[at];
+	c->request_id[out] = '\0';
+	return len;
+}
+
+/* see client.h */
+enum mm_err
+mm_client_open(const struct mm_client_conf *conf, struct mm_client **out,
+    struct mm_why *why)
+{
+	MM_OWN(mm_client_close) struct mm_client *c = calloc(1, sizeof(*c));
+
+	if (c == NULL || (c->curl = curl_easy_init()) == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	if (strncmp(conf->server, "https://", 8) != 0 ||
+	    strlen(conf->server) >= sizeof(c->server))
+		return MM_FAIL(why, MM_EINPUT,
+		    "server: want https://host:port, not \"%.80s\"",
+		    conf->server);
+	strcpy(c->server, conf->server);
+	if (conf->key_file != NULL)
+		MM_TRY(load_key(conf->key_file, &c->auth, why));
+	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "https");
+	curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(c->curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, 10L);
+	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, 120L);
+	curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->error);
+	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(c->curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(c->curl, CURLOPT_HEADERDATA, c);
+	if (conf->ca != NULL)
+		curl_easy_setopt(c->curl, CURLOPT_CAINFO, conf->ca);
+	*out = MM_MOVE(c);
+	return MM_OK;
+}
+
+/* see client.h */
+void
+mm_client_close(struct mm_client **owner)
+{
+	if (*owner == NULL)
+		return;
+	if ((*owner)->curl != NULL)
+		curl_easy_cleanup((*owner)->curl);
+	mm_secret_free(&(*owner)->auth);
+	free(*owner);
+	*owner = NULL;
+}
+
+/* see client.h */
+const char *
+mm_client_request_id(const struct mm_client *c)
+{
+	return c->request_id;
+}
+
+/* see client.h */
+void
+mm_client_idempotency(struct mm_client *c, const char *key)
+{
+	snprintf(c->idempotency, sizeof(c->idempotency),
+	    "Idempotency-Key: %s", key);
+}
+
+static enum mm_err
+add(struct curl_slist **list, const char *line)
+{
+	struct curl_slist *more = curl_slist_append(*list, line);
+
+	if (more == NULL)
+		return MM_ENOMEM;
+	*list = more;
+	return MM_OK;
+}
+
+static enum mm_err
+transport_failed(struct mm_client *c, CURLcode rc, struct mm_why *why)
+{
+	const char *text = c->error[0] ? c->error : curl_easy_strerror(rc);
+
+	if (rc == CURLE_PEER_FAILED_VERIFICATION)
+		return MM_FAIL(why, MM_EAUTH, "%s: %s", c->server, text);
+	if (rc == CURLE_WRITE_ERROR)
+		return MM_FAIL(why, MM_ELIMIT, "%s: answer too large",
+		    c->server);
+	return MM_FAIL(why, MM_EAGAIN, "%s: %s", c->server, text);
+}
+
+static enum mm_err
+exchange(struct mm_client *c, const char *method, const char *url,
+    const char *body, struct mm_buf *answer, long *status, struct mm_why *why)
+{
+	MM_OWN(slist_free) struct curl_slist *head = NULL;
+	CURLcode rc;
+
+	if (c->auth != NULL)
+		MM_TRY(add(&head, (const char *)c->auth->p));
+	if (body != NULL)
+		MM_TRY(add(&head, "Content-Type: application/json"));
+	if (c->idempotency[0] != '\0')
+		MM_TRY(add(&head, c->idempotency));
+	MM_TRY(add(&head, "Expect:"));
+	curl_easy_setopt(c->curl, CURLOPT_URL, url);
+	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, head);
+	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
+	curl_easy_setopt(c->curl, CURLOPT_HTTPGET, 1L);
+	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
+	if (body != NULL || strcmp(method, "GET") != 0)
+		curl_easy_setopt(c->curl, CURLOPT_COPYPOSTFIELDS,
+		    body ? body : "");
+	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, answer);
+	c->request_id[0] = c->error[0] = '\0';
+	rc = curl_easy_perform(c->curl);
+	c->idempotency[0] = '\0';
+	if (rc != CURLE_OK)
+		return transport_failed(c, rc, why);
+	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, status);
+	return MM_OK;
+}
+
+static enum mm_err
+code_of(long status)
+{
+	for (unsigned i = 1; i < MM_ERR_COUNT; i++)
+		if (mm_err_http((enum mm_err)i) == status)
+			return (enum mm_err)i;
+	return status < 400 ? MM_EBUG : status < 500 ? MM_EINPUT : MM_EAGAIN;
+}
+
+static enum mm_err
+problem(long status, json_t *answer, struct mm_why *why)
+{
+	const char *detail = json_string_value(
+	    json_object_get(answer, "detail"));
+	const char *title = json_string_value(json_object_get(answer, "title"));
+
+	return MM_FAIL(why, code_of(status), "%s",
+	    detail ? detail : title ? title : "the server refused");
+}
+
+static enum mm_err
+call(struct mm_client *c, const char *method, const char *path,
+    const char *text, struct mm_buf *answer, struct mm_why *why)
+{
+	char url[URL_N];
+	long status = 0;
+	json_t *v;
+	enum mm_err rc;
+
+	if ((size_t)snprintf(url, sizeof(url), "%s%s", c->server, path) >=
+	    sizeof(url))
+		return MM_FAIL(why, MM_ELIMIT, "path too long");
+	MM_TRY(exchange(c, method, url, text, answer, &status, why));
+	if (status >= 200 && status < 300)
+		return MM_OK;
+	v = json_loadb((const char *)answer->p, answer->n, 0, NULL);
+	rc = problem(status, v, why);
+	json_decref(v);
+	return rc;
+}
+
+/* see client.h */
+enum mm_err
+mm_client_call(struct mm_client *c, const char *method, const char *path,
+    json_t *body, json_t **out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_wipe) struct mm_buf answer = MM_BUF_INIT(ANSWER_MAX);
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	char full[URL_N];
+	json_error_t where;
+	enum mm_err rc;
+
+	if (body != NULL && text == NULL)
+		return MM_FAIL(why, MM_EINPUT, "not a text that JSON can carry");
+	snprintf(full, sizeof(full), "/api/v1%s", path);
+	rc = call(c, method, full, text, &answer, why);
+	if (text != NULL)
+		mm_wipe(text, strlen(text));
+	free(text);
+	if (rc != MM_OK || out == NULL)
+		return rc;
+	*out = json_loadb((const char *)answer.p, answer.n,
+	    JSON_REJECT_DUPLICATES, &where);
+	if (*out == NULL)
+		return MM_FAIL(why, MM_EAGAIN, "%s: not JSON: %s", path,
+		    where.text);
+	return MM_OK;
+}
+
+/* see client.h */
+enum mm_err
+mm_client_bytes(struct mm_client *c, const char *path, struct mm_buf *out,
+    struct mm_why *why)
+{
+	return call(c, "GET", path, NULL, out, why);
+}

@@ -1,0 +1,116 @@
+#ifndef MM_CLI_CMD_H
+#define MM_CLI_CMD_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/*
+ * The command line is tables: mm_cmds[] and each command's options.
+ * Dispatch, help, completion for bash and zsh, the man page and the CLI
+ * reference are all printed from them, so they cannot disagree.
+ *
+ * A command reads its options by name, prints results on standard output and
+ * returns a code; it never exits.  What went wrong goes into *why; what the
+ * user could do about it, into mm_cli_hint.
+ */
+
+/* What an option's value is, for completion. */
+enum mm_complete {
+	MM_C_NONE, MM_C_FILE, MM_C_DIR, MM_C_DEVICE, MM_C_PRODUCT, MM_C_PROFILE,
+	MM_C_TOKEN, MM_C_SERIAL, MM_C_ISSUER, MM_C_REASON, MM_C_WORDS
+};
+
+struct mm_opt {
+	const char *name; /* without "--" */
+	const char *arg;  /* "FILE"; NULL: a flag */
+	const char *help;
+	enum mm_complete complete;
+	const char *words; /* MM_C_WORDS: space-separated */
+};
+
+#define MM_ARGS_MAX 32
+struct mm_args {
+	const struct mm_opt *opts;
+	const char *value[MM_ARGS_MAX]; /* by option; "" for a flag */
+	const char *pos[MM_ARGS_MAX];
+	int npos;
+};
+/* The option's value, or NULL if it was not given. */
+const char *mm_arg(const struct mm_args *a, const char *name);
+bool mm_flag(const struct mm_args *a, const char *name);
+/* A whole number in a range; preset where it was not given. */
+MM_MUST enum mm_err mm_arg_int(const struct mm_args *a, const char *name,
+    long preset, long min, long max, long *out, struct mm_why *why);
+
+struct mm_client;
+struct mm_cli {
+	bool json, quiet, tty; /* tty: standard error is one */
+	const char *server, *ca, *key_file, *context;
+	struct mm_client *client; /* made at first use */
+	char hint[256];
+	char request_id[33];      /* of the last answer that was a problem */
+};
+void mm_cli_hint(struct mm_cli *cli, const char *fmt, ...) MM_PRINTF(2);
+/* The connection to mintmarkd's operators listener. */
+MM_MUST enum mm_err mm_cli_client(struct mm_cli *cli, struct mm_client **out,
+    struct mm_why *why);
+
+typedef enum mm_err mm_cmd_fn(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why);
+
+struct mm_cmd {
+	const char *noun, *verb; /* verb NULL: the noun alone is the command */
+	const char *pos;         /* "DEVICE", "[FILE]", "" */
+	int npos_min, npos_max;
+	const char *does;        /* one line, no full stop */
+	const char *detail;      /* for the man page; NULL none */
+	const struct mm_opt *opts; /* ended by a NULL name; NULL none */
+	enum mm_complete complete; /* of the positional arguments */
+	mm_cmd_fn *run;
+};
+extern const struct mm_cmd mm_cmds[];
+extern const size_t mm_ncmds;
+extern const struct mm_opt mm_global_opts[];
+
+/* opts.c: splits what follows "noun verb"; MM_EINPUT with what is wrong. */
+MM_MUST enum mm_err mm_args_parse(const struct mm_cmd *cmd, int argc,
+    char *argv[], struct mm_args *out, struct mm_why *why);
+
+/* print.c: everything that is printed from the tables. */
+void mm_print_usage(FILE *f);
+void mm_print_command(FILE *f, const struct mm_cmd *cmd);
+void mm_print_noun(FILE *f, const char *noun);
+void mm_print_bash(FILE *f);
+void mm_print_zsh(FILE *f);
+void mm_print_man(FILE *f);
+void mm_print_reference(FILE *f); /* Markdown */
+
+/* table.c: rows for people.  Columns are "title\0json member". */
+struct mm_column {
+	const char *title, *member;
+};
+/* One JSON array of objects as an aligned table, or with --json as it is. */
+void mm_table_print(const struct mm_column *c, size_t nc, json_t *items);
+/* One object as "key: value" lines; multi-line texts (PEM) follow at the end. */
+void mm_object_print(json_t *object);
+void mm_json_print(json_t *value);
+
+/* progress.c: one line on standard error, redrawn at most 10 times a second,
+ * only on a terminal and only after a second; "total 0" is unknown. */
+struct mm_progress {
+	const char *what;
+	unsigned long long done, total;
+	long long began_ms, drawn_ms;
+	bool on, drawn;
+};
+void mm_progress_begin(struct mm_progress *p, const struct mm_cli *cli,
+    const char *what, unsigned long long total);
+void mm_progress_step(struct mm_progress *p, unsigned long long done);
+void mm_progress_end(struct mm_progress *p);
+
+#endif

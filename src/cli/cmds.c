@@ -1,0 +1,142 @@
+#include "cli/commands.h"
+
+/* Every command, in the order of the help. */
+#define ROW(noun, verb, pos, min, max, c, fn, does, detail)              \
+	{ noun, verb, pos, min, max, does, detail, mm_opts_##fn, c,          \
+	    mm_cmd_##fn }
+
+const struct mm_cmd mm_cmds[] = {
+	ROW("init", NULL, "", 0, 0, MM_C_NONE, init,
+	    "set up a CA: keys, configuration, database, first administrator",
+	    "Asks for what is not given as an option when it runs on a "
+	    "terminal.  Overwrites nothing.  With --dry-run it prints what it "
+	    "would do and the configuration it would write."),
+	ROW("status", NULL, "", 0, 0, MM_C_NONE, status,
+	    "how the server is, and who you are", NULL),
+
+	ROW("ca", "list", "", 0, 0, MM_C_NONE, ca_list, "list the issuers",
+	    NULL),
+	ROW("ca", "crl", "ISSUER", 1, 1, MM_C_ISSUER, ca_crl,
+	    "sign a new revocation list now", NULL),
+	ROW("ca", "request", "ISSUER", 1, 1, MM_C_NONE, ca_request,
+	    "offline: make an issuing key and a request for another root",
+	    "Runs mintmark-signer as this user; needs the passphrase."),
+	ROW("ca", "install", "ISSUER", 1, 1, MM_C_NONE, ca_install,
+	    "offline: install the chain that another root signed",
+	    "The chain is PEM: the issuer's certificate first, then up to the "
+	    "root."),
+	ROW("ca", "issuer", "ISSUER", 1, 1, MM_C_NONE, ca_issuer,
+	    "offline: one more issuing CA under your own root", NULL),
+	ROW("ca", "renew-tls", "", 0, 0, MM_C_NONE, ca_renew_tls,
+	    "offline: a new TLS certificate for the server", NULL),
+
+	ROW("profile", "list", "", 0, 0, MM_C_NONE, profile_list,
+	    "list the certificate profiles", NULL),
+	ROW("profile", "show", "PROFILE", 1, 1, MM_C_PROFILE, profile_show,
+	    "show one profile", NULL),
+
+	ROW("product", "list", "", 0, 0, MM_C_NONE, product_list,
+	    "list the products", NULL),
+	ROW("product", "show", "PRODUCT", 1, 1, MM_C_PRODUCT, product_show,
+	    "show one product", NULL),
+	ROW("product", "create", "PRODUCT", 1, 1, MM_C_NONE, product_create,
+	    "register a product", NULL),
+	ROW("product", "update", "PRODUCT", 1, 1, MM_C_PRODUCT,
+	    product_update, "replace a product's settings", NULL),
+
+	ROW("device", "list", "", 0, 0, MM_C_NONE, device_list,
+	    "list the devices", NULL),
+	ROW("device", "show", "DEVICE", 1, 1, MM_C_DEVICE, device_show,
+	    "show one device and its certificates", NULL),
+	ROW("device", "create", "DEVICE", 1, 1, MM_C_NONE, device_create,
+	    "register a device", NULL),
+	ROW("device", "retire", "DEVICE", 1, 1, MM_C_DEVICE, device_retire,
+	    "retire a device: its certificates are revoked, its id is gone",
+	    NULL),
+	ROW("device", "enrol", "DEVICE", 1, 1, MM_C_DEVICE, device_enrol,
+	    "issue a certificate for a device on your own authority", NULL),
+	ROW("device", "receipt", "DEVICE", 1, 1, MM_C_DEVICE, device_receipt,
+	    "print the receipt of a device's certificate: its birth record",
+	    NULL),
+
+	ROW("token", "list", "", 0, 0, MM_C_NONE, token_list,
+	    "list the tokens, never their secrets", NULL),
+	ROW("token", "show", "TOKEN", 1, 1, MM_C_TOKEN, token_show,
+	    "show one token, never its secret", NULL),
+	ROW("token", "create", "", 0, 0, MM_C_NONE, token_create,
+	    "make one-time tokens",
+	    "One token with --device, or one for each row of a CSV file with "
+	    "--csv: its first line names the columns, of which \"device\" is "
+	    "needed and \"product\", \"profile\" and \"ttl\" may be there.  "
+	    "Rows are worked on as they are read; --out receives device, id, "
+	    "token, expires and uri.  An interrupted run goes on with "
+	    "--resume."),
+	ROW("token", "cancel", "TOKEN", 1, 1, MM_C_TOKEN, token_cancel,
+	    "cancel a token", NULL),
+	ROW("token", "thaw", "TOKEN", 1, 1, MM_C_TOKEN, token_thaw,
+	    "thaw a token that was frozen by a conflict", NULL),
+
+	ROW("cert", "list", "", 0, 0, MM_C_NONE, cert_list,
+	    "list the certificates", NULL),
+	ROW("cert", "show", "SERIAL", 1, 1, MM_C_SERIAL, cert_show,
+	    "show one certificate", NULL),
+	ROW("cert", "revoke", "SERIAL", 1, 1, MM_C_SERIAL, cert_revoke,
+	    "revoke a certificate", NULL),
+	ROW("cert", "hold", "SERIAL", 1, 1, MM_C_SERIAL, cert_hold,
+	    "put a certificate on hold", NULL),
+	ROW("cert", "release", "SERIAL", 1, 1, MM_C_SERIAL, cert_release,
+	    "take a certificate off hold", NULL),
+
+	ROW("ledger", "checkpoint", "", 0, 0, MM_C_NONE, ledger_checkpoint,
+	    "print the newest signed tree head", NULL),
+	ROW("ledger", "key", "", 0, 0, MM_C_NONE, ledger_key,
+	    "print the ledger's verifier key", NULL),
+	ROW("ledger", "entries", "", 0, 0, MM_C_NONE, ledger_entries,
+	    "print entries", NULL),
+	ROW("ledger", "verify", "[DIR|URL]", 0, 1, MM_C_DIR, ledger_verify,
+	    "check every entry, every tile and the signature",
+	    "Of the server (needs the auditor's role), of another URL or of a "
+	    "copied directory.  With --keep the verified checkpoint is kept "
+	    "in a file, and the next run proves that nothing before it has "
+	    "changed."),
+	ROW("ledger", "verify-receipt", "FILE", 1, 1, MM_C_FILE,
+	    ledger_verify_receipt, "check a receipt; needs no network", NULL),
+	ROW("ledger", "reconcile", "", 0, 0, MM_C_NONE, ledger_reconcile,
+	    "compare the signer's journal, the ledger and the database",
+	    "Reads the three directly, as a user of the audit group; names "
+	    "every difference."),
+	ROW("ledger", "export", "", 0, 0, MM_C_NONE, ledger_export,
+	    "write entries as JSON lines or CSV, or a copy that verifies",
+	    "--format tiles writes a directory with tiles, checkpoint and "
+	    "key that \"ledger verify DIR\" checks again."),
+
+	ROW("key", "list", "", 0, 0, MM_C_NONE, key_list,
+	    "list the API keys", NULL),
+	ROW("key", "create", "NAME", 1, 1, MM_C_NONE, key_create,
+	    "make an API key; it is shown once", NULL),
+	ROW("key", "revoke", "ID", 1, 1, MM_C_NONE, key_revoke,
+	    "revoke an API key", NULL),
+
+	ROW("completion", NULL, "bash|zsh", 1, 1, MM_C_NONE, completion,
+	    "print the shell completion", NULL),
+	ROW("man", NULL, "", 0, 0, MM_C_NONE, man, "print the manual page",
+	    NULL),
+	ROW("reference", NULL, "", 0, 0, MM_C_NONE, reference,
+	    "print the command reference as Markdown", NULL),
+	ROW("complete", NULL, "KIND", 1, 1, MM_C_NONE, complete,
+	    "print the names that complete an argument, for the shells", NULL),
+};
+const size_t mm_ncmds = sizeof(mm_cmds) / sizeof(mm_cmds[0]);
+
+const struct mm_opt mm_global_opts[] = {
+	{ "json", NULL, "print JSON", MM_C_NONE, NULL },
+	{ "quiet", NULL, "no progress, no notes", MM_C_NONE, NULL },
+	{ "server", "URL", "the operators listener: https://host:8444",
+	    MM_C_NONE, NULL },
+	{ "ca", "FILE", "PEM of the trust anchor", MM_C_FILE, NULL },
+	{ "key-file", "FILE", "file with the API key, one line", MM_C_FILE,
+	    NULL },
+	{ "context", "FILE", "JSON file that names server, ca and key_file",
+	    MM_C_FILE, NULL },
+	{ NULL, NULL, NULL, MM_C_NONE, NULL },
+};

@@ -1,0 +1,50 @@
+#ifndef MM_CLI_COMMANDS_H
+#define MM_CLI_COMMANDS_H
+
+#include "cli/cmd.h"
+
+/* The commands' functions and option tables, as cmds.c lists them. */
+#define MM_COMMANDS(X)                                                     \
+	X(init) X(ca_list) X(ca_crl) X(ca_request) X(ca_install)           \
+	X(ca_issuer) X(ca_renew_tls) X(profile_list) X(profile_show)       \
+	X(product_list) X(product_show) X(product_create)                  \
+	X(product_update) X(device_list) X(device_show) X(device_create)   \
+	X(device_retire) X(device_enrol) X(device_receipt) X(token_list)   \
+	X(token_show) X(token_create) X(token_cancel) X(token_thaw)        \
+	X(cert_list) X(cert_show) X(cert_revoke) X(cert_hold)              \
+	X(cert_release) X(ledger_checkpoint) X(ledger_key)                 \
+	X(ledger_entries) X(ledger_verify) X(ledger_verify_receipt)        \
+	X(ledger_reconcile) X(ledger_export) X(key_list) X(key_create)     \
+	X(key_revoke) X(status) X(completion) X(man) X(reference)          \
+	X(complete)
+
+#define X(name)                                   \
+	mm_cmd_fn mm_cmd_##name;                  \
+	extern const struct mm_opt mm_opts_##name[];
+MM_COMMANDS(X)
+#undef X
+
+/* For the many commands that are one call and one table. */
+struct mm_filter {
+	const char *opt, *param; /* option's name, query parameter's */
+};
+/* GET path with filters, all pages up to --limit; prints. */
+MM_MUST enum mm_err mm_list_command(struct mm_cli *cli,
+    const struct mm_args *a, const char *path, const struct mm_filter *f,
+    size_t nf, const struct mm_column *c, size_t nc, struct mm_why *why);
+/* One call; prints the object it answers (or nothing with quiet). */
+MM_MUST enum mm_err mm_object_command(struct mm_cli *cli, const char *method,
+    const char *path, json_t *take_body, struct mm_why *why);
+/* Prints the path with every %s percent-encoded; at most 1,000 bytes. */
+MM_MUST enum mm_err mm_path(char out[1024], struct mm_why *why,
+    const char *fmt, ...);
+/* Adds the option's value as a text member, if it was given. */
+void mm_json_opt(json_t *o, const char *member, const struct mm_args *a,
+    const char *opt);
+
+#define MM_LIST_OPTS                                                       \
+	{ "limit", "N", "at most N rows (default 1000; 0: all)",           \
+	    MM_C_NONE, NULL },                                             \
+	{ "after", "KEY", "start after this row's key", MM_C_NONE, NULL }
+
+#endif

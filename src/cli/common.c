@@ -1,0 +1,150 @@
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+
+MM_FREE_FN(json_free, json_t, json_decref)
+
+enum { PAGE = 1000, PATH_N = 1024 };
+
+/* RFC 3986 2.1: all but unreserved. */
+static void
+percent(struct mm_buf *b, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (strchr("-._~", c) || (c >= '0' && c <= '9') ||
+		    ((c | 32) >= 'a' && (c | 32) <= 'z'))
+			mm_buf_u8(b, c);
+		else
+			mm_buf_printf(b, "%%%02X", c);
+	}
+}
+
+/* see commands.h */
+enum mm_err
+mm_path(char out[1024], struct mm_why *why, const char *fmt, ...)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(PATH_N - 1);
+	const char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	for (; *fmt != '\0'; fmt++) {
+		if (fmt[0] == '%' && fmt[1] == 's') {
+			percent(&b, va_arg(ap, const char *));
+			fmt++;
+		} else
+			mm_buf_u8(&b, (uint8_t)*fmt);
+	}
+	va_end(ap);
+	MM_TRY(mm_buf_ok(&b, why));
+	text = mm_buf_cstr(&b);
+	if (text == NULL)
+		return MM_FAIL(why, MM_ELIMIT, "name too long");
+	strcpy(out, text);
+	return MM_OK;
+}
+
+/* see commands.h */
+void
+mm_json_opt(json_t *o, const char *member, const struct mm_args *a,
+    const char *opt)
+{
+	const char *v = mm_arg(a, opt);
+
+	if (v != NULL)
+		json_object_set_new(o, member, json_string(v));
+}
+
+static enum mm_err
+query(struct mm_buf *b, const char *path, const struct mm_args *a,
+    const struct mm_filter *f, size_t nf)
+{
+	mm_buf_text(b, path);
+	mm_buf_text(b, "?limit=");
+	mm_buf_printf(b, "%d", PAGE);
+	for (size_t i = 0; i < nf; i++)
+		if (mm_arg(a, f[i].opt) != NULL) {
+			mm_buf_printf(b, "&%s=", f[i].param);
+			percent(b, mm_arg(a, f[i].opt));
+		}
+	return mm_buf_ok(b, NULL);
+}
+
+/* One page: prints or collects; *after is set to the next key or emptied. */
+static enum mm_err
+page(struct mm_cli *cli, const char *base, char after[256], json_t *all,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(PATH_N);
+	MM_OWN(json_free) json_t *answer = NULL;
+	struct mm_client *c;
+	const char *next;
+
+	MM_TRY(mm_cli_client(cli, &c, why));
+	mm_buf_text(&b, base);
+	if (after[0] != '\0') {
+		mm_buf_text(&b, "&after=");
+		percent(&b, after);
+	}
+	if (mm_buf_cstr(&b) == NULL)
+		return MM_FAIL(why, MM_ELIMIT, "filters too long");
+	MM_TRY(mm_client_call(c, "GET", mm_buf_cstr(&b), NULL, &answer, why));
+	json_array_extend(all, json_object_get(answer, "items"));
+	next = json_string_value(json_object_get(answer, "next"));
+	snprintf(after, 256, "%s", next ? next : "");
+	return MM_OK;
+}
+
+/* see commands.h */
+enum mm_err
+mm_list_command(struct mm_cli *cli, const struct mm_args *a, const char *path,
+    const struct mm_filter *f, size_t nf, const struct mm_column *c, size_t nc,
+    struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *all = json_array();
+	MM_OWN(mm_buf_done) struct mm_buf base = MM_BUF_INIT(PATH_N);
+	char after[256] = "";
+	long limit;
+
+	MM_TRY(mm_arg_int(a, "limit", PAGE, 0, 100000000, &limit, why));
+	if (mm_arg(a, "after") != NULL)
+		snprintf(after, sizeof(after), "%s", mm_arg(a, "after"));
+	MM_TRY(query(&base, path, a, f, nf));
+	do
+		MM_TRY(page(cli, mm_buf_cstr(&base), after, all, why));
+	while (after[0] != '\0' &&
+	    (limit == 0 || json_array_size(all) < (size_t)limit));
+	while (limit != 0 && json_array_size(all) > (size_t)limit)
+		json_array_remove(all, json_array_size(all) - 1);
+	if (cli->json)
+		mm_json_print(all);
+	else
+		mm_table_print(c, nc, all);
+	if (!cli->json && after[0] != '\0')
+		fprintf(stderr, "mintmark: note: there are more; go on with "
+		    "--after %s, or --limit 0 for all\n", after);
+	return MM_OK;
+}
+
+/* see commands.h */
+enum mm_err
+mm_object_command(struct mm_cli *cli, const char *method, const char *path,
+    json_t *take_body, struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *body = take_body;
+	MM_OWN(json_free) json_t *answer = NULL;
+	struct mm_client *c;
+
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, method, path, body, &answer, why));
+	if (cli->json)
+		mm_json_print(answer);
+	else if (!cli->quiet)
+		mm_object_print(answer);
+	return MM_OK;
+}

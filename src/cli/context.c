@@ -1,0 +1,96 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "cli/client.h"
+#include "cli/cmd.h"
+
+MM_FREE_FN(json_free, json_t, json_decref)
+
+enum { CONTEXT_MAX = 64 * 1024 };
+
+/*
+ * Which server: options first, then the context, a small JSON file of paths
+ * ({"server","ca","key_file"}) named by --context, by MINTMARK_CONTEXT, or
+ * ~/.config/mintmark/context.json.  The key itself is never in it.
+ */
+static enum mm_err
+find_context(struct mm_cli *cli, char path[512])
+{
+	const char *env = getenv("MINTMARK_CONTEXT"), *home = getenv("HOME");
+
+	if (cli->context != NULL || env != NULL)
+		snprintf(path, 512, "%s", cli->context ? cli->context : env);
+	else
+		snprintf(path, 512, "%s/.config/mintmark/context.json",
+		    home ? home : "");
+	return cli->context || env || access(path, R_OK) == 0 ? MM_OK
+							      : MM_ENOTFOUND;
+}
+
+static enum mm_err
+load_context(const char *path, json_t **out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(CONTEXT_MAX);
+	json_error_t where;
+
+	MM_TRY(mm_file_read(path, &text, why));
+	*out = json_loadb((const char *)text.p, text.n,
+	    JSON_REJECT_DUPLICATES, &where);
+	if (*out == NULL)
+		return MM_FAIL(why, MM_EINPUT, "%s:%d: %s", path, where.line,
+		    where.text);
+	return MM_OK;
+}
+
+/* A path in the context is meant against the context's own folder. */
+static const char *
+member_path(json_t *context, const char *member, const char *file, char *out,
+    size_t n)
+{
+	const char *v = json_string_value(json_object_get(context, member));
+	const char *slash = strrchr(file, '/');
+
+	if (v == NULL)
+		return NULL;
+	if (v[0] == '/' || slash == NULL)
+		snprintf(out, n, "%s", v);
+	else
+		snprintf(out, n, "%.*s/%s", (int)(slash - file), file, v);
+	return out;
+}
+
+/* see cmd.h */
+enum mm_err
+mm_cli_client(struct mm_cli *cli, struct mm_client **out, struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *context = NULL;
+	struct mm_client_conf conf = { cli->server, cli->ca, cli->key_file };
+	char path[512], ca[512], key[512];
+
+	if (cli->client != NULL) {
+		*out = cli->client;
+		return MM_OK;
+	}
+	if (find_context(cli, path) == MM_OK)
+		MM_TRY(load_context(path, &context, why));
+	if (conf.server == NULL)
+		conf.server = json_string_value(
+		    json_object_get(context, "server"));
+	if (conf.ca == NULL)
+		conf.ca = member_path(context, "ca", path, ca, sizeof(ca));
+	if (conf.key_file == NULL)
+		conf.key_file = member_path(context, "key_file", path, key,
+		    sizeof(key));
+	if (conf.server == NULL) {
+		mm_cli_hint(cli, "give --server https://host:8444 --ca FILE "
+		    "--key-file FILE, or --context FILE as \"mintmark init\" "
+		    "wrote it");
+		return MM_FAIL(why, MM_EINPUT, "which server?");
+	}
+	MM_TRY(mm_client_open(&conf, &cli->client, why));
+	*out = cli->client;
+	return MM_OK;
+}

@@ -1,0 +1,132 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/bulk.h"
+
+/* see bulk.h */
+void
+mm_csv_close(struct mm_csv *c)
+{
+	if (c->f != NULL && c->f != stdin)
+		fclose(c->f);
+	free(c->text);
+	free(c->head);
+	memset(c, 0, sizeof(*c));
+}
+
+static enum mm_err
+bad(const struct mm_csv *c, struct mm_why *why, const char *what)
+{
+	return MM_FAIL(why, MM_EINPUT, "%.80s: row %llu: %s", c->path, c->row,
+	    what);
+}
+
+/* One character of a record; where: 0 cell's start, 1 bare, 2 in quotes,
+ * 3 after a closing quote.  Says whether the record has ended. */
+static enum mm_err
+record(struct mm_csv *c, char *text, struct mm_why *why)
+{
+	size_t at = 0;
+	int ch, where = 0;
+
+	c->n = 0;
+	c->cell[c->n++] = text;
+	while ((ch = getc(c->f)) != EOF) {
+		c->read++;
+		if (at + 2 >= MM_CSV_LINE || ch == '\0')
+			return bad(c, why, ch ? "too long" : "NUL in it");
+		if (where == 2 && ch != '"')
+			text[at++] = (char)ch;
+		else if (where == 2)
+			where = 3;
+		else if (ch == '"' && where == 3) {
+			text[at++] = '"';
+			where = 2;
+		} else if (ch == '"' && where == 0)
+			where = 2;
+		else if (ch == '\n')
+			break;
+		else if (ch == ',') {
+			text[at++] = '\0';
+			if (c->n == MM_CSV_COLUMNS)
+				return bad(c, why, "too many columns");
+			c->cell[c->n++] = text + at;
+			where = 0;
+		} else if (ch != '\r') {
+			if (where == 3)
+				return bad(c, why, "text after a quote");
+			text[at++] = (char)ch;
+			where = 1;
+		}
+	}
+	if (where == 2)
+		return bad(c, why, "quote not closed");
+	text[at] = '\0';
+	if (ch == EOF && at == 0 && c->n == 1)
+		return MM_ENOTFOUND;
+	return MM_OK;
+}
+
+/* see bulk.h */
+enum mm_err
+mm_csv_open(struct mm_csv *c, const char *path, struct mm_why *why)
+{
+	*c = (struct mm_csv){ .path = path };
+	c->f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	if (c->f == NULL)
+		return MM_FAIL(why, errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
+		    "%.100s: %s", path, strerror(errno));
+	c->text = malloc(MM_CSV_LINE);
+	c->head = malloc(MM_CSV_LINE);
+	if (c->text == NULL || c->head == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	if (record(c, c->head, why) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "%.100s: no header line", path);
+	/* A byte order mark, as spreadsheets write it. */
+	if (strncmp(c->head, "\xef\xbb\xbf", 3) == 0)
+		c->cell[0] += 3;
+	memcpy(c->name, c->cell, sizeof(c->name));
+	c->nnames = c->n;
+	return MM_OK;
+}
+
+/* see bulk.h */
+enum mm_err
+mm_csv_next(struct mm_csv *c, struct mm_why *why)
+{
+	c->row++;
+	MM_TRY(record(c, c->text, why));
+	if (c->n != c->nnames)
+		return bad(c, why, "not as many cells as the header has");
+	return MM_OK;
+}
+
+/* see bulk.h */
+const char *
+mm_csv_get(const struct mm_csv *c, const char *name)
+{
+	for (size_t i = 0; i < c->nnames; i++)
+		if (strcmp(c->name[i], name) == 0)
+			return c->cell[i];
+	return NULL;
+}
+
+/* see bulk.h */
+void
+mm_csv_put(FILE *f, const char *cell, bool last)
+{
+	bool formula = cell[0] != '\0' && strchr("=+-@\t\r", cell[0]);
+
+	if (formula || strpbrk(cell, ",\"\r\n") != NULL) {
+		fputs(formula ? "\"'" : "\"", f);
+		for (; *cell != '\0'; cell++) {
+			if (*cell == '"')
+				fputc('"', f);
+			fputc(*cell, f);
+		}
+		fputc('"', f);
+	} else
+		fputs(cell, f);
+	fputc(last ? '\n' : ',', f);
+}

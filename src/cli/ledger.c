@@ -1,0 +1,412 @@
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <errno.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "base/time.h"
+#include "cli/bulk.h"
+#include "cli/commands.h"
+#include "cli/source.h"
+#include "ledger/receipt.h"
+
+#define END { NULL, NULL, NULL, MM_C_NONE, NULL }
+#define OWN_SOURCE __attribute__((cleanup(mm_source_close)))
+
+enum { RECEIPT_MAX = 1 << 20 };
+
+static enum mm_err
+print_bytes(struct mm_cli *cli, const char *path, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(RECEIPT_MAX);
+	struct mm_client *c;
+
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_bytes(c, path, &b, why));
+	fwrite(b.p, 1, b.n, stdout);
+	if (b.n != 0 && b.p[b.n - 1] != '\n')
+		putchar('\n');
+	return MM_OK;
+}
+
+const struct mm_opt mm_opts_ledger_checkpoint[] = { END };
+
+enum mm_err
+mm_cmd_ledger_checkpoint(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	(void)a;
+	return print_bytes(cli, "/ledger/checkpoint", why);
+}
+
+const struct mm_opt mm_opts_ledger_key[] = { END };
+
+enum mm_err
+mm_cmd_ledger_key(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	(void)a;
+	return print_bytes(cli, "/api/v1/ledger/key", why);
+}
+
+const struct mm_opt mm_opts_device_receipt[] = {
+	{ "out", "FILE", "write it there instead", MM_C_FILE, NULL }, END
+};
+
+enum mm_err
+mm_cmd_device_receipt(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(RECEIPT_MAX);
+	const char *out = mm_arg(a, "out");
+	struct mm_client *c;
+	char path[1024];
+
+	MM_TRY(mm_path(path, why, "/api/v1/devices/%s/receipt", a->pos[0]));
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_bytes(c, path, &b, why));
+	if (out != NULL)
+		return mm_file_replace(out, mm_buf_view(&b), 0644, why);
+	fwrite(b.p, 1, b.n, stdout);
+	putchar('\n');
+	return MM_OK;
+}
+
+const struct mm_opt mm_opts_ledger_verify_receipt[] = {
+	{ "key", "KEY", "the ledger's verifier key, as text or file "
+	    "(required)", MM_C_FILE, NULL },
+	END
+};
+
+static void
+show_receipt(const struct mm_cli *cli, const struct mm_receipt *r,
+    const struct mm_checkpoint *c)
+{
+	if (cli->json) {
+		printf("{\"verified\":true,\"index\":%llu,\"origin\":\"%s\","
+		       "\"size\":%llu,\"entry\":%.*s}\n",
+		    (unsigned long long)r->index, c->origin,
+		    (unsigned long long)c->size, (int)r->entry.n,
+		    (const char *)r->entry.p);
+		return;
+	}
+	printf("verified: entry %llu of %s, in the tree of %llu entries that "
+	       "its key signed.\n%.*s\n", (unsigned long long)r->index,
+	    c->origin, (unsigned long long)c->size, (int)r->entry.n,
+	    (const char *)r->entry.p);
+}
+
+enum mm_err
+mm_cmd_ledger_verify_receipt(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf file = MM_BUF_INIT(RECEIPT_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf arena = MM_BUF_INIT(RECEIPT_MAX);
+	struct mm_source nowhere = { .cli = cli };
+	struct mm_note_key key;
+	struct mm_checkpoint c;
+	struct mm_receipt r;
+	bool trusted;
+
+	if (mm_arg(a, "key") == NULL) {
+		mm_cli_hint(cli, "\"mintmark ledger key\" prints it; keep it "
+		    "from a source that you trust");
+		return MM_FAIL(why, MM_EINPUT, "missing --key");
+	}
+	MM_TRY(mm_source_key(&nowhere, mm_arg(a, "key"), &key, &trusted, why));
+	MM_TRY(mm_file_read(a->pos[0], &file, why));
+	MM_TRY(mm_receipt_parse(mm_buf_view(&file), &arena, &r, why));
+	MM_TRY(mm_receipt_verify(&r, &key, &c, why));
+	show_receipt(cli, &r, &c);
+	return MM_OK;
+}
+
+/* ---- entries and export ---- */
+
+#define ENTRY_OPTS                                                         \
+	{ "since", "N|TIME", "from this index, or from this time on",      \
+	    MM_C_NONE, NULL },                                             \
+	{ "type", "TYPE", "entries of this type only", MM_C_NONE, NULL },  \
+	{ "device", "DEVICE", "entries of this device only", MM_C_DEVICE,  \
+	    NULL }
+
+const struct mm_opt mm_opts_ledger_entries[] = {
+	ENTRY_OPTS,
+	{ "limit", "N", "at most N (default 100; 0: all)", MM_C_NONE, NULL },
+	END
+};
+const struct mm_opt mm_opts_ledger_export[] = {
+	ENTRY_OPTS,
+	{ "format", "FORMAT", "jsonl (default), csv or tiles", MM_C_WORDS,
+	    "jsonl csv tiles" },
+	{ "out", "PATH", "a file; for tiles a new directory (required)",
+	    MM_C_FILE, NULL },
+	{ "from", "DIR", "read a copied directory instead of the server",
+	    MM_C_DIR, NULL },
+	END
+};
+
+struct export {
+	FILE *f;
+	const char *type, *device;
+	int64_t since_ms;
+	uint64_t from, printed;
+	unsigned long limit; /* 0: none */
+	bool csv;
+	struct mm_progress progress;
+	char arena[MM_ENTRY_MAX + 64];
+};
+
+static void
+put_csv(struct export *x, uint64_t index, const struct mm_entry *e)
+{
+	char at[MM_TIME_TEXT];
+
+	mm_time_text(e->at_ms, at);
+	fprintf(x->f, "%llu,%s,%s,", (unsigned long long)index, at,
+	    mm_entry_type_name(e->type));
+	for (unsigned i = 0; i < MM_ENTRY_FIELD_COUNT; i++)
+		mm_csv_put(x->f, e->field[i] ? e->field[i] : "",
+		    i + 1 == MM_ENTRY_FIELD_COUNT);
+}
+
+static enum mm_err
+put_entry(void *ctx, uint64_t index, struct mm_bytes json,
+    struct mm_why *why)
+{
+	struct export *x = ctx;
+	const char *device;
+	struct mm_entry e;
+
+	mm_progress_step(&x->progress, index);
+	if (index < x->from || (x->limit != 0 && x->printed >= x->limit))
+		return MM_OK;
+	MM_TRY(mm_entry_parse(json, x->arena, sizeof(x->arena), &e, why));
+	device = e.field[MM_F_DEVICE];
+	if (e.at_ms < x->since_ms ||
+	    (x->type != NULL && strcmp(x->type, mm_entry_type_name(e.type))) ||
+	    (x->device != NULL && (device == NULL ||
+	    strcmp(x->device, device) != 0)))
+		return MM_OK;
+	x->printed++;
+	if (x->csv)
+		put_csv(x, index, &e);
+	else
+		fprintf(x->f, "{\"index\":%llu,\"entry\":%.*s}\n",
+		    (unsigned long long)index, (int)json.n,
+		    (const char *)json.p);
+	if (ferror(x->f))
+		return MM_FAIL(why, MM_ESYS, "cannot write: %s",
+		    strerror(errno));
+	return MM_OK;
+}
+
+static enum mm_err
+filters(struct export *x, const struct mm_args *a, struct mm_why *why)
+{
+	const char *since = mm_arg(a, "since");
+	char *end;
+
+	x->type = mm_arg(a, "type");
+	x->device = mm_arg(a, "device");
+	if (since == NULL)
+		return MM_OK;
+	x->from = strtoull(since, &end, 10);
+	if (*end == '\0' && end != since)
+		return MM_OK;
+	x->from = 0;
+	return mm_time_parse(since, &x->since_ms, why);
+}
+
+static enum mm_err
+walk(struct mm_cli *cli, struct export *x, const char *where,
+    struct mm_why *why)
+{
+	OWN_SOURCE struct mm_source s = { 0 };
+	struct mm_note_key key;
+	struct mm_checkpoint c;
+	bool trusted;
+
+	MM_TRY(mm_source_open(&s, cli, where, why));
+	MM_TRY(mm_source_key(&s, NULL, &key, &trusted, why));
+	MM_TRY(mm_source_checkpoint(&s, &key, &c, NULL, why));
+	mm_progress_begin(&x->progress, cli, "entries", c.size);
+	MM_TRY(mm_source_each(&s, x->from, c.size, put_entry, x, why));
+	mm_progress_end(&x->progress);
+	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_ledger_entries(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	struct export *x = calloc(1, sizeof(*x));
+	enum mm_err rc;
+	long limit;
+
+	if (x == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	x->f = stdout;
+	rc = mm_arg_int(a, "limit", 100, 0, 100000000, &limit, why);
+	if (rc == MM_OK)
+		rc = filters(x, a, why);
+	if (rc == MM_OK) {
+		x->limit = (unsigned long)limit;
+		rc = walk(cli, x, NULL, why);
+	}
+	free(x);
+	return rc;
+}
+
+/* ---- a copy that verifies ---- */
+
+struct copy {
+	struct mm_source *source;
+	const char *out;
+	struct mm_tile_edge edge;
+	struct mm_progress progress;
+};
+
+static enum mm_err
+copy_object(struct copy *c, const char *path, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(32 << 20);
+	char full[1024], *slash;
+
+	MM_TRY(mm_source_get(c->source, path, &b, why));
+	MM_TRY(mm_path_join(full, sizeof(full), c->out, path, why));
+	slash = strrchr(full, '/');
+	*slash = '\0';
+	MM_TRY(mm_dir_make(full, 0755, why));
+	*slash = '/';
+	return mm_file_create(full, mm_buf_view(&b), 0644, why);
+}
+
+static enum mm_err
+copy_tile(struct copy *c, bool entries, unsigned level, uint64_t index,
+    unsigned width, struct mm_why *why)
+{
+	struct mm_tile_id id = { entries, level, index, width };
+	char path[MM_TILE_PATH_MAX];
+
+	mm_tile_path(&id, path);
+	return copy_object(c, path, why);
+}
+
+/* All tiles that a tree of this size has, level by level. */
+static enum mm_err
+copy_tiles(struct copy *c, uint64_t size, struct mm_why *why)
+{
+	for (unsigned level = 0; level < MM_TILE_LEVELS; level++) {
+		uint64_t n = size >> (8 * level);
+
+		for (uint64_t i = 0; i * MM_TILE_W < n; i++) {
+			uint64_t left = n - i * MM_TILE_W;
+			unsigned w = left < MM_TILE_W ? (unsigned)left
+						      : MM_TILE_W;
+
+			MM_TRY(copy_tile(c, false, level, i, w, why));
+			if (level == 0)
+				MM_TRY(copy_tile(c, true, 0, i, w, why));
+			if (level == 0)
+				mm_progress_step(&c->progress, i * MM_TILE_W);
+		}
+	}
+	return MM_OK;
+}
+
+static const char readme[] =
+    "A copy of a Mintmark ledger (C2SP tlog-tiles layout).\n"
+    "checkpoint: the signed tree head; key: the verifier key; tile/: hashes;\n"
+    "tile/entries/: the entries.  Check it: mintmark ledger verify DIR --key\n"
+    "KEY, with KEY from a source that you trust, or any tool that reads\n"
+    "https://c2sp.org/tlog-tiles.\n";
+
+static enum mm_err
+copy_ledger(struct mm_cli *cli, const char *where, const char *out,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_NOTE_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_NOTE_MAX);
+	OWN_SOURCE struct mm_source s = { 0 };
+	struct copy c = { .source = &s, .out = out };
+	struct mm_note_key key;
+	struct mm_checkpoint head;
+	char path[1024];
+	bool trusted;
+
+	MM_TRY(mm_source_open(&s, cli, where, why));
+	MM_TRY(mm_source_key(&s, NULL, &key, &trusted, why));
+	MM_TRY(mm_source_checkpoint(&s, &key, &head, &note, why));
+	if (mkdir(out, 0755) != 0)
+		return MM_FAIL(why, errno == EEXIST ? MM_ECONFLICT : MM_ESYS,
+		    "%.100s: %s", out, strerror(errno));
+	mm_progress_begin(&c.progress, cli, "entries", head.size);
+	MM_TRY(copy_tiles(&c, head.size, why));
+	mm_progress_end(&c.progress);
+	mm_note_key_text(&key, &text);
+	mm_buf_text(&text, "\n");
+	MM_TRY(mm_path_join(path, sizeof(path), out, "key", why));
+	MM_TRY(mm_file_create(path, mm_buf_view(&text), 0644, why));
+	MM_TRY(mm_path_join(path, sizeof(path), out, "README", why));
+	MM_TRY(mm_file_create(path, mm_bytes_of(readme), 0644, why));
+	/* Last: a directory without it is not a ledger. */
+	MM_TRY(mm_path_join(path, sizeof(path), out, "checkpoint", why));
+	return mm_file_create(path, mm_buf_view(&note), 0644, why);
+}
+
+static enum mm_err
+export_file(struct mm_cli *cli, const struct mm_args *a, struct export *x,
+    struct mm_why *why)
+{
+	enum mm_err rc;
+
+	MM_TRY(filters(x, a, why));
+	x->f = fopen(mm_arg(a, "out"), "wxe");
+	if (x->f == NULL)
+		return MM_FAIL(why, errno == EEXIST ? MM_ECONFLICT : MM_ESYS,
+		    "%.100s: %s", mm_arg(a, "out"), strerror(errno));
+	if (x->csv) {
+		fputs("index,at,type", x->f);
+#define X(e, name) fputs("," name, x->f);
+		MM_ENTRY_FIELDS(X)
+#undef X
+		fputc('\n', x->f);
+	}
+	rc = walk(cli, x, mm_arg(a, "from"), why);
+	if (fclose(x->f) != 0 && rc == MM_OK)
+		rc = MM_FAIL(why, MM_ESYS, "cannot write: %s",
+		    strerror(errno));
+	if (rc == MM_OK && !cli->quiet)
+		fprintf(stderr, "mintmark: %llu entries written\n",
+		    (unsigned long long)x->printed);
+	return rc;
+}
+
+enum mm_err
+mm_cmd_ledger_export(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	const char *format = mm_arg(a, "format") ? mm_arg(a, "format")
+						 : "jsonl";
+	struct export *x;
+	enum mm_err rc;
+
+	if (mm_arg(a, "out") == NULL)
+		return MM_FAIL(why, MM_EINPUT, "missing --out");
+	if (strcmp(format, "tiles") == 0)
+		return copy_ledger(cli, mm_arg(a, "from"), mm_arg(a, "out"),
+		    why);
+	if (strcmp(format, "jsonl") != 0 && strcmp(format, "csv") != 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "--format: want jsonl, csv or tiles, not \"%.40s\"",
+		    format);
+	x = calloc(1, sizeof(*x));
+	if (x == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	x->csv = strcmp(format, "csv") == 0;
+	rc = export_file(cli, a, x, why);
+	free(x);
+	return rc;
+}

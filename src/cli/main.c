@@ -1,0 +1,159 @@
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/cmd.h"
+
+/* see cmd.h */
+void
+mm_cli_hint(struct mm_cli *cli, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (cli->hint[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(cli->hint, sizeof(cli->hint), fmt, ap);
+	va_end(ap);
+}
+
+/* Global options stand before the noun; returns the noun's index or -1. */
+static int
+globals(struct mm_cli *cli, int argc, char *argv[])
+{
+	const struct {
+		const char *name, **value;
+	} texts[] = {
+		{ "--server", &cli->server },
+		{ "--ca", &cli->ca },
+		{ "--key-file", &cli->key_file },
+		{ "--context", &cli->context },
+	};
+	int i = 1;
+
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		size_t t = 0;
+
+		if (strcmp(argv[i], "--json") == 0) {
+			cli->json = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--quiet") == 0) {
+			cli->quiet = true;
+			continue;
+		}
+		while (t < 4 && strcmp(argv[i], texts[t].name) != 0)
+			t++;
+		if (t == 4 || i + 1 >= argc)
+			return -1;
+		*texts[t].value = argv[++i];
+	}
+	return i;
+}
+
+static const struct mm_cmd *
+find(const char *noun, const char *verb, bool *noun_known)
+{
+	*noun_known = false;
+	for (size_t i = 0; i < mm_ncmds; i++) {
+		const struct mm_cmd *c = &mm_cmds[i];
+
+		if (strcmp(c->noun, noun) != 0)
+			continue;
+		*noun_known = true;
+		if (c->verb == NULL ||
+		    (verb != NULL && strcmp(c->verb, verb) == 0))
+			return c;
+	}
+	return NULL;
+}
+
+/* What the codes mean for a person who has no better hint. */
+static const struct {
+	enum mm_err code;
+	const char *hint;
+} hints[] = {
+	{ MM_EAUTH, "check the API key file (--key-file, or key_file of the context)" },
+	{ MM_EPOLICY, "\"mintmark status\" says which roles your key has" },
+	{ MM_ENOTFOUND, "list what there is with the noun's \"list\"" },
+	{ MM_EAGAIN, "is mintmarkd running? its log and /readyz say why it does not answer" },
+	{ MM_ERATE, "wait a little, then the same command again" },
+};
+
+static void
+complain(struct mm_cli *cli, enum mm_err rc, const struct mm_why *why)
+{
+	fprintf(stderr, "mintmark: error: %s (%s)\n",
+	    why->text[0] ? why->text : "failed", mm_err_slug(rc));
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+		if (hints[i].code == rc)
+			mm_cli_hint(cli, "%s", hints[i].hint);
+	if (cli->hint[0] != '\0')
+		fprintf(stderr, "mintmark: hint: %s\n", cli->hint);
+	if (cli->request_id[0] != '\0')
+		fprintf(stderr, "mintmark: request id: %s\n", cli->request_id);
+}
+
+static int
+dispatch(struct mm_cli *cli, int argc, char *argv[])
+{
+	const char *verb = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
+	struct mm_why why = { 0 };
+	struct mm_args args;
+	bool known;
+	const struct mm_cmd *c = find(argv[0], verb, &known);
+	int skip = c != NULL && c->verb != NULL ? 2 : 1;
+	enum mm_err rc;
+
+	if (c == NULL && known && verb == NULL)
+		return mm_print_noun(stdout, argv[0]), 0;
+	if (c == NULL) {
+		fprintf(stderr, "mintmark: error: no such command: %s%s%s\n",
+		    argv[0], verb ? " " : "", verb ? verb : "");
+		fprintf(stderr, "mintmark: hint: \"mintmark %s\" lists them\n",
+		    known ? argv[0] : "help");
+		return mm_err_exit(MM_EINPUT);
+	}
+	for (int i = skip; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0)
+			return mm_print_command(stdout, c), 0;
+	rc = mm_args_parse(c, argc - skip, argv + skip, &args, &why);
+	if (rc == MM_OK)
+		rc = c->run(cli, &args, &why);
+	else
+		mm_cli_hint(cli, "\"mintmark %s%s%s --help\" says how",
+		    c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
+	if (cli->client != NULL)
+		snprintf(cli->request_id, sizeof(cli->request_id), "%s",
+		    mm_client_request_id(cli->client));
+	if (rc != MM_OK)
+		complain(cli, rc, &why);
+	mm_client_close(&cli->client);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fputs("mintmark: error: cannot write the output\n", stderr);
+		return mm_err_exit(MM_ESYS);
+	}
+	return mm_err_exit(rc);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct mm_cli cli = { .tty = isatty(STDERR_FILENO) };
+	int at;
+
+	if (argc > 1 && strcmp(argv[1], "--version") == 0)
+		return puts("mintmark " MM_VERSION), 0;
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
+	    strcmp(argv[1], "help") == 0)
+		return mm_print_usage(argc < 2 ? stderr : stdout),
+		       argc < 2 ? mm_err_exit(MM_EINPUT) : 0;
+	at = globals(&cli, argc, argv);
+	if (at < 0 || at >= argc) {
+		fputs("mintmark: error: unknown option before the command\n"
+		      "mintmark: hint: \"mintmark help\" lists them\n", stderr);
+		return mm_err_exit(MM_EINPUT);
+	}
+	return dispatch(&cli, argc - at, argv + at);
+}

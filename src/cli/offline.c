@@ -1,0 +1,131 @@
+#include <string.h>
+
+#include "base/own.h"
+#include "cli/ask.h"
+#include "cli/commands.h"
+
+/*
+ * What is done at the CA's own machine, without a running server: each
+ * command runs mintmark-signer, which journals whatever it signs.
+ */
+#define END { NULL, NULL, NULL, MM_C_NONE, NULL }
+#define OFFLINE                                                            \
+	{ "config", "FILE", "mintmark.conf (default "                      \
+	    "/etc/mintmark/mintmark.conf)", MM_C_FILE, NULL },             \
+	{ "passphrase-file", "FILE", "its first line opens the keys",      \
+	    MM_C_FILE, NULL },                                             \
+	{ "passphrase-fd", "N", "read the passphrase from this "           \
+	    "descriptor", MM_C_NONE, NULL }
+#define KEY_TYPE                                                           \
+	{ "key-type", "TYPE", "default p256", MM_C_WORDS,                  \
+	    "p256 p384 ed25519 rsa2048 rsa3072 rsa4096" }
+
+const struct mm_opt mm_opts_ca_request[] = {
+	OFFLINE, KEY_TYPE,
+	{ "out", "FILE", "where the request goes (required)", MM_C_FILE,
+	    NULL },
+	END
+};
+const struct mm_opt mm_opts_ca_install[] = {
+	OFFLINE,
+	{ "chain", "FILE", "PEM: the issuer's certificate, then up to the "
+	    "root (required)", MM_C_FILE, NULL },
+	END
+};
+const struct mm_opt mm_opts_ca_issuer[] = {
+	OFFLINE, KEY_TYPE,
+	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
+	    MM_C_FILE, NULL },
+	{ "issuer-years", "N", "its lifetime (default 15)", MM_C_NONE, NULL },
+	END
+};
+const struct mm_opt mm_opts_ca_renew_tls[] = {
+	OFFLINE,
+	{ "tls-dns", "NAME", "a name instead of those it has", MM_C_NONE,
+	    NULL },
+	{ "tls-ip", "ADDRESS", "an address instead of those it has",
+	    MM_C_NONE, NULL },
+	{ "tls-days", "N", "its lifetime (default 397)", MM_C_NONE, NULL },
+	END
+};
+
+/* Options that go to the signer under the same name, as they are. */
+static const char *const passed[] = {
+	"key-type", "out", "chain", "root-key", "issuer-years", "tls-dns",
+	"tls-ip", "tls-days",
+};
+
+static const char *
+known(const struct mm_args *a, const char *name)
+{
+	for (size_t i = 0; a->opts[i].name != NULL; i++)
+		if (strcmp(a->opts[i].name, name) == 0)
+			return a->value[i];
+	return NULL;
+}
+
+static enum mm_err
+run(struct mm_cli *cli, const struct mm_args *a, const char *verb,
+    const char *needs, struct mm_why *why)
+{
+	MM_OWN(mm_secret_free) struct mm_secret *pass = NULL;
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
+	const char *config = mm_arg(a, "config");
+	const char *argv[40];
+	char program[512], flags[8][24];
+	size_t n = 0;
+
+	(void)cli;
+	if (needs != NULL && mm_arg(a, needs) == NULL)
+		return MM_FAIL(why, MM_EINPUT, "missing --%s", needs);
+	MM_TRY(mm_find_program("mintmark-signer", program, why));
+	MM_TRY(mm_ask_passphrase(a, false, &pass, why));
+	argv[n++] = program;
+	argv[n++] = verb;
+	argv[n++] = "--config";
+	argv[n++] = config ? config : "/etc/mintmark/mintmark.conf";
+	argv[n++] = "--passphrase-fd";
+	argv[n++] = "3";
+	if (a->npos > 0) {
+		argv[n++] = "--issuer";
+		argv[n++] = a->pos[0];
+	}
+	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
+		if (known(a, passed[i]) != NULL) {
+			snprintf(flags[i], sizeof(flags[i]), "--%s", passed[i]);
+			argv[n++] = flags[i];
+			argv[n++] = known(a, passed[i]);
+		}
+	argv[n] = NULL;
+	MM_TRY(mm_run_program(argv, pass, &out, why));
+	fwrite(out.p, 1, out.n, stdout);
+	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_ca_request(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return run(cli, a, "request", "out", why);
+}
+
+enum mm_err
+mm_cmd_ca_install(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return run(cli, a, "install", "chain", why);
+}
+
+enum mm_err
+mm_cmd_ca_issuer(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return run(cli, a, "issuer", NULL, why);
+}
+
+enum mm_err
+mm_cmd_ca_renew_tls(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return run(cli, a, "renew-tls", NULL, why);
+}

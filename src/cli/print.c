@@ -1,0 +1,356 @@
+#include <string.h>
+
+#include "cli/commands.h"
+
+/* Help, completion, manual page and reference: all from the tables. */
+
+static void
+synopsis(FILE *f, const struct mm_cmd *c)
+{
+	fprintf(f, "mintmark %s", c->noun);
+	if (c->verb != NULL)
+		fprintf(f, " %s", c->verb);
+	if (c->opts != NULL && c->opts[0].name != NULL)
+		fputs(" [OPTIONS]", f);
+	if (c->pos[0] != '\0')
+		fprintf(f, " %s", c->pos);
+}
+
+static void
+row(FILE *f, const struct mm_cmd *c)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s%s%s%s%s", c->noun,
+	    c->verb ? " " : "", c->verb ? c->verb : "",
+	    c->pos[0] ? " " : "", c->pos);
+	fprintf(f, "  %-28s %s\n", name, c->does);
+}
+
+static void
+options(FILE *f, const struct mm_opt *o)
+{
+	char name[64];
+
+	for (; o != NULL && o->name != NULL; o++) {
+		snprintf(name, sizeof(name), "--%s%s%s", o->name,
+		    o->arg ? " " : "", o->arg ? o->arg : "");
+		fprintf(f, "  %-28s %s\n", name, o->help);
+	}
+}
+
+/* see cmd.h */
+void
+mm_print_usage(FILE *f)
+{
+	const char *noun = "";
+
+	fputs("usage: mintmark [GLOBAL OPTIONS] NOUN [VERB] [OPTIONS] "
+	      "[ARGS]\n", f);
+	for (size_t i = 0; i < mm_ncmds; i++) {
+		if (strcmp(noun, mm_cmds[i].noun) != 0 &&
+		    mm_cmds[i].verb != NULL)
+			fputc('\n', f);
+		noun = mm_cmds[i].noun;
+		row(f, &mm_cmds[i]);
+	}
+	fputs("\nglobal options\n", f);
+	options(f, mm_global_opts);
+	fputs("\n\"mintmark NOUN VERB --help\" tells more; man mintmark(1) "
+	      "tells all.\n", f);
+}
+
+/* see cmd.h */
+void
+mm_print_noun(FILE *f, const char *noun)
+{
+	fprintf(f, "usage: mintmark %s VERB [OPTIONS] [ARGS]\n\n", noun);
+	for (size_t i = 0; i < mm_ncmds; i++)
+		if (strcmp(mm_cmds[i].noun, noun) == 0)
+			row(f, &mm_cmds[i]);
+}
+
+/* see cmd.h */
+void
+mm_print_command(FILE *f, const struct mm_cmd *c)
+{
+	fputs("usage: ", f);
+	synopsis(f, c);
+	fprintf(f, "\n\n%s.\n", c->does);
+	if (c->detail != NULL)
+		fprintf(f, "%s\n", c->detail);
+	if (c->opts != NULL && c->opts[0].name != NULL) {
+		fputs("\noptions\n", f);
+		options(f, c->opts);
+	}
+}
+
+/* ---- completion ---- */
+
+static const char *const kinds[] = {
+	[MM_C_NONE] = "", [MM_C_FILE] = "@file", [MM_C_DIR] = "@dir",
+	[MM_C_DEVICE] = "device", [MM_C_PRODUCT] = "product",
+	[MM_C_PROFILE] = "profile", [MM_C_TOKEN] = "token",
+	[MM_C_SERIAL] = "serial", [MM_C_ISSUER] = "issuer",
+	[MM_C_REASON] = "reason", [MM_C_WORDS] = "",
+};
+
+static void
+nouns(FILE *f)
+{
+	for (size_t i = 0; i < mm_ncmds; i++)
+		if (i == 0 || strcmp(mm_cmds[i].noun, mm_cmds[i - 1].noun))
+			fprintf(f, "%s%s", i ? " " : "", mm_cmds[i].noun);
+}
+
+static void
+verbs(FILE *f, const char *noun)
+{
+	for (size_t i = 0; i < mm_ncmds; i++)
+		if (strcmp(mm_cmds[i].noun, noun) == 0 && mm_cmds[i].verb)
+			fprintf(f, "%s ", mm_cmds[i].verb);
+}
+
+static void
+flags(FILE *f, const struct mm_opt *o)
+{
+	for (; o != NULL && o->name != NULL; o++)
+		fprintf(f, "--%s ", o->name);
+}
+
+/* "noun verb --opt) words;;" rows for what an option's value can be. */
+static void
+values(FILE *f, const struct mm_cmd *c)
+{
+	for (const struct mm_opt *o = c->opts; o && o->name; o++)
+		if (o->words != NULL)
+			fprintf(f, "\t'%s %s --%s') words='%s' ;;\n", c->noun,
+			    c->verb ? c->verb : "", o->name, o->words);
+		else if (o->complete != MM_C_NONE)
+			fprintf(f, "\t'%s %s --%s') kind='%s' ;;\n", c->noun,
+			    c->verb ? c->verb : "", o->name,
+			    kinds[o->complete]);
+		else if (o->arg != NULL)
+			fprintf(f, "\t'%s %s --%s') words=' ' ;;\n", c->noun,
+			    c->verb ? c->verb : "", o->name);
+}
+
+/* The part that both shells share: sets words or kind from noun, verb, prev. */
+static void
+body(FILE *f)
+{
+	fputs("\tcase \"$noun $verb $prev\" in\n", f);
+	for (size_t i = 0; i < mm_ncmds; i++)
+		values(f, &mm_cmds[i]);
+	fputs("\tesac\n\t[ -n \"$words$kind\" ] || case \"$noun\" in\n"
+	      "\t'') words='--json --quiet --server --ca --key-file "
+	      "--context --help --version ", f);
+	nouns(f);
+	fputs("' ;;\n\tesac\n\t[ -n \"$words$kind\" ] || "
+	      "case \"$noun $verb\" in\n", f);
+	for (size_t i = 0; i < mm_ncmds; i++) {
+		const struct mm_cmd *c = &mm_cmds[i];
+
+		fprintf(f, "\t'%s %s') words='--help ", c->noun,
+		    c->verb ? c->verb : "");
+		flags(f, c->opts);
+		fprintf(f, "'; kind='%s' ;;\n", kinds[c->complete]);
+	}
+	for (size_t i = 0; i < mm_ncmds; i++)
+		if (mm_cmds[i].verb != NULL &&
+		    (i == 0 || strcmp(mm_cmds[i].noun, mm_cmds[i - 1].noun))) {
+			fprintf(f, "\t'%s ') words='", mm_cmds[i].noun);
+			verbs(f, mm_cmds[i].noun);
+			fputs("' ;;\n", f);
+		}
+	fputs("\tesac\n"
+	      "\tcase \"$kind\" in\n"
+	      "\t''|@*) ;;\n"
+	      "\t*) words=\"$words $(mintmark --quiet complete \"$kind\" "
+	      "2>/dev/null)\" ;;\n"
+	      "\tesac\n", f);
+}
+
+/* see cmd.h */
+void
+mm_print_bash(FILE *f)
+{
+	fputs("# bash completion for mintmark(1); made by "
+	      "\"mintmark completion bash\"\n"
+	      "_mintmark() {\n"
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} noun= verb= prev= "
+	      "words= kind= i=1 w\n"
+	      "\tCOMPREPLY=()\n"
+	      "\twhile [ $i -lt $COMP_CWORD ]; do\n"
+	      "\t\tw=${COMP_WORDS[i]}; prev=$w\n"
+	      "\t\tcase \"$w\" in\n"
+	      "\t\t--server|--ca|--key-file|--context) "
+	      "[ -n \"$noun\" ] || i=$((i+1)) ;;\n"
+	      "\t\t-*) ;;\n"
+	      "\t\t*) if [ -z \"$noun\" ]; then noun=$w; "
+	      "elif [ -z \"$verb\" ]; then verb=$w; fi ;;\n"
+	      "\t\tesac\n"
+	      "\t\ti=$((i+1))\n"
+	      "\tdone\n"
+	      "\tcase \" ", f);
+	for (size_t i = 0; i < mm_ncmds; i++)
+		if (mm_cmds[i].verb == NULL)
+			fprintf(f, "%s ", mm_cmds[i].noun);
+	fputs("\" in *\" $noun \"*) verb= ;; esac\n", f);
+	body(f);
+	fputs("\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	      "\tcase \"$kind\" in\n"
+	      "\t@file) COMPREPLY+=($(compgen -f -- \"$cur\")) ;;\n"
+	      "\t@dir) COMPREPLY+=($(compgen -d -- \"$cur\")) ;;\n"
+	      "\tesac\n"
+	      "}\n"
+	      "complete -F _mintmark mintmark\n", f);
+}
+
+/* see cmd.h */
+void
+mm_print_zsh(FILE *f)
+{
+	fputs("#compdef mintmark\n"
+	      "# zsh completion for mintmark(1); made by "
+	      "\"mintmark completion zsh\"\n"
+	      "_mintmark() {\n"
+	      "\tlocal noun= verb= prev= words= kind= w i=2\n"
+	      "\tlocal -a line=(${(z)BUFFER})\n"
+	      "\twhile (( i < CURRENT )); do\n"
+	      "\t\tw=${line[i]}; prev=$w\n"
+	      "\t\tcase \"$w\" in\n"
+	      "\t\t--server|--ca|--key-file|--context) "
+	      "[[ -n \"$noun\" ]] || i=$((i+1)) ;;\n"
+	      "\t\t-*) ;;\n"
+	      "\t\t*) if [[ -z \"$noun\" ]]; then noun=$w; "
+	      "elif [[ -z \"$verb\" ]]; then verb=$w; fi ;;\n"
+	      "\t\tesac\n"
+	      "\t\ti=$((i+1))\n"
+	      "\tdone\n"
+	      "\tcase \" ", f);
+	for (size_t i = 0; i < mm_ncmds; i++)
+		if (mm_cmds[i].verb == NULL)
+			fprintf(f, "%s ", mm_cmds[i].noun);
+	fputs("\" in *\" $noun \"*) verb= ;; esac\n", f);
+	body(f);
+	fputs("\tcompadd -- ${=words}\n"
+	      "\tcase \"$kind\" in\n"
+	      "\t@file) _files ;;\n"
+	      "\t@dir) _files -/ ;;\n"
+	      "\tesac\n"
+	      "}\n"
+	      "compdef _mintmark mintmark\n", f);
+}
+
+/* ---- manual page and reference ---- */
+
+static const struct {
+	enum mm_err code;
+	const char *text;
+} exits[] = {
+	{ MM_OK, "done" },
+	{ MM_ESYS, "a system call or the cryptography failed" },
+	{ MM_EINPUT, "wrong usage or malformed input" },
+	{ MM_EPOLICY, "not allowed; a check did not hold" },
+	{ MM_ENOTFOUND, "there is no such thing" },
+	{ MM_ECONFLICT, "conflict: it exists already, or its state forbids it" },
+	{ MM_ELIMIT, "too large" },
+	{ MM_EAGAIN, "not now: try again later" },
+	{ MM_EAUTH, "the credential was refused" },
+	{ MM_EBUG, "a bug in mintmark" },
+};
+
+/* Lines of roff must not begin with a dot, and "-" is a hyphen. */
+static void
+roff(FILE *f, const char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s == '-')
+			fputs("\\-", f);
+		else if (*s == '\\')
+			fputs("\\e", f);
+		else
+			fputc(*s, f);
+}
+
+static void
+roff_options(FILE *f, const struct mm_opt *o)
+{
+	for (; o != NULL && o->name != NULL; o++) {
+		fputs(".TP\n\\fB\\-\\-", f);
+		roff(f, o->name);
+		fprintf(f, "\\fR%s%s\n", o->arg ? " " : "",
+		    o->arg ? o->arg : "");
+		roff(f, o->help);
+		fputs(".\n", f);
+	}
+}
+
+/* see cmd.h */
+void
+mm_print_man(FILE *f)
+{
+	fputs(".TH MINTMARK 1 \"\" \"mintmark " MM_VERSION "\" "
+	      "\"Mintmark manual\"\n.SH NAME\nmintmark \\- the command line "
+	      "of Mintmark, identities for devices\n.SH SYNOPSIS\n"
+	      ".B mintmark\n[\\fIglobal options\\fR] \\fInoun\\fR "
+	      "[\\fIverb\\fR] [\\fIoptions\\fR] [\\fIarguments\\fR]\n"
+	      ".SH DESCRIPTION\nA client of mintmarkd's operators listener, "
+	      "and the tool that sets a CA up.\n.SH GLOBAL OPTIONS\n", f);
+	roff_options(f, mm_global_opts);
+	fputs(".SH COMMANDS\n", f);
+	for (size_t i = 0; i < mm_ncmds; i++) {
+		fputs(".SS \"", f);
+		synopsis(f, &mm_cmds[i]);
+		fputs("\"\n", f);
+		roff(f, mm_cmds[i].does);
+		fputs(".\n", f);
+		if (mm_cmds[i].detail != NULL) {
+			fputs(".PP\n", f);
+			roff(f, mm_cmds[i].detail);
+			fputc('\n', f);
+		}
+		roff_options(f, mm_cmds[i].opts);
+	}
+	fputs(".SH EXIT STATUS\n", f);
+	for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++)
+		fprintf(f, ".TP\n%d\n%s.\n", mm_err_exit(exits[i].code),
+		    exits[i].text);
+	fputs(".SH FILES\n.TP\n~/.config/mintmark/context.json\nwhere "
+	      "server, ca and key_file are looked up if no option and no "
+	      "MINTMARK_CONTEXT names another file.\n.SH SEE ALSO\n"
+	      "mintmarkd(8), mintmark\\-signer(8), mintmark\\-agent(1)\n", f);
+}
+
+static void
+md_options(FILE *f, const struct mm_opt *o)
+{
+	if (o == NULL || o->name == NULL)
+		return;
+	fputs("\n| option | meaning |\n|---|---|\n", f);
+	for (; o->name != NULL; o++)
+		fprintf(f, "| `--%s%s%s` | %s |\n", o->name, o->arg ? " " : "",
+		    o->arg ? o->arg : "", o->help);
+}
+
+/* see cmd.h */
+void
+mm_print_reference(FILE *f)
+{
+	fputs("# Command reference\n\nMade by `mintmark reference`; do not "
+	      "edit.\n\n## Global options\n", f);
+	md_options(f, mm_global_opts);
+	fputs("\n## Exit status\n\n| status | meaning |\n|---|---|\n", f);
+	for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++)
+		fprintf(f, "| %d | %s |\n", mm_err_exit(exits[i].code),
+		    exits[i].text);
+	for (size_t i = 0; i < mm_ncmds; i++) {
+		fputs("\n## `", f);
+		synopsis(f, &mm_cmds[i]);
+		fprintf(f, "`\n\n%s.\n", mm_cmds[i].does);
+		if (mm_cmds[i].detail != NULL)
+			fprintf(f, "\n%s\n", mm_cmds[i].detail);
+		md_options(f, mm_cmds[i].opts);
+	}
+}

@@ -1,0 +1,85 @@
+#include <string.h>
+
+#include "base/own.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "pki/cert.h"
+
+MM_FREE_FN(json_free, json_t, json_decref)
+
+#define END { NULL, NULL, NULL, MM_C_NONE, NULL }
+const struct mm_opt mm_opts_completion[] = { END };
+const struct mm_opt mm_opts_man[] = { END };
+const struct mm_opt mm_opts_reference[] = { END };
+const struct mm_opt mm_opts_complete[] = { END };
+
+enum mm_err
+mm_cmd_completion(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	(void)cli;
+	if (strcmp(a->pos[0], "bash") == 0)
+		mm_print_bash(stdout);
+	else if (strcmp(a->pos[0], "zsh") == 0)
+		mm_print_zsh(stdout);
+	else
+		return MM_FAIL(why, MM_EINPUT, "want bash or zsh, not \"%s\"",
+		    a->pos[0]);
+	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_man(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	(void)cli, (void)a, (void)why;
+	mm_print_man(stdout);
+	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_reference(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	(void)cli, (void)a, (void)why;
+	mm_print_reference(stdout);
+	return MM_OK;
+}
+
+/* What a shell asks for at a TAB: the first names of a kind. */
+static const struct {
+	const char *kind, *path, *member;
+} names[] = {
+	{ "device", "/devices?limit=200", "id" },
+	{ "product", "/products?limit=200", "name" },
+	{ "profile", "/profiles?limit=200", "name" },
+	{ "token", "/tokens?limit=200", "id" },
+	{ "serial", "/certificates?limit=200", "serial" },
+	{ "issuer", "/issuers?limit=200", "name" },
+};
+
+enum mm_err
+mm_cmd_complete(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *answer = NULL;
+	struct mm_client *c;
+	size_t n = sizeof(names) / sizeof(names[0]), i = 0, row;
+	json_t *item;
+
+	if (strcmp(a->pos[0], "reason") == 0) {
+		for (unsigned r = 0; r <= 10; r++)
+			if (mm_reason_name(r) != NULL)
+				puts(mm_reason_name(r));
+		return MM_OK;
+	}
+	while (i < n && strcmp(names[i].kind, a->pos[0]) != 0)
+		i++;
+	if (i == n)
+		return MM_FAIL(why, MM_EINPUT, "no such kind: %s", a->pos[0]);
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, "GET", names[i].path, NULL, &answer, why));
+	json_array_foreach(json_object_get(answer, "items"), row, item)
+		puts(json_string_value(json_object_get(item,
+		    names[i].member)));
+	return MM_OK;
+}

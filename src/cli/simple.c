@@ -1,0 +1,303 @@
+#include <string.h>
+
+#include "base/own.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+
+/*
+ * Commands that are one request and one table: products, profiles, devices,
+ * certificates, keys.
+ */
+#define NCOL(c) (sizeof(c) / sizeof((c)[0]))
+#define END { NULL, NULL, NULL, MM_C_NONE, NULL }
+#define LIST(name, path, filters, columns)                                 \
+	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
+	    const struct mm_args *a, struct mm_why *why)                   \
+	{                                                                  \
+		return mm_list_command(cli, a, path, filters,              \
+		    NCOL(filters), columns, NCOL(columns), why);           \
+	}
+#define SHOW(name, method, path)                                           \
+	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
+	    const struct mm_args *a, struct mm_why *why)                   \
+	{                                                                  \
+		char p[1024];                                              \
+                                                                           \
+		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
+		return mm_object_command(cli, method, p, NULL, why);       \
+	}
+
+/* ---- ca ---- */
+
+static const struct mm_column issuer_columns[] = {
+	{ "NAME", "name" }, { "SUBJECT", "subject" },
+	{ "NOT AFTER", "not_after" }, { "CRL", "crl_number" },
+	{ "CRL NEXT UPDATE", "crl_next_update" },
+};
+const struct mm_opt mm_opts_ca_list[] = { MM_LIST_OPTS, END };
+
+enum mm_err
+mm_cmd_ca_list(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	return mm_list_command(cli, a, "/issuers", NULL, 0, issuer_columns,
+	    NCOL(issuer_columns), why);
+}
+const struct mm_opt mm_opts_ca_crl[] = { END };
+SHOW(ca_crl, "POST", "/issuers/%s/crl")
+
+/* ---- profile ---- */
+
+static const struct mm_column profile_columns[] = {
+	{ "NAME", "name" }, { "VERSION", "version" }, { "KIND", "kind" },
+	{ "ISSUER", "issuer" }, { "KEYS", "keys" }, { "LIFETIME", "lifetime" },
+	{ "BEARER", "bearer" },
+};
+const struct mm_opt mm_opts_profile_list[] = { MM_LIST_OPTS, END };
+
+enum mm_err
+mm_cmd_profile_list(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return mm_list_command(cli, a, "/profiles", NULL, 0, profile_columns,
+	    NCOL(profile_columns), why);
+}
+const struct mm_opt mm_opts_profile_show[] = { END };
+SHOW(profile_show, "GET", "/profiles/%s")
+
+/* ---- product ---- */
+
+static const struct mm_column product_columns[] = {
+	{ "NAME", "name" }, { "LDEVID PROFILE", "ldevid_profile" },
+	{ "IDEVID PROFILE", "idevid_profile" }, { "CREATED", "created_at" },
+	{ "DESCRIPTION", "description" },
+};
+const struct mm_opt mm_opts_product_list[] = { MM_LIST_OPTS, END };
+
+enum mm_err
+mm_cmd_product_list(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return mm_list_command(cli, a, "/products", NULL, 0, product_columns,
+	    NCOL(product_columns), why);
+}
+const struct mm_opt mm_opts_product_show[] = { END };
+SHOW(product_show, "GET", "/products/%s")
+
+#define PRODUCT_OPTS                                                       \
+	{ "ldevid-profile", "PROFILE", "profile of the operational "       \
+	    "certificate", MM_C_PROFILE, NULL },                           \
+	{ "idevid-profile", "PROFILE", "profile of the factory "           \
+	    "certificate", MM_C_PROFILE, NULL },                           \
+	{ "hw-type-oid", "OID", "hardware type for hardwareModuleName",    \
+	    MM_C_NONE, NULL },                                             \
+	{ "description", "TEXT", "words for people", MM_C_NONE, NULL }
+const struct mm_opt mm_opts_product_create[] = { PRODUCT_OPTS, END };
+const struct mm_opt mm_opts_product_update[] = { PRODUCT_OPTS, END };
+
+static json_t *
+product_body(const struct mm_args *a)
+{
+	json_t *o = json_pack("{s:s}", "name", a->pos[0]);
+
+	mm_json_opt(o, "ldevid_profile", a, "ldevid-profile");
+	mm_json_opt(o, "idevid_profile", a, "idevid-profile");
+	mm_json_opt(o, "hw_type_oid", a, "hw-type-oid");
+	mm_json_opt(o, "description", a, "description");
+	return o;
+}
+
+enum mm_err
+mm_cmd_product_create(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return mm_object_command(cli, "POST", "/products", product_body(a),
+	    why);
+}
+
+enum mm_err
+mm_cmd_product_update(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	char p[1024];
+
+	MM_TRY(mm_path(p, why, "/products/%s", a->pos[0]));
+	return mm_object_command(cli, "PUT", p, product_body(a), why);
+}
+
+/* ---- device ---- */
+
+static const struct mm_column device_columns[] = {
+	{ "DEVICE", "id" }, { "PRODUCT", "product" }, { "STATE", "state" },
+	{ "CREATED", "created_at" },
+};
+static const struct mm_filter device_filters[] = { { "product", "product" } };
+const struct mm_opt mm_opts_device_list[] = {
+	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },
+	MM_LIST_OPTS, END
+};
+LIST(device_list, "/devices", device_filters, device_columns)
+const struct mm_opt mm_opts_device_show[] = { END };
+SHOW(device_show, "GET", "/devices/%s")
+const struct mm_opt mm_opts_device_retire[] = { END };
+SHOW(device_retire, "POST", "/devices/%s/retire")
+const struct mm_opt mm_opts_device_create[] = {
+	{ "product", "PRODUCT", "its product (required)", MM_C_PRODUCT, NULL },
+	{ "bound-key", "SHA256", "hash of the public key that the factory "
+	    "recorded", MM_C_NONE, NULL },
+	{ "attributes", "JSON", "an object of the maker's own", MM_C_NONE,
+	    NULL },
+	END
+};
+
+enum mm_err
+mm_cmd_device_create(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	const char *attributes = mm_arg(a, "attributes");
+	json_t *o, *v = NULL;
+	json_error_t where;
+
+	if (mm_arg(a, "product") == NULL)
+		return MM_FAIL(why, MM_EINPUT, "missing --product");
+	if (attributes != NULL && (v = json_loads(attributes,
+	    JSON_REJECT_DUPLICATES, &where)) == NULL)
+		return MM_FAIL(why, MM_EINPUT, "--attributes: %s", where.text);
+	o = json_pack("{s:s}", "id", a->pos[0]);
+	mm_json_opt(o, "product", a, "product");
+	mm_json_opt(o, "bound_spki_sha256", a, "bound-key");
+	if (v != NULL)
+		json_object_set_new(o, "attributes", v);
+	return mm_object_command(cli, "POST", "/devices", o, why);
+}
+
+/* ---- cert ---- */
+
+static const struct mm_column cert_columns[] = {
+	{ "SERIAL", "serial" }, { "DEVICE", "device" },
+	{ "PROFILE", "profile" }, { "STATE", "state" },
+	{ "NOT AFTER", "not_after" },
+};
+static const struct mm_filter cert_filters[] = {
+	{ "device", "device" }, { "state", "state" }, { "issuer", "issuer" },
+	{ "expires-from", "expires_from" }, { "expires-to", "expires_to" },
+};
+const struct mm_opt mm_opts_cert_list[] = {
+	{ "device", "DEVICE", "of this device", MM_C_DEVICE, NULL },
+	{ "state", "STATE", "in this state", MM_C_WORDS,
+	    "issued confirmed superseded held revoked orphaned" },
+	{ "issuer", "ISSUER", "of this issuer", MM_C_ISSUER, NULL },
+	{ "expires-from", "TIME", "that end at TIME or later", MM_C_NONE,
+	    NULL },
+	{ "expires-to", "TIME", "that end before TIME", MM_C_NONE, NULL },
+	MM_LIST_OPTS, END
+};
+LIST(cert_list, "/certificates", cert_filters, cert_columns)
+const struct mm_opt mm_opts_cert_show[] = { END };
+SHOW(cert_show, "GET", "/certificates/%s")
+const struct mm_opt mm_opts_cert_hold[] = { END };
+SHOW(cert_hold, "POST", "/certificates/%s/hold")
+const struct mm_opt mm_opts_cert_release[] = { END };
+SHOW(cert_release, "POST", "/certificates/%s/release")
+const struct mm_opt mm_opts_cert_revoke[] = {
+	{ "reason", "REASON", "RFC 5280 5.3.1; default unspecified",
+	    MM_C_REASON, NULL },
+	{ "dry-run", NULL, "show the certificate that would be revoked",
+	    MM_C_NONE, NULL },
+	END
+};
+
+enum mm_err
+mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	const char *reason = mm_arg(a, "reason");
+	char p[1024];
+
+	if (mm_flag(a, "dry-run")) {
+		MM_TRY(mm_path(p, why, "/certificates/%s", a->pos[0]));
+		return mm_object_command(cli, "GET", p, NULL, why);
+	}
+	MM_TRY(mm_path(p, why, "/certificates/%s/revoke", a->pos[0]));
+	return mm_object_command(cli, "POST", p, json_pack("{s:s}", "reason",
+	    reason ? reason : "unspecified"), why);
+}
+
+/* ---- key ---- */
+
+static const struct mm_column key_columns[] = {
+	{ "ID", "id" }, { "NAME", "name" }, { "ROLES", "roles" },
+	{ "EXPIRES", "expires" }, { "REVOKED", "revoked_at" },
+};
+const struct mm_opt mm_opts_key_list[] = { MM_LIST_OPTS, END };
+
+enum mm_err
+mm_cmd_key_list(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return mm_list_command(cli, a, "/keys", NULL, 0, key_columns,
+	    NCOL(key_columns), why);
+}
+const struct mm_opt mm_opts_key_revoke[] = { END };
+SHOW(key_revoke, "POST", "/keys/%s/revoke")
+const struct mm_opt mm_opts_key_create[] = {
+	{ "role", "ROLE", "what it may do (required): admin, operator, line, "
+	    "support or auditor, or several with commas", MM_C_WORDS,
+	    "admin operator line support auditor" },
+	{ "ttl", "TIME", "until when: 90d, 2y (default: no end)", MM_C_NONE,
+	    NULL },
+	END
+};
+
+static json_t *
+split(const char *text)
+{
+	json_t *list = json_array();
+
+	for (const char *comma; *text != '\0'; text = comma) {
+		comma = strchr(text, ',');
+		comma = comma ? comma : text + strlen(text);
+		json_array_append_new(list,
+		    json_stringn(text, (size_t)(comma - text)));
+		comma += *comma == ',';
+	}
+	return list;
+}
+
+enum mm_err
+mm_cmd_key_create(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	char expires[MM_TIME_TEXT];
+	int64_t ttl;
+	json_t *o;
+
+	if (mm_arg(a, "role") == NULL)
+		return MM_FAIL(why, MM_EINPUT, "missing --role");
+	o = json_pack("{s:s,s:o}", "name", a->pos[0], "roles",
+	    split(mm_arg(a, "role")));
+	if (mm_arg(a, "ttl") != NULL) {
+		enum mm_err rc = mm_duration_parse(mm_arg(a, "ttl"), &ttl,
+		    why);
+
+		if (rc != MM_OK)
+			return json_decref(o), rc;
+		mm_time_text_s(mm_now_s() + ttl, expires);
+		json_object_set_new(o, "expires", json_string(expires));
+	}
+	mm_cli_hint(cli, "the key is shown once: keep it in a file of mode "
+	    "0600 and name that with --key-file");
+	return mm_object_command(cli, "POST", "/keys", o, why);
+}
+
+/* ---- status ---- */
+
+const struct mm_opt mm_opts_status[] = { END };
+
+enum mm_err
+mm_cmd_status(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	(void)a;
+	return mm_object_command(cli, "GET", "/status", NULL, why);
+}

@@ -1,0 +1,108 @@
+#include <string.h>
+
+#include "cli/cmd.h"
+
+enum { COLUMNS_MAX = 12, WIDTH_MAX = 64 };
+
+/* A JSON value as one short text; texts of more than a line are "...". */
+static void
+cell(json_t *v, char *out, size_t n)
+{
+	const char *text = json_string_value(v);
+	size_t at = 0, i;
+	json_t *item;
+
+	out[0] = '\0';
+	if (text != NULL)
+		snprintf(out, n, "%s", strchr(text, '\n') ? "..." : text);
+	else if (json_is_integer(v))
+		snprintf(out, n, "%lld", (long long)json_integer_value(v));
+	else if (json_is_boolean(v))
+		snprintf(out, n, "%s", json_is_true(v) ? "yes" : "no");
+	else if (json_is_array(v))
+		json_array_foreach(v, i, item) {
+			const char *s = json_string_value(item);
+
+			if (s != NULL && at < n)
+				at += (size_t)snprintf(out + at, n - at,
+				    "%s%s", i ? "," : "", s);
+		}
+}
+
+static void
+line(const struct mm_column *c, size_t nc, const size_t *width, json_t *item)
+{
+	char text[512];
+
+	for (size_t i = 0; i < nc; i++) {
+		if (item != NULL)
+			cell(json_object_get(item, c[i].member), text,
+			    sizeof(text));
+		else
+			snprintf(text, sizeof(text), "%s", c[i].title);
+		printf(i + 1 < nc ? "%-*s  " : "%.0d%s\n",
+		    i + 1 < nc ? (int)width[i] : 0, text);
+	}
+}
+
+/* see cmd.h */
+void
+mm_table_print(const struct mm_column *c, size_t nc, json_t *items)
+{
+	size_t width[COLUMNS_MAX] = { 0 }, n;
+	char text[512];
+	size_t row;
+	json_t *item;
+
+	MM_INVARIANT(nc <= COLUMNS_MAX);
+	for (size_t i = 0; i < nc; i++)
+		width[i] = strlen(c[i].title);
+	json_array_foreach(items, row, item)
+		for (size_t i = 0; i < nc; i++) {
+			cell(json_object_get(item, c[i].member), text,
+			    sizeof(text));
+			n = strlen(text);
+			if (n > width[i])
+				width[i] = n > WIDTH_MAX ? WIDTH_MAX : n;
+		}
+	line(c, nc, width, NULL);
+	json_array_foreach(items, row, item)
+		line(c, nc, width, item);
+}
+
+/* see cmd.h */
+void
+mm_object_print(json_t *object)
+{
+	const char *key, *s;
+	char text[1024];
+	size_t width = 0;
+	json_t *v;
+
+	json_object_foreach(object, key, v)
+		if (strlen(key) > width)
+			width = strlen(key);
+	json_object_foreach(object, key, v) {
+		s = json_string_value(v);
+		cell(v, text, sizeof(text));
+		if (json_is_object(v) || (s != NULL && strchr(s, '\n')))
+			continue;
+		printf("%-*s  %s\n", (int)width, key, text);
+	}
+	json_object_foreach(object, key, v) {
+		s = json_string_value(v);
+		if (json_is_object(v)) {
+			printf("%s\n", key);
+			mm_json_print(v);
+		} else if (s != NULL && strchr(s, '\n'))
+			printf("%s", s);
+	}
+}
+
+/* see cmd.h */
+void
+mm_json_print(json_t *value)
+{
+	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	putchar('\n');
+}

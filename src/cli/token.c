@@ -1,0 +1,159 @@
+#include <string.h>
+
+#include "base/own.h"
+#include "cli/bulk.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+
+MM_FREE_FN(json_free, json_t, json_decref)
+
+#define END { NULL, NULL, NULL, MM_C_NONE, NULL }
+
+static const struct mm_column columns[] = {
+	{ "TOKEN", "id" }, { "DEVICE", "device" }, { "PRODUCT", "product" },
+	{ "STATE", "state" }, { "DOOR", "door" }, { "EXPIRES", "expires" },
+};
+static const struct mm_filter filters[] = {
+	{ "device", "device" }, { "product", "product" }, { "state", "state" },
+};
+const struct mm_opt mm_opts_token_list[] = {
+	{ "device", "DEVICE", "of this device", MM_C_DEVICE, NULL },
+	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },
+	{ "state", "STATE", "in this state", MM_C_WORDS,
+	    "minted issued confirmed frozen cancelled expired" },
+	MM_LIST_OPTS, END
+};
+
+enum mm_err
+mm_cmd_token_list(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return mm_list_command(cli, a, "/tokens", filters,
+	    sizeof(filters) / sizeof(filters[0]), columns,
+	    sizeof(columns) / sizeof(columns[0]), why);
+}
+
+static enum mm_err
+on_token(struct mm_cli *cli, const struct mm_args *a, const char *method,
+    const char *path, json_t *take_body, struct mm_why *why)
+{
+	char p[1024];
+	enum mm_err rc = mm_path(p, why, path, a->pos[0]);
+
+	if (rc != MM_OK)
+		return json_decref(take_body), rc;
+	return mm_object_command(cli, method, p, take_body, why);
+}
+
+const struct mm_opt mm_opts_token_show[] = { END };
+
+enum mm_err
+mm_cmd_token_show(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return on_token(cli, a, "GET", "/tokens/%s", NULL, why);
+}
+
+const struct mm_opt mm_opts_token_cancel[] = { END };
+
+enum mm_err
+mm_cmd_token_cancel(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return on_token(cli, a, "POST", "/tokens/%s/cancel", NULL, why);
+}
+
+const struct mm_opt mm_opts_token_thaw[] = {
+	{ "keep", NULL, "the first key stays", MM_C_NONE, NULL },
+	{ "rebind", "SHA256", "bind to the key with this hash; revokes the "
+	    "first certificate", MM_C_NONE, NULL },
+	END
+};
+
+enum mm_err
+mm_cmd_token_thaw(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	const char *rebind = mm_arg(a, "rebind");
+
+	if (mm_flag(a, "keep") == (rebind != NULL))
+		return MM_FAIL(why, MM_EINPUT,
+		    "say either --keep or --rebind SHA256");
+	return on_token(cli, a, "POST", "/tokens/%s/thaw",
+	    rebind ? json_pack("{s:s}", "rebind_spki_sha256", rebind)
+		   : json_pack("{s:b}", "keep", 1), why);
+}
+
+const struct mm_opt mm_opts_token_create[] = {
+	{ "device", "DEVICE", "the device it is for", MM_C_DEVICE, NULL },
+	{ "product", "PRODUCT", "its product; makes the device if it is new",
+	    MM_C_PRODUCT, NULL },
+	{ "profile", "PROFILE", "instead of the product's", MM_C_PROFILE,
+	    NULL },
+	{ "ttl", "TIME", "how long it is good: 90s, 15m, 72h, 30d",
+	    MM_C_NONE, NULL },
+	{ "not-before", "TIME", "not good before (RFC 3339)", MM_C_NONE,
+	    NULL },
+	{ "door", "DOOR", "handshake (default) or bearer: HTTP Basic, where "
+	    "the profile allows", MM_C_WORDS, "handshake bearer" },
+	{ "bound-key", "SHA256", "only the key with this hash may claim it",
+	    MM_C_NONE, NULL },
+	{ "out", "FILE", "write the token file (JSON) or the CSV there, mode "
+	    "0600", MM_C_FILE, NULL },
+	{ "csv", "FILE", "one token for each row; - is standard input",
+	    MM_C_FILE, NULL },
+	{ "resume", NULL, "with --csv: go on where --out ends", MM_C_NONE,
+	    NULL },
+	{ "dry-run", NULL, "with --csv: read and check the rows only",
+	    MM_C_NONE, NULL },
+	END
+};
+
+/* see bulk.h */
+json_t *
+mm_token_defaults(const struct mm_args *a)
+{
+	json_t *o = json_object();
+
+	mm_json_opt(o, "device", a, "device");
+	mm_json_opt(o, "product", a, "product");
+	mm_json_opt(o, "profile", a, "profile");
+	mm_json_opt(o, "ttl", a, "ttl");
+	mm_json_opt(o, "not_before", a, "not-before");
+	mm_json_opt(o, "door", a, "door");
+	mm_json_opt(o, "bound_spki_sha256", a, "bound-key");
+	return o;
+}
+
+static enum mm_err
+create_one(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *body = mm_token_defaults(a);
+	MM_OWN(json_free) json_t *made = NULL;
+	struct mm_client *c;
+
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, "POST", "/tokens", body, &made, why));
+	if (mm_arg(a, "out") != NULL)
+		return mm_bulk_write_json(mm_arg(a, "out"), made, why);
+	if (cli->json)
+		mm_json_print(made);
+	else
+		mm_object_print(made);
+	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_token_create(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	if ((mm_arg(a, "csv") != NULL) == (mm_arg(a, "device") != NULL))
+		return MM_FAIL(why, MM_EINPUT,
+		    "say either --device DEVICE or --csv FILE");
+	if (mm_arg(a, "csv") != NULL)
+		return mm_bulk_tokens(cli, a, why);
+	if (mm_flag(a, "resume") || mm_flag(a, "dry-run"))
+		return MM_FAIL(why, MM_EINPUT,
+		    "--resume and --dry-run go with --csv");
+	return create_one(cli, a, why);
+}

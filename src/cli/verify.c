@@ -1,0 +1,212 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/source.h"
+
+/*
+ * "ledger verify": every entry is hashed, every tile compared, the root and
+ * its signature checked, and with --keep also that the tree contains the one
+ * that was verified last time.
+ */
+#define END { NULL, NULL, NULL, MM_C_NONE, NULL }
+const struct mm_opt mm_opts_ledger_verify[] = {
+	{ "key", "KEY", "the ledger's verifier key, as text or file; without "
+	    "it the ledger's own word is taken", MM_C_FILE, NULL },
+	{ "keep", "FILE", "compare with the checkpoint in FILE and keep the "
+	    "new one there", MM_C_FILE, NULL },
+	END
+};
+
+struct walk {
+	struct mm_source *source;
+	struct mm_frontier tree;
+	struct mm_tile_edge edge;
+	struct mm_checkpoint kept; /* size 0: none */
+	struct mm_hash at_kept;
+	struct mm_progress progress;
+	char arena[MM_ENTRY_MAX + 64];
+};
+
+static enum mm_err
+same_tile(struct walk *w, const struct mm_tile_id *id,
+    const struct mm_hash *hashes, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b =
+	    MM_BUF_INIT(MM_TILE_W * MM_HASH_N);
+	struct mm_bytes want = { hashes->b, id->width * MM_HASH_N };
+	char path[MM_TILE_PATH_MAX];
+
+	mm_tile_path(id, path);
+	MM_TRY(mm_source_get(w->source, path, &b, why));
+	if (!mm_bytes_eq(mm_buf_view(&b), want))
+		return MM_FAIL(why, MM_EPOLICY,
+		    "%s is not what the entries hash to", path);
+	return MM_OK;
+}
+
+static enum mm_err
+full_tile(void *ctx, unsigned level, uint64_t index,
+    const struct mm_hash hashes[MM_TILE_W], struct mm_why *why)
+{
+	struct mm_tile_id id = { .level = level, .index = index,
+		.width = MM_TILE_W };
+
+	return same_tile(ctx, &id, hashes, why);
+}
+
+static enum mm_err
+one_entry(void *ctx, uint64_t index, struct mm_bytes json,
+    struct mm_why *why)
+{
+	struct walk *w = ctx;
+	struct mm_hash leaf = mm_tree_leaf(json);
+	struct mm_why bad = { 0 };
+	struct mm_entry e;
+
+	if (mm_entry_parse(json, w->arena, sizeof(w->arena), &e, &bad) !=
+	    MM_OK)
+		return MM_FAIL(why, MM_EPOLICY, "entry %llu: %s",
+		    (unsigned long long)index, bad.text);
+	mm_frontier_append(&w->tree, &leaf);
+	MM_TRY(mm_tile_edge_append(&w->edge, &leaf, full_tile, w, why));
+	if (w->tree.size == w->kept.size)
+		w->at_kept = mm_frontier_root(&w->tree);
+	if ((index & 255) == 0)
+		mm_progress_step(&w->progress, index);
+	return MM_OK;
+}
+
+static enum mm_err
+partial_tiles(struct walk *w, struct mm_why *why)
+{
+	for (unsigned level = 0; level < MM_TILE_LEVELS; level++) {
+		struct mm_tile_id id = { .level = level,
+			.index = level < 8 ? w->tree.size >> (8 * level) >> 8
+					   : 0,
+			.width = w->edge.n[level] };
+
+		if (id.width != 0)
+			MM_TRY(same_tile(w, &id, w->edge.hash[level], why));
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+compare(const struct walk *w, const struct mm_checkpoint *c,
+    struct mm_why *why)
+{
+	struct mm_hash root = mm_frontier_root(&w->tree);
+
+	if (memcmp(root.b, c->root.b, MM_HASH_N) != 0)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "the signed root is not what the entries hash to");
+	if (w->kept.size > c->size)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "the ledger has %llu entries, it had %llu: truncated",
+		    (unsigned long long)c->size,
+		    (unsigned long long)w->kept.size);
+	if (w->kept.size != 0 &&
+	    memcmp(w->at_kept.b, w->kept.root.b, MM_HASH_N) != 0)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "the first %llu entries have changed since last time",
+		    (unsigned long long)w->kept.size);
+	return MM_OK;
+}
+
+static enum mm_err
+load_kept(const char *path, const struct mm_note_key *key,
+    struct mm_checkpoint *kept, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_NOTE_MAX);
+	enum mm_err rc;
+
+	*kept = (struct mm_checkpoint){ 0 };
+	if (path == NULL)
+		return MM_OK;
+	rc = mm_file_read(path, &b, NULL);
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	if (rc != MM_OK)
+		return mm_file_read(path, &b, why);
+	return mm_checkpoint_verify(mm_buf_view(&b), key, kept, why);
+}
+
+static void
+report(const struct mm_cli *cli, const struct walk *w,
+    const struct mm_checkpoint *c, bool trusted)
+{
+	char root[2 * MM_HASH_N + 1];
+
+	mm_hex_text(c->root.b, MM_HASH_N, root);
+	if (cli->json) {
+		printf("{\"verified\":true,\"origin\":\"%s\",\"size\":%llu,"
+		       "\"root\":\"%s\",\"kept_size\":%llu,"
+		       "\"key_given\":%s}\n", c->origin,
+		    (unsigned long long)c->size, root,
+		    (unsigned long long)w->kept.size,
+		    trusted ? "true" : "false");
+		return;
+	}
+	printf("verified: %s has %llu entries; every entry, every tile and "
+	       "the signature agree", c->origin, (unsigned long long)c->size);
+	if (w->kept.size != 0)
+		printf("; the first %llu are those of last time",
+		    (unsigned long long)w->kept.size);
+	printf(".\n");
+	if (!trusted && !cli->quiet)
+		fputs("mintmark: note: the key came from the ledger itself; "
+		      "give --key from another source to know who signed\n",
+		    stderr);
+}
+
+static enum mm_err
+verify(struct mm_cli *cli, struct walk *w, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_NOTE_MAX);
+	const char *keep = mm_arg(a, "keep");
+	struct mm_note_key key;
+	struct mm_checkpoint c;
+	bool trusted;
+
+	MM_TRY(mm_source_key(w->source, mm_arg(a, "key"), &key, &trusted,
+	    why));
+	MM_TRY(load_kept(keep, &key, &w->kept, why));
+	MM_TRY(mm_source_checkpoint(w->source, &key, &c, &note, why));
+	mm_progress_begin(&w->progress, cli, "entries", c.size);
+	MM_TRY(mm_source_each(w->source, 0, c.size, one_entry, w, why));
+	MM_TRY(partial_tiles(w, why));
+	mm_progress_step(&w->progress, c.size);
+	mm_progress_end(&w->progress);
+	MM_TRY(compare(w, &c, why));
+	if (keep != NULL)
+		MM_TRY(mm_file_replace(keep, mm_buf_view(&note), 0644, why));
+	report(cli, w, &c, trusted);
+	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_ledger_verify(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	struct walk *w = calloc(1, sizeof(*w));
+	struct mm_source source = { 0 };
+	enum mm_err rc;
+
+	if (w == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	w->source = &source;
+	rc = mm_source_open(&source, cli, a->npos ? a->pos[0] : NULL, why);
+	if (rc == MM_OK)
+		rc = verify(cli, w, a, why);
+	if (rc == MM_EPOLICY && why->text[0] != '\0')
+		mm_cli_hint(cli, "keep this copy as it is, and tell whoever "
+		    "answers for security: a ledger does not fail by accident");
+	mm_source_close(&source);
+	free(w);
+	return rc;
+}
