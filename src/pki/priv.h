@@ -4,6 +4,7 @@
 /* Shared by pki's own files; nobody else includes this. */
 
 #include "base/text.h"
+#include "base/time.h"
 #include "pki/cert.h"
 #include "pki/der.h"
 
@@ -74,6 +75,25 @@ const struct mm_sig_alg *mm_sig_of(enum mm_key_type t);
 bool mm_sig_prepare(EVP_PKEY_CTX *c, const struct mm_sig_alg *a);
 MM_MUST enum mm_err mm_sig_verify(OSSL_LIB_CTX *lib, EVP_PKEY *key,
     const struct mm_sig_alg *a, struct mm_bytes tbs, struct mm_bytes sig);
+
+/* Pieces of a TBSCertificate that both builders write. */
+struct mm_ext_mark {
+	size_t seq, value;
+};
+struct mm_ext_mark mm_ext_open(struct mm_buf *b, const char *oid,
+    bool critical);
+void mm_ext_close(struct mm_buf *b, struct mm_ext_mark m);
+void mm_ext_put_aki(struct mm_buf *b, struct mm_bytes key_id);
+void mm_ext_put_ski(struct mm_buf *b, struct mm_bytes key);
+void mm_ext_put_usage(struct mm_buf *b, unsigned bits); /* 1 << bit */
+void mm_name_put(struct mm_buf *b, const char *oid, uint8_t tag,
+    const char *value);
+MM_MUST enum mm_err mm_subject_put(struct mm_buf *b,
+    const struct mm_conf_list *items, const char *device,
+    const char *product, struct mm_why *why);
+/* Version to validity. */
+void mm_tbs_put_head(struct mm_buf *b, struct mm_bytes serial,
+    struct mm_bytes alg, struct mm_bytes issuer, const int64_t validity[2]);
 
 /* SHA-2 without fetching; bits 256, 384 or 512; gives the length. */
 size_t mm_sha2(unsigned bits, struct mm_bytes b, uint8_t out[64]);

@@ -1,0 +1,142 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "pki/priv.h"
+
+#define OID_SKI "2.5.29.14"
+#define OID_BC  "2.5.29.19"
+#define OID_KU  "2.5.29.15"
+
+/* RFC 5280 4.2.1.2: an OCTET STRING; ours are 20 bytes (RFC 7093 2). */
+static enum mm_err
+read_key_id(const struct mm_cert *c, struct mm_issuer *out,
+    struct mm_why *why)
+{
+	struct mm_bytes value = { NULL, 0 }, id;
+	struct mm_rd r;
+
+	if (!mm_cert_extension(c, OID_SKI, NULL, &value))
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: RFC 5280 4.2.1.2: "
+		    "no subject key identifier", out->name);
+	r = mm_rd_over(value);
+	id = mm_der_take(&r, MM_DER_OCTETS);
+	if (!mm_rd_end(&r) || id.n != sizeof(out->key_id))
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: subject key "
+		    "identifier is not 20 bytes", out->name);
+	memcpy(out->key_id, id.p, id.n);
+	return MM_OK;
+}
+
+/* RFC 5280 4.2.1.9, 4.2.1.3 */
+static enum mm_err
+check_ca(const struct mm_cert *c, const char *name, struct mm_why *why)
+{
+	struct mm_bytes value = { NULL, 0 }, bits;
+	struct mm_rd outer, r;
+
+	if (!mm_cert_extension(c, OID_BC, NULL, &value))
+		return MM_FAIL(why, MM_EINPUT,
+		    "issuer %s: no basicConstraints", name);
+	outer = mm_rd_over(value);
+	r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
+	if (mm_der_take(&r, MM_DER_BOOLEAN).n != 1)
+		return MM_FAIL(why, MM_EINPUT,
+		    "issuer %s: RFC 5280 4.2.1.9: not a CA", name);
+	if (!mm_cert_extension(c, OID_KU, NULL, &value))
+		return MM_OK;
+	r = mm_rd_over(value);
+	bits = mm_der_take(&r, MM_DER_BITS);
+	if (bits.n < 2 || (bits.p[1] & 0x04) == 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "issuer %s: RFC 5280 4.2.1.3: key may not sign "
+		    "certificates", name);
+	return MM_OK;
+}
+
+static bool
+make_urls(struct mm_issuer *i, const char *public_url)
+{
+	size_t n = strlen(public_url);
+	int a, b;
+
+	while (n > 0 && public_url[n - 1] == '/')
+		n--;
+	if (n == 0) {
+		i->crl_url[0] = i->aia_url[0] = '\0';
+		return true;
+	}
+	a = snprintf(i->crl_url, sizeof(i->crl_url), "%.*s/crl/%s/", (int)n,
+	    public_url, i->name);
+	b = snprintf(i->aia_url, sizeof(i->aia_url), "%.*s/issuer/%s.cer",
+	    (int)n, public_url, i->name);
+	return a > 0 && (size_t)a < sizeof(i->crl_url) && b > 0 &&
+	    (size_t)b < sizeof(i->aia_url);
+}
+
+/* see cert.h */
+enum mm_err
+mm_issuer_make(struct mm_issuer *out, const struct mm_issuer_conf *conf,
+    const char *public_url, struct mm_bytes der, struct mm_why *why)
+{
+	struct mm_issuer i = { .der = der };
+	struct mm_cert c;
+
+	MM_TRY(mm_cert_walk(der, &c, why));
+	memcpy(i.name, conf->name, sizeof(i.name));
+	MM_TRY(check_ca(&c, i.name, why));
+	MM_TRY(read_key_id(&c, &i, why));
+	if (!make_urls(&i, public_url))
+		return MM_FAIL(why, MM_ELIMIT, "issuer %s: public_url is too "
+		    "long", i.name);
+	i.subject = c.subject;
+	i.not_before_s = c.not_before_s;
+	i.not_after_s = c.not_after_s;
+	i.shards = conf->crl_shards < 1 ? 1 : (unsigned)conf->crl_shards;
+	*out = i;
+	return MM_OK;
+}
+
+/* see cert.h: of the serial's random end, so the shards fill evenly */
+unsigned
+mm_issuer_shard(const struct mm_issuer *i, const uint8_t serial[MM_SERIAL_N])
+{
+	struct mm_rd r = mm_rd_over((struct mm_bytes){
+	    serial + MM_SERIAL_N - 4, 4 });
+
+	return mm_rd_u32(&r) % i->shards;
+}
+
+/* see cert.h; RFC 5280 4.1.2.2: positive, and minimal as DER */
+void
+mm_serial_make(int64_t now_ms, const uint8_t random[10],
+    uint8_t out[MM_SERIAL_N])
+{
+	for (unsigned i = 0; i < 6; i++)
+		out[i] = (uint8_t)((uint64_t)now_ms >> (8 * (5 - i)));
+	out[0] &= 0x7f;
+	if (out[0] == 0)
+		out[0] = 1;
+	memcpy(out + 6, random, 10);
+}
+
+/* see cert.h */
+void
+mm_cert_validity(const struct mm_profile *p, const struct mm_issuer *i,
+    int64_t now_s, uint16_t random, int64_t wish_s, int64_t *not_before_s,
+    int64_t *not_after_s)
+{
+	int64_t from = now_s - p->backdate_s, life = p->lifetime_s;
+	int64_t until = MM_TIME_FOREVER_S;
+
+	if (life == 0 && wish_s > 0)
+		until = now_s + wish_s;
+	if (life > 0) {
+		if (wish_s > 0 && wish_s < life)
+			life = wish_s;
+		/* earlier only, or the profile's lifetime would be a lie */
+		until = now_s + life -
+		    life / 100 * p->jitter_percent * random / 65536;
+	}
+	*not_before_s = from > i->not_before_s ? from : i->not_before_s;
+	*not_after_s = until < i->not_after_s ? until : i->not_after_s;
+}
