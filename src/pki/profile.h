@@ -77,6 +77,9 @@ MM_MUST enum mm_err mm_config_load(const char *path, struct mm_config **out,
 void mm_config_free(struct mm_config **owner);
 const struct mm_profile *mm_config_profile(const struct mm_config *c,
     const char *name);
-extern const struct mm_conf_spec mm_config_spec;
+/* The whole file's table; blocks is the caller's and must outlive it. */
+#define MM_CONFIG_BLOCKS 2
+struct mm_conf_spec mm_config_spec(
+    struct mm_conf_block blocks[MM_CONFIG_BLOCKS]);
 
 #endif

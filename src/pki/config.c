@@ -1,0 +1,97 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "pki/priv.h"
+
+/* see profile.h */
+struct mm_conf_spec
+mm_config_spec(struct mm_conf_block blocks[MM_CONFIG_BLOCKS])
+{
+	blocks[0] = mm_issuer_block;
+	blocks[1] = mm_profile_block;
+	return (struct mm_conf_spec){ mm_settings_keys, mm_settings_nkeys,
+		blocks, MM_CONFIG_BLOCKS };
+}
+
+static bool
+has_issuer(const struct mm_config *c, const char *name)
+{
+	for (size_t i = 0; i < c->nissuer; i++)
+		if (strcmp(c->issuer[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static enum mm_err
+check_profiles(const struct mm_config *c, struct mm_why *why)
+{
+	for (size_t i = 0; i < c->nprofile; i++) {
+		const struct mm_profile *p = &c->profile[i];
+
+		if (mm_config_profile(c, p->name) != p)
+			return MM_FAIL(why, MM_EINPUT,
+			    "profile %s: stands twice", p->name);
+		if (!has_issuer(c, p->issuer))
+			return MM_FAIL(why, MM_EINPUT,
+			    "profile %s: there is no issuer \"%s\"", p->name,
+			    p->issuer);
+		MM_TRY(mm_profile_check(p, why));
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+check_issuers(const struct mm_config *c, struct mm_why *why)
+{
+	for (size_t i = 0; i < c->nissuer; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(c->issuer[i].name, c->issuer[j].name) == 0)
+				return MM_FAIL(why, MM_EINPUT,
+				    "issuer %s: stands twice",
+				    c->issuer[i].name);
+	return MM_OK;
+}
+
+/* see profile.h */
+enum mm_err
+mm_config_load(const char *path, struct mm_config **out, struct mm_why *why)
+{
+	MM_OWN(mm_config_free) struct mm_config *c = calloc(1, sizeof(*c));
+	struct mm_conf_block blocks[MM_CONFIG_BLOCKS];
+	struct mm_conf_spec spec = mm_config_spec(blocks);
+
+	if (c == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	c->doc.top = &c->set;
+	MM_TRY(mm_conf_load(path, &spec, &c->doc, why));
+	c->issuer = c->doc.blocks[0];
+	c->nissuer = c->doc.n[0];
+	c->profile = c->doc.blocks[1];
+	c->nprofile = c->doc.n[1];
+	MM_TRY(mm_settings_check(&c->set, why));
+	MM_TRY(check_issuers(c, why));
+	MM_TRY(check_profiles(c, why));
+	*out = MM_MOVE(c);
+	return MM_OK;
+}
+
+/* see profile.h */
+void
+mm_config_free(struct mm_config **owner)
+{
+	if (*owner == NULL)
+		return;
+	mm_conf_doc_done(&(*owner)->doc);
+	free(*owner);
+	*owner = NULL;
+}
+
+/* see profile.h */
+const struct mm_profile *
+mm_config_profile(const struct mm_config *c, const char *name)
+{
+	for (size_t i = 0; i < c->nprofile; i++)
+		if (strcmp(c->profile[i].name, name) == 0)
+			return &c->profile[i];
+	return NULL;
+}
