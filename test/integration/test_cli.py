@@ -1,0 +1,181 @@
+"""The command line as a person uses it, against a running server."""
+import json
+import subprocess
+
+import pytest
+
+from world import MINT, run
+
+
+def test_every_command_has_help_and_is_in_the_usage():
+    usage = run(MINT, "help").stdout
+    rows = [line.split() for line in usage.splitlines()
+            if line.startswith("  ") and not line.startswith("  --")]
+    assert len(rows) > 35
+    for words in rows:
+        argv = [words[0]]
+        if words[1].islower() and words[0] in usage and \
+                f"  {words[0]} {words[1]} " in usage.replace("\n", "  "):
+            argv.append(words[1])
+        p = run(MINT, *argv, "--help", check=False)
+        assert p.returncode == 0 or words[0] in ("man", "reference"), words
+
+
+@pytest.mark.parametrize("argv, status, says", [
+    ([], 2, "usage"),
+    (["nonsense"], 2, "no such command"),
+    (["token", "nonsense"], 2, "hint: \"mintmark token\""),
+    (["token", "show"], 2, "missing TOKEN"),
+    (["token", "create"], 2, "either --device DEVICE or --csv FILE"),
+    (["token", "create", "--devise", "x"], 2, "unknown option --devise"),
+    (["token", "create", "--device"], 2, "--device wants DEVICE"),
+    (["status"], 2, "which server?"),
+    (["completion", "fish"], 2, "want bash or zsh"),
+    (["ledger", "verify", "/nonexistent"], 4, "neither a directory"),
+    (["ledger", "verify-receipt", "/x"], 2, "missing --key"),
+])
+def test_wrong_usage_is_told_with_its_exit_status(argv, status, says,
+                                                  monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    p = run(MINT, *argv, check=False)
+    assert p.returncode == status, p
+    assert says in p.stderr
+
+
+def test_init_dry_run_writes_nothing(tmp_path):
+    p = run(MINT, "init", "--dry-run", "--test", "--name", "Acme", "--dir",
+            tmp_path / "etc", "--state", tmp_path / "state")
+    assert 'profile "device" {' in p.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1",
+                                 "http://[::1]:80", "http://pki"])
+def test_init_refuses_a_public_url_that_cannot_last(url, tmp_path):
+    p = run(MINT, "init", "--dry-run", "--name", "Acme", "--public-url", url,
+            "--dir", tmp_path / "e", "--state", tmp_path / "s", check=False)
+    assert p.returncode == 3
+    assert "--public-url" in p.stderr and "hint" in p.stderr
+
+
+def test_init_does_not_overwrite(world):
+    before = world.conf.read_bytes()
+    p = run(MINT, "init", "--test", "--yes", "--name", "Acme", "--dir",
+            world.etc, "--state", world.state, "--passphrase-file",
+            world.passphrase, check=False)
+    assert p.returncode == 5 and "there already" in p.stderr
+    assert world.conf.read_bytes() == before
+
+
+def test_a_token_is_made_listed_and_cancelled(world):
+    made = json.loads(world.cli("--json", "token", "create", "--device",
+                                "CLI-1", "--product", "thermo").stdout)
+    assert made["token"].startswith("mm1-") and made["uri"]
+    shown = world.cli("token", "show", made["id"]).stdout
+    assert made["token"] not in shown and "CLI-1" in shown
+    assert "CLI-1" in world.cli("token", "list", "--device", "CLI-1").stdout
+    world.cli("token", "cancel", made["id"])
+    p = world.cli("--json", "token", "show", made["id"])
+    assert json.loads(p.stdout)["state"] == "cancelled"
+
+
+def test_tokens_in_bulk_resume_where_they_ended(world, tmp_path):
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    csv.write_text("device,product\r\n" + "".join(
+        f"B-{i},thermo\r\n" for i in range(700)))
+    p = world.cli("token", "create", "--csv", csv, "--dry-run")
+    assert "700 rows would be minted" in p.stderr
+    world.cli("token", "create", "--csv", csv, "--out", out)
+    rows = out.read_text().splitlines()
+    assert len(rows) == 701 and rows[1].startswith("B-0,mm1-")
+    again = world.cli("token", "create", "--csv", csv, "--out", out,
+                      check=False)
+    assert again.returncode == 5 and "--resume" in again.stderr
+    out.write_text("\n".join(rows[:301]) + "\n")
+    world.cli("token", "create", "--csv", csv, "--out", out, "--resume")
+    assert len(out.read_text().splitlines()) == 701
+
+
+@pytest.mark.parametrize("text, says", [
+    ("device\n", "0 tokens"),
+    ("device\nbad id!\n", "row 1"),
+    ("device,product\nA\n", "not as many cells"),
+    ('device\n"A\n', "quote not closed"),
+])
+def test_a_bad_csv_is_told_by_row(world, tmp_path, text, says):
+    csv = tmp_path / "in.csv"
+    csv.write_text(text)
+    p = world.cli("token", "create", "--csv", csv, check=False)
+    assert says in p.stderr
+
+
+def test_names_are_checked_and_problems_carry_a_request_id(world):
+    p = world.cli("device", "show", "NOBODY", check=False)
+    assert p.returncode == 4 and "request id:" in p.stderr
+    p = world.cli("product", "create", "Bad Name", check=False)
+    assert p.returncode == 2
+
+
+def test_keys_are_shown_once_and_have_roles(world, tmp_path):
+    made = json.loads(world.cli("--json", "key", "create", "line 3",
+                                "--role", "line").stdout)
+    file = tmp_path / "key"
+    file.write_text(made["key"] + "\n")
+    assert made["key"] not in world.cli("key", "list").stdout
+    p = run(MINT, "--context", world.context, "--key-file", file, "key",
+            "list", check=False)
+    assert p.returncode == 3
+    world.cli("key", "revoke", made["id"])
+    p = run(MINT, "--context", world.context, "--key-file", file, "status",
+            check=False)
+    assert p.returncode == 8
+
+
+def test_the_ledger_verifies_and_its_copy_too(world, tmp_path):
+    key = tmp_path / "key"
+    key.write_text(world.cli("ledger", "key").stdout)
+    keep = tmp_path / "kept"
+    world.cli("ledger", "verify", "--key", key, "--keep", keep)
+    world.cli("device", "create", "LV-1", "--product", "thermo")
+    p = world.cli("ledger", "verify", "--key", key, "--keep", keep)
+    assert "are those of last time" in p.stdout
+    copy = tmp_path / "copy"
+    world.cli("ledger", "export", "--format", "tiles", "--out", copy)
+    world.cli("ledger", "verify", copy, "--key", key)
+    tile = next((copy / "tile/entries").rglob("*/*"))
+    tile.write_bytes(tile.read_bytes().replace(b"thermo", b"thermx", 1))
+    p = world.cli("ledger", "verify", copy, "--key", key, check=False)
+    assert p.returncode == 3 and "hint" in p.stderr
+
+
+def test_export_is_jsonl_and_csv(world, tmp_path):
+    out = tmp_path / "e.jsonl"
+    world.cli("ledger", "export", "--out", out)
+    lines = [json.loads(s) for s in out.read_text().splitlines()]
+    assert [e["index"] for e in lines] == list(range(len(lines)))
+    assert lines[0]["entry"]["type"] == "ledger.opened"
+    csv = tmp_path / "e.csv"
+    world.cli("ledger", "export", "--out", csv, "--format", "csv", "--type",
+              "product.created")
+    assert "product.created" in csv.read_text()
+
+
+def test_reconcile_agrees(world):
+    p = world.cli("--json", "ledger", "reconcile", "--config", world.conf)
+    assert json.loads(p.stdout)["agree"] is True
+
+
+def test_completion_knows_nouns_and_verbs():
+    script = run(MINT, "completion", "bash").stdout + r'''
+COMP_WORDS=(mintmark tok); COMP_CWORD=1; _mintmark; echo "${COMPREPLY[*]}"
+COMP_WORDS=(mintmark token ""); COMP_CWORD=2; _mintmark; echo "${COMPREPLY[*]}"
+COMP_WORDS=(mintmark token create --do); COMP_CWORD=3; _mintmark; echo "${COMPREPLY[*]}"
+COMP_WORDS=(mintmark token create --door ""); COMP_CWORD=4; _mintmark; echo "${COMPREPLY[*]}"
+'''
+    p = subprocess.run(["bash", "-c", script], capture_output=True, text=True,
+                       timeout=30, check=True)
+    lines = p.stdout.splitlines()
+    assert lines[0] == "token"
+    assert set(lines[1].split()) >= {"create", "list", "thaw"}
+    assert lines[2] == "--door"
+    assert set(lines[3].split()) == {"handshake", "bearer"}

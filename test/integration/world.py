@@ -1,0 +1,306 @@
+"""A whole Mintmark in a temporary folder: real programs, real sockets.
+
+World() sets a test CA up with "mintmark init", starts mintmarkd on free
+ports and ends it; nothing it starts outlives it.  Only the standard library.
+"""
+import base64
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("MINTMARK_BUILD", ROOT / "build/test"))
+MINT = BUILD / "src/cli/mintmark"
+DAEMON = BUILD / "src/server/mintmarkd"
+SIGNER = BUILD / "src/signer/mintmark-signer"
+AGENT = BUILD / "src/agent/mintmark-agent"
+READY_S = 30
+
+
+def free_ports(n):
+    """n ports that were free a moment ago."""
+    with contextlib.ExitStack() as stack:
+        socks = []
+        for _ in range(n):
+            s = stack.enter_context(socket.socket())
+            s.bind(("127.0.0.1", 0))
+            socks.append(s)
+        return [s.getsockname()[1] for s in socks]
+
+
+def run(*argv, check=True, timeout=60, **kw):
+    """A program; its output as text."""
+    p = subprocess.run([str(a) for a in argv], text=True, timeout=timeout,
+                       capture_output=True, **kw)
+    if check and p.returncode != 0:
+        raise AssertionError(f"{argv[0]} {argv[1:3]} ended with "
+                             f"{p.returncode}\n{p.stdout}\n{p.stderr}")
+    return p
+
+
+class Answer:
+    """Status, headers (lower-case names) and body of an HTTP answer."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def text(self):
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"<{self.status} {self.text[:200]}>"
+
+
+class World:
+    """One CA, running or not.  profile: lines added to profile "thermo"."""
+
+    def __init__(self, profile="", extra="", threads=None):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mintmark-"))
+        self.daemon = None
+        self.log_n = 0
+        (self.devices, self.operators, self.public) = free_ports(3)
+        self.etc, self.state = self.dir / "etc", self.dir / "state"
+        self.conf = self.etc / "mintmark.conf"
+        self.context = self.etc / "context.json"
+        self.passphrase = self.dir / "passphrase"
+        self.passphrase.write_text("correct horse battery staple\n")
+        self.init = run(
+            MINT, "--json", "init", "--test", "--yes", "--name", "Acme, Inc.",
+            "--dir", self.etc, "--state", self.state, "--public-url",
+            f"http://localhost:{self.public}", "--host",
+            "localhost,127.0.0.1", "--product", "thermo", "--admin", "boss",
+            "--devices-listen", f"127.0.0.1:{self.devices}",
+            "--operators-listen", f"127.0.0.1:{self.operators}",
+            "--public-listen", f"127.0.0.1:{self.public}",
+            "--passphrase-file", self.passphrase)
+        if threads:
+            self.set_conf("threads", threads)
+        if profile or extra:
+            self.edit(profile, extra)
+        self.anchor = self.etc / "root.crt"
+        self.admin_key = (self.etc / "admin.key").read_text().strip()
+
+    def edit(self, profile, extra):
+        """Adds lines to profile "thermo" (replacing keys) and blocks."""
+        text = self.conf.read_text()
+        head, tail = text.split('profile "thermo" {', 1)
+        body, rest = tail.split("\n}", 1)
+        names = [line.split("=")[0].strip() for line in profile.splitlines()
+                 if "=" in line]
+        kept = [line for line in body.splitlines()
+                if line.split("=")[0].strip() not in names]
+        self.conf.write_text(head + 'profile "thermo" {' + "\n".join(kept) +
+                             "\n" + profile + "\n}" + rest + extra)
+
+    def set_conf(self, key, value):
+        lines = [f"{key} = {value}" if line.startswith(f"{key} =") else line
+                 for line in self.conf.read_text().splitlines()]
+        self.conf.write_text("\n".join(lines) + "\n")
+
+    # ---- running ----
+
+    def start(self, wait=True, env=None):
+        self.log_n += 1
+        log = open(self.dir / f"log{self.log_n}", "wb")
+        self.daemon = subprocess.Popen(
+            [str(DAEMON), "run", "--config", str(self.conf)], stderr=log,
+            stdout=log, stdin=subprocess.DEVNULL,
+            env={**os.environ, **(env or {})})
+        log.close()
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, seconds=READY_S):
+        """Until /readyz says so; polls, because that is what it is for."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.daemon.poll() is not None:
+                raise AssertionError(f"mintmarkd ended: {self.log()[-2000:]}")
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self.get_public("/readyz").status == 200:
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"not ready: {self.log()[-2000:]}")
+
+    def log(self):
+        return "".join(p.read_text(errors="replace")
+                       for p in sorted(self.dir.glob("log*")))
+
+    def stop(self, sig=signal.SIGTERM, timeout=30):
+        if self.daemon is None:
+            return None
+        if self.daemon.poll() is None:
+            self.daemon.send_signal(sig)
+        try:
+            return self.daemon.wait(timeout)
+        finally:
+            if self.daemon.poll() is None:
+                self.daemon.kill()
+                self.daemon.wait()
+            self.daemon = None
+
+    def children(self):
+        """Pids of the monitor's children by what they are."""
+        out = {}
+        mon = self.daemon.pid
+        kids = pathlib.Path(f"/proc/{mon}/task/{mon}/children").read_text()
+        for pid in kids.split():
+            cmd = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            name = "signer" if b"mintmark-signer" in cmd else "server"
+            out[name] = int(pid)
+        return out
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    # ---- asking ----
+
+    def tls(self, cert=None, key=None):
+        ctx = ssl.create_default_context(cafile=str(self.anchor))
+        if cert:
+            ctx.load_cert_chain(cert, key)
+        return ctx
+
+    def https(self, port, cert=None, key=None, timeout=30):
+        return http.client.HTTPSConnection(
+            "127.0.0.1", port, timeout=timeout,
+            context=self.tls(cert, key))
+
+    @staticmethod
+    def ask(conn, method, path, body=None, headers=None):
+        conn.request(method, path, body=body, headers=headers or {})
+        r = conn.getresponse()
+        return Answer(r.status, {k.lower(): v for k, v in r.getheaders()},
+                      r.read())
+
+    def device_call(self, method, path, body=None, headers=None, cert=None,
+                    key=None):
+        conn = self.https(self.devices, cert, key)
+        try:
+            return self.ask(conn, method, path, body, headers)
+        finally:
+            conn.close()
+
+    def get_public(self, path, headers=None):
+        conn = http.client.HTTPConnection("127.0.0.1", self.public, timeout=10)
+        try:
+            return self.ask(conn, "GET", path, headers=headers)
+        finally:
+            conn.close()
+
+    def rest(self, method, path, body=None, key=None, headers=None,
+             base="/api/v1"):
+        """The operators' API as the administrator, or with another key."""
+        head = {"Authorization": f"Bearer {key or self.admin_key}"}
+        if key == "":
+            head = {}
+        if body is not None and not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+        if body is not None:
+            head["Content-Type"] = "application/json"
+        head.update(headers or {})
+        conn = self.https(self.operators)
+        try:
+            return self.ask(conn, method, base + path, body, head)
+        finally:
+            conn.close()
+
+    def cli(self, *argv, check=True, timeout=120):
+        return run(MINT, "--context", self.context, *argv, check=check,
+                   timeout=timeout)
+
+    def product(self, name="thermo", **more):
+        a = self.rest("POST", "/products",
+                      {"name": name, "ldevid_profile": name, **more})
+        assert a.status in (201, 409), a
+        return self
+
+    def token(self, device, door="handshake", **more):
+        a = self.rest("POST", "/tokens", {"device": device,
+                                          "product": "thermo", "door": door,
+                                          **more})
+        assert a.status == 201, a
+        return a.json
+
+    def agent(self, *argv, check=True, timeout=60):
+        return run(AGENT, "--json", *argv, check=check, timeout=timeout)
+
+    # ---- devices made of openssl and http.client ----
+
+    def key_and_csr(self, name, cn=None, kind="ec"):
+        """Paths of a new key and its request (DER)."""
+        key, csr = self.dir / f"{name}.key", self.dir / f"{name}.csr"
+        how = ["-newkey", "rsa:2048"] if kind == "rsa" else \
+            ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:" +
+             ("P-384" if kind == "p384" else "P-256")]
+        if kind == "ed25519":
+            how = ["-newkey", "ed25519"]
+        run("openssl", "req", "-new", "-nodes", *how, "-keyout", key, "-subj",
+            f"/CN={cn or name}", "-outform", "DER", "-out", csr)
+        return key, csr
+
+    def enrol_basic(self, token, csr, path="simpleenroll", label="",
+                    conn=None):
+        """simpleenroll by HTTP Basic with a bearer token's text."""
+        user, secret = basic_of(token["token"])
+        head = {"Authorization": "Basic " + base64.b64encode(
+                    f"{user}:{secret}".encode()).decode(),
+                "Content-Type": "application/pkcs10"}
+        body = base64.encodebytes(pathlib.Path(csr).read_bytes())
+        where = f"/.well-known/est/{label + '/' if label else ''}{path}"
+        if conn is not None:
+            return self.ask(conn, "POST", where, body, head)
+        return self.device_call("POST", where, body, head)
+
+    def save_p7(self, answer, name):
+        """The leaf of a certs-only answer as a PEM file."""
+        der = self.dir / f"{name}.p7"
+        der.write_bytes(base64.b64decode(answer.body))
+        pem = self.dir / f"{name}.crt"
+        out = run("openssl", "pkcs7", "-inform", "DER", "-in", der,
+                  "-print_certs").stdout
+        pem.write_text(out)
+        return pem
+
+
+def basic_of(text):
+    """("mm1-<id>", "<secret>") of a token's text form."""
+    digits = text[4:].replace("-", "").replace(" ", "")
+    return "mm1-" + digits[:20], digits[20:52]
+
+
+def x509(path, *what):
+    """Fields of a certificate as openssl prints them."""
+    return run("openssl", "x509", "-in", path, "-noout", *what).stdout
+
+
+def serial_of(path):
+    """Lower-case hex as the API prints it."""
+    return x509(path, "-serial").strip().split("=")[1].lower().rjust(32, "0")
+
+
+def quote(s):
+    return urllib.parse.quote(s, safe="")
