@@ -1,0 +1,37 @@
+#ifndef MM_PKI_LINT_H
+#define MM_PKI_LINT_H
+
+#include "pki/priv.h"
+
+/* Lint's own files only: rules, and what they look at. */
+
+struct mm_lint {
+	struct mm_cert c;
+	struct mm_bytes alg;
+	const struct mm_profile *p;
+	const struct mm_issuer *i;
+	const struct mm_cert_fields *f;
+};
+
+struct mm_lint_rule {
+	const char *text; /* with the clause */
+	bool (*holds)(const struct mm_lint *l);
+};
+
+/* lint_ext.c */
+extern const struct mm_lint_rule mm_lint_ext_rules[];
+extern const size_t mm_lint_ext_nrules;
+/* lint_names.c */
+extern const struct mm_lint_rule mm_lint_name_rules[];
+extern const size_t mm_lint_name_nrules;
+/* lint_within.c; RFC 5280 4.2.1.10 */
+bool mm_lint_within_constraints(const struct mm_lint *l);
+
+/* Whether value is what the template says of this device and product. */
+bool mm_lint_matches(const struct mm_lint *l, const char *template,
+    struct mm_bytes value);
+/* The extension as it must be: present, with this criticality. */
+bool mm_lint_value(const struct mm_lint *l, const char *oid, bool critical,
+    struct mm_bytes *value);
+
+#endif

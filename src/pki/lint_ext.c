@@ -1,0 +1,288 @@
+#include "pki/lint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define KU_NAMES 9
+
+/* RFC 5280 4.2.1.3 with RFC 5480 3, RFC 8410 5 and RFC 3279 2.3.1 */
+static const struct {
+	const char *name;
+	bool ec, ed25519, rsa;
+} usages[KU_NAMES] = {
+	{ "digitalSignature", true, true, true },
+	{ "nonRepudiation", true, true, true },
+	{ "keyEncipherment", false, false, true },
+	{ "dataEncipherment", false, false, true },
+	{ "keyAgreement", true, false, false },
+	{ "keyCertSign", false, false, false }, /* not a device's */
+	{ "cRLSign", false, false, false },
+	{ "encipherOnly", true, false, false },
+	{ "decipherOnly", true, false, false },
+};
+
+static bool
+listed(const struct mm_conf_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (strcmp(list->item[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+usage_wanted(const struct mm_lint *l, unsigned bit)
+{
+	enum mm_key_type t = l->c.spki.type;
+	bool fits = t == MM_KEY_P256 || t == MM_KEY_P384 ? usages[bit].ec :
+	    t == MM_KEY_ED25519 ? usages[bit].ed25519 : usages[bit].rsa;
+
+	if (bit >= 7 && !listed(&l->p->key_usage, "keyAgreement"))
+		return false;
+	return fits && (listed(&l->p->key_usage, usages[bit].name) ||
+	    (bit == 1 && listed(&l->p->key_usage, "contentCommitment")));
+}
+
+static bool
+usage_exact(const struct mm_lint *l)
+{
+	struct mm_bytes value = { NULL, 0 }, bits;
+	struct mm_rd r;
+
+	if (!mm_lint_value(l, "2.5.29.15", true, &value))
+		return false;
+	r = mm_rd_over(value);
+	bits = mm_der_take(&r, MM_DER_BITS);
+	if (!mm_rd_end(&r) || bits.n < 2 || bits.n > 3 || bits.p[0] > 7)
+		return false;
+	for (unsigned i = 0; i < KU_NAMES; i++) {
+		bool set = i / 8 + 1 < bits.n &&
+		    (bits.p[i / 8 + 1] & (0x80U >> (i % 8))) != 0;
+
+		if (set != usage_wanted(l, i))
+			return false;
+	}
+	/* X.690 11.2.2: the last bit that counts is set, those behind are 0 */
+	return (bits.p[bits.n - 1] & ((2U << bits.p[0]) - 1)) ==
+	    1U << bits.p[0];
+}
+
+static bool
+subject_key_id(const struct mm_lint *l)
+{
+	struct mm_bytes value = { NULL, 0 }, id;
+	uint8_t hash[32];
+	struct mm_rd r;
+
+	if (!mm_lint_value(l, "2.5.29.14", false, &value))
+		return false;
+	r = mm_rd_over(value);
+	id = mm_der_take(&r, MM_DER_OCTETS);
+	mm_sha256(l->c.spki.key, hash);
+	return mm_rd_end(&r) &&
+	    mm_bytes_eq(id, (struct mm_bytes){ hash, 20 });
+}
+
+static bool
+authority_key_id(const struct mm_lint *l)
+{
+	struct mm_bytes value = { NULL, 0 }, id;
+	struct mm_rd outer, r;
+
+	if (!mm_lint_value(l, "2.5.29.35", false, &value))
+		return false;
+	outer = mm_rd_over(value);
+	r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
+	id = mm_der_take(&r, MM_DER_CTX(0));
+	return mm_rd_end(&outer) && mm_rd_end(&r) &&
+	    mm_bytes_eq(id, (struct mm_bytes){ l->i->key_id, 20 });
+}
+
+static bool
+not_a_ca(const struct mm_lint *l)
+{
+	static const uint8_t empty[] = { 0x30, 0x00 };
+	struct mm_bytes value = { NULL, 0 };
+
+	if (!l->p->basic_constraints)
+		return !mm_cert_extension(&l->c, "2.5.29.19", NULL, &value);
+	return mm_lint_value(l, "2.5.29.19", true, &value) &&
+	    mm_bytes_eq(value, (struct mm_bytes){ empty, sizeof(empty) });
+}
+
+static const char *
+purpose(const char *name)
+{
+	static const char *const known[][2] = {
+		{ "serverAuth", "1.3.6.1.5.5.7.3.1" },
+		{ "clientAuth", "1.3.6.1.5.5.7.3.2" },
+		{ "codeSigning", "1.3.6.1.5.5.7.3.3" },
+		{ "emailProtection", "1.3.6.1.5.5.7.3.4" },
+		{ "timeStamping", "1.3.6.1.5.5.7.3.8" },
+	};
+
+	for (size_t i = 0; i < MM_COUNT(known); i++)
+		if (strcmp(known[i][0], name) == 0)
+			return known[i][1];
+	return name;
+}
+
+static bool
+purposes_exact(const struct mm_lint *l)
+{
+	struct mm_bytes value = { NULL, 0 };
+	struct mm_rd outer, r;
+
+	if (l->p->eku.n == 0)
+		return !mm_cert_extension(&l->c, "2.5.29.37", NULL, &value);
+	if (!mm_lint_value(l, "2.5.29.37", false, &value))
+		return false;
+	outer = mm_rd_over(value);
+	r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
+	for (size_t i = 0; i < l->p->eku.n; i++)
+		if (!mm_der_oid_is(mm_der_take(&r, MM_DER_OID),
+		    purpose(l->p->eku.item[i])))
+			return false;
+	return mm_rd_end(&outer) && mm_rd_end(&r);
+}
+
+static bool
+policies_exact(const struct mm_lint *l)
+{
+	struct mm_bytes value = { NULL, 0 };
+	struct mm_rd outer, r;
+
+	if (l->p->policies.n == 0)
+		return !mm_cert_extension(&l->c, "2.5.29.32", NULL, &value);
+	if (!mm_lint_value(l, "2.5.29.32", false, &value))
+		return false;
+	outer = mm_rd_over(value);
+	r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
+	for (size_t i = 0; i < l->p->policies.n; i++) {
+		struct mm_rd one = mm_rd_over(mm_der_take(&r, MM_DER_SEQ));
+		struct mm_bytes oid = mm_der_take(&one, MM_DER_OID);
+
+		if (!mm_rd_end(&one) ||
+		    !mm_der_oid_is(oid, l->p->policies.item[i]))
+			return false;
+	}
+	return mm_rd_end(&outer) && mm_rd_end(&r);
+}
+
+/* The only element of a constructed one; else r goes bad. */
+static struct mm_rd
+only(struct mm_rd r, uint8_t tag)
+{
+	struct mm_rd in = mm_rd_over(mm_der_take(&r, tag));
+
+	in.bad = in.bad || !mm_rd_end(&r);
+	return in;
+}
+
+static bool
+crl_exact(const struct mm_lint *l)
+{
+	char url[sizeof(l->i->crl_url) + 16];
+	struct mm_bytes value = { NULL, 0 }, got;
+	struct mm_rd r;
+
+	if (!l->p->crl_dp || l->i->crl_url[0] == '\0')
+		return !mm_cert_extension(&l->c, "2.5.29.31", NULL, &value);
+	if (!mm_lint_value(l, "2.5.29.31", false, &value))
+		return false;
+	snprintf(url, sizeof(url), "%s%u.crl", l->i->crl_url,
+	    mm_issuer_shard(l->i, l->f->serial));
+	r = only(mm_rd_over(value), MM_DER_SEQ);
+	r = only(r, MM_DER_SEQ);
+	r = only(r, MM_DER_CTXC(0));
+	r = only(r, MM_DER_CTXC(0));
+	got = mm_der_take(&r, MM_DER_CTX(6));
+	return mm_rd_end(&r) && mm_bytes_eq(got, mm_bytes_of(url));
+}
+
+static bool
+authority_exact(const struct mm_lint *l)
+{
+	struct mm_bytes value = { NULL, 0 }, method, got;
+	struct mm_rd r;
+
+	if (!l->p->aia || l->i->aia_url[0] == '\0')
+		return !mm_cert_extension(&l->c, "1.3.6.1.5.5.7.1.1", NULL,
+		    &value);
+	if (!mm_lint_value(l, "1.3.6.1.5.5.7.1.1", false, &value))
+		return false;
+	r = only(mm_rd_over(value), MM_DER_SEQ);
+	r = only(r, MM_DER_SEQ);
+	method = mm_der_take(&r, MM_DER_OID);
+	got = mm_der_take(&r, MM_DER_CTX(6));
+	return mm_rd_end(&r) && mm_der_oid_is(method, "1.3.6.1.5.5.7.48.2") &&
+	    mm_bytes_eq(got, mm_bytes_of(l->i->aia_url));
+}
+
+/* "OID:critical:hex", "OID::hex" or "OID:hex" against the extension. */
+static bool
+raw_holds(const struct mm_lint *l, const char *item)
+{
+	char oid[MM_CONF_ITEM_MAX], hex[2 * MM_CONF_ITEM_MAX + 1];
+	const char *colon = strchr(item, ':'), *last = strrchr(item, ':');
+	bool critical = colon != last && strncmp(colon, ":critical", 9) == 0;
+	struct mm_bytes value = { NULL, 0 };
+
+	if (colon == NULL)
+		return false;
+	snprintf(oid, sizeof(oid), "%.*s", (int)(colon - item), item);
+	if (!mm_lint_value(l, oid, critical, &value) ||
+	    value.n > MM_CONF_ITEM_MAX)
+		return false;
+	mm_hex_text(value.p, value.n, hex);
+	return strcasecmp(hex, last + 1) == 0;
+}
+
+static bool
+raw_exact(const struct mm_lint *l)
+{
+	for (size_t i = 0; i < l->p->extensions.n; i++)
+		if (!raw_holds(l, l->p->extensions.item[i]))
+			return false;
+	return true;
+}
+
+/* All that must be there is: then the number says that no other is. */
+static bool
+nothing_else(const struct mm_lint *l)
+{
+	struct mm_rd r = mm_rd_over(l->c.extensions);
+	struct mm_extension e;
+	size_t n = 0, want = 3 + l->p->extensions.n;
+
+	want += l->p->basic_constraints;
+	want += l->p->eku.n > 0;
+	want += l->p->policies.n > 0;
+	want += l->p->san.n > 0 || l->p->hw_type_oid[0] != '\0';
+	want += l->p->crl_dp && l->i->crl_url[0] != '\0';
+	want += l->p->aia && l->i->aia_url[0] != '\0';
+	while (mm_extension_next(&r, &e))
+		n++;
+	return n == want;
+}
+
+/* see lint.h */
+const struct mm_lint_rule mm_lint_ext_rules[] = {
+	{ "RFC 5280 4.2.1.1: authority key id is the issuer's",
+	    authority_key_id },
+	{ "RFC 5280 4.2.1.2: subject key id is RFC 7093's of the key",
+	    subject_key_id },
+	{ "RFC 5280 4.2.1.3: key usage, critical, is the profile's and fits "
+	  "the key", usage_exact },
+	{ "RFC 5280 4.2.1.9: basic constraints say no CA", not_a_ca },
+	{ "RFC 5280 4.2.1.12: extended key usage is the profile's",
+	    purposes_exact },
+	{ "RFC 5280 4.2.1.4: policies are the profile's", policies_exact },
+	{ "RFC 5280 4.2.1.13: CRL distribution point is the shard's",
+	    crl_exact },
+	{ "RFC 5280 4.2.2.1: authority information is the issuer's",
+	    authority_exact },
+	{ "further extensions are the profile's", raw_exact },
+	{ "RFC 5280 4.2: no other extension", nothing_else },
+};
+const size_t mm_lint_ext_nrules = MM_COUNT(mm_lint_ext_rules);
