@@ -50,12 +50,12 @@ next_char(struct mm_bytes *v)
 bool
 mm_http_host_valid(struct mm_bytes host)
 {
-	static const char v6[] = "0123456789abcdefABCDEF:.";
 	const char *s = (const char *)host.p;
 	size_t n = 0;
 
 	if (host.n > 0 && s[0] == '[') {
-		for (n = 1; n < host.n && strchr(v6, s[n]) != NULL; n++)
+		for (n = 1; n < host.n && (s[n] == ':' || s[n] == '.' ||
+		    mm_http_hex_digit(host.p[n]) >= 0); n++)
 			continue;
 		if (n == 1 || n == host.n || s[n++] != ']')
 			return false;
@@ -141,8 +141,9 @@ absolute_skip(const uint8_t *buf, struct mm_http_span *path)
 	from = n;
 	while (n < path->n && s[n] != '/')
 		n++;
-	if (n == from || s[from] == ':' || !mm_http_host_valid(
-	    (struct mm_bytes){ buf + path->at + from, (size_t)(n - from) }))
+	if (from == 0 || n == from || s[from] == ':' ||
+	    !mm_http_host_valid((struct mm_bytes){ buf + path->at + from,
+		(size_t)(n - from) }))
 		return false;
 	*path = n == path->n ?
 	    (struct mm_http_span){ (uint16_t)(path->at + from - 1), 1 } :
