@@ -22,7 +22,7 @@ struct mm_csr {
 	struct mm_bytes alg;       /* signature's AlgorithmIdentifier, whole */
 	struct mm_bytes signature; /* BIT STRING's contents */
 	struct mm_bytes challenge; /* challengePassword's text; may be empty */
-	struct mm_bytes extensions;/* extensionRequest's Extensions; may be empty */
+	struct mm_bytes extensions;/* extensionRequest's; may be empty */
 };
 
 /* MM_ELIMIT above MM_CSR_MAX, MM_EINPUT, MM_EPOLICY (weak key, SHA-1...). */

@@ -18,8 +18,8 @@ static const char *const confirms[] = { "mtls", "proof", "issue", NULL };
 	ROW(f, MM_CONF_LIST, 0, MM_CONF_LIST_MAX, preset, help)
 #define TIME(name, f, most, preset, help) \
 	{ name, MM_CONF_DURATION, AT(f), 0, most, preset, help, NULL }
-#define CHOICE(f, choices, help) \
-	{ #f, MM_CONF_CHOICE, AT(f), 0, 0, choices[0], help, choices }
+#define CHOICE(f, choices, preset, help) \
+	{ #f, MM_CONF_CHOICE, AT(f), 0, 0, preset, help, choices }
 
 #define YEARS(n) (INT64_C(31536000) * (n))
 
@@ -27,7 +27,7 @@ static const char *const confirms[] = { "mtls", "proof", "issue", NULL };
 static const struct mm_conf_key keys[] = {
 	INT(version, 1, 1000000, "1",
 	    "Raise it with every change: a version is fixed once used."),
-	CHOICE(kind, kinds,
+	CHOICE(kind, kinds, "ldevid",
 	    "idevid is the factory's certificate for life, ldevid the "
 	    "operational one that is renewed."),
 	{ "issuer", MM_CONF_NAME, AT(issuer), 1, MM_NAME_MAX, NULL,
@@ -73,10 +73,10 @@ static const struct mm_conf_key keys[] = {
 	BOOL(serverkeygen, "false",
 	    "Lets devices ask for a key made by the signer."),
 	BOOL(same_key_renewal, "false", "Lets a renewal keep its key."),
-	CHOICE(on_conflict, conflicts,
+	CHOICE(on_conflict, conflicts, "alert",
 	    "What a token's use with a second key does: alert, hold the "
 	    "first certificate, or replace it (tests only)."),
-	CHOICE(confirm, confirms,
+	CHOICE(confirm, confirms, "mtls",
 	    "What counts as the device having its certificate: its first "
 	    "mtls connection, a proof at the line, or the issue itself."),
 	BOOL(require_tls_exporter, "false",

@@ -12,7 +12,9 @@
  * immutable once used: the signer keeps the hash of each name@version.
  */
 enum mm_profile_kind { MM_PROFILE_LDEVID, MM_PROFILE_IDEVID };
-enum mm_on_conflict { MM_CONFLICT_ALERT, MM_CONFLICT_HOLD, MM_CONFLICT_REPLACE };
+enum mm_on_conflict {
+	MM_CONFLICT_ALERT, MM_CONFLICT_HOLD, MM_CONFLICT_REPLACE
+};
 enum mm_confirm { MM_CONFIRM_MTLS, MM_CONFIRM_PROOF, MM_CONFIRM_ISSUE };
 
 struct mm_profile {

@@ -18,6 +18,7 @@
 #define TAG_N   16
 #define KEY_N   32
 #define SECRET_MAX 16384
+#define TEXT_MAX   (SECRET_MAX + TAG_N)
 
 /* What we write, and the most that a hostile file can make us spend. */
 #define COST_N    (1U << 15)
@@ -161,7 +162,7 @@ read_sealed(struct mm_bytes der, struct sealed *s, struct mm_why *why)
 	s->text = mm_der_take(&r, MM_DER_OCTETS);
 	if (!ok || !mm_rd_end(&outer) || !mm_rd_end(&r) || !mm_rd_end(&alg) ||
 	    !mm_rd_end(&params) || s->text.n <= TAG_N ||
-	    s->text.n > SECRET_MAX + TAG_N)
+	    s->text.n > TEXT_MAX)
 		return MM_FAIL(why, MM_EINPUT, "sealed key: RFC 8018 6.2: want "
 		    "PBES2 with scrypt and AES-256-GCM");
 	if (s->n < 2 || (s->n & (s->n - 1)) != 0 || s->r == 0 ||
@@ -177,19 +178,23 @@ enum mm_err
 mm_seal(struct mm_bytes secret, struct mm_bytes passphrase,
     struct mm_buf *pem, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(SECRET_MAX + TAG_N);
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(TEXT_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(SECRET_MAX * 2);
 	uint8_t random[SALT_N + NONCE_N], key[KEY_N], *room;
 	struct sealed s = {
-		.salt = { random, SALT_N }, .nonce = { random + SALT_N, NONCE_N },
+		.salt = { random, SALT_N },
+		.nonce = { random + SALT_N, NONCE_N },
 		.n = COST_N, .r = COST_R, .p = COST_P,
 	};
 	bool ok;
 
 	if (secret.n == 0 || passphrase.n == 0)
-		return MM_FAIL(why, MM_EINPUT, "seal: empty secret or passphrase");
-	room = mm_buf_room(&text, secret.n + TAG_N);
-	MM_TRY(mm_buf_ok(&text, why));
+		return MM_FAIL(why, MM_EINPUT,
+		    "seal: empty secret or passphrase");
+	room = secret.n > SECRET_MAX ? NULL :
+	    mm_buf_room(&text, secret.n + TAG_N);
+	if (room == NULL)
+		return MM_FAIL(why, MM_ELIMIT, "seal: secret is too long");
 	if (RAND_bytes(random, sizeof(random)) != 1)
 		return MM_FAIL(why, MM_ECRYPTO, "seal: no random bytes");
 	MM_TRY(stretch(&s, passphrase, key, why));
