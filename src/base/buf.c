@@ -124,7 +124,7 @@ be(struct mm_buf *b, uint64_t v, size_t width)
 void
 mm_buf_u8(struct mm_buf *b, uint8_t v)
 {
-	be(b, v, 1);
+	mm_buf_put(b, &v, 1);
 }
 
 /* see buf.h */

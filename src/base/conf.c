@@ -41,6 +41,9 @@ struct load {
  */
 static _Thread_local struct load *loading;
 
+static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
 static void
 on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {

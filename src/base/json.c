@@ -49,7 +49,10 @@ put_string(struct mm_buf *out, struct mm_bytes v)
 	mm_buf_u8(out, '"');
 }
 
-/* The comma and the key that go before any value. */
+/*
+ * The comma and the key that go before any value.  Keys are the program's
+ * own words: nothing in them needs an escape.
+ */
 static void
 lead(struct mm_json *j, const char *key)
 {
@@ -58,8 +61,9 @@ lead(struct mm_json *j, const char *key)
 	j->comma = true;
 	if (key == NULL)
 		return;
-	put_string(j->out, mm_bytes_of(key));
-	mm_buf_u8(j->out, ':');
+	mm_buf_u8(j->out, '"');
+	mm_buf_text(j->out, key);
+	mm_buf_put(j->out, "\":", 2);
 }
 
 /* see json.h */

@@ -12,7 +12,8 @@
  *	mm_json_str(&j, "type", "token.minted");
  *	mm_json_close(&j, '}');
  *
- * The key is NULL inside an array.
+ * The key is NULL inside an array; else a plain word of the program's own,
+ * which is written as it is.
  */
 struct mm_json {
 	struct mm_buf *out;

@@ -33,12 +33,28 @@ wide(const uint8_t *p, size_t left)
 	return utf8_rows[row].follow + 1U;
 }
 
+/* How many of the next bytes are ASCII for sure: 8, 1 or 0. */
+static inline size_t
+ascii(const uint8_t *p, size_t left)
+{
+	uint64_t eight;
+
+	if (left >= sizeof(eight)) {
+		memcpy(&eight, p, sizeof(eight));
+		if ((eight & UINT64_C(0x8080808080808080)) == 0)
+			return sizeof(eight);
+	}
+	return p[0] < 0x80;
+}
+
 /* see text.h */
 bool
 mm_utf8_valid(struct mm_bytes text)
 {
 	for (size_t i = 0, n; i < text.n; i += n) {
-		n = text.p[i] < 0x80 ? 1 : wide(text.p + i, text.n - i);
+		n = ascii(text.p + i, text.n - i);
+		if (n == 0)
+			n = wide(text.p + i, text.n - i);
 		if (n == 0)
 			return false;
 	}

@@ -10,12 +10,19 @@
 static const char *const inputs[8] = { "", "00", "10", "2021", "3031",
 	"40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f" };
 
+#define ROOT1 \
+	"6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+#define ROOT2 \
+	"fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"
+#define ROOT4 \
+	"d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"
+
 static const char *const roots[9] = {
 	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-	"6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
-	"fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+	ROOT1,
+	ROOT2,
 	"aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
-	"d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+	ROOT4,
 	"4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
 	"76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
 	"ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
@@ -181,13 +188,13 @@ proofs_are_those_of_certificate_transparency(void **state)
 		const char *hash[4];
 	} rows[] = {
 		{ "leaf 0 of 8", false, 0, 8, { H00, H01, H02 } },
-		{ "leaf 5 of 8", false, 5, 8, { H03, H04, roots[4] } },
-		{ "leaf 2 of 3", false, 2, 3, { roots[2] } },
-		{ "leaf 1 of 5", false, 1, 5, { roots[1], H01, H03 } },
+		{ "leaf 5 of 8", false, 5, 8, { H03, H04, ROOT4 } },
+		{ "leaf 2 of 3", false, 2, 3, { ROOT2 } },
+		{ "leaf 1 of 5", false, 1, 5, { ROOT1, H01, H03 } },
 		{ "leaf 0 of 1", false, 0, 1, { NULL } },
 		{ "1 to 1", true, 1, 1, { NULL } },
 		{ "1 to 8", true, 1, 8, { H00, H01, H02 } },
-		{ "6 to 8", true, 6, 8, { H05, H04, roots[4] } },
+		{ "6 to 8", true, 6, 8, { H05, H04, ROOT4 } },
 		{ "2 to 5", true, 2, 5, { H01, H03 } },
 	};
 	struct leaves l = reference_leaves();
