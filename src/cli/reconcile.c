@@ -333,7 +333,8 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	    : journal, why));
 	for (int i = 0; i < RECORDS; i++)
 		if (r->of[i].n != 0)
-			qsort(r->of[i].m, r->of[i].n, sizeof(struct mark), order);
+			qsort(r->of[i].m, r->of[i].n, sizeof(struct mark),
+			    order);
 	compare(r);
 	return report(r, why);
 }
