@@ -124,73 +124,73 @@ presets_hold_for_what_is_absent(void **state)
 	mm_conf_doc_done(&doc);
 }
 
+static const struct {
+	const char *what, *text, *want;
+} refused[] = {
+	{ "unknown key", "\nsize = 1", "t.conf:2: no such option" },
+	{ "unknown block", "x \"y\" {}", "t.conf:1: no such option" },
+	{ "unknown in a block", "part a {\n\n other = 1 }",
+	    "t.conf:3: no such option" },
+	{ "repeated", "count = 1\n\ncount = 1",
+	    "t.conf:3: count: already set in line 1" },
+	{ "repeated in a block", "part a { size = 1\n size = 2 }",
+	    "t.conf:2: size: already set in line 1" },
+	{ "repeated list", "labels = {a,b}\nlabels = {c}",
+	    "t.conf:2: labels: already set in line 1" },
+	{ "repeated short list", "labels = {a}\nlabels = {c, d}",
+	    "t.conf:2: labels: already set in line 1" },
+	{ "list emptied", "labels = {a}\nlabels = {}",
+	    "set, then emptied" },
+	{ "repeated title", "part a { size = 1 }\npart a { size = 2 }",
+	    "t.conf:2:" },
+	{ "above the range", "\ncount = 11",
+	    "t.conf:2: count: want -3 to 10" },
+	{ "below the range", "count = -4", "want -3 to 10" },
+	{ "octal", "count = 010", "leading zeros" },
+	{ "not a number", "count = two", "not a whole number" },
+	{ "a list for a number", "count = { 1 }", "t.conf:1:" },
+	{ "no value", "count =", "t.conf:2:" },
+	{ "no equals", "count 1", "t.conf:1:" },
+	{ "long duration", "wait = 25h", "want 0 to 86400 seconds" },
+	{ "not a duration", "wait = 1w", "not a duration" },
+	{ "not a switch", "on = 1", "want true or false" },
+	{ "not a choice", "colour = blue", "want one of red, green" },
+	{ "long text", "name = 123456789", "want 1 to 8" },
+	{ "empty text", "name = \"\"", "want 1 to 8" },
+	{ "control character", "name = \"a\\nb\"", "control" },
+	{ "bad name", "part a { size = 1 label = A }", "want 1 to 32" },
+	{ "bad title", "part A { size = 1 }", "want a title" },
+	{ "required", "part a {}", "part a: size is missing" },
+	{ "too many blocks", "part a {size = 1} part b {size = 1} "
+			     "part c {size = 1}",
+	    "want at most 2" },
+	{ "environment", "\n\nname = ${HOME}", "t.conf:3: \"${\"" },
+	{ "environment in a comment", "# ${HOME}", "\"${\"" },
+	{ "unclosed block", "part a { size = 1\n", "not closed" },
+	{ "unclosed comment", "/* x", "not closed" },
+	{ "unclosed text", "name = \"x", "t.conf:" },
+	{ "unclosed list", "labels = { a", "t.conf:" },
+	{ "closed too often", "part a { size = 1 } }", "t.conf:1:" },
+	{ "the sentinel", "mm_conf_end = 1 /*", "reserved" },
+	{ "include", "include(\"/etc/passwd\")", "no such option" },
+	{ "not UTF-8", "name = \"\xe9\"", "not UTF-8" },
+};
+
 static void
 refuses_with_file_line_and_wish(void **state)
 {
-	static const struct {
-		const char *what, *text, *want;
-	} rows[] = {
-		{ "unknown key", "\nsize = 1", "t.conf:2: no such option" },
-		{ "unknown block", "x \"y\" {}", "t.conf:1: no such option" },
-		{ "unknown in a block", "part a {\n\n other = 1 }",
-		    "t.conf:3: no such option" },
-		{ "repeated", "count = 1\n\ncount = 1",
-		    "t.conf:3: count: already set in line 1" },
-		{ "repeated in a block", "part a { size = 1\n size = 2 }",
-		    "t.conf:2: size: already set in line 1" },
-		{ "repeated list", "labels = {a,b}\nlabels = {c}",
-		    "t.conf:2: labels: already set in line 1" },
-		{ "repeated short list", "labels = {a}\nlabels = {c, d}",
-		    "t.conf:2: labels: already set in line 1" },
-		{ "list emptied", "labels = {a}\nlabels = {}",
-		    "set, then emptied" },
-		{ "repeated title", "part a { size = 1 }\npart a { size = 2 }",
-		    "t.conf:2:" },
-		{ "above the range", "\ncount = 11",
-		    "t.conf:2: count: want -3 to 10" },
-		{ "below the range", "count = -4", "want -3 to 10" },
-		{ "octal", "count = 010", "leading zeros" },
-		{ "not a number", "count = two", "not a whole number" },
-		{ "a list for a number", "count = { 1 }", "t.conf:1:" },
-		{ "no value", "count =", "t.conf:2:" },
-		{ "no equals", "count 1", "t.conf:1:" },
-		{ "long duration", "wait = 25h", "want 0 to 86400 seconds" },
-		{ "not a duration", "wait = 1w", "not a duration" },
-		{ "not a switch", "on = 1", "want true or false" },
-		{ "not a choice", "colour = blue", "want one of red, green" },
-		{ "long text", "name = 123456789", "want 1 to 8" },
-		{ "empty text", "name = \"\"", "want 1 to 8" },
-		{ "control character", "name = \"a\\nb\"", "control" },
-		{ "bad name", "part a { size = 1 label = A }", "want 1 to 32" },
-		{ "bad title", "part A { size = 1 }", "want a title" },
-		{ "required", "part a {}", "part a: size is missing" },
-		{ "too many blocks", "part a {size = 1} part b {size = 1} "
-				     "part c {size = 1}",
-		    "want at most 2" },
-		{ "environment", "\n\nname = ${HOME}", "t.conf:3: \"${\"" },
-		{ "environment in a comment", "# ${HOME}", "\"${\"" },
-		{ "unclosed block", "part a { size = 1\n", "not closed" },
-		{ "unclosed comment", "/* x", "not closed" },
-		{ "unclosed text", "name = \"x", "t.conf:" },
-		{ "unclosed list", "labels = { a", "t.conf:" },
-		{ "closed too often", "part a { size = 1 } }", "t.conf:1:" },
-		{ "the sentinel", "mm_conf_end = 1 /*", "reserved" },
-		{ "include", "include(\"/etc/passwd\")", "no such option" },
-		{ "not UTF-8", "name = \"\xe9\"", "not UTF-8" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ROWS(rows); i++) {
+	for (size_t i = 0; i < ROWS(refused); i++) {
 		struct top t;
 		struct mm_conf_doc doc;
 		struct mm_why why = { 0 };
-		enum mm_err err = parse(rows[i].text, &t, &doc, &why);
-		ROW(rows[i].what, err == MM_EINPUT);
-		if (strstr(why.text, rows[i].want) == NULL)
-			fail_msg("row \"%s\": %s", rows[i].what, why.text);
-		ROW(rows[i].what,
+		enum mm_err err = parse(refused[i].text, &t, &doc, &why);
+		ROW(refused[i].what, err == MM_EINPUT);
+		if (strstr(why.text, refused[i].want) == NULL)
+			fail_msg("row \"%s\": %s", refused[i].what, why.text);
+		ROW(refused[i].what,
 		    strncmp(why.text, "/etc/t.conf:", 12) == 0);
-		ROW(rows[i].what, doc.blocks == NULL);
+		ROW(refused[i].what, doc.blocks == NULL);
 	}
 }
 

@@ -201,77 +201,77 @@ every_type_reads_back(void **state)
 #define HEAD "{\"v\":1,\"type\":\"refusals.counted\"," \
 	     "\"at\":\"1970-01-01T00:00:00.001Z\",\"time_source\":\"ntp\""
 
+static const struct {
+	const char *what, *json;
+	bool good;
+} forms[] = {
+	{ "as written", HEAD ",\"reason\":\"r\",\"count\":3}", true },
+	{ "escapes", HEAD ",\"reason\":\"\\u0001\\n\\\"\","
+			  "\"count\":3}", true },
+	{ "optional field", HEAD ",\"actor\":\"a\",\"reason\":\"r\","
+				 "\"count\":3}", true },
+	{ "empty text", HEAD ",\"reason\":\"\",\"count\":3}", true },
+	{ "nothing", "", false },
+	{ "no object", "1", false },
+	{ "a space", HEAD ", \"reason\":\"r\",\"count\":3}", false },
+	{ "an end of line", HEAD ",\"reason\":\"r\",\"count\":3}\n",
+	    false },
+	{ "other order", HEAD ",\"count\":3,\"reason\":\"r\"}",
+	    false },
+	{ "twice", HEAD ",\"reason\":\"r\",\"reason\":\"r\","
+			"\"count\":3}", false },
+	{ "unknown field", HEAD ",\"reason\":\"r\",\"count\":3,"
+				"\"x\":\"y\"}", false },
+	{ "missing field", HEAD ",\"count\":3}", false },
+	{ "not of the type", HEAD ",\"role\":\"x\",\"reason\":\"r\","
+				  "\"count\":3}", false },
+	{ "number as text", HEAD ",\"reason\":\"r\",\"count\":\"3\"}",
+	    false },
+	{ "text as number", HEAD ",\"reason\":3,\"count\":3}", false },
+	{ "leading zero", HEAD ",\"reason\":\"r\",\"count\":03}",
+	    false },
+	{ "needless escape", HEAD ",\"reason\":\"\\u0041\","
+				  "\"count\":3}", false },
+	{ "upper-case escape", HEAD ",\"reason\":\"\\u001F\","
+				    "\"count\":3}", false },
+	{ "long escape", HEAD ",\"reason\":\"\\u000a\",\"count\":3}",
+	    false },
+	{ "escaped slash", HEAD ",\"reason\":\"\\/\",\"count\":3}",
+	    false },
+	{ "escaped NUL", HEAD ",\"reason\":\"\\u0000\",\"count\":3}",
+	    false },
+	{ "raw control", HEAD ",\"reason\":\"\n\",\"count\":3}",
+	    false },
+	{ "not UTF-8", HEAD ",\"reason\":\"\xff\",\"count\":3}",
+	    false },
+	{ "cut in a text", HEAD ",\"reason\":\"r", false },
+	{ "cut in an escape", HEAD ",\"reason\":\"\\", false },
+	{ "cut in \\u", HEAD ",\"reason\":\"\\u00", false },
+	{ "cut before the end", HEAD ",\"reason\":\"r\",\"count\":3",
+	    false },
+	{ "unknown type", "{\"v\":1,\"type\":\"x\",\"at\":"
+			  "\"1970-01-01T00:00:00.001Z\","
+			  "\"time_source\":\"ntp\"}", false },
+	{ "version 2", "{\"v\":2,\"type\":\"x\"}", false },
+	{ "time without milliseconds",
+	    "{\"v\":1,\"type\":\"refusals.counted\","
+	    "\"at\":\"1970-01-01T00:00:00Z\",\"time_source\":\"n\","
+	    "\"reason\":\"r\",\"count\":3}", false },
+};
+
 static void
 only_the_canonical_form_is_read(void **state)
 {
-	static const struct {
-		const char *what, *json;
-		bool good;
-	} rows[] = {
-		{ "as written", HEAD ",\"reason\":\"r\",\"count\":3}", true },
-		{ "escapes", HEAD ",\"reason\":\"\\u0001\\n\\\"\","
-				  "\"count\":3}", true },
-		{ "optional field", HEAD ",\"actor\":\"a\",\"reason\":\"r\","
-					 "\"count\":3}", true },
-		{ "empty text", HEAD ",\"reason\":\"\",\"count\":3}", true },
-		{ "nothing", "", false },
-		{ "no object", "1", false },
-		{ "a space", HEAD ", \"reason\":\"r\",\"count\":3}", false },
-		{ "an end of line", HEAD ",\"reason\":\"r\",\"count\":3}\n",
-		    false },
-		{ "other order", HEAD ",\"count\":3,\"reason\":\"r\"}",
-		    false },
-		{ "twice", HEAD ",\"reason\":\"r\",\"reason\":\"r\","
-				"\"count\":3}", false },
-		{ "unknown field", HEAD ",\"reason\":\"r\",\"count\":3,"
-					"\"x\":\"y\"}", false },
-		{ "missing field", HEAD ",\"count\":3}", false },
-		{ "not of the type", HEAD ",\"role\":\"x\",\"reason\":\"r\","
-					  "\"count\":3}", false },
-		{ "number as text", HEAD ",\"reason\":\"r\",\"count\":\"3\"}",
-		    false },
-		{ "text as number", HEAD ",\"reason\":3,\"count\":3}", false },
-		{ "leading zero", HEAD ",\"reason\":\"r\",\"count\":03}",
-		    false },
-		{ "needless escape", HEAD ",\"reason\":\"\\u0041\","
-					  "\"count\":3}", false },
-		{ "upper-case escape", HEAD ",\"reason\":\"\\u001F\","
-					    "\"count\":3}", false },
-		{ "long escape", HEAD ",\"reason\":\"\\u000a\",\"count\":3}",
-		    false },
-		{ "escaped slash", HEAD ",\"reason\":\"\\/\",\"count\":3}",
-		    false },
-		{ "escaped NUL", HEAD ",\"reason\":\"\\u0000\",\"count\":3}",
-		    false },
-		{ "raw control", HEAD ",\"reason\":\"\n\",\"count\":3}",
-		    false },
-		{ "not UTF-8", HEAD ",\"reason\":\"\xff\",\"count\":3}",
-		    false },
-		{ "cut in a text", HEAD ",\"reason\":\"r", false },
-		{ "cut in an escape", HEAD ",\"reason\":\"\\", false },
-		{ "cut in \\u", HEAD ",\"reason\":\"\\u00", false },
-		{ "cut before the end", HEAD ",\"reason\":\"r\",\"count\":3",
-		    false },
-		{ "unknown type", "{\"v\":1,\"type\":\"x\",\"at\":"
-				  "\"1970-01-01T00:00:00.001Z\","
-				  "\"time_source\":\"ntp\"}", false },
-		{ "version 2", "{\"v\":2,\"type\":\"x\"}", false },
-		{ "time without milliseconds",
-		    "{\"v\":1,\"type\":\"refusals.counted\","
-		    "\"at\":\"1970-01-01T00:00:00Z\",\"time_source\":\"n\","
-		    "\"reason\":\"r\",\"count\":3}", false },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ROWS(rows); i++) {
+	for (size_t i = 0; i < ROWS(forms); i++) {
 		struct mm_entry e = { .at_ms = -1 };
 		struct mm_why why = { 0 };
 		char arena[1024];
-		enum mm_err err = mm_entry_parse(mm_bytes_of(rows[i].json),
-		    arena, strlen(rows[i].json) + 64, &e, &why);
-		ROW(rows[i].what, err == (rows[i].good ? MM_OK : MM_EINPUT));
-		ROW(rows[i].what, why.code == err);
-		ROW(rows[i].what, (e.at_ms == 1) == rows[i].good);
+		enum mm_err err = mm_entry_parse(mm_bytes_of(forms[i].json),
+		    arena, strlen(forms[i].json) + 64, &e, &why);
+		ROW(forms[i].what, err == (forms[i].good ? MM_OK : MM_EINPUT));
+		ROW(forms[i].what, why.code == err);
+		ROW(forms[i].what, (e.at_ms == 1) == forms[i].good);
 	}
 }
 
