@@ -1,0 +1,100 @@
+#ifndef MM_AGENT_AGENT_H
+#define MM_AGENT_AGENT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "mmd_est.h"
+#include "mmd_token.h"
+
+/*
+ * What the agent does, over ports: a test gives it a server in memory and
+ * storage that is cut off at the n-th write.
+ *
+ * All state is what storage holds; a call that was interrupted anywhere is
+ * simply made again.
+ */
+#define MM_AGENT_DER_MAX   8192
+#define MM_AGENT_CHAIN_MAX 32768
+#define MM_AGENT_HOST_MAX  261
+
+/* One answer; body is borrowed until the next call. */
+struct mm_agent_reply {
+	int status;
+	int64_t date_s;  /* the server's clock, 0: not told */
+	int32_t retry_s; /* -1: not told */
+	struct mm_bytes body;
+};
+
+/* A way to the server, one connection at a time. */
+struct mm_agent_link {
+	/*
+	 * MM_EAGAIN: no connection; MM_EPOLICY: the server did not prove
+	 * itself; MM_EAUTH: it refused our proof.
+	 */
+	enum mm_err (*open)(void *ctx, const struct mmd_tls_want *want,
+	    struct mm_why *why);
+	/* Any status is an answer and MM_OK. */
+	enum mm_err (*ask)(void *ctx, enum mmd_est_op op,
+	    struct mm_bytes request, struct mm_agent_reply *out,
+	    struct mm_why *why);
+	void (*close)(void *ctx);
+	void (*pause)(void *ctx, int64_t ms);
+	void *ctx;
+};
+
+enum mm_agent_clock {
+	MM_CLOCK_AUTO,   /* the system's, unless the server's differs much */
+	MM_CLOCK_SYSTEM, /* the system's */
+	MM_CLOCK_SERVER, /* the server's, as told over the token's channel */
+};
+
+struct mm_agent {
+	const struct mmd_nv *nv;
+	const struct mmd_crypto *crypto;
+	const struct mmd_clock *time;
+	const struct mm_agent_link *link;
+	char server[MM_AGENT_HOST_MAX + 1]; /* host:port */
+	char host[MM_AGENT_HOST_MAX + 1];   /* without port and brackets */
+	const char *device;    /* what the request is named; NULL: token's */
+	enum mmd_key_kind key_kind;
+	unsigned tls_version;  /* 0, 12, 13 */
+	unsigned retries;      /* of what may succeed later */
+	bool keep_key;         /* renew: the same key again */
+	enum mm_agent_clock clock;
+	int64_t skew_s;        /* added to the clock; found out on the way */
+};
+
+/* What an identity in a slot is, for people and scripts. */
+struct mm_agent_status {
+	char device[65]; /* commonName */
+	char serial[64]; /* hex */
+	char server[MM_AGENT_HOST_MAX + 1];
+	int64_t not_before_s, not_after_s;
+	unsigned slot;
+	bool confirmed;
+	bool already; /* nothing had to be done */
+};
+
+/* "host:port" or "[v6]:port" into a->server and a->host. */
+MM_MUST enum mm_err mm_agent_set_server(struct mm_agent *a, const char *server,
+    struct mm_why *why);
+
+/*
+ * The first identity, by a token: key made and stored, then the token
+ * handshake, anchor checked, certificate asked for, checked and stored, then
+ * confirmed by using it.  Once there is a confirmed identity it only says so.
+ */
+MM_MUST enum mm_err mm_agent_enrol(struct mm_agent *a,
+    const struct mmd_token *token, struct mm_agent_status *out,
+    struct mm_why *why);
+/*
+ * A new certificate by the one at hand, in the other slot; the old one stays
+ * until the server has confirmed the new one.  MM_ENOTFOUND: no identity.
+ */
+MM_MUST enum mm_err mm_agent_renew(struct mm_agent *a,
+    struct mm_agent_status *out, struct mm_why *why);
+/* The identity in use; MM_ENOTFOUND. */
+MM_MUST enum mm_err mm_agent_status(struct mm_agent *a,
+    struct mm_agent_status *out, struct mm_why *why);
+
+#endif

@@ -1,0 +1,212 @@
+#include "agent/args.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* see args.h */
+const char mm_agent_usage[] =
+    "usage: mintmark-agent [--json] [-v] command [options]\n"
+    "\n"
+    "  enrol   first identity, by a token\n"
+    "          --token-file FILE    the token: text, URI or JSON\n"
+    "          --server HOST:PORT   default: what the token says\n"
+    "          --dir DIR            where the identity is kept\n"
+    "          --device NAME        default: what the token says\n"
+    "          --key-type TYPE      p256 (default), p384, rsa2048, ed25519\n"
+    "          --keep-token         do not remove the token file afterwards\n"
+    "  renew   a new certificate by the present one\n"
+    "          --dir DIR  [--server HOST:PORT] [--keep-key] [--key-type TYPE]\n"
+    "  status  the identity in use\n"
+    "          --dir DIR\n"
+    "\n"
+    "  --tls 1.2|1.3      only this version (a token's default: 1.3)\n"
+    "  --clock MODE       auto (default), system, server\n"
+    "  --retry N          tries after the first, default 5\n"
+    "  --timeout SECONDS  for a connection and for an answer, default 30\n"
+    "  --label NAME       EST label\n"
+    "  --json             the result as one JSON object\n"
+    "  -v                 say what is done, on standard error\n"
+    "  --help, --version\n"
+    "\n"
+    "exit: 0 done, 1 failed here, 2 usage or malformed, 3 not allowed or the\n"
+    "server is not the right one, 4 nothing there, 5 conflict, 6 too large,\n"
+    "7 try again later, 8 token or certificate refused, 70 a bug\n";
+
+enum { ENROL = 1, RENEW = 2, STATUS = 4, ONLINE = ENROL | RENEW,
+	ANY = ENROL | RENEW | STATUS };
+
+static const struct {
+	const char *name;
+	unsigned bit;
+} commands[] = {
+	{ "enrol", ENROL }, { "renew", RENEW }, { "status", STATUS },
+};
+
+#define AT(field) offsetof(struct mm_agent_args, field)
+static const struct option {
+	const char *name;
+	size_t at;
+	bool flag;
+	unsigned commands;
+} options[] = {
+	{ "--token-file", AT(token_file), false, ENROL },
+	{ "--server", AT(server), false, ONLINE },
+	{ "--dir", AT(dir), false, ANY },
+	{ "--device", AT(device), false, ENROL },
+	{ "--label", AT(label), false, ONLINE },
+	{ "--key-type", AT(key_type), false, ONLINE },
+	{ "--tls", AT(tls), false, ONLINE },
+	{ "--clock", AT(clock), false, ONLINE },
+	{ "--retry", AT(retry), false, ONLINE },
+	{ "--timeout", AT(timeout), false, ONLINE },
+	{ "--keep-key", AT(keep_key), true, RENEW },
+	{ "--keep-token", AT(keep_token), true, ENROL },
+	{ "--erase-token", 0, true, ENROL }, /* the default, said aloud */
+	{ "--json", AT(json), true, ANY },
+	{ "-v", AT(verbose), true, ANY },
+};
+
+static const struct option *
+find(const char *name, size_t n)
+{
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (strlen(options[i].name) == n &&
+		    strncmp(options[i].name, name, n) == 0)
+			return &options[i];
+	return NULL;
+}
+
+/* One option of "--name value" or "--name=value"; *i moves over it. */
+static enum mm_err
+take_option(struct mm_agent_args *a, unsigned *used, int argc, char **argv,
+    int *i)
+{
+	const char *word = argv[*i], *eq = strchr(word, '=');
+	const struct option *o = find(word,
+	    eq != NULL ? (size_t)(eq - word) : strlen(word));
+
+	if (o == NULL || (o->flag && eq != NULL))
+		return MM_EINPUT;
+	*used &= o->commands;
+	if (o->flag) {
+		if (o->at != 0)
+			*(bool *)((char *)a + o->at) = true;
+		return MM_OK;
+	}
+	if (eq == NULL && ++*i >= argc)
+		return MM_EINPUT;
+	*(const char **)((char *)a + o->at) = eq != NULL ? eq + 1 : argv[*i];
+	return MM_OK;
+}
+
+/* The index of text in names, 0 for none given; MM_EINPUT if not there. */
+static enum mm_err
+choice(const char *what, const char *text, const char *const names[],
+    unsigned *out, struct mm_why *why)
+{
+	*out = 0;
+	for (unsigned i = 0; text != NULL; i++) {
+		if (names[i] == NULL)
+			return MM_FAIL(why, MM_EINPUT, "%s: not \"%.40s\"",
+			    what, text);
+		if (strcmp(names[i], text) == 0) {
+			*out = i;
+			break;
+		}
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+number(const char *what, const char *text, unsigned preset, unsigned most,
+    unsigned *out, struct mm_why *why)
+{
+	char *end = NULL;
+	unsigned long v = text == NULL ? preset : strtoul(text, &end, 10);
+
+	if (text != NULL && (text[0] < '0' || text[0] > '9' || *end != '\0' ||
+	    v > most))
+		return MM_FAIL(why, MM_EINPUT, "%s: want 0 to %u", what, most);
+	*out = (unsigned)v;
+	return MM_OK;
+}
+
+static enum mm_err
+interpret(struct mm_agent_args *a, struct mm_why *why)
+{
+	static const char *const keys[] = { "p256", "p384", "rsa2048",
+		"ed25519", NULL };
+	static const char *const clocks[] = { "auto", "system", "server",
+		NULL };
+	static const char *const versions[] = { "any", "1.2", "1.3", NULL };
+	static const unsigned numbers[] = { 0, 12, 13 };
+	unsigned key, clock, version, timeout;
+
+	MM_TRY(choice("--key-type", a->key_type, keys, &key, why));
+	MM_TRY(choice("--clock", a->clock, clocks, &clock, why));
+	MM_TRY(choice("--tls", a->tls, versions, &version, why));
+	MM_TRY(number("--retry", a->retry, 5, 1000, &a->retries, why));
+	MM_TRY(number("--timeout", a->timeout, 30, 3600, &timeout, why));
+	a->key_kind = (enum mmd_key_kind)key;
+	a->clock_mode = (enum mm_agent_clock)clock;
+	a->tls_version = numbers[version];
+	a->timeout_ms = (int)timeout * 1000;
+	return MM_OK;
+}
+
+static enum mm_err
+take_word(struct mm_agent_args *a, const char *word, struct mm_why *why)
+{
+	if (a->command != NULL)
+		return MM_FAIL(why, MM_EINPUT, "\"%.60s\" is one word too many",
+		    word);
+	a->command = word;
+	return MM_OK;
+}
+
+static enum mm_err
+check(struct mm_agent_args *a, unsigned used, struct mm_why *why)
+{
+	size_t i = 0, n = sizeof(commands) / sizeof(commands[0]);
+
+	if (a->command == NULL)
+		return MM_FAIL(why, MM_EINPUT, "no command");
+	while (i < n && strcmp(commands[i].name, a->command) != 0)
+		i++;
+	if (i == n)
+		return MM_FAIL(why, MM_EINPUT, "no command \"%.60s\"",
+		    a->command);
+	if ((used & commands[i].bit) == 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "an option is not for \"%s\"", a->command);
+	if (a->dir == NULL)
+		return MM_FAIL(why, MM_EINPUT, "--dir is missing");
+	return interpret(a, why);
+}
+
+/* see args.h */
+enum mm_err
+mm_agent_args_parse(int argc, char **argv, struct mm_agent_args *out,
+    struct mm_why *why)
+{
+	struct mm_agent_args a = { 0 };
+	unsigned used = ANY;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 ||
+		    strcmp(argv[i], "--version") == 0) {
+			*out = (struct mm_agent_args){ .command = argv[i] + 2 };
+			return MM_OK;
+		}
+		if (argv[i][0] != '-')
+			MM_TRY(take_word(&a, argv[i], why));
+		else if (take_option(&a, &used, argc, argv, &i) != MM_OK)
+			return MM_FAIL(why, MM_EINPUT,
+			    "option \"%.60s\" is unknown or lacks its value",
+			    argv[i < argc ? i : argc - 1]);
+	}
+	MM_TRY(check(&a, used, why));
+	*out = a;
+	return MM_OK;
+}

@@ -1,0 +1,25 @@
+#ifndef MM_AGENT_ARGS_H
+#define MM_AGENT_ARGS_H
+
+#include "agent/agent.h"
+
+/* The command line: "mintmark-agent [global options] command [options]". */
+struct mm_agent_args {
+	const char *command; /* enrol, renew, status, help, version */
+	const char *token_file, *server, *dir, *device, *label;
+	const char *key_type, *tls, *clock, *retry, *timeout;
+	bool keep_key, keep_token, json, verbose;
+	/* What the texts above say: */
+	enum mmd_key_kind key_kind;
+	enum mm_agent_clock clock_mode;
+	unsigned tls_version, retries;
+	int timeout_ms;
+};
+
+/* MM_EINPUT names the word that is wrong. */
+MM_MUST enum mm_err mm_agent_args_parse(int argc, char **argv,
+    struct mm_agent_args *out, struct mm_why *why);
+
+extern const char mm_agent_usage[];
+
+#endif

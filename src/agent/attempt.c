@@ -1,0 +1,152 @@
+#include "agent/priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/rand.h>
+
+#include "base/own.h"
+#include "base/text.h"
+
+#define BACKOFF_MAX_S 60
+#define RETRY_MAX_S   3600
+#define SKEW_MAX_S    300
+
+/* see agent.h */
+enum mm_err
+mm_agent_set_server(struct mm_agent *a, const char *server,
+    struct mm_why *why)
+{
+	const char *colon = strrchr(server, ':');
+	struct mm_bytes host;
+	char *end;
+	long port = colon == NULL ? 0 : strtol(colon + 1, &end, 10);
+
+	if (colon == NULL || colon == server || port < 1 || port > 65535 ||
+	    *end != '\0')
+		return MM_FAIL(why, MM_EINPUT,
+		    "server: want host:port, not \"%.80s\"", server);
+	host = (struct mm_bytes){ (const uint8_t *)server,
+		(size_t)(colon - server) };
+	if (host.n > 2 && server[0] == '[' && colon[-1] == ']') {
+		host.p++;
+		host.n -= 2;
+	}
+	for (const char *c = server; *c != '\0'; c++)
+		if (*c <= ' ' || *c > '~')
+			return MM_FAIL(why, MM_EINPUT, "server: bad host");
+	if (!mm_text_copy(a->host, sizeof(a->host), host) ||
+	    !mm_text_copy(a->server, sizeof(a->server), mm_bytes_of(server)))
+		return MM_FAIL(why, MM_EINPUT, "server: too long");
+	return MM_OK;
+}
+
+/* see priv.h */
+int64_t
+mm_agent_now_s(const struct mm_agent *a)
+{
+	int64_t now = 0;
+
+	(void)a->time->now_s(a->time->ctx, &now);
+	return now + a->skew_s;
+}
+
+/* see priv.h */
+void
+mm_agent_learn_time(struct mm_agent *a, int64_t date_s)
+{
+	int64_t now = 0;
+	bool known = a->time->now_s(a->time->ctx, &now);
+	int64_t skew = date_s - now;
+
+	if (date_s == 0 || a->clock == MM_CLOCK_SYSTEM)
+		return;
+	if (known && a->clock == MM_CLOCK_AUTO && skew > -SKEW_MAX_S &&
+	    skew < SKEW_MAX_S)
+		return;
+	a->skew_s = skew;
+}
+
+static const struct {
+	int status;
+	enum mm_err err;
+	const char *words;
+} statuses[] = {
+	{ 200, MM_OK, "" },
+	{ 204, MM_OK, "" },
+	{ 202, MM_EAGAIN, "waits for approval" },
+	{ 401, MM_EAUTH, "not authorised" },
+	{ 403, MM_EPOLICY, "not allowed" },
+	{ 404, MM_ENOTFOUND, "not found" },
+	{ 409, MM_ECONFLICT, "conflict" },
+	{ 413, MM_ELIMIT, "too large" },
+	{ 429, MM_ERATE, "too many" },
+	{ 503, MM_EAGAIN, "busy" },
+};
+
+/* The server's words, one printable line of them. */
+static void
+reason(struct mm_bytes body, char out[96])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < body.n && n < 95; i++)
+		if (body.p[i] >= ' ' && body.p[i] <= '~')
+			out[n++] = (char)body.p[i];
+	out[n] = '\0';
+}
+
+/* see priv.h */
+enum mm_err
+mm_agent_ask(struct mm_agent *a, enum mmd_est_op op, struct mm_bytes request,
+    struct mm_agent_reply *out, struct mm_why *why)
+{
+	struct mm_agent_reply r = { .retry_s = -1 };
+	char words[96];
+	size_t i = 0, n = sizeof(statuses) / sizeof(statuses[0]);
+
+	MM_TRY(a->link->ask(a->link->ctx, op, request, &r, why));
+	*out = r;
+	while (i < n && statuses[i].status != r.status)
+		i++;
+	if (i < n && statuses[i].err == MM_OK)
+		return MM_OK;
+	reason(r.body, words);
+	return MM_FAIL(why, i < n ? statuses[i].err : MM_EINPUT,
+	    "server says %d (%s): %s", r.status,
+	    i < n ? statuses[i].words : "unexpected", words);
+}
+
+/* RFC 9110 10.2.3, or doubling from a second; half of it by chance more. */
+static int64_t
+wait_ms(unsigned tries, int32_t retry_s)
+{
+	int64_t s = tries < 6 ? INT64_C(1) << tries : BACKOFF_MAX_S;
+	uint16_t dice = 0;
+
+	if (retry_s >= 0)
+		s = retry_s < RETRY_MAX_S ? retry_s : RETRY_MAX_S;
+	(void)RAND_bytes((uint8_t *)&dice, sizeof(dice));
+	return s * 1000 + (s * 500 + 100) * dice / 65536;
+}
+
+/* see priv.h */
+enum mm_err
+mm_agent_attempt(struct mm_agent *a, const struct mm_agent_try *t,
+    struct mm_why *why)
+{
+	for (unsigned tries = 0;; tries++) {
+		struct mm_why w = { 0 };
+		int32_t retry_s = -1;
+		enum mm_err err = t->run(a, t->arg, &retry_s, &w);
+
+		a->link->close(a->link->ctx);
+		if ((err != MM_EAGAIN && err != MM_ERATE) ||
+		    tries >= a->retries) {
+			if (err != MM_OK && why != NULL && why->code == MM_OK)
+				*why = w;
+			return err;
+		}
+		a->link->pause(a->link->ctx, wait_ms(tries, retry_s));
+	}
+}

@@ -1,0 +1,151 @@
+#include "agent/priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "base/secret.h"
+#include "base/text.h"
+
+#define REQUEST_MAX 2048
+
+/* A first enrolment's exchange, over the token's channel. */
+struct claim {
+	const struct mmd_token *token;
+	struct mm_bytes request;
+	unsigned slot;
+	struct mm_agent_identity *id;
+};
+
+/* see priv.h */
+enum mm_err
+mm_agent_request(struct mm_agent *a, unsigned slot, const char *name,
+    struct mm_buf *der, struct mm_why *why)
+{
+	uint8_t buf[REQUEST_MAX];
+	struct mmd_bytes out;
+
+	if (!mm_agent_has(a, slot, MMD_NV_KEY))
+		MM_TRY(mm_agent_fail(a->crypto->make(a->crypto->ctx, slot,
+		    a->key_kind), "making a key", why));
+	MM_TRY(mm_agent_fail(mmd_request_write(a->crypto, slot,
+	    mm_to_mmd(mm_bytes_of(name)), buf, sizeof(buf), &out),
+	    "writing the request", why));
+	mm_buf_bytes(der, mm_of_mmd(out));
+	return mm_buf_ok(der, why);
+}
+
+static enum mm_err
+open_token(struct mm_agent *a, const struct mmd_token *token,
+    struct mm_why *why)
+{
+	unsigned version = a->tls_version == 12 ? 12 : 13;
+	char identity[MMD_TOKEN_IDENTITY];
+	struct mmd_tls_want want = { .mode = MMD_TLS_TOKEN,
+		.version = version, .host = a->host, .identity = identity };
+	enum mm_err err;
+
+	mmd_token_identity(token, identity);
+	MM_TRY(mm_agent_fail(mmd_token_psk(a->crypto, token, version,
+	    want.psk), "token key", why));
+	err = a->link->open(a->link->ctx, &want, why);
+	mm_wipe(want.psk, sizeof(want.psk));
+	return err;
+}
+
+static enum mm_err
+run_claim(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
+{
+	const struct mm_bytes none = { NULL, 0 };
+	struct mm_agent_reply r = { .retry_s = -1 };
+	struct claim *c = arg;
+	enum mm_err err;
+
+	MM_TRY(open_token(a, c->token, why));
+	err = mm_agent_ask(a, MMD_EST_CACERTS, none, &r, why);
+	mm_agent_learn_time(a, r.date_s);
+	*retry_s = r.retry_s;
+	MM_TRY(err);
+	MM_TRY(mm_agent_take_cacerts(a, c->token, r.body, c->id, why));
+	/* RFC 7030 4.5: what it asks for is the server's to put in anyway. */
+	err = mm_agent_ask(a, MMD_EST_CSRATTRS, none, &r, NULL);
+	if (err == MM_EAGAIN || err == MM_ERATE) {
+		*retry_s = r.retry_s;
+		return MM_FAIL(why, err, "csrattrs: the server is busy");
+	}
+	err = mm_agent_ask(a, MMD_EST_ENROLL, c->request, &r, why);
+	*retry_s = r.retry_s;
+	MM_TRY(err);
+	return mm_agent_take_cert(a, c->slot, r.body, c->id, why);
+}
+
+/* The name in the request: a hint for people, the server's record counts. */
+static enum mm_err
+choose_name(const struct mm_agent *a, const struct mmd_token *token,
+    char out[MMD_TOKEN_DEVICE_MAX + 1], struct mm_why *why)
+{
+	const char *name = a->device != NULL ? a->device : token->device;
+	char identity[MMD_TOKEN_IDENTITY];
+
+	if (a->device != NULL && token->device[0] != '\0' &&
+	    strcmp(a->device, token->device) != 0)
+		return MM_FAIL(why, MM_ECONFLICT, "the token is for %.64s",
+		    token->device);
+	mmd_token_identity(token, identity);
+	if (name[0] == '\0')
+		name = identity;
+	if (!mm_device_id_valid(name))
+		return MM_FAIL(why, MM_EINPUT, "device: bad name");
+	(void)strcpy(out, name);
+	return MM_OK;
+}
+
+static enum mm_err
+claim(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
+    struct mm_agent_identity *id, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf request = MM_BUF_INIT(REQUEST_MAX);
+	char name[MMD_TOKEN_DEVICE_MAX + 1];
+	struct claim c = { .token = token, .slot = slot, .id = id };
+	const struct mm_agent_try t = { run_claim, &c };
+
+	MM_TRY(choose_name(a, token, name, why));
+	MM_TRY(mm_agent_request(a, slot, name, &request, why));
+	c.request = mm_buf_view(&request);
+	MM_TRY(mm_agent_attempt(a, &t, why));
+	MM_TRY(mm_agent_identity_store(a, slot, id, why));
+	return mm_agent_fail(a->nv->select(a->nv->ctx, slot),
+	    "switching to the new identity", why);
+}
+
+/* see agent.h */
+enum mm_err
+mm_agent_enrol(struct mm_agent *a, const struct mmd_token *token,
+    struct mm_agent_status *out, struct mm_why *why)
+{
+	MM_OWN(mm_agent_identity_done) struct mm_agent_identity id;
+	unsigned slot = 0;
+	enum mmd_rc rc = a->nv->selected(a->nv->ctx, &slot);
+	enum mm_err err = MM_ENOTFOUND;
+	bool already;
+
+	mm_agent_identity_init(&id);
+	if (rc != MMD_NONE)
+		MM_TRY(mm_agent_fail(rc, "current identity", why));
+	if (rc == MMD_OK)
+		err = mm_agent_identity_load(a, slot, &id, NULL);
+	already = err == MM_OK && id.confirmed;
+	if (err == MM_ENOTFOUND) {
+		if (token == NULL)
+			return MM_FAIL(why, MM_ENOTFOUND,
+			    "no identity here yet, and no token");
+		err = claim(a, token, slot, &id, why);
+	}
+	MM_TRY(err);
+	if (!already)
+		MM_TRY(mm_agent_confirm(a, slot, why));
+	id.confirmed = true;
+	MM_TRY(mm_agent_identity_describe(a, slot, &id, out, why));
+	out->already = already;
+	return MM_OK;
+}

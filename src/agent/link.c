@@ -1,0 +1,164 @@
+#include "agent/link.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/priv.h"
+#include "base/log.h"
+#include "base/time.h"
+
+/* host:port, the host without brackets. */
+static enum mm_err
+connect_to(struct mm_agent_wire *w, struct mm_why *why)
+{
+	char host[MM_AGENT_HOST_MAX + 1];
+	const char *colon = strrchr(w->server, ':');
+	const char *from = w->server;
+	size_t n;
+
+	MM_INVARIANT(colon != NULL);
+	n = (size_t)(colon - from);
+	if (n > 2 && from[0] == '[' && colon[-1] == ']') {
+		from++;
+		n -= 2;
+	}
+	snprintf(host, sizeof(host), "%.*s", (int)n, from);
+	switch (mmd_posix_connect(host, colon + 1, w->timeout_ms, &w->tls.fd)) {
+	case MMD_OK:
+		return MM_OK;
+	case MMD_NONE:
+		return MM_FAIL(why, MM_EAGAIN, "no address for %.100s", host);
+	default:
+		return MM_FAIL(why, MM_EAGAIN, "no connection to %.100s",
+		    w->server);
+	}
+}
+
+/* Runs a step of the machine until it ends or the time is up. */
+static enum mmd_rc
+drive(struct mm_agent_wire *w, enum mmd_rc (*step)(struct mm_agent_wire *w))
+{
+	int64_t end = mm_mono_ms() + w->timeout_ms;
+	enum mmd_rc rc;
+
+	while ((rc = step(w)) == MMD_MORE) {
+		int64_t left = end - mm_mono_ms();
+
+		if (left <= 0 || mmd_openssl_wait(&w->tls, (int)left) !=
+		    MMD_OK)
+			return MMD_ECLOSED;
+	}
+	return rc;
+}
+
+static enum mmd_rc
+shake(struct mm_agent_wire *w)
+{
+	return w->port.shake(w->port.ctx);
+}
+
+static enum mmd_rc
+run(struct mm_agent_wire *w)
+{
+	return mmd_est_run(&w->est, &w->port.io);
+}
+
+static enum mm_err
+fail(const struct mm_agent_wire *w, enum mmd_rc rc, const char *what,
+    struct mm_why *why)
+{
+	static const char *const refused[] = {
+		[MMD_TLS_TOKEN] = "token refused",
+		[MMD_TLS_MUTUAL] = "certificate refused",
+		[MMD_TLS_ANCHOR] = "refused",
+	};
+
+	if (rc == MMD_EREFUSED)
+		return MM_FAIL(why, MM_EAUTH, "%s: %.100s",
+		    refused[w->tls.mode], w->tls.reason);
+	if (rc == MMD_EPATH)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "path inspected or wrong server: %.100s", w->tls.reason);
+	return mm_agent_fail(rc, what, why);
+}
+
+static void
+close_link(void *ctx)
+{
+	struct mm_agent_wire *w = ctx;
+
+	if (w->open)
+		w->port.close(w->port.ctx);
+	w->open = false;
+}
+
+static enum mm_err
+open_link(void *ctx, const struct mmd_tls_want *want, struct mm_why *why)
+{
+	struct mm_agent_wire *w = ctx;
+	enum mmd_rc rc;
+
+	close_link(w);
+	MM_TRY(connect_to(w, why));
+	rc = w->port.open(w->port.ctx, want);
+	if (rc != MMD_OK)
+		return fail(w, rc, "TLS", why);
+	w->open = true;
+	rc = drive(w, shake);
+	if (w->verbose)
+		MM_LOG(MM_LOG_INFO, "handshake", MM_S("server", w->server),
+		    MM_S("by", want->mode == MMD_TLS_TOKEN ? "token" :
+		        "certificate"), MM_S("ok", rc == MMD_OK ? "yes" : "no"));
+	w->conf = (struct mmd_est_conf){ .host = w->server,
+		.label = w->label, .buf = w->buf, .cap = sizeof(w->buf) };
+	mmd_est_init(&w->est, &w->conf);
+	return rc == MMD_OK ? MM_OK : fail(w, rc, "TLS handshake", why);
+}
+
+static enum mm_err
+ask(void *ctx, enum mmd_est_op op, struct mm_bytes request,
+    struct mm_agent_reply *out, struct mm_why *why)
+{
+	struct mm_agent_wire *w = ctx;
+	enum mmd_rc rc;
+
+	if (w->est.http.headed && w->est.http.close)
+		return MM_FAIL(why, MM_EAGAIN, "the server closes early");
+	rc = mmd_est_start(&w->est, op, mm_to_mmd(request));
+	if (rc == MMD_OK)
+		rc = drive(w, run);
+	if (rc != MMD_OK)
+		return fail(w, rc, "answer", why);
+	*out = (struct mm_agent_reply){ w->est.http.status,
+		w->est.http.date_s, w->est.http.retry_s,
+		mm_of_mmd(w->est.body) };
+	if (w->verbose)
+		MM_LOG(MM_LOG_INFO, "answer", MM_I("request", op),
+		    MM_I("status", out->status));
+	return MM_OK;
+}
+
+static void
+pause_for(void *ctx, int64_t ms)
+{
+	const struct mm_agent_wire *w = ctx;
+	struct timespec t = { .tv_sec = ms / 1000,
+		.tv_nsec = ms % 1000 * 1000000 };
+
+	if (w->verbose)
+		MM_LOG(MM_LOG_INFO, "waiting", MM_I("ms", ms));
+	while (nanosleep(&t, &t) != 0)
+		;
+}
+
+/* see link.h */
+struct mm_agent_link
+mm_agent_wire_link(struct mm_agent_wire *w)
+{
+	w->tls = (struct mmd_openssl_tls){ .fd = -1, .nv = w->nv };
+	w->port = mmd_openssl_tls(&w->tls);
+	w->open = false;
+	return (struct mm_agent_link){ open_link, ask, close_link, pause_for,
+		w };
+}

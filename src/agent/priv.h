@@ -1,0 +1,94 @@
+#ifndef MM_AGENT_PRIV_H
+#define MM_AGENT_PRIV_H
+
+#include "agent/agent.h"
+#include "mmd_x509.h"
+
+/* Within the agent: a slot's identity, trust, and asking again. */
+
+static inline struct mmd_bytes
+mm_to_mmd(struct mm_bytes v)
+{
+	return (struct mmd_bytes){ v.p, v.n };
+}
+
+static inline struct mm_bytes
+mm_of_mmd(struct mmd_bytes v)
+{
+	return (struct mm_bytes){ v.p, v.n };
+}
+
+/* The device library's result as the tree's, with the words for what. */
+MM_MUST enum mm_err mm_agent_fail(enum mmd_rc rc, const char *what,
+    struct mm_why *why);
+
+/* Certificates in DER: one, its issuers one after another, the anchor. */
+struct mm_agent_identity {
+	struct mm_buf cert, chain, anchor;
+	bool confirmed;
+};
+void mm_agent_identity_init(struct mm_agent_identity *id);
+void mm_agent_identity_done(struct mm_agent_identity *id);
+
+/*
+ * What the slot holds.  MM_ENOTFOUND: no certificate, or none that belongs to
+ * the slot's key: what an interrupted enrolment leaves.
+ */
+MM_MUST enum mm_err mm_agent_identity_load(struct mm_agent *a, unsigned slot,
+    struct mm_agent_identity *id, struct mm_why *why);
+/* Stores all but the key, the certificate last. */
+MM_MUST enum mm_err mm_agent_identity_store(struct mm_agent *a, unsigned slot,
+    const struct mm_agent_identity *id, struct mm_why *why);
+MM_MUST enum mm_err mm_agent_identity_describe(struct mm_agent *a,
+    unsigned slot, const struct mm_agent_identity *id,
+    struct mm_agent_status *out, struct mm_why *why);
+MM_MUST enum mm_err mm_agent_selected(struct mm_agent *a, unsigned *slot,
+    struct mm_why *why);
+/* Whether the slot has the item. */
+bool mm_agent_has(struct mm_agent *a, unsigned slot, enum mmd_nv_item item);
+
+/*
+ * Sorts the certificates of a cacerts answer into id's anchor and chain: the
+ * anchor is the one that the token names, or, without a token, the one that
+ * id->anchor holds already.  MM_EPOLICY: it is not among them.
+ */
+MM_MUST enum mm_err mm_agent_take_cacerts(struct mm_agent *a,
+    const struct mmd_token *token, struct mm_bytes pkcs7,
+    struct mm_agent_identity *id, struct mm_why *why);
+/*
+ * The certificate of an enrolment's answer into id->cert: the slot's key, a
+ * chain to the anchor (times aside: the clock may be wrong).  MM_EPOLICY.
+ */
+MM_MUST enum mm_err mm_agent_take_cert(struct mm_agent *a, unsigned slot,
+    struct mm_bytes pkcs7, struct mm_agent_identity *id, struct mm_why *why);
+
+/* One whole exchange: connection, requests.  retry_s: told by the server. */
+struct mm_agent_try {
+	enum mm_err (*run)(struct mm_agent *a, void *arg, int32_t *retry_s,
+	    struct mm_why *why);
+	void *arg;
+};
+/* Runs it until it succeeds, fails for good, or the retries are used up. */
+MM_MUST enum mm_err mm_agent_attempt(struct mm_agent *a,
+    const struct mm_agent_try *t, struct mm_why *why);
+/*
+ * Asks and judges the status: 200 and 204 are MM_OK; 202, 429 and 503 come
+ * again; the others say what is wrong, with the server's words.
+ */
+MM_MUST enum mm_err mm_agent_ask(struct mm_agent *a, enum mmd_est_op op,
+    struct mm_bytes request, struct mm_agent_reply *out, struct mm_why *why);
+
+/* Proves the slot's certificate to the server and notes that it was seen. */
+MM_MUST enum mm_err mm_agent_confirm(struct mm_agent *a, unsigned slot,
+    struct mm_why *why);
+/* A connection by the slot's identity; the caller closes it. */
+MM_MUST enum mm_err mm_agent_open_mutual(struct mm_agent *a, unsigned slot,
+    const struct mm_agent_identity *id, struct mm_why *why);
+/* The slot's key, made if there is none; a request in its name into der. */
+MM_MUST enum mm_err mm_agent_request(struct mm_agent *a, unsigned slot,
+    const char *name, struct mm_buf *der, struct mm_why *why);
+/* Corrects the clock by the Date of an authenticated answer. */
+void mm_agent_learn_time(struct mm_agent *a, int64_t date_s);
+int64_t mm_agent_now_s(const struct mm_agent *a);
+
+#endif

@@ -1,0 +1,72 @@
+#include "agent/report.h"
+
+#include "agent/store.h"
+#include "base/json.h"
+#include "base/time.h"
+
+#define DAY_S 86400
+
+static void
+as_json(struct mm_buf *out, const struct mm_agent_status *s, int64_t days,
+    int64_t took_ms)
+{
+	struct mm_json j = mm_json_over(out);
+
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "device", s->device);
+	mm_json_str(&j, "serial", s->serial);
+	mm_json_time(&j, "not_before", s->not_before_s * 1000);
+	mm_json_time(&j, "not_after", s->not_after_s * 1000);
+	mm_json_int(&j, "days_left", days);
+	mm_json_str(&j, "slot", mm_agent_slot_name(s->slot));
+	mm_json_bool(&j, "confirmed", s->confirmed);
+	mm_json_bool(&j, "already", s->already);
+	mm_json_str(&j, "server", s->server);
+	mm_json_int(&j, "ms", took_ms);
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}
+
+/* see report.h */
+void
+mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s, bool json,
+    int64_t now_s, int64_t took_ms)
+{
+	char from[MM_TIME_TEXT], until[MM_TIME_TEXT];
+	int64_t days = (s->not_after_s - now_s) / DAY_S;
+
+	if (json) {
+		as_json(out, s, days, took_ms);
+		return;
+	}
+	mm_time_text_s(s->not_before_s, from);
+	mm_time_text_s(s->not_after_s, until);
+	mm_buf_printf(out, "device     %s%s\n", s->device,
+	    s->already ? " (was enrolled already)" : "");
+	mm_buf_printf(out, "serial     %s\n", s->serial);
+	mm_buf_printf(out, "valid      %s to %s, %lld days left\n", from,
+	    until, (long long)days);
+	mm_buf_printf(out, "confirmed  %s\n", s->confirmed ? "yes" : "no");
+	mm_buf_printf(out, "slot       %s\n", mm_agent_slot_name(s->slot));
+	mm_buf_printf(out, "server     %s\n", s->server);
+}
+
+/* see report.h */
+void
+mm_agent_report_failure(struct mm_buf *out, enum mm_err err,
+    const struct mm_why *why, bool json)
+{
+	struct mm_json j = mm_json_over(out);
+	const char *text = why->text[0] != '\0' ? why->text : mm_err_slug(err);
+
+	if (!json) {
+		mm_buf_printf(out, "mintmark-agent: %s\n", text);
+		return;
+	}
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "error", mm_err_slug(err));
+	mm_json_str(&j, "detail", text);
+	mm_json_int(&j, "exit", mm_err_exit(err));
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}

@@ -1,0 +1,160 @@
+#include "agent/priv.h"
+
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+
+#include "base/own.h"
+
+#define CERTS_MAX 16
+
+MM_FREE_FN(x509_free, X509, X509_free)
+MM_FREE_FN(store_free, X509_STORE, X509_STORE_free)
+MM_FREE_FN(ctx_free, X509_STORE_CTX, X509_STORE_CTX_free)
+
+static void
+stack_free(STACK_OF(X509) **owner)
+{
+	sk_X509_pop_free(*owner, X509_free);
+	*owner = NULL;
+}
+
+/* Whether this is the anchor: by the token's hash, or as already known. */
+static enum mmd_rc
+is_anchor(struct mm_agent *a, const struct mmd_token *token,
+    const struct mmd_cert *c, struct mmd_bytes known)
+{
+	struct mmd_cert anchor;
+
+	if (token != NULL)
+		return mmd_token_anchor_check(a->crypto, token, c->spki);
+	if (mmd_cert_parse(known, &anchor) != MMD_OK)
+		return MMD_EINPUT;
+	return anchor.spki.n == c->spki.n &&
+	    memcmp(anchor.spki.p, c->spki.p, c->spki.n) == 0 ? MMD_OK
+	    : MMD_EANCHOR;
+}
+
+/* see priv.h */
+enum mm_err
+mm_agent_take_cacerts(struct mm_agent *a, const struct mmd_token *token,
+    struct mm_bytes pkcs7, struct mm_agent_identity *id, struct mm_why *why)
+{
+	struct mmd_bytes der, anchor = { NULL, 0 };
+	struct mmd_bytes known = mm_to_mmd(mm_buf_view(&id->anchor));
+	struct mmd_pkcs7 p7;
+	struct mmd_cert c;
+	enum mmd_rc rc;
+
+	MM_TRY(mm_agent_fail(mmd_pkcs7_open(mm_to_mmd(pkcs7), &p7), "cacerts",
+	    why));
+	mm_buf_reset(&id->chain);
+	while ((rc = mmd_pkcs7_next(&p7, &der)) == MMD_OK) {
+		MM_TRY(mm_agent_fail(mmd_cert_parse(der, &c), "cacerts",
+		    why));
+		rc = is_anchor(a, token, &c, known);
+		if (rc == MMD_OK)
+			anchor = der;
+		else if (rc == MMD_EANCHOR)
+			mm_buf_bytes(&id->chain, mm_of_mmd(der));
+		else
+			return mm_agent_fail(rc, "trust anchor", why);
+	}
+	if (rc != MMD_NONE || anchor.p == NULL)
+		return MM_FAIL(why, MM_EPOLICY, token != NULL
+		    ? "cacerts: the anchor that the token names is not there"
+		    : "cacerts: our anchor is not there any more");
+	mm_buf_reset(&id->anchor);
+	mm_buf_bytes(&id->anchor, mm_of_mmd(anchor));
+	MM_TRY(mm_buf_ok(&id->chain, why));
+	return mm_buf_ok(&id->anchor, why);
+}
+
+static X509 *
+x509_of(struct mm_bytes der)
+{
+	const uint8_t *p = der.p;
+
+	return d2i_X509(NULL, &p, (long)der.n);
+}
+
+static bool
+push_all(STACK_OF(X509) *to, struct mm_bytes ders)
+{
+	const uint8_t *p = ders.p, *end = ders.p + ders.n;
+
+	for (int i = 0; p < end; i++) {
+		MM_OWN(x509_free) X509 *x = d2i_X509(NULL, &p,
+		    (long)(end - p));
+
+		if (x == NULL || i == CERTS_MAX || !sk_X509_push(to, x))
+			return false;
+		x = NULL;
+	}
+	return true;
+}
+
+/*
+ * RFC 5280 6.1, with the anchor as the only trust.  Times are not checked:
+ * a device with a wrong clock gets its certificate all the same.
+ */
+static enum mm_err
+check_chain(const struct mm_agent_identity *id, struct mm_why *why)
+{
+	MM_OWN(x509_free) X509 *cert = x509_of(mm_buf_view(&id->cert));
+	MM_OWN(x509_free) X509 *anchor = x509_of(mm_buf_view(&id->anchor));
+	MM_OWN(stack_free) STACK_OF(X509) *chain = sk_X509_new_null();
+	MM_OWN(store_free) X509_STORE *store = X509_STORE_new();
+	MM_OWN(ctx_free) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int ok;
+
+	if (cert == NULL || anchor == NULL || chain == NULL ||
+	    store == NULL || ctx == NULL ||
+	    !push_all(chain, mm_buf_view(&id->chain)) ||
+	    X509_STORE_add_cert(store, anchor) != 1 ||
+	    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN |
+	    X509_V_FLAG_NO_CHECK_TIME) != 1 ||
+	    X509_STORE_CTX_init(ctx, store, cert, chain) != 1) {
+		ERR_clear_error();
+		return MM_FAIL(why, MM_ECRYPTO, "cannot check the chain");
+	}
+	ok = X509_verify_cert(ctx);
+	ERR_clear_error();
+	return ok == 1 ? MM_OK : MM_FAIL(why, MM_EPOLICY,
+	    "issued certificate: no chain to the anchor: %s",
+	    X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+}
+
+/* see priv.h */
+enum mm_err
+mm_agent_take_cert(struct mm_agent *a, unsigned slot, struct mm_bytes pkcs7,
+    struct mm_agent_identity *id, struct mm_why *why)
+{
+	struct mmd_pkcs7 p7;
+	struct mmd_bytes der;
+	struct mmd_cert c;
+	uint8_t spki[2 * MMD_SPKI_MAX];
+	size_t n = 0;
+
+	MM_TRY(mm_agent_fail(a->crypto->public(a->crypto->ctx, slot, spki,
+	    sizeof(spki), &n), "own key", why));
+	MM_TRY(mm_agent_fail(mmd_pkcs7_open(mm_to_mmd(pkcs7), &p7),
+	    "issued certificate", why));
+	/* RFC 7030 4.2.3: one certificate; others beside it are passed over. */
+	do {
+		enum mmd_rc rc = mmd_pkcs7_next(&p7, &der);
+
+		if (rc == MMD_NONE)
+			return MM_FAIL(why, MM_EPOLICY,
+			    "issued certificate: not for our key");
+		MM_TRY(mm_agent_fail(rc, "issued certificate", why));
+		MM_TRY(mm_agent_fail(mmd_cert_parse(der, &c),
+		    "issued certificate", why));
+	} while (c.spki.n != n || memcmp(c.spki.p, spki, n) != 0);
+	mm_buf_reset(&id->cert);
+	mm_buf_bytes(&id->cert, mm_of_mmd(der));
+	MM_TRY(mm_buf_ok(&id->cert, why));
+	return check_chain(id, why);
+}
