@@ -121,6 +121,9 @@ enum mm_op_kind {
 };
 
 /*
+ * Any op: MM_EINPUT, MM_ELIMIT for what cannot be stored; MM_ENOTFOUND for
+ * what it names and nobody knows; none of these spends or writes anything.
+ *
  * MM_ECONFLICT when: the authority has a claim (unless replaces), the serial
  * exists, the key belongs to another device, the device is retired or of
  * another product, the token is not in state minted (authority "token:...").
@@ -133,7 +136,12 @@ struct mm_op_issue {
 	const uint8_t *replaces;    /* 16 bytes or NULL */
 	bool confirmed;             /* profile confirm = issue */
 };
-struct mm_op_confirm { /* idempotent: MM_OK without entries if it was */
+/*
+ * Idempotent: MM_OK without entries if it was; MM_ECONFLICT if it is held or
+ * revoked.  The token of its authority follows from issued to confirmed; a
+ * frozen one stays frozen until an operator has decided.
+ */
+struct mm_op_confirm {
 	uint8_t serial[16];
 	int64_t at;
 	const uint8_t *supersedes;  /* predecessor or NULL */
@@ -142,7 +150,9 @@ struct mm_op_confirm { /* idempotent: MM_OK without entries if it was */
 };
 struct mm_op_revoke {
 	uint8_t serial[16];
-	enum mm_cert_state to;      /* REVOKED, HELD, or back: CONFIRMED */
+	/* REVOKED, HELD, or CONFIRMED: back to the state before the hold.
+	 * MM_ECONFLICT: what is revoked cannot be held or released. */
+	enum mm_cert_state to;
 	uint8_t reason;
 	int64_t at;
 	bool already;               /* out: it was in that state */
@@ -158,16 +168,20 @@ struct mm_op_token_state { /* MM_ECONFLICT: not in one of from */
 	bool rebind;
 	bool drop_claim;            /* thaw by rebind: the claim goes */
 };
+/* replace: or make.  Else MM_ECONFLICT if it exists. */
 struct mm_op_product { struct mm_product row; bool replace; };
+/* Replacing keeps name, state, created_at; MM_ECONFLICT: it is retired.
+ * MM_OP_DEVICE_RETIRE: by row.id; MM_OK without entries if it was. */
 struct mm_op_device { struct mm_device row; bool replace; };
+/* MM_ECONFLICT: smaller than the last, or larger than the ledger. */
 struct mm_op_checkpoint { uint64_t size; struct mm_bytes note; };
-struct mm_op_crl {
+struct mm_op_crl { /* MM_ECONFLICT: number not above the last */
 	char issuer[MM_NAME_MAX + 1];
 	uint64_t number;
 	int64_t this_s, next_s;
 	struct mm_bytes der;
 };
-struct mm_op_answer {
+struct mm_op_answer { /* MM_ECONFLICT: the key has an answer of 24 h */
 	char key[129];              /* operator id + Idempotency-Key */
 	uint8_t request_sha256[32];
 	int status;
@@ -302,12 +316,17 @@ struct mm_list {
 	unsigned most;                 /* 1..10,000 */
 	const char *device, *product, *issuer, *profile; /* NULL: any */
 	int state;                     /* -1: any */
-	int64_t expires_from_s, expires_to_s; /* 0: open; certificates only */
+	/* Certificates only: from inclusive, to exclusive; 0: open. */
+	int64_t expires_from_s, expires_to_s;
 };
 typedef enum mm_err mm_row_fn(void *ctx, const void *row, const char *next,
     struct mm_why *why);
-/* products and devices by name/id; tokens by id of creation; certificates by
- * serial, or by expiry where expires_* is given; operators by id. */
+/*
+ * Products, devices and operators by name or id; tokens and certificates in
+ * the order they were stored (near to that of serials, and rows come only at
+ * its end), certificates by expiry first where expires_* is given.  A row's
+ * key is its id or serial; MM_EINPUT for a key that is not one of the list.
+ */
 MM_MUST enum mm_err mm_list_products(struct mm_store_reader *r,
     const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
 MM_MUST enum mm_err mm_list_devices(struct mm_store_reader *r,
@@ -325,6 +344,7 @@ MM_MUST enum mm_err mm_list_revoked(struct mm_store_reader *r,
     struct mm_why *why);
 
 struct mm_store_counts { /* kept as counters, not counted */
+	/* certs: orphans too; revoked: what a CRL lists, so held ones too */
 	uint64_t products, devices, tokens, certs, revoked, entries;
 };
 MM_MUST enum mm_err mm_get_counts(struct mm_store_reader *r,

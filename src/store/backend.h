@@ -1,0 +1,91 @@
+#ifndef MM_STORE_BACKEND_H
+#define MM_STORE_BACKEND_H
+
+#include "store/store.h"
+
+/*
+ * What a backend provides: the functions of store.h under the same names and
+ * with the same meaning.  Its own store and reader begin with these structs.
+ */
+struct mm_store {
+	const struct mm_store_backend *backend;
+};
+struct mm_store_reader {
+	const struct mm_store_backend *backend;
+};
+
+enum mm_get {
+	MM_GET_PRODUCT, MM_GET_DEVICE, MM_GET_TOKEN, MM_GET_CLAIM,
+	MM_GET_CERT, MM_GET_OPERATOR, MM_GET_SUCCESSOR, MM_GETS
+};
+enum mm_list_kind {
+	MM_LIST_PRODUCTS, MM_LIST_DEVICES, MM_LIST_TOKENS, MM_LIST_CERTS,
+	MM_LIST_OPERATORS, MM_LISTS
+};
+
+/* Where a list's rows go. */
+struct mm_row_sink {
+	mm_row_fn *fn;
+	void *ctx;
+};
+
+struct mm_store_backend {
+	const char *scheme;
+
+	enum mm_err (*store_open)(const char *where, bool create,
+	    struct mm_store **out, struct mm_why *why);
+	void (*store_close)(struct mm_store *take_s);
+	enum mm_err (*store_run)(struct mm_store *s, struct mm_op **ops,
+	    size_t nops, struct mm_why *why);
+	uint64_t (*store_ledger_size)(const struct mm_store *s);
+
+	enum mm_err (*reader_open)(const char *where,
+	    struct mm_store_reader **out, struct mm_why *why);
+	void (*reader_close)(struct mm_store_reader *take_r);
+	enum mm_err (*reader_begin)(struct mm_store_reader *r,
+	    struct mm_why *why);
+	void (*reader_end)(struct mm_store_reader *r);
+	enum mm_err (*store_tidy)(struct mm_store_reader *r,
+	    struct mm_why *why);
+
+	/* key: text, or 16 bytes of a serial; out: the kind's struct. */
+	enum mm_err (*get)(struct mm_store_reader *r, enum mm_get kind,
+	    const void *key, void *out, struct mm_why *why);
+	enum mm_err (*get_key_device)(struct mm_store_reader *r,
+	    const uint8_t spki[32], char device[MM_DEVICE_ID_MAX + 1],
+	    struct mm_why *why);
+	enum mm_err (*get_cert_der)(struct mm_store_reader *r,
+	    const uint8_t serial[16], struct mm_buf *der, struct mm_why *why);
+	enum mm_err (*get_device_cert)(struct mm_store_reader *r,
+	    const char *device, bool idevid, struct mm_cert_row *out,
+	    struct mm_why *why);
+	enum mm_err (*get_checkpoint)(struct mm_store_reader *r,
+	    uint64_t *size, struct mm_buf *note, struct mm_why *why);
+	enum mm_err (*get_crl)(struct mm_store_reader *r, const char *issuer,
+	    uint64_t *number, int64_t *next_s, struct mm_buf *der,
+	    struct mm_why *why);
+	enum mm_err (*get_answer)(struct mm_store_reader *r, const char *key,
+	    uint8_t request_sha256[32], int *status, struct mm_buf *body,
+	    struct mm_why *why);
+	enum mm_err (*get_counts)(struct mm_store_reader *r,
+	    struct mm_store_counts *out, struct mm_why *why);
+
+	enum mm_err (*get_entry)(struct mm_store_reader *r, uint64_t index,
+	    struct mm_buf *entry, struct mm_why *why);
+	enum mm_err (*each_entry)(struct mm_store_reader *r, uint64_t from,
+	    uint64_t to, mm_each_entry_fn *fn, void *ctx, struct mm_why *why);
+	enum mm_err (*get_tile)(struct mm_store_reader *r,
+	    const struct mm_tile_id *id, struct mm_buf *out,
+	    struct mm_why *why);
+
+	enum mm_err (*list)(struct mm_store_reader *r, enum mm_list_kind kind,
+	    const struct mm_list *l, const struct mm_row_sink *to,
+	    struct mm_why *why);
+	enum mm_err (*list_revoked)(struct mm_store_reader *r,
+	    const char *issuer, int64_t now_s, const struct mm_row_sink *to,
+	    struct mm_why *why);
+};
+
+extern const struct mm_store_backend mm_sqlite_backend;
+
+#endif

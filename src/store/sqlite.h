@@ -1,0 +1,220 @@
+#ifndef MM_STORE_SQLITE_H
+#define MM_STORE_SQLITE_H
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "base/own.h"
+#include "store/backend.h"
+#include "store/sqlite_sql.h"
+
+/*
+ * The SQLite backend's own face: a connection with its statements kept
+ * prepared, typed parameters, and rows read by shape.
+ */
+
+struct db {
+	sqlite3 *h;
+	sqlite3_stmt *st[Q_STATEMENTS];
+};
+
+/* ---- asking: a statement and its parameters (sqlite_db.c) ---- */
+
+enum val_kind { VAL_INT, VAL_TEXT, VAL_BLOB, VAL_NULL };
+struct val {
+	enum val_kind kind;
+	int64_t i;
+	struct mm_bytes b;
+};
+struct ask {
+	enum sql sql;
+	const struct val *v;
+	unsigned n;
+};
+#define INT(x)     ((struct val){ .kind = VAL_INT, .i = (int64_t)(x) })
+#define TEXT(s)    ((struct val){ .kind = VAL_TEXT, .b = mm_bytes_of(s) })
+#define BLOB(x, l) ((struct val){ .kind = VAL_BLOB, .b = { (x), (l) } })
+#define BYTES(x)   ((struct val){ .kind = VAL_BLOB, .b = (x) })
+#define NONE       ((struct val){ .kind = VAL_NULL })
+/* NULL where all n bytes are zero: store.h's "none". */
+struct val mm_sqlite_hash(const uint8_t *p, size_t n);
+#define HASH(a)    mm_sqlite_hash((a), sizeof(a))
+/* An array of values becomes the two arguments of an ask. */
+#define ASK(q, ...)                                                       \
+	(&(struct ask){ Q_##q, (struct val[]){ __VA_ARGS__ },             \
+	    sizeof((struct val[]){ __VA_ARGS__ }) / sizeof(struct val) })
+#define ASK0(q)    (&(struct ask){ Q_##q, NULL, 0 })
+
+/* Readonly or for writing; MM_ENOTFOUND if there is no file. */
+enum mm_err mm_sqlite_connect(struct db *db, const char *path, int flags,
+    struct mm_why *why);
+void mm_sqlite_disconnect(struct db *db);
+/* Words and code for the connection's last failure. */
+enum mm_err mm_sqlite_fail(const struct db *db, int rc, struct mm_why *why);
+/* A statement without rows. */
+enum mm_err mm_sqlite_exec(struct db *db, const struct ask *ask,
+    struct mm_why *why);
+/* SQL that is not kept. */
+enum mm_err mm_sqlite_text(struct db *db, const char *sql,
+    struct mm_why *why);
+
+/* First row: until mm_sqlite_reset, columns are at *st. */
+enum mm_err mm_sqlite_first(struct db *db, const struct ask *ask,
+    sqlite3_stmt **st, struct mm_why *why);
+/* Next row; MM_ENOTFOUND, without words, after the last. */
+enum mm_err mm_sqlite_next(struct db *db, sqlite3_stmt *st,
+    struct mm_why *why);
+static inline void
+mm_sqlite_reset(sqlite3_stmt **owner)
+{
+	sqlite3_reset(*owner);
+	*owner = NULL;
+}
+struct mm_bytes mm_sqlite_blob(sqlite3_stmt *st, int column);
+
+/* One row of n integers; MM_ENOTFOUND, without words, if there is none. */
+enum mm_err mm_sqlite_ints(struct db *db, const struct ask *ask,
+    int64_t *out, unsigned n, struct mm_why *why);
+/* One row whose column is appended to out. */
+enum mm_err mm_sqlite_bytes(struct db *db, const struct ask *ask, int column,
+    struct mm_buf *out, struct mm_why *why);
+
+/* ---- rows by shape (sqlite_shape.c) ---- */
+
+enum field_kind { FIELD_TEXT, FIELD_BLOB, FIELD_INT };
+struct field {
+	uint16_t kind, at, n;
+};
+struct shape {
+	const struct field *field;
+	unsigned n;
+	const char *noun;
+};
+extern const struct shape mm_shape_product, mm_shape_device, mm_shape_token,
+    mm_shape_cert, mm_shape_claim, mm_shape_operator;
+
+/* Columns of the current row into the struct the shape describes. */
+enum mm_err mm_sqlite_load(sqlite3_stmt *st, const struct shape *s, void *out,
+    struct mm_why *why);
+enum mm_err mm_sqlite_get(struct db *db, const struct ask *ask,
+    const struct shape *s, void *out, struct mm_why *why);
+#define MM_VALS_MAX 8
+/* The struct's members as values, in the shape's order. */
+void mm_sqlite_vals(const struct shape *s, const void *row,
+    struct val v[MM_VALS_MAX]);
+
+/* ---- the writing side ---- */
+
+/* Recently used classes: asking the database costs a microsecond each. */
+#define CLASS_CACHE 64
+struct class_slot {
+	int64_t id;
+	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
+	char profile[MM_PROFILE_TEXT];
+};
+
+struct sqlite_store {
+	struct mm_store base;
+	struct db db;
+	int lock_fd;
+	/* What is below mirrors the database, or will be read again. */
+	bool stale;
+	struct mm_store_counts counts;
+	struct mm_tile_edge edge;
+	struct class_slot class[CLASS_CACHE];
+	_Atomic uint64_t committed; /* size of the ledger */
+};
+
+/* A level-0 edge computed before; entries never change, so it stays true. */
+struct leaf_cache {
+	uint64_t tile;
+	unsigned n;
+	struct mm_hash hash[MM_TILE_W];
+};
+struct sqlite_reader {
+	struct mm_store_reader base;
+	struct db db, tidy;
+	char *path;
+	struct leaf_cache leaves;
+};
+
+extern const char mm_sqlite_schema[];
+
+enum mm_err mm_sqlite_run(struct mm_store *s, struct mm_op **ops, size_t nops,
+    struct mm_why *why);
+/* Reads counters and edge again; what starts a store. */
+enum mm_err mm_sqlite_reload(struct sqlite_store *s, struct mm_why *why);
+
+/* One op: all checks first, then writes that cannot fail but whole.
+ * *written: whether its entries belong into the ledger. */
+typedef enum mm_err mm_sqlite_op_fn(struct sqlite_store *s, struct mm_op *op,
+    bool *written, struct mm_why *why);
+mm_sqlite_op_fn mm_sqlite_issue, mm_sqlite_confirm, mm_sqlite_revoke,
+    mm_sqlite_orphan, mm_sqlite_mint, mm_sqlite_token_state,
+    mm_sqlite_product_put, mm_sqlite_device_put, mm_sqlite_device_retire,
+    mm_sqlite_operator_put, mm_sqlite_operator_revoke,
+    mm_sqlite_checkpoint_put, mm_sqlite_crl_put, mm_sqlite_answer_put;
+
+/* The class of these texts, made if new. */
+enum mm_err mm_sqlite_class(struct sqlite_store *s, const char *product,
+    const char *issuer, const char *profile, int64_t *id);
+/* A certificate changes its state: keeps the number of those on a CRL (held,
+ * revoked, orphaned). */
+void mm_sqlite_count_move(struct sqlite_store *s, int64_t from, int64_t to);
+#define MM_SQLITE_TOKEN "token:" /* how a token's authority begins */
+/* 64 bits of an authority's hash. */
+int64_t mm_sqlite_claim(const char *authority);
+
+/* ---- the ledger (sqlite_ledger.c) ---- */
+
+enum mm_err mm_sqlite_entries_add(struct sqlite_store *s,
+    const struct mm_op *op, struct mm_why *why);
+enum mm_err mm_sqlite_edge_load(struct db *db, uint64_t size,
+    struct mm_tile_edge *edge, struct mm_why *why);
+enum mm_err mm_sqlite_get_entry(struct mm_store_reader *r, uint64_t index,
+    struct mm_buf *entry, struct mm_why *why);
+enum mm_err mm_sqlite_each_entry(struct mm_store_reader *r, uint64_t from,
+    uint64_t to, mm_each_entry_fn *fn, void *ctx, struct mm_why *why);
+enum mm_err mm_sqlite_get_tile(struct mm_store_reader *r,
+    const struct mm_tile_id *id, struct mm_buf *out, struct mm_why *why);
+
+/* ---- reading ---- */
+
+struct db *mm_sqlite_db(struct mm_store_reader *r);
+enum mm_err mm_sqlite_counts(struct db *db, struct mm_store_counts *out,
+    struct mm_why *why);
+enum mm_err mm_sqlite_tidy(struct mm_store_reader *r, struct mm_why *why);
+
+enum mm_err mm_sqlite_get_row(struct mm_store_reader *r, enum mm_get kind,
+    const void *key, void *out, struct mm_why *why);
+enum mm_err mm_sqlite_get_key_device(struct mm_store_reader *r,
+    const uint8_t spki[32], char device[MM_DEVICE_ID_MAX + 1],
+    struct mm_why *why);
+enum mm_err mm_sqlite_get_cert_der(struct mm_store_reader *r,
+    const uint8_t serial[16], struct mm_buf *der, struct mm_why *why);
+enum mm_err mm_sqlite_get_device_cert(struct mm_store_reader *r,
+    const char *device, bool idevid, struct mm_cert_row *out,
+    struct mm_why *why);
+enum mm_err mm_sqlite_get_checkpoint(struct mm_store_reader *r,
+    uint64_t *size, struct mm_buf *note, struct mm_why *why);
+enum mm_err mm_sqlite_get_crl(struct mm_store_reader *r, const char *issuer,
+    uint64_t *number, int64_t *next_s, struct mm_buf *der,
+    struct mm_why *why);
+enum mm_err mm_sqlite_get_answer(struct mm_store_reader *r, const char *key,
+    uint8_t request_sha256[32], int *status, struct mm_buf *body,
+    struct mm_why *why);
+enum mm_err mm_sqlite_get_counts(struct mm_store_reader *r,
+    struct mm_store_counts *out, struct mm_why *why);
+
+/* Pages (sqlite_list.c, sqlite_page.c). */
+enum mm_err mm_sqlite_list(struct mm_store_reader *r, enum mm_list_kind kind,
+    const struct mm_list *l, const struct mm_row_sink *to,
+    struct mm_why *why);
+enum mm_err mm_sqlite_list_revoked(struct mm_store_reader *r,
+    const char *issuer, int64_t now_s, const struct mm_row_sink *to,
+    struct mm_why *why);
+enum mm_err mm_sqlite_page(struct db *db, enum mm_list_kind kind,
+    const struct mm_list *l, const struct mm_row_sink *to,
+    struct mm_why *why);
+
+#endif

@@ -1,0 +1,274 @@
+#include "store/sqlite.h"
+
+#include <string.h>
+
+#define DAY_MS 86400000
+#define TOKEN MM_SQLITE_TOKEN
+
+/* What a certificate row needs beside the caller's fields. */
+struct placed {
+	int64_t device, class, claim, predecessor;
+	int64_t replaced, replaced_at;
+	enum mm_cert_state state;
+	const char *orphan; /* device's name when there is no such device */
+	struct mm_bytes der;
+};
+
+static bool
+zero(const uint8_t *p, size_t n)
+{
+	return mm_sqlite_hash(p, n).kind == VAL_NULL;
+}
+
+static bool
+is_listed(int64_t state)
+{
+	return state == MM_CERT_HELD || state == MM_CERT_REVOKED ||
+	    state == MM_CERT_ORPHANED;
+}
+
+void
+mm_sqlite_count_move(struct sqlite_store *s, int64_t from, int64_t to)
+{
+	s->counts.revoked += is_listed(to);
+	s->counts.revoked -= is_listed(from);
+}
+
+/* MM_ECONFLICT, and nothing written, if the serial exists. */
+static enum mm_err
+cert_add(struct sqlite_store *s, const struct mm_op *op,
+    const struct mm_cert_row *r, const struct placed *p, struct mm_why *why)
+{
+	enum mm_err err = mm_sqlite_exec(&s->db, ASK(CERT_ADD,
+	    BLOB(r->serial, 16), INT(p->device), INT(p->class),
+	    INT(p->state), INT(r->idevid), INT(r->key_origin),
+	    TEXT(r->authority), p->claim != 0 ? INT(p->claim) : NONE,
+	    INT(p->replaced), INT(p->replaced_at), HASH(r->spki_sha256),
+	    HASH(r->cert_sha256),
+	    p->predecessor != 0 ? INT(p->predecessor) : NONE,
+	    INT(r->issued_at), INT(r->not_before_s), INT(r->not_after_s),
+	    INT(r->confirmed_at), INT(r->revoked_at), INT(r->reason),
+	    INT(r->shard), op->nentries > 0 ? INT(s->counts.entries) : NONE,
+	    p->orphan != NULL ? TEXT(p->orphan) : NONE,
+	    p->der.n > 0 ? BYTES(p->der) : NONE), NULL);
+	int rc = sqlite3_extended_errcode(s->db.h);
+
+	if (err != MM_OK && rc == SQLITE_CONSTRAINT_UNIQUE)
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "certificate: serial exists");
+	if (err != MM_OK)
+		return mm_sqlite_fail(&s->db, rc, why);
+	s->counts.certs++;
+	mm_sqlite_count_move(s, MM_CERT_ISSUED, p->state);
+	return MM_OK;
+}
+
+static enum mm_err
+cert_id(struct sqlite_store *s, const uint8_t serial[16], int64_t *id,
+    struct mm_why *why)
+{
+	return mm_sqlite_ints(&s->db, ASK(CERT_ID, BLOB(serial, 16)), id, 1,
+	    why);
+}
+
+/* ---- issue ---- */
+
+static enum mm_err
+check_device(struct sqlite_store *s, const struct mm_cert_row *row,
+    struct placed *p, struct mm_why *why)
+{
+	int64_t d[3], class; /* id, class, state */
+	enum mm_err err = mm_sqlite_ints(&s->db,
+	    ASK(DEVICE_FIND, TEXT(row->device)), d, 3, why);
+
+	if (err == MM_ENOTFOUND)
+		return MM_FAIL(why, err, "device %s: no such device",
+		    row->device);
+	MM_TRY(err);
+	if (d[2] != MM_DEVICE_ACTIVE)
+		return MM_FAIL(why, MM_ECONFLICT, "device %s: retired",
+		    row->device);
+	MM_TRY(mm_sqlite_class(s, row->product, "", "", &class));
+	if (d[1] != class)
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "device %s: of another product than %s", row->device,
+		    row->product);
+	p->device = d[0];
+	return MM_OK;
+}
+
+static enum mm_err
+check_key(struct sqlite_store *s, const struct mm_cert_row *row,
+    const struct placed *p, struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	enum mm_err err = mm_sqlite_first(&s->db, ASK(CERT_OF_OTHER,
+	    BLOB(row->spki_sha256, 32), INT(p->device), TEXT(row->device)),
+	    &st, why);
+
+	if (err != MM_OK)
+		return err == MM_ENOTFOUND ? MM_OK : err;
+	return MM_FAIL(why, MM_ECONFLICT,
+	    "key: certified for device %.64s already",
+	    (const char *)sqlite3_column_text(st, 0));
+}
+
+/* How often in 24 hours, counted from the first of them. */
+static void
+count_replacement(struct placed *p, int64_t count, int64_t since, int64_t now)
+{
+	bool within = since != 0 && now - since < DAY_MS;
+
+	p->replaced = within ? count + 1 : 1;
+	p->replaced_at = within ? since : now;
+}
+
+/* The certificate that gives way; id 0: none. */
+struct replaced {
+	int64_t id, state;
+};
+
+static enum mm_err
+check_claim(struct sqlite_store *s, const struct mm_op_issue *i,
+    struct placed *p, struct replaced *old, struct mm_why *why)
+{
+	/* id, state, replaced, replaced_at, same serial, confirmed_at */
+	int64_t c[6];
+	enum mm_err err = mm_sqlite_ints(&s->db, ASK(CLAIM_FIND,
+	    INT(p->claim), TEXT(i->row.authority),
+	    i->replaces != NULL ? BLOB(i->replaces, 16) : NONE), c, 6, why);
+
+	if (err == MM_ENOTFOUND)
+		return i->replaces == NULL ? MM_OK : MM_FAIL(why,
+		    MM_ECONFLICT, "%s: nothing to replace", i->row.authority);
+	MM_TRY(err);
+	if (i->replaces == NULL || c[4] == 0)
+		return MM_FAIL(why, MM_ECONFLICT, "%s: spent already",
+		    i->row.authority);
+	if ((c[1] != MM_CERT_ISSUED && c[1] != MM_CERT_HELD) || c[5] != 0)
+		return MM_FAIL(why, MM_ECONFLICT, "%s: its certificate is %s",
+		    i->row.authority, mm_cert_state_name(c[1]));
+	count_replacement(p, c[2], c[3], i->row.issued_at);
+	*old = (struct replaced){ c[0], c[1] };
+	return MM_OK;
+}
+
+static enum mm_err
+check_token(struct sqlite_store *s, const struct mm_op_issue *i, int64_t *id,
+    struct mm_why *why)
+{
+	const char *name = i->row.authority + strlen(TOKEN);
+	enum mm_token_state want = i->replaces != NULL ?
+	    MM_TOKEN_ISSUED : MM_TOKEN_MINTED;
+	int64_t t[2]; /* id, state */
+	enum mm_err err;
+
+	*id = 0;
+	if (strncmp(i->row.authority, TOKEN, strlen(TOKEN)) != 0)
+		return MM_OK;
+	err = mm_sqlite_ints(&s->db, ASK(TOKEN_FIND, TEXT(name)), t, 2, why);
+	if (err == MM_ENOTFOUND)
+		return MM_FAIL(why, MM_ECONFLICT, "token %s: no such token",
+		    name);
+	MM_TRY(err);
+	if (t[1] != want)
+		return MM_FAIL(why, MM_ECONFLICT, "token %s: it is %s", name,
+		    mm_token_state_name(t[1]));
+	*id = t[0];
+	return MM_OK;
+}
+
+static enum mm_err
+check_predecessor(struct sqlite_store *s, const struct mm_cert_row *row,
+    struct placed *p, struct mm_why *why)
+{
+	enum mm_err err;
+
+	if (zero(row->predecessor, 16))
+		return MM_OK;
+	err = cert_id(s, row->predecessor, &p->predecessor, why);
+	return err != MM_ENOTFOUND ? err :
+	    MM_FAIL(why, err, "certificate: no such predecessor");
+}
+
+/* The first write may still meet the same serial; the rest cannot fail. */
+static enum mm_err
+issue_write(struct sqlite_store *s, const struct mm_op *op, struct placed *p,
+    const struct replaced *old, struct mm_why *why)
+{
+	const struct mm_op_issue *i = &op->u.issue;
+	struct mm_cert_row row = i->row;
+
+	p->state = i->confirmed ? MM_CERT_CONFIRMED : MM_CERT_ISSUED;
+	p->der = i->der;
+	row.confirmed_at = i->confirmed ? row.issued_at : 0;
+	row.revoked_at = row.reason = 0;
+	MM_TRY(mm_sqlite_class(s, row.product, row.issuer, row.profile,
+	    &p->class));
+	MM_TRY(cert_add(s, op, &row, p, why));
+	if (old->id == 0)
+		return MM_OK;
+	mm_sqlite_count_move(s, old->state, MM_CERT_REVOKED);
+	return mm_sqlite_exec(&s->db, ASK(CERT_REPLACED, INT(old->id),
+	    INT(row.issued_at)), why);
+}
+
+enum mm_err
+mm_sqlite_issue(struct sqlite_store *s, struct mm_op *op, bool *written,
+    struct mm_why *why)
+{
+	const struct mm_op_issue *i = &op->u.issue;
+	struct placed p = { .claim = mm_sqlite_claim(i->row.authority) };
+	struct replaced old = { 0, 0 };
+	int64_t token;
+
+	if (i->row.authority[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "issue: no authority");
+	MM_TRY(check_device(s, &i->row, &p, why));
+	MM_TRY(check_key(s, &i->row, &p, why));
+	MM_TRY(check_claim(s, i, &p, &old, why));
+	MM_TRY(check_token(s, i, &token, why));
+	MM_TRY(check_predecessor(s, &i->row, &p, why));
+	MM_TRY(issue_write(s, op, &p, &old, why));
+	*written = true;
+	return token == 0 ? MM_OK : mm_sqlite_exec(&s->db,
+	    ASK(TOKEN_SET, INT(token), INT(MM_TOKEN_ISSUED)), why);
+}
+
+/* ---- orphan ---- */
+
+/*
+ * Architecture, promise 2: the serial of a signature that was never stored.
+ * It may name a device, a predecessor that nobody knows; it is kept all the
+ * same, spends nothing and claims nothing.
+ */
+enum mm_err
+mm_sqlite_orphan(struct sqlite_store *s, struct mm_op *op, bool *written,
+    struct mm_why *why)
+{
+	struct mm_cert_row row = op->u.orphan.row;
+	struct placed p = { .state = MM_CERT_ORPHANED };
+	enum mm_err err;
+	int64_t d[3];
+
+	err = mm_sqlite_ints(&s->db, ASK(DEVICE_FIND, TEXT(row.device)), d, 3,
+	    why);
+	if (err == MM_OK)
+		p.device = d[0];
+	else if (err == MM_ENOTFOUND)
+		p.orphan = row.device;
+	else
+		return err;
+	if (!zero(row.predecessor, 16)) {
+		err = cert_id(s, row.predecessor, &p.predecessor, why);
+		if (err != MM_OK && err != MM_ENOTFOUND)
+			return err;
+	}
+	MM_TRY(mm_sqlite_class(s, row.product, row.issuer, row.profile,
+	    &p.class));
+	if (row.revoked_at == 0)
+		row.revoked_at = row.issued_at;
+	MM_TRY(cert_add(s, op, &row, &p, why));
+	*written = true;
+	return MM_OK;
+}

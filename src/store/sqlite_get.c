@@ -1,0 +1,146 @@
+#include "store/sqlite.h"
+
+#include <string.h>
+
+/* ---- one row by its key ---- */
+
+struct getter {
+	enum sql sql;
+	const struct shape *shape;
+	bool serial; /* the key is one, not a text */
+};
+static const struct getter getters[MM_GETS] = {
+	[MM_GET_PRODUCT] = { Q_PRODUCT, &mm_shape_product, false },
+	[MM_GET_DEVICE] = { Q_DEVICE, &mm_shape_device, false },
+	[MM_GET_TOKEN] = { Q_TOKEN, &mm_shape_token, false },
+	[MM_GET_CERT] = { Q_CERT, &mm_shape_cert, true },
+	[MM_GET_OPERATOR] = { Q_OPERATOR, &mm_shape_operator, false },
+	[MM_GET_SUCCESSOR] = { Q_CERT_SUCCESSOR, &mm_shape_cert, true },
+};
+
+static enum mm_err
+get_claim(struct db *db, const char *authority, struct mm_claim *out,
+    struct mm_why *why)
+{
+	return mm_sqlite_get(db, ASK(CLAIM, INT(mm_sqlite_claim(authority)),
+	    TEXT(authority)), &mm_shape_claim, out, why);
+}
+
+enum mm_err
+mm_sqlite_get_row(struct mm_store_reader *r, enum mm_get kind,
+    const void *key, void *out, struct mm_why *why)
+{
+	const struct getter *g = &getters[kind];
+	struct val v;
+
+	if (kind == MM_GET_CLAIM)
+		return get_claim(mm_sqlite_db(r), key, out, why);
+	v = g->serial ? BLOB((const uint8_t *)key, 16) :
+	    TEXT((const char *)key);
+	return mm_sqlite_get(mm_sqlite_db(r), &(struct ask){ g->sql, &v, 1 },
+	    g->shape, out, why);
+}
+
+enum mm_err
+mm_sqlite_get_device_cert(struct mm_store_reader *r, const char *device,
+    bool idevid, struct mm_cert_row *out, struct mm_why *why)
+{
+	return mm_sqlite_get(mm_sqlite_db(r), ASK(CERT_OF_DEVICE,
+	    TEXT(device), INT(idevid)), &mm_shape_cert, out, why);
+}
+
+enum mm_err
+mm_sqlite_get_key_device(struct mm_store_reader *r, const uint8_t spki[32],
+    char device[MM_DEVICE_ID_MAX + 1], struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	enum mm_err err = mm_sqlite_first(mm_sqlite_db(r),
+	    ASK(KEY_DEVICE, BLOB(spki, 32)), &st, why);
+
+	if (err == MM_ENOTFOUND)
+		device[0] = '\0';
+	if (err != MM_OK)
+		return err == MM_ENOTFOUND ? MM_OK : err;
+	if (!mm_text_copy(device, MM_DEVICE_ID_MAX + 1,
+	    mm_sqlite_blob(st, 0)))
+		return MM_FAIL(why, MM_ESYS, "database: device name too long");
+	return MM_OK;
+}
+
+/* ---- bytes, and what stands beside them ---- */
+
+enum mm_err
+mm_sqlite_get_cert_der(struct mm_store_reader *r, const uint8_t serial[16],
+    struct mm_buf *der, struct mm_why *why)
+{
+	enum mm_err err = mm_sqlite_bytes(mm_sqlite_db(r),
+	    ASK(CERT_DER, BLOB(serial, 16)), 0, der, why);
+
+	return err != MM_ENOTFOUND ? err :
+	    MM_FAIL(why, err, "no such certificate");
+}
+
+enum mm_err
+mm_sqlite_get_checkpoint(struct mm_store_reader *r, uint64_t *size,
+    struct mm_buf *note, struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	enum mm_err err = mm_sqlite_first(mm_sqlite_db(r), ASK0(CHECKPOINT),
+	    &st, why);
+
+	if (err == MM_ENOTFOUND)
+		return MM_FAIL(why, err, "ledger: no checkpoint yet");
+	MM_TRY(err);
+	mm_buf_bytes(note, mm_sqlite_blob(st, 1));
+	MM_TRY(mm_buf_ok(note, why));
+	*size = (uint64_t)sqlite3_column_int64(st, 0);
+	return MM_OK;
+}
+
+enum mm_err
+mm_sqlite_get_crl(struct mm_store_reader *r, const char *issuer,
+    uint64_t *number, int64_t *next_s, struct mm_buf *der, struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	enum mm_err err = mm_sqlite_first(mm_sqlite_db(r),
+	    ASK(CRL, TEXT(issuer)), &st, why);
+
+	if (err == MM_ENOTFOUND)
+		return MM_FAIL(why, err, "issuer %.40s: no CRL yet", issuer);
+	MM_TRY(err);
+	mm_buf_bytes(der, mm_sqlite_blob(st, 2));
+	MM_TRY(mm_buf_ok(der, why));
+	*number = (uint64_t)sqlite3_column_int64(st, 0);
+	*next_s = sqlite3_column_int64(st, 1);
+	return MM_OK;
+}
+
+enum mm_err
+mm_sqlite_get_answer(struct mm_store_reader *r, const char *key,
+    uint8_t request_sha256[32], int *status, struct mm_buf *body,
+    struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	struct mm_bytes sha;
+	enum mm_err err = mm_sqlite_first(mm_sqlite_db(r),
+	    ASK(ANSWER, TEXT(key)), &st, why);
+
+	if (err == MM_ENOTFOUND)
+		return MM_FAIL(why, err, "no such answer");
+	MM_TRY(err);
+	mm_buf_bytes(body, mm_sqlite_blob(st, 2));
+	MM_TRY(mm_buf_ok(body, why));
+	sha = mm_sqlite_blob(st, 0);
+	memset(request_sha256, 0, 32);
+	if (sha.n == 32)
+		memcpy(request_sha256, sha.p, 32);
+	*status = sqlite3_column_int(st, 1);
+	return MM_OK;
+}
+
+enum mm_err
+mm_sqlite_get_counts(struct mm_store_reader *r, struct mm_store_counts *out,
+    struct mm_why *why)
+{
+	return mm_sqlite_counts(mm_sqlite_db(r), out, why);
+}

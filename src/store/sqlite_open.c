@@ -1,0 +1,280 @@
+#include "store/sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+#define SCHEMA_VERSION 1
+#define APPLICATION_ID 0x4d4d726b /* "MMrk" */
+#define PATH_LEN 4096
+
+/*
+ * synchronous FULL: a commit is on the disk when it returns.  The WAL is
+ * copied back by mm_store_tidy, never inside a commit.  A RESTART there
+ * blocks the writer for a moment: hence the timeout.
+ */
+static const char writer_setup[] =
+    "PRAGMA page_size = 4096;"
+    "PRAGMA journal_mode = WAL;"
+    "PRAGMA synchronous = FULL;"
+    "PRAGMA wal_autocheckpoint = 0;"
+    "PRAGMA foreign_keys = OFF;"
+    "PRAGMA cache_size = -65536;"
+    "PRAGMA busy_timeout = 1000;";
+/* No mmap: a disk that cannot be read must be an answer, not a signal. */
+static const char reader_setup[] =
+    "PRAGMA query_only = ON;"
+    "PRAGMA cache_size = -8192;"
+    "PRAGMA busy_timeout = 1000;";
+
+/* ---- the schema ---- */
+
+static enum mm_err
+schema_check(struct db *db, struct mm_why *why)
+{
+	int64_t version, application;
+
+	MM_TRY(mm_sqlite_ints(db, ASK0(VERSION), &version, 1, why));
+	MM_TRY(mm_sqlite_ints(db, ASK0(APPLICATION), &application, 1, why));
+	if (application != APPLICATION_ID)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "database: not one of Mintmark's");
+	if (version != SCHEMA_VERSION)
+		return MM_FAIL(why, MM_EPOLICY, "database: schema version "
+		    "is %lld, this program's is %d", (long long)version,
+		    SCHEMA_VERSION);
+	return MM_OK;
+}
+
+/* Whole or not at all: the version is written in the same transaction. */
+static enum mm_err
+schema_make(struct db *db, struct mm_why *why)
+{
+	char pragmas[96];
+
+	snprintf(pragmas, sizeof(pragmas),
+	    "PRAGMA user_version = %d; PRAGMA application_id = %d;",
+	    SCHEMA_VERSION, APPLICATION_ID);
+	MM_TRY(mm_sqlite_text(db, "BEGIN IMMEDIATE", why));
+	MM_TRY(mm_sqlite_text(db, mm_sqlite_schema, why));
+	MM_TRY(mm_sqlite_text(db, pragmas, why));
+	return mm_sqlite_text(db, "COMMIT", why);
+}
+
+/* An empty database becomes ours, if that was asked for. */
+static enum mm_err
+schema_ready(struct db *db, bool create, struct mm_why *why)
+{
+	int64_t tables;
+
+	MM_TRY(mm_sqlite_ints(db, ASK0(TABLES), &tables, 1, why));
+	if (tables > 0)
+		return schema_check(db, why);
+	if (!create)
+		return MM_FAIL(why, MM_ENOTFOUND, "database: it is empty");
+	return schema_make(db, why);
+}
+
+/* ---- the writing side ---- */
+
+enum mm_err
+mm_sqlite_counts(struct db *db, struct mm_store_counts *out,
+    struct mm_why *why)
+{
+	int64_t n[6];
+
+	MM_TRY(mm_sqlite_ints(db, ASK0(COUNTS), n, 6, why));
+	*out = (struct mm_store_counts){ n[0], n[1], n[2], n[3], n[4], n[5] };
+	return MM_OK;
+}
+
+enum mm_err
+mm_sqlite_reload(struct sqlite_store *s, struct mm_why *why)
+{
+	int64_t last;
+
+	s->stale = true;
+	memset(s->class, 0, sizeof(s->class));
+	MM_TRY(mm_sqlite_counts(&s->db, &s->counts, why));
+	MM_TRY(mm_sqlite_ints(&s->db, ASK0(ENTRY_LAST), &last, 1, why));
+	if ((uint64_t)(last + 1) != s->counts.entries)
+		return MM_FAIL(why, MM_ESYS,
+		    "ledger: %llu entries counted, last is %lld",
+		    (unsigned long long)s->counts.entries, (long long)last);
+	MM_TRY(mm_sqlite_edge_load(&s->db, s->counts.entries, &s->edge, why));
+	atomic_store(&s->committed, s->counts.entries);
+	s->stale = false;
+	return MM_OK;
+}
+
+/* SQLite's side files take the mode of the database: so it is made here. */
+static enum mm_err
+file_ready(const char *path, bool create, struct mm_why *why)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0640);
+
+	if (fd >= 0) {
+		close(fd);
+		return MM_OK;
+	}
+	if (access(path, F_OK) != 0 && !create)
+		return MM_FAIL(why, MM_ENOTFOUND,
+		    "database: %.100s: no such file", path);
+	return MM_FAIL(why, MM_ESYS, "database: %.80s: %s", path,
+	    strerror(errno));
+}
+
+static void
+store_close(struct mm_store *take_s)
+{
+	struct sqlite_store *s = (struct sqlite_store *)take_s;
+
+	mm_sqlite_disconnect(&s->db);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	free(s);
+}
+
+static enum mm_err
+store_start(struct sqlite_store *s, const char *path, bool create,
+    struct mm_why *why)
+{
+	char lock[PATH_LEN];
+	int n = snprintf(lock, sizeof(lock), "%s.lock", path);
+
+	if (n < 0 || (size_t)n >= sizeof(lock))
+		return MM_FAIL(why, MM_EINPUT, "database: path too long");
+	MM_TRY(file_ready(path, create, why));
+	MM_TRY(mm_file_lock(lock, &s->lock_fd, why));
+	MM_TRY(mm_sqlite_connect(&s->db, path, SQLITE_OPEN_READWRITE, why));
+	MM_TRY(mm_sqlite_text(&s->db, writer_setup, why));
+	MM_TRY(schema_ready(&s->db, create, why));
+	return mm_sqlite_reload(s, why);
+}
+
+static enum mm_err
+store_open(const char *where, bool create, struct mm_store **out,
+    struct mm_why *why)
+{
+	struct sqlite_store *s = calloc(1, sizeof(*s));
+	enum mm_err err;
+
+	if (s == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "database: out of memory");
+	s->base.backend = &mm_sqlite_backend;
+	s->lock_fd = -1;
+	err = store_start(s, where, create, why);
+	if (err == MM_OK)
+		*out = &s->base;
+	else
+		store_close(&s->base);
+	return err;
+}
+
+static uint64_t
+store_ledger_size(const struct mm_store *s)
+{
+	return atomic_load(&((const struct sqlite_store *)s)->committed);
+}
+
+/* ---- the reading side ---- */
+
+struct db *
+mm_sqlite_db(struct mm_store_reader *r)
+{
+	return &((struct sqlite_reader *)r)->db;
+}
+
+static void
+reader_close(struct mm_store_reader *take_r)
+{
+	struct sqlite_reader *r = (struct sqlite_reader *)take_r;
+
+	mm_sqlite_disconnect(&r->db);
+	mm_sqlite_disconnect(&r->tidy);
+	free(r->path);
+	free(r);
+}
+
+static enum mm_err
+reader_start(struct sqlite_reader *r, const char *path, struct mm_why *why)
+{
+	if (access(path, F_OK) != 0)
+		return MM_FAIL(why, MM_ENOTFOUND,
+		    "database: %.100s: no such file", path);
+	MM_TRY(mm_sqlite_connect(&r->db, path, SQLITE_OPEN_READONLY, why));
+	MM_TRY(mm_sqlite_text(&r->db, reader_setup, why));
+	return schema_ready(&r->db, false, why);
+}
+
+static enum mm_err
+reader_open(const char *where, struct mm_store_reader **out,
+    struct mm_why *why)
+{
+	struct sqlite_reader *r = calloc(1, sizeof(*r));
+	enum mm_err err;
+
+	if (r == NULL || (r->path = strdup(where)) == NULL) {
+		free(r);
+		return MM_FAIL(why, MM_ENOMEM, "database: out of memory");
+	}
+	r->base.backend = &mm_sqlite_backend;
+	err = reader_start(r, where, why);
+	if (err == MM_OK)
+		*out = &r->base;
+	else
+		reader_close(&r->base);
+	return err;
+}
+
+/* The snapshot is taken by the first read after BEGIN: read at once. */
+static enum mm_err
+reader_begin(struct mm_store_reader *r, struct mm_why *why)
+{
+	struct db *db = mm_sqlite_db(r);
+	struct mm_store_counts counts;
+	enum mm_err err;
+
+	MM_TRY(mm_sqlite_exec(db, ASK0(BEGIN), why));
+	err = mm_sqlite_counts(db, &counts, why);
+	if (err != MM_OK)
+		(void)mm_sqlite_exec(db, ASK0(ROLLBACK), NULL);
+	return err;
+}
+
+static void
+reader_end(struct mm_store_reader *r)
+{
+	(void)mm_sqlite_exec(mm_sqlite_db(r), ASK0(COMMIT), NULL);
+}
+
+const struct mm_store_backend mm_sqlite_backend = {
+	.scheme = "sqlite",
+	.store_open = store_open,
+	.store_close = store_close,
+	.store_run = mm_sqlite_run,
+	.store_ledger_size = store_ledger_size,
+	.store_tidy = mm_sqlite_tidy,
+	.reader_open = reader_open,
+	.reader_close = reader_close,
+	.reader_begin = reader_begin,
+	.reader_end = reader_end,
+	.get = mm_sqlite_get_row,
+	.get_key_device = mm_sqlite_get_key_device,
+	.get_cert_der = mm_sqlite_get_cert_der,
+	.get_device_cert = mm_sqlite_get_device_cert,
+	.get_checkpoint = mm_sqlite_get_checkpoint,
+	.get_crl = mm_sqlite_get_crl,
+	.get_answer = mm_sqlite_get_answer,
+	.get_counts = mm_sqlite_get_counts,
+	.get_entry = mm_sqlite_get_entry,
+	.each_entry = mm_sqlite_each_entry,
+	.get_tile = mm_sqlite_get_tile,
+	.list = mm_sqlite_list,
+	.list_revoked = mm_sqlite_list_revoked,
+};

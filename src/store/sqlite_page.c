@@ -1,0 +1,331 @@
+#include "store/sqlite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Pages of certificates and tokens under any combination of filters, in time
+ * that does not depend on the number of rows.
+ *
+ * Product, issuer and profile make a class; there are few classes and few
+ * states.  For each pair (class, state) that exists and matches, an index
+ * gives the rows in the page's order from any key on: a stream.  A page is
+ * the first rows of the merged streams.  The order is that of storing (the
+ * rowid), or of expiry and then storing; rows come at its end, so a walk over
+ * the pages misses nothing that was there when it began.
+ */
+
+struct place {
+	int64_t at, id; /* at: notAfter, or 0 */
+};
+
+struct paging {
+	enum sql pair, all, of, of_device, id, row;
+	const struct shape *shape;
+};
+static const struct paging cert_paging = { Q_CERT_PAIR, Q_CERTS_ALL,
+	Q_CERTS_OF, Q_CERTS_OF_DEVICE, Q_CERT_ID, Q_CERT_ROW, &mm_shape_cert };
+static const struct paging token_paging = { Q_TOKEN_PAIR, Q_TOKENS_ALL,
+	Q_TOKENS_OF, Q_TOKENS_OF_DEVICE, Q_TOKEN_ID, Q_TOKEN_ROW,
+	&mm_shape_token };
+
+struct page {
+	struct db *db;
+	const struct mm_list *l;
+	const struct paging *p;
+	enum sql stream;
+	bool by_expiry;
+	struct place after;
+	int64_t end; /* of notAfter, exclusive */
+	struct place *place, *spare; /* l->most each */
+	unsigned n;
+};
+
+static void
+page_done(struct page *pg)
+{
+	free(pg->place);
+	free(pg->spare);
+}
+
+static bool
+before(const struct place *a, const struct place *b)
+{
+	return a->at < b->at || (a->at == b->at && a->id < b->id);
+}
+
+/* ---- merging ---- */
+
+static void
+merge(struct page *pg, const struct place *from, unsigned n)
+{
+	struct place *out = pg->spare;
+	unsigned i = 0, j = 0, k = 0;
+
+	while (k < pg->l->most && (i < pg->n || j < n))
+		if (j == n || (i < pg->n && before(&pg->place[i], &from[j])))
+			out[k++] = pg->place[i++];
+		else
+			out[k++] = from[j++];
+	pg->spare = pg->place;
+	pg->place = out;
+	pg->n = k;
+}
+
+#define PIECE 64
+
+/* Ends when the page is full of what comes before the stream's next. */
+static enum mm_err
+take_stream(struct page *pg, int64_t class, int64_t state, struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	struct place piece[PIECE];
+	unsigned n = 0;
+	enum mm_err err = mm_sqlite_first(pg->db, &(struct ask){ pg->stream,
+	    (struct val[]){ INT(class), INT(state), INT(pg->after.at),
+		INT(pg->after.id), INT(pg->end), INT(pg->l->most) }, 6 },
+	    &st, why);
+
+	while (err == MM_OK) {
+		struct place next = { sqlite3_column_int64(st, 0),
+			sqlite3_column_int64(st, 1) };
+		if (pg->n == pg->l->most &&
+		    before(&pg->place[pg->n - 1], &next))
+			break;
+		piece[n++] = next;
+		if (n == PIECE) {
+			merge(pg, piece, n);
+			n = 0;
+		}
+		err = mm_sqlite_next(pg->db, st, why);
+	}
+	merge(pg, piece, n);
+	return err == MM_ENOTFOUND ? MM_OK : err;
+}
+
+/* ---- which streams ---- */
+
+static bool
+matches(const char *filter, struct mm_bytes text)
+{
+	return filter == NULL || mm_bytes_eq(mm_bytes_of(filter), text);
+}
+
+static enum mm_err
+class_matches(struct page *pg, int64_t class, bool *yes, struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+
+	MM_TRY(mm_sqlite_first(pg->db, ASK(CLASS_TEXT, INT(class)), &st,
+	    why));
+	*yes = matches(pg->l->product, mm_sqlite_blob(st, 0)) &&
+	    matches(pg->l->issuer, mm_sqlite_blob(st, 1)) &&
+	    matches(pg->l->profile, mm_sqlite_blob(st, 2));
+	return MM_OK;
+}
+
+/* From pair to pair by one index search each. */
+static enum mm_err
+take_streams(struct page *pg, struct mm_why *why)
+{
+	int64_t pair[2] = { -1, -1 };
+	enum mm_err err;
+
+	for (;;) {
+		bool yes = pg->l->state == -1 || pg->l->state == pair[1];
+
+		if (yes && pair[0] != -1)
+			MM_TRY(class_matches(pg, pair[0], &yes, why));
+		if (yes && pair[0] != -1)
+			MM_TRY(take_stream(pg, pair[0], pair[1], why));
+		err = mm_sqlite_ints(pg->db, &(struct ask){ pg->p->pair,
+		    (struct val[]){ INT(pair[0]), INT(pair[1]) }, 2 }, pair,
+		    2, why);
+		if (err != MM_OK)
+			return err == MM_ENOTFOUND ? MM_OK : err;
+	}
+}
+
+/* ---- rows ---- */
+
+union page_row {
+	struct mm_cert_row cert;
+	struct mm_token_row token;
+};
+
+static void
+next_key(const struct page *pg, const union page_row *row,
+    char out[MM_AUTHORITY_TEXT])
+{
+	char serial[33];
+
+	if (pg->p == &token_paging) {
+		snprintf(out, MM_AUTHORITY_TEXT, "%s", row->token.id);
+		return;
+	}
+	mm_hex_text(row->cert.serial, sizeof(row->cert.serial), serial);
+	if (pg->by_expiry)
+		snprintf(out, MM_AUTHORITY_TEXT, "%lld-%s",
+		    (long long)row->cert.not_after_s, serial);
+	else
+		snprintf(out, MM_AUTHORITY_TEXT, "%s", serial);
+}
+
+static enum mm_err
+give_row(struct page *pg, const union page_row *row,
+    const struct mm_row_sink *to, struct mm_why *why)
+{
+	char next[MM_AUTHORITY_TEXT];
+
+	next_key(pg, row, next);
+	return to->fn(to->ctx, row, next, why);
+}
+
+static enum mm_err
+load_row(struct page *pg, int64_t id, union page_row *row, struct mm_why *why)
+{
+	return mm_sqlite_get(pg->db, &(struct ask){ pg->p->row,
+	    (struct val[]){ INT(id) }, 1 }, pg->p->shape, row, why);
+}
+
+static enum mm_err
+give_places(struct page *pg, const struct mm_row_sink *to, struct mm_why *why)
+{
+	union page_row row;
+
+	for (unsigned i = 0; i < pg->n; i++) {
+		MM_TRY(load_row(pg, pg->place[i].id, &row, why));
+		MM_TRY(give_row(pg, &row, to, why));
+	}
+	return MM_OK;
+}
+
+/* ---- one device's: few enough to look at each ---- */
+
+static bool
+row_matches(const struct page *pg, const union page_row *row)
+{
+	const struct mm_list *l = pg->l;
+	const struct mm_cert_row *c = &row->cert;
+
+	if (pg->p == &token_paging)
+		return (l->state == -1 || (int)row->token.state == l->state) &&
+		    matches(l->product, mm_bytes_of(row->token.product)) &&
+		    matches(l->profile, mm_bytes_of(row->token.profile)) &&
+		    matches(l->issuer, mm_bytes_of(""));
+	return (l->state == -1 || (int)c->state == l->state) &&
+	    matches(l->product, mm_bytes_of(c->product)) &&
+	    matches(l->profile, mm_bytes_of(c->profile)) &&
+	    matches(l->issuer, mm_bytes_of(c->issuer)) &&
+	    (!pg->by_expiry || c->not_after_s < pg->end);
+}
+
+/* A place of its own for each: the expiry is in the row. */
+static enum mm_err
+place_of_row(struct page *pg, int64_t id, struct mm_why *why)
+{
+	union page_row row;
+	struct place at = { 0, id };
+
+	MM_TRY(load_row(pg, id, &row, why));
+	if (pg->by_expiry)
+		at.at = row.cert.not_after_s;
+	if (row_matches(pg, &row) && before(&pg->after, &at))
+		merge(pg, &at, 1);
+	return MM_OK;
+}
+
+static enum mm_err
+take_device(struct page *pg, struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	int64_t device[3];
+	enum mm_err err = mm_sqlite_ints(pg->db,
+	    ASK(DEVICE_FIND, TEXT(pg->l->device)), device, 3, why);
+
+	if (err == MM_OK)
+		err = mm_sqlite_first(pg->db, &(struct ask){ pg->p->of_device,
+		    (struct val[]){ INT(device[0]) }, 1 }, &st, why);
+	while (err == MM_OK) {
+		MM_TRY(place_of_row(pg, sqlite3_column_int64(st, 1), why));
+		err = mm_sqlite_next(pg->db, st, why);
+	}
+	return err == MM_ENOTFOUND ? MM_OK : err;
+}
+
+/* ---- the page ---- */
+
+/* "" or the key of a row: its id, its serial, or "notAfter-serial". */
+static enum mm_err
+parse_after(struct page *pg, struct mm_why *why)
+{
+	const char *text = pg->l->after, *dash = strrchr(text, '-');
+	struct val key = TEXT(text);
+	uint8_t serial[16];
+	char number[24] = "0";
+
+	pg->after.id = INT64_MIN;
+	if (text[0] == '\0')
+		return MM_OK;
+	if (pg->by_expiry && (dash == NULL || !mm_text_copy(number,
+	    sizeof(number), (struct mm_bytes){ (const uint8_t *)text,
+		(size_t)(dash - text) })))
+		return MM_FAIL(why, MM_EINPUT, "list: not a key of this list");
+	MM_TRY(mm_int_parse(number, &pg->after.at, why));
+	if (pg->p == &cert_paging) {
+		text = pg->by_expiry ? dash + 1 : text;
+		MM_TRY(mm_hex_parse(text, strlen(text), serial, 16, why));
+		key = BLOB(serial, 16);
+	}
+	if (mm_sqlite_ints(pg->db, &(struct ask){ pg->p->id, &key, 1 },
+	    &pg->after.id, 1, why) == MM_OK)
+		return MM_OK;
+	return MM_FAIL(why, MM_EINPUT, "list: not a key of this list");
+}
+
+static enum mm_err
+page_init(struct page *pg, struct mm_why *why)
+{
+	const struct mm_list *l = pg->l;
+
+	pg->by_expiry = pg->p == &cert_paging &&
+	    (l->expires_from_s != 0 || l->expires_to_s != 0);
+	pg->stream = pg->by_expiry ? Q_CERTS_EXPIRING : pg->p->of;
+	pg->end = pg->by_expiry && l->expires_to_s != 0 ?
+	    l->expires_to_s : INT64_MAX;
+	pg->place = calloc(l->most, sizeof(*pg->place));
+	pg->spare = calloc(l->most, sizeof(*pg->spare));
+	if (pg->place == NULL || pg->spare == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "list: out of memory");
+	pg->after.at = pg->by_expiry ? l->expires_from_s : 0;
+	return parse_after(pg, why);
+}
+
+static bool
+filtered(const struct page *pg)
+{
+	const struct mm_list *l = pg->l;
+
+	return l->product != NULL || l->issuer != NULL ||
+	    l->profile != NULL || l->state != -1 || pg->by_expiry;
+}
+
+enum mm_err
+mm_sqlite_page(struct db *db, enum mm_list_kind kind, const struct mm_list *l,
+    const struct mm_row_sink *to, struct mm_why *why)
+{
+	MM_OWN(page_done) struct page pg = { .db = db, .l = l,
+		.p = kind == MM_LIST_CERTS ? &cert_paging : &token_paging };
+
+	MM_TRY(page_init(&pg, why));
+	if (l->device != NULL)
+		MM_TRY(take_device(&pg, why));
+	else if (filtered(&pg))
+		MM_TRY(take_streams(&pg, why));
+	else {
+		pg.stream = pg.p->all;
+		MM_TRY(take_stream(&pg, 0, 0, why));
+	}
+	return give_places(&pg, to, why);
+}

@@ -1,0 +1,207 @@
+#ifndef MM_STORE_SQLITE_SQL_H
+#define MM_STORE_SQLITE_SQL_H
+
+/*
+ * Every statement that is kept prepared.  Parameters are bound in the order
+ * of their numbers.  The order of a SELECT's columns is that of the shape it
+ * is read with (sqlite_shape.c).
+ */
+
+#define SQL_DEVICE                                                        \
+	"SELECT d.name, k.product, d.state, d.created_at, d.bound_spki,"  \
+	" d.attributes FROM device d"                                     \
+	" LEFT JOIN class k ON k.id = d.class "
+#define SQL_TOKEN                                                         \
+	"SELECT t.name, d.name, k.product, k.profile, t.state, t.bearer," \
+	" t.created_at, t.not_before_at, t.expires_at, t.bound_spki"      \
+	" FROM token t LEFT JOIN device d ON d.id = t.device"             \
+	" LEFT JOIN class k ON k.id = t.class "
+#define SQL_CERT                                                          \
+	"SELECT c.serial, coalesce(c.orphan, d.name), k.product,"         \
+	" k.issuer, k.profile, c.authority, c.state, c.idevid,"           \
+	" c.key_origin, c.spki, c.sha256, p.serial, c.issued_at,"         \
+	" c.not_before_s, c.not_after_s, c.confirmed_at, c.revoked_at,"   \
+	" c.reason, c.shard, c.entry FROM cert c"                         \
+	" LEFT JOIN device d ON d.id = c.device"                          \
+	" LEFT JOIN class k ON k.id = c.class"                            \
+	" LEFT JOIN cert p ON p.id = c.predecessor "
+#define SQL_PRODUCT                                                       \
+	"SELECT name, description, idevid_profile, ldevid_profile,"       \
+	" hw_type_oid, created_at FROM product "
+#define SQL_OPERATOR                                                      \
+	"SELECT name, person, roles, secret_sha256, created_at,"          \
+	" expires_at, revoked_at FROM operator "
+
+/* ?n numbers follow the order in which a page's bounds are bound. */
+#define SQL_STATEMENTS(X)                                                 \
+	X(BEGIN, "BEGIN")                                                 \
+	X(BEGIN_WRITE, "BEGIN IMMEDIATE")                                 \
+	X(COMMIT, "COMMIT")                                               \
+	X(ROLLBACK, "ROLLBACK")                                           \
+	X(COUNTS, "SELECT products, devices, tokens, certs, revoked,"     \
+	    " entries FROM meta WHERE id = 1")                            \
+	X(COUNTS_SET, "UPDATE meta SET products = ?1, devices = ?2,"      \
+	    " tokens = ?3, certs = ?4, revoked = ?5, entries = ?6"        \
+	    " WHERE id = 1")                                              \
+	X(CLASS, "SELECT id FROM class WHERE product = ?1"                \
+	    " AND issuer = ?2 AND profile = ?3")                          \
+	X(CLASS_ADD, "INSERT INTO class (product, issuer, profile)"       \
+	    " VALUES (?1, ?2, ?3)")                                       \
+	/* products */                                                    \
+	X(PRODUCT, SQL_PRODUCT "WHERE name = ?1")                         \
+	X(PRODUCTS, SQL_PRODUCT "WHERE name > ?1 ORDER BY name LIMIT ?2") \
+	X(PRODUCT_KNOWN, "SELECT 1 FROM product WHERE name = ?1")         \
+	X(PRODUCT_PUT, "INSERT INTO product VALUES"                       \
+	    " (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO UPDATE SET"  \
+	    " description = ?2, idevid_profile = ?3, ldevid_profile = ?4,"\
+	    " hw_type_oid = ?5")                                          \
+	/* devices */                                                     \
+	X(DEVICE, SQL_DEVICE "WHERE d.name = ?1")                         \
+	X(DEVICES, SQL_DEVICE "WHERE d.name > ?1 AND"                     \
+	    " (?2 = -1 OR d.state = ?2) ORDER BY d.name LIMIT ?3")        \
+	X(DEVICES_OF, SQL_DEVICE "WHERE d.class = ?4 AND d.name > ?1 AND" \
+	    " (?2 = -1 OR d.state = ?2) ORDER BY d.name LIMIT ?3")        \
+	X(DEVICE_FIND, "SELECT id, class, state FROM device"              \
+	    " WHERE name = ?1")                                           \
+	X(DEVICE_ADD, "INSERT INTO device (name, class, state,"           \
+	    " created_at, bound_spki, attributes)"                        \
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                           \
+	X(DEVICE_SET, "UPDATE device SET class = ?2, bound_spki = ?3,"    \
+	    " attributes = ?4 WHERE id = ?1")                             \
+	X(DEVICE_RETIRE, "UPDATE device SET state = 1 WHERE id = ?1")     \
+	/* tokens */                                                      \
+	X(TOKEN, SQL_TOKEN "WHERE t.name = ?1")                           \
+	X(TOKEN_ROW, SQL_TOKEN "WHERE t.id = ?1")                         \
+	X(TOKEN_FIND, "SELECT id, state FROM token WHERE name = ?1")      \
+	X(TOKEN_ADD, "INSERT INTO token (name, device, class, state,"     \
+	    " bearer, created_at, not_before_at, expires_at, bound_spki)" \
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")               \
+	X(TOKEN_SET, "UPDATE token SET state = ?2 WHERE id = ?1")         \
+	X(TOKEN_REBIND, "UPDATE token SET state = ?2, bound_spki = ?3"    \
+	    " WHERE id = ?1")                                             \
+	X(TOKEN_CONFIRM, "UPDATE token SET state = 2 WHERE name = ?1"     \
+	    " AND state = 1")                                             \
+	/* certificates */                                                \
+	X(CERT, SQL_CERT "WHERE c.serial = ?1")                           \
+	X(CERT_ROW, SQL_CERT "WHERE c.id = ?1")                           \
+	X(CERT_DER, "SELECT der FROM cert WHERE serial = ?1"              \
+	    " AND der IS NOT NULL")                                       \
+	X(CERT_SUCCESSOR, SQL_CERT "WHERE c.predecessor ="                \
+	    " (SELECT id FROM cert WHERE serial = ?1)"                    \
+	    " ORDER BY c.id DESC LIMIT 1")                                \
+	X(CERT_OF_DEVICE, SQL_CERT "WHERE c.device ="                     \
+	    " (SELECT id FROM device WHERE name = ?1) AND c.idevid = ?2"  \
+	    " AND c.state IN (0, 1) ORDER BY c.id DESC LIMIT 1")          \
+	X(CERT_FIND, "SELECT id, state, confirmed_at, held_from"          \
+	    " FROM cert WHERE serial = ?1")                               \
+	X(CERT_AUTHORITY, "SELECT authority FROM cert WHERE id = ?1")     \
+	X(CERT_OF_OTHER, "SELECT coalesce(c.orphan, d.name) FROM cert c"  \
+	    " LEFT JOIN device d ON d.id = c.device"                      \
+	    " WHERE substr(c.spki, 1, 8) = substr(?1, 1, 8)"              \
+	    " AND c.spki = ?1 AND (c.device <> ?2 OR"                     \
+	    " c.orphan <> ?3 COLLATE NOCASE) LIMIT 1")                    \
+	X(KEY_DEVICE, "SELECT coalesce(c.orphan, d.name) FROM cert c"     \
+	    " LEFT JOIN device d ON d.id = c.device"                      \
+	    " WHERE substr(c.spki, 1, 8) = substr(?1, 1, 8)"              \
+	    " AND c.spki = ?1 LIMIT 1")                                   \
+	X(CLAIM, "SELECT authority, spki, serial, replaced, replaced_at"  \
+	    " FROM cert WHERE claim = ?1 AND authority = ?2")             \
+	X(CLAIM_FIND, "SELECT id, state, replaced, replaced_at,"          \
+	    " serial = ?3, confirmed_at FROM cert"                        \
+	    " WHERE claim = ?1 AND authority = ?2")                       \
+	X(CLAIM_DROP, "UPDATE cert SET claim = NULL"                      \
+	    " WHERE claim = ?1 AND authority = ?2")                       \
+	X(CERT_ADD, "INSERT INTO cert (serial, device, class, state,"     \
+	    " idevid, key_origin, authority, claim, replaced,"            \
+	    " replaced_at, spki, sha256, predecessor, issued_at,"         \
+	    " not_before_s, not_after_s, confirmed_at, revoked_at,"       \
+	    " reason, held_from, shard, entry, orphan, der) VALUES"       \
+	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"        \
+	    " ?13, ?14, ?15, ?16, ?17, ?18, ?19, 0, ?20, ?21, ?22, ?23)") \
+	X(CERT_CONFIRM, "UPDATE cert SET state = 1, confirmed_at = ?2"    \
+	    " WHERE id = ?1")                                             \
+	X(CERT_REPLACED, "UPDATE cert SET state = 4, reason = 4,"         \
+	    " revoked_at = ?2, claim = NULL WHERE id = ?1")               \
+	X(CERT_SET, "UPDATE cert SET state = ?2, reason = ?3,"            \
+	    " revoked_at = ?4, held_from = ?5 WHERE id = ?1")             \
+	/* pages: see sqlite_page.c */                                    \
+	X(CERT_PAIR, "SELECT class, state FROM cert INDEXED BY cert_class"\
+	    " WHERE (class, state) > (?1, ?2)"                            \
+	    " ORDER BY class, state LIMIT 1")                             \
+	X(TOKEN_PAIR, "SELECT class, state FROM token"                    \
+	    " INDEXED BY token_class WHERE (class, state) > (?1, ?2)"     \
+	    " ORDER BY class, state LIMIT 1")                             \
+	X(CLASS_TEXT, "SELECT product, issuer, profile FROM class"        \
+	    " WHERE id = ?1")                                             \
+	X(CERT_ID, "SELECT id FROM cert WHERE serial = ?1")               \
+	X(TOKEN_ID, "SELECT id FROM token WHERE name = ?1")               \
+	X(CERTS_ALL, "SELECT 0, id FROM cert NOT INDEXED"                 \
+	    " WHERE id > ?4 AND ?1 <= ?2 AND ?3 <= ?5"                    \
+	    " ORDER BY id LIMIT ?6")                                      \
+	X(CERTS_OF, "SELECT 0, id FROM cert INDEXED BY cert_class"        \
+	    " WHERE class = ?1 AND state = ?2 AND id > ?4 AND ?3 <= ?5"   \
+	    " ORDER BY id LIMIT ?6")                                      \
+	X(CERTS_EXPIRING, "SELECT not_after_s, id FROM cert"              \
+	    " INDEXED BY cert_expiry WHERE class = ?1 AND state = ?2"     \
+	    " AND (not_after_s, id) > (?3, ?4) AND not_after_s < ?5"      \
+	    " ORDER BY not_after_s, id LIMIT ?6")                         \
+	X(CERTS_OF_DEVICE, "SELECT 0, id FROM cert"                       \
+	    " INDEXED BY cert_device WHERE device = ?1 ORDER BY id")      \
+	X(CERTS_REVOKED, SQL_CERT "WHERE c.id IN (SELECT r.id FROM"       \
+	    " class i CROSS JOIN cert r INDEXED BY cert_expiry"           \
+	    " WHERE i.issuer = ?1 AND r.class = i.id"                     \
+	    " AND r.state IN (3, 4, 5) AND r.not_after_s >= ?2)"          \
+	    " ORDER BY c.serial")                                         \
+	X(TOKENS_ALL, "SELECT 0, id FROM token NOT INDEXED"               \
+	    " WHERE id > ?4 AND ?1 <= ?2 AND ?3 <= ?5"                    \
+	    " ORDER BY id LIMIT ?6")                                      \
+	X(TOKENS_OF, "SELECT 0, id FROM token INDEXED BY token_class"     \
+	    " WHERE class = ?1 AND state = ?2 AND id > ?4 AND ?3 <= ?5"   \
+	    " ORDER BY id LIMIT ?6")                                      \
+	X(TOKENS_OF_DEVICE, "SELECT 0, id FROM token"                     \
+	    " INDEXED BY token_device WHERE device = ?1 ORDER BY id")     \
+	/* operators */                                                   \
+	X(OPERATOR, SQL_OPERATOR "WHERE name = ?1")                       \
+	X(OPERATORS, SQL_OPERATOR                                         \
+	    "WHERE name > ?1 ORDER BY name LIMIT ?2")                     \
+	X(OPERATOR_FIND, "SELECT revoked_at FROM operator"                \
+	    " WHERE name = ?1")                                           \
+	X(OPERATOR_ADD, "INSERT INTO operator VALUES"                     \
+	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                              \
+	X(OPERATOR_REVOKE, "UPDATE operator SET revoked_at = ?2"          \
+	    " WHERE name = ?1")                                           \
+	/* the ledger */                                                  \
+	X(ENTRY, "SELECT json FROM entry WHERE idx = ?1")                 \
+	X(ENTRIES, "SELECT idx, json FROM entry"                          \
+	    " WHERE idx >= ?1 AND idx < ?2 ORDER BY idx")                 \
+	X(ENTRY_LAST, "SELECT coalesce(max(idx), -1) FROM entry")         \
+	X(ENTRY_ADD, "INSERT INTO entry VALUES (?1, ?2)")                 \
+	X(TILE, "SELECT hashes FROM tile WHERE id = ?1")                  \
+	X(TILE_ROOTS, "SELECT id, root FROM tile"                         \
+	    " WHERE id >= ?1 AND id < ?2 ORDER BY id")                    \
+	X(TILE_ADD, "INSERT INTO tile VALUES (?1, ?2, ?3)")               \
+	X(CHECKPOINT, "SELECT size, note FROM checkpoint WHERE id = 1")   \
+	X(CHECKPOINT_PUT, "INSERT OR REPLACE INTO checkpoint"             \
+	    " VALUES (1, ?1, ?2)")                                        \
+	X(CRL, "SELECT number, next_s, der FROM crl WHERE issuer = ?1")   \
+	X(CRL_PUT, "INSERT OR REPLACE INTO crl"                           \
+	    " VALUES (?1, ?2, ?3, ?4, ?5)")                               \
+	X(ANSWER, "SELECT request_sha256, status, body FROM answer"       \
+	    " WHERE key = ?1")                                            \
+	X(ANSWER_FIND, "SELECT at FROM answer WHERE key = ?1")            \
+	X(ANSWER_PUT, "INSERT OR REPLACE INTO answer"                     \
+	    " VALUES (?1, ?2, ?3, ?4, ?5)")                               \
+	X(ANSWERS_OLD, "DELETE FROM answer WHERE rowid IN"                \
+	    " (SELECT rowid FROM answer WHERE at < ?1 LIMIT 16)")         \
+	X(VERSION, "PRAGMA user_version")                                 \
+	X(APPLICATION, "PRAGMA application_id")                           \
+	X(TABLES, "SELECT count(*) FROM sqlite_master")
+
+enum sql {
+#define X(name, text) Q_##name,
+	SQL_STATEMENTS(X)
+#undef X
+	Q_STATEMENTS
+};
+
+#endif

@@ -1,0 +1,224 @@
+#include "store/backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_MAX 10000
+
+const struct mm_store_backend *const mm_store_backends[] = {
+	&mm_sqlite_backend, NULL
+};
+
+static const char *const token_states[MM_TOKEN_STATES] = {
+	[MM_TOKEN_MINTED] = "minted", [MM_TOKEN_ISSUED] = "issued",
+	[MM_TOKEN_CONFIRMED] = "confirmed", [MM_TOKEN_FROZEN] = "frozen",
+	[MM_TOKEN_CANCELLED] = "cancelled", [MM_TOKEN_EXPIRED] = "expired"
+};
+static const char *const cert_states[MM_CERT_STATES] = {
+	[MM_CERT_ISSUED] = "issued", [MM_CERT_CONFIRMED] = "confirmed",
+	[MM_CERT_SUPERSEDED] = "superseded", [MM_CERT_HELD] = "held",
+	[MM_CERT_REVOKED] = "revoked", [MM_CERT_ORPHANED] = "orphaned"
+};
+
+const char *
+mm_token_state_name(enum mm_token_state s)
+{
+	return s < MM_TOKEN_STATES ? token_states[s] : "unknown";
+}
+
+const char *
+mm_cert_state_name(enum mm_cert_state s)
+{
+	return s < MM_CERT_STATES ? cert_states[s] : "unknown";
+}
+
+const char *
+mm_store_backend_scheme(const struct mm_store_backend *b)
+{
+	return b->scheme;
+}
+
+/* The backend of a URL, and what follows "scheme:". */
+static enum mm_err
+backend_of(const char *url, const struct mm_store_backend **out,
+    const char **where, struct mm_why *why)
+{
+	for (size_t i = 0; mm_store_backends[i] != NULL; i++) {
+		const struct mm_store_backend *b = mm_store_backends[i];
+		size_t n = strlen(b->scheme);
+
+		if (strncmp(url, b->scheme, n) != 0 || url[n] != ':' ||
+		    url[n + 1] == '\0')
+			continue;
+		*out = b;
+		*where = url + n + 1;
+		return MM_OK;
+	}
+	return MM_FAIL(why, MM_EINPUT,
+	    "database: \"%.80s\" is not SCHEME:WHERE of a known scheme", url);
+}
+
+enum mm_err
+mm_store_open(const char *url, bool create, struct mm_store **out,
+    struct mm_why *why)
+{
+	const struct mm_store_backend *b;
+	const char *where;
+
+	MM_TRY(backend_of(url, &b, &where, why));
+	return b->store_open(where, create, out, why);
+}
+
+void
+mm_store_close(struct mm_store **owner)
+{
+	if (*owner != NULL)
+		(*owner)->backend->store_close(*owner);
+	*owner = NULL;
+}
+
+enum mm_err
+mm_reader_open(const char *url, struct mm_store_reader **out,
+    struct mm_why *why)
+{
+	const struct mm_store_backend *b;
+	const char *where;
+
+	MM_TRY(backend_of(url, &b, &where, why));
+	return b->reader_open(where, out, why);
+}
+
+void
+mm_reader_close(struct mm_store_reader **owner)
+{
+	if (*owner != NULL)
+		(*owner)->backend->reader_close(*owner);
+	*owner = NULL;
+}
+
+enum mm_err
+mm_store_run(struct mm_store *s, struct mm_op **ops, size_t nops,
+    struct mm_why *why)
+{
+	for (size_t i = 0; i < nops; i++) {
+		ops[i]->result = MM_EAGAIN;
+		ops[i]->why = (struct mm_why){ 0 };
+		ops[i]->index = UINT64_MAX;
+	}
+	return nops == 0 ? MM_OK : s->backend->store_run(s, ops, nops, why);
+}
+
+uint64_t
+mm_store_ledger_size(const struct mm_store *s)
+{
+	return s->backend->store_ledger_size(s);
+}
+
+void
+mm_reader_end(struct mm_store_reader *r)
+{
+	r->backend->reader_end(r);
+}
+
+/* Every read goes to the backend that opened its reader. */
+#define FORWARD(name, member, params, args)                               \
+	enum mm_err name params                                           \
+	{                                                                 \
+		return r->backend->member args;                           \
+	}
+
+FORWARD(mm_reader_begin, reader_begin,
+    (struct mm_store_reader *r, struct mm_why *why), (r, why))
+FORWARD(mm_store_tidy, store_tidy,
+    (struct mm_store_reader *r, struct mm_why *why), (r, why))
+
+#define FORWARD_GET(name, kind, keytype, row)                             \
+	FORWARD(name, get, (struct mm_store_reader *r, keytype key,       \
+	    struct row *out, struct mm_why *why), (r, kind, key, out, why))
+
+FORWARD_GET(mm_get_product, MM_GET_PRODUCT, const char *, mm_product)
+FORWARD_GET(mm_get_device, MM_GET_DEVICE, const char *, mm_device)
+FORWARD_GET(mm_get_token, MM_GET_TOKEN, const char *, mm_token_row)
+FORWARD_GET(mm_get_claim, MM_GET_CLAIM, const char *, mm_claim)
+FORWARD_GET(mm_get_cert, MM_GET_CERT, const uint8_t *, mm_cert_row)
+FORWARD_GET(mm_get_operator, MM_GET_OPERATOR, const char *, mm_operator)
+FORWARD(mm_get_successor, get, (struct mm_store_reader *r,
+    const uint8_t serial[16], struct mm_cert_row *out, struct mm_why *why),
+    (r, MM_GET_SUCCESSOR, serial, out, why))
+
+FORWARD(mm_get_key_device, get_key_device,
+    (struct mm_store_reader *r, const uint8_t spki[32],
+	char device[MM_DEVICE_ID_MAX + 1], struct mm_why *why),
+    (r, spki, device, why))
+FORWARD(mm_get_cert_der, get_cert_der,
+    (struct mm_store_reader *r, const uint8_t serial[16], struct mm_buf *der,
+	struct mm_why *why), (r, serial, der, why))
+FORWARD(mm_get_device_cert, get_device_cert,
+    (struct mm_store_reader *r, const char *device, bool idevid,
+	struct mm_cert_row *out, struct mm_why *why),
+    (r, device, idevid, out, why))
+FORWARD(mm_get_checkpoint, get_checkpoint,
+    (struct mm_store_reader *r, uint64_t *size, struct mm_buf *note,
+	struct mm_why *why), (r, size, note, why))
+FORWARD(mm_get_crl, get_crl,
+    (struct mm_store_reader *r, const char *issuer, uint64_t *number,
+	int64_t *next_s, struct mm_buf *der, struct mm_why *why),
+    (r, issuer, number, next_s, der, why))
+FORWARD(mm_get_answer, get_answer,
+    (struct mm_store_reader *r, const char *key, uint8_t request_sha256[32],
+	int *status, struct mm_buf *body, struct mm_why *why),
+    (r, key, request_sha256, status, body, why))
+FORWARD(mm_get_counts, get_counts,
+    (struct mm_store_reader *r, struct mm_store_counts *out,
+	struct mm_why *why), (r, out, why))
+
+FORWARD(mm_get_entry, get_entry,
+    (struct mm_store_reader *r, uint64_t index, struct mm_buf *entry,
+	struct mm_why *why), (r, index, entry, why))
+FORWARD(mm_each_entry, each_entry,
+    (struct mm_store_reader *r, uint64_t from, uint64_t to,
+	mm_each_entry_fn *fn, void *ctx, struct mm_why *why),
+    (r, from, to, fn, ctx, why))
+FORWARD(mm_get_tile, get_tile,
+    (struct mm_store_reader *r, const struct mm_tile_id *id,
+	struct mm_buf *out, struct mm_why *why), (r, id, out, why))
+FORWARD(mm_list_revoked, list_revoked,
+    (struct mm_store_reader *r, const char *issuer, int64_t now_s,
+	mm_row_fn *fn, void *ctx, struct mm_why *why),
+    (r, issuer, now_s, &(struct mm_row_sink){ fn, ctx }, why))
+
+enum mm_err
+mm_get_ledger_size(struct mm_store_reader *r, uint64_t *size,
+    struct mm_why *why)
+{
+	struct mm_store_counts counts;
+
+	MM_TRY(mm_get_counts(r, &counts, why));
+	*size = counts.entries;
+	return MM_OK;
+}
+
+static enum mm_err
+list(struct mm_store_reader *r, enum mm_list_kind kind,
+    const struct mm_list *l, const struct mm_row_sink *to, struct mm_why *why)
+{
+	if (l->most < 1 || l->most > LIST_MAX)
+		return MM_FAIL(why, MM_EINPUT,
+		    "list: %u rows asked, want 1 to %d", l->most, LIST_MAX);
+	return r->backend->list(r, kind, l, to, why);
+}
+
+#define LIST(name, kind)                                                  \
+	enum mm_err name(struct mm_store_reader *r,                       \
+	    const struct mm_list *l, mm_row_fn *fn, void *ctx,            \
+	    struct mm_why *why)                                           \
+	{                                                                 \
+		return list(r, kind, l, &(struct mm_row_sink){ fn, ctx }, \
+		    why);                                                 \
+	}
+
+LIST(mm_list_products, MM_LIST_PRODUCTS)
+LIST(mm_list_devices, MM_LIST_DEVICES)
+LIST(mm_list_tokens, MM_LIST_TOKENS)
+LIST(mm_list_certs, MM_LIST_CERTS)
+LIST(mm_list_operators, MM_LIST_OPERATORS)
