@@ -22,12 +22,6 @@
 MM_FREE_FN(free_cfg, cfg_t, cfg_free)
 MM_FREE_FN(free_opts, cfg_opt_t, free)
 
-static void
-drop_buf(struct mm_buf *b)
-{
-	mm_buf_done(b);
-}
-
 /* What a load needs throughout. */
 struct load {
 	const char *path;
@@ -158,7 +152,7 @@ check_text(struct mm_bytes text, const struct load *l)
 static enum mm_err
 parse_text(cfg_t *cfg, struct mm_bytes text, struct load *l)
 {
-	MM_OWN(drop_buf) struct mm_buf all = MM_BUF_INIT(FILE_MAX + 64);
+	MM_OWN(mm_buf_done) struct mm_buf all = MM_BUF_INIT(FILE_MAX + 64);
 	const char *source;
 	int rc;
 
@@ -327,7 +321,7 @@ enum mm_err
 mm_conf_load(const char *path, const struct mm_conf_spec *spec,
     struct mm_conf_doc *doc, struct mm_why *why)
 {
-	MM_OWN(drop_buf) struct mm_buf text = MM_BUF_INIT(FILE_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(FILE_MAX);
 
 	MM_TRY(mm_file_read(path, &text, why));
 	return mm_conf_parse(mm_buf_view(&text), path, spec, doc, why);
