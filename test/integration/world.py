@@ -69,8 +69,10 @@ class Answer:
 class World:
     """One CA, running or not.  profile: lines added to profile "thermo"."""
 
-    def __init__(self, profile="", extra="", threads=None):
+    def __init__(self, profile="", extra="", threads=None, users=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mintmark-"))
+        if users:
+            self.dir.chmod(0o755)
         self.daemon = None
         self.log_n = 0
         (self.devices, self.operators, self.public) = free_ports(3)
@@ -87,7 +89,9 @@ class World:
             "--devices-listen", f"127.0.0.1:{self.devices}",
             "--operators-listen", f"127.0.0.1:{self.operators}",
             "--public-listen", f"127.0.0.1:{self.public}",
-            "--passphrase-file", self.passphrase)
+            "--passphrase-file", self.passphrase,
+            *(["--server-user", users[0], "--signer-user", users[1]]
+              if users else []))
         if threads:
             self.set_conf("threads", threads)
         if profile or extra:
@@ -203,6 +207,14 @@ class World:
             return self.ask(conn, method, path, body, headers)
         finally:
             conn.close()
+
+    def tls_serial(self):
+        """Of the certificate that the devices listener shows."""
+        pem = ssl.get_server_certificate(("127.0.0.1", self.devices))
+        p = subprocess.run(["openssl", "x509", "-noout", "-serial"],
+                           input=pem, text=True, capture_output=True,
+                           check=True)
+        return p.stdout.strip()
 
     def get_public(self, path, headers=None):
         conn = http.client.HTTPConnection("127.0.0.1", self.public, timeout=10)

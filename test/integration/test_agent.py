@@ -1,0 +1,170 @@
+"""mintmark-agent against the server: first enrolment, renewal, accidents."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from test_enrol import faketime
+from world import AGENT, run, x509
+
+
+def token_file(world, name, **more):
+    t = world.token(name, **more)
+    path = world.dir / f"{name}.token"
+    path.write_text(t["token"] + "\n")
+    os.chmod(path, 0o600)
+    return path
+
+
+def enrol(world, name, *more, check=True, **kw):
+    d = world.dir / f"agent-{name}"
+    t = kw.pop("token", None) or token_file(world, name)
+    p = run(AGENT, "--json", "enrol", "--token-file", t, "--server",
+            f"127.0.0.1:{world.devices}", "--dir", d, *more, check=check, **kw)
+    return d, t, p
+
+
+def identity(d):
+    current = (d / "current").resolve()
+    return current / "cert.pem", current / "key.pem"
+
+
+@pytest.mark.parametrize("tls", [[], ["--tls", "1.2"]])
+def test_enrol_confirm_and_erase(world, tls):
+    name = "AG-" + ("12" if tls else "13")
+    d, t, p = enrol(world, name, *tls)
+    out = json.loads(p.stdout)
+    assert out["device"] == name and out["confirmed"] is True
+    assert not t.exists(), "the token is erased when it is spent"
+    assert f"CN = {name}" in x509(identity(d)[0], "-subject").replace(
+        "CN=", "CN = ")
+    for f in d.rglob("*.pem"):
+        if f.name == "key.pem":
+            assert f.stat().st_mode & 0o077 == 0, f
+    c = world.rest("GET", f"/certificates/{out['serial']}").json
+    assert c["state"] == "confirmed" and c["key_origin"] == "device"
+
+
+def test_a_second_run_says_it_is_done(world):
+    d, t, p = enrol(world, "AG-2", "--keep-token")
+    again = run(AGENT, "--json", "enrol", "--token-file", t, "--server",
+                f"127.0.0.1:{world.devices}", "--dir", d)
+    assert json.loads(again.stdout)["serial"] == \
+        json.loads(p.stdout)["serial"]
+
+
+def test_status_and_renew(world):
+    d, _, p = enrol(world, "AG-3")
+    old = json.loads(p.stdout)["serial"]
+    key = identity(d)[1].read_bytes()
+    out = json.loads(run(AGENT, "--json", "renew", "--dir", d).stdout)
+    assert out["serial"] != old and out["confirmed"] is True
+    assert identity(d)[1].read_bytes() != key
+    st = json.loads(run(AGENT, "--json", "status", "--dir", d).stdout)
+    assert st["serial"] == out["serial"]
+    assert world.rest("GET", f"/certificates/{old}").json["state"] == \
+        "superseded"
+
+
+def test_the_old_identity_works_until_the_new_one_is_proved(world):
+    d, _, p = enrol(world, "AG-4")
+    cert, key = identity(d)
+    csr = world.key_and_csr("AG-4-new", cn="AG-4")[1]
+    import base64
+    a = world.device_call(
+        "POST", "/.well-known/est/simplereenroll",
+        base64.b64encode(csr.read_bytes()),
+        {"Content-Type": "application/pkcs10"}, cert=cert, key=key)
+    assert a.status == 200, a
+    a = world.device_call("GET", "/.well-known/mintmark/receipt", cert=cert,
+                          key=key)
+    assert a.status == 200, "the predecessor must go on working"
+
+
+@pytest.mark.parametrize("when", ["-50y", "+60y"])
+def test_a_wrong_clock_does_not_stop_the_first_enrolment(world, when):
+    env = {**os.environ, "LD_PRELOAD": faketime(), "FAKETIME": when,
+           "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    name = "AG-C" + when[1:3]
+    d, _, p = enrol(world, name, env=env)
+    assert json.loads(p.stdout)["confirmed"] is True
+
+
+def test_a_token_for_another_server_finds_a_wrong_anchor(world):
+    t = token_file(world, "AG-5")
+    text = t.read_text().strip()
+    # the anchor's digits changed, the checksum made right again
+    from tokens import base32, to_base32
+    import hashlib
+    digits = text[4:].replace("-", "")
+    i, s = base32(digits[:20], 12), base32(digits[20:52], 20)
+    anchor = bytes(10)
+    check = hashlib.sha256(b"mintmark token check v1" + i + s + anchor
+                           ).digest()
+    four = to_base32(check[:3], 5)[:4]
+    t.write_text("mm1-" + digits[:52] + to_base32(anchor, 16) + four + "\n")
+    d, _, p = enrol(world, "AG-5", token=t, check=False)
+    assert p.returncode != 0 and "anchor" in p.stderr + p.stdout
+    assert not (d / "current").exists()
+
+
+def test_a_server_that_only_has_a_certificate_gets_nothing(world, tmp_path):
+    """A proxy with a right-looking certificate: refused, token kept."""
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+        "-keyout", tmp_path / "k", "-out", tmp_path / "c")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    srv = subprocess.Popen(
+        ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert",
+         str(tmp_path / "c"), "-key", str(tmp_path / "k"), "-www"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
+    try:
+        for _ in range(100):
+            with socket.socket() as s:
+                if s.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        t = token_file(world, "AG-6")
+        p = run(AGENT, "--json", "enrol", "--token-file", t, "--server",
+                f"127.0.0.1:{port}", "--dir", tmp_path / "d", "--retry", "0",
+                check=False)
+        assert p.returncode != 0 and t.exists()
+    finally:
+        srv.send_signal(signal.SIGTERM)
+        srv.wait(10)
+
+
+def test_killed_at_any_moment_it_ends_with_one_certificate(world):
+    """kill -9 at twenty moments of an enrolment; then one last run."""
+    t = token_file(world, "AG-7")
+    d = world.dir / "agent-AG-7"
+    argv = [str(AGENT), "--json", "enrol", "--token-file", str(t), "--server",
+            f"127.0.0.1:{world.devices}", "--dir", str(d), "--keep-token"]
+    for i in range(20):
+        p = subprocess.Popen(argv, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        killer = threading.Timer(0.003 * i, p.kill)
+        killer.start()
+        p.wait(30)
+        killer.cancel()
+    out = json.loads(run(*argv).stdout)
+    certs = world.rest("GET", "/certificates?device=AG-7").json["items"]
+    assert [c["serial"] for c in certs] == [out["serial"]]
+
+
+@pytest.mark.parametrize("argv, status", [
+    (["enrol"], 2), (["nonsense"], 2),
+    (["status", "--dir", "/nonexistent"], 4),
+    (["enrol", "--token-file", "/nonexistent", "--server", "127.0.0.1:1",
+      "--dir", "/tmp/x"], 4),
+])
+def test_wrong_usage(argv, status):
+    assert run(AGENT, *argv, check=False).returncode == status

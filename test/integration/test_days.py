@@ -1,0 +1,170 @@
+"""Bad days: one clear line each, and an exit code that is documented."""
+import os
+import signal
+import sqlite3
+import time
+
+import pytest
+
+from test_enrol import faketime
+from world import DAEMON, MINT, World, run
+
+
+@pytest.fixture(scope="module")
+def still():
+    """A set-up that no test leaves running."""
+    w = World(profile="\tbearer = true")
+    try:
+        yield w
+    finally:
+        w.close()
+
+
+def fails(w, says, env=None, status=None):
+    w.start(wait=False, env=env)
+    rc = w.daemon.wait(30)
+    w.daemon = None
+    log = (w.dir / f"log{w.log_n}").read_text()
+    assert rc != 0, log
+    if status is not None:
+        assert rc == status, (rc, log)
+    assert says in log, log
+    return log
+
+
+def test_wrong_passphrase(still):
+    good = still.passphrase.read_text()
+    still.passphrase.write_text("wrong\n")
+    try:
+        fails(still, "passphrase", status=8)
+    finally:
+        still.passphrase.write_text(good)
+
+
+@pytest.mark.parametrize("file", ["etc/issuing.crt", "state/server/tls.key",
+                                  "state/signer/keys/issuing.key",
+                                  "state/server/mintmark.db",
+                                  "etc/root.crt"])
+def test_missing_file(still, file):
+    path = still.dir / file
+    path.rename(f"{path}.away")
+    try:
+        fails(still, path.name, status=4)
+    finally:
+        os.rename(f"{path}.away", path)
+
+
+@pytest.mark.parametrize("line, says", [
+    ("nonsense = 1", "nonsense"), ("threads = 99", "threads"),
+    ('profile "thermo" {', "mintmark.conf"), ('name = "${HOME}"', "${"),
+    ("threads = 010", "threads"),
+])
+def test_bad_configuration(still, line, says):
+    good = still.conf.read_text()
+    still.conf.write_text(good + line + "\n")
+    try:
+        fails(still, says, status=2)
+        p = run(DAEMON, "check", "--config", still.conf, check=False)
+        assert p.returncode == 2 and says in p.stderr
+    finally:
+        still.conf.write_text(good)
+
+
+def test_a_used_profile_that_changed(still):
+    still.start().product()
+    t = still.token("P-1", door="bearer")
+    assert still.enrol_basic(t, still.key_and_csr("P-1")[1]).status == 200
+    still.stop()
+    good = still.conf.read_text()
+    still.edit("\tbearer = true\n\tlifetime = \"17d\"", "")
+    try:
+        fails(still, "thermo")
+    finally:
+        still.conf.write_text(good)
+
+
+def test_two_daemons_on_one_database(still):
+    still.start()
+    try:
+        other = World()
+        try:
+            text = other.conf.read_text()
+            mine = f"sqlite:{still.state}/server/mintmark.db"
+            theirs = f"sqlite:{other.state}/server/mintmark.db"
+            assert theirs in text
+            other.conf.write_text(text.replace(theirs, mine))
+            fails(other, "another process", status=5)
+        finally:
+            other.close()
+        assert still.get_public("/readyz").status == 200
+    finally:
+        still.stop()
+
+
+def test_another_schema(still):
+    db = sqlite3.connect(still.state / "server/mintmark.db")
+    have = db.execute("PRAGMA user_version").fetchone()[0]
+    db.execute(f"PRAGMA user_version = {have + 7}")
+    db.commit()
+    try:
+        fails(still, f"{have + 7}", status=3)
+    finally:
+        db.execute(f"PRAGMA user_version = {have}")
+        db.commit()
+        db.close()
+
+
+@pytest.mark.parametrize("when, says", [("-40y", "clock"),
+                                        ("+20y", "expired")])
+def test_the_clock_is_wrong_or_the_ca_has_expired(still, when, says):
+    """It serves, but issues nothing, and says why."""
+    env = {"LD_PRELOAD": faketime(), "FAKETIME": when,
+           "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    try:
+        still.start(wait=False, env=env)
+        end = time.monotonic() + 20
+        while time.monotonic() < end and still.daemon.poll() is None and \
+                says not in still.log():
+            time.sleep(0.1)
+        assert says in still.log(), still.log()
+    finally:
+        still.stop()
+
+
+def test_the_signer_dies_and_comes_back(still):
+    still.start().product()
+    try:
+        t = still.token("S-1", door="bearer")
+        csr = still.key_and_csr("S-1")[1]
+        os.kill(still.children()["signer"], signal.SIGKILL)
+        seen = set()
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            a = still.enrol_basic(t, csr)
+            seen.add(a.status)
+            if a.status == 200:
+                break
+            assert a.status == 503 and a.headers["retry-after"], a
+        assert 200 in seen
+    finally:
+        still.stop()
+
+
+def test_sigterm_drains_and_ends_with_0(still):
+    still.start()
+    assert still.stop() == 0
+
+
+def test_reload_takes_a_new_certificate(still):
+    still.start()
+    try:
+        before = still.tls_serial()
+        run(MINT, "ca", "renew-tls", "--config", still.conf,
+            "--passphrase-file", still.passphrase)
+        still.daemon.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 20
+        while time.monotonic() < end and still.tls_serial() == before:
+            time.sleep(0.1)
+        assert still.tls_serial() != before
+    finally:
+        still.stop()

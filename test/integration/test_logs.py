@@ -1,0 +1,62 @@
+"""No secret in any log, database or ledger: planted ones are looked for."""
+import base64
+
+from tokens import parts
+from world import World, basic_of
+
+
+def everything(w):
+    """All bytes that the server side left, but the sealed keys and what
+    init gave to the administrator."""
+    skip = {"admin.key", "passphrase", "tls.key"}
+    for p in w.dir.rglob("*"):
+        if p.is_file() and p.name not in skip and "keys" not in p.parts \
+                and p.suffix not in (".token", ".key", ".csr"):
+            yield p, p.read_bytes()
+
+
+def test_secrets_are_nowhere():
+    with World(profile="\tbearer = true") as w:
+        w.start().product()
+        bearer = w.token("L-1", door="bearer")
+        plain = w.token("L-2")
+        w.enrol_basic(bearer, w.key_and_csr("L-1")[1])
+        w.enrol_basic(bearer, w.key_and_csr("L-1x")[1])
+        w.device_call("GET", "/.well-known/est/cacerts?secret=hunter2hunter2")
+        key = w.rest("POST", "/keys", {"name": "x", "roles": ["line"]}
+                     ).json["key"]
+        w.rest("GET", "/status", key=key)
+        w.stop()
+        planted = {"passphrase": b"correct horse battery staple",
+                   "admin key": w.admin_key.split("_")[2].encode(),
+                   "api key": key.split("_")[2].encode(),
+                   "query": b"hunter2hunter2"}
+        for t in (bearer, plain):
+            user, secret = basic_of(t["token"])
+            raw = parts(t["token"])[2]
+            planted[f"{user} text"] = secret.encode()
+            planted[f"{user} raw"] = raw
+            planted[f"{user} hex"] = raw.hex().encode()
+            planted[f"{user} basic"] = base64.b64encode(
+                f"{user}:{secret}".encode())[8:]
+        found = [(str(p), what) for p, data in everything(w)
+                 for what, secret in planted.items() if secret in data]
+        assert not found, found
+
+
+def test_a_client_sees_the_request_id_that_the_log_has():
+    with World() as w:
+        w.start()
+        a = w.device_call("GET", "/.well-known/est/cacerts")
+        rid = a.headers["x-request-id"]
+        w.stop()
+        assert rid in w.log()
+
+
+def test_a_hostile_name_forges_no_line():
+    with World() as w:
+        w.start().product()
+        w.device_call("GET", "/x%0Atime%3Dnow%20level%3Derror%20forged")
+        w.stop()
+        assert not any(line.startswith("time=now") for line in
+                       w.log().splitlines())

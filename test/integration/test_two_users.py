@@ -1,0 +1,64 @@
+"""Started as root, server and signer run as two users that cannot read each
+other's files."""
+import os
+import pathlib
+import pwd
+import subprocess
+
+import pytest
+
+from world import MINT, World, run
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+USERS = ("nobody", "games")  # two that every Debian has
+
+
+def uid_of(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("Uid:"):
+            return {int(x) for x in line.split()[1:]}
+    return set()
+
+
+@pytest.fixture
+def two():
+    w = World(users=USERS)
+    try:
+        yield w.start().product()
+    finally:
+        w.close()
+
+
+def test_each_has_its_own_user_and_files(two):
+    kids = two.children()
+    assert uid_of(kids["server"]) == {pwd.getpwnam(USERS[0]).pw_uid}
+    assert uid_of(kids["signer"]) == {pwd.getpwnam(USERS[1]).pw_uid}
+    key = two.state / "signer/keys/issuing.key"
+    for path in (key, two.state / "signer/journal.jsonl"):
+        p = subprocess.run(["setpriv", "--reuid", USERS[0], "--clear-groups",
+                            "cat", str(path)], capture_output=True)
+        assert p.returncode != 0, f"the server's user can read {path}"
+    p = subprocess.run(["setpriv", "--reuid", USERS[0], "--clear-groups",
+                        "sh", "-c", f"echo x >> {two.conf}"],
+                       capture_output=True)
+    assert p.returncode != 0, "the server's user can write the configuration"
+
+
+def test_it_works(two):
+    t = two.token("U-1")
+    path = two.dir / "t"
+    path.write_text(t["token"])
+    two.agent("enrol", "--token-file", path, "--server",
+              f"127.0.0.1:{two.devices}", "--dir", two.dir / "d")
+    out = run(MINT, "--json", "ledger", "reconcile", "--config", two.conf)
+    assert '"agree": true' in out.stdout
+    health = two.get_public("/healthz").json
+    assert not any("one user" in w for w in health["warnings"]), health
+
+
+def test_both_are_confined(two):
+    for pid in two.children().values():
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        assert "Seccomp:\t2" in status
+        assert "NoNewPrivs:\t1" in status
+        assert "CapEff:\t0000000000000000" in status
