@@ -34,7 +34,7 @@ func must[T any](v T, err error) T {
 // without the height.
 type folder string
 
-func (f folder) Height() int                            { return height }
+func (f folder) Height() int                             { return height }
 func (f folder) SaveTiles(tiles []tlog.Tile, d [][]byte) {}
 
 func (f folder) read(name string) []byte {
