@@ -132,6 +132,8 @@ on_connection(struct mm_http_head *h, struct mm_bytes v)
 		size_t n = comma != NULL ? (size_t)(comma - v.p) : v.n;
 		struct mm_bytes option = trim((struct mm_bytes){ v.p, n });
 
+		if (option.n > 0 && !mm_http_token_valid(option))
+			return refuse(h, 400, "malformed Connection");
 		h->closes |= same(option, "close");
 		h->keeps |= same(option, "keep-alive");
 		n += comma != NULL;

@@ -1,5 +1,6 @@
 #include "http/parse.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -46,26 +47,38 @@ next_char(struct mm_bytes *v)
 	return c;
 }
 
+/* The length of "[" IPv6 "]"; 0 if that is not how it begins. */
+static size_t
+v6_span(struct mm_bytes host)
+{
+	const uint8_t *close = memchr(host.p, ']', host.n);
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr ignored;
+
+	if (close == NULL || !mm_text_copy(text, sizeof(text),
+	    (struct mm_bytes){ host.p + 1, (size_t)(close - host.p) - 1 }))
+		return 0;
+	return inet_pton(AF_INET6, text, &ignored) == 1 ?
+	    (size_t)(close - host.p) + 1 : 0;
+}
+
 /* "[" IPv6 "]" or a name, then perhaps ":" digits. */
 bool
 mm_http_host_valid(struct mm_bytes host)
 {
-	const char *s = (const char *)host.p;
 	size_t n = 0;
 
-	if (host.n > 0 && s[0] == '[') {
-		for (n = 1; n < host.n && (s[n] == ':' || s[n] == '.' ||
-		    mm_http_hex_digit(host.p[n]) >= 0); n++)
-			continue;
-		if (n == 1 || n == host.n || s[n++] != ']')
+	if (host.n > 0 && host.p[0] == '[') {
+		n = v6_span(host);
+		if (n == 0)
 			return false;
 	} else {
 		while (n < host.n && in_set(name_set, host.p[n]))
 			n++;
 	}
-	if (n < host.n && s[n++] != ':')
+	if (n < host.n && host.p[n++] != ':')
 		return false;
-	while (n < host.n && s[n] >= '0' && s[n] <= '9')
+	while (n < host.n && host.p[n] >= '0' && host.p[n] <= '9')
 		n++;
 	return n == host.n;
 }

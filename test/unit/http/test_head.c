@@ -33,6 +33,7 @@ static const struct {
 	{ "Host v6", B(GET "Host: [::1]:8443\r\n\r\n"), 200 },
 	{ "Host v6 open", B(GET "Host: [::1\r\n\r\n"), 400 },
 	{ "Host v6 empty", B(GET "Host: []\r\n\r\n"), 400 },
+	{ "Host v6 malformed", B(GET "Host: [:1]\r\n\r\n"), 400 },
 	{ "Host list", B(GET "Host: a, b\r\n\r\n"), 400 },
 	{ "Host with user", B(GET "Host: u@a\r\n\r\n"), 400 },
 	{ "Host with path", B(GET "Host: a/b\r\n\r\n"), 400 },
@@ -115,6 +116,10 @@ static const struct {
 	{ "Expect, other", B(POST "Expect: 200-ok\r\n\r\n"), 417 },
 	{ "Expect, other, in 1.0", B("POST / HTTP/1.0\r\nExpect: x\r\n\r\n"),
 	    200 },
+	{ "Connection with empty options", B(GET HOST "Connection: ,a, ,\r\n"
+	    "\r\n"), 200 },
+	{ "Connection of no tokens", B(GET HOST "Connection: close 5\r\n\r\n"),
+	    400 },
 	{ "two spaces after method", B("GET  / HTTP/1.1\r\n" HOST "\r\n"),
 	    400 },
 	{ "two spaces after target", B("GET /  HTTP/1.1\r\n" HOST "\r\n"),
