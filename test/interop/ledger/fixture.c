@@ -1,9 +1,9 @@
 /*
  * For the interoperation test of the ledger.
  *
- *	ledger_fixture write DIR SIZE   a ledger in the layout of C2SP tlog-tiles,
- *	                                with its key, an older checkpoint, proofs
- *	ledger_fixture verify DIR       DIR/go.checkpoint under DIR/go.key
+ * "write DIR SIZE" makes a ledger in the layout of C2SP tlog-tiles, with its
+ * key, an older checkpoint and proofs; "verify DIR" verifies DIR/go.checkpoint
+ * under DIR/go.key.
  */
 #include <inttypes.h>
 #include <openssl/evp.h>
