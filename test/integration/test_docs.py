@@ -1,0 +1,36 @@
+"""What the documentation shows is run, block by block, in its order."""
+import os
+import re
+import subprocess
+
+import pytest
+
+from world import AGENT, MINT, ROOT
+
+PAGES = ["docs/getting-started.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_blocks_of_a_page_run(world, tmp_path, page):
+    text = (ROOT / page).read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)
+    assert blocks
+    script = "set -euo pipefail\n" + "\n".join(blocks)
+    for name, port in (("8443", world.devices), ("8444", world.operators),
+                       ("8080", world.public)):
+        script = script.replace(f"localhost:{name}", f"localhost:{port}")
+    env = {**os.environ, "DEMO": str(world.dir), "MINTMARK_CONTEXT":
+           str(world.context),
+           "PATH": f"{MINT.parent}:{AGENT.parent}:{os.environ['PATH']}"}
+    p = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env,
+                       capture_output=True, text=True, timeout=120)
+    assert p.returncode == 0, p.stdout[-1500:] + p.stderr[-1500:]
+    assert "GS-2" in p.stdout and "verified:" in p.stdout
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    for p in pages:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", p.read_text()):
+            if "://" not in target:
+                assert (p.parent / target).exists(), (p, target)
