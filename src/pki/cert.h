@@ -42,6 +42,7 @@ struct mm_issuer {
 	struct mm_bytes der;      /* its certificate; borrowed */
 	struct mm_bytes subject;  /* becomes issuer, byte for byte */
 	uint8_t key_id[20];       /* its subjectKeyIdentifier */
+	enum mm_key_type key_type;
 	int64_t not_before_s, not_after_s;
 	unsigned shards;
 	char crl_url[MM_URL_MAX + 64]; /* prefix: "<public_url>/crl/<name>/" */

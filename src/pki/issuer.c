@@ -88,6 +88,11 @@ mm_issuer_make(struct mm_issuer *out, const struct mm_issuer_conf *conf,
 	if (!make_urls(&i, public_url))
 		return MM_FAIL(why, MM_ELIMIT, "issuer %s: public_url is too "
 		    "long", i.name);
+	if (c.spki.type == MM_KEY_TYPES)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "issuer %s: its key is of no type that we sign with",
+		    i.name);
+	i.key_type = c.spki.type;
 	i.subject = c.subject;
 	i.not_before_s = c.not_before_s;
 	i.not_after_s = c.not_after_s;

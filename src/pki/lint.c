@@ -37,9 +37,9 @@ serial_ours(const struct mm_lint *l)
 }
 
 static bool
-algorithm_known(const struct mm_lint *l)
+algorithm_exact(const struct mm_lint *l)
 {
-	return mm_sig_find(l->alg) != NULL;
+	return mm_bytes_eq(l->alg, mm_sig_of(l->i->key_type)->der);
 }
 
 static bool
@@ -119,8 +119,8 @@ static const struct mm_lint_rule rules[] = {
 	{ "RFC 5280 4.1.2.1: version is v3", version_3 },
 	{ "RFC 5280 4.1.2.2: serial is the one drawn, and positive",
 	    serial_ours },
-	{ "RFC 5280 4.1.2.3: algorithm is one that we sign with",
-	    algorithm_known },
+	{ "RFC 5280 4.1.2.3: algorithm is the issuer's key's",
+	    algorithm_exact },
 	{ "RFC 5280 4.1.2.4: issuer is the CA's subject, byte for byte",
 	    issuer_exact },
 	{ "validity is what was decided", validity_asked },
