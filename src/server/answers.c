@@ -1,0 +1,150 @@
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "server/priv.h"
+
+#define PROBLEM_BASE "https://mintmark.dev/problems/"
+#define BODY_MAX     4096
+
+/* see priv.h */
+void
+mm_answer_problem(struct mm_http_resp *resp, int status, const char *slug,
+    const char *detail, const char *reason, const char *id)
+{
+	struct mm_json j = mm_json_over(&resp->body);
+	char type[64];
+
+	mm_buf_init(&resp->body, BODY_MAX);
+	snprintf(type, sizeof(type), PROBLEM_BASE "%s", slug);
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "type", type);
+	mm_json_str(&j, "title", slug);
+	mm_json_int(&j, "status", status);
+	if (detail[0] != '\0' && mm_utf8_valid(mm_bytes_of(detail)))
+		mm_json_str(&j, "detail", detail);
+	if (reason != NULL && reason[0] != '\0')
+		mm_json_str(&j, "reason", reason);
+	mm_json_str(&j, "request_id", id);
+	mm_json_close(&j, '}');
+	resp->status = status;
+	resp->content_type = "application/problem+json";
+}
+
+/* see priv.h */
+void
+mm_answer_reason(struct mm_http_resp *resp, int status, const char *reason,
+    const char *text)
+{
+	mm_buf_init(&resp->body, BODY_MAX);
+	if (reason[0] != '\0')
+		mm_buf_printf(&resp->body, "reason: %s\n", reason);
+	mm_buf_printf(&resp->body, "%s.\n", text[0] != '\0' ? text : "refused");
+	resp->status = status;
+	resp->content_type = "text/plain; charset=utf-8";
+}
+
+/* see priv.h */
+void
+mm_answer_retry(struct mm_http_resp *resp, unsigned seconds)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", seconds);
+	mm_http_resp_header(resp, "Retry-After", text);
+}
+
+/* Statuses that HTTP itself finds, in the words of the problem list. */
+static const char *
+slug_of(int status)
+{
+	static const struct {
+		int status;
+		const char *slug;
+	} rows[] = {
+		{ 401, "unauthorized" }, { 403, "not-allowed" },
+		{ 404, "not-found" }, { 405, "not-allowed" },
+		{ 408, "try-later" }, { 409, "conflict" },
+		{ 413, "too-large" }, { 414, "too-large" },
+		{ 429, "too-many" }, { 431, "too-large" },
+		{ 503, "try-later" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].status == status)
+			return rows[i].slug;
+	return "malformed";
+}
+
+static bool
+starts(struct mm_bytes v, const char *with)
+{
+	size_t n = strlen(with);
+
+	return v.n >= n && memcmp(v.p, with, n) == 0;
+}
+
+/* see priv.h */
+void
+mm_answer_library(void *ctx, const struct mm_http_req *req, int status,
+    const char *reason, struct mm_http_resp *resp)
+{
+	(void)ctx;
+	if (starts(req->path, "/.well-known/est"))
+		mm_answer_reason(resp, status, slug_of(status), reason);
+	else
+		mm_answer_problem(resp, status, slug_of(status), reason, NULL,
+		    req->id);
+}
+
+/* see priv.h */
+void
+mm_answer_text(struct mm_server *s, const struct mm_http_req *req, int status,
+    const char *type, const char *text)
+{
+	struct mm_http_resp resp = { .status = status, .content_type = type };
+
+	mm_buf_init(&resp.body, BODY_MAX);
+	mm_buf_text(&resp.body, text);
+	mm_http_answer(s->http, req->ref, &resp);
+}
+
+static const char *const methods[MM_HTTP_METHODS + 1] = {
+	[MM_HTTP_GET] = "GET", [MM_HTTP_HEAD] = "HEAD",
+	[MM_HTTP_POST] = "POST", [MM_HTTP_PUT] = "PUT",
+	[MM_HTTP_PATCH] = "PATCH", [MM_HTTP_DELETE] = "DELETE",
+	[MM_HTTP_METHODS] = "-",
+};
+
+/* IPv4 comes mapped (RFC 4291 2.5.5.2). */
+static void
+peer_text(const struct in6_addr *a, char out[INET6_ADDRSTRLEN])
+{
+	const void *v4 = a->s6_addr + 12;
+
+	if (IN6_IS_ADDR_V4MAPPED(a))
+		inet_ntop(AF_INET, v4, out, INET6_ADDRSTRLEN);
+	else
+		inet_ntop(AF_INET6, a, out, INET6_ADDRSTRLEN);
+}
+
+/* see priv.h; the path only: a query could hold what is private */
+void
+mm_answer_log(void *ctx, const struct mm_http_access *a)
+{
+	char peer[INET6_ADDRSTRLEN], path[256];
+	size_t n = a->path.n < sizeof(path) - 1 ? a->path.n : sizeof(path) - 1;
+
+	(void)ctx;
+	peer_text(&a->peer, peer);
+	if (n > 0)
+		memcpy(path, a->path.p, n);
+	path[n] = '\0';
+	MM_LOG(MM_LOG_INFO, "request", MM_S("id", a->id),
+	    MM_S("listener", a->listener), MM_S("peer", peer),
+	    MM_S("method", methods[a->method]), MM_S("path", path),
+	    MM_I("status", a->status), MM_I("us", a->took_us),
+	    MM_I("in", (int64_t)a->in_n), MM_I("out", (int64_t)a->out_n));
+}

@@ -1,0 +1,171 @@
+#include <errno.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "base/time.h"
+#include "server/priv.h"
+
+/*
+ * "mintmarkd check": everything a start needs is looked at, each with a line
+ * of its own; all that is wrong is said at once.
+ */
+#define PEM_MAX 65536
+
+MM_FREE_FN(free_x509, X509, X509_free)
+
+static enum mm_err
+first_cert(const char *path, struct mm_buf *der, struct mm_cert *c,
+    struct mm_why *why)
+{
+	struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
+	struct mm_bytes rest;
+	enum mm_err rc = mm_file_read(path, &pem, why);
+
+	rest = mm_buf_view(&pem);
+	if (rc == MM_OK)
+		rc = mm_pem_next(&rest, "CERTIFICATE", der, why);
+	mm_buf_done(&pem);
+	MM_TRY(rc);
+	MM_TRY(mm_cert_walk(mm_buf_view(der), c, why));
+	if (c->not_after_s < mm_now_s())
+		return MM_FAIL(why, MM_EPOLICY, "%s: expired", path);
+	return MM_OK;
+}
+
+static enum mm_err
+cert_is_good(const char *path, struct mm_why *why)
+{
+	struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_cert c;
+	enum mm_err rc = first_cert(path, &der, &c, why);
+
+	mm_buf_done(&der);
+	return rc;
+}
+
+static enum mm_err
+check_anchor(const struct mm_config *c, struct mm_why *why)
+{
+	return cert_is_good(c->set.trust_anchor, why);
+}
+
+static enum mm_err
+check_issuers(const struct mm_config *c, struct mm_why *why)
+{
+	if (c->nissuer == 0)
+		return MM_FAIL(why, MM_EINPUT, "there is no issuer block");
+	for (size_t i = 0; i < c->nissuer; i++)
+		MM_TRY(cert_is_good(c->issuer[i].certificate, why));
+	return MM_OK;
+}
+
+static enum mm_err
+check_profiles(const struct mm_config *c, struct mm_why *why)
+{
+	if (c->nprofile == 0)
+		return MM_FAIL(why, MM_EINPUT, "there is no profile block");
+	for (size_t i = 0; i < c->nprofile; i++)
+		MM_TRY(mm_profile_check(&c->profile[i], why));
+	if (c->set.default_label[0] != '\0' &&
+	    mm_config_profile(c, c->set.default_label) == NULL)
+		return MM_FAIL(why, MM_EINPUT,
+		    "default_label: there is no profile \"%s\"",
+		    c->set.default_label);
+	return MM_OK;
+}
+
+static enum mm_err
+key_fits(const struct mm_config *c, const struct mm_buf *der,
+    struct mm_why *why)
+{
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	const unsigned char *p = der->p;
+	MM_OWN(free_x509) X509 *x = d2i_X509(NULL, &p, (long)der->n);
+
+	MM_TRY(mm_key_load_plain(c->set.tls_key, &key, why));
+	if (x == NULL || X509_check_private_key(x, key) != 1)
+		return MM_FAIL(why, MM_EINPUT,
+		    "tls_key is not the key of tls_certificate");
+	return MM_OK;
+}
+
+static enum mm_err
+check_tls(const struct mm_config *c, struct mm_why *why)
+{
+	struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_cert cert;
+	enum mm_err rc;
+
+	if (c->set.devices_listen[0] == '\0' &&
+	    c->set.operators_listen[0] == '\0')
+		return MM_OK;
+	rc = first_cert(c->set.tls_certificate, &der, &cert, why);
+	if (rc == MM_OK)
+		rc = key_fits(c, &der, why);
+	mm_buf_done(&der);
+	return rc;
+}
+
+static enum mm_err
+check_signer(const struct mm_config *c, struct mm_why *why)
+{
+	if (access(c->set.signer_program, X_OK) != 0)
+		return MM_FAIL(why, MM_ENOTFOUND, "%s: %s",
+		    c->set.signer_program, strerror(errno));
+	if (access(c->set.signer_dir, F_OK) != 0)
+		return MM_FAIL(why, MM_ENOTFOUND, "%s: %s",
+		    c->set.signer_dir, strerror(errno));
+	return MM_OK;
+}
+
+static enum mm_err
+check_database(const struct mm_config *c, struct mm_why *why)
+{
+	struct mm_store_reader *r = NULL;
+	struct mm_store_counts n;
+	enum mm_err rc = mm_reader_open(c->set.database, &r, why);
+
+	if (rc == MM_OK)
+		rc = mm_get_counts(r, &n, why);
+	mm_reader_close(&r);
+	return rc;
+}
+
+static const struct {
+	const char *what;
+	enum mm_err (*run)(const struct mm_config *c, struct mm_why *why);
+} checks[] = {
+	{ "trust anchor", check_anchor },
+	{ "issuers", check_issuers },
+	{ "profiles", check_profiles },
+	{ "TLS certificate and key", check_tls },
+	{ "signer", check_signer },
+	{ "database", check_database },
+};
+
+/* see priv.h */
+int
+mm_check_run(const char *config_path)
+{
+	MM_OWN(mm_config_free) struct mm_config *c = NULL;
+	struct mm_why why = { 0 };
+	enum mm_err rc = mm_config_load(config_path, &c, &why), worst = rc;
+
+	printf("%-24s %s\n", "configuration",
+	    rc == MM_OK ? "ok" : why.text);
+	for (size_t i = 0; rc == MM_OK &&
+	     i < sizeof(checks) / sizeof(checks[0]); i++) {
+		struct mm_why w = { 0 };
+		enum mm_err e = checks[i].run(c, &w);
+
+		printf("%-24s %s\n", checks[i].what,
+		    e == MM_OK ? "ok" : w.text);
+		if (e != MM_OK)
+			worst = e;
+	}
+	return worst == MM_OK ? 0 : mm_err_exit(MM_EINPUT);
+}

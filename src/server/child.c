@@ -1,0 +1,185 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "server/monitor.h"
+
+#define EXIT_NO_EXEC 127
+
+/* "issue:5,issue:6,ledger:7": how the signer takes its links. */
+static const char *
+role_name(unsigned role)
+{
+	static const struct {
+		enum mm_link role;
+		const char *name;
+	} rows[] = {
+		{ MM_LINK_ISSUE, "issue" }, { MM_LINK_LEDGER, "ledger" },
+		{ MM_LINK_OPS, "ops" }, { MM_LINK_PSK, "psk" },
+		{ MM_LINK_CHECK, "check" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if ((unsigned)rows[i].role == role)
+			return rows[i].name;
+	return "?";
+}
+
+static void
+links_text(const struct mm_links *l, char *out, size_t outn)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (unsigned i = 0; i < l->n && n < outn; i++)
+		n += (size_t)snprintf(out + n, outn - n, "%s%s:%d",
+		    i > 0 ? "," : "", role_name(l->link[i].role),
+		    l->link[i].fd);
+}
+
+/* A pipe holds a page at least; a passphrase is 1,024 bytes at most. */
+static enum mm_err
+passphrase_pipe(struct mm_bytes passphrase, int *fd, struct mm_why *why)
+{
+	static const uint8_t end = '\n';
+	int p[2];
+	enum mm_err rc;
+
+	if (pipe2(p, O_CLOEXEC) != 0)
+		return MM_FAIL(why, MM_ESYS, "pipe: %s", strerror(errno));
+	rc = mm_fd_write(p[1], passphrase, why);
+	if (rc == MM_OK)
+		rc = mm_fd_write(p[1], (struct mm_bytes){ &end, 1 }, why);
+	close(p[1]);
+	if (rc != MM_OK)
+		close(p[0]);
+	else
+		*fd = p[0];
+	return rc;
+}
+
+static void
+unblock_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void
+keep_open(int fd)
+{
+	(void)fcntl(fd, F_SETFD, 0);
+}
+
+static enum mm_err
+fork_child(pid_t *pid, struct mm_why *why)
+{
+	pid_t p = fork();
+
+	if (p < 0)
+		return MM_FAIL(why, MM_ESYS, "fork: %s", strerror(errno));
+	if (p == 0)
+		unblock_signals();
+	*pid = p;
+	return MM_OK;
+}
+
+static _Noreturn void
+no_exec(const char *program)
+{
+	fprintf(stderr, "mintmarkd: %s: %s\n", program, strerror(errno));
+	_exit(EXIT_NO_EXEC);
+}
+
+/* see monitor.h */
+enum mm_err
+mm_child_signer(const struct mm_config *config, const char *config_path,
+    const struct mm_links *links, struct mm_bytes passphrase, pid_t *pid,
+    struct mm_why *why)
+{
+	const char *program = config->set.signer_program;
+	char roles[512], fd_text[16];
+	int fd;
+	enum mm_err rc;
+
+	links_text(links, roles, sizeof(roles));
+	MM_TRY(passphrase_pipe(passphrase, &fd, why));
+	snprintf(fd_text, sizeof(fd_text), "%d", fd);
+	rc = fork_child(pid, why);
+	if (rc == MM_OK && *pid == 0) {
+		for (unsigned i = 0; i < links->n; i++)
+			keep_open(links->link[i].fd);
+		keep_open(fd);
+		execl(program, program, "run", "--config", config_path,
+		    "--links", roles, "--passphrase-fd", fd_text,
+		    (char *)NULL);
+		no_exec(program);
+	}
+	close(fd);
+	return rc;
+}
+
+/* see monitor.h */
+enum mm_err
+mm_child_server(const char *config_path, int control, pid_t *pid,
+    struct mm_why *why)
+{
+	static const char self[] = "/proc/self/exe";
+	char fd_text[16];
+
+	snprintf(fd_text, sizeof(fd_text), "%d", control);
+	MM_TRY(fork_child(pid, why));
+	if (*pid != 0)
+		return MM_OK;
+	keep_open(control);
+	execl(self, "mintmarkd", "serve", "--config", config_path,
+	    "--control", fd_text, (char *)NULL);
+	no_exec(self);
+}
+
+/* see monitor.h */
+enum mm_err
+mm_child_passphrase(const struct mm_config *config, int fd,
+    struct mm_secret **out, struct mm_why *why)
+{
+	if (fd >= 0)
+		return mm_secret_from_fd(fd, out, why);
+	if (config->set.passphrase_file[0] != '\0')
+		return mm_secret_from_file(config->set.passphrase_file, out,
+		    why);
+	return mm_secret_from_tty("Passphrase of the issuers' keys: ", out,
+	    why);
+}
+
+/* see monitor.h */
+void
+mm_child_notify(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	size_t n = path != NULL ? strlen(path) : 0;
+	int fd;
+
+	if (n == 0 || n >= sizeof(a.sun_path))
+		return;
+	memcpy(a.sun_path, path, n);
+	if (a.sun_path[0] == '@') /* abstract */
+		a.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL,
+	    (struct sockaddr *)&a,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+	close(fd);
+}

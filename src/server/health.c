@@ -1,0 +1,74 @@
+#include "base/json.h"
+#include "sandbox/sandbox.h"
+#include "server/priv.h"
+
+/* see priv.h */
+void
+mm_health_warnings(const struct mm_server *s, struct mm_json *j)
+{
+	const struct mm_settings *set = &s->config->set;
+	const struct {
+		bool on;
+		const char *text;
+	} rows[] = {
+		{ !set->production, "test mode: tokens and certificates are "
+		    "not for real devices" },
+		{ set->signer_user[0] == '\0' || set->server_user[0] == '\0',
+		    "server and signer run as the same user: a broken server "
+		    "could read the CA's keys" },
+		{ (s->sandbox_missing & MM_SANDBOX_NO_LANDLOCK) != 0,
+		    "this kernel has no landlock: files are not fenced off" },
+		{ (s->sandbox_missing & MM_SANDBOX_NO_SECCOMP) != 0,
+		    "this kernel has no seccomp: system calls are not fenced "
+		    "off" },
+	};
+
+	mm_json_open_key(j, "warnings", '[');
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].on)
+			mm_json_str(j, NULL, rows[i].text);
+	mm_json_close(j, ']');
+}
+
+static void
+send_json(struct mm_server *s, const struct mm_http_req *req, int status,
+    struct mm_buf *take_body)
+{
+	struct mm_http_resp resp = { .status = status,
+		.content_type = "application/json", .body = *take_body };
+
+	mm_http_answer(s->http, req->ref, &resp);
+}
+
+/* see priv.h */
+void
+mm_health_live(struct mm_http_req *req, void *ctx)
+{
+	struct mm_server *s = ctx;
+	struct mm_buf body = MM_BUF_INIT(4096);
+	struct mm_json j = mm_json_over(&body);
+
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "status", "ok");
+	mm_health_warnings(s, &j);
+	mm_json_close(&j, '}');
+	send_json(s, req, 200, &body);
+}
+
+/* see priv.h */
+void
+mm_health_ready(struct mm_http_req *req, void *ctx)
+{
+	struct mm_server *s = ctx;
+	struct mm_buf body = MM_BUF_INIT(4096);
+	struct mm_json j = mm_json_over(&body);
+	struct mm_core_stats st;
+
+	mm_core_stats(s->core, &st);
+	mm_json_open(&j, '{');
+	mm_json_bool(&j, "ready", st.ready);
+	if (!st.ready)
+		mm_json_str(&j, "why", st.why);
+	mm_json_close(&j, '}');
+	send_json(s, req, st.ready ? 200 : 503, &body);
+}

@@ -1,0 +1,349 @@
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "base/time.h"
+#include "server/monitor.h"
+
+/*
+ * The monitor: no network, no key, nothing parsed but the configuration and
+ * one byte from the server.  It holds the passphrase, so that the signer can
+ * be started again without a person.
+ *
+ * A child that fails before the server has said once that it serves ends
+ * everything, with the child's exit status: the child has said why.  After
+ * that, children are started again, later and later.
+ */
+enum {
+	BACKOFF_FIRST_MS = 100,
+	BACKOFF_MOST_MS = 5000,
+	STEADY_MS = 30000,    /* running this long forgives earlier ends */
+	STOP_MS = MM_DRAIN_MS + 5000,
+	BLAME_MS = 2000,      /* for the signer to say why it went */
+};
+
+struct child {
+	const char *name;
+	pid_t pid;          /* 0: not running */
+	int64_t began, again; /* monotonic; again: when to start it */
+	int64_t backoff;
+	unsigned starts;
+};
+
+struct monitor {
+	const struct mm_run_args *args;
+	struct mm_config *config;
+	struct mm_secret *passphrase;
+	struct child signer, server;
+	int control, signals;
+	bool ready;         /* the server has served once */
+	bool stopping;
+	int64_t stop_by;    /* 0: nobody is waited for */
+	int status;
+};
+
+static void
+back_off(struct child *c)
+{
+	int64_t now = mm_mono_ms();
+
+	if (c->backoff == 0 || now - c->began > STEADY_MS)
+		c->backoff = BACKOFF_FIRST_MS;
+	else if (c->backoff < BACKOFF_MOST_MS)
+		c->backoff *= 2;
+	if (c->backoff > BACKOFF_MOST_MS)
+		c->backoff = BACKOFF_MOST_MS;
+	c->again = now + c->backoff;
+}
+
+static void
+started(struct child *c)
+{
+	c->began = mm_mono_ms();
+	c->starts++;
+}
+
+/* A signer, and its links' other ends to the server. */
+static enum mm_err
+start_signer(struct monitor *m, struct mm_why *why)
+{
+	struct mm_links server, signer;
+	enum mm_err rc;
+
+	MM_TRY(mm_links_make((unsigned)m->config->set.threads, &server,
+	    &signer, why));
+	rc = mm_child_signer(m->config, m->args->config_path, &signer,
+	    mm_secret_view(m->passphrase), &m->signer.pid, why);
+	mm_links_close(&signer);
+	if (rc == MM_OK) {
+		started(&m->signer);
+		rc = mm_links_send(m->control, &server, why);
+	}
+	mm_links_close(&server);
+	return rc;
+}
+
+static enum mm_err
+start_server(struct monitor *m, struct mm_why *why)
+{
+	int fd[2];
+	enum mm_err rc;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) != 0)
+		return MM_FAIL(why, MM_ESYS, "socketpair: %s",
+		    strerror(errno));
+	rc = mm_child_server(m->args->config_path, fd[1], &m->server.pid, why);
+	close(fd[1]);
+	if (rc != MM_OK) {
+		close(fd[0]);
+		return rc;
+	}
+	m->control = fd[0];
+	started(&m->server);
+	return MM_OK;
+}
+
+/* The server goes first: the signer's links are for it.  A signer whose
+ * server went sees the end of its links and goes too. */
+static void
+start_due(struct monitor *m)
+{
+	struct mm_why why = { 0 };
+	int64_t now = mm_mono_ms();
+	enum mm_err rc = MM_OK;
+
+	if (m->stopping)
+		return;
+	if (m->server.pid == 0) {
+		if (m->signer.pid != 0 || now < m->server.again)
+			return;
+		rc = start_server(m, &why);
+		m->signer.again = 0;
+	}
+	if (rc == MM_OK && m->signer.pid == 0 && now >= m->signer.again)
+		rc = start_signer(m, &why);
+	if (rc == MM_OK)
+		return;
+	MM_LOG(MM_LOG_ERROR, "cannot-start", MM_S("why", why.text));
+	back_off(&m->server);
+	back_off(&m->signer);
+}
+
+static void
+begin_stop(struct monitor *m, int status)
+{
+	if (m->stopping)
+		return;
+	m->stopping = true;
+	m->status = status;
+	m->stop_by = mm_mono_ms() + STOP_MS;
+	mm_child_notify("STOPPING=1");
+	if (m->server.pid != 0)
+		kill(m->server.pid, SIGTERM);
+	else if (m->signer.pid != 0)
+		kill(m->signer.pid, SIGTERM);
+}
+
+static int
+exit_status(int wait_status)
+{
+	return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status)
+				      : 128 + WTERMSIG(wait_status);
+}
+
+static void
+log_end(const struct child *c, int wait_status)
+{
+	MM_LOG(MM_LOG_ERROR, "child-ended", MM_S("child", c->name),
+	    MM_I("status", exit_status(wait_status)),
+	    MM_I("starts", c->starts));
+}
+
+/* Before the first "ready": the reason is in the child's own line. */
+static void
+failed_at_start(struct monitor *m, struct child *c, int wait_status)
+{
+	int status = exit_status(wait_status);
+
+	if (!WIFEXITED(wait_status))
+		log_end(c, wait_status);
+	if (c == &m->server && status == MM_EXIT_NO_SIGNER &&
+	    m->signer.pid != 0) {
+		m->stopping = true; /* the signer is about to say why */
+		m->status = status;
+		m->stop_by = mm_mono_ms() + BLAME_MS;
+		return;
+	}
+	begin_stop(m, status == 0 ? mm_err_exit(MM_ESYS) : status);
+}
+
+static void
+ended(struct monitor *m, struct child *c, int wait_status)
+{
+	c->pid = 0;
+	if (c == &m->server) {
+		close(m->control);
+		m->control = -1;
+	}
+	if (m->stopping) {
+		if (m->status == MM_EXIT_NO_SIGNER && c == &m->signer)
+			m->status = exit_status(wait_status);
+		return;
+	}
+	if (!m->ready) {
+		failed_at_start(m, c, wait_status);
+		return;
+	}
+	log_end(c, wait_status);
+	back_off(c);
+}
+
+/* All that ended: as PID 1 also those that are nobody's. */
+static void
+reap(struct monitor *m)
+{
+	int st;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &st, WNOHANG)) > 0) {
+		if (pid == m->signer.pid)
+			ended(m, &m->signer, st);
+		else if (pid == m->server.pid)
+			ended(m, &m->server, st);
+	}
+	if (m->stopping && m->server.pid == 0 && m->signer.pid != 0 &&
+	    m->status != MM_EXIT_NO_SIGNER)
+		kill(m->signer.pid, SIGTERM);
+}
+
+static void
+on_signal(struct monitor *m)
+{
+	struct signalfd_siginfo si;
+
+	if (read(m->signals, &si, sizeof(si)) != sizeof(si))
+		return;
+	if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
+		begin_stop(m, 0);
+	else if (si.ssi_signo == SIGHUP && m->server.pid != 0)
+		kill(m->server.pid, SIGHUP);
+}
+
+static void
+on_control(struct monitor *m)
+{
+	char byte = 0;
+	ssize_t n = recv(m->control, &byte, 1, MSG_DONTWAIT);
+
+	if (n == 1 && byte == MM_READY_BYTE && !m->ready) {
+		m->ready = true;
+		mm_child_notify("READY=1");
+	}
+	if (n == 0) { /* it ends, or has ended: reap() sees it */
+		shutdown(m->control, SHUT_RDWR);
+		poll(NULL, 0, 10);
+	}
+}
+
+static int
+wait_ms(const struct monitor *m)
+{
+	int64_t at = INT64_MAX, now = mm_mono_ms();
+
+	if (m->stopping)
+		at = m->stop_by;
+	else if (m->server.pid == 0 && m->signer.pid == 0)
+		at = m->server.again;
+	else if (m->signer.pid == 0)
+		at = m->signer.again;
+	if (at == INT64_MAX)
+		return -1;
+	return at <= now ? 0 : (int)(at - now);
+}
+
+static void
+kill_late(const struct monitor *m)
+{
+	if (!m->stopping || mm_mono_ms() < m->stop_by)
+		return;
+	if (m->server.pid != 0)
+		kill(m->server.pid, SIGKILL);
+	if (m->signer.pid != 0)
+		kill(m->signer.pid, SIGKILL);
+}
+
+static int
+watch(struct monitor *m)
+{
+	while (!m->stopping || m->server.pid != 0 || m->signer.pid != 0) {
+		struct pollfd p[2] = {
+			{ .fd = m->signals, .events = POLLIN },
+			{ .fd = m->control, .events = POLLIN } };
+
+		start_due(m);
+		p[1].fd = m->control;
+		if (poll(p, 2, wait_ms(m)) > 0) {
+			if (p[0].revents != 0)
+				on_signal(m);
+			if (p[1].revents != 0)
+				on_control(m);
+		}
+		reap(m);
+		kill_late(m);
+	}
+	return m->status;
+}
+
+static int
+take_signals(void)
+{
+	static const int list[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		sigaddset(&set, list[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static enum mm_err
+prepare(struct monitor *m, struct mm_why *why)
+{
+	MM_TRY(mm_config_load(m->args->config_path, &m->config, why));
+	mm_log_open("mintmarkd",
+	    (enum mm_log_level)m->config->set.log_level);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return MM_FAIL(why, MM_ESYS, "prctl: %s", strerror(errno));
+	return mm_child_passphrase(m->config, m->args->passphrase_fd,
+	    &m->passphrase, why);
+}
+
+/* see priv.h */
+int
+mm_monitor_run(const struct mm_run_args *args)
+{
+	struct monitor m = { .args = args, .control = -1,
+		.signer.name = "signer", .server.name = "server" };
+	struct mm_why why = { 0 };
+	enum mm_err rc = prepare(&m, &why);
+
+	if (rc != MM_OK) {
+		mm_config_free(&m.config);
+		return mm_server_fail("cannot start", rc, &why);
+	}
+	m.signals = take_signals();
+	m.status = watch(&m);
+	mm_secret_free(&m.passphrase);
+	mm_config_free(&m.config);
+	return m.status;
+}

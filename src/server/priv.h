@@ -1,0 +1,275 @@
+#ifndef MM_SERVER_PRIV_H
+#define MM_SERVER_PRIV_H
+
+#include <stdatomic.h>
+
+#include "core/core.h"
+#include "http/http.h"
+#include "ipc/msg.h"
+#include "pki/cert.h"
+#include "pki/der.h"
+
+/*
+ * mintmarkd: what its files share.
+ *
+ * Two processes.  The monitor starts, watches and restarts the signer and
+ * the server, and parses nothing that came over a network.  The server is
+ * this header's struct mm_server: three listeners on N event loops
+ * (tls.c, est.c, public.c, health.c), two workers that may block (work.c,
+ * rest*.c) and a main thread that waits for signals and the monitor.
+ */
+enum {
+	MM_LOOPS_MAX = 16,
+	MM_WORKERS = 2,
+	MM_DRAIN_MS = 10000,
+};
+
+enum mm_listener { MM_DEVICES, MM_OPERATORS, MM_PUBLIC, MM_LISTENERS };
+
+struct mm_tls;
+struct mm_est;
+struct mm_public;
+struct mm_work;
+
+/* What one event loop's thread has for itself. */
+struct mm_loop_state {
+	_Alignas(64) struct mm_job *first; /* posted at the round's end */
+	struct mm_job **last;
+	struct mm_buf scratch; /* PKCS#7 before it becomes base64 */
+};
+
+struct mm_server {
+	const struct mm_config *config;
+	const char *config_path;
+	int control;           /* to the monitor */
+	int signals;           /* signalfd */
+	struct mm_http *http;
+	struct mm_core *core;
+	struct mm_work *work;
+	struct mm_tls *tls;
+	struct mm_est *est;
+	struct mm_public *pub;
+	bool asking;           /* the start waits for the signer */
+	unsigned sandbox_missing;
+	int64_t started_at;
+	atomic_uint signer_starts;
+	int listener[MM_LISTENERS]; /* index in http, or -1: off */
+	struct mm_loop_state loop[MM_LOOPS_MAX];
+};
+
+/* ---- programs ---- */
+
+struct mm_run_args {
+	const char *config_path;
+	int passphrase_fd; /* -1: none given */
+	int control;       /* serve only */
+};
+/* monitor.c: exit status of the whole. */
+int mm_monitor_run(const struct mm_run_args *args);
+/* serve.c: the server's process; exit status. */
+int mm_serve_run(const struct mm_run_args *args);
+/* check.c: prints one line for each thing looked at. */
+int mm_check_run(const char *config_path);
+/* One error line of this program, and the exit status that fits. */
+int mm_server_fail(const char *what, enum mm_err rc, const struct mm_why *why);
+
+/* The server ends with this when the signer was not there at its start; the
+ * signer's own exit status says more. */
+#define MM_EXIT_NO_SIGNER 75
+/* What the server says over the control socket once it serves. */
+#define MM_READY_BYTE 'R'
+
+/* ---- tls.c ---- */
+
+/* What TLS found out about a connection of the devices listener. */
+struct mm_conn {
+	bool token;        /* a token connection: it is proven, or it failed */
+	bool psk_known;
+	bool cert_bad;     /* not to be believed; why in cert_why */
+	bool cert_expired; /* the leaf is past notAfter, else good */
+	bool touched;      /* its confirmation has been posted */
+	uint8_t id[MM_TOKEN_ID_N];
+	uint8_t psk[MM_TOKEN_PSK_N];
+	char cert_why[80];
+	struct mm_buf der; /* the peer's certificate; empty: none */
+};
+
+/* Reads certificate, key and trust; makes nothing yet. */
+MM_MUST enum mm_err mm_tls_new(struct mm_server *s, struct mm_tls **out,
+    struct mm_why *why);
+void mm_tls_free(struct mm_tls **owner);
+/* Reads certificate and key again; *changed: they are other files than
+ * before.  force: take them as changed.  On a worker. */
+MM_MUST enum mm_err mm_tls_reload(struct mm_tls *t, bool force, bool *changed,
+    struct mm_why *why);
+/* For struct mm_http_listener_conf; ctx is the struct mm_server. */
+enum mm_err mm_tls_devices_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
+    SSL_CTX **out, struct mm_why *why);
+enum mm_err mm_tls_operators_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
+    SSL_CTX **out, struct mm_why *why);
+enum mm_err mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
+    void **conn_data);
+void mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer);
+void mm_tls_conn_free(void *conn_data);
+/* The SHA-256 of the trust anchor's SPKI. */
+void mm_tls_anchor(const struct mm_tls *t, uint8_t sha256[32]);
+
+/*
+ * hello.c: the ClientHello decides once what a connection is
+ * (remote-init: token or certificate), and keys of tokens come from the
+ * signer.
+ */
+struct mm_tls_loop {
+	struct mm_server *s;
+	uint16_t loop;
+	int conn_index, token_index;
+	struct mm_buf frame; /* the PSK link's */
+};
+/* Installs the callbacks; token_ctx holds no certificate and the suites that
+ * a token connection may use.  Takes token_ctx. */
+MM_MUST enum mm_err mm_hello_install(SSL_CTX *ctx, SSL_CTX *take_token_ctx,
+    struct mm_tls_loop *l, struct mm_why *why);
+struct mm_conn *mm_hello_conn(SSL *ssl);
+/* tls-unique (RFC 5929 3.1) and tls-exporter (RFC 9266): whether challenge
+ * is the base64 of one of them; *wrong: it is a tls-unique of another
+ * connection. */
+bool mm_hello_binding(SSL *ssl, struct mm_bytes challenge, bool *wrong);
+
+/* ---- est.c, devices listener ---- */
+
+MM_MUST enum mm_err mm_est_new(struct mm_server *s, struct mm_est **out,
+    struct mm_why *why);
+void mm_est_free(struct mm_est **owner);
+extern const struct mm_http_route mm_devices_routes[];
+extern const size_t mm_devices_nroutes;
+/* Digits in a line of a label's base64 bodies; 0: one line. */
+unsigned mm_est_wrap(const struct mm_est *e, const char *label);
+/* An issuer's chain without the root; empty if there is no such issuer. */
+const struct mm_chain *mm_est_chain(const struct mm_est *e,
+    const char *issuer);
+/* The label in the path, or ""; MM_ENOTFOUND: no such label. */
+MM_MUST enum mm_err mm_est_label(struct mm_server *s,
+    const struct mm_http_req *req, char label[MM_NAME_MAX + 1],
+    struct mm_why *why);
+
+/* enrol.c: what needs an authority.  endpoints for the routes' data */
+struct mm_endpoint {
+	enum mm_job_kind kind;
+	bool json;
+};
+extern const struct mm_endpoint mm_endpoint_enroll, mm_endpoint_reenroll,
+    mm_endpoint_keygen, mm_endpoint_json, mm_endpoint_confirm;
+void mm_enrol_post(struct mm_http_req *req, void *ctx);
+/* Finished jobs, from the core: hands them to their loops. */
+void mm_enrol_done(void *ctx, struct mm_job *list);
+/* The end of an event round: posts its jobs at once. */
+void mm_enrol_round(void *ctx, struct mm_http_loop *loop);
+/* A connection by a certificate of ours confirms it (issuance
+ * step 8); once a connection, not waited for. */
+void mm_enrol_touch(struct mm_server *s, const struct mm_http_req *req);
+/* The device that a connection's certificate speaks for. */
+MM_MUST enum mm_err mm_enrol_device(const struct mm_http_req *req,
+    struct mm_authority *a, enum mm_reason *reason, struct mm_why *why);
+
+/* est_body.c: bodies as real clients send and read them. */
+
+/* base64 in any layout, PEM armour, or DER where it cannot be base64. */
+MM_MUST enum mm_err mm_est_read(struct mm_bytes body, struct mm_buf *der,
+    struct mm_why *why);
+/* PKCS#7 of the certificates, in base64; wrap as mm_base64_put. */
+void mm_est_put_pkcs7(struct mm_buf *out, struct mm_buf *scratch,
+    const struct mm_bytes *der, size_t n, unsigned wrap);
+/* RFC 7030 4.4.2: multipart/mixed of key and certificates. */
+void mm_est_put_keygen(struct mm_buf *out, struct mm_bytes pkcs8,
+    struct mm_bytes pkcs7_base64, unsigned wrap);
+#define MM_EST_BOUNDARY "mintmark-part"
+
+/* ---- chain.c: issuing chains, read once ---- */
+
+#define MM_CHAIN_MAX 8
+struct mm_chain {
+	char issuer[MM_NAME_MAX + 1];
+	size_t n;                     /* without the root */
+	struct mm_bytes der[MM_CHAIN_MAX]; /* borrowed from the core */
+};
+/* Follows issuer names through all certificates the core knows. */
+MM_MUST enum mm_err mm_chain_make(struct mm_core *core, const char *issuer,
+    struct mm_chain *out, struct mm_why *why);
+
+/* ---- answers.c ---- */
+
+/* Makes the body of a problem (RFC 9457); reason may be NULL or "". */
+void mm_answer_problem(struct mm_http_resp *resp, int status,
+    const char *slug, const char *detail, const char *reason, const char *id);
+/* "reason: x" and a sentence, as text/plain: EST clients' people read it. */
+void mm_answer_reason(struct mm_http_resp *resp, int status,
+    const char *reason, const char *text);
+void mm_answer_retry(struct mm_http_resp *resp, unsigned seconds);
+/* For errors the HTTP library finds. */
+void mm_answer_library(void *ctx, const struct mm_http_req *req, int status,
+    const char *reason, struct mm_http_resp *resp);
+void mm_answer_log(void *ctx, const struct mm_http_access *a);
+/* Answers with a body that is a NUL-terminated constant. */
+void mm_answer_text(struct mm_server *s, const struct mm_http_req *req,
+    int status, const char *type, const char *text);
+
+/* ---- health.c ---- */
+
+void mm_health_live(struct mm_http_req *req, void *ctx);
+void mm_health_ready(struct mm_http_req *req, void *ctx);
+/* "warnings": what an operator should not overlook. */
+struct mm_json;
+void mm_health_warnings(const struct mm_server *s, struct mm_json *j);
+
+/* ---- public.c: CRLs, issuer certificates, anchor; from memory ---- */
+
+MM_MUST enum mm_err mm_public_new(struct mm_server *s, struct mm_public **out,
+    struct mm_why *why);
+void mm_public_free(struct mm_public **owner);
+extern const struct mm_http_route mm_public_routes[];
+extern const size_t mm_public_nroutes;
+/* Takes new CRLs from the store.  On a worker. */
+void mm_public_refresh(struct mm_public *p, struct mm_store_reader *r);
+/* Number and end of the issuer's CRL; false: none yet. */
+bool mm_public_crl(struct mm_public *p, const char *issuer, uint64_t *number,
+    int64_t *next_s);
+
+/* ---- work.c: threads that may block ---- */
+
+struct mm_worker {
+	struct mm_server *s;
+	struct mm_desk *desk;
+};
+/* One thing to do; for a request, with a copy of it. */
+struct mm_call {
+	struct mm_call *next;
+	void (*run)(struct mm_worker *w, struct mm_call *c);
+	struct mm_http_req req; /* slices point into data; no head, no ssl */
+	struct mm_buf data;
+	char authorization[128];
+	char idempotency[66];   /* one more than allowed: too long shows */
+	struct mm_authority authority; /* est.c: the device that asks */
+	struct mm_job *job;     /* enrol.c: waits for a second opinion */
+};
+MM_MUST enum mm_err mm_work_open(struct mm_server *s, struct mm_work **out,
+    struct mm_why *why);
+/* Copies the request; NULL without memory. */
+struct mm_call *mm_call_new(const struct mm_http_req *req);
+void mm_call_free(struct mm_call **owner);
+/* Takes c; MM_EAGAIN when the queue is full (then c is the caller's). */
+MM_MUST enum mm_err mm_work_post(struct mm_work *w, struct mm_call *c);
+/* Posts a call for this request, or answers 503; a may be NULL. */
+void mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
+    void (*run)(struct mm_worker *w, struct mm_call *c),
+    const struct mm_authority *a);
+/* Without a request: housekeeping, once at a time. */
+void mm_work_tick(struct mm_work *w);
+void mm_work_reload(struct mm_work *w);
+void mm_work_close(struct mm_work **owner); /* joins */
+
+/* ---- rest.c, operators listener ---- */
+
+extern const struct mm_http_route mm_operators_routes[];
+extern const size_t mm_operators_nroutes;
+
+#endif

@@ -1,0 +1,337 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "base/time.h"
+#include "server/priv.h"
+
+/*
+ * What everyone may read, over plain HTTP: CRLs (RFC 5280 4.2.1.13), issuer
+ * certificates (4.2.2.1) and the anchor.  All of it from memory: no request
+ * reaches the database.
+ */
+enum {
+	CRL_MAX = 256 * 1024 * 1024,
+	CRL_AGE_S = 60,      /* a cache may be this late */
+	CERT_AGE_S = 3600,
+};
+
+struct crl {
+	char issuer[MM_NAME_MAX + 1];
+	int64_t shards;
+	uint64_t number;     /* Unix milliseconds: its thisUpdate */
+	int64_t next_s;
+	struct mm_buf der;   /* empty: none yet */
+};
+struct mm_public {
+	struct mm_server *s;
+	pthread_mutex_t lock; /* the CRLs */
+	struct crl *crl;
+	size_t n;
+	struct mm_buf anchor; /* PEM */
+};
+
+static struct crl *
+find(struct mm_public *p, const char *issuer)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->crl[i].issuer, issuer) == 0)
+			return &p->crl[i];
+	return NULL;
+}
+
+/* ---- on a worker ---- */
+
+static void
+replace(struct mm_public *p, struct crl *c, struct crl *fresh)
+{
+	pthread_mutex_lock(&p->lock);
+	if (fresh->number > c->number) {
+		struct mm_buf old = c->der;
+		c->number = fresh->number;
+		c->next_s = fresh->next_s;
+		c->der = fresh->der;
+		fresh->der = old;
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* see priv.h */
+void
+mm_public_refresh(struct mm_public *p, struct mm_store_reader *r)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct crl fresh = { .der = MM_BUF_INIT(CRL_MAX) };
+		struct mm_why why = { 0 };
+		enum mm_err rc = mm_get_crl(r, p->crl[i].issuer,
+		    &fresh.number, &fresh.next_s, &fresh.der, &why);
+
+		if (rc == MM_OK)
+			replace(p, &p->crl[i], &fresh);
+		else if (rc != MM_ENOTFOUND)
+			MM_LOG(MM_LOG_WARN, "crl", MM_S("why", why.text));
+		mm_buf_done(&fresh.der);
+	}
+}
+
+/* see priv.h */
+bool
+mm_public_crl(struct mm_public *p, const char *issuer, uint64_t *number,
+    int64_t *next_s)
+{
+	struct crl *c = find(p, issuer);
+	bool have = false;
+
+	if (c == NULL)
+		return false;
+	pthread_mutex_lock(&p->lock);
+	have = c->der.n > 0;
+	*number = c->number;
+	*next_s = c->next_s;
+	pthread_mutex_unlock(&p->lock);
+	return have;
+}
+
+static enum mm_err
+anchor_pem(struct mm_public *p, struct mm_why *why)
+{
+	const struct mm_bytes *der;
+	struct mm_cert c;
+	size_t n;
+
+	MM_TRY(mm_core_cacerts(p->s->core, "", &der, &n, why));
+	for (size_t i = 0; i < n; i++) {
+		MM_TRY(mm_cert_walk(der[i], &c, why));
+		if (mm_bytes_eq(c.subject, c.issuer))
+			mm_pem_put(&p->anchor, "CERTIFICATE", der[i]);
+	}
+	return mm_buf_ok(&p->anchor, why);
+}
+
+/* see priv.h */
+enum mm_err
+mm_public_new(struct mm_server *s, struct mm_public **out, struct mm_why *why)
+{
+	MM_OWN(mm_public_free) struct mm_public *p = calloc(1, sizeof(*p));
+	const struct mm_config *c = s->config;
+
+	if (p != NULL)
+		p->crl = calloc(c->nissuer + 1, sizeof(*p->crl));
+	if (p == NULL || p->crl == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	pthread_mutex_init(&p->lock, NULL);
+	mm_buf_init(&p->anchor, MM_CERT_MAX * 2);
+	p->s = s;
+	for (; p->n < c->nissuer; p->n++) {
+		memcpy(p->crl[p->n].issuer, c->issuer[p->n].name,
+		    sizeof(p->crl[p->n].issuer));
+		p->crl[p->n].shards = c->issuer[p->n].crl_shards;
+	}
+	MM_TRY(anchor_pem(p, why));
+	*out = MM_MOVE(p);
+	return MM_OK;
+}
+
+/* see priv.h */
+void
+mm_public_free(struct mm_public **owner)
+{
+	struct mm_public *p = MM_MOVE(*owner);
+
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < p->n; i++)
+		mm_buf_done(&p->crl[i].der);
+	mm_buf_done(&p->anchor);
+	free(p->crl);
+	free(p);
+}
+
+/* ---- on a loop ---- */
+
+/* RFC 9110 5.6.7 */
+static void
+http_date(int64_t at_s, char out[32])
+{
+	static const char days[] = "SunMonTueWedThuFriSat";
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct mm_civil c = mm_time_civil(at_s);
+	int day = (int)((at_s / 86400 + 4) % 7);
+
+	snprintf(out, 32, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
+	    days + 3 * day, c.day, months + 3 * (c.month - 1), c.year, c.hour,
+	    c.minute, c.second);
+}
+
+static bool
+header_is(const struct mm_http_req *req, const char *name, const char *want)
+{
+	return mm_bytes_eq(mm_http_header(req, name, NULL),
+	    mm_bytes_of(want));
+}
+
+/* Validators and life time; true: the client has it already (RFC 9110
+ * 13.1.2: If-None-Match goes before If-Modified-Since). */
+static bool
+validate(const struct mm_http_req *req, struct mm_http_resp *resp,
+    const char *etag, int64_t changed_s, int64_t age_s)
+{
+	char date[32], cache[64];
+
+	http_date(changed_s, date);
+	snprintf(cache, sizeof(cache), "public, max-age=%lld",
+	    (long long)(age_s > 0 ? age_s : 0));
+	mm_http_resp_header(resp, "ETag", etag);
+	mm_http_resp_header(resp, "Last-Modified", date);
+	mm_http_resp_header(resp, "Cache-Control", cache);
+	if (mm_http_header(req, "If-None-Match", NULL).n > 0)
+		return header_is(req, "If-None-Match", etag);
+	return header_is(req, "If-Modified-Since", date);
+}
+
+static void
+not_found(struct mm_server *s, const struct mm_http_req *req, const char *what)
+{
+	struct mm_http_resp resp = { 0 };
+
+	mm_answer_problem(&resp, 404, mm_err_slug(MM_ENOTFOUND), what, NULL,
+	    req->id);
+	mm_http_answer(s->http, req->ref, &resp);
+}
+
+static void
+send_crl(struct mm_server *s, const struct mm_http_req *req, struct crl *c)
+{
+	struct mm_http_resp resp = { .status = 200,
+		.content_type = "application/pkix-crl" };
+	int64_t left, age = CRL_AGE_S;
+	char etag[32];
+
+	pthread_mutex_lock(&s->pub->lock);
+	if (c->der.n == 0) {
+		pthread_mutex_unlock(&s->pub->lock);
+		not_found(s, req, "no CRL has been signed yet");
+		return;
+	}
+	left = c->next_s - mm_now_s();
+	snprintf(etag, sizeof(etag), "\"%llu\"",
+	    (unsigned long long)c->number);
+	if (validate(req, &resp, etag, (int64_t)(c->number / 1000),
+	    left < age ? left : age)) {
+		resp.status = 304;
+		resp.content_type = NULL;
+	} else {
+		mm_buf_init(&resp.body, c->der.n);
+		mm_buf_bytes(&resp.body, mm_buf_view(&c->der));
+	}
+	pthread_mutex_unlock(&s->pub->lock);
+	mm_http_answer(s->http, req->ref, &resp);
+}
+
+/* A segment without its suffix; false if it has another or is too long. */
+static bool
+stem(struct mm_bytes v, const char *suffix, char *out, size_t outn)
+{
+	size_t n = strlen(suffix);
+
+	if (v.n <= n || memcmp(v.p + v.n - n, suffix, n) != 0)
+		return false;
+	v.n -= n;
+	return mm_text_copy(out, outn, v);
+}
+
+static void
+get_crl(struct mm_http_req *req, void *ctx)
+{
+	struct mm_server *s = ctx;
+	char issuer[MM_NAME_MAX + 1];
+	struct crl *c = NULL;
+
+	if (stem(mm_http_segment(req, 0), ".crl", issuer, sizeof(issuer)))
+		c = find(s->pub, issuer);
+	if (c == NULL)
+		not_found(s, req, "no such issuer");
+	else
+		send_crl(s, req, c);
+}
+
+/* Every shard's address answers the complete CRL: what is in it is right,
+ * and no client takes another's shard for its own. */
+static void
+get_shard(struct mm_http_req *req, void *ctx)
+{
+	struct mm_server *s = ctx;
+	char issuer[MM_NAME_MAX + 1], number[16];
+	struct crl *c = NULL;
+	int64_t shard;
+
+	if (mm_text_copy(issuer, sizeof(issuer), mm_http_segment(req, 0)) &&
+	    stem(mm_http_segment(req, 1), ".crl", number, sizeof(number)) &&
+	    mm_int_parse(number, &shard, NULL) == MM_OK && shard >= 0)
+		c = find(s->pub, issuer);
+	if (c == NULL || shard >= c->shards)
+		not_found(s, req, "no such CRL");
+	else
+		send_crl(s, req, c);
+}
+
+static void
+send_fixed(struct mm_server *s, const struct mm_http_req *req,
+    const char *type, struct mm_bytes body)
+{
+	struct mm_http_resp resp = { .status = 200, .content_type = type };
+	uint8_t hash[32];
+	char etag[67] = "\"";
+
+	mm_sha256(body, hash);
+	mm_hex_text(hash, 16, etag + 1);
+	strcat(etag, "\"");
+	if (validate(req, &resp, etag, s->started_at / 1000, CERT_AGE_S)) {
+		resp.status = 304;
+		resp.content_type = NULL;
+	} else {
+		mm_buf_init(&resp.body, body.n);
+		mm_buf_bytes(&resp.body, body);
+	}
+	mm_http_answer(s->http, req->ref, &resp);
+}
+
+static void
+get_issuer(struct mm_http_req *req, void *ctx)
+{
+	struct mm_server *s = ctx;
+	char issuer[MM_NAME_MAX + 1];
+	struct mm_bytes der;
+
+	if (stem(mm_http_segment(req, 0), ".cer", issuer, sizeof(issuer)) &&
+	    mm_core_issuer_der(s->core, issuer, &der, NULL) == MM_OK)
+		send_fixed(s, req, "application/pkix-cert", der);
+	else
+		not_found(s, req, "no such issuer");
+}
+
+static void
+get_anchor(struct mm_http_req *req, void *ctx)
+{
+	struct mm_server *s = ctx;
+
+	send_fixed(s, req, "application/x-pem-file",
+	    mm_buf_view(&s->pub->anchor));
+}
+
+#define GET(path, fn) { MM_HTTP_GET, path, 0, 0, fn, NULL }
+
+const struct mm_http_route mm_public_routes[] = {
+	GET("/crl/:", get_crl),
+	GET("/crl/:/:", get_shard),
+	GET("/issuer/:", get_issuer),
+	GET("/anchor.pem", get_anchor),
+	GET("/healthz", mm_health_live),
+	GET("/readyz", mm_health_ready),
+};
+const size_t mm_public_nroutes =
+    sizeof(mm_public_routes) / sizeof(mm_public_routes[0]);

@@ -1,0 +1,288 @@
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/time.h"
+#include "server/rest.h"
+
+/*
+ * From a request to a call and back: login, roles, body, Idempotency-Key.
+ */
+enum {
+	OUT_MAX = 8 << 20,
+	BODY_SMALL = 64 * 1024,
+	BODY_BULK = 1 << 20, /* 1,000 tokens */
+	IDEMPOTENCY_MAX = 64,
+	ANY = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_LINE |
+	    MM_ROLE_SUPPORT | MM_ROLE_AUDITOR,
+	ADMIN = MM_ROLE_ADMIN,
+	MAKES = MM_ROLE_ADMIN | MM_ROLE_OPERATOR,
+	LINES = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_LINE,
+	ENROLS = MM_ROLE_ADMIN | MM_ROLE_LINE,
+	AUDITS = MM_ROLE_ADMIN | MM_ROLE_AUDITOR,
+};
+
+struct rest_call {
+	mm_rest_fn *run;
+};
+
+/* ---- login ---- */
+
+static enum mm_err
+login(struct mm_desk *d, const char *header, struct mm_login *out,
+    struct mm_why *why)
+{
+	if (strncasecmp(header, "Bearer ", 7) != 0)
+		return MM_FAIL(why, MM_EAUTH,
+		    "this wants Authorization: Bearer and an API key");
+	return mm_desk_login(d, mm_bytes_of(header + 7), out, why);
+}
+
+static enum mm_err
+allow(const struct mm_rest *r, struct mm_why *why)
+{
+	if ((r->login.roles & r->req->route->flags) != 0)
+		return MM_OK;
+	return MM_FAIL(why, MM_EPOLICY, "the key's roles do not allow this");
+}
+
+static enum mm_err
+read_body(struct mm_rest *r, struct mm_why *why)
+{
+	if (r->req->method != MM_HTTP_POST && r->req->method != MM_HTTP_PUT)
+		return MM_OK;
+	if (r->req->body.n == 0) {
+		r->in = json_object();
+		return r->in != NULL ? MM_OK
+		    : MM_FAIL(why, MM_ENOMEM, "out of memory");
+	}
+	return mm_rest_parse(r->req->body, &r->in, why);
+}
+
+/* ---- Idempotency-Key ---- */
+
+/* What makes two requests the same: method, path and body. */
+static void
+request_hash(const struct mm_http_req *req, uint8_t out[32])
+{
+	uint8_t head[33];
+
+	head[0] = (uint8_t)req->method;
+	mm_sha256(req->path, head + 1);
+	mm_sha256_2((struct mm_bytes){ head, sizeof(head) }, req->body, out);
+}
+
+static enum mm_err
+idempotency_key(const struct mm_rest *r, const char *given, char key[129],
+    struct mm_why *why)
+{
+	size_t n = strlen(given);
+
+	if (n > IDEMPOTENCY_MAX)
+		return MM_FAIL(why, MM_EINPUT,
+		    "Idempotency-Key: at most %d characters",
+		    IDEMPOTENCY_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (given[i] < 0x21 || given[i] > 0x7e)
+			return MM_FAIL(why, MM_EINPUT,
+			    "Idempotency-Key: printable characters only");
+	strcpy(key, r->login.id);
+	strcat(key, ":");
+	strcat(key, given);
+	return MM_OK;
+}
+
+/* true: the stored answer is r's, or the refusal is *rc. */
+static bool
+replay(struct mm_rest *r, const char *key, enum mm_err *rc,
+    struct mm_why *why)
+{
+	uint8_t stored[32], now[32];
+	int status;
+
+	*rc = mm_get_answer(r->reader, key, stored, &status, &r->out, NULL);
+	if (*rc == MM_ENOTFOUND) {
+		mm_buf_reset(&r->out);
+		*rc = MM_OK;
+		return false;
+	}
+	if (*rc != MM_OK)
+		return true;
+	request_hash(r->req, now);
+	if (memcmp(stored, now, sizeof(now)) != 0)
+		*rc = MM_FAIL(why, MM_ECONFLICT, "Idempotency-Key: it was "
+		    "used for another request");
+	else
+		r->status = status;
+	return true;
+}
+
+/* What the key will answer from now on: without what is shown once. */
+static enum mm_err
+remember(struct mm_rest *r, const char *key, struct mm_why *why)
+{
+	uint8_t now[32];
+	enum mm_err rc;
+
+	mm_buf_put(&r->stored, r->out.p + r->stored_n,
+	    r->out.n - r->stored_n);
+	MM_TRY(mm_buf_ok(&r->stored, why));
+	request_hash(r->req, now);
+	rc = mm_desk_answer_put(r->desk, key, now, r->status,
+	    mm_buf_view(&r->stored), why);
+	/* The work is done: a lost answer must not make it look undone. */
+	if (rc != MM_OK)
+		MM_LOG(MM_LOG_WARN, "idempotency", MM_S("id", r->req->id),
+		    MM_S("why", why->text));
+	return MM_OK;
+}
+
+static enum mm_err
+run_call(struct mm_rest *r, struct mm_why *why)
+{
+	const struct rest_call *c = r->req->route->data;
+
+	MM_TRY(read_body(r, why));
+	MM_TRY(c->run(r, why));
+	return mm_buf_ok(&r->out, why);
+}
+
+static enum mm_err
+run_once(struct mm_rest *r, const char *given, struct mm_why *why)
+{
+	char key[129];
+	enum mm_err rc;
+
+	if (given[0] == '\0' || r->req->method != MM_HTTP_POST)
+		return run_call(r, why);
+	MM_TRY(idempotency_key(r, given, key, why));
+	if (replay(r, key, &rc, why))
+		return rc;
+	MM_TRY(run_call(r, why));
+	return remember(r, key, why);
+}
+
+/* ---- a call ---- */
+
+static void
+answer(struct mm_rest *r, enum mm_err rc, const struct mm_why *why)
+{
+	struct mm_http_resp resp = { .status = r->status,
+		.content_type = r->type };
+
+	if (rc == MM_OK) {
+		resp.body = r->out;
+		r->out = (struct mm_buf){ 0 };
+		if (resp.body.n == 0)
+			resp.content_type = NULL;
+		if (r->cache != NULL)
+			mm_http_resp_header(&resp, "Cache-Control", r->cache);
+	} else {
+		mm_answer_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
+		    why->text, NULL, r->req->id);
+	}
+	if (rc == MM_EAUTH)
+		mm_http_resp_header(&resp, "WWW-Authenticate",
+		    "Bearer realm=\"mintmark\"");
+	if (resp.status == 503 || resp.status == 429)
+		mm_answer_retry(&resp, 5);
+	mm_http_answer(r->s->http, r->req->ref, &resp);
+}
+
+static void
+rest_run(struct mm_worker *w, struct mm_call *c)
+{
+	struct mm_rest r = { .s = w->s, .desk = w->desk,
+		.reader = mm_desk_reader(w->desk), .req = &c->req,
+		.status = 200, .type = "application/json",
+		.out = MM_BUF_INIT(OUT_MAX), .stored = MM_BUF_INIT(OUT_MAX) };
+	struct mm_why why = { 0 };
+	enum mm_err rc;
+
+	r.j = mm_json_over(&r.out);
+	rc = login(r.desk, c->authorization, &r.login, &why);
+	if (rc == MM_OK)
+		rc = allow(&r, &why);
+	if (rc == MM_OK)
+		rc = run_once(&r, c->idempotency, &why);
+	answer(&r, rc, &why);
+	mm_rest_json_free(&r.in);
+	mm_buf_wipe(&r.out);
+	mm_buf_wipe(&r.stored);
+	mm_call_free(&c);
+}
+
+/* On the loop: nobody without a key takes a worker's time. */
+static void
+enter(struct mm_http_req *req, void *ctx)
+{
+	struct mm_server *s = ctx;
+	struct mm_http_resp resp = { 0 };
+	bool more;
+
+	if (mm_http_header(req, "Authorization", &more).n > 0 && !more) {
+		mm_work_hand(s, req, rest_run, NULL);
+		return;
+	}
+	mm_answer_problem(&resp, 401, mm_err_slug(MM_EAUTH),
+	    "this wants Authorization: Bearer and an API key", NULL, req->id);
+	mm_http_resp_header(&resp, "WWW-Authenticate",
+	    "Bearer realm=\"mintmark\"");
+	mm_http_answer(s->http, req->ref, &resp);
+}
+
+/* ---- the table: docs/reference/rest.md ---- */
+
+#define CALL(name) &(const struct rest_call){ mm_rest_##name }
+#define GET(path, roles, name) \
+	{ MM_HTTP_GET, path, 0, roles, enter, CALL(name) }
+#define POST(path, roles, body, name) \
+	{ MM_HTTP_POST, path, body, roles, enter, CALL(name) }
+#define API "/api/v1"
+
+const struct mm_http_route mm_operators_routes[] = {
+	{ MM_HTTP_GET, "/healthz", 0, 0, mm_health_live, NULL },
+	{ MM_HTTP_GET, "/readyz", 0, 0, mm_health_ready, NULL },
+	GET(API "/status", ANY, status),
+	GET(API "/whoami", ANY, whoami),
+	GET(API "/profiles", ANY, profiles),
+	GET(API "/profiles/:", ANY, profile),
+	GET(API "/products", ANY, products),
+	GET(API "/products/:", ANY, product),
+	POST(API "/products", MAKES, BODY_SMALL, product_create),
+	{ MM_HTTP_PUT, API "/products/:", BODY_SMALL, MAKES, enter,
+	    CALL(product_replace) },
+	GET(API "/devices", ANY, devices),
+	GET(API "/devices/:", ANY, device),
+	POST(API "/devices", LINES, BODY_SMALL, device_create),
+	POST(API "/devices/:/retire", MAKES, BODY_SMALL, device_retire),
+	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL, device_enrol),
+	GET(API "/devices/:/receipt", ANY, device_receipt),
+	GET(API "/tokens", ANY, tokens),
+	GET(API "/tokens/:", ANY, token),
+	POST(API "/tokens", LINES, BODY_BULK, token_create),
+	POST(API "/tokens/:/cancel", MAKES, BODY_SMALL, token_cancel),
+	POST(API "/tokens/:/thaw", ADMIN, BODY_SMALL, token_thaw),
+	GET(API "/certificates", ANY, certs),
+	GET(API "/certificates/:", ANY, cert),
+	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL, cert_revoke),
+	POST(API "/certificates/:/hold", MAKES, BODY_SMALL, cert_hold),
+	POST(API "/certificates/:/release", MAKES, BODY_SMALL, cert_release),
+	GET(API "/issuers", ANY, issuers),
+	POST(API "/issuers/:/crl", MAKES, BODY_SMALL, issuer_crl),
+	GET(API "/keys", ADMIN, keys),
+	POST(API "/keys", ADMIN, BODY_SMALL, key_create),
+	POST(API "/keys/:/revoke", ADMIN, BODY_SMALL, key_revoke),
+	GET(API "/ledger/checkpoint", AUDITS, checkpoint),
+	GET(API "/ledger/tile/*", AUDITS, tile),
+	GET(API "/ledger/key", ANY, ledger_key),
+	GET(API "/ledger/entries", AUDITS, entries),
+	GET(API "/ledger/receipts/:", AUDITS, receipt),
+	GET("/ledger/checkpoint", AUDITS, checkpoint),
+	GET("/ledger/tile/*", AUDITS, tile),
+	GET("/ledger/key", ANY, ledger_key),
+};
+const size_t mm_operators_nroutes =
+    sizeof(mm_operators_routes) / sizeof(mm_operators_routes[0]);

@@ -1,0 +1,196 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "server/rest.h"
+
+/* Certificates and their issuers. */
+
+static void
+put_cert(struct mm_json *j, const void *row)
+{
+	const struct mm_cert_row *c = row;
+	static const uint8_t none[16];
+
+	mm_rest_put_serial(j, "serial", c->serial);
+	mm_json_str(j, "device", c->device);
+	mm_json_str(j, "product", c->product);
+	mm_json_str(j, "issuer", c->issuer);
+	mm_json_str(j, "profile", c->profile);
+	mm_json_str(j, "authority", c->authority);
+	mm_json_str(j, "state", mm_cert_state_name(c->state));
+	mm_json_bool(j, "idevid", c->idevid);
+	mm_json_str(j, "key_origin", c->key_origin == 0 ? "device" : "server");
+	mm_rest_put_sha256(j, "spki_sha256", c->spki_sha256);
+	mm_rest_put_sha256(j, "cert_sha256", c->cert_sha256);
+	if (memcmp(c->predecessor, none, sizeof(none)) != 0)
+		mm_rest_put_serial(j, "predecessor", c->predecessor);
+	mm_rest_put_time(j, "issued", c->issued_at);
+	mm_rest_put_time_s(j, "not_before", c->not_before_s);
+	mm_rest_put_time_s(j, "not_after", c->not_after_s);
+	mm_rest_put_time(j, "confirmed", c->confirmed_at);
+	mm_rest_put_time(j, "revoked", c->revoked_at);
+	if (c->revoked_at != 0)
+		mm_json_str(j, "reason", mm_reason_name(c->reason));
+	mm_json_int(j, "index", (int64_t)c->entry);
+}
+
+static const char *
+state_name(unsigned i)
+{
+	return mm_cert_state_name((enum mm_cert_state)i);
+}
+
+enum mm_err
+mm_rest_certs(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_page p;
+
+	MM_TRY(mm_page_read(r, &p, why));
+	MM_TRY(mm_page_state(r, &p.list.state, state_name, MM_CERT_STATES,
+	    why));
+	return mm_page_put(r, &p, mm_list_certs, put_cert, why);
+}
+
+/* An orphan has no DER: its bytes never reached the store. */
+enum mm_err
+mm_rest_cert(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_cert_row row;
+	uint8_t serial[16];
+	struct mm_bytes view;
+
+	MM_TRY(mm_rest_serial(r, serial, why));
+	MM_TRY(mm_get_cert(r->reader, serial, &row, why));
+	mm_json_open(&r->j, '{');
+	put_cert(&r->j, &row);
+	if (mm_get_cert_der(r->reader, serial, &der, NULL) == MM_OK &&
+	    der.n > 0) {
+		view = mm_buf_view(&der);
+		mm_rest_put_pem(&r->j, "pem", &view, 1);
+	}
+	mm_json_close(&r->j, '}');
+	mm_buf_done(&der);
+	return MM_OK;
+}
+
+/* ---- revocation ---- */
+
+static enum mm_err
+answer_state(struct mm_rest *r, const uint8_t serial[16], bool already,
+    struct mm_why *why)
+{
+	struct mm_cert_row row;
+
+	MM_TRY(mm_get_cert(r->reader, serial, &row, why));
+	mm_json_open(&r->j, '{');
+	mm_rest_put_serial(&r->j, "serial", serial);
+	mm_json_str(&r->j, "state", mm_cert_state_name(row.state));
+	mm_json_bool(&r->j, "already", already);
+	mm_json_close(&r->j, '}');
+	mm_work_tick(r->s->work); /* a new CRL, now */
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_cert_revoke(struct mm_rest *r, struct mm_why *why)
+{
+	char name[32] = "unspecified";
+	const struct mm_member row = { "reason", MM_M_TEXT, false, 0,
+		sizeof(name) };
+	uint8_t serial[16];
+	unsigned reason;
+	bool already = false;
+
+	MM_TRY(mm_rest_serial(r, serial, why));
+	MM_TRY(mm_rest_members(r->in, &row, 1, name, why));
+	MM_TRY(mm_reason_parse(name, &reason, why));
+	MM_TRY(mm_desk_cert_revoke(r->desk, &r->login, serial, reason,
+	    &already, why));
+	return answer_state(r, serial, already, why);
+}
+
+static enum mm_err
+hold(struct mm_rest *r, bool release, struct mm_why *why)
+{
+	uint8_t serial[16];
+
+	MM_TRY(mm_rest_serial(r, serial, why));
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
+	MM_TRY(mm_desk_cert_hold(r->desk, &r->login, serial, release, why));
+	return answer_state(r, serial, false, why);
+}
+
+enum mm_err
+mm_rest_cert_hold(struct mm_rest *r, struct mm_why *why)
+{
+	return hold(r, false, why);
+}
+
+enum mm_err
+mm_rest_cert_release(struct mm_rest *r, struct mm_why *why)
+{
+	return hold(r, true, why);
+}
+
+/* ---- issuers ---- */
+
+static enum mm_err
+put_issuer(struct mm_rest *r, const struct mm_issuer_conf *i,
+    struct mm_why *why)
+{
+	struct mm_buf subject = MM_BUF_INIT(1024);
+	struct mm_bytes der;
+	struct mm_cert c;
+	uint64_t number;
+	int64_t next_s;
+	char url[MM_URL_MAX + 64];
+
+	MM_TRY(mm_core_issuer_der(r->s->core, i->name, &der, why));
+	MM_TRY(mm_cert_walk(der, &c, why));
+	mm_name_text(c.subject, &subject);
+	snprintf(url, sizeof(url), "%s/crl/%s.crl",
+	    r->s->config->set.public_url, i->name);
+	mm_json_open(&r->j, '{');
+	mm_json_str(&r->j, "name", i->name);
+	mm_json_strn(&r->j, "subject", mm_buf_view(&subject));
+	mm_rest_put_time_s(&r->j, "not_after", c.not_after_s);
+	if (mm_public_crl(r->s->pub, i->name, &number, &next_s)) {
+		mm_json_int(&r->j, "crl_number", (int64_t)number);
+		mm_rest_put_time_s(&r->j, "crl_next_update", next_s);
+	}
+	mm_json_str(&r->j, "crl_url", url);
+	mm_rest_put_pem(&r->j, "pem", &der, 1);
+	mm_json_close(&r->j, '}');
+	mm_buf_done(&subject);
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_issuers(struct mm_rest *r, struct mm_why *why)
+{
+	const struct mm_config *c = r->s->config;
+
+	mm_json_open(&r->j, '{');
+	mm_json_open_key(&r->j, "items", '[');
+	for (size_t i = 0; i < c->nissuer; i++)
+		MM_TRY(put_issuer(r, &c->issuer[i], why));
+	mm_json_close(&r->j, ']');
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_issuer_crl(struct mm_rest *r, struct mm_why *why)
+{
+	char name[MM_NAME_MAX + 1];
+	uint64_t number;
+
+	MM_TRY(mm_rest_segment(r, 0, name, sizeof(name), why));
+	MM_TRY(mm_desk_crl(r->desk, name, true, &number, why));
+	mm_public_refresh(r->s->pub, r->reader);
+	mm_json_open(&r->j, '{');
+	mm_json_int(&r->j, "number", (int64_t)number);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}

@@ -1,0 +1,222 @@
+#include <string.h>
+
+#include "base/secret.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "server/rest.h"
+
+enum { LIMIT_PRESET = 100, LIMIT_MAX = 1000, PEM_ROOM = 65536 };
+
+/* ---- values ---- */
+
+/* see rest.h */
+void
+mm_rest_put_sha256(struct mm_json *j, const char *key, const uint8_t v[32])
+{
+	static const uint8_t none[32];
+
+	if (memcmp(v, none, sizeof(none)) != 0)
+		mm_json_hex(j, key, (struct mm_bytes){ v, 32 });
+}
+
+/* see rest.h */
+void
+mm_rest_put_time(struct mm_json *j, const char *key, int64_t at_ms)
+{
+	if (at_ms != 0)
+		mm_json_time(j, key, at_ms);
+}
+
+/* see rest.h */
+void
+mm_rest_put_time_s(struct mm_json *j, const char *key, int64_t at_s)
+{
+	char text[MM_TIME_TEXT];
+
+	mm_time_text_s(at_s, text);
+	mm_json_str(j, key, text);
+}
+
+/* see rest.h */
+void
+mm_rest_put_serial(struct mm_json *j, const char *key,
+    const uint8_t serial[16])
+{
+	mm_json_hex(j, key, (struct mm_bytes){ serial, 16 });
+}
+
+/* see rest.h */
+void
+mm_rest_put_pem(struct mm_json *j, const char *key, const struct mm_bytes *der,
+    size_t n)
+{
+	struct mm_buf pem = MM_BUF_INIT(PEM_ROOM);
+
+	for (size_t i = 0; i < n; i++)
+		mm_pem_put(&pem, "CERTIFICATE", der[i]);
+	mm_json_strn(j, key, mm_buf_view(&pem));
+	mm_buf_done(&pem);
+}
+
+/* see rest.h */
+void
+mm_rest_put_secret(struct mm_rest *r, const char *key, const char *v)
+{
+	mm_buf_put(&r->stored, r->out.p + r->stored_n,
+	    r->out.n - r->stored_n);
+	mm_json_str(&r->j, key, v);
+	r->stored_n = r->out.n;
+	r->has_secret = true;
+}
+
+/* see rest.h */
+void
+mm_rest_put_issued(struct mm_json *j, const struct mm_job *job,
+    const struct mm_chain *chain)
+{
+	const struct mm_bytes leaf = mm_buf_view(&job->der);
+
+	mm_rest_put_pem(j, "certificate", &leaf, 1);
+	mm_rest_put_pem(j, "chain", chain->der, chain->n);
+	mm_rest_put_serial(j, "serial", job->serial);
+	mm_json_str(j, "device", job->device);
+	mm_json_str(j, "profile", job->profile);
+	mm_rest_put_time_s(j, "not_after", job->not_after_s);
+	mm_json_bool(j, "replayed", job->replayed);
+	mm_json_int(j, "index", (int64_t)job->entry);
+}
+
+/* ---- pages ---- */
+
+static enum mm_err
+page_limit(const struct mm_rest *r, unsigned *most, struct mm_why *why)
+{
+	char text[8];
+	int64_t v = LIMIT_PRESET;
+
+	MM_TRY(mm_rest_query(r, "limit", text, sizeof(text), why));
+	if (text[0] != '\0' && (mm_int_parse(text, &v, NULL) != MM_OK ||
+	    v < 1 || v > LIMIT_MAX))
+		return MM_FAIL(why, MM_EINPUT, "limit: want 1 to %d",
+		    LIMIT_MAX);
+	*most = (unsigned)v;
+	return MM_OK;
+}
+
+static enum mm_err
+page_filter(const struct mm_rest *r, const char *name, char *out, size_t outn,
+    const char **filter, struct mm_why *why)
+{
+	MM_TRY(mm_rest_query(r, name, out, outn, why));
+	*filter = out[0] != '\0' ? out : NULL;
+	return MM_OK;
+}
+
+static enum mm_err
+page_time(const struct mm_rest *r, const char *name, int64_t *out_s,
+    struct mm_why *why)
+{
+	char text[40];
+	int64_t at;
+
+	MM_TRY(mm_rest_query(r, name, text, sizeof(text), why));
+	if (text[0] == '\0')
+		return MM_OK;
+	if (mm_time_parse(text, &at, NULL) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "%s: want a time", name);
+	*out_s = at / 1000;
+	return MM_OK;
+}
+
+/* see rest.h */
+enum mm_err
+mm_page_read(const struct mm_rest *r, struct mm_page *p, struct mm_why *why)
+{
+	const struct {
+		const char *name;
+		char *room;
+		size_t n;
+		const char **filter;
+	} rows[] = {
+		{ "device", p->device, sizeof(p->device), &p->list.device },
+		{ "product", p->product, sizeof(p->product),
+		    &p->list.product },
+		{ "issuer", p->issuer, sizeof(p->issuer), &p->list.issuer },
+		{ "profile", p->profile, sizeof(p->profile),
+		    &p->list.profile },
+	};
+
+	*p = (struct mm_page){ .list.state = -1 };
+	MM_TRY(page_limit(r, &p->list.most, why));
+	MM_TRY(mm_rest_query(r, "after", p->list.after,
+	    sizeof(p->list.after), why));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		MM_TRY(page_filter(r, rows[i].name, rows[i].room, rows[i].n,
+		    rows[i].filter, why));
+	MM_TRY(page_time(r, "expires_from", &p->list.expires_from_s, why));
+	return page_time(r, "expires_to", &p->list.expires_to_s, why);
+}
+
+/* see rest.h */
+enum mm_err
+mm_page_state(const struct mm_rest *r, int *state,
+    const char *(*name)(unsigned i), unsigned n, struct mm_why *why)
+{
+	char text[24];
+
+	MM_TRY(mm_rest_query(r, "state", text, sizeof(text), why));
+	if (text[0] == '\0')
+		return MM_OK;
+	for (unsigned i = 0; i < n; i++)
+		if (strcmp(name(i), text) == 0) {
+			*state = (int)i;
+			return MM_OK;
+		}
+	return MM_FAIL(why, MM_EINPUT, "state: no such state");
+}
+
+/* One row more than asked for tells whether there is a next page. */
+struct put {
+	struct mm_rest *r;
+	void (*row)(struct mm_json *j, const void *row);
+	unsigned left;
+	bool more;
+	char next[MM_AUTHORITY_TEXT];
+};
+
+static enum mm_err
+put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct put *p = ctx;
+
+	if (p->left == 0) {
+		p->more = true;
+		return MM_OK;
+	}
+	p->left--;
+	mm_json_open(&p->r->j, '{');
+	p->row(&p->r->j, row);
+	mm_json_close(&p->r->j, '}');
+	if (!mm_text_copy(p->next, sizeof(p->next), mm_bytes_of(next)))
+		return MM_FAIL(why, MM_EBUG, "a page's key is too long");
+	return mm_buf_ok(&p->r->out, why);
+}
+
+/* see rest.h */
+enum mm_err
+mm_page_put(struct mm_rest *r, const struct mm_page *page, mm_list_fn *list,
+    void (*put)(struct mm_json *j, const void *row), struct mm_why *why)
+{
+	struct put p = { .r = r, .row = put, .left = page->list.most };
+	struct mm_list l = page->list;
+
+	l.most++;
+	mm_json_open(&r->j, '{');
+	mm_json_open_key(&r->j, "items", '[');
+	MM_TRY(list(r->reader, &l, put_row, &p, why));
+	mm_json_close(&r->j, ']');
+	if (p.more)
+		mm_json_str(&r->j, "next", p.next);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}

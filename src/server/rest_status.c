@@ -1,0 +1,175 @@
+#include <string.h>
+
+#include "base/text.h"
+#include "base/time.h"
+#include "server/rest.h"
+
+/* Status and profiles. */
+
+static void
+put_counts(struct mm_json *j, const struct mm_store_counts *n)
+{
+	mm_json_open_key(j, "counts", '{');
+	mm_json_int(j, "products", (int64_t)n->products);
+	mm_json_int(j, "devices", (int64_t)n->devices);
+	mm_json_int(j, "tokens", (int64_t)n->tokens);
+	mm_json_int(j, "certificates", (int64_t)n->certs);
+	mm_json_int(j, "revoked", (int64_t)n->revoked);
+	mm_json_close(j, '}');
+}
+
+static void
+put_core(struct mm_json *j, const struct mm_server *s,
+    const struct mm_core_stats *st)
+{
+	mm_json_open_key(j, "ledger", '{');
+	mm_json_int(j, "size", (int64_t)st->tree_size);
+	mm_json_int(j, "checkpoint_size", (int64_t)st->checkpoint_size);
+	mm_rest_put_time(j, "checkpoint_at", st->checkpoint_at);
+	mm_json_close(j, '}');
+	mm_json_open_key(j, "signer", '{');
+	mm_json_bool(j, "up", st->signer_up);
+	mm_json_int(j, "starts", atomic_load(&s->signer_starts));
+	mm_json_close(j, '}');
+	mm_json_open_key(j, "since_start", '{');
+	mm_json_int(j, "issued", (int64_t)st->issued);
+	mm_json_int(j, "replayed", (int64_t)st->replayed);
+	mm_json_int(j, "renewed", (int64_t)st->renewed);
+	mm_json_int(j, "confirmed", (int64_t)st->confirmed);
+	mm_json_int(j, "refused", (int64_t)st->refused);
+	mm_json_int(j, "busy", (int64_t)st->busy);
+	mm_json_int(j, "orphans", (int64_t)st->orphans);
+	mm_json_int(j, "in_flight", st->in_flight);
+	mm_json_close(j, '}');
+}
+
+static void
+put_listener(struct mm_json *j, const struct mm_server *s,
+    enum mm_listener which, const char *name)
+{
+	struct mm_http_counters n;
+
+	if (s->listener[which] < 0)
+		return;
+	mm_http_counters(s->http, (size_t)s->listener[which], &n);
+	mm_json_open_key(j, name, '{');
+	mm_json_int(j, "open", (int64_t)n.open);
+	mm_json_int(j, "accepted", (int64_t)n.accepted);
+	mm_json_int(j, "refused",
+	    (int64_t)(n.refused_cap + n.refused_source));
+	mm_json_int(j, "handshake_failed",
+	    (int64_t)(n.handshake_failed + n.handshake_timeout));
+	mm_json_int(j, "requests", (int64_t)n.requests);
+	mm_json_int(j, "bad_requests", (int64_t)n.bad_requests);
+	mm_json_close(j, '}');
+}
+
+enum mm_err
+mm_rest_status(struct mm_rest *r, struct mm_why *why)
+{
+	const struct mm_server *s = r->s;
+	struct mm_store_counts n;
+	struct mm_core_stats st;
+
+	MM_TRY(mm_get_counts(r->reader, &n, why));
+	mm_core_stats(s->core, &st);
+	mm_json_open(&r->j, '{');
+	mm_json_str(&r->j, "name", s->config->set.name);
+	mm_json_str(&r->j, "version", MM_VERSION);
+	mm_json_bool(&r->j, "production", s->config->set.production);
+	mm_json_time(&r->j, "started", s->started_at);
+	mm_json_int(&r->j, "uptime_s", (mm_now_ms() - s->started_at) / 1000);
+	mm_json_bool(&r->j, "ready", st.ready);
+	if (!st.ready)
+		mm_json_str(&r->j, "why", st.why);
+	put_counts(&r->j, &n);
+	put_core(&r->j, s, &st);
+	mm_json_open_key(&r->j, "listeners", '{');
+	put_listener(&r->j, s, MM_DEVICES, "devices");
+	put_listener(&r->j, s, MM_OPERATORS, "operators");
+	put_listener(&r->j, s, MM_PUBLIC, "public");
+	mm_json_close(&r->j, '}');
+	mm_health_warnings(s, &r->j);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+/* ---- profiles ---- */
+
+/* Every key of the profile's table, by its type. */
+static void
+put_list(struct mm_json *j, const char *name, const struct mm_conf_list *l)
+{
+	mm_json_open_key(j, name, '[');
+	for (size_t i = 0; i < l->n; i++)
+		mm_json_str(j, NULL, l->item[i]);
+	mm_json_close(j, ']');
+}
+
+static void
+put_key(struct mm_json *j, const struct mm_conf_key *k, const void *field)
+{
+	switch (k->type) {
+	case MM_CONF_INT:
+	case MM_CONF_DURATION:
+		mm_json_int(j, k->name, *(const int64_t *)field);
+		break;
+	case MM_CONF_BOOL:
+		mm_json_bool(j, k->name, *(const bool *)field);
+		break;
+	case MM_CONF_CHOICE:
+		mm_json_str(j, k->name, k->choices[*(const int *)field]);
+		break;
+	case MM_CONF_LIST:
+		put_list(j, k->name, field);
+		break;
+	default:
+		mm_json_str(j, k->name, field);
+		break;
+	}
+}
+
+static void
+put_profile(struct mm_json *j, const struct mm_profile *p)
+{
+	const struct mm_conf_block *b = &mm_profile_block;
+	uint8_t hash[32];
+
+	mm_profile_hash(p, hash);
+	mm_json_open(j, '{');
+	mm_json_str(j, "name", p->name);
+	mm_json_hex(j, "hash", (struct mm_bytes){ hash, sizeof(hash) });
+	for (size_t i = 0; i < b->nkeys; i++)
+		put_key(j, &b->keys[i],
+		    (const char *)p + b->keys[i].offset);
+	mm_json_close(j, '}');
+}
+
+enum mm_err
+mm_rest_profiles(struct mm_rest *r, struct mm_why *why)
+{
+	const struct mm_config *c = r->s->config;
+
+	(void)why;
+	mm_json_open(&r->j, '{');
+	mm_json_open_key(&r->j, "items", '[');
+	for (size_t i = 0; i < c->nprofile; i++)
+		put_profile(&r->j, &c->profile[i]);
+	mm_json_close(&r->j, ']');
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_profile(struct mm_rest *r, struct mm_why *why)
+{
+	const struct mm_profile *p;
+	char name[MM_NAME_MAX + 1];
+
+	MM_TRY(mm_rest_segment(r, 0, name, sizeof(name), why));
+	p = mm_config_profile(r->s->config, name);
+	if (p == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "no such profile");
+	put_profile(&r->j, p);
+	return MM_OK;
+}

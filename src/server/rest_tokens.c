@@ -1,0 +1,291 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "server/rest.h"
+
+/* Tokens: the secret is in the answer to POST and nowhere else. */
+
+enum { BULK_MAX = 1000, URI_MAX = 512 };
+
+/* What a caller says about a token. */
+struct wish {
+	struct mm_token_spec spec;
+	char door[12];
+};
+#define M(name, type, must, field)                                   \
+	{ name, type, must, offsetof(struct wish, field),            \
+	    sizeof(((struct wish *)0)->field) }
+
+static const struct mm_member members[] = {
+	M("device", MM_M_DEVICE, true, spec.device),
+	M("product", MM_M_NAME, false, spec.product),
+	M("profile", MM_M_NAME, false, spec.profile),
+	M("ttl", MM_M_DURATION, false, spec.ttl_s),
+	M("not_before", MM_M_TIME, false, spec.not_before_at),
+	M("door", MM_M_TEXT, false, door),
+	M("bound_spki_sha256", MM_M_SHA256, false, spec.bound_spki),
+};
+
+static enum mm_err
+read_spec(json_t *in, struct mm_token_spec *out, struct mm_why *why)
+{
+	struct wish w = { 0 };
+
+	MM_TRY(mm_rest_members(in, members,
+	    sizeof(members) / sizeof(members[0]), &w, why));
+	w.spec.bearer = strcmp(w.door, "bearer") == 0;
+	if (w.door[0] != '\0' && !w.spec.bearer &&
+	    strcmp(w.door, "handshake") != 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "door: want \"handshake\" or \"bearer\"");
+	*out = w.spec;
+	return MM_OK;
+}
+
+/* ---- answers ---- */
+
+/* What devices connect to: host and port of devices_url. */
+static const char *
+server_name(const struct mm_rest *r)
+{
+	return r->s->config->set.devices_url + strlen("https://");
+}
+
+/* "mintmark:<token>?s=<host>:<port>&a=<base64url of the anchor's hash>" */
+static void
+put_uri(struct mm_rest *r, const char *token, const uint8_t anchor[32])
+{
+	struct mm_buf uri = MM_BUF_INIT(URI_MAX);
+	const char *text;
+
+	mm_buf_printf(&uri, "mintmark:%s?s=%s&a=", token, server_name(r));
+	mm_base64url_put(&uri, (struct mm_bytes){ anchor, 32 });
+	text = mm_buf_cstr(&uri);
+	mm_rest_put_secret(r, "uri", text != NULL ? text : "");
+	mm_buf_wipe(&uri);
+}
+
+static void
+put_made(struct mm_rest *r, const struct mm_token_spec *spec,
+    const struct mm_token_made *made)
+{
+	uint8_t anchor[32];
+
+	mm_tls_anchor(r->s->tls, anchor);
+	mm_json_str(&r->j, "id", made->id);
+	mm_rest_put_secret(r, "token", made->text);
+	mm_json_str(&r->j, "device", spec->device);
+	mm_rest_put_time(&r->j, "expires", made->expires_at);
+	mm_json_str(&r->j, "door", spec->bearer ? "bearer" : "handshake");
+	put_uri(r, made->text, anchor);
+	mm_json_str(&r->j, "server", server_name(r));
+	mm_json_hex(&r->j, "anchor_sha256",
+	    (struct mm_bytes){ anchor, sizeof(anchor) });
+}
+
+static void
+put_error(struct mm_rest *r, const struct mm_token_spec *spec,
+    const struct mm_token_made *made)
+{
+	struct mm_http_resp resp = { 0 };
+
+	mm_answer_problem(&resp, mm_err_http(made->result),
+	    mm_err_slug(made->result), made->why.text, NULL, r->req->id);
+	mm_json_str(&r->j, "device", spec->device);
+	mm_json_raw(&r->j, "error", mm_buf_view(&resp.body));
+	mm_buf_done(&resp.body);
+}
+
+/* ---- minting ---- */
+
+struct bulk {
+	struct mm_token_spec *spec;
+	struct mm_token_made *made;
+	size_t n;
+};
+
+static void
+bulk_done(struct bulk *b)
+{
+	if (b->made != NULL)
+		mm_wipe(b->made, b->n * sizeof(*b->made));
+	free(b->made);
+	free(b->spec);
+}
+
+static enum mm_err
+bulk_room(struct bulk *b, size_t n, struct mm_why *why)
+{
+	if (n < 1 || n > BULK_MAX)
+		return MM_FAIL(why, MM_EINPUT, "tokens: want 1 to %d",
+		    BULK_MAX);
+	b->spec = calloc(n, sizeof(*b->spec));
+	b->made = calloc(n, sizeof(*b->made));
+	b->n = n;
+	return b->spec != NULL && b->made != NULL ? MM_OK
+	    : MM_FAIL(why, MM_ENOMEM, "out of memory");
+}
+
+static enum mm_err
+mint(struct mm_rest *r, struct bulk *b, struct mm_why *why)
+{
+	for (size_t i = 0; i < b->n; i++)
+		b->made[i].result = MM_EAGAIN;
+	return mm_desk_tokens_mint(r->desk, &r->login, b->spec, b->n, b->made,
+	    why);
+}
+
+static enum mm_err
+create_one(struct mm_rest *r, struct mm_why *why)
+{
+	MM_OWN(bulk_done) struct bulk b = { 0 };
+
+	MM_TRY(bulk_room(&b, 1, why));
+	MM_TRY(read_spec(r->in, &b.spec[0], why));
+	MM_TRY(mint(r, &b, why));
+	if (b.made[0].result != MM_OK) {
+		*why = b.made[0].why;
+		return b.made[0].result;
+	}
+	mm_json_open(&r->j, '{');
+	put_made(r, &b.spec[0], &b.made[0]);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+static enum mm_err
+create_many(struct mm_rest *r, const json_t *list, struct mm_why *why)
+{
+	MM_OWN(bulk_done) struct bulk b = { 0 };
+
+	if (!json_is_array(list) || json_object_size(r->in) != 1)
+		return MM_FAIL(why, MM_EINPUT, "tokens: want a list alone");
+	MM_TRY(bulk_room(&b, json_array_size(list), why));
+	for (size_t i = 0; i < b.n; i++) {
+		if (!json_is_object(json_array_get(list, i)))
+			return MM_FAIL(why, MM_EINPUT,
+			    "tokens[%zu]: want an object", i);
+		MM_TRY(read_spec(json_array_get(list, i), &b.spec[i], why));
+	}
+	MM_TRY(mint(r, &b, why));
+	mm_json_open(&r->j, '{');
+	mm_json_open_key(&r->j, "items", '[');
+	for (size_t i = 0; i < b.n; i++) {
+		mm_json_open(&r->j, '{');
+		if (b.made[i].result == MM_OK)
+			put_made(r, &b.spec[i], &b.made[i]);
+		else
+			put_error(r, &b.spec[i], &b.made[i]);
+		mm_json_close(&r->j, '}');
+	}
+	mm_json_close(&r->j, ']');
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_token_create(struct mm_rest *r, struct mm_why *why)
+{
+	const json_t *list = json_object_get(r->in, "tokens");
+
+	r->status = 201;
+	return list != NULL ? create_many(r, list, why) : create_one(r, why);
+}
+
+/* ---- rows ---- */
+
+static void
+put_token(struct mm_json *j, const void *row)
+{
+	const struct mm_token_row *t = row;
+
+	mm_json_str(j, "id", t->id);
+	mm_json_str(j, "device", t->device);
+	mm_json_str(j, "product", t->product);
+	mm_json_str(j, "profile", t->profile);
+	mm_json_str(j, "state", mm_token_state_name(t->state));
+	mm_json_str(j, "door", t->bearer ? "bearer" : "handshake");
+	mm_rest_put_time(j, "created", t->created_at);
+	mm_rest_put_time(j, "not_before", t->not_before_at);
+	mm_rest_put_time(j, "expires", t->expires_at);
+	mm_rest_put_sha256(j, "bound_spki_sha256", t->bound_spki);
+}
+
+static const char *
+state_name(unsigned i)
+{
+	return mm_token_state_name((enum mm_token_state)i);
+}
+
+enum mm_err
+mm_rest_tokens(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_page p;
+
+	MM_TRY(mm_page_read(r, &p, why));
+	MM_TRY(mm_page_state(r, &p.list.state, state_name, MM_TOKEN_STATES,
+	    why));
+	return mm_page_put(r, &p, mm_list_tokens, put_token, why);
+}
+
+static enum mm_err
+answer_token(struct mm_rest *r, const char *id, struct mm_why *why)
+{
+	struct mm_token_row t;
+
+	MM_TRY(mm_get_token(r->reader, id, &t, why));
+	mm_json_open(&r->j, '{');
+	put_token(&r->j, &t);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_token(struct mm_rest *r, struct mm_why *why)
+{
+	char id[MM_TOKEN_ID_TEXT];
+
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	return answer_token(r, id, why);
+}
+
+enum mm_err
+mm_rest_token_cancel(struct mm_rest *r, struct mm_why *why)
+{
+	char id[MM_TOKEN_ID_TEXT];
+
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(mm_desk_token_cancel(r->desk, &r->login, id, why));
+	return answer_token(r, id, why);
+}
+
+/* {"keep":true}: the first key stays; else the named key may come. */
+enum mm_err
+mm_rest_token_thaw(struct mm_rest *r, struct mm_why *why)
+{
+	struct {
+		bool keep;
+		uint8_t spki[32];
+	} in = { 0 };
+	static const uint8_t none[32];
+	const struct mm_member rows[] = {
+		{ "keep", MM_M_BOOL, false, 0, sizeof(in.keep) },
+		{ "rebind_spki_sha256", MM_M_SHA256, false,
+		    (size_t)((char *)in.spki - (char *)&in), 32 },
+	};
+	char id[MM_TOKEN_ID_TEXT];
+	bool rebind;
+
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(mm_rest_members(r->in, rows, 2, &in, why));
+	rebind = memcmp(in.spki, none, sizeof(none)) != 0;
+	if (in.keep == rebind)
+		return MM_FAIL(why, MM_EINPUT, "want either \"keep\":true or "
+		    "\"rebind_spki_sha256\"");
+	MM_TRY(mm_desk_token_thaw(r->desk, &r->login, id,
+	    rebind ? in.spki : NULL, why));
+	return answer_token(r, id, why);
+}

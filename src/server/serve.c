@@ -1,0 +1,420 @@
+#include <errno.h>
+#include <libgen.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "sandbox/sandbox.h"
+#include "server/priv.h"
+
+/*
+ * The server's process: from its configuration to the moment it serves, and
+ * back.  The steps are a table; whatever is made is given up by stop().
+ */
+enum {
+	TICK_MS = 2000,
+	JOBS_MAX = 8192,
+	HANDSHAKES = 1024,
+	WRITE_MS = 20000,
+};
+
+static const char *const names[MM_LISTENERS] = {
+	[MM_DEVICES] = "devices", [MM_OPERATORS] = "operators",
+	[MM_PUBLIC] = "public",
+};
+
+/* ---- listeners ---- */
+
+static struct mm_http_limits
+limits_of(const struct mm_settings *set)
+{
+	return (struct mm_http_limits){
+		.connections = (unsigned)set->connections,
+		.connections_per_source =
+		    (unsigned)set->connections_per_source,
+		.handshake_ms = set->handshake_s * 1000,
+		.header_ms = set->header_s * 1000,
+		.body_ms = set->body_s * 1000,
+		.idle_ms = set->idle_s * 1000,
+		.write_ms = WRITE_MS,
+		.handshakes = HANDSHAKES,
+	};
+}
+
+static void
+fill_listener(struct mm_server *s, enum mm_listener which,
+    struct mm_http_listener_conf *l)
+{
+	const struct mm_settings *set = &s->config->set;
+
+	*l = (struct mm_http_listener_conf){ .name = names[which],
+		.limits = limits_of(set), .ctx = s,
+		.on_error = mm_answer_library };
+	switch (which) {
+	case MM_DEVICES:
+		l->address = set->devices_listen;
+		l->make_ctx = mm_tls_devices_ctx;
+		l->on_secured = mm_tls_secured;
+		l->on_failed = mm_tls_failed;
+		l->free_conn_data = mm_tls_conn_free;
+		l->routes = mm_devices_routes;
+		l->nroutes = mm_devices_nroutes;
+		break;
+	case MM_OPERATORS:
+		l->address = set->operators_listen;
+		l->make_ctx = mm_tls_operators_ctx;
+		l->routes = mm_operators_routes;
+		l->nroutes = mm_operators_nroutes;
+		break;
+	default:
+		l->address = set->public_listen;
+		l->routes = mm_public_routes;
+		l->nroutes = mm_public_nroutes;
+		break;
+	}
+}
+
+/* Binds, still as root where we are: ports may be below 1024. */
+static enum mm_err
+bind_all(struct mm_server *s, struct mm_why *why)
+{
+	struct mm_http_listener_conf l[MM_LISTENERS];
+	struct mm_http_conf conf = {
+		.loops = (uint16_t)s->config->set.threads,
+		.listeners = l, .on_round = mm_enrol_round,
+		.on_access = mm_answer_log, .ctx = s };
+
+	for (unsigned i = 0; i < MM_LISTENERS; i++) {
+		fill_listener(s, (enum mm_listener)i, &l[conf.nlisteners]);
+		s->listener[i] = -1;
+		if (l[conf.nlisteners].address[0] != '\0')
+			s->listener[i] = (int)conf.nlisteners++;
+	}
+	if (conf.nlisteners == 0)
+		return MM_FAIL(why, MM_EINPUT, "every listener is switched "
+		    "off: nothing to serve");
+	return mm_http_open(&conf, &s->http, why);
+}
+
+/* ---- steps ---- */
+
+static enum mm_err
+become_user(struct mm_server *s, struct mm_why *why)
+{
+	MM_TRY(mm_sandbox_drop(s->config->set.server_user, NULL, why));
+	return mm_sandbox_harden(0, why);
+}
+
+static enum mm_err
+open_tls(struct mm_server *s, struct mm_why *why)
+{
+	return mm_tls_new(s, &s->tls, why);
+}
+
+static void
+on_note(void *ctx, int level, const char *event, const char *text)
+{
+	(void)ctx;
+	MM_LOG((enum mm_log_level)level, event, MM_S("text", text));
+}
+
+static enum mm_err
+open_core(struct mm_server *s, struct mm_why *why)
+{
+	const struct mm_core_conf conf = { .config = s->config,
+		.loops = (unsigned)s->config->set.threads,
+		.done = mm_enrol_done, .note = on_note, .ctx = s,
+		.jobs_max = JOBS_MAX };
+
+	return mm_core_open(&conf, &s->core, why);
+}
+
+static const char *
+folder(const char *path, char buf[MM_PATH_MAX + 1])
+{
+	snprintf(buf, MM_PATH_MAX + 1, "%s", path);
+	return dirname(buf);
+}
+
+/* Folders, not files: what is renamed into place must be seen. */
+static enum mm_err
+fence_files(struct mm_server *s, struct mm_why *why)
+{
+	const struct mm_settings *set = &s->config->set;
+	char db[MM_PATH_MAX + 1], cert[MM_PATH_MAX + 1], key[MM_PATH_MAX + 1];
+	const struct mm_sandbox_path paths[] = {
+		{ set->server_dir, 1 },
+		{ folder(set->database + strlen("sqlite:"), db), 1 },
+		{ folder(set->tls_certificate, cert), 0 },
+		{ folder(set->tls_key, key), 0 },
+		{ "/etc", 0 }, { "/usr", 0 }, { "/lib", 0 },
+		{ "/dev/urandom", 0 }, { "/dev/null", 1 },
+		{ "/proc/self", 0 }, { "/sys/devices/system/cpu", 0 },
+	};
+
+	tzset();
+	return mm_sandbox_files(paths, sizeof(paths) / sizeof(paths[0]),
+	    &s->sandbox_missing, why);
+}
+
+static enum mm_err
+start_core(struct mm_server *s, struct mm_why *why)
+{
+	struct mm_links links;
+	enum mm_err rc;
+
+	s->asking = true;
+	MM_TRY(mm_links_recv(s->control, &links, why));
+	rc = mm_core_start(s->core, &links, why);
+	if (rc == MM_OK)
+		atomic_fetch_add(&s->signer_starts, 1);
+	s->asking = rc != MM_OK;
+	return rc;
+}
+
+static enum mm_err
+open_content(struct mm_server *s, struct mm_why *why)
+{
+	MM_TRY(mm_est_new(s, &s->est, why));
+	return mm_public_new(s, &s->pub, why);
+}
+
+static enum mm_err
+start_threads(struct mm_server *s, struct mm_why *why)
+{
+	for (size_t i = 0; i < MM_LOOPS_MAX; i++)
+		mm_buf_init(&s->loop[i].scratch, MM_CERT_MAX * MM_CHAIN_MAX);
+	MM_TRY(mm_work_open(s, &s->work, why));
+	return mm_http_start(s->http, why);
+}
+
+static enum mm_err
+fence_calls(struct mm_server *s, struct mm_why *why)
+{
+	return mm_sandbox_syscalls(MM_SANDBOX_SERVER, &s->sandbox_missing,
+	    why);
+}
+
+/* Real ports for programs that configured ":0", and for tests. */
+static enum mm_err
+write_ports(struct mm_server *s, struct mm_why *why)
+{
+	struct mm_buf b = MM_BUF_INIT(512);
+	struct mm_json j = mm_json_over(&b);
+	char path[MM_PATH_MAX + 16];
+	enum mm_err rc;
+
+	mm_json_open(&j, '{');
+	for (unsigned i = 0; i < MM_LISTENERS; i++)
+		if (s->listener[i] >= 0)
+			mm_json_int(&j, names[i], mm_http_port(s->http,
+			    (size_t)s->listener[i]));
+	mm_json_close(&j, '}');
+	mm_buf_u8(&b, '\n');
+	rc = mm_path_join(path, sizeof(path), s->config->set.server_dir,
+	    "ports.json", why);
+	if (rc == MM_OK)
+		rc = mm_file_replace(path, mm_buf_view(&b), 0644, why);
+	mm_buf_done(&b);
+	return rc;
+}
+
+static void
+say_ready(const struct mm_server *s)
+{
+	const struct mm_settings *set = &s->config->set;
+
+	MM_LOG(MM_LOG_INFO, "ready", MM_S("version", MM_VERSION),
+	    MM_S("devices", set->devices_listen),
+	    MM_S("operators", set->operators_listen),
+	    MM_S("public", set->public_listen),
+	    MM_S("mode", set->production ? "production" : "test"));
+	if (set->server_user[0] == '\0' || set->signer_user[0] == '\0')
+		MM_LOG(MM_LOG_WARN, "one-user", MM_S("text", "server and "
+		    "signer run as the same user: for trying out only"));
+	if (s->sandbox_missing != 0)
+		MM_LOG(MM_LOG_WARN, "sandbox", MM_S("text", "this kernel "
+		    "lacks parts of the sandbox"),
+		    MM_I("missing", s->sandbox_missing));
+}
+
+static enum mm_err
+announce(struct mm_server *s, struct mm_why *why)
+{
+	const uint8_t ready = MM_READY_BYTE;
+
+	MM_TRY(write_ports(s, why));
+	say_ready(s);
+	mm_work_tick(s->work);
+	return mm_fd_write(s->control, (struct mm_bytes){ &ready, 1 }, why);
+}
+
+static enum mm_err
+start(struct mm_server *s, struct mm_why *why)
+{
+	static enum mm_err (*const steps[])(struct mm_server *,
+	    struct mm_why *) = {
+		bind_all, become_user, open_tls, open_core, fence_files,
+		start_core, open_content, start_threads, fence_calls,
+		announce,
+	};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		MM_TRY(steps[i](s, why));
+	return MM_OK;
+}
+
+/* Requests in flight are answered; a last checkpoint is signed. */
+static void
+stop(struct mm_server *s)
+{
+	if (s->work != NULL)
+		mm_http_drain(s->http, MM_DRAIN_MS);
+	mm_work_close(&s->work);
+	if (s->core != NULL)
+		mm_core_stop(s->core, MM_DRAIN_MS);
+	mm_http_close(&s->http);
+	mm_public_free(&s->pub);
+	mm_est_free(&s->est);
+	mm_core_close(&s->core);
+	mm_tls_free(&s->tls);
+	for (size_t i = 0; i < MM_LOOPS_MAX; i++)
+		mm_buf_done(&s->loop[i].scratch);
+}
+
+/* ---- the main thread's loop ---- */
+
+/* false: it is time to go. */
+static bool
+on_signal(struct mm_server *s)
+{
+	struct signalfd_siginfo si;
+
+	if (read(s->signals, &si, sizeof(si)) != sizeof(si))
+		return true;
+	if (si.ssi_signo != SIGHUP)
+		return false;
+	mm_work_reload(s->work);
+	return true;
+}
+
+/* Fresh links of a restarted signer; an end: the monitor is gone. */
+static bool
+on_control(struct mm_server *s)
+{
+	struct mm_why why = { 0 };
+	struct mm_links links;
+	enum mm_err rc = mm_links_recv(s->control, &links, &why);
+
+	if (rc == MM_OK) {
+		mm_core_relink(s->core, &links);
+		MM_LOG(MM_LOG_WARN, "signer-restarted", MM_I("starts",
+		    atomic_fetch_add(&s->signer_starts, 1) + 1));
+	} else if (rc != MM_EAGAIN) {
+		MM_LOG(MM_LOG_ERROR, "monitor-gone", MM_S("why", why.text));
+		return false;
+	}
+	return true;
+}
+
+static void
+serve(struct mm_server *s)
+{
+	struct pollfd p[2] = { { .fd = s->signals, .events = POLLIN },
+		{ .fd = s->control, .events = POLLIN } };
+	int64_t tick = mm_mono_ms() + TICK_MS;
+
+	for (;;) {
+		int64_t left = tick - mm_mono_ms();
+		int n = poll(p, 2, left > 0 ? (int)left : 0);
+
+		if (n > 0 && p[0].revents != 0 && !on_signal(s))
+			return;
+		if (n > 0 && p[1].revents != 0 && !on_control(s))
+			return;
+		if (left > 0)
+			continue;
+		mm_work_tick(s->work);
+		tick = mm_mono_ms() + TICK_MS;
+	}
+}
+
+static int
+take_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* The signer says itself why it went; two lines would be one too many. */
+static int
+start_failed(const struct mm_server *s, enum mm_err rc,
+    const struct mm_why *why)
+{
+	if (s->asking && (rc == MM_ENOTFOUND || rc == MM_EAGAIN)) {
+		MM_LOG(MM_LOG_DEBUG, "no-signer", MM_S("why", why->text));
+		return MM_EXIT_NO_SIGNER;
+	}
+	return mm_server_fail("cannot start", rc, why);
+}
+
+static int
+run(struct mm_server *s)
+{
+	struct mm_why why = { 0 };
+	enum mm_err rc = start(s, &why);
+
+	if (rc == MM_OK) {
+		serve(s);
+		MM_LOG(MM_LOG_INFO, "stopping", MM_I("drain_ms", MM_DRAIN_MS));
+	}
+	stop(s);
+	return rc == MM_OK ? 0 : start_failed(s, rc, &why);
+}
+
+/* see priv.h */
+int
+mm_serve_run(const struct mm_run_args *args)
+{
+	struct mm_server *s = aligned_alloc(_Alignof(struct mm_server),
+	    sizeof(*s));
+	struct mm_config *config = NULL;
+	struct mm_why why = { 0 };
+	enum mm_err rc;
+	int status;
+
+	if (s == NULL)
+		return mm_err_exit(MM_ENOMEM);
+	memset(s, 0, sizeof(*s));
+	rc = mm_config_load(args->config_path, &config, &why);
+	if (rc != MM_OK) {
+		free(s);
+		return mm_server_fail("configuration", rc, &why);
+	}
+	mm_log_open("mintmarkd", (enum mm_log_level)config->set.log_level);
+	s->config = config;
+	s->config_path = args->config_path;
+	s->control = args->control;
+	s->started_at = mm_now_ms();
+	s->signals = take_signals();
+	status = run(s);
+	free(s);
+	mm_config_free(&config);
+	return status;
+}

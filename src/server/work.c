@@ -1,0 +1,320 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "base/secret.h"
+#include "base/time.h"
+#include "server/priv.h"
+
+/*
+ * Two threads with a desk each for everything that may block.  The queue is
+ * bounded: above it a request is told to come again.
+ */
+enum {
+	QUEUE_MAX = 512,
+	TLS_EVERY_MS = 10000,
+	RETRY_S = 1,
+};
+
+struct mm_work {
+	struct mm_server *s;
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct mm_call *first, **last;
+	unsigned n;
+	bool closed;
+	bool tick, ticking; /* wanted; being done */
+	bool reload;
+	int64_t tls_at;     /* the ticker's own */
+	struct mm_worker worker[MM_WORKERS];
+	pthread_t thread[MM_WORKERS];
+	unsigned started;
+};
+
+/* ---- calls ---- */
+
+/* Moves v behind what data holds; its room was reserved. */
+static void
+keep(struct mm_call *c, struct mm_bytes *v)
+{
+	size_t at = c->data.n;
+
+	mm_buf_bytes(&c->data, *v);
+	v->p = c->data.p + at;
+}
+
+static void
+keep_header(const struct mm_http_req *req, const char *name, char *out,
+    size_t outn)
+{
+	struct mm_bytes v = mm_http_header(req, name, NULL);
+	size_t n = v.n < outn ? v.n : outn - 1;
+
+	if (n > 0)
+		memcpy(out, v.p, n);
+	out[n] = '\0';
+}
+
+/* see priv.h */
+struct mm_call *
+mm_call_new(const struct mm_http_req *req)
+{
+	struct mm_call *c = calloc(1, sizeof(*c));
+	size_t n = req->path.n + req->query.n + req->body.n + req->rest.n;
+
+	if (c == NULL)
+		return NULL;
+	c->req = *req;
+	c->req.head = NULL;
+	c->req.ssl = NULL;
+	c->req.conn_data = NULL;
+	mm_buf_init(&c->data, n + 1);
+	if (mm_buf_room(&c->data, n + 1) == NULL) {
+		mm_call_free(&c);
+		return NULL;
+	}
+	mm_buf_reset(&c->data);
+	keep(c, &c->req.path);
+	keep(c, &c->req.query);
+	keep(c, &c->req.body);
+	keep(c, &c->req.rest);
+	keep_header(req, "Authorization", c->authorization,
+	    sizeof(c->authorization));
+	keep_header(req, "Idempotency-Key", c->idempotency,
+	    sizeof(c->idempotency));
+	return c;
+}
+
+/* see priv.h */
+void
+mm_call_free(struct mm_call **owner)
+{
+	struct mm_call *c = MM_MOVE(*owner);
+
+	if (c == NULL)
+		return;
+	mm_job_free(&c->job);
+	mm_buf_wipe(&c->data);
+	mm_wipe(c, sizeof(*c));
+	free(c);
+}
+
+/* see priv.h */
+enum mm_err
+mm_work_post(struct mm_work *w, struct mm_call *c)
+{
+	enum mm_err rc = MM_EAGAIN;
+
+	pthread_mutex_lock(&w->lock);
+	if (w->n < QUEUE_MAX && !w->closed) {
+		c->next = NULL;
+		*w->last = c;
+		w->last = &c->next;
+		w->n++;
+		rc = MM_OK;
+		pthread_cond_signal(&w->more);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+/* see priv.h */
+void
+mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
+    void (*run)(struct mm_worker *w, struct mm_call *c),
+    const struct mm_authority *a)
+{
+	struct mm_call *c = mm_call_new(req);
+	struct mm_http_resp resp = { 0 };
+
+	if (c != NULL) {
+		c->run = run;
+		if (a != NULL)
+			c->authority = *a;
+		if (mm_work_post(s->work, c) == MM_OK)
+			return;
+	}
+	mm_call_free(&c);
+	mm_answer_problem(&resp, 503, mm_err_slug(MM_EAGAIN),
+	    "the server is busy", NULL, req->id);
+	mm_answer_retry(&resp, RETRY_S);
+	mm_http_answer(s->http, req->ref, &resp);
+}
+
+/* ---- housekeeping: one worker at a time ---- */
+
+static void
+look_at_tls(struct mm_work *w, bool force)
+{
+	struct mm_why why = { 0 };
+	bool changed = false;
+	enum mm_err rc;
+
+	if (!force && mm_mono_ms() < w->tls_at)
+		return;
+	w->tls_at = mm_mono_ms() + TLS_EVERY_MS;
+	if (w->s->listener[MM_DEVICES] < 0 && w->s->listener[MM_OPERATORS] < 0)
+		return;
+	rc = mm_tls_reload(w->s->tls, force, &changed, &why);
+	if (rc == MM_OK && changed)
+		rc = mm_http_reload(w->s->http, &why);
+	if (rc != MM_OK)
+		MM_LOG(MM_LOG_ERROR, "tls-reload", MM_S("why", why.text));
+	else if (changed)
+		MM_LOG(MM_LOG_INFO, "tls-reload", MM_S("result", "ok"));
+}
+
+static void
+housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
+{
+	look_at_tls(w, reload);
+	mm_desk_housekeeping(me->desk);
+	mm_public_refresh(w->s->pub, mm_desk_reader(me->desk));
+}
+
+/* ---- threads ---- */
+
+/* What a worker takes from the queue in one go. */
+struct taken {
+	struct mm_call *call;
+	bool tick, reload;
+};
+
+static bool
+take(struct mm_work *w, struct taken *t)
+{
+	*t = (struct taken){ 0 };
+	pthread_mutex_lock(&w->lock);
+	while (w->first == NULL && !w->closed &&
+	    !((w->tick || w->reload) && !w->ticking))
+		pthread_cond_wait(&w->more, &w->lock);
+	if ((w->tick || w->reload) && !w->ticking && !w->closed) {
+		t->tick = true;
+		t->reload = w->reload;
+		w->tick = w->reload = false;
+		w->ticking = true;
+	} else if (w->first != NULL) {
+		t->call = w->first;
+		w->first = t->call->next;
+		w->n--;
+		if (w->first == NULL)
+			w->last = &w->first;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return t->tick || t->call != NULL;
+}
+
+static void
+ticked(struct mm_work *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->ticking = false;
+	pthread_cond_signal(&w->more);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void *
+work_thread(void *arg)
+{
+	struct mm_worker *me = arg;
+	struct mm_work *w = me->s->work;
+	struct taken t;
+
+	while (take(w, &t)) {
+		if (t.call != NULL) {
+			t.call->run(me, t.call);
+			continue;
+		}
+		housekeep(w, me, t.reload);
+		ticked(w);
+	}
+	return NULL;
+}
+
+static void
+want(struct mm_work *w, bool *what)
+{
+	pthread_mutex_lock(&w->lock);
+	*what = true;
+	pthread_cond_signal(&w->more);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* see priv.h */
+void
+mm_work_tick(struct mm_work *w)
+{
+	want(w, &w->tick);
+}
+
+/* see priv.h */
+void
+mm_work_reload(struct mm_work *w)
+{
+	want(w, &w->reload);
+}
+
+static enum mm_err
+start(struct mm_work *w, struct mm_why *why)
+{
+	for (; w->started < MM_WORKERS; w->started++) {
+		struct mm_worker *me = &w->worker[w->started];
+
+		me->s = w->s;
+		MM_TRY(mm_desk_open(w->s->core, &me->desk, why));
+		if (pthread_create(&w->thread[w->started], NULL, work_thread,
+		    me) != 0)
+			return MM_FAIL(why, MM_ESYS, "cannot make a thread");
+	}
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_work_open(struct mm_server *s, struct mm_work **out, struct mm_why *why)
+{
+	struct mm_work *w = calloc(1, sizeof(*w));
+	enum mm_err rc;
+
+	if (w == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	w->s = s;
+	w->last = &w->first;
+	w->tls_at = mm_mono_ms() + TLS_EVERY_MS;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->more, NULL);
+	*out = w; /* the threads look for it there */
+	rc = start(w, why);
+	if (rc != MM_OK)
+		mm_work_close(out);
+	return rc;
+}
+
+/* see priv.h */
+void
+mm_work_close(struct mm_work **owner)
+{
+	struct mm_work *w = *owner;
+
+	if (w == NULL)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->closed = true;
+	pthread_cond_broadcast(&w->more);
+	pthread_mutex_unlock(&w->lock);
+	for (unsigned i = 0; i < w->started; i++)
+		pthread_join(w->thread[i], NULL);
+	for (unsigned i = 0; i < MM_WORKERS; i++)
+		mm_desk_close(&w->worker[i].desk);
+	while (w->first != NULL) {
+		struct mm_call *c = w->first;
+		w->first = c->next;
+		mm_call_free(&c);
+	}
+	pthread_cond_destroy(&w->more);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+	*owner = NULL;
+}
