@@ -317,8 +317,6 @@ mm_http_conn_new(struct port *p, int fd, const struct sockaddr_in6 *peer,
 	}
 	c->source = take_source;
 	queue_put(&p->phase[c->state], c);
-	if (c->state == CONN_HANDSHAKE)
-		atomic_fetch_add(&p->listener->handshakes, 1);
 	return c;
 }
 

@@ -56,14 +56,17 @@ wake(struct mm_http_loop *l)
 	(void)!write(l->event, &one, sizeof(one));
 }
 
-/* True if the inbox was empty: then, and only then, nobody else wakes. */
+/* True if the inbox was empty: then, and only then, nobody else wakes.  Once
+ * pushed the task is the loop's, and may be gone. */
 static bool
 push(struct mm_http_loop *l, struct mm_http_task *t)
 {
-	t->next = atomic_load(&l->inbox);
-	while (!atomic_compare_exchange_weak(&l->inbox, &t->next, t))
-		continue;
-	return t->next == NULL;
+	struct mm_http_task *head = atomic_load(&l->inbox);
+
+	do
+		t->next = head;
+	while (!atomic_compare_exchange_weak(&l->inbox, &head, t));
+	return head == NULL;
 }
 
 void
@@ -73,9 +76,11 @@ mm_http_post(struct mm_http *h, struct mm_http_task *list)
 	uint64_t wanted = 0;
 
 	for (; list != NULL; list = next) {
-		next = list->next; /* after the push it is the loop's */
-		if (push(&h->loops[list->loop], list))
-			wanted |= UINT64_C(1) << list->loop;
+		uint16_t loop = list->loop;
+
+		next = list->next;
+		if (push(&h->loops[loop], list))
+			wanted |= UINT64_C(1) << loop;
 	}
 	for (unsigned i = 0; wanted != 0; i++, wanted >>= 1)
 		if (wanted & 1)
@@ -189,7 +194,9 @@ static enum mm_err
 loop_secure(struct mm_http_loop *l, struct mm_why *why)
 {
 	l->lib = OSSL_LIB_CTX_new();
-	if (l->lib == NULL || OSSL_PROVIDER_load(l->lib, "default") == NULL)
+	if (l->lib != NULL)
+		l->provider = OSSL_PROVIDER_load(l->lib, "default");
+	if (l->provider == NULL)
 		return MM_FAIL(why, MM_ECRYPTO, "no OpenSSL default provider");
 	for (size_t i = 0; i < l->http->conf.nlisteners; i++)
 		MM_TRY(tls_make(&l->ports[i], &l->ports[i].tls, why));
@@ -202,7 +209,10 @@ loop_unsecure(struct mm_http_loop *l)
 	for (size_t i = 0; i < l->http->conf.nlisteners; i++)
 		SSL_CTX_free(l->ports[i].tls);
 	OPENSSL_thread_stop_ex(l->lib);
+	if (l->provider != NULL)
+		OSSL_PROVIDER_unload(l->provider);
 	OSSL_LIB_CTX_free(l->lib);
+	l->provider = NULL;
 	l->lib = NULL;
 }
 

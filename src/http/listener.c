@@ -134,53 +134,79 @@ v4_map(struct sockaddr_in6 *a)
 	memcpy(a->sin6_addr.s6_addr + 12, &v4.sin_addr, 4);
 }
 
+/* Exact, though the loops count together: taken first, then given back. */
+static bool
+reserve(_Atomic unsigned *n, unsigned max)
+{
+	if (atomic_fetch_add(n, 1) < max)
+		return true;
+	atomic_fetch_sub(n, 1);
+	return false;
+}
+
 /*
  * The ceiling on handshakes: room is made by ending this loop's oldest, if it
  * has had a quarter of its time.  Honest ones take one round trip, so a peer
  * that only opens connections pushes out its own.
  */
 static bool
-handshake_room(struct port *p)
+handshake_reserve(struct port *p)
 {
 	const struct mm_http_limits *m = &p->listener->conf.limits;
 	struct conn *oldest = p->phase[CONN_HANDSHAKE].first;
 
-	if (p->tls == NULL ||
-	    atomic_load(&p->listener->handshakes) < m->handshakes)
+	if (reserve(&p->listener->handshakes, m->handshakes))
 		return true;
 	if (oldest == NULL || oldest->until - p->loop->now_ms >
 	    m->handshake_ms - m->handshake_ms / 4)
 		return false;
 	mm_http_conn_expire(oldest);
-	return true;
+	return reserve(&p->listener->handshakes, m->handshakes);
+}
+
+static bool
+caps_take(struct port *p)
+{
+	struct mm_http_listener *l = p->listener;
+
+	if (!reserve(&l->open, l->conf.limits.connections))
+		return false;
+	if (p->tls == NULL || handshake_reserve(p))
+		return true;
+	atomic_fetch_sub(&l->open, 1);
+	return false;
+}
+
+static void
+caps_drop(struct port *p)
+{
+	atomic_fetch_sub(&p->listener->open, 1);
+	if (p->tls != NULL)
+		atomic_fetch_sub(&p->listener->handshakes, 1);
 }
 
 /* Every cap comes before the first byte of TLS. */
 static bool
 admit(struct port *p, int fd, struct sockaddr_in6 *peer)
 {
-	const struct mm_http_limits *m = &p->listener->conf.limits;
 	struct source *src;
 
 	v4_map(peer);
 	COUNT(p, accepted);
-	if (atomic_load(&p->listener->open) >= m->connections ||
-	    !handshake_room(p)) {
+	if (!caps_take(p)) {
 		COUNT(p, refused_cap);
 		return false;
 	}
 	src = mm_http_source_take(&p->sources, &peer->sin6_addr,
-	    m->connections_per_source);
-	if (src == NULL) {
-		COUNT(p, refused_source);
-		return false;
-	}
-	if (mm_http_conn_new(p, fd, peer, src) == NULL) {
+	    p->listener->conf.limits.connections_per_source);
+	if (src != NULL && mm_http_conn_new(p, fd, peer, src) != NULL)
+		return true;
+	caps_drop(p);
+	if (src != NULL)
 		mm_http_source_drop(&p->sources, src);
-		return false;
-	}
-	atomic_fetch_add(&p->listener->open, 1);
-	return true;
+	else
+		COUNT(p, refused_source);
+	return false;
 }
 
 static void

@@ -143,6 +143,7 @@ struct mm_http_loop {
 	struct watch mail; /* of event */
 	_Atomic(struct mm_http_task *) inbox;
 	OSSL_LIB_CTX *lib;
+	OSSL_PROVIDER *provider;
 	struct port *ports;
 	struct slot *slots;
 	uint32_t nslots, free_slot;
@@ -191,6 +192,7 @@ void mm_http_source_drop(struct sources *s, struct source *src);
 
 /* conn.c */
 bool mm_http_conn_may(enum conn_state from, enum conn_state to);
+/* Counted already by who calls, as open and as a handshake. */
 struct conn *mm_http_conn_new(struct port *p, int fd,
     const struct sockaddr_in6 *peer, struct source *take_source);
 void mm_http_conn_run(struct conn *c);
