@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <libgen.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -141,8 +140,14 @@ open_core(struct mm_server *s, struct mm_why *why)
 static const char *
 folder(const char *path, char buf[MM_PATH_MAX + 1])
 {
+	char *slash;
+
 	snprintf(buf, MM_PATH_MAX + 1, "%s", path);
-	return dirname(buf);
+	slash = strrchr(buf, '/');
+	if (slash == NULL)
+		return ".";
+	slash[slash == buf] = '\0'; /* the root keeps its slash */
+	return buf;
 }
 
 /* Folders, not files: what is renamed into place must be seen. */

@@ -310,7 +310,8 @@ trust(struct mm_tls *t, SSL_CTX *ctx, OSSL_LIB_CTX *lib, struct mm_why *why)
 		MM_OWN(free_x509) X509 *x = X509_new_ex(lib, NULL);
 		const unsigned char *p = t->trust[i].p;
 
-		if (x == NULL || d2i_X509(&x, &p, (long)t->trust[i].n) == NULL ||
+		if (x == NULL ||
+		    d2i_X509(&x, &p, (long)t->trust[i].n) == NULL ||
 		    X509_STORE_add_cert(store, x) != 1)
 			return tls_fail(why, "trust store");
 	}
