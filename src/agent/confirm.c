@@ -10,25 +10,38 @@ struct proof {
 	struct mm_buf receipt; /* what came, or empty */
 };
 
+/* The last time that the server told, as stored; 0 if it never did. */
+static int64_t
+last_told(struct mm_agent *a, unsigned slot)
+{
+	char text[24];
+	size_t n = 0;
+	int64_t at = 0;
+
+	if (a->nv->get(a->nv->ctx, slot, MMD_NV_TIME, (uint8_t *)text,
+	    sizeof(text), &n) != MMD_OK)
+		return 0;
+	for (size_t i = 0; i < n && i < 12 && text[i] >= '0' &&
+	    text[i] <= '9'; i++)
+		at = at * 10 + (text[i] - '0');
+	return at;
+}
+
 /*
- * The clock is never before the last time that the server told: a device
- * that starts in 1970 can still check a certificate.
+ * Time does not run backwards: a device that starts in 1970 goes on from the
+ * last time it was told, and one told to believe only the server always does.
  */
 static int64_t
 check_time(struct mm_agent *a, unsigned slot)
 {
-	char text[24];
-	size_t n = 0;
-	int64_t floor_s = 0, now = mm_agent_now_s(a);
+	int64_t told = last_told(a, slot), now = mm_agent_now_s(a);
 
 	if (a->clock == MM_CLOCK_SYSTEM)
 		return 0;
-	if (a->nv->get(a->nv->ctx, slot, MMD_NV_TIME, (uint8_t *)text,
-	    sizeof(text), &n) == MMD_OK)
-		for (size_t i = 0; i < n && text[i] >= '0' && text[i] <= '9';
-		    i++)
-			floor_s = floor_s * 10 + (text[i] - '0');
-	return now > floor_s ? now : floor_s;
+	if (told > now || (a->clock == MM_CLOCK_SERVER && a->skew_s == 0 &&
+	    told != 0))
+		a->skew_s += told - now;
+	return mm_agent_now_s(a);
 }
 
 /* see priv.h */

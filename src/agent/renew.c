@@ -26,6 +26,7 @@ run_renewal(struct mm_agent *a, void *arg, int32_t *retry_s,
 
 	MM_TRY(mm_agent_open_mutual(a, n->from, n->old, why));
 	err = mm_agent_ask(a, MMD_EST_CACERTS, none, &r, why);
+	mm_agent_learn_time(a, r.date_s);
 	*retry_s = r.retry_s;
 	MM_TRY(err);
 	mm_buf_reset(&n->id->anchor);
