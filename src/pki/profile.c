@@ -15,7 +15,7 @@ static const char *const confirms[] = { "mtls", "proof", "issue", NULL };
 	ROW(f, MM_CONF_INT, least, most, preset, help)
 #define BOOL(f, preset, help) ROW(f, MM_CONF_BOOL, 0, 1, preset, help)
 #define LIST(f, preset, help) \
-	ROW(f, MM_CONF_LIST, 0, MM_CONF_LIST_MAX, preset, help)
+	ROW(f, MM_CONF_LIST, 1, MM_CONF_ITEM_MAX - 1, preset, help)
 #define TIME(name, f, most, preset, help) \
 	{ name, MM_CONF_DURATION, AT(f), 0, most, preset, help, NULL }
 #define CHOICE(f, choices, preset, help) \

@@ -10,6 +10,19 @@ list_set(struct mm_conf_list *l, const char *const *items)
 }
 
 /* see fixture.h */
+EVP_PKEY *
+key_of(enum mm_key_type t, bool ca)
+{
+	static EVP_PKEY *made[MM_KEY_TYPES][2];
+	struct mm_why why = { 0 };
+
+	if (made[t][ca] == NULL)
+		OK(why, mm_key_make(t, &made[t][ca], &why));
+	EVP_PKEY_up_ref(made[t][ca]);
+	return made[t][ca];
+}
+
+/* see fixture.h */
 void
 profile_init(struct mm_profile *p)
 {
@@ -46,7 +59,7 @@ ca_init(struct ca *ca, enum mm_key_type t)
 
 	memset(ca, 0, sizeof(*ca));
 	mm_buf_init(&ca->der, MM_CERT_MAX);
-	OK(why, mm_key_make(t, &ca->key, &why));
+	ca->key = key_of(t, true);
 	OK(why, mm_sign_new(NULL, ca->key, &ca->sign, &why));
 	OK(why, mm_key_spki(ca->key, &spki, &why));
 	f.spki = mm_buf_view(&spki);
@@ -80,7 +93,7 @@ issued_init(struct issued *d, enum mm_key_type t, const char *device)
 	mm_buf_init(&d->request, MM_CSR_MAX);
 	mm_buf_init(&d->tbs, MM_CERT_MAX);
 	mm_buf_init(&d->cert, MM_CERT_MAX);
-	OK(why, mm_key_make(t, &d->key, &why));
+	d->key = key_of(t, false);
 	OK(why, mm_csr_make(d->key, device, &d->request, &why));
 	OK(why, mm_csr_walk(mm_buf_view(&d->request), &d->csr, &why));
 }

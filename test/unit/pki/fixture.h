@@ -16,6 +16,9 @@
 			fail_msg("%s: %s", #__VA_ARGS__, (why).text); \
 	} while (0)
 
+/* A key of this type, made once: RSA takes its time.  Owned. */
+EVP_PKEY *key_of(enum mm_key_type t, bool ca);
+
 /* An issuer and everything its certificate borrows from. */
 struct ca {
 	EVP_PKEY *key;

@@ -107,7 +107,7 @@ keeps_keys_in_files(void **state)
 	snprintf(sealed, sizeof(sealed), "%s/sealed.pem", dir);
 	snprintf(plain, sizeof(plain), "%s/plain.pem", dir);
 	for (unsigned i = 0; i < MM_KEY_TYPES; i++) {
-		OK(why, mm_key_make((enum mm_key_type)i, &key, &why));
+		key = key_of((enum mm_key_type)i, false);
 		OK(why, mm_key_save(sealed, key, mm_bytes_of("pass"), &why));
 		OK(why, mm_key_save_plain(plain, key, 0600, &why));
 		OK(why, mm_key_load(sealed, mm_bytes_of("pass"), &again,
