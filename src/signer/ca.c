@@ -1,0 +1,296 @@
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/rand.h>
+
+#include "base/file.h"
+#include "base/time.h"
+#include "pki/der.h"
+#include "signer/setup.h"
+
+#define BACKDATE_S 86400
+#define YEAR_S     31557600 /* 365.25 days */
+#define OID_SKI    "2.5.29.14"
+
+/* see setup.h */
+void
+mm_default_subject(const struct mm_settings *set, const char *what,
+    struct mm_conf_list *subject)
+{
+	if (subject->n > 0)
+		return;
+	subject->n = 2;
+	snprintf(subject->item[0], MM_CONF_ITEM_MAX, "O=%s", set->name);
+	/* RFC 5280 ub-common-name is 64 */
+	snprintf(subject->item[1], MM_CONF_ITEM_MAX, "CN=%.*s %s",
+	    (int)(63 - strlen(what)), set->name, what);
+}
+
+/* see setup.h */
+enum mm_err
+mm_ca_dates(const struct mm_signing *by, int64_t lifetime_s,
+    struct mm_ca_fields *f, struct mm_why *why)
+{
+	struct mm_cert c;
+
+	f->not_before_s = mm_now_s() - BACKDATE_S;
+	f->not_after_s = lifetime_s == 0 ? MM_TIME_FOREVER_S :
+					   mm_now_s() + lifetime_s;
+	if (by->cert.n == 0)
+		return MM_OK;
+	MM_TRY(mm_cert_walk(by->cert, &c, why));
+	if (f->not_before_s < c.not_before_s)
+		f->not_before_s = c.not_before_s;
+	if (f->not_after_s > c.not_after_s)
+		f->not_after_s = c.not_after_s;
+	if (f->not_after_s <= mm_now_s())
+		return MM_FAIL(why, MM_EPOLICY, "%s: its certificate has "
+		    "expired", by->name);
+	return MM_OK;
+}
+
+/* RFC 5280 4.2.1.1: the issuer's subject key identifier. */
+static enum mm_err
+take_issuer(const struct mm_signing *by, struct mm_ca_fields *f,
+    struct mm_why *why)
+{
+	struct mm_cert c;
+	struct mm_bytes value;
+	struct mm_rd r;
+
+	if (by->cert.n == 0)
+		return MM_OK;
+	MM_TRY(mm_cert_walk(by->cert, &c, why));
+	f->issuer_subject = c.subject;
+	if (!mm_cert_extension(&c, OID_SKI, NULL, &value))
+		return MM_FAIL(why, MM_EINPUT, "%s: its certificate has no "
+		    "subject key identifier", by->name);
+	r = mm_rd_over(value);
+	f->issuer_key_id = mm_der_take(&r, MM_DER_OCTETS);
+	return MM_OK;
+}
+
+static enum mm_err
+journal(struct mm_setup *s, const struct mm_signing *by,
+    const struct mm_ca_fields *f, struct mm_bytes tbs, struct mm_why *why)
+{
+	struct mm_journal_line l = { .kind = f->ca ? MM_J_CA : MM_J_SERVER,
+		.not_after_s = f->not_after_s };
+
+	snprintf(l.issuer, sizeof(l.issuer), "%s", by->name);
+	memcpy(l.serial, f->serial, sizeof(l.serial));
+	mm_sha256(f->spki, l.spki_sha256);
+	mm_sha256(tbs, l.tbs_sha256);
+	return mm_record_write(s->record, &l, 1, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_ca_sign(struct mm_setup *s, const struct mm_signing *by, EVP_PKEY *subject,
+    struct mm_ca_fields *f, struct mm_buf *der, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf spki = MM_BUF_INIT(4096);
+	MM_OWN(mm_buf_done) struct mm_buf tbs = MM_BUF_INIT(MM_CERT_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf sig = MM_BUF_INIT(1024);
+	MM_OWN(mm_sign_free) struct mm_sign *key = NULL;
+	uint8_t random[10];
+
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		return MM_FAIL(why, MM_ECRYPTO, "no random bytes");
+	mm_serial_make(mm_now_ms(), random, f->serial);
+	MM_TRY(mm_key_spki(subject, &spki, why));
+	f->spki = mm_buf_view(&spki);
+	MM_TRY(take_issuer(by, f, why));
+	MM_TRY(mm_sign_new(NULL, by->key, &key, why));
+	MM_TRY(mm_ca_build(f, mm_sign_alg(key), &tbs, why));
+	MM_TRY(mm_sign_bytes(key, mm_buf_view(&tbs), &sig, why));
+	MM_TRY(journal(s, by, f, mm_buf_view(&tbs), why));
+	mm_cert_join(der, mm_buf_view(&tbs), mm_sign_alg(key),
+	    mm_buf_view(&sig));
+	f->spki = (struct mm_bytes){ 0 };
+	return mm_buf_ok(der, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_place_issuer(const struct mm_setup *s, const struct mm_issuer_conf *conf,
+    const struct mm_bytes *chain, size_t n, struct mm_why *why)
+{
+	char name[64], path[MM_PATH_MAX + 1];
+
+	snprintf(name, sizeof(name), "issuers/%s.crt", conf->name);
+	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));
+	MM_TRY(mm_place_certs(s, path, chain, n, why));
+	MM_TRY(mm_give(s, path, MM_OF_SIGNER, why));
+	if (strcmp(path, conf->certificate) == 0)
+		return MM_OK;
+	return mm_place_certs(s, conf->certificate, chain, n, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
+    EVP_PKEY **key, struct mm_buf *der, struct mm_why *why)
+{
+	const struct mm_issuer_conf *conf;
+	struct mm_conf_list subject = s->o->issuer_subject;
+	struct mm_ca_fields f = { .subject = &subject, .ca = true,
+		.path_len = 0 };
+	enum mm_key_type type;
+
+	MM_TRY(mm_setup_issuer(s, &conf, why));
+	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
+	mm_default_subject(&s->conf->set, "Issuing CA", &subject);
+	MM_TRY(mm_ca_dates(root, s->o->issuer_years * YEAR_S, &f, why));
+	MM_TRY(mm_key_make(type, key, why));
+	MM_TRY(mm_place_key(s, conf->key, *key, why));
+	MM_TRY(mm_ca_sign(s, root, *key, &f, der, why));
+	return mm_place_issuer(s, conf, (const struct mm_bytes[]){
+	    mm_buf_view(der), root->cert }, 2, why);
+}
+
+/* see setup.h; the one place where a name is made without a certificate. */
+static enum mm_err
+make_subject(const struct mm_conf_list *subject, struct mm_bytes spki,
+    struct mm_bytes alg, struct mm_buf *scratch, struct mm_bytes *name,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf tbs = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_ca_fields f = { .subject = subject, .ca = true,
+		.path_len = 0, .serial = { 1 }, .spki = spki,
+		.not_before_s = mm_now_s(), .not_after_s = mm_now_s() + 1 };
+	static const uint8_t unsigned_[1];
+	struct mm_cert c;
+
+	MM_TRY(mm_ca_build(&f, alg, &tbs, why));
+	mm_cert_join(scratch, mm_buf_view(&tbs), alg,
+	    (struct mm_bytes){ unsigned_, sizeof(unsigned_) });
+	MM_TRY(mm_buf_ok(scratch, why));
+	MM_TRY(mm_cert_walk(mm_buf_view(scratch), &c, why));
+	*name = c.subject;
+	return MM_OK;
+}
+
+/* RFC 2986 4.1 */
+static void
+put_info(struct mm_buf *b, struct mm_bytes name, struct mm_bytes spki)
+{
+	size_t info = mm_der_open(b, MM_DER_SEQ);
+
+	mm_der_put_uint(b, 0);
+	mm_buf_bytes(b, name);
+	mm_buf_bytes(b, spki);
+	mm_der_put(b, MM_DER_CTXC(0), (struct mm_bytes){ 0 });
+	mm_der_close(b, info);
+}
+
+static enum mm_err
+sign_request(struct mm_setup *s, const char *issuer, EVP_PKEY *key,
+    const struct mm_conf_list *subject, struct mm_buf *der,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf spki = MM_BUF_INIT(4096);
+	MM_OWN(mm_buf_done) struct mm_buf info = MM_BUF_INIT(MM_CSR_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf scratch = MM_BUF_INIT(MM_CERT_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf sig = MM_BUF_INIT(1024);
+	MM_OWN(mm_sign_free) struct mm_sign *sign = NULL;
+	struct mm_journal_line l = { .kind = MM_J_REQUEST };
+	struct mm_bytes name;
+
+	MM_TRY(mm_key_spki(key, &spki, why));
+	MM_TRY(mm_sign_new(NULL, key, &sign, why));
+	MM_TRY(make_subject(subject, mm_buf_view(&spki), mm_sign_alg(sign),
+	    &scratch, &name, why));
+	put_info(&info, name, mm_buf_view(&spki));
+	MM_TRY(mm_buf_ok(&info, why));
+	MM_TRY(mm_sign_bytes(sign, mm_buf_view(&info), &sig, why));
+	snprintf(l.issuer, sizeof(l.issuer), "%s", issuer);
+	mm_sha256(mm_buf_view(&spki), l.spki_sha256);
+	mm_sha256(mm_buf_view(&info), l.tbs_sha256);
+	MM_TRY(mm_record_write(s->record, &l, 1, why));
+	mm_cert_join(der, mm_buf_view(&info), mm_sign_alg(sign),
+	    mm_buf_view(&sig));
+	return mm_buf_ok(der, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_make_request(struct mm_setup *s, const char *path, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CSR_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(3 * MM_CSR_MAX);
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	struct mm_conf_list subject = s->o->issuer_subject;
+	const struct mm_issuer_conf *conf;
+	enum mm_key_type type;
+
+	MM_TRY(mm_setup_issuer(s, &conf, why));
+	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
+	mm_default_subject(&s->conf->set, "Issuing CA", &subject);
+	MM_TRY(mm_key_make(type, &key, why));
+	MM_TRY(mm_place_key(s, conf->key, key, why));
+	MM_TRY(sign_request(s, conf->name, key, &subject, &der, why));
+	mm_pem_put(&pem, "CERTIFICATE REQUEST", mm_buf_view(&der));
+	MM_TRY(mm_buf_ok(&pem, why));
+	return mm_place(s, path, mm_buf_view(&pem), 0644, MM_OF_ROOT, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_cmd_request(const struct mm_opts *o, struct mm_why *why)
+{
+	MM_OWN(mm_setup_done) struct mm_setup s = { 0 };
+
+	if (o->out == NULL)
+		return MM_FAIL(why, MM_EINPUT, "request: --out is missing");
+	MM_TRY(mm_setup_begin(&s, o, true, why));
+	MM_TRY(mm_setup_record(&s, why));
+	MM_TRY(mm_make_request(&s, o->out, why));
+	mm_json_open(&s.json, '{');
+	mm_json_str(&s.json, "request", o->out);
+	mm_json_close(&s.json, '}');
+	return mm_setup_print(&s, why);
+}
+
+static enum mm_err
+make_below_root(struct mm_setup *s, const struct mm_ca *root,
+    const char *key_path, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	MM_OWN(mm_pkey_free) EVP_PKEY *root_key = NULL, *key = NULL;
+	struct mm_signing by = { .cert = mm_buf_view(&root->der),
+		.name = "root" };
+	const struct mm_issuer_conf *conf;
+
+	MM_TRY(mm_setup_issuer(s, &conf, why));
+	MM_TRY(mm_key_load(key_path, mm_secret_view(s->pass), &root_key, why));
+	by.key = root_key;
+	MM_TRY(mm_make_issuer(s, &by, &key, &der, why));
+	mm_json_open(&s->json, '{');
+	MM_TRY(mm_json_cert(s, "issuer", conf->name, conf->certificate,
+	    mm_buf_view(&der), why));
+	mm_json_close(&s->json, '}');
+	return mm_setup_print(s, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_cmd_issuer(const struct mm_opts *o, struct mm_why *why)
+{
+	MM_OWN(mm_setup_done) struct mm_setup s = { 0 };
+	char anchor[MM_PATH_MAX + 1], key[MM_PATH_MAX + 1];
+	struct mm_ca root = { 0 };
+	enum mm_err err;
+
+	MM_TRY(mm_setup_begin(&s, o, true, why));
+	MM_TRY(mm_setup_record(&s, why));
+	MM_TRY(mm_signer_path(&s.conf->set, "anchor.crt", anchor, why));
+	MM_TRY(mm_signer_path(&s.conf->set, "keys/root.key", key, why));
+	err = mm_ca_read(anchor, &root, why);
+	if (err == MM_OK)
+		err = make_below_root(&s, &root,
+		    o->root_key == NULL ? key : o->root_key, why);
+	mm_buf_done(&root.chain_pem);
+	mm_buf_done(&root.der);
+	return err;
+}

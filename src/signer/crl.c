@@ -1,0 +1,241 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "signer/priv.h"
+
+#define ENTRIES_MAX 2000000
+#define ENTRY_N     25 /* 16 serial, u64 at_s, u8 reason */
+#define FUTURE_S    300
+#define READ_MOST   (120 * 1024)
+/* Room for an entry on the wire and in DER, with its extension and lengths. */
+#define DER_MAX ((size_t)ENTRIES_MAX * 64 + 65536)
+
+static enum mm_err
+find_ca(const struct mm_signer *s, const char *name, size_t *out,
+    struct mm_why *why)
+{
+	for (size_t i = 0; i < s->nca; i++)
+		if (s->ca[i].key != NULL &&
+		    strcmp(s->ca[i].issuer.name, name) == 0) {
+			*out = i;
+			return MM_OK;
+		}
+	return MM_FAIL(why, MM_EPOLICY, "crl: the signer has no such issuer");
+}
+
+/* A CRL of the far future, or one that is good for years, would outlive the
+ * server's honesty: twice the configured life is the most. */
+static enum mm_err
+check_times(const struct mm_crl_begin_req *q, int64_t crl_hours,
+    struct mm_why *why)
+{
+	uint64_t most = (uint64_t)crl_hours * 3600 * 2;
+
+	if (q->this_s > (uint64_t)(mm_now_s() + FUTURE_S))
+		return MM_FAIL(why, MM_EPOLICY, "crl: thisUpdate is in the "
+		    "future");
+	if (q->next_s <= q->this_s || q->next_s - q->this_s > most)
+		return MM_FAIL(why, MM_EPOLICY, "crl: nextUpdate must be "
+		    "after thisUpdate by at most %" PRIu64 " s", most);
+	return MM_OK;
+}
+
+static enum mm_err
+begin(struct mm_signer *s, const struct mm_crl_begin_req *q,
+    struct mm_why *why)
+{
+	struct mm_crl_job *c = &s->crl;
+	size_t ca = 0;
+
+	MM_TRY(find_ca(s, q->issuer, &ca, why));
+	MM_TRY(check_times(q, s->ca[ca].crl_hours, why));
+	MM_TRY(mm_record_crl_number(s->record, q->issuer, q->number, why));
+	c->open = true;
+	c->ca = ca;
+	c->number = q->number;
+	c->this_s = (int64_t)q->this_s;
+	c->next_s = (int64_t)q->next_s;
+	c->n = 0;
+	mm_buf_done(&c->der);
+	mm_buf_init(&c->der, DER_MAX);
+	return MM_OK;
+}
+
+static enum mm_err
+grow(struct mm_crl_job *c, size_t more, struct mm_why *why)
+{
+	struct mm_crl_entry *p;
+	size_t want = c->n + more;
+
+	if (want > ENTRIES_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "crl: more than %d entries",
+		    ENTRIES_MAX);
+	if (want <= c->cap)
+		return MM_OK;
+	want += want / 2;
+	p = realloc(c->entry, want * sizeof(*p));
+	if (p == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	c->entry = p;
+	c->cap = want;
+	return MM_OK;
+}
+
+/* RFC 5280 5.3.1: 0 to 10 without 7; removeFromCRL is for deltas. */
+static bool
+reason_valid(uint8_t reason)
+{
+	return reason <= 10 && reason != 7 && reason != 8;
+}
+
+static enum mm_err
+add(struct mm_crl_job *c, struct mm_bytes in, struct mm_why *why)
+{
+	struct mm_rd r = mm_rd_over(in);
+	size_t n = in.n / ENTRY_N, kept = c->n;
+
+	if (!c->open)
+		return MM_FAIL(why, MM_ECONFLICT, "crl: none was begun");
+	if (in.n % ENTRY_N != 0)
+		return MM_FAIL(why, MM_EINPUT, "crl: entries are not whole");
+	MM_TRY(grow(c, n, why));
+	for (size_t k = 0; k < n; k++) {
+		struct mm_crl_entry *e = &c->entry[c->n + k];
+		memcpy(e->serial, mm_rd_take(&r, 16).p, 16);
+		e->at_s = (int64_t)mm_rd_u64(&r);
+		e->reason = mm_rd_u8(&r);
+		if (!reason_valid(e->reason) || e->at_s < 0 ||
+		    e->at_s > MM_TIME_FOREVER_S) {
+			c->n = kept;
+			return MM_FAIL(why, MM_EINPUT, "crl: entry %zu is out "
+			    "of range", kept + k);
+		}
+	}
+	c->n += n;
+	return MM_OK;
+}
+
+static enum mm_err
+join(struct mm_worker *w, struct mm_crl_job *c, struct mm_buf *tbs,
+    struct mm_why *why)
+{
+	const struct mm_ca *ca = &w->s->ca[c->ca];
+	struct mm_sign *s = w->sign[c->ca];
+	struct mm_journal_line l = { .kind = MM_J_CRL, .number = c->number };
+	struct mm_buf der = MM_BUF_INIT(DER_MAX);
+	enum mm_err err;
+
+	MM_TRY(mm_crl_build(&ca->issuer, c->number, c->this_s, c->next_s,
+	    c->entry, c->n, mm_sign_alg(s), tbs, why));
+	mm_buf_reset(&w->sig);
+	MM_TRY(mm_sign_bytes(s, mm_buf_view(tbs), &w->sig, why));
+	mm_cert_join(&der, mm_buf_view(tbs), mm_sign_alg(s),
+	    mm_buf_view(&w->sig));
+	memcpy(l.issuer, ca->issuer.name, sizeof(l.issuer));
+	mm_sha256(mm_buf_view(tbs), l.tbs_sha256);
+	err = mm_buf_ok(&der, why);
+	if (err == MM_OK)
+		err = mm_record_write(w->s->record, &l, 1, why);
+	if (err != MM_OK) {
+		mm_buf_done(&der);
+		return err;
+	}
+	mm_buf_done(&c->der);
+	c->der = der;
+	w->s->signed_n++;
+	return MM_OK;
+}
+
+static void
+close_job(struct mm_crl_job *c)
+{
+	free(c->entry);
+	c->entry = NULL;
+	c->n = c->cap = 0;
+	c->open = false;
+}
+
+/* The number is checked again: it may have been used since begin. */
+static enum mm_err
+finish(struct mm_worker *w, struct mm_crl_sign_rep *p, struct mm_why *why)
+{
+	struct mm_crl_job *c = &w->s->crl;
+	struct mm_buf tbs = MM_BUF_INIT(DER_MAX);
+	enum mm_err err;
+
+	if (!c->open)
+		return MM_FAIL(why, MM_ECONFLICT, "crl: none was begun");
+	MM_TRY(mm_record_crl_number(w->s->record,
+	    w->s->ca[c->ca].issuer.name, c->number, why));
+	err = join(w, c, &tbs, why);
+	mm_buf_done(&tbs);
+	close_job(c);
+	MM_TRY(err);
+	p->der_n = c->der.n;
+	mm_sha256(mm_buf_view(&c->der), p->sha256);
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_crl_begin(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	enum mm_err err;
+
+	pthread_mutex_lock(&w->s->crl.lock);
+	err = begin(w->s, &i->req.crl_begin, why);
+	pthread_mutex_unlock(&w->s->crl.lock);
+	return err;
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_crl_add(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	struct mm_crl_job *c = &w->s->crl;
+	enum mm_err err;
+
+	pthread_mutex_lock(&c->lock);
+	err = add(c, i->req.crl_add.entries, why);
+	i->rep.crl_add.total = c->n;
+	pthread_mutex_unlock(&c->lock);
+	return err;
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_crl_sign(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	enum mm_err err;
+
+	pthread_mutex_lock(&w->s->crl.lock);
+	err = finish(w, &i->rep.crl_sign, why);
+	pthread_mutex_unlock(&w->s->crl.lock);
+	return err;
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_crl_read(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	const struct mm_crl_read_req *q = &i->req.crl_read;
+	struct mm_crl_job *c = &w->s->crl;
+	enum mm_err err = MM_OK;
+	size_t n;
+
+	pthread_mutex_lock(&c->lock);
+	if (q->offset > c->der.n) {
+		err = MM_FAIL(why, MM_ENOTFOUND, "crl: past its end");
+	} else {
+		n = c->der.n - (size_t)q->offset;
+		n = n < READ_MOST ? n : READ_MOST;
+		n = n < q->most ? n : q->most;
+		mm_buf_put(&i->body, n == 0 ? NULL : c->der.p + q->offset, n);
+		err = mm_buf_ok(&i->body, why);
+	}
+	pthread_mutex_unlock(&c->lock);
+	i->rep.crl_read.der = mm_buf_view(&i->body);
+	return err;
+}

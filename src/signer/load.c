@@ -1,0 +1,292 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/rand.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "pki/token.h"
+#include "signer/priv.h"
+
+#define PEM_MAX 65536
+
+/* see priv.h */
+enum mm_err
+mm_signer_path(const struct mm_settings *set, const char *name,
+    char out[MM_PATH_MAX + 1], struct mm_why *why)
+{
+	return mm_path_join(out, MM_PATH_MAX + 1, set->signer_dir, name, why);
+}
+
+/* see priv.h */
+enum mm_err
+mm_passphrase_get(const struct mm_load_opts *o, const char *file,
+    struct mm_secret **out, struct mm_why *why)
+{
+	if (o->passphrase_fd >= 0)
+		return mm_secret_from_fd(o->passphrase_fd, out, why);
+	if (file[0] != '\0')
+		return mm_secret_from_file(file, out, why);
+	if (o->ask)
+		return mm_secret_from_tty("Passphrase of the signer's keys: ",
+		    out, why);
+	return MM_FAIL(why, MM_EPOLICY, "no passphrase: give --passphrase-fd "
+	    "or passphrase_file");
+}
+
+static enum mm_err
+load_ledger_key(struct mm_signer *s, struct mm_bytes pass, struct mm_why *why)
+{
+	char path[MM_PATH_MAX + 1];
+	uint8_t raw[32];
+	size_t n = sizeof(raw);
+
+	MM_TRY(mm_signer_path(&s->conf->set, "keys/ledger.key", path, why));
+	MM_TRY(mm_key_load(path, pass, &s->ledger_key, why));
+	if (EVP_PKEY_get_raw_public_key(s->ledger_key, raw, &n) != 1 ||
+	    n != sizeof(raw))
+		return MM_FAIL(why, MM_EINPUT, "%.90s: not an Ed25519 key",
+		    path);
+	mm_note_key_make(&s->note_key, s->conf->set.ledger_origin, raw);
+	return MM_OK;
+}
+
+static enum mm_err
+load_master(struct mm_signer *s, unsigned version, struct mm_bytes pass,
+    struct mm_why *why)
+{
+	struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
+	char name[32], path[MM_PATH_MAX + 1];
+	enum mm_err err;
+
+	snprintf(name, sizeof(name), "keys/token-%02x.key", version);
+	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));
+	if (access(path, F_OK) != 0)
+		return MM_OK;
+	err = mm_file_read(path, &pem, why);
+	if (err == MM_OK)
+		err = mm_unseal(mm_buf_view(&pem), pass, &s->master[version],
+		    why);
+	mm_buf_done(&pem);
+	return err;
+}
+
+/* New tokens are of the highest version of the kind the settings name. */
+static enum mm_err
+load_masters(struct mm_signer *s, struct mm_bytes pass, struct mm_why *why)
+{
+	unsigned test = s->conf->set.production ? 0 : MM_TOKEN_TEST;
+
+	for (unsigned v = 0; v < 256; v++) {
+		MM_TRY(load_master(s, v, pass, why));
+		if (s->master[v] != NULL && (v & MM_TOKEN_TEST) == test)
+			s->version = (uint8_t)v;
+	}
+	if (s->master[s->version] == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "no token key for %s use in "
+		    "keys/: run mintmark-signer token-key",
+		    test ? "test" : "production");
+	MM_TRY(mm_secret_new(32, &s->decoy, why));
+	if (RAND_priv_bytes(s->decoy->p, 32) != 1)
+		return MM_FAIL(why, MM_ECRYPTO, "no random bytes");
+	return MM_OK;
+}
+
+/* The signer's own copy, not the file that the server could write. */
+static enum mm_err
+load_anchor(struct mm_signer *s, struct mm_why *why)
+{
+	char path[MM_PATH_MAX + 1];
+	struct mm_ca ca = { 0 };
+	struct mm_cert cert;
+	enum mm_err err;
+
+	MM_TRY(mm_signer_path(&s->conf->set, "anchor.crt", path, why));
+	err = mm_ca_read(path, &ca, why);
+	if (err == MM_OK)
+		err = mm_cert_walk(mm_buf_view(&ca.der), &cert, why);
+	if (err == MM_OK)
+		mm_sha256(cert.spki.whole, s->anchor);
+	mm_buf_done(&ca.chain_pem);
+	mm_buf_done(&ca.der);
+	if (err == MM_ENOTFOUND) {
+		MM_LOG(MM_LOG_WARN, "anchor.missing", MM_S("path", path));
+		*why = (struct mm_why){ 0 };
+		return MM_OK;
+	}
+	return err;
+}
+
+/* see priv.h */
+enum mm_err
+mm_ca_read(const char *path, struct mm_ca *ca, struct mm_why *why)
+{
+	struct mm_bytes rest;
+
+	mm_buf_init(&ca->chain_pem, PEM_MAX);
+	mm_buf_init(&ca->der, MM_CERT_MAX);
+	MM_TRY(mm_file_read(path, &ca->chain_pem, why));
+	rest = mm_buf_view(&ca->chain_pem);
+	return mm_pem_next(&rest, "CERTIFICATE", &ca->der, why);
+}
+
+/* The certificate must be of the key. */
+static enum mm_err
+check_pair(const struct mm_ca *ca, struct mm_why *why)
+{
+	struct mm_buf spki = MM_BUF_INIT(4096);
+	struct mm_cert cert;
+	enum mm_err err = mm_cert_walk(mm_buf_view(&ca->der), &cert, why);
+
+	if (err == MM_OK)
+		err = mm_key_spki(ca->key, &spki, why);
+	if (err == MM_OK &&
+	    !mm_bytes_eq(cert.spki.whole, mm_buf_view(&spki)))
+		err = MM_FAIL(why, MM_EINPUT, "issuer %s: key and certificate "
+		    "do not belong together", ca->issuer.name);
+	mm_buf_done(&spki);
+	return err;
+}
+
+static enum mm_err
+load_ca(struct mm_signer *s, const struct mm_issuer_conf *conf,
+    struct mm_bytes pass, struct mm_why *why)
+{
+	struct mm_ca *ca = &s->ca[s->nca++];
+	char name[64], path[MM_PATH_MAX + 1];
+	enum mm_err err;
+
+	snprintf(ca->issuer.name, sizeof(ca->issuer.name), "%s", conf->name);
+	snprintf(name, sizeof(name), "issuers/%s.crt", conf->name);
+	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));
+	err = mm_ca_read(path, ca, why);
+	if (err == MM_ENOTFOUND) {
+		MM_LOG(MM_LOG_WARN, "issuer.missing", MM_S("issuer",
+		    conf->name), MM_S("path", path));
+		*why = (struct mm_why){ 0 };
+		return MM_OK;
+	}
+	MM_TRY(err);
+	MM_TRY(mm_issuer_make(&ca->issuer, conf, s->conf->set.public_url,
+	    mm_buf_view(&ca->der), why));
+	ca->crl_hours = conf->crl_hours;
+	MM_TRY(mm_key_load(conf->key, pass, &ca->key, why));
+	return check_pair(ca, why);
+}
+
+static enum mm_err
+load_use(struct mm_signer *s, const struct mm_profile *p, struct mm_why *why)
+{
+	struct mm_use *u = &s->use[s->nuse++];
+
+	if (s->nuse > MM_USES_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "more than %d profiles",
+		    MM_USES_MAX);
+	u->profile = p;
+	snprintf(u->label, sizeof(u->label), "%s@%" PRId64, p->name,
+	    p->version);
+	mm_profile_hash(p, u->hash);
+	for (size_t i = 0; i < s->nca; i++) {
+		if (s->ca[i].key == NULL ||
+		    strcmp(s->ca[i].issuer.name, p->issuer) != 0)
+			continue;
+		u->ca = &s->ca[i];
+		u->ca_index = i;
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+load_keys(struct mm_signer *s, const struct mm_load_opts *o,
+    struct mm_why *why)
+{
+	MM_OWN(mm_secret_free) struct mm_secret *pass = NULL;
+
+	MM_TRY(mm_passphrase_get(o, s->conf->set.passphrase_file, &pass, why));
+	MM_TRY(load_ledger_key(s, mm_secret_view(pass), why));
+	MM_TRY(load_masters(s, mm_secret_view(pass), why));
+	for (size_t i = 0; i < s->conf->nissuer; i++)
+		MM_TRY(load_ca(s, &s->conf->issuer[i], mm_secret_view(pass),
+		    why));
+	return MM_OK;
+}
+
+static enum mm_err
+load_record(struct mm_signer *s, struct mm_why *why)
+{
+	char path[MM_PATH_MAX + 1];
+	uint64_t cut;
+
+	MM_TRY(mm_signer_path(&s->conf->set, "lock", path, why));
+	MM_TRY(mm_file_lock(path, &s->lock_fd, why));
+	MM_TRY(mm_record_open(s->conf->set.signer_dir,
+	    s->conf->set.journal_sync, &s->record, &cut, why));
+	s->tree.frontier = *mm_record_frontier(s->record);
+	if (cut > 0)
+		MM_LOG(MM_LOG_WARN, "journal.cut", MM_I("bytes",
+		    (int64_t)cut));
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_signer_load(const struct mm_load_opts *o, struct mm_signer **out,
+    struct mm_why *why)
+{
+	MM_OWN(mm_signer_free) struct mm_signer *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	s->lock_fd = -1;
+	pthread_mutex_init(&s->use_lock, NULL);
+	pthread_mutex_init(&s->tree.lock, NULL);
+	pthread_mutex_init(&s->crl.lock, NULL);
+	mm_buf_init(&s->tree.note, MM_NOTE_MAX);
+	mm_buf_init(&s->crl.der, MM_CERT_MAX);
+	MM_TRY(mm_config_load(o->config, &s->conf, why));
+	if (s->conf->nissuer > MM_CAS_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "too many issuers");
+	MM_TRY(load_record(s, why));
+	MM_TRY(load_keys(s, o, why));
+	MM_TRY(load_anchor(s, why));
+	for (size_t i = 0; i < s->conf->nprofile; i++)
+		MM_TRY(load_use(s, &s->conf->profile[i], why));
+	MM_TRY(mm_uses_load(s, why));
+	*out = MM_MOVE(s);
+	return MM_OK;
+}
+
+/* see priv.h */
+void
+mm_signer_free(struct mm_signer **owner)
+{
+	struct mm_signer *s = *owner;
+
+	if (s == NULL)
+		return;
+	mm_record_close(&s->record);
+	for (size_t i = 0; i < s->nca; i++) {
+		mm_pkey_free(&s->ca[i].key);
+		mm_buf_done(&s->ca[i].chain_pem);
+		mm_buf_done(&s->ca[i].der);
+	}
+	mm_pkey_free(&s->ledger_key);
+	for (size_t v = 0; v < 256; v++)
+		mm_secret_free(&s->master[v]);
+	mm_secret_free(&s->decoy);
+	mm_buf_done(&s->uses_text);
+	mm_buf_done(&s->tree.note);
+	mm_buf_done(&s->crl.der);
+	free(s->crl.entry);
+	mm_config_free(&s->conf);
+	pthread_mutex_destroy(&s->use_lock);
+	pthread_mutex_destroy(&s->tree.lock);
+	pthread_mutex_destroy(&s->crl.lock);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	free(s);
+	*owner = NULL;
+}

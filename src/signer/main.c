@@ -1,0 +1,100 @@
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "sandbox/sandbox.h"
+#include "signer/run.h"
+#include "signer/setup.h"
+
+static enum mm_err
+cmd_run(const struct mm_opts *o, struct mm_why *why)
+{
+	const struct mm_load_opts lo = { .config = o->config,
+		.passphrase_fd = (int)o->passphrase_fd };
+	struct mm_links links;
+
+	if (o->links == NULL)
+		return MM_FAIL(why, MM_EINPUT, "run: --links is missing");
+	MM_TRY(mm_links_parse(o->links, &links, why));
+	return mm_run(&lo, &links, why);
+}
+
+#define COMMON " config passphrase-fd "
+#define ISSUER " issuer issuer-subject key-type "
+#define TLS    " tls-dns tls-ip tls-days "
+
+static const struct {
+	const char *name;
+	mm_command_fn *run;
+	const char *flags, *help;
+} commands[] = {
+	{ "run", cmd_run, COMMON "links ",
+	    "serve the links (started by mintmarkd)" },
+	{ "init", mm_cmd_init,
+	    COMMON ISSUER TLS " root root-subject root-key root-years "
+	    "issuer-years request ",
+	    "make keys, CAs and the journal, once" },
+	{ "request", mm_cmd_request, COMMON ISSUER "out ",
+	    "make an issuing CA's key and its request" },
+	{ "install", mm_cmd_install, COMMON "issuer chain ",
+	    "install the certificate that answers the request" },
+	{ "issuer", mm_cmd_issuer, COMMON ISSUER "issuer-years root-key ",
+	    "make one more issuing CA below the own root" },
+	{ "renew-tls", mm_cmd_renew_tls, COMMON TLS "issuer ",
+	    "a new certificate for the TLS server" },
+	{ "token-key", mm_cmd_token_key, COMMON,
+	    "a new version of the token master key" },
+	{ "ledger-key", mm_cmd_ledger_key, COMMON,
+	    "print the ledger's verifier key" },
+};
+#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int
+usage(FILE *to, int status)
+{
+	fprintf(to, "usage: mintmark-signer COMMAND --config FILE ...\n\n");
+	for (size_t i = 0; i < NCOMMANDS; i++)
+		fprintf(to, "  %-11s %s\n", commands[i].name,
+		    commands[i].help);
+	return status;
+}
+
+static int
+fail(const char *command, const struct mm_why *why, enum mm_err err)
+{
+	if (strcmp(command, "run") == 0)
+		MM_LOG(MM_LOG_ERROR, "signer.failed", MM_S("why", why->text),
+		    MM_S("at", why->at));
+	else
+		fprintf(stderr, "mintmark-signer: %s: %s\n", command,
+		    why->text);
+	return mm_err_exit(err);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct mm_why why = { 0 };
+	struct mm_opts o;
+	enum mm_err err;
+
+	setlocale(LC_ALL, "C");
+	mm_log_open("mintmark-signer", MM_LOG_INFO);
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return usage(stdout, 0);
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return printf("mintmark-signer %s\n", MM_VERSION) < 0;
+	for (size_t i = 0; argc > 1 && i < NCOMMANDS; i++) {
+		if (strcmp(argv[1], commands[i].name) != 0)
+			continue;
+		err = mm_opts_parse(argc - 1, argv + 1, commands[i].flags, &o,
+		    &why);
+		if (err == MM_OK && commands[i].run != cmd_run)
+			err = mm_sandbox_harden(0, &why);
+		if (err == MM_OK)
+			err = commands[i].run(&o, &why);
+		return err == MM_OK ? 0 : fail(argv[1], &why, err);
+	}
+	return usage(stderr, mm_err_exit(MM_EINPUT));
+}

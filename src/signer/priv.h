@@ -1,0 +1,152 @@
+#ifndef MM_SIGNER_PRIV_H
+#define MM_SIGNER_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/own.h"
+#include "base/secret.h"
+#include "ipc/msg.h"
+#include "ledger/note.h"
+#include "pki/cert.h"
+#include "signer/record.h"
+
+/*
+ * The signer: what it holds, who works with it.
+ *
+ * A worker is a thread with one link.  All of the signer but what is marked
+ * is written before the workers start and only read afterwards.
+ */
+#define MM_CAS_MAX  16
+#define MM_USES_MAX 64
+/* Issuing stops at so many signatures that did not turn up in the tree, or
+ * when one has not for so long. */
+#define MM_OUTSTANDING_MOST 4096
+#define MM_OUTSTANDING_MS   (10 * 60 * 1000)
+
+struct mm_ca { /* an issuer block that has a key and a certificate */
+	struct mm_buf chain_pem, der;
+	struct mm_issuer issuer; /* borrows der */
+	EVP_PKEY *key;
+	int64_t crl_hours;
+};
+struct mm_use { /* a profile of the configuration */
+	const struct mm_profile *profile;
+	const struct mm_ca *ca; /* NULL: its issuer has no certificate yet */
+	size_t ca_index;
+	char label[MM_NAME_MAX + 12]; /* name@version */
+	uint8_t hash[32];
+	atomic_bool used;       /* its hash is in signer_dir/profiles */
+};
+struct mm_crl_job { /* one at a time; behind lock */
+	pthread_mutex_t lock;
+	bool open;
+	size_t ca;
+	uint64_t number;
+	int64_t this_s, next_s;
+	struct mm_crl_entry *entry;
+	size_t n, cap;
+	struct mm_buf der; /* the last one that was signed */
+};
+struct mm_tree_state { /* behind lock */
+	pthread_mutex_t lock;
+	struct mm_frontier frontier;
+	bool signed_once;
+	uint64_t signed_size;
+	struct mm_hash signed_root;
+	struct mm_buf note; /* of signed_size */
+};
+
+struct mm_signer {
+	struct mm_config *conf;
+	struct mm_record *record;
+	size_t nca, nuse;
+	struct mm_ca ca[MM_CAS_MAX];
+	struct mm_use use[MM_USES_MAX];
+	pthread_mutex_t use_lock; /* of the file of used profiles */
+	struct mm_buf uses_text;  /* its text; behind use_lock */
+	EVP_PKEY *ledger_key;
+	struct mm_note_key note_key;
+	struct mm_secret *master[256]; /* by version; NULL: none */
+	struct mm_secret *decoy;
+	uint8_t version; /* of new tokens */
+	uint8_t anchor[32];
+	struct mm_tree_state tree;
+	struct mm_crl_job crl;
+	_Atomic uint64_t signed_n, refused_n;
+	int lock_fd;
+};
+
+union mm_req {
+#define X(e, name, links) struct mm_##name##_req name;
+	MM_IPC_KINDS(X)
+#undef X
+};
+union mm_rep {
+#define X(e, name, links) struct mm_##name##_rep name;
+	MM_IPC_KINDS(X)
+#undef X
+};
+struct mm_item { /* one request of a frame, and its answer */
+	uint32_t tag;
+	enum mm_err rc;
+	struct mm_why why;
+	union mm_req req;
+	union mm_rep rep; /* its bytes borrow body and secret */
+	struct mm_buf body, secret;
+	bool journal; /* answer only when line is written */
+	struct mm_journal_line line;
+};
+
+struct mm_worker {
+	struct mm_signer *s;
+	unsigned role; /* enum mm_link */
+	int fd;
+	struct mm_key_templates *templates;
+	struct mm_sign *sign[MM_CAS_MAX]; /* as s->ca */
+	struct mm_sign *sign_ledger;
+	struct mm_buf in, out, tbs, sig;
+	struct mm_item item[MM_IPC_ITEMS_MAX];
+	struct mm_journal_line line[MM_IPC_ITEMS_MAX];
+	struct mm_record_sum sum; /* at the frame's start */
+};
+
+/* load.c: everything from the disk, and one use of each algorithm. */
+struct mm_load_opts {
+	const char *config;
+	int passphrase_fd; /* -1: the file, then the terminal if ask */
+	bool ask;
+};
+MM_MUST enum mm_err mm_passphrase_get(const struct mm_load_opts *o,
+    const char *file, struct mm_secret **out, struct mm_why *why);
+MM_MUST enum mm_err mm_signer_load(const struct mm_load_opts *o,
+    struct mm_signer **out, struct mm_why *why);
+void mm_signer_free(struct mm_signer **owner);
+/* Its chain from PEM: the first certificate into ca->der. */
+MM_MUST enum mm_err mm_ca_read(const char *path, struct mm_ca *ca,
+    struct mm_why *why);
+/* signer_dir/<name> */
+MM_MUST enum mm_err mm_signer_path(const struct mm_settings *set,
+    const char *name, char out[MM_PATH_MAX + 1], struct mm_why *why);
+
+/* uses.c: signer_dir/profiles, "name@version hash" lines. */
+MM_MUST enum mm_err mm_uses_load(struct mm_signer *s, struct mm_why *why);
+/* Before a profile's first certificate leaves. */
+MM_MUST enum mm_err mm_use_note(struct mm_signer *s, struct mm_use *u,
+    struct mm_why *why);
+
+MM_MUST enum mm_err mm_worker_new(struct mm_signer *s, unsigned role, int fd,
+    struct mm_worker **out, struct mm_why *why);
+void mm_worker_free(struct mm_worker **owner);
+
+/* Handlers, one a kind; what they refuse is an answer. */
+#define X(e, name, links)                                              \
+	enum mm_err mm_on_##name(struct mm_worker *w, struct mm_item *i, \
+	    struct mm_why *why);
+MM_IPC_KINDS(X)
+#undef X
+
+/* Why nothing may be issued now, or NULL. */
+const char *mm_signer_stopped(const struct mm_record_sum *sum);
+
+#endif

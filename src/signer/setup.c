@@ -1,0 +1,192 @@
+#include "signer/setup.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/time.h"
+
+#define PEM_MAX (128 * 1024)
+
+/* see setup.h */
+enum mm_err
+mm_setup_begin(struct mm_setup *s, const struct mm_opts *o, bool with_pass,
+    struct mm_why *why)
+{
+	const struct mm_load_opts lo = { .config = o->config,
+		.passphrase_fd = (int)o->passphrase_fd, .ask = true };
+
+	*s = (struct mm_setup){ .o = o };
+	mm_buf_init(&s->text, PEM_MAX);
+	s->json = mm_json_over(&s->text);
+	MM_TRY(mm_config_load(o->config, &s->conf, why));
+	if (!with_pass)
+		return MM_OK;
+	return mm_passphrase_get(&lo, s->conf->set.passphrase_file, &s->pass,
+	    why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_setup_record(struct mm_setup *s, struct mm_why *why)
+{
+	uint64_t cut;
+
+	return mm_record_open(s->conf->set.signer_dir, true, &s->record, &cut,
+	    why);
+}
+
+/* see setup.h */
+void
+mm_setup_done(struct mm_setup *s)
+{
+	mm_record_close(&s->record);
+	mm_secret_free(&s->pass);
+	mm_config_free(&s->conf);
+	mm_buf_done(&s->text);
+}
+
+/* Only root can give a file away; for anyone else all is one user's. */
+enum mm_err
+mm_give(const struct mm_setup *s, const char *path, enum mm_owner owner,
+    struct mm_why *why)
+{
+	const struct mm_settings *set = &s->conf->set;
+	const char *user = owner == MM_OF_ROOT ? "" :
+	    owner == MM_OF_SERVER ? set->server_user : set->signer_user;
+	const struct passwd *pw;
+	const struct group *gr = NULL;
+
+	if (geteuid() != 0 || user[0] == '\0')
+		return MM_OK;
+	pw = getpwnam(user);
+	if (pw == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "no such user: %s", user);
+	if (owner == MM_OF_AUDIT && set->audit_group[0] != '\0') {
+		gr = getgrnam(set->audit_group);
+		if (gr == NULL)
+			return MM_FAIL(why, MM_ENOTFOUND, "no such group: %s",
+			    set->audit_group);
+	}
+	if (chown(path, pw->pw_uid, gr == NULL ? pw->pw_gid : gr->gr_gid) != 0)
+		return MM_FAIL(why, MM_ESYS, "cannot give %.80s to %s: %s",
+		    path, user, strerror(errno));
+	return MM_OK;
+}
+
+static enum mm_err
+make_folder_of(const char *path, struct mm_why *why)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL || slash == path)
+		return MM_OK;
+	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+	return mm_dir_make(dir, 0755, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_place(const struct mm_setup *s, const char *path, struct mm_bytes data,
+    mode_t mode, enum mm_owner owner, struct mm_why *why)
+{
+	MM_TRY(make_folder_of(path, why));
+	MM_TRY(mm_file_create(path, data, mode, why));
+	return mm_give(s, path, owner, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_place_secret(const struct mm_setup *s, const char *path,
+    struct mm_bytes secret, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
+
+	MM_TRY(mm_seal(secret, mm_secret_view(s->pass), &pem, why));
+	return mm_place(s, path, mm_buf_view(&pem), 0600, MM_OF_SIGNER, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_place_key(const struct mm_setup *s, const char *path, EVP_PKEY *key,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_wipe) struct mm_buf der = MM_BUF_INIT(8192);
+
+	MM_TRY(mm_key_pkcs8(key, &der, why));
+	return mm_place_secret(s, path, mm_buf_view(&der), why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_place_certs(const struct mm_setup *s, const char *path,
+    const struct mm_bytes *der, size_t n, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		mm_pem_put(&pem, "CERTIFICATE", der[i]);
+	MM_TRY(mm_buf_ok(&pem, why));
+	return mm_place(s, path, mm_buf_view(&pem), 0644, MM_OF_ROOT, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_setup_issuer(const struct mm_setup *s, const struct mm_issuer_conf **out,
+    struct mm_why *why)
+{
+	for (size_t i = 0; i < s->conf->nissuer; i++)
+		if (s->o->issuer == NULL ||
+		    strcmp(s->conf->issuer[i].name, s->o->issuer) == 0) {
+			*out = &s->conf->issuer[i];
+			return MM_OK;
+		}
+	return MM_FAIL(why, MM_ENOTFOUND, "%.80s: no issuer \"%.32s\" { } "
+	    "block", s->o->config, s->o->issuer == NULL ? "" : s->o->issuer);
+}
+
+/* see setup.h */
+enum mm_err
+mm_json_cert(struct mm_setup *s, const char *key, const char *name,
+    const char *path, struct mm_bytes der, struct mm_why *why)
+{
+	struct mm_json *j = &s->json;
+	struct mm_cert c;
+	uint8_t hash[32], spki[32];
+	char from[MM_TIME_TEXT], to[MM_TIME_TEXT];
+
+	MM_TRY(mm_cert_walk(der, &c, why));
+	mm_sha256(der, hash);
+	mm_sha256(c.spki.whole, spki);
+	mm_time_text_s(c.not_before_s, from);
+	mm_time_text_s(c.not_after_s, to);
+	mm_json_open_key(j, key, '{');
+	if (name != NULL)
+		mm_json_str(j, "name", name);
+	mm_json_str(j, "certificate", path);
+	mm_json_hex(j, "sha256", (struct mm_bytes){ hash, 32 });
+	mm_json_hex(j, "spki_sha256", (struct mm_bytes){ spki, 32 });
+	mm_json_hex(j, "serial", c.serial);
+	mm_json_str(j, "not_before", from);
+	mm_json_str(j, "not_after", to);
+	if (strcmp(key, "tls") == 0)
+		mm_json_str(j, "key", s->conf->set.tls_key);
+	mm_json_close(j, '}');
+	return MM_OK;
+}
+
+/* see setup.h */
+enum mm_err
+mm_setup_print(struct mm_setup *s, struct mm_why *why)
+{
+	mm_buf_u8(&s->text, '\n');
+	MM_TRY(mm_buf_ok(&s->text, why));
+	return mm_fd_write(STDOUT_FILENO, mm_buf_view(&s->text), why);
+}

@@ -1,0 +1,91 @@
+#ifndef MM_SIGNER_SETUP_H
+#define MM_SIGNER_SETUP_H
+
+#include "base/json.h"
+#include "signer/opts.h"
+#include "signer/priv.h"
+
+/*
+ * The commands besides run: they make keys and CA certificates, sign a few
+ * things, each with its journal line first, and print JSON of what they made.
+ * They overwrite nothing.  As root they give every file its owner.
+ */
+struct mm_setup {
+	const struct mm_opts *o;
+	struct mm_config *conf;
+	struct mm_secret *pass;
+	struct mm_record *record;
+	struct mm_buf text; /* the JSON */
+	struct mm_json json;
+};
+
+/* Loads the configuration; with_pass: and the passphrase. */
+MM_MUST enum mm_err mm_setup_begin(struct mm_setup *s, const struct mm_opts *o,
+    bool with_pass, struct mm_why *why);
+MM_MUST enum mm_err mm_setup_record(struct mm_setup *s, struct mm_why *why);
+void mm_setup_done(struct mm_setup *s);
+
+/* Whose a file is. */
+enum mm_owner { MM_OF_SIGNER, MM_OF_AUDIT, MM_OF_SERVER, MM_OF_ROOT };
+/* Creates a file (and its folder), MM_ECONFLICT if it is there. */
+MM_MUST enum mm_err mm_place(const struct mm_setup *s, const char *path,
+    struct mm_bytes data, mode_t mode, enum mm_owner owner,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_give(const struct mm_setup *s, const char *path,
+    enum mm_owner owner, struct mm_why *why);
+MM_MUST enum mm_err mm_place_key(const struct mm_setup *s, const char *path,
+    EVP_PKEY *key, struct mm_why *why);
+MM_MUST enum mm_err mm_place_secret(const struct mm_setup *s,
+    const char *path, struct mm_bytes secret, struct mm_why *why);
+MM_MUST enum mm_err mm_place_certs(const struct mm_setup *s, const char *path,
+    const struct mm_bytes *der, size_t n, struct mm_why *why);
+
+/* The issuer block that --issuer names, or the first. */
+MM_MUST enum mm_err mm_setup_issuer(const struct mm_setup *s,
+    const struct mm_issuer_conf **out, struct mm_why *why);
+
+/* What signs: a key, its certificate (empty: the subject's own, a root). */
+struct mm_signing {
+	EVP_PKEY *key;
+	struct mm_bytes cert;
+	const char *name; /* in the journal */
+};
+/* Dates f from now (backdated a day) for that long, 0 years for ever, never
+ * beyond the signing certificate. */
+MM_MUST enum mm_err mm_ca_dates(const struct mm_signing *by,
+    int64_t lifetime_s, struct mm_ca_fields *f, struct mm_why *why);
+/* Builds, journals, signs; f's serial, spki and issuer are filled in. */
+MM_MUST enum mm_err mm_ca_sign(struct mm_setup *s,
+    const struct mm_signing *by, EVP_PKEY *subject, struct mm_ca_fields *f,
+    struct mm_buf *der, struct mm_why *why);
+/* "O=<name>" and "CN=<name> <what>" where the list is empty. */
+void mm_default_subject(const struct mm_settings *set, const char *what,
+    struct mm_conf_list *subject);
+
+/* Twice: the signer's own copy, which decides at its start, and the one that
+ * the configuration names and the server reads. */
+MM_MUST enum mm_err mm_place_issuer(const struct mm_setup *s,
+    const struct mm_issuer_conf *conf, const struct mm_bytes *chain, size_t n,
+    struct mm_why *why);
+/* A new issuing CA below a root, placed where the configuration says. */
+MM_MUST enum mm_err mm_make_issuer(struct mm_setup *s,
+    const struct mm_signing *root, EVP_PKEY **key, struct mm_buf *der,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_make_request(struct mm_setup *s, const char *path,
+    struct mm_why *why);
+/* The TLS server's key (made if there is none) and certificate. */
+MM_MUST enum mm_err mm_make_tls(struct mm_setup *s,
+    const struct mm_signing *by, struct mm_why *why);
+/* Writes "name": {...} about a certificate. */
+MM_MUST enum mm_err mm_json_cert(struct mm_setup *s, const char *key,
+    const char *name, const char *path, struct mm_bytes der,
+    struct mm_why *why);
+/* Last: the JSON to standard output. */
+MM_MUST enum mm_err mm_setup_print(struct mm_setup *s, struct mm_why *why);
+
+typedef enum mm_err mm_command_fn(const struct mm_opts *o,
+    struct mm_why *why);
+mm_command_fn mm_cmd_init, mm_cmd_request, mm_cmd_install, mm_cmd_issuer,
+    mm_cmd_renew_tls, mm_cmd_token_key, mm_cmd_ledger_key;
+
+#endif

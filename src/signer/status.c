@@ -1,0 +1,55 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "signer/priv.h"
+
+static uint64_t
+tree_size(struct mm_signer *s)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&s->tree.lock);
+	n = s->tree.frontier.size;
+	pthread_mutex_unlock(&s->tree.lock);
+	return n;
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_hello(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	struct mm_hello_rep *p = &i->rep.hello;
+	const struct mm_signer *s = w->s;
+
+	if (i->req.hello.version != MM_IPC_VERSION)
+		return MM_FAIL(why, MM_EPOLICY, "hello: version %u, want %d",
+		    (unsigned)i->req.hello.version, MM_IPC_VERSION);
+	memcpy(p->origin, s->note_key.name, sizeof(p->origin));
+	memcpy(p->ledger_key, s->note_key.key, sizeof(p->ledger_key));
+	memcpy(p->anchor_sha256, s->anchor, sizeof(p->anchor_sha256));
+	p->tree_size = tree_size(w->s);
+	p->journal_n = w->sum.n;
+	p->production = s->conf->set.production;
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_status(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	struct mm_status_rep *p = &i->rep.status;
+	const char *stopped = mm_signer_stopped(&w->sum);
+
+	(void)why;
+	if (stopped == NULL && w->sum.broken)
+		stopped = "the journal could not be written";
+	p->signed_n = w->s->signed_n;
+	p->refused_n = w->s->refused_n;
+	p->journal_n = w->sum.n;
+	p->tree_size = tree_size(w->s);
+	p->outstanding = w->sum.outstanding;
+	p->issuing = stopped == NULL;
+	snprintf(p->why, sizeof(p->why), "%s", stopped == NULL ? "" : stopped);
+	return MM_OK;
+}

@@ -1,0 +1,212 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "ledger/entry.h"
+#include "signer/priv.h"
+
+#define OUTSTANDING_MOST 200 /* of a kilobyte at most: fits a message */
+
+/*
+ * The field of a canonical entry: a quote inside a text is escaped there, so
+ * that ,"key":" can only be a key.  An entry that is not canonical fails
+ * every auditor's check; here it can settle nothing but its own serial.
+ */
+static bool
+hex_field(struct mm_bytes e, const char *key, uint8_t *out, size_t n)
+{
+	size_t key_n = strlen(key);
+	const uint8_t *at = memmem(e.p, e.n, key, key_n);
+	size_t left;
+
+	if (at == NULL)
+		return false;
+	at += key_n;
+	left = (size_t)(e.p + e.n - at);
+	return left > 2 * n && at[2 * n] == '"' &&
+	    mm_hex_parse((const char *)at, 2 * n, out, n, NULL) == MM_OK;
+}
+
+static bool
+starts(struct mm_bytes e, const char *text)
+{
+	size_t n = strlen(text);
+
+	return e.n >= n && memcmp(e.p, text, n) == 0;
+}
+
+#define HEAD "{\"v\":1,\"type\":\""
+
+static bool
+is_certificate(struct mm_bytes e)
+{
+	return starts(e, HEAD "certificate.issued\"") ||
+	    starts(e, HEAD "certificate.renewed\"");
+}
+
+/* How a lost end of the journal is entered again.  A hostile server can
+ * cause such lines too: reconcile shows every one. */
+static enum mm_err
+recover(struct mm_worker *w, const struct mm_ledger_add_req *q,
+    const uint8_t serial[16], struct mm_why *why)
+{
+	struct mm_journal_line l = { .kind = MM_J_RECOVERED,
+		.number = q->index };
+	struct mm_buf arena = MM_BUF_INIT(MM_ENTRY_MAX + 64);
+	struct mm_entry e;
+	char *room = (char *)mm_buf_room(&arena, q->entry.n + 64);
+	const char *device;
+
+	memcpy(l.serial, serial, sizeof(l.serial));
+	(void)hex_field(q->entry, ",\"spki_sha256\":\"", l.spki_sha256,
+	    sizeof(l.spki_sha256));
+	if (room != NULL && mm_entry_parse(q->entry, room, q->entry.n + 64, &e,
+		NULL) == MM_OK) {
+		device = e.field[MM_F_DEVICE];
+		if (device != NULL && mm_device_id_valid(device))
+			memcpy(l.device, device, strlen(device));
+	}
+	mm_buf_done(&arena);
+	MM_LOG(MM_LOG_WARN, "journal.recovered", MM_S("device", l.device),
+	    MM_I("index", (int64_t)q->index));
+	return mm_record_write(w->s->record, &l, 1, why);
+}
+
+static enum mm_err
+settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
+    struct mm_why *why)
+{
+	bool certificate = is_certificate(q->entry);
+	uint8_t serial[16], spki[32];
+	bool has_spki;
+	enum mm_err err;
+
+	if (!certificate && !starts(q->entry, HEAD "signature.orphaned\""))
+		return MM_OK;
+	if (!hex_field(q->entry, ",\"serial\":\"", serial, sizeof(serial)))
+		return MM_OK;
+	has_spki = hex_field(q->entry, ",\"spki_sha256\":\"", spki,
+	    sizeof(spki));
+	err = mm_record_settle(w->s->record, serial, has_spki ? spki : NULL,
+	    NULL);
+	if (err == MM_EPOLICY)
+		MM_LOG(MM_LOG_ERROR, "ledger.wrong-key",
+		    MM_I("index", (int64_t)q->index));
+	if (err == MM_ENOTFOUND && certificate)
+		return recover(w, q, serial, why);
+	return MM_OK;
+}
+
+static enum mm_err
+add_locked(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	const struct mm_ledger_add_req *q = &i->req.ledger_add;
+	struct mm_frontier *f = &w->s->tree.frontier;
+	struct mm_hash leaf;
+
+	if (q->index != f->size)
+		return MM_FAIL(why, MM_ECONFLICT, "ledger: entry %" PRIu64
+		    ", the tree has %" PRIu64, q->index, f->size);
+	if (q->entry.n == 0 || q->entry.n > MM_ENTRY_MAX)
+		return MM_FAIL(why, MM_EINPUT, "ledger: entry of %zu bytes",
+		    q->entry.n);
+	MM_TRY(settle(w, q, why));
+	leaf = mm_tree_leaf(q->entry);
+	mm_frontier_append(f, &leaf);
+	i->rep.ledger_add.size = f->size;
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_ledger_add(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	enum mm_err err;
+
+	pthread_mutex_lock(&w->s->tree.lock);
+	err = add_locked(w, i, why);
+	pthread_mutex_unlock(&w->s->tree.lock);
+	return err;
+}
+
+/* Signs the tree as it is and remembers that it did, in this order: journal,
+ * state on the disk, answer.  So no other tree of this size can follow. */
+static enum mm_err
+sign_tree(struct mm_worker *w, struct mm_why *why)
+{
+	struct mm_tree_state *t = &w->s->tree;
+	struct mm_checkpoint c = { .size = t->frontier.size,
+		.root = mm_frontier_root(&t->frontier) };
+	struct mm_journal_line l = { .kind = MM_J_CHECKPOINT,
+		.number = c.size };
+
+	memcpy(c.origin, w->s->note_key.name, sizeof(c.origin));
+	mm_buf_reset(&w->tbs);
+	mm_buf_reset(&w->sig);
+	mm_checkpoint_text(&c, &w->tbs);
+	MM_TRY(mm_sign_bytes(w->sign_ledger, mm_buf_view(&w->tbs), &w->sig,
+	    why));
+	MM_INVARIANT(w->sig.n == 64);
+	mm_sha256(mm_buf_view(&w->tbs), l.tbs_sha256);
+	MM_TRY(mm_record_write(w->s->record, &l, 1, why));
+	MM_TRY(mm_record_save(w->s->record, &t->frontier, why));
+	mm_buf_reset(&t->note);
+	mm_note_join(&t->note, mm_buf_view(&w->tbs), &w->s->note_key,
+	    w->sig.p);
+	MM_TRY(mm_buf_ok(&t->note, why));
+	t->signed_once = true;
+	t->signed_size = c.size;
+	t->signed_root = c.root;
+	w->s->signed_n++;
+	return MM_OK;
+}
+
+static enum mm_err
+sign_locked(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	struct mm_tree_state *t = &w->s->tree;
+	struct mm_ledger_sign_rep *p = &i->rep.ledger_sign;
+
+	if (i->req.ledger_sign.size != t->frontier.size)
+		return MM_FAIL(why, MM_ECONFLICT, "ledger: size %" PRIu64
+		    ", the tree has %" PRIu64, i->req.ledger_sign.size,
+		    t->frontier.size);
+	if (!t->signed_once || t->signed_size != t->frontier.size)
+		MM_TRY(sign_tree(w, why));
+	mm_buf_bytes(&i->body, mm_buf_view(&t->note));
+	MM_TRY(mm_buf_ok(&i->body, why));
+	p->size = t->signed_size;
+	memcpy(p->root, t->signed_root.b, sizeof(p->root));
+	p->note = mm_buf_view(&i->body);
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_ledger_sign(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	enum mm_err err;
+
+	pthread_mutex_lock(&w->s->tree.lock);
+	err = sign_locked(w, i, why);
+	pthread_mutex_unlock(&w->s->tree.lock);
+	return err;
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_outstanding(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	const struct mm_outstanding_req *q = &i->req.outstanding;
+	unsigned most = q->most < OUTSTANDING_MOST ? q->most :
+						     OUTSTANDING_MOST;
+	int64_t age = q->age_ms > INT64_MAX / 2 ? INT64_MAX / 2 :
+						  (int64_t)q->age_ms;
+
+	/* "older than 0" is everything, this millisecond's too */
+	i->rep.outstanding.n = mm_record_outstanding(w->s->record,
+	    age == 0 ? INT64_MAX : mm_now_ms() - age, most, &i->body);
+	i->rep.outstanding.lines = mm_buf_view(&i->body);
+	return mm_buf_ok(&i->body, why);
+}
