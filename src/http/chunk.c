@@ -1,8 +1,17 @@
 #include "http/parse.h"
 
 enum {
-	SIZE, EXT, SIZE_LF, DATA, DATA_CR, DATA_LF, /* a chunk */
-	TRAILER, NAME, VALUE, VALUE_LF, END_LF,     /* behind the last one */
+	SIZE,
+	EXT,
+	SIZE_LF,
+	DATA,
+	DATA_CR,
+	DATA_LF, /* a chunk */
+	TRAILER,
+	NAME,
+	VALUE,
+	VALUE_LF,
+	END_LF, /* behind the last one */
 };
 
 static int
@@ -169,8 +178,8 @@ mm_http_chunks_feed(struct mm_http_chunks *c, struct mm_bytes in,
 	while (c->result == MM_HTTP_MORE && *used < in.n) {
 		struct mm_bytes rest = { in.p + *used, in.n - *used };
 
-		c->result = c->state == DATA ? data_take(c, rest, out, used) :
-		    byte_take(c, *rest.p, used);
+		c->result = c->state == DATA ? data_take(c, rest, out, used)
+					     : byte_take(c, *rest.p, used);
 	}
 	return c->result;
 }

@@ -19,12 +19,12 @@
 static const unsigned edges[CONN_STATES] = {
 	[CONN_HANDSHAKE] = TO(CONN_IDLE) | TO(CONN_DEAD),
 	[CONN_IDLE] = TO(CONN_HEAD) | TO(CONN_DEAD),
-	[CONN_HEAD] = TO(CONN_BODY) | TO(CONN_WAIT) | TO(CONN_WRITE) |
-	    TO(CONN_DEAD),
+	[CONN_HEAD] =
+	    TO(CONN_BODY) | TO(CONN_WAIT) | TO(CONN_WRITE) | TO(CONN_DEAD),
 	[CONN_BODY] = TO(CONN_WAIT) | TO(CONN_WRITE) | TO(CONN_DEAD),
 	[CONN_WAIT] = TO(CONN_WRITE) | TO(CONN_DEAD),
-	[CONN_WRITE] = TO(CONN_IDLE) | TO(CONN_HEAD) | TO(CONN_LINGER) |
-	    TO(CONN_DEAD),
+	[CONN_WRITE] =
+	    TO(CONN_IDLE) | TO(CONN_HEAD) | TO(CONN_LINGER) | TO(CONN_DEAD),
 	[CONN_LINGER] = TO(CONN_DEAD),
 	[CONN_DEAD] = 0,
 };
@@ -46,8 +46,8 @@ queue_drop(struct queue *q, struct conn *c)
 static void
 queue_put(struct queue *q, struct conn *c)
 {
-	c->until = q->span_ms > 0 ? c->port->loop->now_ms + q->span_ms :
-	    INT64_MAX;
+	c->until =
+	    q->span_ms > 0 ? c->port->loop->now_ms + q->span_ms : INT64_MAX;
 	c->prev = q->last;
 	c->next = NULL;
 	*(q->last != NULL ? &q->last->next : &q->first) = c;
@@ -106,8 +106,8 @@ step_handshake(struct conn *c)
 	}
 	if (step != STEP_GO)
 		return step;
-	if (conf->on_secured != NULL && conf->on_secured(conf->ctx, c->ssl,
-	    &c->peer, &c->data) != MM_OK)
+	if (conf->on_secured != NULL &&
+	    conf->on_secured(conf->ctx, c->ssl, &c->peer, &c->data) != MM_OK)
 		return STEP_END;
 	mm_http_conn_go(c, CONN_IDLE);
 	return mm_http_io_pending(c) ? STEP_GO : STEP_READ;
@@ -252,8 +252,9 @@ expire_request(struct conn *c)
 {
 	int status = c->state == CONN_WAIT ? 503 : 408;
 
-	if (mm_http_serve_refuse(c, status, status == 408 ?
-	    "the request took too long" : "no answer in time") == STEP_GO)
+	if (mm_http_serve_refuse(c, status,
+		status == 408 ? "the request took too long"
+			      : "no answer in time") == STEP_GO)
 		mm_http_conn_run(c);
 	else
 		mm_http_conn_end(c);

@@ -19,9 +19,11 @@ struct gate {
 	struct mm_why why;
 };
 
-#define GATE_INIT(n)                                           \
-	{ .lock = PTHREAD_MUTEX_INITIALIZER,                   \
-	  .open = PTHREAD_COND_INITIALIZER, .left = (n) }
+#define GATE_INIT(n)                                          \
+	{                                                     \
+		.lock = PTHREAD_MUTEX_INITIALIZER,            \
+		.open = PTHREAD_COND_INITIALIZER, .left = (n) \
+	}
 
 static void
 gate_pass(struct gate *g, enum mm_err rc, const struct mm_why *why)
@@ -112,8 +114,8 @@ struct later {
 };
 
 static void
-answer_here(struct mm_http_loop *l, struct mm_http_ref ref,
-    struct mm_http_resp *resp)
+answer_here(
+    struct mm_http_loop *l, struct mm_http_ref ref, struct mm_http_resp *resp)
 {
 	struct conn *c = mm_http_loop_find(l, ref);
 
@@ -137,8 +139,8 @@ answer_later(struct mm_http_loop *l, void *arg)
 }
 
 void
-mm_http_answer(struct mm_http *h, struct mm_http_ref ref,
-    struct mm_http_resp *take_resp)
+mm_http_answer(
+    struct mm_http *h, struct mm_http_ref ref, struct mm_http_resp *take_resp)
 {
 	struct mm_http_loop *l = &h->loops[ref.loop];
 	struct later *a;
@@ -155,8 +157,9 @@ mm_http_answer(struct mm_http *h, struct mm_http_ref ref,
 	a->ref = ref;
 	a->resp = *take_resp;
 	take_resp->body = (struct mm_buf){ 0 };
-	a->task = (struct mm_http_task){ .loop = ref.loop,
-		.run = answer_later, .arg = a };
+	a->task = (struct mm_http_task){
+		.loop = ref.loop, .run = answer_later, .arg = a
+	};
 	mm_http_post(h, &a->task);
 }
 
@@ -186,8 +189,8 @@ tls_make(struct port *p, SSL_CTX **out, struct mm_why *why)
 
 	if (conf->make_ctx == NULL)
 		return MM_OK;
-	return conf->make_ctx(conf->ctx, p->loop->number, p->loop->lib, out,
-	    why);
+	return conf->make_ctx(
+	    conf->ctx, p->loop->number, p->loop->lib, out, why);
 }
 
 static enum mm_err
@@ -305,17 +308,18 @@ reload_end(struct mm_http_loop *l, void *arg)
 }
 
 static enum mm_err
-reload_half(struct mm_http *h, mm_http_task_fn *run, bool take,
-    struct mm_why *why)
+reload_half(
+    struct mm_http *h, mm_http_task_fn *run, bool take, struct mm_why *why)
 {
 	struct gate gate = GATE_INIT(h->conf.loops);
 	struct reload parts[LOOPS_MAX];
 
 	for (uint16_t i = 0; i < h->conf.loops; i++) {
-		struct mm_http_task *next = i + 1 < h->conf.loops ?
-		    &parts[i + 1].task : NULL;
+		struct mm_http_task *next =
+		    i + 1 < h->conf.loops ? &parts[i + 1].task : NULL;
 
-		parts[i] = (struct reload){ .gate = &gate, .take = take,
+		parts[i] = (struct reload){ .gate = &gate,
+			.take = take,
 			.task = { next, i, run, &parts[i] } };
 	}
 	mm_http_post(h, &parts[0].task);
@@ -347,8 +351,8 @@ mm_http_drain(struct mm_http *h, int64_t deadline_ms)
 		if (!l->joinable)
 			continue;
 		l->drain_ms = deadline_ms;
-		l->drain_task = (struct mm_http_task){ NULL, i, drain_begin,
-			NULL };
+		l->drain_task =
+		    (struct mm_http_task){ NULL, i, drain_begin, NULL };
 		mm_http_post(h, &l->drain_task);
 	}
 	for (uint16_t i = 0; i < h->conf.loops; i++) {
@@ -378,8 +382,8 @@ mm_http_close(struct mm_http **owner)
 }
 
 static enum mm_err
-http_init(struct mm_http *h, const struct mm_http_conf *conf,
-    struct mm_why *why)
+http_init(
+    struct mm_http *h, const struct mm_http_conf *conf, struct mm_why *why)
 {
 	h->conf = *conf;
 	h->ssl_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
@@ -391,16 +395,16 @@ http_init(struct mm_http *h, const struct mm_http_conf *conf,
 	for (uint16_t i = 0; i < conf->loops; i++)
 		h->loops[i].epoll = h->loops[i].event = -1;
 	for (size_t i = 0; i < conf->nlisteners; i++)
-		MM_TRY(mm_http_listener_init(&h->listeners[i],
-		    &conf->listeners[i], why));
+		MM_TRY(mm_http_listener_init(
+		    &h->listeners[i], &conf->listeners[i], why));
 	for (uint16_t i = 0; i < conf->loops; i++)
 		MM_TRY(mm_http_loop_init(&h->loops[i], h, i, why));
 	return MM_OK;
 }
 
 enum mm_err
-mm_http_open(const struct mm_http_conf *conf, struct mm_http **out,
-    struct mm_why *why)
+mm_http_open(
+    const struct mm_http_conf *conf, struct mm_http **out, struct mm_why *why)
 {
 	MM_OWN(mm_http_close) struct mm_http *h = NULL;
 
@@ -423,8 +427,8 @@ mm_http_port(const struct mm_http *h, size_t listener)
 }
 
 void
-mm_http_counters(const struct mm_http *h, size_t listener,
-    struct mm_http_counters *out)
+mm_http_counters(
+    const struct mm_http *h, size_t listener, struct mm_http_counters *out)
 {
 	*out = (struct mm_http_counters){
 		.open = atomic_load(&h->listeners[listener].open),

@@ -29,7 +29,11 @@ struct mm_http_listener;
 struct mm_http_route;
 
 enum mm_http_method {
-	MM_HTTP_GET, MM_HTTP_HEAD, MM_HTTP_POST, MM_HTTP_PUT, MM_HTTP_PATCH,
+	MM_HTTP_GET,
+	MM_HTTP_HEAD,
+	MM_HTTP_POST,
+	MM_HTTP_PUT,
+	MM_HTTP_PATCH,
 	MM_HTTP_DELETE,
 	MM_HTTP_METHODS /* their number; as a request's: none of them, or
 	                 * not known because the request was malformed */
@@ -46,25 +50,25 @@ struct mm_http_ref {
 struct mm_http_req {
 	struct mm_http_ref ref;
 	enum mm_http_method method;
-	struct mm_bytes path;    /* decoded once, no "..", no NUL, UTF-8 */
-	struct mm_bytes query;   /* after '?', still encoded; may be empty */
+	struct mm_bytes path;  /* decoded once, no "..", no NUL, UTF-8 */
+	struct mm_bytes query; /* after '?', still encoded; may be empty */
 	struct mm_bytes body;
-	struct mm_bytes rest;    /* of the path, where the route ends in / * */
+	struct mm_bytes rest; /* of the path, where the route ends in / * */
 	const struct mm_http_route *route;
-	char id[17];             /* also the answer's X-Request-Id */
-	const void *head;        /* for mm_http_header */
-	SSL *ssl;                /* NULL on a plain listener */
-	struct in6_addr peer;    /* IPv4 as mapped */
+	char id[17];          /* also the answer's X-Request-Id */
+	const void *head;     /* for mm_http_header */
+	SSL *ssl;             /* NULL on a plain listener */
+	struct in6_addr peer; /* IPv4 as mapped */
 	uint16_t peer_port;
-	void *conn_data;         /* the listener's on_secured gave it */
+	void *conn_data; /* the listener's on_secured gave it */
 	struct mm_http_loop *loop;
 	struct mm_http_listener *listener;
 };
 
 /* Case-insensitive; the value without surrounding white space; {NULL,0} if
  * there is none.  *more is set if the field came more than once. */
-struct mm_bytes mm_http_header(const struct mm_http_req *req,
-    const char *name, bool *more);
+struct mm_bytes mm_http_header(
+    const struct mm_http_req *req, const char *name, bool *more);
 /* A query parameter, percent-decoded ('+' is a space) into out + NUL;
  * MM_ENOTFOUND, MM_ELIMIT, MM_EINPUT (bad escape, repeated, NUL). */
 MM_MUST enum mm_err mm_http_query(const struct mm_http_req *req,
@@ -83,9 +87,10 @@ struct mm_http_resp {
 	bool close; /* end the connection after it */
 };
 
-/* Adds "Name: value\r\n" to extra; value must be without CR, LF, NUL. */
-void mm_http_resp_header(struct mm_http_resp *resp, const char *name,
-    const char *value);
+/* Adds "Name: value\r\n" to extra.  A value with CR or LF, and one that does
+ * not fit, is left out: it could come from a request. */
+void mm_http_resp_header(
+    struct mm_http_resp *resp, const char *name, const char *value);
 
 /*
  * Answers.  On the loop's thread at once; from another thread through the
@@ -93,8 +98,8 @@ void mm_http_resp_header(struct mm_http_resp *resp, const char *name,
  * resp->body is taken in every case, even when the connection has gone.
  */
 struct mm_http; /* the whole: listeners and loops */
-void mm_http_answer(struct mm_http *h, struct mm_http_ref ref,
-    struct mm_http_resp *take_resp);
+void mm_http_answer(
+    struct mm_http *h, struct mm_http_ref ref, struct mm_http_resp *take_resp);
 
 /*
  * A handshake may be suspended: a client-hello callback that returns
@@ -126,33 +131,35 @@ const char *mm_http_listener_name(const struct mm_http_listener *listener);
 typedef void mm_http_handler_fn(struct mm_http_req *req, void *ctx);
 struct mm_http_route {
 	enum mm_http_method method;
-	const char *pattern;        /* "/api/v1/devices/:" */
-	size_t body_max;            /* 0: no body allowed */
-	unsigned flags;             /* the handler's own: authority, ... */
+	const char *pattern; /* "/api/v1/devices/:" */
+	size_t body_max;     /* 0: no body allowed */
+	unsigned flags;      /* the handler's own: authority, ... */
 	mm_http_handler_fn *run;
-	const void *data;           /* the handler's own */
+	const void *data; /* the handler's own */
 };
 /* Segment number i (0-based) that matched a ":" ; {NULL,0} if none. */
 struct mm_bytes mm_http_segment(const struct mm_http_req *req, unsigned i);
 
 struct mm_http_limits {
-	unsigned connections;        /* over all loops; above: accept + close */
+	unsigned connections; /* over all loops; above: accept + close */
 	unsigned connections_per_source; /* per loop and address (v6: /64) */
 	int64_t handshake_ms, header_ms, body_ms, idle_ms, write_ms;
-	unsigned handshakes;         /* half-open at once, over all loops */
-	int64_t answer_ms;           /* a handler's time to answer; then 503 */
+	unsigned handshakes; /* half-open at once, over all loops */
+	int64_t answer_ms;   /* a handler's time to answer; then 503 */
 };
 
 /* What a limit of 0 stands for. */
-#define MM_HTTP_LIMITS_USUAL                                              \
-	{ .connections = 10000, .connections_per_source = 1000,           \
-	  .handshakes = 1000, .handshake_ms = 10000, .header_ms = 10000,  \
-	  .body_ms = 30000, .idle_ms = 60000, .write_ms = 30000,          \
-	  .answer_ms = 60000 }
+#define MM_HTTP_LIMITS_USUAL                                                   \
+	{                                                                      \
+		.connections = 10000, .connections_per_source = 1000,          \
+		.handshakes = 1000, .handshake_ms = 10000, .header_ms = 10000, \
+		.body_ms = 30000, .idle_ms = 60000, .write_ms = 30000,         \
+		.answer_ms = 60000                                             \
+	}
 
 struct mm_http_listener_conf {
-	const char *name;            /* "devices": for logs and counters */
-	const char *address;         /* "127.0.0.1:8443", "[::]:8443" */
+	const char *name;    /* "devices": for logs and counters */
+	const char *address; /* "127.0.0.1:8443", "[::]:8443" */
 	/*
 	 * TLS: makes the loop's SSL_CTX (owned by the library), called on
 	 * start for each loop and again on mm_http_reload, on the loop's
@@ -161,8 +168,8 @@ struct mm_http_listener_conf {
 	enum mm_err (*make_ctx)(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
 	    SSL_CTX **out, struct mm_why *why);
 	/* After a handshake: per-connection data or refusal (non-OK closes). */
-	enum mm_err (*on_secured)(void *ctx, SSL *ssl,
-	    const struct in6_addr *peer, void **conn_data);
+	enum mm_err (*on_secured)(
+	    void *ctx, SSL *ssl, const struct in6_addr *peer, void **conn_data);
 	/* A handshake that failed (for counters per source). */
 	void (*on_failed)(void *ctx, SSL *ssl, const struct in6_addr *peer);
 	void (*free_conn_data)(void *conn_data);
@@ -204,8 +211,8 @@ struct mm_http_access {
 
 /* Binds everything (listening sockets exist when it returns), starts no
  * thread yet. */
-MM_MUST enum mm_err mm_http_open(const struct mm_http_conf *conf,
-    struct mm_http **out, struct mm_why *why);
+MM_MUST enum mm_err mm_http_open(
+    const struct mm_http_conf *conf, struct mm_http **out, struct mm_why *why);
 /* Starts the loop threads; returns when all of them serve. */
 MM_MUST enum mm_err mm_http_start(struct mm_http *h, struct mm_why *why);
 /* New SSL_CTX for new connections; a failure keeps the old ones. */
@@ -217,12 +224,13 @@ void mm_http_close(struct mm_http **owner);
 /* The port a listener really has (for ":0"). */
 uint16_t mm_http_port(const struct mm_http *h, size_t listener);
 
+/* answers_dropped is of all listeners and counted with the first. */
 struct mm_http_counters {
 	uint64_t accepted, refused_cap, refused_source, handshake_failed,
 	    handshake_timeout, requests, bad_requests, answers_dropped;
 	uint64_t open; /* now */
 };
-void mm_http_counters(const struct mm_http *h, size_t listener,
-    struct mm_http_counters *out);
+void mm_http_counters(
+    const struct mm_http *h, size_t listener, struct mm_http_counters *out);
 
 #endif

@@ -56,8 +56,8 @@ mm_http_io_open(struct conn *c)
 		return false;
 	SSL_set_accept_state(c->ssl);
 	SSL_set_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS |
-	    SSL_MODE_ENABLE_PARTIAL_WRITE |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+				 SSL_MODE_ENABLE_PARTIAL_WRITE |
+				 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_set_options(c->ssl, SSL_OP_NO_RENEGOTIATION);
 	SSL_set_read_ahead(c->ssl, 1); /* one read() a record, not two */
 	return true;
@@ -68,7 +68,8 @@ mm_http_io_open(struct conn *c)
 static void
 tell_plain(struct conn *c)
 {
-	static const char text[] = "HTTP/1.1 400 Bad Request\r\n"
+	static const char text[] =
+	    "HTTP/1.1 400 Bad Request\r\n"
 	    "Content-Type: text/plain\r\nContent-Length: 26\r\n"
 	    "Connection: close\r\n\r\nthis port speaks TLS only\n";
 

@@ -34,8 +34,8 @@ address_parse(struct mm_http_listener *l, struct mm_why *why)
 	size_t n = colon != NULL ? (size_t)(colon - text) : 0;
 
 	if (n < 3 || n >= sizeof(host) || !port_parse(colon + 1, &l->port))
-		return MM_FAIL(why, MM_EINPUT, "address %s: want host:port",
-		    text);
+		return MM_FAIL(
+		    why, MM_EINPUT, "address %s: want host:port", text);
 	memcpy(host, text, n);
 	if (host[0] == '[' && host[n - 1] == ']') {
 		host[n - 1] = '\0';
@@ -49,8 +49,8 @@ address_parse(struct mm_http_listener *l, struct mm_why *why)
 		if (inet_pton(AF_INET, host, &v4->sin_addr) == 1)
 			return MM_OK;
 	}
-	return MM_FAIL(why, MM_EINPUT, "address %s: not a numeric address",
-	    text);
+	return MM_FAIL(
+	    why, MM_EINPUT, "address %s: not a numeric address", text);
 }
 
 static void
@@ -110,7 +110,8 @@ socket_bind(struct port *p)
 	    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
 		return false;
 	if (l->address.sin6_family == AF_INET6 &&
-	    setsockopt(p->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) != 0)
+	    setsockopt(p->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) !=
+		0)
 		return false;
 	if (bind(p->fd, (struct sockaddr *)&l->address, l->address_n) != 0 ||
 	    listen(p->fd, SOMAXCONN) != 0 ||
@@ -158,7 +159,7 @@ handshake_reserve(struct port *p)
 	if (reserve(&p->listener->handshakes, m->handshakes))
 		return true;
 	if (oldest == NULL || oldest->until - p->loop->now_ms >
-	    m->handshake_ms - m->handshake_ms / 4)
+				  m->handshake_ms - m->handshake_ms / 4)
 		return false;
 	mm_http_conn_expire(oldest);
 	return reserve(&p->listener->handshakes, m->handshakes);
@@ -222,7 +223,7 @@ on_accept(struct watch *w, uint32_t events)
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE ||
-		    errno == ENOBUFS || errno == ENOMEM))
+				  errno == ENOBUFS || errno == ENOMEM))
 			p->loop->accept_at = -1;
 		if (fd < 0)
 			return;

@@ -18,8 +18,8 @@
 enum { EVENTS = 128 };
 
 enum mm_err
-mm_http_loop_watch(struct mm_http_loop *l, int fd, struct watch *w,
-    struct mm_why *why)
+mm_http_loop_watch(
+    struct mm_http_loop *l, int fd, struct watch *w, struct mm_why *why)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = w };
 
@@ -33,8 +33,10 @@ mm_http_loop_watch(struct mm_http_loop *l, int fd, struct watch *w,
 static void
 on_mail(struct watch *w, uint32_t events)
 {
-	struct mm_http_loop *l = (struct mm_http_loop *)(void *)
-	    ((char *)w - offsetof(struct mm_http_loop, mail));
+	struct mm_http_loop *l =
+	    (struct mm_http_loop *)(void *)((char *)w -
+					    offsetof(
+						struct mm_http_loop, mail));
 	uint64_t times;
 
 	(void)events;
@@ -52,8 +54,7 @@ mm_http_loop_init(struct mm_http_loop *l, struct mm_http *h, uint16_t number,
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	l->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->epoll < 0 || l->event < 0)
-		return MM_FAIL(why, MM_ESYS, "event loop: %s",
-		    strerror(errno));
+		return MM_FAIL(why, MM_ESYS, "event loop: %s", strerror(errno));
 	l->ports = calloc(h->conf.nlisteners, sizeof(*l->ports));
 	if (l->ports == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "event loop");
@@ -71,8 +72,8 @@ mm_http_loop_done(struct mm_http_loop *l)
 {
 	while (mm_http_loop_inbox(l))
 		continue;
-	for (size_t i = 0; l->ports != NULL &&
-	    i < l->http->conf.nlisteners; i++)
+	for (size_t i = 0; l->ports != NULL && i < l->http->conf.nlisteners;
+	     i++)
 		mm_http_port_close(&l->ports[i]);
 	free(l->ports);
 	free(l->slots);
@@ -91,8 +92,8 @@ slots_grow(struct mm_http_loop *l)
 	if (p == NULL)
 		return false;
 	for (uint32_t i = l->nslots; i < n; i++)
-		p[i] = (struct slot){ .next_free = i + 1 < n ? i + 1 :
-			NO_SLOT };
+		p[i] =
+		    (struct slot){ .next_free = i + 1 < n ? i + 1 : NO_SLOT };
 	l->free_slot = l->nslots;
 	l->slots = p;
 	l->nslots = n;
@@ -178,8 +179,8 @@ mm_http_loop_inbox(struct mm_http_loop *l)
 }
 
 static void
-each_queue(struct mm_http_loop *l, void (*fn)(struct queue *, int64_t *),
-    int64_t *arg)
+each_queue(
+    struct mm_http_loop *l, void (*fn)(struct queue *, int64_t *), int64_t *arg)
 {
 	for (size_t i = 0; i < l->http->conf.nlisteners; i++)
 		for (unsigned s = 0; s < CONN_DEAD; s++)
@@ -285,7 +286,7 @@ static bool
 drained(struct mm_http_loop *l)
 {
 	return l->drain_until != 0 &&
-	    (l->open == 0 || l->now_ms >= l->drain_until);
+	       (l->open == 0 || l->now_ms >= l->drain_until);
 }
 
 static int

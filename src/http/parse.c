@@ -49,8 +49,8 @@ method_of(struct mm_bytes token)
 {
 	unsigned m = 0;
 
-	while (m < MM_HTTP_METHODS &&
-	    !mm_bytes_eq(token, mm_bytes_of(methods[m])))
+	while (
+	    m < MM_HTTP_METHODS && !mm_bytes_eq(token, mm_bytes_of(methods[m])))
 		m++;
 	return (enum mm_http_method)m;
 }
@@ -58,8 +58,7 @@ method_of(struct mm_bytes token)
 static bool
 same(struct mm_bytes a, const char *b)
 {
-	return a.n == strlen(b) &&
-	    strncasecmp((const char *)a.p, b, a.n) == 0;
+	return a.n == strlen(b) && strncasecmp((const char *)a.p, b, a.n) == 0;
 }
 
 /* RFC 9110 5.6.3: OWS is spaces and tabs. */
@@ -220,8 +219,8 @@ request_line(struct mm_http_head *h, uint8_t *buf, struct mm_bytes line)
 	if (sp2 == NULL || !mm_http_token_valid(method))
 		return refuse(h, 400, "malformed request line");
 	target.n = (size_t)(sp2 - target.p);
-	version = (struct mm_bytes){ sp2 + 1,
-		line.n - method.n - target.n - 2 };
+	version =
+	    (struct mm_bytes){ sp2 + 1, line.n - method.n - target.n - 2 };
 	if (!mm_bytes_eq(version, mm_bytes_of("HTTP/1.1")) &&
 	    !mm_bytes_eq(version, mm_bytes_of("HTTP/1.0")))
 		return refuse(h, 400, "version is not HTTP/1.1 or HTTP/1.0");
@@ -283,8 +282,8 @@ length_check(struct mm_http_head *h, size_t n)
 static int
 line_next(struct mm_http_head *h, uint8_t *buf, size_t n)
 {
-	const uint8_t *lf = n > h->seen ?
-	    memchr(buf + h->seen, '\n', n - h->seen) : NULL;
+	const uint8_t *lf =
+	    n > h->seen ? memchr(buf + h->seen, '\n', n - h->seen) : NULL;
 	size_t end = lf != NULL ? (size_t)(lf - buf) : n;
 	struct mm_bytes line = { buf + h->at, end - h->at };
 	int rc = opening_check(h, buf, n);

@@ -21,8 +21,8 @@
 enum { MM_HTTP_MORE = 0, MM_HTTP_DONE = 200 };
 
 enum {
-	MM_HTTP_HEAD_MAX = 16384,  /* request line, fields, empty line */
-	MM_HTTP_LINE_MAX = 8192,   /* request line; above: 414 */
+	MM_HTTP_HEAD_MAX = 16384, /* request line, fields, empty line */
+	MM_HTTP_LINE_MAX = 8192,  /* request line; above: 414 */
 	MM_HTTP_FIELDS_MAX = 64,
 	MM_HTTP_CHUNK_EXT_MAX = 4096, /* all extensions of one body */
 	MM_HTTP_TRAILER_MAX = 4096,
@@ -66,8 +66,8 @@ int mm_http_head_feed(struct mm_http_head *h, uint8_t *buf, size_t n);
  * it is in origin-form or absolute-form, all of RFC 3986's characters, with
  * no escape for NUL, a control or "/", no "." or ".." segment, UTF-8.
  */
-int mm_http_target_read(struct mm_http_head *h, uint8_t *buf,
-    struct mm_http_span t);
+int mm_http_target_read(
+    struct mm_http_head *h, uint8_t *buf, struct mm_http_span t);
 /* Host or authority without user (RFC 9110 7.2); empty is valid. */
 bool mm_http_host_valid(struct mm_bytes host);
 /* method, field-name, ...: RFC 9110 5.6.2. */
@@ -76,8 +76,8 @@ int mm_http_hex_digit(uint8_t c); /* -1 if it is none */
 const char *mm_http_method_name(enum mm_http_method m);
 
 /* A parameter of an encoded query; see mm_http_query. */
-MM_MUST enum mm_err mm_http_query_find(struct mm_bytes query,
-    const char *name, char *out, size_t outn, struct mm_why *why);
+MM_MUST enum mm_err mm_http_query_find(struct mm_bytes query, const char *name,
+    char *out, size_t outn, struct mm_why *why);
 
 /*
  * A chunked body (RFC 9112 7.1).  Extensions and trailers are checked,

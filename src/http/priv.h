@@ -32,10 +32,10 @@ struct watch {
 
 enum conn_state {
 	CONN_HANDSHAKE,
-	CONN_IDLE,   /* between requests; holds no request */
+	CONN_IDLE, /* between requests; holds no request */
 	CONN_HEAD,
 	CONN_BODY,
-	CONN_WAIT,   /* for the handler's answer */
+	CONN_WAIT, /* for the handler's answer */
 	CONN_WRITE,
 	CONN_LINGER, /* answered and closed; reads what the peer still sends,
 	              * so that a reset does not destroy the answer */
@@ -56,21 +56,21 @@ enum step {
 /* One request and its answer; exists while a connection is not idle. */
 struct request {
 	struct mm_http_head head;
-	uint8_t *in;          /* what was read: head, then perhaps more */
+	uint8_t *in; /* what was read: head, then perhaps more */
 	size_t in_n, in_cap;
-	size_t used;          /* of in: this request's */
-	size_t body_in;       /* body bytes as they came, for the log */
+	size_t used;    /* of in: this request's */
+	size_t body_in; /* body bytes as they came, for the log */
 	struct mm_buf body;
 	struct mm_http_chunks chunks;
 	const struct mm_http_route *route;
 	char id[17];
-	bool whole;           /* nothing of the request is left to read */
+	bool whole; /* nothing of the request is left to read */
 	bool close;
 	int status;
 	int64_t began_us;
-	struct mm_buf out;    /* head, and the body if it is short */
+	struct mm_buf out; /* head, and the body if it is short */
 	struct mm_buf out_body;
-	size_t out_at;        /* of both */
+	size_t out_at; /* of both */
 };
 
 struct conn {
@@ -79,7 +79,7 @@ struct conn {
 	struct source *source;
 	SSL *ssl; /* NULL: plain */
 	struct request *req;
-	void *data; /* the listener's */
+	void *data;               /* the listener's */
 	struct conn *prev, *next; /* in the phase's queue */
 	struct conn *link;        /* in again, or in dead */
 	int64_t until;
@@ -186,8 +186,8 @@ MM_MUST enum mm_err mm_http_port_open(struct port *p, struct mm_why *why);
 void mm_http_port_close(struct port *p); /* the listening socket only */
 
 /* source.c: NULL when the address has max already, or without memory. */
-struct source *mm_http_source_take(struct sources *s,
-    const struct in6_addr *peer, unsigned max);
+struct source *mm_http_source_take(
+    struct sources *s, const struct in6_addr *peer, unsigned max);
 void mm_http_source_drop(struct sources *s, struct source *src);
 
 /* conn.c */
@@ -205,8 +205,7 @@ void mm_http_conn_free(struct conn *c);
 enum step mm_http_serve_head(struct conn *c);
 enum step mm_http_serve_body(struct conn *c);
 enum step mm_http_serve_write(struct conn *c);
-enum step mm_http_serve_refuse(struct conn *c, int status,
-    const char *reason);
+enum step mm_http_serve_refuse(struct conn *c, int status, const char *reason);
 void mm_http_serve_log(struct conn *c);
 MM_MUST bool mm_http_serve_answer(struct conn *c, struct mm_http_resp *resp);
 
@@ -235,24 +234,24 @@ const char *mm_http_status_text(int status);
 /* io.c: STEP_GO with bytes moved, else what to wait for, or STEP_END. */
 enum step mm_http_io_handshake(struct conn *c);
 enum step mm_http_io_read(struct conn *c, void *p, size_t n, size_t *got);
-enum step mm_http_io_write(struct conn *c, const void *p, size_t n,
-    size_t *put);
+enum step mm_http_io_write(
+    struct conn *c, const void *p, size_t n, size_t *put);
 bool mm_http_io_pending(const struct conn *c);
-void mm_http_io_bye(struct conn *c);  /* close_notify, once, if it may */
+void mm_http_io_bye(struct conn *c); /* close_notify, once, if it may */
 MM_MUST bool mm_http_io_open(struct conn *c);
 
 /* loop.c */
-MM_MUST enum mm_err mm_http_loop_init(struct mm_http_loop *l,
-    struct mm_http *h, uint16_t number, struct mm_why *why);
+MM_MUST enum mm_err mm_http_loop_init(struct mm_http_loop *l, struct mm_http *h,
+    uint16_t number, struct mm_why *why);
 void mm_http_loop_done(struct mm_http_loop *l);
 void mm_http_loop_run(struct mm_http_loop *l);
-MM_MUST enum mm_err mm_http_loop_watch(struct mm_http_loop *l, int fd,
-    struct watch *w, struct mm_why *why);
+MM_MUST enum mm_err mm_http_loop_watch(
+    struct mm_http_loop *l, int fd, struct watch *w, struct mm_why *why);
 void mm_http_loop_drain(struct mm_http_loop *l, int64_t until_ms);
 void mm_http_loop_id(struct mm_http_loop *l, char id[17]);
 bool mm_http_loop_inbox(struct mm_http_loop *l); /* false: it was empty */
-struct conn *mm_http_loop_find(const struct mm_http_loop *l,
-    struct mm_http_ref ref);
+struct conn *mm_http_loop_find(
+    const struct mm_http_loop *l, struct mm_http_ref ref);
 bool mm_http_loop_slot(struct mm_http_loop *l, struct conn *c);
 
 #endif

@@ -57,8 +57,9 @@ mm_http_request_room(struct request *r, size_t cap)
 bool
 mm_http_request_next(struct request *r)
 {
-	struct request clean = { .in = r->in, .in_cap = r->in_cap,
-		.in_n = r->in_n - r->used };
+	struct request clean = {
+		.in = r->in, .in_cap = r->in_cap, .in_n = r->in_n - r->used
+	};
 
 	buffers_free(r);
 	memmove(r->in, r->in + r->used, clean.in_n);
@@ -97,8 +98,8 @@ mm_http_request_view(const struct conn *c, struct mm_http_req *out)
 		out->query = piece(r, r->head.query);
 	}
 	if (r->route != NULL)
-		(void)mm_http_route_match(r->route->pattern, out->path,
-		    UINT_MAX, &out->rest);
+		(void)mm_http_route_match(
+		    r->route->pattern, out->path, UINT_MAX, &out->rest);
 }
 
 struct mm_bytes

@@ -8,18 +8,34 @@ static const struct {
 	int status;
 	const char *text;
 } texts[] = {
-	{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" },
-	{ 204, "No Content" }, { 206, "Partial Content" },
-	{ 301, "Moved Permanently" }, { 302, "Found" }, { 303, "See Other" },
-	{ 304, "Not Modified" }, { 307, "Temporary Redirect" },
-	{ 308, "Permanent Redirect" }, { 400, "Bad Request" },
-	{ 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
-	{ 405, "Method Not Allowed" }, { 406, "Not Acceptable" },
-	{ 408, "Request Timeout" }, { 409, "Conflict" }, { 410, "Gone" },
-	{ 411, "Length Required" }, { 412, "Precondition Failed" },
-	{ 413, "Content Too Large" }, { 414, "URI Too Long" },
-	{ 415, "Unsupported Media Type" }, { 417, "Expectation Failed" },
-	{ 422, "Unprocessable Content" }, { 428, "Precondition Required" },
+	{ 200, "OK" },
+	{ 201, "Created" },
+	{ 202, "Accepted" },
+	{ 204, "No Content" },
+	{ 206, "Partial Content" },
+	{ 301, "Moved Permanently" },
+	{ 302, "Found" },
+	{ 303, "See Other" },
+	{ 304, "Not Modified" },
+	{ 307, "Temporary Redirect" },
+	{ 308, "Permanent Redirect" },
+	{ 400, "Bad Request" },
+	{ 401, "Unauthorized" },
+	{ 403, "Forbidden" },
+	{ 404, "Not Found" },
+	{ 405, "Method Not Allowed" },
+	{ 406, "Not Acceptable" },
+	{ 408, "Request Timeout" },
+	{ 409, "Conflict" },
+	{ 410, "Gone" },
+	{ 411, "Length Required" },
+	{ 412, "Precondition Failed" },
+	{ 413, "Content Too Large" },
+	{ 414, "URI Too Long" },
+	{ 415, "Unsupported Media Type" },
+	{ 417, "Expectation Failed" },
+	{ 422, "Unprocessable Content" },
+	{ 428, "Precondition Required" },
 	{ 429, "Too Many Requests" },
 	{ 431, "Request Header Fields Too Large" },
 	{ 503, "Service Unavailable" },
@@ -36,8 +52,8 @@ mm_http_status_text(int status)
 
 /* A value that could begin a line of its own is left out, not sent. */
 void
-mm_http_resp_header(struct mm_http_resp *resp, const char *name,
-    const char *value)
+mm_http_resp_header(
+    struct mm_http_resp *resp, const char *name, const char *value)
 {
 	size_t at = strlen(resp->extra), n = strlen(name), v = strlen(value);
 
@@ -95,8 +111,8 @@ bodiless(int status)
 }
 
 static void
-head_put(const struct conn *c, const struct mm_http_resp *resp,
-    struct mm_buf *out)
+head_put(
+    const struct conn *c, const struct mm_http_resp *resp, struct mm_buf *out)
 {
 	const struct request *r = c->req;
 
@@ -130,7 +146,7 @@ mm_http_resp_put(struct conn *c, struct mm_http_resp *resp)
 {
 	struct request *r = c->req;
 	bool silent = bodiless(resp->status) ||
-	    (r->head.named && r->head.method == MM_HTTP_HEAD);
+		      (r->head.named && r->head.method == MM_HTTP_HEAD);
 
 	r->status = resp->status;
 	r->close |= resp->close || c->port->loop->drain_until != 0;

@@ -29,8 +29,8 @@ slash_skip(struct mm_bytes *v)
 
 /* An empty segment is matched by nothing, so "//" never is. */
 bool
-mm_http_route_match(const char *pattern, struct mm_bytes path, unsigned i,
-    struct mm_bytes *out)
+mm_http_route_match(
+    const char *pattern, struct mm_bytes path, unsigned i, struct mm_bytes *out)
 {
 	struct mm_bytes want = mm_bytes_of(pattern), w, got;
 	unsigned any = 0;
@@ -43,7 +43,7 @@ mm_http_route_match(const char *pattern, struct mm_bytes path, unsigned i,
 			if (i == UINT_MAX)
 				*out = path;
 			return memmem(path.p, path.n, "//", 2) == NULL &&
-			    (path.n == 0 || path.p[0] != '/');
+			       (path.n == 0 || path.p[0] != '/');
 		}
 		got = segment(&path);
 		if (mm_bytes_eq(w, mm_bytes_of(":"))) {
@@ -62,7 +62,7 @@ static bool
 serves(const struct mm_http_route *r, enum mm_http_method m)
 {
 	return r->method == m ||
-	    (r->method == MM_HTTP_GET && m == MM_HTTP_HEAD);
+	       (r->method == MM_HTTP_GET && m == MM_HTTP_HEAD);
 }
 
 /* RFC 9110 10.2.1 */
@@ -76,8 +76,8 @@ allow_put(char allow[ALLOW_TEXT], unsigned methods)
 	allow[0] = '\0';
 	for (unsigned m = 0; m < MM_HTTP_METHODS; m++)
 		if (methods & 1U << m)
-			n += (size_t)snprintf(allow + n, ALLOW_TEXT - n,
-			    "%s%s", n > 0 ? ", " : "",
+			n += (size_t)snprintf(allow + n, ALLOW_TEXT - n, "%s%s",
+			    n > 0 ? ", " : "",
 			    mm_http_method_name((enum mm_http_method)m));
 }
 

@@ -56,8 +56,7 @@ mm_http_serve_answer(struct conn *c, struct mm_http_resp *resp)
 }
 
 static enum step
-error_answer(struct conn *c, int status, const char *reason,
-    const char *allow)
+error_answer(struct conn *c, int status, const char *reason, const char *allow)
 {
 	const struct mm_http_listener_conf *conf = &c->port->listener->conf;
 	struct mm_http_resp resp = { .status = status,
@@ -113,7 +112,7 @@ go_ahead(struct conn *c)
 	if (!c->req->head.expects || c->req->in_n > c->req->used)
 		return true;
 	return mm_http_io_write(c, text, sizeof(text) - 1, &put) == STEP_GO &&
-	    put == sizeof(text) - 1;
+	       put == sizeof(text) - 1;
 }
 
 static enum step
@@ -227,16 +226,16 @@ mm_http_serve_log(struct conn *c)
 		return;
 	mm_http_request_view(c, &view);
 	conf->on_access(conf->ctx, &(struct mm_http_access){
-		.listener = c->port->listener->conf.name,
-		.id = r->id,
-		.peer = c->peer,
-		.method = view.method,
-		.path = view.path,
-		.status = r->status,
-		.took_us = mm_mono_us() - r->began_us,
-		.in_n = r->head.at + r->body_in,
-		.out_n = r->out_at,
-	});
+				       .listener = c->port->listener->conf.name,
+				       .id = r->id,
+				       .peer = c->peer,
+				       .method = view.method,
+				       .path = view.path,
+				       .status = r->status,
+				       .took_us = mm_mono_us() - r->began_us,
+				       .in_n = r->head.at + r->body_in,
+				       .out_n = r->out_at,
+				   });
 	r->status = 0; /* once */
 }
 

@@ -25,8 +25,8 @@ bucket_of(struct sources *s, uint64_t key)
 }
 
 struct source *
-mm_http_source_take(struct sources *s, const struct in6_addr *peer,
-    unsigned max)
+mm_http_source_take(
+    struct sources *s, const struct in6_addr *peer, unsigned max)
 {
 	uint64_t key = key_of(peer);
 	struct source **bucket = bucket_of(s, key), *src = *bucket;

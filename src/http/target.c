@@ -9,8 +9,7 @@
 /* RFC 3986 3.3 pchar and "/", 3.4, and 3.2.2 without ":" and escapes; each a
  * bitmap of ASCII. */
 static const uint64_t path_set[2] = { 0x2fffffd200000000, 0x47fffffe87ffffff };
-static const uint64_t query_set[2] = { 0xafffffd200000000,
-	0x47fffffe87ffffff };
+static const uint64_t query_set[2] = { 0xafffffd200000000, 0x47fffffe87ffffff };
 static const uint64_t name_set[2] = { 0x2bff7fd200000000, 0x47fffffe87fffffe };
 
 static bool
@@ -55,11 +54,13 @@ v6_span(struct mm_bytes host)
 	char text[INET6_ADDRSTRLEN];
 	struct in6_addr ignored;
 
-	if (close == NULL || !mm_text_copy(text, sizeof(text),
-	    (struct mm_bytes){ host.p + 1, (size_t)(close - host.p) - 1 }))
+	if (close == NULL ||
+	    !mm_text_copy(text, sizeof(text),
+		(struct mm_bytes){ host.p + 1, (size_t)(close - host.p) - 1 }))
 		return 0;
-	return inet_pton(AF_INET6, text, &ignored) == 1 ?
-	    (size_t)(close - host.p) + 1 : 0;
+	return inet_pton(AF_INET6, text, &ignored) == 1
+		   ? (size_t)(close - host.p) + 1
+		   : 0;
 }
 
 /* "[" IPv6 "]" or a name, then perhaps ":" digits. */
@@ -121,8 +122,8 @@ path_decode(uint8_t *p, uint16_t *n)
 	*n = out;
 	if (!dots_free((struct mm_bytes){ p, out }))
 		return "dot segment in the path";
-	return mm_utf8_valid((struct mm_bytes){ p, out }) ? NULL :
-	    "path is not UTF-8";
+	return mm_utf8_valid((struct mm_bytes){ p, out }) ? NULL
+							  : "path is not UTF-8";
 }
 
 static bool
@@ -155,19 +156,19 @@ absolute_skip(const uint8_t *buf, struct mm_http_span *path)
 	while (n < path->n && s[n] != '/')
 		n++;
 	if (from == 0 || n == from || s[from] == ':' ||
-	    !mm_http_host_valid((struct mm_bytes){ buf + path->at + from,
-		(size_t)(n - from) }))
+	    !mm_http_host_valid(
+		(struct mm_bytes){ buf + path->at + from, (size_t)(n - from) }))
 		return false;
-	*path = n == path->n ?
-	    (struct mm_http_span){ (uint16_t)(path->at + from - 1), 1 } :
-	    (struct mm_http_span){ (uint16_t)(path->at + n),
-		(uint16_t)(path->n - n) };
+	*path =
+	    n == path->n
+		? (struct mm_http_span){ (uint16_t)(path->at + from - 1), 1 }
+		: (struct mm_http_span){ (uint16_t)(path->at + n),
+			  (uint16_t)(path->n - n) };
 	return true;
 }
 
 int
-mm_http_target_read(struct mm_http_head *h, uint8_t *buf,
-    struct mm_http_span t)
+mm_http_target_read(struct mm_http_head *h, uint8_t *buf, struct mm_http_span t)
 {
 	struct mm_http_span path = t, query = { t.at, 0 };
 	const uint8_t *mark = memchr(buf + t.at, '?', t.n);
@@ -216,16 +217,16 @@ pair_find(struct mm_bytes query, const char *name, struct mm_bytes *value,
 		const uint8_t *amp = memchr(query.p, '&', query.n);
 		size_t n = amp != NULL ? (size_t)(amp - query.p) : query.n;
 
-		found += pair_named((struct mm_bytes){ query.p, n }, name,
-		    value);
+		found +=
+		    pair_named((struct mm_bytes){ query.p, n }, name, value);
 		n += amp != NULL;
 		query = (struct mm_bytes){ query.p + n, query.n - n };
 	}
 	if (found == 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "no parameter %s", name);
 	if (found > 1)
-		return MM_FAIL(why, MM_EINPUT, "parameter %s is repeated",
-		    name);
+		return MM_FAIL(
+		    why, MM_EINPUT, "parameter %s is repeated", name);
 	return MM_OK;
 }
 
@@ -240,8 +241,8 @@ mm_http_query_find(struct mm_bytes query, const char *name, char *out,
 	MM_TRY(pair_find(query, name, &value, why));
 	for (measure = value; measure.n > 0; n++)
 		if (next_char(&measure) <= 0)
-			return MM_FAIL(why, MM_EINPUT,
-			    "parameter %s: bad escape", name);
+			return MM_FAIL(
+			    why, MM_EINPUT, "parameter %s: bad escape", name);
 	if (n >= outn)
 		return MM_FAIL(why, MM_ELIMIT,
 		    "parameter %s is %zu characters, at most %zu", name, n,

@@ -66,7 +66,8 @@ secure(SSL_CTX *ctx, uint16_t port)
 	SSL *ssl = SSL_new(ctx);
 
 	must(ssl != NULL && SSL_set_fd(ssl, dial(port)) == 1 &&
-	    SSL_connect(ssl) == 1, "handshake");
+		 SSL_connect(ssl) == 1,
+	    "handshake");
 	return ssl;
 }
 
@@ -78,7 +79,7 @@ hang_up(SSL *ssl)
 }
 
 static const char request[] = "GET /hello HTTP/1.1\r\nHost: localhost\r\n"
-    "User-Agent: bench\r\nAccept: */*\r\n\r\n";
+			      "User-Agent: bench\r\nAccept: */*\r\n\r\n";
 
 /* One request on each of n connections, then their answers. */
 static void
@@ -110,7 +111,8 @@ bench_requests(SSL_CTX *ctx, uint16_t port, int n)
 	spent = us(loop_clock) - from;
 	wall = us(CLOCK_MONOTONIC) - wall;
 	printf("keep-alive GET over TLS, %2d connections: %6.1f us CPU, "
-	    "%.0f a second\n", n, spent / REQUESTS, REQUESTS / wall * 1e6);
+	       "%.0f a second\n",
+	    n, spent / REQUESTS, REQUESTS / wall * 1e6);
 	for (int i = 0; i < n; i++)
 		hang_up(conns[i]);
 }
@@ -131,10 +133,11 @@ floor_handshake(void)
 		EVP_PKEY_CTX *dh = EVP_PKEY_CTX_new(mine, NULL);
 
 		must(EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, key) &&
-		    EVP_DigestSign(md, sig, &n, text, sizeof(text)) &&
-		    EVP_PKEY_derive_init(dh) == 1 &&
-		    EVP_PKEY_derive_set_peer(dh, peer) == 1 &&
-		    EVP_PKEY_derive(dh, out, &m) == 1, "floor");
+			 EVP_DigestSign(md, sig, &n, text, sizeof(text)) &&
+			 EVP_PKEY_derive_init(dh) == 1 &&
+			 EVP_PKEY_derive_set_peer(dh, peer) == 1 &&
+			 EVP_PKEY_derive(dh, out, &m) == 1,
+		    "floor");
 		EVP_PKEY_CTX_free(dh);
 		EVP_PKEY_free(mine);
 	}
@@ -146,7 +149,7 @@ floor_handshake(void)
 }
 
 static void
-bench_handshakes(SSL_CTX *ctx, uint16_t port)
+bench_handshakes(SSL_CTX *ctx, uint16_t port, const char *how)
 {
 	double least = floor_handshake(), spent;
 	SSL *ssl;
@@ -158,8 +161,9 @@ bench_handshakes(SSL_CTX *ctx, uint16_t port)
 		hang_up(ssl);
 	}
 	spent = (us(loop_clock) - spent) / HANDSHAKES;
-	printf("connection with one GET: %.0f us CPU; sign + X25519 alone: "
-	    "%.0f us; ratio %.2f\n", spent, least, spent / least);
+	printf("%sconnection with one GET: %.0f us CPU; sign + X25519 alone: "
+	       "%.0f us; ratio %.2f\n",
+	    how, spent, least, spent / least);
 }
 
 static size_t
@@ -171,46 +175,68 @@ heap(void)
 /* Clients share the heap, so of each only the descriptor is kept: what the
  * heap has gained is the server's. */
 static void
-bench_memory(uint16_t port)
+bench_memory(SSL_CTX *ctx, uint16_t port, const char *how)
 {
 	static int fds[IDLE];
 	struct timespec wait = { 0, 200000000 };
 	size_t before = heap();
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *ssl;
 
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	for (int i = 0; i < IDLE; i++) {
 		ssl = secure(ctx, port);
 		exchange(&ssl, 1);
 		fds[i] = SSL_get_fd(ssl);
 		SSL_free(ssl); /* silent: the descriptor stays open */
 	}
-	SSL_CTX_free(ctx);
 	nanosleep(&wait, NULL);
-	printf("heap per idle TLS connection: %.1f KiB\n",
+	printf("%sheap per idle connection: %.1f KiB\n", how,
 	    (double)(heap() - before) / IDLE / 1024);
 	for (int i = 0; i < IDLE; i++)
 		close(fds[i]);
 }
 
-int
-main(void)
+static SSL_CTX *
+client(const struct fixture *f)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	must(ctx != NULL &&
+		 SSL_CTX_use_certificate_ASN1(ctx, f->cert_n, f->cert) == 1 &&
+		 SSL_CTX_use_PrivateKey_ASN1(
+		     EVP_PKEY_EC, ctx, f->key, f->key_n) == 1,
+	    "client");
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	return ctx;
+}
+
+static void
+bench(bool mutual)
 {
 	static struct fixture f;
+	const char *how = mutual ? "mutual TLS: " : "TLS: ";
 	SSL_CTX *ctx;
 	uint16_t port;
 
 	fixture_init(&f, 1);
+	f.mutual = mutual;
 	f.conf.on_thread = on_thread;
 	fixture_start(&f);
-	ctx = SSL_CTX_new(TLS_client_method());
+	ctx = client(&f);
 	port = mm_http_port(f.http, 0);
-	bench_requests(ctx, port, 1);
-	bench_requests(ctx, port, CONNS);
-	bench_handshakes(ctx, port);
-	bench_memory(port);
+	if (!mutual) {
+		bench_requests(ctx, port, 1);
+		bench_requests(ctx, port, CONNS);
+	}
+	bench_handshakes(ctx, port, how);
+	bench_memory(ctx, port, how);
 	SSL_CTX_free(ctx);
 	fixture_stop(&f, 1000);
+}
+
+int
+main(void)
+{
+	bench(false);
+	bench(true);
 	return 0;
 }

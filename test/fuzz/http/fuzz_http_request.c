@@ -46,7 +46,7 @@ run(struct outcome *o, const uint8_t *data, size_t size, size_t step)
 	} while (o->head.result == MM_HTTP_MORE && n < size);
 	o->used = o->head.at;
 	while (o->head.result == MM_HTTP_DONE && o->head.chunked &&
-	    o->body == MM_HTTP_MORE && o->used < size) {
+	       o->body == MM_HTTP_MORE && o->used < size) {
 		n = step < size - o->used ? step : size - o->used;
 		o->body = mm_http_chunks_feed(&chunks,
 		    (struct mm_bytes){ data + o->used, n }, &o->data, &took);
@@ -70,11 +70,11 @@ same(const struct outcome *a, const struct outcome *b, size_t size)
 		return;
 	check(a->head.at == b->head.at && a->head.length == b->head.length);
 	check(memcmp(a->buf, b->buf, size) == 0);
-	check(memcmp(a->head.fields, b->head.fields,
-	    sizeof(a->head.fields)) == 0);
+	check(memcmp(a->head.fields, b->head.fields, sizeof(a->head.fields)) ==
+	      0);
 	if (a->body == MM_HTTP_DONE)
-		check(a->used == b->used && mm_bytes_eq(
-		    mm_buf_view(&a->data), mm_buf_view(&b->data)));
+		check(a->used == b->used && mm_bytes_eq(mm_buf_view(&a->data),
+						mm_buf_view(&b->data)));
 }
 
 /* Lines of the raw head that begin so. */
@@ -86,7 +86,7 @@ lines(const uint8_t *p, size_t n, const char *start)
 
 	for (size_t i = 1; i + len <= n; i++)
 		found += p[i - 1] == '\n' &&
-		    strncasecmp((const char *)p + i, start, len) == 0;
+			 strncasecmp((const char *)p + i, start, len) == 0;
 	return found;
 }
 
@@ -103,21 +103,19 @@ head_check(const uint8_t *p, const struct mm_http_head *h)
 		check(p[i] != '\n' || (i > 0 && p[i - 1] == '\r'));
 		check(p[i] != '\r' || p[i + 1] == '\n');
 		check(p[i] != '\n' || i + 1 == h->at ||
-		    (p[i + 1] != ' ' && p[i + 1] != '\t'));
+		      (p[i + 1] != ' ' && p[i + 1] != '\t'));
 	}
 	check(!h->has_length || length >= 1);
 	check(lines(p, h->at, "content-length:") <= 1 && coding <= 1);
 	check(h->chunked == (coding == 1));
 	check(!(h->chunked && h->has_length));
-	check(h->minor == 0 ? !h->chunked :
-	    lines(p, h->at, "host:") == 1);
+	check(h->minor == 0 ? !h->chunked : lines(p, h->at, "host:") == 1);
 }
 
 static void
 path_check(const struct outcome *o)
 {
-	struct mm_bytes path = { o->buf + o->head.path.at,
-		o->head.path.n };
+	struct mm_bytes path = { o->buf + o->head.path.at, o->head.path.n };
 	char text[MM_HTTP_LINE_MAX + 2];
 
 	check(path.n >= 1 && path.p[0] == '/' && mm_utf8_valid(path));
@@ -130,11 +128,9 @@ path_check(const struct outcome *o)
 static void
 query_check(const struct outcome *o)
 {
-	struct mm_bytes query = { o->buf + o->head.query.at,
-		o->head.query.n };
+	struct mm_bytes query = { o->buf + o->head.query.at, o->head.query.n };
 	char out[16] = "untouched";
-	enum mm_err rc = mm_http_query_find(query, "a", out, sizeof(out),
-	    NULL);
+	enum mm_err rc = mm_http_query_find(query, "a", out, sizeof(out), NULL);
 
 	check(memchr(out, '\0', sizeof(out)) != NULL);
 	check(rc == MM_OK || strcmp(out, "untouched") == 0);
@@ -160,7 +156,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		query_check(&whole);
 	} else {
 		check(whole.head.result == MM_HTTP_MORE ||
-		    whole.head.reason != NULL);
+		      whole.head.reason != NULL);
 	}
 	outcome_done(&whole);
 	return 0;

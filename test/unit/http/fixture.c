@@ -46,7 +46,8 @@ answer_delayed(void *arg)
 {
 	struct delayed *d = arg;
 	struct mm_http_resp resp = { .status = 200,
-		.content_type = "text/plain", .body = MM_BUF_INIT(64) };
+		.content_type = "text/plain",
+		.body = MM_BUF_INIT(64) };
 	struct timespec ts = { d->ms / 1000, d->ms % 1000 * 1000000 };
 
 	nanosleep(&ts, NULL);
@@ -142,8 +143,8 @@ certificate_make(struct fixture *f)
 
 	must(key != NULL && x != NULL, "key");
 	name = X509_get_subject_name(x);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-	    (const uint8_t *)"localhost", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(
+	    name, "CN", MBSTRING_ASC, (const uint8_t *)"localhost", -1, -1, 0);
 	X509_set_issuer_name(x, name);
 	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
 	X509_gmtime_adj(X509_getm_notBefore(x), -86400);
@@ -151,13 +152,22 @@ certificate_make(struct fixture *f)
 	X509_set_pubkey(x, key);
 	must(X509_sign(x, key, EVP_sha256()) > 0, "sign");
 	must(i2d_X509(x, NULL) < (int)sizeof(f->cert) &&
-	    i2d_PrivateKey(key, NULL) < (int)sizeof(f->key), "size");
+		 i2d_PrivateKey(key, NULL) < (int)sizeof(f->key),
+	    "size");
 	p = f->cert;
 	f->cert_n = i2d_X509(x, &p);
 	p = f->key;
 	f->key_n = i2d_PrivateKey(key, &p);
 	X509_free(x);
 	EVP_PKEY_free(key);
+}
+
+static int
+accept_any(int ok, X509_STORE_CTX *ctx)
+{
+	(void)ok;
+	(void)ctx;
+	return 1;
 }
 
 static enum mm_err
@@ -170,12 +180,16 @@ make_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib, SSL_CTX **out,
 	(void)loop;
 	if (tls == NULL ||
 	    SSL_CTX_use_certificate_ASN1(tls, f->cert_n, f->cert) != 1 ||
-	    SSL_CTX_use_PrivateKey_ASN1(EVP_PKEY_EC, tls, f->key,
-		f->key_n) != 1)
+	    SSL_CTX_use_PrivateKey_ASN1(EVP_PKEY_EC, tls, f->key, f->key_n) !=
+		1)
 		return MM_FAIL(why, MM_ECRYPTO, "SSL_CTX");
 	SSL_CTX_set_num_tickets(tls, 0);
 	SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_options(tls, SSL_OP_NO_TICKET);
+	if (f->mutual)
+		SSL_CTX_set_verify(tls,
+		    SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+		    accept_any);
 	*out = tls;
 	return MM_OK;
 }
@@ -213,8 +227,11 @@ fixture_init(struct fixture *f, uint16_t loops)
 			.ctx = f,
 		};
 	f->conf = (struct mm_http_conf){ .loops = loops,
-		.listeners = f->listeners, .nlisteners = 2,
-		.on_round = on_round, .on_access = on_access, .ctx = f };
+		.listeners = f->listeners,
+		.nlisteners = 2,
+		.on_round = on_round,
+		.on_access = on_access,
+		.ctx = f };
 }
 
 void

@@ -19,6 +19,7 @@ struct fixture {
 	struct mm_http_listener_conf listeners[2]; /* TLS, plain */
 	uint8_t cert[1024], key[512];
 	int cert_n, key_n;
+	bool mutual; /* TLS clients must show a certificate, any */
 	uint64_t rounds, answered;
 };
 

@@ -11,16 +11,25 @@
 
 #include "fixture.h"
 
-#define LIMIT(name) { #name, offsetof(struct mm_http_limits, name), \
-	sizeof(((struct mm_http_limits *)0)->name) }
+#define LIMIT(name)                                            \
+	{                                                      \
+#name, offsetof(struct mm_http_limits, name),  \
+		    sizeof(((struct mm_http_limits *)0)->name) \
+	}
 
 static const struct {
 	const char *name;
 	size_t at, size;
 } limits[] = {
-	LIMIT(connections), LIMIT(connections_per_source), LIMIT(handshakes),
-	LIMIT(handshake_ms), LIMIT(header_ms), LIMIT(body_ms), LIMIT(idle_ms),
-	LIMIT(write_ms), LIMIT(answer_ms),
+	LIMIT(connections),
+	LIMIT(connections_per_source),
+	LIMIT(handshakes),
+	LIMIT(handshake_ms),
+	LIMIT(header_ms),
+	LIMIT(body_ms),
+	LIMIT(idle_ms),
+	LIMIT(write_ms),
+	LIMIT(answer_ms),
 };
 
 static void
@@ -50,13 +59,13 @@ counters_print(const struct fixture *f)
 
 		mm_http_counters(f->http, i, &n);
 		printf("{\"accepted\":%lu,\"refused_cap\":%lu,"
-		    "\"refused_source\":%lu,\"handshake_failed\":%lu,"
-		    "\"handshake_timeout\":%lu,\"requests\":%lu,"
-		    "\"bad_requests\":%lu,\"answers_dropped\":%lu,"
-		    "\"open\":%lu,\"rounds\":%lu}\n", n.accepted,
-		    n.refused_cap, n.refused_source, n.handshake_failed,
-		    n.handshake_timeout, n.requests, n.bad_requests,
-		    n.answers_dropped, n.open,
+		       "\"refused_source\":%lu,\"handshake_failed\":%lu,"
+		       "\"handshake_timeout\":%lu,\"requests\":%lu,"
+		       "\"bad_requests\":%lu,\"answers_dropped\":%lu,"
+		       "\"open\":%lu,\"rounds\":%lu}\n",
+		    n.accepted, n.refused_cap, n.refused_source,
+		    n.handshake_failed, n.handshake_timeout, n.requests,
+		    n.bad_requests, n.answers_dropped, n.open,
 		    __atomic_load_n(&f->rounds, __ATOMIC_RELAXED));
 	}
 	fflush(stdout);
@@ -80,7 +89,7 @@ main(int argc, char **argv)
 		if (strcmp(line, "counters\n") == 0)
 			counters_print(&f);
 		else if (strcmp(line, "reload\n") == 0 &&
-		    mm_http_reload(f.http, &why) != MM_OK)
+			 mm_http_reload(f.http, &why) != MM_OK)
 			return 1;
 	}
 	fixture_stop(&f, 3000);

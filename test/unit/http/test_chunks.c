@@ -9,7 +9,10 @@
 
 #include "http/parse.h"
 
-#define B(s) { (const uint8_t *)(s), sizeof(s) - 1 }
+#define B(s)                                        \
+	{                                           \
+		(const uint8_t *)(s), sizeof(s) - 1 \
+	}
 
 /* The limit is 16 bytes of body. */
 static const struct {
@@ -22,11 +25,9 @@ static const struct {
 	{ "empty", B("0\r\n\r\n"), 200, "", 0 },
 	{ "one", B("3\r\nabc\r\n0\r\n\r\n"), 200, "abc", 0 },
 	{ "two", B("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nGET"), 200, "abcde", 3 },
-	{ "CRLF as data", B("4\r\n\r\n\r\n\r\n0\r\n\r\n"), 200, "\r\n\r\n",
-	    0 },
+	{ "CRLF as data", B("4\r\n\r\n\r\n\r\n0\r\n\r\n"), 200, "\r\n\r\n", 0 },
 	{ "leading zeros", B("0003\r\nabc\r\n000\r\n\r\n"), 200, "abc", 0 },
-	{ "capitals", B("A\r\n0123456789\r\n0\r\n\r\n"), 200, "0123456789",
-	    0 },
+	{ "capitals", B("A\r\n0123456789\r\n0\r\n\r\n"), 200, "0123456789", 0 },
 	{ "exactly the limit", B("10\r\n0123456789abcdef\r\n0\r\n\r\n"), 200,
 	    "0123456789abcdef", 0 },
 	{ "over it at once", B("11\r\n0"), 413, NULL, 0 },
@@ -68,8 +69,8 @@ feed(struct mm_bytes in, size_t step, struct mm_buf *out, size_t *used)
 	while (c.result == MM_HTTP_MORE && *used < in.n) {
 		size_t n = step < in.n - *used ? step : in.n - *used, took;
 
-		(void)mm_http_chunks_feed(&c, (struct mm_bytes){ in.p + *used,
-		    n }, out, &took);
+		(void)mm_http_chunks_feed(
+		    &c, (struct mm_bytes){ in.p + *used, n }, out, &took);
 		*used += took;
 		assert_true(took == n || c.result != MM_HTTP_MORE);
 	}
@@ -89,13 +90,12 @@ test_rows(void **state)
 			if (rc != rows[i].want)
 				fail_msg("%s: %d, want %d", rows[i].what, rc,
 				    rows[i].want);
-			assert_true(rc == MM_HTTP_DONE ||
-			    rows[i].body == NULL);
+			assert_true(rc == MM_HTTP_DONE || rows[i].body == NULL);
 			if (rows[i].body != NULL) {
 				assert_true(mm_bytes_eq(mm_buf_view(&out),
 				    mm_bytes_of(rows[i].body)));
-				assert_int_equal(rows[i].in.n - used,
-				    rows[i].left);
+				assert_int_equal(
+				    rows[i].in.n - used, rows[i].left);
 			}
 			mm_buf_done(&out);
 		}
@@ -124,8 +124,8 @@ test_bounds(void **state)
 	(void)state;
 	assert_int_equal(repeated("3;", "x", MM_HTTP_CHUNK_EXT_MAX), 0);
 	assert_int_equal(repeated("3;", "x", MM_HTTP_CHUNK_EXT_MAX + 1), 400);
-	assert_int_equal(repeated("", "1;xx\r\na\r\n",
-	    MM_HTTP_CHUNK_EXT_MAX / 2 + 1), 400);
+	assert_int_equal(
+	    repeated("", "1;xx\r\na\r\n", MM_HTTP_CHUNK_EXT_MAX / 2 + 1), 400);
 	assert_int_equal(repeated("0\r\n", "A: b\r\n", 600), 0);
 	assert_int_equal(repeated("0\r\n", "A: b\r\n", 700), 400);
 	assert_int_equal(repeated("0\r\nA:", "x", MM_HTTP_TRAILER_MAX), 400);

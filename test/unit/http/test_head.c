@@ -13,10 +13,13 @@
 
 #include "http/parse.h"
 
-#define GET "GET / HTTP/1.1\r\n"
+#define GET  "GET / HTTP/1.1\r\n"
 #define HOST "Host: a\r\n"
 #define POST "POST /p HTTP/1.1\r\n" HOST
-#define B(s) { (const uint8_t *)(s), sizeof(s) - 1 }
+#define B(s)                                        \
+	{                                           \
+		(const uint8_t *)(s), sizeof(s) - 1 \
+	}
 
 static const struct {
 	const char *what;
@@ -67,12 +70,18 @@ static const struct {
 	{ "no space after colon", B(GET "Host:a\r\n\r\n"), 200 },
 	{ "length", B(POST "Content-Length: 5\r\n\r\n"), 200 },
 	{ "length 0", B(POST "Content-Length: 0\r\n\r\n"), 200 },
-	{ "length repeated, same", B(POST "Content-Length: 5\r\n"
-	    "Content-Length: 5\r\n\r\n"), 400 },
-	{ "length repeated, other", B(POST "Content-Length: 5\r\n"
-	    "Content-Length: 6\r\n\r\n"), 400 },
-	{ "length repeated, other case", B(POST "Content-Length: 5\r\n"
-	    "content-length: 5\r\n\r\n"), 400 },
+	{ "length repeated, same",
+	    B(POST "Content-Length: 5\r\n"
+		   "Content-Length: 5\r\n\r\n"),
+	    400 },
+	{ "length repeated, other",
+	    B(POST "Content-Length: 5\r\n"
+		   "Content-Length: 6\r\n\r\n"),
+	    400 },
+	{ "length repeated, other case",
+	    B(POST "Content-Length: 5\r\n"
+		   "content-length: 5\r\n\r\n"),
+	    400 },
 	{ "length list", B(POST "Content-Length: 5, 5\r\n\r\n"), 400 },
 	{ "length +", B(POST "Content-Length: +5\r\n\r\n"), 400 },
 	{ "length -", B(POST "Content-Length: -5\r\n\r\n"), 400 },
@@ -82,42 +91,65 @@ static const struct {
 	{ "length with inner space", B(POST "Content-Length: 5 0\r\n\r\n"),
 	    400 },
 	{ "length with point", B(POST "Content-Length: 5.0\r\n\r\n"), 400 },
-	{ "length over 2^64", B(POST "Content-Length: 18446744073709551621"
-	    "\r\n\r\n"), 400 },
-	{ "length and chunked", B(POST "Content-Length: 5\r\n"
-	    "Transfer-Encoding: chunked\r\n\r\n"), 400 },
-	{ "chunked and length", B(POST "Transfer-Encoding: chunked\r\n"
-	    "Content-Length: 5\r\n\r\n"), 400 },
+	{ "length over 2^64",
+	    B(POST "Content-Length: 18446744073709551621"
+		   "\r\n\r\n"),
+	    400 },
+	{ "length and chunked",
+	    B(POST "Content-Length: 5\r\n"
+		   "Transfer-Encoding: chunked\r\n\r\n"),
+	    400 },
+	{ "chunked and length",
+	    B(POST "Transfer-Encoding: chunked\r\n"
+		   "Content-Length: 5\r\n\r\n"),
+	    400 },
 	{ "chunked", B(POST "Transfer-Encoding: chunked\r\n\r\n"), 200 },
 	{ "Chunked", B(POST "transfer-encoding: Chunked\r\n\r\n"), 200 },
-	{ "chunked twice", B(POST "Transfer-Encoding: chunked\r\n"
-	    "Transfer-Encoding: chunked\r\n\r\n"), 400 },
-	{ "chunked, chunked", B(POST "Transfer-Encoding: chunked, chunked"
-	    "\r\n\r\n"), 400 },
-	{ "gzip, chunked", B(POST "Transfer-Encoding: gzip, chunked"
-	    "\r\n\r\n"), 400 },
-	{ "chunked, identity", B(POST "Transfer-Encoding: chunked, identity"
-	    "\r\n\r\n"), 400 },
+	{ "chunked twice",
+	    B(POST "Transfer-Encoding: chunked\r\n"
+		   "Transfer-Encoding: chunked\r\n\r\n"),
+	    400 },
+	{ "chunked, chunked",
+	    B(POST "Transfer-Encoding: chunked, chunked"
+		   "\r\n\r\n"),
+	    400 },
+	{ "gzip, chunked",
+	    B(POST "Transfer-Encoding: gzip, chunked"
+		   "\r\n\r\n"),
+	    400 },
+	{ "chunked, identity",
+	    B(POST "Transfer-Encoding: chunked, identity"
+		   "\r\n\r\n"),
+	    400 },
 	{ "identity", B(POST "Transfer-Encoding: identity\r\n\r\n"), 400 },
 	{ "xchunked", B(POST "Transfer-Encoding: xchunked\r\n\r\n"), 400 },
 	{ "chunked quoted", B(POST "Transfer-Encoding: \"chunked\"\r\n\r\n"),
 	    400 },
 	{ "chunked;q", B(POST "Transfer-Encoding: chunked;q=1\r\n\r\n"), 400 },
-	{ "chunked with VT", B(POST "Transfer-Encoding: \x0b" "chunked"
-	    "\r\n\r\n"), 400 },
+	{ "chunked with VT",
+	    B(POST "Transfer-Encoding: \x0b"
+		   "chunked"
+		   "\r\n\r\n"),
+	    400 },
 	{ "coding empty", B(POST "Transfer-Encoding:\r\n\r\n"), 400 },
 	{ "chunked folded", B(POST "Transfer-Encoding:\r\n chunked\r\n\r\n"),
 	    400 },
-	{ "chunked in 1.0", B("POST / HTTP/1.0\r\n"
-	    "Transfer-Encoding: chunked\r\n\r\n"), 400 },
-	{ "Transfer_Encoding is not it", B(POST "Transfer_Encoding: x\r\n"
-	    "\r\n"), 200 },
+	{ "chunked in 1.0",
+	    B("POST / HTTP/1.0\r\n"
+	      "Transfer-Encoding: chunked\r\n\r\n"),
+	    400 },
+	{ "Transfer_Encoding is not it",
+	    B(POST "Transfer_Encoding: x\r\n"
+		   "\r\n"),
+	    200 },
 	{ "expect", B(POST "Expect: 100-continue\r\n\r\n"), 200 },
 	{ "Expect, other", B(POST "Expect: 200-ok\r\n\r\n"), 417 },
 	{ "Expect, other, in 1.0", B("POST / HTTP/1.0\r\nExpect: x\r\n\r\n"),
 	    200 },
-	{ "Connection with empty options", B(GET HOST "Connection: ,a, ,\r\n"
-	    "\r\n"), 200 },
+	{ "Connection with empty options",
+	    B(GET HOST "Connection: ,a, ,\r\n"
+		       "\r\n"),
+	    200 },
 	{ "Connection of no tokens", B(GET HOST "Connection: close 5\r\n\r\n"),
 	    400 },
 	{ "two spaces after method", B("GET  / HTTP/1.1\r\n" HOST "\r\n"),
@@ -148,20 +180,19 @@ static const struct {
 	    400 },
 	{ "absolute, no host", B("GET http:///b HTTP/1.1\r\n" HOST "\r\n"),
 	    400 },
-	{ "absolute, NUL in host", B("GET http://[:\0:1]/ HTTP/1.1\r\n" HOST
-	    "\r\n"), 400 },
+	{ "absolute, NUL in host",
+	    B("GET http://[:\0:1]/ HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "Host v6 with NUL", B(GET "Host: [:\0]\r\n\r\n"), 400 },
-	{ "absolute, other scheme", B("GET ftp://a/b HTTP/1.1\r\n" HOST
-	    "\r\n"), 400 },
+	{ "absolute, other scheme", B("GET ftp://a/b HTTP/1.1\r\n" HOST "\r\n"),
+	    400 },
 	{ "relative", B("GET a/b HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "fragment", B("GET /a#b HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "dots", B("GET /a/../b HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "dots escaped", B("GET /a/%2e%2E/b HTTP/1.1\r\n" HOST "\r\n"),
-	    400 },
+	{ "dots escaped", B("GET /a/%2e%2E/b HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "dots last", B("GET /a/.. HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "dot", B("GET /./b HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "dots inside a name", B("GET /a..b/.c/d... HTTP/1.1\r\n" HOST
-	    "\r\n"), 200 },
+	{ "dots inside a name", B("GET /a..b/.c/d... HTTP/1.1\r\n" HOST "\r\n"),
+	    200 },
 	{ "escaped NUL", B("GET /a%00 HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "escaped slash", B("GET /a%2fb HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "escaped LF", B("GET /a%0ab HTTP/1.1\r\n" HOST "\r\n"), 400 },
@@ -174,32 +205,39 @@ static const struct {
 	{ "raw 8 bit", B("GET /\xc3\xa9 HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "backslash", B("GET /a\\b HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "query", B("GET /a?b=c&d=%20 HTTP/1.1\r\n" HOST "\r\n"), 200 },
-	{ "query, bad escape", B("GET /a?b=%2 HTTP/1.1\r\n" HOST "\r\n"),
-	    400 },
+	{ "query, bad escape", B("GET /a?b=%2 HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "TLS to a plain port", B("\x16\x03\x01\x02\x00\x01"), 400 },
 	{ "SSH to it", B("SSH-2.0-OpenSSH_9.2p1\r\n"), 400 },
 	{ "not ready", B(GET HOST), 0 },
 	{ "not begun", B(""), 0 },
-	{ "curl", B("POST /.well-known/est/simpleenroll HTTP/1.1\r\n"
-	    "Host: localhost:8443\r\nUser-Agent: curl/7.88.1\r\n"
-	    "Accept: */*\r\nContent-Type: application/pkcs10\r\n"
-	    "Content-Length: 512\r\n\r\n"), 200 },
-	{ "libest", B("POST /.well-known/est/simpleenroll HTTP/1.1\r\n"
-	    "User-Agent: Cisco EST client 1.0\r\nConnection: close\r\n"
-	    "Host: 127.0.0.1:8085\r\nAccept: */*\r\n"
-	    "Content-Type: application/pkcs10\r\n"
-	    "Content-Transfer-Encoding: base64\r\n"
-	    "Content-Length: 428\r\n\r\n"), 200 },
-	{ "strongSwan", B("POST /.well-known/est/simpleenroll HTTP/1.1\r\n"
-	    "Host: localhost\r\nAccept: */*\r\n"
-	    "Content-Type: application/pkcs10\r\n"
-	    "Content-Transfer-Encoding: base64\r\n"
-	    "Content-Length: 1232\r\nExpect: 100-continue\r\n\r\n"), 200 },
-	{ "Go", B("POST /.well-known/est/simpleenroll HTTP/1.1\r\n"
-	    "Host: localhost:8443\r\nUser-Agent: Go-http-client/1.1\r\n"
-	    "Transfer-Encoding: chunked\r\nAccept: application/pkcs7-mime\r\n"
-	    "Content-Type: application/pkcs10\r\n"
-	    "Accept-Encoding: gzip\r\n\r\n"), 200 },
+	{ "curl",
+	    B("POST /.well-known/est/simpleenroll HTTP/1.1\r\n"
+	      "Host: localhost:8443\r\nUser-Agent: curl/7.88.1\r\n"
+	      "Accept: */*\r\nContent-Type: application/pkcs10\r\n"
+	      "Content-Length: 512\r\n\r\n"),
+	    200 },
+	{ "libest",
+	    B("POST /.well-known/est/simpleenroll HTTP/1.1\r\n"
+	      "User-Agent: Cisco EST client 1.0\r\nConnection: close\r\n"
+	      "Host: 127.0.0.1:8085\r\nAccept: */*\r\n"
+	      "Content-Type: application/pkcs10\r\n"
+	      "Content-Transfer-Encoding: base64\r\n"
+	      "Content-Length: 428\r\n\r\n"),
+	    200 },
+	{ "strongSwan",
+	    B("POST /.well-known/est/simpleenroll HTTP/1.1\r\n"
+	      "Host: localhost\r\nAccept: */*\r\n"
+	      "Content-Type: application/pkcs10\r\n"
+	      "Content-Transfer-Encoding: base64\r\n"
+	      "Content-Length: 1232\r\nExpect: 100-continue\r\n\r\n"),
+	    200 },
+	{ "Go",
+	    B("POST /.well-known/est/simpleenroll HTTP/1.1\r\n"
+	      "Host: localhost:8443\r\nUser-Agent: Go-http-client/1.1\r\n"
+	      "Transfer-Encoding: chunked\r\nAccept: application/pkcs7-mime\r\n"
+	      "Content-Type: application/pkcs10\r\n"
+	      "Accept-Encoding: gzip\r\n\r\n"),
+	    200 },
 };
 
 #define NROWS (sizeof(rows) / sizeof(rows[0]))
@@ -258,9 +296,10 @@ test_rows(void **state)
 static void
 test_meaning(void **state)
 {
-	static const struct mm_bytes in = B("PUT /a%20b/c?x=%41 HTTP/1.0\r\n"
-	    "Host: a\r\nCONNECTION: foo , Keep-Alive\r\nX: \t v w \t\r\n"
-	    "content-length: 42\r\n\r\nGET");
+	static const struct mm_bytes in =
+	    B("PUT /a%20b/c?x=%41 HTTP/1.0\r\n"
+	      "Host: a\r\nCONNECTION: foo , Keep-Alive\r\nX: \t v w \t\r\n"
+	      "content-length: 42\r\n\r\nGET");
 	struct mm_http_head h;
 	uint8_t buf[256];
 
@@ -307,11 +346,14 @@ test_targets(void **state)
 
 		memcpy(buf, targets[i].target, n);
 		assert_int_equal(mm_http_target_read(&h, buf,
-		    (struct mm_http_span){ 0, (uint16_t)n }), 0);
-		assert_true(mm_bytes_eq((struct mm_bytes){ buf + h.path.at,
-		    h.path.n }, mm_bytes_of(targets[i].path)));
-		assert_true(mm_bytes_eq((struct mm_bytes){ buf + h.query.at,
-		    h.query.n }, mm_bytes_of(targets[i].query)));
+				     (struct mm_http_span){ 0, (uint16_t)n }),
+		    0);
+		assert_true(
+		    mm_bytes_eq((struct mm_bytes){ buf + h.path.at, h.path.n },
+			mm_bytes_of(targets[i].path)));
+		assert_true(mm_bytes_eq(
+		    (struct mm_bytes){ buf + h.query.at, h.query.n },
+		    mm_bytes_of(targets[i].query)));
 	}
 }
 
@@ -344,14 +386,15 @@ test_limits(void **state)
 
 	(void)state;
 	assert_int_equal(filled("GET /", MM_HTTP_LINE_MAX - fixed, line), 200);
-	assert_int_equal(filled("GET /", MM_HTTP_LINE_MAX - fixed + 1, line),
-	    414);
+	assert_int_equal(
+	    filled("GET /", MM_HTTP_LINE_MAX - fixed + 1, line), 414);
 	assert_int_equal(filled("GET /", 20000, ""), 414);
 	assert_int_equal(filled("GET /", 8190, "\n"), 414);
-	assert_int_equal(filled(GET HOST "A: ", MM_HTTP_HEAD_MAX - rest,
-	    "\r\n\r\n"), 200);
-	assert_int_equal(filled(GET HOST "A: ", MM_HTTP_HEAD_MAX - rest + 1,
-	    "\r\n\r\n"), 431);
+	assert_int_equal(
+	    filled(GET HOST "A: ", MM_HTTP_HEAD_MAX - rest, "\r\n\r\n"), 200);
+	assert_int_equal(
+	    filled(GET HOST "A: ", MM_HTTP_HEAD_MAX - rest + 1, "\r\n\r\n"),
+	    431);
 	assert_int_equal(filled(GET HOST "A: ", 20000, ""), 431);
 }
 
@@ -367,8 +410,8 @@ test_field_count(void **state)
 		for (int i = 0; i < n; i++)
 			mm_buf_text(&b, "A: b\r\n");
 		mm_buf_text(&b, "\r\n");
-		assert_int_equal(mm_http_head_feed(&h, b.p, b.n),
-		    n < 64 ? 200 : 431);
+		assert_int_equal(
+		    mm_http_head_feed(&h, b.p, b.n), n < 64 ? 200 : 431);
 		mm_buf_done(&b);
 	}
 }
@@ -382,12 +425,13 @@ test_token(void **state)
 	(void)state;
 	for (unsigned c = 0; c < 256; c++) {
 		uint8_t b = (uint8_t)c;
-		bool want = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+		bool want =
+		    (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
 		    (c >= 'a' && c <= 'z') ||
 		    (c != 0 && c < 128 && strchr(marks, (int)c) != NULL);
 
-		assert_int_equal(mm_http_token_valid(
-		    (struct mm_bytes){ &b, 1 }), want);
+		assert_int_equal(
+		    mm_http_token_valid((struct mm_bytes){ &b, 1 }), want);
 	}
 	assert_false(mm_http_token_valid((struct mm_bytes){ 0 }));
 }

@@ -43,19 +43,20 @@ test_match(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct mm_bytes path = mm_bytes_of(rows[i].path);
 		struct mm_bytes first = { 0 }, rest = { 0 };
-		bool got = mm_http_route_match(rows[i].pattern, path, 0,
-		    &first);
+		bool got =
+		    mm_http_route_match(rows[i].pattern, path, 0, &first);
 
 		if (got != rows[i].want)
 			fail_msg("%s on %s", rows[i].pattern, rows[i].path);
-		assert_int_equal(mm_http_route_match(rows[i].pattern, path,
-		    UINT_MAX, &rest), got);
+		assert_int_equal(
+		    mm_http_route_match(rows[i].pattern, path, UINT_MAX, &rest),
+		    got);
 		if (rows[i].first != NULL)
-			assert_true(mm_bytes_eq(first,
-			    mm_bytes_of(rows[i].first)));
+			assert_true(
+			    mm_bytes_eq(first, mm_bytes_of(rows[i].first)));
 		if (rows[i].rest != NULL)
-			assert_true(mm_bytes_eq(rest,
-			    mm_bytes_of(rows[i].rest)));
+			assert_true(
+			    mm_bytes_eq(rest, mm_bytes_of(rows[i].rest)));
 	}
 }
 
@@ -94,11 +95,11 @@ test_find(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(finds) / sizeof(finds[0]); i++) {
 		char allow[ALLOW_TEXT] = "?";
-		const struct mm_http_route *r = mm_http_route_find(&conf,
-		    finds[i].method, mm_bytes_of(finds[i].path), allow);
+		const struct mm_http_route *r = mm_http_route_find(
+		    &conf, finds[i].method, mm_bytes_of(finds[i].path), allow);
 
-		assert_ptr_equal(r, finds[i].want < 0 ? NULL :
-		    &table[finds[i].want]);
+		assert_ptr_equal(
+		    r, finds[i].want < 0 ? NULL : &table[finds[i].want]);
 		if (r == NULL)
 			assert_string_equal(allow, finds[i].allow);
 	}
@@ -128,13 +129,14 @@ test_query(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
 		struct mm_http_req req = { .query =
-			mm_bytes_of(queries[i].query) };
+					       mm_bytes_of(queries[i].query) };
 		char out[8] = "before";
 
 		assert_int_equal(mm_http_query(&req, queries[i].name, out,
-		    sizeof(out), NULL), queries[i].want);
-		assert_string_equal(out, queries[i].want == MM_OK ?
-		    queries[i].value : "before");
+				     sizeof(out), NULL),
+		    queries[i].want);
+		assert_string_equal(out,
+		    queries[i].want == MM_OK ? queries[i].value : "before");
 	}
 }
 
@@ -160,20 +162,20 @@ test_edges(void **state)
 {
 	static const char *const want[CONN_STATES] = {
 		[CONN_HANDSHAKE] = "-I-----D",
-		[CONN_IDLE]      = "--H----D",
-		[CONN_HEAD]      = "---BAW-D",
-		[CONN_BODY]      = "----AW-D",
-		[CONN_WAIT]      = "-----W-D",
-		[CONN_WRITE]     = "-IH---LD",
-		[CONN_LINGER]    = "-------D",
-		[CONN_DEAD]      = "--------",
+		[CONN_IDLE] = "--H----D",
+		[CONN_HEAD] = "---BAW-D",
+		[CONN_BODY] = "----AW-D",
+		[CONN_WAIT] = "-----W-D",
+		[CONN_WRITE] = "-IH---LD",
+		[CONN_LINGER] = "-------D",
+		[CONN_DEAD] = "--------",
 	};
 
 	(void)state;
 	for (unsigned from = 0; from < CONN_STATES; from++)
 		for (unsigned to = 0; to < CONN_STATES; to++)
-			assert_int_equal(mm_http_conn_may(
-			    (enum conn_state)from, (enum conn_state)to),
+			assert_int_equal(mm_http_conn_may((enum conn_state)from,
+					     (enum conn_state)to),
 			    want[from][to] != '-');
 }
 

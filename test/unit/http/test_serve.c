@@ -36,8 +36,8 @@ talk(uint16_t port, const char *request, char *answer, size_t n)
 	size_t at = 0;
 	ssize_t got;
 
-	assert_int_equal(send(fd, request, strlen(request), 0),
-	    (ssize_t)strlen(request));
+	assert_int_equal(
+	    send(fd, request, strlen(request), 0), (ssize_t)strlen(request));
 	while ((got = recv(fd, answer + at, n - at - 1, 0)) > 0)
 		at += (size_t)got;
 	answer[at] = '\0';
@@ -47,8 +47,9 @@ talk(uint16_t port, const char *request, char *answer, size_t n)
 static void
 on_tell(struct mm_http_req *req, void *ctx)
 {
-	struct mm_http_resp resp = { .status = 200, .content_type = "x/y",
-		.body = MM_BUF_INIT(1024) };
+	struct mm_http_resp resp = {
+		.status = 200, .content_type = "x/y", .body = MM_BUF_INIT(1024)
+	};
 	bool more;
 
 	(void)ctx;
@@ -88,11 +89,12 @@ test_request_seen(void **state)
 	f.listeners[1].routes = tell;
 	f.listeners[1].nroutes = 1;
 	fixture_start(&f);
-	talk(mm_http_port(f.http, 1), "GET /t/a%20b/u/c/d/e HTTP/1.1\r\n"
+	talk(mm_http_port(f.http, 1),
+	    "GET /t/a%20b/u/c/d/e HTTP/1.1\r\n"
 	    "Host: a\r\nX-One:  1 \r\nX-Two: 2\r\nx-two: 3\r\n"
-	    "Connection: close\r\n\r\n", answer, sizeof(answer));
-	assert_non_null(strstr(answer,
-	    "\r\n\r\nplain|a b|c|d/e|10|21|0|1"));
+	    "Connection: close\r\n\r\n",
+	    answer, sizeof(answer));
+	assert_non_null(strstr(answer, "\r\n\r\nplain|a b|c|d/e|10|21|0|1"));
 	assert_non_null(strstr(answer, "Content-Type: x/y\r\n"));
 	assert_non_null(strstr(answer, "Cache-Control: max-age=1\r\n"));
 	assert_null(strstr(answer, "no-store"));
@@ -128,8 +130,10 @@ test_errors_hooked(void **state)
 	(void)snprintf(want, sizeof(want),
 	    "{400,malformed request line,%.16s,0}", id + 14);
 	assert_non_null(strstr(answer, want));
-	talk(mm_http_port(f.http, 1), "PUT /echo HTTP/1.1\r\nHost: a\r\n"
-	    "Connection: close\r\n\r\n", answer, sizeof(answer));
+	talk(mm_http_port(f.http, 1),
+	    "PUT /echo HTTP/1.1\r\nHost: a\r\n"
+	    "Connection: close\r\n\r\n",
+	    answer, sizeof(answer));
 	assert_non_null(strstr(answer, "405 Method Not Allowed"));
 	assert_non_null(strstr(answer, "Allow: POST\r\n"));
 	fixture_stop(&f, 1000);
@@ -138,8 +142,8 @@ test_errors_hooked(void **state)
 /* A hello that has to wait, as for a token's key asked of the signer. */
 struct parking {
 	struct fixture *f;
-	enum mm_err (*make)(void *, uint16_t, OSSL_LIB_CTX *, SSL_CTX **,
-	    struct mm_why *);
+	enum mm_err (*make)(
+	    void *, uint16_t, OSSL_LIB_CTX *, SSL_CTX **, struct mm_why *);
 	struct mm_http_task task;
 	struct mm_http_ref ref;
 	_Atomic int hellos;
@@ -157,8 +161,8 @@ on_hello_msg(SSL *ssl, int *alert, void *arg)
 
 	(void)alert;
 	p->ref = mm_http_ssl_ref(p->f->http, ssl);
-	return atomic_fetch_add(&p->hellos, 1) == 0 ? SSL_CLIENT_HELLO_RETRY :
-	    SSL_CLIENT_HELLO_SUCCESS;
+	return atomic_fetch_add(&p->hellos, 1) == 0 ? SSL_CLIENT_HELLO_RETRY
+						    : SSL_CLIENT_HELLO_SUCCESS;
 }
 
 static enum mm_err
@@ -207,8 +211,7 @@ static void
 parking_start(struct fixture *f)
 {
 	fixture_init(f, 1);
-	parking = (struct parking){ .f = f,
-		.make = f->listeners[0].make_ctx };
+	parking = (struct parking){ .f = f, .make = f->listeners[0].make_ctx };
 	f->listeners[0].make_ctx = make_parking;
 	f->listeners[0].on_secured = on_secured;
 	f->listeners[0].on_failed = on_failed;
@@ -245,8 +248,9 @@ test_handshake_parked(void **state)
 	SSL_set_fd(ssl, dial(mm_http_port(f.http, 0)));
 	connect_parked(ssl);
 	assert_int_equal(parking.hellos, 1); /* parked, not polled */
-	parking.task = (struct mm_http_task){ .loop = parking.ref.loop,
-		.run = resume, .arg = &parking };
+	parking.task = (struct mm_http_task){
+		.loop = parking.ref.loop, .run = resume, .arg = &parking
+	};
 	mm_http_post(f.http, &parking.task);
 	assert_int_equal(SSL_connect(ssl), 1);
 	assert_true(SSL_write(ssl, get, sizeof(get) - 1) > 0);
@@ -280,8 +284,9 @@ test_handshake_parked_and_gone(void **state)
 	do
 		mm_http_counters(f.http, 0, &n);
 	while (n.open > 0);
-	parking.task = (struct mm_http_task){ .loop = parking.ref.loop,
-		.run = resume, .arg = &parking };
+	parking.task = (struct mm_http_task){
+		.loop = parking.ref.loop, .run = resume, .arg = &parking
+	};
 	mm_http_post(f.http, &parking.task);
 	SSL_free(ssl);
 	SSL_CTX_free(ctx);
@@ -347,9 +352,11 @@ test_post(void **state)
 	fixture_init(&f, 3);
 	fixture_start(&f);
 	for (unsigned i = 0; i < TASKS; i++)
-		tickets[i] = (struct ticket){ { i + 1 < TASKS ?
-			&tickets[i + 1].task : NULL, (uint16_t)(i % 3),
-			take_number, &tickets[i] }, i };
+		tickets[i] = (struct ticket){
+			{ i + 1 < TASKS ? &tickets[i + 1].task : NULL,
+			    (uint16_t)(i % 3), take_number, &tickets[i] },
+			i
+		};
 	mm_http_post(f.http, &tickets[0].task);
 	while (atomic_load(&order.ran) < TASKS)
 		continue;
@@ -422,12 +429,13 @@ test_addresses(void **state)
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
 		struct mm_http_listener_conf l = { .name = "t",
 			.address = addresses[i].address };
-		struct mm_http_conf conf = { .loops = 2, .listeners = &l,
-			.nlisteners = 1 };
+		struct mm_http_conf conf = {
+			.loops = 2, .listeners = &l, .nlisteners = 1
+		};
 		struct mm_http *h = NULL;
 
-		assert_int_equal(mm_http_open(&conf, &h, NULL),
-		    addresses[i].want);
+		assert_int_equal(
+		    mm_http_open(&conf, &h, NULL), addresses[i].want);
 		assert_int_equal(h != NULL, addresses[i].want == MM_OK);
 		if (h != NULL)
 			assert_true(mm_http_port(h, 0) > 0);
@@ -440,8 +448,7 @@ static void
 test_answer_to_nobody(void **state)
 {
 	static struct fixture f;
-	struct mm_http_resp resp = { .status = 200,
-		.body = MM_BUF_INIT(64) };
+	struct mm_http_resp resp = { .status = 200, .body = MM_BUF_INIT(64) };
 
 	(void)state;
 	fixture_init(&f, 1);
