@@ -46,6 +46,59 @@ mm_answer_reason(struct mm_http_resp *resp, int status, const char *reason,
 	resp->content_type = "text/plain; charset=utf-8";
 }
 
+/* What a person at the device is told, where the refusal itself has no
+ * words. */
+static const struct {
+	enum mm_reason reason;
+	const char *text;
+} sentences[] = {
+	{ MM_R_MALFORMED, "the request is not well formed" },
+	{ MM_R_POSSESSION, "the request is not signed with its own key" },
+	{ MM_R_CREDENTIAL, "the credential is unknown or wrong" },
+	{ MM_R_DOOR, "this token enrols by TLS handshake only" },
+	{ MM_R_NOT_YET, "this token is not valid yet" },
+	{ MM_R_EXPIRED, "this token has expired: ask for a new one" },
+	{ MM_R_CANCELLED, "this token was cancelled" },
+	{ MM_R_FROZEN, "another key came with this token: an operator must "
+	    "look at it" },
+	{ MM_R_OTHER_KEY, "this token was used with another key before" },
+	{ MM_R_BOUND_KEY, "this token is for another key" },
+	{ MM_R_IN_FLIGHT, "a request with another key is being answered" },
+	{ MM_R_CONFIRMED, "this device has proved its certificate: renew "
+	    "with simplereenroll" },
+	{ MM_R_CERT_UNKNOWN, "the client certificate is not on record" },
+	{ MM_R_CERT_REVOKED, "the client certificate is revoked or on hold" },
+	{ MM_R_CERT_EXPIRED, "the client certificate has expired" },
+	{ MM_R_SUPERSEDED, "the client certificate has a successor" },
+	{ MM_R_CLONE, "the successor of the client certificate is in use: "
+	    "a clone is suspected" },
+	{ MM_R_IDEVID, "a factory certificate is not renewed: use "
+	    "simpleenroll" },
+	{ MM_R_LDEVID, "an operational certificate is renewed with "
+	    "simplereenroll" },
+	{ MM_R_NAMES, "the request's names differ from the certificate's" },
+	{ MM_R_SAME_KEY, "the profile wants a new key for a renewal" },
+	{ MM_R_KEY_TAKEN, "this key was certified for another device" },
+	{ MM_R_KEY_TYPE, "the profile does not allow this type of key" },
+	{ MM_R_PROFILE, "the profile does not allow this" },
+	{ MM_R_LABEL, "no profile has this name" },
+	{ MM_R_DEVICE, "the device is retired or not known" },
+	{ MM_R_BINDING, "the request is not bound to this TLS connection" },
+	{ MM_R_TOO_MANY, "the certificate was replaced too often today" },
+	{ MM_R_CEILING, "a ceiling of the signer is reached" },
+	{ MM_R_BUSY, "the server is busy: try again" },
+};
+
+/* see priv.h */
+const char *
+mm_answer_sentence(enum mm_reason reason)
+{
+	for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++)
+		if (sentences[i].reason == reason)
+			return sentences[i].text;
+	return "refused";
+}
+
 /* see priv.h */
 void
 mm_answer_retry(struct mm_http_resp *resp, unsigned seconds)

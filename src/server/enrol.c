@@ -58,6 +58,8 @@ answer_refusal(struct mm_http_resp *resp, const struct claim *c, int status,
 {
 	const char *r = mm_reason_text(reason);
 
+	if (text[0] == '\0')
+		text = mm_answer_sentence(reason);
 	if (is_text(c->end))
 		mm_answer_reason(resp, status, r, text);
 	else
@@ -126,6 +128,17 @@ answer_est(struct mm_http_resp *resp, const struct claim *c)
 	resp->content_type = "multipart/mixed; boundary=" MM_EST_BOUNDARY;
 }
 
+/* RFC 9110 15.5.2: 401 is for who may send an Authorization; a connection
+ * made by a token or a certificate may not. */
+static int
+status_of(const struct mm_job *job)
+{
+	int status = mm_err_http(job->result);
+
+	return status == 401 && job->authority.kind != MM_AUTH_TOKEN_BASIC
+	    ? 403 : status;
+}
+
 static void
 answer(struct claim *c)
 {
@@ -134,8 +147,8 @@ answer(struct claim *c)
 
 	mm_buf_init(&resp.body, BODY_MAX);
 	if (job->result != MM_OK)
-		answer_refusal(&resp, c, mm_err_http(job->result),
-		    job->reason, job->why.text);
+		answer_refusal(&resp, c, status_of(job), job->reason,
+		    job->why.text);
 	else if (c->end->kind == MM_JOB_CONFIRM)
 		resp.status = 204;
 	else if (c->end->json)

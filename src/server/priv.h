@@ -204,6 +204,7 @@ void mm_answer_problem(struct mm_http_resp *resp, int status,
 /* "reason: x" and a sentence, as text/plain: EST clients' people read it. */
 void mm_answer_reason(struct mm_http_resp *resp, int status,
     const char *reason, const char *text);
+const char *mm_answer_sentence(enum mm_reason reason);
 void mm_answer_retry(struct mm_http_resp *resp, unsigned seconds);
 /* For errors the HTTP library finds. */
 void mm_answer_library(void *ctx, const struct mm_http_req *req, int status,
