@@ -28,7 +28,7 @@ mm_chain_make(struct mm_core *core, const char *issuer, struct mm_chain *out,
 	MM_TRY(mm_core_issuer_der(core, issuer, &der, why));
 	MM_TRY(mm_core_cacerts(core, "", &all, &n, why));
 	MM_TRY(mm_cert_walk(der, &at, why));
-	(void)mm_text_copy(c.issuer, sizeof(c.issuer), mm_bytes_of(issuer));
+	(void)!mm_text_copy(c.issuer, sizeof(c.issuer), mm_bytes_of(issuer));
 	/* The root is what a device has already; it is not sent. */
 	while (c.n < MM_CHAIN_MAX && !mm_bytes_eq(at.subject, at.issuer)) {
 		c.der[c.n++] = at.whole;

@@ -109,7 +109,7 @@ mm_child_signer(const struct mm_config *config, const char *config_path,
 {
 	const char *program = config->set.signer_program;
 	char roles[512], fd_text[16];
-	int fd;
+	int fd = -1;
 	enum mm_err rc;
 
 	links_text(links, roles, sizeof(roles));

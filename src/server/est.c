@@ -78,7 +78,7 @@ label_make(struct mm_server *s, const char *name, struct label *l,
 	size_t n;
 	enum mm_err rc = MM_OK;
 
-	(void)mm_text_copy(l->name, sizeof(l->name), mm_bytes_of(name));
+	(void)!mm_text_copy(l->name, sizeof(l->name), mm_bytes_of(name));
 	l->wrap = wrap_of(&s->config->set, name);
 	mm_buf_init(&l->cacerts, BODY_MAX);
 	mm_buf_init(&l->csrattrs, BODY_MAX);

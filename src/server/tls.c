@@ -295,7 +295,7 @@ on_verify(int ok, X509_STORE_CTX *store)
 		return 1;
 	}
 	if (!c->cert_bad)
-		(void)mm_text_copy(c->cert_why, sizeof(c->cert_why),
+		(void)!mm_text_copy(c->cert_why, sizeof(c->cert_why),
 		    mm_bytes_of(X509_verify_cert_error_string(error)));
 	c->cert_bad = true;
 	return 1;
