@@ -27,6 +27,12 @@
 struct mm_core;
 struct mm_job;
 
+/* A test's eyes: called at each numbered step of docs (issuance). */
+struct mm_core_hooks {
+	void (*step)(void *ctx, int step);
+	void *ctx;
+};
+
 struct mm_core_conf {
 	const struct mm_config *config;  /* borrowed */
 	/* DER of the anchor and the issuers' chains; read at start. */
@@ -37,6 +43,7 @@ struct mm_core_conf {
 	void (*note)(void *ctx, int level, const char *event, const char *text);
 	void *ctx;
 	unsigned jobs_max;               /* in flight; above: MM_EAGAIN */
+	const struct mm_core_hooks *hooks; /* NULL but in tests */
 };
 
 /* Opens store (no threads yet); links: the server's ends. */
@@ -280,6 +287,11 @@ MM_MUST enum mm_err mm_desk_crl(struct mm_desk *d, const char *issuer,
     bool force, uint64_t *number, struct mm_why *why);
 /* Runs on a worker when the core says so: CRLs due, refusals hourly, ... */
 void mm_desk_housekeeping(struct mm_desk *d);
+/* Keeps a REST answer under "<operator id>:<Idempotency-Key>", at most 128
+ * characters; body must hold no secret.  desk_answer.c */
+MM_MUST enum mm_err mm_desk_answer_put(struct mm_desk *d, const char *key,
+    const uint8_t request_sha256[32], int status, struct mm_bytes body,
+    struct mm_why *why);
 /* Enrol on an operator's authority, blocking (REST). */
 MM_MUST enum mm_err mm_desk_enrol(struct mm_desk *d, struct mm_job *job);
 

@@ -1,0 +1,128 @@
+#include <string.h>
+
+#include "core/priv.h"
+
+/* The constructors: the only ways to come by an authority. */
+
+/* see core.h */
+void
+mm_authority_token_psk(struct mm_authority *a,
+    const uint8_t id[MM_TOKEN_ID_N])
+{
+	memset(a, 0, sizeof(*a));
+	a->kind = MM_AUTH_TOKEN_PSK;
+	mm_token_id_text(id, a->token);
+}
+
+/* see core.h */
+enum mm_err
+mm_authority_token_basic(struct mm_authority *a, struct mm_bytes user,
+    struct mm_bytes password, struct mm_why *why)
+{
+	struct mm_authority made = { .kind = MM_AUTH_TOKEN_BASIC };
+	uint8_t id[MM_TOKEN_ID_N];
+	enum mm_err rc = mm_token_id_parse(user, id, NULL);
+
+	if (rc == MM_OK)
+		rc = mm_token_secret_parse(password, made.secret, NULL);
+	if (rc != MM_OK)
+		return MM_FAIL(why, MM_EAUTH, "%s",
+		    mm_reason_text(MM_R_CREDENTIAL));
+	mm_token_id_text(id, made.token);
+	*a = made;
+	mm_wipe(&made, sizeof(made));
+	return MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_authority_device(struct mm_authority *a, struct mm_bytes der,
+    struct mm_why *why)
+{
+	struct mm_cert cert;
+
+	MM_TRY(mm_cert_walk(der, &cert, why));
+	if (cert.serial.n != MM_SERIAL_N)
+		return MM_FAIL(why, MM_EPOLICY, "certificate: a serial of %zu "
+		    "bytes is none of ours", cert.serial.n);
+	memset(a, 0, sizeof(*a));
+	a->kind = MM_AUTH_DEVICE;
+	memcpy(a->serial, cert.serial.p, MM_SERIAL_N);
+	mm_sha256(der, a->cert_sha256);
+	a->expired = mm_now_s() > cert.not_after_s;
+	return MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_authority_operator(struct mm_authority *a, const struct mm_login *login,
+    const char *device, struct mm_why *why)
+{
+	if ((login->roles & (MM_ROLE_ADMIN | MM_ROLE_LINE)) == 0)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "operator %s: enrolling needs role line or admin",
+		    login->id);
+	if (!mm_device_id_valid(device))
+		return MM_FAIL(why, MM_EINPUT, "not a device id");
+	memset(a, 0, sizeof(*a));
+	a->kind = MM_AUTH_OPERATOR;
+	memcpy(a->operator_, login->id, sizeof(a->operator_));
+	strcpy(a->device, device);
+	return MM_OK;
+}
+
+/* ---- roles ---- */
+
+static const struct {
+	unsigned bit;
+	const char *name;
+} roles[] = {
+	{ MM_ROLE_ADMIN, "admin" },
+	{ MM_ROLE_OPERATOR, "operator" },
+	{ MM_ROLE_LINE, "line" },
+	{ MM_ROLE_SUPPORT, "support" },
+	{ MM_ROLE_AUDITOR, "auditor" },
+};
+#define NROLES (sizeof(roles) / sizeof(roles[0]))
+
+/* see core.h */
+const char *
+mm_role_name(unsigned one_role)
+{
+	for (size_t i = 0; i < NROLES; i++)
+		if (roles[i].bit == one_role)
+			return roles[i].name;
+	return "none";
+}
+
+static unsigned
+role_of(const char *name, size_t n)
+{
+	for (size_t i = 0; i < NROLES; i++)
+		if (strlen(roles[i].name) == n &&
+		    memcmp(roles[i].name, name, n) == 0)
+			return roles[i].bit;
+	return 0;
+}
+
+/* see core.h */
+enum mm_err
+mm_roles_parse(const char *text, unsigned *out, struct mm_why *why)
+{
+	unsigned set = 0;
+
+	for (;;) {
+		size_t n = strcspn(text, ",");
+		unsigned bit = role_of(text, n);
+
+		if (bit == 0)
+			return MM_FAIL(why, MM_EINPUT, "no such role: "
+			    "\"%.20s\"", text);
+		set |= bit;
+		if (text[n] == '\0')
+			break;
+		text += n + 1;
+	}
+	*out = set;
+	return MM_OK;
+}

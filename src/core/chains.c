@@ -1,0 +1,196 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "core/priv.h"
+
+/*
+ * The issuers' chains as files say them, read once: a chain per issuer, the
+ * root at its end, and one of all of them without repetition.
+ */
+#define FILE_MAX  (256 * 1024)
+#define CHAIN_MAX 16
+
+struct mm_chains {
+	const struct mm_config *config;
+	struct mm_buf pool;     /* the DER, one after the other */
+	struct mm_chain *chain; /* one an issuer, then the one of all */
+};
+
+static enum mm_err
+add(struct mm_chain *c, size_t most, struct mm_bytes der, struct mm_why *why)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (mm_bytes_eq(c->der[i], der))
+			return MM_OK;
+	if (c->n == most)
+		return MM_FAIL(why, MM_ELIMIT, "more than %zu certificates",
+		    most);
+	c->der[c->n++] = der;
+	return MM_OK;
+}
+
+/* Certificates are kept in memory of their own: slices of it never move. */
+static enum mm_err
+take_pem(struct mm_chains *all, struct mm_bytes pem, struct mm_chain *c,
+    struct mm_why *why)
+{
+	for (;;) {
+		MM_OWN(mm_buf_done) struct mm_buf der =
+		    MM_BUF_INIT(MM_CERT_MAX);
+		enum mm_err rc = mm_pem_next(&pem, "CERTIFICATE", &der, why);
+		struct mm_cert parsed;
+
+		if (rc == MM_ENOTFOUND)
+			break;
+		MM_TRY(rc);
+		MM_TRY(mm_cert_walk(mm_buf_view(&der), &parsed, why));
+		if (all->pool.n + der.n > all->pool.cap)
+			return MM_FAIL(why, MM_ELIMIT, "chains: too long");
+		mm_buf_bytes(&all->pool, mm_buf_view(&der));
+		MM_TRY(add(c, CHAIN_MAX, (struct mm_bytes){ all->pool.p +
+		    all->pool.n - der.n, der.n }, why));
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+take_file(struct mm_chains *all, const char *path, struct mm_chain *c,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(FILE_MAX);
+	struct mm_why none = { 0 };
+
+	MM_TRY(mm_file_read(path, &pem, why));
+	if (take_pem(all, mm_buf_view(&pem), c, &none) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "%.80s: %.60s", path,
+		    none.text);
+	return MM_OK;
+}
+
+static enum mm_err
+load_issuer(struct mm_chains *all, size_t i, struct mm_why *why)
+{
+	const struct mm_config *config = all->config;
+	struct mm_chain *c = &all->chain[i], *whole =
+	    &all->chain[config->nissuer];
+
+	MM_TRY(take_file(all, config->issuer[i].certificate, c, why));
+	if (c->n == 0)
+		return MM_FAIL(why, MM_EINPUT, "%.100s: no certificate",
+		    config->issuer[i].certificate);
+	if (config->set.trust_anchor[0] != '\0')
+		MM_TRY(take_file(all, config->set.trust_anchor, c, why));
+	for (size_t k = 0; k < c->n; k++)
+		MM_TRY(add(whole, CHAIN_MAX * config->nissuer, c->der[k],
+		    why));
+	return MM_OK;
+}
+
+/* see priv.h */
+void
+mm_chains_free(struct mm_chains **owner)
+{
+	struct mm_chains *c = *owner;
+
+	if (c == NULL)
+		return;
+	for (size_t i = 0; c->chain != NULL && i <= c->config->nissuer; i++)
+		free(c->chain[i].der);
+	free(c->chain);
+	mm_buf_done(&c->pool);
+	free(c);
+	*owner = NULL;
+}
+
+static enum mm_err
+make(struct mm_chains *c, const struct mm_config *config, struct mm_why *why)
+{
+	size_t n = config->nissuer;
+
+	c->config = config;
+	mm_buf_init(&c->pool, (n + 1) * FILE_MAX);
+	c->chain = calloc(n + 1, sizeof(*c->chain));
+	if (c->chain == NULL ||
+	    mm_buf_room(&c->pool, (n + 1) * FILE_MAX) == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "chains: no memory");
+	mm_buf_reset(&c->pool);
+	for (size_t i = 0; i <= n; i++) {
+		size_t most = i < n ? CHAIN_MAX : CHAIN_MAX * (n + 1);
+		c->chain[i].der = calloc(most, sizeof(struct mm_bytes));
+		if (c->chain[i].der == NULL)
+			return MM_FAIL(why, MM_ENOMEM, "chains: no memory");
+	}
+	for (size_t i = 0; i < n; i++)
+		MM_TRY(load_issuer(c, i, why));
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_chains_load(const struct mm_config *config, struct mm_chains **out,
+    struct mm_why *why)
+{
+	MM_OWN(mm_chains_free) struct mm_chains *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "chains: no memory");
+	MM_TRY(make(c, config, why));
+	*out = MM_MOVE(c);
+	return MM_OK;
+}
+
+/* see priv.h */
+const struct mm_chain *
+mm_chains_issuer(const struct mm_chains *c, const char *name)
+{
+	for (size_t i = 0; i < c->config->nissuer; i++)
+		if (strcmp(c->config->issuer[i].name, name) == 0)
+			return &c->chain[i];
+	return NULL;
+}
+
+/* ---- what core.h shows of it ---- */
+
+/* see core.h */
+const struct mm_profile *
+mm_core_label(struct mm_core *c, const char *label)
+{
+	const char *name = label[0] != '\0' ? label :
+					      c->config->set.default_label;
+
+	return name[0] != '\0' ? mm_config_profile(c->config, name) : NULL;
+}
+
+/* see core.h */
+enum mm_err
+mm_core_cacerts(struct mm_core *c, const char *label,
+    const struct mm_bytes **der, size_t *n, struct mm_why *why)
+{
+	const struct mm_chain *chain = &c->chains->chain[c->config->nissuer];
+	const struct mm_profile *p;
+
+	if (label[0] != '\0') {
+		p = mm_config_profile(c->config, label);
+		chain = p == NULL ? NULL :
+		    mm_chains_issuer(c->chains, p->issuer);
+	}
+	if (chain == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "no label \"%.32s\"", label);
+	*der = chain->der;
+	*n = chain->n;
+	return MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_core_issuer_der(struct mm_core *c, const char *name,
+    struct mm_bytes *der, struct mm_why *why)
+{
+	const struct mm_chain *chain = mm_chains_issuer(c->chains, name);
+
+	if (chain == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "no issuer \"%.32s\"", name);
+	*der = chain->der[0];
+	return MM_OK;
+}

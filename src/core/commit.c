@@ -1,0 +1,422 @@
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/priv.h"
+
+/*
+ * W: the one writer.  A round takes the signer's answers and the queues,
+ * writes them in one transaction, and then tells everybody at once.  Nothing
+ * lingers: what comes meanwhile is the next round's.
+ */
+struct mm_round {
+	struct mm_core *c;
+	struct mm_op *op[MM_ROUND_OPS];
+	size_t n;
+	struct mm_jobs jobs;
+	struct mm_batch *batches, **batch_tail;
+	struct mm_jobs done;
+};
+
+static void
+refuse(struct mm_round *r, struct mm_job *job, enum mm_reason reason,
+    const char *why)
+{
+	mm_core_refuse(job, reason, why);
+	mm_core_finish(r->c, job, &r->done);
+}
+
+/* ---- after the transaction ---- */
+
+static void
+decide_again(struct mm_round *r, struct mm_job *job)
+{
+	if (mm_flight_of(job)->tries++ >= 2) {
+		refuse(r, job, MM_R_BUSY, "records keep changing");
+		return;
+	}
+	job->next = NULL;
+	mm_queue_put(&r->c->jobs, job);
+}
+
+static void
+succeed(struct mm_round *r, struct mm_job *job)
+{
+	/* step 7: release */
+	mm_step(r->c, 7);
+	if (job->want_checkpoint)
+		mm_feed_want(r->c);
+	mm_core_finish(r->c, job, &r->done);
+}
+
+/* The outcome of the commit is unknown: the store says, or it is settled
+ * later and the caller comes again. */
+static void
+look_up(struct mm_round *r, struct mm_job *job)
+{
+	struct mm_cert_row row;
+
+	if (mm_get_cert(r->c->commit_reader, job->serial, &row, NULL) ==
+	    MM_OK && row.state != MM_CERT_ORPHANED) {
+		job->entry = row.entry;
+		succeed(r, job);
+		return;
+	}
+	mm_settle_add(r->c, &job->op.u.issue.row);
+	refuse(r, job, MM_R_BUSY, "the store is away");
+}
+
+static void
+issue_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
+{
+	if (rc != MM_OK) {
+		atomic_store(&r->c->store_ok, false);
+		look_up(r, job);
+	} else if (job->op.result == MM_OK) {
+		job->entry = job->op.index;
+		succeed(r, job);
+	} else {
+		/* somebody was first: the signature is settled as an orphan,
+		 * the request decided by what stands there now */
+		mm_settle_add(r->c, &job->op.u.issue.row);
+		decide_again(r, job);
+	}
+}
+
+static void
+confirm_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
+{
+	if (rc != MM_OK) {
+		refuse(r, job, MM_R_BUSY, "the store is away");
+	} else if (job->op.result == MM_OK) {
+		memcpy(job->serial, job->op.u.confirm.serial, 16);
+		job->entry = job->op.index;
+		succeed(r, job);
+	} else {
+		decide_again(r, job);
+	}
+}
+
+static void
+job_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
+{
+	enum mm_act act = mm_flight_of(job)->verdict.act;
+
+	/* step 6: committed, or not */
+	mm_step(r->c, 6);
+	if (act == MM_ACT_ISSUE)
+		issue_done(r, job, rc);
+	else if (act == MM_ACT_CONFIRM)
+		confirm_done(r, job, rc);
+	else
+		mm_core_finish(r->c, job, &r->done);
+}
+
+/* What a revocation list must show. */
+static bool
+revokes(const struct mm_op *op)
+{
+	return op->result == MM_OK && (op->kind == MM_OP_REVOKE ||
+	    op->kind == MM_OP_ORPHAN || op->kind == MM_OP_DEVICE_RETIRE ||
+	    op->kind == MM_OP_TOKEN_STATE ||
+	    (op->kind == MM_OP_ISSUE && op->u.issue.replaces != NULL) ||
+	    (op->kind == MM_OP_CONFIRM && op->u.confirm.revoke_superseded));
+}
+
+static void
+publish(struct mm_round *r, enum mm_err rc)
+{
+	struct mm_core *c = r->c;
+	uint64_t size = mm_store_ledger_size(c->store);
+
+	for (size_t i = 0; i < r->n && rc == MM_OK; i++)
+		if (revokes(r->op[i]))
+			c->revocations++;
+	pthread_mutex_lock(&c->lock);
+	if (size != c->ledger_size) {
+		c->ledger_size = size;
+		pthread_cond_signal(&c->tick);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* MM_EAGAIN: nothing happened, so the same once more can do no harm. */
+static enum mm_err
+run(struct mm_round *r, struct mm_why *why)
+{
+	enum mm_err rc = mm_store_run(r->c->store, r->op, r->n, why);
+
+	if (rc == MM_EAGAIN) {
+		memset(why, 0, sizeof(*why));
+		rc = mm_store_run(r->c->store, r->op, r->n, why);
+	}
+	if (rc != MM_OK)
+		mm_core_note(r->c, 2, "store.failed", why->text);
+	return rc;
+}
+
+static void
+clear(struct mm_round *r)
+{
+	r->n = 0;
+	mm_jobs_init(&r->jobs);
+	r->batches = NULL;
+	r->batch_tail = &r->batches;
+}
+
+static void
+commit(struct mm_round *r)
+{
+	struct mm_job *job = r->jobs.head, *next_job;
+	struct mm_batch *b = r->batches, *next;
+	struct mm_why why = { 0 };
+	enum mm_err rc = MM_OK;
+
+	if (r->n > 0) {
+		rc = run(r, &why);
+		publish(r, rc);
+	}
+	clear(r);
+	for (; job != NULL; job = next_job) {
+		next_job = job->next;
+		job_done(r, job, rc);
+	}
+	for (; b != NULL; b = next) {
+		next = b->next;
+		b->rc = rc;
+		b->why = why;
+		mm_waiter_land(&b->waiter);
+	}
+}
+
+/* ---- collecting a round ---- */
+
+static void
+add_job(struct mm_round *r, struct mm_job *job)
+{
+	struct mm_flight *f = mm_flight_of(job);
+
+	if (r->n + f->nops > MM_ROUND_OPS)
+		commit(r);
+	for (unsigned i = 0; i < f->nops; i++)
+		r->op[r->n++] = f->op[i];
+	mm_jobs_add(&r->jobs, job);
+}
+
+static void
+add_batch(struct mm_round *r, struct mm_batch *b)
+{
+	if (r->n + b->n > MM_ROUND_OPS)
+		commit(r);
+	memcpy(&r->op[r->n], b->ops, b->n * sizeof(struct mm_op *));
+	r->n += b->n;
+	b->next = NULL;
+	*r->batch_tail = b;
+	r->batch_tail = &b->next;
+}
+
+static void
+take_queues(struct mm_round *r)
+{
+	struct mm_job *job = mm_queue_take(&r->c->commits, false), *next_job;
+	struct mm_batch *b, *next;
+
+	for (; job != NULL; job = next_job) {
+		next_job = job->next;
+		add_job(r, job);
+	}
+	for (b = mm_queue_take(&r->c->batches, false); b != NULL; b = next) {
+		next = b->next;
+		add_batch(r, b);
+	}
+}
+
+/* ---- the signer's answers ---- */
+
+/* The signer's refusals, as a device may see them. */
+static enum mm_reason
+reason_of(enum mm_err rc)
+{
+	switch (rc) {
+	case MM_EINPUT:
+		return MM_R_POSSESSION;
+	case MM_EPOLICY:
+		return MM_R_PROFILE;
+	case MM_ERATE:
+		return MM_R_CEILING;
+	default:
+		return MM_R_BUSY;
+	}
+}
+
+static enum mm_err
+take_issued(struct mm_job *job, const struct mm_issue_rep *rep,
+    struct mm_why *why)
+{
+	const struct mm_verdict *v = &mm_flight_of(job)->verdict;
+
+	mm_buf_reset(&job->der);
+	mm_buf_bytes(&job->der, rep->der);
+	MM_TRY(mm_buf_ok(&job->der, why));
+	if (job->kind == MM_JOB_KEYGEN) {
+		MM_TRY(mm_secret_new(rep->pkcs8.n, &job->pkcs8, why));
+		memcpy(job->pkcs8->p, rep->pkcs8.p, rep->pkcs8.n);
+	}
+	memcpy(job->serial, rep->serial, 16);
+	strcpy(job->issuer, rep->issuer);
+	strcpy(job->profile, v->profile->name);
+	strcpy(job->device, v->device);
+	job->not_after_s = (int64_t)rep->not_after_s;
+	return mm_ops_issue(mm_flight_of(job), rep, why);
+}
+
+static void
+on_issue(struct mm_round *r, struct mm_flight *f, struct mm_bytes body)
+{
+	struct mm_issue_rep rep;
+	struct mm_why why = { 0 };
+	enum mm_err rc = mm_answer_get(MM_IPC_ISSUE, body, &rep, &why);
+
+	if (rc != MM_OK) {
+		refuse(r, f->job, reason_of(rc), why.text);
+		return;
+	}
+	/* signed: from here on it is recorded, or settled as an orphan by
+	 * what the signer has outstanding */
+	if (take_issued(f->job, &rep, &why) == MM_OK)
+		add_job(r, f->job);
+	else
+		refuse(r, f->job, MM_R_BUSY, why.text);
+}
+
+static void
+on_possess(struct mm_round *r, struct mm_flight *f, struct mm_bytes body)
+{
+	struct mm_possess_rep rep;
+	struct mm_why why = { 0 };
+	enum mm_err rc = mm_answer_get(MM_IPC_POSSESS, body, &rep, &why);
+
+	if (rc == MM_OK && memcmp(rep.spki_sha256, f->spki, 32) != 0)
+		rc = MM_EINPUT;
+	if (rc != MM_OK) {
+		refuse(r, f->job, reason_of(rc), why.text);
+		return;
+	}
+	f->job->replayed = true;
+	succeed(r, f->job);
+}
+
+static void
+on_answer(struct mm_core *c, struct mm_flight *f, unsigned kind,
+    struct mm_bytes body)
+{
+	if (kind == MM_IPC_ISSUE)
+		on_issue(c->round, f, body);
+	else
+		on_possess(c->round, f, body);
+}
+
+/* ---- the lines ---- */
+
+/* A signature that may have been made is settled once the signer is back. */
+static void
+abandon(struct mm_round *r, unsigned line)
+{
+	struct mm_flight *f;
+
+	while ((f = mm_wire_orphaned(r->c->wire, line)) != NULL)
+		refuse(r, f->job, MM_R_BUSY, "the signer is away");
+}
+
+static void
+read_lines(struct mm_round *r)
+{
+	int fd[MM_WIRE_LINES];
+
+	mm_wire_fds(r->c->wire, fd);
+	for (unsigned i = 0; i < MM_WIRE_LINES; i++) {
+		if (fd[i] < 0 ||
+		    mm_wire_read(r->c->wire, i, r->c, on_answer) == MM_OK)
+			continue;
+		mm_wire_down(r->c->wire, i);
+		mm_core_not_ready(r->c, "the signer is away");
+		abandon(r, i);
+	}
+}
+
+static void
+relink(struct mm_round *r)
+{
+	struct mm_core *c = r->c;
+	struct mm_links fresh;
+	bool has;
+
+	pthread_mutex_lock(&c->lock);
+	has = c->has_fresh;
+	fresh = c->fresh;
+	c->has_fresh = false;
+	pthread_mutex_unlock(&c->lock);
+	if (!has)
+		return;
+	for (unsigned i = 0; i < MM_WIRE_LINES; i++) {
+		mm_wire_down(c->wire, i);
+		abandon(r, i);
+	}
+	if (mm_wire_install(c->wire, &fresh, NULL) != MM_OK)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->greet = true;
+	pthread_cond_signal(&c->tick);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void
+wait_for_work(struct mm_core *c)
+{
+	struct pollfd p[1 + MM_WIRE_LINES] = { { c->kick, POLLIN, 0 } };
+	int fd[MM_WIRE_LINES];
+	uint64_t n;
+
+	mm_wire_fds(c->wire, fd);
+	for (unsigned i = 0; i < MM_WIRE_LINES; i++)
+		p[1 + i] = (struct pollfd){ fd[i], POLLIN, 0 };
+	if (poll(p, 1 + MM_WIRE_LINES, -1) > 0 && (p[0].revents & POLLIN) &&
+	    read(c->kick, &n, sizeof(n)) < 0)
+		return;
+}
+
+/* see priv.h */
+void *
+mm_commit_run(void *core)
+{
+	struct mm_core *c = core;
+	struct mm_round *r = c->round;
+
+	while (!c->quit) {
+		wait_for_work(c);
+		relink(r);
+		read_lines(r);
+		for (unsigned i = 0; i < MM_WIRE_LINES && c->stopping; i++)
+			abandon(r, i);
+		take_queues(r);
+		commit(r);
+		mm_core_hand_back(c, &r->done);
+	}
+	return NULL;
+}
+
+/* see priv.h */
+enum mm_err
+mm_commit_new(struct mm_core *c, struct mm_why *why)
+{
+	struct mm_round *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "commit: no memory");
+	r->c = c;
+	clear(r);
+	mm_jobs_init(&r->done);
+	c->round = r;
+	return MM_OK;
+}

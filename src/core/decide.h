@@ -1,0 +1,82 @@
+#ifndef MM_CORE_DECIDE_H
+#define MM_CORE_DECIDE_H
+
+#include "core/core.h"
+
+/*
+ * The policy: facts in, verdict out, nothing else.  It reads no store, no
+ * clock and no file, so a test can walk every row.  What no table names is
+ * refused.
+ */
+struct mm_facts {
+	int64_t now_ms;
+	const struct mm_config *config;
+	/* the request */
+	enum mm_authority_kind authority;
+	enum mm_job_kind job;
+	const char *label;
+	enum mm_key_type key_type;
+	uint8_t spki[32];
+	char cn[65], serial_number[65];     /* its subject's, "" absent */
+	bool binding_ok, binding_wrong;
+	bool expired;                       /* the TLS certificate */
+	bool proved;                        /* secret or handshake right */
+	uint8_t cert_sha256[32];            /* of the TLS certificate */
+	char claim_name[MM_AUTHORITY_TEXT]; /* what the claim is made under */
+	/* the records */
+	bool has_token, has_device, has_product, has_cert, has_claim,
+	    has_claimed, has_newest;
+	struct mm_token_row token;
+	struct mm_device device;
+	struct mm_product product;
+	struct mm_cert_row cert;            /* the TLS identity's */
+	struct mm_claim claim;
+	struct mm_cert_row claimed;         /* the claim's certificate */
+	struct mm_cert_row newest;          /* the device's newest LDevID */
+	char predecessor_issuer[MM_NAME_MAX + 1]; /* of cert.predecessor */
+	char cert_cn[65], cert_serial_number[65];
+	char key_device[MM_DEVICE_ID_MAX + 1]; /* whose the key is, "" nobody's */
+};
+
+enum mm_act { MM_ACT_REFUSE, MM_ACT_ISSUE, MM_ACT_REPLAY, MM_ACT_CONFIRM,
+	MM_ACT_DONE };
+
+enum mm_effect { /* what else a verdict writes */
+	MM_FX_ALERT = 1 << 0,
+	MM_FX_FREEZE = 1 << 1,
+	MM_FX_HOLD = 1 << 2,   /* the claimed certificate */
+	MM_FX_EXPIRE = 1 << 3, /* the token's end was noticed */
+	MM_FX_LATE = 1 << 4,   /* renewed after its end, within the grace */
+	MM_FX_PROVED = 1 << 5, /* the presented certificate was unconfirmed */
+	MM_FX_RENEWAL = 1 << 6,
+};
+
+struct mm_named { /* a certificate, as entries name it */
+	uint8_t serial[16];
+	char issuer[MM_NAME_MAX + 1];
+};
+
+struct mm_verdict {
+	enum mm_act act;
+	enum mm_reason reason;
+	enum mm_err code;
+	unsigned effects;
+	const struct mm_profile *profile;   /* ISSUE */
+	char authority[MM_AUTHORITY_TEXT];
+	char device[MM_DEVICE_ID_MAX + 1], product[MM_NAME_MAX + 1];
+	bool replaces;                      /* ISSUE: claimed is revoked */
+	struct mm_named claimed;            /* to replay, replace or hold */
+	struct mm_named presented;          /* the TLS certificate */
+	struct mm_named predecessor;
+	bool revoke_superseded;             /* CONFIRM */
+};
+
+void mm_decide(const struct mm_facts *f, struct mm_verdict *out);
+/* What a reason means to the caller. */
+enum mm_err mm_reason_code(enum mm_reason r);
+
+#define MM_REPLACEMENTS_MAX 3
+#define MM_REPLACEMENTS_MS  INT64_C(86400000)
+#define MM_REPLAY_MS        (7 * MM_REPLACEMENTS_MS)
+
+#endif

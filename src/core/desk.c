@@ -1,0 +1,98 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/priv.h"
+
+#define PAPERS_MAX (MM_OP_ENTRIES * 8192)
+
+/* see core.h */
+enum mm_err
+mm_desk_open(struct mm_core *c, struct mm_desk **out, struct mm_why *why)
+{
+	MM_OWN(mm_desk_close) struct mm_desk *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "desk: no memory");
+	d->c = c;
+	mm_buf_init(&d->buf, PAPERS_MAX);
+	mm_buf_init(&d->frame, MM_IPC_FRAME_MAX);
+	MM_TRY(mm_reader_open(c->config->set.database, &d->r, why));
+	*out = MM_MOVE(d);
+	return MM_OK;
+}
+
+/* see core.h */
+void
+mm_desk_close(struct mm_desk **owner)
+{
+	struct mm_desk *d = *owner;
+
+	if (d == NULL)
+		return;
+	mm_reader_close(&d->r);
+	mm_buf_done(&d->buf);
+	mm_buf_wipe(&d->frame);
+	free(d);
+	*owner = NULL;
+}
+
+/* see core.h */
+struct mm_store_reader *
+mm_desk_reader(struct mm_desk *d)
+{
+	return d->r;
+}
+
+/* see priv.h */
+enum mm_err
+mm_desk_run(struct mm_desk *d, struct mm_papers *p, struct mm_op *op,
+    struct mm_why *why)
+{
+	MM_TRY(mm_papers_seal(p, op, why));
+	return mm_core_run1(d->c, op, why);
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_enrol(struct mm_desk *d, struct mm_job *job)
+{
+	struct mm_flight *f = mm_flight_of(job);
+	struct mm_waiter waiter;
+
+	mm_waiter_init(&waiter);
+	f->waiter = &waiter;
+	job->next = NULL;
+	mm_core_post(d->c, job);
+	mm_waiter_wait(&waiter);
+	f->waiter = NULL;
+	return job->result;
+}
+
+/* ---- housekeeping ---- */
+
+static void
+keep(struct mm_desk *d, enum mm_err rc, const char *event,
+    const struct mm_why *why)
+{
+	if (rc != MM_OK)
+		mm_core_note(d->c, 2, event, why->text);
+}
+
+/* see core.h */
+void
+mm_desk_housekeeping(struct mm_desk *d)
+{
+	const struct mm_config *config = d->c->config;
+
+	for (size_t i = 0; i < config->nissuer; i++) {
+		struct mm_why why = { 0 };
+		uint64_t number;
+
+		keep(d, mm_desk_crl(d, config->issuer[i].name, false, &number,
+		    &why), "crl.failed", &why);
+	}
+	struct mm_why why = { 0 };
+	keep(d, mm_counts_flush(d->c, false, &why), "counts.failed", &why);
+	why = (struct mm_why){ 0 };
+	keep(d, mm_store_tidy(d->r, &why), "store.tidy", &why);
+}

@@ -1,0 +1,187 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "core/priv.h"
+
+/*
+ * Revocation lists.  The signer builds them from serials that we list; its
+ * line is ours alone from begin to the last piece read.
+ */
+#define ENTRY_N    25              /* serial, u64 at_s, u8 reason */
+#define PIECE_N    (4000 * ENTRY_N)
+#define READ_N     (96 * 1024)
+#define CRL_MAX    ((size_t)256 << 20)
+
+struct listing {
+	struct mm_desk *d;
+	struct mm_buf piece;
+	uint64_t n;
+};
+
+static enum mm_err
+ask(struct mm_desk *d, unsigned kind, const void *req, void *rep,
+    struct mm_why *why)
+{
+	return mm_wire_call(d->c->wire, MM_LINE_OPS, kind, req, rep,
+	    &d->frame, why);
+}
+
+static enum mm_err
+send_piece(struct listing *l, struct mm_why *why)
+{
+	struct mm_crl_add_req req = { mm_buf_view(&l->piece) };
+	struct mm_crl_add_rep rep;
+
+	if (l->piece.n == 0)
+		return MM_OK;
+	MM_TRY(ask(l->d, MM_IPC_CRL_ADD, &req, &rep, why));
+	mm_buf_reset(&l->piece);
+	return MM_OK;
+}
+
+static enum mm_err
+list_one(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_cert_row *c = row;
+	struct listing *l = ctx;
+
+	(void)next;
+	mm_buf_put(&l->piece, c->serial, 16);
+	mm_buf_u64(&l->piece, (uint64_t)(c->revoked_at / 1000));
+	mm_buf_u8(&l->piece, c->reason);
+	MM_TRY(mm_buf_ok(&l->piece, why));
+	l->n++;
+	return l->piece.n == PIECE_N ? send_piece(l, why) : MM_OK;
+}
+
+static enum mm_err
+read_back(struct mm_desk *d, uint64_t n, struct mm_buf *der,
+    struct mm_why *why)
+{
+	while (der->n < n) {
+		struct mm_crl_read_req req = { der->n, READ_N };
+		struct mm_crl_read_rep rep;
+
+		MM_TRY(ask(d, MM_IPC_CRL_READ, &req, &rep, why));
+		if (rep.der.n == 0)
+			return MM_FAIL(why, MM_EBUG, "crl: ends early");
+		mm_buf_bytes(der, rep.der);
+		MM_TRY(mm_buf_ok(der, why));
+	}
+	return MM_OK;
+}
+
+/* The whole conversation; the line is locked. */
+static enum mm_err
+build(struct listing *l, const struct mm_crl_begin_req *begin,
+    struct mm_buf *der, struct mm_why *why)
+{
+	const struct mm_crl_sign_req none = { 0 };
+	struct mm_crl_begin_rep begun;
+	struct mm_crl_sign_rep sign;
+
+	MM_TRY(ask(l->d, MM_IPC_CRL_BEGIN, begin, &begun, why));
+	MM_TRY(mm_list_revoked(l->d->r, begin->issuer,
+	    (int64_t)begin->this_s, list_one, l, why));
+	MM_TRY(send_piece(l, why));
+	MM_TRY(ask(l->d, MM_IPC_CRL_SIGN, &none, &sign, why));
+	return read_back(l->d, sign.der_n, der, why);
+}
+
+static enum mm_err
+store_crl(struct listing *l, const struct mm_crl_begin_req *begin,
+    struct mm_bytes der, struct mm_why *why)
+{
+	struct mm_papers p = mm_papers_over(&l->d->buf);
+	struct mm_entry e = { .type = MM_E_CRL_SIGNED };
+	struct mm_op op = { .kind = MM_OP_CRL_PUT };
+	char number[24], count[24], expires[MM_TIME_TEXT];
+
+	strcpy(op.u.crl.issuer, begin->issuer);
+	op.u.crl.number = begin->number;
+	op.u.crl.this_s = (int64_t)begin->this_s;
+	op.u.crl.next_s = (int64_t)begin->next_s;
+	op.u.crl.der = der;
+	snprintf(number, sizeof(number), "%llu",
+	    (unsigned long long)begin->number);
+	snprintf(count, sizeof(count), "%llu", (unsigned long long)l->n);
+	mm_time_text_s((int64_t)begin->next_s, expires);
+	e.field[MM_F_ISSUER] = begin->issuer;
+	e.field[MM_F_NUMBER] = number;
+	e.field[MM_F_COUNT] = count;
+	e.field[MM_F_EXPIRES] = expires;
+	mm_papers_add(&p, &e);
+	return mm_desk_run(l->d, &p, &op, why);
+}
+
+/* Number: Unix milliseconds, never below the last one's successor. */
+static enum mm_err
+sign(struct mm_desk *d, const struct mm_issuer_conf *issuer, uint64_t last,
+    uint64_t *number, struct mm_why *why)
+{
+	struct listing l = { d, MM_BUF_INIT(PIECE_N), 0 };
+	struct mm_buf der = MM_BUF_INIT(CRL_MAX);
+	struct mm_crl_begin_req begin = { .number = (uint64_t)mm_now_ms(),
+		.this_s = (uint64_t)mm_now_s() };
+	enum mm_err rc;
+
+	if (begin.number <= last)
+		begin.number = last + 1;
+	begin.next_s = begin.this_s + (uint64_t)issuer->crl_hours * 3600;
+	strcpy(begin.issuer, issuer->name);
+	mm_wire_lock(d->c->wire, MM_LINE_OPS);
+	rc = build(&l, &begin, &der, why);
+	mm_wire_unlock(d->c->wire, MM_LINE_OPS);
+	if (rc == MM_OK)
+		rc = store_crl(&l, &begin, mm_buf_view(&der), why);
+	if (rc == MM_OK)
+		*number = begin.number;
+	mm_buf_done(&l.piece);
+	mm_buf_done(&der);
+	return rc;
+}
+
+/* Half of its time is the overlap in which a new one reaches everybody. */
+static bool
+due(const struct mm_issuer_conf *issuer, int64_t next_s)
+{
+	return next_s - mm_now_s() < issuer->crl_hours * 1800;
+}
+
+static const struct mm_issuer_conf *
+find(const struct mm_config *config, const char *name, size_t *at)
+{
+	for (*at = 0; *at < config->nissuer; ++*at)
+		if (strcmp(config->issuer[*at].name, name) == 0)
+			return &config->issuer[*at];
+	return NULL;
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_crl(struct mm_desk *d, const char *issuer, bool force,
+    uint64_t *number, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(CRL_MAX);
+	const struct mm_issuer_conf *conf;
+	uint64_t last = 0, now = d->c->revocations;
+	int64_t next_s = 0;
+	enum mm_err rc;
+	size_t at;
+
+	conf = find(d->c->config, issuer, &at);
+	if (conf == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "no issuer \"%.32s\"",
+		    issuer);
+	rc = mm_get_crl(d->r, issuer, &last, &next_s, &der, NULL);
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	if (!force && rc == MM_OK && d->c->marks[at] == now &&
+	    !due(conf, next_s)) {
+		*number = last;
+		return MM_OK;
+	}
+	MM_TRY(sign(d, conf, last, number, why));
+	d->c->marks[at] = now;
+	return MM_OK;
+}

@@ -1,0 +1,142 @@
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/priv.h"
+#include "ledger/receipt.h"
+
+/* Receipts: the entry, its proof and a checkpoint that covers it. */
+#define WAIT_MS 2000
+
+static struct timespec
+in_ms(int64_t ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return t;
+}
+
+static enum mm_err
+wait_covered(struct mm_core *c, uint64_t index, struct mm_why *why)
+{
+	struct timespec until = in_ms(WAIT_MS);
+	bool covered;
+
+	pthread_mutex_lock(&c->lock);
+	if (index < c->ledger_size && index >= c->checkpoint_size) {
+		c->want_checkpoint = true;
+		pthread_cond_signal(&c->tick);
+	}
+	while (index < c->ledger_size && index >= c->checkpoint_size &&
+	    pthread_cond_timedwait(&c->noted, &c->lock, &until) != ETIMEDOUT)
+		continue;
+	covered = index < c->checkpoint_size;
+	pthread_mutex_unlock(&c->lock);
+	return covered ? MM_OK :
+	    MM_FAIL(why, MM_EAGAIN, "no checkpoint covers entry %llu yet",
+	    (unsigned long long)index);
+}
+
+struct tiles {
+	struct mm_store_reader *r;
+	struct mm_buf buf;
+};
+
+static enum mm_err
+get_tile(void *ctx, const struct mm_tile_id *id, struct mm_bytes *out,
+    struct mm_why *why)
+{
+	struct tiles *t = ctx;
+
+	mm_buf_reset(&t->buf);
+	MM_TRY(mm_get_tile(t->r, id, &t->buf, why));
+	*out = mm_buf_view(&t->buf);
+	return MM_OK;
+}
+
+static enum mm_err
+prove(struct mm_desk *d, uint64_t index, uint64_t size, struct mm_proof *out,
+    struct mm_why *why)
+{
+	struct tiles t = { d->r, MM_BUF_INIT(MM_TILE_W * MM_HASH_N) };
+	struct mm_tile_reader reader = { get_tile, &t, size };
+	enum mm_err rc = mm_proof_inclusion(mm_tile_read, &reader, index,
+	    size, out, why);
+
+	mm_buf_done(&t.buf);
+	return rc;
+}
+
+static void
+put_chain(struct mm_desk *d, const char *issuer, struct mm_buf *pem)
+{
+	const struct mm_chain *chain = issuer == NULL ? NULL :
+	    mm_chains_issuer(d->c->chains, issuer);
+
+	for (size_t i = 0; chain != NULL && i < chain->n; i++)
+		mm_pem_put(pem, "CERTIFICATE", chain->der[i]);
+}
+
+static enum mm_err
+make(struct mm_desk *d, uint64_t index, const char *issuer,
+    struct mm_buf *json, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf entry = MM_BUF_INIT(MM_ENTRY_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_NOTE_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(256 * 1024);
+	struct mm_receipt r = { .index = index };
+	uint64_t size;
+
+	MM_TRY(wait_covered(d->c, index, why));
+	MM_TRY(mm_get_checkpoint(d->r, &size, &note, why));
+	MM_TRY(mm_get_entry(d->r, index, &entry, why));
+	MM_TRY(prove(d, index, size, &r.proof, why));
+	put_chain(d, issuer, &pem);
+	r.entry = mm_buf_view(&entry);
+	r.note = mm_buf_view(&note);
+	r.chain_pem = mm_buf_view(&pem);
+	return mm_receipt_encode(&r, json, why);
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_receipt_at(struct mm_desk *d, uint64_t index, struct mm_buf *json,
+    struct mm_why *why)
+{
+	uint64_t size;
+
+	MM_TRY(mm_get_ledger_size(d->r, &size, why));
+	if (index >= size)
+		return MM_FAIL(why, MM_ENOTFOUND, "no entry %llu",
+		    (unsigned long long)index);
+	return make(d, index, NULL, json, why);
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_receipt(struct mm_desk *d, const char *device, struct mm_buf *json,
+    struct mm_why *why)
+{
+	struct mm_cert_row row[2];
+	bool has[2] = { false, false };
+
+	for (int idevid = 0; idevid < 2; idevid++) {
+		enum mm_err rc = mm_get_device_cert(d->r, device, idevid,
+		    &row[idevid], NULL);
+
+		if (rc != MM_OK && rc != MM_ENOTFOUND)
+			return MM_FAIL(why, rc, "the store cannot be read");
+		has[idevid] = rc == MM_OK;
+	}
+	if (!has[0] && !has[1])
+		return MM_FAIL(why, MM_ENOTFOUND, "device %.64s has no "
+		    "certificate", device);
+	if (!has[0] || (has[1] && row[1].issued_at > row[0].issued_at))
+		row[0] = row[1];
+	return make(d, row[0].entry, row[0].issuer, json, why);
+}

@@ -1,0 +1,185 @@
+#include <string.h>
+
+#include "core/priv.h"
+
+/* Products, devices and certificates, as operators change them. */
+
+/* see core.h */
+enum mm_err
+mm_desk_product_put(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_product *row, bool replace, struct mm_why *why)
+{
+	const char *profile[] = { row->idevid_profile, row->ldevid_profile };
+	struct mm_papers p = mm_papers_over(&d->buf);
+	struct mm_op op = { .kind = MM_OP_PRODUCT_PUT };
+	struct mm_entry e = { .type = replace ? MM_E_PRODUCT_CHANGED :
+						MM_E_PRODUCT_CREATED };
+
+	if (!mm_name_valid(row->name))
+		return MM_FAIL(why, MM_EINPUT, "not a product's name");
+	for (size_t i = 0; i < 2; i++)
+		if (profile[i][0] != '\0' && mm_config_profile(d->c->config,
+		    profile[i]) == NULL)
+			return MM_FAIL(why, MM_ENOTFOUND, "no profile "
+			    "\"%.32s\"", profile[i]);
+	op.u.product.row = *row;
+	op.u.product.replace = replace;
+	if (op.u.product.row.created_at == 0)
+		op.u.product.row.created_at = mm_now_ms();
+	e.field[MM_F_ACTOR] = by->id;
+	e.field[MM_F_PRODUCT] = row->name;
+	if (row->ldevid_profile[0] != '\0')
+		e.field[MM_F_PROFILE] = row->ldevid_profile;
+	mm_papers_add(&p, &e);
+	return mm_desk_run(d, &p, &op, why);
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_device_put(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_device *dev, bool replace, struct mm_why *why)
+{
+	struct mm_papers p = mm_papers_over(&d->buf);
+	struct mm_op op = { .kind = MM_OP_DEVICE_PUT };
+	struct mm_product product;
+	struct mm_entry e = { .type = replace ? MM_E_DEVICE_CHANGED :
+						MM_E_DEVICE_CREATED };
+	char spki[65];
+
+	if (!mm_device_id_valid(dev->id))
+		return MM_FAIL(why, MM_EINPUT, "not a device id");
+	MM_TRY(mm_get_product(d->r, dev->product, &product, why));
+	op.u.device.row = *dev;
+	op.u.device.replace = replace;
+	if (op.u.device.row.created_at == 0)
+		op.u.device.row.created_at = mm_now_ms();
+	mm_hex_text(dev->bound_spki, 32, spki);
+	e.field[MM_F_ACTOR] = by->id;
+	e.field[MM_F_DEVICE] = dev->id;
+	e.field[MM_F_PRODUCT] = dev->product;
+	if (!mm_zero(dev->bound_spki, 32))
+		e.field[MM_F_SPKI_SHA256] = spki;
+	mm_papers_add(&p, &e);
+	return mm_desk_run(d, &p, &op, why);
+}
+
+struct change {
+	enum mm_cert_state to;
+	unsigned reason;
+	enum mm_entry_type type;
+};
+
+static enum mm_err
+change(struct mm_desk *d, const struct mm_login *by,
+    const uint8_t serial[16], const struct change *how, struct mm_op *op,
+    struct mm_why *why)
+{
+	struct mm_papers p = mm_papers_over(&d->buf);
+	struct mm_cert_row row;
+	struct mm_named cert;
+
+	MM_TRY(mm_get_cert(d->r, serial, &row, why));
+	memcpy(cert.serial, row.serial, 16);
+	strcpy(cert.issuer, row.issuer);
+	*op = (struct mm_op){ .kind = MM_OP_REVOKE };
+	memcpy(op->u.revoke.serial, serial, 16);
+	op->u.revoke.to = how->to;
+	op->u.revoke.reason = (uint8_t)how->reason;
+	op->u.revoke.at = mm_now_ms();
+	mm_papers_short(&p, &(struct mm_short){ .type = how->type,
+	    .cert = &cert, .device = row.device, .actor = by->id,
+	    .reason = how->to == MM_CERT_CONFIRMED ? NULL :
+	    mm_reason_name(how->reason) });
+	return mm_desk_run(d, &p, op, why);
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_cert_revoke(struct mm_desk *d, const struct mm_login *by,
+    const uint8_t serial[16], unsigned reason, bool *already,
+    struct mm_why *why)
+{
+	const struct change how = { MM_CERT_REVOKED, reason,
+		MM_E_CERT_REVOKED };
+	struct mm_op op;
+
+	/* RFC 5280 5.3.1: 7 is unused, 8 is for delta lists, 6 is a hold */
+	if (reason > 10 || (reason >= 6 && reason <= 8))
+		return MM_FAIL(why, MM_EINPUT, "reason %u does not revoke",
+		    reason);
+	MM_TRY(change(d, by, serial, &how, &op, why));
+	if (already != NULL)
+		*already = op.u.revoke.already;
+	return MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_cert_hold(struct mm_desk *d, const struct mm_login *by,
+    const uint8_t serial[16], bool release, struct mm_why *why)
+{
+	const struct change how[2] = {
+		{ MM_CERT_HELD, 6, MM_E_CERT_HELD },
+		{ MM_CERT_CONFIRMED, 0, MM_E_CERT_RELEASED },
+	};
+	struct mm_op op;
+
+	return change(d, by, serial, &how[release], &op, why);
+}
+
+/* ---- the end of a device ---- */
+
+#define LIVE_MOST 1000
+struct live {
+	uint8_t serial[LIVE_MOST][16];
+	size_t n;
+};
+
+static enum mm_err
+note_live(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_cert_row *c = row;
+	struct live *l = ctx;
+
+	(void)next, (void)why;
+	if (c->state != MM_CERT_REVOKED && c->state != MM_CERT_ORPHANED &&
+	    l->n < LIVE_MOST)
+		memcpy(l->serial[l->n++], c->serial, 16);
+	return MM_OK;
+}
+
+static enum mm_err
+revoke_all(struct mm_desk *d, const struct mm_login *by, const char *device,
+    struct mm_why *why)
+{
+	const struct mm_list mine = { .most = LIVE_MOST, .device = device,
+		.state = -1 };
+	struct live live = { .n = 0 };
+
+	MM_TRY(mm_list_certs(d->r, &mine, note_live, &live, why));
+	/* RFC 5280 5.3.1: cessationOfOperation */
+	for (size_t i = 0; i < live.n; i++)
+		MM_TRY(mm_desk_cert_revoke(d, by, live.serial[i], 5, NULL,
+		    why));
+	return MM_OK;
+}
+
+/* Retired first, so that nothing new is issued while the old is revoked;
+ * what is left after a failure is revoked by asking again. */
+enum mm_err
+mm_desk_device_retire(struct mm_desk *d, const struct mm_login *by,
+    const char *id, struct mm_why *why)
+{
+	struct mm_papers p = mm_papers_over(&d->buf);
+	struct mm_op op = { .kind = MM_OP_DEVICE_RETIRE };
+	struct mm_device dev;
+	struct mm_entry e = { .type = MM_E_DEVICE_RETIRED };
+
+	MM_TRY(mm_get_device(d->r, id, &dev, why));
+	op.u.device.row = dev;
+	e.field[MM_F_ACTOR] = by->id;
+	e.field[MM_F_DEVICE] = dev.id;
+	mm_papers_add(&p, &e);
+	MM_TRY(mm_desk_run(d, &p, &op, why));
+	return revoke_all(d, by, dev.id, why);
+}

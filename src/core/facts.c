@@ -1,0 +1,234 @@
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/priv.h"
+
+/*
+ * Everything a decision rests on, read in the snapshot that the caller began
+ * after the reservation was taken.  A record that is not there is a fact, any
+ * other failure to read ends the job.
+ */
+struct reading {
+	struct mm_store_reader *r;
+	struct mm_facts *f;
+	const struct mm_authority *a;
+	struct mm_why *why;
+};
+
+/* Turns "there is none" into a fact. */
+static enum mm_err
+maybe(enum mm_err rc, bool *has)
+{
+	*has = rc == MM_OK;
+	return rc == MM_ENOTFOUND ? MM_OK : rc;
+}
+
+/* see priv.h */
+void
+mm_facts_authority(const struct mm_authority *a, char out[MM_AUTHORITY_TEXT])
+{
+	size_t n;
+
+	memset(out, 0, MM_AUTHORITY_TEXT);
+	if (a->kind == MM_AUTH_TOKEN_PSK || a->kind == MM_AUTH_TOKEN_BASIC) {
+		memcpy(out, "token:", 6);
+		strcpy(out + 6, a->token);
+	} else if (a->kind == MM_AUTH_DEVICE) {
+		memcpy(out, "cert:", 5);
+		mm_hex_text(a->serial, 16, out + 5);
+	} else if (a->kind == MM_AUTH_OPERATOR) {
+		/* device ids are unique without case */
+		memcpy(out, "op:", 3);
+		n = strlen(a->device);
+		for (size_t i = 0; i < n; i++)
+			out[3 + i] = (char)tolower((unsigned char)a->device[i]);
+	}
+}
+
+static enum mm_err
+read_claim(struct reading *g)
+{
+	struct mm_facts *f = g->f;
+	struct mm_claim *claim = &f->claim;
+
+	MM_TRY(maybe(mm_get_claim(g->r, f->claim_name, claim, NULL),
+	    &f->has_claim));
+	if (!f->has_claim)
+		return MM_OK;
+	return maybe(mm_get_cert(g->r, claim->serial, &f->claimed, NULL),
+	    &f->has_claimed);
+}
+
+static enum mm_err
+read_device(struct reading *g, const char *id)
+{
+	struct mm_facts *f = g->f;
+
+	MM_TRY(maybe(mm_get_device(g->r, id, &f->device, NULL),
+	    &f->has_device));
+	if (!f->has_device)
+		return MM_OK;
+	return maybe(mm_get_product(g->r, f->device.product, &f->product,
+	    NULL), &f->has_product);
+}
+
+static enum mm_err
+read_token(struct reading *g)
+{
+	struct mm_facts *f = g->f;
+
+	MM_TRY(maybe(mm_get_token(g->r, g->a->token, &f->token, NULL),
+	    &f->has_token));
+	if (!f->has_token)
+		return MM_OK;
+	MM_TRY(read_claim(g));
+	return read_device(g, f->token.device);
+}
+
+/* RFC 7030 4.2.2: the names that a renewal must keep. */
+static enum mm_err
+read_names(struct reading *g)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_facts *f = g->f;
+	struct mm_cert cert;
+
+	if (f->cn[0] == '\0' && f->serial_number[0] == '\0')
+		return MM_OK;
+	MM_TRY(mm_get_cert_der(g->r, f->cert.serial, &der, g->why));
+	MM_TRY(mm_cert_walk(mm_buf_view(&der), &cert, g->why));
+	if (!mm_name_attribute(cert.subject, "2.5.4.3", f->cert_cn,
+	    sizeof(f->cert_cn)))
+		f->cert_cn[0] = '\0';
+	if (!mm_name_attribute(cert.subject, "2.5.4.5",
+	    f->cert_serial_number, sizeof(f->cert_serial_number)))
+		f->cert_serial_number[0] = '\0';
+	return MM_OK;
+}
+
+static enum mm_err
+read_predecessor(struct reading *g)
+{
+	struct mm_cert_row row;
+	bool has;
+
+	if (mm_zero(g->f->cert.predecessor, 16))
+		return MM_OK;
+	MM_TRY(maybe(mm_get_cert(g->r, g->f->cert.predecessor, &row, NULL),
+	    &has));
+	if (has)
+		strcpy(g->f->predecessor_issuer, row.issuer);
+	return MM_OK;
+}
+
+static enum mm_err
+read_renewal(struct reading *g)
+{
+	struct mm_facts *f = g->f;
+
+	MM_TRY(read_names(g));
+	if (!f->expired && f->now_ms / 1000 <= f->cert.not_after_s)
+		return MM_OK;
+	return maybe(mm_get_device_cert(g->r, f->cert.device, false,
+	    &f->newest, NULL), &f->has_newest);
+}
+
+static enum mm_err
+read_cert(struct reading *g)
+{
+	struct mm_facts *f = g->f;
+
+	MM_TRY(maybe(mm_get_cert(g->r, g->a->serial, &f->cert, NULL),
+	    &f->has_cert));
+	if (!f->has_cert)
+		return MM_OK;
+	MM_TRY(read_device(g, f->cert.device));
+	if (f->job == MM_JOB_CONFIRM)
+		return read_predecessor(g);
+	MM_TRY(read_claim(g));
+	return f->job == MM_JOB_REENROL && !f->cert.idevid ?
+	    read_renewal(g) : MM_OK;
+}
+
+/* An operator's right is not used up: once the certificate of the last time
+ * is in use or gone, another key is another time, with a name of its own. */
+static bool
+over(const struct mm_facts *f)
+{
+	return f->has_claimed && f->claimed.state != MM_CERT_ISSUED &&
+	    memcmp(f->claim.spki_sha256, f->spki, 32) != 0;
+}
+
+#define TIMES_MAX 64
+
+static enum mm_err
+read_operator(struct reading *g)
+{
+	struct mm_facts *f = g->f;
+	size_t n = strlen(f->claim_name);
+
+	MM_TRY(read_device(g, g->a->device));
+	MM_TRY(read_claim(g));
+	for (unsigned i = 2; i < TIMES_MAX && over(f); i++) {
+		snprintf(f->claim_name + n, sizeof(f->claim_name) - n, ":%u",
+		    i);
+		f->has_claimed = false;
+		MM_TRY(read_claim(g));
+	}
+	return MM_OK;
+}
+
+typedef enum mm_err read_fn(struct reading *g);
+static read_fn *const readers[MM_AUTH_KINDS] = {
+	[MM_AUTH_TOKEN_PSK] = read_token,
+	[MM_AUTH_TOKEN_BASIC] = read_token,
+	[MM_AUTH_DEVICE] = read_cert,
+	[MM_AUTH_OPERATOR] = read_operator,
+};
+
+static void
+read_request(const struct mm_job *job, struct mm_facts *f)
+{
+	f->label = job->label;
+	f->key_type = job->csr.spki.type;
+	f->binding_ok = job->binding_ok;
+	f->binding_wrong = job->binding_wrong;
+	f->expired = job->authority.expired;
+	memcpy(f->cert_sha256, job->authority.cert_sha256, 32);
+	if (job->kind == MM_JOB_REENROL)
+		mm_csr_subject_names(&job->csr, f->cn, f->serial_number);
+}
+
+/* see priv.h */
+enum mm_err
+mm_facts_read(struct mm_core *c, struct mm_store_reader *r,
+    struct mm_flight *flight, struct mm_facts *out, struct mm_why *why)
+{
+	const struct mm_authority *a = &flight->job->authority;
+	struct reading g = { r, out, a, why };
+	bool has;
+
+	memset(out, 0, sizeof(*out));
+	out->now_ms = mm_now_ms();
+	out->config = c->config;
+	out->authority = a->kind;
+	out->job = flight->job->kind;
+	out->proved = a->kind != MM_AUTH_TOKEN_BASIC ||
+	    (flight->flags & MM_FLIGHT_SECRET) != 0;
+	memcpy(out->spki, flight->spki, 32);
+	read_request(flight->job, out);
+	mm_facts_authority(a, out->claim_name);
+	if ((unsigned)a->kind < MM_AUTH_KINDS && readers[a->kind] != NULL &&
+	    readers[a->kind](&g) != MM_OK)
+		return MM_FAIL(why, MM_EAGAIN, "store: cannot be read");
+	if (flight->job->kind == MM_JOB_CONFIRM ||
+	    flight->job->kind == MM_JOB_KEYGEN)
+		return MM_OK;
+	if (maybe(mm_get_key_device(r, out->spki, out->key_device, NULL),
+	    &has) != MM_OK)
+		return MM_FAIL(why, MM_EAGAIN, "store: cannot be read");
+	if (!has)
+		out->key_device[0] = '\0';
+	return MM_OK;
+}

@@ -1,0 +1,189 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "core/priv.h"
+
+/*
+ * The entries that belong before all others, and at every start those of
+ * profiles and issuers that are new in the configuration.  Which ones the
+ * ledger has seen stands in the store's answers, that never age: a changed
+ * profile under a used name@version is refused.
+ */
+#define NOTED_AT (MM_TIME_FOREVER_S * 1000)
+
+struct thing { /* an issuer or a profile@version */
+	const char *kind;
+	char name[MM_PROFILE_TEXT];
+	uint8_t sha256[32];
+	struct mm_entry entry;
+	char hex[65];
+	char issuer[MM_NAME_MAX + 1];
+};
+
+static enum mm_err
+note(struct mm_store *s, struct thing *t, const char *key,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(4096);
+	struct mm_papers p = mm_papers_over(&buf);
+	struct mm_op op = { .kind = MM_OP_ANSWER_PUT };
+	struct mm_op *ops[] = { &op };
+
+	mm_papers_add(&p, &t->entry);
+	MM_TRY(mm_papers_seal(&p, &op, why));
+	strcpy(op.u.answer.key, key);
+	memcpy(op.u.answer.request_sha256, t->sha256, 32);
+	op.u.answer.at = NOTED_AT;
+	MM_TRY(mm_store_run(s, ops, 1, why));
+	return op.result == MM_OK ? MM_OK :
+	    MM_FAIL(why, op.result, "%s", op.why.text);
+}
+
+static enum mm_err
+loaded(struct mm_store *s, struct mm_store_reader *r, struct thing *t,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(64);
+	uint8_t seen[32];
+	char key[129];
+	int status;
+	enum mm_err rc;
+
+	snprintf(key, sizeof(key), "%s:%s", t->kind, t->name);
+	rc = mm_get_answer(r, key, seen, &status, &body, NULL);
+	if (rc == MM_ENOTFOUND)
+		return note(s, t, key, why);
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "store: cannot be read");
+	if (memcmp(seen, t->sha256, 32) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "%s %s: not the one that is "
+		    "in use; give it another %s", t->kind, t->name,
+		    strcmp(t->kind, "profile") == 0 ? "version" : "name");
+	return MM_OK;
+}
+
+static void
+profile_thing(const struct mm_profile *p, struct thing *t)
+{
+	memset(t, 0, sizeof(*t));
+	t->kind = "profile";
+	snprintf(t->name, sizeof(t->name), "%s@%lld", p->name,
+	    (long long)p->version);
+	mm_profile_hash(p, t->sha256);
+	mm_hex_text(t->sha256, 32, t->hex);
+	strcpy(t->issuer, p->issuer);
+	t->entry.type = MM_E_PROFILE_LOADED;
+	t->entry.field[MM_F_PROFILE] = t->name;
+	t->entry.field[MM_F_PROFILE_SHA256] = t->hex;
+	t->entry.field[MM_F_ISSUER] = t->issuer;
+}
+
+static enum mm_err
+issuer_thing(const struct mm_issuer_conf *i, struct thing *t,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(256 * 1024);
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_bytes rest;
+
+	memset(t, 0, sizeof(*t));
+	MM_TRY(mm_file_read(i->certificate, &pem, why));
+	rest = mm_buf_view(&pem);
+	MM_TRY(mm_pem_next(&rest, "CERTIFICATE", &der, why));
+	t->kind = "issuer";
+	strcpy(t->name, i->name);
+	mm_sha256(mm_buf_view(&der), t->sha256);
+	mm_hex_text(t->sha256, 32, t->hex);
+	t->entry.type = MM_E_ISSUER_MADE;
+	t->entry.field[MM_F_ISSUER] = t->name;
+	t->entry.field[MM_F_CERT_SHA256] = t->hex;
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_found_loaded(struct mm_store *s, struct mm_store_reader *r,
+    const struct mm_config *config, struct mm_why *why)
+{
+	struct thing t;
+
+	for (size_t i = 0; i < config->nissuer; i++) {
+		struct mm_why none = { 0 };
+		enum mm_err rc = issuer_thing(&config->issuer[i], &t, &none);
+
+		/* its certificate is still being signed by a root elsewhere */
+		if (rc == MM_ENOTFOUND)
+			continue;
+		if (rc != MM_OK)
+			return MM_FAIL(why, rc, "%s", none.text);
+		MM_TRY(loaded(s, r, &t, why));
+	}
+	for (size_t i = 0; i < config->nprofile; i++) {
+		profile_thing(&config->profile[i], &t);
+		MM_TRY(loaded(s, r, &t, why));
+	}
+	return MM_OK;
+}
+
+/* ---- the first start ---- */
+
+static enum mm_err
+open_ledger(struct mm_store *s, const char *origin, struct mm_bytes key,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(1024);
+	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(4096);
+	struct mm_papers p = mm_papers_over(&buf);
+	struct mm_entry e = { .type = MM_E_LEDGER_OPENED };
+	struct mm_op op = { .kind = MM_OP_ENTRY };
+	struct mm_op *ops[] = { &op };
+	struct mm_note_key verifier;
+
+	if (key.n != 32)
+		return MM_FAIL(why, MM_EINPUT, "ledger key: %zu bytes, want "
+		    "32", key.n);
+	mm_note_key_make(&verifier, origin, key.p);
+	mm_note_key_text(&verifier, &text);
+	e.field[MM_F_ORIGIN] = origin;
+	e.field[MM_F_KEY] = mm_buf_cstr(&text);
+	mm_papers_add(&p, &e);
+	MM_TRY(mm_papers_seal(&p, &op, why));
+	MM_TRY(mm_store_run(s, ops, 1, why));
+	return op.result;
+}
+
+static enum mm_err
+first_admin(struct mm_store *s, const char *name, char text[80],
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(4096);
+	struct mm_op op, *ops[] = { &op };
+	char key[80];
+
+	MM_TRY(mm_operator_op(&(struct mm_operator_spec){ .name = name,
+	    .roles = MM_ROLE_ADMIN }, &buf, &op, key, why));
+	MM_TRY(mm_store_run(s, ops, 1, why));
+	MM_TRY(op.result);
+	memcpy(text, key, sizeof(key));
+	mm_wipe(key, sizeof(key));
+	return MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_core_found(const struct mm_config *config, struct mm_bytes ledger_key,
+    const char *admin_name, char key_text[80], struct mm_why *why)
+{
+	MM_OWN(mm_store_close) struct mm_store *s = NULL;
+	MM_OWN(mm_reader_close) struct mm_store_reader *r = NULL;
+
+	MM_TRY(mm_store_open(config->set.database, true, &s, why));
+	if (mm_store_ledger_size(s) != 0)
+		return MM_FAIL(why, MM_ECONFLICT, "the store was founded "
+		    "before");
+	MM_TRY(mm_reader_open(config->set.database, &r, why));
+	MM_TRY(open_ledger(s, config->set.ledger_origin, ledger_key, why));
+	MM_TRY(mm_found_loaded(s, r, config, why));
+	return first_admin(s, admin_name, key_text, why);
+}

@@ -1,0 +1,325 @@
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/priv.h"
+
+/*
+ * L: what is durable goes to the signer's tree, in order and without gaps;
+ * within a second, or at once when somebody waits, the tree's head is signed
+ * and stored.  It also settles what never became durable.
+ */
+#define FEED_BYTES   (100 * 1024)
+#define SIGN_MS      1000
+#define TICK_MS      500
+#define ASK_MS       5000
+#define ASK_AGE_MS   10000
+
+/* ---- feeding ---- */
+
+struct feeding {
+	struct mm_buf *out;
+	uint64_t next; /* index after the last one that went in */
+	uint32_t tag;
+};
+
+/* MM_ELIMIT: the frame is full, which only ends the walk. */
+static enum mm_err
+feed_one(void *ctx, uint64_t index, struct mm_bytes entry,
+    struct mm_why *why)
+{
+	struct feeding *g = ctx;
+	struct mm_ledger_add_req req = { index, entry };
+
+	(void)why;
+	if (mm_frame_count(g->out) > 0 && g->out->n + entry.n > FEED_BYTES)
+		return MM_ELIMIT;
+	if (!mm_frame_put_req(g->out, g->tag++, &req))
+		return MM_ELIMIT;
+	g->next = index + 1;
+	return MM_OK;
+}
+
+static enum mm_err
+check_answers(struct mm_frame *answer, uint64_t size, struct mm_why *why)
+{
+	struct mm_ledger_add_rep rep = { 0 };
+	struct mm_bytes body;
+	uint32_t tag;
+
+	while (mm_frame_next(answer, &tag, &body))
+		MM_TRY(mm_answer_get(MM_IPC_LEDGER_ADD, body, &rep, why));
+	if (rep.size != size)
+		return MM_FAIL(why, MM_EBUG, "ledger: the signer's tree has "
+		    "%llu entries, want %llu", (unsigned long long)rep.size,
+		    (unsigned long long)size);
+	return MM_OK;
+}
+
+static enum mm_err
+feed_frame(struct mm_core *c, uint64_t from, uint64_t to, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(MM_IPC_FRAME_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf in = MM_BUF_INIT(MM_IPC_FRAME_MAX);
+	struct feeding g = { &out, from, mm_wire_tag(c->wire) };
+	struct mm_frame answer;
+	enum mm_err rc;
+
+	if (to - from > MM_IPC_ITEMS_MAX)
+		to = from + MM_IPC_ITEMS_MAX;
+	mm_frame_begin(&out, MM_IPC_LEDGER_ADD);
+	rc = mm_each_entry(c->feed_reader, from, to, feed_one, &g, why);
+	if (rc != MM_OK && rc != MM_ELIMIT)
+		return rc;
+	if (g.next == from)
+		return MM_FAIL(why, MM_EBUG, "ledger: entry %llu is missing",
+		    (unsigned long long)from);
+	MM_TRY(mm_wire_batch(c->wire, MM_LINE_LEDGER, &out, &in, &answer,
+	    why));
+	MM_TRY(check_answers(&answer, g.next, why));
+	pthread_mutex_lock(&c->lock);
+	c->fed = g.next;
+	pthread_mutex_unlock(&c->lock);
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_feed_all(struct mm_core *c, struct mm_why *why)
+{
+	for (;;) {
+		uint64_t from, to;
+
+		pthread_mutex_lock(&c->lock);
+		from = c->fed;
+		to = c->ledger_size;
+		pthread_mutex_unlock(&c->lock);
+		if (from >= to)
+			return MM_OK;
+		MM_TRY(feed_frame(c, from, to, why));
+	}
+}
+
+/* ---- signing ---- */
+
+static enum mm_err
+store_note(struct mm_core *c, const struct mm_ledger_sign_rep *rep,
+    struct mm_why *why)
+{
+	struct mm_op op = { .kind = MM_OP_CHECKPOINT_PUT };
+
+	op.u.checkpoint.size = rep->size;
+	op.u.checkpoint.note = rep->note;
+	MM_TRY(mm_core_run1(c, &op, why));
+	pthread_mutex_lock(&c->lock);
+	c->checkpoint_size = rep->size;
+	c->checkpoint_at = mm_now_ms();
+	c->want_checkpoint = false;
+	pthread_cond_broadcast(&c->noted);
+	pthread_mutex_unlock(&c->lock);
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_feed_sign(struct mm_core *c, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf frame =
+	    MM_BUF_INIT(MM_IPC_FRAME_MAX);
+	struct mm_ledger_sign_req req;
+	struct mm_ledger_sign_rep rep;
+	uint64_t have;
+
+	pthread_mutex_lock(&c->lock);
+	req.size = c->fed;
+	have = c->checkpoint_size;
+	if (req.size <= have)
+		c->want_checkpoint = false;
+	pthread_mutex_unlock(&c->lock);
+	if (req.size <= have)
+		return MM_OK;
+	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_LEDGER_SIGN, &req,
+	    &rep, &frame, why));
+	return store_note(c, &rep, why);
+}
+
+/* see priv.h */
+void
+mm_feed_want(struct mm_core *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->want_checkpoint = true;
+	pthread_cond_signal(&c->tick);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- meeting a signer ---- */
+
+static enum mm_err
+check_hello(struct mm_core *c, const struct mm_hello_rep *rep,
+    struct mm_why *why)
+{
+	const struct mm_settings *set = &c->config->set;
+
+	if ((rep->production != 0) != set->production)
+		return MM_FAIL(why, MM_EPOLICY, "signer: one of the two is "
+		    "for tests, the other for production");
+	if (strcmp(rep->origin, set->ledger_origin) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "signer: its ledger is "
+		    "\"%.60s\", want \"%.60s\"", rep->origin,
+		    set->ledger_origin);
+	if (rep->tree_size > c->ledger_size)
+		return MM_FAIL(why, MM_EPOLICY, "store is behind the signer: "
+		    "restore (%llu entries, the signer has %llu)",
+		    (unsigned long long)c->ledger_size,
+		    (unsigned long long)rep->tree_size);
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_feed_greet(struct mm_core *c, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf frame =
+	    MM_BUF_INIT(MM_IPC_FRAME_MAX);
+	struct mm_hello_req req = { MM_IPC_VERSION };
+	struct mm_hello_rep rep;
+	enum mm_err rc;
+
+	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_HELLO, &req, &rep,
+	    &frame, why));
+	pthread_mutex_lock(&c->lock);
+	rc = check_hello(c, &rep, why);
+	if (rc == MM_OK) {
+		mm_note_key_make(&c->key, rep.origin, rep.ledger_key);
+		c->fed = rep.tree_size;
+	}
+	pthread_mutex_unlock(&c->lock);
+	MM_TRY(rc);
+	MM_TRY(mm_feed_all(c, why));
+	MM_TRY(mm_settle_ask(c, 0, why));
+	mm_wire_set_up(c->wire, true);
+	mm_core_not_ready(c, "");
+	return MM_OK;
+}
+
+/* ---- the thread ---- */
+
+struct feeder {
+	struct mm_core *c;
+	int64_t sign_at, ask_at; /* monotonic */
+	bool greet;              /* a signer has not been met yet */
+	bool tired;              /* something failed: no sooner than a tick */
+};
+
+static struct timespec
+deadline(int64_t ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_nsec += ms * 1000000;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return t;
+}
+
+static bool
+news(const struct feeder *f)
+{
+	const struct mm_core *c = f->c;
+
+	if (c->leave || c->greet)
+		return true;
+	if (f->tired || (c->unsettled == NULL && !mm_wire_up(c->wire)))
+		return false;
+	return c->unsettled != NULL || c->fed < c->ledger_size ||
+	    (c->want_checkpoint && c->checkpoint_size < c->ledger_size);
+}
+
+/* Until there is something new, or a tick has passed, or a checkpoint is due.
+ */
+static void
+wait_for_news(struct feeder *f)
+{
+	struct mm_core *c = f->c;
+	int64_t ms = TICK_MS, due = f->sign_at - mm_mono_ms();
+	struct timespec until;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->fed > c->checkpoint_size && due > 0 && due < ms && !f->tired)
+		ms = due;
+	until = deadline(ms);
+	while (!news(f) &&
+	    pthread_cond_timedwait(&c->tick, &c->lock, &until) != ETIMEDOUT)
+		continue;
+	f->greet = f->greet || c->greet;
+	c->greet = false;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static bool
+sign_due(struct feeder *f)
+{
+	struct mm_core *c = f->c;
+	bool due;
+
+	pthread_mutex_lock(&c->lock);
+	due = c->fed > c->checkpoint_size &&
+	    (c->want_checkpoint || mm_mono_ms() >= f->sign_at);
+	pthread_mutex_unlock(&c->lock);
+	return due;
+}
+
+static enum mm_err
+work(struct feeder *f, struct mm_why *why)
+{
+	struct mm_core *c = f->c;
+
+	MM_TRY(mm_feed_all(c, why));
+	if (sign_due(f)) {
+		MM_TRY(mm_feed_sign(c, why));
+		f->sign_at = mm_mono_ms() + SIGN_MS;
+	}
+	if (mm_mono_ms() >= f->ask_at) {
+		f->ask_at = mm_mono_ms() + ASK_MS;
+		MM_TRY(mm_settle_ask(c, ASK_AGE_MS, why));
+	}
+	return MM_OK;
+}
+
+/* One turn.  What fails is tried again a tick later. */
+static enum mm_err
+turn(struct feeder *f, struct mm_why *why)
+{
+	struct mm_core *c = f->c;
+
+	if (!mm_settle_run(c))
+		return MM_FAIL(why, MM_EAGAIN, "a signature is not settled");
+	if (f->greet) {
+		enum mm_err rc = mm_feed_greet(c, why);
+		if (rc != MM_OK) {
+			mm_core_not_ready(c, why->text);
+			return rc;
+		}
+		f->greet = false;
+	}
+	return mm_wire_up(c->wire) ? work(f, why) : MM_OK;
+}
+
+/* see priv.h */
+void *
+mm_feed_run(void *core)
+{
+	struct feeder f = { .c = core };
+
+	while (!f.c->leave) {
+		struct mm_why why = { 0 };
+
+		wait_for_news(&f);
+		f.tired = turn(&f, &why) != MM_OK;
+		if (f.tired)
+			mm_core_note(f.c, 2, "ledger.feed", why.text);
+	}
+	return NULL;
+}

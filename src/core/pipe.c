@@ -1,0 +1,380 @@
+#include <string.h>
+
+#include "core/priv.h"
+
+/*
+ * D: everything up to the signature.  A round takes all jobs that wait:
+ * secrets are checked in one frame, names are reserved, then one snapshot is
+ * begun and every leader is decided in it.
+ */
+struct pipe {
+	struct mm_core *c;
+	struct mm_jobs work; /* this round's, in order */
+	struct mm_jobs done;
+	struct mm_facts facts;
+	struct mm_buf out, in;
+};
+
+static void
+finish(struct pipe *p, struct mm_job *job)
+{
+	mm_core_finish(p->c, job, &p->done);
+}
+
+static void
+refuse(struct pipe *p, struct mm_job *job, enum mm_reason r, const char *why)
+{
+	mm_core_refuse(job, r, why);
+	finish(p, job);
+}
+
+/* ---- step 3, first: is the presented secret the token's? ---- */
+
+static bool
+needs_check(const struct mm_job *job)
+{
+	return job->authority.kind == MM_AUTH_TOKEN_BASIC &&
+	    (mm_flight_of(job)->flags &
+	    (MM_FLIGHT_SECRET | MM_FLIGHT_BUSY | MM_FLIGHT_HELD)) == 0;
+}
+
+static void
+take_answers(struct mm_frame *answer, struct mm_flight **asked)
+{
+	struct mm_token_check_rep rep;
+	struct mm_bytes body;
+	uint32_t tag;
+
+	for (unsigned i = 0; mm_frame_next(answer, &tag, &body); i++)
+		if (mm_answer_get(MM_IPC_TOKEN_CHECK, body, &rep, NULL) ==
+		    MM_OK && rep.yes == 1)
+			asked[i]->flags |= MM_FLIGHT_SECRET;
+}
+
+/* Nobody asked is told apart from the others: a check that cannot be made
+ * makes all of them come again. */
+static void
+check(struct pipe *p, struct mm_flight **asked, unsigned n)
+{
+	struct mm_frame answer;
+	enum mm_err rc;
+
+	if (n == 0)
+		return;
+	mm_wire_lock(p->c->wire, MM_LINE_CHECK);
+	rc = mm_wire_batch(p->c->wire, MM_LINE_CHECK, &p->out, &p->in,
+	    &answer, NULL);
+	mm_wire_unlock(p->c->wire, MM_LINE_CHECK);
+	if (rc == MM_OK)
+		take_answers(&answer, asked);
+	for (unsigned i = 0; i < n && rc != MM_OK; i++)
+		asked[i]->flags |= MM_FLIGHT_NOSIGNER;
+	mm_wipe(p->out.p, p->out.n);
+}
+
+static bool
+ask(struct pipe *p, struct mm_flight *f, uint32_t tag)
+{
+	struct mm_token_check_req req;
+	bool ok = mm_token_id_parse(mm_bytes_of(f->job->authority.token),
+	    req.id, NULL) == MM_OK;
+
+	memcpy(req.secret, f->job->authority.secret, sizeof(req.secret));
+	if (ok)
+		ok = mm_frame_put_req(&p->out, tag, &req);
+	mm_wipe(&req, sizeof(req));
+	return ok;
+}
+
+static void
+check_secrets(struct pipe *p)
+{
+	struct mm_flight *asked[MM_IPC_ITEMS_MAX];
+	uint32_t tag = 0;
+	unsigned n = 0;
+
+	for (struct mm_job *j = p->work.head; j != NULL; j = j->next) {
+		if (!needs_check(j))
+			continue;
+		if (n == 0) {
+			tag = mm_wire_tag(p->c->wire);
+			mm_frame_begin(&p->out, MM_IPC_TOKEN_CHECK);
+		}
+		if (ask(p, mm_flight_of(j), tag + n))
+			asked[n++] = mm_flight_of(j);
+		if (n == MM_IPC_ITEMS_MAX) {
+			check(p, asked, n);
+			n = 0;
+		}
+	}
+	check(p, asked, n);
+}
+
+/* ---- steps 1 and 4: who comes in, and who leads ---- */
+
+static const char *
+closed(struct mm_core *c, const struct mm_job *job)
+{
+	const struct mm_flight *f = mm_flight_of(job);
+
+	if (f->flags & MM_FLIGHT_BUSY)
+		return "too many requests in flight";
+	if (c->stopping)
+		return "stopping";
+	if (!c->store_ok)
+		return "the store is away";
+	if (job->kind != MM_JOB_CONFIRM && (!mm_wire_up(c->wire) ||
+	    (f->flags & MM_FLIGHT_NOSIGNER)))
+		return "the signer is away";
+	return NULL;
+}
+
+/* Who proved nothing holds up nobody, and cannot tell by waiting whether the
+ * token is in use. */
+static bool
+unproven(const struct mm_job *job)
+{
+	return job->authority.kind == MM_AUTH_NONE ||
+	    (job->authority.kind == MM_AUTH_TOKEN_BASIC &&
+	    (mm_flight_of(job)->flags & MM_FLIGHT_SECRET) == 0);
+}
+
+static bool
+reserve(struct pipe *p, struct mm_job *job)
+{
+	struct mm_flight *f = mm_flight_of(job);
+
+	if (job->kind == MM_JOB_CONFIRM || (f->flags & MM_FLIGHT_HELD) ||
+	    unproven(job))
+		return true;
+	mm_facts_authority(&job->authority, f->name);
+	/* step 4: reserve */
+	switch (mm_reserve_take(p->c->reserve, f)) {
+	case MM_TAKEN:
+		mm_step(p->c, 4);
+		return true;
+	case MM_TAKEN_BY_OTHER:
+		refuse(p, job, MM_R_IN_FLIGHT, NULL);
+		return false;
+	case MM_PARKED:
+		return false;
+	}
+	return false;
+}
+
+static void
+admit(struct pipe *p, struct mm_job *list)
+{
+	struct mm_job *next;
+
+	mm_jobs_init(&p->work);
+	for (struct mm_job *j = list; j != NULL; j = next) {
+		struct mm_flight *f = mm_flight_of(j);
+		const char *why = closed(p->c, j);
+
+		next = j->next;
+		if (why != NULL) {
+			j->retry_after_s = 1 + (unsigned)(j->loop & 3);
+			refuse(p, j, MM_R_BUSY, why);
+			continue;
+		}
+		/* step 1: admitted; step 2 was the caller's walk */
+		mm_step(p->c, 1);
+		if (j->kind == MM_JOB_ENROL || j->kind == MM_JOB_REENROL)
+			mm_csr_key_hash(&j->csr, f->spki);
+		mm_jobs_add(&p->work, j);
+	}
+}
+
+static void
+lead(struct pipe *p)
+{
+	struct mm_job *next, *list = p->work.head;
+
+	mm_jobs_init(&p->work);
+	for (struct mm_job *j = list; j != NULL; j = next) {
+		next = j->next;
+		if (mm_flight_of(j)->flags & MM_FLIGHT_NOSIGNER)
+			refuse(p, j, MM_R_BUSY, "the signer is away");
+		else if (reserve(p, j))
+			mm_jobs_add(&p->work, j);
+	}
+}
+
+/* ---- step 3 and what follows from it ---- */
+
+static void
+to_commit(struct pipe *p, struct mm_job *job)
+{
+	job->next = NULL;
+	mm_queue_put(&p->c->commits, job);
+}
+
+/* Steps 3 and 4 done, nothing spent. */
+static void
+act_refuse(struct pipe *p, struct mm_job *job)
+{
+	struct mm_flight *f = mm_flight_of(job);
+	const struct mm_verdict *v = &f->verdict;
+	bool first = false;
+
+	mm_core_refuse(job, v->reason, NULL);
+	job->result = v->code;
+	strcpy(job->device, v->device);
+	if (v->code == MM_EAUTH)
+		mm_counts_counted(p->c->counts, v->reason);
+	else
+		first = mm_counts_refused(p->c->counts, v->authority,
+		    v->device, v->reason);
+	if (mm_ops_refuse(f, first, NULL) != MM_OK || f->nops == 0)
+		finish(p, job);
+	else
+		to_commit(p, job);
+}
+
+static void
+act_issue(struct pipe *p, struct mm_job *job)
+{
+	struct mm_flight *f = mm_flight_of(job);
+	const struct mm_verdict *v = &f->verdict;
+	struct mm_issue_req req = { .profile_version =
+	    (uint32_t)v->profile->version };
+
+	strcpy(req.profile, v->profile->name);
+	strcpy(req.device, v->device);
+	strcpy(req.product, v->product);
+	strcpy(req.authority, v->authority);
+	req.keygen = job->kind == MM_JOB_KEYGEN;
+	req.csr = mm_buf_view(&job->request);
+	/* step 5: sign */
+	mm_step(p->c, 5);
+	if (!mm_wire_put(p->c->wire, MM_IPC_ISSUE, f, &req))
+		refuse(p, job, MM_R_BUSY, "the signer is away");
+}
+
+/* What replaying tells about the stored certificate. */
+static void
+fill_stored(struct mm_job *job, const struct mm_cert_row *row)
+{
+	size_t n = strcspn(row->profile, "@");
+
+	memcpy(job->serial, row->serial, 16);
+	strcpy(job->issuer, row->issuer);
+	strcpy(job->device, row->device);
+	memcpy(job->profile, row->profile, n);
+	job->profile[n] = '\0';
+	job->entry = row->entry;
+	job->not_after_s = row->not_after_s;
+}
+
+/* Whoever waits for the same name is decided in this same snapshot: nobody
+ * wrote under the name since it was begun. */
+static void
+act_replay(struct pipe *p, struct mm_job *job)
+{
+	struct mm_flight *f = mm_flight_of(job), *heir;
+	struct mm_possess_req req = { mm_buf_view(&job->request) };
+
+	heir = mm_reserve_pass(p->c->reserve, f);
+	if (heir != NULL)
+		mm_jobs_add(&p->work, heir->job);
+	fill_stored(job, &p->facts.claimed);
+	mm_buf_reset(&job->der);
+	if (mm_get_cert_der(p->c->decide_reader, job->serial, &job->der,
+	    NULL) != MM_OK)
+		refuse(p, job, MM_R_BUSY, "the store cannot be read");
+	/* step 5 without a new signature: possession each time */
+	else if (!mm_wire_put(p->c->wire, MM_IPC_POSSESS, f, &req))
+		refuse(p, job, MM_R_BUSY, "the signer is away");
+}
+
+static void
+act_confirm(struct pipe *p, struct mm_job *job)
+{
+	if (mm_ops_confirm(mm_flight_of(job), NULL) == MM_OK)
+		to_commit(p, job);
+	else
+		refuse(p, job, MM_R_BUSY, "ledger entry");
+}
+
+static void
+act_done(struct pipe *p, struct mm_job *job)
+{
+	job->replayed = true;
+	finish(p, job);
+}
+
+static void (*const acts[])(struct pipe *, struct mm_job *) = {
+	[MM_ACT_REFUSE] = act_refuse,
+	[MM_ACT_ISSUE] = act_issue,
+	[MM_ACT_REPLAY] = act_replay,
+	[MM_ACT_CONFIRM] = act_confirm,
+	[MM_ACT_DONE] = act_done,
+};
+
+static void
+decide(struct pipe *p, struct mm_job *job)
+{
+	struct mm_flight *f = mm_flight_of(job);
+
+	f->nops = 0;
+	job->result = MM_OK;
+	job->reason = MM_R_NONE;
+	if (mm_facts_read(p->c, p->c->decide_reader, f, &p->facts, NULL) !=
+	    MM_OK) {
+		refuse(p, job, MM_R_BUSY, "the store cannot be read");
+		return;
+	}
+	/* step 3: decide */
+	mm_decide(&p->facts, &f->verdict);
+	mm_step(p->c, 3);
+	strcpy(job->device, f->verdict.device);
+	acts[f->verdict.act](p, job);
+}
+
+/* Heirs of replays join the list while it is walked. */
+static void
+decide_all(struct pipe *p)
+{
+	struct mm_job *j;
+
+	if (p->work.head == NULL)
+		return;
+	if (mm_reader_begin(p->c->decide_reader, NULL) != MM_OK) {
+		while ((j = p->work.head) != NULL) {
+			p->work.head = j->next;
+			refuse(p, j, MM_R_BUSY, "the store cannot be read");
+		}
+		return;
+	}
+	while ((j = p->work.head) != NULL) {
+		p->work.head = j->next;
+		if (j->next == NULL)
+			mm_jobs_init(&p->work);
+		decide(p, j);
+	}
+	mm_wire_flush(p->c->wire);
+	mm_reader_end(p->c->decide_reader);
+}
+
+/* see priv.h */
+void *
+mm_pipe_run(void *core)
+{
+	struct pipe p = { .c = core };
+	struct mm_job *list;
+
+	mm_buf_init(&p.out, MM_IPC_FRAME_MAX);
+	mm_buf_init(&p.in, MM_IPC_FRAME_MAX);
+	mm_jobs_init(&p.done);
+	while ((list = mm_queue_take(&p.c->jobs, true)) != NULL) {
+		admit(&p, list);
+		check_secrets(&p);
+		lead(&p);
+		decide_all(&p);
+		mm_core_hand_back(p.c, &p.done);
+	}
+	mm_buf_wipe(&p.out);
+	mm_buf_done(&p.in);
+	return NULL;
+}

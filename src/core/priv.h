@@ -1,0 +1,341 @@
+#ifndef MM_CORE_PRIV_H
+#define MM_CORE_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/time.h"
+#include "core/core.h"
+#include "core/decide.h"
+#include "ledger/entry.h"
+#include "ledger/note.h"
+#include "pki/cert.h"
+
+/*
+ * Inside the core.
+ *
+ * A job's way: post -> (D) reserve, facts, decide -> signer -> (W) commit ->
+ * done.  A flight is a job's travelling papers and lives as long as the job.
+ * Exactly one thread touches a flight at a time; queues and the slot table
+ * hand it over.
+ */
+
+/* ---- queue.c ---- */
+
+/* A list through a "next" field at a fixed offset; many put, one takes all. */
+struct mm_queue {
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	void *head, *last;
+	size_t link;
+	int kick; /* an eventfd that the taker polls, or -1 */
+	bool closed;
+};
+void mm_queue_init(struct mm_queue *q, size_t link, int kick);
+void mm_queue_done(struct mm_queue *q);
+/* The list is not empty.  false: closed, and the list is still the caller's. */
+bool mm_queue_put(struct mm_queue *q, void *list);
+/* Everything, oldest first.  wait: until there is something or it is closed;
+ * then NULL. */
+void *mm_queue_take(struct mm_queue *q, bool wait);
+void mm_queue_close(struct mm_queue *q);
+void mm_kick(int eventfd);
+
+/* ---- flights ---- */
+
+enum mm_flight_flag {
+	MM_FLIGHT_BUSY = 1 << 0,    /* not admitted: answered 503 */
+	MM_FLIGHT_HELD = 1 << 1,    /* leads its reservation */
+	MM_FLIGHT_SECRET = 1 << 2,  /* the signer knows id and secret */
+	MM_FLIGHT_NOSIGNER = 1 << 3,/* the check could not be made */
+};
+
+struct mm_flight {
+	struct mm_job *job;
+	unsigned flags, tries;
+	struct mm_verdict verdict;
+	uint8_t spki[32];              /* of the request's key */
+	/* reserve.c */
+	char name[MM_AUTHORITY_TEXT];
+	struct mm_flight *same_bucket;
+	struct mm_flight *waiters, *last_waiter, *next_waiter;
+	/* sign.c */
+	unsigned line;
+	/* What W is to write, in this order; the papers are their entries. */
+	struct mm_op confirm;          /* of the presented certificate */
+	struct mm_op *op[3];
+	unsigned nops;
+	struct mm_buf papers[3];
+	struct mm_waiter *waiter;      /* mm_desk_enrol */
+};
+static inline struct mm_flight *
+mm_flight_of(const struct mm_job *job)
+{
+	return job->priv;
+}
+
+/* ---- reserve.c: step 4 in a process; D alone takes ---- */
+
+struct mm_reserve;
+MM_MUST enum mm_err mm_reserve_new(unsigned most, struct mm_reserve **out,
+    struct mm_why *why);
+void mm_reserve_free(struct mm_reserve **owner);
+enum mm_taken { MM_TAKEN, MM_PARKED, MM_TAKEN_BY_OTHER };
+enum mm_taken mm_reserve_take(struct mm_reserve *r, struct mm_flight *f);
+/* Hands the reservation to the next that waits, which then holds it; NULL:
+ * nobody waited and it is gone. */
+struct mm_flight *mm_reserve_pass(struct mm_reserve *r, struct mm_flight *f);
+
+/* ---- counts.c ---- */
+
+struct mm_counts;
+MM_MUST enum mm_err mm_counts_new(struct mm_counts **out, struct mm_why *why);
+void mm_counts_free(struct mm_counts **owner);
+/* true: the first of its kind in this hour. */
+bool mm_counts_refused(struct mm_counts *c, const char *authority,
+    const char *device, enum mm_reason reason);
+void mm_counts_counted(struct mm_counts *c, enum mm_reason reason);
+/* Enters what is counted; all: also the hour that is not over. */
+MM_MUST enum mm_err mm_counts_flush(struct mm_core *c, bool all,
+    struct mm_why *why);
+
+/* ---- entries.c: papers of ops ---- */
+
+/* Entries are written one after the other into buf; seal points op at them
+ * once none can move any more. */
+struct mm_papers {
+	struct mm_buf *buf;
+	size_t at[MM_OP_ENTRIES + 1];
+	unsigned n;
+	enum mm_err err;
+};
+struct mm_papers mm_papers_over(struct mm_buf *buf);
+void mm_papers_add(struct mm_papers *p, const struct mm_entry *e);
+MM_MUST enum mm_err mm_papers_seal(struct mm_papers *p, struct mm_op *op,
+    struct mm_why *why);
+/* An entry about a certificate; the texts live in *t. */
+struct mm_cert_texts {
+	char serial[33], spki[65], cert[65], predecessor[33];
+	char not_before[MM_TIME_TEXT], not_after[MM_TIME_TEXT];
+};
+void mm_entry_cert(struct mm_entry *e, struct mm_cert_texts *t,
+    const struct mm_cert_row *row);
+/* A short entry about a certificate; actor and reason may be NULL. */
+struct mm_short {
+	enum mm_entry_type type;
+	const struct mm_named *cert;
+	const char *device, *actor, *reason;
+};
+void mm_papers_short(struct mm_papers *p, const struct mm_short *s);
+void mm_papers_alert(struct mm_papers *p, const struct mm_flight *f);
+bool mm_zero(const void *p, size_t n);
+
+/* ---- sign.c: the way to the signer and back ---- */
+
+struct mm_wire;
+MM_MUST enum mm_err mm_wire_new(unsigned most, struct mm_wire **out,
+    struct mm_why *why);
+void mm_wire_free(struct mm_wire **owner);
+MM_MUST enum mm_err mm_wire_install(struct mm_wire *w,
+    const struct mm_links *links, struct mm_why *why);
+#define MM_WIRE_LINES 2
+/* D: queues a request; a full frame goes out by itself, flush sends the
+ * rest.  false: the signer is away or every slot is taken. */
+bool mm_wire_put(struct mm_wire *w, unsigned kind, struct mm_flight *f,
+    const void *req);
+void mm_wire_flush(struct mm_wire *w);
+/* W: descriptors to poll; -1 where a line is down. */
+void mm_wire_fds(struct mm_wire *w, int fd[MM_WIRE_LINES]);
+typedef void mm_answer_fn(struct mm_core *c, struct mm_flight *f,
+    unsigned kind, struct mm_bytes body);
+/* W: everything a line has for us; MM_ENOTFOUND: it is dead now. */
+MM_MUST enum mm_err mm_wire_read(struct mm_wire *w, unsigned line,
+    struct mm_core *c, mm_answer_fn *fn);
+/* W: takes a line down; what was on it, one by one, NULL at the end. */
+void mm_wire_down(struct mm_wire *w, unsigned line);
+struct mm_flight *mm_wire_orphaned(struct mm_wire *w, unsigned line);
+bool mm_wire_up(struct mm_wire *w);
+void mm_wire_set_up(struct mm_wire *w, bool up);
+int mm_wire_psk(struct mm_wire *w, unsigned loop);
+
+/* The lines where one asks and waits. */
+enum mm_line { MM_LINE_CHECK, MM_LINE_LEDGER, MM_LINE_OPS, MM_LINES };
+void mm_wire_lock(struct mm_wire *w, enum mm_line line);
+void mm_wire_unlock(struct mm_wire *w, enum mm_line line);
+/* One request; the line is locked by the caller.  The signer gone or late is
+ * MM_EAGAIN; its own refusals come as they are. */
+MM_MUST enum mm_err mm_wire_call(struct mm_wire *w, enum mm_line line,
+    unsigned kind, const void *req, void *rep, struct mm_buf *frame,
+    struct mm_why *why);
+/* Up to 64 requests in one frame (out is one); tags go up from a first one
+ * that mm_wire_tag gave. */
+uint32_t mm_wire_tag(struct mm_wire *w);
+MM_MUST enum mm_err mm_wire_batch(struct mm_wire *w, enum mm_line line,
+    const struct mm_buf *out, struct mm_buf *in, struct mm_frame *answer,
+    struct mm_why *why);
+
+/* ---- the core ---- */
+
+struct mm_chain { struct mm_bytes *der; size_t n; };
+struct mm_chains; /* chains.c */
+MM_MUST enum mm_err mm_chains_load(const struct mm_config *config,
+    struct mm_chains **out, struct mm_why *why);
+void mm_chains_free(struct mm_chains **owner);
+/* An issuer's chain, itself first, the root last; NULL: no such issuer. */
+const struct mm_chain *mm_chains_issuer(const struct mm_chains *c,
+    const char *name);
+
+enum { MM_ROUND_OPS = 1024 }; /* at most, a transaction */
+
+struct mm_unsettled { /* a signature whose record is not known to be there */
+	struct mm_cert_row row;
+	struct mm_unsettled *next;
+};
+
+/* Blocking writes: someone waits on stack until W is through. */
+struct mm_waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	bool landed;
+};
+void mm_waiter_init(struct mm_waiter *w);
+void mm_waiter_land(struct mm_waiter *w);
+void mm_waiter_wait(struct mm_waiter *w);
+
+struct mm_batch {
+	struct mm_op **ops;
+	size_t n;
+	enum mm_err rc;
+	struct mm_why why;
+	struct mm_waiter waiter;
+	struct mm_batch *next;
+};
+
+struct mm_core {
+	struct mm_core_conf conf;
+	const struct mm_config *config;
+	struct mm_store *store;
+	struct mm_store_reader *decide_reader, *commit_reader, *feed_reader;
+	struct mm_chains *chains;
+	struct mm_reserve *reserve;
+	struct mm_counts *counts;
+	struct mm_wire *wire;
+	struct mm_queue jobs;     /* to D */
+	struct mm_queue commits;  /* jobs to W */
+	struct mm_queue batches;  /* to W */
+	int kick;                 /* W's eventfd */
+	struct mm_round *round;   /* W's own */
+	pthread_t decide, commit, feed;
+	bool has_decide, has_commit, has_feed;
+	atomic_bool accepting, stopping; /* stop's steps ... */
+	atomic_bool leave, quit;         /* ... for L, for W */
+	atomic_bool store_ok;
+	atomic_uint in_flight;
+	atomic_uint_fast64_t issued, replayed, renewed, confirmed, refused,
+	    busy, orphans;
+	atomic_uint_fast64_t revocations; /* changes that a CRL must show */
+
+	pthread_mutex_t lock;     /* what follows */
+	pthread_cond_t tick;      /* wakes L */
+	pthread_cond_t noted;     /* a new checkpoint is stored */
+	struct mm_links fresh;    /* a restarted signer's, for W */
+	bool has_fresh, greet;    /* greet: L must say hello */
+	uint64_t ledger_size, fed, checkpoint_size;
+	int64_t checkpoint_at;
+	bool want_checkpoint;
+	struct mm_note_key key;
+	struct mm_unsettled *unsettled;
+	char why[161];
+	atomic_uint_fast64_t *marks; /* revocations on an issuer's list */
+};
+
+static inline void
+mm_step(const struct mm_core *c, int n)
+{
+	if (c->conf.hooks != NULL)
+		c->conf.hooks->step(c->conf.hooks->ctx, n);
+}
+
+/* core.c */
+void mm_core_note(struct mm_core *c, int level, const char *event,
+    const char *text);
+void mm_core_not_ready(struct mm_core *c, const char *text);
+/* The op's results are in the ops; MM_EAGAIN, MM_ESYS: none happened or who
+ * knows. */
+MM_MUST enum mm_err mm_core_run(struct mm_core *c, struct mm_op **ops,
+    size_t n, struct mm_why *why);
+/* One op; its own result. */
+MM_MUST enum mm_err mm_core_run1(struct mm_core *c, struct mm_op *op,
+    struct mm_why *why);
+/* Ends a job: counts, releases; appended to list for conf.done. */
+struct mm_jobs { struct mm_job *head, **tail; };
+void mm_jobs_init(struct mm_jobs *l);
+void mm_jobs_add(struct mm_jobs *l, struct mm_job *job);
+void mm_core_refuse(struct mm_job *job, enum mm_reason reason,
+    const char *text);
+void mm_core_finish(struct mm_core *c, struct mm_job *job,
+    struct mm_jobs *done);
+void mm_core_hand_back(struct mm_core *c, struct mm_jobs *done);
+
+/* facts.c: what decide needs, from one snapshot */
+MM_MUST enum mm_err mm_facts_read(struct mm_core *c,
+    struct mm_store_reader *r, struct mm_flight *f, struct mm_facts *out,
+    struct mm_why *why);
+/* The reservation's name: from what was presented alone. */
+void mm_facts_authority(const struct mm_authority *a, char out[MM_AUTHORITY_TEXT]);
+
+/* papers.c: the ops of a verdict, onto the flight; MM_EBUG: a lint of ours */
+MM_MUST enum mm_err mm_ops_refuse(struct mm_flight *f, bool alert,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_ops_confirm(struct mm_flight *f, struct mm_why *why);
+MM_MUST enum mm_err mm_ops_issue(struct mm_flight *f,
+    const struct mm_issue_rep *rep, struct mm_why *why);
+
+/* the threads */
+void *mm_pipe_run(void *core);   /* D: pipe.c */
+void *mm_commit_run(void *core); /* W: commit.c */
+MM_MUST enum mm_err mm_commit_new(struct mm_core *c, struct mm_why *why);
+void *mm_feed_run(void *core);   /* L: ledgerfeed.c */
+
+/* settle.c */
+void mm_settle_add(struct mm_core *c, const struct mm_cert_row *row);
+/* Looks up each: there, or an orphan now.  false: some are left. */
+bool mm_settle_run(struct mm_core *c);
+/* Asks the signer what it has signed that never came back to it. */
+MM_MUST enum mm_err mm_settle_ask(struct mm_core *c, uint64_t age_ms,
+    struct mm_why *why);
+
+/* ledgerfeed.c */
+MM_MUST enum mm_err mm_feed_greet(struct mm_core *c, struct mm_why *why);
+MM_MUST enum mm_err mm_feed_all(struct mm_core *c, struct mm_why *why);
+MM_MUST enum mm_err mm_feed_sign(struct mm_core *c, struct mm_why *why);
+/* Wakes L: it stores a checkpoint at once. */
+void mm_feed_want(struct mm_core *c);
+
+/* found.c: profiles and issuers that the ledger has not seen yet */
+MM_MUST enum mm_err mm_found_loaded(struct mm_store *s,
+    struct mm_store_reader *r, const struct mm_config *config,
+    struct mm_why *why);
+
+/* desk_operators.c: a new key's op; text is shown once and wiped. */
+struct mm_operator_spec {
+	const char *name;
+	unsigned roles;
+	int64_t expires_at;
+	const char *actor; /* NULL: the founding */
+};
+MM_MUST enum mm_err mm_operator_op(const struct mm_operator_spec *spec,
+    struct mm_buf *papers, struct mm_op *op, char text[80],
+    struct mm_why *why);
+
+/* desk.c */
+struct mm_desk {
+	struct mm_core *c;
+	struct mm_store_reader *r;
+	struct mm_buf buf, frame;
+};
+/* The op with its papers in d->buf. */
+MM_MUST enum mm_err mm_desk_run(struct mm_desk *d, struct mm_papers *p,
+    struct mm_op *op, struct mm_why *why);
+
+#endif

@@ -1,0 +1,150 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/priv.h"
+
+/*
+ * Promise 2: no signature stays outside the ledger.  A signature whose commit
+ * failed or is unknown is looked up by its serial; where there is no record,
+ * an orphan takes the serial, so that a late commit loses against it.
+ */
+
+/* see priv.h */
+void
+mm_settle_add(struct mm_core *c, const struct mm_cert_row *row)
+{
+	struct mm_unsettled *u = malloc(sizeof(*u));
+
+	/* Without memory the signer's list of outstanding ones brings it. */
+	if (u == NULL)
+		return;
+	u->row = *row;
+	pthread_mutex_lock(&c->lock);
+	u->next = c->unsettled;
+	c->unsettled = u;
+	pthread_cond_signal(&c->tick);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static enum mm_err
+orphan(struct mm_core *c, const struct mm_cert_row *row, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(8192);
+	struct mm_papers p = mm_papers_over(&buf);
+	struct mm_entry e = { .type = MM_E_SIG_ORPHANED };
+	struct mm_cert_texts t;
+	struct mm_op op = { .kind = MM_OP_ORPHAN };
+
+	op.u.orphan.row = *row;
+	op.u.orphan.row.state = MM_CERT_ORPHANED;
+	op.u.orphan.row.revoked_at = mm_now_ms();
+	mm_entry_cert(&e, &t, row);
+	mm_papers_add(&p, &e);
+	MM_TRY(mm_papers_seal(&p, &op, why));
+	MM_TRY(mm_core_run1(c, &op, why));
+	c->orphans++;
+	mm_core_note(c, 2, "signature.orphaned", e.field[MM_F_SERIAL]);
+	return MM_OK;
+}
+
+/* MM_OK: there is a record now, one way or the other. */
+static enum mm_err
+settle(struct mm_core *c, const struct mm_cert_row *row, struct mm_why *why)
+{
+	struct mm_cert_row found;
+	enum mm_err rc;
+
+	rc = mm_get_cert(c->feed_reader, row->serial, &found, NULL);
+	if (rc == MM_OK)
+		return MM_OK;
+	if (rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "store: cannot be read");
+	rc = orphan(c, row, why);
+	return rc == MM_ECONFLICT ? MM_OK : rc;
+}
+
+static struct mm_unsettled *
+take_all(struct mm_core *c)
+{
+	struct mm_unsettled *list;
+
+	pthread_mutex_lock(&c->lock);
+	list = c->unsettled;
+	c->unsettled = NULL;
+	pthread_mutex_unlock(&c->lock);
+	return list;
+}
+
+/* The first that can be settled shows that the store is back. */
+bool
+mm_settle_run(struct mm_core *c)
+{
+	struct mm_unsettled *next, *list = take_all(c);
+	bool all = true;
+
+	for (; list != NULL; list = next) {
+		next = list->next;
+		if (settle(c, &list->row, NULL) == MM_OK) {
+			atomic_store(&c->store_ok, true);
+		} else {
+			mm_settle_add(c, &list->row);
+			all = false;
+		}
+		free(list);
+	}
+	return all;
+}
+
+/* ---- what the signer knows of ---- */
+
+static void
+row_of(struct mm_core *c, const struct mm_outstanding *o,
+    struct mm_cert_row *row)
+{
+	struct mm_device dev;
+
+	memset(row, 0, sizeof(*row));
+	memcpy(row->serial, o->serial, 16);
+	strcpy(row->issuer, o->issuer);
+	strcpy(row->device, o->device);
+	strcpy(row->profile, o->profile);
+	row->not_after_s = (int64_t)o->not_after_s;
+	memcpy(row->spki_sha256, o->spki_sha256, 32);
+	row->issued_at = mm_now_ms();
+	if (mm_get_device(c->feed_reader, o->device, &dev, NULL) == MM_OK)
+		strcpy(row->product, dev.product);
+}
+
+static enum mm_err
+settle_lines(struct mm_core *c, const struct mm_outstanding_rep *rep,
+    struct mm_why *why)
+{
+	struct mm_rd r = mm_rd_over(rep->lines);
+	struct mm_outstanding o;
+	struct mm_cert_row row;
+
+	for (uint32_t i = 0; i < rep->n; i++) {
+		struct mm_bytes line = mm_rd_block16(&r);
+		MM_TRY(mm_fields_get(line, mm_outstanding_fields,
+		    mm_outstanding_nfields, &o, why));
+		row_of(c, &o, &row);
+		MM_TRY(settle(c, &row, why));
+	}
+	return MM_OK;
+}
+
+#define ASK_MOST 256
+
+/* Those that are on record and only not fed yet come again and are found. */
+enum mm_err
+mm_settle_ask(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf frame =
+	    MM_BUF_INIT(MM_IPC_FRAME_MAX);
+	struct mm_outstanding_req req = { age_ms, ASK_MOST };
+	struct mm_outstanding_rep rep;
+
+	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_OUTSTANDING, &req,
+	    &rep, &frame, why));
+	return settle_lines(c, &rep, why);
+}
