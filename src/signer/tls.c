@@ -49,7 +49,7 @@ names_of(struct mm_bytes der, struct mm_conf_list *dns,
 		    "host: give --tls-dns or --tls-ip");
 	outer = mm_rd_over(value);
 	r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
-	while (fits && mm_der_any(&r, &tag, &body, &whole)) {
+	while (fits && r.left > 0 && mm_der_any(&r, &tag, &body, &whole)) {
 		if (tag == MM_DER_CTX(2))
 			fits = add_text(dns, (const char *)body.p, body.n);
 		if (tag == MM_DER_CTX(7))
