@@ -87,7 +87,7 @@ static const struct row {
 	{ "not there yet", P7 "Content-Length: 4\r\n\r\nZm9", MMD_MORE, 0, "",
 	    -1 },
 	{ "chunk without its end", P7 "Transfer-Encoding: chunked\r\n\r\n"
-	    "4\r\nZm9vX", MMD_EINPUT, 0, "", -1 },
+	    "4\r\nZm9vX\r\n", MMD_EINPUT, 0, "", -1 },
 	{ "endless headers", OK "%9000A", MMD_ESPACE, 0, "", -1 },
 };
 
