@@ -70,6 +70,44 @@ mm_table_print(const struct mm_column *c, size_t nc, json_t *items)
 		line(c, nc, width, item);
 }
 
+/* The members of an object in one line; those of objects in it after. */
+static void
+flat(const char *name, json_t *object, int width)
+{
+	const char *key, *lead = "";
+	char text[512];
+	json_t *v;
+
+	printf("%-*s  ", width, name);
+	json_object_foreach(object, key, v) {
+		if (json_is_object(v))
+			continue;
+		cell(v, text, sizeof(text));
+		printf("%s%s %s", lead, key, text);
+		lead = ", ";
+	}
+	putchar('\n');
+}
+
+static void
+nested(const char *name, json_t *object, int width)
+{
+	bool scalars = false;
+	const char *key;
+	char path[64];
+	json_t *v;
+
+	json_object_foreach(object, key, v)
+		scalars = scalars || !json_is_object(v);
+	if (scalars)
+		flat(name, object, width);
+	json_object_foreach(object, key, v)
+		if (json_is_object(v)) {
+			snprintf(path, sizeof(path), "%s.%s", name, key);
+			flat(path, v, width);
+		}
+}
+
 /* see cmd.h */
 void
 mm_object_print(json_t *object)
@@ -91,10 +129,9 @@ mm_object_print(json_t *object)
 	}
 	json_object_foreach(object, key, v) {
 		s = json_string_value(v);
-		if (json_is_object(v)) {
-			printf("%s\n", key);
-			mm_json_print(v);
-		} else if (s != NULL && strchr(s, '\n'))
+		if (json_is_object(v))
+			nested(key, v, (int)width);
+		else if (s != NULL && strchr(s, '\n'))
 			printf("%s", s);
 	}
 }
