@@ -219,6 +219,10 @@ receipt_of(struct mm_worker *w, const struct mm_authority *a,
 	MM_TRY(mm_get_cert(mm_desk_reader(w->desk), a->serial, &row, why));
 	if (memcmp(row.cert_sha256, a->cert_sha256, 32) != 0)
 		return MM_FAIL(why, MM_EPOLICY, "not a certificate of ours");
+	if (row.state == MM_CERT_REVOKED || row.state == MM_CERT_HELD ||
+	    row.state == MM_CERT_ORPHANED)
+		return MM_FAIL(why, MM_EPOLICY, "the certificate is %s",
+		    mm_cert_state_name(row.state));
 	return mm_desk_receipt(w->desk, row.device, json, why);
 }
 

@@ -102,6 +102,8 @@ class World:
     def edit(self, profile, extra):
         """Adds lines to profile "thermo" (replacing keys) and blocks."""
         text = self.conf.read_text()
+        if profile and "version" not in profile:
+            profile += "\n\tversion = 2"  # version 1 is in the ledger
         head, tail = text.split('profile "thermo" {', 1)
         body, rest = tail.split("\n}", 1)
         names = [line.split("=")[0].strip() for line in profile.splitlines()
