@@ -232,7 +232,8 @@ put_san(struct build *b)
 		char text[MM_CONF_ITEM_MAX];
 
 		if (row == NULL || !mm_template_fill(list->item[i] + 4,
-		    b->f->device, b->f->product, text, sizeof(text)))
+		    b->f->device, b->f->product, text, sizeof(text)) ||
+		    !row->ok(text))
 			return MM_FAIL(b->why, MM_EPOLICY, "profile %s: san "
 			    "\"%.64s\" cannot be filled in", b->p->name,
 			    list->item[i]);

@@ -13,7 +13,7 @@
 #define MM_SERIAL_N 16
 #define MM_CERT_MAX 16384
 
-struct mm_cert { /* slices borrow the DER */
+struct mm_cert { /* slices borrow the DER; serial: INTEGER's contents */
 	struct mm_bytes whole, tbs, serial, alg, issuer, subject;
 	int64_t not_before_s, not_after_s;
 	struct mm_spki spki;
@@ -45,7 +45,8 @@ struct mm_issuer {
 	enum mm_key_type key_type;
 	int64_t not_before_s, not_after_s;
 	unsigned shards;
-	char crl_url[MM_URL_MAX + 64]; /* prefix: "<public_url>/crl/<name>/" */
+	/* "<public_url>/crl/<name>/", then "<shard>.crl"; "" without URL */
+	char crl_url[MM_URL_MAX + 64];
 	char aia_url[MM_URL_MAX + 64]; /* "<public_url>/issuer/<name>.cer" */
 };
 MM_MUST enum mm_err mm_issuer_make(struct mm_issuer *out,
@@ -121,7 +122,8 @@ MM_MUST enum mm_err mm_pkcs7_walk(struct mm_bytes p7, struct mm_bytes *der,
 
 /* PEM of one or more blocks of a label. */
 void mm_pem_put(struct mm_buf *out, const char *label, struct mm_bytes der);
-/* Next block with the label; *rest moves on; MM_ENOTFOUND at the end. */
+/* Next block with the label, alone in der; *rest moves behind it.  Text
+ * around blocks is passed over.  MM_ENOTFOUND at the end, MM_EINPUT. */
 MM_MUST enum mm_err mm_pem_next(struct mm_bytes *rest, const char *label,
     struct mm_buf *der, struct mm_why *why);
 

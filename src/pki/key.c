@@ -223,18 +223,19 @@ mm_key_load_plain(const char *path, EVP_PKEY **out, struct mm_why *why)
 	MM_TRY(mm_file_read(path, &pem, why));
 	for (size_t i = 0; i < MM_COUNT(labels); i++) {
 		struct mm_bytes rest = mm_buf_view(&pem);
-		const uint8_t *p;
 		enum mm_err rc = mm_pem_next(&rest, labels[i], &der, NULL);
+		const uint8_t *p = der.p;
+		EVP_PKEY *key = NULL;
 
 		if (rc == MM_ENOTFOUND)
 			continue;
-		p = der.p;
 		if (rc == MM_OK)
-			*out = d2i_AutoPrivateKey(NULL, &p, (long)der.n);
-		if (rc != MM_OK || *out == NULL)
+			key = d2i_AutoPrivateKey(NULL, &p, (long)der.n);
+		if (key == NULL)
 			return MM_FAIL(why, MM_EINPUT,
 			    "%.80s: cannot read the private key: %s", path,
 			    mm_openssl_why(text));
+		*out = key;
 		return MM_OK;
 	}
 	return MM_FAIL(why, MM_EINPUT, "%.100s: no private key in PEM", path);

@@ -163,7 +163,8 @@ mm_lint_within_constraints(const struct mm_lint *l)
 	struct mm_cert issuer;
 
 	/* hardly any issuer has them: do not walk it for each certificate */
-	if (memmem(l->i->der.p, l->i->der.n, oid, sizeof(oid)) == NULL)
+	if (l->i->der.n == 0 || memmem(l->i->der.p, l->i->der.n, oid,
+	    sizeof(oid)) == NULL)
 		return true;
 	if (mm_cert_walk(l->i->der, &issuer, NULL) != MM_OK)
 		return false;

@@ -62,10 +62,10 @@ check_san(const struct mm_profile *p, struct mm_why *why)
 
 	for (size_t i = 0; i < p->san.n; i++) {
 		const char *item = p->san.item[i];
+		const struct mm_san_row *row = mm_template_san(item);
 
-		if (mm_template_san(item) == NULL || !mm_template_fill(item + 4,
-		    any_device, any_product, text, sizeof(text)) ||
-		    !mm_der_value_ok(MM_DER_IA5, mm_bytes_of(text)))
+		if (row == NULL || !mm_template_fill(item + 4, any_device,
+		    any_product, text, sizeof(text)) || !row->ok(text))
 			return WRONG(p, why, "san", item);
 	}
 	if (p->hw_type_oid[0] != '\0' && !mm_der_oid_valid(p->hw_type_oid))

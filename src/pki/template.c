@@ -123,10 +123,43 @@ mm_template_eku(const char *name)
 	return mm_der_oid_valid(name) ? name : NULL;
 }
 
+/* RFC 1034 3.5: labels of letters, digits and hyphens inside; no "*" */
+static bool
+host_ok(const char *s)
+{
+	size_t all = strlen(s), label = 0;
+
+	for (size_t i = 0; i < all; i++) {
+		bool edge = label == 0 || s[i + 1] == '.' || s[i + 1] == '\0';
+
+		if (s[i] == '.' ? label == 0 : s[i] == '-' ? edge :
+		    !((s[i] >= '0' && s[i] <= '9') ||
+		    ((s[i] | 0x20) >= 'a' && (s[i] | 0x20) <= 'z')))
+			return false;
+		label = s[i] == '.' ? 0 : label + 1;
+		if (label > 63)
+			return false;
+	}
+	return label > 0 && all <= 253;
+}
+
+/* RFC 3986 3: a scheme, a colon, and characters that a URI may hold */
+static bool
+uri_ok(const char *s)
+{
+	const char *colon = strchr(s, ':');
+
+	for (const char *p = s; *p != '\0'; p++)
+		if (*p <= ' ' || *p > '~' || strchr("\"<>\\^`{|}", *p) != NULL)
+			return false;
+	return colon != NULL && colon[1] != '\0' && (s[0] | 0x20) >= 'a' &&
+	    (s[0] | 0x20) <= 'z';
+}
+
 /* RFC 5280 4.2.1.6: GeneralName's tags */
 static const struct mm_san_row sans[] = {
-	{ "DNS:", MM_DER_CTX(2) },
-	{ "URI:", MM_DER_CTX(6) },
+	{ "DNS:", MM_DER_CTX(2), host_ok },
+	{ "URI:", MM_DER_CTX(6), uri_ok },
 };
 
 /* see template.h */

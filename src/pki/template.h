@@ -28,6 +28,7 @@ const char *mm_template_eku(const char *name);
 struct mm_san_row {
 	const char *prefix; /* four characters */
 	uint8_t tag;
+	bool (*ok)(const char *filled_in);
 };
 const struct mm_san_row *mm_template_san(const char *item);
 
