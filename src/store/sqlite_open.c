@@ -112,17 +112,21 @@ mm_sqlite_reload(struct sqlite_store *s, struct mm_why *why)
 	return MM_OK;
 }
 
-/* SQLite's side files take the mode of the database: so it is made here. */
+/*
+ * SQLite's side files take the mode of the database: so it is made here.  One
+ * that exists is not opened: closing it would drop this process's locks.
+ */
 static enum mm_err
 file_ready(const char *path, bool create, struct mm_why *why)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0640);
+	int fd = create ? open(path, O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL,
+	    0640) : -1;
 
-	if (fd >= 0) {
+	if (fd >= 0)
 		close(fd);
+	if (fd >= 0 || access(path, F_OK) == 0)
 		return MM_OK;
-	}
-	if (access(path, F_OK) != 0 && !create)
+	if (!create)
 		return MM_FAIL(why, MM_ENOTFOUND,
 		    "database: %.100s: no such file", path);
 	return MM_FAIL(why, MM_ESYS, "database: %.80s: %s", path,

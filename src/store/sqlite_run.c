@@ -175,23 +175,20 @@ rollback(struct sqlite_store *s)
  * After a COMMIT that failed in its writes or its sync, the frames of the
  * transaction may stand in the WAL all the same, and a recovery after a crash
  * would find them.  Another commit in their place settles it: frames that
- * follow it no longer fit its running checksum.  A full disk needs none: the
- * write of the commit's frame came back short.
+ * follow it no longer fit its running checksum.  It must change something:
+ * SQLite writes no frame for a row set to what it was.  A full disk needs
+ * none: the write of the commit's frame came back short.
  */
 static enum mm_err
 commit_failed(struct sqlite_store *s, struct mm_why *why)
 {
 	int rc = sqlite3_extended_errcode(s->db.h) & 0xff;
-	const struct ask *touch = ASK(COUNTS_SET, INT(s->counts.products),
-	    INT(s->counts.devices), INT(s->counts.tokens),
-	    INT(s->counts.certs), INT(s->counts.revoked),
-	    INT(s->counts.entries));
 
 	rollback(s);
 	if (rc == SQLITE_FULL || rc == SQLITE_BUSY)
 		return MM_EAGAIN;
 	if (mm_sqlite_reload(s, NULL) == MM_OK &&
-	    mm_sqlite_exec(&s->db, touch, NULL) == MM_OK)
+	    mm_sqlite_exec(&s->db, ASK0(TOUCH), NULL) == MM_OK)
 		return MM_EAGAIN;
 	s->stale = true;
 	return MM_FAIL(why, MM_ESYS, "database: commit neither done nor not");

@@ -43,6 +43,7 @@
 	X(COUNTS_SET, "UPDATE meta SET products = ?1, devices = ?2,"      \
 	    " tokens = ?3, certs = ?4, revoked = ?5, entries = ?6"        \
 	    " WHERE id = 1")                                              \
+	X(TOUCH, "UPDATE meta SET touched = touched + 1 WHERE id = 1")    \
 	X(CLASS, "SELECT id FROM class WHERE product = ?1"                \
 	    " AND issuer = ?2 AND profile = ?3")                          \
 	X(CLASS_ADD, "INSERT INTO class (product, issuer, profile)"       \

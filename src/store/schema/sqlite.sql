@@ -12,9 +12,10 @@ CREATE TABLE meta (
 	tokens INTEGER NOT NULL,
 	certs INTEGER NOT NULL,
 	revoked INTEGER NOT NULL,
-	entries INTEGER NOT NULL
+	entries INTEGER NOT NULL,
+	touched INTEGER NOT NULL -- see commit_failed in sqlite_run.c
 );
-INSERT INTO meta VALUES (1, 0, 0, 0, 0, 0, 0);
+INSERT INTO meta VALUES (1, 0, 0, 0, 0, 0, 0, 0);
 
 -- The few combinations of product, issuer and profile that exist.  '' where
 -- a device or token has none.

@@ -1,0 +1,340 @@
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Lists against what a loop over all rows says: every combination of filters,
+ * every page size, with rows added between the pages.
+ */
+
+#define N 360
+
+static const char *const products[] = { "thermo", "valve", "pump" };
+static const char *const issuers[] = { "line-ca", "cloud-ca" };
+static const char *const profiles[] = { "a@1", "a@2" };
+
+/* What certificate i is, by its number. */
+struct fact {
+	const char *product, *issuer, *profile;
+	int state;
+	int64_t not_after_s;
+	unsigned device;
+};
+
+static struct fact
+fact_of(unsigned i)
+{
+	static const int states[] = { MM_CERT_ISSUED, MM_CERT_CONFIRMED,
+		MM_CERT_REVOKED, MM_CERT_HELD, MM_CERT_CONFIRMED };
+
+	return (struct fact){ products[i / 4 % 3], issuers[i % 2],
+		profiles[i / 2 % 2], states[i % 5],
+		1000 + (i * 37) % 100, i / 4 };
+}
+
+static void
+make_cert(struct fx *f, unsigned i)
+{
+	struct fact w = fact_of(i);
+	struct mm_cert_row *row;
+	struct top t;
+
+	top_device(&t, w.device);
+	strcpy(t.op.u.device.row.product, w.product);
+	(void)run1(f, &t);
+	top_issue(&t, i);
+	row = &t.op.u.issue.row;
+	snprintf(row->device, sizeof(row->device), "SN-%u", w.device);
+	snprintf(row->authority, sizeof(row->authority), "op:x:%u", i);
+	strcpy(row->product, w.product);
+	strcpy(row->issuer, w.issuer);
+	strcpy(row->profile, w.profile);
+	row->not_after_s = w.not_after_s;
+	t.op.u.issue.confirmed = w.state == MM_CERT_CONFIRMED;
+	assert_int_equal(run1(f, &t), MM_OK);
+	if (w.state != MM_CERT_REVOKED && w.state != MM_CERT_HELD)
+		return;
+	top_revoke(&t, i, w.state);
+	assert_int_equal(run1(f, &t), MM_OK);
+}
+
+static bool
+wanted(const struct mm_list *l, unsigned i)
+{
+	struct fact w = fact_of(i);
+	char device[32];
+
+	snprintf(device, sizeof(device), "SN-%u", w.device);
+	return (l->device == NULL || strcmp(l->device, device) == 0) &&
+	    (l->product == NULL || strcmp(l->product, w.product) == 0) &&
+	    (l->issuer == NULL || strcmp(l->issuer, w.issuer) == 0) &&
+	    (l->profile == NULL || strcmp(l->profile, w.profile) == 0) &&
+	    (l->state == -1 || l->state == w.state) &&
+	    (l->expires_from_s == 0 || w.not_after_s >= l->expires_from_s) &&
+	    (l->expires_to_s == 0 || w.not_after_s < l->expires_to_s);
+}
+
+/* Rows as they come: their numbers. */
+struct seen {
+	unsigned n, number[2 * N];
+	char next[MM_AUTHORITY_TEXT];
+};
+
+static enum mm_err
+see(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const uint8_t *s = ((const struct mm_cert_row *)row)->serial;
+	struct seen *seen = ctx;
+
+	(void)why;
+	assert_true(seen->n < 2 * N);
+	seen->number[seen->n++] = (unsigned)s[1] << 24 | s[2] << 16 |
+	    s[3] << 8 | s[4];
+	snprintf(seen->next, sizeof(seen->next), "%s", next);
+	return MM_OK;
+}
+
+static int
+by_place(const void *a, const void *b, void *expiry)
+{
+	unsigned i = *(const unsigned *)a, j = *(const unsigned *)b;
+	int64_t x = fact_of(i).not_after_s, y = fact_of(j).not_after_s;
+
+	if (*(bool *)expiry && x != y)
+		return x < y ? -1 : 1;
+	return i < j ? -1 : i > j;
+}
+
+static void
+check_list(struct fx *f, struct mm_list *l, unsigned most)
+{
+	struct seen seen = { 0 };
+	struct mm_why why = { 0 };
+	unsigned want[N], n = 0, before;
+	bool expiry = l->expires_from_s != 0 || l->expires_to_s != 0;
+
+	for (unsigned i = 0; i < N; i++)
+		if (wanted(l, i))
+			want[n++] = i;
+	qsort_r(want, n, sizeof(want[0]), by_place, &expiry);
+	l->most = most;
+	do {
+		before = seen.n;
+		snprintf(l->after, sizeof(l->after), "%s", seen.next);
+		must(mm_list_certs(f->r, l, see, &seen, &why), &why);
+		assert_true(seen.n - before <= most);
+	} while (seen.n - before == most);
+	assert_int_equal(seen.n, n);
+	if (n > 0)
+		assert_memory_equal(seen.number, want, n * sizeof(want[0]));
+}
+
+static void
+every_combination(const struct mm_store_backend *b)
+{
+	static const int states[] = { -1, MM_CERT_ISSUED, MM_CERT_REVOKED,
+		MM_CERT_ORPHANED };
+	static const int64_t spans[][2] = { { 0, 0 }, { 1010, 0 },
+		{ 0, 1050 }, { 1020, 1021 }, { 2000, 0 } };
+	struct fx f;
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = 0; i < N; i++)
+		make_cert(&f, i);
+	for (unsigned c = 0; c < 2 * 3 * 3 * 2 * 4 * 5; c++) {
+		struct mm_list l = {
+			.device = c % 2 ? "SN-3" : NULL,
+			.product = c / 2 % 3 == 0 ? NULL :
+			    c / 2 % 3 == 1 ? "valve" : "nosuch",
+			.issuer = c / 6 % 3 == 0 ? NULL :
+			    issuers[c / 6 % 3 - 1],
+			.profile = c / 18 % 2 ? "a@2" : NULL,
+			.state = states[c / 36 % 4],
+			.expires_from_s = spans[c / 144][0],
+			.expires_to_s = spans[c / 144][1],
+		};
+		check_list(&f, &l, c % 7 == 0 ? 1 : c % 5 == 0 ? 70 : 400);
+	}
+	check_whole(&f);
+	fx_close(&f);
+}
+
+/* What was there when the walk began is seen once, whatever is added. */
+static void
+rows_added_between_pages(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct mm_list l = { .most = 7, .state = -1, .product = "valve" };
+	struct seen seen = { 0 };
+	unsigned next = 120, before, n = 0;
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = 0; i < next; i++)
+		make_cert(&f, i);
+	do {
+		before = seen.n;
+		snprintf(l.after, sizeof(l.after), "%s", seen.next);
+		assert_int_equal(mm_list_certs(f.r, &l, see, &seen, NULL),
+		    MM_OK);
+		for (unsigned i = 0; i < 12 && next < N; i++)
+			make_cert(&f, next++);
+	} while (seen.n > before);
+	for (unsigned i = 0; i < N; i++)
+		if (wanted(&l, i))
+			assert_int_equal(seen.number[n++], i);
+	assert_int_equal(seen.n, n);
+	fx_close(&f);
+}
+
+static void
+keys_that_are_none(const struct mm_store_backend *b)
+{
+	static const char *const bad[] = { "x", "1010", "00", "-",
+		"1010-zz", "01000000005a5a5a5a5a5a5a5a5a5a5a",
+		"9999-01000000005a5a5a5a5a5a5a5a5a5a5a" };
+	struct fx f;
+	struct seen seen = { 0 };
+	struct mm_list l = { .state = -1 };
+
+	if (!fx_open(&f, b))
+		return;
+	assert_int_equal(mm_list_certs(f.r, &l, see, &seen, NULL), MM_EINPUT);
+	l.most = 10;
+	for (unsigned i = 0; i < 2 * sizeof(bad) / sizeof(bad[0]); i++) {
+		l.expires_to_s = i % 2 ? 5000 : 0;
+		snprintf(l.after, sizeof(l.after), "%s", bad[i / 2]);
+		assert_int_equal(mm_list_certs(f.r, &l, see, &seen, NULL),
+		    MM_EINPUT);
+	}
+	fx_close(&f);
+}
+
+/* In serial order, held ones too, another issuer's and expired ones not. */
+static void
+revoked(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct seen seen = { 0 };
+	unsigned n = 0;
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = N; i-- > 0;)
+		make_cert(&f, i);
+	assert_int_equal(mm_list_revoked(f.r, "cloud-ca", 1050, see, &seen,
+	    NULL), MM_OK);
+	for (unsigned i = 0; i < N; i++) {
+		struct fact w = fact_of(i);
+		if (strcmp(w.issuer, "cloud-ca") == 0 &&
+		    (w.state == MM_CERT_REVOKED || w.state == MM_CERT_HELD) &&
+		    w.not_after_s >= 1050)
+			assert_int_equal(seen.number[n++], i);
+	}
+	assert_int_equal(seen.n, n);
+	assert_true(n > 0);
+	fx_close(&f);
+}
+
+struct names {
+	unsigned n;
+	char last[MM_AUTHORITY_TEXT];
+};
+
+static enum mm_err
+ascending(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct names *names = ctx;
+
+	(void)row;
+	(void)why;
+	assert_true(strcasecmp(names->last, next) < 0);
+	names->n++;
+	snprintf(names->last, sizeof(names->last), "%s", next);
+	return MM_OK;
+}
+
+static enum mm_err
+count(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct names *names = ctx;
+
+	(void)row;
+	(void)why;
+	names->n++;
+	snprintf(names->last, sizeof(names->last), "%s", next);
+	return MM_OK;
+}
+
+static void
+devices_and_tokens(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct top t;
+	struct names names = { 0 };
+	struct mm_list l = { .most = 9, .state = -1, .product = "valve" };
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = 0; i < 90; i++) {
+		top_mint(&t, i);
+		strcpy(t.op.u.mint.row.product, products[i % 3]);
+		assert_int_equal(run1(&f, &t), MM_OK);
+	}
+	top_token(&t, 4, 1U << MM_TOKEN_MINTED, MM_TOKEN_CANCELLED);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	for (unsigned before = 1; names.n != before;) {
+		before = names.n;
+		snprintf(l.after, sizeof(l.after), "%s", names.last);
+		assert_int_equal(mm_list_devices(f.r, &l, ascending, &names,
+		    NULL), MM_OK);
+	}
+	assert_int_equal(names.n, 30);
+	names = (struct names){ 0 };
+	for (unsigned before = 1; names.n != before;) {
+		before = names.n;
+		snprintf(l.after, sizeof(l.after), "%s", names.last);
+		assert_int_equal(mm_list_tokens(f.r, &l, ascending, &names,
+		    NULL), MM_OK);
+	}
+	assert_int_equal(names.n, 30);
+	l.state = MM_TOKEN_CANCELLED;
+	l.after[0] = '\0';
+	names.n = 0;
+	assert_int_equal(mm_list_tokens(f.r, &l, count, &names, NULL), MM_OK);
+	assert_int_equal(names.n, 1);
+	l = (struct mm_list){ .most = 9, .state = -1, .device = "sn-4" };
+	assert_int_equal(mm_list_tokens(f.r, &l, count, &names, NULL), MM_OK);
+	assert_int_equal(names.n, 2);
+	fx_close(&f);
+}
+
+#define ON_BACKENDS(fn)                                         \
+	static void test_##fn(void **state)                     \
+	{                                                       \
+		(void)state;                                    \
+		for (size_t i = 0; mm_store_backends[i]; i++)   \
+			fn(mm_store_backends[i]);               \
+	}
+ON_BACKENDS(every_combination)
+ON_BACKENDS(rows_added_between_pages)
+ON_BACKENDS(keys_that_are_none)
+ON_BACKENDS(revoked)
+ON_BACKENDS(devices_and_tokens)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_combination),
+		cmocka_unit_test(test_rows_added_between_pages),
+		cmocka_unit_test(test_keys_that_are_none),
+		cmocka_unit_test(test_revoked),
+		cmocka_unit_test(test_devices_and_tokens),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
