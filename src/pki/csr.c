@@ -19,7 +19,9 @@ read_challenge(struct mm_bytes values, struct mm_csr *csr)
 	    !mm_rd_end(&r) || tag == MM_DER_SEQ || tag == MM_DER_SET ||
 	    !mm_der_value_ok(tag, body))
 		return false;
-	csr->challenge = body;
+	/* an empty one has been seen too: not NULL */
+	csr->challenge = (struct mm_bytes){ whole.p + whole.n - body.n,
+		body.n };
 	return true;
 }
 
@@ -32,7 +34,7 @@ read_extensions(struct mm_bytes values, struct mm_csr *csr)
 
 	if (csr->extensions.p != NULL || !mm_rd_end(&r))
 		return false;
-	csr->extensions = body;
+	csr->extensions = (struct mm_bytes){ r.p - body.n, body.n };
 	/* some clients send an empty list: nothing is copied anyway */
 	return body.n == 0 || mm_extensions_ok(body);
 }

@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 again(struct mm_bytes der)
 {
-	struct mm_buf text = MM_BUF_INIT(1U << 20), back = MM_BUF_INIT(1U << 20);
+	struct mm_buf text = MM_BUF_INIT(1U << 20);
+	struct mm_buf back = MM_BUF_INIT(1U << 20);
 	struct mm_bytes rest;
 
 	mm_pem_put(&text, "CERTIFICATE", der);

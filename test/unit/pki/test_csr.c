@@ -163,6 +163,16 @@ refuses_more_than_it_may_read(void **state)
 	    &csr, NULL), MM_ELIMIT);
 }
 
+static void
+put_hex(struct mm_buf *b, const char *hex)
+{
+	uint8_t raw[128];
+	size_t n = strlen(hex) / 2;
+
+	assert_int_equal(mm_hex_parse(hex, 2 * n, raw, n, NULL), MM_OK);
+	mm_buf_put(b, raw, n);
+}
+
 /* RFC 2986 4.1, by hand around a real key. */
 static void
 refuses_other_requests(void **state)
@@ -184,6 +194,9 @@ refuses_other_requests(void **state)
 		{ "two challenges", "020100", "a02a"
 		  "301306092a864886f70d01090731060c0461626364"
 		  "301306092a864886f70d01090731060c0461626364", MM_EINPUT },
+		{ "two empty challenges", "020100", "a022"
+		  "300f06092a864886f70d01090731020c00"
+		  "300f06092a864886f70d01090731020c00", MM_EINPUT },
 		{ "challenge of two values", "020100", "a01b"
 		  "301906092a864886f70d010907310c0c04616263640c0461626364",
 		    MM_EINPUT },
@@ -199,21 +212,14 @@ refuses_other_requests(void **state)
 	assert_int_equal(mm_key_spki(key, &spki, NULL), MM_OK);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct mm_buf b = MM_BUF_INIT(MM_CSR_MAX);
-		uint8_t raw[128];
-		size_t whole = mm_der_open(&b, MM_DER_SEQ), n;
+		size_t whole = mm_der_open(&b, MM_DER_SEQ);
 		size_t info = mm_der_open(&b, MM_DER_SEQ);
 		struct mm_csr csr;
 
-		n = strlen(rows[i].version) / 2;
-		assert_int_equal(mm_hex_parse(rows[i].version, 2 * n, raw, n,
-		    NULL), MM_OK);
-		mm_buf_put(&b, raw, n);
+		put_hex(&b, rows[i].version);
 		mm_der_put(&b, MM_DER_SEQ, (struct mm_bytes){ NULL, 0 });
 		mm_buf_bytes(&b, mm_buf_view(&spki));
-		n = strlen(rows[i].attributes) / 2;
-		assert_int_equal(mm_hex_parse(rows[i].attributes, 2 * n, raw,
-		    n, NULL), MM_OK);
-		mm_buf_put(&b, raw, n);
+		put_hex(&b, rows[i].attributes);
 		mm_der_close(&b, info);
 		info = mm_der_open(&b, MM_DER_SEQ);
 		mm_der_put_oid(&b, "1.2.840.10045.4.3.2");

@@ -58,66 +58,66 @@ has_sane_presets(void **state)
 	mm_config_free(&c);
 }
 
+static const struct {
+	const char *text, *why; /* part of the reason; NULL: taken */
+} meanings[] = {
+	{ PROFILE("keys = {\"p256\", \"ed25519\"}"), NULL },
+	{ PROFILE("keys = {\"p257\"}"), "keys" },
+	{ PROFILE("keys = {\"p256\", \"p256\"}"), "twice" },
+	{ PROFILE("keys = {}"), "keys" },
+	{ PROFILE("subject = {\"CN={device}\", \"C=DE\"}"), NULL },
+	{ PROFILE("subject = {\"2.5.4.97=X\", \"CN={device}\"}"),
+	    NULL },
+	{ PROFILE("subject = {}"), "subject" },
+	{ PROFILE("subject = {\"C=Germany\"}"), "C=Germany" },
+	{ PROFILE("subject = {\"CN\"}"), "CN" },
+	{ PROFILE("subject = {\"CN=\"}"), "CN=" },
+	{ PROFILE("subject = {\"XX=1\"}"), "XX=1" },
+	{ PROFILE("subject = {\"CN={serial}\"}"), "{serial}" },
+	{ PROFILE("subject = {\"CN=a}b\"}"), "a}b" },
+	{ PROFILE("san = {\"DNS:{device}.x\", \"URI:urn:x\"}"), NULL },
+	{ PROFILE("san = {\"EMAIL:a@b\"}"), "EMAIL" },
+	{ PROFILE("san = {\"DNS:\"}"), "san" },
+	{ PROFILE("key_usage = {\"keyCertSign\"}"), "keyCertSign" },
+	{ PROFILE("key_usage = {\"sign\"}"), "sign" },
+	{ PROFILE("key_usage = {}"), "key_usage" },
+	{ PROFILE("eku = {\"1.2.3\", \"serverAuth\"}"), NULL },
+	{ PROFILE("eku = {\"client\"}"), "client" },
+	{ PROFILE("eku = {}"), NULL },
+	{ PROFILE("policies = {\"1.2.x\"}"), "1.2.x" },
+	{ PROFILE("extensions = {\"1.2.3:critical:0500\"}"), NULL },
+	{ PROFILE("extensions = {\"1.2.3::0500\"}"), NULL },
+	{ PROFILE("extensions = {\"1.2.3::05\"}"), "DER" },
+	{ PROFILE("extensions = {\"1.2.3::050000\"}"), "DER" },
+	{ PROFILE("extensions = {\"2.5.29.15::0500\"}"), "2.5.29.15" },
+	{ PROFILE("extensions = {\"1.2.3::0500\", "
+	  "\"1.2.3::0500\"}"), "1.2.3" },
+	{ PROFILE("hw_type_oid = \"1.2.3\""), NULL },
+	{ PROFILE("hw_type_oid = \"1.2.\""), "hw_type_oid" },
+	{ PROFILE("lifetime = \"0\""), "lifetime" },
+	{ PROFILE("kind = \"idevid\" lifetime = \"0\""), NULL },
+	{ PROFILE("issuer = \"other\""), "issuer" },
+	{ PROFILE("") "profile \"b\" { issuer = \"none\" }\n", "none" },
+	{ PROFILE("") "profile \"thermo\" { issuer = \"ldevid\" }\n",
+	    "thermo" },
+	{ "profile \"x\" { issuer = \"ldevid\" }\n", "ldevid" },
+};
+
 static void
 refuses_what_it_cannot_mean(void **state)
 {
-	static const struct {
-		const char *text, *why; /* part of the reason; NULL: taken */
-	} rows[] = {
-		{ PROFILE("keys = {\"p256\", \"ed25519\"}"), NULL },
-		{ PROFILE("keys = {\"p257\"}"), "keys" },
-		{ PROFILE("keys = {\"p256\", \"p256\"}"), "twice" },
-		{ PROFILE("keys = {}"), "keys" },
-		{ PROFILE("subject = {\"CN={device}\", \"C=DE\"}"), NULL },
-		{ PROFILE("subject = {\"2.5.4.97=X\", \"CN={device}\"}"),
-		    NULL },
-		{ PROFILE("subject = {}"), "subject" },
-		{ PROFILE("subject = {\"C=Germany\"}"), "C=Germany" },
-		{ PROFILE("subject = {\"CN\"}"), "CN" },
-		{ PROFILE("subject = {\"CN=\"}"), "CN=" },
-		{ PROFILE("subject = {\"XX=1\"}"), "XX=1" },
-		{ PROFILE("subject = {\"CN={serial}\"}"), "{serial}" },
-		{ PROFILE("subject = {\"CN=a}b\"}"), "a}b" },
-		{ PROFILE("san = {\"DNS:{device}.x\", \"URI:urn:x\"}"), NULL },
-		{ PROFILE("san = {\"EMAIL:a@b\"}"), "EMAIL" },
-		{ PROFILE("san = {\"DNS:\"}"), "san" },
-		{ PROFILE("key_usage = {\"keyCertSign\"}"), "keyCertSign" },
-		{ PROFILE("key_usage = {\"sign\"}"), "sign" },
-		{ PROFILE("key_usage = {}"), "key_usage" },
-		{ PROFILE("eku = {\"1.2.3\", \"serverAuth\"}"), NULL },
-		{ PROFILE("eku = {\"client\"}"), "client" },
-		{ PROFILE("eku = {}"), NULL },
-		{ PROFILE("policies = {\"1.2.x\"}"), "1.2.x" },
-		{ PROFILE("extensions = {\"1.2.3:critical:0500\"}"), NULL },
-		{ PROFILE("extensions = {\"1.2.3::0500\"}"), NULL },
-		{ PROFILE("extensions = {\"1.2.3::05\"}"), "DER" },
-		{ PROFILE("extensions = {\"1.2.3::050000\"}"), "DER" },
-		{ PROFILE("extensions = {\"2.5.29.15::0500\"}"), "2.5.29.15" },
-		{ PROFILE("extensions = {\"1.2.3::0500\", "
-		  "\"1.2.3::0500\"}"), "1.2.3" },
-		{ PROFILE("hw_type_oid = \"1.2.3\""), NULL },
-		{ PROFILE("hw_type_oid = \"1.2.\""), "hw_type_oid" },
-		{ PROFILE("lifetime = \"0\""), "lifetime" },
-		{ PROFILE("kind = \"idevid\" lifetime = \"0\""), NULL },
-		{ PROFILE("issuer = \"other\""), "issuer" },
-		{ PROFILE("") "profile \"b\" { issuer = \"none\" }\n", "none" },
-		{ PROFILE("") "profile \"thermo\" { issuer = \"ldevid\" }\n",
-		    "thermo" },
-		{ "profile \"x\" { issuer = \"ldevid\" }\n", "ldevid" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ROWS(rows); i++) {
+	for (size_t i = 0; i < ROWS(meanings); i++) {
 		struct mm_config *c = NULL;
 		struct mm_why why = { 0 };
-		enum mm_err rc = load(rows[i].text, &c, &why);
+		enum mm_err rc = load(meanings[i].text, &c, &why);
 
-		if (rows[i].why == NULL && rc != MM_OK)
-			fail_msg("%s: %s", rows[i].text, why.text);
-		if (rows[i].why != NULL && (rc == MM_OK ||
-		    strstr(why.text, rows[i].why) == NULL))
-			fail_msg("%s: %s, want %s", rows[i].text, why.text,
-			    rows[i].why);
+		if (meanings[i].why == NULL && rc != MM_OK)
+			fail_msg("%s: %s", meanings[i].text, why.text);
+		if (meanings[i].why != NULL && (rc == MM_OK ||
+		    strstr(why.text, meanings[i].why) == NULL))
+			fail_msg("%s: %s, want %s", meanings[i].text, why.text,
+			    meanings[i].why);
 		mm_config_free(&c);
 	}
 }
