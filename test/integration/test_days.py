@@ -65,7 +65,7 @@ def test_bad_configuration(still, line, says):
     try:
         fails(still, says, status=2)
         p = run(DAEMON, "check", "--config", still.conf, check=False)
-        assert p.returncode == 2 and says in p.stderr
+        assert p.returncode == 2 and says in p.stdout + p.stderr
     finally:
         still.conf.write_text(good)
 

@@ -180,7 +180,7 @@ def test_wrong_tokens_do_not_shut_out_the_right_one(world):
 
 @pytest.mark.parametrize("how", [["-tls1_1"], ["-tls1"],
                                  ["-tls1_2", "-cipher", "AES128-SHA"],
-                                 ["-tls1_2", "-cipher", "PSK"],
+                                 ["-tls1_2", "-cipher", "PSK:!kECDHEPSK"],
                                  ["-tls1_2", "-cipher",
                                   "ECDHE-PSK-AES128-CBC-SHA"]])
 def test_old_and_weak_is_refused(world, how):
