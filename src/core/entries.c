@@ -109,6 +109,8 @@ mm_papers_alert(struct mm_papers *p, const struct mm_flight *f)
 	mm_hex_text(f->spki, 32, spki);
 	e.field[MM_F_AUTHORITY] = v->authority;
 	e.field[MM_F_DEVICE] = v->device[0] != '\0' ? v->device : NULL;
+	if (strncmp(v->authority, "token:", 6) == 0)
+		e.field[MM_F_TOKEN] = v->authority + 6;
 	if (!mm_zero(f->spki, 32))
 		e.field[MM_F_SPKI_SHA256] = spki;
 	e.field[MM_F_REASON] = mm_reason_text(v->reason);

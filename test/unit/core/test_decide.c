@@ -1,0 +1,396 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/decide.h"
+
+/*
+ * The policy, row by row: facts in, verdict out.  Each row starts from facts
+ * under which its request is granted and spoils one thing.
+ */
+#define NOW_MS  INT64_C(1800000000000)
+#define DAY_MS  INT64_C(86400000)
+
+static struct mm_profile profiles[3] = {
+	{ .name = "ld", .version = 1, .kind = MM_PROFILE_LDEVID,
+	    .issuer = "ca", .keys = { 1, { "p256" } }, .bearer = true,
+	    .serverkeygen = true },
+	{ .name = "id", .version = 2, .kind = MM_PROFILE_IDEVID,
+	    .issuer = "ca", .keys = { 1, { "p256" } } },
+	{ .name = "xx", .version = 1, .issuer = "ca",
+	    .keys = { 1, { "p384" } } },
+};
+static struct mm_config config = { .profile = profiles, .nprofile = 3 };
+
+/* id[0] 0x81: a test token */
+static const char test_id[] = "mm1-G4000000000000000000";
+static const char live_id[] = "mm1-04000000000000000000";
+
+static struct mm_facts
+granted(enum mm_authority_kind a, enum mm_job_kind k)
+{
+	struct mm_facts f = { .now_ms = NOW_MS, .config = &config,
+		.authority = a, .job = k, .label = "", .proved = true,
+		.key_type = MM_KEY_P256, .has_device = true,
+		.has_product = true };
+
+	memset(f.spki, 1, 32);
+	strcpy(f.claim_name, "it");
+	strcpy(f.device.id, "SN-1");
+	strcpy(f.device.product, "p");
+	strcpy(f.product.name, "p");
+	strcpy(f.product.ldevid_profile, "ld");
+	strcpy(f.product.idevid_profile, "id");
+	if (a == MM_AUTH_TOKEN_PSK || a == MM_AUTH_TOKEN_BASIC) {
+		f.has_token = true;
+		strcpy(f.token.id, test_id);
+		strcpy(f.token.device, "SN-1");
+		strcpy(f.token.product, "p");
+		f.token.bearer = true;
+		f.token.not_before_at = NOW_MS - DAY_MS;
+		f.token.expires_at = NOW_MS + DAY_MS;
+	}
+	if (a == MM_AUTH_DEVICE) {
+		f.has_cert = true;
+		f.cert.idevid = k == MM_JOB_ENROL || k == MM_JOB_KEYGEN;
+		f.cert.state = MM_CERT_CONFIRMED;
+		memset(f.cert.serial, 9, 16);
+		memset(f.cert.spki_sha256, 9, 32);
+		strcpy(f.cert.device, "SN-1");
+		strcpy(f.cert.product, "p");
+		strcpy(f.cert.issuer, "ca");
+		strcpy(f.cert.profile, "ld@1");
+		strcpy(f.cert_cn, "SN-1");
+		strcpy(f.cert_serial_number, "SN-1");
+		f.cert.not_after_s = NOW_MS / 1000 + 86400;
+	}
+	return f;
+}
+
+static const struct {
+	enum mm_authority_kind a;
+	enum mm_job_kind k;
+	enum mm_act want;
+} cells[] = {
+	{ MM_AUTH_TOKEN_PSK, MM_JOB_ENROL, MM_ACT_ISSUE },
+	{ MM_AUTH_TOKEN_PSK, MM_JOB_KEYGEN, MM_ACT_ISSUE },
+	{ MM_AUTH_TOKEN_BASIC, MM_JOB_ENROL, MM_ACT_ISSUE },
+	{ MM_AUTH_TOKEN_BASIC, MM_JOB_KEYGEN, MM_ACT_ISSUE },
+	{ MM_AUTH_DEVICE, MM_JOB_ENROL, MM_ACT_ISSUE },
+	{ MM_AUTH_DEVICE, MM_JOB_KEYGEN, MM_ACT_ISSUE },
+	{ MM_AUTH_DEVICE, MM_JOB_REENROL, MM_ACT_ISSUE },
+	{ MM_AUTH_DEVICE, MM_JOB_CONFIRM, MM_ACT_DONE },
+	{ MM_AUTH_OPERATOR, MM_JOB_ENROL, MM_ACT_ISSUE },
+	{ MM_AUTH_OPERATOR, MM_JOB_KEYGEN, MM_ACT_ISSUE },
+};
+
+static enum mm_act
+wanted(unsigned a, unsigned k)
+{
+	for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++)
+		if (cells[i].a == a && cells[i].k == k)
+			return cells[i].want;
+	return MM_ACT_REFUSE;
+}
+
+/* Every kind of authority times every kind of job; one kind too many each. */
+static void
+all_pairs(void **state)
+{
+	(void)state;
+	for (unsigned a = 0; a <= MM_AUTH_KINDS; a++)
+		for (unsigned k = 0; k <= MM_JOB_CONFIRM + 1; k++) {
+			struct mm_facts f = granted(a, k);
+			struct mm_verdict v;
+
+			mm_decide(&f, &v);
+			if (v.act != wanted(a, k))
+				fail_msg("authority %u, job %u: act %d, "
+				    "reason %s", a, k, (int)v.act,
+				    mm_reason_text(v.reason));
+		}
+}
+
+/* ---- spoilers ---- */
+
+typedef void spoil_fn(struct mm_facts *f);
+
+#define SPOIL(name, ...)              \
+	static void                   \
+	name(struct mm_facts *f)      \
+	{                             \
+		__VA_ARGS__;          \
+	}
+
+SPOIL(unknown_token, f->has_token = false)
+SPOIL(not_proved, f->proved = false)
+SPOIL(production_token, strcpy(f->token.id, live_id))
+SPOIL(no_door, f->token.bearer = false)
+SPOIL(too_early, f->token.not_before_at = NOW_MS + 1)
+SPOIL(too_late, f->token.expires_at = NOW_MS)
+SPOIL(noticed_late, f->token.state = MM_TOKEN_EXPIRED)
+SPOIL(cancelled, f->token.state = MM_TOKEN_CANCELLED)
+SPOIL(frozen, f->token.state = MM_TOKEN_FROZEN)
+SPOIL(bound, memset(f->token.bound_spki, 5, 32))
+SPOIL(device_bound, memset(f->device.bound_spki, 5, 32))
+SPOIL(device_bound_right, memset(f->device.bound_spki, 1, 32))
+SPOIL(no_device, f->has_device = false)
+SPOIL(no_product, f->has_product = false)
+SPOIL(retired, f->device.state = MM_DEVICE_RETIRED)
+SPOIL(other_product, strcpy(f->token.product, "q"))
+SPOIL(no_label, f->label = "nothing")
+SPOIL(other_label, f->label = "xx")
+SPOIL(own_label, f->label = "ld")
+SPOIL(idevid_label, f->label = "id")
+SPOIL(idevid_token, f->label = "id"; strcpy(f->token.profile, "id"))
+SPOIL(pinned_token, f->label = "ld"; strcpy(f->token.profile, "id"))
+SPOIL(wrong_type, f->key_type = MM_KEY_P384)
+SPOIL(key_taken, strcpy(f->key_device, "SN-2"))
+SPOIL(key_own, strcpy(f->key_device, "sn-1"))
+SPOIL(bad_binding, f->binding_wrong = true)
+SPOIL(cert_unknown, f->has_cert = false)
+SPOIL(cert_forged, f->cert_sha256[0] = 1)
+SPOIL(cert_other_kind, f->cert.idevid = !f->cert.idevid)
+SPOIL(cert_revoked, f->cert.state = MM_CERT_REVOKED)
+SPOIL(cert_held, f->cert.state = MM_CERT_HELD)
+SPOIL(cert_superseded, f->cert.state = MM_CERT_SUPERSEDED)
+SPOIL(cert_issued, f->cert.state = MM_CERT_ISSUED)
+SPOIL(cert_expired, f->expired = true;
+    f->cert.not_after_s = NOW_MS / 1000 - 10)
+SPOIL(long_expired, cert_expired(f); f->cert.not_after_s -= 1000000)
+SPOIL(expired_unproved, cert_expired(f); f->cert.state = MM_CERT_ISSUED)
+SPOIL(expired_not_newest, cert_expired(f); f->has_newest = true;
+    f->newest.state = MM_CERT_CONFIRMED; f->newest.issued_at = 5)
+SPOIL(name_differs, strcpy(f->cn, "SN-2"))
+SPOIL(number_differs, strcpy(f->serial_number, "SN-2"))
+SPOIL(names_agree, strcpy(f->cn, "SN-1"); strcpy(f->serial_number, "SN-1"))
+SPOIL(same_key, memset(f->spki, 9, 32))
+
+/* A claim was made with this or another key. */
+static void
+claimed(struct mm_facts *f, bool same, enum mm_cert_state s)
+{
+	f->has_claim = f->has_claimed = true;
+	memset(f->claim.spki_sha256, same ? 1 : 2, 32);
+	memset(f->claimed.serial, 3, 16);
+	strcpy(f->claimed.device, "SN-1");
+	strcpy(f->claimed.issuer, "ca");
+	f->claimed.state = s;
+	f->claimed.issued_at = NOW_MS - DAY_MS;
+	if (s == MM_CERT_CONFIRMED || s == MM_CERT_SUPERSEDED)
+		f->claimed.confirmed_at = NOW_MS - 1;
+	if (f->has_token)
+		f->token.state = MM_TOKEN_ISSUED;
+}
+SPOIL(again, claimed(f, true, MM_CERT_ISSUED))
+SPOIL(again_late, again(f); f->token.expires_at = NOW_MS - 1)
+SPOIL(again_frozen, again(f); f->token.state = MM_TOKEN_FROZEN)
+SPOIL(again_cancelled, again(f); f->token.state = MM_TOKEN_CANCELLED)
+SPOIL(again_confirmed, claimed(f, true, MM_CERT_CONFIRMED))
+SPOIL(again_revoked, claimed(f, true, MM_CERT_REVOKED))
+SPOIL(again_at_issue, again_confirmed(f);
+    f->claimed.confirmed_at = f->claimed.issued_at)
+SPOIL(again_at_issue_late, again_at_issue(f); f->now_ms += 8 * DAY_MS)
+SPOIL(other, claimed(f, false, MM_CERT_ISSUED))
+SPOIL(other_frozen, other(f); f->token.state = MM_TOKEN_FROZEN)
+SPOIL(other_confirmed, claimed(f, false, MM_CERT_CONFIRMED))
+SPOIL(other_revoked, claimed(f, false, MM_CERT_REVOKED))
+SPOIL(other_often, other(f); f->claim.replaced = 3;
+    f->claim.replaced_at = NOW_MS - 1)
+SPOIL(other_long_ago, other(f); f->claim.replaced = 3;
+    f->claim.replaced_at = NOW_MS - DAY_MS)
+
+#define PSK   MM_AUTH_TOKEN_PSK
+#define BASIC MM_AUTH_TOKEN_BASIC
+#define CERT  MM_AUTH_DEVICE
+#define OPER  MM_AUTH_OPERATOR
+#define ENROL MM_JOB_ENROL
+#define RENEW MM_JOB_REENROL
+#define PROOF MM_JOB_CONFIRM
+#define KEYS  MM_JOB_KEYGEN
+
+static const struct row {
+	const char *what;
+	enum mm_authority_kind a;
+	enum mm_job_kind k;
+	spoil_fn *spoil;
+	enum mm_reason want;    /* MM_R_NONE: act counts */
+	enum mm_act act;
+	unsigned effects;
+} rows[] = {
+#define NO(reason) (reason), MM_ACT_REFUSE, 0
+#define ALERT(reason) (reason), MM_ACT_REFUSE, MM_FX_ALERT
+#define YES MM_R_NONE, MM_ACT_ISSUE, 0
+#define OLD MM_R_NONE, MM_ACT_REPLAY, 0
+	{ "unknown token", PSK, ENROL, unknown_token, NO(MM_R_CREDENTIAL) },
+	{ "unknown, Basic", BASIC, ENROL, unknown_token,
+	    NO(MM_R_CREDENTIAL) },
+	{ "wrong secret", BASIC, ENROL, not_proved, NO(MM_R_CREDENTIAL) },
+	{ "token of the other world", PSK, ENROL, production_token,
+	    NO(MM_R_CREDENTIAL) },
+	{ "needs handshake", BASIC, ENROL, no_door, NO(MM_R_DOOR) },
+	{ "handshake has no door", PSK, ENROL, no_door, YES },
+	{ "not yet", PSK, ENROL, too_early, NO(MM_R_NOT_YET) },
+	{ "expired", PSK, ENROL, too_late, MM_R_EXPIRED, MM_ACT_REFUSE,
+	    MM_FX_EXPIRE },
+	{ "expired, noted", PSK, ENROL, noticed_late, NO(MM_R_EXPIRED) },
+	{ "cancelled", PSK, ENROL, cancelled, NO(MM_R_CANCELLED) },
+	{ "frozen", PSK, ENROL, frozen, NO(MM_R_FROZEN) },
+	{ "bound token", PSK, ENROL, bound, ALERT(MM_R_BOUND_KEY) },
+	{ "bound device", PSK, ENROL, device_bound, ALERT(MM_R_BOUND_KEY) },
+	{ "bound to this", PSK, ENROL, device_bound_right, YES },
+	{ "bound, keygen", PSK, KEYS, device_bound_right,
+	    ALERT(MM_R_BOUND_KEY) },
+	{ "no device", PSK, ENROL, no_device, NO(MM_R_DEVICE) },
+	{ "no product", PSK, ENROL, no_product, NO(MM_R_DEVICE) },
+	{ "retired", PSK, ENROL, retired, NO(MM_R_DEVICE) },
+	{ "other product", PSK, ENROL, other_product, NO(MM_R_DEVICE) },
+	{ "no such label", PSK, ENROL, no_label, NO(MM_R_LABEL) },
+	{ "other label", PSK, ENROL, other_label, NO(MM_R_PROFILE) },
+	{ "own label", PSK, ENROL, own_label, YES },
+	{ "IDevID label", PSK, ENROL, idevid_label, NO(MM_R_PROFILE) },
+	{ "IDevID token", PSK, ENROL, idevid_token, YES },
+	{ "pinned token", PSK, ENROL, pinned_token, NO(MM_R_PROFILE) },
+	{ "key type", PSK, ENROL, wrong_type, NO(MM_R_KEY_TYPE) },
+	{ "key taken", PSK, ENROL, key_taken, ALERT(MM_R_KEY_TAKEN) },
+	{ "own key", PSK, ENROL, key_own, YES },
+	{ "binding", PSK, ENROL, bad_binding, NO(MM_R_BINDING) },
+
+	{ "same again", PSK, ENROL, again, OLD },
+	{ "same again, Basic", BASIC, ENROL, again, OLD },
+	{ "after expiry", PSK, ENROL, again_late, OLD },
+	{ "while frozen", PSK, ENROL, again_frozen, OLD },
+	{ "when cancelled", PSK, ENROL, again_cancelled,
+	    NO(MM_R_CANCELLED) },
+	{ "after confirm", PSK, ENROL, again_confirmed, NO(MM_R_CONFIRMED) },
+	{ "after revocation", PSK, ENROL, again_revoked,
+	    NO(MM_R_CERT_REVOKED) },
+	{ "confirm = issue", PSK, ENROL, again_at_issue, OLD },
+	{ "eight days on", PSK, ENROL, again_at_issue_late,
+	    NO(MM_R_CONFIRMED) },
+	{ "other key", PSK, ENROL, other, MM_R_OTHER_KEY, MM_ACT_REFUSE,
+	    MM_FX_ALERT | MM_FX_FREEZE },
+	{ "other key, frozen", PSK, ENROL, other_frozen,
+	    ALERT(MM_R_OTHER_KEY) },
+
+	{ "IDevID unknown", CERT, ENROL, cert_unknown,
+	    ALERT(MM_R_CERT_UNKNOWN) },
+	{ "IDevID forged", CERT, ENROL, cert_forged,
+	    ALERT(MM_R_CERT_UNKNOWN) },
+	{ "LDevID enrols", CERT, ENROL, cert_other_kind, NO(MM_R_LDEVID) },
+	{ "IDevID revoked", CERT, ENROL, cert_revoked,
+	    NO(MM_R_CERT_REVOKED) },
+	{ "IDevID unconfirmed", CERT, ENROL, cert_issued, MM_R_NONE,
+	    MM_ACT_ISSUE, MM_FX_PROVED },
+	{ "IDevID expired", CERT, ENROL, cert_expired,
+	    NO(MM_R_CERT_EXPIRED) },
+	{ "IDevID, retired", CERT, ENROL, retired, NO(MM_R_DEVICE) },
+	{ "IDevID again", CERT, ENROL, again, OLD },
+	{ "IDevID, confirmed", CERT, ENROL, other_confirmed,
+	    NO(MM_R_CONFIRMED) },
+	{ "IDevID, other key", CERT, ENROL, other, YES },
+	{ "IDevID, too often", CERT, ENROL, other_often,
+	    ALERT(MM_R_TOO_MANY) },
+
+	{ "IDevID renews", CERT, RENEW, cert_other_kind, NO(MM_R_IDEVID) },
+	{ "revoked renews", CERT, RENEW, cert_revoked,
+	    NO(MM_R_CERT_REVOKED) },
+	{ "held renews", CERT, RENEW, cert_held, NO(MM_R_CERT_REVOKED) },
+	{ "superseded renews", CERT, RENEW, cert_superseded,
+	    NO(MM_R_SUPERSEDED) },
+	{ "unconfirmed renews", CERT, RENEW, cert_issued, MM_R_NONE,
+	    MM_ACT_ISSUE, MM_FX_PROVED | MM_FX_RENEWAL },
+	{ "late, in grace", CERT, RENEW, cert_expired, MM_R_NONE,
+	    MM_ACT_ISSUE, MM_FX_LATE | MM_FX_RENEWAL },
+	{ "late, past grace", CERT, RENEW, long_expired,
+	    NO(MM_R_CERT_EXPIRED) },
+	{ "late, unproved", CERT, RENEW, expired_unproved,
+	    NO(MM_R_CERT_EXPIRED) },
+	{ "late, not newest", CERT, RENEW, expired_not_newest,
+	    NO(MM_R_CERT_EXPIRED) },
+	{ "other CN", CERT, RENEW, name_differs, NO(MM_R_NAMES) },
+	{ "other number", CERT, RENEW, number_differs, NO(MM_R_NAMES) },
+	{ "same names", CERT, RENEW, names_agree, MM_R_NONE, MM_ACT_ISSUE,
+	    MM_FX_RENEWAL },
+	{ "same key", CERT, RENEW, same_key, NO(MM_R_SAME_KEY) },
+	{ "other label", CERT, RENEW, other_label, NO(MM_R_PROFILE) },
+	{ "renewal again", CERT, RENEW, again, MM_R_NONE, MM_ACT_REPLAY,
+	    MM_FX_RENEWAL },
+	{ "renewal, clone", CERT, RENEW, other_confirmed,
+	    ALERT(MM_R_CLONE) },
+	{ "renewal, same key clone", CERT, RENEW, again_confirmed,
+	    ALERT(MM_R_CLONE) },
+	{ "renewal, replaces", CERT, RENEW, other, MM_R_NONE, MM_ACT_ISSUE,
+	    MM_FX_RENEWAL },
+	{ "renewal, too often", CERT, RENEW, other_often,
+	    ALERT(MM_R_TOO_MANY) },
+	{ "renewal, a day later", CERT, RENEW, other_long_ago, MM_R_NONE,
+	    MM_ACT_ISSUE, MM_FX_RENEWAL },
+	{ "renewal, revoked", CERT, RENEW, other_revoked,
+	    NO(MM_R_CERT_REVOKED) },
+
+	{ "proof", CERT, PROOF, cert_issued, MM_R_NONE, MM_ACT_CONFIRM, 0 },
+	{ "proof, unknown", CERT, PROOF, cert_unknown,
+	    ALERT(MM_R_CERT_UNKNOWN) },
+	{ "proof, revoked", CERT, PROOF, cert_revoked,
+	    NO(MM_R_CERT_REVOKED) },
+	{ "proof, expired", CERT, PROOF, cert_expired,
+	    NO(MM_R_CERT_EXPIRED) },
+
+	{ "operator, IDevID", OPER, ENROL, idevid_label, YES },
+	{ "operator, other", OPER, ENROL, other_label, NO(MM_R_PROFILE) },
+	{ "operator, no device", OPER, ENROL, no_device, NO(MM_R_DEVICE) },
+	{ "operator, again", OPER, ENROL, again, OLD },
+	{ "operator, replaces", OPER, ENROL, other, YES },
+	{ "operator, key taken", OPER, ENROL, key_taken,
+	    ALERT(MM_R_KEY_TAKEN) },
+};
+
+static void
+each_row(void **state)
+{
+	(void)state;
+	profiles[0].grace_s = 100;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *w = &rows[i];
+		struct mm_facts f = granted(w->a, w->k);
+		struct mm_verdict v;
+
+		w->spoil(&f);
+		mm_decide(&f, &v);
+		if (v.reason != w->want || v.act != w->act ||
+		    v.effects != w->effects ||
+		    (w->act == MM_ACT_REFUSE) != (v.code != MM_OK))
+			fail_msg("%s: act %d, reason \"%s\", effects %#x",
+			    w->what, (int)v.act, mm_reason_text(v.reason),
+			    v.effects);
+	}
+}
+
+/* What a reason means is never "fine". */
+static void
+reasons(void **state)
+{
+	(void)state;
+	for (unsigned r = 1; r < MM_REASON_COUNT; r++) {
+		assert_int_not_equal(mm_reason_code(r), MM_OK);
+		assert_true(mm_reason_text(r)[0] != '\0');
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_pairs),
+		cmocka_unit_test(each_row),
+		cmocka_unit_test(reasons),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,289 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "ledger/receipt.h"
+#include "rig.h"
+
+static int
+setup(void **state)
+{
+	static struct rig rig;
+
+	rig_make(&rig, NULL, NULL);
+	*state = &rig;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	rig_done(*state);
+	return 0;
+}
+
+static struct mm_job *
+claim(struct rig *r, const struct mm_token_made *t)
+{
+	EVP_PKEY *key = rig_key();
+	struct mm_job *job = rig_job(MM_JOB_ENROL, key, "");
+
+	rig_psk(job, t);
+	rig_run(r, job);
+	mm_pkey_free(&key);
+	return job;
+}
+
+static void
+receipts(void **state)
+{
+	struct rig *r = *state;
+	struct mm_token_made t = rig_token(r, "SN-receipt");
+	struct mm_job *job = claim(r, &t);
+	struct mm_buf json = MM_BUF_INIT(1 << 20), arena =
+	    MM_BUF_INIT(1 << 20), text = MM_BUF_INIT(1024);
+	struct mm_why why = { 0 };
+	struct mm_note_key key;
+	struct mm_checkpoint cp;
+	struct mm_receipt receipt;
+
+	assert_int_equal(job->result, MM_OK);
+	if (mm_desk_receipt(r->desk, "SN-receipt", &json, &why) != MM_OK)
+		fail_msg("%s", why.text);
+	mm_core_note_key(r->core, &text);
+	assert_int_equal(mm_note_key_parse(mm_buf_view(&text), &key, NULL),
+	    MM_OK);
+	assert_int_equal(mm_receipt_parse(mm_buf_view(&json), &arena,
+	    &receipt, &why), MM_OK);
+	assert_int_equal(receipt.index, job->entry);
+	if (mm_receipt_verify(&receipt, &key, &cp, &why) != MM_OK)
+		fail_msg("%s", why.text);
+	assert_true(receipt.chain_pem.n > 0);
+	mm_buf_done(&json);
+	mm_buf_done(&arena);
+	mm_buf_done(&text);
+	mm_job_free(&job);
+	assert_int_equal(mm_desk_receipt(r->desk, "SN-none", &json, NULL),
+	    MM_ENOTFOUND);
+}
+
+static void
+tokens(void **state)
+{
+	struct rig *r = *state;
+	enum { N = 130 };
+	struct mm_token_spec spec[N] = { 0 };
+	static struct mm_token_made made[N];
+	struct mm_token_made t;
+	uint8_t spki[32] = { 7 };
+	struct mm_job *job;
+	struct mm_why why = { 0 };
+
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(spec[i].device, sizeof(spec[i].device), "B-%u",
+		    i / 2);
+		strcpy(spec[i].product, i == 5 ? "nothing" : "thermo");
+	}
+	strcpy(spec[7].device, "bad id");
+	if (mm_desk_tokens_mint(r->desk, &r->admin, spec, N, made, &why) !=
+	    MM_OK)
+		fail_msg("%s", why.text);
+	for (unsigned i = 0; i < N; i++)
+		assert_int_equal(made[i].result, i == 5 ? MM_ENOTFOUND :
+		    i == 7 ? MM_EINPUT : MM_OK);
+	/* devices are made once, whoever of the two came first */
+	assert_int_equal(rig_entries(r, "token.minted") -
+	    rig_entries(r, "device.created") > 60, true);
+
+	assert_int_equal(mm_desk_token_cancel(r->desk, &r->admin, made[0].id,
+	    NULL), MM_OK);
+	job = claim(r, &made[0]);
+	assert_int_equal(job->reason, MM_R_CANCELLED);
+	mm_job_free(&job);
+
+	t = rig_token(r, "SN-thaw");
+	job = claim(r, &t);
+	assert_int_equal(job->result, MM_OK);
+	mm_job_free(&job);
+	job = claim(r, &t);
+	assert_int_equal(job->reason, MM_R_OTHER_KEY);
+	mm_job_free(&job);
+	assert_int_equal(mm_desk_token_thaw(r->desk, &r->admin, t.id, spki,
+	    &why), MM_OK);
+	job = claim(r, &t);
+	assert_int_equal(job->reason, MM_R_BOUND_KEY);
+	mm_job_free(&job);
+}
+
+static void
+revocation(void **state)
+{
+	struct rig *r = *state;
+	struct mm_token_made t = rig_token(r, "SN-revoke");
+	struct mm_job *job = claim(r, &t);
+	struct mm_buf der = MM_BUF_INIT(1 << 20);
+	uint64_t first, second, again;
+	struct mm_why why = { 0 };
+	int64_t next_s;
+	bool already;
+
+	if (mm_desk_crl(r->desk, "factory", false, &first, &why) != MM_OK)
+		fail_msg("%s", why.text);
+	assert_int_equal(mm_desk_crl(r->desk, "factory", false, &again,
+	    &why), MM_OK);
+	assert_true(first == again);
+	assert_int_equal(mm_desk_cert_revoke(r->desk, &r->admin, job->serial,
+	    1, &already, &why), MM_OK);
+	assert_false(already);
+	assert_int_equal(mm_desk_cert_revoke(r->desk, &r->admin, job->serial,
+	    1, &already, &why), MM_OK);
+	assert_true(already);
+	assert_int_equal(mm_desk_cert_revoke(r->desk, &r->admin, job->serial,
+	    6, &already, NULL), MM_EINPUT);
+	if (mm_desk_crl(r->desk, "factory", false, &second, &why) != MM_OK)
+		fail_msg("%s", why.text);
+	assert_true(second > first);
+	assert_int_equal(mm_get_crl(mm_desk_reader(r->desk), "factory",
+	    &again, &next_s, &der, NULL), MM_OK);
+	assert_non_null(memmem(der.p, der.n, job->serial, 16));
+	mm_buf_done(&der);
+	mm_job_free(&job);
+}
+
+static void
+devices(void **state)
+{
+	struct rig *r = *state;
+	struct mm_token_made t = rig_token(r, "SN-retire");
+	struct mm_job *job = claim(r, &t);
+	struct mm_cert_row row;
+	struct mm_why why = { 0 };
+
+	if (mm_desk_device_retire(r->desk, &r->admin, "sn-retire", &why) !=
+	    MM_OK)
+		fail_msg("%s", why.text);
+	assert_int_equal(mm_get_cert(mm_desk_reader(r->desk), job->serial,
+	    &row, NULL), MM_OK);
+	assert_int_equal(row.state, MM_CERT_REVOKED);
+	assert_int_equal(row.reason, 5);
+	mm_job_free(&job);
+}
+
+static void
+operators(void **state)
+{
+	struct rig *r = *state;
+	char text[80], id[17];
+	struct mm_authority a;
+	struct mm_login login;
+	struct mm_why why = { 0 };
+
+	assert_int_equal(mm_desk_operator_revoke(r->desk, &r->admin,
+	    r->admin.id, NULL), MM_EPOLICY);
+	if (mm_desk_operator_create(r->desk, &r->admin, "Line", MM_ROLE_LINE,
+	    0, text, id, &why) != MM_OK)
+		fail_msg("%s", why.text);
+	assert_int_equal(mm_desk_login(r->desk, mm_bytes_of(text), &login,
+	    NULL), MM_OK);
+	assert_int_equal(login.roles, MM_ROLE_LINE);
+	assert_string_equal(login.name, "Line");
+	assert_int_equal(mm_authority_operator(&a, &login, "SN-1", NULL),
+	    MM_OK);
+	text[30] = text[30] == 'a' ? 'b' : 'a';
+	assert_int_equal(mm_desk_login(r->desk, mm_bytes_of(text), &login,
+	    NULL), MM_EAUTH);
+	text[30] = '!';
+	assert_int_equal(mm_desk_login(r->desk, mm_bytes_of(text), &login,
+	    NULL), MM_EAUTH);
+	login.roles = MM_ROLE_SUPPORT;
+	assert_int_equal(mm_authority_operator(&a, &login, "SN-1", NULL),
+	    MM_EPOLICY);
+	assert_int_equal(mm_desk_operator_revoke(r->desk, &r->admin, id,
+	    &why), MM_OK);
+}
+
+static void
+wait_ready(struct rig *r)
+{
+	struct mm_core_stats s;
+
+	do {
+		usleep(10000);
+		mm_core_stats(r->core, &s);
+	} while (!s.ready);
+}
+
+/* Somebody else holds the database: signatures cannot be recorded.  They are
+ * told as "again", settled as orphans, and nothing is spent. */
+static void
+store_away(void **state)
+{
+	struct rig *r = *state;
+	struct mm_token_made t = rig_token(r, "SN-locked");
+	EVP_PKEY *key = rig_key();
+	struct mm_job *job = rig_job(MM_JOB_ENROL, key, "");
+	char path[160];
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/mintmark.db", r->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL,
+	    NULL), SQLITE_OK);
+	rig_psk(job, &t);
+	rig_run(r, job);
+	assert_int_equal(job->result, MM_EAGAIN);
+	mm_job_free(&job);
+	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL),
+	    SQLITE_OK);
+	sqlite3_close(db);
+	wait_ready(r);
+	job = rig_job(MM_JOB_ENROL, key, "");
+	rig_psk(job, &t);
+	rig_run(r, job);
+	assert_int_equal(job->result, MM_OK);
+	mm_job_free(&job);
+	mm_pkey_free(&key);
+	assert_int_equal(rig_entries(r, "signature.orphaned"), 1);
+	assert_int_equal(rig_journal(r, "certificate"),
+	    rig_entries(r, "certificate.issued") + 1);
+}
+
+/* Stopping enters what was counted and signs the last head. */
+static void
+again(void **state)
+{
+	struct rig *r = *state;
+	struct mm_core_stats s;
+	unsigned loaded = rig_entries(r, "profile.loaded");
+
+	rig_shut(r);
+	rig_open(r, NULL);
+	mm_core_stats(r->core, &s);
+	assert_true(s.ready);
+	assert_true(s.checkpoint_size == s.tree_size);
+	assert_int_equal(rig_entries(r, "profile.loaded"), loaded);
+	assert_true(rig_entries(r, "refused") > 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(receipts),
+		cmocka_unit_test(tokens),
+		cmocka_unit_test(revocation),
+		cmocka_unit_test(devices),
+		cmocka_unit_test(operators),
+		cmocka_unit_test(store_away),
+		cmocka_unit_test(again),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
