@@ -147,6 +147,16 @@ static const struct {
 	{ "database", check_database },
 };
 
+/* What is right goes to stdout, what is wrong to stderr. */
+static void
+say(const char *what, enum mm_err rc, const struct mm_why *why)
+{
+	if (rc == MM_OK)
+		printf("%-24s ok\n", what);
+	else
+		fprintf(stderr, "%-24s %s\n", what, why->text);
+}
+
 /* see priv.h */
 int
 mm_check_run(const char *config_path)
@@ -155,15 +165,13 @@ mm_check_run(const char *config_path)
 	struct mm_why why = { 0 };
 	enum mm_err rc = mm_config_load(config_path, &c, &why), worst = rc;
 
-	printf("%-24s %s\n", "configuration",
-	    rc == MM_OK ? "ok" : why.text);
+	say("configuration", rc, &why);
 	for (size_t i = 0; rc == MM_OK &&
 	     i < sizeof(checks) / sizeof(checks[0]); i++) {
 		struct mm_why w = { 0 };
 		enum mm_err e = checks[i].run(c, &w);
 
-		printf("%-24s %s\n", checks[i].what,
-		    e == MM_OK ? "ok" : w.text);
+		say(checks[i].what, e, &w);
 		if (e != MM_OK)
 			worst = e;
 	}

@@ -58,7 +58,7 @@ answer_refusal(struct mm_http_resp *resp, const struct claim *c, int status,
 {
 	const char *r = mm_reason_text(reason);
 
-	if (text[0] == '\0')
+	if (text[0] == '\0' || strcmp(text, r) == 0)
 		text = mm_answer_sentence(reason);
 	if (is_text(c->end))
 		mm_answer_reason(resp, status, r, text);

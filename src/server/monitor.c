@@ -86,6 +86,8 @@ start_signer(struct monitor *m, struct mm_why *why)
 	if (rc == MM_OK) {
 		started(&m->signer);
 		rc = mm_links_send(m->control, &server, why);
+		if (rc == MM_ENOTFOUND) /* a server that failed says why */
+			rc = MM_OK;
 	}
 	mm_links_close(&server);
 	return rc;

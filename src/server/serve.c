@@ -119,10 +119,14 @@ open_tls(struct mm_server *s, struct mm_why *why)
 	return mm_tls_new(s, &s->tls, why);
 }
 
+/* A signer that fails at the start speaks for itself. */
 static void
 on_note(void *ctx, int level, const char *event, const char *text)
 {
-	(void)ctx;
+	const struct mm_server *s = ctx;
+
+	if (s->asking && level > MM_LOG_INFO)
+		return;
 	MM_LOG((enum mm_log_level)level, event, MM_S("text", text));
 }
 
