@@ -54,7 +54,7 @@ static const char *const server_only[] = {
 	"epoll_pwait2", "eventfd2", "timerfd_create", "timerfd_settime",
 	"pipe2", "accept", "accept4", "getsockname", "getpeername",
 	"getsockopt", "setsockopt", "select", "pselect6", "recvmmsg",
-	"sendmmsg", "sendfile", "dup",
+	"sendmmsg", "sendfile", "dup", "dup2", "dup3",
 	/* SQLite */
 	"fallocate", "readlink", "readlinkat", "mkdir", "mkdirat", "getcwd",
 	"getuid", "geteuid", "getgid", "getegid", "fchown", "umask",
