@@ -50,6 +50,24 @@ read_extensions(struct mmd_der *tbs, struct mmd_cert *c)
 		tbs->bad = true;
 }
 
+/*
+ * RFC 5280 4.1.2.7, X.690 11.2: keys are whole octets.  Bits said to be
+ * unused would be read differently by different readers.
+ */
+static struct mmd_bytes
+read_spki(struct mmd_der *tbs)
+{
+	struct mmd_bytes whole = mmd_der_whole(tbs, MMD_DER_SEQ), key;
+	struct mmd_der r = mmd_der_over(whole);
+	struct mmd_der seq = mmd_der_into(&r, MMD_DER_SEQ);
+
+	(void)mmd_der_take(&seq, MMD_DER_SEQ);
+	key = mmd_der_take(&seq, MMD_DER_BITS);
+	if (!mmd_der_end(&seq) || key.n < 2 || key.p[0] != 0)
+		tbs->bad = true;
+	return whole;
+}
+
 /* RFC 5280 4.1.1.2: the algorithm stands twice and must be the same. */
 static enum mmd_rc
 read_tbs(struct mmd_cert *c)
@@ -66,7 +84,7 @@ read_tbs(struct mmd_cert *c)
 	if (read_validity(&tbs, c) != MMD_OK)
 		return MMD_EINPUT;
 	c->subject = mmd_der_whole(&tbs, MMD_DER_SEQ);
-	c->spki = mmd_der_whole(&tbs, MMD_DER_SEQ);
+	c->spki = read_spki(&tbs);
 	read_extensions(&tbs, c);
 	if (!mmd_der_end(&tbs) || c->serial.n == 0 ||
 	    !mmd_bytes_eq(alg, c->sig_alg))

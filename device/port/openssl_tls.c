@@ -228,8 +228,10 @@ set_peer(struct mmd_openssl_tls *t)
 	if (X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1)
 		return true;
 	ERR_clear_error();
+	/* SSL_set_tlsext_host_name, without its cast that drops const. */
 	return SSL_set1_host(t->ssl, host) == 1 &&
-	    SSL_set_tlsext_host_name(t->ssl, host) == 1;
+	    SSL_ctrl(t->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME,
+	    TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)host) == 1;
 }
 
 static void
