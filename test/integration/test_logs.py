@@ -28,8 +28,8 @@ def test_secrets_are_nowhere():
         w.rest("GET", "/status", key=key)
         w.stop()
         planted = {"passphrase": b"correct horse battery staple",
-                   "admin key": w.admin_key.split("_")[2].encode(),
-                   "api key": key.split("_")[2].encode(),
+                   "admin key": w.admin_key.split("_", 2)[2].encode(),
+                   "api key": key.split("_", 2)[2].encode(),
                    "query": b"hunter2hunter2"}
         for t in (bearer, plain):
             user, secret = basic_of(t["token"])
