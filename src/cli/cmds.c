@@ -121,8 +121,9 @@ const struct mm_cmd mm_cmds[] = {
 	    "print the shell completion", NULL),
 	ROW("man", NULL, "", 0, 0, MM_C_NONE, man, "print the manual page",
 	    NULL),
-	ROW("reference", NULL, "", 0, 0, MM_C_NONE, reference,
-	    "print the command reference as Markdown", NULL),
+	ROW("reference", NULL, "[ledger]", 0, 1, MM_C_NONE, reference,
+	    "print the reference of commands, or of ledger entries, as Markdown",
+	    NULL),
 	ROW("complete", NULL, "KIND", 1, 1, MM_C_NONE, complete,
 	    "print the names that complete an argument, for the shells", NULL),
 };

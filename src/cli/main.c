@@ -18,38 +18,46 @@ mm_cli_hint(struct mm_cli *cli, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Global options stand before the noun; returns the noun's index or -1. */
-static int
-globals(struct mm_cli *cli, int argc, char *argv[])
+/*
+ * Global options may stand anywhere before "--": they are taken out of argv.
+ * false: one lacks its value.
+ */
+static bool
+globals(struct mm_cli *cli, int *argc, char *argv[])
 {
 	const struct {
 		const char *name, **value;
-	} texts[] = {
-		{ "--server", &cli->server },
-		{ "--ca", &cli->ca },
-		{ "--key-file", &cli->key_file },
-		{ "--context", &cli->context },
+		bool *flag;
+	} known[] = {
+		{ "--json", NULL, &cli->json },
+		{ "--quiet", NULL, &cli->quiet },
+		{ "--server", &cli->server, NULL },
+		{ "--ca", &cli->ca, NULL },
+		{ "--key-file", &cli->key_file, NULL },
+		{ "--context", &cli->context, NULL },
 	};
-	int i = 1;
+	const size_t n = sizeof(known) / sizeof(known[0]);
+	int out = 1, i = 1;
 
-	for (; i < argc && argv[i][0] == '-'; i++) {
-		size_t t = 0;
+	for (; i < *argc && strcmp(argv[i], "--") != 0; i++) {
+		size_t k = 0;
 
-		if (strcmp(argv[i], "--json") == 0) {
-			cli->json = true;
-			continue;
-		}
-		if (strcmp(argv[i], "--quiet") == 0) {
-			cli->quiet = true;
-			continue;
-		}
-		while (t < 4 && strcmp(argv[i], texts[t].name) != 0)
-			t++;
-		if (t == 4 || i + 1 >= argc)
-			return -1;
-		*texts[t].value = argv[++i];
+		while (k < n && strcmp(argv[i], known[k].name) != 0)
+			k++;
+		if (k == n)
+			argv[out++] = argv[i];
+		else if (known[k].flag != NULL)
+			*known[k].flag = true;
+		else if (i + 1 == *argc)
+			return false;
+		else
+			*known[k].value = argv[++i];
 	}
-	return i;
+	while (i < *argc)
+		argv[out++] = argv[i++];
+	argv[out] = NULL;
+	*argc = out;
+	return true;
 }
 
 static const struct mm_cmd *
@@ -141,7 +149,7 @@ int
 main(int argc, char *argv[])
 {
 	struct mm_cli cli = { .tty = isatty(STDERR_FILENO) };
-	int at;
+	bool whole = globals(&cli, &argc, argv);
 
 	if (argc > 1 && strcmp(argv[1], "--version") == 0)
 		return puts("mintmark " MM_VERSION), 0;
@@ -149,11 +157,14 @@ main(int argc, char *argv[])
 	    strcmp(argv[1], "help") == 0)
 		return mm_print_usage(argc < 2 ? stderr : stdout),
 		       argc < 2 ? mm_err_exit(MM_EINPUT) : 0;
-	at = globals(&cli, argc, argv);
-	if (at < 0 || at >= argc) {
-		fputs("mintmark: error: unknown option before the command\n"
-		      "mintmark: hint: \"mintmark help\" lists them\n", stderr);
+	if (!whole || argv[1][0] == '-') {
+		fprintf(stderr, whole
+		    ? "mintmark: error: unknown option %s before the command\n"
+		    : "mintmark: error: %s wants a value\n",
+		    whole ? argv[1] : argv[argc - 1]);
+		fputs("mintmark: hint: \"mintmark help\" lists them\n",
+		    stderr);
 		return mm_err_exit(MM_EINPUT);
 	}
-	return dispatch(&cli, argc - at, argv + at);
+	return dispatch(&cli, argc - 1, argv + 1);
 }

@@ -16,6 +16,25 @@ synopsis(FILE *f, const struct mm_cmd *c)
 		fprintf(f, " %s", c->pos);
 }
 
+/* What a command does, as a sentence. */
+static void
+sentence(FILE *f, const char *does, void put(FILE *, const char *))
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s.", does);
+	if (text[0] >= 'a' && text[0] <= 'z')
+		text[0] = (char)(text[0] - 'a' + 'A');
+	put(f, text);
+	fputc('\n', f);
+}
+
+static void
+plain(FILE *f, const char *s)
+{
+	fputs(s, f);
+}
+
 static void
 row(FILE *f, const struct mm_cmd *c)
 {
@@ -76,7 +95,8 @@ mm_print_command(FILE *f, const struct mm_cmd *c)
 {
 	fputs("usage: ", f);
 	synopsis(f, c);
-	fprintf(f, "\n\n%s.\n", c->does);
+	fputs("\n\n", f);
+	sentence(f, c->does, plain);
 	if (c->detail != NULL)
 		fprintf(f, "%s\n", c->detail);
 	if (c->opts != NULL && c->opts[0].name != NULL) {
@@ -304,8 +324,7 @@ mm_print_man(FILE *f)
 		fputs(".SS \"", f);
 		synopsis(f, &mm_cmds[i]);
 		fputs("\"\n", f);
-		roff(f, mm_cmds[i].does);
-		fputs(".\n", f);
+		sentence(f, mm_cmds[i].does, roff);
 		if (mm_cmds[i].detail != NULL) {
 			fputs(".PP\n", f);
 			roff(f, mm_cmds[i].detail);
@@ -348,7 +367,8 @@ mm_print_reference(FILE *f)
 	for (size_t i = 0; i < mm_ncmds; i++) {
 		fputs("\n## `", f);
 		synopsis(f, &mm_cmds[i]);
-		fprintf(f, "`\n\n%s.\n", mm_cmds[i].does);
+		fputs("`\n\n", f);
+		sentence(f, mm_cmds[i].does, plain);
 		if (mm_cmds[i].detail != NULL)
 			fprintf(f, "\n%s\n", mm_cmds[i].detail);
 		md_options(f, mm_cmds[i].opts);

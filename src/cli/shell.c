@@ -3,6 +3,7 @@
 #include "base/own.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "ledger/entry.h"
 #include "pki/cert.h"
 
 MM_FREE_FN(json_free, json_t, json_decref)
@@ -40,8 +41,20 @@ enum mm_err
 mm_cmd_reference(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
-	(void)cli, (void)a, (void)why;
-	mm_print_reference(stdout);
+	MM_OWN(mm_buf_done) struct mm_buf page = MM_BUF_INIT(1 << 20);
+
+	(void)cli;
+	if (a->npos == 0) {
+		mm_print_reference(stdout);
+		return MM_OK;
+	}
+	if (strcmp(a->pos[0], "ledger") != 0)
+		return MM_FAIL(why, MM_EINPUT, "want ledger or nothing");
+	mm_entry_print_reference(&page);
+	MM_TRY(mm_buf_ok(&page, why));
+	fputs("# Ledger entries\n\nMade by `mintmark reference ledger`; do "
+	      "not edit.\n\n", stdout);
+	fwrite(page.p, 1, page.n, stdout);
 	return MM_OK;
 }
 

@@ -1,0 +1,189 @@
+# bash completion for mintmark(1); made by "mintmark completion bash"
+_mintmark() {
+	local cur=${COMP_WORDS[COMP_CWORD]} noun= verb= prev= words= kind= i=1 w
+	COMPREPLY=()
+	while [ $i -lt $COMP_CWORD ]; do
+		w=${COMP_WORDS[i]}; prev=$w
+		case "$w" in
+		--server|--ca|--key-file|--context) [ -n "$noun" ] || i=$((i+1)) ;;
+		-*) ;;
+		*) if [ -z "$noun" ]; then noun=$w; elif [ -z "$verb" ]; then verb=$w; fi ;;
+		esac
+		i=$((i+1))
+	done
+	case " init status completion man reference complete " in *" $noun "*) verb= ;; esac
+	case "$noun $verb $prev" in
+	'init  --name') words=' ' ;;
+	'init  --dir') kind='@dir' ;;
+	'init  --state') kind='@dir' ;;
+	'init  --root') words='new external' ;;
+	'init  --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
+	'init  --public-url') words=' ' ;;
+	'init  --host') words=' ' ;;
+	'init  --devices-listen') words=' ' ;;
+	'init  --operators-listen') words=' ' ;;
+	'init  --public-listen') words=' ' ;;
+	'init  --database') words=' ' ;;
+	'init  --product') words=' ' ;;
+	'init  --admin') words=' ' ;;
+	'init  --server-user') words=' ' ;;
+	'init  --signer-user') words=' ' ;;
+	'init  --audit-group') words=' ' ;;
+	'init  --passphrase-file') kind='@file' ;;
+	'init  --passphrase-fd') words=' ' ;;
+	'ca list --limit') words=' ' ;;
+	'ca list --after') words=' ' ;;
+	'ca request --config') kind='@file' ;;
+	'ca request --passphrase-file') kind='@file' ;;
+	'ca request --passphrase-fd') words=' ' ;;
+	'ca request --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
+	'ca request --out') kind='@file' ;;
+	'ca install --config') kind='@file' ;;
+	'ca install --passphrase-file') kind='@file' ;;
+	'ca install --passphrase-fd') words=' ' ;;
+	'ca install --chain') kind='@file' ;;
+	'ca issuer --config') kind='@file' ;;
+	'ca issuer --passphrase-file') kind='@file' ;;
+	'ca issuer --passphrase-fd') words=' ' ;;
+	'ca issuer --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
+	'ca issuer --root-key') kind='@file' ;;
+	'ca issuer --issuer-years') words=' ' ;;
+	'ca renew-tls --config') kind='@file' ;;
+	'ca renew-tls --passphrase-file') kind='@file' ;;
+	'ca renew-tls --passphrase-fd') words=' ' ;;
+	'ca renew-tls --tls-dns') words=' ' ;;
+	'ca renew-tls --tls-ip') words=' ' ;;
+	'ca renew-tls --tls-days') words=' ' ;;
+	'profile list --limit') words=' ' ;;
+	'profile list --after') words=' ' ;;
+	'product list --limit') words=' ' ;;
+	'product list --after') words=' ' ;;
+	'product create --ldevid-profile') kind='profile' ;;
+	'product create --idevid-profile') kind='profile' ;;
+	'product create --hw-type-oid') words=' ' ;;
+	'product create --description') words=' ' ;;
+	'product update --ldevid-profile') kind='profile' ;;
+	'product update --idevid-profile') kind='profile' ;;
+	'product update --hw-type-oid') words=' ' ;;
+	'product update --description') words=' ' ;;
+	'device list --product') kind='product' ;;
+	'device list --limit') words=' ' ;;
+	'device list --after') words=' ' ;;
+	'device create --product') kind='product' ;;
+	'device create --bound-key') words=' ' ;;
+	'device create --attributes') words=' ' ;;
+	'device enrol --csr') kind='@file' ;;
+	'device enrol --label') kind='profile' ;;
+	'device enrol --out') kind='@file' ;;
+	'device receipt --out') kind='@file' ;;
+	'token list --device') kind='device' ;;
+	'token list --product') kind='product' ;;
+	'token list --state') words='minted issued confirmed frozen cancelled expired' ;;
+	'token list --limit') words=' ' ;;
+	'token list --after') words=' ' ;;
+	'token create --device') kind='device' ;;
+	'token create --product') kind='product' ;;
+	'token create --profile') kind='profile' ;;
+	'token create --ttl') words=' ' ;;
+	'token create --not-before') words=' ' ;;
+	'token create --door') words='handshake bearer' ;;
+	'token create --bound-key') words=' ' ;;
+	'token create --out') kind='@file' ;;
+	'token create --csv') kind='@file' ;;
+	'token thaw --rebind') words=' ' ;;
+	'cert list --device') kind='device' ;;
+	'cert list --state') words='issued confirmed superseded held revoked orphaned' ;;
+	'cert list --issuer') kind='issuer' ;;
+	'cert list --expires-from') words=' ' ;;
+	'cert list --expires-to') words=' ' ;;
+	'cert list --limit') words=' ' ;;
+	'cert list --after') words=' ' ;;
+	'cert revoke --reason') kind='reason' ;;
+	'ledger entries --since') words=' ' ;;
+	'ledger entries --type') words=' ' ;;
+	'ledger entries --device') kind='device' ;;
+	'ledger entries --limit') words=' ' ;;
+	'ledger verify --key') kind='@file' ;;
+	'ledger verify --keep') kind='@file' ;;
+	'ledger verify-receipt --key') kind='@file' ;;
+	'ledger reconcile --config') kind='@file' ;;
+	'ledger reconcile --journal') kind='@file' ;;
+	'ledger export --since') words=' ' ;;
+	'ledger export --type') words=' ' ;;
+	'ledger export --device') kind='device' ;;
+	'ledger export --format') words='jsonl csv tiles' ;;
+	'ledger export --out') kind='@file' ;;
+	'ledger export --from') kind='@dir' ;;
+	'key list --limit') words=' ' ;;
+	'key list --after') words=' ' ;;
+	'key create --role') words='admin operator line support auditor' ;;
+	'key create --ttl') words=' ' ;;
+	esac
+	[ -n "$words$kind" ] || case "$noun" in
+	'') words='--json --quiet --server --ca --key-file --context --help --version init status ca profile product device token cert ledger key completion man reference complete' ;;
+	esac
+	[ -n "$words$kind" ] || case "$noun $verb" in
+	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
+	'status ') words='--help '; kind='' ;;
+	'ca list') words='--help --limit --after '; kind='' ;;
+	'ca crl') words='--help '; kind='issuer' ;;
+	'ca request') words='--help --config --passphrase-file --passphrase-fd --key-type --out '; kind='' ;;
+	'ca install') words='--help --config --passphrase-file --passphrase-fd --chain '; kind='' ;;
+	'ca issuer') words='--help --config --passphrase-file --passphrase-fd --key-type --root-key --issuer-years '; kind='' ;;
+	'ca renew-tls') words='--help --config --passphrase-file --passphrase-fd --tls-dns --tls-ip --tls-days '; kind='' ;;
+	'profile list') words='--help --limit --after '; kind='' ;;
+	'profile show') words='--help '; kind='profile' ;;
+	'product list') words='--help --limit --after '; kind='' ;;
+	'product show') words='--help '; kind='product' ;;
+	'product create') words='--help --ldevid-profile --idevid-profile --hw-type-oid --description '; kind='' ;;
+	'product update') words='--help --ldevid-profile --idevid-profile --hw-type-oid --description '; kind='product' ;;
+	'device list') words='--help --product --limit --after '; kind='' ;;
+	'device show') words='--help '; kind='device' ;;
+	'device create') words='--help --product --bound-key --attributes '; kind='' ;;
+	'device retire') words='--help '; kind='device' ;;
+	'device enrol') words='--help --csr --label --out '; kind='device' ;;
+	'device receipt') words='--help --out '; kind='device' ;;
+	'token list') words='--help --device --product --state --limit --after '; kind='' ;;
+	'token show') words='--help '; kind='token' ;;
+	'token create') words='--help --device --product --profile --ttl --not-before --door --bound-key --out --csv --resume --dry-run '; kind='' ;;
+	'token cancel') words='--help '; kind='token' ;;
+	'token thaw') words='--help --keep --rebind '; kind='token' ;;
+	'cert list') words='--help --device --state --issuer --expires-from --expires-to --limit --after '; kind='' ;;
+	'cert show') words='--help '; kind='serial' ;;
+	'cert revoke') words='--help --reason --dry-run '; kind='serial' ;;
+	'cert hold') words='--help '; kind='serial' ;;
+	'cert release') words='--help '; kind='serial' ;;
+	'ledger checkpoint') words='--help '; kind='' ;;
+	'ledger key') words='--help '; kind='' ;;
+	'ledger entries') words='--help --since --type --device --limit '; kind='' ;;
+	'ledger verify') words='--help --key --keep '; kind='@dir' ;;
+	'ledger verify-receipt') words='--help --key '; kind='@file' ;;
+	'ledger reconcile') words='--help --config --journal '; kind='' ;;
+	'ledger export') words='--help --since --type --device --format --out --from '; kind='' ;;
+	'key list') words='--help --limit --after '; kind='' ;;
+	'key create') words='--help --role --ttl '; kind='' ;;
+	'key revoke') words='--help '; kind='' ;;
+	'completion ') words='--help '; kind='' ;;
+	'man ') words='--help '; kind='' ;;
+	'reference ') words='--help '; kind='' ;;
+	'complete ') words='--help '; kind='' ;;
+	'ca ') words='list crl request install issuer renew-tls ' ;;
+	'profile ') words='list show ' ;;
+	'product ') words='list show create update ' ;;
+	'device ') words='list show create retire enrol receipt ' ;;
+	'token ') words='list show create cancel thaw ' ;;
+	'cert ') words='list show revoke hold release ' ;;
+	'ledger ') words='checkpoint key entries verify verify-receipt reconcile export ' ;;
+	'key ') words='list create revoke ' ;;
+	esac
+	case "$kind" in
+	''|@*) ;;
+	*) words="$words $(mintmark --quiet complete "$kind" 2>/dev/null)" ;;
+	esac
+	COMPREPLY=($(compgen -W "$words" -- "$cur"))
+	case "$kind" in
+	@file) COMPREPLY+=($(compgen -f -- "$cur")) ;;
+	@dir) COMPREPLY+=($(compgen -d -- "$cur")) ;;
+	esac
+}
+complete -F _mintmark mintmark
