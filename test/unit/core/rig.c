@@ -322,8 +322,9 @@ rig_post(struct rig *r, struct mm_job *list)
 	mm_core_post(r->core, list);
 }
 
+/* At least so many. */
 struct mm_job *
-rig_wait(struct rig *r, unsigned n)
+rig_take(struct rig *r, unsigned least, unsigned *n)
 {
 	struct timespec until;
 	struct mm_job *list;
@@ -331,13 +332,23 @@ rig_wait(struct rig *r, unsigned n)
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += 20;
 	pthread_mutex_lock(&r->lock);
-	while (r->ndone < n)
+	while (r->ndone < least)
 		MUST(pthread_cond_timedwait(&r->more, &r->lock, &until) == 0);
-	MUST(r->ndone == n);
 	list = r->done;
+	*n = r->ndone;
 	r->done = NULL;
 	r->ndone = 0;
 	pthread_mutex_unlock(&r->lock);
+	return list;
+}
+
+struct mm_job *
+rig_wait(struct rig *r, unsigned n)
+{
+	unsigned got;
+	struct mm_job *list = rig_take(r, n, &got);
+
+	MUST(got == n);
 	return list;
 }
 

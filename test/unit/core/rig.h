@@ -50,6 +50,8 @@ EVP_PKEY *rig_key(void);
 void rig_post(struct rig *r, struct mm_job *list);
 /* The next n that finish, a list; ends the program after 20 s. */
 struct mm_job *rig_wait(struct rig *r, unsigned n);
+/* At least so many; how many they are. */
+struct mm_job *rig_take(struct rig *r, unsigned least, unsigned *n);
 /* Post and wait for one. */
 void rig_run(struct rig *r, struct mm_job *job);
 /* How many ledger entries of a type (all of them are read). */
