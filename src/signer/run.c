@@ -274,12 +274,10 @@ work(struct crew *c, const struct mm_links *links, const sigset_t *wait,
 static void
 block_signals(sigset_t *wait)
 {
-	sigset_t ignored;
-
-	sigemptyset(&ignored);
-	sigaddset(&ignored, SIGINT);
-	sigaddset(&ignored, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &ignored, NULL);
+	/* A file-size limit is an error like a full disk, not an end. */
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	sigemptyset(wait);
 	sigaddset(wait, SIGTERM);
 	sigaddset(wait, SIGUSR1);

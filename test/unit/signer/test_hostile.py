@@ -1,0 +1,559 @@
+"""A hostile server: every kind on every link, whatever it contains.
+
+What it can achieve is the list in architecture.md, "What a compromised server
+can still do"; what it cannot is a test each.
+"""
+import hashlib
+import os
+import random
+import resource
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from harness import (EAGAIN, ECONFLICT, EINPUT, ENOTFOUND, EPOLICY,  # noqa
+                     FIELDS, KINDS, LINKS, Gone, Link, Refused, Requests,
+                     Signer, body, encode, entry, frame, program)
+
+
+def secret_of(s, name):
+    """A token master, or the scalar or seed in a PKCS#8."""
+    raw = subprocess.run([os.environ["MM_UNSEAL"],
+                          s.dir / "signer/keys" / name, s.dir / "pass"],
+                         check=True, capture_output=True).stdout
+    return raw if len(raw) == 32 else raw.split(b"\x04\x20", 1)[1][:32]
+
+
+def assert_nothing_told(s):
+    log = (s.dir / "log").read_bytes()
+    for path in (s.dir / "signer/keys").iterdir():
+        secret = secret_of(s, path.name)
+        assert len(secret) == 32 and secret not in Link.heard, path
+        assert secret not in log and secret.hex().encode() not in log
+    assert b"long enough passphrase" not in log
+
+
+@pytest.fixture
+def signer(tmp_path):
+    Link.heard.clear()
+    s = Signer(program(), tmp_path)
+    s.init()
+    s.start()
+    yield s
+    if s.links:
+        s.kill()
+    assert_nothing_told(s)  # no CA, ledger or master key, whatever was done
+
+
+@pytest.fixture(scope="module")
+def requests(tmp_path_factory):
+    return Requests(tmp_path_factory.mktemp("requests"))
+
+
+@pytest.fixture(scope="module")
+def csr(requests):
+    return requests.make()
+
+
+def issue(s, csr, profile="plain", version=1, device="SN-1", keygen=0):
+    return s["issue"].call("issue", profile, version, device, "thermo",
+                           "token:x", 0, keygen, csr)
+
+
+def refused(code, f, *args):
+    with pytest.raises(Refused) as e:
+        f(*args)
+    assert e.value.code == code, e.value
+    return e.value.text
+
+
+def certificates(s):
+    return [x for x in s.journal() if x["kind"] == "certificate"]
+
+
+def settle(s, cert, device="SN-1", kind="certificate.issued", **kw):
+    index = s["ledger"].call("hello", 1)[3]
+    s["ledger"].call("ledger_add", index,
+                     entry(kind, device, cert[1], kw.get("spki", cert[6])))
+
+
+def sample(kind, csr):
+    """A good body of each kind."""
+    now = int(time.time())
+    return {
+        "hello": body("hello", 1),
+        "issue": body("issue", "plain", 1, "SN-1", "thermo", "token:x", 0, 0,
+                      csr),
+        "possess": body("possess", csr),
+        "token_mint": body("token_mint", "SN-1"),
+        "token_psk": body("token_psk", b"\x81" * 12, 0),
+        "token_check": body("token_check", b"\x81" * 12, b"s" * 20),
+        "crl_begin": body("crl_begin", "issuing", 10 ** 6, now, now + 60),
+        "crl_add": body("crl_add", bytes(16) + struct.pack(">QB", now, 0)),
+        "crl_sign": body("crl_sign", 0),
+        "crl_read": body("crl_read", 0, 100),
+        "ledger_add": body("ledger_add", 0, b"{}"),
+        "ledger_sign": body("ledger_sign", 0),
+        "outstanding": body("outstanding", 0, 10),
+        "status": body("status", 0),
+    }[kind]
+
+
+# ---- framing: each kind on its links only, an error ends one link ----
+
+def test_kind_on_wrong_link_ends_that_link(signer, csr):
+    signer.kill()
+    pairs = [(r, k) for r in LINKS for k in KINDS[1:] if k not in LINKS[r]]
+    for some in (pairs[:30], pairs[30:]):
+        signer.start(roles=[r for r, _ in some] + ["ops"])
+        for role, kind in some:
+            link = signer.links[role].pop(0)
+            link.send(frame(kind, [sample(kind, csr)]))
+            with pytest.raises(Gone):
+                link.recv()
+        assert signer.links["ops"][-1].call("status", 0)[0] == 0
+        assert signer.stop() == 0
+    assert not certificates(signer)
+
+
+BAD_FRAMES = [
+    b"\0", b"\1", b"\1\1", b"\1\1\0", b"\1\1\0\0",
+    b"\2\1\0\1" + bytes(8), b"\0\1\0\1" + bytes(8),
+    b"\1\0\0\1" + bytes(8), b"\1\xff\0\1" + bytes(8),
+    b"\1\x0f\0\1" + bytes(8), b"\1\x81\0\1" + bytes(8),
+    b"\1\1\0\1" + bytes(7), b"\1\1\0\1" + bytes(9),
+    b"\1\1\0\1" + b"\0\0\0\0\xff\xff\xff\xff",
+    b"\1\1\0\1" + b"\0\0\0\0\0\0\0\5abcd",
+    b"\1\1\0\2" + struct.pack(">III", 0, 4, 1),
+    frame("hello", [body("hello", 1)] * 65),
+    b"\1\1\0\1" + struct.pack(">II", 0, 140000) + bytes(140000),
+    bytes(131073),
+]
+
+
+def test_bad_frame_ends_that_link(signer):
+    signer.kill()
+    signer.start(roles=["psk"] * len(BAD_FRAMES) + ["ops"])
+    for link, bad in zip(signer.links["psk"], BAD_FRAMES, strict=True):
+        link.send(bad)
+        with pytest.raises(Gone):
+            link.recv()
+    assert signer["ops"].call("status", 0)[0] == 0
+
+
+def test_random_frames(signer):
+    signer.kill()
+    rnd = random.Random(7)
+    signer.start(roles=["issue", "ledger", "ops", "psk", "check"] * 7)
+    for links in list(signer.links.values()):
+        for link in links:
+            try:
+                for _ in range(20):
+                    kind = rnd.choice(sorted(LINKS[link.role]))
+                    link.raw(kind, [rnd.randbytes(rnd.randrange(200))
+                                    for _ in range(rnd.randrange(1, 64))])
+                link.send(rnd.randbytes(rnd.randrange(1, 5000)))
+                link.recv()
+            except Gone:
+                pass
+    assert signer.process.poll() is None
+    assert signer.stop() == 0
+    assert not certificates(signer)
+
+
+def test_truncated_and_longer_bodies_are_refused(signer, csr):
+    for role, kinds in LINKS.items():
+        for kind in sorted(kinds):
+            good = sample(kind, csr)
+            step = max(1, len(good) // 50)
+            bad = [good[:n] for n in range(0, len(good), step)]
+            bad.append(good + b"\0")
+            for one in bad:
+                a = signer[role].raw(kind, [one])[0]
+                assert a[0] == EINPUT, (kind, one)
+    assert not certificates(signer)
+
+
+def test_texts_out_of_form(signer, csr):
+    for device in ["", "a" * 65, "a b", "a/b", "../x", 'a"', "a\nb", "a\0",
+                   "\xe9"]:
+        got = signer["issue"].raw("issue", [encode(FIELDS["issue"][0], [
+            "plain", 1, device, "thermo", "token:x", 0, 0, csr])])[0]
+        assert got[0] == EINPUT, device
+        assert signer["ops"].raw("token_mint", [
+            body("token_mint", device)])[0][0] == EINPUT
+    for authority in ["", "x" * 97, 'a"b', "a\\b", "a\nb", "\x7f"]:
+        got = signer["issue"].raw("issue", [body(
+            "issue", "plain", 1, "SN-1", "thermo", authority, 0, 0, csr)])[0]
+        assert got[0] == EINPUT, authority
+
+
+# ---- certificates: within profiles and ceilings, with possession ----
+
+def test_issue_refusals_spend_nothing(signer, requests, csr):
+    bent = csr[:-1] + bytes([csr[-1] ^ 1])
+    rows = [
+        ("few", 1, csr, 0), ("few", 4, csr, 0), ("none", 1, csr, 0),
+        ("plain", 1, csr, 1),
+        ("few", 3, requests.make("RSA", "rsa_keygen_bits:2048"), 0),
+    ]
+    for profile, version, request, keygen in rows:
+        refused(EPOLICY, issue, signer, request, profile, version, "SN-1",
+                keygen)
+    with pytest.raises(Refused):
+        issue(signer, bent, "few", 3)
+    with pytest.raises(Refused):
+        signer["issue"].call("possess", bent)
+    assert not certificates(signer)
+    for _ in range(3):
+        issue(signer, csr, "few", 3)
+
+
+def test_each_signature_has_its_journal_line(signer, csr):
+    got = signer["issue"].many("issue", [
+        ("plain", 1, f"SN-{n}", "thermo", "token:x", 0, 0, csr)
+        for n in range(64)])
+    lines = {x["serial"]: x for x in certificates(signer)}
+    assert len(lines) == 64
+    for cert in got:
+        line = lines[cert[1].hex()]
+        # TBSCertificate: the first element of the outer SEQUENCE
+        tbs = cert[7][4:]
+        size = struct.unpack_from(">H", tbs, 2)[0] + 4
+        assert hashlib.sha256(tbs[:size]).hexdigest() == line["tbs_sha256"]
+        assert line["n"] == cert[0] and line["profile"] == "plain@1"
+    prev = "00" * 32
+    path = signer.dir / "signer/journal.jsonl"
+    for raw in path.read_bytes().splitlines(keepends=True):
+        assert f'"prev":"{prev}"'.encode() in raw
+        prev = hashlib.sha256(raw).hexdigest()
+
+
+def test_ceilings_hold_across_a_kill(signer, csr):
+    for _ in range(3):
+        issue(signer, csr, "few", 3)
+    assert "minute" in refused(EPOLICY, issue, signer, csr, "few", 3)
+    signer.kill()
+    signer.start()
+    for _ in range(2):
+        issue(signer, csr, "few", 3)
+    assert "day" in refused(EPOLICY, issue, signer, csr, "few", 3)
+    signer["ledger"].call("ledger_sign", 0)
+    assert signer.stop() == 0
+    signer.start()
+    assert "day" in refused(EPOLICY, issue, signer, csr, "few", 3)
+    assert len(certificates(signer)) == 5
+
+
+def test_server_keygen_is_new_each_time(signer):
+    a = issue(signer, b"", "given", keygen=1)
+    b = issue(signer, b"", "given", keygen=1)
+    assert a[8] and b[8] and a[8] != b[8] and a[6] != b[6]
+
+
+def test_replay_is_a_new_certificate_in_the_journal(signer, csr):
+    a, b = issue(signer, csr), issue(signer, csr)
+    assert a[1] != b[1] and len(certificates(signer)) == 2
+
+
+# ---- tokens: a secret is shown once ----
+
+def test_token_secret_is_shown_once(signer):
+    mint = signer["ops"].call("token_mint", "SN-1")
+    before = len(Link.heard)
+    assert signer["check"].call("token_check", mint[0], mint[1]) == [1]
+    assert signer["check"].call("token_check", mint[0], bytes(20)) == [0]
+    for use in (0, 1):
+        signer["psk"].call("token_psk", mint[0], use)
+    refused(EINPUT, signer["psk"].call, "token_psk", mint[0], 2)
+    assert mint[1] not in Link.heard[before:]
+    again = signer["ops"].call("token_mint", "SN-1")
+    assert again[0] != mint[0] and again[1] != mint[1]
+    line = signer.journal()[-2]
+    assert line["kind"] == "token" and mint[1].hex() not in str(line)
+
+
+def test_every_id_gets_a_key(signer):
+    keys = {signer["psk"].call("token_psk", bytes([v]) + bytes(11), 0)[0]
+            for v in range(256)}
+    assert len(keys) == 256
+    unknown = bytes([0x42]) + bytes(11)
+    assert signer["check"].call("token_check", unknown, bytes(20)) == [0]
+
+
+# ---- the tree: forwards only, one tree a size ----
+
+def test_tree_only_grows_from_its_end(signer):
+    add = signer["ledger"].call
+    for index in (1, 2 ** 64 - 1):
+        refused(ECONFLICT, add, "ledger_add", index, b"{}")
+    refused(EINPUT, add, "ledger_add", 0, b"")
+    refused(EINPUT, add, "ledger_add", 0, bytes(65536))
+    assert add("ledger_add", 0, b"{}") == [1]
+    refused(ECONFLICT, add, "ledger_add", 0, b"{}")
+    refused(ECONFLICT, add, "ledger_sign", 0)
+    refused(ECONFLICT, add, "ledger_sign", 2)
+
+
+def test_no_second_tree_of_a_size(signer):
+    call = signer["ledger"].call
+    for n in range(5):
+        call("ledger_add", n, b'{"a":%d}' % n)
+    first = call("ledger_sign", 5)
+    call("ledger_add", 5, b'{"unsigned":1}')
+    signer.kill()
+    signer.start()
+    call = signer["ledger"].call
+    assert call("hello", 1)[3] == 5, "an unsigned entry is not in the state"
+    refused(ECONFLICT, call, "ledger_add", 4, b'{"b":4}')
+    refused(ECONFLICT, call, "ledger_sign", 4)
+    assert call("ledger_sign", 5) == first
+    call("ledger_add", 5, b'{"other":1}')
+    assert call("ledger_sign", 6)[1] != first[1]
+    sizes = [x["number"] for x in signer.journal()
+             if x["kind"] == "checkpoint"]
+    assert sizes == [5, 5, 6]
+
+
+# ---- no signature can be hidden ----
+
+def test_outstanding_until_its_entry(signer, csr):
+    a, b = issue(signer, csr), issue(signer, csr, device="SN-2")
+    count = lambda: signer["ledger"].call("status", 0)[4]  # noqa: E731
+    assert count() == 2
+    settle(signer, a, spki=b"\1" * 32)
+    assert count() == 2, "an entry for another key settles nothing"
+    settle(signer, a)
+    assert count() == 1
+    size = signer["ledger"].call("hello", 1)[3]
+    signer["ledger"].call("ledger_sign", size)
+    for how in (signer.kill, signer.stop):
+        how()
+        signer.start()
+        n, lines = signer["ledger"].call("outstanding", 0, 10)
+        assert n == 1 and b[1] in lines and a[1] not in lines
+    settle(signer, b, kind="signature.orphaned")
+    assert count() == 0
+
+
+def test_certificate_unknown_to_the_journal_is_recovered(signer):
+    forged = b"\1" + b"\xab" * 15
+    signer["ledger"].call("ledger_add", 0, entry(
+        "certificate.issued", "SN-9", forged, b"\2" * 32))
+    line = signer.journal()[-1]
+    assert line["kind"] == "recovered" and line["serial"] == forged.hex()
+    assert line["spki_sha256"] == "02" * 32
+
+
+def test_too_many_outstanding_stops_issuing(signer, csr):
+    row = ("plain", 1, "SN-1", "thermo", "token:x", 0, 0, csr)
+    certs = []
+    for _ in range(64):
+        certs += signer["issue"].many("issue", [row] * 64)
+    refused(EAGAIN, issue, signer, csr)
+    status = signer["ops"].call("status", 0)
+    assert status[4] == 4096 and status[5] == 0 and status[6]
+    text = signer["ledger"]
+    for at in range(0, 4096, 64):
+        text.many("ledger_add", [
+            (at + k, entry("certificate.issued", "SN-1", c[1], c[6]))
+            for k, c in enumerate(certs[at:at + 64])])
+    assert signer["ops"].call("status", 0)[4:6] == [0, 1]
+    issue(signer, csr)
+
+
+def test_old_outstanding_stops_issuing(signer, csr):
+    cert = issue(signer, csr)
+    signer.stop()
+    signer.start(before=("faketime", "-f", "+15m"))
+    assert "turned up" in refused(EAGAIN, issue, signer, csr)
+    settle(signer, cert)
+    issue(signer, csr)
+
+
+def test_clock_behind_the_journal_stops_issuing(signer, csr):
+    signer.stop()
+    signer.start(before=("faketime", "-f", "+1h"))
+    settle(signer, issue(signer, csr))
+    signer["ledger"].call("ledger_sign", 1)
+    signer.stop()
+    signer.start()
+    assert "clock" in refused(EAGAIN, issue, signer, csr)
+    signer.stop()
+    signer.start(before=("faketime", "-f", "-400d"))
+    assert "clock" in refused(EAGAIN, issue, signer, csr)
+
+
+# ---- CRLs ----
+
+def crl(s, number, issuer="issuing", this=None, life=3600):
+    this = int(time.time()) if this is None else this
+    s["ops"].call("crl_begin", issuer, number, this, this + life)
+
+
+def test_crl_refusals(signer):
+    ops, now = signer["ops"], int(time.time())
+    refused(ECONFLICT, ops.call, "crl_sign", 0)
+    refused(ECONFLICT, ops.call, "crl_add", b"")
+    refused(EPOLICY, crl, signer, 1, "root")
+    refused(EPOLICY, crl, signer, 1, "issuing", now + 9999)
+    refused(EPOLICY, crl, signer, 1, "issuing", now, 10 ** 9)
+    refused(EPOLICY, crl, signer, 1, "issuing", now, 0)
+    refused(ECONFLICT, crl, signer, 0)
+    refused(ECONFLICT, crl, signer, 2 ** 63)
+    crl(signer, 1)
+    for bad in (b"x", bytes(24), bytes(16) + struct.pack(">QB", 0, 7),
+                bytes(16) + struct.pack(">QB", 2 ** 63, 0)):
+        refused(EINPUT, ops.call, "crl_add", bad)
+    refused(ENOTFOUND, ops.call, "crl_read", 1, 10)
+
+
+def test_crl_number_never_goes_back(signer):
+    crl(signer, 7)
+    signer["ops"].call("crl_sign", 0)
+    for number in (1, 7):
+        refused(ECONFLICT, crl, signer, number)
+    signer.kill()
+    signer.start()
+    refused(ECONFLICT, crl, signer, 7)
+    crl(signer, 8)
+    signer["ops"].call("crl_sign", 0)
+    assert [x["number"] for x in signer.journal()
+            if x["kind"] == "crl"] == [7, 8]
+
+
+def test_large_crl(signer, tmp_path):
+    ops, now = signer["ops"], int(time.time())
+    crl(signer, 1)
+    n = 20000
+    for at in range(0, n, 4000):
+        ops.call("crl_add", b"".join(
+            b"\1" + struct.pack(">Q", k) + bytes(7) +
+            struct.pack(">QB", now, 4) for k in range(at, at + 4000)))
+    size, sha = ops.call("crl_sign", 0)
+    der = b""
+    while len(der) < size:
+        der += ops.call("crl_read", len(der), 1 << 30)[0]
+    assert hashlib.sha256(der).digest() == sha
+    (tmp_path / "crl").write_bytes(der)
+    done = subprocess.run(
+        ["openssl", "crl", "-inform", "DER", "-in", tmp_path / "crl",
+         "-CAfile", tmp_path / "server/issuing.crt", "-noout", "-text"],
+        capture_output=True, text=True)
+    assert "verify OK" in done.stderr
+    assert done.stdout.count("Serial Number") == n
+
+
+# ---- promise 8: no journal, no signature ----
+
+def test_journal_that_cannot_be_written(signer, csr):
+    issue(signer, csr)
+    path = signer.dir / "signer/journal.jsonl"
+    size = path.stat().st_size
+    inf = resource.RLIM_INFINITY
+    resource.prlimit(signer.process.pid, resource.RLIMIT_FSIZE,
+                     (size + 100, inf))
+    for _ in range(3):
+        refused(EAGAIN, issue, signer, csr)
+        refused(EAGAIN, signer["ops"].call, "token_mint", "SN-1")
+        crl(signer, 1)
+        refused(EAGAIN, signer["ops"].call, "crl_sign", 0)
+        refused(EAGAIN, signer["ledger"].call, "ledger_sign", 0)
+        refused(ENOTFOUND, signer["ops"].call, "crl_read", 1, 1)
+    assert path.stat().st_size == size
+    assert signer["ops"].call("status", 0)[5] == 0
+    resource.prlimit(signer.process.pid, resource.RLIMIT_FSIZE, (inf, inf))
+    issue(signer, csr)
+    assert signer["ops"].call("status", 0)[5] == 1
+    signer.stop()
+    signer.start()
+    assert len(certificates(signer)) == 2
+
+
+# ---- start: what was changed is noticed ----
+
+def fails_to_start(s, word):
+    s.start()
+    assert s.wait() != 0
+    s.links = {}
+    assert word in (s.dir / "log").read_text()
+
+
+def test_torn_line_is_cut_and_a_changed_one_found(signer, csr):
+    cert = issue(signer, csr)
+    signer.kill()
+    path = signer.dir / "signer/journal.jsonl"
+    whole = path.read_bytes()
+    for tail in (b'{"n":9', b"\0" * 300):
+        path.write_bytes(whole + tail)
+        signer.start()
+        assert signer["ledger"].call("outstanding", 0, 9)[0] == 1
+        signer.stop()
+        assert path.read_bytes() == whole
+    path.write_bytes(whole.replace(b'"SN-1"', b'"SN-2"'))
+    signer.start()
+    settle(signer, cert)
+    signer.stop()
+    path.write_bytes(whole.replace(b'"kind":"ca"', b'"kind":"crl"'))
+    fails_to_start(signer, "does not follow")
+
+
+def test_shorter_journal_is_found(signer, csr):
+    issue(signer, csr)
+    signer["ledger"].call("ledger_sign", 0)
+    signer.stop()
+    path = signer.dir / "signer/journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    fails_to_start(signer, "journal")
+
+
+def test_used_profile_cannot_change(signer, csr):
+    issue(signer, csr)
+    signer.stop()
+    text = signer.conf.read_text()
+    signer.conf.write_text(text.replace("per_day = 5", "per_day = 6"))
+    signer.start()
+    signer.stop()
+    signer.conf.write_text(text.replace('"30d"', '"31d"'))
+    fails_to_start(signer, "changed after")
+    signer.conf.write_text(text.replace('version = 1\n  issuer = "issuing"\n'
+                                        '  lifetime = "30d"',
+                                        'version = 2\n  issuer = "issuing"\n'
+                                        '  lifetime = "31d"'))
+    signer.start()
+    issue(signer, csr, "plain", 2)
+
+
+def test_one_signer_at_a_time(signer):
+    other = Signer(program(), signer.dir)
+    fails_to_start(other, "in use")
+
+
+# ---- what it is locked into; what it never said ----
+
+def test_process_is_locked_in(signer):
+    signer["ops"].call("status", 0)
+    pid = signer.process.pid
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status") as f:
+            status = f.read()
+        assert "NoNewPrivs:\t1" in status
+        if "sandbox.no-seccomp" not in (signer.dir / "log").read_text():
+            assert "Seccomp:\t2" in status
+    fds = [os.readlink(f"/proc/{pid}/fd/{n}")
+           for n in os.listdir(f"/proc/{pid}/fd")]
+    assert len([f for f in fds if f.startswith("socket:")]) == 6
+
+
+def test_what_was_said_is_searched(signer, csr):
+    """The search in the fixture would find a key."""
+    Link.heard += secret_of(signer, "ledger.key")
+    with pytest.raises(AssertionError):
+        assert_nothing_told(signer)
+    Link.heard.clear()
+    issue(signer, csr)

@@ -1,0 +1,162 @@
+"""init, request, install, issuer, renew-tls, token-key: what they make is
+judged by openssl, and everything they signed stands in the journal."""
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from harness import Requests, Signer, program  # noqa
+
+
+@pytest.fixture
+def signer(tmp_path):
+    return Signer(program(), tmp_path)
+
+
+def openssl(*args, check=True):
+    return subprocess.run(["openssl", *map(str, args)], check=check,
+                          capture_output=True, text=True).stdout
+
+
+def kinds(s):
+    return [x["kind"] for x in s.journal()]
+
+
+def test_init_makes_a_whole_pki(signer):
+    d = signer.dir
+    made = signer.init("--tls-dns", "ca.example", "--tls-ip", "127.0.0.1",
+                       "--root-subject", "O=Acme",
+                       "--root-subject", "CN=The Root", "--key-type", "p384")
+    openssl("verify", "-CAfile", d / "server/root.crt", "-untrusted",
+            d / "server/issuing.crt", "-purpose", "sslserver",
+            "-verify_hostname", "ca.example", d / "server/tls.crt")
+    assert "CN = The Root" in openssl("x509", "-in", d / "server/root.crt",
+                                      "-noout", "-subject")
+    assert kinds(signer) == ["ca", "ca", "server"]
+    assert made["token_key_version"] == 0x81
+    assert made["issuer"]["name"] == "issuing" and made["tls"]
+    assert signer.command("ledger-key").stdout.strip() == made["ledger_key"]
+    for path in (d / "signer").rglob("*.key"):
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert "ENCRYPTED" in path.read_text()
+    assert (d / "server/tls.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_init_overwrites_nothing(signer):
+    signer.init()
+    before = {p: p.read_bytes() for p in signer.dir.rglob("*")
+              if p.is_file()}
+    assert signer.command("init", check=False).returncode == 5
+    (signer.dir / "signer/journal.jsonl").unlink()
+    assert signer.command("init", check=False).returncode == 5
+    del before[signer.dir / "signer/journal.jsonl"]
+    for path, data in before.items():
+        assert path.read_bytes() == data
+
+
+def test_production_tokens_have_another_version(tmp_path):
+    s = Signer(program(), tmp_path, lambda c: c.replace(
+        "production = false", "production = true").replace(
+        '"localhost/ledger"', '"ca.example/ledger"') +
+        'server_user = "daemon"\nsigner_user = "nobody"\n'
+        'public_url = "http://ca.example"\n'
+        'devices_url = "https://ca.example"\n')
+    assert s.init("--root", "none")["token_key_version"] == 1
+
+
+def test_token_keys_count_up(signer):
+    signer.init("--root", "none")
+    for want in (0x82, 0x83):
+        made = json.loads(signer.command("token-key").stdout)
+        assert made["token_key_version"] == want
+
+
+def test_external_root(signer, tmp_path):
+    d = signer.dir
+    made = signer.init("--root", "external", "--request", d / "ca.csr",
+                       "--issuer-subject", "O=Acme",
+                       "--issuer-subject", "OU=Line",
+                       "--issuer-subject", "CN=Issuing 1")
+    assert made["issuer"] is None and kinds(signer) == ["request"]
+    text = openssl("req", "-in", d / "ca.csr", "-noout", "-verify",
+                   "-subject")
+    assert "O = Acme, OU = Line, CN = Issuing 1" in text
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
+            d / "root.key", "-out", d / "root.pem", "-subj", "/CN=Their root",
+            "-days", "100")
+    (d / "ext").write_text(
+        "basicConstraints=critical,CA:TRUE,pathlen:0\n"
+        "keyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
+        "authorityKeyIdentifier=keyid\n")
+    openssl("x509", "-req", "-in", d / "ca.csr", "-CA", d / "root.pem",
+            "-CAkey", d / "root.key", "-CAcreateserial", "-days", "90",
+            "-extfile", d / "ext", "-out", d / "ca.pem")
+    ca, root = (d / "ca.pem").read_text(), (d / "root.pem").read_text()
+    bad = {"no root": ca, "wrong order": root + ca, "not ours": root,
+           "nothing": "", "not PEM": "x"}
+    for what, text in bad.items():
+        (d / "chain").write_text(text)
+        done = signer.command("install", "--issuer", "issuing", "--chain",
+                              d / "chain", check=False)
+        assert done.returncode != 0, what
+        assert not (d / "server/issuing.crt").exists()
+    (d / "chain").write_text(ca + root)
+    signer.command("install", "--issuer", "issuing", "--chain", d / "chain")
+    signer.command("renew-tls", "--tls-dns", "ca.example")
+    openssl("verify", "-CAfile", d / "server/root.crt", "-untrusted",
+            d / "server/issuing.crt", d / "server/tls.crt")
+    csr = Requests(tmp_path).make()
+    signer.start()
+    cert = signer["issue"].call("issue", "plain", 1, "SN-1", "thermo",
+                                "op:x", 0, 0, csr)
+    (d / "c.der").write_bytes(cert[7])
+    openssl("verify", "-CAfile", d / "server/root.crt", "-untrusted",
+            d / "server/issuing.crt", d / "c.der")
+    assert signer.stop() == 0
+
+
+def test_server_without_an_issuer_yet(signer, tmp_path):
+    signer.init("--root", "none")
+    signer.start()
+    got = signer["issue"].many("issue", [
+        ("plain", 1, "SN-1", "thermo", "op:x", 0, 0, b"")])[0]
+    assert got.code == 8 and "no certificate yet" in got.text
+    assert signer.stop() == 0
+
+
+def test_one_more_issuer_and_renewal_while_running(tmp_path):
+    s = Signer(program(), tmp_path, lambda c: c + (
+        f'issuer "second" {{ certificate = "{tmp_path}/server/second.crt"\n'
+        f'key = "{tmp_path}/signer/keys/second.key"\n }}\n'))
+    s.init("--tls-dns", "localhost")
+    s.command("issuer", "--issuer", "second", "--key-type", "ed25519")
+    openssl("verify", "-CAfile", tmp_path / "server/root.crt",
+            tmp_path / "server/second.crt")
+    csr = Requests(tmp_path).make()
+    s.start()
+    issue = ("issue", "plain", 1, "SN-1", "thermo", "op:x", 0, 0, csr)
+    s["issue"].call(*issue)
+    key = (tmp_path / "server/tls.key").read_bytes()
+    old = (tmp_path / "server/tls.crt").read_bytes()
+    s.command("renew-tls")
+    assert (tmp_path / "server/tls.key").read_bytes() == key
+    assert (tmp_path / "server/tls.crt").read_bytes() != old
+    s["issue"].call(*issue)
+    assert s.stop() == 0
+    s.start()
+    assert s["issue"].call("hello", 1)[4] == len(s.journal()) == 7
+    assert s.stop() == 0
+
+
+def test_wrong_passphrase_and_flags(signer):
+    signer.init()
+    (signer.dir / "pass").write_text("another\n")
+    assert signer.command("renew-tls", "--tls-dns", "x",
+                          check=False).returncode == 8
+    for args in (("init", "--links", "x"), ("run",), ("nonsense",),
+                 ("init", "--root", "maybe"), ("request",), ("install",),
+                 ("init", "--issuer-years", "-1"), ("init", "--issuer")):
+        assert signer.command(*args, check=False).returncode == 2, args
