@@ -135,5 +135,6 @@ mmd_derw_wrap(struct mmd_derw *w, uint8_t tag, size_t from)
 	head[i - 1] = len < 0x80 ? (uint8_t)len
 	    : (uint8_t)(0x80 | (sizeof(head) - i));
 	head[i - 2] = tag;
-	mmd_derw_put(w, (struct mmd_bytes){ head + i - 2, sizeof(head) - i + 2 });
+	mmd_derw_put(w,
+	    (struct mmd_bytes){ head + i - 2, sizeof(head) - i + 2 });
 }

@@ -163,9 +163,9 @@ struct mmd_tls_want {
 	uint8_t psk[MMD_HASH];    /* TOKEN: for that version */
 	struct mmd_bytes anchor;  /* else: the trust anchor's DER */
 	struct mmd_bytes cert;    /* MUTUAL: own certificate's DER */
-	struct mmd_bytes chain;   /* MUTUAL: its issuers, DER one after another */
+	struct mmd_bytes chain;   /* MUTUAL: its issuers, DER in a row */
 	unsigned slot;            /* MUTUAL: own key */
-	int64_t at_s;             /* time to check certificates at; 0: clock's */
+	int64_t at_s;             /* to check certificates at; 0: clock's */
 };
 
 /*

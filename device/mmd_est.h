@@ -62,7 +62,8 @@ struct mmd_est {
 void mmd_est_init(struct mmd_est *e, const struct mmd_est_conf *conf);
 /*
  * Begins a request; request is its DER for ENROLL and REENROLL (not within
- * conf->buf), else empty.  It is copied.  MMD_ESPACE; MMD_ESTATE: an answer is awaited.
+ * conf->buf), else empty.  It is copied.  MMD_ESPACE;
+ * MMD_ESTATE: an answer is awaited.
  */
 enum mmd_rc mmd_est_start(struct mmd_est *e, enum mmd_est_op op,
     struct mmd_bytes request) MMD_MUST;

@@ -11,7 +11,8 @@ mm_arg(const struct mm_args *a, const char *name)
 	for (size_t i = 0; a->opts != NULL && a->opts[i].name != NULL; i++)
 		if (strcmp(a->opts[i].name, name) == 0)
 			return a->value[i];
-	MM_INVARIANT(!"an option that the command's table does not have");
+	/* An option that the command's table does not have. */
+	MM_INVARIANT(name == NULL);
 	return NULL;
 }
 

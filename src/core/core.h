@@ -68,7 +68,7 @@ void mm_core_close(struct mm_core **owner);
 enum mm_authority_kind {
 	MM_AUTH_NONE,        /* refused everywhere: the default */
 	MM_AUTH_TOKEN_PSK,   /* proven by the handshake */
-	MM_AUTH_TOKEN_BASIC, /* id and secret presented; checked by the signer */
+	MM_AUTH_TOKEN_BASIC, /* id and secret; the signer checks */
 	MM_AUTH_DEVICE,      /* a certificate of ours by mutual TLS */
 	MM_AUTH_OPERATOR,    /* an API key with role line or admin */
 	MM_AUTH_KINDS
@@ -80,7 +80,7 @@ struct mm_authority {
 	uint8_t secret[MM_TOKEN_SECRET_N];
 	uint8_t serial[16];            /* DEVICE */
 	uint8_t cert_sha256[32];
-	bool expired;                  /* DEVICE: past notAfter: late renewal only */
+	bool expired;                  /* DEVICE: late renewal only */
 	char operator_[17];
 	char device[MM_DEVICE_ID_MAX + 1]; /* OPERATOR: names the device */
 };
@@ -99,7 +99,9 @@ MM_MUST enum mm_err mm_authority_operator(struct mm_authority *a,
 
 /* ---- the pipeline ---- */
 
-enum mm_job_kind { MM_JOB_ENROL, MM_JOB_REENROL, MM_JOB_KEYGEN, MM_JOB_CONFIRM };
+enum mm_job_kind {
+	MM_JOB_ENROL, MM_JOB_REENROL, MM_JOB_KEYGEN, MM_JOB_CONFIRM
+};
 
 /* A reason a device can show; stable text, part of the API. */
 #define MM_REASONS(X)                                                       \

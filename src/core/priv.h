@@ -282,7 +282,8 @@ MM_MUST enum mm_err mm_facts_read(struct mm_core *c,
     struct mm_store_reader *r, struct mm_flight *f, struct mm_facts *out,
     struct mm_why *why);
 /* The reservation's name: from what was presented alone. */
-void mm_facts_authority(const struct mm_authority *a, char out[MM_AUTHORITY_TEXT]);
+void mm_facts_authority(const struct mm_authority *a,
+    char out[MM_AUTHORITY_TEXT]);
 
 /* papers.c: the ops of a verdict, onto the flight; MM_EBUG: a lint of ours */
 MM_MUST enum mm_err mm_ops_refuse(struct mm_flight *f, bool alert,

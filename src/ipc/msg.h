@@ -78,7 +78,7 @@ struct mm_issue_req {
 	char authority[MM_AUTHORITY_MAX + 1];
 	uint64_t wish_s;           /* shorter lifetime, 0 none */
 	uint8_t keygen;            /* 1: make the pair here (serverkeygen) */
-	struct mm_bytes csr;       /* also for keygen: it carries no key of use */
+	struct mm_bytes csr;       /* also for keygen */
 };
 struct mm_issue_rep {
 	uint64_t journal_n;
@@ -96,7 +96,10 @@ struct mm_possess_rep { uint8_t spki_sha256[32]; };
 
 struct mm_token_mint_req { char device[MM_DEVICE_ID_MAX + 1]; };
 struct mm_token_mint_rep { uint8_t id[12], secret[20], anchor[10]; };
-struct mm_token_psk_req { uint8_t id[12]; uint8_t use; /* enum mm_token_use */ };
+struct mm_token_psk_req {
+	uint8_t id[12];
+	uint8_t use; /* enum mm_token_use */
+};
 struct mm_token_psk_rep { uint8_t psk[32]; };
 struct mm_token_check_req { uint8_t id[12], secret[20]; };
 struct mm_token_check_rep { uint8_t yes; };
@@ -108,7 +111,9 @@ struct mm_crl_begin_req {
 	uint64_t number, this_s, next_s;
 };
 struct mm_crl_begin_rep { uint8_t none; };
-struct mm_crl_add_req { struct mm_bytes entries; /* n * (16 serial, u64 at_s, u8 reason) */ };
+struct mm_crl_add_req {
+	struct mm_bytes entries; /* n * (16 serial, u64 at_s, u8 reason) */
+};
 struct mm_crl_add_rep { uint64_t total; };
 struct mm_crl_sign_req { uint8_t none; };
 struct mm_crl_sign_rep { uint64_t der_n; uint8_t sha256[32]; };
@@ -119,7 +124,11 @@ struct mm_crl_read_rep { struct mm_bytes der; };
 struct mm_ledger_add_req { uint64_t index; struct mm_bytes entry; };
 struct mm_ledger_add_rep { uint64_t size; };
 struct mm_ledger_sign_req { uint64_t size; /* must be the signer's size */ };
-struct mm_ledger_sign_rep { uint64_t size; uint8_t root[32]; struct mm_bytes note; };
+struct mm_ledger_sign_rep {
+	uint64_t size;
+	uint8_t root[32];
+	struct mm_bytes note;
+};
 
 /* Certificates signed but not yet seen in the tree, oldest first, older than
  * age_ms: lines = n * u16-length-prefixed mm_outstanding bodies. */
@@ -197,7 +206,7 @@ MM_MUST enum mm_err mm_answer_get(unsigned kind, struct mm_bytes body,
 
 /* ---- sockets ---- */
 
-/* One whole message.  MM_EAGAIN: would block; MM_ENOTFOUND: the peer is gone. */
+/* One whole message.  MM_EAGAIN: would block; MM_ENOTFOUND: the peer left. */
 MM_MUST enum mm_err mm_ipc_send(int fd, struct mm_bytes frame,
     struct mm_why *why);
 MM_MUST enum mm_err mm_ipc_recv(int fd, struct mm_buf *frame,

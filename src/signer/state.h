@@ -14,7 +14,7 @@
  * its certificate must not be waited for.  The journal is read again from
  * "settled" (the oldest outstanding line, or its end).
  */
-#define MM_STATE_ROWS 512 /* CRL numbers, day counters: one an issuer, profile */
+#define MM_STATE_ROWS 512 /* CRL numbers and day counters */
 
 struct mm_state_row {
 	char name[MM_NAME_MAX + 1];

@@ -59,7 +59,7 @@ struct mm_token_row {
 	char device[MM_DEVICE_ID_MAX + 1];
 	char product[MM_NAME_MAX + 1];
 	char profile[MM_NAME_MAX + 1]; /* "" : the product's */
-	enum mm_token_state state;     /* expired is by time, not stored eagerly */
+	enum mm_token_state state;     /* expired: by time, stored late */
 	bool bearer;                   /* door: HTTP Basic */
 	int64_t created_at, not_before_at, expires_at;
 	uint8_t bound_spki[32];        /* all zero: none */
