@@ -234,7 +234,8 @@ take_queues(struct mm_round *r)
 
 /* ---- the signer's answers ---- */
 
-/* The signer's refusals, as a device may see them. */
+/* The signer's refusals, as a device may see them.  What its profiles allow
+ * was decided here already, so what it refuses is over its ceilings. */
 static enum mm_reason
 reason_of(enum mm_err rc)
 {
@@ -242,7 +243,6 @@ reason_of(enum mm_err rc)
 	case MM_EINPUT:
 		return MM_R_POSSESSION;
 	case MM_EPOLICY:
-		return MM_R_PROFILE;
 	case MM_ERATE:
 		return MM_R_CEILING;
 	default:
@@ -284,7 +284,10 @@ on_issue(struct mm_round *r, struct mm_flight *f, struct mm_bytes body)
 	}
 	/* signed: from here on it is recorded, or settled as an orphan by
 	 * what the signer has outstanding */
-	if (take_issued(f->job, &rep, &why) == MM_OK)
+	rc = take_issued(f->job, &rep, &why);
+	/* the frame is ours; a private key must not stay in it */
+	mm_wipe((void *)(uintptr_t)rep.pkcs8.p, rep.pkcs8.n);
+	if (rc == MM_OK)
 		add_job(r, f->job);
 	else
 		refuse(r, f->job, MM_R_BUSY, why.text);

@@ -51,7 +51,7 @@ static const struct {
 	[MM_R_DEVICE] = { MM_EPOLICY, 0 },
 	[MM_R_BINDING] = { MM_EPOLICY, 0 },
 	[MM_R_TOO_MANY] = { MM_ERATE, MM_FX_ALERT },
-	[MM_R_CEILING] = { MM_ERATE, 0 },
+	[MM_R_CEILING] = { MM_EPOLICY, 0 },
 	[MM_R_BUSY] = { MM_EAGAIN, 0 },
 };
 
@@ -535,13 +535,14 @@ cert_late(const struct mm_facts *f, struct mm_verdict *v)
 	return MM_R_NONE;
 }
 
-/* RFC 7030 4.2.2: subject as in the current certificate.  A request that
- * names nothing asks for nothing else. */
+/* RFC 7030 4.2.2: subject and SubjectAltName as in the current certificate.
+ * A request that names nothing asks for nothing else. */
 static enum mm_reason
 names_same(const struct mm_facts *f, struct mm_verdict *v)
 {
 	(void)v;
-	if ((f->cn[0] != '\0' && strcmp(f->cn, f->cert_cn) != 0) ||
+	if (f->san_differs ||
+	    (f->cn[0] != '\0' && strcmp(f->cn, f->cert_cn) != 0) ||
 	    (f->serial_number[0] != '\0' &&
 	    strcmp(f->serial_number, f->cert_serial_number) != 0))
 		return MM_R_NAMES;

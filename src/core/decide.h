@@ -18,6 +18,7 @@ struct mm_facts {
 	enum mm_key_type key_type;
 	uint8_t spki[32];
 	char cn[65], serial_number[65];     /* its subject's, "" absent */
+	bool san_differs;                   /* one is there, and another one */
 	bool binding_ok, binding_wrong;
 	bool expired;                       /* the TLS certificate */
 	bool proved;                        /* secret or handshake right */

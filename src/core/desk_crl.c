@@ -116,8 +116,8 @@ store_crl(struct listing *l, const struct mm_crl_begin_req *begin,
 
 /* Number: Unix milliseconds, never below the last one's successor. */
 static enum mm_err
-sign(struct mm_desk *d, const struct mm_issuer_conf *issuer, uint64_t last,
-    uint64_t *number, struct mm_why *why)
+sign(struct mm_desk *d, const struct mm_issuer_conf *issuer,
+    struct mm_crl_mark *mark, struct mm_why *why)
 {
 	struct listing l = { d, MM_BUF_INIT(PIECE_N), 0 };
 	struct mm_buf der = MM_BUF_INIT(CRL_MAX);
@@ -125,17 +125,19 @@ sign(struct mm_desk *d, const struct mm_issuer_conf *issuer, uint64_t last,
 		.this_s = (uint64_t)mm_now_s() };
 	enum mm_err rc;
 
-	if (begin.number <= last)
-		begin.number = last + 1;
+	if (begin.number <= mark->number)
+		begin.number = mark->number + 1;
 	begin.next_s = begin.this_s + (uint64_t)issuer->crl_hours * 3600;
 	strcpy(begin.issuer, issuer->name);
+	/* stored before the next one is begun: lists never go back */
 	mm_wire_lock(d->c->wire, MM_LINE_OPS);
 	rc = build(&l, &begin, &der, why);
-	mm_wire_unlock(d->c->wire, MM_LINE_OPS);
 	if (rc == MM_OK)
 		rc = store_crl(&l, &begin, mm_buf_view(&der), why);
+	mm_wire_unlock(d->c->wire, MM_LINE_OPS);
 	if (rc == MM_OK)
-		*number = begin.number;
+		*mark = (struct mm_crl_mark){ mark->revocations, begin.number,
+			(int64_t)begin.next_s };
 	mm_buf_done(&l.piece);
 	mm_buf_done(&der);
 	return rc;
@@ -157,31 +159,49 @@ find(const struct mm_config *config, const char *name, size_t *at)
 	return NULL;
 }
 
+/* What was signed last: by this process, or by one before it. */
+static enum mm_err
+last_list(struct mm_desk *d, size_t at, struct mm_crl_mark *out,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(CRL_MAX);
+	struct mm_core *c = d->c;
+	enum mm_err rc;
+
+	pthread_mutex_lock(&c->lock);
+	*out = c->marks[at];
+	pthread_mutex_unlock(&c->lock);
+	if (out->number != 0)
+		return MM_OK;
+	rc = mm_get_crl(d->r, c->config->issuer[at].name, &out->number,
+	    &out->next_s, &der, NULL);
+	return rc == MM_OK || rc == MM_ENOTFOUND ? MM_OK :
+	    MM_FAIL(why, rc, "the store cannot be read");
+}
+
 /* see core.h */
 enum mm_err
 mm_desk_crl(struct mm_desk *d, const char *issuer, bool force,
     uint64_t *number, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(CRL_MAX);
+	uint64_t now = d->c->revocations;
 	const struct mm_issuer_conf *conf;
-	uint64_t last = 0, now = d->c->revocations;
-	int64_t next_s = 0;
-	enum mm_err rc;
+	struct mm_crl_mark mark;
 	size_t at;
 
 	conf = find(d->c->config, issuer, &at);
 	if (conf == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND, "no issuer \"%.32s\"",
 		    issuer);
-	rc = mm_get_crl(d->r, issuer, &last, &next_s, &der, NULL);
-	if (rc != MM_OK && rc != MM_ENOTFOUND)
-		return MM_FAIL(why, rc, "the store cannot be read");
-	if (!force && rc == MM_OK && d->c->marks[at] == now &&
-	    !due(conf, next_s)) {
-		*number = last;
-		return MM_OK;
+	MM_TRY(last_list(d, at, &mark, why));
+	if (force || mark.revocations != now || due(conf, mark.next_s)) {
+		mark.revocations = now;
+		MM_TRY(sign(d, conf, &mark, why));
+		pthread_mutex_lock(&d->c->lock);
+		if (mark.number > d->c->marks[at].number)
+			d->c->marks[at] = mark;
+		pthread_mutex_unlock(&d->c->lock);
 	}
-	MM_TRY(sign(d, conf, last, number, why));
-	d->c->marks[at] = now;
+	*number = mark.number;
 	return MM_OK;
 }

@@ -336,16 +336,25 @@ mm_desk_token_cancel(struct mm_desk *d, const struct mm_login *by,
 /* The first key's certificate, if the token was claimed. */
 static enum mm_err
 first_cert(struct mm_desk *d, const struct mm_token_row *row,
-    struct mm_claim *claim, bool *has, struct mm_why *why)
+    struct mm_cert_row *cert, bool *has, struct mm_why *why)
 {
 	char authority[MM_AUTHORITY_TEXT] = "token:";
+	struct mm_claim claim;
 	enum mm_err rc;
 
 	strcat(authority, row->id);
-	rc = mm_get_claim(d->r, authority, claim, NULL);
+	rc = mm_get_claim(d->r, authority, &claim, NULL);
+	if (rc == MM_OK)
+		rc = mm_get_cert(d->r, claim.serial, cert, NULL);
 	*has = rc == MM_OK;
 	return rc == MM_OK || rc == MM_ENOTFOUND ? MM_OK :
 	    MM_FAIL(why, rc, "the store cannot be read");
+}
+
+static enum mm_token_state
+thawed(const struct mm_cert_row *cert)
+{
+	return cert->confirmed_at != 0 ? MM_TOKEN_CONFIRMED : MM_TOKEN_ISSUED;
 }
 
 /* Rebinding revokes the first key's certificate before the token can make
@@ -357,23 +366,23 @@ mm_desk_token_thaw(struct mm_desk *d, const struct mm_login *by,
 	struct mm_op op = { .kind = MM_OP_TOKEN_STATE };
 	struct mm_op_token_state *t = &op.u.token;
 	struct mm_token_row row;
-	struct mm_claim claim;
+	struct mm_cert_row cert;
 	struct mm_papers p;
 	bool has;
 
 	MM_TRY(mm_get_token(d->r, id, &row, why));
-	MM_TRY(first_cert(d, &row, &claim, &has, why));
+	MM_TRY(first_cert(d, &row, &cert, &has, why));
 	if (row.state != MM_TOKEN_FROZEN)
 		return MM_FAIL(why, MM_ECONFLICT, "token %s: it is %s", id,
 		    mm_token_state_name(row.state));
 	if (rebind_spki != NULL && has)
 		/* RFC 5280 5.3.1: superseded */
-		MM_TRY(mm_desk_cert_revoke(d, by, claim.serial, 4, NULL,
+		MM_TRY(mm_desk_cert_revoke(d, by, cert.serial, 4, NULL,
 		    why));
 	strcpy(t->id, row.id);
 	t->from = 1U << MM_TOKEN_FROZEN;
 	t->to = rebind_spki != NULL || !has ? MM_TOKEN_MINTED :
-					      MM_TOKEN_ISSUED;
+					      thawed(&cert);
 	if (rebind_spki != NULL) {
 		t->rebind = t->drop_claim = true;
 		memcpy(t->bound_spki, rebind_spki, 32);

@@ -13,6 +13,7 @@ struct reading {
 	struct mm_store_reader *r;
 	struct mm_facts *f;
 	const struct mm_authority *a;
+	const struct mm_csr *csr;
 	struct mm_why *why;
 };
 
@@ -86,6 +87,23 @@ read_token(struct reading *g)
 	return read_device(g, f->token.device);
 }
 
+/* Whether the request asks for a SubjectAltName that is not the
+ * certificate's. */
+static bool
+san_differs(const struct mm_csr *csr, const struct mm_cert *cert)
+{
+	static const char san[] = "2.5.29.17";
+	struct mm_cert asked = { .extensions = csr->extensions };
+	struct mm_bytes want, have = { NULL, 0 };
+	bool critical;
+
+	if (csr->extensions.n == 0 ||
+	    !mm_cert_extension(&asked, san, &critical, &want))
+		return false;
+	return !mm_cert_extension(cert, san, &critical, &have) ||
+	    !mm_bytes_eq(want, have);
+}
+
 /* RFC 7030 4.2.2: the names that a renewal must keep. */
 static enum mm_err
 read_names(struct reading *g)
@@ -94,10 +112,12 @@ read_names(struct reading *g)
 	struct mm_facts *f = g->f;
 	struct mm_cert cert;
 
-	if (f->cn[0] == '\0' && f->serial_number[0] == '\0')
+	if (f->cn[0] == '\0' && f->serial_number[0] == '\0' &&
+	    g->csr->extensions.n == 0)
 		return MM_OK;
 	MM_TRY(mm_get_cert_der(g->r, f->cert.serial, &der, g->why));
 	MM_TRY(mm_cert_walk(mm_buf_view(&der), &cert, g->why));
+	f->san_differs = san_differs(g->csr, &cert);
 	if (!mm_name_attribute(cert.subject, "2.5.4.3", f->cert_cn,
 	    sizeof(f->cert_cn)))
 		f->cert_cn[0] = '\0';
@@ -206,7 +226,7 @@ mm_facts_read(struct mm_core *c, struct mm_store_reader *r,
     struct mm_flight *flight, struct mm_facts *out, struct mm_why *why)
 {
 	const struct mm_authority *a = &flight->job->authority;
-	struct reading g = { r, out, a, why };
+	struct reading g = { r, out, a, &flight->job->csr, why };
 	bool has;
 
 	memset(out, 0, sizeof(*out));

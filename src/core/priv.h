@@ -211,6 +211,11 @@ struct mm_batch {
 	struct mm_batch *next;
 };
 
+struct mm_crl_mark { /* what an issuer's last list shows */
+	uint64_t revocations, number;
+	int64_t next_s;
+};
+
 struct mm_core {
 	struct mm_core_conf conf;
 	const struct mm_config *config;
@@ -246,7 +251,7 @@ struct mm_core {
 	struct mm_note_key key;
 	struct mm_unsettled *unsettled;
 	char why[161];
-	atomic_uint_fast64_t *marks; /* revocations on an issuer's list */
+	struct mm_crl_mark *marks; /* an issuer each */
 };
 
 static inline void
