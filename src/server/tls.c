@@ -1,9 +1,11 @@
-#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -369,6 +371,20 @@ keep_peer(SSL *ssl, struct mm_conn *c)
 	return i2d_X509(x, &p) == n ? MM_OK : MM_ECRYPTO;
 }
 
+/*
+ * A TLS 1.3 server has nothing to send after the client's Finished, so its
+ * acknowledgement would wait for 40 ms, and with it the request of a client
+ * that has not switched Nagle's algorithm off (RFC 896): most small ones.
+ */
+static void
+acknowledge(SSL *ssl)
+{
+	const int on = 1;
+
+	(void)setsockopt(SSL_get_fd(ssl), IPPROTO_TCP, TCP_QUICKACK, &on,
+	    sizeof(on));
+}
+
 /* see priv.h */
 enum mm_err
 mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
@@ -382,6 +398,7 @@ mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
 		return MM_EBUG;
 	mm_wipe(c->psk, sizeof(c->psk));
 	MM_TRY(keep_peer(ssl, c));
+	acknowledge(ssl);
 	(void)SSL_set_ex_data(ssl, s->tls->loop[0].conn_index, NULL);
 	*conn_data = c;
 	return MM_OK;
