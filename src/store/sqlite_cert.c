@@ -7,7 +7,7 @@
 
 /* What a certificate row needs beside the caller's fields. */
 struct placed {
-	int64_t device, class, claim, predecessor;
+	int64_t device, class, token, claim, predecessor; /* 0: none */
 	int64_t replaced, replaced_at;
 	enum mm_cert_state state;
 	const char *orphan; /* device's name when there is no such device */
@@ -42,7 +42,9 @@ cert_add(struct sqlite_store *s, const struct mm_op *op,
 	enum mm_err err = mm_sqlite_exec(&s->db, ASK(CERT_ADD,
 	    BLOB(r->serial, 16), INT(p->device), INT(p->class),
 	    INT(p->state), INT(r->idevid), INT(r->key_origin),
-	    TEXT(r->authority), p->claim != 0 ? INT(p->claim) : NONE,
+	    p->token != 0 ? INT(p->token) : NONE,
+	    p->token != 0 ? NONE : TEXT(r->authority),
+	    p->claim != 0 ? INT(p->claim) : NONE,
 	    INT(p->replaced), INT(p->replaced_at), HASH(r->spki_sha256),
 	    HASH(r->cert_sha256),
 	    p->predecessor != 0 ? INT(p->predecessor) : NONE,
@@ -123,50 +125,23 @@ count_replacement(struct placed *p, int64_t count, int64_t since, int64_t now)
 	p->replaced_at = within ? since : now;
 }
 
-/* The certificate that gives way; id 0: none. */
-struct replaced {
-	int64_t id, state;
+/* What entitles, and the certificate it was spent on; ids, 0: none. */
+struct authority {
+	int64_t token, cert;
+	int64_t cert_state;
 };
 
 static enum mm_err
-check_claim(struct sqlite_store *s, const struct mm_op_issue *i,
-    struct placed *p, struct replaced *old, struct mm_why *why)
-{
-	/* id, state, replaced, replaced_at, same serial, confirmed_at */
-	int64_t c[6];
-	enum mm_err err = mm_sqlite_ints(&s->db, ASK(CLAIM_FIND,
-	    INT(p->claim), TEXT(i->row.authority),
-	    i->replaces != NULL ? BLOB(i->replaces, 16) : NONE), c, 6, why);
-
-	if (err == MM_ENOTFOUND)
-		return i->replaces == NULL ? MM_OK : MM_FAIL(why,
-		    MM_ECONFLICT, "%s: nothing to replace", i->row.authority);
-	MM_TRY(err);
-	if (i->replaces == NULL || c[4] == 0)
-		return MM_FAIL(why, MM_ECONFLICT, "%s: spent already",
-		    i->row.authority);
-	if ((c[1] != MM_CERT_ISSUED && c[1] != MM_CERT_HELD) || c[5] != 0)
-		return MM_FAIL(why, MM_ECONFLICT, "%s: its certificate is %s",
-		    i->row.authority, mm_cert_state_name(c[1]));
-	count_replacement(p, c[2], c[3], i->row.issued_at);
-	*old = (struct replaced){ c[0], c[1] };
-	return MM_OK;
-}
-
-static enum mm_err
-check_token(struct sqlite_store *s, const struct mm_op_issue *i, int64_t *id,
-    struct mm_why *why)
+check_token(struct sqlite_store *s, const struct mm_op_issue *i,
+    struct authority *a, struct mm_why *why)
 {
 	const char *name = i->row.authority + strlen(TOKEN);
 	enum mm_token_state want = i->replaces != NULL ?
 	    MM_TOKEN_ISSUED : MM_TOKEN_MINTED;
-	int64_t t[2]; /* id, state */
-	enum mm_err err;
+	int64_t t[3]; /* id, state, cert */
+	enum mm_err err = mm_sqlite_ints(&s->db, ASK(TOKEN_FIND, TEXT(name)),
+	    t, 3, why);
 
-	*id = 0;
-	if (strncmp(i->row.authority, TOKEN, strlen(TOKEN)) != 0)
-		return MM_OK;
-	err = mm_sqlite_ints(&s->db, ASK(TOKEN_FIND, TEXT(name)), t, 2, why);
 	if (err == MM_ENOTFOUND)
 		return MM_FAIL(why, MM_ECONFLICT, "token %s: no such token",
 		    name);
@@ -174,8 +149,58 @@ check_token(struct sqlite_store *s, const struct mm_op_issue *i, int64_t *id,
 	if (t[1] != want)
 		return MM_FAIL(why, MM_ECONFLICT, "token %s: it is %s", name,
 		    mm_token_state_name(t[1]));
-	*id = t[0];
+	a->token = t[0];
+	a->cert = t[2];
 	return MM_OK;
+}
+
+/* Of all other authorities the claim is found by their hash. */
+static enum mm_err
+check_hash(struct sqlite_store *s, const struct mm_op_issue *i,
+    struct placed *p, struct authority *a, struct mm_why *why)
+{
+	enum mm_err err;
+
+	p->claim = mm_sqlite_claim(i->row.authority);
+	err = mm_sqlite_ints(&s->db, ASK(CLAIM_ID, INT(p->claim),
+	    TEXT(i->row.authority)), &a->cert, 1, why);
+	return err == MM_ENOTFOUND ? MM_OK : err;
+}
+
+/* A claim stands in the way, unless it is unconfirmed and to be replaced. */
+static enum mm_err
+check_claim(struct sqlite_store *s, const struct mm_op_issue *i,
+    struct placed *p, struct authority *a, struct mm_why *why)
+{
+	int64_t c[5]; /* state, confirmed_at, replaced, replaced_at, it is */
+
+	if (a->cert == 0)
+		return i->replaces == NULL ? MM_OK : MM_FAIL(why,
+		    MM_ECONFLICT, "%s: nothing to replace", i->row.authority);
+	MM_TRY(mm_sqlite_ints(&s->db, ASK(CLAIMED, INT(a->cert),
+	    i->replaces != NULL ? BLOB(i->replaces, 16) : NONE), c, 5, why));
+	if (i->replaces == NULL || c[4] == 0)
+		return MM_FAIL(why, MM_ECONFLICT, "%s: spent already",
+		    i->row.authority);
+	if ((c[0] != MM_CERT_ISSUED && c[0] != MM_CERT_HELD) || c[1] != 0)
+		return MM_FAIL(why, MM_ECONFLICT, "%s: its certificate is %s",
+		    i->row.authority, mm_cert_state_name(c[0]));
+	count_replacement(p, c[2], c[3], i->row.issued_at);
+	a->cert_state = c[0];
+	return MM_OK;
+}
+
+static enum mm_err
+check_authority(struct sqlite_store *s, const struct mm_op_issue *i,
+    struct placed *p, struct authority *a, struct mm_why *why)
+{
+	if (i->row.authority[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "issue: no authority");
+	if (strncmp(i->row.authority, TOKEN, strlen(TOKEN)) == 0)
+		MM_TRY(check_token(s, i, a, why));
+	else
+		MM_TRY(check_hash(s, i, p, a, why));
+	return check_claim(s, i, p, a, why);
 }
 
 static enum mm_err
@@ -194,23 +219,28 @@ check_predecessor(struct sqlite_store *s, const struct mm_cert_row *row,
 /* The first write may still meet the same serial; the rest cannot fail. */
 static enum mm_err
 issue_write(struct sqlite_store *s, const struct mm_op *op, struct placed *p,
-    const struct replaced *old, struct mm_why *why)
+    const struct authority *a, struct mm_why *why)
 {
 	const struct mm_op_issue *i = &op->u.issue;
 	struct mm_cert_row row = i->row;
+	int64_t id;
 
 	p->state = i->confirmed ? MM_CERT_CONFIRMED : MM_CERT_ISSUED;
 	p->der = i->der;
 	row.confirmed_at = i->confirmed ? row.issued_at : 0;
 	row.revoked_at = row.reason = 0;
+	p->token = a->token;
 	MM_TRY(mm_sqlite_class(s, row.product, row.issuer, row.profile,
 	    &p->class));
 	MM_TRY(cert_add(s, op, &row, p, why));
-	if (old->id == 0)
-		return MM_OK;
-	mm_sqlite_count_move(s, old->state, MM_CERT_REVOKED);
-	return mm_sqlite_exec(&s->db, ASK(CERT_REPLACED, INT(old->id),
-	    INT(row.issued_at)), why);
+	id = sqlite3_last_insert_rowid(s->db.h);
+	if (a->cert != 0) {
+		mm_sqlite_count_move(s, a->cert_state, MM_CERT_REVOKED);
+		MM_TRY(mm_sqlite_exec(&s->db, ASK(CERT_REPLACED,
+		    INT(a->cert), INT(row.issued_at)), why));
+	}
+	return a->token == 0 ? MM_OK : mm_sqlite_exec(&s->db,
+	    ASK(TOKEN_ISSUED, INT(a->token), INT(id)), why);
 }
 
 enum mm_err
@@ -218,21 +248,16 @@ mm_sqlite_issue(struct sqlite_store *s, struct mm_op *op, bool *written,
     struct mm_why *why)
 {
 	const struct mm_op_issue *i = &op->u.issue;
-	struct placed p = { .claim = mm_sqlite_claim(i->row.authority) };
-	struct replaced old = { 0, 0 };
-	int64_t token;
+	struct placed p = { .claim = 0 };
+	struct authority a = { 0, 0, 0 };
 
-	if (i->row.authority[0] == '\0')
-		return MM_FAIL(why, MM_EINPUT, "issue: no authority");
 	MM_TRY(check_device(s, &i->row, &p, why));
 	MM_TRY(check_key(s, &i->row, &p, why));
-	MM_TRY(check_claim(s, i, &p, &old, why));
-	MM_TRY(check_token(s, i, &token, why));
+	MM_TRY(check_authority(s, i, &p, &a, why));
 	MM_TRY(check_predecessor(s, &i->row, &p, why));
-	MM_TRY(issue_write(s, op, &p, &old, why));
+	MM_TRY(issue_write(s, op, &p, &a, why));
 	*written = true;
-	return token == 0 ? MM_OK : mm_sqlite_exec(&s->db,
-	    ASK(TOKEN_SET, INT(token), INT(MM_TOKEN_ISSUED)), why);
+	return MM_OK;
 }
 
 /* ---- orphan ---- */

@@ -22,6 +22,11 @@ static enum mm_err
 get_claim(struct db *db, const char *authority, struct mm_claim *out,
     struct mm_why *why)
 {
+	size_t n = strlen(MM_SQLITE_TOKEN);
+
+	if (strncmp(authority, MM_SQLITE_TOKEN, n) == 0)
+		return mm_sqlite_get(db, ASK(CLAIM_OF_TOKEN,
+		    TEXT(authority + n)), &mm_shape_claim, out, why);
 	return mm_sqlite_get(db, ASK(CLAIM, INT(mm_sqlite_claim(authority)),
 	    TEXT(authority)), &mm_shape_claim, out, why);
 }

@@ -16,10 +16,11 @@
 /*
  * synchronous FULL: a commit is on the disk when it returns.  The WAL is
  * copied back by mm_store_tidy, never inside a commit.  A RESTART there
- * blocks the writer for a moment: hence the timeout.
+ * blocks the writer for a moment: hence the timeout.  Pages of 8 KiB waste
+ * less behind rows of 700 bytes than those of 4, and cost no more.
  */
 static const char writer_setup[] =
-    "PRAGMA page_size = 4096;"
+    "PRAGMA page_size = 8192;"
     "PRAGMA journal_mode = WAL;"
     "PRAGMA synchronous = FULL;"
     "PRAGMA wal_autocheckpoint = 0;"

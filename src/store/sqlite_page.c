@@ -5,28 +5,32 @@
 #include <string.h>
 
 /*
- * Pages of certificates and tokens under any combination of filters, in time
- * that does not depend on the number of rows.
+ * Pages of certificates and tokens under any combination of filters, without
+ * looking at rows that are not asked for.
  *
- * Product, issuer and profile make a class; there are few classes and few
- * states.  For each pair (class, state) that exists and matches, an index
- * gives the rows in the page's order from any key on: a stream.  A page is
- * the first rows of the merged streams.  The order is that of storing (the
- * rowid), or of expiry and then storing; rows come at its end, so a walk over
- * the pages misses nothing that was there when it began.
+ * Product, issuer and profile make a class; rows are stored in segments of
+ * 2,048.  An index leads from each group (segment, class, state) that exists
+ * to the next, and gives the rows of one in the page's order from any key on:
+ * a stream.  A page is the first rows of the merged streams that match.  The
+ * order is that of storing (the rowid), and then the page ends with the
+ * segment that fills it; or that of expiry, and then storing.  Rows come at
+ * the end, so a walk over the pages misses nothing that was there when it
+ * began.
  */
+
+#define SEGMENT_SHIFT 11 /* schema/sqlite.sql */
 
 struct place {
 	int64_t at, id; /* at: notAfter, or 0 */
 };
 
 struct paging {
-	enum sql pair, all, of, of_device, id, row;
+	enum sql group, all, of, of_device, id, row;
 	const struct shape *shape;
 };
-static const struct paging cert_paging = { Q_CERT_PAIR, Q_CERTS_ALL,
+static const struct paging cert_paging = { Q_CERT_GROUP, Q_CERTS_ALL,
 	Q_CERTS_OF, Q_CERTS_OF_DEVICE, Q_CERT_ID, Q_CERT_ROW, &mm_shape_cert };
-static const struct paging token_paging = { Q_TOKEN_PAIR, Q_TOKENS_ALL,
+static const struct paging token_paging = { Q_TOKEN_GROUP, Q_TOKENS_ALL,
 	Q_TOKENS_OF, Q_TOKENS_OF_DEVICE, Q_TOKEN_ID, Q_TOKEN_ROW,
 	&mm_shape_token };
 
@@ -40,6 +44,8 @@ struct page {
 	int64_t end; /* of notAfter, exclusive */
 	struct place *place, *spare; /* l->most each */
 	unsigned n;
+	int64_t class; /* looked at last, and what came of it */
+	bool class_matches;
 };
 
 static void
@@ -74,18 +80,23 @@ merge(struct page *pg, const struct place *from, unsigned n)
 }
 
 #define PIECE 64
+#define STREAM_VALS 7
+
+struct group {
+	int64_t segment, class, state;
+};
 
 /* Ends when the page is full of what comes before the stream's next. */
 static enum mm_err
-take_stream(struct page *pg, int64_t class, int64_t state, struct mm_why *why)
+take_stream(struct page *pg, const struct group *g, struct mm_why *why)
 {
 	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
 	struct place piece[PIECE];
 	unsigned n = 0;
 	enum mm_err err = mm_sqlite_first(pg->db, &(struct ask){ pg->stream,
-	    (struct val[]){ INT(class), INT(state), INT(pg->after.at),
-		INT(pg->after.id), INT(pg->end), INT(pg->l->most) }, 6 },
-	    &st, why);
+	    (struct val[]){ INT(g->segment), INT(g->class), INT(g->state),
+		INT(pg->after.at), INT(pg->after.id), INT(pg->end),
+		INT(pg->l->most) }, STREAM_VALS }, &st, why);
 
 	while (err == MM_OK) {
 		struct place next = { sqlite3_column_int64(st, 0),
@@ -112,38 +123,65 @@ matches(const char *filter, struct mm_bytes text)
 	return filter == NULL || mm_bytes_eq(mm_bytes_of(filter), text);
 }
 
+/* The last answer is kept: groups of a class often follow each other. */
 static enum mm_err
 class_matches(struct page *pg, int64_t class, bool *yes, struct mm_why *why)
 {
 	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
 
-	MM_TRY(mm_sqlite_first(pg->db, ASK(CLASS_TEXT, INT(class)), &st,
-	    why));
-	*yes = matches(pg->l->product, mm_sqlite_blob(st, 0)) &&
-	    matches(pg->l->issuer, mm_sqlite_blob(st, 1)) &&
-	    matches(pg->l->profile, mm_sqlite_blob(st, 2));
+	if (class != pg->class) {
+		MM_TRY(mm_sqlite_first(pg->db, ASK(CLASS_TEXT, INT(class)),
+		    &st, why));
+		pg->class = class;
+		pg->class_matches =
+		    matches(pg->l->product, mm_sqlite_blob(st, 0)) &&
+		    matches(pg->l->issuer, mm_sqlite_blob(st, 1)) &&
+		    matches(pg->l->profile, mm_sqlite_blob(st, 2));
+	}
+	*yes = pg->class_matches;
 	return MM_OK;
 }
 
-/* From pair to pair by one index search each. */
 static enum mm_err
-take_streams(struct page *pg, struct mm_why *why)
+take_group(struct page *pg, const struct group *g, struct mm_why *why)
 {
-	int64_t pair[2] = { -1, -1 };
+	bool yes = pg->l->state == -1 || pg->l->state == g->state;
+
+	if (yes)
+		MM_TRY(class_matches(pg, g->class, &yes, why));
+	return yes ? take_stream(pg, g, why) : MM_OK;
+}
+
+/* Not "greater than g": SQLite would look at each row of g for that. */
+static enum mm_err
+next_group(struct page *pg, struct group *g, struct mm_why *why)
+{
+	int64_t next[3];
+
+	MM_TRY(mm_sqlite_ints(pg->db, &(struct ask){ pg->p->group,
+	    (struct val[]){ INT(g->segment), INT(g->class),
+		INT(g->state + 1) }, 3 }, next, 3, why));
+	*g = (struct group){ next[0], next[1], next[2] };
+	return MM_OK;
+}
+
+static enum mm_err
+take_groups(struct page *pg, struct mm_why *why)
+{
+	struct group g = { -1, -1, -1 };
+	int64_t segment;
 	enum mm_err err;
 
-	for (;;) {
-		bool yes = pg->l->state == -1 || pg->l->state == pair[1];
-
-		if (yes && pair[0] != -1)
-			MM_TRY(class_matches(pg, pair[0], &yes, why));
-		if (yes && pair[0] != -1)
-			MM_TRY(take_stream(pg, pair[0], pair[1], why));
-		err = mm_sqlite_ints(pg->db, &(struct ask){ pg->p->pair,
-		    (struct val[]){ INT(pair[0]), INT(pair[1]) }, 2 }, pair,
-		    2, why);
+	if (!pg->by_expiry && pg->after.id > 0)
+		g.segment = pg->after.id >> SEGMENT_SHIFT;
+	for (segment = g.segment;; segment = g.segment) {
+		err = next_group(pg, &g, why);
 		if (err != MM_OK)
 			return err == MM_ENOTFOUND ? MM_OK : err;
+		if (!pg->by_expiry && pg->n == pg->l->most &&
+		    g.segment != segment)
+			return MM_OK;
+		MM_TRY(take_group(pg, &g, why));
 	}
 }
 
@@ -322,10 +360,10 @@ mm_sqlite_page(struct db *db, enum mm_list_kind kind, const struct mm_list *l,
 	if (l->device != NULL)
 		MM_TRY(take_device(&pg, why));
 	else if (filtered(&pg))
-		MM_TRY(take_streams(&pg, why));
+		MM_TRY(take_groups(&pg, why));
 	else {
 		pg.stream = pg.p->all;
-		MM_TRY(take_stream(&pg, 0, 0, why));
+		MM_TRY(take_stream(&pg, &(struct group){ 0, 0, 0 }, why));
 	}
 	return give_places(&pg, to, why);
 }

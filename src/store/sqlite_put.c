@@ -203,25 +203,14 @@ mm_sqlite_mint(struct sqlite_store *s, struct mm_op *op, bool *written,
 	return MM_OK;
 }
 
-static enum mm_err
-claim_drop(struct sqlite_store *s, const char *token, struct mm_why *why)
-{
-	char authority[MM_AUTHORITY_TEXT] = MM_SQLITE_TOKEN;
-
-	strncat(authority, token,
-	    sizeof(authority) - sizeof(MM_SQLITE_TOKEN));
-	return mm_sqlite_exec(&s->db, ASK(CLAIM_DROP,
-	    INT(mm_sqlite_claim(authority)), TEXT(authority)), why);
-}
-
 enum mm_err
 mm_sqlite_token_state(struct sqlite_store *s, struct mm_op *op, bool *written,
     struct mm_why *why)
 {
 	const struct mm_op_token_state *t = &op->u.token;
-	int64_t now[2]; /* id, state */
+	int64_t now[3]; /* id, state, cert */
 	enum mm_err err = mm_sqlite_ints(&s->db, ASK(TOKEN_FIND, TEXT(t->id)),
-	    now, 2, why);
+	    now, 3, why);
 
 	if (err == MM_ENOTFOUND)
 		return MM_FAIL(why, err, "token %s: no such token", t->id);
@@ -233,7 +222,8 @@ mm_sqlite_token_state(struct sqlite_store *s, struct mm_op *op, bool *written,
 		    mm_token_state_name(now[1]));
 	*written = true;
 	if (t->drop_claim)
-		MM_TRY(claim_drop(s, t->id, why));
+		MM_TRY(mm_sqlite_exec(&s->db, ASK(TOKEN_UNCLAIM, INT(now[0])),
+		    why));
 	return mm_sqlite_exec(&s->db, t->rebind ?
 	    ASK(TOKEN_REBIND, INT(now[0]), INT(t->to), HASH(t->bound_spki)) :
 	    ASK(TOKEN_SET, INT(now[0]), INT(t->to)), why);

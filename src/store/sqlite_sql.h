@@ -18,12 +18,14 @@
 	" LEFT JOIN class k ON k.id = t.class "
 #define SQL_CERT                                                          \
 	"SELECT c.serial, coalesce(c.orphan, d.name), k.product,"         \
-	" k.issuer, k.profile, c.authority, c.state, c.idevid,"           \
+	" k.issuer, k.profile, coalesce(c.authority, 'token:' || t.name),"\
+	" c.state, c.idevid,"                                             \
 	" c.key_origin, c.spki, c.sha256, p.serial, c.issued_at,"         \
 	" c.not_before_s, c.not_after_s, c.confirmed_at, c.revoked_at,"   \
 	" c.reason, c.shard, c.entry FROM cert c"                         \
 	" LEFT JOIN device d ON d.id = c.device"                          \
 	" LEFT JOIN class k ON k.id = c.class"                            \
+	" LEFT JOIN token t ON t.id = c.token"                            \
 	" LEFT JOIN cert p ON p.id = c.predecessor "
 #define SQL_PRODUCT                                                       \
 	"SELECT name, description, idevid_profile, ldevid_profile,"       \
@@ -73,14 +75,18 @@
 	/* tokens */                                                      \
 	X(TOKEN, SQL_TOKEN "WHERE t.name = ?1")                           \
 	X(TOKEN_ROW, SQL_TOKEN "WHERE t.id = ?1")                         \
-	X(TOKEN_FIND, "SELECT id, state FROM token WHERE name = ?1")      \
+	X(TOKEN_FIND, "SELECT id, state, cert FROM token"                 \
+	    " WHERE name = ?1")                                           \
 	X(TOKEN_ADD, "INSERT INTO token (name, device, class, state,"     \
-	    " bearer, created_at, not_before_at, expires_at, bound_spki)" \
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")               \
+	    " bearer, created_at, not_before_at, expires_at, cert,"       \
+	    " bound_spki) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9)")\
 	X(TOKEN_SET, "UPDATE token SET state = ?2 WHERE id = ?1")         \
+	X(TOKEN_ISSUED, "UPDATE token SET state = 1, cert = ?2"           \
+	    " WHERE id = ?1")                                             \
+	X(TOKEN_UNCLAIM, "UPDATE token SET cert = 0 WHERE id = ?1")       \
 	X(TOKEN_REBIND, "UPDATE token SET state = ?2, bound_spki = ?3"    \
 	    " WHERE id = ?1")                                             \
-	X(TOKEN_CONFIRM, "UPDATE token SET state = 2 WHERE name = ?1"     \
+	X(TOKEN_CONFIRM, "UPDATE token SET state = 2 WHERE id = ?1"       \
 	    " AND state = 1")                                             \
 	/* certificates */                                                \
 	X(CERT, SQL_CERT "WHERE c.serial = ?1")                           \
@@ -93,9 +99,8 @@
 	X(CERT_OF_DEVICE, SQL_CERT "WHERE c.device ="                     \
 	    " (SELECT id FROM device WHERE name = ?1) AND c.idevid = ?2"  \
 	    " AND c.state IN (0, 1) ORDER BY c.id DESC LIMIT 1")          \
-	X(CERT_FIND, "SELECT id, state, confirmed_at, held_from"          \
+	X(CERT_FIND, "SELECT id, state, held_from, token"                 \
 	    " FROM cert WHERE serial = ?1")                               \
-	X(CERT_AUTHORITY, "SELECT authority FROM cert WHERE id = ?1")     \
 	X(CERT_OF_OTHER, "SELECT coalesce(c.orphan, d.name) FROM cert c"  \
 	    " LEFT JOIN device d ON d.id = c.device"                      \
 	    " WHERE substr(c.spki, 1, 8) = substr(?1, 1, 8)"              \
@@ -107,18 +112,20 @@
 	    " AND c.spki = ?1 LIMIT 1")                                   \
 	X(CLAIM, "SELECT authority, spki, serial, replaced, replaced_at"  \
 	    " FROM cert WHERE claim = ?1 AND authority = ?2")             \
-	X(CLAIM_FIND, "SELECT id, state, replaced, replaced_at,"          \
-	    " serial = ?3, confirmed_at FROM cert"                        \
+	X(CLAIM_OF_TOKEN, "SELECT 'token:' || t.name, c.spki, c.serial," \
+	    " c.replaced, c.replaced_at FROM token t"                     \
+	    " CROSS JOIN cert c ON c.id = t.cert WHERE t.name = ?1")      \
+	X(CLAIM_ID, "SELECT id FROM cert"                                 \
 	    " WHERE claim = ?1 AND authority = ?2")                       \
-	X(CLAIM_DROP, "UPDATE cert SET claim = NULL"                      \
-	    " WHERE claim = ?1 AND authority = ?2")                       \
+	X(CLAIMED, "SELECT state, confirmed_at, replaced, replaced_at,"   \
+	    " serial = ?2 FROM cert WHERE id = ?1")                       \
 	X(CERT_ADD, "INSERT INTO cert (serial, device, class, state,"     \
-	    " idevid, key_origin, authority, claim, replaced,"            \
+	    " idevid, key_origin, token, authority, claim, replaced,"     \
 	    " replaced_at, spki, sha256, predecessor, issued_at,"         \
 	    " not_before_s, not_after_s, confirmed_at, revoked_at,"       \
 	    " reason, held_from, shard, entry, orphan, der) VALUES"       \
-	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"        \
-	    " ?13, ?14, ?15, ?16, ?17, ?18, ?19, 0, ?20, ?21, ?22, ?23)") \
+	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"   \
+	    " ?14, ?15, ?16, ?17, ?18, ?19, ?20, 0, ?21, ?22, ?23, ?24)") \
 	X(CERT_CONFIRM, "UPDATE cert SET state = 1, confirmed_at = ?2"    \
 	    " WHERE id = ?1")                                             \
 	X(CERT_REPLACED, "UPDATE cert SET state = 4, reason = 4,"         \
@@ -126,39 +133,37 @@
 	X(CERT_SET, "UPDATE cert SET state = ?2, reason = ?3,"            \
 	    " revoked_at = ?4, held_from = ?5 WHERE id = ?1")             \
 	/* pages: see sqlite_page.c */                                    \
-	X(CERT_PAIR, "SELECT class, state FROM cert INDEXED BY cert_class"\
-	    " WHERE (class, state) > (?1, ?2)"                            \
-	    " ORDER BY class, state LIMIT 1")                             \
-	X(TOKEN_PAIR, "SELECT class, state FROM token"                    \
-	    " INDEXED BY token_class WHERE (class, state) > (?1, ?2)"     \
-	    " ORDER BY class, state LIMIT 1")                             \
+	X(CERT_GROUP, "SELECT segment, class, state FROM cert"            \
+	    " INDEXED BY cert_place WHERE (segment, class, state) >="     \
+	    " (?1, ?2, ?3) ORDER BY segment, class, state LIMIT 1")       \
+	X(TOKEN_GROUP, "SELECT segment, class, state FROM token"          \
+	    " INDEXED BY token_place WHERE (segment, class, state) >="    \
+	    " (?1, ?2, ?3) ORDER BY segment, class, state LIMIT 1")       \
 	X(CLASS_TEXT, "SELECT product, issuer, profile FROM class"        \
 	    " WHERE id = ?1")                                             \
 	X(CERT_ID, "SELECT id FROM cert WHERE serial = ?1")               \
 	X(TOKEN_ID, "SELECT id FROM token WHERE name = ?1")               \
 	X(CERTS_ALL, "SELECT 0, id FROM cert NOT INDEXED"                 \
-	    " WHERE id > ?4 AND ?1 <= ?2 AND ?3 <= ?5"                    \
-	    " ORDER BY id LIMIT ?6")                                      \
-	X(CERTS_OF, "SELECT 0, id FROM cert INDEXED BY cert_class"        \
-	    " WHERE class = ?1 AND state = ?2 AND id > ?4 AND ?3 <= ?5"   \
-	    " ORDER BY id LIMIT ?6")                                      \
+	    " WHERE id > ?5 ORDER BY id LIMIT ?7")                        \
+	X(CERTS_OF, "SELECT 0, id FROM cert INDEXED BY cert_place"        \
+	    " WHERE segment = ?1 AND class = ?2 AND state = ?3"           \
+	    " AND id > ?5 ORDER BY id LIMIT ?7")                          \
 	X(CERTS_EXPIRING, "SELECT not_after_s, id FROM cert"              \
-	    " INDEXED BY cert_expiry WHERE class = ?1 AND state = ?2"     \
-	    " AND (not_after_s, id) > (?3, ?4) AND not_after_s < ?5"      \
-	    " ORDER BY not_after_s, id LIMIT ?6")                         \
+	    " INDEXED BY cert_place WHERE segment = ?1 AND class = ?2"    \
+	    " AND state = ?3 AND (not_after_s, id) > (?4, ?5)"            \
+	    " AND not_after_s < ?6 ORDER BY not_after_s, id LIMIT ?7")    \
 	X(CERTS_OF_DEVICE, "SELECT 0, id FROM cert"                       \
 	    " INDEXED BY cert_device WHERE device = ?1 ORDER BY id")      \
 	X(CERTS_REVOKED, SQL_CERT "WHERE c.id IN (SELECT r.id FROM"       \
-	    " class i CROSS JOIN cert r INDEXED BY cert_expiry"           \
+	    " class i CROSS JOIN cert r INDEXED BY cert_revoked"          \
 	    " WHERE i.issuer = ?1 AND r.class = i.id"                     \
-	    " AND r.state IN (3, 4, 5) AND r.not_after_s >= ?2)"          \
+	    " AND r.state >= 3 AND r.not_after_s >= ?2)"                  \
 	    " ORDER BY c.serial")                                         \
 	X(TOKENS_ALL, "SELECT 0, id FROM token NOT INDEXED"               \
-	    " WHERE id > ?4 AND ?1 <= ?2 AND ?3 <= ?5"                    \
-	    " ORDER BY id LIMIT ?6")                                      \
-	X(TOKENS_OF, "SELECT 0, id FROM token INDEXED BY token_class"     \
-	    " WHERE class = ?1 AND state = ?2 AND id > ?4 AND ?3 <= ?5"   \
-	    " ORDER BY id LIMIT ?6")                                      \
+	    " WHERE id > ?5 ORDER BY id LIMIT ?7")                        \
+	X(TOKENS_OF, "SELECT 0, id FROM token INDEXED BY token_place"     \
+	    " WHERE segment = ?1 AND class = ?2 AND state = ?3"           \
+	    " AND id > ?5 ORDER BY id LIMIT ?7")                          \
 	X(TOKENS_OF_DEVICE, "SELECT 0, id FROM token"                     \
 	    " INDEXED BY token_device WHERE device = ?1 ORDER BY id")     \
 	/* operators */                                                   \

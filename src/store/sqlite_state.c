@@ -1,14 +1,12 @@
 #include "store/sqlite.h"
 
-#include <string.h>
-
 /* What becomes of a certificate after it was issued. */
 
 #define REASON_SUPERSEDED 4 /* RFC 5280 5.3.1 */
 #define REASON_HOLD 6
 
 struct known {
-	int64_t id, state, confirmed_at, held_from;
+	int64_t id, state, held_from, token; /* token 0: was none */
 };
 
 static enum mm_err
@@ -43,23 +41,6 @@ change(struct sqlite_store *s, const struct known *c, struct change how,
 }
 
 /* ---- confirm ---- */
-
-static enum mm_err
-token_confirm(struct sqlite_store *s, int64_t cert, struct mm_why *why)
-{
-	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
-	char authority[MM_AUTHORITY_TEXT];
-	size_t n = strlen(MM_SQLITE_TOKEN);
-
-	MM_TRY(mm_sqlite_first(&s->db, ASK(CERT_AUTHORITY, INT(cert)), &st,
-	    why));
-	if (!mm_text_copy(authority, sizeof(authority),
-	    mm_sqlite_blob(st, 0)) ||
-	    strncmp(authority, MM_SQLITE_TOKEN, n) != 0)
-		return MM_OK;
-	return mm_sqlite_exec(&s->db, ASK(TOKEN_CONFIRM, TEXT(authority + n)),
-	    why);
-}
 
 /* What is held or revoked stays so, unless it is to be revoked. */
 static enum mm_err
@@ -98,7 +79,9 @@ mm_sqlite_confirm(struct sqlite_store *s, struct mm_op *op, bool *written,
 		MM_TRY(find(s, c->supersedes, &old, why));
 	MM_TRY(mm_sqlite_exec(&s->db, ASK(CERT_CONFIRM, INT(cert.id),
 	    INT(c->at)), why));
-	MM_TRY(token_confirm(s, cert.id, why));
+	if (cert.token != 0)
+		MM_TRY(mm_sqlite_exec(&s->db, ASK(TOKEN_CONFIRM,
+		    INT(cert.token)), why));
 	*written = true;
 	return old.id == 0 ? MM_OK : supersede(s, &old, c, why);
 }

@@ -1,8 +1,8 @@
 #include "store/sqlite.h"
 
-/* Frames of 4 KiB; above, the WAL is emptied even if that stops the writer
+/* Frames of 8 KiB; above, the WAL is emptied even if that stops the writer
  * for the moment it takes. */
-#define WAL_LARGE 16384
+#define WAL_LARGE 8192
 
 /* NORMAL is enough: a checkpoint syncs the WAL before, the database after. */
 static const char setup[] =

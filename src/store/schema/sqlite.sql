@@ -57,15 +57,21 @@ CREATE TABLE token (
 	created_at INTEGER NOT NULL,
 	not_before_at INTEGER NOT NULL,
 	expires_at INTEGER NOT NULL,
-	bound_spki BLOB
+	cert INTEGER NOT NULL,
+	bound_spki BLOB,
+	segment INTEGER GENERATED ALWAYS AS (id >> 11) VIRTUAL
 );
 CREATE INDEX token_device ON token (device);
-CREATE INDEX token_class ON token (class, state);
+CREATE INDEX token_place ON token (segment, class, state);
 
--- claim: 64 bits of the authority's hash while this certificate is the one
--- its authority was spent on, NULL when replaced or dropped.  orphan: the
--- device's name where no such device is known.  der comes last: a read of
--- the other columns never touches it.
+-- authority: NULL if it was a token.  claim: 64 bits of the authority's hash
+-- while this certificate is the one its authority was spent on, NULL when
+-- replaced or dropped; for a token always NULL, because token.cert says it.
+-- orphan: the device's name where no such device is known.
+--
+-- segment: an index by class or expiry over all rows would be written at a
+-- random page per certificate.  Within a segment of 2,048 rows it is a few
+-- pages that stay hot, and a reader merges the segments (sqlite_page.c).
 CREATE TABLE cert (
 	id INTEGER PRIMARY KEY,
 	serial BLOB NOT NULL UNIQUE,
@@ -74,7 +80,8 @@ CREATE TABLE cert (
 	state INTEGER NOT NULL,
 	idevid INTEGER NOT NULL,
 	key_origin INTEGER NOT NULL,
-	authority TEXT NOT NULL,
+	token INTEGER,
+	authority TEXT,
 	claim INTEGER,
 	replaced INTEGER NOT NULL,
 	replaced_at INTEGER NOT NULL,
@@ -91,13 +98,14 @@ CREATE TABLE cert (
 	shard INTEGER NOT NULL,
 	entry INTEGER,
 	orphan TEXT,
-	der BLOB
+	der BLOB,
+	segment INTEGER GENERATED ALWAYS AS (id >> 11) VIRTUAL
 );
 CREATE INDEX cert_key ON cert (substr(spki, 1, 8));
 CREATE INDEX cert_claim ON cert (claim) WHERE claim IS NOT NULL;
 CREATE INDEX cert_device ON cert (device);
-CREATE INDEX cert_class ON cert (class, state);
-CREATE INDEX cert_expiry ON cert (class, state, not_after_s);
+CREATE INDEX cert_place ON cert (segment, class, state, not_after_s);
+CREATE INDEX cert_revoked ON cert (class, not_after_s) WHERE state >= 3;
 CREATE INDEX cert_predecessor ON cert (predecessor)
 	WHERE predecessor IS NOT NULL;
 
