@@ -103,8 +103,6 @@ job_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
 {
 	enum mm_act act = mm_flight_of(job)->verdict.act;
 
-	/* step 6: committed, or not */
-	mm_step(r->c, 6);
 	if (act == MM_ACT_ISSUE)
 		issue_done(r, job, rc);
 	else if (act == MM_ACT_CONFIRM)
@@ -174,6 +172,9 @@ commit(struct mm_round *r)
 	enum mm_err rc = MM_OK;
 
 	if (r->n > 0) {
+		/* step 6: commit */
+		if (job != NULL)
+			mm_step(r->c, 6);
 		rc = run(r, &why);
 		publish(r, rc);
 	}
