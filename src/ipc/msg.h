@@ -58,7 +58,8 @@ enum mm_ipc_kind {
 
 /* ---- bodies ---- */
 
-#define MM_AUTHORITY_MAX 96 /* "token:mm1-...", "cert:<hex>", "op:<id>:<device>" */
+/* "token:mm1-...", "cert:<hex>", "op:<id>:<device>" */
+#define MM_AUTHORITY_MAX 96
 
 struct mm_hello_req { uint32_t version; };
 struct mm_hello_rep {
@@ -218,7 +219,7 @@ MM_MUST enum mm_err mm_ipc_call(int fd, unsigned kind, const void *req,
 
 /*
  * Fresh links after a restart: the monitor sends descriptors over a control
- * socket (SCM_RIGHTS), with their roles.
+ * socket (SOCK_SEQPACKET, SCM_RIGHTS), with their roles.
  */
 #define MM_LINKS_MAX 40
 struct mm_links {
@@ -229,7 +230,8 @@ MM_MUST enum mm_err mm_links_send(int control, const struct mm_links *l,
     struct mm_why *why);
 MM_MUST enum mm_err mm_links_recv(int control, struct mm_links *l,
     struct mm_why *why);
-/* How many of each role for so many event loops: makes both ends. */
+/* For so many event loops (1 to 35): two issue links, one ledger, one ops, one
+ * check, a psk each; both ends, the server's not blocking. */
 MM_MUST enum mm_err mm_links_make(unsigned loops, struct mm_links *server,
     struct mm_links *signer, struct mm_why *why);
 void mm_links_close(struct mm_links *l);

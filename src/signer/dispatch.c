@@ -140,6 +140,7 @@ mm_signer_handle(struct mm_worker *w, struct mm_bytes frame, mm_send_fn *send,
 	struct mm_bytes body;
 	enum mm_err err;
 	unsigned n = 0;
+	uint32_t tag;
 
 	MM_TRY(mm_frame_parse(frame, &f, why));
 	if (f.answer || requests[f.kind].run == NULL ||
@@ -147,8 +148,10 @@ mm_signer_handle(struct mm_worker *w, struct mm_bytes frame, mm_send_fn *send,
 		return MM_FAIL(why, MM_EINPUT, "%s does not belong on this "
 		    "link", mm_ipc_msg(f.kind)->name);
 	mm_record_sum(w->s->record, &w->sum);
-	for (; mm_frame_next(&f, &w->item[n].tag, &body); n++)
+	for (; mm_frame_next(&f, &tag, &body); n++) {
+		w->item[n].tag = tag;
 		run_item(w, f.kind, body, &w->item[n]);
+	}
 	write_journal(w, n);
 	for (unsigned k = 0; k < n; k++)
 		finish(w, f.kind, &w->item[k]);
