@@ -148,7 +148,7 @@ check_token(struct sqlite_store *s, const struct mm_op_issue *i,
 	MM_TRY(err);
 	if (t[1] != want)
 		return MM_FAIL(why, MM_ECONFLICT, "token %s: it is %s", name,
-		    mm_token_state_name(t[1]));
+		    mm_token_state_name((enum mm_token_state)t[1]));
 	a->token = t[0];
 	a->cert = t[2];
 	return MM_OK;
@@ -184,7 +184,8 @@ check_claim(struct sqlite_store *s, const struct mm_op_issue *i,
 		    i->row.authority);
 	if ((c[0] != MM_CERT_ISSUED && c[0] != MM_CERT_HELD) || c[1] != 0)
 		return MM_FAIL(why, MM_ECONFLICT, "%s: its certificate is %s",
-		    i->row.authority, mm_cert_state_name(c[0]));
+		    i->row.authority,
+		    mm_cert_state_name((enum mm_cert_state)c[0]));
 	count_replacement(p, c[2], c[3], i->row.issued_at);
 	a->cert_state = c[0];
 	return MM_OK;

@@ -219,7 +219,7 @@ mm_sqlite_token_state(struct sqlite_store *s, struct mm_op *op, bool *written,
 		return MM_FAIL(why, MM_EINPUT, "token: no such state");
 	if ((t->from >> now[1] & 1) == 0)
 		return MM_FAIL(why, MM_ECONFLICT, "token %s: it is %s", t->id,
-		    mm_token_state_name(now[1]));
+		    mm_token_state_name((enum mm_token_state)now[1]));
 	*written = true;
 	if (t->drop_claim)
 		MM_TRY(mm_sqlite_exec(&s->db, ASK(TOKEN_UNCLAIM, INT(now[0])),

@@ -104,8 +104,9 @@
 	X(CERT_OF_OTHER, "SELECT coalesce(c.orphan, d.name) FROM cert c"  \
 	    " LEFT JOIN device d ON d.id = c.device"                      \
 	    " WHERE substr(c.spki, 1, 8) = substr(?1, 1, 8)"              \
-	    " AND c.spki = ?1 AND (c.device <> ?2 OR"                     \
-	    " c.orphan <> ?3 COLLATE NOCASE) LIMIT 1")                    \
+	    " AND c.spki = ?1 AND CASE WHEN c.orphan IS NULL"             \
+	    " THEN c.device <> ?2 ELSE c.orphan <> ?3 COLLATE NOCASE END" \
+	    " LIMIT 1")                                                   \
 	X(KEY_DEVICE, "SELECT coalesce(c.orphan, d.name) FROM cert c"     \
 	    " LEFT JOIN device d ON d.id = c.device"                      \
 	    " WHERE substr(c.spki, 1, 8) = substr(?1, 1, 8)"              \

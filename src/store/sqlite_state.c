@@ -6,7 +6,8 @@
 #define REASON_HOLD 6
 
 struct known {
-	int64_t id, state, held_from, token; /* token 0: was none */
+	int64_t id, token; /* token 0: was none */
+	enum mm_cert_state state, held_from;
 };
 
 static enum mm_err
@@ -20,7 +21,8 @@ find(struct sqlite_store *s, const uint8_t serial[16], struct known *out,
 	if (err == MM_ENOTFOUND)
 		return MM_FAIL(why, err, "no such certificate");
 	MM_TRY(err);
-	*out = (struct known){ c[0], c[1], c[2], c[3] };
+	*out = (struct known){ c[0], c[3], (enum mm_cert_state)c[1],
+		(enum mm_cert_state)c[2] };
 	return MM_OK;
 }
 
@@ -63,7 +65,7 @@ mm_sqlite_confirm(struct sqlite_store *s, struct mm_op *op, bool *written,
     struct mm_why *why)
 {
 	struct mm_op_confirm *c = &op->u.confirm;
-	struct known cert, old = { 0, 0, 0, 0 };
+	struct known cert, old = { .id = 0 };
 
 	c->already = false;
 	MM_TRY(find(s, c->serial, &cert, why));

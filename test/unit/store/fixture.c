@@ -213,6 +213,60 @@ top_token(struct top *t, unsigned n, unsigned from, unsigned to)
 	t->op.u.token.to = to;
 }
 
+void
+top_operator(struct top *t, unsigned n)
+{
+	struct mm_operator *o = &t->op.u.operator_;
+
+	top_init(t, MM_OP_OPERATOR_PUT, n);
+	snprintf(o->id, sizeof(o->id), "%016x", n);
+	strcpy(o->name, "Ada");
+	strcpy(o->roles, "admin");
+	memset(o->secret_sha256, 3, 32);
+	o->created_at = T0;
+}
+
+void
+top_operator_gone(struct top *t, unsigned n)
+{
+	top_operator(t, n);
+	t->op.kind = MM_OP_OPERATOR_REVOKE;
+	t->op.u.operator_.revoked_at = T0 + 5;
+}
+
+void
+top_checkpoint(struct top *t, unsigned size)
+{
+	top_init(t, MM_OP_CHECKPOINT_PUT, size);
+	t->op.nentries = 0;
+	t->op.u.checkpoint.size = size;
+	t->op.u.checkpoint.note = mm_bytes_of("note");
+}
+
+void
+top_crl(struct top *t, unsigned number)
+{
+	top_init(t, MM_OP_CRL_PUT, number);
+	strcpy(t->op.u.crl.issuer, ISSUER);
+	t->op.u.crl.number = number;
+	t->op.u.crl.next_s = 77;
+	t->op.u.crl.der = mm_bytes_of("crl");
+}
+
+void
+top_answer(struct top *t, unsigned hours)
+{
+	struct mm_op_answer *a = &t->op.u.answer;
+
+	top_init(t, MM_OP_ANSWER_PUT, hours);
+	t->op.nentries = 0;
+	strcpy(a->key, "op/key");
+	memset(a->request_sha256, 9, 32);
+	a->status = 201;
+	a->body = mm_bytes_of("{}");
+	a->at = T0 + (int64_t)hours * 3600000;
+}
+
 /* ---- running and looking ---- */
 
 void

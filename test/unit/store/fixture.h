@@ -53,6 +53,12 @@ void top_confirm(struct top *t, unsigned n);
 void top_revoke(struct top *t, unsigned n, enum mm_cert_state to);
 void top_orphan(struct top *t, unsigned n);
 void top_token(struct top *t, unsigned n, unsigned from, unsigned to);
+void top_operator(struct top *t, unsigned n);
+void top_operator_gone(struct top *t, unsigned n);
+/* These two have no entry. */
+void top_checkpoint(struct top *t, unsigned size);
+void top_answer(struct top *t, unsigned hours); /* put at T0 + hours */
+void top_crl(struct top *t, unsigned number);
 
 /* Runs one op; its own result. */
 enum mm_err run1(struct fx *f, struct top *t);

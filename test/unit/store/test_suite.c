@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /*
  * Every op, good and refused, as rows of steps; on every backend.  After each
@@ -242,60 +241,6 @@ make_cancel(struct top *t, unsigned n)
 	top_token(t, n, 1U << MM_TOKEN_MINTED, MM_TOKEN_CANCELLED);
 }
 
-static void
-make_operator(struct top *t, unsigned n)
-{
-	struct mm_operator *o = &t->op.u.operator_;
-
-	top_init(t, MM_OP_OPERATOR_PUT, n);
-	snprintf(o->id, sizeof(o->id), "%016x", n);
-	strcpy(o->name, "Ada");
-	strcpy(o->roles, "admin");
-	memset(o->secret_sha256, 3, 32);
-	o->created_at = T0;
-}
-
-static void
-make_operator_gone(struct top *t, unsigned n)
-{
-	make_operator(t, n);
-	t->op.kind = MM_OP_OPERATOR_REVOKE;
-	t->op.u.operator_.revoked_at = T0 + 5;
-}
-
-static void
-make_checkpoint(struct top *t, unsigned size)
-{
-	top_init(t, MM_OP_CHECKPOINT_PUT, size);
-	t->op.nentries = 0;
-	t->op.u.checkpoint.size = size;
-	t->op.u.checkpoint.note = mm_bytes_of("note");
-}
-
-static void
-make_crl(struct top *t, unsigned number)
-{
-	top_init(t, MM_OP_CRL_PUT, number);
-	strcpy(t->op.u.crl.issuer, ISSUER);
-	t->op.u.crl.number = number;
-	t->op.u.crl.next_s = 77;
-	t->op.u.crl.der = mm_bytes_of("crl");
-}
-
-static void
-make_answer(struct top *t, unsigned hours)
-{
-	struct mm_op_answer *a = &t->op.u.answer;
-
-	top_init(t, MM_OP_ANSWER_PUT, hours);
-	t->op.nentries = 0;
-	strcpy(a->key, "op/key");
-	memset(a->request_sha256, 9, 32);
-	a->status = 201;
-	a->body = mm_bytes_of("{}");
-	a->at = T0 + (int64_t)hours * 3600000;
-}
-
 /* ---- the rows ---- */
 
 #define OK1 MM_OK, true
@@ -473,26 +418,26 @@ static const struct row rows[] = {
 		T_NONE },
 	    { make_retire, 2, NULL, NO(MM_ENOTFOUND), C_NONE, T_NONE } } },
 	{ "operators", {
-	    { make_operator_gone, 1, NULL, NO(MM_ENOTFOUND), C_NONE, T_NONE },
-	    { make_operator, 1, NULL, OK1, C_NONE, T_NONE },
-	    { make_operator, 1, NULL, NO(MM_ECONFLICT), C_NONE, T_NONE },
-	    { make_operator_gone, 1, NULL, OK1, C_NONE, T_NONE },
-	    { make_operator_gone, 1, NULL, OK0, C_NONE, T_NONE } } },
+	    { top_operator_gone, 1, NULL, NO(MM_ENOTFOUND), C_NONE, T_NONE },
+	    { top_operator, 1, NULL, OK1, C_NONE, T_NONE },
+	    { top_operator, 1, NULL, NO(MM_ECONFLICT), C_NONE, T_NONE },
+	    { top_operator_gone, 1, NULL, OK1, C_NONE, T_NONE },
+	    { top_operator_gone, 1, NULL, OK0, C_NONE, T_NONE } } },
 	{ "checkpoints only grow, within the ledger", {
-	    { make_checkpoint, 0, NULL, OK0, ANY, ANY },
-	    { make_checkpoint, 1, NULL, NO(MM_ECONFLICT), ANY, ANY },
+	    { top_checkpoint, 0, NULL, OK0, ANY, ANY },
+	    { top_checkpoint, 1, NULL, NO(MM_ECONFLICT), ANY, ANY },
 	    MINT(1), MINT(2),
-	    { make_checkpoint, 2, NULL, OK0, ANY, ANY },
-	    { make_checkpoint, 2, NULL, OK0, ANY, ANY },
-	    { make_checkpoint, 1, NULL, NO(MM_ECONFLICT), ANY, ANY } } },
+	    { top_checkpoint, 2, NULL, OK0, ANY, ANY },
+	    { top_checkpoint, 2, NULL, OK0, ANY, ANY },
+	    { top_checkpoint, 1, NULL, NO(MM_ECONFLICT), ANY, ANY } } },
 	{ "CRL numbers only grow", {
-	    { make_crl, 2, NULL, OK1, ANY, ANY },
-	    { make_crl, 2, NULL, NO(MM_ECONFLICT), ANY, ANY },
-	    { make_crl, 3, NULL, OK1, ANY, ANY } } },
+	    { top_crl, 2, NULL, OK1, ANY, ANY },
+	    { top_crl, 2, NULL, NO(MM_ECONFLICT), ANY, ANY },
+	    { top_crl, 3, NULL, OK1, ANY, ANY } } },
 	{ "answers are kept for a day", {
-	    { make_answer, 0, NULL, OK0, ANY, ANY },
-	    { make_answer, 24, NULL, NO(MM_ECONFLICT), ANY, ANY },
-	    { make_answer, 25, NULL, OK0, ANY, ANY } } },
+	    { top_answer, 0, NULL, OK0, ANY, ANY },
+	    { top_answer, 24, NULL, NO(MM_ECONFLICT), ANY, ANY },
+	    { top_answer, 25, NULL, OK0, ANY, ANY } } },
 };
 
 static void
@@ -618,204 +563,6 @@ tiles_fill_high(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
-/* ---- what comes back ---- */
-
-static void
-rows_come_back(const struct mm_store_backend *b)
-{
-	struct fx f;
-	struct top t;
-	struct mm_cert_row row, *in = &t.op.u.issue.row;
-	struct mm_claim claim;
-	struct mm_device d;
-	struct mm_product p;
-	struct mm_operator o;
-	char device[MM_DEVICE_ID_MAX + 1];
-	uint8_t none[32] = { 0 };
-	struct mm_buf der = MM_BUF_INIT(1000);
-
-	if (!fx_open(&f, b))
-		return;
-	make_product(&t, 0);
-	assert_int_equal(run1(&f, &t), MM_OK);
-	assert_int_equal(mm_get_product(f.r, PRODUCT, &p, NULL), MM_OK);
-	assert_string_equal(p.name, PRODUCT);
-	assert_string_equal(p.description, "A thermo");
-	assert_string_equal(p.ldevid_profile, "ldevid");
-	assert_string_equal(p.hw_type_oid, "");
-	assert_int_equal(p.created_at, T0);
-	make_operator(&t, 5);
-	assert_int_equal(run1(&f, &t), MM_OK);
-	assert_int_equal(mm_get_operator(f.r, "0000000000000005", &o, NULL),
-	    MM_OK);
-	assert_memory_equal(o.secret_sha256, t.op.u.operator_.secret_sha256,
-	    32);
-	top_mint(&t, 1);
-	assert_int_equal(run1(&f, &t), MM_OK);
-	top_issue(&t, 1);
-	assert_int_equal(run1(&f, &t), MM_OK);
-	assert_int_equal(mm_get_cert(f.r, t.serial, &row, NULL), MM_OK);
-	in->entry = t.op.index;
-	assert_string_equal(row.device, in->device);
-	assert_string_equal(row.profile, in->profile);
-	assert_string_equal(row.issuer, in->issuer);
-	assert_string_equal(row.authority, in->authority);
-	assert_memory_equal(row.cert_sha256, in->cert_sha256, 32);
-	assert_memory_equal(row.predecessor, none, 16);
-	assert_int_equal(row.not_after_s, in->not_after_s);
-	assert_int_equal(row.shard, in->shard);
-	assert_int_equal(row.entry, in->entry);
-	assert_int_equal(mm_get_cert_der(f.r, t.serial, &der, NULL), MM_OK);
-	assert_int_equal(der.n, 600);
-	assert_memory_equal(der.p, t.der, 600);
-	assert_int_equal(mm_get_claim(f.r, in->authority, &claim, NULL),
-	    MM_OK);
-	assert_memory_equal(claim.serial, t.serial, 16);
-	assert_int_equal(claim.replaced, 0);
-	assert_int_equal(mm_get_claim(f.r, "token:none", &claim, NULL),
-	    MM_ENOTFOUND);
-	assert_int_equal(mm_get_key_device(f.r, in->spki_sha256, device,
-	    NULL), MM_OK);
-	assert_string_equal(device, "SN-1");
-	assert_int_equal(mm_get_key_device(f.r, none, device, NULL), MM_OK);
-	assert_string_equal(device, "");
-	assert_int_equal(mm_get_device(f.r, "sn-1", &d, NULL), MM_OK);
-	assert_string_equal(d.id, "SN-1");
-	assert_int_equal(mm_get_device_cert(f.r, "SN-1", false, &row, NULL),
-	    MM_OK);
-	assert_int_equal(mm_get_device_cert(f.r, "SN-1", true, &row, NULL),
-	    MM_ENOTFOUND);
-	mm_buf_done(&der);
-	fx_close(&f);
-}
-
-static void
-successor_and_replacements(const struct mm_store_backend *b)
-{
-	struct fx f;
-	struct top t;
-	struct mm_claim claim;
-	struct mm_cert_row row;
-	uint8_t first[16], last[16];
-
-	if (!fx_open(&f, b))
-		return;
-	top_mint(&t, 1);
-	assert_int_equal(run1(&f, &t), MM_OK);
-	top_issue(&t, 1);
-	assert_int_equal(run1(&f, &t), MM_OK);
-	serial_of(1, first);
-	assert_int_equal(mm_get_successor(f.r, first, &row, NULL),
-	    MM_ENOTFOUND);
-	for (unsigned i = 0; i < 4; i++) {
-		top_issue(&t, 10 + i);
-		renews_1(&t);
-		/* the third: more than 24 h after the first replacement */
-		t.op.u.issue.row.issued_at = T0 + (i == 3 ? 90000000 : i);
-		t.op.u.issue.replaces = i > 0 ? last : NULL;
-		assert_int_equal(run1(&f, &t), MM_OK);
-		assert_int_equal(mm_get_successor(f.r, first, &row, NULL),
-		    MM_OK);
-		assert_memory_equal(row.serial, t.serial, 16);
-		assert_memory_equal(row.predecessor, first, 16);
-		assert_int_equal(mm_get_claim(f.r, "cert:01", &claim, NULL),
-		    MM_OK);
-		assert_int_equal(claim.replaced, i == 3 ? 1 : i);
-		memcpy(last, t.serial, 16);
-	}
-	check_whole(&f);
-	fx_close(&f);
-}
-
-static void
-documents_come_back(const struct mm_store_backend *b)
-{
-	struct fx f;
-	struct top t;
-	struct mm_buf buf = MM_BUF_INIT(100);
-	uint64_t n;
-	int64_t next;
-	uint8_t sha[32];
-	int status;
-
-	if (!fx_open(&f, b))
-		return;
-	assert_int_equal(mm_get_checkpoint(f.r, &n, &buf, NULL),
-	    MM_ENOTFOUND);
-	assert_int_equal(mm_get_crl(f.r, ISSUER, &n, &next, &buf, NULL),
-	    MM_ENOTFOUND);
-	make_crl(&t, 4);
-	assert_int_equal(run1(&f, &t), MM_OK);
-	make_checkpoint(&t, 1);
-	assert_int_equal(run1(&f, &t), MM_OK);
-	make_answer(&t, 0);
-	assert_int_equal(run1(&f, &t), MM_OK);
-	assert_int_equal(mm_get_crl(f.r, ISSUER, &n, &next, &buf, NULL),
-	    MM_OK);
-	assert_int_equal(n, 4);
-	assert_int_equal(next, 77);
-	assert_int_equal(mm_get_checkpoint(f.r, &n, &buf, NULL), MM_OK);
-	assert_int_equal(n, 1);
-	assert_int_equal(mm_get_answer(f.r, "op/key", sha, &status, &buf,
-	    NULL), MM_OK);
-	assert_int_equal(status, 201);
-	assert_int_equal(sha[31], 9);
-	assert_string_equal(mm_buf_cstr(&buf), "crlnote{}");
-	mm_buf_done(&buf);
-	fx_close(&f);
-}
-
-/* A batch of reads sees one state, whatever is written meanwhile. */
-static void
-snapshot_holds(const struct mm_store_backend *b)
-{
-	struct fx f;
-	struct top t;
-	uint64_t size;
-
-	if (!fx_open(&f, b))
-		return;
-	assert_int_equal(mm_reader_begin(f.r, NULL), MM_OK);
-	make_entry(&t, 1);
-	assert_int_equal(run1(&f, &t), MM_OK);
-	assert_int_equal(mm_get_ledger_size(f.r, &size, NULL), MM_OK);
-	assert_int_equal(size, 0);
-	assert_int_equal(mm_store_tidy(f.r, NULL), MM_OK);
-	mm_reader_end(f.r);
-	assert_int_equal(mm_get_ledger_size(f.r, &size, NULL), MM_OK);
-	assert_int_equal(size, 1);
-	assert_int_equal(mm_store_tidy(f.r, NULL), MM_OK);
-	check_whole(&f);
-	fx_close(&f);
-}
-
-/* ---- opening ---- */
-
-static void
-opening(const struct mm_store_backend *b)
-{
-	struct fx f;
-	struct mm_store *second = NULL;
-	struct mm_store_reader *r = NULL;
-
-	assert_int_equal(mm_store_open("nosuch:x", true, &second, NULL),
-	    MM_EINPUT);
-	if (!fx_open(&f, b))
-		return;
-	assert_int_equal(mm_store_open(f.url, false, &second, NULL),
-	    MM_ECONFLICT);
-	assert_null(second);
-	assert_int_equal(mm_reader_open(f.url, &r, NULL), MM_OK);
-	mm_reader_close(&r);
-	mm_store_close(&f.s);
-	assert_int_equal(mm_store_open(f.url, true, &f.s, NULL), MM_OK);
-	check_whole(&f);
-	fx_close(&f);
-	assert_int_equal(mm_store_open(f.url, false, &second, NULL),
-	    MM_ENOTFOUND);
-	assert_int_equal(mm_reader_open(f.url, &r, NULL), MM_ENOTFOUND);
-}
-
 /* Each on every backend that can be opened here. */
 #define ON_BACKENDS(fn)                                         \
 	static void test_##fn(void **state)                     \
@@ -828,11 +575,6 @@ ON_BACKENDS(each_row)
 ON_BACKENDS(every_second_fails)
 ON_BACKENDS(tiles_fill)
 ON_BACKENDS(tiles_fill_high)
-ON_BACKENDS(rows_come_back)
-ON_BACKENDS(successor_and_replacements)
-ON_BACKENDS(documents_come_back)
-ON_BACKENDS(snapshot_holds)
-ON_BACKENDS(opening)
 
 int
 main(void)
@@ -842,11 +584,6 @@ main(void)
 		cmocka_unit_test(test_every_second_fails),
 		cmocka_unit_test(test_tiles_fill),
 		cmocka_unit_test(test_tiles_fill_high),
-		cmocka_unit_test(test_rows_come_back),
-		cmocka_unit_test(test_successor_and_replacements),
-		cmocka_unit_test(test_documents_come_back),
-		cmocka_unit_test(test_snapshot_holds),
-		cmocka_unit_test(test_opening),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

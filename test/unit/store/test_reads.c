@@ -1,0 +1,265 @@
+#include "fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What was written comes back, in every form it can be asked for. */
+
+static void
+small_rows_come_back(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct top t;
+	struct mm_product p;
+	struct mm_operator o;
+
+	if (!fx_open(&f, b))
+		return;
+	top_product(&t, PRODUCT);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(mm_get_product(f.r, PRODUCT, &p, NULL), MM_OK);
+	assert_string_equal(p.name, PRODUCT);
+	assert_string_equal(p.description, "A thermo");
+	assert_string_equal(p.ldevid_profile, "ldevid");
+	assert_string_equal(p.hw_type_oid, "");
+	assert_int_equal(p.created_at, T0);
+	top_operator(&t, 5);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(mm_get_operator(f.r, "0000000000000005", &o, NULL),
+	    MM_OK);
+	assert_memory_equal(o.secret_sha256, t.op.u.operator_.secret_sha256,
+	    32);
+	fx_close(&f);
+}
+
+static void
+certificate_comes_back(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct top t;
+	struct mm_cert_row row, *in = &t.op.u.issue.row;
+	uint8_t none[16] = { 0 };
+	struct mm_buf der = MM_BUF_INIT(1000);
+
+	if (!fx_open(&f, b))
+		return;
+	top_mint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_issue(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(mm_get_cert(f.r, t.serial, &row, NULL), MM_OK);
+	in->entry = t.op.index;
+	assert_string_equal(row.device, in->device);
+	assert_string_equal(row.profile, in->profile);
+	assert_string_equal(row.issuer, in->issuer);
+	assert_string_equal(row.authority, in->authority);
+	assert_memory_equal(row.cert_sha256, in->cert_sha256, 32);
+	assert_memory_equal(row.predecessor, none, 16);
+	assert_int_equal(row.not_after_s, in->not_after_s);
+	assert_int_equal(row.shard, in->shard);
+	assert_int_equal(row.entry, in->entry);
+	assert_int_equal(mm_get_cert_der(f.r, t.serial, &der, NULL), MM_OK);
+	assert_int_equal(der.n, 600);
+	assert_memory_equal(der.p, t.der, 600);
+	mm_buf_done(&der);
+	fx_close(&f);
+}
+
+/* By authority, by key, by device without case. */
+static void
+certificate_is_found(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct top t;
+	struct mm_cert_row row, *in = &t.op.u.issue.row;
+	struct mm_claim claim;
+	struct mm_device d;
+	char device[MM_DEVICE_ID_MAX + 1];
+	uint8_t none[32] = { 0 };
+
+	if (!fx_open(&f, b))
+		return;
+	top_mint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_issue(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(mm_get_claim(f.r, in->authority, &claim, NULL),
+	    MM_OK);
+	assert_memory_equal(claim.serial, t.serial, 16);
+	assert_int_equal(claim.replaced, 0);
+	assert_int_equal(mm_get_claim(f.r, "token:none", &claim, NULL),
+	    MM_ENOTFOUND);
+	assert_int_equal(mm_get_key_device(f.r, in->spki_sha256, device,
+	    NULL), MM_OK);
+	assert_string_equal(device, "SN-1");
+	assert_int_equal(mm_get_key_device(f.r, none, device, NULL), MM_OK);
+	assert_string_equal(device, "");
+	assert_int_equal(mm_get_device(f.r, "sn-1", &d, NULL), MM_OK);
+	assert_string_equal(d.id, "SN-1");
+	assert_int_equal(mm_get_device_cert(f.r, "SN-1", false, &row, NULL),
+	    MM_OK);
+	assert_int_equal(mm_get_device_cert(f.r, "SN-1", true, &row, NULL),
+	    MM_ENOTFOUND);
+	fx_close(&f);
+}
+
+static void
+successor_and_replacements(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct top t;
+	struct mm_claim claim;
+	struct mm_cert_row row;
+	uint8_t first[16], last[16];
+
+	if (!fx_open(&f, b))
+		return;
+	top_mint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_issue(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	serial_of(1, first);
+	assert_int_equal(mm_get_successor(f.r, first, &row, NULL),
+	    MM_ENOTFOUND);
+	for (unsigned i = 0; i < 4; i++) {
+		top_issue(&t, 10 + i);
+		strcpy(t.op.u.issue.row.device, "sn-1");
+		strcpy(t.op.u.issue.row.authority, "cert:01");
+		memcpy(t.op.u.issue.row.predecessor, first, 16);
+		/* the third: more than 24 h after the first replacement */
+		t.op.u.issue.row.issued_at = T0 + (i == 3 ? 90000000 : i);
+		t.op.u.issue.replaces = i > 0 ? last : NULL;
+		assert_int_equal(run1(&f, &t), MM_OK);
+		assert_int_equal(mm_get_successor(f.r, first, &row, NULL),
+		    MM_OK);
+		assert_memory_equal(row.serial, t.serial, 16);
+		assert_memory_equal(row.predecessor, first, 16);
+		assert_int_equal(mm_get_claim(f.r, "cert:01", &claim, NULL),
+		    MM_OK);
+		assert_int_equal(claim.replaced, i == 3 ? 1 : i);
+		memcpy(last, t.serial, 16);
+	}
+	check_whole(&f);
+	fx_close(&f);
+}
+
+static void
+documents_come_back(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct top t;
+	struct mm_buf buf = MM_BUF_INIT(100);
+	uint64_t n;
+	int64_t next;
+	uint8_t sha[32];
+	int status;
+
+	if (!fx_open(&f, b))
+		return;
+	assert_int_equal(mm_get_checkpoint(f.r, &n, &buf, NULL),
+	    MM_ENOTFOUND);
+	assert_int_equal(mm_get_crl(f.r, ISSUER, &n, &next, &buf, NULL),
+	    MM_ENOTFOUND);
+	top_crl(&t, 4);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_checkpoint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_answer(&t, 0);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(mm_get_crl(f.r, ISSUER, &n, &next, &buf, NULL),
+	    MM_OK);
+	assert_int_equal(n, 4);
+	assert_int_equal(next, 77);
+	assert_int_equal(mm_get_checkpoint(f.r, &n, &buf, NULL), MM_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(mm_get_answer(f.r, "op/key", sha, &status, &buf,
+	    NULL), MM_OK);
+	assert_int_equal(status, 201);
+	assert_int_equal(sha[31], 9);
+	assert_string_equal(mm_buf_cstr(&buf), "crlnote{}");
+	mm_buf_done(&buf);
+	fx_close(&f);
+}
+
+/* A batch of reads sees one state, whatever is written meanwhile. */
+static void
+snapshot_holds(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct top t;
+	uint64_t size;
+
+	if (!fx_open(&f, b))
+		return;
+	assert_int_equal(mm_reader_begin(f.r, NULL), MM_OK);
+	top_init(&t, MM_OP_ENTRY, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(mm_get_ledger_size(f.r, &size, NULL), MM_OK);
+	assert_int_equal(size, 0);
+	assert_int_equal(mm_store_tidy(f.r, NULL), MM_OK);
+	mm_reader_end(f.r);
+	assert_int_equal(mm_get_ledger_size(f.r, &size, NULL), MM_OK);
+	assert_int_equal(size, 1);
+	assert_int_equal(mm_store_tidy(f.r, NULL), MM_OK);
+	check_whole(&f);
+	fx_close(&f);
+}
+
+/* ---- opening ---- */
+
+static void
+opening(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct mm_store *second = NULL;
+	struct mm_store_reader *r = NULL;
+
+	assert_int_equal(mm_store_open("nosuch:x", true, &second, NULL),
+	    MM_EINPUT);
+	if (!fx_open(&f, b))
+		return;
+	assert_int_equal(mm_store_open(f.url, false, &second, NULL),
+	    MM_ECONFLICT);
+	assert_null(second);
+	assert_int_equal(mm_reader_open(f.url, &r, NULL), MM_OK);
+	mm_reader_close(&r);
+	mm_store_close(&f.s);
+	assert_int_equal(mm_store_open(f.url, true, &f.s, NULL), MM_OK);
+	check_whole(&f);
+	fx_close(&f);
+	assert_int_equal(mm_store_open(f.url, false, &second, NULL),
+	    MM_ENOTFOUND);
+	assert_int_equal(mm_reader_open(f.url, &r, NULL), MM_ENOTFOUND);
+}
+
+/* Each on every backend that can be opened here. */
+#define ON_BACKENDS(fn)                                         \
+	static void test_##fn(void **state)                     \
+	{                                                       \
+		(void)state;                                    \
+		for (size_t i = 0; mm_store_backends[i]; i++)   \
+			fn(mm_store_backends[i]);               \
+	}
+ON_BACKENDS(small_rows_come_back)
+ON_BACKENDS(certificate_comes_back)
+ON_BACKENDS(certificate_is_found)
+ON_BACKENDS(successor_and_replacements)
+ON_BACKENDS(documents_come_back)
+ON_BACKENDS(snapshot_holds)
+ON_BACKENDS(opening)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_small_rows_come_back),
+		cmocka_unit_test(test_certificate_comes_back),
+		cmocka_unit_test(test_certificate_is_found),
+		cmocka_unit_test(test_successor_and_replacements),
+		cmocka_unit_test(test_documents_come_back),
+		cmocka_unit_test(test_snapshot_holds),
+		cmocka_unit_test(test_opening),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
