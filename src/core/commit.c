@@ -17,6 +17,7 @@ struct mm_round {
 	struct mm_jobs jobs;
 	struct mm_batch *batches, **batch_tail;
 	struct mm_jobs done;
+	int64_t look_at; /* monotonic: for late answers */
 };
 
 static void
@@ -333,6 +334,23 @@ abandon(struct mm_round *r, unsigned line)
 		refuse(r, f->job, MM_R_BUSY, "the signer is away");
 }
 
+#define LATE_MS 10000
+#define LOOK_MS 1000
+
+/* A signer that hangs keeps nobody waiting; what it signs after all is
+ * outstanding and becomes an orphan. */
+static void
+give_up_late(struct mm_round *r)
+{
+	struct mm_flight *f;
+
+	if (mm_mono_ms() < r->look_at)
+		return;
+	r->look_at = mm_mono_ms() + LOOK_MS;
+	while ((f = mm_wire_late(r->c->wire, LATE_MS)) != NULL)
+		refuse(r, f->job, MM_R_BUSY, "the signer does not answer");
+}
+
 static void
 read_lines(struct mm_round *r)
 {
@@ -385,8 +403,8 @@ wait_for_work(struct mm_core *c)
 	mm_wire_fds(c->wire, fd);
 	for (unsigned i = 0; i < MM_WIRE_LINES; i++)
 		p[1 + i] = (struct pollfd){ fd[i], POLLIN, 0 };
-	if (poll(p, 1 + MM_WIRE_LINES, -1) > 0 && (p[0].revents & POLLIN) &&
-	    read(c->kick, &n, sizeof(n)) < 0)
+	if (poll(p, 1 + MM_WIRE_LINES, LOOK_MS) > 0 &&
+	    (p[0].revents & POLLIN) && read(c->kick, &n, sizeof(n)) < 0)
 		return;
 }
 
@@ -401,6 +419,7 @@ mm_commit_run(void *core)
 		wait_for_work(c);
 		relink(r);
 		read_lines(r);
+		give_up_late(r);
 		for (unsigned i = 0; i < MM_WIRE_LINES && c->stopping; i++)
 			abandon(r, i);
 		take_queues(r);

@@ -176,9 +176,9 @@ check_hello(struct mm_core *c, const struct mm_hello_rep *rep,
 	return MM_OK;
 }
 
-/* see priv.h */
-enum mm_err
-mm_feed_greet(struct mm_core *c, struct mm_why *why)
+/* Who the signer is and where its tree ends. */
+static enum mm_err
+hello(struct mm_core *c, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf frame =
 	    MM_BUF_INIT(MM_IPC_FRAME_MAX);
@@ -195,7 +195,14 @@ mm_feed_greet(struct mm_core *c, struct mm_why *why)
 		c->fed = rep.tree_size;
 	}
 	pthread_mutex_unlock(&c->lock);
-	MM_TRY(rc);
+	return rc;
+}
+
+/* see priv.h */
+enum mm_err
+mm_feed_greet(struct mm_core *c, struct mm_why *why)
+{
+	MM_TRY(hello(c, why));
 	MM_TRY(mm_feed_all(c, why));
 	MM_TRY(mm_settle_ask(c, 0, why));
 	mm_wire_set_up(c->wire, true);
@@ -304,7 +311,12 @@ turn(struct feeder *f, struct mm_why *why)
 		}
 		f->greet = false;
 	}
-	return mm_wire_up(c->wire) ? work(f, why) : MM_OK;
+	if (!mm_wire_up(c->wire))
+		return MM_OK;
+	/* an answer that came too late has moved the tree all the same */
+	if (f->tired)
+		MM_TRY(hello(c, why));
+	return work(f, why);
 }
 
 /* see priv.h */

@@ -154,6 +154,9 @@ MM_MUST enum mm_err mm_wire_read(struct mm_wire *w, unsigned line,
 /* W: takes a line down; what was on it, one by one, NULL at the end. */
 void mm_wire_down(struct mm_wire *w, unsigned line);
 struct mm_flight *mm_wire_orphaned(struct mm_wire *w, unsigned line);
+/* One that has waited longer than this for its answer, which then finds
+ * nobody; NULL: none has. */
+struct mm_flight *mm_wire_late(struct mm_wire *w, int64_t ms);
 bool mm_wire_up(struct mm_wire *w);
 void mm_wire_set_up(struct mm_wire *w, bool up);
 int mm_wire_psk(struct mm_wire *w, unsigned loop);

@@ -23,6 +23,7 @@
 struct slot {
 	struct mm_flight *flight;
 	uint16_t generation;
+	int64_t sent_ms; /* monotonic */
 };
 struct mm_wire {
 	pthread_mutex_t lock; /* slots, free list, up */
@@ -245,6 +246,7 @@ take_slot(struct mm_wire *w, struct mm_flight *f, uint32_t *tag)
 	if (ok) {
 		uint32_t i = w->free[--w->nfree];
 		w->slot[i].flight = f;
+		w->slot[i].sent_ms = mm_mono_ms();
 		f->line = w->turn;
 		*tag = (uint32_t)w->slot[i].generation << SLOT_BITS | i;
 	}
@@ -363,6 +365,23 @@ mm_wire_down(struct mm_wire *w, unsigned line)
 	w->issue[line].up = false;
 	pthread_mutex_unlock(&w->lock);
 	mm_wire_set_up(w, false);
+}
+
+/* see priv.h */
+struct mm_flight *
+mm_wire_late(struct mm_wire *w, int64_t ms)
+{
+	int64_t before = mm_mono_ms() - ms;
+	struct mm_flight *f = NULL;
+
+	pthread_mutex_lock(&w->lock);
+	for (uint32_t i = 0; i < w->nslot && w->nfree < w->nslot; i++)
+		if (w->slot[i].flight != NULL && w->slot[i].sent_ms < before) {
+			f = drop_slot(w, i);
+			break;
+		}
+	pthread_mutex_unlock(&w->lock);
+	return f;
 }
 
 /* see priv.h */
