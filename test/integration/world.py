@@ -306,6 +306,15 @@ def basic_of(text):
     return "mm1-" + digits[:20], digits[20:52]
 
 
+def faketime(when):
+    """Environment under which a program sees another wall clock."""
+    found = list(pathlib.Path("/usr/lib").rglob("libfaketimeMT.so.1"))
+    assert found, "libfaketime is not installed"
+    return {"LD_PRELOAD": str(found[0]), "FAKETIME": when,
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"}
+
+
 def x509(path, *what):
     """Fields of a certificate as openssl prints them."""
     return run("openssl", "x509", "-in", path, "-noout", *what).stdout
