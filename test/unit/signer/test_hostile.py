@@ -10,6 +10,7 @@ import resource
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -565,3 +566,53 @@ def test_what_was_said_is_searched(signer, csr):
         assert_nothing_told(signer)
     Link.heard.clear()
     issue(signer, csr)
+
+
+def test_all_links_at_once(signer, csr):
+    row = ("plain", 1, "SN-1", "thermo", "token:x", 0, 0, csr)
+    certs, done = [], []
+
+    def run(work):
+        def body():
+            work()
+            done.append(1)
+        return threading.Thread(target=body)
+
+    def issuing(link):
+        for _ in range(8):
+            certs.extend(link.many("issue", [row] * 16))
+
+    def feeding():
+        n = 0
+        while n < 256:
+            for c in certs[n:]:
+                signer["ledger"].call("ledger_add", n, entry(
+                    "certificate.issued", "SN-1", c[1], c[6]))
+                n += 1
+            signer["ledger"].call("ledger_sign", n)
+            signer["ledger"].call("outstanding", 0, 100)
+
+    def operating():
+        for k in range(1, 20):
+            signer["ops"].call("token_mint", "SN-1")
+            crl(signer, k)
+            signer["ops"].call("crl_sign", 0)
+            signer["ops"].call("status", 0)
+
+    def asking():
+        for k in range(200):
+            signer["psk"].call("token_psk", bytes([k]) * 12, 0)
+
+    threads = [run(lambda x=x: issuing(x)) for x in signer.links["issue"]]
+    threads += [run(f) for f in (feeding, operating, asking)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(done) == 5, "a link failed"
+    assert len({c[1] for c in certs}) == 256
+    assert signer["ops"].call("status", 0)[4] == 0
+    signer.stop()
+    signer.start()  # the journal's chain is whole
+    assert signer["ledger"].call("hello", 1)[3] == 256
+    assert signer["ledger"].call("outstanding", 0, 100)[0] == 0
