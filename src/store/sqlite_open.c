@@ -206,6 +206,26 @@ reader_close(struct mm_store_reader *take_r)
 	free(r);
 }
 
+/*
+ * A database in WAL mode that nobody has open has no side files, and a reader
+ * who may not make them (an auditor, by group) cannot read it.
+ */
+static enum mm_err
+reader_ready(struct sqlite_reader *r, struct mm_why *why)
+{
+	struct mm_why own = { 0 };
+	enum mm_err err = mm_sqlite_text(&r->db, reader_setup, &own);
+
+	if (err == MM_OK)
+		err = schema_ready(&r->db, false, &own);
+	if (err == MM_EAGAIN &&
+	    (sqlite3_errcode(r->db.h) & 0xff) == SQLITE_READONLY)
+		return MM_FAIL(why, err, "database: nobody has it open, and "
+		    "this user may not write in its folder: read while the "
+		    "server runs, or as its user");
+	return err == MM_OK ? MM_OK : MM_FAIL(why, err, "%s", own.text);
+}
+
 static enum mm_err
 reader_start(struct sqlite_reader *r, const char *path, struct mm_why *why)
 {
@@ -213,8 +233,7 @@ reader_start(struct sqlite_reader *r, const char *path, struct mm_why *why)
 		return MM_FAIL(why, MM_ENOTFOUND,
 		    "database: %.100s: no such file", path);
 	MM_TRY(mm_sqlite_connect(&r->db, path, SQLITE_OPEN_READONLY, why));
-	MM_TRY(mm_sqlite_text(&r->db, reader_setup, why));
-	return schema_ready(&r->db, false, why);
+	return reader_ready(r, why);
 }
 
 static enum mm_err

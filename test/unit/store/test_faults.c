@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -205,6 +207,48 @@ test_foreign(void **state)
 	}
 }
 
+/* An auditor reads while the server runs; at rest he is told why not. */
+static void
+read_as_nobody(const char *url, enum mm_err want, const char *words)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct mm_store_reader *r = NULL;
+		struct mm_why why = { 0 };
+		enum mm_err err;
+
+		if (setgid(65534) != 0 || setuid(65534) != 0)
+			_exit(3);
+		err = mm_reader_open(url, &r, &why);
+		_exit(err != want || strstr(why.text, words) == NULL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void
+test_read_only_user(void **state)
+{
+	struct fx f;
+
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	umask(022);
+	assert_true(fx_open(&f, mm_store_backends[0]));
+	assert_int_equal(chmod(f.dir, 0755), 0);
+	mm_reader_close(&f.r);
+	mm_store_close(&f.s);
+	assert_int_equal(chmod(strchr(f.url, ':') + 1, 0644), 0);
+	read_as_nobody(f.url, MM_EAGAIN, "nobody has it open");
+	assert_int_equal(mm_store_open(f.url, false, &f.s, NULL), MM_OK);
+	read_as_nobody(f.url, MM_OK, "");
+	fx_close(&f);
+}
+
 int
 main(void)
 {
@@ -212,6 +256,7 @@ main(void)
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_tidy_fails),
 		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_read_only_user),
 	};
 
 	shim_install();
