@@ -149,7 +149,8 @@ mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
 	    mm_buf_view(der), root->cert }, 2, why);
 }
 
-/* see setup.h; the one place where a name is made without a certificate. */
+/* A Name alone is not offered by pki: it is taken out of a certificate that
+ * nobody signs. */
 static enum mm_err
 make_subject(const struct mm_conf_list *subject, struct mm_bytes spki,
     struct mm_bytes alg, struct mm_buf *scratch, struct mm_bytes *name,
