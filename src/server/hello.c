@@ -39,9 +39,9 @@ mm_hello_conn(SSL *ssl)
 	return SSL_get_ex_data(ssl, loop_of(ssl)->conn_index);
 }
 
-/* RFC 8446 4.2.11: PskIdentity identities<7..2^16-1>, binders. */
-static bool
-offers_token(struct mm_bytes extension)
+/* see priv.h; RFC 8446 4.2.11: PskIdentity identities<7..2^16-1>, binders. */
+bool
+mm_hello_offers_token(struct mm_bytes extension)
 {
 	struct mm_rd r = mm_rd_over(extension);
 	struct mm_rd ids = mm_rd_over(mm_rd_block16(&r));
@@ -79,7 +79,7 @@ is_token_hello(SSL *ssl)
 	if (offers_suite(suites, ECDHE_PSK_CHACHA))
 		return true;
 	return SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk, &psk.p,
-	    &psk.n) == 1 && offers_token(psk);
+	    &psk.n) == 1 && mm_hello_offers_token(psk);
 }
 
 static bool

@@ -130,6 +130,8 @@ struct mm_tls_loop {
 MM_MUST enum mm_err mm_hello_install(SSL_CTX *ctx, SSL_CTX *take_token_ctx,
     struct mm_tls_loop *l, struct mm_why *why);
 struct mm_conn *mm_hello_conn(SSL *ssl);
+/* Whether a pre_shared_key extension names an identity of token form. */
+bool mm_hello_offers_token(struct mm_bytes extension);
 /* tls-unique (RFC 5929 3.1) and tls-exporter (RFC 9266): whether challenge
  * is the base64 of one of them; *wrong: it is a tls-unique of another
  * connection. */
