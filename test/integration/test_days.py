@@ -1,7 +1,10 @@
 """Bad days: one clear line each, and an exit code that is documented."""
+import contextlib
+import http.client
 import os
 import signal
 import sqlite3
+import ssl
 import time
 
 import pytest
@@ -29,6 +32,28 @@ def fails(w, says, env=None, status=None):
         assert rc == status, (rc, log)
     assert says in log, log
     return log
+
+
+def wait_public(w):
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        assert w.daemon.poll() is None, w.log()
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return w.get_public("/healthz")
+        time.sleep(0.05)
+    raise AssertionError(w.log())
+
+
+def enrol_unchecked(w, t, csr):
+    """Without looking at the server's certificate, whose time may be over."""
+    ctx = ssl.create_default_context()
+    ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
+    conn = http.client.HTTPSConnection("127.0.0.1", w.devices, timeout=30,
+                                       context=ctx)
+    try:
+        return w.enrol_basic(t, csr, conn=conn)
+    finally:
+        conn.close()
 
 
 def test_wrong_passphrase(still):
@@ -117,14 +142,26 @@ def test_another_schema(still):
                                         ("+20y", "expired")])
 def test_the_clock_is_wrong_or_the_ca_has_expired(still, when, says):
     """It serves, but issues nothing, and says why."""
-    env = faketime(when)
+    still.start().product()
+    t = still.token(f"W-{says}", door="bearer")
+    csr = still.key_and_csr(f"W-{says}")[1]
+    still.stop()
     try:
-        still.start(wait=False, env=env)
-        end = time.monotonic() + 20
-        while time.monotonic() < end and still.daemon.poll() is None and \
-                says not in still.log():
-            time.sleep(0.1)
-        assert says in still.log(), still.log()
+        still.start(wait=False, env=faketime(when))
+        wait_public(still)
+        a = still.get_public("/readyz")
+        assert a.status == 503 and says in a.json["why"], a
+        a = enrol_unchecked(still, t, csr)
+        assert a.status == 503 and a.headers["retry-after"], a
+        log = (still.dir / f"log{still.log_n}").read_text()
+        assert [line for line in log.splitlines()
+                if "level=warn" in line and says in line], log
+    finally:
+        still.stop()
+    # and a clock set right again finds nothing spoilt
+    still.start()
+    try:
+        assert still.enrol_basic(t, csr).status == 200
     finally:
         still.stop()
 
