@@ -140,7 +140,9 @@ start(struct mm_core *c, const struct mm_links *links, struct mm_why *why)
 	MM_TRY(mm_wire_install(c->wire, links, why));
 	MM_TRY(thread(&c->commit, &c->has_commit, mm_commit_run, c, why));
 	MM_TRY(mm_feed_greet(c, why));
-	MM_TRY(mm_feed_sign(c, why));
+	/* what a signer cannot sign now, the feeder asks for again */
+	if (c->issuing)
+		MM_TRY(mm_feed_sign(c, why));
 	MM_TRY(thread(&c->feed, &c->has_feed, mm_feed_run, c, why));
 	return thread(&c->decide, &c->has_decide, mm_pipe_run, c, why);
 }
@@ -370,7 +372,8 @@ mm_core_stats(struct mm_core *c, struct mm_core_stats *out)
 	out->checkpoint_at = c->checkpoint_at;
 	memcpy(out->why, c->why, sizeof(out->why));
 	pthread_mutex_unlock(&c->lock);
-	out->ready = c->accepting && out->signer_up && out->store_ok;
+	out->ready = c->accepting && out->signer_up && out->store_ok &&
+	    c->issuing;
 	if (!out->store_ok)
 		snprintf(out->why, sizeof(out->why), "the store is away");
 }

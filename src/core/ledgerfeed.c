@@ -14,6 +14,7 @@
 #define TICK_MS      500
 #define ASK_MS       5000
 #define ASK_AGE_MS   10000
+#define STATUS_MS    2000
 
 /* ---- feeding ---- */
 
@@ -198,6 +199,22 @@ hello(struct mm_core *c, struct mm_why *why)
 	return rc;
 }
 
+/* A signer that is there may still have a reason to issue nothing. */
+static enum mm_err
+ask_status(struct mm_core *c, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf frame =
+	    MM_BUF_INIT(MM_IPC_FRAME_MAX);
+	struct mm_status_req req = { 0 };
+	struct mm_status_rep rep;
+
+	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_STATUS, &req, &rep,
+	    &frame, why));
+	atomic_store(&c->issuing, rep.issuing != 0);
+	mm_core_not_ready(c, rep.why);
+	return MM_OK;
+}
+
 /* see priv.h */
 enum mm_err
 mm_feed_greet(struct mm_core *c, struct mm_why *why)
@@ -206,15 +223,14 @@ mm_feed_greet(struct mm_core *c, struct mm_why *why)
 	MM_TRY(mm_feed_all(c, why));
 	MM_TRY(mm_settle_ask(c, 0, why));
 	mm_wire_set_up(c->wire, true);
-	mm_core_not_ready(c, "");
-	return MM_OK;
+	return ask_status(c, why);
 }
 
 /* ---- the thread ---- */
 
 struct feeder {
 	struct mm_core *c;
-	int64_t sign_at, ask_at; /* monotonic */
+	int64_t sign_at, ask_at, status_at; /* monotonic */
 	bool greet;              /* a signer has not been met yet */
 	bool tired;              /* something failed: no sooner than a tick */
 };
@@ -283,6 +299,10 @@ work(struct feeder *f, struct mm_why *why)
 {
 	struct mm_core *c = f->c;
 
+	if (mm_mono_ms() >= f->status_at) {
+		f->status_at = mm_mono_ms() + STATUS_MS;
+		MM_TRY(ask_status(c, why));
+	}
 	MM_TRY(mm_feed_all(c, why));
 	if (sign_due(f)) {
 		MM_TRY(mm_feed_sign(c, why));

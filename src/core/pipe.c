@@ -126,6 +126,9 @@ closed(struct mm_core *c, const struct mm_job *job)
 	if (job->kind != MM_JOB_CONFIRM && (!mm_wire_up(c->wire) ||
 	    (f->flags & MM_FLIGHT_NOSIGNER)))
 		return "the signer is away";
+	/* decided by a wrong clock, a good token would look expired */
+	if (job->kind != MM_JOB_CONFIRM && !c->issuing)
+		return "nothing can be issued now";
 	return NULL;
 }
 

@@ -238,6 +238,7 @@ struct mm_core {
 	atomic_bool accepting, stopping; /* stop's steps ... */
 	atomic_bool leave, quit;         /* ... for L, for W */
 	atomic_bool store_ok;
+	atomic_bool issuing;             /* as the signer said last */
 	atomic_uint in_flight;
 	atomic_uint_fast64_t issued, replayed, renewed, confirmed, refused,
 	    busy, orphans;

@@ -163,8 +163,11 @@ finish(struct mm_worker *w, struct mm_crl_sign_rep *p, struct mm_why *why)
 {
 	struct mm_crl_job *c = &w->s->crl;
 	struct mm_buf tbs = MM_BUF_INIT(DER_MAX);
+	const char *clock = mm_signer_clock(w->s, &w->sum);
 	enum mm_err err;
 
+	if (clock != NULL)
+		return MM_FAIL(why, MM_EAGAIN, "crl: %s", clock);
 	if (!c->open)
 		return MM_FAIL(why, MM_ECONFLICT, "crl: none was begun");
 	MM_TRY(mm_record_crl_number(w->s->record,

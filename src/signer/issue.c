@@ -11,9 +11,25 @@
 #define CLOCK_SLACK_MS 2000
 #define RANDOM_N       12 /* 10 for the serial, 2 for the jitter */
 
-/* see priv.h */
+static bool
+all_expired(const struct mm_signer *s, int64_t now_s)
+{
+	size_t keys = 0;
+
+	for (size_t i = 0; i < s->nca; i++) {
+		if (s->ca[i].key == NULL)
+			continue;
+		if (now_s <= s->ca[i].issuer.not_after_s)
+			return false;
+		keys++;
+	}
+	return keys > 0;
+}
+
+/* A clock that is ahead must leave no line: each later one, by a clock set
+ * right, would be before it. */
 const char *
-mm_signer_stopped(const struct mm_record_sum *sum)
+mm_signer_clock(const struct mm_signer *s, const struct mm_record_sum *sum)
 {
 	int64_t now = mm_now_ms();
 
@@ -21,6 +37,20 @@ mm_signer_stopped(const struct mm_record_sum *sum)
 		return "the clock is before this program was built";
 	if (now + CLOCK_SLACK_MS < sum->at_ms)
 		return "the clock is before the journal's last line";
+	if (all_expired(s, now / 1000))
+		return "every issuer has expired, or the clock is wrong";
+	return NULL;
+}
+
+/* see priv.h */
+const char *
+mm_signer_stopped(const struct mm_signer *s, const struct mm_record_sum *sum)
+{
+	const char *clock = mm_signer_clock(s, sum);
+	int64_t now = mm_now_ms();
+
+	if (clock != NULL)
+		return clock;
 	if (sum->outstanding >= MM_OUTSTANDING_MOST)
 		return "too many signatures are not in the ledger yet";
 	if (sum->oldest_ms != 0 && now - sum->oldest_ms > MM_OUTSTANDING_MS)
@@ -57,7 +87,7 @@ check_allowed(struct mm_worker *w, const struct mm_issue_req *q,
     struct mm_use **use, struct mm_why *why)
 {
 	struct mm_use *u = find_use(w->s, q);
-	const char *stopped = mm_signer_stopped(&w->sum);
+	const char *stopped = mm_signer_stopped(w->s, &w->sum);
 
 	if (u == NULL)
 		return MM_FAIL(why, MM_EPOLICY, "the signer has no profile "
@@ -73,6 +103,9 @@ check_allowed(struct mm_worker *w, const struct mm_issue_req *q,
 	if (mm_now_s() < u->ca->issuer.not_before_s)
 		return MM_FAIL(why, MM_EAGAIN, "the clock is before issuer "
 		    "%s's notBefore", u->profile->issuer);
+	if (mm_now_s() > u->ca->issuer.not_after_s)
+		return MM_FAIL(why, MM_EAGAIN, "issuer %s has expired",
+		    u->profile->issuer);
 	*use = u;
 	return MM_OK;
 }

@@ -280,6 +280,23 @@ mm_record_write(struct mm_record *r, struct mm_journal_line *lines, size_t n,
 	return err == MM_OK ? MM_OK : MM_EAGAIN;
 }
 
+/* Is there room again?  Zeros after the last line are what a power cut leaves
+ * too: whoever reads the journal cuts them. */
+static void
+try_room(struct mm_record *r)
+{
+	static const char zeros[4 * MM_JOURNAL_LINE_MAX];
+	uint64_t cut;
+
+	(void)flock(r->fd, LOCK_EX);
+	if (absorb(r, &cut, NULL) == MM_OK) {
+		r->broken = write(r->fd, zeros, sizeof(zeros)) !=
+		    (ssize_t)sizeof(zeros);
+		r->torn = ftruncate(r->fd, (off_t)r->end) != 0;
+	}
+	(void)flock(r->fd, LOCK_UN);
+}
+
 /* The descriptor is synced outside the lock: nobody waits for the disk. */
 void
 mm_record_sync(struct mm_record *r)
@@ -287,6 +304,8 @@ mm_record_sync(struct mm_record *r)
 	bool dirty;
 
 	pthread_mutex_lock(&r->lock);
+	if (r->broken)
+		try_room(r);
 	dirty = r->dirty;
 	r->dirty = false;
 	pthread_mutex_unlock(&r->lock);

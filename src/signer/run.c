@@ -220,14 +220,36 @@ tell_missing(unsigned missing)
 		    MM_S("means", "system calls are not restricted"));
 }
 
+/* Once a change. */
+static void
+tell_stopped(const struct mm_signer *s, const char **said)
+{
+	struct mm_record_sum sum;
+	const char *stopped;
+
+	mm_record_sum(s->record, &sum);
+	stopped = mm_signer_stopped(s, &sum);
+	if (stopped == *said)
+		return;
+	*said = stopped;
+	if (stopped != NULL)
+		MM_LOG(MM_LOG_WARN, "issuing.stopped", MM_S("why", stopped));
+	else
+		MM_LOG(MM_LOG_INFO, "issuing.resumed", MM_I("journal_n",
+		    (int64_t)sum.n));
+}
+
 /* The main thread is the clock that syncs the journal. */
 static void
 keep(struct crew *c, const sigset_t *wait)
 {
 	const struct timespec second = { .tv_sec = 1 };
+	const char *said = NULL;
 
 	for (;;) {
-		int sig = sigtimedwait(wait, NULL, &second);
+		int sig;
+		tell_stopped(c->s, &said);
+		sig = sigtimedwait(wait, NULL, &second);
 		mm_record_sync(c->s->record);
 		if (c->alive == 0)
 			return;

@@ -39,7 +39,7 @@ enum mm_err
 mm_on_status(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
 	struct mm_status_rep *p = &i->rep.status;
-	const char *stopped = mm_signer_stopped(&w->sum);
+	const char *stopped = mm_signer_stopped(w->s, &w->sum);
 
 	(void)why;
 	if (stopped == NULL && w->sum.broken)
