@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <time.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -110,6 +111,8 @@ static enum mm_err
 become_user(struct mm_server *s, struct mm_why *why)
 {
 	MM_TRY(mm_sandbox_drop(s->config->set.server_user, NULL, why));
+	/* Started through /proc/self/exe, which is no name for a person. */
+	(void)prctl(PR_SET_NAME, "mintmarkd");
 	return mm_sandbox_harden(0, why);
 }
 
