@@ -1,0 +1,59 @@
+// verify ROOT INTERMEDIATES LEAF [CRL]: whether Go accepts the leaf for a TLS
+// client.
+package main
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"log"
+	"os"
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return v
+}
+
+func certificates(path string) (list []*x509.Certificate) {
+	for rest := must(os.ReadFile(path)); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return list
+		}
+		list = append(list, must(x509.ParseCertificate(block.Bytes)))
+	}
+}
+
+func pool(list []*x509.Certificate) *x509.CertPool {
+	p := x509.NewCertPool()
+	for _, c := range list {
+		p.AddCert(c)
+	}
+	return p
+}
+
+func main() {
+	log.SetFlags(0)
+	above := certificates(os.Args[2])
+	leaf := certificates(os.Args[3])[0]
+	must(leaf.Verify(x509.VerifyOptions{
+		Roots:         pool(certificates(os.Args[1])),
+		Intermediates: pool(above),
+		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}))
+	if len(os.Args) < 5 {
+		return
+	}
+	block, _ := pem.Decode(must(os.ReadFile(os.Args[4])))
+	list := must(x509.ParseRevocationList(block.Bytes))
+	if err := list.CheckSignatureFrom(above[0]); err != nil {
+		log.Fatal(err)
+	}
+	for _, entry := range list.RevokedCertificateEntries {
+		if entry.SerialNumber.Cmp(leaf.SerialNumber) == 0 {
+			log.Fatal("revoked: reason ", entry.ReasonCode)
+		}
+	}
+}
