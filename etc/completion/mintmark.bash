@@ -1,9 +1,11 @@
 # bash completion for mintmark(1); made by "mintmark completion bash"
 _mintmark() {
-	local cur=${COMP_WORDS[COMP_CWORD]} noun= verb= prev= words= kind= i=1 w
+	local cur=${COMP_WORDS[COMP_CWORD]} n=$COMP_CWORD i=1
+	local noun= verb= prev= words= kind= w
+	local -a line=("${COMP_WORDS[@]}")
 	COMPREPLY=()
-	while [ $i -lt $COMP_CWORD ]; do
-		w=${COMP_WORDS[i]}; prev=$w
+	while [ $i -lt $n ]; do
+		w=${line[i]}; prev=$w
 		case "$w" in
 		--server|--ca|--key-file|--context) [ -n "$noun" ] || i=$((i+1)) ;;
 		-*) ;;

@@ -191,18 +191,15 @@ body(FILE *f)
 	      "\tesac\n", f);
 }
 
-/* see cmd.h */
-void
-mm_print_bash(FILE *f)
+/*
+ * The part that both shells share: from line, n and i (the first word after
+ * the program's) to noun, verb and prev, then to words or kind.
+ */
+static void
+scan(FILE *f)
 {
-	fputs("# bash completion for mintmark(1); made by "
-	      "\"mintmark completion bash\"\n"
-	      "_mintmark() {\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} noun= verb= prev= "
-	      "words= kind= i=1 w\n"
-	      "\tCOMPREPLY=()\n"
-	      "\twhile [ $i -lt $COMP_CWORD ]; do\n"
-	      "\t\tw=${COMP_WORDS[i]}; prev=$w\n"
+	fputs("\twhile [ $i -lt $n ]; do\n"
+	      "\t\tw=${line[i]}; prev=$w\n"
 	      "\t\tcase \"$w\" in\n"
 	      "\t\t--server|--ca|--key-file|--context) "
 	      "[ -n \"$noun\" ] || i=$((i+1)) ;;\n"
@@ -218,6 +215,20 @@ mm_print_bash(FILE *f)
 			fprintf(f, "%s ", mm_cmds[i].noun);
 	fputs("\" in *\" $noun \"*) verb= ;; esac\n", f);
 	body(f);
+}
+
+/* see cmd.h */
+void
+mm_print_bash(FILE *f)
+{
+	fputs("# bash completion for mintmark(1); made by "
+	      "\"mintmark completion bash\"\n"
+	      "_mintmark() {\n"
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} n=$COMP_CWORD i=1\n"
+	      "\tlocal noun= verb= prev= words= kind= w\n"
+	      "\tlocal -a line=(\"${COMP_WORDS[@]}\")\n"
+	      "\tCOMPREPLY=()\n", f);
+	scan(f);
 	fputs("\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
 	      "\tcase \"$kind\" in\n"
 	      "\t@file) COMPREPLY+=($(compgen -f -- \"$cur\")) ;;\n"
@@ -235,25 +246,9 @@ mm_print_zsh(FILE *f)
 	      "# zsh completion for mintmark(1); made by "
 	      "\"mintmark completion zsh\"\n"
 	      "_mintmark() {\n"
-	      "\tlocal noun= verb= prev= words= kind= w i=2\n"
-	      "\tlocal -a line=(${(z)BUFFER})\n"
-	      "\twhile (( i < CURRENT )); do\n"
-	      "\t\tw=${line[i]}; prev=$w\n"
-	      "\t\tcase \"$w\" in\n"
-	      "\t\t--server|--ca|--key-file|--context) "
-	      "[[ -n \"$noun\" ]] || i=$((i+1)) ;;\n"
-	      "\t\t-*) ;;\n"
-	      "\t\t*) if [[ -z \"$noun\" ]]; then noun=$w; "
-	      "elif [[ -z \"$verb\" ]]; then verb=$w; fi ;;\n"
-	      "\t\tesac\n"
-	      "\t\ti=$((i+1))\n"
-	      "\tdone\n"
-	      "\tcase \" ", f);
-	for (size_t i = 0; i < mm_ncmds; i++)
-		if (mm_cmds[i].verb == NULL)
-			fprintf(f, "%s ", mm_cmds[i].noun);
-	fputs("\" in *\" $noun \"*) verb= ;; esac\n", f);
-	body(f);
+	      "\tlocal n=$CURRENT i=2 noun= verb= prev= words= kind= w\n"
+	      "\tlocal -a line=(${(z)BUFFER})\n", f);
+	scan(f);
 	fputs("\tcompadd -- ${=words}\n"
 	      "\tcase \"$kind\" in\n"
 	      "\t@file) _files ;;\n"
