@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
+
 #include "agent/args.h"
 #include "agent/link.h"
 #include "agent/priv.h"
@@ -178,6 +180,19 @@ finish(struct program *p, enum mm_err err, struct mm_buf *out, FILE *to)
 	return mm_err_exit(err);
 }
 
+static enum mm_err
+run_command(struct program *p, struct mm_agent_status *out,
+    struct mm_why *why)
+{
+	/* libcrypto uses its default context without a look */
+	if (OSSL_LIB_CTX_get0_global_default() == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, p->args.command) == 0)
+			return commands[i].run(p, out, why);
+	return MM_EBUG;
+}
+
 static int
 run(struct program *p)
 {
@@ -185,11 +200,8 @@ run(struct program *p)
 	struct mm_agent_status s;
 	struct mm_why why = { 0 };
 	int64_t start = mm_mono_ms();
-	enum mm_err err = MM_EBUG;
+	enum mm_err err = run_command(p, &s, &why);
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(commands[i].name, p->args.command) == 0)
-			err = commands[i].run(p, &s, &why);
 	if (err == MM_OK)
 		mm_agent_report(&out, &s, p->args.json,
 		    mm_agent_now_s(&p->agent), mm_mono_ms() - start);
