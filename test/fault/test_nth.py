@@ -49,7 +49,7 @@ def once(shim, tmp_path, kind, n, argv):
                                         kind: str(n), "FAIL_SAY": str(said)})
     assert p.returncode in EXITS, (kind, n, p.returncode, p.stderr[-800:])
     if p.returncode not in (0,):
-        assert p.stderr.strip(), f"{kind}={n}: failed without a word"
+        assert (p.stdout + p.stderr).strip(), f"{kind}={n}: failed without a word"
     return p.returncode, said.exists()
 
 
