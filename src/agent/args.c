@@ -141,7 +141,7 @@ interpret(struct mm_agent_args *a, struct mm_why *why)
 		NULL };
 	static const char *const versions[] = { "any", "1.2", "1.3", NULL };
 	static const unsigned numbers[] = { 0, 12, 13 };
-	unsigned key, clock, version, timeout;
+	unsigned key = 0, clock = 0, version = 0, timeout = 0;
 
 	MM_TRY(choice("--key-type", a->key_type, keys, &key, why));
 	MM_TRY(choice("--clock", a->clock, clocks, &clock, why));

@@ -65,7 +65,7 @@ mm_sqlite_confirm(struct sqlite_store *s, struct mm_op *op, bool *written,
     struct mm_why *why)
 {
 	struct mm_op_confirm *c = &op->u.confirm;
-	struct known cert, old = { .id = 0 };
+	struct known cert = { .id = 0 }, old = { .id = 0 };
 
 	c->already = false;
 	MM_TRY(find(s, c->serial, &cert, why));

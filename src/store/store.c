@@ -63,7 +63,7 @@ mm_store_open(const char *url, bool create, struct mm_store **out,
     struct mm_why *why)
 {
 	const struct mm_store_backend *b;
-	const char *where;
+	const char *where = NULL;
 
 	MM_TRY(backend_of(url, &b, &where, why));
 	return b->store_open(where, create, out, why);
@@ -82,7 +82,7 @@ mm_reader_open(const char *url, struct mm_store_reader **out,
     struct mm_why *why)
 {
 	const struct mm_store_backend *b;
-	const char *where;
+	const char *where = NULL;
 
 	MM_TRY(backend_of(url, &b, &where, why));
 	return b->reader_open(where, out, why);
