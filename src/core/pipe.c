@@ -294,6 +294,8 @@ act_replay(struct pipe *p, struct mm_job *job)
 static void
 act_confirm(struct pipe *p, struct mm_job *job)
 {
+	/* step 8: confirm */
+	mm_step(p->c, 8);
 	if (mm_ops_confirm(mm_flight_of(job), NULL) == MM_OK)
 		to_commit(p, job);
 	else

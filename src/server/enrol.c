@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/faults.h"
 #include "base/log.h"
 #include "server/rest.h"
 
@@ -440,6 +441,7 @@ read_request(struct entry *e)
 	if (rc == MM_OK && e->req->ssl != NULL)
 		job->binding_ok = mm_hello_binding(e->req->ssl,
 		    job->csr.challenge, &job->binding_wrong);
+	mm_die_at("2");
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/faults.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -133,13 +134,28 @@ on_note(void *ctx, int level, const char *event, const char *text)
 	MM_LOG((enum mm_log_level)level, event, MM_S("text", text));
 }
 
+#ifdef MM_FAULTS
+static void
+on_step(void *ctx, int step)
+{
+	const char place[] = { (char)('0' + step), '\0' };
+
+	(void)ctx;
+	mm_die_at(place);
+}
+static const struct mm_core_hooks hooks = { .step = on_step };
+#define HOOKS (&hooks)
+#else
+#define HOOKS NULL
+#endif
+
 static enum mm_err
 open_core(struct mm_server *s, struct mm_why *why)
 {
 	const struct mm_core_conf conf = { .config = s->config,
 		.loops = (unsigned)s->config->set.threads,
 		.done = mm_enrol_done, .note = on_note, .ctx = s,
-		.jobs_max = JOBS_MAX };
+		.jobs_max = JOBS_MAX, .hooks = HOOKS };
 
 	return mm_core_open(&conf, &s->core, why);
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/faults.h"
 #include "base/log.h"
 #include "base/time.h"
 
@@ -64,7 +65,9 @@ write_journal(struct mm_worker *w, unsigned n)
 			w->line[lines++] = w->item[k].line;
 	if (lines == 0)
 		return;
+	mm_die_at("journal");
 	err = mm_record_write(w->s->record, w->line, lines, &why);
+	mm_die_at("journalled");
 	lines = 0;
 	for (unsigned k = 0; k < n; k++) {
 		struct mm_item *i = &w->item[k];
@@ -155,7 +158,11 @@ mm_signer_handle(struct mm_worker *w, struct mm_bytes frame, mm_send_fn *send,
 	write_journal(w, n);
 	for (unsigned k = 0; k < n; k++)
 		finish(w, f.kind, &w->item[k]);
+	if (f.kind == MM_IPC_ISSUE)
+		mm_die_at("answer");
 	err = answer(w, f.kind, n, send, ctx, why);
+	if (f.kind == MM_IPC_ISSUE)
+		mm_die_at("answered");
 	if (requests[f.kind].flags & SECRET)
 		wipe(w, n);
 	return err;

@@ -1,7 +1,7 @@
 """kill -9 of server and signer, over and over, while devices enrol.
 
 Afterwards promises.py asks from outside whether anything was lost, doubled,
-burned or hidden.  KILLS sets how many (default 8; each takes longer than the
+burned or hidden.  KILLS sets how many (default 6; each takes longer than the
 one before, because the monitor backs off).
 """
 import http.client
@@ -17,7 +17,7 @@ import pytest
 from promises import Witness
 from world import World
 
-KILLS = int(os.environ.get("KILLS", "8"))
+KILLS = int(os.environ.get("KILLS", "6"))
 DEVICES = 160
 LIMIT_S = 150
 
