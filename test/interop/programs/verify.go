@@ -51,9 +51,9 @@ func main() {
 	if err := list.CheckSignatureFrom(above[0]); err != nil {
 		log.Fatal(err)
 	}
-	for _, entry := range list.RevokedCertificateEntries {
+	for _, entry := range list.RevokedCertificates {
 		if entry.SerialNumber.Cmp(leaf.SerialNumber) == 0 {
-			log.Fatal("revoked: reason ", entry.ReasonCode)
+			log.Fatal("revoked at ", entry.RevocationTime)
 		}
 	}
 }
