@@ -4,8 +4,34 @@ A Witness is told what devices asked and were answered, while processes were
 killed under them; check() then asks the server, the ledger and the journal.
 """
 import json
+import os
+import pathlib
+import signal
+import time
 
 from world import serial_of
+
+
+def alive(pid):
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def kill_all(w):
+    """Monitor, server and signer at once; returns when all are gone."""
+    pids = [w.daemon.pid, *w.children().values()]
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it was about to go by itself
+    w.daemon.wait()
+    w.daemon = None
+    while any(alive(pid) for pid in pids):
+        time.sleep(0.005)
 
 
 class Witness:

@@ -7,16 +7,13 @@ happened by then, the device gets one certificate when it asks again, and
 nothing is lost, doubled, burned or hidden.
 """
 import http.client
-import os
 import pathlib
-import signal
 import ssl
-import subprocess
 import time
 
 import pytest
 
-from promises import Witness
+from promises import Witness, kill_all
 from world import DAEMON, World
 
 SERVER = ["1", "2", "3", "4", "5", "6", "7"]
@@ -97,10 +94,7 @@ def test_killed_at(place, sync):
         name = enrol_until_it_dies(w, t, place)
         # an answer that was in time is seen before the death of its giver
         assert name == names[FIRST] or place == "answered", (place, name)
-        # all of it, as in a power cut that lost nothing
-        w.daemon.send_signal(signal.SIGKILL)
-        w.daemon.wait()
-        wait_alone(w)
+        kill_all(w)  # as a power cut that lost nothing
         w.start()
         for n in names:
             ask_until_200(t, n)
@@ -128,9 +122,7 @@ def test_killed_while_a_certificate_is_confirmed():
         with pytest.raises((OSError, ssl.SSLError,
                             http.client.HTTPException)):
             confirm(w, pem, key)
-        w.daemon.send_signal(signal.SIGKILL)
-        w.daemon.wait()
-        wait_alone(w)
+        kill_all(w)
         w.start()
         assert states(w) == ["issued"]
         assert confirm(w, pem, key).status == 204
@@ -148,15 +140,3 @@ def states(w):
 def confirm(w, pem, key):
     return w.device_call("POST", "/.well-known/mintmark/confirm", b"",
                          cert=pem, key=key)
-
-
-def wait_alone(w):
-    """Until the children of a killed monitor are gone too."""
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        out = subprocess.run(["pgrep", "-f", str(w.conf)],
-                             capture_output=True, text=True).stdout.split()
-        if [p for p in out if int(p) != os.getpid()] == []:
-            return
-        time.sleep(0.02)
-    raise AssertionError("children outlived their monitor")
