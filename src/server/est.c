@@ -58,9 +58,13 @@ mm_est_chain(const struct mm_est *e, const char *issuer)
 
 /* ---- at the start ---- */
 
+/* A request without a label is answered as the default one: the clients that
+ * cannot send a label are those that cannot read lines. */
 static unsigned
 wrap_of(const struct mm_settings *set, const char *label)
 {
+	if (label[0] == '\0')
+		label = set->default_label;
 	for (size_t i = 0; i < set->est_unwrapped_labels.n; i++)
 		if (strcmp(set->est_unwrapped_labels.item[i], label) == 0)
 			return 0;

@@ -59,7 +59,7 @@ def pki(request):
         p.w.close()
 
 
-# ---- judges: (root, pki, leaf, whether the CRL counts) -> (verdict, words) ----
+# ---- judges: (root, pki, leaf, whether the CRL counts) -> (verdict, words)
 
 class OpenSSL:
     def __init__(self, tmp):

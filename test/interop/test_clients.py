@@ -90,8 +90,8 @@ def strongswan_request(w, name, key):
 def test_strongswan_enrols_and_renews():
     need("pki")
     with World(profile="\tbearer = true") as w:
-        w.set_conf("est_wrap", "false")
         w.set_conf("default_label", '"thermo"')
+        w.set_conf("est_unwrapped_labels", '{ "thermo" }')
         w.start().product()
         anchors = []
         for n, path in enumerate([w.anchor, w.etc / "issuing.crt"]):
