@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/json.h"
 #include "sandbox/sandbox.h"
 #include "server/priv.h"
@@ -65,6 +67,10 @@ mm_health_ready(struct mm_http_req *req, void *ctx)
 	struct mm_core_stats st;
 
 	mm_core_stats(s->core, &st);
+	if (!s->announced) { /* until then any end is the end of all */
+		st.ready = false;
+		strcpy(st.why, "starting");
+	}
 	mm_json_open(&j, '{');
 	mm_json_bool(&j, "ready", st.ready);
 	if (!st.ready)

@@ -188,9 +188,27 @@ failed_at_start(struct monitor *m, struct child *c, int wait_status)
 }
 
 static void
+on_control(struct monitor *m)
+{
+	char byte = 0;
+	ssize_t n = recv(m->control, &byte, 1, MSG_DONTWAIT);
+
+	if (n == 1 && byte == MM_READY_BYTE && !m->ready) {
+		m->ready = true;
+		mm_child_notify("READY=1");
+	}
+	if (n == 0) { /* it ends, or has ended: reap() sees it */
+		shutdown(m->control, SHUT_RDWR);
+		poll(NULL, 0, 10);
+	}
+}
+
+static void
 ended(struct monitor *m, struct child *c, int wait_status)
 {
 	c->pid = 0;
+	if (!m->ready && m->control >= 0)
+		on_control(m); /* "ready" may have come just before */
 	if (c == &m->server) {
 		close(m->control);
 		m->control = -1;
@@ -237,22 +255,6 @@ on_signal(struct monitor *m)
 		begin_stop(m, 0);
 	else if (si.ssi_signo == SIGHUP && m->server.pid != 0)
 		kill(m->server.pid, SIGHUP);
-}
-
-static void
-on_control(struct monitor *m)
-{
-	char byte = 0;
-	ssize_t n = recv(m->control, &byte, 1, MSG_DONTWAIT);
-
-	if (n == 1 && byte == MM_READY_BYTE && !m->ready) {
-		m->ready = true;
-		mm_child_notify("READY=1");
-	}
-	if (n == 0) { /* it ends, or has ended: reap() sees it */
-		shutdown(m->control, SHUT_RDWR);
-		poll(NULL, 0, 10);
-	}
 }
 
 static int

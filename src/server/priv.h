@@ -50,6 +50,7 @@ struct mm_server {
 	struct mm_est *est;
 	struct mm_public *pub;
 	bool asking;           /* the start waits for the signer */
+	atomic_bool announced; /* the monitor knows that it serves */
 	unsigned sandbox_missing;
 	int64_t started_at;
 	atomic_uint signer_starts;

@@ -283,7 +283,9 @@ announce(struct mm_server *s, struct mm_why *why)
 	MM_TRY(write_ports(s, why));
 	say_ready(s);
 	mm_work_tick(s->work);
-	return mm_fd_write(s->control, (struct mm_bytes){ &ready, 1 }, why);
+	MM_TRY(mm_fd_write(s->control, (struct mm_bytes){ &ready, 1 }, why));
+	atomic_store(&s->announced, true);
+	return MM_OK;
 }
 
 static enum mm_err
@@ -292,7 +294,7 @@ start(struct mm_server *s, struct mm_why *why)
 	static enum mm_err (*const steps[])(struct mm_server *,
 	    struct mm_why *) = {
 		bind_all, become_user, open_tls, open_core, fence_files,
-		start_core, open_content, start_threads, fence_calls,
+		start_core, open_content, fence_calls, start_threads,
 		announce,
 	};
 
