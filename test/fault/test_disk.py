@@ -85,9 +85,10 @@ def test_a_full_disk_refuses_and_loses_nothing(which):
         w.stop()
 
 
-def test_a_read_only_database_refuses_and_recovers():
+@pytest.mark.parametrize("which", ["server", "signer"])
+def test_a_read_only_disk_is_said_at_the_start(which):
     with World(profile="\tbearer = true") as w, \
-            Small(w.state / "signer", 40000) as disk:
+            Small(w.state / which, 40000) as disk:
         w.start().product()
         t = Witness(w)
         names = list(devices(w, t, 4, "R"))
