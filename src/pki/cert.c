@@ -1,5 +1,7 @@
 #include "pki/cert.h"
 
+#include <string.h>
+
 #include "pki/priv.h"
 
 /* RFC 5280 4.1.2.1: v1 by default, never said; v2 and v3 */
@@ -110,10 +112,12 @@ mm_cert_extension(const struct mm_cert *c, const char *oid, bool *critical,
     struct mm_bytes *value)
 {
 	struct mm_rd r = mm_rd_over(c->extensions);
+	uint8_t want[MM_OID_MAX];
+	size_t n = mm_der_oid_encode(oid, want);
 	struct mm_extension e;
 
-	while (mm_extension_next(&r, &e))
-		if (mm_der_oid_is(e.oid, oid)) {
+	while (n != 0 && mm_extension_next(&r, &e))
+		if (e.oid.n == n && memcmp(e.oid.p, want, n) == 0) {
 			if (critical != NULL)
 				*critical = e.critical;
 			*value = e.value;

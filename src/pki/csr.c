@@ -157,14 +157,25 @@ enum mm_err
 mm_csr_verify(const struct mm_csr *csr, OSSL_LIB_CTX *lib,
     struct mm_key_templates *templates, struct mm_why *why)
 {
-	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
 	const struct mm_sig_alg *a = mm_sig_find(csr->alg);
 	char text[120];
 	enum mm_err rc;
 
 	MM_INVARIANT(a != NULL && mm_sig_fits(a, csr->spki.type));
-	MM_TRY(mm_spki_load(&csr->spki, templates, &key, why));
-	rc = mm_sig_verify(lib, key, a, csr->info, csr->signature);
+	if (a->kind == MM_SIG_ECDSA) {
+		EVP_PKEY_CTX *c = mm_point_ctx(&csr->spki, templates);
+
+		if (c == NULL)
+			return MM_FAIL(why, MM_EINPUT,
+			    "key: not a valid public key: %s",
+			    mm_openssl_why(text));
+		rc = mm_sig_verify_in(c, a, csr->info, csr->signature);
+	} else {
+		MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+
+		MM_TRY(mm_spki_load(&csr->spki, templates, &key, why));
+		rc = mm_sig_verify(lib, key, a, csr->info, csr->signature);
+	}
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc,
 		    "csr: RFC 2986 4.2: signature does not match the key: %s",

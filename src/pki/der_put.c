@@ -6,7 +6,6 @@
 #include "pki/priv.h"
 
 /* Longest OID contents that we write or compare with. */
-#define OID_MAX 64
 
 /* see der.h */
 size_t
@@ -117,13 +116,13 @@ arc(const char **s, uint32_t *out)
 }
 
 static bool
-put_arc(uint8_t out[OID_MAX], size_t *n, uint64_t v)
+put_arc(uint8_t out[MM_OID_MAX], size_t *n, uint64_t v)
 {
 	unsigned k = 1;
 
 	for (uint64_t rest = v >> 7; rest != 0; rest >>= 7)
 		k++;
-	if (*n + k > OID_MAX)
+	if (*n + k > MM_OID_MAX)
 		return false;
 	while (k-- > 0)
 		out[(*n)++] = (uint8_t)((v >> (7 * k) & 0x7f) |
@@ -131,9 +130,9 @@ put_arc(uint8_t out[OID_MAX], size_t *n, uint64_t v)
 	return true;
 }
 
-/* X.690 8.19: contents from dotted text; 0 if it is not an OID. */
-static size_t
-oid_encode(const char *s, uint8_t out[OID_MAX])
+/* see priv.h; X.690 8.19 */
+size_t
+mm_der_oid_encode(const char *s, uint8_t out[MM_OID_MAX])
 {
 	uint32_t a, b;
 	size_t n = 0;
@@ -153,8 +152,8 @@ oid_encode(const char *s, uint8_t out[OID_MAX])
 void
 mm_der_put_oid(struct mm_buf *b, const char *dotted)
 {
-	uint8_t body[OID_MAX];
-	size_t n = oid_encode(dotted, body);
+	uint8_t body[MM_OID_MAX];
+	size_t n = mm_der_oid_encode(dotted, body);
 
 	if (n == 0 && b->err == MM_OK)
 		b->err = MM_EINPUT;
@@ -165,17 +164,17 @@ mm_der_put_oid(struct mm_buf *b, const char *dotted)
 bool
 mm_der_oid_valid(const char *dotted)
 {
-	uint8_t body[OID_MAX];
+	uint8_t body[MM_OID_MAX];
 
-	return oid_encode(dotted, body) != 0;
+	return mm_der_oid_encode(dotted, body) != 0;
 }
 
 /* see der.h */
 bool
 mm_der_oid_is(struct mm_bytes body, const char *dotted)
 {
-	uint8_t want[OID_MAX];
-	size_t n = oid_encode(dotted, want);
+	uint8_t want[MM_OID_MAX];
+	size_t n = mm_der_oid_encode(dotted, want);
 
 	return n != 0 && n == body.n && memcmp(want, body.p, n) == 0;
 }

@@ -14,6 +14,7 @@ struct mm_key_templates {
 	OSSL_LIB_CTX *lib;
 	EVP_PKEY *p256, *p384; /* parameters only */
 	EVP_PKEY_CTX *rsa;     /* ready for EVP_PKEY_fromdata */
+	EVP_PKEY_CTX *verify[2]; /* P-256, P-384: its key is the last one */
 };
 
 static EVP_PKEY *
@@ -28,6 +29,17 @@ curve_template(OSSL_LIB_CTX *lib, const char *curve)
 	    EVP_PKEY_paramgen(c, &out) != 1)
 		return NULL;
 	return out;
+}
+
+static EVP_PKEY_CTX *
+verifier(OSSL_LIB_CTX *lib, EVP_PKEY *template)
+{
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = EVP_PKEY_new();
+
+	if (key == NULL || template == NULL ||
+	    EVP_PKEY_copy_parameters(key, template) != 1)
+		return NULL;
+	return EVP_PKEY_CTX_new_from_pkey(lib, key, NULL);
 }
 
 /* see key.h */
@@ -45,7 +57,9 @@ mm_key_templates_new(OSSL_LIB_CTX *lib, struct mm_key_templates **out,
 	t->p256 = curve_template(lib, "P-256");
 	t->p384 = curve_template(lib, "P-384");
 	t->rsa = EVP_PKEY_CTX_new_from_name(lib, "RSA", NULL);
-	if (t->p256 == NULL || t->p384 == NULL || t->rsa == NULL ||
+	t->verify[0] = verifier(lib, t->p256);
+	t->verify[1] = verifier(lib, t->p384);
+	if (t->verify[0] == NULL || t->verify[1] == NULL || t->rsa == NULL ||
 	    EVP_PKEY_fromdata_init(t->rsa) != 1)
 		return MM_FAIL(why, MM_ECRYPTO, "key templates: %s",
 		    mm_openssl_why(text));
@@ -64,6 +78,8 @@ mm_key_templates_free(struct mm_key_templates **owner)
 	EVP_PKEY_free(t->p256);
 	EVP_PKEY_free(t->p384);
 	EVP_PKEY_CTX_free(t->rsa);
+	EVP_PKEY_CTX_free(t->verify[0]);
+	EVP_PKEY_CTX_free(t->verify[1]);
 	free(t);
 	*owner = NULL;
 }
@@ -136,4 +152,16 @@ mm_spki_load(const struct mm_spki *s, struct mm_key_templates *t,
 		    mm_openssl_why(text));
 	*out = key;
 	return MM_OK;
+}
+
+/* see priv.h */
+EVP_PKEY_CTX *
+mm_point_ctx(const struct mm_spki *s, struct mm_key_templates *t)
+{
+	EVP_PKEY_CTX *c = t->verify[s->type == MM_KEY_P384];
+
+	if (EVP_PKEY_set1_encoded_public_key(EVP_PKEY_CTX_get0_pkey(c),
+		s->key.p, s->key.n) != 1)
+		return NULL;
+	return c;
 }

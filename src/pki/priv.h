@@ -19,6 +19,9 @@
 bool mm_der_natural_ok(struct mm_bytes v);
 /* An OBJECT IDENTIFIER's contents: whole, minimal subidentifiers. */
 bool mm_der_oid_ok(struct mm_bytes v);
+/* Contents from dotted text; 0 if it is not an OID. */
+#define MM_OID_MAX 64
+size_t mm_der_oid_encode(const char *dotted, uint8_t out[MM_OID_MAX]);
 /* Dotted text that mm_der_put_oid can write. */
 bool mm_der_oid_valid(const char *dotted);
 /* A universal value of a type that names and attributes may hold. */
@@ -75,6 +78,14 @@ const struct mm_sig_alg *mm_sig_of(enum mm_key_type t);
 bool mm_sig_prepare(EVP_PKEY_CTX *c, const struct mm_sig_alg *a);
 MM_MUST enum mm_err mm_sig_verify(OSSL_LIB_CTX *lib, EVP_PKEY *key,
     const struct mm_sig_alg *a, struct mm_bytes tbs, struct mm_bytes sig);
+/* The same in a context that was made before; not for Ed25519. */
+MM_MUST enum mm_err mm_sig_verify_in(EVP_PKEY_CTX *c,
+    const struct mm_sig_alg *a, struct mm_bytes tbs, struct mm_bytes sig);
+/* For mm_sig_verify_in: a context that holds this P-256 or P-384 key until
+ * the next call.  NULL: the point is not on its curve.  Making key and
+ * context anew takes locks and 6 us. */
+EVP_PKEY_CTX *mm_point_ctx(const struct mm_spki *s,
+    struct mm_key_templates *t);
 
 /* Pieces of a TBSCertificate that both builders write. */
 struct mm_ext_mark {

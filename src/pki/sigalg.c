@@ -101,23 +101,31 @@ mm_sig_prepare(EVP_PKEY_CTX *c, const struct mm_sig_alg *a)
 
 /* see priv.h */
 enum mm_err
-mm_sig_verify(OSSL_LIB_CTX *lib, EVP_PKEY *key, const struct mm_sig_alg *a,
+mm_sig_verify_in(EVP_PKEY_CTX *c, const struct mm_sig_alg *a,
     struct mm_bytes tbs, struct mm_bytes sig)
 {
-	MM_OWN(ctx_free) EVP_PKEY_CTX *c = NULL;
 	uint8_t hash[64];
 	size_t n;
 
-	if (a->kind == MM_SIG_ED25519)
-		return verify_pure(lib, key, tbs, sig) ? MM_OK : MM_EINPUT;
-	c = EVP_PKEY_CTX_new_from_pkey(lib, key, NULL);
-	if (c == NULL || EVP_PKEY_verify_init(c) != 1 ||
-	    !mm_sig_prepare(c, a))
+	if (EVP_PKEY_verify_init(c) != 1 || !mm_sig_prepare(c, a))
 		return MM_ECRYPTO;
 	/* hashed by hand: the digest's fetch would cost more than the hash */
 	n = mm_sha2(a->bits, tbs, hash);
 	return EVP_PKEY_verify(c, sig.p, sig.n, hash, n) == 1 ? MM_OK :
 								 MM_EINPUT;
+}
+
+/* see priv.h */
+enum mm_err
+mm_sig_verify(OSSL_LIB_CTX *lib, EVP_PKEY *key, const struct mm_sig_alg *a,
+    struct mm_bytes tbs, struct mm_bytes sig)
+{
+	MM_OWN(ctx_free) EVP_PKEY_CTX *c = NULL;
+
+	if (a->kind == MM_SIG_ED25519)
+		return verify_pure(lib, key, tbs, sig) ? MM_OK : MM_EINPUT;
+	c = EVP_PKEY_CTX_new_from_pkey(lib, key, NULL);
+	return c == NULL ? MM_ECRYPTO : mm_sig_verify_in(c, a, tbs, sig);
 }
 
 /* see key.h */
