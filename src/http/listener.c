@@ -94,6 +94,30 @@ phases_set(struct port *p)
 	p->phase[CONN_LINGER].span_ms = LINGER_MS;
 }
 
+/*
+ * SO_REUSEPORT lets another process of our user share the port in silence, and
+ * get every second connection.  So the first socket of a listener is preceded
+ * by one without it, which fails if anybody listens there.
+ */
+static bool
+port_free(const struct mm_http_listener *l)
+{
+	int on = 1, off = 0;
+	int fd = socket(l->address.sin6_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+	    sizeof(on)) == 0 && (l->address.sin6_family != AF_INET6 ||
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == 0);
+	int saved;
+
+	ok = ok && bind(fd, (const struct sockaddr *)&l->address,
+	    l->address_n) == 0 && listen(fd, 1) == 0;
+	saved = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+	return ok;
+}
+
 /* The loops share the first one's port, also where it was 0.  TCP_NODELAY is
  * inherited by what is accepted: no call per connection. */
 static bool
@@ -105,6 +129,8 @@ socket_bind(struct port *p)
 	int on = 1, off = 0;
 
 	l->address.sin6_port = htons(l->port); /* same place in sockaddr_in */
+	if (mm_http_loop_number(p->loop) == 0 && l->port != 0 && !port_free(l))
+		return false;
 	if (setsockopt(p->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
 	    setsockopt(p->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
 	    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)

@@ -205,3 +205,17 @@ def test_reload_takes_a_new_certificate(still):
         assert still.tls_serial() != before
     finally:
         still.stop()
+
+
+def test_two_cas_on_one_port(still):
+    """SO_REUSEPORT would let them share it in silence."""
+    still.start()
+    other = World()
+    try:
+        text = other.conf.read_text()
+        other.conf.write_text(text.replace(f"127.0.0.1:{other.devices}",
+                                           f"127.0.0.1:{still.devices}"))
+        fails(other, "Address already in use")
+    finally:
+        other.close()
+        still.stop()
