@@ -4,6 +4,7 @@
 
 #define DAY_MS 86400000
 #define TOKEN MM_SQLITE_TOKEN
+#define CERT "cert:"
 
 /* What a certificate row needs beside the caller's fields. */
 struct placed {
@@ -204,6 +205,27 @@ check_authority(struct sqlite_store *s, const struct mm_op_issue *i,
 	return check_claim(s, i, p, a, why);
 }
 
+/*
+ * A certificate entitles to another one as long as it stands: a revocation
+ * that came between the decision and here wins.  An unconfirmed one stands
+ * and falls with its predecessor.
+ */
+static enum mm_err
+check_entitled(struct sqlite_store *s, const uint8_t serial[16], int64_t *id,
+    struct mm_why *why)
+{
+	int64_t c[3]; /* id, state, its predecessor is withdrawn */
+
+	MM_TRY(mm_sqlite_ints(&s->db, ASK(CERT_ENTITLED, BLOB(serial, 16)), c,
+	    3, why));
+	if ((c[1] != MM_CERT_ISSUED && c[1] != MM_CERT_CONFIRMED) || c[2])
+		return MM_FAIL(why, MM_ECONFLICT, "certificate: it is %s",
+		    c[2] ? "withdrawn with its predecessor" :
+		    mm_cert_state_name((enum mm_cert_state)c[1]));
+	*id = c[0];
+	return MM_OK;
+}
+
 static enum mm_err
 check_predecessor(struct sqlite_store *s, const struct mm_cert_row *row,
     struct placed *p, struct mm_why *why)
@@ -212,9 +234,27 @@ check_predecessor(struct sqlite_store *s, const struct mm_cert_row *row,
 
 	if (zero(row->predecessor, 16))
 		return MM_OK;
-	err = cert_id(s, row->predecessor, &p->predecessor, why);
+	err = check_entitled(s, row->predecessor, &p->predecessor, why);
 	return err != MM_ENOTFOUND ? err :
 	    MM_FAIL(why, err, "certificate: no such predecessor");
+}
+
+/* Authority "cert:<serial>": an IDevID's, or the predecessor itself. */
+static enum mm_err
+check_presented(struct sqlite_store *s, const char *authority,
+    struct mm_why *why)
+{
+	const char *name = authority + strlen(CERT);
+	uint8_t serial[16];
+	int64_t id;
+	enum mm_err err;
+
+	if (strncmp(authority, CERT, strlen(CERT)) != 0)
+		return MM_OK;
+	MM_TRY(mm_hex_parse(name, strlen(name), serial, sizeof(serial), why));
+	err = check_entitled(s, serial, &id, why);
+	return err != MM_ENOTFOUND ? err :
+	    MM_FAIL(why, err, "certificate %s: unknown", name);
 }
 
 /* The first write may still meet the same serial; the rest cannot fail. */
@@ -255,6 +295,7 @@ mm_sqlite_issue(struct sqlite_store *s, struct mm_op *op, bool *written,
 	MM_TRY(check_device(s, &i->row, &p, why));
 	MM_TRY(check_key(s, &i->row, &p, why));
 	MM_TRY(check_authority(s, i, &p, &a, why));
+	MM_TRY(check_presented(s, i->row.authority, why));
 	MM_TRY(check_predecessor(s, &i->row, &p, why));
 	MM_TRY(issue_write(s, op, &p, &a, why));
 	*written = true;

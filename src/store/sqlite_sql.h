@@ -101,6 +101,10 @@
 	    " AND c.state IN (0, 1) ORDER BY c.id DESC LIMIT 1")          \
 	X(CERT_FIND, "SELECT id, state, held_from, token"                 \
 	    " FROM cert WHERE serial = ?1")                               \
+	X(CERT_ENTITLED, "SELECT c.id, c.state, c.state = 0 AND"          \
+	    " coalesce(p.state >= 3 AND p.reason <> 4, 0) FROM cert c"    \
+	    " LEFT JOIN cert p ON p.id = c.predecessor"                   \
+	    " WHERE c.serial = ?1")                                       \
 	X(CERT_OF_OTHER, "SELECT coalesce(c.orphan, d.name) FROM cert c"  \
 	    " LEFT JOIN device d ON d.id = c.device"                      \
 	    " WHERE substr(c.spki, 1, 8) = substr(?1, 1, 8)"              \

@@ -126,7 +126,10 @@ enum mm_op_kind {
  *
  * MM_ECONFLICT when: the authority has a claim (unless replaces), the serial
  * exists, the key belongs to another device, the device is retired or of
- * another product, the token is not in state minted (authority "token:...").
+ * another product, the token is not in state minted (authority "token:..."),
+ * the predecessor or the authority's certificate ("cert:<serial>") is neither
+ * issued nor confirmed, or is an unconfirmed one whose own predecessor was
+ * held or revoked.
  * replaces: the claim's present serial, which must be unconfirmed; it becomes
  * revoked (superseded, 4) in the same step with entries of its own.
  */

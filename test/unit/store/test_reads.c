@@ -111,6 +111,7 @@ successor_and_replacements(const struct mm_store_backend *b)
 	struct mm_claim claim;
 	struct mm_cert_row row;
 	uint8_t first[16], last[16];
+	char authority[38] = "cert:";
 
 	if (!fx_open(&f, b))
 		return;
@@ -119,12 +120,13 @@ successor_and_replacements(const struct mm_store_backend *b)
 	top_issue(&t, 1);
 	assert_int_equal(run1(&f, &t), MM_OK);
 	serial_of(1, first);
+	mm_hex_text(first, 16, authority + 5);
 	assert_int_equal(mm_get_successor(f.r, first, &row, NULL),
 	    MM_ENOTFOUND);
 	for (unsigned i = 0; i < 4; i++) {
 		top_issue(&t, 10 + i);
 		strcpy(t.op.u.issue.row.device, "sn-1");
-		strcpy(t.op.u.issue.row.authority, "cert:01");
+		strcpy(t.op.u.issue.row.authority, authority);
 		memcpy(t.op.u.issue.row.predecessor, first, 16);
 		/* the third: more than 24 h after the first replacement */
 		t.op.u.issue.row.issued_at = T0 + (i == 3 ? 90000000 : i);
@@ -134,7 +136,7 @@ successor_and_replacements(const struct mm_store_backend *b)
 		    MM_OK);
 		assert_memory_equal(row.serial, t.serial, 16);
 		assert_memory_equal(row.predecessor, first, 16);
-		assert_int_equal(mm_get_claim(f.r, "cert:01", &claim, NULL),
+		assert_int_equal(mm_get_claim(f.r, authority, &claim, NULL),
 		    MM_OK);
 		assert_int_equal(claim.replaced, i == 3 ? 1 : i);
 		memcpy(last, t.serial, 16);

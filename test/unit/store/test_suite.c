@@ -105,11 +105,29 @@ replaces_other(struct top *t)
 }
 
 static void
+authority_1(struct top *t)
+{
+	uint8_t serial[16];
+
+	device_1(t);
+	serial_of(1, serial);
+	strcpy(t->op.u.issue.row.authority, "cert:");
+	mm_hex_text(serial, 16, t->op.u.issue.row.authority + 5);
+}
+
+static void
+authority_unknown(struct top *t)
+{
+	authority_1(t);
+	t->op.u.issue.row.authority[5] = 'f';
+}
+
+static void
 renews_1(struct top *t)
 {
 	device_1(t);
 	serial_of(1, t->op.u.issue.row.predecessor);
-	strcpy(t->op.u.issue.row.authority, "cert:01");
+	authority_1(t);
 }
 
 static void
@@ -339,8 +357,28 @@ static const struct row rows[] = {
 	    { top_confirm, 2, supersedes_1_revoked, OK1, MM_CERT_CONFIRMED,
 		T_NONE },
 	    { make_revoke, 1, NULL, OK0, MM_CERT_REVOKED, ANY } } },
-	{ "renewal of what nobody knows", { MINT(1),
-	    { top_issue, 1, renews_unknown, NO(MM_ENOTFOUND), C_NONE,
+	{ "renewal of what was revoked meanwhile", { MINT(1), ISSUE(1),
+	    CONFIRM(1),
+	    { make_revoke, 1, NULL, OK1, MM_CERT_REVOKED, ANY },
+	    { top_issue, 2, renews_1, NO(MM_ECONFLICT), C_NONE, T_NONE },
+	    { top_issue, 2, authority_1, NO(MM_ECONFLICT), C_NONE,
+		T_NONE } } },
+	{ "renewal of what was held meanwhile", { MINT(1), ISSUE(1),
+	    { make_hold, 1, NULL, OK1, MM_CERT_HELD, ANY },
+	    { top_issue, 2, renews_1, NO(MM_ECONFLICT), C_NONE, T_NONE },
+	    { make_release, 1, NULL, OK1, MM_CERT_ISSUED, ANY },
+	    { top_issue, 2, renews_1, OK1, MM_CERT_ISSUED, T_NONE } } },
+	{ "renewal of what was superseded meanwhile", { MINT(1), ISSUE(1),
+	    CONFIRM(1),
+	    { top_issue, 2, renews_1, OK1, MM_CERT_ISSUED, T_NONE },
+	    { top_confirm, 2, supersedes_1, OK1, MM_CERT_CONFIRMED, T_NONE },
+	    { top_issue, 3, renews_1, NO(MM_ECONFLICT), C_NONE, T_NONE } } },
+	{ "an authority's certificate", { MINT(1), ISSUE(1),
+	    { top_issue, 2, authority_unknown, NO(MM_ENOTFOUND), C_NONE,
+		T_NONE },
+	    { top_issue, 2, authority_1, OK1, MM_CERT_ISSUED, T_NONE } } },
+	{ "renewal of what nobody knows", { MINT(1), ISSUE(1), MINT(3),
+	    { top_issue, 3, renews_unknown, NO(MM_ENOTFOUND), C_NONE,
 		MM_TOKEN_MINTED } } },
 	{ "confirm superseding what nobody knows", { MINT(2), ISSUE(2),
 	    { top_confirm, 2, supersedes_1, NO(MM_ENOTFOUND), MM_CERT_ISSUED,
