@@ -128,12 +128,25 @@ sync_parent(const char *path, struct mm_why *why)
 	return rc == 0 ? MM_OK : sys_fail(why, "sync", dir);
 }
 
+/* The owner first: changing it may clear bits of the mode. */
 static enum mm_err
-fill(int fd, struct mm_bytes data, mode_t mode, struct mm_why *why)
+set_own(int fd, const char *path, const struct mm_file_own *own,
+    struct mm_why *why)
+{
+	if ((own->uid != (uid_t)-1 || own->gid != (gid_t)-1) &&
+	    fchown(fd, own->uid, own->gid) != 0)
+		return sys_fail(why, "set the owner of", path);
+	if (own->mode != 0 && fchmod(fd, own->mode) != 0)
+		return sys_fail(why, "set the mode of", path);
+	return MM_OK;
+}
+
+static enum mm_err
+fill(int fd, struct mm_bytes data, const struct mm_file_own *own,
+    struct mm_why *why)
 {
 	MM_TRY(mm_fd_write(fd, data, why));
-	if (fchmod(fd, mode) != 0)
-		return sys_fail(why, "set the mode of", "a temporary file");
+	MM_TRY(set_own(fd, "a temporary file", own, why));
 	if (fsync(fd) != 0)
 		return sys_fail(why, "sync", "a temporary file");
 	return MM_OK;
@@ -141,8 +154,8 @@ fill(int fd, struct mm_bytes data, mode_t mode, struct mm_why *why)
 
 /* Makes a filled and synced temporary file beside path. */
 static enum mm_err
-make_temporary(const char *path, struct mm_bytes data, mode_t mode,
-    char tmp[PATH_MAX], struct mm_why *why)
+make_temporary(const char *path, struct mm_bytes data,
+    const struct mm_file_own *own, char tmp[PATH_MAX], struct mm_why *why)
 {
 	enum mm_err err;
 	int fd, n = snprintf(tmp, PATH_MAX, "%s.XXXXXX", path);
@@ -152,7 +165,7 @@ make_temporary(const char *path, struct mm_bytes data, mode_t mode,
 	fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0)
 		return sys_fail(why, "write", path);
-	err = fill(fd, data, mode, why);
+	err = fill(fd, data, own, why);
 	if (close(fd) != 0 && err == MM_OK)
 		err = sys_fail(why, "write", path);
 	if (err != MM_OK)
@@ -162,12 +175,12 @@ make_temporary(const char *path, struct mm_bytes data, mode_t mode,
 
 /* see file.h */
 enum mm_err
-mm_file_replace(const char *path, struct mm_bytes data, mode_t mode,
-    struct mm_why *why)
+mm_file_replace_as(const char *path, struct mm_bytes data,
+    const struct mm_file_own *own, struct mm_why *why)
 {
 	char tmp[PATH_MAX];
 
-	MM_TRY(make_temporary(path, data, mode, tmp, why));
+	MM_TRY(make_temporary(path, data, own, tmp, why));
 	if (rename(tmp, path) != 0) {
 		enum mm_err err = sys_fail(why, "replace", path);
 		unlink(tmp);
@@ -176,20 +189,64 @@ mm_file_replace(const char *path, struct mm_bytes data, mode_t mode,
 	return sync_parent(path, why);
 }
 
+/* see file.h */
+enum mm_err
+mm_file_replace(const char *path, struct mm_bytes data, mode_t mode,
+    struct mm_why *why)
+{
+	const struct mm_file_own own = { mode, (uid_t)-1, (gid_t)-1 };
+
+	return mm_file_replace_as(path, data, &own, why);
+}
+
 /* link() refuses an existing name, which rename() would overwrite. */
 enum mm_err
-mm_file_create(const char *path, struct mm_bytes data, mode_t mode,
-    struct mm_why *why)
+mm_file_create_as(const char *path, struct mm_bytes data,
+    const struct mm_file_own *own, struct mm_why *why)
 {
 	enum mm_err err = MM_OK;
 	char tmp[PATH_MAX];
 
-	MM_TRY(make_temporary(path, data, mode, tmp, why));
+	MM_TRY(make_temporary(path, data, own, tmp, why));
 	if (link(tmp, path) != 0)
 		err = sys_fail(why, "create", path);
 	unlink(tmp);
 	MM_TRY(err);
 	return sync_parent(path, why);
+}
+
+/* see file.h */
+enum mm_err
+mm_file_create(const char *path, struct mm_bytes data, mode_t mode,
+    struct mm_why *why)
+{
+	const struct mm_file_own own = { mode, (uid_t)-1, (gid_t)-1 };
+
+	return mm_file_create_as(path, data, &own, why);
+}
+
+/* O_NOFOLLOW looks at the last part only, and not before a slash. */
+enum mm_err
+mm_dir_own(const char *path, const struct mm_file_own *own,
+    struct mm_why *why)
+{
+	char name[PATH_MAX];
+	size_t n = strlen(path);
+	enum mm_err err;
+	int fd;
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	if (n >= sizeof(name))
+		return MM_FAIL(why, MM_ELIMIT, "path is too long");
+	memcpy(name, path, n);
+	name[n] = '\0';
+	fd = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return sys_fail(why, "open", name);
+	err = set_own(fd, name, own, why);
+	close(fd);
+	return err;
 }
 
 static enum mm_err

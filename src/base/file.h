@@ -19,6 +19,22 @@ MM_MUST enum mm_err mm_file_replace(const char *path, struct mm_bytes data,
 /* The same, but fails with MM_ECONFLICT if path exists. */
 MM_MUST enum mm_err mm_file_create(const char *path, struct mm_bytes data,
     mode_t mode, struct mm_why *why);
+/*
+ * The same two with an owner, set on the temporary file's descriptor: in a
+ * folder that is another user's, a name may be a link by the next call.
+ */
+struct mm_file_own {
+	mode_t mode;
+	uid_t uid; /* (uid_t)-1: as it is; so gid */
+	gid_t gid;
+};
+MM_MUST enum mm_err mm_file_replace_as(const char *path, struct mm_bytes data,
+    const struct mm_file_own *own, struct mm_why *why);
+MM_MUST enum mm_err mm_file_create_as(const char *path, struct mm_bytes data,
+    const struct mm_file_own *own, struct mm_why *why);
+/* Owner and mode (0: as it is) of a folder that is there and no link. */
+MM_MUST enum mm_err mm_dir_own(const char *path,
+    const struct mm_file_own *own, struct mm_why *why);
 /* mkdir -p with mode for those made. */
 MM_MUST enum mm_err mm_dir_make(const char *path, mode_t mode,
     struct mm_why *why);

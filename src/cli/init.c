@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +98,7 @@ static enum mm_err
 owned_dir(const char *path, const char *user, mode_t mode,
     struct mm_why *why)
 {
+	struct mm_file_own own = { 0 };
 	const struct passwd *pw;
 
 	MM_TRY(mm_dir_make(path, mode, why));
@@ -107,10 +107,9 @@ owned_dir(const char *path, const char *user, mode_t mode,
 	pw = getpwnam(user);
 	if (pw == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND, "no user %s", user);
-	if (chown(path, pw->pw_uid, pw->pw_gid) != 0)
-		return MM_FAIL(why, MM_ESYS, "%.100s: %s", path,
-		    strerror(errno));
-	return MM_OK;
+	own.uid = pw->pw_uid;
+	own.gid = pw->pw_gid;
+	return mm_dir_own(path, &own, why);
 }
 
 static enum mm_err

@@ -99,6 +99,7 @@ run_reference(const struct options *o)
 static enum mm_err
 make_folder(const struct mm_settings *set, struct mm_why *why)
 {
+	struct mm_file_own own = { 0 };
 	const struct passwd *pw;
 
 	MM_TRY(mm_dir_make(set->server_dir, 0750, why));
@@ -108,10 +109,9 @@ make_folder(const struct mm_settings *set, struct mm_why *why)
 	if (pw == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND, "no such user: %s",
 		    set->server_user);
-	if (chown(set->server_dir, pw->pw_uid, pw->pw_gid) != 0)
-		return MM_FAIL(why, MM_ESYS, "%s: cannot change its owner",
-		    set->server_dir);
-	return MM_OK;
+	own.uid = pw->pw_uid;
+	own.gid = pw->pw_gid;
+	return mm_dir_own(set->server_dir, &own, why);
 }
 
 /* The verifier key's text, as "mintmark-signer ledger-key" prints it. */

@@ -120,11 +120,11 @@ mm_place_issuer(const struct mm_setup *s, const struct mm_issuer_conf *conf,
 
 	snprintf(name, sizeof(name), "issuers/%s.crt", conf->name);
 	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));
-	MM_TRY(mm_place_certs(s, path, chain, n, why));
-	MM_TRY(mm_give(s, path, MM_OF_SIGNER, why));
+	MM_TRY(mm_place_certs(s, path, chain, n, MM_OF_SIGNER, why));
 	if (strcmp(path, conf->certificate) == 0)
 		return MM_OK;
-	return mm_place_certs(s, conf->certificate, chain, n, why);
+	return mm_place_certs(s, conf->certificate, chain, n, MM_OF_ROOT,
+	    why);
 }
 
 /* see setup.h */

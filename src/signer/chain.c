@@ -109,9 +109,9 @@ place_anchor(struct mm_setup *s, struct mm_bytes root, struct mm_why *why)
 	if (err != MM_ENOTFOUND)
 		return MM_FAIL(why, MM_ECONFLICT, "chain: its root is not the "
 		    "trust anchor %.80s", path);
-	MM_TRY(mm_place_certs(s, path, &root, 1, why));
-	MM_TRY(mm_give(s, path, MM_OF_SIGNER, why));
-	return mm_place_certs(s, s->conf->set.trust_anchor, &root, 1, why);
+	MM_TRY(mm_place_certs(s, path, &root, 1, MM_OF_SIGNER, why));
+	return mm_place_certs(s, s->conf->set.trust_anchor, &root, 1,
+	    MM_OF_ROOT, why);
 }
 
 static enum mm_err

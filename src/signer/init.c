@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/rand.h>
@@ -18,14 +17,13 @@ static enum mm_err
 make_folder(struct mm_setup *s, const char *name, mode_t mode,
     enum mm_owner owner, struct mm_why *why)
 {
+	struct mm_file_own own = { .mode = mode };
 	char path[MM_PATH_MAX + 1];
 
+	MM_TRY(mm_whose(s, owner, &own, why));
 	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));
 	MM_TRY(mm_dir_make(path, mode, why));
-	if (chmod(path, mode) != 0)
-		return MM_FAIL(why, MM_ESYS, "cannot set the mode of %.90s",
-		    path);
-	return mm_give(s, path, owner, why);
+	return mm_dir_own(path, &own, why);
 }
 
 /* Auditors pass through to the journal; nobody else does. */
@@ -93,17 +91,18 @@ make_token_key(struct mm_setup *s, struct mm_why *why)
 static enum mm_err
 make_journal(struct mm_setup *s, struct mm_why *why)
 {
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(1 << 20);
 	struct mm_state *state = calloc(1, sizeof(*state));
 	char path[MM_PATH_MAX + 1];
 	enum mm_err err;
 
 	if (state == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	err = mm_state_write(s->conf->set.signer_dir, state, why);
+	err = mm_state_encode(state, &b, why);
 	free(state);
 	MM_TRY(err);
 	MM_TRY(mm_signer_path(&s->conf->set, "state", path, why));
-	MM_TRY(mm_give(s, path, MM_OF_SIGNER, why));
+	MM_TRY(mm_place(s, path, mm_buf_view(&b), 0600, MM_OF_SIGNER, why));
 	MM_TRY(mm_signer_path(&s->conf->set, "journal.jsonl", path, why));
 	MM_TRY(mm_place(s, path, (struct mm_bytes){ 0 }, 0640, MM_OF_AUDIT,
 	    why));
@@ -131,11 +130,11 @@ place_root(struct mm_setup *s, struct mm_bytes der, struct mm_why *why)
 	char path[MM_PATH_MAX + 1];
 
 	MM_TRY(mm_signer_path(&s->conf->set, "anchor.crt", path, why));
-	MM_TRY(mm_place_certs(s, path, &der, 1, why));
-	MM_TRY(mm_give(s, path, MM_OF_SIGNER, why));
+	MM_TRY(mm_place_certs(s, path, &der, 1, MM_OF_SIGNER, why));
 	if (strcmp(path, s->conf->set.trust_anchor) == 0)
 		return MM_OK;
-	return mm_place_certs(s, s->conf->set.trust_anchor, &der, 1, why);
+	return mm_place_certs(s, s->conf->set.trust_anchor, &der, 1,
+	    MM_OF_ROOT, why);
 }
 
 /* RFC 5280 3.2: self-signed, for whoever pins it. */

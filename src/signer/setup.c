@@ -1,6 +1,5 @@
 #include "signer/setup.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -54,8 +53,8 @@ mm_setup_done(struct mm_setup *s)
 
 /* Only root can give a file away; for anyone else all is one user's. */
 enum mm_err
-mm_give(const struct mm_setup *s, const char *path, enum mm_owner owner,
-    struct mm_why *why)
+mm_whose(const struct mm_setup *s, enum mm_owner owner,
+    struct mm_file_own *own, struct mm_why *why)
 {
 	const struct mm_settings *set = &s->conf->set;
 	const char *user = owner == MM_OF_ROOT ? "" :
@@ -63,6 +62,8 @@ mm_give(const struct mm_setup *s, const char *path, enum mm_owner owner,
 	const struct passwd *pw;
 	const struct group *gr = NULL;
 
+	own->uid = (uid_t)-1;
+	own->gid = (gid_t)-1;
 	if (geteuid() != 0 || user[0] == '\0')
 		return MM_OK;
 	pw = getpwnam(user);
@@ -74,9 +75,8 @@ mm_give(const struct mm_setup *s, const char *path, enum mm_owner owner,
 			return MM_FAIL(why, MM_ENOTFOUND, "no such group: %s",
 			    set->audit_group);
 	}
-	if (chown(path, pw->pw_uid, gr == NULL ? pw->pw_gid : gr->gr_gid) != 0)
-		return MM_FAIL(why, MM_ESYS, "cannot give %.80s to %s: %s",
-		    path, user, strerror(errno));
+	own->uid = pw->pw_uid;
+	own->gid = gr == NULL ? pw->pw_gid : gr->gr_gid;
 	return MM_OK;
 }
 
@@ -97,9 +97,11 @@ enum mm_err
 mm_place(const struct mm_setup *s, const char *path, struct mm_bytes data,
     mode_t mode, enum mm_owner owner, struct mm_why *why)
 {
+	struct mm_file_own own = { .mode = mode };
+
+	MM_TRY(mm_whose(s, owner, &own, why));
 	MM_TRY(make_folder_of(path, why));
-	MM_TRY(mm_file_create(path, data, mode, why));
-	return mm_give(s, path, owner, why);
+	return mm_file_create_as(path, data, &own, why);
 }
 
 /* see setup.h */
@@ -127,14 +129,15 @@ mm_place_key(const struct mm_setup *s, const char *path, EVP_PKEY *key,
 /* see setup.h */
 enum mm_err
 mm_place_certs(const struct mm_setup *s, const char *path,
-    const struct mm_bytes *der, size_t n, struct mm_why *why)
+    const struct mm_bytes *der, size_t n, enum mm_owner owner,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
 
 	for (size_t i = 0; i < n; i++)
 		mm_pem_put(&pem, "CERTIFICATE", der[i]);
 	MM_TRY(mm_buf_ok(&pem, why));
-	return mm_place(s, path, mm_buf_view(&pem), 0644, MM_OF_ROOT, why);
+	return mm_place(s, path, mm_buf_view(&pem), 0644, owner, why);
 }
 
 /* see setup.h */

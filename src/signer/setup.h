@@ -1,6 +1,7 @@
 #ifndef MM_SIGNER_SETUP_H
 #define MM_SIGNER_SETUP_H
 
+#include "base/file.h"
 #include "base/json.h"
 #include "signer/opts.h"
 #include "signer/priv.h"
@@ -31,14 +32,16 @@ enum mm_owner { MM_OF_SIGNER, MM_OF_AUDIT, MM_OF_SERVER, MM_OF_ROOT };
 MM_MUST enum mm_err mm_place(const struct mm_setup *s, const char *path,
     struct mm_bytes data, mode_t mode, enum mm_owner owner,
     struct mm_why *why);
-MM_MUST enum mm_err mm_give(const struct mm_setup *s, const char *path,
-    enum mm_owner owner, struct mm_why *why);
+/* Owner's uid and gid into own; nobody's unless root asks. */
+MM_MUST enum mm_err mm_whose(const struct mm_setup *s, enum mm_owner owner,
+    struct mm_file_own *own, struct mm_why *why);
 MM_MUST enum mm_err mm_place_key(const struct mm_setup *s, const char *path,
     EVP_PKEY *key, struct mm_why *why);
 MM_MUST enum mm_err mm_place_secret(const struct mm_setup *s,
     const char *path, struct mm_bytes secret, struct mm_why *why);
 MM_MUST enum mm_err mm_place_certs(const struct mm_setup *s, const char *path,
-    const struct mm_bytes *der, size_t n, struct mm_why *why);
+    const struct mm_bytes *der, size_t n, enum mm_owner owner,
+    struct mm_why *why);
 
 /* The issuer block that --issuer names, or the first. */
 MM_MUST enum mm_err mm_setup_issuer(const struct mm_setup *s,

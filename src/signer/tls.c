@@ -112,13 +112,14 @@ write_chain(struct mm_setup *s, struct mm_bytes der,
     const struct mm_signing *by, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
+	struct mm_file_own own = { .mode = 0644 };
 
+	MM_TRY(mm_whose(s, MM_OF_SERVER, &own, why));
 	mm_pem_put(&pem, "CERTIFICATE", der);
 	mm_pem_put(&pem, "CERTIFICATE", by->cert);
 	MM_TRY(mm_buf_ok(&pem, why));
-	MM_TRY(mm_file_replace(s->conf->set.tls_certificate,
-	    mm_buf_view(&pem), 0644, why));
-	return mm_give(s, s->conf->set.tls_certificate, MM_OF_SERVER, why);
+	return mm_file_replace_as(s->conf->set.tls_certificate,
+	    mm_buf_view(&pem), &own, why);
 }
 
 /* see setup.h */

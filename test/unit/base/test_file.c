@@ -150,6 +150,25 @@ joins_paths(void **state)
 	}
 }
 
+/* A link may lead anywhere by the time its owner is set. */
+static void
+owns_no_folder_behind_a_link(void **state)
+{
+	const struct mm_file_own own = { 0711, geteuid(), getegid() };
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(mkdir("real", 0700), 0);
+	assert_int_equal(symlink("real", "link"), 0);
+	assert_int_equal(mm_dir_own("link", &own, NULL), MM_ESYS);
+	assert_int_equal(mm_dir_own("link/", &own, NULL), MM_ESYS);
+	assert_int_equal(stat("real", &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(mm_dir_own("real/", &own, NULL), MM_OK);
+	assert_int_equal(stat("real", &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0711);
+}
+
 #define IN_FOLDER(fn) \
 	cmocka_unit_test_setup_teardown(fn, enter_folder, leave_folder)
 
@@ -161,6 +180,7 @@ main(void)
 		IN_FOLDER(replaces_whole),
 		IN_FOLDER(creates_only_once),
 		IN_FOLDER(makes_folders),
+		IN_FOLDER(owns_no_folder_behind_a_link),
 		IN_FOLDER(a_lock_is_one_holders),
 		IN_FOLDER(joins_paths),
 	};

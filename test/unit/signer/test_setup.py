@@ -2,6 +2,7 @@
 judged by openssl, and everything they signed stands in the journal."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -149,6 +150,30 @@ def test_one_more_issuer_and_renewal_while_running(tmp_path):
     s.start()
     assert s["issue"].call("hello", 1)[4] == len(s.journal()) == 7
     assert s.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("strace") or
+                    "MM_SANITIZED" in os.environ,
+                    reason="wants root, strace and no sanitizer")
+def test_owners_are_set_by_descriptor(tmp_path):
+    """A name in the server's folder may be a link by the next call."""
+    s = Signer(program(), tmp_path, lambda c: c +
+               'server_user = "daemon"\nsigner_user = "nobody"\n')
+    for args in (("init", "--tls-dns", "a.example"), ("renew-tls",)):
+        trace = tmp_path / "trace"
+        subprocess.run(["strace", "-f", "-o", trace, "-e",
+                        "trace=chown,lchown,fchownat,chmod,fchmodat,fchown",
+                        s.program, args[0], "--config", s.conf, *args[1:]],
+                       check=True, capture_output=True)
+        calls = {x.split()[1].split("(")[0]
+                 for x in trace.read_text().splitlines() if "(" in x}
+        assert calls == {"fchown"}
+    owner = {"server/tls.crt": "daemon", "server/tls.key": "daemon",
+             "signer": "nobody", "signer/keys": "nobody",
+             "signer/state": "nobody", "signer/issuers/issuing.crt": "nobody",
+             "signer/anchor.crt": "nobody", "signer/journal.jsonl": "nobody",
+             "server/root.crt": "root"}
+    assert {p: (tmp_path / p).owner() for p in owner} == owner
 
 
 def test_wrong_passphrase_and_flags(signer):
