@@ -32,9 +32,10 @@ add_address(struct mm_conf_list *l, struct mm_bytes v)
 	return add_text(l, text, strlen(text));
 }
 
-/* RFC 5280 4.2.1.6: the names of the certificate that is replaced. */
+/* RFC 5280 4.2.1.6: the names of the certificate that is replaced.  The
+ * server can write that file: only what our issuer has signed counts. */
 static enum mm_err
-names_of(struct mm_bytes der, struct mm_conf_list *dns,
+names_of(struct mm_bytes der, EVP_PKEY *issuer, struct mm_conf_list *dns,
     struct mm_conf_list *ip, struct mm_why *why)
 {
 	struct mm_cert c;
@@ -43,7 +44,10 @@ names_of(struct mm_bytes der, struct mm_conf_list *dns,
 	bool fits = true;
 	uint8_t tag;
 
-	MM_TRY(mm_cert_walk(der, &c, why));
+	if (mm_cert_walk(der, &c, NULL) != MM_OK ||
+	    mm_cert_verify(&c, issuer, NULL) != MM_OK)
+		return MM_FAIL(why, MM_EPOLICY, "the TLS certificate is not "
+		    "signed by this issuer: give --tls-dns or --tls-ip");
 	if (!mm_cert_extension(&c, OID_SAN, NULL, &value))
 		return MM_FAIL(why, MM_EINPUT, "the TLS certificate names no "
 		    "host: give --tls-dns or --tls-ip");
@@ -62,7 +66,7 @@ names_of(struct mm_bytes der, struct mm_conf_list *dns,
 }
 
 static enum mm_err
-get_names(struct mm_setup *s, struct mm_conf_list *dns,
+get_names(struct mm_setup *s, EVP_PKEY *issuer, struct mm_conf_list *dns,
     struct mm_conf_list *ip, struct mm_why *why)
 {
 	struct mm_ca old = { 0 };
@@ -74,7 +78,7 @@ get_names(struct mm_setup *s, struct mm_conf_list *dns,
 		return MM_OK;
 	err = mm_ca_read(s->conf->set.tls_certificate, &old, NULL);
 	if (err == MM_OK)
-		err = names_of(mm_buf_view(&old.der), dns, ip, why);
+		err = names_of(mm_buf_view(&old.der), issuer, dns, ip, why);
 	else
 		err = MM_FAIL(why, MM_EINPUT, "give --tls-dns or --tls-ip: "
 		    "there is no TLS certificate to take names from");
@@ -122,6 +126,15 @@ write_chain(struct mm_setup *s, struct mm_bytes der,
 	    mm_buf_view(&pem), &own, why);
 }
 
+static void
+put_names(struct mm_json *j, const char *key, const struct mm_conf_list *l)
+{
+	mm_json_open_key(j, key, '[');
+	for (size_t i = 0; i < l->n; i++)
+		mm_json_str(j, NULL, l->item[i]);
+	mm_json_close(j, ']');
+}
+
 /* see setup.h */
 enum mm_err
 mm_make_tls(struct mm_setup *s, const struct mm_signing *by,
@@ -132,7 +145,7 @@ mm_make_tls(struct mm_setup *s, const struct mm_signing *by,
 	struct mm_conf_list dns, ip, subject = { .n = 1 };
 	struct mm_ca_fields f = { .subject = &subject, .dns = &dns, .ip = &ip };
 
-	MM_TRY(get_names(s, &dns, &ip, why));
+	MM_TRY(get_names(s, by->key, &dns, &ip, why));
 	/* RFC 5280 ub-common-name is 64; the whole name is in the SAN */
 	snprintf(subject.item[0], MM_CONF_ITEM_MAX, "CN=%.64s",
 	    dns.n > 0 ? dns.item[0] : ip.item[0]);
@@ -140,6 +153,8 @@ mm_make_tls(struct mm_setup *s, const struct mm_signing *by,
 	MM_TRY(get_key(s, &key, why));
 	MM_TRY(mm_ca_sign(s, by, key, &f, &der, why));
 	MM_TRY(write_chain(s, mm_buf_view(&der), by, why));
+	put_names(&s->json, "tls_dns", &dns);
+	put_names(&s->json, "tls_ip", &ip);
 	return mm_json_cert(s, "tls", NULL, s->conf->set.tls_certificate,
 	    mm_buf_view(&der), why);
 }

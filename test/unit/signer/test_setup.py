@@ -152,6 +152,27 @@ def test_one_more_issuer_and_renewal_while_running(tmp_path):
     assert s.stop() == 0
 
 
+def test_renewal_takes_no_names_from_the_server(signer):
+    """tls.crt is the server's to write; our signature on it is not."""
+    signer.init("--tls-dns", "ca.example", "--tls-ip", "127.0.0.1")
+    crt = signer.dir / "server/tls.crt"
+    made = json.loads(signer.command("renew-tls").stdout)
+    assert made["tls_dns"] == ["ca.example"]
+    assert made["tls_ip"] == ["127.0.0.1"]
+    good = crt.read_bytes()
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
+            signer.dir / "k.pem", "-out", crt, "-subj", "/CN=x", "-addext",
+            "subjectAltName=DNS:bank.example")
+    forged = crt.read_bytes()
+    done = signer.command("renew-tls", check=False)
+    assert done.returncode != 0 and "--tls-dns" in done.stderr
+    assert crt.read_bytes() == forged
+    made = json.loads(signer.command("renew-tls", "--tls-dns",
+                                     "new.example").stdout)
+    assert made["tls_dns"] == ["new.example"] and not made["tls_ip"]
+    assert crt.read_bytes() not in (good, forged)
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("strace") or
                     "MM_SANITIZED" in os.environ,
                     reason="wants root, strace and no sanitizer")
