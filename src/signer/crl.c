@@ -25,7 +25,8 @@ find_ca(const struct mm_signer *s, const char *name, size_t *out,
 	return MM_FAIL(why, MM_EPOLICY, "crl: the signer has no such issuer");
 }
 
-/* A CRL of the far future, or one that is good for years, would outlive the
+/* Numbers are milliseconds of the clock, and one that is used up cannot come
+ * again: a huge one would end revocation.  A CRL of the far future, or one that is good for years, would outlive the
  * server's honesty: twice the configured life is the most. */
 static enum mm_err
 check_times(const struct mm_crl_begin_req *q, int64_t crl_hours,
@@ -36,6 +37,9 @@ check_times(const struct mm_crl_begin_req *q, int64_t crl_hours,
 	if (q->this_s > (uint64_t)(mm_now_s() + FUTURE_S))
 		return MM_FAIL(why, MM_EPOLICY, "crl: thisUpdate is in the "
 		    "future");
+	if (q->number > (uint64_t)(mm_now_ms() + FUTURE_S * 1000))
+		return MM_FAIL(why, MM_EPOLICY, "crl: number is above what "
+		    "the clock gives");
 	if (q->next_s <= q->this_s || q->next_s - q->this_s > most)
 		return MM_FAIL(why, MM_EPOLICY, "crl: nextUpdate must be "
 		    "after thisUpdate by at most %" PRIu64 " s", most);
