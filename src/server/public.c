@@ -18,11 +18,11 @@ enum {
 	CRL_MAX = 256 * 1024 * 1024,
 	CRL_AGE_S = 60,      /* a cache may be this late */
 	CERT_AGE_S = 3600,
+	SHARD_MAX = 65535,
 };
 
 struct crl {
 	char issuer[MM_NAME_MAX + 1];
-	int64_t shards;
 	uint64_t number;     /* Unix milliseconds: its thisUpdate */
 	int64_t next_s;
 	struct mm_buf der;   /* empty: none yet */
@@ -126,11 +126,9 @@ mm_public_new(struct mm_server *s, struct mm_public **out, struct mm_why *why)
 	pthread_mutex_init(&p->lock, NULL);
 	mm_buf_init(&p->anchor, MM_CERT_MAX * 2);
 	p->s = s;
-	for (; p->n < c->nissuer; p->n++) {
+	for (; p->n < c->nissuer; p->n++)
 		memcpy(p->crl[p->n].issuer, c->issuer[p->n].name,
 		    sizeof(p->crl[p->n].issuer));
-		p->crl[p->n].shards = c->issuer[p->n].crl_shards;
-	}
 	MM_TRY(anchor_pem(p, why));
 	*out = MM_MOVE(p);
 	return MM_OK;
@@ -259,8 +257,11 @@ get_crl(struct mm_http_req *req, void *ctx)
 		send_crl(s, req, c);
 }
 
-/* Every shard's address answers the complete CRL: what is in it is right,
- * and no client takes another's shard for its own. */
+/*
+ * Every shard's address answers the complete CRL: what is in it is right, and
+ * no client takes another's shard for its own.  That holds for any number,
+ * and certificates outlive a lowered crl_shards: any number is served.
+ */
 static void
 get_shard(struct mm_http_req *req, void *ctx)
 {
@@ -271,9 +272,10 @@ get_shard(struct mm_http_req *req, void *ctx)
 
 	if (mm_text_copy(issuer, sizeof(issuer), mm_http_segment(req, 0)) &&
 	    stem(mm_http_segment(req, 1), ".crl", number, sizeof(number)) &&
-	    mm_int_parse(number, &shard, NULL) == MM_OK && shard >= 0)
+	    mm_int_parse(number, &shard, NULL) == MM_OK && shard >= 0 &&
+	    shard <= SHARD_MAX)
 		c = find(s->pub, issuer);
-	if (c == NULL || shard >= c->shards)
+	if (c == NULL)
 		not_found(s, req, "no such CRL");
 	else
 		send_crl(s, req, c);
