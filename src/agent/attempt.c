@@ -84,15 +84,26 @@ static const struct {
 	{ 503, MM_EAGAIN, "busy" },
 };
 
-/* The server's words, one printable line of them. */
+/* The server's words, one printable line of them: of "reason: x" and its
+ * sentence, "x: sentence". */
 static void
 reason(struct mm_bytes body, char out[96])
 {
-	size_t n = 0;
+	static const char label[] = "reason: ";
+	size_t n = 0, at = 0;
 
-	for (size_t i = 0; i < body.n && n < 95; i++)
-		if (body.p[i] >= ' ' && body.p[i] <= '~')
-			out[n++] = (char)body.p[i];
+	if (body.n > sizeof(label) - 1 &&
+	    memcmp(body.p, label, sizeof(label) - 1) == 0)
+		at = sizeof(label) - 1;
+	for (; at < body.n && n < 94; at++) {
+		if (body.p[at] >= ' ' && body.p[at] <= '~')
+			out[n++] = (char)body.p[at];
+		if (body.p[at] == '\n' && at + 1 < body.n) {
+			out[n++] = ':';
+			if (n < 95)
+				out[n++] = ' ';
+		}
+	}
 	out[n] = '\0';
 }
 

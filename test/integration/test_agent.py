@@ -158,6 +158,15 @@ def test_killed_at_any_moment_it_ends_with_one_certificate(world):
     assert [c["serial"] for c in certs] == [out["serial"]]
 
 
+def test_a_refusal_says_its_reason_and_its_sentence(world):
+    t = token_file(world, "AG-no")
+    id = world.rest("GET", "/tokens?device=AG-no").json["items"][0]["id"]
+    assert world.rest("POST", f"/tokens/{id}/cancel").status == 200
+    _, _, p = enrol(world, "AG-no", check=False, token=t)
+    assert p.returncode == 3, p.stdout + p.stderr
+    assert ": token-cancelled: this token was cancelled" in p.stdout + p.stderr
+
+
 @pytest.mark.parametrize("argv, status", [
     (["enrol"], 2), (["nonsense"], 2),
     (["status", "--dir", "/nonexistent"], 4),
