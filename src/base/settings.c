@@ -92,7 +92,8 @@ const struct mm_conf_key mm_settings_keys[] = {
 	INT(connections, 16, 1000000, "20000",
 	    "Most connections at a time on one listener."),
 	INT(connections_per_source, 1, 1000000, "200",
-	    "Most connections at a time from one address."),
+	    "Most connections at a time from one address, about: each "
+	    "thread allows its share."),
 	TIME("handshake_timeout", handshake_s, 1, 120, "10s",
 	    "Most time for a TLS handshake, all of it."),
 	TIME("header_timeout", header_s, 1, 120, "10s",

@@ -142,7 +142,9 @@ struct mm_bytes mm_http_segment(const struct mm_http_req *req, unsigned i);
 
 struct mm_http_limits {
 	unsigned connections; /* over all loops; above: accept + close */
-	unsigned connections_per_source; /* per loop and address (v6: /64) */
+	/* Per loop and address (v6: /64).  Who means a number over all loops
+	 * divides it by them: the kernel spreads about evenly. */
+	unsigned connections_per_source;
 	int64_t handshake_ms, header_ms, body_ms, idle_ms, write_ms;
 	unsigned handshakes; /* half-open at once, over all loops */
 	int64_t answer_ms;   /* a handler's time to answer; then 503 */

@@ -35,13 +35,21 @@ static const char *const names[MM_LISTENERS] = {
 
 /* ---- listeners ---- */
 
+/* The library counts sources per loop, the setting means all of them: the
+ * kernel spreads an address's connections about evenly. */
+static unsigned
+per_loop(int64_t n, int64_t loops)
+{
+	return (unsigned)((n + loops - 1) / loops);
+}
+
 static struct mm_http_limits
 limits_of(const struct mm_settings *set)
 {
 	return (struct mm_http_limits){
 		.connections = (unsigned)set->connections,
-		.connections_per_source =
-		    (unsigned)set->connections_per_source,
+		.connections_per_source = per_loop(
+		    set->connections_per_source, set->threads),
 		.handshake_ms = set->handshake_s * 1000,
 		.header_ms = set->header_s * 1000,
 		.body_ms = set->body_s * 1000,

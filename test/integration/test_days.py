@@ -3,6 +3,7 @@ import contextlib
 import http.client
 import os
 import signal
+import socket
 import sqlite3
 import ssl
 import time
@@ -219,3 +220,20 @@ def test_two_cas_on_one_port(still):
     finally:
         other.close()
         still.stop()
+
+
+def test_an_address_has_its_connections_over_all_threads():
+    with World(threads=2) as w:
+        w.set_conf("connections_per_source", 8)
+        w.start()
+        time.sleep(0.3)  # what waited for readiness is closed
+        socks, served = [], 0
+        for _ in range(64):
+            s = socket.create_connection(("127.0.0.1", w.public), 5)
+            socks.append(s)
+            with contextlib.suppress(OSError):
+                s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                served += s.recv(12) == b"HTTP/1.1 200"
+        for s in socks:
+            s.close()
+        assert served == 8
