@@ -9,6 +9,9 @@
 #include "base/file.h"
 #include "base/own.h"
 
+/* scrypt makes a guess dear, not a short passphrase long. */
+enum { PASSPHRASE_MIN = 8 };
+
 /* see ask.h */
 enum mm_err
 mm_ask(struct mm_cli *cli, const struct mm_args *a, const char *opt,
@@ -52,10 +55,10 @@ from_terminal(bool new_one, struct mm_secret **out, struct mm_why *why)
 	return MM_OK;
 }
 
-/* see ask.h */
-enum mm_err
-mm_ask_passphrase(const struct mm_args *a, bool new_one,
-    struct mm_secret **out, struct mm_why *why)
+/* Where it comes from. */
+static enum mm_err
+passphrase(const struct mm_args *a, bool new_one, struct mm_secret **out,
+    struct mm_why *why)
 {
 	long fd;
 
@@ -68,6 +71,22 @@ mm_ask_passphrase(const struct mm_args *a, bool new_one,
 		return mm_secret_from_file(mm_arg(a, "passphrase-file"), out,
 		    why);
 	return from_terminal(new_one, out, why);
+}
+
+/* see ask.h */
+enum mm_err
+mm_ask_passphrase(const struct mm_args *a, bool new_one,
+    struct mm_secret **out, struct mm_why *why)
+{
+	MM_OWN(mm_secret_free) struct mm_secret *pass = NULL;
+
+	MM_TRY(passphrase(a, new_one, &pass, why));
+	if (new_one && pass->n < PASSPHRASE_MIN)
+		return MM_FAIL(why, MM_EINPUT, "the passphrase has %zu "
+		    "characters, at least %d are wanted", pass->n,
+		    PASSPHRASE_MIN);
+	*out = MM_MOVE(pass);
+	return MM_OK;
 }
 
 /* see ask.h */

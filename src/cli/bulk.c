@@ -198,6 +198,9 @@ mm_bulk_tokens(struct mm_cli *cli, const struct mm_args *a,
 	if (mm_flag(a, "resume") && mm_arg(a, "out") == NULL)
 		return MM_FAIL(why, MM_EINPUT, "--resume needs --out FILE");
 	MM_TRY(mm_csv_open(&csv, mm_arg(a, "csv"), why));
+	if (!mm_csv_has(&csv, "device"))
+		return MM_FAIL(why, MM_EINPUT, "%.80s: the first line names "
+		    "the columns; \"device\" is not among them", csv.path);
 	if (mm_flag(a, "resume"))
 		MM_TRY(count_rows(mm_arg(a, "out"), &skip, why));
 	if (!dry)

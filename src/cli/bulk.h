@@ -29,6 +29,8 @@ void mm_csv_close(struct mm_csv *c);
 /* MM_ENOTFOUND at the end; quoted cells, CRLF or LF; a record with another
  * number of cells than the header is MM_EINPUT with its row. */
 MM_MUST enum mm_err mm_csv_next(struct mm_csv *c, struct mm_why *why);
+/* Whether the header names it. */
+bool mm_csv_has(const struct mm_csv *c, const char *name);
 /* The cell of a named column, or NULL. */
 const char *mm_csv_get(const struct mm_csv *c, const char *name);
 /* A cell that a spreadsheet would take for a formula gets a leading quote. */

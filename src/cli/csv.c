@@ -103,6 +103,16 @@ mm_csv_next(struct mm_csv *c, struct mm_why *why)
 }
 
 /* see bulk.h */
+bool
+mm_csv_has(const struct mm_csv *c, const char *name)
+{
+	for (size_t i = 0; i < c->nnames; i++)
+		if (strcmp(c->name[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* see bulk.h */
 const char *
 mm_csv_get(const struct mm_csv *c, const char *name)
 {

@@ -92,9 +92,10 @@ show_receipt(const struct mm_cli *cli, const struct mm_receipt *r,
 		return;
 	}
 	printf("verified: entry %llu of %s, in the tree of %llu entries that "
-	       "its key signed.\n%.*s\n", (unsigned long long)r->index,
-	    c->origin, (unsigned long long)c->size, (int)r->entry.n,
-	    (const char *)r->entry.p);
+	       "its key signed.\n%s%.*s\n", (unsigned long long)r->index,
+	    c->origin, (unsigned long long)c->size, r->chain_pem.n == 0 ? ""
+	    : "The chain that lies beside it is not part of the proof.\n",
+	    (int)r->entry.n, (const char *)r->entry.p);
 }
 
 enum mm_err
@@ -202,6 +203,16 @@ put_entry(void *ctx, uint64_t index, struct mm_bytes json,
 	return MM_OK;
 }
 
+static bool
+known_type(const char *name)
+{
+	for (unsigned t = 0; t < MM_ENTRY_TYPE_COUNT; t++)
+		if (strcmp(mm_entry_type_name((enum mm_entry_type)t), name) ==
+		    0)
+			return true;
+	return false;
+}
+
 static enum mm_err
 filters(struct export *x, const struct mm_args *a, struct mm_why *why)
 {
@@ -209,6 +220,9 @@ filters(struct export *x, const struct mm_args *a, struct mm_why *why)
 	char *end;
 
 	x->type = mm_arg(a, "type");
+	if (x->type != NULL && !known_type(x->type))
+		return MM_FAIL(why, MM_EINPUT, "--type: no such type: %.40s",
+		    x->type);
 	x->device = mm_arg(a, "device");
 	if (since == NULL)
 		return MM_OK;

@@ -77,7 +77,7 @@ find(const char *noun, const char *verb, bool *noun_known)
 	return NULL;
 }
 
-/* What the codes mean for a person who has no better hint. */
+/* What a server's refusal means for a person who has no better hint. */
 static const struct {
 	enum mm_err code;
 	const char *hint;
@@ -95,7 +95,8 @@ complain(struct mm_cli *cli, enum mm_err rc, const struct mm_why *why)
 	fprintf(stderr, "mintmark: error: %s (%s)\n",
 	    why->text[0] ? why->text : "failed", mm_err_slug(rc));
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
-		if (hints[i].code == rc)
+		if (hints[i].code == rc && cli->client != NULL &&
+		    (cli->request_id[0] != '\0' || rc == MM_EAGAIN))
 			mm_cli_hint(cli, "%s", hints[i].hint);
 	if (cli->hint[0] != '\0')
 		fprintf(stderr, "mintmark: hint: %s\n", cli->hint);

@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -69,7 +70,9 @@ check_public(struct mm_cli *cli, const struct mm_plan *p, struct mm_why *why)
 	host_of(p->public_url, host);
 	if (!p->production)
 		return MM_OK;
-	if (strcmp(host, "localhost") == 0 || mm_plan_is_address(host) ||
+	if (host[0] != '\0' && host[strlen(host) - 1] == '.')
+		host[strlen(host) - 1] = '\0';
+	if (strcasecmp(host, "localhost") == 0 || mm_plan_is_address(host) ||
 	    host[0] == '[' || strchr(host, '.') == NULL) {
 		mm_cli_hint(cli, "it is written into every certificate and "
 		    "must outlive them: use a DNS name of your own, or --test "
@@ -93,6 +96,8 @@ static enum mm_err
 users(struct mm_cli *cli, const struct mm_args *a, struct mm_plan *p,
     struct mm_why *why)
 {
+	/* A dry run shows the plan; whether it can be carried out comes then. */
+	bool look = !mm_flag(a, "dry-run");
 	bool root = geteuid() == 0 && p->production;
 
 	preset(p->server_user, sizeof(p->server_user),
@@ -103,11 +108,14 @@ users(struct mm_cli *cli, const struct mm_args *a, struct mm_plan *p,
 	    mm_arg(a, "audit-group"), root ? "mintmark-audit" : "");
 	mm_cli_hint(cli, "adduser --system --group mintmark; adduser --system "
 	    "--group mintmark-signer; addgroup --system mintmark-audit");
-	if (p->server_user[0] && getpwnam(p->server_user) == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "no user %s", p->server_user);
-	if (p->signer_user[0] && getpwnam(p->signer_user) == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "no user %s", p->signer_user);
-	if (p->audit_group[0] && getgrnam(p->audit_group) == NULL)
+	if (look && p->server_user[0] && getpwnam(p->server_user) == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "no user %s",
+		    p->server_user);
+	if (look && p->signer_user[0] && getpwnam(p->signer_user) == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "no user %s",
+		    p->signer_user);
+	if (look && p->audit_group[0] &&
+	    getgrnam(p->audit_group) == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND, "no group %s",
 		    p->audit_group);
 	cli->hint[0] = '\0';

@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "ledger/entry.h"
 #include "ledger/journal.h"
+#include "pki/cert.h"
 #include "pki/profile.h"
 #include "store/store.h"
 
@@ -33,11 +34,17 @@ const struct mm_opt mm_opts_ledger_reconcile[] = {
 enum { JOURNAL, LEDGER, STORE, RECORDS };
 static const char *const names[RECORDS] = { "journal", "ledger", "database" };
 
-/* A signature as one record has it: 16 bytes of serial, 8 of the key's hash
- * (an orphan may have none: zero).  young: it may still be on its way. */
+/*
+ * A signature as one record has it.  who: hash of device, issuer and profile.
+ * tbs, cert: 8 bytes of the hash of what was signed and of the certificate,
+ * zero where a record does not have it; so is not_after_s.  young: it may
+ * still be on its way.  partial: a journal line recovered from the ledger,
+ * which knows the serial and the key only.
+ */
 struct mark {
-	uint8_t serial[16], spki[8];
-	bool young;
+	uint8_t serial[16], spki[32], who[16], tbs[8], cert[8];
+	int64_t not_after_s;
+	bool young, partial;
 };
 enum { YOUNG_MS = 15000 };
 struct marks {
@@ -46,6 +53,7 @@ struct marks {
 };
 struct reconcile {
 	struct mm_cli *cli;
+	struct mm_store_reader *db; /* borrowed */
 	struct marks of[RECORDS];
 	size_t recovered;   /* journal lines that say so */
 	size_t in_flight;   /* young ones that only the journal has */
@@ -57,9 +65,21 @@ struct reconcile {
 	char arena[MM_ENTRY_MAX + 64];
 };
 
+static void
+mark_who(struct mark *m, const char *device, const char *issuer,
+    const char *profile)
+{
+	char text[MM_DEVICE_ID_MAX + MM_NAME_MAX + MM_PROFILE_TEXT + 8];
+	uint8_t hash[32];
+
+	snprintf(text, sizeof(text), "%s|%s|%s", device ? device : "",
+	    issuer ? issuer : "", profile ? profile : "");
+	mm_sha256(mm_bytes_of(text), hash);
+	memcpy(m->who, hash, sizeof(m->who));
+}
+
 static enum mm_err
-add(struct marks *s, const uint8_t serial[16], const uint8_t spki[32],
-    struct mm_why *why)
+add(struct marks *s, const struct mark *mark, struct mm_why *why)
 {
 	if (s->n == s->cap) {
 		size_t cap = s->cap ? 2 * s->cap : 1024;
@@ -70,19 +90,31 @@ add(struct marks *s, const uint8_t serial[16], const uint8_t spki[32],
 		s->m = m;
 		s->cap = cap;
 	}
-	memcpy(s->m[s->n].serial, serial, 16);
-	memcpy(s->m[s->n].spki, spki, 8);
-	s->m[s->n++].young = false;
+	s->m[s->n++] = *mark;
 	return MM_OK;
 }
 
 /* ---- the journal ---- */
 
 static enum mm_err
+journal_mark(struct reconcile *r, const struct mm_journal_line *l,
+    struct mm_why *why)
+{
+	struct mark m = { .not_after_s = l->not_after_s,
+		.young = l->at_ms > r->began_ms - YOUNG_MS,
+		.partial = l->kind == MM_J_RECOVERED };
+
+	memcpy(m.serial, l->serial, 16);
+	memcpy(m.spki, l->spki_sha256, 32);
+	memcpy(m.tbs, l->tbs_sha256, 8);
+	mark_who(&m, l->device, l->issuer, l->profile);
+	return add(&r->of[JOURNAL], &m, why);
+}
+
+static enum mm_err
 journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 {
 	struct mm_journal_chain chain = { 0 };
-	struct marks *s = &r->of[JOURNAL];
 	struct mm_journal_line l;
 	enum mm_err rc;
 
@@ -91,8 +123,7 @@ journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 			r->recovered++;
 		if (l.kind != MM_J_CERTIFICATE && l.kind != MM_J_RECOVERED)
 			continue;
-		MM_TRY(add(s, l.serial, l.spki_sha256, why));
-		s->m[s->n - 1].young = l.at_ms > r->began_ms - YOUNG_MS;
+		MM_TRY(journal_mark(r, &l, why));
 	}
 	/* A last line without its end is still being written. */
 	return rc == MM_ENOTFOUND || rc == MM_EAGAIN ? MM_OK : rc;
@@ -133,11 +164,23 @@ is_signature(enum mm_entry_type t)
 }
 
 static enum mm_err
+hex(const struct mm_entry *e, enum mm_entry_field f, uint8_t *out, size_t n,
+    struct mm_why *why)
+{
+	const char *text = e->field[f];
+
+	return text == NULL ? MM_OK
+	    : mm_hex_parse(text, strlen(text), out, n, why);
+}
+
+static enum mm_err
 one_entry(void *ctx, uint64_t index, struct mm_bytes json,
     struct mm_why *why)
 {
 	struct reconcile *r = ctx;
-	uint8_t serial[16], spki[32] = { 0 };
+	struct mark m = { 0 };
+	uint8_t cert[32] = { 0 };
+	int64_t end_ms = 0;
 	struct mm_entry e;
 
 	MM_TRY(mm_entry_parse(json, r->arena, sizeof(r->arena), &e, why));
@@ -145,12 +188,37 @@ one_entry(void *ctx, uint64_t index, struct mm_bytes json,
 		mm_progress_step(&r->progress, index);
 	if (!is_signature(e.type) || e.field[MM_F_SERIAL] == NULL)
 		return MM_OK;
-	MM_TRY(mm_hex_parse(e.field[MM_F_SERIAL],
-	    strlen(e.field[MM_F_SERIAL]), serial, 16, why));
-	if (e.field[MM_F_SPKI_SHA256] != NULL)
-		MM_TRY(mm_hex_parse(e.field[MM_F_SPKI_SHA256],
-		    strlen(e.field[MM_F_SPKI_SHA256]), spki, 32, why));
-	return add(&r->of[LEDGER], serial, spki, why);
+	MM_TRY(hex(&e, MM_F_SERIAL, m.serial, 16, why));
+	MM_TRY(hex(&e, MM_F_SPKI_SHA256, m.spki, 32, why));
+	MM_TRY(hex(&e, MM_F_CERT_SHA256, cert, 32, why));
+	memcpy(m.cert, cert, sizeof(m.cert));
+	if (e.field[MM_F_NOT_AFTER] != NULL)
+		MM_TRY(mm_time_parse(e.field[MM_F_NOT_AFTER], &end_ms, why));
+	m.not_after_s = end_ms / 1000;
+	mark_who(&m, e.field[MM_F_DEVICE], e.field[MM_F_ISSUER],
+	    e.field[MM_F_PROFILE]);
+	return add(&r->of[LEDGER], &m, why);
+}
+
+/* The stored certificate itself: its hash is the row's, and what was signed
+ * is what the journal will be asked for.  An orphan has none. */
+static enum mm_err
+stored_hashes(struct reconcile *r, const struct mm_cert_row *c,
+    struct mark *m, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_cert cert;
+	uint8_t hash[32];
+
+	if (c->state == MM_CERT_ORPHANED)
+		return MM_OK;
+	MM_TRY(mm_get_cert_der(r->db, c->serial, &der, why));
+	MM_TRY(mm_cert_walk(mm_buf_view(&der), &cert, why));
+	mm_sha256(mm_buf_view(&der), hash);
+	memcpy(m->cert, hash, sizeof(m->cert));
+	mm_sha256(cert.tbs, hash);
+	memcpy(m->tbs, hash, sizeof(m->tbs));
+	return MM_OK;
 }
 
 static enum mm_err
@@ -158,10 +226,15 @@ one_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	struct reconcile *r = ctx;
 	const struct mm_cert_row *c = row;
+	struct mark m = { .not_after_s = c->not_after_s };
 
 	snprintf(r->next, sizeof(r->next), "%s", next);
 	r->page++;
-	return add(&r->of[STORE], c->serial, c->spki_sha256, why);
+	memcpy(m.serial, c->serial, 16);
+	memcpy(m.spki, c->spki_sha256, 32);
+	mark_who(&m, c->device, c->issuer, c->profile);
+	MM_TRY(stored_hashes(r, c, &m, why));
+	return add(&r->of[STORE], &m, why);
 }
 
 static enum mm_err
@@ -229,25 +302,60 @@ smallest(const struct reconcile *r, const size_t at[RECORDS],
 	return have;
 }
 
-static bool
-same_key(const struct mark *a, const struct mark *b)
+/* What two records say of one signature; NULL where they agree. */
+static const char *
+disagree(const struct mark *a, const struct mark *b)
 {
 	static const uint8_t none[8];
 
-	return memcmp(a->spki, b->spki, 8) == 0 ||
-	    memcmp(a->spki, none, 8) == 0 || memcmp(b->spki, none, 8) == 0;
+	if (memcmp(a->spki, b->spki, 32) != 0)
+		return "another key in the";
+	if (a->partial || b->partial)
+		return NULL;
+	if (memcmp(a->who, b->who, sizeof(a->who)) != 0)
+		return "another device, issuer or profile in the";
+	if (a->not_after_s != 0 && b->not_after_s != 0 &&
+	    a->not_after_s != b->not_after_s)
+		return "another end in the";
+	if (memcmp(a->tbs, none, 8) != 0 && memcmp(b->tbs, none, 8) != 0 &&
+	    memcmp(a->tbs, b->tbs, 8) != 0)
+		return "not what was signed in the";
+	if (memcmp(a->cert, none, 8) != 0 && memcmp(b->cert, none, 8) != 0 &&
+	    memcmp(a->cert, b->cert, 8) != 0)
+		return "another certificate in the";
+	return NULL;
+}
+
+/* What one record did not know, the next one's word is taken for. */
+static void
+learn(struct mark *known, const struct mark *m)
+{
+	static const uint8_t none[8];
+
+	if (known->partial) {
+		memcpy(known->who, m->who, sizeof(known->who));
+		known->partial = m->partial;
+	}
+	if (known->not_after_s == 0)
+		known->not_after_s = m->not_after_s;
+	if (memcmp(known->tbs, none, 8) == 0)
+		memcpy(known->tbs, m->tbs, 8);
+	if (memcmp(known->cert, none, 8) == 0)
+		memcpy(known->cert, m->cert, 8);
 }
 
 /* The place after this serial in record i. */
 static size_t
-check_one(struct reconcile *r, int i, size_t at, const struct mark *least)
+check_one(struct reconcile *r, int i, size_t at, struct mark *known)
 {
 	const struct marks *s = &r->of[i];
+	const char *what = disagree(&s->m[at], known);
 
-	if (!same_key(&s->m[at], least))
-		differ(r, least->serial, "another key in the", names[i]);
-	while (++at < s->n && memcmp(s->m[at].serial, least->serial, 16) == 0)
-		differ(r, least->serial, "twice in the", names[i]);
+	if (what != NULL)
+		differ(r, known->serial, what, names[i]);
+	learn(known, &s->m[at]);
+	while (++at < s->n && memcmp(s->m[at].serial, known->serial, 16) == 0)
+		differ(r, known->serial, "twice in the", names[i]);
 	return at;
 }
 
@@ -257,6 +365,7 @@ compare(struct reconcile *r)
 {
 	size_t at[RECORDS] = { 0 };
 	const struct mark *least;
+	struct mark known;
 	unsigned have;
 
 	while ((have = smallest(r, at, &least)) != 0) {
@@ -265,11 +374,12 @@ compare(struct reconcile *r)
 			at[JOURNAL]++;
 			continue;
 		}
+		known = *least;
 		for (int i = 0; i < RECORDS; i++)
 			if (have & 1u << i)
-				at[i] = check_one(r, i, at[i], least);
+				at[i] = check_one(r, i, at[i], &known);
 			else
-				differ(r, least->serial, "not in the",
+				differ(r, known.serial, "not in the",
 				    names[i]);
 	}
 }
@@ -327,6 +437,7 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	 */
 	MM_TRY(mm_reader_open(config->set.database, &db, why));
 	MM_TRY(mm_reader_begin(db, why));
+	r->db = db;
 	MM_TRY(read_store(r, db, why));
 	mm_reader_end(db);
 	MM_TRY(read_journal(r, mm_arg(a, "journal") ? mm_arg(a, "journal")

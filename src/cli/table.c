@@ -25,7 +25,7 @@ cell(json_t *v, char *out, size_t n)
 
 			if (s != NULL && at < n)
 				at += (size_t)snprintf(out + at, n - at,
-				    "%s%s", i ? "," : "", s);
+				    "%s%s", i ? ", " : "", s);
 		}
 }
 
@@ -108,6 +108,26 @@ nested(const char *name, json_t *object, int width)
 		}
 }
 
+/* An array of objects in an object: a small table of their short members. */
+static void
+rows(const char *name, json_t *items)
+{
+	struct mm_column c[COLUMNS_MAX];
+	char text[512];
+	size_t n = 0;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(json_array_get(items, 0), key, v) {
+		cell(v, text, sizeof(text));
+		if (n < COLUMNS_MAX && !json_is_object(v) &&
+		    strcmp(text, "...") != 0)
+			c[n++] = (struct mm_column){ key, key };
+	}
+	printf("\n%s\n", name);
+	mm_table_print(c, n, items);
+}
+
 /* see cmd.h */
 void
 mm_object_print(json_t *object)
@@ -123,7 +143,8 @@ mm_object_print(json_t *object)
 	json_object_foreach(object, key, v) {
 		s = json_string_value(v);
 		cell(v, text, sizeof(text));
-		if (json_is_object(v) || (s != NULL && strchr(s, '\n')))
+		if (json_is_object(v) || (s != NULL && strchr(s, '\n')) ||
+		    json_is_object(json_array_get(v, 0)))
 			continue;
 		printf("%-*s  %s\n", (int)width, key, text);
 	}
@@ -131,6 +152,8 @@ mm_object_print(json_t *object)
 		s = json_string_value(v);
 		if (json_is_object(v))
 			nested(key, v, (int)width);
+		else if (json_is_object(json_array_get(v, 0)))
+			rows(key, v);
 		else if (s != NULL && strchr(s, '\n'))
 			printf("%s", s);
 	}

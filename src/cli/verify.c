@@ -143,12 +143,13 @@ report(const struct mm_cli *cli, const struct walk *w,
 
 	mm_hex_text(c->root.b, MM_HASH_N, root);
 	if (cli->json) {
-		printf("{\"verified\":true,\"origin\":\"%s\",\"size\":%llu,"
-		       "\"root\":\"%s\",\"kept_size\":%llu,"
-		       "\"key_given\":%s}\n", c->origin,
-		    (unsigned long long)c->size, root,
-		    (unsigned long long)w->kept.size,
-		    trusted ? "true" : "false");
+		json_t *o = json_pack("{s:b,s:s,s:I,s:s,s:I,s:b}", "verified",
+		    1, "origin", c->origin, "size", (json_int_t)c->size,
+		    "root", root, "kept_size", (json_int_t)w->kept.size,
+		    "key_given", trusted);
+
+		mm_json_print(o);
+		json_decref(o);
 		return;
 	}
 	printf("verified: %s has %llu entries; every entry, every tile and "

@@ -33,6 +33,7 @@ def test_every_command_has_help_and_is_in_the_usage():
     (["completion", "fish"], 2, "want bash or zsh"),
     (["ledger", "verify", "/nonexistent"], 4, "neither a directory"),
     (["ledger", "verify-receipt", "/x"], 2, "missing --key"),
+    (["ledger", "entries", "--type", "nope"], 2, "no such type"),
 ])
 def test_wrong_usage_is_told_with_its_exit_status(argv, status, says,
                                                   monkeypatch, tmp_path):
@@ -50,7 +51,8 @@ def test_init_dry_run_writes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1",
-                                 "http://[::1]:80", "http://pki"])
+                                 "http://[::1]:80", "http://pki",
+                                 "http://LOCALHOST.:8080"])
 def test_init_refuses_a_public_url_that_cannot_last(url, tmp_path):
     p = run(MINT, "init", "--dry-run", "--name", "Acme", "--public-url", url,
             "--dir", tmp_path / "e", "--state", tmp_path / "s", check=False)
@@ -97,7 +99,7 @@ def test_tokens_in_bulk_resume_where_they_ended(world, tmp_path):
 
 
 @pytest.mark.parametrize("text, says", [
-    ("device\n", "0 tokens"),
+    ("device\n", "0 tokens"), ("serial\nA\n", "not among them"),
     ("device\nbad id!\n", "row 1"),
     ("device,product\nA\n", "not as many cells"),
     ('device\n"A\n', "quote not closed"),
