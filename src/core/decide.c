@@ -453,9 +453,23 @@ cert_known(const struct mm_facts *f, struct mm_verdict *v)
 	return MM_R_NONE;
 }
 
+#define SUPERSEDED 4 /* RFC 5280 5.3.1 */
+
+static bool
+predecessor_withdrawn(const struct mm_facts *f)
+{
+	return f->predecessor_state == MM_CERT_HELD ||
+	    (f->predecessor_state == MM_CERT_REVOKED &&
+	    f->predecessor_reason != SUPERSEDED);
+}
+
+/* Until it is confirmed a successor stands and falls with its predecessor:
+ * who stole that one's key may be who renewed it. */
 static enum mm_reason
 cert_good(const struct mm_facts *f, struct mm_verdict *v)
 {
+	if (f->cert.state == MM_CERT_ISSUED && predecessor_withdrawn(f))
+		return MM_R_CERT_REVOKED;
 	if (f->cert.state == MM_CERT_ISSUED)
 		v->effects |= MM_FX_PROVED;
 	return cert_states[f->cert.state];

@@ -35,6 +35,8 @@ struct mm_facts {
 	struct mm_cert_row claimed;         /* the claim's certificate */
 	struct mm_cert_row newest;          /* the device's newest LDevID */
 	char predecessor_issuer[MM_NAME_MAX + 1]; /* of cert.predecessor */
+	enum mm_cert_state predecessor_state;
+	uint8_t predecessor_reason;
 	char cert_cn[65], cert_serial_number[65];
 	char key_device[MM_DEVICE_ID_MAX + 1]; /* whose the key is, "" nobody's */
 };

@@ -70,7 +70,7 @@ struct change {
 };
 
 static enum mm_err
-change(struct mm_desk *d, const struct mm_login *by,
+change_one(struct mm_desk *d, const struct mm_login *by,
     const uint8_t serial[16], const struct change *how, struct mm_op *op,
     struct mm_why *why)
 {
@@ -91,6 +91,30 @@ change(struct mm_desk *d, const struct mm_login *by,
 	    .reason = how->to == MM_CERT_CONFIRMED ? NULL :
 	    mm_reason_name(how->reason) });
 	return mm_desk_run(d, &p, op, why);
+}
+
+/*
+ * What is done to a certificate is done to its unconfirmed successor: who
+ * stole the key may be who renewed.  After it, because then the store makes
+ * no new successor; done again when a call is repeated.
+ */
+static enum mm_err
+change(struct mm_desk *d, const struct mm_login *by,
+    const uint8_t serial[16], const struct change *how, struct mm_op *op,
+    struct mm_why *why)
+{
+	struct mm_cert_row next;
+	struct mm_op follow;
+	enum mm_err rc;
+
+	MM_TRY(change_one(d, by, serial, how, op, why));
+	rc = mm_get_successor(d->r, serial, &next, why);
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND ? MM_OK : rc;
+	if (next.confirmed_at != 0 || (next.state != MM_CERT_ISSUED &&
+	    next.state != MM_CERT_HELD))
+		return MM_OK;
+	return change_one(d, by, next.serial, how, &follow, why);
 }
 
 /* see core.h */

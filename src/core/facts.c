@@ -137,8 +137,11 @@ read_predecessor(struct reading *g)
 		return MM_OK;
 	MM_TRY(maybe(mm_get_cert(g->r, g->f->cert.predecessor, &row, NULL),
 	    &has));
-	if (has)
-		strcpy(g->f->predecessor_issuer, row.issuer);
+	if (!has)
+		return MM_OK;
+	strcpy(g->f->predecessor_issuer, row.issuer);
+	g->f->predecessor_state = row.state;
+	g->f->predecessor_reason = row.reason;
 	return MM_OK;
 }
 
@@ -164,8 +167,9 @@ read_cert(struct reading *g)
 	if (!f->has_cert)
 		return MM_OK;
 	MM_TRY(read_device(g, f->cert.device));
+	MM_TRY(read_predecessor(g));
 	if (f->job == MM_JOB_CONFIRM)
-		return read_predecessor(g);
+		return MM_OK;
 	MM_TRY(read_claim(g));
 	return f->job == MM_JOB_REENROL && !f->cert.idevid ?
 	    read_renewal(g) : MM_OK;

@@ -99,8 +99,10 @@
 	X(CERT_OF_DEVICE, SQL_CERT "WHERE c.device ="                     \
 	    " (SELECT id FROM device WHERE name = ?1) AND c.idevid = ?2"  \
 	    " AND c.state IN (0, 1) ORDER BY c.id DESC LIMIT 1")          \
-	X(CERT_FIND, "SELECT id, state, held_from, token"                 \
-	    " FROM cert WHERE serial = ?1")                               \
+	X(CERT_FIND, "SELECT c.id, c.state, c.held_from, c.token,"        \
+	    " coalesce(p.state >= 3 AND p.reason <> 4, 0) FROM cert c"    \
+	    " LEFT JOIN cert p ON p.id = c.predecessor"                   \
+	    " WHERE c.serial = ?1")                                       \
 	X(CERT_ENTITLED, "SELECT c.id, c.state, c.state = 0 AND"          \
 	    " coalesce(p.state >= 3 AND p.reason <> 4, 0) FROM cert c"    \
 	    " LEFT JOIN cert p ON p.id = c.predecessor"                   \

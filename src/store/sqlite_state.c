@@ -8,21 +8,22 @@
 struct known {
 	int64_t id, token; /* token 0: was none */
 	enum mm_cert_state state, held_from;
+	bool withdrawn; /* its predecessor is held, or revoked for cause */
 };
 
 static enum mm_err
 find(struct sqlite_store *s, const uint8_t serial[16], struct known *out,
     struct mm_why *why)
 {
-	int64_t c[4];
+	int64_t c[5];
 	enum mm_err err = mm_sqlite_ints(&s->db,
-	    ASK(CERT_FIND, BLOB(serial, 16)), c, 4, why);
+	    ASK(CERT_FIND, BLOB(serial, 16)), c, 5, why);
 
 	if (err == MM_ENOTFOUND)
 		return MM_FAIL(why, err, "no such certificate");
 	MM_TRY(err);
 	*out = (struct known){ c[0], c[3], (enum mm_cert_state)c[1],
-		(enum mm_cert_state)c[2] };
+		(enum mm_cert_state)c[2], c[4] != 0 };
 	return MM_OK;
 }
 
@@ -77,6 +78,9 @@ mm_sqlite_confirm(struct sqlite_store *s, struct mm_op *op, bool *written,
 	if (cert.state != MM_CERT_ISSUED)
 		return MM_FAIL(why, MM_ECONFLICT, "certificate: it is %s",
 		    mm_cert_state_name(cert.state));
+	if (cert.withdrawn)
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "certificate: its predecessor was held or revoked");
 	if (c->supersedes != NULL)
 		MM_TRY(find(s, c->supersedes, &old, why));
 	MM_TRY(mm_sqlite_exec(&s->db, ASK(CERT_CONFIRM, INT(cert.id),

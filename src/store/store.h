@@ -141,7 +141,7 @@ struct mm_op_issue {
 };
 /*
  * Idempotent: MM_OK without entries if it was; MM_ECONFLICT if it is held or
- * revoked.  The token of its authority follows from issued to confirmed; a
+ * revoked, or its predecessor is (but as superseded, 4).  The token of its authority follows from issued to confirmed; a
  * frozen one stays frozen until an operator has decided.
  */
 struct mm_op_confirm {

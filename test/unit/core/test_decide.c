@@ -160,6 +160,13 @@ SPOIL(cert_revoked, f->cert.state = MM_CERT_REVOKED)
 SPOIL(cert_held, f->cert.state = MM_CERT_HELD)
 SPOIL(cert_superseded, f->cert.state = MM_CERT_SUPERSEDED)
 SPOIL(cert_issued, f->cert.state = MM_CERT_ISSUED)
+SPOIL(before_held, f->cert.state = MM_CERT_ISSUED;
+    f->predecessor_state = MM_CERT_HELD; f->predecessor_reason = 6)
+SPOIL(before_revoked, f->cert.state = MM_CERT_ISSUED;
+    f->predecessor_state = MM_CERT_REVOKED; f->predecessor_reason = 1)
+SPOIL(before_superseded, before_revoked(f); f->predecessor_reason = 4)
+SPOIL(before_confirmed, before_revoked(f);
+    f->cert.state = MM_CERT_CONFIRMED)
 SPOIL(cert_expired, f->expired = true;
     f->cert.not_after_s = NOW_MS / 1000 - 10)
 SPOIL(long_expired, cert_expired(f); f->cert.not_after_s -= 1000000)
@@ -305,6 +312,8 @@ static const struct row {
 	    NO(MM_R_SUPERSEDED) },
 	{ "unconfirmed renews", CERT, RENEW, cert_issued, MM_R_NONE,
 	    MM_ACT_ISSUE, MM_FX_PROVED | MM_FX_RENEWAL },
+	{ "renews, predecessor revoked", CERT, RENEW, before_revoked,
+	    NO(MM_R_CERT_REVOKED) },
 	{ "late, in grace", CERT, RENEW, cert_expired, MM_R_NONE,
 	    MM_ACT_ISSUE, MM_FX_LATE | MM_FX_RENEWAL },
 	{ "late, past grace", CERT, RENEW, long_expired,
@@ -335,6 +344,14 @@ static const struct row {
 	    NO(MM_R_CERT_REVOKED) },
 
 	{ "proof", CERT, PROOF, cert_issued, MM_R_NONE, MM_ACT_CONFIRM, 0 },
+	{ "proof, predecessor held", CERT, PROOF, before_held,
+	    NO(MM_R_CERT_REVOKED) },
+	{ "proof, predecessor revoked", CERT, PROOF, before_revoked,
+	    NO(MM_R_CERT_REVOKED) },
+	{ "proof, predecessor superseded", CERT, PROOF, before_superseded,
+	    MM_R_NONE, MM_ACT_CONFIRM, 0 },
+	{ "proof, had before", CERT, PROOF, before_confirmed, MM_R_NONE,
+	    MM_ACT_DONE, 0 },
 	{ "proof, unknown", CERT, PROOF, cert_unknown,
 	    ALERT(MM_R_CERT_UNKNOWN) },
 	{ "proof, revoked", CERT, PROOF, cert_revoked,

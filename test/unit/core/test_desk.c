@@ -157,6 +157,54 @@ revocation(void **state)
 	mm_job_free(&job);
 }
 
+static struct mm_job *
+by_cert(struct rig *r, enum mm_job_kind kind, const struct mm_job *with)
+{
+	EVP_PKEY *key = rig_key();
+	struct mm_job *job = rig_job(kind, key, "");
+
+	rig_cert(job, mm_buf_view(&with->der));
+	rig_run(r, job);
+	mm_pkey_free(&key);
+	return job;
+}
+
+static enum mm_cert_state
+state_of(struct rig *r, const struct mm_job *job)
+{
+	struct mm_cert_row row;
+
+	assert_int_equal(mm_get_cert(mm_desk_reader(r->desk), job->serial,
+	    &row, NULL), MM_OK);
+	return row.state;
+}
+
+/* Unconfirmed, it stands and falls with what it was renewed from. */
+static void
+successors(void **state)
+{
+	struct rig *r = *state;
+	struct mm_token_made t = rig_token(r, "SN-successor");
+	struct mm_job *a = claim(r, &t), *b = by_cert(r, MM_JOB_REENROL, a);
+	struct mm_job *c;
+
+	assert_int_equal(b->result, MM_OK);
+	assert_int_equal(mm_desk_cert_hold(r->desk, &r->admin, a->serial,
+	    false, NULL), MM_OK);
+	assert_int_equal(state_of(r, b), MM_CERT_HELD);
+	assert_int_equal(mm_desk_cert_hold(r->desk, &r->admin, a->serial,
+	    true, NULL), MM_OK);
+	assert_int_equal(state_of(r, b), MM_CERT_ISSUED);
+	assert_int_equal(mm_desk_cert_revoke(r->desk, &r->admin, a->serial,
+	    1, NULL, NULL), MM_OK);
+	assert_int_equal(state_of(r, b), MM_CERT_REVOKED);
+	c = by_cert(r, MM_JOB_CONFIRM, b);
+	assert_int_equal(c->reason, MM_R_CERT_REVOKED);
+	mm_job_free(&a);
+	mm_job_free(&b);
+	mm_job_free(&c);
+}
+
 static void
 devices(void **state)
 {
@@ -252,7 +300,8 @@ store_away(void **state)
 	mm_pkey_free(&key);
 	assert_int_equal(rig_entries(r, "signature.orphaned"), 1);
 	assert_int_equal(rig_journal(r, "certificate"),
-	    rig_entries(r, "certificate.issued") + 1);
+	    rig_entries(r, "certificate.issued") +
+	    rig_entries(r, "certificate.renewed") + 1);
 }
 
 /* Stopping enters what was counted and signs the last head. */
@@ -279,6 +328,7 @@ main(void)
 		cmocka_unit_test(receipts),
 		cmocka_unit_test(tokens),
 		cmocka_unit_test(revocation),
+		cmocka_unit_test(successors),
 		cmocka_unit_test(devices),
 		cmocka_unit_test(operators),
 		cmocka_unit_test(store_away),

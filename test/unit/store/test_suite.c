@@ -131,6 +131,14 @@ renews_1(struct top *t)
 }
 
 static void
+renews_2(struct top *t)
+{
+	renews_1(t);
+	serial_of(2, t->op.u.issue.row.predecessor);
+	strcpy(t->op.u.issue.row.authority, "op:0123:SN-1");
+}
+
+static void
 renews_unknown(struct top *t)
 {
 	renews_1(t);
@@ -368,6 +376,13 @@ static const struct row rows[] = {
 	    { top_issue, 2, renews_1, NO(MM_ECONFLICT), C_NONE, T_NONE },
 	    { make_release, 1, NULL, OK1, MM_CERT_ISSUED, ANY },
 	    { top_issue, 2, renews_1, OK1, MM_CERT_ISSUED, T_NONE } } },
+	{ "a successor falls with its predecessor", { MINT(1), ISSUE(1),
+	    CONFIRM(1),
+	    { top_issue, 2, renews_1, OK1, MM_CERT_ISSUED, T_NONE },
+	    { make_revoke, 1, NULL, OK1, MM_CERT_REVOKED, ANY },
+	    { top_confirm, 2, supersedes_1, NO(MM_ECONFLICT), MM_CERT_ISSUED,
+		T_NONE },
+	    { top_issue, 3, renews_2, NO(MM_ECONFLICT), C_NONE, T_NONE } } },
 	{ "renewal of what was superseded meanwhile", { MINT(1), ISSUE(1),
 	    CONFIRM(1),
 	    { top_issue, 2, renews_1, OK1, MM_CERT_ISSUED, T_NONE },
