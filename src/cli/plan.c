@@ -96,7 +96,7 @@ static enum mm_err
 users(struct mm_cli *cli, const struct mm_args *a, struct mm_plan *p,
     struct mm_why *why)
 {
-	/* A dry run shows the plan; whether it can be carried out comes then. */
+	/* A dry run shows the plan; if it can be carried out comes then. */
 	bool look = !mm_flag(a, "dry-run");
 	bool root = geteuid() == 0 && p->production;
 
