@@ -81,6 +81,31 @@ keep_open(int fd)
 	(void)fcntl(fd, F_SETFD, 0);
 }
 
+/* As the child, before its exec: what the caller let through is not its. */
+static void
+keep_only(int fd)
+{
+	keep_open(fd);
+	if (fd > 3)
+		(void)close_range(3, (unsigned)fd - 1, 0);
+	closefrom(fd < 3 ? 3 : fd + 1);
+}
+
+/* What could be read again (a file) is not left behind; the numbers of
+ * standard input and its like stay taken. */
+static void
+forget(int fd)
+{
+	int null = fd < 3 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
+
+	if (fd >= 3)
+		close(fd);
+	if (null >= 0) {
+		(void)dup2(null, fd);
+		close(null);
+	}
+}
+
 static enum mm_err
 fork_child(pid_t *pid, struct mm_why *why)
 {
@@ -141,7 +166,7 @@ mm_child_server(const char *config_path, int control, pid_t *pid,
 	MM_TRY(fork_child(pid, why));
 	if (*pid != 0)
 		return MM_OK;
-	keep_open(control);
+	keep_only(control);
 	execl(self, "mintmarkd", "serve", "--config", config_path,
 	    "--control", fd_text, (char *)NULL);
 	no_exec(self);
@@ -152,8 +177,11 @@ enum mm_err
 mm_child_passphrase(const struct mm_config *config, int fd,
     struct mm_secret **out, struct mm_why *why)
 {
-	if (fd >= 0)
-		return mm_secret_from_fd(fd, out, why);
+	if (fd >= 0) {
+		enum mm_err rc = mm_secret_from_fd(fd, out, why);
+		forget(fd);
+		return rc;
+	}
 	if (config->set.passphrase_file[0] != '\0')
 		return mm_secret_from_file(config->set.passphrase_file, out,
 		    why);

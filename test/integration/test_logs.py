@@ -1,5 +1,9 @@
 """No secret in any log, database or ledger: planted ones are looked for."""
 import base64
+import os
+import pathlib
+
+import pytest
 
 from tokens import parts
 from world import World, basic_of
@@ -42,6 +46,26 @@ def test_secrets_are_nowhere():
         found = [(str(p), what) for p, data in everything(w)
                  for what, secret in planted.items() if secret in data]
         assert not found, found
+
+
+@pytest.mark.parametrize("number", ["stdin", "other"])
+def test_the_passphrase_descriptor_stays_with_the_monitor(number):
+    """A file can be read again; so it may not reach the server."""
+    with World() as w:
+        conf = w.conf.read_text().splitlines()
+        w.conf.write_text("\n".join(
+            x for x in conf if not x.startswith("passphrase_file")) + "\n")
+        with open(w.passphrase) as f:
+            fd = f.fileno()
+            os.set_inheritable(fd, True)
+            if number == "stdin":
+                w.start(args=("--passphrase-fd", "0"), stdin=f)
+            else:
+                w.start(args=("--passphrase-fd", str(fd)), pass_fds=[fd])
+        for pid in (w.daemon.pid, *w.children().values()):
+            fds = pathlib.Path(f"/proc/{pid}/fd")
+            assert str(w.passphrase) not in [
+                os.readlink(x) for x in fds.iterdir()], pid
 
 
 def test_a_client_sees_the_request_id_that_the_log_has():

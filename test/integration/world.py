@@ -120,13 +120,14 @@ class World:
 
     # ---- running ----
 
-    def start(self, wait=True, env=None):
+    def start(self, wait=True, env=None, args=(), **more):
         self.log_n += 1
         log = open(self.dir / f"log{self.log_n}", "wb")
         self.daemon = subprocess.Popen(
-            [str(DAEMON), "run", "--config", str(self.conf)], stderr=log,
-            stdout=log, stdin=subprocess.DEVNULL,
-            env={**os.environ, **(env or {})})
+            [str(DAEMON), "run", "--config", str(self.conf), *args],
+            env={**os.environ, **(env or {})},
+            **{"stderr": log, "stdout": log, "stdin": subprocess.DEVNULL,
+               **more})
         log.close()
         if wait:
             self.wait_ready()
