@@ -49,16 +49,22 @@ in_state(const struct mm_state *s, const uint8_t serial[16])
 	return false;
 }
 
-static void
-count_day(struct mm_state *s, const struct mm_journal_line *l)
+static struct mm_state_row *
+day_row(struct mm_state *s, const struct mm_journal_line *l)
 {
 	char name[sizeof(l->profile)];
-	struct mm_state_row *row;
-	int64_t day = l->at_ms / 1000 / DAY_S;
 
 	memcpy(name, l->profile, sizeof(name));
 	name[strcspn(name, "@")] = '\0';
-	row = mm_state_row(s->day, &s->nday, name);
+	return mm_state_row(s->day, &s->nday, name);
+}
+
+static void
+count_day(struct mm_state *s, const struct mm_journal_line *l)
+{
+	struct mm_state_row *row = day_row(s, l);
+	int64_t day = l->at_ms / 1000 / DAY_S;
+
 	if (row == NULL || day < row->day)
 		return;
 	if (day > row->day)
@@ -116,6 +122,64 @@ absorb_bytes(struct mm_record *r, struct mm_bytes b, struct mm_why *why)
 	}
 }
 
+/* The line is not later than those that were counted before. */
+static void
+recall(struct mm_record *r, const struct mm_journal_line *l, int64_t minute)
+{
+	const struct mm_state_row *row = l->kind != MM_J_CERTIFICATE ? NULL :
+	    day_row(r->state, l);
+	struct minute *m = row == NULL ? NULL :
+	    &r->minute[row - r->state->day];
+
+	if (m == NULL)
+		return;
+	if (m->minute == 0)
+		m->minute = minute;
+	if (m->minute == minute)
+		m->n++;
+}
+
+/* This minute's lines, from the last back: whoever starts the signer again
+ * does not start its counters again. */
+static enum mm_err
+recall_minute(struct mm_record *r, const uint8_t *p, size_t n,
+    struct mm_why *why)
+{
+	int64_t now = mm_now_s() / MINUTE_S;
+
+	while (n > 0) {
+		const uint8_t *lf = memrchr(p, '\n', n - 1);
+		size_t at = lf == NULL ? 0 : (size_t)(lf - p) + 1;
+		struct mm_journal_line l;
+		int64_t minute;
+		MM_TRY(mm_journal_parse((struct mm_bytes){ p + at,
+		    n - 1 - at }, &l, why));
+		minute = l.at_ms / 1000 / MINUTE_S;
+		if (minute < now)
+			return MM_OK;
+		recall(r, &l, minute);
+		n = at;
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+recall_tail(struct mm_record *r, struct mm_why *why)
+{
+	size_t n = (size_t)r->end;
+	enum mm_err err;
+	uint8_t *map;
+
+	if (n == 0)
+		return MM_OK;
+	map = mmap(NULL, n, PROT_READ, MAP_PRIVATE, r->fd, 0);
+	if (map == MAP_FAILED)
+		return MM_FAIL(why, MM_ESYS, "journal: %s", strerror(errno));
+	err = recall_minute(r, map, n, why);
+	munmap(map, n);
+	return err;
+}
+
 /* Reads what is in the file from r->end on and cuts what is no whole line. */
 static enum mm_err
 absorb(struct mm_record *r, uint64_t *cut, struct mm_why *why)
@@ -168,6 +232,8 @@ open_in(struct mm_record *r, uint64_t *cut, struct mm_why *why)
 	r->chain = r->state->settled;
 	(void)flock(r->fd, LOCK_EX);
 	err = absorb(r, cut, why);
+	if (err == MM_OK)
+		err = recall_tail(r, why);
 	(void)flock(r->fd, LOCK_UN);
 	MM_TRY(err);
 	if (r->end < r->state->journal_at)
