@@ -72,6 +72,17 @@ read_product(const struct mm_rest *r, struct mm_product *p,
 	    COUNT(product_members), p, why);
 }
 
+/* What is not found is then a profile, and the body's fault. */
+static enum mm_err
+put(struct mm_rest *r, const struct mm_product *p, bool replace,
+    struct mm_why *why)
+{
+	enum mm_err rc =
+	    mm_desk_product_put(r->desk, &r->login, p, replace, why);
+
+	return rc == MM_ENOTFOUND ? MM_EINPUT : rc;
+}
+
 enum mm_err
 mm_rest_product_create(struct mm_rest *r, struct mm_why *why)
 {
@@ -80,7 +91,7 @@ mm_rest_product_create(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(read_product(r, &p, why));
 	if (p.name[0] == '\0')
 		return MM_FAIL(why, MM_EINPUT, "name: missing");
-	MM_TRY(mm_desk_product_put(r->desk, &r->login, &p, false, why));
+	MM_TRY(put(r, &p, false, why));
 	r->status = 201;
 	return answer_product(r, p.name, why);
 }
@@ -99,7 +110,7 @@ mm_rest_product_replace(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(mm_get_product(r->reader, name, &old, why));
 	memcpy(p.name, name, sizeof(name));
 	p.created_at = old.created_at;
-	MM_TRY(mm_desk_product_put(r->desk, &r->login, &p, true, why));
+	MM_TRY(put(r, &p, true, why));
 	return answer_product(r, name, why);
 }
 
