@@ -177,6 +177,13 @@ struct mm_http_listener_conf {
 	void (*free_conn_data)(void *conn_data);
 	const struct mm_http_route *routes;
 	size_t nroutes;
+	/*
+	 * When a head is read and has its route, before any of the body: 0,
+	 * or an answer in resp that refuses the request at once; the
+	 * connection closes if a body was to come.  NULL: none is refused.
+	 */
+	int (*on_head)(void *ctx, const struct mm_http_req *req,
+	    struct mm_http_resp *resp);
 	struct mm_http_limits limits;
 	void *ctx; /* given to all of the above and to the handlers */
 	/* Fills a problem answer for errors the library itself finds (400,

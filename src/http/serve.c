@@ -115,12 +115,30 @@ go_ahead(struct conn *c)
 	       put == sizeof(text) - 1;
 }
 
+/* The listener's own refusal, before a body costs memory. */
+static bool
+head_refused(struct conn *c, enum step *step)
+{
+	const struct mm_http_listener_conf *conf = &c->port->listener->conf;
+	struct mm_http_resp resp = { 0 };
+	struct mm_http_req view;
+
+	mm_http_request_view(c, &view);
+	if (conf->on_head == NULL ||
+	    conf->on_head(conf->ctx, &view, &resp) == 0)
+		return false;
+	c->req->close |= !c->req->whole;
+	*step = mm_http_serve_answer(c, &resp) ? STEP_GO : STEP_END;
+	return true;
+}
+
 static enum step
 head_accept(struct conn *c)
 {
 	const struct mm_http_listener_conf *conf = &c->port->listener->conf;
 	struct request *r = c->req;
 	char allow[ALLOW_TEXT];
+	enum step step;
 
 	COUNT(c->port, requests);
 	begin(c);
@@ -132,6 +150,8 @@ head_accept(struct conn *c)
 		return mm_http_serve_refuse(c, 404, "no such resource");
 	if (r->route == NULL)
 		return error_answer(c, 405, "method not allowed", allow);
+	if (head_refused(c, &step))
+		return step;
 	if (r->head.length > r->route->body_max)
 		return mm_http_serve_refuse(c, 413, "body too large");
 	if (r->whole)

@@ -273,6 +273,10 @@ void mm_work_close(struct mm_work **owner); /* joins */
 
 /* ---- rest.c, operators listener ---- */
 
+/* on_head: nobody without the form of a key takes memory or a worker's
+ * time. */
+int mm_rest_head(void *ctx, const struct mm_http_req *req,
+    struct mm_http_resp *resp);
 extern const struct mm_http_route mm_operators_routes[];
 extern const size_t mm_operators_nroutes;
 

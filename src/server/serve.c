@@ -81,6 +81,7 @@ fill_listener(struct mm_server *s, enum mm_listener which,
 	case MM_OPERATORS:
 		l->address = set->operators_listen;
 		l->make_ctx = mm_tls_operators_ctx;
+		l->on_head = mm_rest_head;
 		l->routes = mm_operators_routes;
 		l->nroutes = mm_operators_nroutes;
 		break;

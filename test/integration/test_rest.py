@@ -4,6 +4,7 @@ import base64
 import email.utils
 import json
 import re
+import socket
 import subprocess
 import time
 
@@ -61,6 +62,12 @@ def test_an_endless_stream_of_requests_on_one_connection(world):
     ("POST", "/products", '{"name":"BAD NAME"}', 400, "malformed"),
     ("POST", "/products", ("[", 5000), 400, "malformed"),
     ("POST", "/products", ("x", 100000), 413, "too-large"),
+    ("POST", "/products", '{"name":"a","ldevid_profile":"nosuch"}', 400,
+     "malformed"),
+    ("PUT", "/products/thermo", '{"ldevid_profile":"nosuch"}', 400,
+     "malformed"),
+    ("PUT", "/products/nosuch", '{"ldevid_profile":"thermo"}', 404,
+     "not-found"),
     ("POST", "/devices", '{"id":"a b","product":"thermo"}', 400,
      "malformed"),
     ("POST", "/devices", '{"id":"ok-1"}', 400, "malformed"),
@@ -85,6 +92,23 @@ def test_errors_are_problems(world, method, path, body, status, slug):
     assert p["type"] == f"https://mintmark.dev/problems/{slug}"
     assert p["title"] == slug and p["status"] == status
     assert p["request_id"] == a.headers["x-request-id"]
+
+
+def test_401_comes_before_the_body(world):
+    """No Authorization of a key's form: nothing of the body is awaited."""
+    for auth in ("", "Authorization: Bearer x\r\n",
+                 "Authorization: Basic bW1rXw==\r\n"):
+        s = world.tls().wrap_socket(socket.create_connection(
+            ("127.0.0.1", world.operators), 5), server_hostname="localhost")
+        with s:
+            s.sendall(b"POST /api/v1/tokens HTTP/1.1\r\nHost: x\r\n" +
+                      auth.encode() + b"Content-Length: 1000000\r\n\r\n[")
+            got = b""
+            while b"request_id" not in got:
+                got += s.recv(4096) or pytest.fail(repr(got))
+            assert got.startswith(b"HTTP/1.1 401 "), got
+            assert b"Connection: close" in got and \
+                b"WWW-Authenticate: Bearer" in got
 
 
 def test_401_says_how(world):
