@@ -124,48 +124,16 @@ alive(const struct mm_operator *o)
 	    (o->expires_at == 0 || o->expires_at > mm_now_ms());
 }
 
-static bool
-admin(const struct mm_operator *o)
-{
-	unsigned roles;
-
-	return mm_roles_parse(o->roles, &roles, NULL) == MM_OK &&
-	    (roles & MM_ROLE_ADMIN) != 0;
-}
-
-struct others {
-	const char *but;
-	unsigned admins;
-};
-
-static enum mm_err
-count_admin(void *ctx, const void *row, const char *next, struct mm_why *why)
-{
-	const struct mm_operator *o = row;
-	struct others *t = ctx;
-
-	(void)next, (void)why;
-	if (strcmp(o->id, t->but) != 0 && alive(o) && admin(o))
-		t->admins++;
-	return MM_OK;
-}
-
 /* see core.h */
 enum mm_err
 mm_desk_operator_revoke(struct mm_desk *d, const struct mm_login *by,
     const char *id, struct mm_why *why)
 {
-	const struct mm_list all = { .most = 10000, .state = -1 };
 	struct mm_papers p = mm_papers_over(&d->buf);
-	struct others others = { id, 0 };
 	struct mm_entry e = { .type = MM_E_OPERATOR_REVOKED };
 	struct mm_op op = { .kind = MM_OP_OPERATOR_REVOKE };
 
 	MM_TRY(mm_get_operator(d->r, id, &op.u.operator_, why));
-	MM_TRY(mm_list_operators(d->r, &all, count_admin, &others, why));
-	if (others.admins == 0 && admin(&op.u.operator_))
-		return MM_FAIL(why, MM_EPOLICY, "operator %s is the last "
-		    "administrator", id);
 	op.u.operator_.revoked_at = mm_now_ms();
 	e.field[MM_F_ACTOR] = by->id;
 	e.field[MM_F_KEY] = id;

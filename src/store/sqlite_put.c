@@ -58,20 +58,28 @@ mm_sqlite_operator_put(struct sqlite_store *s, struct mm_op *op,
 	    mm_shape_operator.n }, why);
 }
 
+/* One writer asks: two who revoke each other at once leave one of them. */
 enum mm_err
 mm_sqlite_operator_revoke(struct sqlite_store *s, struct mm_op *op,
     bool *written, struct mm_why *why)
 {
 	const struct mm_operator *o = &op->u.operator_;
-	int64_t revoked_at;
+	int64_t known[2]; /* revoked_at, is an administrator */
+	bool other = true;
 	enum mm_err err = mm_sqlite_ints(&s->db,
-	    ASK(OPERATOR_FIND, TEXT(o->id)), &revoked_at, 1, why);
+	    ASK(OPERATOR_FIND, TEXT(o->id)), known, 2, why);
 
 	if (err == MM_ENOTFOUND)
 		return MM_FAIL(why, err, "operator %s: no such operator",
 		    o->id);
-	if (err != MM_OK || revoked_at != 0)
+	if (err != MM_OK || known[0] != 0)
 		return err;
+	if (known[1] != 0)
+		MM_TRY(exists(s, ASK(OPERATOR_ADMIN, TEXT(o->id),
+		    INT(o->revoked_at)), &other, why));
+	if (!other)
+		return MM_FAIL(why, MM_EPOLICY, "operator %s is the last "
+		    "administrator", o->id);
 	*written = true;
 	return mm_sqlite_exec(&s->db, ASK(OPERATOR_REVOKE, TEXT(o->id),
 	    INT(o->revoked_at)), why);

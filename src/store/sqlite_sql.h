@@ -34,6 +34,8 @@
 	"SELECT name, person, roles, secret_sha256, created_at,"          \
 	" expires_at, revoked_at FROM operator "
 
+#define SQL_ADMIN "instr(',' || roles || ',', ',admin,') > 0"
+
 /* ?n numbers follow the order in which a page's bounds are bound. */
 #define SQL_STATEMENTS(X)                                                 \
 	X(BEGIN, "BEGIN")                                                 \
@@ -177,8 +179,11 @@
 	X(OPERATOR, SQL_OPERATOR "WHERE name = ?1")                       \
 	X(OPERATORS, SQL_OPERATOR                                         \
 	    "WHERE name > ?1 ORDER BY name LIMIT ?2")                     \
-	X(OPERATOR_FIND, "SELECT revoked_at FROM operator"                \
-	    " WHERE name = ?1")                                           \
+	X(OPERATOR_FIND, "SELECT revoked_at, " SQL_ADMIN                  \
+	    " FROM operator WHERE name = ?1")                             \
+	X(OPERATOR_ADMIN, "SELECT 1 FROM operator WHERE name <> ?1"       \
+	    " AND revoked_at = 0 AND (expires_at = 0 OR expires_at > ?2)" \
+	    " AND " SQL_ADMIN " LIMIT 1")                                 \
 	X(OPERATOR_ADD, "INSERT INTO operator VALUES"                     \
 	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                              \
 	X(OPERATOR_REVOKE, "UPDATE operator SET revoked_at = ?2"          \

@@ -192,6 +192,9 @@ struct mm_op_answer { /* MM_ECONFLICT: the key has an answer of 24 h */
 	int64_t at;
 };
 
+/* MM_OP_OPERATOR_REVOKE: by id, at revoked_at; MM_OK without entries if it
+ * was; MM_EPOLICY: no other administrator would be left. */
+
 #define MM_OP_ENTRIES 4
 struct mm_op {
 	enum mm_op_kind kind;

@@ -22,7 +22,7 @@ struct step {
 };
 struct row {
 	const char *what;
-	struct step step[8];
+	struct step step[13]; /* the last is none */
 };
 
 /* ---- tweaks ---- */
@@ -185,6 +185,18 @@ replace_device(struct top *t)
 	strcpy(t->op.u.device.row.id, "sn-1");
 	strcpy(t->op.u.device.row.product, "valve");
 	strcpy(t->op.u.device.row.attributes, "{\"a\":1}");
+}
+
+static void
+line_only(struct top *t)
+{
+	strcpy(t->op.u.operator_.roles, "line,auditor");
+}
+
+static void
+gone_soon(struct top *t)
+{
+	t->op.u.operator_.expires_at = T0 + 5;
 }
 
 static void
@@ -474,8 +486,15 @@ static const struct row rows[] = {
 	    { top_operator_gone, 1, NULL, NO(MM_ENOTFOUND), C_NONE, T_NONE },
 	    { top_operator, 1, NULL, OK1, C_NONE, T_NONE },
 	    { top_operator, 1, NULL, NO(MM_ECONFLICT), C_NONE, T_NONE },
+	    { top_operator_gone, 1, NULL, NO(MM_EPOLICY), C_NONE, T_NONE },
+	    { top_operator, 2, line_only, OK1, C_NONE, T_NONE },
+	    { top_operator, 3, gone_soon, OK1, C_NONE, T_NONE },
+	    { top_operator_gone, 1, NULL, NO(MM_EPOLICY), C_NONE, T_NONE },
+	    { top_operator, 4, NULL, OK1, C_NONE, T_NONE },
 	    { top_operator_gone, 1, NULL, OK1, C_NONE, T_NONE },
-	    { top_operator_gone, 1, NULL, OK0, C_NONE, T_NONE } } },
+	    { top_operator_gone, 1, NULL, OK0, C_NONE, T_NONE },
+	    { top_operator_gone, 4, NULL, NO(MM_EPOLICY), C_NONE, T_NONE },
+	    { top_operator_gone, 2, NULL, OK1, C_NONE, T_NONE } } },
 	{ "checkpoints only grow, within the ledger", {
 	    { top_checkpoint, 0, NULL, OK0, ANY, ANY },
 	    { top_checkpoint, 1, NULL, NO(MM_ECONFLICT), ANY, ANY },
