@@ -74,7 +74,8 @@ made_of(const char *s, size_t most, bool upper)
 		if (!good || n >= most)
 			return false;
 	}
-	return n > 0;
+	/* RFC 3986 5.2.4: "." and ".." vanish from a path */
+	return s[strspn(s, ".")] != '\0';
 }
 
 /* see text.h */

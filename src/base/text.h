@@ -44,10 +44,11 @@ MM_MUST enum mm_err mm_base32_parse(const char *s, size_t slen, uint8_t *out,
 
 bool mm_utf8_valid(struct mm_bytes text);
 
-/* device_id: 1 to 64 of [A-Za-z0-9._-]. */
+/* device_id: 1 to 64 of [A-Za-z0-9._-], not of dots only. */
 #define MM_DEVICE_ID_MAX 64
 bool mm_device_id_valid(const char *s);
-/* Names of products, profiles, labels, issuers: 1 to 32 of [a-z0-9._-]. */
+/* Names of products, profiles, labels, issuers: 1 to 32 of [a-z0-9._-],
+ * not of dots only. */
 #define MM_NAME_MAX 32
 bool mm_name_valid(const char *s);
 

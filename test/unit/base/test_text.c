@@ -57,7 +57,10 @@ knows_names(void **state)
 		{ "caf\xc3\xa9", false, false },
 		{ "a\n", false, false },
 		{ "a=b", false, false },
-		{ "..", true, true },
+		{ ".", false, false },
+		{ "..", false, false },
+		{ "...", false, false },
+		{ "..a", true, true },
 	};
 
 	(void)state;
