@@ -471,23 +471,32 @@ mm_record_spend(struct mm_record *r, const char *profile, int64_t per_minute,
 	return err;
 }
 
+static bool
+same_certificate(const struct mm_journal_line *a,
+    const struct mm_journal_line *b)
+{
+	return strcmp(a->device, b->device) == 0 &&
+	    strcmp(a->profile, b->profile) == 0 &&
+	    memcmp(a->spki_sha256, b->spki_sha256, 32) == 0;
+}
+
 /* see record.h */
 enum mm_err
-mm_record_settle(struct mm_record *r, const uint8_t serial[16],
-    const uint8_t *spki_sha256, struct mm_why *why)
+mm_record_settle(struct mm_record *r, const struct mm_journal_line *claim,
+    struct mm_why *why)
 {
 	const struct mm_outset_item *it;
 	enum mm_err err = MM_OK;
 
 	pthread_mutex_lock(&r->lock);
-	it = mm_outset_get(r->out, serial);
+	it = mm_outset_get(r->out, claim->serial);
 	if (it == NULL)
 		err = MM_FAIL(why, MM_ENOTFOUND, "not outstanding");
-	else if (spki_sha256 != NULL &&
-	    memcmp(it->line.spki_sha256, spki_sha256, 32) != 0)
-		err = MM_FAIL(why, MM_EPOLICY, "entry names another key");
+	else if (!same_certificate(&it->line, claim))
+		err = MM_FAIL(why, MM_EPOLICY, "entry names another device, "
+		    "profile or key");
 	else
-		mm_outset_drop(r->out, serial);
+		mm_outset_drop(r->out, claim->serial);
 	pthread_mutex_unlock(&r->lock);
 	return err;
 }

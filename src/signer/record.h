@@ -43,11 +43,10 @@ MM_MUST enum mm_err mm_record_spend(struct mm_record *r, const char *profile,
     int64_t per_minute, int64_t per_day, int64_t now_s, struct mm_why *why);
 
 /* A certificate's entry came by: MM_OK: it was outstanding and no longer is;
- * MM_ENOTFOUND: this journal is not waiting for it; MM_EPOLICY: the entry
- * names another key, so it stays outstanding.  spki NULL: any. */
+ * MM_ENOTFOUND: this journal is not waiting for it; MM_EPOLICY: the entry's
+ * device, profile and key are not all the line's, so it stays outstanding. */
 MM_MUST enum mm_err mm_record_settle(struct mm_record *r,
-    const uint8_t serial[16], const uint8_t *spki_sha256,
-    struct mm_why *why);
+    const struct mm_journal_line *claim, struct mm_why *why);
 
 /* CRL numbers only grow: MM_ECONFLICT unless number is above the last. */
 MM_MUST enum mm_err mm_record_crl_number(struct mm_record *r,

@@ -28,6 +28,22 @@ hex_field(struct mm_bytes e, const char *key, uint8_t *out, size_t n)
 	    mm_hex_parse((const char *)at, 2 * n, out, n, NULL) == MM_OK;
 }
 
+static void
+text_field(struct mm_bytes e, const char *key, char *out, size_t outn)
+{
+	size_t key_n = strlen(key), left;
+	const uint8_t *at = memmem(e.p, e.n, key, key_n), *end;
+
+	if (at == NULL)
+		return;
+	at += key_n;
+	left = (size_t)(e.p + e.n - at);
+	end = memchr(at, '"', left);
+	if (end != NULL)
+		(void)!mm_text_copy(out, outn,
+		    (struct mm_bytes){ at, (size_t)(end - at) });
+}
+
 static bool
 starts(struct mm_bytes e, const char *text)
 {
@@ -48,29 +64,37 @@ is_certificate(struct mm_bytes e)
 /* How a lost end of the journal is entered again.  A hostile server can
  * cause such lines too: reconcile shows every one. */
 static enum mm_err
-recover(struct mm_worker *w, const struct mm_ledger_add_req *q,
-    const uint8_t serial[16], struct mm_why *why)
+recover(struct mm_worker *w, uint64_t index,
+    const struct mm_journal_line *claim, struct mm_why *why)
 {
 	struct mm_journal_line l = { .kind = MM_J_RECOVERED,
-		.number = q->index };
-	struct mm_buf arena = MM_BUF_INIT(MM_ENTRY_MAX + 64);
-	struct mm_entry e;
-	char *room = (char *)mm_buf_room(&arena, q->entry.n + 64);
-	const char *device;
+		.number = index };
 
-	memcpy(l.serial, serial, sizeof(l.serial));
-	(void)hex_field(q->entry, ",\"spki_sha256\":\"", l.spki_sha256,
-	    sizeof(l.spki_sha256));
-	if (room != NULL && mm_entry_parse(q->entry, room, q->entry.n + 64, &e,
-		NULL) == MM_OK) {
-		device = e.field[MM_F_DEVICE];
-		if (device != NULL && mm_device_id_valid(device))
-			memcpy(l.device, device, strlen(device));
-	}
-	mm_buf_done(&arena);
+	memcpy(l.serial, claim->serial, sizeof(l.serial));
+	memcpy(l.spki_sha256, claim->spki_sha256, sizeof(l.spki_sha256));
+	if (mm_device_id_valid(claim->device))
+		memcpy(l.device, claim->device, sizeof(l.device));
 	MM_LOG(MM_LOG_WARN, "journal.recovered", MM_S("device", l.device),
-	    MM_I("index", (int64_t)q->index));
+	    MM_I("index", (int64_t)index));
 	return mm_record_write(w->s->record, &l, 1, why);
+}
+
+/* What the entry says of its certificate; what it does not is left empty,
+ * which no line of a certificate has. */
+static bool
+claim_of(struct mm_bytes e, struct mm_journal_line *claim)
+{
+	*claim = (struct mm_journal_line){ 0 };
+	if (!hex_field(e, ",\"serial\":\"", claim->serial,
+		sizeof(claim->serial)))
+		return false;
+	(void)hex_field(e, ",\"spki_sha256\":\"", claim->spki_sha256,
+	    sizeof(claim->spki_sha256));
+	text_field(e, ",\"device\":\"", claim->device,
+	    sizeof(claim->device));
+	text_field(e, ",\"profile\":\"", claim->profile,
+	    sizeof(claim->profile));
+	return true;
 }
 
 static enum mm_err
@@ -78,23 +102,19 @@ settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
     struct mm_why *why)
 {
 	bool certificate = is_certificate(q->entry);
-	uint8_t serial[16], spki[32];
-	bool has_spki;
+	struct mm_journal_line claim;
 	enum mm_err err;
 
 	if (!certificate && !starts(q->entry, HEAD "signature.orphaned\""))
 		return MM_OK;
-	if (!hex_field(q->entry, ",\"serial\":\"", serial, sizeof(serial)))
+	if (!claim_of(q->entry, &claim))
 		return MM_OK;
-	has_spki = hex_field(q->entry, ",\"spki_sha256\":\"", spki,
-	    sizeof(spki));
-	err = mm_record_settle(w->s->record, serial, has_spki ? spki : NULL,
-	    NULL);
+	err = mm_record_settle(w->s->record, &claim, NULL);
 	if (err == MM_EPOLICY)
-		MM_LOG(MM_LOG_ERROR, "ledger.wrong-key",
+		MM_LOG(MM_LOG_ERROR, "ledger.wrong-certificate",
 		    MM_I("index", (int64_t)q->index));
 	if (err == MM_ENOTFOUND && certificate)
-		return recover(w, q, serial, why);
+		return recover(w, q->index, &claim, why);
 	return MM_OK;
 }
 

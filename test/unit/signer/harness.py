@@ -286,16 +286,18 @@ class Requests:
         return out.read_bytes()
 
 
-def entry(kind, device, serial=None, spki=None):
+def entry(kind, device, serial=None, spki=None, profile="plain@1"):
     """A ledger entry as core writes it, keys in their order."""
     e = {"v": 1, "type": kind, "at": "2026-11-23T05:00:00.123Z",
          "time_source": "system", "actor": "token", "authority": "token:x",
-         "device": device, "issuer": "issuing"}
+         **({"device": device} if device else {}), "issuer": "issuing"}
     if serial:
         e["serial"] = serial.hex()
         e["cert_sha256"] = "00" * 32
     if spki:
         e["spki_sha256"] = spki.hex()
+    if profile:
+        e["profile"] = profile
     e["result"] = "ok"
     return json.dumps(e, separators=(",", ":")).encode()
 

@@ -80,7 +80,8 @@ def certificates(s):
 def settle(s, cert, device="SN-1", kind="certificate.issued", **kw):
     index = s["ledger"].call("hello", 1)[3]
     s["ledger"].call("ledger_add", index,
-                     entry(kind, device, cert[1], kw.get("spki", cert[6])))
+                     entry(kind, device, cert[1], kw.pop("spki", cert[6]),
+                           **kw))
 
 
 def sample(kind, csr):
@@ -353,8 +354,12 @@ def test_outstanding_until_its_entry(signer, csr):
     a, b = issue(signer, csr), issue(signer, csr, device="SN-2")
     count = lambda: signer["ledger"].call("status", 0)[4]  # noqa: E731
     assert count() == 2
-    settle(signer, a, spki=b"\1" * 32)
-    assert count() == 2, "an entry for another key settles nothing"
+    for kind in ("certificate.issued", "signature.orphaned"):
+        for wrong in ({"spki": b"\1" * 32}, {"spki": None},
+                      {"device": "SN-2"}, {"device": None}, {"device": "SN"},
+                      {"profile": "plain@2"}, {"profile": None}):
+            settle(signer, a, kind=kind, **wrong)
+            assert count() == 2, "another certificate's entry settles nothing"
     settle(signer, a)
     assert count() == 1
     size = signer["ledger"].call("hello", 1)[3]
@@ -364,7 +369,7 @@ def test_outstanding_until_its_entry(signer, csr):
         signer.start()
         n, lines = signer["ledger"].call("outstanding", 0, 10)
         assert n == 1 and b[1] in lines and a[1] not in lines
-    settle(signer, b, kind="signature.orphaned")
+    settle(signer, b, device="SN-2", kind="signature.orphaned")
     assert count() == 0
 
 
