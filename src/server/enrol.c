@@ -29,6 +29,7 @@ struct claim {
 	struct mm_http_ref ref;
 	const struct mm_endpoint *end;
 	struct mm_job *job;
+	bool first; /* EST without Authorization: the 401 only asks for it */
 	char id[17];
 };
 
@@ -61,7 +62,10 @@ answer_refusal(struct mm_http_resp *resp, const struct claim *c, int status,
 
 	if (text[0] == '\0' || strcmp(text, r) == 0)
 		text = mm_answer_sentence(reason);
-	if (is_text(c->end))
+	/* Bouncy Castle's client takes a body here for an error. */
+	if (status == 401 && c->first)
+		resp->status = status;
+	else if (is_text(c->end))
 		mm_answer_reason(resp, status, r, text);
 	else
 		mm_answer_problem(resp, status,
@@ -529,6 +533,8 @@ refuse(struct claim *c, const struct entry *e, enum mm_err rc)
 	struct mm_http_resp resp = { 0 };
 
 	c->job->result = rc;
+	c->first = is_text(c->end) &&
+	    mm_http_header(e->req, "Authorization", NULL).p == NULL;
 	answer_refusal(&resp, c, e->status != 0 ? e->status : mm_err_http(rc),
 	    e->reason, c->job->why.text);
 	mm_core_count_refusal(c->s->core, e->reason);

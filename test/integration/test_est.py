@@ -200,8 +200,12 @@ def test_401_offers_basic_where_the_profile_allows_it(world):
     csr = world.key_and_csr("NA-1")[1]
     a = world.device_call("POST", EST + "/simpleenroll", b64(csr),
                           {"Content-Type": PKCS10})
-    assert a.status == 401
+    assert a.status == 401 and a.body == b""
     assert a.headers["www-authenticate"].startswith("Basic realm=")
+    a = world.device_call("POST", EST + "/simpleenroll", b64(csr),
+                          {"Content-Type": PKCS10,
+                           "Authorization": "Basic bW0xLXg6eA=="})
+    assert a.status == 401 and "reason: " in a.text
 
 
 def test_403_where_it_does_not():
