@@ -75,8 +75,10 @@ struct mm_page {
 	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
 	char profile[MM_NAME_MAX + 1];
 };
-MM_MUST enum mm_err mm_page_read(const struct mm_rest *r, struct mm_page *p,
-    struct mm_why *why);
+/* filters: the list's own, with a space around each: " device state ".  One
+ * that is not among them is refused: a mistyped filter must not list all. */
+MM_MUST enum mm_err mm_page_read(const struct mm_rest *r, const char *filters,
+    struct mm_page *p, struct mm_why *why);
 typedef enum mm_err mm_list_fn(struct mm_store_reader *, const struct mm_list *,
     mm_row_fn *, void *, struct mm_why *);
 /* {"items":[...],"next":"..."}; put writes one row as an object. */

@@ -50,7 +50,7 @@ mm_rest_products(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_page p;
 
-	MM_TRY(mm_page_read(r, &p, why));
+	MM_TRY(mm_page_read(r, " ", &p, why));
 	return mm_page_put(r, &p, mm_list_products, put_product, why);
 }
 
@@ -186,7 +186,7 @@ mm_rest_devices(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_page p;
 
-	MM_TRY(mm_page_read(r, &p, why));
+	MM_TRY(mm_page_read(r, " product ", &p, why));
 	return mm_page_put(r, &p, mm_list_devices, put_device, why);
 }
 

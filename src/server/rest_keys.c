@@ -60,7 +60,7 @@ mm_rest_keys(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_page p;
 
-	MM_TRY(mm_page_read(r, &p, why));
+	MM_TRY(mm_page_read(r, " ", &p, why));
 	return mm_page_put(r, &p, mm_list_operators, put_key, why);
 }
 

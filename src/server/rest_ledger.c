@@ -158,7 +158,7 @@ mm_rest_entries(struct mm_rest *r, struct mm_why *why)
 	int64_t after = -1;
 	enum mm_err rc;
 
-	MM_TRY(mm_page_read(r, &p, why));
+	MM_TRY(mm_page_read(r, " type device ", &p, why));
 	MM_TRY(mm_rest_query(r, "type", s.type, sizeof(s.type), why));
 	memcpy(s.device, p.device, sizeof(s.device));
 	if (p.list.after[0] != '\0' &&

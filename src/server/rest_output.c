@@ -128,9 +128,42 @@ page_time(const struct mm_rest *r, const char *name, int64_t *out_s,
 	return MM_OK;
 }
 
+static bool
+is_word(const char *words, const uint8_t *p, size_t n)
+{
+	char word[24] = " ";
+
+	if (n == 0 || n > sizeof(word) - 3 || memchr(p, ' ', n) != NULL)
+		return false;
+	memcpy(word + 1, p, n);
+	word[n + 1] = ' ';
+	return strstr(words, word) != NULL;
+}
+
+static enum mm_err
+page_names(struct mm_bytes query, const char *filters, struct mm_why *why)
+{
+	size_t at = 0, end, name;
+
+	for (; at < query.n; at = end + 1) {
+		for (end = at; end < query.n && query.p[end] != '&';)
+			end++;
+		for (name = at; name < end && query.p[name] != '=';)
+			name++;
+		if (end > at &&
+		    !is_word(" limit after ", query.p + at, name - at) &&
+		    !is_word(filters, query.p + at, name - at))
+			return MM_FAIL(why, MM_EINPUT,
+			    "this list has no such filter; it has: "
+			    "limit after%s", filters);
+	}
+	return MM_OK;
+}
+
 /* see rest.h */
 enum mm_err
-mm_page_read(const struct mm_rest *r, struct mm_page *p, struct mm_why *why)
+mm_page_read(const struct mm_rest *r, const char *filters, struct mm_page *p,
+    struct mm_why *why)
 {
 	const struct {
 		const char *name;
@@ -147,6 +180,7 @@ mm_page_read(const struct mm_rest *r, struct mm_page *p, struct mm_why *why)
 	};
 
 	*p = (struct mm_page){ .list.state = -1 };
+	MM_TRY(page_names(r->req->query, filters, why));
 	MM_TRY(page_limit(r, &p->list.most, why));
 	MM_TRY(mm_rest_query(r, "after", p->list.after,
 	    sizeof(p->list.after), why));

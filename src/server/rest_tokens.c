@@ -225,7 +225,7 @@ mm_rest_tokens(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_page p;
 
-	MM_TRY(mm_page_read(r, &p, why));
+	MM_TRY(mm_page_read(r, " device product profile state ", &p, why));
 	MM_TRY(mm_page_state(r, &p.list.state, state_name, MM_TOKEN_STATES,
 	    why));
 	return mm_page_put(r, &p, mm_list_tokens, put_token, why);
