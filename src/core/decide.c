@@ -45,6 +45,7 @@ static const struct {
 	[MM_R_NAMES] = { MM_EPOLICY, 0 },
 	[MM_R_SAME_KEY] = { MM_EPOLICY, 0 },
 	[MM_R_KEY_TAKEN] = { MM_ECONFLICT, MM_FX_ALERT },
+	[MM_R_KEY_COMPROMISED] = { MM_EPOLICY, MM_FX_ALERT },
 	[MM_R_KEY_TYPE] = { MM_EPOLICY, 0 },
 	[MM_R_PROFILE] = { MM_EPOLICY, 0 },
 	[MM_R_LABEL] = { MM_ENOTFOUND, 0 },
@@ -147,6 +148,15 @@ key_free(const struct mm_facts *f, struct mm_verdict *v)
 	    strcasecmp(f->key_device, v->device) == 0)
 		return MM_R_NONE;
 	return MM_R_KEY_TAKEN;
+}
+
+/* Somebody else has it. */
+static enum mm_reason
+key_secret(const struct mm_facts *f, struct mm_verdict *v)
+{
+	(void)v;
+	return f->job != MM_JOB_KEYGEN && f->key_compromised ?
+	    MM_R_KEY_COMPROMISED : MM_R_NONE;
 }
 
 static enum mm_reason
@@ -392,7 +402,7 @@ token_product(const struct mm_facts *f, struct mm_verdict *v)
 }
 
 static check_fn *const fit[] = { device_active, binding, key_bound, key_type,
-	key_free, NULL };
+	key_free, key_secret, NULL };
 static check_fn *const token_known[] = { token_proved, token_alive, NULL };
 static check_fn *const token_first[] = { token_open, device_active,
 	token_product, token_profile, NULL };

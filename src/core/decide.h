@@ -29,7 +29,6 @@ struct mm_facts {
 	    has_claimed, has_newest;
 	struct mm_token_row token;
 	struct mm_device device;
-	struct mm_product product;
 	struct mm_cert_row cert;            /* the TLS identity's */
 	struct mm_claim claim;
 	struct mm_cert_row claimed;         /* the claim's certificate */
@@ -38,7 +37,10 @@ struct mm_facts {
 	enum mm_cert_state predecessor_state;
 	uint8_t predecessor_reason;
 	char cert_cn[65], cert_serial_number[65];
+	bool key_compromised;               /* one of its was revoked as that */
 	char key_device[MM_DEVICE_ID_MAX + 1]; /* whose the key is, "" nobody's */
+	/* last: it outlives a job, until its snapshot ends; see facts.c */
+	struct mm_product product;
 };
 
 enum mm_act { MM_ACT_REFUSE, MM_ACT_ISSUE, MM_ACT_REPLAY, MM_ACT_CONFIRM,

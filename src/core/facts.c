@@ -61,6 +61,21 @@ read_claim(struct reading *g)
 	    &f->has_claimed);
 }
 
+/* The neighbours' product is read once a snapshot. */
+static enum mm_err
+read_product(struct reading *g)
+{
+	struct mm_facts *f = g->f;
+
+	f->has_product = f->product.name[0] != '\0' &&
+	    strcmp(f->product.name, f->device.product) == 0;
+	if (f->has_product)
+		return MM_OK;
+	memset(&f->product, 0, sizeof(f->product));
+	return maybe(mm_get_product(g->r, f->device.product, &f->product,
+	    NULL), &f->has_product);
+}
+
 static enum mm_err
 read_device(struct reading *g, const char *id)
 {
@@ -70,8 +85,7 @@ read_device(struct reading *g, const char *id)
 	    &f->has_device));
 	if (!f->has_device)
 		return MM_OK;
-	return maybe(mm_get_product(g->r, f->device.product, &f->product,
-	    NULL), &f->has_product);
+	return read_product(g);
 }
 
 static enum mm_err
@@ -233,7 +247,7 @@ mm_facts_read(struct mm_core *c, struct mm_store_reader *r,
 	struct reading g = { r, out, a, &flight->job->csr, why };
 	bool has;
 
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, offsetof(struct mm_facts, product));
 	out->now_ms = mm_now_ms();
 	out->config = c->config;
 	out->authority = a->kind;
@@ -250,7 +264,9 @@ mm_facts_read(struct mm_core *c, struct mm_store_reader *r,
 	    flight->job->kind == MM_JOB_KEYGEN)
 		return MM_OK;
 	if (maybe(mm_get_key_device(r, out->spki, out->key_device, NULL),
-	    &has) != MM_OK)
+	    &has) != MM_OK ||
+	    mm_get_key_compromised(r, out->spki, &out->key_compromised,
+	    NULL) != MM_OK)
 		return MM_FAIL(why, MM_EAGAIN, "store: cannot be read");
 	if (!has)
 		out->key_device[0] = '\0';

@@ -79,6 +79,8 @@ static const struct {
 	{ MM_R_NAMES, "the request's names differ from the certificate's" },
 	{ MM_R_SAME_KEY, "the profile wants a new key for a renewal" },
 	{ MM_R_KEY_TAKEN, "this key was certified for another device" },
+	{ MM_R_KEY_COMPROMISED, "this key was revoked as compromised: make a "
+	    "new one" },
 	{ MM_R_KEY_TYPE, "the profile does not allow this type of key" },
 	{ MM_R_PROFILE, "the profile does not allow this" },
 	{ MM_R_LABEL, "no profile has this name" },

@@ -101,6 +101,19 @@ check_device(struct sqlite_store *s, const struct mm_cert_row *row,
 }
 
 static enum mm_err
+check_compromised(struct sqlite_store *s, const struct mm_cert_row *row,
+    struct mm_why *why)
+{
+	int64_t found;
+	enum mm_err err = mm_sqlite_ints(&s->db, ASK(KEY_COMPROMISED,
+	    BLOB(row->spki_sha256, 32)), &found, 1, why);
+
+	if (err != MM_OK)
+		return err == MM_ENOTFOUND ? MM_OK : err;
+	return MM_FAIL(why, MM_ECONFLICT, "key: revoked as compromised");
+}
+
+static enum mm_err
 check_key(struct sqlite_store *s, const struct mm_cert_row *row,
     const struct placed *p, struct mm_why *why)
 {
@@ -109,8 +122,9 @@ check_key(struct sqlite_store *s, const struct mm_cert_row *row,
 	    BLOB(row->spki_sha256, 32), INT(p->device), TEXT(row->device)),
 	    &st, why);
 
-	if (err != MM_OK)
-		return err == MM_ENOTFOUND ? MM_OK : err;
+	if (err == MM_ENOTFOUND)
+		return check_compromised(s, row, why);
+	MM_TRY(err);
 	return MM_FAIL(why, MM_ECONFLICT,
 	    "key: certified for device %.64s already",
 	    (const char *)sqlite3_column_text(st, 0));

@@ -72,6 +72,20 @@ mm_sqlite_get_key_device(struct mm_store_reader *r, const uint8_t spki[32],
 	return MM_OK;
 }
 
+enum mm_err
+mm_sqlite_get_key_compromised(struct mm_store_reader *r,
+    const uint8_t spki[32], bool *yes, struct mm_why *why)
+{
+	int64_t found;
+	enum mm_err err = mm_sqlite_ints(mm_sqlite_db(r),
+	    ASK(KEY_COMPROMISED, BLOB(spki, 32)), &found, 1, why);
+
+	if (err != MM_OK && err != MM_ENOTFOUND)
+		return err;
+	*yes = err == MM_OK;
+	return MM_OK;
+}
+
 /* ---- bytes, and what stands beside them ---- */
 
 enum mm_err

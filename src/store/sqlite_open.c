@@ -290,6 +290,7 @@ const struct mm_store_backend mm_sqlite_backend = {
 	.reader_end = reader_end,
 	.get = mm_sqlite_get_row,
 	.get_key_device = mm_sqlite_get_key_device,
+	.get_key_compromised = mm_sqlite_get_key_compromised,
 	.get_cert_der = mm_sqlite_get_cert_der,
 	.get_device_cert = mm_sqlite_get_device_cert,
 	.get_checkpoint = mm_sqlite_get_checkpoint,

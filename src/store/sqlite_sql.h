@@ -115,6 +115,9 @@
 	    " AND c.spki = ?1 AND CASE WHEN c.orphan IS NULL"             \
 	    " THEN c.device <> ?2 ELSE c.orphan <> ?3 COLLATE NOCASE END" \
 	    " LIMIT 1")                                                   \
+	X(KEY_COMPROMISED, "SELECT 1 FROM cert"                           \
+	    " WHERE substr(spki, 1, 8) = substr(?1, 1, 8)"                \
+	    " AND spki = ?1 AND state = 4 AND reason = 1 LIMIT 1")        \
 	X(KEY_DEVICE, "SELECT coalesce(c.orphan, d.name) FROM cert c"     \
 	    " LEFT JOIN device d ON d.id = c.device"                      \
 	    " WHERE substr(c.spki, 1, 8) = substr(?1, 1, 8)"              \

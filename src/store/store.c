@@ -150,6 +150,9 @@ FORWARD(mm_get_key_device, get_key_device,
     (struct mm_store_reader *r, const uint8_t spki[32],
 	char device[MM_DEVICE_ID_MAX + 1], struct mm_why *why),
     (r, spki, device, why))
+FORWARD(mm_get_key_compromised, get_key_compromised,
+    (struct mm_store_reader *r, const uint8_t spki[32], bool *yes,
+	struct mm_why *why), (r, spki, yes, why))
 FORWARD(mm_get_cert_der, get_cert_der,
     (struct mm_store_reader *r, const uint8_t serial[16], struct mm_buf *der,
 	struct mm_why *why), (r, serial, der, why))

@@ -125,7 +125,7 @@ enum mm_op_kind {
  * what it names and nobody knows; none of these spends or writes anything.
  *
  * MM_ECONFLICT when: the authority has a claim (unless replaces), the serial
- * exists, the key belongs to another device, the device is retired or of
+ * exists, the key belongs to another device or was revoked as compromised, the device is retired or of
  * another product, the token is not in state minted (authority "token:..."),
  * the predecessor or the authority's certificate ("cert:<serial>") is neither
  * issued nor confirmed, or is an unconfirmed one whose own predecessor was
@@ -279,6 +279,9 @@ MM_GET(operator, const char *, mm_operator);
 MM_MUST enum mm_err mm_get_key_device(struct mm_store_reader *r,
     const uint8_t spki_sha256[32], char device[MM_DEVICE_ID_MAX + 1],
     struct mm_why *why);
+/* Whether one of its certificates was revoked as keyCompromise (1). */
+MM_MUST enum mm_err mm_get_key_compromised(struct mm_store_reader *r,
+    const uint8_t spki_sha256[32], bool *yes, struct mm_why *why);
 /* Appends the certificate's DER. */
 MM_MUST enum mm_err mm_get_cert_der(struct mm_store_reader *r,
     const uint8_t serial[16], struct mm_buf *der, struct mm_why *why);

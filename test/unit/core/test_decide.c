@@ -152,6 +152,7 @@ SPOIL(pinned_token, f->label = "ld"; strcpy(f->token.profile, "id"))
 SPOIL(wrong_type, f->key_type = MM_KEY_P384)
 SPOIL(key_taken, strcpy(f->key_device, "SN-2"))
 SPOIL(key_own, strcpy(f->key_device, "sn-1"))
+SPOIL(key_stolen, f->key_compromised = true)
 SPOIL(bad_binding, f->binding_wrong = true)
 SPOIL(cert_unknown, f->has_cert = false)
 SPOIL(cert_forged, f->cert_sha256[0] = 1)
@@ -265,6 +266,11 @@ static const struct row {
 	{ "pinned token", PSK, ENROL, pinned_token, NO(MM_R_PROFILE) },
 	{ "key type", PSK, ENROL, wrong_type, NO(MM_R_KEY_TYPE) },
 	{ "key taken", PSK, ENROL, key_taken, ALERT(MM_R_KEY_TAKEN) },
+	{ "compromised key", PSK, ENROL, key_stolen,
+	    ALERT(MM_R_KEY_COMPROMISED) },
+	{ "compromised, other key made", PSK, KEYS, key_stolen, YES },
+	{ "renewal, compromised key", CERT, RENEW, key_stolen,
+	    ALERT(MM_R_KEY_COMPROMISED) },
 	{ "own key", PSK, ENROL, key_own, YES },
 	{ "binding", PSK, ENROL, bad_binding, NO(MM_R_BINDING) },
 

@@ -193,7 +193,7 @@ top_revoke(struct top *t, unsigned n, enum mm_cert_state to)
 	top_init(t, MM_OP_REVOKE, n);
 	serial_of(n, t->op.u.revoke.serial);
 	t->op.u.revoke.to = to;
-	t->op.u.revoke.reason = 1;
+	t->op.u.revoke.reason = 5; /* cessationOfOperation */
 	t->op.u.revoke.at = T0 + n + 900;
 }
 

@@ -200,6 +200,12 @@ gone_soon(struct top *t)
 }
 
 static void
+compromised(struct top *t)
+{
+	t->op.u.revoke.reason = 1;
+}
+
+static void
 too_long(struct top *t)
 {
 	static uint8_t big[65536];
@@ -323,6 +329,15 @@ static const struct row rows[] = {
 	    { top_issue, 2, key_1, NO(MM_ECONFLICT), C_NONE,
 		MM_TOKEN_MINTED } } },
 	{ "issue for the same device's key", { MINT(1), ISSUE(1), MINT(2),
+	    { top_issue, 2, device_1_key_1, OK1, MM_CERT_ISSUED,
+		MM_TOKEN_ISSUED } } },
+	{ "issue for a compromised key", { MINT(1), ISSUE(1), MINT(2),
+	    { make_revoke, 1, compromised, OK1, MM_CERT_REVOKED, ANY },
+	    { top_issue, 2, device_1_key_1, NO(MM_ECONFLICT), C_NONE,
+		MM_TOKEN_MINTED } } },
+	{ "issue for a key that was revoked otherwise", { MINT(1), ISSUE(1),
+	    MINT(2),
+	    { make_revoke, 1, NULL, OK1, MM_CERT_REVOKED, ANY },
 	    { top_issue, 2, device_1_key_1, OK1, MM_CERT_ISSUED,
 		MM_TOKEN_ISSUED } } },
 	{ "issue to no device", { MINT(1),
