@@ -55,6 +55,7 @@ struct mm_tree_state { /* behind lock */
 	uint64_t signed_size;
 	struct mm_hash signed_root;
 	struct mm_buf note; /* of signed_size */
+	unsigned recovered; /* lines since the start */
 };
 
 struct mm_signer {
@@ -108,6 +109,8 @@ struct mm_worker {
 	struct mm_buf in, out, tbs, sig;
 	struct mm_item item[MM_IPC_ITEMS_MAX];
 	struct mm_journal_line line[MM_IPC_ITEMS_MAX];
+	uint8_t random[32 * 12]; /* of serials to come; public once used */
+	size_t random_n;         /* not used yet */
 	struct mm_record_sum sum; /* at the frame's start */
 };
 

@@ -18,6 +18,8 @@
 
 #define DAY_S    86400
 #define MINUTE_S 60
+/* What fills the journal without a certificate; no line makes so many. */
+#define TOKENS_A_MINUTE 100000
 /* 64 lines and room to spare; one batch. */
 #define BATCH_MAX (128 * MM_JOURNAL_LINE_MAX)
 
@@ -38,6 +40,7 @@ struct mm_record {
 	struct mm_outset *out;
 	struct mm_state *state;
 	struct minute minute[MM_STATE_ROWS]; /* as state->day */
+	struct minute token;
 };
 
 static bool
@@ -131,6 +134,8 @@ recall(struct mm_record *r, const struct mm_journal_line *l, int64_t minute)
 	struct minute *m = row == NULL ? NULL :
 	    &r->minute[row - r->state->day];
 
+	if (l->kind == MM_J_TOKEN)
+		m = &r->token;
 	if (m == NULL)
 		return;
 	if (m->minute == 0)
@@ -467,6 +472,24 @@ mm_record_spend(struct mm_record *r, const char *profile, int64_t per_minute,
 	row = mm_state_row(r->state->day, &r->state->nday, profile);
 	err = row == NULL ? MM_FAIL(why, MM_ELIMIT, "too many profiles") :
 			    spend_locked(r, row, limit, now_s, why);
+	pthread_mutex_unlock(&r->lock);
+	return err;
+}
+
+/* see record.h */
+enum mm_err
+mm_record_spend_token(struct mm_record *r, int64_t now_s, struct mm_why *why)
+{
+	enum mm_err err = MM_OK;
+
+	pthread_mutex_lock(&r->lock);
+	if (now_s / MINUTE_S > r->token.minute)
+		r->token = (struct minute){ .minute = now_s / MINUTE_S };
+	if (r->token.n >= TOKENS_A_MINUTE)
+		err = MM_FAIL(why, MM_ERATE, "token: the signer's ceiling of "
+		    "%d a minute", TOKENS_A_MINUTE);
+	else
+		r->token.n++;
 	pthread_mutex_unlock(&r->lock);
 	return err;
 }

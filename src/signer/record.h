@@ -42,6 +42,10 @@ const struct mm_frontier *mm_record_frontier(const struct mm_record *r);
 MM_MUST enum mm_err mm_record_spend(struct mm_record *r, const char *profile,
     int64_t per_minute, int64_t per_day, int64_t now_s, struct mm_why *why);
 
+/* Counts one new token; MM_ERATE: that was this minute's last. */
+MM_MUST enum mm_err mm_record_spend_token(struct mm_record *r, int64_t now_s,
+    struct mm_why *why);
+
 /* A certificate's entry came by: MM_OK: it was outstanding and no longer is;
  * MM_ENOTFOUND: this journal is not waiting for it; MM_EPOLICY: the entry's
  * device, profile and key are not all the line's, so it stays outstanding. */

@@ -25,6 +25,7 @@ mm_on_token_mint(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 
 	if (!mm_device_id_valid(q->device))
 		return MM_FAIL(why, MM_EINPUT, "token: not a device id");
+	MM_TRY(mm_record_spend_token(w->s->record, mm_now_s(), why));
 	p->id[0] = w->s->version;
 	if (RAND_bytes(p->id + 1, sizeof(p->id) - 1) != 1)
 		return MM_FAIL(why, MM_ECRYPTO, "no random bytes");

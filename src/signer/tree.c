@@ -6,6 +6,9 @@
 #include "ledger/entry.h"
 #include "signer/priv.h"
 
+/* A restored journal lacks its end, not a factory's year; a person who knows
+ * better starts the signer again. */
+#define RECOVERED_MOST 10000
 #define OUTSTANDING_MOST 200 /* of a kilobyte at most: fits a message */
 
 /*
@@ -61,6 +64,21 @@ is_certificate(struct mm_bytes e)
 	    starts(e, HEAD "certificate.renewed\"");
 }
 
+static enum mm_err
+count_recovered(struct mm_tree_state *t, struct mm_why *why)
+{
+	if (t->recovered == RECOVERED_MOST)
+		MM_LOG(MM_LOG_ERROR, "journal.recovered-too-many",
+		    MM_I("most", RECOVERED_MOST));
+	if (t->recovered <= RECOVERED_MOST)
+		t->recovered++;
+	if (t->recovered > RECOVERED_MOST)
+		return MM_FAIL(why, MM_EPOLICY, "ledger: more than %d entries "
+		    "of certificates that the journal does not have",
+		    RECOVERED_MOST);
+	return MM_OK;
+}
+
 /* How a lost end of the journal is entered again.  A hostile server can
  * cause such lines too: reconcile shows every one. */
 static enum mm_err
@@ -70,6 +88,7 @@ recover(struct mm_worker *w, uint64_t index,
 	struct mm_journal_line l = { .kind = MM_J_RECOVERED,
 		.number = index };
 
+	MM_TRY(count_recovered(&w->s->tree, why));
 	memcpy(l.serial, claim->serial, sizeof(l.serial));
 	memcpy(l.spki_sha256, claim->spki_sha256, sizeof(l.spki_sha256));
 	if (mm_device_id_valid(claim->device))

@@ -16,7 +16,7 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from harness import (EAGAIN, ECONFLICT, EINPUT, ENOTFOUND, EPOLICY,  # noqa
+from harness import (EAGAIN, ECONFLICT, EINPUT, ENOTFOUND, EPOLICY, ERATE,  # noqa
                      FIELDS, KINDS, LINKS, Gone, Link, Refused, Requests,
                      Signer, body, encode, entry, frame, program)
 
@@ -380,6 +380,37 @@ def test_certificate_unknown_to_the_journal_is_recovered(signer):
     line = signer.journal()[-1]
     assert line["kind"] == "recovered" and line["serial"] == forged.hex()
     assert line["spki_sha256"] == "02" * 32
+
+
+def test_recovered_lines_have_an_end(signer):
+    def add(at, n):
+        return signer["ledger"].many("ledger_add", [
+            (k, entry("certificate.issued", "SN-9",
+                      b"\1" + struct.pack(">Q", k) + bytes(7), b"\2" * 32))
+            for k in range(at, at + n)])
+    for at in range(0, 10000, 50):
+        assert add(at, 50)[-1] == [at + 50]
+    for _ in range(2):
+        assert add(10000, 1)[0].code == EPOLICY
+    log = (signer.dir / "log").read_text()
+    assert log.count("journal.recovered-too-many") == 1
+    signer["ledger"].call("ledger_sign", 10000)
+    signer.stop()
+    signer.start()
+    assert add(10000, 1) == [[10001]]
+
+
+@unsanitized
+def test_token_mints_have_a_ceiling(signer):
+    early_in_a_minute(20)
+    row = [("SN-1",)] * 50
+    for _ in range(2000):
+        got = signer["ops"].many("token_mint", row)
+        assert not isinstance(got[-1], Refused), got[-1]
+    refused(ERATE, signer["ops"].call, "token_mint", "SN-1")
+    signer.kill()
+    signer.start()
+    refused(ERATE, signer["ops"].call, "token_mint", "SN-1")
 
 
 def test_too_many_outstanding_stops_issuing(signer, csr):
