@@ -168,14 +168,20 @@ key_type(const struct mm_facts *f, struct mm_verdict *v)
 							       MM_R_KEY_TYPE;
 }
 
-/* RFC 7030 3.5; RFC 9266. */
+/* RFC 7030 3.5; RFC 9266.  p: NULL where the profile is gone. */
+static enum mm_reason
+bound_to(const struct mm_facts *f, const struct mm_profile *p)
+{
+	if (f->binding_wrong ||
+	    (p != NULL && p->require_tls_exporter && !f->binding_ok))
+		return MM_R_BINDING;
+	return MM_R_NONE;
+}
+
 static enum mm_reason
 binding(const struct mm_facts *f, struct mm_verdict *v)
 {
-	if (f->binding_wrong ||
-	    (v->profile->require_tls_exporter && !f->binding_ok))
-		return MM_R_BINDING;
-	return MM_R_NONE;
+	return bound_to(f, v->profile);
 }
 
 /* ---- profiles and labels ---- */
@@ -231,18 +237,25 @@ product_profile(const struct mm_facts *f, struct mm_verdict *v)
 	return take_profile(f, f->label, name, v);
 }
 
+static const struct mm_profile *
+profile_of(const struct mm_facts *f, const struct mm_cert_row *row)
+{
+	char name[MM_PROFILE_TEXT];
+	size_t n = strcspn(row->profile, "@");
+
+	memcpy(name, row->profile, n);
+	name[n] = '\0';
+	return mm_config_profile(f->config, name);
+}
+
 /* Renewal keeps the certificate's own profile, at its present version, while
  * there is one of that name. */
 static enum mm_reason
 own_profile(const struct mm_facts *f, struct mm_verdict *v)
 {
-	char name[MM_PROFILE_TEXT];
-	size_t n = strcspn(f->cert.profile, "@");
+	const struct mm_profile *own = profile_of(f, &f->cert);
 
-	memcpy(name, f->cert.profile, n);
-	name[n] = '\0';
-	return take_profile(f, f->label,
-	    mm_config_profile(f->config, name) != NULL ? name :
+	return take_profile(f, f->label, own != NULL ? own->name :
 	    f->product.ldevid_profile, v);
 }
 
@@ -295,12 +308,18 @@ replace_claimed(const struct mm_facts *f, struct mm_verdict *v)
 	return MM_R_NONE;
 }
 
-/* true: *r is the whole answer. */
+/* true: *r is the whole answer.  The stored one's profile says what binding
+ * it wants: a label cannot choose another. */
 static bool
-replayed(const struct mm_facts *f, struct mm_verdict *v)
+replayed(const struct mm_facts *f, struct mm_verdict *v, enum mm_reason *r)
 {
 	if (!replayable(f))
 		return false;
+	*r = bound_to(f, profile_of(f, &f->claimed));
+	if (*r == MM_R_NONE)
+		*r = key_secret(f, v);
+	if (*r != MM_R_NONE)
+		return true;
 	v->act = MM_ACT_REPLAY;
 	name_cert(&v->claimed, &f->claimed);
 	strcpy(v->device, f->claimed.device);
@@ -431,8 +450,8 @@ by_token(const struct mm_facts *f, struct mm_verdict *v)
 		return r;
 	if (!f->has_claim)
 		r = all_of(token_first, f, v);
-	else if (replayed(f, v))
-		return MM_R_NONE;
+	else if (replayed(f, v, &r))
+		return r;
 	else
 		r = token_other_key(f, v);
 	if (r == MM_R_NONE)
@@ -523,8 +542,8 @@ by_idevid(const struct mm_facts *f, struct mm_verdict *v)
 	if (r != MM_R_NONE)
 		return r;
 	if (f->has_claim) {
-		if (replayed(f, v))
-			return MM_R_NONE;
+		if (replayed(f, v, &r))
+			return r;
 		if ((r = replace_claimed(f, v)) != MM_R_NONE)
 			return r;
 	}
@@ -594,8 +613,8 @@ by_renewal(const struct mm_facts *f, struct mm_verdict *v)
 	v->effects |= MM_FX_RENEWAL;
 	name_cert(&v->predecessor, &f->cert);
 	if (f->has_claim) {
-		if (replayed(f, v))
-			return MM_R_NONE;
+		if (replayed(f, v, &r))
+			return r;
 		if ((r = replace_claimed(f, v)) != MM_R_NONE)
 			return r;
 	}
@@ -639,8 +658,8 @@ by_operator(const struct mm_facts *f, struct mm_verdict *v)
 	if (r != MM_R_NONE)
 		return r;
 	if (f->has_claim) {
-		if (replayed(f, v))
-			return MM_R_NONE;
+		if (replayed(f, v, &r))
+			return r;
 		if ((r = replace_claimed(f, v)) != MM_R_NONE)
 			return r;
 	}

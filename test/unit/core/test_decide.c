@@ -16,7 +16,7 @@
 #define NOW_MS  INT64_C(1800000000000)
 #define DAY_MS  INT64_C(86400000)
 
-static struct mm_profile profiles[3] = {
+static struct mm_profile profiles[4] = {
 	{ .name = "ld", .version = 1, .kind = MM_PROFILE_LDEVID,
 	    .issuer = "ca", .keys = { 1, { "p256" } }, .bearer = true,
 	    .serverkeygen = true },
@@ -24,8 +24,10 @@ static struct mm_profile profiles[3] = {
 	    .issuer = "ca", .keys = { 1, { "p256" } } },
 	{ .name = "xx", .version = 1, .issuer = "ca",
 	    .keys = { 1, { "p384" } } },
+	{ .name = "tx", .version = 1, .issuer = "ca",
+	    .keys = { 1, { "p256" } }, .require_tls_exporter = true },
 };
-static struct mm_config config = { .profile = profiles, .nprofile = 3 };
+static struct mm_config config = { .profile = profiles, .nprofile = 4 };
 
 /* id[0] 0x81: a test token */
 static const char test_id[] = "mm1-G4000000000000000000";
@@ -213,6 +215,12 @@ SPOIL(other_often, other(f); f->claim.replaced = 3;
 SPOIL(other_long_ago, other(f); f->claim.replaced = 3;
     f->claim.replaced_at = NOW_MS - DAY_MS)
 
+SPOIL(again_unbound, again(f); f->binding_wrong = true)
+SPOIL(again_stolen, again(f); f->key_compromised = true)
+SPOIL(again_no_exporter, again(f); strcpy(f->claimed.profile, "tx@1");
+    f->label = "ld")
+SPOIL(again_exporter, again_no_exporter(f); f->binding_ok = true)
+
 #define PSK   MM_AUTH_TOKEN_PSK
 #define BASIC MM_AUTH_TOKEN_BASIC
 #define CERT  MM_AUTH_DEVICE
@@ -276,6 +284,17 @@ static const struct row {
 
 	{ "same again", PSK, ENROL, again, OLD },
 	{ "same again, Basic", BASIC, ENROL, again, OLD },
+	{ "same again, bound elsewhere", PSK, ENROL, again_unbound,
+	    NO(MM_R_BINDING) },
+	{ "same again, no exporter", PSK, ENROL, again_no_exporter,
+	    NO(MM_R_BINDING) },
+	{ "same again, with exporter", PSK, ENROL, again_exporter, OLD },
+	{ "same again, compromised", PSK, ENROL, again_stolen,
+	    ALERT(MM_R_KEY_COMPROMISED) },
+	{ "renewal again, bound elsewhere", CERT, RENEW, again_unbound,
+	    NO(MM_R_BINDING) },
+	{ "operator, again, bound elsewhere", OPER, ENROL, again_unbound,
+	    NO(MM_R_BINDING) },
 	{ "after expiry", PSK, ENROL, again_late, OLD },
 	{ "while frozen", PSK, ENROL, again_frozen, OLD },
 	{ "when cancelled", PSK, ENROL, again_cancelled,
