@@ -121,7 +121,7 @@ answer_here(
 
 	if (c == NULL || c->state != CONN_WAIT) {
 		COUNT(&l->ports[0], answers_dropped);
-		mm_buf_wipe(&resp->body);
+		mm_http_resp_drop(resp);
 	} else if (mm_http_serve_answer(c, resp)) {
 		mm_http_conn_run(c);
 	} else {
@@ -151,12 +151,13 @@ mm_http_answer(
 	}
 	a = calloc(1, sizeof(*a));
 	if (a == NULL) { /* the request's own deadline will answer */
-		mm_buf_wipe(&take_resp->body);
+		mm_http_resp_drop(take_resp);
 		return;
 	}
 	a->ref = ref;
 	a->resp = *take_resp;
 	take_resp->body = (struct mm_buf){ 0 };
+	take_resp->give_back = NULL;
 	a->task = (struct mm_http_task){
 		.loop = ref.loop, .run = answer_later, .arg = a
 	};

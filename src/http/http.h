@@ -84,6 +84,14 @@ struct mm_http_resp {
 	const char *content_type; /* static; NULL with an empty body */
 	char extra[512];
 	struct mm_buf body;
+	/*
+	 * Instead of body, for what is large and asked for by many: bytes that
+	 * stay until give_back(owner), called once, from any loop's thread or
+	 * the answering one, when the answer is written or dropped.
+	 */
+	struct mm_bytes lent;
+	void (*give_back)(void *owner);
+	void *owner;
 	bool close; /* end the connection after it */
 };
 

@@ -70,6 +70,9 @@ struct request {
 	int64_t began_us;
 	struct mm_buf out; /* head, and the body if it is short */
 	struct mm_buf out_body;
+	struct mm_bytes tail; /* after out: out_body, or what was lent */
+	void (*give_back)(void *owner);
+	void *owner;
 	size_t out_at; /* of both */
 };
 
@@ -228,6 +231,7 @@ bool mm_http_route_match(const char *pattern, struct mm_bytes path, unsigned i,
     struct mm_bytes *out);
 
 /* resp.c */
+void mm_http_resp_drop(struct mm_http_resp *resp);
 MM_MUST bool mm_http_resp_put(struct conn *c, struct mm_http_resp *resp);
 const char *mm_http_status_text(int status);
 

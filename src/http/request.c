@@ -22,6 +22,9 @@ buffers_free(struct request *r)
 	mm_buf_wipe(&r->body);
 	mm_buf_wipe(&r->out);
 	mm_buf_wipe(&r->out_body);
+	if (r->give_back != NULL)
+		r->give_back(r->owner);
+	r->give_back = NULL;
 }
 
 void

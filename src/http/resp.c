@@ -124,7 +124,8 @@ head_put(
 		put_line(out, "Content-Type: ", resp->content_type);
 	if (!bodiless(resp->status)) {
 		mm_buf_text(out, "Content-Length: ");
-		put_number(out, resp->body.n);
+		put_number(out, resp->give_back != NULL ? resp->lent.n
+							: resp->body.n);
 		mm_buf_put(out, "\r\n", 2);
 	}
 	put_line(out, "X-Request-Id: ", r->id);
@@ -135,6 +136,31 @@ head_put(
 	else if (r->head.minor == 0)
 		mm_buf_text(out, "Connection: keep-alive\r\n");
 	put_line(out, resp->extra, "");
+}
+
+void
+mm_http_resp_drop(struct mm_http_resp *resp)
+{
+	mm_buf_wipe(&resp->body);
+	if (resp->give_back != NULL)
+		resp->give_back(resp->owner);
+	resp->give_back = NULL;
+}
+
+/* The request keeps what is too long for its first record. */
+static void
+tail_put(struct request *r, struct mm_http_resp *resp)
+{
+	if (resp->give_back != NULL) {
+		r->tail = resp->lent;
+		r->give_back = resp->give_back;
+		r->owner = resp->owner;
+		resp->give_back = NULL;
+		return;
+	}
+	r->out_body = resp->body;
+	r->tail = mm_buf_view(&r->out_body);
+	resp->body = (struct mm_buf){ 0 };
 }
 
 /*
@@ -153,12 +179,11 @@ mm_http_resp_put(struct conn *c, struct mm_http_resp *resp)
 	r->close |= r->head.closes;
 	mm_buf_init(&r->out, 2 * READ_MAX);
 	head_put(c, resp, &r->out);
-	if (!silent && resp->body.n + r->out.n <= READ_MAX) {
+	if (!silent && resp->give_back == NULL &&
+	    resp->body.n + r->out.n <= READ_MAX)
 		mm_buf_bytes(&r->out, mm_buf_view(&resp->body));
-	} else if (!silent) {
-		r->out_body = resp->body;
-		resp->body = (struct mm_buf){ 0 };
-	}
-	mm_buf_wipe(&resp->body);
+	else if (!silent)
+		tail_put(r, resp);
+	mm_http_resp_drop(resp);
 	return mm_buf_ok(&r->out, NULL) == MM_OK;
 }

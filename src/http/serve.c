@@ -290,11 +290,11 @@ mm_http_serve_write(struct conn *c)
 {
 	struct request *r = c->req;
 	bool first = r->out_at < r->out.n;
-	struct mm_bytes v = mm_buf_view(first ? &r->out : &r->out_body);
+	struct mm_bytes v = first ? mm_buf_view(&r->out) : r->tail;
 	size_t at = first ? r->out_at : r->out_at - r->out.n, put = 0;
 	enum step step;
 
-	if (r->out_at == r->out.n + r->out_body.n)
+	if (r->out_at == r->out.n + r->tail.n)
 		return finish(c);
 	if (c->budget == 0)
 		return STEP_YIELD;

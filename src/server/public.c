@@ -21,11 +21,17 @@ enum {
 	SHARD_MAX = 65535,
 };
 
+/* Of one signed CRL: answers being written hold it, not a copy each. */
+struct blob {
+	atomic_uint held;
+	struct mm_buf der;
+};
+
 struct crl {
 	char issuer[MM_NAME_MAX + 1];
 	uint64_t number;     /* Unix milliseconds: its thisUpdate */
 	int64_t next_s;
-	struct mm_buf der;   /* empty: none yet */
+	struct blob *blob;   /* NULL: none yet */
 };
 struct mm_public {
 	struct mm_server *s;
@@ -34,6 +40,17 @@ struct mm_public {
 	size_t n;
 	struct mm_buf anchor; /* PEM */
 };
+
+static void
+let_go(void *owner)
+{
+	struct blob *b = owner;
+
+	if (b == NULL || atomic_fetch_sub(&b->held, 1) != 1)
+		return;
+	mm_buf_done(&b->der);
+	free(b);
+}
 
 static struct crl *
 find(struct mm_public *p, const char *issuer)
@@ -51,13 +68,32 @@ replace(struct mm_public *p, struct crl *c, struct crl *fresh)
 {
 	pthread_mutex_lock(&p->lock);
 	if (fresh->number > c->number) {
-		struct mm_buf old = c->der;
+		struct blob *old = c->blob;
 		c->number = fresh->number;
 		c->next_s = fresh->next_s;
-		c->der = fresh->der;
-		fresh->der = old;
+		c->blob = fresh->blob;
+		fresh->blob = old;
 	}
 	pthread_mutex_unlock(&p->lock);
+}
+
+static enum mm_err
+take(struct mm_public *p, struct crl *c, struct mm_store_reader *r,
+    struct mm_why *why)
+{
+	struct crl fresh = { .blob = calloc(1, sizeof(*fresh.blob)) };
+	enum mm_err rc;
+
+	if (fresh.blob == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	atomic_init(&fresh.blob->held, 1);
+	mm_buf_init(&fresh.blob->der, CRL_MAX);
+	rc = mm_get_crl(r, c->issuer, &fresh.number, &fresh.next_s,
+	    &fresh.blob->der, why);
+	if (rc == MM_OK)
+		replace(p, c, &fresh);
+	let_go(fresh.blob);
+	return rc;
 }
 
 /* see priv.h */
@@ -65,16 +101,11 @@ void
 mm_public_refresh(struct mm_public *p, struct mm_store_reader *r)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		struct crl fresh = { .der = MM_BUF_INIT(CRL_MAX) };
 		struct mm_why why = { 0 };
-		enum mm_err rc = mm_get_crl(r, p->crl[i].issuer,
-		    &fresh.number, &fresh.next_s, &fresh.der, &why);
+		enum mm_err rc = take(p, &p->crl[i], r, &why);
 
-		if (rc == MM_OK)
-			replace(p, &p->crl[i], &fresh);
-		else if (rc != MM_ENOTFOUND)
+		if (rc != MM_OK && rc != MM_ENOTFOUND)
 			MM_LOG(MM_LOG_WARN, "crl", MM_S("why", why.text));
-		mm_buf_done(&fresh.der);
 	}
 }
 
@@ -89,7 +120,7 @@ mm_public_crl(struct mm_public *p, const char *issuer, uint64_t *number,
 	if (c == NULL)
 		return false;
 	pthread_mutex_lock(&p->lock);
-	have = c->der.n > 0;
+	have = c->blob != NULL;
 	*number = c->number;
 	*next_s = c->next_s;
 	pthread_mutex_unlock(&p->lock);
@@ -143,7 +174,7 @@ mm_public_free(struct mm_public **owner)
 	if (p == NULL)
 		return;
 	for (size_t i = 0; i < p->n; i++)
-		mm_buf_done(&p->crl[i].der);
+		let_go(p->crl[i].blob);
 	mm_buf_done(&p->anchor);
 	free(p->crl);
 	free(p);
@@ -210,7 +241,7 @@ send_crl(struct mm_server *s, const struct mm_http_req *req, struct crl *c)
 	char etag[32];
 
 	pthread_mutex_lock(&s->pub->lock);
-	if (c->der.n == 0) {
+	if (c->blob == NULL) {
 		pthread_mutex_unlock(&s->pub->lock);
 		not_found(s, req, "no CRL has been signed yet");
 		return;
@@ -223,8 +254,10 @@ send_crl(struct mm_server *s, const struct mm_http_req *req, struct crl *c)
 		resp.status = 304;
 		resp.content_type = NULL;
 	} else {
-		mm_buf_init(&resp.body, c->der.n);
-		mm_buf_bytes(&resp.body, mm_buf_view(&c->der));
+		resp.owner = c->blob;
+		resp.lent = mm_buf_view(&c->blob->der);
+		resp.give_back = let_go;
+		atomic_fetch_add(&c->blob->held, 1);
 	}
 	pthread_mutex_unlock(&s->pub->lock);
 	mm_http_answer(s->http, req->ref, &resp);

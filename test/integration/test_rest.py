@@ -2,11 +2,13 @@
 public."""
 import base64
 import email.utils
+import http.client
 import json
 import re
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -341,6 +343,17 @@ def test_a_secret_is_shown_once(world):
     assert len(items) == 1
 
 
+def test_at_once_with_one_key_is_one_token(world):
+    body = {"device": "ID-2", "product": "thermo"}
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda _: once(world, "k-4", body, "/tokens"),
+                            range(8)))
+    assert {a.status for a in got} <= {201, 409}
+    assert len([a for a in got if a.status == 201 and "token" in a.json]) == 1
+    items = world.rest("GET", "/tokens?device=ID-2").json["items"]
+    assert len(items) == 1
+
+
 # ---- certificates ----
 
 def test_revoke_hold_release(world):
@@ -414,8 +427,19 @@ def test_crl_caching(world):
         assert b.status == 304 and b.body == b"", head
     for shard in (0, 63, 64, 65535):  # a lowered crl_shards loses no address
         assert world.get_public(f"/crl/issuing/{shard}.crl").body == a.body
+    conns = [http.client.HTTPConnection("127.0.0.1", world.public)
+             for _ in range(20)]
+    for conn in conns:
+        b = world.ask(conn, "HEAD", "/crl/issuing.crl")
+        assert b.headers["content-length"] == str(len(a.body)) and not b.body
+        conn.request("GET", "/crl/issuing.crl")
     again = world.rest("POST", "/issuers/issuing/crl").json["number"]
     assert again > number
+    for conn in conns:  # what is being written is whole, whatever came since
+        assert len(conn.getresponse().read()) == len(a.body)
+        b = world.ask(conn, "GET", "/crl/issuing.crl")
+        assert b.headers["etag"] == f'"{again}"' and b.body != a.body
+        conn.close()
     assert world.rest("POST", "/issuers/nosuch/crl").status == 404
 
 
