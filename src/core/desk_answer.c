@@ -4,6 +4,41 @@
 #include "core/priv.h"
 
 /* see core.h */
+bool
+mm_desk_answer_begin(struct mm_desk *d, const char *key,
+    struct mm_answer_hold *hold)
+{
+	struct mm_core *c = d->c;
+	const struct mm_answer_hold *h;
+
+	if (!mm_text_copy(hold->key, sizeof(hold->key), mm_bytes_of(key)))
+		return false;
+	pthread_mutex_lock(&c->lock);
+	for (h = c->answering; h != NULL && strcmp(h->key, key) != 0;)
+		h = h->next;
+	if (h == NULL) {
+		hold->next = c->answering;
+		c->answering = hold;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return h == NULL;
+}
+
+/* see core.h */
+void
+mm_desk_answer_end(struct mm_desk *d, struct mm_answer_hold *hold)
+{
+	struct mm_core *c = d->c;
+	struct mm_answer_hold **at = &c->answering;
+
+	pthread_mutex_lock(&c->lock);
+	while (*at != hold)
+		at = &(*at)->next;
+	*at = hold->next;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* see core.h */
 enum mm_err
 mm_desk_answer_put(struct mm_desk *d, const char *key,
     const uint8_t request_sha256[32], int status, struct mm_bytes body,

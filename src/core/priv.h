@@ -256,6 +256,7 @@ struct mm_core {
 	struct mm_unsettled *unsettled;
 	char why[161];
 	struct mm_crl_mark *marks; /* an issuer each */
+	struct mm_answer_hold *answering; /* Idempotency-Keys at work */
 };
 
 static inline void

@@ -150,18 +150,33 @@ run_call(struct mm_rest *r, struct mm_why *why)
 }
 
 static enum mm_err
+run_held(struct mm_rest *r, const char *key, struct mm_why *why)
+{
+	enum mm_err rc;
+
+	if (replay(r, key, &rc, why))
+		return rc;
+	MM_TRY(run_call(r, why));
+	return remember(r, key, why);
+}
+
+/* Two at once with one key: the second is told so, not run. */
+static enum mm_err
 run_once(struct mm_rest *r, const char *given, struct mm_why *why)
 {
+	struct mm_answer_hold hold;
 	char key[129];
 	enum mm_err rc;
 
 	if (given[0] == '\0' || r->req->method != MM_HTTP_POST)
 		return run_call(r, why);
 	MM_TRY(idempotency_key(r, given, key, why));
-	if (replay(r, key, &rc, why))
-		return rc;
-	MM_TRY(run_call(r, why));
-	return remember(r, key, why);
+	if (!mm_desk_answer_begin(r->desk, key, &hold))
+		return MM_FAIL(why, MM_ECONFLICT, "Idempotency-Key: a request "
+		    "with it is in flight");
+	rc = run_held(r, key, why);
+	mm_desk_answer_end(r->desk, &hold);
+	return rc;
 }
 
 /* ---- a call ---- */

@@ -258,6 +258,21 @@ operators(void **state)
 }
 
 static void
+answers_in_flight(void **state)
+{
+	struct rig *r = *state;
+	struct mm_answer_hold a, b, c;
+
+	assert_true(mm_desk_answer_begin(r->desk, "op:1", &a));
+	assert_false(mm_desk_answer_begin(r->desk, "op:1", &b));
+	assert_true(mm_desk_answer_begin(r->desk, "op:2", &c));
+	mm_desk_answer_end(r->desk, &a);
+	assert_true(mm_desk_answer_begin(r->desk, "op:1", &b));
+	mm_desk_answer_end(r->desk, &c);
+	mm_desk_answer_end(r->desk, &b);
+}
+
+static void
 wait_ready(struct rig *r)
 {
 	struct mm_core_stats s;
@@ -331,6 +346,7 @@ main(void)
 		cmocka_unit_test(successors),
 		cmocka_unit_test(devices),
 		cmocka_unit_test(operators),
+		cmocka_unit_test(answers_in_flight),
 		cmocka_unit_test(store_away),
 		cmocka_unit_test(again),
 	};
