@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/own.h"
 #include "base/secret.h"
@@ -100,6 +101,23 @@ choose_name(const struct mm_agent *a, const struct mmd_token *token,
 	return MM_OK;
 }
 
+/* A token's text does not say which device it is for; its certificate does,
+ * by its CN if it has one. */
+static enum mm_err
+check_name(struct mm_agent *a, unsigned slot,
+    const struct mm_agent_identity *id, struct mm_why *why)
+{
+	struct mm_agent_status got;
+
+	if (a->device == NULL)
+		return MM_OK;
+	MM_TRY(mm_agent_identity_describe(a, slot, id, &got, why));
+	if (got.device[0] == '\0' || strcasecmp(got.device, a->device) == 0)
+		return MM_OK;
+	return MM_FAIL(why, MM_EPOLICY, "the certificate is for \"%.64s\"; "
+	    "it is not installed", got.device);
+}
+
 static enum mm_err
 claim(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
     struct mm_agent_identity *id, struct mm_why *why)
@@ -113,6 +131,7 @@ claim(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
 	MM_TRY(mm_agent_request(a, slot, name, &request, why));
 	c.request = mm_buf_view(&request);
 	MM_TRY(mm_agent_attempt(a, &t, why));
+	MM_TRY(check_name(a, slot, id, why));
 	MM_TRY(mm_agent_identity_store(a, slot, id, why));
 	return mm_agent_fail(a->nv->select(a->nv->ctx, slot),
 	    "switching to the new identity", why);

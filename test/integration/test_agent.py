@@ -167,6 +167,16 @@ def test_a_refusal_says_its_reason_and_its_sentence(world):
     assert ": token-cancelled: this token was cancelled" in p.stdout + p.stderr
 
 
+def test_a_token_of_another_device_is_not_installed(world):
+    t = token_file(world, "AG-right")
+    d, _, p = enrol(world, "AG-right", "--device", "AG-wrong", check=False,
+                    token=t)
+    assert p.returncode == 3 and '\\"AG-right\\"' in p.stdout, p.stdout
+    assert t.exists() and not (d / "current").exists()
+    _, _, p = enrol(world, "AG-right", "--device", "AG-right", token=t)
+    assert json.loads(p.stdout)["device"] == "AG-right"
+
+
 @pytest.mark.parametrize("argv, status", [
     (["enrol"], 2), (["nonsense"], 2),
     (["status", "--dir", "/nonexistent"], 4),
