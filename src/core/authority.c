@@ -126,3 +126,12 @@ mm_roles_parse(const char *text, unsigned *out, struct mm_why *why)
 	*out = set;
 	return MM_OK;
 }
+
+/* see core.h */
+void
+mm_authority_beside(struct mm_authority *token,
+    const struct mm_authority *device)
+{
+	token->beside = true;
+	memcpy(token->serial, device->serial, 16);
+}

@@ -78,7 +78,8 @@ struct mm_authority {
 	enum mm_authority_kind kind;
 	char token[MM_TOKEN_ID_TEXT];
 	uint8_t secret[MM_TOKEN_SECRET_N];
-	uint8_t serial[16];            /* DEVICE */
+	uint8_t serial[16];            /* DEVICE, and of what is beside */
+	bool beside;                   /* TOKEN_BASIC: a certificate too */
 	uint8_t cert_sha256[32];
 	bool expired;                  /* DEVICE: late renewal only */
 	char operator_[17];
@@ -92,6 +93,10 @@ MM_MUST enum mm_err mm_authority_token_basic(struct mm_authority *a,
  * issuers; expired allowed, flagged here). */
 MM_MUST enum mm_err mm_authority_device(struct mm_authority *a,
     struct mm_bytes der, struct mm_why *why);
+/* A token in a header on a connection with a certificate: the core asks, after
+ * the secret, that both are of one device. */
+void mm_authority_beside(struct mm_authority *token,
+    const struct mm_authority *device);
 /* Only from an operator that mm_desk_login gave. */
 struct mm_login;
 MM_MUST enum mm_err mm_authority_operator(struct mm_authority *a,

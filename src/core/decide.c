@@ -366,11 +366,12 @@ test_token(const char *id)
 	    (raw[0] & MM_TOKEN_TEST) != 0;
 }
 
-/* Unknown, wrong and of the other world are one answer: no oracle. */
+/* Unknown, wrong, of the other world and beside a certificate of another
+ * device are one answer: no oracle. */
 static enum mm_reason
 token_proved(const struct mm_facts *f, struct mm_verdict *v)
 {
-	if (!f->has_token || !f->proved ||
+	if (!f->has_token || !f->proved || f->beside_other ||
 	    test_token(f->token.id) == f->config->set.production)
 		return MM_R_CREDENTIAL;
 	strcpy(v->device, f->token.device);

@@ -1,6 +1,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/priv.h"
 
@@ -89,6 +90,20 @@ read_device(struct reading *g, const char *id)
 }
 
 static enum mm_err
+read_beside(struct reading *g)
+{
+	struct mm_cert_row row;
+	bool has;
+
+	if (!g->a->beside)
+		return MM_OK;
+	MM_TRY(maybe(mm_get_cert(g->r, g->a->serial, &row, NULL), &has));
+	g->f->beside_other = !has ||
+	    strcasecmp(row.device, g->f->token.device) != 0;
+	return MM_OK;
+}
+
+static enum mm_err
 read_token(struct reading *g)
 {
 	struct mm_facts *f = g->f;
@@ -97,6 +112,7 @@ read_token(struct reading *g)
 	    &f->has_token));
 	if (!f->has_token)
 		return MM_OK;
+	MM_TRY(read_beside(g));
 	MM_TRY(read_claim(g));
 	return read_device(g, f->token.device);
 }

@@ -42,8 +42,6 @@ struct entry {
 	json_t *body;            /* json only */
 	int status;              /* where no mm_err says it; else 0 */
 	enum mm_reason reason;
-	bool both;               /* a token in a header and a certificate */
-	struct mm_authority peer; /* of both: the certificate */
 };
 
 /* ---- answers ---- */
@@ -336,6 +334,7 @@ static enum mm_err
 by_header(struct entry *e, struct mm_bytes header)
 {
 	const struct mm_conn *c = e->req->conn_data;
+	struct mm_authority peer;
 
 	e->reason = MM_R_CREDENTIAL;
 	if (!enrols(e))
@@ -346,11 +345,12 @@ by_header(struct entry *e, struct mm_bytes header)
 		return MM_FAIL(&e->job->why, MM_EPOLICY,
 		    "this profile takes tokens by TLS handshake only");
 	}
-	e->both = c != NULL && c->der.n > 0;
-	if (e->both)
-		MM_TRY(mm_enrol_device(e->req, &e->peer, &e->reason,
-		    &e->job->why));
-	return basic(e, header);
+	if (c == NULL || c->der.n == 0)
+		return basic(e, header);
+	MM_TRY(mm_enrol_device(e->req, &peer, &e->reason, &e->job->why));
+	MM_TRY(basic(e, header));
+	mm_authority_beside(&e->job->authority, &peer);
+	return MM_OK;
 }
 
 static enum mm_err
@@ -463,67 +463,6 @@ read_all(struct entry *e)
 	return MM_OK;
 }
 
-/* ---- a token and a certificate at once ---- */
-
-static enum mm_err
-same_device(struct mm_store_reader *r, const struct mm_job *job,
-    const uint8_t serial[16], struct mm_why *why)
-{
-	struct mm_token_row token;
-	struct mm_cert_row cert;
-	enum mm_err rc = mm_get_token(r, job->authority.token, &token, NULL);
-
-	if (rc == MM_ENOTFOUND)
-		return MM_OK; /* the core says what that means */
-	MM_TRY(rc);
-	rc = mm_get_cert(r, serial, &cert, NULL);
-	if (rc != MM_OK && rc != MM_ENOTFOUND)
-		return rc;
-	if (rc == MM_OK && strcasecmp(cert.device, token.device) == 0)
-		return MM_OK;
-	return MM_FAIL(why, MM_EPOLICY,
-	    "the token is not for the device of the client certificate");
-}
-
-static void
-both_run(struct mm_worker *w, struct mm_call *call)
-{
-	struct mm_job *job = MM_MOVE(call->job);
-	enum mm_err rc = same_device(mm_desk_reader(w->desk), job,
-	    call->authority.serial, &job->why);
-
-	mm_call_free(&call);
-	job->next = NULL;
-	if (rc == MM_OK) {
-		mm_core_post(w->s->core, job);
-		return;
-	}
-	job->result = rc;
-	job->reason = rc == MM_EPOLICY ? MM_R_CREDENTIAL : MM_R_BUSY;
-	mm_enrol_done(w->s, job);
-}
-
-static enum mm_err
-post_both(struct entry *e)
-{
-	struct mm_call *call = mm_call_new(e->req);
-	enum mm_err rc = MM_ENOMEM;
-
-	e->reason = MM_R_BUSY;
-	if (call != NULL) {
-		call->run = both_run;
-		call->authority = e->peer;
-		call->job = e->job;
-		rc = mm_work_post(e->s->work, call);
-	}
-	if (rc == MM_OK)
-		return MM_OK;
-	if (call != NULL)
-		call->job = NULL;
-	mm_call_free(&call);
-	return MM_FAIL(&e->job->why, rc, "the server is busy");
-}
-
 /* ---- entry ---- */
 
 /* Refused before the core saw it. */
@@ -580,9 +519,7 @@ mm_enrol_post(struct mm_http_req *req, void *ctx)
 		((struct mm_conn *)req->conn_data)->touched = true;
 	rc = read_all(&e);
 	mm_rest_json_free(&e.body);
-	if (rc == MM_OK && e.both)
-		rc = post_both(&e);
-	else if (rc == MM_OK) {
+	if (rc == MM_OK) {
 		mm_enrol_touch(s, req);
 		post_later(s, req->ref.loop, c->job);
 	}

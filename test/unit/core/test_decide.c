@@ -131,6 +131,7 @@ typedef void spoil_fn(struct mm_facts *f);
 
 SPOIL(unknown_token, f->has_token = false)
 SPOIL(not_proved, f->proved = false)
+SPOIL(beside, f->beside_other = true)
 SPOIL(production_token, strcpy(f->token.id, live_id))
 SPOIL(no_door, f->token.bearer = false)
 SPOIL(too_early, f->token.not_before_at = NOW_MS + 1)
@@ -247,6 +248,8 @@ static const struct row {
 	{ "unknown, Basic", BASIC, ENROL, unknown_token,
 	    NO(MM_R_CREDENTIAL) },
 	{ "wrong secret", BASIC, ENROL, not_proved, NO(MM_R_CREDENTIAL) },
+	{ "beside another's certificate", BASIC, ENROL, beside,
+	    NO(MM_R_CREDENTIAL) },
 	{ "token of the other world", PSK, ENROL, production_token,
 	    NO(MM_R_CREDENTIAL) },
 	{ "needs handshake", BASIC, ENROL, no_door, NO(MM_R_DOOR) },
