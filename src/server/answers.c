@@ -173,9 +173,9 @@ static const char *const methods[MM_HTTP_METHODS + 1] = {
 	[MM_HTTP_METHODS] = "-",
 };
 
-/* IPv4 comes mapped (RFC 4291 2.5.5.2). */
-static void
-peer_text(const struct in6_addr *a, char out[INET6_ADDRSTRLEN])
+/* see priv.h; IPv4 comes mapped (RFC 4291 2.5.5.2) */
+void
+mm_answer_peer(const struct in6_addr *a, char out[INET6_ADDRSTRLEN])
 {
 	const void *v4 = a->s6_addr + 12;
 
@@ -193,7 +193,7 @@ mm_answer_log(void *ctx, const struct mm_http_access *a)
 	size_t n = a->path.n < sizeof(path) - 1 ? a->path.n : sizeof(path) - 1;
 
 	(void)ctx;
-	peer_text(&a->peer, peer);
+	mm_answer_peer(&a->peer, peer);
 	if (n > 0)
 		memcpy(path, a->path.p, n);
 	path[n] = '\0';

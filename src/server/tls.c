@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -9,7 +10,9 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/secret.h"
+#include "base/time.h"
 #include "server/priv.h"
 
 /*
@@ -18,6 +21,7 @@
  */
 #define PEM_MAX  65536
 #define CERTS_MAX 64
+#define FAILURES  1024
 
 #define SUITES13                                              \
 	"TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256" \
@@ -37,9 +41,17 @@ struct stamp {
 	ino_t inode;
 };
 
+/* Failed handshakes of one token id. */
+struct failures {
+	uint8_t id[MM_TOKEN_ID_N];
+	int64_t hour;   /* of its last line; 0: a free slot */
+	int64_t count;  /* since that line */
+};
+
 struct mm_tls {
 	struct mm_server *s;
-	pthread_mutex_t lock; /* the buffers */
+	pthread_mutex_t lock; /* the buffers and the failures */
+	struct failures failures[FAILURES];
 	struct mm_buf cert, key;
 	struct stamp stamp[2];
 	struct mm_buf trust[CERTS_MAX];
@@ -404,11 +416,71 @@ mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
 	return MM_OK;
 }
 
-/* see priv.h; only of counters' interest: the alert has been sent */
+/* The id's slot, or one whose hour is over; NULL: none.  A look at all of
+ * them costs little beside a handshake. */
+static struct failures *
+failures_of(struct mm_tls *t, const uint8_t id[MM_TOKEN_ID_N], int64_t hour)
+{
+	struct failures *old = NULL;
+
+	for (size_t i = 0; i < FAILURES; i++) {
+		struct failures *f = &t->failures[i];
+
+		if (f->hour != 0 && memcmp(f->id, id, MM_TOKEN_ID_N) == 0)
+			return f;
+		if (old == NULL && f->hour != hour)
+			old = f;
+	}
+	if (old != NULL) {
+		*old = (struct failures){ 0 };
+		memcpy(old->id, id, MM_TOKEN_ID_N);
+	}
+	return old;
+}
+
+/*
+ * One line an id and hour: how many failures it stands for, else 0.  An id
+ * keeps its slot for its hour, so that made-up ids give FAILURES lines an
+ * hour at most.
+ */
+static int64_t
+line_due(struct mm_tls *t, const uint8_t id[MM_TOKEN_ID_N])
+{
+	int64_t hour = mm_now_s() / 3600, due = 0;
+	struct failures *f;
+
+	pthread_mutex_lock(&t->lock);
+	f = failures_of(t, id, hour);
+	if (f != NULL)
+		f->count++;
+	if (f != NULL && f->hour != hour) {
+		due = f->count;
+		f->count = 0;
+		f->hour = hour;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return due;
+}
+
+/* see priv.h; the alert has been sent: counted and told, nobody is slowed */
 void
 mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer)
 {
-	(void)ctx, (void)ssl, (void)peer;
+	struct mm_server *s = ctx;
+	const struct mm_conn *c = mm_hello_conn(ssl);
+	char id[MM_TOKEN_ID_TEXT], from[INET6_ADDRSTRLEN];
+	int64_t count;
+
+	if (c == NULL || !c->token || !c->psk_known)
+		return;
+	mm_core_count_refusal(s->core, MM_R_CREDENTIAL);
+	count = line_due(s->tls, c->id);
+	if (count == 0)
+		return;
+	mm_token_id_text(c->id, id);
+	mm_answer_peer(peer, from);
+	MM_LOG(MM_LOG_WARN, "handshake-refused", MM_S("token", id),
+	    MM_I("count", count), MM_S("peer", from));
 }
 
 /* see priv.h */
