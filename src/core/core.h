@@ -134,6 +134,7 @@ enum mm_job_kind {
 	X(MM_R_SAME_KEY, "same-key-not-allowed")                                \
 	X(MM_R_KEY_TAKEN, "key-certified-for-another-device")                   \
 	X(MM_R_KEY_COMPROMISED, "key-revoked-as-compromised")                   \
+	X(MM_R_BESIDE, "token-beside-another-devices-certificate")              \
 	X(MM_R_KEY_TYPE, "key-type-not-allowed")                                \
 	X(MM_R_PROFILE, "profile-not-allowed")                                  \
 	X(MM_R_LABEL, "unknown-label")                                          \

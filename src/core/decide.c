@@ -46,6 +46,7 @@ static const struct {
 	[MM_R_SAME_KEY] = { MM_EPOLICY, 0 },
 	[MM_R_KEY_TAKEN] = { MM_ECONFLICT, MM_FX_ALERT },
 	[MM_R_KEY_COMPROMISED] = { MM_EPOLICY, MM_FX_ALERT },
+	[MM_R_BESIDE] = { MM_EPOLICY, 0 },
 	[MM_R_KEY_TYPE] = { MM_EPOLICY, 0 },
 	[MM_R_PROFILE] = { MM_EPOLICY, 0 },
 	[MM_R_LABEL] = { MM_ENOTFOUND, 0 },
@@ -371,12 +372,13 @@ test_token(const char *id)
 static enum mm_reason
 token_proved(const struct mm_facts *f, struct mm_verdict *v)
 {
-	if (!f->has_token || !f->proved || f->beside_other ||
+	if (!f->has_token || !f->proved ||
 	    test_token(f->token.id) == f->config->set.production)
 		return MM_R_CREDENTIAL;
 	strcpy(v->device, f->token.device);
 	strcpy(v->product, f->token.product);
-	return MM_R_NONE;
+	/* Only who holds the secret hears that the devices differ. */
+	return f->beside_other ? MM_R_BESIDE : MM_R_NONE;
 }
 
 static enum mm_reason

@@ -158,9 +158,9 @@ def test_export_is_jsonl_and_csv(world, tmp_path):
     assert lines[0]["entry"]["type"] == "ledger.opened"
     csv = tmp_path / "e.csv"
     world.cli("ledger", "export", "--out", csv, "--format", "csv", "--type",
-              "operator.created")
+              "ledger.opened")
     rows = csv.read_text().splitlines()
-    assert len(rows) == 2 and ",operator.created," in rows[1]
+    assert len(rows) == 2 and ",ledger.opened," in rows[1]
 
 
 def test_reconcile_agrees(world):

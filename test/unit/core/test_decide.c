@@ -249,7 +249,7 @@ static const struct row {
 	    NO(MM_R_CREDENTIAL) },
 	{ "wrong secret", BASIC, ENROL, not_proved, NO(MM_R_CREDENTIAL) },
 	{ "beside another's certificate", BASIC, ENROL, beside,
-	    NO(MM_R_CREDENTIAL) },
+	    NO(MM_R_BESIDE) },
 	{ "token of the other world", PSK, ENROL, production_token,
 	    NO(MM_R_CREDENTIAL) },
 	{ "needs handshake", BASIC, ENROL, no_door, NO(MM_R_DOOR) },
