@@ -352,6 +352,7 @@ decide_all(struct pipe *p)
 		}
 		return;
 	}
+	p->facts.product.name[0] = '\0'; /* an older snapshot's */
 	while ((j = p->work.head) != NULL) {
 		p->work.head = j->next;
 		if (j->next == NULL)

@@ -1,3 +1,4 @@
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -61,15 +62,30 @@ mm_queue_put(struct mm_queue *q, void *list)
 	return open;
 }
 
+/* Whoever had to wait lets the others run first where cores are short: they
+ * add to what is taken.  Where a core is idle this costs nothing. */
+static void
+let_others_add(struct mm_queue *q)
+{
+	pthread_mutex_unlock(&q->lock);
+	sched_yield();
+	pthread_mutex_lock(&q->lock);
+}
+
 /* see priv.h */
 void *
 mm_queue_take(struct mm_queue *q, bool wait)
 {
+	bool waited = false;
 	void *list;
 
 	pthread_mutex_lock(&q->lock);
-	while (wait && q->head == NULL && !q->closed)
+	while (wait && q->head == NULL && !q->closed) {
 		pthread_cond_wait(&q->more, &q->lock);
+		waited = true;
+	}
+	if (waited)
+		let_others_add(q);
 	list = q->head;
 	q->head = q->last = NULL;
 	pthread_mutex_unlock(&q->lock);

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include <openssl/hmac.h>
-
 #include "pki/priv.h"
 
 #define ID_DIGITS     20
@@ -175,11 +173,27 @@ mm_token_secret_parse(struct mm_bytes text, uint8_t out[MM_TOKEN_SECRET_N],
 	return rc;
 }
 
+/* RFC 2104 2; see sha.c for why not HMAC(3). */
 static void
 hmac(struct mm_bytes key, struct mm_bytes data, uint8_t out[32])
 {
-	MM_INVARIANT(HMAC(EVP_sha256(), key.p, (int)key.n, data.p, data.n, out,
-	    NULL) != NULL);
+	uint8_t inner[64], outer[64], hashed[32];
+
+	if (key.n > sizeof(inner)) {
+		mm_sha256(key, hashed);
+		key = (struct mm_bytes){ hashed, sizeof(hashed) };
+	}
+	for (size_t i = 0; i < sizeof(inner); i++) {
+		uint8_t k = i < key.n ? key.p[i] : 0;
+
+		inner[i] = k ^ 0x36;
+		outer[i] = k ^ 0x5c;
+	}
+	mm_sha256_2((struct mm_bytes){ inner, sizeof(inner) }, data, out);
+	mm_sha256_2((struct mm_bytes){ outer, sizeof(outer) },
+	    (struct mm_bytes){ out, 32 }, out);
+	mm_wipe(inner, sizeof(inner));
+	mm_wipe(outer, sizeof(outer));
 }
 
 /* see token.h */

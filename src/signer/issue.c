@@ -202,6 +202,20 @@ fill(struct mm_worker *w, const struct mm_use *u,
 	p->der = mm_buf_view(&i->body);
 }
 
+/* Drawn by the pool: a draw costs a system call and a lock. */
+static bool
+draw(struct mm_worker *w, uint8_t out[RANDOM_N])
+{
+	if (w->random_n < RANDOM_N) {
+		if (RAND_bytes(w->random, sizeof(w->random)) != 1)
+			return false;
+		w->random_n = sizeof(w->random);
+	}
+	w->random_n -= RANDOM_N;
+	memcpy(out, w->random + w->random_n, RANDOM_N);
+	return true;
+}
+
 static enum mm_err
 certify(struct mm_worker *w, const struct mm_use *u, struct mm_item *i,
     struct mm_cert_fields *f, struct mm_why *why)
@@ -209,7 +223,7 @@ certify(struct mm_worker *w, const struct mm_use *u, struct mm_item *i,
 	uint8_t random[RANDOM_N];
 	uint16_t jitter;
 
-	if (RAND_bytes(random, sizeof(random)) != 1)
+	if (!draw(w, random))
 		return MM_FAIL(why, MM_ECRYPTO, "no random bytes");
 	memcpy(&jitter, random + 10, sizeof(jitter));
 	mm_serial_make(mm_now_ms(), random, f->serial);
