@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What an issuance costs the server: CPU of all its processes, everything on,
-beside the arithmetic floor of the same run.  script/bench runs it.
+"""What Mintmark costs, everything on: one table.  script/bench runs it.
 
-Figures are CPU microseconds per issuance (user + system of server and
-signer), because requests per second of a shared machine say little.
+An issuance's figure is CPU microseconds (user + system) of server and signer
+together, because requests per second of a shared machine say little.  Beside
+it stands its ratio to the arithmetic floor (one verify, one sign), measured
+just before and just after the row.
 """
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -18,18 +18,17 @@ sys.path.insert(0, str(HERE.parents[1] / "integration"))
 import world as W  # noqa: E402
 
 LOAD = W.BUILD / "test/bench/e2e/load"
+FILL = W.BUILD / "test/bench/e2e/fill"
 FLOOR = W.BUILD / "test/bench/pki/bench_pki_issue"
-TICK = os.sysconf("SC_CLK_TCK")
+PROFILE = "\tbearer = true\n\tsame_key_renewal = true"
+SETTLE_S = 1.2  # what minting left to be fed and signed is not issuing
 
 
 def cpu_us(w):
     """User and system time of server and signer together."""
-    total = 0
-    for pid in w.children().values():
-        f = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1]
-        f = f.split()
-        total += int(f[11]) + int(f[12])
-    return total * 1e6 / TICK
+    clock = 2  # CPUCLOCK_SCHED of a process: man 3 clock_getcpuclockid
+    return sum(time.clock_gettime((~pid << 3) | clock)
+               for pid in w.children().values()) * 1e6
 
 
 def memory_kib(pid):
@@ -41,11 +40,38 @@ def memory_kib(pid):
     return 0
 
 
-class Bench:
-    def __init__(self, w, per):
-        self.w, self.per, self.batch, self.rows = w, per, 0, []
+def floor_us():
+    """Verify + sign of this machine, now (microseconds)."""
+    out = W.run(FLOOR, timeout=300).stdout
+    return next(float(line.split()[1]) for line in out.splitlines()
+                if line.startswith("floor "))
 
-    def tokens(self, n, door):
+
+def seconds(call, *argv, **kw):
+    began = time.monotonic()
+    result = call(*argv, **kw)
+    return time.monotonic() - began, result
+
+
+class Bench:
+    """Rows of issuances, and facts: what, value, budget."""
+
+    def __init__(self):
+        self.rows, self.facts, self.batch, self.w = [], [], 0, None
+
+    def fact(self, what, value, must="", aim=""):
+        self.facts.append({"what": what, "value": value, "must": must,
+                           "aim": aim})
+
+    def world(self, **settings):
+        w = self.w = W.World(profile=PROFILE)
+        for key, value in {"log_level": '"warn"',
+                           "connections_per_source": 2000,
+                           **settings}.items():
+            w.set_conf(key, value)
+        return w
+
+    def tokens(self, n, door="bearer"):
         self.batch += 1
         src = self.w.dir / f"in{self.batch}.csv"
         out = self.w.dir / f"out{self.batch}.csv"
@@ -53,105 +79,155 @@ class Bench:
             f"D{self.batch}-{i},thermo,{door}\n" for i in range(n)))
         self.w.cli("--quiet", "token", "create", "--csv", src, "--out", out,
                    timeout=600)
+        time.sleep(SETTLE_S)
         return out
 
-    def load(self, name, mode, csv, threads, must, aim):
+    def load(self, mode, csv, threads, per_s=0):
+        """One run: CPU, latency, floor."""
         state = self.w.dir / "state-load"
         state.mkdir(exist_ok=True)
-        before = cpu_us(self.w)
+        before_floor, before = floor_us(), cpu_us(self.w)
         p = W.run(LOAD, mode, self.w.devices, self.w.anchor, csv, threads,
-                  state, timeout=600)
-        used = cpu_us(self.w) - before
-        r = json.loads(p.stdout)
-        self.rows.append({
-            "what": name, "n": r["n"], "us": used / r["n"], "must": must,
-            "aim": aim, "p50_ms": r["p50_ms"], "p99_ms": r["p99_ms"],
-            "per_s": r["n"] / r["seconds"]})
+                  state, per_s, timeout=600)
+        used, r = cpu_us(self.w) - before, json.loads(p.stdout)
+        return {"n": r["n"], "us": used / r["n"], "p50_ms": r["p50_ms"],
+                "p99_ms": r["p99_ms"], "per_s": r["n"] / r["seconds"],
+                "floor_us": (before_floor + floor_us()) / 2}
+
+    def row(self, what, run, must=None, aim=None):
+        self.rows.append({"what": what, **run, "must": must, "aim": aim})
+        return run
+
+    def best(self, what, n, must=None, aim=None, times=3):
+        """64 in flight over kept-open connections, the best of a few: a
+        neighbour only ever adds."""
+        runs = [(self.load("open", csv, 64), csv)
+                for csv in (self.tokens(n) for _ in range(times))]
+        run, csv = min(runs, key=lambda r: r[0]["us"])
+        self.row(what, run, must, aim)
+        return run, csv
 
     def idle(self, n=500):
         pid = self.w.children()["server"]
-        csv = self.w.dir / "none"
         before = memory_kib(pid)
         p = subprocess.Popen([str(LOAD), "idle", str(self.w.devices),
-                              str(self.w.anchor), str(csv), str(n),
-                              str(self.w.dir)], stdin=subprocess.PIPE,
+                              str(self.w.anchor), "none", str(n),
+                              str(self.w.dir), "0"], stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, text=True)
         assert p.stdout.readline().strip() == "open"
         after = memory_kib(pid)
         p.communicate(timeout=60)
-        return (after - before) / n
+        self.fact("idle TLS connection, KiB", round((after - before) / n, 1),
+                  24, 20)
+
+    def verify(self):
+        """The rate of checking a copy of the ledger with nobody's help."""
+        key, copy = self.w.dir / "ledger.key", self.w.dir / "copy"
+        key.write_text(self.w.cli("ledger", "key").stdout)
+        self.w.cli("ledger", "export", "--format", "tiles", "--out", copy,
+                   timeout=3600)
+        took, p = seconds(self.w.cli, "--json", "ledger", "verify", copy,
+                          "--key", key, timeout=600)
+        self.fact("ledger verify, entries/s",
+                  round(json.loads(p.stdout)["size"] / took), 500000)
+
+    def journal_bytes(self):
+        return (self.w.state / "signer/journal.jsonl").stat().st_size
 
 
-def floor():
-    """Verify + sign of this machine, now (microseconds)."""
-    out = W.run(FLOOR, timeout=300).stdout
-    return next(float(line.split()[1]) for line in out.splitlines()
-                if line.startswith("floor "))
+def fresh(b, n):
+    """An empty store: every way of issuing."""
+    with b.world() as w:
+        w.start().product()
+        before = b.journal_bytes()
+        took, csv = seconds(b.tokens, n)
+        b.fact("tokens minted and exported, per second",
+               round(n / (took - SETTLE_S)))
+        minted = b.journal_bytes()
+        b.load("open", csv, 64)  # warms caches, files, the clock
+        b.fact("journal bytes per token",
+               round((minted - before) / n))
+        b.fact("journal bytes per certificate",
+               round((b.journal_bytes() - minted) / n))
+        base, csv = b.best("open connection, 64 in flight", n, 240, 190)
+        b.row("open connection, half load",
+              b.load("open", b.tokens(n), 64, int(base["per_s"] / 2)))
+        b.row("open connection, 16 in flight",
+              b.load("open", b.tokens(n // 2), 16))
+        b.row("open connection, 1 in flight",
+              b.load("open", b.tokens(n // 4), 1))
+        b.row("fresh mutual TLS, renewal, 64 in flight",
+              b.load("mtls", csv, 64), 1300, 1000)
+        b.row("token handshake + enrol, 64 in flight",
+              b.load("psk", b.tokens(n, "handshake"), 64), 750, 550)
+        b.row("token handshake + enrol, 16 in flight",
+              b.load("psk", b.tokens(n // 2, "handshake"), 16))
+        b.idle()
+    return base
 
 
-def table(rows, fl, extra):
-    print(f"arithmetic floor (one verify, one sign): {fl:.0f} us CPU\n")
-    print(f"{'issuance':34} {'us CPU':>7} {'x floor':>8} {'must':>6} "
-          f"{'aim':>6} {'p50 ms':>7} {'p99 ms':>7} {'per s':>7}")
-    for r in rows:
-        print(f"{r['what']:34} {r['us']:7.0f} {r['us'] / fl:8.2f} "
-              f"{r['must'] or '':>6} {r['aim'] or '':>6} {r['p50_ms']:7.2f} "
-              f"{r['p99_ms']:7.2f} {r['per_s']:7.0f}")
-    print()
-    for k, v in extra.items():
-        print(f"{k:50} {v}")
+def full(b, n, stored, base):
+    """The same with so many certificates there already."""
+    with b.world(log_level='"error"') as w:
+        p = W.run(FILL, f"sqlite:{w.state}/server/mintmark.db", "thermo",
+                  "thermo@2", "issuing", stored, timeout=7200)
+        made = json.loads(p.stdout)
+        b.fact("bytes per certificate (with entry, leaf)",
+               made["certificate"], 1500, 1300)
+        b.fact("bytes per token with its device", made["token"])
+        w.start(wait=False)
+        w.wait_ready(3600)  # the signer reads all of it into its tree
+        w.product()
+        w.stop()
+        took, _ = seconds(w.start)
+        b.fact(f"start with {stored:,} certificates, s", round(took, 2), 0.5
+               if stored <= 10**6 else 1, 0.1)
+        b.tokens(n)
+        run, _ = b.best(f"open, 64, {stored:,} stored", n)
+        b.fact(f"issuance with {stored:,} stored: us more",
+               round(run["us"] - base["us"]), 25, 15)
+        times = sorted(seconds(
+            w.rest, "GET", f"/certificates?product=thermo&limit=100"
+            f"&state={state}")[0] for _ in range(50)
+            for state in ("issued", "revoked"))
+        b.fact("list of 100 over a new connection, p99 ms",
+               round(times[98] * 1e3, 1))
+        b.verify()
+
+
+def table(b):
+    print(f"{'issuance':42} {'us CPU':>6} {'floor':>6} {'x':>5} {'must':>6} "
+          f"{'aim':>5} {'p50 ms':>7} {'p99 ms':>7} {'per s':>6}")
+    for r in b.rows:
+        print(f"{r['what']:42} {r['us']:6.0f} {r['floor_us']:6.1f} "
+              f"{r['us'] / r['floor_us']:5.2f} {r['must'] or '':>6} "
+              f"{r['aim'] or '':>5} {r['p50_ms']:7.2f} {r['p99_ms']:7.2f} "
+              f"{r['per_s']:6.0f}")
+    print(f"\n{'':52} {'':>9} {'must':>8} {'aim':>6}")
+    for f in b.facts:
+        print(f"{f['what']:52} {f['value']:>9} {f['must']:>8} {f['aim']:>6}")
 
 
 def main():
-    ap = argparse.ArgumentParser()
+    ap = argparse.ArgumentParser(prog="script/bench")
     ap.add_argument("--json", action="store_true")
+    ap.add_argument("--long", action="store_true",
+                    help="10 million certificates instead of one")
+    ap.add_argument("--stored", type=int, help="or so many; 0: none")
     ap.add_argument("-n", type=int, default=4000, help="issuances a row")
     a = ap.parse_args()
-    extra = {}
-    fl = floor()
-    with W.World(profile="\tbearer = true\n\tsame_key_renewal = true",
-                 extra="") as w:
-        w.set_conf("log_level", '"warn"')
-        w.set_conf("connections_per_source", 2000)
-        w.start().product()
-        b = Bench(w, a.n)
-        t0 = time.monotonic()
-        csv = b.tokens(a.n, "bearer")
-        extra["tokens minted and exported, per second"] = \
-            f"{a.n / (time.monotonic() - t0):.0f}"
-        b.load("open connection, 64 in flight", "open", csv, 64, 240, 190)
-        b.load("fresh mutual TLS, renewal, 64", "mtls", csv, 64, 1300, 1000)
-        b.load("open connection, 16 in flight", "open",
-               b.tokens(a.n // 2, "bearer"), 16, None, None)
-        b.load("open connection, 1 in flight", "open",
-               b.tokens(a.n // 4, "bearer"), 1, None, None)
-        b.load("token handshake + enrol, 16", "psk",
-               b.tokens(a.n // 2, "handshake"), 16, 750, 550)
-        extra["idle TLS connection, KiB (24 must, 20 aim)"] = \
-            f"{b.idle():.1f}"
-        key = w.dir / "ledger.key"
-        key.write_text(w.cli("ledger", "key").stdout)
-        t0 = time.monotonic()
-        v = json.loads(w.cli("--json", "ledger", "verify", "--key", key,
-                             timeout=300).stdout)
-        extra["ledger verify over the API, entries/s"] = \
-            f"{v['size'] / (time.monotonic() - t0):.0f}"
-        copy = w.dir / "copy"
-        w.cli("ledger", "export", "--format", "tiles", "--out", copy)
-        t0 = time.monotonic()
-        w.cli("ledger", "verify", copy, "--key", key)
-        extra["ledger verify of a copy, entries/s (500,000)"] = \
-            f"{v['size'] / (time.monotonic() - t0):.0f}"
-        w.cli("ledger", "reconcile", "--config", w.conf)
-        t0 = time.monotonic()
-        w.stop()
-        w.start()
-        extra["restart, s"] = f"{time.monotonic() - t0:.2f}"
+    stored = a.stored
+    if stored is None:
+        stored = 10**7 if a.long else 10**6
+    b = Bench()
+    base = fresh(b, a.n)
+    if stored > 0:
+        full(b, a.n, stored, base)
     if a.json:
-        print(json.dumps({"floor_us": fl, "rows": b.rows, **extra}))
+        print(json.dumps({"issuance": b.rows, "facts": b.facts}))
     else:
-        table(b.rows, fl, extra)
+        table(b)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,14 +2,16 @@
  * A load of devices: N threads, each with a key and a request of its own per
  * device, over OpenSSL's blocking sockets.
  *
- *	load MODE PORT CA.pem TOKENS.csv THREADS STATE
+ *	load MODE PORT CA.pem TOKENS.csv THREADS STATE PER_S
  *
  * MODE open: kept-open TLS connections, HTTP Basic, one enrolment a token.
  *      psk:  a fresh token handshake (TLS 1.3) and one enrolment each.
  *      mtls: a fresh mutual-TLS connection and one renewal each; the
  *            identities are those that "open" left in STATE.
  *      idle: THREADS connections, handshakes done; waits for end of input.
- * TOKENS.csv is what "mintmark token create --csv --out" wrote.  Prints JSON.
+ * TOKENS.csv is what "mintmark token create --csv --out" wrote.  PER_S paces
+ * the enrolments, and their times count from when they were due; 0: as fast
+ * as the answers come.  Prints JSON.
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -45,7 +47,8 @@ struct device {
 
 struct load {
 	const char *mode, *state;
-	int port;
+	int port, per_s;
+	int64_t began;
 	SSL_CTX *ctx;
 	struct device *device;
 	unsigned n;
@@ -186,6 +189,7 @@ dial(const struct load *l, struct device *d)
 		.sin_port = htons((uint16_t)l->port) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	SSL *ssl = SSL_new(l->ctx);
+	char host[] = "localhost";
 
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (fd < 0 || ssl == NULL ||
@@ -193,7 +197,8 @@ dial(const struct load *l, struct device *d)
 		die("cannot connect");
 	SSL_set_app_data(ssl, d);
 	SSL_set_fd(ssl, fd);
-	SSL_set_tlsext_host_name(ssl, "localhost");
+	SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME,
+	    TLSEXT_NAMETYPE_host_name, host);
 	if (strcmp(l->mode, "mtls") == 0 &&
 	    (SSL_use_certificate(ssl, d->cert) != 1 ||
 	    SSL_use_PrivateKey(ssl, d->key) != 1))
@@ -304,6 +309,20 @@ enrol(struct load *l, SSL *ssl, struct device *d)
 	return status == 200;
 }
 
+/* When device i's turn is (monotonic microseconds); waits for it. */
+static int64_t
+turn(const struct load *l, unsigned i)
+{
+	int64_t now = mm_mono_us(), due;
+
+	if (l->per_s == 0)
+		return now;
+	due = l->began + INT64_C(1000000) * i / l->per_s;
+	if (due > now)
+		usleep((useconds_t)(due - now));
+	return due;
+}
+
 static void *
 worker(void *arg)
 {
@@ -314,7 +333,7 @@ worker(void *arg)
 
 	while ((i = atomic_fetch_add(&l->next, 1)) < l->n) {
 		struct device *d = &l->device[i];
-		int64_t began = mm_mono_us();
+		int64_t began = turn(l, i);
 
 		if (!keep)
 			ssl = dial(l, d);
@@ -342,8 +361,9 @@ static void
 run(struct load *l, unsigned nthreads)
 {
 	pthread_t *t = calloc(nthreads, sizeof(*t));
-	int64_t began = mm_mono_us(), took;
+	int64_t took;
 
+	l->began = mm_mono_us();
 	if (t == NULL)
 		die("out of memory");
 	for (unsigned i = 0; i < nthreads; i++)
@@ -351,7 +371,7 @@ run(struct load *l, unsigned nthreads)
 			die("no thread");
 	for (unsigned i = 0; i < nthreads; i++)
 		pthread_join(t[i], NULL);
-	took = mm_mono_us() - began;
+	took = mm_mono_us() - l->began;
 	for (unsigned i = 0; i < l->n; i++)
 		if (l->device[i].cert != NULL && strcmp(l->mode, "open") == 0)
 			save_identity(l, &l->device[i]);
@@ -384,12 +404,13 @@ main(int argc, char *argv[])
 {
 	struct load l = { 0 };
 
-	if (argc != 7)
+	if (argc != 8)
 		die("usage: load open|psk|mtls|idle PORT CA TOKENS THREADS "
-		    "STATE");
+		    "STATE PER_S");
 	l.mode = argv[1];
 	l.port = atoi(argv[2]);
 	l.state = argv[6];
+	l.per_s = atoi(argv[7]);
 	l.ctx = SSL_CTX_new(TLS_client_method());
 	if (l.ctx == NULL || !SSL_CTX_load_verify_locations(l.ctx, argv[3],
 	    NULL))
