@@ -25,9 +25,12 @@ find_ca(const struct mm_signer *s, const char *name, size_t *out,
 	return MM_FAIL(why, MM_EPOLICY, "crl: the signer has no such issuer");
 }
 
-/* Numbers are milliseconds of the clock, and one that is used up cannot come
- * again: a huge one would end revocation.  A CRL of the far future, or one that is good for years, would outlive the
- * server's honesty: twice the configured life is the most. */
+/*
+ * Numbers are milliseconds of the clock, and one that is used up cannot come
+ * again: a huge one would end revocation.  A CRL of the far future, or one
+ * that is good for years, would outlive the server's honesty: twice the
+ * configured life is the most.
+ */
 static enum mm_err
 check_times(const struct mm_crl_begin_req *q, int64_t crl_hours,
     struct mm_why *why)

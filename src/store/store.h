@@ -125,9 +125,9 @@ enum mm_op_kind {
  * what it names and nobody knows; none of these spends or writes anything.
  *
  * MM_ECONFLICT when: the authority has a claim (unless replaces), the serial
- * exists, the key belongs to another device or was revoked as compromised, the device is retired or of
- * another product, the token is not in state minted (authority "token:..."),
- * the predecessor or the authority's certificate ("cert:<serial>") is neither
+ * exists, the key belongs to another device or was revoked as compromised,
+ * the device is retired or of another product, the token is not in state
+ * minted (authority "token:..."), the predecessor or the authority's certificate ("cert:<serial>") is neither
  * issued nor confirmed, or is an unconfirmed one whose own predecessor was
  * held or revoked.
  * replaces: the claim's present serial, which must be unconfirmed; it becomes
@@ -141,8 +141,9 @@ struct mm_op_issue {
 };
 /*
  * Idempotent: MM_OK without entries if it was; MM_ECONFLICT if it is held or
- * revoked, or its predecessor is (but as superseded, 4).  The token of its authority follows from issued to confirmed; a
- * frozen one stays frozen until an operator has decided.
+ * revoked, or its predecessor is (but as superseded, 4).  The token of its
+ * authority follows from issued to confirmed; a frozen one stays frozen until
+ * an operator has decided.
  */
 struct mm_op_confirm {
 	uint8_t serial[16];
