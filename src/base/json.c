@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include <string.h>
+
 #include "base/text.h"
 #include "base/time.h"
 
@@ -28,11 +30,50 @@ put_escape(struct mm_buf *out, uint8_t c)
 	mm_buf_u8(out, (uint8_t)short_escapes[c]);
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+/* Has a bit where a byte of x is less than n (at most 128). */
+#define LESS(x, n) (((x) - EACH(n)) & ~(x) & EACH(0x80))
+
+/* Printable ASCII without a quote or a backslash, eight bytes at a time: most
+ * of what is ever written. */
+static bool
+is_plain(struct mm_bytes v)
+{
+	while (v.n > 0) {
+		size_t n = v.n < 8 ? v.n : 8;
+		uint64_t x = EACH(' ');
+
+		memcpy(&x, v.p, n);
+		if (((x & EACH(0x80)) | LESS(x, 0x20) |
+		    LESS(x ^ EACH('"'), 1) | LESS(x ^ EACH('\\'), 1)) != 0)
+			return false;
+		v.p += n;
+		v.n -= n;
+	}
+	return true;
+}
+
+static void
+put_plain(struct mm_buf *out, struct mm_bytes v)
+{
+	uint8_t *p = mm_buf_room(out, v.n + 2);
+
+	if (p == NULL)
+		return;
+	p[0] = p[v.n + 1] = '"';
+	if (v.n > 0)
+		memcpy(p + 1, v.p, v.n);
+}
+
 static void
 put_string(struct mm_buf *out, struct mm_bytes v)
 {
 	size_t done = 0;
 
+	if (is_plain(v)) {
+		put_plain(out, v);
+		return;
+	}
 	if (!mm_utf8_valid(v) && out->err == MM_OK)
 		out->err = MM_EINPUT;
 	mm_buf_u8(out, '"');
@@ -61,9 +102,8 @@ lead(struct mm_json *j, const char *key)
 	j->comma = true;
 	if (key == NULL)
 		return;
-	mm_buf_u8(j->out, '"');
-	mm_buf_text(j->out, key);
-	mm_buf_put(j->out, "\":", 2);
+	put_plain(j->out, mm_bytes_of(key));
+	mm_buf_u8(j->out, ':');
 }
 
 /* see json.h */

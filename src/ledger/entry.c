@@ -198,7 +198,7 @@ mm_entry_encode(const struct mm_entry *e, struct mm_buf *out,
 	MM_TRY(check_head(e, why));
 	MM_TRY(check_fields(e, why));
 	mm_json_open(&j, '{');
-	mm_json_int(&j, "v", 1);
+	mm_json_raw(&j, "v", mm_bytes_of("1"));
 	mm_json_str(&j, "type", types[e->type].name);
 	mm_json_time(&j, "at", e->at_ms);
 	mm_json_str(&j, "time_source",

@@ -53,15 +53,22 @@ put_escaped(struct scan *s)
 	    MM_OK && hex != 0 && put(s, hex);
 }
 
+static size_t
+upto(const uint8_t *p, uint8_t c, size_t n)
+{
+	const uint8_t *at = n == 0 ? NULL : memchr(p, c, n);
+
+	return at == NULL ? n : (size_t)(at - p);
+}
+
 /* Copies up to the next quote, backslash or NUL. */
 static bool
 put_plain(struct scan *s)
 {
-	size_t n = 0;
+	size_t n = upto(s->in.p, '"', s->in.left);
 
-	while (n < s->in.left && s->in.p[n] != '"' && s->in.p[n] != '\\' &&
-	    s->in.p[n] != '\0')
-		n++;
+	n = upto(s->in.p, '\\', n);
+	n = upto(s->in.p, '\0', n);
 	if (n > s->left)
 		return false;
 	memcpy(s->arena, s->in.p, n);
