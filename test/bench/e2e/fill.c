@@ -5,8 +5,9 @@
  *
  *	fill DATABASE PRODUCT PROFILE@VERSION ISSUER N
  *
- * The signer takes the entries into its tree at the next start, and its
- * journal names them as recovered.  Prints bytes as JSON.
+ * The signer takes the entries into its tree at the next start.  They have an
+ * issuance's fields and say that it was confirmed: of certificates that its
+ * journal does not know the signer takes only a few.  Prints bytes as JSON.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ static void
 describe(const struct mm_cert_row *r, struct mm_buf *out)
 {
 	char serial[33], cert[65], spki[65], from[32], to[32];
-	struct mm_entry e = { .type = MM_E_CERT_ISSUED,
+	struct mm_entry e = { .type = MM_E_CERT_CONFIRMED,
 		.at_ms = r->issued_at };
 	struct mm_why why = { 0 };
 
