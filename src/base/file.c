@@ -61,6 +61,20 @@ read_all(int fd, const char *path, struct mm_buf *out, struct mm_why *why)
 	}
 }
 
+/* Growing step by step would copy, and wipe, what was read so far. */
+static void
+make_room(int fd, struct mm_buf *out)
+{
+	struct stat st;
+	size_t n = out->n;
+
+	if (fstat(fd, &st) != 0 || st.st_size <= 0 ||
+	    (uint64_t)st.st_size + READ_STEP > out->max - n)
+		return;
+	(void)mm_buf_room(out, (size_t)st.st_size + READ_STEP);
+	out->n = n;
+}
+
 /* see file.h */
 enum mm_err
 mm_file_read(const char *path, struct mm_buf *out, struct mm_why *why)
@@ -73,6 +87,7 @@ mm_file_read(const char *path, struct mm_buf *out, struct mm_why *why)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return sys_fail(why, "open", path);
+	make_room(fd, out);
 	err = read_all(fd, path, out, why);
 	if (err != MM_OK)
 		out->n = start;
