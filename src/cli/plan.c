@@ -308,6 +308,8 @@ mm_plan_config(const struct mm_plan *p, struct mm_buf *out)
 	};
 	const struct value profile[] = {
 		{ "issuer", "issuing" }, { "subject", subject },
+		/* What a server in wrong hands could make, at the most. */
+		{ "per_minute", "6000" }, { "per_day", "1000000" },
 	};
 
 	snprintf(certificate, sizeof(certificate), "%s/issuing.crt", p->dir);
@@ -321,5 +323,6 @@ mm_plan_config(const struct mm_plan *p, struct mm_buf *out)
 	keys(out, mm_settings_keys, mm_settings_nkeys, top,
 	    sizeof(top) / sizeof(top[0]), "");
 	block(out, &mm_issuer_block, "issuing", issuer, 2);
-	block(out, &mm_profile_block, p->product, profile, 2);
+	block(out, &mm_profile_block, p->product, profile,
+	    p->production ? 4 : 2);
 }

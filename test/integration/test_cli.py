@@ -50,6 +50,14 @@ def test_init_dry_run_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("how, per_minute", [
+    (["--test"], 0), (["--public-url", "http://pki.example.com"], 6000)])
+def test_init_gives_a_production_profile_ceilings(how, per_minute, tmp_path):
+    p = run(MINT, "init", "--dry-run", *how, "--name", "Acme", "--dir",
+            tmp_path / "e", "--state", tmp_path / "s")
+    assert f"per_minute = {per_minute}\n" in p.stdout
+
+
 @pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1",
                                  "http://[::1]:80", "http://pki",
                                  "http://LOCALHOST.:8080"])
