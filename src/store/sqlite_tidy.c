@@ -1,8 +1,11 @@
 #include "store/sqlite.h"
 
-/* Frames of 8 KiB; above, the WAL is emptied even if that stops the writer
+/* Frames of 8 KiB; above, the WAL is begun anew even if that stops the writer
  * for the moment it takes. */
 #define WAL_LARGE 8192
+/* So few frames are copied in that moment. */
+#define WAL_FEW 256
+#define PASSES  8
 
 /* NORMAL is enough: a checkpoint syncs the WAL before, the database after. */
 static const char setup[] =
@@ -25,23 +28,41 @@ connect(struct sqlite_reader *r, struct mm_why *why)
 	return err;
 }
 
+/* Copies what is there, then what came meanwhile, until that is little. */
+static int
+copy_all(sqlite3 *db, int *frames)
+{
+	int rc, before, copied = 0;
+	unsigned pass = 0;
+
+	*frames = 0;
+	do {
+		before = *frames;
+		rc = sqlite3_wal_checkpoint_v2(db, NULL,
+		    SQLITE_CHECKPOINT_PASSIVE, frames, &copied);
+	} while (rc == SQLITE_OK && *frames > WAL_LARGE &&
+	    *frames - before > WAL_FEW && ++pass < PASSES);
+	return rc;
+}
+
 /*
  * PASSIVE waits for nobody.  Under a steady load it never finds the WAL idle,
- * which therefore grows; TRUNCATE then has little left to copy, and gives up
- * after busy_timeout if a reader stays in its way: next time.
+ * which therefore grows; RESTART then has little left to copy, and gives up
+ * after busy_timeout if a reader stays in its way: next time.  Not TRUNCATE:
+ * giving back a large file takes long, and writing into a file that grows
+ * costs every sync an inode.
  */
 enum mm_err
 mm_sqlite_tidy(struct mm_store_reader *r, struct mm_why *why)
 {
 	struct sqlite_reader *sr = (struct sqlite_reader *)r;
-	int rc, frames = 0, copied = 0;
+	int rc, frames;
 
 	MM_TRY(connect(sr, why));
-	rc = sqlite3_wal_checkpoint_v2(sr->tidy.h, NULL,
-	    SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
+	rc = copy_all(sr->tidy.h, &frames);
 	if (rc == SQLITE_OK && frames > WAL_LARGE)
 		rc = sqlite3_wal_checkpoint_v2(sr->tidy.h, NULL,
-		    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		    SQLITE_CHECKPOINT_RESTART, NULL, NULL);
 	if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY)
 		return MM_OK;
 	return mm_sqlite_fail(&sr->tidy, rc, why);
