@@ -53,6 +53,7 @@ struct load {
 	struct device *device;
 	unsigned n;
 	atomic_uint next, failed;
+	pthread_barrier_t dialled, go;
 };
 
 static _Noreturn void
@@ -331,6 +332,8 @@ worker(void *arg)
 	SSL *ssl = keep ? dial(l, NULL) : NULL;
 	unsigned i;
 
+	pthread_barrier_wait(&l->dialled);
+	pthread_barrier_wait(&l->go);
 	while ((i = atomic_fetch_add(&l->next, 1)) < l->n) {
 		struct device *d = &l->device[i];
 		int64_t began = turn(l, i);
@@ -363,12 +366,16 @@ run(struct load *l, unsigned nthreads)
 	pthread_t *t = calloc(nthreads, sizeof(*t));
 	int64_t took;
 
-	l->began = mm_mono_us();
 	if (t == NULL)
 		die("out of memory");
+	pthread_barrier_init(&l->dialled, NULL, nthreads + 1);
+	pthread_barrier_init(&l->go, NULL, nthreads + 1);
 	for (unsigned i = 0; i < nthreads; i++)
 		if (pthread_create(&t[i], NULL, worker, l) != 0)
 			die("no thread");
+	pthread_barrier_wait(&l->dialled);
+	l->began = mm_mono_us();
+	pthread_barrier_wait(&l->go);
 	for (unsigned i = 0; i < nthreads; i++)
 		pthread_join(t[i], NULL);
 	took = mm_mono_us() - l->began;
