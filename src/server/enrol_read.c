@@ -1,0 +1,245 @@
+#include <string.h>
+#include <strings.h>
+
+#include "base/faults.h"
+#include "server/enrol.h"
+
+/* ---- who asks ---- */
+
+/* see priv.h */
+enum mm_err
+mm_enrol_device(const struct mm_http_req *req, struct mm_authority *a,
+    enum mm_reason *reason, struct mm_why *why)
+{
+	const struct mm_conn *c = req->conn_data;
+
+	*reason = MM_R_CREDENTIAL;
+	if (c == NULL || c->der.n == 0)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "this wants a client certificate (mutual TLS)");
+	*reason = MM_R_CERT_UNKNOWN;
+	if (c->cert_bad)
+		return MM_FAIL(
+		    why, MM_EPOLICY, "client certificate: %s", c->cert_why);
+	if (mm_authority_device(a, mm_buf_view(&c->der), why) != MM_OK)
+		return MM_EPOLICY;
+	*reason = MM_R_NONE;
+	return MM_OK;
+}
+
+/* RFC 7617 2: "Basic " and the base64 of user-id ":" password. */
+static enum mm_err
+basic(struct mm_enrol_entry *e, struct mm_bytes header)
+{
+	struct mm_buf text = MM_BUF_INIT(256);
+	struct mm_bytes b = { header.p + 6, header.n - 6 };
+	const uint8_t *colon;
+	enum mm_err rc = MM_EAUTH;
+
+	if (header.n > 6 && header.n < 256 &&
+	    strncasecmp((const char *)header.p, "Basic ", 6) == 0 &&
+	    mm_base64_parse(b, &text, NULL) == MM_OK && text.n > 0 &&
+	    (colon = memchr(text.p, ':', text.n)) != NULL) {
+		size_t user = (size_t)(colon - text.p);
+		rc = mm_authority_token_basic(&e->job->authority,
+		    (struct mm_bytes){ text.p, user },
+		    (struct mm_bytes){ colon + 1, text.n - user - 1 }, NULL);
+	}
+	mm_buf_wipe(&text);
+	if (rc == MM_OK)
+		return MM_OK;
+	e->reason = MM_R_CREDENTIAL;
+	return MM_FAIL(
+	    &e->job->why, MM_EAUTH, "Authorization: unknown or wrong");
+}
+
+/* Whether HTTP authentication is offered at this label at all; without a
+ * label the product decides later, so any profile's word counts. */
+static bool
+bearer_allowed(const struct mm_enrol_entry *e)
+{
+	const struct mm_profile *p = mm_core_label(e->s->core, e->job->label);
+	const struct mm_config *c = e->s->config;
+
+	if (p != NULL)
+		return p->bearer;
+	for (size_t i = 0; i < c->nprofile; i++)
+		if (c->profile[i].bearer)
+			return true;
+	return false;
+}
+
+static bool
+enrols(const struct mm_enrol_entry *e)
+{
+	return e->end->kind == MM_JOB_ENROL || e->end->kind == MM_JOB_KEYGEN;
+}
+
+static enum mm_err
+by_token_connection(
+    struct mm_enrol_entry *e, const struct mm_conn *c, bool header)
+{
+	struct mm_why *why = &e->job->why;
+
+	e->reason = MM_R_CREDENTIAL;
+	if (header)
+		return MM_FAIL(why, MM_EINPUT,
+		    "one authority a request: the "
+		    "token has made this connection, so no Authorization");
+	if (!enrols(e))
+		return MM_FAIL(why, MM_EPOLICY,
+		    "this wants the device's certificate, not a token");
+	e->reason = MM_R_NONE;
+	mm_authority_token_psk(&e->job->authority, c->id);
+	return MM_OK;
+}
+
+static enum mm_err
+by_certificate(struct mm_enrol_entry *e)
+{
+	const struct mm_conn *c = e->req->conn_data;
+
+	MM_TRY(mm_enrol_device(
+	    e->req, &e->job->authority, &e->reason, &e->job->why));
+	/* An expired identity is good for late renewal only. */
+	if (!c->cert_expired || e->end->kind == MM_JOB_REENROL)
+		return MM_OK;
+	e->reason = MM_R_CERT_EXPIRED;
+	return MM_FAIL(&e->job->why, MM_EPOLICY,
+	    "the certificate has expired: simplereenroll only");
+}
+
+static enum mm_err
+by_header(struct mm_enrol_entry *e, struct mm_bytes header)
+{
+	const struct mm_conn *c = e->req->conn_data;
+	struct mm_authority peer;
+
+	e->reason = MM_R_CREDENTIAL;
+	if (!enrols(e))
+		return MM_FAIL(&e->job->why, MM_EINPUT,
+		    "Authorization is for enrolment only");
+	if (!bearer_allowed(e)) {
+		e->reason = MM_R_DOOR;
+		return MM_FAIL(&e->job->why, MM_EPOLICY,
+		    "this profile takes tokens by TLS handshake only");
+	}
+	if (c == NULL || c->der.n == 0)
+		return basic(e, header);
+	MM_TRY(mm_enrol_device(e->req, &peer, &e->reason, &e->job->why));
+	MM_TRY(basic(e, header));
+	mm_authority_beside(&e->job->authority, &peer);
+	return MM_OK;
+}
+
+static enum mm_err
+admit(struct mm_enrol_entry *e)
+{
+	const struct mm_conn *c = e->req->conn_data;
+	bool more;
+	struct mm_bytes header = mm_http_header(e->req, "Authorization", &more);
+
+	if (more)
+		return MM_FAIL(&e->job->why, MM_EINPUT,
+		    "Authorization came more than once");
+	if (c != NULL && c->token)
+		return by_token_connection(e, c, header.p != NULL);
+	if (header.p != NULL)
+		return by_header(e, header);
+	if ((c != NULL && c->der.n > 0) || !enrols(e))
+		return by_certificate(e);
+	e->reason = MM_R_CREDENTIAL;
+	return MM_FAIL(&e->job->why, bearer_allowed(e) ? MM_EAUTH : MM_EPOLICY,
+	    "enrolment wants a token or a certificate");
+}
+
+/* ---- what is asked ---- */
+
+/* The type without its parameters; RFC 9110 8.3.1: without case. */
+static bool
+type_is(const struct mm_http_req *req, const char *want)
+{
+	struct mm_bytes v = mm_http_header(req, "Content-Type", NULL);
+	size_t n = strlen(want);
+
+	return v.n >= n && strncasecmp((const char *)v.p, want, n) == 0 &&
+	       (v.n == n || v.p[n] == ';' || v.p[n] == ' ');
+}
+
+static enum mm_err
+read_type(struct mm_enrol_entry *e)
+{
+	const char *want =
+	    e->end->json ? "application/json" : "application/pkcs10";
+
+	if (e->end->kind == MM_JOB_CONFIRM || type_is(e->req, want))
+		return MM_OK;
+	e->status = 415;
+	e->reason = MM_R_MALFORMED;
+	return MM_FAIL(&e->job->why, MM_EINPUT, "Content-Type: want %s", want);
+}
+
+static enum mm_err
+read_label(struct mm_enrol_entry *e)
+{
+	if (!e->end->json && e->end->kind != MM_JOB_CONFIRM) {
+		e->reason = MM_R_LABEL;
+		return mm_est_label(e->s, e->req, e->job->label, &e->job->why);
+	}
+	if (e->job->label[0] != '\0' &&
+	    mm_core_label(e->s->core, e->job->label) == NULL) {
+		e->reason = MM_R_LABEL;
+		return MM_FAIL(&e->job->why, MM_ENOTFOUND, "no such label");
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+read_json(struct mm_enrol_entry *e)
+{
+	if (!e->end->json)
+		return MM_OK;
+	e->reason = MM_R_MALFORMED;
+	MM_TRY(mm_rest_parse(e->req->body, &e->body, &e->job->why));
+	return mm_rest_csr(e->body, e->job, &e->job->why);
+}
+
+static enum mm_err
+read_request(struct mm_enrol_entry *e)
+{
+	struct mm_job *job = e->job;
+	enum mm_err rc;
+
+	if (e->end->kind == MM_JOB_CONFIRM)
+		return MM_OK;
+	e->reason = MM_R_MALFORMED;
+	if (!e->end->json)
+		MM_TRY(mm_est_read(e->req->body, &job->request, &job->why));
+	rc = mm_csr_walk(mm_buf_view(&job->request), &job->csr, &job->why);
+	if (rc == MM_EPOLICY)
+		e->reason = MM_R_KEY_TYPE;
+	if (rc == MM_OK && e->req->ssl != NULL)
+		job->binding_ok = mm_hello_binding(
+		    e->req->ssl, job->csr.challenge, &job->binding_wrong);
+	mm_die_at("2");
+	return rc;
+}
+
+/* see enrol.h */
+enum mm_err
+mm_enrol_read(struct mm_enrol_entry *e)
+{
+	static enum mm_err (*const steps[])(struct mm_enrol_entry *) = {
+		read_type,
+		read_json,
+		read_label,
+		admit,
+		read_request,
+	};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		e->reason = MM_R_NONE;
+		MM_TRY(steps[i](e));
+	}
+	return MM_OK;
+}
