@@ -29,6 +29,13 @@ struct mm_row_sink {
 	void *ctx;
 };
 
+/* Ids of a kind: from exclusive, to exclusive ("": no end), by bytes. */
+struct mm_doc_range {
+	enum mm_doc_kind kind;
+	char from[MM_DOC_ID_MAX + 1], to[MM_DOC_ID_MAX + 1];
+	unsigned most;
+};
+
 struct mm_store_backend {
 	const char *scheme;
 
@@ -69,6 +76,9 @@ struct mm_store_backend {
 	enum mm_err (*get_answer)(struct mm_store_reader *r, const char *key,
 	    uint8_t request_sha256[32], int *status, struct mm_buf *body,
 	    struct mm_why *why);
+	enum mm_err (*get_doc)(struct mm_store_reader *r,
+	    enum mm_doc_kind kind, const char *id, uint64_t *version,
+	    struct mm_buf *body, struct mm_why *why);
 	enum mm_err (*get_counts)(struct mm_store_reader *r,
 	    struct mm_store_counts *out, struct mm_why *why);
 
@@ -82,6 +92,9 @@ struct mm_store_backend {
 
 	enum mm_err (*list)(struct mm_store_reader *r, enum mm_list_kind kind,
 	    const struct mm_list *l, const struct mm_row_sink *to,
+	    struct mm_why *why);
+	enum mm_err (*list_docs)(struct mm_store_reader *r,
+	    const struct mm_doc_range *range, const struct mm_row_sink *to,
 	    struct mm_why *why);
 	enum mm_err (*list_revoked)(struct mm_store_reader *r,
 	    const char *issuer, int64_t now_s, const struct mm_row_sink *to,

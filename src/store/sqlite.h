@@ -138,7 +138,12 @@ struct sqlite_reader {
 	struct leaf_cache leaves;
 };
 
-extern const char mm_sqlite_schema[];
+/* sqlite_schema.c.  Writing: made if create and empty, brought up to date if
+ * older; reading: must be this program's.  MM_ENOTFOUND: empty. */
+extern const char mm_sqlite_schema[], mm_sqlite_schema_2[];
+enum mm_err mm_sqlite_schema_write(struct db *db, bool create,
+    struct mm_why *why);
+enum mm_err mm_sqlite_schema_read(struct db *db, struct mm_why *why);
 
 enum mm_err mm_sqlite_run(struct mm_store *s, struct mm_op **ops, size_t nops,
     struct mm_why *why);
@@ -153,7 +158,8 @@ mm_sqlite_op_fn mm_sqlite_issue, mm_sqlite_confirm, mm_sqlite_revoke,
     mm_sqlite_orphan, mm_sqlite_mint, mm_sqlite_token_state,
     mm_sqlite_product_put, mm_sqlite_device_put, mm_sqlite_device_retire,
     mm_sqlite_operator_put, mm_sqlite_operator_revoke,
-    mm_sqlite_checkpoint_put, mm_sqlite_crl_put, mm_sqlite_answer_put;
+    mm_sqlite_checkpoint_put, mm_sqlite_crl_put, mm_sqlite_answer_put,
+    mm_sqlite_doc_put;
 
 /* The class of these texts, made if new. */
 enum mm_err mm_sqlite_class(struct sqlite_store *s, const char *product,
@@ -207,6 +213,14 @@ enum mm_err mm_sqlite_get_answer(struct mm_store_reader *r, const char *key,
     struct mm_why *why);
 enum mm_err mm_sqlite_get_counts(struct mm_store_reader *r,
     struct mm_store_counts *out, struct mm_why *why);
+
+/* Documents (sqlite_doc.c). */
+enum mm_err mm_sqlite_get_doc(struct mm_store_reader *r,
+    enum mm_doc_kind kind, const char *id, uint64_t *version,
+    struct mm_buf *body, struct mm_why *why);
+enum mm_err mm_sqlite_list_docs(struct mm_store_reader *r,
+    const struct mm_doc_range *range, const struct mm_row_sink *to,
+    struct mm_why *why);
 
 /* Pages (sqlite_list.c, sqlite_page.c). */
 enum mm_err mm_sqlite_list(struct mm_store_reader *r, enum mm_list_kind kind,

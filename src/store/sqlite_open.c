@@ -9,8 +9,6 @@
 
 #include "base/file.h"
 
-#define SCHEMA_VERSION 1
-#define APPLICATION_ID 0x4d4d726b /* "MMrk" */
 #define PATH_LEN 4096
 
 /*
@@ -32,54 +30,6 @@ static const char reader_setup[] =
     "PRAGMA query_only = ON;"
     "PRAGMA cache_size = -8192;"
     "PRAGMA busy_timeout = 1000;";
-
-/* ---- the schema ---- */
-
-static enum mm_err
-schema_check(struct db *db, struct mm_why *why)
-{
-	int64_t version, application;
-
-	MM_TRY(mm_sqlite_ints(db, ASK0(VERSION), &version, 1, why));
-	MM_TRY(mm_sqlite_ints(db, ASK0(APPLICATION), &application, 1, why));
-	if (application != APPLICATION_ID)
-		return MM_FAIL(why, MM_EPOLICY,
-		    "database: not one of Mintmark's");
-	if (version != SCHEMA_VERSION)
-		return MM_FAIL(why, MM_EPOLICY, "database: schema version "
-		    "is %lld, this program's is %d", (long long)version,
-		    SCHEMA_VERSION);
-	return MM_OK;
-}
-
-/* Whole or not at all: the version is written in the same transaction. */
-static enum mm_err
-schema_make(struct db *db, struct mm_why *why)
-{
-	char pragmas[96];
-
-	snprintf(pragmas, sizeof(pragmas),
-	    "PRAGMA user_version = %d; PRAGMA application_id = %d;",
-	    SCHEMA_VERSION, APPLICATION_ID);
-	MM_TRY(mm_sqlite_text(db, "BEGIN IMMEDIATE", why));
-	MM_TRY(mm_sqlite_text(db, mm_sqlite_schema, why));
-	MM_TRY(mm_sqlite_text(db, pragmas, why));
-	return mm_sqlite_text(db, "COMMIT", why);
-}
-
-/* An empty database becomes ours, if that was asked for. */
-static enum mm_err
-schema_ready(struct db *db, bool create, struct mm_why *why)
-{
-	int64_t tables;
-
-	MM_TRY(mm_sqlite_ints(db, ASK0(TABLES), &tables, 1, why));
-	if (tables > 0)
-		return schema_check(db, why);
-	if (!create)
-		return MM_FAIL(why, MM_ENOTFOUND, "database: it is empty");
-	return schema_make(db, why);
-}
 
 /* ---- the writing side ---- */
 
@@ -158,7 +108,7 @@ store_start(struct sqlite_store *s, const char *path, bool create,
 	MM_TRY(mm_file_lock(lock, &s->lock_fd, why));
 	MM_TRY(mm_sqlite_connect(&s->db, path, SQLITE_OPEN_READWRITE, why));
 	MM_TRY(mm_sqlite_text(&s->db, writer_setup, why));
-	MM_TRY(schema_ready(&s->db, create, why));
+	MM_TRY(mm_sqlite_schema_write(&s->db, create, why));
 	return mm_sqlite_reload(s, why);
 }
 
@@ -217,7 +167,7 @@ reader_ready(struct sqlite_reader *r, struct mm_why *why)
 	enum mm_err err = mm_sqlite_text(&r->db, reader_setup, &own);
 
 	if (err == MM_OK)
-		err = schema_ready(&r->db, false, &own);
+		err = mm_sqlite_schema_read(&r->db, &own);
 	if (err == MM_EAGAIN &&
 	    (sqlite3_errcode(r->db.h) & 0xff) == SQLITE_READONLY)
 		return MM_FAIL(why, err, "database: nobody has it open, and "
@@ -296,10 +246,12 @@ const struct mm_store_backend mm_sqlite_backend = {
 	.get_checkpoint = mm_sqlite_get_checkpoint,
 	.get_crl = mm_sqlite_get_crl,
 	.get_answer = mm_sqlite_get_answer,
+	.get_doc = mm_sqlite_get_doc,
 	.get_counts = mm_sqlite_get_counts,
 	.get_entry = mm_sqlite_get_entry,
 	.each_entry = mm_sqlite_each_entry,
 	.get_tile = mm_sqlite_get_tile,
 	.list = mm_sqlite_list,
+	.list_docs = mm_sqlite_list_docs,
 	.list_revoked = mm_sqlite_list_revoked,
 };

@@ -106,6 +106,7 @@ static mm_sqlite_op_fn *const op_fn[MM_OP_KINDS] = {
 	[MM_OP_CHECKPOINT_PUT] = mm_sqlite_checkpoint_put,
 	[MM_OP_CRL_PUT] = mm_sqlite_crl_put,
 	[MM_OP_ANSWER_PUT] = mm_sqlite_answer_put,
+	[MM_OP_DOC_PUT] = mm_sqlite_doc_put,
 };
 
 static enum mm_err

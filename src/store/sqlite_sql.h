@@ -204,6 +204,13 @@
 	X(CHECKPOINT, "SELECT size, note FROM checkpoint WHERE id = 1")   \
 	X(CHECKPOINT_PUT, "INSERT OR REPLACE INTO checkpoint"             \
 	    " VALUES (1, ?1, ?2)")                                        \
+	X(DOC, "SELECT version, body FROM doc"                            \
+	    " WHERE kind = ?1 AND id = ?2")                               \
+	X(DOC_PUT, "INSERT OR REPLACE INTO doc"                           \
+	    " VALUES (?1, ?2, ?3, ?4)")                                   \
+	X(DOC_DROP, "DELETE FROM doc WHERE kind = ?1 AND id = ?2")        \
+	X(DOCS, "SELECT id, version, body FROM doc WHERE kind = ?1"       \
+	    " AND id > ?2 AND (?3 = '' OR id < ?3) ORDER BY id LIMIT ?4") \
 	X(CRL, "SELECT number, next_s, der FROM crl WHERE issuer = ?1")   \
 	X(CRL_PUT, "INSERT OR REPLACE INTO crl"                           \
 	    " VALUES (?1, ?2, ?3, ?4, ?5)")                               \

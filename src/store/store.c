@@ -171,6 +171,10 @@ FORWARD(mm_get_answer, get_answer,
     (struct mm_store_reader *r, const char *key, uint8_t request_sha256[32],
 	int *status, struct mm_buf *body, struct mm_why *why),
     (r, key, request_sha256, status, body, why))
+FORWARD(mm_get_doc, get_doc,
+    (struct mm_store_reader *r, enum mm_doc_kind kind, const char *id,
+	uint64_t *version, struct mm_buf *body, struct mm_why *why),
+    (r, kind, id, version, body, why))
 FORWARD(mm_get_counts, get_counts,
     (struct mm_store_reader *r, struct mm_store_counts *out,
 	struct mm_why *why), (r, out, why))
@@ -219,6 +223,36 @@ list(struct mm_store_reader *r, enum mm_list_kind kind,
 		return list(r, kind, l, &(struct mm_row_sink){ fn, ctx }, \
 		    why);                                                 \
 	}
+
+/* The first text after all that begin with prefix. */
+static void
+after_prefix(const char *prefix, char out[MM_DOC_ID_MAX + 1])
+{
+	size_t n = strlen(prefix);
+
+	memcpy(out, prefix, n + 1);
+	if (n > 0)
+		out[n - 1]++;
+}
+
+enum mm_err
+mm_list_docs(struct mm_store_reader *r, enum mm_doc_kind kind,
+    const char *prefix, const struct mm_list *l, mm_row_fn *fn, void *ctx,
+    struct mm_why *why)
+{
+	struct mm_doc_range range = { .kind = kind, .most = l->most };
+	const char *from = strcmp(l->after, prefix) > 0 ? l->after : prefix;
+
+	if (l->most < 1 || l->most > LIST_MAX)
+		return MM_FAIL(why, MM_EINPUT,
+		    "list: %u rows asked, want 1 to %d", l->most, LIST_MAX);
+	if (strlen(prefix) > MM_DOC_ID_MAX ||
+	    !mm_text_copy(range.from, sizeof(range.from), mm_bytes_of(from)))
+		return MM_FAIL(why, MM_EINPUT, "list: no such key");
+	after_prefix(prefix, range.to);
+	return r->backend->list_docs(r, &range,
+	    &(struct mm_row_sink){ fn, ctx }, why);
+}
 
 LIST(mm_list_products, MM_LIST_PRODUCTS)
 LIST(mm_list_devices, MM_LIST_DEVICES)

@@ -99,6 +99,25 @@ struct mm_operator {
 	int64_t created_at, expires_at /* 0 never */, revoked_at;
 };
 
+/* Stored as numbers: only ever add at the end. */
+enum mm_doc_kind {
+	MM_DOC_SCHEMA,     /* a product's attributes; id: its name */
+	MM_DOC_WEBHOOK,
+	MM_DOC_DELIVERY,   /* a dead letter; id: webhook "." index */
+	MM_DOC_APPROVAL,   /* what waits for a second pair of eyes */
+	MM_DOC_ATTEMPT,    /* why a device was refused; id: the device's */
+	MM_DOC_NODE,       /* a server of several over one database */
+	MM_DOC_KINDS
+};
+#define MM_DOC_ID_MAX 96
+#define MM_DOC_MAX    65536       /* a body's bytes */
+#define MM_DOC_ANY    UINT64_MAX  /* new, or whatever version it has */
+struct mm_doc {
+	char id[MM_DOC_ID_MAX + 1];
+	uint64_t version;
+	struct mm_bytes body;  /* borrowed until the next read */
+};
+
 /* ---- writing ---- */
 
 enum mm_op_kind {
@@ -117,6 +136,7 @@ enum mm_op_kind {
 	MM_OP_CHECKPOINT_PUT,
 	MM_OP_CRL_PUT,
 	MM_OP_ANSWER_PUT,    /* an Idempotency-Key's answer */
+	MM_OP_DOC_PUT,       /* also takes one away */
 	MM_OP_KINDS
 };
 
@@ -193,6 +213,21 @@ struct mm_op_answer { /* MM_ECONFLICT: the key has an answer of 24 h */
 	int64_t at;
 };
 
+/*
+ * A document: what there are few of and nothing hot reads (webhooks,
+ * approvals, ...), as JSON that the store does not look into.  Its version
+ * counts from 1 and is what If-Match compares.
+ * MM_ENOTFOUND: there is none to replace or take away; MM_ECONFLICT: it
+ * exists (expect 0) or has another version than expected.
+ */
+struct mm_op_doc {
+	enum mm_doc_kind kind;
+	char id[MM_DOC_ID_MAX + 1];
+	uint64_t expect;            /* 0: must be new; MM_DOC_ANY */
+	struct mm_bytes body;       /* empty: takes it away */
+	uint64_t version;           /* out: of what now stands; 0: nothing */
+};
+
 /* MM_OP_OPERATOR_REVOKE: by id, at revoked_at; MM_OK without entries if it
  * was; MM_EPOLICY: no other administrator would be left. */
 
@@ -219,6 +254,7 @@ struct mm_op {
 		struct mm_op_checkpoint checkpoint;
 		struct mm_op_crl crl;
 		struct mm_op_answer answer;
+		struct mm_op_doc doc;
 	} u;
 	/* out */
 	enum mm_err result;
@@ -302,6 +338,11 @@ MM_MUST enum mm_err mm_get_answer(struct mm_store_reader *r, const char *key,
     uint8_t request_sha256[32], int *status, struct mm_buf *body,
     struct mm_why *why);
 
+/* Appends the body. */
+MM_MUST enum mm_err mm_get_doc(struct mm_store_reader *r,
+    enum mm_doc_kind kind, const char *id, uint64_t *version,
+    struct mm_buf *body, struct mm_why *why);
+
 /* The ledger. */
 MM_MUST enum mm_err mm_get_ledger_size(struct mm_store_reader *r,
     uint64_t *size, struct mm_why *why);
@@ -347,6 +388,11 @@ MM_MUST enum mm_err mm_list_certs(struct mm_store_reader *r,
     const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
 MM_MUST enum mm_err mm_list_operators(struct mm_store_reader *r,
     const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
+/* Documents of a kind by id, after and most of the list alone count; prefix:
+ * what ids begin with, "" all.  The row is a struct mm_doc. */
+MM_MUST enum mm_err mm_list_docs(struct mm_store_reader *r,
+    enum mm_doc_kind kind, const char *prefix, const struct mm_list *l,
+    mm_row_fn *fn, void *ctx, struct mm_why *why);
 /* Revoked (and held) serials of an issuer not yet expired at now_s, in serial
  * order, for its CRL: the row is a struct mm_cert_row. */
 MM_MUST enum mm_err mm_list_revoked(struct mm_store_reader *r,

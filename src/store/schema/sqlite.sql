@@ -1,5 +1,6 @@
--- Mintmark's SQLite schema.  PRAGMA user_version carries its number
--- (sqlite_open.c); any change here is a new number and a migration.
+-- Mintmark's SQLite schema, version 1.  PRAGMA user_version carries the
+-- number; what came later is in a file each beside this one, which a fresh
+-- database takes too, in order (sqlite_schema.c).
 --
 -- Every byte in a row of cert, entry, device or token is paid ten million
 -- times: small integers stand for texts that repeat (class), and secondary

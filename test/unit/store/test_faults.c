@@ -178,7 +178,7 @@ test_foreign(void **state)
 	static const struct {
 		const char *what, *sql;
 	} rows[] = {
-		{ "newer", "PRAGMA user_version = 2" },
+		{ "newer", "PRAGMA user_version = 99" },
 		{ "older", "PRAGMA user_version = 0" },
 		{ "another's", "PRAGMA application_id = 1" },
 	};
@@ -205,6 +205,56 @@ test_foreign(void **state)
 		assert_int_equal(mm_reader_open(f.url, &r, NULL), MM_EPOLICY);
 		fx_close(&f);
 	}
+}
+
+/* All tables and indexes, as the database has them. */
+static void
+shape_of(const char *url, char *out, size_t n, const char *sql)
+{
+	sqlite3_stmt *st;
+	sqlite3 *h;
+
+	assert_int_equal(sqlite3_open(strchr(url, ':') + 1, &h), 0);
+	assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), 0);
+	assert_int_equal(sqlite3_prepare_v2(h, "SELECT group_concat(sql, ';')"
+	    " FROM (SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
+	    " ORDER BY name)", -1, &st, NULL), 0);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	assert_true(sqlite3_column_bytes(st, 0) < (int)n);
+	strcpy(out, (const char *)sqlite3_column_text(st, 0));
+	sqlite3_finalize(st);
+	sqlite3_close(h);
+}
+
+/* A database of version 1: refused to a reader, brought up to date by the
+ * writer, with what was in it. */
+static void
+test_older_grows(void **state)
+{
+	static char fresh[16384], old[16384], grown[16384];
+	struct mm_store_reader *r = NULL;
+	struct mm_why why = { 0 };
+	struct top t;
+	struct fx f;
+
+	(void)state;
+	assert_true(fx_open(&f, mm_store_backends[0]));
+	top_mint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	mm_reader_close(&f.r);
+	mm_store_close(&f.s);
+	shape_of(f.url, fresh, sizeof(fresh), "");
+	shape_of(f.url, old, sizeof(old),
+	    "DROP TABLE doc; PRAGMA user_version = 1");
+	assert_string_not_equal(old, fresh);
+	assert_int_equal(mm_reader_open(f.url, &r, &why), MM_EPOLICY);
+	assert_non_null(strstr(why.text, "start mintmarkd"));
+	fx_reopen(&f);
+	assert_int_equal(token_state(&f, 1), MM_TOKEN_MINTED);
+	check_whole(&f);
+	shape_of(f.url, grown, sizeof(grown), "");
+	assert_string_equal(grown, fresh);
+	fx_close(&f);
 }
 
 /* An auditor reads while the server runs; at rest he is told why not. */
@@ -256,6 +306,7 @@ main(void)
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_tidy_fails),
 		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_older_grows),
 		cmocka_unit_test(test_read_only_user),
 	};
 

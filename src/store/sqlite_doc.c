@@ -1,0 +1,91 @@
+#include "store/sqlite.h"
+
+#include <string.h>
+
+/* Documents: few, and nothing hot reads them. */
+
+/* RFC 9110 13.1.1: what If-Match compares is the version. */
+static enum mm_err
+expected(const struct mm_op_doc *d, int64_t have, struct mm_why *why)
+{
+	if (have == 0 &&
+	    (d->body.n == 0 || (d->expect != 0 && d->expect != MM_DOC_ANY)))
+		return MM_FAIL(why, MM_ENOTFOUND, "%s: there is none", d->id);
+	if (have != 0 && d->expect == 0)
+		return MM_FAIL(why, MM_ECONFLICT, "%s: exists", d->id);
+	if (d->expect != MM_DOC_ANY && d->expect != (uint64_t)have)
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "%s: has changed: it is at "
+		    "version %lld",
+		    d->id, (long long)have);
+	return MM_OK;
+}
+
+enum mm_err
+mm_sqlite_doc_put(
+    struct sqlite_store *s, struct mm_op *op, bool *written, struct mm_why *why)
+{
+	struct mm_op_doc *d = &op->u.doc;
+	int64_t have = 0;
+	enum mm_err err;
+
+	if ((unsigned)d->kind >= MM_DOC_KINDS || d->id[0] == '\0' ||
+	    d->body.n > MM_DOC_MAX)
+		return MM_FAIL(why, MM_EINPUT,
+		    "document: bad kind, id or "
+		    "size");
+	err = mm_sqlite_ints(
+	    &s->db, ASK(DOC, INT(d->kind), TEXT(d->id)), &have, 1, why);
+	if (err != MM_OK && err != MM_ENOTFOUND)
+		return err;
+	MM_TRY(expected(d, have, why));
+	*written = true;
+	d->version = d->body.n == 0 ? 0 : (uint64_t)have + 1;
+	if (d->body.n == 0)
+		return mm_sqlite_exec(
+		    &s->db, ASK(DOC_DROP, INT(d->kind), TEXT(d->id)), why);
+	return mm_sqlite_exec(&s->db,
+	    ASK(DOC_PUT, INT(d->kind), TEXT(d->id), INT(have + 1),
+		BYTES(d->body)),
+	    why);
+}
+
+enum mm_err
+mm_sqlite_get_doc(struct mm_store_reader *r, enum mm_doc_kind kind,
+    const char *id, uint64_t *version, struct mm_buf *body, struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	enum mm_err err = mm_sqlite_first(
+	    mm_sqlite_db(r), ASK(DOC, INT(kind), TEXT(id)), &st, why);
+
+	if (err == MM_ENOTFOUND)
+		return MM_FAIL(why, err, "%.80s: there is none", id);
+	MM_TRY(err);
+	mm_buf_bytes(body, mm_sqlite_blob(st, 1));
+	MM_TRY(mm_buf_ok(body, why));
+	*version = (uint64_t)sqlite3_column_int64(st, 0);
+	return MM_OK;
+}
+
+enum mm_err
+mm_sqlite_list_docs(struct mm_store_reader *r, const struct mm_doc_range *range,
+    const struct mm_row_sink *to, struct mm_why *why)
+{
+	struct db *db = mm_sqlite_db(r);
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	struct mm_doc d;
+	enum mm_err err = mm_sqlite_first(db,
+	    ASK(DOCS, INT(range->kind), TEXT(range->from), TEXT(range->to),
+		INT(range->most)),
+	    &st, why);
+
+	while (err == MM_OK) {
+		if (!mm_text_copy(d.id, sizeof(d.id), mm_sqlite_blob(st, 0)))
+			return MM_FAIL(why, MM_ESYS, "database: id too long");
+		d.version = (uint64_t)sqlite3_column_int64(st, 1);
+		d.body = mm_sqlite_blob(st, 2);
+		MM_TRY(to->fn(to->ctx, &d, d.id, why));
+		err = mm_sqlite_next(db, st, why);
+	}
+	return err == MM_ENOTFOUND ? MM_OK : err;
+}
