@@ -2,7 +2,7 @@
 _mintmark_agent() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
 	local command= w online='--server --label --key-type --tls --clock
-	    --retry --timeout --dir --json -v'
+	    --retry --timeout --deadline --renew-percent --dir --json -v'
 
 	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $w in enrol|renew|status) command=$w ;; esac
@@ -15,12 +15,13 @@ _mintmark_agent() {
 	--tls) COMPREPLY=($(compgen -W '1.2 1.3' -- "$word")); return ;;
 	--clock) COMPREPLY=($(compgen -W 'auto system server' -- "$word"))
 		return ;;
-	--server|--device|--label|--retry|--timeout) COMPREPLY=(); return ;;
+	--server|--device|--label|--retry|--timeout|--deadline|--renew-percent)
+		 COMPREPLY=(); return ;;
 	esac
 	case $command in
 	enrol) w="$online --token-file --device --keep-token --erase-token" ;;
-	renew) w="$online --keep-key" ;;
-	status) w='--dir --json -v' ;;
+	renew) w="$online --now --keep-key" ;;
+	status) w='--dir --renew-percent --json -v' ;;
 	*) w='enrol renew status --json -v --help --version' ;;
 	esac
 	COMPREPLY=($(compgen -W "$w" -- "$word"))

@@ -60,6 +60,8 @@ struct mm_agent {
 	unsigned tls_version;  /* 0, 12, 13 */
 	unsigned retries;      /* of what may succeed later */
 	bool keep_key;         /* renew: the same key again */
+	bool now;              /* renew: whether it is time or not */
+	unsigned renew_percent; /* of a certificate's life, then it is time */
 	enum mm_agent_clock clock;
 	int64_t skew_s;        /* added to the clock; found out on the way */
 };
@@ -70,10 +72,16 @@ struct mm_agent_status {
 	char serial[64]; /* hex */
 	char server[MM_AGENT_HOST_MAX + 1];
 	int64_t not_before_s, not_after_s;
+	int64_t renew_at_s; /* 0: never, it does not end */
 	unsigned slot;
 	bool confirmed;
-	bool already; /* nothing had to be done */
+	bool already; /* enrol: nothing had to be done */
+	bool renewed; /* renew: the certificate is a new one */
+	bool early;   /* renew: it was not time, and nothing was done */
 };
+
+/* The exit status of a renewal before its time; others are mm_err_exit's. */
+#define MM_AGENT_EXIT_EARLY 9
 
 /* "host:port" or "[v6]:port" into a->server and a->host. */
 MM_MUST enum mm_err mm_agent_set_server(struct mm_agent *a, const char *server,
@@ -88,8 +96,10 @@ MM_MUST enum mm_err mm_agent_enrol(struct mm_agent *a,
     const struct mmd_token *token, struct mm_agent_status *out,
     struct mm_why *why);
 /*
- * A new certificate by the one at hand, in the other slot; the old one stays
- * until the server has confirmed the new one.  MM_ENOTFOUND: no identity.
+ * A new certificate by the one at hand, in the other slot, once it is time
+ * (out->early: not yet); the old one stays until the server has confirmed the
+ * new one, then its key is wiped.  A renewal that was interrupted after its
+ * certificate came is finished whatever the time.  MM_ENOTFOUND: no identity.
  */
 MM_MUST enum mm_err mm_agent_renew(struct mm_agent *a,
     struct mm_agent_status *out, struct mm_why *why);

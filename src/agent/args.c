@@ -1,8 +1,11 @@
 #include "agent/args.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/text.h"
 
 /* see args.h */
 const char mm_agent_usage[] =
@@ -15,15 +18,18 @@ const char mm_agent_usage[] =
     "          --device NAME        default: what the token says\n"
     "          --key-type TYPE      p256 (default), p384, rsa2048, ed25519\n"
     "          --keep-token         do not remove the token file afterwards\n"
-    "  renew   a new certificate by the present one\n"
+    "  renew   a new certificate by the present one, if it is time\n"
     "          --dir DIR  [--server HOST:PORT] [--keep-key] [--key-type TYPE]\n"
+    "          --now                whether it is time or not\n"
     "  status  the identity in use\n"
     "          --dir DIR\n"
     "\n"
+    "  --renew-percent N  of a certificate's life, then it is time: default 66\n"
     "  --tls 1.2|1.3      only this version (a token's default: 1.3)\n"
     "  --clock MODE       auto (default), system, server\n"
     "  --retry N          tries after the first, default 5\n"
     "  --timeout SECONDS  for a connection and for an answer, default 30\n"
+    "  --deadline SECONDS for all together, default 0: none\n"
     "  --label NAME       EST label\n"
     "  --json             the result as one JSON object\n"
     "  -v                 say what is done, on standard error\n"
@@ -31,7 +37,8 @@ const char mm_agent_usage[] =
     "\n"
     "exit: 0 done, 1 failed here, 2 usage or malformed, 3 not allowed or the\n"
     "server is not the right one, 4 nothing there, 5 conflict, 6 too large,\n"
-    "7 try again later, 8 token or certificate refused, 70 a bug\n";
+    "7 try again later, 8 token or certificate refused, 9 not yet time to\n"
+    "renew, 70 a bug\n";
 
 enum { ENROL = 1, RENEW = 2, STATUS = 4, ONLINE = ENROL | RENEW,
 	ANY = ENROL | RENEW | STATUS };
@@ -60,6 +67,9 @@ static const struct option {
 	{ "--clock", AT(clock), false, ONLINE },
 	{ "--retry", AT(retry), false, ONLINE },
 	{ "--timeout", AT(timeout), false, ONLINE },
+	{ "--deadline", AT(deadline), false, ONLINE },
+	{ "--renew-percent", AT(percent), false, ANY },
+	{ "--now", AT(now), true, RENEW },
 	{ "--keep-key", AT(keep_key), true, RENEW },
 	{ "--keep-token", AT(keep_token), true, ENROL },
 	{ "--erase-token", 0, true, ENROL }, /* the default, said aloud */
@@ -96,8 +106,19 @@ take_option(struct mm_agent_args *a, unsigned *used, int argc, char **argv,
 	}
 	if (eq == NULL && ++*i >= argc)
 		return MM_EINPUT;
-	*(const char **)((char *)a + o->at) = eq != NULL ? eq + 1 : argv[*i];
+	word = eq != NULL ? eq + 1 : argv[*i];
+	/* Nothing is meant by it: a variable that was not set. */
+	if (word[0] == '\0')
+		return MM_EINPUT;
+	*(const char **)((char *)a + o->at) = word;
 	return MM_OK;
+}
+
+/* A word for people to find, unless it could be a token: logs are kept. */
+static const char *
+shown(const char *word)
+{
+	return strcasestr(word, "mm1-") != NULL ? "(a token?)" : word;
 }
 
 /* The index of text in names, 0 for none given; MM_EINPUT if not there. */
@@ -109,7 +130,7 @@ choice(const char *what, const char *text, const char *const names[],
 	for (unsigned i = 0; text != NULL; i++) {
 		if (names[i] == NULL)
 			return MM_FAIL(why, MM_EINPUT, "%s: not \"%.40s\"",
-			    what, text);
+			    what, shown(text));
 		if (strcmp(names[i], text) == 0) {
 			*out = i;
 			break;
@@ -118,17 +139,30 @@ choice(const char *what, const char *text, const char *const names[],
 	return MM_OK;
 }
 
-static enum mm_err
-number(const char *what, const char *text, unsigned preset, unsigned most,
-    unsigned *out, struct mm_why *why)
-{
-	char *end = NULL;
-	unsigned long v = text == NULL ? preset : strtoul(text, &end, 10);
+static const struct number {
+	const char *name;
+	size_t text, to;
+	unsigned preset, least, most;
+} numbers[] = {
+	{ "--retry", AT(retry), AT(retries), 5, 0, 1000 },
+	{ "--timeout", AT(timeout), AT(timeout_s), 30, 1, 3600 },
+	{ "--deadline", AT(deadline), AT(deadline_s), 0, 0, 604800 },
+	{ "--renew-percent", AT(percent), AT(renew_percent), 66, 1, 99 },
+};
 
-	if (text != NULL && (text[0] < '0' || text[0] > '9' || *end != '\0' ||
-	    v > most))
-		return MM_FAIL(why, MM_EINPUT, "%s: want 0 to %u", what, most);
-	*out = (unsigned)v;
+static enum mm_err
+number(struct mm_agent_args *a, const struct number *x, struct mm_why *why)
+{
+	const char *text = *(const char **)((char *)a + x->text);
+	char *end = NULL;
+	unsigned long v = text == NULL ? x->preset : strtoul(text, &end, 10);
+
+	if (text != NULL && (text[0] < '0' || text[0] > '9' || *end != '\0'))
+		v = ULONG_MAX;
+	if (v < x->least || v > x->most)
+		return MM_FAIL(why, MM_EINPUT, "%s: want %u to %u", x->name,
+		    x->least, x->most);
+	*(unsigned *)((char *)a + x->to) = (unsigned)v;
 	return MM_OK;
 }
 
@@ -140,18 +174,19 @@ interpret(struct mm_agent_args *a, struct mm_why *why)
 	static const char *const clocks[] = { "auto", "system", "server",
 		NULL };
 	static const char *const versions[] = { "any", "1.2", "1.3", NULL };
-	static const unsigned numbers[] = { 0, 12, 13 };
-	unsigned key = 0, clock = 0, version = 0, timeout = 0;
+	static const unsigned tls[] = { 0, 12, 13 };
+	unsigned key = 0, clock = 0, version = 0;
 
 	MM_TRY(choice("--key-type", a->key_type, keys, &key, why));
 	MM_TRY(choice("--clock", a->clock, clocks, &clock, why));
 	MM_TRY(choice("--tls", a->tls, versions, &version, why));
-	MM_TRY(number("--retry", a->retry, 5, 1000, &a->retries, why));
-	MM_TRY(number("--timeout", a->timeout, 30, 3600, &timeout, why));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		MM_TRY(number(a, &numbers[i], why));
+	if (a->label != NULL && !mm_name_valid(a->label))
+		return MM_FAIL(why, MM_EINPUT, "--label: bad name");
 	a->key_kind = (enum mmd_key_kind)key;
 	a->clock_mode = (enum mm_agent_clock)clock;
-	a->tls_version = numbers[version];
-	a->timeout_ms = (int)timeout * 1000;
+	a->tls_version = tls[version];
 	return MM_OK;
 }
 
@@ -160,7 +195,7 @@ take_word(struct mm_agent_args *a, const char *word, struct mm_why *why)
 {
 	if (a->command != NULL)
 		return MM_FAIL(why, MM_EINPUT, "\"%.60s\" is one word too many",
-		    word);
+		    shown(word));
 	a->command = word;
 	return MM_OK;
 }
@@ -176,7 +211,7 @@ check(struct mm_agent_args *a, unsigned used, struct mm_why *why)
 		i++;
 	if (i == n)
 		return MM_FAIL(why, MM_EINPUT, "no command \"%.60s\"",
-		    a->command);
+		    shown(a->command));
 	if ((used & commands[i].bit) == 0)
 		return MM_FAIL(why, MM_EINPUT,
 		    "an option is not for \"%s\"", a->command);
@@ -185,28 +220,39 @@ check(struct mm_agent_args *a, unsigned used, struct mm_why *why)
 	return interpret(a, why);
 }
 
+static enum mm_err
+parse(int argc, char **argv, struct mm_agent_args *a, struct mm_why *why)
+{
+	unsigned used = ANY;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 ||
+		    strcmp(argv[i], "--version") == 0) {
+			a->command = argv[i] + 2;
+			return MM_OK;
+		}
+		if (argv[i][0] != '-')
+			MM_TRY(take_word(a, argv[i], why));
+		else if (take_option(a, &used, argc, argv, &i) != MM_OK)
+			return MM_FAIL(why, MM_EINPUT,
+			    "option \"%.60s\" is unknown or lacks its value",
+			    shown(argv[i < argc ? i : argc - 1]));
+	}
+	return check(a, used, why);
+}
+
 /* see args.h */
 enum mm_err
 mm_agent_args_parse(int argc, char **argv, struct mm_agent_args *out,
     struct mm_why *why)
 {
 	struct mm_agent_args a = { 0 };
-	unsigned used = ANY;
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 ||
-		    strcmp(argv[i], "--version") == 0) {
-			*out = (struct mm_agent_args){ .command = argv[i] + 2 };
-			return MM_OK;
-		}
-		if (argv[i][0] != '-')
-			MM_TRY(take_word(&a, argv[i], why));
-		else if (take_option(&a, &used, argc, argv, &i) != MM_OK)
-			return MM_FAIL(why, MM_EINPUT,
-			    "option \"%.60s\" is unknown or lacks its value",
-			    argv[i < argc ? i : argc - 1]);
-	}
-	MM_TRY(check(&a, used, why));
+	/* Wherever it stands, behind a mistake too. */
+	for (int i = 1; i < argc; i++)
+		a.json |= strcmp(argv[i], "--json") == 0;
+	out->json = a.json;
+	MM_TRY(parse(argc, argv, &a, why));
 	*out = a;
 	return MM_OK;
 }

@@ -7,16 +7,22 @@
 struct mm_agent_args {
 	const char *command; /* enrol, renew, status, help, version */
 	const char *token_file, *server, *dir, *device, *label;
-	const char *key_type, *tls, *clock, *retry, *timeout;
-	bool keep_key, keep_token, json, verbose;
+	const char *key_type, *tls, *clock, *retry, *timeout, *deadline;
+	const char *percent;
+	bool keep_key, keep_token, now, json, verbose;
 	/* What the texts above say: */
 	enum mmd_key_kind key_kind;
 	enum mm_agent_clock clock_mode;
 	unsigned tls_version, retries;
-	int timeout_ms;
+	unsigned timeout_s;
+	unsigned deadline_s; /* 0: none */
+	unsigned renew_percent;
 };
 
-/* MM_EINPUT names the word that is wrong. */
+/*
+ * MM_EINPUT names the word that is wrong, unless it could be a token.  Of what
+ * failed only out->json is written: whether the words are wanted as JSON.
+ */
 MM_MUST enum mm_err mm_agent_args_parse(int argc, char **argv,
     struct mm_agent_args *out, struct mm_why *why);
 

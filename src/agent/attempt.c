@@ -12,29 +12,51 @@
 #define RETRY_MAX_S   3600
 #define SKEW_MAX_S    300
 
+/* Decimal, 1 to 65535, no sign. */
+static bool
+port_valid(const char *s)
+{
+	size_t n = strspn(s, "0123456789");
+	long port = n > 0 && n <= 5 ? strtol(s, NULL, 10) : 0;
+
+	return s[n] == '\0' && port >= 1 && port <= 65535;
+}
+
+/* A name, an IPv4 address, or an IPv6 one in brackets, which come off. */
+static bool
+take_host(struct mm_bytes *host)
+{
+	static const char name[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+	const char *allowed = name;
+
+	if (host->n > 2 && host->p[0] == '[' && host->p[host->n - 1] == ']') {
+		host->p++;
+		host->n -= 2;
+		/* RFC 4007 11: behind '%' stands the interface. */
+		allowed = "0123456789abcdefABCDEF:.%"
+		    "ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ-_";
+	}
+	for (size_t i = 0; i < host->n; i++)
+		if (host->p[i] == '\0' || strchr(allowed, host->p[i]) == NULL)
+			return false;
+	return host->n > 0;
+}
+
 /* see agent.h */
 enum mm_err
 mm_agent_set_server(struct mm_agent *a, const char *server,
     struct mm_why *why)
 {
 	const char *colon = strrchr(server, ':');
-	struct mm_bytes host;
-	char *end;
-	long port = colon == NULL ? 0 : strtol(colon + 1, &end, 10);
+	struct mm_bytes host = mm_bytes_of(server);
 
-	if (colon == NULL || colon == server || port < 1 || port > 65535 ||
-	    *end != '\0')
+	if (colon != NULL)
+		host.n = (size_t)(colon - server);
+	if (colon == NULL || !port_valid(colon + 1) || !take_host(&host))
 		return MM_FAIL(why, MM_EINPUT,
-		    "server: want host:port, not \"%.80s\"", server);
-	host = (struct mm_bytes){ (const uint8_t *)server,
-		(size_t)(colon - server) };
-	if (host.n > 2 && server[0] == '[' && colon[-1] == ']') {
-		host.p++;
-		host.n -= 2;
-	}
-	for (const char *c = server; *c != '\0'; c++)
-		if (*c <= ' ' || *c > '~')
-			return MM_FAIL(why, MM_EINPUT, "server: bad host");
+		    "server: want host:port or [IPv6]:port, not \"%.80s\"",
+		    server);
 	if (!mm_text_copy(a->host, sizeof(a->host), host) ||
 	    !mm_text_copy(a->server, sizeof(a->server), mm_bytes_of(server)))
 		return MM_FAIL(why, MM_EINPUT, "server: too long");

@@ -10,9 +10,9 @@ struct proof {
 	struct mm_buf receipt; /* what came, or empty */
 };
 
-/* The last time that the server told, as stored; 0 if it never did. */
-static int64_t
-last_told(struct mm_agent *a, unsigned slot)
+/* see priv.h */
+int64_t
+mm_agent_last_told(struct mm_agent *a, unsigned slot)
 {
 	char text[24];
 	size_t n = 0;
@@ -34,7 +34,7 @@ last_told(struct mm_agent *a, unsigned slot)
 static int64_t
 check_time(struct mm_agent *a, unsigned slot)
 {
-	int64_t told = last_told(a, slot), now = mm_agent_now_s(a);
+	int64_t told = mm_agent_last_told(a, slot), now = mm_agent_now_s(a);
 
 	if (a->clock == MM_CLOCK_SYSTEM)
 		return 0;

@@ -186,6 +186,7 @@ mm_agent_identity_describe(struct mm_agent *a, unsigned slot,
 	mm_hex_text(c.serial.p, c.serial.n < 31 ? c.serial.n : 31, s.serial);
 	s.not_before_s = c.not_before_s;
 	s.not_after_s = c.not_after_s;
+	MM_TRY(mm_agent_renew_at(a, &c, &s.renew_at_s, why));
 	if (a->nv->get(a->nv->ctx, slot, MMD_NV_SERVER, (uint8_t *)s.server,
 	    sizeof(s.server) - 1, &n) == MMD_OK)
 		s.server[n] = '\0';

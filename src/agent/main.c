@@ -1,7 +1,8 @@
-#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,13 +13,12 @@
 #include "agent/priv.h"
 #include "agent/report.h"
 #include "agent/store.h"
+#include "agent/token_file.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/time.h"
-
-#define TOKEN_FILE_MAX 4096
 
 /* All that a command works with; too large for a stack frame of its own. */
 struct program {
@@ -45,29 +45,15 @@ assemble(struct program *p)
 	p->wire.server = p->agent.server;
 	p->wire.label = args->label;
 	p->wire.nv = &p->nv;
-	p->wire.timeout_ms = args->timeout_ms;
+	p->wire.timeout_ms = (int)args->timeout_s * 1000;
 	p->wire.verbose = args->verbose;
 	p->link = mm_agent_wire_link(&p->wire);
 	p->agent = (struct mm_agent){ .nv = &p->nv, .crypto = &p->crypto,
 		.time = &p->clock, .link = &p->link, .device = args->device,
 		.key_kind = args->key_kind, .tls_version = args->tls_version,
 		.retries = args->retries, .keep_key = args->keep_key,
+		.now = args->now, .renew_percent = args->renew_percent,
 		.clock = args->clock_mode };
-}
-
-/* MM_ENOTFOUND if there is no file: it was used and removed. */
-static enum mm_err
-read_token(struct program *p, struct mmd_token *t, struct mm_why *why)
-{
-	struct mm_buf text = MM_BUF_INIT(TOKEN_FILE_MAX);
-	enum mm_err err = mm_file_read(p->args.token_file, &text, why);
-	struct mm_bytes v = mm_buf_view(&text);
-
-	if (err == MM_OK)
-		err = mm_agent_fail(mmd_token_parse(&p->crypto,
-		    (struct mmd_bytes){ v.p, v.n }, t), "token", why);
-	mm_buf_wipe(&text);
-	return err;
 }
 
 static enum mm_err
@@ -78,28 +64,6 @@ set_server(struct program *p, const char *server, struct mm_why *why)
 	return mm_agent_set_server(&p->agent, server, why);
 }
 
-/* Overwriting a file reaches its old blocks on few file systems; try. */
-static enum mm_err
-erase_token(const char *path, struct mm_why *why)
-{
-	static const uint8_t zeros[TOKEN_FILE_MAX];
-	FILE *f = fopen(path, "r+b");
-	struct stat st;
-
-	if (f != NULL) {
-		if (fstat(fileno(f), &st) == 0 && st.st_size > 0 &&
-		    st.st_size <= TOKEN_FILE_MAX)
-			(void)!fwrite(zeros, 1, (size_t)st.st_size, f);
-		(void)fflush(f);
-		(void)fsync(fileno(f));
-		(void)fclose(f);
-	}
-	if (unlink(path) != 0 && errno != ENOENT)
-		return MM_FAIL(why, MM_ESYS, "cannot remove %.90s: %s", path,
-		    strerror(errno));
-	return MM_OK;
-}
-
 static enum mm_err
 enrol_with(struct program *p, struct mmd_token *t,
     struct mm_agent_status *out, struct mm_why *why)
@@ -107,8 +71,9 @@ enrol_with(struct program *p, struct mmd_token *t,
 	const struct mmd_token *token = t;
 	const char *server = p->args.server;
 	struct mm_agent_status s;
+	struct mm_agent_token_source file = { .path = p->args.token_file };
 	struct mm_why w = { 0 };
-	enum mm_err err = read_token(p, t, &w);
+	enum mm_err err = mm_agent_token_read(&file, &p->crypto, t, &w);
 
 	if (err == MM_ENOTFOUND) {
 		/* Removed after use, if there is an identity already. */
@@ -120,10 +85,13 @@ enrol_with(struct program *p, struct mmd_token *t,
 		return MM_FAIL(why, err, "%s", w.text);
 	else if (server == NULL)
 		server = t->server;
+	if (file.exposed)
+		fprintf(stderr, "mintmark-agent: warning: others may read "
+		    "the token file: chmod go= it\n");
 	MM_TRY(set_server(p, server, why));
 	MM_TRY(mm_agent_enrol(&p->agent, token, out, why));
 	return p->args.keep_token ? MM_OK
-	    : erase_token(p->args.token_file, why);
+	    : mm_agent_token_erase(p->args.token_file, why);
 }
 
 static enum mm_err
@@ -144,8 +112,11 @@ static enum mm_err
 renew(struct program *p, struct mm_agent_status *out, struct mm_why *why)
 {
 	struct mm_agent_status now;
+	unsigned slot;
 
+	/* Nothing is made in a folder that is not an identity's. */
 	MM_TRY(mm_agent_store_look(&p->store, p->args.dir, why));
+	MM_TRY(mm_agent_selected(&p->agent, &slot, why));
 	MM_TRY(mm_agent_store_open(&p->store, p->args.dir, why));
 	MM_TRY(mm_agent_status(&p->agent, &now, why));
 	MM_TRY(set_server(p, p->args.server != NULL ? p->args.server
@@ -180,6 +151,38 @@ finish(struct program *p, enum mm_err err, struct mm_buf *out, FILE *to)
 	return mm_err_exit(err);
 }
 
+/* The exit of a signal's handler: safe there, since a kill is at any time. */
+static void
+deadline_text(int sig)
+{
+	static const char text[] = "mintmark-agent: the deadline is over\n";
+
+	(void)sig;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(7); /* mm_err_exit(MM_EAGAIN) */
+}
+
+static void
+deadline_json(int sig)
+{
+	static const char text[] = "{\"error\":\"try-later\",\"detail\":"
+	    "\"the deadline is over\",\"exit\":7}\n";
+
+	(void)sig;
+	(void)!write(STDOUT_FILENO, text, sizeof(text) - 1);
+	_exit(7);
+}
+
+static void
+set_deadline(const struct mm_agent_args *args)
+{
+	MM_INVARIANT(mm_err_exit(MM_EAGAIN) == 7);
+	if (args->deadline_s == 0)
+		return;
+	(void)signal(SIGALRM, args->json ? deadline_json : deadline_text);
+	(void)alarm(args->deadline_s);
+}
+
 static enum mm_err
 run_command(struct program *p, struct mm_agent_status *out,
     struct mm_why *why)
@@ -193,22 +196,71 @@ run_command(struct program *p, struct mm_agent_status *out,
 	return MM_EBUG;
 }
 
+/* What the system said is more use than that it failed. */
+static void
+explain(const struct program *p, enum mm_err err, struct mm_why *why)
+{
+	struct mm_why first = *why;
+
+	if (err == MM_ESYS && p->store.why.code == MM_ESYS)
+		snprintf(why->text, sizeof(why->text), "%.50s: %.100s",
+		    first.text, p->store.why.text);
+}
+
 static int
 run(struct program *p)
 {
 	struct mm_buf out = MM_BUF_INIT(8192);
-	struct mm_agent_status s;
+	struct mm_agent_status s = { .early = false };
 	struct mm_why why = { 0 };
 	int64_t start = mm_mono_ms();
 	enum mm_err err = run_command(p, &s, &why);
+	int status;
 
+	(void)alarm(0);
+	explain(p, err, &why);
 	if (err == MM_OK)
 		mm_agent_report(&out, &s, p->args.json,
 		    mm_agent_now_s(&p->agent), mm_mono_ms() - start);
 	else
 		mm_agent_report_failure(&out, err, &why, p->args.json);
-	return finish(p, err, &out,
+	status = finish(p, err, &out,
 	    err == MM_OK || p->args.json ? stdout : stderr);
+	return status == 0 && s.early ? MM_AGENT_EXIT_EARLY : status;
+}
+
+static int
+usage_failure(enum mm_err err, const struct mm_why *why, bool json)
+{
+	struct mm_buf out = MM_BUF_INIT(1024);
+	const char *text;
+
+	mm_agent_report_failure(&out, err, why, json);
+	text = mm_buf_cstr(&out);
+	if (text != NULL)
+		(void)fputs(text, json ? stdout : stderr);
+	if (!json)
+		(void)fputs("try mintmark-agent --help\n", stderr);
+	mm_buf_done(&out);
+	return mm_err_exit(err);
+}
+
+/*
+ * Whoever started us: no file of ours becomes standard error because that was
+ * closed, no memory of ours a core file, no file another's to write.
+ */
+static bool
+harden(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", O_RDWR) != fd)
+			return false;
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)umask(077);
+	return setrlimit(RLIMIT_CORE, &none) == 0;
 }
 
 int
@@ -216,20 +268,20 @@ main(int argc, char **argv)
 {
 	struct program p = { .store.lock = -1 };
 	struct mm_why why = { 0 };
-	enum mm_err err = mm_agent_args_parse(argc, argv, &p.args, &why);
+	enum mm_err err;
 
-	if (err != MM_OK) {
-		fprintf(stderr, "mintmark-agent: %s\n"
-		    "try mintmark-agent --help\n", why.text);
-		return mm_err_exit(err);
-	}
+	if (!harden())
+		return mm_err_exit(MM_ESYS);
+	err = mm_agent_args_parse(argc, argv, &p.args, &why);
+	if (err != MM_OK)
+		return usage_failure(err, &why, p.args.json);
 	if (strcmp(p.args.command, "help") == 0)
 		return fputs(mm_agent_usage, stdout) == EOF;
 	if (strcmp(p.args.command, "version") == 0)
-		return puts("mintmark-agent " MM_VERSION) == EOF;
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)umask(077);
+		return puts(p.args.json ? "{\"version\":\"" MM_VERSION "\"}"
+		    : "mintmark-agent " MM_VERSION) == EOF;
 	mm_log_open("mintmark-agent", MM_LOG_INFO);
 	assemble(&p);
+	set_deadline(&p.args);
 	return run(&p);
 }

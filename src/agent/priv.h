@@ -87,6 +87,19 @@ MM_MUST enum mm_err mm_agent_open_mutual(struct mm_agent *a, unsigned slot,
 /* The slot's key, made if there is none; a request in its name into der. */
 MM_MUST enum mm_err mm_agent_request(struct mm_agent *a, unsigned slot,
     const char *name, struct mm_buf *der, struct mm_why *why);
+/*
+ * When a certificate is renewed: at its share of life, and later by up to a
+ * twentieth of life, chosen by the certificate's hash: a fleet made in one
+ * hour does not come back in one hour, and who asks again hears the same.
+ * 0: never.
+ */
+MM_MUST enum mm_err mm_agent_renew_at(struct mm_agent *a,
+    const struct mmd_cert *c, int64_t *at_s, struct mm_why *why);
+/* Whether the slot's certificate is to be renewed now; may ask the server. */
+MM_MUST enum mm_err mm_agent_due(struct mm_agent *a, unsigned slot,
+    const struct mm_agent_identity *id, bool *due, struct mm_why *why);
+/* The last time that the server told, as stored with the slot; 0: never. */
+int64_t mm_agent_last_told(struct mm_agent *a, unsigned slot);
 /* Corrects the clock by the Date of an authenticated answer. */
 void mm_agent_learn_time(struct mm_agent *a, int64_t date_s);
 int64_t mm_agent_now_s(const struct mm_agent *a);

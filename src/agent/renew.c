@@ -155,7 +155,25 @@ replace(struct mm_agent *a, unsigned from,
 	if (!ready(a, to))
 		MM_TRY(exchange(a, from, to, old, why));
 	MM_TRY(choose(a, to, why));
-	return mm_agent_confirm(a, to, why);
+	MM_TRY(mm_agent_confirm(a, to, why));
+	return recycle(a, from, why);
+}
+
+/* Replaces a confirmed identity if it is time. */
+static enum mm_err
+replace_if_due(struct mm_agent *a, unsigned slot,
+    const struct mm_agent_identity *id, bool *due, struct mm_why *why)
+{
+	unsigned idle = 1 - slot;
+
+	*due = true;
+	if (ready(a, idle))
+		return replace(a, slot, id, why);
+	/* A kill after the confirmation left what it superseded. */
+	if (!waiting(a, idle))
+		MM_TRY(recycle(a, idle, why));
+	MM_TRY(mm_agent_due(a, slot, id, due, why));
+	return *due ? replace(a, slot, id, why) : MM_OK;
 }
 
 /* see agent.h */
@@ -164,7 +182,7 @@ mm_agent_renew(struct mm_agent *a, struct mm_agent_status *out,
     struct mm_why *why)
 {
 	MM_OWN(mm_agent_identity_done) struct mm_agent_identity id;
-	bool unsettled;
+	bool unsettled, due = true;
 	unsigned slot, before;
 
 	mm_agent_identity_init(&id);
@@ -174,11 +192,16 @@ mm_agent_renew(struct mm_agent *a, struct mm_agent_status *out,
 	unsettled = !id.confirmed;
 	if (unsettled)
 		MM_TRY(settle(a, &slot, &id, why));
-	/* Confirming what was left unconfirmed is all there was to do. */
-	if (!unsettled || slot != before) {
-		if (slot != before)
-			MM_TRY(recycle(a, before, why));
+	if (!unsettled)
+		MM_TRY(replace_if_due(a, slot, &id, &due, why));
+	else if (slot == before) /* confirming was all there was to do */
+		MM_TRY(recycle(a, 1 - slot, why));
+	else {
+		MM_TRY(recycle(a, before, why));
 		MM_TRY(replace(a, slot, &id, why));
 	}
-	return mm_agent_status(a, out, why);
+	MM_TRY(mm_agent_status(a, out, why));
+	out->early = !due;
+	out->renewed = due;
+	return MM_OK;
 }

@@ -18,9 +18,14 @@ as_json(struct mm_buf *out, const struct mm_agent_status *s, int64_t days,
 	mm_json_time(&j, "not_before", s->not_before_s * 1000);
 	mm_json_time(&j, "not_after", s->not_after_s * 1000);
 	mm_json_int(&j, "days_left", days);
+	if (s->renew_at_s == 0)
+		mm_json_null(&j, "renew_at");
+	else
+		mm_json_time(&j, "renew_at", s->renew_at_s * 1000);
 	mm_json_str(&j, "slot", mm_agent_slot_name(s->slot));
 	mm_json_bool(&j, "confirmed", s->confirmed);
 	mm_json_bool(&j, "already", s->already);
+	mm_json_bool(&j, "renewed", s->renewed);
 	mm_json_str(&j, "server", s->server);
 	mm_json_int(&j, "ms", took_ms);
 	mm_json_close(&j, '}');
@@ -33,6 +38,7 @@ mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s, bool json,
     int64_t now_s, int64_t took_ms)
 {
 	char from[MM_TIME_TEXT], until[MM_TIME_TEXT];
+	char at[MM_TIME_TEXT] = "never";
 	int64_t days = (s->not_after_s - now_s) / DAY_S;
 
 	if (json) {
@@ -41,14 +47,29 @@ mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s, bool json,
 	}
 	mm_time_text_s(s->not_before_s, from);
 	mm_time_text_s(s->not_after_s, until);
+	if (s->renew_at_s != 0)
+		mm_time_text_s(s->renew_at_s, at);
 	mm_buf_printf(out, "device     %s%s\n", s->device,
 	    s->already ? " (was enrolled already)" : "");
 	mm_buf_printf(out, "serial     %s\n", s->serial);
 	mm_buf_printf(out, "valid      %s to %s, %lld days left\n", from,
 	    until, (long long)days);
+	mm_buf_printf(out, "renew at   %s%s\n", at,
+	    s->early ? " (not yet; --now renews at once)" : "");
 	mm_buf_printf(out, "confirmed  %s\n", s->confirmed ? "yes" : "no");
 	mm_buf_printf(out, "slot       %s\n", mm_agent_slot_name(s->slot));
 	mm_buf_printf(out, "server     %s\n", s->server);
+}
+
+/* JSON is UTF-8 and a terminal takes orders: neither gets what is not text. */
+static void
+printable(const char *from, char to[sizeof(((struct mm_why *)0)->text)])
+{
+	size_t n = 0;
+
+	for (; from[n] != '\0'; n++)
+		to[n] = from[n] >= ' ' && from[n] <= '~' ? from[n] : '?';
+	to[n] = '\0';
 }
 
 /* see report.h */
@@ -57,8 +78,9 @@ mm_agent_report_failure(struct mm_buf *out, enum mm_err err,
     const struct mm_why *why, bool json)
 {
 	struct mm_json j = mm_json_over(out);
-	const char *text = why->text[0] != '\0' ? why->text : mm_err_slug(err);
+	char text[sizeof(why->text)];
 
+	printable(why->text[0] != '\0' ? why->text : mm_err_slug(err), text);
 	if (!json) {
 		mm_buf_printf(out, "mintmark-agent: %s\n", text);
 		return;

@@ -86,8 +86,8 @@ put(void *ctx, unsigned slot, enum mmd_nv_item item, struct mmd_bytes data)
 	char path[PATH_MAX];
 
 	item_path(s, slot, item, path);
-	return rc_of(mm_file_replace(path, (struct mm_bytes){ data.p, data.n },
-	    items[item].mode, fresh(s)));
+	return rc_of(mm_file_replace_locked(path,
+	    (struct mm_bytes){ data.p, data.n }, items[item].mode, fresh(s)));
 }
 
 static enum mm_err
@@ -109,6 +109,8 @@ erase(void *ctx, unsigned slot, enum mmd_nv_item item)
 	char path[PATH_MAX];
 
 	item_path(s, slot, item, path);
+	if (item == MMD_NV_KEY)
+		return rc_of(mm_file_wipe(path, fresh(s)));
 	if (unlink(path) != 0)
 		return errno == ENOENT ? MMD_OK
 		    : rc_of(MM_FAIL(fresh(s), MM_ESYS,
@@ -124,7 +126,7 @@ select_slot(void *ctx, unsigned slot)
 	struct mm_agent_store *s = ctx;
 	char next[PATH_MAX], current[PATH_MAX];
 
-	snprintf(next, sizeof(next), "%s/current.new", s->dir);
+	snprintf(next, sizeof(next), "%s/current" MM_FILE_NEXT, s->dir);
 	snprintf(current, sizeof(current), "%s/current", s->dir);
 	if ((unlink(next) != 0 && errno != ENOENT) ||
 	    symlink(mm_agent_slot_name(slot), next) != 0 ||
@@ -170,9 +172,70 @@ mm_agent_store_look(struct mm_agent_store *s, const char *dir,
 	if (!mm_text_copy(s->dir, sizeof(s->dir), mm_bytes_of(dir)))
 		return MM_FAIL(why, MM_ELIMIT, "--dir: the path is too long");
 	if (access(dir, X_OK) != 0)
-		return MM_FAIL(why, MM_ENOTFOUND, "no identity in %.90s: %s",
+		return MM_FAIL(why, errno == ENOENT || errno == ENOTDIR
+		    ? MM_ENOTFOUND : MM_ESYS, "no identity in %.90s: %s",
 		    dir, strerror(errno));
 	return MM_OK;
+}
+
+/*
+ * Whoever else can write a folder can swap what is in it.  A link to the
+ * folder itself is the administrator's business, one inside it nobody's.
+ */
+static enum mm_err
+check_dir(const char *path, int follow, struct mm_why *why)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | follow);
+	struct stat st;
+	bool known = fd >= 0 && fstat(fd, &st) == 0;
+	int errnum = errno;
+
+	if (fd >= 0)
+		(void)close(fd);
+	if (!known)
+		return MM_FAIL(why, errnum == ELOOP || errnum == ENOTDIR
+		    ? MM_EPOLICY : MM_ESYS, "cannot use %.90s: %s", path,
+		    errnum == ENOTDIR || errnum == ELOOP
+		    ? "not a directory of its own" : strerror(errnum));
+	if (st.st_uid != geteuid())
+		return MM_FAIL(why, MM_EPOLICY,
+		    "%.90s belongs to another user (%u)", path,
+		    (unsigned)st.st_uid);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "%.90s can be written by others: chmod go-w", path);
+	return MM_OK;
+}
+
+static enum mm_err
+open_slots(const char *dir, struct mm_why *why)
+{
+	char path[PATH_MAX];
+
+	MM_TRY(mm_dir_make(dir, 0700, why));
+	MM_TRY(check_dir(dir, 0, why));
+	for (unsigned i = 0; i < MMD_SLOTS; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, slots[i]);
+		MM_TRY(mm_dir_make(path, 0700, why));
+		MM_TRY(check_dir(path, O_NOFOLLOW, why));
+	}
+	return MM_OK;
+}
+
+/* What a kill within a replacement left.  The lock is held. */
+static enum mm_err
+sweep(const struct mm_agent_store *s, struct mm_why *why)
+{
+	char path[PATH_MAX + sizeof(MM_FILE_NEXT)];
+
+	for (unsigned slot = 0; slot < MMD_SLOTS; slot++)
+		for (size_t i = 0; i < MMD_NV_ITEMS; i++) {
+			snprintf(path, sizeof(path), "%s/%s/%s" MM_FILE_NEXT,
+			    s->dir, slots[slot], items[i].name);
+			MM_TRY(mm_file_wipe(path, why));
+		}
+	snprintf(path, sizeof(path), "%s/current" MM_FILE_NEXT, s->dir);
+	return mm_file_wipe(path, why);
 }
 
 /* see store.h */
@@ -185,12 +248,10 @@ mm_agent_store_open(struct mm_agent_store *s, const char *dir,
 	*s = (struct mm_agent_store){ .lock = -1 };
 	if (!mm_text_copy(s->dir, sizeof(s->dir), mm_bytes_of(dir)))
 		return MM_FAIL(why, MM_ELIMIT, "--dir: the path is too long");
-	for (unsigned i = 0; i < MMD_SLOTS; i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, slots[i]);
-		MM_TRY(mm_dir_make(path, 0700, why));
-	}
+	MM_TRY(open_slots(dir, why));
 	snprintf(path, sizeof(path), "%s/lock", dir);
 	MM_TRY(mm_file_lock(path, &s->lock, why));
+	MM_TRY(sweep(s, why));
 	return sync_dir(dir, why);
 }
 

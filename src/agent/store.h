@@ -12,8 +12,9 @@
  *	current         symbolic link to the slot in use
  *	lock            held while the agent works
  *
- * Every change is a rename, synced, so that the directory is consistent
- * whenever the power goes.
+ * Every change is a link or a rename, synced, so that the directory is
+ * consistent whenever the power goes.  What a kill can leave beside these,
+ * one of their names with MM_FILE_NEXT behind it, is wiped by the next open.
  */
 #define MM_AGENT_DIR_MAX 3072
 
@@ -25,7 +26,8 @@ struct mm_agent_store {
 
 /*
  * Makes the directory and its slots if they are not there (mode 0700).
- * MM_ECONFLICT: another agent is at work.
+ * MM_ECONFLICT: another agent is at work.  MM_EPOLICY: others could change
+ * what is in it: not our own, or writable by more than us.
  */
 MM_MUST enum mm_err mm_agent_store_open(struct mm_agent_store *s,
     const char *dir, struct mm_why *why);

@@ -214,6 +214,121 @@ mm_file_replace(const char *path, struct mm_bytes data, mode_t mode,
 	return mm_file_replace_as(path, data, &own, why);
 }
 
+/* The file of a descriptor that has no name gets one. */
+static bool
+give_name(int fd, const char *path)
+{
+	char self[32];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* What a file without a name takes: a file system that has it, and /proc. */
+static int
+open_nameless(const char *path)
+{
+	char dir[PATH_MAX];
+
+	if (parent(path, dir, NULL) != MM_OK ||
+	    access("/proc/self/fd", X_OK) != 0)
+		return -1;
+	return open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+}
+
+/* A file's next state, and whether it has the file's own name already. */
+struct next {
+	const char *path;
+	char name[PATH_MAX];
+	struct mm_file_own own;
+	bool placed;
+};
+
+static bool
+place(struct next *x, int fd)
+{
+	x->placed = give_name(fd, x->path);
+	return x->placed || (errno == EEXIST && give_name(fd, x->name));
+}
+
+static enum mm_err
+put_next(struct next *x, struct mm_bytes data, struct mm_why *why)
+{
+	int fd = open_nameless(x->path);
+	bool named = fd < 0;
+	enum mm_err err;
+
+	if (named)
+		fd = open(x->name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC |
+		    O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return sys_fail(why, "write", x->path);
+	err = fill(fd, data, &x->own, why);
+	if (err == MM_OK && !named && !place(x, fd))
+		err = sys_fail(why, "write", x->path);
+	if (close(fd) != 0 && err == MM_OK)
+		err = sys_fail(why, "write", x->path);
+	if (err == MM_OK && !x->placed && rename(x->name, x->path) != 0)
+		err = sys_fail(why, "replace", x->path);
+	return err;
+}
+
+/* see file.h */
+enum mm_err
+mm_file_replace_locked(const char *path, struct mm_bytes data, mode_t mode,
+    struct mm_why *why)
+{
+	struct next x = { .path = path,
+		.own = { mode, (uid_t)-1, (gid_t)-1 } };
+	int n = snprintf(x.name, sizeof(x.name), "%s" MM_FILE_NEXT, path);
+	enum mm_err err;
+
+	if (n < 0 || n >= PATH_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "path is too long");
+	MM_TRY(mm_file_wipe(x.name, why));
+	err = put_next(&x, data, why);
+	if (err != MM_OK) {
+		(void)!mm_file_wipe(x.name, NULL);
+		return err;
+	}
+	return sync_parent(path, why);
+}
+
+static void
+overwrite(int fd)
+{
+	static const uint8_t zeros[4096];
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return;
+	for (off_t left = st.st_size; left > 0;
+	    left -= (off_t)sizeof(zeros)) {
+		size_t n = left < (off_t)sizeof(zeros) ? (size_t)left :
+							 sizeof(zeros);
+		if (mm_fd_write(fd, (struct mm_bytes){ zeros, n }, NULL) !=
+		    MM_OK)
+			break;
+	}
+	(void)fsync(fd);
+}
+
+/* see file.h */
+enum mm_err
+mm_file_wipe(const char *path, struct mm_why *why)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY |
+	    O_NONBLOCK);
+
+	if (fd >= 0) {
+		overwrite(fd);
+		close(fd);
+	}
+	if (unlink(path) != 0)
+		return errno == ENOENT ? MM_OK : sys_fail(why, "remove", path);
+	return sync_parent(path, why);
+}
+
 /* link() refuses an existing name, which rename() would overwrite. */
 enum mm_err
 mm_file_create_as(const char *path, struct mm_bytes data,

@@ -16,7 +16,23 @@ MM_MUST enum mm_err mm_file_read(const char *path, struct mm_buf *out,
  */
 MM_MUST enum mm_err mm_file_replace(const char *path, struct mm_bytes data,
     mode_t mode, struct mm_why *why);
-/* The same, but fails with MM_ECONFLICT if path exists. */
+/*
+ * The same for a folder that the caller has locked, and so with no name made
+ * up: a kill leaves nothing but path MM_FILE_NEXT, which mm_file_wipe removes
+ * once the lock is held again.  The data has no name at all until it is whole
+ * where the file system can do that (O_TMPFILE), and never one but path's if
+ * path did not exist.
+ */
+#define MM_FILE_NEXT ".new"
+MM_MUST enum mm_err mm_file_replace_locked(const char *path,
+    struct mm_bytes data, mode_t mode, struct mm_why *why);
+/*
+ * Removes a file that held a secret, its bytes overwritten first: which
+ * reaches the old blocks on few file systems.  A link is removed, not
+ * followed.  MM_OK if there is none.
+ */
+MM_MUST enum mm_err mm_file_wipe(const char *path, struct mm_why *why);
+/* mm_file_replace, but it fails with MM_ECONFLICT if path exists. */
 MM_MUST enum mm_err mm_file_create(const char *path, struct mm_bytes data,
     mode_t mode, struct mm_why *why);
 /*

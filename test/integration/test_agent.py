@@ -61,7 +61,7 @@ def test_status_and_renew(world):
     d, _, p = enrol(world, "AG-3")
     old = json.loads(p.stdout)["serial"]
     key = identity(d)[1].read_bytes()
-    out = json.loads(run(AGENT, "--json", "renew", "--dir", d).stdout)
+    out = json.loads(run(AGENT, "--json", "renew", "--now", "--dir", d).stdout)
     assert out["serial"] != old and out["confirmed"] is True
     assert identity(d)[1].read_bytes() != key
     st = json.loads(run(AGENT, "--json", "status", "--dir", d).stdout)

@@ -17,6 +17,8 @@ static struct {
 	X509 *root, *ca;
 } keys;
 
+static struct server *in_use;
+
 /* The connection at hand; one agent at a time. */
 static struct {
 	bool token;
@@ -57,12 +59,20 @@ server_new(void)
 
 	if (s == MAP_FAILED)
 		abort();
+	in_use = s;
 	keys.root_key = EVP_EC_gen("P-256");
 	keys.ca_key = EVP_EC_gen("P-256");
 	keys.stranger = EVP_EC_gen("P-256");
 	keys.root = issue(keys.root_key, "Root", NULL, keys.root_key, true);
 	keys.ca = issue(keys.ca_key, "CA", keys.root, keys.root_key, true);
 	return s;
+}
+
+/* see server.h */
+struct server *
+server_in_use(void)
+{
+	return in_use;
 }
 
 /* see server.h */
@@ -123,6 +133,7 @@ open_conn(void *ctx, const struct mmd_tls_want *want, struct mm_why *why)
 	struct server *s = ctx;
 
 	server_step(s);
+	s->opened++;
 	conn.token = want->mode == MMD_TLS_TOKEN;
 	conn.client = NULL;
 	if (conn.token)

@@ -30,9 +30,12 @@ struct server {
 	int refuse_confirm; /* status, or 0 */
 	/* steps taken by the agent; at kill_at it dies by SIGKILL */
 	unsigned steps, kill_at;
+	unsigned opened; /* connections */
 };
 
 struct server *server_new(void);
+/* The one that server_new made last. */
+struct server *server_in_use(void);
 void server_free(struct server *s);
 /* Forgets everything but its keys. */
 void server_reset(struct server *s);

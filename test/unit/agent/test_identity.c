@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,16 +12,18 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/priv.h"
 #include "agent/store.h"
 #include "port/posix_openssl.h"
+#include "calls.h"
 #include "server.h"
 
 static struct server *server;
-static char root[] = "/tmp/mintmark-agent.XXXXXX";
-static char dir[PATH_MAX];
+static char root[PATH_MAX];
+static char dir[PATH_MAX + 16];
 
 /* An agent over the directory, each write of whose storage is a step. */
 struct bench {
@@ -47,7 +50,6 @@ put(void *ctx, unsigned slot, enum mmd_nv_item item, struct mmd_bytes data)
 {
 	const struct mmd_nv *nv = &((struct bench *)ctx)->inner;
 
-	server_step(server);
 	return nv->put(nv->ctx, slot, item, data);
 }
 
@@ -56,7 +58,6 @@ erase(void *ctx, unsigned slot, enum mmd_nv_item item)
 {
 	const struct mmd_nv *nv = &((struct bench *)ctx)->inner;
 
-	server_step(server);
 	return nv->erase(nv->ctx, slot, item);
 }
 
@@ -65,7 +66,6 @@ select_slot(void *ctx, unsigned slot)
 {
 	const struct mmd_nv *nv = &((struct bench *)ctx)->inner;
 
-	server_step(server);
 	return nv->select(nv->ctx, slot);
 }
 
@@ -77,21 +77,34 @@ selected(void *ctx, unsigned *slot)
 	return nv->selected(nv->ctx, slot);
 }
 
-static void
-bench_open(struct bench *b)
+/* What the agent takes the time for, and whether it is told to hurry. */
+static int64_t offset_s;
+static bool hurry = true;
+
+static bool
+now_s(void *ctx, int64_t *at_s)
+{
+	(void)ctx;
+	*at_s = (int64_t)time(NULL) + offset_s;
+	return true;
+}
+
+static enum mm_err
+bench_open(struct bench *b, struct mm_why *why)
 {
 	memset(b, 0, sizeof(*b));
-	assert_int_equal(mm_agent_store_open(&b->store, dir, NULL), MM_OK);
+	MM_TRY(mm_agent_store_open(&b->store, dir, why));
 	b->inner = mm_agent_store_nv(&b->store);
 	b->nv = (struct mmd_nv){ get, put, erase, select_slot, selected, b };
 	b->keys.nv = &b->nv;
 	b->crypto = mmd_openssl_crypto(&b->keys);
 	b->clock = mmd_posix_clock();
+	b->clock.now_s = now_s;
 	b->link = server_link(server);
 	b->agent = (struct mm_agent){ .nv = &b->nv, .crypto = &b->crypto,
-		.time = &b->clock, .link = &b->link, .retries = 3 };
-	assert_int_equal(mm_agent_set_server(&b->agent, "ca:8443", NULL),
-	    MM_OK);
+		.time = &b->clock, .link = &b->link, .retries = 3, .now = hurry,
+		.renew_percent = 66 };
+	return mm_agent_set_server(&b->agent, "ca:8443", why);
 }
 
 static enum mm_err
@@ -101,9 +114,10 @@ run(bool renew, struct mm_agent_status *s, struct mm_why *why)
 	struct bench b;
 	enum mm_err err;
 
-	bench_open(&b);
-	err = renew ? mm_agent_renew(&b.agent, s, why)
-	    : mm_agent_enrol(&b.agent, &token, s, why);
+	err = bench_open(&b, why);
+	if (err == MM_OK)
+		err = renew ? mm_agent_renew(&b.agent, s, why)
+		    : mm_agent_enrol(&b.agent, &token, s, why);
 	mm_agent_store_close(&b.store);
 	return err;
 }
@@ -115,6 +129,9 @@ fresh(void **state)
 
 	(void)state;
 	server_reset(server);
+	calls = (struct calls){ .no_tmpfile = false };
+	offset_s = 0;
+	hurry = true;
 	snprintf(dir, sizeof(dir), "%s/%u", root, n++);
 	return 0;
 }
@@ -127,7 +144,7 @@ check_consistent(void)
 	struct bench b;
 	unsigned slot;
 
-	bench_open(&b);
+	assert_int_equal(bench_open(&b, NULL), MM_OK);
 	mm_agent_identity_init(&id);
 	if (b.inner.selected(b.inner.ctx, &slot) == MMD_OK) {
 		assert_int_equal(mm_agent_identity_load(&b.agent, slot, &id,
@@ -139,12 +156,52 @@ check_consistent(void)
 	mm_agent_store_close(&b.store);
 }
 
+/* Whether a folder holds these names and no other; how many are keys. */
+static unsigned
+count_keys(const char *path, const char *const names[])
+{
+	DIR *d = opendir(path);
+	const struct dirent *e;
+	unsigned keys = 0;
+
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL) {
+		size_t i = 0;
+
+		if (e->d_name[0] == '.')
+			continue;
+		while (names[i] != NULL && strcmp(names[i], e->d_name) != 0)
+			i++;
+		if (names[i] == NULL)
+			fail_msg("stray file %s/%s", path, e->d_name);
+		keys += strcmp(e->d_name, "key.pem") == 0;
+	}
+	closedir(d);
+	return keys;
+}
+
+/* After a run that ended well: one key, and no file that has no business. */
+static void
+check_tidy(void)
+{
+	static const char *const top[] = { "a", "b", "current", "lock", NULL };
+	static const char *const slot[] = { "key.pem", "cert.pem",
+		"chain.pem", "anchor.pem", "server", "time", "confirmed",
+		"receipt.json", NULL };
+	char a[PATH_MAX + 32], b[PATH_MAX + 32];
+
+	snprintf(a, sizeof(a), "%s/a", dir);
+	snprintf(b, sizeof(b), "%s/b", dir);
+	assert_int_equal(count_keys(dir, top), 0);
+	assert_int_equal(count_keys(a, slot) + count_keys(b, slot), 1);
+}
+
 static void
 enrols(void **state)
 {
 	struct mm_agent_status s;
 	struct stat st;
-	char path[PATH_MAX + 16];
+	char path[PATH_MAX + 64];
 
 	(void)state;
 	assert_int_equal(run(false, &s, NULL), MM_OK);
@@ -156,10 +213,10 @@ enrols(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	/* Again: nothing is asked of the server. */
-	server->steps = 0;
+	server->opened = 0;
 	assert_int_equal(run(false, &s, NULL), MM_OK);
 	assert_true(s.confirmed && s.already);
-	assert_int_equal(server->steps, 0);
+	assert_int_equal(server->opened, 0);
 }
 
 static void
@@ -176,6 +233,7 @@ renews(void **state)
 		assert_true(s.confirmed);
 		assert_int_equal(server->ncerts, i + 1);
 		assert_true(server->certs[i].confirmed);
+		check_tidy();
 	}
 }
 
@@ -283,34 +341,35 @@ run_killed(bool renew, unsigned step)
 
 /* Killed at any step: consistent, and the next run ends it with one claim. */
 static void
-enrol_survives_kill(void **state)
+enrol_survives_kill(bool no_tmpfile)
 {
 	struct mm_agent_status s;
 	unsigned step = 1;
 
-	(void)state;
 	for (;; step++) {
 		assert_int_equal(fresh(NULL), 0);
+		calls.no_tmpfile = no_tmpfile;
 		if (!run_killed(false, step))
 			break;
-		check_consistent();
 		assert_int_equal(run(false, &s, NULL), MM_OK);
 		assert_true(s.confirmed);
 		assert_int_equal(server->claims, 1);
 		assert_int_equal(server->ncerts, 1);
+		check_consistent();
+		check_tidy();
 	}
-	assert_in_range(step, 15, 100);
+	assert_in_range(step, 60, 400);
 }
 
 static void
-renew_survives_kill(void **state)
+renew_survives_kill(bool no_tmpfile)
 {
 	struct mm_agent_status s;
 	unsigned step = 1;
 
-	(void)state;
 	for (;; step++) {
 		assert_int_equal(fresh(NULL), 0);
+		calls.no_tmpfile = no_tmpfile;
 		assert_int_equal(run(false, &s, NULL), MM_OK);
 		assert_int_equal(run(true, &s, NULL), MM_OK);
 		if (!run_killed(true, step))
@@ -318,12 +377,193 @@ renew_survives_kill(void **state)
 		check_consistent();
 		assert_int_equal(run(true, &s, NULL), MM_OK);
 		assert_true(s.confirmed);
+		check_tidy();
 		/* One more certificate, or two if it had been confirmed. */
 		assert_in_range(server->ncerts, 3, 4);
 		for (size_t i = 0; i < server->ncerts; i++)
 			assert_true(server->certs[i].confirmed);
 	}
-	assert_in_range(step, 20, 100);
+	assert_in_range(step, 80, 600);
+}
+
+static void
+survives_kill(void **state)
+{
+	(void)state;
+	for (int no_tmpfile = 0; no_tmpfile < 2; no_tmpfile++) {
+		enrol_survives_kill(no_tmpfile != 0);
+		renew_survives_kill(no_tmpfile != 0);
+	}
+}
+
+/* The disk is full at any call: an error, and the next run makes it good. */
+static void
+survives_full_disk(void **state)
+{
+	(void)state;
+	for (unsigned n = 1;; n++) {
+		struct mm_agent_status s;
+		struct mm_why why = { 0 };
+		enum mm_err err;
+
+		assert_int_equal(fresh(NULL), 0);
+		assert_int_equal(run(false, &s, NULL), MM_OK);
+		calls = (struct calls){ .fail_at = n };
+		err = run(true, &s, &why);
+		if (calls.n < n)
+			break;
+		calls.fail_at = 0;
+		if (err != MM_OK)
+			assert_int_equal(err, MM_ESYS);
+		check_consistent();
+		assert_int_equal(run(true, &s, NULL), MM_OK);
+		assert_true(s.confirmed);
+		check_tidy();
+	}
+}
+
+/* What a killed run of a moment ago left is wiped by the next, whatever. */
+static void
+sweeps(void **state)
+{
+	static const char *const left[] = { "a/key.pem.new", "b/key.pem.new",
+		"b/cert.pem.new", "current.new" };
+	struct mm_agent_status s;
+	char path[PATH_MAX + 64];
+
+	(void)state;
+	assert_int_equal(run(false, &s, NULL), MM_OK);
+	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "%s/%s", dir, left[i]);
+		f = fopen(path, "w");
+		assert_non_null(f);
+		fputs("a key", f);
+		fclose(f);
+	}
+	hurry = false;
+	assert_int_equal(run(true, &s, NULL), MM_OK);
+	assert_true(s.early);
+	check_tidy();
+}
+
+/* Of the certificates that the server in memory issues. */
+#define LIFE_S (30 * 86400 + 3600)
+
+static void
+renews_when_due(void **state)
+{
+	struct mm_agent_status s, again;
+	int64_t issued_s, from_s;
+
+	(void)state;
+	hurry = false;
+	assert_int_equal(run(false, &s, NULL), MM_OK);
+	issued_s = s.not_before_s;
+	from_s = issued_s + LIFE_S * 66 / 100;
+	assert_in_range(s.renew_at_s, from_s, from_s + LIFE_S / 20 + 1);
+	server->opened = 0;
+	assert_int_equal(run(true, &again, NULL), MM_OK);
+	assert_true(again.early && !again.renewed);
+	assert_int_equal(server->opened, 0);
+	assert_int_equal(again.renew_at_s, s.renew_at_s);
+	offset_s = s.renew_at_s - (int64_t)time(NULL) - 5;
+	assert_int_equal(run(true, &again, NULL), MM_OK);
+	assert_true(again.early);
+	assert_int_equal(server->ncerts, 1);
+	offset_s += 5;
+	assert_int_equal(run(true, &again, NULL), MM_OK);
+	assert_true(again.renewed && !again.early);
+	assert_int_equal(server->ncerts, 2);
+}
+
+/* Two certificates of one moment are not renewed at one moment. */
+static void
+spreads(void **state)
+{
+	struct mm_agent_status s;
+	int64_t least = INT64_MAX, most = 0;
+
+	(void)state;
+	assert_int_equal(run(false, &s, NULL), MM_OK);
+	for (unsigned i = 0; i < 7; i++) {
+		int64_t after = s.renew_at_s - s.not_before_s;
+
+		least = after < least ? after : least;
+		most = after > most ? after : most;
+		assert_int_equal(run(true, &s, NULL), MM_OK);
+	}
+	/* Seven of 36 hours, all within an hour: less than one in a million */
+	assert_true(most - least > 3600);
+}
+
+/* By a clock that starts in 1970 nothing would ever be due: it asks. */
+static void
+asks_the_time(void **state)
+{
+	struct mm_agent_status s;
+
+	(void)state;
+	hurry = false;
+	assert_int_equal(run(false, &s, NULL), MM_OK);
+	offset_s = -(int64_t)time(NULL) + 100;
+	server->date_s = s.renew_at_s - 60;
+	assert_int_equal(run(true, &s, NULL), MM_OK);
+	assert_true(s.early);
+	server->date_s = s.renew_at_s + 60;
+	assert_int_equal(run(true, &s, NULL), MM_OK);
+	assert_true(s.renewed);
+}
+
+/* Certificate there, switch or confirmation not: finished before its time. */
+static void
+finishes_what_was_begun(void **state)
+{
+	struct mm_agent_status s;
+
+	(void)state;
+	assert_int_equal(run(false, &s, NULL), MM_OK);
+	server->refuse_confirm = 503;
+	assert_int_equal(run(true, &s, NULL), MM_EAGAIN);
+	server->refuse_confirm = 0;
+	hurry = false;
+	assert_int_equal(run(true, &s, NULL), MM_OK);
+	assert_true(s.renewed && s.confirmed);
+	assert_int_equal(server->ncerts, 2);
+	check_tidy();
+}
+
+static void
+refuses_folders(void **state)
+{
+	struct mm_agent_store st;
+	struct mm_why why = { 0 };
+	char slot[PATH_MAX + 32], other[PATH_MAX + 32];
+
+	(void)state;
+	snprintf(slot, sizeof(slot), "%s/a", dir);
+	snprintf(other, sizeof(other), "%s-other", dir);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(chmod(dir, 0770), 0);
+	assert_int_equal(mm_agent_store_open(&st, dir, &why), MM_EPOLICY);
+	assert_non_null(strstr(why.text, "written by others"));
+	assert_int_equal(chmod(dir, 0700), 0);
+	assert_int_equal(mkdir(other, 0700), 0);
+	assert_int_equal(symlink(other, slot), 0);
+	assert_int_equal(mm_agent_store_open(&st, dir, NULL), MM_EPOLICY);
+	assert_int_equal(unlink(slot), 0);
+	/* A link to the whole of it is how it is moved to another disk. */
+	snprintf(slot, sizeof(slot), "%s-link", dir);
+	assert_int_equal(symlink(dir, slot), 0);
+	assert_int_equal(mm_agent_store_open(&st, slot, NULL), MM_OK);
+	mm_agent_store_close(&st);
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(chown(dir, 65534, (gid_t)-1), 0);
+	why = (struct mm_why){ 0 };
+	assert_int_equal(mm_agent_store_open(&st, dir, &why), MM_EPOLICY);
+	assert_non_null(strstr(why.text, "another user"));
 }
 
 static void
@@ -336,6 +576,12 @@ names(void **state)
 		{ "127.0.0.1:1", "127.0.0.1" }, { "ca.example", NULL },
 		{ ":8443", NULL }, { "ca:0", NULL }, { "ca:65536", NULL },
 		{ "ca:84x", NULL }, { "c a:8443", NULL },
+		{ "[fe80::1%eth0]:443", "fe80::1%eth0" },
+		{ "::1:443", NULL }, { "[]:443", NULL }, { "[::1]", NULL },
+		{ "[::1:443", NULL }, { "ca:+443", NULL }, { "ca: 443", NULL },
+		{ "ca:", NULL }, { "ca:0443", "ca" }, { "", NULL },
+		{ "https://ca:443", NULL }, { "user@ca:443", NULL },
+		{ "ca:99999999999999999999", NULL },
 		{ "ca\r\nX: y:8443", NULL },
 	};
 	struct mm_agent a;
@@ -361,13 +607,22 @@ main(void)
 		cmocka_unit_test_setup(refuses, fresh),
 		cmocka_unit_test_setup(learns_time, fresh),
 		cmocka_unit_test_setup(falls_back, fresh),
-		cmocka_unit_test_setup(enrol_survives_kill, fresh),
-		cmocka_unit_test_setup(renew_survives_kill, fresh),
+		cmocka_unit_test_setup(survives_kill, fresh),
+		cmocka_unit_test_setup(survives_full_disk, fresh),
+		cmocka_unit_test_setup(sweeps, fresh),
+		cmocka_unit_test_setup(renews_when_due, fresh),
+		cmocka_unit_test_setup(spreads, fresh),
+		cmocka_unit_test_setup(asks_the_time, fresh),
+		cmocka_unit_test_setup(finishes_what_was_begun, fresh),
+		cmocka_unit_test_setup(refuses_folders, fresh),
 		cmocka_unit_test(names),
 	};
-	char rm[64];
+	char rm[PATH_MAX + 16];
 	int failed;
 
+	/* In memory where that is: some ten thousand files are synced. */
+	snprintf(root, sizeof(root), "%s/mintmark-agent.XXXXXX",
+	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	if (mkdtemp(root) == NULL)
 		return 1;
 	server = server_new();
