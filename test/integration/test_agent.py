@@ -70,6 +70,73 @@ def test_status_and_renew(world):
         "superseded"
 
 
+def test_renewal_waits_for_its_time(world):
+    d, _, p = enrol(world, "AG-due")
+    out = json.loads(p.stdout)
+    again = run(AGENT, "--json", "renew", "--dir", d, check=False)
+    assert again.returncode == 9, again
+    told = json.loads(again.stdout)
+    assert told["renewed"] is False and told["serial"] == out["serial"]
+    assert out["not_before"] < told["renew_at"] < out["not_after"]
+    # the same whoever asks, and another share of life another time
+    st = run(AGENT, "--json", "status", "--dir", d)
+    assert json.loads(st.stdout)["renew_at"] == told["renew_at"]
+    st = run(AGENT, "--json", "status", "--dir", d, "--renew-percent", "20")
+    assert json.loads(st.stdout)["renew_at"] < told["renew_at"]
+    text = run(AGENT, "renew", "--dir", d, check=False).stdout
+    assert f"renew at   {told['renew_at'][:10]}" in text and "--now" in text
+    assert not (d / "b/key.pem").exists()
+
+
+def test_only_the_key_in_use_stays(world):
+    d, _, _ = enrol(world, "AG-one")
+    for slot in ["b", "a", "b"]:
+        out = json.loads(run(AGENT, "--json", "renew", "--now", "--dir",
+                             d).stdout)
+        assert out["renewed"] is True and out["slot"] == slot
+        assert {f.parent.name for f in d.glob("?/*.pem")} == {slot}
+        assert not [f for f in d.rglob("*") if f.name.endswith(".new")]
+
+
+@pytest.mark.parametrize("when, clock, status", [
+    ("-50y", "auto", 9),     # the server says that it is not time
+    ("+60y", "server", 9),
+    ("+60y", "auto", 3),     # the server's certificate is over by our clock
+])
+def test_renewal_by_a_wrong_clock(world, when, clock, status):
+    name = f"AG-W{when[1:3]}{clock}"
+    d, _, _ = enrol(world, name)
+    p = run(AGENT, "--json", "renew", "--dir", d, "--clock", clock,
+            check=False, env={**os.environ, **faketime(when)})
+    assert p.returncode == status, p.stdout + p.stderr
+    assert run(AGENT, "status", "--dir", d).returncode == 0
+
+
+def test_a_token_from_a_pipe_is_read_and_no_name_removed(world, tmp_path):
+    t = world.token("AG-pipe")
+    link = tmp_path / "stdin"  # what /dev/stdin is
+    link.symlink_to("/proc/self/fd/0")
+    _, _, p = enrol(world, "AG-pipe", token=link, input=t["token"] + "\r\n")
+    assert json.loads(p.stdout)["confirmed"] is True
+    assert link.is_symlink()
+
+
+def test_a_token_by_a_link_is_erased_where_it_is(world, tmp_path):
+    t = token_file(world, "AG-link")
+    link = tmp_path / "token"
+    link.symlink_to(t)
+    enrol(world, "AG-link", token=link)
+    assert not t.exists()
+
+
+def test_an_erasure_that_was_interrupted_is_no_malformed_token(world):
+    d, t, p = enrol(world, "AG-zero", "--keep-token")
+    t.write_bytes(bytes(t.stat().st_size))
+    _, _, again = enrol(world, "AG-zero", token=t)
+    assert json.loads(again.stdout)["already"] is True
+    assert not t.exists()
+
+
 def test_the_old_identity_works_until_the_new_one_is_proved(world):
     d, _, p = enrol(world, "AG-4")
     cert, key = identity(d)
