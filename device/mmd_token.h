@@ -29,7 +29,7 @@ struct mmd_token {
 
 /*
  * Reads any of the three forms:
- * the text form, where '-', spaces and line ends may stand anywhere after
+ * the text form, where '-' and white space may stand anywhere but within
  * "mm1", case is folded, O is 0, I and L are 1;
  * the URI "mintmark:<text>?s=<host>:<port>&a=<base64url of the full hash>";
  * the JSON {"token","server","anchor_sha256","device",...}, where unknown
@@ -37,6 +37,13 @@ struct mmd_token {
  * MMD_EINPUT; MMD_ECHECKSUM: the form is right, so a digit was mistyped.
  */
 enum mmd_rc mmd_token_parse(const struct mmd_crypto *crypto,
+    struct mmd_bytes text, struct mmd_token *t) MMD_MUST;
+
+/*
+ * The text form alone: a board whose token comes by no other way links
+ * without the other two.
+ */
+enum mmd_rc mmd_token_parse_text(const struct mmd_crypto *crypto,
     struct mmd_bytes text, struct mmd_token *t) MMD_MUST;
 
 bool mmd_token_is_test(const struct mmd_token *t);

@@ -1,7 +1,6 @@
 #include "mmd_codec.h"
 #include "mmd_token.h"
 #include "priv.h"
-#include "token_form.h"
 
 /*
  * Crockford base32: no I, L, O, U.  The four fields stand one after another
@@ -34,7 +33,7 @@ value(uint8_t c)
 static bool
 is_filler(uint8_t c)
 {
-	return c == '-' || c == ' ' || c == '\r' || c == '\n';
+	return c == '-' || c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 /* The values of all digits after "mm1", exactly ALL_DIGITS of them. */
@@ -43,6 +42,8 @@ collect(struct mmd_bytes text, uint8_t v[ALL_DIGITS])
 {
 	size_t n = 0;
 
+	for (; text.n > 0 && is_filler(*text.p); text.n--)
+		text.p++;
 	if (text.n < 3 || mmd_lower(text.p[0]) != 'm' ||
 	    mmd_lower(text.p[1]) != 'm' || text.p[2] != '1')
 		return MMD_EINPUT;
@@ -113,9 +114,8 @@ check(const struct mmd_crypto *crypto, const struct mmd_token *t,
 	return have == want ? MMD_OK : MMD_ECHECKSUM;
 }
 
-/* see token_form.h */
-enum mmd_rc
-mmd_token_parse_text(const struct mmd_crypto *crypto, struct mmd_bytes text,
+static enum mmd_rc
+read_text(const struct mmd_crypto *crypto, struct mmd_bytes text,
     struct mmd_token *t)
 {
 	uint8_t v[ALL_DIGITS];
@@ -140,18 +140,14 @@ mmd_token_parse_text(const struct mmd_crypto *crypto, struct mmd_bytes text,
 
 /* see mmd_token.h */
 enum mmd_rc
-mmd_token_parse(const struct mmd_crypto *crypto, struct mmd_bytes text,
+mmd_token_parse_text(const struct mmd_crypto *crypto, struct mmd_bytes text,
     struct mmd_token *out)
 {
 	struct mmd_token t;
 	enum mmd_rc rc;
 
 	memset(&t, 0, sizeof(t));
-	while (text.n > 0 && (is_filler(*text.p) || *text.p == '\t')) {
-		text.p++;
-		text.n--;
-	}
-	rc = mmd_token_parse_form(crypto, text, &t);
+	rc = read_text(crypto, text, &t);
 	if (rc == MMD_OK)
 		*out = t;
 	mmd_wipe(&t, sizeof(t));

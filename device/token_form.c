@@ -1,6 +1,6 @@
 #include "mmd_codec.h"
+#include "mmd_token.h"
 #include "priv.h"
-#include "token_form.h"
 
 /* The URI and JSON forms: a text form and what it says beside it. */
 
@@ -264,14 +264,14 @@ parse_json(const struct mmd_crypto *crypto, struct mmd_bytes json,
 	return rc;
 }
 
-/* see token_form.h */
-enum mmd_rc
-mmd_token_parse_form(const struct mmd_crypto *crypto, struct mmd_bytes text,
+static enum mmd_rc
+parse_any(const struct mmd_crypto *crypto, struct mmd_bytes text,
     struct mmd_token *t)
 {
 	static const char scheme[] = "mintmark:";
 	size_t n = 0;
 
+	skip_space(&text);
 	if (text.n > 0 && *text.p == '{')
 		return parse_json(crypto, text, t);
 	while (n < text.n && n < sizeof(scheme) - 1 &&
@@ -280,4 +280,18 @@ mmd_token_parse_form(const struct mmd_crypto *crypto, struct mmd_bytes text,
 	if (n == sizeof(scheme) - 1)
 		return parse_uri(crypto, text, t);
 	return mmd_token_parse_text(crypto, text, t);
+}
+
+/* see mmd_token.h */
+enum mmd_rc
+mmd_token_parse(const struct mmd_crypto *crypto, struct mmd_bytes text,
+    struct mmd_token *out)
+{
+	struct mmd_token t;
+	enum mmd_rc rc = parse_any(crypto, text, &t);
+
+	if (rc == MMD_OK)
+		*out = t;
+	mmd_wipe(&t, sizeof(t));
+	return rc;
 }

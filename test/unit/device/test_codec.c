@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 #include <string.h>
+#include <time.h>
 
 #include "mmd_codec.h"
 
@@ -198,6 +199,29 @@ times(void **state)
 	}
 }
 
+/* Each day of eight thousand years, both ways of writing it, as libc has it. */
+static void
+every_day(void **state)
+{
+	(void)state;
+	for (time_t day = -7305; day <= 2932896; day++) {
+		time_t want = day * 86400 + (day & 0xffff);
+		struct tm *tm = gmtime(&want);
+		char asn1[32], http[32];
+		int64_t at = -1;
+
+		assert_int_equal(strftime(asn1, sizeof(asn1), "%Y%m%d%H%M%SZ",
+		    tm), 15);
+		assert_int_equal(mmd_time_asn1(MMD_DER_GENTIME, text(asn1),
+		    &at), MMD_OK);
+		assert_true(at == want);
+		assert_int_equal(strftime(http, sizeof(http),
+		    "%a, %d %b %Y %H:%M:%S GMT", tm), 29);
+		assert_int_equal(mmd_time_http(text(http), &at), MMD_OK);
+		assert_true(at == want);
+	}
+}
+
 int
 main(void)
 {
@@ -207,6 +231,7 @@ main(void)
 		cmocka_unit_test(der_lengths),
 		cmocka_unit_test(der_writes_what_it_reads),
 		cmocka_unit_test(times),
+		cmocka_unit_test(every_day),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
