@@ -96,6 +96,15 @@ server_reset(struct server *s)
 
 /* see server.h */
 void
+server_keep_newest(struct server *s)
+{
+	s->certs[0] = s->certs[s->ncerts - 1];
+	memset(s->certs + 1, 0, sizeof(s->certs) - sizeof(s->certs[0]));
+	s->ncerts = 1;
+}
+
+/* see server.h */
+void
 server_step(struct server *s)
 {
 	if (++s->steps == s->kill_at)

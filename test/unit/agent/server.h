@@ -39,6 +39,8 @@ struct server *server_in_use(void);
 void server_free(struct server *s);
 /* Forgets everything but its keys. */
 void server_reset(struct server *s);
+/* Forgets all certificates but the newest. */
+void server_keep_newest(struct server *s);
 struct mm_agent_link server_link(struct server *s);
 /* A token for it. */
 struct mmd_token server_token(void);
