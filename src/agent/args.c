@@ -107,8 +107,8 @@ take_option(struct mm_agent_args *a, unsigned *used, int argc, char **argv,
 	if (eq == NULL && ++*i >= argc)
 		return MM_EINPUT;
 	word = eq != NULL ? eq + 1 : argv[*i];
-	/* Nothing is meant by it: a variable that was not set. */
-	if (word[0] == '\0')
+	/* An empty word or the next option: a variable that was not set. */
+	if (word[0] == '\0' || (eq == NULL && strncmp(word, "--", 2) == 0))
 		return MM_EINPUT;
 	*(const char **)((char *)a + o->at) = word;
 	return MM_OK;

@@ -1,7 +1,10 @@
 #include "agent/report.h"
 
+#include <stdio.h>
+
 #include "agent/store.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/time.h"
 
 #define DAY_S 86400
@@ -32,19 +35,21 @@ as_json(struct mm_buf *out, const struct mm_agent_status *s, int64_t days,
 	mm_buf_text(out, "\n");
 }
 
-/* see report.h */
-void
-mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s, bool json,
-    int64_t now_s, int64_t took_ms)
+/* A terminal takes orders, and JSON is UTF-8: neither gets other than text. */
+static void
+make_printable(char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s < ' ' || *s > '~')
+			*s = '?';
+}
+
+static void
+as_text(struct mm_buf *out, const struct mm_agent_status *s, int64_t days)
 {
 	char from[MM_TIME_TEXT], until[MM_TIME_TEXT];
 	char at[MM_TIME_TEXT] = "never";
-	int64_t days = (s->not_after_s - now_s) / DAY_S;
 
-	if (json) {
-		as_json(out, s, days, took_ms);
-		return;
-	}
 	mm_time_text_s(s->not_before_s, from);
 	mm_time_text_s(s->not_after_s, until);
 	if (s->renew_at_s != 0)
@@ -61,15 +66,21 @@ mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s, bool json,
 	mm_buf_printf(out, "server     %s\n", s->server);
 }
 
-/* JSON is UTF-8 and a terminal takes orders: neither gets what is not text. */
-static void
-printable(const char *from, char to[sizeof(((struct mm_why *)0)->text)])
+/* see report.h */
+void
+mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s, bool json,
+    int64_t now_s, int64_t took_ms)
 {
-	size_t n = 0;
+	struct mm_agent_status shown = *s;
+	int64_t days = (s->not_after_s - now_s) / DAY_S;
 
-	for (; from[n] != '\0'; n++)
-		to[n] = from[n] >= ' ' && from[n] <= '~' ? from[n] : '?';
-	to[n] = '\0';
+	make_printable(shown.server);
+	if (!json || !mm_utf8_valid(mm_bytes_of(shown.device)))
+		make_printable(shown.device);
+	if (json)
+		as_json(out, &shown, days, took_ms);
+	else
+		as_text(out, &shown, days);
 }
 
 /* see report.h */
@@ -80,7 +91,9 @@ mm_agent_report_failure(struct mm_buf *out, enum mm_err err,
 	struct mm_json j = mm_json_over(out);
 	char text[sizeof(why->text)];
 
-	printable(why->text[0] != '\0' ? why->text : mm_err_slug(err), text);
+	snprintf(text, sizeof(text), "%s", why->text[0] != '\0' ? why->text
+	    : mm_err_slug(err));
+	make_printable(text);
 	if (!json) {
 		mm_buf_printf(out, "mintmark-agent: %s\n", text);
 		return;

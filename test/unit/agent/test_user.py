@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -65,6 +66,16 @@ def enrol(folder, port, *more, file=None, **kw):
                  "--retry", "0", "--timeout", "10", *more, **kw)
 
 
+def make_identity(d, server):
+    slot = d / "a"
+    slot.mkdir(parents=True)
+    shutil.copy(d.parent / "key.pem", slot)
+    for name in ["cert.pem", "chain.pem", "anchor.pem"]:
+        shutil.copy(d.parent / "cert.pem", slot / name)
+    (slot / "server").write_bytes(server)
+    (d / "current").symlink_to("a")
+
+
 def test_exit_statuses(folder):
     """One table: the code's, the manual's, the usage's."""
     header = (ROOT / "src/base/err.h").read_text()
@@ -93,6 +104,9 @@ def test_json_of_failures(folder):
         (["status", "--dir", "d", "--now"], 2),
         (["status", "--dir", "d", "--\xff\x1b[2J"], 2),
         (["status", "--dir", "d", "extra"], 2),
+        (["enrol", "--dir", "d", "--device", "--token-file", "t"], 2),
+        (["enrol", "--dir", "/sys/mintmark", "--token-file",
+          token(folder)], 1),  # cannot be written, not by root either
         (["status", "--dir", folder / "none"], 4),
         (["renew", "--dir", folder / "none"], 4),
         (["renew", "--dir", folder], 4),
@@ -181,6 +195,16 @@ def test_modes_and_descriptors(folder):
     names = sorted(str(f.relative_to(folder / "id"))
                    for f in folder.rglob("id/**/*"))
     assert names == ["a", "a/key.pem", "b", "lock"], names
+
+
+def test_files_that_are_not_ours(folder):
+    """What somebody put in the directory does not reach the terminal raw."""
+    make_identity(folder / "id", b"ca\x1b[2J\xff:1\nforged  yes")
+    p = agent("status", "--dir", folder / "id")
+    assert p.returncode == 0 and b"\x1b" not in p.stdout, p
+    assert b"\nforged" not in p.stdout and b"ca?[2J?:1" in p.stdout, p
+    p = agent("status", "--json", "--dir", folder / "id")
+    assert json.loads(p.stdout)["server"] == "ca?[2J?:1?forged  yes"
 
 
 def test_two_at_once(folder):
