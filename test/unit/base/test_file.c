@@ -81,6 +81,66 @@ replaces_whole(void **state)
 	mm_buf_done(&b);
 }
 
+/* New or there already, and whatever a kill left under the known name. */
+static void
+replaces_under_a_lock(void **state)
+{
+	struct mm_buf b = MM_BUF_INIT(100);
+	struct stat st;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		const char *text = i == 1 ? "two" : "one";
+
+		assert_int_equal(mm_file_replace_locked("f",
+		    mm_bytes_of(text), 0640, NULL), MM_OK);
+		mm_buf_reset(&b);
+		assert_int_equal(mm_file_read("f", &b, NULL), MM_OK);
+		assert_string_equal(mm_buf_cstr(&b), text);
+		assert_int_equal(stat("f", &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0640);
+		assert_int_equal(count_files(), 1);
+		assert_int_equal(mm_file_create("f" MM_FILE_NEXT,
+		    mm_bytes_of("left"), 0600, NULL), MM_OK);
+	}
+	assert_int_equal(mm_file_replace_locked("no/f", mm_bytes_of("x"),
+	    0600, NULL), MM_ENOTFOUND);
+	mm_buf_done(&b);
+}
+
+/* The bytes are gone where another name still leads to them. */
+static void
+wipes(void **state)
+{
+	struct mm_buf b = MM_BUF_INIT(10000);
+	char text[5001];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(mm_file_create("f", mm_bytes_of(text), 0600, NULL),
+	    MM_OK);
+	assert_int_equal(link("f", "same"), 0);
+	assert_int_equal(mm_file_wipe("f", NULL), MM_OK);
+	assert_int_equal(mm_file_read("same", &b, NULL), MM_OK);
+	assert_int_equal(b.n, sizeof(text) - 1);
+	for (size_t i = 0; i < b.n; i++)
+		assert_int_equal(b.p[i], 0);
+	mm_buf_done(&b);
+	assert_int_equal(mm_file_wipe("f", NULL), MM_OK);
+	assert_int_equal(mm_file_create("g", mm_bytes_of("g"), 0600, NULL),
+	    MM_OK);
+	assert_int_equal(symlink("g", "l"), 0);
+	assert_int_equal(mkfifo("p", 0600), 0);
+	assert_int_equal(mm_file_wipe("l", NULL), MM_OK);
+	assert_int_equal(mm_file_wipe("p", NULL), MM_OK);
+	assert_int_equal(count_files(), 2);
+	assert_int_equal(mm_file_read("g", &b, NULL), MM_OK);
+	assert_string_equal(mm_buf_cstr(&b), "g");
+	mm_buf_done(&b);
+	assert_int_equal(mm_file_wipe(".", NULL), MM_ESYS);
+}
+
 static void
 creates_only_once(void **state)
 {
@@ -178,6 +238,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(reads_to_the_limit),
 		IN_FOLDER(replaces_whole),
+		IN_FOLDER(replaces_under_a_lock),
+		IN_FOLDER(wipes),
 		IN_FOLDER(creates_only_once),
 		IN_FOLDER(makes_folders),
 		IN_FOLDER(owns_no_folder_behind_a_link),
