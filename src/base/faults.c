@@ -5,16 +5,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/time.h"
+
+/* N of the variable's "PLACE:N"; 0 if it names another place. */
+static long
+number_for(const char *variable, const char *place)
+{
+	const char *at = getenv(variable);
+	size_t n = strlen(place);
+
+	if (at == NULL || strncmp(at, place, n) != 0 || at[n] != ':')
+		return 0;
+	return atol(at + n + 1);
+}
+
 /* see faults.h */
 void
 mm_die_at(const char *place)
 {
 	static atomic_long passed;
-	const char *at = getenv("MINTMARK_DIE_AT");
-	size_t n = strlen(place);
+	long at = number_for("MINTMARK_DIE_AT", place);
 
-	if (at == NULL || strncmp(at, place, n) != 0 || at[n] != ':')
-		return;
-	if (atomic_fetch_add(&passed, 1) + 1 == atol(at + n + 1))
+	if (at > 0 && atomic_fetch_add(&passed, 1) + 1 == at)
 		raise(SIGKILL);
+}
+
+/* see faults.h; busy: a sleep would be longer than asked for. */
+void
+mm_slow_at(const char *place)
+{
+	long us = number_for("MINTMARK_SLOW_AT", place);
+	int64_t until = us > 0 ? mm_mono_us() + us : 0;
+
+	while (us > 0 && mm_mono_us() < until)
+		;
 }

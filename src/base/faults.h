@@ -2,18 +2,30 @@
 #define MM_BASE_FAULTS_H
 
 /*
- * Where a test has this process killed, as by a power switch.  A build with
- * -Dfaults=true reads MINTMARK_DIE_AT=PLACE:N and ends by SIGKILL when it
- * passes the place for the N-th time; any other build has none of this.
- * The server's places are the numbers of issuance's steps.  The signer's, for
- * a batch of certificates: "journal" and "journalled" before and after its
- * lines are written (and synced, with journal_sync), "answer" and "answered".
+ * Where a test has this process killed, as by a power switch, or slowed; only
+ * a build with -Dfaults=true has any of this.
+ *
+ * MINTMARK_DIE_AT=PLACE:N ends it by SIGKILL when it passes the place for the
+ * N-th time.  The server's places are the numbers of issuance's steps.  The
+ * signer's, for a batch of certificates: "journal" and "journalled" before and
+ * after its lines are written (and synced, with journal_sync), "answer" and
+ * "answered".
+ *
+ * MINTMARK_SLOW_AT=PLACE:N makes each pass N microseconds longer: what a test
+ * of equal times must see.  The signer's place "decoy" is the key of a token
+ * whose key version there never was.
  */
 #ifdef MM_FAULTS
 void mm_die_at(const char *place);
+void mm_slow_at(const char *place);
 #else
 static inline void
 mm_die_at(const char *place)
+{
+	(void)place;
+}
+static inline void
+mm_slow_at(const char *place)
 {
 	(void)place;
 }

@@ -2,6 +2,7 @@
 
 #include <openssl/rand.h>
 
+#include "base/faults.h"
 #include "base/time.h"
 #include "pki/token.h"
 #include "signer/priv.h"
@@ -13,6 +14,8 @@ master(const struct mm_signer *s, const uint8_t id[MM_TOKEN_ID_N])
 {
 	const struct mm_secret *m = s->master[id[0]];
 
+	if (m == NULL)
+		mm_slow_at("decoy");
 	return mm_secret_view(m != NULL ? m : s->decoy);
 }
 
