@@ -289,6 +289,11 @@ MM_MUST enum mm_err mm_desk_operator_revoke(struct mm_desk *d,
  * covers it (at most 2 s: MM_EAGAIN). */
 MM_MUST enum mm_err mm_desk_receipt(struct mm_desk *d, const char *device,
     struct mm_buf *json, struct mm_why *why);
+/* The same for the device that asks by its certificate, which must be in
+ * force as for a proof (step 8).  Refused: reason says why. */
+MM_MUST enum mm_err mm_desk_receipt_own(struct mm_desk *d,
+    const struct mm_authority *a, struct mm_buf *json,
+    enum mm_reason *reason, struct mm_why *why);
 MM_MUST enum mm_err mm_desk_receipt_at(struct mm_desk *d, uint64_t index,
     struct mm_buf *json, struct mm_why *why);
 /* Signs a new CRL for the issuer if it changed or is near its end; force. */

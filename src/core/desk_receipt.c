@@ -140,3 +140,43 @@ mm_desk_receipt(struct mm_desk *d, const char *device, struct mm_buf *json,
 		row[0] = row[1];
 	return make(d, row[0].entry, row[0].issuer, json, why);
 }
+
+/* ---- by a device ---- */
+
+/* What the pipeline would say to a proof; nothing is written. */
+static enum mm_err
+judge(struct mm_desk *d, struct mm_job *job, struct mm_why *why)
+{
+	struct mm_flight *f = mm_flight_of(job);
+	struct mm_facts facts = { 0 };
+	enum mm_err rc;
+
+	MM_TRY(mm_reader_begin(d->r, why));
+	rc = mm_facts_read(d->c, d->r, f, &facts, why);
+	mm_reader_end(d->r);
+	MM_TRY(rc);
+	mm_decide(&facts, &f->verdict);
+	return f->verdict.act != MM_ACT_REFUSE ? MM_OK :
+	    MM_FAIL(why, f->verdict.code, "%s",
+	    mm_reason_text(f->verdict.reason));
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_receipt_own(struct mm_desk *d, const struct mm_authority *a,
+    struct mm_buf *json, enum mm_reason *reason, struct mm_why *why)
+{
+	MM_OWN(mm_job_free) struct mm_job *job = mm_job_new(MM_JOB_CONFIRM);
+	const struct mm_verdict *v;
+
+	if (job == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "receipt: no memory");
+	job->authority = *a;
+	v = &mm_flight_of(job)->verdict;
+	*reason = MM_R_NONE;
+	if (judge(d, job, why) != MM_OK) {
+		*reason = v->reason;
+		return v->reason != MM_R_NONE ? v->code : MM_EAGAIN;
+	}
+	return mm_desk_receipt(d, v->device, json, why);
+}

@@ -6,9 +6,9 @@
 
 /* ---- who asks ---- */
 
-/* see priv.h */
-enum mm_err
-mm_enrol_device(const struct mm_http_req *req, struct mm_authority *a,
+/* The connection's certificate, if it is one that we could have given. */
+static enum mm_err
+peer_of(const struct mm_http_req *req, struct mm_authority *a,
     enum mm_reason *reason, struct mm_why *why)
 {
 	const struct mm_conn *c = req->conn_data;
@@ -25,6 +25,40 @@ mm_enrol_device(const struct mm_http_req *req, struct mm_authority *a,
 		return MM_EPOLICY;
 	*reason = MM_R_NONE;
 	return MM_OK;
+}
+
+/* An expired identity is good for late renewal only. */
+static enum mm_err
+in_time(const struct mm_http_req *req, enum mm_reason *reason,
+    struct mm_why *why)
+{
+	const struct mm_conn *c = req->conn_data;
+
+	if (!c->cert_expired)
+		return MM_OK;
+	*reason = MM_R_CERT_EXPIRED;
+	return MM_FAIL(why, MM_EPOLICY,
+	    "the certificate has expired: simplereenroll only");
+}
+
+static enum mm_err
+enrols_nothing(enum mm_reason *reason, struct mm_why *why)
+{
+	*reason = MM_R_CREDENTIAL;
+	return MM_FAIL(why, MM_EINPUT, "Authorization is for enrolment only");
+}
+
+/* see priv.h */
+enum mm_err
+mm_enrol_device(const struct mm_http_req *req, struct mm_authority *a,
+    enum mm_reason *reason, struct mm_why *why)
+{
+	bool more;
+
+	if (mm_http_header(req, "Authorization", &more).p != NULL)
+		return enrols_nothing(reason, why);
+	MM_TRY(peer_of(req, a, reason, why));
+	return in_time(req, reason, why);
 }
 
 /* RFC 7617 2: "Basic " and the base64 of user-id ":" password. */
@@ -97,16 +131,10 @@ by_token_connection(
 static enum mm_err
 by_certificate(struct mm_enrol_entry *e)
 {
-	const struct mm_conn *c = e->req->conn_data;
-
-	MM_TRY(mm_enrol_device(
-	    e->req, &e->job->authority, &e->reason, &e->job->why));
-	/* An expired identity is good for late renewal only. */
-	if (!c->cert_expired || e->end->kind == MM_JOB_REENROL)
-		return MM_OK;
-	e->reason = MM_R_CERT_EXPIRED;
-	return MM_FAIL(&e->job->why, MM_EPOLICY,
-	    "the certificate has expired: simplereenroll only");
+	MM_TRY(peer_of(e->req, &e->job->authority, &e->reason, &e->job->why));
+	return e->end->kind == MM_JOB_REENROL
+		   ? MM_OK
+		   : in_time(e->req, &e->reason, &e->job->why);
 }
 
 static enum mm_err
@@ -115,10 +143,8 @@ by_header(struct mm_enrol_entry *e, struct mm_bytes header)
 	const struct mm_conn *c = e->req->conn_data;
 	struct mm_authority peer;
 
-	e->reason = MM_R_CREDENTIAL;
 	if (!enrols(e))
-		return MM_FAIL(&e->job->why, MM_EINPUT,
-		    "Authorization is for enrolment only");
+		return enrols_nothing(&e->reason, &e->job->why);
 	if (!bearer_allowed(e)) {
 		e->reason = MM_R_DOOR;
 		return MM_FAIL(&e->job->why, MM_EPOLICY,
@@ -126,7 +152,7 @@ by_header(struct mm_enrol_entry *e, struct mm_bytes header)
 	}
 	if (c == NULL || c->der.n == 0)
 		return basic(e, header);
-	MM_TRY(mm_enrol_device(e->req, &peer, &e->reason, &e->job->why));
+	MM_TRY(peer_of(e->req, &peer, &e->reason, &e->job->why));
 	MM_TRY(basic(e, header));
 	mm_authority_beside(&e->job->authority, &peer);
 	return MM_OK;

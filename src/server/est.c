@@ -214,36 +214,23 @@ get_csrattrs(struct mm_http_req *req, void *ctx)
 
 /* ---- the receipt of the device that asks ---- */
 
-static enum mm_err
-receipt_of(struct mm_worker *w, const struct mm_authority *a,
-    struct mm_buf *json, struct mm_why *why)
-{
-	struct mm_cert_row row;
-
-	MM_TRY(mm_get_cert(mm_desk_reader(w->desk), a->serial, &row, why));
-	if (memcmp(row.cert_sha256, a->cert_sha256, 32) != 0)
-		return MM_FAIL(why, MM_EPOLICY, "not a certificate of ours");
-	if (row.state == MM_CERT_REVOKED || row.state == MM_CERT_HELD ||
-	    row.state == MM_CERT_ORPHANED)
-		return MM_FAIL(why, MM_EPOLICY, "the certificate is %s",
-		    mm_cert_state_name(row.state));
-	return mm_desk_receipt(w->desk, row.device, json, why);
-}
-
 static void
 receipt_run(struct mm_worker *w, struct mm_call *c)
 {
 	struct mm_why why = { 0 };
 	struct mm_http_resp resp = { .status = 200,
 		.content_type = "application/json" };
+	enum mm_reason reason;
 	enum mm_err rc;
 
 	mm_buf_init(&resp.body, BODY_MAX);
-	rc = receipt_of(w, &c->authority, &resp.body, &why);
+	rc = mm_desk_receipt_own(w->desk, &c->authority, &resp.body, &reason,
+	    &why);
 	if (rc != MM_OK) {
 		mm_buf_done(&resp.body);
 		mm_answer_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
-		    why.text, NULL, c->req.id);
+		    reason != MM_R_NONE ? mm_answer_sentence(reason)
+		    : why.text, mm_reason_text(reason), c->req.id);
 		if (rc == MM_EAGAIN)
 			mm_answer_retry(&resp, 2);
 	}
@@ -259,10 +246,12 @@ get_receipt(struct mm_http_req *req, void *ctx)
 	struct mm_http_resp resp = { 0 };
 	struct mm_why why = { 0 };
 	enum mm_reason reason = MM_R_NONE;
+	enum mm_err rc;
 
 	mm_enrol_touch(s, req);
-	if (mm_enrol_device(req, &a, &reason, &why) != MM_OK) {
-		mm_answer_problem(&resp, 403, mm_err_slug(MM_EPOLICY),
+	rc = mm_enrol_device(req, &a, &reason, &why);
+	if (rc != MM_OK) {
+		mm_answer_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
 		    why.text, mm_reason_text(reason), req->id);
 		mm_http_answer(s->http, req->ref, &resp);
 		return;

@@ -2,6 +2,7 @@
 #define MM_SERVER_PRIV_H
 
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "core/core.h"
 #include "http/http.h"
@@ -170,7 +171,8 @@ void mm_enrol_round(void *ctx, struct mm_http_loop *loop);
 /* A connection by a certificate of ours confirms it (issuance
  * step 8); once a connection, not waited for. */
 void mm_enrol_touch(struct mm_server *s, const struct mm_http_req *req);
-/* The device that a connection's certificate speaks for. */
+/* The device that a connection's certificate speaks for, where nothing is
+ * enrolled: an Authorization header is MM_EINPUT, an expired one MM_EPOLICY. */
 MM_MUST enum mm_err mm_enrol_device(const struct mm_http_req *req,
     struct mm_authority *a, enum mm_reason *reason, struct mm_why *why);
 
@@ -281,5 +283,10 @@ int mm_rest_head(void *ctx, const struct mm_http_req *req,
     struct mm_http_resp *resp);
 extern const struct mm_http_route mm_operators_routes[];
 extern const size_t mm_operators_nroutes;
+
+/* ---- routes.c ---- */
+
+/* All that is answered, one a line: listener, method, path, roles or "-". */
+void mm_routes_print(FILE *f);
 
 #endif
