@@ -38,6 +38,8 @@ enum mm_http_method {
 	MM_HTTP_METHODS /* their number; as a request's: none of them, or
 	                 * not known because the request was malformed */
 };
+/* "GET"; "-" for MM_HTTP_METHODS. */
+const char *mm_http_method_name(enum mm_http_method m);
 
 /* A request's address: slot and generation, so that an answer for a
  * connection that has gone is dropped.  A value; copy freely. */

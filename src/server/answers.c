@@ -168,13 +168,6 @@ mm_answer_text(struct mm_server *s, const struct mm_http_req *req, int status,
 	mm_http_answer(s->http, req->ref, &resp);
 }
 
-static const char *const methods[MM_HTTP_METHODS + 1] = {
-	[MM_HTTP_GET] = "GET", [MM_HTTP_HEAD] = "HEAD",
-	[MM_HTTP_POST] = "POST", [MM_HTTP_PUT] = "PUT",
-	[MM_HTTP_PATCH] = "PATCH", [MM_HTTP_DELETE] = "DELETE",
-	[MM_HTTP_METHODS] = "-",
-};
-
 /* see priv.h; IPv4 comes mapped (RFC 4291 2.5.5.2) */
 void
 mm_answer_peer(const struct in6_addr *a, char out[INET6_ADDRSTRLEN])
@@ -201,7 +194,7 @@ mm_answer_log(void *ctx, const struct mm_http_access *a)
 	path[n] = '\0';
 	MM_LOG(MM_LOG_INFO, "request", MM_S("id", a->id),
 	    MM_S("listener", a->listener), MM_S("peer", peer),
-	    MM_S("method", methods[a->method]), MM_S("path", path),
+	    MM_S("method", mm_http_method_name(a->method)), MM_S("path", path),
 	    MM_I("status", a->status), MM_I("us", a->took_us),
 	    MM_I("in", (int64_t)a->in_n), MM_I("out", (int64_t)a->out_n));
 }

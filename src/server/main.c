@@ -23,7 +23,8 @@ struct options {
 	const char *admin, *ledger_key;
 };
 typedef int command_fn(const struct options *o);
-static command_fn run_run, run_check, run_found, run_reference, run_serve;
+static command_fn run_run, run_check, run_found, run_reference, run_routes,
+    run_serve;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -36,6 +37,8 @@ static const struct command {
 	    "make the store and the first administrator's key", run_found },
 	{ "reference", "", "print the configuration's reference (Markdown)",
 	    run_reference },
+	{ "routes", "", "list what each listener answers, and to which roles",
+	    run_routes },
 	{ "serve", "--control N", NULL, run_serve },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -90,6 +93,14 @@ run_reference(const struct options *o)
 	mm_conf_print_reference(&b, &spec);
 	fwrite(b.p, 1, b.n, stdout);
 	mm_buf_done(&b);
+	return 0;
+}
+
+static int
+run_routes(const struct options *o)
+{
+	(void)o;
+	mm_routes_print(stdout);
 	return 0;
 }
 
