@@ -67,9 +67,13 @@ class Answer:
 
 
 class World:
-    """One CA, running or not.  profile: lines added to profile "thermo"."""
+    """One CA, running or not.  profile: lines added to profile "thermo".
 
-    def __init__(self, profile="", extra="", threads=None, users=None):
+    A production CA wants two users of its own, so it can be had by root only.
+    """
+
+    def __init__(self, profile="", extra="", threads=None, users=None,
+                 production=False):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mintmark-"))
         if users:
             self.dir.chmod(0o755)
@@ -82,16 +86,19 @@ class World:
         self.passphrase = self.dir / "passphrase"
         self.passphrase.write_text("correct horse battery staple\n")
         self.init = run(
-            MINT, "--json", "init", "--test", "--yes", "--name", "Acme, Inc.",
+            MINT, "--json", "init", *([] if production else ["--test"]),
+            "--yes", "--name", "Acme, Inc.",
             "--dir", self.etc, "--state", self.state, "--public-url",
+            "http://pki.example.com" if production else
             f"http://localhost:{self.public}", "--host",
-            "localhost,127.0.0.1", "--product", "thermo", "--admin", "boss",
+            ("pki.example.com," if production else "") + "localhost,127.0.0.1", "--product", "thermo", "--admin", "boss",
             "--devices-listen", f"127.0.0.1:{self.devices}",
             "--operators-listen", f"127.0.0.1:{self.operators}",
             "--public-listen", f"127.0.0.1:{self.public}",
             "--passphrase-file", self.passphrase,
             *(["--server-user", users[0], "--signer-user", users[1]]
-              if users else []))
+              if users else []),
+            *(["--audit-group", ""] if production else []))
         if threads:
             self.set_conf("threads", threads)
         if profile or extra:
