@@ -125,6 +125,9 @@ sign(struct mm_desk *d, const struct mm_issuer_conf *issuer,
 		.this_s = (uint64_t)mm_now_s() };
 	enum mm_err rc;
 
+	/* promise 8: what cannot be entered is not signed */
+	if (!d->c->store_ok)
+		return MM_FAIL(why, MM_EAGAIN, "the store is away");
 	if (begin.number <= mark->number)
 		begin.number = mark->number + 1;
 	begin.next_s = begin.this_s + (uint64_t)issuer->crl_hours * 3600;
