@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from promises import Witness
+from promises import PROFILE, Witness
 from world import World
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs a mount")
@@ -49,36 +49,31 @@ class Small:
         subprocess.run(["umount", "-l", self.path], check=True)
 
 
-def devices(w, t, n, prefix):
-    for i in range(n):
-        name = f"{prefix}-{i}"
-        t.csr[name] = w.key_and_csr(name)[1]
-        t.token[name] = w.token(name, door="bearer")
-        yield name
-
-
 @pytest.mark.parametrize("which", ["server", "signer"])
 def test_a_full_disk_refuses_and_loses_nothing(which):
-    with World(profile="\tbearer = true") as w, \
+    with World(profile=PROFILE) as w, \
             Small(w.state / which, 40000) as disk:
         w.start().product()
         t = Witness(w)
-        names = list(devices(w, t, 60, "F"))
-        for n in names[:4]:
-            t.got(n, w.enrol_basic(t.token[n], t.csr[n]))
+        names = t.enlist([f"F-{i}" for i in range(60)])
+        names += t.veterans([f"FV-{i}" for i in range(4)])
+        names.insert(4, names.pop())
+        for n in names[:5]:
+            t.got(n, t.ask(n))
         disk.fill()
         refused = 0  # a file's last page may still have room for some
-        for n in names[4:]:
-            a = w.enrol_basic(t.token[n], t.csr[n])
+        for n in names[5:]:
+            a = t.ask(n)
             t.got(n, a)
             refused += a.status == 503
             if refused == 4:
                 break
         assert refused == 4, "a full disk went unnoticed"
+        t.nothing_is_signed(names[-6:])
         disk.room()
         w.wait_ready()
-        for n in names[4:]:
-            a = w.enrol_basic(t.token[n], t.csr[n])
+        for n in names[5:]:
+            a = t.ask(n)
             assert a.status == 200, (n, a)
             t.got(n, a)
         t.check()
@@ -87,12 +82,13 @@ def test_a_full_disk_refuses_and_loses_nothing(which):
 
 @pytest.mark.parametrize("which", ["server", "signer"])
 def test_a_read_only_disk_is_said_at_the_start(which):
-    with World(profile="\tbearer = true") as w, \
+    with World(profile=PROFILE) as w, \
             Small(w.state / which, 40000) as disk:
         w.start().product()
         t = Witness(w)
-        names = list(devices(w, t, 4, "R"))
-        t.got(names[0], w.enrol_basic(t.token[names[0]], t.csr[names[0]]))
+        names = t.enlist([f"R-{i}" for i in range(4)])
+        names += t.veterans([f"RV-{i}" for i in range(2)])
+        t.got(names[0], t.ask(names[0]))
         w.stop()
         disk.remount("ro")
         w.start(wait=False)
@@ -102,7 +98,7 @@ def test_a_read_only_disk_is_said_at_the_start(which):
         disk.remount("rw")
         w.start()
         for n in names:
-            a = w.enrol_basic(t.token[n], t.csr[n])
+            a = t.ask(n)
             assert a.status == 200, a
             t.got(n, a)
         t.check()

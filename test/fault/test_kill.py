@@ -14,11 +14,11 @@ import time
 
 import pytest
 
-from promises import Witness
+from promises import PROFILE, Witness
 from world import World
 
 KILLS = int(os.environ.get("KILLS", "6"))
-DEVICES = 160
+DEVICES, VETERANS = 160, 24
 LIMIT_S = 150
 
 
@@ -61,10 +61,10 @@ class Load:
             time.sleep(0.005)
 
     def device(self, name):
-        w, t = self.witness.world, self.witness
+        t = self.witness
         while not self.stop.is_set():
             try:
-                a = w.enrol_basic(t.token[name], t.csr[name])
+                a = t.ask(name)
             except (OSError, ssl.SSLError, http.client.HTTPException) as e:
                 assert not self.answers, f"{name}: no answer: {e!r}"
                 time.sleep(0.05)  # nobody listens: the device's back-off
@@ -106,18 +106,12 @@ def kill_some(w, load, who, seed):
 @pytest.mark.parametrize("who", [["server"], ["signer"],
                                  ["server", "signer"]])
 def test_killed_under_load_nothing_is_lost_doubled_or_hidden(who):
-    with World(profile="\tbearer = true") as w:
+    with World(profile=PROFILE) as w:
         w.start().product()
         t = Witness(w)
-        names = [f"K-{i}" for i in range(DEVICES)]
-        items = []
-        for n in names:
-            t.csr[n] = w.key_and_csr(n)[1]
-            items.append({"device": n, "product": "thermo",
-                          "door": "bearer"})
-        made = w.rest("POST", "/tokens", {"tokens": items})
-        assert made.status == 201, made
-        t.token = {i["device"]: i for i in made.json["items"]}
+        names = t.enlist([f"K-{i}" for i in range(DEVICES - VETERANS)]) + \
+            t.veterans([f"KV-{i}" for i in range(VETERANS)])
+        random.Random("names").shuffle(names)
         with Load(t, names, KILLS, answers=who == ["signer"]) as load:
             kill_some(w, load, who, "+".join(who))
             w.wait_ready(60)

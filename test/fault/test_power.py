@@ -14,13 +14,13 @@ import time
 
 import pytest
 
-from promises import Witness, kill_all
+from promises import PROFILE, Witness, kill_all
 from test_kill import Load
 from world import World
 
 HERE = pathlib.Path(__file__).resolve().parent
 CUTS = int(os.environ.get("CUTS", "4"))
-DEVICES = 120
+DEVICES, VETERANS = 120, 16
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +66,13 @@ def test_cut_under_load_nothing_answered_is_lost(shim):
     rng = random.Random("cuts")
     env = {"LD_PRELOAD": str(shim),
            "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"}
-    with World(profile="\tbearer = true") as w:
+    with World(profile=PROFILE) as w:
         begin(w)
         w.start(env=env).product()
         t = Witness(w)
-        names = [f"P-{i}" for i in range(DEVICES)]
-        for n in names:
-            t.csr[n] = w.key_and_csr(n)[1]
-        items = [{"device": n, "product": "thermo", "door": "bearer"}
-                 for n in names]
-        made = w.rest("POST", "/tokens", {"tokens": items})
-        t.token = {i["device"]: i for i in made.json["items"]}
+        names = t.enlist([f"P-{i}" for i in range(DEVICES - VETERANS)]) + \
+            t.veterans([f"PV-{i}" for i in range(VETERANS)])
+        rng.shuffle(names)
         recovered = 0
         with Load(t, names, CUTS) as load:
             while load.killed < CUTS:

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from promises import Witness, kill_all
+from promises import PROFILE, Witness, kill_all
 from world import DAEMON, World
 
 SERVER = ["1", "2", "3", "4", "5", "6", "7"]
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(
 def ask(t, name):
     """An answer, or None where the connection died with the server."""
     try:
-        a = t.world.enrol_basic(t.token[name], t.csr[name])
+        a = t.ask(name)
     except (OSError, ssl.SSLError, http.client.HTTPException):
         return None
     t.got(name, a)
@@ -54,7 +54,7 @@ def died(w):
 
 
 def make(sync):
-    w = World(profile="\tbearer = true")
+    w = World(profile=PROFILE)
     if sync:
         w.set_conf("journal_sync", "true")
     return w
@@ -62,7 +62,7 @@ def make(sync):
 
 def enrol_until_it_dies(w, t, place):
     """Devices in turn: the one that was asking at that moment."""
-    for name in t.token:
+    for name in t.csr:
         end = time.monotonic() + 20
         while time.monotonic() < end:
             status = ask(t, name)
@@ -74,21 +74,14 @@ def enrol_until_it_dies(w, t, place):
     raise AssertionError(f"nobody died at {place}: {w.log()[-2000:]}")
 
 
-def journal(w, kind):
-    text = (w.state / "signer/journal.jsonl").read_text()
-    return text.count(f'"kind":"{kind}"')
-
-
 @pytest.mark.parametrize("place, sync", [
     *((p, False) for p in SERVER + SIGNER), ("journalled", True)])
 def test_killed_at(place, sync):
     with make(sync) as w:
         w.start().product()
         t = Witness(w)
-        names = [f"D-{i}" for i in range(FIRST + 3)]
-        for n in names:
-            t.csr[n] = w.key_and_csr(n)[1]
-            t.token[n] = w.token(n, door="bearer")
+        names = t.enlist([f"D-{i}" for i in range(FIRST + 1)]) + \
+            t.veterans(["V-0", "V-1"])
         w.stop()
         w.start(env={"MINTMARK_DIE_AT": f"{place}:{FIRST + 1}"})
         name = enrol_until_it_dies(w, t, place)
@@ -98,8 +91,8 @@ def test_killed_at(place, sync):
         w.start()
         for n in names:
             ask_until_200(t, n)
+        lines = len(t.journal("certificate")) - len(t.veteran)
         out = t.check()
-        lines = journal(w, "certificate")
         # signed and not committed: one orphan more than certificates
         orphan = place in ("6", "journalled", "answer", "answered")
         if place != "answered":  # its answer may have been in time
@@ -109,25 +102,23 @@ def test_killed_at(place, sync):
 
 def test_killed_while_a_certificate_is_confirmed():
     """Step 8: the first use of the new certificate, and again."""
-    with World(profile="\tbearer = true") as w:
+    with World(profile=PROFILE) as w:
         w.start().product()
         t = Witness(w)
-        key, t.csr["C"] = w.key_and_csr("C")
-        t.token["C"] = w.token("C", door="bearer")
-        a = w.enrol_basic(t.token["C"], t.csr["C"])
-        t.got("C", a)
-        pem = w.save_p7(a, "C")
+        t.enlist(["C"])
+        a = t.ask("C")
+        pem, key = w.save_p7(a, "C"), w.dir / "C.key"
         w.stop()
         w.start(env={"MINTMARK_DIE_AT": "8:1"})
         with pytest.raises((OSError, ssl.SSLError,
                             http.client.HTTPException)):
-            confirm(w, pem, key)
+            t.proves(pem, key)
         kill_all(w)
         w.start()
         assert states(w) == ["issued"]
-        assert confirm(w, pem, key).status == 204
+        assert t.proves(pem, key).status == 204
         assert states(w) == ["confirmed"]
-        again = w.enrol_basic(t.token["C"], t.csr["C"])
+        again = t.ask("C")
         assert again.status == 409 and "already-confirmed" in again.text
         w.stop()
 
@@ -135,8 +126,3 @@ def test_killed_while_a_certificate_is_confirmed():
 def states(w):
     a = w.rest("GET", "/certificates?device=C")
     return [c["state"] for c in a.json["items"]]
-
-
-def confirm(w, pem, key):
-    return w.device_call("POST", "/.well-known/mintmark/confirm", b"",
-                         cert=pem, key=key)
