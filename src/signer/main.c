@@ -11,7 +11,8 @@ static enum mm_err
 cmd_run(const struct mm_opts *o, struct mm_why *why)
 {
 	const struct mm_load_opts lo = { .config = o->config,
-		.passphrase_fd = (int)o->passphrase_fd };
+		.passphrase_fd = (int)o->passphrase_fd,
+		.pulse_fd = (int)o->pulse_fd };
 	struct mm_links links;
 
 	if (o->links == NULL)
@@ -29,7 +30,7 @@ static const struct {
 	mm_command_fn *run;
 	const char *flags, *help;
 } commands[] = {
-	{ "run", cmd_run, COMMON "links ",
+	{ "run", cmd_run, COMMON "links pulse-fd ",
 	    "serve the links (started by mintmarkd)" },
 	{ "init", mm_cmd_init,
 	    COMMON ISSUER TLS " root root-subject root-key root-years "

@@ -16,6 +16,7 @@ static const struct {
 #define AT(f) offsetof(struct mm_opts, f)
 	{ "config", TEXT, AT(config), 0, 0 },
 	{ "passphrase-fd", NUMBER, AT(passphrase_fd), 0, 1023 },
+	{ "pulse-fd", NUMBER, AT(pulse_fd), 0, 1023 },
 	{ "links", TEXT, AT(links), 0, 0 },
 	{ "root", ROOT, AT(root), 0, 0 },
 	{ "root-subject", LIST, AT(root_subject), 0, 0 },
@@ -133,8 +134,8 @@ enum mm_err
 mm_opts_parse(int argc, char **argv, const char *allowed, struct mm_opts *out,
     struct mm_why *why)
 {
-	*out = (struct mm_opts){ .passphrase_fd = -1, .root_years = 30,
-		.issuer_years = 15, .tls_days = 397, .key_type = "p256" };
+	*out = (struct mm_opts){ .passphrase_fd = -1, .pulse_fd = -1,
+		.root_years = 30, .issuer_years = 15, .tls_days = 397, .key_type = "p256" };
 	for (int n = 1; n < argc; n++)
 		MM_TRY(take_flag(argc, argv, &n, allowed, out, why));
 	if (out->config == NULL)

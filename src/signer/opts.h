@@ -10,6 +10,7 @@ struct mm_opts {
 	const char *config;
 	int64_t passphrase_fd; /* -1: none given */
 	const char *links;
+	int64_t pulse_fd;      /* -1: nobody listens */
 	int root;
 	struct mm_conf_list root_subject, issuer_subject, tls_dns, tls_ip;
 	const char *root_key, *issuer, *key_type, *request, *out, *chain;
