@@ -46,6 +46,8 @@ static const struct {
 	    "a new certificate for the TLS server" },
 	{ "token-key", mm_cmd_token_key, COMMON,
 	    "a new version of the token master key" },
+	{ "accept-clock", mm_cmd_accept_clock, " config yes ",
+	    "go on after the clock was ahead and is right again" },
 	{ "ledger-key", mm_cmd_ledger_key, COMMON,
 	    "print the ledger's verifier key" },
 };
@@ -56,7 +58,7 @@ usage(FILE *to, int status)
 {
 	fprintf(to, "usage: mintmark-signer COMMAND --config FILE ...\n\n");
 	for (size_t i = 0; i < NCOMMANDS; i++)
-		fprintf(to, "  %-11s %s\n", commands[i].name,
+		fprintf(to, "  %-12s %s\n", commands[i].name,
 		    commands[i].help);
 	return status;
 }

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-enum type { TEXT, NUMBER, LIST, ROOT };
+enum type { TEXT, NUMBER, LIST, ROOT, FLAG };
 
 static const struct {
 	const char *name;
@@ -32,6 +32,7 @@ static const struct {
 	{ "request", TEXT, AT(request), 0, 0 },
 	{ "out", TEXT, AT(out), 0, 0 },
 	{ "chain", TEXT, AT(chain), 0, 0 },
+	{ "yes", FLAG, AT(yes), 0, 0 },
 #undef AT
 };
 #define NFLAGS (sizeof(flags) / sizeof(flags[0]))
@@ -100,11 +101,14 @@ set(size_t i, const char *value, struct mm_opts *o, struct mm_why *why)
 		return add_item(i, value, at, why);
 	case ROOT:
 		return set_root(value, at, why);
+	case FLAG:
+		*(bool *)at = true;
+		return MM_OK;
 	}
 	return MM_OK;
 }
 
-/* "--name value" or "--name=value". */
+/* "--name value" or "--name=value"; "--name" for a flag. */
 static enum mm_err
 take_flag(int argc, char **argv, int *n, const char *allowed,
     struct mm_opts *o, struct mm_why *why)
@@ -118,6 +122,10 @@ take_flag(int argc, char **argv, int *n, const char *allowed,
 		    memcmp(arg + 2, flags[i].name, len - 2) != 0 ||
 		    !is_allowed(allowed, flags[i].name))
 			continue;
+		if (flags[i].type == FLAG && arg[len] == '\0')
+			return set(i, arg, o, why);
+		if (flags[i].type == FLAG)
+			break;
 		if (arg[len] == '=')
 			return set(i, arg + len + 1, o, why);
 		if (++*n == argc)

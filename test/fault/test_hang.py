@@ -181,9 +181,9 @@ def test_the_signers_main_thread_alone(w):
 @pytest.mark.parametrize("place", ["journal", "journalled", "answer"])
 def test_the_signer_is_stuck_in_a_request(w, place):
     w.start().product()
+    t = witness(w, ["S-1"])
     w.stop()
     w.start(env={"MINTMARK_HANG_AT": f"{place}:1"})
-    t = witness(w, ["S-1"])
     pid = w.children()["signer"]
     with contextlib.suppress(OSError, http.client.HTTPException):
         t.got("S-1", w.enrol_basic(t.token["S-1"], t.csr["S-1"]))

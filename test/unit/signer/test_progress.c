@@ -9,7 +9,7 @@
 #include "base/time.h"
 #include "signer/run.h"
 
-#define LIMIT_MS 200
+#define LIMIT_MS 1000
 
 static atomic_bool stop;
 
@@ -30,12 +30,12 @@ wait_for_ever(void *lock)
 	return NULL;
 }
 
-/* Looked at until it is stuck, for five times the limit at most. */
+/* Looked at until it is stuck, for twice the limit at most. */
 static bool
 gets_stuck(pthread_t thread, bool busy)
 {
 	const struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
-	int64_t end = mm_mono_ms() + (int64_t)5 * LIMIT_MS;
+	int64_t end = mm_mono_ms() + (int64_t)2 * LIMIT_MS;
 	struct mm_progress p = { 0 };
 
 	while (mm_mono_ms() < end) {
