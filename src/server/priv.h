@@ -123,7 +123,7 @@ enum mm_err mm_tls_operators_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
     SSL_CTX **out, struct mm_why *why);
 enum mm_err mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
     void **conn_data);
-void mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer);
+bool mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer);
 void mm_tls_conn_free(void *conn_data);
 /* The SHA-256 of the trust anchor's SPKI. */
 void mm_tls_anchor(const struct mm_tls *t, uint8_t sha256[32]);

@@ -59,6 +59,7 @@ put_listener(struct mm_json *j, const struct mm_server *s,
 	    (int64_t)(n.refused_cap + n.refused_source));
 	mm_json_int(j, "handshake_failed",
 	    (int64_t)(n.handshake_failed + n.handshake_timeout));
+	mm_json_int(j, "slowed", (int64_t)n.slowed);
 	mm_json_int(j, "requests", (int64_t)n.requests);
 	mm_json_int(j, "bad_requests", (int64_t)n.bad_requests);
 	mm_json_close(j, '}');
