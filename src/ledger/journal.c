@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <openssl/sha.h>
-
 #include "base/json.h"
 #include "base/time.h"
+#include "pki/key.h"
 
 static const char *const kinds[MM_J_KINDS] = {
 	[MM_J_CERTIFICATE] = "certificate",
@@ -289,7 +288,7 @@ step(struct mm_journal_chain *c, const struct mm_journal_line *l,
 {
 	c->n = l->n;
 	c->at_ms = l->at_ms;
-	SHA256(line, n, c->hash);
+	mm_sha256((struct mm_bytes){ line, n }, c->hash);
 }
 
 /* see journal.h */
