@@ -76,8 +76,8 @@ MM_MUST enum mm_err mm_http_query(const struct mm_http_req *req,
 
 /*
  * An answer.  The body is moved into it.  Content-Length, Date, Server-less,
- * X-Request-Id, Connection, Cache-Control: no-store (unless given) are the
- * library's.  extra is a list of "Name: value\r\n" lines.
+ * X-Request-Id, Connection, Cache-Control: no-store and a 503's Retry-After:
+ * 1 (unless given) are the library's.  extra is a list of "Name: value\r\n" lines.
  */
 struct mm_http_resp {
 	int status;
