@@ -143,3 +143,43 @@ def test_a_call_of_a_running_process_fails(w, who, field):
     assert "event=child-ended" not in w.log()
     w.wait_ready()
     check(t)
+
+
+READS = ["/status", "/profiles", "/profiles/thermo", "/products", "/devices",
+         "/devices/R-0", "/devices/R-0/receipt", "/certificates", "/tokens",
+         "/issuers", "/keys", "/ledger/entries", "/ledger/checkpoint",
+         "/ledger/receipts/0"]
+WRITES = [("/tokens", {"device": "R-1", "product": "thermo"}),
+          ("/products", {"name": "other", "ldevid_profile": "thermo"}),
+          ("/issuers/issuing/crl", None),
+          ("/keys", {"name": "k", "roles": ["auditor"]})]
+
+
+@pytest.mark.parametrize("who", CHILDREN)
+def test_operators_requests_while_allocations_fail(w, who):
+    w.start(env=w.shim).product()
+    control, before = w.control[who], w.children()
+    t, names = witness(w, 2)
+    until_enrolled(t, names[0])
+    t.token["R-0"] = w.token("R-0", door="bearer")
+    t.csr["R-0"] = w.key_and_csr("R-0")[1]
+    until_enrolled(t, "R-0")
+    requests = [("POST", p, b) for p, b in WRITES]
+    if who == "server":
+        requests += [("GET", p, None) for p in READS]
+    for method, path, body in requests:
+        control.set("calls", 0)
+        assert w.rest(method, path, body).status in (200, 201), path
+        total = control.get("calls")
+        for i in range(min(total, ROUNDS)):
+            control.set("allocs", 1 + i * total // min(total, ROUNDS))
+            a = None
+            with contextlib.suppress(OSError, ssl.SSLError,
+                                     http.client.HTTPException):
+                a = w.rest(method, path, body)
+            control.set("allocs", 0)
+            assert a is None or a.status in (200, 201, 409) or \
+                a.status == 503 and a.headers["retry-after"], (path, a)
+            assert w.children() == before, (path, w.log()[-3000:])
+        assert w.rest(method, path, body).status in (200, 201, 409), path
+    check(t)
