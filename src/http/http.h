@@ -75,9 +75,10 @@ MM_MUST enum mm_err mm_http_query(const struct mm_http_req *req,
     const char *name, char *out, size_t outn, struct mm_why *why);
 
 /*
- * An answer.  The body is moved into it.  Content-Length, Date, Server-less,
- * X-Request-Id, Connection, Cache-Control: no-store and a 503's Retry-After:
- * 1 (unless given) are the library's.  extra is a list of "Name: value\r\n" lines.
+ * An answer.  The body is moved into it; one that is in error is 503 instead.
+ * Content-Length, Date, Server-less, X-Request-Id, Connection, Cache-Control:
+ * no-store and a 503's Retry-After: 1 (unless given) are the library's.  extra
+ * is a list of "Name: value\r\n" lines.
  */
 struct mm_http_resp {
 	int status;

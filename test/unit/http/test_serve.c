@@ -106,6 +106,43 @@ test_request_seen(void **state)
 }
 
 static void
+on_half(struct mm_http_req *req, void *ctx)
+{
+	struct mm_http_resp resp = {
+		.status = 200, .content_type = "x/y", .body = MM_BUF_INIT(8)
+	};
+
+	(void)ctx;
+	mm_buf_text(&resp.body, "whole");
+	mm_buf_text(&resp.body, "and more than fits");
+	mm_http_answer(mm_http_of(req->loop), req->ref, &resp);
+}
+
+/* A body that could not be made whole is no 200 of its first half. */
+static void
+test_half_a_body(void **state)
+{
+	static const struct mm_http_route half[] = {
+		{ MM_HTTP_GET, "/half", 0, 0, on_half, NULL },
+	};
+	static struct fixture f;
+	char answer[1024];
+
+	(void)state;
+	fixture_init(&f, 1);
+	f.listeners[1].routes = half;
+	f.listeners[1].nroutes = 1;
+	fixture_start(&f);
+	talk(mm_http_port(f.http, 1),
+	    "GET /half HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+	    answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 503", 12);
+	assert_non_null(strstr(answer, "Retry-After: 1\r\n"));
+	assert_null(strstr(answer, "whole"));
+	fixture_stop(&f, 1000);
+}
+
+static void
 on_error(void *ctx, const struct mm_http_req *req, int status,
     const char *reason, struct mm_http_resp *resp)
 {
@@ -588,6 +625,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request_seen),
+		cmocka_unit_test(test_half_a_body),
 		cmocka_unit_test(test_errors_hooked),
 		cmocka_unit_test(test_handshake_parked),
 		cmocka_unit_test(test_handshake_parked_and_gone),
