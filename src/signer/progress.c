@@ -23,7 +23,7 @@ mm_progress_stuck(struct mm_progress *p, pthread_t thread, bool busy,
 {
 	int64_t now = mm_mono_ms(), cpu = busy ? cpu_of(thread) : -1;
 
-	if (cpu < 0 || cpu != p->cpu_ns) {
+	if (cpu < 0 || cpu != p->cpu_ns || p->since_ms == 0) {
 		p->cpu_ns = cpu;
 		p->since_ms = now;
 	}

@@ -19,7 +19,8 @@ MM_MUST enum mm_err mm_links_parse(const char *text, struct mm_links *out,
  * lock that nobody gives back uses none.
  */
 struct mm_progress {
-	int64_t cpu_ns, since_ms; /* used when last looked at; and since when */
+	int64_t cpu_ns;   /* used when last looked at */
+	int64_t since_ms; /* since when; 0: not looked at yet */
 };
 /* Asked every second or so: busy all the time and no processor time used for
  * limit_ms, 0 for never. */

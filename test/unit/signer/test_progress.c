@@ -74,12 +74,30 @@ a_thread_that_waits_for_a_lock_is(void **state)
 	pthread_join(t, NULL);
 }
 
+/* The very first look finds no time used, and cannot know for how long. */
+static void
+a_first_look_says_nothing(void **state)
+{
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct mm_progress p = { 0 };
+	pthread_t t;
+
+	(void)state;
+	pthread_mutex_lock(&lock);
+	assert_int_equal(pthread_create(&t, NULL, wait_for_ever, &lock), 0);
+	assert_false(mm_progress_stuck(&p, t, true, LIMIT_MS));
+	assert_true(p.since_ms > 0);
+	pthread_mutex_unlock(&lock);
+	pthread_join(t, NULL);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thread_that_computes_is_not_stuck),
 		cmocka_unit_test(a_thread_that_waits_for_a_lock_is),
+		cmocka_unit_test(a_first_look_says_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
