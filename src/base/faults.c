@@ -2,8 +2,10 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/time.h"
 
@@ -19,15 +21,28 @@ number_for(const char *variable, const char *place)
 	return atol(at + n + 1);
 }
 
+/* Whether this is the N-th pass of the variable's "PLACE:N". */
+static bool
+due(const char *variable, const char *place, atomic_long *passed)
+{
+	long at = number_for(variable, place);
+
+	return at > 0 && atomic_fetch_add(passed, 1) + 1 == at;
+}
+
 /* see faults.h */
 void
 mm_die_at(const char *place)
 {
-	static atomic_long passed;
-	long at = number_for("MINTMARK_DIE_AT", place);
+	static atomic_long died, hung;
+	const struct timespec hour = { .tv_sec = 3600 };
 
-	if (at > 0 && atomic_fetch_add(&passed, 1) + 1 == at)
+	if (due("MINTMARK_DIE_AT", place, &died))
 		raise(SIGKILL);
+	if (!due("MINTMARK_HANG_AT", place, &hung))
+		return;
+	for (;;)
+		(void)nanosleep(&hour, NULL);
 }
 
 /* see faults.h; busy: a sleep would be longer than asked for. */

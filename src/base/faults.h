@@ -2,14 +2,14 @@
 #define MM_BASE_FAULTS_H
 
 /*
- * Where a test has this process killed, as by a power switch, or slowed; only
- * a build with -Dfaults=true has any of this.
+ * Where a test has this process killed, as by a power switch, hung or slowed;
+ * only a build with -Dfaults=true has any of this.
  *
  * MINTMARK_DIE_AT=PLACE:N ends it by SIGKILL when it passes the place for the
  * N-th time.  The server's places are the numbers of issuance's steps.  The
  * signer's, for a batch of certificates: "journal" and "journalled" before and
  * after its lines are written (and synced, with journal_sync), "answer" and
- * "answered".
+ * "answered".  MINTMARK_HANG_AT=PLACE:N has that thread stay there for ever.
  *
  * MINTMARK_SLOW_AT=PLACE:N makes each pass N microseconds longer: what a test
  * of equal times must see.  The signer's place "decoy" is the key of a token

@@ -104,6 +104,9 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "Time after which an unused connection is closed."),
 	TIME("token_ttl", token_ttl_s, 60, 315360000, "72h",
 	    "How long a new token is good if nothing else is said."),
+	TIME("watchdog", watchdog_s, 0, 3600, "30s",
+	    "A server or signer that gives no sign of life for so long is "
+	    "killed and started again; 0s never, else at least 5s."),
 	{ "log_level", MM_CONF_CHOICE, AT(log_level), 0, 3, "info",
 	    "The least that is logged.", log_levels },
 };
@@ -307,6 +310,10 @@ mm_settings_check(const struct mm_settings *s, struct mm_why *why)
 	MM_TRY(check_listeners(s, why));
 	MM_TRY(check_tls(s, why));
 	MM_TRY(check_separation(s, why));
+	/* both give a sign every second, on a machine that may be busy */
+	if (s->watchdog_s > 0 && s->watchdog_s < 5)
+		return MM_FAIL(why, MM_EINPUT,
+		    "watchdog: want 0s, or 5s at least");
 	if (strncmp(s->database, "sqlite:/", 8) != 0)
 		return MM_FAIL(why, MM_EINPUT,
 		    "database: want sqlite: and an absolute path");

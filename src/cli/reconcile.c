@@ -9,6 +9,7 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "cli/clocks.h"
 #include "cli/commands.h"
 #include "ledger/entry.h"
 #include "ledger/journal.h"
@@ -55,6 +56,7 @@ struct reconcile {
 	struct mm_cli *cli;
 	struct mm_store_reader *db; /* borrowed */
 	struct marks of[RECORDS];
+	struct mm_clock_list clocks[STORE]; /* of journal and ledger */
 	size_t recovered;   /* journal lines that say so */
 	size_t in_flight;   /* young ones that only the journal has */
 	int64_t began_ms;
@@ -101,7 +103,8 @@ journal_mark(struct reconcile *r, const struct mm_journal_line *l,
     struct mm_why *why)
 {
 	struct mark m = { .not_after_s = l->not_after_s,
-		.young = l->at_ms > r->began_ms - YOUNG_MS,
+		.young = l->at_ms > r->began_ms - YOUNG_MS &&
+		    l->at_ms < r->began_ms + YOUNG_MS,
 		.partial = l->kind == MM_J_RECOVERED };
 
 	memcpy(m.serial, l->serial, 16);
@@ -121,6 +124,7 @@ journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 	while ((rc = mm_journal_next(&rest, &chain, &l, why)) == MM_OK) {
 		if (l.kind == MM_J_RECOVERED)
 			r->recovered++;
+		MM_TRY(mm_clocks_line(&r->clocks[JOURNAL], &l, why));
 		if (l.kind != MM_J_CERTIFICATE && l.kind != MM_J_RECOVERED)
 			continue;
 		MM_TRY(journal_mark(r, &l, why));
@@ -186,6 +190,7 @@ one_entry(void *ctx, uint64_t index, struct mm_bytes json,
 	MM_TRY(mm_entry_parse(json, r->arena, sizeof(r->arena), &e, why));
 	if ((index & 1023) == 0)
 		mm_progress_step(&r->progress, index);
+	MM_TRY(mm_clocks_entry(&r->clocks[LEDGER], &e, why));
 	if (!is_signature(e.type) || e.field[MM_F_SERIAL] == NULL)
 		return MM_OK;
 	MM_TRY(hex(&e, MM_F_SERIAL, m.serial, 16, why));
@@ -384,6 +389,21 @@ compare(struct reconcile *r)
 	}
 }
 
+static void
+print_difference(json_t *item)
+{
+	const char *what = json_string_value(
+	    json_object_get(item, "difference"));
+	const char *serial = json_string_value(
+	    json_object_get(item, "serial"));
+
+	if (serial != NULL)
+		printf("%s  %s\n", serial, what);
+	else
+		printf("journal line %lld  %s\n", (long long)
+		    json_integer_value(json_object_get(item, "line")), what);
+}
+
 static enum mm_err
 report(struct reconcile *r, struct mm_why *why)
 {
@@ -391,21 +411,20 @@ report(struct reconcile *r, struct mm_why *why)
 	json_t *item;
 
 	if (r->cli->json) {
-		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:O}",
+		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
 		    "agree", n == 0, "journal", (json_int_t)r->of[JOURNAL].n, "ledger",
 		    (json_int_t)r->of[LEDGER].n, "database",
 		    (json_int_t)r->of[STORE].n, "recovered",
 		    (json_int_t)r->recovered, "in_flight",
-		    (json_int_t)r->in_flight, "differences",
+		    (json_int_t)r->in_flight, "clock_set_back",
+		    (json_int_t)r->clocks[JOURNAL].n, "differences",
 		    r->differences);
 
 		mm_json_print(o);
 		json_decref(o);
 	} else {
 		json_array_foreach(r->differences, i, item)
-			printf("%s  %s\n", json_string_value(json_object_get(
-			    item, "serial")), json_string_value(
-			    json_object_get(item, "difference")));
+			print_difference(item);
 		if (n == 0)
 			printf("agree: journal, ledger and database have the "
 			       "same %zu signatures", r->of[STORE].n);
@@ -414,6 +433,10 @@ report(struct reconcile *r, struct mm_why *why)
 			    r->recovered);
 		if (n == 0)
 			printf(".\n");
+		if (r->clocks[JOURNAL].n != 0)
+			printf("the signer's clock was set back %zu times: "
+			       "\"mintmark ledger show\" has them as "
+			       "clock.set_back\n", r->clocks[JOURNAL].n);
 	}
 	return n == 0 ? MM_OK : MM_FAIL(why, MM_EPOLICY,
 	    "%zu differences between journal, ledger and database", n);
@@ -447,6 +470,8 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 			qsort(r->of[i].m, r->of[i].n, sizeof(struct mark),
 			    order);
 	compare(r);
+	mm_clocks_compare(&r->clocks[JOURNAL], &r->clocks[LEDGER],
+	    r->differences);
 	return report(r, why);
 }
 
@@ -465,6 +490,8 @@ mm_cmd_ledger_reconcile(struct mm_cli *cli, const struct mm_args *a,
 	rc = reconcile(r, a, why);
 	for (int i = 0; i < RECORDS; i++)
 		free(r->of[i].m);
+	mm_clocks_done(&r->clocks[JOURNAL]);
+	mm_clocks_done(&r->clocks[LEDGER]);
 	json_decref(r->differences);
 	free(r);
 	return rc;

@@ -9,6 +9,7 @@
  */
 #define ENTRY_N    25              /* serial, u64 at_s, u8 reason */
 #define PIECE_N    (4000 * ENTRY_N)
+#define AHEAD_S    300
 #define READ_N     (96 * 1024)
 #define CRL_MAX    ((size_t)256 << 20)
 
@@ -73,7 +74,7 @@ read_back(struct mm_desk *d, uint64_t n, struct mm_buf *der,
 
 /* The whole conversation; the line is locked. */
 static enum mm_err
-build(struct listing *l, const struct mm_crl_begin_req *begin,
+build(struct listing *l, struct mm_crl_begin_req *begin,
     struct mm_buf *der, struct mm_why *why)
 {
 	const struct mm_crl_sign_req none = { 0 };
@@ -81,6 +82,7 @@ build(struct listing *l, const struct mm_crl_begin_req *begin,
 	struct mm_crl_sign_rep sign;
 
 	MM_TRY(ask(l->d, MM_IPC_CRL_BEGIN, begin, &begun, why));
+	begin->number = begun.number;
 	MM_TRY(mm_list_revoked(l->d->r, begin->issuer,
 	    (int64_t)begin->this_s, list_one, l, why));
 	MM_TRY(send_piece(l, why));
@@ -114,7 +116,8 @@ store_crl(struct listing *l, const struct mm_crl_begin_req *begin,
 	return mm_desk_run(l->d, &p, &op, why);
 }
 
-/* Number: Unix milliseconds, never below the last one's successor. */
+/* Number: Unix milliseconds, never below the last one's successor; the signer
+ * may know of one that was signed and never stored. */
 static enum mm_err
 sign(struct mm_desk *d, const struct mm_issuer_conf *issuer,
     struct mm_crl_mark *mark, struct mm_why *why)
@@ -146,11 +149,15 @@ sign(struct mm_desk *d, const struct mm_issuer_conf *issuer,
 	return rc;
 }
 
-/* Half of its time is the overlap in which a new one reaches everybody. */
+/* Half of its time is the overlap in which a new one reaches everybody.  One
+ * by a clock that was ahead is not good yet for anybody. */
 static bool
 due(const struct mm_issuer_conf *issuer, int64_t next_s)
 {
-	return next_s - mm_now_s() < issuer->crl_hours * 1800;
+	int64_t left = next_s - mm_now_s();
+
+	return left < issuer->crl_hours * 1800 ||
+	    left > issuer->crl_hours * 3600 + AHEAD_S;
 }
 
 static const struct mm_issuer_conf *

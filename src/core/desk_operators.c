@@ -143,27 +143,31 @@ mm_desk_operator_revoke(struct mm_desk *d, const struct mm_login *by,
 
 /* ---- logging in ---- */
 
-static bool
+/* MM_EAUTH: not of a key's form. */
+static enum mm_err
 split(struct mm_bytes key, char id[17], uint8_t hash[32])
 {
 	MM_OWN(mm_buf_wipe) struct mm_buf secret = MM_BUF_INIT(64);
 	const size_t head = strlen(KEY_HEAD);
 	struct mm_bytes rest;
+	enum mm_err rc;
 
 	if (key.n <= head + ID_DIGITS + 1 ||
 	    memcmp(key.p, KEY_HEAD, head) != 0 ||
 	    key.p[head + ID_DIGITS] != '_')
-		return false;
+		return MM_EAUTH;
 	memcpy(id, key.p + head, ID_DIGITS);
 	id[ID_DIGITS] = '\0';
 	rest = (struct mm_bytes){ key.p + head + ID_DIGITS + 1,
 		key.n - head - ID_DIGITS - 1 };
-	if (strspn(id, "0123456789abcdef") != ID_DIGITS ||
-	    mm_base64url_parse(rest, &secret, NULL) != MM_OK ||
+	rc = mm_base64url_parse(rest, &secret, NULL);
+	if (rc == MM_ENOMEM)
+		return rc;
+	if (strspn(id, "0123456789abcdef") != ID_DIGITS || rc != MM_OK ||
 	    secret.n != SECRET_N)
-		return false;
+		return MM_EAUTH;
 	mm_sha256(mm_buf_view(&secret), hash);
-	return true;
+	return MM_OK;
 }
 
 /* An unknown id, a wrong secret, a revoked and an expired key are one answer
@@ -178,8 +182,10 @@ mm_desk_login(struct mm_desk *d, struct mm_bytes key, struct mm_login *out,
 	enum mm_err rc;
 	bool good;
 
-	if (!split(key, made.id, hash))
-		return MM_FAIL(why, MM_EAUTH, "API key refused");
+	rc = split(key, made.id, hash);
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, rc == MM_EAUTH ? "API key refused" :
+		    "out of memory");
 	rc = mm_get_operator(d->r, made.id, &row, NULL);
 	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		return MM_FAIL(why, rc, "the store cannot be read");

@@ -63,20 +63,22 @@ loaded(struct mm_store *s, struct mm_store_reader *r, struct thing *t,
 	return MM_OK;
 }
 
-static void
-profile_thing(const struct mm_profile *p, struct thing *t)
+static enum mm_err
+profile_thing(const struct mm_profile *p, struct thing *t,
+    struct mm_why *why)
 {
 	memset(t, 0, sizeof(*t));
 	t->kind = "profile";
 	snprintf(t->name, sizeof(t->name), "%s@%lld", p->name,
 	    (long long)p->version);
-	mm_profile_hash(p, t->sha256);
+	MM_TRY(mm_profile_hash(p, t->sha256, why));
 	mm_hex_text(t->sha256, 32, t->hex);
 	strcpy(t->issuer, p->issuer);
 	t->entry.type = MM_E_PROFILE_LOADED;
 	t->entry.field[MM_F_PROFILE] = t->name;
 	t->entry.field[MM_F_PROFILE_SHA256] = t->hex;
 	t->entry.field[MM_F_ISSUER] = t->issuer;
+	return MM_OK;
 }
 
 static enum mm_err
@@ -120,7 +122,7 @@ mm_found_loaded(struct mm_store *s, struct mm_store_reader *r,
 		MM_TRY(loaded(s, r, &t, why));
 	}
 	for (size_t i = 0; i < config->nprofile; i++) {
-		profile_thing(&config->profile[i], &t);
+		MM_TRY(profile_thing(&config->profile[i], &t, why));
 		MM_TRY(loaded(s, r, &t, why));
 	}
 	return MM_OK;

@@ -196,7 +196,7 @@ hello(struct mm_core *c, struct mm_why *why)
 		c->fed = rep.tree_size;
 	}
 	pthread_mutex_unlock(&c->lock);
-	return rc;
+	return rc == MM_OK ? mm_clocks_enter(c, rep.clocks, why) : rc;
 }
 
 /* A signer that is there may still have a reason to issue nothing. */

@@ -324,6 +324,10 @@ MM_MUST enum mm_err mm_feed_sign(struct mm_core *c, struct mm_why *why);
 void mm_feed_want(struct mm_core *c);
 
 /* found.c: profiles and issuers that the ledger has not seen yet */
+/* clocks.c: enters those of the signer's clock lines that the ledger lacks,
+ * in hello_rep's form. */
+MM_MUST enum mm_err mm_clocks_enter(struct mm_core *c, struct mm_bytes clocks,
+    struct mm_why *why);
 MM_MUST enum mm_err mm_found_loaded(struct mm_store *s,
     struct mm_store_reader *r, const struct mm_config *config,
     struct mm_why *why);

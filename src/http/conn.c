@@ -17,6 +17,7 @@
 
 /* What is not in here cannot happen. */
 static const unsigned edges[CONN_STATES] = {
+	[CONN_DELAY] = TO(CONN_DELAY) | TO(CONN_HANDSHAKE) | TO(CONN_DEAD),
 	[CONN_HANDSHAKE] = TO(CONN_IDLE) | TO(CONN_DEAD),
 	[CONN_IDLE] = TO(CONN_HEAD) | TO(CONN_DEAD),
 	[CONN_HEAD] =
@@ -89,9 +90,12 @@ static void
 failed(struct conn *c)
 {
 	const struct mm_http_listener_conf *conf = &c->port->listener->conf;
+	struct port *p = c->port;
 
-	if (conf->on_failed != NULL)
-		conf->on_failed(conf->ctx, c->ssl, &c->peer);
+	if (conf->on_failed != NULL &&
+	    conf->on_failed(conf->ctx, c->ssl, &c->peer))
+		mm_http_failures_add(p->failures, p->sources.salt,
+		    c->source->key, p->loop->now_ms / 1000);
 }
 
 static enum step
@@ -158,6 +162,7 @@ step_linger(struct conn *c)
 }
 
 static enum step (*const steps[CONN_STATES])(struct conn *) = {
+	[CONN_DELAY] = step_wait,
 	[CONN_HANDSHAKE] = step_handshake,
 	[CONN_IDLE] = step_idle,
 	[CONN_HEAD] = mm_http_serve_head,
@@ -238,6 +243,28 @@ on_conn(struct watch *w, uint32_t events)
 	}
 }
 
+/*
+ * Its time has come, if the ceiling on handshakes has room; else once more,
+ * as often as a handshake may take.
+ */
+static void
+expire_delay(struct conn *c)
+{
+	const struct mm_http_limits *m = &c->port->listener->conf.limits;
+
+	if (mm_http_handshake_reserve(c->port)) {
+		mm_http_conn_go(c, CONN_HANDSHAKE);
+		mm_http_conn_run(c);
+	} else if (++c->delays < UINT8_MAX &&
+		   c->delays * m->slow_ms < m->handshake_ms) {
+		mm_http_conn_go(c, CONN_DELAY);
+	} else {
+		COUNT(c->port, handshake_timeout);
+		c->broken = true;
+		mm_http_conn_end(c);
+	}
+}
+
 static void
 expire_handshake(struct conn *c)
 {
@@ -271,6 +298,7 @@ void
 mm_http_conn_expire(struct conn *c)
 {
 	static void (*const expire[CONN_STATES])(struct conn *) = {
+		[CONN_DELAY] = expire_delay,
 		[CONN_HANDSHAKE] = expire_handshake,
 		[CONN_IDLE] = mm_http_conn_end,
 		[CONN_HEAD] = expire_request,
@@ -288,18 +316,19 @@ static bool
 enter(struct conn *c)
 {
 	struct mm_http_loop *l = c->port->loop;
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &c->watch };
+	struct epoll_event ev = { .data.ptr = &c->watch };
 
+	c->parked = c->state == CONN_DELAY;
+	ev.events = c->armed = c->parked ? 0 : EPOLLIN;
 	if (!mm_http_io_open(c) ||
 	    epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &ev) != 0)
 		return false;
-	c->armed = EPOLLIN;
 	return mm_http_loop_slot(l, c);
 }
 
 struct conn *
 mm_http_conn_new(struct port *p, int fd, const struct sockaddr_in6 *peer,
-    struct source *take_source)
+    struct source *take_source, bool slow)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
@@ -310,7 +339,9 @@ mm_http_conn_new(struct port *p, int fd, const struct sockaddr_in6 *peer,
 	c->fd = fd;
 	c->peer = peer->sin6_addr;
 	c->peer_port = ntohs(peer->sin6_port);
-	c->state = p->tls != NULL ? CONN_HANDSHAKE : CONN_IDLE;
+	c->state = p->tls == NULL ? CONN_IDLE
+		   : slow         ? CONN_DELAY
+				  : CONN_HANDSHAKE;
 	if (!enter(c)) {
 		SSL_free(c->ssl);
 		free(c);

@@ -444,6 +444,7 @@ mm_http_counters(
 		out->handshake_timeout += atomic_load(&t->handshake_timeout);
 		out->requests += atomic_load(&t->requests);
 		out->bad_requests += atomic_load(&t->bad_requests);
+		out->slowed += atomic_load(&t->slowed);
 		out->answers_dropped += atomic_load(&t->answers_dropped);
 	}
 }

@@ -77,9 +77,10 @@ MM_MUST enum mm_err mm_http_query(const struct mm_http_req *req,
     const char *name, char *out, size_t outn, struct mm_why *why);
 
 /*
- * An answer.  The body is moved into it.  Content-Length, Date, Server-less,
- * X-Request-Id, Connection, Cache-Control: no-store (unless given) are the
- * library's.  extra is a list of "Name: value\r\n" lines.
+ * An answer.  The body is moved into it; one that is in error is 503 instead.
+ * Content-Length, Date, Server-less, X-Request-Id, Connection, Cache-Control:
+ * no-store and a 503's Retry-After: 1 (unless given) are the library's.  extra
+ * is a list of "Name: value\r\n" lines.
  */
 struct mm_http_resp {
 	int status;
@@ -158,6 +159,10 @@ struct mm_http_limits {
 	int64_t handshake_ms, header_ms, body_ms, idle_ms, write_ms;
 	unsigned handshakes; /* half-open at once, over all loops */
 	int64_t answer_ms;   /* a handler's time to answer; then 503 */
+	/* Per loop and address: after so many failures that count, halved
+	 * every 30 s, a new connection's handshake begins slow_ms late. */
+	unsigned slow_after;
+	int64_t slow_ms;
 };
 
 /* What a limit of 0 stands for. */
@@ -166,7 +171,7 @@ struct mm_http_limits {
 		.connections = 10000, .connections_per_source = 1000,          \
 		.handshakes = 1000, .handshake_ms = 10000, .header_ms = 10000, \
 		.body_ms = 30000, .idle_ms = 60000, .write_ms = 30000,         \
-		.answer_ms = 60000                                             \
+		.answer_ms = 60000, .slow_after = 10, .slow_ms = 1000          \
 	}
 
 struct mm_http_listener_conf {
@@ -182,8 +187,11 @@ struct mm_http_listener_conf {
 	/* After a handshake: per-connection data or refusal (non-OK closes). */
 	enum mm_err (*on_secured)(
 	    void *ctx, SSL *ssl, const struct in6_addr *peer, void **conn_data);
-	/* A handshake that failed (for counters per source). */
-	void (*on_failed)(void *ctx, SSL *ssl, const struct in6_addr *peer);
+	/*
+	 * A handshake that failed, or took too long.  true: it counts against
+	 * its source, whose next ones are slowed above limits.slow_after.
+	 */
+	bool (*on_failed)(void *ctx, SSL *ssl, const struct in6_addr *peer);
 	void (*free_conn_data)(void *conn_data);
 	const struct mm_http_route *routes;
 	size_t nroutes;
@@ -246,7 +254,7 @@ uint16_t mm_http_port(const struct mm_http *h, size_t listener);
 /* answers_dropped is of all listeners and counted with the first. */
 struct mm_http_counters {
 	uint64_t accepted, refused_cap, refused_source, handshake_failed,
-	    handshake_timeout, requests, bad_requests, answers_dropped;
+	    handshake_timeout, requests, bad_requests, answers_dropped, slowed;
 	uint64_t open; /* now */
 };
 void mm_http_counters(

@@ -63,6 +63,8 @@ limits_default(struct mm_http_limits *m)
 	USUAL(connections_per_source);
 	USUAL(handshakes);
 	USUAL(handshake_ms);
+	USUAL(slow_after);
+	USUAL(slow_ms);
 	USUAL(header_ms);
 	USUAL(body_ms);
 	USUAL(idle_ms);
@@ -85,6 +87,7 @@ phases_set(struct port *p)
 {
 	const struct mm_http_limits *m = &p->listener->conf.limits;
 
+	p->phase[CONN_DELAY].span_ms = m->slow_ms;
 	p->phase[CONN_HANDSHAKE].span_ms = m->handshake_ms;
 	p->phase[CONN_IDLE].span_ms = m->idle_ms;
 	p->phase[CONN_HEAD].span_ms = m->header_ms;
@@ -176,8 +179,8 @@ reserve(_Atomic unsigned *n, unsigned max)
  * has had a quarter of its time.  Honest ones take one round trip, so a peer
  * that only opens connections pushes out its own.
  */
-static bool
-handshake_reserve(struct port *p)
+bool
+mm_http_handshake_reserve(struct port *p)
 {
 	const struct mm_http_limits *m = &p->listener->conf.limits;
 	struct conn *oldest = p->phase[CONN_HANDSHAKE].first;
@@ -191,25 +194,40 @@ handshake_reserve(struct port *p)
 	return reserve(&p->listener->handshakes, m->handshakes);
 }
 
+/* One whose source goes on failing waits before it counts as a handshake, so
+ * that the ceiling is not filled with those who wait. */
 static bool
-caps_take(struct port *p)
+caps_take(struct port *p, bool slow)
 {
 	struct mm_http_listener *l = p->listener;
 
 	if (!reserve(&l->open, l->conf.limits.connections))
 		return false;
-	if (p->tls == NULL || handshake_reserve(p))
+	if (p->tls == NULL || slow || mm_http_handshake_reserve(p))
 		return true;
 	atomic_fetch_sub(&l->open, 1);
 	return false;
 }
 
 static void
-caps_drop(struct port *p)
+caps_drop(struct port *p, bool slow)
 {
 	atomic_fetch_sub(&p->listener->open, 1);
-	if (p->tls != NULL)
+	if (p->tls != NULL && !slow)
 		atomic_fetch_sub(&p->listener->handshakes, 1);
+}
+
+static bool
+is_slow(struct port *p, const struct in6_addr *peer)
+{
+	bool slow = p->tls != NULL &&
+	    mm_http_failures_of(p->failures, p->sources.salt,
+		mm_http_source_key(peer), p->loop->now_ms / 1000) >=
+		p->listener->conf.limits.slow_after;
+
+	if (slow)
+		COUNT(p, slowed);
+	return slow;
 }
 
 /* Every cap comes before the first byte of TLS. */
@@ -217,18 +235,20 @@ static bool
 admit(struct port *p, int fd, struct sockaddr_in6 *peer)
 {
 	struct source *src;
+	bool slow;
 
 	v4_map(peer);
 	COUNT(p, accepted);
-	if (!caps_take(p)) {
+	slow = is_slow(p, &peer->sin6_addr);
+	if (!caps_take(p, slow)) {
 		COUNT(p, refused_cap);
 		return false;
 	}
 	src = mm_http_source_take(&p->sources, &peer->sin6_addr,
 	    p->listener->conf.limits.connections_per_source);
-	if (src != NULL && mm_http_conn_new(p, fd, peer, src) != NULL)
+	if (src != NULL && mm_http_conn_new(p, fd, peer, src, slow) != NULL)
 		return true;
-	caps_drop(p);
+	caps_drop(p, slow);
 	if (src != NULL)
 		mm_http_source_drop(&p->sources, src);
 	else
@@ -267,6 +287,9 @@ mm_http_port_open(struct port *p, struct mm_why *why)
 	phases_set(p);
 	if (getrandom(&p->sources.salt, sizeof(p->sources.salt), 0) < 0)
 		return MM_FAIL(why, MM_ESYS, "getrandom: %s", strerror(errno));
+	if (l->conf.make_ctx != NULL &&
+	    (p->failures = calloc(1, sizeof(*p->failures))) == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "listener %s", l->conf.name);
 	p->fd = socket(l->address.sin6_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (p->fd < 0 || !socket_bind(p))

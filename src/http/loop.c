@@ -73,8 +73,10 @@ mm_http_loop_done(struct mm_http_loop *l)
 	while (mm_http_loop_inbox(l))
 		continue;
 	for (size_t i = 0; l->ports != NULL && i < l->http->conf.nlisteners;
-	     i++)
+	     i++) {
 		mm_http_port_close(&l->ports[i]);
+		free(l->ports[i].failures);
+	}
 	free(l->ports);
 	free(l->slots);
 	if (l->event >= 0)
@@ -277,6 +279,7 @@ mm_http_loop_drain(struct mm_http_loop *l, int64_t until_ms)
 		struct port *p = &l->ports[i];
 
 		mm_http_port_close(p);
+		queue_end(&p->phase[CONN_DELAY], NULL);
 		queue_end(&p->phase[CONN_HANDSHAKE], NULL);
 		queue_end(&p->phase[CONN_IDLE], NULL);
 	}

@@ -23,6 +23,8 @@ enum {
 	ACCEPT_PAUSE_MS = 100,
 	SOURCE_BUCKETS = 256,
 	LOOPS_MAX = 64,
+	FAILING_BUCKETS = 512,
+	FAILING_WAYS = 4,
 };
 
 /* What an epoll event leads to; the first member of its owner. */
@@ -31,6 +33,7 @@ struct watch {
 };
 
 enum conn_state {
+	CONN_DELAY, /* its source's handshakes fail: not read yet */
 	CONN_HANDSHAKE,
 	CONN_IDLE, /* between requests; holds no request */
 	CONN_HEAD,
@@ -91,6 +94,7 @@ struct conn {
 	size_t budget;
 	enum conn_state state;
 	bool running, parked, again, broken;
+	uint8_t delays; /* that are over */
 	uint16_t peer_port;
 	struct in6_addr peer;
 };
@@ -114,10 +118,20 @@ struct sources {
 	struct source *bucket[SOURCE_BUCKETS];
 };
 
+/* Failed handshakes by source, per loop; see failures.c. */
+struct failing {
+	uint64_t key;
+	int64_t at_s;   /* up to when it has decayed */
+	uint32_t count; /* 0: an empty place */
+};
+struct failures {
+	struct failing place[FAILING_BUCKETS][FAILING_WAYS];
+};
+
 struct tally { /* struct mm_http_counters, written by one thread */
 	_Atomic uint64_t accepted, refused_cap, refused_source,
 	    handshake_failed, handshake_timeout, requests, bad_requests,
-	    answers_dropped;
+	    answers_dropped, slowed;
 };
 
 /* A listener as one loop sees it. */
@@ -129,6 +143,7 @@ struct port {
 	SSL_CTX *tls, *fresh; /* fresh: between the halves of a reload */
 	struct queue phase[CONN_STATES];
 	struct sources sources;
+	struct failures *failures; /* NULL: plain */
 	struct tally tally;
 };
 
@@ -188,16 +203,28 @@ MM_MUST enum mm_err mm_http_listener_init(struct mm_http_listener *l,
 MM_MUST enum mm_err mm_http_port_open(struct port *p, struct mm_why *why);
 void mm_http_port_close(struct port *p); /* the listening socket only */
 
+/* Counts a new handshake against the ceiling; makes room if it must. */
+bool mm_http_handshake_reserve(struct port *p);
+
 /* source.c: NULL when the address has max already, or without memory. */
 struct source *mm_http_source_take(
     struct sources *s, const struct in6_addr *peer, unsigned max);
 void mm_http_source_drop(struct sources *s, struct source *src);
+uint64_t mm_http_source_key(const struct in6_addr *peer);
+uint64_t mm_http_source_hash(uint64_t key, uint64_t salt);
+
+/* failures.c: one more, and how many count now; by source.c's key */
+void mm_http_failures_add(
+    struct failures *f, uint64_t salt, uint64_t key, int64_t now_s);
+uint32_t mm_http_failures_of(
+    struct failures *f, uint64_t salt, uint64_t key, int64_t now_s);
 
 /* conn.c */
 bool mm_http_conn_may(enum conn_state from, enum conn_state to);
-/* Counted already by who calls, as open and as a handshake. */
+/* Counted already by who calls, as open and, but for one that is slowed, as
+ * a handshake. */
 struct conn *mm_http_conn_new(struct port *p, int fd,
-    const struct sockaddr_in6 *peer, struct source *take_source);
+    const struct sockaddr_in6 *peer, struct source *take_source, bool slow);
 void mm_http_conn_run(struct conn *c);
 void mm_http_conn_go(struct conn *c, enum conn_state next);
 void mm_http_conn_end(struct conn *c);

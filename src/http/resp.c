@@ -124,11 +124,14 @@ head_put(
 		put_line(out, "Content-Type: ", resp->content_type);
 	if (!bodiless(resp->status)) {
 		mm_buf_text(out, "Content-Length: ");
-		put_number(out, resp->give_back != NULL ? resp->lent.n
-							: resp->body.n);
+		put_number(
+		    out, resp->give_back != NULL ? resp->lent.n : resp->body.n);
 		mm_buf_put(out, "\r\n", 2);
 	}
 	put_line(out, "X-Request-Id: ", r->id);
+	/* RFC 9110 10.2.3: whatever is 503 may come again */
+	if (resp->status == 503 && !extra_has(resp->extra, "Retry-After"))
+		mm_buf_text(out, "Retry-After: 1\r\n");
 	if (!extra_has(resp->extra, "Cache-Control"))
 		mm_buf_text(out, "Cache-Control: no-store\r\n");
 	if (r->close)
@@ -163,6 +166,16 @@ tail_put(struct request *r, struct mm_http_resp *resp)
 	resp->body = (struct mm_buf){ 0 };
 }
 
+/* Half a body is no answer: memory lacked for the rest of it. */
+static void
+whole_or_none(struct mm_http_resp *resp)
+{
+	if (resp->body.err == MM_OK)
+		return;
+	mm_http_resp_drop(resp);
+	*resp = (struct mm_http_resp){ .status = 503 };
+}
+
 /*
  * Lays the answer out in c->req, ready to be written: one buffer, so one TLS
  * record, when it is short.  Takes the body.
@@ -171,9 +184,11 @@ bool
 mm_http_resp_put(struct conn *c, struct mm_http_resp *resp)
 {
 	struct request *r = c->req;
-	bool silent = bodiless(resp->status) ||
-		      (r->head.named && r->head.method == MM_HTTP_HEAD);
+	bool silent;
 
+	whole_or_none(resp);
+	silent = bodiless(resp->status) ||
+		 (r->head.named && r->head.method == MM_HTTP_HEAD);
 	r->status = resp->status;
 	r->close |= resp->close || c->port->loop->drain_until != 0;
 	r->close |= r->head.closes;

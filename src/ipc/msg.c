@@ -20,6 +20,7 @@ static const struct mm_field hello_rep[] = {
 	U64(mm_hello_rep, tree_size),
 	U64(mm_hello_rep, journal_n),
 	U8(mm_hello_rep, production),
+	BYTES(mm_hello_rep, clocks),
 };
 
 static const struct mm_field issue_req[] = {
@@ -81,7 +82,7 @@ static const struct mm_field crl_begin_req[] = {
 	U64(mm_crl_begin_req, next_s),
 };
 static const struct mm_field crl_begin_rep[] = {
-	U8(mm_crl_begin_rep, none),
+	U64(mm_crl_begin_rep, number),
 };
 static const struct mm_field crl_add_req[] = {
 	BYTES(mm_crl_add_req, entries),

@@ -69,6 +69,9 @@ struct mm_hello_rep {
 	uint64_t tree_size;        /* synced frontier */
 	uint64_t journal_n;        /* last journal number */
 	uint8_t production;
+	/* The journal's clock lines that the ledger may not have yet:
+	 * n * (u64 number of the line, u64 from_ms, u64 to_ms). */
+	struct mm_bytes clocks;
 };
 
 struct mm_issue_req {
@@ -109,9 +112,10 @@ struct mm_token_check_rep { uint8_t yes; };
  * read the finished DER in pieces. */
 struct mm_crl_begin_req {
 	char issuer[MM_NAME_MAX + 1];
-	uint64_t number, this_s, next_s;
+	uint64_t number;           /* the least that is wanted */
+	uint64_t this_s, next_s;
 };
-struct mm_crl_begin_rep { uint8_t none; };
+struct mm_crl_begin_rep { uint64_t number; /* what it will be */ };
 struct mm_crl_add_req {
 	struct mm_bytes entries; /* n * (16 serial, u64 at_s, u8 reason) */
 };

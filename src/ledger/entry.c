@@ -73,6 +73,8 @@ static const struct {
 #define RULE_MM_E_CRL_SIGNED \
 	RULE(B(MM_F_ISSUER) | B(MM_F_NUMBER), \
 	    B(MM_F_COUNT) | B(MM_F_EXPIRES) | SPAN)
+#define RULE_MM_E_CLOCK_SET_BACK \
+	RULE(B(MM_F_NUMBER) | B(MM_F_FROM) | B(MM_F_TO), 0)
 	MM_ENTRY_TYPES(X)
 #undef X
 };

@@ -42,7 +42,8 @@
 	X(MM_E_REFUSED,         "refused", "refusals of a proven authority, once an hour and reason") \
 	X(MM_E_COUNTED,         "refusals.counted", "refusals of the unauthenticated, once an hour and reason") \
 	X(MM_E_ALERT,           "alert", "something a person must look at") \
-	X(MM_E_CRL_SIGNED,      "crl.signed", "a revocation list was signed")
+	X(MM_E_CRL_SIGNED,      "crl.signed", "a revocation list was signed") \
+	X(MM_E_CLOCK_SET_BACK,  "clock.set_back", "an operator had the signer accept a clock that was set back; number is the journal's line")
 
 enum mm_entry_type {
 #define X(e, name, help) e,
@@ -66,7 +67,8 @@ enum mm_entry_type {
 	X(MM_F_ROLE, "role")             X(MM_F_REASON, "reason")           \
 	X(MM_F_DETAIL_SHA256, "detail_sha256") X(MM_F_COUNT, "count")       \
 	X(MM_F_EXPIRES, "expires")       X(MM_F_NUMBER, "number")           \
-	X(MM_F_RESULT, "result")
+	X(MM_F_RESULT, "result")         X(MM_F_FROM, "from")               \
+	X(MM_F_TO, "to")
 
 enum mm_entry_field {
 #define X(e, name) e,

@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <openssl/sha.h>
-
 #include "base/json.h"
 #include "base/time.h"
+#include "pki/key.h"
 
 static const char *const kinds[MM_J_KINDS] = {
 	[MM_J_CERTIFICATE] = "certificate",
@@ -18,6 +17,7 @@ static const char *const kinds[MM_J_KINDS] = {
 	[MM_J_CHECKPOINT] = "checkpoint",
 	[MM_J_TOKEN] = "token",
 	[MM_J_RECOVERED] = "recovered",
+	[MM_J_CLOCK] = "clock",
 };
 
 enum type { NUMBER, TIME_MS, TIME_S, KIND, TEXT, HEX };
@@ -288,7 +288,7 @@ step(struct mm_journal_chain *c, const struct mm_journal_line *l,
 {
 	c->n = l->n;
 	c->at_ms = l->at_ms;
-	SHA256(line, n, c->hash);
+	mm_sha256((struct mm_bytes){ line, n }, c->hash);
 }
 
 /* see journal.h */
@@ -300,10 +300,23 @@ mm_journal_link(struct mm_journal_chain *c, struct mm_journal_line *l,
 
 	l->n = c->n + 1;
 	l->at_ms = now_ms > c->at_ms ? now_ms : c->at_ms;
+	if (l->kind == MM_J_CLOCK) {
+		l->at_ms = now_ms;
+		l->number = (uint64_t)c->at_ms;
+	}
 	memcpy(l->prev, c->hash, sizeof(l->prev));
 	mm_journal_encode(l, out);
 	if (out->err == MM_OK)
 		step(c, l, out->p + start, out->n - start);
+}
+
+/* A clock's line goes back, and from nowhere but where the chain stands. */
+static bool
+time_follows(const struct mm_journal_chain *c, const struct mm_journal_line *l)
+{
+	if (l->kind == MM_J_CLOCK)
+		return l->number == (uint64_t)c->at_ms;
+	return l->at_ms >= c->at_ms;
 }
 
 /* see journal.h */
@@ -325,7 +338,7 @@ mm_journal_next(struct mm_bytes *rest, struct mm_journal_chain *c,
 	    MM_OK)
 		return MM_FAIL(why, MM_EPOLICY, "journal: the line after "
 		    "number %" PRIu64 " is malformed", c->n);
-	if (l.n != c->n + 1 || l.at_ms < c->at_ms ||
+	if (l.n != c->n + 1 || !time_follows(c, &l) ||
 	    memcmp(l.prev, c->hash, sizeof(l.prev)) != 0)
 		return MM_FAIL(why, MM_EPOLICY, "journal: the line after "
 		    "number %" PRIu64 " does not follow it", c->n);

@@ -17,6 +17,9 @@
  * Keys stand in this order; one that has no value is left out; texts are
  * printable ASCII without quote and backslash, so that nothing is escaped.
  * A parsed line is exactly what encode would write.
+ *
+ * Times never go back but at a "clock" line, which says from when: only a
+ * person makes one, while no signer runs.
  */
 #define MM_JOURNAL_LINE_MAX 1024
 
@@ -30,6 +33,8 @@ enum mm_journal_kind {
 	MM_J_TOKEN,       /* token: its id */
 	MM_J_RECOVERED,   /* number: index of an entry whose certificate this
 			   * journal does not have */
+	MM_J_CLOCK,       /* the clock was set back, and an operator said
+			   * so; number: the line before's time in ms */
 	MM_J_KINDS
 };
 const char *mm_journal_kind_name(enum mm_journal_kind k);
@@ -68,7 +73,8 @@ struct mm_journal_chain {
 	int64_t at_ms;
 	uint8_t hash[32];
 };
-/* Numbers l, dates it (never before the last line) and appends it. */
+/* Numbers l, dates it (never before the last line, but a clock's by now_ms,
+ * and with that line's time as its number) and appends it. */
 void mm_journal_link(struct mm_journal_chain *c, struct mm_journal_line *l,
     int64_t now_ms, struct mm_buf *out);
 /*

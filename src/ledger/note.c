@@ -8,6 +8,7 @@
 
 #include "base/own.h"
 #include "base/text.h"
+#include "pki/key.h"
 
 #define ED25519     0x01 /* C2SP signed-note: signature type */
 #define SIG_N       64
@@ -33,7 +34,7 @@ mm_note_key_make(struct mm_note_key *k, const char *name,
 	hashed[n] = '\n';
 	hashed[n + 1] = type;
 	memcpy(hashed + n + 2, key, 32);
-	MM_INVARIANT(EVP_Digest(hashed, n + 34, md, NULL, EVP_sha256(), NULL));
+	mm_sha256((struct mm_bytes){ hashed, n + 34 }, md);
 	memcpy(k->name, name, n + 1);
 	memcpy(k->key, key, 32);
 	k->id = (uint32_t)md[0] << 24 | (uint32_t)md[1] << 16 |

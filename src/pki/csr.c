@@ -165,10 +165,11 @@ mm_csr_verify(const struct mm_csr *csr, OSSL_LIB_CTX *lib,
 	if (a->kind == MM_SIG_ECDSA) {
 		EVP_PKEY_CTX *c = mm_point_ctx(&csr->spki, templates);
 
-		if (c == NULL)
-			return MM_FAIL(why, MM_EINPUT,
-			    "key: not a valid public key: %s",
-			    mm_openssl_why(text));
+		if (c == NULL) {
+			rc = mm_openssl_fail(MM_EINPUT, text);
+			return MM_FAIL(why, rc,
+			    "key: not a valid public key: %s", text);
+		}
 		rc = mm_sig_verify_in(c, a, csr->info, csr->signature);
 	} else {
 		MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
@@ -176,11 +177,11 @@ mm_csr_verify(const struct mm_csr *csr, OSSL_LIB_CTX *lib,
 		MM_TRY(mm_spki_load(&csr->spki, templates, &key, why));
 		rc = mm_sig_verify(lib, key, a, csr->info, csr->signature);
 	}
-	if (rc != MM_OK)
-		return MM_FAIL(why, rc,
-		    "csr: RFC 2986 4.2: signature does not match the key: %s",
-		    mm_openssl_why(text));
-	return MM_OK;
+	if (rc == MM_OK)
+		return MM_OK;
+	rc = mm_openssl_fail(rc, text);
+	return MM_FAIL(why, rc,
+	    "csr: RFC 2986 4.2: signature does not match the key: %s", text);
 }
 
 /* see csr.h */

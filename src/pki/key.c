@@ -24,20 +24,31 @@ static const struct {
 	[MM_KEY_RSA4096] = { "rsa4096", "RSA", 4096 },
 };
 
-/* see key.h */
-const char *
-mm_openssl_why(char out[120])
+/* see key.h; without memory other errors follow from the first */
+enum mm_err
+mm_openssl_fail(enum mm_err usual, char out[120])
 {
 	unsigned long e = ERR_get_error();
 	const char *reason = ERR_reason_error_string(e);
+	enum mm_err rc = usual;
 
-	ERR_clear_error();
 	if (reason != NULL)
 		BIO_snprintf(out, 120, "%s", reason);
 	else if (e != 0)
 		ERR_error_string_n(e, out, 120);
 	else
 		BIO_snprintf(out, 120, "no reason given");
+	for (; e != 0; e = ERR_get_error())
+		if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE)
+			rc = MM_ENOMEM;
+	return rc;
+}
+
+/* see key.h */
+const char *
+mm_openssl_why(char out[120])
+{
+	(void)!mm_openssl_fail(MM_OK, out);
 	return out;
 }
 

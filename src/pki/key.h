@@ -100,7 +100,9 @@ MM_MUST enum mm_err mm_verify_bytes(OSSL_LIB_CTX *lib, EVP_PKEY *key,
     struct mm_bytes alg, struct mm_bytes tbs, struct mm_bytes sig,
     struct mm_why *why);
 
-/* Drains OpenSSL's error queue into words: the one place. */
+/* Drains OpenSSL's error queue into words: the one place.  fail: MM_ENOMEM if
+ * it lacked memory, which is nobody's input's fault; else usual. */
 const char *mm_openssl_why(char out[120]);
+MM_MUST enum mm_err mm_openssl_fail(enum mm_err usual, char out[120]);
 
 #endif

@@ -137,6 +137,7 @@ mm_spki_load(const struct mm_spki *s, struct mm_key_templates *t,
 {
 	EVP_PKEY *key = NULL;
 	char text[120];
+	enum mm_err rc;
 
 	if (s->type == MM_KEY_P256)
 		key = load_point(s, t->p256);
@@ -147,11 +148,12 @@ mm_spki_load(const struct mm_spki *s, struct mm_key_templates *t,
 		    s->key.p, s->key.n);
 	else if (s->type < MM_KEY_TYPES)
 		key = load_rsa(s, t->rsa);
-	if (key == NULL)
-		return MM_FAIL(why, MM_EINPUT, "key: not a valid public key: %s",
-		    mm_openssl_why(text));
-	*out = key;
-	return MM_OK;
+	if (key != NULL) {
+		*out = key;
+		return MM_OK;
+	}
+	rc = mm_openssl_fail(MM_EINPUT, text);
+	return MM_FAIL(why, rc, "key: not a valid public key: %s", text);
 }
 
 /* see priv.h */

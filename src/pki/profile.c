@@ -141,8 +141,9 @@ put_value(struct mm_buf *b, const struct mm_conf_key *key, const void *at)
 }
 
 /* see profile.h */
-void
-mm_profile_hash(const struct mm_profile *p, uint8_t out[32])
+enum mm_err
+mm_profile_hash(const struct mm_profile *p, uint8_t out[32],
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b =
 	    MM_BUF_INIT(MM_COUNT(keys) * sizeof(struct mm_conf_list));
@@ -153,8 +154,9 @@ mm_profile_hash(const struct mm_profile *p, uint8_t out[32])
 		put_value(&b, &keys[i], (const uint8_t *)p + keys[i].offset);
 		mm_buf_u8(&b, '\n');
 	}
-	MM_INVARIANT(b.err == MM_OK);
+	MM_TRY(mm_buf_ok(&b, why));
 	mm_sha256(mm_buf_view(&b), out);
+	return MM_OK;
 }
 
 /* see profile.h */

@@ -59,7 +59,8 @@ MM_MUST enum mm_err mm_profile_check(const struct mm_profile *p,
     struct mm_why *why);
 /* SHA-256 of the canonical text (every key in table order): same settings,
  * same hash, whatever the file's layout. */
-void mm_profile_hash(const struct mm_profile *p, uint8_t out[32]);
+MM_MUST enum mm_err mm_profile_hash(const struct mm_profile *p,
+    uint8_t out[32], struct mm_why *why);
 bool mm_profile_takes_key(const struct mm_profile *p, enum mm_key_type t);
 /* DER of the CsrAttrs answer (RFC 7030 4.5.2, RFC 9908 form). */
 MM_MUST enum mm_err mm_profile_csrattrs(const struct mm_profile *p,

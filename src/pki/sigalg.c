@@ -146,8 +146,8 @@ mm_verify_bytes(OSSL_LIB_CTX *lib, EVP_PKEY *key, struct mm_bytes alg,
 		return MM_FAIL(why, MM_EINPUT,
 		    "signature algorithm does not fit the key");
 	rc = mm_sig_verify(lib, key, a, tbs, sig);
-	if (rc != MM_OK)
-		return MM_FAIL(why, rc, "signature does not hold: %s",
-		    mm_openssl_why(text));
-	return MM_OK;
+	if (rc == MM_OK)
+		return MM_OK;
+	rc = mm_openssl_fail(rc, text);
+	return MM_FAIL(why, rc, "signature does not hold: %s", text);
 }

@@ -95,9 +95,11 @@ mm_sign_bytes(struct mm_sign *s, struct mm_bytes tbs, struct mm_buf *out,
 	size_t n = sizeof(sig);
 	char text[120];
 
-	if (!sign_into(s, tbs, sig, &n))
-		return MM_FAIL(why, MM_ECRYPTO, "cannot sign: %s",
-		    mm_openssl_why(text));
+	/* OpenSSL 3.0 says yes and a length of -1 where memory lacked */
+	if (!sign_into(s, tbs, sig, &n) || n == 0 || n > sizeof(sig)) {
+		enum mm_err rc = mm_openssl_fail(MM_ECRYPTO, text);
+		return MM_FAIL(why, rc, "cannot sign: %s", text);
+	}
 	mm_buf_put(out, sig, n);
 	return mm_buf_ok(out, why);
 }

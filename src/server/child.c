@@ -128,27 +128,27 @@ no_exec(const char *program)
 
 /* see monitor.h */
 enum mm_err
-mm_child_signer(const struct mm_config *config, const char *config_path,
-    const struct mm_links *links, struct mm_bytes passphrase, pid_t *pid,
+mm_child_signer(const struct mm_child_conf *conf, pid_t *pid,
     struct mm_why *why)
 {
-	const char *program = config->set.signer_program;
-	char roles[512], fd_text[16];
+	char roles[512], fd_text[16], pulse[16];
 	int fd = -1;
 	enum mm_err rc;
 
-	links_text(links, roles, sizeof(roles));
-	MM_TRY(passphrase_pipe(passphrase, &fd, why));
+	links_text(conf->links, roles, sizeof(roles));
+	MM_TRY(passphrase_pipe(conf->passphrase, &fd, why));
 	snprintf(fd_text, sizeof(fd_text), "%d", fd);
+	snprintf(pulse, sizeof(pulse), "%d", conf->pulse);
 	rc = fork_child(pid, why);
 	if (rc == MM_OK && *pid == 0) {
-		for (unsigned i = 0; i < links->n; i++)
-			keep_open(links->link[i].fd);
+		for (unsigned i = 0; i < conf->links->n; i++)
+			keep_open(conf->links->link[i].fd);
+		keep_open(conf->pulse);
 		keep_open(fd);
-		execl(program, program, "run", "--config", config_path,
-		    "--links", roles, "--passphrase-fd", fd_text,
-		    (char *)NULL);
-		no_exec(program);
+		execl(conf->program, conf->program, "run", "--config",
+		    conf->config_path, "--links", roles, "--passphrase-fd",
+		    fd_text, "--pulse-fd", pulse, (char *)NULL);
+		no_exec(conf->program);
 	}
 	close(fd);
 	return rc;

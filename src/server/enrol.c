@@ -111,6 +111,8 @@ answer_est(struct mm_http_resp *resp, const struct claim *c)
 	put_certs(&p7, c, wrap);
 	mm_est_put_keygen(&resp->body, mm_secret_view(c->job->pkcs8),
 	    mm_buf_view(&p7), wrap);
+	if (p7.err != MM_OK) /* the key alone is no answer */
+		resp->body.err = p7.err;
 	mm_buf_done(&p7);
 	resp->content_type = "multipart/mixed; boundary=" MM_EST_BOUNDARY;
 }

@@ -69,6 +69,7 @@ basic(struct mm_enrol_entry *e, struct mm_bytes header)
 	struct mm_bytes b = { header.p + 6, header.n - 6 };
 	const uint8_t *colon;
 	enum mm_err rc = MM_EAUTH;
+	bool lacked;
 
 	if (header.n > 6 && header.n < 256 &&
 	    strncasecmp((const char *)header.p, "Basic ", 6) == 0 &&
@@ -79,9 +80,12 @@ basic(struct mm_enrol_entry *e, struct mm_bytes header)
 		    (struct mm_bytes){ text.p, user },
 		    (struct mm_bytes){ colon + 1, text.n - user - 1 }, NULL);
 	}
+	lacked = text.err == MM_ENOMEM;
 	mm_buf_wipe(&text);
 	if (rc == MM_OK)
 		return MM_OK;
+	if (lacked)
+		return MM_FAIL(&e->job->why, MM_ENOMEM, "out of memory");
 	e->reason = MM_R_CREDENTIAL;
 	return MM_FAIL(
 	    &e->job->why, MM_EAUTH, "Authorization: unknown or wrong");

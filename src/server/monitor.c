@@ -15,12 +15,17 @@
 
 /*
  * The monitor: no network, no key, nothing parsed but the configuration and
- * one byte from the server.  It holds the passphrase, so that the signer can
- * be started again without a person.
+ * single bytes from its children.  It holds the passphrase, so that the
+ * signer can be started again without a person.
  *
  * A child that fails before the server has said once that it serves ends
  * everything, with the child's exit status: the child has said why.  After
  * that, children are started again, later and later.
+ *
+ * Each child says every second that it lives: the signer over a socket that
+ * only these two have, so that the server can neither silence it nor speak
+ * for it.  One that is silent for too long is killed, whatever holds it: what
+ * a killed process leaves behind is settled anyway.
  */
 enum {
 	BACKOFF_FIRST_MS = 100,
@@ -35,7 +40,8 @@ struct child {
 	pid_t pid;          /* 0: not running */
 	int64_t began, again; /* monotonic; again: when to start it */
 	int64_t backoff;
-	unsigned starts;
+	unsigned starts, hangs;
+	struct mm_pulse pulse;
 };
 
 struct monitor {
@@ -44,6 +50,8 @@ struct monitor {
 	struct mm_secret *passphrase;
 	struct child signer, server;
 	int control, signals;
+	int beats;          /* the signer's pulse */
+	int64_t looked_at;  /* monotonic: when the pulses were last looked at */
 	bool ready;         /* the server has served once */
 	bool stopping;
 	int64_t stop_by;    /* 0: nobody is waited for */
@@ -69,6 +77,45 @@ started(struct child *c)
 {
 	c->began = mm_mono_ms();
 	c->starts++;
+	mm_pulse_begin(&c->pulse);
+}
+
+static enum mm_err
+make_pair(int fd[2], struct mm_why *why)
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) != 0)
+		return MM_FAIL(why, MM_ESYS, "socketpair: %s",
+		    strerror(errno));
+	return MM_OK;
+}
+
+static void
+end_beats(struct monitor *m)
+{
+	if (m->beats >= 0)
+		close(m->beats);
+	m->beats = -1;
+}
+
+/* The signer with its ends of links and pulse; they are closed here. */
+static enum mm_err
+fork_signer(struct monitor *m, struct mm_links *ends, struct mm_why *why)
+{
+	struct mm_child_conf conf = { .program = m->config->set.signer_program,
+		.config_path = m->args->config_path, .links = ends,
+		.passphrase = mm_secret_view(m->passphrase) };
+	int fd[2];
+	enum mm_err rc = make_pair(fd, why);
+
+	if (rc == MM_OK) {
+		conf.pulse = fd[1];
+		rc = mm_child_signer(&conf, &m->signer.pid, why);
+		close(fd[1]);
+		end_beats(m);
+		m->beats = fd[0];
+	}
+	mm_links_close(ends);
+	return rc;
 }
 
 /* A signer, and its links' other ends to the server. */
@@ -80,9 +127,7 @@ start_signer(struct monitor *m, struct mm_why *why)
 
 	MM_TRY(mm_links_make((unsigned)m->config->set.threads, &server,
 	    &signer, why));
-	rc = mm_child_signer(m->config, m->args->config_path, &signer,
-	    mm_secret_view(m->passphrase), &m->signer.pid, why);
-	mm_links_close(&signer);
+	rc = fork_signer(m, &signer, why);
 	if (rc == MM_OK) {
 		started(&m->signer);
 		rc = mm_links_send(m->control, &server, why);
@@ -99,9 +144,7 @@ start_server(struct monitor *m, struct mm_why *why)
 	int fd[2];
 	enum mm_err rc;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) != 0)
-		return MM_FAIL(why, MM_ESYS, "socketpair: %s",
-		    strerror(errno));
+	MM_TRY(make_pair(fd, why));
 	rc = mm_child_server(m->args->config_path, fd[1], &m->server.pid, why);
 	close(fd[1]);
 	if (rc != MM_OK) {
@@ -193,6 +236,8 @@ on_control(struct monitor *m)
 	char byte = 0;
 	ssize_t n = recv(m->control, &byte, 1, MSG_DONTWAIT);
 
+	if (n == 1 && byte == MM_BEAT_BYTE)
+		mm_pulse_beat(&m->server.pulse);
 	if (n == 1 && byte == MM_READY_BYTE && !m->ready) {
 		m->ready = true;
 		mm_child_notify("READY=1");
@@ -201,6 +246,18 @@ on_control(struct monitor *m)
 		shutdown(m->control, SHUT_RDWR);
 		poll(NULL, 0, 10);
 	}
+}
+
+static void
+on_beat(struct monitor *m)
+{
+	char byte = 0;
+	ssize_t n = recv(m->beats, &byte, 1, MSG_DONTWAIT);
+
+	if (n == 1)
+		mm_pulse_beat(&m->signer.pulse);
+	else if (n == 0)
+		end_beats(m);
 }
 
 static void
@@ -257,17 +314,50 @@ on_signal(struct monitor *m)
 		kill(m->server.pid, SIGHUP);
 }
 
+/* A child that hangs cannot be asked to go. */
+static void
+look_at(struct monitor *m, struct child *c, int64_t passed)
+{
+	if (c->pid == 0)
+		return;
+	mm_pulse_pass(&c->pulse, passed);
+	if (!mm_pulse_lost(&c->pulse, m->config->set.watchdog_s))
+		return;
+	c->hangs++;
+	MM_LOG(MM_LOG_ERROR, "child-hung", MM_S("child", c->name),
+	    MM_I("silent_ms", c->pulse.silent_ms), MM_I("hangs", c->hangs));
+	kill(c->pid, SIGKILL);
+	c->pulse.silent_ms = 0; /* the kernel may need a while */
+}
+
+static void
+look_at_pulses(struct monitor *m)
+{
+	int64_t now = mm_mono_ms(), passed = now - m->looked_at;
+
+	if (m->stopping || passed < MM_PULSE_EVERY_MS / 2)
+		return;
+	m->looked_at = now;
+	look_at(m, &m->signer, passed);
+	look_at(m, &m->server, passed);
+}
+
 static int
 wait_ms(const struct monitor *m)
 {
-	int64_t at = INT64_MAX, now = mm_mono_ms();
+	int64_t now = mm_mono_ms();
+	int64_t at = m->config->set.watchdog_s > 0 ? now + MM_PULSE_EVERY_MS :
+						    INT64_MAX;
+	int64_t due = INT64_MAX;
 
 	if (m->stopping)
-		at = m->stop_by;
+		due = m->stop_by;
 	else if (m->server.pid == 0 && m->signer.pid == 0)
-		at = m->server.again;
+		due = m->server.again;
 	else if (m->signer.pid == 0)
-		at = m->signer.again;
+		due = m->signer.again;
+	if (due < at)
+		at = due;
 	if (at == INT64_MAX)
 		return -1;
 	return at <= now ? 0 : (int)(at - now);
@@ -288,18 +378,22 @@ static int
 watch(struct monitor *m)
 {
 	while (!m->stopping || m->server.pid != 0 || m->signer.pid != 0) {
-		struct pollfd p[2] = {
+		struct pollfd p[3] = {
 			{ .fd = m->signals, .events = POLLIN },
-			{ .fd = m->control, .events = POLLIN } };
+			{ .events = POLLIN }, { .events = POLLIN } };
 
 		start_due(m);
 		p[1].fd = m->control;
-		if (poll(p, 2, wait_ms(m)) > 0) {
+		p[2].fd = m->beats;
+		if (poll(p, 3, wait_ms(m)) > 0) {
 			if (p[0].revents != 0)
 				on_signal(m);
 			if (p[1].revents != 0)
 				on_control(m);
+			if (p[2].revents != 0)
+				on_beat(m);
 		}
+		look_at_pulses(m);
 		reap(m);
 		kill_late(m);
 	}
@@ -336,7 +430,7 @@ prepare(struct monitor *m, struct mm_why *why)
 int
 mm_monitor_run(const struct mm_run_args *args)
 {
-	struct monitor m = { .args = args, .control = -1,
+	struct monitor m = { .args = args, .control = -1, .beats = -1,
 		.signer.name = "signer", .server.name = "server" };
 	struct mm_why why = { 0 };
 	enum mm_err rc = prepare(&m, &why);
@@ -346,6 +440,7 @@ mm_monitor_run(const struct mm_run_args *args)
 		return mm_server_fail("cannot start", rc, &why);
 	}
 	m.signals = take_signals();
+	m.looked_at = mm_mono_ms();
 	m.status = watch(&m);
 	mm_secret_free(&m.passphrase);
 	mm_config_free(&m.config);

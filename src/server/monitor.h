@@ -8,10 +8,16 @@
 
 /* child.c: how the monitor starts its two children. */
 
-/* The signer: its ends of the links, the passphrase through a pipe. */
-MM_MUST enum mm_err mm_child_signer(const struct mm_config *config,
-    const char *config_path, const struct mm_links *links,
-    struct mm_bytes passphrase, pid_t *pid, struct mm_why *why);
+/* The signer: its ends of the links and the pulse, the passphrase through a
+ * pipe. */
+struct mm_child_conf {
+	const char *program, *config_path;
+	const struct mm_links *links;
+	int pulse;
+	struct mm_bytes passphrase;
+};
+MM_MUST enum mm_err mm_child_signer(const struct mm_child_conf *conf,
+    pid_t *pid, struct mm_why *why);
 /* The server: this program again, so that nothing of the monitor's memory
  * (the passphrase) is in it. */
 MM_MUST enum mm_err mm_child_server(const char *config_path, int control,
@@ -21,5 +27,25 @@ MM_MUST enum mm_err mm_child_passphrase(const struct mm_config *config,
     int fd, struct mm_secret **out, struct mm_why *why);
 /* sd_notify(3), without the library; does nothing without NOTIFY_SOCKET. */
 void mm_child_notify(const char *text);
+
+/*
+ * pulse.c: how long a child has given no sign of life.
+ *
+ * Time counts only while the monitor itself runs, a second or so at a time:
+ * one that was stopped, or starved together with its children, does not take
+ * its own absence for theirs.  A child that is still starting has
+ * MM_PULSE_START times as long: it may have much to read.
+ */
+enum { MM_PULSE_EVERY_MS = 1000, MM_PULSE_START = 20 };
+struct mm_pulse {
+	bool beating;
+	int64_t silent_ms;
+};
+void mm_pulse_begin(struct mm_pulse *p);
+void mm_pulse_beat(struct mm_pulse *p);
+/* passed_ms: since the last call, as the monitor's clock has it. */
+void mm_pulse_pass(struct mm_pulse *p, int64_t passed_ms);
+/* limit_s: the setting; 0: never. */
+bool mm_pulse_lost(const struct mm_pulse *p, int64_t limit_s);
 
 #endif

@@ -39,6 +39,13 @@ struct mm_loop_state {
 	struct mm_buf scratch; /* PKCS#7 before it becomes base64 */
 };
 
+/* The server's own view of its event loops; see alive.c. */
+struct mm_alive {
+	struct mm_http_task task[MM_LOOPS_MAX];
+	atomic_bool asked[MM_LOOPS_MAX]; /* the loop has not answered yet */
+	int64_t due;                     /* monotonic */
+};
+
 struct mm_server {
 	const struct mm_config *config;
 	const char *config_path;
@@ -57,6 +64,7 @@ struct mm_server {
 	atomic_uint signer_starts;
 	int listener[MM_LISTENERS]; /* index in http, or -1: off */
 	struct mm_loop_state loop[MM_LOOPS_MAX];
+	struct mm_alive alive;
 };
 
 /* ---- programs ---- */
@@ -80,6 +88,11 @@ int mm_server_fail(const char *what, enum mm_err rc, const struct mm_why *why);
 #define MM_EXIT_NO_SIGNER 75
 /* What the server says over the control socket once it serves. */
 #define MM_READY_BYTE 'R'
+/* And every second while its main thread and all event loops run. */
+#define MM_BEAT_BYTE  'B'
+
+/* alive.c: that sign of life, from the main thread; when the next is due. */
+int64_t mm_alive_beat(struct mm_server *s);
 
 /* ---- tls.c ---- */
 
@@ -111,7 +124,7 @@ enum mm_err mm_tls_operators_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
     SSL_CTX **out, struct mm_why *why);
 enum mm_err mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
     void **conn_data);
-void mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer);
+bool mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer);
 void mm_tls_conn_free(void *conn_data);
 /* The SHA-256 of the trust anchor's SPKI. */
 void mm_tls_anchor(const struct mm_tls *t, uint8_t sha256[32]);

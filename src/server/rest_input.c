@@ -1,3 +1,5 @@
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -31,18 +33,44 @@ depth_ok(struct mm_bytes v)
 	return true;
 }
 
+/*
+ * jansson calls a text malformed when it lacks memory for it, and the device
+ * would not come again; only its allocator can tell the two apart.
+ */
+static _Thread_local bool json_lacked;
+
+static void *
+json_memory(size_t n)
+{
+	void *p = malloc(n);
+
+	json_lacked = json_lacked || p == NULL;
+	return p;
+}
+
+static void
+watch_memory(void)
+{
+	json_set_alloc_funcs(json_memory, free);
+}
+
 /* see rest.h */
 enum mm_err
 mm_rest_parse(struct mm_bytes body, json_t **out, struct mm_why *why)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	json_error_t error;
 	json_t *j;
 
+	(void)pthread_once(&once, watch_memory);
+	json_lacked = false;
 	if (!depth_ok(body))
 		return MM_FAIL(why, MM_EINPUT, "JSON: more than %d deep",
 		    DEPTH_MAX);
 	j = json_loadb((const char *)body.p, body.n, JSON_REJECT_DUPLICATES,
 	    &error);
+	if (j == NULL && json_lacked)
+		return MM_FAIL(why, MM_ENOMEM, "JSON: out of memory");
 	if (j == NULL)
 		return MM_FAIL(why, MM_EINPUT, "JSON: %s (line %d, column %d)",
 		    error.text, error.line, error.column);

@@ -59,6 +59,7 @@ put_listener(struct mm_json *j, const struct mm_server *s,
 	    (int64_t)(n.refused_cap + n.refused_source));
 	mm_json_int(j, "handshake_failed",
 	    (int64_t)(n.handshake_failed + n.handshake_timeout));
+	mm_json_int(j, "slowed", (int64_t)n.slowed);
 	mm_json_int(j, "requests", (int64_t)n.requests);
 	mm_json_int(j, "bad_requests", (int64_t)n.bad_requests);
 	mm_json_close(j, '}');
@@ -129,13 +130,14 @@ put_key(struct mm_json *j, const struct mm_conf_key *k, const void *field)
 	}
 }
 
-static void
-put_profile(struct mm_json *j, const struct mm_profile *p)
+static enum mm_err
+put_profile(struct mm_json *j, const struct mm_profile *p,
+    struct mm_why *why)
 {
 	const struct mm_conf_block *b = &mm_profile_block;
 	uint8_t hash[32];
 
-	mm_profile_hash(p, hash);
+	MM_TRY(mm_profile_hash(p, hash, why));
 	mm_json_open(j, '{');
 	mm_json_str(j, "name", p->name);
 	mm_json_hex(j, "hash", (struct mm_bytes){ hash, sizeof(hash) });
@@ -143,6 +145,7 @@ put_profile(struct mm_json *j, const struct mm_profile *p)
 		put_key(j, &b->keys[i],
 		    (const char *)p + b->keys[i].offset);
 	mm_json_close(j, '}');
+	return MM_OK;
 }
 
 enum mm_err
@@ -150,11 +153,10 @@ mm_rest_profiles(struct mm_rest *r, struct mm_why *why)
 {
 	const struct mm_config *c = r->s->config;
 
-	(void)why;
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
 	for (size_t i = 0; i < c->nprofile; i++)
-		put_profile(&r->j, &c->profile[i]);
+		MM_TRY(put_profile(&r->j, &c->profile[i], why));
 	mm_json_close(&r->j, ']');
 	mm_json_close(&r->j, '}');
 	return MM_OK;
@@ -170,6 +172,5 @@ mm_rest_profile(struct mm_rest *r, struct mm_why *why)
 	p = mm_config_profile(r->s->config, name);
 	if (p == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND, "no such profile");
-	put_profile(&r->j, p);
-	return MM_OK;
+	return put_profile(&r->j, p, why);
 }

@@ -373,8 +373,10 @@ serve(struct mm_server *s)
 	int64_t tick = mm_mono_ms() + TICK_MS;
 
 	for (;;) {
-		int64_t left = tick - mm_mono_ms();
-		int n = poll(p, 2, left > 0 ? (int)left : 0);
+		int64_t beat = mm_alive_beat(s), now = mm_mono_ms();
+		int64_t left = tick - now;
+		int64_t wait = left < beat - now ? left : beat - now;
+		int n = poll(p, 2, wait > 0 ? (int)wait : 0);
 
 		if (n > 0 && p[0].revents != 0 && !on_signal(s))
 			return;

@@ -462,8 +462,9 @@ line_due(struct mm_tls *t, const uint8_t id[MM_TOKEN_ID_N])
 	return due;
 }
 
-/* see priv.h; the alert has been sent: counted and told, nobody is slowed */
-void
+/* see priv.h; the alert has been sent: counted and told, and true, so that the
+ * source is slowed if it goes on; never refused */
+bool
 mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer)
 {
 	struct mm_server *s = ctx;
@@ -472,15 +473,16 @@ mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer)
 	int64_t count;
 
 	if (c == NULL || !c->token || !c->psk_known)
-		return;
+		return false;
 	mm_core_count_refusal(s->core, MM_R_CREDENTIAL);
 	count = line_due(s->tls, c->id);
 	if (count == 0)
-		return;
+		return true;
 	mm_token_id_text(c->id, id);
 	mm_answer_peer(peer, from);
 	MM_LOG(MM_LOG_WARN, "handshake-refused", MM_S("token", id),
 	    MM_I("count", count), MM_S("peer", from));
+	return true;
 }
 
 /* see priv.h */

@@ -27,20 +27,22 @@ find_ca(const struct mm_signer *s, const char *name, size_t *out,
 
 /*
  * Numbers are milliseconds of the clock, and one that is used up cannot come
- * again: a huge one would end revocation.  A CRL of the far future, or one
+ * again: a huge one would end revocation; only the last one's successor may be
+ * ahead of the clock, when that was set back.  A CRL of the far future, or one
  * that is good for years, would outlive the server's honesty: twice the
  * configured life is the most.
  */
 static enum mm_err
 check_times(const struct mm_crl_begin_req *q, int64_t crl_hours,
-    struct mm_why *why)
+    uint64_t next, struct mm_why *why)
 {
 	uint64_t most = (uint64_t)crl_hours * 3600 * 2;
 
 	if (q->this_s > (uint64_t)(mm_now_s() + FUTURE_S))
 		return MM_FAIL(why, MM_EPOLICY, "crl: thisUpdate is in the "
 		    "future");
-	if (q->number > (uint64_t)(mm_now_ms() + FUTURE_S * 1000))
+	if (q->number > (uint64_t)(mm_now_ms() + FUTURE_S * 1000) &&
+	    q->number > next)
 		return MM_FAIL(why, MM_EPOLICY, "crl: number is above what "
 		    "the clock gives");
 	if (q->next_s <= q->this_s || q->next_s - q->this_s > most)
@@ -51,17 +53,20 @@ check_times(const struct mm_crl_begin_req *q, int64_t crl_hours,
 
 static enum mm_err
 begin(struct mm_signer *s, const struct mm_crl_begin_req *q,
-    struct mm_why *why)
+    uint64_t *number, struct mm_why *why)
 {
 	struct mm_crl_job *c = &s->crl;
+	uint64_t next;
 	size_t ca = 0;
 
 	MM_TRY(find_ca(s, q->issuer, &ca, why));
-	MM_TRY(check_times(q, s->ca[ca].crl_hours, why));
-	MM_TRY(mm_record_crl_number(s->record, q->issuer, q->number, why));
+	next = mm_record_crl_next(s->record, q->issuer);
+	MM_TRY(check_times(q, s->ca[ca].crl_hours, next, why));
+	*number = q->number > next ? q->number : next;
+	MM_TRY(mm_record_crl_number(s->record, q->issuer, *number, why));
 	c->open = true;
 	c->ca = ca;
-	c->number = q->number;
+	c->number = *number;
 	c->this_s = (int64_t)q->this_s;
 	c->next_s = (int64_t)q->next_s;
 	c->n = 0;
@@ -195,7 +200,7 @@ mm_on_crl_begin(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	enum mm_err err;
 
 	pthread_mutex_lock(&w->s->crl.lock);
-	err = begin(w->s, &i->req.crl_begin, why);
+	err = begin(w->s, &i->req.crl_begin, &i->rep.crl_begin.number, why);
 	pthread_mutex_unlock(&w->s->crl.lock);
 	return err;
 }

@@ -36,7 +36,9 @@ mm_signer_clock(const struct mm_signer *s, const struct mm_record_sum *sum)
 	if (now / 1000 < MM_BUILD_TIME)
 		return "the clock is before this program was built";
 	if (now + CLOCK_SLACK_MS < sum->at_ms)
-		return "the clock is before the journal's last line";
+		return "the clock is before the journal's last line: set "
+		    "it right; if it had been ahead, mintmark-signer "
+		    "accept-clock goes on";
 	if (all_expired(s, now / 1000))
 		return "every issuer has expired, or the clock is wrong";
 	return NULL;

@@ -188,7 +188,7 @@ load_use(struct mm_signer *s, const struct mm_profile *p, struct mm_why *why)
 	u->profile = p;
 	snprintf(u->label, sizeof(u->label), "%s@%" PRId64, p->name,
 	    p->version);
-	mm_profile_hash(p, u->hash);
+	MM_TRY(mm_profile_hash(p, u->hash, why));
 	for (size_t i = 0; i < s->nca; i++) {
 		if (s->ca[i].key == NULL ||
 		    strcmp(s->ca[i].issuer.name, p->issuer) != 0)

@@ -11,7 +11,8 @@ static enum mm_err
 cmd_run(const struct mm_opts *o, struct mm_why *why)
 {
 	const struct mm_load_opts lo = { .config = o->config,
-		.passphrase_fd = (int)o->passphrase_fd };
+		.passphrase_fd = (int)o->passphrase_fd,
+		.pulse_fd = (int)o->pulse_fd };
 	struct mm_links links;
 
 	if (o->links == NULL)
@@ -29,7 +30,7 @@ static const struct {
 	mm_command_fn *run;
 	const char *flags, *help;
 } commands[] = {
-	{ "run", cmd_run, COMMON "links ",
+	{ "run", cmd_run, COMMON "links pulse-fd ",
 	    "serve the links (started by mintmarkd)" },
 	{ "init", mm_cmd_init,
 	    COMMON ISSUER TLS " root root-subject root-key root-years "
@@ -45,6 +46,8 @@ static const struct {
 	    "a new certificate for the TLS server" },
 	{ "token-key", mm_cmd_token_key, COMMON,
 	    "a new version of the token master key" },
+	{ "accept-clock", mm_cmd_accept_clock, " config yes ",
+	    "go on after the clock was ahead and is right again" },
 	{ "ledger-key", mm_cmd_ledger_key, COMMON,
 	    "print the ledger's verifier key" },
 };
@@ -55,7 +58,7 @@ usage(FILE *to, int status)
 {
 	fprintf(to, "usage: mintmark-signer COMMAND --config FILE ...\n\n");
 	for (size_t i = 0; i < NCOMMANDS; i++)
-		fprintf(to, "  %-11s %s\n", commands[i].name,
+		fprintf(to, "  %-12s %s\n", commands[i].name,
 		    commands[i].help);
 	return status;
 }

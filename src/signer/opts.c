@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-enum type { TEXT, NUMBER, LIST, ROOT };
+enum type { TEXT, NUMBER, LIST, ROOT, FLAG };
 
 static const struct {
 	const char *name;
@@ -16,6 +16,7 @@ static const struct {
 #define AT(f) offsetof(struct mm_opts, f)
 	{ "config", TEXT, AT(config), 0, 0 },
 	{ "passphrase-fd", NUMBER, AT(passphrase_fd), 0, 1023 },
+	{ "pulse-fd", NUMBER, AT(pulse_fd), 0, 1023 },
 	{ "links", TEXT, AT(links), 0, 0 },
 	{ "root", ROOT, AT(root), 0, 0 },
 	{ "root-subject", LIST, AT(root_subject), 0, 0 },
@@ -31,6 +32,7 @@ static const struct {
 	{ "request", TEXT, AT(request), 0, 0 },
 	{ "out", TEXT, AT(out), 0, 0 },
 	{ "chain", TEXT, AT(chain), 0, 0 },
+	{ "yes", FLAG, AT(yes), 0, 0 },
 #undef AT
 };
 #define NFLAGS (sizeof(flags) / sizeof(flags[0]))
@@ -99,11 +101,14 @@ set(size_t i, const char *value, struct mm_opts *o, struct mm_why *why)
 		return add_item(i, value, at, why);
 	case ROOT:
 		return set_root(value, at, why);
+	case FLAG:
+		*(bool *)at = true;
+		return MM_OK;
 	}
 	return MM_OK;
 }
 
-/* "--name value" or "--name=value". */
+/* "--name value" or "--name=value"; "--name" for a flag. */
 static enum mm_err
 take_flag(int argc, char **argv, int *n, const char *allowed,
     struct mm_opts *o, struct mm_why *why)
@@ -117,6 +122,10 @@ take_flag(int argc, char **argv, int *n, const char *allowed,
 		    memcmp(arg + 2, flags[i].name, len - 2) != 0 ||
 		    !is_allowed(allowed, flags[i].name))
 			continue;
+		if (flags[i].type == FLAG && arg[len] == '\0')
+			return set(i, arg, o, why);
+		if (flags[i].type == FLAG)
+			break;
 		if (arg[len] == '=')
 			return set(i, arg + len + 1, o, why);
 		if (++*n == argc)
@@ -133,8 +142,8 @@ enum mm_err
 mm_opts_parse(int argc, char **argv, const char *allowed, struct mm_opts *out,
     struct mm_why *why)
 {
-	*out = (struct mm_opts){ .passphrase_fd = -1, .root_years = 30,
-		.issuer_years = 15, .tls_days = 397, .key_type = "p256" };
+	*out = (struct mm_opts){ .passphrase_fd = -1, .pulse_fd = -1,
+		.root_years = 30, .issuer_years = 15, .tls_days = 397, .key_type = "p256" };
 	for (int n = 1; n < argc; n++)
 		MM_TRY(take_flag(argc, argv, &n, allowed, out, why));
 	if (out->config == NULL)

@@ -10,10 +10,12 @@ struct mm_opts {
 	const char *config;
 	int64_t passphrase_fd; /* -1: none given */
 	const char *links;
+	int64_t pulse_fd;      /* -1: nobody listens */
 	int root;
 	struct mm_conf_list root_subject, issuer_subject, tls_dns, tls_ip;
 	const char *root_key, *issuer, *key_type, *request, *out, *chain;
 	int64_t root_years, issuer_years, tls_days;
+	bool yes;
 };
 
 /* argv[0] is the command; a flag must be one of the command's. */

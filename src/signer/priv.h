@@ -112,12 +112,14 @@ struct mm_worker {
 	uint8_t random[32 * 12]; /* of serials to come; public once used */
 	size_t random_n;         /* not used yet */
 	struct mm_record_sum sum; /* at the frame's start */
+	atomic_bool busy;         /* with a frame, not with its link */
 };
 
 /* load.c: everything from the disk, and one use of each algorithm. */
 struct mm_load_opts {
 	const char *config;
 	int passphrase_fd; /* -1: the file, then the terminal if ask */
+	int pulse_fd;      /* run only; -1: nobody listens */
 	bool ask;
 };
 MM_MUST enum mm_err mm_passphrase_get(const struct mm_load_opts *o,

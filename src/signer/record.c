@@ -41,6 +41,7 @@ struct mm_record {
 	struct mm_state *state;
 	struct minute minute[MM_STATE_ROWS]; /* as state->day */
 	struct minute token;
+	struct mm_clocks clocks;
 };
 
 static bool
@@ -94,6 +95,9 @@ replay(struct mm_record *r, const struct mm_journal_line *l,
 
 	if (l->kind == MM_J_CRL)
 		note_crl(r->state, l);
+	if (l->kind == MM_J_CLOCK)
+		MM_TRY(mm_clocks_note(&r->clocks, l, later ? r->state : NULL,
+		    why));
 	if (l->kind != MM_J_CERTIFICATE)
 		return MM_OK;
 	if (later)
@@ -160,8 +164,8 @@ recall_minute(struct mm_record *r, const uint8_t *p, size_t n,
 		MM_TRY(mm_journal_parse((struct mm_bytes){ p + at,
 		    n - 1 - at }, &l, why));
 		minute = l.at_ms / 1000 / MINUTE_S;
-		if (minute < now)
-			return MM_OK;
+		if (minute < now || l.kind == MM_J_CLOCK)
+			return MM_OK; /* before it the clock was another */
 		recall(r, &l, minute);
 		n = at;
 	}
@@ -544,6 +548,27 @@ mm_record_crl_number(struct mm_record *r, const char *issuer, uint64_t number,
 }
 
 /* see record.h */
+uint64_t
+mm_record_crl_next(struct mm_record *r, const char *issuer)
+{
+	struct mm_state_row *row;
+	uint64_t next;
+
+	pthread_mutex_lock(&r->lock);
+	row = mm_state_row(r->state->crl, &r->state->ncrl, issuer);
+	next = row == NULL ? 0 : row->count + 1;
+	pthread_mutex_unlock(&r->lock);
+	return next;
+}
+
+/* see record.h */
+const struct mm_clocks *
+mm_record_clocks(const struct mm_record *r)
+{
+	return &r->clocks;
+}
+
+/* see record.h */
 void
 mm_record_sum(struct mm_record *r, struct mm_record_sum *out)
 {
@@ -586,11 +611,12 @@ mm_record_outstanding(struct mm_record *r, int64_t before_ms, unsigned most,
 	unsigned n = 0;
 
 	pthread_mutex_lock(&r->lock);
-	while (n < most && (it = mm_outset_each(r->out, it)) != NULL &&
-	    it->line.at_ms < before_ms) {
-		put_outstanding(out, &it->line);
-		n++;
-	}
+	/* a clock that was set back leaves later times before earlier ones */
+	while (n < most && (it = mm_outset_each(r->out, it)) != NULL)
+		if (it->line.at_ms < before_ms) {
+			put_outstanding(out, &it->line);
+			n++;
+		}
 	pthread_mutex_unlock(&r->lock);
 	return n;
 }

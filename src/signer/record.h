@@ -2,6 +2,7 @@
 #define MM_SIGNER_RECORD_H
 
 #include "ledger/journal.h"
+#include "signer/clocks.h"
 #include "signer/outset.h"
 #include "signer/state.h"
 
@@ -55,6 +56,11 @@ MM_MUST enum mm_err mm_record_settle(struct mm_record *r,
 /* CRL numbers only grow: MM_ECONFLICT unless number is above the last. */
 MM_MUST enum mm_err mm_record_crl_number(struct mm_record *r,
     const char *issuer, uint64_t number, struct mm_why *why);
+
+/* The number after the last one's. */
+uint64_t mm_record_crl_next(struct mm_record *r, const char *issuer);
+/* As they were read at the start. */
+const struct mm_clocks *mm_record_clocks(const struct mm_record *r);
 
 struct mm_record_sum {
 	uint64_t n;        /* last line's number */

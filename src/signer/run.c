@@ -27,6 +27,8 @@ struct crew {
 	unsigned n;
 	struct mm_worker *worker[MM_LINKS_MAX];
 	pthread_t thread[MM_LINKS_MAX];
+	struct mm_progress progress[MM_LINKS_MAX];
+	int pulse; /* to the monitor; -1: none */
 };
 struct post { /* what a new thread is given; its own to free */
 	struct crew *crew;
@@ -79,10 +81,17 @@ mm_links_parse(const char *text, struct mm_links *out, struct mm_why *why)
 	return MM_OK;
 }
 
+/* A server that takes no answers is not the signer's fault. */
 static enum mm_err
-send_frame(void *fd, struct mm_bytes frame, struct mm_why *why)
+send_frame(void *worker, struct mm_bytes frame, struct mm_why *why)
 {
-	return mm_ipc_send(*(const int *)fd, frame, why);
+	struct mm_worker *w = worker;
+	enum mm_err err;
+
+	w->busy = false;
+	err = mm_ipc_send(w->fd, frame, why);
+	w->busy = true;
+	return err;
 }
 
 static void
@@ -93,9 +102,11 @@ serve(struct mm_worker *w)
 
 	do {
 		err = mm_ipc_recv(w->fd, &w->in, &why);
+		w->busy = true;
 		if (err == MM_OK)
 			err = mm_signer_handle(w, mm_buf_view(&w->in),
-			    send_frame, &w->fd, &why);
+			    send_frame, w, &why);
+		w->busy = false;
 	} while (err == MM_OK);
 	if (err != MM_ENOTFOUND)
 		MM_LOG(MM_LOG_ERROR, "link.ended", MM_S("link",
@@ -239,6 +250,26 @@ tell_stopped(const struct mm_signer *s, const char **said)
 		    (int64_t)sum.n));
 }
 
+/* A sign of life, unless a worker is stuck: then nobody is helped by one. */
+static void
+beat(struct crew *c)
+{
+	static const uint8_t byte = 'B';
+	int64_t limit_ms = c->s->conf->set.watchdog_s * 1000;
+
+	for (unsigned i = 0; i < c->n; i++)
+		if (mm_progress_stuck(&c->progress[i], c->thread[i],
+			c->worker[i]->busy, limit_ms)) {
+			if (c->pulse >= 0)
+				MM_LOG(MM_LOG_ERROR, "worker.stuck",
+				    MM_S("link",
+					role_name(c->worker[i]->role)));
+			c->pulse = -1;
+		}
+	if (c->pulse >= 0)
+		(void)!send(c->pulse, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* The main thread is the clock that syncs the journal. */
 static void
 keep(struct crew *c, const sigset_t *wait)
@@ -249,6 +280,7 @@ keep(struct crew *c, const sigset_t *wait)
 	for (;;) {
 		int sig;
 		tell_stopped(c->s, &said);
+		beat(c);
 		sig = sigtimedwait(wait, NULL, &second);
 		mm_record_sync(c->s->record);
 		if (c->alive == 0)
@@ -307,20 +339,20 @@ block_signals(sigset_t *wait)
 }
 
 static bool
-kept(int fd, const struct mm_links *links, int passphrase_fd)
+kept(int fd, const struct mm_links *links, const struct mm_load_opts *o)
 {
 	for (unsigned i = 0; i < links->n; i++)
 		if (links->link[i].fd == fd)
 			return true;
-	return fd == passphrase_fd;
+	return fd == o->passphrase_fd || fd == o->pulse_fd;
 }
 
 /* Descriptors that the caller let through are none of ours. */
 static void
-close_others(const struct mm_links *links, int passphrase_fd)
+close_others(const struct mm_links *links, const struct mm_load_opts *o)
 {
 	for (int fd = 3; fd < 1024; fd++)
-		if (!kept(fd, links, passphrase_fd))
+		if (!kept(fd, links, o))
 			close(fd);
 }
 
@@ -344,11 +376,11 @@ mm_run(const struct mm_load_opts *o, const struct mm_links *links,
     struct mm_why *why)
 {
 	MM_OWN(mm_signer_free) struct mm_signer *s = NULL;
-	struct crew c = { 0 };
+	struct crew c = { .pulse = o->pulse_fd };
 	sigset_t wait;
 
 	block_signals(&wait);
-	close_others(links, o->passphrase_fd);
+	close_others(links, o);
 	(void)mallopt(M_ARENA_MAX, 4);
 	MM_TRY(become(o->config, why));
 	MM_TRY(mm_signer_load(o, &s, why));

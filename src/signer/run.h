@@ -13,4 +13,18 @@ MM_MUST enum mm_err mm_run(const struct mm_load_opts *o,
 MM_MUST enum mm_err mm_links_parse(const char *text, struct mm_links *out,
     struct mm_why *why);
 
+/*
+ * progress.c: whether a thread that is at work gets anywhere.  A long list to
+ * sign is not stuck, for it uses its processor; a thread that waits for a
+ * lock that nobody gives back uses none.
+ */
+struct mm_progress {
+	int64_t cpu_ns;   /* used when last looked at */
+	int64_t since_ms; /* since when; 0: not looked at yet */
+};
+/* Asked every second or so: busy all the time and no processor time used for
+ * limit_ms, 0 for never. */
+bool mm_progress_stuck(struct mm_progress *p, pthread_t thread, bool busy,
+    int64_t limit_ms);
+
 #endif

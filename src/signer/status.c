@@ -31,7 +31,9 @@ mm_on_hello(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	p->tree_size = tree_size(w->s);
 	p->journal_n = w->sum.n;
 	p->production = s->conf->set.production;
-	return MM_OK;
+	mm_clocks_put(mm_record_clocks(s->record), &i->body);
+	p->clocks = mm_buf_view(&i->body);
+	return mm_buf_ok(&i->body, why);
 }
 
 /* see priv.h */

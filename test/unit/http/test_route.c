@@ -161,14 +161,15 @@ static void
 test_edges(void **state)
 {
 	static const char *const want[CONN_STATES] = {
-		[CONN_HANDSHAKE] = "-I-----D",
-		[CONN_IDLE] = "--H----D",
-		[CONN_HEAD] = "---BAW-D",
-		[CONN_BODY] = "----AW-D",
-		[CONN_WAIT] = "-----W-D",
-		[CONN_WRITE] = "-IH---LD",
-		[CONN_LINGER] = "-------D",
-		[CONN_DEAD] = "--------",
+		[CONN_DELAY] = "YS------D",
+		[CONN_HANDSHAKE] = "--I-----D",
+		[CONN_IDLE] = "---H----D",
+		[CONN_HEAD] = "----BAW-D",
+		[CONN_BODY] = "-----AW-D",
+		[CONN_WAIT] = "------W-D",
+		[CONN_WRITE] = "--IH---LD",
+		[CONN_LINGER] = "--------D",
+		[CONN_DEAD] = "---------",
 	};
 
 	(void)state;

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "fixture.h"
 
 static int
@@ -105,6 +106,43 @@ test_request_seen(void **state)
 }
 
 static void
+on_half(struct mm_http_req *req, void *ctx)
+{
+	struct mm_http_resp resp = {
+		.status = 200, .content_type = "x/y", .body = MM_BUF_INIT(8)
+	};
+
+	(void)ctx;
+	mm_buf_text(&resp.body, "whole");
+	mm_buf_text(&resp.body, "and more than fits");
+	mm_http_answer(mm_http_of(req->loop), req->ref, &resp);
+}
+
+/* A body that could not be made whole is no 200 of its first half. */
+static void
+test_half_a_body(void **state)
+{
+	static const struct mm_http_route half[] = {
+		{ MM_HTTP_GET, "/half", 0, 0, on_half, NULL },
+	};
+	static struct fixture f;
+	char answer[1024];
+
+	(void)state;
+	fixture_init(&f, 1);
+	f.listeners[1].routes = half;
+	f.listeners[1].nroutes = 1;
+	fixture_start(&f);
+	talk(mm_http_port(f.http, 1),
+	    "GET /half HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+	    answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 503", 12);
+	assert_non_null(strstr(answer, "Retry-After: 1\r\n"));
+	assert_null(strstr(answer, "whole"));
+	fixture_stop(&f, 1000);
+}
+
+static void
 on_error(void *ctx, const struct mm_http_req *req, int status,
     const char *reason, struct mm_http_resp *resp)
 {
@@ -150,6 +188,7 @@ struct parking {
 	int failures;
 	int released;
 	bool refuse;
+	bool counts;
 };
 
 static struct parking parking;
@@ -198,13 +237,14 @@ free_data(void *data)
 	((struct parking *)data)->released++;
 }
 
-static void
+static bool
 on_failed(void *ctx, SSL *ssl, const struct in6_addr *peer)
 {
 	(void)ctx;
 	(void)ssl;
 	(void)peer;
 	parking.failures++;
+	return parking.counts;
 }
 
 static void
@@ -316,6 +356,126 @@ test_secured_refused(void **state)
 	SSL_CTX_free(ctx);
 	fixture_stop(&f, 1000);
 	assert_int_equal(parking.released, 1);
+}
+
+enum { SLOW_MS = 300, SLOW_AFTER = 2 };
+
+/* A source whose handshakes fail, as often as is enough. */
+static void
+slow_start(struct fixture *f, bool counts)
+{
+	struct mm_http_counters n;
+	char answer[64];
+
+	fixture_init(f, 1);
+	parking = (struct parking){ .f = f, .counts = counts };
+	f->listeners[0].on_failed = on_failed;
+	f->listeners[0].limits.slow_after = SLOW_AFTER;
+	f->listeners[0].limits.slow_ms = SLOW_MS;
+	f->listeners[0].limits.handshakes = 1;
+	fixture_start(f);
+	for (int i = 0; i < SLOW_AFTER; i++)
+		talk(mm_http_port(f->http, 0), "no TLS at all\n", answer,
+		    sizeof(answer));
+	do
+		mm_http_counters(f->http, 0, &n);
+	while (n.handshake_failed < SLOW_AFTER || n.open > 0);
+	assert_int_equal(n.slowed, 0);
+}
+
+/* How long a whole handshake takes, of a client that does it right. */
+static int64_t
+handshake_ms(struct fixture *f)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(ctx);
+	int64_t began = mm_mono_ms();
+
+	SSL_set_fd(ssl, dial(mm_http_port(f->http, 0)));
+	assert_int_equal(SSL_connect(ssl), 1);
+	close(SSL_get_fd(ssl));
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	return mm_mono_ms() - began;
+}
+
+static void
+test_a_source_that_fails_is_slowed(void **state)
+{
+	static struct fixture f;
+	struct mm_http_counters n;
+
+	(void)state;
+	slow_start(&f, true);
+	assert_true(handshake_ms(&f) >= SLOW_MS);
+	mm_http_counters(f.http, 0, &n);
+	assert_int_equal(n.slowed, 1);
+	fixture_stop(&f, 1000);
+}
+
+static void
+test_failures_that_do_not_count(void **state)
+{
+	static struct fixture f;
+	struct mm_http_counters n;
+
+	(void)state;
+	slow_start(&f, false);
+	(void)handshake_ms(&f);
+	mm_http_counters(f.http, 0, &n);
+	assert_int_equal(n.slowed, 0);
+	fixture_stop(&f, 1000);
+}
+
+/* Whose time has come while the ceiling is reached waits on, and is not
+ * refused; it does not count against the ceiling meanwhile. */
+static void
+test_slowed_under_the_ceiling(void **state)
+{
+	static struct fixture f;
+	struct timeval brief = { .tv_usec = 2 * SLOW_MS * 1000 };
+	struct timeval limit = { .tv_sec = 10 };
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(ctx);
+	int first, fd;
+
+	(void)state;
+	slow_start(&f, true);
+	first = dial(mm_http_port(f.http, 0)); /* takes the only place */
+	fd = dial(mm_http_port(f.http, 0));
+	SSL_set_fd(ssl, fd);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof(brief));
+	assert_int_equal(SSL_connect(ssl), -1);
+	assert_int_equal(SSL_get_error(ssl, -1), SSL_ERROR_WANT_READ);
+	close(first);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	assert_int_equal(SSL_connect(ssl), 1);
+	close(fd);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	fixture_stop(&f, 1000);
+}
+
+/* One that goes while it waits is noticed, and a drain ends the others. */
+static void
+test_slowed_and_gone(void **state)
+{
+	static struct fixture f;
+	struct linger now = { 1, 0 };
+	struct mm_http_counters n;
+	int fd[2];
+
+	(void)state;
+	slow_start(&f, true);
+	for (int i = 0; i < 2; i++)
+		fd[i] = dial(mm_http_port(f.http, 0));
+	setsockopt(fd[0], SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd[0]);
+	do
+		mm_http_counters(f.http, 0, &n);
+	while (n.slowed < 2 || n.open > 1);
+	fixture_stop(&f, 1000);
+	close(fd[1]);
 }
 
 enum { TASKS = 3000 };
@@ -465,10 +625,15 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request_seen),
+		cmocka_unit_test(test_half_a_body),
 		cmocka_unit_test(test_errors_hooked),
 		cmocka_unit_test(test_handshake_parked),
 		cmocka_unit_test(test_handshake_parked_and_gone),
 		cmocka_unit_test(test_secured_refused),
+		cmocka_unit_test(test_a_source_that_fails_is_slowed),
+		cmocka_unit_test(test_failures_that_do_not_count),
+		cmocka_unit_test(test_slowed_under_the_ceiling),
+		cmocka_unit_test(test_slowed_and_gone),
 		cmocka_unit_test(test_post),
 		cmocka_unit_test(test_reload_fails_whole),
 		cmocka_unit_test(test_addresses),

@@ -25,14 +25,14 @@ LINKS = {  # link: the kinds it carries
 # name: request, answer; a letter a field: b u8, i u32, q u64, t text,
 # d bytes, or a number of fixed bytes.
 FIELDS = {
-    "hello": (["i"], ["t", 32, 32, "q", "q", "b"]),
+    "hello": (["i"], ["t", 32, 32, "q", "q", "b", "d"]),
     "issue": (["t", "i", "t", "t", "t", "q", "b", "d"],
               ["q", 16, "q", "q", "i", "t", 32, "d", "d"]),
     "possess": (["d"], [32]),
     "token_mint": (["t"], [12, 20, 10]),
     "token_psk": ([12, "b"], [32]),
     "token_check": ([12, 20], ["b"]),
-    "crl_begin": (["t", "q", "q", "q"], ["b"]),
+    "crl_begin": (["t", "q", "q", "q"], ["q"]),
     "crl_add": (["d"], ["q"]),
     "crl_sign": (["b"], ["q", 32]),
     "crl_read": (["q", "i"], ["d"]),

@@ -141,6 +141,34 @@ test_time_never_goes_back(void **state)
 	mm_buf_done(&b);
 }
 
+/* Back at a clock's line, and only from where the chain stands. */
+static void
+test_a_clock_that_is_set_back(void **state)
+{
+	struct mm_buf b = MM_BUF_INIT(4096);
+	struct mm_journal_chain c = { 0 }, d = { 0 };
+	struct mm_journal_line l = sample(MM_J_CRL);
+	struct mm_journal_line clock = { .kind = MM_J_CLOCK };
+	struct mm_bytes rest;
+	enum mm_err end;
+
+	(void)state;
+	mm_journal_link(&c, &l, 9000, &b);
+	mm_journal_link(&c, &clock, 5000, &b);
+	assert_int_equal(clock.at_ms, 5000);
+	assert_int_equal(clock.number, 9000);
+	mm_journal_link(&c, &l, 6000, &b);
+	assert_int_equal(l.at_ms, 6000);
+	assert_int_equal(count(mm_buf_view(&b), &end), 3);
+	assert_int_equal(end, MM_ENOTFOUND);
+
+	rest = mm_buf_view(&b);
+	assert_int_equal(mm_journal_next(&rest, &d, &l, NULL), MM_OK);
+	d.at_ms += 1;
+	assert_int_equal(mm_journal_next(&rest, &d, &l, NULL), MM_EPOLICY);
+	mm_buf_done(&b);
+}
+
 #define PREV                                                           \
 	"\"prev\":\"00000000000000000000000000000000"                 \
 	"00000000000000000000000000000000\"}"
@@ -202,6 +230,7 @@ main(void)
 		cmocka_unit_test(test_every_truncation),
 		cmocka_unit_test(test_lines_out_of_order),
 		cmocka_unit_test(test_time_never_goes_back),
+		cmocka_unit_test(test_a_clock_that_is_set_back),
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_text),
 	};

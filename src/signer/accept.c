@@ -1,0 +1,117 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "sandbox/sandbox.h"
+#include "signer/setup.h"
+
+/*
+ * "accept-clock": the clock had been ahead, and the journal has lines of that
+ * time, so that the signer would wait for it.  A person who knows that the
+ * clock is right now has that entered, and the next lines begin from here.
+ *
+ * No number goes back by it: serials have random parts and are unique in the
+ * store, lists of revocation take the last number's successor, and what was
+ * counted against a day's ceiling stays counted.
+ */
+struct accept {
+	struct mm_setup *s;
+	struct mm_record_sum sum;
+	int64_t now_ms;
+};
+
+/* The journal stays its owner's: as root, files would become root's. */
+static enum mm_err
+become(const struct mm_settings *set, struct mm_why *why)
+{
+	if (geteuid() != 0)
+		return MM_OK;
+	return mm_sandbox_drop(set->signer_user, set->audit_group, why);
+}
+
+/* One issuer that is good by this clock shows that it is no wrong one. */
+static enum mm_err
+check_issuers(const struct mm_config *conf, int64_t now_s, struct mm_why *why)
+{
+	for (size_t i = 0; i < conf->nissuer; i++) {
+		struct mm_ca ca = { 0 };
+		struct mm_cert c;
+		bool good = mm_ca_read(conf->issuer[i].certificate, &ca,
+		    NULL) == MM_OK &&
+		    mm_cert_walk(mm_buf_view(&ca.der), &c, NULL) == MM_OK &&
+		    c.not_before_s <= now_s && now_s <= c.not_after_s;
+
+		mm_buf_done(&ca.chain_pem);
+		mm_buf_done(&ca.der);
+		if (good)
+			return MM_OK;
+	}
+	return MM_FAIL(why, MM_EPOLICY, "no issuer's certificate is good at "
+	    "this clock's time: set it right first");
+}
+
+static enum mm_err
+check(const struct accept *a, struct mm_why *why)
+{
+	if (a->sum.n == 0 || a->now_ms >= a->sum.at_ms)
+		return MM_FAIL(why, MM_ECONFLICT, "the clock is not before "
+		    "the journal's last line: there is nothing to accept");
+	if (a->now_ms / 1000 < MM_BUILD_TIME)
+		return MM_FAIL(why, MM_EPOLICY, "the clock is before this "
+		    "program was built: set it right first");
+	if (mm_record_clocks(a->s->record)->n == MM_CLOCKS_MAX)
+		return MM_FAIL(why, MM_EPOLICY, "start mintmarkd first: the "
+		    "ledger does not know of %d clocks yet", MM_CLOCKS_MAX);
+	return check_issuers(a->s->conf, a->now_ms / 1000, why);
+}
+
+static enum mm_err
+tell(struct accept *a, struct mm_why *why)
+{
+	struct mm_json *j = &a->s->json;
+
+	mm_json_open(j, '{');
+	mm_json_bool(j, "accepted", a->s->o->yes);
+	mm_json_int(j, "last_line", (int64_t)a->sum.n);
+	mm_json_time(j, "last_at", a->sum.at_ms);
+	mm_json_time(j, "now", a->now_ms);
+	mm_json_int(j, "back_s", (a->sum.at_ms - a->now_ms) / 1000);
+	if (!a->s->o->yes)
+		mm_json_str(j, "next", "nothing was changed; if \"now\" is "
+		    "right, say so with --yes");
+	mm_json_close(j, '}');
+	return mm_setup_print(a->s, why);
+}
+
+static enum mm_err
+accept(struct accept *a, struct mm_why *why)
+{
+	struct mm_journal_line l = { .kind = MM_J_CLOCK };
+
+	MM_TRY(mm_setup_record(a->s, why));
+	mm_record_sum(a->s->record, &a->sum);
+	a->now_ms = mm_now_ms();
+	MM_TRY(check(a, why));
+	if (a->s->o->yes)
+		MM_TRY(mm_record_write(a->s->record, &l, 1, why));
+	return tell(a, why);
+}
+
+/* see setup.h; the running signer holds the lock */
+enum mm_err
+mm_cmd_accept_clock(const struct mm_opts *o, struct mm_why *why)
+{
+	MM_OWN(mm_setup_done) struct mm_setup s = { 0 };
+	struct accept a = { .s = &s };
+	char path[MM_PATH_MAX + 1];
+	int lock = -1;
+	enum mm_err err;
+
+	MM_TRY(mm_setup_begin(&s, o, false, why));
+	MM_TRY(become(&s.conf->set, why));
+	MM_TRY(mm_signer_path(&s.conf->set, "lock", path, why));
+	MM_TRY(mm_file_lock(path, &lock, why));
+	err = accept(&a, why);
+	close(lock);
+	return err;
+}

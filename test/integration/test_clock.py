@@ -1,0 +1,160 @@
+"""A clock that ran ahead and was set right: an operator says so, once, and
+everything goes on; journal and ledger show it."""
+import datetime
+import hashlib
+import json
+import os
+import re
+import time
+
+import pytest
+
+from test_days import enrol_unchecked, wait_started
+from world import SIGNER, World, faketime, run
+
+AHEAD_S = 20 * 86400
+
+
+@pytest.fixture
+def w():
+    it = World(profile="\tbearer = true\n\tper_day = 3")
+    try:
+        yield it
+    finally:
+        it.close()
+
+
+def accept(w, *argv, when=None):
+    return run(SIGNER, "accept-clock", "--config", w.conf, *argv, check=False,
+               env={**os.environ, **(faketime(when) if when else {})})
+
+
+def journal(w):
+    path = w.state / "signer/journal.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def crl(w):
+    """Number and thisUpdate of what is served."""
+    path = w.dir / "crl"
+    path.write_bytes(w.get_public("/crl/issuing.crl").body)
+    out = run("openssl", "crl", "-inform", "DER", "-in", path, "-noout",
+              "-crlnumber", "-lastupdate", "-dateopt", "iso_8601").stdout
+    number = int(re.search(r"crlNumber=(?:0x)?([0-9A-Fa-f]+)", out)[1], 16)
+    return number, re.search(r"lastUpdate=(\S+)", out)[1]
+
+
+def reconcile(w):
+    return json.loads(w.cli("--json", "ledger", "reconcile", "--config",
+                            w.conf).stdout)
+
+
+def verify(w):
+    key = w.dir / "ledger.key"
+    key.write_text(w.cli("ledger", "key").stdout)
+    w.cli("ledger", "verify", "--key", key)
+
+
+def ahead(w, devices):
+    """Two certificates and a list of a day to come; the clock is right again
+    when this returns, and the signer waits."""
+    w.start().product()
+    made = [(w.token(d, door="bearer", ttl="60d"), w.key_and_csr(d)[1])
+            for d in devices]
+    w.stop()
+    w.start(wait=False, env=faketime(f"+{AHEAD_S}s"))
+    assert wait_started(w).status == 200, w.log()
+    for t, csr in made[:2]:
+        assert enrol_unchecked(w, t, csr).status == 200
+    number, this = crl(w)
+    assert number > (time.time() + AHEAD_S - 3600) * 1000, (number, this)
+    w.stop()
+    return made, number
+
+
+def test_the_operator_accepts_the_clock(w):
+    made, number = ahead(w, ["C-1", "C-2", "C-3", "C-4"])
+    w.start(wait=False)
+    a = wait_started(w)
+    assert a.status == 503 and "accept-clock" in a.json["why"], a
+    assert w.enrol_basic(*made[2]).status == 503
+    p = accept(w, "--yes")
+    assert p.returncode == 5 and "in use" in p.stderr, p  # it runs
+    w.stop()
+
+    lines = journal(w)
+    p = accept(w)  # says what it would do, and does nothing
+    said = json.loads(p.stdout)
+    assert p.returncode == 0 and not said["accepted"] and "--yes" in said["next"]
+    assert abs(said["back_s"] - AHEAD_S) < 600 and journal(w) == lines
+    assert json.loads(accept(w, "--yes").stdout)["accepted"]
+    line = journal(w)[-1]
+    assert line["kind"] == "clock" and line["n"] == said["last_line"] + 1
+    assert line["at"] < said["last_at"]
+    assert line["number"] // 1000 - time.time() > AHEAD_S - 600
+    p = accept(w, "--yes")
+    assert p.returncode == 5 and "nothing to accept" in p.stderr, p
+
+    w.start()
+    assert w.enrol_basic(*made[2]).status == 200
+    # what was counted in the day to come is counted against today
+    a = w.enrol_basic(*made[3])
+    assert a.status == 403, a
+    # the list of the day to come is replaced, and numbers only grow
+    tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400))
+    end = time.monotonic() + 20
+    while crl(w)[1] > tomorrow and time.monotonic() < end:
+        time.sleep(0.1)
+    assert crl(w)[1] <= tomorrow and crl(w)[0] > number, crl(w)
+    w.stop()
+    w.start()  # told again by the signer, entered once
+    entry = json.loads(w.cli("--json", "ledger", "entries", "--type",
+                             "clock.set_back").stdout)["entry"]
+    assert entry["number"] == line["n"]
+    assert entry["from"] == said["last_at"] and entry["to"] == line["at"]
+    verify(w)
+    out = reconcile(w)
+    assert out["agree"] and out["clock_set_back"] == 1, out
+
+
+def test_a_wrong_clock_is_not_accepted(w):
+    ahead(w, ["D-1", "D-2"])
+    lines = journal(w)
+    p = accept(w, "--yes", when="-40y")
+    assert p.returncode == 3 and "built" in p.stderr, p
+    assert journal(w) == lines
+
+
+def test_reconcile_names_what_the_ledger_does_not_have(w):
+    """A clock's line, and a checkpoint after it: the server knew."""
+    w.start().product()
+    w.stop()
+    path = w.state / "signer/journal.jsonl"
+    good = path.read_bytes()
+    text = good
+    for kind, at in (("clock", "2026-01-01T00:00:00.000Z"),
+                     ("checkpoint", "2026-01-01T00:00:01.000Z")):
+        last = text.splitlines(keepends=True)[-1]
+        before = json.loads(last)
+        line = {"n": before["n"] + 1, "at": at, "kind": kind,
+                "number": millis(before["at"])
+                if kind == "clock" else 9,
+                "prev": hashlib.sha256(last).hexdigest()}
+        text += json.dumps(line, separators=(",", ":")).encode() + b"\n"
+    copy = w.dir / "copy"
+    copy.write_bytes(text)
+    p = w.cli("--json", "ledger", "reconcile", "--config", w.conf,
+              "--journal", copy, check=False)
+    assert p.returncode == 3, p
+    assert any("clock" in d["difference"] and "not in the ledger" in
+               d["difference"] for d in json.loads(p.stdout)["differences"])
+    # and one that did not come from where the journal stood is no journal
+    copy.write_bytes(text.replace(b'"number":1', b'"number":2'))
+    p = w.cli("ledger", "reconcile", "--config", w.conf, "--journal", copy,
+              check=False)
+    assert p.returncode == 3 and "does not follow" in p.stderr, p
+
+
+def millis(text):
+    t = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return round(t.timestamp() * 1000)
