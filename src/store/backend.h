@@ -93,6 +93,6 @@ struct mm_store_backend {
 	    struct mm_why *why);
 };
 
-extern const struct mm_store_backend mm_sqlite_backend;
+extern const struct mm_store_backend mm_sqlite_backend, mm_postgres_backend;
 
 #endif

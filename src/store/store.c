@@ -7,7 +7,7 @@
 #define ENTRY_MAX 65535 /* u16 length in a bundle */
 
 const struct mm_store_backend *const mm_store_backends[] = {
-	&mm_sqlite_backend, NULL
+	&mm_sqlite_backend, &mm_postgres_backend, NULL
 };
 
 static const char *const token_states[MM_TOKEN_STATES] = {
@@ -55,8 +55,9 @@ backend_of(const char *url, const struct mm_store_backend **out,
 		*where = url + n + 1;
 		return MM_OK;
 	}
-	return MM_FAIL(why, MM_EINPUT,
-	    "database: \"%.80s\" is not SCHEME:WHERE of a known scheme", url);
+	/* The rest may hold what is nobody's business. */
+	return MM_FAIL(why, MM_EINPUT, "database: \"%.*s\" is not a scheme "
+	    "of SCHEME:WHERE", (int)strcspn(url, ":"), url);
 }
 
 enum mm_err

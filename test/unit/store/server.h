@@ -1,0 +1,25 @@
+#ifndef TEST_STORE_SERVER_H
+#define TEST_STORE_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * A PostgreSQL server of this process's own (test/tools/postgres-private),
+ * started when it is first wanted, gone when the process ends.
+ */
+
+/* false: none is installed here. */
+bool pg_server(void);
+/* A database that is there and empty; its URL. */
+void pg_database(char *url, size_t n);
+void pg_drop(const char *url);
+/* SQL in a database, or in "postgres" where url is NULL. */
+void pg_sql(const char *url, const char *sql);
+/* SIGINT (fast) or SIGQUIT (immediate), and the end of it; then again. */
+void pg_server_stop(int sig);
+void pg_server_start(void);
+void pg_server_signal(int sig); /* to the postmaster and its children */
+int pg_server_port(void);
+
+#endif
