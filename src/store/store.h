@@ -233,9 +233,14 @@ struct mm_store_reader; /* one thread at a time; as many as wanted */
 /* ---- opening ---- */
 
 struct mm_store_backend;
-/* url: "sqlite:PATH".  create: make the schema in an empty database, else
- * MM_ENOTFOUND.  MM_ECONFLICT: another process writes it; MM_EPOLICY: schema
- * of another version (says which). */
+/*
+ * url: "sqlite:PATH", or "postgresql://USER@HOST/DATABASE" as libpq takes it
+ * but for a password.  create: make the schema in an empty database, else
+ * MM_ENOTFOUND.  MM_ECONFLICT: another process writes it (SQLite; PostgreSQL
+ * has as many writers as there are nodes, and they take turns); MM_EPOLICY:
+ * schema of another version (says which), or a server that would lose what it
+ * has committed; MM_EAGAIN: the server is away.
+ */
 MM_MUST enum mm_err mm_store_open(const char *url, bool create,
     struct mm_store **out, struct mm_why *why);
 void mm_store_close(struct mm_store **owner);

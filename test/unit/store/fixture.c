@@ -37,7 +37,7 @@ fx_open(struct fx *f, const struct mm_store_backend *b)
 		snprintf(f->url, sizeof(f->url), "sqlite:%s/store.db",
 		    f->dir);
 	} else {
-		if (!pg_server())
+		if (!pg_server(NULL))
 			return false;
 		pg_database(f->url, sizeof(f->url));
 	}

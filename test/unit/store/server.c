@@ -65,8 +65,11 @@ pg_server_start(void)
 	}
 }
 
-void
-pg_server_signal(int sig)
+typedef void child_fn(void *ctx, int pid);
+
+/* The postmaster and its children. */
+static void
+each_process(child_fn *fn, void *ctx)
 {
 	char path[64];
 	int child;
@@ -77,10 +80,50 @@ pg_server_signal(int sig)
 	f = fopen(path, "r");
 	if (f == NULL)
 		die("no list of its processes");
-	kill(server.pid, sig);
+	fn(ctx, (int)server.pid);
 	while (fscanf(f, "%d", &child) == 1)
-		kill(child, sig);
+		fn(ctx, child);
 	fclose(f);
+}
+
+static void
+send_signal(void *ctx, int pid)
+{
+	kill(pid, *(int *)ctx);
+}
+
+void
+pg_server_signal(int sig)
+{
+	each_process(send_signal, &sig);
+}
+
+/* proc(5): user and system time are fields 14 and 15. */
+static void
+add_cpu(void *ctx, int pid)
+{
+	unsigned long user = 0, sys = 0;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return;
+	if (fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u "
+	    "%*u %lu %lu", &user, &sys) == 2)
+		*(double *)ctx += (double)(user + sys) * 1e6 /
+		    (double)sysconf(_SC_CLK_TCK);
+	fclose(f);
+}
+
+double
+pg_server_cpu_us(void)
+{
+	double sum = 0;
+
+	each_process(add_cpu, &sum);
+	return sum;
 }
 
 void
@@ -105,14 +148,15 @@ at_exit(void)
 }
 
 bool
-pg_server(void)
+pg_server(const char *parent)
 {
 	if (server.pid != 0)
 		return true;
 	if (access("/usr/lib/postgresql", X_OK) != 0)
 		return false;
-	snprintf(server.dir, sizeof(server.dir), "%s/mm-pg-XXXXXX",
-	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	if (parent == NULL)
+		parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+	snprintf(server.dir, sizeof(server.dir), "%.40s/mm-pg-XXXXXX", parent);
 	if (mkdtemp(server.dir) == NULL)
 		die("no folder");
 	server.owner = getpid();

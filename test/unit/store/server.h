@@ -9,8 +9,9 @@
  * started when it is first wanted, gone when the process ends.
  */
 
-/* false: none is installed here. */
-bool pg_server(void);
+/* In a folder of parent, NULL: where it is fast.  false: none is installed
+ * here. */
+bool pg_server(const char *parent);
 /* A database that is there and empty; its URL. */
 void pg_database(char *url, size_t n);
 void pg_drop(const char *url);
@@ -21,5 +22,6 @@ void pg_server_stop(int sig);
 void pg_server_start(void);
 void pg_server_signal(int sig); /* to the postmaster and its children */
 int pg_server_port(void);
+double pg_server_cpu_us(void); /* of those that still run */
 
 #endif
