@@ -22,10 +22,14 @@ mm_pg_disconnect(struct pg *db)
 	memset(db->prepared, 0, sizeof(db->prepared));
 }
 
-/* libpq's words for the connection: one line, and never a password. */
+/* libpq's words: one line, and not once more where it is that failed. */
 static void
 first_line(const char *text, char out[112])
 {
+	const char *cause = strstr(text, " failed: ");
+
+	if (cause != NULL)
+		text = cause + strlen(" failed: ");
 	snprintf(out, 112, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
