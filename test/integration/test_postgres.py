@@ -181,3 +181,32 @@ def test_a_server_that_would_lose_certificates_is_refused(setting, words,
         w.start(wait=False)
         assert w.daemon.wait(20) != 0
         assert words in w.log()
+
+
+def test_a_password_and_a_host_name_behind_the_sandbox(server):
+    """A passfile and a name; the connection comes back after the fence."""
+    server.sql("CREATE ROLE mint LOGIN PASSWORD 'hunter2'")
+    server.database()
+    server.sql(f"ALTER DATABASE mm{server.n} OWNER TO mint")
+    hba = server.dir / "data/pg_hba.conf"
+    hba.write_text("local all postgres trust\n"
+                   "host all all 127.0.0.1/32 scram-sha-256\n")
+    server.sql("SELECT pg_reload_conf()")
+    passfile = server.dir / "pgpass"
+    passfile.write_text(f"localhost:{server.port}:*:mint:hunter2\n")
+    passfile.chmod(0o600)
+    url = f"postgresql://mint@localhost:{server.port}/mm{server.n}?passfile="
+    with World(profile="\tbearer = true", database=f"{url}{passfile}") as w:
+        mine = w.state / "server/pgpass"
+        mine.write_text(passfile.read_text())
+        mine.chmod(0o600)
+        passfile.unlink()
+        w.set_conf("database", f'"{url}{mine}"')
+        w.start().product()
+        server.stop()
+        server.start()
+        t = settled(lambda: w.rest("POST", "/tokens", {
+            "device": "P-1", "product": "thermo", "door": "bearer"})).json
+        csr = w.key_and_csr("P-1")[1]
+        assert settled(lambda: w.enrol_basic(t, csr)).status == 200
+        assert "hunter2" not in w.log()

@@ -173,7 +173,8 @@ CREATE TABLE answer (
 CREATE INDEX answer_at ON answer (at);
 
 -- The partitions of this year and the two after it, as far as they are
--- missing.  A year that has rows in the default partition stays there.
+-- missing.  A year that has rows in the default partition stays there.  It
+-- stands in everybody's way for a moment, so it does not wait for long.
 CREATE FUNCTION serial_at(year integer) RETURNS bytea
 LANGUAGE sql STABLE AS $$
 	SELECT decode(lpad(to_hex((extract(epoch FROM
@@ -181,7 +182,7 @@ LANGUAGE sql STABLE AS $$
 	    12, '0'), 'hex')
 $$;
 CREATE FUNCTION make_years(now_ms bigint) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET lock_timeout = '500ms' AS $$
 DECLARE
 	year integer := extract(year FROM
 	    to_timestamp(now_ms / 1000) AT TIME ZONE 'UTC');

@@ -74,6 +74,18 @@ fx_close(struct fx *f)
 	rmdir(f->dir);
 }
 
+void
+fx_recycle(struct fx *f)
+{
+	if (f->dir[0] != '\0') {
+		fx_close(f);
+		return;
+	}
+	mm_reader_close(&f->r);
+	mm_store_close(&f->s);
+	pg_recycle(f->url);
+}
+
 /* ---- contents from a number ---- */
 
 void

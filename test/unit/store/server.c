@@ -16,6 +16,7 @@ static struct {
 	char dir[64];
 	pid_t pid, owner;
 	unsigned databases;
+	char spare[160]; /* URL of one that is emptied, or "" */
 } server;
 
 static void
@@ -209,10 +210,27 @@ pg_database(char *url, size_t n)
 {
 	char name[32], sql[64];
 
+	if (server.spare[0] != '\0') {
+		snprintf(url, n, "%s", server.spare);
+		server.spare[0] = '\0';
+		return;
+	}
 	snprintf(name, sizeof(name), "mm%u", server.databases++);
 	snprintf(sql, sizeof(sql), "CREATE DATABASE %s", name);
 	pg_sql(NULL, sql);
 	url_of(name, url, n);
+}
+
+void
+pg_recycle(const char *url)
+{
+	pg_sql(url, "DO $$ BEGIN EXECUTE (SELECT 'TRUNCATE ' || string_agg("
+	    "c.oid::regclass::text, ',') || ' RESTART IDENTITY' FROM pg_class"
+	    " c WHERE relkind = 'r' AND relname <> 'meta' AND"
+	    " relnamespace = 'mintmark'::regnamespace);"
+	    " UPDATE mintmark.meta SET products = 0, devices = 0, tokens = 0,"
+	    " certs = 0, revoked = 0, entries = 0; END $$");
+	snprintf(server.spare, sizeof(server.spare), "%s", url);
 }
 
 void

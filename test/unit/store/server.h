@@ -12,9 +12,10 @@
 /* In a folder of parent, NULL: where it is fast.  false: none is installed
  * here. */
 bool pg_server(const char *parent);
-/* A database that is there and empty; its URL. */
+/* A database that is there, new or recycled; its URL. */
 void pg_database(char *url, size_t n);
 void pg_drop(const char *url);
+void pg_recycle(const char *url); /* emptied, for the next: that is faster */
 /* SQL in a database, or in "postgres" where url is NULL. */
 void pg_sql(const char *url, const char *sql);
 /* SIGINT (fast) or SIGQUIT (immediate), and the end of it; then again. */

@@ -424,7 +424,7 @@ one_world(const struct mm_store_backend *b, uint32_t seed,
 			check_whole(&f);
 		}
 	}
-	fx_close(&f);
+	fx_recycle(&f);
 	for (unsigned k = 0; k < KINDS; k++)
 		done[k] += m.done[k];
 }
@@ -447,7 +447,7 @@ test_model(void **state)
 
 		if (!fx_open(&f, mm_store_backends[i]))
 			continue;
-		fx_close(&f);
+		fx_recycle(&f);
 		for (uint32_t seed = 1; seed <= n; seed++)
 			one_world(mm_store_backends[i], seed, done);
 		for (unsigned k = 0; k < KINDS; k++)
