@@ -85,6 +85,12 @@ enum mm_err mm_pg_prepare(struct pg *db, const struct ask *ask,
 /* All rows; outside of a transaction once more if the connection was lost. */
 enum mm_err mm_pg_rows(struct pg *db, const struct ask *ask, PGresult **out,
     struct mm_why *why);
+/* Row by row, for what may be more than memory should hold; fn gets a result
+ * of one row and must not ask db. */
+typedef enum mm_err mm_pg_row_fn(void *ctx, PGresult *res,
+    struct mm_why *why);
+enum mm_err mm_pg_stream(struct pg *db, const struct ask *ask,
+    mm_pg_row_fn *fn, void *ctx, struct mm_why *why);
 /* SQL that is not kept; result of the last statement. */
 enum mm_err mm_pg_text(struct pg *db, const char *sql, PGresult **out,
     struct mm_why *why);
@@ -110,6 +116,7 @@ enum mm_err mm_pg_get(struct pg *db, const struct ask *ask,
 /* Version, encoding, durability, schema; pins the session's settings. */
 enum mm_err mm_pg_session(struct pg *db, struct mm_why *why);
 enum mm_err mm_pg_schema(struct pg *db, struct mm_why *why);
+extern const char mm_pg_setup[]; /* settings that any session pins */
 extern const char mm_postgres_schema[];
 
 /* ---- the writing side (postgres_run.c, postgres_ops.c) ---- */

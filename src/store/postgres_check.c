@@ -13,7 +13,7 @@
  * The plan of a statement is made once, often while tables are small: it must
  * be the one for large tables, and every statement here has its index.
  */
-static const char setup[] =
+const char mm_pg_setup[] =
     "SET search_path = mintmark;"
     "SET timezone = 'UTC';"
     "SET standard_conforming_strings = on;"
@@ -187,7 +187,7 @@ mm_pg_session(struct pg *db, struct mm_why *why)
 {
 	MM_OWN(mm_pg_clear) PGresult *res = NULL;
 
-	MM_TRY(run(db, setup, why));
+	MM_TRY(run(db, mm_pg_setup, why));
 	MM_TRY(mm_pg_text(db, facts, &res, why));
 	MM_TRY(check_server(res, why));
 	if (db->writes)

@@ -132,6 +132,40 @@ mm_pg_rows(struct pg *db, const struct ask *ask, PGresult **out,
 	return err == MM_OK ? MM_OK : MM_FAIL(why, err, "%s", own.text);
 }
 
+/* Rows of one result that is there, as they come. */
+static enum mm_err
+give(struct pg *db, PGresult *res, mm_pg_row_fn *fn, void *ctx,
+    struct mm_why *why)
+{
+	ExecStatusType status = PQresultStatus(res);
+
+	if (status == PGRES_SINGLE_TUPLE)
+		return fn(ctx, res, why);
+	return status == PGRES_TUPLES_OK ? MM_OK : mm_pg_fail(db, res, why);
+}
+
+/* see postgres.h */
+enum mm_err
+mm_pg_stream(struct pg *db, const struct ask *ask, mm_pg_row_fn *fn,
+    void *ctx, struct mm_why *why)
+{
+	PGresult *res = NULL;
+	enum mm_err err = MM_OK;
+
+	MM_TRY(mm_pg_ready(db, why));
+	MM_TRY(mm_pg_prepare(db, ask, why));
+	MM_TRY(mm_pg_send(db, ask, why));
+	if (!PQsetSingleRowMode(db->c))
+		return mm_pg_fail(db, NULL, why);
+	do {
+		MM_TRY(mm_pg_result(db, &res, why));
+		if (res != NULL && err == MM_OK)
+			err = give(db, res, fn, ctx, why);
+		PQclear(res);
+	} while (res != NULL && db->c != NULL);
+	return err;
+}
+
 /* see postgres.h */
 enum mm_err
 mm_pg_text(struct pg *db, const char *sql, PGresult **out, struct mm_why *why)

@@ -161,21 +161,25 @@ mm_pg_list(struct mm_store_reader *r, enum mm_list_kind kind,
 
 /* ---- for a CRL ---- */
 
+static enum mm_err
+give_revoked(void *ctx, PGresult *res, struct mm_why *why)
+{
+	const struct mm_row_sink *to = ctx;
+	char next[MM_AUTHORITY_TEXT];
+	struct mm_cert_row row;
+
+	MM_TRY(mm_pg_load(res, 0, &mm_shape_cert, &row, why));
+	mm_list_key_text(MM_LIST_CERTS, false, &row, next);
+	return to->fn(to->ctx, &row, next, why);
+}
+
 /* see backend.h */
 enum mm_err
 mm_pg_list_revoked(struct mm_store_reader *r, const char *issuer,
     int64_t now_s, const struct mm_row_sink *to, struct mm_why *why)
 {
-	MM_OWN(mm_pg_clear) PGresult *res = NULL;
-	char next[MM_AUTHORITY_TEXT];
-	struct mm_cert_row row;
+	struct mm_row_sink sink = *to;
 
-	MM_TRY(mm_pg_rows(mm_pg_db(r), ASK(CERTS_REVOKED, TEXT(issuer),
-	    INT(now_s)), &res, why));
-	for (int i = 0; i < PQntuples(res); i++) {
-		MM_TRY(mm_pg_load(res, i, &mm_shape_cert, &row, why));
-		mm_list_key_text(MM_LIST_CERTS, false, &row, next);
-		MM_TRY(to->fn(to->ctx, &row, next, why));
-	}
-	return MM_OK;
+	return mm_pg_stream(mm_pg_db(r), ASK(CERTS_REVOKED, TEXT(issuer),
+	    INT(now_s)), give_revoked, &sink, why);
 }

@@ -353,7 +353,8 @@ MM_MUST enum mm_err mm_list_certs(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_list_operators(struct mm_store_reader *r,
     const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
 /* Revoked (and held) serials of an issuer not yet expired at now_s, in serial
- * order, for its CRL: the row is a struct mm_cert_row. */
+ * order, for its CRL: the row is a struct mm_cert_row.  They may be many, and
+ * come as they are read: fn does not use r. */
 MM_MUST enum mm_err mm_list_revoked(struct mm_store_reader *r,
     const char *issuer, int64_t now_s, mm_row_fn *fn, void *ctx,
     struct mm_why *why);

@@ -110,7 +110,7 @@ CREATE INDEX cert_place ON cert (class, state, id);
 CREATE INDEX cert_expiry ON cert (class, state, not_after_s, id);
 CREATE INDEX cert_device ON cert (device, id);
 CREATE INDEX cert_revoked ON cert (class, not_after_s) WHERE state >= 3;
-CREATE INDEX cert_predecessor ON cert (predecessor)
+CREATE INDEX cert_predecessor ON cert (predecessor, id)
 	WHERE predecessor IS NOT NULL;
 
 -- What must be found whatever year it is from.  key: whom a public key was

@@ -10,6 +10,7 @@
 
 #include "base/time.h"
 #include "server.h"
+#include "store/postgres.h"
 
 /*
  * What only a server can do: be another's too, restart, hang, lose a
@@ -461,6 +462,84 @@ test_years(void **state)
 	fx_close(&f);
 }
 
+/* ---- plans ---- */
+
+static const struct {
+	const char *name, *text;
+} statements[] = {
+#define X(name, text) { #name, text },
+	SQL_STATEMENTS(X)
+#undef X
+};
+
+/* Every place where a table that grows is read has a key to go by; the two
+ * lists of everything begin at one or at the first row, and have a LIMIT. */
+static void
+check_plan(const char *name, PGresult *res)
+{
+	static const char *const grow[] = { "cert", "token", "device", "key",
+		"claim", "entry", "tile" };
+
+	for (int i = 0; i < PQntuples(res); i++) {
+		const char *line = PQgetvalue(res, i, 0);
+		const char *next = i + 1 < PQntuples(res) ?
+		    PQgetvalue(res, i + 1, 0) : "";
+		const char *table = strstr(line, " on ");
+
+		for (size_t k = 0; table != NULL &&
+		    k < sizeof(grow) / sizeof(grow[0]); k++)
+			if (strncmp(table + 4, grow[k], strlen(grow[k])) == 0 &&
+			    strstr(next, "Index Cond") == NULL)
+				fail_msg("%s: %s", name, line);
+	}
+}
+
+/*
+ * Sessions plan once, while tables may be small: the plan must be the one for
+ * large ones.
+ */
+static void
+test_plans(void **state)
+{
+	struct fx f;
+	PGconn *c;
+	unsigned checked = 0;
+
+	(void)state;
+	open_here(&f);
+	c = PQconnectdb(f.url);
+	PQclear(PQexec(c, mm_pg_setup));
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]);
+	     i++) {
+		char sql[256] = "EXPLAIN (COSTS OFF) EXECUTE p(";
+		PGresult *res;
+		int n;
+
+		if (strncmp(statements[i].text, "SELECT", 6) != 0)
+			continue;
+		PQclear(PQprepare(c, "p", statements[i].text, 0, NULL));
+		res = PQdescribePrepared(c, "p");
+		n = PQnparams(res);
+		PQclear(res);
+		for (int k = 0; k < n; k++)
+			strcat(sql, k > 0 ? ", NULL" : "NULL");
+		if (n == 0)
+			sql[strlen(sql) - 1] = '\0';
+		strcat(sql, n > 0 ? ")" : "");
+		res = PQexec(c, sql);
+		if (PQresultStatus(res) != PGRES_TUPLES_OK)
+			fail_msg("%s: %s", statements[i].name,
+			    PQerrorMessage(c));
+		check_plan(statements[i].name, res);
+		PQclear(res);
+		PQclear(PQexec(c, "DEALLOCATE p"));
+		checked++;
+	}
+	PQfinish(c);
+	assert_true(checked > 30);
+	fx_close(&f);
+}
+
 int
 main(void)
 {
@@ -477,6 +556,7 @@ main(void)
 		cmocka_unit_test(test_servers_that_are_refused),
 		cmocka_unit_test(test_passwords_stay_out),
 		cmocka_unit_test(test_years),
+		cmocka_unit_test(test_plans),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
