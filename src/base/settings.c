@@ -35,7 +35,9 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "Folder of the signer: keys, journal and the ledger's frontier. "
 	    "Only the signer's user may read it."),
 	TEXT(database, 8, "sqlite:/var/lib/mintmark/server/mintmark.db",
-	    "Where records are kept: sqlite: and an absolute path."),
+	    "Where records are kept: sqlite: and an absolute path, or "
+	    "postgresql://USER@HOST/DATABASE, without a password: for that "
+	    "there is a passfile, beneath /etc or server_dir."),
 	TEXT(server_user, 0, "",
 	    "User that the server becomes at its start; empty stays who it "
 	    "is."),
@@ -302,6 +304,26 @@ check_separation(const struct mm_settings *s, struct mm_why *why)
 	return MM_OK;
 }
 
+/* A URL stands in files, arguments and messages. */
+static enum mm_err
+check_database(const char *url, struct mm_why *why)
+{
+	const char *host, *colon;
+
+	if (strncmp(url, "sqlite:/", 8) == 0)
+		return MM_OK;
+	if (strncmp(url, "postgresql://", 13) != 0)
+		return MM_FAIL(why, MM_EINPUT, "database: want sqlite: and "
+		    "an absolute path, or postgresql://USER@HOST/DATABASE");
+	host = strchr(url + 13, '@');
+	colon = strchr(url + 13, ':');
+	if ((host != NULL && colon != NULL && colon < host) ||
+	    strstr(url, "password=") != NULL)
+		return MM_FAIL(why, MM_EINPUT, "database: a URL is no place "
+		    "for a password: use a passfile");
+	return MM_OK;
+}
+
 /* see settings.h */
 enum mm_err
 mm_settings_check(const struct mm_settings *s, struct mm_why *why)
@@ -314,9 +336,7 @@ mm_settings_check(const struct mm_settings *s, struct mm_why *why)
 	if (s->watchdog_s > 0 && s->watchdog_s < 5)
 		return MM_FAIL(why, MM_EINPUT,
 		    "watchdog: want 0s, or 5s at least");
-	if (strncmp(s->database, "sqlite:/", 8) != 0)
-		return MM_FAIL(why, MM_EINPUT,
-		    "database: want sqlite: and an absolute path");
+	MM_TRY(check_database(s->database, why));
 	/* C2SP signed-note: a key name holds no white space and no plus. */
 	if (strpbrk(s->ledger_origin, " +\t") != NULL)
 		return MM_FAIL(why, MM_EINPUT,

@@ -19,7 +19,7 @@ struct mm_settings {
 	bool production;                    /* false: test marker and tokens */
 	char server_dir[MM_PATH_MAX + 1];   /* the server's own files */
 	char signer_dir[MM_PATH_MAX + 1];   /* keys, journal, frontier */
-	char database[MM_PATH_MAX + 1];     /* sqlite:PATH */
+	char database[MM_PATH_MAX + 1];     /* a URL: store.h */
 	char server_user[33], signer_user[33]; /* "" : stay who we are */
 	char audit_group[33];               /* may read the journal; "" none */
 	char signer_program[MM_PATH_MAX + 1];

@@ -35,7 +35,8 @@ const struct mm_opt mm_opts_init[] = {
 	{ "operators-listen", "ADDR", "default 127.0.0.1:8444", MM_C_NONE,
 	    NULL },
 	{ "public-listen", "ADDR", "default 0.0.0.0:8080", MM_C_NONE, NULL },
-	{ "database", "URL", "default sqlite:STATE/server/mintmark.db",
+	{ "database", "URL", "sqlite:PATH or postgresql://USER@HOST/DATABASE "
+	    "(default sqlite:STATE/server/mintmark.db)",
 	    MM_C_NONE, NULL },
 	{ "product", "NAME", "a first product's profile (default device)",
 	    MM_C_NONE, NULL },

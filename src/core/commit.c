@@ -67,6 +67,7 @@ look_up(struct mm_round *r, struct mm_job *job)
 		return;
 	}
 	mm_settle_add(r->c, &job->op.u.issue.row);
+	atomic_store(&r->c->store_ok, false);
 	refuse(r, job, MM_R_BUSY, "the store is away");
 }
 
@@ -74,7 +75,6 @@ static void
 issue_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
 {
 	if (rc != MM_OK) {
-		atomic_store(&r->c->store_ok, false);
 		look_up(r, job);
 	} else if (job->op.result == MM_OK) {
 		job->entry = job->op.index;

@@ -75,13 +75,16 @@ take_all(struct mm_core *c)
 	return list;
 }
 
-/* The first that can be settled shows that the store is back. */
+/* The first that can be settled shows that the store is back; where there is
+ * none, nothing stands in the way. */
 bool
 mm_settle_run(struct mm_core *c)
 {
 	struct mm_unsettled *next, *list = take_all(c);
 	bool all = true;
 
+	if (list == NULL)
+		atomic_store(&c->store_ok, true);
 	for (; list != NULL; list = next) {
 		next = list->next;
 		if (settle(c, &list->row, NULL) == MM_OK) {

@@ -35,7 +35,10 @@ struct mm_sandbox_path {
 MM_MUST enum mm_err mm_sandbox_files(const struct mm_sandbox_path *paths,
     size_t n, unsigned *missing, struct mm_why *why);
 
-enum mm_sandbox_role { MM_SANDBOX_SIGNER, MM_SANDBOX_SERVER };
+/* A dialler is a server whose database is elsewhere: it may connect. */
+enum mm_sandbox_role {
+	MM_SANDBOX_SIGNER, MM_SANDBOX_SERVER, MM_SANDBOX_DIALLER
+};
 /* An allow-list by role; anything else kills the process. */
 MM_MUST enum mm_err mm_sandbox_syscalls(enum mm_sandbox_role role,
     unsigned *missing, struct mm_why *why);

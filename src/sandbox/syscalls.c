@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "sandbox/sandbox.h"
 
@@ -67,26 +68,44 @@ static const char *const server_only[] = {
 	NULL,
 };
 
+static const char *const dialler_only[] = { "connect", NULL };
+
 /* Calls whose arguments decide.  The signer makes no thread once locked. */
 static const struct {
 	const char *name;
 	uint32_t action;
 	struct scmp_arg_cmp arg;
-	int server_only;
+	enum mm_sandbox_role from; /* for this role and those after it */
 } conditional[] = {
 	{ "mmap", SCMP_ACT_ALLOW,
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, 0 },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, MM_SANDBOX_SIGNER },
 	{ "mmap", SCMP_ACT_ERRNO(EPERM),
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC }, 0 },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC },
+	    MM_SANDBOX_SIGNER },
 	{ "mprotect", SCMP_ACT_ALLOW,
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, 0 },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, MM_SANDBOX_SIGNER },
 	{ "mprotect", SCMP_ACT_ERRNO(EPERM),
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC }, 0 },
-	{ "ioctl", SCMP_ACT_ERRNO(ENOTTY), { 1, SCMP_CMP_EQ, TCGETS, 0 }, 0 },
-	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONBIO, 0 }, 1 },
-	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONREAD, 0 }, 1 },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC },
+	    MM_SANDBOX_SIGNER },
+	{ "ioctl", SCMP_ACT_ERRNO(ENOTTY), { 1, SCMP_CMP_EQ, TCGETS, 0 },
+	    MM_SANDBOX_SIGNER },
+	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONBIO, 0 },
+	    MM_SANDBOX_SERVER },
+	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONREAD, 0 },
+	    MM_SANDBOX_SERVER },
 	{ "clone", SCMP_ACT_ALLOW,
-	    { 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD }, 1 },
+	    { 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD },
+	    MM_SANDBOX_SERVER },
+	/* libpq and libc's look-up of a host name, which also asks for the
+	 * routes and does without */
+	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_UNIX, 0 },
+	    MM_SANDBOX_DIALLER },
+	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_INET, 0 },
+	    MM_SANDBOX_DIALLER },
+	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_INET6, 0 },
+	    MM_SANDBOX_DIALLER },
+	{ "socket", SCMP_ACT_ERRNO(EAFNOSUPPORT),
+	    { 0, SCMP_CMP_EQ, AF_NETLINK, 0 }, MM_SANDBOX_DIALLER },
 };
 
 static int
@@ -110,7 +129,7 @@ allow_conditional(scmp_filter_ctx f, enum mm_sandbox_role role)
 	for (size_t i = 0; i < sizeof(conditional) / sizeof(conditional[0]);
 	     i++) {
 		int rc;
-		if (conditional[i].server_only && role != MM_SANDBOX_SERVER)
+		if (role < conditional[i].from)
 			continue;
 		rc = seccomp_rule_add_array(f, conditional[i].action,
 		    seccomp_syscall_resolve_name(conditional[i].name), 1,
@@ -130,8 +149,10 @@ fill(scmp_filter_ctx f, enum mm_sandbox_role role)
 
 	if (rc == 0)
 		rc = allow_names(f, both);
-	if (rc == 0 && role == MM_SANDBOX_SERVER)
+	if (rc == 0 && role >= MM_SANDBOX_SERVER)
 		rc = allow_names(f, server_only);
+	if (rc == 0 && role >= MM_SANDBOX_DIALLER)
+		rc = allow_names(f, dialler_only);
 	if (rc == 0)
 		rc = allow_conditional(f, role);
 	if (rc == 0)

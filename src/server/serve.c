@@ -182,15 +182,24 @@ folder(const char *path, char buf[MM_PATH_MAX + 1])
 	return buf;
 }
 
+/* The database's path; NULL: it is a server. */
+static const char *
+file_of(const struct mm_settings *set)
+{
+	return strncmp(set->database, "sqlite:", 7) == 0 ?
+	    set->database + 7 : NULL;
+}
+
 /* Folders, not files: what is renamed into place must be seen. */
 static enum mm_err
 fence_files(struct mm_server *s, struct mm_why *why)
 {
 	const struct mm_settings *set = &s->config->set;
+	const char *file = file_of(set);
 	char db[MM_PATH_MAX + 1], cert[MM_PATH_MAX + 1], key[MM_PATH_MAX + 1];
 	const struct mm_sandbox_path paths[] = {
 		{ set->server_dir, 1 },
-		{ folder(set->database + strlen("sqlite:"), db), 1 },
+		{ file != NULL ? folder(file, db) : set->server_dir, 1 },
 		{ folder(set->tls_certificate, cert), 0 },
 		{ folder(set->tls_key, key), 0 },
 		{ "/etc", 0 }, { "/usr", 0 }, { "/lib", 0 },
@@ -237,8 +246,8 @@ start_threads(struct mm_server *s, struct mm_why *why)
 static enum mm_err
 fence_calls(struct mm_server *s, struct mm_why *why)
 {
-	return mm_sandbox_syscalls(MM_SANDBOX_SERVER, &s->sandbox_missing,
-	    why);
+	return mm_sandbox_syscalls(file_of(&s->config->set) != NULL ?
+	    MM_SANDBOX_SERVER : MM_SANDBOX_DIALLER, &s->sandbox_missing, why);
 }
 
 /* Real ports for programs that configured ":0", and for tests. */

@@ -14,6 +14,11 @@ struct mm_store_reader {
 	const struct mm_store_backend *backend;
 };
 
+/* MM_EINPUT, MM_ELIMIT: what no backend stores. */
+enum mm_err mm_op_check(const struct mm_op *op, struct mm_why *why);
+/* Whether it is the op's own failure; all else is the database's. */
+bool mm_op_own(enum mm_err err);
+
 enum mm_get {
 	MM_GET_PRODUCT, MM_GET_DEVICE, MM_GET_TOKEN, MM_GET_CLAIM,
 	MM_GET_CERT, MM_GET_OPERATOR, MM_GET_SUCCESSOR, MM_GETS
@@ -101,6 +106,6 @@ struct mm_store_backend {
 	    struct mm_why *why);
 };
 
-extern const struct mm_store_backend mm_sqlite_backend;
+extern const struct mm_store_backend mm_sqlite_backend, mm_postgres_backend;
 
 #endif

@@ -6,7 +6,9 @@
 
 #include "base/own.h"
 #include "store/backend.h"
+#include "store/shape.h"
 #include "store/sqlite_sql.h"
+#include "store/tiles.h"
 
 /*
  * The SQLite backend's own face: a connection with its statements kept
@@ -20,25 +22,11 @@ struct db {
 
 /* ---- asking: a statement and its parameters (sqlite_db.c) ---- */
 
-enum val_kind { VAL_INT, VAL_TEXT, VAL_BLOB, VAL_NULL };
-struct val {
-	enum val_kind kind;
-	int64_t i;
-	struct mm_bytes b;
-};
 struct ask {
 	enum sql sql;
 	const struct val *v;
 	unsigned n;
 };
-#define INT(x)     ((struct val){ .kind = VAL_INT, .i = (int64_t)(x) })
-#define TEXT(s)    ((struct val){ .kind = VAL_TEXT, .b = mm_bytes_of(s) })
-#define BLOB(x, l) ((struct val){ .kind = VAL_BLOB, .b = { (x), (l) } })
-#define BYTES(x)   ((struct val){ .kind = VAL_BLOB, .b = (x) })
-#define NONE       ((struct val){ .kind = VAL_NULL })
-/* NULL where all n bytes are zero: store.h's "none". */
-struct val mm_sqlite_hash(const uint8_t *p, size_t n);
-#define HASH(a)    mm_sqlite_hash((a), sizeof(a))
 /* An array of values becomes the two arguments of an ask. */
 #define ASK(q, ...)                                                       \
 	(&(struct ask){ Q_##q, (struct val[]){ __VA_ARGS__ },             \
@@ -81,28 +69,11 @@ enum mm_err mm_sqlite_bytes(struct db *db, const struct ask *ask, int column,
 
 /* ---- rows by shape (sqlite_shape.c) ---- */
 
-enum field_kind { FIELD_TEXT, FIELD_BLOB, FIELD_INT };
-struct field {
-	uint16_t kind, at, n;
-};
-struct shape {
-	const struct field *field;
-	unsigned n;
-	const char *noun;
-};
-extern const struct shape mm_shape_product, mm_shape_device, mm_shape_token,
-    mm_shape_cert, mm_shape_claim, mm_shape_operator;
-
 /* Columns of the current row into the struct the shape describes. */
 enum mm_err mm_sqlite_load(sqlite3_stmt *st, const struct shape *s, void *out,
     struct mm_why *why);
 enum mm_err mm_sqlite_get(struct db *db, const struct ask *ask,
     const struct shape *s, void *out, struct mm_why *why);
-#define MM_VALS_MAX 8
-/* The struct's members as values, in the shape's order. */
-void mm_sqlite_vals(const struct shape *s, const void *row,
-    struct val v[MM_VALS_MAX]);
-
 /* ---- the writing side ---- */
 
 /* Recently used classes: asking the database costs a microsecond each. */
@@ -125,17 +96,11 @@ struct sqlite_store {
 	_Atomic uint64_t committed; /* size of the ledger */
 };
 
-/* A level-0 edge computed before; entries never change, so it stays true. */
-struct leaf_cache {
-	uint64_t tile;
-	unsigned n;
-	struct mm_hash hash[MM_TILE_W];
-};
 struct sqlite_reader {
 	struct mm_store_reader base;
 	struct db db, tidy;
 	char *path;
-	struct leaf_cache leaves;
+	struct mm_tiles tiles;
 };
 
 /* sqlite_schema.c.  Writing: made if create and empty, brought up to date if
@@ -175,12 +140,11 @@ int64_t mm_sqlite_claim(const char *authority);
 
 enum mm_err mm_sqlite_entries_add(struct sqlite_store *s,
     const struct mm_op *op, struct mm_why *why);
-enum mm_err mm_sqlite_edge_load(struct db *db, uint64_t size,
-    struct mm_tile_edge *edge, struct mm_why *why);
 enum mm_err mm_sqlite_get_entry(struct mm_store_reader *r, uint64_t index,
     struct mm_buf *entry, struct mm_why *why);
 enum mm_err mm_sqlite_each_entry(struct mm_store_reader *r, uint64_t from,
     uint64_t to, mm_each_entry_fn *fn, void *ctx, struct mm_why *why);
+extern const struct mm_tile_source mm_sqlite_tiles;
 enum mm_err mm_sqlite_get_tile(struct mm_store_reader *r,
     const struct mm_tile_id *id, struct mm_buf *out, struct mm_why *why);
 

@@ -18,7 +18,7 @@ struct placed {
 static bool
 zero(const uint8_t *p, size_t n)
 {
-	return mm_sqlite_hash(p, n).kind == VAL_NULL;
+	return mm_val_hash(p, n).kind == VAL_NULL;
 }
 
 static bool

@@ -58,15 +58,6 @@ mm_sqlite_fail(const struct db *db, int rc, struct mm_why *why)
 	    db->h != NULL ? sqlite3_errmsg(db->h) : sqlite3_errstr(rc), rc);
 }
 
-struct val
-mm_sqlite_hash(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i] != 0)
-			return BLOB(p, n);
-	return NONE;
-}
-
 static int
 bind(sqlite3_stmt *st, int at, const struct val *v)
 {

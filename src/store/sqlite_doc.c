@@ -29,11 +29,6 @@ mm_sqlite_doc_put(
 	int64_t have = 0;
 	enum mm_err err;
 
-	if ((unsigned)d->kind >= MM_DOC_KINDS || d->id[0] == '\0' ||
-	    d->body.n > MM_DOC_MAX)
-		return MM_FAIL(why, MM_EINPUT,
-		    "document: bad kind, id or "
-		    "size");
 	err = mm_sqlite_ints(
 	    &s->db, ASK(DOC, INT(d->kind), TEXT(d->id)), &have, 1, why);
 	if (err != MM_OK && err != MM_ENOTFOUND)

@@ -57,7 +57,8 @@ mm_sqlite_reload(struct sqlite_store *s, struct mm_why *why)
 		return MM_FAIL(why, MM_ESYS,
 		    "ledger: %llu entries counted, last is %lld",
 		    (unsigned long long)s->counts.entries, (long long)last);
-	MM_TRY(mm_sqlite_edge_load(&s->db, s->counts.entries, &s->edge, why));
+	MM_TRY(mm_tiles_edge(&(struct mm_tiles){ &mm_sqlite_tiles, &s->db,
+	    .leaves = { .n = 0 } }, s->counts.entries, &s->edge, why));
 	atomic_store(&s->committed, s->counts.entries);
 	s->stale = false;
 	return MM_OK;
@@ -198,6 +199,8 @@ reader_open(const char *where, struct mm_store_reader **out,
 		return MM_FAIL(why, MM_ENOMEM, "database: out of memory");
 	}
 	r->base.backend = &mm_sqlite_backend;
+	r->tiles.source = &mm_sqlite_tiles;
+	r->tiles.db = &r->db;
 	err = reader_start(r, where, why);
 	if (err == MM_OK)
 		*out = &r->base;

@@ -1,6 +1,6 @@
+#include "store/list_key.h"
 #include "store/sqlite.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +38,7 @@ struct page {
 	struct db *db;
 	const struct mm_list *l;
 	const struct paging *p;
+	enum mm_list_kind kind;
 	enum sql stream;
 	bool by_expiry;
 	struct place after;
@@ -192,31 +193,13 @@ union page_row {
 	struct mm_token_row token;
 };
 
-static void
-next_key(const struct page *pg, const union page_row *row,
-    char out[MM_AUTHORITY_TEXT])
-{
-	char serial[33];
-
-	if (pg->p == &token_paging) {
-		snprintf(out, MM_AUTHORITY_TEXT, "%s", row->token.id);
-		return;
-	}
-	mm_hex_text(row->cert.serial, sizeof(row->cert.serial), serial);
-	if (pg->by_expiry)
-		snprintf(out, MM_AUTHORITY_TEXT, "%lld-%s",
-		    (long long)row->cert.not_after_s, serial);
-	else
-		snprintf(out, MM_AUTHORITY_TEXT, "%s", serial);
-}
-
 static enum mm_err
 give_row(struct page *pg, const union page_row *row,
     const struct mm_row_sink *to, struct mm_why *why)
 {
 	char next[MM_AUTHORITY_TEXT];
 
-	next_key(pg, row, next);
+	mm_list_key_text(pg->kind, pg->by_expiry, row, next);
 	return to->fn(to->ctx, row, next, why);
 }
 
@@ -294,32 +277,25 @@ take_device(struct page *pg, struct mm_why *why)
 
 /* ---- the page ---- */
 
-/* "" or the key of a row: its id, its serial, or "notAfter-serial". */
 static enum mm_err
 parse_after(struct page *pg, struct mm_why *why)
 {
-	const char *text = pg->l->after, *dash = strrchr(text, '-');
-	struct val key = TEXT(text);
-	uint8_t serial[16];
-	char number[24] = "0";
+	struct val key = TEXT(pg->l->after);
+	struct mm_list_key k;
 
+	MM_TRY(mm_list_key_parse(pg->kind, pg->l, &k, why));
+	pg->by_expiry = k.by_expiry;
+	pg->after.at = k.at;
 	pg->after.id = INT64_MIN;
-	if (text[0] == '\0')
+	pg->end = k.end;
+	if (k.first)
 		return MM_OK;
-	if (pg->by_expiry && (dash == NULL || !mm_text_copy(number,
-	    sizeof(number), (struct mm_bytes){ (const uint8_t *)text,
-		(size_t)(dash - text) })))
-		return MM_FAIL(why, MM_EINPUT, "list: not a key of this list");
-	MM_TRY(mm_int_parse(number, &pg->after.at, why));
-	if (pg->p == &cert_paging) {
-		text = pg->by_expiry ? dash + 1 : text;
-		MM_TRY(mm_hex_parse(text, strlen(text), serial, 16, why));
-		key = BLOB(serial, 16);
-	}
+	if (pg->p == &cert_paging)
+		key = BLOB(k.serial, 16);
 	if (mm_sqlite_ints(pg->db, &(struct ask){ pg->p->id, &key, 1 },
 	    &pg->after.id, 1, why) == MM_OK)
 		return MM_OK;
-	return MM_FAIL(why, MM_EINPUT, "list: not a key of this list");
+	return mm_list_key_none(why);
 }
 
 static enum mm_err
@@ -327,17 +303,13 @@ page_init(struct page *pg, struct mm_why *why)
 {
 	const struct mm_list *l = pg->l;
 
-	pg->by_expiry = pg->p == &cert_paging &&
-	    (l->expires_from_s != 0 || l->expires_to_s != 0);
+	MM_TRY(parse_after(pg, why));
 	pg->stream = pg->by_expiry ? Q_CERTS_EXPIRING : pg->p->of;
-	pg->end = pg->by_expiry && l->expires_to_s != 0 ?
-	    l->expires_to_s : INT64_MAX;
 	pg->place = calloc(l->most, sizeof(*pg->place));
 	pg->spare = calloc(l->most, sizeof(*pg->spare));
 	if (pg->place == NULL || pg->spare == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "list: out of memory");
-	pg->after.at = pg->by_expiry ? l->expires_from_s : 0;
-	return parse_after(pg, why);
+	return MM_OK;
 }
 
 static bool
@@ -354,6 +326,7 @@ mm_sqlite_page(struct db *db, enum mm_list_kind kind, const struct mm_list *l,
     const struct mm_row_sink *to, struct mm_why *why)
 {
 	MM_OWN(page_done) struct page pg = { .db = db, .l = l,
+		.kind = kind,
 		.p = kind == MM_LIST_CERTS ? &cert_paging : &token_paging };
 
 	MM_TRY(page_init(&pg, why));

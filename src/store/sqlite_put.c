@@ -32,7 +32,7 @@ mm_sqlite_product_put(struct sqlite_store *s, struct mm_op *op, bool *written,
 	if (there && !p->replace)
 		return MM_FAIL(why, MM_ECONFLICT, "product %s: exists",
 		    p->row.name);
-	mm_sqlite_vals(&mm_shape_product, &p->row, v);
+	mm_shape_vals(&mm_shape_product, &p->row, v);
 	MM_TRY(mm_sqlite_exec(&s->db, &(struct ask){ Q_PRODUCT_PUT, v,
 	    mm_shape_product.n }, why));
 	s->counts.products += !there;
@@ -52,7 +52,7 @@ mm_sqlite_operator_put(struct sqlite_store *s, struct mm_op *op,
 	if (there)
 		return MM_FAIL(why, MM_ECONFLICT, "operator %s: exists",
 		    o->id);
-	mm_sqlite_vals(&mm_shape_operator, o, v);
+	mm_shape_vals(&mm_shape_operator, o, v);
 	*written = true;
 	return mm_sqlite_exec(&s->db, &(struct ask){ Q_OPERATOR_ADD, v,
 	    mm_shape_operator.n }, why);

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#define ENTRY_MAX 65535 /* u16 length in a bundle */
-
 /* ---- what ops share ---- */
 
 int64_t
@@ -110,33 +108,12 @@ static mm_sqlite_op_fn *const op_fn[MM_OP_KINDS] = {
 };
 
 static enum mm_err
-op_check(const struct mm_op *op, struct mm_why *why)
-{
-	if ((unsigned)op->kind >= MM_OP_KINDS ||
-	    op->nentries > MM_OP_ENTRIES)
-		return MM_FAIL(why, MM_EINPUT, "store: not an operation");
-	for (unsigned i = 0; i < op->nentries; i++)
-		if (op->entry[i].n < 1 || op->entry[i].n > ENTRY_MAX)
-			return MM_FAIL(why, MM_ELIMIT, "ledger: entry of %zu "
-			    "bytes, want 1 to %d", op->entry[i].n, ENTRY_MAX);
-	return MM_OK;
-}
-
-/* What is the op's own failure; all else is the database's. */
-static bool
-own_failure(enum mm_err err)
-{
-	return err == MM_EINPUT || err == MM_EPOLICY || err == MM_ENOTFOUND ||
-	    err == MM_ECONFLICT || err == MM_ELIMIT;
-}
-
-static enum mm_err
 op_run(struct sqlite_store *s, struct mm_op *op)
 {
 	uint64_t index = s->counts.entries;
 	bool written = false;
 
-	MM_TRY(op_check(op, &op->why));
+	MM_TRY(mm_op_check(op, &op->why));
 	MM_TRY(op_fn[op->kind](s, op, &written, &op->why));
 	if (!written || op->nentries == 0)
 		return MM_OK;
@@ -155,7 +132,7 @@ ops_run(struct sqlite_store *s, struct mm_op **ops, size_t nops,
 
 	for (size_t i = 0; i < nops; i++) {
 		ops[i]->result = op_run(s, ops[i]);
-		if (ops[i]->result != MM_OK && !own_failure(ops[i]->result))
+		if (ops[i]->result != MM_OK && !mm_op_own(ops[i]->result))
 			return MM_FAIL(why, MM_EAGAIN, "%s",
 			    ops[i]->why.text);
 	}
@@ -195,10 +172,12 @@ commit_failed(struct sqlite_store *s, struct mm_why *why)
 	return MM_FAIL(why, MM_ESYS, "database: commit neither done nor not");
 }
 
-static enum mm_err
-transaction(struct sqlite_store *s, struct mm_op **ops, size_t nops,
+enum mm_err
+mm_sqlite_run(struct mm_store *base, struct mm_op **ops, size_t nops,
     struct mm_why *why)
 {
+	struct sqlite_store *s = (struct sqlite_store *)base;
+
 	/* Before COMMIT nothing has happened, whatever it was. */
 	if (s->stale && mm_sqlite_reload(s, why) != MM_OK)
 		return MM_EAGAIN;
@@ -214,23 +193,4 @@ transaction(struct sqlite_store *s, struct mm_op **ops, size_t nops,
 	s->stale = false;
 	atomic_store(&s->committed, s->counts.entries);
 	return MM_OK;
-}
-
-enum mm_err
-mm_sqlite_run(struct mm_store *base, struct mm_op **ops, size_t nops,
-    struct mm_why *why)
-{
-	struct sqlite_store *s = (struct sqlite_store *)base;
-	struct mm_why own = { 0 };
-	enum mm_err err = transaction(s, ops, nops, &own);
-
-	if (err == MM_OK)
-		return MM_OK;
-	own.code = err;
-	for (size_t i = 0; i < nops; i++) {
-		ops[i]->result = err;
-		ops[i]->why = own;
-		ops[i]->index = UINT64_MAX;
-	}
-	return MM_FAIL(why, err, "%s", own.text);
 }

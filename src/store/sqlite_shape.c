@@ -1,119 +1,21 @@
 #include "store/sqlite.h"
 
-#include <string.h>
-
-/* A member by its place in the struct; the order is the SELECT's. */
-#define F(kind, row, member) \
-	{ FIELD_##kind, offsetof(struct row, member), \
-	    sizeof(((struct row *)0)->member) }
-#define SHAPE(name, noun) \
-	const struct shape mm_shape_##name = { \
-		name, sizeof(name) / sizeof(name[0]), noun }
-
-static const struct field product[] = {
-	F(TEXT, mm_product, name), F(TEXT, mm_product, description),
-	F(TEXT, mm_product, idevid_profile),
-	F(TEXT, mm_product, ldevid_profile), F(TEXT, mm_product, hw_type_oid),
-	F(INT, mm_product, created_at)
-};
-static const struct field device[] = {
-	F(TEXT, mm_device, id), F(TEXT, mm_device, product),
-	F(INT, mm_device, state), F(INT, mm_device, created_at),
-	F(BLOB, mm_device, bound_spki), F(TEXT, mm_device, attributes)
-};
-static const struct field token[] = {
-	F(TEXT, mm_token_row, id), F(TEXT, mm_token_row, device),
-	F(TEXT, mm_token_row, product), F(TEXT, mm_token_row, profile),
-	F(INT, mm_token_row, state), F(INT, mm_token_row, bearer),
-	F(INT, mm_token_row, created_at), F(INT, mm_token_row, not_before_at),
-	F(INT, mm_token_row, expires_at), F(BLOB, mm_token_row, bound_spki)
-};
-static const struct field cert[] = {
-	F(BLOB, mm_cert_row, serial), F(TEXT, mm_cert_row, device),
-	F(TEXT, mm_cert_row, product), F(TEXT, mm_cert_row, issuer),
-	F(TEXT, mm_cert_row, profile), F(TEXT, mm_cert_row, authority),
-	F(INT, mm_cert_row, state), F(INT, mm_cert_row, idevid),
-	F(INT, mm_cert_row, key_origin), F(BLOB, mm_cert_row, spki_sha256),
-	F(BLOB, mm_cert_row, cert_sha256), F(BLOB, mm_cert_row, predecessor),
-	F(INT, mm_cert_row, issued_at), F(INT, mm_cert_row, not_before_s),
-	F(INT, mm_cert_row, not_after_s), F(INT, mm_cert_row, confirmed_at),
-	F(INT, mm_cert_row, revoked_at), F(INT, mm_cert_row, reason),
-	F(INT, mm_cert_row, shard), F(INT, mm_cert_row, entry)
-};
-static const struct field claim[] = {
-	F(TEXT, mm_claim, authority), F(BLOB, mm_claim, spki_sha256),
-	F(BLOB, mm_claim, serial), F(INT, mm_claim, replaced),
-	F(INT, mm_claim, replaced_at)
-};
-static const struct field operator_[] = {
-	F(TEXT, mm_operator, id), F(TEXT, mm_operator, name),
-	F(TEXT, mm_operator, roles), F(BLOB, mm_operator, secret_sha256),
-	F(INT, mm_operator, created_at), F(INT, mm_operator, expires_at),
-	F(INT, mm_operator, revoked_at)
-};
-
-SHAPE(product, "product");
-SHAPE(device, "device");
-SHAPE(token, "token");
-SHAPE(cert, "certificate");
-SHAPE(claim, "authority");
-const struct shape mm_shape_operator = { operator_,
-	sizeof(operator_) / sizeof(operator_[0]), "operator" };
-
-/* NULL is "none": empty, or all zero. */
-static bool
-fits(sqlite3_stmt *st, int column, const struct field *f)
+static struct cell
+cell(void *row, unsigned column, enum field_kind kind)
 {
-	size_t n = mm_sqlite_blob(st, column).n;
+	sqlite3_stmt *st = row;
 
-	if (f->kind == FIELD_TEXT)
-		return n < f->n;
-	return f->kind == FIELD_INT || n == f->n || n == 0;
-}
-
-static void
-load_int(int64_t v, const struct field *f, uint8_t *to)
-{
-	switch (f->n) {
-	case 1:
-		*to = (uint8_t)v;
-		break;
-	case 4:
-		memcpy(to, &(uint32_t){ (uint32_t)v }, 4);
-		break;
-	default:
-		memcpy(to, &v, 8);
-	}
-}
-
-static void
-load(sqlite3_stmt *st, int column, const struct field *f, uint8_t *to)
-{
-	struct mm_bytes b;
-
-	if (f->kind == FIELD_INT) {
-		load_int(sqlite3_column_int64(st, column), f, to);
-		return;
-	}
-	b = mm_sqlite_blob(st, column);
-	memset(to, 0, f->n);
-	if (b.n > 0)
-		memcpy(to, b.p, b.n);
+	if (kind == FIELD_INT)
+		return (struct cell){ .i =
+		    sqlite3_column_int64(st, (int)column) };
+	return (struct cell){ .b = mm_sqlite_blob(st, (int)column) };
 }
 
 enum mm_err
 mm_sqlite_load(sqlite3_stmt *st, const struct shape *s, void *out,
     struct mm_why *why)
 {
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->field[i].kind != FIELD_INT &&
-		    !fits(st, (int)i, &s->field[i]))
-			return MM_FAIL(why, MM_ESYS,
-			    "database: %s: column %u does not fit", s->noun, i);
-	for (unsigned i = 0; i < s->n; i++)
-		load(st, (int)i, &s->field[i],
-		    (uint8_t *)out + s->field[i].at);
-	return MM_OK;
+	return mm_shape_load(s, cell, st, out, why);
 }
 
 enum mm_err
@@ -127,34 +29,4 @@ mm_sqlite_get(struct db *db, const struct ask *ask, const struct shape *s,
 		return MM_FAIL(why, err, "no such %s", s->noun);
 	MM_TRY(err);
 	return mm_sqlite_load(st, s, out, why);
-}
-
-static struct val
-value(const struct field *f, const uint8_t *at)
-{
-	uint32_t v32;
-	int64_t v64;
-
-	if (f->kind == FIELD_TEXT)
-		return TEXT((const char *)at);
-	if (f->kind == FIELD_BLOB)
-		return mm_sqlite_hash(at, f->n);
-	if (f->n == 1)
-		return INT(*at);
-	if (f->n == 4) {
-		memcpy(&v32, at, 4);
-		return INT(v32);
-	}
-	memcpy(&v64, at, 8);
-	return INT(v64);
-}
-
-void
-mm_sqlite_vals(const struct shape *s, const void *row,
-    struct val v[MM_VALS_MAX])
-{
-	MM_INVARIANT(s->n <= MM_VALS_MAX);
-	for (unsigned i = 0; i < s->n; i++)
-		v[i] = value(&s->field[i],
-		    (const uint8_t *)row + s->field[i].at);
 }

@@ -4,9 +4,10 @@
 #include <string.h>
 
 #define LIST_MAX 10000
+#define ENTRY_MAX 65535 /* u16 length in a bundle */
 
 const struct mm_store_backend *const mm_store_backends[] = {
-	&mm_sqlite_backend, NULL
+	&mm_sqlite_backend, &mm_postgres_backend, NULL
 };
 
 static const char *const token_states[MM_TOKEN_STATES] = {
@@ -54,8 +55,9 @@ backend_of(const char *url, const struct mm_store_backend **out,
 		*where = url + n + 1;
 		return MM_OK;
 	}
-	return MM_FAIL(why, MM_EINPUT,
-	    "database: \"%.80s\" is not SCHEME:WHERE of a known scheme", url);
+	/* The rest may hold what is nobody's business. */
+	return MM_FAIL(why, MM_EINPUT, "database: \"%.*s\" is not a scheme "
+	    "of SCHEME:WHERE", (int)strcspn(url, ":"), url);
 }
 
 enum mm_err
@@ -96,16 +98,66 @@ mm_reader_close(struct mm_store_reader **owner)
 	*owner = NULL;
 }
 
+static enum mm_err
+doc_check(const struct mm_op_doc *d, struct mm_why *why)
+{
+	if ((unsigned)d->kind >= MM_DOC_KINDS || d->id[0] == '\0' ||
+	    d->body.n > MM_DOC_MAX)
+		return MM_FAIL(why, MM_EINPUT, "document: bad kind, id or "
+		    "size");
+	return MM_OK;
+}
+
+enum mm_err
+mm_op_check(const struct mm_op *op, struct mm_why *why)
+{
+	if ((unsigned)op->kind >= MM_OP_KINDS ||
+	    op->nentries > MM_OP_ENTRIES)
+		return MM_FAIL(why, MM_EINPUT, "store: not an operation");
+	for (unsigned i = 0; i < op->nentries; i++)
+		if (op->entry[i].n < 1 || op->entry[i].n > ENTRY_MAX)
+			return MM_FAIL(why, MM_ELIMIT, "ledger: entry of %zu "
+			    "bytes, want 1 to %d", op->entry[i].n, ENTRY_MAX);
+	return op->kind == MM_OP_DOC_PUT ? doc_check(&op->u.doc, why) : MM_OK;
+}
+
+bool
+mm_op_own(enum mm_err err)
+{
+	return err == MM_EINPUT || err == MM_EPOLICY || err == MM_ENOTFOUND ||
+	    err == MM_ECONFLICT || err == MM_ELIMIT;
+}
+
+/* A transaction that failed is every op's failure. */
+static void
+run_failed(struct mm_op **ops, size_t nops, const struct mm_why *why)
+{
+	for (size_t i = 0; i < nops; i++) {
+		ops[i]->result = why->code;
+		ops[i]->why = *why;
+		ops[i]->index = UINT64_MAX;
+	}
+}
+
 enum mm_err
 mm_store_run(struct mm_store *s, struct mm_op **ops, size_t nops,
     struct mm_why *why)
 {
+	struct mm_why own = { 0 };
+	enum mm_err err = MM_OK;
+
 	for (size_t i = 0; i < nops; i++) {
 		ops[i]->result = MM_EAGAIN;
 		ops[i]->why = (struct mm_why){ 0 };
 		ops[i]->index = UINT64_MAX;
 	}
-	return nops == 0 ? MM_OK : s->backend->store_run(s, ops, nops, why);
+	if (nops > 0)
+		err = s->backend->store_run(s, ops, nops, &own);
+	if (err == MM_OK)
+		return MM_OK;
+	own.code = err;
+	run_failed(ops, nops, &own);
+	return MM_FAIL(why, err, "%s", own.text);
 }
 
 uint64_t

@@ -269,9 +269,14 @@ struct mm_store_reader; /* one thread at a time; as many as wanted */
 /* ---- opening ---- */
 
 struct mm_store_backend;
-/* url: "sqlite:PATH".  create: make the schema in an empty database, else
- * MM_ENOTFOUND.  MM_ECONFLICT: another process writes it; MM_EPOLICY: schema
- * of another version (says which). */
+/*
+ * url: "sqlite:PATH", or "postgresql://USER@HOST/DATABASE" as libpq takes it
+ * but for a password.  create: make the schema in an empty database, else
+ * MM_ENOTFOUND.  MM_ECONFLICT: another process writes it (SQLite; PostgreSQL
+ * has as many writers as there are nodes, and they take turns); MM_EPOLICY:
+ * schema of another version (says which), or a server that would lose what it
+ * has committed; MM_EAGAIN: the server is away.
+ */
 MM_MUST enum mm_err mm_store_open(const char *url, bool create,
     struct mm_store **out, struct mm_why *why);
 void mm_store_close(struct mm_store **owner);
@@ -394,7 +399,8 @@ MM_MUST enum mm_err mm_list_docs(struct mm_store_reader *r,
     enum mm_doc_kind kind, const char *prefix, const struct mm_list *l,
     mm_row_fn *fn, void *ctx, struct mm_why *why);
 /* Revoked (and held) serials of an issuer not yet expired at now_s, in serial
- * order, for its CRL: the row is a struct mm_cert_row. */
+ * order, for its CRL: the row is a struct mm_cert_row.  They may be many, and
+ * come as they are read: fn does not use r. */
 MM_MUST enum mm_err mm_list_revoked(struct mm_store_reader *r,
     const char *issuer, int64_t now_s, mm_row_fn *fn, void *ctx,
     struct mm_why *why);

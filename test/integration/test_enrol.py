@@ -4,7 +4,17 @@ import json
 
 import pytest
 
+import postgres
 from world import World, faketime, serial_of
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def world(request):
+    """As conftest's, once on each kind of database."""
+    database = postgres.shared().database() \
+        if request.param == "postgresql" else None
+    with World(profile="\tbearer = true", database=database) as w:
+        yield w.start().product()
 
 
 def entries(world, type_):

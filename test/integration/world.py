@@ -2,6 +2,9 @@
 
 World() sets a test CA up with "mintmark init", starts mintmarkd on free
 ports and ends it; nothing it starts outlives it.  Only the standard library.
+
+With MINTMARK_DATABASE=postgresql in the environment every World has a
+database of its own on a private PostgreSQL instead of SQLite.
 """
 import base64
 import contextlib
@@ -17,6 +20,8 @@ import subprocess
 import tempfile
 import time
 import urllib.parse
+
+import postgres
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MINTMARK_BUILD", ROOT / "build/test"))
@@ -73,7 +78,9 @@ class World:
     """
 
     def __init__(self, profile="", extra="", threads=None, users=None,
-                 production=False):
+                 production=False, database=None):
+        if database is None and os.environ.get("MINTMARK_DATABASE"):
+            database = postgres.shared().database()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mintmark-"))
         if users:
             self.dir.chmod(0o755)
@@ -98,7 +105,10 @@ class World:
             "--passphrase-file", self.passphrase,
             *(["--server-user", users[0], "--signer-user", users[1]]
               if users else []),
-            *(["--audit-group", ""] if production else []))
+            *(["--audit-group", ""] if production else []),
+            *(["--database", database] if database else []))
+        self.database = database or \
+            f"sqlite:{self.state}/server/mintmark.db"
         if threads:
             self.set_conf("threads", threads)
         if profile or extra:

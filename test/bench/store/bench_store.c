@@ -7,6 +7,7 @@
  * bench_store DIR [CERTIFICATES] [KEEP]: a folder on the disk to be measured.
  */
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "store/store.h"
+#include "server.h"
 
 enum { BATCH_MAX = 256, DER_N = 600, ENTRY_N = 450, PRODUCTS = 20,
 	ORDER_N = 5000 /* units of a product in a row */ };
@@ -148,18 +150,22 @@ confirm(struct work *w, uint64_t n)
 	w->op.u.confirm.at = NOW_S * 1000;
 }
 
-/* CPU microseconds of running make(from..to) in batches. */
-static double
+struct spent { /* microseconds */
+	double cpu, wall;
+};
+
+/* What running make(from..to) in batches costs. */
+static struct spent
 run(struct mm_store *s, void (*make)(struct work *, uint64_t), uint64_t from,
     uint64_t to, size_t batch)
 {
-	static struct work work[BATCH_MAX];
+	static _Thread_local struct work work[BATCH_MAX];
 	struct mm_op *ops[BATCH_MAX];
-	double spent = 0;
+	struct spent spent = { 0, 0 };
 
 	while (from < to) {
 		struct mm_why why = { 0 };
-		double start;
+		double start, wall;
 		size_t n = 0;
 
 		for (; n < batch && from < to; n++, from++) {
@@ -167,8 +173,10 @@ run(struct mm_store *s, void (*make)(struct work *, uint64_t), uint64_t from,
 			ops[n] = &work[n].op;
 		}
 		start = us(CLOCK_THREAD_CPUTIME_ID);
+		wall = us(CLOCK_MONOTONIC);
 		must(mm_store_run(s, ops, n, &why), &why);
-		spent += us(CLOCK_THREAD_CPUTIME_ID) - start;
+		spent.wall += us(CLOCK_MONOTONIC) - wall;
+		spent.cpu += us(CLOCK_THREAD_CPUTIME_ID) - start;
 		for (size_t i = 0; i < n; i++)
 			must(work[i].op.result, &work[i].op.why);
 	}
@@ -340,28 +348,99 @@ floor_us(void)
 	return (us(CLOCK_THREAD_CPUTIME_ID) - start) / 20000;
 }
 
+/*
+ * By batch, both backends on the same disk: the time of this process's thread,
+ * and how long it took, the server's work and the sync included.
+ */
 static void
-by_batch(struct mm_store *s, struct mm_store_reader *r, uint64_t first)
+by_batch(struct mm_store *s, struct mm_store_reader *r, struct mm_store *pg,
+    uint64_t first)
 {
-	static const size_t batches[] = { 1, 8, 32, 64, 128 };
+	static const size_t batches[] = { 1, 8, 16, 32, 64, 128 };
 	struct mm_why why = { 0 };
 	double leaf = floor_us();
 
 	printf("SHA-256 of an entry: %.2f us\n", leaf);
-	for (unsigned i = 0; i < 5; i++) {
+	printf("issue, microseconds     SQLite               PostgreSQL\n");
+	printf("                     CPU   in all    CPU  server's   in all\n");
+	for (unsigned i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
 		uint64_t to = first + (batches[i] == 1 ? 500 : 6400);
-		double spent;
+		double n = (double)(to - first);
+		struct spent lite, big;
+		double server;
 
 		run(s, mint, first, to, BATCH_MAX);
-		spent = run(s, issue, first, to, batches[i]) /
-		    (double)(to - first);
-		printf("issue, batch of %3zu: %6.2f us of CPU, %5.1f x\n",
-		    batches[i], spent, spent / leaf);
+		lite = run(s, issue, first, to, batches[i]);
+		printf("batch of %3zu    %8.2f  %8.2f", batches[i],
+		    lite.cpu / n, lite.wall / n);
+		if (pg != NULL) {
+			run(pg, mint, first, to, BATCH_MAX);
+			server = pg_server_cpu_us();
+			big = run(pg, issue, first, to, batches[i]);
+			server = pg_server_cpu_us() - server;
+			printf("%7.2f %9.2f %8.2f, %5.2f x SQLite's, %.0f/s",
+			    big.cpu / n, server / n, big.wall / n,
+			    big.wall / lite.wall, n / big.wall * 1e6);
+		}
+		printf("\n");
 		first = to;
 		must(mm_store_tidy(r, &why), &why);
 	}
 	printf("confirm, batch of  32: %6.2f us of CPU\n",
-	    run(s, confirm, first - 6400, first, 32) / 6400);
+	    run(s, confirm, first - 6400, first, 32).cpu / 6400);
+}
+
+/* ---- two nodes ---- */
+
+struct node {
+	pthread_t thread;
+	const char *url;
+	uint64_t from, to;
+	size_t batch;
+};
+
+static void *
+node_run(void *arg)
+{
+	struct node *node = arg;
+	struct mm_store *s = NULL;
+	struct mm_why why = { 0 };
+
+	must(mm_store_open(node->url, false, &s, &why), &why);
+	run(s, issue, node->from, node->to, node->batch);
+	mm_store_close(&s);
+	return NULL;
+}
+
+/* Each takes its turn at the ledger's lock. */
+static void
+two_nodes(const char *url, struct mm_store *s, uint64_t first)
+{
+	static const size_t batches[] = { 1, 16, 64 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t n = batches[i] == 1 ? 1000 : 12800;
+		struct node node[2];
+		double start;
+
+		run(s, mint, first, first + n, BATCH_MAX);
+		start = us(CLOCK_MONOTONIC);
+		for (unsigned k = 0; k < 2; k++) {
+			node[k] = (struct node){ .url = url,
+				.from = first + k * n / 2,
+				.to = first + (k + 1) * n / 2,
+				.batch = batches[i] };
+			if (pthread_create(&node[k].thread, NULL, node_run,
+			    &node[k]) != 0)
+				exit(1);
+		}
+		for (unsigned k = 0; k < 2; k++)
+			pthread_join(node[k].thread, NULL);
+		printf("PostgreSQL, two nodes, batch of %3zu: %.0f/s\n",
+		    batches[i],
+		    (double)n / (us(CLOCK_MONOTONIC) - start) * 1e6);
+		first += n;
+	}
 }
 
 static void
@@ -400,13 +479,52 @@ clean(const char *dir)
 		closedir(d);
 }
 
+static void
+reads(struct mm_store_reader *r, uint64_t n)
+{
+	lists(r, n);
+	points(r, n);
+}
+
+/* As many certificates as SQLite has. */
+static struct mm_store *
+fill_postgres(const char *dir, uint64_t n, char *url, size_t size)
+{
+	struct mm_store *s = NULL;
+	struct mm_why why = { 0 };
+
+	if (!pg_server(dir)) {
+		printf("no PostgreSQL server here\n");
+		return NULL;
+	}
+	pg_database(url, size);
+	must(mm_store_open(url, true, &s, &why), &why);
+	run(s, mint, 0, n, BATCH_MAX);
+	run(s, issue, 0, n, BATCH_MAX);
+	return s;
+}
+
+static void
+on_postgres(struct mm_store *s, const char *url, uint64_t n)
+{
+	struct mm_store_reader *r = NULL;
+	struct mm_why why = { 0 };
+
+	two_nodes(url, s, n + 100000);
+	must(mm_reader_open(url, &r, &why), &why);
+	printf("PostgreSQL:\n");
+	reads(r, n);
+	mm_reader_close(&r);
+	opening(url);
+}
+
 int
 main(int argc, char **argv)
 {
-	struct mm_store *s = NULL;
+	struct mm_store *s = NULL, *pg;
 	struct mm_store_reader *r = NULL;
 	struct mm_why why = { 0 };
-	char url[512];
+	char url[512], pg_url[256];
 	uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
 
 	if (argc < 2 || n < 1000) {
@@ -418,14 +536,17 @@ main(int argc, char **argv)
 	must(mm_store_open(url, true, &s, &why), &why);
 	must(mm_reader_open(url, &r, &why), &why);
 	fill(s, r, strchr(url, ':') + 1, n);
+	pg = fill_postgres(argv[1], n, pg_url, sizeof(pg_url));
 	for (uint64_t i = 0; i < 1000; i++)
 		run(s, revoke_one, i * (n / 1000), i * (n / 1000) + 1, 1);
-	by_batch(s, r, n);
-	lists(r, n);
-	points(r, n);
+	by_batch(s, r, pg, n);
+	reads(r, n);
 	mm_reader_close(&r);
 	mm_store_close(&s);
 	opening(url);
+	if (pg != NULL)
+		on_postgres(pg, pg_url, n);
+	mm_store_close(&pg);
 	clean(argv[1]);
 	return 0;
 }

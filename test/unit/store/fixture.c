@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server.h"
+
 /* ---- opening ---- */
 
 static void
@@ -30,10 +32,15 @@ bool
 fx_open(struct fx *f, const struct mm_store_backend *b)
 {
 	memset(f, 0, sizeof(*f));
-	if (strcmp(mm_store_backend_scheme(b), "sqlite") != 0)
-		return false;
-	fx_dir(f);
-	snprintf(f->url, sizeof(f->url), "sqlite:%s/store.db", f->dir);
+	if (strcmp(mm_store_backend_scheme(b), "sqlite") == 0) {
+		fx_dir(f);
+		snprintf(f->url, sizeof(f->url), "sqlite:%s/store.db",
+		    f->dir);
+	} else {
+		if (!pg_server(NULL))
+			return false;
+		pg_database(f->url, sizeof(f->url));
+	}
 	connect(f, true);
 	return true;
 }
@@ -54,6 +61,10 @@ fx_close(struct fx *f)
 
 	mm_reader_close(&f->r);
 	mm_store_close(&f->s);
+	if (f->dir[0] == '\0') {
+		pg_drop(f->url);
+		return;
+	}
 	d = opendir(f->dir);
 	while (d != NULL && (e = readdir(d)) != NULL)
 		if (e->d_name[0] != '.')
@@ -61,6 +72,18 @@ fx_close(struct fx *f)
 	if (d != NULL)
 		closedir(d);
 	rmdir(f->dir);
+}
+
+void
+fx_recycle(struct fx *f)
+{
+	if (f->dir[0] != '\0') {
+		fx_close(f);
+		return;
+	}
+	mm_reader_close(&f->r);
+	mm_store_close(&f->s);
+	pg_recycle(f->url);
 }
 
 /* ---- contents from a number ---- */

@@ -37,7 +37,8 @@ struct top {
 bool fx_open(struct fx *f, const struct mm_store_backend *b);
 void fx_dir(struct fx *f); /* only makes the folder */
 void fx_reopen(struct fx *f); /* closes both first */
-void fx_close(struct fx *f);  /* and removes the folder */
+void fx_close(struct fx *f);  /* and removes it */
+void fx_recycle(struct fx *f); /* as fx_close, where many come after it */
 
 void serial_of(unsigned n, uint8_t out[16]);
 void spki_of(unsigned n, uint8_t out[32]);

@@ -12,7 +12,6 @@
 #define CERTS 40   /* serials */
 #define KEYS 8
 #define OPEN 3     /* authorities that are no tokens */
-#define WORLDS 40
 #define ROUNDS 100
 #define BATCH 8
 #define NOBODY (-1)
@@ -425,9 +424,16 @@ one_world(const struct mm_store_backend *b, uint32_t seed,
 			check_whole(&f);
 		}
 	}
-	fx_close(&f);
+	fx_recycle(&f);
 	for (unsigned k = 0; k < KINDS; k++)
 		done[k] += m.done[k];
+}
+
+/* Where a look takes a process switch, fewer. */
+static unsigned
+worlds(const struct mm_store_backend *b)
+{
+	return strcmp(mm_store_backend_scheme(b), "sqlite") == 0 ? 40 : 8;
 }
 
 /* Many small worlds: in each the serials run out after a while. */
@@ -436,12 +442,16 @@ test_model(void **state)
 {
 	(void)state;
 	for (size_t i = 0; mm_store_backends[i]; i++) {
-		unsigned done[KINDS] = { 0 };
+		unsigned done[KINDS] = { 0 }, n = worlds(mm_store_backends[i]);
+		struct fx f;
 
-		for (uint32_t seed = 1; seed <= WORLDS; seed++)
+		if (!fx_open(&f, mm_store_backends[i]))
+			continue;
+		fx_recycle(&f);
+		for (uint32_t seed = 1; seed <= n; seed++)
 			one_world(mm_store_backends[i], seed, done);
 		for (unsigned k = 0; k < KINDS; k++)
-			if (done[k] < WORLDS)
+			if (done[k] < n)
 				fail_msg("%s: only %u", kinds[k].name,
 				    done[k]);
 	}

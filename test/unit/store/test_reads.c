@@ -220,9 +220,10 @@ opening(const struct mm_store_backend *b)
 	    MM_EINPUT);
 	if (!fx_open(&f, b))
 		return;
+	/* A file has one writer; a server has as many as there are nodes. */
 	assert_int_equal(mm_store_open(f.url, false, &second, NULL),
-	    MM_ECONFLICT);
-	assert_null(second);
+	    f.dir[0] != '\0' ? MM_ECONFLICT : MM_OK);
+	mm_store_close(&second);
 	assert_int_equal(mm_reader_open(f.url, &r, NULL), MM_OK);
 	mm_reader_close(&r);
 	mm_store_close(&f.s);

@@ -567,7 +567,7 @@ each_row(const struct mm_store_backend *b)
 		check_whole(&f);
 		fx_reopen(&f);
 		check_whole(&f);
-		fx_close(&f);
+		fx_recycle(&f);
 	}
 }
 

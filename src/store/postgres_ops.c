@@ -1,0 +1,324 @@
+#include <string.h>
+
+#include "store/postgres.h"
+
+/*
+ * Operations as run() of schema/postgres.sql takes them: an array of the
+ * composite type op, in PostgreSQL's binary form.
+ */
+
+#define ANSWER_KEPT_MS 86400000 /* docs/reference/rest.md: 24 h */
+#define TOKEN "token:"          /* how a token's authority begins */
+
+/* pg_type.dat */
+#define OID_BOOL  16
+#define OID_BYTEA 17
+#define OID_INT8  20
+#define OID_TEXT  25
+
+/* The members of op, in order. */
+#define COLUMNS(X)                                                       \
+	X(KIND, INT8) X(N, INT8) X(FLAG, BOOL) X(FLAG2, BOOL)            \
+	X(NAME, TEXT) X(DEVICE, TEXT) X(PRODUCT, TEXT) X(ISSUER, TEXT)   \
+	X(PROFILE, TEXT) X(AUTHORITY, TEXT) X(TEXT1, TEXT) X(TEXT2, TEXT)\
+	X(SERIAL, BYTEA) X(OTHER, BYTEA) X(PREDECESSOR, BYTEA)           \
+	X(SPKI, BYTEA) X(SHA256, BYTEA) X(BODY, BYTEA)                   \
+	X(STATE, INT8) X(REASON, INT8) X(NUMBER, INT8) X(MASK, INT8)     \
+	X(AT, INT8) X(FROM_AT, INT8) X(TO_AT, INT8) X(REVOKED_AT, INT8)  \
+	X(NOT_BEFORE_S, INT8) X(NOT_AFTER_S, INT8)
+enum column {
+#define X(name, type) C_##name,
+	COLUMNS(X)
+#undef X
+	C_COLUMNS
+};
+static const uint16_t column_type[C_COLUMNS] = {
+#define X(name, type) [C_##name] = OID_##type,
+	COLUMNS(X)
+#undef X
+};
+
+/* ---- each kind's members ---- */
+
+/* Of an issued certificate and of an orphan. */
+static void
+cert(const struct mm_cert_row *r, struct val v[C_COLUMNS])
+{
+	v[C_SERIAL] = BLOB(r->serial, 16);
+	v[C_DEVICE] = TEXT(r->device);
+	v[C_PRODUCT] = TEXT(r->product);
+	v[C_ISSUER] = TEXT(r->issuer);
+	v[C_PROFILE] = TEXT(r->profile);
+	v[C_AUTHORITY] = TEXT(r->authority);
+	v[C_FLAG2] = INT(r->idevid);
+	v[C_MASK] = INT(r->key_origin);
+	v[C_SHA256] = HASH(r->cert_sha256);
+	v[C_PREDECESSOR] = HASH(r->predecessor);
+	v[C_AT] = INT(r->issued_at);
+	v[C_NOT_BEFORE_S] = INT(r->not_before_s);
+	v[C_NOT_AFTER_S] = INT(r->not_after_s);
+	v[C_NUMBER] = INT(r->shard);
+}
+
+static void
+issue(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_op_issue *i = &op->u.issue;
+	const char *authority = i->row.authority;
+
+	cert(&i->row, v);
+	v[C_SPKI] = BLOB(i->row.spki_sha256, 32);
+	v[C_BODY] = BYTES(i->der);
+	v[C_FLAG] = INT(i->confirmed);
+	if (i->replaces != NULL)
+		v[C_OTHER] = BLOB(i->replaces, 16);
+	if (strncmp(authority, TOKEN, strlen(TOKEN)) == 0)
+		v[C_NAME] = TEXT(authority + strlen(TOKEN));
+}
+
+static void
+orphan(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_cert_row *r = &op->u.orphan.row;
+
+	cert(r, v);
+	v[C_SPKI] = HASH(r->spki_sha256);
+	v[C_FROM_AT] = INT(r->confirmed_at);
+	v[C_REASON] = INT(r->reason);
+	v[C_REVOKED_AT] = INT(r->revoked_at != 0 ? r->revoked_at :
+	    r->issued_at);
+}
+
+static void
+confirm(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_op_confirm *c = &op->u.confirm;
+
+	v[C_SERIAL] = BLOB(c->serial, 16);
+	v[C_AT] = INT(c->at);
+	v[C_FLAG] = INT(c->revoke_superseded);
+	if (c->supersedes != NULL)
+		v[C_OTHER] = BLOB(c->supersedes, 16);
+}
+
+static void
+revoke(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_op_revoke *r = &op->u.revoke;
+
+	v[C_SERIAL] = BLOB(r->serial, 16);
+	v[C_STATE] = INT(r->to);
+	v[C_REASON] = INT(r->reason);
+	v[C_AT] = INT(r->at);
+}
+
+static void
+token_mint(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_token_row *t = &op->u.mint.row;
+
+	v[C_NAME] = TEXT(t->id);
+	v[C_DEVICE] = TEXT(t->device);
+	v[C_PRODUCT] = TEXT(t->product);
+	v[C_PROFILE] = TEXT(t->profile);
+	v[C_FLAG] = INT(op->u.mint.make_device);
+	v[C_FLAG2] = INT(t->bearer);
+	v[C_AT] = INT(t->created_at);
+	v[C_FROM_AT] = INT(t->not_before_at);
+	v[C_TO_AT] = INT(t->expires_at);
+	v[C_SPKI] = HASH(t->bound_spki);
+}
+
+static void
+token_state(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_op_token_state *t = &op->u.token;
+
+	v[C_NAME] = TEXT(t->id);
+	v[C_MASK] = INT(t->from);
+	v[C_STATE] = INT(t->to);
+	v[C_FLAG] = INT(t->rebind);
+	v[C_FLAG2] = INT(t->drop_claim);
+	v[C_SPKI] = HASH(t->bound_spki);
+}
+
+static void
+product_put(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_product *p = &op->u.product.row;
+
+	v[C_NAME] = TEXT(p->name);
+	v[C_TEXT1] = TEXT(p->description);
+	v[C_PROFILE] = TEXT(p->idevid_profile);
+	v[C_ISSUER] = TEXT(p->ldevid_profile);
+	v[C_TEXT2] = TEXT(p->hw_type_oid);
+	v[C_AT] = INT(p->created_at);
+	v[C_FLAG] = INT(op->u.product.replace);
+}
+
+static void
+device(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_device *d = &op->u.device.row;
+
+	v[C_NAME] = TEXT(d->id);
+	v[C_PRODUCT] = TEXT(d->product);
+	v[C_STATE] = INT(d->state);
+	v[C_AT] = INT(d->created_at);
+	v[C_SPKI] = HASH(d->bound_spki);
+	if (d->attributes[0] != '\0')
+		v[C_TEXT1] = TEXT(d->attributes);
+	v[C_FLAG] = INT(op->u.device.replace);
+}
+
+static void
+operator_(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_operator *o = &op->u.operator_;
+
+	v[C_NAME] = TEXT(o->id);
+	v[C_TEXT1] = TEXT(o->name);
+	v[C_TEXT2] = TEXT(o->roles);
+	v[C_SHA256] = HASH(o->secret_sha256);
+	v[C_AT] = INT(o->created_at);
+	v[C_TO_AT] = INT(o->expires_at);
+	v[C_REVOKED_AT] = INT(o->revoked_at);
+}
+
+static void
+checkpoint(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	v[C_NUMBER] = INT(op->u.checkpoint.size);
+	v[C_BODY] = BYTES(op->u.checkpoint.note);
+}
+
+static void
+crl(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_op_crl *c = &op->u.crl;
+
+	v[C_ISSUER] = TEXT(c->issuer);
+	v[C_NUMBER] = INT(c->number);
+	v[C_NOT_BEFORE_S] = INT(c->this_s);
+	v[C_NOT_AFTER_S] = INT(c->next_s);
+	v[C_BODY] = BYTES(c->der);
+}
+
+static void
+answer(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_op_answer *a = &op->u.answer;
+
+	v[C_NAME] = TEXT(a->key);
+	v[C_SHA256] = HASH(a->request_sha256);
+	v[C_STATE] = INT(a->status);
+	v[C_AT] = INT(a->at);
+	v[C_FROM_AT] = INT(a->at - ANSWER_KEPT_MS);
+	v[C_BODY] = BYTES(a->body);
+}
+
+static void
+doc(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_op_doc *d = &op->u.doc;
+
+	v[C_STATE] = INT(d->kind);
+	v[C_NAME] = TEXT(d->id);
+	v[C_NUMBER] = INT(d->expect == MM_DOC_ANY ? -1 : (int64_t)d->expect);
+	if (d->body.n > 0)
+		v[C_BODY] = BYTES(d->body);
+}
+
+static void (*const members[MM_OP_KINDS])(const struct mm_op *op,
+    struct val v[C_COLUMNS]) = {
+	[MM_OP_ISSUE] = issue,
+	[MM_OP_CONFIRM] = confirm,
+	[MM_OP_REVOKE] = revoke,
+	[MM_OP_ORPHAN] = orphan,
+	[MM_OP_TOKEN_MINT] = token_mint,
+	[MM_OP_TOKEN_STATE] = token_state,
+	[MM_OP_PRODUCT_PUT] = product_put,
+	[MM_OP_DEVICE_PUT] = device,
+	[MM_OP_DEVICE_RETIRE] = device,
+	[MM_OP_OPERATOR_PUT] = operator_,
+	[MM_OP_OPERATOR_REVOKE] = operator_,
+	[MM_OP_CHECKPOINT_PUT] = checkpoint,
+	[MM_OP_CRL_PUT] = crl,
+	[MM_OP_ANSWER_PUT] = answer,
+	[MM_OP_DOC_PUT] = doc,
+};
+
+/* ---- the binary form ---- */
+
+static void
+put_value(struct mm_buf *out, const struct val *v, uint16_t type)
+{
+	if (v->kind == VAL_NULL) {
+		mm_buf_u32(out, UINT32_MAX);
+	} else if (v->kind != VAL_INT) {
+		mm_buf_block32(out, v->b);
+	} else if (type == OID_BOOL) {
+		mm_buf_u32(out, 1);
+		mm_buf_u8(out, v->i != 0);
+	} else {
+		mm_buf_u32(out, 8);
+		mm_buf_u64(out, (uint64_t)v->i);
+	}
+}
+
+static void
+put_op(struct mm_buf *out, const struct mm_op *op)
+{
+	struct val v[C_COLUMNS];
+
+	for (unsigned i = 0; i < C_COLUMNS; i++)
+		v[i] = NONE;
+	v[C_KIND] = INT(op->kind);
+	v[C_N] = INT(op->nentries);
+	if (members[op->kind] != NULL)
+		members[op->kind](op, v);
+	mm_buf_u32(out, C_COLUMNS);
+	for (unsigned i = 0; i < C_COLUMNS; i++) {
+		mm_buf_u32(out, column_type[i]);
+		put_value(out, &v[i], column_type[i]);
+	}
+}
+
+/* One dimension from 1 on, without NULLs. */
+static void
+put_array(struct mm_buf *out, Oid type, size_t n)
+{
+	mm_buf_u32(out, 1);
+	mm_buf_u32(out, 0);
+	mm_buf_u32(out, type);
+	mm_buf_u32(out, (uint32_t)n);
+	mm_buf_u32(out, 1);
+}
+
+/* see postgres.h */
+void
+mm_pg_ops(const struct pg *db, struct mm_op *const *ops, size_t nops,
+    struct mm_buf *out)
+{
+	put_array(out, db->op, nops);
+	for (size_t i = 0; i < nops; i++) {
+		size_t at = out->n;
+
+		mm_buf_u32(out, 0);
+		put_op(out, ops[i]);
+		if (out->err != MM_OK)
+			return;
+		for (unsigned k = 0; k < 4; k++)
+			out->p[at + k] =
+			    (uint8_t)((out->n - at - 4) >> (24 - 8 * k));
+	}
+}
+
+/* see postgres.h */
+void
+mm_pg_blobs(const struct mm_bytes *v, size_t n, struct mm_buf *out)
+{
+	put_array(out, OID_BYTEA, n);
+	for (size_t i = 0; i < n; i++)
+		mm_buf_block32(out, v[i]);
+}

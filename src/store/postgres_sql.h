@@ -1,0 +1,169 @@
+#ifndef MM_STORE_POSTGRES_SQL_H
+#define MM_STORE_POSTGRES_SQL_H
+
+/*
+ * Every statement that is kept prepared.  The order of a SELECT's columns is
+ * that of the shape it is read with (shape.c).  A parameter that may be NULL
+ * is cast: its type is not told otherwise.
+ */
+
+#define SQL_NAMED(x) "lower(" x " COLLATE \"C\")"
+#define SQL_DEVICE                                                        \
+	"SELECT d.name, k.product, d.state, d.created_at, d.bound_spki,"  \
+	" d.attributes FROM device d JOIN class k ON k.id = d.class "
+#define SQL_TOKEN_OF(from)                                                \
+	"SELECT t.name, d.name, k.product, k.profile, t.state, t.bearer," \
+	" t.created_at, t.not_before_at, t.expires_at, t.bound_spki"      \
+	" FROM " from                                                     \
+	" JOIN device d ON d.id = t.device"                               \
+	" JOIN class k ON k.id = t.class "
+#define SQL_TOKEN SQL_TOKEN_OF("token t")
+#define SQL_CERT_OF(from)                                                 \
+	"SELECT c.serial, coalesce(c.orphan, d.name), k.product,"         \
+	" k.issuer, k.profile, coalesce(c.authority, 'token:' || t.name),"\
+	" c.state, c.idevid, c.key_origin, c.spki, c.sha256,"             \
+	" c.predecessor, c.issued_at, c.not_before_s, c.not_after_s,"     \
+	" c.confirmed_at, c.revoked_at, c.reason, c.shard, c.entry"       \
+	" FROM " from                                                     \
+	" JOIN class k ON k.id = c.class"                                 \
+	" LEFT JOIN device d ON d.id = c.device"                          \
+	" LEFT JOIN token t ON t.id = c.token "
+#define SQL_CERT SQL_CERT_OF("cert c")
+#define SQL_PRODUCT                                                       \
+	"SELECT name, description, idevid_profile, ldevid_profile,"       \
+	" hw_type_oid, created_at FROM product "
+#define SQL_OPERATOR                                                      \
+	"SELECT name, person, roles, secret_sha256, created_at,"          \
+	" expires_at, revoked_at FROM operator "
+#define SQL_DEVICE_ID(x)                                                  \
+	"(SELECT id FROM device WHERE lower(name) = " SQL_NAMED(x) ")"
+
+/*
+ * Pages (postgres_list.c): $1 the place after which, $2 how many, $3 to $5
+ * product, issuer, profile or NULL, $6 state or -1.  Product, issuer and
+ * profile make a class; an index has the rows of each class and state in the
+ * page's order, so a page looks at no more than its length of each.
+ */
+#define SQL_OF_CLASS                                                      \
+	"($3::text IS NULL OR k.product = $3) AND"                        \
+	" ($4::text IS NULL OR k.issuer = $4) AND"                        \
+	" ($5::text IS NULL OR k.profile = $5)"
+#define SQL_GROUPS                                                        \
+	"class k CROSS JOIN"                                              \
+	" unnest('{0,1,2,3,4,5}'::smallint[]) AS s(state) CROSS JOIN"     \
+	" LATERAL "
+#define SQL_WANTED SQL_OF_CLASS " AND ($6 = -1 OR s.state = $6)"
+
+#define SQL_STATEMENTS(X)                                                 \
+	X(BEGIN, "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE")      \
+	X(BEGIN_READ, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY") \
+	X(COMMIT, "COMMIT")                                               \
+	X(ROLLBACK, "ROLLBACK")                                           \
+	X(SAVEPOINT, "SAVEPOINT op")                                      \
+	X(ROLLBACK_OP, "ROLLBACK TO SAVEPOINT op")                        \
+	X(LOCK, "SELECT entries FROM meta WHERE id = 1 FOR UPDATE")       \
+	X(RUN, "SELECT code, why, already, idx, number FROM run($1)")     \
+	X(COUNTS, "SELECT products, devices, tokens, certs, revoked,"     \
+	    " entries FROM meta WHERE id = 1")                            \
+	X(YEARS, "SELECT make_years($1)")                                 \
+	/* products, devices, operators */                                \
+	X(PRODUCT, SQL_PRODUCT "WHERE name = $1")                         \
+	X(PRODUCTS, SQL_PRODUCT "WHERE name > $1 ORDER BY name LIMIT $2") \
+	X(DEVICE, SQL_DEVICE "WHERE lower(d.name) = " SQL_NAMED("$1"))    \
+	X(DEVICES, SQL_DEVICE "WHERE lower(d.name) > " SQL_NAMED("$1")    \
+	    " AND ($3 = -1 OR d.state = $3) ORDER BY lower(d.name)"       \
+	    " LIMIT $2")                                                  \
+	X(DEVICES_OF, SQL_DEVICE "WHERE d.class = (SELECT id FROM class"  \
+	    " WHERE product = $4 AND issuer = '' AND profile = '')"       \
+	    " AND lower(d.name) > " SQL_NAMED("$1")                       \
+	    " AND ($3 = -1 OR d.state = $3) ORDER BY lower(d.name)"       \
+	    " LIMIT $2")                                                  \
+	X(OPERATOR, SQL_OPERATOR "WHERE name = $1")                       \
+	X(OPERATORS, SQL_OPERATOR                                         \
+	    "WHERE name > $1 ORDER BY name LIMIT $2")                     \
+	/* tokens */                                                      \
+	X(TOKEN, SQL_TOKEN "WHERE t.name = $1")                           \
+	X(TOKEN_ID, "SELECT id FROM token WHERE name = $1")               \
+	X(TOKENS_ALL, SQL_TOKEN "WHERE t.id > $1 ORDER BY t.id LIMIT $2") \
+	X(TOKENS_OF, SQL_TOKEN_OF("(SELECT x.id FROM " SQL_GROUPS         \
+	    "(SELECT id FROM token WHERE class = k.id"                    \
+	    " AND state = s.state AND id > $1 ORDER BY id LIMIT $2) x"    \
+	    " WHERE " SQL_WANTED " ORDER BY x.id LIMIT $2) p"             \
+	    " JOIN token t ON t.id = p.id") "ORDER BY p.id")              \
+	X(TOKENS_OF_DEVICE, SQL_TOKEN "WHERE t.device ="                  \
+	    SQL_DEVICE_ID("$7") " AND t.id > $1 AND ($6 = -1 OR"          \
+	    " t.state = $6) AND " SQL_OF_CLASS                            \
+	    " ORDER BY t.id LIMIT $2")                                    \
+	/* certificates */                                                \
+	X(CERT, SQL_CERT "WHERE c.serial = $1")                           \
+	X(CERT_DER, "SELECT der FROM cert WHERE serial = $1"              \
+	    " AND der IS NOT NULL")                                       \
+	X(CERT_SUCCESSOR, SQL_CERT "WHERE c.predecessor = $1"             \
+	    " ORDER BY c.id DESC LIMIT 1")                                \
+	X(CERT_OF_DEVICE, SQL_CERT "WHERE c.device ="                     \
+	    SQL_DEVICE_ID("$1") " AND c.idevid = ($2 <> 0)"               \
+	    " AND c.state IN (0, 1) ORDER BY c.id DESC LIMIT 1")          \
+	X(KEY_DEVICE, "SELECT coalesce(d.name, y.orphan) FROM key y"      \
+	    " LEFT JOIN device d ON d.id = y.device"                      \
+	    " WHERE y.spki = $1 LIMIT 1")                                 \
+	X(KEY_COMPROMISED, "SELECT 1 FROM key"                            \
+	    " WHERE spki = $1 AND compromised LIMIT 1")                   \
+	X(CLAIM, "SELECT l.authority, c.spki, c.serial, c.replaced,"      \
+	    " c.replaced_at FROM claim l JOIN cert c"                     \
+	    " ON c.serial = l.serial WHERE l.authority = $1")             \
+	X(CLAIM_OF_TOKEN, "SELECT 'token:' || t.name, c.spki, c.serial,"  \
+	    " c.replaced, c.replaced_at FROM token t JOIN cert c"         \
+	    " ON c.serial = t.cert WHERE t.name = $1")                    \
+	X(CERT_ID, "SELECT id FROM cert WHERE serial = $1")               \
+	X(CERTS_ALL, SQL_CERT "WHERE c.id > $1 ORDER BY c.id LIMIT $2")   \
+	X(CERTS_OF, SQL_CERT_OF("(SELECT x.serial, x.id FROM " SQL_GROUPS \
+	    "(SELECT serial, id FROM cert WHERE class = k.id"             \
+	    " AND state = s.state AND id > $1 ORDER BY id LIMIT $2) x"    \
+	    " WHERE " SQL_WANTED " ORDER BY x.id LIMIT $2) p"             \
+	    " JOIN cert c ON c.serial = p.serial") "ORDER BY p.id")       \
+	X(CERTS_OF_DEVICE, SQL_CERT "WHERE c.device ="                    \
+	    SQL_DEVICE_ID("$7") " AND c.id > $1 AND ($6 = -1 OR"          \
+	    " c.state = $6) AND " SQL_OF_CLASS                            \
+	    " ORDER BY c.id LIMIT $2")                                    \
+	/* by expiry: $7 and $1 the place, $8 before which */             \
+	X(CERTS_EXPIRING, SQL_CERT_OF("(SELECT x.serial, x.at, x.id"      \
+	    " FROM " SQL_GROUPS "(SELECT serial, not_after_s AS at, id"   \
+	    " FROM cert WHERE class = k.id AND state = s.state"           \
+	    " AND (not_after_s, id) > ($7, $1) AND not_after_s < $8"      \
+	    " ORDER BY not_after_s, id LIMIT $2) x"                       \
+	    " WHERE " SQL_WANTED " ORDER BY x.at, x.id LIMIT $2) p"       \
+	    " JOIN cert c ON c.serial = p.serial") "ORDER BY p.at, p.id") \
+	X(CERTS_EXPIRING_OF_DEVICE, SQL_CERT "WHERE c.device ="           \
+	    SQL_DEVICE_ID("$9")                                           \
+	    " AND (c.not_after_s, c.id) > ($7, $1)"                       \
+	    " AND c.not_after_s < $8 AND ($6 = -1 OR c.state = $6) AND "  \
+	    SQL_OF_CLASS " ORDER BY c.not_after_s, c.id LIMIT $2")        \
+	X(CERTS_REVOKED, SQL_CERT "WHERE k.issuer = $1 AND c.state >= 3"  \
+	    " AND c.not_after_s >= $2 ORDER BY c.serial")                 \
+	/* the ledger */                                                  \
+	X(ENTRY, "SELECT json FROM entry WHERE idx = $1")                 \
+	X(ENTRIES, "SELECT idx, json FROM entry WHERE idx >= $1"          \
+	    " AND idx < $2 ORDER BY idx LIMIT $3")                        \
+	X(ENTRIES_ADD, "INSERT INTO entry SELECT $1 + n - 1, e"           \
+	    " FROM unnest($2::bytea[]) WITH ORDINALITY AS u(e, n)")       \
+	X(TILE, "SELECT hashes FROM tile WHERE id = $1")                  \
+	X(TILE_ROOTS, "SELECT root FROM tile"                             \
+	    " WHERE id >= $1 AND id < $2 ORDER BY id")                    \
+	X(TILE_ADD, "INSERT INTO tile VALUES ($1, $2, $3)")               \
+	X(CHECKPOINT, "SELECT size, note FROM checkpoint WHERE id = 1")   \
+	X(CRL, "SELECT number, next_s, der FROM crl WHERE issuer = $1")   \
+	X(ANSWER, "SELECT request_sha256, status, body FROM answer"       \
+	    " WHERE key = $1")                                            \
+	X(DOC, "SELECT version, body FROM doc WHERE kind = $1"            \
+	    " AND id = $2")                                               \
+	X(DOCS, "SELECT id, version, body FROM doc WHERE kind = $1"       \
+	    " AND id > $2 AND ($3 = '' OR id < $3) ORDER BY id LIMIT $4")
+
+enum sql {
+#define X(name, text) Q_##name,
+	SQL_STATEMENTS(X)
+#undef X
+	Q_STATEMENTS
+};
+
+#endif

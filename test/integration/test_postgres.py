@@ -1,0 +1,212 @@
+"""A database that goes and comes back: nothing acknowledged is lost."""
+import signal
+import threading
+import time
+
+import pytest
+
+from postgres import Postgres, Proxy
+from test_enrol import entries, journal
+from world import World, run, serial_of, MINT
+
+# How the writer's COMMIT looks on the wire: Bind of the prepared statement.
+COMMIT = b"\0q2\0"
+RESUME_S = 20
+
+
+@pytest.fixture
+def server():
+    with Postgres() as p:
+        yield p
+
+
+def reconcile(w):
+    """journal, ledger and database have the same signatures"""
+    w.cli("ledger", "checkpoint")
+    p = run(MINT, "--json", "ledger", "reconcile", "--config", w.conf,
+            check=False)
+    assert p.returncode == 0, p.stdout + p.stderr
+
+
+def settled(want):
+    """What enrol answers once the store is back; 503 says when to ask."""
+    end = time.monotonic() + RESUME_S
+    while True:
+        a = want()
+        if a.status != 503 or time.monotonic() > end:
+            return a
+        assert "retry-after" in a.headers, a
+        time.sleep(0.05)
+
+
+class Load:
+    """Threads that enrol one device after the other, each until it has its
+    certificate; any answer but 200 and 503 is wrong."""
+
+    def __init__(self, w, threads):
+        self.w, self.got, self.wrong, self.busy = w, {}, [], 0
+        self.ending = False
+        self.csr = [w.key_and_csr(f"load-{i}")[1] for i in range(threads)]
+        self.threads = [threading.Thread(target=self._run, args=(i,))
+                        for i in range(threads)]
+        for t in self.threads:
+            t.start()
+
+    def _mint(self, name):
+        while not self.ending:
+            a = self.w.rest("POST", "/tokens", {
+                "device": name, "product": "thermo", "door": "bearer"})
+            if a.status == 201:
+                return a.json
+            if a.status == 409:  # minted, and the answer was lost
+                return None
+            self._check(a)
+        return None
+
+    def _check(self, a):
+        if a.status != 503 or "retry-after" not in a.headers:
+            self.wrong.append(a)
+        self.busy += 1
+        time.sleep(0.02)
+
+    def _run(self, i):
+        n = 0
+        while not self.ending:
+            n += 1
+            name = f"L-{i}-{n}"
+            csr = self.w.key_and_csr(name)[1]
+            token = self._mint(name)
+            while token and not self.ending:
+                a = self.w.enrol_basic(token, csr)
+                if a.status == 200:
+                    self.got[name] = a
+                    break
+                self._check(a)
+
+    def grows(self, by):
+        """Waits until there are so many more; that is resuming."""
+        want, end = len(self.got) + by, time.monotonic() + RESUME_S
+        while len(self.got) < want:
+            assert time.monotonic() < end, (self.busy, self.wrong)
+            time.sleep(0.02)
+
+    def close(self):
+        self.ending = True
+        for t in self.threads:
+            t.join()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+def test_a_restart_under_load_loses_nothing(server, how):
+    with World(profile="\tbearer = true", database=server.database()) as w:
+        w.start().product()
+        load = Load(w, 4)
+        try:
+            for _ in range(2):
+                load.grows(8)
+                server.stop(how)
+                # what is asked meanwhile hears "later", not silence
+                busy, end = load.busy, time.monotonic() + RESUME_S
+                while load.busy < busy + 4:
+                    assert time.monotonic() < end, "nobody was refused"
+                    time.sleep(0.02)
+                server.start()
+            load.grows(8)
+        finally:
+            load.close()
+        assert not load.wrong
+        for name, a in load.got.items():
+            pem = w.save_p7(a, name)
+            row = w.rest("GET", f"/certificates/{serial_of(pem)}")
+            assert row.status == 200 and row.json["device"] == name, row
+            assert row.json["state"] == "issued"
+        reconcile(w)
+
+
+@pytest.fixture
+def proxied(server):
+    with Proxy(server.port) as proxy, World(
+            profile="\tbearer = true",
+            database=server.database(proxy.port)) as w:
+        yield w.start().product(), proxy
+
+
+def test_a_commit_whose_answer_is_lost_is_looked_up(proxied):
+    w, proxy = proxied
+    t = w.token("C-1", door="bearer")
+    csr = w.key_and_csr("C-1")[1]
+    proxy.cut_at(COMMIT, b'"device":"C-1"')
+    first = settled(lambda: w.enrol_basic(t, csr))
+    assert proxy.cuts == 1
+    assert first.status == 200, first
+    assert w.enrol_basic(t, csr).body == first.body
+    assert len(journal(w, "C-1")) == 1
+    assert not entries(w, "signature.orphaned")
+    reconcile(w)
+
+
+def test_a_commit_that_never_arrived_is_settled_as_an_orphan(proxied):
+    w, proxy = proxied
+    t = w.token("C-2", door="bearer")
+    csr = w.key_and_csr("C-2")[1]
+    proxy.cut_at(COMMIT, b'"device":"C-2"', forward=False)
+    a = settled(lambda: w.enrol_basic(t, csr))
+    assert proxy.cuts == 1
+    assert a.status == 200, a
+    signed = journal(w, "C-2")
+    assert len(signed) == 2
+    end = time.monotonic() + RESUME_S
+    while not entries(w, "signature.orphaned"):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    orphans = [e["serial"] for e in entries(w, "signature.orphaned")]
+    pem = w.save_p7(a, "C-2")
+    assert {x["serial"] for x in signed} == {*orphans, serial_of(pem)}
+    reconcile(w)
+
+
+@pytest.mark.parametrize("setting, words", [
+    ("synchronous_commit = off", "synchronous_commit is off"),
+    ("synchronous_commit = local", "synchronous_commit is local"),
+    ("fsync = off", "fsync is off"),
+    ("full_page_writes = off", "full_page_writes is off"),
+])
+def test_a_server_that_would_lose_certificates_is_refused(setting, words,
+                                                          server):
+    url = server.database()
+    with World(database=url) as w:
+        server.sql(f"ALTER SYSTEM SET {setting}")
+        server.stop()
+        server.start()
+        w.start(wait=False)
+        assert w.daemon.wait(20) != 0
+        assert words in w.log()
+
+
+def test_a_password_and_a_host_name_behind_the_sandbox(server):
+    """A passfile and a name; the connection comes back after the fence."""
+    server.sql("CREATE ROLE mint LOGIN PASSWORD 'hunter2'")
+    server.database()
+    server.sql(f"ALTER DATABASE mm{server.n} OWNER TO mint")
+    hba = server.dir / "data/pg_hba.conf"
+    hba.write_text("local all postgres trust\n"
+                   "host all all 127.0.0.1/32 scram-sha-256\n")
+    server.sql("SELECT pg_reload_conf()")
+    passfile = server.dir / "pgpass"
+    passfile.write_text(f"localhost:{server.port}:*:mint:hunter2\n")
+    passfile.chmod(0o600)
+    url = f"postgresql://mint@localhost:{server.port}/mm{server.n}?passfile="
+    with World(profile="\tbearer = true", database=f"{url}{passfile}") as w:
+        mine = w.state / "server/pgpass"
+        mine.write_text(passfile.read_text())
+        mine.chmod(0o600)
+        passfile.unlink()
+        w.set_conf("database", f'"{url}{mine}"')
+        w.start().product()
+        server.stop()
+        server.start()
+        t = settled(lambda: w.rest("POST", "/tokens", {
+            "device": "P-1", "product": "thermo", "door": "bearer"})).json
+        csr = w.key_and_csr("P-1")[1]
+        assert settled(lambda: w.enrol_basic(t, csr)).status == 200
+        assert "hunter2" not in w.log()

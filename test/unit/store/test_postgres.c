@@ -1,0 +1,563 @@
+#include "fixture.h"
+
+#include <libpq-fe.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/time.h"
+#include "server.h"
+#include "store/postgres.h"
+
+/*
+ * What only a server can do: be another's too, restart, hang, lose a
+ * connection, promise less than it should.
+ */
+
+static const struct mm_store_backend *
+postgres(void)
+{
+	for (size_t i = 0; mm_store_backends[i] != NULL; i++)
+		if (strcmp(mm_store_backend_scheme(mm_store_backends[i]),
+		    "postgresql") == 0)
+			return mm_store_backends[i];
+	fail_msg("no such backend");
+	return NULL;
+}
+
+static void
+open_here(struct fx *f)
+{
+	if (!fx_open(f, postgres()))
+		skip();
+}
+
+static void
+end_sessions(void)
+{
+	pg_sql(NULL, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+	    " WHERE application_name = 'mintmark'");
+}
+
+/* A run that may fail once and then not again; what it was at first. */
+static enum mm_err
+run_twice(struct fx *f, struct top *t)
+{
+	enum mm_err err = run1(f, t);
+
+	if (err != MM_OK)
+		assert_int_equal(run1(f, t), MM_OK);
+	return err;
+}
+
+/* ---- several writers ---- */
+
+static void
+put_entries(struct mm_store *s, unsigned first, unsigned n)
+{
+	static struct top t[512];
+	struct mm_op *ops[512];
+	struct mm_why why = { 0 };
+
+	for (unsigned i = 0; i < n; i++) {
+		top_init(&t[i], MM_OP_ENTRY, first + i);
+		t[i].op.nentries = 3;
+		ops[i] = &t[i].op;
+	}
+	must(mm_store_run(s, ops, n, &why), &why);
+}
+
+/* What the other wrote, a little or more than is caught up with. */
+static void
+test_writers_take_turns(void **state)
+{
+	struct mm_store *other = NULL;
+	struct mm_why why = { 0 };
+	struct fx f;
+
+	(void)state;
+	open_here(&f);
+	must(mm_store_open(f.url, false, &other, &why), &why);
+	for (unsigned i = 0; i < 12; i++) {
+		put_entries(i % 2 ? other : f.s, i * 600, 40 + i);
+		if (i % 5 == 4)
+			put_entries(other, i * 7000, 500);
+	}
+	mm_store_close(&other);
+	put_entries(f.s, 1000000, 1);
+	check_whole(&f);
+	fx_close(&f);
+}
+
+struct node {
+	pthread_t thread;
+	const char *url;
+	unsigned first, conflicts;
+};
+
+/* Each node wants every token; the certificates have serials of their own. */
+static void *
+claim_all(void *arg)
+{
+	struct node *n = arg;
+	struct mm_store *s = NULL;
+	struct top *t = calloc(8, sizeof(*t));
+	struct mm_op *ops[8];
+	struct mm_why why = { 0 };
+
+	must(mm_store_open(n->url, false, &s, &why), &why);
+	for (unsigned at = 0; at < 160; at += 8) {
+		for (unsigned i = 0; i < 8; i++) {
+			top_issue(&t[i], at + i);
+			t[i].op.u.issue.row.serial[15] = (uint8_t)n->first;
+			ops[i] = &t[i].op;
+		}
+		must(mm_store_run(s, ops, 8, &why), &why);
+		for (unsigned i = 0; i < 8; i++)
+			n->conflicts += t[i].op.result == MM_ECONFLICT;
+	}
+	mm_store_close(&s);
+	free(t);
+	return NULL;
+}
+
+static void
+test_two_nodes_one_claim(void **state)
+{
+	static struct top t[160];
+	struct node node[2];
+	struct mm_store_counts c;
+	struct fx f;
+
+	(void)state;
+	open_here(&f);
+	for (unsigned i = 0; i < 160; i++)
+		top_mint(&t[i], i);
+	assert_int_equal(run_all(&f, t, 160), MM_OK);
+	for (unsigned i = 0; i < 2; i++) {
+		node[i] = (struct node){ .url = f.url, .first = i };
+		assert_int_equal(pthread_create(&node[i].thread, NULL,
+		    claim_all, &node[i]), 0);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(node[i].thread, NULL);
+	assert_int_equal(node[0].conflicts + node[1].conflicts, 160);
+	assert_int_equal(mm_get_counts(f.r, &c, NULL), MM_OK);
+	assert_int_equal(c.certs, 160);
+	assert_int_equal(c.entries, 320);
+	fx_reopen(&f);
+	check_whole(&f);
+	fx_close(&f);
+}
+
+/* ---- what an op does wrong ---- */
+
+/* No text: an error of the database, and only this op's. */
+static void
+test_a_bad_op_fails_alone(void **state)
+{
+	static struct top t[9];
+	struct fx f;
+
+	(void)state;
+	open_here(&f);
+	for (unsigned i = 0; i < 9; i++) {
+		top_mint(&t[i], i);
+		if (i % 4 == 2) {
+			top_operator(&t[i], i);
+			strcpy(t[i].op.u.operator_.name, "A\xff");
+		}
+	}
+	t[8].op.entry[0].n = 0;
+	assert_int_equal(run_all(&f, t, 9), MM_OK);
+	for (unsigned i = 0, at = 0; i < 9; i++) {
+		enum mm_err want = i == 8 ? MM_ELIMIT :
+		    i % 4 == 2 ? MM_EINPUT : MM_OK;
+
+		assert_int_equal(t[i].op.result, want);
+		assert_int_equal(t[i].op.index,
+		    want == MM_OK ? at++ : UINT64_MAX);
+	}
+	check_whole(&f);
+	fx_close(&f);
+}
+
+/* ---- connections ---- */
+
+static void
+test_a_lost_connection_comes_back(void **state)
+{
+	struct mm_store_counts c;
+	struct fx f;
+	struct top t;
+
+	(void)state;
+	open_here(&f);
+	top_mint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	end_sessions();
+	top_mint(&t, 2);
+	assert_int_equal(run_twice(&f, &t), MM_EAGAIN);
+	assert_int_equal(token_state(&f, 2), MM_TOKEN_MINTED);
+
+	/* a snapshot does not outlive its connection */
+	assert_int_equal(mm_reader_begin(f.r, NULL), MM_OK);
+	end_sessions();
+	assert_int_equal(mm_get_counts(f.r, &c, NULL), MM_EAGAIN);
+	assert_int_equal(mm_get_counts(f.r, &c, NULL), MM_EAGAIN);
+	mm_reader_end(f.r);
+	assert_int_equal(mm_get_counts(f.r, &c, NULL), MM_OK);
+	top_mint(&t, 3);
+	(void)run_twice(&f, &t);
+	check_whole(&f);
+	fx_close(&f);
+}
+
+static void
+test_a_restart(void **state)
+{
+	static const int how[] = { SIGINT, SIGQUIT };
+	struct fx f;
+	struct top t;
+
+	(void)state;
+	open_here(&f);
+	for (unsigned i = 0; i < 2; i++) {
+		int64_t start;
+
+		top_mint(&t, 2 * i);
+		(void)run_twice(&f, &t);
+		pg_server_stop(how[i]);
+		start = mm_mono_ms();
+		top_mint(&t, 2 * i + 1);
+		for (unsigned k = 0; k < 20; k++)
+			assert_int_equal(run1(&f, &t), MM_EAGAIN);
+		assert_int_equal(cert_state(&f, 0), -1);
+		/* while it is away nobody waits for it */
+		assert_true(mm_mono_ms() - start < 2000);
+		pg_server_start();
+		while (run1(&f, &t) != MM_OK)
+			assert_true(mm_mono_ms() - start < 20000);
+		assert_int_equal(token_state(&f, 2 * i),
+		    MM_TOKEN_MINTED);
+		check_whole(&f);
+	}
+	fx_close(&f);
+}
+
+/* A server that hangs is an answer too. */
+static void
+test_a_server_that_hangs(void **state)
+{
+	int64_t start = mm_mono_ms();
+	struct fx f;
+	struct top t;
+
+	(void)state;
+	open_here(&f);
+	top_mint(&t, 1);
+	pg_server_signal(SIGSTOP);
+	assert_int_equal(run1(&f, &t), MM_EAGAIN);
+	assert_true(mm_mono_ms() - start < 15000);
+	pg_server_signal(SIGCONT);
+	while (run1(&f, &t) != MM_OK)
+		assert_true(mm_mono_ms() - start < 30000);
+	check_whole(&f);
+	fx_close(&f);
+}
+
+/* Somebody else holds the ledger. */
+static void
+test_a_lock_that_stays(void **state)
+{
+	struct fx f;
+	struct top t;
+	PGconn *c;
+
+	(void)state;
+	open_here(&f);
+	c = PQconnectdb(f.url);
+	PQclear(PQexec(c, "BEGIN; SELECT * FROM mintmark.meta FOR UPDATE"));
+	top_mint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_EAGAIN);
+	PQfinish(c);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	check_whole(&f);
+	fx_close(&f);
+}
+
+/* ---- replicas ---- */
+
+static void *
+cancel_wait(void *url)
+{
+	for (unsigned i = 0; i < 40; i++) {
+		nanosleep(&(struct timespec){ 0, 50000000 }, NULL);
+		pg_sql(url, "SELECT pg_cancel_backend(pid) FROM"
+		    " pg_stat_activity WHERE wait_event = 'SyncRep'");
+	}
+	return NULL;
+}
+
+static void
+standby_names(const char *names)
+{
+	char sql[96];
+
+	snprintf(sql, sizeof(sql),
+	    "ALTER SYSTEM SET synchronous_standby_names = '%s'", names);
+	pg_sql(NULL, sql);
+	pg_sql(NULL, "SELECT pg_reload_conf()");
+}
+
+/* The wait for a replica is cancelled: committed here, and perhaps nowhere
+ * else.  That is not known to be durable. */
+static void
+test_a_commit_without_its_replica(void **state)
+{
+	pthread_t thread;
+	struct fx f;
+	struct top t;
+
+	(void)state;
+	open_here(&f);
+	standby_names("nobody");
+	assert_int_equal(pthread_create(&thread, NULL, cancel_wait, NULL), 0);
+	top_mint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_ESYS);
+	pthread_join(thread, NULL);
+	standby_names("");
+	top_mint(&t, 2);
+	for (unsigned i = 0; i < 200 && run1(&f, &t) != MM_OK; i++)
+		nanosleep(&(struct timespec){ 0, 50000000 }, NULL);
+	assert_int_equal(token_state(&f, 1), MM_TOKEN_MINTED);
+	assert_int_equal(token_state(&f, 2), MM_TOKEN_MINTED);
+	check_whole(&f);
+	fx_close(&f);
+}
+
+/* ---- opening ---- */
+
+static void
+refused(const char *url, enum mm_err want, const char *words)
+{
+	struct mm_store *s = NULL;
+	struct mm_why why = { 0 };
+
+	if (mm_store_open(url, true, &s, &why) != want ||
+	    strstr(why.text, words) == NULL)
+		fail_msg("%s: \"%s\"", url, why.text);
+	assert_null(s);
+}
+
+static void
+test_databases_that_are_refused(void **state)
+{
+	static const struct {
+		const char *sql, *words;
+	} rows[] = {
+		{ "UPDATE mintmark.meta SET version = 2",
+		    "schema version is 2" },
+		{ "UPDATE mintmark.meta SET version = 0",
+		    "schema version is 0" },
+		{ "UPDATE mintmark.meta SET application = 'x'",
+		    "not one of" },
+		{ "DROP TABLE mintmark.meta", "not one of" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_store_reader *r = NULL;
+		struct fx f;
+
+		open_here(&f);
+		mm_reader_close(&f.r);
+		mm_store_close(&f.s);
+		pg_sql(f.url, rows[i].sql);
+		refused(f.url, MM_EPOLICY, rows[i].words);
+		assert_int_equal(mm_reader_open(f.url, &r, NULL), MM_EPOLICY);
+		fx_close(&f);
+	}
+}
+
+static void
+url_of_bytes(const char *url, char out[160])
+{
+	const char *name = strchr(url, '@') + 2;
+
+	snprintf(out, 160, "%.*sbytes%s", (int)(name - url), url,
+	    strchr(name, '?'));
+}
+
+static void
+test_servers_that_are_refused(void **state)
+{
+	struct fx f;
+	char url[160];
+
+	(void)state;
+	open_here(&f);
+	pg_sql(NULL, "SELECT pg_create_physical_replication_slot('copy')");
+	refused(f.url, MM_EPOLICY, "none is synchronous");
+	pg_sql(NULL, "SELECT pg_drop_replication_slot('copy')");
+	fx_reopen(&f);
+	fx_close(&f);
+	pg_sql(NULL, "CREATE DATABASE bytes ENCODING 'SQL_ASCII'"
+	    " TEMPLATE template0");
+	refused(f.url, MM_ENOTFOUND, "does not exist");
+	url_of_bytes(f.url, url);
+	refused(url, MM_EPOLICY, "encoding is SQL_ASCII");
+	pg_drop(url);
+}
+
+/* No word of a URL that holds one is repeated. */
+static void
+test_passwords_stay_out(void **state)
+{
+	static const char *const urls[] = {
+		"postgresql://u:hunter2@127.0.0.1/db",
+		"postgresql://u@127.0.0.1/db?password=hunter2",
+		"postgresql://u:hunter2%zz@127.0.0.1/db",
+		"postgresql:hunter2", "postgres://u:hunter2@h/db",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		struct mm_store *s = NULL;
+		struct mm_why why = { 0 };
+		enum mm_err err = mm_store_open(urls[i], true, &s, &why);
+
+		assert_true(err == MM_EPOLICY || err == MM_EINPUT);
+		assert_null(strstr(why.text, "hunter2"));
+	}
+}
+
+/* Rows lie in their year's partition, and those of no year are found too. */
+static void
+test_years(void **state)
+{
+	struct fx f;
+	struct top t;
+	int64_t now = mm_now_ms();
+
+	(void)state;
+	open_here(&f);
+	top_mint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_issue(&t, 1);
+	for (unsigned i = 0; i < 6; i++)
+		t.op.u.issue.row.serial[i] = (uint8_t)(now >> (40 - 8 * i));
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_orphan(&t, 2);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	pg_sql(f.url, "DO $$ BEGIN ASSERT (SELECT count(*) FROM"
+	    " mintmark.cert_other) = 1; ASSERT (SELECT count(*) FROM"
+	    " pg_inherits WHERE inhparent = 'mintmark.cert'::regclass) = 4;"
+	    " END $$");
+	assert_int_equal(cert_state(&f, 2), MM_CERT_ORPHANED);
+	check_whole(&f);
+	fx_close(&f);
+}
+
+/* ---- plans ---- */
+
+static const struct {
+	const char *name, *text;
+} statements[] = {
+#define X(name, text) { #name, text },
+	SQL_STATEMENTS(X)
+#undef X
+};
+
+/* Every place where a table that grows is read has a key to go by; the two
+ * lists of everything begin at one or at the first row, and have a LIMIT. */
+static void
+check_plan(const char *name, PGresult *res)
+{
+	static const char *const grow[] = { "cert", "token", "device", "key",
+		"claim", "entry", "tile" };
+
+	for (int i = 0; i < PQntuples(res); i++) {
+		const char *line = PQgetvalue(res, i, 0);
+		const char *next = i + 1 < PQntuples(res) ?
+		    PQgetvalue(res, i + 1, 0) : "";
+		const char *table = strstr(line, " on ");
+
+		for (size_t k = 0; table != NULL &&
+		    k < sizeof(grow) / sizeof(grow[0]); k++)
+			if (strncmp(table + 4, grow[k], strlen(grow[k])) == 0 &&
+			    strstr(next, "Index Cond") == NULL)
+				fail_msg("%s: %s", name, line);
+	}
+}
+
+/*
+ * Sessions plan once, while tables may be small: the plan must be the one for
+ * large ones.
+ */
+static void
+test_plans(void **state)
+{
+	struct fx f;
+	PGconn *c;
+	unsigned checked = 0;
+
+	(void)state;
+	open_here(&f);
+	c = PQconnectdb(f.url);
+	PQclear(PQexec(c, mm_pg_setup));
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]);
+	     i++) {
+		char sql[256] = "EXPLAIN (COSTS OFF) EXECUTE p(";
+		PGresult *res;
+		int n;
+
+		if (strncmp(statements[i].text, "SELECT", 6) != 0)
+			continue;
+		PQclear(PQprepare(c, "p", statements[i].text, 0, NULL));
+		res = PQdescribePrepared(c, "p");
+		n = PQnparams(res);
+		PQclear(res);
+		for (int k = 0; k < n; k++)
+			strcat(sql, k > 0 ? ", NULL" : "NULL");
+		if (n == 0)
+			sql[strlen(sql) - 1] = '\0';
+		strcat(sql, n > 0 ? ")" : "");
+		res = PQexec(c, sql);
+		if (PQresultStatus(res) != PGRES_TUPLES_OK)
+			fail_msg("%s: %s", statements[i].name,
+			    PQerrorMessage(c));
+		check_plan(statements[i].name, res);
+		PQclear(res);
+		PQclear(PQexec(c, "DEALLOCATE p"));
+		checked++;
+	}
+	PQfinish(c);
+	assert_true(checked > 30);
+	fx_close(&f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_writers_take_turns),
+		cmocka_unit_test(test_two_nodes_one_claim),
+		cmocka_unit_test(test_a_bad_op_fails_alone),
+		cmocka_unit_test(test_a_lost_connection_comes_back),
+		cmocka_unit_test(test_a_restart),
+		cmocka_unit_test(test_a_server_that_hangs),
+		cmocka_unit_test(test_a_lock_that_stays),
+		cmocka_unit_test(test_a_commit_without_its_replica),
+		cmocka_unit_test(test_databases_that_are_refused),
+		cmocka_unit_test(test_servers_that_are_refused),
+		cmocka_unit_test(test_passwords_stay_out),
+		cmocka_unit_test(test_years),
+		cmocka_unit_test(test_plans),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
