@@ -3,7 +3,7 @@
 #include "store/postgres.h"
 
 /*
- * Operations as run() of schema/postgres.sql takes them: an array of the
+ * Operations as run() of schema/postgres_ops.sql takes them: an array of the
  * composite type op, in PostgreSQL's binary form.
  */
 

@@ -1,0 +1,655 @@
+-- What an operation does, as functions beside the tables of postgres.sql and
+-- part of the same schema version.
+
+-- An operation as the program sends it: the members its kind has, NULL else.
+-- kind is enum mm_op_kind, n the number of its ledger entries.
+CREATE TYPE op AS (
+	kind bigint, n bigint, flag boolean, flag2 boolean,
+	name text, device text, product text, issuer text, profile text,
+	authority text, text1 text, text2 text,
+	serial bytea, other bytea, predecessor bytea, spki bytea,
+	sha256 bytea, body bytea,
+	state bigint, reason bigint, number bigint, mask bigint,
+	at bigint, from_at bigint, to_at bigint, revoked_at bigint,
+	not_before_s bigint, not_after_s bigint
+);
+
+-- What came of it.  code: 0 done, 1 conflict, 2 not found, 3 policy, 4 input;
+-- why says it in words.  written: its entries belong into the ledger.  The
+-- rest is what the counters grow by.
+CREATE TYPE outcome AS (
+	code smallint, why text, written boolean, already boolean,
+	products integer, devices integer, tokens integer, certs integer,
+	revoked integer,
+	number bigint -- what the kind gives back
+);
+CREATE FUNCTION refuse(code integer, why text) RETURNS outcome
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT ROW(code::smallint, why, false, false, 0, 0, 0, 0, 0, 0)::outcome
+$$;
+CREATE FUNCTION done() RETURNS outcome
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT ROW(0::smallint, NULL::text, true, false, 0, 0, 0, 0, 0, 0)::outcome
+$$;
+CREATE FUNCTION already() RETURNS outcome
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT ROW(0::smallint, NULL::text, false, true, 0, 0, 0, 0, 0, 0)::outcome
+$$;
+
+CREATE FUNCTION cert_is(state integer) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT 'it is ' || (ARRAY['issued', 'confirmed', 'superseded', 'held',
+	    'revoked', 'orphaned'])[state + 1]
+$$;
+CREATE FUNCTION token_is(state integer) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT 'it is ' || (ARRAY['minted', 'issued', 'confirmed', 'frozen',
+	    'cancelled', 'expired'])[state + 1]
+$$;
+-- What a revocation list shows: held, revoked, orphaned.
+CREATE FUNCTION listed(state integer) RETURNS integer
+LANGUAGE sql IMMUTABLE AS $$ SELECT (state >= 3)::integer $$;
+
+CREATE FUNCTION class_of(p text, i text, f text) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	found_id integer;
+BEGIN
+	SELECT id INTO found_id FROM class
+	    WHERE product = p AND issuer = i AND profile = f;
+	IF NOT FOUND THEN
+		INSERT INTO class (product, issuer, profile) VALUES (p, i, f)
+		    RETURNING id INTO found_id;
+	END IF;
+	RETURN found_id;
+END $$;
+
+-- A certificate entitles to another one as long as it stands; an unconfirmed
+-- one stands and falls with its predecessor.  NULL: it does.
+CREATE FUNCTION not_entitled(presented bytea, unknown text) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	c record;
+	withdrawn boolean;
+BEGIN
+	SELECT state, predecessor INTO c FROM cert WHERE serial = presented;
+	IF NOT FOUND THEN
+		RETURN refuse(2, unknown);
+	END IF;
+	IF c.state NOT IN (0, 1) THEN
+		RETURN refuse(1, 'certificate: ' || cert_is(c.state));
+	END IF;
+	IF c.state = 0 AND c.predecessor IS NOT NULL THEN
+		SELECT state >= 3 AND reason <> 4 INTO withdrawn FROM cert
+		    WHERE serial = c.predecessor;
+		IF withdrawn THEN
+			RETURN refuse(1, 'certificate: it is withdrawn with '
+			    'its predecessor');
+		END IF;
+	END IF;
+	RETURN NULL;
+END $$;
+
+-- The key is another device's, or compromised.  NULL: neither.
+CREATE FUNCTION key_taken(wanted bytea, holder bigint, name text)
+RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	k record;
+	whose text;
+BEGIN
+	FOR k IN SELECT device, orphan, compromised FROM key
+	    WHERE spki = wanted LOOP
+		IF k.compromised THEN
+			RETURN refuse(1, 'key: revoked as compromised');
+		END IF;
+		CONTINUE WHEN k.device = holder OR (k.device = 0 AND
+		    lower(k.orphan) = lower(name COLLATE "C"));
+		SELECT d.name INTO whose FROM device d WHERE d.id = k.device;
+		RETURN refuse(1, 'key: certified for device ' ||
+		    coalesce(whose, k.orphan) || ' already');
+	END LOOP;
+	RETURN NULL;
+END $$;
+
+-- name: token's; replaced..: how often its authority's certificate was
+-- replaced within 24 hours, counted from the first of them.
+CREATE FUNCTION op_issue(o op, next bigint) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	r outcome;
+	d record;
+	t record;
+	c record;
+	token_id bigint;
+	held bytea;
+	again integer := 0;
+	since bigint := 0;
+BEGIN
+	-- Three questions in one: each statement costs as much as its answer.
+	SELECT v.id, v.state, k.product,
+	    EXISTS (SELECT FROM key WHERE spki = o.spki) AS key_known,
+	    (SELECT id FROM class WHERE product = o.product
+		AND issuer = o.issuer AND profile = o.profile) AS class
+	    INTO d FROM device v JOIN class k ON k.id = v.class
+	    WHERE lower(v.name) = lower(o.device COLLATE "C");
+	IF NOT FOUND THEN
+		RETURN refuse(2, 'device ' || o.device || ': no such device');
+	ELSIF d.state <> 0 THEN
+		RETURN refuse(1, 'device ' || o.device || ': retired');
+	ELSIF d.product <> o.product THEN
+		RETURN refuse(1, 'device ' || o.device ||
+		    ': of another product than ' || o.product);
+	END IF;
+	IF d.key_known THEN
+		r := key_taken(o.spki, d.id, o.device);
+		IF r.code > 0 THEN
+			RETURN r;
+		END IF;
+	END IF;
+	IF o.authority = '' THEN
+		RETURN refuse(4, 'issue: no authority');
+	ELSIF o.name IS NOT NULL THEN
+		SELECT id, state, cert INTO t FROM token WHERE name = o.name;
+		IF NOT FOUND THEN
+			RETURN refuse(1, 'token ' || o.name ||
+			    ': no such token');
+		ELSIF t.state <> (o.other IS NOT NULL)::integer THEN
+			RETURN refuse(1, 'token ' || o.name || ': ' ||
+			    token_is(t.state));
+		END IF;
+		token_id := t.id;
+		held := t.cert;
+	ELSE
+		SELECT serial INTO held FROM claim
+		    WHERE authority = o.authority;
+	END IF;
+	IF held IS NULL AND o.other IS NOT NULL THEN
+		RETURN refuse(1, o.authority || ': nothing to replace');
+	ELSIF held IS DISTINCT FROM o.other THEN
+		RETURN refuse(1, o.authority || ': spent already');
+	ELSIF held IS NOT NULL THEN
+		SELECT state, confirmed_at, replaced, replaced_at INTO c
+		    FROM cert WHERE serial = held;
+		IF NOT FOUND THEN
+			RETURN refuse(1, o.authority || ': spent already');
+		ELSIF c.state NOT IN (0, 3) OR c.confirmed_at <> 0 THEN
+			RETURN refuse(1, o.authority ||
+			    ': its certificate: ' || cert_is(c.state));
+		END IF;
+		again := 1;
+		since := o.at;
+		IF c.replaced_at <> 0 AND o.at - c.replaced_at < 86400000 THEN
+			again := c.replaced + 1;
+			since := c.replaced_at;
+		END IF;
+	END IF;
+	IF o.authority LIKE 'cert:%' THEN
+		r := not_entitled(decode(substr(o.authority, 6), 'hex'),
+		    o.authority || ': unknown');
+		IF r.code > 0 THEN
+			RETURN r;
+		END IF;
+	END IF;
+	IF o.predecessor IS NOT NULL THEN
+		r := not_entitled(o.predecessor,
+		    'certificate: no such predecessor');
+		IF r.code > 0 THEN
+			RETURN r;
+		END IF;
+	END IF;
+
+	INSERT INTO cert (serial, device, token, issued_at, not_before_s,
+	    not_after_s, confirmed_at, revoked_at, entry, replaced_at,
+	    replaced, shard, class, state, held_from, reason, key_origin,
+	    idevid, spki, sha256, predecessor, authority, der)
+	VALUES (o.serial, d.id, token_id, o.at, o.not_before_s,
+	    o.not_after_s, CASE WHEN o.flag THEN o.at ELSE 0 END, 0,
+	    CASE WHEN o.n > 0 THEN next END, since, again, o.number,
+	    coalesce(d.class, class_of(o.product, o.issuer, o.profile)),
+	    o.flag::integer, 0, 0,
+	    o.mask, o.flag2, o.spki, o.sha256, o.predecessor,
+	    CASE WHEN o.name IS NULL THEN o.authority END, o.body)
+	ON CONFLICT DO NOTHING;
+	IF NOT FOUND THEN
+		RETURN refuse(1, 'certificate: serial exists');
+	END IF;
+	r := done();
+	r.certs := 1;
+	INSERT INTO key VALUES (o.spki, d.id, '', false)
+	    ON CONFLICT DO NOTHING;
+	IF held IS NOT NULL THEN
+		r.revoked := 1 - listed(c.state);
+		UPDATE cert SET state = 4, reason = 4, revoked_at = o.at
+		    WHERE serial = held;
+	END IF;
+	IF o.name IS NOT NULL THEN
+		UPDATE token SET state = 1, cert = o.serial
+		    WHERE id = token_id;
+	ELSE
+		INSERT INTO claim VALUES (o.authority, o.serial)
+		    ON CONFLICT (authority)
+		    DO UPDATE SET serial = excluded.serial;
+	END IF;
+	RETURN r;
+END $$;
+
+-- The serial of a signature that was never stored.  It may name a device, a
+-- predecessor that nobody knows; it is kept all the same, spends nothing and
+-- claims nothing.
+CREATE FUNCTION op_orphan(o op, next bigint) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	r outcome := done();
+	device_id bigint;
+BEGIN
+	SELECT id INTO device_id FROM device
+	    WHERE lower(name) = lower(o.device COLLATE "C");
+	INSERT INTO cert (serial, device, issued_at, not_before_s,
+	    not_after_s, confirmed_at, revoked_at, entry, replaced_at,
+	    replaced, shard, class, state, held_from, reason, key_origin,
+	    idevid, spki, sha256, predecessor, authority, orphan)
+	VALUES (o.serial, device_id, o.at, o.not_before_s, o.not_after_s,
+	    o.from_at, o.revoked_at, CASE WHEN o.n > 0 THEN next END, 0, 0,
+	    o.number, class_of(o.product, o.issuer, o.profile), 5, 0,
+	    o.reason, o.mask, o.flag2, o.spki, o.sha256, o.predecessor,
+	    o.authority, CASE WHEN device_id IS NULL THEN o.device END)
+	ON CONFLICT DO NOTHING;
+	IF NOT FOUND THEN
+		RETURN refuse(1, 'certificate: serial exists');
+	END IF;
+	r.certs := 1;
+	r.revoked := 1;
+	IF o.spki IS NOT NULL THEN
+		INSERT INTO key VALUES (o.spki, coalesce(device_id, 0),
+		    CASE WHEN device_id IS NULL THEN o.device ELSE '' END,
+		    false) ON CONFLICT DO NOTHING;
+	END IF;
+	RETURN r;
+END $$;
+
+CREATE FUNCTION op_confirm(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	r outcome;
+	c record;
+	old integer; -- NULL: none
+	withdrawn boolean;
+BEGIN
+	SELECT state, token, predecessor INTO c FROM cert
+	    WHERE serial = o.serial;
+	IF NOT FOUND THEN
+		RETURN refuse(2, 'no such certificate');
+	ELSIF c.state IN (1, 2) THEN
+		RETURN already();
+	ELSIF c.state <> 0 THEN
+		RETURN refuse(1, 'certificate: ' || cert_is(c.state));
+	END IF;
+	IF c.predecessor IS NOT NULL THEN
+		SELECT state >= 3 AND reason <> 4 INTO withdrawn FROM cert
+		    WHERE serial = c.predecessor;
+		IF withdrawn THEN
+			RETURN refuse(1, 'certificate: its predecessor was '
+			    'held or revoked');
+		END IF;
+	END IF;
+	IF o.other IS NOT NULL THEN
+		SELECT state INTO old FROM cert WHERE serial = o.other;
+		IF NOT FOUND THEN
+			RETURN refuse(2, 'no such certificate');
+		END IF;
+	END IF;
+	r := done();
+	UPDATE cert SET state = 1, confirmed_at = o.at
+	    WHERE serial = o.serial;
+	IF c.token IS NOT NULL THEN
+		UPDATE token SET state = 2 WHERE id = c.token AND state = 1;
+	END IF;
+	-- What is held or revoked stays so, unless it is to be revoked.
+	IF old IS NULL OR old IN (4, 5) THEN
+		RETURN r;
+	ELSIF o.flag THEN
+		r.revoked := 1 - listed(old);
+		UPDATE cert SET state = 4, reason = 4, revoked_at = o.at,
+		    held_from = 0 WHERE serial = o.other;
+	ELSIF old <> 3 THEN
+		UPDATE cert SET state = 2, reason = 0, revoked_at = 0,
+		    held_from = 0 WHERE serial = o.other;
+	END IF;
+	RETURN r;
+END $$;
+
+-- Revoke, hold (state 3), release (state 1: back to what it was before).
+CREATE FUNCTION op_revoke(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	r outcome := done();
+	c record;
+BEGIN
+	IF o.state NOT IN (1, 3, 4) THEN
+		RETURN refuse(4, 'certificate: cannot be made that');
+	END IF;
+	SELECT state, held_from, spki INTO c FROM cert
+	    WHERE serial = o.serial;
+	IF NOT FOUND THEN
+		RETURN refuse(2, 'no such certificate');
+	ELSIF c.state IN (4, 5) AND o.state = 4 THEN
+		RETURN already();
+	ELSIF c.state IN (4, 5) THEN
+		RETURN refuse(1, 'certificate: ' || cert_is(c.state));
+	ELSIF o.state = 3 AND c.state = 3 OR o.state = 1 AND c.state <> 3 THEN
+		RETURN already();
+	END IF;
+	IF o.state = 4 THEN
+		UPDATE cert SET state = 4, reason = o.reason,
+		    revoked_at = o.at, held_from = 0 WHERE serial = o.serial;
+		r.revoked := 1 - listed(c.state);
+		IF o.reason = 1 THEN
+			UPDATE key SET compromised = true
+			    WHERE spki = c.spki;
+		END IF;
+	ELSIF o.state = 3 THEN
+		UPDATE cert SET state = 3, reason = 6, revoked_at = o.at,
+		    held_from = c.state WHERE serial = o.serial;
+		r.revoked := 1;
+	ELSE
+		UPDATE cert SET state = c.held_from, reason = 0,
+		    revoked_at = 0, held_from = 0 WHERE serial = o.serial;
+		r.revoked := -1;
+	END IF;
+	RETURN r;
+END $$;
+
+-- flag: make the device if it is not there.
+CREATE FUNCTION op_token_mint(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	r outcome := done();
+	d record;
+	device_id bigint;
+BEGIN
+	IF EXISTS (SELECT FROM token WHERE name = o.name) THEN
+		RETURN refuse(1, 'token ' || o.name || ': exists');
+	END IF;
+	SELECT v.id, v.state, k.product INTO d FROM device v
+	    JOIN class k ON k.id = v.class
+	    WHERE lower(v.name) = lower(o.device COLLATE "C");
+	IF NOT FOUND AND NOT o.flag THEN
+		RETURN refuse(2, 'device ' || o.device || ': no such device');
+	ELSIF d.state <> 0 THEN
+		RETURN refuse(1, 'device ' || o.device || ': retired');
+	ELSIF d.product <> o.product THEN
+		RETURN refuse(1, 'device ' || o.device ||
+		    ': of another product than ' || o.product);
+	END IF;
+	device_id := d.id;
+	IF device_id IS NULL THEN
+		INSERT INTO device (name, class, state, created_at)
+		    VALUES (o.device, class_of(o.product, '', ''), 0, o.at)
+		    RETURNING id INTO device_id;
+		r.devices := 1;
+	END IF;
+	INSERT INTO token (name, device, class, state, bearer, created_at,
+	    not_before_at, expires_at, bound_spki)
+	VALUES (o.name, device_id, class_of(o.product, '', o.profile), 0,
+	    o.flag2, o.at, o.from_at, o.to_at, o.spki);
+	r.tokens := 1;
+	RETURN r;
+END $$;
+
+-- flag: rebind.  flag2: drop the claim.  mask: the states it may come from.
+CREATE FUNCTION op_token_state(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	t record;
+BEGIN
+	SELECT id, state INTO t FROM token WHERE name = o.name;
+	IF NOT FOUND THEN
+		RETURN refuse(2, 'token ' || o.name || ': no such token');
+	ELSIF o.state NOT BETWEEN 0 AND 5 THEN
+		RETURN refuse(4, 'token: no such state');
+	ELSIF o.mask >> t.state::integer & 1 = 0 THEN
+		RETURN refuse(1, 'token ' || o.name || ': ' ||
+		    token_is(t.state));
+	END IF;
+	UPDATE token SET state = o.state,
+	    cert = CASE WHEN o.flag2 THEN NULL ELSE cert END,
+	    bound_spki = CASE WHEN o.flag THEN o.spki ELSE bound_spki END
+	    WHERE id = t.id;
+	RETURN done();
+END $$;
+
+CREATE FUNCTION op_product_put(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	r outcome := done();
+BEGIN
+	UPDATE product SET description = o.text1, idevid_profile = o.profile,
+	    ldevid_profile = o.issuer, hw_type_oid = o.text2
+	    WHERE name = o.name AND o.flag;
+	IF FOUND THEN
+		RETURN r;
+	END IF;
+	INSERT INTO product VALUES (o.name, o.text1, o.profile, o.issuer,
+	    o.text2, o.at) ON CONFLICT DO NOTHING;
+	IF NOT FOUND THEN
+		RETURN refuse(1, 'product ' || o.name || ': exists');
+	END IF;
+	r.products := 1;
+	RETURN r;
+END $$;
+
+-- Replacing leaves name, state and birth as they were.
+CREATE FUNCTION op_device_put(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	r outcome := done();
+	d record;
+BEGIN
+	SELECT id, state INTO d FROM device
+	    WHERE lower(name) = lower(o.name COLLATE "C");
+	IF NOT FOUND THEN
+		INSERT INTO device (name, class, state, created_at,
+		    bound_spki, attributes)
+		VALUES (o.name, class_of(o.product, '', ''), o.state, o.at,
+		    o.spki, o.text1);
+		r.devices := 1;
+	ELSIF d.state <> 0 THEN
+		RETURN refuse(1, 'device ' || o.name || ': retired');
+	ELSIF NOT o.flag THEN
+		RETURN refuse(1, 'device ' || o.name || ': exists');
+	ELSE
+		UPDATE device SET class = class_of(o.product, '', ''),
+		    bound_spki = o.spki, attributes = o.text1
+		    WHERE id = d.id;
+	END IF;
+	RETURN r;
+END $$;
+
+CREATE FUNCTION op_device_retire(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	d record;
+BEGIN
+	SELECT id, state INTO d FROM device
+	    WHERE lower(name) = lower(o.name COLLATE "C");
+	IF NOT FOUND THEN
+		RETURN refuse(2, 'device ' || o.name || ': no such device');
+	ELSIF d.state <> 0 THEN
+		RETURN already();
+	END IF;
+	UPDATE device SET state = 1 WHERE id = d.id;
+	RETURN done();
+END $$;
+
+CREATE FUNCTION op_operator_put(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO operator VALUES (o.name, o.text1, o.text2, o.sha256,
+	    o.at, o.to_at, o.revoked_at) ON CONFLICT DO NOTHING;
+	IF NOT FOUND THEN
+		RETURN refuse(1, 'operator ' || o.name || ': exists');
+	END IF;
+	RETURN done();
+END $$;
+
+CREATE FUNCTION is_admin(roles text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT position(',admin,' IN ',' || roles || ',') > 0
+$$;
+
+-- One writer asks: two who revoke each other at once leave one of them.
+CREATE FUNCTION op_operator_revoke(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	k record;
+BEGIN
+	SELECT revoked_at, is_admin(roles) AS admin INTO k FROM operator
+	    WHERE name = o.name;
+	IF NOT FOUND THEN
+		RETURN refuse(2, 'operator ' || o.name ||
+		    ': no such operator');
+	ELSIF k.revoked_at <> 0 THEN
+		RETURN already();
+	ELSIF k.admin AND NOT EXISTS (SELECT FROM operator
+	    WHERE name <> o.name AND operator.revoked_at = 0
+	    AND (expires_at = 0 OR expires_at > o.revoked_at)
+	    AND is_admin(roles)) THEN
+		RETURN refuse(3, 'operator ' || o.name || ' is the last '
+		    'administrator');
+	END IF;
+	UPDATE operator SET revoked_at = o.revoked_at WHERE name = o.name;
+	RETURN done();
+END $$;
+
+-- A checkpoint never goes back, nor past what is stored.
+CREATE FUNCTION op_checkpoint_put(o op, next bigint) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	last bigint;
+BEGIN
+	SELECT size INTO last FROM checkpoint WHERE id = 1;
+	IF o.number < coalesce(last, 0) OR o.number > next THEN
+		RETURN refuse(1, format('checkpoint: of %s, want %s to %s',
+		    o.number, coalesce(last, 0), next));
+	END IF;
+	INSERT INTO checkpoint VALUES (1, o.number, o.body)
+	    ON CONFLICT (id) DO UPDATE SET size = excluded.size,
+	    note = excluded.note;
+	RETURN done();
+END $$;
+
+-- RFC 5280 5.2.3: numbers only grow.
+CREATE FUNCTION op_crl_put(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO crl VALUES (o.issuer, o.number, o.not_before_s,
+	    o.not_after_s, o.body)
+	ON CONFLICT (issuer) DO UPDATE SET number = excluded.number,
+	    this_s = excluded.this_s, next_s = excluded.next_s,
+	    der = excluded.der WHERE crl.number < excluded.number;
+	IF NOT FOUND THEN
+		RETURN refuse(1, format('issuer %s: CRL number %s is not '
+		    'above the last', o.issuer, o.number));
+	END IF;
+	RETURN done();
+END $$;
+
+-- from_at: answers from before are forgotten.
+CREATE FUNCTION op_answer_put(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO answer VALUES (o.name, o.sha256, o.state, o.at, o.body)
+	ON CONFLICT (key) DO UPDATE SET
+	    request_sha256 = excluded.request_sha256,
+	    status = excluded.status, at = excluded.at, body = excluded.body
+	    WHERE answer.at < o.from_at;
+	IF NOT FOUND THEN
+		RETURN refuse(1, 'answer: key is used');
+	END IF;
+	DELETE FROM answer WHERE key = ANY (ARRAY(
+	    SELECT key FROM answer WHERE at < o.from_at ORDER BY at LIMIT 16));
+	RETURN done();
+END $$;
+
+-- number: the version that is expected; -1 none in particular.  No body: it
+-- is taken away.
+CREATE FUNCTION op_doc_put(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	r outcome := done();
+	have bigint;
+BEGIN
+	SELECT version INTO have FROM doc WHERE kind = o.state
+	    AND id = o.name;
+	have := coalesce(have, 0);
+	IF have = 0 AND (o.body IS NULL OR o.number > 0) THEN
+		RETURN refuse(2, o.name || ': there is none');
+	ELSIF have <> 0 AND o.number = 0 THEN
+		RETURN refuse(1, o.name || ': exists');
+	ELSIF o.number NOT IN (-1, have) THEN
+		RETURN refuse(1, o.name || ': has changed: it is at version '
+		    || have);
+	ELSIF o.body IS NULL THEN
+		DELETE FROM doc WHERE kind = o.state AND id = o.name;
+		RETURN r;
+	END IF;
+	INSERT INTO doc VALUES (o.state, o.name, have + 1, o.body)
+	    ON CONFLICT (kind, id) DO UPDATE
+	    SET version = excluded.version, body = excluded.body;
+	r.number := have + 1;
+	RETURN r;
+END $$;
+
+-- All checks of an operation come before its first write, and each sees what
+-- those before it wrote.  idx: where its first ledger entry belongs; the
+-- program adds the entries in the same transaction.
+CREATE FUNCTION run(ops op[])
+RETURNS TABLE (code smallint, why text, already boolean, idx bigint,
+    number bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+	m meta;
+	o op;
+	r outcome;
+BEGIN
+	SELECT * INTO m FROM meta WHERE id = 1 FOR UPDATE;
+	FOREACH o IN ARRAY ops LOOP
+		CASE o.kind
+		WHEN 0 THEN r := done();
+		WHEN 1 THEN r := op_issue(o, m.entries);
+		WHEN 2 THEN r := op_confirm(o);
+		WHEN 3 THEN r := op_revoke(o);
+		WHEN 4 THEN r := op_orphan(o, m.entries);
+		WHEN 5 THEN r := op_token_mint(o);
+		WHEN 6 THEN r := op_token_state(o);
+		WHEN 7 THEN r := op_product_put(o);
+		WHEN 8 THEN r := op_device_put(o);
+		WHEN 9 THEN r := op_device_retire(o);
+		WHEN 10 THEN r := op_operator_put(o);
+		WHEN 11 THEN r := op_operator_revoke(o);
+		WHEN 12 THEN r := op_checkpoint_put(o, m.entries);
+		WHEN 13 THEN r := op_crl_put(o);
+		WHEN 14 THEN r := op_answer_put(o);
+		WHEN 15 THEN r := op_doc_put(o);
+		END CASE;
+		code := r.code;
+		why := r.why;
+		already := r.already;
+		number := r.number;
+		idx := NULL;
+		IF r.written AND o.n > 0 THEN
+			idx := m.entries;
+			m.entries := m.entries + o.n;
+		END IF;
+		m.products := m.products + r.products;
+		m.devices := m.devices + r.devices;
+		m.tokens := m.tokens + r.tokens;
+		m.certs := m.certs + r.certs;
+		m.revoked := m.revoked + r.revoked;
+		RETURN NEXT;
+	END LOOP;
+	UPDATE meta SET products = m.products, devices = m.devices,
+	    tokens = m.tokens, certs = m.certs, revoked = m.revoked,
+	    entries = m.entries WHERE id = 1;
+END $$;
