@@ -41,6 +41,9 @@ struct mm_core_conf {
 	void (*done)(void *ctx, struct mm_job *list);
 	/* Something worth a log line; the core itself never logs. */
 	void (*note)(void *ctx, int level, const char *event, const char *text);
+	/* The ledger has size entries now, all durable; on the writer's
+	 * thread, which must not wait.  NULL: nobody asks. */
+	void (*grown)(void *ctx, uint64_t size);
 	void *ctx;
 	unsigned jobs_max;               /* in flight; above: MM_EAGAIN */
 	const struct mm_core_hooks *hooks; /* NULL but in tests */
@@ -211,6 +214,8 @@ const struct mm_profile *mm_core_label(struct mm_core *c, const char *label);
 MM_MUST enum mm_err mm_core_issuer_der(struct mm_core *c, const char *name,
     struct mm_bytes *der, struct mm_why *why);
 void mm_core_note_key(struct mm_core *c, struct mm_buf *out);
+/* Entries that are durable. */
+uint64_t mm_core_ledger_size(struct mm_core *c);
 /* Counts a refusal nobody proved a right to (hourly entry per reason). */
 void mm_core_count_refusal(struct mm_core *c, enum mm_reason r);
 

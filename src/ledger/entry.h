@@ -42,7 +42,11 @@
 	X(MM_E_REFUSED,         "refused", "refusals of a proven authority, once an hour and reason") \
 	X(MM_E_COUNTED,         "refusals.counted", "refusals of the unauthenticated, once an hour and reason") \
 	X(MM_E_ALERT,           "alert", "something a person must look at") \
-	X(MM_E_CRL_SIGNED,      "crl.signed", "a revocation list was signed")
+	X(MM_E_CRL_SIGNED,      "crl.signed", "a revocation list was signed") \
+	X(MM_E_WEBHOOK_CREATED, "webhook.created", "events go to one more place") \
+	X(MM_E_WEBHOOK_CHANGED, "webhook.changed", "a webhook was changed, paused, resumed, replayed or given a new secret") \
+	X(MM_E_WEBHOOK_REMOVED, "webhook.removed", "a webhook was removed") \
+	X(MM_E_WEBHOOK_DISABLED, "webhook.disabled", "the server gave up on a webhook's receiver")
 
 enum mm_entry_type {
 #define X(e, name, help) e,
@@ -66,6 +70,7 @@ enum mm_entry_type {
 	X(MM_F_ROLE, "role")             X(MM_F_REASON, "reason")           \
 	X(MM_F_DETAIL_SHA256, "detail_sha256") X(MM_F_COUNT, "count")       \
 	X(MM_F_EXPIRES, "expires")       X(MM_F_NUMBER, "number")           \
+	X(MM_F_WEBHOOK, "webhook")                                          \
 	X(MM_F_RESULT, "result")
 
 enum mm_entry_field {
@@ -97,6 +102,16 @@ MM_MUST enum mm_err mm_entry_encode(const struct mm_entry *e,
  */
 MM_MUST enum mm_err mm_entry_parse(struct mm_bytes json, char *arena,
     size_t arena_n, struct mm_entry *out, struct mm_why *why);
+/*
+ * What a filter asks of an entry, borrowed from its JSON; {NULL, 0} where it
+ * has no such field.  No check: for entries that are in the ledger.  The
+ * values that it gives are of alphabets that JSON does not escape.
+ */
+struct mm_entry_view {
+	struct mm_bytes type, at, device, product;
+	struct mm_bytes key; /* operator.revoked: which one */
+};
+void mm_entry_look(struct mm_bytes json, struct mm_entry_view *out);
 void mm_entry_print_reference(struct mm_buf *out); /* Markdown */
 
 #endif

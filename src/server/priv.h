@@ -30,6 +30,7 @@ struct mm_tls;
 struct mm_est;
 struct mm_public;
 struct mm_work;
+struct mm_watch;
 
 /* What one event loop's thread has for itself. */
 struct mm_loop_state {
@@ -46,6 +47,7 @@ struct mm_server {
 	struct mm_http *http;
 	struct mm_core *core;
 	struct mm_work *work;
+	struct mm_watch *watch;
 	struct mm_tls *tls;
 	struct mm_est *est;
 	struct mm_public *pub;

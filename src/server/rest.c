@@ -22,6 +22,8 @@ enum {
 	LINES = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_LINE,
 	ENROLS = MM_ROLE_ADMIN | MM_ROLE_LINE,
 	AUDITS = MM_ROLE_ADMIN | MM_ROLE_AUDITOR,
+	READS = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_SUPPORT |
+	    MM_ROLE_AUDITOR,
 };
 
 struct rest_call {
@@ -157,7 +159,7 @@ run_held(struct mm_rest *r, const char *key, struct mm_why *why)
 	if (replay(r, key, &rc, why))
 		return rc;
 	MM_TRY(run_call(r, why));
-	return remember(r, key, why);
+	return r->parked ? MM_OK : remember(r, key, why);
 }
 
 /* Two at once with one key: the second is told so, not run. */
@@ -222,7 +224,8 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 		rc = allow(&r, &why);
 	if (rc == MM_OK)
 		rc = run_once(&r, c->idempotency, &why);
-	answer(&r, rc, &why);
+	if (rc != MM_OK || !r.parked)
+		answer(&r, rc, &why);
 	mm_rest_json_free(&r.in);
 	mm_buf_wipe(&r.out);
 	mm_buf_wipe(&r.stored);
@@ -304,6 +307,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/ledger/key", ANY, ledger_key),
 	GET(API "/ledger/entries", AUDITS, entries),
 	GET(API "/ledger/receipts/:", AUDITS, receipt),
+	GET(API "/events", READS, events),
 	GET("/ledger/checkpoint", AUDITS, checkpoint),
 	GET("/ledger/tile/*", AUDITS, tile),
 	GET("/ledger/key", ANY, ledger_key),

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "sandbox/sandbox.h"
-#include "server/priv.h"
+#include "server/event.h"
 
 /*
  * The server's process: from its configuration to the moment it serves, and
@@ -82,6 +82,8 @@ fill_listener(struct mm_server *s, enum mm_listener which,
 		l->address = set->operators_listen;
 		l->make_ctx = mm_tls_operators_ctx;
 		l->on_head = mm_rest_head;
+		/* a long poll, and the time to write its answer */
+		l->limits.answer_ms = (MM_WATCH_WAIT_MAX_S + 10) * 1000;
 		l->routes = mm_operators_routes;
 		l->nroutes = mm_operators_nroutes;
 		break;
@@ -143,6 +145,15 @@ on_note(void *ctx, int level, const char *event, const char *text)
 	MM_LOG((enum mm_log_level)level, event, MM_S("text", text));
 }
 
+static void
+on_grown(void *ctx, uint64_t size)
+{
+	const struct mm_server *s = ctx;
+
+	(void)size;
+	mm_watch_grown(s->watch);
+}
+
 #ifdef MM_FAULTS
 static void
 on_step(void *ctx, int step)
@@ -163,7 +174,8 @@ open_core(struct mm_server *s, struct mm_why *why)
 {
 	const struct mm_core_conf conf = { .config = s->config,
 		.loops = (unsigned)s->config->set.threads,
-		.done = mm_enrol_done, .note = on_note, .ctx = s,
+		.done = mm_enrol_done, .note = on_note, .grown = on_grown,
+		.ctx = s,
 		.jobs_max = JOBS_MAX, .hooks = HOOKS };
 
 	return mm_core_open(&conf, &s->core, why);
@@ -222,7 +234,8 @@ static enum mm_err
 open_content(struct mm_server *s, struct mm_why *why)
 {
 	MM_TRY(mm_est_new(s, &s->est, why));
-	return mm_public_new(s, &s->pub, why);
+	MM_TRY(mm_public_new(s, &s->pub, why));
+	return mm_watch_open(s, &s->watch, why);
 }
 
 static enum mm_err
@@ -316,11 +329,13 @@ start(struct mm_server *s, struct mm_why *why)
 static void
 stop(struct mm_server *s)
 {
+	mm_watch_stop(s->watch);
 	if (s->work != NULL)
 		mm_http_drain(s->http, MM_DRAIN_MS);
 	mm_work_close(&s->work);
 	if (s->core != NULL)
 		mm_core_stop(s->core, MM_DRAIN_MS);
+	mm_watch_close(&s->watch);
 	mm_http_close(&s->http);
 	mm_public_free(&s->pub);
 	mm_est_free(&s->est);
