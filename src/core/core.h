@@ -315,6 +315,14 @@ void mm_desk_answer_end(struct mm_desk *d, struct mm_answer_hold *hold);
 MM_MUST enum mm_err mm_desk_answer_put(struct mm_desk *d, const char *key,
     const uint8_t request_sha256[32], int status, struct mm_bytes body,
     struct mm_why *why);
+/* Writes or takes away a document, with up to MM_OP_ENTRIES entries about it;
+ * sets doc->version.  Errors are struct mm_op_doc's. */
+struct mm_entry;
+MM_MUST enum mm_err mm_desk_doc_put(struct mm_desk *d, struct mm_op_doc *doc,
+    const struct mm_entry *e, unsigned n, struct mm_why *why);
+/* Ops without papers, durable together when it returns; each has a result. */
+MM_MUST enum mm_err mm_desk_run_all(struct mm_desk *d, struct mm_op **ops,
+    size_t n, struct mm_why *why);
 /* Enrol on an operator's authority, blocking (REST). */
 MM_MUST enum mm_err mm_desk_enrol(struct mm_desk *d, struct mm_job *job);
 

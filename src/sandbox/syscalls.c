@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "sandbox/sandbox.h"
 
@@ -49,7 +50,7 @@ static const char *const both[] = {
 	NULL,
 };
 
-static const char *const server_only[] = {
+static const char *const networked[] = {
 	"epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait",
 	"epoll_pwait2", "eventfd2", "timerfd_create", "timerfd_settime",
 	"pipe2", "accept", "accept4", "getsockname", "getpeername",
@@ -67,26 +68,48 @@ static const char *const server_only[] = {
 	NULL,
 };
 
+/* bind is getaddrinfo's, of a netlink socket; nothing can listen */
+static const char *const courier_only[] = {
+	"connect", "bind", "socketpair",
+	NULL,
+};
+
+enum {
+	SIGNER = 1 << MM_SANDBOX_SIGNER,
+	COURIER = 1 << MM_SANDBOX_COURIER,
+	NET = 1 << MM_SANDBOX_SERVER | COURIER,
+	ALL = SIGNER | NET,
+};
+
 /* Calls whose arguments decide.  The signer makes no thread once locked. */
 static const struct {
 	const char *name;
 	uint32_t action;
 	struct scmp_arg_cmp arg;
-	int server_only;
+	unsigned roles;
 } conditional[] = {
 	{ "mmap", SCMP_ACT_ALLOW,
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, 0 },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, ALL },
 	{ "mmap", SCMP_ACT_ERRNO(EPERM),
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC }, 0 },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC }, ALL },
 	{ "mprotect", SCMP_ACT_ALLOW,
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, 0 },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, ALL },
 	{ "mprotect", SCMP_ACT_ERRNO(EPERM),
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC }, 0 },
-	{ "ioctl", SCMP_ACT_ERRNO(ENOTTY), { 1, SCMP_CMP_EQ, TCGETS, 0 }, 0 },
-	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONBIO, 0 }, 1 },
-	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONREAD, 0 }, 1 },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC }, ALL },
+	{ "ioctl", SCMP_ACT_ERRNO(ENOTTY), { 1, SCMP_CMP_EQ, TCGETS, 0 },
+	    ALL },
+	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONBIO, 0 }, NET },
+	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONREAD, 0 }, NET },
 	{ "clone", SCMP_ACT_ALLOW,
-	    { 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD }, 1 },
+	    { 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD }, NET },
+	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_INET, 0 }, COURIER },
+	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_INET6, 0 },
+	    COURIER },
+	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_NETLINK, 0 },
+	    COURIER },
+	/* the name service's daemons: it goes on without */
+	{ "socket", SCMP_ACT_ERRNO(EAFNOSUPPORT),
+	    { 0, SCMP_CMP_EQ, AF_UNIX, 0 }, COURIER },
 };
 
 static int
@@ -110,7 +133,7 @@ allow_conditional(scmp_filter_ctx f, enum mm_sandbox_role role)
 	for (size_t i = 0; i < sizeof(conditional) / sizeof(conditional[0]);
 	     i++) {
 		int rc;
-		if (conditional[i].server_only && role != MM_SANDBOX_SERVER)
+		if ((conditional[i].roles & 1U << role) == 0)
 			continue;
 		rc = seccomp_rule_add_array(f, conditional[i].action,
 		    seccomp_syscall_resolve_name(conditional[i].name), 1,
@@ -130,8 +153,10 @@ fill(scmp_filter_ctx f, enum mm_sandbox_role role)
 
 	if (rc == 0)
 		rc = allow_names(f, both);
-	if (rc == 0 && role == MM_SANDBOX_SERVER)
-		rc = allow_names(f, server_only);
+	if (rc == 0 && role != MM_SANDBOX_SIGNER)
+		rc = allow_names(f, networked);
+	if (rc == 0 && role == MM_SANDBOX_COURIER)
+		rc = allow_names(f, courier_only);
 	if (rc == 0)
 		rc = allow_conditional(f, role);
 	if (rc == 0)

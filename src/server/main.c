@@ -23,7 +23,8 @@ struct options {
 	const char *admin, *ledger_key;
 };
 typedef int command_fn(const struct options *o);
-static command_fn run_run, run_check, run_found, run_reference, run_serve;
+static command_fn run_run, run_check, run_found, run_reference, run_serve,
+    run_courier;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -37,6 +38,7 @@ static const struct command {
 	{ "reference", "", "print the configuration's reference (Markdown)",
 	    run_reference },
 	{ "serve", "--control N", NULL, run_serve },
+	{ "courier", "--control N", NULL, run_courier },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -71,6 +73,12 @@ static int
 run_serve(const struct options *o)
 {
 	return mm_serve_run(&o->run);
+}
+
+static int
+run_courier(const struct options *o)
+{
+	return mm_courier_run(&o->run);
 }
 
 static int

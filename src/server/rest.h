@@ -124,7 +124,11 @@ MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
 	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \
 	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \
-	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt) X(events)
+	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt) X(events) \
+	X(webhooks) X(webhook) X(webhook_create) X(webhook_replace)       \
+	X(webhook_remove) X(webhook_pause) X(webhook_resume)              \
+	X(webhook_rotate) X(webhook_replay) X(webhook_test)               \
+	X(webhook_letters) X(webhook_retry)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "sandbox/sandbox.h"
-#include "server/event.h"
+#include "server/hook.h"
 
 /*
  * The server's process: from its configuration to the moment it serves, and
@@ -152,6 +152,7 @@ on_grown(void *ctx, uint64_t size)
 
 	(void)size;
 	mm_watch_grown(s->watch);
+	mm_deliver_grown(s->deliver);
 }
 
 #ifdef MM_FAULTS
@@ -243,6 +244,7 @@ start_threads(struct mm_server *s, struct mm_why *why)
 {
 	for (size_t i = 0; i < MM_LOOPS_MAX; i++)
 		mm_buf_init(&s->loop[i].scratch, MM_CERT_MAX * MM_CHAIN_MAX);
+	MM_TRY(mm_deliver_open(s, &s->deliver, why));
 	MM_TRY(mm_work_open(s, &s->work, why));
 	return mm_http_start(s->http, why);
 }
@@ -333,9 +335,11 @@ stop(struct mm_server *s)
 	if (s->work != NULL)
 		mm_http_drain(s->http, MM_DRAIN_MS);
 	mm_work_close(&s->work);
+	mm_deliver_stop(s->deliver);
 	if (s->core != NULL)
 		mm_core_stop(s->core, MM_DRAIN_MS);
 	mm_watch_close(&s->watch);
+	mm_deliver_close(&s->deliver);
 	mm_http_close(&s->http);
 	mm_public_free(&s->pub);
 	mm_est_free(&s->est);
@@ -361,7 +365,19 @@ on_signal(struct mm_server *s)
 	return true;
 }
 
-/* Fresh links of a restarted signer; an end: the monitor is gone. */
+static void
+relink(struct mm_server *s, const struct mm_links *links)
+{
+	if (links->link[0].role == MM_LINK_COURIER) {
+		mm_deliver_link(s->deliver, links->link[0].fd);
+		return;
+	}
+	mm_core_relink(s->core, links);
+	MM_LOG(MM_LOG_WARN, "signer-restarted", MM_I("starts",
+	    atomic_fetch_add(&s->signer_starts, 1) + 1));
+}
+
+/* Fresh links of a restarted signer or courier; an end: the monitor is gone. */
 static bool
 on_control(struct mm_server *s)
 {
@@ -370,9 +386,7 @@ on_control(struct mm_server *s)
 	enum mm_err rc = mm_links_recv(s->control, &links, &why);
 
 	if (rc == MM_OK) {
-		mm_core_relink(s->core, &links);
-		MM_LOG(MM_LOG_WARN, "signer-restarted", MM_I("starts",
-		    atomic_fetch_add(&s->signer_starts, 1) + 1));
+		relink(s, &links);
 	} else if (rc != MM_EAGAIN) {
 		MM_LOG(MM_LOG_ERROR, "monitor-gone", MM_S("why", why.text));
 		return false;
