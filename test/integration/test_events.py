@@ -1,14 +1,14 @@
 """The event feed (docs/integrate.md): cursor, filters, long poll."""
-import http.client
 import json
 import selectors
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
-from world import World
+from world import MINT, World
 
 TOKENS = 25
 
@@ -275,3 +275,55 @@ def test_a_server_that_stops_answers_those_that_wait(world):
     status, page, _ = w.answer()
     assert status == 200 and page["items"] == []
     world.start()
+
+
+# ---- the command line ----
+
+def lines(p):
+    return [json.loads(x) for x in p.stdout.splitlines()]
+
+
+def test_event_list_prints_what_the_feed_has(world):
+    mint(world, "CLI-1")
+    want, _ = everything(world, "type=token.&device=CLI-1")
+    got = lines(world.cli("--json", "event", "list", "--type", "token.",
+                          "--device", "CLI-1", "--limit", "0"))
+    assert got == want
+    got = lines(world.cli("--json", "event", "list", "--limit", "3"))
+    assert [i["index"] for i in got] == [0, 1, 2]
+    p = world.cli("event", "list", "--after", "1", "--limit", "1")
+    assert p.stdout.split()[0] == "2" and "--after 2" in p.stderr
+    assert world.cli("event", "list", "--type", "nope",
+                     check=False).returncode == 2
+
+
+def test_event_follow_resumes_from_its_state(world, tmp_path):
+    state = tmp_path / "cursor"
+    follow = ("--json", "event", "follow", "--type", "token.minted",
+              "--state", state, "--count")
+    after = latest(world)
+    mint(world, "CLI-2")
+    mint(world, "CLI-3")
+    first = lines(world.cli(*follow, "1", "--after", after))
+    rest = lines(world.cli(*follow, "1"))
+    assert [i["entry"]["device"] for i in first + rest] == ["CLI-2", "CLI-3"]
+    assert int(state.read_text()) >= rest[0]["index"]
+
+
+def test_event_follow_waits_and_outlives_a_restart(world, tmp_path):
+    p = subprocess.Popen(
+        [str(MINT), "--context", str(world.context), "--json", "event",
+         "follow", "--type", "token.minted", "--count", "2"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        until(lambda: waits(world) == 1)
+        mint(world, "CLI-4")
+        assert json.loads(p.stdout.readline())["entry"]["device"] == "CLI-4"
+        assert world.stop() == 0
+        world.start()
+        mint(world, "CLI-5")
+        assert json.loads(p.stdout.readline())["entry"]["device"] == "CLI-5"
+        assert p.wait(20) == 0
+    finally:
+        p.kill()
+        p.communicate()

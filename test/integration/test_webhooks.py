@@ -1,11 +1,11 @@
 """Webhooks (docs/integrate.md): signed, in order, at least once."""
+import json
 import os
 import pathlib
 import shutil
 import signal
 import ssl
 import stat
-import subprocess
 import time
 
 import pytest
@@ -593,3 +593,36 @@ def test_a_clean_stop_repeats_nothing():
         last = mint(w, "Z-9")
         got = r.wait(lambda got: len(got) >= 6)
         assert [d.indexes[0] for d in got] == first + last
+
+
+def test_the_command_line(world):
+    with Receiver() as r:
+        def cli(*argv, **kw):
+            return world.cli("--json", "webhook", *argv, **kw)
+
+        h = json.loads(cli("create", r.url(), "--types",
+                           "token.minted,product.", "--batch",
+                           "--description", "from a shell").stdout)
+        assert h["types"] == ["token.minted", "product."] and h["batch"]
+        i = h["id"]
+        try:
+            assert json.loads(cli("test", i).stdout)["delivered"]
+            assert verify([h["secret"]], r.got[0].headers, r.got[0].body)
+            table = world.cli("webhook", "list").stdout
+            assert i in table and "active" in table
+            for verb, state in (("pause", "paused"), ("resume", "active")):
+                assert json.loads(cli(verb, i).stdout)["state"] == state
+            rotated = json.loads(cli("rotate", i).stdout)
+            assert rotated["secret"] != h["secret"]
+            want = mint(world, "SH-1")
+            r.wait(lambda got: len(got) == 2)
+            cli("replay", i, "--from", want[0])
+            r.wait(lambda got: len(got) >= 3)
+            assert json.loads(cli("dead-letters", i).stdout) == []
+            p = cli("dead-letters", i, "--retry", "1", check=False)
+            assert p.returncode == 4
+            assert cli("replay", i, check=False).returncode == 2
+            assert "secret" not in json.loads(cli("show", i).stdout)
+        finally:
+            cli("remove", i)
+        assert cli("show", i, check=False).returncode == 4

@@ -77,6 +77,13 @@ try_socket(void)
 	return socket(AF_INET, SOCK_STREAM, 0) < 0;
 }
 
+/* Refused in a way that a name lookup survives. */
+static int
+try_unix(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || errno != EAFNOSUPPORT;
+}
+
 static int
 try_connect(void)
 {
@@ -139,7 +146,7 @@ try_ptrace(void)
 struct row {
 	const char *what;
 	int (*act)(void);
-	int signer, server; /* FINE or -SIGSYS */
+	int signer, server, courier; /* FINE, WRONG or -SIGSYS */
 };
 
 static int
@@ -167,34 +174,43 @@ as_server(const void *arg)
 	return locked(MM_SANDBOX_SERVER, arg);
 }
 
+static int
+as_courier(const void *arg)
+{
+	return locked(MM_SANDBOX_COURIER, arg);
+}
+
 static void
 test_forbidden_calls_die(void **state)
 {
 	static const struct row rows[] = {
-		{ "open, write", try_open, FINE, FINE },
-		{ "memory", try_memory, FINE, FINE },
-		{ "executable memory", try_exec_memory, FINE, FINE },
-		{ "socket", try_socket, -SIGSYS, -SIGSYS },
-		{ "connect", try_connect, -SIGSYS, -SIGSYS },
-		{ "bind", try_bind, -SIGSYS, -SIGSYS },
-		{ "listen", try_listen, -SIGSYS, -SIGSYS },
-		{ "accept", try_accept, -SIGSYS, FINE },
-		{ "execve", try_exec, -SIGSYS, -SIGSYS },
-		{ "fork", try_fork, -SIGSYS, -SIGSYS },
-		{ "thread", try_thread, -SIGSYS, FINE },
-		{ "setuid", try_setuid, -SIGSYS, -SIGSYS },
-		{ "prctl", try_ptrace, -SIGSYS, -SIGSYS },
+		{ "open, write", try_open, FINE, FINE, FINE },
+		{ "memory", try_memory, FINE, FINE, FINE },
+		{ "executable memory", try_exec_memory, FINE, FINE, FINE },
+		{ "socket", try_socket, -SIGSYS, -SIGSYS, FINE },
+		{ "unix socket", try_unix, -SIGSYS, -SIGSYS, FINE },
+		{ "connect", try_connect, -SIGSYS, -SIGSYS, WRONG },
+		{ "bind", try_bind, -SIGSYS, -SIGSYS, WRONG },
+		{ "listen", try_listen, -SIGSYS, -SIGSYS, -SIGSYS },
+		{ "accept", try_accept, -SIGSYS, FINE, FINE },
+		{ "execve", try_exec, -SIGSYS, -SIGSYS, -SIGSYS },
+		{ "fork", try_fork, -SIGSYS, -SIGSYS, -SIGSYS },
+		{ "thread", try_thread, -SIGSYS, FINE, FINE },
+		{ "setuid", try_setuid, -SIGSYS, -SIGSYS, -SIGSYS },
+		{ "prctl", try_ptrace, -SIGSYS, -SIGSYS, -SIGSYS },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		int a = in_child(as_signer, &rows[i]);
 		int b = in_child(as_server, &rows[i]);
+		int c = in_child(as_courier, &rows[i]);
 		if (a == NO_SECCOMP)
 			skip();
-		if (a != rows[i].signer || b != rows[i].server)
-			fail_msg("%s: signer %d, server %d", rows[i].what, a,
-			    b);
+		if (a != rows[i].signer || b != rows[i].server ||
+		    c != rows[i].courier)
+			fail_msg("%s: signer %d, server %d, courier %d",
+			    rows[i].what, a, b, c);
 	}
 }
 
