@@ -49,8 +49,9 @@ struct mm_server {
 	struct mm_http *http;
 	struct mm_core *core;
 	struct mm_work *work;
-	struct mm_watch *watch;
-	struct mm_deliver *deliver;
+	/* the core's writer looks for them as soon as it runs */
+	struct mm_watch *_Atomic watch;
+	struct mm_deliver *_Atomic deliver;
 	struct mm_tls *tls;
 	struct mm_est *est;
 	struct mm_public *pub;

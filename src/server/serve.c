@@ -234,17 +234,24 @@ start_core(struct mm_server *s, struct mm_why *why)
 static enum mm_err
 open_content(struct mm_server *s, struct mm_why *why)
 {
+	struct mm_watch *watch;
+
 	MM_TRY(mm_est_new(s, &s->est, why));
 	MM_TRY(mm_public_new(s, &s->pub, why));
-	return mm_watch_open(s, &s->watch, why);
+	MM_TRY(mm_watch_open(s, &watch, why));
+	s->watch = watch;
+	return MM_OK;
 }
 
 static enum mm_err
 start_threads(struct mm_server *s, struct mm_why *why)
 {
+	struct mm_deliver *deliver;
+
 	for (size_t i = 0; i < MM_LOOPS_MAX; i++)
 		mm_buf_init(&s->loop[i].scratch, MM_CERT_MAX * MM_CHAIN_MAX);
-	MM_TRY(mm_deliver_open(s, &s->deliver, why));
+	MM_TRY(mm_deliver_open(s, &deliver, why));
+	s->deliver = deliver;
 	MM_TRY(mm_work_open(s, &s->work, why));
 	return mm_http_start(s->http, why);
 }
@@ -331,15 +338,18 @@ start(struct mm_server *s, struct mm_why *why)
 static void
 stop(struct mm_server *s)
 {
-	mm_watch_stop(s->watch);
+	struct mm_watch *watch = s->watch;
+	struct mm_deliver *deliver = s->deliver;
+
+	mm_watch_stop(watch);
 	if (s->work != NULL)
 		mm_http_drain(s->http, MM_DRAIN_MS);
 	mm_work_close(&s->work);
-	mm_deliver_stop(s->deliver);
+	mm_deliver_stop(deliver);
 	if (s->core != NULL)
 		mm_core_stop(s->core, MM_DRAIN_MS);
-	mm_watch_close(&s->watch);
-	mm_deliver_close(&s->deliver);
+	mm_watch_close(&watch);
+	mm_deliver_close(&deliver);
 	mm_http_close(&s->http);
 	mm_public_free(&s->pub);
 	mm_est_free(&s->est);

@@ -17,7 +17,9 @@
  */
 enum {
 	ROUND = 1000,               /* entries looked at in one go */
-	OUT_MAX = 8 << 20,          /* of one answer */
+	PAGE_BYTES = 64 * 1024,     /* of one answer, and one entry more: a
+	                             * thousand of them are in memory at once */
+	OUT_MAX = PAGE_BYTES + MM_ENTRY_MAX + 4096,
 	RETRY_MS = 200,             /* after the store could not be read */
 };
 
@@ -69,7 +71,7 @@ answer(struct mm_watch *h, struct waiting *w)
 	if (w->n == 0)
 		page_open(w);
 	mm_json_close(&w->j, ']');
-	mm_event_put_next(&w->j, w->wish.from, false);
+	mm_event_put_next(&w->j, w->wish.from, w->wish.from < h->seen);
 	mm_json_close(&w->j, '}');
 	if (mm_buf_ok(&w->out, NULL) == MM_OK) {
 		resp.body = w->out;
@@ -86,7 +88,8 @@ static void
 show(struct waiting *w, uint64_t index, const struct mm_entry_view *v,
     struct mm_bytes entry)
 {
-	if (index < w->wish.from || w->n >= w->wish.most)
+	if (index < w->wish.from || w->n >= w->wish.most ||
+	    w->out.n > PAGE_BYTES)
 		return;
 	w->wish.from = index + 1;
 	if (!mm_event_wanted(&w->wish.filter, v) ||

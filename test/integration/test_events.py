@@ -141,6 +141,21 @@ def test_a_new_entry_ends_the_wait(world):
     assert int(page["next"]) > int(after)
 
 
+def test_a_full_page_says_that_there_is_more(world):
+    after = latest(world)
+    w = Waiter(world, f"after={after}&wait=60&type=token.minted&limit=5")
+    world.rest("POST", "/tokens", {"tokens": [
+        {"device": f"P-{i}", "product": "thermo"} for i in range(200)]})
+    seen, (_, page, _) = [], w.answer()
+    assert len(page["items"]) <= 5
+    while True:
+        seen += [i["entry"]["device"] for i in page["items"]]
+        if not page["more"] and len(seen) == 200:
+            break
+        page = events(world, f"after={page['next']}&type=token.minted")
+    assert seen == [f"P-{i}" for i in range(200)]
+
+
 def test_what_does_not_match_moves_the_cursor_only(world):
     after = latest(world)
     w = Waiter(world, f"after={after}&wait=1&type=certificate.")

@@ -428,7 +428,7 @@ def test_410_disables_and_nothing_is_lost(world, hooks):
 
 
 def test_one_that_fails_for_long_is_disabled():
-    with make(webhook_give_up='"2s"',
+    with make(webhook_give_up='"4s"',
               webhook_retries='{"1s","1s","1s","1s","1s","1s"}') as w, \
             Receiver(lambda d: 500) as r:
         w.start().product()
@@ -439,8 +439,8 @@ def test_one_that_fails_for_long_is_disabled():
         assert show(w, h)["reason"] == "receiver-failing"
         assert entries(w, type="alert", reason="webhook-disabled")
         # resumed, it gets the whole time once more
-        post(w, h, "resume")
         n = len(r.got)
+        post(w, h, "resume")
         r.wait(lambda got: len(got) >= n + 2)
         assert show(w, h)["state"] == "active"
 
@@ -546,11 +546,11 @@ def test_kill_9_in_the_middle_loses_nothing(batch):
         assert a.status == 201
         minted = 0
         for turn in range(4):
+            have = len(r.got)
             w.rest("POST", "/tokens", {"tokens": [
                 {"device": f"X-{turn}-{i}", "product": "thermo"}
                 for i in range(200)]})
             minted += 200
-            have = len(r.got)
             r.wait(lambda got: len(got) > have + (0 if batch else 20))
             os.kill(w.children()["server"], signal.SIGKILL)
             until(lambda: "ready" in w.log())
