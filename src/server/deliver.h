@@ -10,7 +10,8 @@
  * What the files of the delivery thread share.  All of it is that thread's,
  * but for what stands under the lock.
  *
- *   deliver.c        the thread: waits, asks and answers of the courier
+ *   deliver.c        the thread: waits, sends, hears the courier
+ *   deliver_ask.c    one delivery out of turn, for a request that waits
  *   deliver_hook.c   one webhook: collect, send, what an outcome means
  *   deliver_store.c  documents: load, progress, dead letters, disabling
  */
@@ -18,6 +19,7 @@ enum {
 	MM_ASKS_MOST = 32,
 	MM_DELIVER_SAVE_MS = 1000, /* progress, at most so often */
 	MM_DELIVER_RETRY_MS = 1000,/* after the store refused */
+	MM_DELIVER_LATE_MS = 20000,/* past the courier's own deadline */
 };
 
 /* A POST: on its way while tag is not 0. */
@@ -91,6 +93,12 @@ void mm_event_bodies_open(struct mm_json *j);
 void mm_event_bodies_close(struct mm_json *j, struct mm_bytes at);
 void mm_parcel_name(const struct mm_deliver *d, const struct mm_hook *h,
     uint64_t first, uint64_t last, char out[97]);
+
+/* deliver_ask.c; outcome and fail answer the request and end it, step may. */
+void mm_ask_step(struct mm_deliver *d, struct mm_ask *a);
+void mm_ask_outcome(struct mm_deliver *d, struct mm_ask *a,
+    const struct mm_deliver_rep *rep);
+void mm_ask_fail(struct mm_deliver *d, struct mm_ask *a, const char *text);
 
 /* deliver_store.c */
 /* Takes the webhooks as they are stored now. */

@@ -204,7 +204,8 @@ show(struct mm_deliver *d, struct mm_run *r, const struct mm_deliver_rep *rep)
 static void
 look_late(struct mm_deliver *d, struct mm_run *r)
 {
-	int64_t late = d->s->config->set.webhook_timeout_s * 1000 + 20000;
+	int64_t late = d->s->config->set.webhook_timeout_s * 1000 +
+	    MM_DELIVER_LATE_MS;
 
 	if (mm_mono_ms() - r->parcel.sent_at > late)
 		r->parcel.tag = 0;

@@ -231,7 +231,7 @@ def main():
         stored = 10**7 if a.long else 10**6
     b = Bench()
     base = fresh(b, a.n)
-    feed(b, a.n)
+    feed(b, 5 * a.n)
     if stored > 0:
         full(b, a.n, stored, base)
     if a.json:
