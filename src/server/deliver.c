@@ -40,9 +40,6 @@ link_down(struct mm_deliver *d)
 		r->parcel.tag = 0; /* no attempt: it goes again */
 	for (struct mm_ask *a = d->asks; a != NULL; a = a->next)
 		a->parcel.tag = 0;
-	pthread_mutex_lock(&d->lock);
-	d->has_courier = d->fresh_link >= 0;
-	pthread_mutex_unlock(&d->lock);
 }
 
 static enum mm_err
@@ -269,7 +266,6 @@ mm_deliver_link(struct mm_deliver *d, int take_fd)
 	if (d->fresh_link >= 0)
 		close(d->fresh_link);
 	d->fresh_link = take_fd;
-	d->has_courier = true;
 	pthread_mutex_unlock(&d->lock);
 	mm_deliver_grown(d);
 }

@@ -69,7 +69,7 @@ struct mm_deliver {
 	struct mm_ask *fresh_asks;
 	unsigned nasks;         /* of both lists */
 	int fresh_link;
-	bool has_courier, changed, closed;
+	bool changed, closed;
 };
 
 /* deliver.c: false: not now, the link is full or away. */

@@ -158,8 +158,8 @@ mm_deliver_ask(struct mm_deliver *d, const struct mm_hook_wish *wish,
 	a->began = mm_mono_ms();
 	mm_buf_init(&a->parcel.body, MM_IPC_FRAME_MAX);
 	pthread_mutex_lock(&d->lock);
-	if (!d->has_courier || d->closed)
-		rc = MM_FAIL(why, MM_EAGAIN, "there is no courier now");
+	if (!d->s->config->set.webhooks || d->closed)
+		rc = MM_FAIL(why, MM_EAGAIN, "there is no courier");
 	else if (d->nasks >= MM_ASKS_MOST)
 		rc = MM_FAIL(why, MM_EAGAIN, "too many are under way");
 	if (rc == MM_OK) {

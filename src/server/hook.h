@@ -116,7 +116,8 @@ bool mm_deliver_show(struct mm_deliver *d, const char *hook,
 /*
  * One delivery out of turn, for a request that is answered when its outcome
  * is known: a test, or a dead letter once more (which then is none).
- * MM_EAGAIN: too many are under way, or there is no courier.
+ * A courier that is away for a moment is waited for.  MM_EAGAIN: too many are
+ * under way, or webhooks are switched off.
  */
 struct mm_hook_wish {
 	struct mm_http_ref ref;

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from receiver import Receiver, verify
 from world import DAEMON, MINT, World, run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -55,6 +56,23 @@ def test_it_works(two):
     assert '"agree": true' in out.stdout
     health = two.get_public("/healthz").json
     assert not any("one user" in w for w in health["warnings"]), health
+
+
+def test_webhooks_are_the_servers_users(two):
+    two.stop()
+    two.set_conf("webhook_deny_private", "false")
+    two.start()
+    with Receiver() as r:
+        h = two.rest("POST", "/webhooks", {"url": r.url(),
+                                           "types": ["alert"]}).json
+        assert two.rest("POST", f"/webhooks/{h['id']}/test",
+                        {}).json["delivered"]
+        d, = r.got
+        assert verify([h["secret"]], d.headers, d.body)
+    st = (two.state / "server/webhook.key").stat()
+    assert st.st_uid == pwd.getpwnam(USERS[0]).pw_uid
+    assert st.st_mode & 0o777 == 0o600
+    assert uid_of(two.children()["courier"]) == {st.st_uid}
 
 
 def sanitized():
