@@ -116,13 +116,34 @@ _mintmark() {
 	'ledger export --format') words='jsonl csv tiles' ;;
 	'ledger export --out') kind='@file' ;;
 	'ledger export --from') kind='@dir' ;;
+	'event list --after') words=' ' ;;
+	'event list --type') words=' ' ;;
+	'event list --device') kind='device' ;;
+	'event list --product') kind='product' ;;
+	'event list --limit') words=' ' ;;
+	'event follow --after') words=' ' ;;
+	'event follow --type') words=' ' ;;
+	'event follow --device') kind='device' ;;
+	'event follow --product') kind='product' ;;
+	'event follow --state') kind='@file' ;;
+	'event follow --count') words=' ' ;;
+	'webhook list --limit') words=' ' ;;
+	'webhook list --after') words=' ' ;;
+	'webhook create --types') words=' ' ;;
+	'webhook create --products') kind='product' ;;
+	'webhook create --from') words=' ' ;;
+	'webhook create --description') words=' ' ;;
+	'webhook replay --from') words=' ' ;;
+	'webhook dead-letters --retry') words=' ' ;;
+	'webhook dead-letters --limit') words=' ' ;;
+	'webhook dead-letters --after') words=' ' ;;
 	'key list --limit') words=' ' ;;
 	'key list --after') words=' ' ;;
 	'key create --role') words='admin operator line support auditor' ;;
 	'key create --ttl') words=' ' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--json --quiet --server --ca --key-file --context --help --version init status ca profile product device token cert ledger key completion man reference complete' ;;
+	'') words='--json --quiet --server --ca --key-file --context --help --version init status ca profile product device token cert ledger event webhook key completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
 	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
@@ -162,6 +183,18 @@ _mintmark() {
 	'ledger verify-receipt') words='--help --key '; kind='@file' ;;
 	'ledger reconcile') words='--help --config --journal '; kind='' ;;
 	'ledger export') words='--help --since --type --device --format --out --from '; kind='' ;;
+	'event list') words='--help --after --type --device --product --limit '; kind='' ;;
+	'event follow') words='--help --after --type --device --product --state --count '; kind='' ;;
+	'webhook list') words='--help --limit --after '; kind='' ;;
+	'webhook show') words='--help '; kind='' ;;
+	'webhook create') words='--help --types --products --batch --from --description '; kind='' ;;
+	'webhook remove') words='--help '; kind='' ;;
+	'webhook pause') words='--help '; kind='' ;;
+	'webhook resume') words='--help '; kind='' ;;
+	'webhook test') words='--help '; kind='' ;;
+	'webhook rotate') words='--help '; kind='' ;;
+	'webhook replay') words='--help --from '; kind='' ;;
+	'webhook dead-letters') words='--help --retry --limit --after '; kind='' ;;
 	'key list') words='--help --limit --after '; kind='' ;;
 	'key create') words='--help --role --ttl '; kind='' ;;
 	'key revoke') words='--help '; kind='' ;;
@@ -176,6 +209,8 @@ _mintmark() {
 	'token ') words='list show create cancel thaw ' ;;
 	'cert ') words='list show revoke hold release ' ;;
 	'ledger ') words='checkpoint key entries verify verify-receipt reconcile export ' ;;
+	'event ') words='list follow ' ;;
+	'webhook ') words='list show create remove pause resume test rotate replay dead-letters ' ;;
 	'key ') words='list create revoke ' ;;
 	esac
 	case "$kind" in

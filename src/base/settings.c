@@ -104,6 +104,27 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "Most time for the body of a request, all of it."),
 	TIME("idle_timeout", idle_s, 1, 3600, "60s",
 	    "Time after which an unused connection is closed."),
+	BOOL(webhooks, "true",
+	    "Deliver events to webhooks; false starts no courier, the one "
+	    "process that may connect to others."),
+	PATH(webhook_ca, 0, "",
+	    "PEM file with the CAs that webhooks' receivers are verified "
+	    "against; empty takes the system's."),
+	BOOL(webhook_plain, "false",
+	    "Let webhooks go to http:// beyond this machine, where anybody "
+	    "on the way reads them."),
+	BOOL(webhook_deny_private, "true",
+	    "Let webhooks go to public addresses only; false also allows "
+	    "this machine and private networks. Link-local addresses, where "
+	    "clouds keep their secrets, are never connected to."),
+	{ "webhook_retries", MM_CONF_LIST, AT(webhook_retries), 1, 16,
+	    "5s,5m,30m,2h,5h,10h,14h,20h,24h",
+	    "Pauses before a delivery is tried again; after the last an "
+	    "event becomes a dead letter and the next one follows.", NULL },
+	TIME("webhook_timeout", webhook_timeout_s, 1, 60, "10s",
+	    "Most time for a receiver to answer, all of it."),
+	TIME("webhook_give_up", webhook_give_up_s, 1, 31536000, "5d",
+	    "A webhook that has failed for so long is disabled."),
 	TIME("token_ttl", token_ttl_s, 60, 315360000, "72h",
 	    "How long a new token is good if nothing else is said."),
 	TIME("watchdog", watchdog_s, 0, 3600, "30s",
@@ -324,6 +345,20 @@ check_database(const char *url, struct mm_why *why)
 	return MM_OK;
 }
 
+static enum mm_err
+check_webhooks(const struct mm_settings *s, struct mm_why *why)
+{
+	int64_t v;
+
+	for (size_t i = 0; i < s->webhook_retries.n; i++)
+		if (mm_duration_parse(s->webhook_retries.item[i], &v, NULL) !=
+		    MM_OK || v < 1 || v > 7 * 86400)
+			return MM_FAIL(why, MM_EINPUT, "webhook_retries: want "
+			    "durations from 1s to 7d, not \"%.20s\"",
+			    s->webhook_retries.item[i]);
+	return MM_OK;
+}
+
 /* see settings.h */
 enum mm_err
 mm_settings_check(const struct mm_settings *s, struct mm_why *why)
@@ -332,6 +367,7 @@ mm_settings_check(const struct mm_settings *s, struct mm_why *why)
 	MM_TRY(check_listeners(s, why));
 	MM_TRY(check_tls(s, why));
 	MM_TRY(check_separation(s, why));
+	MM_TRY(check_webhooks(s, why));
 	/* both give a sign every second, on a machine that may be busy */
 	if (s->watchdog_s > 0 && s->watchdog_s < 5)
 		return MM_FAIL(why, MM_EINPUT,

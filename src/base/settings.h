@@ -43,6 +43,12 @@ struct mm_settings {
 	int64_t connections;                 /* per listener, all loops */
 	int64_t connections_per_source;
 	int64_t handshake_s, header_s, body_s, idle_s;
+	bool webhooks;                       /* false: no courier at all */
+	char webhook_ca[MM_PATH_MAX + 1];    /* "" : the system's CAs */
+	bool webhook_plain;                  /* http:// beyond loopback */
+	bool webhook_deny_private;
+	struct mm_conf_list webhook_retries; /* durations, mm_duration_parse */
+	int64_t webhook_timeout_s, webhook_give_up_s;
 	int64_t token_ttl_s;                 /* default 72 h */
 	int64_t watchdog_s;                  /* 0: nobody is watched */
 	int log_level;                       /* enum mm_log_level */

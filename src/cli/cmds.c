@@ -110,6 +110,37 @@ const struct mm_cmd mm_cmds[] = {
 	    "--format tiles writes a directory with tiles, checkpoint and "
 	    "key that \"ledger verify DIR\" checks again."),
 
+	ROW("event", "list", "", 0, 0, MM_C_NONE, event_list,
+	    "print events: the ledger's entries, filtered", NULL),
+	ROW("event", "follow", "", 0, 0, MM_C_NONE, event_follow,
+	    "print events as they happen",
+	    "Waits for what comes; with --json a line is an object.  With "
+	    "--state an interrupted run goes on where it ended: the cursor is "
+	    "stored after a page was printed, so an event may come twice, but "
+	    "none is left out."),
+
+	ROW("webhook", "list", "", 0, 0, MM_C_NONE, webhook_list,
+	    "list the webhooks", NULL),
+	ROW("webhook", "show", "ID", 1, 1, MM_C_NONE, webhook_show,
+	    "show one webhook and how its delivery does", NULL),
+	ROW("webhook", "create", "URL", 1, 1, MM_C_NONE, webhook_create,
+	    "send events to a URL; its secret is shown once", NULL),
+	ROW("webhook", "remove", "ID", 1, 1, MM_C_NONE, webhook_remove,
+	    "remove a webhook, its cursor and its dead letters", NULL),
+	ROW("webhook", "pause", "ID", 1, 1, MM_C_NONE, webhook_pause,
+	    "hold deliveries back", NULL),
+	ROW("webhook", "resume", "ID", 1, 1, MM_C_NONE, webhook_resume,
+	    "go on where it was, also after the server disabled it", NULL),
+	ROW("webhook", "test", "ID", 1, 1, MM_C_NONE, webhook_test,
+	    "send a test event now and say how it went", NULL),
+	ROW("webhook", "rotate", "ID", 1, 1, MM_C_NONE, webhook_rotate,
+	    "make a new secret; both sign for 24 hours", NULL),
+	ROW("webhook", "replay", "ID", 1, 1, MM_C_NONE, webhook_replay,
+	    "deliver again from an index on", NULL),
+	ROW("webhook", "dead-letters", "ID", 1, 1, MM_C_NONE,
+	    webhook_dead_letters, "list what could not be delivered, or try "
+	    "one again", NULL),
+
 	ROW("key", "list", "", 0, 0, MM_C_NONE, key_list,
 	    "list the API keys", NULL),
 	ROW("key", "create", "NAME", 1, 1, MM_C_NONE, key_create,

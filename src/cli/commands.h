@@ -16,7 +16,10 @@
 	X(ledger_entries) X(ledger_verify) X(ledger_verify_receipt)        \
 	X(ledger_reconcile) X(ledger_export) X(key_list) X(key_create)     \
 	X(key_revoke) X(status) X(completion) X(man) X(reference)          \
-	X(complete)
+	X(complete) X(event_list) X(event_follow) X(webhook_list)          \
+	X(webhook_show) X(webhook_create) X(webhook_remove)                \
+	X(webhook_pause) X(webhook_resume) X(webhook_test)                 \
+	X(webhook_rotate) X(webhook_replay) X(webhook_dead_letters)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \
@@ -40,6 +43,10 @@ MM_MUST enum mm_err mm_path(char out[1024], struct mm_why *why,
     const char *fmt, ...);
 /* Adds the option's value as a text member, if it was given. */
 void mm_json_opt(json_t *o, const char *member, const struct mm_args *a,
+    const char *opt);
+
+/* The same as a list: the value's parts between commas. */
+void mm_json_list(json_t *o, const char *member, const struct mm_args *a,
     const char *opt);
 
 #define MM_LIST_OPTS                                                       \

@@ -60,6 +60,32 @@ mm_json_opt(json_t *o, const char *member, const struct mm_args *a,
 		json_object_set_new(o, member, json_string(v));
 }
 
+static json_t *
+split(const char *text)
+{
+	json_t *list = json_array();
+
+	for (const char *comma; *text != '\0'; text = comma) {
+		comma = strchr(text, ',');
+		comma = comma ? comma : text + strlen(text);
+		json_array_append_new(list,
+		    json_stringn(text, (size_t)(comma - text)));
+		comma += *comma == ',';
+	}
+	return list;
+}
+
+/* see commands.h */
+void
+mm_json_list(json_t *o, const char *member, const struct mm_args *a,
+    const char *opt)
+{
+	const char *v = mm_arg(a, opt);
+
+	if (v != NULL)
+		json_object_set_new(o, member, split(v));
+}
+
 static enum mm_err
 query(struct mm_buf *b, const char *path, const struct mm_args *a,
     const struct mm_filter *f, size_t nf)

@@ -250,21 +250,6 @@ const struct mm_opt mm_opts_key_create[] = {
 	END
 };
 
-static json_t *
-split(const char *text)
-{
-	json_t *list = json_array();
-
-	for (const char *comma; *text != '\0'; text = comma) {
-		comma = strchr(text, ',');
-		comma = comma ? comma : text + strlen(text);
-		json_array_append_new(list,
-		    json_stringn(text, (size_t)(comma - text)));
-		comma += *comma == ',';
-	}
-	return list;
-}
-
 enum mm_err
 mm_cmd_key_create(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
@@ -275,8 +260,8 @@ mm_cmd_key_create(struct mm_cli *cli, const struct mm_args *a,
 
 	if (mm_arg(a, "role") == NULL)
 		return MM_FAIL(why, MM_EINPUT, "missing --role");
-	o = json_pack("{s:s,s:o}", "name", a->pos[0], "roles",
-	    split(mm_arg(a, "role")));
+	o = json_pack("{s:s}", "name", a->pos[0]);
+	mm_json_list(o, "roles", a, "role");
 	if (mm_arg(a, "ttl") != NULL) {
 		enum mm_err rc = mm_duration_parse(mm_arg(a, "ttl"), &ttl,
 		    why);

@@ -130,16 +130,20 @@ publish(struct mm_round *r, enum mm_err rc)
 {
 	struct mm_core *c = r->c;
 	uint64_t size = mm_store_ledger_size(c->store);
+	bool grown;
 
 	for (size_t i = 0; i < r->n && rc == MM_OK; i++)
 		if (revokes(r->op[i]))
 			c->revocations++;
 	pthread_mutex_lock(&c->lock);
-	if (size != c->ledger_size) {
+	grown = size != c->ledger_size;
+	if (grown) {
 		c->ledger_size = size;
 		pthread_cond_signal(&c->tick);
 	}
 	pthread_mutex_unlock(&c->lock);
+	if (grown && c->conf.grown != NULL)
+		c->conf.grown(c->conf.ctx, size);
 }
 
 /* MM_EAGAIN: nothing happened, so the same once more can do no harm. */

@@ -332,6 +332,18 @@ mm_core_run1(struct mm_core *c, struct mm_op *op, struct mm_why *why)
 
 /* ---- what it looks like from outside ---- */
 
+/* see core.h */
+uint64_t
+mm_core_ledger_size(struct mm_core *c)
+{
+	uint64_t size;
+
+	pthread_mutex_lock(&c->lock);
+	size = c->ledger_size;
+	pthread_mutex_unlock(&c->lock);
+	return size;
+}
+
 /* see priv.h */
 void
 mm_core_note(struct mm_core *c, int level, const char *event,

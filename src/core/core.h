@@ -41,6 +41,9 @@ struct mm_core_conf {
 	void (*done)(void *ctx, struct mm_job *list);
 	/* Something worth a log line; the core itself never logs. */
 	void (*note)(void *ctx, int level, const char *event, const char *text);
+	/* The ledger has size entries now, all durable; on the writer's
+	 * thread, which must not wait.  NULL: nobody asks. */
+	void (*grown)(void *ctx, uint64_t size);
 	void *ctx;
 	unsigned jobs_max;               /* in flight; above: MM_EAGAIN */
 	const struct mm_core_hooks *hooks; /* NULL but in tests */
@@ -211,6 +214,8 @@ const struct mm_profile *mm_core_label(struct mm_core *c, const char *label);
 MM_MUST enum mm_err mm_core_issuer_der(struct mm_core *c, const char *name,
     struct mm_bytes *der, struct mm_why *why);
 void mm_core_note_key(struct mm_core *c, struct mm_buf *out);
+/* Entries that are durable. */
+uint64_t mm_core_ledger_size(struct mm_core *c);
 /* Counts a refusal nobody proved a right to (hourly entry per reason). */
 void mm_core_count_refusal(struct mm_core *c, enum mm_reason r);
 
@@ -315,6 +320,14 @@ void mm_desk_answer_end(struct mm_desk *d, struct mm_answer_hold *hold);
 MM_MUST enum mm_err mm_desk_answer_put(struct mm_desk *d, const char *key,
     const uint8_t request_sha256[32], int status, struct mm_bytes body,
     struct mm_why *why);
+/* Writes or takes away a document, with up to MM_OP_ENTRIES entries about it;
+ * sets doc->version.  Errors are struct mm_op_doc's. */
+struct mm_entry;
+MM_MUST enum mm_err mm_desk_doc_put(struct mm_desk *d, struct mm_op_doc *doc,
+    const struct mm_entry *e, unsigned n, struct mm_why *why);
+/* Ops without papers, durable together when it returns; each has a result. */
+MM_MUST enum mm_err mm_desk_run_all(struct mm_desk *d, struct mm_op **ops,
+    size_t n, struct mm_why *why);
 /* Enrol on an operator's authority, blocking (REST). */
 MM_MUST enum mm_err mm_desk_enrol(struct mm_desk *d, struct mm_job *job);
 

@@ -27,7 +27,7 @@ mm_links_close(struct mm_links *l)
 static bool
 role_valid(unsigned role)
 {
-	return role != 0 && (role & (role - 1)) == 0 && role <= MM_LINK_CHECK;
+	return role != 0 && (role & (role - 1)) == 0 && role <= MM_LINK_COURIER;
 }
 
 /* The data are the roles, a byte each; the descriptors go beside it. */

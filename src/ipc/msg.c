@@ -156,6 +156,20 @@ static const struct mm_field status_rep[] = {
 	TEXT(mm_status_rep, why),
 };
 
+static const struct mm_field deliver_req[] = {
+	TEXT(mm_deliver_req, url),
+	TEXT(mm_deliver_req, id),
+	U64(mm_deliver_req, at_s),
+	TEXT(mm_deliver_req, signature),
+	BYTES(mm_deliver_req, body),
+};
+static const struct mm_field deliver_rep[] = {
+	U32(mm_deliver_rep, status),
+	U32(mm_deliver_rep, took_ms),
+	U64(mm_deliver_rep, retry_after_s),
+	TEXT(mm_deliver_rep, why),
+};
+
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 static const struct mm_msg messages[MM_IPC_KIND_COUNT] = {
 #define X(e, name, links)                                                  \

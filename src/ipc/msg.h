@@ -7,7 +7,8 @@
 #include "base/text.h"
 
 /*
- * Everything that server and signer say to each other.
+ * Everything that server and signer, and server and courier, say to each
+ * other.
  *
  * One SOCK_SEQPACKET message is one frame, at most 128 KiB and 64 items:
  *   u8 version (1), u8 kind, u16 count, then count times
@@ -29,6 +30,7 @@ enum mm_link {
 	MM_LINK_OPS = 1 << 2,   /* workers: tokens, CRL, status */
 	MM_LINK_PSK = 1 << 3,   /* one per event loop: token_psk */
 	MM_LINK_CHECK = 1 << 4, /* pipeline: token_check */
+	MM_LINK_COURIER = 1 << 5, /* the courier's: deliver */
 };
 
 /* kind: name, links */
@@ -46,7 +48,8 @@ enum mm_link {
 	X(MM_IPC_LEDGER_ADD, ledger_add, MM_LINK_LEDGER)                  \
 	X(MM_IPC_LEDGER_SIGN, ledger_sign, MM_LINK_LEDGER)                \
 	X(MM_IPC_OUTSTANDING, outstanding, MM_LINK_LEDGER)                \
-	X(MM_IPC_STATUS, status, MM_LINK_OPS | MM_LINK_LEDGER)
+	X(MM_IPC_STATUS, status, MM_LINK_OPS | MM_LINK_LEDGER)            \
+	X(MM_IPC_DELIVER, deliver, MM_LINK_COURIER)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -154,6 +157,24 @@ struct mm_status_rep {
 	uint64_t signed_n, refused_n, journal_n, tree_size, outstanding;
 	uint8_t issuing; /* 0: stopped (outstanding, clock, journal) */
 	char why[161];   /* why not */
+};
+
+/*
+ * A POST that the courier makes: the server has signed it, so that the
+ * process that talks to strangers holds no key.  status 0: no answer came,
+ * why says the rest.  Answers come in any order, one a frame.
+ */
+struct mm_deliver_req {
+	char url[1025];
+	char id[97];         /* webhook-id */
+	uint64_t at_s;       /* webhook-timestamp */
+	char signature[128]; /* webhook-signature */
+	struct mm_bytes body;
+};
+struct mm_deliver_rep {
+	uint32_t status, took_ms;
+	uint64_t retry_after_s; /* 0: not said */
+	char why[161];
 };
 
 /* ---- codec ---- */

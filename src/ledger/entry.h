@@ -43,7 +43,11 @@
 	X(MM_E_COUNTED,         "refusals.counted", "refusals of the unauthenticated, once an hour and reason") \
 	X(MM_E_ALERT,           "alert", "something a person must look at") \
 	X(MM_E_CRL_SIGNED,      "crl.signed", "a revocation list was signed") \
-	X(MM_E_CLOCK_SET_BACK,  "clock.set_back", "an operator had the signer accept a clock that was set back; number is the journal's line")
+	X(MM_E_CLOCK_SET_BACK,  "clock.set_back", "an operator had the signer accept a clock that was set back; number is the journal's line") \
+	X(MM_E_WEBHOOK_CREATED, "webhook.created", "events go to one more place") \
+	X(MM_E_WEBHOOK_CHANGED, "webhook.changed", "a webhook was changed, paused, resumed, replayed or given a new secret") \
+	X(MM_E_WEBHOOK_REMOVED, "webhook.removed", "a webhook was removed") \
+	X(MM_E_WEBHOOK_DISABLED, "webhook.disabled", "the server gave up on a webhook's receiver")
 
 enum mm_entry_type {
 #define X(e, name, help) e,
@@ -67,6 +71,7 @@ enum mm_entry_type {
 	X(MM_F_ROLE, "role")             X(MM_F_REASON, "reason")           \
 	X(MM_F_DETAIL_SHA256, "detail_sha256") X(MM_F_COUNT, "count")       \
 	X(MM_F_EXPIRES, "expires")       X(MM_F_NUMBER, "number")           \
+	X(MM_F_WEBHOOK, "webhook")                                          \
 	X(MM_F_RESULT, "result")         X(MM_F_FROM, "from")               \
 	X(MM_F_TO, "to")
 
@@ -99,6 +104,16 @@ MM_MUST enum mm_err mm_entry_encode(const struct mm_entry *e,
  */
 MM_MUST enum mm_err mm_entry_parse(struct mm_bytes json, char *arena,
     size_t arena_n, struct mm_entry *out, struct mm_why *why);
+/*
+ * What a filter asks of an entry, borrowed from its JSON; {NULL, 0} where it
+ * has no such field.  No check: for entries that are in the ledger.  The
+ * values that it gives are of alphabets that JSON does not escape.
+ */
+struct mm_entry_view {
+	struct mm_bytes type, at, device, product;
+	struct mm_bytes key; /* operator.revoked: which one */
+};
+void mm_entry_look(struct mm_bytes json, struct mm_entry_view *out);
 void mm_entry_print_reference(struct mm_buf *out); /* Markdown */
 
 #endif

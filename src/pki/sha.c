@@ -29,6 +29,29 @@ mm_sha256(struct mm_bytes b, uint8_t out[32])
 	mm_sha256_2(b, (struct mm_bytes){ NULL, 0 }, out);
 }
 
+/* see key.h; RFC 2104 2 */
+void
+mm_hmac_sha256(struct mm_bytes key, struct mm_bytes data, uint8_t out[32])
+{
+	uint8_t inner[64], outer[64], hashed[32];
+
+	if (key.n > sizeof(inner)) {
+		mm_sha256(key, hashed);
+		key = (struct mm_bytes){ hashed, sizeof(hashed) };
+	}
+	for (size_t i = 0; i < sizeof(inner); i++) {
+		uint8_t k = i < key.n ? key.p[i] : 0;
+
+		inner[i] = k ^ 0x36;
+		outer[i] = k ^ 0x5c;
+	}
+	mm_sha256_2((struct mm_bytes){ inner, sizeof(inner) }, data, out);
+	mm_sha256_2((struct mm_bytes){ outer, sizeof(outer) },
+	    (struct mm_bytes){ out, 32 }, out);
+	mm_wipe(inner, sizeof(inner));
+	mm_wipe(outer, sizeof(outer));
+}
+
 /* see priv.h */
 size_t
 mm_sha2(unsigned bits, struct mm_bytes b, uint8_t out[64])

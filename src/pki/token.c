@@ -173,29 +173,6 @@ mm_token_secret_parse(struct mm_bytes text, uint8_t out[MM_TOKEN_SECRET_N],
 	return rc;
 }
 
-/* RFC 2104 2; see sha.c for why not HMAC(3). */
-static void
-hmac(struct mm_bytes key, struct mm_bytes data, uint8_t out[32])
-{
-	uint8_t inner[64], outer[64], hashed[32];
-
-	if (key.n > sizeof(inner)) {
-		mm_sha256(key, hashed);
-		key = (struct mm_bytes){ hashed, sizeof(hashed) };
-	}
-	for (size_t i = 0; i < sizeof(inner); i++) {
-		uint8_t k = i < key.n ? key.p[i] : 0;
-
-		inner[i] = k ^ 0x36;
-		outer[i] = k ^ 0x5c;
-	}
-	mm_sha256_2((struct mm_bytes){ inner, sizeof(inner) }, data, out);
-	mm_sha256_2((struct mm_bytes){ outer, sizeof(outer) },
-	    (struct mm_bytes){ out, 32 }, out);
-	mm_wipe(inner, sizeof(inner));
-	mm_wipe(outer, sizeof(outer));
-}
-
 /* see token.h */
 void
 mm_token_derive(struct mm_bytes master, const uint8_t id[MM_TOKEN_ID_N],
@@ -205,7 +182,7 @@ mm_token_derive(struct mm_bytes master, const uint8_t id[MM_TOKEN_ID_N],
 	uint8_t data[sizeof(label) - 1 + MM_TOKEN_ID_N], mac[32];
 
 	memcpy(mempcpy(data, label, sizeof(label) - 1), id, MM_TOKEN_ID_N);
-	hmac(master, (struct mm_bytes){ data, sizeof(data) }, mac);
+	mm_hmac_sha256(master, (struct mm_bytes){ data, sizeof(data) }, mac);
 	memcpy(secret, mac, MM_TOKEN_SECRET_N);
 	mm_wipe(mac, sizeof(mac));
 }
@@ -231,9 +208,9 @@ mm_token_psk(const uint8_t id[MM_TOKEN_ID_N],
 	MM_INVARIANT(label.n < sizeof(data));
 	memcpy(data, label.p, label.n);
 	data[label.n] = 1;
-	hmac((struct mm_bytes){ no_salt, sizeof(no_salt) },
+	mm_hmac_sha256((struct mm_bytes){ no_salt, sizeof(no_salt) },
 	    (struct mm_bytes){ secret, MM_TOKEN_SECRET_N }, prk);
-	hmac((struct mm_bytes){ prk, sizeof(prk) },
+	mm_hmac_sha256((struct mm_bytes){ prk, sizeof(prk) },
 	    (struct mm_bytes){ data, label.n + 1 }, psk);
 	mm_wipe(prk, sizeof(prk));
 }

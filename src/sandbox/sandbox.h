@@ -35,9 +35,12 @@ struct mm_sandbox_path {
 MM_MUST enum mm_err mm_sandbox_files(const struct mm_sandbox_path *paths,
     size_t n, unsigned *missing, struct mm_why *why);
 
-/* A dialler is a server whose database is elsewhere: it may connect. */
 enum mm_sandbox_role {
-	MM_SANDBOX_SIGNER, MM_SANDBOX_SERVER, MM_SANDBOX_DIALLER
+	MM_SANDBOX_SIGNER,
+	MM_SANDBOX_SERVER,  /* sockets that are there; makes none */
+	MM_SANDBOX_DIALLER, /* a server whose database is elsewhere: it may
+	                     * connect */
+	MM_SANDBOX_COURIER, /* connects to others; listens to nobody */
 };
 /* An allow-list by role; anything else kills the process. */
 MM_MUST enum mm_err mm_sandbox_syscalls(enum mm_sandbox_role role,

@@ -50,7 +50,7 @@ static const char *const both[] = {
 	NULL,
 };
 
-static const char *const server_only[] = {
+static const char *const networked[] = {
 	"epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait",
 	"epoll_pwait2", "eventfd2", "timerfd_create", "timerfd_settime",
 	"pipe2", "accept", "accept4", "getsockname", "getpeername",
@@ -70,42 +70,54 @@ static const char *const server_only[] = {
 
 static const char *const dialler_only[] = { "connect", NULL };
 
+/* bind is getaddrinfo's, of a netlink socket; nothing can listen */
+static const char *const courier_only[] = {
+	"connect", "bind", "socketpair",
+	NULL,
+};
+
+enum {
+	SIGNER = 1 << MM_SANDBOX_SIGNER,
+	DIALLER = 1 << MM_SANDBOX_DIALLER,
+	COURIER = 1 << MM_SANDBOX_COURIER,
+	DIALS = DIALLER | COURIER,
+	NET = 1 << MM_SANDBOX_SERVER | DIALS,
+	ALL = SIGNER | NET,
+};
+
 /* Calls whose arguments decide.  The signer makes no thread once locked. */
 static const struct {
 	const char *name;
 	uint32_t action;
 	struct scmp_arg_cmp arg;
-	enum mm_sandbox_role from; /* for this role and those after it */
+	unsigned roles;
 } conditional[] = {
 	{ "mmap", SCMP_ACT_ALLOW,
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, MM_SANDBOX_SIGNER },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, ALL },
 	{ "mmap", SCMP_ACT_ERRNO(EPERM),
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC },
-	    MM_SANDBOX_SIGNER },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC }, ALL },
 	{ "mprotect", SCMP_ACT_ALLOW,
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, MM_SANDBOX_SIGNER },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 }, ALL },
 	{ "mprotect", SCMP_ACT_ERRNO(EPERM),
-	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC },
-	    MM_SANDBOX_SIGNER },
+	    { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC }, ALL },
 	{ "ioctl", SCMP_ACT_ERRNO(ENOTTY), { 1, SCMP_CMP_EQ, TCGETS, 0 },
-	    MM_SANDBOX_SIGNER },
-	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONBIO, 0 },
-	    MM_SANDBOX_SERVER },
-	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONREAD, 0 },
-	    MM_SANDBOX_SERVER },
+	    ALL },
+	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONBIO, 0 }, NET },
+	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONREAD, 0 }, NET },
 	{ "clone", SCMP_ACT_ALLOW,
-	    { 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD },
-	    MM_SANDBOX_SERVER },
-	/* libpq and libc's look-up of a host name, which also asks for the
+	    { 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD }, NET },
+	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_INET, 0 }, DIALS },
+	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_INET6, 0 }, DIALS },
+	/* libpq; and libc's look-up of a host name, which also asks for the
 	 * routes and does without */
-	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_UNIX, 0 },
-	    MM_SANDBOX_DIALLER },
-	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_INET, 0 },
-	    MM_SANDBOX_DIALLER },
-	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_INET6, 0 },
-	    MM_SANDBOX_DIALLER },
+	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_UNIX, 0 }, DIALLER },
 	{ "socket", SCMP_ACT_ERRNO(EAFNOSUPPORT),
-	    { 0, SCMP_CMP_EQ, AF_NETLINK, 0 }, MM_SANDBOX_DIALLER },
+	    { 0, SCMP_CMP_EQ, AF_NETLINK, 0 }, DIALLER },
+	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_NETLINK, 0 },
+	    COURIER },
+	/* the name service's daemons: it goes on without */
+	{ "socket", SCMP_ACT_ERRNO(EAFNOSUPPORT),
+	    { 0, SCMP_CMP_EQ, AF_UNIX, 0 }, COURIER },
 };
 
 static int
@@ -129,7 +141,7 @@ allow_conditional(scmp_filter_ctx f, enum mm_sandbox_role role)
 	for (size_t i = 0; i < sizeof(conditional) / sizeof(conditional[0]);
 	     i++) {
 		int rc;
-		if (role < conditional[i].from)
+		if ((conditional[i].roles & 1U << role) == 0)
 			continue;
 		rc = seccomp_rule_add_array(f, conditional[i].action,
 		    seccomp_syscall_resolve_name(conditional[i].name), 1,
@@ -149,10 +161,12 @@ fill(scmp_filter_ctx f, enum mm_sandbox_role role)
 
 	if (rc == 0)
 		rc = allow_names(f, both);
-	if (rc == 0 && role >= MM_SANDBOX_SERVER)
-		rc = allow_names(f, server_only);
-	if (rc == 0 && role >= MM_SANDBOX_DIALLER)
+	if (rc == 0 && role != MM_SANDBOX_SIGNER)
+		rc = allow_names(f, networked);
+	if (rc == 0 && role == MM_SANDBOX_DIALLER)
 		rc = allow_names(f, dialler_only);
+	if (rc == 0 && role == MM_SANDBOX_COURIER)
+		rc = allow_names(f, courier_only);
 	if (rc == 0)
 		rc = allow_conditional(f, role);
 	if (rc == 0)

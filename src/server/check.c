@@ -111,6 +111,14 @@ check_tls(const struct mm_config *c, struct mm_why *why)
 }
 
 static enum mm_err
+check_webhooks(const struct mm_config *c, struct mm_why *why)
+{
+	if (!c->set.webhooks || c->set.webhook_ca[0] == '\0')
+		return MM_OK;
+	return cert_is_good(c->set.webhook_ca, why);
+}
+
+static enum mm_err
 check_signer(const struct mm_config *c, struct mm_why *why)
 {
 	if (access(c->set.signer_program, X_OK) != 0)
@@ -143,6 +151,7 @@ static const struct {
 	{ "issuers", check_issuers },
 	{ "profiles", check_profiles },
 	{ "TLS certificate and key", check_tls },
+	{ "CAs of webhooks", check_webhooks },
 	{ "signer", check_signer },
 	{ "database", check_database },
 };

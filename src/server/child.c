@@ -156,8 +156,8 @@ mm_child_signer(const struct mm_child_conf *conf, pid_t *pid,
 
 /* see monitor.h */
 enum mm_err
-mm_child_server(const char *config_path, int control, pid_t *pid,
-    struct mm_why *why)
+mm_child_self(const char *role, const char *config_path, int control,
+    pid_t *pid, struct mm_why *why)
 {
 	static const char self[] = "/proc/self/exe";
 	char fd_text[16];
@@ -167,7 +167,7 @@ mm_child_server(const char *config_path, int control, pid_t *pid,
 	if (*pid != 0)
 		return MM_OK;
 	keep_only(control);
-	execl(self, "mintmarkd", "serve", "--config", config_path,
+	execl(self, "mintmarkd", role, "--config", config_path,
 	    "--control", fd_text, (char *)NULL);
 	no_exec(self);
 }

@@ -24,7 +24,7 @@ struct options {
 };
 typedef int command_fn(const struct options *o);
 static command_fn run_run, run_check, run_found, run_reference, run_routes,
-    run_serve;
+    run_serve, run_courier;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -40,6 +40,7 @@ static const struct command {
 	{ "routes", "", "list what each listener answers, and to which roles",
 	    run_routes },
 	{ "serve", "--control N", NULL, run_serve },
+	{ "courier", "--control N", NULL, run_courier },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -74,6 +75,12 @@ static int
 run_serve(const struct options *o)
 {
 	return mm_serve_run(&o->run);
+}
+
+static int
+run_courier(const struct options *o)
+{
+	return mm_courier_run(&o->run);
 }
 
 static int

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -48,7 +49,7 @@ struct monitor {
 	const struct mm_run_args *args;
 	struct mm_config *config;
 	struct mm_secret *passphrase;
-	struct child signer, server;
+	struct child signer, server, courier;
 	int control, signals;
 	int beats;          /* the signer's pulse */
 	int64_t looked_at;  /* monotonic: when the pulses were last looked at */
@@ -145,7 +146,8 @@ start_server(struct monitor *m, struct mm_why *why)
 	enum mm_err rc;
 
 	MM_TRY(make_pair(fd, why));
-	rc = mm_child_server(m->args->config_path, fd[1], &m->server.pid, why);
+	rc = mm_child_self("serve", m->args->config_path, fd[1],
+	    &m->server.pid, why);
 	close(fd[1]);
 	if (rc != MM_OK) {
 		close(fd[0]);
@@ -154,6 +156,50 @@ start_server(struct monitor *m, struct mm_why *why)
 	m->control = fd[0];
 	started(&m->server);
 	return MM_OK;
+}
+
+/* The courier, and its link's other end to the server. */
+static enum mm_err
+start_courier(struct monitor *m, struct mm_why *why)
+{
+	struct mm_links server = { .n = 1,
+		.link = { { MM_LINK_COURIER, -1 } } };
+	enum mm_err rc;
+	int fd[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) != 0)
+		return MM_FAIL(why, MM_ESYS, "socketpair: %s",
+		    strerror(errno));
+	server.link[0].fd = fd[0];
+	(void)fcntl(fd[0], F_SETFL, O_NONBLOCK);
+	rc = mm_child_self("courier", m->args->config_path, fd[1],
+	    &m->courier.pid, why);
+	close(fd[1]);
+	if (rc == MM_OK) {
+		started(&m->courier);
+		rc = mm_links_send(m->control, &server, why);
+		if (rc == MM_ENOTFOUND)
+			rc = MM_OK;
+	}
+	mm_links_close(&server);
+	return rc;
+}
+
+/* Last, so that the server meets its signer first; nothing else waits for
+ * it. */
+static void
+courier_due(struct monitor *m)
+{
+	struct mm_why why = { 0 };
+
+	if (!m->config->set.webhooks || m->courier.pid != 0 ||
+	    m->server.pid == 0 || m->signer.pid == 0 ||
+	    mm_mono_ms() < m->courier.again)
+		return;
+	if (start_courier(m, &why) == MM_OK)
+		return;
+	MM_LOG(MM_LOG_ERROR, "cannot-start", MM_S("why", why.text));
+	back_off(&m->courier);
 }
 
 /* The server goes first: the signer's links are for it.  A signer whose
@@ -175,8 +221,10 @@ start_due(struct monitor *m)
 	}
 	if (rc == MM_OK && m->signer.pid == 0 && now >= m->signer.again)
 		rc = start_signer(m, &why);
-	if (rc == MM_OK)
+	if (rc == MM_OK) {
+		courier_due(m);
 		return;
+	}
 	MM_LOG(MM_LOG_ERROR, "cannot-start", MM_S("why", why.text));
 	back_off(&m->server);
 	back_off(&m->signer);
@@ -270,6 +318,13 @@ ended(struct monitor *m, struct child *c, int wait_status)
 		close(m->control);
 		m->control = -1;
 	}
+	if (c == &m->courier && !m->stopping) {
+		/* one whose server went goes too, and says nothing */
+		if (m->server.pid != 0 || wait_status != 0)
+			log_end(c, wait_status);
+		back_off(c);
+		return;
+	}
 	if (m->stopping) {
 		if (m->status == MM_EXIT_NO_SIGNER && c == &m->signer)
 			m->status = exit_status(wait_status);
@@ -295,6 +350,8 @@ reap(struct monitor *m)
 			ended(m, &m->signer, st);
 		else if (pid == m->server.pid)
 			ended(m, &m->server, st);
+		else if (pid == m->courier.pid)
+			ended(m, &m->courier, st);
 	}
 	if (m->stopping && m->server.pid == 0 && m->signer.pid != 0 &&
 	    m->status != MM_EXIT_NO_SIGNER)
@@ -356,6 +413,9 @@ wait_ms(const struct monitor *m)
 		due = m->server.again;
 	else if (m->signer.pid == 0)
 		due = m->signer.again;
+	else if (m->courier.pid == 0 && m->server.pid != 0 &&
+	    m->config->set.webhooks)
+		due = m->courier.again;
 	if (due < at)
 		at = due;
 	if (at == INT64_MAX)
@@ -372,12 +432,15 @@ kill_late(const struct monitor *m)
 		kill(m->server.pid, SIGKILL);
 	if (m->signer.pid != 0)
 		kill(m->signer.pid, SIGKILL);
+	if (m->courier.pid != 0)
+		kill(m->courier.pid, SIGKILL);
 }
 
 static int
 watch(struct monitor *m)
 {
-	while (!m->stopping || m->server.pid != 0 || m->signer.pid != 0) {
+	while (!m->stopping || m->server.pid != 0 || m->signer.pid != 0 ||
+	    m->courier.pid != 0) {
 		struct pollfd p[3] = {
 			{ .fd = m->signals, .events = POLLIN },
 			{ .events = POLLIN }, { .events = POLLIN } };
@@ -431,7 +494,8 @@ int
 mm_monitor_run(const struct mm_run_args *args)
 {
 	struct monitor m = { .args = args, .control = -1, .beats = -1,
-		.signer.name = "signer", .server.name = "server" };
+		.signer.name = "signer", .server.name = "server",
+		.courier.name = "courier" };
 	struct mm_why why = { 0 };
 	enum mm_err rc = prepare(&m, &why);
 

@@ -6,7 +6,7 @@
 #include "base/secret.h"
 #include "server/priv.h"
 
-/* child.c: how the monitor starts its two children. */
+/* child.c: how the monitor starts its children. */
 
 /* The signer: its ends of the links and the pulse, the passphrase through a
  * pipe. */
@@ -18,10 +18,10 @@ struct mm_child_conf {
 };
 MM_MUST enum mm_err mm_child_signer(const struct mm_child_conf *conf,
     pid_t *pid, struct mm_why *why);
-/* The server: this program again, so that nothing of the monitor's memory
- * (the passphrase) is in it. */
-MM_MUST enum mm_err mm_child_server(const char *config_path, int control,
-    pid_t *pid, struct mm_why *why);
+/* The server or the courier ("serve", "courier"): this program again, so that
+ * nothing of the monitor's memory (the passphrase) is in it. */
+MM_MUST enum mm_err mm_child_self(const char *role, const char *config_path,
+    int control, pid_t *pid, struct mm_why *why);
 /* From the descriptor, the configured file, or the terminal. */
 MM_MUST enum mm_err mm_child_passphrase(const struct mm_config *config,
     int fd, struct mm_secret **out, struct mm_why *why);

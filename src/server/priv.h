@@ -13,8 +13,9 @@
 /*
  * mintmarkd: what its files share.
  *
- * Two processes.  The monitor starts, watches and restarts the signer and
- * the server, and parses nothing that came over a network.  The server is
+ * Three processes.  The monitor starts, watches and restarts the signer, the
+ * server and the courier, and parses nothing that came over a network.  The
+ * courier makes the POSTs that the server hands it (courier.c).  The server is
  * this header's struct mm_server: three listeners on N event loops
  * (tls.c, est.c, public.c, health.c), two workers that may block (work.c,
  * rest*.c) and a main thread that waits for signals and the monitor.
@@ -31,6 +32,8 @@ struct mm_tls;
 struct mm_est;
 struct mm_public;
 struct mm_work;
+struct mm_watch;
+struct mm_deliver;
 
 /* What one event loop's thread has for itself. */
 struct mm_loop_state {
@@ -54,6 +57,9 @@ struct mm_server {
 	struct mm_http *http;
 	struct mm_core *core;
 	struct mm_work *work;
+	/* the core's writer looks for them as soon as it runs */
+	struct mm_watch *_Atomic watch;
+	struct mm_deliver *_Atomic deliver;
 	struct mm_tls *tls;
 	struct mm_est *est;
 	struct mm_public *pub;
@@ -72,12 +78,14 @@ struct mm_server {
 struct mm_run_args {
 	const char *config_path;
 	int passphrase_fd; /* -1: none given */
-	int control;       /* serve only */
+	int control;       /* serve and courier only */
 };
 /* monitor.c: exit status of the whole. */
 int mm_monitor_run(const struct mm_run_args *args);
 /* serve.c: the server's process; exit status. */
 int mm_serve_run(const struct mm_run_args *args);
+/* courier.c: the courier's process; exit status. */
+int mm_courier_run(const struct mm_run_args *args);
 /* check.c: prints one line for each thing looked at. */
 int mm_check_run(const char *config_path);
 /* One error line of this program, and the exit status that fits. */
@@ -269,6 +277,7 @@ struct mm_call {
 	struct mm_buf data;
 	char authorization[128];
 	char idempotency[66];   /* one more than allowed: too long shows */
+	char if_match[32];
 	struct mm_authority authority; /* est.c: the device that asks */
 	struct mm_job *job;     /* enrol.c: waits for a second opinion */
 };

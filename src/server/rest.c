@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -22,6 +23,8 @@ enum {
 	LINES = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_LINE,
 	ENROLS = MM_ROLE_ADMIN | MM_ROLE_LINE,
 	AUDITS = MM_ROLE_ADMIN | MM_ROLE_AUDITOR,
+	READS = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_SUPPORT |
+	    MM_ROLE_AUDITOR,
 };
 
 struct rest_call {
@@ -157,7 +160,7 @@ run_held(struct mm_rest *r, const char *key, struct mm_why *why)
 	if (replay(r, key, &rc, why))
 		return rc;
 	MM_TRY(run_call(r, why));
-	return remember(r, key, why);
+	return r->parked ? MM_OK : remember(r, key, why);
 }
 
 /* Two at once with one key: the second is told so, not run. */
@@ -179,6 +182,40 @@ run_once(struct mm_rest *r, const char *given, struct mm_why *why)
 	return rc;
 }
 
+/* ---- If-Match and ETag (RFC 9110 8.8.3, 13.1.1) ---- */
+
+static void
+put_etag(const struct mm_rest *r, struct mm_http_resp *resp)
+{
+	char text[32];
+
+	if (r->version == 0)
+		return;
+	snprintf(text, sizeof(text), "\"%llu\"",
+	    (unsigned long long)r->version);
+	mm_http_resp_header(resp, "ETag", text);
+}
+
+/* One strong tag of ours, or "*". */
+static enum mm_err
+read_if_match(struct mm_rest *r, const char *given, struct mm_why *why)
+{
+	size_t n = strlen(given);
+	char digits[24];
+	int64_t v;
+
+	if (n == 0 || strcmp(given, "*") == 0)
+		return MM_OK;
+	if (n < 3 || n > 20 || given[0] != '"' || given[n - 1] != '"')
+		return MM_FAIL(why, MM_EINPUT, "If-Match: want an ETag");
+	memcpy(digits, given + 1, n - 2);
+	digits[n - 2] = '\0';
+	if (mm_int_parse(digits, &v, NULL) != MM_OK || v < 1)
+		return MM_FAIL(why, MM_EINPUT, "If-Match: want an ETag");
+	r->if_match = (uint64_t)v;
+	return MM_OK;
+}
+
 /* ---- a call ---- */
 
 static void
@@ -194,6 +231,7 @@ answer(struct mm_rest *r, enum mm_err rc, const struct mm_why *why)
 			resp.content_type = NULL;
 		if (r->cache != NULL)
 			mm_http_resp_header(&resp, "Cache-Control", r->cache);
+		put_etag(r, &resp);
 	} else {
 		mm_answer_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
 		    why->text, NULL, r->req->id);
@@ -221,8 +259,11 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	if (rc == MM_OK)
 		rc = allow(&r, &why);
 	if (rc == MM_OK)
+		rc = read_if_match(&r, c->if_match, &why);
+	if (rc == MM_OK)
 		rc = run_once(&r, c->idempotency, &why);
-	answer(&r, rc, &why);
+	if (rc != MM_OK || !r.parked)
+		answer(&r, rc, &why);
 	mm_rest_json_free(&r.in);
 	mm_buf_wipe(&r.out);
 	mm_buf_wipe(&r.stored);
@@ -304,6 +345,22 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/ledger/key", ANY, ledger_key),
 	GET(API "/ledger/entries", AUDITS, entries),
 	GET(API "/ledger/receipts/:", AUDITS, receipt),
+	GET(API "/events", READS, events),
+	GET(API "/webhooks", AUDITS, webhooks),
+	GET(API "/webhooks/:", AUDITS, webhook),
+	POST(API "/webhooks", ADMIN, BODY_SMALL, webhook_create),
+	{ MM_HTTP_PUT, API "/webhooks/:", BODY_SMALL, ADMIN, enter,
+	    CALL(webhook_replace) },
+	{ MM_HTTP_DELETE, API "/webhooks/:", 0, ADMIN, enter,
+	    CALL(webhook_remove) },
+	POST(API "/webhooks/:/pause", ADMIN, BODY_SMALL, webhook_pause),
+	POST(API "/webhooks/:/resume", ADMIN, BODY_SMALL, webhook_resume),
+	POST(API "/webhooks/:/rotate", ADMIN, BODY_SMALL, webhook_rotate),
+	POST(API "/webhooks/:/replay", ADMIN, BODY_SMALL, webhook_replay),
+	POST(API "/webhooks/:/test", ADMIN, BODY_SMALL, webhook_test),
+	GET(API "/webhooks/:/dead-letters", AUDITS, webhook_letters),
+	POST(API "/webhooks/:/dead-letters/:/retry", ADMIN, BODY_SMALL,
+	    webhook_retry),
 	GET("/ledger/checkpoint", AUDITS, checkpoint),
 	GET("/ledger/tile/*", AUDITS, tile),
 	GET("/ledger/key", ANY, ledger_key),

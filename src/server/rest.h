@@ -28,6 +28,9 @@ struct mm_rest {
 	size_t stored_n;        /* see mm_rest_secret */
 	struct mm_buf stored;
 	bool has_secret;
+	bool parked;            /* somebody else answers, later */
+	uint64_t version;       /* a document's: the answer's ETag; 0: none */
+	uint64_t if_match;      /* the version that is asked for; 0: any */
 };
 typedef enum mm_err mm_rest_fn(struct mm_rest *r, struct mm_why *why);
 
@@ -121,7 +124,11 @@ MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
 	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \
 	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \
-	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt)
+	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt) X(events) \
+	X(webhooks) X(webhook) X(webhook_create) X(webhook_replace)       \
+	X(webhook_remove) X(webhook_pause) X(webhook_resume)              \
+	X(webhook_rotate) X(webhook_replay) X(webhook_test)               \
+	X(webhook_letters) X(webhook_retry)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "server/event.h"
 #include "server/rest.h"
 
 /* Status and profiles. */
@@ -85,6 +86,7 @@ mm_rest_status(struct mm_rest *r, struct mm_why *why)
 		mm_json_str(&r->j, "why", st.why);
 	put_counts(&r->j, &n);
 	put_core(&r->j, s, &st);
+	mm_json_int(&r->j, "waiting", mm_watch_waiting(s->watch));
 	mm_json_open_key(&r->j, "listeners", '{');
 	put_listener(&r->j, s, MM_DEVICES, "devices");
 	put_listener(&r->j, s, MM_OPERATORS, "operators");

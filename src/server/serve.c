@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "sandbox/sandbox.h"
-#include "server/priv.h"
+#include "server/hook.h"
 
 /*
  * The server's process: from its configuration to the moment it serves, and
@@ -82,6 +82,8 @@ fill_listener(struct mm_server *s, enum mm_listener which,
 		l->address = set->operators_listen;
 		l->make_ctx = mm_tls_operators_ctx;
 		l->on_head = mm_rest_head;
+		/* a long poll, and the time to write its answer */
+		l->limits.answer_ms = (MM_WATCH_WAIT_MAX_S + 10) * 1000;
 		l->routes = mm_operators_routes;
 		l->nroutes = mm_operators_nroutes;
 		break;
@@ -143,6 +145,16 @@ on_note(void *ctx, int level, const char *event, const char *text)
 	MM_LOG((enum mm_log_level)level, event, MM_S("text", text));
 }
 
+static void
+on_grown(void *ctx, uint64_t size)
+{
+	const struct mm_server *s = ctx;
+
+	(void)size;
+	mm_watch_grown(s->watch);
+	mm_deliver_grown(s->deliver);
+}
+
 #ifdef MM_FAULTS
 static void
 on_step(void *ctx, int step)
@@ -163,7 +175,8 @@ open_core(struct mm_server *s, struct mm_why *why)
 {
 	const struct mm_core_conf conf = { .config = s->config,
 		.loops = (unsigned)s->config->set.threads,
-		.done = mm_enrol_done, .note = on_note, .ctx = s,
+		.done = mm_enrol_done, .note = on_note, .grown = on_grown,
+		.ctx = s,
 		.jobs_max = JOBS_MAX, .hooks = HOOKS };
 
 	return mm_core_open(&conf, &s->core, why);
@@ -230,15 +243,24 @@ start_core(struct mm_server *s, struct mm_why *why)
 static enum mm_err
 open_content(struct mm_server *s, struct mm_why *why)
 {
+	struct mm_watch *watch;
+
 	MM_TRY(mm_est_new(s, &s->est, why));
-	return mm_public_new(s, &s->pub, why);
+	MM_TRY(mm_public_new(s, &s->pub, why));
+	MM_TRY(mm_watch_open(s, &watch, why));
+	s->watch = watch;
+	return MM_OK;
 }
 
 static enum mm_err
 start_threads(struct mm_server *s, struct mm_why *why)
 {
+	struct mm_deliver *deliver;
+
 	for (size_t i = 0; i < MM_LOOPS_MAX; i++)
 		mm_buf_init(&s->loop[i].scratch, MM_CERT_MAX * MM_CHAIN_MAX);
+	MM_TRY(mm_deliver_open(s, &deliver, why));
+	s->deliver = deliver;
 	MM_TRY(mm_work_open(s, &s->work, why));
 	return mm_http_start(s->http, why);
 }
@@ -325,11 +347,18 @@ start(struct mm_server *s, struct mm_why *why)
 static void
 stop(struct mm_server *s)
 {
+	struct mm_watch *watch = s->watch;
+	struct mm_deliver *deliver = s->deliver;
+
+	mm_watch_stop(watch);
 	if (s->work != NULL)
 		mm_http_drain(s->http, MM_DRAIN_MS);
 	mm_work_close(&s->work);
+	mm_deliver_stop(deliver);
 	if (s->core != NULL)
 		mm_core_stop(s->core, MM_DRAIN_MS);
+	mm_watch_close(&watch);
+	mm_deliver_close(&deliver);
 	mm_http_close(&s->http);
 	mm_public_free(&s->pub);
 	mm_est_free(&s->est);
@@ -355,7 +384,19 @@ on_signal(struct mm_server *s)
 	return true;
 }
 
-/* Fresh links of a restarted signer; an end: the monitor is gone. */
+static void
+relink(struct mm_server *s, const struct mm_links *links)
+{
+	if (links->link[0].role == MM_LINK_COURIER) {
+		mm_deliver_link(s->deliver, links->link[0].fd);
+		return;
+	}
+	mm_core_relink(s->core, links);
+	MM_LOG(MM_LOG_WARN, "signer-restarted", MM_I("starts",
+	    atomic_fetch_add(&s->signer_starts, 1) + 1));
+}
+
+/* Fresh links of a restarted signer or courier; an end: the monitor is gone. */
 static bool
 on_control(struct mm_server *s)
 {
@@ -364,9 +405,7 @@ on_control(struct mm_server *s)
 	enum mm_err rc = mm_links_recv(s->control, &links, &why);
 
 	if (rc == MM_OK) {
-		mm_core_relink(s->core, &links);
-		MM_LOG(MM_LOG_WARN, "signer-restarted", MM_I("starts",
-		    atomic_fetch_add(&s->signer_starts, 1) + 1));
+		relink(s, &links);
 	} else if (rc != MM_EAGAIN) {
 		MM_LOG(MM_LOG_ERROR, "monitor-gone", MM_S("why", why.text));
 		return false;

@@ -4,9 +4,11 @@ import os
 import pathlib
 import pwd
 import subprocess
+import time
 
 import pytest
 
+from receiver import Receiver, verify
 from world import DAEMON, MINT, World, run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -56,6 +58,23 @@ def test_it_works(two):
     assert not any("one user" in w for w in health["warnings"]), health
 
 
+def test_webhooks_are_the_servers_users(two):
+    two.stop()
+    two.set_conf("webhook_deny_private", "false")
+    two.start()
+    with Receiver() as r:
+        h = two.rest("POST", "/webhooks", {"url": r.url(),
+                                           "types": ["alert"]}).json
+        assert two.rest("POST", f"/webhooks/{h['id']}/test",
+                        {}).json["delivered"]
+        d, = r.got
+        assert verify([h["secret"]], d.headers, d.body)
+    st = (two.state / "server/webhook.key").stat()
+    assert st.st_uid == pwd.getpwnam(USERS[0]).pw_uid
+    assert st.st_mode & 0o777 == 0o600
+    assert uid_of(two.children()["courier"]) == {st.st_uid}
+
+
 def sanitized():
     return "libasan" in run("ldd", DAEMON).stdout
 
@@ -63,8 +82,14 @@ def sanitized():
 @pytest.mark.skipif(sanitized(), reason="sanitized builds skip seccomp; "
                     "script/test runs this with the plain build too")
 def test_both_are_confined(two):
+    end = time.monotonic() + 10
+    while "courier" not in two.children():  # the last one; nobody waits
+        assert time.monotonic() < end
+        time.sleep(0.02)
     for pid in two.children().values():
-        status = pathlib.Path(f"/proc/{pid}/status").read_text()
-        assert "Seccomp:\t2" in status
+        path = pathlib.Path(f"/proc/{pid}/status")
+        while "Seccomp:\t2" not in (status := path.read_text()):
+            assert time.monotonic() < end, pid
+            time.sleep(0.02)
         assert "NoNewPrivs:\t1" in status
         assert "CapEff:\t0000000000000000" in status

@@ -186,7 +186,8 @@ class World:
         kids = pathlib.Path(f"/proc/{mon}/task/{mon}/children").read_text()
         for pid in kids.split():
             cmd = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-            name = "signer" if b"mintmark-signer" in cmd else "server"
+            name = "signer" if b"mintmark-signer" in cmd else \
+                "courier" if b"\0courier\0" in cmd else "server"
             out[name] = int(pid)
         return out
 

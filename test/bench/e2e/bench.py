@@ -15,6 +15,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "integration"))
+sys.path.insert(0, str(HERE))
+import events  # noqa: E402
 import world as W  # noqa: E402
 
 LOAD = W.BUILD / "test/bench/e2e/load"
@@ -25,7 +27,7 @@ SETTLE_S = 1.2  # what minting left to be fed and signed is not issuing
 
 
 def cpu_us(w):
-    """User and system time of server and signer together."""
+    """User and system time of the server's processes together."""
     clock = 2  # CPUCLOCK_SCHED of a process: man 3 clock_getcpuclockid
     return sum(time.clock_gettime((~pid << 3) | clock)
                for pid in w.children().values()) * 1e6
@@ -166,6 +168,14 @@ def fresh(b, n):
     return base
 
 
+def feed(b, n):
+    """The same ledger as events."""
+    with b.world(webhook_deny_private="false") as w:
+        w.start().product()
+        b.tokens(n)
+        events.measure(w, n, b.fact)
+
+
 def full(b, n, stored, base):
     """The same with so many certificates there already."""
     with b.world(log_level='"error"') as w:
@@ -221,6 +231,7 @@ def main():
         stored = 10**7 if a.long else 10**6
     b = Bench()
     base = fresh(b, a.n)
+    feed(b, 5 * a.n)
     if stored > 0:
         full(b, a.n, stored, base)
     if a.json:

@@ -1,10 +1,22 @@
-/* Property: what parses encodes to the same bytes. */
+/* Properties: what parses encodes to the same bytes; a look at any bytes stays
+ * within them, and at an entry sees what the parser sees. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "ledger/entry.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A view is what stands in the JSON, so a text with escapes differs. */
+static void
+same(struct mm_bytes seen, const char *parsed)
+{
+	if (seen.n > 0 && memchr(seen.p, '\\', seen.n) != NULL)
+		return;
+	if (!mm_bytes_eq(seen, parsed != NULL ? mm_bytes_of(parsed)
+					      : (struct mm_bytes){ 0 }))
+		abort();
+}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -13,6 +25,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct mm_buf again = MM_BUF_INIT(MM_ENTRY_MAX);
 	struct mm_why why = { 0 };
 	struct mm_entry e;
+	struct mm_entry_view v;
 	char *arena = malloc(size + 64);
 	enum mm_err err = mm_entry_parse(json, arena, size + 64, &e, &why);
 
@@ -21,6 +34,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (err == MM_OK && (mm_entry_encode(&e, &again, NULL) != MM_OK ||
 		!mm_bytes_eq(mm_buf_view(&again), json)))
 		abort();
+	mm_entry_look(json, &v);
+	if (err == MM_OK) {
+		same(v.type, mm_entry_type_name(e.type));
+		same(v.device, e.field[MM_F_DEVICE]);
+		same(v.product, e.field[MM_F_PRODUCT]);
+		same(v.key, e.field[MM_F_KEY]);
+	}
 	mm_buf_done(&again);
 	free(arena);
 	return 0;

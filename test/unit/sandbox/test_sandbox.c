@@ -77,6 +77,13 @@ try_socket(void)
 	return socket(AF_INET, SOCK_STREAM, 0) < 0;
 }
 
+/* Refused in a way that a name lookup survives. */
+static int
+try_unix(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || errno != EAFNOSUPPORT;
+}
+
 static int
 try_connect(void)
 {
@@ -139,7 +146,7 @@ try_ptrace(void)
 struct row {
 	const char *what;
 	int (*act)(void);
-	int signer, server, dialler; /* FINE or -SIGSYS */
+	int signer, server, dialler, courier; /* FINE, WRONG or -SIGSYS */
 };
 
 static int
@@ -173,24 +180,31 @@ as_dialler(const void *arg)
 	return locked(MM_SANDBOX_DIALLER, arg);
 }
 
+static int
+as_courier(const void *arg)
+{
+	return locked(MM_SANDBOX_COURIER, arg);
+}
+
 static void
 test_forbidden_calls_die(void **state)
 {
 	static const struct row rows[] = {
-		/* signer, server, dialler */
-		{ "open, write", try_open, FINE, FINE, FINE },
-		{ "memory", try_memory, FINE, FINE, FINE },
-		{ "executable memory", try_exec_memory, FINE, FINE, FINE },
-		{ "socket", try_socket, -SIGSYS, -SIGSYS, FINE },
-		{ "connect", try_connect, -SIGSYS, -SIGSYS, FINE },
-		{ "bind", try_bind, -SIGSYS, -SIGSYS, -SIGSYS },
-		{ "listen", try_listen, -SIGSYS, -SIGSYS, -SIGSYS },
-		{ "accept", try_accept, -SIGSYS, FINE, FINE },
-		{ "execve", try_exec, -SIGSYS, -SIGSYS, -SIGSYS },
-		{ "fork", try_fork, -SIGSYS, -SIGSYS, -SIGSYS },
-		{ "thread", try_thread, -SIGSYS, FINE, FINE },
-		{ "setuid", try_setuid, -SIGSYS, -SIGSYS, -SIGSYS },
-		{ "prctl", try_ptrace, -SIGSYS, -SIGSYS, -SIGSYS },
+		/* signer, server, dialler, courier */
+		{ "open, write", try_open, FINE, FINE, FINE, FINE },
+		{ "memory", try_memory, FINE, FINE, FINE, FINE },
+		{ "executable memory", try_exec_memory, FINE, FINE, FINE, FINE },
+		{ "socket", try_socket, -SIGSYS, -SIGSYS, FINE, FINE },
+		{ "unix socket", try_unix, -SIGSYS, -SIGSYS, WRONG, FINE },
+		{ "connect", try_connect, -SIGSYS, -SIGSYS, WRONG, WRONG },
+		{ "bind", try_bind, -SIGSYS, -SIGSYS, WRONG, WRONG },
+		{ "listen", try_listen, -SIGSYS, -SIGSYS, -SIGSYS, -SIGSYS },
+		{ "accept", try_accept, -SIGSYS, FINE, FINE, FINE },
+		{ "execve", try_exec, -SIGSYS, -SIGSYS, -SIGSYS, -SIGSYS },
+		{ "fork", try_fork, -SIGSYS, -SIGSYS, -SIGSYS, -SIGSYS },
+		{ "thread", try_thread, -SIGSYS, FINE, FINE, FINE },
+		{ "setuid", try_setuid, -SIGSYS, -SIGSYS, -SIGSYS, -SIGSYS },
+		{ "prctl", try_ptrace, -SIGSYS, -SIGSYS, -SIGSYS, -SIGSYS },
 	};
 
 	(void)state;
@@ -198,12 +212,14 @@ test_forbidden_calls_die(void **state)
 		int a = in_child(as_signer, &rows[i]);
 		int b = in_child(as_server, &rows[i]);
 		int c = in_child(as_dialler, &rows[i]);
+		int d = in_child(as_courier, &rows[i]);
 		if (a == NO_SECCOMP)
 			skip();
 		if (a != rows[i].signer || b != rows[i].server ||
-		    c != rows[i].dialler)
-			fail_msg("%s: signer %d, server %d, dialler %d",
-			    rows[i].what, a, b, c);
+		    c != rows[i].dialler || d != rows[i].courier)
+			fail_msg("%s: signer %d, server %d, dialler %d, "
+			    "courier %d",
+			    rows[i].what, a, b, c, d);
 	}
 }
 

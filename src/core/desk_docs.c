@@ -1,0 +1,26 @@
+#include <string.h>
+
+#include "core/priv.h"
+
+/* see core.h */
+enum mm_err
+mm_desk_doc_put(struct mm_desk *d, struct mm_op_doc *doc,
+    const struct mm_entry *e, unsigned n, struct mm_why *why)
+{
+	struct mm_papers p = mm_papers_over(&d->buf);
+	struct mm_op op = { .kind = MM_OP_DOC_PUT, .u.doc = *doc };
+
+	for (unsigned i = 0; i < n; i++)
+		mm_papers_add(&p, &e[i]);
+	MM_TRY(mm_desk_run(d, &p, &op, why));
+	doc->version = op.u.doc.version;
+	return MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_run_all(struct mm_desk *d, struct mm_op **ops, size_t n,
+    struct mm_why *why)
+{
+	return n == 0 ? MM_OK : mm_core_run(d->c, ops, n, why);
+}

@@ -1,0 +1,431 @@
+#include <errno.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+#include <openssl/crypto.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "base/time.h"
+#include "sandbox/sandbox.h"
+#include "server/courier.h"
+
+/*
+ * The courier: makes the POSTs that the server has prepared and signed.  It
+ * is the one process that may connect to others, and all that it has is what
+ * it is to send: no database, no key, no link to the signer.
+ *
+ * One loop over libcurl's multi interface.  Nothing is remembered between
+ * deliveries but open connections.
+ */
+enum {
+	ANSWER_MAX = 64 * 1024, /* read of a receiver's answer */
+	HEAD_MAX = 64 * 1024,
+	CONNECT_MS = 5000,
+	WAIT_MS = 60000,
+};
+
+struct post {
+	struct courier *c;
+	CURL *easy;
+	struct curl_slist *head;
+	struct mm_buf frame; /* what the body points into */
+	char error[CURL_ERROR_SIZE];
+	char denied[64];     /* the address that was not allowed */
+	uint32_t tag;
+	int64_t began;
+	size_t head_n, answer_n;
+	bool used, plain;
+};
+
+struct courier {
+	const struct mm_settings *set;
+	int link;
+	CURLM *multi;
+	struct mm_buf in, out;
+	struct post post[MM_COURIER_MOST];
+	unsigned used;
+};
+
+/* ---- one delivery ---- */
+
+static struct post *
+post_unused(struct courier *c)
+{
+	for (size_t i = 0; i < MM_COURIER_MOST; i++)
+		if (!c->post[i].used)
+			return &c->post[i];
+	return NULL;
+}
+
+static void
+post_end(struct post *p)
+{
+	if (p->used && p->easy != NULL)
+		(void)curl_multi_remove_handle(p->c->multi, p->easy);
+	curl_slist_free_all(p->head);
+	p->head = NULL;
+	mm_buf_done(&p->frame);
+	p->c->used -= p->used;
+	p->used = false;
+}
+
+static enum mm_err
+reply(struct courier *c, uint32_t tag, const struct mm_deliver_rep *rep,
+    struct mm_why *why)
+{
+	mm_frame_begin(&c->out, MM_IPC_DELIVER);
+	if (!mm_frame_put_rep(&c->out, tag, MM_OK, NULL, rep))
+		return MM_FAIL(why, MM_EBUG, "an answer does not fit");
+	return mm_ipc_send(c->link, mm_buf_view(&c->out), why);
+}
+
+/* What is of no use is read and dropped, to a limit: then the connection
+ * goes, but the status counts. */
+static size_t
+on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct post *post = arg;
+
+	(void)p;
+	post->answer_n += size * n;
+	return post->answer_n > ANSWER_MAX ? 0 : size * n;
+}
+
+static size_t
+on_head(char *p, size_t size, size_t n, void *arg)
+{
+	struct post *post = arg;
+
+	(void)p;
+	post->head_n += size * n;
+	return post->head_n > HEAD_MAX ? 0 : size * n;
+}
+
+/* After the name was looked up: the address is what counts, so that a name
+ * that changes its mind between check and use gains nothing. */
+static curl_socket_t
+on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct post *p = arg;
+	enum mm_place place = mm_courier_place(&a->addr);
+	bool good = purpose == CURLSOCKTYPE_IPCXN && place != MM_PLACE_NEVER;
+
+	if (place != MM_PLACE_PUBLIC && p->c->set->webhook_deny_private)
+		good = false;
+	if (p->plain && place != MM_PLACE_LOOPBACK && !p->c->set->webhook_plain)
+		good = false;
+	if (!good) {
+		if (getnameinfo(&a->addr, a->addrlen, p->denied,
+		    sizeof(p->denied), NULL, 0, NI_NUMERICHOST) != 0)
+			strcpy(p->denied, "?");
+		return CURL_SOCKET_BAD;
+	}
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+static bool
+add_line(struct post *p, const char *name, const char *value)
+{
+	char line[256];
+	struct curl_slist *more;
+
+	snprintf(line, sizeof(line), "%s: %s", name, value);
+	more = curl_slist_append(p->head, line);
+	if (more != NULL)
+		p->head = more;
+	return more != NULL;
+}
+
+static bool
+add_head(struct post *p, const struct mm_deliver_req *req)
+{
+	char at[24];
+
+	snprintf(at, sizeof(at), "%llu", (unsigned long long)req->at_s);
+	/* Standard Webhooks 1.0.0, "Webhook headers" */
+	return add_line(p, "Content-Type", "application/json") &&
+	    add_line(p, "webhook-id", req->id) &&
+	    add_line(p, "webhook-timestamp", at) &&
+	    add_line(p, "webhook-signature", req->signature) &&
+	    add_line(p, "Expect", "");
+}
+
+/* What is the same for all. */
+static bool
+prepare(struct post *p)
+{
+	const struct mm_settings *set = p->c->set;
+	CURL *e = p->easy = curl_easy_init();
+
+	if (e == NULL)
+		return false;
+	curl_easy_setopt(e, CURLOPT_PRIVATE, p);
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
+	    (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(e, CURLOPT_PROXY, "");
+	curl_easy_setopt(e, CURLOPT_USERAGENT, "Mintmark/" MM_VERSION);
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS,
+	    (long)set->webhook_timeout_s * 1000);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, p->error);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, p);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_head);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, p);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, p);
+	if (set->webhook_ca[0] != '\0') {
+		curl_easy_setopt(e, CURLOPT_CAINFO, set->webhook_ca);
+		curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+	}
+	return true;
+}
+
+static bool
+post_begin(struct post *p, const struct mm_deliver_req *req)
+{
+	p->error[0] = p->denied[0] = '\0';
+	p->head_n = p->answer_n = 0;
+	p->began = mm_mono_ms();
+	p->plain = strncmp(req->url, "https://", 8) != 0;
+	if ((p->easy == NULL && !prepare(p)) || !add_head(p, req))
+		return false;
+	curl_easy_setopt(p->easy, CURLOPT_URL, req->url);
+	curl_easy_setopt(p->easy, CURLOPT_HTTPHEADER, p->head);
+	curl_easy_setopt(p->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+	    (curl_off_t)req->body.n);
+	curl_easy_setopt(p->easy, CURLOPT_POSTFIELDS, req->body.p);
+	return curl_multi_add_handle(p->c->multi, p->easy) == CURLM_OK;
+}
+
+/* A receiver that said 2xx and then too much has said 2xx. */
+static bool
+answered(const struct post *p, CURLcode rc, long status)
+{
+	return status >= 100 && (rc == CURLE_OK ||
+	    (rc == CURLE_WRITE_ERROR && p->head_n <= HEAD_MAX));
+}
+
+static void
+say_why(const struct post *p, CURLcode rc, struct mm_deliver_rep *rep)
+{
+	if (p->denied[0] != '\0')
+		snprintf(rep->why, sizeof(rep->why), "%s: this address is "
+		    "not allowed (webhook_deny_private, webhook_plain)",
+		    p->denied);
+	else if (p->head_n > HEAD_MAX)
+		snprintf(rep->why, sizeof(rep->why),
+		    "the answer's head is too long");
+	else
+		snprintf(rep->why, sizeof(rep->why), "%.150s",
+		    p->error[0] != '\0' ? p->error : curl_easy_strerror(rc));
+}
+
+static enum mm_err
+post_done(struct post *p, CURLcode rc, struct mm_why *why)
+{
+	struct mm_deliver_rep rep = { 0 };
+	uint32_t tag = p->tag;
+	long status = 0;
+	curl_off_t after = 0;
+
+	(void)curl_easy_getinfo(p->easy, CURLINFO_RESPONSE_CODE, &status);
+	(void)curl_easy_getinfo(p->easy, CURLINFO_RETRY_AFTER, &after);
+	rep.took_ms = (uint32_t)(mm_mono_ms() - p->began);
+	if (answered(p, rc, status)) {
+		rep.status = (uint32_t)status;
+		rep.retry_after_s = after > 0 ? (uint64_t)after : 0;
+	} else {
+		say_why(p, rc, &rep);
+	}
+	post_end(p);
+	return reply(p->c, tag, &rep, why);
+}
+
+/* ---- the loop ---- */
+
+static enum mm_err
+refuse(struct courier *c, uint32_t tag, const char *text, struct mm_why *why)
+{
+	struct mm_deliver_rep rep = { 0 };
+
+	snprintf(rep.why, sizeof(rep.why), "%s", text);
+	return reply(c, tag, &rep, why);
+}
+
+/* One item a frame; the post takes the frame, its body lies in it. */
+static enum mm_err
+take(struct courier *c, struct mm_why *why)
+{
+	const struct mm_msg *m = mm_ipc_msg(MM_IPC_DELIVER);
+	struct post *p = post_unused(c);
+	struct mm_deliver_req req;
+	struct mm_frame f;
+	struct mm_bytes body;
+
+	MM_TRY(mm_ipc_recv(c->link, &c->in, why));
+	MM_TRY(mm_frame_parse(mm_buf_view(&c->in), &f, why));
+	if (f.kind != MM_IPC_DELIVER || f.answer ||
+	    !mm_frame_next(&f, &p->tag, &body))
+		return MM_FAIL(why, MM_EINPUT, "not a delivery");
+	MM_TRY(mm_fields_get(body, m->req, m->nreq, &req, why));
+	p->frame = c->in;
+	mm_buf_init(&c->in, MM_IPC_FRAME_MAX);
+	p->used = true;
+	c->used++;
+	if (post_begin(p, &req))
+		return MM_OK;
+	post_end(p);
+	return refuse(c, p->tag, "the courier is out of memory", why);
+}
+
+static enum mm_err
+finish_done(struct courier *c, struct mm_why *why)
+{
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(c->multi, &left)) != NULL) {
+		struct post *p;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &p);
+		MM_TRY(post_done(p, msg->data.result, why));
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+turn(struct courier *c, struct mm_why *why)
+{
+	struct curl_waitfd w = { .fd = c->link, .events = CURL_WAIT_POLLIN };
+	unsigned n = c->used < MM_COURIER_MOST;
+	int running;
+
+	if (curl_multi_perform(c->multi, &running) != CURLM_OK)
+		return MM_FAIL(why, MM_ESYS, "libcurl failed");
+	MM_TRY(finish_done(c, why));
+	if (curl_multi_poll(c->multi, &w, n, WAIT_MS, NULL) != CURLM_OK)
+		return MM_FAIL(why, MM_ESYS, "libcurl cannot wait");
+	return n > 0 && w.revents != 0 ? take(c, why) : MM_OK;
+}
+
+/* Until the server closes its end. */
+static enum mm_err
+deliver(struct courier *c, struct mm_why *why)
+{
+	enum mm_err rc = MM_OK;
+
+	while (rc == MM_OK)
+		rc = turn(c, why);
+	return rc == MM_ENOTFOUND ? MM_OK : rc;
+}
+
+/* ---- the process ---- */
+
+/* What a first use would load later, when it is too late: the name service's
+ * modules, libcrypto's provider. */
+static void
+warm_up(void)
+{
+	struct addrinfo *a = NULL;
+
+	if (getaddrinfo("localhost", "443", NULL, &a) == 0)
+		freeaddrinfo(a);
+	(void)OSSL_LIB_CTX_get0_global_default();
+	tzset();
+}
+
+static enum mm_err
+fence(const struct mm_settings *set, unsigned *missing, struct mm_why *why)
+{
+	char ca[MM_PATH_MAX + 1] = "/etc/ssl", *slash;
+	const struct mm_sandbox_path paths[] = {
+		{ "/etc", 0 }, { "/usr", 0 }, { "/lib", 0 }, { ca, 0 },
+		/* where /etc/resolv.conf may lead */
+		{ "/run/systemd/resolve", 0 }, { "/run/resolvconf", 0 },
+		{ "/run/NetworkManager", 0 },
+		{ "/dev/urandom", 0 }, { "/dev/null", 0 },
+	};
+
+	if (set->webhook_ca[0] != '\0') {
+		strcpy(ca, set->webhook_ca);
+		slash = strrchr(ca, '/');
+		slash[slash == ca] = '\0';
+	}
+	MM_TRY(mm_sandbox_files(paths, sizeof(paths) / sizeof(paths[0]),
+	    missing, why));
+	return mm_sandbox_syscalls(MM_SANDBOX_COURIER, missing, why);
+}
+
+static enum mm_err
+run(struct courier *c, struct mm_why *why)
+{
+	unsigned missing = 0;
+
+	MM_TRY(mm_sandbox_drop(c->set->server_user, NULL, why));
+	(void)prctl(PR_SET_NAME, "mintmark-post");
+	MM_TRY(mm_sandbox_harden(0, why));
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 ||
+	    (c->multi = curl_multi_init()) == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "libcurl cannot start");
+	warm_up();
+	MM_TRY(fence(c->set, &missing, why));
+	return deliver(c, why);
+}
+
+static void
+done(struct courier *c)
+{
+	for (size_t i = 0; i < MM_COURIER_MOST; i++) {
+		post_end(&c->post[i]);
+		if (c->post[i].easy != NULL)
+			curl_easy_cleanup(c->post[i].easy);
+	}
+	if (c->multi != NULL)
+		curl_multi_cleanup(c->multi);
+	mm_buf_done(&c->in);
+	mm_buf_done(&c->out);
+	free(c);
+}
+
+/* see priv.h */
+int
+mm_courier_run(const struct mm_run_args *args)
+{
+	MM_OWN(mm_config_free) struct mm_config *config = NULL;
+	struct mm_why why = { 0 };
+	enum mm_err rc = mm_config_load(args->config_path, &config, &why);
+	struct courier *c = calloc(1, sizeof(*c));
+
+	if (rc != MM_OK || c == NULL) {
+		free(c);
+		return mm_server_fail("courier", rc, &why);
+	}
+	mm_log_open("mintmark-courier",
+	    (enum mm_log_level)config->set.log_level);
+	(void)signal(SIGPIPE, SIG_IGN);
+	c->set = &config->set;
+	c->link = args->control;
+	mm_buf_init(&c->in, MM_IPC_FRAME_MAX);
+	mm_buf_init(&c->out, MM_IPC_FRAME_MAX);
+	for (size_t i = 0; i < MM_COURIER_MOST; i++)
+		c->post[i].c = c;
+	rc = run(c, &why);
+	done(c);
+	return rc == MM_OK ? 0 : mm_server_fail("courier", rc, &why);
+}

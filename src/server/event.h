@@ -1,0 +1,73 @@
+#ifndef MM_SERVER_EVENT_H
+#define MM_SERVER_EVENT_H
+
+#include "base/json.h"
+#include "ledger/entry.h"
+#include "server/priv.h"
+
+/*
+ * The event feed: the ledger's own entries, by cursor.  There is no second
+ * table of events; a cursor is the index of the last entry looked at, so it
+ * moves past what a filter leaves out, and what follows is found again after
+ * any restart of either side.
+ */
+
+/* Comma-separated alternatives; "" : all.  A type that ends in a dot stands
+ * for all that begin so: "certificate.". */
+#define MM_EVENT_TYPES_MAX 511
+#define MM_EVENT_PRODUCTS_MAX 511
+struct mm_event_filter {
+	char types[MM_EVENT_TYPES_MAX + 1];
+	char products[MM_EVENT_PRODUCTS_MAX + 1];
+	char device[MM_DEVICE_ID_MAX + 1];
+};
+/* MM_EINPUT: names a type that there is not. */
+MM_MUST enum mm_err mm_event_filter_check(const struct mm_event_filter *f,
+    struct mm_why *why);
+bool mm_event_wanted(const struct mm_event_filter *f,
+    const struct mm_entry_view *v);
+/*
+ * Whether a login may see an entry: the one place that decides.  Feeds and
+ * long polls ask it of every entry; whoever narrows what keys may see does it
+ * here.
+ */
+bool mm_event_may_see(const struct mm_login *login,
+    const struct mm_entry_view *v);
+/* {"index":N,"entry":{...}}, in an array. */
+void mm_event_put(struct mm_json *j, uint64_t index, struct mm_bytes entry);
+/* What follows the items: "next" and "more". */
+void mm_event_put_next(struct mm_json *j, uint64_t seen, bool more);
+
+/* ---- watch.c: long polls ---- */
+
+enum { MM_WATCH_MOST = 1000, MM_WATCH_WAIT_MAX_S = 60 };
+
+struct mm_watch;
+/* One thread with a reader of its own. */
+MM_MUST enum mm_err mm_watch_open(struct mm_server *s, struct mm_watch **out,
+    struct mm_why *why);
+/* New entries are durable.  Any thread; waits for nothing. */
+void mm_watch_grown(struct mm_watch *w);
+struct mm_wish {
+	struct mm_http_ref ref;
+	char id[17]; /* the request's */
+	struct mm_login login;
+	struct mm_event_filter filter;
+	uint64_t from; /* entries before it have been looked at */
+	unsigned most;
+	int64_t wait_ms;
+};
+/*
+ * Takes the request over: it is answered when an entry that it wants is
+ * durable, or at its deadline with an empty page.  MM_ECONFLICT: there are
+ * entries from w->from on that nobody will look at again: read first.
+ * MM_EAGAIN: too many wait already.
+ */
+MM_MUST enum mm_err mm_watch_add(struct mm_watch *w,
+    const struct mm_wish *wish, struct mm_why *why);
+unsigned mm_watch_waiting(struct mm_watch *w);
+/* Answers all that wait and takes no more. */
+void mm_watch_stop(struct mm_watch *w);
+void mm_watch_close(struct mm_watch **owner);
+
+#endif

@@ -1,0 +1,154 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "server/event.h"
+#include "server/rest.h"
+
+/* The event feed: a page at once, or a long poll (watch.c). */
+enum {
+	ROUND = 1000,      /* entries between two looks at the clock */
+	SCAN_MAX = 100000, /* entries looked at for one page ... */
+	SCAN_MS = 200,     /* ... and the time for it */
+	AGAIN = 16,        /* reads before a long poll; entries keep coming */
+};
+
+struct feed {
+	struct mm_rest *r;
+	struct mm_wish wish;
+	unsigned left;
+	bool more;
+};
+
+static enum mm_err
+read_after(struct feed *f, const char *after, struct mm_why *why)
+{
+	int64_t v = -1;
+
+	if (strcmp(after, "latest") == 0)
+		return mm_get_ledger_size(f->r->reader, &f->wish.from, why);
+	if (after[0] != '\0' &&
+	    (mm_int_parse(after, &v, NULL) != MM_OK || v < -1 ||
+	    v >= INT64_C(1) << 53))
+		return MM_FAIL(why, MM_EINPUT,
+		    "after: want an index, or \"latest\"");
+	f->wish.from = (uint64_t)(v + 1);
+	return MM_OK;
+}
+
+static enum mm_err
+read_wait(struct feed *f, struct mm_why *why)
+{
+	char text[8];
+	int64_t s = 0;
+
+	MM_TRY(mm_rest_query(f->r, "wait", text, sizeof(text), why));
+	if (text[0] != '\0' && (mm_int_parse(text, &s, NULL) != MM_OK ||
+	    s < 0 || s > MM_WATCH_WAIT_MAX_S))
+		return MM_FAIL(why, MM_EINPUT, "wait: want 0 to %d seconds",
+		    MM_WATCH_WAIT_MAX_S);
+	f->wish.wait_ms = s * 1000;
+	return MM_OK;
+}
+
+static enum mm_err
+read_wish(struct feed *f, struct mm_why *why)
+{
+	struct mm_event_filter *filter = &f->wish.filter;
+	struct mm_page p;
+
+	MM_TRY(mm_page_read(f->r, " type device product wait ", &p, why));
+	MM_TRY(mm_rest_query(f->r, "type", filter->types,
+	    sizeof(filter->types), why));
+	memcpy(filter->device, p.device, sizeof(p.device));
+	memcpy(filter->products, p.product, sizeof(p.product));
+	MM_TRY(mm_event_filter_check(filter, why));
+	MM_TRY(read_wait(f, why));
+	f->wish.most = p.list.most;
+	f->wish.ref = f->r->req->ref;
+	f->wish.login = f->r->login;
+	memcpy(f->wish.id, f->r->req->id, sizeof(f->wish.id));
+	return read_after(f, p.list.after, why);
+}
+
+/* MM_ELIMIT ends the walk: the page is full. */
+static enum mm_err
+look(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
+{
+	struct feed *f = ctx;
+	struct mm_entry_view v;
+
+	if (f->left == 0)
+		return MM_ELIMIT;
+	mm_entry_look(entry, &v);
+	f->wish.from = index + 1;
+	if (!mm_event_wanted(&f->wish.filter, &v) ||
+	    !mm_event_may_see(&f->wish.login, &v))
+		return MM_OK;
+	f->left--;
+	mm_event_put(&f->r->j, index, entry);
+	return mm_buf_ok(&f->r->out, why);
+}
+
+/* From the cursor on, until the page is full, the ledger ends, or this one
+ * call has cost enough. */
+static enum mm_err
+walk(struct feed *f, struct mm_why *why)
+{
+	int64_t until = mm_mono_ms() + SCAN_MS;
+	uint64_t size, end;
+
+	MM_TRY(mm_get_ledger_size(f->r->reader, &size, why));
+	end = f->wish.from + SCAN_MAX;
+	while (f->wish.from < size && f->wish.from < end && f->left > 0 &&
+	    mm_mono_ms() < until) {
+		uint64_t to = f->wish.from + ROUND < size
+		    ? f->wish.from + ROUND : size;
+		enum mm_err rc = mm_each_entry(f->r->reader, f->wish.from, to,
+		    look, f, why);
+
+		if (rc != MM_OK && f->left > 0)
+			return rc;
+	}
+	f->more = f->wish.from < size;
+	return MM_OK;
+}
+
+/* Nothing was found and nothing is left: the request waits, without this
+ * thread.  Entries that come between the read and the list send it back. */
+static enum mm_err
+walk_or_wait(struct feed *f, struct mm_why *why)
+{
+	for (unsigned i = 0; i < AGAIN; i++) {
+		enum mm_err rc;
+
+		MM_TRY(walk(f, why));
+		if (f->left < f->wish.most || f->more || f->wish.wait_ms == 0)
+			return MM_OK;
+		rc = mm_watch_add(f->r->s->watch, &f->wish, why);
+		if (rc == MM_ECONFLICT) {
+			*why = (struct mm_why){ 0 };
+			continue;
+		}
+		f->r->parked = rc == MM_OK;
+		return rc;
+	}
+	f->more = true;
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_events(struct mm_rest *r, struct mm_why *why)
+{
+	struct feed f = { .r = r };
+
+	MM_TRY(read_wish(&f, why));
+	f.left = f.wish.most;
+	mm_json_open(&r->j, '{');
+	mm_json_open_key(&r->j, "items", '[');
+	MM_TRY(walk_or_wait(&f, why));
+	mm_json_close(&r->j, ']');
+	mm_event_put_next(&r->j, f.wish.from, f.more);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}

@@ -1,0 +1,328 @@
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "base/time.h"
+#include "server/event.h"
+
+/*
+ * Long polls.  Who waits is a row in a list, not a thread: one thread reads
+ * each new entry once, shows it to all that wait, and answers those that
+ * wanted it.  Nobody waits longer than a minute, so the list needs no order.
+ */
+enum {
+	ROUND = 1000,               /* entries looked at in one go */
+	PAGE_BYTES = 64 * 1024,     /* of one answer, and one entry more: a
+	                             * thousand of them are in memory at once */
+	OUT_MAX = PAGE_BYTES + MM_ENTRY_MAX + 4096,
+	RETRY_MS = 200,             /* after the store could not be read */
+};
+
+struct waiting {
+	struct waiting *next;
+	struct mm_wish wish;
+	int64_t until; /* monotonic */
+	unsigned n;    /* items in out */
+	struct mm_buf out;
+	struct mm_json j;
+};
+
+struct mm_watch {
+	struct mm_server *s;
+	struct mm_store_reader *reader;
+	int kick;
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t lock; /* what follows */
+	struct waiting *first;
+	unsigned n;
+	uint64_t seen;        /* entries before it are nobody's here */
+	bool closed;
+};
+
+/* ---- one that waits ---- */
+
+static void
+waiting_free(struct waiting *w)
+{
+	mm_buf_done(&w->out);
+	free(w);
+}
+
+static void
+page_open(struct waiting *w)
+{
+	mm_json_open(&w->j, '{');
+	mm_json_open_key(&w->j, "items", '[');
+}
+
+/* Takes w. */
+static void
+answer(struct mm_watch *h, struct waiting *w)
+{
+	struct mm_http_resp resp = { .status = 200,
+		.content_type = "application/json" };
+
+	if (w->n == 0)
+		page_open(w);
+	mm_json_close(&w->j, ']');
+	mm_event_put_next(&w->j, w->wish.from, w->wish.from < h->seen);
+	mm_json_close(&w->j, '}');
+	if (mm_buf_ok(&w->out, NULL) == MM_OK) {
+		resp.body = w->out;
+		w->out = (struct mm_buf){ 0 };
+	} else {
+		mm_answer_problem(&resp, 503, mm_err_slug(MM_EAGAIN),
+		    "the page became too large", NULL, w->wish.id);
+	}
+	mm_http_answer(h->s->http, w->wish.ref, &resp);
+	waiting_free(w);
+}
+
+static void
+show(struct waiting *w, uint64_t index, const struct mm_entry_view *v,
+    struct mm_bytes entry)
+{
+	if (index < w->wish.from || w->n >= w->wish.most ||
+	    w->out.n > PAGE_BYTES)
+		return;
+	w->wish.from = index + 1;
+	if (!mm_event_wanted(&w->wish.filter, v) ||
+	    !mm_event_may_see(&w->wish.login, v))
+		return;
+	if (w->n++ == 0)
+		page_open(w);
+	mm_event_put(&w->j, index, entry);
+}
+
+/* A key that is revoked while it waits gets nothing more. */
+static void
+shut_out(struct waiting *w, const struct mm_entry_view *v)
+{
+	if (mm_bytes_eq(v->type, mm_bytes_of("operator.revoked")) &&
+	    mm_bytes_eq(v->key, mm_bytes_of(w->wish.login.id)))
+		w->wish.login.roles = 0;
+}
+
+/* ---- the thread ---- */
+
+static enum mm_err
+look(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
+{
+	struct mm_watch *h = ctx;
+	struct mm_entry_view v;
+
+	(void)why;
+	mm_entry_look(entry, &v);
+	for (struct waiting *w = h->first; w != NULL; w = w->next) {
+		shut_out(w, &v);
+		show(w, index, &v, entry);
+	}
+	h->seen = index + 1;
+	return MM_OK;
+}
+
+/* With the lock.  false: it could not be read. */
+static bool
+read_new(struct mm_watch *h, uint64_t size)
+{
+	struct mm_why why = { 0 };
+	uint64_t to = h->seen + ROUND < size ? h->seen + ROUND : size;
+
+	if (h->first == NULL) {
+		h->seen = size;
+		return true;
+	}
+	if (h->seen >= to || mm_each_entry(h->reader, h->seen, to, look, h,
+	    &why) == MM_OK)
+		return true;
+	MM_LOG(MM_LOG_WARN, "events", MM_S("why", why.text));
+	return false;
+}
+
+/* With the lock: out of the list comes who has something, or is at its end;
+ * *soonest is when the next one is. */
+static struct waiting *
+take_due(struct mm_watch *h, int64_t now, int64_t *soonest)
+{
+	struct waiting **at = &h->first, *due = NULL, *w;
+
+	*soonest = INT64_MAX;
+	while ((w = *at) != NULL) {
+		if (w->n == 0 && w->until > now && !h->closed &&
+		    w->wish.login.roles != 0) {
+			if (w->until < *soonest)
+				*soonest = w->until;
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		w->next = due;
+		due = w;
+		h->n--;
+	}
+	return due;
+}
+
+static void
+wait_for_news(struct mm_watch *h, int64_t ms)
+{
+	struct pollfd p = { .fd = h->kick, .events = POLLIN };
+	uint64_t times;
+
+	if (poll(&p, 1, ms > 60000 ? 60000 : (int)ms) > 0)
+		(void)!read(h->kick, &times, sizeof(times));
+}
+
+/* One turn; how long nothing can happen by itself. */
+static int64_t
+turn(struct mm_watch *h, bool *closed)
+{
+	uint64_t size = mm_core_ledger_size(h->s->core);
+	int64_t now = mm_mono_ms(), soonest;
+	struct waiting *due, *next;
+	bool good;
+
+	pthread_mutex_lock(&h->lock);
+	good = read_new(h, size);
+	due = take_due(h, now, &soonest);
+	if (h->first == NULL)
+		h->seen = size > h->seen ? size : h->seen;
+	*closed = h->closed;
+	if (h->seen < size)
+		soonest = now + (good ? 0 : RETRY_MS);
+	pthread_mutex_unlock(&h->lock);
+	for (; due != NULL; due = next) {
+		next = due->next;
+		answer(h, due);
+	}
+	return soonest == INT64_MAX ? 60000 : soonest - mm_mono_ms();
+}
+
+static void *
+watch_thread(void *arg)
+{
+	struct mm_watch *h = arg;
+	bool closed = false;
+
+	while (!closed) {
+		int64_t ms = turn(h, &closed);
+
+		if (!closed && ms > 0)
+			wait_for_news(h, ms);
+	}
+	return NULL;
+}
+
+/* ---- from outside ---- */
+
+/* see event.h */
+void
+mm_watch_grown(struct mm_watch *w)
+{
+	const uint64_t one = 1;
+
+	if (w != NULL)
+		(void)!write(w->kick, &one, sizeof(one));
+}
+
+/* see event.h */
+enum mm_err
+mm_watch_add(struct mm_watch *h, const struct mm_wish *wish,
+    struct mm_why *why)
+{
+	struct waiting *w = calloc(1, sizeof(*w));
+	enum mm_err rc = MM_OK;
+
+	if (w == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	w->wish = *wish;
+	w->until = mm_mono_ms() + wish->wait_ms;
+	mm_buf_init(&w->out, OUT_MAX);
+	w->j = mm_json_over(&w->out);
+	pthread_mutex_lock(&h->lock);
+	if (h->n >= MM_WATCH_MOST || h->closed) {
+		rc = MM_FAIL(why, MM_EAGAIN, "too many wait for events");
+	} else if (wish->from < h->seen) {
+		rc = MM_FAIL(why, MM_ECONFLICT, "there are entries to read");
+	} else {
+		w->next = h->first;
+		h->first = w;
+		h->n++;
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (rc != MM_OK)
+		waiting_free(w);
+	else
+		mm_watch_grown(h); /* its deadline, and what came meanwhile */
+	return rc;
+}
+
+/* see event.h */
+unsigned
+mm_watch_waiting(struct mm_watch *h)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&h->lock);
+	n = h->n;
+	pthread_mutex_unlock(&h->lock);
+	return n;
+}
+
+/* see event.h */
+enum mm_err
+mm_watch_open(struct mm_server *s, struct mm_watch **out, struct mm_why *why)
+{
+	MM_OWN(mm_watch_close) struct mm_watch *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	h->s = s;
+	h->seen = mm_core_ledger_size(s->core);
+	pthread_mutex_init(&h->lock, NULL);
+	h->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (h->kick < 0)
+		return MM_FAIL(why, MM_ESYS, "no eventfd");
+	MM_TRY(mm_reader_open(s->config->set.database, &h->reader, why));
+	if (pthread_create(&h->thread, NULL, watch_thread, h) != 0)
+		return MM_FAIL(why, MM_ESYS, "cannot make a thread");
+	h->started = true;
+	*out = MM_MOVE(h);
+	return MM_OK;
+}
+
+/* see event.h */
+void
+mm_watch_stop(struct mm_watch *h)
+{
+	if (h == NULL || !h->started)
+		return;
+	pthread_mutex_lock(&h->lock);
+	h->closed = true;
+	pthread_mutex_unlock(&h->lock);
+	mm_watch_grown(h);
+	pthread_join(h->thread, NULL);
+	h->started = false;
+}
+
+/* see event.h */
+void
+mm_watch_close(struct mm_watch **owner)
+{
+	struct mm_watch *h = MM_MOVE(*owner);
+
+	if (h == NULL)
+		return;
+	mm_watch_stop(h);
+	mm_reader_close(&h->reader);
+	if (h->kick >= 0)
+		close(h->kick);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
