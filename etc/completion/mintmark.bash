@@ -145,6 +145,7 @@ _mintmark() {
 	'device retire') words='--help '; kind='device' ;;
 	'device enrol') words='--help --csr --label --out '; kind='device' ;;
 	'device receipt') words='--help --out '; kind='device' ;;
+	'device why') words='--help '; kind='device' ;;
 	'token list') words='--help --device --product --state --limit --after '; kind='' ;;
 	'token show') words='--help '; kind='token' ;;
 	'token create') words='--help --device --product --profile --ttl --not-before --door --bound-key --out --csv --resume --dry-run '; kind='' ;;
@@ -172,7 +173,7 @@ _mintmark() {
 	'ca ') words='list crl request install issuer renew-tls ' ;;
 	'profile ') words='list show ' ;;
 	'product ') words='list show create update ' ;;
-	'device ') words='list show create retire enrol receipt ' ;;
+	'device ') words='list show create retire enrol receipt why ' ;;
 	'token ') words='list show create cancel thaw ' ;;
 	'cert ') words='list show revoke hold release ' ;;
 	'ledger ') words='checkpoint key entries verify verify-receipt reconcile export ' ;;

@@ -104,6 +104,8 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "Time after which an unused connection is closed."),
 	TIME("token_ttl", token_ttl_s, 60, 315360000, "72h",
 	    "How long a new token is good if nothing else is said."),
+	BOOL(attempt_peers, "true",
+	    "Keep the peer's address with each refusal in the attempt log."),
 	{ "log_level", MM_CONF_CHOICE, AT(log_level), 0, 3, "info",
 	    "The least that is logged.", log_levels },
 };

@@ -58,6 +58,10 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("device", "receipt", "DEVICE", 1, 1, MM_C_DEVICE, device_receipt,
 	    "print the receipt of a device's certificate: its birth record",
 	    NULL),
+	ROW("device", "why", "DEVICE", 1, 1, MM_C_DEVICE, device_why,
+	    "say why a device was refused, and what to do about it",
+	    "The last eight different refusals, newest first; then what the "
+	    "device has now.  Kept for devices that exist."),
 
 	ROW("token", "list", "", 0, 0, MM_C_NONE, token_list,
 	    "list the tokens, never their secrets", NULL),

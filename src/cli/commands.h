@@ -9,7 +9,8 @@
 	X(ca_issuer) X(ca_renew_tls) X(profile_list) X(profile_show)       \
 	X(product_list) X(product_show) X(product_create)                  \
 	X(product_update) X(device_list) X(device_show) X(device_create)   \
-	X(device_retire) X(device_enrol) X(device_receipt) X(token_list)   \
+	X(device_retire) X(device_enrol) X(device_receipt) X(device_why)     \
+	X(token_list)   \
 	X(token_show) X(token_create) X(token_cancel) X(token_thaw)        \
 	X(cert_list) X(cert_show) X(cert_revoke) X(cert_hold)              \
 	X(cert_release) X(ledger_checkpoint) X(ledger_key)                 \

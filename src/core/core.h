@@ -310,6 +310,11 @@ void mm_desk_answer_end(struct mm_desk *d, struct mm_answer_hold *hold);
 MM_MUST enum mm_err mm_desk_answer_put(struct mm_desk *d, const char *key,
     const uint8_t request_sha256[32], int status, struct mm_bytes body,
     struct mm_why *why);
+/* Documents that no ledger entry goes with, in one transaction; the first
+ * that failed is the result.  desk_docs.c */
+#define MM_DESK_DOCS 64
+MM_MUST enum mm_err mm_desk_docs_put(struct mm_desk *d,
+    struct mm_op_doc *docs, size_t n, struct mm_why *why);
 /* Enrol on an operator's authority, blocking (REST). */
 MM_MUST enum mm_err mm_desk_enrol(struct mm_desk *d, struct mm_job *job);
 

@@ -29,7 +29,7 @@ mm_enrol_device(const struct mm_http_req *req, struct mm_authority *a,
 
 /* RFC 7617 2: "Basic " and the base64 of user-id ":" password. */
 static enum mm_err
-basic(struct mm_enrol_entry *e, struct mm_bytes header)
+basic_parse(struct mm_enrol_entry *e, struct mm_bytes header)
 {
 	struct mm_buf text = MM_BUF_INIT(256);
 	struct mm_bytes b = { header.p + 6, header.n - 6 };
@@ -46,7 +46,13 @@ basic(struct mm_enrol_entry *e, struct mm_bytes header)
 		    (struct mm_bytes){ colon + 1, text.n - user - 1 }, NULL);
 	}
 	mm_buf_wipe(&text);
-	if (rc == MM_OK)
+	return rc;
+}
+
+static enum mm_err
+basic(struct mm_enrol_entry *e, struct mm_bytes header)
+{
+	if (basic_parse(e, header) == MM_OK)
 		return MM_OK;
 	e->reason = MM_R_CREDENTIAL;
 	return MM_FAIL(
@@ -81,6 +87,7 @@ by_token_connection(
 {
 	struct mm_why *why = &e->job->why;
 
+	mm_authority_token_psk(&e->job->authority, c->id);
 	e->reason = MM_R_CREDENTIAL;
 	if (header)
 		return MM_FAIL(why, MM_EINPUT,
@@ -90,7 +97,6 @@ by_token_connection(
 		return MM_FAIL(why, MM_EPOLICY,
 		    "this wants the device's certificate, not a token");
 	e->reason = MM_R_NONE;
-	mm_authority_token_psk(&e->job->authority, c->id);
 	return MM_OK;
 }
 
@@ -120,6 +126,8 @@ by_header(struct mm_enrol_entry *e, struct mm_bytes header)
 		return MM_FAIL(&e->job->why, MM_EINPUT,
 		    "Authorization is for enrolment only");
 	if (!bearer_allowed(e)) {
+		/* whose token it is, for the attempt log */
+		(void)!basic_parse(e, header);
 		e->reason = MM_R_DOOR;
 		return MM_FAIL(&e->job->why, MM_EPOLICY,
 		    "this profile takes tokens by TLS handshake only");

@@ -30,6 +30,7 @@ struct mm_tls;
 struct mm_est;
 struct mm_public;
 struct mm_work;
+struct mm_attempts;
 
 /* What one event loop's thread has for itself. */
 struct mm_loop_state {
@@ -49,6 +50,7 @@ struct mm_server {
 	struct mm_tls *tls;
 	struct mm_est *est;
 	struct mm_public *pub;
+	struct mm_attempts *attempts;
 	bool asking;           /* the start waits for the signer */
 	atomic_bool announced; /* the monitor knows that it serves */
 	unsigned sandbox_missing;

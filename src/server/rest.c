@@ -21,6 +21,8 @@ enum {
 	MAKES = MM_ROLE_ADMIN | MM_ROLE_OPERATOR,
 	LINES = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_LINE,
 	ENROLS = MM_ROLE_ADMIN | MM_ROLE_LINE,
+	READS = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_SUPPORT |
+	    MM_ROLE_AUDITOR,
 	AUDITS = MM_ROLE_ADMIN | MM_ROLE_AUDITOR,
 };
 
@@ -284,6 +286,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	POST(API "/devices/:/retire", MAKES, BODY_SMALL, device_retire),
 	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL, device_enrol),
 	GET(API "/devices/:/receipt", ANY, device_receipt),
+	GET(API "/devices/:/attempts", READS, device_attempts),
 	GET(API "/tokens", ANY, tokens),
 	GET(API "/tokens/:", ANY, token),
 	POST(API "/tokens", LINES, BODY_BULK, token_create),

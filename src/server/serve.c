@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "sandbox/sandbox.h"
-#include "server/priv.h"
+#include "server/attempts.h"
 
 /*
  * The server's process: from its configuration to the moment it serves, and
@@ -222,6 +222,8 @@ static enum mm_err
 open_content(struct mm_server *s, struct mm_why *why)
 {
 	MM_TRY(mm_est_new(s, &s->est, why));
+	MM_TRY(mm_attempts_new(s->config->set.attempt_peers, &s->attempts,
+	    why));
 	return mm_public_new(s, &s->pub, why);
 }
 
@@ -324,6 +326,7 @@ stop(struct mm_server *s)
 	mm_http_close(&s->http);
 	mm_public_free(&s->pub);
 	mm_est_free(&s->est);
+	mm_attempts_free(&s->attempts);
 	mm_core_close(&s->core);
 	mm_tls_free(&s->tls);
 	for (size_t i = 0; i < MM_LOOPS_MAX; i++)

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
-#include "server/priv.h"
+#include "server/attempts.h"
 
 /*
  * TLS of the two encrypted listeners.  Files are read here, once and by a
@@ -474,10 +474,14 @@ mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer)
 	if (c == NULL || !c->token || !c->psk_known)
 		return;
 	mm_core_count_refusal(s->core, MM_R_CREDENTIAL);
+	mm_token_id_text(c->id, id);
+	mm_attempts_note(s->attempts, &(struct mm_attempt){
+	    .door = MM_DOOR_HANDSHAKE, .reason = MM_R_CREDENTIAL, .token = id,
+	    .peer = peer, .text = "the handshake failed: not the token's key"
+	    });
 	count = line_due(s->tls, c->id);
 	if (count == 0)
 		return;
-	mm_token_id_text(c->id, id);
 	mm_answer_peer(peer, from);
 	MM_LOG(MM_LOG_WARN, "handshake-refused", MM_S("token", id),
 	    MM_I("count", count), MM_S("peer", from));

@@ -6,7 +6,7 @@
 #include "base/own.h"
 #include "base/secret.h"
 #include "base/time.h"
-#include "server/priv.h"
+#include "server/attempts.h"
 
 /*
  * Two threads with a desk each for everything that may block.  The queue is
@@ -167,10 +167,20 @@ look_at_tls(struct mm_work *w, bool force)
 }
 
 static void
+keep_attempts(struct mm_work *w, struct mm_desk *d)
+{
+	struct mm_why why = { 0 };
+
+	if (mm_attempts_flush(w->s->attempts, d, &why) != MM_OK)
+		MM_LOG(MM_LOG_WARN, "attempts", MM_S("why", why.text));
+}
+
+static void
 housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 {
 	look_at_tls(w, reload);
 	mm_desk_housekeeping(me->desk);
+	keep_attempts(w, me->desk);
 	mm_public_refresh(w->s->pub, mm_desk_reader(me->desk));
 }
 
@@ -306,6 +316,8 @@ mm_work_close(struct mm_work **owner)
 	pthread_mutex_unlock(&w->lock);
 	for (unsigned i = 0; i < w->started; i++)
 		pthread_join(w->thread[i], NULL);
+	if (w->started > 0)
+		keep_attempts(w, w->worker[0].desk);
 	for (unsigned i = 0; i < MM_WORKERS; i++)
 		mm_desk_close(&w->worker[i].desk);
 	while (w->first != NULL) {
