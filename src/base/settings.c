@@ -21,6 +21,8 @@
 static const char *const log_levels[] = { "debug", "info", "warn", "error",
 	NULL };
 
+static const char *const metrics_choices[] = { "key", "open", "off", NULL };
+
 /* see settings.h */
 const struct mm_conf_key mm_settings_keys[] = {
 	TEXT(name, 1, "Mintmark",
@@ -104,6 +106,10 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "Time after which an unused connection is closed."),
 	TIME("token_ttl", token_ttl_s, 60, 315360000, "72h",
 	    "How long a new token is good if nothing else is said."),
+	{ "metrics", MM_CONF_CHOICE, AT(metrics), 0, 2, "key",
+	    "Who may read /metrics on the operators listener: who has an API "
+	    "key of any role but line, everybody (for a private listener), or "
+	    "nobody.", metrics_choices },
 	BOOL(attempt_peers, "true",
 	    "Keep the peer's address with each refusal in the attempt log."),
 	{ "log_level", MM_CONF_CHOICE, AT(log_level), 0, 3, "info",

@@ -2,6 +2,7 @@
 #define MM_CORE_H
 
 #include "base/buf.h"
+#include "base/hist.h"
 #include "base/secret.h"
 #include "ipc/msg.h"
 #include "pki/csr.h"
@@ -197,10 +198,25 @@ struct mm_core_stats {
 	uint64_t orphans, tree_size, checkpoint_size;
 	int64_t checkpoint_at;
 	unsigned in_flight;
+	unsigned waiting; /* for the signer's answer */
 	bool signer_up, store_ok, ready;
 	char why[161]; /* why not ready */
+	/* As the signer said last, at most some seconds ago while it is up. */
+	bool signer_known;
+	struct mm_status_rep signer;
+	int64_t signer_skew_ms; /* its clock against ours */
 };
 void mm_core_stats(struct mm_core *c, struct mm_core_stats *out);
+/* Refusals since the start, by reason: of jobs, and those counted below. */
+void mm_core_refusals(const struct mm_core *c, uint64_t n[MM_REASON_COUNT]);
+enum mm_core_hist {
+	MM_HIST_ISSUE,  /* microseconds from posting to release */
+	MM_HIST_COMMIT, /* microseconds of a transaction */
+	MM_HIST_BATCH,  /* operations in it */
+	MM_CORE_HISTS
+};
+const struct mm_hist *mm_core_hist(const struct mm_core *c,
+    enum mm_core_hist which);
 /* PKCS#7-ready chains: DER certificates of a label ("" default: all issuers
  * and the root).  Borrowed for the core's life. MM_ENOTFOUND: no label. */
 MM_MUST enum mm_err mm_core_cacerts(struct mm_core *c, const char *label,

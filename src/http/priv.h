@@ -116,7 +116,7 @@ struct sources {
 
 struct tally { /* struct mm_http_counters, written by one thread */
 	_Atomic uint64_t accepted, refused_cap, refused_source,
-	    handshake_failed, handshake_timeout, requests, bad_requests,
+	    handshake_done, handshake_failed, handshake_timeout, requests, bad_requests,
 	    answers_dropped;
 };
 

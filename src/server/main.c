@@ -11,7 +11,7 @@
 #include "base/secret.h"
 #include "ledger/note.h"
 #include "sandbox/sandbox.h"
-#include "server/priv.h"
+#include "server/metrics.h"
 
 /*
  * mintmarkd: subcommands and options, as tables.
@@ -23,7 +23,8 @@ struct options {
 	const char *admin, *ledger_key;
 };
 typedef int command_fn(const struct options *o);
-static command_fn run_run, run_check, run_found, run_reference, run_serve;
+static command_fn run_run, run_check, run_found, run_reference, run_metrics,
+    run_serve;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -36,6 +37,8 @@ static const struct command {
 	    "make the store and the first administrator's key", run_found },
 	{ "reference", "", "print the configuration's reference (Markdown)",
 	    run_reference },
+	{ "metrics", "", "print the metrics' reference (Markdown)",
+	    run_metrics },
 	{ "serve", "--control N", NULL, run_serve },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -88,6 +91,18 @@ run_reference(const struct options *o)
 
 	(void)o;
 	mm_conf_print_reference(&b, &spec);
+	fwrite(b.p, 1, b.n, stdout);
+	mm_buf_done(&b);
+	return 0;
+}
+
+static int
+run_metrics(const struct options *o)
+{
+	struct mm_buf b = MM_BUF_INIT(1 << 20);
+
+	(void)o;
+	mm_metrics_reference(&b);
 	fwrite(b.p, 1, b.n, stdout);
 	mm_buf_done(&b);
 	return 0;

@@ -42,12 +42,31 @@ login(struct mm_desk *d, const char *header, struct mm_login *out,
 	return mm_desk_login(d, mm_bytes_of(header + 7), out, why);
 }
 
+/* Whether the route is for everybody, by setting. */
+static bool
+is_open(const struct mm_server *s, const struct mm_http_route *route)
+{
+	const struct rest_call *c = route->data;
+
+	return s->config->set.metrics == MM_METRICS_OPEN && c != NULL &&
+	    c->run == mm_rest_metrics;
+}
+
 static enum mm_err
 allow(const struct mm_rest *r, struct mm_why *why)
 {
 	if ((r->login.roles & r->req->route->flags) != 0)
 		return MM_OK;
 	return MM_FAIL(why, MM_EPOLICY, "the key's roles do not allow this");
+}
+
+static enum mm_err
+may(struct mm_rest *r, const char *authorization, struct mm_why *why)
+{
+	if (is_open(r->s, r->req->route))
+		return MM_OK;
+	MM_TRY(login(r->desk, authorization, &r->login, why));
+	return allow(r, why);
 }
 
 static enum mm_err
@@ -219,9 +238,9 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	enum mm_err rc;
 
 	r.j = mm_json_over(&r.out);
-	rc = login(r.desk, c->authorization, &r.login, &why);
-	if (rc == MM_OK)
-		rc = allow(&r, &why);
+	r.openmetrics = strstr(c->accept, "application/openmetrics-text") !=
+	    NULL;
+	rc = may(&r, c->authorization, &why);
 	if (rc == MM_OK)
 		rc = run_once(&r, c->idempotency, &why);
 	answer(&r, rc, &why);
@@ -241,8 +260,7 @@ mm_rest_head(void *ctx, const struct mm_http_req *req,
 	bool more;
 	struct mm_bytes v = mm_http_header(req, "Authorization", &more);
 
-	(void)ctx;
-	if (req->route->flags == 0 || (!more && v.n > n + m &&
+	if (req->route->flags == 0 || is_open(ctx, req->route) || (!more && v.n > n + m &&
 	    strncasecmp((const char *)v.p, scheme, n) == 0 &&
 	    memcmp(v.p + n, key, m) == 0))
 		return 0;
@@ -307,6 +325,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/ledger/key", ANY, ledger_key),
 	GET(API "/ledger/entries", AUDITS, entries),
 	GET(API "/ledger/receipts/:", AUDITS, receipt),
+	GET("/metrics", READS, metrics),
 	GET("/ledger/checkpoint", AUDITS, checkpoint),
 	GET("/ledger/tile/*", AUDITS, tile),
 	GET("/ledger/key", ANY, ledger_key),

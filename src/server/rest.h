@@ -28,6 +28,7 @@ struct mm_rest {
 	size_t stored_n;        /* see mm_rest_secret */
 	struct mm_buf stored;
 	bool has_secret;
+	bool openmetrics;       /* asked for */
 };
 typedef enum mm_err mm_rest_fn(struct mm_rest *r, struct mm_why *why);
 
@@ -122,7 +123,8 @@ MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
 	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \
 	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \
-	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt)
+	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt)          \
+	X(metrics)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

@@ -575,6 +575,41 @@ mm_tls_free(struct mm_tls **owner)
 	free(t);
 }
 
+static bool
+ends(struct mm_bytes der, int64_t *not_after_s)
+{
+	struct mm_cert c;
+
+	if (mm_cert_walk(der, &c, NULL) != MM_OK)
+		return false;
+	*not_after_s = c.not_after_s;
+	return true;
+}
+
+/* see priv.h */
+bool
+mm_tls_ends(struct mm_tls *t, int64_t *not_after_s)
+{
+	struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_bytes pem;
+	bool ok;
+
+	pthread_mutex_lock(&t->lock);
+	pem = mm_buf_view(&t->cert);
+	ok = mm_pem_next(&pem, "CERTIFICATE", &der, NULL) == MM_OK;
+	pthread_mutex_unlock(&t->lock);
+	ok = ok && ends(mm_buf_view(&der), not_after_s);
+	mm_buf_done(&der);
+	return ok;
+}
+
+/* see priv.h */
+bool
+mm_tls_anchor_ends(const struct mm_tls *t, int64_t *not_after_s)
+{
+	return ends(mm_buf_view(&t->trust[0]), not_after_s);
+}
+
 /* see priv.h */
 void
 mm_tls_anchor(const struct mm_tls *t, uint8_t sha256[32])

@@ -82,6 +82,7 @@ mm_call_new(const struct mm_http_req *req)
 	keep(c, &c->req.rest);
 	keep_header(req, "Authorization", c->authorization,
 	    sizeof(c->authorization));
+	keep_header(req, "Accept", c->accept, sizeof(c->accept));
 	keep_header(req, "Idempotency-Key", c->idempotency,
 	    sizeof(c->idempotency));
 	return c;
@@ -257,6 +258,18 @@ void
 mm_work_tick(struct mm_work *w)
 {
 	want(w, &w->tick);
+}
+
+/* see priv.h */
+unsigned
+mm_work_depth(struct mm_work *w)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&w->lock);
+	n = w->n;
+	pthread_mutex_unlock(&w->lock);
+	return n;
 }
 
 /* see priv.h */
