@@ -373,6 +373,7 @@ mm_core_stats(struct mm_core *c, struct mm_core_stats *out)
 	out->checkpoint_at = c->checkpoint_at;
 	out->signer = c->signer;
 	out->signer_known = c->signer_at != 0;
+	out->signer_age_ms = mm_mono_ms() - c->signer_at;
 	out->signer_skew_ms = c->signer_skew_ms;
 	memcpy(out->why, c->why, sizeof(out->why));
 	pthread_mutex_unlock(&c->lock);

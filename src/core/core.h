@@ -193,6 +193,9 @@ void mm_core_post(struct mm_core *c, struct mm_job *list);
 
 /* ---- what needs no job ---- */
 
+/* It is asked every 2 s: after so long it hangs. */
+#define MM_SIGNER_LATE_MS 15000
+
 struct mm_core_stats {
 	uint64_t issued, replayed, renewed, confirmed, refused, busy;
 	uint64_t orphans, tree_size, checkpoint_size;
@@ -204,6 +207,7 @@ struct mm_core_stats {
 	/* As the signer said last, at most some seconds ago while it is up. */
 	bool signer_known;
 	struct mm_status_rep signer;
+	int64_t signer_age_ms;  /* since it said so */
 	int64_t signer_skew_ms; /* its clock against ours */
 };
 void mm_core_stats(struct mm_core *c, struct mm_core_stats *out);

@@ -23,6 +23,7 @@ enum {
 	ENROLS = MM_ROLE_ADMIN | MM_ROLE_LINE,
 	READS = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_SUPPORT |
 	    MM_ROLE_AUDITOR,
+	TREATS = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_SUPPORT,
 	AUDITS = MM_ROLE_ADMIN | MM_ROLE_AUDITOR,
 };
 
@@ -290,6 +291,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	{ MM_HTTP_GET, "/healthz", 0, 0, mm_health_live, NULL },
 	{ MM_HTTP_GET, "/readyz", 0, 0, mm_health_ready, NULL },
 	GET(API "/status", ANY, status),
+	GET(API "/doctor", TREATS, doctor),
 	GET(API "/whoami", ANY, whoami),
 	GET(API "/profiles", ANY, profiles),
 	GET(API "/profiles/:", ANY, profile),

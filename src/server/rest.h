@@ -124,7 +124,7 @@ MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
 	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \
 	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \
 	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt)          \
-	X(metrics)
+	X(metrics) X(doctor)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

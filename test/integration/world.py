@@ -69,7 +69,8 @@ class Answer:
 class World:
     """One CA, running or not.  profile: lines added to profile "thermo"."""
 
-    def __init__(self, profile="", extra="", threads=None, users=None):
+    def __init__(self, profile="", extra="", threads=None, users=None,
+                 production=False):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mintmark-"))
         if users:
             self.dir.chmod(0o755)
@@ -81,11 +82,15 @@ class World:
         self.context = self.etc / "context.json"
         self.passphrase = self.dir / "passphrase"
         self.passphrase.write_text("correct horse battery staple\n")
+        # libcurl takes every name under .localhost for this machine
+        name = "mint.localhost" if production else "localhost"
         self.init = run(
-            MINT, "--json", "init", "--test", "--yes", "--name", "Acme, Inc.",
+            MINT, "--json", "init",
+            *(["--audit-group", "nogroup"] if production else ["--test"]),
+            "--yes", "--name", "Acme, Inc.",
             "--dir", self.etc, "--state", self.state, "--public-url",
-            f"http://localhost:{self.public}", "--host",
-            "localhost,127.0.0.1", "--product", "thermo", "--admin", "boss",
+            f"http://{name}:{self.public}", "--host",
+            f"{name},localhost,127.0.0.1", "--product", "thermo", "--admin", "boss",
             "--devices-listen", f"127.0.0.1:{self.devices}",
             "--operators-listen", f"127.0.0.1:{self.operators}",
             "--public-listen", f"127.0.0.1:{self.public}",
