@@ -44,14 +44,6 @@ struct exam {
 	struct mm_findings f;     /* of the part that runs now */
 };
 
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *v = json_string_value(json_object_get(o, name));
-
-	return v != NULL ? v : "";
-}
-
 static bool
 is_said(const json_t *all, const struct mm_finding *f)
 {
@@ -59,8 +51,8 @@ is_said(const json_t *all, const struct mm_finding *f)
 	size_t i;
 
 	json_array_foreach(all, i, o)
-		if (strcmp(text_of(o, "what"), f->what) == 0 &&
-		    strcmp(text_of(o, "check"),
+		if (strcmp(mm_json_text(o, "what"), f->what) == 0 &&
+		    strcmp(mm_json_text(o, "check"),
 		    mm_doctor_check_name(f->check)) == 0)
 			return true;
 	return false;
@@ -125,8 +117,8 @@ look_answer(struct exam *e, const json_t *o, int64_t asked_ms)
 	else
 		mm_find(&e->f, MM_CHECK_SERVER, MM_LEVEL_FAIL, "See the "
 		    "signer and the database below",
-		    "the server is not ready: %.120s", text_of(o, "why"));
-	if (mm_time_parse(text_of(o, "time"), &at, NULL) == MM_OK) {
+		    "the server is not ready: %.120s", mm_json_text(o, "why"));
+	if (mm_time_parse(mm_json_text(o, "time"), &at, NULL) == MM_OK) {
 		/* its time is of somewhere between asking and now */
 		off = at < asked_ms ? at - asked_ms : at > now ? at - now : 0;
 		far = off < 0 ? -off : off;
@@ -136,10 +128,10 @@ look_answer(struct exam *e, const json_t *o, int64_t asked_ms)
 		    "machines' time service", "the server's clock differs "
 		    "from this machine's by %lld ms", (long long)off);
 	}
-	mm_find(&e->f, MM_CHECK_VERSION, strcmp(text_of(o, "version"),
+	mm_find(&e->f, MM_CHECK_VERSION, strcmp(mm_json_text(o, "version"),
 	    MM_VERSION) == 0 ? MM_LEVEL_OK : MM_LEVEL_WARN, "Install one "
 	    "version of both", "server %.32s, this program %s",
-	    text_of(o, "version"), MM_VERSION);
+	    mm_json_text(o, "version"), MM_VERSION);
 	keep(e, "client");
 }
 
@@ -243,7 +235,7 @@ look_url(struct exam *e, const char *url, bool crl)
 static void
 look_public(struct exam *e, const json_t *o)
 {
-	const char *base = text_of(o, "public_url");
+	const char *base = mm_json_text(o, "public_url");
 	const json_t *name;
 	char url[URL_N];
 	size_t i;
@@ -291,7 +283,7 @@ worst_of(const json_t *all)
 
 	json_array_foreach(all, i, f)
 		for (int l = worst + 1; l < MM_LEVELS; l++)
-			if (strcmp(text_of(f, "level"), mm_level_name(
+			if (strcmp(mm_json_text(f, "level"), mm_level_name(
 			    (enum mm_level)l)) == 0)
 				worst = l;
 	return worst;
@@ -305,12 +297,12 @@ print_level(const json_t *all, enum mm_level level, const char *word)
 	size_t i;
 
 	json_array_foreach(all, i, f) {
-		if (strcmp(text_of(f, "level"), mm_level_name(level)) != 0)
+		if (strcmp(mm_json_text(f, "level"), mm_level_name(level)) != 0)
 			continue;
-		printf("%-5s %-13s %s\n", word, text_of(f, "check"),
-		    text_of(f, "what"));
-		if (text_of(f, "do")[0] != '\0')
-			printf("%-19s -> %s\n", "", text_of(f, "do"));
+		printf("%-5s %-13s %s\n", word, mm_json_text(f, "check"),
+		    mm_json_text(f, "what"));
+		if (mm_json_text(f, "do")[0] != '\0')
+			printf("%-19s -> %s\n", "", mm_json_text(f, "do"));
 	}
 }
 
@@ -321,7 +313,7 @@ count(const json_t *all, enum mm_level level)
 	const json_t *f;
 
 	json_array_foreach(all, i, f)
-		n += strcmp(text_of(f, "level"), mm_level_name(level)) == 0;
+		n += strcmp(mm_json_text(f, "level"), mm_level_name(level)) == 0;
 	return n;
 }
 

@@ -13,14 +13,6 @@ MM_FREE_FN(json_free, json_t, json_decref)
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 const struct mm_opt mm_opts_device_why[] = { END };
 
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *v = json_string_value(json_object_get(o, name));
-
-	return v != NULL ? v : "";
-}
-
 static const struct {
 	const char *door, *words;
 } doors[] = {
@@ -65,13 +57,13 @@ say_refused(const json_t *o, const json_t *attempts)
 {
 	const json_t *last = json_array_get(attempts, 0);
 
-	printf("%s was refused ", text_of(o, "device"));
+	printf("%s was refused ", mm_json_text(o, "device"));
 	say_times(refusals(attempts));
-	printf(", last %s %s: %s", text_of(last, "time"),
-	    door_words(text_of(last, "door")), text_of(last, "reason"));
-	if (text_of(last, "text")[0] != '\0')
-		printf(" (%s)", text_of(last, "text"));
-	printf(".\n%s.\n", text_of(last, "do"));
+	printf(", last %s %s: %s", mm_json_text(last, "time"),
+	    door_words(mm_json_text(last, "door")), mm_json_text(last, "reason"));
+	if (mm_json_text(last, "text")[0] != '\0')
+		printf(" (%s)", mm_json_text(last, "text"));
+	printf(".\n%s.\n", mm_json_text(last, "do"));
 }
 
 static void
@@ -80,13 +72,14 @@ say_ok(const json_t *o, const json_t *attempts)
 	const json_t *s = json_object_get(o, "last_success");
 
 	printf("%s: nothing is wrong: last success %s (certificate %s).\n",
-	    text_of(o, "device"), text_of(s, "time"), text_of(s, "what"));
+	    mm_json_text(o, "device"), mm_json_text(s, "time"),
+	    mm_json_text(s, "what"));
 	if (json_array_size(attempts) == 0)
 		return;
 	printf("Before that it was refused ");
 	say_times(refusals(attempts));
-	printf(", last %s: %s.\n", text_of(json_array_get(attempts, 0),
-	    "time"), text_of(json_array_get(attempts, 0), "reason"));
+	printf(", last %s: %s.\n", mm_json_text(json_array_get(attempts, 0),
+	    "time"), mm_json_text(json_array_get(attempts, 0), "reason"));
 }
 
 /* The other states: what they mean, and what to do. */
@@ -106,14 +99,14 @@ static const struct {
 static void
 say_state(const json_t *o)
 {
-	const char *verdict = text_of(o, "verdict");
+	const char *verdict = mm_json_text(o, "verdict");
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if (strcmp(states[i].verdict, verdict) == 0)
-			printf("%s %s%s%s.\n", text_of(o, "device"),
+			printf("%s %s%s%s.\n", mm_json_text(o, "device"),
 			    states[i].what, strstr(states[i].what, "--device")
 			    ? " " : "", strstr(states[i].what, "--device")
-			    ? text_of(o, "device") : "");
+			    ? mm_json_text(o, "device") : "");
 }
 
 static void
@@ -168,9 +161,9 @@ mm_cmd_device_why(struct mm_cli *cli, const struct mm_args *a,
 		return MM_OK;
 	}
 	attempts = json_object_get(o, "attempts");
-	if (strcmp(text_of(o, "verdict"), "refused") == 0)
+	if (strcmp(mm_json_text(o, "verdict"), "refused") == 0)
 		say_refused(o, attempts);
-	else if (strcmp(text_of(o, "verdict"), "ok") == 0)
+	else if (strcmp(mm_json_text(o, "verdict"), "ok") == 0)
 		say_ok(o, attempts);
 	else
 		say_state(o);

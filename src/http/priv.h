@@ -116,8 +116,8 @@ struct sources {
 
 struct tally { /* struct mm_http_counters, written by one thread */
 	_Atomic uint64_t accepted, refused_cap, refused_source,
-	    handshake_done, handshake_failed, handshake_timeout, requests, bad_requests,
-	    answers_dropped;
+	    handshake_done, handshake_failed, handshake_timeout, requests,
+	    bad_requests, answers_dropped;
 };
 
 /* A listener as one loop sees it. */

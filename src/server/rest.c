@@ -27,6 +27,8 @@ enum {
 	AUDITS = MM_ROLE_ADMIN | MM_ROLE_AUDITOR,
 };
 
+#define METRICS "/metrics"
+
 struct rest_call {
 	mm_rest_fn *run;
 };
@@ -47,10 +49,8 @@ login(struct mm_desk *d, const char *header, struct mm_login *out,
 static bool
 is_open(const struct mm_server *s, const struct mm_http_route *route)
 {
-	const struct rest_call *c = route->data;
-
-	return s->config->set.metrics == MM_METRICS_OPEN && c != NULL &&
-	    c->run == mm_rest_metrics;
+	return s->config->set.metrics == MM_METRICS_OPEN &&
+	    strcmp(route->pattern, METRICS) == 0;
 }
 
 static enum mm_err
@@ -261,7 +261,8 @@ mm_rest_head(void *ctx, const struct mm_http_req *req,
 	bool more;
 	struct mm_bytes v = mm_http_header(req, "Authorization", &more);
 
-	if (req->route->flags == 0 || is_open(ctx, req->route) || (!more && v.n > n + m &&
+	if (req->route->flags == 0 || is_open(ctx, req->route) ||
+	    (!more && v.n > n + m &&
 	    strncasecmp((const char *)v.p, scheme, n) == 0 &&
 	    memcmp(v.p + n, key, m) == 0))
 		return 0;
@@ -327,7 +328,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/ledger/key", ANY, ledger_key),
 	GET(API "/ledger/entries", AUDITS, entries),
 	GET(API "/ledger/receipts/:", AUDITS, receipt),
-	GET("/metrics", READS, metrics),
+	GET(METRICS, READS, metrics),
 	GET("/ledger/checkpoint", AUDITS, checkpoint),
 	GET("/ledger/tile/*", AUDITS, tile),
 	GET("/ledger/key", ANY, ledger_key),

@@ -118,8 +118,7 @@ MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
 	X(status) X(whoami) X(profiles) X(profile)                        \
 	X(products) X(product) X(product_create) X(product_replace)       \
 	X(devices) X(device) X(device_create) X(device_retire)            \
-	X(device_enrol) X(device_receipt)                          \
-	X(device_attempts)                                 \
+	X(device_enrol) X(device_receipt) X(device_attempts)              \
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
 	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \
 	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \

@@ -326,8 +326,9 @@ look_config(struct exam *e)
 /* ---- the whole ---- */
 
 static void (*const looks[])(struct exam *e) = {
-	look_config, look_certs, look_sandbox, look_signer, look_clock, look_version,
-	look_size, look_checkpoint, look_crls, look_keys, look_load,
+	look_config, look_certs, look_sandbox, look_signer, look_clock,
+	look_version, look_size, look_checkpoint, look_crls, look_keys,
+	look_load,
 };
 
 static void
