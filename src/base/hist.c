@@ -42,7 +42,7 @@ void
 mm_hist_merge(const struct mm_hist *h, struct mm_hist *out)
 {
 	for (size_t i = 0; i <= MM_HIST_MAX; i++)
-		add(&out->bucket[i], atomic_load_explicit(&h->bucket[i],
-		    memory_order_relaxed));
+		add(&out->bucket[i],
+		    atomic_load_explicit(&h->bucket[i], memory_order_relaxed));
 	add(&out->sum, atomic_load_explicit(&h->sum, memory_order_relaxed));
 }

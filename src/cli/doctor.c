@@ -29,8 +29,10 @@ enum {
 };
 
 const struct mm_opt mm_opts_doctor[] = {
-	{ "config", "FILE", "look at this machine's files too: its "
-	    "mintmark.conf", MM_C_FILE, NULL },
+	{ "config", "FILE",
+	    "look at this machine's files too: its "
+	    "mintmark.conf",
+	    MM_C_FILE, NULL },
 	{ "deep", NULL, "read every page of the database; takes its time",
 	    MM_C_NONE, NULL },
 	{ "verbose", NULL, "also what is good", MM_C_NONE, NULL },
@@ -40,8 +42,8 @@ const struct mm_opt mm_opts_doctor[] = {
 struct exam {
 	struct mm_cli *cli;
 	bool deep;
-	json_t *all;              /* findings, as they are printed */
-	struct mm_findings f;     /* of the part that runs now */
+	json_t *all;          /* findings, as they are printed */
+	struct mm_findings f; /* of the part that runs now */
 };
 
 static bool
@@ -50,11 +52,10 @@ is_said(const json_t *all, const struct mm_finding *f)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(all, i, o)
-		if (strcmp(mm_json_text(o, "what"), f->what) == 0 &&
-		    strcmp(mm_json_text(o, "check"),
-		    mm_doctor_check_name(f->check)) == 0)
-			return true;
+	json_array_foreach(all, i,
+	    o) if (strcmp(mm_json_text(o, "what"), f->what) == 0 &&
+		   strcmp(mm_json_text(o, "check"),
+		       mm_doctor_check_name(f->check)) == 0) return true;
 	return false;
 }
 
@@ -69,8 +70,8 @@ keep(struct exam *e, const char *where)
 
 		if (is_said(e->all, at))
 			continue;
-		o = json_pack("{s:s,s:s,s:s,s:s}", "where", where,
-		    "check", mm_doctor_check_name(at->check), "level",
+		o = json_pack("{s:s,s:s,s:s,s:s}", "where", where, "check",
+		    mm_doctor_check_name(at->check), "level",
 		    mm_level_name(at->level), "what", at->what);
 
 		if (at->todo[0] != '\0')
@@ -90,9 +91,10 @@ look_here(struct exam *e, const char *path)
 	struct mm_why why = { 0 };
 
 	if (mm_config_load(path, &c, &why) != MM_OK) {
-		mm_find(&e->f, MM_CHECK_FILES, MM_LEVEL_FAIL, "Correct it; "
-		    "mintmarkd check tells about all of it", "%.180s",
-		    why.text);
+		mm_find(&e->f, MM_CHECK_FILES, MM_LEVEL_FAIL,
+		    "Correct it; "
+		    "mintmarkd check tells about all of it",
+		    "%.180s", why.text);
 	} else {
 		mm_doctor_config(c, path, &e->f);
 		mm_doctor_certs(c, &e->f);
@@ -115,23 +117,31 @@ look_answer(struct exam *e, const json_t *o, int64_t asked_ms)
 		mm_find(&e->f, MM_CHECK_SERVER, MM_LEVEL_OK, NULL,
 		    "the server answers and is ready");
 	else
-		mm_find(&e->f, MM_CHECK_SERVER, MM_LEVEL_FAIL, "See the "
+		mm_find(&e->f, MM_CHECK_SERVER, MM_LEVEL_FAIL,
+		    "See the "
 		    "signer and the database below",
 		    "the server is not ready: %.120s", mm_json_text(o, "why"));
 	if (mm_time_parse(mm_json_text(o, "time"), &at, NULL) == MM_OK) {
 		/* its time is of somewhere between asking and now */
 		off = at < asked_ms ? at - asked_ms : at > now ? at - now : 0;
 		far = off < 0 ? -off : off;
-		mm_find(&e->f, MM_CHECK_CLOCK, far >= SKEW_FAIL_MS
-		    ? MM_LEVEL_FAIL : far >= SKEW_WARN_MS ? MM_LEVEL_WARN
-		    : MM_LEVEL_OK, "Set the clock that is wrong: look at both "
-		    "machines' time service", "the server's clock differs "
-		    "from this machine's by %lld ms", (long long)off);
+		mm_find(&e->f, MM_CHECK_CLOCK,
+		    far >= SKEW_FAIL_MS   ? MM_LEVEL_FAIL
+		    : far >= SKEW_WARN_MS ? MM_LEVEL_WARN
+					  : MM_LEVEL_OK,
+		    "Set the clock that is wrong: look at both "
+		    "machines' time service",
+		    "the server's clock differs "
+		    "from this machine's by %lld ms",
+		    (long long)off);
 	}
-	mm_find(&e->f, MM_CHECK_VERSION, strcmp(mm_json_text(o, "version"),
-	    MM_VERSION) == 0 ? MM_LEVEL_OK : MM_LEVEL_WARN, "Install one "
-	    "version of both", "server %.32s, this program %s",
-	    mm_json_text(o, "version"), MM_VERSION);
+	mm_find(&e->f, MM_CHECK_VERSION,
+	    strcmp(mm_json_text(o, "version"), MM_VERSION) == 0 ? MM_LEVEL_OK
+								: MM_LEVEL_WARN,
+	    "Install one "
+	    "version of both",
+	    "server %.32s, this program %s", mm_json_text(o, "version"),
+	    MM_VERSION);
 	keep(e, "client");
 }
 
@@ -142,7 +152,8 @@ take_findings(struct exam *e, const json_t *o)
 	json_t *f;
 	size_t i;
 
-	json_array_foreach(items, i, f) {
+	json_array_foreach(items, i, f)
+	{
 		json_object_set_new(f, "where", json_string("server"));
 		json_array_append(e->all, f);
 	}
@@ -154,8 +165,8 @@ ask(struct exam *e, json_t **out, struct mm_why *why)
 	struct mm_client *c;
 
 	MM_TRY(mm_cli_client(e->cli, &c, why));
-	return mm_client_call(c, "GET", e->deep ? "/doctor?deep=true"
-	    : "/doctor", NULL, out, why);
+	return mm_client_call(c, "GET",
+	    e->deep ? "/doctor?deep=true" : "/doctor", NULL, out, why);
 }
 
 /* ---- the public listener, from here ---- */
@@ -189,8 +200,9 @@ fetch(const char *url, struct mm_buf *out, struct mm_why *why)
 	curl_easy_cleanup(c);
 	if (rc != CURLE_OK)
 		return MM_FAIL(why, MM_EAGAIN, "%s", curl_easy_strerror(rc));
-	return status == 200 ? MM_OK
-	    : MM_FAIL(why, MM_EAGAIN, "HTTP status %ld", status);
+	return status == 200
+		   ? MM_OK
+		   : MM_FAIL(why, MM_EAGAIN, "HTTP status %ld", status);
 }
 
 static enum mm_err
@@ -198,8 +210,7 @@ crl_end(struct mm_bytes der, int64_t *next_s, struct mm_why *why)
 {
 	const unsigned char *p = der.p;
 	MM_OWN(free_crl) X509_CRL *crl = d2i_X509_CRL(NULL, &p, (long)der.n);
-	const ASN1_TIME *t = crl == NULL ? NULL
-	    : X509_CRL_get0_nextUpdate(crl);
+	const ASN1_TIME *t = crl == NULL ? NULL : X509_CRL_get0_nextUpdate(crl);
 	struct tm tm = { 0 };
 
 	if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
@@ -219,14 +230,17 @@ look_url(struct exam *e, const char *url, bool crl)
 	if (rc == MM_OK && crl)
 		rc = crl_end(mm_buf_view(&der), &next_s, &why);
 	if (rc != MM_OK)
-		mm_find(&e->f, MM_CHECK_PUBLIC, MM_LEVEL_FAIL, "Devices and "
+		mm_find(&e->f, MM_CHECK_PUBLIC, MM_LEVEL_FAIL,
+		    "Devices and "
 		    "their partners cannot check certificates: look at DNS, "
-		    "the firewall and public_listen", "%.100s: %.90s", url,
-		    why.text);
+		    "the firewall and public_listen",
+		    "%.100s: %.90s", url, why.text);
 	else if (next_s < mm_now_s())
-		mm_find(&e->f, MM_CHECK_PUBLIC, MM_LEVEL_FAIL, "mintmark ca "
+		mm_find(&e->f, MM_CHECK_PUBLIC, MM_LEVEL_FAIL,
+		    "mintmark ca "
 		    "crl; if it is newer at the server, a cache in between "
-		    "is at fault", "%.150s has ended", url);
+		    "is at fault",
+		    "%.150s has ended", url);
 	else
 		mm_find(&e->f, MM_CHECK_PUBLIC, MM_LEVEL_OK, NULL,
 		    "%.150s is there%s", url, crl ? " and current" : "");
@@ -242,7 +256,8 @@ look_public(struct exam *e, const json_t *o)
 
 	if (base[0] == '\0')
 		return;
-	json_array_foreach(json_object_get(o, "issuers"), i, name) {
+	json_array_foreach(json_object_get(o, "issuers"), i, name)
+	{
 		snprintf(url, sizeof(url), "%s/crl/%s.crl", base,
 		    json_string_value(name));
 		look_url(e, url, true);
@@ -261,9 +276,11 @@ look_server(struct exam *e)
 	struct mm_why why = { 0 };
 
 	if (ask(e, &o, &why) != MM_OK) {
-		mm_find(&e->f, MM_CHECK_SERVER, MM_LEVEL_FAIL, "Is mintmarkd "
+		mm_find(&e->f, MM_CHECK_SERVER, MM_LEVEL_FAIL,
+		    "Is mintmarkd "
 		    "running, and the key good? On its machine, --config "
-		    "looks further", "%.190s", why.text);
+		    "looks further",
+		    "%.190s", why.text);
 		keep(e, "client");
 		return;
 	}
@@ -281,11 +298,11 @@ worst_of(const json_t *all)
 	const json_t *f;
 	size_t i;
 
-	json_array_foreach(all, i, f)
-		for (int l = worst + 1; l < MM_LEVELS; l++)
-			if (strcmp(mm_json_text(f, "level"), mm_level_name(
-			    (enum mm_level)l)) == 0)
-				worst = l;
+	json_array_foreach(all, i,
+	    f) for (int l = worst + 1; l < MM_LEVELS;
+		    l++) if (strcmp(mm_json_text(f, "level"),
+				 mm_level_name((enum mm_level)l)) == 0) worst =
+	    l;
 	return worst;
 }
 
@@ -296,7 +313,8 @@ print_level(const json_t *all, enum mm_level level, const char *word)
 	const json_t *f;
 	size_t i;
 
-	json_array_foreach(all, i, f) {
+	json_array_foreach(all, i, f)
+	{
 		if (strcmp(mm_json_text(f, "level"), mm_level_name(level)) != 0)
 			continue;
 		printf("%-5s %-13s %s\n", word, mm_json_text(f, "check"),
@@ -312,8 +330,8 @@ count(const json_t *all, enum mm_level level)
 	size_t n = 0, i;
 	const json_t *f;
 
-	json_array_foreach(all, i, f)
-		n += strcmp(mm_json_text(f, "level"), mm_level_name(level)) == 0;
+	json_array_foreach(all, i, f) n +=
+	    strcmp(mm_json_text(f, "level"), mm_level_name(level)) == 0;
 	return n;
 }
 
@@ -334,8 +352,7 @@ enum mm_err
 mm_cmd_doctor(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *all = json_array();
-	struct exam e = { .cli = cli, .deep = mm_flag(a, "deep"),
-		.all = all };
+	struct exam e = { .cli = cli, .deep = mm_flag(a, "deep"), .all = all };
 	int worst;
 
 	if (all == NULL)
@@ -345,7 +362,8 @@ mm_cmd_doctor(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 		look_here(&e, mm_arg(a, "config"));
 	worst = worst_of(all);
 	if (cli->json) {
-		MM_OWN(json_free) json_t *o = json_pack("{s:s,s:O}", "worst",
+		MM_OWN(json_free)
+		json_t *o = json_pack("{s:s,s:O}", "worst",
 		    mm_level_name((enum mm_level)worst), "findings", all);
 		mm_json_print(o);
 	} else {

@@ -10,7 +10,10 @@ MM_FREE_FN(json_free, json_t, json_decref)
  * "device why": the server knows what happened and what to do about it; this
  * makes sentences of it.
  */
-#define END { NULL, NULL, NULL, MM_C_NONE, NULL }
+#define END                                       \
+	{                                         \
+		NULL, NULL, NULL, MM_C_NONE, NULL \
+	}
 const struct mm_opt mm_opts_device_why[] = { END };
 
 static const struct {
@@ -38,8 +41,8 @@ refusals(const json_t *attempts)
 	const json_t *a;
 	size_t i;
 
-	json_array_foreach(attempts, i, a)
-		n += json_integer_value(json_object_get(a, "count"));
+	json_array_foreach(attempts, i, a) n +=
+	    json_integer_value(json_object_get(a, "count"));
 	return n;
 }
 
@@ -60,7 +63,8 @@ say_refused(const json_t *o, const json_t *attempts)
 	printf("%s was refused ", mm_json_text(o, "device"));
 	say_times(refusals(attempts));
 	printf(", last %s %s: %s", mm_json_text(last, "time"),
-	    door_words(mm_json_text(last, "door")), mm_json_text(last, "reason"));
+	    door_words(mm_json_text(last, "door")),
+	    mm_json_text(last, "reason"));
 	if (mm_json_text(last, "text")[0] != '\0')
 		printf(" (%s)", mm_json_text(last, "text"));
 	printf(".\n%s.\n", mm_json_text(last, "do"));
@@ -78,8 +82,9 @@ say_ok(const json_t *o, const json_t *attempts)
 		return;
 	printf("Before that it was refused ");
 	say_times(refusals(attempts));
-	printf(", last %s: %s.\n", mm_json_text(json_array_get(attempts, 0),
-	    "time"), mm_json_text(json_array_get(attempts, 0), "reason"));
+	printf(", last %s: %s.\n",
+	    mm_json_text(json_array_get(attempts, 0), "time"),
+	    mm_json_text(json_array_get(attempts, 0), "reason"));
 }
 
 /* The other states: what they mean, and what to do. */
@@ -87,12 +92,13 @@ static const struct {
 	const char *verdict, *what;
 } states[] = {
 	{ "retired", "is retired: it cannot enrol any more, and its id is "
-	    "not used again" },
+		     "not used again" },
 	{ "waiting", "has a token and has not come yet: check that it is "
-	    "switched on and reaches the devices listener" },
+		     "switched on and reaches the devices listener" },
 	{ "nothing", "has neither a certificate nor a token that is good: "
-	    "mint one with mintmark token create --device" },
-	{ "no-certificate", "had a certificate and has none in force now: "
+		     "mint one with mintmark token create --device" },
+	{ "no-certificate",
+	    "had a certificate and has none in force now: "
 	    "enrol it anew with mintmark token create --device" },
 };
 
@@ -104,33 +110,43 @@ say_state(const json_t *o)
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if (strcmp(states[i].verdict, verdict) == 0)
 			printf("%s %s%s%s.\n", mm_json_text(o, "device"),
-			    states[i].what, strstr(states[i].what, "--device")
-			    ? " " : "", strstr(states[i].what, "--device")
-			    ? mm_json_text(o, "device") : "");
+			    states[i].what,
+			    strstr(states[i].what, "--device") ? " " : "",
+			    strstr(states[i].what, "--device")
+				? mm_json_text(o, "device")
+				: "");
 }
 
 static void
 tables(const json_t *o)
 {
 	static const struct mm_column attempt[] = {
-		{ "TIME", "time" }, { "N", "count" }, { "DOOR", "door" },
-		{ "REASON", "reason" }, { "PEER", "peer" },
+		{ "TIME", "time" },
+		{ "N", "count" },
+		{ "DOOR", "door" },
+		{ "REASON", "reason" },
+		{ "PEER", "peer" },
 		{ "TOKEN", "token" },
 	};
 	static const struct mm_column token[] = {
-		{ "TOKEN", "id" }, { "STATE", "state" }, { "DOOR", "door" },
+		{ "TOKEN", "id" },
+		{ "STATE", "state" },
+		{ "DOOR", "door" },
 		{ "EXPIRES", "expires" },
 	};
 	static const struct mm_column cert[] = {
-		{ "CERTIFICATE", "serial" }, { "STATE", "state" },
-		{ "CONFIRMED", "confirmed" }, { "NOT AFTER", "not_after" },
+		{ "CERTIFICATE", "serial" },
+		{ "STATE", "state" },
+		{ "CONFIRMED", "confirmed" },
+		{ "NOT AFTER", "not_after" },
 	};
 	const struct {
 		const char *member;
 		const struct mm_column *c;
 		size_t n;
 	} rows[] = {
-		{ "attempts", attempt, 6 }, { "tokens", token, 4 },
+		{ "attempts", attempt, 6 },
+		{ "tokens", token, 4 },
 		{ "certificates", cert, 4 },
 	};
 
@@ -145,8 +161,8 @@ tables(const json_t *o)
 }
 
 enum mm_err
-mm_cmd_device_why(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
+mm_cmd_device_why(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *o = NULL;
 	const json_t *attempts;

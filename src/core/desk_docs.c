@@ -10,8 +10,8 @@ release(struct mm_op **owner)
 
 /* see core.h */
 enum mm_err
-mm_desk_docs_put(struct mm_desk *d, struct mm_op_doc *docs, size_t n,
-    struct mm_why *why)
+mm_desk_docs_put(
+    struct mm_desk *d, struct mm_op_doc *docs, size_t n, struct mm_why *why)
 {
 	struct mm_op *at[MM_DESK_DOCS];
 	MM_OWN(release) struct mm_op *ops = NULL;
@@ -29,7 +29,7 @@ mm_desk_docs_put(struct mm_desk *d, struct mm_op_doc *docs, size_t n,
 	MM_TRY(mm_core_run(d->c, at, n, why));
 	for (size_t i = 0; i < n; i++)
 		if (ops[i].result != MM_OK)
-			return MM_FAIL(why, ops[i].result, "%s",
-			    ops[i].why.text);
+			return MM_FAIL(
+			    why, ops[i].result, "%s", ops[i].why.text);
 	return MM_OK;
 }

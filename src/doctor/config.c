@@ -26,8 +26,8 @@ mm_doctor_end_level(int64_t left_s)
 /* see doctor.h; a share alone says little of a large disk, a number little
  * of a small one */
 enum mm_level
-mm_doctor_space_level(uint64_t free_, uint64_t all, uint64_t few,
-    uint64_t least)
+mm_doctor_space_level(
+    uint64_t free_, uint64_t all, uint64_t few, uint64_t least)
 {
 	if (all == 0)
 		return MM_LEVEL_OK;
@@ -42,10 +42,10 @@ static void
 look_mode(const struct mm_settings *set, struct mm_findings *f)
 {
 	if (set->production)
-		mm_find(f, MM_CHECK_MODE, MM_LEVEL_OK, NULL,
-		    "production mode");
+		mm_find(f, MM_CHECK_MODE, MM_LEVEL_OK, NULL, "production mode");
 	else
-		mm_find(f, MM_CHECK_MODE, MM_LEVEL_WARN, "For real devices "
+		mm_find(f, MM_CHECK_MODE, MM_LEVEL_WARN,
+		    "For real devices "
 		    "set a CA up with mintmark init, without --test",
 		    "test mode: tokens and certificates are not for real "
 		    "devices");
@@ -61,7 +61,8 @@ static void
 look_users(const struct mm_settings *set, struct mm_findings *f)
 {
 	if (strcmp(set->server_user, set->signer_user) == 0)
-		mm_find(f, MM_CHECK_USERS, bad_in(set), "Set server_user and "
+		mm_find(f, MM_CHECK_USERS, bad_in(set),
+		    "Set server_user and "
 		    "signer_user to two users, and start mintmarkd as root",
 		    "server and signer run as the same user: a broken server "
 		    "could read the CA's keys");
@@ -95,7 +96,8 @@ look_urls(const struct mm_settings *set, struct mm_findings *f)
 
 	for (size_t i = 0; i < 2; i++)
 		if (is_local(rows[i].url))
-			mm_find(f, MM_CHECK_URLS, bad_in(set), "Set it to a "
+			mm_find(f, MM_CHECK_URLS, bad_in(set),
+			    "Set it to a "
 			    "name that devices can follow, before the first "
 			    "certificate is issued",
 			    "%s is %.100s, which only this machine follows",
@@ -108,8 +110,7 @@ look_urls(const struct mm_settings *set, struct mm_findings *f)
 /* ---- files ---- */
 
 static void
-look_file(const char *key, const char *path, mode_t bad,
-    struct mm_findings *f)
+look_file(const char *key, const char *path, mode_t bad, struct mm_findings *f)
 {
 	struct stat st;
 
@@ -128,7 +129,8 @@ look_file(const char *key, const char *path, mode_t bad,
 	if ((st.st_mode & bad) != 0)
 		mm_find(f, MM_CHECK_FILES, MM_LEVEL_FAIL,
 		    (bad & S_IROTH) ? "chmod 0600 it; if strangers could read "
-		    "it, treat what is in it as stolen" : "chmod go-w it",
+				      "it, treat what is in it as stolen"
+				    : "chmod go-w it",
 		    "%s: %.100s: others may %s it (mode %04o)", key, path,
 		    (bad & S_IROTH) ? "read" : "write",
 		    (unsigned)st.st_mode & 07777);
@@ -164,11 +166,14 @@ first_end(const char *path, int64_t *not_after_s, struct mm_why *why)
 static const struct {
 	const char *what, *todo;
 } kinds[] = {
-	[MM_ENDS_TLS] = { "TLS certificate", "mintmark ca renew-tls; the "
+	[MM_ENDS_TLS] = { "TLS certificate",
+	    "mintmark ca renew-tls; the "
 	    "server takes the new one by itself" },
-	[MM_ENDS_ANCHOR] = { "trust anchor", "Devices pin it: plan a new "
+	[MM_ENDS_ANCHOR] = { "trust anchor",
+	    "Devices pin it: plan a new "
 	    "root, and give it to them before" },
-	[MM_ENDS_ISSUER] = { "issuer", "Make a new issuer (mintmark ca "
+	[MM_ENDS_ISSUER] = { "issuer",
+	    "Make a new issuer (mintmark ca "
 	    "issuer) and new profile versions that name it" },
 };
 
@@ -183,8 +188,8 @@ mm_doctor_end(enum mm_ends kind, const char *name, int64_t not_after_s,
 	mm_time_text_s(not_after_s, text);
 	mm_find(f, MM_CHECK_CERTIFICATES, mm_doctor_end_level(left),
 	    kinds[kind].todo, "%s%s%s: %s %s, %lld days %s", kinds[kind].what,
-	    name[0] != '\0' ? " " : "", name, left < 0 ? "ended" : "ends",
-	    text, (long long)(left < 0 ? -left : left) / DAY_S,
+	    name[0] != '\0' ? " " : "", name, left < 0 ? "ended" : "ends", text,
+	    (long long)(left < 0 ? -left : left) / DAY_S,
 	    left < 0 ? "ago" : "from now");
 }
 
@@ -200,9 +205,10 @@ look_cert(enum mm_ends kind, const char *name, const char *path,
 	if (first_end(path, &end, &why) == MM_OK)
 		mm_doctor_end(kind, name, end, f);
 	else
-		mm_find(f, MM_CHECK_CERTIFICATES, MM_LEVEL_FAIL, "Restore the "
-		    "file, or correct its path", "%s: %.140s",
-		    kinds[kind].what, why.text);
+		mm_find(f, MM_CHECK_CERTIFICATES, MM_LEVEL_FAIL,
+		    "Restore the "
+		    "file, or correct its path",
+		    "%s: %.140s", kinds[kind].what, why.text);
 }
 
 /* see doctor.h */
@@ -225,17 +231,21 @@ look_space(const char *key, const char *path, const struct statvfs *v,
 	uint64_t all = (uint64_t)v->f_blocks * v->f_frsize;
 	uint64_t free_ = (uint64_t)v->f_bavail * v->f_frsize;
 	enum mm_level space = mm_doctor_space_level(free_, all, 5 * GIB, GIB);
-	enum mm_level inodes = mm_doctor_space_level(v->f_favail, v->f_files,
-	    UINT64_MAX, UINT64_MAX);
+	enum mm_level inodes = mm_doctor_space_level(
+	    v->f_favail, v->f_files, UINT64_MAX, UINT64_MAX);
 
-	mm_find(f, MM_CHECK_DISK, space, "Make room: at a full disk nothing "
-	    "is issued", "%s: %.100s: %llu MiB free of %llu", key, path,
-	    (unsigned long long)(free_ >> 20),
-	    (unsigned long long)(all >> 20));
+	mm_find(f, MM_CHECK_DISK, space,
+	    "Make room: at a full disk nothing "
+	    "is issued",
+	    "%s: %.100s: %llu MiB free of %llu", key, path,
+	    (unsigned long long)(free_ >> 20), (unsigned long long)(all >> 20));
 	if (inodes != MM_LEVEL_OK)
-		mm_find(f, MM_CHECK_DISK, inodes, "Remove files: without "
-		    "inodes nothing is issued", "%s: %.100s: %llu inodes free "
-		    "of %llu", key, path, (unsigned long long)v->f_favail,
+		mm_find(f, MM_CHECK_DISK, inodes,
+		    "Remove files: without "
+		    "inodes nothing is issued",
+		    "%s: %.100s: %llu inodes free "
+		    "of %llu",
+		    key, path, (unsigned long long)v->f_favail,
 		    (unsigned long long)v->f_files);
 }
 
@@ -247,15 +257,16 @@ look_disk(const char *key, const char *path, struct mm_findings *f)
 	if (statvfs(path, &v) == 0)
 		look_space(key, path, &v, f);
 	else
-		mm_find(f, MM_CHECK_DISK, errno == EACCES ? MM_LEVEL_OK
-		    : MM_LEVEL_FAIL, "Restore it, or correct the path",
-		    "%s: %.100s: %s", key, path, strerror(errno));
+		mm_find(f, MM_CHECK_DISK,
+		    errno == EACCES ? MM_LEVEL_OK : MM_LEVEL_FAIL,
+		    "Restore it, or correct the path", "%s: %.100s: %s", key,
+		    path, strerror(errno));
 }
 
 /* see doctor.h */
 void
-mm_doctor_config(const struct mm_config *c, const char *path,
-    struct mm_findings *f)
+mm_doctor_config(
+    const struct mm_config *c, const char *path, struct mm_findings *f)
 {
 	const struct mm_settings *set = &c->set;
 
@@ -264,8 +275,8 @@ mm_doctor_config(const struct mm_config *c, const char *path,
 	look_urls(set, f);
 	look_file("configuration", path, S_IWGRP | S_IWOTH, f);
 	look_file("tls_key", set->tls_key, S_IRWXO | S_IWGRP, f);
-	look_file("passphrase_file", set->passphrase_file, S_IRWXG | S_IRWXO,
-	    f);
+	look_file(
+	    "passphrase_file", set->passphrase_file, S_IRWXG | S_IRWXO, f);
 	look_disk("server_dir", set->server_dir, f);
 	look_disk("signer_dir", set->signer_dir, f);
 }

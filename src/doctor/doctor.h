@@ -18,18 +18,20 @@
 enum mm_level { MM_LEVEL_OK, MM_LEVEL_WARN, MM_LEVEL_FAIL, MM_LEVELS };
 const char *mm_level_name(enum mm_level l); /* "ok", "warn", "fail" */
 
-#define MM_DOCTOR_CHECKS(X)                                             \
-	X(MODE, "mode") X(USERS, "users") X(URLS, "urls")               \
-	X(FILES, "files") X(CERTIFICATES, "certificates")               \
-	X(DISK, "disk") X(DATABASE, "database") X(SANDBOX, "sandbox")   \
-	X(SIGNER, "signer") X(LEDGER, "ledger") X(CRL, "crl")           \
-	X(KEYS, "keys") X(LOAD, "load") X(CLOCK, "clock")               \
-	X(VERSION, "version") X(SERVER, "server") X(PUBLIC, "public")
+#define MM_DOCTOR_CHECKS(X)                                               \
+	X(MODE, "mode")                                                   \
+	X(USERS, "users") X(URLS, "urls") X(FILES, "files")               \
+	    X(CERTIFICATES, "certificates") X(DISK, "disk")               \
+		X(DATABASE, "database") X(SANDBOX, "sandbox")             \
+		    X(SIGNER, "signer") X(LEDGER, "ledger") X(CRL, "crl") \
+			X(KEYS, "keys") X(LOAD, "load") X(CLOCK, "clock") \
+			    X(VERSION, "version") X(SERVER, "server")     \
+				X(PUBLIC, "public")
 enum mm_check_id {
 #define X(id, name) MM_CHECK_##id,
 	MM_DOCTOR_CHECKS(X)
 #undef X
-	MM_CHECKS
+	    MM_CHECKS
 };
 const char *mm_doctor_check_name(enum mm_check_id id);
 /* The table as Markdown. */
@@ -47,14 +49,13 @@ struct mm_findings { /* what no longer fits is left out */
 	struct mm_finding f[MM_FINDINGS_MAX];
 };
 /* todo NULL: it is good. */
-void mm_find(struct mm_findings *f, enum mm_check_id check,
-    enum mm_level level, const char *todo, const char *fmt, ...)
-    MM_PRINTF(5);
+void mm_find(struct mm_findings *f, enum mm_check_id check, enum mm_level level,
+    const char *todo, const char *fmt, ...) MM_PRINTF(5);
 enum mm_level mm_findings_worst(const struct mm_findings *f);
 
 /* Settings, files and disks; path: the configuration's own. */
-void mm_doctor_config(const struct mm_config *c, const char *path,
-    struct mm_findings *f);
+void mm_doctor_config(
+    const struct mm_config *c, const char *path, struct mm_findings *f);
 /* Certificates of the CA itself, from their files ... */
 void mm_doctor_certs(const struct mm_config *c, struct mm_findings *f);
 /* ... or one that is known; name "" where there is one of the kind only. */
@@ -67,7 +68,7 @@ void mm_doctor_database(struct mm_store_reader *r, bool deep,
 
 /* The judgements, for tests. */
 enum mm_level mm_doctor_end_level(int64_t left_s);
-enum mm_level mm_doctor_space_level(uint64_t free_, uint64_t all,
-    uint64_t few, uint64_t least);
+enum mm_level mm_doctor_space_level(
+    uint64_t free_, uint64_t all, uint64_t few, uint64_t least);
 
 #endif

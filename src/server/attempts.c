@@ -11,7 +11,7 @@
 #include "base/time.h"
 
 enum {
-	RUNS = 4,       /* of one subject between two flushes */
+	RUNS = 4, /* of one subject between two flushes */
 	TEXT_N = 96,
 	BY_N = 34,      /* a letter as a subject's, and the id */
 	SUBJECT_N = 72, /* a device id and a letter before it */
@@ -43,7 +43,7 @@ enum { KNOWN, CLAIMED, TABLES };
 
 struct mm_attempts {
 	bool peers;
-	pthread_mutex_t lock; /* now, noted, dropped */
+	pthread_mutex_t lock;     /* now, noted, dropped */
 	pthread_mutex_t flushing; /* old */
 	struct table *now[TABLES], *old[TABLES];
 	uint64_t noted, dropped;
@@ -51,8 +51,10 @@ struct mm_attempts {
 };
 
 static const char *const doors[MM_DOORS] = {
-	[MM_DOOR_HANDSHAKE] = "handshake", [MM_DOOR_BASIC] = "basic",
-	[MM_DOOR_MTLS] = "mtls", [MM_DOOR_REST] = "rest",
+	[MM_DOOR_HANDSHAKE] = "handshake",
+	[MM_DOOR_BASIC] = "basic",
+	[MM_DOOR_MTLS] = "mtls",
+	[MM_DOOR_REST] = "rest",
 };
 
 /* see attempts.h */
@@ -186,8 +188,10 @@ row_of(struct table *t, const char *subject, uint64_t hash)
 static struct run
 run_of(const struct mm_attempts *a, const struct mm_attempt *what)
 {
-	struct run run = { .at_ms = mm_now_ms(), .count = 1,
-		.door = (uint8_t)what->door, .reason = (uint8_t)what->reason };
+	struct run run = { .at_ms = mm_now_ms(),
+		.count = 1,
+		.door = (uint8_t)what->door,
+		.reason = (uint8_t)what->reason };
 
 	run.has_peer = a->peers && what->peer != NULL;
 	if (run.has_peer)
@@ -202,10 +206,9 @@ static bool
 same(const struct run *a, const struct run *b)
 {
 	return a->door == b->door && a->reason == b->reason &&
-	    strcmp(a->by, b->by) == 0 &&
-	    a->has_peer == b->has_peer &&
-	    memcmp(&a->peer, &b->peer, sizeof(a->peer)) == 0 &&
-	    strcmp(a->text, b->text) == 0;
+	       strcmp(a->by, b->by) == 0 && a->has_peer == b->has_peer &&
+	       memcmp(&a->peer, &b->peer, sizeof(a->peer)) == 0 &&
+	       strcmp(a->text, b->text) == 0;
 }
 
 static void
@@ -219,8 +222,8 @@ add_run(struct row *r, const struct run *run)
 		return;
 	}
 	if (r->n == RUNS)
-		memmove(&r->run[0], &r->run[1], sizeof(r->run[0]) *
-		    (size_t)--r->n);
+		memmove(
+		    &r->run[0], &r->run[1], sizeof(r->run[0]) * (size_t)--r->n);
 	r->run[r->n++] = *run;
 }
 
@@ -257,8 +260,11 @@ mm_attempts_job(struct mm_attempts *a, const struct mm_job *job,
     const char *text)
 {
 	const struct mm_authority *by = &job->authority;
-	struct mm_attempt what = { .door = door, .reason = reason,
-		.device = job->device, .peer = peer, .text = text };
+	struct mm_attempt what = { .door = door,
+		.reason = reason,
+		.device = job->device,
+		.peer = peer,
+		.text = text };
 
 	if (reason == MM_R_NONE)
 		return;
@@ -347,8 +353,8 @@ run_json(const struct run *run)
 	mm_time_text(run->at_ms, at);
 	json_object_set_new(o, "time", json_string(at));
 	json_object_set_new(o, "door", json_string(mm_door_name(run->door)));
-	json_object_set_new(o, "reason",
-	    json_string(mm_reason_text(run->reason)));
+	json_object_set_new(
+	    o, "reason", json_string(mm_reason_text(run->reason)));
 	json_object_set_new(o, "text", json_string(run->text));
 	if (run->has_peer) {
 		mm_answer_peer(&run->peer, peer);
@@ -377,11 +383,11 @@ goes_on(const json_t *stored, const struct run *run)
 	if (run->has_peer)
 		mm_answer_peer(&run->peer, peer);
 	return member_is(stored, "door", mm_door_name(run->door)) &&
-	    member_is(stored, run->by[0] == 'c' ? "serial" : "token",
-	    run->by[0] != '\0' ? run->by + 1 : "") &&
-	    member_is(stored, "reason", mm_reason_text(run->reason)) &&
-	    member_is(stored, "text", run->text) &&
-	    member_is(stored, "peer", peer);
+	       member_is(stored, run->by[0] == 'c' ? "serial" : "token",
+		   run->by[0] != '\0' ? run->by + 1 : "") &&
+	       member_is(stored, "reason", mm_reason_text(run->reason)) &&
+	       member_is(stored, "text", run->text) &&
+	       member_is(stored, "peer", peer);
 }
 
 /* Its place among those that are there, newest first. */
@@ -391,8 +397,9 @@ place_of(const json_t *all, const json_t *o)
 	const char *at = json_string_value(json_object_get(o, "time")), *v;
 	size_t i = 0;
 
-	while ((v = json_string_value(json_object_get(
-	    json_array_get(all, i), "time"))) != NULL && strcmp(v, at) > 0)
+	while ((v = json_string_value(
+		    json_object_get(json_array_get(all, i), "time"))) != NULL &&
+	       strcmp(v, at) > 0)
 		i++;
 	return i;
 }
@@ -418,8 +425,7 @@ merge_run(json_t *all, const struct run *run, struct mm_why *why)
 }
 
 static enum mm_err
-merge(const struct row *r, json_t *all, struct mm_buf *body,
-    struct mm_why *why)
+merge(const struct row *r, json_t *all, struct mm_buf *body, struct mm_why *why)
 {
 	char *text;
 
@@ -438,8 +444,7 @@ merge(const struct row *r, json_t *all, struct mm_buf *body,
 MM_FREE_FN(json_free, json_t, json_decref)
 
 static enum mm_err
-read_old(struct batch *b, const char *device, json_t **out,
-    struct mm_why *why)
+read_old(struct batch *b, const char *device, json_t **out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
 	uint64_t version;
@@ -453,7 +458,7 @@ read_old(struct batch *b, const char *device, json_t **out,
 	if (*out == NULL)
 		*out = json_array();
 	return *out != NULL ? MM_OK
-	    : MM_FAIL(why, MM_ENOMEM, "attempts: no memory");
+			    : MM_FAIL(why, MM_ENOMEM, "attempts: no memory");
 }
 
 static bool
@@ -481,8 +486,8 @@ put_row(struct batch *b, const struct row *r, struct mm_why *why)
 		MM_TRY(batch_write(b, why));
 	MM_TRY(read_old(b, device, &old, why));
 	doc = &b->doc[b->n];
-	*doc = (struct mm_op_doc){ .kind = MM_DOC_ATTEMPT,
-		.expect = MM_DOC_ANY };
+	*doc =
+	    (struct mm_op_doc){ .kind = MM_DOC_ATTEMPT, .expect = MM_DOC_ANY };
 	strcpy(doc->id, device);
 	mm_buf_init(&b->body[b->n], MM_DOC_MAX);
 	return merge(r, old, &b->body[b->n++], why);
@@ -523,8 +528,7 @@ batch_free(struct batch **owner)
 /* see attempts.h; what cannot be written now is not written later: it is no
  * evidence, and memory is bounded. */
 enum mm_err
-mm_attempts_flush(struct mm_attempts *a, struct mm_desk *d,
-    struct mm_why *why)
+mm_attempts_flush(struct mm_attempts *a, struct mm_desk *d, struct mm_why *why)
 {
 	MM_OWN(batch_free) struct batch *b = calloc(1, sizeof(*b));
 	enum mm_err rc;

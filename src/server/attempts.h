@@ -16,7 +16,7 @@
  * storm of unknown ids writes nothing.
  */
 enum {
-	MM_ATTEMPTS_KEPT = 8,  /* of a device, newest first */
+	MM_ATTEMPTS_KEPT = 8,   /* of a device, newest first */
 	MM_ATTEMPTS_ROWS = 512, /* subjects of a table between two flushes */
 };
 
@@ -40,8 +40,8 @@ struct mm_attempt {
 };
 
 struct mm_attempts;
-MM_MUST enum mm_err mm_attempts_new(bool peers, struct mm_attempts **out,
-    struct mm_why *why);
+MM_MUST enum mm_err mm_attempts_new(
+    bool peers, struct mm_attempts **out, struct mm_why *why);
 void mm_attempts_free(struct mm_attempts **owner);
 /* Never blocks on more than the copying of a row; a may be NULL.  What names
  * nobody, and what no longer fits, is counted and dropped. */
@@ -51,8 +51,8 @@ void mm_attempts_job(struct mm_attempts *a, const struct mm_job *job,
     enum mm_door door, enum mm_reason reason, const struct in6_addr *peer,
     const char *text);
 /* Writes what was noted.  On a worker; one at a time, others wait. */
-MM_MUST enum mm_err mm_attempts_flush(struct mm_attempts *a,
-    struct mm_desk *d, struct mm_why *why);
+MM_MUST enum mm_err mm_attempts_flush(
+    struct mm_attempts *a, struct mm_desk *d, struct mm_why *why);
 
 struct mm_attempts_stats {
 	uint64_t noted, dropped; /* since the start */

@@ -28,12 +28,30 @@ static const struct {
 	int status;
 	const char *name;
 } statuses[MM_STATUSES] = {
-	{ 200, "200" }, { 201, "201" }, { 202, "202" }, { 204, "204" },
-	{ 304, "304" }, { 400, "400" }, { 401, "401" }, { 403, "403" },
-	{ 404, "404" }, { 405, "405" }, { 408, "408" }, { 409, "409" },
-	{ 411, "411" }, { 412, "412" }, { 413, "413" }, { 414, "414" },
-	{ 415, "415" }, { 428, "428" }, { 429, "429" }, { 431, "431" },
-	{ 500, "500" }, { 501, "501" }, { 503, "503" }, { 0, "other" },
+	{ 200, "200" },
+	{ 201, "201" },
+	{ 202, "202" },
+	{ 204, "204" },
+	{ 304, "304" },
+	{ 400, "400" },
+	{ 401, "401" },
+	{ 403, "403" },
+	{ 404, "404" },
+	{ 405, "405" },
+	{ 408, "408" },
+	{ 409, "409" },
+	{ 411, "411" },
+	{ 412, "412" },
+	{ 413, "413" },
+	{ 414, "414" },
+	{ 415, "415" },
+	{ 428, "428" },
+	{ 429, "429" },
+	{ 431, "431" },
+	{ 500, "500" },
+	{ 501, "501" },
+	{ 503, "503" },
+	{ 0, "other" },
 };
 
 /* see metrics.h */
@@ -44,8 +62,8 @@ mm_meter_class(const struct mm_http_route *route)
 
 	if (route == NULL)
 		return 0;
-	while (i < MM_CLASSES - 1 && strncmp(route->pattern,
-	    classes[i].prefix, strlen(classes[i].prefix)) != 0)
+	while (i < MM_CLASSES - 1 && strncmp(route->pattern, classes[i].prefix,
+					 strlen(classes[i].prefix)) != 0)
 		i++;
 	/* two prefixes of one class count as its first */
 	while (i > 1 && strcmp(classes[i - 1].name, classes[i].name) == 0)
@@ -96,8 +114,9 @@ mm_meter_access(void *ctx, const struct mm_http_access *a)
 	struct mm_meter *m = &s->meter[a->loop];
 	unsigned class = mm_meter_class(a->route);
 
-	atomic_fetch_add_explicit(&m->n[listener_of(a->listener)][class]
-	    [mm_meter_status(a->status)], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(
+	    &m->n[listener_of(a->listener)][class][mm_meter_status(a->status)],
+	    1, memory_order_relaxed);
 	mm_hist_add(&m->took[class], &mm_hist_time, (uint64_t)a->took_us);
 	mm_answer_log(NULL, a);
 }

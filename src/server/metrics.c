@@ -92,17 +92,17 @@ put_hist(struct scrape *c, const struct mm_hist *h,
 	begin(c, "_bucket", all);
 	mm_buf_printf(c->out, " %llu\n", (unsigned long long)n);
 	begin(c, "_sum", labels);
-	mm_buf_printf(c->out, " %.6f\n",
-	    (double)atomic_load(&h->sum) * shape->unit);
+	mm_buf_printf(
+	    c->out, " %.6f\n", (double)atomic_load(&h->sum) * shape->unit);
 	begin(c, "_count", labels);
 	mm_buf_printf(c->out, " %llu\n", (unsigned long long)n);
 }
 
 /* ---- families that are one number ---- */
 
-#define ONE(name, value)                  \
+#define ONE(name, value)                         \
 	static void put_##name(struct scrape *c) \
-	{                                 \
+	{                                        \
 		put_n(c, "", (uint64_t)(value)); \
 	}
 
@@ -113,8 +113,7 @@ ONE(renewed, c->core.renewed)
 ONE(replayed, c->core.replayed)
 ONE(confirmed, c->core.confirmed)
 ONE(orphans, c->core.orphans)
-ONE(signer_up, c->core.signer_up &&
-    c->core.signer_age_ms <= MM_SIGNER_LATE_MS)
+ONE(signer_up, c->core.signer_up && c->core.signer_age_ms <= MM_SIGNER_LATE_MS)
 ONE(store_up, c->store_up && c->core.store_ok)
 ONE(ledger_size, c->core.tree_size)
 ONE(checkpoint_size, c->core.checkpoint_size)
@@ -162,10 +161,10 @@ put_checkpoint_at(struct scrape *c)
 }
 
 /* What the signer said last; nothing before it said something. */
-#define SIGNER(name, value)               \
-	static void put_##name(struct scrape *c) \
-	{                                 \
-		if (c->core.signer_known) \
+#define SIGNER(name, value)                              \
+	static void put_##name(struct scrape *c)         \
+	{                                                \
+		if (c->core.signer_known)                \
 			put_n(c, "", (uint64_t)(value)); \
 	}
 
@@ -189,17 +188,19 @@ static void
 put_refusals(struct scrape *c)
 {
 	for (unsigned i = 0; i < MM_REASON_COUNT; i++)
-		put_label(c, "reason", i == MM_R_NONE ? "other"
-		    : mm_reason_text((enum mm_reason)i), c->refusals[i]);
+		put_label(c, "reason",
+		    i == MM_R_NONE ? "other"
+				   : mm_reason_text((enum mm_reason)i),
+		    c->refusals[i]);
 }
 
-#define EACH_LISTENER(name, field)                                      \
-	static void put_##name(struct scrape *c)                        \
-	{                                                               \
-		for (unsigned i = 0; i < MM_LISTENERS; i++)             \
-			if (c->s->listener[i] >= 0)                     \
-				put_label(c, "listener",                \
-				    mm_listener_name(i), c->http[i].field); \
+#define EACH_LISTENER(name, field)                                            \
+	static void put_##name(struct scrape *c)                              \
+	{                                                                     \
+		for (unsigned i = 0; i < MM_LISTENERS; i++)                   \
+			if (c->s->listener[i] >= 0)                           \
+				put_label(c, "listener", mm_listener_name(i), \
+				    c->http[i].field);                        \
 	}
 
 EACH_LISTENER(open, open)
@@ -210,14 +211,14 @@ EACH_LISTENER(shaken, handshake_done)
 
 /* Two numbers of each listener, told apart by why. */
 static void
-put_two(struct scrape *c, unsigned i, const char *const why[2],
-    const uint64_t n[2])
+put_two(
+    struct scrape *c, unsigned i, const char *const why[2], const uint64_t n[2])
 {
 	char labels[96];
 
 	for (unsigned k = 0; k < 2; k++) {
-		snprintf(labels, sizeof(labels),
-		    "listener=\"%s\",why=\"%s\"", mm_listener_name(i), why[k]);
+		snprintf(labels, sizeof(labels), "listener=\"%s\",why=\"%s\"",
+		    mm_listener_name(i), why[k]);
 		put_n(c, labels, n[k]);
 	}
 }
@@ -229,9 +230,9 @@ put_turned_away(struct scrape *c)
 
 	for (unsigned i = 0; i < MM_LISTENERS; i++)
 		if (c->s->listener[i] >= 0)
-			put_two(c, i, why, (const uint64_t[]){
-			    c->http[i].refused_cap, c->http[i].refused_source
-			    });
+			put_two(c, i, why,
+			    (const uint64_t[]){ c->http[i].refused_cap,
+				c->http[i].refused_source });
 }
 
 static void
@@ -241,9 +242,9 @@ put_unshaken(struct scrape *c)
 
 	for (unsigned i = 0; i < MM_LISTENERS; i++)
 		if (c->s->listener[i] >= 0)
-			put_two(c, i, why, (const uint64_t[]){
-			    c->http[i].handshake_failed,
-			    c->http[i].handshake_timeout });
+			put_two(c, i, why,
+			    (const uint64_t[]){ c->http[i].handshake_failed,
+				c->http[i].handshake_timeout });
 }
 
 static uint64_t
@@ -264,8 +265,7 @@ put_requests(struct scrape *c)
 	char labels[128];
 	uint64_t n;
 
-	for (unsigned k = 0; k < MM_LISTENERS * MM_CLASSES * MM_STATUSES;
-	     k++) {
+	for (unsigned k = 0; k < MM_LISTENERS * MM_CLASSES * MM_STATUSES; k++) {
 		unsigned l = k / (MM_CLASSES * MM_STATUSES);
 		unsigned class = k / MM_STATUSES % MM_CLASSES;
 
@@ -289,7 +289,7 @@ put_took(struct scrape *c)
 		struct mm_hist all = { 0 };
 
 		if (k > 1 && strcmp(mm_meter_class_name(k),
-		    mm_meter_class_name(k - 1)) == 0)
+				 mm_meter_class_name(k - 1)) == 0)
 			continue;
 		for (int64_t i = 0; i < c->s->config->set.threads; i++)
 			mm_hist_merge(&c->s->meter[i].took[k], &all);
@@ -302,22 +302,20 @@ put_took(struct scrape *c)
 static void
 put_issue_hist(struct scrape *c)
 {
-	put_hist(c, mm_core_hist(c->s->core, MM_HIST_ISSUE), &mm_hist_time,
-	    "");
+	put_hist(c, mm_core_hist(c->s->core, MM_HIST_ISSUE), &mm_hist_time, "");
 }
 
 static void
 put_commit_hist(struct scrape *c)
 {
-	put_hist(c, mm_core_hist(c->s->core, MM_HIST_COMMIT), &mm_hist_time,
-	    "");
+	put_hist(
+	    c, mm_core_hist(c->s->core, MM_HIST_COMMIT), &mm_hist_time, "");
 }
 
 static void
 put_batch_hist(struct scrape *c)
 {
-	put_hist(c, mm_core_hist(c->s->core, MM_HIST_BATCH), &mm_hist_size,
-	    "");
+	put_hist(c, mm_core_hist(c->s->core, MM_HIST_BATCH), &mm_hist_size, "");
 }
 
 static void
@@ -342,8 +340,8 @@ put_records(struct scrape *c)
 }
 
 static void
-put_file(struct scrape *c, const char *what, const char *path,
-    const char *suffix)
+put_file(
+    struct scrape *c, const char *what, const char *path, const char *suffix)
 {
 	char name[MM_PATH_MAX + 16];
 	struct stat st;
@@ -375,8 +373,8 @@ put_crls(struct scrape *c, bool next)
 	int64_t next_s;
 
 	for (size_t i = 0; i < conf->nissuer; i++)
-		if (mm_public_crl(c->s->pub, conf->issuer[i].name, &number,
-		    &next_s))
+		if (mm_public_crl(
+			c->s->pub, conf->issuer[i].name, &number, &next_s))
 			put_label(c, "issuer", conf->issuer[i].name,
 			    next ? (uint64_t)next_s : number / 1000);
 }
@@ -394,13 +392,12 @@ put_crl_next(struct scrape *c)
 }
 
 static void
-put_cert(struct scrape *c, const char *kind, const char *name,
-    int64_t not_after_s)
+put_cert(
+    struct scrape *c, const char *kind, const char *name, int64_t not_after_s)
 {
 	char labels[96];
 
-	snprintf(labels, sizeof(labels), "kind=\"%s\",name=\"%s\"", kind,
-	    name);
+	snprintf(labels, sizeof(labels), "kind=\"%s\",name=\"%s\"", kind, name);
 	put_n(c, labels, (uint64_t)not_after_s);
 }
 
@@ -418,7 +415,8 @@ put_certs(struct scrape *c)
 		put_cert(c, "anchor", "root", at);
 	for (size_t i = 0; i < conf->nissuer; i++)
 		if (mm_core_issuer_der(c->s->core, conf->issuer[i].name, &der,
-		    NULL) == MM_OK && mm_cert_walk(der, &cert, NULL) == MM_OK)
+			NULL) == MM_OK &&
+		    mm_cert_walk(der, &cert, NULL) == MM_OK)
 			put_cert(c, "issuer", conf->issuer[i].name,
 			    cert.not_after_s);
 }
@@ -431,13 +429,11 @@ static const struct family families[] = {
 	{ M "build_info", GAUGE, "version",
 	    "Always 1; the version stands in its label.", put_build },
 	{ M "ready", GAUGE, "",
-	    "1 while certificates can be issued, as /readyz says.",
-	    put_ready },
-	{ M "production", GAUGE, "",
-	    "1 in production, 0 in test mode.", put_production },
+	    "1 while certificates can be issued, as /readyz says.", put_ready },
+	{ M "production", GAUGE, "", "1 in production, 0 in test mode.",
+	    put_production },
 	{ M "sandboxed", GAUGE, "",
-	    "1 if the kernel gave the server its whole sandbox.",
-	    put_sandbox },
+	    "1 if the kernel gave the server its whole sandbox.", put_sandbox },
 
 	{ M "certificates_issued", COUNTER, "",
 	    "Certificates issued by a first enrolment.", put_issued },
@@ -453,45 +449,50 @@ static const struct family families[] = {
 	    put_orphans },
 	{ M "refusals", COUNTER, "reason",
 	    "Refused requests and token handshakes, by reason (other: not "
-	    "readable as a request).", put_refusals },
+	    "readable as a request).",
+	    put_refusals },
 	{ M "issue_duration_seconds", HISTOGRAM, "",
 	    "From the admission of a request to the release of its "
-	    "certificate.", put_issue_hist },
+	    "certificate.",
+	    put_issue_hist },
 
 	{ M "http_requests", COUNTER, "listener, class, status",
 	    "Answered requests; classes are groups of routes. Only what there "
-	    "was is shown.", put_requests },
+	    "was is shown.",
+	    put_requests },
 	{ M "http_request_duration_seconds", HISTOGRAM, "class",
 	    "From the head of a request to the last byte of its answer.",
 	    put_took },
 	{ M "http_bad_requests", COUNTER, "listener",
 	    "Requests that were refused before they had a route, or with a "
-	    "body too large.", put_bad },
+	    "body too large.",
+	    put_bad },
 	{ M "connections_open", GAUGE, "listener",
 	    "Open connections, half-open ones included.", put_open },
 	{ M "connections_accepted", COUNTER, "listener",
-	    "Accepted connections, those turned away included.",
-	    put_accepted },
+	    "Accepted connections, those turned away included.", put_accepted },
 	{ M "connections_turned_away", COUNTER, "listener, why",
 	    "Connections closed at once: the listener was full, or the "
-	    "source had too many.", put_turned_away },
+	    "source had too many.",
+	    put_turned_away },
 	{ M "handshakes_open", GAUGE, "listener",
 	    "TLS handshakes that are not over.", put_half_open },
-	{ M "handshakes", COUNTER, "listener",
-	    "TLS handshakes that succeeded.", put_shaken },
+	{ M "handshakes", COUNTER, "listener", "TLS handshakes that succeeded.",
+	    put_shaken },
 	{ M "handshakes_failed", COUNTER, "listener, why",
 	    "TLS handshakes that failed, or took too long.", put_unshaken },
 
 	{ M "queue_depth", GAUGE, "queue",
 	    "What waits: requests in the core, of these for the signer; calls "
-	    "for a worker; devices for the attempt log.", put_queues },
+	    "for a worker; devices for the attempt log.",
+	    put_queues },
 
 	{ M "signer_up", GAUGE, "",
 	    "1 while the server has a signer that answers.", put_signer_up },
-	{ M "signer_issuing", GAUGE, "",
-	    "1 while the signer would sign.", put_issuing },
-	{ M "signer_restarts", COUNTER, "",
-	    "Times the signer came back.", put_restarts },
+	{ M "signer_issuing", GAUGE, "", "1 while the signer would sign.",
+	    put_issuing },
+	{ M "signer_restarts", COUNTER, "", "Times the signer came back.",
+	    put_restarts },
 	{ M "signer_signatures", COUNTER, "",
 	    "Signatures since the signer's start.", put_signed },
 	{ M "signer_refusals", COUNTER, "",
@@ -499,21 +500,22 @@ static const struct family families[] = {
 	    put_signer_refused },
 	{ M "signer_outstanding", GAUGE, "",
 	    "Signed certificates not yet seen in the ledger; at 4,096 the "
-	    "signer stops.", put_outstanding },
+	    "signer stops.",
+	    put_outstanding },
 	{ M "signer_ceiling_used_ratio", GAUGE, "",
 	    "How far the fullest profile's ceiling is used, 0 to 1.",
 	    put_ceiling },
 	{ M "journal_lines", GAUGE, "",
 	    "Number of the last line of the signer's journal.", put_journal },
 
-	{ M "ledger_entries", GAUGE, "",
-	    "Entries in the ledger.", put_ledger_size },
+	{ M "ledger_entries", GAUGE, "", "Entries in the ledger.",
+	    put_ledger_size },
 	{ M "ledger_checkpoint_entries", GAUGE, "",
-	    "Entries that the newest checkpoint covers.",
-	    put_checkpoint_size },
+	    "Entries that the newest checkpoint covers.", put_checkpoint_size },
 	{ M "ledger_checkpoint_timestamp_seconds", GAUGE, "",
 	    "When the newest checkpoint was stored; absent before the first "
-	    "since the start.", put_checkpoint_at },
+	    "since the start.",
+	    put_checkpoint_at },
 
 	{ M "crl_this_update_timestamp_seconds", GAUGE, "issuer",
 	    "When the issuer's newest CRL was signed.", put_crl_this },
@@ -523,16 +525,16 @@ static const struct family families[] = {
 	    "When a certificate of the CA itself ends: anchor, issuer, tls.",
 	    put_certs },
 
-	{ M "store_up", GAUGE, "",
-	    "1 while the database is read and written.", put_store_up },
+	{ M "store_up", GAUGE, "", "1 while the database is read and written.",
+	    put_store_up },
 	{ M "store_commit_duration_seconds", HISTOGRAM, "",
 	    "Of a transaction, its sync included.", put_commit_hist },
 	{ M "store_batch_operations", HISTOGRAM, "",
 	    "Operations in one transaction.", put_batch_hist },
 	{ M "store_size_bytes", GAUGE, "file",
 	    "Of the SQLite database and its write-ahead log.", put_size },
-	{ M "store_records", GAUGE, "kind",
-	    "Records in the database.", put_records },
+	{ M "store_records", GAUGE, "kind", "Records in the database.",
+	    put_records },
 
 	{ M "attempts_noted", COUNTER, "",
 	    "Refusals of a named device that the attempt log was told of.",
@@ -548,15 +550,17 @@ static const struct family families[] = {
 	    "Resident memory of the server's process.", put_rss },
 	{ "process_open_fds", GAUGE, "",
 	    "Open file descriptors of the server's process.", put_fds },
-	{ "process_max_fds", GAUGE, "",
-	    "Most file descriptors it may have.", put_fds_max },
+	{ "process_max_fds", GAUGE, "", "Most file descriptors it may have.",
+	    put_fds_max },
 	{ "process_start_time_seconds", GAUGE, "",
 	    "When the server's process started.", put_started },
 };
 #define NFAMILIES (sizeof(families) / sizeof(families[0]))
 
 static const char *const types[] = {
-	[COUNTER] = "counter", [GAUGE] = "gauge", [HISTOGRAM] = "histogram",
+	[COUNTER] = "counter",
+	[GAUGE] = "gauge",
+	[HISTOGRAM] = "histogram",
 };
 
 /* ---- the whole ---- */
@@ -586,8 +590,8 @@ mm_metrics_put(struct mm_server *s, struct mm_store_reader *r, bool open,
 	c.store_up = mm_get_counts(r, &c.store, NULL) == MM_OK;
 	for (unsigned i = 0; i < MM_LISTENERS; i++)
 		if (s->listener[i] >= 0)
-			mm_http_counters(s->http, (size_t)s->listener[i],
-			    &c.http[i]);
+			mm_http_counters(
+			    s->http, (size_t)s->listener[i], &c.http[i]);
 	for (size_t i = 0; i < NFAMILIES; i++)
 		put_family(&c, &families[i]);
 	if (open)
@@ -599,10 +603,11 @@ void
 mm_metrics_reference(struct mm_buf *out)
 {
 	mm_buf_text(out, "| metric | type | labels | meaning |\n"
-	    "|---|---|---|---|\n");
+			 "|---|---|---|---|\n");
 	for (size_t i = 0; i < NFAMILIES; i++)
 		mm_buf_printf(out, "| `%s%s` | %s | %s | %s |\n",
-		    families[i].name, families[i].type == COUNTER ? "_total"
-		    : "", types[families[i].type], families[i].labels,
+		    families[i].name,
+		    families[i].type == COUNTER ? "_total" : "",
+		    types[families[i].type], families[i].labels,
 		    families[i].help);
 }

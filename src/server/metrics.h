@@ -15,8 +15,8 @@ enum { MM_STATUSES = 24, MM_CLASSES = 13 };
 
 /* One event loop's; written by its thread alone. */
 struct mm_meter {
-	_Alignas(64) atomic_uint_fast64_t
-	    n[MM_LISTENERS][MM_CLASSES][MM_STATUSES];
+	_Alignas(
+	    64) atomic_uint_fast64_t n[MM_LISTENERS][MM_CLASSES][MM_STATUSES];
 	struct mm_hist took[MM_CLASSES];
 };
 

@@ -23,10 +23,10 @@ MM_FREE_FN(json_free, json_t, json_decref)
 struct present {
 	struct mm_rest *r;
 	struct mm_device device;
-	int64_t success_at;   /* newest of issued and confirmed; 0 never */
-	int64_t settled_at;   /* a refusal before this is history */
-	bool confirmed;       /* what success_at is */
-	unsigned usable;      /* certificates in force */
+	int64_t success_at; /* newest of issued and confirmed; 0 never */
+	int64_t settled_at; /* a refusal before this is history */
+	bool confirmed;     /* what success_at is */
+	unsigned usable;    /* certificates in force */
 	unsigned open_tokens;
 	json_t *attempts;
 };
@@ -39,15 +39,14 @@ put_token(void *ctx, const void *row, const char *next, struct mm_why *why)
 	const struct mm_token_row *t = row;
 	struct present *p = ctx;
 	struct mm_json *j = &p->r->j;
-	bool over = t->state == MM_TOKEN_MINTED &&
-	    t->expires_at <= mm_now_ms();
+	bool over = t->state == MM_TOKEN_MINTED && t->expires_at <= mm_now_ms();
 
 	(void)next;
 	p->open_tokens += t->state == MM_TOKEN_MINTED && !over;
 	mm_json_open(j, '{');
 	mm_json_str(j, "id", t->id);
-	mm_json_str(j, "state", mm_token_state_name(over ? MM_TOKEN_EXPIRED
-	    : t->state));
+	mm_json_str(j, "state",
+	    mm_token_state_name(over ? MM_TOKEN_EXPIRED : t->state));
 	mm_json_str(j, "door", t->bearer ? "bearer" : "handshake");
 	mm_rest_put_time(j, "expires", t->expires_at);
 	mm_json_close(j, '}');
@@ -78,8 +77,9 @@ put_cert(void *ctx, const void *row, const char *next, struct mm_why *why)
 	if (c->state != MM_CERT_ORPHANED)
 		note_success(p, c->issued_at, false);
 	note_success(p, c->confirmed_at, true);
-	p->usable += (c->state == MM_CERT_ISSUED ||
-	    c->state == MM_CERT_CONFIRMED) && c->not_after_s > mm_now_s();
+	p->usable +=
+	    (c->state == MM_CERT_ISSUED || c->state == MM_CERT_CONFIRMED) &&
+	    c->not_after_s > mm_now_s();
 	mm_json_open(j, '{');
 	mm_rest_put_serial(j, "serial", c->serial);
 	mm_json_str(j, "state", mm_cert_state_name(c->state));
@@ -94,8 +94,9 @@ put_cert(void *ctx, const void *row, const char *next, struct mm_why *why)
 static enum mm_err
 put_present(struct present *p, struct mm_why *why)
 {
-	struct mm_list l = { .most = ROWS_MAX, .state = -1,
-		.device = p->device.id };
+	struct mm_list l = {
+		.most = ROWS_MAX, .state = -1, .device = p->device.id
+	};
 	struct mm_json *j = &p->r->j;
 
 	mm_json_open_key(j, "tokens", '[');
@@ -143,14 +144,15 @@ put_attempt(struct present *p, const json_t *a)
 	MM_OWN(mm_buf_done) struct mm_buf what = MM_BUF_INIT(SAY_MAX);
 	struct mm_json *j = &p->r->j;
 
-	mm_advice_put(&what, reason_of(a), &(struct mm_advice_names){
-	    p->device.id, text_of(a, "token"), text_of(a, "serial") });
+	mm_advice_put(&what, reason_of(a),
+	    &(struct mm_advice_names){
+		p->device.id, text_of(a, "token"), text_of(a, "serial") });
 	mm_json_open(j, '{');
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (text_of(a, names[i])[0] != '\0')
 			mm_json_str(j, names[i], text_of(a, names[i]));
-	mm_json_int(j, "count", json_integer_value(
-	    json_object_get(a, "count")));
+	mm_json_int(
+	    j, "count", json_integer_value(json_object_get(a, "count")));
 	mm_json_strn(j, "do", mm_buf_view(&what));
 	mm_json_close(j, '}');
 }
@@ -167,8 +169,8 @@ read_attempts(struct present *p, struct mm_why *why)
 	for (char *c = id; *c != '\0'; c++)
 		if (*c >= 'A' && *c <= 'Z')
 			*c = (char)(*c - 'A' + 'a');
-	rc = mm_get_doc(p->r->reader, MM_DOC_ATTEMPT, id, &version, &body,
-	    NULL);
+	rc =
+	    mm_get_doc(p->r->reader, MM_DOC_ATTEMPT, id, &version, &body, NULL);
 	if (rc == MM_ENOTFOUND)
 		return MM_OK;
 	if (rc != MM_OK)
@@ -216,8 +218,7 @@ put_all(struct present *p, struct mm_why *why)
 	mm_json_str(j, "device", p->device.id);
 	mm_json_str(j, "product", p->device.product);
 	mm_json_open_key(j, "attempts", '[');
-	json_array_foreach(p->attempts, i, a)
-		put_attempt(p, a);
+	json_array_foreach(p->attempts, i, a) put_attempt(p, a);
 	mm_json_close(j, ']');
 	MM_TRY(put_present(p, why));
 	mm_json_str(j, "verdict", verdict_of(p));

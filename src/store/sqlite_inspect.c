@@ -5,8 +5,8 @@
 
 /* A PRAGMA's first answer. */
 static enum mm_err
-pragma(struct db *db, const char *sql, char *out, size_t outn,
-    struct mm_why *why)
+pragma(
+    struct db *db, const char *sql, char *out, size_t outn, struct mm_why *why)
 {
 	sqlite3_stmt *st = NULL;
 	int rc = sqlite3_prepare_v2(db->h, sql, -1, &st, NULL);
@@ -14,8 +14,8 @@ pragma(struct db *db, const char *sql, char *out, size_t outn,
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW)
-		(void)snprintf(out, outn, "%s",
-		    (const char *)sqlite3_column_text(st, 0));
+		(void)snprintf(
+		    out, outn, "%s", (const char *)sqlite3_column_text(st, 0));
 	sqlite3_finalize(st);
 	return rc == SQLITE_ROW ? MM_OK : mm_sqlite_fail(db, rc, why);
 }
@@ -30,7 +30,8 @@ mm_sqlite_settings_hold(struct db *db, struct mm_why *why)
 	MM_TRY(pragma(db, "PRAGMA synchronous", level, sizeof(level), why));
 	if (strcmp(mode, "wal") == 0 && strcmp(level, "2") == 0)
 		return MM_OK;
-	return MM_FAIL(why, MM_EPOLICY, "database: journal mode %s and "
+	return MM_FAIL(why, MM_EPOLICY,
+	    "database: journal mode %s and "
 	    "synchronous %s, want wal and 2 (FULL): is it on a local disk?",
 	    mode, level);
 }

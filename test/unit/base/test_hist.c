@@ -14,12 +14,16 @@ values_find_their_bucket(void **state)
 		uint64_t v;
 		size_t bucket;
 	} rows[] = {
-		{ &mm_hist_time, 0, 0 }, { &mm_hist_time, 250, 0 },
-		{ &mm_hist_time, 251, 1 }, { &mm_hist_time, 10000000, 13 },
+		{ &mm_hist_time, 0, 0 },
+		{ &mm_hist_time, 250, 0 },
+		{ &mm_hist_time, 251, 1 },
+		{ &mm_hist_time, 10000000, 13 },
 		{ &mm_hist_time, 10000001, 14 },
 		{ &mm_hist_time, UINT64_MAX, 14 },
-		{ &mm_hist_size, 1, 0 }, { &mm_hist_size, 3, 2 },
-		{ &mm_hist_size, 1024, 10 }, { &mm_hist_size, 1025, 11 },
+		{ &mm_hist_size, 1, 0 },
+		{ &mm_hist_size, 3, 2 },
+		{ &mm_hist_size, 1024, 10 },
+		{ &mm_hist_size, 1025, 11 },
 	};
 
 	(void)state;
@@ -30,8 +34,8 @@ values_find_their_bucket(void **state)
 		mm_hist_merge(&h, &all);
 		mm_hist_merge(&h, &all);
 		for (size_t k = 0; k <= MM_HIST_MAX; k++)
-			assert_int_equal(all.bucket[k],
-			    k == rows[i].bucket ? 2 : 0);
+			assert_int_equal(
+			    all.bucket[k], k == rows[i].bucket ? 2 : 0);
 		assert_int_equal(h.sum, rows[i].v);
 	}
 }
@@ -46,8 +50,8 @@ shapes_grow(void **state)
 	for (size_t s = 0; s < 2; s++) {
 		assert_in_range(shapes[s]->n, 1, MM_HIST_MAX);
 		for (size_t i = 1; i < shapes[s]->n; i++)
-			assert_true(shapes[s]->bound[i] >
-			    shapes[s]->bound[i - 1]);
+			assert_true(
+			    shapes[s]->bound[i] > shapes[s]->bound[i - 1]);
 	}
 }
 

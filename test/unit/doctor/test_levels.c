@@ -16,16 +16,19 @@ certificates_end(void **state)
 		int64_t left_s;
 		enum mm_level want;
 	} rows[] = {
-		{ -1, MM_LEVEL_FAIL }, { 0, MM_LEVEL_FAIL },
-		{ 3 * DAY - 1, MM_LEVEL_FAIL }, { 3 * DAY, MM_LEVEL_WARN },
-		{ 30 * DAY - 1, MM_LEVEL_WARN }, { 30 * DAY, MM_LEVEL_OK },
+		{ -1, MM_LEVEL_FAIL },
+		{ 0, MM_LEVEL_FAIL },
+		{ 3 * DAY - 1, MM_LEVEL_FAIL },
+		{ 3 * DAY, MM_LEVEL_WARN },
+		{ 30 * DAY - 1, MM_LEVEL_WARN },
+		{ 30 * DAY, MM_LEVEL_OK },
 		{ INT64_MAX, MM_LEVEL_OK },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_int_equal(mm_doctor_end_level(rows[i].left_s),
-		    rows[i].want);
+		assert_int_equal(
+		    mm_doctor_end_level(rows[i].left_s), rows[i].want);
 }
 
 /* A tenth of a large disk is much; 10 GiB of a small one is all of it. */
@@ -49,13 +52,14 @@ disks_fill(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_int_equal(mm_doctor_space_level(rows[i].free_,
-		    rows[i].all, 5 * GIB, GIB), rows[i].want);
+		assert_int_equal(mm_doctor_space_level(
+				     rows[i].free_, rows[i].all, 5 * GIB, GIB),
+		    rows[i].want);
 	/* inodes: by share alone */
-	assert_int_equal(mm_doctor_space_level(1, 100, UINT64_MAX,
-	    UINT64_MAX), MM_LEVEL_FAIL);
-	assert_int_equal(mm_doctor_space_level(9, 100, UINT64_MAX,
-	    UINT64_MAX), MM_LEVEL_WARN);
+	assert_int_equal(mm_doctor_space_level(1, 100, UINT64_MAX, UINT64_MAX),
+	    MM_LEVEL_FAIL);
+	assert_int_equal(mm_doctor_space_level(9, 100, UINT64_MAX, UINT64_MAX),
+	    MM_LEVEL_WARN);
 }
 
 static void

@@ -60,8 +60,11 @@ note(struct mm_attempts *a, const char *device, const char *token)
 	const struct in6_addr peer = IN6ADDR_LOOPBACK_INIT;
 
 	mm_attempts_note(a, &(struct mm_attempt){ .door = MM_DOOR_HANDSHAKE,
-	    .reason = MM_R_CREDENTIAL, .device = device, .token = token,
-	    .peer = &peer, .text = "no" });
+				.reason = MM_R_CREDENTIAL,
+				.device = device,
+				.token = token,
+				.peer = &peer,
+				.text = "no" });
 }
 
 /* 10,000 refusals of made-up tokens, then of devices: memory stays, and the
