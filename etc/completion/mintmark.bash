@@ -13,7 +13,7 @@ _mintmark() {
 		esac
 		i=$((i+1))
 	done
-	case " init status completion man reference complete " in *" $noun "*) verb= ;; esac
+	case " init status doctor completion man reference complete " in *" $noun "*) verb= ;; esac
 	case "$noun $verb $prev" in
 	'init  --name') words=' ' ;;
 	'init  --dir') kind='@dir' ;;
@@ -33,6 +33,7 @@ _mintmark() {
 	'init  --audit-group') words=' ' ;;
 	'init  --passphrase-file') kind='@file' ;;
 	'init  --passphrase-fd') words=' ' ;;
+	'doctor  --config') kind='@file' ;;
 	'ca list --limit') words=' ' ;;
 	'ca list --after') words=' ' ;;
 	'ca request --config') kind='@file' ;;
@@ -143,11 +144,12 @@ _mintmark() {
 	'key create --ttl') words=' ' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--json --quiet --server --ca --key-file --context --help --version init status ca profile product device token cert ledger event webhook key completion man reference complete' ;;
+	'') words='--json --quiet --server --ca --key-file --context --help --version init status doctor ca profile product device token cert ledger event webhook key completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
 	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
 	'status ') words='--help '; kind='' ;;
+	'doctor ') words='--help --config --deep --verbose '; kind='' ;;
 	'ca list') words='--help --limit --after '; kind='' ;;
 	'ca crl') words='--help '; kind='issuer' ;;
 	'ca request') words='--help --config --passphrase-file --passphrase-fd --key-type --out '; kind='' ;;
@@ -166,6 +168,7 @@ _mintmark() {
 	'device retire') words='--help '; kind='device' ;;
 	'device enrol') words='--help --csr --label --out '; kind='device' ;;
 	'device receipt') words='--help --out '; kind='device' ;;
+	'device why') words='--help '; kind='device' ;;
 	'token list') words='--help --device --product --state --limit --after '; kind='' ;;
 	'token show') words='--help '; kind='token' ;;
 	'token create') words='--help --device --product --profile --ttl --not-before --door --bound-key --out --csv --resume --dry-run '; kind='' ;;
@@ -205,7 +208,7 @@ _mintmark() {
 	'ca ') words='list crl request install issuer renew-tls ' ;;
 	'profile ') words='list show ' ;;
 	'product ') words='list show create update ' ;;
-	'device ') words='list show create retire enrol receipt ' ;;
+	'device ') words='list show create retire enrol receipt why ' ;;
 	'token ') words='list show create cancel thaw ' ;;
 	'cert ') words='list show revoke hold release ' ;;
 	'ledger ') words='checkpoint key entries verify verify-receipt reconcile export ' ;;

@@ -21,6 +21,8 @@
 static const char *const log_levels[] = { "debug", "info", "warn", "error",
 	NULL };
 
+static const char *const metrics_choices[] = { "key", "open", "off", NULL };
+
 /* see settings.h */
 const struct mm_conf_key mm_settings_keys[] = {
 	TEXT(name, 1, "Mintmark",
@@ -130,6 +132,12 @@ const struct mm_conf_key mm_settings_keys[] = {
 	TIME("watchdog", watchdog_s, 0, 3600, "30s",
 	    "A server or signer that gives no sign of life for so long is "
 	    "killed and started again; 0s never, else at least 5s."),
+	{ "metrics", MM_CONF_CHOICE, AT(metrics), 0, 2, "key",
+	    "Who may read /metrics on the operators listener: who has an API "
+	    "key of any role but line, everybody (for a private listener), or "
+	    "nobody.", metrics_choices },
+	BOOL(attempt_peers, "true",
+	    "Keep the peer's address with each refusal in the attempt log."),
 	{ "log_level", MM_CONF_CHOICE, AT(log_level), 0, 3, "info",
 	    "The least that is logged.", log_levels },
 };

@@ -14,6 +14,8 @@
 #define MM_URL_MAX 256
 #define MM_LISTEN_MAX 80
 
+enum mm_metrics_for { MM_METRICS_KEY, MM_METRICS_OPEN, MM_METRICS_OFF };
+
 struct mm_settings {
 	char name[65];                      /* the maker's name, for people */
 	bool production;                    /* false: test marker and tokens */
@@ -51,6 +53,8 @@ struct mm_settings {
 	int64_t webhook_timeout_s, webhook_give_up_s;
 	int64_t token_ttl_s;                 /* default 72 h */
 	int64_t watchdog_s;                  /* 0: nobody is watched */
+	int metrics;                         /* enum mm_metrics_for */
+	bool attempt_peers;                  /* in the attempt log */
 	int log_level;                       /* enum mm_log_level */
 };
 

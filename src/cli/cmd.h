@@ -52,6 +52,7 @@ struct mm_cli {
 	bool json, quiet, tty; /* tty: standard error is one */
 	const char *server, *ca, *key_file, *context;
 	struct mm_client *client; /* made at first use */
+	int status; /* the exit status of a command that has not failed */
 	char hint[256];
 	char request_id[33];      /* of the last answer that was a problem */
 };

@@ -13,6 +13,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "would do and the configuration it would write."),
 	ROW("status", NULL, "", 0, 0, MM_C_NONE, status,
 	    "how the server is, and who you are", NULL),
+	ROW("doctor", NULL, "", 0, 0, MM_C_NONE, doctor,
+	    "say what is wrong with the CA, and what to do about it",
+	    "Asks the server, looks at it from here, and with --config at "
+	    "this machine's files, also while the server is down.  The exit "
+	    "status is 0 if all is well, 1 with a warning, 2 with a failure."),
 
 	ROW("ca", "list", "", 0, 0, MM_C_NONE, ca_list, "list the issuers",
 	    NULL),
@@ -58,6 +63,10 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("device", "receipt", "DEVICE", 1, 1, MM_C_DEVICE, device_receipt,
 	    "print the receipt of a device's certificate: its birth record",
 	    NULL),
+	ROW("device", "why", "DEVICE", 1, 1, MM_C_DEVICE, device_why,
+	    "say why a device was refused, and what to do about it",
+	    "The last eight different refusals, newest first; then what the "
+	    "device has now.  Kept for devices that exist."),
 
 	ROW("token", "list", "", 0, 0, MM_C_NONE, token_list,
 	    "list the tokens, never their secrets", NULL),
@@ -152,8 +161,9 @@ const struct mm_cmd mm_cmds[] = {
 	    "print the shell completion", NULL),
 	ROW("man", NULL, "", 0, 0, MM_C_NONE, man, "print the manual page",
 	    NULL),
-	ROW("reference", NULL, "[ledger]", 0, 1, MM_C_NONE, reference,
-	    "print the reference of commands, or of ledger entries, as Markdown",
+	ROW("reference", NULL, "[ledger|doctor]", 0, 1, MM_C_NONE, reference,
+	    "print the reference of commands, ledger entries or the doctor's "
+	    "checks, as Markdown",
 	    NULL),
 	ROW("complete", NULL, "KIND", 1, 1, MM_C_NONE, complete,
 	    "print the names that complete an argument, for the shells", NULL),

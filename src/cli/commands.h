@@ -9,13 +9,15 @@
 	X(ca_issuer) X(ca_renew_tls) X(profile_list) X(profile_show)       \
 	X(product_list) X(product_show) X(product_create)                  \
 	X(product_update) X(device_list) X(device_show) X(device_create)   \
-	X(device_retire) X(device_enrol) X(device_receipt) X(token_list)   \
+	X(device_retire) X(device_enrol) X(device_receipt) X(device_why)  \
+	X(token_list)                                                      \
 	X(token_show) X(token_create) X(token_cancel) X(token_thaw)        \
 	X(cert_list) X(cert_show) X(cert_revoke) X(cert_hold)              \
 	X(cert_release) X(ledger_checkpoint) X(ledger_key)                 \
 	X(ledger_entries) X(ledger_verify) X(ledger_verify_receipt)        \
 	X(ledger_reconcile) X(ledger_export) X(key_list) X(key_create)     \
-	X(key_revoke) X(status) X(completion) X(man) X(reference)          \
+	X(key_revoke) X(status) X(doctor) X(completion) X(man)             \
+	X(reference)                                                       \
 	X(complete) X(event_list) X(event_follow) X(webhook_list)          \
 	X(webhook_show) X(webhook_create) X(webhook_remove)                \
 	X(webhook_pause) X(webhook_resume) X(webhook_test)                 \
@@ -41,6 +43,8 @@ MM_MUST enum mm_err mm_object_command(struct mm_cli *cli, const char *method,
 /* Prints the path with every %s percent-encoded; at most 1,000 bytes. */
 MM_MUST enum mm_err mm_path(char out[1024], struct mm_why *why,
     const char *fmt, ...);
+/* A text member, "" if there is none. */
+const char *mm_json_text(const json_t *o, const char *member);
 /* Adds the option's value as a text member, if it was given. */
 void mm_json_opt(json_t *o, const char *member, const struct mm_args *a,
     const char *opt);

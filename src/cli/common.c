@@ -50,6 +50,15 @@ mm_path(char out[1024], struct mm_why *why, const char *fmt, ...)
 }
 
 /* see commands.h */
+const char *
+mm_json_text(const json_t *o, const char *member)
+{
+	const char *v = json_string_value(json_object_get(o, member));
+
+	return v != NULL ? v : "";
+}
+
+/* see commands.h */
 void
 mm_json_opt(json_t *o, const char *member, const struct mm_args *a,
     const char *opt)

@@ -143,7 +143,7 @@ dispatch(struct mm_cli *cli, int argc, char *argv[])
 		fputs("mintmark: error: cannot write the output\n", stderr);
 		return mm_err_exit(MM_ESYS);
 	}
-	return mm_err_exit(rc);
+	return rc == MM_OK ? cli->status : mm_err_exit(rc);
 }
 
 int

@@ -3,6 +3,7 @@
 #include "base/own.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "doctor/doctor.h"
 #include "ledger/entry.h"
 #include "pki/cert.h"
 
@@ -37,6 +38,18 @@ mm_cmd_man(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	return MM_OK;
 }
 
+static enum mm_err
+print_doctor(struct mm_buf *page, struct mm_why *why)
+{
+	mm_doctor_reference(page);
+	MM_TRY(mm_buf_ok(page, why));
+	fputs("# What the doctor checks\n\nMade by `mintmark reference "
+	      "doctor`; do not edit. *here* is what `--config` looks at.\n\n",
+	    stdout);
+	fwrite(page->p, 1, page->n, stdout);
+	return MM_OK;
+}
+
 enum mm_err
 mm_cmd_reference(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
@@ -48,8 +61,11 @@ mm_cmd_reference(struct mm_cli *cli, const struct mm_args *a,
 		mm_print_reference(stdout);
 		return MM_OK;
 	}
+	if (strcmp(a->pos[0], "doctor") == 0)
+		return print_doctor(&page, why);
 	if (strcmp(a->pos[0], "ledger") != 0)
-		return MM_FAIL(why, MM_EINPUT, "want ledger or nothing");
+		return MM_FAIL(why, MM_EINPUT,
+		    "want ledger, doctor or nothing");
 	mm_entry_print_reference(&page);
 	MM_TRY(mm_buf_ok(&page, why));
 	fputs("# Ledger entries\n\nMade by `mintmark reference ledger`; do "

@@ -150,8 +150,12 @@ publish(struct mm_round *r, enum mm_err rc)
 static enum mm_err
 run(struct mm_round *r, struct mm_why *why)
 {
+	int64_t began_us = mm_mono_us();
 	enum mm_err rc = mm_store_run(r->c->store, r->op, r->n, why);
 
+	mm_hist_add(&r->c->hist[MM_HIST_COMMIT], &mm_hist_time,
+	    (uint64_t)(mm_mono_us() - began_us));
+	mm_hist_add(&r->c->hist[MM_HIST_BATCH], &mm_hist_size, r->n);
 	if (rc == MM_EAGAIN) {
 		memset(why, 0, sizeof(*why));
 		rc = mm_store_run(r->c->store, r->op, r->n, why);

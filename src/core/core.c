@@ -285,6 +285,7 @@ mm_core_post(struct mm_core *c, struct mm_job *list)
 		struct mm_flight *f = mm_flight_of(j);
 
 		f->tries = f->nops = 0;
+		f->posted_us = mm_mono_us();
 		f->flags = admitted(c) ? 0 : MM_FLIGHT_BUSY;
 	}
 	if (!mm_queue_put(&c->jobs, list))
@@ -382,12 +383,32 @@ mm_core_stats(struct mm_core *c, struct mm_core_stats *out)
 	out->tree_size = c->ledger_size;
 	out->checkpoint_size = c->checkpoint_size;
 	out->checkpoint_at = c->checkpoint_at;
+	out->signer = c->signer;
+	out->signer_known = c->signer_at != 0;
+	out->signer_age_ms = mm_mono_ms() - c->signer_at;
+	out->signer_skew_ms = c->signer_skew_ms;
 	memcpy(out->why, c->why, sizeof(out->why));
 	pthread_mutex_unlock(&c->lock);
 	out->ready = c->accepting && out->signer_up && out->store_ok &&
 	    c->issuing;
+	out->waiting = mm_wire_waiting(c->wire);
 	if (!out->store_ok)
 		snprintf(out->why, sizeof(out->why), "the store is away");
+}
+
+/* see core.h */
+void
+mm_core_refusals(const struct mm_core *c, uint64_t n[MM_REASON_COUNT])
+{
+	for (unsigned i = 0; i < MM_REASON_COUNT; i++)
+		n[i] = c->refusals[i];
+}
+
+/* see core.h */
+const struct mm_hist *
+mm_core_hist(const struct mm_core *c, enum mm_core_hist which)
+{
+	return &c->hist[which];
 }
 
 /* see core.h */

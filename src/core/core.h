@@ -2,6 +2,7 @@
 #define MM_CORE_H
 
 #include "base/buf.h"
+#include "base/hist.h"
 #include "base/secret.h"
 #include "ipc/msg.h"
 #include "pki/csr.h"
@@ -195,15 +196,34 @@ void mm_core_post(struct mm_core *c, struct mm_job *list);
 
 /* ---- what needs no job ---- */
 
+/* It is asked every 2 s: after so long it hangs. */
+#define MM_SIGNER_LATE_MS 15000
+
 struct mm_core_stats {
 	uint64_t issued, replayed, renewed, confirmed, refused, busy;
 	uint64_t orphans, tree_size, checkpoint_size;
 	int64_t checkpoint_at;
 	unsigned in_flight;
+	unsigned waiting; /* for the signer's answer */
 	bool signer_up, store_ok, ready;
 	char why[161]; /* why not ready */
+	/* As the signer said last, at most some seconds ago while it is up. */
+	bool signer_known;
+	struct mm_status_rep signer;
+	int64_t signer_age_ms;  /* since it said so */
+	int64_t signer_skew_ms; /* its clock against ours */
 };
 void mm_core_stats(struct mm_core *c, struct mm_core_stats *out);
+/* Refusals since the start, by reason: of jobs, and those counted below. */
+void mm_core_refusals(const struct mm_core *c, uint64_t n[MM_REASON_COUNT]);
+enum mm_core_hist {
+	MM_HIST_ISSUE,  /* microseconds from posting to release */
+	MM_HIST_COMMIT, /* microseconds of a transaction */
+	MM_HIST_BATCH,  /* operations in it */
+	MM_CORE_HISTS
+};
+const struct mm_hist *mm_core_hist(const struct mm_core *c,
+    enum mm_core_hist which);
 /* PKCS#7-ready chains: DER certificates of a label ("" default: all issuers
  * and the root).  Borrowed for the core's life. MM_ENOTFOUND: no label. */
 MM_MUST enum mm_err mm_core_cacerts(struct mm_core *c, const char *label,
@@ -328,6 +348,11 @@ MM_MUST enum mm_err mm_desk_doc_put(struct mm_desk *d, struct mm_op_doc *doc,
 /* Ops without papers, durable together when it returns; each has a result. */
 MM_MUST enum mm_err mm_desk_run_all(struct mm_desk *d, struct mm_op **ops,
     size_t n, struct mm_why *why);
+/* Documents that no ledger entry goes with, in one transaction; the first
+ * that failed is the result.  desk_docs.c */
+#define MM_DESK_DOCS 64
+MM_MUST enum mm_err mm_desk_docs_put(struct mm_desk *d,
+    struct mm_op_doc *docs, size_t n, struct mm_why *why);
 /* Enrol on an operator's authority, blocking (REST). */
 MM_MUST enum mm_err mm_desk_enrol(struct mm_desk *d, struct mm_job *job);
 

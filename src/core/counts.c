@@ -106,8 +106,10 @@ mm_counts_counted(struct mm_counts *c, enum mm_reason reason)
 void
 mm_core_count_refusal(struct mm_core *c, enum mm_reason r)
 {
-	if ((unsigned)r < MM_REASON_COUNT)
-		mm_counts_counted(c->counts, r);
+	if ((unsigned)r >= MM_REASON_COUNT)
+		return;
+	c->refusals[r]++;
+	mm_counts_counted(c->counts, r);
 }
 
 /* A snapshot of the table, which then starts anew. */

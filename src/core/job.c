@@ -87,12 +87,17 @@ count(struct mm_core *c, const struct mm_job *job)
 {
 	const struct mm_flight *f = job->priv;
 
+	if (job->result != MM_OK)
+		c->refusals[job->reason]++;
+	else if (job->kind != MM_JOB_CONFIRM)
+		mm_hist_add(&c->hist[MM_HIST_ISSUE], &mm_hist_time,
+		    (uint64_t)(mm_mono_us() - f->posted_us));
 	if (job->result == MM_EAGAIN)
 		c->busy++;
 	else if (job->result != MM_OK)
 		c->refused++;
 	else if (job->kind == MM_JOB_CONFIRM)
-		c->confirmed++;
+		c->confirmed += !job->replayed; /* once a certificate */
 	else if (job->replayed)
 		c->replayed++;
 	else if (f->verdict.effects & MM_FX_RENEWAL)

@@ -211,6 +211,11 @@ ask_status(struct mm_core *c, struct mm_why *why)
 	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_STATUS, &req, &rep,
 	    &frame, why));
 	atomic_store(&c->issuing, rep.issuing != 0);
+	pthread_mutex_lock(&c->lock);
+	c->signer = rep;
+	c->signer_at = mm_mono_ms();
+	c->signer_skew_ms = (int64_t)rep.now_ms - mm_now_ms();
+	pthread_mutex_unlock(&c->lock);
 	mm_core_not_ready(c, rep.why);
 	return MM_OK;
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/hist.h"
 #include "base/time.h"
 #include "core/core.h"
 #include "core/decide.h"
@@ -53,6 +54,7 @@ enum mm_flight_flag {
 struct mm_flight {
 	struct mm_job *job;
 	unsigned flags, tries;
+	int64_t posted_us;             /* monotonic */
 	struct mm_verdict verdict;
 	uint8_t spki[32];              /* of the request's key */
 	/* reserve.c */
@@ -158,6 +160,8 @@ struct mm_flight *mm_wire_orphaned(struct mm_wire *w, unsigned line);
  * nobody; NULL: none has. */
 struct mm_flight *mm_wire_late(struct mm_wire *w, int64_t ms);
 bool mm_wire_up(struct mm_wire *w);
+/* Requests whose answer is awaited. */
+unsigned mm_wire_waiting(struct mm_wire *w);
 void mm_wire_set_up(struct mm_wire *w, bool up);
 int mm_wire_psk(struct mm_wire *w, unsigned loop);
 
@@ -242,6 +246,8 @@ struct mm_core {
 	atomic_uint in_flight;
 	atomic_uint_fast64_t issued, replayed, renewed, confirmed, refused,
 	    busy, orphans;
+	atomic_uint_fast64_t refusals[MM_REASON_COUNT];
+	struct mm_hist hist[MM_CORE_HISTS];
 	atomic_uint_fast64_t revocations; /* changes that a CRL must show */
 
 	pthread_mutex_t lock;     /* what follows */
@@ -255,6 +261,9 @@ struct mm_core {
 	struct mm_note_key key;
 	struct mm_unsettled *unsettled;
 	char why[161];
+	struct mm_status_rep signer; /* as it said last */
+	int64_t signer_at;        /* monotonic: when; 0: never */
+	int64_t signer_skew_ms;   /* its clock against ours, then */
 	struct mm_crl_mark *marks; /* an issuer each */
 	struct mm_answer_hold *answering; /* Idempotency-Keys at work */
 };

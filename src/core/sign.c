@@ -189,6 +189,18 @@ mm_wire_up(struct mm_wire *w)
 }
 
 /* see priv.h */
+unsigned
+mm_wire_waiting(struct mm_wire *w)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&w->lock);
+	n = w->nslot - w->nfree;
+	pthread_mutex_unlock(&w->lock);
+	return n;
+}
+
+/* see priv.h */
 void
 mm_wire_set_up(struct mm_wire *w, bool up)
 {

@@ -113,6 +113,7 @@ step_handshake(struct conn *c)
 	if (conf->on_secured != NULL &&
 	    conf->on_secured(conf->ctx, c->ssl, &c->peer, &c->data) != MM_OK)
 		return STEP_END;
+	COUNT(c->port, handshake_done);
 	mm_http_conn_go(c, CONN_IDLE);
 	return mm_http_io_pending(c) ? STEP_GO : STEP_READ;
 }

@@ -433,6 +433,7 @@ mm_http_counters(
 {
 	*out = (struct mm_http_counters){
 		.open = atomic_load(&h->listeners[listener].open),
+		.handshakes = atomic_load(&h->listeners[listener].handshakes),
 	};
 	for (uint16_t i = 0; i < h->conf.loops; i++) {
 		const struct tally *t = &h->loops[i].ports[listener].tally;
@@ -440,6 +441,7 @@ mm_http_counters(
 		out->accepted += atomic_load(&t->accepted);
 		out->refused_cap += atomic_load(&t->refused_cap);
 		out->refused_source += atomic_load(&t->refused_source);
+		out->handshake_done += atomic_load(&t->handshake_done);
 		out->handshake_failed += atomic_load(&t->handshake_failed);
 		out->handshake_timeout += atomic_load(&t->handshake_timeout);
 		out->requests += atomic_load(&t->requests);

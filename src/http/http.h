@@ -228,6 +228,8 @@ struct mm_http_conf {
 
 struct mm_http_access {
 	const char *listener, *id;
+	uint16_t loop; /* whose thread this is */
+	const struct mm_http_route *route; /* NULL: none was found */
 	struct in6_addr peer;
 	enum mm_http_method method;
 	struct mm_bytes path; /* query never: it could hold what is private */
@@ -253,9 +255,10 @@ uint16_t mm_http_port(const struct mm_http *h, size_t listener);
 
 /* answers_dropped is of all listeners and counted with the first. */
 struct mm_http_counters {
-	uint64_t accepted, refused_cap, refused_source, handshake_failed,
-	    handshake_timeout, requests, bad_requests, answers_dropped, slowed;
-	uint64_t open; /* now */
+	uint64_t accepted, refused_cap, refused_source, handshake_done,
+	    handshake_failed, handshake_timeout, requests, bad_requests,
+	    answers_dropped, slowed;
+	uint64_t open, handshakes; /* now; the latter are half-open */
 };
 void mm_http_counters(
     const struct mm_http *h, size_t listener, struct mm_http_counters *out);

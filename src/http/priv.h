@@ -130,8 +130,8 @@ struct failures {
 
 struct tally { /* struct mm_http_counters, written by one thread */
 	_Atomic uint64_t accepted, refused_cap, refused_source,
-	    handshake_failed, handshake_timeout, requests, bad_requests,
-	    answers_dropped, slowed;
+	    handshake_done, handshake_failed, handshake_timeout, requests,
+	    bad_requests, answers_dropped, slowed;
 };
 
 /* A listener as one loop sees it. */

@@ -248,6 +248,8 @@ mm_http_serve_log(struct conn *c)
 	conf->on_access(conf->ctx, &(struct mm_http_access){
 				       .listener = c->port->listener->conf.name,
 				       .id = r->id,
+				       .loop = c->port->loop->number,
+				       .route = r->route,
 				       .peer = c->peer,
 				       .method = view.method,
 				       .path = view.path,

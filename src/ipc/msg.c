@@ -154,6 +154,11 @@ static const struct mm_field status_rep[] = {
 	U64(mm_status_rep, outstanding),
 	U8(mm_status_rep, issuing),
 	TEXT(mm_status_rep, why),
+	U64(mm_status_rep, now_ms),
+	U64(mm_status_rep, journal_ms),
+	U32(mm_status_rep, ceiling),
+	TEXT(mm_status_rep, ceiling_profile),
+	TEXT(mm_status_rep, version),
 };
 
 static const struct mm_field deliver_req[] = {

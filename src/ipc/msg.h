@@ -157,6 +157,10 @@ struct mm_status_rep {
 	uint64_t signed_n, refused_n, journal_n, tree_size, outstanding;
 	uint8_t issuing; /* 0: stopped (outstanding, clock, journal) */
 	char why[161];   /* why not */
+	uint64_t now_ms, journal_ms; /* its clock; its last line's time */
+	uint32_t ceiling; /* the fullest profile's, in percent */
+	char ceiling_profile[MM_NAME_MAX + 1];
+	char version[33];
 };
 
 /*

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "server/attempts.h"
 #include "server/enrol.h"
 
 /*
@@ -24,6 +25,8 @@ struct claim {
 	struct mm_http_ref ref;
 	const struct mm_endpoint *end;
 	struct mm_job *job;
+	struct in6_addr peer;
+	bool handshake; /* by a token's connection */
 	bool first; /* EST without Authorization: the 401 only asks for it */
 	char id[17];
 };
@@ -34,6 +37,15 @@ static bool
 is_text(const struct mm_endpoint *end)
 {
 	return !end->json && end->kind != MM_JOB_CONFIRM;
+}
+
+static enum mm_door
+door_of(const struct claim *c)
+{
+	if (c->handshake)
+		return MM_DOOR_HANDSHAKE;
+	return c->job->authority.kind == MM_AUTH_TOKEN_BASIC ? MM_DOOR_BASIC
+							     : MM_DOOR_MTLS;
 }
 
 static void
@@ -58,6 +70,8 @@ answer_refusal(struct mm_http_resp *resp, const struct claim *c, int status,
 	if (status == 503 || status == 429)
 		mm_answer_retry(resp, c->job->retry_after_s > 0
 		    ? c->job->retry_after_s : RETRY_S);
+	mm_attempts_job(c->s->attempts, c->job, door_of(c), reason, &c->peer,
+	    text);
 	MM_LOG(MM_LOG_INFO, "refused", MM_S("id", c->id),
 	    MM_I("status", status), MM_S("reason", r),
 	    MM_S("device", c->job->device), MM_S("text", text));
@@ -234,12 +248,15 @@ refuse(struct claim *c, const struct mm_enrol_entry *e, enum mm_err rc)
 static struct claim *
 claim_new(struct mm_server *s, const struct mm_http_req *req)
 {
+	const struct mm_conn *conn = req->conn_data;
 	struct claim *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return NULL;
 	c->s = s;
 	c->ref = req->ref;
+	c->peer = req->peer;
+	c->handshake = conn != NULL && conn->token;
 	c->end = req->route->data;
 	memcpy(c->id, req->id, sizeof(c->id));
 	c->job = mm_job_new(c->end->kind);

@@ -63,13 +63,12 @@ mm_enrol_device(const struct mm_http_req *req, struct mm_authority *a,
 
 /* RFC 7617 2: "Basic " and the base64 of user-id ":" password. */
 static enum mm_err
-basic(struct mm_enrol_entry *e, struct mm_bytes header)
+basic_parse(struct mm_enrol_entry *e, struct mm_bytes header)
 {
 	struct mm_buf text = MM_BUF_INIT(256);
 	struct mm_bytes b = { header.p + 6, header.n - 6 };
 	const uint8_t *colon;
 	enum mm_err rc = MM_EAUTH;
-	bool lacked;
 
 	if (header.n > 6 && header.n < 256 &&
 	    strncasecmp((const char *)header.p, "Basic ", 6) == 0 &&
@@ -80,11 +79,20 @@ basic(struct mm_enrol_entry *e, struct mm_bytes header)
 		    (struct mm_bytes){ text.p, user },
 		    (struct mm_bytes){ colon + 1, text.n - user - 1 }, NULL);
 	}
-	lacked = text.err == MM_ENOMEM;
+	if (text.err == MM_ENOMEM)
+		rc = MM_ENOMEM;
 	mm_buf_wipe(&text);
+	return rc;
+}
+
+static enum mm_err
+basic(struct mm_enrol_entry *e, struct mm_bytes header)
+{
+	enum mm_err rc = basic_parse(e, header);
+
 	if (rc == MM_OK)
 		return MM_OK;
-	if (lacked)
+	if (rc == MM_ENOMEM)
 		return MM_FAIL(&e->job->why, MM_ENOMEM, "out of memory");
 	e->reason = MM_R_CREDENTIAL;
 	return MM_FAIL(
@@ -119,6 +127,7 @@ by_token_connection(
 {
 	struct mm_why *why = &e->job->why;
 
+	mm_authority_token_psk(&e->job->authority, c->id);
 	e->reason = MM_R_CREDENTIAL;
 	if (header)
 		return MM_FAIL(why, MM_EINPUT,
@@ -128,7 +137,6 @@ by_token_connection(
 		return MM_FAIL(why, MM_EPOLICY,
 		    "this wants the device's certificate, not a token");
 	e->reason = MM_R_NONE;
-	mm_authority_token_psk(&e->job->authority, c->id);
 	return MM_OK;
 }
 
@@ -150,6 +158,8 @@ by_header(struct mm_enrol_entry *e, struct mm_bytes header)
 	if (!enrols(e))
 		return enrols_nothing(&e->reason, &e->job->why);
 	if (!bearer_allowed(e)) {
+		/* whose token it is, for the attempt log */
+		(void)!basic_parse(e, header);
 		e->reason = MM_R_DOOR;
 		return MM_FAIL(&e->job->why, MM_EPOLICY,
 		    "this profile takes tokens by TLS handshake only");

@@ -11,7 +11,7 @@
 #include "base/secret.h"
 #include "ledger/note.h"
 #include "sandbox/sandbox.h"
-#include "server/priv.h"
+#include "server/metrics.h"
 
 /*
  * mintmarkd: subcommands and options, as tables.
@@ -23,8 +23,8 @@ struct options {
 	const char *admin, *ledger_key;
 };
 typedef int command_fn(const struct options *o);
-static command_fn run_run, run_check, run_found, run_reference, run_routes,
-    run_serve, run_courier;
+static command_fn run_run, run_check, run_found, run_reference, run_metrics,
+    run_routes, run_serve, run_courier;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -39,6 +39,8 @@ static const struct command {
 	    run_reference },
 	{ "routes", "", "list what each listener answers, and to which roles",
 	    run_routes },
+	{ "metrics", "", "print the metrics' reference (Markdown)",
+	    run_metrics },
 	{ "serve", "--control N", NULL, run_serve },
 	{ "courier", "--control N", NULL, run_courier },
 };
@@ -108,6 +110,18 @@ run_routes(const struct options *o)
 {
 	(void)o;
 	mm_routes_print(stdout);
+	return 0;
+}
+
+static int
+run_metrics(const struct options *o)
+{
+	struct mm_buf b = MM_BUF_INIT(1 << 20);
+
+	(void)o;
+	mm_metrics_reference(&b);
+	fwrite(b.p, 1, b.n, stdout);
+	mm_buf_done(&b);
 	return 0;
 }
 

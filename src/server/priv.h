@@ -34,6 +34,8 @@ struct mm_public;
 struct mm_work;
 struct mm_watch;
 struct mm_deliver;
+struct mm_attempts;
+struct mm_meter;
 
 /* What one event loop's thread has for itself. */
 struct mm_loop_state {
@@ -63,6 +65,8 @@ struct mm_server {
 	struct mm_tls *tls;
 	struct mm_est *est;
 	struct mm_public *pub;
+	struct mm_attempts *attempts;
+	struct mm_meter *meter; /* one an event loop */
 	bool asking;           /* the start waits for the signer */
 	atomic_bool announced; /* the monitor knows that it serves */
 	unsigned sandbox_missing;
@@ -134,6 +138,9 @@ enum mm_err mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
     void **conn_data);
 bool mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer);
 void mm_tls_conn_free(void *conn_data);
+/* When the server's certificate and the anchor end; false: there is none. */
+bool mm_tls_ends(struct mm_tls *t, int64_t *not_after_s);
+bool mm_tls_anchor_ends(const struct mm_tls *t, int64_t *not_after_s);
 /* The SHA-256 of the trust anchor's SPKI. */
 void mm_tls_anchor(const struct mm_tls *t, uint8_t sha256[32]);
 
@@ -276,6 +283,7 @@ struct mm_call {
 	struct mm_http_req req; /* slices point into data; no head, no ssl */
 	struct mm_buf data;
 	char authorization[128];
+	char accept[64];        /* its beginning */
 	char idempotency[66];   /* one more than allowed: too long shows */
 	char if_match[32];
 	struct mm_authority authority; /* est.c: the device that asks */
@@ -294,6 +302,8 @@ void mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
     const struct mm_authority *a);
 /* Without a request: housekeeping, once at a time. */
 void mm_work_tick(struct mm_work *w);
+/* Calls that wait for a worker. */
+unsigned mm_work_depth(struct mm_work *w);
 void mm_work_reload(struct mm_work *w);
 void mm_work_close(struct mm_work **owner); /* joins */
 

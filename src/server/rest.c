@@ -22,10 +22,13 @@ enum {
 	MAKES = MM_ROLE_ADMIN | MM_ROLE_OPERATOR,
 	LINES = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_LINE,
 	ENROLS = MM_ROLE_ADMIN | MM_ROLE_LINE,
-	AUDITS = MM_ROLE_ADMIN | MM_ROLE_AUDITOR,
 	READS = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_SUPPORT |
 	    MM_ROLE_AUDITOR,
+	TREATS = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_SUPPORT,
+	AUDITS = MM_ROLE_ADMIN | MM_ROLE_AUDITOR,
 };
+
+#define METRICS "/metrics"
 
 struct rest_call {
 	mm_rest_fn *run;
@@ -43,12 +46,29 @@ login(struct mm_desk *d, const char *header, struct mm_login *out,
 	return mm_desk_login(d, mm_bytes_of(header + 7), out, why);
 }
 
+/* Whether the route is for everybody, by setting. */
+static bool
+is_open(const struct mm_server *s, const struct mm_http_route *route)
+{
+	return s->config->set.metrics == MM_METRICS_OPEN &&
+	    strcmp(route->pattern, METRICS) == 0;
+}
+
 static enum mm_err
 allow(const struct mm_rest *r, struct mm_why *why)
 {
 	if ((r->login.roles & r->req->route->flags) != 0)
 		return MM_OK;
 	return MM_FAIL(why, MM_EPOLICY, "the key's roles do not allow this");
+}
+
+static enum mm_err
+may(struct mm_rest *r, const char *authorization, struct mm_why *why)
+{
+	if (is_open(r->s, r->req->route))
+		return MM_OK;
+	MM_TRY(login(r->desk, authorization, &r->login, why));
+	return allow(r, why);
 }
 
 static enum mm_err
@@ -255,9 +275,9 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	enum mm_err rc;
 
 	r.j = mm_json_over(&r.out);
-	rc = login(r.desk, c->authorization, &r.login, &why);
-	if (rc == MM_OK)
-		rc = allow(&r, &why);
+	r.openmetrics = strstr(c->accept, "application/openmetrics-text") !=
+	    NULL;
+	rc = may(&r, c->authorization, &why);
 	if (rc == MM_OK)
 		rc = read_if_match(&r, c->if_match, &why);
 	if (rc == MM_OK)
@@ -280,8 +300,8 @@ mm_rest_head(void *ctx, const struct mm_http_req *req,
 	bool more;
 	struct mm_bytes v = mm_http_header(req, "Authorization", &more);
 
-	(void)ctx;
-	if (req->route->flags == 0 || (!more && v.n > n + m &&
+	if (req->route->flags == 0 || is_open(ctx, req->route) ||
+	    (!more && v.n > n + m &&
 	    strncasecmp((const char *)v.p, scheme, n) == 0 &&
 	    memcmp(v.p + n, key, m) == 0))
 		return 0;
@@ -311,6 +331,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	{ MM_HTTP_GET, "/healthz", 0, 0, mm_health_live, NULL },
 	{ MM_HTTP_GET, "/readyz", 0, 0, mm_health_ready, NULL },
 	GET(API "/status", ANY, status),
+	GET(API "/doctor", TREATS, doctor),
 	GET(API "/whoami", ANY, whoami),
 	GET(API "/profiles", ANY, profiles),
 	GET(API "/profiles/:", ANY, profile),
@@ -325,6 +346,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	POST(API "/devices/:/retire", MAKES, BODY_SMALL, device_retire),
 	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL, device_enrol),
 	GET(API "/devices/:/receipt", ANY, device_receipt),
+	GET(API "/devices/:/attempts", READS, device_attempts),
 	GET(API "/tokens", ANY, tokens),
 	GET(API "/tokens/:", ANY, token),
 	POST(API "/tokens", LINES, BODY_BULK, token_create),
@@ -361,6 +383,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/webhooks/:/dead-letters", AUDITS, webhook_letters),
 	POST(API "/webhooks/:/dead-letters/:/retry", ADMIN, BODY_SMALL,
 	    webhook_retry),
+	GET(METRICS, READS, metrics),
 	GET("/ledger/checkpoint", AUDITS, checkpoint),
 	GET("/ledger/tile/*", AUDITS, tile),
 	GET("/ledger/key", ANY, ledger_key),

@@ -31,6 +31,7 @@ struct mm_rest {
 	bool parked;            /* somebody else answers, later */
 	uint64_t version;       /* a document's: the answer's ETag; 0: none */
 	uint64_t if_match;      /* the version that is asked for; 0: any */
+	bool openmetrics;       /* asked for */
 };
 typedef enum mm_err mm_rest_fn(struct mm_rest *r, struct mm_why *why);
 
@@ -120,7 +121,7 @@ MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
 	X(status) X(whoami) X(profiles) X(profile)                        \
 	X(products) X(product) X(product_create) X(product_replace)       \
 	X(devices) X(device) X(device_create) X(device_retire)            \
-	X(device_enrol) X(device_receipt)                                 \
+	X(device_enrol) X(device_receipt) X(device_attempts)              \
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
 	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \
 	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \
@@ -128,7 +129,8 @@ MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
 	X(webhooks) X(webhook) X(webhook_create) X(webhook_replace)       \
 	X(webhook_remove) X(webhook_pause) X(webhook_resume)              \
 	X(webhook_rotate) X(webhook_replay) X(webhook_test)               \
-	X(webhook_letters) X(webhook_retry)
+	X(webhook_letters) X(webhook_retry)               \
+	X(metrics) X(doctor)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/time.h"
+#include "server/attempts.h"
 #include "server/rest.h"
 
 /* Products and devices. */
@@ -234,6 +235,8 @@ enrol(struct mm_rest *r, struct mm_job *job, struct mm_why *why)
 	MM_TRY(mm_csr_walk(mm_buf_view(&job->request), &job->csr, why));
 	if (mm_desk_enrol(r->desk, job) != MM_OK) {
 		*why = job->why;
+		mm_attempts_job(r->s->attempts, job, MM_DOOR_REST, job->reason,
+		    &r->req->peer, why->text);
 		return job->result;
 	}
 	mm_json_open(&r->j, '{');

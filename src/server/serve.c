@@ -13,9 +13,12 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/own.h"
 #include "base/time.h"
 #include "sandbox/sandbox.h"
+#include "server/attempts.h"
 #include "server/hook.h"
+#include "server/metrics.h"
 
 /*
  * The server's process: from its configuration to the moment it serves, and
@@ -34,6 +37,13 @@ static const char *const names[MM_LISTENERS] = {
 };
 
 /* ---- listeners ---- */
+
+/* see metrics.h */
+const char *
+mm_listener_name(unsigned which)
+{
+	return names[which];
+}
 
 /* The library counts sources per loop, the setting means all of them: the
  * kernel spreads an address's connections about evenly. */
@@ -103,7 +113,7 @@ bind_all(struct mm_server *s, struct mm_why *why)
 	struct mm_http_conf conf = {
 		.loops = (uint16_t)s->config->set.threads,
 		.listeners = l, .on_round = mm_enrol_round,
-		.on_access = mm_answer_log, .ctx = s };
+		.on_access = mm_meter_access, .ctx = s };
 
 	for (unsigned i = 0; i < MM_LISTENERS; i++) {
 		fill_listener(s, (enum mm_listener)i, &l[conf.nlisteners]);
@@ -246,6 +256,8 @@ open_content(struct mm_server *s, struct mm_why *why)
 	struct mm_watch *watch;
 
 	MM_TRY(mm_est_new(s, &s->est, why));
+	MM_TRY(mm_attempts_new(s->config->set.attempt_peers, &s->attempts,
+	    why));
 	MM_TRY(mm_public_new(s, &s->pub, why));
 	MM_TRY(mm_watch_open(s, &watch, why));
 	s->watch = watch;
@@ -256,9 +268,15 @@ static enum mm_err
 start_threads(struct mm_server *s, struct mm_why *why)
 {
 	struct mm_deliver *deliver;
+	size_t loops = (size_t)s->config->set.threads;
 
 	for (size_t i = 0; i < MM_LOOPS_MAX; i++)
 		mm_buf_init(&s->loop[i].scratch, MM_CERT_MAX * MM_CHAIN_MAX);
+	s->meter = aligned_alloc(_Alignof(struct mm_meter),
+	    loops * sizeof(struct mm_meter));
+	if (s->meter == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	memset(s->meter, 0, loops * sizeof(struct mm_meter));
 	MM_TRY(mm_deliver_open(s, &deliver, why));
 	s->deliver = deliver;
 	MM_TRY(mm_work_open(s, &s->work, why));
@@ -362,8 +380,10 @@ stop(struct mm_server *s)
 	mm_http_close(&s->http);
 	mm_public_free(&s->pub);
 	mm_est_free(&s->est);
+	mm_attempts_free(&s->attempts);
 	mm_core_close(&s->core);
 	mm_tls_free(&s->tls);
+	free(MM_MOVE(s->meter));
 	for (size_t i = 0; i < MM_LOOPS_MAX; i++)
 		mm_buf_done(&s->loop[i].scratch);
 }

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
-#include "server/priv.h"
+#include "server/attempts.h"
 
 /*
  * TLS of the two encrypted listeners.  Files are read here, once and by a
@@ -475,10 +475,14 @@ mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer)
 	if (c == NULL || !c->token || !c->psk_known)
 		return false;
 	mm_core_count_refusal(s->core, MM_R_CREDENTIAL);
+	mm_token_id_text(c->id, id);
+	mm_attempts_note(s->attempts, &(struct mm_attempt){
+	    .door = MM_DOOR_HANDSHAKE, .reason = MM_R_CREDENTIAL, .token = id,
+	    .peer = peer, .text = "the handshake failed: not the token's key"
+	    });
 	count = line_due(s->tls, c->id);
 	if (count == 0)
 		return true;
-	mm_token_id_text(c->id, id);
 	mm_answer_peer(peer, from);
 	MM_LOG(MM_LOG_WARN, "handshake-refused", MM_S("token", id),
 	    MM_I("count", count), MM_S("peer", from));
@@ -571,6 +575,41 @@ mm_tls_free(struct mm_tls **owner)
 		mm_buf_wipe(&t->loop[i].frame);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
+}
+
+static bool
+ends(struct mm_bytes der, int64_t *not_after_s)
+{
+	struct mm_cert c;
+
+	if (mm_cert_walk(der, &c, NULL) != MM_OK)
+		return false;
+	*not_after_s = c.not_after_s;
+	return true;
+}
+
+/* see priv.h */
+bool
+mm_tls_ends(struct mm_tls *t, int64_t *not_after_s)
+{
+	struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_bytes pem;
+	bool ok;
+
+	pthread_mutex_lock(&t->lock);
+	pem = mm_buf_view(&t->cert);
+	ok = mm_pem_next(&pem, "CERTIFICATE", &der, NULL) == MM_OK;
+	pthread_mutex_unlock(&t->lock);
+	ok = ok && ends(mm_buf_view(&der), not_after_s);
+	mm_buf_done(&der);
+	return ok;
+}
+
+/* see priv.h */
+bool
+mm_tls_anchor_ends(const struct mm_tls *t, int64_t *not_after_s)
+{
+	return ends(mm_buf_view(&t->trust[0]), not_after_s);
 }
 
 /* see priv.h */

@@ -6,7 +6,7 @@
 #include "base/own.h"
 #include "base/secret.h"
 #include "base/time.h"
-#include "server/priv.h"
+#include "server/attempts.h"
 
 /*
  * Two threads with a desk each for everything that may block.  The queue is
@@ -82,6 +82,7 @@ mm_call_new(const struct mm_http_req *req)
 	keep(c, &c->req.rest);
 	keep_header(req, "Authorization", c->authorization,
 	    sizeof(c->authorization));
+	keep_header(req, "Accept", c->accept, sizeof(c->accept));
 	keep_header(req, "Idempotency-Key", c->idempotency,
 	    sizeof(c->idempotency));
 	keep_header(req, "If-Match", c->if_match, sizeof(c->if_match));
@@ -168,10 +169,20 @@ look_at_tls(struct mm_work *w, bool force)
 }
 
 static void
+keep_attempts(struct mm_work *w, struct mm_desk *d)
+{
+	struct mm_why why = { 0 };
+
+	if (mm_attempts_flush(w->s->attempts, d, &why) != MM_OK)
+		MM_LOG(MM_LOG_WARN, "attempts", MM_S("why", why.text));
+}
+
+static void
 housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 {
 	look_at_tls(w, reload);
 	mm_desk_housekeeping(me->desk);
+	keep_attempts(w, me->desk);
 	mm_public_refresh(w->s->pub, mm_desk_reader(me->desk));
 }
 
@@ -251,6 +262,18 @@ mm_work_tick(struct mm_work *w)
 }
 
 /* see priv.h */
+unsigned
+mm_work_depth(struct mm_work *w)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&w->lock);
+	n = w->n;
+	pthread_mutex_unlock(&w->lock);
+	return n;
+}
+
+/* see priv.h */
 void
 mm_work_reload(struct mm_work *w)
 {
@@ -307,6 +330,8 @@ mm_work_close(struct mm_work **owner)
 	pthread_mutex_unlock(&w->lock);
 	for (unsigned i = 0; i < w->started; i++)
 		pthread_join(w->thread[i], NULL);
+	if (w->started > 0)
+		keep_attempts(w, w->worker[0].desk);
 	for (unsigned i = 0; i < MM_WORKERS; i++)
 		mm_desk_close(&w->worker[i].desk);
 	while (w->first != NULL) {

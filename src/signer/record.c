@@ -480,6 +480,36 @@ mm_record_spend(struct mm_record *r, const char *profile, int64_t per_minute,
 	return err;
 }
 
+static unsigned
+percent(uint64_t n, int64_t limit)
+{
+	uint64_t v = limit > 0 ? n * 100 / (uint64_t)limit : 0;
+
+	return v < 100 ? (unsigned)v : 100;
+}
+
+/* see record.h; a profile without a row has signed nothing */
+unsigned
+mm_record_used(struct mm_record *r, const char *profile, int64_t per_minute,
+    int64_t per_day, int64_t now_s)
+{
+	unsigned minute = 0, day = 0;
+
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->state->nday; i++) {
+		const struct mm_state_row *row = &r->state->day[i];
+
+		if (strcmp(row->name, profile) != 0)
+			continue;
+		if (row->day == now_s / DAY_S)
+			day = percent(row->count, per_day);
+		if (r->minute[i].minute == now_s / MINUTE_S)
+			minute = percent((uint64_t)r->minute[i].n, per_minute);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return day > minute ? day : minute;
+}
+
 /* see record.h */
 enum mm_err
 mm_record_spend_token(struct mm_record *r, int64_t now_s, struct mm_why *why)

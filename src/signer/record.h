@@ -43,6 +43,9 @@ const struct mm_frontier *mm_record_frontier(const struct mm_record *r);
 MM_MUST enum mm_err mm_record_spend(struct mm_record *r, const char *profile,
     int64_t per_minute, int64_t per_day, int64_t now_s, struct mm_why *why);
 
+/* How far the profile's ceilings are used, in percent of the fuller one. */
+unsigned mm_record_used(struct mm_record *r, const char *profile,
+    int64_t per_minute, int64_t per_day, int64_t now_s);
 /* Counts one new token; MM_ERATE: that was this minute's last. */
 MM_MUST enum mm_err mm_record_spend_token(struct mm_record *r, int64_t now_s,
     struct mm_why *why);

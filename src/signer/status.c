@@ -36,6 +36,22 @@ mm_on_hello(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	return mm_buf_ok(&i->body, why);
 }
 
+/* The profile that is nearest to a ceiling of its own. */
+static void
+put_ceiling(struct mm_signer *s, struct mm_status_rep *p)
+{
+	for (size_t i = 0; i < s->nuse; i++) {
+		const struct mm_profile *f = s->use[i].profile;
+		unsigned used = mm_record_used(s->record, f->name,
+		    f->per_minute, f->per_day, mm_now_s());
+
+		if (used <= p->ceiling)
+			continue;
+		p->ceiling = used;
+		strcpy(p->ceiling_profile, f->name);
+	}
+}
+
 /* see priv.h */
 enum mm_err
 mm_on_status(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
@@ -53,5 +69,9 @@ mm_on_status(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	p->outstanding = w->sum.outstanding;
 	p->issuing = stopped == NULL;
 	snprintf(p->why, sizeof(p->why), "%s", stopped == NULL ? "" : stopped);
+	p->now_ms = (uint64_t)mm_now_ms();
+	p->journal_ms = (uint64_t)w->sum.at_ms;
+	put_ceiling(w->s, p);
+	snprintf(p->version, sizeof(p->version), "%s", MM_VERSION);
 	return MM_OK;
 }

@@ -153,6 +153,9 @@ enum mm_err mm_sqlite_get_tile(struct mm_store_reader *r,
 struct db *mm_sqlite_db(struct mm_store_reader *r);
 enum mm_err mm_sqlite_counts(struct db *db, struct mm_store_counts *out,
     struct mm_why *why);
+enum mm_err mm_sqlite_settings_hold(struct db *db, struct mm_why *why);
+enum mm_err mm_sqlite_inspect(struct mm_store_reader *r, bool deep,
+    struct mm_store_health *out, struct mm_why *why);
 enum mm_err mm_sqlite_tidy(struct mm_store_reader *r, struct mm_why *why);
 
 enum mm_err mm_sqlite_get_row(struct mm_store_reader *r, enum mm_get kind,

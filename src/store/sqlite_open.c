@@ -109,6 +109,7 @@ store_start(struct sqlite_store *s, const char *path, bool create,
 	MM_TRY(mm_file_lock(lock, &s->lock_fd, why));
 	MM_TRY(mm_sqlite_connect(&s->db, path, SQLITE_OPEN_READWRITE, why));
 	MM_TRY(mm_sqlite_text(&s->db, writer_setup, why));
+	MM_TRY(mm_sqlite_settings_hold(&s->db, why));
 	MM_TRY(mm_sqlite_schema_write(&s->db, create, why));
 	return mm_sqlite_reload(s, why);
 }
@@ -237,6 +238,7 @@ const struct mm_store_backend mm_sqlite_backend = {
 	.store_run = mm_sqlite_run,
 	.store_ledger_size = store_ledger_size,
 	.store_tidy = mm_sqlite_tidy,
+	.inspect = mm_sqlite_inspect,
 	.reader_open = reader_open,
 	.reader_close = reader_close,
 	.reader_begin = reader_begin,

@@ -301,6 +301,15 @@ uint64_t mm_store_ledger_size(const struct mm_store *s);
 MM_MUST enum mm_err mm_store_tidy(struct mm_store_reader *r,
     struct mm_why *why);
 
+/* What a doctor asks.  deep: reads every page, which takes its time.
+ * MM_ENOTFOUND: the backend has nothing to look at. */
+struct mm_store_health {
+	char journal_mode[16];
+	char problem[128]; /* "" none found */
+};
+MM_MUST enum mm_err mm_store_inspect(struct mm_store_reader *r, bool deep,
+    struct mm_store_health *out, struct mm_why *why);
+
 /* ---- reading: MM_ENOTFOUND where there is none ---- */
 
 /* A batch of reads sees one snapshot: begin, reads, end. */

@@ -92,20 +92,21 @@ class World:
         self.context = self.etc / "context.json"
         self.passphrase = self.dir / "passphrase"
         self.passphrase.write_text("correct horse battery staple\n")
+        # libcurl takes every name under .localhost for this machine
+        name = "mint.localhost" if production else "localhost"
         self.init = run(
-            MINT, "--json", "init", *([] if production else ["--test"]),
+            MINT, "--json", "init",
+            *(["--audit-group", "nogroup"] if production else ["--test"]),
             "--yes", "--name", "Acme, Inc.",
             "--dir", self.etc, "--state", self.state, "--public-url",
-            "http://pki.example.com" if production else
-            f"http://localhost:{self.public}", "--host",
-            ("pki.example.com," if production else "") + "localhost,127.0.0.1", "--product", "thermo", "--admin", "boss",
+            f"http://{name}:{self.public}", "--host",
+            f"{name},localhost,127.0.0.1", "--product", "thermo", "--admin", "boss",
             "--devices-listen", f"127.0.0.1:{self.devices}",
             "--operators-listen", f"127.0.0.1:{self.operators}",
             "--public-listen", f"127.0.0.1:{self.public}",
             "--passphrase-file", self.passphrase,
             *(["--server-user", users[0], "--signer-user", users[1]]
               if users else []),
-            *(["--audit-group", ""] if production else []),
             *(["--database", database] if database else []))
         self.database = database or \
             f"sqlite:{self.state}/server/mintmark.db"

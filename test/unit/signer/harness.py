@@ -39,7 +39,8 @@ FIELDS = {
     "ledger_add": (["q", "d"], ["q"]),
     "ledger_sign": (["q"], ["q", 32, "d"]),
     "outstanding": (["q", "i"], ["i", "d"]),
-    "status": (["b"], ["q", "q", "q", "q", "q", "b", "t"]),
+    "status": (["b"], ["q", "q", "q", "q", "q", "b", "t", "q",
+                       "q", "i", "t", "t"]),
 }
 (OK, EINPUT, EAUTH, EPOLICY, ENOTFOUND, ECONFLICT, ELIMIT, ERATE,
  EAGAIN) = range(9)

@@ -1,0 +1,158 @@
+#include <string.h>
+
+#include "server/attempts.h"
+
+/* For every reason one sentence: what a support person does about it. */
+static const char *const advice[MM_REASON_COUNT] = {
+	[MM_R_NONE] = "",
+	[MM_R_MALFORMED] = "The firmware sends a request that is no PKCS#10: "
+			   "update its client library",
+	[MM_R_POSSESSION] =
+	    "The firmware signs its request with another key "
+	    "than the one in it: let the device make a new key pair and ask "
+	    "again",
+	[MM_R_CREDENTIAL] =
+	    "The code that was typed or stored in the device "
+	    "is not the token's: enter it again, or mint a new token: "
+	    "mintmark token create --device {device}",
+	[MM_R_DOOR] =
+	    "This token enrols by TLS handshake only: use a client "
+	    "that can (mintmark-agent), or mint one for the other door: "
+	    "mintmark token create --device {device} --door bearer",
+	[MM_R_NOT_YET] =
+	    "The token's time has not begun: wait for it, or "
+	    "mint one that is valid now: mintmark token create --device "
+	    "{device}",
+	[MM_R_EXPIRED] = "Mint a new token: mintmark token create --device "
+			 "{device}",
+	[MM_R_CANCELLED] =
+	    "Somebody cancelled this token; if the device is "
+	    "to enrol all the same, mint a new one: mintmark token create "
+	    "--device {device}",
+	[MM_R_FROZEN] =
+	    "Two keys came with one token: find out which is the "
+	    "true device, then let an administrator thaw it: mintmark token "
+	    "thaw {token}",
+	[MM_R_OTHER_KEY] =
+	    "The token was used with another key: if the "
+	    "device was reset, mint a new token (mintmark token create "
+	    "--device {device}); if not, treat the first certificate as "
+	    "stolen",
+	[MM_R_BOUND_KEY] =
+	    "The token is bound to the key that the factory "
+	    "recorded, and this device has another: check that it is the "
+	    "right unit, or mint a token without --bound-key",
+	[MM_R_IN_FLIGHT] =
+	    "Two requests came at once with different keys: "
+	    "let the device ask again in a moment; if it goes on, two units "
+	    "share one token",
+	[MM_R_CONFIRMED] =
+	    "The device has a certificate that works: it must "
+	    "renew (simplereenroll) instead of enrolling; if it lost its key, "
+	    "mint a new token: mintmark token create --device {device}",
+	[MM_R_CERT_UNKNOWN] =
+	    "The client certificate is not one of this CA's "
+	    "records: the device was enrolled elsewhere, or before a restore; "
+	    "enrol it anew: mintmark token create --device {device}",
+	[MM_R_CERT_REVOKED] =
+	    "The certificate is revoked or on hold: if the "
+	    "device may come back, release the hold (mintmark cert release "
+	    "{serial}) or enrol it anew: mintmark token create --device "
+	    "{device}",
+	[MM_R_CERT_EXPIRED] =
+	    "The certificate ended before the device "
+	    "renewed it: let it renew late (simplereenroll) if the profile "
+	    "allows that, or enrol it anew: mintmark token create --device "
+	    "{device}",
+	[MM_R_SUPERSEDED] =
+	    "The device has a newer certificate and shows the "
+	    "old one: let it use the newer; if that is lost, enrol anew: "
+	    "mintmark token create --device {device}",
+	[MM_R_CLONE] =
+	    "Two units use one identity: find the true one, revoke "
+	    "the certificates (mintmark cert list --device {device}) and "
+	    "enrol it anew",
+	[MM_R_IDEVID] = "A factory certificate is never renewed: the device "
+			"must call simpleenroll with it",
+	[MM_R_LDEVID] = "An operational certificate cannot enrol: the device "
+			"must call simplereenroll with it",
+	[MM_R_NAMES] = "The renewal's subject must be that of the certificate "
+		       "it renews (RFC 7030 4.2.2): correct the firmware",
+	[MM_R_SAME_KEY] = "The profile wants a new key for each renewal: "
+			  "correct the firmware, or allow it in the profile",
+	[MM_R_KEY_TAKEN] =
+	    "Another device has a certificate for this key: "
+	    "keys come from a shared image or a weak random generator; let "
+	    "the device make a new one",
+	[MM_R_KEY_COMPROMISED] = "This key was revoked as compromised: let "
+				 "the device make a new one and ask again",
+	[MM_R_BESIDE] =
+	    "The token is one device's and the certificate "
+	    "another's: use the token of the device itself, or remove the "
+	    "certificate",
+	[MM_R_KEY_TYPE] =
+	    "The profile does not allow this type of key: "
+	    "correct the firmware or the profile (mintmark profile list)",
+	[MM_R_PROFILE] =
+	    "The profile does not allow this request: look at "
+	    "it with mintmark profile list, and at the device's product",
+	[MM_R_LABEL] = "The firmware asks under a label that no profile has: "
+		       "correct its URL (mintmark profile list)",
+	[MM_R_DEVICE] = "The device is retired, or its product has no "
+			"profile: mintmark device show {device}",
+	[MM_R_BINDING] =
+	    "Something between device and server ends TLS (a "
+	    "proxy), or the client does not bind its request to the "
+	    "connection: connect it directly",
+	[MM_R_TOO_MANY] =
+	    "The device asks for a new certificate again and "
+	    "again: find out why it cannot keep its key; it may try again "
+	    "tomorrow",
+	[MM_R_CEILING] =
+	    "The signer's ceiling for the profile is reached: "
+	    "wait, or raise per_minute or per_day in the profile if so many "
+	    "are meant",
+	[MM_R_BUSY] =
+	    "The server could not answer then: nothing is wrong "
+	    "with the device, it may try again; if it goes on: mintmark "
+	    "doctor",
+};
+
+/* see attempts.h */
+const char *
+mm_advice(enum mm_reason reason)
+{
+	const char *text =
+	    (unsigned)reason < MM_REASON_COUNT ? advice[reason] : NULL;
+
+	return text != NULL ? text : "";
+}
+
+/* see attempts.h; an empty name becomes the word in capitals. */
+void
+mm_advice_put(struct mm_buf *out, enum mm_reason reason,
+    const struct mm_advice_names *names)
+{
+	const struct {
+		const char *mark, *value, *none;
+	} rows[] = {
+		{ "{device}", names->device, "DEVICE" },
+		{ "{token}", names->token, "TOKEN" },
+		{ "{serial}", names->serial, "SERIAL" },
+	};
+
+	for (const char *s = mm_advice(reason); *s != '\0';) {
+		size_t i = 0;
+
+		while (i < 3 &&
+		       strncmp(s, rows[i].mark, strlen(rows[i].mark)) != 0)
+			i++;
+		if (i == 3) {
+			mm_buf_u8(out, (uint8_t)*s++);
+			continue;
+		}
+		mm_buf_text(out,
+		    rows[i].value[0] != '\0' ? rows[i].value : rows[i].none);
+		s += strlen(rows[i].mark);
+	}
+}

@@ -1,0 +1,436 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "base/time.h"
+#include "doctor/doctor.h"
+#include "sandbox/sandbox.h"
+#include "server/process.h"
+#include "server/rest.h"
+
+/*
+ * GET /doctor: what a running server can say about itself, as findings; what
+ * they look at is doctor/findings.c's table.
+ */
+enum {
+	SKEW_WARN_MS = 5000,
+	SKEW_FAIL_MS = 60000,
+	CEILING_WARN = 80, /* percent */
+	OUTSTANDING_WARN = 1000,
+	STARTS_WARN = 3, /* restarts */
+	UNCOVERED_MS = 60000,
+	KEY_WARN_MS = 14 * 86400 * 1000,
+	OPERATORS_MAX = 1000,
+};
+
+struct exam {
+	struct mm_rest *r;
+	struct mm_findings *f;
+	struct mm_core_stats st;
+	bool deep;
+};
+
+/* ---- sandbox, signer, clock, version ---- */
+
+static void
+look_sandbox(struct exam *e)
+{
+	unsigned missing = e->r->s->sandbox_missing;
+
+	if (missing == 0)
+		mm_find(e->f, MM_CHECK_SANDBOX, MM_LEVEL_OK, NULL,
+		    "seccomp and landlock are active");
+	else
+		mm_find(e->f, MM_CHECK_SANDBOX, MM_LEVEL_WARN,
+		    "Use a kernel "
+		    "with both: Linux 5.13, landlock among the enabled "
+		    "modules",
+		    "the server runs without%s%s%s",
+		    missing & MM_SANDBOX_NO_SECCOMP ? " seccomp" : "",
+		    missing & MM_SANDBOX_NO_LANDLOCK ? " landlock" : "",
+		    missing & MM_SANDBOX_OLD_LANDLOCK ? " the newest landlock"
+						      : "");
+}
+
+static void
+look_ceiling(struct exam *e)
+{
+	const struct mm_status_rep *g = &e->st.signer;
+	enum mm_level level = g->ceiling >= 100            ? MM_LEVEL_FAIL
+			      : g->ceiling >= CEILING_WARN ? MM_LEVEL_WARN
+							   : MM_LEVEL_OK;
+
+	if (g->ceiling == 0)
+		return;
+	mm_find(e->f, MM_CHECK_SIGNER, level,
+	    "Raise per_minute or per_day "
+	    "with a new version of the profile, or find out who asks so "
+	    "often",
+	    "profile %s has used %u %% of a ceiling", g->ceiling_profile,
+	    (unsigned)g->ceiling);
+}
+
+static void
+look_outstanding(struct exam *e)
+{
+	unsigned long long n = e->st.signer.outstanding;
+
+	mm_find(e->f, MM_CHECK_SIGNER,
+	    n > OUTSTANDING_WARN ? MM_LEVEL_WARN : MM_LEVEL_OK,
+	    "The database does not keep up, or fails: look at "
+	    "its disk",
+	    "%llu signatures are not in the ledger yet", n);
+}
+
+static void
+look_signer(struct exam *e)
+{
+	unsigned starts = atomic_load(&e->r->s->signer_starts);
+
+	if (e->st.signer_known && e->st.signer_age_ms > MM_SIGNER_LATE_MS)
+		mm_find(e->f, MM_CHECK_SIGNER, MM_LEVEL_FAIL,
+		    "Look at what "
+		    "it waits for: its disk, its key store; else restart "
+		    "mintmarkd",
+		    "the signer has said nothing for %lld s",
+		    (long long)e->st.signer_age_ms / 1000);
+	else if (!e->st.signer_up || !e->st.signer_known)
+		mm_find(e->f, MM_CHECK_SIGNER, MM_LEVEL_FAIL,
+		    "Its exit is in "
+		    "the log: journalctl -u mintmarkd",
+		    "the signer is away");
+	else if (!e->st.signer.issuing)
+		mm_find(e->f, MM_CHECK_SIGNER, MM_LEVEL_FAIL,
+		    "It goes on by "
+		    "itself once that is over",
+		    "the signer issues nothing: "
+		    "%.120s",
+		    e->st.signer.why);
+	else
+		mm_find(e->f, MM_CHECK_SIGNER, MM_LEVEL_OK, NULL,
+		    "the signer is up; line %llu of its journal",
+		    (unsigned long long)e->st.signer.journal_n);
+	if (starts > STARTS_WARN)
+		mm_find(e->f, MM_CHECK_SIGNER, MM_LEVEL_WARN,
+		    "Its exits are "
+		    "in the log: journalctl -u mintmarkd",
+		    "the signer was started %u times", starts);
+	if (!e->st.signer_known)
+		return;
+	look_ceiling(e);
+	look_outstanding(e);
+}
+
+static enum mm_level
+skew_level(int64_t ms)
+{
+	int64_t far = ms < 0 ? -ms : ms;
+
+	if (far >= SKEW_FAIL_MS)
+		return MM_LEVEL_FAIL;
+	return far >= SKEW_WARN_MS ? MM_LEVEL_WARN : MM_LEVEL_OK;
+}
+
+static void
+look_clock(struct exam *e)
+{
+	int64_t ahead;
+
+	if (!e->st.signer_known)
+		return;
+	mm_find(e->f, MM_CHECK_CLOCK, skew_level(e->st.signer_skew_ms),
+	    "Both read one clock: look at the machine's time service",
+	    "the signer's clock differs by %lld ms",
+	    (long long)e->st.signer_skew_ms);
+	ahead = (int64_t)e->st.signer.journal_ms - mm_now_ms();
+	if (ahead >= SKEW_WARN_MS)
+		mm_find(e->f, MM_CHECK_CLOCK, MM_LEVEL_FAIL,
+		    "The clock was "
+		    "ahead once, or is behind now: set it; until then the "
+		    "signer waits",
+		    "the signer's journal is %lld s ahead of "
+		    "the clock",
+		    (long long)ahead / 1000);
+}
+
+static void
+look_version(struct exam *e)
+{
+	const char *v = e->st.signer.version;
+
+	if (!e->st.signer_known)
+		return;
+	mm_find(e->f, MM_CHECK_VERSION,
+	    strcmp(v, MM_VERSION) == 0 ? MM_LEVEL_OK : MM_LEVEL_WARN,
+	    "Install one version of both, and "
+	    "restart",
+	    "server %s, signer %s", MM_VERSION, v);
+}
+
+/* ---- ledger and lists ---- */
+
+static void
+look_size(struct exam *e)
+{
+	uint64_t size;
+
+	if (mm_get_ledger_size(e->r->reader, &size, NULL) != MM_OK)
+		mm_find(e->f, MM_CHECK_LEDGER, MM_LEVEL_FAIL,
+		    "Look at the "
+		    "database's disk",
+		    "the ledger cannot be read");
+	else if (size < e->st.tree_size)
+		mm_find(e->f, MM_CHECK_LEDGER, MM_LEVEL_FAIL,
+		    "Stop the "
+		    "server, and run mintmark ledger reconcile",
+		    "the store has %llu entries, the core %llu",
+		    (unsigned long long)size,
+		    (unsigned long long)e->st.tree_size);
+	else
+		mm_find(e->f, MM_CHECK_LEDGER, MM_LEVEL_OK, NULL,
+		    "%llu entries", (unsigned long long)size);
+}
+
+/* The newest is behind by a second at most while entries come. */
+static void
+look_checkpoint(struct exam *e)
+{
+	const struct mm_core_stats *st = &e->st;
+	int64_t since =
+	    st->checkpoint_at != 0 ? st->checkpoint_at : e->r->s->started_at;
+
+	if (st->checkpoint_size >= st->tree_size)
+		mm_find(e->f, MM_CHECK_LEDGER, MM_LEVEL_OK, NULL,
+		    "the checkpoint covers all entries");
+	else if (mm_now_ms() - since > UNCOVERED_MS)
+		mm_find(e->f, MM_CHECK_LEDGER, MM_LEVEL_FAIL,
+		    "The signer does "
+		    "not sign tree heads: its log says why",
+		    "%llu entries have waited for a checkpoint for %lld s",
+		    (unsigned long long)(st->tree_size - st->checkpoint_size),
+		    (long long)(mm_now_ms() - since) / 1000);
+	else
+		mm_find(e->f, MM_CHECK_LEDGER, MM_LEVEL_OK, NULL,
+		    "a checkpoint is due");
+}
+
+static void
+look_crl(struct exam *e, const struct mm_issuer_conf *i)
+{
+	static const char todo[] = "mintmark ca crl says why it cannot be "
+				   "signed";
+	int64_t next_s, left, span = i->crl_hours * 3600;
+	uint64_t number;
+	enum mm_level level;
+
+	if (!mm_public_crl(e->r->s->pub, i->name, &number, &next_s)) {
+		mm_find(e->f, MM_CHECK_CRL, MM_LEVEL_FAIL, todo,
+		    "issuer %s has no revocation list", i->name);
+		return;
+	}
+	left = next_s - mm_now_s();
+	level = left <= 0             ? MM_LEVEL_FAIL
+		: left < span * 2 / 5 ? MM_LEVEL_WARN
+				      : MM_LEVEL_OK;
+	mm_find(e->f, MM_CHECK_CRL, level, todo,
+	    "issuer %s: the revocation "
+	    "list %s %lld minutes",
+	    i->name, left <= 0 ? "has ended since" : "is good for",
+	    (long long)(left < 0 ? -left : left) / 60);
+}
+
+static void
+look_crls(struct exam *e)
+{
+	const struct mm_config *c = e->r->s->config;
+
+	for (size_t i = 0; i < c->nissuer; i++)
+		look_crl(e, &c->issuer[i]);
+}
+
+/* ---- keys and load ---- */
+
+struct keys {
+	struct exam *e;
+	unsigned good, admins;
+};
+
+static enum mm_err
+look_key(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_operator *o = row;
+	struct keys *k = ctx;
+	int64_t left = o->expires_at - mm_now_ms();
+
+	(void)next;
+	(void)why;
+	if (o->revoked_at != 0 || (o->expires_at != 0 && left <= 0))
+		return MM_OK;
+	k->good++;
+	k->admins += strstr(o->roles, "admin") != NULL;
+	if (o->expires_at != 0 && left < KEY_WARN_MS)
+		mm_find(k->e->f, MM_CHECK_KEYS, MM_LEVEL_WARN,
+		    "Make a new "
+		    "one (mintmark key create) and give it to who uses this",
+		    "API key %s (%.64s) ends in %lld days", o->id, o->name,
+		    (long long)(left / 86400000));
+	return MM_OK;
+}
+
+static void
+look_keys(struct exam *e)
+{
+	struct mm_list l = { .most = OPERATORS_MAX, .state = -1 };
+	struct keys k = { .e = e };
+
+	if (mm_list_operators(e->r->reader, &l, look_key, &k, NULL) != MM_OK)
+		mm_find(e->f, MM_CHECK_KEYS, MM_LEVEL_FAIL,
+		    "Look at the "
+		    "database's disk",
+		    "the keys cannot be read");
+	else if (k.admins == 0)
+		mm_find(e->f, MM_CHECK_KEYS, MM_LEVEL_FAIL,
+		    "Restore a backup "
+		    "with one: nobody can make keys",
+		    "no administrator's key "
+		    "is good");
+	else
+		mm_find(e->f, MM_CHECK_KEYS, MM_LEVEL_OK, NULL,
+		    "%u API keys are good, %u of administrators", k.good,
+		    k.admins);
+}
+
+static void
+look_share(struct exam *e, const char *what, uint64_t n, uint64_t most,
+    const char *todo)
+{
+	if (most == 0)
+		return;
+	mm_find(e->f, MM_CHECK_LOAD,
+	    n > most / 10 * 8 ? MM_LEVEL_WARN : MM_LEVEL_OK, todo,
+	    "%s: %llu of %llu", what, (unsigned long long)n,
+	    (unsigned long long)most);
+}
+
+static void
+look_load(struct exam *e)
+{
+	struct mm_server *s = e->r->s;
+	struct mm_http_counters n = { 0 };
+
+	if (s->listener[MM_DEVICES] >= 0)
+		mm_http_counters(s->http, (size_t)s->listener[MM_DEVICES], &n);
+	look_share(e, "connections of devices", n.open,
+	    (uint64_t)s->config->set.connections,
+	    "Raise connections, or find out who holds them");
+	look_share(e, "file descriptors", mm_process_fds(),
+	    mm_process_fds_max(), "Raise LimitNOFILE of the service");
+}
+
+/* From memory: their files are out of the sandbox's reach. */
+static void
+look_certs(struct exam *e)
+{
+	const struct mm_server *s = e->r->s;
+	struct mm_bytes der;
+	struct mm_cert c;
+	int64_t at;
+
+	if (mm_tls_ends(s->tls, &at))
+		mm_doctor_end(MM_ENDS_TLS, "", at, e->f);
+	if (mm_tls_anchor_ends(s->tls, &at))
+		mm_doctor_end(MM_ENDS_ANCHOR, "", at, e->f);
+	for (size_t i = 0; i < s->config->nissuer; i++)
+		if (mm_core_issuer_der(s->core, s->config->issuer[i].name, &der,
+			NULL) == MM_OK &&
+		    mm_cert_walk(der, &c, NULL) == MM_OK)
+			mm_doctor_end(MM_ENDS_ISSUER, s->config->issuer[i].name,
+			    c.not_after_s, e->f);
+}
+
+static void
+look_config(struct exam *e)
+{
+	mm_doctor_config(e->r->s->config, e->r->s->config_path, e->f);
+	mm_doctor_database(e->r->reader, e->deep, NULL, e->f);
+}
+
+/* ---- the whole ---- */
+
+static void (*const looks[])(struct exam *e) = {
+	look_config,
+	look_certs,
+	look_sandbox,
+	look_signer,
+	look_clock,
+	look_version,
+	look_size,
+	look_checkpoint,
+	look_crls,
+	look_keys,
+	look_load,
+};
+
+static void
+put_findings(struct mm_json *j, const struct mm_findings *f)
+{
+	mm_json_str(j, "worst", mm_level_name(mm_findings_worst(f)));
+	mm_json_open_key(j, "findings", '[');
+	for (size_t i = 0; i < f->n; i++) {
+		const struct mm_finding *at = &f->f[i];
+
+		mm_json_open(j, '{');
+		mm_json_str(j, "check", mm_doctor_check_name(at->check));
+		mm_json_str(j, "level", mm_level_name(at->level));
+		mm_json_str(j, "what", at->what);
+		if (at->todo[0] != '\0')
+			mm_json_str(j, "do", at->todo);
+		mm_json_close(j, '}');
+	}
+	mm_json_close(j, ']');
+}
+
+/* What the other side needs for its own checks. */
+static void
+put_about(struct mm_json *j, const struct mm_server *s,
+    const struct mm_core_stats *st)
+{
+	mm_json_str(j, "version", MM_VERSION);
+	mm_json_bool(j, "ready", st->ready);
+	if (!st->ready)
+		mm_json_str(j, "why", st->why);
+	mm_json_str(j, "public_url",
+	    s->listener[MM_PUBLIC] >= 0 ? s->config->set.public_url : "");
+	mm_json_open_key(j, "issuers", '[');
+	for (size_t i = 0; i < s->config->nissuer; i++)
+		mm_json_str(j, NULL, s->config->issuer[i].name);
+	mm_json_close(j, ']');
+	mm_json_time(j, "time", mm_now_ms());
+}
+
+static void
+release(struct mm_findings **owner)
+{
+	free(*owner);
+}
+
+enum mm_err
+mm_rest_doctor(struct mm_rest *r, struct mm_why *why)
+{
+	MM_OWN(release) struct mm_findings *f = calloc(1, sizeof(*f));
+	struct exam e = { .r = r, .f = f };
+	char deep[8];
+
+	if (f == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	MM_TRY(mm_rest_query(r, "deep", deep, sizeof(deep), why));
+	e.deep = strcmp(deep, "true") == 0;
+	mm_core_stats(r->s->core, &e.st);
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
+		looks[i](&e);
+	mm_json_open(&r->j, '{');
+	put_findings(&r->j, f);
+	put_about(&r->j, r->s, &e.st);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
