@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -33,14 +34,20 @@ READY_S = 30
 
 
 def free_ports(n):
-    """n ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        socks = []
-        for _ in range(n):
-            s = stack.enter_context(socket.socket())
-            s.bind(("127.0.0.1", 0))
-            socks.append(s)
-        return [s.getsockname()[1] for s in socks]
+    """n ports that were free a moment ago.  Below those that the kernel gives
+    to whoever connects, so that no client of a neighbour takes one before the
+    daemon listens; drawn, so that test runs side by side rarely meet."""
+    ports = []
+    while len(ports) < n:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in ports:
+            ports.append(port)
+    return ports
 
 
 def run(*argv, check=True, timeout=60, **kw):
