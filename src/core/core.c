@@ -370,6 +370,8 @@ mm_core_stats(struct mm_core *c, struct mm_core_stats *out)
 	out->tree_size = c->ledger_size;
 	out->checkpoint_size = c->checkpoint_size;
 	out->checkpoint_at = c->checkpoint_at;
+	out->admins = c->admins;
+	out->admins_until = c->admins_until;
 	memcpy(out->why, c->why, sizeof(out->why));
 	pthread_mutex_unlock(&c->lock);
 	out->ready = c->accepting && out->signer_up && out->store_ok &&

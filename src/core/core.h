@@ -1,6 +1,8 @@
 #ifndef MM_CORE_H
 #define MM_CORE_H
 
+#include <netinet/in.h>
+
 #include "base/buf.h"
 #include "base/secret.h"
 #include "ipc/msg.h"
@@ -197,6 +199,10 @@ struct mm_core_stats {
 	uint64_t orphans, tree_size, checkpoint_size;
 	int64_t checkpoint_at;
 	unsigned in_flight;
+	/* Administrators whose credential is good, and when the last of them
+	 * ends: milliseconds, INT64_MAX never; 0 of them: not looked yet. */
+	unsigned admins;
+	int64_t admins_until;
 	bool signer_up, store_ok, ready;
 	char why[161]; /* why not ready */
 };
@@ -226,17 +232,56 @@ enum mm_role { /* bits */
 	MM_ROLE_ADMIN = 1, MM_ROLE_OPERATOR = 2, MM_ROLE_LINE = 4,
 	MM_ROLE_SUPPORT = 8, MM_ROLE_AUDITOR = 16
 };
+
+/*
+ * Scope: which products (and batches) a credential is limited to, as a text
+ * "product:thermo,product:valve,batch:B7"; "" is no limit.  What carries no
+ * batch is outside of every scope that names one.
+ */
+#define MM_SCOPE_MOST 16
+struct mm_scope {
+	bool on;
+	unsigned nproducts, nbatches;
+	char product[MM_SCOPE_MOST][MM_NAME_MAX + 1]; /* in their order */
+	char batch[MM_SCOPE_MOST][MM_NAME_MAX + 1];
+};
+/* MM_EINPUT: no such form, a name twice, more than 16 of a kind. */
+MM_MUST enum mm_err mm_scope_parse(const char *text, struct mm_scope *out,
+    struct mm_why *why);
+/* Whether it covers an object of this product and batch ("" : none). */
+bool mm_scope_sees(const struct mm_scope *s, const char *product,
+    const char *batch);
+/*
+ * Source addresses, "10.0.0.0/8,2001:db8::1"; "" is any.  MM_EINPUT: not an
+ * address, or bits beyond the prefix.  peer: IPv4 as mapped.
+ */
+MM_MUST enum mm_err mm_sources_check(const char *text, struct mm_why *why);
+bool mm_sources_hold(const char *text, const struct in6_addr *peer);
+
 struct mm_login {
 	char id[17];
 	char name[65];
 	unsigned roles;
+	enum mm_operator_kind kind;
+	struct mm_scope scope;
 };
 const char *mm_role_name(unsigned one_role);
 MM_MUST enum mm_err mm_roles_parse(const char *text, unsigned *out,
     struct mm_why *why);
-/* key: "mmk_<id 16 hex>_<secret base64url 43>".  MM_EAUTH, one reason. */
-MM_MUST enum mm_err mm_desk_login(struct mm_desk *d, struct mm_bytes key,
-    struct mm_login *out, struct mm_why *why);
+/* What a request brought; exactly one of the two. */
+struct mm_presented {
+	struct mm_bytes key;         /* "mmk_<id 16 hex>_<secret 43>" */
+	struct mm_bytes certificate; /* DER; TLS has proved possession */
+	const struct in6_addr *peer;
+};
+/*
+ * MM_EAUTH, one reason: unknown, wrong, revoked, expired, from elsewhere.  A
+ * certificate counts by its public key alone, never if that is certified for
+ * a device.  A recovery (see recovery.c) is entered into the ledger, with an
+ * alert, before its first login comes back.
+ */
+MM_MUST enum mm_err mm_desk_login(struct mm_desk *d,
+    const struct mm_presented *p, struct mm_login *out, struct mm_why *why);
 
 struct mm_token_spec {
 	char device[MM_DEVICE_ID_MAX + 1];
@@ -278,12 +323,24 @@ MM_MUST enum mm_err mm_desk_cert_revoke(struct mm_desk *d,
 MM_MUST enum mm_err mm_desk_cert_hold(struct mm_desk *d,
     const struct mm_login *by, const uint8_t serial[16], bool release,
     struct mm_why *why);
-/* Makes the key and shows it once in text. */
+/* A new credential; texts may be NULL. */
+struct mm_operator_spec {
+	const char *name, *description, *scope, *sources;
+	unsigned roles;
+	int64_t expires_at;  /* 0: never, or when the certificate does */
+	struct mm_bytes certificate; /* DER; empty: an API key is made */
+	const char *actor;   /* NULL: the founding; core's */
+};
+/* Makes the key and shows it once in text ("" with a certificate).  *row is
+ * what was stored. */
 MM_MUST enum mm_err mm_desk_operator_create(struct mm_desk *d,
-    const struct mm_login *by, const char *name, unsigned roles,
-    int64_t expires_at, char text[80], char id[17], struct mm_why *why);
+    const struct mm_login *by, const struct mm_operator_spec *spec,
+    char text[80], struct mm_operator *row, struct mm_why *why);
 /* MM_EPOLICY: the last administrator. */
 MM_MUST enum mm_err mm_desk_operator_revoke(struct mm_desk *d,
+    const struct mm_login *by, const char *id, struct mm_why *why);
+/* Forgets the name and the description: entries never had them. */
+MM_MUST enum mm_err mm_desk_operator_erase(struct mm_desk *d,
     const struct mm_login *by, const char *id, struct mm_why *why);
 /* The device's newest certificate's receipt; waits for a checkpoint that
  * covers it (at most 2 s: MM_EAGAIN). */

@@ -39,6 +39,8 @@ enum mm_http_method {
 	                 * not known because the request was malformed */
 };
 
+const char *mm_http_method_name(enum mm_http_method m); /* "GET" */
+
 /* A request's address: slot and generation, so that an answer for a
  * connection that has gone is dropped.  A value; copy freely. */
 struct mm_http_ref {

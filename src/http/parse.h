@@ -73,7 +73,6 @@ bool mm_http_host_valid(struct mm_bytes host);
 /* method, field-name, ...: RFC 9110 5.6.2. */
 bool mm_http_token_valid(struct mm_bytes token);
 int mm_http_hex_digit(uint8_t c); /* -1 if it is none */
-const char *mm_http_method_name(enum mm_http_method m);
 
 /* A parameter of an encoded query; see mm_http_query. */
 MM_MUST enum mm_err mm_http_query_find(struct mm_bytes query, const char *name,

@@ -39,6 +39,13 @@
 	X(MM_E_SIG_ORPHANED,    "signature.orphaned", "a signature whose commit failed; its serial is revoked") \
 	X(MM_E_OPERATOR_CREATED, "operator.created", "an operator's credential") \
 	X(MM_E_OPERATOR_REVOKED, "operator.revoked", "an operator's credential was revoked") \
+	X(MM_E_OPERATOR_ERASED, "operator.erased", "the name behind a credential was forgotten") \
+	X(MM_E_OPERATOR_RECOVERED, "operator.recovered", "an administrator was recovered by the signer") \
+	X(MM_E_APPROVAL_REQUESTED, "approval.requested", "a dangerous request waits for a second pair of eyes") \
+	X(MM_E_APPROVAL_APPROVED, "approval.approved", "somebody else approved it") \
+	X(MM_E_APPROVAL_REFUSED, "approval.refused", "it was refused or taken back") \
+	X(MM_E_APPROVAL_EXPIRED, "approval.expired", "its time ran out") \
+	X(MM_E_APPROVAL_USED, "approval.used", "it is being carried out, once") \
 	X(MM_E_REFUSED,         "refused", "refusals of a proven authority, once an hour and reason") \
 	X(MM_E_COUNTED,         "refusals.counted", "refusals of the unauthenticated, once an hour and reason") \
 	X(MM_E_ALERT,           "alert", "something a person must look at") \
@@ -66,7 +73,9 @@ enum mm_entry_type {
 	X(MM_F_ROLE, "role")             X(MM_F_REASON, "reason")           \
 	X(MM_F_DETAIL_SHA256, "detail_sha256") X(MM_F_COUNT, "count")       \
 	X(MM_F_EXPIRES, "expires")       X(MM_F_NUMBER, "number")           \
-	X(MM_F_RESULT, "result")
+	X(MM_F_RESULT, "result")         X(MM_F_SCOPE, "scope")             \
+	X(MM_F_APPROVAL, "approval")     X(MM_F_REQUESTER, "requester")     \
+	X(MM_F_ACTION, "action")
 
 enum mm_entry_field {
 #define X(e, name) e,

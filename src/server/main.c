@@ -23,7 +23,8 @@ struct options {
 	const char *admin, *ledger_key;
 };
 typedef int command_fn(const struct options *o);
-static command_fn run_run, run_check, run_found, run_reference, run_serve;
+static command_fn run_run, run_check, run_found, run_reference, run_roles,
+    run_serve;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -36,6 +37,7 @@ static const struct command {
 	    "make the store and the first administrator's key", run_found },
 	{ "reference", "", "print the configuration's reference (Markdown)",
 	    run_reference },
+	{ "roles", "", "print who may do what (Markdown)", run_roles },
 	{ "serve", "--control N", NULL, run_serve },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -88,6 +90,18 @@ run_reference(const struct options *o)
 
 	(void)o;
 	mm_conf_print_reference(&b, &spec);
+	fwrite(b.p, 1, b.n, stdout);
+	mm_buf_done(&b);
+	return 0;
+}
+
+static int
+run_roles(const struct options *o)
+{
+	struct mm_buf b = MM_BUF_INIT(1 << 20);
+
+	(void)o;
+	mm_rest_print_roles(&b);
 	fwrite(b.p, 1, b.n, stdout);
 	mm_buf_done(&b);
 	return 0;

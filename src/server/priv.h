@@ -82,8 +82,10 @@ int mm_server_fail(const char *what, enum mm_err rc, const struct mm_why *why);
 
 /* ---- tls.c ---- */
 
-/* What TLS found out about a connection of the devices listener. */
+/* What TLS found out about a connection of the devices listener, or about a
+ * certificate on that of the operators. */
 struct mm_conn {
+	bool operator_;    /* the operators listener: der and no more */
 	bool token;        /* a token connection: it is proven, or it failed */
 	bool psk_known;
 	bool cert_bad;     /* not to be believed; why in cert_why */
@@ -110,6 +112,9 @@ enum mm_err mm_tls_operators_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
     SSL_CTX **out, struct mm_why *why);
 enum mm_err mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
     void **conn_data);
+/* Only a connection with a certificate has data. */
+enum mm_err mm_tls_operator_secured(void *ctx, SSL *ssl,
+    const struct in6_addr *peer, void **conn_data);
 void mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer);
 void mm_tls_conn_free(void *conn_data);
 /* The SHA-256 of the trust anchor's SPKI. */
@@ -254,6 +259,8 @@ struct mm_call {
 	struct mm_buf data;
 	char authorization[128];
 	char idempotency[66];   /* one more than allowed: too long shows */
+	char approval[34];      /* as many: Mintmark-Approval */
+	struct mm_bytes certificate;   /* an operator's */
 	struct mm_authority authority; /* est.c: the device that asks */
 	struct mm_job *job;     /* enrol.c: waits for a second opinion */
 };
@@ -281,5 +288,7 @@ int mm_rest_head(void *ctx, const struct mm_http_req *req,
     struct mm_http_resp *resp);
 extern const struct mm_http_route mm_operators_routes[];
 extern const size_t mm_operators_nroutes;
+/* Who may do what, from the table: docs/reference/roles.md. */
+void mm_rest_print_roles(struct mm_buf *out);
 
 #endif

@@ -8,8 +8,10 @@
 #include "server/rest.h"
 
 /*
- * From a request to a call and back: login, roles, body, Idempotency-Key.
+ * From a request to a call and back: login, roles, body, scope,
+ * Idempotency-Key.
  */
+#define SCHEME "Bearer "
 enum {
 	OUT_MAX = 8 << 20,
 	BODY_SMALL = 64 * 1024,
@@ -24,20 +26,19 @@ enum {
 	AUDITS = MM_ROLE_ADMIN | MM_ROLE_AUDITOR,
 };
 
-struct rest_call {
-	mm_rest_fn *run;
-};
-
 /* ---- login ---- */
 
+/* mm_rest_head has let pass one of the two, in its form. */
 static enum mm_err
-login(struct mm_desk *d, const char *header, struct mm_login *out,
+login(struct mm_desk *d, const struct mm_call *c, struct mm_login *out,
     struct mm_why *why)
 {
-	if (strncasecmp(header, "Bearer ", 7) != 0)
-		return MM_FAIL(why, MM_EAUTH,
-		    "this wants Authorization: Bearer and an API key");
-	return mm_desk_login(d, mm_bytes_of(header + 7), out, why);
+	struct mm_presented p = { .certificate = c->certificate,
+		.peer = &c->req.peer };
+
+	if (c->authorization[0] != '\0')
+		p.key = mm_bytes_of(c->authorization + strlen(SCHEME));
+	return mm_desk_login(d, &p, out, why);
 }
 
 static enum mm_err
@@ -45,7 +46,7 @@ allow(const struct mm_rest *r, struct mm_why *why)
 {
 	if ((r->login.roles & r->req->route->flags) != 0)
 		return MM_OK;
-	return MM_FAIL(why, MM_EPOLICY, "the key's roles do not allow this");
+	return MM_FAIL(why, MM_EPOLICY, "your roles do not allow this");
 }
 
 static enum mm_err
@@ -142,9 +143,10 @@ remember(struct mm_rest *r, const char *key, struct mm_why *why)
 static enum mm_err
 run_call(struct mm_rest *r, struct mm_why *why)
 {
-	const struct rest_call *c = r->req->route->data;
+	const struct mm_rest_call *c = r->req->route->data;
 
 	MM_TRY(read_body(r, why));
+	MM_TRY(mm_scope_check(r, why));
 	MM_TRY(c->run(r, why));
 	return mm_buf_ok(&r->out, why);
 }
@@ -217,7 +219,7 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	enum mm_err rc;
 
 	r.j = mm_json_over(&r.out);
-	rc = login(r.desk, c->authorization, &r.login, &why);
+	rc = login(r.desk, c, &r.login, &why);
 	if (rc == MM_OK)
 		rc = allow(&r, &why);
 	if (rc == MM_OK)
@@ -229,26 +231,41 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	mm_call_free(&c);
 }
 
+static int
+refuse(struct mm_http_resp *resp, enum mm_err code, const char *text,
+    const char *id)
+{
+	mm_answer_problem(resp, mm_err_http(code), mm_err_slug(code), text,
+	    NULL, id);
+	if (code == MM_EAUTH)
+		mm_http_resp_header(resp, "WWW-Authenticate",
+		    "Bearer realm=\"mintmark\"");
+	return 1;
+}
+
 /* see priv.h */
 int
 mm_rest_head(void *ctx, const struct mm_http_req *req,
     struct mm_http_resp *resp)
 {
-	static const char scheme[] = "Bearer ", key[] = "mmk_";
-	const size_t n = sizeof(scheme) - 1, m = sizeof(key) - 1;
+	static const char key[] = "mmk_";
+	const size_t n = strlen(SCHEME), m = sizeof(key) - 1;
 	bool more;
 	struct mm_bytes v = mm_http_header(req, "Authorization", &more);
 
 	(void)ctx;
-	if (req->route->flags == 0 || (!more && v.n > n + m &&
-	    strncasecmp((const char *)v.p, scheme, n) == 0 &&
-	    memcmp(v.p + n, key, m) == 0))
+	if (req->route->flags == 0)
 		return 0;
-	mm_answer_problem(resp, 401, mm_err_slug(MM_EAUTH),
-	    "this wants Authorization: Bearer and an API key", NULL, req->id);
-	mm_http_resp_header(resp, "WWW-Authenticate",
-	    "Bearer realm=\"mintmark\"");
-	return 1;
+	if (req->conn_data != NULL)
+		return v.p == NULL ? 0 : refuse(resp, MM_EINPUT, "a client "
+		    "certificate and an Authorization header: want one of "
+		    "them", req->id);
+	if (!more && v.n > n + m &&
+	    strncasecmp((const char *)v.p, SCHEME, n) == 0 &&
+	    memcmp(v.p + n, key, m) == 0)
+		return 0;
+	return refuse(resp, MM_EAUTH, "this wants Authorization: Bearer and "
+	    "an API key, or a client certificate", req->id);
 }
 
 static void
@@ -259,54 +276,65 @@ enter(struct mm_http_req *req, void *ctx)
 
 /* ---- the table: docs/reference/rest.md ---- */
 
-#define CALL(name) &(const struct rest_call){ mm_rest_##name }
-#define GET(path, roles, name) \
-	{ MM_HTTP_GET, path, 0, roles, enter, CALL(name) }
-#define POST(path, roles, body, name) \
-	{ MM_HTTP_POST, path, body, roles, enter, CALL(name) }
+#define NO NULL
+#define CALL(name, scope) &(const struct mm_rest_call){ mm_rest_##name, scope }
+#define GET(path, roles, scope, name) \
+	{ MM_HTTP_GET, path, 0, roles, enter, CALL(name, scope) }
+#define POST(path, roles, body, scope, name) \
+	{ MM_HTTP_POST, path, body, roles, enter, CALL(name, scope) }
 #define API "/api/v1"
 
 const struct mm_http_route mm_operators_routes[] = {
 	{ MM_HTTP_GET, "/healthz", 0, 0, mm_health_live, NULL },
 	{ MM_HTTP_GET, "/readyz", 0, 0, mm_health_ready, NULL },
-	GET(API "/status", ANY, status),
-	GET(API "/whoami", ANY, whoami),
-	GET(API "/profiles", ANY, profiles),
-	GET(API "/profiles/:", ANY, profile),
-	GET(API "/products", ANY, products),
-	GET(API "/products/:", ANY, product),
-	POST(API "/products", MAKES, BODY_SMALL, product_create),
+	GET(API "/status", ANY, mm_scope_open, status),
+	GET(API "/whoami", ANY, mm_scope_open, whoami),
+	GET(API "/profiles", ANY, NO, profiles),
+	GET(API "/profiles/:", ANY, NO, profile),
+	GET(API "/products", ANY, mm_scope_list, products),
+	GET(API "/products/:", ANY, mm_scope_product, product),
+	POST(API "/products", MAKES, BODY_SMALL, NO, product_create),
 	{ MM_HTTP_PUT, API "/products/:", BODY_SMALL, MAKES, enter,
-	    CALL(product_replace) },
-	GET(API "/devices", ANY, devices),
-	GET(API "/devices/:", ANY, device),
-	POST(API "/devices", LINES, BODY_SMALL, device_create),
-	POST(API "/devices/:/retire", MAKES, BODY_SMALL, device_retire),
-	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL, device_enrol),
-	GET(API "/devices/:/receipt", ANY, device_receipt),
-	GET(API "/tokens", ANY, tokens),
-	GET(API "/tokens/:", ANY, token),
-	POST(API "/tokens", LINES, BODY_BULK, token_create),
-	POST(API "/tokens/:/cancel", MAKES, BODY_SMALL, token_cancel),
-	POST(API "/tokens/:/thaw", ADMIN, BODY_SMALL, token_thaw),
-	GET(API "/certificates", ANY, certs),
-	GET(API "/certificates/:", ANY, cert),
-	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL, cert_revoke),
-	POST(API "/certificates/:/hold", MAKES, BODY_SMALL, cert_hold),
-	POST(API "/certificates/:/release", MAKES, BODY_SMALL, cert_release),
-	GET(API "/issuers", ANY, issuers),
-	POST(API "/issuers/:/crl", MAKES, BODY_SMALL, issuer_crl),
-	GET(API "/keys", ADMIN, keys),
-	POST(API "/keys", ADMIN, BODY_SMALL, key_create),
-	POST(API "/keys/:/revoke", ADMIN, BODY_SMALL, key_revoke),
-	GET(API "/ledger/checkpoint", AUDITS, checkpoint),
-	GET(API "/ledger/tile/*", AUDITS, tile),
-	GET(API "/ledger/key", ANY, ledger_key),
-	GET(API "/ledger/entries", AUDITS, entries),
-	GET(API "/ledger/receipts/:", AUDITS, receipt),
-	GET("/ledger/checkpoint", AUDITS, checkpoint),
-	GET("/ledger/tile/*", AUDITS, tile),
-	GET("/ledger/key", ANY, ledger_key),
+	    CALL(product_replace, NO) },
+	GET(API "/devices", ANY, mm_scope_list, devices),
+	GET(API "/devices/:", ANY, mm_scope_device, device),
+	POST(API "/devices", LINES, BODY_SMALL,
+	    mm_scope_new_device, device_create),
+	POST(API "/devices/:/retire", MAKES, BODY_SMALL,
+	    mm_scope_device, device_retire),
+	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL,
+	    mm_scope_device, device_enrol),
+	GET(API "/devices/:/receipt", ANY, mm_scope_device, device_receipt),
+	GET(API "/tokens", ANY, mm_scope_list, tokens),
+	GET(API "/tokens/:", ANY, mm_scope_token, token),
+	POST(API "/tokens", LINES, BODY_BULK,
+	    mm_scope_new_tokens, token_create),
+	POST(API "/tokens/:/cancel", MAKES, BODY_SMALL,
+	    mm_scope_token, token_cancel),
+	POST(API "/tokens/:/thaw", ADMIN, BODY_SMALL,
+	    mm_scope_token, token_thaw),
+	GET(API "/certificates", ANY, mm_scope_list, certs),
+	GET(API "/certificates/:", ANY, mm_scope_cert, cert),
+	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL,
+	    mm_scope_cert, cert_revoke),
+	POST(API "/certificates/:/hold", MAKES, BODY_SMALL,
+	    mm_scope_cert, cert_hold),
+	POST(API "/certificates/:/release", MAKES, BODY_SMALL,
+	    mm_scope_cert, cert_release),
+	GET(API "/issuers", ANY, NO, issuers),
+	POST(API "/issuers/:/crl", MAKES, BODY_SMALL, NO, issuer_crl),
+	GET(API "/keys", ADMIN, NO, keys),
+	POST(API "/keys", ADMIN, BODY_SMALL, NO, key_create),
+	POST(API "/keys/:/revoke", ADMIN, BODY_SMALL, NO, key_revoke),
+	POST(API "/keys/:/erase", ADMIN, BODY_SMALL, NO, key_erase),
+	GET(API "/ledger/checkpoint", AUDITS, NO, checkpoint),
+	GET(API "/ledger/tile/*", AUDITS, NO, tile),
+	GET(API "/ledger/key", ANY, mm_scope_open, ledger_key),
+	GET(API "/ledger/entries", AUDITS, mm_scope_list, entries),
+	GET(API "/ledger/receipts/:", AUDITS, mm_scope_entry, receipt),
+	GET("/ledger/checkpoint", AUDITS, NO, checkpoint),
+	GET("/ledger/tile/*", AUDITS, NO, tile),
+	GET("/ledger/key", ANY, mm_scope_open, ledger_key),
 };
 const size_t mm_operators_nroutes =
     sizeof(mm_operators_routes) / sizeof(mm_operators_routes[0]);

@@ -31,6 +31,34 @@ struct mm_rest {
 };
 typedef enum mm_err mm_rest_fn(struct mm_rest *r, struct mm_why *why);
 
+/*
+ * A route's data.  scope says how the object of the call belongs to a
+ * product: it answers MM_ENOTFOUND, in the words of an object that does not
+ * exist, where a scoped credential may not see it.  A route without one
+ * refuses scoped credentials.
+ */
+struct mm_rest_call {
+	mm_rest_fn *run;
+	mm_rest_fn *scope;
+};
+
+/* ---- scope: rest_scope.c ---- */
+
+/* No object of any product is in it. */
+mm_rest_fn mm_scope_open;
+/* A list: mm_page_put and the entries' own filter do it. */
+mm_rest_fn mm_scope_list;
+/* The path's first variable segment. */
+mm_rest_fn mm_scope_product, mm_scope_device, mm_scope_token, mm_scope_cert,
+    mm_scope_entry;
+/* The body: of POST devices, of POST tokens. */
+mm_rest_fn mm_scope_new_device, mm_scope_new_tokens;
+/* After the body is read, before the call runs. */
+MM_MUST enum mm_err mm_scope_check(struct mm_rest *r, struct mm_why *why);
+/* Whether a ledger entry is about something that the login may see. */
+struct mm_entry;
+bool mm_scope_sees_entry(struct mm_rest *r, const struct mm_entry *e);
+
 /* ---- input ---- */
 
 enum mm_member_type {
@@ -81,6 +109,10 @@ MM_MUST enum mm_err mm_page_read(const struct mm_rest *r, const char *filters,
     struct mm_page *p, struct mm_why *why);
 typedef enum mm_err mm_list_fn(struct mm_store_reader *, const struct mm_list *,
     mm_row_fn *, void *, struct mm_why *);
+/* A scoped login's rows, product after product; MM_EPOLICY: not for a list
+ * that cannot be limited. */
+MM_MUST enum mm_err mm_scope_rows(struct mm_rest *r, mm_list_fn *list,
+    const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
 /* {"items":[...],"next":"..."}; put writes one row as an object. */
 MM_MUST enum mm_err mm_page_put(struct mm_rest *r, const struct mm_page *p,
     mm_list_fn *list, void (*put)(struct mm_json *j, const void *row),
@@ -121,6 +153,7 @@ MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
 	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \
 	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \
+	X(key_erase)                                                      \
 	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)

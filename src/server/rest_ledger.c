@@ -9,7 +9,11 @@
 
 /* The ledger: C2SP tlog-tiles, entries as JSON, receipts. */
 
-enum { SCAN_MAX = 20000 }; /* entries looked at for one page */
+enum {
+	SCAN_MAX = 20000,    /* entries looked at for one page */
+	CHUNK_N = 256,       /* ... and read at once */
+	CHUNK_MAX = 1 << 20,
+};
 
 #define IMMUTABLE "private, max-age=31536000, immutable"
 
@@ -81,15 +85,17 @@ struct scan {
 	unsigned left;
 	uint64_t seen; /* one after the last entry looked at */
 	char *arena;
+	struct mm_buf chunk; /* entries, a 32-bit length before each */
 };
 
 static bool
-wanted(const struct scan *s, struct mm_bytes json)
+wanted(struct scan *s, struct mm_bytes json)
 {
 	struct mm_entry e;
 	const char *device;
 
-	if (s->type[0] == '\0' && s->device[0] == '\0')
+	if (s->type[0] == '\0' && s->device[0] == '\0' &&
+	    !s->r->login.scope.on)
 		return true;
 	if (mm_entry_parse(json, s->arena, MM_ENTRY_MAX + 64, &e, NULL) !=
 	    MM_OK)
@@ -98,27 +104,55 @@ wanted(const struct scan *s, struct mm_bytes json)
 	return (s->type[0] == '\0' ||
 	    strcmp(mm_entry_type_name(e.type), s->type) == 0) &&
 	    (s->device[0] == '\0' ||
-	    (device != NULL && strcmp(device, s->device) == 0));
+	    (device != NULL && strcmp(device, s->device) == 0)) &&
+	    mm_scope_sees_entry(s->r, &e);
 }
 
-/* MM_ELIMIT ends the scan: the page is full. */
+/* MM_ELIMIT ends the chunk: it is full. */
 static enum mm_err
-look(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
+collect(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
 {
-	struct scan *s = ctx;
-	struct mm_json *j = &s->r->j;
+	struct mm_buf *chunk = ctx;
 
-	(void)why;
-	if (s->left == 0)
+	(void)index, (void)why;
+	if (chunk->n > 0 && chunk->n + 4 + entry.n > CHUNK_MAX)
 		return MM_ELIMIT;
-	s->seen = index + 1;
+	mm_buf_u32(chunk, (uint32_t)entry.n);
+	mm_buf_bytes(chunk, entry);
+	return mm_buf_ok(chunk, why);
+}
+
+static void
+look(struct scan *s, struct mm_bytes entry)
+{
+	struct mm_json *j = &s->r->j;
+	uint64_t index = s->seen++;
+
 	if (!wanted(s, entry))
-		return MM_OK;
+		return;
 	s->left--;
 	mm_json_open(j, '{');
 	mm_json_int(j, "index", (int64_t)index);
 	mm_json_raw(j, "entry", entry);
 	mm_json_close(j, '}');
+}
+
+/* A chunk is read before any of it is looked at: looking asks the store. */
+static enum mm_err
+look_at_chunk(struct scan *s, uint64_t to, struct mm_why *why)
+{
+	uint64_t end = s->seen + CHUNK_N < to ? s->seen + CHUNK_N : to;
+	enum mm_err rc;
+	struct mm_rd r;
+
+	mm_buf_reset(&s->chunk);
+	rc = mm_each_entry(s->r->reader, s->seen, end, collect, &s->chunk,
+	    why);
+	if (rc != MM_OK && rc != MM_ELIMIT)
+		return rc;
+	r = mm_rd_over(mm_buf_view(&s->chunk));
+	while (r.left > 0 && s->left > 0)
+		look(s, mm_rd_take(&r, mm_rd_u32(&r)));
 	return MM_OK;
 }
 
@@ -128,17 +162,14 @@ scan(struct scan *s, uint64_t from, struct mm_why *why)
 	struct mm_json *j = &s->r->j;
 	char next[24];
 	uint64_t size, to;
-	enum mm_err rc;
 
 	MM_TRY(mm_get_ledger_size(s->r->reader, &size, why));
 	to = from + SCAN_MAX < size ? from + SCAN_MAX : size;
 	s->seen = from;
 	mm_json_open(j, '{');
 	mm_json_open_key(j, "items", '[');
-	rc = from < to ? mm_each_entry(s->r->reader, from, to, look, s, why)
-	    : MM_OK;
-	if (rc != MM_OK && s->left > 0)
-		return rc;
+	while (s->seen < to && s->left > 0)
+		MM_TRY(look_at_chunk(s, to, why));
 	mm_json_close(j, ']');
 	if (s->seen < size && s->seen > 0) {
 		snprintf(next, sizeof(next), "%llu",
@@ -153,7 +184,8 @@ scan(struct scan *s, uint64_t from, struct mm_why *why)
 enum mm_err
 mm_rest_entries(struct mm_rest *r, struct mm_why *why)
 {
-	struct scan s = { .r = r };
+	struct scan s = { .r = r, .chunk = MM_BUF_INIT(CHUNK_MAX + 4 +
+	    MM_ENTRY_MAX) };
 	struct mm_page p;
 	int64_t after = -1;
 	enum mm_err rc;
@@ -170,6 +202,7 @@ mm_rest_entries(struct mm_rest *r, struct mm_why *why)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	rc = scan(&s, (uint64_t)(after + 1), why);
 	free(s.arena);
+	mm_buf_done(&s.chunk);
 	return rc;
 }
 

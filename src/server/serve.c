@@ -81,6 +81,8 @@ fill_listener(struct mm_server *s, enum mm_listener which,
 	case MM_OPERATORS:
 		l->address = set->operators_listen;
 		l->make_ctx = mm_tls_operators_ctx;
+		l->on_secured = mm_tls_operator_secured;
+		l->free_conn_data = mm_tls_conn_free;
 		l->on_head = mm_rest_head;
 		l->routes = mm_operators_routes;
 		l->nroutes = mm_operators_nroutes;
