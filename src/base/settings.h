@@ -44,6 +44,8 @@ struct mm_settings {
 	int64_t connections_per_source;
 	int64_t handshake_s, header_s, body_s, idle_s;
 	int64_t token_ttl_s;                 /* default 72 h */
+	struct mm_conf_list four_eyes;       /* actions that two must want */
+	int64_t bulk_mint_above;             /* tokens in one call */
 	int log_level;                       /* enum mm_log_level */
 };
 

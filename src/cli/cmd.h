@@ -51,6 +51,8 @@ struct mm_client;
 struct mm_cli {
 	bool json, quiet, tty; /* tty: standard error is one */
 	const char *server, *ca, *key_file, *context;
+	const char *cert, *cert_key; /* instead of a key file */
+	const char *approval;
 	struct mm_client *client; /* made at first use */
 	char hint[256];
 	char request_id[33];      /* of the last answer that was a problem */

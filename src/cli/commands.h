@@ -15,7 +15,9 @@
 	X(cert_release) X(ledger_checkpoint) X(ledger_key)                 \
 	X(ledger_entries) X(ledger_verify) X(ledger_verify_receipt)        \
 	X(ledger_reconcile) X(ledger_export) X(key_list) X(key_create)     \
-	X(key_revoke) X(status) X(completion) X(man) X(reference)          \
+	X(key_revoke) X(key_erase) X(approval_list) X(approval_show)       \
+	X(approval_approve) X(approval_refuse) X(status) X(completion)     \
+	X(man) X(reference)          \
 	X(complete)
 
 #define X(name)                                   \

@@ -342,6 +342,48 @@ MM_MUST enum mm_err mm_desk_operator_revoke(struct mm_desk *d,
 /* Forgets the name and the description: entries never had them. */
 MM_MUST enum mm_err mm_desk_operator_erase(struct mm_desk *d,
     const struct mm_login *by, const char *id, struct mm_why *why);
+/*
+ * Approvals: what a dangerous request waits for.  As a document it is
+ * server's; here are the rules and the entries.
+ */
+enum mm_approval_state {
+	MM_APPROVAL_WAITING, MM_APPROVAL_APPROVED, MM_APPROVAL_REFUSED,
+	MM_APPROVAL_EXPIRED, MM_APPROVAL_USED, MM_APPROVAL_STATES
+};
+struct mm_approval {
+	char id[17];
+	char action[16];       /* "keys", "bulk-mint", ... */
+	char method[8], path[256];
+	uint8_t request_sha256[32]; /* of method, path and body */
+	char requester[17], decider[17]; /* credentials' ids; decider "" */
+	int64_t requested_at, expires_at, decided_at;
+	enum mm_approval_state state;
+	uint64_t version;      /* the document's; 0: new */
+};
+/* Whether it can still be used, but for its time. */
+bool mm_approval_open(const struct mm_approval *a);
+/*
+ * Whether decider may approve or refuse it; asked: who requested it.
+ * MM_EPOLICY: not an administrator, a recovered one, the same person, or a
+ * credential that is younger than the request; MM_ECONFLICT: expired, or
+ * decided already.  Anybody of them may refuse, who asked too.
+ */
+MM_MUST enum mm_err mm_approval_may_decide(const struct mm_approval *a,
+    enum mm_approval_state to, const struct mm_operator *asked,
+    const struct mm_operator *decider, struct mm_why *why);
+/* Whether it may be carried out; decider: the record of who approved. */
+MM_MUST enum mm_err mm_approval_may_use(const struct mm_approval *a,
+    const struct mm_operator *decider, struct mm_why *why);
+/* Stores doc with the entry that fits the state; MM_ECONFLICT: somebody was
+ * first.  actor: NULL for time alone. */
+MM_MUST enum mm_err mm_desk_approval_put(struct mm_desk *d,
+    const struct mm_approval *a, struct mm_bytes doc, const char *actor,
+    struct mm_why *why);
+/* Takes it away; its entries stay. */
+MM_MUST enum mm_err mm_desk_approval_drop(struct mm_desk *d,
+    const struct mm_approval *a, struct mm_why *why);
+/* 16 random hex digits. */
+MM_MUST enum mm_err mm_desk_random_id(char id[17], struct mm_why *why);
 /* The device's newest certificate's receipt; waits for a checkpoint that
  * covers it (at most 2 s: MM_EAGAIN). */
 MM_MUST enum mm_err mm_desk_receipt(struct mm_desk *d, const char *device,

@@ -75,7 +75,7 @@ enum mm_entry_type {
 	X(MM_F_EXPIRES, "expires")       X(MM_F_NUMBER, "number")           \
 	X(MM_F_RESULT, "result")         X(MM_F_SCOPE, "scope")             \
 	X(MM_F_APPROVAL, "approval")     X(MM_F_REQUESTER, "requester")     \
-	X(MM_F_ACTION, "action")
+	X(MM_F_ACTION, "action")         X(MM_F_APPROVER, "approver")
 
 enum mm_entry_field {
 #define X(e, name) e,

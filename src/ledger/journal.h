@@ -30,6 +30,7 @@ enum mm_journal_kind {
 	MM_J_TOKEN,       /* token: its id */
 	MM_J_RECOVERED,   /* number: index of an entry whose certificate this
 			   * journal does not have */
+	MM_J_RECOVERY,    /* an administrator's, for breaking the glass */
 	MM_J_KINDS
 };
 const char *mm_journal_kind_name(enum mm_journal_kind k);

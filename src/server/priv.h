@@ -54,6 +54,7 @@ struct mm_server {
 	unsigned sandbox_missing;
 	int64_t started_at;
 	atomic_uint signer_starts;
+	atomic_int_fast64_t approvals_at; /* next look at what waits */
 	int listener[MM_LISTENERS]; /* index in http, or -1: off */
 	struct mm_loop_state loop[MM_LOOPS_MAX];
 };
@@ -288,6 +289,8 @@ int mm_rest_head(void *ctx, const struct mm_http_req *req,
     struct mm_http_resp *resp);
 extern const struct mm_http_route mm_operators_routes[];
 extern const size_t mm_operators_nroutes;
+/* rest_approvals.c, housekeeping: ends what has run out. */
+void mm_approvals_tidy(struct mm_worker *w);
 /* Who may do what, from the table: docs/reference/roles.md. */
 void mm_rest_print_roles(struct mm_buf *out);
 

@@ -64,9 +64,9 @@ read_body(struct mm_rest *r, struct mm_why *why)
 
 /* ---- Idempotency-Key ---- */
 
-/* What makes two requests the same: method, path and body. */
-static void
-request_hash(const struct mm_http_req *req, uint8_t out[32])
+/* see rest.h */
+void
+mm_rest_request_hash(const struct mm_http_req *req, uint8_t out[32])
 {
 	uint8_t head[33];
 
@@ -111,7 +111,7 @@ replay(struct mm_rest *r, const char *key, enum mm_err *rc,
 	}
 	if (*rc != MM_OK)
 		return true;
-	request_hash(r->req, now);
+	mm_rest_request_hash(r->req, now);
 	if (memcmp(stored, now, sizeof(now)) != 0)
 		*rc = MM_FAIL(why, MM_ECONFLICT, "Idempotency-Key: it was "
 		    "used for another request");
@@ -130,7 +130,7 @@ remember(struct mm_rest *r, const char *key, struct mm_why *why)
 	mm_buf_put(&r->stored, r->out.p + r->stored_n,
 	    r->out.n - r->stored_n);
 	MM_TRY(mm_buf_ok(&r->stored, why));
-	request_hash(r->req, now);
+	mm_rest_request_hash(r->req, now);
 	rc = mm_desk_answer_put(r->desk, key, now, r->status,
 	    mm_buf_view(&r->stored), why);
 	/* The work is done: a lost answer must not make it look undone. */
@@ -144,10 +144,13 @@ static enum mm_err
 run_call(struct mm_rest *r, struct mm_why *why)
 {
 	const struct mm_rest_call *c = r->req->route->data;
+	bool go_on;
 
 	MM_TRY(read_body(r, why));
 	MM_TRY(mm_scope_check(r, why));
-	MM_TRY(c->run(r, why));
+	MM_TRY(mm_approval_gate(r, &go_on, why));
+	if (go_on)
+		MM_TRY(c->run(r, why));
 	return mm_buf_ok(&r->out, why);
 }
 
@@ -159,7 +162,8 @@ run_held(struct mm_rest *r, const char *key, struct mm_why *why)
 	if (replay(r, key, &rc, why))
 		return rc;
 	MM_TRY(run_call(r, why));
-	return remember(r, key, why);
+	/* What waits is no answer yet. */
+	return r->status == 202 ? MM_OK : remember(r, key, why);
 }
 
 /* Two at once with one key: the second is told so, not run. */
@@ -213,6 +217,7 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 {
 	struct mm_rest r = { .s = w->s, .desk = w->desk,
 		.reader = mm_desk_reader(w->desk), .req = &c->req,
+		.approval = c->approval,
 		.status = 200, .type = "application/json",
 		.out = MM_BUF_INIT(OUT_MAX), .stored = MM_BUF_INIT(OUT_MAX) };
 	struct mm_why why = { 0 };
@@ -277,11 +282,16 @@ enter(struct mm_http_req *req, void *ctx)
 /* ---- the table: docs/reference/rest.md ---- */
 
 #define NO NULL
-#define CALL(name, scope) &(const struct mm_rest_call){ mm_rest_##name, scope }
+#define CALL(name, scope) \
+	&(const struct mm_rest_call){ mm_rest_##name, scope, NULL }
 #define GET(path, roles, scope, name) \
 	{ MM_HTTP_GET, path, 0, roles, enter, CALL(name, scope) }
 #define POST(path, roles, body, scope, name) \
 	{ MM_HTTP_POST, path, body, roles, enter, CALL(name, scope) }
+/* What can be dangerous: see rest_approvals.c. */
+#define WATCHED(path, roles, body, scope, name, danger) \
+	{ MM_HTTP_POST, path, body, roles, enter, \
+	    &(const struct mm_rest_call){ mm_rest_##name, scope, &danger } }
 #define API "/api/v1"
 
 const struct mm_http_route mm_operators_routes[] = {
@@ -307,12 +317,12 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/devices/:/receipt", ANY, mm_scope_device, device_receipt),
 	GET(API "/tokens", ANY, mm_scope_list, tokens),
 	GET(API "/tokens/:", ANY, mm_scope_token, token),
-	POST(API "/tokens", LINES, BODY_BULK,
-	    mm_scope_new_tokens, token_create),
+	WATCHED(API "/tokens", LINES, BODY_BULK, mm_scope_new_tokens,
+	    token_create, mm_danger_mint),
 	POST(API "/tokens/:/cancel", MAKES, BODY_SMALL,
 	    mm_scope_token, token_cancel),
-	POST(API "/tokens/:/thaw", ADMIN, BODY_SMALL,
-	    mm_scope_token, token_thaw),
+	WATCHED(API "/tokens/:/thaw", ADMIN, BODY_SMALL, mm_scope_token,
+	    token_thaw, mm_danger_thaw),
 	GET(API "/certificates", ANY, mm_scope_list, certs),
 	GET(API "/certificates/:", ANY, mm_scope_cert, cert),
 	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL,
@@ -324,9 +334,16 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/issuers", ANY, NO, issuers),
 	POST(API "/issuers/:/crl", MAKES, BODY_SMALL, NO, issuer_crl),
 	GET(API "/keys", ADMIN, NO, keys),
-	POST(API "/keys", ADMIN, BODY_SMALL, NO, key_create),
+	WATCHED(API "/keys", ADMIN, BODY_SMALL, NO, key_create,
+	    mm_danger_keys),
 	POST(API "/keys/:/revoke", ADMIN, BODY_SMALL, NO, key_revoke),
 	POST(API "/keys/:/erase", ADMIN, BODY_SMALL, NO, key_erase),
+	GET(API "/approvals", AUDITS, NO, approvals),
+	GET(API "/approvals/:", ANY, mm_scope_open, approval),
+	POST(API "/approvals/:/approve", ADMIN, BODY_SMALL, NO,
+	    approval_approve),
+	POST(API "/approvals/:/refuse", ADMIN, BODY_SMALL, NO,
+	    approval_refuse),
 	GET(API "/ledger/checkpoint", AUDITS, NO, checkpoint),
 	GET(API "/ledger/tile/*", AUDITS, NO, tile),
 	GET(API "/ledger/key", ANY, mm_scope_open, ledger_key),

@@ -19,6 +19,7 @@ struct mm_rest {
 	struct mm_store_reader *reader;
 	struct mm_login login;
 	const struct mm_http_req *req;
+	const char *approval;   /* the header's, "" none */
 	json_t *in;             /* NULL: no body */
 	struct mm_buf out;
 	struct mm_json j;       /* over out */
@@ -37,10 +38,30 @@ typedef enum mm_err mm_rest_fn(struct mm_rest *r, struct mm_why *why);
  * exist, where a scoped credential may not see it.  A route without one
  * refuses scoped credentials.
  */
+struct mm_danger;
 struct mm_rest_call {
 	mm_rest_fn *run;
 	mm_rest_fn *scope;
+	const struct mm_danger *danger; /* NULL: none that is watched */
 };
+
+/* ---- four eyes: rest_approvals.c ---- */
+
+/* What a route can do that one administrator alone should not: the word of
+ * the setting four_eyes, and when a request is such a one. */
+struct mm_danger {
+	const char *action;
+	bool (*applies)(const struct mm_rest *r);
+	bool recovery_may; /* a recovered administrator alone may */
+};
+extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw;
+/* After the scope, before the call: *go_on false, the answer is made (202).
+ * An approval is spent here. */
+MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
+    struct mm_why *why);
+bool mm_approval_needed(const struct mm_rest *r);
+/* What makes two requests the same: method, path and body. */
+void mm_rest_request_hash(const struct mm_http_req *req, uint8_t out[32]);
 
 /* ---- scope: rest_scope.c ---- */
 
@@ -153,7 +174,8 @@ MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
 	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \
 	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \
-	X(key_erase)                                                      \
+	X(key_erase) X(approvals) X(approval) X(approval_approve)         \
+	X(approval_refuse)                                                \
 	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)

@@ -178,6 +178,7 @@ housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 {
 	look_at_tls(w, reload);
 	mm_desk_housekeeping(me->desk);
+	mm_approvals_tidy(me);
 	mm_public_refresh(w->s->pub, mm_desk_reader(me->desk));
 }
 

@@ -43,6 +43,8 @@ static const struct {
 	    "make one more issuing CA below the own root" },
 	{ "renew-tls", mm_cmd_renew_tls, COMMON TLS "issuer ",
 	    "a new certificate for the TLS server" },
+	{ "recover-admin", mm_cmd_recover_admin, COMMON "issuer out ",
+	    "break the glass: an administrator's certificate, for an hour" },
 	{ "token-key", mm_cmd_token_key, COMMON,
 	    "a new version of the token master key" },
 	{ "ledger-key", mm_cmd_ledger_key, COMMON,
@@ -55,7 +57,7 @@ usage(FILE *to, int status)
 {
 	fprintf(to, "usage: mintmark-signer COMMAND --config FILE ...\n\n");
 	for (size_t i = 0; i < NCOMMANDS; i++)
-		fprintf(to, "  %-11s %s\n", commands[i].name,
+		fprintf(to, "  %-13s %s\n", commands[i].name,
 		    commands[i].help);
 	return status;
 }

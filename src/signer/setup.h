@@ -89,6 +89,7 @@ MM_MUST enum mm_err mm_setup_print(struct mm_setup *s, struct mm_why *why);
 typedef enum mm_err mm_command_fn(const struct mm_opts *o,
     struct mm_why *why);
 mm_command_fn mm_cmd_init, mm_cmd_request, mm_cmd_install, mm_cmd_issuer,
-    mm_cmd_renew_tls, mm_cmd_token_key, mm_cmd_ledger_key;
+    mm_cmd_renew_tls, mm_cmd_recover_admin, mm_cmd_token_key,
+    mm_cmd_ledger_key;
 
 #endif

@@ -56,7 +56,8 @@ struct mm_store_backend {
 	enum mm_err (*store_tidy)(struct mm_store_reader *r,
 	    struct mm_why *why);
 
-	/* key: text, 16 bytes of a serial or 32 of a hash; out: the kind's struct. */
+	/* key: text, 16 bytes of a serial or 32 of a hash; out: the kind's
+	 * struct. */
 	enum mm_err (*get)(struct mm_store_reader *r, enum mm_get kind,
 	    const void *key, void *out, struct mm_why *why);
 	enum mm_err (*get_key_device)(struct mm_store_reader *r,

@@ -28,7 +28,8 @@ mm_sqlite_product_put(struct sqlite_store *s, struct mm_op *op, bool *written,
 	struct val v[MM_VALS_MAX];
 	bool there;
 
-	MM_TRY(mm_sqlite_exists(s, ASK(PRODUCT_KNOWN, TEXT(p->row.name)), &there, why));
+	MM_TRY(mm_sqlite_exists(s, ASK(PRODUCT_KNOWN, TEXT(p->row.name)),
+	    &there, why));
 	if (there && !p->replace)
 		return MM_FAIL(why, MM_ECONFLICT, "product %s: exists",
 		    p->row.name);
