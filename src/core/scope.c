@@ -23,8 +23,7 @@ insert(char (*list)[MM_NAME_MAX + 1], unsigned *n, const char *name)
 {
 	unsigned at = *n;
 
-	if (*n == MM_SCOPE_MOST || !mm_name_valid(name) ||
-	    contains(list, *n, name))
+	if (*n == MM_SCOPE_MOST || contains(list, *n, name))
 		return false;
 	for (; at > 0 && strcmp(list[at - 1], name) > 0; at--)
 		memcpy(list[at], list[at - 1], sizeof(*list));
@@ -41,10 +40,16 @@ take(struct mm_scope *s, struct mm_bytes item)
 
 	if (!mm_text_copy(text, sizeof(text), item))
 		return false;
-	if (strncmp(text, product, sizeof(product) - 1) == 0)
-		return insert(s->product, &s->nproducts,
-		    text + sizeof(product) - 1);
+	if (strncmp(text, product, sizeof(product) - 1) == 0) {
+		const char *name = text + sizeof(product) - 1;
+
+		return mm_name_valid(name) &&
+		    insert(s->product, &s->nproducts, name);
+	}
+	/* a batch is named as the factory names it, like a device */
 	return strncmp(text, batch, sizeof(batch) - 1) == 0 &&
+	    strlen(text) < sizeof(batch) + MM_NAME_MAX &&
+	    mm_device_id_valid(text + sizeof(batch) - 1) &&
 	    insert(s->batch, &s->nbatches, text + sizeof(batch) - 1);
 }
 
