@@ -120,9 +120,16 @@ _mintmark() {
 	'key list --after') words=' ' ;;
 	'key create --role') words='admin operator line support auditor' ;;
 	'key create --ttl') words=' ' ;;
+	'key create --product') kind='product' ;;
+	'key create --batch') words=' ' ;;
+	'key create --source') words=' ' ;;
+	'key create --description') words=' ' ;;
+	'key create --certificate') kind='@file' ;;
+	'approval list --limit') words=' ' ;;
+	'approval list --after') words=' ' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--json --quiet --server --ca --key-file --context --help --version init status ca profile product device token cert ledger key completion man reference complete' ;;
+	'') words='--json --quiet --server --ca --key-file --context --help --version init status ca profile product device token cert ledger key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
 	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
@@ -163,8 +170,13 @@ _mintmark() {
 	'ledger reconcile') words='--help --config --journal '; kind='' ;;
 	'ledger export') words='--help --since --type --device --format --out --from '; kind='' ;;
 	'key list') words='--help --limit --after '; kind='' ;;
-	'key create') words='--help --role --ttl '; kind='' ;;
+	'key create') words='--help --role --ttl --product --batch --source --description --certificate '; kind='' ;;
 	'key revoke') words='--help '; kind='' ;;
+	'key erase') words='--help '; kind='' ;;
+	'approval list') words='--help --limit --after '; kind='' ;;
+	'approval show') words='--help '; kind='' ;;
+	'approval approve') words='--help '; kind='' ;;
+	'approval refuse') words='--help '; kind='' ;;
 	'completion ') words='--help '; kind='' ;;
 	'man ') words='--help '; kind='' ;;
 	'reference ') words='--help '; kind='' ;;
@@ -176,7 +188,8 @@ _mintmark() {
 	'token ') words='list show create cancel thaw ' ;;
 	'cert ') words='list show revoke hold release ' ;;
 	'ledger ') words='checkpoint key entries verify verify-receipt reconcile export ' ;;
-	'key ') words='list create revoke ' ;;
+	'key ') words='list create revoke erase ' ;;
+	'approval ') words='list show approve refuse ' ;;
 	esac
 	case "$kind" in
 	''|@*) ;;

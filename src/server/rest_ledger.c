@@ -152,7 +152,7 @@ look_at_chunk(struct scan *s, uint64_t to, struct mm_why *why)
 		return rc;
 	r = mm_rd_over(mm_buf_view(&s->chunk));
 	while (r.left > 0 && s->left > 0)
-		look(s, mm_rd_take(&r, mm_rd_u32(&r)));
+		look(s, mm_rd_block32(&r));
 	return MM_OK;
 }
 
