@@ -288,7 +288,7 @@ enter(struct mm_http_req *req, void *ctx)
 	{ MM_HTTP_GET, path, 0, roles, enter, CALL(name, scope) }
 #define POST(path, roles, body, scope, name) \
 	{ MM_HTTP_POST, path, body, roles, enter, CALL(name, scope) }
-/* What can be dangerous: see rest_approvals.c. */
+/* What can be dangerous: see rest_danger.c. */
 #define WATCHED(path, roles, body, scope, name, danger) \
 	{ MM_HTTP_POST, path, body, roles, enter, \
 	    &(const struct mm_rest_call){ mm_rest_##name, scope, &danger } }

@@ -45,7 +45,7 @@ struct mm_rest_call {
 	const struct mm_danger *danger; /* NULL: none that is watched */
 };
 
-/* ---- four eyes: rest_approvals.c ---- */
+/* ---- four eyes: rest_danger.c, rest_approvals.c ---- */
 
 /* What a route can do that one administrator alone should not: the word of
  * the setting four_eyes, and when a request is such a one. */

@@ -11,6 +11,7 @@
 
 enum {
 	SCAN_MAX = 20000,    /* entries looked at for one page */
+	SCAN_LIMITED = 2000, /* ... where each is looked up */
 	CHUNK_N = 256,       /* ... and read at once */
 	CHUNK_MAX = 1 << 20,
 };
@@ -161,10 +162,11 @@ scan(struct scan *s, uint64_t from, struct mm_why *why)
 {
 	struct mm_json *j = &s->r->j;
 	char next[24];
+	uint64_t most = s->r->login.scope.on ? SCAN_LIMITED : SCAN_MAX;
 	uint64_t size, to;
 
 	MM_TRY(mm_get_ledger_size(s->r->reader, &size, why));
-	to = from + SCAN_MAX < size ? from + SCAN_MAX : size;
+	to = from + most < size ? from + most : size;
 	s->seen = from;
 	mm_json_open(j, '{');
 	mm_json_open_key(j, "items", '[');
