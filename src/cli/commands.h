@@ -17,8 +17,7 @@
 	X(ledger_reconcile) X(ledger_export) X(key_list) X(key_create)     \
 	X(key_revoke) X(key_erase) X(approval_list) X(approval_show)       \
 	X(approval_approve) X(approval_refuse) X(status) X(completion)     \
-	X(man) X(reference)          \
-	X(complete)
+	X(man) X(reference) X(complete)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \
@@ -43,6 +42,17 @@ MM_MUST enum mm_err mm_path(char out[1024], struct mm_why *why,
 /* Adds the option's value as a text member, if it was given. */
 void mm_json_opt(json_t *o, const char *member, const struct mm_args *a,
     const char *opt);
+
+/* A command that is one call on what its argument names. */
+#define MM_SHOW(name, method, path)                                        \
+	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
+	    const struct mm_args *a, struct mm_why *why)                   \
+	{                                                                  \
+		char p[1024];                                              \
+                                                                           \
+		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
+		return mm_object_command(cli, method, p, NULL, why);       \
+	}
 
 #define MM_LIST_OPTS                                                       \
 	{ "limit", "N", "at most N rows (default 1000; 0: all)",           \

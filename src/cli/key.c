@@ -8,15 +8,6 @@
 /* Credentials, and what two administrators decide. */
 #define NCOL(c) (sizeof(c) / sizeof((c)[0]))
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
-#define SHOW(name, method, path)                                           \
-	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
-	    const struct mm_args *a, struct mm_why *why)                   \
-	{                                                                  \
-		char p[1024];                                              \
-                                                                           \
-		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
-		return mm_object_command(cli, method, p, NULL, why);       \
-	}
 enum { PEM_MAX = 16384 };
 
 /* ---- key ---- */
@@ -37,9 +28,9 @@ mm_cmd_key_list(struct mm_cli *cli, const struct mm_args *a,
 	    NCOL(key_columns), why);
 }
 const struct mm_opt mm_opts_key_revoke[] = { END };
-SHOW(key_revoke, "POST", "/keys/%s/revoke")
+MM_SHOW(key_revoke, "POST", "/keys/%s/revoke")
 const struct mm_opt mm_opts_key_erase[] = { END };
-SHOW(key_erase, "POST", "/keys/%s/erase")
+MM_SHOW(key_erase, "POST", "/keys/%s/erase")
 const struct mm_opt mm_opts_key_create[] = {
 	{ "role", "ROLE", "what it may do (required): admin, operator, line, "
 	    "support or auditor, or several with commas", MM_C_WORDS,
@@ -132,8 +123,8 @@ mm_cmd_approval_list(struct mm_cli *cli, const struct mm_args *a,
 	    approval_columns, NCOL(approval_columns), why);
 }
 const struct mm_opt mm_opts_approval_show[] = { END };
-SHOW(approval_show, "GET", "/approvals/%s")
+MM_SHOW(approval_show, "GET", "/approvals/%s")
 const struct mm_opt mm_opts_approval_approve[] = { END };
-SHOW(approval_approve, "POST", "/approvals/%s/approve")
+MM_SHOW(approval_approve, "POST", "/approvals/%s/approve")
 const struct mm_opt mm_opts_approval_refuse[] = { END };
-SHOW(approval_refuse, "POST", "/approvals/%s/refuse")
+MM_SHOW(approval_refuse, "POST", "/approvals/%s/refuse")

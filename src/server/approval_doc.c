@@ -119,8 +119,8 @@ mm_approval_load(struct mm_rest *r, const char *id, struct mm_approval *a,
 
 /* see approval.h */
 enum mm_err
-mm_approval_store(struct mm_desk *d, const struct mm_approval *a, const char *actor,
-    json_t *request, struct mm_why *why)
+mm_approval_store(struct mm_desk *d, const struct mm_approval *a,
+    const char *actor, json_t *request, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
 	struct mm_json j = mm_json_over(&body);
@@ -162,7 +162,8 @@ walk_one(void *ctx, const void *row, const char *next, struct mm_why *why)
 
 /* see approval.h */
 enum mm_err
-mm_approval_each(struct mm_store_reader *r, mm_approval_fn *fn, void *ctx, struct mm_why *why)
+mm_approval_each(struct mm_store_reader *r, mm_approval_fn *fn,
+    void *ctx, struct mm_why *why)
 {
 	struct mm_list l = { .most = PAGE, .state = -1 };
 	struct walk w = { .fn = fn, .ctx = ctx };

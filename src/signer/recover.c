@@ -16,24 +16,6 @@ struct paths {
 	char key[MM_PATH_MAX + 8], cert[MM_PATH_MAX + 8];
 };
 
-/* Never printed, never sealed: it is worth nothing in an hour. */
-static enum mm_err
-make_key(const struct mm_setup *s, const char *path, EVP_PKEY **key,
-    struct mm_why *why)
-{
-	MM_OWN(mm_buf_wipe) struct mm_buf der = MM_BUF_INIT(8192);
-	MM_OWN(mm_buf_wipe) struct mm_buf pem = MM_BUF_INIT(3 * 8192);
-	MM_OWN(mm_pkey_free) EVP_PKEY *made = NULL;
-
-	MM_TRY(mm_key_make(MM_KEY_P256, &made, why));
-	MM_TRY(mm_key_pkcs8(made, &der, why));
-	mm_pem_put(&pem, "PRIVATE KEY", mm_buf_view(&der));
-	MM_TRY(mm_buf_ok(&pem, why));
-	MM_TRY(mm_place(s, path, mm_buf_view(&pem), 0600, MM_OF_ROOT, why));
-	*key = MM_MOVE(made);
-	return MM_OK;
-}
-
 static enum mm_err
 dates(const struct mm_signing *by, struct mm_ca_fields *f,
     struct mm_why *why)
@@ -55,7 +37,8 @@ make(struct mm_setup *s, const struct mm_signing *by, const struct paths *p,
 	struct mm_bytes view;
 
 	MM_TRY(dates(by, &f, why));
-	MM_TRY(make_key(s, p->key, &key, why));
+	/* not sealed: it is worth nothing in an hour */
+	MM_TRY(mm_make_plain_key(s, p->key, MM_OF_ROOT, &key, why));
 	MM_TRY(mm_ca_sign(s, by, key, &f, &der, why));
 	view = mm_buf_view(&der);
 	MM_TRY(mm_place_certs(s, p->cert, &view, 1, MM_OF_ROOT, why));

@@ -39,6 +39,10 @@ MM_MUST enum mm_err mm_place_key(const struct mm_setup *s, const char *path,
     EVP_PKEY *key, struct mm_why *why);
 MM_MUST enum mm_err mm_place_secret(const struct mm_setup *s,
     const char *path, struct mm_bytes secret, struct mm_why *why);
+/* Makes a P-256 key and places it as it is, mode 0600. */
+MM_MUST enum mm_err mm_make_plain_key(const struct mm_setup *s,
+    const char *path, enum mm_owner owner, EVP_PKEY **key,
+    struct mm_why *why);
 MM_MUST enum mm_err mm_place_certs(const struct mm_setup *s, const char *path,
     const struct mm_bytes *der, size_t n, enum mm_owner owner,
     struct mm_why *why);
