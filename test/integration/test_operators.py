@@ -264,6 +264,18 @@ def test_nothing_is_made_outside(world, two):
     assert a.status == 201 and all("token" in i for i in a.json["items"])
 
 
+def test_whose_key_it_is_does_not_show(world, two):
+    """Enrolling with a key that another product's device has."""
+    csr = world.dir / "theirs-again.csr"
+    run("openssl", "req", "-new", "-key", two["theirs"]["key"], "-subj",
+        "/CN=x", "-out", csr)
+    a = world.rest("POST", f"/devices/{two['mine']['device']}/enrol",
+                   {"csr": csr.read_text()}, key=two["key"])
+    assert a.status in (403, 409), a
+    for what in SECRETS_OF:
+        assert two["theirs"][what] not in a.text
+
+
 def test_a_limited_administrator_is_none(world, two):
     k = two["key"]
     for method, path, body in (
