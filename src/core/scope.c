@@ -27,6 +27,7 @@ insert(char (*list)[MM_NAME_MAX + 1], unsigned *n, const char *name)
 		return false;
 	for (; at > 0 && strcmp(list[at - 1], name) > 0; at--)
 		memcpy(list[at], list[at - 1], sizeof(*list));
+	memset(list[at], 0, sizeof(*list));
 	strcpy(list[at], name);
 	++*n;
 	return true;
