@@ -291,6 +291,10 @@ struct mm_login {
 	struct mm_scope scope;
 	int64_t expires_at; /* milliseconds; 0 never */
 };
+/* Neither revoked nor past its end. */
+bool mm_operator_alive(const struct mm_operator *o);
+/* Whether it is an administrator's: see store.h. */
+bool mm_operator_admin(const struct mm_operator *o);
 const char *mm_role_name(unsigned one_role);
 MM_MUST enum mm_err mm_roles_parse(const char *text, unsigned *out,
     struct mm_why *why);

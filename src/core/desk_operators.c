@@ -205,7 +205,7 @@ mm_desk_operator_create(struct mm_desk *d, const struct mm_login *by,
 
 /* ---- the end of one ---- */
 
-/* see priv.h */
+/* see core.h */
 bool
 mm_operator_alive(const struct mm_operator *o)
 {
@@ -213,7 +213,7 @@ mm_operator_alive(const struct mm_operator *o)
 	    (o->expires_at == 0 || o->expires_at > mm_now_ms());
 }
 
-/* see priv.h */
+/* see core.h */
 bool
 mm_operator_admin(const struct mm_operator *o)
 {

@@ -360,10 +360,6 @@ MM_MUST enum mm_err mm_operator_op(const struct mm_operator_spec *spec,
 #define MM_KEY_SECRET_N  32
 /* A random id of 16 hex digits. */
 MM_MUST enum mm_err mm_operator_id(char id[17], struct mm_why *why);
-/* Neither revoked nor past its end. */
-bool mm_operator_alive(const struct mm_operator *o);
-/* Whether it is an administrator's: see store.h. */
-bool mm_operator_admin(const struct mm_operator *o);
 /* desk_login.c, housekeeping: stores when credentials were used, and counts
  * the administrators. */
 void mm_login_used(struct mm_desk *d);
