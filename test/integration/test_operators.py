@@ -40,14 +40,14 @@ def person(w, name, kind="ec"):
 
 
 def by_cert(w, crt, pem, method="GET", path="/whoami", body=None,
-            headers=None):
+            headers=None, base="/api/v1"):
     conn = w.https(w.operators, str(crt), str(pem))
     head = dict(headers or {})
     if body is not None:
         head["Content-Type"] = "application/json"
         body = json.dumps(body)
     try:
-        return w.ask(conn, method, "/api/v1" + path, body, head)
+        return w.ask(conn, method, base + path, body, head)
     finally:
         conn.close()
 
@@ -414,6 +414,21 @@ def test_one_authority_a_request(world):
     assert a.status == 400
     assert by_cert(world, other, other_key, path="/../../healthz"
                    ).status in (400, 404)
+
+
+def test_metrics_and_events_by_certificate(world, two):
+    crt, pem = person(world, "scraper")
+    assert by_cert(world, crt, pem, path="/metrics", base="").status == 401
+    assert register(world, "Scraper", crt, ["auditor"]).status == 201
+    a = by_cert(world, crt, pem, path="/metrics", base="")
+    assert a.status == 200 and "mintmark_" in a.text
+    assert by_cert(world, crt, pem, path="/events?limit=1").json["items"]
+    crt, pem = person(world, "narrow")
+    assert register(world, "Narrow", crt, ["auditor"],
+                    products=["thermo"]).status == 201
+    assert by_cert(world, crt, pem, path="/metrics", base="").status == 403
+    a = by_cert(world, crt, pem, path="/events?limit=1000")
+    assert a.json["items"] and "THEIRS" not in a.text
 
 
 def test_a_renewed_certificate_of_the_same_key_is_the_same_person(world):
