@@ -7,3 +7,12 @@ CREATE TABLE doc (
 	body BLOB NOT NULL,
 	PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
+
+-- Who may do what: a certificate's key, limits, and when it was last used.
+ALTER TABLE operator ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE operator ADD COLUMN description TEXT NOT NULL DEFAULT '';
+ALTER TABLE operator ADD COLUMN scope TEXT NOT NULL DEFAULT '';
+ALTER TABLE operator ADD COLUMN sources TEXT NOT NULL DEFAULT '';
+ALTER TABLE operator ADD COLUMN spki BLOB;
+ALTER TABLE operator ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX operator_key ON operator (spki) WHERE spki IS NOT NULL;
