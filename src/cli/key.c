@@ -49,24 +49,6 @@ const struct mm_opt mm_opts_key_create[] = {
 	END
 };
 
-static void
-add_list(json_t *o, const char *member, const char *text)
-{
-	json_t *list;
-
-	if (text == NULL)
-		return;
-	list = json_array();
-	for (const char *comma; *text != '\0'; text = comma) {
-		comma = strchr(text, ',');
-		comma = comma ? comma : text + strlen(text);
-		json_array_append_new(list,
-		    json_stringn(text, (size_t)(comma - text)));
-		comma += *comma == ',';
-	}
-	json_object_set_new(o, member, list);
-}
-
 static enum mm_err
 add_certificate(json_t *o, const char *path, struct mm_why *why)
 {
@@ -94,10 +76,10 @@ mm_cmd_key_create(struct mm_cli *cli, const struct mm_args *a,
 	if (mm_arg(a, "role") == NULL)
 		return MM_FAIL(why, MM_EINPUT, "missing --role");
 	o = json_pack("{s:s}", "name", a->pos[0]);
-	add_list(o, "roles", mm_arg(a, "role"));
-	add_list(o, "products", mm_arg(a, "product"));
-	add_list(o, "batches", mm_arg(a, "batch"));
-	add_list(o, "sources", mm_arg(a, "source"));
+	mm_json_list(o, "roles", a, "role");
+	mm_json_list(o, "products", a, "product");
+	mm_json_list(o, "batches", a, "batch");
+	mm_json_list(o, "sources", a, "source");
 	mm_json_opt(o, "ttl", a, "ttl");
 	mm_json_opt(o, "description", a, "description");
 	rc = add_certificate(o, mm_arg(a, "certificate"), why);
