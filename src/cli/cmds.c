@@ -77,9 +77,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "One token with --device, or one for each row of a CSV file with "
 	    "--csv: its first line names the columns, of which \"device\" is "
 	    "needed and \"product\", \"profile\" and \"ttl\" may be there.  "
-	    "Rows are worked on as they are read; --out receives device, id, "
-	    "token, expires and uri.  An interrupted run goes on with "
-	    "--resume."),
+	    "A file is read whole first, and nothing is minted if a row of it "
+	    "is wrong; --out receives device, id, token, expires and uri.  "
+	    "With --resume the devices that --out has are left out: after an "
+	    "interrupted run, or once refused rows are mended.  When the "
+	    "server asks to come again later, the run waits."),
 	ROW("token", "cancel", "TOKEN", 1, 1, MM_C_TOKEN, token_cancel,
 	    "cancel a token", NULL),
 	ROW("token", "thaw", "TOKEN", 1, 1, MM_C_TOKEN, token_thaw,

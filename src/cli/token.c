@@ -102,9 +102,9 @@ const struct mm_opt mm_opts_token_create[] = {
 	    "0600", MM_C_FILE, NULL },
 	{ "csv", "FILE", "one token for each row; - is standard input",
 	    MM_C_FILE, NULL },
-	{ "resume", NULL, "with --csv: go on where --out ends", MM_C_NONE,
+	{ "resume", NULL, "with --csv: leave out the devices that --out has", MM_C_NONE,
 	    NULL },
-	{ "dry-run", NULL, "with --csv: read and check the rows only",
+	{ "dry-run", NULL, "with --csv: read and check all rows, and their products",
 	    MM_C_NONE, NULL },
 	END
 };
@@ -125,17 +125,40 @@ mm_token_defaults(const struct mm_args *a)
 	return o;
 }
 
+static void
+hint_for_new(struct mm_cli *cli, enum mm_err rc)
+{
+	if (rc == MM_ENOTFOUND)
+		mm_cli_hint(cli, "a device that is not there yet is made if "
+		    "its product is named: --product PRODUCT");
+}
+
 static enum mm_err
 create_one(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *body = mm_token_defaults(a);
 	MM_OWN(json_free) json_t *made = NULL;
+	const char *path = mm_arg(a, "out");
 	struct mm_client *c;
+	FILE *out = NULL;
+	enum mm_err rc;
 
 	MM_TRY(mm_cli_client(cli, &c, why));
-	MM_TRY(mm_client_call(c, "POST", "/tokens", body, &made, why));
-	if (mm_arg(a, "out") != NULL)
-		return mm_bulk_write_json(mm_arg(a, "out"), made, why);
+	if (path != NULL)
+		MM_TRY(mm_out_open(cli, path, false, &out, why));
+	rc = mm_client_call(c, "POST", "/tokens", body, &made, why);
+	if (rc != MM_OK && mm_arg(a, "product") == NULL)
+		hint_for_new(cli, rc);
+	if (path != NULL && rc != MM_OK) {
+		(void)!mm_out_json(&out, path, NULL, NULL);
+		return rc;
+	}
+	MM_TRY(rc);
+	if (path != NULL && (rc = mm_out_json(&out, path, made, why)) != MM_OK)
+		mm_cli_hint(cli, "its secret is lost: \"mintmark token cancel "
+		    "%s\", then make another", mm_json_text(made, "id"));
+	if (path != NULL)
+		return rc;
 	if (cli->json)
 		mm_json_print(made);
 	else
@@ -150,6 +173,8 @@ mm_cmd_token_create(struct mm_cli *cli, const struct mm_args *a,
 	if ((mm_arg(a, "csv") != NULL) == (mm_arg(a, "device") != NULL))
 		return MM_FAIL(why, MM_EINPUT,
 		    "say either --device DEVICE or --csv FILE");
+	if (mm_arg(a, "ttl") != NULL)
+		MM_TRY(mm_bulk_ttl(mm_arg(a, "ttl"), why));
 	if (mm_arg(a, "csv") != NULL)
 		return mm_bulk_tokens(cli, a, why);
 	if (mm_flag(a, "resume") || mm_flag(a, "dry-run"))

@@ -1,6 +1,9 @@
 """The command line as a person uses it, against a running server."""
+import http.server
 import json
+import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -104,6 +107,150 @@ def test_tokens_in_bulk_resume_where_they_ended(world, tmp_path):
     out.write_text("\n".join(rows[:301]) + "\n")
     world.cli("token", "create", "--csv", csv, "--out", out, "--resume")
     assert len(out.read_text().splitlines()) == 701
+
+
+def live(world, product):
+    """Tokens that could be used, by device."""
+    items, after = [], ""
+    while after is not None:
+        a = world.rest("GET", f"/tokens?limit=1000&product={product}"
+                       f"&state=minted{after and '&after=' + after}").json
+        items, after = items + a["items"], a.get("next")
+    return sorted(t["device"] for t in items)
+
+
+def test_a_resumed_run_mints_no_device_twice(world, tmp_path):
+    """Rows that were refused are not in --out; then they are mended."""
+    world.product("resume", ldevid_profile="thermo")
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    names = [f"RS-{i}" for i in range(500)]
+    def rows(bad):
+        csv.write_text("device,product,profile\n" + "".join(
+            f"{n},resume,{'nope' if i < bad else ''}\n"
+            for i, n in enumerate(names)))
+    rows(10)
+    p = world.cli("token", "create", "--csv", csv, "--out", out, check=False)
+    assert p.returncode == 5 and "10 refused" in p.stderr
+    rows(0)
+    world.cli("token", "create", "--csv", csv, "--out", out, "--resume")
+    assert live(world, "resume") == sorted(names)
+    made = [r.split(",")[0] for r in out.read_text().splitlines()[1:]]
+    assert sorted(made) == sorted(names)
+
+
+def test_a_device_with_two_rows_has_two_tokens_also_when_resumed(world,
+                                                                 tmp_path):
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    csv.write_text("device,product\n" + "TW-1,thermo\n" * 2 + "TW-2,thermo\n")
+    out.write_text("device,id,token,expires,uri\nTW-1,x,x,x,x\n")
+    world.cli("token", "create", "--csv", csv, "--out", out, "--resume")
+    made = [r.split(",")[0] for r in out.read_text().splitlines()[1:]]
+    assert made == ["TW-1", "TW-1", "TW-2"]
+
+
+def test_a_file_that_cannot_be_made_is_found_before_minting(world, tmp_path):
+    p = world.cli("token", "create", "--device", "OUT-1", "--product",
+                  "thermo", "--out", "/nonexist/x", check=False)
+    assert p.returncode == 4, p
+    assert world.rest("GET", "/tokens?device=OUT-1").json["items"] == []
+    out = tmp_path / "t"
+    p = world.cli("token", "create", "--device", "OUT-1", "--product", "none",
+                  "--out", out, check=False)
+    assert p.returncode == 4 and not out.exists()
+    world.cli("token", "create", "--device", "OUT-1", "--product", "thermo",
+              "--out", out)
+    assert json.loads(out.read_text())["device"] == "OUT-1"
+    assert out.stat().st_mode & 0o7777 == 0o600
+    p = world.cli("token", "create", "--device", "OUT-1", "--out", out,
+                  check=False)
+    assert p.returncode == 5 and "nothing is overwritten" in p.stderr
+    assert len(world.rest("GET", "/tokens?device=OUT-1").json["items"]) == 1
+
+
+def test_a_dry_run_names_every_bad_row(world, tmp_path):
+    csv = tmp_path / "in.csv"
+    csv.write_text("device,product,ttl\nA-1,thermo,1h\nbad id,thermo,\n"
+                   "A-3,nope,\nA-4\nA-5,thermo,0\nA-6,thermo,\n")
+    p = world.cli("token", "create", "--csv", csv, "--dry-run", check=False)
+    assert p.returncode == 2 and "2 rows would be minted" in p.stderr
+    for row, words in [(2, "not a device id"), (3, "no such product"),
+                       (4, "not as many cells"), (5, "ttl")]:
+        assert f"row {row}: {words}" in p.stderr, p.stderr
+    assert "--resume" not in p.stderr
+    p = world.cli("token", "create", "--csv", csv, check=False)
+    assert p.returncode == 2 and "4: not as many" in p.stderr
+    assert world.rest("GET", "/tokens?device=A-1").json["items"] == []
+
+
+@pytest.mark.parametrize("how", [["--ttl", "0"], ["--ttl", "0h"]])
+def test_a_token_for_no_time_is_refused(world, how):
+    p = world.cli("token", "create", "--device", "TTL-0", "--product",
+                  "thermo", *how, check=False)
+    assert p.returncode == 2 and "ttl" in p.stderr
+    a = world.rest("POST", "/tokens", {"device": "TTL-0", "product": "thermo",
+                                       "ttl": how[1]})
+    assert a.status == 400, a
+
+
+def test_a_new_device_wants_its_product_and_is_told_so(world):
+    p = world.cli("token", "create", "--device", "NOWHERE-1", check=False)
+    assert p.returncode == 4 and "--product PRODUCT" in p.stderr
+
+
+@pytest.fixture
+def busy(world, tmp_path):
+    """The server behind a gate that lets the n-th POST only pass, and says
+    when to come again to the others."""
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+        "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "k",
+        "-out", tmp_path / "c")
+    state = {"refuse": [], "seen": 0}
+
+    class Gate(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            state["seen"] += 1
+            if state["refuse"]:
+                status, more, text = state["refuse"].pop(0), \
+                    {"Retry-After": "1"}, b'{"detail":"the ceiling"}'
+            else:
+                a = world.rest("POST", self.path[len("/api/v1"):], body)
+                status, more, text = a.status, {}, a.body
+            self.send_response(status)
+            for k, v in {**more, "Content-Length": len(text)}.items():
+                self.send_header(k, str(v))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *args):
+            pass
+
+    gate = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gate)
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(tmp_path / "c", tmp_path / "k")
+    gate.socket = ctx.wrap_socket(gate.socket, server_side=True)
+    thread = threading.Thread(target=gate.serve_forever, daemon=True)
+    thread.start()
+    state["argv"] = ["--server", f"https://localhost:{gate.server_port}",
+                     "--ca", tmp_path / "c"]
+    yield state
+    gate.shutdown()
+    gate.server_close()
+    thread.join(10)
+
+
+def test_a_bulk_run_waits_when_the_server_asks_it_to(world, busy, tmp_path):
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    csv.write_text("device,product\n" + "".join(
+        f"WT-{i},thermo\n" for i in range(600)))
+    busy["refuse"] = [429, 503]
+    p = world.cli(*busy["argv"], "token", "create", "--csv", csv, "--out", out)
+    assert "asks to wait (the ceiling)" in p.stderr
+    assert p.stderr.count("asks to wait") == 1 and busy["seen"] == 4
+    assert len(out.read_text().splitlines()) == 601
 
 
 @pytest.mark.parametrize("text, says", [
