@@ -9,8 +9,10 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("init", NULL, "", 0, 0, MM_C_NONE, init,
 	    "set up a CA: keys, configuration, database, first administrator",
 	    "Asks for what is not given as an option when it runs on a "
-	    "terminal.  Overwrites nothing.  With --dry-run it prints what it "
-	    "would do and the configuration it would write."),
+	    "terminal.  Overwrites nothing, and checks what it needs before it "
+	    "makes anything; a run that fails all the same removes what it "
+	    "made.  With --dry-run it prints what it would do and the "
+	    "configuration it would write, and fails if the run would."),
 	ROW("status", NULL, "", 0, 0, MM_C_NONE, status,
 	    "how the server is, and who you are", NULL),
 	ROW("doctor", NULL, "", 0, 0, MM_C_NONE, doctor,

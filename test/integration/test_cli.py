@@ -54,7 +54,9 @@ def test_init_dry_run_writes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("how, per_minute", [
-    (["--test"], 0), (["--public-url", "http://pki.example.com"], 6000)])
+    (["--test"], 0),
+    (["--public-url", "http://pki.example.com", "--server-user", "daemon",
+      "--signer-user", "nobody", "--audit-group", "nogroup"], 6000)])
 def test_init_gives_a_production_profile_ceilings(how, per_minute, tmp_path):
     p = run(MINT, "init", "--dry-run", *how, "--name", "Acme", "--dir",
             tmp_path / "e", "--state", tmp_path / "s")
@@ -63,12 +65,79 @@ def test_init_gives_a_production_profile_ceilings(how, per_minute, tmp_path):
 
 @pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1",
                                  "http://[::1]:80", "http://pki",
-                                 "http://LOCALHOST.:8080"])
+                                 "http://LOCALHOST.:8080",
+                                 "http://foo.localhost"])
 def test_init_refuses_a_public_url_that_cannot_last(url, tmp_path):
     p = run(MINT, "init", "--dry-run", "--name", "Acme", "--public-url", url,
             "--dir", tmp_path / "e", "--state", tmp_path / "s", check=False)
     assert p.returncode == 3
     assert "--public-url" in p.stderr and "hint" in p.stderr
+
+
+def init_argv(tmp_path, *more):
+    phrase = tmp_path / "phrase"
+    if not phrase.exists():
+        phrase.write_text("correct horse battery staple\n")
+    return [MINT, "init", "--yes", "--name", "Acme", "--dir",
+            tmp_path / "ca/etc", "--state", tmp_path / "ca/state",
+            "--passphrase-file", phrase, *more]
+
+
+PRODUCTION = ["--public-url", "http://pki.example.com", "--server-user",
+              "daemon", "--signer-user", "nobody", "--audit-group", "nogroup"]
+
+
+@pytest.mark.parametrize("how, status, says", [
+    (["--test", "--public-url", "http://localhost/x?y"], 2, "public_url"),
+    (["--test", "--database", "mysql:foo"], 2, "database"),
+    (["--test", "--database", "postgresql://u@127.0.0.1:1/x"], 7, "database"),
+    (["--test", "--devices-listen", "nonsense"], 2, "devices_listen"),
+    (["--test", "--host", "localhost,no_name!"], 2, "--host"),
+    (["--test", "--server-user", "no-such-user"], 4, "adduser"),
+    (["--test", "--dir", "/dev/null/here"], 1, "Not a directory"),
+    ([*PRODUCTION, "--host", "localhost,pki.example.com"], 2, "devices_url"),
+    ([*PRODUCTION[:2], "--server-user", "daemon", "--signer-user", "daemon",
+      "--audit-group", "nogroup"], 2, "two different users"),
+])
+def test_init_finds_what_is_wrong_before_it_makes_anything(how, status, says,
+                                                           tmp_path):
+    argv = init_argv(tmp_path, *how)
+    if "--dir" in how:
+        at = argv.index("--dir")
+        del argv[at:at + 2]
+    (tmp_path / "ca").mkdir()
+    for dry in ["--dry-run"], []:
+        p = run(*argv, *dry, check=False)
+        assert p.returncode == status and says in p.stderr, p
+        assert list((tmp_path / "ca").iterdir()) == []
+
+
+def test_a_dry_init_looks_at_targets_and_passphrase(world, tmp_path):
+    p = run(*init_argv(tmp_path, "--test", "--dry-run"))
+    argv = init_argv(tmp_path, "--test", "--dry-run")
+    (tmp_path / "phrase").write_text("ab\n")
+    p = run(*argv, check=False)
+    assert p.returncode == 2 and "2 characters" in p.stderr
+    p = run(MINT, "init", "--test", "--dry-run", "--name", "Acme", "--dir",
+            world.etc, "--state", tmp_path / "s", check=False)
+    assert p.returncode == 5 and "there already" in p.stderr
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_init_that_fails_halfway_leaves_nothing(kept, tmp_path):
+    """The database's folder is none: only mintmarkd finds that."""
+    if kept:
+        (tmp_path / "ca/etc").mkdir(parents=True)
+        (tmp_path / "ca/etc/mine").write_text("x")
+    (tmp_path / "file").write_text("")
+    p = run(*init_argv(tmp_path, "--test", "--database",
+                       f"sqlite:{tmp_path}/file/x.db"), check=False)
+    assert p.returncode != 0 and "removed again" in p.stderr, p
+    left = {str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*")}
+    assert left - {"ca"} == {"phrase", "file"} | (
+        {"ca/etc", "ca/etc/mine"} if kept else set())
+    p = run(*init_argv(tmp_path, "--test", "--product", "cam"))
+    assert "product create cam --ldevid-profile cam" in p.stdout
 
 
 def test_init_does_not_overwrite(world):
