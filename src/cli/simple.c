@@ -6,6 +6,8 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 
+MM_FREE_FN(json_free, json_t, json_decref)
+
 /*
  * Commands that are one request and one table: products, profiles, devices,
  * certificates, keys.
@@ -70,7 +72,7 @@ SHOW(profile_show, "GET", "/profiles/%s")
 
 static const struct mm_column product_columns[] = {
 	{ "NAME", "name" }, { "LDEVID PROFILE", "ldevid_profile" },
-	{ "IDEVID PROFILE", "idevid_profile" }, { "CREATED", "created_at" },
+	{ "IDEVID PROFILE", "idevid_profile" }, { "CREATED", "created" },
 	{ "DESCRIPTION", "description" },
 };
 const struct mm_opt mm_opts_product_list[] = { MM_LIST_OPTS, END };
@@ -120,17 +122,38 @@ enum mm_err
 mm_cmd_product_update(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
+	MM_OWN(json_free) json_t *given = product_body(a);
+	MM_OWN(json_free) json_t *now = NULL;
+	json_t *body = json_object();
+	const char *key, *text;
+	struct mm_client *c;
+	enum mm_err rc;
 	char p[1024];
+	json_t *v;
 
-	MM_TRY(mm_path(p, why, "/products/%s", a->pos[0]));
-	return mm_object_command(cli, "PUT", p, product_body(a), why);
+	rc = mm_path(p, why, "/products/%s", a->pos[0]);
+	if (rc == MM_OK)
+		rc = mm_cli_client(cli, &c, why);
+	if (rc == MM_OK)
+		rc = mm_client_call(c, "GET", p, NULL, &now, why);
+	if (rc != MM_OK)
+		return json_decref(body), rc;
+	json_object_update(now, given);
+	json_object_del(now, "created");
+	/* PUT replaces: what is not there is emptied, as "" asks for. */
+	json_object_foreach(now, key, v) {
+		text = json_string_value(v);
+		if (text != NULL && text[0] != '\0')
+			json_object_set(body, key, v);
+	}
+	return mm_object_command(cli, "PUT", p, body, why);
 }
 
 /* ---- device ---- */
 
 static const struct mm_column device_columns[] = {
 	{ "DEVICE", "id" }, { "PRODUCT", "product" }, { "STATE", "state" },
-	{ "CREATED", "created_at" },
+	{ "CREATED", "created" },
 };
 static const struct mm_filter device_filters[] = { { "product", "product" } };
 const struct mm_opt mm_opts_device_list[] = {
@@ -228,7 +251,7 @@ mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
 
 static const struct mm_column key_columns[] = {
 	{ "ID", "id" }, { "NAME", "name" }, { "ROLES", "roles" },
-	{ "EXPIRES", "expires" }, { "REVOKED", "revoked_at" },
+	{ "EXPIRES", "expires" }, { "REVOKED", "revoked" },
 };
 const struct mm_opt mm_opts_key_list[] = { MM_LIST_OPTS, END };
 
