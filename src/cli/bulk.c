@@ -67,8 +67,10 @@ write_row(struct job *j, json_t *item)
 		const char *detail = json_string_value(
 		    json_object_get(error, "detail"));
 
-		fprintf(stderr, "mintmark: device %s: %s\n",
-		    device ? device : "?", detail ? detail : "refused");
+		fprintf(stderr, "mintmark: device %s: ",
+		    device ? device : "?");
+		mm_text_put(stderr, detail ? detail : "refused");
+		fputc('\n', stderr);
 		j->failed++;
 		return;
 	}

@@ -49,7 +49,8 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("product", "create", "PRODUCT", 1, 1, MM_C_NONE, product_create,
 	    "register a product", NULL),
 	ROW("product", "update", "PRODUCT", 1, 1, MM_C_PRODUCT,
-	    product_update, "replace a product's settings", NULL),
+	    product_update, "change a product's settings",
+	    "What is not named stays; an empty value clears."),
 
 	ROW("device", "list", "", 0, 0, MM_C_NONE, device_list,
 	    "list the devices", NULL),
@@ -175,7 +176,9 @@ const struct mm_cmd mm_cmds[] = {
 const size_t mm_ncmds = sizeof(mm_cmds) / sizeof(mm_cmds[0]);
 
 const struct mm_opt mm_global_opts[] = {
-	{ "json", NULL, "print JSON", MM_C_NONE, NULL },
+	{ "json", NULL, "print JSON; a failure as the object {\"error\":{code, "
+	    "exit, reason, hint, request_id}} on standard error",
+	    MM_C_NONE, NULL },
 	{ "quiet", NULL, "no progress, no notes", MM_C_NONE, NULL },
 	{ "server", "URL", "the operators listener: https://host:8444",
 	    MM_C_NONE, NULL },

@@ -371,7 +371,102 @@ def test_the_ledger_verifies_and_its_copy_too(world, tmp_path):
     tile = next((copy / "tile/entries").rglob("*/*"))
     tile.write_bytes(tile.read_bytes().replace(b"thermo", b"thermx", 1))
     p = world.cli("ledger", "verify", copy, "--key", key, check=False)
-    assert p.returncode == 3 and "hint" in p.stderr
+    assert p.returncode == 9 and "hint" in p.stderr
+    assert "(unverified)" in p.stderr
+
+
+def test_a_failed_check_is_told_from_a_refusal(world, tmp_path):
+    """A key of the line may not read the ledger: 3, and no alarm."""
+    made = json.loads(world.cli("--json", "key", "create", "line 9",
+                                "--role", "line").stdout)
+    (tmp_path / "line").write_text(made["key"] + "\n")
+    p = world.cli("--key-file", tmp_path / "line", "ledger", "verify",
+                  check=False)
+    assert p.returncode == 3 and "by accident" not in p.stderr, p
+    key = tmp_path / "key"
+    key.write_text(world.cli("ledger", "key").stdout)
+    for i, (what, status) in enumerate([
+            ("tile/entries", 9), ("tile/0", 9), ("checkpoint", 4)]):
+        copy = tmp_path / f"gone{i}"
+        world.cli("ledger", "export", "--format", "tiles", "--out", copy)
+        path = copy / what
+        path = path if path.is_file() else next(
+            f for f in path.rglob("*") if f.is_file())
+        path.unlink()
+        p = world.cli("ledger", "verify", copy, "--key", key, check=False)
+        assert p.returncode == status, (what, p)
+        assert ("by accident" in p.stderr) == (status == 9), p
+    for text in [b"garbage\n", b""]:
+        (copy / "checkpoint").write_bytes(text)
+        p = world.cli("ledger", "verify", copy, "--key", key, check=False)
+        assert p.returncode == 9 and "by accident" in p.stderr, p
+    p = world.cli("ledger", "verify", "--key", "/nonexistent", check=False)
+    assert p.returncode == 4
+
+
+def test_a_receipt_that_does_not_verify_is_exit_9(world, tmp_path):
+    key = tmp_path / "key"
+    key.write_text(world.cli("ledger", "key").stdout)
+    for text in ["{}", "not JSON"]:
+        (tmp_path / "receipt").write_text(text)
+        p = world.cli("ledger", "verify-receipt", tmp_path / "receipt",
+                      "--key", key, check=False)
+        assert p.returncode == 9, p
+    p = world.cli("ledger", "verify-receipt", tmp_path / "none", "--key", key,
+                  check=False)
+    assert p.returncode == 4
+
+
+def test_an_update_keeps_what_it_does_not_name(world):
+    world.cli("product", "create", "upd", "--ldevid-profile", "thermo",
+              "--description", "first", "--hw-type-oid", "1.2.3")
+    def shown():
+        return json.loads(world.cli("--json", "product", "show",
+                                    "upd").stdout)
+    before = shown()
+    world.cli("product", "update", "upd", "--description", "second")
+    assert shown() == {**before, "description": "second"}
+    world.cli("product", "update", "upd", "--description", "")
+    assert shown() == {**before, "description": ""}
+    assert world.cli("product", "update", "nope", "--description", "x",
+                     check=False).returncode == 4
+
+
+def test_lists_say_when_a_thing_was_created(world):
+    world.cli("device", "create", "CR-1", "--product", "thermo")
+    a = world.rest("GET", "/devices/CR-1").json["created"]
+    assert a[:19] in world.cli("device", "list").stdout
+    a = world.rest("GET", "/products/thermo").json["created"]
+    assert a[:19] in world.cli("product", "list").stdout
+
+
+@pytest.mark.parametrize("argv, code, status", [
+    (["nonsense"], "malformed", 2), (["token", "nonsense"], "malformed", 2),
+    (["token", "create"], "malformed", 2), (["token", "show"], "malformed", 2),
+    (["device", "show", "NOBODY"], "not-found", 4),
+    (["ledger", "verify", "/dev/null"], "not-found", 4),
+])
+def test_a_failure_is_json_too(world, argv, code, status):
+    p = world.cli("--json", *argv, check=False)
+    assert p.returncode == status and p.stdout == ""
+    e = json.loads(p.stderr)["error"]
+    assert e["code"] == code and e["exit"] == status and e["reason"]
+    assert ("request_id" in e) == (argv[0] == "device")
+    assert "hint" in e or argv[1:] == ["create"] or argv[0] == "ledger"
+
+
+def test_a_terminal_gets_no_orders_from_the_server(world):
+    bad = "a\x1b[2Jb\x7fc\u009bd\ne"
+    a = world.rest("POST", "/products", {"name": "esc", "description": bad,
+                                         "ldevid_profile": "thermo"})
+    assert a.status == 201, a
+    for argv in ["product", "list"], ["product", "show", "esc"]:
+        out = world.cli(*argv).stdout
+        assert not set(out) & {"\x1b", "\x7f", "\x9b"}, out
+    shown = json.loads(world.cli("--json", "product", "show", "esc").stdout)
+    assert shown["description"] == bad
+    p = world.cli("device", "show", "x\x1b[2Jy", check=False)
+    assert p.returncode != 0 and "\x1b" not in p.stderr
 
 
 def test_export_is_jsonl_and_csv(world, tmp_path):
