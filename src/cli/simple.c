@@ -1,10 +1,12 @@
 #include <string.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "pki/cert.h"
 
 MM_FREE_FN(json_free, json_t, json_decref)
 
@@ -163,8 +165,93 @@ const struct mm_opt mm_opts_device_list[] = {
 LIST(device_list, "/devices", device_filters, device_columns)
 const struct mm_opt mm_opts_device_show[] = { END };
 SHOW(device_show, "GET", "/devices/%s")
-const struct mm_opt mm_opts_device_retire[] = { END };
-SHOW(device_retire, "POST", "/devices/%s/retire")
+const struct mm_opt mm_opts_device_retire[] = {
+	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE,
+	    NULL },
+	{ "yes", NULL, "do not ask before doing it", MM_C_NONE, NULL },
+	END
+};
+
+static bool
+is_in(const json_t *o, const char *member, const char *const words[])
+{
+	const char *v = mm_json_text(o, member);
+
+	for (size_t i = 0; words[i] != NULL; i++)
+		if (strcmp(words[i], v) == 0)
+			return true;
+	return false;
+}
+
+/* What is not over yet, of a device's certificates. */
+static size_t
+count_live(json_t *device)
+{
+	static const char *const live[] = { "issued", "confirmed",
+		"superseded", "held", NULL };
+	size_t n = 0, i;
+	json_t *c;
+
+	json_array_foreach(json_object_get(device, "certificates"), i, c)
+		n += is_in(c, "state", live);
+	return n;
+}
+
+/* On a terminal only: who calls from a script has decided. */
+static enum mm_err
+confirm_retire(struct mm_cli *cli, const struct mm_args *a, size_t live,
+    struct mm_why *why)
+{
+	char answer[16];
+
+	if (mm_flag(a, "yes") || !isatty(STDIN_FILENO) || !cli->tty)
+		return MM_OK;
+	fprintf(stderr, "Retire %s for good, and revoke its %zu certificates? "
+	    "[y/N] ", a->pos[0], live);
+	if (fgets(answer, sizeof(answer), stdin) == NULL ||
+	    (answer[0] | 32) != 'y')
+		return MM_FAIL(why, MM_EPOLICY, "not confirmed");
+	return MM_OK;
+}
+
+/* "would" and what; with --json the object with what would be in it. */
+static enum mm_err
+would(const struct mm_cli *cli, json_t *now, const char *state,
+    const char *words)
+{
+	json_object_set_new(now, "dry_run", json_true());
+	json_object_set_new(now, "would_be", json_string(state));
+	if (cli->json)
+		mm_json_print(now);
+	else
+		mm_text_put(stdout, words);
+	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_device_retire(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	static const char *const over[] = { "retired", NULL };
+	MM_OWN(json_free) json_t *now = NULL;
+	char p[1024], words[512];
+	struct mm_client *c;
+
+	MM_TRY(mm_path(p, why, "/devices/%s", a->pos[0]));
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, "GET", p, NULL, &now, why));
+	if (mm_flag(a, "dry-run")) {
+		snprintf(words, sizeof(words), is_in(now, "state", over)
+		    ? "%s is retired already: nothing would happen.\n"
+		    : "%s would be retired for good: its id never comes back, "
+		    "and %zu certificates would be revoked.\n", a->pos[0],
+		    count_live(now));
+		return would(cli, now, "retired", words);
+	}
+	MM_TRY(confirm_retire(cli, a, count_live(now), why));
+	MM_TRY(mm_path(p, why, "/devices/%s/retire", a->pos[0]));
+	return mm_object_command(cli, "POST", p, NULL, why);
+}
 const struct mm_opt mm_opts_device_create[] = {
 	{ "product", "PRODUCT", "its product (required)", MM_C_PRODUCT, NULL },
 	{ "bound-key", "SHA256", "hash of the public key that the factory "
@@ -226,10 +313,38 @@ SHOW(cert_release, "POST", "/certificates/%s/release")
 const struct mm_opt mm_opts_cert_revoke[] = {
 	{ "reason", "REASON", "RFC 5280 5.3.1; default unspecified",
 	    MM_C_REASON, NULL },
-	{ "dry-run", NULL, "show the certificate that would be revoked",
-	    MM_C_NONE, NULL },
+	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE,
+	    NULL },
 	END
 };
+
+/* What the server would refuse is refused here too. */
+static enum mm_err
+dry_revoke(struct mm_cli *cli, const struct mm_args *a, const char *reason,
+    struct mm_why *why)
+{
+	static const char *const over[] = { "revoked", NULL };
+	MM_OWN(json_free) json_t *now = NULL;
+	char p[1024], words[512];
+	struct mm_client *c;
+	unsigned code;
+
+	MM_TRY(mm_reason_parse(reason, &code, why));
+	if (!mm_reason_revokes(code))
+		return MM_FAIL(why, MM_EINPUT, "reason %.40s does not revoke",
+		    reason);
+	MM_TRY(mm_path(p, why, "/certificates/%s", a->pos[0]));
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, "GET", p, NULL, &now, why));
+	snprintf(words, sizeof(words), is_in(now, "state", over)
+	    ? "%s of %s is revoked already (%s): nothing would happen.\n"
+	    : "%s of %s, now %s, would be revoked for good, with the reason "
+	    "%s.\n", mm_json_text(now, "serial"), mm_json_text(now, "device"),
+	    mm_json_text(now, is_in(now, "state", over) ? "reason" : "state"),
+	    reason);
+	json_object_set_new(now, "would_be_reason", json_string(reason));
+	return would(cli, now, "revoked", words);
+}
 
 enum mm_err
 mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
@@ -238,13 +353,12 @@ mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
 	const char *reason = mm_arg(a, "reason");
 	char p[1024];
 
-	if (mm_flag(a, "dry-run")) {
-		MM_TRY(mm_path(p, why, "/certificates/%s", a->pos[0]));
-		return mm_object_command(cli, "GET", p, NULL, why);
-	}
+	reason = reason ? reason : "unspecified";
+	if (mm_flag(a, "dry-run"))
+		return dry_revoke(cli, a, reason, why);
 	MM_TRY(mm_path(p, why, "/certificates/%s/revoke", a->pos[0]));
 	return mm_object_command(cli, "POST", p, json_pack("{s:s}", "reason",
-	    reason ? reason : "unspecified"), why);
+	    reason), why);
 }
 
 /* ---- key ---- */

@@ -1,9 +1,11 @@
 #include <string.h>
+#include <strings.h>
 
 #include "base/own.h"
 #include "cli/bulk.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "pki/token.h"
 
 MM_FREE_FN(json_free, json_t, json_decref)
 
@@ -33,13 +35,49 @@ mm_cmd_token_list(struct mm_cli *cli, const struct mm_args *a,
 	    sizeof(columns) / sizeof(columns[0]), why);
 }
 
+/* Upper case; O is 0, I and L are 1. */
+static char
+digit(char c)
+{
+	c = (char)(c >= 'a' && c <= 'z' ? c - 32 : c);
+	return (char)(c == 'O' ? '0' : c == 'I' || c == 'L' ? '1' : c);
+}
+
+/*
+ * The id, also of a whole token: its secret has no business in a path, which
+ * is logged.  Read as mmd_token_parse does: white space and "-" anywhere, any
+ * case.
+ */
+static enum mm_err
+id_of(const char *text, char out[MM_TOKEN_ID_TEXT], struct mm_why *why)
+{
+	static const char head[] = "mm1-";
+	const char *at = strncasecmp(text, "mintmark:", 9) == 0 ? text + 9
+	    : text;
+	size_t n = sizeof(head) - 1;
+
+	if (strncasecmp(at, head, n) != 0)
+		return MM_FAIL(why, MM_EINPUT, "a token's id begins with mm1-");
+	strcpy(out, head);
+	for (at += n; *at != '\0' && n + 1 < MM_TOKEN_ID_TEXT; at++)
+		if (*at != '-' && *at != ' ')
+			out[n++] = digit(*at);
+	out[n] = '\0';
+	if (n + 1 == MM_TOKEN_ID_TEXT && *at != '\0')
+		fprintf(stderr, "mintmark: note: that was a whole token; only "
+		    "its id, %s, is sent\n", out);
+	return MM_OK;
+}
+
 static enum mm_err
 on_token(struct mm_cli *cli, const struct mm_args *a, const char *method,
     const char *path, json_t *take_body, struct mm_why *why)
 {
-	char p[1024];
-	enum mm_err rc = mm_path(p, why, path, a->pos[0]);
+	char p[1024], id[MM_TOKEN_ID_TEXT];
+	enum mm_err rc = id_of(a->pos[0], id, why);
 
+	if (rc == MM_OK)
+		rc = mm_path(p, why, path, id);
 	if (rc != MM_OK)
 		return json_decref(take_body), rc;
 	return mm_object_command(cli, method, p, take_body, why);
@@ -126,11 +164,16 @@ mm_token_defaults(const struct mm_args *a)
 }
 
 static void
-hint_for_new(struct mm_cli *cli, enum mm_err rc)
+hint_for(struct mm_cli *cli, const struct mm_args *a, enum mm_err rc)
 {
-	if (rc == MM_ENOTFOUND)
+	if (rc == MM_ENOTFOUND && mm_arg(a, "product") == NULL)
 		mm_cli_hint(cli, "a device that is not there yet is made if "
 		    "its product is named: --product PRODUCT");
+	if (rc == MM_EPOLICY && mm_arg(a, "door") != NULL &&
+	    strcmp(mm_arg(a, "door"), "bearer") == 0)
+		mm_cli_hint(cli, "a bearer token needs a profile with \"bearer "
+		    "= true\" in mintmark.conf (and a new version there); "
+		    "the default door, handshake, needs nothing");
 }
 
 static enum mm_err
@@ -147,8 +190,7 @@ create_one(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	if (path != NULL)
 		MM_TRY(mm_out_open(cli, path, false, &out, why));
 	rc = mm_client_call(c, "POST", "/tokens", body, &made, why);
-	if (rc != MM_OK && mm_arg(a, "product") == NULL)
-		hint_for_new(cli, rc);
+	hint_for(cli, a, rc);
 	if (path != NULL && rc != MM_OK) {
 		(void)!mm_out_json(&out, path, NULL, NULL);
 		return rc;

@@ -1,13 +1,15 @@
 """The command line as a person uses it, against a running server."""
 import http.server
 import json
+import os
+import pty
 import ssl
 import subprocess
 import threading
 
 import pytest
 
-from world import MINT, run
+from world import MINT, World, run
 
 
 def test_every_command_has_help_and_is_in_the_usage():
@@ -415,6 +417,87 @@ def test_a_receipt_that_does_not_verify_is_exit_9(world, tmp_path):
     p = world.cli("ledger", "verify-receipt", tmp_path / "none", "--key", key,
                   check=False)
     assert p.returncode == 4
+
+
+def test_a_whole_token_never_travels_in_a_path(world):
+    made = world.token("PATH-1")
+    for text in made["token"], made["token"].lower(), made["uri"]:
+        p = world.cli("--json", "token", "show", text)
+        assert json.loads(p.stdout)["id"] == made["id"]
+        assert "only its id" in p.stderr
+        assert made["token"][-20:] not in p.stderr
+    world.cli("token", "cancel", made["token"])
+    p = world.cli("--json", "token", "show", made["id"])
+    assert json.loads(p.stdout)["state"] == "cancelled" and p.stderr == ""
+    assert world.cli("token", "show", "nonsense", check=False).returncode == 2
+
+
+def test_dry_runs_say_what_would_happen(world):
+    world.token("DRY-1")
+    csr = world.key_and_csr("DRY-1")[1]
+    run("openssl", "req", "-inform", "DER", "-in", csr, "-out",
+        world.dir / "dry.pem")
+    made = json.loads(world.cli("--json", "device", "enrol", "DRY-1", "--csr",
+                                world.dir / "dry.pem").stdout)
+    s = made["serial"]
+    p = world.cli("cert", "revoke", s, "--dry-run", "--reason", "superseded")
+    assert s in p.stdout and "would be revoked" in p.stdout
+    assert "superseded" in p.stdout and "DRY-1" in p.stdout
+    for bad in "nope", "certificateHold", "removeFromCRL":
+        for dry in ["--dry-run"], []:
+            p = world.cli("cert", "revoke", s, *dry, "--reason", bad,
+                          check=False)
+            assert p.returncode == 2, p
+    p = world.cli("device", "retire", "DRY-1", "--dry-run")
+    assert "DRY-1 would be retired" in p.stdout and "1 certificates" in p.stdout
+    p = world.cli("--json", "device", "retire", "DRY-1", "--dry-run")
+    assert json.loads(p.stdout)["would_be"] == "retired"
+    assert world.rest("GET", f"/certificates/{s}").json["state"] != "revoked"
+    assert world.rest("GET", "/devices/DRY-1").json["state"] != "retired"
+    world.cli("device", "retire", "DRY-1")
+    assert world.rest("GET", "/devices/DRY-1").json["state"] == "retired"
+    p = world.cli("device", "retire", "DRY-1", "--dry-run")
+    assert "already" in p.stdout
+    p = world.cli("cert", "revoke", s, "--dry-run")
+    assert "already" in p.stdout
+
+
+@pytest.mark.parametrize("words, state", [([], "no"), (["--yes"], "yes")])
+def test_a_person_is_asked_before_a_device_is_retired(world, words, state):
+    name = f"ASK-{state}"
+    world.cli("device", "create", name, "--product", "thermo")
+    here, there = pty.openpty()
+    os.write(here, b"n\n")
+    p = subprocess.run([str(MINT), "--context", str(world.context), "device",
+                        "retire", name, *words], stdin=there, stderr=there,
+                       stdout=subprocess.PIPE, timeout=30)
+    os.close(there)
+    os.close(here)
+    assert p.returncode == (0 if words else 3)
+    now = world.rest("GET", f"/devices/{name}").json["state"]
+    assert (now == "retired") == bool(words)
+
+
+def test_reasons_that_complete_are_taken(world):
+    words = run(MINT, "complete", "reason").stdout.split()
+    assert "keyCompromise" in words
+    world.cli("device", "create", "RSN-1", "--product", "thermo")
+    csr = world.key_and_csr("RSN-1")[1]
+    run("openssl", "req", "-inform", "DER", "-in", csr, "-out",
+        world.dir / "rsn.pem")
+    s = json.loads(world.cli("--json", "device", "enrol", "RSN-1", "--csr",
+                             world.dir / "rsn.pem").stdout)["serial"]
+    for word in words:
+        world.cli("cert", "revoke", s, "--dry-run", "--reason", word)
+    assert not {"unknown", "certificateHold", "removeFromCRL"} & set(words)
+
+
+def test_a_closed_bearer_door_is_explained():
+    with World(profile="\tbearer = false") as w:
+        w.start().product()
+        p = w.cli("token", "create", "--device", "BEAR-1", "--product",
+                  "thermo", "--door", "bearer", check=False)
+    assert p.returncode == 3 and "hint: a bearer token needs" in p.stderr, p
 
 
 def test_an_update_keeps_what_it_does_not_name(world):
