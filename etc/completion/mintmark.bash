@@ -172,7 +172,7 @@ _mintmark() {
 	'device list') words='--help --product --limit --after '; kind='' ;;
 	'device show') words='--help '; kind='device' ;;
 	'device create') words='--help --product --bound-key --attributes '; kind='' ;;
-	'device retire') words='--help '; kind='device' ;;
+	'device retire') words='--help --dry-run --yes '; kind='device' ;;
 	'device enrol') words='--help --csr --label --out '; kind='device' ;;
 	'device receipt') words='--help --out '; kind='device' ;;
 	'device why') words='--help '; kind='device' ;;

@@ -265,8 +265,11 @@ fleeting(struct mm_bytes host)
 	static const char local[] = "localhost";
 	size_t n = sizeof(local) - 1;
 
-	return is_ipv6(host) || made_of(host, DIGITS ".") ||
-	    (host.n == n && strncasecmp((const char *)host.p, local, n) == 0);
+	if (is_ipv6(host) || made_of(host, DIGITS "."))
+		return true;
+	host.n -= host.n > 0 && host.p[host.n - 1] == '.';
+	return host.n == n &&
+	    strncasecmp((const char *)host.p, local, n) == 0;
 }
 
 static enum mm_err

@@ -19,6 +19,7 @@ struct mm_client {
 	char server[512];
 	struct mm_secret *auth; /* the whole header line, with its NUL */
 	char request_id[33];
+	long retry_after_s; /* -1: not told */
 	char idempotency[129];
 	char approval[64]; /* a header line; "" none, or sent */
 	char waits[33];
@@ -87,20 +88,35 @@ on_body(char *p, size_t size, size_t n, void *arg)
 	return mm_buf_ok(b, NULL) == MM_OK ? size * n : 0;
 }
 
+/* The printable part of a header's value, if it is this header. */
+static bool
+header(const char *p, size_t len, const char *name, char *out, size_t outn)
+{
+	size_t at = strlen(name), n = 0;
+
+	if (len < at || strncasecmp(p, name, at) != 0)
+		return false;
+	for (; at < len && n + 1 < outn; at++)
+		if (p[at] > ' ' && p[at] < 127)
+			out[n++] = p[at];
+	out[n] = '\0';
+	return true;
+}
+
 static size_t
 on_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct mm_client *c = arg;
-	static const char name[] = "x-request-id:";
-	size_t len = size * n, at = sizeof(name) - 1, out = 0;
+	char text[12], *end;
 
-	if (len < at || strncasecmp(p, name, at) != 0)
-		return len;
-	for (; at < len && out + 1 < sizeof(c->request_id); at++)
-		if (p[at] > ' ' && p[at] < 127)
-			c->request_id[out++] = p[at];
-	c->request_id[out] = '\0';
-	return len;
+	(void)header(p, size * n, "x-request-id:", c->request_id,
+	    sizeof(c->request_id));
+	if (header(p, size * n, "retry-after:", text, sizeof(text))) {
+		c->retry_after_s = strtol(text, &end, 10);
+		if (end == text || *end != '\0' || c->retry_after_s < 0)
+			c->retry_after_s = -1;
+	}
+	return size * n;
 }
 
 /* see client.h */
@@ -170,6 +186,13 @@ mm_client_waits(const struct mm_client *c)
 }
 
 /* see client.h */
+long
+mm_client_retry_after(const struct mm_client *c)
+{
+	return c->retry_after_s;
+}
+
+/* see client.h */
 void
 mm_client_idempotency(struct mm_client *c, const char *key)
 {
@@ -227,6 +250,7 @@ exchange(struct mm_client *c, const char *method, const char *url,
 		    body ? body : "");
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, answer);
 	c->request_id[0] = c->error[0] = '\0';
+	c->retry_after_s = -1;
 	rc = curl_easy_perform(c->curl);
 	c->idempotency[0] = '\0';
 	if (strcmp(method, "POST") == 0)

@@ -34,6 +34,8 @@ MM_MUST enum mm_err mm_client_bytes(struct mm_client *c, const char *path,
 const char *mm_client_waits(const struct mm_client *c);
 /* The last answer's X-Request-Id, "" if it had none. */
 const char *mm_client_request_id(const struct mm_client *c);
+/* What the last answer's Retry-After said in seconds, -1 if it had none. */
+long mm_client_retry_after(const struct mm_client *c);
 /* Sent with the next POST as Idempotency-Key. */
 void mm_client_idempotency(struct mm_client *c, const char *key);
 

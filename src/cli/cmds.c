@@ -9,8 +9,10 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("init", NULL, "", 0, 0, MM_C_NONE, init,
 	    "set up a CA: keys, configuration, database, first administrator",
 	    "Asks for what is not given as an option when it runs on a "
-	    "terminal.  Overwrites nothing.  With --dry-run it prints what it "
-	    "would do and the configuration it would write."),
+	    "terminal.  Overwrites nothing, and checks what it needs before it "
+	    "makes anything; a run that fails all the same removes what it "
+	    "made.  With --dry-run it prints what it would do and the "
+	    "configuration it would write, and fails if the run would."),
 	ROW("status", NULL, "", 0, 0, MM_C_NONE, status,
 	    "how the server is, and who you are", NULL),
 	ROW("doctor", NULL, "", 0, 0, MM_C_NONE, doctor,
@@ -47,7 +49,8 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("product", "create", "PRODUCT", 1, 1, MM_C_NONE, product_create,
 	    "register a product", NULL),
 	ROW("product", "update", "PRODUCT", 1, 1, MM_C_PRODUCT,
-	    product_update, "replace a product's settings", NULL),
+	    product_update, "change a product's settings",
+	    "What is not named stays; an empty value clears."),
 
 	ROW("device", "list", "", 0, 0, MM_C_NONE, device_list,
 	    "list the devices", NULL),
@@ -77,9 +80,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "One token with --device, or one for each row of a CSV file with "
 	    "--csv: its first line names the columns, of which \"device\" is "
 	    "needed and \"product\", \"profile\" and \"ttl\" may be there.  "
-	    "Rows are worked on as they are read; --out receives device, id, "
-	    "token, expires and uri.  An interrupted run goes on with "
-	    "--resume."),
+	    "A file is read whole first, and nothing is minted if a row of it "
+	    "is wrong; --out receives device, id, token, expires and uri.  "
+	    "With --resume the devices that --out has are left out: after an "
+	    "interrupted run, or once refused rows are mended.  When the "
+	    "server asks to come again later, the run waits."),
 	ROW("token", "cancel", "TOKEN", 1, 1, MM_C_TOKEN, token_cancel,
 	    "cancel a token", NULL),
 	ROW("token", "thaw", "TOKEN", 1, 1, MM_C_TOKEN, token_thaw,
@@ -188,7 +193,9 @@ const struct mm_cmd mm_cmds[] = {
 const size_t mm_ncmds = sizeof(mm_cmds) / sizeof(mm_cmds[0]);
 
 const struct mm_opt mm_global_opts[] = {
-	{ "json", NULL, "print JSON", MM_C_NONE, NULL },
+	{ "json", NULL, "print JSON; a failure as the object {\"error\":{code, "
+	    "exit, reason, hint, request_id}} on standard error",
+	    MM_C_NONE, NULL },
 	{ "quiet", NULL, "no progress, no notes", MM_C_NONE, NULL },
 	{ "server", "URL", "the operators listener: https://host:8444",
 	    MM_C_NONE, NULL },

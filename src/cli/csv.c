@@ -31,9 +31,9 @@ record(struct mm_csv *c, char *text, struct mm_why *why)
 	int ch, where = 0;
 
 	c->n = 0;
+	c->whole = false;
 	c->cell[c->n++] = text;
 	while ((ch = getc(c->f)) != EOF) {
-		c->read++;
 		if (at + 2 >= MM_CSV_LINE || ch == '\0')
 			return bad(c, why, ch ? "too long" : "NUL in it");
 		if (where == 2 && ch != '"')
@@ -63,6 +63,7 @@ record(struct mm_csv *c, char *text, struct mm_why *why)
 	if (where == 2)
 		return bad(c, why, "quote not closed");
 	text[at] = '\0';
+	c->whole = true;
 	if (ch == EOF && at == 0 && c->n == 1)
 		return MM_ENOTFOUND;
 	return MM_OK;

@@ -475,8 +475,9 @@ report(struct reconcile *r, struct mm_why *why)
 			       "\"mintmark ledger show\" has them as "
 			       "clock.set_back\n", r->clocks[JOURNAL].n);
 	}
-	return n == 0 ? MM_OK : MM_FAIL(why, MM_EPOLICY,
-	    "%zu differences between journal, ledger and database", n);
+	return n == 0 ? MM_OK : mm_cli_unverified(r->cli, MM_FAIL(why,
+	    MM_EPOLICY, "%zu differences between journal, ledger and "
+	    "database", n));
 }
 
 static enum mm_err
@@ -485,6 +486,7 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	MM_OWN(mm_config_free) struct mm_config *config = NULL;
 	MM_OWN(mm_reader_close) struct mm_store_reader *db = NULL;
 	const char *conf = mm_arg(a, "config");
+	enum mm_err rc;
 	char journal[MM_PATH_MAX + 32];
 
 	MM_TRY(mm_config_load(conf ? conf : "/etc/mintmark/mintmark.conf",
@@ -500,8 +502,11 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	r->db = db;
 	MM_TRY(read_store(r, db, why));
 	mm_reader_end(db);
-	MM_TRY(read_journal(r, mm_arg(a, "journal") ? mm_arg(a, "journal")
-	    : journal, why));
+	rc = read_journal(r, mm_arg(a, "journal") ? mm_arg(a, "journal")
+	    : journal, why);
+	if (rc != MM_OK)
+		return rc == MM_EPOLICY || rc == MM_EINPUT
+		    ? mm_cli_unverified(r->cli, rc) : rc;
 	for (int i = 0; i < RECORDS; i++)
 		if (r->of[i].n != 0)
 			qsort(r->of[i].m, r->of[i].n, sizeof(struct mark),

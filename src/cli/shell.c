@@ -97,7 +97,7 @@ mm_cmd_complete(struct mm_cli *cli, const struct mm_args *a,
 
 	if (strcmp(a->pos[0], "reason") == 0) {
 		for (unsigned r = 0; r <= 10; r++)
-			if (mm_reason_name(r) != NULL)
+			if (mm_reason_revokes(r))
 				puts(mm_reason_name(r));
 		return MM_OK;
 	}

@@ -1,10 +1,14 @@
 #include <string.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "pki/cert.h"
+
+MM_FREE_FN(json_free, json_t, json_decref)
 
 /*
  * Commands that are one request and one table: products, profiles, devices,
@@ -61,7 +65,7 @@ MM_SHOW(profile_show, "GET", "/profiles/%s")
 
 static const struct mm_column product_columns[] = {
 	{ "NAME", "name" }, { "LDEVID PROFILE", "ldevid_profile" },
-	{ "IDEVID PROFILE", "idevid_profile" }, { "CREATED", "created_at" },
+	{ "IDEVID PROFILE", "idevid_profile" }, { "CREATED", "created" },
 	{ "DESCRIPTION", "description" },
 };
 const struct mm_opt mm_opts_product_list[] = { MM_LIST_OPTS, END };
@@ -111,17 +115,38 @@ enum mm_err
 mm_cmd_product_update(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
+	MM_OWN(json_free) json_t *given = product_body(a);
+	MM_OWN(json_free) json_t *now = NULL;
+	json_t *body = json_object();
+	const char *key, *text;
+	struct mm_client *c;
+	enum mm_err rc;
 	char p[1024];
+	json_t *v;
 
-	MM_TRY(mm_path(p, why, "/products/%s", a->pos[0]));
-	return mm_object_command(cli, "PUT", p, product_body(a), why);
+	rc = mm_path(p, why, "/products/%s", a->pos[0]);
+	if (rc == MM_OK)
+		rc = mm_cli_client(cli, &c, why);
+	if (rc == MM_OK)
+		rc = mm_client_call(c, "GET", p, NULL, &now, why);
+	if (rc != MM_OK)
+		return json_decref(body), rc;
+	json_object_update(now, given);
+	json_object_del(now, "created");
+	/* PUT replaces: what is not there is emptied, as "" asks for. */
+	json_object_foreach(now, key, v) {
+		text = json_string_value(v);
+		if (text != NULL && text[0] != '\0')
+			json_object_set(body, key, v);
+	}
+	return mm_object_command(cli, "PUT", p, body, why);
 }
 
 /* ---- device ---- */
 
 static const struct mm_column device_columns[] = {
 	{ "DEVICE", "id" }, { "PRODUCT", "product" }, { "STATE", "state" },
-	{ "CREATED", "created_at" },
+	{ "CREATED", "created" },
 };
 static const struct mm_filter device_filters[] = { { "product", "product" } };
 const struct mm_opt mm_opts_device_list[] = {
@@ -131,8 +156,93 @@ const struct mm_opt mm_opts_device_list[] = {
 LIST(device_list, "/devices", device_filters, device_columns)
 const struct mm_opt mm_opts_device_show[] = { END };
 MM_SHOW(device_show, "GET", "/devices/%s")
-const struct mm_opt mm_opts_device_retire[] = { END };
-MM_SHOW(device_retire, "POST", "/devices/%s/retire")
+const struct mm_opt mm_opts_device_retire[] = {
+	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE,
+	    NULL },
+	{ "yes", NULL, "do not ask before doing it", MM_C_NONE, NULL },
+	END
+};
+
+static bool
+is_in(const json_t *o, const char *member, const char *const words[])
+{
+	const char *v = mm_json_text(o, member);
+
+	for (size_t i = 0; words[i] != NULL; i++)
+		if (strcmp(words[i], v) == 0)
+			return true;
+	return false;
+}
+
+/* What is not over yet, of a device's certificates. */
+static size_t
+count_live(json_t *device)
+{
+	static const char *const live[] = { "issued", "confirmed",
+		"superseded", "held", NULL };
+	size_t n = 0, i;
+	json_t *c;
+
+	json_array_foreach(json_object_get(device, "certificates"), i, c)
+		n += is_in(c, "state", live);
+	return n;
+}
+
+/* On a terminal only: who calls from a script has decided. */
+static enum mm_err
+confirm_retire(struct mm_cli *cli, const struct mm_args *a, size_t live,
+    struct mm_why *why)
+{
+	char answer[16];
+
+	if (mm_flag(a, "yes") || !isatty(STDIN_FILENO) || !cli->tty)
+		return MM_OK;
+	fprintf(stderr, "Retire %s for good, and revoke its %zu certificates? "
+	    "[y/N] ", a->pos[0], live);
+	if (fgets(answer, sizeof(answer), stdin) == NULL ||
+	    (answer[0] | 32) != 'y')
+		return MM_FAIL(why, MM_EPOLICY, "not confirmed");
+	return MM_OK;
+}
+
+/* "would" and what; with --json the object with what would be in it. */
+static enum mm_err
+would(const struct mm_cli *cli, json_t *now, const char *state,
+    const char *words)
+{
+	json_object_set_new(now, "dry_run", json_true());
+	json_object_set_new(now, "would_be", json_string(state));
+	if (cli->json)
+		mm_json_print(now);
+	else
+		mm_text_put(stdout, words);
+	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_device_retire(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	static const char *const over[] = { "retired", NULL };
+	MM_OWN(json_free) json_t *now = NULL;
+	char p[1024], words[512];
+	struct mm_client *c;
+
+	MM_TRY(mm_path(p, why, "/devices/%s", a->pos[0]));
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, "GET", p, NULL, &now, why));
+	if (mm_flag(a, "dry-run")) {
+		snprintf(words, sizeof(words), is_in(now, "state", over)
+		    ? "%s is retired already: nothing would happen.\n"
+		    : "%s would be retired for good: its id never comes back, "
+		    "and %zu certificates would be revoked.\n", a->pos[0],
+		    count_live(now));
+		return would(cli, now, "retired", words);
+	}
+	MM_TRY(confirm_retire(cli, a, count_live(now), why));
+	MM_TRY(mm_path(p, why, "/devices/%s/retire", a->pos[0]));
+	return mm_object_command(cli, "POST", p, NULL, why);
+}
 const struct mm_opt mm_opts_device_create[] = {
 	{ "product", "PRODUCT", "its product (required)", MM_C_PRODUCT, NULL },
 	{ "bound-key", "SHA256", "hash of the public key that the factory "
@@ -194,10 +304,38 @@ MM_SHOW(cert_release, "POST", "/certificates/%s/release")
 const struct mm_opt mm_opts_cert_revoke[] = {
 	{ "reason", "REASON", "RFC 5280 5.3.1; default unspecified",
 	    MM_C_REASON, NULL },
-	{ "dry-run", NULL, "show the certificate that would be revoked",
-	    MM_C_NONE, NULL },
+	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE,
+	    NULL },
 	END
 };
+
+/* What the server would refuse is refused here too. */
+static enum mm_err
+dry_revoke(struct mm_cli *cli, const struct mm_args *a, const char *reason,
+    struct mm_why *why)
+{
+	static const char *const over[] = { "revoked", NULL };
+	MM_OWN(json_free) json_t *now = NULL;
+	char p[1024], words[512];
+	struct mm_client *c;
+	unsigned code;
+
+	MM_TRY(mm_reason_parse(reason, &code, why));
+	if (!mm_reason_revokes(code))
+		return MM_FAIL(why, MM_EINPUT, "reason %.40s does not revoke",
+		    reason);
+	MM_TRY(mm_path(p, why, "/certificates/%s", a->pos[0]));
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, "GET", p, NULL, &now, why));
+	snprintf(words, sizeof(words), is_in(now, "state", over)
+	    ? "%s of %s is revoked already (%s): nothing would happen.\n"
+	    : "%s of %s, now %s, would be revoked for good, with the reason "
+	    "%s.\n", mm_json_text(now, "serial"), mm_json_text(now, "device"),
+	    mm_json_text(now, is_in(now, "state", over) ? "reason" : "state"),
+	    reason);
+	json_object_set_new(now, "would_be_reason", json_string(reason));
+	return would(cli, now, "revoked", words);
+}
 
 enum mm_err
 mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
@@ -206,13 +344,12 @@ mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
 	const char *reason = mm_arg(a, "reason");
 	char p[1024];
 
-	if (mm_flag(a, "dry-run")) {
-		MM_TRY(mm_path(p, why, "/certificates/%s", a->pos[0]));
-		return mm_object_command(cli, "GET", p, NULL, why);
-	}
+	reason = reason ? reason : "unspecified";
+	if (mm_flag(a, "dry-run"))
+		return dry_revoke(cli, a, reason, why);
 	MM_TRY(mm_path(p, why, "/certificates/%s/revoke", a->pos[0]));
 	return mm_object_command(cli, "POST", p, json_pack("{s:s}", "reason",
-	    reason ? reason : "unspecified"), why);
+	    reason), why);
 }
 
 /* ---- status ---- */

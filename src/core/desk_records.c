@@ -127,8 +127,7 @@ mm_desk_cert_revoke(struct mm_desk *d, const struct mm_login *by,
 		MM_E_CERT_REVOKED };
 	struct mm_op op;
 
-	/* RFC 5280 5.3.1: 7 is unused, 8 is for delta lists, 6 is a hold */
-	if (reason > 10 || (reason >= 6 && reason <= 8))
+	if (!mm_reason_revokes(reason))
 		return MM_FAIL(why, MM_EINPUT, "reason %u does not revoke",
 		    reason);
 	MM_TRY(change(d, by, serial, &how, &op, why));

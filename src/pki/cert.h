@@ -121,6 +121,8 @@ MM_MUST enum mm_err mm_crl_build(const struct mm_issuer *i, uint64_t number,
     int64_t this_s, int64_t next_s, const struct mm_crl_entry *e, size_t ne,
     struct mm_bytes alg, struct mm_buf *tbs, struct mm_why *why);
 const char *mm_reason_name(unsigned reason); /* "keyCompromise" */
+/* RFC 5280 5.3.1: 7 is unused, 8 is for delta lists, 6 is a hold. */
+bool mm_reason_revokes(unsigned reason);
 MM_MUST enum mm_err mm_reason_parse(const char *name, unsigned *out,
     struct mm_why *why);
 

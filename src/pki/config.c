@@ -1,6 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/own.h"
 #include "pki/priv.h"
 
 /* see profile.h */
@@ -56,6 +58,17 @@ check_issuers(const struct mm_config *c, struct mm_why *why)
 enum mm_err
 mm_config_load(const char *path, struct mm_config **out, struct mm_why *why)
 {
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_CONF_FILE_MAX);
+
+	MM_TRY(mm_file_read(path, &text, why));
+	return mm_config_parse(mm_buf_view(&text), path, out, why);
+}
+
+/* see profile.h */
+enum mm_err
+mm_config_parse(struct mm_bytes text, const char *path,
+    struct mm_config **out, struct mm_why *why)
+{
 	MM_OWN(mm_config_free) struct mm_config *c = calloc(1, sizeof(*c));
 	struct mm_conf_block blocks[MM_CONFIG_BLOCKS];
 	struct mm_conf_spec spec = mm_config_spec(blocks);
@@ -63,7 +76,7 @@ mm_config_load(const char *path, struct mm_config **out, struct mm_why *why)
 	if (c == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	c->doc.top = &c->set;
-	MM_TRY(mm_conf_load(path, &spec, &c->doc, why));
+	MM_TRY(mm_conf_parse(text, path, &spec, &c->doc, why));
 	c->issuer = c->doc.blocks[0];
 	c->nissuer = c->doc.n[0];
 	c->profile = c->doc.blocks[1];

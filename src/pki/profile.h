@@ -77,6 +77,9 @@ struct mm_config {
 };
 MM_MUST enum mm_err mm_config_load(const char *path, struct mm_config **out,
     struct mm_why *why);
+/* The same from memory, before there is a file; path is for messages. */
+MM_MUST enum mm_err mm_config_parse(struct mm_bytes text, const char *path,
+    struct mm_config **out, struct mm_why *why);
 void mm_config_free(struct mm_config **owner);
 const struct mm_profile *mm_config_profile(const struct mm_config *c,
     const char *name);

@@ -101,12 +101,13 @@ class World:
         self.passphrase.write_text("correct horse battery staple\n")
         # libcurl takes every name under .localhost for this machine
         name = "mint.localhost" if production else "localhost"
+        public = "pki.example.com" if production else name
         self.init = run(
             MINT, "--json", "init",
             *(["--audit-group", "nogroup"] if production else ["--test"]),
             "--yes", "--name", "Acme, Inc.",
             "--dir", self.etc, "--state", self.state, "--public-url",
-            f"http://{name}:{self.public}", "--host",
+            f"http://{public}:{self.public}", "--host",
             f"{name},localhost,127.0.0.1", "--product", "thermo", "--admin", "boss",
             "--devices-listen", f"127.0.0.1:{self.devices}",
             "--operators-listen", f"127.0.0.1:{self.operators}",
