@@ -250,6 +250,8 @@ def test_a_production_ca_is_well():
     """Two users, names that devices follow: nothing to complain about."""
     with World(users=("nobody", "games"), production=True) as w:
         w.passphrase.chmod(0o600)
+        # init wants a name of the world's; this one leads to this machine
+        w.set_conf("public_url", f'"http://mint.localhost:{w.public}"')
         w.start().product()
         status, a = doctor(w, "--config", w.conf, "--deep")
         bad = [f for f in a["findings"] if f["level"] != "ok"
