@@ -59,7 +59,7 @@ struct mm_flight {
 	char name[MM_AUTHORITY_TEXT];
 	struct mm_flight *same_bucket;
 	struct mm_flight *waiters, *last_waiter, *next_waiter;
-	/* sign.c */
+	/* wire_issue.c */
 	unsigned line;
 	/* What W is to write, in this order; the papers are their entries. */
 	struct mm_op confirm;          /* of the presented certificate */
@@ -130,7 +130,7 @@ void mm_papers_short(struct mm_papers *p, const struct mm_short *s);
 void mm_papers_alert(struct mm_papers *p, const struct mm_flight *f);
 bool mm_zero(const void *p, size_t n);
 
-/* ---- sign.c: the way to the signer and back ---- */
+/* ---- wire.c, wire_issue.c, wire_call.c: to the signer and back ---- */
 
 struct mm_wire;
 MM_MUST enum mm_err mm_wire_new(unsigned most, struct mm_wire **out,
