@@ -74,7 +74,6 @@ static void
 issue_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
 {
 	if (rc != MM_OK) {
-		atomic_store(&r->c->store_ok, false);
 		look_up(r, job);
 	} else if (job->op.result == MM_OK) {
 		job->entry = job->op.index;
@@ -142,7 +141,8 @@ publish(struct mm_round *r, enum mm_err rc)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* MM_EAGAIN: nothing happened, so the same once more can do no harm. */
+/* MM_EAGAIN: nothing happened, so the same once more can do no harm.  Whoever
+ * wanted it, pipeline or desk: the store is away until L finds it back. */
 static enum mm_err
 run(struct mm_round *r, struct mm_why *why)
 {
@@ -152,8 +152,10 @@ run(struct mm_round *r, struct mm_why *why)
 		memset(why, 0, sizeof(*why));
 		rc = mm_store_run(r->c->store, r->op, r->n, why);
 	}
-	if (rc != MM_OK)
+	if (rc != MM_OK) {
+		atomic_store(&r->c->store_ok, false);
 		mm_core_note(r->c, 2, "store.failed", why->text);
+	}
 	return rc;
 }
 
