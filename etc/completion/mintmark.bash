@@ -98,6 +98,7 @@ _mintmark() {
 	'cert list --issuer') kind='issuer' ;;
 	'cert list --expires-from') words=' ' ;;
 	'cert list --expires-to') words=' ' ;;
+	'cert list --older-than') words=' ' ;;
 	'cert list --limit') words=' ' ;;
 	'cert list --after') words=' ' ;;
 	'cert revoke --reason') kind='reason' ;;
@@ -150,7 +151,7 @@ _mintmark() {
 	'token create') words='--help --device --product --profile --ttl --not-before --door --bound-key --out --csv --resume --dry-run '; kind='' ;;
 	'token cancel') words='--help '; kind='token' ;;
 	'token thaw') words='--help --keep --rebind '; kind='token' ;;
-	'cert list') words='--help --device --state --issuer --expires-from --expires-to --limit --after '; kind='' ;;
+	'cert list') words='--help --device --state --issuer --expires-from --expires-to --older-than --limit --after '; kind='' ;;
 	'cert show') words='--help '; kind='serial' ;;
 	'cert revoke') words='--help --reason --dry-run '; kind='serial' ;;
 	'cert hold') words='--help '; kind='serial' ;;

@@ -44,6 +44,7 @@ struct mm_settings {
 	int64_t connections_per_source;
 	int64_t handshake_s, header_s, body_s, idle_s;
 	int64_t token_ttl_s;                 /* default 72 h */
+	int64_t unconfirmed_alert_s;         /* 0: never */
 	int64_t watchdog_s;                  /* 0: nobody is watched */
 	int log_level;                       /* enum mm_log_level */
 };

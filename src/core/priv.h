@@ -353,4 +353,8 @@ struct mm_desk {
 MM_MUST enum mm_err mm_desk_run(struct mm_desk *d, struct mm_papers *p,
     struct mm_op *op, struct mm_why *why);
 
+/* desk_unconfirmed.c: the day's alert, if it is due and not entered yet. */
+MM_MUST enum mm_err mm_desk_unconfirmed(struct mm_desk *d,
+    struct mm_why *why);
+
 #endif

@@ -140,7 +140,8 @@ struct sqlite_reader {
 
 /* sqlite_schema.c.  Writing: made if create and empty, brought up to date if
  * older; reading: must be this program's.  MM_ENOTFOUND: empty. */
-extern const char mm_sqlite_schema[], mm_sqlite_schema_2[];
+extern const char mm_sqlite_schema[], mm_sqlite_schema_2[],
+    mm_sqlite_schema_3[];
 enum mm_err mm_sqlite_schema_write(struct db *db, bool create,
     struct mm_why *why);
 enum mm_err mm_sqlite_schema_read(struct db *db, struct mm_why *why);
@@ -229,6 +230,8 @@ enum mm_err mm_sqlite_list(struct mm_store_reader *r, enum mm_list_kind kind,
 enum mm_err mm_sqlite_list_revoked(struct mm_store_reader *r,
     const char *issuer, int64_t now_s, const struct mm_row_sink *to,
     struct mm_why *why);
+enum mm_err mm_sqlite_get_unconfirmed(struct mm_store_reader *r,
+    int64_t before_ms, uint64_t most, uint64_t *n, struct mm_why *why);
 enum mm_err mm_sqlite_page(struct db *db, enum mm_list_kind kind,
     const struct mm_list *l, const struct mm_row_sink *to,
     struct mm_why *why);

@@ -16,13 +16,17 @@
  * segment that fills it; or that of expiry, and then storing.  Rows come at
  * the end, so a walk over the pages misses nothing that was there when it
  * began.
+ *
+ * Unconfirmed certificates by age have an index of their own, without
+ * segments: there a class is a group.
  */
 
 #define SEGMENT_SHIFT 11 /* schema/sqlite.sql */
 
 struct place {
-	int64_t at, id; /* at: notAfter, or 0 */
+	int64_t at, id; /* at: notAfter, time of issue, or 0 */
 };
+enum order { BY_ROW, BY_EXPIRY, BY_ISSUE };
 
 struct paging {
 	enum sql group, all, of, of_device, id, row;
@@ -38,10 +42,10 @@ struct page {
 	struct db *db;
 	const struct mm_list *l;
 	const struct paging *p;
-	enum sql stream;
-	bool by_expiry;
+	enum sql stream, group;
+	enum order order;
 	struct place after;
-	int64_t end; /* of notAfter, exclusive */
+	int64_t end; /* of the times, exclusive */
 	struct place *place, *spare; /* l->most each */
 	unsigned n;
 	int64_t class; /* looked at last, and what came of it */
@@ -158,7 +162,7 @@ next_group(struct page *pg, struct group *g, struct mm_why *why)
 {
 	int64_t next[3];
 
-	MM_TRY(mm_sqlite_ints(pg->db, &(struct ask){ pg->p->group,
+	MM_TRY(mm_sqlite_ints(pg->db, &(struct ask){ pg->group,
 	    (struct val[]){ INT(g->segment), INT(g->class),
 		INT(g->state + 1) }, 3 }, next, 3, why));
 	*g = (struct group){ next[0], next[1], next[2] };
@@ -172,13 +176,13 @@ take_groups(struct page *pg, struct mm_why *why)
 	int64_t segment;
 	enum mm_err err;
 
-	if (!pg->by_expiry && pg->after.id > 0)
+	if (pg->order == BY_ROW && pg->after.id > 0)
 		g.segment = pg->after.id >> SEGMENT_SHIFT;
 	for (segment = g.segment;; segment = g.segment) {
 		err = next_group(pg, &g, why);
 		if (err != MM_OK)
 			return err == MM_ENOTFOUND ? MM_OK : err;
-		if (!pg->by_expiry && pg->n == pg->l->most &&
+		if (pg->order == BY_ROW && pg->n == pg->l->most &&
 		    g.segment != segment)
 			return MM_OK;
 		MM_TRY(take_group(pg, &g, why));
@@ -192,6 +196,14 @@ union page_row {
 	struct mm_token_row token;
 };
 
+/* Where a certificate stands in the page's order. */
+static int64_t
+time_of(const struct page *pg, const struct mm_cert_row *c)
+{
+	return pg->order == BY_EXPIRY ? c->not_after_s :
+	    pg->order == BY_ISSUE ? c->issued_at : 0;
+}
+
 static void
 next_key(const struct page *pg, const union page_row *row,
     char out[MM_AUTHORITY_TEXT])
@@ -203,9 +215,9 @@ next_key(const struct page *pg, const union page_row *row,
 		return;
 	}
 	mm_hex_text(row->cert.serial, sizeof(row->cert.serial), serial);
-	if (pg->by_expiry)
+	if (pg->order != BY_ROW)
 		snprintf(out, MM_AUTHORITY_TEXT, "%lld-%s",
-		    (long long)row->cert.not_after_s, serial);
+		    (long long)time_of(pg, &row->cert), serial);
 	else
 		snprintf(out, MM_AUTHORITY_TEXT, "%s", serial);
 }
@@ -256,10 +268,10 @@ row_matches(const struct page *pg, const union page_row *row)
 	    matches(l->product, mm_bytes_of(c->product)) &&
 	    matches(l->profile, mm_bytes_of(c->profile)) &&
 	    matches(l->issuer, mm_bytes_of(c->issuer)) &&
-	    (!pg->by_expiry || c->not_after_s < pg->end);
+	    time_of(pg, c) < pg->end;
 }
 
-/* A place of its own for each: the expiry is in the row. */
+/* A place of its own for each: the time is in the row. */
 static enum mm_err
 place_of_row(struct page *pg, int64_t id, struct mm_why *why)
 {
@@ -267,8 +279,8 @@ place_of_row(struct page *pg, int64_t id, struct mm_why *why)
 	struct place at = { 0, id };
 
 	MM_TRY(load_row(pg, id, &row, why));
-	if (pg->by_expiry)
-		at.at = row.cert.not_after_s;
+	if (pg->p == &cert_paging)
+		at.at = time_of(pg, &row.cert);
 	if (row_matches(pg, &row) && before(&pg->after, &at))
 		merge(pg, &at, 1);
 	return MM_OK;
@@ -294,7 +306,7 @@ take_device(struct page *pg, struct mm_why *why)
 
 /* ---- the page ---- */
 
-/* "" or the key of a row: its id, its serial, or "notAfter-serial". */
+/* "" or the key of a row: its id, its serial, or "time-serial". */
 static enum mm_err
 parse_after(struct page *pg, struct mm_why *why)
 {
@@ -306,13 +318,13 @@ parse_after(struct page *pg, struct mm_why *why)
 	pg->after.id = INT64_MIN;
 	if (text[0] == '\0')
 		return MM_OK;
-	if (pg->by_expiry && (dash == NULL || !mm_text_copy(number,
+	if (pg->order != BY_ROW && (dash == NULL || !mm_text_copy(number,
 	    sizeof(number), (struct mm_bytes){ (const uint8_t *)text,
 		(size_t)(dash - text) })))
 		return MM_FAIL(why, MM_EINPUT, "list: not a key of this list");
 	MM_TRY(mm_int_parse(number, &pg->after.at, why));
 	if (pg->p == &cert_paging) {
-		text = pg->by_expiry ? dash + 1 : text;
+		text = pg->order != BY_ROW ? dash + 1 : text;
 		MM_TRY(mm_hex_parse(text, strlen(text), serial, 16, why));
 		key = BLOB(serial, 16);
 	}
@@ -323,20 +335,39 @@ parse_after(struct page *pg, struct mm_why *why)
 }
 
 static enum mm_err
+page_order(struct page *pg, struct mm_why *why)
+{
+	const struct mm_list *l = pg->l;
+	bool expiry = l->expires_from_s != 0 || l->expires_to_s != 0;
+
+	pg->stream = pg->p->of;
+	pg->group = pg->p->group;
+	pg->end = INT64_MAX;
+	if (pg->p != &cert_paging || (!expiry && l->issued_to == 0))
+		return MM_OK;
+	if (l->issued_to != 0 && (expiry || l->state != MM_CERT_ISSUED))
+		return MM_FAIL(why, MM_EINPUT, "list: by time of issue only "
+		    "in state issued, and not by expiry");
+	pg->order = expiry ? BY_EXPIRY : BY_ISSUE;
+	pg->stream = expiry ? Q_CERTS_EXPIRING : Q_CERTS_UNCONFIRMED;
+	if (!expiry)
+		pg->group = Q_CLASS_GROUP;
+	if (l->issued_to != 0 || l->expires_to_s != 0)
+		pg->end = expiry ? l->expires_to_s : l->issued_to;
+	return MM_OK;
+}
+
+static enum mm_err
 page_init(struct page *pg, struct mm_why *why)
 {
 	const struct mm_list *l = pg->l;
 
-	pg->by_expiry = pg->p == &cert_paging &&
-	    (l->expires_from_s != 0 || l->expires_to_s != 0);
-	pg->stream = pg->by_expiry ? Q_CERTS_EXPIRING : pg->p->of;
-	pg->end = pg->by_expiry && l->expires_to_s != 0 ?
-	    l->expires_to_s : INT64_MAX;
+	MM_TRY(page_order(pg, why));
 	pg->place = calloc(l->most, sizeof(*pg->place));
 	pg->spare = calloc(l->most, sizeof(*pg->spare));
 	if (pg->place == NULL || pg->spare == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "list: out of memory");
-	pg->after.at = pg->by_expiry ? l->expires_from_s : 0;
+	pg->after.at = pg->order == BY_EXPIRY ? l->expires_from_s : 0;
 	return parse_after(pg, why);
 }
 
@@ -346,7 +377,7 @@ filtered(const struct page *pg)
 	const struct mm_list *l = pg->l;
 
 	return l->product != NULL || l->issuer != NULL ||
-	    l->profile != NULL || l->state != -1 || pg->by_expiry;
+	    l->profile != NULL || l->state != -1 || pg->order != BY_ROW;
 }
 
 enum mm_err

@@ -9,7 +9,8 @@
  */
 #define APPLICATION_ID 0x4d4d726b /* "MMrk" */
 
-static const char *const steps[] = { mm_sqlite_schema, mm_sqlite_schema_2 };
+static const char *const steps[] = { mm_sqlite_schema, mm_sqlite_schema_2,
+	mm_sqlite_schema_3 };
 #define VERSION ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static enum mm_err
