@@ -164,6 +164,8 @@ int mm_wire_psk(struct mm_wire *w, unsigned loop);
 /* The lines where one asks and waits. */
 enum mm_line { MM_LINE_CHECK, MM_LINE_LEDGER, MM_LINE_OPS, MM_LINES };
 void mm_wire_lock(struct mm_wire *w, enum mm_line line);
+/* false: somebody has it. */
+bool mm_wire_try(struct mm_wire *w, enum mm_line line);
 void mm_wire_unlock(struct mm_wire *w, enum mm_line line);
 /* One request; the line is locked by the caller.  The signer gone or late is
  * MM_EAGAIN; its own refusals come as they are. */

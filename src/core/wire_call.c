@@ -14,6 +14,13 @@ mm_wire_lock(struct mm_wire *w, enum mm_line line)
 }
 
 /* see priv.h */
+bool
+mm_wire_try(struct mm_wire *w, enum mm_line line)
+{
+	return pthread_mutex_trylock(&w->line[line].lock) == 0;
+}
+
+/* see priv.h */
 void
 mm_wire_unlock(struct mm_wire *w, enum mm_line line)
 {

@@ -37,6 +37,23 @@ count_day(struct mm_state *s, const struct mm_journal_line *l)
 	row->count++;
 }
 
+/* What the ledger may not have yet is outstanding. */
+static enum mm_err
+await(struct mm_record *r, const struct mm_journal_line *l, bool later,
+    struct mm_why *why)
+{
+	struct mm_journal_line crl;
+
+	if (l->kind == MM_J_CRL) {
+		crl = mm_outset_crl(l);
+		l = &crl;
+	} else if (l->kind != MM_J_CERTIFICATE) {
+		return MM_OK;
+	}
+	return later || in_state(r->state, l->serial) ?
+	    mm_outset_put(r->out, l, r->end, why) : MM_OK;
+}
+
 /* A line that was read: what the state does not cover is remembered. */
 static enum mm_err
 replay(struct mm_record *r, const struct mm_journal_line *l,
@@ -49,13 +66,9 @@ replay(struct mm_record *r, const struct mm_journal_line *l,
 	if (l->kind == MM_J_CLOCK)
 		MM_TRY(mm_clocks_note(&r->clocks, l, later ? r->state : NULL,
 		    why));
-	if (l->kind != MM_J_CERTIFICATE)
-		return MM_OK;
-	if (later)
+	if (l->kind == MM_J_CERTIFICATE && later)
 		count_day(r->state, l);
-	if (later || in_state(r->state, l->serial))
-		return mm_outset_put(r->out, l, r->end, why);
-	return MM_OK;
+	return await(r, l, later, why);
 }
 
 /*

@@ -88,10 +88,13 @@ mm_record_spend_token(struct mm_record *r, int64_t now_s, struct mm_why *why)
 	return err;
 }
 
+/* A CRL's are all in its serial. */
 static bool
-same_certificate(const struct mm_journal_line *a,
+same_signature(const struct mm_journal_line *a,
     const struct mm_journal_line *b)
 {
+	if (a->kind == MM_J_CRL || b->kind == MM_J_CRL)
+		return a->kind == b->kind;
 	return strcmp(a->device, b->device) == 0 &&
 	    strcmp(a->profile, b->profile) == 0 &&
 	    memcmp(a->spki_sha256, b->spki_sha256, 32) == 0;
@@ -109,7 +112,7 @@ mm_record_settle(struct mm_record *r, const struct mm_journal_line *claim,
 	it = mm_outset_get(r->out, claim->serial);
 	if (it == NULL)
 		err = MM_FAIL(why, MM_ENOTFOUND, "not outstanding");
-	else if (!same_certificate(&it->line, claim))
+	else if (!same_signature(&it->line, claim))
 		err = MM_FAIL(why, MM_EPOLICY, "entry names another device, "
 		    "profile or key");
 	else
@@ -177,7 +180,8 @@ static void
 put_outstanding(struct mm_buf *out, const struct mm_journal_line *l)
 {
 	struct mm_outstanding o = { .journal_n = l->n,
-		.not_after_s = (uint64_t)l->not_after_s };
+		.not_after_s = (uint64_t)l->not_after_s,
+		.crl = l->kind == MM_J_CRL ? l->number : 0 };
 	struct mm_buf body = MM_BUF_INIT(MM_JOURNAL_LINE_MAX);
 
 	memcpy(o.serial, l->serial, sizeof(o.serial));

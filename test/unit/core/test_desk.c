@@ -357,6 +357,17 @@ store_away_from_the_desk(void **state)
 	    MM_OK);
 }
 
+/* Meeting the signer enters the list that it signed and the store never got. */
+static void
+a_lost_list(void **state)
+{
+	struct rig *r = *state;
+
+	rig_shut(r);
+	rig_open(r, NULL);
+	assert_int_equal(rig_journal(r, "crl"), rig_entries(r, "crl.signed"));
+}
+
 /* Stopping enters what was counted and signs the last head. */
 static void
 again(void **state)
@@ -387,6 +398,7 @@ main(void)
 		cmocka_unit_test(answers_in_flight),
 		cmocka_unit_test(store_away),
 		cmocka_unit_test(store_away_from_the_desk),
+		cmocka_unit_test(a_lost_list),
 		cmocka_unit_test(again),
 	};
 
