@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "cli/clocks.h"
 #include "cli/commands.h"
+#include "cli/crls.h"
 #include "cli/marks.h"
 #include "ledger/entry.h"
 #include "ledger/journal.h"
@@ -22,7 +23,8 @@
  * "ledger reconcile": the signer's journal, the ledger's entries and the
  * database are three records of the same signatures, kept by parties that
  * need not trust each other.  Each serial must be in all three, with the same
- * key; whatever is not is named.
+ * key, and each revocation list in journal and ledger; whatever is not is
+ * named.
  */
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 const struct mm_opt mm_opts_ledger_reconcile[] = {
@@ -34,11 +36,13 @@ const struct mm_opt mm_opts_ledger_reconcile[] = {
 };
 
 enum { YOUNG_MS = 15000 };
+#define CRL_MAX ((size_t)256 << 20)
 
 struct reconcile {
 	struct mm_cli *cli;
 	struct mm_store_reader *db; /* borrowed */
 	struct mm_marks of[MM_OF_RECORDS];
+	struct mm_crls crls[MM_OF_RECORDS];
 	struct mm_clock_list clocks[MM_OF_STORE]; /* of journal and ledger */
 	size_t recovered;   /* journal lines that say so */
 	size_t in_flight;   /* young ones that only the journal has */
@@ -79,6 +83,8 @@ journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 		if (l.kind == MM_J_RECOVERED)
 			r->recovered++;
 		MM_TRY(mm_clocks_line(&r->clocks[MM_OF_JOURNAL], &l, why));
+		MM_TRY(mm_crls_line(&r->crls[MM_OF_JOURNAL], &l, r->began_ms,
+		    why));
 		if (l.kind != MM_J_CERTIFICATE && l.kind != MM_J_RECOVERED)
 			continue;
 		MM_TRY(journal_mark(r, &l, why));
@@ -145,6 +151,7 @@ one_entry(void *ctx, uint64_t index, struct mm_bytes json,
 	if ((index & 1023) == 0)
 		mm_progress_step(&r->progress, index);
 	MM_TRY(mm_clocks_entry(&r->clocks[MM_OF_LEDGER], &e, why));
+	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], &e, why));
 	if (!is_signature(e.type) || e.field[MM_F_SERIAL] == NULL)
 		return MM_OK;
 	MM_TRY(hex(&e, MM_F_SERIAL, m.serial, 16, why));
@@ -197,8 +204,24 @@ one_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 }
 
 static enum mm_err
+read_crl(struct reconcile *r, const char *issuer, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(CRL_MAX);
+	uint64_t number = 0;
+	int64_t next_s;
+	enum mm_err rc = mm_get_crl(r->db, issuer, &number, &next_s, &der,
+	    NULL);
+
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "the database's CRL of issuer %s "
+		    "cannot be read", issuer);
+	return mm_crls_stored(&r->crls[MM_OF_STORE], issuer, number,
+	    mm_buf_view(&der), why);
+}
+
+static enum mm_err
 read_store(struct reconcile *r, struct mm_store_reader *db,
-    struct mm_why *why)
+    const struct mm_config *config, struct mm_why *why)
 {
 	struct mm_list l = { .most = 1000, .state = -1 };
 	uint64_t size;
@@ -207,6 +230,8 @@ read_store(struct reconcile *r, struct mm_store_reader *db,
 	mm_progress_begin(&r->progress, r->cli, "entries", size);
 	MM_TRY(mm_each_entry(db, 0, size, one_entry, r, why));
 	mm_progress_end(&r->progress);
+	for (size_t i = 0; i < config->nissuer; i++)
+		MM_TRY(read_crl(r, config->issuer[i].name, why));
 	do {
 		r->page = 0;
 		snprintf(l.after, sizeof(l.after), "%s", r->next);
@@ -227,6 +252,10 @@ print_difference(json_t *item)
 
 	if (serial != NULL)
 		printf("%s  %s\n", serial, what);
+	else if (json_object_get(item, "crl") != NULL)
+		printf("CRL %lld of issuer %s  %s\n", (long long)
+		    json_integer_value(json_object_get(item, "crl")),
+		    json_string_value(json_object_get(item, "issuer")), what);
 	else
 		printf("journal line %lld  %s\n", (long long)
 		    json_integer_value(json_object_get(item, "line")), what);
@@ -239,12 +268,14 @@ report(struct reconcile *r, struct mm_why *why)
 	json_t *item;
 
 	if (r->cli->json) {
-		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
-		    "agree", n == 0, "journal", (json_int_t)r->of[MM_OF_JOURNAL].n, "ledger",
+		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
+		    "agree", n == 0, "journal",
+		    (json_int_t)r->of[MM_OF_JOURNAL].n, "ledger",
 		    (json_int_t)r->of[MM_OF_LEDGER].n, "database",
 		    (json_int_t)r->of[MM_OF_STORE].n, "recovered",
 		    (json_int_t)r->recovered, "in_flight",
-		    (json_int_t)r->in_flight, "clock_set_back",
+		    (json_int_t)r->in_flight, "crls",
+		    (json_int_t)r->crls[MM_OF_LEDGER].n, "clock_set_back",
 		    (json_int_t)r->clocks[MM_OF_JOURNAL].n, "differences",
 		    r->differences);
 
@@ -260,7 +291,8 @@ report(struct reconcile *r, struct mm_why *why)
 			printf(" (%zu of them recovered from the ledger)",
 			    r->recovered);
 		if (n == 0)
-			printf(".\n");
+			printf(", journal and ledger the same %zu revocation "
+			       "lists.\n", r->crls[MM_OF_LEDGER].n);
 		if (r->clocks[MM_OF_JOURNAL].n != 0)
 			printf("the signer's clock was set back %zu times: "
 			       "\"mintmark ledger show\" has them as "
@@ -289,11 +321,12 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	MM_TRY(mm_reader_open(config->set.database, &db, why));
 	MM_TRY(mm_reader_begin(db, why));
 	r->db = db;
-	MM_TRY(read_store(r, db, why));
+	MM_TRY(read_store(r, db, config, why));
 	mm_reader_end(db);
 	MM_TRY(read_journal(r, mm_arg(a, "journal") ? mm_arg(a, "journal")
 	    : journal, why));
 	mm_marks_compare(r->of, r->differences, &r->in_flight);
+	mm_crls_compare(r->crls, r->differences, &r->in_flight);
 	mm_clocks_compare(&r->clocks[MM_OF_JOURNAL], &r->clocks[MM_OF_LEDGER],
 	    r->differences);
 	return report(r, why);
@@ -312,8 +345,10 @@ mm_cmd_ledger_reconcile(struct mm_cli *cli, const struct mm_args *a,
 	r->differences = json_array();
 	r->began_ms = mm_now_ms();
 	rc = reconcile(r, a, why);
-	for (int i = 0; i < MM_OF_RECORDS; i++)
+	for (int i = 0; i < MM_OF_RECORDS; i++) {
 		mm_marks_done(&r->of[i]);
+		mm_crls_done(&r->crls[i]);
+	}
 	mm_clocks_done(&r->clocks[MM_OF_JOURNAL]);
 	mm_clocks_done(&r->clocks[MM_OF_LEDGER]);
 	json_decref(r->differences);
