@@ -91,6 +91,7 @@ _mintmark() {
 	'token create --door') words='handshake bearer' ;;
 	'token create --bound-key') words=' ' ;;
 	'token create --out') kind='@file' ;;
+	'token create --qr-png') kind='@file' ;;
 	'token create --csv') kind='@file' ;;
 	'token thaw --rebind') words=' ' ;;
 	'cert list --device') kind='device' ;;
@@ -148,7 +149,7 @@ _mintmark() {
 	'device receipt') words='--help --out '; kind='device' ;;
 	'token list') words='--help --device --product --state --limit --after '; kind='' ;;
 	'token show') words='--help '; kind='token' ;;
-	'token create') words='--help --device --product --profile --ttl --not-before --door --bound-key --out --csv --resume --dry-run '; kind='' ;;
+	'token create') words='--help --device --product --profile --ttl --not-before --door --bound-key --out --qr --qr-png --csv --resume --dry-run '; kind='' ;;
 	'token cancel') words='--help '; kind='token' ;;
 	'token thaw') words='--help --keep --rebind '; kind='token' ;;
 	'cert list') words='--help --device --state --issuer --expires-from --expires-to --older-than --limit --after '; kind='' ;;
