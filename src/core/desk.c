@@ -94,5 +94,7 @@ mm_desk_housekeeping(struct mm_desk *d)
 	struct mm_why why = { 0 };
 	keep(d, mm_counts_flush(d->c, false, &why), "counts.failed", &why);
 	why = (struct mm_why){ 0 };
+	keep(d, mm_desk_unconfirmed(d, &why), "unconfirmed.failed", &why);
+	why = (struct mm_why){ 0 };
 	keep(d, mm_store_tidy(d->r, &why), "store.tidy", &why);
 }
