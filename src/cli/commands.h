@@ -16,12 +16,13 @@
 	X(cert_release) X(ledger_checkpoint) X(ledger_key)                 \
 	X(ledger_entries) X(ledger_verify) X(ledger_verify_receipt)        \
 	X(ledger_reconcile) X(ledger_export) X(key_list) X(key_create)     \
-	X(key_revoke) X(status) X(doctor) X(completion) X(man)             \
-	X(reference)                                                       \
-	X(complete) X(event_list) X(event_follow) X(webhook_list)          \
-	X(webhook_show) X(webhook_create) X(webhook_remove)                \
-	X(webhook_pause) X(webhook_resume) X(webhook_test)                 \
-	X(webhook_rotate) X(webhook_replay) X(webhook_dead_letters)
+	X(key_revoke) X(key_erase) X(approval_list) X(approval_show)       \
+	X(approval_approve) X(approval_refuse) X(status) X(doctor)         \
+	X(completion) X(man) X(reference) X(complete) X(event_list)        \
+	X(event_follow) X(webhook_list) X(webhook_show) X(webhook_create)  \
+	X(webhook_remove) X(webhook_pause) X(webhook_resume)               \
+	X(webhook_test) X(webhook_rotate) X(webhook_replay)                \
+	X(webhook_dead_letters)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \
@@ -53,6 +54,17 @@ void mm_json_opt(json_t *o, const char *member, const struct mm_args *a,
 /* The same as a list: the value's parts between commas. */
 void mm_json_list(json_t *o, const char *member, const struct mm_args *a,
     const char *opt);
+
+/* A command that is one call on what its argument names. */
+#define MM_SHOW(name, method, path)                                        \
+	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
+	    const struct mm_args *a, struct mm_why *why)                   \
+	{                                                                  \
+		char p[1024];                                              \
+                                                                           \
+		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
+		return mm_object_command(cli, method, p, NULL, why);       \
+	}
 
 #define MM_LIST_OPTS                                                       \
 	{ "limit", "N", "at most N rows (default 1000; 0: all)",           \

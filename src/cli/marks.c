@@ -198,3 +198,22 @@ mm_marks_compare(struct mm_marks of[MM_OF_RECORDS], json_t *differences,
 	compare(&r);
 	*in_flight = r.in_flight;
 }
+
+/* see marks.h */
+void
+mm_marks_missing(const struct mm_marks *s, const struct mm_marks *other,
+    const char *what, const char *where, json_t *differences)
+{
+	struct comparing r = { .differences = differences };
+
+	for (size_t i = 0; i < s->n; i++) {
+		size_t k = 0;
+
+		while (k < other->n &&
+		    (memcmp(other->m[k].serial, s->m[i].serial, 16) != 0 ||
+			memcmp(other->m[k].spki, s->m[i].spki, 32) != 0))
+			k++;
+		if (k == other->n)
+			differ(&r, s->m[i].serial, what, where);
+	}
+}

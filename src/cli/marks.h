@@ -39,5 +39,9 @@ void mm_marks_done(struct mm_marks *s);
  * *in_flight: young ones that only the journal has.  Sorts the marks. */
 void mm_marks_compare(struct mm_marks of[MM_OF_RECORDS],
     json_t *differences, size_t *in_flight);
+/* Appends "what where" for each that the other list does not have, by serial
+ * and key: for lists of few. */
+void mm_marks_missing(const struct mm_marks *s, const struct mm_marks *other,
+    const char *what, const char *where, json_t *differences);
 
 #endif

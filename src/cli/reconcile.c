@@ -44,6 +44,7 @@ struct reconcile {
 	struct mm_marks of[MM_OF_RECORDS];
 	struct mm_crls crls[MM_OF_RECORDS];
 	struct mm_clock_list clocks[MM_OF_STORE]; /* of journal and ledger */
+	struct mm_marks glass[MM_OF_STORE]; /* recovered administrators */
 	size_t recovered;   /* journal lines that say so */
 	size_t in_flight;   /* young ones that only the journal has */
 	int64_t began_ms;
@@ -53,6 +54,17 @@ struct reconcile {
 	size_t page;
 	char arena[MM_ENTRY_MAX + 64];
 };
+
+static enum mm_err
+add_glass(struct reconcile *r, int record, const uint8_t serial[16],
+    const uint8_t spki[32], struct mm_why *why)
+{
+	struct mm_mark m = { 0 };
+
+	memcpy(m.serial, serial, 16);
+	memcpy(m.spki, spki, 32);
+	return mm_marks_add(&r->glass[record], &m, why);
+}
 
 /* ---- the journal ---- */
 
@@ -85,6 +97,9 @@ journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 		MM_TRY(mm_clocks_line(&r->clocks[MM_OF_JOURNAL], &l, why));
 		MM_TRY(mm_crls_line(&r->crls[MM_OF_JOURNAL], &l, r->began_ms,
 		    why));
+		if (l.kind == MM_J_RECOVERY)
+			MM_TRY(add_glass(r, MM_OF_JOURNAL, l.serial,
+			    l.spki_sha256, why));
 		if (l.kind != MM_J_CERTIFICATE && l.kind != MM_J_RECOVERED)
 			continue;
 		MM_TRY(journal_mark(r, &l, why));
@@ -152,10 +167,13 @@ one_entry(void *ctx, uint64_t index, struct mm_bytes json,
 		mm_progress_step(&r->progress, index);
 	MM_TRY(mm_clocks_entry(&r->clocks[MM_OF_LEDGER], &e, why));
 	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], &e, why));
-	if (!is_signature(e.type) || e.field[MM_F_SERIAL] == NULL)
+	if ((!is_signature(e.type) && e.type != MM_E_OPERATOR_RECOVERED) ||
+	    e.field[MM_F_SERIAL] == NULL)
 		return MM_OK;
 	MM_TRY(hex(&e, MM_F_SERIAL, m.serial, 16, why));
 	MM_TRY(hex(&e, MM_F_SPKI_SHA256, m.spki, 32, why));
+	if (e.type == MM_E_OPERATOR_RECOVERED)
+		return add_glass(r, MM_OF_LEDGER, m.serial, m.spki, why);
 	MM_TRY(hex(&e, MM_F_CERT_SHA256, cert, 32, why));
 	memcpy(m.cert, cert, sizeof(m.cert));
 	if (e.field[MM_F_NOT_AFTER] != NULL)
@@ -329,6 +347,11 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	mm_crls_compare(r->crls, r->differences, &r->in_flight);
 	mm_clocks_compare(&r->clocks[MM_OF_JOURNAL], &r->clocks[MM_OF_LEDGER],
 	    r->differences);
+	/* who broke the glass and never used what he got is in the journal
+	 * alone */
+	mm_marks_missing(&r->glass[MM_OF_LEDGER], &r->glass[MM_OF_JOURNAL],
+	    "a recovered administrator that is not in the", "journal",
+	    r->differences);
 	return report(r, why);
 }
 
@@ -349,8 +372,10 @@ mm_cmd_ledger_reconcile(struct mm_cli *cli, const struct mm_args *a,
 		mm_marks_done(&r->of[i]);
 		mm_crls_done(&r->crls[i]);
 	}
-	mm_clocks_done(&r->clocks[MM_OF_JOURNAL]);
-	mm_clocks_done(&r->clocks[MM_OF_LEDGER]);
+	for (int i = 0; i < MM_OF_STORE; i++) {
+		mm_clocks_done(&r->clocks[i]);
+		mm_marks_done(&r->glass[i]);
+	}
 	json_decref(r->differences);
 	free(r);
 	return rc;

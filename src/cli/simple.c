@@ -8,7 +8,7 @@
 
 /*
  * Commands that are one request and one table: products, profiles, devices,
- * certificates, keys.
+ * certificates.
  */
 #define NCOL(c) (sizeof(c) / sizeof((c)[0]))
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
@@ -18,15 +18,6 @@
 	{                                                                  \
 		return mm_list_command(cli, a, path, filters,              \
 		    NCOL(filters), columns, NCOL(columns), why);           \
-	}
-#define SHOW(name, method, path)                                           \
-	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
-	    const struct mm_args *a, struct mm_why *why)                   \
-	{                                                                  \
-		char p[1024];                                              \
-                                                                           \
-		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
-		return mm_object_command(cli, method, p, NULL, why);       \
 	}
 
 /* ---- ca ---- */
@@ -45,7 +36,7 @@ mm_cmd_ca_list(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	    NCOL(issuer_columns), why);
 }
 const struct mm_opt mm_opts_ca_crl[] = { END };
-SHOW(ca_crl, "POST", "/issuers/%s/crl")
+MM_SHOW(ca_crl, "POST", "/issuers/%s/crl")
 
 /* ---- profile ---- */
 
@@ -64,7 +55,7 @@ mm_cmd_profile_list(struct mm_cli *cli, const struct mm_args *a,
 	    NCOL(profile_columns), why);
 }
 const struct mm_opt mm_opts_profile_show[] = { END };
-SHOW(profile_show, "GET", "/profiles/%s")
+MM_SHOW(profile_show, "GET", "/profiles/%s")
 
 /* ---- product ---- */
 
@@ -83,7 +74,7 @@ mm_cmd_product_list(struct mm_cli *cli, const struct mm_args *a,
 	    NCOL(product_columns), why);
 }
 const struct mm_opt mm_opts_product_show[] = { END };
-SHOW(product_show, "GET", "/products/%s")
+MM_SHOW(product_show, "GET", "/products/%s")
 
 #define PRODUCT_OPTS                                                       \
 	{ "ldevid-profile", "PROFILE", "profile of the operational "       \
@@ -139,9 +130,9 @@ const struct mm_opt mm_opts_device_list[] = {
 };
 LIST(device_list, "/devices", device_filters, device_columns)
 const struct mm_opt mm_opts_device_show[] = { END };
-SHOW(device_show, "GET", "/devices/%s")
+MM_SHOW(device_show, "GET", "/devices/%s")
 const struct mm_opt mm_opts_device_retire[] = { END };
-SHOW(device_retire, "POST", "/devices/%s/retire")
+MM_SHOW(device_retire, "POST", "/devices/%s/retire")
 const struct mm_opt mm_opts_device_create[] = {
 	{ "product", "PRODUCT", "its product (required)", MM_C_PRODUCT, NULL },
 	{ "bound-key", "SHA256", "hash of the public key that the factory "
@@ -198,11 +189,11 @@ const struct mm_opt mm_opts_cert_list[] = {
 };
 LIST(cert_list, "/certificates", cert_filters, cert_columns)
 const struct mm_opt mm_opts_cert_show[] = { END };
-SHOW(cert_show, "GET", "/certificates/%s")
+MM_SHOW(cert_show, "GET", "/certificates/%s")
 const struct mm_opt mm_opts_cert_hold[] = { END };
-SHOW(cert_hold, "POST", "/certificates/%s/hold")
+MM_SHOW(cert_hold, "POST", "/certificates/%s/hold")
 const struct mm_opt mm_opts_cert_release[] = { END };
-SHOW(cert_release, "POST", "/certificates/%s/release")
+MM_SHOW(cert_release, "POST", "/certificates/%s/release")
 const struct mm_opt mm_opts_cert_revoke[] = {
 	{ "reason", "REASON", "RFC 5280 5.3.1; default unspecified",
 	    MM_C_REASON, NULL },
@@ -225,58 +216,6 @@ mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
 	MM_TRY(mm_path(p, why, "/certificates/%s/revoke", a->pos[0]));
 	return mm_object_command(cli, "POST", p, json_pack("{s:s}", "reason",
 	    reason ? reason : "unspecified"), why);
-}
-
-/* ---- key ---- */
-
-static const struct mm_column key_columns[] = {
-	{ "ID", "id" }, { "NAME", "name" }, { "ROLES", "roles" },
-	{ "EXPIRES", "expires" }, { "REVOKED", "revoked_at" },
-};
-const struct mm_opt mm_opts_key_list[] = { MM_LIST_OPTS, END };
-
-enum mm_err
-mm_cmd_key_list(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	return mm_list_command(cli, a, "/keys", NULL, 0, key_columns,
-	    NCOL(key_columns), why);
-}
-const struct mm_opt mm_opts_key_revoke[] = { END };
-SHOW(key_revoke, "POST", "/keys/%s/revoke")
-const struct mm_opt mm_opts_key_create[] = {
-	{ "role", "ROLE", "what it may do (required): admin, operator, line, "
-	    "support or auditor, or several with commas", MM_C_WORDS,
-	    "admin operator line support auditor" },
-	{ "ttl", "TIME", "until when: 90d, 2y (default: no end)", MM_C_NONE,
-	    NULL },
-	END
-};
-
-enum mm_err
-mm_cmd_key_create(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	char expires[MM_TIME_TEXT];
-	int64_t ttl;
-	json_t *o;
-
-	if (mm_arg(a, "role") == NULL)
-		return MM_FAIL(why, MM_EINPUT, "missing --role");
-	o = json_pack("{s:s}", "name", a->pos[0]);
-	mm_json_list(o, "roles", a, "role");
-	if (mm_arg(a, "ttl") != NULL) {
-		enum mm_err rc = mm_duration_parse(mm_arg(a, "ttl"), &ttl,
-		    why);
-
-		if (rc != MM_OK)
-			return json_decref(o), rc;
-		mm_time_text_s(mm_now_s() + ttl, expires);
-		json_object_set_new(o, "expires", json_string(expires));
-	}
-	mm_cli_hint(cli, "the key is shown once: keep it in a file of mode "
-	    "0600 and name that with --key-file");
-	return mm_object_command(cli, "POST", "/keys", o, why);
 }
 
 /* ---- status ---- */

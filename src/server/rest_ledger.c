@@ -1,15 +1,16 @@
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/own.h"
-#include "ledger/entry.h"
 #include "ledger/tile.h"
+#include "server/event.h"
 #include "server/rest.h"
 
 /* The ledger: C2SP tlog-tiles, entries as JSON, receipts. */
 
-enum { SCAN_MAX = 20000 }; /* entries looked at for one page */
+enum {
+	SCAN_MAX = 20000,    /* entries looked at for one page */
+	SCAN_LIMITED = 2000, /* ... where each is looked up */
+};
 
 #define IMMUTABLE "private, max-age=31536000, immutable"
 
@@ -77,49 +78,28 @@ mm_rest_tile(struct mm_rest *r, struct mm_why *why)
 
 struct scan {
 	struct mm_rest *r;
-	char type[48], device[MM_DEVICE_ID_MAX + 1];
+	struct mm_event_filter filter;
 	unsigned left;
 	uint64_t seen; /* one after the last entry looked at */
-	char *arena;
 };
 
-static bool
-wanted(const struct scan *s, struct mm_bytes json)
-{
-	struct mm_entry e;
-	const char *device;
-
-	if (s->type[0] == '\0' && s->device[0] == '\0')
-		return true;
-	if (mm_entry_parse(json, s->arena, MM_ENTRY_MAX + 64, &e, NULL) !=
-	    MM_OK)
-		return false;
-	device = e.field[MM_F_DEVICE];
-	return (s->type[0] == '\0' ||
-	    strcmp(mm_entry_type_name(e.type), s->type) == 0) &&
-	    (s->device[0] == '\0' ||
-	    (device != NULL && strcmp(device, s->device) == 0));
-}
-
-/* MM_ELIMIT ends the scan: the page is full. */
+/* MM_ELIMIT ends the walk: the page is full. */
 static enum mm_err
-look(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
+look(void *ctx, struct mm_event *e, struct mm_why *why)
 {
 	struct scan *s = ctx;
-	struct mm_json *j = &s->r->j;
+	bool yes = false;
 
-	(void)why;
 	if (s->left == 0)
 		return MM_ELIMIT;
-	s->seen = index + 1;
-	if (!wanted(s, entry))
+	if (mm_event_wanted(&s->filter, &e->v))
+		MM_TRY(mm_event_may_see(&s->r->login, e, &yes, why));
+	s->seen = e->index + 1;
+	if (!yes)
 		return MM_OK;
 	s->left--;
-	mm_json_open(j, '{');
-	mm_json_int(j, "index", (int64_t)index);
-	mm_json_raw(j, "entry", entry);
-	mm_json_close(j, '}');
-	return MM_OK;
+	mm_event_put(&s->r->j, e->index, e->json);
+	return mm_buf_ok(&s->r->out, why);
 }
 
 static enum mm_err
@@ -127,16 +107,16 @@ scan(struct scan *s, uint64_t from, struct mm_why *why)
 {
 	struct mm_json *j = &s->r->j;
 	char next[24];
+	uint64_t most = s->r->login.scope.on ? SCAN_LIMITED : SCAN_MAX;
 	uint64_t size, to;
 	enum mm_err rc;
 
 	MM_TRY(mm_get_ledger_size(s->r->reader, &size, why));
-	to = from + SCAN_MAX < size ? from + SCAN_MAX : size;
+	to = from + most < size ? from + most : size;
 	s->seen = from;
 	mm_json_open(j, '{');
 	mm_json_open_key(j, "items", '[');
-	rc = from < to ? mm_each_entry(s->r->reader, from, to, look, s, why)
-	    : MM_OK;
+	rc = mm_event_each(s->r->reader, from, to, look, s, why);
 	if (rc != MM_OK && s->left > 0)
 		return rc;
 	mm_json_close(j, ']');
@@ -156,21 +136,16 @@ mm_rest_entries(struct mm_rest *r, struct mm_why *why)
 	struct scan s = { .r = r };
 	struct mm_page p;
 	int64_t after = -1;
-	enum mm_err rc;
 
 	MM_TRY(mm_page_read(r, " type device ", &p, why));
-	MM_TRY(mm_rest_query(r, "type", s.type, sizeof(s.type), why));
-	memcpy(s.device, p.device, sizeof(s.device));
+	MM_TRY(mm_rest_query(r, "type", s.filter.types,
+	    sizeof(s.filter.types), why));
+	memcpy(s.filter.device, p.device, sizeof(p.device));
 	if (p.list.after[0] != '\0' &&
 	    (mm_int_parse(p.list.after, &after, NULL) != MM_OK || after < 0))
 		return MM_FAIL(why, MM_EINPUT, "after: want an index");
 	s.left = p.list.most;
-	s.arena = malloc(MM_ENTRY_MAX + 64);
-	if (s.arena == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	rc = scan(&s, (uint64_t)(after + 1), why);
-	free(s.arena);
-	return rc;
+	return scan(&s, (uint64_t)(after + 1), why);
 }
 
 enum mm_err

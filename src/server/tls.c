@@ -73,6 +73,30 @@ mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
 }
 
 /* see priv.h */
+enum mm_err
+mm_tls_operator_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
+    void **conn_data)
+{
+	struct mm_conn *c;
+	enum mm_err rc;
+
+	(void)ctx, (void)peer;
+	if (SSL_get0_peer_certificate(ssl) == NULL)
+		return MM_OK;
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return MM_ENOMEM;
+	c->operator_ = true;
+	mm_buf_init(&c->der, MM_CERT_MAX);
+	rc = keep_peer(ssl, c);
+	if (rc == MM_OK)
+		*conn_data = c;
+	else
+		mm_tls_conn_free(c);
+	return rc;
+}
+
+/* see priv.h */
 void
 mm_tls_conn_free(void *conn_data)
 {

@@ -132,6 +132,7 @@ CREATE TABLE claim (
 	serial bytea NOT NULL
 );
 
+-- secret_sha256: an API key's; spki: a certificate's.
 CREATE TABLE operator (
 	name text COLLATE "C" PRIMARY KEY,
 	person text NOT NULL,
@@ -139,8 +140,15 @@ CREATE TABLE operator (
 	secret_sha256 bytea,
 	created_at bigint NOT NULL,
 	expires_at bigint NOT NULL,
-	revoked_at bigint NOT NULL
+	revoked_at bigint NOT NULL,
+	kind smallint NOT NULL DEFAULT 0,
+	description text NOT NULL DEFAULT '',
+	scope text NOT NULL DEFAULT '',
+	sources text NOT NULL DEFAULT '',
+	spki bytea,
+	used_at bigint NOT NULL DEFAULT 0
 );
+CREATE UNIQUE INDEX operator_key ON operator (spki) WHERE spki IS NOT NULL;
 
 CREATE TABLE entry (
 	idx bigint PRIMARY KEY,
