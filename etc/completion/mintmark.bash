@@ -92,6 +92,7 @@ _mintmark() {
 	'token create --door') words='handshake bearer' ;;
 	'token create --bound-key') words=' ' ;;
 	'token create --out') kind='@file' ;;
+	'token create --qr-png') kind='@file' ;;
 	'token create --csv') kind='@file' ;;
 	'token thaw --rebind') words=' ' ;;
 	'cert list --device') kind='device' ;;
@@ -99,6 +100,7 @@ _mintmark() {
 	'cert list --issuer') kind='issuer' ;;
 	'cert list --expires-from') words=' ' ;;
 	'cert list --expires-to') words=' ' ;;
+	'cert list --older-than') words=' ' ;;
 	'cert list --limit') words=' ' ;;
 	'cert list --after') words=' ' ;;
 	'cert revoke --reason') kind='reason' ;;
@@ -178,10 +180,10 @@ _mintmark() {
 	'device why') words='--help '; kind='device' ;;
 	'token list') words='--help --device --product --state --limit --after '; kind='' ;;
 	'token show') words='--help '; kind='token' ;;
-	'token create') words='--help --device --product --profile --ttl --not-before --door --bound-key --out --csv --resume --dry-run '; kind='' ;;
+	'token create') words='--help --device --product --profile --ttl --not-before --door --bound-key --out --qr --qr-png --csv --resume --dry-run '; kind='' ;;
 	'token cancel') words='--help '; kind='token' ;;
 	'token thaw') words='--help --keep --rebind '; kind='token' ;;
-	'cert list') words='--help --device --state --issuer --expires-from --expires-to --limit --after '; kind='' ;;
+	'cert list') words='--help --device --state --issuer --expires-from --expires-to --older-than --limit --after '; kind='' ;;
 	'cert show') words='--help '; kind='serial' ;;
 	'cert revoke') words='--help --reason --dry-run '; kind='serial' ;;
 	'cert hold') words='--help '; kind='serial' ;;

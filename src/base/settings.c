@@ -129,6 +129,10 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "A webhook that has failed for so long is disabled."),
 	TIME("token_ttl", token_ttl_s, 60, 315360000, "72h",
 	    "How long a new token is good if nothing else is said."),
+	TIME("unconfirmed_alert", unconfirmed_alert_s, 0, 31536000, "7d",
+	    "A day's alert entry says how many certificates their devices "
+	    "have not confirmed for so long, and which is the oldest; 0s "
+	    "never."),
 	TIME("watchdog", watchdog_s, 0, 3600, "30s",
 	    "A server or signer that gives no sign of life for so long is "
 	    "killed and started again; 0s never, else at least 5s."),

@@ -33,6 +33,7 @@ MM_COMMANDS(X)
 /* For the many commands that are one call and one table. */
 struct mm_filter {
 	const char *opt, *param; /* option's name, query parameter's */
+	bool ago; /* the option is a duration, the parameter the time then */
 };
 /* GET path with filters, all pages up to --limit; prints. */
 MM_MUST enum mm_err mm_list_command(struct mm_cli *cli,

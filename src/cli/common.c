@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/text.h"
+#include "base/time.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 
@@ -96,18 +98,34 @@ mm_json_list(json_t *o, const char *member, const struct mm_args *a,
 }
 
 static enum mm_err
+put_filter(struct mm_buf *b, const struct mm_filter *f, const char *v,
+    struct mm_why *why)
+{
+	char then[MM_TIME_TEXT];
+	int64_t ago_s;
+
+	mm_buf_printf(b, "&%s=", f->param);
+	if (f->ago) {
+		MM_TRY(mm_duration_parse(v, &ago_s, why));
+		mm_time_text_s(mm_now_s() - ago_s, then);
+		v = then;
+	}
+	percent(b, v);
+	return MM_OK;
+}
+
+static enum mm_err
 query(struct mm_buf *b, const char *path, const struct mm_args *a,
-    const struct mm_filter *f, size_t nf)
+    const struct mm_filter *f, size_t nf, struct mm_why *why)
 {
 	mm_buf_text(b, path);
 	mm_buf_text(b, "?limit=");
 	mm_buf_printf(b, "%d", PAGE);
 	for (size_t i = 0; i < nf; i++)
-		if (mm_arg(a, f[i].opt) != NULL) {
-			mm_buf_printf(b, "&%s=", f[i].param);
-			percent(b, mm_arg(a, f[i].opt));
-		}
-	return mm_buf_ok(b, NULL);
+		if (mm_arg(a, f[i].opt) != NULL)
+			MM_TRY(put_filter(b, &f[i], mm_arg(a, f[i].opt),
+			    why));
+	return mm_buf_ok(b, why);
 }
 
 /* One page: prints or collects; *after is set to the next key or emptied. */
@@ -149,7 +167,7 @@ mm_list_command(struct mm_cli *cli, const struct mm_args *a, const char *path,
 	MM_TRY(mm_arg_int(a, "limit", PAGE, 0, 100000000, &limit, why));
 	if (mm_arg(a, "after") != NULL)
 		snprintf(after, sizeof(after), "%s", mm_arg(a, "after"));
-	MM_TRY(query(&base, path, a, f, nf));
+	MM_TRY(query(&base, path, a, f, nf, why));
 	do
 		MM_TRY(page(cli, mm_buf_cstr(&base), after, all, why));
 	while (after[0] != '\0' &&

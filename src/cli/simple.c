@@ -283,6 +283,7 @@ static const struct mm_column cert_columns[] = {
 static const struct mm_filter cert_filters[] = {
 	{ "device", "device" }, { "state", "state" }, { "issuer", "issuer" },
 	{ "expires-from", "expires_from" }, { "expires-to", "expires_to" },
+	{ "older-than", "issued_to", .ago = true },
 };
 const struct mm_opt mm_opts_cert_list[] = {
 	{ "device", "DEVICE", "of this device", MM_C_DEVICE, NULL },
@@ -292,6 +293,8 @@ const struct mm_opt mm_opts_cert_list[] = {
 	{ "expires-from", "TIME", "that end at TIME or later", MM_C_NONE,
 	    NULL },
 	{ "expires-to", "TIME", "that end before TIME", MM_C_NONE, NULL },
+	{ "older-than", "TIME", "with --state issued: that no device has "
+	    "confirmed for so long: 7d", MM_C_NONE, NULL },
 	MM_LIST_OPTS, END
 };
 LIST(cert_list, "/certificates", cert_filters, cert_columns)

@@ -1,11 +1,13 @@
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "cli/bulk.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "pki/token.h"
+#include "cli/qr.h"
 
 MM_FREE_FN(json_free, json_t, json_decref)
 
@@ -138,6 +140,10 @@ const struct mm_opt mm_opts_token_create[] = {
 	    MM_C_NONE, NULL },
 	{ "out", "FILE", "write the token file (JSON) or the CSV there, mode "
 	    "0600", MM_C_FILE, NULL },
+	{ "qr", NULL, "show the token's URI as a QR code on the terminal",
+	    MM_C_NONE, NULL },
+	{ "qr-png", "FILE", "write that code there, mode 0600", MM_C_FILE,
+	    NULL },
 	{ "csv", "FILE", "one token for each row; - is standard input",
 	    MM_C_FILE, NULL },
 	{ "resume", NULL, "with --csv: leave out the devices that --out has", MM_C_NONE,
@@ -176,6 +182,22 @@ hint_for(struct mm_cli *cli, const struct mm_args *a, enum mm_err rc)
 		    "the default door, handshake, needs nothing");
 }
 
+/* After the token was shown or kept: a code that fails loses nothing. */
+static enum mm_err
+show_code(const struct mm_args *a, const json_t *made, struct mm_why *why)
+{
+	const char *uri = json_string_value(json_object_get(made, "uri"));
+	const char *png = mm_arg(a, "qr-png");
+
+	if (!mm_flag(a, "qr") && png == NULL)
+		return MM_OK;
+	if (uri == NULL)
+		return MM_FAIL(why, MM_ESYS, "the server's answer has no uri");
+	if (mm_flag(a, "qr"))
+		MM_TRY(mm_qr_print(stdout, uri, why));
+	return png == NULL ? MM_OK : mm_qr_png(png, uri, why);
+}
+
 static enum mm_err
 create_one(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 {
@@ -199,12 +221,26 @@ create_one(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	if (path != NULL && (rc = mm_out_json(&out, path, made, why)) != MM_OK)
 		mm_cli_hint(cli, "its secret is lost: \"mintmark token cancel "
 		    "%s\", then make another", mm_json_text(made, "id"));
-	if (path != NULL)
-		return rc;
-	if (cli->json)
+	MM_TRY(rc);
+	if (path == NULL && cli->json)
 		mm_json_print(made);
-	else
+	else if (path == NULL)
 		mm_object_print(made);
+	return show_code(a, made, why);
+}
+
+/* Said before a token is made that nobody would see. */
+static enum mm_err
+check_code(const struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	if (mm_arg(a, "csv") != NULL &&
+	    (mm_flag(a, "qr") || mm_arg(a, "qr-png") != NULL))
+		return MM_FAIL(why, MM_EINPUT,
+		    "--qr and --qr-png go with --device");
+	if (mm_flag(a, "qr") && (cli->json || !isatty(STDOUT_FILENO)))
+		return MM_FAIL(why, MM_EINPUT, "--qr wants a terminal, and "
+		    "no --json: --qr-png FILE writes a picture");
 	return MM_OK;
 }
 
@@ -217,6 +253,7 @@ mm_cmd_token_create(struct mm_cli *cli, const struct mm_args *a,
 		    "say either --device DEVICE or --csv FILE");
 	if (mm_arg(a, "ttl") != NULL)
 		MM_TRY(mm_bulk_ttl(mm_arg(a, "ttl"), why));
+	MM_TRY(check_code(cli, a, why));
 	if (mm_arg(a, "csv") != NULL)
 		return mm_bulk_tokens(cli, a, why);
 	if (mm_flag(a, "resume") || mm_flag(a, "dry-run"))

@@ -96,5 +96,7 @@ mm_desk_housekeeping(struct mm_desk *d)
 	mm_login_used(d);
 	mm_login_admins(d);
 	why = (struct mm_why){ 0 };
+	keep(d, mm_desk_unconfirmed(d, &why), "unconfirmed.failed", &why);
+	why = (struct mm_why){ 0 };
 	keep(d, mm_store_tidy(d->r, &why), "store.tidy", &why);
 }

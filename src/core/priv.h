@@ -61,7 +61,7 @@ struct mm_flight {
 	char name[MM_AUTHORITY_TEXT];
 	struct mm_flight *same_bucket;
 	struct mm_flight *waiters, *last_waiter, *next_waiter;
-	/* sign.c */
+	/* wire_issue.c */
 	unsigned line;
 	/* What W is to write, in this order; the papers are their entries. */
 	struct mm_op confirm;          /* of the presented certificate */
@@ -132,7 +132,7 @@ void mm_papers_short(struct mm_papers *p, const struct mm_short *s);
 void mm_papers_alert(struct mm_papers *p, const struct mm_flight *f);
 bool mm_zero(const void *p, size_t n);
 
-/* ---- sign.c: the way to the signer and back ---- */
+/* ---- wire.c, wire_issue.c, wire_call.c: to the signer and back ---- */
 
 struct mm_wire;
 MM_MUST enum mm_err mm_wire_new(unsigned most, struct mm_wire **out,
@@ -168,6 +168,8 @@ int mm_wire_psk(struct mm_wire *w, unsigned loop);
 /* The lines where one asks and waits. */
 enum mm_line { MM_LINE_CHECK, MM_LINE_LEDGER, MM_LINE_OPS, MM_LINES };
 void mm_wire_lock(struct mm_wire *w, enum mm_line line);
+/* false: somebody has it. */
+bool mm_wire_try(struct mm_wire *w, enum mm_line line);
 void mm_wire_unlock(struct mm_wire *w, enum mm_line line);
 /* One request; the line is locked by the caller.  The signer gone or late is
  * MM_EAGAIN; its own refusals come as they are. */
@@ -378,5 +380,9 @@ struct mm_desk {
 /* The op with its papers in d->buf. */
 MM_MUST enum mm_err mm_desk_run(struct mm_desk *d, struct mm_papers *p,
     struct mm_op *op, struct mm_why *why);
+
+/* desk_unconfirmed.c: the day's alert, if it is due and not entered yet. */
+MM_MUST enum mm_err mm_desk_unconfirmed(struct mm_desk *d,
+    struct mm_why *why);
 
 #endif

@@ -81,8 +81,8 @@ MM_MUST enum mm_err mm_http_query(const struct mm_http_req *req,
 /*
  * An answer.  The body is moved into it; one that is in error is 503 instead.
  * Content-Length, Date, Server-less, X-Request-Id, Connection, Cache-Control:
- * no-store and a 503's Retry-After: 1 (unless given) are the library's.  extra
- * is a list of "Name: value\r\n" lines.
+ * no-store and the Retry-After: 1 of 503 and 429 (unless given) are the
+ * library's.  extra is a list of "Name: value\r\n" lines.
  */
 struct mm_http_resp {
 	int status;

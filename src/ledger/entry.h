@@ -49,7 +49,8 @@
 	X(MM_E_REFUSED,         "refused", "refusals of a proven authority, once an hour and reason") \
 	X(MM_E_COUNTED,         "refusals.counted", "refusals of the unauthenticated, once an hour and reason") \
 	X(MM_E_ALERT,           "alert", "something a person must look at") \
-	X(MM_E_CRL_SIGNED,      "crl.signed", "a revocation list was signed") \
+	X(MM_E_CRL_SIGNED,      "crl.signed", "a revocation list was signed; " \
+	    "result lost: and never stored, so nobody saw it") \
 	X(MM_E_CLOCK_SET_BACK,  "clock.set_back", "an operator had the signer accept a clock that was set back; number is the journal's line") \
 	X(MM_E_WEBHOOK_CREATED, "webhook.created", "events go to one more place") \
 	X(MM_E_WEBHOOK_CHANGED, "webhook.changed", "a webhook was changed, paused, resumed, replayed or given a new secret") \

@@ -46,7 +46,7 @@ mm_rest_certs(struct mm_rest *r, struct mm_why *why)
 	struct mm_page p;
 
 	MM_TRY(mm_page_read(r, " device product profile issuer state "
-	    "expires_from expires_to ", &p, why));
+	    "expires_from expires_to issued_to ", &p, why));
 	MM_TRY(mm_page_state(r, &p.list.state, state_name, MM_CERT_STATES,
 	    why));
 	return mm_page_put(r, &p, mm_list_certs, put_cert, why);

@@ -188,7 +188,10 @@ mm_page_read(const struct mm_rest *r, const char *filters, struct mm_page *p,
 		MM_TRY(page_filter(r, rows[i].name, rows[i].room, rows[i].n,
 		    rows[i].filter, why));
 	MM_TRY(page_time(r, "expires_from", &p->list.expires_from_s, why));
-	return page_time(r, "expires_to", &p->list.expires_to_s, why);
+	MM_TRY(page_time(r, "expires_to", &p->list.expires_to_s, why));
+	MM_TRY(page_time(r, "issued_to", &p->list.issued_to, why));
+	p->list.issued_to *= 1000;
+	return MM_OK;
 }
 
 /* see rest.h */

@@ -226,6 +226,16 @@ product_rows(struct mm_rest *r, const struct mm_list *l, struct meter *m,
 	return MM_OK;
 }
 
+/* In a list by a time: "time-serial". */
+static enum mm_err
+of_listed_cert(struct mm_store_reader *r, const char *key,
+    char product[MM_NAME_MAX + 1])
+{
+	const char *dash = strrchr(key, '-');
+
+	return of_cert(r, dash != NULL ? dash + 1 : key, product);
+}
+
 /* Lists that can be limited, and whose a key of theirs is. */
 static const struct {
 	mm_list_fn *list;
@@ -233,7 +243,7 @@ static const struct {
 } limited[] = {
 	{ mm_list_devices, of_device },
 	{ mm_list_tokens, of_token },
-	{ mm_list_certs, of_cert },
+	{ mm_list_certs, of_listed_cert },
 };
 
 /* Where to go on: the product of the row that the last page ended with. */

@@ -7,8 +7,12 @@
 
 /* Status and profiles. */
 
+/* Counted one by one, so no further: more is not another answer. */
+#define UNCONFIRMED_MOST 10000
+
 static void
-put_counts(struct mm_json *j, const struct mm_store_counts *n)
+put_counts(struct mm_json *j, const struct mm_store_counts *n,
+    const uint64_t *unconfirmed)
 {
 	mm_json_open_key(j, "counts", '{');
 	mm_json_int(j, "products", (int64_t)n->products);
@@ -16,6 +20,8 @@ put_counts(struct mm_json *j, const struct mm_store_counts *n)
 	mm_json_int(j, "tokens", (int64_t)n->tokens);
 	mm_json_int(j, "certificates", (int64_t)n->certs);
 	mm_json_int(j, "revoked", (int64_t)n->revoked);
+	if (unconfirmed != NULL)
+		mm_json_int(j, "unconfirmed", (int64_t)*unconfirmed);
 	mm_json_close(j, '}');
 }
 
@@ -72,8 +78,12 @@ mm_rest_status(struct mm_rest *r, struct mm_why *why)
 	const struct mm_server *s = r->s;
 	struct mm_store_counts n;
 	struct mm_core_stats st;
+	int64_t old_ms = s->config->set.unconfirmed_alert_s * 1000;
+	uint64_t unconfirmed;
 
 	MM_TRY(mm_get_counts(r->reader, &n, why));
+	MM_TRY(mm_get_unconfirmed(r->reader, mm_now_ms() - old_ms,
+	    UNCONFIRMED_MOST, &unconfirmed, why));
 	mm_core_stats(s->core, &st);
 	mm_json_open(&r->j, '{');
 	mm_json_str(&r->j, "name", s->config->set.name);
@@ -88,7 +98,7 @@ mm_rest_status(struct mm_rest *r, struct mm_why *why)
 		mm_json_close(&r->j, '}');
 		return MM_OK;
 	}
-	put_counts(&r->j, &n);
+	put_counts(&r->j, &n, old_ms > 0 ? &unconfirmed : NULL);
 	put_core(&r->j, s, &st);
 	mm_json_int(&r->j, "waiting", mm_watch_waiting(s->watch));
 	mm_json_open_key(&r->j, "listeners", '{');

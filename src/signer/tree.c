@@ -116,6 +116,32 @@ claim_of(struct mm_bytes e, struct mm_journal_line *claim)
 	return true;
 }
 
+/* A CRL whose line this journal does not have is left to reconcile. */
+static void
+settle_crl(struct mm_worker *w, struct mm_bytes e)
+{
+	static const char key[] = ",\"number\":";
+	struct mm_journal_line claim = { .kind = MM_J_CRL };
+	const uint8_t *at = memmem(e.p, e.n, key, sizeof(key) - 1);
+	char number[24];
+	int64_t n;
+	size_t i;
+
+	text_field(e, ",\"issuer\":\"", claim.issuer, sizeof(claim.issuer));
+	if (at == NULL)
+		return;
+	at += sizeof(key) - 1;
+	for (i = 0; i < sizeof(number) - 1 && at + i < e.p + e.n &&
+	     at[i] >= '0' && at[i] <= '9'; i++)
+		number[i] = (char)at[i];
+	number[i] = '\0';
+	if (mm_int_parse(number, &n, NULL) != MM_OK)
+		return;
+	claim.number = (uint64_t)n;
+	claim = mm_outset_crl(&claim);
+	(void)!mm_record_settle(w->s->record, &claim, NULL);
+}
+
 static enum mm_err
 settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
     struct mm_why *why)
@@ -124,6 +150,8 @@ settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
 	struct mm_journal_line claim;
 	enum mm_err err;
 
+	if (starts(q->entry, HEAD "crl.signed\""))
+		settle_crl(w, q->entry);
 	if (!certificate && !starts(q->entry, HEAD "signature.orphaned\""))
 		return MM_OK;
 	if (!claim_of(q->entry, &claim))

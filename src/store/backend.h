@@ -92,6 +92,10 @@ struct mm_store_backend {
 	enum mm_err (*get_counts)(struct mm_store_reader *r,
 	    struct mm_store_counts *out, struct mm_why *why);
 
+	enum mm_err (*get_unconfirmed)(struct mm_store_reader *r,
+	    int64_t before_ms, uint64_t most, uint64_t *n,
+	    struct mm_why *why);
+
 	enum mm_err (*get_entry)(struct mm_store_reader *r, uint64_t index,
 	    struct mm_buf *entry, struct mm_why *why);
 	enum mm_err (*each_entry)(struct mm_store_reader *r, uint64_t from,

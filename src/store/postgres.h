@@ -183,6 +183,8 @@ enum mm_err mm_pg_get_doc(struct mm_store_reader *r, enum mm_doc_kind kind,
 enum mm_err mm_pg_list_docs(struct mm_store_reader *r,
     const struct mm_doc_range *range, const struct mm_row_sink *to,
     struct mm_why *why);
+enum mm_err mm_pg_get_unconfirmed(struct mm_store_reader *r,
+    int64_t before_ms, uint64_t most, uint64_t *n, struct mm_why *why);
 enum mm_err mm_pg_get_counts(struct mm_store_reader *r,
     struct mm_store_counts *out, struct mm_why *why);
 enum mm_err mm_pg_list(struct mm_store_reader *r, enum mm_list_kind kind,

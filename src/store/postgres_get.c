@@ -178,3 +178,15 @@ mm_pg_get_counts(struct mm_store_reader *r, struct mm_store_counts *out,
 	*out = (struct mm_store_counts){ n[0], n[1], n[2], n[3], n[4], n[5] };
 	return MM_OK;
 }
+
+enum mm_err
+mm_pg_get_unconfirmed(struct mm_store_reader *r, int64_t before_ms,
+    uint64_t most, uint64_t *n, struct mm_why *why)
+{
+	int64_t count;
+
+	MM_TRY(mm_pg_ints(mm_pg_db(r), ASK(UNCONFIRMED_COUNT, INT(before_ms),
+	    INT(most)), &count, 1, why));
+	*n = (uint64_t)count;
+	return MM_OK;
+}

@@ -177,6 +177,7 @@ const struct mm_store_backend mm_postgres_backend = {
 	.get_answer = mm_pg_get_answer,
 	.get_doc = mm_pg_get_doc,
 	.get_counts = mm_pg_get_counts,
+	.get_unconfirmed = mm_pg_get_unconfirmed,
 	.get_entry = mm_pg_get_entry,
 	.each_entry = mm_pg_each_entry,
 	.get_tile = mm_pg_get_tile,

@@ -54,6 +54,18 @@
 	" unnest('{0,1,2,3,4,5}'::smallint[]) AS s(state) CROSS JOIN"     \
 	" LATERAL "
 #define SQL_WANTED SQL_OF_CLASS " AND ($6 = -1 OR s.state = $6)"
+/* By a time: $7 and $1 the place, $8 before which. */
+#define SQL_CERTS_BY(at, groups, state, wanted) SQL_CERT_OF(              \
+	"(SELECT x.serial, x.at, x.id FROM " groups                       \
+	"(SELECT serial, " at " AS at, id FROM cert WHERE class = k.id"   \
+	" AND state = " state " AND (" at ", id) > ($7, $1)"              \
+	" AND " at " < $8 ORDER BY " at ", id LIMIT $2) x"                \
+	" WHERE " wanted " ORDER BY x.at, x.id LIMIT $2) p"               \
+	" JOIN cert c ON c.serial = p.serial") "ORDER BY p.at, p.id"
+#define SQL_CERTS_OF_DEVICE_BY(at) SQL_CERT "WHERE c.device ="            \
+	SQL_DEVICE_ID("$9") " AND (" at ", c.id) > ($7, $1) AND " at      \
+	" < $8 AND ($6 = -1 OR c.state = $6) AND " SQL_OF_CLASS           \
+	" ORDER BY " at ", c.id LIMIT $2"
 
 #define SQL_STATEMENTS(X)                                                 \
 	X(BEGIN, "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE")      \
@@ -127,19 +139,20 @@
 	    SQL_DEVICE_ID("$7") " AND c.id > $1 AND ($6 = -1 OR"          \
 	    " c.state = $6) AND " SQL_OF_CLASS                            \
 	    " ORDER BY c.id LIMIT $2")                                    \
-	/* by expiry: $7 and $1 the place, $8 before which */             \
-	X(CERTS_EXPIRING, SQL_CERT_OF("(SELECT x.serial, x.at, x.id"      \
-	    " FROM " SQL_GROUPS "(SELECT serial, not_after_s AS at, id"   \
-	    " FROM cert WHERE class = k.id AND state = s.state"           \
-	    " AND (not_after_s, id) > ($7, $1) AND not_after_s < $8"      \
-	    " ORDER BY not_after_s, id LIMIT $2) x"                       \
-	    " WHERE " SQL_WANTED " ORDER BY x.at, x.id LIMIT $2) p"       \
-	    " JOIN cert c ON c.serial = p.serial") "ORDER BY p.at, p.id") \
-	X(CERTS_EXPIRING_OF_DEVICE, SQL_CERT "WHERE c.device ="           \
-	    SQL_DEVICE_ID("$9")                                           \
-	    " AND (c.not_after_s, c.id) > ($7, $1)"                       \
-	    " AND c.not_after_s < $8 AND ($6 = -1 OR c.state = $6) AND "  \
-	    SQL_OF_CLASS " ORDER BY c.not_after_s, c.id LIMIT $2")        \
+	X(CERTS_EXPIRING, SQL_CERTS_BY("not_after_s", SQL_GROUPS,         \
+	    "s.state", SQL_WANTED))                                       \
+	X(CERTS_EXPIRING_OF_DEVICE,                                       \
+	    SQL_CERTS_OF_DEVICE_BY("c.not_after_s"))                      \
+	/* of one state, which $6 says too: its index has no other */     \
+	X(CERTS_UNCONFIRMED, SQL_CERTS_BY("issued_at",                    \
+	    "class k CROSS JOIN LATERAL ", "0", SQL_OF_CLASS              \
+	    " AND $6 = 0"))                                               \
+	X(CERTS_UNCONFIRMED_OF_DEVICE,                                    \
+	    SQL_CERTS_OF_DEVICE_BY("c.issued_at"))                        \
+	X(UNCONFIRMED_COUNT, "SELECT count(*) FROM (SELECT 1 FROM"        \
+	    " class k CROSS JOIN LATERAL (SELECT 1 FROM cert"             \
+	    " WHERE class = k.id AND state = 0 AND issued_at < $1"        \
+	    " LIMIT $2) x LIMIT $2) y")                                   \
 	X(CERTS_REVOKED, SQL_CERT "WHERE k.issuer = $1 AND c.state >= 3"  \
 	    " AND c.not_after_s >= $2 ORDER BY c.serial")                 \
 	/* the ledger */                                                  \

@@ -201,6 +201,8 @@ enum mm_err mm_sqlite_list(struct mm_store_reader *r, enum mm_list_kind kind,
 enum mm_err mm_sqlite_list_revoked(struct mm_store_reader *r,
     const char *issuer, int64_t now_s, const struct mm_row_sink *to,
     struct mm_why *why);
+enum mm_err mm_sqlite_get_unconfirmed(struct mm_store_reader *r,
+    int64_t before_ms, uint64_t most, uint64_t *n, struct mm_why *why);
 enum mm_err mm_sqlite_page(struct db *db, enum mm_list_kind kind,
     const struct mm_list *l, const struct mm_row_sink *to,
     struct mm_why *why);

@@ -251,6 +251,7 @@ const struct mm_store_backend mm_sqlite_backend = {
 	.get_device_cert = mm_sqlite_get_device_cert,
 	.get_checkpoint = mm_sqlite_get_checkpoint,
 	.get_crl = mm_sqlite_get_crl,
+	.get_unconfirmed = mm_sqlite_get_unconfirmed,
 	.get_answer = mm_sqlite_get_answer,
 	.get_doc = mm_sqlite_get_doc,
 	.get_counts = mm_sqlite_get_counts,

@@ -167,6 +167,17 @@
 	    " INDEXED BY cert_place WHERE segment = ?1 AND class = ?2"    \
 	    " AND state = ?3 AND (not_after_s, id) > (?4, ?5)"            \
 	    " AND not_after_s < ?6 ORDER BY not_after_s, id LIMIT ?7")    \
+	/* the classes stand for groups: see take_groups */               \
+	X(CLASS_GROUP, "SELECT ?1 * 0, id, ?3 * 0 FROM class"             \
+	    " WHERE id > ?2 ORDER BY id LIMIT 1")                         \
+	X(CERTS_UNCONFIRMED, "SELECT issued_at, id FROM cert"             \
+	    " INDEXED BY cert_issued WHERE class = ?2 AND state = 0"      \
+	    " AND (issued_at, id) > (?4, ?5) AND issued_at < ?6"          \
+	    " ORDER BY issued_at, id LIMIT ?7")                           \
+	X(UNCONFIRMED_COUNT, "SELECT count(*) FROM (SELECT 1 FROM"        \
+	    " class i CROSS JOIN cert c INDEXED BY cert_issued"           \
+	    " WHERE c.class = i.id AND c.state = 0 AND c.issued_at < ?1"  \
+	    " LIMIT ?2)")                                                 \
 	X(CERTS_OF_DEVICE, "SELECT 0, id FROM cert"                       \
 	    " INDEXED BY cert_device WHERE device = ?1 ORDER BY id")      \
 	X(CERTS_REVOKED, SQL_CERT "WHERE c.id IN (SELECT r.id FROM"       \

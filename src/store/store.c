@@ -244,6 +244,10 @@ FORWARD(mm_get_counts, get_counts,
     (struct mm_store_reader *r, struct mm_store_counts *out,
 	struct mm_why *why), (r, out, why))
 
+FORWARD(mm_get_unconfirmed, get_unconfirmed,
+    (struct mm_store_reader *r, int64_t before_ms, uint64_t most, uint64_t *n,
+	struct mm_why *why), (r, before_ms, most, n, why))
+
 FORWARD(mm_get_entry, get_entry,
     (struct mm_store_reader *r, uint64_t index, struct mm_buf *entry,
 	struct mm_why *why), (r, index, entry, why))

@@ -411,14 +411,18 @@ struct mm_list {
 	int state;                     /* -1: any */
 	/* Certificates only: from inclusive, to exclusive; 0: open. */
 	int64_t expires_from_s, expires_to_s;
+	/* Unconfirmed certificates (state issued) only, exclusive, in ms; 0:
+	 * open.  MM_EINPUT together with another state or with expires_*. */
+	int64_t issued_to;
 };
 typedef enum mm_err mm_row_fn(void *ctx, const void *row, const char *next,
     struct mm_why *why);
 /*
  * Products, devices and operators by name or id; tokens and certificates in
  * the order they were stored (near to that of serials, and rows come only at
- * its end), certificates by expiry first where expires_* is given.  A row's
- * key is its id or serial; MM_EINPUT for a key that is not one of the list.
+ * its end), certificates by expiry first where expires_* is given, by time of
+ * issue where issued_to is.  A row's key is its id or serial; MM_EINPUT for a
+ * key that is not one of the list.
  */
 MM_MUST enum mm_err mm_list_products(struct mm_store_reader *r,
     const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
@@ -441,6 +445,10 @@ MM_MUST enum mm_err mm_list_docs(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_list_revoked(struct mm_store_reader *r,
     const char *issuer, int64_t now_s, mm_row_fn *fn, void *ctx,
     struct mm_why *why);
+/* How many certificates in state issued were issued before before_ms, at most
+ * most: a look at so many places of an index. */
+MM_MUST enum mm_err mm_get_unconfirmed(struct mm_store_reader *r,
+    int64_t before_ms, uint64_t most, uint64_t *n, struct mm_why *why);
 
 struct mm_store_counts { /* kept as counters, not counted */
 	/* certs: orphans too; revoked: what a CRL lists, so held ones too */

@@ -199,6 +199,10 @@ def test_lists_go_from_product_to_product(world, two, limit):
             ("/devices", "id", {d["device"] for d in everything}),
             ("/tokens", "id", {d["token"] for d in everything}),
             ("/certificates", "serial", {d["serial"] for d in everything}),
+            ("/certificates?expires_to=2100-01-01T00:00:00Z", "serial",
+             {d["serial"] for d in everything}),
+            ("/certificates?state=issued&issued_to=2100-01-01T00:00:00Z",
+             "serial", {d["serial"] for d in everything}),
             ("/products", "name", {"thermo", "gauge"})):
         got = [i[name] for i in pages(world, k, path, limit)]
         assert len(got) == len(set(got))

@@ -111,6 +111,8 @@ CREATE INDEX cert_place ON cert (class, state, id);
 CREATE INDEX cert_expiry ON cert (class, state, not_after_s, id);
 CREATE INDEX cert_device ON cert (device, id);
 CREATE INDEX cert_revoked ON cert (class, not_after_s) WHERE state >= 3;
+-- Unconfirmed ones by age: a certificate leaves it with its confirmation.
+CREATE INDEX cert_issued ON cert (class, issued_at, id) WHERE state = 0;
 CREATE INDEX cert_predecessor ON cert (predecessor, id)
 	WHERE predecessor IS NOT NULL;
 

@@ -290,6 +290,27 @@ wait_ready(struct rig *r)
 	} while (!s.ready);
 }
 
+static sqlite3 *
+lock_store(struct rig *r)
+{
+	char path[160];
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/mintmark.db", r->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL,
+	    NULL), SQLITE_OK);
+	return db;
+}
+
+static void
+unlock_store(sqlite3 *db)
+{
+	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL),
+	    SQLITE_OK);
+	sqlite3_close(db);
+}
+
 /* Somebody else holds the database: signatures cannot be recorded.  They are
  * told as "again", settled as orphans, and nothing is spent. */
 static void
@@ -299,20 +320,13 @@ store_away(void **state)
 	struct mm_token_made t = rig_token(r, "SN-locked");
 	EVP_PKEY *key = rig_key();
 	struct mm_job *job = rig_job(MM_JOB_ENROL, key, "");
-	char path[160];
-	sqlite3 *db;
+	sqlite3 *db = lock_store(r);
 
-	snprintf(path, sizeof(path), "%s/mintmark.db", r->dir);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL,
-	    NULL), SQLITE_OK);
 	rig_psk(job, &t);
 	rig_run(r, job);
 	assert_int_equal(job->result, MM_EAGAIN);
 	mm_job_free(&job);
-	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL),
-	    SQLITE_OK);
-	sqlite3_close(db);
+	unlock_store(db);
 	wait_ready(r);
 	job = rig_job(MM_JOB_ENROL, key, "");
 	rig_psk(job, &t);
@@ -324,6 +338,41 @@ store_away(void **state)
 	assert_int_equal(rig_journal(r, "certificate"),
 	    rig_entries(r, "certificate.issued") +
 	    rig_entries(r, "certificate.renewed") + 1);
+}
+
+/* A revocation list that could not be stored is the last one that is signed
+ * until the store is back, though no certificate was asked for. */
+static void
+store_away_from_the_desk(void **state)
+{
+	struct rig *r = *state;
+	unsigned lists = rig_journal(r, "crl");
+	struct mm_core_stats s;
+	uint64_t number;
+	sqlite3 *db = lock_store(r);
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(mm_desk_crl(r->desk, "factory", true,
+		    &number, NULL), MM_EAGAIN);
+	assert_int_equal(rig_journal(r, "crl"), lists + 1);
+	mm_core_stats(r->core, &s);
+	assert_false(s.ready);
+	assert_string_equal(s.why, "the store is away");
+	unlock_store(db);
+	wait_ready(r);
+	assert_int_equal(mm_desk_crl(r->desk, "factory", true, &number, NULL),
+	    MM_OK);
+}
+
+/* Meeting the signer enters the list that it signed and the store never got. */
+static void
+a_lost_list(void **state)
+{
+	struct rig *r = *state;
+
+	rig_shut(r);
+	rig_open(r, NULL);
+	assert_int_equal(rig_journal(r, "crl"), rig_entries(r, "crl.signed"));
 }
 
 /* Stopping enters what was counted and signs the last head. */
@@ -355,6 +404,8 @@ main(void)
 		cmocka_unit_test(operators),
 		cmocka_unit_test(answers_in_flight),
 		cmocka_unit_test(store_away),
+		cmocka_unit_test(store_away_from_the_desk),
+		cmocka_unit_test(a_lost_list),
 		cmocka_unit_test(again),
 	};
 

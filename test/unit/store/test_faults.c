@@ -245,7 +245,8 @@ test_older_grows(void **state)
 	mm_store_close(&f.s);
 	shape_of(f.url, fresh, sizeof(fresh), "");
 	shape_of(f.url, old, sizeof(old),
-	    "DROP TABLE doc; DROP INDEX operator_key;"
+	    "DROP INDEX cert_issued; DROP TABLE doc;"
+	    "DROP INDEX operator_key;"
 	    "ALTER TABLE operator DROP COLUMN kind;"
 	    "ALTER TABLE operator DROP COLUMN description;"
 	    "ALTER TABLE operator DROP COLUMN scope;"
