@@ -254,4 +254,6 @@ const struct mm_store_backend mm_sqlite_backend = {
 	.list = mm_sqlite_list,
 	.list_docs = mm_sqlite_list_docs,
 	.list_revoked = mm_sqlite_list_revoked,
+	.list_history = mm_sqlite_list_history,
+	.recall = mm_sqlite_recall,
 };

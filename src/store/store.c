@@ -254,6 +254,27 @@ mm_list_docs(struct mm_store_reader *r, enum mm_doc_kind kind,
 	    &(struct mm_row_sink){ fn, ctx }, why);
 }
 
+enum mm_err
+mm_list_history(struct mm_store_reader *r, const char *device,
+    uint64_t before, unsigned most, mm_each_entry_fn *fn, void *ctx,
+    struct mm_why *why)
+{
+	const struct mm_history h = { before, most, fn, ctx };
+
+	return r->backend->list_history(r, device, &h, why);
+}
+
+enum mm_err
+mm_recall_devices(struct mm_store_reader *r, const struct mm_recall *q,
+    mm_row_fn *fn, void *ctx, char next[MM_RECALL_AFTER], struct mm_why *why)
+{
+	if (q->most < 1 || q->most > LIST_MAX || q->nwhere > MM_WHERE_MOST)
+		return MM_FAIL(why, MM_EINPUT, "recall: 1 to %d rows, at most "
+		    "%d conditions", LIST_MAX, MM_WHERE_MOST);
+	return r->backend->recall(r, q, &(struct mm_row_sink){ fn, ctx }, next,
+	    why);
+}
+
 LIST(mm_list_products, MM_LIST_PRODUCTS)
 LIST(mm_list_devices, MM_LIST_DEVICES)
 LIST(mm_list_tokens, MM_LIST_TOKENS)
