@@ -254,6 +254,7 @@ struct mm_call {
 	struct mm_buf data;
 	char authorization[128];
 	char idempotency[66];   /* one more than allowed: too long shows */
+	char if_match[66];
 	struct mm_authority authority; /* est.c: the device that asks */
 	struct mm_job *job;     /* enrol.c: waits for a second opinion */
 };

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -14,6 +15,7 @@ enum {
 	OUT_MAX = 8 << 20,
 	BODY_SMALL = 64 * 1024,
 	BODY_BULK = 1 << 20, /* 1,000 tokens */
+	BODY_IMPORT = 4 << 20, /* 1,000 devices with 2 KiB of attributes */
 	IDEMPOTENCY_MAX = 64,
 	ANY = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_LINE |
 	    MM_ROLE_SUPPORT | MM_ROLE_AUDITOR,
@@ -26,6 +28,7 @@ enum {
 
 struct rest_call {
 	mm_rest_fn *run;
+	const char *query; /* what it may have; NULL: a list, which asks */
 };
 
 /* ---- login ---- */
@@ -51,7 +54,8 @@ allow(const struct mm_rest *r, struct mm_why *why)
 static enum mm_err
 read_body(struct mm_rest *r, struct mm_why *why)
 {
-	if (r->req->method != MM_HTTP_POST && r->req->method != MM_HTTP_PUT)
+	if (r->req->method != MM_HTTP_POST && r->req->method != MM_HTTP_PUT &&
+	    r->req->method != MM_HTTP_PATCH)
 		return MM_OK;
 	if (r->req->body.n == 0) {
 		r->in = json_object();
@@ -144,6 +148,8 @@ run_call(struct mm_rest *r, struct mm_why *why)
 {
 	const struct rest_call *c = r->req->route->data;
 
+	if (c->query != NULL)
+		MM_TRY(mm_rest_query_is(r, c->query, why));
 	MM_TRY(read_body(r, why));
 	MM_TRY(c->run(r, why));
 	return mm_buf_ok(&r->out, why);
@@ -186,6 +192,7 @@ answer(struct mm_rest *r, enum mm_err rc, const struct mm_why *why)
 {
 	struct mm_http_resp resp = { .status = r->status,
 		.content_type = r->type };
+	char etag[24];
 
 	if (rc == MM_OK) {
 		resp.body = r->out;
@@ -194,6 +201,10 @@ answer(struct mm_rest *r, enum mm_err rc, const struct mm_why *why)
 			resp.content_type = NULL;
 		if (r->cache != NULL)
 			mm_http_resp_header(&resp, "Cache-Control", r->cache);
+		snprintf(etag, sizeof(etag), "\"%llu\"",
+		    (unsigned long long)r->etag);
+		if (r->has_etag)
+			mm_http_resp_header(&resp, "ETag", etag);
 	} else {
 		mm_answer_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
 		    why->text, NULL, r->req->id);
@@ -211,6 +222,7 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 {
 	struct mm_rest r = { .s = w->s, .desk = w->desk,
 		.reader = mm_desk_reader(w->desk), .req = &c->req,
+		.if_match = c->if_match,
 		.status = 200, .type = "application/json",
 		.out = MM_BUF_INIT(OUT_MAX), .stored = MM_BUF_INIT(OUT_MAX) };
 	struct mm_why why = { 0 };
@@ -259,8 +271,12 @@ enter(struct mm_http_req *req, void *ctx)
 
 /* ---- the table: docs/reference/rest.md ---- */
 
-#define CALL(name) &(const struct rest_call){ mm_rest_##name }
+#define ASKS(name, query) &(const struct rest_call){ mm_rest_##name, query }
+#define CALL(name) ASKS(name, " ")
+/* A list looks at its query itself, one thing has none. */
 #define GET(path, roles, name) \
+	{ MM_HTTP_GET, path, 0, roles, enter, ASKS(name, NULL) }
+#define ONE(path, roles, name) \
 	{ MM_HTTP_GET, path, 0, roles, enter, CALL(name) }
 #define POST(path, roles, body, name) \
 	{ MM_HTTP_POST, path, body, roles, enter, CALL(name) }
@@ -269,44 +285,60 @@ enter(struct mm_http_req *req, void *ctx)
 const struct mm_http_route mm_operators_routes[] = {
 	{ MM_HTTP_GET, "/healthz", 0, 0, mm_health_live, NULL },
 	{ MM_HTTP_GET, "/readyz", 0, 0, mm_health_ready, NULL },
-	GET(API "/status", ANY, status),
-	GET(API "/whoami", ANY, whoami),
-	GET(API "/profiles", ANY, profiles),
-	GET(API "/profiles/:", ANY, profile),
+	ONE(API "/status", ANY, status),
+	ONE(API "/whoami", ANY, whoami),
+	ONE(API "/profiles", ANY, profiles),
+	ONE(API "/profiles/:", ANY, profile),
 	GET(API "/products", ANY, products),
-	GET(API "/products/:", ANY, product),
+	ONE(API "/products/:", ANY, product),
 	POST(API "/products", MAKES, BODY_SMALL, product_create),
 	{ MM_HTTP_PUT, API "/products/:", BODY_SMALL, MAKES, enter,
 	    CALL(product_replace) },
+	ONE(API "/products/:/schema", ANY, schema),
+	{ MM_HTTP_PUT, API "/products/:/schema", BODY_SMALL, MAKES, enter,
+	    ASKS(schema_put, " force ") },
+	{ MM_HTTP_DELETE, API "/products/:/schema", 0, MAKES, enter,
+	    CALL(schema_drop) },
+	POST(API "/products/:/schema/check", ANY, BODY_SMALL, schema_check),
+	POST(API "/products/:/schema/index", MAKES, BODY_SMALL, schema_index),
+	POST(API "/profiles/check", ANY, BODY_SMALL, profile_check),
 	GET(API "/devices", ANY, devices),
-	GET(API "/devices/:", ANY, device),
+	ONE(API "/devices/:", ANY, device),
 	POST(API "/devices", LINES, BODY_SMALL, device_create),
+	POST(API "/devices/import", MAKES, BODY_IMPORT, device_import),
+	{ MM_HTTP_PUT, API "/devices/:", BODY_SMALL, MAKES, enter,
+	    CALL(device_replace) },
+	{ MM_HTTP_PATCH, API "/devices/:", BODY_SMALL, MAKES, enter,
+	    CALL(device_patch) },
+	GET(API "/devices/:/history", ANY, device_history),
 	POST(API "/devices/:/retire", MAKES, BODY_SMALL, device_retire),
 	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL, device_enrol),
-	GET(API "/devices/:/receipt", ANY, device_receipt),
+	ONE(API "/devices/:/receipt", ANY, device_receipt),
 	GET(API "/tokens", ANY, tokens),
-	GET(API "/tokens/:", ANY, token),
+	ONE(API "/tokens/:", ANY, token),
 	POST(API "/tokens", LINES, BODY_BULK, token_create),
 	POST(API "/tokens/:/cancel", MAKES, BODY_SMALL, token_cancel),
 	POST(API "/tokens/:/thaw", ADMIN, BODY_SMALL, token_thaw),
 	GET(API "/certificates", ANY, certs),
-	GET(API "/certificates/:", ANY, cert),
+	ONE(API "/certificates/:", ANY, cert),
 	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL, cert_revoke),
 	POST(API "/certificates/:/hold", MAKES, BODY_SMALL, cert_hold),
 	POST(API "/certificates/:/release", MAKES, BODY_SMALL, cert_release),
-	GET(API "/issuers", ANY, issuers),
+	ONE(API "/issuers", ANY, issuers),
 	POST(API "/issuers/:/crl", MAKES, BODY_SMALL, issuer_crl),
 	GET(API "/keys", ADMIN, keys),
 	POST(API "/keys", ADMIN, BODY_SMALL, key_create),
 	POST(API "/keys/:/revoke", ADMIN, BODY_SMALL, key_revoke),
-	GET(API "/ledger/checkpoint", AUDITS, checkpoint),
-	GET(API "/ledger/tile/*", AUDITS, tile),
-	GET(API "/ledger/key", ANY, ledger_key),
+	ONE(API "/ledger/checkpoint", AUDITS, checkpoint),
+	ONE(API "/ledger/tile/*", AUDITS, tile),
+	ONE(API "/ledger/key", ANY, ledger_key),
 	GET(API "/ledger/entries", AUDITS, entries),
-	GET(API "/ledger/receipts/:", AUDITS, receipt),
-	GET("/ledger/checkpoint", AUDITS, checkpoint),
-	GET("/ledger/tile/*", AUDITS, tile),
-	GET("/ledger/key", ANY, ledger_key),
+	ONE(API "/ledger/receipts/:", AUDITS, receipt),
+	GET(API "/audit", AUDITS, audit),
+	ONE(API "/openapi.json", ANY, openapi),
+	ONE("/ledger/checkpoint", AUDITS, checkpoint),
+	ONE("/ledger/tile/*", AUDITS, tile),
+	ONE("/ledger/key", ANY, ledger_key),
 };
 const size_t mm_operators_nroutes =
     sizeof(mm_operators_routes) / sizeof(mm_operators_routes[0]);

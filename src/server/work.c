@@ -84,6 +84,7 @@ mm_call_new(const struct mm_http_req *req)
 	    sizeof(c->authorization));
 	keep_header(req, "Idempotency-Key", c->idempotency,
 	    sizeof(c->idempotency));
+	keep_header(req, "If-Match", c->if_match, sizeof(c->if_match));
 	return c;
 }
 

@@ -43,22 +43,19 @@ device_add(struct sqlite_store *s, const struct mm_device *d,
 /* ---- may it be put? ---- */
 
 static enum mm_err
-check_schema(struct sqlite_store *s, const struct mm_op_device *op,
+check_schema(struct sqlite_store *s, const char *product, uint64_t want,
     struct mm_why *why)
 {
 	int64_t version = 0;
-	enum mm_err err;
+	enum mm_err err = mm_sqlite_ints(&s->db, ASK(DOC, INT(MM_DOC_SCHEMA),
+	    TEXT(product)), &version, 1, why);
 
-	if (!op->if_schema)
-		return MM_OK;
-	err = mm_sqlite_ints(&s->db, ASK(DOC, INT(MM_DOC_SCHEMA),
-	    TEXT(op->row.product)), &version, 1, why);
 	if (err != MM_OK && err != MM_ENOTFOUND)
 		return err;
-	if ((uint64_t)version == op->schema)
+	if ((uint64_t)version == want)
 		return MM_OK;
 	return MM_FAIL(why, MM_ESTALE, "product %s: its schema has changed",
-	    op->row.product);
+	    product);
 }
 
 static enum mm_err
@@ -131,7 +128,8 @@ mm_sqlite_device_put(struct sqlite_store *s, struct mm_op *op, bool *written,
 
 	o->already = false;
 	MM_TRY(device_find(s, o->row.id, &at, why));
-	MM_TRY(check_schema(s, o, why));
+	if (o->if_schema)
+		MM_TRY(check_schema(s, o->row.product, o->schema, why));
 	MM_TRY(mm_sqlite_class(s, o->row.product, "", "", &class));
 	MM_TRY(check_old(s, o, &at, class, why));
 	if (o->already)
@@ -198,6 +196,7 @@ mm_sqlite_devices_index(struct sqlite_store *s, struct mm_op *op,
 	*written = true;
 	if (x->most < 1 || x->most > 10000)
 		return MM_FAIL(why, MM_EINPUT, "index: 1 to 10000 devices");
+	MM_TRY(check_schema(s, x->product, x->schema, why));
 	MM_TRY(mm_sqlite_class(s, x->product, "", "", &class));
 	err = mm_sqlite_first(&s->db, ASK(DEVICES_NEXT, INT(class),
 	    TEXT(x->after), INT(x->most)), &st, why);

@@ -230,6 +230,7 @@ struct mm_op_index {
 	char after[MM_DEVICE_ID_MAX + 1]; /* "" : from the first */
 	unsigned most;                    /* 1..10,000 */
 	const char *indexed;              /* JSON array, or NULL: none */
+	uint64_t schema;                  /* as a device's: else MM_ESTALE */
 	unsigned done;                    /* out */
 	char next[MM_DEVICE_ID_MAX + 1];  /* out; "" : that was the last */
 };
