@@ -16,7 +16,9 @@
 	X(ledger_entries) X(ledger_verify) X(ledger_verify_receipt)        \
 	X(ledger_reconcile) X(ledger_export) X(key_list) X(key_create)     \
 	X(key_revoke) X(status) X(completion) X(man) X(reference)          \
-	X(complete)
+	X(complete) X(audit) X(device_import) X(device_update)             \
+	X(device_history) X(product_schema) X(profile_check)               \
+	X(profile_diff)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \
@@ -32,6 +34,10 @@ struct mm_filter {
 MM_MUST enum mm_err mm_list_command(struct mm_cli *cli,
     const struct mm_args *a, const char *path, const struct mm_filter *f,
     size_t nf, const struct mm_column *c, size_t nc, struct mm_why *why);
+/* The same of ledger entries. */
+MM_MUST enum mm_err mm_entries_command(struct mm_cli *cli,
+    const struct mm_args *a, const char *path, const struct mm_filter *f,
+    size_t nf, struct mm_why *why);
 /* One call; prints the object it answers (or nothing with quiet). */
 MM_MUST enum mm_err mm_object_command(struct mm_cli *cli, const char *method,
     const char *path, json_t *take_body, struct mm_why *why);

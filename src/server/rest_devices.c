@@ -241,6 +241,7 @@ mm_rest_device_retire(struct mm_rest *r, struct mm_why *why)
 	char id[MM_DEVICE_ID_MAX + 1];
 
 	MM_TRY(device_id(r, id, why));
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(mm_desk_device_retire(r->desk, &r->login, id, why));
 	return answer_device(r, id, why);
 }
