@@ -14,7 +14,7 @@
  * moment an operation waited for its transaction: a search by time begins
  * and ends that much wider.
  */
-#define SLACK_MS 60000
+#define SLACK_MS 5000
 
 /* Where a walk is: the leading row's id, and the value before it. */
 struct at {
