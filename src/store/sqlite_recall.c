@@ -228,22 +228,42 @@ begin_equal(struct recall *c, sqlite3_stmt **st, struct mm_why *why)
 	    w->is_number ? REAL(w->number) : TEXT(w->text)), st, why);
 }
 
+/* All conditions of one member make one range of numbers. */
+static void
+number_range(const struct recall *c, double *low, double *high)
+{
+	const double huge = 1e308 * 10;
+
+	*low = -huge;
+	*high = huge;
+	for (unsigned i = 0; i < c->q->nwhere; i++) {
+		const struct mm_where *w = &c->q->where[i];
+
+		if (!w->is_number || strcmp(w->name, c->where->name) != 0)
+			continue;
+		if (w->op != MM_WHERE_LT && w->op != MM_WHERE_LE &&
+		    w->number > *low)
+			*low = w->number;
+		if (w->op != MM_WHERE_GT && w->op != MM_WHERE_GE &&
+		    w->number < *high)
+			*high = w->number;
+	}
+}
+
 /* Both ends belong to it: what must not is left out as it is looked at. */
 static enum mm_err
 begin_range(struct recall *c, sqlite3_stmt **st, struct mm_why *why)
 {
 	const struct mm_where *w = c->where;
-	const double huge = 1e308 * 10;
-	struct val low, high, after;
+	struct val low = TEXT(w->text), high, after;
+	double from, to;
 
 	snprintf(c->end, sizeof(c->end), "%s\xf4\x8f\xbf\xbf", w->text);
-	if (!w->is_number) {
-		low = TEXT(w->text);
-		high = TEXT(c->end);
-	} else {
-		bool up = w->op == MM_WHERE_GT || w->op == MM_WHERE_GE;
-		low = REAL(up ? w->number : -huge);
-		high = REAL(up ? huge : w->number);
+	high = TEXT(c->end);
+	if (w->is_number) {
+		number_range(c, &from, &to);
+		low = REAL(from);
+		high = REAL(to);
 	}
 	after = !c->at.has_value ? low : c->at.is_number ?
 	    REAL(c->at.number) : TEXT(c->at.text);
@@ -257,12 +277,33 @@ static const struct lead all = { 'd', false, begin_all },
     equal = { 'e', false, begin_equal },
     range = { 'r', false, begin_range };
 
+/* Of several the one that fewest devices have.  Their keys are alike, so that
+ * another one may lead the next page. */
+static enum mm_err
+rarest(struct recall *c, struct mm_why *why)
+{
+	int64_t n, best = INT64_MAX;
+
+	for (unsigned i = 0; i < c->q->nwhere; i++) {
+		const struct mm_where *w = &c->q->where[i];
+
+		if (!w->indexed || w->op != MM_WHERE_EQ)
+			continue;
+		MM_TRY(mm_sqlite_ints(c->db, ASK(RECALL_COUNT, TEXT(w->name),
+		    w->is_number ? REAL(w->number) : TEXT(w->text),
+		    INT(c->q->scan)), &n, 1, why));
+		if (n < best)
+			c->where = w;
+		best = n < best ? n : best;
+	}
+	return MM_OK;
+}
+
 static const struct mm_where *
-indexed(const struct mm_recall *q, bool equality)
+indexed_range(const struct mm_recall *q)
 {
 	for (unsigned i = 0; i < q->nwhere; i++)
-		if (q->where[i].indexed &&
-		    (q->where[i].op == MM_WHERE_EQ) == equality)
+		if (q->where[i].indexed && q->where[i].op != MM_WHERE_EQ)
 			return &q->where[i];
 	return NULL;
 }
@@ -272,9 +313,9 @@ choose(struct recall *c)
 {
 	const struct mm_recall *q = c->q;
 
-	if ((c->where = indexed(q, true)) != NULL)
+	if (c->where != NULL)
 		return &equal;
-	if ((c->where = indexed(q, false)) != NULL)
+	if ((c->where = indexed_range(q)) != NULL)
 		return &range;
 	if (q->issued_from != 0 || q->issued_to != 0)
 		return &issued;
@@ -369,6 +410,7 @@ mm_sqlite_recall(struct mm_store_reader *r, const struct mm_recall *q,
 	char key[MM_RECALL_AFTER] = "";
 	enum mm_err err;
 
+	MM_TRY(rarest(&c, why));
 	c.lead = choose(&c);
 	MM_TRY(parse_after(&c, why));
 	err = c.lead->begin(&c, &st, why);
