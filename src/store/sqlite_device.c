@@ -94,14 +94,39 @@ check_old(struct sqlite_store *s, struct mm_op_device *op,
 
 /* ---- putting ---- */
 
+static struct val
+value_of(sqlite3_stmt *st, int column)
+{
+	switch (sqlite3_column_type(st, column)) {
+	case SQLITE_INTEGER:
+		return INT(sqlite3_column_int64(st, column));
+	case SQLITE_FLOAT:
+		return REAL(sqlite3_column_double(st, column));
+	default:
+		return (struct val){ .kind = VAL_TEXT,
+			.b = mm_sqlite_blob(st, column) };
+	}
+}
+
+/* A row each: one INSERT of several rows would want a journal of its own, in a
+ * file that the server's sandbox does not let it make. */
 static enum mm_err
-index_one(struct sqlite_store *s, int64_t id, const struct val *attributes_,
+index_one(struct sqlite_store *s, int64_t id, const struct val *with,
     const char *indexed, struct mm_why *why)
 {
-	if (indexed == NULL || attributes_->kind == VAL_NULL)
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	enum mm_err err;
+
+	if (indexed == NULL || with->kind == VAL_NULL)
 		return MM_OK;
-	return mm_sqlite_exec(&s->db, ASK(ATTRIBUTES_ADD, INT(id),
-	    *attributes_, TEXT(indexed)), why);
+	err = mm_sqlite_first(&s->db, ASK(ATTRIBUTES, *with, TEXT(indexed)),
+	    &st, why);
+	while (err == MM_OK) {
+		MM_TRY(mm_sqlite_exec(&s->db, ASK(ATTRIBUTE_ADD,
+		    value_of(st, 0), value_of(st, 1), INT(id)), why));
+		err = mm_sqlite_next(&s->db, st, why);
+	}
+	return err == MM_ENOTFOUND ? MM_OK : err;
 }
 
 static enum mm_err

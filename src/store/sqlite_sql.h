@@ -87,10 +87,11 @@
 	    " device) IN (SELECT e.key, e.atom, ?1 FROM json_each("       \
 	    " (SELECT attributes FROM device WHERE id = ?1)) e"           \
 	    " WHERE e.atom IS NOT NULL)")                                 \
-	X(ATTRIBUTES_ADD, "INSERT OR IGNORE INTO attribute"               \
-	    " SELECT e.key, e.atom, ?1 FROM json_each(?2) e"              \
+	X(ATTRIBUTES, "SELECT e.key, e.atom FROM json_each(?1) e"         \
 	    " WHERE length(CAST(e.atom AS BLOB)) <= 256"                  \
-	    " AND e.key IN (SELECT value FROM json_each(?3))")            \
+	    " AND e.key IN (SELECT value FROM json_each(?2))")            \
+	X(ATTRIBUTE_ADD, "INSERT OR IGNORE INTO attribute"                \
+	    " VALUES (?1, ?2, ?3)")                                       \
 	/* tokens */                                                      \
 	X(TOKEN, SQL_TOKEN "WHERE t.name = ?1")                           \
 	X(TOKEN_ROW, SQL_TOKEN "WHERE t.id = ?1")                         \

@@ -158,3 +158,26 @@ def test_profiles(meter):
     path.write_text('profile "x" { nosuch = 1 }\n')
     p = run(MINT, "profile", "check", path, check=False)
     assert p.returncode == 2 and "nosuch" in p.stderr
+
+
+def test_a_large_table_and_its_index(meter):
+    """Past what SQLite keeps in memory of itself: it may make no file."""
+    meter.product("many", ldevid_profile="thermo")
+    schema = meter.dir / "many.json"
+    member = {"type": "integer", "x-indexed": True}
+    schema.write_text(json.dumps({"properties": {"lot": member}}))
+    meter.cli("product", "schema", "many", "--set", schema)
+    path = meter.dir / "many.csv"
+    path.write_text("id,product,lot,line\n" + "".join(
+        f"MANY-{i},many,{i // 10},{i % 7}\n" for i in range(30000)))
+    p = meter.cli("device", "import", path)
+    assert "30000 registered" in p.stderr
+    schema.write_text(json.dumps({"properties": {
+        "lot": member, "line": {"type": "string", "maxLength": 4,
+                                "x-indexed": True}}}))
+    p = meter.cli("product", "schema", "many", "--set", schema)
+    a = meter.rest("GET", "/products/many/schema")
+    assert a.json["indexed"] is True
+    a = meter.rest("GET", "/devices?where=line=3;lot=2999&product=many")
+    assert [d["id"] for d in a.json["items"]] == [
+        f"MANY-{i}" for i in range(29990, 30000) if i % 7 == 3]
