@@ -267,7 +267,8 @@ def test_import(gauge):
         assert (a["created"], a["unchanged"]) == (0, 1000)
     assert gauge.rest("GET", "/devices/i-999").json["attributes"] == {
         "hw_rev": "I", "lot": 1000}
-    assert ids(gauge.rest("GET", "/devices?where=hw_rev=I;lot=1000")) == [
+    assert ids(gauge.rest("GET", "/devices?where=hw_rev=I;lot=1000&"
+                          "product=gauge")) == [
         "I-999"]
 
 

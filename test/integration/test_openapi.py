@@ -266,3 +266,22 @@ def test_it_is_openapi():
     p = subprocess.run([lint, FILE], capture_output=True, text=True,
                        timeout=60)
     assert p.returncode == 0, p.stdout + p.stderr
+
+
+def test_generated_requests(world, tmp_path):
+    """Schemathesis makes up requests from the file; a few hundred."""
+    tool = ROOT / "var/venv/bin/schemathesis"
+    if not tool.exists():
+        pytest.skip("script/setup test installs schemathesis")
+    conf = tmp_path / "schemathesis.toml"
+    conf.write_text("[headers]\n"
+                    f'Authorization = "Bearer {world.admin_key}"\n')
+    p = subprocess.run(
+        [tool, "--config-file", conf, "run", FILE, "--url",
+         f"https://localhost:{world.operators}/api/v1", "--tls-verify",
+         world.anchor, "--phases", "examples,coverage,fuzzing",
+         "--max-examples", "10", "--continue-on-failure", "--checks",
+         "not_a_server_error,status_code_conformance,"
+         "content_type_conformance,response_schema_conformance"],
+        capture_output=True, text=True, timeout=170, cwd=tmp_path)
+    assert p.returncode == 0, p.stdout[-4000:] + p.stderr[-2000:]
