@@ -48,6 +48,17 @@ MM_MUST enum mm_err mm_path(char out[1024], struct mm_why *why,
 void mm_json_opt(json_t *o, const char *member, const struct mm_args *a,
     const char *opt);
 
+/* A command that is one request about the thing it names. */
+#define MM_SHOW(name, method, path)                                        \
+	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
+	    const struct mm_args *a, struct mm_why *why)                   \
+	{                                                                  \
+		char p[1024];                                              \
+                                                                           \
+		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
+		return mm_object_command(cli, method, p, NULL, why);       \
+	}
+
 #define MM_LIST_OPTS                                                       \
 	{ "limit", "N", "at most N rows (default 1000; 0: all)",           \
 	    MM_C_NONE, NULL },                                             \

@@ -7,15 +7,6 @@
 
 #define NCOL(c) (sizeof(c) / sizeof((c)[0]))
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
-#define SHOW(name, method, path)                                           \
-	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
-	    const struct mm_args *a, struct mm_why *why)                   \
-	{                                                                  \
-		char p[1024];                                              \
-                                                                           \
-		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
-		return mm_object_command(cli, method, p, NULL, why);       \
-	}
 
 static const struct mm_column device_columns[] = {
 	{ "DEVICE", "id" }, { "PRODUCT", "product" }, { "STATE", "state" },
@@ -56,9 +47,9 @@ mm_cmd_device_list(struct mm_cli *cli, const struct mm_args *a,
 }
 
 const struct mm_opt mm_opts_device_show[] = { END };
-SHOW(device_show, "GET", "/devices/%s")
+MM_SHOW(device_show, "GET", "/devices/%s")
 const struct mm_opt mm_opts_device_retire[] = { END };
-SHOW(device_retire, "POST", "/devices/%s/retire")
+MM_SHOW(device_retire, "POST", "/devices/%s/retire")
 const struct mm_opt mm_opts_device_create[] = {
 	{ "product", "PRODUCT", "its product (required)", MM_C_PRODUCT, NULL },
 	{ "bound-key", "SHA256", "hash of the public key that the factory "

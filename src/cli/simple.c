@@ -19,15 +19,6 @@
 		return mm_list_command(cli, a, path, filters,              \
 		    NCOL(filters), columns, NCOL(columns), why);           \
 	}
-#define SHOW(name, method, path)                                           \
-	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
-	    const struct mm_args *a, struct mm_why *why)                   \
-	{                                                                  \
-		char p[1024];                                              \
-                                                                           \
-		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
-		return mm_object_command(cli, method, p, NULL, why);       \
-	}
 
 /* ---- ca ---- */
 
@@ -45,7 +36,7 @@ mm_cmd_ca_list(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	    NCOL(issuer_columns), why);
 }
 const struct mm_opt mm_opts_ca_crl[] = { END };
-SHOW(ca_crl, "POST", "/issuers/%s/crl")
+MM_SHOW(ca_crl, "POST", "/issuers/%s/crl")
 
 /* ---- profile ---- */
 
@@ -64,7 +55,7 @@ mm_cmd_profile_list(struct mm_cli *cli, const struct mm_args *a,
 	    NCOL(profile_columns), why);
 }
 const struct mm_opt mm_opts_profile_show[] = { END };
-SHOW(profile_show, "GET", "/profiles/%s")
+MM_SHOW(profile_show, "GET", "/profiles/%s")
 
 /* ---- product ---- */
 
@@ -83,7 +74,7 @@ mm_cmd_product_list(struct mm_cli *cli, const struct mm_args *a,
 	    NCOL(product_columns), why);
 }
 const struct mm_opt mm_opts_product_show[] = { END };
-SHOW(product_show, "GET", "/products/%s")
+MM_SHOW(product_show, "GET", "/products/%s")
 
 #define PRODUCT_OPTS                                                       \
 	{ "ldevid-profile", "PROFILE", "profile of the operational "       \
@@ -156,11 +147,11 @@ const struct mm_opt mm_opts_cert_list[] = {
 };
 LIST(cert_list, "/certificates", cert_filters, cert_columns)
 const struct mm_opt mm_opts_cert_show[] = { END };
-SHOW(cert_show, "GET", "/certificates/%s")
+MM_SHOW(cert_show, "GET", "/certificates/%s")
 const struct mm_opt mm_opts_cert_hold[] = { END };
-SHOW(cert_hold, "POST", "/certificates/%s/hold")
+MM_SHOW(cert_hold, "POST", "/certificates/%s/hold")
 const struct mm_opt mm_opts_cert_release[] = { END };
-SHOW(cert_release, "POST", "/certificates/%s/release")
+MM_SHOW(cert_release, "POST", "/certificates/%s/release")
 const struct mm_opt mm_opts_cert_revoke[] = {
 	{ "reason", "REASON", "RFC 5280 5.3.1; default unspecified",
 	    MM_C_REASON, NULL },
@@ -201,7 +192,7 @@ mm_cmd_key_list(struct mm_cli *cli, const struct mm_args *a,
 	    NCOL(key_columns), why);
 }
 const struct mm_opt mm_opts_key_revoke[] = { END };
-SHOW(key_revoke, "POST", "/keys/%s/revoke")
+MM_SHOW(key_revoke, "POST", "/keys/%s/revoke")
 const struct mm_opt mm_opts_key_create[] = {
 	{ "role", "ROLE", "what it may do (required): admin, operator, line, "
 	    "support or auditor, or several with commas", MM_C_WORDS,
