@@ -35,15 +35,6 @@ mm_rest_profile(struct mm_rest *r, struct mm_why *why)
 	return MM_OK;
 }
 
-static bool
-has_issuer(const struct mm_config *c, const char *name)
-{
-	for (size_t i = 0; i < c->nissuer; i++)
-		if (strcmp(c->issuer[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 /* What loading it would run into here: an issuer that is not, and a version
  * that is used with other settings. */
 static void
@@ -61,7 +52,7 @@ put_checked(struct mm_rest *r, const struct mm_profile *p)
 	}
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "warnings", '[');
-	if (!has_issuer(c, p->issuer))
+	if (!mm_config_has_issuer(c, p->issuer))
 		mm_json_str(&r->j, NULL, "there is no such issuer here");
 	if (differs && now->version == p->version)
 		mm_json_str(&r->j, NULL, "it differs from the one in use: "

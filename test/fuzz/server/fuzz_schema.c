@@ -39,7 +39,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	enum mm_err rc = mm_schema_parse((struct mm_bytes){ data, n }, &s,
 	    &why);
 
-	if ((rc == MM_OK) != (why.code == MM_OK) || (rc == MM_OK) != (s != NULL))
+	if ((rc == MM_OK) != (why.code == MM_OK) ||
+	    (rc == MM_OK) != (s != NULL))
 		abort();
 	if (s == NULL)
 		return 0;
