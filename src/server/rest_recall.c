@@ -7,7 +7,7 @@
 
 /* Devices found: lists under conditions, and what happened to one. */
 
-enum { SCAN_MAX = 4000 }; /* devices looked at for one page */
+enum { SCAN_MAX = 1500 }; /* devices looked at for one page */
 
 #define FILTERS                                                         \
 	" product state where created_from created_to issued_from "     \

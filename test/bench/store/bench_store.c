@@ -370,7 +370,7 @@ time_recall(struct mm_store_reader *r, const char *what, struct mm_recall q,
 	unsigned rows = 0;
 
 	q.most = 100;
-	q.scan = 4000; /* as the server has it */
+	q.scan = 1500; /* as the server has it */
 	q.state = -1;
 	for (unsigned i = 0; i < TIMES; i++) {
 		char next[MM_RECALL_AFTER];
