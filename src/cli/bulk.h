@@ -16,6 +16,7 @@ struct mm_csv {
 	unsigned long long row;         /* of data, 1 is the first */
 	unsigned long long read;        /* bytes so far */
 	size_t n;                       /* columns of the last record */
+	bool whole;                     /* it was read to its end */
 	const char *cell[MM_CSV_COLUMNS];
 	char *text;                     /* the record's storage */
 	char *head;                     /* the header's */

@@ -269,7 +269,8 @@ static const struct {
 	{ MM_EINPUT, "wrong usage or malformed input" },
 	{ MM_EPOLICY, "not allowed; a check did not hold" },
 	{ MM_ENOTFOUND, "there is no such thing" },
-	{ MM_ECONFLICT, "conflict: it exists already, or its state forbids it" },
+	{ MM_ECONFLICT, "conflict: it exists already, its state forbids it, "
+	    "or it has changed" },
 	{ MM_ELIMIT, "too large" },
 	{ MM_EAGAIN, "not now: try again later" },
 	{ MM_EAUTH, "the credential was refused" },

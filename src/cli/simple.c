@@ -7,8 +7,8 @@
 #include "cli/commands.h"
 
 /*
- * Commands that are one request and one table: products, profiles, devices,
- * certificates, keys.
+ * Commands that are one request and one table: products, profiles,
+ * certificates, keys, the audit.
  */
 #define NCOL(c) (sizeof(c) / sizeof((c)[0]))
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
@@ -18,15 +18,6 @@
 	{                                                                  \
 		return mm_list_command(cli, a, path, filters,              \
 		    NCOL(filters), columns, NCOL(columns), why);           \
-	}
-#define SHOW(name, method, path)                                           \
-	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
-	    const struct mm_args *a, struct mm_why *why)                   \
-	{                                                                  \
-		char p[1024];                                              \
-                                                                           \
-		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
-		return mm_object_command(cli, method, p, NULL, why);       \
 	}
 
 /* ---- ca ---- */
@@ -45,7 +36,7 @@ mm_cmd_ca_list(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	    NCOL(issuer_columns), why);
 }
 const struct mm_opt mm_opts_ca_crl[] = { END };
-SHOW(ca_crl, "POST", "/issuers/%s/crl")
+MM_SHOW(ca_crl, "POST", "/issuers/%s/crl")
 
 /* ---- profile ---- */
 
@@ -64,13 +55,13 @@ mm_cmd_profile_list(struct mm_cli *cli, const struct mm_args *a,
 	    NCOL(profile_columns), why);
 }
 const struct mm_opt mm_opts_profile_show[] = { END };
-SHOW(profile_show, "GET", "/profiles/%s")
+MM_SHOW(profile_show, "GET", "/profiles/%s")
 
 /* ---- product ---- */
 
 static const struct mm_column product_columns[] = {
 	{ "NAME", "name" }, { "LDEVID PROFILE", "ldevid_profile" },
-	{ "IDEVID PROFILE", "idevid_profile" }, { "CREATED", "created_at" },
+	{ "IDEVID PROFILE", "idevid_profile" }, { "CREATED", "created" },
 	{ "DESCRIPTION", "description" },
 };
 const struct mm_opt mm_opts_product_list[] = { MM_LIST_OPTS, END };
@@ -83,7 +74,7 @@ mm_cmd_product_list(struct mm_cli *cli, const struct mm_args *a,
 	    NCOL(product_columns), why);
 }
 const struct mm_opt mm_opts_product_show[] = { END };
-SHOW(product_show, "GET", "/products/%s")
+MM_SHOW(product_show, "GET", "/products/%s")
 
 #define PRODUCT_OPTS                                                       \
 	{ "ldevid-profile", "PROFILE", "profile of the operational "       \
@@ -126,52 +117,6 @@ mm_cmd_product_update(struct mm_cli *cli, const struct mm_args *a,
 	return mm_object_command(cli, "PUT", p, product_body(a), why);
 }
 
-/* ---- device ---- */
-
-static const struct mm_column device_columns[] = {
-	{ "DEVICE", "id" }, { "PRODUCT", "product" }, { "STATE", "state" },
-	{ "CREATED", "created_at" },
-};
-static const struct mm_filter device_filters[] = { { "product", "product" } };
-const struct mm_opt mm_opts_device_list[] = {
-	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },
-	MM_LIST_OPTS, END
-};
-LIST(device_list, "/devices", device_filters, device_columns)
-const struct mm_opt mm_opts_device_show[] = { END };
-SHOW(device_show, "GET", "/devices/%s")
-const struct mm_opt mm_opts_device_retire[] = { END };
-SHOW(device_retire, "POST", "/devices/%s/retire")
-const struct mm_opt mm_opts_device_create[] = {
-	{ "product", "PRODUCT", "its product (required)", MM_C_PRODUCT, NULL },
-	{ "bound-key", "SHA256", "hash of the public key that the factory "
-	    "recorded", MM_C_NONE, NULL },
-	{ "attributes", "JSON", "an object of the maker's own", MM_C_NONE,
-	    NULL },
-	END
-};
-
-enum mm_err
-mm_cmd_device_create(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	const char *attributes = mm_arg(a, "attributes");
-	json_t *o, *v = NULL;
-	json_error_t where;
-
-	if (mm_arg(a, "product") == NULL)
-		return MM_FAIL(why, MM_EINPUT, "missing --product");
-	if (attributes != NULL && (v = json_loads(attributes,
-	    JSON_REJECT_DUPLICATES, &where)) == NULL)
-		return MM_FAIL(why, MM_EINPUT, "--attributes: %s", where.text);
-	o = json_pack("{s:s}", "id", a->pos[0]);
-	mm_json_opt(o, "product", a, "product");
-	mm_json_opt(o, "bound_spki_sha256", a, "bound-key");
-	if (v != NULL)
-		json_object_set_new(o, "attributes", v);
-	return mm_object_command(cli, "POST", "/devices", o, why);
-}
-
 /* ---- cert ---- */
 
 static const struct mm_column cert_columns[] = {
@@ -181,13 +126,20 @@ static const struct mm_column cert_columns[] = {
 };
 static const struct mm_filter cert_filters[] = {
 	{ "device", "device" }, { "state", "state" }, { "issuer", "issuer" },
+	{ "product", "product" }, { "profile", "profile" },
 	{ "expires-from", "expires_from" }, { "expires-to", "expires_to" },
+	{ "key", "spki_sha256" },
 };
 const struct mm_opt mm_opts_cert_list[] = {
 	{ "device", "DEVICE", "of this device", MM_C_DEVICE, NULL },
 	{ "state", "STATE", "in this state", MM_C_WORDS,
 	    "issued confirmed superseded held revoked orphaned" },
 	{ "issuer", "ISSUER", "of this issuer", MM_C_ISSUER, NULL },
+	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },
+	{ "profile", "PROFILE@VERSION", "made by this version of a profile",
+	    MM_C_NONE, NULL },
+	{ "key", "SHA256", "of the public key with this hash", MM_C_NONE,
+	    NULL },
 	{ "expires-from", "TIME", "that end at TIME or later", MM_C_NONE,
 	    NULL },
 	{ "expires-to", "TIME", "that end before TIME", MM_C_NONE, NULL },
@@ -195,11 +147,11 @@ const struct mm_opt mm_opts_cert_list[] = {
 };
 LIST(cert_list, "/certificates", cert_filters, cert_columns)
 const struct mm_opt mm_opts_cert_show[] = { END };
-SHOW(cert_show, "GET", "/certificates/%s")
+MM_SHOW(cert_show, "GET", "/certificates/%s")
 const struct mm_opt mm_opts_cert_hold[] = { END };
-SHOW(cert_hold, "POST", "/certificates/%s/hold")
+MM_SHOW(cert_hold, "POST", "/certificates/%s/hold")
 const struct mm_opt mm_opts_cert_release[] = { END };
-SHOW(cert_release, "POST", "/certificates/%s/release")
+MM_SHOW(cert_release, "POST", "/certificates/%s/release")
 const struct mm_opt mm_opts_cert_revoke[] = {
 	{ "reason", "REASON", "RFC 5280 5.3.1; default unspecified",
 	    MM_C_REASON, NULL },
@@ -228,7 +180,7 @@ mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
 
 static const struct mm_column key_columns[] = {
 	{ "ID", "id" }, { "NAME", "name" }, { "ROLES", "roles" },
-	{ "EXPIRES", "expires" }, { "REVOKED", "revoked_at" },
+	{ "EXPIRES", "expires" }, { "REVOKED", "revoked" },
 };
 const struct mm_opt mm_opts_key_list[] = { MM_LIST_OPTS, END };
 
@@ -240,7 +192,7 @@ mm_cmd_key_list(struct mm_cli *cli, const struct mm_args *a,
 	    NCOL(key_columns), why);
 }
 const struct mm_opt mm_opts_key_revoke[] = { END };
-SHOW(key_revoke, "POST", "/keys/%s/revoke")
+MM_SHOW(key_revoke, "POST", "/keys/%s/revoke")
 const struct mm_opt mm_opts_key_create[] = {
 	{ "role", "ROLE", "what it may do (required): admin, operator, line, "
 	    "support or auditor, or several with commas", MM_C_WORDS,
@@ -274,6 +226,49 @@ mm_cmd_key_create(struct mm_cli *cli, const struct mm_args *a,
 	mm_cli_hint(cli, "the key is shown once: keep it in a file of mode "
 	    "0600 and name that with --key-file");
 	return mm_object_command(cli, "POST", "/keys", o, why);
+}
+
+/* ---- audit ---- */
+
+static const struct mm_column entry_columns[] = {
+	{ "INDEX", "index" }, { "AT", "entry.at" }, { "TYPE", "entry.type" },
+	{ "DEVICE", "entry.device" }, { "ACTOR", "entry.actor" },
+	{ "SERIAL", "entry.serial" }, { "REASON", "entry.reason" },
+};
+static const struct mm_filter audit_filters[] = {
+	{ "type", "type" }, { "device", "device" }, { "actor", "actor" },
+	{ "token", "token" }, { "serial", "serial" }, { "from", "from" },
+	{ "to", "to" }, { "order", "order" },
+};
+const struct mm_opt mm_opts_audit[] = {
+	{ "type", "TYPE", "of this type: device.changed, token.minted, ...",
+	    MM_C_NONE, NULL },
+	{ "device", "DEVICE", "about this device", MM_C_DEVICE, NULL },
+	{ "actor", "ID", "done by the API key with this id", MM_C_NONE, NULL },
+	{ "token", "TOKEN", "about this token", MM_C_TOKEN, NULL },
+	{ "serial", "SERIAL", "about this certificate", MM_C_SERIAL, NULL },
+	{ "from", "TIME", "from TIME on", MM_C_NONE, NULL },
+	{ "to", "TIME", "before TIME", MM_C_NONE, NULL },
+	{ "order", "ORDER", "newest (default) or oldest first", MM_C_WORDS,
+	    "newest oldest" },
+	MM_LIST_OPTS, END
+};
+
+enum mm_err
+mm_cmd_audit(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	return mm_entries_command(cli, a, "/audit", audit_filters,
+	    NCOL(audit_filters), why);
+}
+
+/* see commands.h */
+enum mm_err
+mm_entries_command(struct mm_cli *cli, const struct mm_args *a,
+    const char *path, const struct mm_filter *f, size_t nf,
+    struct mm_why *why)
+{
+	return mm_list_command(cli, a, path, f, nf, entry_columns,
+	    NCOL(entry_columns), why);
 }
 
 /* ---- status ---- */

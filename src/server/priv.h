@@ -285,7 +285,7 @@ struct mm_call {
 	char authorization[128];
 	char accept[64];        /* its beginning */
 	char idempotency[66];   /* one more than allowed: too long shows */
-	char if_match[32];
+	char if_match[66];
 	struct mm_authority authority; /* est.c: the device that asks */
 	struct mm_job *job;     /* enrol.c: waits for a second opinion */
 };

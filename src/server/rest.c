@@ -15,6 +15,7 @@ enum {
 	OUT_MAX = 8 << 20,
 	BODY_SMALL = 64 * 1024,
 	BODY_BULK = 1 << 20, /* 1,000 tokens */
+	BODY_IMPORT = 4 << 20, /* 1,000 devices with 2 KiB of attributes */
 	IDEMPOTENCY_MAX = 64,
 	ANY = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_LINE |
 	    MM_ROLE_SUPPORT | MM_ROLE_AUDITOR,
@@ -32,6 +33,7 @@ enum {
 
 struct rest_call {
 	mm_rest_fn *run;
+	const char *query; /* what it may have; NULL: a list, which asks */
 };
 
 /* ---- login ---- */
@@ -74,7 +76,8 @@ may(struct mm_rest *r, const char *authorization, struct mm_why *why)
 static enum mm_err
 read_body(struct mm_rest *r, struct mm_why *why)
 {
-	if (r->req->method != MM_HTTP_POST && r->req->method != MM_HTTP_PUT)
+	if (r->req->method != MM_HTTP_POST && r->req->method != MM_HTTP_PUT &&
+	    r->req->method != MM_HTTP_PATCH)
 		return MM_OK;
 	if (r->req->body.n == 0) {
 		r->in = json_object();
@@ -167,6 +170,8 @@ run_call(struct mm_rest *r, struct mm_why *why)
 {
 	const struct rest_call *c = r->req->route->data;
 
+	if (c->query != NULL)
+		MM_TRY(mm_rest_query_is(r, c->query, why));
 	MM_TRY(read_body(r, why));
 	MM_TRY(c->run(r, why));
 	return mm_buf_ok(&r->out, why);
@@ -202,41 +207,20 @@ run_once(struct mm_rest *r, const char *given, struct mm_why *why)
 	return rc;
 }
 
-/* ---- If-Match and ETag (RFC 9110 8.8.3, 13.1.1) ---- */
+/* ---- a call ---- */
 
+/* RFC 9110 8.8.3 */
 static void
 put_etag(const struct mm_rest *r, struct mm_http_resp *resp)
 {
 	char text[32];
 
-	if (r->version == 0)
+	if (!r->has_etag)
 		return;
 	snprintf(text, sizeof(text), "\"%llu\"",
-	    (unsigned long long)r->version);
+	    (unsigned long long)r->etag);
 	mm_http_resp_header(resp, "ETag", text);
 }
-
-/* One strong tag of ours, or "*". */
-static enum mm_err
-read_if_match(struct mm_rest *r, const char *given, struct mm_why *why)
-{
-	size_t n = strlen(given);
-	char digits[24];
-	int64_t v;
-
-	if (n == 0 || strcmp(given, "*") == 0)
-		return MM_OK;
-	if (n < 3 || n > 20 || given[0] != '"' || given[n - 1] != '"')
-		return MM_FAIL(why, MM_EINPUT, "If-Match: want an ETag");
-	memcpy(digits, given + 1, n - 2);
-	digits[n - 2] = '\0';
-	if (mm_int_parse(digits, &v, NULL) != MM_OK || v < 1)
-		return MM_FAIL(why, MM_EINPUT, "If-Match: want an ETag");
-	r->if_match = (uint64_t)v;
-	return MM_OK;
-}
-
-/* ---- a call ---- */
 
 static void
 answer(struct mm_rest *r, enum mm_err rc, const struct mm_why *why)
@@ -269,6 +253,7 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 {
 	struct mm_rest r = { .s = w->s, .desk = w->desk,
 		.reader = mm_desk_reader(w->desk), .req = &c->req,
+		.if_match = c->if_match,
 		.status = 200, .type = "application/json",
 		.out = MM_BUF_INIT(OUT_MAX), .stored = MM_BUF_INIT(OUT_MAX) };
 	struct mm_why why = { 0 };
@@ -278,8 +263,6 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	r.openmetrics = strstr(c->accept, "application/openmetrics-text") !=
 	    NULL;
 	rc = may(&r, c->authorization, &why);
-	if (rc == MM_OK)
-		rc = read_if_match(&r, c->if_match, &why);
 	if (rc == MM_OK)
 		rc = run_once(&r, c->idempotency, &why);
 	if (rc != MM_OK || !r.parked)
@@ -320,8 +303,12 @@ enter(struct mm_http_req *req, void *ctx)
 
 /* ---- the table: docs/reference/rest.md ---- */
 
-#define CALL(name) &(const struct rest_call){ mm_rest_##name }
+#define ASKS(name, query) &(const struct rest_call){ mm_rest_##name, query }
+#define CALL(name) ASKS(name, " ")
+/* A list looks at its query itself, one thing has none. */
 #define GET(path, roles, name) \
+	{ MM_HTTP_GET, path, 0, roles, enter, ASKS(name, NULL) }
+#define ONE(path, roles, name) \
 	{ MM_HTTP_GET, path, 0, roles, enter, CALL(name) }
 #define POST(path, roles, body, name) \
 	{ MM_HTTP_POST, path, body, roles, enter, CALL(name) }
@@ -330,46 +317,63 @@ enter(struct mm_http_req *req, void *ctx)
 const struct mm_http_route mm_operators_routes[] = {
 	{ MM_HTTP_GET, "/healthz", 0, 0, mm_health_live, NULL },
 	{ MM_HTTP_GET, "/readyz", 0, 0, mm_health_ready, NULL },
-	GET(API "/status", ANY, status),
-	GET(API "/doctor", TREATS, doctor),
-	GET(API "/whoami", ANY, whoami),
-	GET(API "/profiles", ANY, profiles),
-	GET(API "/profiles/:", ANY, profile),
+	ONE(API "/status", ANY, status),
+	{ MM_HTTP_GET, API "/doctor", 0, TREATS, enter,
+	    ASKS(doctor, " deep ") },
+	ONE(API "/whoami", ANY, whoami),
+	ONE(API "/profiles", ANY, profiles),
+	ONE(API "/profiles/:", ANY, profile),
 	GET(API "/products", ANY, products),
-	GET(API "/products/:", ANY, product),
+	ONE(API "/products/:", ANY, product),
 	POST(API "/products", MAKES, BODY_SMALL, product_create),
 	{ MM_HTTP_PUT, API "/products/:", BODY_SMALL, MAKES, enter,
 	    CALL(product_replace) },
+	ONE(API "/products/:/schema", ANY, schema),
+	{ MM_HTTP_PUT, API "/products/:/schema", BODY_SMALL, MAKES, enter,
+	    ASKS(schema_put, " force ") },
+	{ MM_HTTP_DELETE, API "/products/:/schema", 0, MAKES, enter,
+	    CALL(schema_drop) },
+	POST(API "/products/:/schema/check", ANY, BODY_SMALL, schema_check),
+	POST(API "/products/:/schema/index", MAKES, BODY_SMALL, schema_index),
+	POST(API "/profiles/check", ANY, BODY_SMALL, profile_check),
 	GET(API "/devices", ANY, devices),
-	GET(API "/devices/:", ANY, device),
+	ONE(API "/devices/:", ANY, device),
 	POST(API "/devices", LINES, BODY_SMALL, device_create),
+	POST(API "/devices/import", MAKES, BODY_IMPORT, device_import),
+	{ MM_HTTP_PUT, API "/devices/:", BODY_SMALL, MAKES, enter,
+	    CALL(device_replace) },
+	{ MM_HTTP_PATCH, API "/devices/:", BODY_SMALL, MAKES, enter,
+	    CALL(device_patch) },
+	GET(API "/devices/:/history", ANY, device_history),
 	POST(API "/devices/:/retire", MAKES, BODY_SMALL, device_retire),
 	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL, device_enrol),
-	GET(API "/devices/:/receipt", ANY, device_receipt),
+	ONE(API "/devices/:/receipt", ANY, device_receipt),
 	GET(API "/devices/:/attempts", READS, device_attempts),
 	GET(API "/tokens", ANY, tokens),
-	GET(API "/tokens/:", ANY, token),
+	ONE(API "/tokens/:", ANY, token),
 	POST(API "/tokens", LINES, BODY_BULK, token_create),
 	POST(API "/tokens/:/cancel", MAKES, BODY_SMALL, token_cancel),
 	POST(API "/tokens/:/thaw", ADMIN, BODY_SMALL, token_thaw),
 	GET(API "/certificates", ANY, certs),
-	GET(API "/certificates/:", ANY, cert),
+	ONE(API "/certificates/:", ANY, cert),
 	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL, cert_revoke),
 	POST(API "/certificates/:/hold", MAKES, BODY_SMALL, cert_hold),
 	POST(API "/certificates/:/release", MAKES, BODY_SMALL, cert_release),
-	GET(API "/issuers", ANY, issuers),
+	ONE(API "/issuers", ANY, issuers),
 	POST(API "/issuers/:/crl", MAKES, BODY_SMALL, issuer_crl),
 	GET(API "/keys", ADMIN, keys),
 	POST(API "/keys", ADMIN, BODY_SMALL, key_create),
 	POST(API "/keys/:/revoke", ADMIN, BODY_SMALL, key_revoke),
-	GET(API "/ledger/checkpoint", AUDITS, checkpoint),
-	GET(API "/ledger/tile/*", AUDITS, tile),
-	GET(API "/ledger/key", ANY, ledger_key),
+	ONE(API "/ledger/checkpoint", AUDITS, checkpoint),
+	ONE(API "/ledger/tile/*", AUDITS, tile),
+	ONE(API "/ledger/key", ANY, ledger_key),
 	GET(API "/ledger/entries", AUDITS, entries),
-	GET(API "/ledger/receipts/:", AUDITS, receipt),
+	ONE(API "/ledger/receipts/:", AUDITS, receipt),
+	GET(API "/audit", AUDITS, audit),
+	ONE(API "/openapi.json", ANY, openapi),
 	GET(API "/events", READS, events),
 	GET(API "/webhooks", AUDITS, webhooks),
-	GET(API "/webhooks/:", AUDITS, webhook),
+	ONE(API "/webhooks/:", AUDITS, webhook),
 	POST(API "/webhooks", ADMIN, BODY_SMALL, webhook_create),
 	{ MM_HTTP_PUT, API "/webhooks/:", BODY_SMALL, ADMIN, enter,
 	    CALL(webhook_replace) },
@@ -383,10 +387,10 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/webhooks/:/dead-letters", AUDITS, webhook_letters),
 	POST(API "/webhooks/:/dead-letters/:/retry", ADMIN, BODY_SMALL,
 	    webhook_retry),
-	GET(METRICS, READS, metrics),
-	GET("/ledger/checkpoint", AUDITS, checkpoint),
-	GET("/ledger/tile/*", AUDITS, tile),
-	GET("/ledger/key", ANY, ledger_key),
+	ONE(METRICS, READS, metrics),
+	ONE("/ledger/checkpoint", AUDITS, checkpoint),
+	ONE("/ledger/tile/*", AUDITS, tile),
+	ONE("/ledger/key", ANY, ledger_key),
 };
 const size_t mm_operators_nroutes =
     sizeof(mm_operators_routes) / sizeof(mm_operators_routes[0]);

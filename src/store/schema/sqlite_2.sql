@@ -7,3 +7,23 @@ CREATE TABLE doc (
 	body BLOB NOT NULL,
 	PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
+
+-- Chains: an entry knows how far back the one before it about the same
+-- object is, the object's row its newest (NULL: none; a certificate's then
+-- is that of its issuance).
+ALTER TABLE entry ADD COLUMN back INTEGER;
+ALTER TABLE device ADD COLUMN last INTEGER;
+ALTER TABLE token ADD COLUMN last INTEGER;
+ALTER TABLE cert ADD COLUMN last INTEGER;
+
+ALTER TABLE cert ADD COLUMN key_type INTEGER;
+ALTER TABLE product ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+
+-- Members of a device's attributes that its product's schema marks: texts,
+-- integers and reals as they are, true as 1.
+CREATE TABLE attribute (
+	name TEXT NOT NULL,
+	value NOT NULL,
+	device INTEGER NOT NULL,
+	PRIMARY KEY (name, value, device)
+) WITHOUT ROWID;
