@@ -478,7 +478,7 @@ static void
 check_plan(const char *name, PGresult *res)
 {
 	static const char *const grow[] = { "cert", "token", "device", "key",
-		"claim", "entry", "tile" };
+		"claim", "entry", "tile", "attribute" };
 
 	for (int i = 0; i < PQntuples(res); i++) {
 		const char *line = PQgetvalue(res, i, 0);
