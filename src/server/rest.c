@@ -348,7 +348,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	POST(API "/devices/:/retire", MAKES, BODY_SMALL, device_retire),
 	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL, device_enrol),
 	ONE(API "/devices/:/receipt", ANY, device_receipt),
-	GET(API "/devices/:/attempts", READS, device_attempts),
+	ONE(API "/devices/:/attempts", READS, device_attempts),
 	GET(API "/tokens", ANY, tokens),
 	ONE(API "/tokens/:", ANY, token),
 	POST(API "/tokens", LINES, BODY_BULK, token_create),

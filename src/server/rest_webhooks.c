@@ -332,6 +332,7 @@ mm_rest_webhook_pause(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_hook h;
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(this_hook(r, &h, why));
 	if (h.state == MM_HOOK_ACTIVE) {
 		h.state = MM_HOOK_PAUSED;
@@ -346,6 +347,7 @@ mm_rest_webhook_resume(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_hook h;
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(this_hook(r, &h, why));
 	if (h.state != MM_HOOK_ACTIVE) {
 		h.state = MM_HOOK_ACTIVE;
@@ -364,6 +366,7 @@ mm_rest_webhook_rotate(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_hook h;
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(this_hook(r, &h, why));
 	h.secret++;
 	h.rotated_at = mm_now_ms();
@@ -404,6 +407,7 @@ mm_rest_webhook_test(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_hook_wish w = { .letter = false };
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(this_hook(r, &w.hook, why));
 	return ask(r, &w, why);
 }
@@ -417,6 +421,7 @@ mm_rest_webhook_retry(struct mm_rest *r, struct mm_why *why)
 	int64_t index;
 	uint64_t version;
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(this_hook(r, &w.hook, why));
 	MM_TRY(mm_rest_segment(r, 1, text, sizeof(text), why));
 	if (mm_int_parse(text, &index, NULL) != MM_OK || index < 0)

@@ -42,6 +42,8 @@ NAMES = {"est": ("thermo", "nosuch"), "profiles": ("thermo", "nosuch"),
          "tokens": ("{token}", "mm1-00000000000000000000"),
          "certificates": ("{serial}", "0" * 32),
          "issuers": ("issuing", "nosuch"), "keys": ("{key}", "0" * 16),
+         "webhooks": ("wh_0000000000000000", "nosuch"),
+         "dead-letters": ("0", "nosuch"),
          "receipts": ("0", "999999"), "tile": ("0/000", "9/999")}
 
 
