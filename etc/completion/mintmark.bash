@@ -172,9 +172,16 @@ _mintmark() {
 	'key list --after') words=' ' ;;
 	'key create --role') words='admin operator line support auditor' ;;
 	'key create --ttl') words=' ' ;;
+	'key create --product') kind='product' ;;
+	'key create --batch') words=' ' ;;
+	'key create --source') words=' ' ;;
+	'key create --description') words=' ' ;;
+	'key create --certificate') kind='@file' ;;
+	'approval list --limit') words=' ' ;;
+	'approval list --after') words=' ' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--json --quiet --server --ca --key-file --context --help --version init status doctor ca profile product device token cert audit ledger event webhook key completion man reference complete' ;;
+	'') words='--json --quiet --server --ca --key-file --context --help --version init status doctor ca profile product device token cert audit ledger event webhook key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
 	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
@@ -236,8 +243,13 @@ _mintmark() {
 	'webhook replay') words='--help --from '; kind='' ;;
 	'webhook dead-letters') words='--help --retry --limit --after '; kind='' ;;
 	'key list') words='--help --limit --after '; kind='' ;;
-	'key create') words='--help --role --ttl '; kind='' ;;
+	'key create') words='--help --role --ttl --product --batch --source --description --certificate '; kind='' ;;
 	'key revoke') words='--help '; kind='' ;;
+	'key erase') words='--help '; kind='' ;;
+	'approval list') words='--help --limit --after '; kind='' ;;
+	'approval show') words='--help '; kind='' ;;
+	'approval approve') words='--help '; kind='' ;;
+	'approval refuse') words='--help '; kind='' ;;
 	'completion ') words='--help '; kind='' ;;
 	'man ') words='--help '; kind='' ;;
 	'reference ') words='--help '; kind='' ;;
@@ -251,7 +263,8 @@ _mintmark() {
 	'ledger ') words='checkpoint key entries verify verify-receipt reconcile export ' ;;
 	'event ') words='list follow ' ;;
 	'webhook ') words='list show create remove pause resume test rotate replay dead-letters ' ;;
-	'key ') words='list create revoke ' ;;
+	'key ') words='list create revoke erase ' ;;
+	'approval ') words='list show approve refuse ' ;;
 	esac
 	case "$kind" in
 	''|@*) ;;

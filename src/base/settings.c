@@ -138,6 +138,13 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "nobody.", metrics_choices },
 	BOOL(attempt_peers, "true",
 	    "Keep the peer's address with each refusal in the attempt log."),
+	{ "four_eyes", MM_CONF_LIST, AT(four_eyes), 1, 15, "",
+	    "What one administrator asks for and another one approves: "
+	    "profile, issuer, quota, mass-revoke, bulk-thaw, bulk-mint, keys. "
+	    "Empty for nothing; anything else has keys with it. Make two "
+	    "administrators first.", NULL },
+	INT(bulk_mint_above, 1, 1000, "100",
+	    "Tokens in one call above which four_eyes' bulk-mint is meant."),
 	{ "log_level", MM_CONF_CHOICE, AT(log_level), 0, 3, "info",
 	    "The least that is logged.", log_levels },
 };
@@ -367,6 +374,25 @@ check_webhooks(const struct mm_settings *s, struct mm_why *why)
 	return MM_OK;
 }
 
+static enum mm_err
+check_four_eyes(const struct mm_settings *s, struct mm_why *why)
+{
+	static const char *const words[] = { "profile", "issuer", "quota",
+		"mass-revoke", "bulk-thaw", "bulk-mint", "keys" };
+	const size_t n = sizeof(words) / sizeof(words[0]);
+
+	for (size_t i = 0; i < s->four_eyes.n; i++) {
+		size_t k = 0;
+
+		while (k < n && strcmp(words[k], s->four_eyes.item[i]) != 0)
+			k++;
+		if (k == n)
+			return MM_FAIL(why, MM_EINPUT, "four_eyes: \"%s\" is "
+			    "not one of its words", s->four_eyes.item[i]);
+	}
+	return MM_OK;
+}
+
 /* see settings.h */
 enum mm_err
 mm_settings_check(const struct mm_settings *s, struct mm_why *why)
@@ -376,6 +402,7 @@ mm_settings_check(const struct mm_settings *s, struct mm_why *why)
 	MM_TRY(check_tls(s, why));
 	MM_TRY(check_separation(s, why));
 	MM_TRY(check_webhooks(s, why));
+	MM_TRY(check_four_eyes(s, why));
 	/* both give a sign every second, on a machine that may be busy */
 	if (s->watchdog_s > 0 && s->watchdog_s < 5)
 		return MM_FAIL(why, MM_EINPUT,

@@ -1,8 +1,10 @@
 #include "cli/client.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include <curl/curl.h>
 #include <openssl/crypto.h>
@@ -18,6 +20,8 @@ struct mm_client {
 	struct mm_secret *auth; /* the whole header line, with its NUL */
 	char request_id[33];
 	char idempotency[129];
+	char approval[64]; /* a header line; "" none, or sent */
+	char waits[33];
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -37,6 +41,40 @@ load_key(const char *path, struct mm_secret **out, struct mm_why *why)
 	memcpy(line->p + sizeof(head) - 1, key->p, key->n);
 	line->p[sizeof(head) - 1 + key->n] = '\0';
 	*out = MM_MOVE(line);
+	return MM_OK;
+}
+
+/* A private key is for its owner's eyes. */
+static enum mm_err
+check_mode(const char *path, struct mm_why *why)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return MM_FAIL(why, MM_ENOTFOUND, "%.120s: %s", path,
+		    strerror(errno));
+	if ((st.st_mode & 077) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "%.120s: others can read or "
+		    "write it: chmod 600", path);
+	return MM_OK;
+}
+
+static enum mm_err
+use_cert(struct mm_client *c, const struct mm_client_conf *conf,
+    struct mm_why *why)
+{
+	const char *key = conf->cert_key != NULL ? conf->cert_key
+						 : conf->cert;
+
+	if (conf->cert == NULL)
+		return conf->cert_key == NULL ? MM_OK
+		    : MM_FAIL(why, MM_EINPUT, "--cert-key without --cert");
+	if (conf->key_file != NULL)
+		return MM_FAIL(why, MM_EINPUT, "an API key and a certificate: "
+		    "want one of them");
+	MM_TRY(check_mode(key, why));
+	curl_easy_setopt(c->curl, CURLOPT_SSLCERT, conf->cert);
+	curl_easy_setopt(c->curl, CURLOPT_SSLKEY, key);
 	return MM_OK;
 }
 
@@ -84,6 +122,10 @@ mm_client_open(const struct mm_client_conf *conf, struct mm_client **out,
 	strcpy(c->server, conf->server);
 	if (conf->key_file != NULL)
 		MM_TRY(load_key(conf->key_file, &c->auth, why));
+	MM_TRY(use_cert(c, conf, why));
+	if (conf->approval != NULL)
+		snprintf(c->approval, sizeof(c->approval),
+		    "Mintmark-Approval: %.40s", conf->approval);
 	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
@@ -118,6 +160,13 @@ const char *
 mm_client_request_id(const struct mm_client *c)
 {
 	return c->request_id;
+}
+
+/* see client.h */
+const char *
+mm_client_waits(const struct mm_client *c)
+{
+	return c->waits;
 }
 
 /* see client.h */
@@ -165,6 +214,8 @@ exchange(struct mm_client *c, const char *method, const char *url,
 		MM_TRY(add(&head, "Content-Type: application/json"));
 	if (c->idempotency[0] != '\0')
 		MM_TRY(add(&head, c->idempotency));
+	if (c->approval[0] != '\0' && strcmp(method, "POST") == 0)
+		MM_TRY(add(&head, c->approval));
 	MM_TRY(add(&head, "Expect:"));
 	curl_easy_setopt(c->curl, CURLOPT_URL, url);
 	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, head);
@@ -178,6 +229,8 @@ exchange(struct mm_client *c, const char *method, const char *url,
 	c->request_id[0] = c->error[0] = '\0';
 	rc = curl_easy_perform(c->curl);
 	c->idempotency[0] = '\0';
+	if (strcmp(method, "POST") == 0)
+		c->approval[0] = '\0';
 	if (rc != CURLE_OK)
 		return transport_failed(c, rc, why);
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, status);
@@ -204,6 +257,19 @@ problem(long status, json_t *answer, struct mm_why *why)
 	    detail ? detail : title ? title : "the server refused");
 }
 
+/* 202: the answer names what it waits for. */
+static enum mm_err
+waiting(struct mm_client *c, const struct mm_buf *answer, struct mm_why *why)
+{
+	json_t *v = json_loadb((const char *)answer->p, answer->n, 0, NULL);
+	const char *id = json_string_value(json_object_get(v, "approval"));
+
+	snprintf(c->waits, sizeof(c->waits), "%s", id ? id : "?");
+	json_decref(v);
+	return MM_FAIL(why, MM_EAGAIN, "another administrator must approve "
+	    "this first: approval %s", c->waits);
+}
+
 static enum mm_err
 call(struct mm_client *c, const char *method, const char *path,
     const char *text, struct mm_buf *answer, struct mm_why *why)
@@ -216,7 +282,10 @@ call(struct mm_client *c, const char *method, const char *path,
 	if ((size_t)snprintf(url, sizeof(url), "%s%s", c->server, path) >=
 	    sizeof(url))
 		return MM_FAIL(why, MM_ELIMIT, "path too long");
+	c->waits[0] = '\0';
 	MM_TRY(exchange(c, method, url, text, answer, &status, why));
+	if (status == 202)
+		return waiting(c, answer, why);
 	if (status >= 200 && status < 300)
 		return MM_OK;
 	v = json_loadb((const char *)answer->p, answer->n, 0, NULL);

@@ -51,6 +51,8 @@ struct mm_client;
 struct mm_cli {
 	bool json, quiet, tty; /* tty: standard error is one */
 	const char *server, *ca, *key_file, *context;
+	const char *cert, *cert_key; /* instead of a key file */
+	const char *approval;
 	struct mm_client *client; /* made at first use */
 	int status; /* the exit status of a command that has not failed */
 	char hint[256];

@@ -182,11 +182,28 @@ const struct mm_cmd mm_cmds[] = {
 	    "one again", NULL),
 
 	ROW("key", "list", "", 0, 0, MM_C_NONE, key_list,
-	    "list the API keys", NULL),
+	    "list the credentials: API keys and certificates", NULL),
 	ROW("key", "create", "NAME", 1, 1, MM_C_NONE, key_create,
-	    "make an API key; it is shown once", NULL),
+	    "make an API key, shown once, or register a certificate",
+	    "With --certificate the public key of that certificate becomes "
+	    "the credential: its owner proves the private key by TLS.  Who "
+	    "signed the certificate does not matter."),
 	ROW("key", "revoke", "ID", 1, 1, MM_C_NONE, key_revoke,
-	    "revoke an API key", NULL),
+	    "revoke a credential", NULL),
+	ROW("key", "erase", "ID", 1, 1, MM_C_NONE, key_erase,
+	    "forget the name and the description of a credential",
+	    "The ledger never had them: it stays as it is, and valid."),
+
+	ROW("approval", "list", "", 0, 0, MM_C_NONE, approval_list,
+	    "list what waits, or waited, for a second administrator", NULL),
+	ROW("approval", "show", "ID", 1, 1, MM_C_NONE, approval_show,
+	    "show one approval and what is asked for", NULL),
+	ROW("approval", "approve", "ID", 1, 1, MM_C_NONE, approval_approve,
+	    "approve what another one asked for",
+	    "Who asked carries it out: the same command again, with "
+	    "--approval ID."),
+	ROW("approval", "refuse", "ID", 1, 1, MM_C_NONE, approval_refuse,
+	    "refuse it, or take your own request back", NULL),
 
 	ROW("completion", NULL, "bash|zsh", 1, 1, MM_C_NONE, completion,
 	    "print the shell completion", NULL),
@@ -210,7 +227,13 @@ const struct mm_opt mm_global_opts[] = {
 	{ "ca", "FILE", "PEM of the trust anchor", MM_C_FILE, NULL },
 	{ "key-file", "FILE", "file with the API key, one line", MM_C_FILE,
 	    NULL },
-	{ "context", "FILE", "JSON file that names server, ca and key_file",
-	    MM_C_FILE, NULL },
+	{ "cert", "FILE", "PEM of a client certificate, instead of an API "
+	    "key", MM_C_FILE, NULL },
+	{ "cert-key", "FILE", "its private key, of mode 0600 (default: in "
+	    "the same file)", MM_C_FILE, NULL },
+	{ "approval", "ID", "carry out what another administrator approved",
+	    MM_C_NONE, NULL },
+	{ "context", "FILE", "JSON file that names server, ca and key_file, "
+	    "or cert and cert_key", MM_C_FILE, NULL },
 	{ NULL, NULL, NULL, MM_C_NONE, NULL },
 };

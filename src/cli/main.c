@@ -35,6 +35,9 @@ globals(struct mm_cli *cli, int *argc, char *argv[])
 		{ "--ca", &cli->ca, NULL },
 		{ "--key-file", &cli->key_file, NULL },
 		{ "--context", &cli->context, NULL },
+		{ "--cert", &cli->cert, NULL },
+		{ "--cert-key", &cli->cert_key, NULL },
+		{ "--approval", &cli->approval, NULL },
 	};
 	const size_t n = sizeof(known) / sizeof(known[0]);
 	int out = 1, i = 1;
@@ -82,7 +85,7 @@ static const struct {
 	enum mm_err code;
 	const char *hint;
 } hints[] = {
-	{ MM_EAUTH, "check the API key file (--key-file, or key_file of the context)" },
+	{ MM_EAUTH, "check the API key file (--key-file) or the certificate (--cert), or those of the context" },
 	{ MM_EPOLICY, "\"mintmark status\" says which roles your key has" },
 	{ MM_ENOTFOUND, "list what there is with the noun's \"list\"" },
 	{ MM_EAGAIN, "is mintmarkd running? its log and /readyz say why it does not answer" },
@@ -133,6 +136,11 @@ dispatch(struct mm_cli *cli, int argc, char *argv[])
 	else
 		mm_cli_hint(cli, "\"mintmark %s%s%s --help\" says how",
 		    c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
+	if (cli->client != NULL && mm_client_waits(cli->client)[0] != '\0')
+		mm_cli_hint(cli, "\"mintmark approval show %s\" says how it "
+		    "is; once it is approved: the same command with "
+		    "--approval %s", mm_client_waits(cli->client),
+		    mm_client_waits(cli->client));
 	if (cli->client != NULL)
 		snprintf(cli->request_id, sizeof(cli->request_id), "%s",
 		    mm_client_request_id(cli->client));

@@ -57,6 +57,7 @@ struct reconcile {
 	struct mm_store_reader *db; /* borrowed */
 	struct marks of[RECORDS];
 	struct mm_clock_list clocks[STORE]; /* of journal and ledger */
+	struct marks glass[RECORDS]; /* recovered administrators */
 	size_t recovered;   /* journal lines that say so */
 	size_t in_flight;   /* young ones that only the journal has */
 	int64_t began_ms;
@@ -96,6 +97,17 @@ add(struct marks *s, const struct mark *mark, struct mm_why *why)
 	return MM_OK;
 }
 
+static enum mm_err
+add_glass(struct reconcile *r, int record, const uint8_t serial[16],
+    const uint8_t spki[32], struct mm_why *why)
+{
+	struct mark m = { 0 };
+
+	memcpy(m.serial, serial, 16);
+	memcpy(m.spki, spki, 32);
+	return add(&r->glass[record], &m, why);
+}
+
 /* ---- the journal ---- */
 
 static enum mm_err
@@ -125,6 +137,9 @@ journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 		if (l.kind == MM_J_RECOVERED)
 			r->recovered++;
 		MM_TRY(mm_clocks_line(&r->clocks[JOURNAL], &l, why));
+		if (l.kind == MM_J_RECOVERY)
+			MM_TRY(add_glass(r, JOURNAL, l.serial, l.spki_sha256,
+			    why));
 		if (l.kind != MM_J_CERTIFICATE && l.kind != MM_J_RECOVERED)
 			continue;
 		MM_TRY(journal_mark(r, &l, why));
@@ -191,10 +206,13 @@ one_entry(void *ctx, uint64_t index, struct mm_bytes json,
 	if ((index & 1023) == 0)
 		mm_progress_step(&r->progress, index);
 	MM_TRY(mm_clocks_entry(&r->clocks[LEDGER], &e, why));
-	if (!is_signature(e.type) || e.field[MM_F_SERIAL] == NULL)
+	if ((!is_signature(e.type) && e.type != MM_E_OPERATOR_RECOVERED) ||
+	    e.field[MM_F_SERIAL] == NULL)
 		return MM_OK;
 	MM_TRY(hex(&e, MM_F_SERIAL, m.serial, 16, why));
 	MM_TRY(hex(&e, MM_F_SPKI_SHA256, m.spki, 32, why));
+	if (e.type == MM_E_OPERATOR_RECOVERED)
+		return add_glass(r, LEDGER, m.serial, m.spki, why);
 	MM_TRY(hex(&e, MM_F_CERT_SHA256, cert, 32, why));
 	memcpy(m.cert, cert, sizeof(m.cert));
 	if (e.field[MM_F_NOT_AFTER] != NULL)
@@ -404,6 +422,25 @@ print_difference(json_t *item)
 		    json_integer_value(json_object_get(item, "line")), what);
 }
 
+/* Who broke the glass is in the journal; one who never used what he got is
+ * in the journal alone. */
+static void
+compare_glass(struct reconcile *r)
+{
+	const struct marks *j = &r->glass[JOURNAL], *l = &r->glass[LEDGER];
+
+	for (size_t i = 0; i < l->n; i++) {
+		size_t k = 0;
+
+		while (k < j->n && (memcmp(j->m[k].serial, l->m[i].serial,
+		    16) != 0 || memcmp(j->m[k].spki, l->m[i].spki, 32) != 0))
+			k++;
+		if (k == j->n)
+			differ(r, l->m[i].serial, "a recovered administrator "
+			    "that is not in the", names[JOURNAL]);
+	}
+}
+
 static enum mm_err
 report(struct reconcile *r, struct mm_why *why)
 {
@@ -472,6 +509,7 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	compare(r);
 	mm_clocks_compare(&r->clocks[JOURNAL], &r->clocks[LEDGER],
 	    r->differences);
+	compare_glass(r);
 	return report(r, why);
 }
 
@@ -488,8 +526,10 @@ mm_cmd_ledger_reconcile(struct mm_cli *cli, const struct mm_args *a,
 	r->differences = json_array();
 	r->began_ms = mm_now_ms();
 	rc = reconcile(r, a, why);
-	for (int i = 0; i < RECORDS; i++)
+	for (int i = 0; i < RECORDS; i++) {
 		free(r->of[i].m);
+		free(r->glass[i].m);
+	}
 	mm_clocks_done(&r->clocks[JOURNAL]);
 	mm_clocks_done(&r->clocks[LEDGER]);
 	json_decref(r->differences);

@@ -8,7 +8,7 @@
 
 /*
  * Commands that are one request and one table: products, profiles,
- * certificates, keys, the audit.
+ * certificates, the audit.
  */
 #define NCOL(c) (sizeof(c) / sizeof((c)[0]))
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
@@ -174,58 +174,6 @@ mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
 	MM_TRY(mm_path(p, why, "/certificates/%s/revoke", a->pos[0]));
 	return mm_object_command(cli, "POST", p, json_pack("{s:s}", "reason",
 	    reason ? reason : "unspecified"), why);
-}
-
-/* ---- key ---- */
-
-static const struct mm_column key_columns[] = {
-	{ "ID", "id" }, { "NAME", "name" }, { "ROLES", "roles" },
-	{ "EXPIRES", "expires" }, { "REVOKED", "revoked" },
-};
-const struct mm_opt mm_opts_key_list[] = { MM_LIST_OPTS, END };
-
-enum mm_err
-mm_cmd_key_list(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	return mm_list_command(cli, a, "/keys", NULL, 0, key_columns,
-	    NCOL(key_columns), why);
-}
-const struct mm_opt mm_opts_key_revoke[] = { END };
-MM_SHOW(key_revoke, "POST", "/keys/%s/revoke")
-const struct mm_opt mm_opts_key_create[] = {
-	{ "role", "ROLE", "what it may do (required): admin, operator, line, "
-	    "support or auditor, or several with commas", MM_C_WORDS,
-	    "admin operator line support auditor" },
-	{ "ttl", "TIME", "until when: 90d, 2y (default: no end)", MM_C_NONE,
-	    NULL },
-	END
-};
-
-enum mm_err
-mm_cmd_key_create(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	char expires[MM_TIME_TEXT];
-	int64_t ttl;
-	json_t *o;
-
-	if (mm_arg(a, "role") == NULL)
-		return MM_FAIL(why, MM_EINPUT, "missing --role");
-	o = json_pack("{s:s}", "name", a->pos[0]);
-	mm_json_list(o, "roles", a, "role");
-	if (mm_arg(a, "ttl") != NULL) {
-		enum mm_err rc = mm_duration_parse(mm_arg(a, "ttl"), &ttl,
-		    why);
-
-		if (rc != MM_OK)
-			return json_decref(o), rc;
-		mm_time_text_s(mm_now_s() + ttl, expires);
-		json_object_set_new(o, "expires", json_string(expires));
-	}
-	mm_cli_hint(cli, "the key is shown once: keep it in a file of mode "
-	    "0600 and name that with --key-file");
-	return mm_object_command(cli, "POST", "/keys", o, why);
 }
 
 /* ---- audit ---- */

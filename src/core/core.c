@@ -387,6 +387,8 @@ mm_core_stats(struct mm_core *c, struct mm_core_stats *out)
 	out->signer_known = c->signer_at != 0;
 	out->signer_age_ms = mm_mono_ms() - c->signer_at;
 	out->signer_skew_ms = c->signer_skew_ms;
+	out->admins = c->admins;
+	out->admins_until = c->admins_until;
 	memcpy(out->why, c->why, sizeof(out->why));
 	pthread_mutex_unlock(&c->lock);
 	out->ready = c->accepting && out->signer_up && out->store_ok &&

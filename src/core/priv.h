@@ -223,6 +223,12 @@ struct mm_crl_mark { /* what an issuer's last list shows */
 	int64_t next_s;
 };
 
+#define MM_USED_MOST 256
+struct mm_used { /* a credential that was used, not stored yet */
+	char id[17];
+	int64_t at;
+};
+
 struct mm_core {
 	struct mm_core_conf conf;
 	const struct mm_config *config;
@@ -266,6 +272,9 @@ struct mm_core {
 	int64_t signer_skew_ms;   /* its clock against ours, then */
 	struct mm_crl_mark *marks; /* an issuer each */
 	struct mm_answer_hold *answering; /* Idempotency-Keys at work */
+	struct mm_used used[MM_USED_MOST];
+	unsigned nused, admins;
+	int64_t admins_until, admins_at; /* admins_at: monotonic, next look */
 };
 
 static inline void
@@ -342,15 +351,23 @@ MM_MUST enum mm_err mm_found_loaded(struct mm_store *s,
     struct mm_why *why);
 
 /* desk_operators.c: a new key's op; text is shown once and wiped. */
-struct mm_operator_spec {
-	const char *name;
-	unsigned roles;
-	int64_t expires_at;
-	const char *actor; /* NULL: the founding */
-};
 MM_MUST enum mm_err mm_operator_op(const struct mm_operator_spec *spec,
     struct mm_buf *papers, struct mm_op *op, char text[80],
     struct mm_why *why);
+
+#define MM_KEY_HEAD      "mmk_"
+#define MM_KEY_ID_DIGITS 16
+#define MM_KEY_SECRET_N  32
+/* A random id of 16 hex digits. */
+MM_MUST enum mm_err mm_operator_id(char id[17], struct mm_why *why);
+/* desk_login.c, housekeeping: stores when credentials were used, and counts
+ * the administrators. */
+void mm_login_used(struct mm_desk *d);
+void mm_login_admins(struct mm_desk *d);
+/* recovery.c: the record of a certificate that the signer made for breaking
+ * the glass; entered first if it is new.  MM_EAUTH: it is none. */
+MM_MUST enum mm_err mm_recovery_admit(struct mm_desk *d, struct mm_bytes der,
+    struct mm_operator *out, struct mm_why *why);
 
 /* desk.c */
 struct mm_desk {

@@ -41,6 +41,8 @@ enum mm_http_method {
 /* "GET"; "-" for MM_HTTP_METHODS. */
 const char *mm_http_method_name(enum mm_http_method m);
 
+const char *mm_http_method_name(enum mm_http_method m); /* "GET" */
+
 /* A request's address: slot and generation, so that an answer for a
  * connection that has gone is dropped.  A value; copy freely. */
 struct mm_http_ref {

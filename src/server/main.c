@@ -24,7 +24,7 @@ struct options {
 };
 typedef int command_fn(const struct options *o);
 static command_fn run_run, run_check, run_found, run_reference, run_metrics,
-    run_routes, run_serve, run_courier;
+    run_routes, run_roles, run_serve, run_courier;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -41,6 +41,7 @@ static const struct command {
 	    run_routes },
 	{ "metrics", "", "print the metrics' reference (Markdown)",
 	    run_metrics },
+	{ "roles", "", "print who may do what (Markdown)", run_roles },
 	{ "serve", "--control N", NULL, run_serve },
 	{ "courier", "--control N", NULL, run_courier },
 };
@@ -91,18 +92,33 @@ run_check(const struct options *o)
 	return mm_check_run(o->run.config_path);
 }
 
+/* ---- references, for docs/reference ---- */
+
 static int
-run_reference(const struct options *o)
+print_page(void (*put)(struct mm_buf *b))
 {
-	struct mm_conf_block blocks[MM_CONFIG_BLOCKS];
-	const struct mm_conf_spec spec = mm_config_spec(blocks);
 	struct mm_buf b = MM_BUF_INIT(1 << 20);
 
-	(void)o;
-	mm_conf_print_reference(&b, &spec);
+	put(&b);
 	fwrite(b.p, 1, b.n, stdout);
 	mm_buf_done(&b);
 	return 0;
+}
+
+static void
+put_reference(struct mm_buf *b)
+{
+	struct mm_conf_block blocks[MM_CONFIG_BLOCKS];
+	const struct mm_conf_spec spec = mm_config_spec(blocks);
+
+	mm_conf_print_reference(b, &spec);
+}
+
+static int
+run_reference(const struct options *o)
+{
+	(void)o;
+	return print_page(put_reference);
 }
 
 static int
@@ -116,13 +132,15 @@ run_routes(const struct options *o)
 static int
 run_metrics(const struct options *o)
 {
-	struct mm_buf b = MM_BUF_INIT(1 << 20);
-
 	(void)o;
-	mm_metrics_reference(&b);
-	fwrite(b.p, 1, b.n, stdout);
-	mm_buf_done(&b);
-	return 0;
+	return print_page(mm_metrics_reference);
+}
+
+static int
+run_roles(const struct options *o)
+{
+	(void)o;
+	return print_page(mm_rest_print_roles);
 }
 
 /* ---- found ---- */

@@ -19,6 +19,7 @@ struct mm_rest {
 	struct mm_store_reader *reader;
 	struct mm_login login;
 	const struct mm_http_req *req;
+	const char *approval;   /* the header's, "" none */
 	json_t *in;             /* NULL: no body */
 	struct mm_buf out;
 	struct mm_json j;       /* over out */
@@ -35,6 +36,59 @@ struct mm_rest {
 	bool openmetrics;       /* asked for */
 };
 typedef enum mm_err mm_rest_fn(struct mm_rest *r, struct mm_why *why);
+
+/*
+ * A route's data.  scope says how the object of the call belongs to a
+ * product: it answers MM_ENOTFOUND, in the words of an object that does not
+ * exist, where a scoped credential may not see it.  A route without one
+ * refuses scoped credentials.
+ */
+struct mm_danger;
+struct mm_rest_call {
+	mm_rest_fn *run;
+	const char *query; /* what it may have; NULL: a list, which asks */
+	mm_rest_fn *scope;
+	const struct mm_danger *danger; /* NULL: none that is watched */
+};
+
+/* ---- four eyes: rest_danger.c, rest_approvals.c ---- */
+
+/* What a route can do that one administrator alone should not: the word of
+ * the setting four_eyes, and when a request is such a one. */
+struct mm_danger {
+	const char *action;
+	bool (*applies)(const struct mm_rest *r);
+	bool recovery_may; /* a recovered administrator alone may */
+};
+extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw;
+/* After the scope, before the call: *go_on false, the answer is made (202).
+ * An approval is spent here. */
+MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
+    struct mm_why *why);
+bool mm_approval_needed(const struct mm_rest *r);
+/* What makes two requests the same: method, path and body. */
+void mm_rest_request_hash(const struct mm_http_req *req, uint8_t out[32]);
+
+/* ---- scope: rest_scope.c ---- */
+
+/* No object of any product is in it. */
+mm_rest_fn mm_scope_open;
+/* A list: mm_page_put and the entries' own filter do it. */
+mm_rest_fn mm_scope_list;
+/* The path's first variable segment. */
+mm_rest_fn mm_scope_product, mm_scope_device, mm_scope_token, mm_scope_cert,
+    mm_scope_entry;
+/* The body: of POST devices, of an import, of POST tokens. */
+mm_rest_fn mm_scope_new_device, mm_scope_new_devices, mm_scope_new_tokens;
+/* Both: a device, and the product that it may come to. */
+mm_rest_fn mm_scope_change;
+/* After the body is read, before the call runs. */
+MM_MUST enum mm_err mm_scope_check(struct mm_rest *r, struct mm_why *why);
+/* The product that a ledger entry is about, by itself or by what it names.
+ * MM_ENOTFOUND: none.  Not inside of mm_each_entry: it asks the store. */
+struct mm_entry_view;
+MM_MUST enum mm_err mm_scope_entry_product(struct mm_store_reader *reader,
+    const struct mm_entry_view *v, char product[MM_NAME_MAX + 1]);
 
 /* ---- input ---- */
 
@@ -103,6 +157,10 @@ MM_MUST enum mm_err mm_page_read(const struct mm_rest *r, const char *filters,
     struct mm_page *p, struct mm_why *why);
 typedef enum mm_err mm_list_fn(struct mm_store_reader *, const struct mm_list *,
     mm_row_fn *, void *, struct mm_why *);
+/* A scoped login's rows, product after product; MM_EPOLICY: not for a list
+ * that cannot be limited. */
+MM_MUST enum mm_err mm_scope_rows(struct mm_rest *r, mm_list_fn *list,
+    const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
 /* {"items":[...],"next":"..."}; put writes one row as an object. */
 MM_MUST enum mm_err mm_page_put(struct mm_rest *r, const struct mm_page *p,
     mm_list_fn *list, void (*put)(struct mm_json *j, const void *row),
@@ -159,12 +217,13 @@ extern const char mm_openapi[]; /* docs/reference/openapi.json */
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
 	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \
 	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \
+	X(key_erase) X(approvals) X(approval) X(approval_approve)         \
+	X(approval_refuse)                                                \
 	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt) X(events) \
 	X(webhooks) X(webhook) X(webhook_create) X(webhook_replace)       \
 	X(webhook_remove) X(webhook_pause) X(webhook_resume)              \
 	X(webhook_rotate) X(webhook_replay) X(webhook_test)               \
-	X(webhook_letters) X(webhook_retry)               \
-	X(metrics) X(doctor)
+	X(webhook_letters) X(webhook_retry) X(metrics) X(doctor)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

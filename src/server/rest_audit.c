@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "ledger/entry.h"
+#include "server/event.h"
 #include "server/rest.h"
 
 /*
@@ -13,7 +14,12 @@
  * them; a range of time is found by halving, for entries stand in the order
  * of time but for the moment that each waited for its transaction.
  */
-enum { SCAN_MAX = 20000, BLOCK = 64, SLACK_MS = 600000 };
+enum {
+	SCAN_MAX = 20000,
+	SCAN_LIMITED = 2000, /* where each is looked up */
+	BLOCK = 64,
+	SLACK_MS = 600000
+};
 
 struct filter {
 	const char *name;
@@ -31,7 +37,7 @@ struct scan {
 	uint64_t last;          /* looked at last */
 	bool any;
 	char *arena;
-	/* of a block, where the newest come first */
+	/* of a block: it is read before it is looked at */
 	struct mm_buf block;
 	size_t at[BLOCK], len[BLOCK];
 	uint64_t index[BLOCK];
@@ -109,31 +115,24 @@ give(struct scan *s, uint64_t index, struct mm_bytes entry)
 	mm_rest_put_entry(&s->r->j, index, entry);
 }
 
-/* MM_ELIMIT ends the walk: the page is full. */
+/* What the login may not see is passed over like what is not wanted. */
 static enum mm_err
-look(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
+look(struct scan *s, unsigned i, struct mm_why *why)
 {
-	struct scan *s = ctx;
+	struct mm_event e = { .index = s->index[i],
+		.json = { s->block.p + s->at[i], s->len[i] },
+		.reader = s->r->reader };
+	bool yes = wanted(s, e.json);
 
-	(void)why;
-	if (s->left == 0)
-		return MM_ELIMIT;
-	s->last = index;
+	if (yes) {
+		mm_entry_look(e.json, &e.v);
+		MM_TRY(mm_event_may_see(&s->r->login, &e, &yes, why));
+	}
+	s->last = e.index;
 	s->any = true;
-	if (wanted(s, entry))
-		give(s, index, entry);
+	if (yes)
+		give(s, e.index, e.json);
 	return mm_buf_ok(&s->r->out, NULL);
-}
-
-static enum mm_err
-walk_up(struct scan *s, struct mm_why *why)
-{
-	uint64_t to = s->low + SCAN_MAX < s->high ? s->low + SCAN_MAX :
-						    s->high;
-	enum mm_err rc = s->low < to ? mm_each_entry(s->r->reader, s->low, to,
-	    look, s, why) : MM_OK;
-
-	return rc == MM_ELIMIT && s->left == 0 ? MM_OK : rc;
 }
 
 static enum mm_err
@@ -150,21 +149,33 @@ keep(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
 }
 
 static enum mm_err
-walk_down(struct scan *s, struct mm_why *why)
+look_at_block(struct scan *s, uint64_t start, uint64_t end,
+    struct mm_why *why)
 {
-	uint64_t end = s->high, most = SCAN_MAX;
+	s->n = 0;
+	mm_buf_reset(&s->block);
+	MM_TRY(mm_each_entry(s->r->reader, start, end, keep, s, why));
+	for (unsigned i = 0; i < s->n && s->left > 0; i++)
+		MM_TRY(look(s, s->newest_first ? s->n - 1 - i : i, why));
+	return MM_OK;
+}
 
-	while (end > s->low && s->left > 0 && most > 0) {
-		uint64_t start = end - s->low > BLOCK ? end - BLOCK : s->low;
+static enum mm_err
+walk(struct scan *s, struct mm_why *why)
+{
+	uint64_t low = s->low, high = s->high;
+	uint64_t most = s->r->login.scope.on ? SCAN_LIMITED : SCAN_MAX;
 
-		s->n = 0;
-		mm_buf_reset(&s->block);
-		MM_TRY(mm_each_entry(s->r->reader, start, end, keep, s, why));
-		for (unsigned i = s->n; i > 0 && s->left > 0; i--)
-			MM_TRY(look(s, s->index[i - 1], (struct mm_bytes){
-			    s->block.p + s->at[i - 1], s->len[i - 1] }, why));
-		most -= most < BLOCK ? most : BLOCK;
-		end = start;
+	while (low < high && s->left > 0 && most > 0) {
+		uint64_t n = high - low < BLOCK ? high - low : BLOCK;
+		uint64_t start = s->newest_first ? high - n : low;
+
+		MM_TRY(look_at_block(s, start, start + n, why));
+		most -= most < n ? most : n;
+		if (s->newest_first)
+			high = start;
+		else
+			low = start + n;
 	}
 	return MM_OK;
 }
@@ -259,7 +270,7 @@ answer(struct scan *s, struct mm_why *why)
 
 	mm_json_open(j, '{');
 	mm_json_open_key(j, "items", '[');
-	MM_TRY(s->newest_first ? walk_down(s, why) : walk_up(s, why));
+	MM_TRY(walk(s, why));
 	mm_json_close(j, ']');
 	snprintf(next, sizeof(next), "%llu", (unsigned long long)s->last);
 	if (more(s))

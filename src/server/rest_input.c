@@ -199,7 +199,8 @@ set_object(const struct mm_member *m, const json_t *v, void *out,
 	return MM_OK;
 }
 
-/* Joined by commas, which no item may hold. */
+/* Joined by commas, which no item may hold.  Nothing in the list, or an
+ * empty name, is a mistake: it must not become "no limit". */
 static enum mm_err
 set_names(const struct mm_member *m, const json_t *v, void *out,
     struct mm_why *why)
@@ -207,12 +208,13 @@ set_names(const struct mm_member *m, const json_t *v, void *out,
 	struct mm_buf b = MM_BUF_INIT(m->size - 1);
 	const json_t *item;
 	size_t i;
-	bool good = json_is_array(v);
+	bool good = json_array_size(v) > 0;
 
 	json_array_foreach(v, i, item) {
 		const char *s = json_string_value(item);
 
-		good = good && s != NULL && strchr(s, ',') == NULL;
+		good = good && s != NULL && s[0] != '\0' &&
+		    strchr(s, ',') == NULL;
 		if (good)
 			mm_buf_printf(&b, "%s%s", i > 0 ? "," : "", s);
 	}

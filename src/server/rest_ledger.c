@@ -1,10 +1,8 @@
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/own.h"
-#include "ledger/entry.h"
 #include "ledger/tile.h"
+#include "server/event.h"
 #include "server/rest.h"
 
 /* The ledger: C2SP tlog-tiles, entries as JSON, receipts. */

@@ -246,7 +246,10 @@ mm_page_put(struct mm_rest *r, const struct mm_page *page, mm_list_fn *list,
 	l.most++;
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
-	MM_TRY(list(r->reader, &l, put_row, &p, why));
+	if (r->login.scope.on)
+		MM_TRY(mm_scope_rows(r, list, &l, put_row, &p, why));
+	else
+		MM_TRY(list(r->reader, &l, put_row, &p, why));
 	mm_json_close(&r->j, ']');
 	if (p.more)
 		mm_json_str(&r->j, "next", p.next);

@@ -33,9 +33,45 @@ read_key_type(const struct mm_rest *r, uint8_t *out, struct mm_why *why)
 	return MM_OK;
 }
 
+static bool
+is_plain(const struct mm_recall *q, const char *where)
+{
+	return q->state == -1 && where[0] == '\0' && q->issuer == NULL &&
+	    q->key_type == 0 && q->created_from == 0 && q->created_to == 0 &&
+	    q->issued_from == 0 && q->issued_to == 0;
+}
+
+/*
+ * A login that is limited to products asks for one of them after the other:
+ * a key then is "product/key", and a page is of one product.
+ */
+static enum mm_err
+limit(const struct mm_rest *r, struct mm_recall *q, struct mm_why *why)
+{
+	const struct mm_scope *s = &r->login.scope;
+	char *slash = strchr(q->after, '/');
+	unsigned i = 0;
+
+	if (!s->on || q->product != NULL)
+		return MM_OK;
+	if (slash == NULL && q->after[0] != '\0')
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+	if (slash != NULL) {
+		*slash = '\0';
+		while (i < s->nproducts && strcmp(s->product[i], q->after) != 0)
+			i++;
+		if (i == s->nproducts)
+			return MM_FAIL(why, MM_EINPUT,
+			    "after: not a key of this list");
+		memmove(q->after, slash + 1, strlen(slash + 1) + 1);
+	}
+	q->product = s->product[i];
+	return MM_OK;
+}
+
 static enum mm_err
 read_recall(const struct mm_rest *r, const struct mm_page *p,
-    struct mm_recall *q, struct mm_why *why)
+    struct mm_recall *q, bool *plain, struct mm_why *why)
 {
 	char where[1024];
 
@@ -50,6 +86,9 @@ read_recall(const struct mm_rest *r, const struct mm_page *p,
 	MM_TRY(mm_rest_query_time(r, "issued_to", &q->issued_to, why));
 	MM_TRY(read_key_type(r, &q->key_type, why));
 	MM_TRY(mm_rest_query(r, "where", where, sizeof(where), why));
+	*plain = is_plain(q, where);
+	if (!*plain)
+		MM_TRY(limit(r, q, why));
 	return mm_desk_where(r->desk, where, q, why);
 }
 
@@ -65,27 +104,48 @@ put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 	return mm_buf_ok(&r->out, why);
 }
 
-static enum mm_err
-recall(struct mm_rest *r, const struct mm_recall *q, struct mm_why *why)
+/* The page's key, and for a limited login what follows its product. */
+static void
+put_next(struct mm_rest *r, const struct mm_recall *q, const char *next,
+    bool one)
 {
-	char next[MM_RECALL_AFTER];
+	char key[MM_NAME_MAX + 2 + MM_RECALL_AFTER];
+	const struct mm_scope *s = &r->login.scope;
+	const char *product = q->product;
+	unsigned i = 0;
+
+	if (s->on && !one && next[0] == '\0') {
+		while (i < s->nproducts && strcmp(s->product[i], product) != 0)
+			i++;
+		if (i + 1 >= s->nproducts)
+			return;
+		product = s->product[i + 1];
+	}
+	if (s->on && !one)
+		snprintf(key, sizeof(key), "%s/%s", product, next);
+	else
+		snprintf(key, sizeof(key), "%s", next);
+	if (key[0] != '\0')
+		mm_json_str(&r->j, "next", key);
+}
+
+/* one: a limited login asked for one product by name */
+static enum mm_err
+recall(struct mm_rest *r, const struct mm_recall *q, bool one,
+    struct mm_why *why)
+{
+	const struct mm_scope *s = &r->login.scope;
+	char next[MM_RECALL_AFTER] = "";
 
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
-	MM_TRY(mm_recall_devices(r->reader, q, put_row, r, next, why));
+	if (!s->on || mm_scope_sees(s, q->product, ""))
+		MM_TRY(mm_recall_devices(r->reader, q, put_row, r, next,
+		    why));
 	mm_json_close(&r->j, ']');
-	if (next[0] != '\0')
-		mm_json_str(&r->j, "next", next);
+	put_next(r, q, next, one);
 	mm_json_close(&r->j, '}');
 	return MM_OK;
-}
-
-static bool
-is_plain(const struct mm_recall *q)
-{
-	return q->state == -1 && q->nwhere == 0 && q->issuer == NULL &&
-	    q->key_type == 0 && q->created_from == 0 && q->created_to == 0 &&
-	    q->issued_from == 0 && q->issued_to == 0;
 }
 
 /* By name, of a product or of all; under conditions it is a recall. */
@@ -94,11 +154,12 @@ mm_rest_devices(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_recall q;
 	struct mm_page p;
+	bool plain;
 
 	MM_TRY(mm_page_read(r, FILTERS, &p, why));
-	MM_TRY(read_recall(r, &p, &q, why));
-	if (!is_plain(&q))
-		return recall(r, &q, why);
+	MM_TRY(read_recall(r, &p, &q, &plain, why));
+	if (!plain)
+		return recall(r, &q, p.list.product != NULL, why);
 	MM_TRY(mm_rest_query(r, "after", p.list.after, sizeof(p.list.after),
 	    why));
 	return mm_page_put(r, &p, mm_list_devices, mm_rest_put_device, why);

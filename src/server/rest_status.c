@@ -84,6 +84,10 @@ mm_rest_status(struct mm_rest *r, struct mm_why *why)
 	mm_json_bool(&r->j, "ready", st.ready);
 	if (!st.ready)
 		mm_json_str(&r->j, "why", st.why);
+	if (r->login.scope.on) { /* what follows is about all products */
+		mm_json_close(&r->j, '}');
+		return MM_OK;
+	}
 	put_counts(&r->j, &n);
 	put_core(&r->j, s, &st);
 	mm_json_int(&r->j, "waiting", mm_watch_waiting(s->watch));

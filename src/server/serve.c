@@ -91,6 +91,8 @@ fill_listener(struct mm_server *s, enum mm_listener which,
 	case MM_OPERATORS:
 		l->address = set->operators_listen;
 		l->make_ctx = mm_tls_operators_ctx;
+		l->on_secured = mm_tls_operator_secured;
+		l->free_conn_data = mm_tls_conn_free;
 		l->on_head = mm_rest_head;
 		/* a long poll, and the time to write its answer */
 		l->limits.answer_ms = (MM_WATCH_WAIT_MAX_S + 10) * 1000;

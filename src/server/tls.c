@@ -274,6 +274,17 @@ server_ctx(struct mm_tls *t, OSSL_LIB_CTX *lib, SSL_CTX **out,
 	return rc;
 }
 
+/*
+ * An operator is known by the public key: who signed the certificate, and
+ * until when, says nothing.  TLS still has it prove the private key.
+ */
+static int
+any_certificate(X509_STORE_CTX *store, void *arg)
+{
+	(void)store, (void)arg;
+	return 1;
+}
+
 /* see priv.h */
 enum mm_err
 mm_tls_operators_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
@@ -282,7 +293,10 @@ mm_tls_operators_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
 	struct mm_server *s = ctx;
 
 	(void)loop;
-	return server_ctx(s->tls, lib, out, why);
+	MM_TRY(server_ctx(s->tls, lib, out, why));
+	SSL_CTX_set_cert_verify_callback(*out, any_certificate, NULL);
+	SSL_CTX_set_verify(*out, SSL_VERIFY_PEER, NULL);
+	return MM_OK;
 }
 
 /* ---- client certificates ---- */
@@ -414,6 +428,30 @@ mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
 	(void)SSL_set_ex_data(ssl, s->tls->loop[0].conn_index, NULL);
 	*conn_data = c;
 	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_tls_operator_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
+    void **conn_data)
+{
+	struct mm_conn *c;
+	enum mm_err rc;
+
+	(void)ctx, (void)peer;
+	if (SSL_get0_peer_certificate(ssl) == NULL)
+		return MM_OK;
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return MM_ENOMEM;
+	c->operator_ = true;
+	mm_buf_init(&c->der, MM_CERT_MAX);
+	rc = keep_peer(ssl, c);
+	if (rc == MM_OK)
+		*conn_data = c;
+	else
+		mm_tls_conn_free(c);
+	return rc;
 }
 
 /* The id's slot, or one whose hour is over; NULL: none.  A look at all of

@@ -21,7 +21,8 @@ bool mm_op_own(enum mm_err err);
 
 enum mm_get {
 	MM_GET_PRODUCT, MM_GET_DEVICE, MM_GET_TOKEN, MM_GET_CLAIM,
-	MM_GET_CERT, MM_GET_OPERATOR, MM_GET_SUCCESSOR, MM_GETS
+	MM_GET_CERT, MM_GET_OPERATOR, MM_GET_SUCCESSOR, MM_GET_OPERATOR_KEY,
+	MM_GETS
 };
 enum mm_list_kind {
 	MM_LIST_PRODUCTS, MM_LIST_DEVICES, MM_LIST_TOKENS, MM_LIST_CERTS,
@@ -71,7 +72,8 @@ struct mm_store_backend {
 	enum mm_err (*store_tidy)(struct mm_store_reader *r,
 	    struct mm_why *why);
 
-	/* key: text, or 16 bytes of a serial; out: the kind's struct. */
+	/* key: text, 16 bytes of a serial or 32 of a hash; out: the kind's
+	 * struct. */
 	enum mm_err (*get)(struct mm_store_reader *r, enum mm_get kind,
 	    const void *key, void *out, struct mm_why *why);
 	enum mm_err (*get_key_device)(struct mm_store_reader *r,

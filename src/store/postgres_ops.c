@@ -194,6 +194,12 @@ operator_(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_AT] = INT(o->created_at);
 	v[C_TO_AT] = INT(o->expires_at);
 	v[C_REVOKED_AT] = INT(o->revoked_at);
+	v[C_STATE] = INT(o->kind);
+	v[C_PROFILE] = TEXT(o->description);
+	v[C_PRODUCT] = TEXT(o->scope);
+	v[C_ISSUER] = TEXT(o->sources);
+	v[C_SPKI] = HASH(o->spki_sha256);
+	v[C_FROM_AT] = INT(o->used_at);
 }
 
 static void
@@ -271,6 +277,8 @@ static void (*const members[MM_OP_KINDS])(const struct mm_op *op,
 	[MM_OP_ANSWER_PUT] = answer,
 	[MM_OP_DOC_PUT] = doc,
 	[MM_OP_DEVICES_INDEX] = devices_index,
+	[MM_OP_OPERATOR_ERASE] = operator_,
+	[MM_OP_OPERATOR_USED] = operator_,
 };
 
 /* ---- the binary form ---- */

@@ -36,7 +36,8 @@
 	" hw_type_oid, created_at, version FROM product "
 #define SQL_OPERATOR                                                      \
 	"SELECT name, person, roles, secret_sha256, created_at,"          \
-	" expires_at, revoked_at FROM operator "
+	" expires_at, revoked_at, kind, description, scope, sources,"     \
+	" spki, used_at FROM operator "
 #define SQL_DEVICE_ID(x)                                                  \
 	"(SELECT id FROM device WHERE lower(name) = " SQL_NAMED(x) ")"
 
@@ -132,6 +133,7 @@
 	X(OPERATOR, SQL_OPERATOR "WHERE name = $1")                       \
 	X(OPERATORS, SQL_OPERATOR                                         \
 	    "WHERE name > $1 ORDER BY name LIMIT $2")                     \
+	X(OPERATOR_KEY, SQL_OPERATOR "WHERE spki = $1")                   \
 	/* tokens */                                                      \
 	X(TOKEN, SQL_TOKEN "WHERE t.name = $1")                           \
 	X(TOKEN_ID, "SELECT id FROM token WHERE name = $1")               \

@@ -54,7 +54,10 @@ static const struct field operator_[] = {
 	F(TEXT, mm_operator, id), F(TEXT, mm_operator, name),
 	F(TEXT, mm_operator, roles), F(BLOB, mm_operator, secret_sha256),
 	F(INT, mm_operator, created_at), F(INT, mm_operator, expires_at),
-	F(INT, mm_operator, revoked_at)
+	F(INT, mm_operator, revoked_at), F(INT, mm_operator, kind),
+	F(TEXT, mm_operator, description), F(TEXT, mm_operator, scope),
+	F(TEXT, mm_operator, sources), F(BLOB, mm_operator, spki_sha256),
+	F(INT, mm_operator, used_at)
 };
 
 SHAPE(product, "product");

@@ -43,7 +43,6 @@ struct shape {
 extern const struct shape mm_shape_product, mm_shape_device, mm_shape_token,
     mm_shape_cert, mm_shape_claim, mm_shape_operator;
 
-
 /* A column of a row: bytes (text, blob) or i (integer); NULL is "none": no
  * bytes, 0.  It is asked for kind. */
 struct cell {
@@ -56,7 +55,7 @@ typedef struct cell mm_cell_fn(void *row, unsigned column,
 enum mm_err mm_shape_load(const struct shape *s, mm_cell_fn *cell, void *row,
     void *out, struct mm_why *why);
 
-#define MM_VALS_MAX 8
+#define MM_VALS_MAX 16
 /* The struct's members as values, in the shape's order. */
 void mm_shape_vals(const struct shape *s, const void *row,
     struct val v[MM_VALS_MAX]);

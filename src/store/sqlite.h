@@ -63,6 +63,10 @@ struct mm_bytes mm_sqlite_blob(sqlite3_stmt *st, int column);
 /* One row of n integers; MM_ENOTFOUND, without words, if there is none. */
 enum mm_err mm_sqlite_ints(struct db *db, const struct ask *ask,
     int64_t *out, unsigned n, struct mm_why *why);
+/* Whether there is a row; failures are the database's. */
+struct sqlite_store;
+enum mm_err mm_sqlite_exists(struct sqlite_store *s, const struct ask *ask,
+    bool *there, struct mm_why *why);
 /* One row whose column is appended to out. */
 enum mm_err mm_sqlite_bytes(struct db *db, const struct ask *ask, int column,
     struct mm_buf *out, struct mm_why *why);
@@ -124,6 +128,7 @@ mm_sqlite_op_fn mm_sqlite_issue, mm_sqlite_confirm, mm_sqlite_revoke,
     mm_sqlite_orphan, mm_sqlite_mint, mm_sqlite_token_state,
     mm_sqlite_product_put, mm_sqlite_device_put, mm_sqlite_device_retire,
     mm_sqlite_operator_put, mm_sqlite_operator_revoke,
+    mm_sqlite_operator_erase, mm_sqlite_operator_used,
     mm_sqlite_checkpoint_put, mm_sqlite_crl_put, mm_sqlite_answer_put,
     mm_sqlite_doc_put, mm_sqlite_devices_index;
 

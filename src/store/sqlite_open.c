@@ -26,6 +26,7 @@ static const char writer_setup[] =
     "PRAGMA wal_autocheckpoint = 0;"
     "PRAGMA foreign_keys = OFF;"
     "PRAGMA temp_store = MEMORY;"
+    "PRAGMA secure_delete = FAST;" /* an erased name is gone */
     "PRAGMA cache_size = -65536;"
     "PRAGMA busy_timeout = 1000;";
 /* No mmap: a disk that cannot be read must be an answer, not a signal. */

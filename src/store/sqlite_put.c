@@ -6,9 +6,9 @@
 
 #define ANSWER_KEPT_MS 86400000 /* docs/reference/rest.md: 24 h */
 
-/* MM_OK if there, *there says; other failures are the database's. */
-static enum mm_err
-exists(struct sqlite_store *s, const struct ask *ask, bool *there,
+/* see sqlite.h */
+enum mm_err
+mm_sqlite_exists(struct sqlite_store *s, const struct ask *ask, bool *there,
     struct mm_why *why)
 {
 	int64_t found;
@@ -18,7 +18,7 @@ exists(struct sqlite_store *s, const struct ask *ask, bool *there,
 	return err == MM_ENOTFOUND ? MM_OK : err;
 }
 
-/* ---- products, operators ---- */
+/* ---- products ---- */
 
 enum mm_err
 mm_sqlite_product_put(struct sqlite_store *s, struct mm_op *op, bool *written,
@@ -45,51 +45,6 @@ mm_sqlite_product_put(struct sqlite_store *s, struct mm_op *op, bool *written,
 	s->counts.products += version == 0;
 	*written = true;
 	return MM_OK;
-}
-
-enum mm_err
-mm_sqlite_operator_put(struct sqlite_store *s, struct mm_op *op,
-    bool *written, struct mm_why *why)
-{
-	const struct mm_operator *o = &op->u.operator_;
-	struct val v[MM_VALS_MAX];
-	bool there;
-
-	MM_TRY(exists(s, ASK(OPERATOR_FIND, TEXT(o->id)), &there, why));
-	if (there)
-		return MM_FAIL(why, MM_ECONFLICT, "operator %s: exists",
-		    o->id);
-	mm_shape_vals(&mm_shape_operator, o, v);
-	*written = true;
-	return mm_sqlite_exec(&s->db, &(struct ask){ Q_OPERATOR_ADD, v,
-	    mm_shape_operator.n }, why);
-}
-
-/* One writer asks: two who revoke each other at once leave one of them. */
-enum mm_err
-mm_sqlite_operator_revoke(struct sqlite_store *s, struct mm_op *op,
-    bool *written, struct mm_why *why)
-{
-	const struct mm_operator *o = &op->u.operator_;
-	int64_t known[2]; /* revoked_at, is an administrator */
-	bool other = true;
-	enum mm_err err = mm_sqlite_ints(&s->db,
-	    ASK(OPERATOR_FIND, TEXT(o->id)), known, 2, why);
-
-	if (err == MM_ENOTFOUND)
-		return MM_FAIL(why, err, "operator %s: no such operator",
-		    o->id);
-	if (err != MM_OK || known[0] != 0)
-		return err;
-	if (known[1] != 0)
-		MM_TRY(exists(s, ASK(OPERATOR_ADMIN, TEXT(o->id),
-		    INT(o->revoked_at)), &other, why));
-	if (!other)
-		return MM_FAIL(why, MM_EPOLICY, "operator %s is the last "
-		    "administrator", o->id);
-	*written = true;
-	return mm_sqlite_exec(&s->db, ASK(OPERATOR_REVOKE, TEXT(o->id),
-	    INT(o->revoked_at)), why);
 }
 
 /* ---- documents ---- */

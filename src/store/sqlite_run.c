@@ -118,6 +118,8 @@ static mm_sqlite_op_fn *const op_fn[MM_OP_KINDS] = {
 	[MM_OP_ANSWER_PUT] = mm_sqlite_answer_put,
 	[MM_OP_DOC_PUT] = mm_sqlite_doc_put,
 	[MM_OP_DEVICES_INDEX] = mm_sqlite_devices_index,
+	[MM_OP_OPERATOR_ERASE] = mm_sqlite_operator_erase,
+	[MM_OP_OPERATOR_USED] = mm_sqlite_operator_used,
 };
 
 static enum mm_err

@@ -32,9 +32,12 @@
 	" hw_type_oid, created_at, version FROM product "
 #define SQL_OPERATOR                                                      \
 	"SELECT name, person, roles, secret_sha256, created_at,"          \
-	" expires_at, revoked_at FROM operator "
+	" expires_at, revoked_at, kind, description, scope, sources,"     \
+	" spki, used_at FROM operator "
 
-#define SQL_ADMIN "instr(',' || roles || ',', ',admin,') > 0"
+#define SQL_ADMIN                                                         \
+	"(instr(',' || roles || ',', ',admin,') > 0 AND scope = ''"       \
+	" AND kind <> 2)"
 
 /* ?n numbers follow the order in which a page's bounds are bound. */
 #define SQL_STATEMENTS(X)                                                 \
@@ -215,7 +218,15 @@
 	    " AND revoked_at = 0 AND (expires_at = 0 OR expires_at > ?2)" \
 	    " AND " SQL_ADMIN " LIMIT 1")                                 \
 	X(OPERATOR_ADD, "INSERT INTO operator VALUES"                     \
-	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                              \
+	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")  \
+	X(OPERATOR_KEY, SQL_OPERATOR "WHERE spki = ?1")                   \
+	X(OPERATOR_KEY_FIND, "SELECT 1 FROM operator WHERE spki = ?1")    \
+	X(OPERATOR_NAMED, "SELECT person <> '' OR description <> ''"      \
+	    " FROM operator WHERE name = ?1")                             \
+	X(OPERATOR_ERASE, "UPDATE operator SET person = '',"              \
+	    " description = '' WHERE name = ?1")                          \
+	X(OPERATOR_USED, "UPDATE operator SET used_at = ?2"               \
+	    " WHERE name = ?1 AND used_at < ?2")                          \
 	X(OPERATOR_REVOKE, "UPDATE operator SET revoked_at = ?2"          \
 	    " WHERE name = ?1")                                           \
 	/* the ledger */                                                  \

@@ -205,6 +205,8 @@ FORWARD_GET(mm_get_token, MM_GET_TOKEN, const char *, mm_token_row)
 FORWARD_GET(mm_get_claim, MM_GET_CLAIM, const char *, mm_claim)
 FORWARD_GET(mm_get_cert, MM_GET_CERT, const uint8_t *, mm_cert_row)
 FORWARD_GET(mm_get_operator, MM_GET_OPERATOR, const char *, mm_operator)
+FORWARD_GET(mm_get_operator_key, MM_GET_OPERATOR_KEY, const uint8_t *,
+    mm_operator)
 FORWARD(mm_get_successor, get, (struct mm_store_reader *r,
     const uint8_t serial[16], struct mm_cert_row *out, struct mm_why *why),
     (r, MM_GET_SUCCESSOR, serial, out, why))

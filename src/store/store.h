@@ -96,12 +96,29 @@ struct mm_claim {
 	uint32_t replaced;     /* how often in the last 24 h */
 	int64_t replaced_at;   /* start of that count */
 };
+/* Stored as numbers: only ever add at the end. */
+enum mm_operator_kind {
+	MM_OPERATOR_KEY,         /* an API key */
+	MM_OPERATOR_CERTIFICATE, /* the key of a client certificate */
+	MM_OPERATOR_RECOVERY,    /* break-glass: the signer's, for an hour */
+	MM_OPERATOR_KINDS
+};
+#define MM_SCOPE_TEXT   1025
+#define MM_SOURCES_TEXT 513
+/* A person's or a program's credential.  An administrator is who has the role
+ * admin, no scope, and is no recovery. */
 struct mm_operator {
 	char id[17];           /* of the API key: mmk_<id>_<secret> */
-	char name[65];         /* for people; erasable */
+	char name[65];         /* for people; erasable: then "" */
 	char roles[65];        /* "admin,line": comma-separated */
-	uint8_t secret_sha256[32];
+	uint8_t secret_sha256[32]; /* a key's; else all zero */
 	int64_t created_at, expires_at /* 0 never */, revoked_at;
+	enum mm_operator_kind kind;
+	char description[129];         /* for people; erasable */
+	char scope[MM_SCOPE_TEXT];     /* see core.h; "" : all */
+	char sources[MM_SOURCES_TEXT]; /* "10.0.0.0/8,::1"; "" : any */
+	uint8_t spki_sha256[32];       /* a certificate's; else all zero */
+	int64_t used_at;               /* to the hour; 0 never */
 };
 
 /* Stored as numbers: only ever add at the end. */
@@ -143,6 +160,8 @@ enum mm_op_kind {
 	MM_OP_ANSWER_PUT,    /* an Idempotency-Key's answer */
 	MM_OP_DOC_PUT,       /* also takes one away */
 	MM_OP_DEVICES_INDEX, /* attributes of some, under another schema */
+	MM_OP_OPERATOR_ERASE,
+	MM_OP_OPERATOR_USED,
 	MM_OP_KINDS
 };
 
@@ -265,8 +284,15 @@ struct mm_op_doc {
 	uint64_t version;           /* out: of what now stands; 0: nothing */
 };
 
-/* MM_OP_OPERATOR_REVOKE: by id, at revoked_at; MM_OK without entries if it
- * was; MM_EPOLICY: no other administrator would be left. */
+/*
+ * MM_OP_OPERATOR_PUT: MM_ECONFLICT if the id exists, or the certificate's key
+ * is (or was) another operator's or is certified for a device.
+ * MM_OP_OPERATOR_REVOKE: by id, at revoked_at; MM_OK without entries if it
+ * was; MM_EPOLICY: no other administrator would be left.
+ * MM_OP_OPERATOR_ERASE: by id, name and description; MM_OK without entries
+ * if there are none.
+ * MM_OP_OPERATOR_USED: by id, used_at; writes no entries.
+ */
 
 #define MM_OP_ENTRIES 4
 /*
@@ -371,6 +397,8 @@ MM_GET(token, const char *, mm_token_row);
 MM_GET(claim, const char *, mm_claim);
 MM_GET(cert, const uint8_t *, mm_cert_row);
 MM_GET(operator, const char *, mm_operator);
+/* By the SHA-256 of a certificate's SPKI, 32 bytes. */
+MM_GET(operator_key, const uint8_t *, mm_operator);
 /* The device a public key was certified for; "" if none. */
 MM_MUST enum mm_err mm_get_key_device(struct mm_store_reader *r,
     const uint8_t spki_sha256[32], char device[MM_DEVICE_ID_MAX + 1],

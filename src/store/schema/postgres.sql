@@ -153,6 +153,7 @@ CREATE TABLE claim (
 	serial bytea NOT NULL
 );
 
+-- secret_sha256: an API key's; spki: a certificate's.
 CREATE TABLE operator (
 	name text COLLATE "C" PRIMARY KEY,
 	person text NOT NULL,
@@ -160,8 +161,15 @@ CREATE TABLE operator (
 	secret_sha256 bytea,
 	created_at bigint NOT NULL,
 	expires_at bigint NOT NULL,
-	revoked_at bigint NOT NULL
+	revoked_at bigint NOT NULL,
+	kind smallint NOT NULL DEFAULT 0,
+	description text NOT NULL DEFAULT '',
+	scope text NOT NULL DEFAULT '',
+	sources text NOT NULL DEFAULT '',
+	spki bytea,
+	used_at bigint NOT NULL DEFAULT 0
 );
+CREATE UNIQUE INDEX operator_key ON operator (spki) WHERE spki IS NOT NULL;
 
 -- back: how many entries back the one before it about the same object is;
 -- NULL: there is none.

@@ -623,20 +623,29 @@ BEGIN
 	RETURN r;
 END $$;
 
+-- A key belongs to one operator, for ever, and never to a device.  state: the
+-- kind; from_at: used_at.
 CREATE FUNCTION op_operator_put(o op) RETURNS outcome
 LANGUAGE plpgsql AS $$
 BEGIN
-	INSERT INTO operator VALUES (o.name, o.text1, o.text2, o.sha256,
-	    o.at, o.to_at, o.revoked_at) ON CONFLICT DO NOTHING;
-	IF NOT FOUND THEN
+	IF EXISTS (SELECT FROM operator WHERE name = o.name) THEN
 		RETURN refuse(1, 'operator ' || o.name || ': exists');
+	ELSIF EXISTS (SELECT FROM operator WHERE spki = o.spki) THEN
+		RETURN refuse(1, 'this key is or was an operator''s');
+	ELSIF EXISTS (SELECT FROM key WHERE spki = o.spki) THEN
+		RETURN refuse(1, 'this key is certified for a device');
 	END IF;
+	INSERT INTO operator VALUES (o.name, o.text1, o.text2, o.sha256,
+	    o.at, o.to_at, o.revoked_at, o.state, o.profile, o.product,
+	    o.issuer, o.spki, o.from_at);
 	RETURN done();
 END $$;
 
-CREATE FUNCTION is_admin(roles text) RETURNS boolean
+-- An administrator of everything, and not one by break-glass (kind 2).
+CREATE FUNCTION is_admin(o operator) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
-	SELECT position(',admin,' IN ',' || roles || ',') > 0
+	SELECT position(',admin,' IN ',' || o.roles || ',') > 0
+	    AND o.scope = '' AND o.kind <> 2
 $$;
 
 -- One writer asks: two who revoke each other at once leave one of them.
@@ -645,7 +654,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	k record;
 BEGIN
-	SELECT revoked_at, is_admin(roles) AS admin INTO k FROM operator
+	SELECT revoked_at, is_admin(operator) AS admin INTO k FROM operator
 	    WHERE name = o.name;
 	IF NOT FOUND THEN
 		RETURN refuse(2, 'operator ' || o.name ||
@@ -655,11 +664,38 @@ BEGIN
 	ELSIF k.admin AND NOT EXISTS (SELECT FROM operator
 	    WHERE name <> o.name AND operator.revoked_at = 0
 	    AND (expires_at = 0 OR expires_at > o.revoked_at)
-	    AND is_admin(roles)) THEN
+	    AND is_admin(operator)) THEN
 		RETURN refuse(3, 'operator ' || o.name || ' is the last '
 		    'administrator');
 	END IF;
 	UPDATE operator SET revoked_at = o.revoked_at WHERE name = o.name;
+	RETURN done();
+END $$;
+
+CREATE FUNCTION op_operator_erase(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	named boolean;
+BEGIN
+	SELECT person <> '' OR description <> '' INTO named FROM operator
+	    WHERE name = o.name;
+	IF NOT FOUND THEN
+		RETURN refuse(2, 'operator ' || o.name ||
+		    ': no such operator');
+	ELSIF NOT named THEN
+		RETURN already();
+	END IF;
+	UPDATE operator SET person = '', description = ''
+	    WHERE name = o.name;
+	RETURN done();
+END $$;
+
+-- A time that came late does not set an earlier one.
+CREATE FUNCTION op_operator_used(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE operator SET used_at = o.from_at
+	    WHERE name = o.name AND used_at < o.from_at;
 	RETURN done();
 END $$;
 
@@ -775,6 +811,8 @@ BEGIN
 		WHEN 14 THEN r := op_answer_put(o);
 		WHEN 15 THEN r := op_doc_put(o);
 		WHEN 16 THEN r := op_devices_index(o);
+		WHEN 17 THEN r := op_operator_erase(o);
+		WHEN 18 THEN r := op_operator_used(o);
 		END CASE;
 		code := r.code;
 		why := r.why;

@@ -27,3 +27,12 @@ CREATE TABLE attribute (
 	device INTEGER NOT NULL,
 	PRIMARY KEY (name, value, device)
 ) WITHOUT ROWID;
+
+-- Who may do what: a certificate's key, limits, and when it was last used.
+ALTER TABLE operator ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE operator ADD COLUMN description TEXT NOT NULL DEFAULT '';
+ALTER TABLE operator ADD COLUMN scope TEXT NOT NULL DEFAULT '';
+ALTER TABLE operator ADD COLUMN sources TEXT NOT NULL DEFAULT '';
+ALTER TABLE operator ADD COLUMN spki BLOB;
+ALTER TABLE operator ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX operator_key ON operator (spki) WHERE spki IS NOT NULL;

@@ -224,6 +224,13 @@ devices(void **state)
 	mm_job_free(&job);
 }
 
+static enum mm_err
+log_in(struct rig *r, const char *text, struct mm_login *out)
+{
+	return mm_desk_login(r->desk, &(struct mm_presented){
+	    .key = mm_bytes_of(text), .peer = &in6addr_loopback }, out, NULL);
+}
+
 static void
 operators(void **state)
 {
@@ -231,25 +238,25 @@ operators(void **state)
 	char text[80], id[17];
 	struct mm_authority a;
 	struct mm_login login;
+	struct mm_operator row;
 	struct mm_why why = { 0 };
 
 	assert_int_equal(mm_desk_operator_revoke(r->desk, &r->admin,
 	    r->admin.id, NULL), MM_EPOLICY);
-	if (mm_desk_operator_create(r->desk, &r->admin, "Line", MM_ROLE_LINE,
-	    0, text, id, &why) != MM_OK)
+	if (mm_desk_operator_create(r->desk, &r->admin,
+	    &(struct mm_operator_spec){ .name = "Line",
+	    .roles = MM_ROLE_LINE }, text, &row, &why) != MM_OK)
 		fail_msg("%s", why.text);
-	assert_int_equal(mm_desk_login(r->desk, mm_bytes_of(text), &login,
-	    NULL), MM_OK);
+	strcpy(id, row.id);
+	assert_int_equal(log_in(r, text, &login), MM_OK);
 	assert_int_equal(login.roles, MM_ROLE_LINE);
 	assert_string_equal(login.name, "Line");
 	assert_int_equal(mm_authority_operator(&a, &login, "SN-1", NULL),
 	    MM_OK);
 	text[30] = text[30] == 'a' ? 'b' : 'a';
-	assert_int_equal(mm_desk_login(r->desk, mm_bytes_of(text), &login,
-	    NULL), MM_EAUTH);
+	assert_int_equal(log_in(r, text, &login), MM_EAUTH);
 	text[30] = '!';
-	assert_int_equal(mm_desk_login(r->desk, mm_bytes_of(text), &login,
-	    NULL), MM_EAUTH);
+	assert_int_equal(log_in(r, text, &login), MM_EAUTH);
 	login.roles = MM_ROLE_SUPPORT;
 	assert_int_equal(mm_authority_operator(&a, &login, "SN-1", NULL),
 	    MM_EPOLICY);
