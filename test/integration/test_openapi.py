@@ -22,13 +22,14 @@ IDS = [op["operationId"] for _, _, op in OPERATIONS]
 ORDER = {"post": 0, "put": 1, "patch": 2, "get": 3, "delete": 5}
 LAST = {"retireDevice": 9, "revokeCertificate": 8, "holdCertificate": 6,
         "releaseCertificate": 7, "cancelToken": 8, "thawToken": 7,
-        "revokeKey": 8, "enrolDevice": 0.5, "indexSchema": 4,
+        "revokeKey": 8, "eraseKey": 8.5, "enrolDevice": 0.5, "indexSchema": 4,
         "checkSchema": 4}
 # there, but nothing that an operation's example would name
 NOTHING = {"id": dict.fromkeys(("devices", "tokens", "keys"), "WALK-1") | {
-    "webhooks": "wh_0000000000000000"}, "serial": {"certificates": "0" * 32}}
+    "webhooks": "wh_0000000000000000", "approvals": "0" * 16}, "serial": {"certificates": "0" * 32}}
 # an example that cannot succeed where nothing went wrong before
-REFUSED = {"thawToken": 409, "retryDeadLetter": 404}
+REFUSED = {"thawToken": 409, "retryDeadLetter": 404, "getApproval": 404,
+           "approve": 404, "refuse": 404}
 
 
 def resolve(node):
@@ -84,7 +85,7 @@ def names(world):
     return {"name": {"products": "walker", "profiles": "thermo",
                      "issuers": world.rest("GET", "/issuers").json["items"][
                          0]["name"]},
-            "id": {"devices": "WALK-1"}, "serial": {}, "index": {
+            "id": {"devices": "WALK-1", "approvals": "0" * 16}, "serial": {}, "index": {
                 "ledger": "0", "webhooks": "0"}, "path": {
                 "ledger": "0/000.p/1"}}
 
@@ -252,10 +253,11 @@ def test_routes_and_file_are_the_same(world):
     text = (ROOT / "src/server/rest.c").read_text()
     table = text.split("mm_operators_routes[] = {")[1].split("\n};")[0]
     found = {(m[0], m[1]) for m in re.findall(
-        r'(?:MM_HTTP_)?(GET|ONE|POST|PUT|PATCH|DELETE)[(,]\s*API "([^"]+)"',
+        r'(?:MM_HTTP_)?(GET|ONE|POST|WATCHED|PUT|PATCH|DELETE)[(,]\s*API "([^"]+)"',
         table)}
     assert len(found) == table.count("API \"")
-    routes = {("get" if m == "ONE" else m.lower(), p) for m, p in found}
+    methods = {"ONE": "get", "WATCHED": "post"}
+    routes = {(methods.get(m, m.lower()), p) for m, p in found}
     mine = {(m, re.sub(r"\{path\}", "*", re.sub(r"\{(?!path)\w+\}", ":", p)))
             for m, p, _ in OPERATIONS if "servers" not in API["paths"][p]}
     assert routes == mine
