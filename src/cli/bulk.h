@@ -14,6 +14,7 @@ struct mm_csv {
 	FILE *f;
 	const char *path;
 	unsigned long long row;         /* of data, 1 is the first */
+	unsigned long long read;        /* bytes so far */
 	bool whole;                     /* the record's end was found */
 	size_t n;                       /* columns of the last record */
 	const char *cell[MM_CSV_COLUMNS];

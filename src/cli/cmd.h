@@ -98,6 +98,7 @@ void mm_print_bash(FILE *f);
 void mm_print_zsh(FILE *f);
 void mm_print_man(FILE *f);
 void mm_print_reference(FILE *f); /* Markdown */
+void mm_print_problems(FILE *f);  /* problems.c */
 
 /* table.c: rows for people.  Columns are "title\0json member". */
 struct mm_column {

@@ -42,6 +42,13 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("profile", "show", "PROFILE", 1, 1, MM_C_PROFILE, profile_show,
 	    "show one profile", NULL),
 
+	ROW("profile", "check", "FILE", 1, 1, MM_C_FILE, profile_check,
+	    "offline: check the profiles of a file without loading them",
+	    "The file holds profile blocks alone, or is a whole "
+	    "mintmark.conf."),
+	ROW("profile", "diff", "PROFILE FILE", 2, 2, MM_C_FILE, profile_diff,
+	    "what loading a file's profile would change", NULL),
+
 	ROW("product", "list", "", 0, 0, MM_C_NONE, product_list,
 	    "list the products", NULL),
 	ROW("product", "show", "PRODUCT", 1, 1, MM_C_PRODUCT, product_show,
@@ -52,12 +59,33 @@ const struct mm_cmd mm_cmds[] = {
 	    product_update, "change a product's settings",
 	    "What is not named stays; an empty value clears."),
 
+	ROW("product", "schema", "PRODUCT", 1, 1, MM_C_PRODUCT,
+	    product_schema, "print or set the schema of its devices' "
+	    "attributes",
+	    "Without an option it is printed.  --set refuses a schema that "
+	    "existing devices do not fit, unless with --force; --check names "
+	    "them.  docs/reference/rest.md says which JSON Schema it is."),
+
 	ROW("device", "list", "", 0, 0, MM_C_NONE, device_list,
 	    "list the devices", NULL),
 	ROW("device", "show", "DEVICE", 1, 1, MM_C_DEVICE, device_show,
 	    "show one device and its certificates", NULL),
 	ROW("device", "create", "DEVICE", 1, 1, MM_C_NONE, device_create,
 	    "register a device", NULL),
+	ROW("device", "update", "DEVICE", 1, 1, MM_C_DEVICE, device_update,
+	    "change a device's record", NULL),
+	ROW("device", "import", "FILE", 1, 1, MM_C_FILE, device_import,
+	    "register the devices of a table",
+	    "CSV whose first line names the columns: \"id\" and \"product\" "
+	    "are needed, \"bound_spki_sha256\" may be there, any other "
+	    "column is an attribute (an empty cell: none); or a JSON object "
+	    "a line, as POST /devices takes it.  - is standard input.  A row "
+	    "that is there already with the same content is fine, so an "
+	    "interrupted import is simply run again.  --all-or-nothing looks "
+	    "at the whole table first and writes nothing if a row is wrong."),
+	ROW("device", "history", "DEVICE", 1, 1, MM_C_DEVICE, device_history,
+	    "what happened to a device, its tokens and its certificates",
+	    NULL),
 	ROW("device", "retire", "DEVICE", 1, 1, MM_C_DEVICE, device_retire,
 	    "retire a device: its certificates are revoked, its id is gone",
 	    NULL),
@@ -100,6 +128,9 @@ const struct mm_cmd mm_cmds[] = {
 	    "put a certificate on hold", NULL),
 	ROW("cert", "release", "SERIAL", 1, 1, MM_C_SERIAL, cert_release,
 	    "take a certificate off hold", NULL),
+
+	ROW("audit", NULL, "", 0, 0, MM_C_NONE, audit,
+	    "who did what: the ledger's entries, newest first", NULL),
 
 	ROW("ledger", "checkpoint", "", 0, 0, MM_C_NONE, ledger_checkpoint,
 	    "print the newest signed tree head", NULL),
@@ -183,9 +214,10 @@ const struct mm_cmd mm_cmds[] = {
 	    "print the shell completion", NULL),
 	ROW("man", NULL, "", 0, 0, MM_C_NONE, man, "print the manual page",
 	    NULL),
-	ROW("reference", NULL, "[ledger|doctor]", 0, 1, MM_C_NONE, reference,
-	    "print the reference of commands, ledger entries or the doctor's "
-	    "checks, as Markdown",
+	ROW("reference", NULL, "[ledger|doctor|problems]", 0, 1, MM_C_NONE,
+	    reference,
+	    "print the reference of commands, ledger entries, the doctor's "
+	    "checks or problems, as Markdown",
 	    NULL),
 	ROW("complete", NULL, "KIND", 1, 1, MM_C_NONE, complete,
 	    "print the names that complete an argument, for the shells", NULL),

@@ -9,7 +9,7 @@
 
 MM_FREE_FN(json_free, json_t, json_decref)
 
-enum { PAGE = 1000, PATH_N = 1024 };
+enum { PAGE = 1000, PATH_N = 1024, URL_N = 4096 };
 
 /* RFC 3986 2.1: all but unreserved. */
 static void
@@ -130,10 +130,10 @@ query(struct mm_buf *b, const char *path, const struct mm_args *a,
 
 /* One page: prints or collects; *after is set to the next key or emptied. */
 static enum mm_err
-page(struct mm_cli *cli, const char *base, char after[256], json_t *all,
+page(struct mm_cli *cli, const char *base, char after[512], json_t *all,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(PATH_N);
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(URL_N);
 	MM_OWN(json_free) json_t *answer = NULL;
 	struct mm_client *c;
 	const char *next;
@@ -149,7 +149,7 @@ page(struct mm_cli *cli, const char *base, char after[256], json_t *all,
 	MM_TRY(mm_client_call(c, "GET", mm_buf_cstr(&b), NULL, &answer, why));
 	json_array_extend(all, json_object_get(answer, "items"));
 	next = json_string_value(json_object_get(answer, "next"));
-	snprintf(after, 256, "%s", next ? next : "");
+	snprintf(after, 512, "%s", next ? next : "");
 	return MM_OK;
 }
 
@@ -160,8 +160,8 @@ mm_list_command(struct mm_cli *cli, const struct mm_args *a, const char *path,
     struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *all = json_array();
-	MM_OWN(mm_buf_done) struct mm_buf base = MM_BUF_INIT(PATH_N);
-	char after[256] = "";
+	MM_OWN(mm_buf_done) struct mm_buf base = MM_BUF_INIT(URL_N);
+	char after[512] = "";
 	long limit;
 
 	MM_TRY(mm_arg_int(a, "limit", PAGE, 0, 100000000, &limit, why));

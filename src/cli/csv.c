@@ -30,10 +30,11 @@ record(struct mm_csv *c, char *text, struct mm_why *why)
 	size_t at = 0;
 	int ch, where = 0;
 
-	c->n = 0;
 	c->whole = false;
+	c->n = 0;
 	c->cell[c->n++] = text;
 	while ((ch = getc(c->f)) != EOF) {
+		c->read++;
 		if (at + 2 >= MM_CSV_LINE || ch == '\0')
 			return bad(c, why, ch ? "too long" : "NUL in it");
 		if (where == 2 && ch != '"')

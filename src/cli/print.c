@@ -270,7 +270,8 @@ static const struct {
 	{ MM_EINPUT, "wrong usage or malformed input", 0 },
 	{ MM_EPOLICY, "not allowed", 0 },
 	{ MM_ENOTFOUND, "there is no such thing", 0 },
-	{ MM_ECONFLICT, "conflict: it exists already, or its state forbids it", 0 },
+	{ MM_ECONFLICT, "conflict: it exists already, its state forbids it, "
+	    "or it has changed", 0 },
 	{ MM_ELIMIT, "too large", 0 },
 	{ MM_EAGAIN, "not now: try again later", 0 },
 	{ MM_EAUTH, "the credential was refused", 0 },

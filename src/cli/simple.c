@@ -11,8 +11,8 @@
 MM_FREE_FN(json_free, json_t, json_decref)
 
 /*
- * Commands that are one request and one table: products, profiles, devices,
- * certificates.
+ * Commands that are one request and one table: products, profiles,
+ * certificates, the audit.
  */
 #define NCOL(c) (sizeof(c) / sizeof((c)[0]))
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
@@ -144,18 +144,6 @@ mm_cmd_product_update(struct mm_cli *cli, const struct mm_args *a,
 
 /* ---- device ---- */
 
-static const struct mm_column device_columns[] = {
-	{ "DEVICE", "id" }, { "PRODUCT", "product" }, { "STATE", "state" },
-	{ "CREATED", "created" },
-};
-static const struct mm_filter device_filters[] = { { "product", "product" } };
-const struct mm_opt mm_opts_device_list[] = {
-	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },
-	MM_LIST_OPTS, END
-};
-LIST(device_list, "/devices", device_filters, device_columns)
-const struct mm_opt mm_opts_device_show[] = { END };
-MM_SHOW(device_show, "GET", "/devices/%s")
 const struct mm_opt mm_opts_device_retire[] = {
 	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE,
 	    NULL },
@@ -243,35 +231,6 @@ mm_cmd_device_retire(struct mm_cli *cli, const struct mm_args *a,
 	MM_TRY(mm_path(p, why, "/devices/%s/retire", a->pos[0]));
 	return mm_object_command(cli, "POST", p, NULL, why);
 }
-const struct mm_opt mm_opts_device_create[] = {
-	{ "product", "PRODUCT", "its product (required)", MM_C_PRODUCT, NULL },
-	{ "bound-key", "SHA256", "hash of the public key that the factory "
-	    "recorded", MM_C_NONE, NULL },
-	{ "attributes", "JSON", "an object of the maker's own", MM_C_NONE,
-	    NULL },
-	END
-};
-
-enum mm_err
-mm_cmd_device_create(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	const char *attributes = mm_arg(a, "attributes");
-	json_t *o, *v = NULL;
-	json_error_t where;
-
-	if (mm_arg(a, "product") == NULL)
-		return MM_FAIL(why, MM_EINPUT, "missing --product");
-	if (attributes != NULL && (v = json_loads(attributes,
-	    JSON_REJECT_DUPLICATES, &where)) == NULL)
-		return MM_FAIL(why, MM_EINPUT, "--attributes: %s", where.text);
-	o = json_pack("{s:s}", "id", a->pos[0]);
-	mm_json_opt(o, "product", a, "product");
-	mm_json_opt(o, "bound_spki_sha256", a, "bound-key");
-	if (v != NULL)
-		json_object_set_new(o, "attributes", v);
-	return mm_object_command(cli, "POST", "/devices", o, why);
-}
 
 /* ---- cert ---- */
 
@@ -282,14 +241,21 @@ static const struct mm_column cert_columns[] = {
 };
 static const struct mm_filter cert_filters[] = {
 	{ "device", "device" }, { "state", "state" }, { "issuer", "issuer" },
+	{ "product", "product" }, { "profile", "profile" },
 	{ "expires-from", "expires_from" }, { "expires-to", "expires_to" },
 	{ "older-than", "issued_to", .ago = true },
+	{ "key", "spki_sha256" },
 };
 const struct mm_opt mm_opts_cert_list[] = {
 	{ "device", "DEVICE", "of this device", MM_C_DEVICE, NULL },
 	{ "state", "STATE", "in this state", MM_C_WORDS,
 	    "issued confirmed superseded held revoked orphaned" },
 	{ "issuer", "ISSUER", "of this issuer", MM_C_ISSUER, NULL },
+	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },
+	{ "profile", "PROFILE@VERSION", "made by this version of a profile",
+	    MM_C_NONE, NULL },
+	{ "key", "SHA256", "of the public key with this hash", MM_C_NONE,
+	    NULL },
 	{ "expires-from", "TIME", "that end at TIME or later", MM_C_NONE,
 	    NULL },
 	{ "expires-to", "TIME", "that end before TIME", MM_C_NONE, NULL },
@@ -353,6 +319,49 @@ mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
 	MM_TRY(mm_path(p, why, "/certificates/%s/revoke", a->pos[0]));
 	return mm_object_command(cli, "POST", p, json_pack("{s:s}", "reason",
 	    reason), why);
+}
+
+/* ---- audit ---- */
+
+static const struct mm_column entry_columns[] = {
+	{ "INDEX", "index" }, { "AT", "entry.at" }, { "TYPE", "entry.type" },
+	{ "DEVICE", "entry.device" }, { "ACTOR", "entry.actor" },
+	{ "SERIAL", "entry.serial" }, { "REASON", "entry.reason" },
+};
+static const struct mm_filter audit_filters[] = {
+	{ "type", "type" }, { "device", "device" }, { "actor", "actor" },
+	{ "token", "token" }, { "serial", "serial" }, { "from", "from" },
+	{ "to", "to" }, { "order", "order" },
+};
+const struct mm_opt mm_opts_audit[] = {
+	{ "type", "TYPE", "of this type: device.changed, token.minted, ...",
+	    MM_C_NONE, NULL },
+	{ "device", "DEVICE", "about this device", MM_C_DEVICE, NULL },
+	{ "actor", "ID", "done by the API key with this id", MM_C_NONE, NULL },
+	{ "token", "TOKEN", "about this token", MM_C_TOKEN, NULL },
+	{ "serial", "SERIAL", "about this certificate", MM_C_SERIAL, NULL },
+	{ "from", "TIME", "from TIME on", MM_C_NONE, NULL },
+	{ "to", "TIME", "before TIME", MM_C_NONE, NULL },
+	{ "order", "ORDER", "newest (default) or oldest first", MM_C_WORDS,
+	    "newest oldest" },
+	MM_LIST_OPTS, END
+};
+
+enum mm_err
+mm_cmd_audit(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	return mm_entries_command(cli, a, "/audit", audit_filters,
+	    NCOL(audit_filters), why);
+}
+
+/* see commands.h */
+enum mm_err
+mm_entries_command(struct mm_cli *cli, const struct mm_args *a,
+    const char *path, const struct mm_filter *f, size_t nf,
+    struct mm_why *why)
+{
+	return mm_list_command(cli, a, path, f, nf, entry_columns,
+	    NCOL(entry_columns), why);
 }
 
 /* ---- status ---- */

@@ -98,6 +98,20 @@ cell(json_t *v, char *out, size_t n)
 	mm_text_plain(out);
 }
 
+/* A member, or "member.member" of an object in it. */
+static json_t *
+member_of(json_t *item, const char *name)
+{
+	char outer[32];
+	const char *dot = strchr(name, '.');
+
+	if (dot == NULL || (size_t)(dot - name) >= sizeof(outer))
+		return json_object_get(item, name);
+	memcpy(outer, name, (size_t)(dot - name));
+	outer[dot - name] = '\0';
+	return json_object_get(json_object_get(item, outer), dot + 1);
+}
+
 static void
 line(const struct mm_column *c, size_t nc, const size_t *width, json_t *item)
 {
@@ -105,7 +119,7 @@ line(const struct mm_column *c, size_t nc, const size_t *width, json_t *item)
 
 	for (size_t i = 0; i < nc; i++) {
 		if (item != NULL)
-			cell(json_object_get(item, c[i].member), text,
+			cell(member_of(item, c[i].member), text,
 			    sizeof(text));
 		else
 			snprintf(text, sizeof(text), "%s", c[i].title);
@@ -129,7 +143,7 @@ mm_table_print(const struct mm_column *c, size_t nc, json_t *items)
 		width[i] = strlen(c[i].title);
 	json_array_foreach(items, row, item)
 		for (size_t i = 0; i < nc; i++) {
-			cell(json_object_get(item, c[i].member), text,
+			cell(member_of(item, c[i].member), text,
 			    sizeof(text));
 			n = strlen(text);
 			if (n > width[i])

@@ -96,6 +96,16 @@ doc_of(const struct mm_approval *a, struct mm_bytes body)
 	return doc;
 }
 
+/* Two at once: the second is told of a conflict, for it named no version. */
+static enum mm_err
+put(struct mm_desk *d, struct mm_op_doc *doc, const struct mm_entry *e,
+    unsigned n, struct mm_why *why)
+{
+	enum mm_err rc = mm_desk_doc_put(d, doc, e, n, why);
+
+	return rc == MM_ESTALE ? MM_ECONFLICT : rc;
+}
+
 /* see core.h */
 enum mm_err
 mm_desk_approval_put(struct mm_desk *d, const struct mm_approval *a,
@@ -116,7 +126,7 @@ mm_desk_approval_put(struct mm_desk *d, const struct mm_approval *a,
 		e.field[MM_F_EXPIRES] = expires;
 	if (a->state == MM_APPROVAL_USED)
 		e.field[MM_F_APPROVER] = a->decider;
-	return mm_desk_doc_put(d, &doc, &e, 1, why);
+	return put(d, &doc, &e, 1, why);
 }
 
 /* see core.h */
@@ -126,7 +136,7 @@ mm_desk_approval_drop(struct mm_desk *d, const struct mm_approval *a,
 {
 	struct mm_op_doc doc = doc_of(a, (struct mm_bytes){ 0 });
 
-	return mm_desk_doc_put(d, &doc, NULL, 0, why);
+	return put(d, &doc, NULL, 0, why);
 }
 
 /* see core.h */

@@ -339,12 +339,70 @@ MM_MUST enum mm_err mm_desk_token_cancel(struct mm_desk *d,
 MM_MUST enum mm_err mm_desk_token_thaw(struct mm_desk *d,
     const struct mm_login *by, const char *id, const uint8_t *rebind_spki,
     struct mm_why *why);
+/* A version that is not 0 must be the product's: else MM_ESTALE. */
 MM_MUST enum mm_err mm_desk_product_put(struct mm_desk *d,
     const struct mm_login *by, const struct mm_product *p, bool replace,
     struct mm_why *why);
 MM_MUST enum mm_err mm_desk_device_put(struct mm_desk *d,
     const struct mm_login *by, const struct mm_device *dev, bool replace,
     struct mm_why *why);
+/* if_version: NULL, or what it must be: else MM_ESTALE. */
+MM_MUST enum mm_err mm_desk_device_replace(struct mm_desk *d,
+    const struct mm_login *by, const struct mm_device *dev,
+    const uint64_t *if_version, struct mm_why *why);
+
+/*
+ * Up to 1,000 devices at once, each on its own; one that is there with the
+ * same content is fine.  Each row's result says what became of it, column
+ * which part of it is wrong; a row that comes with a result is not looked at.
+ */
+struct mm_import_row {
+	struct mm_device dev; /* texts become numbers with how.texts */
+	/* out */
+	enum mm_err result;
+	struct mm_why why;
+	char column[48];
+	bool already;
+};
+struct mm_import_how {
+	bool dry;            /* looks, and writes nothing */
+	bool all_or_nothing; /* writes nothing if one row is found wrong */
+	bool texts;          /* attributes are texts, as a table has them */
+};
+MM_MUST enum mm_err mm_desk_devices_import(struct mm_desk *d,
+    const struct mm_login *by, const struct mm_import_how *how,
+    struct mm_import_row *row, size_t n, bool *written, struct mm_why *why);
+
+/* ---- a product's schema: core/schema.h ---- */
+
+/* What a look at the product's devices found, so many at a time. */
+struct mm_fit {
+	uint64_t looked, unfit;
+	char next[MM_DEVICE_ID_MAX + 1]; /* "" : there are no more */
+};
+typedef enum mm_err mm_unfit_fn(void *ctx, const char *device,
+    const char *column, const char *why_not);
+/* Appends the schema; whole: its index holds every device. MM_ENOTFOUND. */
+MM_MUST enum mm_err mm_desk_schema_get(struct mm_desk *d, const char *product,
+    struct mm_buf *json, uint64_t *version, bool *whole, struct mm_why *why);
+/* Devices after one, against the schema given or (NULL) the product's. */
+MM_MUST enum mm_err mm_desk_schema_fit(struct mm_desk *d, const char *product,
+    const char *schema, const char *after, struct mm_fit *fit,
+    mm_unfit_fn *fn, void *ctx, struct mm_why *why);
+/*
+ * Looks at the first devices, and refuses (MM_ECONFLICT) if one does not fit,
+ * unless force; then indexes the first devices.  schema "": takes it away.
+ */
+MM_MUST enum mm_err mm_desk_schema_put(struct mm_desk *d,
+    const struct mm_login *by, const char *product, const char *schema,
+    const uint64_t *if_version, bool force, struct mm_fit *fit,
+    struct mm_why *why);
+/* Goes on with the index where it stands; next "" : it is whole now. */
+MM_MUST enum mm_err mm_desk_schema_index(struct mm_desk *d,
+    const char *product, struct mm_fit *out, struct mm_why *why);
+/* "hw_rev=B2;lot>=40" into q's conditions: = ^= (begins with) < <= > >=. */
+MM_MUST enum mm_err mm_desk_where(struct mm_desk *d, const char *text,
+    struct mm_recall *q, struct mm_why *why);
 MM_MUST enum mm_err mm_desk_device_retire(struct mm_desk *d,
     const struct mm_login *by, const char *id, struct mm_why *why);
 MM_MUST enum mm_err mm_desk_cert_revoke(struct mm_desk *d,

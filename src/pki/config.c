@@ -15,8 +15,9 @@ mm_config_spec(struct mm_conf_block blocks[MM_CONFIG_BLOCKS])
 		blocks, MM_CONFIG_BLOCKS };
 }
 
-static bool
-has_issuer(const struct mm_config *c, const char *name)
+/* see profile.h */
+bool
+mm_config_has_issuer(const struct mm_config *c, const char *name)
 {
 	for (size_t i = 0; i < c->nissuer; i++)
 		if (strcmp(c->issuer[i].name, name) == 0)
@@ -33,7 +34,7 @@ check_profiles(const struct mm_config *c, struct mm_why *why)
 		if (mm_config_profile(c, p->name) != p)
 			return MM_FAIL(why, MM_EINPUT,
 			    "profile %s: stands twice", p->name);
-		if (!has_issuer(c, p->issuer))
+		if (!mm_config_has_issuer(c, p->issuer))
 			return MM_FAIL(why, MM_EINPUT,
 			    "profile %s: there is no issuer \"%s\"", p->name,
 			    p->issuer);

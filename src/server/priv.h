@@ -291,7 +291,7 @@ struct mm_call {
 	char authorization[128];
 	char accept[64];        /* its beginning */
 	char idempotency[66];   /* one more than allowed: too long shows */
-	char if_match[32];
+	char if_match[66];
 	char approval[34];      /* as many: Mintmark-Approval */
 	struct mm_bytes certificate;   /* an operator's */
 	struct mm_authority authority; /* est.c: the device that asks */

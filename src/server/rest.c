@@ -17,6 +17,7 @@ enum {
 	OUT_MAX = 8 << 20,
 	BODY_SMALL = 64 * 1024,
 	BODY_BULK = 1 << 20, /* 1,000 tokens */
+	BODY_IMPORT = 4 << 20, /* 1,000 devices with 2 KiB of attributes */
 	IDEMPOTENCY_MAX = 64,
 	ANY = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_LINE |
 	    MM_ROLE_SUPPORT | MM_ROLE_AUDITOR,
@@ -75,7 +76,8 @@ may(struct mm_rest *r, const struct mm_call *c, struct mm_why *why)
 static enum mm_err
 read_body(struct mm_rest *r, struct mm_why *why)
 {
-	if (r->req->method != MM_HTTP_POST && r->req->method != MM_HTTP_PUT)
+	if (r->req->method != MM_HTTP_POST && r->req->method != MM_HTTP_PUT &&
+	    r->req->method != MM_HTTP_PATCH)
 		return MM_OK;
 	if (r->req->body.n == 0) {
 		r->in = json_object();
@@ -169,6 +171,8 @@ run_call(struct mm_rest *r, struct mm_why *why)
 	const struct mm_rest_call *c = r->req->route->data;
 	bool go_on;
 
+	if (c->query != NULL)
+		MM_TRY(mm_rest_query_is(r, c->query, why));
 	MM_TRY(read_body(r, why));
 	MM_TRY(mm_scope_check(r, why));
 	MM_TRY(mm_approval_gate(r, &go_on, why));
@@ -208,41 +212,20 @@ run_once(struct mm_rest *r, const char *given, struct mm_why *why)
 	return rc;
 }
 
-/* ---- If-Match and ETag (RFC 9110 8.8.3, 13.1.1) ---- */
+/* ---- a call ---- */
 
+/* RFC 9110 8.8.3 */
 static void
 put_etag(const struct mm_rest *r, struct mm_http_resp *resp)
 {
 	char text[32];
 
-	if (r->version == 0)
+	if (!r->has_etag)
 		return;
 	snprintf(text, sizeof(text), "\"%llu\"",
-	    (unsigned long long)r->version);
+	    (unsigned long long)r->etag);
 	mm_http_resp_header(resp, "ETag", text);
 }
-
-/* One strong tag of ours, or "*". */
-static enum mm_err
-read_if_match(struct mm_rest *r, const char *given, struct mm_why *why)
-{
-	size_t n = strlen(given);
-	char digits[24];
-	int64_t v;
-
-	if (n == 0 || strcmp(given, "*") == 0)
-		return MM_OK;
-	if (n < 3 || n > 20 || given[0] != '"' || given[n - 1] != '"')
-		return MM_FAIL(why, MM_EINPUT, "If-Match: want an ETag");
-	memcpy(digits, given + 1, n - 2);
-	digits[n - 2] = '\0';
-	if (mm_int_parse(digits, &v, NULL) != MM_OK || v < 1)
-		return MM_FAIL(why, MM_EINPUT, "If-Match: want an ETag");
-	r->if_match = (uint64_t)v;
-	return MM_OK;
-}
-
-/* ---- a call ---- */
 
 static void
 answer(struct mm_rest *r, enum mm_err rc, const struct mm_why *why)
@@ -275,6 +258,7 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 {
 	struct mm_rest r = { .s = w->s, .desk = w->desk,
 		.reader = mm_desk_reader(w->desk), .req = &c->req,
+		.if_match = c->if_match,
 		.approval = c->approval,
 		.status = 200, .type = "application/json",
 		.out = MM_BUF_INIT(OUT_MAX), .stored = MM_BUF_INIT(OUT_MAX) };
@@ -285,8 +269,6 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	r.openmetrics = strstr(c->accept, "application/openmetrics-text") !=
 	    NULL;
 	rc = may(&r, c, &why);
-	if (rc == MM_OK)
-		rc = read_if_match(&r, c->if_match, &why);
 	if (rc == MM_OK)
 		rc = run_once(&r, c->idempotency, &why);
 	if (rc != MM_OK || !r.parked)
@@ -342,79 +324,101 @@ enter(struct mm_http_req *req, void *ctx)
 /* ---- the table: docs/reference/rest.md ---- */
 
 #define NO NULL
-#define CALL(name, scope) \
-	&(const struct mm_rest_call){ mm_rest_##name, scope, NULL }
+#define ASKS(name, query, scope) \
+	&(const struct mm_rest_call){ mm_rest_##name, query, scope, NULL }
+#define CALL(name, scope) ASKS(name, " ", scope)
+/* A list looks at its query itself, one thing has none. */
 #define GET(path, roles, scope, name) \
+	{ MM_HTTP_GET, path, 0, roles, enter, ASKS(name, NULL, scope) }
+#define ONE(path, roles, scope, name) \
 	{ MM_HTTP_GET, path, 0, roles, enter, CALL(name, scope) }
 #define POST(path, roles, body, scope, name) \
 	{ MM_HTTP_POST, path, body, roles, enter, CALL(name, scope) }
 /* What can be dangerous: see rest_danger.c. */
 #define WATCHED(path, roles, body, scope, name, danger) \
 	{ MM_HTTP_POST, path, body, roles, enter, \
-	    &(const struct mm_rest_call){ mm_rest_##name, scope, &danger } }
+	    &(const struct mm_rest_call){ mm_rest_##name, " ", scope, \
+		&danger } }
 #define API "/api/v1"
 
 const struct mm_http_route mm_operators_routes[] = {
 	{ MM_HTTP_GET, "/healthz", 0, 0, mm_health_live, NULL },
 	{ MM_HTTP_GET, "/readyz", 0, 0, mm_health_ready, NULL },
-	GET(API "/status", ANY, mm_scope_open, status),
-	GET(API "/doctor", TREATS, NO, doctor),
-	GET(API "/whoami", ANY, mm_scope_open, whoami),
-	GET(API "/profiles", ANY, NO, profiles),
-	GET(API "/profiles/:", ANY, NO, profile),
+	ONE(API "/status", ANY, mm_scope_open, status),
+	{ MM_HTTP_GET, API "/doctor", 0, TREATS, enter,
+	    ASKS(doctor, " deep ", NO) },
+	ONE(API "/whoami", ANY, mm_scope_open, whoami),
+	ONE(API "/profiles", ANY, NO, profiles),
+	ONE(API "/profiles/:", ANY, NO, profile),
 	GET(API "/products", ANY, mm_scope_list, products),
-	GET(API "/products/:", ANY, mm_scope_product, product),
+	ONE(API "/products/:", ANY, mm_scope_product, product),
 	POST(API "/products", MAKES, BODY_SMALL, NO, product_create),
 	{ MM_HTTP_PUT, API "/products/:", BODY_SMALL, MAKES, enter,
 	    CALL(product_replace, NO) },
+	ONE(API "/products/:/schema", ANY, mm_scope_product, schema),
+	{ MM_HTTP_PUT, API "/products/:/schema", BODY_SMALL, MAKES, enter,
+	    ASKS(schema_put, " force ", NO) },
+	{ MM_HTTP_DELETE, API "/products/:/schema", 0, MAKES, enter,
+	    CALL(schema_drop, NO) },
+	POST(API "/products/:/schema/check", ANY, BODY_SMALL, mm_scope_product,
+	    schema_check),
+	POST(API "/products/:/schema/index", MAKES, BODY_SMALL, NO,
+	    schema_index),
+	POST(API "/profiles/check", ANY, BODY_SMALL, NO, profile_check),
 	GET(API "/devices", ANY, mm_scope_list, devices),
-	GET(API "/devices/:", ANY, mm_scope_device, device),
-	POST(API "/devices", LINES, BODY_SMALL,
-	    mm_scope_new_device, device_create),
-	POST(API "/devices/:/retire", MAKES, BODY_SMALL,
-	    mm_scope_device, device_retire),
-	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL,
-	    mm_scope_device, device_enrol),
-	GET(API "/devices/:/receipt", ANY, mm_scope_device, device_receipt),
-	GET(API "/devices/:/attempts", READS, mm_scope_device,
-	    device_attempts),
+	ONE(API "/devices/:", ANY, mm_scope_device, device),
+	POST(API "/devices", LINES, BODY_SMALL, mm_scope_new_device,
+	    device_create),
+	POST(API "/devices/import", MAKES, BODY_IMPORT, mm_scope_new_devices,
+	    device_import),
+	{ MM_HTTP_PUT, API "/devices/:", BODY_SMALL, MAKES, enter,
+	    CALL(device_replace, mm_scope_change) },
+	{ MM_HTTP_PATCH, API "/devices/:", BODY_SMALL, MAKES, enter,
+	    CALL(device_patch, mm_scope_change) },
+	GET(API "/devices/:/history", ANY, mm_scope_device, device_history),
+	POST(API "/devices/:/retire", MAKES, BODY_SMALL, mm_scope_device,
+	    device_retire),
+	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL, mm_scope_device,
+	    device_enrol),
+	ONE(API "/devices/:/receipt", ANY, mm_scope_device, device_receipt),
+	ONE(API "/devices/:/attempts", READS, mm_scope_device, device_attempts),
 	GET(API "/tokens", ANY, mm_scope_list, tokens),
-	GET(API "/tokens/:", ANY, mm_scope_token, token),
+	ONE(API "/tokens/:", ANY, mm_scope_token, token),
 	WATCHED(API "/tokens", LINES, BODY_BULK, mm_scope_new_tokens,
 	    token_create, mm_danger_mint),
-	POST(API "/tokens/:/cancel", MAKES, BODY_SMALL,
-	    mm_scope_token, token_cancel),
+	POST(API "/tokens/:/cancel", MAKES, BODY_SMALL, mm_scope_token,
+	    token_cancel),
 	WATCHED(API "/tokens/:/thaw", ADMIN, BODY_SMALL, mm_scope_token,
 	    token_thaw, mm_danger_thaw),
 	GET(API "/certificates", ANY, mm_scope_list, certs),
-	GET(API "/certificates/:", ANY, mm_scope_cert, cert),
-	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL,
-	    mm_scope_cert, cert_revoke),
-	POST(API "/certificates/:/hold", MAKES, BODY_SMALL,
-	    mm_scope_cert, cert_hold),
-	POST(API "/certificates/:/release", MAKES, BODY_SMALL,
-	    mm_scope_cert, cert_release),
-	GET(API "/issuers", ANY, NO, issuers),
+	ONE(API "/certificates/:", ANY, mm_scope_cert, cert),
+	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL, mm_scope_cert,
+	    cert_revoke),
+	POST(API "/certificates/:/hold", MAKES, BODY_SMALL, mm_scope_cert,
+	    cert_hold),
+	POST(API "/certificates/:/release", MAKES, BODY_SMALL, mm_scope_cert,
+	    cert_release),
+	ONE(API "/issuers", ANY, NO, issuers),
 	POST(API "/issuers/:/crl", MAKES, BODY_SMALL, NO, issuer_crl),
 	GET(API "/keys", ADMIN, NO, keys),
-	WATCHED(API "/keys", ADMIN, BODY_SMALL, NO, key_create,
-	    mm_danger_keys),
+	WATCHED(API "/keys", ADMIN, BODY_SMALL, NO, key_create, mm_danger_keys),
 	POST(API "/keys/:/revoke", ADMIN, BODY_SMALL, NO, key_revoke),
 	POST(API "/keys/:/erase", ADMIN, BODY_SMALL, NO, key_erase),
 	GET(API "/approvals", AUDITS, NO, approvals),
-	GET(API "/approvals/:", ANY, mm_scope_open, approval),
+	ONE(API "/approvals/:", ANY, mm_scope_open, approval),
 	POST(API "/approvals/:/approve", ADMIN, BODY_SMALL, NO,
 	    approval_approve),
-	POST(API "/approvals/:/refuse", ADMIN, BODY_SMALL, NO,
-	    approval_refuse),
-	GET(API "/ledger/checkpoint", AUDITS, NO, checkpoint),
-	GET(API "/ledger/tile/*", AUDITS, NO, tile),
-	GET(API "/ledger/key", ANY, mm_scope_open, ledger_key),
+	POST(API "/approvals/:/refuse", ADMIN, BODY_SMALL, NO, approval_refuse),
+	ONE(API "/ledger/checkpoint", AUDITS, NO, checkpoint),
+	ONE(API "/ledger/tile/*", AUDITS, NO, tile),
+	ONE(API "/ledger/key", ANY, mm_scope_open, ledger_key),
 	GET(API "/ledger/entries", AUDITS, mm_scope_list, entries),
-	GET(API "/ledger/receipts/:", AUDITS, mm_scope_entry, receipt),
+	ONE(API "/ledger/receipts/:", AUDITS, mm_scope_entry, receipt),
+	GET(API "/audit", AUDITS, mm_scope_list, audit),
+	ONE(API "/openapi.json", ANY, mm_scope_open, openapi),
 	GET(API "/events", READS, mm_scope_list, events),
 	GET(API "/webhooks", AUDITS, NO, webhooks),
-	GET(API "/webhooks/:", AUDITS, NO, webhook),
+	ONE(API "/webhooks/:", AUDITS, NO, webhook),
 	POST(API "/webhooks", ADMIN, BODY_SMALL, NO, webhook_create),
 	{ MM_HTTP_PUT, API "/webhooks/:", BODY_SMALL, ADMIN, enter,
 	    CALL(webhook_replace, NO) },
@@ -428,10 +432,10 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/webhooks/:/dead-letters", AUDITS, NO, webhook_letters),
 	POST(API "/webhooks/:/dead-letters/:/retry", ADMIN, BODY_SMALL, NO,
 	    webhook_retry),
-	GET(METRICS, READS, NO, metrics),
-	GET("/ledger/checkpoint", AUDITS, NO, checkpoint),
-	GET("/ledger/tile/*", AUDITS, NO, tile),
-	GET("/ledger/key", ANY, mm_scope_open, ledger_key),
+	ONE(METRICS, READS, NO, metrics),
+	ONE("/ledger/checkpoint", AUDITS, NO, checkpoint),
+	ONE("/ledger/tile/*", AUDITS, NO, tile),
+	ONE("/ledger/key", ANY, mm_scope_open, ledger_key),
 };
 const size_t mm_operators_nroutes =
     sizeof(mm_operators_routes) / sizeof(mm_operators_routes[0]);

@@ -449,12 +449,10 @@ mm_rest_doctor(struct mm_rest *r, struct mm_why *why)
 {
 	MM_OWN(release) struct mm_findings *f = calloc(1, sizeof(*f));
 	struct exam e = { .r = r, .f = f };
-	char deep[8];
 
 	if (f == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	MM_TRY(mm_rest_query(r, "deep", deep, sizeof(deep), why));
-	e.deep = strcmp(deep, "true") == 0;
+	MM_TRY(mm_rest_query_bool(r, "deep", &e.deep, why));
 	mm_core_stats(r->s->core, &e.st);
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
 		looks[i](&e);

@@ -7,11 +7,6 @@
 
 /* The ledger: C2SP tlog-tiles, entries as JSON, receipts. */
 
-enum {
-	SCAN_MAX = 20000,    /* entries looked at for one page */
-	SCAN_LIMITED = 2000, /* ... where each is looked up */
-};
-
 #define IMMUTABLE "private, max-age=31536000, immutable"
 
 enum mm_err
@@ -74,80 +69,6 @@ mm_rest_tile(struct mm_rest *r, struct mm_why *why)
 	    &r->out, why);
 }
 
-/* ---- entries ---- */
-
-struct scan {
-	struct mm_rest *r;
-	struct mm_event_filter filter;
-	unsigned left;
-	uint64_t seen; /* one after the last entry looked at */
-};
-
-/* MM_ELIMIT ends the walk: the page is full. */
-static enum mm_err
-look(void *ctx, struct mm_event *e, struct mm_why *why)
-{
-	struct scan *s = ctx;
-	bool yes = false;
-
-	if (s->left == 0)
-		return MM_ELIMIT;
-	if (mm_event_wanted(&s->filter, &e->v))
-		MM_TRY(mm_event_may_see(&s->r->login, e, &yes, why));
-	s->seen = e->index + 1;
-	if (!yes)
-		return MM_OK;
-	s->left--;
-	mm_event_put(&s->r->j, e->index, e->json);
-	return mm_buf_ok(&s->r->out, why);
-}
-
-static enum mm_err
-scan(struct scan *s, uint64_t from, struct mm_why *why)
-{
-	struct mm_json *j = &s->r->j;
-	char next[24];
-	uint64_t most = s->r->login.scope.on ? SCAN_LIMITED : SCAN_MAX;
-	uint64_t size, to;
-	enum mm_err rc;
-
-	MM_TRY(mm_get_ledger_size(s->r->reader, &size, why));
-	to = from + most < size ? from + most : size;
-	s->seen = from;
-	mm_json_open(j, '{');
-	mm_json_open_key(j, "items", '[');
-	rc = mm_event_each(s->r->reader, from, to, look, s, why);
-	if (rc != MM_OK && s->left > 0)
-		return rc;
-	mm_json_close(j, ']');
-	if (s->seen < size && s->seen > 0) {
-		snprintf(next, sizeof(next), "%llu",
-		    (unsigned long long)s->seen - 1);
-		mm_json_str(j, "next", next);
-	}
-	mm_json_close(j, '}');
-	return MM_OK;
-}
-
-/* after: the index of the last entry seen; the next one comes first. */
-enum mm_err
-mm_rest_entries(struct mm_rest *r, struct mm_why *why)
-{
-	struct scan s = { .r = r };
-	struct mm_page p;
-	int64_t after = -1;
-
-	MM_TRY(mm_page_read(r, " type device ", &p, why));
-	MM_TRY(mm_rest_query(r, "type", s.filter.types,
-	    sizeof(s.filter.types), why));
-	memcpy(s.filter.device, p.device, sizeof(p.device));
-	if (p.list.after[0] != '\0' &&
-	    (mm_int_parse(p.list.after, &after, NULL) != MM_OK || after < 0))
-		return MM_FAIL(why, MM_EINPUT, "after: want an index");
-	s.left = p.list.most;
-	return scan(&s, (uint64_t)(after + 1), why);
-}
-
 enum mm_err
 mm_rest_receipt(struct mm_rest *r, struct mm_why *why)
 {
@@ -158,4 +79,13 @@ mm_rest_receipt(struct mm_rest *r, struct mm_why *why)
 	if (mm_int_parse(text, &index, NULL) != MM_OK || index < 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "no such entry");
 	return mm_desk_receipt_at(r->desk, (uint64_t)index, &r->out, why);
+}
+
+/* see rest.h; the file is docs/reference/openapi.json */
+enum mm_err
+mm_rest_openapi(struct mm_rest *r, struct mm_why *why)
+{
+	(void)why;
+	mm_buf_text(&r->out, mm_openapi);
+	return MM_OK;
 }

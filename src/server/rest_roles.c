@@ -16,7 +16,9 @@ static const struct {
 	{ mm_scope_cert, "its certificates" },
 	{ mm_scope_entry, "its entries" },
 	{ mm_scope_new_device, "for its products" },
+	{ mm_scope_new_devices, "for its products" },
 	{ mm_scope_new_tokens, "for its products" },
+	{ mm_scope_change, "its devices, within its products" },
 };
 
 static const char *

@@ -173,7 +173,31 @@ mm_scope_new_device(struct mm_rest *r, struct mm_why *why)
 	return may_make(r, r->in, "id", why);
 }
 
+/* see rest.h */
+enum mm_err
+mm_scope_change(struct mm_rest *r, struct mm_why *why)
+{
+	const char *product = json_string_value(
+	    json_object_get(r->in, "product"));
+
+	MM_TRY(mm_scope_device(r, why));
+	return product == NULL || sees(r, product) ? MM_OK :
+	    absent("product", why);
+}
+
 /* All or none: one that may not be named ends the request. */
+enum mm_err
+mm_scope_new_devices(struct mm_rest *r, struct mm_why *why)
+{
+	const json_t *list = json_object_get(r->in, "rows"), *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		MM_TRY(may_make(r, item, "id", why));
+	return MM_OK;
+}
+
+/* see rest.h */
 enum mm_err
 mm_scope_new_tokens(struct mm_rest *r, struct mm_why *why)
 {

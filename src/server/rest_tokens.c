@@ -261,6 +261,7 @@ mm_rest_token_cancel(struct mm_rest *r, struct mm_why *why)
 	char id[MM_TOKEN_ID_TEXT];
 
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(mm_desk_token_cancel(r->desk, &r->login, id, why));
 	return answer_token(r, id, why);
 }

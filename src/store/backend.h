@@ -35,6 +35,14 @@ struct mm_row_sink {
 	void *ctx;
 };
 
+/* Which entries of a history, and where they go. */
+struct mm_history {
+	uint64_t before;
+	unsigned most;
+	mm_each_entry_fn *fn;
+	void *ctx;
+};
+
 /* Ids of a kind: from exclusive, to exclusive ("": no end), by bytes. */
 struct mm_doc_range {
 	enum mm_doc_kind kind;
@@ -113,6 +121,12 @@ struct mm_store_backend {
 	enum mm_err (*list_revoked)(struct mm_store_reader *r,
 	    const char *issuer, int64_t now_s, const struct mm_row_sink *to,
 	    struct mm_why *why);
+	enum mm_err (*list_history)(struct mm_store_reader *r,
+	    const char *device, const struct mm_history *h,
+	    struct mm_why *why);
+	enum mm_err (*recall)(struct mm_store_reader *r,
+	    const struct mm_recall *q, const struct mm_row_sink *to,
+	    char next[MM_RECALL_AFTER], struct mm_why *why);
 };
 
 extern const struct mm_store_backend mm_sqlite_backend, mm_postgres_backend;

@@ -52,17 +52,21 @@ struct paging {
 	const struct shape *shape;
 	enum sql id, all;
 	struct {
-		enum sql any, of_device;
+		enum sql any, of_device, of_key;
 	} by[3]; /* enum mm_list_order */
 };
 static const struct paging cert_paging = { &mm_shape_cert, Q_CERT_ID,
-	Q_CERTS_ALL, { { Q_CERTS_OF, Q_CERTS_OF_DEVICE },
-	    { Q_CERTS_EXPIRING, Q_CERTS_EXPIRING_OF_DEVICE },
-	    { Q_CERTS_UNCONFIRMED, Q_CERTS_UNCONFIRMED_OF_DEVICE } } };
+	Q_CERTS_ALL, { { Q_CERTS_OF, Q_CERTS_OF_DEVICE,
+	    Q_CERTS_OF_KEY },
+	    { Q_CERTS_EXPIRING, Q_CERTS_EXPIRING_OF_DEVICE,
+		Q_CERTS_EXPIRING_OF_KEY },
+	    { Q_CERTS_UNCONFIRMED, Q_CERTS_UNCONFIRMED_OF_DEVICE,
+		Q_CERTS_UNCONFIRMED_OF_KEY } } };
 static const struct paging token_paging = { &mm_shape_token, Q_TOKEN_ID,
-	Q_TOKENS_ALL, { { Q_TOKENS_OF, Q_TOKENS_OF_DEVICE } } };
+	Q_TOKENS_ALL, { { Q_TOKENS_OF, Q_TOKENS_OF_DEVICE,
+	    Q_STATEMENTS } } };
 
-#define PAGE_VALS 9
+#define PAGE_VALS 10
 struct page {
 	const struct paging *p;
 	enum mm_list_kind kind;
@@ -93,6 +97,22 @@ filter(const char *text)
 	return text != NULL ? TEXT(text) : NONE;
 }
 
+/* A key's few certificates are looked at one by one. */
+static struct ask
+ask_of_key(const struct page *pg, const struct mm_list *l,
+    struct val v[PAGE_VALS])
+{
+	unsigned n = 6;
+
+	if (pg->key.order != MM_ORDER_ROW) {
+		v[n++] = INT(pg->key.at);
+		v[n++] = INT(pg->key.end);
+	}
+	v[n++] = filter(l->device);
+	v[n++] = BLOB(l->spki_sha256, 32);
+	return (struct ask){ pg->p->by[pg->key.order].of_key, v, n };
+}
+
 /* Which statement, and how many of the values it takes. */
 static struct ask
 ask_of(const struct page *pg, const struct mm_list *l,
@@ -110,6 +130,8 @@ ask_of(const struct page *pg, const struct mm_list *l,
 	v[3] = filter(l->issuer);
 	v[4] = filter(l->profile);
 	v[5] = INT(l->state);
+	if (l->spki_sha256 != NULL && pg->kind == MM_LIST_CERTS)
+		return ask_of_key(pg, l, v);
 	if (by_time) {
 		v[n++] = INT(pg->key.at);
 		v[n++] = INT(pg->key.end);

@@ -184,4 +184,6 @@ const struct mm_store_backend mm_postgres_backend = {
 	.list = mm_pg_list,
 	.list_docs = mm_pg_list_docs,
 	.list_revoked = mm_pg_list_revoked,
+	.list_history = mm_pg_list_history,
+	.recall = mm_pg_recall,
 };

@@ -12,13 +12,15 @@
 
 /* ---- values ---- */
 
-enum val_kind { VAL_INT, VAL_TEXT, VAL_BLOB, VAL_NULL };
+enum val_kind { VAL_INT, VAL_REAL, VAL_TEXT, VAL_BLOB, VAL_NULL };
 struct val {
 	enum val_kind kind;
 	int64_t i;
+	double d;
 	struct mm_bytes b;
 };
 #define INT(x)     ((struct val){ .kind = VAL_INT, .i = (int64_t)(x) })
+#define REAL(x)    ((struct val){ .kind = VAL_REAL, .d = (x) })
 #define TEXT(s)    ((struct val){ .kind = VAL_TEXT, .b = mm_bytes_of(s) })
 #define BLOB(x, l) ((struct val){ .kind = VAL_BLOB, .b = { (x), (l) } })
 #define BYTES(x)   ((struct val){ .kind = VAL_BLOB, .b = (x) })

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /*
  * Pages of certificates and tokens under any combination of filters, without
@@ -225,7 +226,7 @@ give_places(struct page *pg, const struct mm_row_sink *to, struct mm_why *why)
 	return MM_OK;
 }
 
-/* ---- one device's: few enough to look at each ---- */
+/* ---- one device's or one key's: few enough to look at each ---- */
 
 static bool
 row_matches(const struct page *pg, const union page_row *row)
@@ -242,6 +243,7 @@ row_matches(const struct page *pg, const union page_row *row)
 	    matches(l->product, mm_bytes_of(c->product)) &&
 	    matches(l->profile, mm_bytes_of(c->profile)) &&
 	    matches(l->issuer, mm_bytes_of(c->issuer)) &&
+	    (l->device == NULL || strcasecmp(l->device, c->device) == 0) &&
 	    mm_list_key_time(pg->order, c) < pg->end;
 }
 
@@ -261,21 +263,29 @@ place_of_row(struct page *pg, int64_t id, struct mm_why *why)
 }
 
 static enum mm_err
-take_device(struct page *pg, struct mm_why *why)
+take_each(struct page *pg, const struct ask *ask, struct mm_why *why)
 {
 	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
-	int64_t device[3];
-	enum mm_err err = mm_sqlite_ints(pg->db,
-	    ASK(DEVICE_FIND, TEXT(pg->l->device)), device, 3, why);
+	enum mm_err err = mm_sqlite_first(pg->db, ask, &st, why);
 
-	if (err == MM_OK)
-		err = mm_sqlite_first(pg->db, &(struct ask){ pg->p->of_device,
-		    (struct val[]){ INT(device[0]) }, 1 }, &st, why);
 	while (err == MM_OK) {
 		MM_TRY(place_of_row(pg, sqlite3_column_int64(st, 1), why));
 		err = mm_sqlite_next(pg->db, st, why);
 	}
 	return err == MM_ENOTFOUND ? MM_OK : err;
+}
+
+static enum mm_err
+take_device(struct page *pg, struct mm_why *why)
+{
+	int64_t device;
+	enum mm_err err = mm_sqlite_ints(pg->db,
+	    ASK(DEVICE_FIND, TEXT(pg->l->device)), &device, 1, why);
+
+	if (err != MM_OK)
+		return err == MM_ENOTFOUND ? MM_OK : err;
+	return take_each(pg, &(struct ask){ pg->p->of_device,
+	    (struct val[]){ INT(device) }, 1 }, why);
 }
 
 /* ---- the page ---- */
@@ -337,7 +347,10 @@ mm_sqlite_page(struct db *db, enum mm_list_kind kind, const struct mm_list *l,
 		.p = kind == MM_LIST_CERTS ? &cert_paging : &token_paging };
 
 	MM_TRY(page_init(&pg, why));
-	if (l->device != NULL)
+	if (l->spki_sha256 != NULL && kind == MM_LIST_CERTS)
+		MM_TRY(take_each(&pg, ASK(CERTS_OF_KEY,
+		    BLOB(l->spki_sha256, 32)), why));
+	else if (l->device != NULL)
 		MM_TRY(take_device(&pg, why));
 	else if (filtered(&pg))
 		MM_TRY(take_groups(&pg, why));

@@ -125,7 +125,7 @@ bool
 mm_op_own(enum mm_err err)
 {
 	return err == MM_EINPUT || err == MM_EPOLICY || err == MM_ENOTFOUND ||
-	    err == MM_ECONFLICT || err == MM_ELIMIT;
+	    err == MM_ECONFLICT || err == MM_ELIMIT || err == MM_ESTALE;
 }
 
 /* A transaction that failed is every op's failure. */
@@ -321,6 +321,27 @@ mm_list_docs(struct mm_store_reader *r, enum mm_doc_kind kind,
 	after_prefix(prefix, range.to);
 	return r->backend->list_docs(r, &range,
 	    &(struct mm_row_sink){ fn, ctx }, why);
+}
+
+enum mm_err
+mm_list_history(struct mm_store_reader *r, const char *device,
+    uint64_t before, unsigned most, mm_each_entry_fn *fn, void *ctx,
+    struct mm_why *why)
+{
+	const struct mm_history h = { before, most, fn, ctx };
+
+	return r->backend->list_history(r, device, &h, why);
+}
+
+enum mm_err
+mm_recall_devices(struct mm_store_reader *r, const struct mm_recall *q,
+    mm_row_fn *fn, void *ctx, char next[MM_RECALL_AFTER], struct mm_why *why)
+{
+	if (q->most < 1 || q->most > LIST_MAX || q->nwhere > MM_WHERE_MOST)
+		return MM_FAIL(why, MM_EINPUT, "recall: 1 to %d rows, at most "
+		    "%d conditions", LIST_MAX, MM_WHERE_MOST);
+	return r->backend->recall(r, q, &(struct mm_row_sink){ fn, ctx }, next,
+	    why);
 }
 
 LIST(mm_list_products, MM_LIST_PRODUCTS)

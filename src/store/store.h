@@ -45,6 +45,7 @@ struct mm_product {
 	char ldevid_profile[MM_NAME_MAX + 1];
 	char hw_type_oid[65];
 	int64_t created_at;
+	uint64_t version; /* counts from 1: what If-Match compares */
 };
 struct mm_device {
 	char id[MM_DEVICE_ID_MAX + 1]; /* case kept, unique without case */
@@ -53,6 +54,9 @@ struct mm_device {
 	int64_t created_at;
 	uint8_t bound_spki[32]; /* the factory's key, all zero: none */
 	char attributes[2049];  /* a JSON object, or "" */
+	/* One more than the index of the newest entry about the row itself, 0
+	 * if there is none: changes whenever the row does. */
+	uint64_t version;
 };
 struct mm_token_row {
 	char id[25]; /* "mm1-..." */
@@ -82,6 +86,7 @@ struct mm_cert_row {
 	uint8_t reason;
 	uint32_t shard;
 	uint64_t entry;        /* ledger index of its issuance */
+	uint8_t key_type;      /* a number of the caller's; 0: not known */
 };
 /* A claim: which key and certificate an authority was spent on. */
 struct mm_claim {
@@ -154,6 +159,7 @@ enum mm_op_kind {
 	MM_OP_CRL_PUT,
 	MM_OP_ANSWER_PUT,    /* an Idempotency-Key's answer */
 	MM_OP_DOC_PUT,       /* also takes one away */
+	MM_OP_DEVICES_INDEX, /* attributes of some, under another schema */
 	MM_OP_OPERATOR_ERASE,
 	MM_OP_OPERATOR_USED,
 	MM_OP_KINDS
@@ -211,11 +217,42 @@ struct mm_op_token_state { /* MM_ECONFLICT: not in one of from */
 	bool rebind;
 	bool drop_claim;            /* thaw by rebind: the claim goes */
 };
-/* replace: or make.  Else MM_ECONFLICT if it exists. */
-struct mm_op_product { struct mm_product row; bool replace; };
-/* Replacing keeps name, state, created_at; MM_ECONFLICT: it is retired.
- * MM_OP_DEVICE_RETIRE: by row.id; MM_OK without entries if it was. */
-struct mm_op_device { struct mm_device row; bool replace; };
+/* replace: or make.  Else MM_ECONFLICT if it exists.
+ * if_version: MM_ESTALE if it has another version than row.version. */
+struct mm_op_product {
+	struct mm_product row;
+	bool replace, if_version;
+};
+/*
+ * Replacing keeps name, state, created_at; MM_ECONFLICT: it is retired.
+ * MM_OP_DEVICE_RETIRE: by row.id; MM_OK without entries if it was.
+ * MM_ESTALE: it has another version than row.version (if_version), or its
+ * product's schema, the document of that name, another than schema
+ * (if_schema; 0: none).
+ */
+struct mm_op_device {
+	struct mm_device row;
+	bool replace, if_version, if_schema;
+	/* It exists with just this content: MM_OK without entries. */
+	bool same_is_fine;
+	uint64_t schema;
+	/* JSON array: members of attributes that a recall finds fast. */
+	const char *indexed;        /* NULL: none */
+	bool already;               /* out: same_is_fine, and it was */
+};
+/*
+ * The indexed attributes of the product's next devices by name, as they would
+ * be if each were put again.  No entries.
+ */
+struct mm_op_index {
+	char product[MM_NAME_MAX + 1];
+	char after[MM_DEVICE_ID_MAX + 1]; /* "" : from the first */
+	unsigned most;                    /* 1..10,000 */
+	const char *indexed;              /* JSON array, or NULL: none */
+	uint64_t schema;                  /* as a device's: else MM_ESTALE */
+	unsigned done;                    /* out */
+	char next[MM_DEVICE_ID_MAX + 1];  /* out; "" : that was the last */
+};
 /* MM_ECONFLICT: smaller than the last, or larger than the ledger. */
 struct mm_op_checkpoint { uint64_t size; struct mm_bytes note; };
 struct mm_op_crl { /* MM_ECONFLICT: number not above the last */
@@ -237,7 +274,7 @@ struct mm_op_answer { /* MM_ECONFLICT: the key has an answer of 24 h */
  * approvals, ...), as JSON that the store does not look into.  Its version
  * counts from 1 and is what If-Match compares.
  * MM_ENOTFOUND: there is none to replace or take away; MM_ECONFLICT: it
- * exists (expect 0) or has another version than expected.
+ * exists (expect 0); MM_ESTALE: it has another version than expected.
  */
 struct mm_op_doc {
 	enum mm_doc_kind kind;
@@ -258,6 +295,13 @@ struct mm_op_doc {
  */
 
 #define MM_OP_ENTRIES 4
+/*
+ * Entries about one object form a chain, which mm_list_history follows.  An
+ * op's entries are about the object it names, but for: the second of an
+ * ISSUE that replaces (the replaced certificate's), the second of a CONFIRM
+ * (the superseded one's), and all but the last of a TOKEN_MINT (the
+ * device's).
+ */
 struct mm_op {
 	enum mm_op_kind kind;
 	/* JSON of the ledger entries that go with it, in order. */
@@ -281,6 +325,7 @@ struct mm_op {
 		struct mm_op_crl crl;
 		struct mm_op_answer answer;
 		struct mm_op_doc doc;
+		struct mm_op_index index;
 	} u;
 	/* out */
 	enum mm_err result;
@@ -414,6 +459,7 @@ struct mm_list {
 	/* Unconfirmed certificates (state issued) only, exclusive, in ms; 0:
 	 * open.  MM_EINPUT together with another state or with expires_*. */
 	int64_t issued_to;
+	const uint8_t *spki_sha256; /* certificates only; NULL: any */
 };
 typedef enum mm_err mm_row_fn(void *ctx, const void *row, const char *next,
     struct mm_why *why);
@@ -449,6 +495,57 @@ MM_MUST enum mm_err mm_list_revoked(struct mm_store_reader *r,
  * most: a look at so many places of an index. */
 MM_MUST enum mm_err mm_get_unconfirmed(struct mm_store_reader *r,
     int64_t before_ms, uint64_t most, uint64_t *n, struct mm_why *why);
+
+/*
+ * A device's history, newest first: entries of its own, of its tokens and of
+ * its certificates, as the chains of ops give them; at most `most` of those
+ * before the index `before` (UINT64_MAX: all).  MM_ENOTFOUND: no such device.
+ */
+MM_MUST enum mm_err mm_list_history(struct mm_store_reader *r,
+    const char *device, uint64_t before, unsigned most, mm_each_entry_fn *fn,
+    void *ctx, struct mm_why *why);
+
+/* ---- recall: devices under any combination of conditions ---- */
+
+enum mm_where_op {
+	MM_WHERE_EQ, MM_WHERE_PREFIX, /* of a text */
+	MM_WHERE_LT, MM_WHERE_LE, MM_WHERE_GT, MM_WHERE_GE,
+	MM_WHERE_OPS
+};
+/* A member of a device's attributes; true is 1 and false 0. */
+struct mm_where {
+	char name[MM_NAME_MAX + 1];
+	enum mm_where_op op;
+	bool is_number, indexed; /* indexed: by every device that has it */
+	double number;
+	char text[129];
+};
+#define MM_WHERE_MOST   8
+#define MM_RECALL_AFTER 320
+struct mm_recall {
+	char after[MM_RECALL_AFTER]; /* "" : from the start */
+	unsigned most;               /* 1..10,000 */
+	unsigned scan;               /* devices looked at, at most */
+	const char *product;         /* NULL: any */
+	int state;                   /* -1: any */
+	int64_t created_from, created_to; /* ms; 0: open; to is exclusive */
+	/* That have a certificate of which all of these hold. */
+	const char *issuer;          /* NULL: any */
+	int64_t issued_from, issued_to;
+	uint8_t key_type;            /* 0: any */
+	struct mm_where where[MM_WHERE_MOST];
+	unsigned nwhere;
+};
+/*
+ * Each device for which all conditions hold, once, in an order that depends
+ * on which condition leads: an indexed attribute, then a time, then the
+ * product, then a certificate's issuer or key; *next continues ("" : there is
+ * no more).  A page ends early, with *next, when `scan` were looked at.
+ * MM_EINPUT: after is not a key of this recall.
+ */
+MM_MUST enum mm_err mm_recall_devices(struct mm_store_reader *r,
+    const struct mm_recall *q, mm_row_fn *fn, void *ctx,
+    char next[MM_RECALL_AFTER], struct mm_why *why);
 
 struct mm_store_counts { /* kept as counters, not counted */
 	/* certs: orphans too; revoked: what a CRL lists, so held ones too */

@@ -8,6 +8,7 @@ import pytest
 from world import AGENT, MINT, ROOT
 
 PAGES = {"docs/getting-started.md": ["GS-2", "verified:"],
+         "docs/api-tour.md": [],
          "docs/integrate.md": ["IN-1", "token.minted", "state", "paused",
                                "removed"]}
 
@@ -28,6 +29,19 @@ def test_the_blocks_of_a_page_run(world, tmp_path, page):
                        capture_output=True, text=True, timeout=120)
     assert p.returncode == 0, p.stdout[-1500:] + p.stderr[-1500:]
     assert all(word in p.stdout for word in PAGES[page]), p.stdout
+    for line in shown(text):
+        assert line in volatile(p.stdout), line
+
+
+def volatile(text):
+    """Times, which differ from run to run, are made the same."""
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
+
+
+def shown(text):
+    """Lines that the page says the block before them prints."""
+    for block in re.findall(r"^```\n\n((?:    .*\n)+)", text, re.M):
+        yield from (volatile(line[4:]) for line in block.splitlines())
 
 
 def test_links_between_pages_lead_somewhere():

@@ -121,6 +121,8 @@ def fill(pattern, o, nothing=False):
 def body_for(pattern, o):
     if pattern.endswith("/tokens"):
         return {"device": o["device"], "product": o["product"]}
+    if pattern.endswith("/import"):
+        return {"rows": [{"id": o["device"], "product": o["product"]}]}
     if pattern.endswith("/devices"):
         return {"id": o["device"], "product": o["product"]}
     return {}
@@ -197,6 +199,8 @@ def test_lists_go_from_product_to_product(world, two, limit):
     everything = [two["mine"], *two["more"]]
     for path, name, want in (
             ("/devices", "id", {d["device"] for d in everything}),
+            ("/devices?state=active", "id",
+             {d["device"] for d in everything}),
             ("/tokens", "id", {d["token"] for d in everything}),
             ("/certificates", "serial", {d["serial"] for d in everything}),
             ("/certificates?expires_to=2100-01-01T00:00:00Z", "serial",
@@ -246,12 +250,55 @@ def test_entries_of_others_are_not_seen(world, two):
     assert a.json["items"] == []
 
 
+def test_nothing_is_taken_outside(world, two):
+    """A device does not go to a product that the key has not."""
+    k, m, t = two["key"], two["mine"], two["theirs"]
+    path = f"/devices/{m['device']}"
+    before = world.rest("GET", path).json
+    for method, body in (("PUT", {"product": t["product"]}),
+                         ("PATCH", {"product": t["product"]})):
+        a = world.rest(method, path, body, key=k)
+        assert a.status == 404 and t["product"] not in a.text, (method, a)
+    assert world.rest("GET", path).json == before
+
+
+def test_a_recall_is_of_its_products(world, two):
+    k, m, t = two["key"], two["mine"], two["theirs"]
+    got = {d["product"] for d in pages(world, k, "/devices?state=active", 2)}
+    assert got == {"thermo", "gauge"}
+    path = f"/devices?state=active&product={m['product']}"
+    got = pages(world, k, path, 2)
+    assert got and all(d["product"] == m["product"] for d in got)
+    a = world.rest("GET", f"/devices?state=active&product={t['product']}",
+                   key=k)
+    assert a.json == {"items": []}
+    for after in ("d1", f"{t['product']}/", f"{t['product']}/d1", "/"):
+        a = world.rest("GET", f"/devices?state=active&after={after}", key=k)
+        assert a.status == 400, (after, a)
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_an_audit_is_of_its_products(world, two, order):
+    k, m, t = two["key"], two["mine"], two["theirs"]
+    a = world.rest("GET", f"/audit?order={order}&limit=1000", key=k)
+    assert a.status == 200
+    devices = {i["entry"].get("device") for i in a.json["items"]}
+    assert m["device"] in devices and t["device"] not in devices
+    a = world.rest("GET", f"/audit?order={order}&device={t['device']}", key=k)
+    assert a.json["items"] == []
+
+
 def test_nothing_is_made_outside(world, two):
     k, t = two["key"], two["theirs"]
     for path, body in (
             ("/devices", {"id": "NEW-1", "product": "valve"}),
             ("/devices", {"id": t["device"], "product": "thermo"}),
             ("/devices", {"id": t["device"].lower(), "product": "thermo"}),
+            ("/devices/import", {"rows": [
+                {"id": "NEW-2", "product": "thermo"},
+                {"id": "NEW-1", "product": "valve"}]}),
+            ("/devices/import", {"rows": [
+                {"id": t["device"], "product": "thermo"}]}),
             ("/tokens", {"device": "NEW-1", "product": "valve"}),
             ("/tokens", {"device": t["device"]}),
             ("/tokens", {"device": t["device"], "product": "thermo"}),

@@ -245,8 +245,15 @@ test_older_grows(void **state)
 	mm_store_close(&f.s);
 	shape_of(f.url, fresh, sizeof(fresh), "");
 	shape_of(f.url, old, sizeof(old),
-	    "DROP INDEX cert_issued; DROP TABLE doc;"
+	    "DROP INDEX cert_issued;"
+	    "DROP TABLE doc; DROP TABLE attribute;"
 	    "DROP INDEX operator_key;"
+	    "ALTER TABLE entry DROP COLUMN back;"
+	    "ALTER TABLE device DROP COLUMN last;"
+	    "ALTER TABLE token DROP COLUMN last;"
+	    "ALTER TABLE cert DROP COLUMN last;"
+	    "ALTER TABLE cert DROP COLUMN key_type;"
+	    "ALTER TABLE product DROP COLUMN version;"
 	    "ALTER TABLE operator DROP COLUMN kind;"
 	    "ALTER TABLE operator DROP COLUMN description;"
 	    "ALTER TABLE operator DROP COLUMN scope;"

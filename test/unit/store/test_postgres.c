@@ -478,7 +478,7 @@ static void
 check_plan(const char *name, PGresult *res)
 {
 	static const char *const grow[] = { "cert", "token", "device", "key",
-		"claim", "entry", "tile" };
+		"claim", "entry", "tile", "attribute" };
 
 	for (int i = 0; i < PQntuples(res); i++) {
 		const char *line = PQgetvalue(res, i, 0);
@@ -563,6 +563,7 @@ test_kinds_are_numbered_alike(void **state)
 		[MM_OP_CRL_PUT] = "op_crl_put(",
 		[MM_OP_ANSWER_PUT] = "op_answer_put(",
 		[MM_OP_DOC_PUT] = "op_doc_put(",
+		[MM_OP_DEVICES_INDEX] = "op_devices_index(",
 		[MM_OP_OPERATOR_ERASE] = "op_operator_erase(",
 		[MM_OP_OPERATOR_USED] = "op_operator_used(",
 	};
