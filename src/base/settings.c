@@ -94,7 +94,8 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "of every second."),
 	INT(threads, 1, 16, "2", "Event loops of the server."),
 	INT(connections, 16, 1000000, "20000",
-	    "Most connections at a time on one listener."),
+	    "Most connections at a time on one listener; fewer if there are "
+	    "too few file descriptors for all of them."),
 	INT(connections_per_source, 1, 1000000, "200",
 	    "Most connections at a time from one address, about: each "
 	    "thread allows its share."),

@@ -154,7 +154,9 @@ struct mm_http_route {
 struct mm_bytes mm_http_segment(const struct mm_http_req *req, unsigned i);
 
 struct mm_http_limits {
-	unsigned connections; /* over all loops; above: accept + close */
+	/* Over all loops.  Above: the loop's connection that has rested for
+	 * longest, a second at least, is ended; else accept + close. */
+	unsigned connections;
 	/* Per loop and address (v6: /64).  Who means a number over all loops
 	 * divides it by them: the kernel spreads about evenly. */
 	unsigned connections_per_source;

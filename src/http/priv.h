@@ -21,6 +21,7 @@ enum {
 	LINGER_MS = 2000,
 	ACCEPT_ROUND = 16,
 	ACCEPT_PAUSE_MS = 100,
+	IDLE_LEAST_MS = 1000, /* before it is pushed out of a full listener */
 	SOURCE_BUCKETS = 256,
 	LOOPS_MAX = 64,
 	FAILING_BUCKETS = 512,

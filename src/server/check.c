@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "base/time.h"
 #include "server/priv.h"
+#include "server/process.h"
 
 /*
  * "mintmarkd check": everything a start needs is looked at, each with a line
@@ -143,6 +144,22 @@ check_database(const struct mm_config *c, struct mm_why *why)
 	return rc;
 }
 
+/* Of the service's limit "check" sees its own; a start says it again. */
+static void
+say_descriptors(const struct mm_config *c)
+{
+	unsigned most;
+
+	mm_process_fds_raise();
+	most = mm_process_connections(&c->set, mm_process_fds_max());
+	if (most == c->set.connections)
+		printf("%-24s ok\n", "descriptors");
+	else
+		printf("%-24s warning: enough for %u connections a listener, "
+		    "not for %lld: raise LimitNOFILE, or lower connections\n",
+		    "descriptors", most, (long long)c->set.connections);
+}
+
 static const struct {
 	const char *what;
 	enum mm_err (*run)(const struct mm_config *c, struct mm_why *why);
@@ -184,5 +201,7 @@ mm_check_run(const char *config_path)
 		if (e != MM_OK)
 			worst = e;
 	}
+	if (rc == MM_OK)
+		say_descriptors(c);
 	return worst == MM_OK ? 0 : mm_err_exit(MM_EINPUT);
 }

@@ -13,6 +13,7 @@
 #include "base/own.h"
 #include "base/time.h"
 #include "server/monitor.h"
+#include "server/process.h"
 
 /*
  * The monitor: no network, no key, nothing parsed but the configuration and
@@ -483,6 +484,7 @@ prepare(struct monitor *m, struct mm_why *why)
 	MM_TRY(mm_config_load(m->args->config_path, &m->config, why));
 	mm_log_open("mintmarkd",
 	    (enum mm_log_level)m->config->set.log_level);
+	mm_process_fds_raise();
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return MM_FAIL(why, MM_ESYS, "prctl: %s", strerror(errno));
 	return mm_child_passphrase(m->config, m->args->passphrase_fd,

@@ -346,13 +346,21 @@ static void
 look_load(struct exam *e)
 {
 	struct mm_server *s = e->r->s;
+	const struct mm_settings *set = &s->config->set;
 	struct mm_http_counters n = { 0 };
+	unsigned most;
 
 	if (s->listener[MM_DEVICES] >= 0)
 		mm_http_counters(s->http, (size_t)s->listener[MM_DEVICES], &n);
-	look_share(e, "connections of devices", n.open,
-	    (uint64_t)s->config->set.connections,
+	most = mm_process_connections(set, mm_process_fds_max());
+	look_share(e, "connections of devices", n.open, most,
 	    "Raise connections, or find out who holds them");
+	if (most < set->connections)
+		mm_find(e->f, MM_CHECK_LOAD, MM_LEVEL_WARN,
+		    "Raise LimitNOFILE of the service, or lower connections",
+		    "file descriptors are enough for %u connections a "
+		    "listener, not for %lld", most,
+		    (long long)set->connections);
 	look_share(e, "file descriptors", mm_process_fds(),
 	    mm_process_fds_max(), "Raise LimitNOFILE of the service");
 }

@@ -19,6 +19,7 @@
 #include "server/attempts.h"
 #include "server/hook.h"
 #include "server/metrics.h"
+#include "server/process.h"
 
 /*
  * The server's process: from its configuration to the moment it serves, and
@@ -56,8 +57,10 @@ per_loop(int64_t n, int64_t loops)
 static struct mm_http_limits
 limits_of(const struct mm_settings *set)
 {
+	unsigned most = mm_process_connections(set, mm_process_fds_max());
+
 	return (struct mm_http_limits){
-		.connections = (unsigned)set->connections,
+		.connections = most,
 		.connections_per_source = per_loop(
 		    set->connections_per_source, set->threads),
 		.handshake_ms = set->handshake_s * 1000,
@@ -65,7 +68,8 @@ limits_of(const struct mm_settings *set)
 		.body_ms = set->body_s * 1000,
 		.idle_ms = set->idle_s * 1000,
 		.write_ms = WRITE_MS,
-		.handshakes = HANDSHAKES,
+		/* half-open ones never fill a listener */
+		.handshakes = most / 2 < HANDSHAKES ? most / 2 : HANDSHAKES,
 	};
 }
 
@@ -317,6 +321,21 @@ write_ports(struct mm_server *s, struct mm_why *why)
 }
 
 static void
+say_connections(const struct mm_settings *set)
+{
+	uint64_t fds = mm_process_fds_max();
+	unsigned most = mm_process_connections(set, fds);
+
+	if (most < set->connections)
+		MM_LOG(MM_LOG_WARN, "connections-lowered",
+		    MM_S("text", "there are too few file descriptors for as "
+		    "many connections as configured: raise LimitNOFILE"),
+		    MM_I("connections", set->connections),
+		    MM_I("each_listener", most),
+		    MM_I("descriptors", (int64_t)fds));
+}
+
+static void
 say_ready(const struct mm_server *s)
 {
 	const struct mm_settings *set = &s->config->set;
@@ -326,6 +345,7 @@ say_ready(const struct mm_server *s)
 	    MM_S("operators", set->operators_listen),
 	    MM_S("public", set->public_listen),
 	    MM_S("mode", set->production ? "production" : "test"));
+	say_connections(set);
 	if (set->server_user[0] == '\0' || set->signer_user[0] == '\0')
 		MM_LOG(MM_LOG_WARN, "one-user", MM_S("text", "server and "
 		    "signer run as the same user: for trying out only"));

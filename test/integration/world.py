@@ -120,6 +120,7 @@ class World:
             f"sqlite:{self.state}/server/mintmark.db"
         if threads:
             self.set_conf("threads", threads)
+        self.set_conf("connections", 5000)  # whatever the system's limits
         if profile or extra:
             self.edit(profile, extra)
         self.anchor = self.etc / "root.crt"
@@ -142,6 +143,8 @@ class World:
     def set_conf(self, key, value):
         lines = [f"{key} = {value}" if line.startswith(f"{key} =") else line
                  for line in self.conf.read_text().splitlines()]
+        if f"{key} = {value}" not in lines:
+            lines.insert(0, f"{key} = {value}")
         self.conf.write_text("\n".join(lines) + "\n")
 
     # ---- running ----

@@ -269,6 +269,26 @@ def test_caps(serve):
     assert s.curl() == b"hello\n"
 
 
+def test_the_longest_idle_makes_room(serve):
+    """A full listener ends who rests, not who comes; never who is served."""
+    s = serve(connections=3, loops=1)
+    busy, old, young = s.dial(), s.dial(), s.dial()
+    busy.sendall(b"GET /later?ms=4000 HTTP/1.1\r\nHost: a\r\n\r\n")
+    for sock in (old, young):
+        sock.sendall(GET)
+        assert Answers(sock).one()[0] == 200
+    with pytest.raises((OSError, ssl.SSLError)):
+        s.dial()  # nobody has rested for a second yet
+    time.sleep(1.1)
+    new = s.dial()
+    new.sendall(GET)
+    assert Answers(new).one()[0] == 200
+    assert Answers(old).one() is None
+    young.sendall(GET)
+    assert Answers(young).one()[0] == 200
+    assert Answers(busy).one()[0] == 200
+
+
 def test_half_open_handshakes_are_pushed_out(serve):
     """The ceiling costs who only opens connections, not who handshakes."""
     s = serve(handshakes=4, handshake_ms=2000)
