@@ -250,6 +250,8 @@ void mm_answer_library(void *ctx, const struct mm_http_req *req, int status,
     const char *reason, struct mm_http_resp *resp);
 /* An address as a log shows it. */
 void mm_answer_peer(const struct in6_addr *a, char out[INET6_ADDRSTRLEN]);
+/* A path as a log shows it: of a token or an API key its name only. */
+void mm_answer_path(struct mm_bytes path, char *out, size_t outn);
 void mm_answer_log(void *ctx, const struct mm_http_access *a);
 /* Answers with a body that is a NUL-terminated constant. */
 void mm_answer_text(struct mm_server *s, const struct mm_http_req *req,
