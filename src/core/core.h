@@ -298,6 +298,8 @@ bool mm_operator_admin(const struct mm_operator *o);
 const char *mm_role_name(unsigned one_role);
 MM_MUST enum mm_err mm_roles_parse(const char *text, unsigned *out,
     struct mm_why *why);
+/* Whether the text can be a key: its form alone. */
+bool mm_key_is_formed(struct mm_bytes key);
 /* What a request brought; exactly one of the two. */
 struct mm_presented {
 	struct mm_bytes key;         /* "mmk_<id 16 hex>_<secret 43>" */

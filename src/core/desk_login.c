@@ -34,6 +34,16 @@ split(struct mm_bytes key, char id[17], uint8_t hash[32])
 	return MM_OK;
 }
 
+/* see core.h */
+bool
+mm_key_is_formed(struct mm_bytes key)
+{
+	uint8_t hash[32];
+	char id[17];
+
+	return split(key, id, hash) != MM_EAUTH;
+}
+
 /* An unknown id, a wrong secret, a revoked and an expired key are one answer
  * after the same work. */
 static enum mm_err

@@ -162,6 +162,11 @@ struct mm_http_limits {
 	unsigned connections_per_source;
 	int64_t handshake_ms, header_ms, body_ms, idle_ms, write_ms;
 	unsigned handshakes; /* half-open at once, over all loops */
+	/* Memory of all bodies of the listener at a time, from their first
+	 * byte to the answer's last.  Above: the loop's body that has taken
+	 * longest is refused (408) if it has had a quarter of its time; else
+	 * the one that grows (503). */
+	size_t bodies;
 	int64_t answer_ms;   /* a handler's time to answer; then 503 */
 	/* Per loop and address: after so many failures that count, halved
 	 * every 30 s, a new connection's handshake begins slow_ms late. */
@@ -173,6 +178,7 @@ struct mm_http_limits {
 #define MM_HTTP_LIMITS_USUAL                                                   \
 	{                                                                      \
 		.connections = 10000, .connections_per_source = 1000,          \
+		.bodies = (size_t)64 << 20,                                    \
 		.handshakes = 1000, .handshake_ms = 10000, .header_ms = 10000, \
 		.body_ms = 30000, .idle_ms = 60000, .write_ms = 30000,         \
 		.answer_ms = 60000, .slow_after = 10, .slow_ms = 1000          \

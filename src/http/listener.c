@@ -62,6 +62,7 @@ limits_default(struct mm_http_limits *m)
 	USUAL(connections);
 	USUAL(connections_per_source);
 	USUAL(handshakes);
+	USUAL(bodies);
 	USUAL(handshake_ms);
 	USUAL(slow_after);
 	USUAL(slow_ms);

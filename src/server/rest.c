@@ -296,8 +296,7 @@ int
 mm_rest_head(void *ctx, const struct mm_http_req *req,
     struct mm_http_resp *resp)
 {
-	static const char key[] = "mmk_";
-	const size_t n = strlen(SCHEME), m = sizeof(key) - 1;
+	const size_t n = strlen(SCHEME);
 	bool more;
 	struct mm_bytes v = mm_http_header(req, "Authorization", &more);
 
@@ -307,9 +306,9 @@ mm_rest_head(void *ctx, const struct mm_http_req *req,
 		return v.p == NULL ? 0 : refuse(resp, MM_EINPUT, "a client "
 		    "certificate and an Authorization header: want one of "
 		    "them", req->id);
-	if (!more && v.n > n + m &&
+	if (!more && v.n > n &&
 	    strncasecmp((const char *)v.p, SCHEME, n) == 0 &&
-	    memcmp(v.p + n, key, m) == 0)
+	    mm_key_is_formed((struct mm_bytes){ v.p + n, v.n - n }))
 		return 0;
 	return refuse(resp, MM_EAUTH, "this wants Authorization: Bearer and "
 	    "an API key, or a client certificate", req->id);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +31,10 @@ enum {
 	JOBS_MAX = 8192,
 	HANDSHAKES = 1024,
 	WRITE_MS = 20000,
+	/* Bytes of what goes back to the system as soon as it is free: the
+	 * bodies of a burst would stay for ever.  Fixed, or the library would
+	 * raise it by itself. */
+	LARGE = 128 * 1024,
 };
 
 static const char *const names[MM_LISTENERS] = {
@@ -538,6 +543,7 @@ mm_serve_run(const struct mm_run_args *args)
 		free(s);
 		return mm_server_fail("configuration", rc, &why);
 	}
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
 	mm_log_open("mintmarkd", (enum mm_log_level)config->set.log_level);
 	s->config = config;
 	s->config_path = args->config_path;

@@ -14,6 +14,7 @@
  */
 enum {
 	QUEUE_MAX = 512,
+	QUEUE_BYTES = 64 << 20, /* of the calls' bodies */
 	TLS_EVERY_MS = 10000,
 	RETRY_S = 1,
 };
@@ -24,6 +25,7 @@ struct mm_work {
 	pthread_cond_t more;
 	struct mm_call *first, **last;
 	unsigned n;
+	size_t bytes;
 	bool closed;
 	bool tick, ticking; /* wanted; being done */
 	bool reload;
@@ -117,7 +119,9 @@ mm_work_post(struct mm_work *w, struct mm_call *c)
 	enum mm_err rc = MM_EAGAIN;
 
 	pthread_mutex_lock(&w->lock);
-	if (w->n < QUEUE_MAX && !w->closed) {
+	if (w->n < QUEUE_MAX && !w->closed &&
+	    w->bytes + c->data.cap <= QUEUE_BYTES) {
+		w->bytes += c->data.cap;
 		c->next = NULL;
 		*w->last = c;
 		w->last = &c->next;
@@ -219,6 +223,7 @@ take(struct mm_work *w, struct taken *t)
 		t->call = w->first;
 		w->first = t->call->next;
 		w->n--;
+		w->bytes -= t->call->data.cap;
 		if (w->first == NULL)
 			w->last = &w->first;
 	}

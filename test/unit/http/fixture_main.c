@@ -24,6 +24,7 @@ static const struct {
 	LIMIT(connections),
 	LIMIT(connections_per_source),
 	LIMIT(handshakes),
+	LIMIT(bodies),
 	LIMIT(handshake_ms),
 	LIMIT(header_ms),
 	LIMIT(body_ms),
