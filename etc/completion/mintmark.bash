@@ -186,7 +186,7 @@ _mintmark() {
 	'') words='--json --quiet --server --ca --key-file --context --help --version init status doctor ca profile product device token cert audit ledger event webhook key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
-	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
+	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
 	'status ') words='--help '; kind='' ;;
 	'doctor ') words='--help --config --deep --verbose '; kind='' ;;
 	'ca list') words='--help --limit --after '; kind='' ;;

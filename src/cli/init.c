@@ -41,6 +41,8 @@ const struct mm_opt mm_opts_init[] = {
 	    MM_C_NONE, NULL },
 	{ "product", "NAME", "a first product's profile (default device)",
 	    MM_C_NONE, NULL },
+	{ "bearer", NULL, "the profile takes tokens by HTTP Basic too",
+	    MM_C_NONE, NULL },
 	{ "admin", "NAME", "the first administrator (default admin)",
 	    MM_C_NONE, NULL },
 	{ "server-user", "USER", "uid of the server (as root: mintmark)",

@@ -204,6 +204,7 @@ mm_plan_make(struct mm_cli *cli, const struct mm_args *a,
 	char host[128];
 
 	p->production = !mm_flag(a, "test");
+	p->bearer = mm_flag(a, "bearer");
 	paths(p, a);
 	MM_TRY(questions(cli, a, p, why));
 	MM_TRY(mm_key_type_parse(p->key_type, &t, why));
@@ -309,6 +310,7 @@ mm_plan_config(const struct mm_plan *p, struct mm_buf *out)
 	};
 	const struct value profile[] = {
 		{ "issuer", "issuing" }, { "subject", subject },
+		{ "bearer", p->bearer ? "true" : "false" },
 		/* What a server in wrong hands could make, at the most. */
 		{ "per_minute", "6000" }, { "per_day", "1000000" },
 	};
@@ -325,5 +327,5 @@ mm_plan_config(const struct mm_plan *p, struct mm_buf *out)
 	    sizeof(top) / sizeof(top[0]), "");
 	block(out, &mm_issuer_block, "issuing", issuer, 2);
 	block(out, &mm_profile_block, p->product, profile,
-	    p->production ? 4 : 2);
+	    p->production ? 5 : 3);
 }

@@ -25,7 +25,7 @@ struct mm_plan {
 	char host[MM_PLAN_HOSTS][128];
 	size_t nhosts;
 	bool has_dir, has_state; /* were there before */
-	bool production;
+	bool production, bearer;
 };
 
 /* Options, questions, presets; MM_EPOLICY for a public URL of a production CA
