@@ -279,6 +279,34 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	mm_call_free(&c);
 }
 
+/* RFC 9110 8.6: a body is announced by one of two. */
+static bool
+has_body(const struct mm_http_req *req)
+{
+	struct mm_bytes n = mm_http_header(req, "Content-Length", NULL);
+
+	return mm_http_header(req, "Transfer-Encoding", NULL).n > 0 ||
+	    (n.n > 0 && !(n.n == 1 && n.p[0] == '0'));
+}
+
+/* Its parameters do not matter (RFC 8259 11; RFC 7396 4). */
+static bool
+is_json(struct mm_bytes type)
+{
+	static const char *const names[] = { "application/json",
+		"application/merge-patch+json" };
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t n = strlen(names[i]);
+
+		if (type.n >= n && strncasecmp((const char *)type.p, names[i],
+		    n) == 0 && (type.n == n ||
+		    strchr("; \t", type.p[n]) != NULL))
+			return true;
+	}
+	return false;
+}
+
 static int
 refuse(struct mm_http_resp *resp, enum mm_err code, const char *text,
     const char *id)
@@ -288,6 +316,24 @@ refuse(struct mm_http_resp *resp, enum mm_err code, const char *text,
 	if (code == MM_EAUTH)
 		mm_http_resp_header(resp, "WWW-Authenticate",
 		    "Bearer realm=\"mintmark\"");
+	return 1;
+}
+
+/* What the head of a request says about its body and its repetition. */
+static int
+head_refused(const struct mm_http_req *req, struct mm_http_resp *resp)
+{
+	bool more;
+
+	(void)mm_http_header(req, "Idempotency-Key", &more);
+	if (more)
+		return refuse(resp, MM_EINPUT, "Idempotency-Key: want one",
+		    req->id);
+	if (!has_body(req) ||
+	    (is_json(mm_http_header(req, "Content-Type", &more)) && !more))
+		return 0;
+	mm_answer_problem(resp, 415, mm_err_slug(MM_EINPUT),
+	    "Content-Type: want application/json", NULL, req->id);
 	return 1;
 }
 
@@ -303,13 +349,13 @@ mm_rest_head(void *ctx, const struct mm_http_req *req,
 	if (req->route->flags == 0 || is_open(ctx, req->route))
 		return 0;
 	if (req->conn_data != NULL)
-		return v.p == NULL ? 0 : refuse(resp, MM_EINPUT, "a client "
+		return v.p == NULL ? head_refused(req, resp) : refuse(resp, MM_EINPUT, "a client "
 		    "certificate and an Authorization header: want one of "
 		    "them", req->id);
 	if (!more && v.n > n &&
 	    strncasecmp((const char *)v.p, SCHEME, n) == 0 &&
 	    mm_key_is_formed((struct mm_bytes){ v.p + n, v.n - n }))
-		return 0;
+		return head_refused(req, resp);
 	return refuse(resp, MM_EAUTH, "this wants Authorization: Bearer and "
 	    "an API key, or a client certificate", req->id);
 }

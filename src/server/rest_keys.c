@@ -180,6 +180,8 @@ create(struct mm_rest *r, const struct wish *w, struct mm_why *why)
 
 	if (w->expires_at != 0 && w->ttl_s != 0)
 		return MM_FAIL(why, MM_EINPUT, "expires, ttl: want one");
+	if (w->expires_at != 0 && w->expires_at <= mm_now_ms())
+		return MM_FAIL(why, MM_EINPUT, "expires: want a time to come");
 	if (w->ttl_s != 0)
 		spec.expires_at = mm_now_ms() + w->ttl_s * 1000;
 	put_scope(&scope, "product:", w->products);

@@ -92,3 +92,15 @@ def test_a_hostile_name_forges_no_line():
         w.stop()
         assert not any(line.startswith("time=now") for line in
                        w.log().splitlines())
+
+
+def test_the_signer_has_no_environment_of_others():
+    with World() as w:
+        w.start(env={"PGPASSWORD": "hunter2hunter2", "TZ": "UTC",
+                     "LC_MESSAGES": "C"})
+        env = pathlib.Path(
+            f"/proc/{w.children()['signer']}/environ").read_bytes()
+        names = {e.split(b"=")[0].decode() for e in env.split(b"\0") if e}
+        assert {"TZ", "LC_MESSAGES"} <= names
+        assert not {n for n in names if n in ("PGPASSWORD", "HOME", "PATH",
+                                              "USER")}, names
