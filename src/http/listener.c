@@ -314,8 +314,9 @@ mm_http_port_open(struct port *p, struct mm_why *why)
 	p->fd = socket(l->address.sin6_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (p->fd < 0 || !socket_bind(p))
-		return MM_FAIL(why, MM_ESYS, "listener %s: %s: %s",
-		    l->conf.name, l->conf.address, strerror(errno));
+		return MM_FAIL(why, MM_ESYS, "listener %s: %s: %s%s",
+		    l->conf.name, l->conf.address, strerror(errno),
+		    errno == EADDRINUSE ? ": another program has it" : "");
 	return mm_http_loop_watch(p->loop, p->fd, &p->watch, why);
 }
 

@@ -63,8 +63,8 @@ usage(FILE *f)
 int
 mm_server_fail(const char *what, enum mm_err rc, const struct mm_why *why)
 {
-	fprintf(stderr, "mintmarkd: %s: %s (%s)\n", what,
-	    why->text[0] != '\0' ? why->text : "failed", mm_err_slug(rc));
+	fprintf(stderr, "mintmarkd: %s: %s\n", what,
+	    why->text[0] != '\0' ? why->text : mm_err_slug(rc));
 	return mm_err_exit(rc);
 }
 

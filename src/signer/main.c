@@ -69,8 +69,7 @@ static int
 fail(const char *command, const struct mm_why *why, enum mm_err err)
 {
 	if (strcmp(command, "run") == 0)
-		MM_LOG(MM_LOG_ERROR, "signer.failed", MM_S("why", why->text),
-		    MM_S("at", why->at));
+		MM_LOG(MM_LOG_ERROR, "signer.failed", MM_S("why", why->text));
 	else
 		fprintf(stderr, "mintmark-signer: %s: %s\n", command,
 		    why->text);
