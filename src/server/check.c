@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/guard.h"
 #include "base/own.h"
 #include "base/time.h"
 #include "server/priv.h"
@@ -144,6 +145,30 @@ check_database(const struct mm_config *c, struct mm_why *why)
 	return rc;
 }
 
+/* What is right goes to stdout, what is wrong to stderr. */
+static void
+say(const char *what, enum mm_err rc, const struct mm_why *why)
+{
+	if (rc == MM_OK)
+		printf("%-24s ok\n", what);
+	else
+		fprintf(stderr, "%-24s %s\n", what, why->text);
+}
+
+/* true: a start would be refused. */
+static bool
+say_permissions(const struct mm_config *c, const char *path)
+{
+	struct mm_why why = { 0 };
+	enum mm_err rc = mm_guard_files(&c->set, path, &why);
+
+	if (rc == MM_OK || c->set.production)
+		say("permissions", rc, &why);
+	else
+		printf("%-24s warning: %s\n", "permissions", why.text);
+	return rc != MM_OK && c->set.production;
+}
+
 /* Of the service's limit "check" sees its own; a start says it again. */
 static void
 say_descriptors(const struct mm_config *c)
@@ -173,16 +198,6 @@ static const struct {
 	{ "database", check_database },
 };
 
-/* What is right goes to stdout, what is wrong to stderr. */
-static void
-say(const char *what, enum mm_err rc, const struct mm_why *why)
-{
-	if (rc == MM_OK)
-		printf("%-24s ok\n", what);
-	else
-		fprintf(stderr, "%-24s %s\n", what, why->text);
-}
-
 /* see priv.h */
 int
 mm_check_run(const char *config_path)
@@ -203,5 +218,7 @@ mm_check_run(const char *config_path)
 	}
 	if (rc == MM_OK)
 		say_descriptors(c);
+	if (rc == MM_OK && say_permissions(c, config_path))
+		worst = MM_EPOLICY;
 	return worst == MM_OK ? 0 : mm_err_exit(MM_EINPUT);
 }

@@ -99,6 +99,7 @@ class World:
         self.context = self.etc / "context.json"
         self.passphrase = self.dir / "passphrase"
         self.passphrase.write_text("correct horse battery staple\n")
+        self.passphrase.chmod(0o600)
         # libcurl takes every name under .localhost for this machine
         name = "mint.localhost" if production else "localhost"
         public = "pki.example.com" if production else name
