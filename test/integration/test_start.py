@@ -85,3 +85,29 @@ def test_a_test_ca_is_warned(w):
     assert "permissions              warning: " in p.stdout
     w.start()
     assert "event=permissions" in w.log()
+
+
+def test_a_backup_is_restored(w):
+    """docs/production.md: stopped, copied whole, and put back whole."""
+    w.edit("\tbearer = true", "")
+    w.start().product()
+    assert w.enrol_basic(w.token("A", door="bearer"),
+                         w.key_and_csr("A")[1]).status == 200
+    w.stop()
+    shutil.copytree(w.state, w.dir / "backup")
+    w.start()
+    assert w.enrol_basic(w.token("B", door="bearer"),
+                         w.key_and_csr("B")[1]).status == 200
+    w.stop()
+    newer = w.dir / "newer"
+    w.state.rename(newer)
+    shutil.copytree(w.dir / "backup", w.state)
+    w.start()
+    w.cli("ledger", "reconcile", "--config", w.conf)
+    assert w.rest("GET", "/devices/A").status == 200
+    assert w.rest("GET", "/devices/B").status == 404
+    w.stop()
+    shutil.rmtree(w.state / "signer")  # of two moments: refused
+    shutil.copytree(newer / "signer", w.state / "signer")
+    p = run(DAEMON, "run", "--config", w.conf, check=False, timeout=60)
+    assert p.returncode == 3, p
