@@ -20,6 +20,7 @@ open_store(struct mm_core *c, struct mm_why *why)
 	const char *url = c->config->set.database;
 
 	MM_TRY(mm_store_open(url, false, &c->store, why));
+	MM_TRY(mm_store_alone(c->store, why));
 	MM_TRY(mm_reader_open(url, &c->decide_reader, why));
 	MM_TRY(mm_reader_open(url, &c->commit_reader, why));
 	return mm_reader_open(url, &c->feed_reader, why);

@@ -80,6 +80,13 @@ mm_store_close(struct mm_store **owner)
 }
 
 enum mm_err
+mm_store_alone(struct mm_store *s, struct mm_why *why)
+{
+	return s->backend->store_alone == NULL ? MM_OK :
+	    s->backend->store_alone(s, why);
+}
+
+enum mm_err
 mm_reader_open(const char *url, struct mm_store_reader **out,
     struct mm_why *why)
 {

@@ -351,6 +351,10 @@ struct mm_store_backend;
 MM_MUST enum mm_err mm_store_open(const char *url, bool create,
     struct mm_store **out, struct mm_why *why);
 void mm_store_close(struct mm_store **owner);
+/* This process is the only one that serves from the database, from now until
+ * it closes the store: one signer keeps one tree.  MM_ECONFLICT: another one
+ * does. */
+MM_MUST enum mm_err mm_store_alone(struct mm_store *s, struct mm_why *why);
 /* Needs no mm_store in this process; read-only (reconcile). */
 MM_MUST enum mm_err mm_reader_open(const char *url,
     struct mm_store_reader **out, struct mm_why *why);

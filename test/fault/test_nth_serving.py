@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from promises import Witness
+from promises import PROFILE, Witness
 from test_nth import HERE, PLAIN
 
 ROUNDS = int(os.environ.get("NTH_ROUNDS", "40"))
@@ -54,7 +54,7 @@ def w(shim, tmp_path):
     world.MINT = PLAIN / "src/cli/mintmark"
     world.DAEMON = PLAIN / "src/server/mintmarkd"
     world.SIGNER = PLAIN / "src/signer/mintmark-signer"
-    it = world.World(profile="\tbearer = true")
+    it = world.World(profile=PROFILE)
     it.control = {who: Control(tmp_path / name)
                   for who, name in CHILDREN.items()}
     it.shim = {"LD_PRELOAD": str(shim), "FAIL_CTL": str(tmp_path)}
