@@ -3,9 +3,8 @@
  * FAIL_WRITE=n: the n-th write, pwrite, fsync, fdatasync or rename, with
  * ENOSPC.  FAIL_SAY=path: a file that is made when it happened.
  *
- * FAIL_CTL=folder: for processes that serve.  If the folder has a file of the
- * name of a process ("serve" of mintmarkd, "run" of mintmark-signer) it is
- * mapped at the start, when no sandbox is in place yet, and holds struct ctl:
+ * For processes that serve: if this library's folder has a file of the name of
+ * a process ("serve" of mintmarkd, "run" of mintmark-signer) it is mapped at the start, when no sandbox is in place yet, and holds struct ctl:
  * a test arms it, and counts calls, at any time from outside.
  */
 #define _GNU_SOURCE
@@ -104,7 +103,8 @@ __attribute__((constructor)) static void
 begin(int argc, char **argv)
 {
 	const char *a = getenv("FAIL_ALLOC"), *w = getenv("FAIL_WRITE");
-	const char *c = getenv("FAIL_CTL");
+	char folder[512];
+	Dl_info own;
 
 	if (a) {
 		struct sigaction sa = { .sa_sigaction = crashed,
@@ -114,8 +114,14 @@ begin(int argc, char **argv)
 	}
 	allocs = a ? atol(a) : 0;
 	writes = w ? atol(w) : 0;
-	if (c)
-		map_ctl(c, argc, argv);
+	if (dladdr((void *)begin, &own) == 0 || own.dli_fname == NULL ||
+	    strlen(own.dli_fname) >= sizeof(folder))
+		return;
+	strcpy(folder, own.dli_fname);
+	if (strrchr(folder, '/') != NULL) {
+		*strrchr(folder, '/') = 0;
+		map_ctl(folder, argc, argv);
+	}
 }
 
 /* Down to 0 and no further: armed once, it happens once. */

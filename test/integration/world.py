@@ -36,10 +36,12 @@ READY_S = 30
 def free_ports(n):
     """n ports that were free a moment ago.  Below those that the kernel gives
     to whoever connects, so that no client of a neighbour takes one before the
-    daemon listens; drawn, so that test runs side by side rarely meet."""
+    daemon listens; each of pytest's workers has ports of its own."""
     ports = []
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw3")[2:]) % 4
+    low = 10000 + 5500 * worker
     while len(ports) < n:
-        port = random.randrange(10000, 32000)
+        port = random.randrange(low, low + 5500)
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
