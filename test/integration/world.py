@@ -200,7 +200,10 @@ class World:
         mon = self.daemon.pid
         kids = pathlib.Path(f"/proc/{mon}/task/{mon}/children").read_text()
         for pid in kids.split():
-            cmd = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            try:
+                cmd = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            except FileNotFoundError:
+                continue  # it has ended since
             name = "signer" if b"mintmark-signer" in cmd else \
                 "courier" if b"\0courier\0" in cmd else "server"
             out[name] = int(pid)
