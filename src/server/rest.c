@@ -257,7 +257,7 @@ static void
 rest_run(struct mm_worker *w, struct mm_call *c)
 {
 	struct mm_rest r = { .s = w->s, .desk = w->desk,
-		.reader = mm_desk_reader(w->desk), .req = &c->req,
+		.reader = mm_desk_reader(w->desk), .req = &c->req, .call = c,
 		.if_match = c->if_match,
 		.approval = c->approval,
 		.status = 200, .type = "application/json",
@@ -276,7 +276,11 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	mm_rest_json_free(&r.in);
 	mm_buf_wipe(&r.out);
 	mm_buf_wipe(&r.stored);
-	mm_call_free(&c);
+	/* last: the call may be another thread's at once */
+	if (r.post != NULL)
+		mm_core_post(w->s->core, r.post);
+	else
+		mm_call_free(&c);
 }
 
 /* RFC 9110 8.6: a body is announced by one of two. */
@@ -477,6 +481,8 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/webhooks/:/dead-letters", AUDITS, NO, webhook_letters),
 	POST(API "/webhooks/:/dead-letters/:/retry", ADMIN, BODY_SMALL, NO,
 	    webhook_retry),
+	ONE(API "/authorise", AUDITS, NO, authorise),
+	POST(API "/authorise/rotate", ADMIN, BODY_SMALL, NO, authorise_rotate),
 	ONE(METRICS, READS, NO, metrics),
 	ONE("/ledger/checkpoint", AUDITS, NO, checkpoint),
 	ONE("/ledger/tile/*", AUDITS, NO, tile),

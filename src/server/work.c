@@ -133,6 +133,17 @@ mm_work_post(struct mm_work *w, struct mm_call *c)
 	return rc;
 }
 
+static void
+answer_busy(struct mm_server *s, const struct mm_http_req *req)
+{
+	struct mm_http_resp resp = { 0 };
+
+	mm_answer_problem(&resp, 503, mm_err_slug(MM_EAGAIN),
+	    "the server is busy", NULL, req->id);
+	mm_answer_retry(&resp, RETRY_S);
+	mm_http_answer(s->http, req->ref, &resp);
+}
+
 /* see priv.h */
 void
 mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
@@ -140,7 +151,6 @@ mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
     const struct mm_authority *a)
 {
 	struct mm_call *c = mm_call_new(req);
-	struct mm_http_resp resp = { 0 };
 
 	if (c != NULL) {
 		c->run = run;
@@ -149,11 +159,18 @@ mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
 		if (mm_work_post(s->work, c) == MM_OK)
 			return;
 	}
+	answer_busy(s, req);
 	mm_call_free(&c);
-	mm_answer_problem(&resp, 503, mm_err_slug(MM_EAGAIN),
-	    "the server is busy", NULL, req->id);
-	mm_answer_retry(&resp, RETRY_S);
-	mm_http_answer(s->http, req->ref, &resp);
+}
+
+/* see priv.h */
+void
+mm_work_again(struct mm_server *s, struct mm_call *take_call)
+{
+	if (mm_work_post(s->work, take_call) == MM_OK)
+		return;
+	answer_busy(s, &take_call->req);
+	mm_call_free(&take_call);
 }
 
 /* ---- housekeeping: one worker at a time ---- */
@@ -331,10 +348,8 @@ mm_work_open(struct mm_server *s, struct mm_work **out, struct mm_why *why)
 
 /* see priv.h */
 void
-mm_work_close(struct mm_work **owner)
+mm_work_stop(struct mm_work *w)
 {
-	struct mm_work *w = *owner;
-
 	if (w == NULL)
 		return;
 	pthread_mutex_lock(&w->lock);
@@ -345,8 +360,20 @@ mm_work_close(struct mm_work **owner)
 		pthread_join(w->thread[i], NULL);
 	if (w->started > 0)
 		keep_attempts(w, w->worker[0].desk);
+	w->started = 0;
 	for (unsigned i = 0; i < MM_WORKERS; i++)
 		mm_desk_close(&w->worker[i].desk);
+}
+
+/* see priv.h */
+void
+mm_work_close(struct mm_work **owner)
+{
+	struct mm_work *w = *owner;
+
+	if (w == NULL)
+		return;
+	mm_work_stop(w);
 	while (w->first != NULL) {
 		struct mm_call *c = w->first;
 		w->first = c->next;
