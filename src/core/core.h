@@ -527,14 +527,16 @@ MM_MUST enum mm_err mm_desk_crl(struct mm_desk *d, const char *issuer,
 /* Runs on a worker when the core says so: CRLs due, refusals hourly, ... */
 void mm_desk_housekeeping(struct mm_desk *d);
 /* One request at a time works under a key: false, somebody does.  The hold is
- * the caller's and stays where it is until it is ended. */
+ * the caller's, all zero at first, and stays where it is until it is ended, on
+ * any thread; ending one that was not begun, or twice, is nothing. */
 struct mm_answer_hold {
 	char key[129];
+	struct mm_core *core; /* NULL: it holds nothing */
 	struct mm_answer_hold *next;
 };
 bool mm_desk_answer_begin(struct mm_desk *d, const char *key,
     struct mm_answer_hold *hold);
-void mm_desk_answer_end(struct mm_desk *d, struct mm_answer_hold *hold);
+void mm_answer_end(struct mm_answer_hold *hold);
 /* Keeps a REST answer under "<operator id>:<Idempotency-Key>", at most 128
  * characters; body must hold no secret.  desk_answer.c */
 MM_MUST enum mm_err mm_desk_answer_put(struct mm_desk *d, const char *key,

@@ -305,6 +305,7 @@ struct mm_call {
 	struct mm_bytes certificate;   /* an operator's */
 	struct mm_authority authority; /* est.c: the device that asks */
 	struct mm_job *job;     /* done: the call runs again, to answer */
+	struct mm_answer_hold hold;    /* rest.c: of its Idempotency-Key */
 };
 MM_MUST enum mm_err mm_work_open(struct mm_server *s, struct mm_work **out,
     struct mm_why *why);

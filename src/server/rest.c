@@ -193,22 +193,24 @@ run_held(struct mm_rest *r, const char *key, struct mm_why *why)
 	return r->parked || r->status == 202 ? MM_OK : remember(r, key, why);
 }
 
-/* Two at once with one key: the second is told so, not run. */
+/* Two at once with one key: the second is told so, not run.  A call whose job
+ * is under way keeps its hold until it has run again. */
 static enum mm_err
 run_once(struct mm_rest *r, const char *given, struct mm_why *why)
 {
-	struct mm_answer_hold hold;
+	struct mm_answer_hold *hold = &r->call->hold;
 	char key[129];
 	enum mm_err rc;
 
 	if (given[0] == '\0' || r->req->method != MM_HTTP_POST)
 		return run_call(r, why);
 	MM_TRY(idempotency_key(r, given, key, why));
-	if (!mm_desk_answer_begin(r->desk, key, &hold))
+	if (hold->core == NULL && !mm_desk_answer_begin(r->desk, key, hold))
 		return MM_FAIL(why, MM_ECONFLICT, "Idempotency-Key: a request "
 		    "with it is in flight");
 	rc = run_held(r, key, why);
-	mm_desk_answer_end(r->desk, &hold);
+	if (r->post == NULL)
+		mm_answer_end(hold);
 	return rc;
 }
 

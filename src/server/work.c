@@ -106,6 +106,7 @@ mm_call_free(struct mm_call **owner)
 
 	if (c == NULL)
 		return;
+	mm_answer_end(&c->hold);
 	mm_job_free(&c->job);
 	mm_buf_wipe(&c->data);
 	mm_wipe(c, sizeof(*c));
@@ -169,6 +170,7 @@ mm_work_again(struct mm_server *s, struct mm_call *take_call)
 {
 	if (mm_work_post(s->work, take_call) == MM_OK)
 		return;
+	mm_answer_end(&take_call->hold); /* before it comes again */
 	answer_busy(s, &take_call->req);
 	mm_call_free(&take_call);
 }

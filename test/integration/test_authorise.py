@@ -344,8 +344,33 @@ def test_operators_that_wait_take_no_worker(maker):
             assert "authorise-unavailable" in a.json["detail"]
 
 
-def test_a_wrong_certificate_is_no_answer(maker, tmp_path):
-    """Of the right CA, for another name: the courier asks for 'localhost'."""
+def test_a_key_is_held_while_the_question_waits(maker):
+    """Idempotency-Key: nobody else works under it, and what came of it is
+    what it answers from then on."""
+    def enrol(body):
+        return maker.w.rest("POST", "/devices/I-1/enrol", body,
+                            headers={"Idempotency-Key": "once"})
+    maker.w.rest("POST", "/devices", {"id": "I-1", "product": "thermo"})
+    bodies = [{"csr": base64.b64encode(maker.w.key_and_csr(
+        f"I-1{x}", cn="I-1")[1].read_bytes()).decode()} for x in "ab"]
+    go = held(maker)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(enrol, bodies[0])
+        until(lambda: maker.show()["waiting"] == 1)
+        for body in bodies:
+            a = enrol(body)
+            assert a.status == 409 and "in flight" in a.json["detail"], a
+        go.set()
+        first = first.result(20)
+    assert first.status == 200, first
+    again = enrol(bodies[0])
+    assert (again.status, again.json) == (200, first.json)
+    assert enrol(bodies[1]).status == 409
+    assert len(maker.r.got) == 1
+
+
+def test_a_wrong_certificate_is_no_answer(tmp_path):
+    """For the right name, of a CA that is none of webhook_ca's."""
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
         "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp_path / "k",
         "-out", tmp_path / "c", "-days", "1", "-subj", "/CN=localhost",
