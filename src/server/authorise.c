@@ -272,6 +272,7 @@ answer(struct mm_authorise *a, struct asked *k, enum mm_said said,
 	pthread_mutex_lock(&a->lock);
 	a->stats.said[said]++;
 	a->stats.waiting--;
+	a->stats.away = said == MM_SAID_NOTHING;
 	if (said == MM_SAID_NOTHING) {
 		a->stats.last_at = mm_now_ms();
 		snprintf(a->stats.last_why, sizeof(a->stats.last_why), "%s",

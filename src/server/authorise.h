@@ -48,6 +48,7 @@ MM_MUST enum mm_err mm_authorise_get(struct mm_store_reader *r,
 struct mm_authorise_stats {
 	uint64_t asked, said[MM_SAID_YES + 1]; /* by enum mm_said */
 	unsigned waiting;
+	bool away;          /* the last question had no answer */
 	char last_why[161]; /* of the last question without an answer */
 	int64_t last_at;    /* when; 0: never */
 };

@@ -204,6 +204,13 @@ def test_a_renewal_asks_nobody(maker):
 
 # ---- a no ----
 
+def doctors(m):
+    """What the doctor finds of it: (level, whether it says what to do)."""
+    return [(f["level"], "do" in f) for f in
+            m.w.rest("GET", "/doctor").json["findings"]
+            if f["check"] == "authorise"]
+
+
 def tries(m, name):
     """The attempt log is written every two seconds."""
     return until(lambda: m.w.rest(
@@ -399,6 +406,7 @@ def test_one_that_is_not_there_is_no_answer():
         began = time.monotonic()
         assert gone(m.enrol("D-1", t, csr)) and m.unspent(t)
         assert time.monotonic() - began < TIMEOUT_S + 2
+        assert doctors(m) == [("fail", True)]
 
 
 def test_an_endpoint_that_checks_refuses_another_secrets_signature(maker):
@@ -565,6 +573,26 @@ def test_without_webhooks_there_is_a_courier_for_it():
     with Maker(webhooks="false") as m:
         assert m.enrol("Z-1").status == 200
         assert len(m.r.got) == 1
+
+
+def test_the_doctor_warns_of_a_secret_that_nobody_has():
+    m = Maker()
+    try:
+        m.w.start()
+        assert doctors(m) == [("warn", True), ("ok", False)]
+        assert m.show()["secret_version"] == 0
+        first = m.w.rest("GET", "/authorise")
+        a = m.w.rest("POST", "/authorise/rotate", {}, headers={
+            "If-Match": first.headers["etag"]})
+        assert a.status == 200 and a.json["secret_version"] == 1
+        assert a.headers["etag"] != first.headers["etag"]
+        assert doctors(m) == [("ok", False)]
+        again = m.w.rest("POST", "/authorise/rotate", {}, headers={
+            "If-Match": first.headers["etag"]})
+        assert again.status == 412, again
+        assert m.show()["secret_version"] == 1
+    finally:
+        m.close()
 
 
 def test_only_an_administrator_sees_the_secret(maker):
