@@ -53,7 +53,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         n = self.headers.get("Content-Length", "")
-        if not n.isdigit() or int(n) > BODY_MOST:
+        if not (n.isascii() and n.isdigit()) or int(n) > BODY_MOST:
             self.close_connection = True
             return self.answer(413, {})
         body = self.rfile.read(int(n))
