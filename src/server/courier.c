@@ -226,6 +226,16 @@ answered(const struct post *p, CURLcode rc, long status)
 	    rc == CURLE_WRITE_ERROR && p->head_n <= HEAD_MAX));
 }
 
+/* libcurl's words may hold a stranger's (the names in a certificate), cut
+ * anywhere: a text that is not UTF-8 could be shown nowhere. */
+static void
+plain(char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 static void
 say_why(const struct post *p, CURLcode rc, struct mm_deliver_rep *rep)
 {
@@ -242,6 +252,7 @@ say_why(const struct post *p, CURLcode rc, struct mm_deliver_rep *rep)
 	else
 		snprintf(rep->why, sizeof(rep->why), "%.150s",
 		    p->error[0] != '\0' ? p->error : curl_easy_strerror(rc));
+	plain(rep->why);
 }
 
 static enum mm_err

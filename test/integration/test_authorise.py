@@ -376,13 +376,21 @@ def test_a_key_is_held_while_the_question_waits(maker):
     assert len(maker.r.got) == 1
 
 
-def test_a_wrong_certificate_is_no_answer(tmp_path):
-    """For the right name, of a CA that is none of webhook_ca's."""
+@pytest.mark.parametrize("trusted, names", [
+    (False, ["-subj", "/CN=localhost", "-addext",
+             "subjectAltName=DNS:localhost"]),
+    # what libcurl says of it ends within a character
+    (True, ["-utf8", "-subj", "/CN=" + "\u00e9" * 60])])
+def test_a_wrong_certificate_is_no_answer(tmp_path, trusted, names):
+    """For the right name, of a CA that is none of webhook_ca's; or the other
+    way round."""
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
         "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp_path / "k",
-        "-out", tmp_path / "c", "-days", "1", "-subj", "/CN=localhost",
-        "-addext", "subjectAltName=DNS:localhost")
+        "-out", tmp_path / "c", "-days", "1", *names)
     with Maker() as m:
+        if trusted:
+            with (m.w.state / "server/hooks-ca.pem").open("a") as f:
+                f.write((tmp_path / "c").read_text())
         ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         ctx.load_cert_chain(tmp_path / "c", tmp_path / "k")
         with Receiver(answer=ALLOW, tls=ctx) as other:
@@ -394,6 +402,7 @@ def test_a_wrong_certificate_is_no_answer(tmp_path):
             until(lambda: gone(m.enrol("C-1", t)) and
                   "certificate" in m.show()["last_why"])
             assert not other.got and m.unspent(t)
+            assert tries(m, "C-1")[0]["text"] in m.show()["last_why"]
 
 
 def test_one_that_is_not_there_is_no_answer():
