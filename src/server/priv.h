@@ -318,8 +318,8 @@ MM_MUST enum mm_err mm_work_post(struct mm_work *w, struct mm_call *c);
 void mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
     void (*run)(struct mm_worker *w, struct mm_call *c),
     const struct mm_authority *a);
-/* A call whose job is done, by any thread: it goes back to a worker, or is
- * told to come again. */
+/* A call whose job is done, by any thread: it goes back to a worker, however
+ * many wait; or is told to come again, while the server stops. */
 void mm_work_again(struct mm_server *s, struct mm_call *take_call);
 /* Without a request: housekeeping, once at a time. */
 void mm_work_tick(struct mm_work *w);

@@ -69,6 +69,12 @@ may(struct mm_rest *r, const struct mm_call *c, struct mm_why *why)
 {
 	if (is_open(r->s, r->req->route))
 		return MM_OK;
+	/* its job is done: what is left to say is said, whatever became of
+	 * the credential or the store since */
+	if (c->job != NULL) {
+		strcpy(r->login.id, c->job->authority.operator_);
+		return MM_OK;
+	}
 	MM_TRY(login(r->desk, c, &r->login, why));
 	return allow(r, why);
 }
@@ -171,6 +177,8 @@ run_call(struct mm_rest *r, struct mm_why *why)
 	const struct mm_rest_call *c = r->req->route->data;
 	bool go_on;
 
+	if (r->call->job != NULL) /* was looked at before */
+		return c->run(r, why);
 	if (c->query != NULL)
 		MM_TRY(mm_rest_query_is(r, c->query, why));
 	MM_TRY(read_body(r, why));
@@ -186,7 +194,7 @@ run_held(struct mm_rest *r, const char *key, struct mm_why *why)
 {
 	enum mm_err rc;
 
-	if (replay(r, key, &rc, why))
+	if (r->call->job == NULL && replay(r, key, &rc, why))
 		return rc;
 	MM_TRY(run_call(r, why));
 	/* What waits is no answer yet. */

@@ -282,7 +282,7 @@ enrol_end(struct mm_rest *r, const struct mm_job *job, struct mm_why *why)
 	mm_rest_put_issued(&r->j, job,
 	    mm_est_chain(r->s->est, job->issuer));
 	mm_json_close(&r->j, '}');
-	return MM_OK;
+	return mm_buf_ok(&r->out, why);
 }
 
 enum mm_err

@@ -113,15 +113,15 @@ mm_call_free(struct mm_call **owner)
 	free(c);
 }
 
-/* see priv.h */
-enum mm_err
-mm_work_post(struct mm_work *w, struct mm_call *c)
+/* again: its work is done, and only its answer is left. */
+static enum mm_err
+post(struct mm_work *w, struct mm_call *c, bool again)
 {
 	enum mm_err rc = MM_EAGAIN;
 
 	pthread_mutex_lock(&w->lock);
-	if (w->n < QUEUE_MAX && !w->closed &&
-	    w->bytes + c->data.cap <= QUEUE_BYTES) {
+	if (!w->closed && (again || (w->n < QUEUE_MAX &&
+	    w->bytes + c->data.cap <= QUEUE_BYTES))) {
 		w->bytes += c->data.cap;
 		c->next = NULL;
 		*w->last = c;
@@ -134,13 +134,22 @@ mm_work_post(struct mm_work *w, struct mm_call *c)
 	return rc;
 }
 
+/* see priv.h */
+enum mm_err
+mm_work_post(struct mm_work *w, struct mm_call *c)
+{
+	return post(w, c, false);
+}
+
+/* MM_EAGAIN promises that nothing has happened. */
 static void
-answer_busy(struct mm_server *s, const struct mm_http_req *req)
+answer_later(struct mm_server *s, const struct mm_http_req *req,
+    enum mm_err code, const char *text)
 {
 	struct mm_http_resp resp = { 0 };
 
-	mm_answer_problem(&resp, 503, mm_err_slug(MM_EAGAIN),
-	    "the server is busy", NULL, req->id);
+	mm_answer_problem(&resp, mm_err_http(code), mm_err_slug(code), text,
+	    NULL, req->id);
 	mm_answer_retry(&resp, RETRY_S);
 	mm_http_answer(s->http, req->ref, &resp);
 }
@@ -160,7 +169,7 @@ mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
 		if (mm_work_post(s->work, c) == MM_OK)
 			return;
 	}
-	answer_busy(s, req);
+	answer_later(s, req, MM_EAGAIN, "the server is busy");
 	mm_call_free(&c);
 }
 
@@ -168,10 +177,14 @@ mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
 void
 mm_work_again(struct mm_server *s, struct mm_call *take_call)
 {
-	if (mm_work_post(s->work, take_call) == MM_OK)
+	bool issued = take_call->job->result == MM_OK;
+
+	if (post(s->work, take_call, true) == MM_OK)
 		return;
 	mm_answer_end(&take_call->hold); /* before it comes again */
-	answer_busy(s, &take_call->req);
+	answer_later(s, &take_call->req, issued ? MM_ESYS : MM_EAGAIN,
+	    issued ? "the certificate was issued, and the server is "
+	    "stopping: ask again" : "the server is stopping");
 	mm_call_free(&take_call);
 }
 

@@ -172,11 +172,12 @@ def test_the_handshake_and_operators_are_asked_about_too(maker):
     assert d.json["authority"] == "operator" and "token" not in d.json
 
 
-def operator(maker, name):
+def operator(maker, name, key=None):
     csr = maker.w.key_and_csr(name)[1]
     maker.w.rest("POST", "/devices", {"id": name, "product": "thermo"})
     return maker.w.rest("POST", f"/devices/{name}/enrol", {
-        "csr": base64.b64encode(pathlib.Path(csr).read_bytes()).decode()})
+        "csr": base64.b64encode(pathlib.Path(csr).read_bytes()).decode()},
+        key)
 
 
 def test_the_same_key_again_asks_nobody(maker):
@@ -374,6 +375,21 @@ def test_a_key_is_held_while_the_question_waits(maker):
     assert (again.status, again.json) == (200, first.json)
     assert enrol(bodies[1]).status == 409
     assert len(maker.r.got) == 1
+
+
+def test_what_was_issued_is_answered_to_who_asked(maker):
+    """Whatever became of the credential while the question waited."""
+    key = maker.w.rest("POST", "/keys", {"name": "line",
+                                         "roles": ["line"]}).json
+    go = held(maker)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        a = pool.submit(operator, maker, "I-2", key["key"])
+        until(lambda: maker.show()["waiting"] == 1)
+        maker.w.rest("POST", f"/keys/{key['id']}/revoke", {})
+        go.set()
+        a = a.result(20)
+    assert a.status == 200 and a.json["serial"], a
+    assert operator(maker, "I-3", key["key"]).status == 401
 
 
 @pytest.mark.parametrize("trusted, names", [
