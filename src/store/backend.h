@@ -43,6 +43,7 @@ struct mm_doc_range {
 
 struct mm_store_backend {
 	const char *scheme;
+	bool shared; /* several processes may write */
 
 	enum mm_err (*store_open)(const char *where, bool create,
 	    struct mm_store **out, struct mm_why *why);

@@ -158,6 +158,7 @@ tidy(struct mm_store_reader *base, struct mm_why *why)
 
 const struct mm_store_backend mm_postgres_backend = {
 	.scheme = "postgresql",
+	.shared = true,
 	.store_open = store_open,
 	.store_close = store_close,
 	.store_run = mm_pg_run,

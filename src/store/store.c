@@ -160,6 +160,12 @@ mm_store_run(struct mm_store *s, struct mm_op **ops, size_t nops,
 	return MM_FAIL(why, err, "%s", own.text);
 }
 
+bool
+mm_store_shared(const struct mm_store *s)
+{
+	return s->backend->shared;
+}
+
 uint64_t
 mm_store_ledger_size(const struct mm_store *s)
 {
