@@ -241,6 +241,7 @@ mm_core_stop(struct mm_core *c, int64_t deadline_ms)
 		pthread_join(c->feed, NULL);
 		c->has_feed = false;
 		last_entries(c);
+		mm_nodes_stop(c);
 	}
 	if (c->has_commit) {
 		atomic_store(&c->quit, true);
@@ -284,6 +285,7 @@ mm_core_post(struct mm_core *c, struct mm_job *list)
 	for (struct mm_job *j = list; j != NULL; j = j->next) {
 		struct mm_flight *f = mm_flight_of(j);
 
+		f->node = c->config->set.node;
 		f->tries = f->nops = 0;
 		f->posted_us = mm_mono_us();
 		f->flags = admitted(c) ? 0 : MM_FLIGHT_BUSY;
