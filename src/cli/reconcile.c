@@ -465,6 +465,8 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	mm_reader_end(db);
 	MM_TRY(read_journal(r, mm_arg(a, "journal") ? mm_arg(a, "journal")
 	    : journal, why));
+	for (int i = 0; i < a->npos; i++)
+		MM_TRY(read_journal(r, a->pos[i], why));
 	for (int i = 0; i < RECORDS; i++)
 		if (r->of[i].n != 0)
 			qsort(r->of[i].m, r->of[i].n, sizeof(struct mark),
