@@ -155,20 +155,21 @@ lease_wait(struct mm_core *c, struct mm_lease *l, struct mm_why *why)
 {
 	const struct timespec look = { 0, LOOK_MS * 1000000 };
 	int64_t until = mm_mono_ms() + 3 * MM_NODE_GONE_MS;
+	struct mm_why own = { 0 };
 	enum mm_err rc;
 
-	do {
-		struct mm_why own = { 0 };
-
+	for (;;) {
+		own = (struct mm_why){ 0 };
 		rc = lease_take(c, l, &own);
 		if (rc == MM_OK)
 			return MM_OK;
-		if (rc != MM_EAGAIN && rc != MM_ECONFLICT)
-			return MM_FAIL(why, rc, "%s", own.text);
 		if (rc == MM_ECONFLICT || l->changed)
 			break;
+		/* the store may be away, too */
+		if (rc != MM_EAGAIN || mm_mono_ms() >= until)
+			return MM_FAIL(why, rc, "%s", own.text);
 		nanosleep(&look, NULL);
-	} while (mm_mono_ms() < until);
+	}
 	return MM_FAIL(why, MM_EPOLICY,
 	    "database: another mintmarkd works "
 	    "on it as node \"%s\": each needs a name (node) and a signer set "
@@ -401,7 +402,8 @@ look_at_note(struct mm_core *c, struct mm_why *why)
 		return MM_OK;
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "store: cannot read the checkpoint");
-	if (size == c->nodes.checked)
+	/* one of entries that came since we looked: the next turn's */
+	if (size == c->nodes.checked || size > c->fed)
 		return MM_OK;
 	MM_TRY(check_note(c, mm_buf_view(&note), why));
 	c->nodes.checked = size;
@@ -425,7 +427,9 @@ mm_nodes_catch_up(struct mm_core *c, struct mm_why *why)
 		return mm_feed_all(c, why);
 	MM_TRY(look_at_ledger(c, why));
 	MM_TRY(mm_feed_all(c, why));
-	return c->config->set.node[0] != '\0' && c->nodes.follows
-		   ? look_at_note(c, why)
-		   : MM_OK;
+	if (c->config->set.node[0] == '\0')
+		return MM_OK;
+	/* who signs from now on looks once at what was signed before */
+	return c->nodes.follows || c->nodes.checked == 0 ?
+	    look_at_note(c, why) : MM_OK;
 }
