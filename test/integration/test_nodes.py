@@ -327,3 +327,18 @@ def test_the_only_node_gets_a_name_and_company(server):
         a.stop()
         a.set_conf("node", '""')
         refused(a, "this one needs a name")
+
+
+@pytest.mark.parametrize("holder", [True, False])
+def test_a_checkpoint_that_is_not_of_the_tree_ends_a_start(holder, server):
+    """One digit of the stored note: its signature is no good any more."""
+    with Cluster(server.database(), 2) as cl:
+        a, b = cl.start().nodes
+        until(lambda: covered(b))
+        b.stop()
+        a.stop()
+        server.sql("UPDATE mintmark.checkpoint SET note = convert_to(replace("
+                   "convert_from(note, 'UTF8'), E'\\n' || size || E'\\n', "
+                   "E'\\n0' || size || E'\\n'), 'UTF8')",
+                   f"mm{server.n}")
+        refused(a if holder else b, "ledger.forked")
