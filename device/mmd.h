@@ -90,6 +90,7 @@ enum mmd_nv_item {
 	MMD_NV_TIME,      /* last authenticated time, decimal seconds */
 	MMD_NV_CONFIRMED, /* present: the server has seen CERT in use */
 	MMD_NV_RECEIPT,   /* the birth record, as the server sent it */
+	MMD_NV_TOKEN,     /* which token CERT came by: its public id */
 	MMD_NV_ITEMS
 };
 

@@ -13,7 +13,7 @@ _mintmark() {
 		esac
 		i=$((i+1))
 	done
-	case " init status doctor completion man reference complete " in *" $noun "*) verb= ;; esac
+	case " init status doctor audit completion man reference complete " in *" $noun "*) verb= ;; esac
 	case "$noun $verb $prev" in
 	'init  --name') words=' ' ;;
 	'init  --dir') kind='@dir' ;;
@@ -69,12 +69,29 @@ _mintmark() {
 	'product update --idevid-profile') kind='profile' ;;
 	'product update --hw-type-oid') words=' ' ;;
 	'product update --description') words=' ' ;;
+	'product schema --set') kind='@file' ;;
+	'product schema --check') kind='@file' ;;
 	'device list --product') kind='product' ;;
+	'device list --state') words='active retired' ;;
+	'device list --where') words=' ' ;;
+	'device list --created-after') words=' ' ;;
+	'device list --created-before') words=' ' ;;
+	'device list --issued-after') words=' ' ;;
+	'device list --issued-before') words=' ' ;;
+	'device list --issuer') kind='issuer' ;;
+	'device list --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
 	'device list --limit') words=' ' ;;
 	'device list --after') words=' ' ;;
 	'device create --product') kind='product' ;;
 	'device create --bound-key') words=' ' ;;
 	'device create --attributes') words=' ' ;;
+	'device update --product') kind='product' ;;
+	'device update --bound-key') words=' ' ;;
+	'device update --attributes') words=' ' ;;
+	'device import --format') words='csv jsonl' ;;
+	'device import --errors') kind='@file' ;;
+	'device history --limit') words=' ' ;;
+	'device history --after') words=' ' ;;
 	'device enrol --csr') kind='@file' ;;
 	'device enrol --label') kind='profile' ;;
 	'device enrol --out') kind='@file' ;;
@@ -92,16 +109,31 @@ _mintmark() {
 	'token create --door') words='handshake bearer' ;;
 	'token create --bound-key') words=' ' ;;
 	'token create --out') kind='@file' ;;
+	'token create --qr-png') kind='@file' ;;
 	'token create --csv') kind='@file' ;;
 	'token thaw --rebind') words=' ' ;;
 	'cert list --device') kind='device' ;;
 	'cert list --state') words='issued confirmed superseded held revoked orphaned' ;;
 	'cert list --issuer') kind='issuer' ;;
+	'cert list --product') kind='product' ;;
+	'cert list --profile') words=' ' ;;
+	'cert list --key') words=' ' ;;
 	'cert list --expires-from') words=' ' ;;
 	'cert list --expires-to') words=' ' ;;
+	'cert list --older-than') words=' ' ;;
 	'cert list --limit') words=' ' ;;
 	'cert list --after') words=' ' ;;
 	'cert revoke --reason') kind='reason' ;;
+	'audit  --type') words=' ' ;;
+	'audit  --device') kind='device' ;;
+	'audit  --actor') words=' ' ;;
+	'audit  --token') kind='token' ;;
+	'audit  --serial') kind='serial' ;;
+	'audit  --from') words=' ' ;;
+	'audit  --to') words=' ' ;;
+	'audit  --order') words='newest oldest' ;;
+	'audit  --limit') words=' ' ;;
+	'audit  --after') words=' ' ;;
 	'ledger entries --since') words=' ' ;;
 	'ledger entries --type') words=' ' ;;
 	'ledger entries --device') kind='device' ;;
@@ -142,12 +174,19 @@ _mintmark() {
 	'key list --after') words=' ' ;;
 	'key create --role') words='admin operator line support auditor' ;;
 	'key create --ttl') words=' ' ;;
+	'key create --product') kind='product' ;;
+	'key create --batch') words=' ' ;;
+	'key create --source') words=' ' ;;
+	'key create --description') words=' ' ;;
+	'key create --certificate') kind='@file' ;;
+	'approval list --limit') words=' ' ;;
+	'approval list --after') words=' ' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--json --quiet --server --ca --key-file --context --help --version init status doctor ca profile product device token cert ledger event webhook key completion man reference complete' ;;
+	'') words='--json --quiet --server --ca --key-file --context --help --version init status doctor ca profile product device token cert audit ledger event webhook key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
-	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
+	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
 	'status ') words='--help '; kind='' ;;
 	'doctor ') words='--help --config --deep --verbose '; kind='' ;;
 	'ca list') words='--help --limit --after '; kind='' ;;
@@ -158,27 +197,34 @@ _mintmark() {
 	'ca renew-tls') words='--help --config --passphrase-file --passphrase-fd --tls-dns --tls-ip --tls-days '; kind='' ;;
 	'profile list') words='--help --limit --after '; kind='' ;;
 	'profile show') words='--help '; kind='profile' ;;
+	'profile check') words='--help '; kind='@file' ;;
+	'profile diff') words='--help '; kind='@file' ;;
 	'product list') words='--help --limit --after '; kind='' ;;
 	'product show') words='--help '; kind='product' ;;
 	'product create') words='--help --ldevid-profile --idevid-profile --hw-type-oid --description '; kind='' ;;
 	'product update') words='--help --ldevid-profile --idevid-profile --hw-type-oid --description '; kind='product' ;;
-	'device list') words='--help --product --limit --after '; kind='' ;;
+	'product schema') words='--help --set --force --check --remove '; kind='product' ;;
+	'device list') words='--help --product --state --where --created-after --created-before --issued-after --issued-before --issuer --key-type --limit --after '; kind='' ;;
 	'device show') words='--help '; kind='device' ;;
 	'device create') words='--help --product --bound-key --attributes '; kind='' ;;
-	'device retire') words='--help '; kind='device' ;;
+	'device update') words='--help --product --bound-key --attributes '; kind='device' ;;
+	'device import') words='--help --format --dry-run --all-or-nothing --errors '; kind='@file' ;;
+	'device history') words='--help --limit --after '; kind='device' ;;
+	'device retire') words='--help --dry-run --yes '; kind='device' ;;
 	'device enrol') words='--help --csr --label --out '; kind='device' ;;
 	'device receipt') words='--help --out '; kind='device' ;;
 	'device why') words='--help '; kind='device' ;;
 	'token list') words='--help --device --product --state --limit --after '; kind='' ;;
 	'token show') words='--help '; kind='token' ;;
-	'token create') words='--help --device --product --profile --ttl --not-before --door --bound-key --out --csv --resume --dry-run '; kind='' ;;
+	'token create') words='--help --device --product --profile --ttl --not-before --door --bound-key --out --qr --qr-png --csv --resume --dry-run '; kind='' ;;
 	'token cancel') words='--help '; kind='token' ;;
 	'token thaw') words='--help --keep --rebind '; kind='token' ;;
-	'cert list') words='--help --device --state --issuer --expires-from --expires-to --limit --after '; kind='' ;;
+	'cert list') words='--help --device --state --issuer --product --profile --key --expires-from --expires-to --older-than --limit --after '; kind='' ;;
 	'cert show') words='--help '; kind='serial' ;;
 	'cert revoke') words='--help --reason --dry-run '; kind='serial' ;;
 	'cert hold') words='--help '; kind='serial' ;;
 	'cert release') words='--help '; kind='serial' ;;
+	'audit ') words='--help --type --device --actor --token --serial --from --to --order --limit --after '; kind='' ;;
 	'ledger checkpoint') words='--help '; kind='' ;;
 	'ledger key') words='--help '; kind='' ;;
 	'ledger entries') words='--help --since --type --device --limit '; kind='' ;;
@@ -199,22 +245,28 @@ _mintmark() {
 	'webhook replay') words='--help --from '; kind='' ;;
 	'webhook dead-letters') words='--help --retry --limit --after '; kind='' ;;
 	'key list') words='--help --limit --after '; kind='' ;;
-	'key create') words='--help --role --ttl '; kind='' ;;
+	'key create') words='--help --role --ttl --product --batch --source --description --certificate '; kind='' ;;
 	'key revoke') words='--help '; kind='' ;;
+	'key erase') words='--help '; kind='' ;;
+	'approval list') words='--help --limit --after '; kind='' ;;
+	'approval show') words='--help '; kind='' ;;
+	'approval approve') words='--help '; kind='' ;;
+	'approval refuse') words='--help '; kind='' ;;
 	'completion ') words='--help '; kind='' ;;
 	'man ') words='--help '; kind='' ;;
 	'reference ') words='--help '; kind='' ;;
 	'complete ') words='--help '; kind='' ;;
 	'ca ') words='list crl request install issuer renew-tls ' ;;
-	'profile ') words='list show ' ;;
-	'product ') words='list show create update ' ;;
-	'device ') words='list show create retire enrol receipt why ' ;;
+	'profile ') words='list show check diff ' ;;
+	'product ') words='list show create update schema ' ;;
+	'device ') words='list show create update import history retire enrol receipt why ' ;;
 	'token ') words='list show create cancel thaw ' ;;
 	'cert ') words='list show revoke hold release ' ;;
 	'ledger ') words='checkpoint key entries verify verify-receipt reconcile export ' ;;
 	'event ') words='list follow ' ;;
 	'webhook ') words='list show create remove pause resume test rotate replay dead-letters ' ;;
-	'key ') words='list create revoke ' ;;
+	'key ') words='list create revoke erase ' ;;
+	'approval ') words='list show approve refuse ' ;;
 	esac
 	case "$kind" in
 	''|@*) ;;

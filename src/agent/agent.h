@@ -60,10 +60,18 @@ struct mm_agent {
 	unsigned tls_version;  /* 0, 12, 13 */
 	unsigned retries;      /* of what may succeed later */
 	bool keep_key;         /* renew: the same key again */
+	bool replace;          /* enrol: a token of another time is used */
 	bool now;              /* renew: whether it is time or not */
 	unsigned renew_percent; /* of a certificate's life, then it is time */
 	enum mm_agent_clock clock;
 	int64_t skew_s;        /* added to the clock; found out on the way */
+};
+
+/* enrol: why a token was left unspent, beside an identity that is there. */
+enum mm_agent_unspent {
+	MM_AGENT_SPENT, /* or there was none */
+	MM_AGENT_OTHER, /* it is for another device */
+	MM_AGENT_GOOD,  /* the identity is good: only replace uses the token */
 };
 
 /* What an identity in a slot is, for people and scripts. */
@@ -76,12 +84,15 @@ struct mm_agent_status {
 	unsigned slot;
 	bool confirmed;
 	bool already; /* enrol: nothing had to be done */
+	enum mm_agent_unspent unspent;
 	bool renewed; /* renew: the certificate is a new one */
 	bool early;   /* renew: it was not time, and nothing was done */
 };
 
 /* The exit status of a renewal before its time; others are mm_err_exit's. */
 #define MM_AGENT_EXIT_EARLY 9
+/* And of an enrolment beside an identity, which did not use its token. */
+#define MM_AGENT_EXIT_UNSPENT 10
 
 /* "host:port" or "[v6]:port" into a->server and a->host. */
 MM_MUST enum mm_err mm_agent_set_server(struct mm_agent *a, const char *server,
@@ -90,7 +101,13 @@ MM_MUST enum mm_err mm_agent_set_server(struct mm_agent *a, const char *server,
 /*
  * The first identity, by a token: key made and stored, then the token
  * handshake, anchor checked, certificate asked for, checked and stored, then
- * confirmed by using it.  Once there is a confirmed identity it only says so.
+ * confirmed by using it.
+ *
+ * Once there is an identity, the token that it came by (or none) only confirms
+ * it.  Another token is left alone, and out->unspent says why, if it is for
+ * another device; or, without a->replace, if the server finds the identity
+ * good.  Else a new identity is claimed by it in the other slot, and the old
+ * one stays in use until it is stored.
  */
 MM_MUST enum mm_err mm_agent_enrol(struct mm_agent *a,
     const struct mmd_token *token, struct mm_agent_status *out,

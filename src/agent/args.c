@@ -18,6 +18,7 @@ const char mm_agent_usage[] =
     "          --device NAME        default: what the token says\n"
     "          --key-type TYPE      p256 (default), p384, rsa2048, ed25519\n"
     "          --keep-token         do not remove the token file afterwards\n"
+    "          --replace            use the token though there is an identity\n"
     "  renew   a new certificate by the present one, if it is time\n"
     "          --dir DIR  [--server HOST:PORT] [--keep-key] [--key-type TYPE]\n"
     "          --now                whether it is time or not\n"
@@ -38,7 +39,7 @@ const char mm_agent_usage[] =
     "exit: 0 done, 1 failed here, 2 usage or malformed, 3 not allowed or the\n"
     "server is not the right one, 4 nothing there, 5 conflict, 6 too large,\n"
     "7 try again later, 8 token or certificate refused, 9 not yet time to\n"
-    "renew, 70 a bug\n";
+    "renew, 10 there is an identity and the token was not used, 70 a bug\n";
 
 enum { ENROL = 1, RENEW = 2, STATUS = 4, ONLINE = ENROL | RENEW,
 	ANY = ENROL | RENEW | STATUS };
@@ -72,6 +73,7 @@ static const struct option {
 	{ "--now", AT(now), true, RENEW },
 	{ "--keep-key", AT(keep_key), true, RENEW },
 	{ "--keep-token", AT(keep_token), true, ENROL },
+	{ "--replace", AT(replace), true, ENROL },
 	{ "--erase-token", 0, true, ENROL }, /* the default, said aloud */
 	{ "--json", AT(json), true, ANY },
 	{ "-v", AT(verbose), true, ANY },

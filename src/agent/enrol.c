@@ -132,9 +132,97 @@ claim(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
 	c.request = mm_buf_view(&request);
 	MM_TRY(mm_agent_attempt(a, &t, why));
 	MM_TRY(check_name(a, slot, id, why));
+	mmd_token_identity(token, id->token);
 	MM_TRY(mm_agent_identity_store(a, slot, id, why));
 	return mm_agent_fail(a->nv->select(a->nv->ctx, slot),
 	    "switching to the new identity", why);
+}
+
+/* Whether the token's words, or the caller's, name another device. */
+static bool
+for_another(const struct mm_agent *a, const struct mmd_token *token,
+    const char *device)
+{
+	const char *const names[] = { a->device,
+		token != NULL ? token->device : NULL };
+
+	for (size_t i = 0; device[0] != '\0' && i < 2; i++)
+		if (names[i] != NULL && names[i][0] != '\0' &&
+		    strcasecmp(names[i], device) != 0)
+			return true;
+	return false;
+}
+
+/* Claims in the idle slot; what the identity is called stays. */
+static enum mm_err
+claim_again(struct mm_agent *a, const struct mmd_token *token, unsigned from,
+    const char *device, struct mm_why *why)
+{
+	MM_OWN(mm_agent_identity_done) struct mm_agent_identity id;
+	const char *given = a->device;
+	unsigned to = 1 - from;
+	enum mm_err err;
+
+	mm_agent_identity_init(&id);
+	if (!mm_agent_waiting(a, to))
+		MM_TRY(mm_agent_recycle(a, to, why));
+	if (device[0] != '\0')
+		a->device = device;
+	err = claim(a, token, to, &id, why);
+	a->device = given;
+	MM_TRY(err);
+	MM_TRY(mm_agent_confirm(a, to, why));
+	return mm_agent_recycle(a, from, why);
+}
+
+/* A token that the identity in the slot did not come by; see agent.h. */
+static enum mm_err
+with_another(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
+    struct mm_agent_status *s, struct mm_why *why)
+{
+	struct mm_why w = { 0 };
+	enum mm_err err = MM_EPOLICY;
+
+	s->already = true;
+	s->unspent = MM_AGENT_OTHER;
+	if (for_another(a, token, s->device))
+		return MM_OK;
+	if (!a->replace)
+		err = mm_agent_confirm(a, slot, &w);
+	s->unspent = MM_AGENT_GOOD;
+	if (err == MM_OK) {
+		s->confirmed = true;
+		return MM_OK;
+	}
+	if (err != MM_EAUTH && err != MM_EPOLICY)
+		return MM_FAIL(why, err, "%s", w.text);
+	MM_TRY(claim_again(a, token, slot, s->device, why));
+	return mm_agent_status(a, s, why);
+}
+
+/* An identity that is there, and its own token or none. */
+static enum mm_err
+settle(struct mm_agent *a, unsigned slot, struct mm_agent_status *s,
+    struct mm_why *why)
+{
+	if (for_another(a, NULL, s->device))
+		return MM_FAIL(why, MM_ECONFLICT, "the identity here is "
+		    "\"%.64s\"", s->device);
+	s->already = s->confirmed;
+	if (!s->confirmed)
+		MM_TRY(mm_agent_confirm(a, slot, why));
+	s->confirmed = true;
+	return MM_OK;
+}
+
+static enum mm_err
+first(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
+    struct mm_agent_identity *id, struct mm_why *why)
+{
+	if (token == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND,
+		    "no identity here yet, and no token");
+	return claim(a, token, slot, id, why);
 }
 
 /* see agent.h */
@@ -143,28 +231,27 @@ mm_agent_enrol(struct mm_agent *a, const struct mmd_token *token,
     struct mm_agent_status *out, struct mm_why *why)
 {
 	MM_OWN(mm_agent_identity_done) struct mm_agent_identity id;
+	char given[MMD_TOKEN_IDENTITY] = "";
+	struct mm_agent_status s;
 	unsigned slot = 0;
 	enum mmd_rc rc = a->nv->selected(a->nv->ctx, &slot);
 	enum mm_err err = MM_ENOTFOUND;
-	bool already;
 
 	mm_agent_identity_init(&id);
 	if (rc != MMD_NONE)
 		MM_TRY(mm_agent_fail(rc, "current identity", why));
 	if (rc == MMD_OK)
 		err = mm_agent_identity_load(a, slot, &id, NULL);
-	already = err == MM_OK && id.confirmed;
-	if (err == MM_ENOTFOUND) {
-		if (token == NULL)
-			return MM_FAIL(why, MM_ENOTFOUND,
-			    "no identity here yet, and no token");
-		err = claim(a, token, slot, &id, why);
-	}
+	if (err == MM_ENOTFOUND)
+		err = first(a, token, slot, &id, why);
 	MM_TRY(err);
-	if (!already)
-		MM_TRY(mm_agent_confirm(a, slot, why));
-	id.confirmed = true;
-	MM_TRY(mm_agent_identity_describe(a, slot, &id, out, why));
-	out->already = already;
+	if (token != NULL)
+		mmd_token_identity(token, given);
+	MM_TRY(mm_agent_identity_describe(a, slot, &id, &s, why));
+	if (token != NULL && strcmp(given, id.token) != 0)
+		MM_TRY(with_another(a, token, slot, &s, why));
+	else
+		MM_TRY(settle(a, slot, &s, why));
+	*out = s;
 	return MM_OK;
 }

@@ -142,6 +142,9 @@ enum mm_err
 mm_agent_identity_load(struct mm_agent *a, unsigned slot,
     struct mm_agent_identity *id, struct mm_why *why)
 {
+	size_t n = 0;
+
+	id->token[0] = '\0';
 	MM_TRY(get_pem(a, slot, MMD_NV_CERT, &id->cert, why));
 	MM_TRY(get_pem(a, slot, MMD_NV_CHAIN, &id->chain, why));
 	MM_TRY(get_pem(a, slot, MMD_NV_ANCHOR, &id->anchor, why));
@@ -149,6 +152,9 @@ mm_agent_identity_load(struct mm_agent *a, unsigned slot,
 		return MM_FAIL(why, MM_ENOTFOUND,
 		    "the certificate is not for the key beside it");
 	id->confirmed = mm_agent_has(a, slot, MMD_NV_CONFIRMED);
+	if (a->nv->get(a->nv->ctx, slot, MMD_NV_TOKEN, (uint8_t *)id->token,
+	    sizeof(id->token) - 1, &n) == MMD_OK)
+		id->token[n] = '\0';
 	return MM_OK;
 }
 
@@ -164,6 +170,7 @@ mm_agent_identity_store(struct mm_agent *a, unsigned slot,
 	MM_TRY(put_pem(a, slot, MMD_NV_CHAIN, &id->chain, why));
 	MM_TRY(put_text(a, slot, MMD_NV_SERVER, a->server, why));
 	MM_TRY(put_text(a, slot, MMD_NV_TIME, now, why));
+	MM_TRY(put_text(a, slot, MMD_NV_TOKEN, id->token, why));
 	return put_pem(a, slot, MMD_NV_CERT, &id->cert, why);
 }
 

@@ -52,6 +52,7 @@ assemble(struct program *p)
 		.time = &p->clock, .link = &p->link, .device = args->device,
 		.key_kind = args->key_kind, .tls_version = args->tls_version,
 		.retries = args->retries, .keep_key = args->keep_key,
+		.replace = args->replace,
 		.now = args->now, .renew_percent = args->renew_percent,
 		.clock = args->clock_mode };
 }
@@ -90,7 +91,7 @@ enrol_with(struct program *p, struct mmd_token *t,
 		    "the token file: chmod go= it\n");
 	MM_TRY(set_server(p, server, why));
 	MM_TRY(mm_agent_enrol(&p->agent, token, out, why));
-	return p->args.keep_token ? MM_OK
+	return p->args.keep_token || out->unspent != MM_AGENT_SPENT ? MM_OK
 	    : mm_agent_token_erase(p->args.token_file, why);
 }
 
@@ -226,6 +227,8 @@ run(struct program *p)
 		mm_agent_report_failure(&out, err, &why, p->args.json);
 	status = finish(p, err, &out,
 	    err == MM_OK || p->args.json ? stdout : stderr);
+	if (status == 0 && s.unspent != MM_AGENT_SPENT)
+		return MM_AGENT_EXIT_UNSPENT;
 	return status == 0 && s.early ? MM_AGENT_EXIT_EARLY : status;
 }
 

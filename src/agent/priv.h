@@ -25,6 +25,7 @@ MM_MUST enum mm_err mm_agent_fail(enum mmd_rc rc, const char *what,
 /* Certificates in DER: one, its issuers one after another, the anchor. */
 struct mm_agent_identity {
 	struct mm_buf cert, chain, anchor;
+	char token[MMD_TOKEN_IDENTITY]; /* that it came by; "": not known */
 	bool confirmed;
 };
 void mm_agent_identity_init(struct mm_agent_identity *id);
@@ -87,6 +88,12 @@ MM_MUST enum mm_err mm_agent_open_mutual(struct mm_agent *a, unsigned slot,
 /* The slot's key, made if there is none; a request in its name into der. */
 MM_MUST enum mm_err mm_agent_request(struct mm_agent *a, unsigned slot,
     const char *name, struct mm_buf *der, struct mm_why *why);
+/* Empties a slot that is not in use: without its key it is no identity. */
+MM_MUST enum mm_err mm_agent_recycle(struct mm_agent *a, unsigned slot,
+    struct mm_why *why);
+/* Whether the slot has a key that waits for its certificate, which is kept:
+ * same key, same answer. */
+bool mm_agent_waiting(struct mm_agent *a, unsigned slot);
 /*
  * When a certificate is renewed: at its share of life, and later by up to a
  * twentieth of life, chosen by the certificate's hash: a fleet made in one

@@ -31,6 +31,7 @@ run_renewal(struct mm_agent *a, void *arg, int32_t *retry_s,
 	MM_TRY(err);
 	mm_buf_reset(&n->id->anchor);
 	mm_buf_bytes(&n->id->anchor, mm_buf_view(&n->old->anchor));
+	memcpy(n->id->token, n->old->token, sizeof(n->id->token));
 	MM_TRY(mm_agent_take_cacerts(a, NULL, r.body, n->id, why));
 	err = mm_agent_ask(a, MMD_EST_REENROLL, n->request, &r, why);
 	*retry_s = r.retry_s;
@@ -38,13 +39,13 @@ run_renewal(struct mm_agent *a, void *arg, int32_t *retry_s,
 	return mm_agent_take_cert(a, n->to, r.body, n->id, why);
 }
 
-/* The key goes first: without it nobody takes the rest for an identity. */
-static enum mm_err
-recycle(struct mm_agent *a, unsigned slot, struct mm_why *why)
+/* see priv.h */
+enum mm_err
+mm_agent_recycle(struct mm_agent *a, unsigned slot, struct mm_why *why)
 {
 	static const enum mmd_nv_item order[] = { MMD_NV_KEY, MMD_NV_CERT,
 		MMD_NV_CHAIN, MMD_NV_ANCHOR, MMD_NV_SERVER, MMD_NV_TIME,
-		MMD_NV_RECEIPT, MMD_NV_CONFIRMED };
+		MMD_NV_RECEIPT, MMD_NV_TOKEN, MMD_NV_CONFIRMED };
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		MM_TRY(mm_agent_fail(a->nv->erase(a->nv->ctx, slot, order[i]),
@@ -66,9 +67,9 @@ copy_key(struct mm_agent *a, unsigned from, unsigned to, struct mm_why *why)
 	return mm_agent_fail(rc, "keeping the key", why);
 }
 
-/* A key that waits for its certificate is kept: same key, same answer. */
-static bool
-waiting(struct mm_agent *a, unsigned slot)
+/* see priv.h */
+bool
+mm_agent_waiting(struct mm_agent *a, unsigned slot)
 {
 	return mm_agent_has(a, slot, MMD_NV_KEY) &&
 	    !mm_agent_has(a, slot, MMD_NV_CERT) &&
@@ -86,8 +87,8 @@ exchange(struct mm_agent *a, unsigned from, unsigned to,
 	const struct mm_agent_try t = { run_renewal, &n };
 
 	mm_agent_identity_init(&id);
-	if (!waiting(a, to)) {
-		MM_TRY(recycle(a, to, why));
+	if (!mm_agent_waiting(a, to)) {
+		MM_TRY(mm_agent_recycle(a, to, why));
 		if (a->keep_key)
 			MM_TRY(copy_key(a, from, to, why));
 	}
@@ -156,7 +157,7 @@ replace(struct mm_agent *a, unsigned from,
 		MM_TRY(exchange(a, from, to, old, why));
 	MM_TRY(choose(a, to, why));
 	MM_TRY(mm_agent_confirm(a, to, why));
-	return recycle(a, from, why);
+	return mm_agent_recycle(a, from, why);
 }
 
 /* Replaces a confirmed identity if it is time. */
@@ -170,8 +171,8 @@ replace_if_due(struct mm_agent *a, unsigned slot,
 	if (ready(a, idle))
 		return replace(a, slot, id, why);
 	/* A kill after the confirmation left what it superseded. */
-	if (!waiting(a, idle))
-		MM_TRY(recycle(a, idle, why));
+	if (!mm_agent_waiting(a, idle))
+		MM_TRY(mm_agent_recycle(a, idle, why));
 	MM_TRY(mm_agent_due(a, slot, id, due, why));
 	return *due ? replace(a, slot, id, why) : MM_OK;
 }
@@ -195,9 +196,9 @@ mm_agent_renew(struct mm_agent *a, struct mm_agent_status *out,
 	if (!unsettled)
 		MM_TRY(replace_if_due(a, slot, &id, &due, why));
 	else if (slot == before) /* confirming was all there was to do */
-		MM_TRY(recycle(a, 1 - slot, why));
+		MM_TRY(mm_agent_recycle(a, 1 - slot, why));
 	else {
-		MM_TRY(recycle(a, before, why));
+		MM_TRY(mm_agent_recycle(a, before, why));
 		MM_TRY(replace(a, slot, &id, why));
 	}
 	MM_TRY(mm_agent_status(a, out, why));

@@ -9,6 +9,15 @@
 
 #define DAY_S 86400
 
+static const struct {
+	const char *slug, *words;
+} unspent[] = {
+	[MM_AGENT_SPENT] = { NULL, NULL },
+	[MM_AGENT_OTHER] = { "other-device", "it is for another device" },
+	[MM_AGENT_GOOD] = { "identity-good", "this identity is good; "
+	    "--replace uses the token" },
+};
+
 static void
 as_json(struct mm_buf *out, const struct mm_agent_status *s, int64_t days,
     int64_t took_ms)
@@ -29,6 +38,10 @@ as_json(struct mm_buf *out, const struct mm_agent_status *s, int64_t days,
 	mm_json_bool(&j, "confirmed", s->confirmed);
 	mm_json_bool(&j, "already", s->already);
 	mm_json_bool(&j, "renewed", s->renewed);
+	if (unspent[s->unspent].slug == NULL)
+		mm_json_null(&j, "token_unspent");
+	else
+		mm_json_str(&j, "token_unspent", unspent[s->unspent].slug);
 	mm_json_str(&j, "server", s->server);
 	mm_json_int(&j, "ms", took_ms);
 	mm_json_close(&j, '}');
@@ -64,6 +77,9 @@ as_text(struct mm_buf *out, const struct mm_agent_status *s, int64_t days)
 	mm_buf_printf(out, "confirmed  %s\n", s->confirmed ? "yes" : "no");
 	mm_buf_printf(out, "slot       %s\n", mm_agent_slot_name(s->slot));
 	mm_buf_printf(out, "server     %s\n", s->server);
+	if (unspent[s->unspent].words != NULL)
+		mm_buf_printf(out, "token      not used, and left: %s\n",
+		    unspent[s->unspent].words);
 }
 
 /* see report.h */

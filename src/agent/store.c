@@ -24,6 +24,7 @@ static const struct {
 	[MMD_NV_TIME] = { "time", 0644 },
 	[MMD_NV_CONFIRMED] = { "confirmed", 0644 },
 	[MMD_NV_RECEIPT] = { "receipt.json", 0644 },
+	[MMD_NV_TOKEN] = { "token-id", 0644 },
 };
 
 /* see store.h */

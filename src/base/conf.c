@@ -11,7 +11,6 @@
 #include "base/own.h"
 #include "base/text.h"
 
-#define FILE_MAX (1U << 20)
 /*
  * libconfuse takes an unclosed block or comment at the end of the file for
  * success.  This key is appended: it is at the top level or something is
@@ -152,7 +151,8 @@ check_text(struct mm_bytes text, const struct load *l)
 static enum mm_err
 parse_text(cfg_t *cfg, struct mm_bytes text, struct load *l)
 {
-	MM_OWN(mm_buf_done) struct mm_buf all = MM_BUF_INIT(FILE_MAX + 64);
+	MM_OWN(mm_buf_done) struct mm_buf all =
+	    MM_BUF_INIT(MM_CONF_FILE_MAX + 64);
 	const char *source;
 	int rc;
 
@@ -321,7 +321,7 @@ enum mm_err
 mm_conf_load(const char *path, const struct mm_conf_spec *spec,
     struct mm_conf_doc *doc, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(FILE_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_CONF_FILE_MAX);
 
 	MM_TRY(mm_file_read(path, &text, why));
 	return mm_conf_parse(mm_buf_view(&text), path, spec, doc, why);

@@ -71,6 +71,9 @@ struct mm_conf_doc {
 	size_t nblocks;
 };
 
+/* A longer file is refused. */
+#define MM_CONF_FILE_MAX (1U << 20)
+
 /* doc->top is given; the rest is made and is the caller's to free. */
 MM_MUST enum mm_err mm_conf_load(const char *path,
     const struct mm_conf_spec *spec, struct mm_conf_doc *doc,

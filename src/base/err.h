@@ -26,7 +26,8 @@
 	X(MM_ENOMEM,    503,  7, "try-later")     \
 	X(MM_ESYS,      503,  1, "internal")      \
 	X(MM_ECRYPTO,   503,  1, "internal")      \
-	X(MM_EBUG,      503, 70, "internal")
+	X(MM_EBUG,      503, 70, "internal")      \
+	X(MM_ESTALE,    412,  5, "changed")
 
 enum mm_err {
 #define X(code, http, exit, slug) code,

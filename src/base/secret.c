@@ -128,7 +128,7 @@ mm_secret_from_file(const char *path, struct mm_secret **out,
 
 	if (fd < 0)
 		return MM_FAIL(why, errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
-		    "%.100s: %s", path, strerror(errno));
+		    "passphrase file %.100s: %s", path, strerror(errno));
 	err = mm_secret_from_fd(fd, out, why);
 	close(fd);
 	return err;
@@ -141,7 +141,9 @@ ask(int fd, const char *prompt, struct mm_secret **out, struct mm_why *why)
 	enum mm_err err;
 
 	if (tcgetattr(fd, &was) != 0)
-		return MM_FAIL(why, MM_ESYS, "passphrase: no terminal");
+		return MM_FAIL(why, MM_ESYS, "passphrase: there is no "
+		    "terminal to ask on: set passphrase_file, or give "
+		    "--passphrase-fd");
 	quiet = was;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	quiet.c_lflag |= ICANON;
@@ -162,7 +164,9 @@ mm_secret_from_tty(const char *prompt, struct mm_secret **out,
 	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 
 	if (fd < 0)
-		return MM_FAIL(why, MM_ESYS, "passphrase: no terminal");
+		return MM_FAIL(why, MM_ESYS, "passphrase: there is no "
+		    "terminal to ask on: set passphrase_file, or give "
+		    "--passphrase-fd");
 	err = ask(fd, prompt, out, why);
 	close(fd);
 	return err;

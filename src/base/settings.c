@@ -97,7 +97,8 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "of every second."),
 	INT(threads, 1, 16, "2", "Event loops of the server."),
 	INT(connections, 16, 1000000, "20000",
-	    "Most connections at a time on one listener."),
+	    "Most connections at a time on one listener; fewer if there are "
+	    "too few file descriptors for all of them."),
 	INT(connections_per_source, 1, 1000000, "200",
 	    "Most connections at a time from one address, about: each "
 	    "thread allows its share."),
@@ -132,6 +133,10 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "A webhook that has failed for so long is disabled."),
 	TIME("token_ttl", token_ttl_s, 60, 315360000, "72h",
 	    "How long a new token is good if nothing else is said."),
+	TIME("unconfirmed_alert", unconfirmed_alert_s, 0, 31536000, "7d",
+	    "A day's alert entry says how many certificates their devices "
+	    "have not confirmed for so long, and which is the oldest; 0s "
+	    "never."),
 	TIME("watchdog", watchdog_s, 0, 3600, "30s",
 	    "A server or signer that gives no sign of life for so long is "
 	    "killed and started again; 0s never, else at least 5s."),
@@ -141,6 +146,13 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "nobody.", metrics_choices },
 	BOOL(attempt_peers, "true",
 	    "Keep the peer's address with each refusal in the attempt log."),
+	{ "four_eyes", MM_CONF_LIST, AT(four_eyes), 1, 15, "",
+	    "What one administrator asks for and another one approves: "
+	    "profile, issuer, quota, mass-revoke, bulk-thaw, bulk-mint, keys. "
+	    "Empty for nothing; anything else has keys with it. Make two "
+	    "administrators first.", NULL },
+	INT(bulk_mint_above, 1, 1000, "100",
+	    "Tokens in one call above which four_eyes' bulk-mint is meant."),
 	{ "log_level", MM_CONF_CHOICE, AT(log_level), 0, 3, "info",
 	    "The least that is logged.", log_levels },
 };
@@ -261,8 +273,11 @@ fleeting(struct mm_bytes host)
 	static const char local[] = "localhost";
 	size_t n = sizeof(local) - 1;
 
-	return is_ipv6(host) || made_of(host, DIGITS ".") ||
-	    (host.n == n && strncasecmp((const char *)host.p, local, n) == 0);
+	if (is_ipv6(host) || made_of(host, DIGITS "."))
+		return true;
+	host.n -= host.n > 0 && host.p[host.n - 1] == '.';
+	return host.n == n &&
+	    strncasecmp((const char *)host.p, local, n) == 0;
 }
 
 static enum mm_err
@@ -370,6 +385,25 @@ check_webhooks(const struct mm_settings *s, struct mm_why *why)
 	return MM_OK;
 }
 
+static enum mm_err
+check_four_eyes(const struct mm_settings *s, struct mm_why *why)
+{
+	static const char *const words[] = { "profile", "issuer", "quota",
+		"mass-revoke", "bulk-thaw", "bulk-mint", "keys" };
+	const size_t n = sizeof(words) / sizeof(words[0]);
+
+	for (size_t i = 0; i < s->four_eyes.n; i++) {
+		size_t k = 0;
+
+		while (k < n && strcmp(words[k], s->four_eyes.item[i]) != 0)
+			k++;
+		if (k == n)
+			return MM_FAIL(why, MM_EINPUT, "four_eyes: \"%s\" is "
+			    "not one of its words", s->four_eyes.item[i]);
+	}
+	return MM_OK;
+}
+
 /* see settings.h */
 enum mm_err
 mm_settings_check(const struct mm_settings *s, struct mm_why *why)
@@ -379,6 +413,7 @@ mm_settings_check(const struct mm_settings *s, struct mm_why *why)
 	MM_TRY(check_tls(s, why));
 	MM_TRY(check_separation(s, why));
 	MM_TRY(check_webhooks(s, why));
+	MM_TRY(check_four_eyes(s, why));
 	/* both give a sign every second, on a machine that may be busy */
 	if (s->watchdog_s > 0 && s->watchdog_s < 5)
 		return MM_FAIL(why, MM_EINPUT,

@@ -53,9 +53,12 @@ struct mm_settings {
 	struct mm_conf_list webhook_retries; /* durations, mm_duration_parse */
 	int64_t webhook_timeout_s, webhook_give_up_s;
 	int64_t token_ttl_s;                 /* default 72 h */
+	int64_t unconfirmed_alert_s;         /* 0: never */
 	int64_t watchdog_s;                  /* 0: nobody is watched */
 	int metrics;                         /* enum mm_metrics_for */
 	bool attempt_peers;                  /* in the attempt log */
+	struct mm_conf_list four_eyes;       /* actions that two must want */
+	int64_t bulk_mint_above;             /* tokens in one call */
 	int log_level;                       /* enum mm_log_level */
 };
 

@@ -5,13 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <openssl/rand.h>
 
 #include "base/file.h"
 #include "base/own.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "cli/client.h"
+#include "cli/commands.h"
 
 MM_FREE_FN(json_free, json_t, json_decref)
 #define OWN_CSV __attribute__((cleanup(mm_csv_close)))
@@ -25,13 +29,17 @@ static const char *const inputs[] = {
 	"device", "product", "profile", "ttl", "not_before", "door",
 	"bound_spki_sha256",
 };
+/* How long a batch waits for a server that says when to come again. */
+enum { WAIT_MOST_S = 900, PAUSE_MOST_S = 300 };
 
 struct job {
 	struct mm_cli *cli;
 	struct mm_csv *csv;
 	json_t *defaults; /* borrowed */
 	FILE *out;
-	unsigned long long made, failed, total;
+	json_t *done; /* by device: rows of --out, for --resume; or NULL */
+	unsigned long long made, failed, skipped;
+	bool cramped; /* told that the server wants us to wait */
 	struct mm_progress progress;
 };
 
@@ -59,8 +67,18 @@ write_row(struct job *j, json_t *item)
 		const char *detail = json_string_value(
 		    json_object_get(error, "detail"));
 
-		fprintf(stderr, "mintmark: device %s: %s\n",
-		    device ? device : "?", detail ? detail : "refused");
+		fprintf(stderr, "mintmark: device %s: ",
+		    device ? device : "?");
+		mm_text_put(stderr, detail ? detail : "refused");
+		fputc('\n', stderr);
+		j->failed++;
+		return;
+	}
+	/* The answer to a request of before, which does not say it again. */
+	if (json_string_value(json_object_get(item, "token")) == NULL) {
+		fprintf(stderr, "mintmark: device %s: token %s was made, but "
+		    "its text was lost: cancel it\n", device ? device : "?",
+		    mm_json_text(item, "id"));
 		j->failed++;
 		return;
 	}
@@ -71,6 +89,54 @@ write_row(struct job *j, json_t *item)
 		mm_csv_put(j->out, v ? v : "", i + 1 == NFIELDS);
 	}
 	j->made++;
+}
+
+static void
+pause_for(struct job *j, long s, const char *words)
+{
+	struct timespec t = { .tv_sec = s };
+
+	if (!j->cramped && !j->cli->quiet)
+		fprintf(stderr, "%smintmark: note: the server asks to wait "
+		    "(%s); going on when it allows\n",
+		    j->progress.drawn ? "\n" : "", words);
+	j->cramped = true;
+	while (nanosleep(&t, &t) != 0 && errno == EINTR)
+		;
+}
+
+/*
+ * RFC 9110 10.2.3: asks again when the server said to.  The key makes sure
+ * that a request whose answer was a mistaken 503 is not done twice.
+ */
+static enum mm_err
+post(struct job *j, struct mm_client *c, json_t *body, json_t **answer,
+    struct mm_why *why)
+{
+	char key[33];
+	uint8_t dice[16];
+	long waited = 0;
+
+	if (RAND_bytes(dice, sizeof(dice)) != 1)
+		return MM_FAIL(why, MM_ECRYPTO, "no random bytes");
+	mm_hex_text(dice, sizeof(dice), key);
+	for (;;) {
+		struct mm_why w = { 0 };
+		enum mm_err rc;
+		long s;
+
+		mm_client_idempotency(c, key);
+		rc = mm_client_call(c, "POST", "/tokens", body, answer, &w);
+		s = mm_client_retry_after(c);
+		if ((rc != MM_ERATE && rc != MM_EAGAIN) || s < 0 ||
+		    s > PAUSE_MOST_S || waited >= WAIT_MOST_S) {
+			if (rc != MM_OK)
+				return MM_FAIL(why, rc, "%s", w.text);
+			return MM_OK;
+		}
+		pause_for(j, s > 0 ? s : 1, w.text);
+		waited += s > 0 ? s : 1;
+	}
 }
 
 /* One request; its rows are on the disk before the next one is made. */
@@ -86,29 +152,68 @@ send(struct job *j, json_t *tokens, struct mm_why *why)
 	if (json_array_size(tokens) == 0)
 		return MM_OK;
 	MM_TRY(mm_cli_client(j->cli, &c, why));
-	MM_TRY(mm_client_call(c, "POST", "/tokens", body, &answer, why));
+	MM_TRY(post(j, c, body, &answer, why));
 	json_array_foreach(json_object_get(answer, "items"), i, item)
 		write_row(j, item);
 	json_array_clear(tokens);
 	if (fflush(j->out) != 0)
 		return MM_FAIL(why, MM_ESYS, "cannot write the tokens: %s",
 		    strerror(errno));
-	mm_progress_step(&j->progress, j->total ? j->csv->read
-						: j->made + j->failed);
+	mm_progress_step(&j->progress, j->made + j->failed + j->skipped);
 	return MM_OK;
 }
 
-/* Rows that --out has already, for --resume: skipped, by number. */
+/* How many rows --out has already for each device, for --resume: a row that
+ * was refused is not there, so row numbers would not do. */
 static enum mm_err
-count_rows(const char *path, unsigned long long *rows, struct mm_why *why)
+load_done(const char *path, json_t *done, struct mm_why *why)
 {
 	OWN_CSV struct mm_csv old;
 	enum mm_err rc = mm_csv_open(&old, path, why);
 
-	*rows = 0;
-	while (rc == MM_OK && (rc = mm_csv_next(&old, why)) == MM_OK)
-		++*rows;
+	while (rc == MM_OK && (rc = mm_csv_next(&old, why)) == MM_OK) {
+		const char *device = mm_csv_get(&old, "device");
+
+		if (device == NULL)
+			return MM_FAIL(why, MM_EINPUT,
+			    "%.100s: no column \"device\"", path);
+		device += device[0] == '\''; /* mm_csv_put's */
+		if (json_object_set_new(done, device, json_integer(1 +
+		    json_integer_value(json_object_get(done, device)))) != 0)
+			return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	}
 	return rc == MM_ENOTFOUND && old.f != NULL ? MM_OK : rc;
+}
+
+/* Whether --out has a row for this one; each row there counts once. */
+static bool
+is_done(struct job *j, const char *device)
+{
+	json_t *n = json_object_get(j->done, device);
+
+	if (json_integer_value(n) < 1)
+		return false;
+	json_integer_set(n, json_integer_value(n) - 1);
+	j->skipped++;
+	return true;
+}
+
+/* see bulk.h */
+enum mm_err
+mm_out_open(struct mm_cli *cli, const char *path, bool append, FILE **out,
+    struct mm_why *why)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC |
+	    (append ? O_APPEND : O_CREAT | O_EXCL), 0600);
+
+	if (fd < 0 && errno == EEXIST)
+		mm_cli_hint(cli, "nothing was minted, and nothing is "
+		    "overwritten: name another file");
+	if (fd < 0 || (*out = fdopen(fd, "a")) == NULL)
+		return MM_FAIL(why, errno == EEXIST ? MM_ECONFLICT
+		    : errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
+		    "%.100s: %s", path, strerror(errno));
+	return MM_OK;
 }
 
 static enum mm_err
@@ -116,20 +221,14 @@ open_out(struct job *j, const struct mm_args *a, struct mm_why *why)
 {
 	const char *path = mm_arg(a, "out");
 	bool resume = mm_flag(a, "resume");
-	int fd;
 
-	if (path == NULL) {
-		j->out = stdout;
-	} else {
-		fd = open(path, O_WRONLY | O_CLOEXEC |
-		    (resume ? O_APPEND : O_CREAT | O_EXCL), 0600);
-		if (fd < 0 && errno == EEXIST)
+	j->out = stdout;
+	if (path != NULL) {
+		if (!resume && access(path, F_OK) == 0)
 			mm_cli_hint(j->cli, "to go on with an interrupted run "
 			    "say --resume; else name another file");
-		if (fd < 0)
-			return MM_FAIL(why, errno == EEXIST ? MM_ECONFLICT
-			    : MM_ESYS, "%.100s: %s", path, strerror(errno));
-		j->out = fdopen(fd, "a");
+		j->out = NULL;
+		MM_TRY(mm_out_open(j->cli, path, resume, &j->out, why));
 	}
 	for (int i = 0; !resume && i < NFIELDS; i++)
 		mm_csv_put(j->out, fields[i], i + 1 == NFIELDS);
@@ -137,7 +236,7 @@ open_out(struct job *j, const struct mm_args *a, struct mm_why *why)
 }
 
 static enum mm_err
-each(struct job *j, unsigned long long skip, bool dry, struct mm_why *why)
+each(struct job *j, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *tokens = json_array();
 	enum mm_err rc;
@@ -149,12 +248,8 @@ each(struct job *j, unsigned long long skip, bool dry, struct mm_why *why)
 			return MM_FAIL(why, MM_EINPUT,
 			    "%.60s: row %llu: \"%.40s\" is not a device id",
 			    j->csv->path, j->csv->row, device ? device : "");
-		if (j->csv->row <= skip)
+		if (is_done(j, device))
 			continue;
-		if (dry) {
-			j->made++;
-			continue;
-		}
 		json_array_append_new(tokens, spec(j));
 		if (json_array_size(tokens) == BATCH)
 			MM_TRY(send(j, tokens, why));
@@ -163,22 +258,60 @@ each(struct job *j, unsigned long long skip, bool dry, struct mm_why *why)
 }
 
 static enum mm_err
-finish(struct job *j, enum mm_err rc, bool dry, struct mm_why *why)
+finish(struct job *j, enum mm_err rc, struct mm_why *why)
 {
+	bool named = j->out != NULL && j->out != stdout;
+
 	mm_progress_end(&j->progress);
-	if (j->out != NULL && j->out != stdout && fclose(j->out) != 0 &&
-	    rc == MM_OK)
+	if (named && fclose(j->out) != 0 && rc == MM_OK)
 		rc = MM_FAIL(why, MM_ESYS, "cannot write the tokens: %s",
 		    strerror(errno));
 	if (!j->cli->quiet)
-		fprintf(stderr, "mintmark: %llu %s, %llu refused\n", j->made,
-		    dry ? "rows would be minted" : "tokens minted", j->failed);
-	if (rc != MM_OK)
-		mm_cli_hint(j->cli, "what was minted is in the output; the "
-		    "same command with --resume goes on there");
-	else if (j->failed != 0)
+		fprintf(stderr, "mintmark: %llu tokens minted, %llu refused\n",
+		    j->made, j->failed);
+	if (rc == MM_OK && j->failed != 0)
 		rc = MM_FAIL(why, MM_ECONFLICT, "%llu rows were refused",
 		    j->failed);
+	if (rc != MM_OK && named)
+		mm_cli_hint(j->cli, "what was minted is in the output; the "
+		    "same command with --resume goes on there");
+	return rc;
+}
+
+static enum mm_err
+open_csv(struct mm_csv *csv, const char *path, struct mm_why *why)
+{
+	MM_TRY(mm_csv_open(csv, path, why));
+	if (!mm_csv_has(csv, "device"))
+		return MM_FAIL(why, MM_EINPUT, "%.80s: the first line names "
+		    "the columns; \"device\" is not among them", csv->path);
+	return MM_OK;
+}
+
+/* What can be read twice is read whole before anything is minted. */
+static enum mm_err
+check_first(struct job *j, unsigned long long *rows, struct mm_why *why)
+{
+	const char *path = j->csv->path;
+	struct stat st;
+
+	if (fstat(fileno(j->csv->f), &st) != 0 || !S_ISREG(st.st_mode) ||
+	    j->csv->f == stdin)
+		return MM_OK;
+	MM_TRY(mm_bulk_check(j->cli, j->csv, j->defaults, false, rows, why));
+	mm_csv_close(j->csv);
+	return open_csv(j->csv, path, why);
+}
+
+static enum mm_err
+dry_run(struct job *j, struct mm_why *why)
+{
+	unsigned long long good = 0;
+	enum mm_err rc = mm_bulk_check(j->cli, j->csv, j->defaults, true,
+	    &good, why);
+
+	if (!j->cli->quiet)
+		fprintf(stderr, "mintmark: %llu rows would be minted\n", good);
 	return rc;
 }
 
@@ -188,42 +321,45 @@ mm_bulk_tokens(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *defaults = mm_token_defaults(a);
+	MM_OWN(json_free) json_t *done = NULL;
 	OWN_CSV struct mm_csv csv = { 0 };
 	struct job j = { .cli = cli, .csv = &csv, .defaults = defaults };
-	bool dry = mm_flag(a, "dry-run");
-	unsigned long long skip = 0;
-	struct stat st;
+	unsigned long long rows = 0;
 	enum mm_err rc;
 
 	if (mm_flag(a, "resume") && mm_arg(a, "out") == NULL)
 		return MM_FAIL(why, MM_EINPUT, "--resume needs --out FILE");
-	MM_TRY(mm_csv_open(&csv, mm_arg(a, "csv"), why));
-	if (!mm_csv_has(&csv, "device"))
-		return MM_FAIL(why, MM_EINPUT, "%.80s: the first line names "
-		    "the columns; \"device\" is not among them", csv.path);
-	if (mm_flag(a, "resume"))
-		MM_TRY(count_rows(mm_arg(a, "out"), &skip, why));
-	if (!dry)
-		MM_TRY(open_out(&j, a, why));
-	if (fstat(fileno(csv.f), &st) == 0 && S_ISREG(st.st_mode))
-		j.total = (unsigned long long)st.st_size;
-	mm_progress_begin(&j.progress, cli, j.total ? "bytes" : "tokens",
-	    j.total);
-	rc = each(&j, skip, dry, why);
-	return finish(&j, rc, dry, why);
+	MM_TRY(open_csv(&csv, mm_arg(a, "csv"), why));
+	if (mm_flag(a, "dry-run"))
+		return dry_run(&j, why);
+	MM_TRY(check_first(&j, &rows, why));
+	if (mm_flag(a, "resume")) {
+		j.done = done = json_object();
+		MM_TRY(load_done(mm_arg(a, "out"), done, why));
+	}
+	MM_TRY(open_out(&j, a, why));
+	mm_progress_begin(&j.progress, cli, "rows", rows);
+	rc = each(&j, why);
+	return finish(&j, rc, why);
 }
 
 /* see bulk.h */
 enum mm_err
-mm_bulk_write_json(const char *path, json_t *v, struct mm_why *why)
+mm_out_json(FILE **f, const char *path, json_t *v, struct mm_why *why)
 {
-	char *text = json_dumps(v, JSON_INDENT(2));
-	enum mm_err rc;
+	FILE *out = MM_MOVE(*f);
+	char *text = v != NULL ? json_dumps(v, JSON_INDENT(2)) : NULL;
+	bool good = text != NULL && mm_fd_write(fileno(out),
+	    mm_bytes_of(text), NULL) == MM_OK && fsync(fileno(out)) == 0;
+	int error = errno;
 
-	if (text == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	rc = mm_file_create(path, mm_bytes_of(text), 0600, why);
-	mm_wipe(text, strlen(text));
+	if (text != NULL)
+		mm_wipe(text, strlen(text));
 	free(text);
-	return rc;
+	good = fclose(out) == 0 && good;
+	if (good)
+		return MM_OK;
+	unlink(path);
+	return v == NULL ? MM_OK : MM_FAIL(why, MM_ESYS, "%.100s: %s", path,
+	    strerror(error));
 }

@@ -4,8 +4,8 @@
 #include "cli/cmd.h"
 
 /*
- * Bulk work on CSV files (RFC 4180), row by row in constant memory: at most
- * one batch of rows is held.
+ * Bulk work on CSV files (RFC 4180), row by row: at most one batch of rows is
+ * held, and when a run is resumed the devices that are done.
  */
 #define MM_CSV_COLUMNS 32
 #define MM_CSV_LINE    65536
@@ -15,6 +15,7 @@ struct mm_csv {
 	const char *path;
 	unsigned long long row;         /* of data, 1 is the first */
 	unsigned long long read;        /* bytes so far */
+	bool whole;                     /* the record's end was found */
 	size_t n;                       /* columns of the last record */
 	const char *cell[MM_CSV_COLUMNS];
 	char *text;                     /* the record's storage */
@@ -40,8 +41,22 @@ void mm_csv_put(FILE *f, const char *cell, bool last);
 json_t *mm_token_defaults(const struct mm_args *a);
 MM_MUST enum mm_err mm_bulk_tokens(struct mm_cli *cli,
     const struct mm_args *a, struct mm_why *why);
-/* A new file of mode 0600. */
-MM_MUST enum mm_err mm_bulk_write_json(const char *path, json_t *v,
+/* --ttl, if it was given: more than nothing. */
+MM_MUST enum mm_err mm_bulk_ttl(const char *text, struct mm_why *why);
+/*
+ * Reads all rows and complains of each bad one on standard error, by its
+ * number; *good is how many are not.  online: also asks the server for each
+ * product that is named.
+ */
+MM_MUST enum mm_err mm_bulk_check(struct mm_cli *cli, struct mm_csv *csv,
+    const json_t *defaults, bool online, unsigned long long *good,
+    struct mm_why *why);
+
+/* A new file of mode 0600 that is made before there is something to write. */
+MM_MUST enum mm_err mm_out_open(struct mm_cli *cli, const char *path,
+    bool append, FILE **out, struct mm_why *why);
+/* Writes v there and closes it; without v (NULL) it is removed again. */
+MM_MUST enum mm_err mm_out_json(FILE **f, const char *path, json_t *v,
     struct mm_why *why);
 
 #endif

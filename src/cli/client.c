@@ -1,8 +1,10 @@
 #include "cli/client.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include <curl/curl.h>
 #include <openssl/crypto.h>
@@ -17,7 +19,10 @@ struct mm_client {
 	char server[512];
 	struct mm_secret *auth; /* the whole header line, with its NUL */
 	char request_id[33];
+	long retry_after_s; /* -1: not told */
 	char idempotency[129];
+	char approval[64]; /* a header line; "" none, or sent */
+	char waits[33];
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -40,6 +45,40 @@ load_key(const char *path, struct mm_secret **out, struct mm_why *why)
 	return MM_OK;
 }
 
+/* A private key is for its owner's eyes. */
+static enum mm_err
+check_mode(const char *path, struct mm_why *why)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return MM_FAIL(why, MM_ENOTFOUND, "%.120s: %s", path,
+		    strerror(errno));
+	if ((st.st_mode & 077) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "%.120s: others can read or "
+		    "write it: chmod 600", path);
+	return MM_OK;
+}
+
+static enum mm_err
+use_cert(struct mm_client *c, const struct mm_client_conf *conf,
+    struct mm_why *why)
+{
+	const char *key = conf->cert_key != NULL ? conf->cert_key
+						 : conf->cert;
+
+	if (conf->cert == NULL)
+		return conf->cert_key == NULL ? MM_OK
+		    : MM_FAIL(why, MM_EINPUT, "--cert-key without --cert");
+	if (conf->key_file != NULL)
+		return MM_FAIL(why, MM_EINPUT, "an API key and a certificate: "
+		    "want one of them");
+	MM_TRY(check_mode(key, why));
+	curl_easy_setopt(c->curl, CURLOPT_SSLCERT, conf->cert);
+	curl_easy_setopt(c->curl, CURLOPT_SSLKEY, key);
+	return MM_OK;
+}
+
 static size_t
 on_body(char *p, size_t size, size_t n, void *arg)
 {
@@ -49,20 +88,35 @@ on_body(char *p, size_t size, size_t n, void *arg)
 	return mm_buf_ok(b, NULL) == MM_OK ? size * n : 0;
 }
 
+/* The printable part of a header's value, if it is this header. */
+static bool
+header(const char *p, size_t len, const char *name, char *out, size_t outn)
+{
+	size_t at = strlen(name), n = 0;
+
+	if (len < at || strncasecmp(p, name, at) != 0)
+		return false;
+	for (; at < len && n + 1 < outn; at++)
+		if (p[at] > ' ' && p[at] < 127)
+			out[n++] = p[at];
+	out[n] = '\0';
+	return true;
+}
+
 static size_t
 on_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct mm_client *c = arg;
-	static const char name[] = "x-request-id:";
-	size_t len = size * n, at = sizeof(name) - 1, out = 0;
+	char text[12], *end;
 
-	if (len < at || strncasecmp(p, name, at) != 0)
-		return len;
-	for (; at < len && out + 1 < sizeof(c->request_id); at++)
-		if (p[at] > ' ' && p[at] < 127)
-			c->request_id[out++] = p[at];
-	c->request_id[out] = '\0';
-	return len;
+	(void)header(p, size * n, "x-request-id:", c->request_id,
+	    sizeof(c->request_id));
+	if (header(p, size * n, "retry-after:", text, sizeof(text))) {
+		c->retry_after_s = strtol(text, &end, 10);
+		if (end == text || *end != '\0' || c->retry_after_s < 0)
+			c->retry_after_s = -1;
+	}
+	return size * n;
 }
 
 /* see client.h */
@@ -84,6 +138,10 @@ mm_client_open(const struct mm_client_conf *conf, struct mm_client **out,
 	strcpy(c->server, conf->server);
 	if (conf->key_file != NULL)
 		MM_TRY(load_key(conf->key_file, &c->auth, why));
+	MM_TRY(use_cert(c, conf, why));
+	if (conf->approval != NULL)
+		snprintf(c->approval, sizeof(c->approval),
+		    "Mintmark-Approval: %.40s", conf->approval);
 	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
@@ -118,6 +176,20 @@ const char *
 mm_client_request_id(const struct mm_client *c)
 {
 	return c->request_id;
+}
+
+/* see client.h */
+const char *
+mm_client_waits(const struct mm_client *c)
+{
+	return c->waits;
+}
+
+/* see client.h */
+long
+mm_client_retry_after(const struct mm_client *c)
+{
+	return c->retry_after_s;
 }
 
 /* see client.h */
@@ -165,6 +237,8 @@ exchange(struct mm_client *c, const char *method, const char *url,
 		MM_TRY(add(&head, "Content-Type: application/json"));
 	if (c->idempotency[0] != '\0')
 		MM_TRY(add(&head, c->idempotency));
+	if (c->approval[0] != '\0' && strcmp(method, "POST") == 0)
+		MM_TRY(add(&head, c->approval));
 	MM_TRY(add(&head, "Expect:"));
 	curl_easy_setopt(c->curl, CURLOPT_URL, url);
 	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, head);
@@ -176,8 +250,11 @@ exchange(struct mm_client *c, const char *method, const char *url,
 		    body ? body : "");
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, answer);
 	c->request_id[0] = c->error[0] = '\0';
+	c->retry_after_s = -1;
 	rc = curl_easy_perform(c->curl);
 	c->idempotency[0] = '\0';
+	if (strcmp(method, "POST") == 0)
+		c->approval[0] = '\0';
 	if (rc != CURLE_OK)
 		return transport_failed(c, rc, why);
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, status);
@@ -204,6 +281,19 @@ problem(long status, json_t *answer, struct mm_why *why)
 	    detail ? detail : title ? title : "the server refused");
 }
 
+/* 202: the answer names what it waits for. */
+static enum mm_err
+waiting(struct mm_client *c, const struct mm_buf *answer, struct mm_why *why)
+{
+	json_t *v = json_loadb((const char *)answer->p, answer->n, 0, NULL);
+	const char *id = json_string_value(json_object_get(v, "approval"));
+
+	snprintf(c->waits, sizeof(c->waits), "%s", id ? id : "?");
+	json_decref(v);
+	return MM_FAIL(why, MM_EAGAIN, "another administrator must approve "
+	    "this first: approval %s", c->waits);
+}
+
 static enum mm_err
 call(struct mm_client *c, const char *method, const char *path,
     const char *text, struct mm_buf *answer, struct mm_why *why)
@@ -216,7 +306,10 @@ call(struct mm_client *c, const char *method, const char *path,
 	if ((size_t)snprintf(url, sizeof(url), "%s%s", c->server, path) >=
 	    sizeof(url))
 		return MM_FAIL(why, MM_ELIMIT, "path too long");
+	c->waits[0] = '\0';
 	MM_TRY(exchange(c, method, url, text, answer, &status, why));
+	if (status == 202)
+		return waiting(c, answer, why);
 	if (status >= 200 && status < 300)
 		return MM_OK;
 	v = json_loadb((const char *)answer->p, answer->n, 0, NULL);

@@ -16,6 +16,8 @@ struct mm_client_conf {
 	const char *server;   /* https://host:port */
 	const char *ca;       /* PEM of the anchor */
 	const char *key_file; /* one line: mmk_...; NULL: anonymous */
+	const char *cert, *cert_key; /* PEM; NULL: none, in cert's file */
+	const char *approval; /* goes with the first POST; NULL */
 };
 MM_MUST enum mm_err mm_client_open(const struct mm_client_conf *conf,
     struct mm_client **out, struct mm_why *why);
@@ -27,8 +29,13 @@ MM_MUST enum mm_err mm_client_call(struct mm_client *c, const char *method,
 /* GET of any path of the server, as bytes. */
 MM_MUST enum mm_err mm_client_bytes(struct mm_client *c, const char *path,
     struct mm_buf *out, struct mm_why *why);
+/* The id of the approval that the last call waits for (its error is then
+ * MM_EAGAIN), or "". */
+const char *mm_client_waits(const struct mm_client *c);
 /* The last answer's X-Request-Id, "" if it had none. */
 const char *mm_client_request_id(const struct mm_client *c);
+/* What the last answer's Retry-After said in seconds, -1 if it had none. */
+long mm_client_retry_after(const struct mm_client *c);
 /* Sent with the next POST as Idempotency-Key. */
 void mm_client_idempotency(struct mm_client *c, const char *key);
 

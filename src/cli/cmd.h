@@ -51,11 +51,19 @@ struct mm_client;
 struct mm_cli {
 	bool json, quiet, tty; /* tty: standard error is one */
 	const char *server, *ca, *key_file, *context;
+	const char *cert, *cert_key; /* instead of a key file */
+	const char *approval;
 	struct mm_client *client; /* made at first use */
 	int status; /* the exit status of a command that has not failed */
+	bool unverified; /* failed, since what was checked does not hold */
 	char hint[256];
 	char request_id[33];      /* of the last answer that was a problem */
 };
+/* The exit status of a check that found a ledger, a receipt or records wrong;
+ * other failures have mm_err_exit's. */
+#define MM_CLI_EXIT_UNVERIFIED 9
+/* Marks rc, unless it is of a kind that says nothing of what was checked. */
+MM_MUST enum mm_err mm_cli_unverified(struct mm_cli *cli, enum mm_err rc);
 void mm_cli_hint(struct mm_cli *cli, const char *fmt, ...) MM_PRINTF(2);
 /* The connection to mintmarkd's operators listener. */
 MM_MUST enum mm_err mm_cli_client(struct mm_cli *cli, struct mm_client **out,
@@ -90,6 +98,7 @@ void mm_print_bash(FILE *f);
 void mm_print_zsh(FILE *f);
 void mm_print_man(FILE *f);
 void mm_print_reference(FILE *f); /* Markdown */
+void mm_print_problems(FILE *f);  /* problems.c */
 
 /* table.c: rows for people.  Columns are "title\0json member". */
 struct mm_column {
@@ -100,6 +109,16 @@ void mm_table_print(const struct mm_column *c, size_t nc, json_t *items);
 /* One object as "key: value" lines; multi-line texts (PEM) follow at the end. */
 void mm_object_print(json_t *object);
 void mm_json_print(json_t *value);
+/*
+ * What came from elsewhere, for a terminal, which takes orders: a control
+ * character (C0 but line ends and tabs, DEL, C1) is printed as \\xNN, and so is
+ * a byte that is not UTF-8.
+ */
+void mm_text_put(FILE *f, const char *text);
+/* The same in place, where a line end is none of ours either: '?' each. */
+void mm_text_plain(char *text);
+/* The same for every text in v, depth levels down. */
+void mm_json_plain(json_t *v, int depth);
 
 /* progress.c: one line on standard error, redrawn at most 10 times a second,
  * only on a terminal and only after a second; "total 0" is unknown. */

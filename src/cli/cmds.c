@@ -9,8 +9,10 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("init", NULL, "", 0, 0, MM_C_NONE, init,
 	    "set up a CA: keys, configuration, database, first administrator",
 	    "Asks for what is not given as an option when it runs on a "
-	    "terminal.  Overwrites nothing.  With --dry-run it prints what it "
-	    "would do and the configuration it would write."),
+	    "terminal.  Overwrites nothing, and checks what it needs before it "
+	    "makes anything; a run that fails all the same removes what it "
+	    "made.  With --dry-run it prints what it would do and the "
+	    "configuration it would write, and fails if the run would."),
 	ROW("status", NULL, "", 0, 0, MM_C_NONE, status,
 	    "how the server is, and who you are", NULL),
 	ROW("doctor", NULL, "", 0, 0, MM_C_NONE, doctor,
@@ -40,6 +42,13 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("profile", "show", "PROFILE", 1, 1, MM_C_PROFILE, profile_show,
 	    "show one profile", NULL),
 
+	ROW("profile", "check", "FILE", 1, 1, MM_C_FILE, profile_check,
+	    "offline: check the profiles of a file without loading them",
+	    "The file holds profile blocks alone, or is a whole "
+	    "mintmark.conf."),
+	ROW("profile", "diff", "PROFILE FILE", 2, 2, MM_C_FILE, profile_diff,
+	    "what loading a file's profile would change", NULL),
+
 	ROW("product", "list", "", 0, 0, MM_C_NONE, product_list,
 	    "list the products", NULL),
 	ROW("product", "show", "PRODUCT", 1, 1, MM_C_PRODUCT, product_show,
@@ -47,7 +56,15 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("product", "create", "PRODUCT", 1, 1, MM_C_NONE, product_create,
 	    "register a product", NULL),
 	ROW("product", "update", "PRODUCT", 1, 1, MM_C_PRODUCT,
-	    product_update, "replace a product's settings", NULL),
+	    product_update, "change a product's settings",
+	    "What is not named stays; an empty value clears."),
+
+	ROW("product", "schema", "PRODUCT", 1, 1, MM_C_PRODUCT,
+	    product_schema, "print or set the schema of its devices' "
+	    "attributes",
+	    "Without an option it is printed.  --set refuses a schema that "
+	    "existing devices do not fit, unless with --force; --check names "
+	    "them.  docs/reference/rest.md says which JSON Schema it is."),
 
 	ROW("device", "list", "", 0, 0, MM_C_NONE, device_list,
 	    "list the devices", NULL),
@@ -55,6 +72,20 @@ const struct mm_cmd mm_cmds[] = {
 	    "show one device and its certificates", NULL),
 	ROW("device", "create", "DEVICE", 1, 1, MM_C_NONE, device_create,
 	    "register a device", NULL),
+	ROW("device", "update", "DEVICE", 1, 1, MM_C_DEVICE, device_update,
+	    "change a device's record", NULL),
+	ROW("device", "import", "FILE", 1, 1, MM_C_FILE, device_import,
+	    "register the devices of a table",
+	    "CSV whose first line names the columns: \"id\" and \"product\" "
+	    "are needed, \"bound_spki_sha256\" may be there, any other "
+	    "column is an attribute (an empty cell: none); or a JSON object "
+	    "a line, as POST /devices takes it.  - is standard input.  A row "
+	    "that is there already with the same content is fine, so an "
+	    "interrupted import is simply run again.  --all-or-nothing looks "
+	    "at the whole table first and writes nothing if a row is wrong."),
+	ROW("device", "history", "DEVICE", 1, 1, MM_C_DEVICE, device_history,
+	    "what happened to a device, its tokens and its certificates",
+	    NULL),
 	ROW("device", "retire", "DEVICE", 1, 1, MM_C_DEVICE, device_retire,
 	    "retire a device: its certificates are revoked, its id is gone",
 	    NULL),
@@ -77,9 +108,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "One token with --device, or one for each row of a CSV file with "
 	    "--csv: its first line names the columns, of which \"device\" is "
 	    "needed and \"product\", \"profile\" and \"ttl\" may be there.  "
-	    "Rows are worked on as they are read; --out receives device, id, "
-	    "token, expires and uri.  An interrupted run goes on with "
-	    "--resume."),
+	    "A file is read whole first, and nothing is minted if a row of it "
+	    "is wrong; --out receives device, id, token, expires and uri.  "
+	    "With --resume the devices that --out has are left out: after an "
+	    "interrupted run, or once refused rows are mended.  When the "
+	    "server asks to come again later, the run waits."),
 	ROW("token", "cancel", "TOKEN", 1, 1, MM_C_TOKEN, token_cancel,
 	    "cancel a token", NULL),
 	ROW("token", "thaw", "TOKEN", 1, 1, MM_C_TOKEN, token_thaw,
@@ -95,6 +128,9 @@ const struct mm_cmd mm_cmds[] = {
 	    "put a certificate on hold", NULL),
 	ROW("cert", "release", "SERIAL", 1, 1, MM_C_SERIAL, cert_release,
 	    "take a certificate off hold", NULL),
+
+	ROW("audit", NULL, "", 0, 0, MM_C_NONE, audit,
+	    "who did what: the ledger's entries, newest first", NULL),
 
 	ROW("ledger", "checkpoint", "", 0, 0, MM_C_NONE, ledger_checkpoint,
 	    "print the newest signed tree head", NULL),
@@ -153,19 +189,37 @@ const struct mm_cmd mm_cmds[] = {
 	    "one again", NULL),
 
 	ROW("key", "list", "", 0, 0, MM_C_NONE, key_list,
-	    "list the API keys", NULL),
+	    "list the credentials: API keys and certificates", NULL),
 	ROW("key", "create", "NAME", 1, 1, MM_C_NONE, key_create,
-	    "make an API key; it is shown once", NULL),
+	    "make an API key, shown once, or register a certificate",
+	    "With --certificate the public key of that certificate becomes "
+	    "the credential: its owner proves the private key by TLS.  Who "
+	    "signed the certificate does not matter."),
 	ROW("key", "revoke", "ID", 1, 1, MM_C_NONE, key_revoke,
-	    "revoke an API key", NULL),
+	    "revoke a credential", NULL),
+	ROW("key", "erase", "ID", 1, 1, MM_C_NONE, key_erase,
+	    "forget the name and the description of a credential",
+	    "The ledger never had them: it stays as it is, and valid."),
+
+	ROW("approval", "list", "", 0, 0, MM_C_NONE, approval_list,
+	    "list what waits, or waited, for a second administrator", NULL),
+	ROW("approval", "show", "ID", 1, 1, MM_C_NONE, approval_show,
+	    "show one approval and what is asked for", NULL),
+	ROW("approval", "approve", "ID", 1, 1, MM_C_NONE, approval_approve,
+	    "approve what another one asked for",
+	    "Who asked carries it out: the same command again, with "
+	    "--approval ID."),
+	ROW("approval", "refuse", "ID", 1, 1, MM_C_NONE, approval_refuse,
+	    "refuse it, or take your own request back", NULL),
 
 	ROW("completion", NULL, "bash|zsh", 1, 1, MM_C_NONE, completion,
 	    "print the shell completion", NULL),
 	ROW("man", NULL, "", 0, 0, MM_C_NONE, man, "print the manual page",
 	    NULL),
-	ROW("reference", NULL, "[ledger|doctor]", 0, 1, MM_C_NONE, reference,
-	    "print the reference of commands, ledger entries or the doctor's "
-	    "checks, as Markdown",
+	ROW("reference", NULL, "[ledger|doctor|problems]", 0, 1, MM_C_NONE,
+	    reference,
+	    "print the reference of commands, ledger entries, the doctor's "
+	    "checks or problems, as Markdown",
 	    NULL),
 	ROW("complete", NULL, "KIND", 1, 1, MM_C_NONE, complete,
 	    "print the names that complete an argument, for the shells", NULL),
@@ -173,14 +227,22 @@ const struct mm_cmd mm_cmds[] = {
 const size_t mm_ncmds = sizeof(mm_cmds) / sizeof(mm_cmds[0]);
 
 const struct mm_opt mm_global_opts[] = {
-	{ "json", NULL, "print JSON", MM_C_NONE, NULL },
+	{ "json", NULL, "print JSON; a failure as the object {\"error\":{code, "
+	    "exit, reason, hint, request_id}} on standard error",
+	    MM_C_NONE, NULL },
 	{ "quiet", NULL, "no progress, no notes", MM_C_NONE, NULL },
 	{ "server", "URL", "the operators listener: https://host:8444",
 	    MM_C_NONE, NULL },
 	{ "ca", "FILE", "PEM of the trust anchor", MM_C_FILE, NULL },
 	{ "key-file", "FILE", "file with the API key, one line", MM_C_FILE,
 	    NULL },
-	{ "context", "FILE", "JSON file that names server, ca and key_file",
-	    MM_C_FILE, NULL },
+	{ "cert", "FILE", "PEM of a client certificate, instead of an API "
+	    "key", MM_C_FILE, NULL },
+	{ "cert-key", "FILE", "its private key, of mode 0600 (default: in "
+	    "the same file)", MM_C_FILE, NULL },
+	{ "approval", "ID", "carry out what another administrator approved",
+	    MM_C_NONE, NULL },
+	{ "context", "FILE", "JSON file that names server, ca and key_file, "
+	    "or cert and cert_key", MM_C_FILE, NULL },
 	{ NULL, NULL, NULL, MM_C_NONE, NULL },
 };

@@ -17,11 +17,14 @@
 	X(ledger_entries) X(ledger_verify) X(ledger_verify_receipt)        \
 	X(ledger_reconcile) X(ledger_export) X(key_list) X(key_create)     \
 	X(key_revoke) X(status) X(doctor) X(completion) X(man)             \
-	X(reference)                                                       \
-	X(complete) X(event_list) X(event_follow) X(webhook_list)          \
-	X(webhook_show) X(webhook_create) X(webhook_remove)                \
-	X(webhook_pause) X(webhook_resume) X(webhook_test)                 \
-	X(webhook_rotate) X(webhook_replay) X(webhook_dead_letters)
+	X(reference) X(complete) X(event_list) X(event_follow)             \
+	X(webhook_list) X(webhook_show) X(webhook_create)                  \
+	X(webhook_remove) X(webhook_pause) X(webhook_resume)               \
+	X(webhook_test) X(webhook_rotate) X(webhook_replay)                \
+	X(webhook_dead_letters) X(audit) X(device_import)                  \
+	X(device_update) X(device_history) X(product_schema)               \
+	X(profile_check) X(profile_diff) X(key_erase) X(approval_list)     \
+	X(approval_show) X(approval_approve) X(approval_refuse)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \
@@ -32,11 +35,16 @@ MM_COMMANDS(X)
 /* For the many commands that are one call and one table. */
 struct mm_filter {
 	const char *opt, *param; /* option's name, query parameter's */
+	bool ago; /* the option is a duration, the parameter the time then */
 };
 /* GET path with filters, all pages up to --limit; prints. */
 MM_MUST enum mm_err mm_list_command(struct mm_cli *cli,
     const struct mm_args *a, const char *path, const struct mm_filter *f,
     size_t nf, const struct mm_column *c, size_t nc, struct mm_why *why);
+/* The same of ledger entries. */
+MM_MUST enum mm_err mm_entries_command(struct mm_cli *cli,
+    const struct mm_args *a, const char *path, const struct mm_filter *f,
+    size_t nf, struct mm_why *why);
 /* One call; prints the object it answers (or nothing with quiet). */
 MM_MUST enum mm_err mm_object_command(struct mm_cli *cli, const char *method,
     const char *path, json_t *take_body, struct mm_why *why);
@@ -52,6 +60,17 @@ void mm_json_opt(json_t *o, const char *member, const struct mm_args *a,
 /* The same as a list: the value's parts between commas. */
 void mm_json_list(json_t *o, const char *member, const struct mm_args *a,
     const char *opt);
+
+/* A command that is one request about the thing it names. */
+#define MM_SHOW(name, method, path)                                        \
+	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
+	    const struct mm_args *a, struct mm_why *why)                   \
+	{                                                                  \
+		char p[1024];                                              \
+                                                                           \
+		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
+		return mm_object_command(cli, method, p, NULL, why);       \
+	}
 
 #define MM_LIST_OPTS                                                       \
 	{ "limit", "N", "at most N rows (default 1000; 0: all)",           \

@@ -2,12 +2,14 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/text.h"
+#include "base/time.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 
 MM_FREE_FN(json_free, json_t, json_decref)
 
-enum { PAGE = 1000, PATH_N = 1024 };
+enum { PAGE = 1000, PATH_N = 1024, URL_N = 4096 };
 
 /* RFC 3986 2.1: all but unreserved. */
 static void
@@ -96,26 +98,42 @@ mm_json_list(json_t *o, const char *member, const struct mm_args *a,
 }
 
 static enum mm_err
+put_filter(struct mm_buf *b, const struct mm_filter *f, const char *v,
+    struct mm_why *why)
+{
+	char then[MM_TIME_TEXT];
+	int64_t ago_s;
+
+	mm_buf_printf(b, "&%s=", f->param);
+	if (f->ago) {
+		MM_TRY(mm_duration_parse(v, &ago_s, why));
+		mm_time_text_s(mm_now_s() - ago_s, then);
+		v = then;
+	}
+	percent(b, v);
+	return MM_OK;
+}
+
+static enum mm_err
 query(struct mm_buf *b, const char *path, const struct mm_args *a,
-    const struct mm_filter *f, size_t nf)
+    const struct mm_filter *f, size_t nf, struct mm_why *why)
 {
 	mm_buf_text(b, path);
 	mm_buf_text(b, "?limit=");
 	mm_buf_printf(b, "%d", PAGE);
 	for (size_t i = 0; i < nf; i++)
-		if (mm_arg(a, f[i].opt) != NULL) {
-			mm_buf_printf(b, "&%s=", f[i].param);
-			percent(b, mm_arg(a, f[i].opt));
-		}
-	return mm_buf_ok(b, NULL);
+		if (mm_arg(a, f[i].opt) != NULL)
+			MM_TRY(put_filter(b, &f[i], mm_arg(a, f[i].opt),
+			    why));
+	return mm_buf_ok(b, why);
 }
 
 /* One page: prints or collects; *after is set to the next key or emptied. */
 static enum mm_err
-page(struct mm_cli *cli, const char *base, char after[256], json_t *all,
+page(struct mm_cli *cli, const char *base, char after[512], json_t *all,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(PATH_N);
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(URL_N);
 	MM_OWN(json_free) json_t *answer = NULL;
 	struct mm_client *c;
 	const char *next;
@@ -131,7 +149,7 @@ page(struct mm_cli *cli, const char *base, char after[256], json_t *all,
 	MM_TRY(mm_client_call(c, "GET", mm_buf_cstr(&b), NULL, &answer, why));
 	json_array_extend(all, json_object_get(answer, "items"));
 	next = json_string_value(json_object_get(answer, "next"));
-	snprintf(after, 256, "%s", next ? next : "");
+	snprintf(after, 512, "%s", next ? next : "");
 	return MM_OK;
 }
 
@@ -142,14 +160,14 @@ mm_list_command(struct mm_cli *cli, const struct mm_args *a, const char *path,
     struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *all = json_array();
-	MM_OWN(mm_buf_done) struct mm_buf base = MM_BUF_INIT(PATH_N);
-	char after[256] = "";
+	MM_OWN(mm_buf_done) struct mm_buf base = MM_BUF_INIT(URL_N);
+	char after[512] = "";
 	long limit;
 
 	MM_TRY(mm_arg_int(a, "limit", PAGE, 0, 100000000, &limit, why));
 	if (mm_arg(a, "after") != NULL)
 		snprintf(after, sizeof(after), "%s", mm_arg(a, "after"));
-	MM_TRY(query(&base, path, a, f, nf));
+	MM_TRY(query(&base, path, a, f, nf, why));
 	do
 		MM_TRY(page(cli, mm_buf_cstr(&base), after, all, why));
 	while (after[0] != '\0' &&

@@ -13,7 +13,7 @@ enum { CONTEXT_MAX = 64 * 1024 };
 
 /*
  * Which server: options first, then the context, a small JSON file of paths
- * ({"server","ca","key_file"}) named by --context, by MINTMARK_CONTEXT, or
+ * ({"server","ca","key_file"}, or "cert" and "cert_key") named by --context, by MINTMARK_CONTEXT, or
  * ~/.config/mintmark/context.json.  The key itself is never in it.
  */
 static enum mm_err
@@ -62,13 +62,34 @@ member_path(json_t *context, const char *member, const char *file, char *out,
 	return out;
 }
 
+/* Who says one kind of credential does not get the context's of the other. */
+struct credential {
+	char key[512], cert[512], cert_key[512];
+};
+static void
+credential(json_t *context, const char *path, struct mm_client_conf *conf,
+    struct credential *c)
+{
+	if (conf->key_file != NULL || conf->cert != NULL)
+		return;
+	conf->key_file = member_path(context, "key_file", path, c->key,
+	    sizeof(c->key));
+	conf->cert = member_path(context, "cert", path, c->cert,
+	    sizeof(c->cert));
+	if (conf->cert_key == NULL)
+		conf->cert_key = member_path(context, "cert_key", path,
+		    c->cert_key, sizeof(c->cert_key));
+}
+
 /* see cmd.h */
 enum mm_err
 mm_cli_client(struct mm_cli *cli, struct mm_client **out, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *context = NULL;
-	struct mm_client_conf conf = { cli->server, cli->ca, cli->key_file };
-	char path[512], ca[512], key[512];
+	struct mm_client_conf conf = { cli->server, cli->ca, cli->key_file,
+		cli->cert, cli->cert_key, cli->approval };
+	char path[512], ca[512];
+	struct credential files;
 
 	if (cli->client != NULL) {
 		*out = cli->client;
@@ -81,9 +102,7 @@ mm_cli_client(struct mm_cli *cli, struct mm_client **out, struct mm_why *why)
 		    json_object_get(context, "server"));
 	if (conf.ca == NULL)
 		conf.ca = member_path(context, "ca", path, ca, sizeof(ca));
-	if (conf.key_file == NULL)
-		conf.key_file = member_path(context, "key_file", path, key,
-		    sizeof(key));
+	credential(context, path, &conf, &files);
 	if (conf.server == NULL) {
 		mm_cli_hint(cli, "give --server https://host:8444 --ca FILE "
 		    "--key-file FILE, or --context FILE as \"mintmark init\" "

@@ -30,6 +30,7 @@ record(struct mm_csv *c, char *text, struct mm_why *why)
 	size_t at = 0;
 	int ch, where = 0;
 
+	c->whole = false;
 	c->n = 0;
 	c->cell[c->n++] = text;
 	while ((ch = getc(c->f)) != EOF) {
@@ -63,6 +64,7 @@ record(struct mm_csv *c, char *text, struct mm_why *why)
 	if (where == 2)
 		return bad(c, why, "quote not closed");
 	text[at] = '\0';
+	c->whole = true;
 	if (ch == EOF && at == 0 && c->n == 1)
 		return MM_ENOTFOUND;
 	return MM_OK;

@@ -338,6 +338,7 @@ count(const json_t *all, enum mm_level level)
 static void
 print(const struct exam *e, bool verbose)
 {
+	mm_json_plain(e->all, 2);
 	print_level(e->all, MM_LEVEL_FAIL, "FAIL");
 	print_level(e->all, MM_LEVEL_WARN, "WARN");
 	if (verbose)

@@ -65,6 +65,7 @@ print_one(const struct mm_cli *cli, json_t *item)
 		putchar('\n');
 		return;
 	}
+	mm_json_plain(item, 2);
 	printf("%8" JSON_INTEGER_FORMAT "  %s  %s",
 	    json_integer_value(json_object_get(item, "index")),
 	    text_of(e, "at"), text_of(e, "type"));

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,8 @@
 
 /*
  * "mintmark init": from nothing to a CA that can be started.  Decides first
- * (struct mm_plan), shows it, then does it in an order in which every stop
- * leaves something that says where it stopped; it overwrites nothing.
+ * (struct mm_plan), checks whether it can be done, shows it, then does it; it
+ * overwrites nothing, and what a failed run has made is removed again.
  */
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 const struct mm_opt mm_opts_init[] = {
@@ -40,6 +41,8 @@ const struct mm_opt mm_opts_init[] = {
 	    MM_C_NONE, NULL },
 	{ "product", "NAME", "a first product's profile (default device)",
 	    MM_C_NONE, NULL },
+	{ "bearer", NULL, "the profile takes tokens by HTTP Basic too",
+	    MM_C_NONE, NULL },
 	{ "admin", "NAME", "the first administrator (default admin)",
 	    MM_C_NONE, NULL },
 	{ "server-user", "USER", "uid of the server (as root: mintmark)",
@@ -54,7 +57,8 @@ const struct mm_opt mm_opts_init[] = {
 	    MM_C_NONE, NULL },
 	{ "test", NULL, "a test CA: marked as such, may be on localhost",
 	    MM_C_NONE, NULL },
-	{ "dry-run", NULL, "print the plan and the configuration, do nothing",
+	{ "dry-run", NULL, "print the plan and the configuration, check whether it can be "
+	    "done, do nothing",
 	    MM_C_NONE, NULL },
 	{ "yes", NULL, "do not ask before doing it", MM_C_NONE, NULL },
 	END
@@ -76,25 +80,6 @@ confirm(struct mm_cli *cli, const struct mm_args *a,
 	return MM_OK;
 }
 
-/* Nothing that this command writes may be there already. */
-static enum mm_err
-nothing_there(struct mm_cli *cli, const struct mm_plan *p,
-    struct mm_why *why)
-{
-	const char *const paths[] = { p->config_path, p->signer_dir,
-		p->server_dir };
-
-	for (size_t i = 0; i < 3; i++)
-		if (access(paths[i], F_OK) == 0) {
-			mm_cli_hint(cli, "init overwrites nothing; choose "
-			    "another --dir and --state, or move the old ones "
-			    "away");
-			return MM_FAIL(why, MM_ECONFLICT,
-			    "%.120s is there already", paths[i]);
-		}
-	return MM_OK;
-}
-
 static enum mm_err
 owned_dir(const char *path, const char *user, mode_t mode,
     struct mm_why *why)
@@ -113,17 +98,27 @@ owned_dir(const char *path, const char *user, mode_t mode,
 	return mm_dir_own(path, &own, why);
 }
 
+/*
+ * The configuration and the server's folder are made first, and only by one:
+ * whoever has made both may remove what is in the plan again.
+ */
 static enum mm_err
-write_config(const struct mm_plan *p, struct mm_why *why)
+claim(struct mm_plan *p, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(1 << 20);
 
+	p->has_dir = access(p->dir, F_OK) == 0;
+	p->has_state = access(p->state, F_OK) == 0;
 	mm_plan_config(p, &text);
 	MM_TRY(mm_buf_ok(&text, why));
 	MM_TRY(mm_dir_make(p->dir, 0755, why));
 	MM_TRY(owned_dir(p->state, "", 0755, why));
-	MM_TRY(owned_dir(p->server_dir, p->server_user, 0755, why));
-	return mm_file_create(p->config_path, mm_buf_view(&text), 0644, why);
+	MM_TRY(mm_file_create(p->config_path, mm_buf_view(&text), 0644, why));
+	if (mkdir(p->server_dir, 0755) == 0)
+		return MM_OK;
+	unlink(p->config_path);
+	return MM_FAIL(why, errno == EEXIST ? MM_ECONFLICT : MM_ESYS,
+	    "%.100s: %s", p->server_dir, strerror(errno));
 }
 
 /* Adds "flag value" for each item of a comma-separated list, by kind. */
@@ -225,7 +220,27 @@ farewell(const struct mm_cli *cli, const struct mm_plan *p, json_t *made)
 		printf("next     move %s/keys/root.key to a safe offline "
 		       "place: it is not needed to run\n", p->signer_dir);
 	printf("start    mintmarkd run --config %s\nthen     mintmark "
-	       "--context %s status\n", p->config_path, p->context_path);
+	       "--context %s product create %s --ldevid-profile %s\n",
+	    p->config_path, p->context_path, p->product, p->product);
+}
+
+static enum mm_err
+make(struct mm_cli *cli, struct mm_plan *p, const struct mm_secret *pass,
+    struct mm_why *why)
+{
+	json_t *made = NULL;
+	enum mm_err rc = owned_dir(p->server_dir, p->server_user, 0755, why);
+
+	if (rc == MM_OK)
+		rc = run_signer(p, pass, &made, why);
+	if (rc == MM_OK)
+		rc = run_found(p, made, why);
+	if (rc == MM_OK)
+		rc = write_context(p, why);
+	if (rc == MM_OK)
+		farewell(cli, p, made);
+	json_decref(made);
+	return rc;
 }
 
 static enum mm_err
@@ -233,43 +248,52 @@ carry_out(struct mm_cli *cli, const struct mm_args *a, struct mm_plan *p,
     struct mm_why *why)
 {
 	MM_OWN(mm_secret_free) struct mm_secret *pass = NULL;
-	json_t *made = NULL;
 	enum mm_err rc;
 
-	MM_TRY(nothing_there(cli, p, why));
+	MM_TRY(mm_plan_check(cli, p, why));
 	MM_TRY(mm_ask_passphrase(a, true, &pass, why));
 	MM_TRY(confirm(cli, a, p, why));
-	MM_TRY(write_config(p, why));
-	rc = run_signer(p, pass, &made, why);
+	MM_TRY(claim(p, why));
+	rc = make(cli, p, pass, why);
 	if (rc == MM_OK)
-		rc = run_found(p, made, why);
-	if (rc == MM_OK)
-		rc = write_context(p, why);
-	if (rc == MM_OK)
-		farewell(cli, p, made);
-	else
-		mm_cli_hint(cli, "what was made so far stays in %s and %s; "
-		    "remove both before the next try", p->dir, p->state);
-	json_decref(made);
+		return MM_OK;
+	mm_plan_undo(p);
+	mm_cli_hint(cli, "what was made so far is removed again%s",
+	    strncmp(p->database, "sqlite:", 7) == 0 ? ""
+	    : "; only tables in the database may have stayed");
 	return rc;
+}
+
+/* All that is asked before the real run, but for a passphrase to be typed. */
+static enum mm_err
+dry_run(struct mm_cli *cli, const struct mm_args *a, const struct mm_plan *p,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(1 << 20);
+	MM_OWN(mm_secret_free) struct mm_secret *pass = NULL;
+
+	mm_plan_print(stdout, p);
+	mm_plan_config(p, &text);
+	printf("\n--- %s ---\n%s", p->config_path, mm_buf_cstr(&text));
+	MM_TRY(mm_plan_check(cli, p, why));
+	if (mm_arg(a, "passphrase-file") == NULL &&
+	    mm_arg(a, "passphrase-fd") == NULL)
+		return MM_OK;
+	return mm_ask_passphrase(a, true, &pass, why);
 }
 
 enum mm_err
 mm_cmd_init(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(1 << 20);
 	struct mm_plan *p = calloc(1, sizeof(*p));
 	enum mm_err rc;
 
 	if (p == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	rc = mm_plan_make(cli, a, p, why);
-	if (rc == MM_OK && mm_flag(a, "dry-run")) {
-		mm_plan_print(stdout, p);
-		mm_plan_config(p, &text);
-		printf("\n--- %s ---\n%s", p->config_path, mm_buf_cstr(&text));
-	} else if (rc == MM_OK)
-		rc = carry_out(cli, a, p, why);
+	if (rc == MM_OK)
+		rc = mm_flag(a, "dry-run") ? dry_run(cli, a, p, why)
+		    : carry_out(cli, a, p, why);
 	free(p);
 	return rc;
 }

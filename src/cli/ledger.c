@@ -108,6 +108,7 @@ mm_cmd_ledger_verify_receipt(struct mm_cli *cli, const struct mm_args *a,
 	struct mm_note_key key;
 	struct mm_checkpoint c;
 	struct mm_receipt r;
+	enum mm_err rc;
 	bool trusted;
 
 	if (mm_arg(a, "key") == NULL) {
@@ -117,8 +118,11 @@ mm_cmd_ledger_verify_receipt(struct mm_cli *cli, const struct mm_args *a,
 	}
 	MM_TRY(mm_source_key(&nowhere, mm_arg(a, "key"), &key, &trusted, why));
 	MM_TRY(mm_file_read(a->pos[0], &file, why));
-	MM_TRY(mm_receipt_parse(mm_buf_view(&file), &arena, &r, why));
-	MM_TRY(mm_receipt_verify(&r, &key, &c, why));
+	rc = mm_receipt_parse(mm_buf_view(&file), &arena, &r, why);
+	if (rc == MM_OK)
+		rc = mm_receipt_verify(&r, &key, &c, why);
+	if (rc != MM_OK)
+		return mm_cli_unverified(cli, rc);
 	show_receipt(cli, &r, &c);
 	return MM_OK;
 }

@@ -18,6 +18,15 @@ mm_cli_hint(struct mm_cli *cli, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* see cmd.h */
+enum mm_err
+mm_cli_unverified(struct mm_cli *cli, enum mm_err rc)
+{
+	cli->unverified = rc == MM_EPOLICY || rc == MM_EINPUT ||
+	    rc == MM_ENOTFOUND || rc == MM_ELIMIT;
+	return rc;
+}
+
 /*
  * Global options may stand anywhere before "--": they are taken out of argv.
  * false: one lacks its value.
@@ -35,6 +44,9 @@ globals(struct mm_cli *cli, int *argc, char *argv[])
 		{ "--ca", &cli->ca, NULL },
 		{ "--key-file", &cli->key_file, NULL },
 		{ "--context", &cli->context, NULL },
+		{ "--cert", &cli->cert, NULL },
+		{ "--cert-key", &cli->cert_key, NULL },
+		{ "--approval", &cli->approval, NULL },
 	};
 	const size_t n = sizeof(known) / sizeof(known[0]);
 	int out = 1, i = 1;
@@ -82,26 +94,73 @@ static const struct {
 	enum mm_err code;
 	const char *hint;
 } hints[] = {
-	{ MM_EAUTH, "check the API key file (--key-file, or key_file of the context)" },
+	{ MM_EAUTH, "check the API key file (--key-file) or the certificate (--cert), or those of the context" },
 	{ MM_EPOLICY, "\"mintmark status\" says which roles your key has" },
 	{ MM_ENOTFOUND, "list what there is with the noun's \"list\"" },
 	{ MM_EAGAIN, "is mintmarkd running? its log and /readyz say why it does not answer" },
 	{ MM_ERATE, "wait a little, then the same command again" },
 };
 
-static void
+/* The one place where a failure is printed, and where an exit begins. */
+static int
+fail(const struct mm_cli *cli, const char *slug, int status, const char *text)
+{
+	json_t *e, *o;
+
+	if (!cli->json) {
+		fputs("mintmark: error: ", stderr);
+		mm_text_put(stderr, text);
+		fprintf(stderr, " (%s)\n", slug);
+		if (cli->hint[0] != '\0') {
+			fputs("mintmark: hint: ", stderr);
+			mm_text_put(stderr, cli->hint);
+			fputc('\n', stderr);
+		}
+		if (cli->request_id[0] != '\0')
+			fprintf(stderr, "mintmark: request id: %s\n",
+			    cli->request_id);
+		return status;
+	}
+	e = json_pack("{s:s,s:i,s:s}", "code", slug, "exit", status, "reason",
+	    text);
+	if (e != NULL && cli->hint[0] != '\0')
+		json_object_set_new(e, "hint", json_string(cli->hint));
+	if (e != NULL && cli->request_id[0] != '\0')
+		json_object_set_new(e, "request_id",
+		    json_string(cli->request_id));
+	o = e != NULL ? json_pack("{s:o}", "error", e)
+	    : json_pack("{s:{s:s,s:i,s:s}}", "error", "code", slug, "exit",
+	    status, "reason", "not a text that JSON can carry");
+	json_dumpf(o, stderr, JSON_COMPACT);
+	fputc('\n', stderr);
+	json_decref(o);
+	return status;
+}
+
+static int
 complain(struct mm_cli *cli, enum mm_err rc, const struct mm_why *why)
 {
-	fprintf(stderr, "mintmark: error: %s (%s)\n",
-	    why->text[0] ? why->text : "failed", mm_err_slug(rc));
+	const char *text = why->text[0] ? why->text : "failed";
+
+	if (cli->unverified)
+		return fail(cli, "unverified", MM_CLI_EXIT_UNVERIFIED, text);
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
 		if (hints[i].code == rc && cli->client != NULL &&
 		    (cli->request_id[0] != '\0' || rc == MM_EAGAIN))
 			mm_cli_hint(cli, "%s", hints[i].hint);
-	if (cli->hint[0] != '\0')
-		fprintf(stderr, "mintmark: hint: %s\n", cli->hint);
-	if (cli->request_id[0] != '\0')
-		fprintf(stderr, "mintmark: request id: %s\n", cli->request_id);
+	return fail(cli, mm_err_slug(rc), mm_err_exit(rc), text);
+}
+
+/* Wrong words, before there is a command. */
+static int
+misused(struct mm_cli *cli, const char *what, const char *word,
+    const char *more)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s%.80s%s%.80s", what, word,
+	    more ? " " : "", more ? more : "");
+	return fail(cli, mm_err_slug(MM_EINPUT), mm_err_exit(MM_EINPUT), text);
 }
 
 static int
@@ -113,16 +172,15 @@ dispatch(struct mm_cli *cli, int argc, char *argv[])
 	bool known;
 	const struct mm_cmd *c = find(argv[0], verb, &known);
 	int skip = c != NULL && c->verb != NULL ? 2 : 1;
+	int status;
 	enum mm_err rc;
 
 	if (c == NULL && known && verb == NULL)
 		return mm_print_noun(stdout, argv[0]), 0;
 	if (c == NULL) {
-		fprintf(stderr, "mintmark: error: no such command: %s%s%s\n",
-		    argv[0], verb ? " " : "", verb ? verb : "");
-		fprintf(stderr, "mintmark: hint: \"mintmark %s\" lists them\n",
+		mm_cli_hint(cli, "\"mintmark %s\" lists them",
 		    known ? argv[0] : "help");
-		return mm_err_exit(MM_EINPUT);
+		return misused(cli, "no such command: ", argv[0], verb);
 	}
 	for (int i = skip; i < argc; i++)
 		if (strcmp(argv[i], "--help") == 0)
@@ -133,17 +191,20 @@ dispatch(struct mm_cli *cli, int argc, char *argv[])
 	else
 		mm_cli_hint(cli, "\"mintmark %s%s%s --help\" says how",
 		    c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
+	if (cli->client != NULL && mm_client_waits(cli->client)[0] != '\0')
+		mm_cli_hint(cli, "\"mintmark approval show %s\" says how it "
+		    "is; once it is approved: the same command with "
+		    "--approval %s", mm_client_waits(cli->client),
+		    mm_client_waits(cli->client));
 	if (cli->client != NULL)
 		snprintf(cli->request_id, sizeof(cli->request_id), "%s",
 		    mm_client_request_id(cli->client));
-	if (rc != MM_OK)
-		complain(cli, rc, &why);
+	status = rc == MM_OK ? cli->status : complain(cli, rc, &why);
 	mm_client_close(&cli->client);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fputs("mintmark: error: cannot write the output\n", stderr);
-		return mm_err_exit(MM_ESYS);
-	}
-	return rc == MM_OK ? cli->status : mm_err_exit(rc);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return fail(cli, mm_err_slug(MM_ESYS), mm_err_exit(MM_ESYS),
+		    "cannot write the output");
+	return status;
 }
 
 int
@@ -159,13 +220,11 @@ main(int argc, char *argv[])
 		return mm_print_usage(argc < 2 ? stderr : stdout),
 		       argc < 2 ? mm_err_exit(MM_EINPUT) : 0;
 	if (!whole || argv[1][0] == '-') {
-		fprintf(stderr, whole
-		    ? "mintmark: error: unknown option %s before the command\n"
-		    : "mintmark: error: %s wants a value\n",
-		    whole ? argv[1] : argv[argc - 1]);
-		fputs("mintmark: hint: \"mintmark help\" lists them\n",
-		    stderr);
-		return mm_err_exit(MM_EINPUT);
+		mm_cli_hint(&cli, "\"mintmark help\" lists them");
+		return whole ? misused(&cli, "unknown option before the "
+		    "command: ", argv[1], NULL)
+		    : misused(&cli, "a value is missing after ",
+		    argv[argc - 1], NULL);
 	}
 	return dispatch(&cli, argc - 1, argv + 1);
 }

@@ -1,8 +1,6 @@
 #include "cli/plan.h"
 
 #include <arpa/inet.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,6 +19,14 @@ mm_plan_is_address(const char *host)
 
 	return inet_pton(AF_INET, host, &a) == 1 ||
 	    inet_pton(AF_INET6, host, &a) == 1;
+}
+
+static bool
+host_valid(const char *host)
+{
+	return mm_plan_is_address(host) || (host[0] != '.' && host[0] != '-' &&
+	    host[strspn(host, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")] == '\0');
 }
 
 static enum mm_err
@@ -58,6 +64,17 @@ host_of(const char *url, char out[128])
 	snprintf(out, 128, "%.*s", (int)n, at);
 }
 
+/* RFC 6761 6.3: localhost, and every name below it. */
+static bool
+is_local(const char *host)
+{
+	static const char local[] = ".localhost";
+	size_t n = strlen(host);
+
+	return strcasecmp(host, local + 1) == 0 || (n >= sizeof(local) &&
+	    strcasecmp(host + n - (sizeof(local) - 1), local) == 0);
+}
+
 static enum mm_err
 check_public(struct mm_cli *cli, const struct mm_plan *p, struct mm_why *why)
 {
@@ -72,7 +89,7 @@ check_public(struct mm_cli *cli, const struct mm_plan *p, struct mm_why *why)
 		return MM_OK;
 	if (host[0] != '\0' && host[strlen(host) - 1] == '.')
 		host[strlen(host) - 1] = '\0';
-	if (strcasecmp(host, "localhost") == 0 || mm_plan_is_address(host) ||
+	if (is_local(host) || mm_plan_is_address(host) ||
 	    host[0] == '[' || strchr(host, '.') == NULL) {
 		mm_cli_hint(cli, "it is written into every certificate and "
 		    "must outlive them: use a DNS name of your own, or --test "
@@ -92,12 +109,9 @@ url_of(char *out, size_t n, const char *host, const char *listen)
 	snprintf(out, n, "https://%s%s", host, port ? port : "");
 }
 
-static enum mm_err
-users(struct mm_cli *cli, const struct mm_args *a, struct mm_plan *p,
-    struct mm_why *why)
+static void
+users(const struct mm_args *a, struct mm_plan *p)
 {
-	/* A dry run shows the plan; if it can be carried out comes then. */
-	bool look = !mm_flag(a, "dry-run");
 	bool root = geteuid() == 0 && p->production;
 
 	preset(p->server_user, sizeof(p->server_user),
@@ -106,23 +120,6 @@ users(struct mm_cli *cli, const struct mm_args *a, struct mm_plan *p,
 	    mm_arg(a, "signer-user"), root ? "mintmark-signer" : "");
 	preset(p->audit_group, sizeof(p->audit_group),
 	    mm_arg(a, "audit-group"), root ? "mintmark-audit" : "");
-	mm_cli_hint(cli, "adduser --system --group mintmark; adduser --system "
-	    "--group mintmark-signer; addgroup --system mintmark-audit");
-	if (look && p->server_user[0] && getpwnam(p->server_user) == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "no user %s",
-		    p->server_user);
-	if (look && p->signer_user[0] && getpwnam(p->signer_user) == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "no user %s",
-		    p->signer_user);
-	if (look && p->audit_group[0] &&
-	    getgrnam(p->audit_group) == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "no group %s",
-		    p->audit_group);
-	cli->hint[0] = '\0';
-	if (p->production && strcmp(p->server_user, p->signer_user) == 0)
-		mm_cli_hint(cli, "server and signer share one user: a "
-		    "compromised server could read the keys");
-	return MM_OK;
 }
 
 /* An absolute form that does not need the folder to exist. */
@@ -207,10 +204,15 @@ mm_plan_make(struct mm_cli *cli, const struct mm_args *a,
 	char host[128];
 
 	p->production = !mm_flag(a, "test");
+	p->bearer = mm_flag(a, "bearer");
 	paths(p, a);
 	MM_TRY(questions(cli, a, p, why));
 	MM_TRY(mm_key_type_parse(p->key_type, &t, why));
 	MM_TRY(check_public(cli, p, why));
+	for (size_t i = 0; i < p->nhosts; i++)
+		if (!host_valid(p->host[i]))
+			return MM_FAIL(why, MM_EINPUT, "--host: \"%.60s\" is "
+			    "neither a DNS name nor an address", p->host[i]);
 	preset(p->devices_listen, sizeof(p->devices_listen),
 	    mm_arg(a, "devices-listen"), "0.0.0.0:8443");
 	preset(p->operators_listen, sizeof(p->operators_listen),
@@ -223,7 +225,7 @@ mm_plan_make(struct mm_cli *cli, const struct mm_args *a,
 	    p->operators_listen);
 	host_of(p->public_url, host);
 	snprintf(p->origin, sizeof(p->origin), "%s/ledger", host);
-	MM_TRY(users(cli, a, p, why));
+	users(a, p);
 	MM_TRY(mm_find_program("mintmark-signer", p->signer_program, why));
 	return mm_find_program("mintmarkd", p->server_program, why);
 }
@@ -308,6 +310,7 @@ mm_plan_config(const struct mm_plan *p, struct mm_buf *out)
 	};
 	const struct value profile[] = {
 		{ "issuer", "issuing" }, { "subject", subject },
+		{ "bearer", p->bearer ? "true" : "false" },
 		/* What a server in wrong hands could make, at the most. */
 		{ "per_minute", "6000" }, { "per_day", "1000000" },
 	};
@@ -324,5 +327,5 @@ mm_plan_config(const struct mm_plan *p, struct mm_buf *out)
 	    sizeof(top) / sizeof(top[0]), "");
 	block(out, &mm_issuer_block, "issuing", issuer, 2);
 	block(out, &mm_profile_block, p->product, profile,
-	    p->production ? 4 : 2);
+	    p->production ? 5 : 3);
 }

@@ -24,13 +24,23 @@ struct mm_plan {
 	char server_user[33], signer_user[33], audit_group[33];
 	char host[MM_PLAN_HOSTS][128];
 	size_t nhosts;
-	bool production;
+	bool has_dir, has_state; /* were there before */
+	bool production, bearer;
 };
 
-/* Options, questions, presets; then what must hold: MM_EPOLICY for localhost
- * as the public URL of a production CA, MM_ENOTFOUND for users. */
+/* Options, questions, presets; MM_EPOLICY for a public URL of a production CA
+ * that cannot last. */
 MM_MUST enum mm_err mm_plan_make(struct mm_cli *cli, const struct mm_args *a,
     struct mm_plan *out, struct mm_why *why);
+/*
+ * What must hold before anything is made: the configuration is one that the
+ * daemons take, nothing of it is there (MM_ECONFLICT), it can be made, the
+ * users exist (MM_ENOTFOUND), the database answers.
+ */
+MM_MUST enum mm_err mm_plan_check(struct mm_cli *cli, const struct mm_plan *p,
+    struct mm_why *why);
+/* Removes what a failed init has made; the plan was checked before. */
+void mm_plan_undo(const struct mm_plan *p);
 void mm_plan_print(FILE *f, const struct mm_plan *p);
 /* mintmark.conf, annotated from the configuration's own table. */
 void mm_plan_config(const struct mm_plan *p, struct mm_buf *out);

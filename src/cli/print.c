@@ -263,18 +263,29 @@ mm_print_zsh(FILE *f)
 static const struct {
 	enum mm_err code;
 	const char *text;
+	int status; /* of no code; else 0 */
 } exits[] = {
-	{ MM_OK, "done" },
-	{ MM_ESYS, "a system call or the cryptography failed" },
-	{ MM_EINPUT, "wrong usage or malformed input" },
-	{ MM_EPOLICY, "not allowed; a check did not hold" },
-	{ MM_ENOTFOUND, "there is no such thing" },
-	{ MM_ECONFLICT, "conflict: it exists already, or its state forbids it" },
-	{ MM_ELIMIT, "too large" },
-	{ MM_EAGAIN, "not now: try again later" },
-	{ MM_EAUTH, "the credential was refused" },
-	{ MM_EBUG, "a bug in mintmark" },
+	{ MM_OK, "done", 0 },
+	{ MM_ESYS, "a system call or the cryptography failed", 0 },
+	{ MM_EINPUT, "wrong usage or malformed input", 0 },
+	{ MM_EPOLICY, "not allowed", 0 },
+	{ MM_ENOTFOUND, "there is no such thing", 0 },
+	{ MM_ECONFLICT, "conflict: it exists already, its state forbids it, "
+	    "or it has changed", 0 },
+	{ MM_ELIMIT, "too large", 0 },
+	{ MM_EAGAIN, "not now: try again later", 0 },
+	{ MM_EAUTH, "the credential was refused", 0 },
+	{ MM_OK, "a ledger or a receipt does not verify, or the records "
+	    "differ", MM_CLI_EXIT_UNVERIFIED },
+	{ MM_EBUG, "a bug in mintmark", 0 },
 };
+
+static int
+exit_of(size_t i)
+{
+	return exits[i].status != 0 ? exits[i].status
+	    : mm_err_exit(exits[i].code);
+}
 
 /* Lines of roff must not begin with a dot, and "-" is a hyphen. */
 static void
@@ -329,7 +340,7 @@ mm_print_man(FILE *f)
 	}
 	fputs(".SH EXIT STATUS\n", f);
 	for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++)
-		fprintf(f, ".TP\n%d\n%s.\n", mm_err_exit(exits[i].code),
+		fprintf(f, ".TP\n%d\n%s.\n", exit_of(i),
 		    exits[i].text);
 	fputs(".SH FILES\n.TP\n~/.config/mintmark/context.json\nwhere "
 	      "server, ca and key_file are looked up if no option and no "
@@ -357,7 +368,7 @@ mm_print_reference(FILE *f)
 	md_options(f, mm_global_opts);
 	fputs("\n## Exit status\n\n| status | meaning |\n|---|---|\n", f);
 	for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++)
-		fprintf(f, "| %d | %s |\n", mm_err_exit(exits[i].code),
+		fprintf(f, "| %d | %s |\n", exit_of(i),
 		    exits[i].text);
 	for (size_t i = 0; i < mm_ncmds; i++) {
 		fputs("\n## `", f);

@@ -11,6 +11,8 @@
 #include "base/time.h"
 #include "cli/clocks.h"
 #include "cli/commands.h"
+#include "cli/crls.h"
+#include "cli/marks.h"
 #include "ledger/entry.h"
 #include "ledger/journal.h"
 #include "pki/cert.h"
@@ -21,7 +23,8 @@
  * "ledger reconcile": the signer's journal, the ledger's entries and the
  * database are three records of the same signatures, kept by parties that
  * need not trust each other.  Each serial must be in all three, with the same
- * key; whatever is not is named.
+ * key, and each revocation list in journal and ledger; whatever is not is
+ * named.
  */
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 const struct mm_opt mm_opts_ledger_reconcile[] = {
@@ -32,31 +35,16 @@ const struct mm_opt mm_opts_ledger_reconcile[] = {
 	END
 };
 
-enum { JOURNAL, LEDGER, STORE, RECORDS };
-static const char *const names[RECORDS] = { "journal", "ledger", "database" };
-
-/*
- * A signature as one record has it.  who: hash of device, issuer and profile.
- * tbs, cert: 8 bytes of the hash of what was signed and of the certificate,
- * zero where a record does not have it; so is not_after_s.  young: it may
- * still be on its way.  partial: a journal line recovered from the ledger,
- * which knows the serial and the key only.
- */
-struct mark {
-	uint8_t serial[16], spki[32], who[16], tbs[8], cert[8];
-	int64_t not_after_s;
-	bool young, partial;
-};
 enum { YOUNG_MS = 15000 };
-struct marks {
-	struct mark *m;
-	size_t n, cap;
-};
+#define CRL_MAX ((size_t)256 << 20)
+
 struct reconcile {
 	struct mm_cli *cli;
 	struct mm_store_reader *db; /* borrowed */
-	struct marks of[RECORDS];
-	struct mm_clock_list clocks[STORE]; /* of journal and ledger */
+	struct mm_marks of[MM_OF_RECORDS];
+	struct mm_crls crls[MM_OF_RECORDS];
+	struct mm_clock_list clocks[MM_OF_STORE]; /* of journal and ledger */
+	struct mm_marks glass[MM_OF_STORE]; /* recovered administrators */
 	size_t recovered;   /* journal lines that say so */
 	size_t in_flight;   /* young ones that only the journal has */
 	int64_t began_ms;
@@ -67,33 +55,15 @@ struct reconcile {
 	char arena[MM_ENTRY_MAX + 64];
 };
 
-static void
-mark_who(struct mark *m, const char *device, const char *issuer,
-    const char *profile)
-{
-	char text[MM_DEVICE_ID_MAX + MM_NAME_MAX + MM_PROFILE_TEXT + 8];
-	uint8_t hash[32];
-
-	snprintf(text, sizeof(text), "%s|%s|%s", device ? device : "",
-	    issuer ? issuer : "", profile ? profile : "");
-	mm_sha256(mm_bytes_of(text), hash);
-	memcpy(m->who, hash, sizeof(m->who));
-}
-
 static enum mm_err
-add(struct marks *s, const struct mark *mark, struct mm_why *why)
+add_glass(struct reconcile *r, int record, const uint8_t serial[16],
+    const uint8_t spki[32], struct mm_why *why)
 {
-	if (s->n == s->cap) {
-		size_t cap = s->cap ? 2 * s->cap : 1024;
-		struct mark *m = reallocarray(s->m, cap, sizeof(*m));
+	struct mm_mark m = { 0 };
 
-		if (m == NULL)
-			return MM_FAIL(why, MM_ENOMEM, "out of memory");
-		s->m = m;
-		s->cap = cap;
-	}
-	s->m[s->n++] = *mark;
-	return MM_OK;
+	memcpy(m.serial, serial, 16);
+	memcpy(m.spki, spki, 32);
+	return mm_marks_add(&r->glass[record], &m, why);
 }
 
 /* ---- the journal ---- */
@@ -102,7 +72,7 @@ static enum mm_err
 journal_mark(struct reconcile *r, const struct mm_journal_line *l,
     struct mm_why *why)
 {
-	struct mark m = { .not_after_s = l->not_after_s,
+	struct mm_mark m = { .not_after_s = l->not_after_s,
 		.young = l->at_ms > r->began_ms - YOUNG_MS &&
 		    l->at_ms < r->began_ms + YOUNG_MS,
 		.partial = l->kind == MM_J_RECOVERED };
@@ -110,8 +80,8 @@ journal_mark(struct reconcile *r, const struct mm_journal_line *l,
 	memcpy(m.serial, l->serial, 16);
 	memcpy(m.spki, l->spki_sha256, 32);
 	memcpy(m.tbs, l->tbs_sha256, 8);
-	mark_who(&m, l->device, l->issuer, l->profile);
-	return add(&r->of[JOURNAL], &m, why);
+	mm_mark_who(&m, l->device, l->issuer, l->profile);
+	return mm_marks_add(&r->of[MM_OF_JOURNAL], &m, why);
 }
 
 static enum mm_err
@@ -124,7 +94,12 @@ journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 	while ((rc = mm_journal_next(&rest, &chain, &l, why)) == MM_OK) {
 		if (l.kind == MM_J_RECOVERED)
 			r->recovered++;
-		MM_TRY(mm_clocks_line(&r->clocks[JOURNAL], &l, why));
+		MM_TRY(mm_clocks_line(&r->clocks[MM_OF_JOURNAL], &l, why));
+		MM_TRY(mm_crls_line(&r->crls[MM_OF_JOURNAL], &l, r->began_ms,
+		    why));
+		if (l.kind == MM_J_RECOVERY)
+			MM_TRY(add_glass(r, MM_OF_JOURNAL, l.serial,
+			    l.spki_sha256, why));
 		if (l.kind != MM_J_CERTIFICATE && l.kind != MM_J_RECOVERED)
 			continue;
 		MM_TRY(journal_mark(r, &l, why));
@@ -158,6 +133,19 @@ read_journal(struct reconcile *r, const char *path, struct mm_why *why)
 	return rc;
 }
 
+/* This node's, and those of the others, if there are any. */
+static enum mm_err
+read_journals(struct reconcile *r, const struct mm_args *a, const char *own,
+    struct mm_why *why)
+{
+	const char *other = mm_arg(a, "journal");
+
+	MM_TRY(read_journal(r, other != NULL ? other : own, why));
+	for (int i = 0; i < a->npos; i++)
+		MM_TRY(read_journal(r, a->pos[i], why));
+	return MM_OK;
+}
+
 /* ---- ledger and database ---- */
 
 static bool
@@ -182,7 +170,7 @@ one_entry(void *ctx, uint64_t index, struct mm_bytes json,
     struct mm_why *why)
 {
 	struct reconcile *r = ctx;
-	struct mark m = { 0 };
+	struct mm_mark m = { 0 };
 	uint8_t cert[32] = { 0 };
 	int64_t end_ms = 0;
 	struct mm_entry e;
@@ -190,26 +178,30 @@ one_entry(void *ctx, uint64_t index, struct mm_bytes json,
 	MM_TRY(mm_entry_parse(json, r->arena, sizeof(r->arena), &e, why));
 	if ((index & 1023) == 0)
 		mm_progress_step(&r->progress, index);
-	MM_TRY(mm_clocks_entry(&r->clocks[LEDGER], &e, why));
-	if (!is_signature(e.type) || e.field[MM_F_SERIAL] == NULL)
+	MM_TRY(mm_clocks_entry(&r->clocks[MM_OF_LEDGER], &e, why));
+	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], &e, why));
+	if ((!is_signature(e.type) && e.type != MM_E_OPERATOR_RECOVERED) ||
+	    e.field[MM_F_SERIAL] == NULL)
 		return MM_OK;
 	MM_TRY(hex(&e, MM_F_SERIAL, m.serial, 16, why));
 	MM_TRY(hex(&e, MM_F_SPKI_SHA256, m.spki, 32, why));
+	if (e.type == MM_E_OPERATOR_RECOVERED)
+		return add_glass(r, MM_OF_LEDGER, m.serial, m.spki, why);
 	MM_TRY(hex(&e, MM_F_CERT_SHA256, cert, 32, why));
 	memcpy(m.cert, cert, sizeof(m.cert));
 	if (e.field[MM_F_NOT_AFTER] != NULL)
 		MM_TRY(mm_time_parse(e.field[MM_F_NOT_AFTER], &end_ms, why));
 	m.not_after_s = end_ms / 1000;
-	mark_who(&m, e.field[MM_F_DEVICE], e.field[MM_F_ISSUER],
+	mm_mark_who(&m, e.field[MM_F_DEVICE], e.field[MM_F_ISSUER],
 	    e.field[MM_F_PROFILE]);
-	return add(&r->of[LEDGER], &m, why);
+	return mm_marks_add(&r->of[MM_OF_LEDGER], &m, why);
 }
 
 /* The stored certificate itself: its hash is the row's, and what was signed
  * is what the journal will be asked for.  An orphan has none. */
 static enum mm_err
 stored_hashes(struct reconcile *r, const struct mm_cert_row *c,
-    struct mark *m, struct mm_why *why)
+    struct mm_mark *m, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
 	struct mm_cert cert;
@@ -231,20 +223,36 @@ one_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	struct reconcile *r = ctx;
 	const struct mm_cert_row *c = row;
-	struct mark m = { .not_after_s = c->not_after_s };
+	struct mm_mark m = { .not_after_s = c->not_after_s };
 
 	snprintf(r->next, sizeof(r->next), "%s", next);
 	r->page++;
 	memcpy(m.serial, c->serial, 16);
 	memcpy(m.spki, c->spki_sha256, 32);
-	mark_who(&m, c->device, c->issuer, c->profile);
+	mm_mark_who(&m, c->device, c->issuer, c->profile);
 	MM_TRY(stored_hashes(r, c, &m, why));
-	return add(&r->of[STORE], &m, why);
+	return mm_marks_add(&r->of[MM_OF_STORE], &m, why);
+}
+
+static enum mm_err
+read_crl(struct reconcile *r, const char *issuer, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(CRL_MAX);
+	uint64_t number = 0;
+	int64_t next_s;
+	enum mm_err rc = mm_get_crl(r->db, issuer, &number, &next_s, &der,
+	    NULL);
+
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "the database's CRL of issuer %s "
+		    "cannot be read", issuer);
+	return mm_crls_stored(&r->crls[MM_OF_STORE], issuer, number,
+	    mm_buf_view(&der), why);
 }
 
 static enum mm_err
 read_store(struct reconcile *r, struct mm_store_reader *db,
-    struct mm_why *why)
+    const struct mm_config *config, struct mm_why *why)
 {
 	struct mm_list l = { .most = 1000, .state = -1 };
 	uint64_t size;
@@ -253,6 +261,8 @@ read_store(struct reconcile *r, struct mm_store_reader *db,
 	mm_progress_begin(&r->progress, r->cli, "entries", size);
 	MM_TRY(mm_each_entry(db, 0, size, one_entry, r, why));
 	mm_progress_end(&r->progress);
+	for (size_t i = 0; i < config->nissuer; i++)
+		MM_TRY(read_crl(r, config->issuer[i].name, why));
 	do {
 		r->page = 0;
 		snprintf(l.after, sizeof(l.after), "%s", r->next);
@@ -261,133 +271,7 @@ read_store(struct reconcile *r, struct mm_store_reader *db,
 	return MM_OK;
 }
 
-/* ---- comparing ---- */
-
-static int
-order(const void *a, const void *b)
-{
-	return memcmp(a, b, 16);
-}
-
-static void
-differ(struct reconcile *r, const uint8_t serial[16], const char *what,
-    const char *where)
-{
-	char hex[33], text[96];
-
-	mm_hex_text(serial, 16, hex);
-	snprintf(text, sizeof(text), "%s %s", what, where);
-	json_array_append_new(r->differences, json_pack("{s:s,s:s}", "serial",
-	    hex, "difference", text));
-}
-
-/* The records that stand at the smallest serial, as bits; its place. */
-static unsigned
-smallest(const struct reconcile *r, const size_t at[RECORDS],
-    const struct mark **least)
-{
-	unsigned have = 0;
-
-	*least = NULL;
-	for (int i = 0; i < RECORDS; i++) {
-		const struct marks *s = &r->of[i];
-		int c;
-
-		if (at[i] == s->n)
-			continue;
-		c = *least ? memcmp(s->m[at[i]].serial, (*least)->serial, 16)
-			   : -1;
-		if (c < 0) {
-			*least = &s->m[at[i]];
-			have = 0;
-		}
-		if (c <= 0)
-			have |= 1u << i;
-	}
-	return have;
-}
-
-/* What two records say of one signature; NULL where they agree. */
-static const char *
-disagree(const struct mark *a, const struct mark *b)
-{
-	static const uint8_t none[8];
-
-	if (memcmp(a->spki, b->spki, 32) != 0)
-		return "another key in the";
-	if (a->partial || b->partial)
-		return NULL;
-	if (memcmp(a->who, b->who, sizeof(a->who)) != 0)
-		return "another device, issuer or profile in the";
-	if (a->not_after_s != 0 && b->not_after_s != 0 &&
-	    a->not_after_s != b->not_after_s)
-		return "another end in the";
-	if (memcmp(a->tbs, none, 8) != 0 && memcmp(b->tbs, none, 8) != 0 &&
-	    memcmp(a->tbs, b->tbs, 8) != 0)
-		return "not what was signed in the";
-	if (memcmp(a->cert, none, 8) != 0 && memcmp(b->cert, none, 8) != 0 &&
-	    memcmp(a->cert, b->cert, 8) != 0)
-		return "another certificate in the";
-	return NULL;
-}
-
-/* What one record did not know, the next one's word is taken for. */
-static void
-learn(struct mark *known, const struct mark *m)
-{
-	static const uint8_t none[8];
-
-	if (known->partial) {
-		memcpy(known->who, m->who, sizeof(known->who));
-		known->partial = m->partial;
-	}
-	if (known->not_after_s == 0)
-		known->not_after_s = m->not_after_s;
-	if (memcmp(known->tbs, none, 8) == 0)
-		memcpy(known->tbs, m->tbs, 8);
-	if (memcmp(known->cert, none, 8) == 0)
-		memcpy(known->cert, m->cert, 8);
-}
-
-/* The place after this serial in record i. */
-static size_t
-check_one(struct reconcile *r, int i, size_t at, struct mark *known)
-{
-	const struct marks *s = &r->of[i];
-	const char *what = disagree(&s->m[at], known);
-
-	if (what != NULL)
-		differ(r, known->serial, what, names[i]);
-	learn(known, &s->m[at]);
-	while (++at < s->n && memcmp(s->m[at].serial, known->serial, 16) == 0)
-		differ(r, known->serial, "twice in the", names[i]);
-	return at;
-}
-
-/* Three sorted lists, one walk. */
-static void
-compare(struct reconcile *r)
-{
-	size_t at[RECORDS] = { 0 };
-	const struct mark *least;
-	struct mark known;
-	unsigned have;
-
-	while ((have = smallest(r, at, &least)) != 0) {
-		if (have == 1u << JOURNAL && least->young) {
-			r->in_flight++;
-			at[JOURNAL]++;
-			continue;
-		}
-		known = *least;
-		for (int i = 0; i < RECORDS; i++)
-			if (have & 1u << i)
-				at[i] = check_one(r, i, at[i], &known);
-			else
-				differ(r, known.serial, "not in the",
-				    names[i]);
-	}
-}
+/* ---- telling ---- */
 
 static void
 print_difference(json_t *item)
@@ -399,6 +283,10 @@ print_difference(json_t *item)
 
 	if (serial != NULL)
 		printf("%s  %s\n", serial, what);
+	else if (json_object_get(item, "crl") != NULL)
+		printf("CRL %lld of issuer %s  %s\n", (long long)
+		    json_integer_value(json_object_get(item, "crl")),
+		    json_string_value(json_object_get(item, "issuer")), what);
 	else
 		printf("journal line %lld  %s\n", (long long)
 		    json_integer_value(json_object_get(item, "line")), what);
@@ -411,13 +299,15 @@ report(struct reconcile *r, struct mm_why *why)
 	json_t *item;
 
 	if (r->cli->json) {
-		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
-		    "agree", n == 0, "journal", (json_int_t)r->of[JOURNAL].n, "ledger",
-		    (json_int_t)r->of[LEDGER].n, "database",
-		    (json_int_t)r->of[STORE].n, "recovered",
+		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
+		    "agree", n == 0, "journal",
+		    (json_int_t)r->of[MM_OF_JOURNAL].n, "ledger",
+		    (json_int_t)r->of[MM_OF_LEDGER].n, "database",
+		    (json_int_t)r->of[MM_OF_STORE].n, "recovered",
 		    (json_int_t)r->recovered, "in_flight",
-		    (json_int_t)r->in_flight, "clock_set_back",
-		    (json_int_t)r->clocks[JOURNAL].n, "differences",
+		    (json_int_t)r->in_flight, "crls",
+		    (json_int_t)r->crls[MM_OF_LEDGER].n, "clock_set_back",
+		    (json_int_t)r->clocks[MM_OF_JOURNAL].n, "differences",
 		    r->differences);
 
 		mm_json_print(o);
@@ -427,19 +317,21 @@ report(struct reconcile *r, struct mm_why *why)
 			print_difference(item);
 		if (n == 0)
 			printf("agree: journal, ledger and database have the "
-			       "same %zu signatures", r->of[STORE].n);
+			       "same %zu signatures", r->of[MM_OF_STORE].n);
 		if (n == 0 && r->recovered != 0)
 			printf(" (%zu of them recovered from the ledger)",
 			    r->recovered);
 		if (n == 0)
-			printf(".\n");
-		if (r->clocks[JOURNAL].n != 0)
+			printf(", journal and ledger the same %zu revocation "
+			       "lists.\n", r->crls[MM_OF_LEDGER].n);
+		if (r->clocks[MM_OF_JOURNAL].n != 0)
 			printf("the signer's clock was set back %zu times: "
 			       "\"mintmark ledger show\" has them as "
-			       "clock.set_back\n", r->clocks[JOURNAL].n);
+			       "clock.set_back\n", r->clocks[MM_OF_JOURNAL].n);
 	}
-	return n == 0 ? MM_OK : MM_FAIL(why, MM_EPOLICY,
-	    "%zu differences between journal, ledger and database", n);
+	return n == 0 ? MM_OK : mm_cli_unverified(r->cli, MM_FAIL(why,
+	    MM_EPOLICY, "%zu differences between journal, ledger and "
+	    "database", n));
 }
 
 static enum mm_err
@@ -448,6 +340,7 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	MM_OWN(mm_config_free) struct mm_config *config = NULL;
 	MM_OWN(mm_reader_close) struct mm_store_reader *db = NULL;
 	const char *conf = mm_arg(a, "config");
+	enum mm_err rc;
 	char journal[MM_PATH_MAX + 32];
 
 	MM_TRY(mm_config_load(conf ? conf : "/etc/mintmark/mintmark.conf",
@@ -461,18 +354,20 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	MM_TRY(mm_reader_open(config->set.database, &db, why));
 	MM_TRY(mm_reader_begin(db, why));
 	r->db = db;
-	MM_TRY(read_store(r, db, why));
+	MM_TRY(read_store(r, db, config, why));
 	mm_reader_end(db);
-	MM_TRY(read_journal(r, mm_arg(a, "journal") ? mm_arg(a, "journal")
-	    : journal, why));
-	for (int i = 0; i < a->npos; i++)
-		MM_TRY(read_journal(r, a->pos[i], why));
-	for (int i = 0; i < RECORDS; i++)
-		if (r->of[i].n != 0)
-			qsort(r->of[i].m, r->of[i].n, sizeof(struct mark),
-			    order);
-	compare(r);
-	mm_clocks_compare(&r->clocks[JOURNAL], &r->clocks[LEDGER],
+	rc = read_journals(r, a, journal, why);
+	if (rc != MM_OK)
+		return rc == MM_EPOLICY || rc == MM_EINPUT
+		    ? mm_cli_unverified(r->cli, rc) : rc;
+	mm_marks_compare(r->of, r->differences, &r->in_flight);
+	mm_crls_compare(r->crls, r->differences, &r->in_flight);
+	mm_clocks_compare(&r->clocks[MM_OF_JOURNAL], &r->clocks[MM_OF_LEDGER],
+	    r->differences);
+	/* who broke the glass and never used what he got is in the journal
+	 * alone */
+	mm_marks_missing(&r->glass[MM_OF_LEDGER], &r->glass[MM_OF_JOURNAL],
+	    "a recovered administrator that is not in the", "journal",
 	    r->differences);
 	return report(r, why);
 }
@@ -490,10 +385,14 @@ mm_cmd_ledger_reconcile(struct mm_cli *cli, const struct mm_args *a,
 	r->differences = json_array();
 	r->began_ms = mm_now_ms();
 	rc = reconcile(r, a, why);
-	for (int i = 0; i < RECORDS; i++)
-		free(r->of[i].m);
-	mm_clocks_done(&r->clocks[JOURNAL]);
-	mm_clocks_done(&r->clocks[LEDGER]);
+	for (int i = 0; i < MM_OF_RECORDS; i++) {
+		mm_marks_done(&r->of[i]);
+		mm_crls_done(&r->crls[i]);
+	}
+	for (int i = 0; i < MM_OF_STORE; i++) {
+		mm_clocks_done(&r->clocks[i]);
+		mm_marks_done(&r->glass[i]);
+	}
 	json_decref(r->differences);
 	free(r);
 	return rc;

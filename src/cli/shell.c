@@ -63,9 +63,13 @@ mm_cmd_reference(struct mm_cli *cli, const struct mm_args *a,
 	}
 	if (strcmp(a->pos[0], "doctor") == 0)
 		return print_doctor(&page, why);
+	if (strcmp(a->pos[0], "problems") == 0) {
+		mm_print_problems(stdout);
+		return MM_OK;
+	}
 	if (strcmp(a->pos[0], "ledger") != 0)
 		return MM_FAIL(why, MM_EINPUT,
-		    "want ledger, doctor or nothing");
+		    "want ledger, doctor, problems or nothing");
 	mm_entry_print_reference(&page);
 	MM_TRY(mm_buf_ok(&page, why));
 	fputs("# Ledger entries\n\nMade by `mintmark reference ledger`; do "
@@ -97,7 +101,7 @@ mm_cmd_complete(struct mm_cli *cli, const struct mm_args *a,
 
 	if (strcmp(a->pos[0], "reason") == 0) {
 		for (unsigned r = 0; r <= 10; r++)
-			if (mm_reason_name(r) != NULL)
+			if (mm_reason_revokes(r))
 				puts(mm_reason_name(r));
 		return MM_OK;
 	}

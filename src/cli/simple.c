@@ -1,14 +1,18 @@
 #include <string.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "pki/cert.h"
+
+MM_FREE_FN(json_free, json_t, json_decref)
 
 /*
- * Commands that are one request and one table: products, profiles, devices,
- * certificates, keys.
+ * Commands that are one request and one table: products, profiles,
+ * certificates, the audit.
  */
 #define NCOL(c) (sizeof(c) / sizeof((c)[0]))
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
@@ -18,15 +22,6 @@
 	{                                                                  \
 		return mm_list_command(cli, a, path, filters,              \
 		    NCOL(filters), columns, NCOL(columns), why);           \
-	}
-#define SHOW(name, method, path)                                           \
-	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
-	    const struct mm_args *a, struct mm_why *why)                   \
-	{                                                                  \
-		char p[1024];                                              \
-                                                                           \
-		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
-		return mm_object_command(cli, method, p, NULL, why);       \
 	}
 
 /* ---- ca ---- */
@@ -45,7 +40,7 @@ mm_cmd_ca_list(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	    NCOL(issuer_columns), why);
 }
 const struct mm_opt mm_opts_ca_crl[] = { END };
-SHOW(ca_crl, "POST", "/issuers/%s/crl")
+MM_SHOW(ca_crl, "POST", "/issuers/%s/crl")
 
 /* ---- profile ---- */
 
@@ -64,13 +59,13 @@ mm_cmd_profile_list(struct mm_cli *cli, const struct mm_args *a,
 	    NCOL(profile_columns), why);
 }
 const struct mm_opt mm_opts_profile_show[] = { END };
-SHOW(profile_show, "GET", "/profiles/%s")
+MM_SHOW(profile_show, "GET", "/profiles/%s")
 
 /* ---- product ---- */
 
 static const struct mm_column product_columns[] = {
 	{ "NAME", "name" }, { "LDEVID PROFILE", "ldevid_profile" },
-	{ "IDEVID PROFILE", "idevid_profile" }, { "CREATED", "created_at" },
+	{ "IDEVID PROFILE", "idevid_profile" }, { "CREATED", "created" },
 	{ "DESCRIPTION", "description" },
 };
 const struct mm_opt mm_opts_product_list[] = { MM_LIST_OPTS, END };
@@ -83,7 +78,7 @@ mm_cmd_product_list(struct mm_cli *cli, const struct mm_args *a,
 	    NCOL(product_columns), why);
 }
 const struct mm_opt mm_opts_product_show[] = { END };
-SHOW(product_show, "GET", "/products/%s")
+MM_SHOW(product_show, "GET", "/products/%s")
 
 #define PRODUCT_OPTS                                                       \
 	{ "ldevid-profile", "PROFILE", "profile of the operational "       \
@@ -120,56 +115,121 @@ enum mm_err
 mm_cmd_product_update(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
+	MM_OWN(json_free) json_t *given = product_body(a);
+	MM_OWN(json_free) json_t *now = NULL;
+	json_t *body = json_object();
+	const char *key, *text;
+	struct mm_client *c;
+	enum mm_err rc;
 	char p[1024];
+	json_t *v;
 
-	MM_TRY(mm_path(p, why, "/products/%s", a->pos[0]));
-	return mm_object_command(cli, "PUT", p, product_body(a), why);
+	rc = mm_path(p, why, "/products/%s", a->pos[0]);
+	if (rc == MM_OK)
+		rc = mm_cli_client(cli, &c, why);
+	if (rc == MM_OK)
+		rc = mm_client_call(c, "GET", p, NULL, &now, why);
+	if (rc != MM_OK)
+		return json_decref(body), rc;
+	json_object_update(now, given);
+	json_object_del(now, "created");
+	/* PUT replaces: what is not there is emptied, as "" asks for. */
+	json_object_foreach(now, key, v) {
+		text = json_string_value(v);
+		if (text != NULL && text[0] != '\0')
+			json_object_set(body, key, v);
+	}
+	return mm_object_command(cli, "PUT", p, body, why);
 }
 
 /* ---- device ---- */
 
-static const struct mm_column device_columns[] = {
-	{ "DEVICE", "id" }, { "PRODUCT", "product" }, { "STATE", "state" },
-	{ "CREATED", "created_at" },
-};
-static const struct mm_filter device_filters[] = { { "product", "product" } };
-const struct mm_opt mm_opts_device_list[] = {
-	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },
-	MM_LIST_OPTS, END
-};
-LIST(device_list, "/devices", device_filters, device_columns)
-const struct mm_opt mm_opts_device_show[] = { END };
-SHOW(device_show, "GET", "/devices/%s")
-const struct mm_opt mm_opts_device_retire[] = { END };
-SHOW(device_retire, "POST", "/devices/%s/retire")
-const struct mm_opt mm_opts_device_create[] = {
-	{ "product", "PRODUCT", "its product (required)", MM_C_PRODUCT, NULL },
-	{ "bound-key", "SHA256", "hash of the public key that the factory "
-	    "recorded", MM_C_NONE, NULL },
-	{ "attributes", "JSON", "an object of the maker's own", MM_C_NONE,
+const struct mm_opt mm_opts_device_retire[] = {
+	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE,
 	    NULL },
+	{ "yes", NULL, "do not ask before doing it", MM_C_NONE, NULL },
 	END
 };
 
-enum mm_err
-mm_cmd_device_create(struct mm_cli *cli, const struct mm_args *a,
+static bool
+is_in(const json_t *o, const char *member, const char *const words[])
+{
+	const char *v = mm_json_text(o, member);
+
+	for (size_t i = 0; words[i] != NULL; i++)
+		if (strcmp(words[i], v) == 0)
+			return true;
+	return false;
+}
+
+/* What is not over yet, of a device's certificates. */
+static size_t
+count_live(json_t *device)
+{
+	static const char *const live[] = { "issued", "confirmed",
+		"superseded", "held", NULL };
+	size_t n = 0, i;
+	json_t *c;
+
+	json_array_foreach(json_object_get(device, "certificates"), i, c)
+		n += is_in(c, "state", live);
+	return n;
+}
+
+/* On a terminal only: who calls from a script has decided. */
+static enum mm_err
+confirm_retire(struct mm_cli *cli, const struct mm_args *a, size_t live,
     struct mm_why *why)
 {
-	const char *attributes = mm_arg(a, "attributes");
-	json_t *o, *v = NULL;
-	json_error_t where;
+	char answer[16];
 
-	if (mm_arg(a, "product") == NULL)
-		return MM_FAIL(why, MM_EINPUT, "missing --product");
-	if (attributes != NULL && (v = json_loads(attributes,
-	    JSON_REJECT_DUPLICATES, &where)) == NULL)
-		return MM_FAIL(why, MM_EINPUT, "--attributes: %s", where.text);
-	o = json_pack("{s:s}", "id", a->pos[0]);
-	mm_json_opt(o, "product", a, "product");
-	mm_json_opt(o, "bound_spki_sha256", a, "bound-key");
-	if (v != NULL)
-		json_object_set_new(o, "attributes", v);
-	return mm_object_command(cli, "POST", "/devices", o, why);
+	if (mm_flag(a, "yes") || !isatty(STDIN_FILENO) || !cli->tty)
+		return MM_OK;
+	fprintf(stderr, "Retire %s for good, and revoke its %zu certificates? "
+	    "[y/N] ", a->pos[0], live);
+	if (fgets(answer, sizeof(answer), stdin) == NULL ||
+	    (answer[0] | 32) != 'y')
+		return MM_FAIL(why, MM_EPOLICY, "not confirmed");
+	return MM_OK;
+}
+
+/* "would" and what; with --json the object with what would be in it. */
+static enum mm_err
+would(const struct mm_cli *cli, json_t *now, const char *state,
+    const char *words)
+{
+	json_object_set_new(now, "dry_run", json_true());
+	json_object_set_new(now, "would_be", json_string(state));
+	if (cli->json)
+		mm_json_print(now);
+	else
+		mm_text_put(stdout, words);
+	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_device_retire(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	static const char *const over[] = { "retired", NULL };
+	MM_OWN(json_free) json_t *now = NULL;
+	char p[1024], words[512];
+	struct mm_client *c;
+
+	MM_TRY(mm_path(p, why, "/devices/%s", a->pos[0]));
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, "GET", p, NULL, &now, why));
+	if (mm_flag(a, "dry-run")) {
+		snprintf(words, sizeof(words), is_in(now, "state", over)
+		    ? "%s is retired already: nothing would happen.\n"
+		    : "%s would be retired for good: its id never comes back, "
+		    "and %zu certificates would be revoked.\n", a->pos[0],
+		    count_live(now));
+		return would(cli, now, "retired", words);
+	}
+	MM_TRY(confirm_retire(cli, a, count_live(now), why));
+	MM_TRY(mm_path(p, why, "/devices/%s/retire", a->pos[0]));
+	return mm_object_command(cli, "POST", p, NULL, why);
 }
 
 /* ---- cert ---- */
@@ -181,32 +241,70 @@ static const struct mm_column cert_columns[] = {
 };
 static const struct mm_filter cert_filters[] = {
 	{ "device", "device" }, { "state", "state" }, { "issuer", "issuer" },
+	{ "product", "product" }, { "profile", "profile" },
 	{ "expires-from", "expires_from" }, { "expires-to", "expires_to" },
+	{ "older-than", "issued_to", .ago = true },
+	{ "key", "spki_sha256" },
 };
 const struct mm_opt mm_opts_cert_list[] = {
 	{ "device", "DEVICE", "of this device", MM_C_DEVICE, NULL },
 	{ "state", "STATE", "in this state", MM_C_WORDS,
 	    "issued confirmed superseded held revoked orphaned" },
 	{ "issuer", "ISSUER", "of this issuer", MM_C_ISSUER, NULL },
+	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },
+	{ "profile", "PROFILE@VERSION", "made by this version of a profile",
+	    MM_C_NONE, NULL },
+	{ "key", "SHA256", "of the public key with this hash", MM_C_NONE,
+	    NULL },
 	{ "expires-from", "TIME", "that end at TIME or later", MM_C_NONE,
 	    NULL },
 	{ "expires-to", "TIME", "that end before TIME", MM_C_NONE, NULL },
+	{ "older-than", "TIME", "with --state issued: that no device has "
+	    "confirmed for so long: 7d", MM_C_NONE, NULL },
 	MM_LIST_OPTS, END
 };
 LIST(cert_list, "/certificates", cert_filters, cert_columns)
 const struct mm_opt mm_opts_cert_show[] = { END };
-SHOW(cert_show, "GET", "/certificates/%s")
+MM_SHOW(cert_show, "GET", "/certificates/%s")
 const struct mm_opt mm_opts_cert_hold[] = { END };
-SHOW(cert_hold, "POST", "/certificates/%s/hold")
+MM_SHOW(cert_hold, "POST", "/certificates/%s/hold")
 const struct mm_opt mm_opts_cert_release[] = { END };
-SHOW(cert_release, "POST", "/certificates/%s/release")
+MM_SHOW(cert_release, "POST", "/certificates/%s/release")
 const struct mm_opt mm_opts_cert_revoke[] = {
 	{ "reason", "REASON", "RFC 5280 5.3.1; default unspecified",
 	    MM_C_REASON, NULL },
-	{ "dry-run", NULL, "show the certificate that would be revoked",
-	    MM_C_NONE, NULL },
+	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE,
+	    NULL },
 	END
 };
+
+/* What the server would refuse is refused here too. */
+static enum mm_err
+dry_revoke(struct mm_cli *cli, const struct mm_args *a, const char *reason,
+    struct mm_why *why)
+{
+	static const char *const over[] = { "revoked", NULL };
+	MM_OWN(json_free) json_t *now = NULL;
+	char p[1024], words[512];
+	struct mm_client *c;
+	unsigned code;
+
+	MM_TRY(mm_reason_parse(reason, &code, why));
+	if (!mm_reason_revokes(code))
+		return MM_FAIL(why, MM_EINPUT, "reason %.40s does not revoke",
+		    reason);
+	MM_TRY(mm_path(p, why, "/certificates/%s", a->pos[0]));
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, "GET", p, NULL, &now, why));
+	snprintf(words, sizeof(words), is_in(now, "state", over)
+	    ? "%s of %s is revoked already (%s): nothing would happen.\n"
+	    : "%s of %s, now %s, would be revoked for good, with the reason "
+	    "%s.\n", mm_json_text(now, "serial"), mm_json_text(now, "device"),
+	    mm_json_text(now, is_in(now, "state", over) ? "reason" : "state"),
+	    reason);
+	json_object_set_new(now, "would_be_reason", json_string(reason));
+	return would(cli, now, "revoked", words);
+}
 
 enum mm_err
 mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
@@ -215,65 +313,55 @@ mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
 	const char *reason = mm_arg(a, "reason");
 	char p[1024];
 
-	if (mm_flag(a, "dry-run")) {
-		MM_TRY(mm_path(p, why, "/certificates/%s", a->pos[0]));
-		return mm_object_command(cli, "GET", p, NULL, why);
-	}
+	reason = reason ? reason : "unspecified";
+	if (mm_flag(a, "dry-run"))
+		return dry_revoke(cli, a, reason, why);
 	MM_TRY(mm_path(p, why, "/certificates/%s/revoke", a->pos[0]));
 	return mm_object_command(cli, "POST", p, json_pack("{s:s}", "reason",
-	    reason ? reason : "unspecified"), why);
+	    reason), why);
 }
 
-/* ---- key ---- */
+/* ---- audit ---- */
 
-static const struct mm_column key_columns[] = {
-	{ "ID", "id" }, { "NAME", "name" }, { "ROLES", "roles" },
-	{ "EXPIRES", "expires" }, { "REVOKED", "revoked_at" },
+static const struct mm_column entry_columns[] = {
+	{ "INDEX", "index" }, { "AT", "entry.at" }, { "TYPE", "entry.type" },
+	{ "DEVICE", "entry.device" }, { "ACTOR", "entry.actor" },
+	{ "SERIAL", "entry.serial" }, { "REASON", "entry.reason" },
 };
-const struct mm_opt mm_opts_key_list[] = { MM_LIST_OPTS, END };
+static const struct mm_filter audit_filters[] = {
+	{ "type", "type" }, { "device", "device" }, { "actor", "actor" },
+	{ "token", "token" }, { "serial", "serial" }, { "from", "from" },
+	{ "to", "to" }, { "order", "order" },
+};
+const struct mm_opt mm_opts_audit[] = {
+	{ "type", "TYPE", "of this type: device.changed, token.minted, ...",
+	    MM_C_NONE, NULL },
+	{ "device", "DEVICE", "about this device", MM_C_DEVICE, NULL },
+	{ "actor", "ID", "done by the API key with this id", MM_C_NONE, NULL },
+	{ "token", "TOKEN", "about this token", MM_C_TOKEN, NULL },
+	{ "serial", "SERIAL", "about this certificate", MM_C_SERIAL, NULL },
+	{ "from", "TIME", "from TIME on", MM_C_NONE, NULL },
+	{ "to", "TIME", "before TIME", MM_C_NONE, NULL },
+	{ "order", "ORDER", "newest (default) or oldest first", MM_C_WORDS,
+	    "newest oldest" },
+	MM_LIST_OPTS, END
+};
 
 enum mm_err
-mm_cmd_key_list(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
+mm_cmd_audit(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 {
-	return mm_list_command(cli, a, "/keys", NULL, 0, key_columns,
-	    NCOL(key_columns), why);
+	return mm_entries_command(cli, a, "/audit", audit_filters,
+	    NCOL(audit_filters), why);
 }
-const struct mm_opt mm_opts_key_revoke[] = { END };
-SHOW(key_revoke, "POST", "/keys/%s/revoke")
-const struct mm_opt mm_opts_key_create[] = {
-	{ "role", "ROLE", "what it may do (required): admin, operator, line, "
-	    "support or auditor, or several with commas", MM_C_WORDS,
-	    "admin operator line support auditor" },
-	{ "ttl", "TIME", "until when: 90d, 2y (default: no end)", MM_C_NONE,
-	    NULL },
-	END
-};
 
+/* see commands.h */
 enum mm_err
-mm_cmd_key_create(struct mm_cli *cli, const struct mm_args *a,
+mm_entries_command(struct mm_cli *cli, const struct mm_args *a,
+    const char *path, const struct mm_filter *f, size_t nf,
     struct mm_why *why)
 {
-	char expires[MM_TIME_TEXT];
-	int64_t ttl;
-	json_t *o;
-
-	if (mm_arg(a, "role") == NULL)
-		return MM_FAIL(why, MM_EINPUT, "missing --role");
-	o = json_pack("{s:s}", "name", a->pos[0]);
-	mm_json_list(o, "roles", a, "role");
-	if (mm_arg(a, "ttl") != NULL) {
-		enum mm_err rc = mm_duration_parse(mm_arg(a, "ttl"), &ttl,
-		    why);
-
-		if (rc != MM_OK)
-			return json_decref(o), rc;
-		mm_time_text_s(mm_now_s() + ttl, expires);
-		json_object_set_new(o, "expires", json_string(expires));
-	}
-	mm_cli_hint(cli, "the key is shown once: keep it in a file of mode "
-	    "0600 and name that with --key-file");
-	return mm_object_command(cli, "POST", "/keys", o, why);
+	return mm_list_command(cli, a, path, f, nf, entry_columns,
+	    NCOL(entry_columns), why);
 }
 
 /* ---- status ---- */

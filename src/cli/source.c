@@ -39,19 +39,40 @@ mm_source_close(struct mm_source *s)
 	mm_client_close(&s->other);
 }
 
+static enum mm_err
+from_server(struct mm_source *s, const char *path, struct mm_buf *out,
+    struct mm_why *why)
+{
+	char full[1024];
+
+	snprintf(full, sizeof(full), "/ledger/%s", path);
+	return mm_client_bytes(s->client, full, out, why);
+}
+
+static enum mm_err
+from_dir(struct mm_source *s, const char *path, struct mm_buf *out,
+    struct mm_why *why)
+{
+	char full[1024];
+
+	MM_TRY(mm_path_join(full, sizeof(full), s->dir, path, why));
+	return mm_file_read(full, out, why);
+}
+
 /* see source.h */
 enum mm_err
 mm_source_get(struct mm_source *s, const char *path, struct mm_buf *out,
     struct mm_why *why)
 {
-	char full[1024];
+	enum mm_err rc;
 
-	if (s->dir == NULL) {
-		snprintf(full, sizeof(full), "/ledger/%s", path);
-		return mm_client_bytes(s->client, full, out, why);
-	}
-	MM_TRY(mm_path_join(full, sizeof(full), s->dir, path, why));
-	return mm_file_read(full, out, why);
+	rc = s->dir == NULL ? from_server(s, path, out, why)
+	    : from_dir(s, path, out, why);
+	/* A tile that is not there is the ledger's fault; without a
+	 * checkpoint it is none. */
+	s->unread = rc != MM_OK && (rc != MM_ENOTFOUND ||
+	    strncmp(path, "tile/", 5) != 0);
+	return rc;
 }
 
 static struct mm_bytes

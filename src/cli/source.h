@@ -18,6 +18,7 @@ struct mm_source {
 	struct mm_client *other;  /* owned */
 	const char *dir;          /* NULL: by the client */
 	const char *name;         /* for people */
+	bool unread;              /* what failed was the reading */
 };
 /* where: NULL for the server, "https://..." or a directory. */
 MM_MUST enum mm_err mm_source_open(struct mm_source *s, struct mm_cli *cli,

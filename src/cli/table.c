@@ -1,8 +1,76 @@
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "cli/cmd.h"
 
 enum { COLUMNS_MAX = 12, WIDTH_MAX = 64 };
+
+/* A control character or a stray byte at s; n: how many bytes it is. */
+static bool
+foul(const char *s, size_t *n)
+{
+	const unsigned char *c = (const unsigned char *)s;
+	size_t len = c[0] < 0x80 ? 1 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+	struct mm_bytes one = { c, strnlen(s, len) };
+
+	*n = 1;
+	if (c[0] < 0x80)
+		return c[0] < ' ' || c[0] == 0x7f;
+	if (one.n < len || !mm_utf8_valid(one))
+		return true;
+	*n = len;
+	return c[0] == 0xc2 && c[1] < 0xa0;
+}
+
+/* see cmd.h */
+void
+mm_text_put(FILE *f, const char *text)
+{
+	size_t n;
+
+	for (; *text != '\0'; text += n)
+		if (!foul(text, &n) || *text == '\n' || *text == '\t')
+			fwrite(text, 1, n, f);
+		else
+			for (size_t i = 0; i < n; i++)
+				fprintf(f, "\\x%02x", (unsigned char)text[i]);
+}
+
+/* see cmd.h */
+void
+mm_text_plain(char *text)
+{
+	size_t n;
+
+	for (; *text != '\0'; text += n)
+		if (foul(text, &n))
+			memset(text, '?', n);
+}
+
+/* see cmd.h */
+void
+mm_json_plain(json_t *v, int depth)
+{
+	const char *text = json_string_value(v), *key;
+	json_t *item;
+	size_t i;
+
+	if (text != NULL) {
+		char *own = strdup(text);
+
+		if (own != NULL)
+			mm_text_plain(own);
+		(void)json_string_set(v, own != NULL ? own : "");
+		free(own);
+	}
+	if (depth == 0)
+		return;
+	json_object_foreach(v, key, item)
+		mm_json_plain(item, depth - 1);
+	json_array_foreach(v, i, item)
+		mm_json_plain(item, depth - 1);
+}
 
 /* A JSON value as one short text; texts of more than a line are "...". */
 static void
@@ -27,6 +95,21 @@ cell(json_t *v, char *out, size_t n)
 				at += (size_t)snprintf(out + at, n - at,
 				    "%s%s", i ? ", " : "", s);
 		}
+	mm_text_plain(out);
+}
+
+/* A member, or "member.member" of an object in it. */
+static json_t *
+member_of(json_t *item, const char *name)
+{
+	char outer[32];
+	const char *dot = strchr(name, '.');
+
+	if (dot == NULL || (size_t)(dot - name) >= sizeof(outer))
+		return json_object_get(item, name);
+	memcpy(outer, name, (size_t)(dot - name));
+	outer[dot - name] = '\0';
+	return json_object_get(json_object_get(item, outer), dot + 1);
 }
 
 static void
@@ -36,10 +119,11 @@ line(const struct mm_column *c, size_t nc, const size_t *width, json_t *item)
 
 	for (size_t i = 0; i < nc; i++) {
 		if (item != NULL)
-			cell(json_object_get(item, c[i].member), text,
+			cell(member_of(item, c[i].member), text,
 			    sizeof(text));
 		else
 			snprintf(text, sizeof(text), "%s", c[i].title);
+		mm_text_plain(text);
 		printf(i + 1 < nc ? "%-*s  " : "%.0d%s\n",
 		    i + 1 < nc ? (int)width[i] : 0, text);
 	}
@@ -59,7 +143,7 @@ mm_table_print(const struct mm_column *c, size_t nc, json_t *items)
 		width[i] = strlen(c[i].title);
 	json_array_foreach(items, row, item)
 		for (size_t i = 0; i < nc; i++) {
-			cell(json_object_get(item, c[i].member), text,
+			cell(member_of(item, c[i].member), text,
 			    sizeof(text));
 			n = strlen(text);
 			if (n > width[i])
@@ -83,7 +167,9 @@ flat(const char *name, json_t *object, int width)
 		if (json_is_object(v))
 			continue;
 		cell(v, text, sizeof(text));
-		printf("%s%s %s", lead, key, text);
+		fputs(lead, stdout);
+		mm_text_put(stdout, key);
+		printf(" %s", text);
 		lead = ", ";
 	}
 	putchar('\n');
@@ -155,7 +241,7 @@ mm_object_print(json_t *object)
 		else if (json_is_object(json_array_get(v, 0)))
 			rows(key, v);
 		else if (s != NULL && strchr(s, '\n'))
-			printf("%s", s);
+			mm_text_put(stdout, s);
 	}
 }
 

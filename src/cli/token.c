@@ -1,9 +1,13 @@
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "cli/bulk.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "pki/token.h"
+#include "cli/qr.h"
 
 MM_FREE_FN(json_free, json_t, json_decref)
 
@@ -33,13 +37,49 @@ mm_cmd_token_list(struct mm_cli *cli, const struct mm_args *a,
 	    sizeof(columns) / sizeof(columns[0]), why);
 }
 
+/* Upper case; O is 0, I and L are 1. */
+static char
+digit(char c)
+{
+	c = (char)(c >= 'a' && c <= 'z' ? c - 32 : c);
+	return (char)(c == 'O' ? '0' : c == 'I' || c == 'L' ? '1' : c);
+}
+
+/*
+ * The id, also of a whole token: its secret has no business in a path, which
+ * is logged.  Read as mmd_token_parse does: white space and "-" anywhere, any
+ * case.
+ */
+static enum mm_err
+id_of(const char *text, char out[MM_TOKEN_ID_TEXT], struct mm_why *why)
+{
+	static const char head[] = "mm1-";
+	const char *at = strncasecmp(text, "mintmark:", 9) == 0 ? text + 9
+	    : text;
+	size_t n = sizeof(head) - 1;
+
+	if (strncasecmp(at, head, n) != 0)
+		return MM_FAIL(why, MM_EINPUT, "a token's id begins with mm1-");
+	strcpy(out, head);
+	for (at += n; *at != '\0' && n + 1 < MM_TOKEN_ID_TEXT; at++)
+		if (*at != '-' && *at != ' ')
+			out[n++] = digit(*at);
+	out[n] = '\0';
+	if (n + 1 == MM_TOKEN_ID_TEXT && *at != '\0')
+		fprintf(stderr, "mintmark: note: that was a whole token; only "
+		    "its id, %s, is sent\n", out);
+	return MM_OK;
+}
+
 static enum mm_err
 on_token(struct mm_cli *cli, const struct mm_args *a, const char *method,
     const char *path, json_t *take_body, struct mm_why *why)
 {
-	char p[1024];
-	enum mm_err rc = mm_path(p, why, path, a->pos[0]);
+	char p[1024], id[MM_TOKEN_ID_TEXT];
+	enum mm_err rc = id_of(a->pos[0], id, why);
 
+	if (rc == MM_OK)
+		rc = mm_path(p, why, path, id);
 	if (rc != MM_OK)
 		return json_decref(take_body), rc;
 	return mm_object_command(cli, method, p, take_body, why);
@@ -100,11 +140,15 @@ const struct mm_opt mm_opts_token_create[] = {
 	    MM_C_NONE, NULL },
 	{ "out", "FILE", "write the token file (JSON) or the CSV there, mode "
 	    "0600", MM_C_FILE, NULL },
+	{ "qr", NULL, "show the token's URI as a QR code on the terminal",
+	    MM_C_NONE, NULL },
+	{ "qr-png", "FILE", "write that code there, mode 0600", MM_C_FILE,
+	    NULL },
 	{ "csv", "FILE", "one token for each row; - is standard input",
 	    MM_C_FILE, NULL },
-	{ "resume", NULL, "with --csv: go on where --out ends", MM_C_NONE,
+	{ "resume", NULL, "with --csv: leave out the devices that --out has", MM_C_NONE,
 	    NULL },
-	{ "dry-run", NULL, "with --csv: read and check the rows only",
+	{ "dry-run", NULL, "with --csv: read and check all rows, and their products",
 	    MM_C_NONE, NULL },
 	END
 };
@@ -125,21 +169,78 @@ mm_token_defaults(const struct mm_args *a)
 	return o;
 }
 
+static void
+hint_for(struct mm_cli *cli, const struct mm_args *a, enum mm_err rc)
+{
+	if (rc == MM_ENOTFOUND && mm_arg(a, "product") == NULL)
+		mm_cli_hint(cli, "a device that is not there yet is made if "
+		    "its product is named: --product PRODUCT");
+	if (rc == MM_EPOLICY && mm_arg(a, "door") != NULL &&
+	    strcmp(mm_arg(a, "door"), "bearer") == 0)
+		mm_cli_hint(cli, "a bearer token needs a profile with \"bearer "
+		    "= true\" in mintmark.conf (and a new version there); "
+		    "the default door, handshake, needs nothing");
+}
+
+/* After the token was shown or kept: a code that fails loses nothing. */
+static enum mm_err
+show_code(const struct mm_args *a, const json_t *made, struct mm_why *why)
+{
+	const char *uri = json_string_value(json_object_get(made, "uri"));
+	const char *png = mm_arg(a, "qr-png");
+
+	if (!mm_flag(a, "qr") && png == NULL)
+		return MM_OK;
+	if (uri == NULL)
+		return MM_FAIL(why, MM_ESYS, "the server's answer has no uri");
+	if (mm_flag(a, "qr"))
+		MM_TRY(mm_qr_print(stdout, uri, why));
+	return png == NULL ? MM_OK : mm_qr_png(png, uri, why);
+}
+
 static enum mm_err
 create_one(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *body = mm_token_defaults(a);
 	MM_OWN(json_free) json_t *made = NULL;
+	const char *path = mm_arg(a, "out");
 	struct mm_client *c;
+	FILE *out = NULL;
+	enum mm_err rc;
 
 	MM_TRY(mm_cli_client(cli, &c, why));
-	MM_TRY(mm_client_call(c, "POST", "/tokens", body, &made, why));
-	if (mm_arg(a, "out") != NULL)
-		return mm_bulk_write_json(mm_arg(a, "out"), made, why);
-	if (cli->json)
+	if (path != NULL)
+		MM_TRY(mm_out_open(cli, path, false, &out, why));
+	rc = mm_client_call(c, "POST", "/tokens", body, &made, why);
+	hint_for(cli, a, rc);
+	if (path != NULL && rc != MM_OK) {
+		(void)!mm_out_json(&out, path, NULL, NULL);
+		return rc;
+	}
+	MM_TRY(rc);
+	if (path != NULL && (rc = mm_out_json(&out, path, made, why)) != MM_OK)
+		mm_cli_hint(cli, "its secret is lost: \"mintmark token cancel "
+		    "%s\", then make another", mm_json_text(made, "id"));
+	MM_TRY(rc);
+	if (path == NULL && cli->json)
 		mm_json_print(made);
-	else
+	else if (path == NULL)
 		mm_object_print(made);
+	return show_code(a, made, why);
+}
+
+/* Said before a token is made that nobody would see. */
+static enum mm_err
+check_code(const struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	if (mm_arg(a, "csv") != NULL &&
+	    (mm_flag(a, "qr") || mm_arg(a, "qr-png") != NULL))
+		return MM_FAIL(why, MM_EINPUT,
+		    "--qr and --qr-png go with --device");
+	if (mm_flag(a, "qr") && (cli->json || !isatty(STDOUT_FILENO)))
+		return MM_FAIL(why, MM_EINPUT, "--qr wants a terminal, and "
+		    "no --json: --qr-png FILE writes a picture");
 	return MM_OK;
 }
 
@@ -150,6 +251,9 @@ mm_cmd_token_create(struct mm_cli *cli, const struct mm_args *a,
 	if ((mm_arg(a, "csv") != NULL) == (mm_arg(a, "device") != NULL))
 		return MM_FAIL(why, MM_EINPUT,
 		    "say either --device DEVICE or --csv FILE");
+	if (mm_arg(a, "ttl") != NULL)
+		MM_TRY(mm_bulk_ttl(mm_arg(a, "ttl"), why));
+	MM_TRY(check_code(cli, a, why));
 	if (mm_arg(a, "csv") != NULL)
 		return mm_bulk_tokens(cli, a, why);
 	if (mm_flag(a, "resume") || mm_flag(a, "dry-run"))

@@ -28,6 +28,7 @@ struct walk {
 	struct mm_checkpoint kept; /* size 0: none */
 	struct mm_hash at_kept;
 	struct mm_progress progress;
+	bool checking; /* what fails now is the ledger, if it was read */
 	char arena[MM_ENTRY_MAX + 64];
 };
 
@@ -177,6 +178,7 @@ verify(struct mm_cli *cli, struct walk *w, const struct mm_args *a,
 	MM_TRY(mm_source_key(w->source, mm_arg(a, "key"), &key, &trusted,
 	    why));
 	MM_TRY(load_kept(keep, &key, &w->kept, why));
+	w->checking = true;
 	MM_TRY(mm_source_checkpoint(w->source, &key, &c, &note, why));
 	mm_progress_begin(&w->progress, cli, "entries", c.size);
 	MM_TRY(mm_source_each(w->source, 0, c.size, one_entry, w, why));
@@ -204,7 +206,9 @@ mm_cmd_ledger_verify(struct mm_cli *cli, const struct mm_args *a,
 	rc = mm_source_open(&source, cli, a->npos ? a->pos[0] : NULL, why);
 	if (rc == MM_OK)
 		rc = verify(cli, w, a, why);
-	if (rc == MM_EPOLICY && why->text[0] != '\0')
+	if (rc != MM_OK && w->checking && !source.unread)
+		rc = mm_cli_unverified(cli, rc);
+	if (cli->unverified)
 		mm_cli_hint(cli, "keep this copy as it is, and tell whoever "
 		    "answers for security: a ledger does not fail by accident");
 	mm_source_close(&source);

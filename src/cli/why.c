@@ -176,6 +176,7 @@ mm_cmd_device_why(
 		mm_json_print(o);
 		return MM_OK;
 	}
+	mm_json_plain(o, 4);
 	attempts = json_object_get(o, "attempts");
 	if (strcmp(mm_json_text(o, "verdict"), "refused") == 0)
 		say_refused(o, attempts);

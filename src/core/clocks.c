@@ -23,8 +23,7 @@ enter(struct mm_core *c, struct mm_op *take_op, uint64_t line,
 	mm_time_text(span[0], from);
 	mm_time_text(span[1], to);
 	e.field[MM_F_NUMBER] = number;
-	e.field[MM_F_NODE] = c->config->set.node[0] != '\0' ?
-	    c->config->set.node : NULL;
+	e.field[MM_F_NODE] = mm_node_or_null(c);
 	e.field[MM_F_FROM] = from;
 	e.field[MM_F_TO] = to;
 	mm_papers_add(&p, &e);

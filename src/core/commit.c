@@ -147,7 +147,8 @@ publish(struct mm_round *r, enum mm_err rc)
 		c->conf.grown(c->conf.ctx, size);
 }
 
-/* MM_EAGAIN: nothing happened, so the same once more can do no harm. */
+/* MM_EAGAIN: nothing happened, so the same once more can do no harm.  Whoever
+ * wanted it, pipeline or desk: the store is away until L finds it back. */
 static enum mm_err
 run(struct mm_round *r, struct mm_why *why)
 {
@@ -161,8 +162,10 @@ run(struct mm_round *r, struct mm_why *why)
 		memset(why, 0, sizeof(*why));
 		rc = mm_store_run(r->c->store, r->op, r->n, why);
 	}
-	if (rc != MM_OK)
+	if (rc != MM_OK) {
+		atomic_store(&r->c->store_ok, false);
 		mm_core_note(r->c, 2, "store.failed", why->text);
+	}
 	return rc;
 }
 

@@ -241,9 +241,9 @@ mm_core_stop(struct mm_core *c, int64_t deadline_ms)
 		pthread_join(c->feed, NULL);
 		c->has_feed = false;
 		last_entries(c);
-		mm_nodes_stop(c);
 	}
 	if (c->has_commit) {
+		mm_nodes_stop(c);
 		atomic_store(&c->quit, true);
 		mm_kick(c->kick);
 		pthread_join(c->commit, NULL);
@@ -389,6 +389,8 @@ mm_core_stats(struct mm_core *c, struct mm_core_stats *out)
 	out->signer_known = c->signer_at != 0;
 	out->signer_age_ms = mm_mono_ms() - c->signer_at;
 	out->signer_skew_ms = c->signer_skew_ms;
+	out->admins = c->admins;
+	out->admins_until = c->admins_until;
 	memcpy(out->why, c->why, sizeof(out->why));
 	pthread_mutex_unlock(&c->lock);
 	out->ready = c->accepting && out->signer_up && out->store_ok &&

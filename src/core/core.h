@@ -1,6 +1,8 @@
 #ifndef MM_CORE_H
 #define MM_CORE_H
 
+#include <netinet/in.h>
+
 #include "base/buf.h"
 #include "base/hist.h"
 #include "base/secret.h"
@@ -206,6 +208,10 @@ struct mm_core_stats {
 	int64_t checkpoint_at;
 	unsigned in_flight;
 	unsigned waiting; /* for the signer's answer */
+	/* Administrators whose credential is good, and when the last of them
+	 * ends: milliseconds, INT64_MAX never; 0 of them: not looked yet. */
+	unsigned admins;
+	int64_t admins_until;
 	bool signer_up, store_ok, ready;
 	char why[161]; /* why not ready */
 	/* As the signer said last, at most some seconds ago while it is up. */
@@ -256,17 +262,63 @@ enum mm_role { /* bits */
 	MM_ROLE_ADMIN = 1, MM_ROLE_OPERATOR = 2, MM_ROLE_LINE = 4,
 	MM_ROLE_SUPPORT = 8, MM_ROLE_AUDITOR = 16
 };
+
+/*
+ * Scope: which products (and batches) a credential is limited to, as a text
+ * "product:thermo,product:valve,batch:B7"; "" is no limit.  What carries no
+ * batch is outside of every scope that names one.
+ */
+#define MM_SCOPE_MOST 16
+struct mm_scope {
+	bool on;
+	unsigned nproducts, nbatches;
+	char product[MM_SCOPE_MOST][MM_NAME_MAX + 1]; /* in their order */
+	char batch[MM_SCOPE_MOST][MM_NAME_MAX + 1];
+};
+/* MM_EINPUT: no such form, a name twice, more than 16 of a kind. */
+MM_MUST enum mm_err mm_scope_parse(const char *text, struct mm_scope *out,
+    struct mm_why *why);
+/* Whether it covers an object of this product and batch ("" : none). */
+bool mm_scope_sees(const struct mm_scope *s, const char *product,
+    const char *batch);
+/*
+ * Source addresses, "10.0.0.0/8,2001:db8::1"; "" is any.  MM_EINPUT: not an
+ * address, or bits beyond the prefix.  peer: IPv4 as mapped.
+ */
+MM_MUST enum mm_err mm_sources_check(const char *text, struct mm_why *why);
+bool mm_sources_hold(const char *text, const struct in6_addr *peer);
+
 struct mm_login {
 	char id[17];
 	char name[65];
 	unsigned roles;
+	enum mm_operator_kind kind;
+	struct mm_scope scope;
+	int64_t expires_at; /* milliseconds; 0 never */
 };
+/* Neither revoked nor past its end. */
+bool mm_operator_alive(const struct mm_operator *o);
+/* Whether it is an administrator's: see store.h. */
+bool mm_operator_admin(const struct mm_operator *o);
 const char *mm_role_name(unsigned one_role);
 MM_MUST enum mm_err mm_roles_parse(const char *text, unsigned *out,
     struct mm_why *why);
-/* key: "mmk_<id 16 hex>_<secret base64url 43>".  MM_EAUTH, one reason. */
-MM_MUST enum mm_err mm_desk_login(struct mm_desk *d, struct mm_bytes key,
-    struct mm_login *out, struct mm_why *why);
+/* Whether the text can be a key: its form alone. */
+bool mm_key_is_formed(struct mm_bytes key);
+/* What a request brought; exactly one of the two. */
+struct mm_presented {
+	struct mm_bytes key;         /* "mmk_<id 16 hex>_<secret 43>" */
+	struct mm_bytes certificate; /* DER; TLS has proved possession */
+	const struct in6_addr *peer;
+};
+/*
+ * MM_EAUTH, one reason: unknown, wrong, revoked, expired, from elsewhere.  A
+ * certificate counts by its public key alone, never if that is certified for
+ * a device.  A recovery (see recovery.c) is entered into the ledger, with an
+ * alert, before its first login comes back.
+ */
+MM_MUST enum mm_err mm_desk_login(struct mm_desk *d,
+    const struct mm_presented *p, struct mm_login *out, struct mm_why *why);
 
 struct mm_token_spec {
 	char device[MM_DEVICE_ID_MAX + 1];
@@ -294,12 +346,70 @@ MM_MUST enum mm_err mm_desk_token_cancel(struct mm_desk *d,
 MM_MUST enum mm_err mm_desk_token_thaw(struct mm_desk *d,
     const struct mm_login *by, const char *id, const uint8_t *rebind_spki,
     struct mm_why *why);
+/* A version that is not 0 must be the product's: else MM_ESTALE. */
 MM_MUST enum mm_err mm_desk_product_put(struct mm_desk *d,
     const struct mm_login *by, const struct mm_product *p, bool replace,
     struct mm_why *why);
 MM_MUST enum mm_err mm_desk_device_put(struct mm_desk *d,
     const struct mm_login *by, const struct mm_device *dev, bool replace,
     struct mm_why *why);
+/* if_version: NULL, or what it must be: else MM_ESTALE. */
+MM_MUST enum mm_err mm_desk_device_replace(struct mm_desk *d,
+    const struct mm_login *by, const struct mm_device *dev,
+    const uint64_t *if_version, struct mm_why *why);
+
+/*
+ * Up to 1,000 devices at once, each on its own; one that is there with the
+ * same content is fine.  Each row's result says what became of it, column
+ * which part of it is wrong; a row that comes with a result is not looked at.
+ */
+struct mm_import_row {
+	struct mm_device dev; /* texts become numbers with how.texts */
+	/* out */
+	enum mm_err result;
+	struct mm_why why;
+	char column[48];
+	bool already;
+};
+struct mm_import_how {
+	bool dry;            /* looks, and writes nothing */
+	bool all_or_nothing; /* writes nothing if one row is found wrong */
+	bool texts;          /* attributes are texts, as a table has them */
+};
+MM_MUST enum mm_err mm_desk_devices_import(struct mm_desk *d,
+    const struct mm_login *by, const struct mm_import_how *how,
+    struct mm_import_row *row, size_t n, bool *written, struct mm_why *why);
+
+/* ---- a product's schema: core/schema.h ---- */
+
+/* What a look at the product's devices found, so many at a time. */
+struct mm_fit {
+	uint64_t looked, unfit;
+	char next[MM_DEVICE_ID_MAX + 1]; /* "" : there are no more */
+};
+typedef enum mm_err mm_unfit_fn(void *ctx, const char *device,
+    const char *column, const char *why_not);
+/* Appends the schema; whole: its index holds every device. MM_ENOTFOUND. */
+MM_MUST enum mm_err mm_desk_schema_get(struct mm_desk *d, const char *product,
+    struct mm_buf *json, uint64_t *version, bool *whole, struct mm_why *why);
+/* Devices after one, against the schema given or (NULL) the product's. */
+MM_MUST enum mm_err mm_desk_schema_fit(struct mm_desk *d, const char *product,
+    const char *schema, const char *after, struct mm_fit *fit,
+    mm_unfit_fn *fn, void *ctx, struct mm_why *why);
+/*
+ * Looks at the first devices, and refuses (MM_ECONFLICT) if one does not fit,
+ * unless force; then indexes the first devices.  schema "": takes it away.
+ */
+MM_MUST enum mm_err mm_desk_schema_put(struct mm_desk *d,
+    const struct mm_login *by, const char *product, const char *schema,
+    const uint64_t *if_version, bool force, struct mm_fit *fit,
+    struct mm_why *why);
+/* Goes on with the index where it stands; next "" : it is whole now. */
+MM_MUST enum mm_err mm_desk_schema_index(struct mm_desk *d,
+    const char *product, struct mm_fit *out, struct mm_why *why);
+/* "hw_rev=B2;lot>=40" into q's conditions: = ^= (begins with) < <= > >=. */
+MM_MUST enum mm_err mm_desk_where(struct mm_desk *d, const char *text,
+    struct mm_recall *q, struct mm_why *why);
 MM_MUST enum mm_err mm_desk_device_retire(struct mm_desk *d,
     const struct mm_login *by, const char *id, struct mm_why *why);
 MM_MUST enum mm_err mm_desk_cert_revoke(struct mm_desk *d,
@@ -308,13 +418,67 @@ MM_MUST enum mm_err mm_desk_cert_revoke(struct mm_desk *d,
 MM_MUST enum mm_err mm_desk_cert_hold(struct mm_desk *d,
     const struct mm_login *by, const uint8_t serial[16], bool release,
     struct mm_why *why);
-/* Makes the key and shows it once in text. */
+/* A new credential; texts may be NULL. */
+struct mm_operator_spec {
+	const char *name, *description, *scope, *sources;
+	unsigned roles;
+	int64_t expires_at;  /* 0: never, or when the certificate does */
+	struct mm_bytes certificate; /* DER; empty: an API key is made */
+	const char *actor;   /* NULL: the founding; core's */
+};
+/* Makes the key and shows it once in text ("" with a certificate).  *row is
+ * what was stored. */
 MM_MUST enum mm_err mm_desk_operator_create(struct mm_desk *d,
-    const struct mm_login *by, const char *name, unsigned roles,
-    int64_t expires_at, char text[80], char id[17], struct mm_why *why);
+    const struct mm_login *by, const struct mm_operator_spec *spec,
+    char text[80], struct mm_operator *row, struct mm_why *why);
 /* MM_EPOLICY: the last administrator. */
 MM_MUST enum mm_err mm_desk_operator_revoke(struct mm_desk *d,
     const struct mm_login *by, const char *id, struct mm_why *why);
+/* Forgets the name and the description: entries never had them. */
+MM_MUST enum mm_err mm_desk_operator_erase(struct mm_desk *d,
+    const struct mm_login *by, const char *id, struct mm_why *why);
+/*
+ * Approvals: what a dangerous request waits for.  As a document it is
+ * server's; here are the rules and the entries.
+ */
+enum mm_approval_state {
+	MM_APPROVAL_WAITING, MM_APPROVAL_APPROVED, MM_APPROVAL_REFUSED,
+	MM_APPROVAL_EXPIRED, MM_APPROVAL_USED, MM_APPROVAL_STATES
+};
+struct mm_approval {
+	char id[17];
+	char action[16];       /* "keys", "bulk-mint", ... */
+	char method[8], path[256];
+	uint8_t request_sha256[32]; /* of method, path and body */
+	char requester[17], decider[17]; /* credentials' ids; decider "" */
+	int64_t requested_at, expires_at, decided_at;
+	enum mm_approval_state state;
+	uint64_t version;      /* the document's; 0: new */
+};
+/* Whether it can still be used, but for its time. */
+bool mm_approval_open(const struct mm_approval *a);
+/*
+ * Whether decider may approve or refuse it; asked: who requested it.
+ * MM_EPOLICY: not an administrator, a recovered one, the same person, or a
+ * credential that is younger than the request; MM_ECONFLICT: expired, or
+ * decided already.  Anybody of them may refuse, who asked too.
+ */
+MM_MUST enum mm_err mm_approval_may_decide(const struct mm_approval *a,
+    enum mm_approval_state to, const struct mm_operator *asked,
+    const struct mm_operator *decider, struct mm_why *why);
+/* Whether it may be carried out; decider: the record of who approved. */
+MM_MUST enum mm_err mm_approval_may_use(const struct mm_approval *a,
+    const struct mm_operator *decider, struct mm_why *why);
+/* Stores doc with the entry that fits the state; MM_ECONFLICT: somebody was
+ * first.  actor: NULL for time alone. */
+MM_MUST enum mm_err mm_desk_approval_put(struct mm_desk *d,
+    const struct mm_approval *a, struct mm_bytes doc, const char *actor,
+    struct mm_why *why);
+/* Takes it away; its entries stay. */
+MM_MUST enum mm_err mm_desk_approval_drop(struct mm_desk *d,
+    const struct mm_approval *a, struct mm_why *why);
+/* 16 random hex digits. */
+MM_MUST enum mm_err mm_desk_random_id(char id[17], struct mm_why *why);
 /* The device's newest certificate's receipt; waits for a checkpoint that
  * covers it (at most 2 s: MM_EAGAIN). */
 MM_MUST enum mm_err mm_desk_receipt(struct mm_desk *d, const char *device,
@@ -350,14 +514,14 @@ MM_MUST enum mm_err mm_desk_answer_put(struct mm_desk *d, const char *key,
 struct mm_entry;
 MM_MUST enum mm_err mm_desk_doc_put(struct mm_desk *d, struct mm_op_doc *doc,
     const struct mm_entry *e, unsigned n, struct mm_why *why);
-/* Ops without papers, durable together when it returns; each has a result. */
-MM_MUST enum mm_err mm_desk_run_all(struct mm_desk *d, struct mm_op **ops,
+/*
+ * Documents that no ledger entry goes with, durable together when it returns:
+ * u.doc of each op, at most MM_DESK_DOCS.  Each has a result; the first that
+ * failed is the call's, but that one to take away is not there (MM_ENOTFOUND).
+ */
+#define MM_DESK_DOCS 128
+MM_MUST enum mm_err mm_desk_docs_put(struct mm_desk *d, struct mm_op *ops,
     size_t n, struct mm_why *why);
-/* Documents that no ledger entry goes with, in one transaction; the first
- * that failed is the result.  desk_docs.c */
-#define MM_DESK_DOCS 64
-MM_MUST enum mm_err mm_desk_docs_put(struct mm_desk *d,
-    struct mm_op_doc *docs, size_t n, struct mm_why *why);
 /* Enrol on an operator's authority, blocking (REST). */
 MM_MUST enum mm_err mm_desk_enrol(struct mm_desk *d, struct mm_job *job);
 

@@ -93,6 +93,10 @@ mm_desk_housekeeping(struct mm_desk *d)
 	}
 	struct mm_why why = { 0 };
 	keep(d, mm_counts_flush(d->c, false, &why), "counts.failed", &why);
+	mm_login_used(d);
+	mm_login_admins(d);
+	why = (struct mm_why){ 0 };
+	keep(d, mm_desk_unconfirmed(d, &why), "unconfirmed.failed", &why);
 	why = (struct mm_why){ 0 };
 	keep(d, mm_store_tidy(d->r, &why), "store.tidy", &why);
 }

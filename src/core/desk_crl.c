@@ -114,6 +114,7 @@ store_crl(struct listing *l, const struct mm_crl_begin_req *begin,
 	e.field[MM_F_NUMBER] = number;
 	e.field[MM_F_COUNT] = count;
 	e.field[MM_F_EXPIRES] = expires;
+	e.field[MM_F_NODE] = mm_node_or_null(l->d->c);
 	mm_papers_add(&p, &e);
 	return mm_desk_run(l->d, &p, &op, why);
 }

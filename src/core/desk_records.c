@@ -24,41 +24,13 @@ mm_desk_product_put(struct mm_desk *d, const struct mm_login *by,
 			    "\"%.32s\"", profile[i]);
 	op.u.product.row = *row;
 	op.u.product.replace = replace;
+	op.u.product.if_version = row->version != 0;
 	if (op.u.product.row.created_at == 0)
 		op.u.product.row.created_at = mm_now_ms();
 	e.field[MM_F_ACTOR] = by->id;
 	e.field[MM_F_PRODUCT] = row->name;
 	if (row->ldevid_profile[0] != '\0')
 		e.field[MM_F_PROFILE] = row->ldevid_profile;
-	mm_papers_add(&p, &e);
-	return mm_desk_run(d, &p, &op, why);
-}
-
-/* see core.h */
-enum mm_err
-mm_desk_device_put(struct mm_desk *d, const struct mm_login *by,
-    const struct mm_device *dev, bool replace, struct mm_why *why)
-{
-	struct mm_papers p = mm_papers_over(&d->buf);
-	struct mm_op op = { .kind = MM_OP_DEVICE_PUT };
-	struct mm_product product;
-	struct mm_entry e = { .type = replace ? MM_E_DEVICE_CHANGED :
-						MM_E_DEVICE_CREATED };
-	char spki[65];
-
-	if (!mm_device_id_valid(dev->id))
-		return MM_FAIL(why, MM_EINPUT, "not a device id");
-	MM_TRY(mm_get_product(d->r, dev->product, &product, why));
-	op.u.device.row = *dev;
-	op.u.device.replace = replace;
-	if (op.u.device.row.created_at == 0)
-		op.u.device.row.created_at = mm_now_ms();
-	mm_hex_text(dev->bound_spki, 32, spki);
-	e.field[MM_F_ACTOR] = by->id;
-	e.field[MM_F_DEVICE] = dev->id;
-	e.field[MM_F_PRODUCT] = dev->product;
-	if (!mm_zero(dev->bound_spki, 32))
-		e.field[MM_F_SPKI_SHA256] = spki;
 	mm_papers_add(&p, &e);
 	return mm_desk_run(d, &p, &op, why);
 }
@@ -127,8 +99,7 @@ mm_desk_cert_revoke(struct mm_desk *d, const struct mm_login *by,
 		MM_E_CERT_REVOKED };
 	struct mm_op op;
 
-	/* RFC 5280 5.3.1: 7 is unused, 8 is for delta lists, 6 is a hold */
-	if (reason > 10 || (reason >= 6 && reason <= 8))
+	if (!mm_reason_revokes(reason))
 		return MM_FAIL(why, MM_EINPUT, "reason %u does not revoke",
 		    reason);
 	MM_TRY(change(d, by, serial, &how, &op, why));

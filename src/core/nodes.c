@@ -58,14 +58,16 @@ put_doc(struct mm_core *c, const char *id, struct mm_bytes body,
     uint64_t *version, struct mm_why *why)
 {
 	struct mm_op op = { .kind = MM_OP_DOC_PUT };
+	enum mm_err rc;
 
 	op.u.doc.kind = MM_DOC_NODE;
 	op.u.doc.expect = *version;
 	op.u.doc.body = body;
 	snprintf(op.u.doc.id, sizeof(op.u.doc.id), "%s", id);
-	MM_TRY(mm_core_run1(c, &op, why));
-	*version = op.u.doc.version;
-	return MM_OK;
+	rc = mm_core_run1(c, &op, why);
+	if (rc == MM_OK)
+		*version = op.u.doc.version;
+	return rc == MM_ESTALE ? MM_ECONFLICT : rc;
 }
 
 /* ---- leases ---- */
@@ -149,7 +151,8 @@ lease_give_back(struct mm_core *c, struct mm_lease *l)
 	l->ours = false;
 }
 
-/* One that stopped without a word is waited for.  MM_EPOLICY: it lives. */
+/* One that stopped without a word is waited for.  MM_ECONFLICT: it
+ * lives. */
 static enum mm_err
 lease_wait(struct mm_core *c, struct mm_lease *l, struct mm_why *why)
 {
@@ -170,7 +173,7 @@ lease_wait(struct mm_core *c, struct mm_lease *l, struct mm_why *why)
 			return MM_FAIL(why, rc, "%s", own.text);
 		nanosleep(&look, NULL);
 	}
-	return MM_FAIL(why, MM_EPOLICY,
+	return MM_FAIL(why, MM_ECONFLICT,
 	    "database: another mintmarkd works "
 	    "on it as node \"%s\": each needs a name (node) and a signer set "
 	    "up of its own",

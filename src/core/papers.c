@@ -137,6 +137,18 @@ mm_ops_confirm(struct mm_flight *f, struct mm_why *why)
 
 /* ---- step 6 ---- */
 
+/* The signer makes the key of KEYGEN: the certificate tells its type. */
+static uint8_t
+key_type(const struct mm_job *job, const struct mm_issue_rep *rep)
+{
+	struct mm_cert c;
+
+	if (job->kind != MM_JOB_KEYGEN)
+		return (uint8_t)(1 + job->csr.spki.type);
+	return mm_cert_walk(rep->der, &c, NULL) == MM_OK ?
+	    (uint8_t)(1 + c.spki.type) : 0;
+}
+
 static void
 fill_row(const struct mm_flight *f, const struct mm_issue_rep *rep,
     struct mm_cert_row *row)
@@ -160,6 +172,7 @@ fill_row(const struct mm_flight *f, const struct mm_issue_rep *rep,
 	row->not_before_s = (int64_t)rep->not_before_s;
 	row->not_after_s = (int64_t)rep->not_after_s;
 	row->shard = rep->shard;
+	row->key_type = key_type(f->job, rep);
 }
 
 static const char *

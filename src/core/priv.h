@@ -63,7 +63,7 @@ struct mm_flight {
 	char name[MM_AUTHORITY_TEXT];
 	struct mm_flight *same_bucket;
 	struct mm_flight *waiters, *last_waiter, *next_waiter;
-	/* sign.c */
+	/* wire_issue.c */
 	unsigned line;
 	/* What W is to write, in this order; the papers are their entries. */
 	struct mm_op confirm;          /* of the presented certificate */
@@ -134,7 +134,7 @@ void mm_papers_short(struct mm_papers *p, const struct mm_short *s);
 void mm_papers_alert(struct mm_papers *p, const struct mm_flight *f);
 bool mm_zero(const void *p, size_t n);
 
-/* ---- sign.c: the way to the signer and back ---- */
+/* ---- wire.c, wire_issue.c, wire_call.c: to the signer and back ---- */
 
 struct mm_wire;
 MM_MUST enum mm_err mm_wire_new(unsigned most, struct mm_wire **out,
@@ -170,6 +170,8 @@ int mm_wire_psk(struct mm_wire *w, unsigned loop);
 /* The lines where one asks and waits. */
 enum mm_line { MM_LINE_CHECK, MM_LINE_LEDGER, MM_LINE_OPS, MM_LINES };
 void mm_wire_lock(struct mm_wire *w, enum mm_line line);
+/* false: somebody has it. */
+bool mm_wire_try(struct mm_wire *w, enum mm_line line);
 void mm_wire_unlock(struct mm_wire *w, enum mm_line line);
 /* One request; the line is locked by the caller.  The signer gone or late is
  * MM_EAGAIN; its own refusals come as they are. */
@@ -242,6 +244,12 @@ struct mm_nodes { /* L's own, but what is atomic */
 	atomic_bool fenced, delivers;
 };
 
+#define MM_USED_MOST 256
+struct mm_used { /* a credential that was used, not stored yet */
+	char id[17];
+	int64_t at;
+};
+
 struct mm_core {
 	struct mm_core_conf conf;
 	const struct mm_config *config;
@@ -286,7 +294,17 @@ struct mm_core {
 	struct mm_crl_mark *marks; /* an issuer each */
 	struct mm_nodes nodes;
 	struct mm_answer_hold *answering; /* Idempotency-Keys at work */
+	struct mm_used used[MM_USED_MOST];
+	unsigned nused, admins;
+	int64_t admins_until, admins_at; /* admins_at: monotonic, next look */
 };
+
+/* For an entry: whose signature it is. */
+static inline const char *
+mm_node_or_null(const struct mm_core *c)
+{
+	return c->config->set.node[0] != '\0' ? c->config->set.node : NULL;
+}
 
 static inline void
 mm_step(const struct mm_core *c, int n)
@@ -389,15 +407,23 @@ MM_MUST enum mm_err mm_found_loaded(struct mm_store *s,
     struct mm_why *why);
 
 /* desk_operators.c: a new key's op; text is shown once and wiped. */
-struct mm_operator_spec {
-	const char *name;
-	unsigned roles;
-	int64_t expires_at;
-	const char *actor; /* NULL: the founding */
-};
 MM_MUST enum mm_err mm_operator_op(const struct mm_operator_spec *spec,
     struct mm_buf *papers, struct mm_op *op, char text[80],
     struct mm_why *why);
+
+#define MM_KEY_HEAD      "mmk_"
+#define MM_KEY_ID_DIGITS 16
+#define MM_KEY_SECRET_N  32
+/* A random id of 16 hex digits. */
+MM_MUST enum mm_err mm_operator_id(char id[17], struct mm_why *why);
+/* desk_login.c, housekeeping: stores when credentials were used, and counts
+ * the administrators. */
+void mm_login_used(struct mm_desk *d);
+void mm_login_admins(struct mm_desk *d);
+/* recovery.c: the record of a certificate that the signer made for breaking
+ * the glass; entered first if it is new.  MM_EAUTH: it is none. */
+MM_MUST enum mm_err mm_recovery_admit(struct mm_desk *d, struct mm_bytes der,
+    struct mm_operator *out, struct mm_why *why);
 
 /* desk.c */
 struct mm_desk {
@@ -408,5 +434,9 @@ struct mm_desk {
 /* The op with its papers in d->buf. */
 MM_MUST enum mm_err mm_desk_run(struct mm_desk *d, struct mm_papers *p,
     struct mm_op *op, struct mm_why *why);
+
+/* desk_unconfirmed.c: the day's alert, if it is due and not entered yet. */
+MM_MUST enum mm_err mm_desk_unconfirmed(struct mm_desk *d,
+    struct mm_why *why);
 
 #endif

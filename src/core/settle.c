@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,16 +76,29 @@ take_all(struct mm_core *c)
 	return list;
 }
 
-/* The first that can be settled shows that the store is back; where there is
- * none, nothing stands in the way. */
+/* What failed left nothing to settle: an answer to nobody, which ages like all
+ * others, is written.  A transaction that changes nothing would not do. */
+static void
+try_store(struct mm_core *c)
+{
+	struct mm_op op = { .kind = MM_OP_ANSWER_PUT };
+
+	op.u.answer.at = mm_now_ms();
+	snprintf(op.u.answer.key, sizeof(op.u.answer.key), "store:%lld",
+	    (long long)op.u.answer.at);
+	if (mm_core_run1(c, &op, NULL) == MM_OK)
+		atomic_store(&c->store_ok, true);
+}
+
+/* The first that can be settled shows that the store is back. */
 bool
 mm_settle_run(struct mm_core *c)
 {
 	struct mm_unsettled *next, *list = take_all(c);
 	bool all = true;
 
-	if (list == NULL)
-		atomic_store(&c->store_ok, true);
+	if (list == NULL && !c->store_ok)
+		try_store(c);
 	for (; list != NULL; list = next) {
 		next = list->next;
 		if (settle(c, &list->row, NULL) == MM_OK) {
@@ -118,18 +132,51 @@ row_of(struct mm_core *c, const struct mm_outstanding *o,
 		strcpy(row->product, dev.product);
 }
 
+/* A list that nobody ever saw: it was signed, and its end came before it was
+ * stored.  Lists are complete, so the next one says all that it said. */
+static enum mm_err
+enter_lost(struct mm_core *c, const struct mm_outstanding *o,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(4096);
+	struct mm_papers p = mm_papers_over(&buf);
+	struct mm_entry e = { .type = MM_E_CRL_SIGNED };
+	struct mm_op op = { .kind = MM_OP_ENTRY };
+	char number[24];
+
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)o->crl);
+	e.field[MM_F_ISSUER] = o->issuer;
+	e.field[MM_F_NUMBER] = number;
+	e.field[MM_F_RESULT] = "lost";
+	e.field[MM_F_NODE] = mm_node_or_null(c);
+	mm_papers_add(&p, &e);
+	MM_TRY(mm_papers_seal(&p, &op, why));
+	MM_TRY(mm_core_run1(c, &op, why));
+	mm_core_note(c, 2, "crl.lost", number);
+	return MM_OK;
+}
+
+/* The certificates among the lines, or the CRLs; *crls: how many those are. */
 static enum mm_err
 settle_lines(struct mm_core *c, const struct mm_outstanding_rep *rep,
-    struct mm_why *why)
+    bool want_crls, unsigned *crls, struct mm_why *why)
 {
 	struct mm_rd r = mm_rd_over(rep->lines);
 	struct mm_outstanding o;
 	struct mm_cert_row row;
 
+	*crls = 0;
 	for (uint32_t i = 0; i < rep->n; i++) {
 		struct mm_bytes line = mm_rd_block16(&r);
 		MM_TRY(mm_fields_get(line, mm_outstanding_fields,
 		    mm_outstanding_nfields, &o, why));
+		*crls += o.crl != 0;
+		if (want_crls != (o.crl != 0))
+			continue;
+		if (want_crls) {
+			MM_TRY(enter_lost(c, &o, why));
+			continue;
+		}
 		row_of(c, &o, &row);
 		MM_TRY(settle(c, &row, why));
 	}
@@ -138,9 +185,9 @@ settle_lines(struct mm_core *c, const struct mm_outstanding_rep *rep,
 
 #define ASK_MOST 256
 
-/* Those that are on record and only not fed yet come again and are found. */
-enum mm_err
-mm_settle_ask(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
+static enum mm_err
+ask(struct mm_core *c, uint64_t age_ms, bool want_crls, unsigned *crls,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf frame =
 	    MM_BUF_INIT(MM_IPC_FRAME_MAX);
@@ -149,5 +196,36 @@ mm_settle_ask(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
 
 	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_OUTSTANDING, &req,
 	    &rep, &frame, why));
-	return settle_lines(c, &rep, why);
+	return settle_lines(c, &rep, want_crls, crls, why);
+}
+
+/*
+ * Whoever signs a list holds the line from before the signature until the
+ * store has said yes or no (desk_crl.c).  So while it is ours and all that is
+ * stored has been fed, what is still outstanding was not stored and never will
+ * be.  Is a list under way, then another time.
+ */
+static enum mm_err
+settle_crls(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
+{
+	enum mm_err rc;
+	unsigned crls;
+
+	if (!mm_wire_try(c->wire, MM_LINE_OPS))
+		return MM_OK;
+	rc = mm_feed_all(c, why);
+	if (rc == MM_OK)
+		rc = ask(c, age_ms, true, &crls, why);
+	mm_wire_unlock(c->wire, MM_LINE_OPS);
+	return rc;
+}
+
+/* Those that are on record and only not fed yet come again and are found. */
+enum mm_err
+mm_settle_ask(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
+{
+	unsigned crls;
+
+	MM_TRY(ask(c, age_ms, false, &crls, why));
+	return crls > 0 ? settle_crls(c, age_ms, why) : MM_OK;
 }

@@ -60,8 +60,11 @@ static const struct {
 	"server", "each issuer's revocation list", "past 60 % of its time", \
 	    "none, or ended"
 #define ROW_KEYS                                               \
-	"server", "API keys", "one ends in less than 14 days", \
-	    "no administrator's key is left"
+	"server", "operators' credentials",                    \
+	    "one ends in less than 14 days, the last "         \
+	    "administrator's in less than 30; four_eyes with " \
+	    "one administrator",                               \
+	    "no administrator's is left"
 #define ROW_LOAD                                      \
 	"server", "connections and file descriptors", \
 	    "over 80 % of what is allowed", ""

@@ -79,6 +79,7 @@ mm_http_conn_end(struct conn *c)
 	if (c->state == CONN_WRITE)
 		mm_http_serve_log(c);
 	mm_http_conn_go(c, CONN_DEAD);
+	atomic_fetch_sub(&p->listener->open, 1);
 	p->loop->slots[c->slot].generation++; /* its answers find nobody */
 	if (!c->again) {
 		c->link = p->loop->dead;

@@ -41,6 +41,8 @@ enum mm_http_method {
 /* "GET"; "-" for MM_HTTP_METHODS. */
 const char *mm_http_method_name(enum mm_http_method m);
 
+const char *mm_http_method_name(enum mm_http_method m); /* "GET" */
+
 /* A request's address: slot and generation, so that an answer for a
  * connection that has gone is dropped.  A value; copy freely. */
 struct mm_http_ref {
@@ -79,8 +81,8 @@ MM_MUST enum mm_err mm_http_query(const struct mm_http_req *req,
 /*
  * An answer.  The body is moved into it; one that is in error is 503 instead.
  * Content-Length, Date, Server-less, X-Request-Id, Connection, Cache-Control:
- * no-store and a 503's Retry-After: 1 (unless given) are the library's.  extra
- * is a list of "Name: value\r\n" lines.
+ * no-store and the Retry-After: 1 of 503 and 429 (unless given) are the
+ * library's.  extra is a list of "Name: value\r\n" lines.
  */
 struct mm_http_resp {
 	int status;
@@ -152,12 +154,19 @@ struct mm_http_route {
 struct mm_bytes mm_http_segment(const struct mm_http_req *req, unsigned i);
 
 struct mm_http_limits {
-	unsigned connections; /* over all loops; above: accept + close */
+	/* Over all loops.  Above: the loop's connection that has rested for
+	 * longest, a second at least, is ended; else accept + close. */
+	unsigned connections;
 	/* Per loop and address (v6: /64).  Who means a number over all loops
 	 * divides it by them: the kernel spreads about evenly. */
 	unsigned connections_per_source;
 	int64_t handshake_ms, header_ms, body_ms, idle_ms, write_ms;
 	unsigned handshakes; /* half-open at once, over all loops */
+	/* Memory of all bodies of the listener at a time, from their first
+	 * byte to the answer's last.  Above: the loop's body that has taken
+	 * longest is refused (408) if it has had a quarter of its time; else
+	 * the one that grows (503). */
+	size_t bodies;
 	int64_t answer_ms;   /* a handler's time to answer; then 503 */
 	/* Per loop and address: after so many failures that count, halved
 	 * every 30 s, a new connection's handshake begins slow_ms late. */
@@ -169,6 +178,7 @@ struct mm_http_limits {
 #define MM_HTTP_LIMITS_USUAL                                                   \
 	{                                                                      \
 		.connections = 10000, .connections_per_source = 1000,          \
+		.bodies = (size_t)64 << 20,                                    \
 		.handshakes = 1000, .handshake_ms = 10000, .header_ms = 10000, \
 		.body_ms = 30000, .idle_ms = 60000, .write_ms = 30000,         \
 		.answer_ms = 60000, .slow_after = 10, .slow_ms = 1000          \

@@ -62,6 +62,7 @@ limits_default(struct mm_http_limits *m)
 	USUAL(connections);
 	USUAL(connections_per_source);
 	USUAL(handshakes);
+	USUAL(bodies);
 	USUAL(handshake_ms);
 	USUAL(slow_after);
 	USUAL(slow_ms);
@@ -194,6 +195,26 @@ mm_http_handshake_reserve(struct port *p)
 	return reserve(&p->listener->handshakes, m->handshakes);
 }
 
+/*
+ * The ceiling on connections: room is made by ending the one of this loop's
+ * that has rested longest between requests, or has sent nothing yet.  Its peer
+ * may ask again; who comes new could not ask at all.
+ */
+static bool
+open_reserve(struct port *p)
+{
+	const struct mm_http_limits *m = &p->listener->conf.limits;
+	struct conn *oldest = p->phase[CONN_IDLE].first;
+
+	if (reserve(&p->listener->open, m->connections))
+		return true;
+	if (oldest == NULL ||
+	    oldest->until - p->loop->now_ms > m->idle_ms - IDLE_LEAST_MS)
+		return false;
+	mm_http_conn_end(oldest);
+	return reserve(&p->listener->open, m->connections);
+}
+
 /* One whose source goes on failing waits before it counts as a handshake, so
  * that the ceiling is not filled with those who wait. */
 static bool
@@ -201,7 +222,7 @@ caps_take(struct port *p, bool slow)
 {
 	struct mm_http_listener *l = p->listener;
 
-	if (!reserve(&l->open, l->conf.limits.connections))
+	if (!open_reserve(p))
 		return false;
 	if (p->tls == NULL || slow || mm_http_handshake_reserve(p))
 		return true;
@@ -293,8 +314,9 @@ mm_http_port_open(struct port *p, struct mm_why *why)
 	p->fd = socket(l->address.sin6_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (p->fd < 0 || !socket_bind(p))
-		return MM_FAIL(why, MM_ESYS, "listener %s: %s: %s",
-		    l->conf.name, l->conf.address, strerror(errno));
+		return MM_FAIL(why, MM_ESYS, "listener %s: %s: %s%s",
+		    l->conf.name, l->conf.address, strerror(errno),
+		    errno == EADDRINUSE ? ": another program has it" : "");
 	return mm_http_loop_watch(p->loop, p->fd, &p->watch, why);
 }
 

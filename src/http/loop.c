@@ -137,7 +137,6 @@ reap(struct mm_http_loop *l)
 		s->next_free = l->free_slot;
 		l->free_slot = c->slot;
 		l->open--;
-		atomic_fetch_sub(&c->port->listener->open, 1);
 		mm_http_conn_free(c);
 	}
 }

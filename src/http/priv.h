@@ -21,6 +21,7 @@ enum {
 	LINGER_MS = 2000,
 	ACCEPT_ROUND = 16,
 	ACCEPT_PAUSE_MS = 100,
+	IDLE_LEAST_MS = 1000, /* before it is pushed out of a full listener */
 	SOURCE_BUCKETS = 256,
 	LOOPS_MAX = 64,
 	FAILING_BUCKETS = 512,
@@ -64,6 +65,8 @@ struct request {
 	size_t used;    /* of in: this request's */
 	size_t body_in; /* body bytes as they came, for the log */
 	struct mm_buf body;
+	size_t held;           /* of bodies, because of this one */
+	_Atomic size_t *bodies; /* the listener's; NULL: none is held */
 	struct mm_http_chunks chunks;
 	const struct mm_http_route *route;
 	char id[17];
@@ -185,6 +188,7 @@ struct mm_http_listener {
 	socklen_t address_n;
 	uint16_t port;
 	_Atomic unsigned open, handshakes;
+	_Atomic size_t bodies; /* bytes */
 };
 
 struct mm_http {
@@ -242,6 +246,10 @@ MM_MUST bool mm_http_serve_answer(struct conn *c, struct mm_http_resp *resp);
 /* request.c */
 struct request *mm_http_request_new(void);
 void mm_http_request_free(struct request **owner);
+/* Counts what the body has grown by against its listener's ceiling; true:
+ * all bodies are below it. */
+bool mm_http_request_hold(struct request *r, struct mm_http_listener *l);
+void mm_http_request_drop_body(struct request *r);
 bool mm_http_request_room(struct request *r, size_t cap);
 /* Forgets the request, keeps pipelined bytes; false if there are none. */
 bool mm_http_request_next(struct request *r);

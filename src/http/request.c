@@ -15,11 +15,35 @@ mm_http_request_new(void)
 	return r;
 }
 
+/* A handler's copy of a body is as large as the body was: what was counted is
+ * given back with the answer, not when the body goes. */
+bool
+mm_http_request_hold(struct request *r, struct mm_http_listener *l)
+{
+	size_t more = r->body.cap - r->held;
+
+	r->bodies = &l->bodies;
+	r->held = r->body.cap;
+	return more == 0 ||
+	       atomic_fetch_add(r->bodies, more) + more <=
+		   l->conf.limits.bodies;
+}
+
+/* A body can hold a secret (a password, a server-made key). */
+void
+mm_http_request_drop_body(struct request *r)
+{
+	mm_buf_wipe(&r->body);
+	if (r->bodies != NULL)
+		atomic_fetch_sub(r->bodies, r->held);
+	r->bodies = NULL;
+	r->held = 0;
+}
+
 static void
 buffers_free(struct request *r)
 {
-	/* A body can hold a secret (a password, a server-made key). */
-	mm_buf_wipe(&r->body);
+	mm_http_request_drop_body(r);
 	mm_buf_wipe(&r->out);
 	mm_buf_wipe(&r->out_body);
 	if (r->give_back != NULL)

@@ -129,8 +129,9 @@ head_put(
 		mm_buf_put(out, "\r\n", 2);
 	}
 	put_line(out, "X-Request-Id: ", r->id);
-	/* RFC 9110 10.2.3: whatever is 503 may come again */
-	if (resp->status == 503 && !extra_has(resp->extra, "Retry-After"))
+	/* RFC 9110 10.2.3, RFC 6585 4: whatever is 503 or 429 may come again */
+	if ((resp->status == 503 || resp->status == 429) &&
+	    !extra_has(resp->extra, "Retry-After"))
 		mm_buf_text(out, "Retry-After: 1\r\n");
 	if (!extra_has(resp->extra, "Cache-Control"))
 		mm_buf_text(out, "Cache-Control: no-store\r\n");

@@ -64,6 +64,7 @@ error_answer(struct conn *c, int status, const char *reason, const char *allow)
 	struct mm_http_req view;
 
 	COUNT(c->port, bad_requests);
+	mm_http_request_drop_body(c->req);
 	if (c->req->id[0] == '\0')
 		begin(c);
 	/* What follows an unread body is not a request (RFC 9112 9.3). */
@@ -227,12 +228,37 @@ body_chunked(struct conn *c)
 	return fill(c, r->in_cap);
 }
 
+/*
+ * The ceiling on the memory of bodies, as that on handshakes: honest bodies
+ * come at once, so who only begins them pushes out its own.
+ */
+static bool
+body_held(struct conn *c)
+{
+	struct mm_http_listener *l = c->port->listener;
+	struct conn *oldest = c->port->phase[CONN_BODY].first;
+	int64_t most = l->conf.limits.body_ms;
+
+	if (mm_http_request_hold(c->req, l))
+		return true;
+	if (oldest == c || oldest->until - c->port->loop->now_ms >
+			       most - most / 4)
+		return false;
+	mm_http_conn_expire(oldest);
+	return atomic_load(&l->bodies) <= l->conf.limits.bodies;
+}
+
 enum step
 mm_http_serve_body(struct conn *c)
 {
+	enum step step;
+
 	if (c->budget == 0)
 		return STEP_YIELD;
-	return c->req->head.chunked ? body_chunked(c) : body_length(c);
+	step = c->req->head.chunked ? body_chunked(c) : body_length(c);
+	if (c->state != CONN_BODY || body_held(c))
+		return step;
+	return mm_http_serve_refuse(c, 503, "too many bodies at a time");
 }
 
 void

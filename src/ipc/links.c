@@ -55,8 +55,9 @@ mm_links_send(int control, const struct mm_links *l, struct mm_why *why)
 	while (sendmsg(control, &m, MSG_NOSIGNAL) < 0) {
 		if (errno == EINTR)
 			continue;
-		return MM_FAIL(why, errno == EPIPE ? MM_ENOTFOUND : MM_ESYS,
-		    "links: cannot send: %s", strerror(errno));
+		/* the latter: it closed with something unread */
+		return MM_FAIL(why, errno == EPIPE || errno == ECONNRESET ?
+		    MM_ENOTFOUND : MM_ESYS, "links: cannot send: %s", strerror(errno));
 	}
 	return MM_OK;
 }

@@ -148,8 +148,8 @@ struct mm_ledger_sign_rep {
 struct mm_ledger_check_req { struct mm_bytes note; };
 struct mm_ledger_check_rep { uint64_t size; };
 
-/* Certificates signed but not yet seen in the tree, oldest first, older than
- * age_ms: lines = n * u16-length-prefixed mm_outstanding bodies. */
+/* Certificates and CRLs signed but not yet seen in the tree, oldest first,
+ * older than age_ms: lines = n * u16-length-prefixed mm_outstanding bodies. */
 struct mm_outstanding_req { uint64_t age_ms; uint32_t most; };
 struct mm_outstanding_rep { uint32_t n; struct mm_bytes lines; };
 struct mm_outstanding {
@@ -160,6 +160,7 @@ struct mm_outstanding {
 	char profile[MM_NAME_MAX + 12]; /* name@version */
 	uint64_t not_after_s;
 	uint8_t spki_sha256[32], tbs_sha256[32];
+	uint64_t crl; /* a CRL's number, with its issuer; 0: a certificate */
 };
 
 struct mm_status_req { uint8_t none; };

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "base/time.h"
 
-#define B(f) (1U << (f))
+#define B(f) (UINT64_C(1) << (f))
 
 /* Groups of fields that stand together. */
 #define WHO  (B(MM_F_ACTOR) | B(MM_F_AUTHORITY) | B(MM_F_STATION) | \
@@ -20,11 +20,11 @@
 		B(MM_F_KEY_ORIGIN) | B(MM_F_PREDECESSOR) | B(MM_F_NODE))
 #define ALL (B(MM_ENTRY_FIELD_COUNT) - 1)
 
-_Static_assert(MM_ENTRY_FIELD_COUNT < 32, "fields fit a 32-bit set");
+_Static_assert(MM_ENTRY_FIELD_COUNT < 64, "fields fit a 64-bit set");
 
 static const struct {
 	const char *name, *help;
-	uint32_t must, may; /* may is besides must and WHO */
+	uint64_t must, may; /* may is besides must and WHO */
 } types[MM_ENTRY_TYPE_COUNT] = {
 #define X(e, name_, help_) [e] = { .name = name_, .help = help_ RULE_##e },
 #define RULE(must_, may_) , .must = (must_), .may = (may_)
@@ -61,10 +61,26 @@ static const struct {
 #define RULE_MM_E_SIG_ORPHANED \
 	RULE(B(MM_F_DEVICE) | CERT | B(MM_F_SPKI_SHA256) | \
 	    B(MM_F_PROFILE), ISSUED)
-#define OPERATOR_MAY (CERT | HASHES | SPAN | B(MM_F_ROLE) | B(MM_F_EXPIRES))
+#define OPERATOR_MAY \
+	(CERT | HASHES | SPAN | B(MM_F_ROLE) | B(MM_F_EXPIRES) | \
+	 B(MM_F_SCOPE))
 #define RULE_MM_E_OPERATOR_CREATED \
 	RULE(B(MM_F_KEY) | B(MM_F_ROLE), OPERATOR_MAY)
 #define RULE_MM_E_OPERATOR_REVOKED RULE(B(MM_F_KEY), OPERATOR_MAY)
+#define RULE_MM_E_OPERATOR_ERASED RULE(B(MM_F_KEY), 0)
+#define RULE_MM_E_OPERATOR_RECOVERED \
+	RULE(B(MM_F_KEY) | B(MM_F_ROLE) | CERT | B(MM_F_SPKI_SHA256) | \
+	    B(MM_F_EXPIRES), 0)
+#define APPROVAL \
+	(B(MM_F_APPROVAL) | B(MM_F_ACTION) | B(MM_F_REQUESTER) | \
+	 B(MM_F_DETAIL_SHA256))
+#define RULE_MM_E_APPROVAL_REQUESTED \
+	RULE(APPROVAL | B(MM_F_EXPIRES) | B(MM_F_ACTOR), 0)
+#define RULE_MM_E_APPROVAL_APPROVED RULE(APPROVAL | B(MM_F_ACTOR), 0)
+#define RULE_MM_E_APPROVAL_REFUSED RULE(APPROVAL | B(MM_F_ACTOR), 0)
+#define RULE_MM_E_APPROVAL_EXPIRED RULE(APPROVAL, 0)
+#define RULE_MM_E_APPROVAL_USED \
+	RULE(APPROVAL | B(MM_F_ACTOR) | B(MM_F_APPROVER), 0)
 #define RULE_MM_E_REFUSED \
 	RULE(B(MM_F_REASON) | B(MM_F_COUNT), \
 	    ISSUED | B(MM_F_ROLE) | B(MM_F_KEY))
@@ -72,7 +88,7 @@ static const struct {
 #define RULE_MM_E_ALERT RULE(B(MM_F_REASON), ALL)
 #define RULE_MM_E_CRL_SIGNED \
 	RULE(B(MM_F_ISSUER) | B(MM_F_NUMBER), \
-	    B(MM_F_COUNT) | B(MM_F_EXPIRES) | SPAN)
+	    B(MM_F_COUNT) | B(MM_F_EXPIRES) | SPAN | B(MM_F_NODE))
 #define RULE_MM_E_CLOCK_SET_BACK \
 	RULE(B(MM_F_NUMBER) | B(MM_F_FROM) | B(MM_F_TO), B(MM_F_NODE))
 #define RULE_MM_E_WEBHOOK_CREATED RULE(B(MM_F_WEBHOOK), 0)
@@ -150,8 +166,8 @@ form_holds(enum mm_entry_form form, const char *v)
 static enum mm_err
 check_fields(const struct mm_entry *e, struct mm_why *why)
 {
-	uint32_t must = types[e->type].must;
-	uint32_t may = must | types[e->type].may | WHO;
+	uint64_t must = types[e->type].must;
+	uint64_t may = must | types[e->type].may | WHO;
 
 	for (unsigned f = 0; f < MM_ENTRY_FIELD_COUNT; f++) {
 		const char *v = e->field[f], *fault = NULL;
@@ -225,7 +241,7 @@ mm_entry_encode(const struct mm_entry *e, struct mm_buf *out,
 }
 
 static void
-put_names(struct mm_buf *out, uint32_t set)
+put_names(struct mm_buf *out, uint64_t set)
 {
 	const char *lead = "";
 

@@ -39,10 +39,18 @@
 	X(MM_E_SIG_ORPHANED,    "signature.orphaned", "a signature whose commit failed; its serial is revoked") \
 	X(MM_E_OPERATOR_CREATED, "operator.created", "an operator's credential") \
 	X(MM_E_OPERATOR_REVOKED, "operator.revoked", "an operator's credential was revoked") \
+	X(MM_E_OPERATOR_ERASED, "operator.erased", "the name behind a credential was forgotten") \
+	X(MM_E_OPERATOR_RECOVERED, "operator.recovered", "an administrator was recovered by the signer") \
+	X(MM_E_APPROVAL_REQUESTED, "approval.requested", "a dangerous request waits for a second pair of eyes") \
+	X(MM_E_APPROVAL_APPROVED, "approval.approved", "somebody else approved it") \
+	X(MM_E_APPROVAL_REFUSED, "approval.refused", "it was refused or taken back") \
+	X(MM_E_APPROVAL_EXPIRED, "approval.expired", "its time ran out") \
+	X(MM_E_APPROVAL_USED, "approval.used", "it is being carried out, once") \
 	X(MM_E_REFUSED,         "refused", "refusals of a proven authority, once an hour and reason") \
 	X(MM_E_COUNTED,         "refusals.counted", "refusals of the unauthenticated, once an hour and reason") \
 	X(MM_E_ALERT,           "alert", "something a person must look at") \
-	X(MM_E_CRL_SIGNED,      "crl.signed", "a revocation list was signed") \
+	X(MM_E_CRL_SIGNED,      "crl.signed", "a revocation list was signed; " \
+	    "result lost: and never stored, so nobody saw it") \
 	X(MM_E_CLOCK_SET_BACK,  "clock.set_back", "an operator had the signer accept a clock that was set back; number is the journal's line") \
 	X(MM_E_WEBHOOK_CREATED, "webhook.created", "events go to one more place") \
 	X(MM_E_WEBHOOK_CHANGED, "webhook.changed", "a webhook was changed, paused, resumed, replayed or given a new secret") \
@@ -74,7 +82,10 @@ enum mm_entry_type {
 	X(MM_F_EXPIRES, "expires")       X(MM_F_NUMBER, "number")           \
 	X(MM_F_WEBHOOK, "webhook")                                          \
 	X(MM_F_RESULT, "result")         X(MM_F_FROM, "from")               \
-	X(MM_F_TO, "to")                 X(MM_F_NODE, "node")
+	X(MM_F_TO, "to")                 X(MM_F_SCOPE, "scope")             \
+	X(MM_F_APPROVAL, "approval")     X(MM_F_REQUESTER, "requester")     \
+	X(MM_F_ACTION, "action")         X(MM_F_APPROVER, "approver")         \
+	X(MM_F_NODE, "node")
 
 enum mm_entry_field {
 #define X(e, name) e,
@@ -112,6 +123,7 @@ MM_MUST enum mm_err mm_entry_parse(struct mm_bytes json, char *arena,
  */
 struct mm_entry_view {
 	struct mm_bytes type, at, device, product;
+	struct mm_bytes token, serial;
 	struct mm_bytes key; /* operator.revoked: which one */
 };
 void mm_entry_look(struct mm_bytes json, struct mm_entry_view *out);

@@ -3,7 +3,7 @@
 /*
  * A walk over a canonical entry: {"key":value,...} without space, a value
  * being a text or a number.  No copy and no allocation: a feed looks at every
- * entry and wants three of its fields.
+ * entry and wants a few of its fields.
  */
 
 /* A text's inside; *at is behind its first quote, then behind its last. */
@@ -43,6 +43,7 @@ mm_entry_look(struct mm_bytes json, struct mm_entry_view *out)
 	} rows[] = {
 		{ "type", &out->type }, { "at", &out->at },
 		{ "device", &out->device }, { "product", &out->product },
+		{ "token", &out->token }, { "serial", &out->serial },
 		{ "key", &out->key },
 	};
 	size_t at = 1;

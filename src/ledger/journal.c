@@ -18,6 +18,7 @@ static const char *const kinds[MM_J_KINDS] = {
 	[MM_J_TOKEN] = "token",
 	[MM_J_RECOVERED] = "recovered",
 	[MM_J_CLOCK] = "clock",
+	[MM_J_RECOVERY] = "recovery",
 };
 
 enum type { NUMBER, TIME_MS, TIME_S, KIND, TEXT, HEX };

@@ -35,6 +35,7 @@ enum mm_journal_kind {
 			   * journal does not have */
 	MM_J_CLOCK,       /* the clock was set back, and an operator said
 			   * so; number: the line before's time in ms */
+	MM_J_RECOVERY,    /* an administrator's, for breaking the glass */
 	MM_J_KINDS
 };
 const char *mm_journal_kind_name(enum mm_journal_kind k);

@@ -94,6 +94,9 @@ put_extensions(struct mm_buf *b, const struct mm_ca_fields *f,
 	if (f->ca) {
 		mm_ext_put_usage(b, BIT_SIGN | BIT_CERT_SIGN | BIT_CRL_SIGN);
 		put_basic(b, f->path_len);
+	} else if (f->recovery) {
+		mm_ext_put_usage(b, BIT_SIGN);
+		mm_recovery_put_purpose(b);
 	} else {
 		/* NSS wants keyEncipherment of an RSA server */
 		mm_ext_put_usage(b, key->type >= MM_KEY_RSA2048 ?

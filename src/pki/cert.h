@@ -27,6 +27,15 @@ MM_MUST enum mm_err mm_cert_walk(struct mm_bytes der, struct mm_cert *out,
 /* An extension's OCTET STRING contents by OID; false if absent. */
 bool mm_cert_extension(const struct mm_cert *c, const char *oid,
     bool *critical, struct mm_bytes *value);
+/*
+ * The certificate of a recovered administrator ("mintmark-signer
+ * recover-admin"): one critical purpose that nothing else has, for an hour.
+ */
+#define MM_RECOVERY_S      3600
+#define MM_RECOVERY_BACK_S 60 /* backdated, for clocks that differ */
+bool mm_cert_recovers(const struct mm_cert *c);
+/* Whether that purpose is among others, too: lint refuses it. */
+bool mm_cert_names_recovery(const struct mm_cert *c);
 /* Verifies the signature with the issuer's key. */
 MM_MUST enum mm_err mm_cert_verify(const struct mm_cert *c, EVP_PKEY *issuer,
     struct mm_why *why);
@@ -92,7 +101,8 @@ struct mm_ca_fields {
 	int64_t not_before_s, not_after_s;
 	const struct mm_conf_list *subject; /* as in a profile */
 	int path_len;                        /* -1: none stated */
-	bool ca;                             /* else a TLS server */
+	bool ca;                             /* else a TLS server ... */
+	bool recovery;                       /* ... or an administrator */
 	const struct mm_conf_list *dns, *ip; /* server's SAN */
 	struct mm_bytes spki;
 	struct mm_bytes issuer_subject;      /* empty: self-signed */
@@ -111,6 +121,8 @@ MM_MUST enum mm_err mm_crl_build(const struct mm_issuer *i, uint64_t number,
     int64_t this_s, int64_t next_s, const struct mm_crl_entry *e, size_t ne,
     struct mm_bytes alg, struct mm_buf *tbs, struct mm_why *why);
 const char *mm_reason_name(unsigned reason); /* "keyCompromise" */
+/* RFC 5280 5.3.1: 7 is unused, 8 is for delta lists, 6 is a hold. */
+bool mm_reason_revokes(unsigned reason);
 MM_MUST enum mm_err mm_reason_parse(const char *name, unsigned *out,
     struct mm_why *why);
 

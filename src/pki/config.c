@@ -1,6 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/own.h"
 #include "pki/priv.h"
 
 /* see profile.h */
@@ -13,8 +15,9 @@ mm_config_spec(struct mm_conf_block blocks[MM_CONFIG_BLOCKS])
 		blocks, MM_CONFIG_BLOCKS };
 }
 
-static bool
-has_issuer(const struct mm_config *c, const char *name)
+/* see profile.h */
+bool
+mm_config_has_issuer(const struct mm_config *c, const char *name)
 {
 	for (size_t i = 0; i < c->nissuer; i++)
 		if (strcmp(c->issuer[i].name, name) == 0)
@@ -31,7 +34,7 @@ check_profiles(const struct mm_config *c, struct mm_why *why)
 		if (mm_config_profile(c, p->name) != p)
 			return MM_FAIL(why, MM_EINPUT,
 			    "profile %s: stands twice", p->name);
-		if (!has_issuer(c, p->issuer))
+		if (!mm_config_has_issuer(c, p->issuer))
 			return MM_FAIL(why, MM_EINPUT,
 			    "profile %s: there is no issuer \"%s\"", p->name,
 			    p->issuer);
@@ -56,6 +59,17 @@ check_issuers(const struct mm_config *c, struct mm_why *why)
 enum mm_err
 mm_config_load(const char *path, struct mm_config **out, struct mm_why *why)
 {
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_CONF_FILE_MAX);
+
+	MM_TRY(mm_file_read(path, &text, why));
+	return mm_config_parse(mm_buf_view(&text), path, out, why);
+}
+
+/* see profile.h */
+enum mm_err
+mm_config_parse(struct mm_bytes text, const char *path,
+    struct mm_config **out, struct mm_why *why)
+{
 	MM_OWN(mm_config_free) struct mm_config *c = calloc(1, sizeof(*c));
 	struct mm_conf_block blocks[MM_CONFIG_BLOCKS];
 	struct mm_conf_spec spec = mm_config_spec(blocks);
@@ -63,7 +77,7 @@ mm_config_load(const char *path, struct mm_config **out, struct mm_why *why)
 	if (c == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	c->doc.top = &c->set;
-	MM_TRY(mm_conf_load(path, &spec, &c->doc, why));
+	MM_TRY(mm_conf_parse(text, path, &spec, &c->doc, why));
 	c->issuer = c->doc.blocks[0];
 	c->nissuer = c->doc.n[0];
 	c->profile = c->doc.blocks[1];

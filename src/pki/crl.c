@@ -20,6 +20,14 @@ mm_reason_name(unsigned reason)
 }
 
 /* see cert.h */
+bool
+mm_reason_revokes(unsigned reason)
+{
+	return reason < MM_COUNT(reasons) && reasons[reason] != NULL &&
+	    reason != 6 && reason != 8;
+}
+
+/* see cert.h */
 enum mm_err
 mm_reason_parse(const char *name, unsigned *out, struct mm_why *why)
 {

@@ -146,6 +146,13 @@ purposes_exact(const struct mm_lint *l)
 	return mm_rd_end(&outer) && mm_rd_end(&r);
 }
 
+/* It would be an administrator's: see recovery.c. */
+static bool
+not_a_recovery(const struct mm_lint *l)
+{
+	return !mm_cert_names_recovery(&l->c);
+}
+
 static bool
 policies_exact(const struct mm_lint *l)
 {
@@ -277,6 +284,7 @@ const struct mm_lint_rule mm_lint_ext_rules[] = {
 	{ "RFC 5280 4.2.1.9: basic constraints say no CA", not_a_ca },
 	{ "RFC 5280 4.2.1.12: extended key usage is the profile's",
 	    purposes_exact },
+	{ "no device has a recovery's purpose", not_a_recovery },
 	{ "RFC 5280 4.2.1.4: policies are the profile's", policies_exact },
 	{ "RFC 5280 4.2.1.13: CRL distribution point is the shard's",
 	    crl_exact },

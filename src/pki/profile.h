@@ -2,6 +2,7 @@
 #define MM_PKI_PROFILE_H
 
 #include "base/conf.h"
+#include "base/json.h"
 #include "base/settings.h"
 #include "base/text.h"
 #include "pki/key.h"
@@ -77,9 +78,30 @@ struct mm_config {
 };
 MM_MUST enum mm_err mm_config_load(const char *path, struct mm_config **out,
     struct mm_why *why);
+/* The same from memory, before there is a file; path is for messages. */
+MM_MUST enum mm_err mm_config_parse(struct mm_bytes text, const char *path,
+    struct mm_config **out, struct mm_why *why);
 void mm_config_free(struct mm_config **owner);
+/*
+ * A text of profile blocks alone, as it would stand in mintmark.conf; whether
+ * there are their issuers is not looked at.  Like mm_conf_parse, one at a
+ * time a process.  MM_EINPUT.
+ */
+struct mm_profile_set {
+	struct mm_profile *profile;
+	size_t n;
+	struct mm_conf_doc doc; /* owns the array */
+	char top;
+};
+MM_MUST enum mm_err mm_profiles_parse(struct mm_bytes text, const char *path,
+    struct mm_profile_set *out, struct mm_why *why);
+void mm_profiles_done(struct mm_profile_set *s);
+/* The profile as an object: every key of its table, and its hash. */
+MM_MUST enum mm_err mm_profile_json(struct mm_json *j, const char *key,
+    const struct mm_profile *p, struct mm_why *why);
 const struct mm_profile *mm_config_profile(const struct mm_config *c,
     const char *name);
+bool mm_config_has_issuer(const struct mm_config *c, const char *name);
 /* The whole file's table; blocks is the caller's and must outlive it. */
 #define MM_CONFIG_BLOCKS 2
 struct mm_conf_spec mm_config_spec(

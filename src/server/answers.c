@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -180,18 +181,81 @@ mm_answer_peer(const struct in6_addr *a, char out[INET6_ADDRSTRLEN])
 		inet_ntop(AF_INET6, a, out, INET6_ADDRSTRLEN);
 }
 
+/* What a person may have put into a path though it is secret: how it begins,
+ * and how many characters of it are its name. */
+static const struct {
+	const char *head;
+	unsigned name_n;
+} secrets[] = {
+	{ "mm1", 20 }, /* pki/token.h */
+	{ "mmk", 16 }, /* core.h, mm_desk_login */
+};
+
+static bool
+is_digit_or_letter(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+	    (c >= 'A' && c <= 'Z');
+}
+
+/* How many characters of the name of what begins here; 0: nothing does. */
+static unsigned
+secret_at(struct mm_bytes v)
+{
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
+		if (v.n > 3 && !is_digit_or_letter(v.p[3]) &&
+		    strncasecmp((const char *)v.p, secrets[i].head, 3) == 0)
+			return secrets[i].name_n;
+	return 0;
+}
+
+/* Copies up to the end of its name; what follows up to the next slash is a
+ * star.  A "%2d" counts as two of the name: too little is shown, not more. */
+static size_t
+mask(struct mm_bytes v, unsigned name_n, char *out, size_t outn, size_t *o)
+{
+	size_t i = 3;
+
+	memcpy(out + *o, v.p, i);
+	*o += i;
+	for (; i < v.n && v.p[i] != '/' && name_n > 0 && *o < outn; i++) {
+		name_n -= is_digit_or_letter(v.p[i]) ? 1 : 0;
+		out[(*o)++] = (char)v.p[i];
+	}
+	if (i < v.n && v.p[i] != '/' && *o < outn)
+		out[(*o)++] = '*';
+	while (i < v.n && v.p[i] != '/')
+		i++;
+	return i;
+}
+
+/* see priv.h */
+void
+mm_answer_path(struct mm_bytes path, char *out, size_t outn)
+{
+	size_t o = 0;
+
+	for (size_t i = 0; i < path.n && o + 4 < outn;) {
+		struct mm_bytes v = { path.p + i, path.n - i };
+		unsigned name_n = secret_at(v);
+
+		if (name_n == 0)
+			out[o++] = (char)path.p[i++];
+		else
+			i += mask(v, name_n, out, outn - 1, &o);
+	}
+	out[o] = '\0';
+}
+
 /* see priv.h; the path only: a query could hold what is private */
 void
 mm_answer_log(void *ctx, const struct mm_http_access *a)
 {
 	char peer[INET6_ADDRSTRLEN], path[256];
-	size_t n = a->path.n < sizeof(path) - 1 ? a->path.n : sizeof(path) - 1;
 
 	(void)ctx;
 	mm_answer_peer(&a->peer, peer);
-	if (n > 0)
-		memcpy(path, a->path.p, n);
-	path[n] = '\0';
+	mm_answer_path(a->path, path, sizeof(path));
 	MM_LOG(MM_LOG_INFO, "request", MM_S("id", a->id),
 	    MM_S("listener", a->listener), MM_S("peer", peer),
 	    MM_S("method", mm_http_method_name(a->method)), MM_S("path", path),

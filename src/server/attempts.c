@@ -291,23 +291,23 @@ mm_attempts_stats(struct mm_attempts *a, struct mm_attempts_stats *out)
 
 /* ---- writing ---- */
 
+enum { BATCH = 64 };
 struct batch {
 	struct mm_attempts *a;
 	struct mm_desk *d;
 	size_t n;
-	struct mm_op_doc doc[MM_DESK_DOCS];
-	struct mm_buf body[MM_DESK_DOCS];
+	struct mm_op op[BATCH];
+	struct mm_buf body[BATCH];
 };
 
 static enum mm_err
 batch_write(struct batch *b, struct mm_why *why)
 {
-	enum mm_err rc = MM_OK;
+	enum mm_err rc;
 
 	for (size_t i = 0; i < b->n; i++)
-		b->doc[i].body = mm_buf_view(&b->body[i]);
-	if (b->n > 0)
-		rc = mm_desk_docs_put(b->d, b->doc, b->n, why);
+		b->op[i].u.doc.body = mm_buf_view(&b->body[i]);
+	rc = mm_desk_docs_put(b->d, b->op, b->n, why);
 	if (rc == MM_OK)
 		b->a->written += b->n;
 	for (size_t i = 0; i < b->n; i++)
@@ -465,7 +465,7 @@ static bool
 waits(const struct batch *b, const char *device)
 {
 	for (size_t i = 0; i < b->n; i++)
-		if (strcmp(b->doc[i].id, device) == 0)
+		if (strcmp(b->op[i].u.doc.id, device) == 0)
 			return true;
 	return false;
 }
@@ -482,10 +482,10 @@ put_row(struct batch *b, const struct row *r, struct mm_why *why)
 		return MM_OK;
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "attempts: the store cannot be read");
-	if (b->n == MM_DESK_DOCS || waits(b, device))
+	if (b->n == BATCH || waits(b, device))
 		MM_TRY(batch_write(b, why));
 	MM_TRY(read_old(b, device, &old, why));
-	doc = &b->doc[b->n];
+	doc = &b->op[b->n].u.doc;
 	*doc =
 	    (struct mm_op_doc){ .kind = MM_DOC_ATTEMPT, .expect = MM_DOC_ANY };
 	strcpy(doc->id, device);

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/guard.h"
 #include "base/own.h"
 #include "base/time.h"
 #include "server/priv.h"
+#include "server/process.h"
 
 /*
  * "mintmarkd check": everything a start needs is looked at, each with a line
@@ -143,6 +145,46 @@ check_database(const struct mm_config *c, struct mm_why *why)
 	return rc;
 }
 
+/* What is right goes to stdout, what is wrong to stderr. */
+static void
+say(const char *what, enum mm_err rc, const struct mm_why *why)
+{
+	if (rc == MM_OK)
+		printf("%-24s ok\n", what);
+	else
+		fprintf(stderr, "%-24s %s\n", what, why->text);
+}
+
+/* true: a start would be refused. */
+static bool
+say_permissions(const struct mm_config *c, const char *path)
+{
+	struct mm_why why = { 0 };
+	enum mm_err rc = mm_guard_files(&c->set, path, &why);
+
+	if (rc == MM_OK || c->set.production)
+		say("permissions", rc, &why);
+	else
+		printf("%-24s warning: %s\n", "permissions", why.text);
+	return rc != MM_OK && c->set.production;
+}
+
+/* Of the service's limit "check" sees its own; a start says it again. */
+static void
+say_descriptors(const struct mm_config *c)
+{
+	unsigned most;
+
+	mm_process_fds_raise();
+	most = mm_process_connections(&c->set, mm_process_fds_max());
+	if (most == c->set.connections)
+		printf("%-24s ok\n", "descriptors");
+	else
+		printf("%-24s warning: enough for %u connections a listener, "
+		    "not for %lld: raise LimitNOFILE, or lower connections\n",
+		    "descriptors", most, (long long)c->set.connections);
+}
+
 static const struct {
 	const char *what;
 	enum mm_err (*run)(const struct mm_config *c, struct mm_why *why);
@@ -155,16 +197,6 @@ static const struct {
 	{ "signer", check_signer },
 	{ "database", check_database },
 };
-
-/* What is right goes to stdout, what is wrong to stderr. */
-static void
-say(const char *what, enum mm_err rc, const struct mm_why *why)
-{
-	if (rc == MM_OK)
-		printf("%-24s ok\n", what);
-	else
-		fprintf(stderr, "%-24s %s\n", what, why->text);
-}
 
 /* see priv.h */
 int
@@ -184,5 +216,9 @@ mm_check_run(const char *config_path)
 		if (e != MM_OK)
 			worst = e;
 	}
+	if (rc == MM_OK)
+		say_descriptors(c);
+	if (rc == MM_OK && say_permissions(c, config_path))
+		worst = MM_EPOLICY;
 	return worst == MM_OK ? 0 : mm_err_exit(MM_EINPUT);
 }

@@ -126,12 +126,40 @@ no_exec(const char *program)
 	_exit(EXIT_NO_EXEC);
 }
 
+/*
+ * Of the starter's environment, which may hold passwords of other programs,
+ * the signer has what loader, libraries, clocks and tests' tools read.
+ */
+#define ENV_MOST 64
+static const char *const kept[] = {
+	"TZ=", "LANG=", "LC_", "LD_PRELOAD=", "LD_LIBRARY_PATH=",
+	"OPENSSL_CONF=", "OPENSSL_MODULES=", "ASAN_OPTIONS=",
+	"LSAN_OPTIONS=", "UBSAN_OPTIONS=", "FAKETIME",
+#ifdef MM_FAULTS
+	"MINTMARK_",
+#endif
+};
+
+static void
+signer_environ(char *out[ENV_MOST + 1])
+{
+	size_t n = 0;
+
+	for (char **e = environ; *e != NULL && n < ENV_MOST; e++)
+		for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+			if (strncmp(*e, kept[i], strlen(kept[i])) == 0) {
+				out[n++] = *e;
+				break;
+			}
+	out[n] = NULL;
+}
+
 /* see monitor.h */
 enum mm_err
 mm_child_signer(const struct mm_child_conf *conf, pid_t *pid,
     struct mm_why *why)
 {
-	char roles[512], fd_text[16], pulse[16];
+	char roles[512], fd_text[16], pulse[16], *env[ENV_MOST + 1];
 	int fd = -1;
 	enum mm_err rc;
 
@@ -139,15 +167,16 @@ mm_child_signer(const struct mm_child_conf *conf, pid_t *pid,
 	MM_TRY(passphrase_pipe(conf->passphrase, &fd, why));
 	snprintf(fd_text, sizeof(fd_text), "%d", fd);
 	snprintf(pulse, sizeof(pulse), "%d", conf->pulse);
+	signer_environ(env);
 	rc = fork_child(pid, why);
 	if (rc == MM_OK && *pid == 0) {
 		for (unsigned i = 0; i < conf->links->n; i++)
 			keep_open(conf->links->link[i].fd);
 		keep_open(conf->pulse);
 		keep_open(fd);
-		execl(conf->program, conf->program, "run", "--config",
+		execle(conf->program, conf->program, "run", "--config",
 		    conf->config_path, "--links", roles, "--passphrase-fd",
-		    fd_text, "--pulse-fd", pulse, (char *)NULL);
+		    fd_text, "--pulse-fd", pulse, (char *)NULL, env);
 		no_exec(conf->program);
 	}
 	close(fd);

@@ -270,7 +270,7 @@ give_up(struct mm_deliver *d, struct mm_run *r, const char *reason)
 	struct mm_why why = { 0 };
 	enum mm_err rc = mm_deliver_disable(d, r, reason, &why);
 
-	if (rc == MM_ECONFLICT) /* an operator was first */
+	if (rc == MM_ESTALE) /* an operator was first */
 		mm_deliver_changed(d);
 	else if (rc != MM_OK)
 		fail_later(r, &why);

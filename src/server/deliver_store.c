@@ -9,11 +9,11 @@
 
 /* The delivery thread's documents. */
 enum { PAGE = 500, TEXT_MAX = 512 };
+_Static_assert(MM_HOOK_BATCH < MM_DESK_DOCS, "a parcel is put at once");
 
 /* Small documents that are written together. */
 struct docs {
 	struct mm_op op[MM_HOOK_BATCH + 1];
-	struct mm_op *list[MM_HOOK_BATCH + 1];
 	struct mm_buf text[MM_HOOK_BATCH + 1];
 	size_t n;
 };
@@ -44,16 +44,13 @@ docs_add(struct docs *s, const char *id)
 {
 	struct mm_op *op = &s->op[s->n];
 
-	op->kind = MM_OP_DOC_PUT;
 	op->u.doc.kind = MM_DOC_DELIVERY;
 	op->u.doc.expect = MM_DOC_ANY;
 	(void)!mm_text_copy(op->u.doc.id, sizeof(op->u.doc.id),
 	    mm_bytes_of(id));
-	s->list[s->n] = op;
 	return &s->text[s->n++];
 }
 
-/* Taking away what is not there is no failure. */
 static enum mm_err
 docs_run(struct mm_deliver *d, struct docs *s, struct mm_why *why)
 {
@@ -61,13 +58,7 @@ docs_run(struct mm_deliver *d, struct docs *s, struct mm_why *why)
 		MM_TRY(mm_buf_ok(&s->text[i], why));
 		s->op[i].u.doc.body = mm_buf_view(&s->text[i]);
 	}
-	MM_TRY(mm_desk_run_all(d->desk, s->list, s->n, why));
-	for (size_t i = 0; i < s->n; i++)
-		if (s->op[i].result != MM_OK &&
-		    s->op[i].result != MM_ENOTFOUND)
-			return MM_FAIL(why, s->op[i].result, "%s",
-			    s->op[i].why.text);
-	return MM_OK;
+	return mm_desk_docs_put(d->desk, s->op, s->n, why);
 }
 
 /* ---- progress ---- */

@@ -3,6 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/own.h"
+#include "base/time.h"
+#include "server/rest.h"
+
+enum {
+	CHUNK_N = 256,       /* entries read at once */
+	CHUNK_MAX = 1 << 20,
+};
+
 /* The next of a comma-separated list; false at its end. */
 static bool
 next_word(const char **list, struct mm_bytes *word)
@@ -73,16 +82,91 @@ mm_event_wanted(const struct mm_event_filter *f,
 	    mm_bytes_eq(mm_bytes_of(f->device), v->device));
 }
 
+/* ---- who sees what ---- */
+
+/* MM_ELIMIT ends the chunk: it is full. */
+static enum mm_err
+collect(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
+{
+	struct mm_buf *chunk = ctx;
+
+	(void)index, (void)why;
+	if (chunk->n > 0 && chunk->n + 4 + entry.n > CHUNK_MAX)
+		return MM_ELIMIT;
+	mm_buf_u32(chunk, (uint32_t)entry.n);
+	mm_buf_bytes(chunk, entry);
+	return mm_buf_ok(chunk, why);
+}
+
 /* see event.h */
-bool
-mm_event_may_see(const struct mm_login *login, const struct mm_entry_view *v)
+enum mm_err
+mm_event_each(struct mm_store_reader *r, uint64_t from, uint64_t to,
+    mm_event_fn *fn, void *ctx, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf chunk = MM_BUF_INIT(CHUNK_MAX + 4 +
+	    MM_ENTRY_MAX);
+
+	while (from < to) {
+		uint64_t end = from + CHUNK_N < to ? from + CHUNK_N : to;
+		enum mm_err rc;
+		struct mm_rd rd;
+
+		mm_buf_reset(&chunk);
+		rc = mm_each_entry(r, from, end, collect, &chunk, why);
+		if (rc != MM_OK && rc != MM_ELIMIT)
+			return rc;
+		rd = mm_rd_over(mm_buf_view(&chunk));
+		while (rd.left > 0) {
+			struct mm_event e = { .index = from++, .reader = r,
+				.json = mm_rd_block32(&rd) };
+
+			mm_entry_look(e.json, &e.v);
+			MM_TRY(fn(ctx, &e, why));
+		}
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+find_product(struct mm_event *e, struct mm_why *why)
+{
+	enum mm_err rc = mm_scope_entry_product(e->reader, &e->v, e->product);
+
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	if (rc != MM_OK)
+		e->product[0] = '\0';
+	e->asked = true;
+	return MM_OK;
+}
+
+/* see event.h */
+enum mm_err
+mm_event_may_see(const struct mm_login *login, struct mm_event *e, bool *yes,
+    struct mm_why *why)
 {
 	const unsigned readers = MM_ROLE_ADMIN | MM_ROLE_OPERATOR |
 	    MM_ROLE_SUPPORT | MM_ROLE_AUDITOR;
 
-	(void)v;
-	return (login->roles & readers) != 0;
+	*yes = (login->roles & readers) != 0;
+	if (!*yes || !login->scope.on)
+		return MM_OK;
+	if (!e->asked)
+		MM_TRY(find_product(e, why));
+	*yes = e->product[0] != '\0' &&
+	    mm_scope_sees(&login->scope, e->product, "");
+	return MM_OK;
 }
+
+/* see event.h */
+bool
+mm_event_login_over(const struct mm_login *login)
+{
+	return login->roles == 0 || (login->expires_at != 0 &&
+	    login->expires_at <= mm_now_ms());
+}
+
+/* ---- as JSON ---- */
 
 /* see event.h */
 void

@@ -27,12 +27,32 @@ MM_MUST enum mm_err mm_event_filter_check(const struct mm_event_filter *f,
 bool mm_event_wanted(const struct mm_event_filter *f,
     const struct mm_entry_view *v);
 /*
- * Whether a login may see an entry: the one place that decides.  Feeds and
- * long polls ask it of every entry; whoever narrows what keys may see does it
- * here.
+ * An entry on its way to whoever may see it.  The product that it is about is
+ * found when the first login that is limited to products asks, and once.
  */
-bool mm_event_may_see(const struct mm_login *login,
-    const struct mm_entry_view *v);
+struct mm_event {
+	uint64_t index;
+	struct mm_bytes json;
+	struct mm_entry_view v;
+	struct mm_store_reader *reader;
+	bool asked;
+	char product[MM_NAME_MAX + 1]; /* asked: "" none */
+};
+typedef enum mm_err mm_event_fn(void *ctx, struct mm_event *e,
+    struct mm_why *why);
+/* As mm_each_entry, but fn may ask the reader: it is called between reads. */
+MM_MUST enum mm_err mm_event_each(struct mm_store_reader *r, uint64_t from,
+    uint64_t to, mm_event_fn *fn, void *ctx, struct mm_why *why);
+/*
+ * Whether a login may see an entry: the one place that decides, for feeds,
+ * long polls and lists of entries.  A login limited to products sees what is
+ * about one of them, and nothing that is about none.  Fails where the store
+ * cannot be read: that is no answer, and nothing to step over.
+ */
+MM_MUST enum mm_err mm_event_may_see(const struct mm_login *login,
+    struct mm_event *e, bool *yes, struct mm_why *why);
+/* Its credential has come to its end, or was shut out. */
+bool mm_event_login_over(const struct mm_login *login);
 /* {"index":N,"entry":{...}}, in an array. */
 void mm_event_put(struct mm_json *j, uint64_t index, struct mm_bytes entry);
 /* What follows the items: "next" and "more". */

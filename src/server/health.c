@@ -1,14 +1,39 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/time.h"
 #include "sandbox/sandbox.h"
 #include "server/priv.h"
+
+enum { ADMIN_ENDS_SOON_S = 30 * 86400 };
+
+/* Words while the last administrator's credential is near its end: after it
+ * only the signer's user can make a new one. */
+static void
+last_admin(const struct mm_core_stats *st, char out[96])
+{
+	char when[MM_TIME_TEXT];
+
+	out[0] = '\0';
+	if (st->admins == 0 || st->admins_until == INT64_MAX ||
+	    st->admins_until / 1000 - mm_now_s() > ADMIN_ENDS_SOON_S)
+		return;
+	mm_time_text_s(st->admins_until / 1000, when);
+	snprintf(out, 96, "the last administrator's credential ends at %s",
+	    when);
+}
 
 /* see priv.h */
 void
 mm_health_warnings(const struct mm_server *s, struct mm_json *j)
 {
 	const struct mm_settings *set = &s->config->set;
+	struct mm_core_stats st;
+	char last[96];
+
+	mm_core_stats(s->core, &st);
+	last_admin(&st, last);
 	const struct {
 		bool on;
 		const char *text;
@@ -23,6 +48,10 @@ mm_health_warnings(const struct mm_server *s, struct mm_json *j)
 		{ (s->sandbox_missing & MM_SANDBOX_NO_SECCOMP) != 0,
 		    "this kernel has no seccomp: system calls are not fenced "
 		    "off" },
+		{ st.admins == 1 && set->four_eyes.n > 0,
+		    "four_eyes: there is one administrator only, so nobody "
+		    "can approve" },
+		{ last[0] != '\0', last },
 	};
 
 	mm_json_open_key(j, "warnings", '[');

@@ -26,7 +26,7 @@ struct options {
 };
 typedef int command_fn(const struct options *o);
 static command_fn run_run, run_check, run_found, run_takeover,
-    run_reference, run_metrics, run_routes, run_serve, run_courier;
+    run_reference, run_metrics, run_routes, run_roles, run_serve, run_courier;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -45,6 +45,7 @@ static const struct command {
 	    run_routes },
 	{ "metrics", "", "print the metrics' reference (Markdown)",
 	    run_metrics },
+	{ "roles", "", "print who may do what (Markdown)", run_roles },
 	{ "serve", "--control N", NULL, run_serve },
 	{ "courier", "--control N", NULL, run_courier },
 };
@@ -66,8 +67,8 @@ usage(FILE *f)
 int
 mm_server_fail(const char *what, enum mm_err rc, const struct mm_why *why)
 {
-	fprintf(stderr, "mintmarkd: %s: %s (%s)\n", what,
-	    why->text[0] != '\0' ? why->text : "failed", mm_err_slug(rc));
+	fprintf(stderr, "mintmarkd: %s: %s\n", what,
+	    why->text[0] != '\0' ? why->text : mm_err_slug(rc));
 	return mm_err_exit(rc);
 }
 
@@ -95,18 +96,33 @@ run_check(const struct options *o)
 	return mm_check_run(o->run.config_path);
 }
 
+/* ---- references, for docs/reference ---- */
+
 static int
-run_reference(const struct options *o)
+print_page(void (*put)(struct mm_buf *b))
 {
-	struct mm_conf_block blocks[MM_CONFIG_BLOCKS];
-	const struct mm_conf_spec spec = mm_config_spec(blocks);
 	struct mm_buf b = MM_BUF_INIT(1 << 20);
 
-	(void)o;
-	mm_conf_print_reference(&b, &spec);
+	put(&b);
 	fwrite(b.p, 1, b.n, stdout);
 	mm_buf_done(&b);
 	return 0;
+}
+
+static void
+put_reference(struct mm_buf *b)
+{
+	struct mm_conf_block blocks[MM_CONFIG_BLOCKS];
+	const struct mm_conf_spec spec = mm_config_spec(blocks);
+
+	mm_conf_print_reference(b, &spec);
+}
+
+static int
+run_reference(const struct options *o)
+{
+	(void)o;
+	return print_page(put_reference);
 }
 
 static int
@@ -120,13 +136,15 @@ run_routes(const struct options *o)
 static int
 run_metrics(const struct options *o)
 {
-	struct mm_buf b = MM_BUF_INIT(1 << 20);
-
 	(void)o;
-	mm_metrics_reference(&b);
-	fwrite(b.p, 1, b.n, stdout);
-	mm_buf_done(&b);
-	return 0;
+	return print_page(mm_metrics_reference);
+}
+
+static int
+run_roles(const struct options *o)
+{
+	(void)o;
+	return print_page(mm_rest_print_roles);
 }
 
 /* ---- found ---- */

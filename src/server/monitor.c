@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -9,10 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
 #include "server/monitor.h"
+#include "server/process.h"
 
 /*
  * The monitor: no network, no key, nothing parsed but the configuration and
@@ -477,12 +481,52 @@ take_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+/* What the security model relies on: refused in production, said in a test. */
+static enum mm_err
+guard(const struct monitor *m, struct mm_why *why)
+{
+	struct mm_why bad = { 0 };
+	enum mm_err rc = mm_guard_files(&m->config->set,
+	    m->args->config_path, &bad);
+
+	if (rc == MM_OK)
+		return MM_OK;
+	if (m->config->set.production)
+		return MM_FAIL(why, rc, "%s", bad.text);
+	MM_LOG(MM_LOG_WARN, "permissions", MM_S("text", bad.text));
+	return MM_OK;
+}
+
+/* One daemon's worth of words: else server and signer would each say that
+ * theirs is taken.  Only a look: the signer's own lock is what counts. */
+static enum mm_err
+alone(const struct monitor *m, struct mm_why *why)
+{
+	char path[MM_PATH_MAX + 8];
+	int fd = -1;
+	enum mm_err rc;
+
+	snprintf(path, sizeof(path), "%s/lock", m->config->set.signer_dir);
+	if (access(path, R_OK | W_OK) != 0)
+		return MM_OK;
+	rc = mm_file_lock(path, &fd, NULL);
+	if (fd >= 0)
+		close(fd);
+	if (rc != MM_ECONFLICT)
+		return MM_OK;
+	return MM_FAIL(why, rc, "another mintmarkd already runs with "
+	    "signer_dir %.100s: stop it first", m->config->set.signer_dir);
+}
+
 static enum mm_err
 prepare(struct monitor *m, struct mm_why *why)
 {
 	MM_TRY(mm_config_load(m->args->config_path, &m->config, why));
 	mm_log_open("mintmarkd",
 	    (enum mm_log_level)m->config->set.log_level);
+	MM_TRY(guard(m, why));
+	MM_TRY(alone(m, why));
+	mm_process_fds_raise();
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return MM_FAIL(why, MM_ESYS, "prctl: %s", strerror(errno));
 	return mm_child_passphrase(m->config, m->args->passphrase_fd,

@@ -72,6 +72,7 @@ struct mm_server {
 	unsigned sandbox_missing;
 	int64_t started_at;
 	atomic_uint signer_starts;
+	atomic_int_fast64_t approvals_at; /* next look at what waits */
 	int listener[MM_LISTENERS]; /* index in http, or -1: off */
 	struct mm_loop_state loop[MM_LOOPS_MAX];
 	struct mm_alive alive;
@@ -108,8 +109,10 @@ int64_t mm_alive_beat(struct mm_server *s);
 
 /* ---- tls.c ---- */
 
-/* What TLS found out about a connection of the devices listener. */
+/* What TLS found out about a connection of the devices listener, or about a
+ * certificate on that of the operators. */
 struct mm_conn {
+	bool operator_;    /* the operators listener: der and no more */
 	bool token;        /* a token connection: it is proven, or it failed */
 	bool psk_known;
 	bool cert_bad;     /* not to be believed; why in cert_why */
@@ -136,6 +139,9 @@ enum mm_err mm_tls_operators_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
     SSL_CTX **out, struct mm_why *why);
 enum mm_err mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
     void **conn_data);
+/* Only a connection with a certificate has data. */
+enum mm_err mm_tls_operator_secured(void *ctx, SSL *ssl,
+    const struct in6_addr *peer, void **conn_data);
 bool mm_tls_failed(void *ctx, SSL *ssl, const struct in6_addr *peer);
 void mm_tls_conn_free(void *conn_data);
 /* When the server's certificate and the anchor end; false: there is none. */
@@ -244,6 +250,8 @@ void mm_answer_library(void *ctx, const struct mm_http_req *req, int status,
     const char *reason, struct mm_http_resp *resp);
 /* An address as a log shows it. */
 void mm_answer_peer(const struct in6_addr *a, char out[INET6_ADDRSTRLEN]);
+/* A path as a log shows it: of a token or an API key its name only. */
+void mm_answer_path(struct mm_bytes path, char *out, size_t outn);
 void mm_answer_log(void *ctx, const struct mm_http_access *a);
 /* Answers with a body that is a NUL-terminated constant. */
 void mm_answer_text(struct mm_server *s, const struct mm_http_req *req,
@@ -285,7 +293,9 @@ struct mm_call {
 	char authorization[128];
 	char accept[64];        /* its beginning */
 	char idempotency[66];   /* one more than allowed: too long shows */
-	char if_match[32];
+	char if_match[66];
+	char approval[34];      /* as many: Mintmark-Approval */
+	struct mm_bytes certificate;   /* an operator's */
 	struct mm_authority authority; /* est.c: the device that asks */
 	struct mm_job *job;     /* enrol.c: waits for a second opinion */
 };
@@ -315,6 +325,10 @@ int mm_rest_head(void *ctx, const struct mm_http_req *req,
     struct mm_http_resp *resp);
 extern const struct mm_http_route mm_operators_routes[];
 extern const size_t mm_operators_nroutes;
+/* rest_approvals.c, housekeeping: ends what has run out. */
+void mm_approvals_tidy(struct mm_worker *w);
+/* Who may do what, from the table: docs/reference/roles.md. */
+void mm_rest_print_roles(struct mm_buf *out);
 
 /* ---- routes.c ---- */
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/settings.h"
 #include "server/process.h"
 
 /* see process.h */
@@ -56,4 +57,38 @@ mm_process_fds_max(void)
 	struct rlimit l;
 
 	return getrlimit(RLIMIT_NOFILE, &l) == 0 ? (uint64_t)l.rlim_cur : 0;
+}
+
+/* see process.h */
+void
+mm_process_fds_raise(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur == l.rlim_max)
+		return;
+	l.rlim_cur = l.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &l); /* the share is what remains */
+}
+
+/* Of a server: the database's, the signer's links, deliveries; of a loop: its
+ * own, and those that one round accepts before it closes others. */
+enum { SERVER_FDS = 128, LOOP_FDS = 64, CONNECTIONS_LEAST = 8 };
+
+/* see process.h */
+unsigned
+mm_process_connections(const struct mm_settings *set, uint64_t fds)
+{
+	const char *const listens[] = { set->devices_listen,
+		set->operators_listen, set->public_listen };
+	uint64_t own = SERVER_FDS + LOOP_FDS * (uint64_t)set->threads;
+	uint64_t n = 0, share;
+
+	for (size_t i = 0; i < sizeof(listens) / sizeof(listens[0]); i++)
+		n += listens[i][0] != '\0';
+	share = fds > own && n > 0 ? (fds - own) / n : 0;
+	if (share < CONNECTIONS_LEAST)
+		share = CONNECTIONS_LEAST;
+	return share < (uint64_t)set->connections ? (unsigned)share
+						  : (unsigned)set->connections;
 }

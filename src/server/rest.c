@@ -9,12 +9,15 @@
 #include "server/rest.h"
 
 /*
- * From a request to a call and back: login, roles, body, Idempotency-Key.
+ * From a request to a call and back: login, roles, body, scope,
+ * Idempotency-Key.
  */
+#define SCHEME "Bearer "
 enum {
 	OUT_MAX = 8 << 20,
 	BODY_SMALL = 64 * 1024,
 	BODY_BULK = 1 << 20, /* 1,000 tokens */
+	BODY_IMPORT = 4 << 20, /* 1,000 devices with 2 KiB of attributes */
 	IDEMPOTENCY_MAX = 64,
 	ANY = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_LINE |
 	    MM_ROLE_SUPPORT | MM_ROLE_AUDITOR,
@@ -30,20 +33,19 @@ enum {
 
 #define METRICS "/metrics"
 
-struct rest_call {
-	mm_rest_fn *run;
-};
-
 /* ---- login ---- */
 
+/* mm_rest_head has let pass one of the two, in its form. */
 static enum mm_err
-login(struct mm_desk *d, const char *header, struct mm_login *out,
+login(struct mm_desk *d, const struct mm_call *c, struct mm_login *out,
     struct mm_why *why)
 {
-	if (strncasecmp(header, "Bearer ", 7) != 0)
-		return MM_FAIL(why, MM_EAUTH,
-		    "this wants Authorization: Bearer and an API key");
-	return mm_desk_login(d, mm_bytes_of(header + 7), out, why);
+	struct mm_presented p = { .certificate = c->certificate,
+		.peer = &c->req.peer };
+
+	if (c->authorization[0] != '\0')
+		p.key = mm_bytes_of(c->authorization + strlen(SCHEME));
+	return mm_desk_login(d, &p, out, why);
 }
 
 /* Whether the route is for everybody, by setting. */
@@ -59,22 +61,23 @@ allow(const struct mm_rest *r, struct mm_why *why)
 {
 	if ((r->login.roles & r->req->route->flags) != 0)
 		return MM_OK;
-	return MM_FAIL(why, MM_EPOLICY, "the key's roles do not allow this");
+	return MM_FAIL(why, MM_EPOLICY, "your roles do not allow this");
 }
 
 static enum mm_err
-may(struct mm_rest *r, const char *authorization, struct mm_why *why)
+may(struct mm_rest *r, const struct mm_call *c, struct mm_why *why)
 {
 	if (is_open(r->s, r->req->route))
 		return MM_OK;
-	MM_TRY(login(r->desk, authorization, &r->login, why));
+	MM_TRY(login(r->desk, c, &r->login, why));
 	return allow(r, why);
 }
 
 static enum mm_err
 read_body(struct mm_rest *r, struct mm_why *why)
 {
-	if (r->req->method != MM_HTTP_POST && r->req->method != MM_HTTP_PUT)
+	if (r->req->method != MM_HTTP_POST && r->req->method != MM_HTTP_PUT &&
+	    r->req->method != MM_HTTP_PATCH)
 		return MM_OK;
 	if (r->req->body.n == 0) {
 		r->in = json_object();
@@ -86,9 +89,9 @@ read_body(struct mm_rest *r, struct mm_why *why)
 
 /* ---- Idempotency-Key ---- */
 
-/* What makes two requests the same: method, path and body. */
-static void
-request_hash(const struct mm_http_req *req, uint8_t out[32])
+/* see rest.h */
+void
+mm_rest_request_hash(const struct mm_http_req *req, uint8_t out[32])
 {
 	uint8_t head[33];
 
@@ -133,7 +136,7 @@ replay(struct mm_rest *r, const char *key, enum mm_err *rc,
 	}
 	if (*rc != MM_OK)
 		return true;
-	request_hash(r->req, now);
+	mm_rest_request_hash(r->req, now);
 	if (memcmp(stored, now, sizeof(now)) != 0)
 		*rc = MM_FAIL(why, MM_ECONFLICT, "Idempotency-Key: it was "
 		    "used for another request");
@@ -152,7 +155,7 @@ remember(struct mm_rest *r, const char *key, struct mm_why *why)
 	mm_buf_put(&r->stored, r->out.p + r->stored_n,
 	    r->out.n - r->stored_n);
 	MM_TRY(mm_buf_ok(&r->stored, why));
-	request_hash(r->req, now);
+	mm_rest_request_hash(r->req, now);
 	rc = mm_desk_answer_put(r->desk, key, now, r->status,
 	    mm_buf_view(&r->stored), why);
 	/* The work is done: a lost answer must not make it look undone. */
@@ -165,10 +168,16 @@ remember(struct mm_rest *r, const char *key, struct mm_why *why)
 static enum mm_err
 run_call(struct mm_rest *r, struct mm_why *why)
 {
-	const struct rest_call *c = r->req->route->data;
+	const struct mm_rest_call *c = r->req->route->data;
+	bool go_on;
 
+	if (c->query != NULL)
+		MM_TRY(mm_rest_query_is(r, c->query, why));
 	MM_TRY(read_body(r, why));
-	MM_TRY(c->run(r, why));
+	MM_TRY(mm_scope_check(r, why));
+	MM_TRY(mm_approval_gate(r, &go_on, why));
+	if (go_on)
+		MM_TRY(c->run(r, why));
 	return mm_buf_ok(&r->out, why);
 }
 
@@ -180,7 +189,8 @@ run_held(struct mm_rest *r, const char *key, struct mm_why *why)
 	if (replay(r, key, &rc, why))
 		return rc;
 	MM_TRY(run_call(r, why));
-	return r->parked ? MM_OK : remember(r, key, why);
+	/* What waits is no answer yet. */
+	return r->parked || r->status == 202 ? MM_OK : remember(r, key, why);
 }
 
 /* Two at once with one key: the second is told so, not run. */
@@ -202,41 +212,20 @@ run_once(struct mm_rest *r, const char *given, struct mm_why *why)
 	return rc;
 }
 
-/* ---- If-Match and ETag (RFC 9110 8.8.3, 13.1.1) ---- */
+/* ---- a call ---- */
 
+/* RFC 9110 8.8.3 */
 static void
 put_etag(const struct mm_rest *r, struct mm_http_resp *resp)
 {
 	char text[32];
 
-	if (r->version == 0)
+	if (!r->has_etag)
 		return;
 	snprintf(text, sizeof(text), "\"%llu\"",
-	    (unsigned long long)r->version);
+	    (unsigned long long)r->etag);
 	mm_http_resp_header(resp, "ETag", text);
 }
-
-/* One strong tag of ours, or "*". */
-static enum mm_err
-read_if_match(struct mm_rest *r, const char *given, struct mm_why *why)
-{
-	size_t n = strlen(given);
-	char digits[24];
-	int64_t v;
-
-	if (n == 0 || strcmp(given, "*") == 0)
-		return MM_OK;
-	if (n < 3 || n > 20 || given[0] != '"' || given[n - 1] != '"')
-		return MM_FAIL(why, MM_EINPUT, "If-Match: want an ETag");
-	memcpy(digits, given + 1, n - 2);
-	digits[n - 2] = '\0';
-	if (mm_int_parse(digits, &v, NULL) != MM_OK || v < 1)
-		return MM_FAIL(why, MM_EINPUT, "If-Match: want an ETag");
-	r->if_match = (uint64_t)v;
-	return MM_OK;
-}
-
-/* ---- a call ---- */
 
 static void
 answer(struct mm_rest *r, enum mm_err rc, const struct mm_why *why)
@@ -269,6 +258,8 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 {
 	struct mm_rest r = { .s = w->s, .desk = w->desk,
 		.reader = mm_desk_reader(w->desk), .req = &c->req,
+		.if_match = c->if_match,
+		.approval = c->approval,
 		.status = 200, .type = "application/json",
 		.out = MM_BUF_INIT(OUT_MAX), .stored = MM_BUF_INIT(OUT_MAX) };
 	struct mm_why why = { 0 };
@@ -277,9 +268,7 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	r.j = mm_json_over(&r.out);
 	r.openmetrics = strstr(c->accept, "application/openmetrics-text") !=
 	    NULL;
-	rc = may(&r, c->authorization, &why);
-	if (rc == MM_OK)
-		rc = read_if_match(&r, c->if_match, &why);
+	rc = may(&r, c, &why);
 	if (rc == MM_OK)
 		rc = run_once(&r, c->idempotency, &why);
 	if (rc != MM_OK || !r.parked)
@@ -290,26 +279,85 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	mm_call_free(&c);
 }
 
+/* RFC 9110 8.6: a body is announced by one of two. */
+static bool
+has_body(const struct mm_http_req *req)
+{
+	struct mm_bytes n = mm_http_header(req, "Content-Length", NULL);
+
+	return mm_http_header(req, "Transfer-Encoding", NULL).n > 0 ||
+	    (n.n > 0 && !(n.n == 1 && n.p[0] == '0'));
+}
+
+/* Its parameters do not matter (RFC 8259 11; RFC 7396 4). */
+static bool
+is_json(struct mm_bytes type)
+{
+	static const char *const names[] = { "application/json",
+		"application/merge-patch+json" };
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t n = strlen(names[i]);
+
+		if (type.n >= n && strncasecmp((const char *)type.p, names[i],
+		    n) == 0 && (type.n == n ||
+		    strchr("; \t", type.p[n]) != NULL))
+			return true;
+	}
+	return false;
+}
+
+static int
+refuse(struct mm_http_resp *resp, enum mm_err code, const char *text,
+    const char *id)
+{
+	mm_answer_problem(resp, mm_err_http(code), mm_err_slug(code), text,
+	    NULL, id);
+	if (code == MM_EAUTH)
+		mm_http_resp_header(resp, "WWW-Authenticate",
+		    "Bearer realm=\"mintmark\"");
+	return 1;
+}
+
+/* What the head of a request says about its body and its repetition. */
+static int
+head_refused(const struct mm_http_req *req, struct mm_http_resp *resp)
+{
+	bool more;
+
+	(void)mm_http_header(req, "Idempotency-Key", &more);
+	if (more)
+		return refuse(resp, MM_EINPUT, "Idempotency-Key: want one",
+		    req->id);
+	if (!has_body(req) ||
+	    (is_json(mm_http_header(req, "Content-Type", &more)) && !more))
+		return 0;
+	mm_answer_problem(resp, 415, mm_err_slug(MM_EINPUT),
+	    "Content-Type: want application/json", NULL, req->id);
+	return 1;
+}
+
 /* see priv.h */
 int
 mm_rest_head(void *ctx, const struct mm_http_req *req,
     struct mm_http_resp *resp)
 {
-	static const char scheme[] = "Bearer ", key[] = "mmk_";
-	const size_t n = sizeof(scheme) - 1, m = sizeof(key) - 1;
+	const size_t n = strlen(SCHEME);
 	bool more;
 	struct mm_bytes v = mm_http_header(req, "Authorization", &more);
 
-	if (req->route->flags == 0 || is_open(ctx, req->route) ||
-	    (!more && v.n > n + m &&
-	    strncasecmp((const char *)v.p, scheme, n) == 0 &&
-	    memcmp(v.p + n, key, m) == 0))
+	if (req->route->flags == 0 || is_open(ctx, req->route))
 		return 0;
-	mm_answer_problem(resp, 401, mm_err_slug(MM_EAUTH),
-	    "this wants Authorization: Bearer and an API key", NULL, req->id);
-	mm_http_resp_header(resp, "WWW-Authenticate",
-	    "Bearer realm=\"mintmark\"");
-	return 1;
+	if (req->conn_data != NULL)
+		return v.p == NULL ? head_refused(req, resp) : refuse(resp, MM_EINPUT, "a client "
+		    "certificate and an Authorization header: want one of "
+		    "them", req->id);
+	if (!more && v.n > n &&
+	    strncasecmp((const char *)v.p, SCHEME, n) == 0 &&
+	    mm_key_is_formed((struct mm_bytes){ v.p + n, v.n - n }))
+		return head_refused(req, resp);
+	return refuse(resp, MM_EAUTH, "this wants Authorization: Bearer and "
+	    "an API key, or a client certificate", req->id);
 }
 
 static void
@@ -320,73 +368,119 @@ enter(struct mm_http_req *req, void *ctx)
 
 /* ---- the table: docs/reference/rest.md ---- */
 
-#define CALL(name) &(const struct rest_call){ mm_rest_##name }
-#define GET(path, roles, name) \
-	{ MM_HTTP_GET, path, 0, roles, enter, CALL(name) }
-#define POST(path, roles, body, name) \
-	{ MM_HTTP_POST, path, body, roles, enter, CALL(name) }
+#define NO NULL
+#define ASKS(name, query, scope) \
+	&(const struct mm_rest_call){ mm_rest_##name, query, scope, NULL }
+#define CALL(name, scope) ASKS(name, " ", scope)
+/* A list looks at its query itself, one thing has none. */
+#define GET(path, roles, scope, name) \
+	{ MM_HTTP_GET, path, 0, roles, enter, ASKS(name, NULL, scope) }
+#define ONE(path, roles, scope, name) \
+	{ MM_HTTP_GET, path, 0, roles, enter, CALL(name, scope) }
+#define POST(path, roles, body, scope, name) \
+	{ MM_HTTP_POST, path, body, roles, enter, CALL(name, scope) }
+/* What can be dangerous: see rest_danger.c. */
+#define WATCHED(path, roles, body, scope, name, danger) \
+	{ MM_HTTP_POST, path, body, roles, enter, \
+	    &(const struct mm_rest_call){ mm_rest_##name, " ", scope, \
+		&danger } }
 #define API "/api/v1"
 
 const struct mm_http_route mm_operators_routes[] = {
 	{ MM_HTTP_GET, "/healthz", 0, 0, mm_health_live, NULL },
 	{ MM_HTTP_GET, "/readyz", 0, 0, mm_health_ready, NULL },
-	GET(API "/status", ANY, status),
-	GET(API "/doctor", TREATS, doctor),
-	GET(API "/whoami", ANY, whoami),
-	GET(API "/profiles", ANY, profiles),
-	GET(API "/profiles/:", ANY, profile),
-	GET(API "/products", ANY, products),
-	GET(API "/products/:", ANY, product),
-	POST(API "/products", MAKES, BODY_SMALL, product_create),
+	ONE(API "/status", ANY, mm_scope_open, status),
+	{ MM_HTTP_GET, API "/doctor", 0, TREATS, enter,
+	    ASKS(doctor, " deep ", NO) },
+	ONE(API "/whoami", ANY, mm_scope_open, whoami),
+	ONE(API "/profiles", ANY, NO, profiles),
+	ONE(API "/profiles/:", ANY, NO, profile),
+	GET(API "/products", ANY, mm_scope_list, products),
+	ONE(API "/products/:", ANY, mm_scope_product, product),
+	POST(API "/products", MAKES, BODY_SMALL, NO, product_create),
 	{ MM_HTTP_PUT, API "/products/:", BODY_SMALL, MAKES, enter,
-	    CALL(product_replace) },
-	GET(API "/devices", ANY, devices),
-	GET(API "/devices/:", ANY, device),
-	POST(API "/devices", LINES, BODY_SMALL, device_create),
-	POST(API "/devices/:/retire", MAKES, BODY_SMALL, device_retire),
-	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL, device_enrol),
-	GET(API "/devices/:/receipt", ANY, device_receipt),
-	GET(API "/devices/:/attempts", READS, device_attempts),
-	GET(API "/tokens", ANY, tokens),
-	GET(API "/tokens/:", ANY, token),
-	POST(API "/tokens", LINES, BODY_BULK, token_create),
-	POST(API "/tokens/:/cancel", MAKES, BODY_SMALL, token_cancel),
-	POST(API "/tokens/:/thaw", ADMIN, BODY_SMALL, token_thaw),
-	GET(API "/certificates", ANY, certs),
-	GET(API "/certificates/:", ANY, cert),
-	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL, cert_revoke),
-	POST(API "/certificates/:/hold", MAKES, BODY_SMALL, cert_hold),
-	POST(API "/certificates/:/release", MAKES, BODY_SMALL, cert_release),
-	GET(API "/issuers", ANY, issuers),
-	POST(API "/issuers/:/crl", MAKES, BODY_SMALL, issuer_crl),
-	GET(API "/keys", ADMIN, keys),
-	POST(API "/keys", ADMIN, BODY_SMALL, key_create),
-	POST(API "/keys/:/revoke", ADMIN, BODY_SMALL, key_revoke),
-	GET(API "/ledger/checkpoint", AUDITS, checkpoint),
-	GET(API "/ledger/tile/*", AUDITS, tile),
-	GET(API "/ledger/key", ANY, ledger_key),
-	GET(API "/ledger/entries", AUDITS, entries),
-	GET(API "/ledger/receipts/:", AUDITS, receipt),
-	GET(API "/events", READS, events),
-	GET(API "/webhooks", AUDITS, webhooks),
-	GET(API "/webhooks/:", AUDITS, webhook),
-	POST(API "/webhooks", ADMIN, BODY_SMALL, webhook_create),
+	    CALL(product_replace, NO) },
+	ONE(API "/products/:/schema", ANY, mm_scope_product, schema),
+	{ MM_HTTP_PUT, API "/products/:/schema", BODY_SMALL, MAKES, enter,
+	    ASKS(schema_put, " force ", NO) },
+	{ MM_HTTP_DELETE, API "/products/:/schema", 0, MAKES, enter,
+	    CALL(schema_drop, NO) },
+	POST(API "/products/:/schema/check", ANY, BODY_SMALL, mm_scope_product,
+	    schema_check),
+	POST(API "/products/:/schema/index", MAKES, BODY_SMALL, NO,
+	    schema_index),
+	POST(API "/profiles/check", ANY, BODY_SMALL, NO, profile_check),
+	GET(API "/devices", ANY, mm_scope_list, devices),
+	ONE(API "/devices/:", ANY, mm_scope_device, device),
+	POST(API "/devices", LINES, BODY_SMALL, mm_scope_new_device,
+	    device_create),
+	POST(API "/devices/import", MAKES, BODY_IMPORT, mm_scope_new_devices,
+	    device_import),
+	{ MM_HTTP_PUT, API "/devices/:", BODY_SMALL, MAKES, enter,
+	    CALL(device_replace, mm_scope_change) },
+	{ MM_HTTP_PATCH, API "/devices/:", BODY_SMALL, MAKES, enter,
+	    CALL(device_patch, mm_scope_change) },
+	GET(API "/devices/:/history", ANY, mm_scope_device, device_history),
+	POST(API "/devices/:/retire", MAKES, BODY_SMALL, mm_scope_device,
+	    device_retire),
+	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL, mm_scope_device,
+	    device_enrol),
+	ONE(API "/devices/:/receipt", ANY, mm_scope_device, device_receipt),
+	ONE(API "/devices/:/attempts", READS, mm_scope_device, device_attempts),
+	GET(API "/tokens", ANY, mm_scope_list, tokens),
+	ONE(API "/tokens/:", ANY, mm_scope_token, token),
+	WATCHED(API "/tokens", LINES, BODY_BULK, mm_scope_new_tokens,
+	    token_create, mm_danger_mint),
+	POST(API "/tokens/:/cancel", MAKES, BODY_SMALL, mm_scope_token,
+	    token_cancel),
+	WATCHED(API "/tokens/:/thaw", ADMIN, BODY_SMALL, mm_scope_token,
+	    token_thaw, mm_danger_thaw),
+	GET(API "/certificates", ANY, mm_scope_list, certs),
+	ONE(API "/certificates/:", ANY, mm_scope_cert, cert),
+	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL, mm_scope_cert,
+	    cert_revoke),
+	POST(API "/certificates/:/hold", MAKES, BODY_SMALL, mm_scope_cert,
+	    cert_hold),
+	POST(API "/certificates/:/release", MAKES, BODY_SMALL, mm_scope_cert,
+	    cert_release),
+	ONE(API "/issuers", ANY, NO, issuers),
+	POST(API "/issuers/:/crl", MAKES, BODY_SMALL, NO, issuer_crl),
+	GET(API "/keys", ADMIN, NO, keys),
+	WATCHED(API "/keys", ADMIN, BODY_SMALL, NO, key_create, mm_danger_keys),
+	POST(API "/keys/:/revoke", ADMIN, BODY_SMALL, NO, key_revoke),
+	POST(API "/keys/:/erase", ADMIN, BODY_SMALL, NO, key_erase),
+	GET(API "/approvals", AUDITS, NO, approvals),
+	ONE(API "/approvals/:", ANY, mm_scope_open, approval),
+	POST(API "/approvals/:/approve", ADMIN, BODY_SMALL, NO,
+	    approval_approve),
+	POST(API "/approvals/:/refuse", ADMIN, BODY_SMALL, NO, approval_refuse),
+	ONE(API "/ledger/checkpoint", AUDITS, NO, checkpoint),
+	ONE(API "/ledger/tile/*", AUDITS, NO, tile),
+	ONE(API "/ledger/key", ANY, mm_scope_open, ledger_key),
+	GET(API "/ledger/entries", AUDITS, mm_scope_list, entries),
+	ONE(API "/ledger/receipts/:", AUDITS, mm_scope_entry, receipt),
+	GET(API "/audit", AUDITS, mm_scope_list, audit),
+	ONE(API "/openapi.json", ANY, mm_scope_open, openapi),
+	GET(API "/events", READS, mm_scope_list, events),
+	GET(API "/webhooks", AUDITS, NO, webhooks),
+	ONE(API "/webhooks/:", AUDITS, NO, webhook),
+	POST(API "/webhooks", ADMIN, BODY_SMALL, NO, webhook_create),
 	{ MM_HTTP_PUT, API "/webhooks/:", BODY_SMALL, ADMIN, enter,
-	    CALL(webhook_replace) },
+	    CALL(webhook_replace, NO) },
 	{ MM_HTTP_DELETE, API "/webhooks/:", 0, ADMIN, enter,
-	    CALL(webhook_remove) },
-	POST(API "/webhooks/:/pause", ADMIN, BODY_SMALL, webhook_pause),
-	POST(API "/webhooks/:/resume", ADMIN, BODY_SMALL, webhook_resume),
-	POST(API "/webhooks/:/rotate", ADMIN, BODY_SMALL, webhook_rotate),
-	POST(API "/webhooks/:/replay", ADMIN, BODY_SMALL, webhook_replay),
-	POST(API "/webhooks/:/test", ADMIN, BODY_SMALL, webhook_test),
-	GET(API "/webhooks/:/dead-letters", AUDITS, webhook_letters),
-	POST(API "/webhooks/:/dead-letters/:/retry", ADMIN, BODY_SMALL,
+	    CALL(webhook_remove, NO) },
+	POST(API "/webhooks/:/pause", ADMIN, BODY_SMALL, NO, webhook_pause),
+	POST(API "/webhooks/:/resume", ADMIN, BODY_SMALL, NO, webhook_resume),
+	POST(API "/webhooks/:/rotate", ADMIN, BODY_SMALL, NO, webhook_rotate),
+	POST(API "/webhooks/:/replay", ADMIN, BODY_SMALL, NO, webhook_replay),
+	POST(API "/webhooks/:/test", ADMIN, BODY_SMALL, NO, webhook_test),
+	GET(API "/webhooks/:/dead-letters", AUDITS, NO, webhook_letters),
+	POST(API "/webhooks/:/dead-letters/:/retry", ADMIN, BODY_SMALL, NO,
 	    webhook_retry),
-	GET(METRICS, READS, metrics),
-	GET("/ledger/checkpoint", AUDITS, checkpoint),
-	GET("/ledger/tile/*", AUDITS, tile),
-	GET("/ledger/key", ANY, ledger_key),
+	ONE(METRICS, READS, NO, metrics),
+	ONE("/ledger/checkpoint", AUDITS, NO, checkpoint),
+	ONE("/ledger/tile/*", AUDITS, NO, tile),
+	ONE("/ledger/key", ANY, mm_scope_open, ledger_key),
 };
 const size_t mm_operators_nroutes =
     sizeof(mm_operators_routes) / sizeof(mm_operators_routes[0]);

@@ -19,21 +19,76 @@ struct mm_rest {
 	struct mm_store_reader *reader;
 	struct mm_login login;
 	const struct mm_http_req *req;
+	const char *approval;   /* the header's, "" none */
 	json_t *in;             /* NULL: no body */
 	struct mm_buf out;
 	struct mm_json j;       /* over out */
 	int status;             /* 200 until the call says otherwise */
 	const char *type;       /* application/json until ... */
 	const char *cache;      /* Cache-Control, or NULL */
+	const char *if_match;   /* "" none */
+	uint64_t etag;          /* what is answered is at this version */
+	bool has_etag;
 	size_t stored_n;        /* see mm_rest_secret */
 	struct mm_buf stored;
 	bool has_secret;
 	bool parked;            /* somebody else answers, later */
-	uint64_t version;       /* a document's: the answer's ETag; 0: none */
-	uint64_t if_match;      /* the version that is asked for; 0: any */
 	bool openmetrics;       /* asked for */
 };
 typedef enum mm_err mm_rest_fn(struct mm_rest *r, struct mm_why *why);
+
+/*
+ * A route's data.  scope says how the object of the call belongs to a
+ * product: it answers MM_ENOTFOUND, in the words of an object that does not
+ * exist, where a scoped credential may not see it.  A route without one
+ * refuses scoped credentials.
+ */
+struct mm_danger;
+struct mm_rest_call {
+	mm_rest_fn *run;
+	const char *query; /* what it may have; NULL: a list, which asks */
+	mm_rest_fn *scope;
+	const struct mm_danger *danger; /* NULL: none that is watched */
+};
+
+/* ---- four eyes: rest_danger.c, rest_approvals.c ---- */
+
+/* What a route can do that one administrator alone should not: the word of
+ * the setting four_eyes, and when a request is such a one. */
+struct mm_danger {
+	const char *action;
+	bool (*applies)(const struct mm_rest *r);
+	bool recovery_may; /* a recovered administrator alone may */
+};
+extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw;
+/* After the scope, before the call: *go_on false, the answer is made (202).
+ * An approval is spent here. */
+MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
+    struct mm_why *why);
+bool mm_approval_needed(const struct mm_rest *r);
+/* What makes two requests the same: method, path and body. */
+void mm_rest_request_hash(const struct mm_http_req *req, uint8_t out[32]);
+
+/* ---- scope: rest_scope.c ---- */
+
+/* No object of any product is in it. */
+mm_rest_fn mm_scope_open;
+/* A list: mm_page_put and the entries' own filter do it. */
+mm_rest_fn mm_scope_list;
+/* The path's first variable segment. */
+mm_rest_fn mm_scope_product, mm_scope_device, mm_scope_token, mm_scope_cert,
+    mm_scope_entry;
+/* The body: of POST devices, of an import, of POST tokens. */
+mm_rest_fn mm_scope_new_device, mm_scope_new_devices, mm_scope_new_tokens;
+/* Both: a device, and the product that it may come to. */
+mm_rest_fn mm_scope_change;
+/* After the body is read, before the call runs. */
+MM_MUST enum mm_err mm_scope_check(struct mm_rest *r, struct mm_why *why);
+/* The product that a ledger entry is about, by itself or by what it names.
+ * MM_ENOTFOUND: none.  Not inside of mm_each_entry: it asks the store. */
+struct mm_entry_view;
+MM_MUST enum mm_err mm_scope_entry_product(struct mm_store_reader *reader,
+    const struct mm_entry_view *v, char product[MM_NAME_MAX + 1]);
 
 /* ---- input ---- */
 
@@ -61,6 +116,14 @@ MM_MUST enum mm_err mm_rest_members(json_t *in,
 MM_MUST enum mm_err mm_rest_parse(struct mm_bytes body, json_t **out,
     struct mm_why *why);
 void mm_rest_json_free(json_t **owner);
+/*
+ * RFC 9110 13.1.1: *out is NULL where any version will do, or points to *room,
+ * which matches none if the tag is not one of ours.
+ */
+MM_MUST enum mm_err mm_rest_if_match(const struct mm_rest *r, uint64_t *room,
+    const uint64_t **out, struct mm_why *why);
+/* The answer's ETag. */
+void mm_rest_etag(struct mm_rest *r, uint64_t version);
 /* The path's variable segment; MM_ENOTFOUND if it is longer. */
 MM_MUST enum mm_err mm_rest_segment(const struct mm_rest *r, unsigned i,
     char *out, size_t outn, struct mm_why *why);
@@ -69,6 +132,15 @@ MM_MUST enum mm_err mm_rest_serial(const struct mm_rest *r,
 /* A query parameter, "" if it is not there. */
 MM_MUST enum mm_err mm_rest_query(const struct mm_rest *r, const char *name,
     char *out, size_t outn, struct mm_why *why);
+/* Parameters of the query that are not among these, or come without a list,
+ * are refused; names as in mm_page_read. */
+MM_MUST enum mm_err mm_rest_query_is(const struct mm_rest *r,
+    const char *names, struct mm_why *why);
+/* A parameter that is a time; 0 if it is not there. */
+MM_MUST enum mm_err mm_rest_query_time(const struct mm_rest *r,
+    const char *name, int64_t *out_ms, struct mm_why *why);
+MM_MUST enum mm_err mm_rest_query_bool(const struct mm_rest *r,
+    const char *name, bool *out, struct mm_why *why);
 
 /* ---- lists ---- */
 
@@ -77,7 +149,7 @@ struct mm_page {
 	struct mm_list list;
 	char device[MM_DEVICE_ID_MAX + 1];
 	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
-	char profile[MM_NAME_MAX + 1];
+	char profile[MM_PROFILE_TEXT];
 };
 /* filters: the list's own, with a space around each: " device state ".  One
  * that is not among them is refused: a mistyped filter must not list all. */
@@ -85,6 +157,10 @@ MM_MUST enum mm_err mm_page_read(const struct mm_rest *r, const char *filters,
     struct mm_page *p, struct mm_why *why);
 typedef enum mm_err mm_list_fn(struct mm_store_reader *, const struct mm_list *,
     mm_row_fn *, void *, struct mm_why *);
+/* A scoped login's rows, product after product; MM_EPOLICY: not for a list
+ * that cannot be limited. */
+MM_MUST enum mm_err mm_scope_rows(struct mm_rest *r, mm_list_fn *list,
+    const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
 /* {"items":[...],"next":"..."}; put writes one row as an object. */
 MM_MUST enum mm_err mm_page_put(struct mm_rest *r, const struct mm_page *p,
     mm_list_fn *list, void (*put)(struct mm_json *j, const void *row),
@@ -115,22 +191,39 @@ void mm_rest_put_issued(struct mm_json *j, const struct mm_job *job,
 MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
     struct mm_why *why);
 
+/* rest_devices.c: a device as POST takes it (PUT: without the first), and as
+ * GET gives it. */
+#define MM_DEVICE_MEMBERS 4
+extern const struct mm_member mm_device_members[MM_DEVICE_MEMBERS];
+void mm_rest_put_device(struct mm_json *j, const void *row);
+/* rest_audit.c: {"index","entry"}, for mm_list_history and scans. */
+void mm_rest_put_entry(struct mm_json *j, uint64_t index,
+    struct mm_bytes entry);
+
+extern const char mm_openapi[]; /* docs/reference/openapi.json */
+
 /* ---- the calls ---- */
 
 #define MM_REST_CALLS(X)                                                  \
 	X(status) X(whoami) X(profiles) X(profile)                        \
 	X(products) X(product) X(product_create) X(product_replace)       \
+	X(schema) X(schema_put) X(schema_drop) X(schema_check)            \
+	X(schema_index) X(profile_check) X(audit) X(openapi)              \
 	X(devices) X(device) X(device_create) X(device_retire)            \
-	X(device_enrol) X(device_receipt) X(device_attempts)              \
+	X(device_replace) X(device_patch) X(device_history)               \
+	X(device_import)                                                  \
+	X(device_enrol) X(device_receipt)                                 \
+	X(device_attempts)                                                \
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
 	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \
 	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \
+	X(key_erase) X(approvals) X(approval) X(approval_approve)         \
+	X(approval_refuse)                                                \
 	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt) X(events) \
 	X(webhooks) X(webhook) X(webhook_create) X(webhook_replace)       \
 	X(webhook_remove) X(webhook_pause) X(webhook_resume)              \
 	X(webhook_rotate) X(webhook_replay) X(webhook_test)               \
-	X(webhook_letters) X(webhook_retry)               \
-	X(metrics) X(doctor)
+	X(webhook_letters) X(webhook_retry) X(metrics) X(doctor)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "server/rest.h"
 
 /* Certificates and their issuers. */
@@ -20,6 +21,9 @@ put_cert(struct mm_json *j, const void *row)
 	mm_json_str(j, "state", mm_cert_state_name(c->state));
 	mm_json_bool(j, "idevid", c->idevid);
 	mm_json_str(j, "key_origin", c->key_origin == 0 ? "device" : "server");
+	if (c->key_type != 0)
+		mm_json_str(j, "key_type", mm_key_type_name(
+		    (enum mm_key_type)(c->key_type - 1)));
 	mm_rest_put_sha256(j, "spki_sha256", c->spki_sha256);
 	mm_rest_put_sha256(j, "cert_sha256", c->cert_sha256);
 	if (memcmp(c->predecessor, none, sizeof(none)) != 0)
@@ -43,10 +47,18 @@ state_name(unsigned i)
 enum mm_err
 mm_rest_certs(struct mm_rest *r, struct mm_why *why)
 {
+	char spki[65];
+	uint8_t hash[32];
 	struct mm_page p;
 
 	MM_TRY(mm_page_read(r, " device product profile issuer state "
-	    "expires_from expires_to ", &p, why));
+	    "expires_from expires_to issued_to spki_sha256 ", &p, why));
+	MM_TRY(mm_rest_query(r, "spki_sha256", spki, sizeof(spki), why));
+	if (spki[0] != '\0' && mm_hex_parse(spki, strlen(spki), hash, 32,
+	    NULL) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT,
+		    "spki_sha256: want 64 hexadecimal digits");
+	p.list.spki_sha256 = spki[0] != '\0' ? hash : NULL;
 	MM_TRY(mm_page_state(r, &p.list.state, state_name, MM_CERT_STATES,
 	    why));
 	return mm_page_put(r, &p, mm_list_certs, put_cert, why);
@@ -188,6 +200,7 @@ mm_rest_issuer_crl(struct mm_rest *r, struct mm_why *why)
 	uint64_t number;
 
 	MM_TRY(mm_rest_segment(r, 0, name, sizeof(name), why));
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(mm_desk_crl(r->desk, name, true, &number, why));
 	mm_public_refresh(r->s->pub, r->reader);
 	mm_json_open(&r->j, '{');

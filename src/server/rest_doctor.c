@@ -22,6 +22,7 @@ enum {
 	KEY_WARN_MS = 14 * 86400 * 1000,
 	OPERATORS_MAX = 1000,
 };
+#define LAST_ADMIN_WARN_MS ((int64_t)30 * 86400 * 1000) /* as health.c */
 
 struct exam {
 	struct mm_rest *r;
@@ -253,6 +254,7 @@ look_crls(struct exam *e)
 struct keys {
 	struct exam *e;
 	unsigned good, admins;
+	int64_t admins_until; /* INT64_MAX: one has no end */
 };
 
 static enum mm_err
@@ -264,17 +266,45 @@ look_key(void *ctx, const void *row, const char *next, struct mm_why *why)
 
 	(void)next;
 	(void)why;
-	if (o->revoked_at != 0 || (o->expires_at != 0 && left <= 0))
+	if (!mm_operator_alive(o))
 		return MM_OK;
 	k->good++;
-	k->admins += strstr(o->roles, "admin") != NULL;
-	if (o->expires_at != 0 && left < KEY_WARN_MS)
+	if (mm_operator_admin(o)) {
+		int64_t end = o->expires_at != 0 ? o->expires_at : INT64_MAX;
+
+		k->admins++;
+		if (end > k->admins_until)
+			k->admins_until = end;
+	}
+	if (o->expires_at != 0 && left < KEY_WARN_MS &&
+	    o->kind != MM_OPERATOR_RECOVERY)
 		mm_find(k->e->f, MM_CHECK_KEYS, MM_LEVEL_WARN,
 		    "Make a new "
 		    "one (mintmark key create) and give it to who uses this",
-		    "API key %s (%.64s) ends in %lld days", o->id, o->name,
-		    (long long)(left / 86400000));
+		    "%s %s (%.64s) ends in %lld days",
+		    o->kind == MM_OPERATOR_KEY ? "API key" : "certificate",
+		    o->id, o->name, (long long)(left / 86400000));
 	return MM_OK;
+}
+
+/* Once it has ended only the signer's user can make an administrator. */
+static void
+look_last_admin(struct exam *e, const struct keys *k)
+{
+	int64_t left = k->admins_until - mm_now_ms();
+
+	if (left < LAST_ADMIN_WARN_MS)
+		mm_find(e->f, MM_CHECK_KEYS, MM_LEVEL_WARN,
+		    "Make another administrator: mintmark key create "
+		    "--role admin",
+		    "the last administrator's credential ends in %lld days",
+		    (long long)(left / 86400000));
+	if (k->admins == 1 && e->r->s->config->set.four_eyes.n > 0)
+		mm_find(e->f, MM_CHECK_KEYS, MM_LEVEL_WARN,
+		    "Make another administrator: mintmark key create "
+		    "--role admin",
+		    "four_eyes is set and there is one administrator only, "
+		    "so nobody can approve");
 }
 
 static void
@@ -290,14 +320,14 @@ look_keys(struct exam *e)
 		    "the keys cannot be read");
 	else if (k.admins == 0)
 		mm_find(e->f, MM_CHECK_KEYS, MM_LEVEL_FAIL,
-		    "Restore a backup "
-		    "with one: nobody can make keys",
-		    "no administrator's key "
-		    "is good");
+		    "mintmark-signer recover-admin, and make one with that",
+		    "no administrator's credential is good");
 	else
 		mm_find(e->f, MM_CHECK_KEYS, MM_LEVEL_OK, NULL,
-		    "%u API keys are good, %u of administrators", k.good,
+		    "%u credentials are good, %u of administrators", k.good,
 		    k.admins);
+	if (k.admins > 0)
+		look_last_admin(e, &k);
 }
 
 static void
@@ -316,13 +346,21 @@ static void
 look_load(struct exam *e)
 {
 	struct mm_server *s = e->r->s;
+	const struct mm_settings *set = &s->config->set;
 	struct mm_http_counters n = { 0 };
+	unsigned most;
 
 	if (s->listener[MM_DEVICES] >= 0)
 		mm_http_counters(s->http, (size_t)s->listener[MM_DEVICES], &n);
-	look_share(e, "connections of devices", n.open,
-	    (uint64_t)s->config->set.connections,
+	most = mm_process_connections(set, mm_process_fds_max());
+	look_share(e, "connections of devices", n.open, most,
 	    "Raise connections, or find out who holds them");
+	if (most < set->connections)
+		mm_find(e->f, MM_CHECK_LOAD, MM_LEVEL_WARN,
+		    "Raise LimitNOFILE of the service, or lower connections",
+		    "file descriptors are enough for %u connections a "
+		    "listener, not for %lld", most,
+		    (long long)set->connections);
 	look_share(e, "file descriptors", mm_process_fds(),
 	    mm_process_fds_max(), "Raise LimitNOFILE of the service");
 }
@@ -419,12 +457,10 @@ mm_rest_doctor(struct mm_rest *r, struct mm_why *why)
 {
 	MM_OWN(release) struct mm_findings *f = calloc(1, sizeof(*f));
 	struct exam e = { .r = r, .f = f };
-	char deep[8];
 
 	if (f == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	MM_TRY(mm_rest_query(r, "deep", deep, sizeof(deep), why));
-	e.deep = strcmp(deep, "true") == 0;
+	MM_TRY(mm_rest_query_bool(r, "deep", &e.deep, why));
 	mm_core_stats(r->s->core, &e.st);
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
 		looks[i](&e);

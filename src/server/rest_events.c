@@ -7,7 +7,7 @@
 
 /* The event feed: a page at once, or a long poll (watch.c). */
 enum {
-	ROUND = 1000,      /* entries between two looks at the clock */
+	ROUND = 256,       /* entries between two looks at the clock */
 	SCAN_MAX = 100000, /* entries looked at for one page ... */
 	SCAN_MS = 200,     /* ... and the time for it */
 	AGAIN = 16,        /* reads before a long poll; entries keep coming */
@@ -73,20 +73,20 @@ read_wish(struct feed *f, struct mm_why *why)
 
 /* MM_ELIMIT ends the walk: the page is full. */
 static enum mm_err
-look(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
+look(void *ctx, struct mm_event *e, struct mm_why *why)
 {
 	struct feed *f = ctx;
-	struct mm_entry_view v;
+	bool yes = false;
 
 	if (f->left == 0)
 		return MM_ELIMIT;
-	mm_entry_look(entry, &v);
-	f->wish.from = index + 1;
-	if (!mm_event_wanted(&f->wish.filter, &v) ||
-	    !mm_event_may_see(&f->wish.login, &v))
+	if (mm_event_wanted(&f->wish.filter, &e->v))
+		MM_TRY(mm_event_may_see(&f->wish.login, e, &yes, why));
+	f->wish.from = e->index + 1;
+	if (!yes)
 		return MM_OK;
 	f->left--;
-	mm_event_put(&f->r->j, index, entry);
+	mm_event_put(&f->r->j, e->index, e->json);
 	return mm_buf_ok(&f->r->out, why);
 }
 
@@ -104,7 +104,7 @@ walk(struct feed *f, struct mm_why *why)
 	    mm_mono_ms() < until) {
 		uint64_t to = f->wish.from + ROUND < size
 		    ? f->wish.from + ROUND : size;
-		enum mm_err rc = mm_each_entry(f->r->reader, f->wish.from, to,
+		enum mm_err rc = mm_event_each(f->r->reader, f->wish.from, to,
 		    look, f, why);
 
 		if (rc != MM_OK && f->left > 0)
@@ -112,6 +112,18 @@ walk(struct feed *f, struct mm_why *why)
 	}
 	f->more = f->wish.from < size;
 	return MM_OK;
+}
+
+/* A revocation that the walk did not come by, for it began behind it; a later
+ * one is an entry that the long poll comes by. */
+static enum mm_err
+still_good(struct feed *f, struct mm_why *why)
+{
+	struct mm_operator row;
+
+	MM_TRY(mm_get_operator(f->r->reader, f->wish.login.id, &row, why));
+	return row.revoked_at == 0 ? MM_OK
+	    : MM_FAIL(why, MM_EAUTH, "credential refused");
 }
 
 /* Nothing was found and nothing is left: the request waits, without this
@@ -125,6 +137,7 @@ walk_or_wait(struct feed *f, struct mm_why *why)
 		MM_TRY(walk(f, why));
 		if (f->left < f->wish.most || f->more || f->wish.wait_ms == 0)
 			return MM_OK;
+		MM_TRY(still_good(f, why));
 		rc = mm_watch_add(f->r->s->watch, &f->wish, why);
 		if (rc == MM_ECONFLICT) {
 			*why = (struct mm_why){ 0 };

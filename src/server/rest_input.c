@@ -199,7 +199,8 @@ set_object(const struct mm_member *m, const json_t *v, void *out,
 	return MM_OK;
 }
 
-/* Joined by commas, which no item may hold. */
+/* Joined by commas, which no item may hold.  Nothing in the list, or an
+ * empty name, is a mistake: it must not become "no limit". */
 static enum mm_err
 set_names(const struct mm_member *m, const json_t *v, void *out,
     struct mm_why *why)
@@ -207,12 +208,13 @@ set_names(const struct mm_member *m, const json_t *v, void *out,
 	struct mm_buf b = MM_BUF_INIT(m->size - 1);
 	const json_t *item;
 	size_t i;
-	bool good = json_is_array(v);
+	bool good = json_array_size(v) > 0;
 
 	json_array_foreach(v, i, item) {
 		const char *s = json_string_value(item);
 
-		good = good && s != NULL && strchr(s, ',') == NULL;
+		good = good && s != NULL && s[0] != '\0' &&
+		    strchr(s, ',') == NULL;
 		if (good)
 			mm_buf_printf(&b, "%s%s", i > 0 ? "," : "", s);
 	}
@@ -325,4 +327,67 @@ mm_rest_query(const struct mm_rest *r, const char *name, char *out,
 	if (rc == MM_ENOTFOUND && why != NULL)
 		*why = (struct mm_why){ 0 };
 	return rc == MM_ENOTFOUND ? MM_OK : rc == MM_ELIMIT ? MM_EINPUT : rc;
+}
+
+/* see rest.h */
+enum mm_err
+mm_rest_query_time(const struct mm_rest *r, const char *name, int64_t *out_ms,
+    struct mm_why *why)
+{
+	char text[40];
+
+	*out_ms = 0;
+	MM_TRY(mm_rest_query(r, name, text, sizeof(text), why));
+	if (text[0] != '\0' && mm_time_parse(text, out_ms, NULL) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "%s: want a time", name);
+	return MM_OK;
+}
+
+/* see rest.h */
+enum mm_err
+mm_rest_query_bool(const struct mm_rest *r, const char *name, bool *out,
+    struct mm_why *why)
+{
+	char text[8];
+
+	MM_TRY(mm_rest_query(r, name, text, sizeof(text), why));
+	*out = strcmp(text, "true") == 0;
+	if (text[0] != '\0' && !*out && strcmp(text, "false") != 0)
+		return MM_FAIL(why, MM_EINPUT, "%s: want true or false", name);
+	return MM_OK;
+}
+
+/* ---- versions ---- */
+
+/* see rest.h */
+enum mm_err
+mm_rest_if_match(const struct mm_rest *r, uint64_t *room,
+    const uint64_t **out, struct mm_why *why)
+{
+	const char *tag = r->if_match;
+	size_t n = strlen(tag);
+	char digits[24] = "";
+	int64_t v = -1;
+
+	*out = NULL;
+	if (n == 0 || strcmp(tag, "*") == 0)
+		return MM_OK;
+	if (strchr(tag, ',') != NULL)
+		return MM_FAIL(why, MM_EINPUT, "If-Match: want one tag");
+	if (n > 2 && tag[0] == '"' && tag[n - 1] == '"' && n - 2 < 20) {
+		memcpy(digits, tag + 1, n - 2);
+		if (mm_int_parse(digits, &v, NULL) != MM_OK)
+			v = -1;
+	}
+	*room = v >= 0 ? (uint64_t)v : UINT64_MAX - 1;
+	*out = room;
+	return MM_OK;
+}
+
+/* see rest.h */
+void
+mm_rest_etag(struct mm_rest *r, uint64_t version)
+{
+	r->etag = version;
+	r->has_etag = true;
 }

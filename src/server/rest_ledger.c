@@ -1,15 +1,11 @@
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/own.h"
-#include "ledger/entry.h"
 #include "ledger/tile.h"
+#include "server/event.h"
 #include "server/rest.h"
 
 /* The ledger: C2SP tlog-tiles, entries as JSON, receipts. */
-
-enum { SCAN_MAX = 20000 }; /* entries looked at for one page */
 
 #define IMMUTABLE "private, max-age=31536000, immutable"
 
@@ -73,106 +69,6 @@ mm_rest_tile(struct mm_rest *r, struct mm_why *why)
 	    &r->out, why);
 }
 
-/* ---- entries ---- */
-
-struct scan {
-	struct mm_rest *r;
-	char type[48], device[MM_DEVICE_ID_MAX + 1];
-	unsigned left;
-	uint64_t seen; /* one after the last entry looked at */
-	char *arena;
-};
-
-static bool
-wanted(const struct scan *s, struct mm_bytes json)
-{
-	struct mm_entry e;
-	const char *device;
-
-	if (s->type[0] == '\0' && s->device[0] == '\0')
-		return true;
-	if (mm_entry_parse(json, s->arena, MM_ENTRY_MAX + 64, &e, NULL) !=
-	    MM_OK)
-		return false;
-	device = e.field[MM_F_DEVICE];
-	return (s->type[0] == '\0' ||
-	    strcmp(mm_entry_type_name(e.type), s->type) == 0) &&
-	    (s->device[0] == '\0' ||
-	    (device != NULL && strcmp(device, s->device) == 0));
-}
-
-/* MM_ELIMIT ends the scan: the page is full. */
-static enum mm_err
-look(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
-{
-	struct scan *s = ctx;
-	struct mm_json *j = &s->r->j;
-
-	(void)why;
-	if (s->left == 0)
-		return MM_ELIMIT;
-	s->seen = index + 1;
-	if (!wanted(s, entry))
-		return MM_OK;
-	s->left--;
-	mm_json_open(j, '{');
-	mm_json_int(j, "index", (int64_t)index);
-	mm_json_raw(j, "entry", entry);
-	mm_json_close(j, '}');
-	return MM_OK;
-}
-
-static enum mm_err
-scan(struct scan *s, uint64_t from, struct mm_why *why)
-{
-	struct mm_json *j = &s->r->j;
-	char next[24];
-	uint64_t size, to;
-	enum mm_err rc;
-
-	MM_TRY(mm_get_ledger_size(s->r->reader, &size, why));
-	to = from + SCAN_MAX < size ? from + SCAN_MAX : size;
-	s->seen = from;
-	mm_json_open(j, '{');
-	mm_json_open_key(j, "items", '[');
-	rc = from < to ? mm_each_entry(s->r->reader, from, to, look, s, why)
-	    : MM_OK;
-	if (rc != MM_OK && s->left > 0)
-		return rc;
-	mm_json_close(j, ']');
-	if (s->seen < size && s->seen > 0) {
-		snprintf(next, sizeof(next), "%llu",
-		    (unsigned long long)s->seen - 1);
-		mm_json_str(j, "next", next);
-	}
-	mm_json_close(j, '}');
-	return MM_OK;
-}
-
-/* after: the index of the last entry seen; the next one comes first. */
-enum mm_err
-mm_rest_entries(struct mm_rest *r, struct mm_why *why)
-{
-	struct scan s = { .r = r };
-	struct mm_page p;
-	int64_t after = -1;
-	enum mm_err rc;
-
-	MM_TRY(mm_page_read(r, " type device ", &p, why));
-	MM_TRY(mm_rest_query(r, "type", s.type, sizeof(s.type), why));
-	memcpy(s.device, p.device, sizeof(s.device));
-	if (p.list.after[0] != '\0' &&
-	    (mm_int_parse(p.list.after, &after, NULL) != MM_OK || after < 0))
-		return MM_FAIL(why, MM_EINPUT, "after: want an index");
-	s.left = p.list.most;
-	s.arena = malloc(MM_ENTRY_MAX + 64);
-	if (s.arena == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	rc = scan(&s, (uint64_t)(after + 1), why);
-	free(s.arena);
-	return rc;
-}
-
 enum mm_err
 mm_rest_receipt(struct mm_rest *r, struct mm_why *why)
 {
@@ -183,4 +79,13 @@ mm_rest_receipt(struct mm_rest *r, struct mm_why *why)
 	if (mm_int_parse(text, &index, NULL) != MM_OK || index < 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "no such entry");
 	return mm_desk_receipt_at(r->desk, (uint64_t)index, &r->out, why);
+}
+
+/* see rest.h; the file is docs/reference/openapi.json */
+enum mm_err
+mm_rest_openapi(struct mm_rest *r, struct mm_why *why)
+{
+	(void)why;
+	mm_buf_text(&r->out, mm_openapi);
+	return MM_OK;
 }

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/secret.h"
@@ -116,14 +117,9 @@ static enum mm_err
 page_time(const struct mm_rest *r, const char *name, int64_t *out_s,
     struct mm_why *why)
 {
-	char text[40];
 	int64_t at;
 
-	MM_TRY(mm_rest_query(r, name, text, sizeof(text), why));
-	if (text[0] == '\0')
-		return MM_OK;
-	if (mm_time_parse(text, &at, NULL) != MM_OK)
-		return MM_FAIL(why, MM_EINPUT, "%s: want a time", name);
+	MM_TRY(mm_rest_query_time(r, name, &at, why));
 	*out_s = at / 1000;
 	return MM_OK;
 }
@@ -140,9 +136,12 @@ is_word(const char *words, const uint8_t *p, size_t n)
 	return strstr(words, word) != NULL;
 }
 
-static enum mm_err
-page_names(struct mm_bytes query, const char *filters, struct mm_why *why)
+/* see rest.h */
+enum mm_err
+mm_rest_query_is(const struct mm_rest *r, const char *names,
+    struct mm_why *why)
 {
+	const struct mm_bytes query = r->req->query;
 	size_t at = 0, end, name;
 
 	for (; at < query.n; at = end + 1) {
@@ -150,12 +149,10 @@ page_names(struct mm_bytes query, const char *filters, struct mm_why *why)
 			end++;
 		for (name = at; name < end && query.p[name] != '=';)
 			name++;
-		if (end > at &&
-		    !is_word(" limit after ", query.p + at, name - at) &&
-		    !is_word(filters, query.p + at, name - at))
+		if (end > at && !is_word(names, query.p + at, name - at))
 			return MM_FAIL(why, MM_EINPUT,
-			    "this list has no such filter; it has: "
-			    "limit after%s", filters);
+			    "no such parameter; there are:%s",
+			    names[1] != '\0' ? names : " none");
 	}
 	return MM_OK;
 }
@@ -178,9 +175,11 @@ mm_page_read(const struct mm_rest *r, const char *filters, struct mm_page *p,
 		{ "profile", p->profile, sizeof(p->profile),
 		    &p->list.profile },
 	};
+	char names[256];
 
 	*p = (struct mm_page){ .list.state = -1 };
-	MM_TRY(page_names(r->req->query, filters, why));
+	snprintf(names, sizeof(names), " limit after%s", filters);
+	MM_TRY(mm_rest_query_is(r, names, why));
 	MM_TRY(page_limit(r, &p->list.most, why));
 	MM_TRY(mm_rest_query(r, "after", p->list.after,
 	    sizeof(p->list.after), why));
@@ -188,7 +187,10 @@ mm_page_read(const struct mm_rest *r, const char *filters, struct mm_page *p,
 		MM_TRY(page_filter(r, rows[i].name, rows[i].room, rows[i].n,
 		    rows[i].filter, why));
 	MM_TRY(page_time(r, "expires_from", &p->list.expires_from_s, why));
-	return page_time(r, "expires_to", &p->list.expires_to_s, why);
+	MM_TRY(page_time(r, "expires_to", &p->list.expires_to_s, why));
+	MM_TRY(page_time(r, "issued_to", &p->list.issued_to, why));
+	p->list.issued_to *= 1000;
+	return MM_OK;
 }
 
 /* see rest.h */
@@ -247,7 +249,10 @@ mm_page_put(struct mm_rest *r, const struct mm_page *page, mm_list_fn *list,
 	l.most++;
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
-	MM_TRY(list(r->reader, &l, put_row, &p, why));
+	if (r->login.scope.on)
+		MM_TRY(mm_scope_rows(r, list, &l, put_row, &p, why));
+	else
+		MM_TRY(list(r->reader, &l, put_row, &p, why));
 	mm_json_close(&r->j, ']');
 	if (p.more)
 		mm_json_str(&r->j, "next", p.next);

@@ -5,10 +5,14 @@
 #include "server/event.h"
 #include "server/rest.h"
 
-/* Status and profiles. */
+/* Status. */
+
+/* Counted one by one, so no further: more is not another answer. */
+#define UNCONFIRMED_MOST 10000
 
 static void
-put_counts(struct mm_json *j, const struct mm_store_counts *n)
+put_counts(struct mm_json *j, const struct mm_store_counts *n,
+    const uint64_t *unconfirmed)
 {
 	mm_json_open_key(j, "counts", '{');
 	mm_json_int(j, "products", (int64_t)n->products);
@@ -16,6 +20,8 @@ put_counts(struct mm_json *j, const struct mm_store_counts *n)
 	mm_json_int(j, "tokens", (int64_t)n->tokens);
 	mm_json_int(j, "certificates", (int64_t)n->certs);
 	mm_json_int(j, "revoked", (int64_t)n->revoked);
+	if (unconfirmed != NULL)
+		mm_json_int(j, "unconfirmed", (int64_t)*unconfirmed);
 	mm_json_close(j, '}');
 }
 
@@ -72,8 +78,12 @@ mm_rest_status(struct mm_rest *r, struct mm_why *why)
 	const struct mm_server *s = r->s;
 	struct mm_store_counts n;
 	struct mm_core_stats st;
+	int64_t old_ms = s->config->set.unconfirmed_alert_s * 1000;
+	uint64_t unconfirmed;
 
 	MM_TRY(mm_get_counts(r->reader, &n, why));
+	MM_TRY(mm_get_unconfirmed(r->reader, mm_now_ms() - old_ms,
+	    UNCONFIRMED_MOST, &unconfirmed, why));
 	mm_core_stats(s->core, &st);
 	mm_json_open(&r->j, '{');
 	mm_json_str(&r->j, "name", s->config->set.name);
@@ -84,7 +94,11 @@ mm_rest_status(struct mm_rest *r, struct mm_why *why)
 	mm_json_bool(&r->j, "ready", st.ready);
 	if (!st.ready)
 		mm_json_str(&r->j, "why", st.why);
-	put_counts(&r->j, &n);
+	if (r->login.scope.on) { /* what follows is about all products */
+		mm_json_close(&r->j, '}');
+		return MM_OK;
+	}
+	put_counts(&r->j, &n, old_ms > 0 ? &unconfirmed : NULL);
 	put_core(&r->j, s, &st);
 	mm_json_int(&r->j, "waiting", mm_watch_waiting(s->watch));
 	mm_json_open_key(&r->j, "listeners", '{');
@@ -95,84 +109,4 @@ mm_rest_status(struct mm_rest *r, struct mm_why *why)
 	mm_health_warnings(s, &r->j);
 	mm_json_close(&r->j, '}');
 	return MM_OK;
-}
-
-/* ---- profiles ---- */
-
-/* Every key of the profile's table, by its type. */
-static void
-put_list(struct mm_json *j, const char *name, const struct mm_conf_list *l)
-{
-	mm_json_open_key(j, name, '[');
-	for (size_t i = 0; i < l->n; i++)
-		mm_json_str(j, NULL, l->item[i]);
-	mm_json_close(j, ']');
-}
-
-static void
-put_key(struct mm_json *j, const struct mm_conf_key *k, const void *field)
-{
-	switch (k->type) {
-	case MM_CONF_INT:
-	case MM_CONF_DURATION:
-		mm_json_int(j, k->name, *(const int64_t *)field);
-		break;
-	case MM_CONF_BOOL:
-		mm_json_bool(j, k->name, *(const bool *)field);
-		break;
-	case MM_CONF_CHOICE:
-		mm_json_str(j, k->name, k->choices[*(const int *)field]);
-		break;
-	case MM_CONF_LIST:
-		put_list(j, k->name, field);
-		break;
-	default:
-		mm_json_str(j, k->name, field);
-		break;
-	}
-}
-
-static enum mm_err
-put_profile(struct mm_json *j, const struct mm_profile *p,
-    struct mm_why *why)
-{
-	const struct mm_conf_block *b = &mm_profile_block;
-	uint8_t hash[32];
-
-	MM_TRY(mm_profile_hash(p, hash, why));
-	mm_json_open(j, '{');
-	mm_json_str(j, "name", p->name);
-	mm_json_hex(j, "hash", (struct mm_bytes){ hash, sizeof(hash) });
-	for (size_t i = 0; i < b->nkeys; i++)
-		put_key(j, &b->keys[i],
-		    (const char *)p + b->keys[i].offset);
-	mm_json_close(j, '}');
-	return MM_OK;
-}
-
-enum mm_err
-mm_rest_profiles(struct mm_rest *r, struct mm_why *why)
-{
-	const struct mm_config *c = r->s->config;
-
-	mm_json_open(&r->j, '{');
-	mm_json_open_key(&r->j, "items", '[');
-	for (size_t i = 0; i < c->nprofile; i++)
-		MM_TRY(put_profile(&r->j, &c->profile[i], why));
-	mm_json_close(&r->j, ']');
-	mm_json_close(&r->j, '}');
-	return MM_OK;
-}
-
-enum mm_err
-mm_rest_profile(struct mm_rest *r, struct mm_why *why)
-{
-	const struct mm_profile *p;
-	char name[MM_NAME_MAX + 1];
-
-	MM_TRY(mm_rest_segment(r, 0, name, sizeof(name), why));
-	p = mm_config_profile(r->s->config, name);
-	if (p == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "no such profile");
-	return put_profile(&r->j, p, why);
 }

@@ -36,6 +36,9 @@ read_spec(json_t *in, struct mm_token_spec *out, struct mm_why *why)
 
 	MM_TRY(mm_rest_members(in, members,
 	    sizeof(members) / sizeof(members[0]), &w, why));
+	/* Nothing given is the preset; nothing asked for is not. */
+	if (w.spec.ttl_s == 0 && json_object_get(in, "ttl") != NULL)
+		return MM_FAIL(why, MM_EINPUT, "ttl: 1 second to 10 years");
 	w.spec.bearer = strcmp(w.door, "bearer") == 0;
 	if (w.door[0] != '\0' && !w.spec.bearer &&
 	    strcmp(w.door, "handshake") != 0)
@@ -258,6 +261,7 @@ mm_rest_token_cancel(struct mm_rest *r, struct mm_why *why)
 	char id[MM_TOKEN_ID_TEXT];
 
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(mm_desk_token_cancel(r->desk, &r->login, id, why));
 	return answer_token(r, id, why);
 }

@@ -95,7 +95,7 @@ put_hook(struct mm_rest *r, const struct mm_hook *h)
 static void
 put_one(struct mm_rest *r, const struct mm_hook *h)
 {
-	r->version = h->version;
+	mm_rest_etag(r, h->version);
 	mm_json_open(&r->j, '{');
 	put_hook(r, h);
 	mm_json_close(&r->j, '}');
@@ -113,7 +113,7 @@ put_secret(struct mm_rest *r, const struct mm_hook *h, struct mm_why *why)
 	mm_buf_text(&text, "whsec_");
 	mm_base64_put(&text, (struct mm_bytes){ secret, sizeof(secret) }, 0);
 	mm_wipe(secret, sizeof(secret));
-	r->version = h->version;
+	mm_rest_etag(r, h->version);
 	mm_json_open(&r->j, '{');
 	put_hook(r, h);
 	mm_rest_put_secret(r, "secret", mm_buf_cstr(&text));
@@ -202,14 +202,25 @@ store(struct mm_rest *r, struct mm_hook *h, enum mm_entry_type type,
 		[MM_F_ACTOR] = r->login.id, [MM_F_WEBHOOK] = h->id,
 		[MM_F_REASON] = what } };
 	struct mm_op_doc doc = { .kind = MM_DOC_WEBHOOK,
-		.expect = r->if_match != 0 ? r->if_match : h->version };
+		.expect = h->version };
+	const uint64_t *if_version;
+	uint64_t version;
+	enum mm_err rc;
 
+	MM_TRY(mm_rest_if_match(r, &version, &if_version, why));
+	if (if_version != NULL && *if_version != h->version)
+		return MM_FAIL(why, MM_ESTALE, "webhook %s: has changed",
+		    h->id);
 	strcpy(doc.id, h->id);
 	if (type != MM_E_WEBHOOK_REMOVED)
 		mm_hook_encode(h, &body);
 	MM_TRY(mm_buf_ok(&body, why));
 	doc.body = mm_buf_view(&body);
-	MM_TRY(mm_desk_doc_put(r->desk, &doc, &e, 1, why));
+	rc = mm_desk_doc_put(r->desk, &doc, &e, 1, why);
+	/* nobody asked for a version: it is a race with another request */
+	if (rc == MM_ESTALE && if_version == NULL)
+		return MM_ECONFLICT;
+	MM_TRY(rc);
 	h->version = doc.version;
 	mm_deliver_changed(r->s->deliver);
 	return MM_OK;
@@ -321,6 +332,7 @@ mm_rest_webhook_pause(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_hook h;
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(this_hook(r, &h, why));
 	if (h.state == MM_HOOK_ACTIVE) {
 		h.state = MM_HOOK_PAUSED;
@@ -335,6 +347,7 @@ mm_rest_webhook_resume(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_hook h;
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(this_hook(r, &h, why));
 	if (h.state != MM_HOOK_ACTIVE) {
 		h.state = MM_HOOK_ACTIVE;
@@ -353,6 +366,7 @@ mm_rest_webhook_rotate(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_hook h;
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(this_hook(r, &h, why));
 	h.secret++;
 	h.rotated_at = mm_now_ms();
@@ -393,6 +407,7 @@ mm_rest_webhook_test(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_hook_wish w = { .letter = false };
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(this_hook(r, &w.hook, why));
 	return ask(r, &w, why);
 }
@@ -406,6 +421,7 @@ mm_rest_webhook_retry(struct mm_rest *r, struct mm_why *why)
 	int64_t index;
 	uint64_t version;
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(this_hook(r, &w.hook, why));
 	MM_TRY(mm_rest_segment(r, 1, text, sizeof(text), why));
 	if (mm_int_parse(text, &index, NULL) != MM_OK || index < 0)

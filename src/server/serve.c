@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "server/attempts.h"
 #include "server/hook.h"
 #include "server/metrics.h"
+#include "server/process.h"
 
 /*
  * The server's process: from its configuration to the moment it serves, and
@@ -29,6 +31,10 @@ enum {
 	JOBS_MAX = 8192,
 	HANDSHAKES = 1024,
 	WRITE_MS = 20000,
+	/* Bytes of what goes back to the system as soon as it is free: the
+	 * bodies of a burst would stay for ever.  Fixed, or the library would
+	 * raise it by itself. */
+	LARGE = 128 * 1024,
 };
 
 static const char *const names[MM_LISTENERS] = {
@@ -56,8 +62,10 @@ per_loop(int64_t n, int64_t loops)
 static struct mm_http_limits
 limits_of(const struct mm_settings *set)
 {
+	unsigned most = mm_process_connections(set, mm_process_fds_max());
+
 	return (struct mm_http_limits){
-		.connections = (unsigned)set->connections,
+		.connections = most,
 		.connections_per_source = per_loop(
 		    set->connections_per_source, set->threads),
 		.handshake_ms = set->handshake_s * 1000,
@@ -65,7 +73,8 @@ limits_of(const struct mm_settings *set)
 		.body_ms = set->body_s * 1000,
 		.idle_ms = set->idle_s * 1000,
 		.write_ms = WRITE_MS,
-		.handshakes = HANDSHAKES,
+		/* half-open ones never fill a listener */
+		.handshakes = most / 2 < HANDSHAKES ? most / 2 : HANDSHAKES,
 	};
 }
 
@@ -91,6 +100,8 @@ fill_listener(struct mm_server *s, enum mm_listener which,
 	case MM_OPERATORS:
 		l->address = set->operators_listen;
 		l->make_ctx = mm_tls_operators_ctx;
+		l->on_secured = mm_tls_operator_secured;
+		l->free_conn_data = mm_tls_conn_free;
 		l->on_head = mm_rest_head;
 		/* a long poll, and the time to write its answer */
 		l->limits.answer_ms = (MM_WATCH_WAIT_MAX_S + 10) * 1000;
@@ -315,6 +326,21 @@ write_ports(struct mm_server *s, struct mm_why *why)
 }
 
 static void
+say_connections(const struct mm_settings *set)
+{
+	uint64_t fds = mm_process_fds_max();
+	unsigned most = mm_process_connections(set, fds);
+
+	if (most < set->connections)
+		MM_LOG(MM_LOG_WARN, "connections-lowered",
+		    MM_S("text", "there are too few file descriptors for as "
+		    "many connections as configured: raise LimitNOFILE"),
+		    MM_I("connections", set->connections),
+		    MM_I("each_listener", most),
+		    MM_I("descriptors", (int64_t)fds));
+}
+
+static void
 say_ready(const struct mm_server *s)
 {
 	const struct mm_settings *set = &s->config->set;
@@ -324,6 +350,7 @@ say_ready(const struct mm_server *s)
 	    MM_S("operators", set->operators_listen),
 	    MM_S("public", set->public_listen),
 	    MM_S("mode", set->production ? "production" : "test"));
+	say_connections(set);
 	if (set->server_user[0] == '\0' || set->signer_user[0] == '\0')
 		MM_LOG(MM_LOG_WARN, "one-user", MM_S("text", "server and "
 		    "signer run as the same user: for trying out only"));
@@ -516,6 +543,7 @@ mm_serve_run(const struct mm_run_args *args)
 		free(s);
 		return mm_server_fail("configuration", rc, &why);
 	}
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
 	mm_log_open("mintmarkd", (enum mm_log_level)config->set.log_level);
 	s->config = config;
 	s->config_path = args->config_path;

@@ -16,7 +16,7 @@
  * wanted it.  Nobody waits longer than a minute, so the list needs no order.
  */
 enum {
-	ROUND = 1000,               /* entries looked at in one go */
+	ROUND = 256,                /* entries looked at in one go */
 	PAGE_BYTES = 64 * 1024,     /* of one answer, and one entry more: a
 	                             * thousand of them are in memory at once */
 	OUT_MAX = PAGE_BYTES + MM_ENTRY_MAX + 4096,
@@ -84,20 +84,25 @@ answer(struct mm_watch *h, struct waiting *w)
 	waiting_free(w);
 }
 
-static void
-show(struct waiting *w, uint64_t index, const struct mm_entry_view *v,
-    struct mm_bytes entry)
+/* A login that is over does not move on: what it has not seen is there for
+ * the next one. */
+static enum mm_err
+show(struct waiting *w, struct mm_event *e, struct mm_why *why)
 {
-	if (index < w->wish.from || w->n >= w->wish.most ||
-	    w->out.n > PAGE_BYTES)
-		return;
-	w->wish.from = index + 1;
-	if (!mm_event_wanted(&w->wish.filter, v) ||
-	    !mm_event_may_see(&w->wish.login, v))
-		return;
+	bool yes = false;
+
+	if (e->index < w->wish.from || w->n >= w->wish.most ||
+	    w->out.n > PAGE_BYTES || mm_event_login_over(&w->wish.login))
+		return MM_OK;
+	if (mm_event_wanted(&w->wish.filter, &e->v))
+		MM_TRY(mm_event_may_see(&w->wish.login, e, &yes, why));
+	w->wish.from = e->index + 1;
+	if (!yes)
+		return MM_OK;
 	if (w->n++ == 0)
 		page_open(w);
-	mm_event_put(&w->j, index, entry);
+	mm_event_put(&w->j, e->index, e->json);
+	return MM_OK;
 }
 
 /* A key that is revoked while it waits gets nothing more. */
@@ -111,19 +116,18 @@ shut_out(struct waiting *w, const struct mm_entry_view *v)
 
 /* ---- the thread ---- */
 
+/* Fails where a limited login's products could not be looked up: the entry
+ * is then read again, and shown to who has not seen it. */
 static enum mm_err
-look(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
+look(void *ctx, struct mm_event *e, struct mm_why *why)
 {
 	struct mm_watch *h = ctx;
-	struct mm_entry_view v;
 
-	(void)why;
-	mm_entry_look(entry, &v);
 	for (struct waiting *w = h->first; w != NULL; w = w->next) {
-		shut_out(w, &v);
-		show(w, index, &v, entry);
+		shut_out(w, &e->v);
+		MM_TRY(show(w, e, why));
 	}
-	h->seen = index + 1;
+	h->seen = e->index + 1;
 	return MM_OK;
 }
 
@@ -138,7 +142,7 @@ read_new(struct mm_watch *h, uint64_t size)
 		h->seen = size;
 		return true;
 	}
-	if (h->seen >= to || mm_each_entry(h->reader, h->seen, to, look, h,
+	if (h->seen >= to || mm_event_each(h->reader, h->seen, to, look, h,
 	    &why) == MM_OK)
 		return true;
 	MM_LOG(MM_LOG_WARN, "events", MM_S("why", why.text));
@@ -155,7 +159,7 @@ take_due(struct mm_watch *h, int64_t now, int64_t *soonest)
 	*soonest = INT64_MAX;
 	while ((w = *at) != NULL) {
 		if (w->n == 0 && w->until > now && !h->closed &&
-		    w->wish.login.roles != 0) {
+		    !mm_event_login_over(&w->wish.login)) {
 			if (w->until < *soonest)
 				*soonest = w->until;
 			at = &w->next;
@@ -231,6 +235,17 @@ mm_watch_grown(struct mm_watch *w)
 		(void)!write(w->kick, &one, sizeof(one));
 }
 
+/* Its wait, or what is left of its credential. */
+static int64_t
+until_its_end(const struct mm_wish *wish)
+{
+	int64_t left = wish->login.expires_at - mm_now_ms();
+
+	if (wish->login.expires_at == 0 || left > wish->wait_ms)
+		return wish->wait_ms;
+	return left > 0 ? left : 0;
+}
+
 /* see event.h */
 enum mm_err
 mm_watch_add(struct mm_watch *h, const struct mm_wish *wish,
@@ -242,7 +257,7 @@ mm_watch_add(struct mm_watch *h, const struct mm_wish *wish,
 	if (w == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	w->wish = *wish;
-	w->until = mm_mono_ms() + wish->wait_ms;
+	w->until = mm_mono_ms() + until_its_end(wish);
 	mm_buf_init(&w->out, OUT_MAX);
 	w->j = mm_json_over(&w->out);
 	pthread_mutex_lock(&h->lock);

@@ -14,6 +14,7 @@
  */
 enum {
 	QUEUE_MAX = 512,
+	QUEUE_BYTES = 64 << 20, /* of the calls' bodies */
 	TLS_EVERY_MS = 10000,
 	RETRY_S = 1,
 };
@@ -24,6 +25,7 @@ struct mm_work {
 	pthread_cond_t more;
 	struct mm_call *first, **last;
 	unsigned n;
+	size_t bytes;
 	bool closed;
 	bool tick, ticking; /* wanted; being done */
 	bool reload;
@@ -62,10 +64,14 @@ struct mm_call *
 mm_call_new(const struct mm_http_req *req)
 {
 	struct mm_call *c = calloc(1, sizeof(*c));
+	const struct mm_conn *conn = req->conn_data;
 	size_t n = req->path.n + req->query.n + req->body.n + req->rest.n;
 
 	if (c == NULL)
 		return NULL;
+	if (conn != NULL && conn->operator_)
+		c->certificate = mm_buf_view(&conn->der);
+	n += c->certificate.n;
 	c->req = *req;
 	c->req.head = NULL;
 	c->req.ssl = NULL;
@@ -80,12 +86,15 @@ mm_call_new(const struct mm_http_req *req)
 	keep(c, &c->req.query);
 	keep(c, &c->req.body);
 	keep(c, &c->req.rest);
+	keep(c, &c->certificate);
 	keep_header(req, "Authorization", c->authorization,
 	    sizeof(c->authorization));
 	keep_header(req, "Accept", c->accept, sizeof(c->accept));
 	keep_header(req, "Idempotency-Key", c->idempotency,
 	    sizeof(c->idempotency));
 	keep_header(req, "If-Match", c->if_match, sizeof(c->if_match));
+	keep_header(req, "Mintmark-Approval", c->approval,
+	    sizeof(c->approval));
 	return c;
 }
 
@@ -110,7 +119,9 @@ mm_work_post(struct mm_work *w, struct mm_call *c)
 	enum mm_err rc = MM_EAGAIN;
 
 	pthread_mutex_lock(&w->lock);
-	if (w->n < QUEUE_MAX && !w->closed) {
+	if (w->n < QUEUE_MAX && !w->closed &&
+	    w->bytes + c->data.cap <= QUEUE_BYTES) {
+		w->bytes += c->data.cap;
 		c->next = NULL;
 		*w->last = c;
 		w->last = &c->next;
@@ -183,6 +194,7 @@ housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 	look_at_tls(w, reload);
 	mm_desk_housekeeping(me->desk);
 	keep_attempts(w, me->desk);
+	mm_approvals_tidy(me);
 	mm_public_refresh(w->s->pub, mm_desk_reader(me->desk));
 }
 
@@ -211,6 +223,7 @@ take(struct mm_work *w, struct taken *t)
 		t->call = w->first;
 		w->first = t->call->next;
 		w->n--;
+		w->bytes -= t->call->data.cap;
 		if (w->first == NULL)
 			w->last = &w->first;
 	}

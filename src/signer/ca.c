@@ -74,7 +74,8 @@ static enum mm_err
 journal(struct mm_setup *s, const struct mm_signing *by,
     const struct mm_ca_fields *f, struct mm_bytes tbs, struct mm_why *why)
 {
-	struct mm_journal_line l = { .kind = f->ca ? MM_J_CA : MM_J_SERVER,
+	struct mm_journal_line l = { .kind = f->ca ? MM_J_CA :
+		f->recovery ? MM_J_RECOVERY : MM_J_SERVER,
 		.not_after_s = f->not_after_s };
 
 	snprintf(l.issuer, sizeof(l.issuer), "%s", by->name);

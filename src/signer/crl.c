@@ -180,6 +180,9 @@ finish(struct mm_worker *w, struct mm_crl_sign_rep *p, struct mm_why *why)
 
 	if (clock != NULL)
 		return MM_FAIL(why, MM_EAGAIN, "crl: %s", clock);
+	if (w->sum.outstanding >= MM_OUTSTANDING_MOST)
+		return MM_FAIL(why, MM_EAGAIN, "crl: too many signatures are "
+		    "not in the ledger yet");
 	if (!c->open)
 		return MM_FAIL(why, MM_ECONFLICT, "crl: none was begun");
 	MM_TRY(mm_record_crl_number(w->s->record,

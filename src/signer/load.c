@@ -59,17 +59,32 @@ load_ledger_pub(struct mm_signer *s, struct mm_why *why)
 	return MM_OK;
 }
 
+/* A key that does not open: which file, and what to do. */
+static enum mm_err
+not_opened(const char *path, enum mm_err rc, const struct mm_why *cause,
+    struct mm_why *why)
+{
+	if (rc != MM_EAUTH)
+		return MM_FAIL(why, rc, "%s", cause->text);
+	return MM_FAIL(why, rc, "%.100s does not open: wrong passphrase, or a "
+	    "damaged file", path);
+}
+
 static enum mm_err
 load_ledger_key(struct mm_signer *s, struct mm_bytes pass, struct mm_why *why)
 {
 	char path[MM_PATH_MAX + 1];
+	struct mm_why cause = { 0 };
 	uint8_t raw[32];
 	size_t n = sizeof(raw);
+	enum mm_err rc;
 
 	MM_TRY(mm_signer_path(&s->conf->set, "keys/ledger.key", path, why));
 	if (s->conf->set.node[0] != '\0' && access(path, F_OK) != 0)
 		return load_ledger_pub(s, why);
-	MM_TRY(mm_key_load(path, pass, &s->ledger_key, why));
+	rc = mm_key_load(path, pass, &s->ledger_key, &cause);
+	if (rc != MM_OK)
+		return not_opened(path, rc, &cause, why);
 	if (EVP_PKEY_get_raw_public_key(s->ledger_key, raw, &n) != 1 ||
 	    n != sizeof(raw))
 		return MM_FAIL(why, MM_EINPUT, "%.90s: not an Ed25519 key",
@@ -84,18 +99,19 @@ load_master(struct mm_signer *s, unsigned version, struct mm_bytes pass,
 {
 	struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
 	char name[32], path[MM_PATH_MAX + 1];
+	struct mm_why cause = { 0 };
 	enum mm_err err;
 
 	snprintf(name, sizeof(name), "keys/token-%02x.key", version);
 	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));
 	if (access(path, F_OK) != 0)
 		return MM_OK;
-	err = mm_file_read(path, &pem, why);
+	err = mm_file_read(path, &pem, &cause);
 	if (err == MM_OK)
 		err = mm_unseal(mm_buf_view(&pem), pass, &s->master[version],
-		    why);
+		    &cause);
 	mm_buf_done(&pem);
-	return err;
+	return err == MM_OK ? MM_OK : not_opened(path, err, &cause, why);
 }
 
 /* New tokens are of the highest version of the kind the settings name. */
@@ -181,6 +197,7 @@ load_ca(struct mm_signer *s, const struct mm_issuer_conf *conf,
 {
 	struct mm_ca *ca = &s->ca[s->nca++];
 	char name[64], path[MM_PATH_MAX + 1];
+	struct mm_why cause = { 0 };
 	enum mm_err err;
 
 	snprintf(ca->issuer.name, sizeof(ca->issuer.name), "%s", conf->name);
@@ -197,7 +214,9 @@ load_ca(struct mm_signer *s, const struct mm_issuer_conf *conf,
 	MM_TRY(mm_issuer_make(&ca->issuer, conf, s->conf->set.public_url,
 	    mm_buf_view(&ca->der), why));
 	ca->crl_hours = conf->crl_hours;
-	MM_TRY(mm_key_load(conf->key, pass, &ca->key, why));
+	err = mm_key_load(conf->key, pass, &ca->key, &cause);
+	if (err != MM_OK)
+		return not_opened(conf->key, err, &cause, why);
 	return check_pair(ca, why);
 }
 

@@ -44,6 +44,8 @@ static const struct {
 	    "make one more issuing CA below the own root" },
 	{ "renew-tls", mm_cmd_renew_tls, COMMON TLS "issuer ",
 	    "a new certificate for the TLS server" },
+	{ "recover-admin", mm_cmd_recover_admin, COMMON "issuer out ",
+	    "break the glass: an administrator's certificate, for an hour" },
 	{ "token-key", mm_cmd_token_key, COMMON,
 	    "a new version of the token master key" },
 	{ "accept-clock", mm_cmd_accept_clock, " config yes ",
@@ -64,7 +66,7 @@ usage(FILE *to, int status)
 {
 	fprintf(to, "usage: mintmark-signer COMMAND --config FILE ...\n\n");
 	for (size_t i = 0; i < NCOMMANDS; i++)
-		fprintf(to, "  %-12s %s\n", commands[i].name,
+		fprintf(to, "  %-13s %s\n", commands[i].name,
 		    commands[i].help);
 	return status;
 }
@@ -73,8 +75,7 @@ static int
 fail(const char *command, const struct mm_why *why, enum mm_err err)
 {
 	if (strcmp(command, "run") == 0)
-		MM_LOG(MM_LOG_ERROR, "signer.failed", MM_S("why", why->text),
-		    MM_S("at", why->at));
+		MM_LOG(MM_LOG_ERROR, "signer.failed", MM_S("why", why->text));
 	else
 		fprintf(stderr, "mintmark-signer: %s: %s\n", command,
 		    why->text);

@@ -1,7 +1,10 @@
 #include "signer/outset.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "pki/key.h"
 
 #define NONE UINT32_MAX
 
@@ -55,6 +58,21 @@ find(const struct mm_outset *s, const uint8_t serial[16])
 	while (i != NONE && memcmp(s->item[i].line.serial, serial, 16) != 0)
 		i = s->item[i].chain;
 	return i;
+}
+
+/* see outset.h */
+struct mm_journal_line
+mm_outset_crl(const struct mm_journal_line *l)
+{
+	struct mm_journal_line out = *l;
+	char text[MM_NAME_MAX + 32];
+	uint8_t sha256[32];
+
+	snprintf(text, sizeof(text), "crl %s %llu", l->issuer,
+	    (unsigned long long)l->number);
+	mm_sha256(mm_bytes_of(text), sha256);
+	memcpy(out.serial, sha256, sizeof(out.serial));
+	return out;
 }
 
 /* see outset.h */

@@ -5,8 +5,9 @@
 #include "ledger/journal.h"
 
 /*
- * Certificates that were signed and have not been seen in the tree: a hash
- * table by serial over a list in journal order.  Not locked: the record is.
+ * Certificates and CRLs that were signed and have not been seen in the tree: a
+ * hash table by serial over a list in journal order.  Not locked: the record
+ * is.  A CRL has a serial here only, which is made of its issuer and number.
  */
 #define MM_OUTSET_MAX 8192 /* issuing stops at half of it */
 
@@ -20,6 +21,8 @@ struct mm_outset_item {
 
 MM_MUST enum mm_err mm_outset_new(struct mm_outset **out, struct mm_why *why);
 void mm_outset_free(struct mm_outset **owner);
+/* The CRL's line with its serial of here. */
+struct mm_journal_line mm_outset_crl(const struct mm_journal_line *l);
 /* MM_ELIMIT: full.  A serial that is there is kept as it is. */
 MM_MUST enum mm_err mm_outset_put(struct mm_outset *s,
     const struct mm_journal_line *l, uint64_t offset, struct mm_why *why);

@@ -12,6 +12,7 @@
 
 #include <openssl/rand.h>
 
+#include "base/guard.h"
 #include "base/log.h"
 #include "sandbox/sandbox.h"
 #include "signer/dispatch.h"
@@ -365,6 +366,8 @@ become(const char *config, struct mm_why *why)
 
 	MM_TRY(mm_config_load(config, &c, why));
 	mm_log_open("mintmark-signer", (enum mm_log_level)c->set.log_level);
+	if (c->set.production)
+		MM_TRY(mm_guard_files(&c->set, config, why));
 	if (geteuid() == 0)
 		MM_TRY(mm_sandbox_drop(c->set.signer_user, c->set.audit_group,
 		    why));

@@ -128,6 +128,24 @@ mm_place_key(const struct mm_setup *s, const char *path, EVP_PKEY *key,
 
 /* see setup.h */
 enum mm_err
+mm_make_plain_key(const struct mm_setup *s, const char *path,
+    enum mm_owner owner, EVP_PKEY **key, struct mm_why *why)
+{
+	MM_OWN(mm_buf_wipe) struct mm_buf der = MM_BUF_INIT(8192);
+	MM_OWN(mm_buf_wipe) struct mm_buf pem = MM_BUF_INIT(3 * 8192);
+	MM_OWN(mm_pkey_free) EVP_PKEY *made = NULL;
+
+	MM_TRY(mm_key_make(MM_KEY_P256, &made, why));
+	MM_TRY(mm_key_pkcs8(made, &der, why));
+	mm_pem_put(&pem, "PRIVATE KEY", mm_buf_view(&der));
+	MM_TRY(mm_buf_ok(&pem, why));
+	MM_TRY(mm_place(s, path, mm_buf_view(&pem), 0600, owner, why));
+	*key = MM_MOVE(made);
+	return MM_OK;
+}
+
+/* see setup.h */
+enum mm_err
 mm_place_certs(const struct mm_setup *s, const char *path,
     const struct mm_bytes *der, size_t n, enum mm_owner owner,
     struct mm_why *why)

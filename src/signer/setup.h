@@ -43,6 +43,10 @@ MM_MUST enum mm_err mm_place_key(const struct mm_setup *s, const char *path,
     EVP_PKEY *key, struct mm_why *why);
 MM_MUST enum mm_err mm_place_secret(const struct mm_setup *s,
     const char *path, struct mm_bytes secret, struct mm_why *why);
+/* Makes a P-256 key and places it as it is, mode 0600. */
+MM_MUST enum mm_err mm_make_plain_key(const struct mm_setup *s,
+    const char *path, enum mm_owner owner, EVP_PKEY **key,
+    struct mm_why *why);
 MM_MUST enum mm_err mm_place_certs(const struct mm_setup *s, const char *path,
     const struct mm_bytes *der, size_t n, enum mm_owner owner,
     struct mm_why *why);
@@ -93,8 +97,8 @@ MM_MUST enum mm_err mm_setup_print(struct mm_setup *s, struct mm_why *why);
 typedef enum mm_err mm_command_fn(const struct mm_opts *o,
     struct mm_why *why);
 mm_command_fn mm_cmd_init, mm_cmd_request, mm_cmd_install, mm_cmd_issuer,
-    mm_cmd_renew_tls, mm_cmd_token_key, mm_cmd_ledger_key,
-    mm_cmd_accept_clock, mm_cmd_export_node, mm_cmd_join,
+    mm_cmd_renew_tls, mm_cmd_recover_admin, mm_cmd_token_key,
+    mm_cmd_ledger_key, mm_cmd_accept_clock, mm_cmd_export_node, mm_cmd_join,
     mm_cmd_take_ledger;
 
 #endif

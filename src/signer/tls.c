@@ -99,16 +99,7 @@ get_key(struct mm_setup *s, EVP_PKEY **key, struct mm_why *why)
 		return MM_OK;
 	if (err != MM_ENOTFOUND)
 		return MM_FAIL(why, err, "%s", none.text);
-	MM_OWN(mm_buf_wipe) struct mm_buf der = MM_BUF_INIT(8192);
-	MM_OWN(mm_buf_wipe) struct mm_buf pem = MM_BUF_INIT(3 * 8192);
-	MM_OWN(mm_pkey_free) EVP_PKEY *made = NULL;
-	MM_TRY(mm_key_make(MM_KEY_P256, &made, why));
-	MM_TRY(mm_key_pkcs8(made, &der, why));
-	mm_pem_put(&pem, "PRIVATE KEY", mm_buf_view(&der));
-	MM_TRY(mm_buf_ok(&pem, why));
-	MM_TRY(mm_place(s, path, mm_buf_view(&pem), 0600, MM_OF_SERVER, why));
-	*key = MM_MOVE(made);
-	return MM_OK;
+	return mm_make_plain_key(s, path, MM_OF_SERVER, key, why);
 }
 
 static enum mm_err

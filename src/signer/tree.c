@@ -116,15 +116,59 @@ claim_of(struct mm_bytes e, struct mm_journal_line *claim)
 	return true;
 }
 
-/* Whose signature it is, the entry says: another node's is in that one's
- * journal.  Reconcile, which reads all of them, finds those in none. */
+/* Whose signature it is, the entry says; none: of before it had a name. */
+static void
+node_of(struct mm_bytes e, char out[MM_NAME_MAX + 1])
+{
+	out[0] = '\0';
+	text_field(e, ",\"node\":\"", out, MM_NAME_MAX + 1);
+}
+
+/* Another node's is in that one's journal.  Reconcile, which reads all of
+ * them, finds those in none. */
 static bool
 is_ours(const struct mm_signer *s, struct mm_bytes e)
 {
-	char node[MM_NAME_MAX + 1] = "";
+	char node[MM_NAME_MAX + 1];
 
-	text_field(e, ",\"node\":\"", node, sizeof(node));
+	node_of(e, node);
 	return strcmp(node, s->conf->set.node) == 0;
+}
+
+/* A number is one signer's: two may choose the same. */
+static bool
+is_anothers(const struct mm_signer *s, struct mm_bytes e)
+{
+	char node[MM_NAME_MAX + 1];
+
+	node_of(e, node);
+	return node[0] != '\0' && !is_ours(s, e);
+}
+
+/* A CRL whose line this journal does not have is left to reconcile. */
+static void
+settle_crl(struct mm_worker *w, struct mm_bytes e)
+{
+	static const char key[] = ",\"number\":";
+	struct mm_journal_line claim = { .kind = MM_J_CRL };
+	const uint8_t *at = memmem(e.p, e.n, key, sizeof(key) - 1);
+	char number[24];
+	int64_t n;
+	size_t i;
+
+	text_field(e, ",\"issuer\":\"", claim.issuer, sizeof(claim.issuer));
+	if (at == NULL)
+		return;
+	at += sizeof(key) - 1;
+	for (i = 0; i < sizeof(number) - 1 && at + i < e.p + e.n &&
+	     at[i] >= '0' && at[i] <= '9'; i++)
+		number[i] = (char)at[i];
+	number[i] = '\0';
+	if (mm_int_parse(number, &n, NULL) != MM_OK)
+		return;
+	claim.number = (uint64_t)n;
+	claim = mm_outset_crl(&claim);
+	(void)!mm_record_settle(w->s->record, &claim, NULL);
 }
 
 static enum mm_err
@@ -135,6 +179,9 @@ settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
 	struct mm_journal_line claim;
 	enum mm_err err;
 
+	if (starts(q->entry, HEAD "crl.signed\"") &&
+	    !is_anothers(w->s, q->entry))
+		settle_crl(w, q->entry);
 	if (!certificate && !starts(q->entry, HEAD "signature.orphaned\""))
 		return MM_OK;
 	if (!claim_of(q->entry, &claim))

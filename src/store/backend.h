@@ -21,7 +21,8 @@ bool mm_op_own(enum mm_err err);
 
 enum mm_get {
 	MM_GET_PRODUCT, MM_GET_DEVICE, MM_GET_TOKEN, MM_GET_CLAIM,
-	MM_GET_CERT, MM_GET_OPERATOR, MM_GET_SUCCESSOR, MM_GETS
+	MM_GET_CERT, MM_GET_OPERATOR, MM_GET_SUCCESSOR, MM_GET_OPERATOR_KEY,
+	MM_GETS
 };
 enum mm_list_kind {
 	MM_LIST_PRODUCTS, MM_LIST_DEVICES, MM_LIST_TOKENS, MM_LIST_CERTS,
@@ -31,6 +32,14 @@ enum mm_list_kind {
 /* Where a list's rows go. */
 struct mm_row_sink {
 	mm_row_fn *fn;
+	void *ctx;
+};
+
+/* Which entries of a history, and where they go. */
+struct mm_history {
+	uint64_t before;
+	unsigned most;
+	mm_each_entry_fn *fn;
 	void *ctx;
 };
 
@@ -64,7 +73,8 @@ struct mm_store_backend {
 	enum mm_err (*store_tidy)(struct mm_store_reader *r,
 	    struct mm_why *why);
 
-	/* key: text, or 16 bytes of a serial; out: the kind's struct. */
+	/* key: text, 16 bytes of a serial or 32 of a hash; out: the kind's
+	 * struct. */
 	enum mm_err (*get)(struct mm_store_reader *r, enum mm_get kind,
 	    const void *key, void *out, struct mm_why *why);
 	enum mm_err (*get_key_device)(struct mm_store_reader *r,
@@ -91,6 +101,10 @@ struct mm_store_backend {
 	enum mm_err (*get_counts)(struct mm_store_reader *r,
 	    struct mm_store_counts *out, struct mm_why *why);
 
+	enum mm_err (*get_unconfirmed)(struct mm_store_reader *r,
+	    int64_t before_ms, uint64_t most, uint64_t *n,
+	    struct mm_why *why);
+
 	enum mm_err (*get_entry)(struct mm_store_reader *r, uint64_t index,
 	    struct mm_buf *entry, struct mm_why *why);
 	enum mm_err (*each_entry)(struct mm_store_reader *r, uint64_t from,
@@ -108,6 +122,12 @@ struct mm_store_backend {
 	enum mm_err (*list_revoked)(struct mm_store_reader *r,
 	    const char *issuer, int64_t now_s, const struct mm_row_sink *to,
 	    struct mm_why *why);
+	enum mm_err (*list_history)(struct mm_store_reader *r,
+	    const char *device, const struct mm_history *h,
+	    struct mm_why *why);
+	enum mm_err (*recall)(struct mm_store_reader *r,
+	    const struct mm_recall *q, const struct mm_row_sink *to,
+	    char next[MM_RECALL_AFTER], struct mm_why *why);
 };
 
 extern const struct mm_store_backend mm_sqlite_backend, mm_postgres_backend;

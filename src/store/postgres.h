@@ -117,7 +117,8 @@ enum mm_err mm_pg_get(struct pg *db, const struct ask *ask,
 enum mm_err mm_pg_session(struct pg *db, struct mm_why *why);
 enum mm_err mm_pg_schema(struct pg *db, struct mm_why *why);
 extern const char mm_pg_setup[]; /* settings that any session pins */
-extern const char mm_postgres_schema[], mm_postgres_ops_schema[];
+extern const char mm_postgres_schema[], mm_postgres_ops_schema[],
+    mm_postgres_reads_schema[];
 
 /* ---- the writing side (postgres_run.c, postgres_ops.c) ---- */
 
@@ -134,8 +135,9 @@ enum mm_err mm_pg_run(struct mm_store *s, struct mm_op **ops, size_t nops,
 /* The binary form of op[] as run() takes it. */
 void mm_pg_ops(const struct pg *db, struct mm_op *const *ops,
     size_t nops, struct mm_buf *out);
-/* The binary form of bytea[]. */
+/* The binary forms of bytea[] and bigint[]. */
 void mm_pg_blobs(const struct mm_bytes *v, size_t n, struct mm_buf *out);
+void mm_pg_numbers(const int64_t *v, size_t n, struct mm_buf *out);
 
 /* ---- the ledger (postgres_ledger.c) ---- */
 
@@ -183,6 +185,8 @@ enum mm_err mm_pg_get_doc(struct mm_store_reader *r, enum mm_doc_kind kind,
 enum mm_err mm_pg_list_docs(struct mm_store_reader *r,
     const struct mm_doc_range *range, const struct mm_row_sink *to,
     struct mm_why *why);
+enum mm_err mm_pg_get_unconfirmed(struct mm_store_reader *r,
+    int64_t before_ms, uint64_t most, uint64_t *n, struct mm_why *why);
 enum mm_err mm_pg_get_counts(struct mm_store_reader *r,
     struct mm_store_counts *out, struct mm_why *why);
 enum mm_err mm_pg_list(struct mm_store_reader *r, enum mm_list_kind kind,
@@ -190,5 +194,11 @@ enum mm_err mm_pg_list(struct mm_store_reader *r, enum mm_list_kind kind,
     struct mm_why *why);
 enum mm_err mm_pg_list_revoked(struct mm_store_reader *r, const char *issuer,
     int64_t now_s, const struct mm_row_sink *to, struct mm_why *why);
+enum mm_err mm_pg_list_history(struct mm_store_reader *r, const char *device,
+    const struct mm_history *h, struct mm_why *why);
+/* postgres_recall.c */
+enum mm_err mm_pg_recall(struct mm_store_reader *r, const struct mm_recall *q,
+    const struct mm_row_sink *to, char next[MM_RECALL_AFTER],
+    struct mm_why *why);
 
 #endif

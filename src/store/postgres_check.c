@@ -159,6 +159,8 @@ schema_make(struct pg *db, bool named, struct mm_why *why)
 	if (err == MM_OK)
 		err = run(db, mm_postgres_ops_schema, why);
 	if (err == MM_OK)
+		err = run(db, mm_postgres_reads_schema, why);
+	if (err == MM_OK)
 		err = run(db, "COMMIT", why);
 	if (err != MM_OK)
 		mm_pg_disconnect(db);

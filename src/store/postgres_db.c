@@ -11,10 +11,11 @@ static const char *const statements[Q_STATEMENTS] = {
 
 /* PostgreSQL's pg_type.dat: these never change. */
 static const Oid type_of[] = {
-	[VAL_INT] = 20, [VAL_TEXT] = 25, [VAL_BLOB] = 17, [VAL_NULL] = 0
+	[VAL_INT] = 20, [VAL_REAL] = 701, [VAL_TEXT] = 25, [VAL_BLOB] = 17,
+	[VAL_NULL] = 0
 };
 
-#define VALS 10
+#define VALS 16
 #define NAME_LEN 16
 
 static void
@@ -82,17 +83,21 @@ mm_pg_send(struct pg *db, const struct ask *ask, struct mm_why *why)
 	const char *value[VALS];
 	int length[VALS], format[VALS];
 	uint64_t number[VALS];
+	uint64_t bits;
 	char name[NAME_LEN];
 
 	MM_INVARIANT(ask->n <= VALS && db->prepared[ask->sql]);
 	for (unsigned i = 0; i < ask->n; i++) {
 		const struct val *v = &ask->v[i];
 
-		number[i] = __builtin_bswap64((uint64_t)v->i);
+		bits = (uint64_t)v->i;
+		if (v->kind == VAL_REAL)
+			memcpy(&bits, &v->d, sizeof(bits));
+		number[i] = __builtin_bswap64(bits);
 		value[i] = v->b.p != NULL ? (const char *)v->b.p : "";
 		length[i] = (int)v->b.n;
 		format[i] = 1;
-		if (v->kind == VAL_INT) {
+		if (v->kind == VAL_INT || v->kind == VAL_REAL) {
 			value[i] = (const char *)&number[i];
 			length[i] = sizeof(number[i]);
 		} else if (v->kind == VAL_NULL) {

@@ -9,16 +9,17 @@
 struct getter {
 	enum sql sql;
 	const struct shape *shape;
-	bool serial; /* the key is one, not a text */
+	uint8_t key; /* its bytes; 0: a text */
 };
 static const struct getter getters[MM_GETS] = {
-	[MM_GET_PRODUCT] = { Q_PRODUCT, &mm_shape_product, false },
-	[MM_GET_DEVICE] = { Q_DEVICE, &mm_shape_device, false },
-	[MM_GET_TOKEN] = { Q_TOKEN, &mm_shape_token, false },
-	[MM_GET_CLAIM] = { Q_CLAIM, &mm_shape_claim, false },
-	[MM_GET_CERT] = { Q_CERT, &mm_shape_cert, true },
-	[MM_GET_OPERATOR] = { Q_OPERATOR, &mm_shape_operator, false },
-	[MM_GET_SUCCESSOR] = { Q_CERT_SUCCESSOR, &mm_shape_cert, true },
+	[MM_GET_PRODUCT] = { Q_PRODUCT, &mm_shape_product, 0 },
+	[MM_GET_DEVICE] = { Q_DEVICE, &mm_shape_device, 0 },
+	[MM_GET_TOKEN] = { Q_TOKEN, &mm_shape_token, 0 },
+	[MM_GET_CLAIM] = { Q_CLAIM, &mm_shape_claim, 0 },
+	[MM_GET_CERT] = { Q_CERT, &mm_shape_cert, 16 },
+	[MM_GET_OPERATOR] = { Q_OPERATOR, &mm_shape_operator, 0 },
+	[MM_GET_OPERATOR_KEY] = { Q_OPERATOR_KEY, &mm_shape_operator, 32 },
+	[MM_GET_SUCCESSOR] = { Q_CERT_SUCCESSOR, &mm_shape_cert, 16 },
 };
 
 /* see backend.h */
@@ -27,7 +28,7 @@ mm_pg_get_row(struct mm_store_reader *r, enum mm_get kind, const void *key,
     void *out, struct mm_why *why)
 {
 	const struct getter *g = &getters[kind];
-	struct val v = g->serial ? BLOB((const uint8_t *)key, 16) :
+	struct val v = g->key != 0 ? BLOB((const uint8_t *)key, g->key) :
 	    TEXT((const char *)key);
 	enum sql sql = g->sql;
 
@@ -175,5 +176,17 @@ mm_pg_get_counts(struct mm_store_reader *r, struct mm_store_counts *out,
 
 	MM_TRY(mm_pg_ints(mm_pg_db(r), ASK0(COUNTS), n, 6, why));
 	*out = (struct mm_store_counts){ n[0], n[1], n[2], n[3], n[4], n[5] };
+	return MM_OK;
+}
+
+enum mm_err
+mm_pg_get_unconfirmed(struct mm_store_reader *r, int64_t before_ms,
+    uint64_t most, uint64_t *n, struct mm_why *why)
+{
+	int64_t count;
+
+	MM_TRY(mm_pg_ints(mm_pg_db(r), ASK(UNCONFIRMED_COUNT, INT(before_ms),
+	    INT(most)), &count, 1, why));
+	*n = (uint64_t)count;
 	return MM_OK;
 }

@@ -94,3 +94,32 @@ mm_pg_get_tile(struct mm_store_reader *r, const struct mm_tile_id *id,
 	return mm_tiles_get(&((struct pg_reader *)r)->tiles, id, size, out,
 	    why);
 }
+
+/* see backend.h */
+enum mm_err
+mm_pg_list_history(struct mm_store_reader *r, const char *device,
+    const struct mm_history *h, struct mm_why *why)
+{
+	MM_OWN(mm_pg_clear) PGresult *res = NULL;
+	struct pg *db = mm_pg_db(r);
+	uint64_t before = h->before > INT64_MAX ? INT64_MAX : h->before;
+	int64_t id;
+	enum mm_err err = mm_pg_ints(db, ASK(DEVICE_ID, TEXT(device)), &id, 1,
+	    why);
+
+	if (err == MM_ENOTFOUND)
+		return MM_FAIL(why, err, "no such device");
+	MM_TRY(err);
+	MM_TRY(mm_pg_rows(db, ASK(HISTORY, INT(id), INT(before),
+	    INT(h->most)), &res, why));
+	for (int i = 0; i < PQntuples(res); i++) {
+		int64_t at = mm_pg_int(res, i, 0);
+
+		if (PQgetisnull(res, i, 1))
+			return MM_FAIL(why, MM_ESYS, "ledger: chain of entry "
+			    "%lld", (long long)at);
+		MM_TRY(h->fn(h->ctx, (uint64_t)at, mm_pg_blob(res, i, 1),
+		    why));
+	}
+	return MM_OK;
+}

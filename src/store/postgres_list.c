@@ -50,16 +50,23 @@ list_named(struct pg *db, const struct named *n, const struct mm_list *l,
 /* The statements of a list, by what is asked of it: see postgres_sql.h. */
 struct paging {
 	const struct shape *shape;
-	enum sql id, all, of, of_device, expiring, expiring_of_device;
+	enum sql id, all;
+	struct {
+		enum sql any, of_device, of_key;
+	} by[3]; /* enum mm_list_order */
 };
 static const struct paging cert_paging = { &mm_shape_cert, Q_CERT_ID,
-	Q_CERTS_ALL, Q_CERTS_OF, Q_CERTS_OF_DEVICE, Q_CERTS_EXPIRING,
-	Q_CERTS_EXPIRING_OF_DEVICE };
+	Q_CERTS_ALL, { { Q_CERTS_OF, Q_CERTS_OF_DEVICE,
+	    Q_CERTS_OF_KEY },
+	    { Q_CERTS_EXPIRING, Q_CERTS_EXPIRING_OF_DEVICE,
+		Q_CERTS_EXPIRING_OF_KEY },
+	    { Q_CERTS_UNCONFIRMED, Q_CERTS_UNCONFIRMED_OF_DEVICE,
+		Q_CERTS_UNCONFIRMED_OF_KEY } } };
 static const struct paging token_paging = { &mm_shape_token, Q_TOKEN_ID,
-	Q_TOKENS_ALL, Q_TOKENS_OF, Q_TOKENS_OF_DEVICE, Q_STATEMENTS,
-	Q_STATEMENTS };
+	Q_TOKENS_ALL, { { Q_TOKENS_OF, Q_TOKENS_OF_DEVICE,
+	    Q_STATEMENTS } } };
 
-#define PAGE_VALS 9
+#define PAGE_VALS 10
 struct page {
 	const struct paging *p;
 	enum mm_list_kind kind;
@@ -90,14 +97,31 @@ filter(const char *text)
 	return text != NULL ? TEXT(text) : NONE;
 }
 
+/* A key's few certificates are looked at one by one. */
+static struct ask
+ask_of_key(const struct page *pg, const struct mm_list *l,
+    struct val v[PAGE_VALS])
+{
+	unsigned n = 6;
+
+	if (pg->key.order != MM_ORDER_ROW) {
+		v[n++] = INT(pg->key.at);
+		v[n++] = INT(pg->key.end);
+	}
+	v[n++] = filter(l->device);
+	v[n++] = BLOB(l->spki_sha256, 32);
+	return (struct ask){ pg->p->by[pg->key.order].of_key, v, n };
+}
+
 /* Which statement, and how many of the values it takes. */
 static struct ask
 ask_of(const struct page *pg, const struct mm_list *l,
     struct val v[PAGE_VALS])
 {
-	bool by_expiry = pg->key.by_expiry, device = l->device != NULL;
-	bool filtered = l->product != NULL || l->issuer != NULL ||
-	    l->profile != NULL || l->state != -1;
+	bool by_time = pg->key.order != MM_ORDER_ROW;
+	bool device = l->device != NULL;
+	bool filtered = device || by_time || l->product != NULL ||
+	    l->issuer != NULL || l->profile != NULL || l->state != -1;
 	unsigned n = 6;
 
 	v[0] = INT(pg->after);
@@ -106,19 +130,18 @@ ask_of(const struct page *pg, const struct mm_list *l,
 	v[3] = filter(l->issuer);
 	v[4] = filter(l->profile);
 	v[5] = INT(l->state);
-	if (by_expiry) {
+	if (l->spki_sha256 != NULL && pg->kind == MM_LIST_CERTS)
+		return ask_of_key(pg, l, v);
+	if (by_time) {
 		v[n++] = INT(pg->key.at);
 		v[n++] = INT(pg->key.end);
 	}
 	if (device)
 		v[n++] = TEXT(l->device);
-	if (by_expiry)
-		return (struct ask){ device ? pg->p->expiring_of_device :
-		    pg->p->expiring, v, n };
-	if (device)
-		return (struct ask){ pg->p->of_device, v, n };
-	return filtered ? (struct ask){ pg->p->of, v, n } :
-	    (struct ask){ pg->p->all, v, 2 };
+	if (!filtered)
+		return (struct ask){ pg->p->all, v, 2 };
+	return (struct ask){ device ? pg->p->by[pg->key.order].of_device :
+	    pg->p->by[pg->key.order].any, v, n };
 }
 
 static enum mm_err
@@ -139,7 +162,7 @@ list_page(struct pg *db, enum mm_list_kind kind, const struct mm_list *l,
 	MM_TRY(mm_pg_rows(db, &ask, &res, why));
 	for (int i = 0; i < PQntuples(res); i++) {
 		MM_TRY(mm_pg_load(res, i, pg.p->shape, &row, why));
-		mm_list_key_text(kind, pg.key.by_expiry, &row, next);
+		mm_list_key_text(kind, pg.key.order, &row, next);
 		MM_TRY(to->fn(to->ctx, &row, next, why));
 	}
 	return MM_OK;
@@ -190,7 +213,7 @@ give_revoked(void *ctx, PGresult *res, struct mm_why *why)
 	struct mm_cert_row row;
 
 	MM_TRY(mm_pg_load(res, 0, &mm_shape_cert, &row, why));
-	mm_list_key_text(MM_LIST_CERTS, false, &row, next);
+	mm_list_key_text(MM_LIST_CERTS, MM_ORDER_ROW, &row, next);
 	return to->fn(to->ctx, &row, next, why);
 }
 

@@ -178,10 +178,13 @@ const struct mm_store_backend mm_postgres_backend = {
 	.get_answer = mm_pg_get_answer,
 	.get_doc = mm_pg_get_doc,
 	.get_counts = mm_pg_get_counts,
+	.get_unconfirmed = mm_pg_get_unconfirmed,
 	.get_entry = mm_pg_get_entry,
 	.each_entry = mm_pg_each_entry,
 	.get_tile = mm_pg_get_tile,
 	.list = mm_pg_list,
 	.list_docs = mm_pg_list_docs,
 	.list_revoked = mm_pg_list_revoked,
+	.list_history = mm_pg_list_history,
+	.recall = mm_pg_recall,
 };

@@ -58,6 +58,7 @@ cert(const struct mm_cert_row *r, struct val v[C_COLUMNS])
 	v[C_NOT_BEFORE_S] = INT(r->not_before_s);
 	v[C_NOT_AFTER_S] = INT(r->not_after_s);
 	v[C_NUMBER] = INT(r->shard);
+	v[C_STATE] = INT(r->key_type);
 }
 
 static void
@@ -154,12 +155,15 @@ product_put(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_TEXT2] = TEXT(p->hw_type_oid);
 	v[C_AT] = INT(p->created_at);
 	v[C_FLAG] = INT(op->u.product.replace);
+	if (op->u.product.if_version)
+		v[C_NUMBER] = INT(p->version);
 }
 
 static void
 device(const struct mm_op *op, struct val v[C_COLUMNS])
 {
-	const struct mm_device *d = &op->u.device.row;
+	const struct mm_op_device *o = &op->u.device;
+	const struct mm_device *d = &o->row;
 
 	v[C_NAME] = TEXT(d->id);
 	v[C_PRODUCT] = TEXT(d->product);
@@ -168,7 +172,14 @@ device(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_SPKI] = HASH(d->bound_spki);
 	if (d->attributes[0] != '\0')
 		v[C_TEXT1] = TEXT(d->attributes);
-	v[C_FLAG] = INT(op->u.device.replace);
+	v[C_FLAG] = INT(o->replace);
+	v[C_FLAG2] = INT(o->same_is_fine);
+	if (o->if_version)
+		v[C_NUMBER] = INT(d->version);
+	if (o->if_schema)
+		v[C_MASK] = INT(o->schema);
+	if (o->indexed != NULL)
+		v[C_TEXT2] = TEXT(o->indexed);
 }
 
 static void
@@ -183,6 +194,12 @@ operator_(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_AT] = INT(o->created_at);
 	v[C_TO_AT] = INT(o->expires_at);
 	v[C_REVOKED_AT] = INT(o->revoked_at);
+	v[C_STATE] = INT(o->kind);
+	v[C_PROFILE] = TEXT(o->description);
+	v[C_PRODUCT] = TEXT(o->scope);
+	v[C_ISSUER] = TEXT(o->sources);
+	v[C_SPKI] = HASH(o->spki_sha256);
+	v[C_FROM_AT] = INT(o->used_at);
 }
 
 static void
@@ -231,6 +248,19 @@ doc(const struct mm_op *op, struct val v[C_COLUMNS])
 		v[C_BODY] = BYTES(d->body);
 }
 
+static void
+devices_index(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_op_index *x = &op->u.index;
+
+	v[C_NAME] = TEXT(x->product);
+	v[C_DEVICE] = TEXT(x->after);
+	v[C_NUMBER] = INT(x->most);
+	v[C_MASK] = INT(x->schema);
+	if (x->indexed != NULL)
+		v[C_TEXT2] = TEXT(x->indexed);
+}
+
 static void (*const members[MM_OP_KINDS])(const struct mm_op *op,
     struct val v[C_COLUMNS]) = {
 	[MM_OP_ISSUE] = issue,
@@ -248,6 +278,9 @@ static void (*const members[MM_OP_KINDS])(const struct mm_op *op,
 	[MM_OP_CRL_PUT] = crl,
 	[MM_OP_ANSWER_PUT] = answer,
 	[MM_OP_DOC_PUT] = doc,
+	[MM_OP_DEVICES_INDEX] = devices_index,
+	[MM_OP_OPERATOR_ERASE] = operator_,
+	[MM_OP_OPERATOR_USED] = operator_,
 };
 
 /* ---- the binary form ---- */
@@ -323,4 +356,15 @@ mm_pg_blobs(const struct mm_bytes *v, size_t n, struct mm_buf *out)
 	put_array(out, OID_BYTEA, n);
 	for (size_t i = 0; i < n; i++)
 		mm_buf_block32(out, v[i]);
+}
+
+/* see postgres.h */
+void
+mm_pg_numbers(const int64_t *v, size_t n, struct mm_buf *out)
+{
+	put_array(out, OID_INT8, n);
+	for (size_t i = 0; i < n; i++) {
+		mm_buf_u32(out, 8);
+		mm_buf_u64(out, (uint64_t)v[i]);
+	}
 }

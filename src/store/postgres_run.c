@@ -19,6 +19,7 @@
 struct batch {
 	struct pg_store *s;
 	struct mm_op **op; /* those that may be stored */
+	int64_t (*back)[MM_OP_ENTRIES]; /* of each op's entries; 0: none */
 	size_t n;
 	uint64_t before;   /* size of the ledger, locked */
 	uint64_t after;
@@ -106,7 +107,7 @@ prepare_all(struct pg *db, struct mm_why *why)
 		{ Q_ENTRIES, (const struct val[]){ i, i, i }, 3 },
 		{ Q_RUN, (const struct val[]){ NONE }, 1 },
 		{ Q_SAVEPOINT, NULL, 0 }, { Q_ROLLBACK_OP, NULL, 0 },
-		{ Q_ENTRIES_ADD, (const struct val[]){ i, NONE }, 2 },
+		{ Q_ENTRIES_ADD, (const struct val[]){ i, NONE, NONE }, 3 },
 		{ Q_TILE_ADD, (const struct val[]){ i, b, b }, 3 },
 		{ Q_COMMIT, NULL, 0 }, { Q_ROLLBACK, NULL, 0 },
 	};
@@ -190,26 +191,63 @@ take_begin(struct batch *b, struct mm_why *why)
 
 /* By "code" of the schema's type outcome. */
 static const enum mm_err outcomes[] = { MM_OK, MM_ECONFLICT, MM_ENOTFOUND,
-	MM_EPOLICY, MM_EINPUT };
+	MM_EPOLICY, MM_EINPUT, MM_ESTALE };
 
-static void
-give_back(struct mm_op *op, bool already, int64_t number)
+/* The columns of run(). */
+enum { R_CODE, R_WHY, R_ALREADY, R_IDX, R_NUMBER, R_NAME, R_OWN, R_OTHER,
+	R_OTHER_AT, R_OTHER_N };
+
+static enum mm_err
+give_back(struct mm_op *op, const PGresult *res, int row, struct mm_why *why)
 {
+	bool already = mm_pg_int(res, row, R_ALREADY) != 0;
+	uint64_t number = (uint64_t)mm_pg_int(res, row, R_NUMBER);
+
 	if (op->kind == MM_OP_CONFIRM)
 		op->u.confirm.already = already;
 	else if (op->kind == MM_OP_REVOKE)
 		op->u.revoke.already = already;
+	else if (op->kind == MM_OP_DEVICE_PUT)
+		op->u.device.already = already;
 	else if (op->kind == MM_OP_DOC_PUT)
-		op->u.doc.version = (uint64_t)number;
+		op->u.doc.version = number;
+	if (op->kind != MM_OP_DEVICES_INDEX)
+		return MM_OK;
+	op->u.index.done = (unsigned)number;
+	return mm_text_copy(op->u.index.next, sizeof(op->u.index.next),
+	    mm_pg_blob(res, row, R_NAME)) ? MM_OK :
+	    MM_FAIL(why, MM_EAGAIN, "database: device name too long");
+}
+
+/* How far back each entry's chain goes on: the type outcome says which. */
+static void
+chain(struct batch *b, size_t i, const PGresult *res, int row)
+{
+	int64_t newest[2] = { mm_pg_int(res, row, R_OWN),
+		mm_pg_int(res, row, R_OTHER) };
+	int64_t at = mm_pg_int(res, row, R_OTHER_AT);
+	int64_t end = at + mm_pg_int(res, row, R_OTHER_N);
+	int64_t index = (int64_t)b->op[i]->index;
+
+	memset(b->back[i], 0, sizeof(b->back[i]));
+	if (PQgetisnull(res, row, R_OWN))
+		return;
+	for (unsigned k = 0; k < b->op[i]->nentries; k++, index++) {
+		int64_t *prev = &newest[k >= at && k < end];
+
+		b->back[i][k] = *prev >= 0 ? index - *prev : 0;
+		*prev = index;
+	}
 }
 
 /* One row of run(). */
 static enum mm_err
-take_outcome(struct batch *b, struct mm_op *op, const PGresult *res, int row,
+take_outcome(struct batch *b, size_t i, const PGresult *res, int row,
     struct mm_why *why)
 {
-	uint64_t code = (uint64_t)mm_pg_int(res, row, 0);
-	struct mm_bytes words = mm_pg_blob(res, row, 1);
+	uint64_t code = (uint64_t)mm_pg_int(res, row, R_CODE);
+	struct mm_bytes words = mm_pg_blob(res, row, R_WHY);
+	struct mm_op *op = b->op[i];
 
 	if (code >= sizeof(outcomes) / sizeof(outcomes[0]))
 		return MM_FAIL(why, MM_EAGAIN, "database: not an outcome");
@@ -219,15 +257,16 @@ take_outcome(struct batch *b, struct mm_op *op, const PGresult *res, int row,
 	if (op->result != MM_OK)
 		(void)MM_FAIL(&op->why, op->result, "%.*s", (int)words.n,
 		    (const char *)words.p);
-	give_back(op, mm_pg_int(res, row, 2) != 0, mm_pg_int(res, row, 4));
-	if (PQgetisnull(res, row, 3))
+	MM_TRY(give_back(op, res, row, why));
+	if (PQgetisnull(res, row, R_IDX))
 		return MM_OK;
-	op->index = (uint64_t)mm_pg_int(res, row, 3);
+	op->index = (uint64_t)mm_pg_int(res, row, R_IDX);
 	if (op->index != b->after)
 		return MM_FAIL(why, MM_EAGAIN, "ledger: entry %llu, want "
 		    "%llu", (unsigned long long)op->index,
 		    (unsigned long long)b->after);
 	b->after += op->nentries;
+	chain(b, i, res, row);
 	return MM_OK;
 }
 
@@ -273,7 +312,7 @@ take_ops(struct batch *b, struct mm_why *why)
 		return MM_FAIL(why, MM_EAGAIN, "database: %d outcomes of %zu "
 		    "operations", PQntuples(res), b->n);
 	for (size_t i = 0; i < b->n; i++)
-		MM_TRY(take_outcome(b, b->op[i], res, (int)i, why));
+		MM_TRY(take_outcome(b, i, res, (int)i, why));
 	return MM_OK;
 }
 
@@ -304,8 +343,9 @@ undo(struct pg *db, struct mm_why *why)
 }
 
 static enum mm_err
-take_one(struct batch *b, struct mm_op *op, struct mm_why *why)
+take_one(struct batch *b, size_t i, struct mm_why *why)
 {
+	struct mm_op *op = b->op[i];
 	MM_OWN(mm_pg_clear) PGresult *res = NULL;
 	struct pg *db = &b->s->db;
 	struct mm_why own = { 0 };
@@ -315,7 +355,7 @@ take_one(struct batch *b, struct mm_op *op, struct mm_why *why)
 	err = take(db, PGRES_TUPLES_OK, &res, why);
 	if (err == MM_OK)
 		return PQntuples(res) == 1 ?
-		    take_outcome(b, op, res, 0, why) : MM_EAGAIN;
+		    take_outcome(b, i, res, 0, why) : MM_EAGAIN;
 	if (err != MM_EBUG)
 		return err;
 	err = fault_of(res);
@@ -345,7 +385,7 @@ one_by_one(struct batch *b, struct mm_why *why)
 		MM_TRY(mm_pg_send(db, ASK0(SAVEPOINT), why));
 		MM_TRY(send_ops(db, &b->op[i], 1, why));
 		MM_TRY(sync_pipeline(db, why));
-		MM_TRY(take_one(b, b->op[i], why));
+		MM_TRY(take_one(b, i, why));
 	}
 	return MM_OK;
 }
@@ -382,26 +422,36 @@ send_tile(void *ctx, const struct mm_tile_row *t, struct mm_why *why)
 	    BLOB(t->hashes[0].b, MM_TILE_W * MM_HASH_N)), why);
 }
 
+MM_FREE_FN(vals_free, struct mm_bytes, free)
+MM_FREE_FN(numbers_free, int64_t, free)
+
 static enum mm_err
 send_entries(struct batch *b, struct sent *sent, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(BATCH_MAX);
-	struct mm_bytes *v = calloc(b->after - b->before, sizeof(*v));
+	MM_OWN(mm_buf_done) struct mm_buf json = MM_BUF_INIT(BATCH_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf backs = MM_BUF_INIT(BATCH_MAX);
+	MM_OWN(vals_free) struct mm_bytes *v =
+	    calloc(b->after - b->before, sizeof(*v));
+	MM_OWN(numbers_free) int64_t *back =
+	    calloc(b->after - b->before, sizeof(*back));
 	size_t n = 0;
 
-	if (v == NULL)
+	if (v == NULL || back == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "database: out of memory");
 	for (size_t i = 0; i < b->n; i++)
 		for (unsigned k = 0; k < b->op[i]->nentries &&
-		    b->op[i]->index != UINT64_MAX; k++)
-			v[n++] = b->op[i]->entry[k];
+		    b->op[i]->index != UINT64_MAX; k++, n++) {
+			v[n] = b->op[i]->entry[k];
+			back[n] = b->back[i][k];
+		}
 	MM_INVARIANT(n == b->after - b->before);
-	mm_pg_blobs(v, n, &buf);
-	free(v);
-	MM_TRY(mm_buf_ok(&buf, why));
+	mm_pg_blobs(v, n, &json);
+	mm_pg_numbers(back, n, &backs);
+	MM_TRY(mm_buf_ok(&json, why));
+	MM_TRY(mm_buf_ok(&backs, why));
 	sent->entries = n;
 	return mm_pg_send(sent->db, ASK(ENTRIES_ADD, INT(b->before),
-	    BYTES(mm_buf_view(&buf))), why);
+	    BYTES(mm_buf_view(&json)), BYTES(mm_buf_view(&backs))), why);
 }
 
 static enum mm_err
@@ -567,12 +617,13 @@ mm_pg_run(struct mm_store *s, struct mm_op **ops, size_t nops,
     struct mm_why *why)
 {
 	struct batch b = { .s = (struct pg_store *)s,
-		.op = calloc(nops, sizeof(struct mm_op *)) };
+		.op = calloc(nops, sizeof(struct mm_op *)),
+		.back = calloc(nops, sizeof(*b.back)) };
 	enum mm_err err = MM_OK;
 
-	if (b.op == NULL)
-		return MM_FAIL(why, MM_EAGAIN, "database: out of memory");
-	for (size_t i = 0; i < nops; i++) {
+	if (b.op == NULL || b.back == NULL)
+		err = MM_FAIL(why, MM_EAGAIN, "database: out of memory");
+	for (size_t i = 0; i < nops && err == MM_OK; i++) {
 		ops[i]->result = mm_op_check(ops[i], &ops[i]->why);
 		if (ops[i]->result == MM_OK)
 			b.op[b.n++] = ops[i];
@@ -580,5 +631,6 @@ mm_pg_run(struct mm_store *s, struct mm_op **ops, size_t nops,
 	if (b.n > 0)
 		err = run(&b, why);
 	free(b.op);
+	free(b.back);
 	return err;
 }

@@ -17,12 +17,13 @@ static const struct field product[] = {
 	F(TEXT, mm_product, name), F(TEXT, mm_product, description),
 	F(TEXT, mm_product, idevid_profile),
 	F(TEXT, mm_product, ldevid_profile), F(TEXT, mm_product, hw_type_oid),
-	F(INT, mm_product, created_at)
+	F(INT, mm_product, created_at), F(INT, mm_product, version)
 };
 static const struct field device[] = {
 	F(TEXT, mm_device, id), F(TEXT, mm_device, product),
 	F(INT, mm_device, state), F(INT, mm_device, created_at),
-	F(BLOB, mm_device, bound_spki), F(TEXT, mm_device, attributes)
+	F(BLOB, mm_device, bound_spki), F(TEXT, mm_device, attributes),
+	F(INT, mm_device, version)
 };
 static const struct field token[] = {
 	F(TEXT, mm_token_row, id), F(TEXT, mm_token_row, device),
@@ -41,7 +42,8 @@ static const struct field cert[] = {
 	F(INT, mm_cert_row, issued_at), F(INT, mm_cert_row, not_before_s),
 	F(INT, mm_cert_row, not_after_s), F(INT, mm_cert_row, confirmed_at),
 	F(INT, mm_cert_row, revoked_at), F(INT, mm_cert_row, reason),
-	F(INT, mm_cert_row, shard), F(INT, mm_cert_row, entry)
+	F(INT, mm_cert_row, shard), F(INT, mm_cert_row, entry),
+	F(INT, mm_cert_row, key_type)
 };
 static const struct field claim[] = {
 	F(TEXT, mm_claim, authority), F(BLOB, mm_claim, spki_sha256),
@@ -52,7 +54,10 @@ static const struct field operator_[] = {
 	F(TEXT, mm_operator, id), F(TEXT, mm_operator, name),
 	F(TEXT, mm_operator, roles), F(BLOB, mm_operator, secret_sha256),
 	F(INT, mm_operator, created_at), F(INT, mm_operator, expires_at),
-	F(INT, mm_operator, revoked_at)
+	F(INT, mm_operator, revoked_at), F(INT, mm_operator, kind),
+	F(TEXT, mm_operator, description), F(TEXT, mm_operator, scope),
+	F(TEXT, mm_operator, sources), F(BLOB, mm_operator, spki_sha256),
+	F(INT, mm_operator, used_at)
 };
 
 SHAPE(product, "product");

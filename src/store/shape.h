@@ -12,13 +12,15 @@
 
 /* ---- values ---- */
 
-enum val_kind { VAL_INT, VAL_TEXT, VAL_BLOB, VAL_NULL };
+enum val_kind { VAL_INT, VAL_REAL, VAL_TEXT, VAL_BLOB, VAL_NULL };
 struct val {
 	enum val_kind kind;
 	int64_t i;
+	double d;
 	struct mm_bytes b;
 };
 #define INT(x)     ((struct val){ .kind = VAL_INT, .i = (int64_t)(x) })
+#define REAL(x)    ((struct val){ .kind = VAL_REAL, .d = (x) })
 #define TEXT(s)    ((struct val){ .kind = VAL_TEXT, .b = mm_bytes_of(s) })
 #define BLOB(x, l) ((struct val){ .kind = VAL_BLOB, .b = { (x), (l) } })
 #define BYTES(x)   ((struct val){ .kind = VAL_BLOB, .b = (x) })
@@ -41,7 +43,6 @@ struct shape {
 extern const struct shape mm_shape_product, mm_shape_device, mm_shape_token,
     mm_shape_cert, mm_shape_claim, mm_shape_operator;
 
-
 /* A column of a row: bytes (text, blob) or i (integer); NULL is "none": no
  * bytes, 0.  It is asked for kind. */
 struct cell {
@@ -54,7 +55,7 @@ typedef struct cell mm_cell_fn(void *row, unsigned column,
 enum mm_err mm_shape_load(const struct shape *s, mm_cell_fn *cell, void *row,
     void *out, struct mm_why *why);
 
-#define MM_VALS_MAX 8
+#define MM_VALS_MAX 16
 /* The struct's members as values, in the shape's order. */
 void mm_shape_vals(const struct shape *s, const void *row,
     struct val v[MM_VALS_MAX]);

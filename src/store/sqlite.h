@@ -63,6 +63,10 @@ struct mm_bytes mm_sqlite_blob(sqlite3_stmt *st, int column);
 /* One row of n integers; MM_ENOTFOUND, without words, if there is none. */
 enum mm_err mm_sqlite_ints(struct db *db, const struct ask *ask,
     int64_t *out, unsigned n, struct mm_why *why);
+/* Whether there is a row; failures are the database's. */
+struct sqlite_store;
+enum mm_err mm_sqlite_exists(struct sqlite_store *s, const struct ask *ask,
+    bool *there, struct mm_why *why);
 /* One row whose column is appended to out. */
 enum mm_err mm_sqlite_bytes(struct db *db, const struct ask *ask, int column,
     struct mm_buf *out, struct mm_why *why);
@@ -92,6 +96,7 @@ struct sqlite_store {
 	bool stale;
 	struct mm_store_counts counts;
 	struct mm_tile_edge edge;
+	int64_t prev[MM_OP_ENTRIES]; /* of the present op: mm_sqlite_chain */
 	struct class_slot class[CLASS_CACHE];
 	_Atomic uint64_t committed; /* size of the ledger */
 };
@@ -123,9 +128,17 @@ mm_sqlite_op_fn mm_sqlite_issue, mm_sqlite_confirm, mm_sqlite_revoke,
     mm_sqlite_orphan, mm_sqlite_mint, mm_sqlite_token_state,
     mm_sqlite_product_put, mm_sqlite_device_put, mm_sqlite_device_retire,
     mm_sqlite_operator_put, mm_sqlite_operator_revoke,
+    mm_sqlite_operator_erase, mm_sqlite_operator_used,
     mm_sqlite_checkpoint_put, mm_sqlite_crl_put, mm_sqlite_answer_put,
-    mm_sqlite_doc_put;
+    mm_sqlite_doc_put, mm_sqlite_devices_index;
 
+/*
+ * The op's entries from number first on, n of them, are about one object
+ * whose newest entry was prev (-1: none).  What is now its newest.
+ */
+int64_t mm_sqlite_chain(struct sqlite_store *s, const struct mm_op *op,
+    unsigned first, unsigned n, int64_t prev);
+#define LAST(x) ((x) >= 0 ? INT(x) : NONE)
 /* The class of these texts, made if new. */
 enum mm_err mm_sqlite_class(struct sqlite_store *s, const char *product,
     const char *issuer, const char *profile, int64_t *id);
@@ -189,6 +202,13 @@ enum mm_err mm_sqlite_list_docs(struct mm_store_reader *r,
     const struct mm_doc_range *range, const struct mm_row_sink *to,
     struct mm_why *why);
 
+/* Histories (sqlite_history.c) and recalls (sqlite_recall.c). */
+enum mm_err mm_sqlite_list_history(struct mm_store_reader *r,
+    const char *device, const struct mm_history *h, struct mm_why *why);
+enum mm_err mm_sqlite_recall(struct mm_store_reader *r,
+    const struct mm_recall *q, const struct mm_row_sink *to,
+    char next[MM_RECALL_AFTER], struct mm_why *why);
+
 /* Pages (sqlite_list.c, sqlite_page.c). */
 enum mm_err mm_sqlite_list(struct mm_store_reader *r, enum mm_list_kind kind,
     const struct mm_list *l, const struct mm_row_sink *to,
@@ -196,6 +216,8 @@ enum mm_err mm_sqlite_list(struct mm_store_reader *r, enum mm_list_kind kind,
 enum mm_err mm_sqlite_list_revoked(struct mm_store_reader *r,
     const char *issuer, int64_t now_s, const struct mm_row_sink *to,
     struct mm_why *why);
+enum mm_err mm_sqlite_get_unconfirmed(struct mm_store_reader *r,
+    int64_t before_ms, uint64_t most, uint64_t *n, struct mm_why *why);
 enum mm_err mm_sqlite_page(struct db *db, enum mm_list_kind kind,
     const struct mm_list *l, const struct mm_row_sink *to,
     struct mm_why *why);

@@ -11,6 +11,7 @@ struct placed {
 	int64_t device, class, token, claim, predecessor; /* 0: none */
 	int64_t replaced, replaced_at;
 	enum mm_cert_state state;
+	int64_t last; /* its newest entry, if that is not its first: else -1 */
 	const char *orphan; /* device's name when there is no such device */
 	struct mm_bytes der;
 };
@@ -53,7 +54,8 @@ cert_add(struct sqlite_store *s, const struct mm_op *op,
 	    INT(r->confirmed_at), INT(r->revoked_at), INT(r->reason),
 	    INT(r->shard), op->nentries > 0 ? INT(s->counts.entries) : NONE,
 	    p->orphan != NULL ? TEXT(p->orphan) : NONE,
-	    p->der.n > 0 ? BYTES(p->der) : NONE), NULL);
+	    p->der.n > 0 ? BYTES(p->der) : NONE, LAST(p->last),
+	    r->key_type != 0 ? INT(r->key_type) : NONE), NULL);
 	int rc = sqlite3_extended_errcode(s->db.h);
 
 	if (err != MM_OK && rc == SQLITE_CONSTRAINT_UNIQUE)
@@ -143,7 +145,7 @@ count_replacement(struct placed *p, int64_t count, int64_t since, int64_t now)
 /* What entitles, and the certificate it was spent on; ids, 0: none. */
 struct authority {
 	int64_t token, cert;
-	int64_t cert_state;
+	int64_t cert_state, cert_last;
 };
 
 static enum mm_err
@@ -187,13 +189,14 @@ static enum mm_err
 check_claim(struct sqlite_store *s, const struct mm_op_issue *i,
     struct placed *p, struct authority *a, struct mm_why *why)
 {
-	int64_t c[5]; /* state, confirmed_at, replaced, replaced_at, it is */
+	/* state, confirmed_at, replaced, replaced_at, it is, last */
+	int64_t c[6];
 
 	if (a->cert == 0)
 		return i->replaces == NULL ? MM_OK : MM_FAIL(why,
 		    MM_ECONFLICT, "%s: nothing to replace", i->row.authority);
 	MM_TRY(mm_sqlite_ints(&s->db, ASK(CLAIMED, INT(a->cert),
-	    i->replaces != NULL ? BLOB(i->replaces, 16) : NONE), c, 5, why));
+	    i->replaces != NULL ? BLOB(i->replaces, 16) : NONE), c, 6, why));
 	if (i->replaces == NULL || c[4] == 0)
 		return MM_FAIL(why, MM_ECONFLICT, "%s: spent already",
 		    i->row.authority);
@@ -203,6 +206,7 @@ check_claim(struct sqlite_store *s, const struct mm_op_issue *i,
 		    mm_cert_state_name((enum mm_cert_state)c[0]));
 	count_replacement(p, c[2], c[3], i->row.issued_at);
 	a->cert_state = c[0];
+	a->cert_last = c[5];
 	return MM_OK;
 }
 
@@ -271,10 +275,25 @@ check_presented(struct sqlite_store *s, const char *authority,
 	    MM_FAIL(why, err, "certificate %s: unknown", name);
 }
 
+/* The second entry of one that replaces is the replaced one's (store.h). */
+static void
+chain_issue(struct sqlite_store *s, const struct mm_op *op, struct placed *p,
+    struct authority *a)
+{
+	unsigned others = a->cert != 0;
+	int64_t first = (int64_t)s->counts.entries;
+	int64_t last;
+
+	last = mm_sqlite_chain(s, op, 0, 1, -1);
+	a->cert_last = mm_sqlite_chain(s, op, 1, others, a->cert_last);
+	last = mm_sqlite_chain(s, op, 1 + others, MM_OP_ENTRIES, last);
+	p->last = last > first ? last : -1;
+}
+
 /* The first write may still meet the same serial; the rest cannot fail. */
 static enum mm_err
 issue_write(struct sqlite_store *s, const struct mm_op *op, struct placed *p,
-    const struct authority *a, struct mm_why *why)
+    struct authority *a, struct mm_why *why)
 {
 	const struct mm_op_issue *i = &op->u.issue;
 	struct mm_cert_row row = i->row;
@@ -285,6 +304,7 @@ issue_write(struct sqlite_store *s, const struct mm_op *op, struct placed *p,
 	row.confirmed_at = i->confirmed ? row.issued_at : 0;
 	row.revoked_at = row.reason = 0;
 	p->token = a->token;
+	chain_issue(s, op, p, a);
 	MM_TRY(mm_sqlite_class(s, row.product, row.issuer, row.profile,
 	    &p->class));
 	MM_TRY(cert_add(s, op, &row, p, why));
@@ -292,7 +312,8 @@ issue_write(struct sqlite_store *s, const struct mm_op *op, struct placed *p,
 	if (a->cert != 0) {
 		mm_sqlite_count_move(s, a->cert_state, MM_CERT_REVOKED);
 		MM_TRY(mm_sqlite_exec(&s->db, ASK(CERT_REPLACED,
-		    INT(a->cert), INT(row.issued_at)), why));
+		    INT(a->cert), INT(row.issued_at), LAST(a->cert_last)),
+		    why));
 	}
 	return a->token == 0 ? MM_OK : mm_sqlite_exec(&s->db,
 	    ASK(TOKEN_ISSUED, INT(a->token), INT(id)), why);
@@ -304,7 +325,7 @@ mm_sqlite_issue(struct sqlite_store *s, struct mm_op *op, bool *written,
 {
 	const struct mm_op_issue *i = &op->u.issue;
 	struct placed p = { .claim = 0 };
-	struct authority a = { 0, 0, 0 };
+	struct authority a = { 0, 0, 0, -1 };
 
 	MM_TRY(check_device(s, &i->row, &p, why));
 	MM_TRY(check_key(s, &i->row, &p, why));
@@ -328,7 +349,7 @@ mm_sqlite_orphan(struct sqlite_store *s, struct mm_op *op, bool *written,
     struct mm_why *why)
 {
 	struct mm_cert_row row = op->u.orphan.row;
-	struct placed p = { .state = MM_CERT_ORPHANED };
+	struct placed p = { .state = MM_CERT_ORPHANED, .last = -1 };
 	enum mm_err err;
 	int64_t d[3];
 
@@ -349,6 +370,7 @@ mm_sqlite_orphan(struct sqlite_store *s, struct mm_op *op, bool *written,
 	    &p.class));
 	if (row.revoked_at == 0)
 		row.revoked_at = row.issued_at;
+	(void)mm_sqlite_chain(s, op, 0, 1, -1);
 	MM_TRY(cert_add(s, op, &row, &p, why));
 	*written = true;
 	return MM_OK;

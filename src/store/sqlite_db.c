@@ -67,6 +67,8 @@ bind(sqlite3_stmt *st, int at, const struct val *v)
 	switch (v->kind) {
 	case VAL_INT:
 		return sqlite3_bind_int64(st, at, v->i);
+	case VAL_REAL:
+		return sqlite3_bind_double(st, at, v->d);
 	case VAL_TEXT:
 		return sqlite3_bind_text64(st, at, p, v->b.n, SQLITE_STATIC,
 		    SQLITE_UTF8);

@@ -14,7 +14,7 @@ expected(const struct mm_op_doc *d, int64_t have, struct mm_why *why)
 	if (have != 0 && d->expect == 0)
 		return MM_FAIL(why, MM_ECONFLICT, "%s: exists", d->id);
 	if (d->expect != MM_DOC_ANY && d->expect != (uint64_t)have)
-		return MM_FAIL(why, MM_ECONFLICT,
+		return MM_FAIL(why, MM_ESTALE,
 		    "%s: has changed: it is at "
 		    "version %lld",
 		    d->id, (long long)have);

@@ -7,15 +7,16 @@
 struct getter {
 	enum sql sql;
 	const struct shape *shape;
-	bool serial; /* the key is one, not a text */
+	size_t n; /* the key's bytes; 0: it is a text */
 };
 static const struct getter getters[MM_GETS] = {
-	[MM_GET_PRODUCT] = { Q_PRODUCT, &mm_shape_product, false },
-	[MM_GET_DEVICE] = { Q_DEVICE, &mm_shape_device, false },
-	[MM_GET_TOKEN] = { Q_TOKEN, &mm_shape_token, false },
-	[MM_GET_CERT] = { Q_CERT, &mm_shape_cert, true },
-	[MM_GET_OPERATOR] = { Q_OPERATOR, &mm_shape_operator, false },
-	[MM_GET_SUCCESSOR] = { Q_CERT_SUCCESSOR, &mm_shape_cert, true },
+	[MM_GET_PRODUCT] = { Q_PRODUCT, &mm_shape_product, 0 },
+	[MM_GET_DEVICE] = { Q_DEVICE, &mm_shape_device, 0 },
+	[MM_GET_TOKEN] = { Q_TOKEN, &mm_shape_token, 0 },
+	[MM_GET_CERT] = { Q_CERT, &mm_shape_cert, 16 },
+	[MM_GET_OPERATOR] = { Q_OPERATOR, &mm_shape_operator, 0 },
+	[MM_GET_SUCCESSOR] = { Q_CERT_SUCCESSOR, &mm_shape_cert, 16 },
+	[MM_GET_OPERATOR_KEY] = { Q_OPERATOR_KEY, &mm_shape_operator, 32 },
 };
 
 static enum mm_err
@@ -40,7 +41,7 @@ mm_sqlite_get_row(struct mm_store_reader *r, enum mm_get kind,
 
 	if (kind == MM_GET_CLAIM)
 		return get_claim(mm_sqlite_db(r), key, out, why);
-	v = g->serial ? BLOB((const uint8_t *)key, 16) :
+	v = g->n > 0 ? BLOB((const uint8_t *)key, g->n) :
 	    TEXT((const char *)key);
 	return mm_sqlite_get(mm_sqlite_db(r), &(struct ask){ g->sql, &v, 1 },
 	    g->shape, out, why);

@@ -18,7 +18,9 @@ mm_sqlite_entries_add(struct sqlite_store *s, const struct mm_op *op,
 		struct mm_hash leaf = mm_tree_leaf(op->entry[i]);
 
 		MM_TRY(mm_sqlite_exec(&s->db, ASK(ENTRY_ADD,
-		    INT(s->counts.entries), BYTES(op->entry[i])), why));
+		    INT(s->counts.entries), BYTES(op->entry[i]),
+		    s->prev[i] >= 0 ? INT((int64_t)s->counts.entries -
+			s->prev[i]) : NONE), why));
 		MM_TRY(mm_tiles_append(&s->edge, &leaf, tile_add, &s->db,
 		    why));
 		s->counts.entries++;

@@ -97,3 +97,17 @@ mm_sqlite_list_revoked(struct mm_store_reader *r, const char *issuer,
 	}
 	return err == MM_ENOTFOUND ? MM_OK : err;
 }
+
+/* ---- those that nobody has confirmed ---- */
+
+enum mm_err
+mm_sqlite_get_unconfirmed(struct mm_store_reader *r, int64_t before_ms,
+    uint64_t most, uint64_t *n, struct mm_why *why)
+{
+	int64_t count;
+
+	MM_TRY(mm_sqlite_ints(mm_sqlite_db(r), ASK(UNCONFIRMED_COUNT,
+	    INT(before_ms), INT(most)), &count, 1, why));
+	*n = (uint64_t)count;
+	return MM_OK;
+}

@@ -15,7 +15,9 @@
  * synchronous FULL: a commit is on the disk when it returns.  The WAL is
  * copied back by mm_store_tidy, never inside a commit.  A RESTART there
  * blocks the writer for a moment: hence the timeout.  Pages of 8 KiB waste
- * less behind rows of 700 bytes than those of 4, and cost no more.
+ * less behind rows of 700 bytes than those of 4, and cost no more.  What
+ * SQLite sorts or sets aside stays in memory: the server's sandbox has no
+ * folder for temporary files.
  */
 static const char writer_setup[] =
     "PRAGMA page_size = 8192;"
@@ -23,11 +25,14 @@ static const char writer_setup[] =
     "PRAGMA synchronous = FULL;"
     "PRAGMA wal_autocheckpoint = 0;"
     "PRAGMA foreign_keys = OFF;"
+    "PRAGMA temp_store = MEMORY;"
+    "PRAGMA secure_delete = FAST;" /* an erased name is gone */
     "PRAGMA cache_size = -65536;"
     "PRAGMA busy_timeout = 1000;";
 /* No mmap: a disk that cannot be read must be an answer, not a signal. */
 static const char reader_setup[] =
     "PRAGMA query_only = ON;"
+    "PRAGMA temp_store = MEMORY;"
     "PRAGMA cache_size = -8192;"
     "PRAGMA busy_timeout = 1000;";
 
@@ -250,6 +255,7 @@ const struct mm_store_backend mm_sqlite_backend = {
 	.get_device_cert = mm_sqlite_get_device_cert,
 	.get_checkpoint = mm_sqlite_get_checkpoint,
 	.get_crl = mm_sqlite_get_crl,
+	.get_unconfirmed = mm_sqlite_get_unconfirmed,
 	.get_answer = mm_sqlite_get_answer,
 	.get_doc = mm_sqlite_get_doc,
 	.get_counts = mm_sqlite_get_counts,
@@ -259,4 +265,6 @@ const struct mm_store_backend mm_sqlite_backend = {
 	.list = mm_sqlite_list,
 	.list_docs = mm_sqlite_list_docs,
 	.list_revoked = mm_sqlite_list_revoked,
+	.list_history = mm_sqlite_list_history,
+	.recall = mm_sqlite_recall,
 };

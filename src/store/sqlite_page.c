@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /*
  * Pages of certificates and tokens under any combination of filters, without
@@ -16,12 +17,15 @@
  * segment that fills it; or that of expiry, and then storing.  Rows come at
  * the end, so a walk over the pages misses nothing that was there when it
  * began.
+ *
+ * Unconfirmed certificates by age have an index of their own, without
+ * segments: there a class is a group.
  */
 
 #define SEGMENT_SHIFT 11 /* schema/sqlite.sql */
 
 struct place {
-	int64_t at, id; /* at: notAfter, or 0 */
+	int64_t at, id; /* at: notAfter, time of issue, or 0 */
 };
 
 struct paging {
@@ -39,10 +43,10 @@ struct page {
 	const struct mm_list *l;
 	const struct paging *p;
 	enum mm_list_kind kind;
-	enum sql stream;
-	bool by_expiry;
+	enum sql stream, group;
+	enum mm_list_order order;
 	struct place after;
-	int64_t end; /* of notAfter, exclusive */
+	int64_t end; /* of the times, exclusive */
 	struct place *place, *spare; /* l->most each */
 	unsigned n;
 	int64_t class; /* looked at last, and what came of it */
@@ -159,7 +163,7 @@ next_group(struct page *pg, struct group *g, struct mm_why *why)
 {
 	int64_t next[3];
 
-	MM_TRY(mm_sqlite_ints(pg->db, &(struct ask){ pg->p->group,
+	MM_TRY(mm_sqlite_ints(pg->db, &(struct ask){ pg->group,
 	    (struct val[]){ INT(g->segment), INT(g->class),
 		INT(g->state + 1) }, 3 }, next, 3, why));
 	*g = (struct group){ next[0], next[1], next[2] };
@@ -173,13 +177,13 @@ take_groups(struct page *pg, struct mm_why *why)
 	int64_t segment;
 	enum mm_err err;
 
-	if (!pg->by_expiry && pg->after.id > 0)
+	if (pg->order == MM_ORDER_ROW && pg->after.id > 0)
 		g.segment = pg->after.id >> SEGMENT_SHIFT;
 	for (segment = g.segment;; segment = g.segment) {
 		err = next_group(pg, &g, why);
 		if (err != MM_OK)
 			return err == MM_ENOTFOUND ? MM_OK : err;
-		if (!pg->by_expiry && pg->n == pg->l->most &&
+		if (pg->order == MM_ORDER_ROW && pg->n == pg->l->most &&
 		    g.segment != segment)
 			return MM_OK;
 		MM_TRY(take_group(pg, &g, why));
@@ -199,7 +203,7 @@ give_row(struct page *pg, const union page_row *row,
 {
 	char next[MM_AUTHORITY_TEXT];
 
-	mm_list_key_text(pg->kind, pg->by_expiry, row, next);
+	mm_list_key_text(pg->kind, pg->order, row, next);
 	return to->fn(to->ctx, row, next, why);
 }
 
@@ -222,7 +226,7 @@ give_places(struct page *pg, const struct mm_row_sink *to, struct mm_why *why)
 	return MM_OK;
 }
 
-/* ---- one device's: few enough to look at each ---- */
+/* ---- one device's or one key's: few enough to look at each ---- */
 
 static bool
 row_matches(const struct page *pg, const union page_row *row)
@@ -239,10 +243,11 @@ row_matches(const struct page *pg, const union page_row *row)
 	    matches(l->product, mm_bytes_of(c->product)) &&
 	    matches(l->profile, mm_bytes_of(c->profile)) &&
 	    matches(l->issuer, mm_bytes_of(c->issuer)) &&
-	    (!pg->by_expiry || c->not_after_s < pg->end);
+	    (l->device == NULL || strcasecmp(l->device, c->device) == 0) &&
+	    mm_list_key_time(pg->order, c) < pg->end;
 }
 
-/* A place of its own for each: the expiry is in the row. */
+/* A place of its own for each: the time is in the row. */
 static enum mm_err
 place_of_row(struct page *pg, int64_t id, struct mm_why *why)
 {
@@ -250,29 +255,37 @@ place_of_row(struct page *pg, int64_t id, struct mm_why *why)
 	struct place at = { 0, id };
 
 	MM_TRY(load_row(pg, id, &row, why));
-	if (pg->by_expiry)
-		at.at = row.cert.not_after_s;
+	if (pg->p == &cert_paging)
+		at.at = mm_list_key_time(pg->order, &row.cert);
 	if (row_matches(pg, &row) && before(&pg->after, &at))
 		merge(pg, &at, 1);
 	return MM_OK;
 }
 
 static enum mm_err
-take_device(struct page *pg, struct mm_why *why)
+take_each(struct page *pg, const struct ask *ask, struct mm_why *why)
 {
 	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
-	int64_t device[3];
-	enum mm_err err = mm_sqlite_ints(pg->db,
-	    ASK(DEVICE_FIND, TEXT(pg->l->device)), device, 3, why);
+	enum mm_err err = mm_sqlite_first(pg->db, ask, &st, why);
 
-	if (err == MM_OK)
-		err = mm_sqlite_first(pg->db, &(struct ask){ pg->p->of_device,
-		    (struct val[]){ INT(device[0]) }, 1 }, &st, why);
 	while (err == MM_OK) {
 		MM_TRY(place_of_row(pg, sqlite3_column_int64(st, 1), why));
 		err = mm_sqlite_next(pg->db, st, why);
 	}
 	return err == MM_ENOTFOUND ? MM_OK : err;
+}
+
+static enum mm_err
+take_device(struct page *pg, struct mm_why *why)
+{
+	int64_t device;
+	enum mm_err err = mm_sqlite_ints(pg->db,
+	    ASK(DEVICE_FIND, TEXT(pg->l->device)), &device, 1, why);
+
+	if (err != MM_OK)
+		return err == MM_ENOTFOUND ? MM_OK : err;
+	return take_each(pg, &(struct ask){ pg->p->of_device,
+	    (struct val[]){ INT(device) }, 1 }, why);
 }
 
 /* ---- the page ---- */
@@ -284,7 +297,7 @@ parse_after(struct page *pg, struct mm_why *why)
 	struct mm_list_key k;
 
 	MM_TRY(mm_list_key_parse(pg->kind, pg->l, &k, why));
-	pg->by_expiry = k.by_expiry;
+	pg->order = k.order;
 	pg->after.at = k.at;
 	pg->after.id = INT64_MIN;
 	pg->end = k.end;
@@ -304,7 +317,10 @@ page_init(struct page *pg, struct mm_why *why)
 	const struct mm_list *l = pg->l;
 
 	MM_TRY(parse_after(pg, why));
-	pg->stream = pg->by_expiry ? Q_CERTS_EXPIRING : pg->p->of;
+	pg->stream = pg->order == MM_ORDER_EXPIRY ? Q_CERTS_EXPIRING :
+	    pg->order == MM_ORDER_ISSUE ? Q_CERTS_UNCONFIRMED : pg->p->of;
+	pg->group = pg->order == MM_ORDER_ISSUE ? Q_CLASS_GROUP :
+	    pg->p->group;
 	pg->place = calloc(l->most, sizeof(*pg->place));
 	pg->spare = calloc(l->most, sizeof(*pg->spare));
 	if (pg->place == NULL || pg->spare == NULL)
@@ -318,7 +334,8 @@ filtered(const struct page *pg)
 	const struct mm_list *l = pg->l;
 
 	return l->product != NULL || l->issuer != NULL ||
-	    l->profile != NULL || l->state != -1 || pg->by_expiry;
+	    l->profile != NULL || l->state != -1 ||
+	    pg->order != MM_ORDER_ROW;
 }
 
 enum mm_err
@@ -330,7 +347,10 @@ mm_sqlite_page(struct db *db, enum mm_list_kind kind, const struct mm_list *l,
 		.p = kind == MM_LIST_CERTS ? &cert_paging : &token_paging };
 
 	MM_TRY(page_init(&pg, why));
-	if (l->device != NULL)
+	if (l->spki_sha256 != NULL && kind == MM_LIST_CERTS)
+		MM_TRY(take_each(&pg, ASK(CERTS_OF_KEY,
+		    BLOB(l->spki_sha256, 32)), why));
+	else if (l->device != NULL)
 		MM_TRY(take_device(&pg, why));
 	else if (filtered(&pg))
 		MM_TRY(take_groups(&pg, why));

@@ -75,6 +75,18 @@ mm_sqlite_class(struct sqlite_store *s, const char *product,
 	return MM_OK;
 }
 
+/* see sqlite.h */
+int64_t
+mm_sqlite_chain(struct sqlite_store *s, const struct mm_op *op,
+    unsigned first, unsigned n, int64_t prev)
+{
+	for (unsigned i = first; i < first + n && i < op->nentries; i++) {
+		s->prev[i] = prev;
+		prev = (int64_t)s->counts.entries + i;
+	}
+	return prev;
+}
+
 /* ---- one op ---- */
 
 static enum mm_err
@@ -105,6 +117,9 @@ static mm_sqlite_op_fn *const op_fn[MM_OP_KINDS] = {
 	[MM_OP_CRL_PUT] = mm_sqlite_crl_put,
 	[MM_OP_ANSWER_PUT] = mm_sqlite_answer_put,
 	[MM_OP_DOC_PUT] = mm_sqlite_doc_put,
+	[MM_OP_DEVICES_INDEX] = mm_sqlite_devices_index,
+	[MM_OP_OPERATOR_ERASE] = mm_sqlite_operator_erase,
+	[MM_OP_OPERATOR_USED] = mm_sqlite_operator_used,
 };
 
 static enum mm_err
@@ -114,6 +129,8 @@ op_run(struct sqlite_store *s, struct mm_op *op)
 	bool written = false;
 
 	MM_TRY(mm_op_check(op, &op->why));
+	for (unsigned i = 0; i < MM_OP_ENTRIES; i++)
+		s->prev[i] = -1;
 	MM_TRY(op_fn[op->kind](s, op, &written, &op->why));
 	if (!written || op->nentries == 0)
 		return MM_OK;

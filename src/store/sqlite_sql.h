@@ -9,7 +9,7 @@
 
 #define SQL_DEVICE                                                        \
 	"SELECT d.name, k.product, d.state, d.created_at, d.bound_spki,"  \
-	" d.attributes FROM device d"                                     \
+	" d.attributes, coalesce(d.last + 1, 0) FROM device d"            \
 	" LEFT JOIN class k ON k.id = d.class "
 #define SQL_TOKEN                                                         \
 	"SELECT t.name, d.name, k.product, k.profile, t.state, t.bearer," \
@@ -22,19 +22,22 @@
 	" c.state, c.idevid,"                                             \
 	" c.key_origin, c.spki, c.sha256, p.serial, c.issued_at,"         \
 	" c.not_before_s, c.not_after_s, c.confirmed_at, c.revoked_at,"   \
-	" c.reason, c.shard, c.entry FROM cert c"                         \
+	" c.reason, c.shard, c.entry, c.key_type FROM cert c"             \
 	" LEFT JOIN device d ON d.id = c.device"                          \
 	" LEFT JOIN class k ON k.id = c.class"                            \
 	" LEFT JOIN token t ON t.id = c.token"                            \
 	" LEFT JOIN cert p ON p.id = c.predecessor "
 #define SQL_PRODUCT                                                       \
 	"SELECT name, description, idevid_profile, ldevid_profile,"       \
-	" hw_type_oid, created_at FROM product "
+	" hw_type_oid, created_at, version FROM product "
 #define SQL_OPERATOR                                                      \
 	"SELECT name, person, roles, secret_sha256, created_at,"          \
-	" expires_at, revoked_at FROM operator "
+	" expires_at, revoked_at, kind, description, scope, sources,"     \
+	" spki, used_at FROM operator "
 
-#define SQL_ADMIN "instr(',' || roles || ',', ',admin,') > 0"
+#define SQL_ADMIN                                                         \
+	"(instr(',' || roles || ',', ',admin,') > 0 AND scope = ''"       \
+	" AND kind <> 2)"
 
 /* ?n numbers follow the order in which a page's bounds are bound. */
 #define SQL_STATEMENTS(X)                                                 \
@@ -55,39 +58,59 @@
 	/* products */                                                    \
 	X(PRODUCT, SQL_PRODUCT "WHERE name = ?1")                         \
 	X(PRODUCTS, SQL_PRODUCT "WHERE name > ?1 ORDER BY name LIMIT ?2") \
-	X(PRODUCT_KNOWN, "SELECT 1 FROM product WHERE name = ?1")         \
-	X(PRODUCT_PUT, "INSERT INTO product VALUES"                       \
-	    " (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO UPDATE SET"  \
-	    " description = ?2, idevid_profile = ?3, ldevid_profile = ?4,"\
-	    " hw_type_oid = ?5")                                          \
+	X(PRODUCT_KNOWN, "SELECT version FROM product WHERE name = ?1")   \
+	X(PRODUCT_PUT, "INSERT INTO product (name, description,"          \
+	    " idevid_profile, ldevid_profile, hw_type_oid, created_at)"   \
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"                            \
+	    " ON CONFLICT (name) DO UPDATE SET description = ?2,"         \
+	    " idevid_profile = ?3, ldevid_profile = ?4, hw_type_oid = ?5,"\
+	    " version = version + 1")                                     \
 	/* devices */                                                     \
 	X(DEVICE, SQL_DEVICE "WHERE d.name = ?1")                         \
 	X(DEVICES, SQL_DEVICE "WHERE d.name > ?1 AND"                     \
 	    " (?2 = -1 OR d.state = ?2) ORDER BY d.name LIMIT ?3")        \
 	X(DEVICES_OF, SQL_DEVICE "WHERE d.class = ?4 AND d.name > ?1 AND" \
 	    " (?2 = -1 OR d.state = ?2) ORDER BY d.name LIMIT ?3")        \
-	X(DEVICE_FIND, "SELECT id, class, state FROM device"              \
-	    " WHERE name = ?1")                                           \
+	X(DEVICE_FIND, "SELECT id, class, state, coalesce(last, -1)"      \
+	    " FROM device WHERE name = ?1")                               \
+	X(DEVICE_SAME, "SELECT 1 FROM device WHERE id = ?1 AND class = ?2"\
+	    " AND bound_spki IS ?3 AND attributes IS ?4")                 \
 	X(DEVICE_ADD, "INSERT INTO device (name, class, state,"           \
-	    " created_at, bound_spki, attributes)"                        \
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                           \
+	    " created_at, bound_spki, attributes, last)"                  \
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                       \
 	X(DEVICE_SET, "UPDATE device SET class = ?2, bound_spki = ?3,"    \
-	    " attributes = ?4 WHERE id = ?1")                             \
-	X(DEVICE_RETIRE, "UPDATE device SET state = 1 WHERE id = ?1")     \
+	    " attributes = ?4, last = ?5 WHERE id = ?1")                  \
+	X(DEVICE_RETIRE, "UPDATE device SET state = 1, last = ?2"         \
+	    " WHERE id = ?1")                                             \
+	X(DEVICE_LAST, "UPDATE device SET last = ?2 WHERE id = ?1")       \
+	X(DEVICES_NEXT, "SELECT id, attributes, name FROM device"         \
+	    " WHERE class = ?1 AND name > ?2 ORDER BY name LIMIT ?3")     \
+	/* attributes: those of a row as it stands, and as it will */     \
+	X(ATTRIBUTES_DROP, "DELETE FROM attribute WHERE (name, value,"    \
+	    " device) IN (SELECT e.key, e.atom, ?1 FROM json_each("       \
+	    " (SELECT attributes FROM device WHERE id = ?1)) e"           \
+	    " WHERE e.atom IS NOT NULL)")                                 \
+	X(ATTRIBUTES, "SELECT e.key, e.atom FROM json_each(?1) e"         \
+	    " WHERE length(CAST(e.atom AS BLOB)) <= 256"                  \
+	    " AND e.key IN (SELECT value FROM json_each(?2))")            \
+	X(ATTRIBUTE_ADD, "INSERT OR IGNORE INTO attribute"                \
+	    " VALUES (?1, ?2, ?3)")                                       \
 	/* tokens */                                                      \
 	X(TOKEN, SQL_TOKEN "WHERE t.name = ?1")                           \
 	X(TOKEN_ROW, SQL_TOKEN "WHERE t.id = ?1")                         \
-	X(TOKEN_FIND, "SELECT id, state, cert FROM token"                 \
-	    " WHERE name = ?1")                                           \
+	X(TOKEN_FIND, "SELECT id, state, cert, coalesce(last, -1)"        \
+	    " FROM token WHERE name = ?1")                                \
 	X(TOKEN_ADD, "INSERT INTO token (name, device, class, state,"     \
 	    " bearer, created_at, not_before_at, expires_at, cert,"       \
-	    " bound_spki) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9)")\
-	X(TOKEN_SET, "UPDATE token SET state = ?2 WHERE id = ?1")         \
+	    " bound_spki, last)"                                          \
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10)")       \
+	X(TOKEN_SET, "UPDATE token SET state = ?2, last = ?3"             \
+	    " WHERE id = ?1")                                             \
 	X(TOKEN_ISSUED, "UPDATE token SET state = 1, cert = ?2"           \
 	    " WHERE id = ?1")                                             \
 	X(TOKEN_UNCLAIM, "UPDATE token SET cert = 0 WHERE id = ?1")       \
-	X(TOKEN_REBIND, "UPDATE token SET state = ?2, bound_spki = ?3"    \
-	    " WHERE id = ?1")                                             \
+	X(TOKEN_REBIND, "UPDATE token SET state = ?2, last = ?3,"         \
+	    " bound_spki = ?4 WHERE id = ?1")                             \
 	X(TOKEN_CONFIRM, "UPDATE token SET state = 2 WHERE id = ?1"       \
 	    " AND state = 1")                                             \
 	/* certificates */                                                \
@@ -102,7 +125,8 @@
 	    " (SELECT id FROM device WHERE name = ?1) AND c.idevid = ?2"  \
 	    " AND c.state IN (0, 1) ORDER BY c.id DESC LIMIT 1")          \
 	X(CERT_FIND, "SELECT c.id, c.state, c.held_from, c.token,"        \
-	    " coalesce(p.state >= 3 AND p.reason <> 4, 0) FROM cert c"    \
+	    " coalesce(p.state >= 3 AND p.reason <> 4, 0),"               \
+	    " coalesce(c.last, c.entry, -1) FROM cert c"                  \
 	    " LEFT JOIN cert p ON p.id = c.predecessor"                   \
 	    " WHERE c.serial = ?1")                                       \
 	X(CERT_ENTITLED, "SELECT c.id, c.state, c.state = 0 AND"          \
@@ -130,20 +154,23 @@
 	X(CLAIM_ID, "SELECT id FROM cert"                                 \
 	    " WHERE claim = ?1 AND authority = ?2")                       \
 	X(CLAIMED, "SELECT state, confirmed_at, replaced, replaced_at,"   \
-	    " serial = ?2 FROM cert WHERE id = ?1")                       \
+	    " serial = ?2, coalesce(last, entry, -1)"                     \
+	    " FROM cert WHERE id = ?1")                                   \
 	X(CERT_ADD, "INSERT INTO cert (serial, device, class, state,"     \
 	    " idevid, key_origin, token, authority, claim, replaced,"     \
 	    " replaced_at, spki, sha256, predecessor, issued_at,"         \
 	    " not_before_s, not_after_s, confirmed_at, revoked_at,"       \
-	    " reason, held_from, shard, entry, orphan, der) VALUES"       \
+	    " reason, held_from, shard, entry, orphan, der, last,"        \
+	    " key_type) VALUES"                                           \
 	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"   \
-	    " ?14, ?15, ?16, ?17, ?18, ?19, ?20, 0, ?21, ?22, ?23, ?24)") \
-	X(CERT_CONFIRM, "UPDATE cert SET state = 1, confirmed_at = ?2"    \
-	    " WHERE id = ?1")                                             \
+	    " ?14, ?15, ?16, ?17, ?18, ?19, ?20, 0, ?21, ?22, ?23, ?24,"  \
+	    " ?25, ?26)")                                                 \
+	X(CERT_CONFIRM, "UPDATE cert SET state = 1, confirmed_at = ?2,"   \
+	    " last = ?3 WHERE id = ?1")                                   \
 	X(CERT_REPLACED, "UPDATE cert SET state = 4, reason = 4,"         \
-	    " revoked_at = ?2, claim = NULL WHERE id = ?1")               \
+	    " revoked_at = ?2, claim = NULL, last = ?3 WHERE id = ?1")    \
 	X(CERT_SET, "UPDATE cert SET state = ?2, reason = ?3,"            \
-	    " revoked_at = ?4, held_from = ?5 WHERE id = ?1")             \
+	    " revoked_at = ?4, held_from = ?5, last = ?6 WHERE id = ?1")  \
 	/* pages: see sqlite_page.c */                                    \
 	X(CERT_GROUP, "SELECT segment, class, state FROM cert"            \
 	    " INDEXED BY cert_place WHERE (segment, class, state) >="     \
@@ -164,8 +191,22 @@
 	    " INDEXED BY cert_place WHERE segment = ?1 AND class = ?2"    \
 	    " AND state = ?3 AND (not_after_s, id) > (?4, ?5)"            \
 	    " AND not_after_s < ?6 ORDER BY not_after_s, id LIMIT ?7")    \
+	/* the classes stand for groups: see take_groups */               \
+	X(CLASS_GROUP, "SELECT ?1 * 0, id, ?3 * 0 FROM class"             \
+	    " WHERE id > ?2 ORDER BY id LIMIT 1")                         \
+	X(CERTS_UNCONFIRMED, "SELECT issued_at, id FROM cert"             \
+	    " INDEXED BY cert_issued WHERE class = ?2 AND state = 0"      \
+	    " AND (issued_at, id) > (?4, ?5) AND issued_at < ?6"          \
+	    " ORDER BY issued_at, id LIMIT ?7")                           \
+	X(UNCONFIRMED_COUNT, "SELECT count(*) FROM (SELECT 1 FROM"        \
+	    " class i CROSS JOIN cert c INDEXED BY cert_issued"           \
+	    " WHERE c.class = i.id AND c.state = 0 AND c.issued_at < ?1"  \
+	    " LIMIT ?2)")                                                 \
 	X(CERTS_OF_DEVICE, "SELECT 0, id FROM cert"                       \
 	    " INDEXED BY cert_device WHERE device = ?1 ORDER BY id")      \
+	X(CERTS_OF_KEY, "SELECT 0, id FROM cert"                          \
+	    " WHERE substr(spki, 1, 8) = substr(?1, 1, 8)"                \
+	    " AND spki = ?1 ORDER BY id")                                 \
 	X(CERTS_REVOKED, SQL_CERT "WHERE c.id IN (SELECT r.id FROM"       \
 	    " class i CROSS JOIN cert r INDEXED BY cert_revoked"          \
 	    " WHERE i.issuer = ?1 AND r.class = i.id"                     \
@@ -188,7 +229,15 @@
 	    " AND revoked_at = 0 AND (expires_at = 0 OR expires_at > ?2)" \
 	    " AND " SQL_ADMIN " LIMIT 1")                                 \
 	X(OPERATOR_ADD, "INSERT INTO operator VALUES"                     \
-	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                              \
+	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")  \
+	X(OPERATOR_KEY, SQL_OPERATOR "WHERE spki = ?1")                   \
+	X(OPERATOR_KEY_FIND, "SELECT 1 FROM operator WHERE spki = ?1")    \
+	X(OPERATOR_NAMED, "SELECT person <> '' OR description <> ''"      \
+	    " FROM operator WHERE name = ?1")                             \
+	X(OPERATOR_ERASE, "UPDATE operator SET person = '',"              \
+	    " description = '' WHERE name = ?1")                          \
+	X(OPERATOR_USED, "UPDATE operator SET used_at = ?2"               \
+	    " WHERE name = ?1 AND used_at < ?2")                          \
 	X(OPERATOR_REVOKE, "UPDATE operator SET revoked_at = ?2"          \
 	    " WHERE name = ?1")                                           \
 	/* the ledger */                                                  \
@@ -196,7 +245,46 @@
 	X(ENTRIES, "SELECT idx, json FROM entry"                          \
 	    " WHERE idx >= ?1 AND idx < ?2 ORDER BY idx")                 \
 	X(ENTRY_LAST, "SELECT coalesce(max(idx), -1) FROM entry")         \
-	X(ENTRY_ADD, "INSERT INTO entry VALUES (?1, ?2)")                 \
+	X(ENTRY_ADD, "INSERT INTO entry VALUES (?1, ?2, ?3)")             \
+	X(ENTRY_BACK, "SELECT idx - back, json FROM entry WHERE idx = ?1")\
+	X(HISTORY, "SELECT coalesce(last, -1) FROM device WHERE id = ?1"  \
+	    " UNION ALL SELECT coalesce(last, -1) FROM token"             \
+	    " WHERE device = ?1"                                          \
+	    " UNION ALL SELECT coalesce(last, entry, -1) FROM cert"       \
+	    " WHERE device = ?1")                                         \
+	/* recalls: see sqlite_recall.c */                                \
+	X(DEVICE_ROW, SQL_DEVICE "WHERE d.id = ?1")                       \
+	X(DEVICE_NEXT, "SELECT id, created_at FROM device"                \
+	    " WHERE id > ?1 ORDER BY id LIMIT 1")                         \
+	X(DEVICES_LAST, "SELECT coalesce(max(id), 0) FROM device")        \
+	X(CERT_NEXT, "SELECT id, issued_at FROM cert"                     \
+	    " WHERE id > ?1 ORDER BY id LIMIT 1")                         \
+	X(CERTS_LAST, "SELECT coalesce(max(id), 0) FROM cert")            \
+	X(RECALL_ALL, "SELECT id, id FROM device WHERE id > ?1"           \
+	    " ORDER BY id LIMIT ?2")                                      \
+	X(RECALL_PRODUCT, "SELECT id, id FROM device WHERE class = ?3"    \
+	    " AND name > coalesce((SELECT name FROM device WHERE id = ?1),"\
+	    " '') ORDER BY name LIMIT ?2")                                \
+	X(RECALL_ISSUED, "SELECT id, device FROM cert"                    \
+	    " WHERE id > ?1 ORDER BY id LIMIT ?2")                        \
+	X(RECALL_EQUAL, "SELECT device, device FROM attribute"            \
+	    " WHERE name = ?3"                                            \
+	    " AND value = ?4 AND device > ?1 ORDER BY device LIMIT ?2")   \
+	X(RECALL_COUNT, "SELECT count(*) FROM (SELECT 1 FROM attribute"   \
+	    " WHERE name = ?1 AND value = ?2 LIMIT ?3)")                  \
+	X(RECALL_RANGE, "SELECT device, device, value FROM attribute"     \
+	    " WHERE name = ?3 AND value >= ?4 AND value <= ?5"            \
+	    " AND (value, device) > (?6, ?1)"                             \
+	    " ORDER BY value, device LIMIT ?2")                           \
+	X(RECALL_CERT, "SELECT c.id, c.issued_at"                         \
+	    " FROM cert c INDEXED BY cert_device"                         \
+	    " CROSS JOIN class k ON k.id = c.class WHERE c.device = ?1"   \
+	    " AND (?2 = '' OR k.issuer = ?2) AND c.issued_at >= ?3"       \
+	    " AND c.issued_at < ?4"                                       \
+	    " AND (?5 = 0 OR coalesce(c.key_type, 0) = ?5)"               \
+	    " ORDER BY c.id LIMIT 1")                                     \
+	X(RECALL_VALUE, "SELECT atom FROM json_each(?1)"                  \
+	    " WHERE key = ?2 AND atom IS NOT NULL")                       \
 	X(TILE, "SELECT hashes FROM tile WHERE id = ?1")                  \
 	X(TILE_ROOTS, "SELECT id, root FROM tile"                         \
 	    " WHERE id >= ?1 AND id < ?2 ORDER BY id")                    \

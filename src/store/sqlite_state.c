@@ -9,21 +9,22 @@ struct known {
 	int64_t id, token; /* token 0: was none */
 	enum mm_cert_state state, held_from;
 	bool withdrawn; /* its predecessor is held, or revoked for cause */
+	int64_t last;   /* its newest entry */
 };
 
 static enum mm_err
 find(struct sqlite_store *s, const uint8_t serial[16], struct known *out,
     struct mm_why *why)
 {
-	int64_t c[5];
+	int64_t c[6];
 	enum mm_err err = mm_sqlite_ints(&s->db,
-	    ASK(CERT_FIND, BLOB(serial, 16)), c, 5, why);
+	    ASK(CERT_FIND, BLOB(serial, 16)), c, 6, why);
 
 	if (err == MM_ENOTFOUND)
 		return MM_FAIL(why, err, "no such certificate");
 	MM_TRY(err);
 	*out = (struct known){ c[0], c[3], (enum mm_cert_state)c[1],
-		(enum mm_cert_state)c[2], c[4] != 0 };
+		(enum mm_cert_state)c[2], c[4] != 0, c[5] };
 	return MM_OK;
 }
 
@@ -40,7 +41,8 @@ change(struct sqlite_store *s, const struct known *c, struct change how,
 {
 	mm_sqlite_count_move(s, c->state, how.to);
 	return mm_sqlite_exec(&s->db, ASK(CERT_SET, INT(c->id), INT(how.to),
-	    INT(how.reason), INT(how.revoked_at), INT(how.held_from)), why);
+	    INT(how.reason), INT(how.revoked_at), INT(how.held_from),
+	    LAST(c->last)), why);
 }
 
 /* ---- confirm ---- */
@@ -83,8 +85,11 @@ mm_sqlite_confirm(struct sqlite_store *s, struct mm_op *op, bool *written,
 		    "certificate: its predecessor was held or revoked");
 	if (c->supersedes != NULL)
 		MM_TRY(find(s, c->supersedes, &old, why));
+	cert.last = mm_sqlite_chain(s, op, 0, 1, cert.last);
+	if (old.id != 0)
+		old.last = mm_sqlite_chain(s, op, 1, 1, old.last);
 	MM_TRY(mm_sqlite_exec(&s->db, ASK(CERT_CONFIRM, INT(cert.id),
-	    INT(c->at)), why));
+	    INT(c->at), LAST(cert.last)), why));
 	if (cert.token != 0)
 		MM_TRY(mm_sqlite_exec(&s->db, ASK(TOKEN_CONFIRM,
 		    INT(cert.token)), why));
@@ -155,6 +160,7 @@ mm_sqlite_revoke(struct sqlite_store *s, struct mm_op *op, bool *written,
 	switch (change_to[r->to](&cert, r, &how)) {
 	case MM_OK:
 		*written = true;
+		cert.last = mm_sqlite_chain(s, op, 0, op->nentries, cert.last);
 		return change(s, &cert, how, why);
 	case MM_ENOTFOUND:
 		r->already = true;

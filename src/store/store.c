@@ -125,7 +125,7 @@ bool
 mm_op_own(enum mm_err err)
 {
 	return err == MM_EINPUT || err == MM_EPOLICY || err == MM_ENOTFOUND ||
-	    err == MM_ECONFLICT || err == MM_ELIMIT;
+	    err == MM_ECONFLICT || err == MM_ELIMIT || err == MM_ESTALE;
 }
 
 /* A transaction that failed is every op's failure. */
@@ -211,6 +211,8 @@ FORWARD_GET(mm_get_token, MM_GET_TOKEN, const char *, mm_token_row)
 FORWARD_GET(mm_get_claim, MM_GET_CLAIM, const char *, mm_claim)
 FORWARD_GET(mm_get_cert, MM_GET_CERT, const uint8_t *, mm_cert_row)
 FORWARD_GET(mm_get_operator, MM_GET_OPERATOR, const char *, mm_operator)
+FORWARD_GET(mm_get_operator_key, MM_GET_OPERATOR_KEY, const uint8_t *,
+    mm_operator)
 FORWARD(mm_get_successor, get, (struct mm_store_reader *r,
     const uint8_t serial[16], struct mm_cert_row *out, struct mm_why *why),
     (r, MM_GET_SUCCESSOR, serial, out, why))
@@ -247,6 +249,10 @@ FORWARD(mm_get_doc, get_doc,
 FORWARD(mm_get_counts, get_counts,
     (struct mm_store_reader *r, struct mm_store_counts *out,
 	struct mm_why *why), (r, out, why))
+
+FORWARD(mm_get_unconfirmed, get_unconfirmed,
+    (struct mm_store_reader *r, int64_t before_ms, uint64_t most, uint64_t *n,
+	struct mm_why *why), (r, before_ms, most, n, why))
 
 FORWARD(mm_get_entry, get_entry,
     (struct mm_store_reader *r, uint64_t index, struct mm_buf *entry,
@@ -321,6 +327,27 @@ mm_list_docs(struct mm_store_reader *r, enum mm_doc_kind kind,
 	after_prefix(prefix, range.to);
 	return r->backend->list_docs(r, &range,
 	    &(struct mm_row_sink){ fn, ctx }, why);
+}
+
+enum mm_err
+mm_list_history(struct mm_store_reader *r, const char *device,
+    uint64_t before, unsigned most, mm_each_entry_fn *fn, void *ctx,
+    struct mm_why *why)
+{
+	const struct mm_history h = { before, most, fn, ctx };
+
+	return r->backend->list_history(r, device, &h, why);
+}
+
+enum mm_err
+mm_recall_devices(struct mm_store_reader *r, const struct mm_recall *q,
+    mm_row_fn *fn, void *ctx, char next[MM_RECALL_AFTER], struct mm_why *why)
+{
+	if (q->most < 1 || q->most > LIST_MAX || q->nwhere > MM_WHERE_MOST)
+		return MM_FAIL(why, MM_EINPUT, "recall: 1 to %d rows, at most "
+		    "%d conditions", LIST_MAX, MM_WHERE_MOST);
+	return r->backend->recall(r, q, &(struct mm_row_sink){ fn, ctx }, next,
+	    why);
 }
 
 LIST(mm_list_products, MM_LIST_PRODUCTS)

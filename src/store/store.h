@@ -45,6 +45,7 @@ struct mm_product {
 	char ldevid_profile[MM_NAME_MAX + 1];
 	char hw_type_oid[65];
 	int64_t created_at;
+	uint64_t version; /* counts from 1: what If-Match compares */
 };
 struct mm_device {
 	char id[MM_DEVICE_ID_MAX + 1]; /* case kept, unique without case */
@@ -53,6 +54,9 @@ struct mm_device {
 	int64_t created_at;
 	uint8_t bound_spki[32]; /* the factory's key, all zero: none */
 	char attributes[2049];  /* a JSON object, or "" */
+	/* One more than the index of the newest entry about the row itself, 0
+	 * if there is none: changes whenever the row does. */
+	uint64_t version;
 };
 struct mm_token_row {
 	char id[25]; /* "mm1-..." */
@@ -82,6 +86,7 @@ struct mm_cert_row {
 	uint8_t reason;
 	uint32_t shard;
 	uint64_t entry;        /* ledger index of its issuance */
+	uint8_t key_type;      /* a number of the caller's; 0: not known */
 };
 /* A claim: which key and certificate an authority was spent on. */
 struct mm_claim {
@@ -91,12 +96,29 @@ struct mm_claim {
 	uint32_t replaced;     /* how often in the last 24 h */
 	int64_t replaced_at;   /* start of that count */
 };
+/* Stored as numbers: only ever add at the end. */
+enum mm_operator_kind {
+	MM_OPERATOR_KEY,         /* an API key */
+	MM_OPERATOR_CERTIFICATE, /* the key of a client certificate */
+	MM_OPERATOR_RECOVERY,    /* break-glass: the signer's, for an hour */
+	MM_OPERATOR_KINDS
+};
+#define MM_SCOPE_TEXT   1025
+#define MM_SOURCES_TEXT 513
+/* A person's or a program's credential.  An administrator is who has the role
+ * admin, no scope, and is no recovery. */
 struct mm_operator {
 	char id[17];           /* of the API key: mmk_<id>_<secret> */
-	char name[65];         /* for people; erasable */
+	char name[65];         /* for people; erasable: then "" */
 	char roles[65];        /* "admin,line": comma-separated */
-	uint8_t secret_sha256[32];
+	uint8_t secret_sha256[32]; /* a key's; else all zero */
 	int64_t created_at, expires_at /* 0 never */, revoked_at;
+	enum mm_operator_kind kind;
+	char description[129];         /* for people; erasable */
+	char scope[MM_SCOPE_TEXT];     /* see core.h; "" : all */
+	char sources[MM_SOURCES_TEXT]; /* "10.0.0.0/8,::1"; "" : any */
+	uint8_t spki_sha256[32];       /* a certificate's; else all zero */
+	int64_t used_at;               /* to the hour; 0 never */
 };
 
 /* Stored as numbers: only ever add at the end. */
@@ -137,6 +159,9 @@ enum mm_op_kind {
 	MM_OP_CRL_PUT,
 	MM_OP_ANSWER_PUT,    /* an Idempotency-Key's answer */
 	MM_OP_DOC_PUT,       /* also takes one away */
+	MM_OP_DEVICES_INDEX, /* attributes of some, under another schema */
+	MM_OP_OPERATOR_ERASE,
+	MM_OP_OPERATOR_USED,
 	MM_OP_KINDS
 };
 
@@ -192,11 +217,42 @@ struct mm_op_token_state { /* MM_ECONFLICT: not in one of from */
 	bool rebind;
 	bool drop_claim;            /* thaw by rebind: the claim goes */
 };
-/* replace: or make.  Else MM_ECONFLICT if it exists. */
-struct mm_op_product { struct mm_product row; bool replace; };
-/* Replacing keeps name, state, created_at; MM_ECONFLICT: it is retired.
- * MM_OP_DEVICE_RETIRE: by row.id; MM_OK without entries if it was. */
-struct mm_op_device { struct mm_device row; bool replace; };
+/* replace: or make.  Else MM_ECONFLICT if it exists.
+ * if_version: MM_ESTALE if it has another version than row.version. */
+struct mm_op_product {
+	struct mm_product row;
+	bool replace, if_version;
+};
+/*
+ * Replacing keeps name, state, created_at; MM_ECONFLICT: it is retired.
+ * MM_OP_DEVICE_RETIRE: by row.id; MM_OK without entries if it was.
+ * MM_ESTALE: it has another version than row.version (if_version), or its
+ * product's schema, the document of that name, another than schema
+ * (if_schema; 0: none).
+ */
+struct mm_op_device {
+	struct mm_device row;
+	bool replace, if_version, if_schema;
+	/* It exists with just this content: MM_OK without entries. */
+	bool same_is_fine;
+	uint64_t schema;
+	/* JSON array: members of attributes that a recall finds fast. */
+	const char *indexed;        /* NULL: none */
+	bool already;               /* out: same_is_fine, and it was */
+};
+/*
+ * The indexed attributes of the product's next devices by name, as they would
+ * be if each were put again.  No entries.
+ */
+struct mm_op_index {
+	char product[MM_NAME_MAX + 1];
+	char after[MM_DEVICE_ID_MAX + 1]; /* "" : from the first */
+	unsigned most;                    /* 1..10,000 */
+	const char *indexed;              /* JSON array, or NULL: none */
+	uint64_t schema;                  /* as a device's: else MM_ESTALE */
+	unsigned done;                    /* out */
+	char next[MM_DEVICE_ID_MAX + 1];  /* out; "" : that was the last */
+};
 /* MM_ECONFLICT: smaller than the last, or larger than the ledger, or the
  * document MM_DOC_NODE "ledger" is not at this version: somebody else signs
  * checkpoints now. */
@@ -226,7 +282,7 @@ struct mm_op_answer { /* MM_ECONFLICT: the key has an answer of 24 h */
  * approvals, ...), as JSON that the store does not look into.  Its version
  * counts from 1 and is what If-Match compares.
  * MM_ENOTFOUND: there is none to replace or take away; MM_ECONFLICT: it
- * exists (expect 0) or has another version than expected.
+ * exists (expect 0); MM_ESTALE: it has another version than expected.
  */
 struct mm_op_doc {
 	enum mm_doc_kind kind;
@@ -236,10 +292,24 @@ struct mm_op_doc {
 	uint64_t version;           /* out: of what now stands; 0: nothing */
 };
 
-/* MM_OP_OPERATOR_REVOKE: by id, at revoked_at; MM_OK without entries if it
- * was; MM_EPOLICY: no other administrator would be left. */
+/*
+ * MM_OP_OPERATOR_PUT: MM_ECONFLICT if the id exists, or the certificate's key
+ * is (or was) another operator's or is certified for a device.
+ * MM_OP_OPERATOR_REVOKE: by id, at revoked_at; MM_OK without entries if it
+ * was; MM_EPOLICY: no other administrator would be left.
+ * MM_OP_OPERATOR_ERASE: by id, name and description; MM_OK without entries
+ * if there are none.
+ * MM_OP_OPERATOR_USED: by id, used_at; writes no entries.
+ */
 
 #define MM_OP_ENTRIES 4
+/*
+ * Entries about one object form a chain, which mm_list_history follows.  An
+ * op's entries are about the object it names, but for: the second of an
+ * ISSUE that replaces (the replaced certificate's), the second of a CONFIRM
+ * (the superseded one's), and all but the last of a TOKEN_MINT (the
+ * device's).
+ */
 struct mm_op {
 	enum mm_op_kind kind;
 	/* JSON of the ledger entries that go with it, in order. */
@@ -263,6 +333,7 @@ struct mm_op {
 		struct mm_op_crl crl;
 		struct mm_op_answer answer;
 		struct mm_op_doc doc;
+		struct mm_op_index index;
 	} u;
 	/* out */
 	enum mm_err result;
@@ -336,6 +407,8 @@ MM_GET(token, const char *, mm_token_row);
 MM_GET(claim, const char *, mm_claim);
 MM_GET(cert, const uint8_t *, mm_cert_row);
 MM_GET(operator, const char *, mm_operator);
+/* By the SHA-256 of a certificate's SPKI, 32 bytes. */
+MM_GET(operator_key, const uint8_t *, mm_operator);
 /* The device a public key was certified for; "" if none. */
 MM_MUST enum mm_err mm_get_key_device(struct mm_store_reader *r,
     const uint8_t spki_sha256[32], char device[MM_DEVICE_ID_MAX + 1],
@@ -393,14 +466,19 @@ struct mm_list {
 	int state;                     /* -1: any */
 	/* Certificates only: from inclusive, to exclusive; 0: open. */
 	int64_t expires_from_s, expires_to_s;
+	/* Unconfirmed certificates (state issued) only, exclusive, in ms; 0:
+	 * open.  MM_EINPUT together with another state or with expires_*. */
+	int64_t issued_to;
+	const uint8_t *spki_sha256; /* certificates only; NULL: any */
 };
 typedef enum mm_err mm_row_fn(void *ctx, const void *row, const char *next,
     struct mm_why *why);
 /*
  * Products, devices and operators by name or id; tokens and certificates in
  * the order they were stored (near to that of serials, and rows come only at
- * its end), certificates by expiry first where expires_* is given.  A row's
- * key is its id or serial; MM_EINPUT for a key that is not one of the list.
+ * its end), certificates by expiry first where expires_* is given, by time of
+ * issue where issued_to is.  A row's key is its id or serial; MM_EINPUT for a
+ * key that is not one of the list.
  */
 MM_MUST enum mm_err mm_list_products(struct mm_store_reader *r,
     const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
@@ -423,6 +501,61 @@ MM_MUST enum mm_err mm_list_docs(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_list_revoked(struct mm_store_reader *r,
     const char *issuer, int64_t now_s, mm_row_fn *fn, void *ctx,
     struct mm_why *why);
+/* How many certificates in state issued were issued before before_ms, at most
+ * most: a look at so many places of an index. */
+MM_MUST enum mm_err mm_get_unconfirmed(struct mm_store_reader *r,
+    int64_t before_ms, uint64_t most, uint64_t *n, struct mm_why *why);
+
+/*
+ * A device's history, newest first: entries of its own, of its tokens and of
+ * its certificates, as the chains of ops give them; at most `most` of those
+ * before the index `before` (UINT64_MAX: all).  MM_ENOTFOUND: no such device.
+ */
+MM_MUST enum mm_err mm_list_history(struct mm_store_reader *r,
+    const char *device, uint64_t before, unsigned most, mm_each_entry_fn *fn,
+    void *ctx, struct mm_why *why);
+
+/* ---- recall: devices under any combination of conditions ---- */
+
+enum mm_where_op {
+	MM_WHERE_EQ, MM_WHERE_PREFIX, /* of a text */
+	MM_WHERE_LT, MM_WHERE_LE, MM_WHERE_GT, MM_WHERE_GE,
+	MM_WHERE_OPS
+};
+/* A member of a device's attributes; true is 1 and false 0. */
+struct mm_where {
+	char name[MM_NAME_MAX + 1];
+	enum mm_where_op op;
+	bool is_number, indexed; /* indexed: by every device that has it */
+	double number;
+	char text[129];
+};
+#define MM_WHERE_MOST   8
+#define MM_RECALL_AFTER 320
+struct mm_recall {
+	char after[MM_RECALL_AFTER]; /* "" : from the start */
+	unsigned most;               /* 1..10,000 */
+	unsigned scan;               /* devices looked at, at most */
+	const char *product;         /* NULL: any */
+	int state;                   /* -1: any */
+	int64_t created_from, created_to; /* ms; 0: open; to is exclusive */
+	/* That have a certificate of which all of these hold. */
+	const char *issuer;          /* NULL: any */
+	int64_t issued_from, issued_to;
+	uint8_t key_type;            /* 0: any */
+	struct mm_where where[MM_WHERE_MOST];
+	unsigned nwhere;
+};
+/*
+ * Each device for which all conditions hold, once, in an order that depends
+ * on which condition leads: an indexed attribute, then a time, then the
+ * product, then a certificate's issuer or key; *next continues ("" : there is
+ * no more).  A page ends early, with *next, when `scan` were looked at.
+ * MM_EINPUT: after is not a key of this recall.
+ */
+MM_MUST enum mm_err mm_recall_devices(struct mm_store_reader *r,
+    const struct mm_recall *q, mm_row_fn *fn, void *ctx,
+    char next[MM_RECALL_AFTER], struct mm_why *why);
 
 struct mm_store_counts { /* kept as counters, not counted */
 	/* certs: orphans too; revoked: what a CRL lists, so held ones too */

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from promises import Witness
+from promises import PROFILE, Witness
 from world import DAEMON, World
 
 WATCHDOG_S = 6
@@ -34,7 +34,7 @@ def can_hang():
 
 @pytest.fixture
 def w():
-    it = World(profile="\tbearer = true", threads=2)
+    it = World(profile=PROFILE, threads=2)
     it.set_conf("watchdog", f'"{WATCHDOG_S}s"')
     try:
         yield it

@@ -10,6 +10,7 @@ import http.client
 import mmap
 import os
 import pathlib
+import shutil
 import ssl
 import struct
 import subprocess
@@ -17,7 +18,7 @@ import time
 
 import pytest
 
-from promises import Witness
+from promises import PROFILE, Witness
 from test_nth import HERE, PLAIN
 
 ROUNDS = int(os.environ.get("NTH_ROUNDS", "40"))
@@ -54,10 +55,11 @@ def w(shim, tmp_path):
     world.MINT = PLAIN / "src/cli/mintmark"
     world.DAEMON = PLAIN / "src/server/mintmarkd"
     world.SIGNER = PLAIN / "src/signer/mintmark-signer"
-    it = world.World(profile="\tbearer = true")
+    it = world.World(profile=PROFILE)
     it.control = {who: Control(tmp_path / name)
                   for who, name in CHILDREN.items()}
-    it.shim = {"LD_PRELOAD": str(shim), "FAIL_CTL": str(tmp_path)}
+    # the signer is given little of an environment: it looks beside itself
+    it.shim = {"LD_PRELOAD": shutil.copy(shim, tmp_path)}
     try:
         yield it
     finally:

@@ -285,12 +285,17 @@ profile "{name}" {{
         assert self.enrol("expired", self.csr("T-expired")).status == 403
 
     def state(self):
-        """All that a request could have changed."""
+        """All that a request could have changed, but when a credential was
+        used last: one that is refused for its role has been."""
         out = {}
         for what, key in (("certificates", "serial"), ("tokens", "id"),
                           ("devices", "id"), ("keys", "id"),
-                          ("products", "name")):
+                          ("products", "name"), ("approvals", "id"),
+                          ("webhooks", "id")):
             a = self.w.rest("GET", f"/{what}?limit=1000")
             assert a.status == 200 and "next" not in a.json, a
-            out[what] = {i[key]: i.get("state", i) for i in a.json["items"]}
+            items = a.json["items"]
+            for i in items:
+                i.pop("used", None)
+            out[what] = {i[key]: i.get("state", i) for i in items}
         return out

@@ -26,7 +26,8 @@ def spread(listener, path, line):
     """All that one path of the documentation stands for."""
     if "[/label]" in path:
         return [path.replace("[/label]", ""), path.replace("[/label]", "/:")]
-    if listener != "operators" or path in ("/healthz", "/readyz"):
+    if listener != "operators" or path in ("/healthz", "/readyz") or \
+            f"without `{API}` only" in line:
         return [path]
     return [API + path] + ([path] if f"without `{API}`" in line else [])
 

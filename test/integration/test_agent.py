@@ -57,6 +57,65 @@ def test_a_second_run_says_it_is_done(world):
         json.loads(p.stdout)["serial"]
 
 
+def state_of(world, token_path):
+    from tokens import parts
+    text = token_path.read_text().strip()
+    id = parts(json.loads(text)["token"] if text[0] == "{" else text)[0]
+    return world.rest("GET", f"/tokens/{id}").json["state"]
+
+
+def test_a_token_for_another_device_stays_as_it_is(world):
+    d, _, p = enrol(world, "AG-x1")
+    t = world.dir / "AG-x1b.json"
+    t.write_text(json.dumps(world.token("AG-x1b")))
+    for more in [], ["--replace"], ["--device", "AG-x1b"]:
+        _, _, again = enrol(world, "AG-x1", *more, token=t, check=False)
+        out = json.loads(again.stdout)
+        assert again.returncode == 10, again
+        assert out["token_unspent"] == "other-device"
+        assert out["serial"] == json.loads(p.stdout)["serial"]
+        assert state_of(world, t) == "minted"
+    text = token_file(world, "AG-x1c")  # does not say what it is for
+    _, _, again = enrol(world, "AG-x1", token=text, check=False)
+    assert again.returncode == 10 and state_of(world, text) == "minted"
+    assert json.loads(again.stdout)["token_unspent"] == "identity-good"
+
+
+def test_a_new_token_replaces_an_identity_that_was_revoked(world):
+    d, _, p = enrol(world, "AG-rev")
+    old = json.loads(p.stdout)["serial"]
+    a = world.rest("POST", f"/certificates/{old}/revoke",
+                   {"reason": "superseded"})
+    assert a.status == 200, a
+    t = token_file(world, "AG-rev")
+    _, _, again = enrol(world, "AG-rev", token=t)
+    out = json.loads(again.stdout)
+    assert out["serial"] != old and out["confirmed"] is True
+    assert out["already"] is False and not t.exists()
+    assert {f.parent.name for f in d.glob("?/*.pem")} == {out["slot"]}
+    assert run(AGENT, "renew", "--now", "--dir", d).returncode == 0
+
+
+def test_replace_uses_a_new_token_once(world):
+    d, _, p = enrol(world, "AG-rep")
+    old = json.loads(p.stdout)["serial"]
+    t = token_file(world, "AG-rep")
+    keep = t.read_text()
+    _, _, again = enrol(world, "AG-rep", token=t, check=False)
+    assert again.returncode == 10 and t.exists()
+    _, _, again = enrol(world, "AG-rep", "--replace", token=t)
+    new = json.loads(again.stdout)["serial"]
+    assert new != old and not t.exists()
+    # a kill before the erasure; the renewed identity knows the token too
+    for renew in False, True:
+        if renew:
+            new = json.loads(run(AGENT, "--json", "renew", "--now", "--dir",
+                                 d).stdout)["serial"]
+        t.write_text(keep)
+        _, _, again = enrol(world, "AG-rep", "--replace", token=t)
+        assert json.loads(again.stdout)["serial"] == new and not t.exists()
+
+
 def test_status_and_renew(world):
     d, _, p = enrol(world, "AG-3")
     old = json.loads(p.stdout)["serial"]

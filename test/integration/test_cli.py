@@ -1,10 +1,15 @@
 """The command line as a person uses it, against a running server."""
+import http.server
 import json
+import os
+import pty
+import ssl
 import subprocess
+import threading
 
 import pytest
 
-from world import MINT, run
+from world import MINT, World, run
 
 
 def test_every_command_has_help_and_is_in_the_usage():
@@ -51,7 +56,9 @@ def test_init_dry_run_writes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("how, per_minute", [
-    (["--test"], 0), (["--public-url", "http://pki.example.com"], 6000)])
+    (["--test"], 0),
+    (["--public-url", "http://pki.example.com", "--server-user", "daemon",
+      "--signer-user", "nobody", "--audit-group", "nogroup"], 6000)])
 def test_init_gives_a_production_profile_ceilings(how, per_minute, tmp_path):
     p = run(MINT, "init", "--dry-run", *how, "--name", "Acme", "--dir",
             tmp_path / "e", "--state", tmp_path / "s")
@@ -60,12 +67,79 @@ def test_init_gives_a_production_profile_ceilings(how, per_minute, tmp_path):
 
 @pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1",
                                  "http://[::1]:80", "http://pki",
-                                 "http://LOCALHOST.:8080"])
+                                 "http://LOCALHOST.:8080",
+                                 "http://foo.localhost"])
 def test_init_refuses_a_public_url_that_cannot_last(url, tmp_path):
     p = run(MINT, "init", "--dry-run", "--name", "Acme", "--public-url", url,
             "--dir", tmp_path / "e", "--state", tmp_path / "s", check=False)
     assert p.returncode == 3
     assert "--public-url" in p.stderr and "hint" in p.stderr
+
+
+def init_argv(tmp_path, *more):
+    phrase = tmp_path / "phrase"
+    if not phrase.exists():
+        phrase.write_text("correct horse battery staple\n")
+    return [MINT, "init", "--yes", "--name", "Acme", "--dir",
+            tmp_path / "ca/etc", "--state", tmp_path / "ca/state",
+            "--passphrase-file", phrase, *more]
+
+
+PRODUCTION = ["--public-url", "http://pki.example.com", "--server-user",
+              "daemon", "--signer-user", "nobody", "--audit-group", "nogroup"]
+
+
+@pytest.mark.parametrize("how, status, says", [
+    (["--test", "--public-url", "http://localhost/x?y"], 2, "public_url"),
+    (["--test", "--database", "mysql:foo"], 2, "database"),
+    (["--test", "--database", "postgresql://u@127.0.0.1:1/x"], 7, "database"),
+    (["--test", "--devices-listen", "nonsense"], 2, "devices_listen"),
+    (["--test", "--host", "localhost,no_name!"], 2, "--host"),
+    (["--test", "--server-user", "no-such-user"], 4, "adduser"),
+    (["--test", "--dir", "/dev/null/here"], 1, "Not a directory"),
+    ([*PRODUCTION, "--host", "localhost,pki.example.com"], 2, "devices_url"),
+    ([*PRODUCTION[:2], "--server-user", "daemon", "--signer-user", "daemon",
+      "--audit-group", "nogroup"], 2, "two different users"),
+])
+def test_init_finds_what_is_wrong_before_it_makes_anything(how, status, says,
+                                                           tmp_path):
+    argv = init_argv(tmp_path, *how)
+    if "--dir" in how:
+        at = argv.index("--dir")
+        del argv[at:at + 2]
+    (tmp_path / "ca").mkdir()
+    for dry in ["--dry-run"], []:
+        p = run(*argv, *dry, check=False)
+        assert p.returncode == status and says in p.stderr, p
+        assert list((tmp_path / "ca").iterdir()) == []
+
+
+def test_a_dry_init_looks_at_targets_and_passphrase(world, tmp_path):
+    p = run(*init_argv(tmp_path, "--test", "--dry-run"))
+    argv = init_argv(tmp_path, "--test", "--dry-run")
+    (tmp_path / "phrase").write_text("ab\n")
+    p = run(*argv, check=False)
+    assert p.returncode == 2 and "2 characters" in p.stderr
+    p = run(MINT, "init", "--test", "--dry-run", "--name", "Acme", "--dir",
+            world.etc, "--state", tmp_path / "s", check=False)
+    assert p.returncode == 5 and "there already" in p.stderr
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_init_that_fails_halfway_leaves_nothing(kept, tmp_path):
+    """The database's folder is none: only mintmarkd finds that."""
+    if kept:
+        (tmp_path / "ca/etc").mkdir(parents=True)
+        (tmp_path / "ca/etc/mine").write_text("x")
+    (tmp_path / "file").write_text("")
+    p = run(*init_argv(tmp_path, "--test", "--database",
+                       f"sqlite:{tmp_path}/file/x.db"), check=False)
+    assert p.returncode != 0 and "removed again" in p.stderr, p
+    left = {str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*")}
+    assert left - {"ca"} == {"phrase", "file"} | (
+        {"ca/etc", "ca/etc/mine"} if kept else set())
+    p = run(*init_argv(tmp_path, "--test", "--product", "cam"))
+    assert "product create cam --ldevid-profile cam" in p.stdout
 
 
 def test_init_does_not_overwrite(world):
@@ -104,6 +178,150 @@ def test_tokens_in_bulk_resume_where_they_ended(world, tmp_path):
     out.write_text("\n".join(rows[:301]) + "\n")
     world.cli("token", "create", "--csv", csv, "--out", out, "--resume")
     assert len(out.read_text().splitlines()) == 701
+
+
+def live(world, product):
+    """Tokens that could be used, by device."""
+    items, after = [], ""
+    while after is not None:
+        a = world.rest("GET", f"/tokens?limit=1000&product={product}"
+                       f"&state=minted{after and '&after=' + after}").json
+        items, after = items + a["items"], a.get("next")
+    return sorted(t["device"] for t in items)
+
+
+def test_a_resumed_run_mints_no_device_twice(world, tmp_path):
+    """Rows that were refused are not in --out; then they are mended."""
+    world.product("resume", ldevid_profile="thermo")
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    names = [f"RS-{i}" for i in range(500)]
+    def rows(bad):
+        csv.write_text("device,product,profile\n" + "".join(
+            f"{n},resume,{'nope' if i < bad else ''}\n"
+            for i, n in enumerate(names)))
+    rows(10)
+    p = world.cli("token", "create", "--csv", csv, "--out", out, check=False)
+    assert p.returncode == 5 and "10 refused" in p.stderr
+    rows(0)
+    world.cli("token", "create", "--csv", csv, "--out", out, "--resume")
+    assert live(world, "resume") == sorted(names)
+    made = [r.split(",")[0] for r in out.read_text().splitlines()[1:]]
+    assert sorted(made) == sorted(names)
+
+
+def test_a_device_with_two_rows_has_two_tokens_also_when_resumed(world,
+                                                                 tmp_path):
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    csv.write_text("device,product\n" + "TW-1,thermo\n" * 2 + "TW-2,thermo\n")
+    out.write_text("device,id,token,expires,uri\nTW-1,x,x,x,x\n")
+    world.cli("token", "create", "--csv", csv, "--out", out, "--resume")
+    made = [r.split(",")[0] for r in out.read_text().splitlines()[1:]]
+    assert made == ["TW-1", "TW-1", "TW-2"]
+
+
+def test_a_file_that_cannot_be_made_is_found_before_minting(world, tmp_path):
+    p = world.cli("token", "create", "--device", "OUT-1", "--product",
+                  "thermo", "--out", "/nonexist/x", check=False)
+    assert p.returncode == 4, p
+    assert world.rest("GET", "/tokens?device=OUT-1").json["items"] == []
+    out = tmp_path / "t"
+    p = world.cli("token", "create", "--device", "OUT-1", "--product", "none",
+                  "--out", out, check=False)
+    assert p.returncode == 4 and not out.exists()
+    world.cli("token", "create", "--device", "OUT-1", "--product", "thermo",
+              "--out", out)
+    assert json.loads(out.read_text())["device"] == "OUT-1"
+    assert out.stat().st_mode & 0o7777 == 0o600
+    p = world.cli("token", "create", "--device", "OUT-1", "--out", out,
+                  check=False)
+    assert p.returncode == 5 and "nothing is overwritten" in p.stderr
+    assert len(world.rest("GET", "/tokens?device=OUT-1").json["items"]) == 1
+
+
+def test_a_dry_run_names_every_bad_row(world, tmp_path):
+    csv = tmp_path / "in.csv"
+    csv.write_text("device,product,ttl\nA-1,thermo,1h\nbad id,thermo,\n"
+                   "A-3,nope,\nA-4\nA-5,thermo,0\nA-6,thermo,\n")
+    p = world.cli("token", "create", "--csv", csv, "--dry-run", check=False)
+    assert p.returncode == 2 and "2 rows would be minted" in p.stderr
+    for row, words in [(2, "not a device id"), (3, "no such product"),
+                       (4, "not as many cells"), (5, "ttl")]:
+        assert f"row {row}: {words}" in p.stderr, p.stderr
+    assert "--resume" not in p.stderr
+    p = world.cli("token", "create", "--csv", csv, check=False)
+    assert p.returncode == 2 and "4: not as many" in p.stderr
+    assert world.rest("GET", "/tokens?device=A-1").json["items"] == []
+
+
+@pytest.mark.parametrize("how", [["--ttl", "0"], ["--ttl", "0h"]])
+def test_a_token_for_no_time_is_refused(world, how):
+    p = world.cli("token", "create", "--device", "TTL-0", "--product",
+                  "thermo", *how, check=False)
+    assert p.returncode == 2 and "ttl" in p.stderr
+    a = world.rest("POST", "/tokens", {"device": "TTL-0", "product": "thermo",
+                                       "ttl": how[1]})
+    assert a.status == 400, a
+
+
+def test_a_new_device_wants_its_product_and_is_told_so(world):
+    p = world.cli("token", "create", "--device", "NOWHERE-1", check=False)
+    assert p.returncode == 4 and "--product PRODUCT" in p.stderr
+
+
+@pytest.fixture
+def busy(world, tmp_path):
+    """The server behind a gate that lets the n-th POST only pass, and says
+    when to come again to the others."""
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+        "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "k",
+        "-out", tmp_path / "c")
+    state = {"refuse": [], "seen": 0}
+
+    class Gate(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            state["seen"] += 1
+            if state["refuse"]:
+                status, more, text = state["refuse"].pop(0), \
+                    {"Retry-After": "1"}, b'{"detail":"the ceiling"}'
+            else:
+                a = world.rest("POST", self.path[len("/api/v1"):], body)
+                status, more, text = a.status, {}, a.body
+            self.send_response(status)
+            for k, v in {**more, "Content-Length": len(text)}.items():
+                self.send_header(k, str(v))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *args):
+            pass
+
+    gate = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gate)
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(tmp_path / "c", tmp_path / "k")
+    gate.socket = ctx.wrap_socket(gate.socket, server_side=True)
+    thread = threading.Thread(target=gate.serve_forever, daemon=True)
+    thread.start()
+    state["argv"] = ["--server", f"https://localhost:{gate.server_port}",
+                     "--ca", tmp_path / "c"]
+    yield state
+    gate.shutdown()
+    gate.server_close()
+    thread.join(10)
+
+
+def test_a_bulk_run_waits_when_the_server_asks_it_to(world, busy, tmp_path):
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    csv.write_text("device,product\n" + "".join(
+        f"WT-{i},thermo\n" for i in range(600)))
+    busy["refuse"] = [429, 503]
+    p = world.cli(*busy["argv"], "token", "create", "--csv", csv, "--out", out)
+    assert "asks to wait (the ceiling)" in p.stderr
+    assert p.stderr.count("asks to wait") == 1 and busy["seen"] == 4
+    assert len(out.read_text().splitlines()) == 601
 
 
 @pytest.mark.parametrize("text, says", [
@@ -155,7 +373,183 @@ def test_the_ledger_verifies_and_its_copy_too(world, tmp_path):
     tile = next((copy / "tile/entries").rglob("*/*"))
     tile.write_bytes(tile.read_bytes().replace(b"thermo", b"thermx", 1))
     p = world.cli("ledger", "verify", copy, "--key", key, check=False)
-    assert p.returncode == 3 and "hint" in p.stderr
+    assert p.returncode == 9 and "hint" in p.stderr
+    assert "(unverified)" in p.stderr
+
+
+def test_a_failed_check_is_told_from_a_refusal(world, tmp_path):
+    """A key of the line may not read the ledger: 3, and no alarm."""
+    made = json.loads(world.cli("--json", "key", "create", "line 9",
+                                "--role", "line").stdout)
+    (tmp_path / "line").write_text(made["key"] + "\n")
+    p = world.cli("--key-file", tmp_path / "line", "ledger", "verify",
+                  check=False)
+    assert p.returncode == 3 and "by accident" not in p.stderr, p
+    key = tmp_path / "key"
+    key.write_text(world.cli("ledger", "key").stdout)
+    for i, (what, status) in enumerate([
+            ("tile/entries", 9), ("tile/0", 9), ("checkpoint", 4)]):
+        copy = tmp_path / f"gone{i}"
+        world.cli("ledger", "export", "--format", "tiles", "--out", copy)
+        path = copy / what
+        path = path if path.is_file() else next(
+            f for f in path.rglob("*") if f.is_file())
+        path.unlink()
+        p = world.cli("ledger", "verify", copy, "--key", key, check=False)
+        assert p.returncode == status, (what, p)
+        assert ("by accident" in p.stderr) == (status == 9), p
+    for text in [b"garbage\n", b""]:
+        (copy / "checkpoint").write_bytes(text)
+        p = world.cli("ledger", "verify", copy, "--key", key, check=False)
+        assert p.returncode == 9 and "by accident" in p.stderr, p
+    p = world.cli("ledger", "verify", "--key", "/nonexistent", check=False)
+    assert p.returncode == 4
+
+
+def test_a_receipt_that_does_not_verify_is_exit_9(world, tmp_path):
+    key = tmp_path / "key"
+    key.write_text(world.cli("ledger", "key").stdout)
+    for text in ["{}", "not JSON"]:
+        (tmp_path / "receipt").write_text(text)
+        p = world.cli("ledger", "verify-receipt", tmp_path / "receipt",
+                      "--key", key, check=False)
+        assert p.returncode == 9, p
+    p = world.cli("ledger", "verify-receipt", tmp_path / "none", "--key", key,
+                  check=False)
+    assert p.returncode == 4
+
+
+def test_a_whole_token_never_travels_in_a_path(world):
+    made = world.token("PATH-1")
+    for text in made["token"], made["token"].lower(), made["uri"]:
+        p = world.cli("--json", "token", "show", text)
+        assert json.loads(p.stdout)["id"] == made["id"]
+        assert "only its id" in p.stderr
+        assert made["token"][-20:] not in p.stderr
+    world.cli("token", "cancel", made["token"])
+    p = world.cli("--json", "token", "show", made["id"])
+    assert json.loads(p.stdout)["state"] == "cancelled" and p.stderr == ""
+    assert world.cli("token", "show", "nonsense", check=False).returncode == 2
+
+
+def test_dry_runs_say_what_would_happen(world):
+    world.token("DRY-1")
+    csr = world.key_and_csr("DRY-1")[1]
+    run("openssl", "req", "-inform", "DER", "-in", csr, "-out",
+        world.dir / "dry.pem")
+    made = json.loads(world.cli("--json", "device", "enrol", "DRY-1", "--csr",
+                                world.dir / "dry.pem").stdout)
+    s = made["serial"]
+    p = world.cli("cert", "revoke", s, "--dry-run", "--reason", "superseded")
+    assert s in p.stdout and "would be revoked" in p.stdout
+    assert "superseded" in p.stdout and "DRY-1" in p.stdout
+    for bad in "nope", "certificateHold", "removeFromCRL":
+        for dry in ["--dry-run"], []:
+            p = world.cli("cert", "revoke", s, *dry, "--reason", bad,
+                          check=False)
+            assert p.returncode == 2, p
+    p = world.cli("device", "retire", "DRY-1", "--dry-run")
+    assert "DRY-1 would be retired" in p.stdout and "1 certificates" in p.stdout
+    p = world.cli("--json", "device", "retire", "DRY-1", "--dry-run")
+    assert json.loads(p.stdout)["would_be"] == "retired"
+    assert world.rest("GET", f"/certificates/{s}").json["state"] != "revoked"
+    assert world.rest("GET", "/devices/DRY-1").json["state"] != "retired"
+    world.cli("device", "retire", "DRY-1")
+    assert world.rest("GET", "/devices/DRY-1").json["state"] == "retired"
+    p = world.cli("device", "retire", "DRY-1", "--dry-run")
+    assert "already" in p.stdout
+    p = world.cli("cert", "revoke", s, "--dry-run")
+    assert "already" in p.stdout
+
+
+@pytest.mark.parametrize("words, state", [([], "no"), (["--yes"], "yes")])
+def test_a_person_is_asked_before_a_device_is_retired(world, words, state):
+    name = f"ASK-{state}"
+    world.cli("device", "create", name, "--product", "thermo")
+    here, there = pty.openpty()
+    os.write(here, b"n\n")
+    p = subprocess.run([str(MINT), "--context", str(world.context), "device",
+                        "retire", name, *words], stdin=there, stderr=there,
+                       stdout=subprocess.PIPE, timeout=30)
+    os.close(there)
+    os.close(here)
+    assert p.returncode == (0 if words else 3)
+    now = world.rest("GET", f"/devices/{name}").json["state"]
+    assert (now == "retired") == bool(words)
+
+
+def test_reasons_that_complete_are_taken(world):
+    words = run(MINT, "complete", "reason").stdout.split()
+    assert "keyCompromise" in words
+    world.cli("device", "create", "RSN-1", "--product", "thermo")
+    csr = world.key_and_csr("RSN-1")[1]
+    run("openssl", "req", "-inform", "DER", "-in", csr, "-out",
+        world.dir / "rsn.pem")
+    s = json.loads(world.cli("--json", "device", "enrol", "RSN-1", "--csr",
+                             world.dir / "rsn.pem").stdout)["serial"]
+    for word in words:
+        world.cli("cert", "revoke", s, "--dry-run", "--reason", word)
+    assert not {"unknown", "certificateHold", "removeFromCRL"} & set(words)
+
+
+def test_a_closed_bearer_door_is_explained():
+    with World(profile="\tbearer = false") as w:
+        w.start().product()
+        p = w.cli("token", "create", "--device", "BEAR-1", "--product",
+                  "thermo", "--door", "bearer", check=False)
+    assert p.returncode == 3 and "hint: a bearer token needs" in p.stderr, p
+
+
+def test_an_update_keeps_what_it_does_not_name(world):
+    world.cli("product", "create", "upd", "--ldevid-profile", "thermo",
+              "--description", "first", "--hw-type-oid", "1.2.3")
+    def shown():
+        return json.loads(world.cli("--json", "product", "show",
+                                    "upd").stdout)
+    before = shown()
+    world.cli("product", "update", "upd", "--description", "second")
+    assert shown() == {**before, "description": "second"}
+    world.cli("product", "update", "upd", "--description", "")
+    assert shown() == {**before, "description": ""}
+    assert world.cli("product", "update", "nope", "--description", "x",
+                     check=False).returncode == 4
+
+
+def test_lists_say_when_a_thing_was_created(world):
+    world.cli("device", "create", "CR-1", "--product", "thermo")
+    a = world.rest("GET", "/devices/CR-1").json["created"]
+    assert a[:19] in world.cli("device", "list").stdout
+    a = world.rest("GET", "/products/thermo").json["created"]
+    assert a[:19] in world.cli("product", "list").stdout
+
+
+@pytest.mark.parametrize("argv, code, status", [
+    (["nonsense"], "malformed", 2), (["token", "nonsense"], "malformed", 2),
+    (["token", "create"], "malformed", 2), (["token", "show"], "malformed", 2),
+    (["device", "show", "NOBODY"], "not-found", 4),
+    (["ledger", "verify", "/dev/null"], "not-found", 4),
+])
+def test_a_failure_is_json_too(world, argv, code, status):
+    p = world.cli("--json", *argv, check=False)
+    assert p.returncode == status and p.stdout == ""
+    e = json.loads(p.stderr)["error"]
+    assert e["code"] == code and e["exit"] == status and e["reason"]
+    assert ("request_id" in e) == (argv[0] == "device")
+    assert "hint" in e or argv[1:] == ["create"] or argv[0] == "ledger"
+
+
+def test_a_terminal_gets_no_orders_from_the_server(world):
+    bad = "a\x1b[2Jb\x7fc\u009bd\ne"
+    a = world.rest("POST", "/products", {"name": "esc", "description": bad,
+                                         "ldevid_profile": "thermo"})
+    assert a.status == 201, a
+    for argv in ["product", "list"], ["product", "show", "esc"]:
+        out = world.cli(*argv).stdout
+        assert not set(out) & {"\x1b", "\x7f", "\x9b"}, out
+    shown = json.loads(world.cli("--json", "product", "show", "esc").stdout)
+    assert shown["description"] == bad
+    p = world.cli("device", "show", "x\x1b[2Jy", check=False)
+    assert p.returncode != 0 and "\x1b" not in p.stderr
 
 
 def test_export_is_jsonl_and_csv(world, tmp_path):

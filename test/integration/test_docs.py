@@ -8,26 +8,45 @@ import pytest
 from world import AGENT, MINT, ROOT
 
 PAGES = {"docs/getting-started.md": ["GS-2", "verified:"],
+         "docs/api-tour.md": [],
          "docs/integrate.md": ["IN-1", "token.minted", "state", "paused",
                                "removed"]}
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_blocks_of_a_page_run(world, tmp_path, page):
+def run_page(page, folder, demo, ports):
+    """A page's blocks as one script; ports: devices, operators, public."""
     text = (ROOT / page).read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)
     assert blocks
     script = "set -euo pipefail\n" + "\n".join(blocks)
-    for name, port in (("8443", world.devices), ("8444", world.operators),
-                       ("8080", world.public)):
+    for name, port in zip(("8443", "8444", "8080"), ports):
         script = script.replace(f"localhost:{name}", f"localhost:{port}")
-    env = {**os.environ, "DEMO": str(world.dir), "MINTMARK_CONTEXT":
-           str(world.context),
+    env = {**os.environ, "DEMO": str(demo), "MINTMARK_CONTEXT":
+           f"{demo}/etc/context.json",
            "PATH": f"{MINT.parent}:{AGENT.parent}:{os.environ['PATH']}"}
-    p = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env,
+    p = subprocess.run(["bash", "-c", script], cwd=folder, env=env,
                        capture_output=True, text=True, timeout=120)
     assert p.returncode == 0, p.stdout[-1500:] + p.stderr[-1500:]
     assert all(word in p.stdout for word in PAGES[page]), p.stdout
+    for line in shown(text):
+        assert line in volatile(p.stdout), line
+
+
+def volatile(text):
+    """Times, which differ from run to run, are made the same."""
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
+
+
+def shown(text):
+    """Lines that the page says the block before them prints."""
+    for block in re.findall(r"^```\n\n((?:    .*\n)+)", text, re.M):
+        yield from (volatile(line[4:]) for line in block.splitlines())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_blocks_of_a_page_run(world, tmp_path, page):
+    run_page(page, tmp_path, world.dir,
+             (world.devices, world.operators, world.public))
 
 
 def test_links_between_pages_lead_somewhere():

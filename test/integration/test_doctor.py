@@ -175,6 +175,26 @@ def test_a_key_that_ends(world):
     assert not found(world.rest("GET", "/doctor").json, "keys", "warn")
 
 
+def test_the_last_administrator():
+    """Who is limited, or has broken the glass, is none."""
+    with World() as w:
+        w.start().product()
+        first = w.rest("GET", "/whoami").json["id"]
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(
+            time.time() + 20 * 86400))
+        key = w.rest("POST", "/keys", {"name": "second", "roles": ["admin"],
+                                       "expires": end}).json["key"]
+        w.rest("POST", "/keys", {"name": "limited", "roles": ["admin"],
+                                 "products": ["sensor"]})
+        assert not found(w.rest("GET", "/doctor", key=key).json, "keys",
+                         "warn")
+        assert w.rest("POST", f"/keys/{first}/revoke", {},
+                      key=key).status == 200
+        bad = found(w.rest("GET", "/doctor", key=key).json, "keys", "warn")
+        assert [f["what"] for f in bad] == [
+            "the last administrator's credential ends in 19 days"]
+
+
 def test_a_ceiling():
     with World(profile="\tbearer = true\n\tper_day = 5") as w:
         w.start().product()
@@ -230,6 +250,8 @@ def test_a_production_ca_is_well():
     """Two users, names that devices follow: nothing to complain about."""
     with World(users=("nobody", "games"), production=True) as w:
         w.passphrase.chmod(0o600)
+        # init wants a name of the world's; this one leads to this machine
+        w.set_conf("public_url", f'"http://mint.localhost:{w.public}"')
         w.start().product()
         status, a = doctor(w, "--config", w.conf, "--deep")
         bad = [f for f in a["findings"] if f["level"] != "ok"

@@ -184,6 +184,87 @@ def test_a_revoked_key_gets_nothing_more(world):
     assert status == 401 or page["items"] == []
 
 
+def test_an_expired_key_gets_nothing_more(world):
+    key = world.rest("POST", "/keys", {"name": "short", "roles": ["auditor"],
+                                       "ttl": 2}).json["key"]
+    after, began = latest(world), time.monotonic()
+    status, page, _ = Waiter(world, f"after={after}&wait=60", key).answer()
+    assert status == 200 and page["items"] == []
+    assert page["next"] == after, "and its cursor stays"
+    assert time.monotonic() - began < 20
+    assert world.rest("GET", "/events", key=key).status == 401
+
+
+# ---- keys that are limited to products ----
+
+@pytest.fixture(scope="module")
+def limited(world):
+    """A key of product thermo; there is another product, gauge."""
+    a = world.rest("POST", "/products", {"name": "gauge",
+                                         "ldevid_profile": "thermo"})
+    assert a.status == 201, a
+    return world.rest("POST", "/keys", {"name": "limited", "roles": ["auditor"],
+                                        "products": ["thermo"]}).json["key"]
+
+
+def of_gauge(world, device):
+    a = world.rest("POST", "/tokens", {"device": device, "product": "gauge",
+                                       "profile": "thermo", "door": "bearer"})
+    assert a.status == 201, a
+    return a.json["id"]
+
+
+def test_a_limited_key_sees_its_own(world, limited):
+    mine = mint(world, "L-1")
+    theirs = of_gauge(world, "THEIRS-1")
+    for t in (mine["id"], theirs):
+        world.rest("POST", f"/tokens/{t}/cancel", {})
+    page = events(world, key=limited, query="limit=1000")
+    text = json.dumps(page["items"])
+    assert mine["id"] in text
+    assert theirs not in text and "THEIRS" not in text and \
+        "gauge" not in text
+    types = {i["entry"]["type"] for i in page["items"]}
+    assert "token.cancelled" in types
+    assert not types & {"operator.created", "ledger.opened"}
+    assert events(world, "type=token.&product=gauge", key=limited
+                  )["items"] == []
+    assert events(world, "device=THEIRS-1", key=limited)["items"] == []
+    a = world.rest("GET", "/ledger/entries?limit=1000", key=limited).json
+    assert a["items"] == page["items"], "as the ledger's own list"
+
+
+def test_a_long_poll_of_a_limited_key(world, limited):
+    """Whoever waits beside it, it is shown its own."""
+    after = latest(world)
+    both = Waiter(world, f"after={after}&wait=60")
+    own = Waiter(world, f"after={after}&wait=60", limited)
+    until(lambda: waits(world) == 2)
+    theirs = of_gauge(world, "THEIRS-2")
+    status, page, _ = both.answer()
+    assert status == 200 and theirs in json.dumps(page)
+    world.rest("POST", f"/tokens/{theirs}/cancel", {})
+    world.rest("POST", "/keys", {"name": "other", "roles": ["line"]})
+    assert waits(world) == 1
+    mint(world, "L-2")
+    status, page, _ = own.answer()
+    assert status == 200
+    assert [(i["entry"]["type"], i["entry"]["device"])
+            for i in page["items"]][:1] in ([("device.created", "L-2")],
+                                            [("token.minted", "L-2")])
+    assert "THEIRS" not in json.dumps(page) and theirs not in \
+        json.dumps(page)
+
+
+def test_a_limited_keys_empty_wait_moves_its_cursor(world, limited):
+    after = latest(world)
+    w = Waiter(world, f"after={after}&wait=1", limited)
+    of_gauge(world, "THEIRS-3")
+    status, page, _ = w.answer()
+    assert status == 200 and page["items"] == []
+    assert events(world, f"after={page['next']}", key=limited)["items"] == []
+
+
 def raw_wait(world, ctx, query):
     s = ctx.wrap_socket(socket.create_connection(
         ("127.0.0.1", world.operators), timeout=60),

@@ -30,6 +30,12 @@ def test_secrets_are_nowhere():
         key = w.rest("POST", "/keys", {"name": "x", "roles": ["line"]}
                      ).json["key"]
         w.rest("GET", "/status", key=key)
+        for t in (bearer["token"], plain["token"], key):
+            w.rest("GET", f"/tokens/{t}")  # all that a person has
+            w.rest("POST", f"/tokens/{t.upper()}/cancel")
+            w.rest("GET", f"/status?key={t}")
+            w.get_public(f"/{t}")
+            w.device_call("GET", f"/.well-known/est/{t}/cacerts")
         w.stop()
         planted = {"passphrase": b"correct horse battery staple",
                    "admin key": w.admin_key.split("_", 2)[2].encode(),
@@ -39,6 +45,8 @@ def test_secrets_are_nowhere():
             user, secret = basic_of(t["token"])
             raw = parts(t["token"])[2]
             planted[f"{user} text"] = secret.encode()
+            planted[f"{user} shown"] = t["token"][-40:].encode()
+            planted[f"{user} capitals"] = t["token"][-40:].upper().encode()
             planted[f"{user} raw"] = raw
             planted[f"{user} hex"] = raw.hex().encode()
             planted[f"{user} basic"] = base64.b64encode(
@@ -84,3 +92,15 @@ def test_a_hostile_name_forges_no_line():
         w.stop()
         assert not any(line.startswith("time=now") for line in
                        w.log().splitlines())
+
+
+def test_the_signer_has_no_environment_of_others():
+    with World() as w:
+        w.start(env={"PGPASSWORD": "hunter2hunter2", "TZ": "UTC",
+                     "LC_MESSAGES": "C"})
+        env = pathlib.Path(
+            f"/proc/{w.children()['signer']}/environ").read_bytes()
+        names = {e.split(b"=")[0].decode() for e in env.split(b"\0") if e}
+        assert {"TZ", "LC_MESSAGES"} <= names
+        assert not {n for n in names if n in ("PGPASSWORD", "HOME", "PATH",
+                                              "USER")}, names

@@ -42,6 +42,9 @@ NAMES = {"est": ("thermo", "nosuch"), "profiles": ("thermo", "nosuch"),
          "tokens": ("{token}", "mm1-00000000000000000000"),
          "certificates": ("{serial}", "0" * 32),
          "issuers": ("issuing", "nosuch"), "keys": ("{key}", "0" * 16),
+         "webhooks": ("wh_0000000000000000", "nosuch"),
+         "dead-letters": ("0", "nosuch"),
+         "approvals": ("0" * 16, "0" * 16),
          "receipts": ("0", "999999"), "tile": ("0/000", "9/999")}
 
 
@@ -273,7 +276,7 @@ def ask_operators(cast, line, head, there=True, doors=OPERATOR):
     out = []
     for method, path in doors:
         where = fill(path, there, **names)
-        body = b"{}" if method != "GET" else None
+        body = b"{}" if method in ("POST", "PUT", "PATCH") else None
         a = line.ask(method, where, body, {
             **head, **({"Content-Type": "application/json"} if body else {})})
         out.append(((method, path), a))

@@ -1,5 +1,7 @@
 """A database that goes and comes back: nothing acknowledged is lost."""
+import shutil
 import signal
+import subprocess
 import threading
 import time
 
@@ -7,7 +9,7 @@ import pytest
 
 from postgres import Postgres, Proxy
 from test_enrol import entries, journal
-from world import World, run, serial_of, MINT
+from world import DAEMON, MINT, World, free_ports, run, serial_of
 
 # How the writer's COMMIT looks on the wire: Bind of the prepared statement.
 COMMIT = b"\0q2\0"
@@ -139,7 +141,8 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(proxied):
     first = settled(lambda: w.enrol_basic(t, csr))
     assert proxy.cuts == 1
     assert first.status == 200, first
-    assert w.enrol_basic(t, csr).body == first.body
+    again = settled(lambda: w.enrol_basic(t, csr))
+    assert again.body == first.body
     assert len(journal(w, "C-1")) == 1
     assert not entries(w, "signature.orphaned")
     reconcile(w)
@@ -181,6 +184,27 @@ def test_a_server_that_would_lose_certificates_is_refused(setting, words,
         w.start(wait=False)
         assert w.daemon.wait(20) != 0
         assert words in w.log()
+
+
+def test_a_second_daemon_is_refused(server):
+    """A copy of the folders works under the same name; when the first one is
+    gone, its place is free."""
+    with World(database=server.database()) as w:
+        w.start()
+        twin = w.dir / "twin.conf"
+        shutil.copytree(w.state, w.dir / "twin")
+        text = w.conf.read_text().replace(str(w.state), str(w.dir / "twin"))
+        for port in (w.devices, w.operators, w.public):
+            text = text.replace(f":{port}", f":{free_ports(1)[0]}")
+        twin.write_text(text)
+        p = subprocess.run([DAEMON, "run", "--config", twin], text=True,
+                           capture_output=True, timeout=60)
+        assert p.returncode == 5, p
+        said = [x for x in (p.stdout + p.stderr).splitlines() if x]
+        assert "another mintmarkd works on it" in said[-1], p
+        assert w.get_public("/readyz").status == 200
+        w.stop()
+        w.start()
 
 
 def test_a_password_and_a_host_name_behind_the_sandbox(server):

@@ -79,7 +79,9 @@ def test_an_endless_stream_of_requests_on_one_connection(world):
     ("GET", "/devices?limit=0", None, 400, "malformed"),
     ("GET", "/devices?limit=1001", None, 400, "malformed"),
     ("GET", "/devices?produkt=thermo", None, 400, "malformed"),
-    ("GET", "/devices?state=retired", None, 400, "malformed"),
+    ("GET", "/devices?state=broken", None, 400, "malformed"),
+    ("GET", "/status?x=1", None, 400, "malformed"),
+    ("POST", "/products?x=1", "{}", 400, "malformed"),
     ("GET", "/certificates?devic=x&limit=5", None, 400, "malformed"),
     ("GET", "/tokens?&x", None, 400, "malformed"),
     ("GET", "/tokens?state=burned", None, 400, "malformed"),
@@ -309,6 +311,63 @@ def test_thaw_wants_one_of_two(world):
     for body in ({}, {"keep": True, "rebind_spki_sha256": "ab" * 32}):
         assert world.rest("POST", f"/tokens/{t['id']}/thaw",
                           body).status == 400
+
+
+# ---- what the head says ----
+
+@pytest.mark.parametrize("kind, status", [
+    ("application/json", 200), ("Application/JSON; charset=utf-8", 200),
+    ("application/x-www-form-urlencoded", 415), ("text/plain", 415),
+    ("application/jsonx", 415), (None, 415)])
+def test_a_body_is_json(world, kind, status):
+    head = {"Authorization": f"Bearer {world.admin_key}"}
+    if kind:
+        head["Content-Type"] = kind
+    conn = world.https(world.operators)
+    try:
+        a = world.ask(conn, "POST", "/api/v1/products", json.dumps(
+            {"name": "thermo", "ldevid_profile": "thermo"}), head)
+    finally:
+        conn.close()
+    assert (a.status == 415) == (status == 415), a
+    if status == 415:
+        assert "application/json" in a.json["detail"]
+
+
+def test_no_body_needs_no_type(world):
+    conn = world.https(world.operators)
+    try:
+        a = world.ask(conn, "POST", "/api/v1/issuers/issuing/crl", None,
+                      {"Authorization": f"Bearer {world.admin_key}"})
+    finally:
+        conn.close()
+    assert a.status == 200, a
+
+
+def test_two_idempotency_keys_are_one_too_many(world):
+    conn = world.https(world.operators)
+    body = b'{"name":"i","roles":["line"]}'
+    try:
+        conn.putrequest("POST", "/api/v1/keys")
+        for name, value in (("Authorization", f"Bearer {world.admin_key}"),
+                            ("Content-Type", "application/json"),
+                            ("Idempotency-Key", "a"),
+                            ("Idempotency-Key", "b"),
+                            ("Content-Length", str(len(body)))):
+            conn.putheader(name, value)
+        conn.endheaders(body)
+        r = conn.getresponse()
+        assert r.status == 400 and b"Idempotency-Key" in r.read()
+    finally:
+        conn.close()
+
+
+def test_a_key_that_has_ended_is_not_made(world):
+    a = world.rest("POST", "/keys", {"name": "late", "roles": ["line"],
+                                     "expires": "2020-01-01T00:00:00Z"})
+    assert a.status == 400 and "expires" in a.json["detail"], a
+    assert "late" not in [k["name"] for k in
+                          world.rest("GET", "/keys").json["items"]]
 
 
 # ---- Idempotency-Key ----

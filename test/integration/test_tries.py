@@ -138,7 +138,8 @@ def enrol_while(world, going, texts, version):
 
 @pytest.mark.parametrize("version", ["1.3", "1.2"])
 def test_ten_thousand_wrong_ones_and_the_right_one_gets_in(world, version):
-    """From the devices' own address, of the very tokens that they have."""
+    """Of the very tokens that the devices have; from many addresses, because
+    one alone is slowed, the devices' own too: see test_slow.py."""
     n = 2000 if SANITIZED else 10000
     texts = [world.token(f"REAL-{version}-{i}")["token"] for i in range(100)]
     pids = list(world.children().values())

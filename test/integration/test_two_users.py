@@ -9,7 +9,7 @@ import time
 import pytest
 
 from receiver import Receiver, verify
-from world import DAEMON, MINT, World, run
+from world import DAEMON, MINT, SIGNER, World, run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 USERS = ("nobody", "games")  # two that every Debian has
@@ -73,6 +73,32 @@ def test_webhooks_are_the_servers_users(two):
     assert st.st_uid == pwd.getpwnam(USERS[0]).pw_uid
     assert st.st_mode & 0o777 == 0o600
     assert uid_of(two.children()["courier"]) == {st.st_uid}
+
+
+def recover(two, user, where):
+    return subprocess.run(
+        ["setpriv", "--reuid", user, "--clear-groups", str(SIGNER),
+         "recover-admin", "--config", str(two.conf), "--out",
+         str(where / "glass"), "--passphrase-fd", "0"], capture_output=True,
+        text=True, input=two.passphrase.read_text())
+
+
+def test_the_glass_is_the_signers_users(two):
+    """Nobody else breaks it, the passphrase in hand or not."""
+    where = two.dir / "glass"
+    where.mkdir()
+    where.chmod(0o777)
+    p = recover(two, USERS[0], where)
+    assert p.returncode != 0 and not (where / "glass.crt").exists(), p
+    p = recover(two, USERS[1], where)
+    assert p.returncode == 0, p.stderr
+    key = where / "glass.key"
+    assert key.stat().st_uid == pwd.getpwnam(USERS[1]).pw_uid
+    assert key.stat().st_mode & 0o777 == 0o600
+    conn = two.https(two.operators, str(where / "glass.crt"), str(key))
+    a = two.ask(conn, "GET", "/api/v1/whoami")
+    conn.close()
+    assert a.status == 200 and a.json["kind"] == "recovery", a
 
 
 def sanitized():

@@ -208,9 +208,9 @@ def test_a_webhook_is_a_document_with_an_etag(world, hooks):
     assert a.status == 200 and a.headers["etag"] != tag
     assert a.json["url"] == new["url"] and a.json["description"] == ""
     assert world.rest("PUT", path, new,
-                      headers={"If-Match": tag}).status == 409
+                      headers={"If-Match": tag}).status == 412
     assert world.rest("PUT", path, new,
-                      headers={"If-Match": "nonsense"}).status == 400
+                      headers={"If-Match": "nonsense"}).status == 412
     assert world.rest("PUT", path, new).status == 200
     items = world.rest("GET", "/webhooks").json["items"]
     assert [i["url"] for i in items if i["id"] == h["id"]] == [new["url"]]

@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -33,14 +34,22 @@ READY_S = 30
 
 
 def free_ports(n):
-    """n ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        socks = []
-        for _ in range(n):
-            s = stack.enter_context(socket.socket())
-            s.bind(("127.0.0.1", 0))
-            socks.append(s)
-        return [s.getsockname()[1] for s in socks]
+    """n ports that were free a moment ago.  Below those that the kernel gives
+    to whoever connects, so that no client of a neighbour takes one before the
+    daemon listens; each of pytest's workers has ports of its own."""
+    ports = []
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw3")[2:]) % 4
+    low = 10000 + 5500 * worker
+    while len(ports) < n:
+        port = random.randrange(low, low + 5500)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in ports:
+            ports.append(port)
+    return ports
 
 
 def run(*argv, check=True, timeout=60, **kw):
@@ -92,14 +101,16 @@ class World:
         self.context = self.etc / "context.json"
         self.passphrase = self.dir / "passphrase"
         self.passphrase.write_text("correct horse battery staple\n")
+        self.passphrase.chmod(0o600)
         # libcurl takes every name under .localhost for this machine
         name = "mint.localhost" if production else "localhost"
+        public = "pki.example.com" if production else name
         self.init = run(
             MINT, "--json", "init",
             *(["--audit-group", "nogroup"] if production else ["--test"]),
             "--yes", "--name", "Acme, Inc.",
             "--dir", self.etc, "--state", self.state, "--public-url",
-            f"http://{name}:{self.public}", "--host",
+            f"http://{public}:{self.public}", "--host",
             f"{name},localhost,127.0.0.1", "--product", "thermo", "--admin", "boss",
             "--devices-listen", f"127.0.0.1:{self.devices}",
             "--operators-listen", f"127.0.0.1:{self.operators}",
@@ -112,6 +123,7 @@ class World:
             f"sqlite:{self.state}/server/mintmark.db"
         if threads:
             self.set_conf("threads", threads)
+        self.set_conf("connections", 5000)  # whatever the system's limits
         if profile or extra:
             self.edit(profile, extra)
         self.anchor = self.etc / "root.crt"
@@ -134,6 +146,8 @@ class World:
     def set_conf(self, key, value):
         lines = [f"{key} = {value}" if line.startswith(f"{key} =") else line
                  for line in self.conf.read_text().splitlines()]
+        if f"{key} = {value}" not in lines:
+            lines.insert(0, f"{key} = {value}")
         self.conf.write_text("\n".join(lines) + "\n")
 
     # ---- running ----
@@ -186,7 +200,10 @@ class World:
         mon = self.daemon.pid
         kids = pathlib.Path(f"/proc/{mon}/task/{mon}/children").read_text()
         for pid in kids.split():
-            cmd = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            try:
+                cmd = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            except FileNotFoundError:
+                continue  # it has ended since
             name = "signer" if b"mintmark-signer" in cmd else \
                 "courier" if b"\0courier\0" in cmd else "server"
             out[name] = int(pid)

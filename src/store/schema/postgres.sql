@@ -1,5 +1,5 @@
--- Mintmark's PostgreSQL schema: tables here, functions in postgres_ops.sql,
--- made together.  It lives in a schema of its own, "mintmark",
+-- Mintmark's PostgreSQL schema: tables here, functions in postgres_ops.sql and
+-- postgres_reads.sql, made together.  It lives in a schema of its own, "mintmark",
 -- which the program makes and sets as the session's search_path.  meta.version
 -- carries its number (postgres_check.c); any change here is a new number and a
 -- migration.
@@ -38,20 +38,39 @@ CREATE TABLE product (
 	idevid_profile text NOT NULL,
 	ldevid_profile text NOT NULL,
 	hw_type_oid text NOT NULL,
-	created_at bigint NOT NULL
+	created_at bigint NOT NULL,
+	version bigint NOT NULL DEFAULT 1
 );
 
+-- last: the index of the row's newest ledger entry, NULL none; from there
+-- entry.back leads to the older ones (history()).  A token's and a
+-- certificate's alike; a certificate's NULL stands for entry.
 CREATE TABLE device (
 	id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
 	name text COLLATE "C" NOT NULL,
 	class integer NOT NULL,
 	state smallint NOT NULL,
 	created_at bigint NOT NULL,
+	last bigint,
 	bound_spki bytea,
 	attributes text
 );
 CREATE UNIQUE INDEX device_name ON device (lower(name));
 CREATE INDEX device_class ON device (class, lower(name));
+
+-- Members of a device's attributes that its product's schema marks: a text,
+-- or a number, which truth is too (1, 0).
+CREATE TABLE attribute (
+	device bigint NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	number double precision,
+	word text COLLATE "C",
+	PRIMARY KEY (device, name)
+);
+CREATE INDEX attribute_number ON attribute (name, number, device)
+	WHERE number IS NOT NULL;
+CREATE INDEX attribute_word ON attribute (name, word, device)
+	WHERE word IS NOT NULL;
 
 -- cert: the serial of the certificate the token was spent on.
 CREATE TABLE token (
@@ -64,6 +83,7 @@ CREATE TABLE token (
 	created_at bigint NOT NULL,
 	not_before_at bigint NOT NULL,
 	expires_at bigint NOT NULL,
+	last bigint,
 	cert bytea,
 	bound_spki bytea
 );
@@ -75,7 +95,7 @@ CREATE INDEX token_place ON token (class, state, id);
 -- Rows outside of all years (a clock that is wrong) go to the default one.
 --
 -- id: the order of storing; under the lock of meta also that of commits.
--- authority: NULL if it was a token.  orphan: the device's name where no such
+-- authority: NULL if it was a token.  key_type: NULL if it is not known.  orphan: the device's name where no such
 -- device is known.
 CREATE SEQUENCE cert_id;
 CREATE TABLE cert (
@@ -89,6 +109,7 @@ CREATE TABLE cert (
 	confirmed_at bigint NOT NULL,
 	revoked_at bigint NOT NULL,
 	entry bigint,
+	last bigint,
 	replaced_at bigint NOT NULL,
 	replaced integer NOT NULL,
 	shard bigint NOT NULL,
@@ -97,6 +118,7 @@ CREATE TABLE cert (
 	held_from smallint NOT NULL,
 	reason smallint NOT NULL,
 	key_origin smallint NOT NULL,
+	key_type smallint,
 	idevid boolean NOT NULL,
 	spki bytea,
 	sha256 bytea,
@@ -111,6 +133,9 @@ CREATE INDEX cert_place ON cert (class, state, id);
 CREATE INDEX cert_expiry ON cert (class, state, not_after_s, id);
 CREATE INDEX cert_device ON cert (device, id);
 CREATE INDEX cert_revoked ON cert (class, not_after_s) WHERE state >= 3;
+-- Unconfirmed ones by age: a certificate leaves it with its confirmation.
+CREATE INDEX cert_issued ON cert (class, issued_at, id) WHERE state = 0;
+CREATE INDEX cert_orphan ON cert (spki) WHERE orphan IS NOT NULL;
 CREATE INDEX cert_predecessor ON cert (predecessor, id)
 	WHERE predecessor IS NOT NULL;
 
@@ -130,6 +155,7 @@ CREATE TABLE claim (
 	serial bytea NOT NULL
 );
 
+-- secret_sha256: an API key's; spki: a certificate's.
 CREATE TABLE operator (
 	name text COLLATE "C" PRIMARY KEY,
 	person text NOT NULL,
@@ -137,12 +163,22 @@ CREATE TABLE operator (
 	secret_sha256 bytea,
 	created_at bigint NOT NULL,
 	expires_at bigint NOT NULL,
-	revoked_at bigint NOT NULL
+	revoked_at bigint NOT NULL,
+	kind smallint NOT NULL DEFAULT 0,
+	description text NOT NULL DEFAULT '',
+	scope text NOT NULL DEFAULT '',
+	sources text NOT NULL DEFAULT '',
+	spki bytea,
+	used_at bigint NOT NULL DEFAULT 0
 );
+CREATE UNIQUE INDEX operator_key ON operator (spki) WHERE spki IS NOT NULL;
 
+-- back: how many entries back the one before it about the same object is;
+-- NULL: there is none.
 CREATE TABLE entry (
 	idx bigint PRIMARY KEY,
-	json bytea NOT NULL
+	json bytea NOT NULL,
+	back bigint
 );
 -- Full tiles only: id is level << 56 | index.  Hashes do not compress.
 CREATE TABLE tile (

@@ -14,26 +14,34 @@ CREATE TYPE op AS (
 	not_before_s bigint, not_after_s bigint
 );
 
--- What came of it.  code: 0 done, 1 conflict, 2 not found, 3 policy, 4 input;
--- why says it in words.  written: its entries belong into the ledger.  The
--- rest is what the counters grow by.
+-- What came of it.  code: 0 done, 1 conflict, 2 not found, 3 policy, 4 input,
+-- 5 stale; why says it in words.  written: its entries belong into the ledger.
+-- products to revoked are what the counters grow by.
+--
+-- Its entries join the chain of the object it names, whose newest was own (-1:
+-- none; NULL: they join none), but for other_n of them from number other_at
+-- on: those join the chain of another one, whose newest was other.
 CREATE TYPE outcome AS (
 	code smallint, why text, written boolean, already boolean,
 	products integer, devices integer, tokens integer, certs integer,
 	revoked integer,
-	number bigint -- what the kind gives back
+	number bigint, name text, -- what the kind gives back
+	own bigint, other bigint, other_at smallint, other_n smallint
 );
 CREATE FUNCTION refuse(code integer, why text) RETURNS outcome
 LANGUAGE sql IMMUTABLE AS $$
-	SELECT ROW(code::smallint, why, false, false, 0, 0, 0, 0, 0, 0)::outcome
+	SELECT ROW(code::smallint, why, false, false, 0, 0, 0, 0, 0, 0,
+	    NULL, NULL, NULL, 0, 0)::outcome
 $$;
 CREATE FUNCTION done() RETURNS outcome
 LANGUAGE sql IMMUTABLE AS $$
-	SELECT ROW(0::smallint, NULL::text, true, false, 0, 0, 0, 0, 0, 0)::outcome
+	SELECT ROW(0::smallint, NULL::text, true, false, 0, 0, 0, 0, 0, 0,
+	    NULL, NULL, NULL, 0, 0)::outcome
 $$;
 CREATE FUNCTION already() RETURNS outcome
 LANGUAGE sql IMMUTABLE AS $$
-	SELECT ROW(0::smallint, NULL::text, false, true, 0, 0, 0, 0, 0, 0)::outcome
+	SELECT ROW(0::smallint, NULL::text, false, true, 0, 0, 0, 0, 0, 0,
+	    NULL, NULL, NULL, 0, 0)::outcome
 $$;
 
 CREATE FUNCTION cert_is(state integer) RETURNS text
@@ -63,6 +71,12 @@ BEGIN
 	END IF;
 	RETURN found_id;
 END $$;
+
+-- The newest entry of an object that all n of an operation are about.
+CREATE FUNCTION newest(next bigint, n bigint, last bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE WHEN n > 0 THEN next + n - 1 ELSE last END
+$$;
 
 -- A certificate entitles to another one as long as it stands; an unconfirmed
 -- one stands and falls with its predecessor.  NULL: it does.
@@ -112,7 +126,7 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- name: token's; replaced..: how often its authority's certificate was
+-- name: token's; state: the key's type; replaced..: how often its authority's certificate was
 -- replaced within 24 hours, counted from the first of them.
 CREATE FUNCTION op_issue(o op, next bigint) RETURNS outcome
 LANGUAGE plpgsql AS $$
@@ -169,7 +183,8 @@ BEGIN
 	ELSIF held IS DISTINCT FROM o.other THEN
 		RETURN refuse(1, o.authority || ': spent already');
 	ELSIF held IS NOT NULL THEN
-		SELECT state, confirmed_at, replaced, replaced_at INTO c
+		SELECT state, confirmed_at, replaced, replaced_at,
+		    coalesce(last, entry, -1) AS last INTO c
 		    FROM cert WHERE serial = held;
 		IF NOT FOUND THEN
 			RETURN refuse(1, o.authority || ': spent already');
@@ -200,15 +215,17 @@ BEGIN
 	END IF;
 
 	INSERT INTO cert (serial, device, token, issued_at, not_before_s,
-	    not_after_s, confirmed_at, revoked_at, entry, replaced_at,
+	    not_after_s, confirmed_at, revoked_at, entry, last, replaced_at,
 	    replaced, shard, class, state, held_from, reason, key_origin,
-	    idevid, spki, sha256, predecessor, authority, der)
+	    key_type, idevid, spki, sha256, predecessor, authority, der)
 	VALUES (o.serial, d.id, token_id, o.at, o.not_before_s,
 	    o.not_after_s, CASE WHEN o.flag THEN o.at ELSE 0 END, 0,
-	    CASE WHEN o.n > 0 THEN next END, since, again, o.number,
+	    CASE WHEN o.n > 0 THEN next END,
+	    CASE WHEN o.n > 1 + (held IS NOT NULL)::integer
+		THEN next + o.n - 1 END, since, again, o.number,
 	    coalesce(d.class, class_of(o.product, o.issuer, o.profile)),
 	    o.flag::integer, 0, 0,
-	    o.mask, o.flag2, o.spki, o.sha256, o.predecessor,
+	    o.mask, nullif(o.state, 0), o.flag2, o.spki, o.sha256, o.predecessor,
 	    CASE WHEN o.name IS NULL THEN o.authority END, o.body)
 	ON CONFLICT DO NOTHING;
 	IF NOT FOUND THEN
@@ -216,11 +233,16 @@ BEGIN
 	END IF;
 	r := done();
 	r.certs := 1;
+	r.own := -1;
 	INSERT INTO key VALUES (o.spki, d.id, '', false)
 	    ON CONFLICT DO NOTHING;
 	IF held IS NOT NULL THEN
 		r.revoked := 1 - listed(c.state);
-		UPDATE cert SET state = 4, reason = 4, revoked_at = o.at
+		r.other := c.last;
+		r.other_at := 1;
+		r.other_n := 1;
+		UPDATE cert SET state = 4, reason = 4, revoked_at = o.at,
+		    last = CASE WHEN o.n > 1 THEN next + 1 ELSE last END
 		    WHERE serial = held;
 	END IF;
 	IF o.name IS NOT NULL THEN
@@ -246,13 +268,14 @@ BEGIN
 	SELECT id INTO device_id FROM device
 	    WHERE lower(name) = lower(o.device COLLATE "C");
 	INSERT INTO cert (serial, device, issued_at, not_before_s,
-	    not_after_s, confirmed_at, revoked_at, entry, replaced_at,
+	    not_after_s, confirmed_at, revoked_at, entry, last, replaced_at,
 	    replaced, shard, class, state, held_from, reason, key_origin,
-	    idevid, spki, sha256, predecessor, authority, orphan)
+	    key_type, idevid, spki, sha256, predecessor, authority, orphan)
 	VALUES (o.serial, device_id, o.at, o.not_before_s, o.not_after_s,
-	    o.from_at, o.revoked_at, CASE WHEN o.n > 0 THEN next END, 0, 0,
+	    o.from_at, o.revoked_at, CASE WHEN o.n > 0 THEN next END,
+	    CASE WHEN o.n > 1 THEN next + o.n - 1 END, 0, 0,
 	    o.number, class_of(o.product, o.issuer, o.profile), 5, 0,
-	    o.reason, o.mask, o.flag2, o.spki, o.sha256, o.predecessor,
+	    o.reason, o.mask, nullif(o.state, 0), o.flag2, o.spki, o.sha256, o.predecessor,
 	    o.authority, CASE WHEN device_id IS NULL THEN o.device END)
 	ON CONFLICT DO NOTHING;
 	IF NOT FOUND THEN
@@ -260,6 +283,7 @@ BEGIN
 	END IF;
 	r.certs := 1;
 	r.revoked := 1;
+	r.own := -1;
 	IF o.spki IS NOT NULL THEN
 		INSERT INTO key VALUES (o.spki, coalesce(device_id, 0),
 		    CASE WHEN device_id IS NULL THEN o.device ELSE '' END,
@@ -268,16 +292,17 @@ BEGIN
 	RETURN r;
 END $$;
 
-CREATE FUNCTION op_confirm(o op) RETURNS outcome
+CREATE FUNCTION op_confirm(o op, next bigint) RETURNS outcome
 LANGUAGE plpgsql AS $$
 DECLARE
 	r outcome;
 	c record;
 	old integer; -- NULL: none
+	old_last bigint;
 	withdrawn boolean;
 BEGIN
-	SELECT state, token, predecessor INTO c FROM cert
-	    WHERE serial = o.serial;
+	SELECT state, token, predecessor, coalesce(last, entry, -1) AS last
+	    INTO c FROM cert WHERE serial = o.serial;
 	IF NOT FOUND THEN
 		RETURN refuse(2, 'no such certificate');
 	ELSIF c.state IN (1, 2) THEN
@@ -294,13 +319,23 @@ BEGIN
 		END IF;
 	END IF;
 	IF o.other IS NOT NULL THEN
-		SELECT state INTO old FROM cert WHERE serial = o.other;
+		SELECT state, coalesce(last, entry, -1) INTO old, old_last
+		    FROM cert WHERE serial = o.other;
 		IF NOT FOUND THEN
 			RETURN refuse(2, 'no such certificate');
 		END IF;
 	END IF;
 	r := done();
-	UPDATE cert SET state = 1, confirmed_at = o.at
+	r.own := c.last;
+	IF old IS NOT NULL THEN
+		r.other := old_last;
+		r.other_at := 1;
+		r.other_n := 1;
+	END IF;
+	UPDATE cert SET state = 1, confirmed_at = o.at,
+	    last = CASE WHEN o.n = 0 THEN last
+		WHEN o.n = 2 AND old IS NOT NULL THEN next
+		ELSE next + o.n - 1 END
 	    WHERE serial = o.serial;
 	IF c.token IS NOT NULL THEN
 		UPDATE token SET state = 2 WHERE id = c.token AND state = 1;
@@ -311,16 +346,20 @@ BEGIN
 	ELSIF o.flag THEN
 		r.revoked := 1 - listed(old);
 		UPDATE cert SET state = 4, reason = 4, revoked_at = o.at,
-		    held_from = 0 WHERE serial = o.other;
+		    held_from = 0,
+		    last = CASE WHEN o.n > 1 THEN next + 1 ELSE last END
+		    WHERE serial = o.other;
 	ELSIF old <> 3 THEN
 		UPDATE cert SET state = 2, reason = 0, revoked_at = 0,
-		    held_from = 0 WHERE serial = o.other;
+		    held_from = 0,
+		    last = CASE WHEN o.n > 1 THEN next + 1 ELSE last END
+		    WHERE serial = o.other;
 	END IF;
 	RETURN r;
 END $$;
 
 -- Revoke, hold (state 3), release (state 1: back to what it was before).
-CREATE FUNCTION op_revoke(o op) RETURNS outcome
+CREATE FUNCTION op_revoke(o op, next bigint) RETURNS outcome
 LANGUAGE plpgsql AS $$
 DECLARE
 	r outcome := done();
@@ -329,8 +368,8 @@ BEGIN
 	IF o.state NOT IN (1, 3, 4) THEN
 		RETURN refuse(4, 'certificate: cannot be made that');
 	END IF;
-	SELECT state, held_from, spki INTO c FROM cert
-	    WHERE serial = o.serial;
+	SELECT state, held_from, spki, coalesce(last, entry, -1) AS last
+	    INTO c FROM cert WHERE serial = o.serial;
 	IF NOT FOUND THEN
 		RETURN refuse(2, 'no such certificate');
 	ELSIF c.state IN (4, 5) AND o.state = 4 THEN
@@ -340,9 +379,11 @@ BEGIN
 	ELSIF o.state = 3 AND c.state = 3 OR o.state = 1 AND c.state <> 3 THEN
 		RETURN already();
 	END IF;
+	r.own := c.last;
 	IF o.state = 4 THEN
 		UPDATE cert SET state = 4, reason = o.reason,
-		    revoked_at = o.at, held_from = 0 WHERE serial = o.serial;
+		    revoked_at = o.at, held_from = 0,
+		    last = newest(next, o.n, last) WHERE serial = o.serial;
 		r.revoked := 1 - listed(c.state);
 		IF o.reason = 1 THEN
 			UPDATE key SET compromised = true
@@ -350,28 +391,32 @@ BEGIN
 		END IF;
 	ELSIF o.state = 3 THEN
 		UPDATE cert SET state = 3, reason = 6, revoked_at = o.at,
-		    held_from = c.state WHERE serial = o.serial;
+		    held_from = c.state,
+		    last = newest(next, o.n, last) WHERE serial = o.serial;
 		r.revoked := 1;
 	ELSE
 		UPDATE cert SET state = c.held_from, reason = 0,
-		    revoked_at = 0, held_from = 0 WHERE serial = o.serial;
+		    revoked_at = 0, held_from = 0,
+		    last = newest(next, o.n, last) WHERE serial = o.serial;
 		r.revoked := -1;
 	END IF;
 	RETURN r;
 END $$;
 
--- flag: make the device if it is not there.
-CREATE FUNCTION op_token_mint(o op) RETURNS outcome
+-- flag: make the device if it is not there.  All entries but the last are the
+-- device's.
+CREATE FUNCTION op_token_mint(o op, next bigint) RETURNS outcome
 LANGUAGE plpgsql AS $$
 DECLARE
 	r outcome := done();
 	d record;
 	device_id bigint;
+	device_last bigint := CASE WHEN o.n > 1 THEN next + o.n - 2 END;
 BEGIN
 	IF EXISTS (SELECT FROM token WHERE name = o.name) THEN
 		RETURN refuse(1, 'token ' || o.name || ': exists');
 	END IF;
-	SELECT v.id, v.state, k.product INTO d FROM device v
+	SELECT v.id, v.state, v.last, k.product INTO d FROM device v
 	    JOIN class k ON k.id = v.class
 	    WHERE lower(v.name) = lower(o.device COLLATE "C");
 	IF NOT FOUND AND NOT o.flag THEN
@@ -384,26 +429,33 @@ BEGIN
 	END IF;
 	device_id := d.id;
 	IF device_id IS NULL THEN
-		INSERT INTO device (name, class, state, created_at)
-		    VALUES (o.device, class_of(o.product, '', ''), 0, o.at)
-		    RETURNING id INTO device_id;
+		INSERT INTO device (name, class, state, created_at, last)
+		    VALUES (o.device, class_of(o.product, '', ''), 0, o.at,
+		    device_last) RETURNING id INTO device_id;
 		r.devices := 1;
+	ELSIF device_last IS NOT NULL THEN
+		UPDATE device SET last = device_last WHERE id = device_id;
 	END IF;
 	INSERT INTO token (name, device, class, state, bearer, created_at,
-	    not_before_at, expires_at, bound_spki)
+	    not_before_at, expires_at, last, bound_spki)
 	VALUES (o.name, device_id, class_of(o.product, '', o.profile), 0,
-	    o.flag2, o.at, o.from_at, o.to_at, o.spki);
+	    o.flag2, o.at, o.from_at, o.to_at, newest(next, o.n, NULL),
+	    o.spki);
+	r.own := -1;
+	r.other := coalesce(d.last, -1);
+	r.other_n := greatest(o.n - 1, 0);
 	r.tokens := 1;
 	RETURN r;
 END $$;
 
 -- flag: rebind.  flag2: drop the claim.  mask: the states it may come from.
-CREATE FUNCTION op_token_state(o op) RETURNS outcome
+CREATE FUNCTION op_token_state(o op, next bigint) RETURNS outcome
 LANGUAGE plpgsql AS $$
 DECLARE
+	r outcome := done();
 	t record;
 BEGIN
-	SELECT id, state INTO t FROM token WHERE name = o.name;
+	SELECT id, state, last INTO t FROM token WHERE name = o.name;
 	IF NOT FOUND THEN
 		RETURN refuse(2, 'token ' || o.name || ': no such token');
 	ELSIF o.state NOT BETWEEN 0 AND 5 THEN
@@ -412,90 +464,188 @@ BEGIN
 		RETURN refuse(1, 'token ' || o.name || ': ' ||
 		    token_is(t.state));
 	END IF;
-	UPDATE token SET state = o.state,
+	r.own := coalesce(t.last, -1);
+	UPDATE token SET state = o.state, last = newest(next, o.n, last),
 	    cert = CASE WHEN o.flag2 THEN NULL ELSE cert END,
 	    bound_spki = CASE WHEN o.flag THEN o.spki ELSE bound_spki END
 	    WHERE id = t.id;
-	RETURN done();
+	RETURN r;
 END $$;
 
+-- flag: replace.  number: the version it must have, or NULL.
 CREATE FUNCTION op_product_put(o op) RETURNS outcome
 LANGUAGE plpgsql AS $$
 DECLARE
 	r outcome := done();
+	have bigint;
 BEGIN
-	UPDATE product SET description = o.text1, idevid_profile = o.profile,
-	    ldevid_profile = o.issuer, hw_type_oid = o.text2
-	    WHERE name = o.name AND o.flag;
-	IF FOUND THEN
-		RETURN r;
-	END IF;
-	INSERT INTO product VALUES (o.name, o.text1, o.profile, o.issuer,
-	    o.text2, o.at) ON CONFLICT DO NOTHING;
-	IF NOT FOUND THEN
+	SELECT version INTO have FROM product WHERE name = o.name;
+	IF have IS NOT NULL AND NOT o.flag THEN
 		RETURN refuse(1, 'product ' || o.name || ': exists');
+	ELSIF o.number <> coalesce(have, 0) THEN
+		RETURN refuse(5, 'product ' || o.name || ': has changed');
+	ELSIF have IS NULL THEN
+		INSERT INTO product VALUES (o.name, o.text1, o.profile,
+		    o.issuer, o.text2, o.at);
+		r.products := 1;
+	ELSE
+		UPDATE product SET description = o.text1,
+		    idevid_profile = o.profile, ldevid_profile = o.issuer,
+		    hw_type_oid = o.text2, version = version + 1
+		    WHERE name = o.name;
 	END IF;
-	r.products := 1;
 	RETURN r;
 END $$;
 
--- Replacing leaves name, state and birth as they were.
-CREATE FUNCTION op_device_put(o op) RETURNS outcome
+-- A member of a device's attributes as a number; NULL: it is none.
+CREATE FUNCTION number_of(v jsonb) RETURNS double precision
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE jsonb_typeof(v)
+	    WHEN 'number' THEN v::double precision
+	    WHEN 'boolean' THEN v::boolean::integer END
+$$;
+-- indexed: a JSON array of the members' names.
+CREATE FUNCTION index_devices(ids bigint[], indexed text) RETURNS void
+LANGUAGE sql AS $$
+	INSERT INTO attribute
+	SELECT d.id, e.key, number_of(e.value),
+	    CASE jsonb_typeof(e.value) WHEN 'string'
+		THEN e.value #>> '{}' END
+	FROM unnest(ids) AS i(id) JOIN device d ON d.id = i.id
+	    CROSS JOIN LATERAL jsonb_each(d.attributes::jsonb) e
+	WHERE jsonb_typeof(e.value) IN ('string', 'number', 'boolean')
+	    AND octet_length(e.value #>> '{}') <= 256
+	    AND indexed::jsonb ? e.key
+$$;
+-- The version of a product's schema, the document of that name (MM_DOC_SCHEMA
+-- of enum mm_doc_kind); 0: it has none.
+CREATE FUNCTION schema_is(product text, wanted bigint) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+	SELECT coalesce((SELECT version FROM doc WHERE kind = 0
+	    AND id = product), 0) = wanted
+$$;
+
+-- Replacing leaves name, state and birth as they were.  flag: replace.  flag2:
+-- the same is fine.  number: the version it must have, mask: that of its
+-- product's schema, or NULL.  text2: what is indexed.
+CREATE FUNCTION op_device_put(o op, next bigint) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	r outcome := done();
+	d record;
+	device_id bigint;
+BEGIN
+	SELECT v.id, v.state, v.last, v.bound_spki, v.attributes, k.product
+	    INTO d FROM device v JOIN class k ON k.id = v.class
+	    WHERE lower(v.name) = lower(o.name COLLATE "C");
+	IF o.mask IS NOT NULL AND NOT schema_is(o.product, o.mask) THEN
+		RETURN refuse(5, 'product ' || o.product ||
+		    ': its schema has changed');
+	ELSIF o.number <> coalesce(d.last + 1, 0) THEN
+		RETURN refuse(5, 'device ' || o.name || ': has changed');
+	ELSIF d.state <> 0 THEN
+		RETURN refuse(1, 'device ' || o.name || ': retired');
+	ELSIF o.flag2 AND d.product = o.product AND
+	    d.bound_spki IS NOT DISTINCT FROM o.spki AND
+	    d.attributes IS NOT DISTINCT FROM o.text1 THEN
+		RETURN already();
+	ELSIF d.id IS NOT NULL AND NOT o.flag THEN
+		RETURN refuse(1, 'device ' || o.name || ': exists');
+	END IF;
+	r.own := coalesce(d.last, -1);
+	IF d.id IS NULL THEN
+		INSERT INTO device (name, class, state, created_at, last,
+		    bound_spki, attributes)
+		VALUES (o.name, class_of(o.product, '', ''), o.state, o.at,
+		    newest(next, o.n, NULL), o.spki, o.text1)
+		RETURNING id INTO device_id;
+		r.devices := 1;
+	ELSE
+		device_id := d.id;
+		DELETE FROM attribute WHERE device = device_id;
+		UPDATE device SET class = class_of(o.product, '', ''),
+		    bound_spki = o.spki, attributes = o.text1,
+		    last = newest(next, o.n, last) WHERE id = device_id;
+	END IF;
+	IF o.text1 IS NOT NULL AND o.text2 IS NOT NULL THEN
+		PERFORM index_devices(ARRAY[device_id], o.text2);
+	END IF;
+	RETURN r;
+END $$;
+
+CREATE FUNCTION op_device_retire(o op, next bigint) RETURNS outcome
 LANGUAGE plpgsql AS $$
 DECLARE
 	r outcome := done();
 	d record;
 BEGIN
-	SELECT id, state INTO d FROM device
-	    WHERE lower(name) = lower(o.name COLLATE "C");
-	IF NOT FOUND THEN
-		INSERT INTO device (name, class, state, created_at,
-		    bound_spki, attributes)
-		VALUES (o.name, class_of(o.product, '', ''), o.state, o.at,
-		    o.spki, o.text1);
-		r.devices := 1;
-	ELSIF d.state <> 0 THEN
-		RETURN refuse(1, 'device ' || o.name || ': retired');
-	ELSIF NOT o.flag THEN
-		RETURN refuse(1, 'device ' || o.name || ': exists');
-	ELSE
-		UPDATE device SET class = class_of(o.product, '', ''),
-		    bound_spki = o.spki, attributes = o.text1
-		    WHERE id = d.id;
-	END IF;
-	RETURN r;
-END $$;
-
-CREATE FUNCTION op_device_retire(o op) RETURNS outcome
-LANGUAGE plpgsql AS $$
-DECLARE
-	d record;
-BEGIN
-	SELECT id, state INTO d FROM device
+	SELECT id, state, last INTO d FROM device
 	    WHERE lower(name) = lower(o.name COLLATE "C");
 	IF NOT FOUND THEN
 		RETURN refuse(2, 'device ' || o.name || ': no such device');
 	ELSIF d.state <> 0 THEN
 		RETURN already();
 	END IF;
-	UPDATE device SET state = 1 WHERE id = d.id;
-	RETURN done();
+	r.own := coalesce(d.last, -1);
+	UPDATE device SET state = 1, last = newest(next, o.n, last)
+	    WHERE id = d.id;
+	RETURN r;
 END $$;
 
+-- name: the product.  device: after which.  number: how many.  mask, text2: as
+-- of a device that is put.  Gives back how many there were, and the last one's
+-- name if there may be more.
+CREATE FUNCTION op_devices_index(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	r outcome := done();
+	ids bigint[];
+	names text[];
+BEGIN
+	IF o.number NOT BETWEEN 1 AND 10000 THEN
+		RETURN refuse(4, 'index: 1 to 10000 devices');
+	ELSIF NOT schema_is(o.name, o.mask) THEN
+		RETURN refuse(5, 'product ' || o.name ||
+		    ': its schema has changed');
+	END IF;
+	SELECT array_agg(d.id), array_agg(d.name) INTO ids, names FROM (
+	    SELECT id, name FROM device WHERE class = class_of(o.name, '', '')
+	    AND lower(name) > lower(o.device COLLATE "C")
+	    ORDER BY lower(name) LIMIT o.number) d;
+	r.number := coalesce(cardinality(ids), 0);
+	IF r.number = o.number THEN
+		r.name := names[r.number];
+	END IF;
+	DELETE FROM attribute WHERE device = ANY (ids);
+	IF o.text2 IS NOT NULL THEN
+		PERFORM index_devices(ids, o.text2);
+	END IF;
+	RETURN r;
+END $$;
+
+-- A key belongs to one operator, for ever, and never to a device.  state: the
+-- kind; from_at: used_at.
 CREATE FUNCTION op_operator_put(o op) RETURNS outcome
 LANGUAGE plpgsql AS $$
 BEGIN
-	INSERT INTO operator VALUES (o.name, o.text1, o.text2, o.sha256,
-	    o.at, o.to_at, o.revoked_at) ON CONFLICT DO NOTHING;
-	IF NOT FOUND THEN
+	IF EXISTS (SELECT FROM operator WHERE name = o.name) THEN
 		RETURN refuse(1, 'operator ' || o.name || ': exists');
+	ELSIF EXISTS (SELECT FROM operator WHERE spki = o.spki) THEN
+		RETURN refuse(1, 'this key is or was an operator''s');
+	ELSIF EXISTS (SELECT FROM key WHERE spki = o.spki) THEN
+		RETURN refuse(1, 'this key is certified for a device');
 	END IF;
+	INSERT INTO operator VALUES (o.name, o.text1, o.text2, o.sha256,
+	    o.at, o.to_at, o.revoked_at, o.state, o.profile, o.product,
+	    o.issuer, o.spki, o.from_at);
 	RETURN done();
 END $$;
 
-CREATE FUNCTION is_admin(roles text) RETURNS boolean
+-- An administrator of everything, and not one by break-glass (kind 2).
+CREATE FUNCTION is_admin(o operator) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
-	SELECT position(',admin,' IN ',' || roles || ',') > 0
+	SELECT position(',admin,' IN ',' || o.roles || ',') > 0
+	    AND o.scope = '' AND o.kind <> 2
 $$;
 
 -- One writer asks: two who revoke each other at once leave one of them.
@@ -504,7 +654,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	k record;
 BEGIN
-	SELECT revoked_at, is_admin(roles) AS admin INTO k FROM operator
+	SELECT revoked_at, is_admin(operator) AS admin INTO k FROM operator
 	    WHERE name = o.name;
 	IF NOT FOUND THEN
 		RETURN refuse(2, 'operator ' || o.name ||
@@ -514,11 +664,38 @@ BEGIN
 	ELSIF k.admin AND NOT EXISTS (SELECT FROM operator
 	    WHERE name <> o.name AND operator.revoked_at = 0
 	    AND (expires_at = 0 OR expires_at > o.revoked_at)
-	    AND is_admin(roles)) THEN
+	    AND is_admin(operator)) THEN
 		RETURN refuse(3, 'operator ' || o.name || ' is the last '
 		    'administrator');
 	END IF;
 	UPDATE operator SET revoked_at = o.revoked_at WHERE name = o.name;
+	RETURN done();
+END $$;
+
+CREATE FUNCTION op_operator_erase(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	named boolean;
+BEGIN
+	SELECT person <> '' OR description <> '' INTO named FROM operator
+	    WHERE name = o.name;
+	IF NOT FOUND THEN
+		RETURN refuse(2, 'operator ' || o.name ||
+		    ': no such operator');
+	ELSIF NOT named THEN
+		RETURN already();
+	END IF;
+	UPDATE operator SET person = '', description = ''
+	    WHERE name = o.name;
+	RETURN done();
+END $$;
+
+-- A time that came late does not set an earlier one.
+CREATE FUNCTION op_operator_used(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE operator SET used_at = o.from_at
+	    WHERE name = o.name AND used_at < o.from_at;
 	RETURN done();
 END $$;
 
@@ -595,12 +772,12 @@ BEGIN
 	SELECT version INTO have FROM doc WHERE kind = o.state
 	    AND id = o.name;
 	have := coalesce(have, 0);
-	IF have = 0 AND (o.body IS NULL OR o.number > 0) THEN
+	IF have = 0 AND (o.body IS NULL OR o.number NOT IN (-1, 0)) THEN
 		RETURN refuse(2, o.name || ': there is none');
 	ELSIF have <> 0 AND o.number = 0 THEN
 		RETURN refuse(1, o.name || ': exists');
 	ELSIF o.number NOT IN (-1, have) THEN
-		RETURN refuse(1, o.name || ': has changed: it is at version '
+		RETURN refuse(5, o.name || ': has changed: it is at version '
 		    || have);
 	ELSIF o.body IS NULL THEN
 		DELETE FROM doc WHERE kind = o.state AND id = o.name;
@@ -618,7 +795,8 @@ END $$;
 -- program adds the entries in the same transaction.
 CREATE FUNCTION run(ops op[])
 RETURNS TABLE (code smallint, why text, already boolean, idx bigint,
-    number bigint)
+    number bigint, name text, own bigint, other bigint, other_at smallint,
+    other_n smallint)
 LANGUAGE plpgsql AS $$
 DECLARE
 	m meta;
@@ -630,25 +808,33 @@ BEGIN
 		CASE o.kind
 		WHEN 0 THEN r := done();
 		WHEN 1 THEN r := op_issue(o, m.entries);
-		WHEN 2 THEN r := op_confirm(o);
-		WHEN 3 THEN r := op_revoke(o);
+		WHEN 2 THEN r := op_confirm(o, m.entries);
+		WHEN 3 THEN r := op_revoke(o, m.entries);
 		WHEN 4 THEN r := op_orphan(o, m.entries);
-		WHEN 5 THEN r := op_token_mint(o);
-		WHEN 6 THEN r := op_token_state(o);
+		WHEN 5 THEN r := op_token_mint(o, m.entries);
+		WHEN 6 THEN r := op_token_state(o, m.entries);
 		WHEN 7 THEN r := op_product_put(o);
-		WHEN 8 THEN r := op_device_put(o);
-		WHEN 9 THEN r := op_device_retire(o);
+		WHEN 8 THEN r := op_device_put(o, m.entries);
+		WHEN 9 THEN r := op_device_retire(o, m.entries);
 		WHEN 10 THEN r := op_operator_put(o);
 		WHEN 11 THEN r := op_operator_revoke(o);
 		WHEN 12 THEN r := op_checkpoint_put(o, m.entries);
 		WHEN 13 THEN r := op_crl_put(o);
 		WHEN 14 THEN r := op_answer_put(o);
 		WHEN 15 THEN r := op_doc_put(o);
+		WHEN 16 THEN r := op_devices_index(o);
+		WHEN 17 THEN r := op_operator_erase(o);
+		WHEN 18 THEN r := op_operator_used(o);
 		END CASE;
 		code := r.code;
 		why := r.why;
 		already := r.already;
 		number := r.number;
+		name := r.name;
+		own := r.own;
+		other := r.other;
+		other_at := r.other_at;
+		other_n := r.other_n;
 		idx := NULL;
 		IF r.written AND o.n > 0 THEN
 			idx := m.entries;

@@ -18,7 +18,7 @@
 #include "store/store.h"
 #include "server.h"
 
-enum { BATCH_MAX = 256, DER_N = 600, ENTRY_N = 450, PRODUCTS = 20,
+enum { BATCH_MAX = 512, DER_N = 600, ENTRY_N = 450, PRODUCTS = 20,
 	ORDER_N = 5000 /* units of a product in a row */ };
 #define NOW_S INT64_C(1795000000)
 
@@ -334,6 +334,130 @@ opening(const char *url)
 	mm_store_close(&s);
 }
 
+/* ---- devices: put many at once, recalled ---- */
+
+static void
+put_device(struct work *w, uint64_t n)
+{
+	struct mm_device *d = &w->op.u.device.row;
+
+	init(w, MM_OP_DEVICE_PUT, n);
+	w->op.entry[0].n = 250;
+	snprintf(d->id, sizeof(d->id), "DV-%08llu", (unsigned long long)n);
+	snprintf(d->product, sizeof(d->product), "product-%llu",
+	    (unsigned long long)n / ORDER_N % PRODUCTS);
+	d->created_at = NOW_S * 1000 + (int64_t)n;
+	snprintf(d->attributes, sizeof(d->attributes),
+	    "{\"hw_rev\":\"B%llu\",\"lot\":%llu,\"mac\":\"02%010llx\"}",
+	    (unsigned long long)n % 50, (unsigned long long)n / 100,
+	    (unsigned long long)(n * 2654435761U) & 0xffffffffffU);
+	w->op.u.device.same_is_fine = true;
+}
+
+static void
+put_indexed(struct work *w, uint64_t n)
+{
+	put_device(w, n);
+	w->op.u.device.indexed = "[\"hw_rev\",\"lot\",\"mac\"]";
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+time_recall(struct mm_store_reader *r, const char *what, struct mm_recall q,
+    uint64_t n)
+{
+	enum { TIMES = 200 };
+	double took[TIMES];
+	unsigned rows = 0;
+
+	q.most = 100;
+	q.scan = 1500; /* as the server has it */
+	q.state = -1;
+	for (unsigned i = 0; i < TIMES; i++) {
+		char next[MM_RECALL_AFTER];
+		struct mm_why why = { 0 };
+		double start;
+
+		rows = 0;
+		if (q.nwhere > 0 && strcmp(q.where[0].name, "lot") == 0)
+			q.where[0].number = (double)(i * 7919 % (n / 100));
+		start = us(CLOCK_MONOTONIC);
+		must(mm_recall_devices(r, &q, count, &rows, next, &why), &why);
+		took[i] = us(CLOCK_MONOTONIC) - start;
+	}
+	qsort(took, TIMES, sizeof(took[0]), by_size);
+	printf("  recall %-36s p50 %6.2f ms, p99 %6.2f ms, %u rows\n", what,
+	    took[TIMES / 2] / 1e3, took[TIMES * 99 / 100] / 1e3, rows);
+}
+
+#define WHERE(n, o, ...) .nwhere = 1, .where = { { .name = n, \
+	.op = MM_WHERE_##o, __VA_ARGS__ } }
+
+static void
+recalls(struct mm_store_reader *r, uint64_t n)
+{
+	time_recall(r, "attribute equal", (struct mm_recall){
+	    WHERE("hw_rev", EQ, .text = "B7", .indexed = true) }, n);
+	time_recall(r, "attribute equal, number", (struct mm_recall){
+	    WHERE("lot", EQ, .is_number = true, .indexed = true) }, n);
+	time_recall(r, "attribute range", (struct mm_recall){
+	    WHERE("lot", GE, .is_number = true, .indexed = true) }, n);
+	time_recall(r, "attribute prefix", (struct mm_recall){
+	    WHERE("mac", PREFIX, .text = "0200", .indexed = true) }, n);
+	time_recall(r, "equal, product, created (few)", (struct mm_recall){
+	    .product = "product-7", .created_from = NOW_S * 1000 + 1,
+	    WHERE("hw_rev", EQ, .text = "B7", .indexed = true) }, n);
+	time_recall(r, "no index: a page is its budget", (struct mm_recall){
+	    WHERE("hw_rev", EQ, .text = "none") }, n);
+	time_recall(r, "created in a range", (struct mm_recall){
+	    .created_from = NOW_S * 1000 + (int64_t)n / 2,
+	    .created_to = NOW_S * 1000 + (int64_t)n / 2 + 50 }, n);
+	time_recall(r, "issuer", (struct mm_recall){
+	    .issuer = "line-ca" }, n);
+	time_recall(r, "issuer that is none: its budget", (struct mm_recall){
+	    .issuer = "none" }, n);
+	time_recall(r, "issued in a range, issuer", (struct mm_recall){
+	    .issuer = "line-ca", .issued_from = NOW_S * 1000 + 100,
+	    .issued_to = NOW_S * 1000 + 200 }, n);
+	time_recall(r, "product, issuer", (struct mm_recall){
+	    .product = "product-7", .issuer = "line-ca" }, n);
+}
+
+/* Wall time, with commits: what an import waits for. */
+static void
+devices(struct mm_store *s, struct mm_store_reader *r, uint64_t n)
+{
+	static const struct {
+		const char *what;
+		void (*make)(struct work *, uint64_t);
+	} rows[] = { { "no index", put_device }, { "again, the same",
+	    put_device }, { "3 indexed", put_indexed } };
+	struct mm_why why = { 0 };
+	uint64_t first = 0;
+
+	for (unsigned i = 0; i < 3; i++) {
+		double start, cpu;
+
+		first = i == 2 ? n / 4 : 0;
+		start = us(CLOCK_MONOTONIC);
+		cpu = run(s, rows[i].make, first, i == 2 ? n : n / 4,
+		    BATCH_MAX).cpu;
+		start = us(CLOCK_MONOTONIC) - start;
+		printf("devices, %s: %.2f us of CPU each, %.0f a second\n",
+		    rows[i].what, cpu / (double)(i == 2 ? n - first : n / 4),
+		    (double)(i == 2 ? n - first : n / 4) / start * 1e6);
+		must(mm_store_tidy(r, &why), &why);
+	}
+	recalls(r, n);
+}
+
 /* ---- the run ---- */
 
 static double
@@ -540,6 +664,7 @@ main(int argc, char **argv)
 	for (uint64_t i = 0; i < 1000; i++)
 		run(s, revoke_one, i * (n / 1000), i * (n / 1000) + 1, 1);
 	by_batch(s, r, pg, n);
+	devices(s, r, n);
 	reads(r, n);
 	mm_reader_close(&r);
 	mm_store_close(&s);

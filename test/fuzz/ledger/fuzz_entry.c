@@ -39,6 +39,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		same(v.type, mm_entry_type_name(e.type));
 		same(v.device, e.field[MM_F_DEVICE]);
 		same(v.product, e.field[MM_F_PRODUCT]);
+		same(v.token, e.field[MM_F_TOKEN]);
+		same(v.serial, e.field[MM_F_SERIAL]);
 		same(v.key, e.field[MM_F_KEY]);
 	}
 	mm_buf_done(&again);

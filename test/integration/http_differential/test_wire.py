@@ -269,6 +269,26 @@ def test_caps(serve):
     assert s.curl() == b"hello\n"
 
 
+def test_the_longest_idle_makes_room(serve):
+    """A full listener ends who rests, not who comes; never who is served."""
+    s = serve(connections=3, loops=1)
+    busy, old, young = s.dial(), s.dial(), s.dial()
+    busy.sendall(b"GET /later?ms=4000 HTTP/1.1\r\nHost: a\r\n\r\n")
+    for sock in (old, young):
+        sock.sendall(GET)
+        assert Answers(sock).one()[0] == 200
+    with pytest.raises((OSError, ssl.SSLError)):
+        s.dial()  # nobody has rested for a second yet
+    time.sleep(1.1)
+    new = s.dial()
+    new.sendall(GET)
+    assert Answers(new).one()[0] == 200
+    assert Answers(old).one() is None
+    young.sendall(GET)
+    assert Answers(young).one()[0] == 200
+    assert Answers(busy).one()[0] == 200
+
+
 def test_half_open_handshakes_are_pushed_out(serve):
     """The ceiling costs who only opens connections, not who handshakes."""
     s = serve(handshakes=4, handshake_ms=2000)
@@ -286,6 +306,34 @@ def test_half_open_handshakes_are_pushed_out(serve):
     else:
         pytest.fail("no handshake got in")
     del silent
+
+
+def begin_body(s, n, of=65000):
+    sock = s.dial()
+    sock.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\n"
+                 b"Content-Length: %d\r\n\r\n" % of + b"x" * n)
+    return sock
+
+
+def test_bodies_have_a_ceiling(serve):
+    """Memory of bodies that do not end is bounded, and theirs to lose."""
+    s = serve(loops=1, bodies=300000, body_ms=4000)
+    held = [begin_body(s, 40000) for _ in range(4)]  # of 64 KiB each
+    s.until(lambda c: c[0]["requests"] == 4)
+    time.sleep(0.2)
+    late = begin_body(s, 64999)
+    status, fields, _ = Answers(late).one()
+    assert (status, fields["retry-after"]) == (503, "1")
+    assert s.curl("--data-binary", "short", path="/echo") == b"short"
+    time.sleep(1.2)  # a quarter of their time, and a bit
+    late = begin_body(s, 65000)
+    assert Answers(late).one()[0] == 200
+    assert Answers(held[0]).one()[0] == 408
+    for sock in held[1:]:
+        sock.sendall(b"x" * 25000)
+        assert Answers(sock).one()[2] == b"x" * 65000
+    for _ in range(20):  # what was counted is given back
+        assert s.curl("--data-binary", "x" * 65000, path="/echo")
 
 
 def test_vanishing_clients(serve):

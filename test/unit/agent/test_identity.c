@@ -187,7 +187,7 @@ check_tidy(void)
 	static const char *const top[] = { "a", "b", "current", "lock", NULL };
 	static const char *const slot[] = { "key.pem", "cert.pem",
 		"chain.pem", "anchor.pem", "server", "time", "confirmed",
-		"receipt.json", NULL };
+		"receipt.json", "token-id", NULL };
 	char a[PATH_MAX + 32], b[PATH_MAX + 32];
 
 	snprintf(a, sizeof(a), "%s/a", dir);

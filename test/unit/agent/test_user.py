@@ -81,9 +81,10 @@ def test_exit_statuses(folder):
     header = (ROOT / "src/base/err.h").read_text()
     code = {int(x) for x in re.findall(
         r"X\(MM_\w+,\s+\d+,\s+(\d+), ", header)}
-    early = re.search(r"MM_AGENT_EXIT_EARLY (\d+)", (
+    own = re.findall(r"MM_AGENT_EXIT_\w+ (\d+)", (
         ROOT / "src/agent/agent.h").read_text())
-    code.add(int(early.group(1)))
+    assert len(own) == 2
+    code |= {int(x) for x in own}
     manual = (ROOT / "man/mintmark-agent.1").read_text()
     part = manual.split(".Sh EXIT STATUS")[1].split(".Sh ")[0]
     assert {int(x) for x in re.findall(r"^\.It (\d+)$", part, re.M)} == code

@@ -229,8 +229,9 @@ rig_make(struct rig *r, const char *extra, const struct mm_core_hooks *hooks)
 		abort();
 	}
 	rig_open(r, hooks);
-	MUST(mm_desk_login(r->desk, mm_bytes_of(key_text), &r->admin, &why) ==
-	    MM_OK);
+	MUST(mm_desk_login(r->desk, &(struct mm_presented){
+	    .key = mm_bytes_of(key_text), .peer = &in6addr_loopback },
+	    &r->admin, &why) == MM_OK);
 	MUST(mm_desk_product_put(r->desk, &r->admin, &p, false, &why) ==
 	    MM_OK);
 	for (size_t i = 0; i < 4; i++) {

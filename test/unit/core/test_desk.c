@@ -224,6 +224,13 @@ devices(void **state)
 	mm_job_free(&job);
 }
 
+static enum mm_err
+log_in(struct rig *r, const char *text, struct mm_login *out)
+{
+	return mm_desk_login(r->desk, &(struct mm_presented){
+	    .key = mm_bytes_of(text), .peer = &in6addr_loopback }, out, NULL);
+}
+
 static void
 operators(void **state)
 {
@@ -231,25 +238,25 @@ operators(void **state)
 	char text[80], id[17];
 	struct mm_authority a;
 	struct mm_login login;
+	struct mm_operator row;
 	struct mm_why why = { 0 };
 
 	assert_int_equal(mm_desk_operator_revoke(r->desk, &r->admin,
 	    r->admin.id, NULL), MM_EPOLICY);
-	if (mm_desk_operator_create(r->desk, &r->admin, "Line", MM_ROLE_LINE,
-	    0, text, id, &why) != MM_OK)
+	if (mm_desk_operator_create(r->desk, &r->admin,
+	    &(struct mm_operator_spec){ .name = "Line",
+	    .roles = MM_ROLE_LINE }, text, &row, &why) != MM_OK)
 		fail_msg("%s", why.text);
-	assert_int_equal(mm_desk_login(r->desk, mm_bytes_of(text), &login,
-	    NULL), MM_OK);
+	strcpy(id, row.id);
+	assert_int_equal(log_in(r, text, &login), MM_OK);
 	assert_int_equal(login.roles, MM_ROLE_LINE);
 	assert_string_equal(login.name, "Line");
 	assert_int_equal(mm_authority_operator(&a, &login, "SN-1", NULL),
 	    MM_OK);
 	text[30] = text[30] == 'a' ? 'b' : 'a';
-	assert_int_equal(mm_desk_login(r->desk, mm_bytes_of(text), &login,
-	    NULL), MM_EAUTH);
+	assert_int_equal(log_in(r, text, &login), MM_EAUTH);
 	text[30] = '!';
-	assert_int_equal(mm_desk_login(r->desk, mm_bytes_of(text), &login,
-	    NULL), MM_EAUTH);
+	assert_int_equal(log_in(r, text, &login), MM_EAUTH);
 	login.roles = MM_ROLE_SUPPORT;
 	assert_int_equal(mm_authority_operator(&a, &login, "SN-1", NULL),
 	    MM_EPOLICY);
@@ -283,6 +290,27 @@ wait_ready(struct rig *r)
 	} while (!s.ready);
 }
 
+static sqlite3 *
+lock_store(struct rig *r)
+{
+	char path[160];
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/mintmark.db", r->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL,
+	    NULL), SQLITE_OK);
+	return db;
+}
+
+static void
+unlock_store(sqlite3 *db)
+{
+	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL),
+	    SQLITE_OK);
+	sqlite3_close(db);
+}
+
 /* Somebody else holds the database: signatures cannot be recorded.  They are
  * told as "again", settled as orphans, and nothing is spent. */
 static void
@@ -292,20 +320,13 @@ store_away(void **state)
 	struct mm_token_made t = rig_token(r, "SN-locked");
 	EVP_PKEY *key = rig_key();
 	struct mm_job *job = rig_job(MM_JOB_ENROL, key, "");
-	char path[160];
-	sqlite3 *db;
+	sqlite3 *db = lock_store(r);
 
-	snprintf(path, sizeof(path), "%s/mintmark.db", r->dir);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL,
-	    NULL), SQLITE_OK);
 	rig_psk(job, &t);
 	rig_run(r, job);
 	assert_int_equal(job->result, MM_EAGAIN);
 	mm_job_free(&job);
-	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL),
-	    SQLITE_OK);
-	sqlite3_close(db);
+	unlock_store(db);
 	wait_ready(r);
 	job = rig_job(MM_JOB_ENROL, key, "");
 	rig_psk(job, &t);
@@ -317,6 +338,41 @@ store_away(void **state)
 	assert_int_equal(rig_journal(r, "certificate"),
 	    rig_entries(r, "certificate.issued") +
 	    rig_entries(r, "certificate.renewed") + 1);
+}
+
+/* A revocation list that could not be stored is the last one that is signed
+ * until the store is back, though no certificate was asked for. */
+static void
+store_away_from_the_desk(void **state)
+{
+	struct rig *r = *state;
+	unsigned lists = rig_journal(r, "crl");
+	struct mm_core_stats s;
+	uint64_t number;
+	sqlite3 *db = lock_store(r);
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(mm_desk_crl(r->desk, "factory", true,
+		    &number, NULL), MM_EAGAIN);
+	assert_int_equal(rig_journal(r, "crl"), lists + 1);
+	mm_core_stats(r->core, &s);
+	assert_false(s.ready);
+	assert_string_equal(s.why, "the store is away");
+	unlock_store(db);
+	wait_ready(r);
+	assert_int_equal(mm_desk_crl(r->desk, "factory", true, &number, NULL),
+	    MM_OK);
+}
+
+/* Meeting the signer enters the list that it signed and the store never got. */
+static void
+a_lost_list(void **state)
+{
+	struct rig *r = *state;
+
+	rig_shut(r);
+	rig_open(r, NULL);
+	assert_int_equal(rig_journal(r, "crl"), rig_entries(r, "crl.signed"));
 }
 
 /* Stopping enters what was counted and signs the last head. */
@@ -348,6 +404,8 @@ main(void)
 		cmocka_unit_test(operators),
 		cmocka_unit_test(answers_in_flight),
 		cmocka_unit_test(store_away),
+		cmocka_unit_test(store_away_from_the_desk),
+		cmocka_unit_test(a_lost_list),
 		cmocka_unit_test(again),
 	};
 

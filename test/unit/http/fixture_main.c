@@ -1,6 +1,6 @@
 /*
  * The fixture as a program, for tests that are not in C.  Arguments are
- * limits, "header_ms=200"; prints "TLS-port PLAIN-port", then obeys lines on
+ * limits, "header_ms=200", or "loops=1"; prints "TLS-port PLAIN-port", then obeys lines on
  * stdin: "counters", "reload", and at the end of input "drain".
  */
 #include <pthread.h>
@@ -24,6 +24,7 @@ static const struct {
 	LIMIT(connections),
 	LIMIT(connections_per_source),
 	LIMIT(handshakes),
+	LIMIT(bodies),
 	LIMIT(handshake_ms),
 	LIMIT(header_ms),
 	LIMIT(body_ms),
@@ -79,9 +80,12 @@ main(int argc, char **argv)
 	char line[64];
 
 	fixture_init(&f, 2);
-	for (int i = 1; i < argc; i++)
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "loops=1") == 0)
+			f.conf.loops = 1;
 		for (int k = 0; k < 2; k++)
 			limit_set(&f.listeners[k].limits, argv[i]);
+	}
 	fixture_start(&f);
 	printf("%u %u\n", mm_http_port(f.http, 0), mm_http_port(f.http, 1));
 	fflush(stdout);

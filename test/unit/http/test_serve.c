@@ -118,6 +118,45 @@ on_half(struct mm_http_req *req, void *ctx)
 	mm_http_answer(mm_http_of(req->loop), req->ref, &resp);
 }
 
+static void
+on_status(struct mm_http_req *req, void *ctx)
+{
+	const int *status = req->route->data;
+	struct mm_http_resp resp = { .status = *status };
+
+	(void)ctx;
+	mm_http_answer(mm_http_of(req->loop), req->ref, &resp);
+}
+
+/* RFC 9110 10.2.3, RFC 6585 4: who may come again is told when. */
+static void
+test_come_again(void **state)
+{
+	static const struct { int status; bool again; } rows[] = {
+		{ 503, true }, { 429, true }, { 404, false }, { 200, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_http_route one[] = {
+			{ MM_HTTP_GET, "/s", 0, 0, on_status,
+			    &rows[i].status },
+		};
+		static struct fixture f;
+		char answer[1024];
+
+		fixture_init(&f, 1);
+		f.listeners[1].routes = one;
+		f.listeners[1].nroutes = 1;
+		fixture_start(&f);
+		talk(mm_http_port(f.http, 1), "GET /s HTTP/1.1\r\nHost: a\r\n"
+		    "Connection: close\r\n\r\n", answer, sizeof(answer));
+		assert_int_equal(strstr(answer, "Retry-After: 1\r\n") != NULL,
+		    rows[i].again);
+		fixture_stop(&f, 1000);
+	}
+}
+
 /* A body that could not be made whole is no 200 of its first half. */
 static void
 test_half_a_body(void **state)
@@ -626,6 +665,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request_seen),
 		cmocka_unit_test(test_half_a_body),
+		cmocka_unit_test(test_come_again),
 		cmocka_unit_test(test_errors_hooked),
 		cmocka_unit_test(test_handshake_parked),
 		cmocka_unit_test(test_handshake_parked_and_gone),

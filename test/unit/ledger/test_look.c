@@ -21,7 +21,8 @@ static void
 fields_are_found_whatever_is_around_them(void **state)
 {
 	static const struct {
-		const char *json, *type, *at, *device, *product, *key;
+		const char *json, *type, *at, *device, *product, *key,
+		    *token, *serial;
 	} rows[] = {
 		{ "{\"v\":1,\"type\":\"token.minted\",\"at\":\"T\","
 		  "\"device\":\"SN-1\",\"product\":\"p\"}",
@@ -29,6 +30,9 @@ fields_are_found_whatever_is_around_them(void **state)
 		{ "{\"v\":1,\"type\":\"alert\",\"reason\":\"a \\\"device\\\":"
 		  "\\\"X\\\" b\\\\\",\"count\":12,\"key\":\"k\"}",
 		    "alert", NULL, NULL, NULL, "k" },
+		{ "{\"type\":\"cert.held\",\"token\":\"t1\","
+		  "\"serial\":\"0a\",\"detail\":\"serial\"}",
+		    "cert.held", NULL, NULL, NULL, NULL, "t1", "0a" },
 		{ "{\"count\":3}", NULL, NULL, NULL, NULL, NULL },
 		{ "{}", NULL, NULL, NULL, NULL, NULL },
 		{ "", NULL, NULL, NULL, NULL, NULL },
@@ -52,6 +56,8 @@ fields_are_found_whatever_is_around_them(void **state)
 		same(v.device, rows[i].device);
 		same(v.product, rows[i].product);
 		same(v.key, rows[i].key);
+		same(v.token, rows[i].token);
+		same(v.serial, rows[i].serial);
 		free(p);
 	}
 }

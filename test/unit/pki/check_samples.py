@@ -1,7 +1,14 @@
 #!/usr/bin/env python3
-"""check_samples.py PROGRAM: OpenSSL, GnuTLS and Python judge our output."""
+"""check_samples.py PROGRAM TYPE...: OpenSSL, GnuTLS and Python judge our
+output, for issuers and leaves of these key types (p256 among them).
+
+No command has a time of its own: on a busy machine an RSA key may take a
+minute.  Whoever runs the test says how long all of it may take.
+"""
 import base64
+import concurrent.futures
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -9,15 +16,14 @@ import tempfile
 from pathlib import Path
 
 AT = "1795392000"  # the fixture's NOW
-TYPES = ["p256", "p384", "ed25519", "rsa2048", "rsa3072", "rsa4096"]
+TYPES = sys.argv[2:]
 REVOKED = {"p384", "rsa2048"}
 
 
 def run(*args, status=0, **kw):
     """Standard output and error of a command that must end with status."""
-    done = subprocess.run([str(a) for a in args], text=True, timeout=60,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          **kw)
+    done = subprocess.run([str(a) for a in args], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, **kw)
     assert done.returncode == status, (args, done.returncode, done.stdout)
     return done.stdout
 
@@ -27,11 +33,19 @@ def verify(ca, leaf, *more, status=0):
                ca, *more, leaf, status=status)
 
 
+def faketime():
+    """The library itself: the program of this name keeps a semaphore named by
+    its pid, and dies where a killed one of the same pid has left its own."""
+    found = sorted(Path("/usr/lib").rglob("libfaketime.so.1"))
+    assert found, "libfaketime is not installed"
+    return {"LD_PRELOAD": str(found[0]), "FAKETIME": "2026-11-23 00:00:00",
+            "TZ": "UTC", "PATH": "/usr/bin:/bin"}
+
+
 def gnutls(ca, leaf, *more, status=0):
-    return run("faketime", "-f", "2026-11-23 00:00:00", "certtool",
-               "--verify", "--verify-profile", "low", "--load-ca-certificate",
-               ca, *more, "--infile", leaf, status=status,
-               env={"TZ": "UTC", "PATH": "/usr/bin:/bin"})
+    return run("certtool", "--verify", "--verify-profile", "low",
+               "--load-ca-certificate", ca, *more, "--infile", leaf,
+               status=status, env=FAKED)
 
 
 def check_issuer(folder, issuer):
@@ -180,15 +194,16 @@ def check_sealed(folder):
 
 
 def main():
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, \
+            concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = Path(name)
-        run(sys.argv[1], folder)
-        for issuer in TYPES:
-            check_issuer(folder, issuer)
-        check_leaf(folder)
-        check_matter(folder)
-        check_others(folder)
-        check_sealed(folder)
+        run(sys.argv[1], folder, *TYPES)
+        jobs = [pool.submit(check_issuer, folder, i) for i in TYPES]
+        jobs += [pool.submit(check, folder) for check in (
+            check_leaf, check_matter, check_others, check_sealed)]
+        for job in jobs:
+            job.result()
 
 
+FAKED = faketime()
 main()

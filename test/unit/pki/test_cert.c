@@ -96,6 +96,51 @@ shows_names(void **state)
 	ca_done(&ca);
 }
 
+/* One kind of certificate is a recovered administrator's. */
+static void
+tells_recoveries(void **state)
+{
+	static const struct mm_conf_list subject = { 1, { "CN=x" } };
+	static const struct {
+		const char *what;
+		bool ca, recovery, want;
+	} rows[] = {
+		{ "CA", true, false, false },
+		{ "TLS server", false, false, false },
+		{ "recovery", false, true, true },
+	};
+	struct ca ca;
+
+	(void)state;
+	ca_init(&ca, MM_KEY_P256);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_buf spki = MM_BUF_INIT(4096);
+		struct mm_buf tbs = MM_BUF_INIT(8192);
+		struct mm_buf der = MM_BUF_INIT(8192);
+		struct mm_ca_fields f = { .serial = { 1 }, .path_len = 0,
+			.not_before_s = 1, .not_after_s = 2,
+			.subject = &subject, .ca = rows[i].ca,
+			.recovery = rows[i].recovery };
+		struct mm_cert c;
+
+		assert_int_equal(mm_key_spki(ca.key, &spki, NULL), MM_OK);
+		f.spki = mm_buf_view(&spki);
+		assert_int_equal(mm_ca_build(&f, mm_sign_alg(ca.sign), &tbs,
+		    NULL), MM_OK);
+		mm_cert_join(&der, mm_buf_view(&tbs), mm_sign_alg(ca.sign),
+		    mm_bytes_of("x"));
+		assert_int_equal(mm_cert_walk(mm_buf_view(&der), &c, NULL),
+		    MM_OK);
+		ROW(rows[i].what, mm_cert_recovers(&c) == rows[i].want);
+		ROW(rows[i].what, mm_cert_names_recovery(&c) ==
+		    rows[i].want);
+		mm_buf_done(&spki);
+		mm_buf_done(&tbs);
+		mm_buf_done(&der);
+	}
+	ca_done(&ca);
+}
+
 static void
 draws_serials(void **state)
 {
@@ -286,6 +331,7 @@ main(void)
 		cmocka_unit_test(libcrypto_reads_what_we_build),
 		cmocka_unit_test(agrees_with_libcrypto_on_damage),
 		cmocka_unit_test(shows_names),
+		cmocka_unit_test(tells_recoveries),
 		cmocka_unit_test(draws_serials),
 		cmocka_unit_test(bounds_validity),
 		cmocka_unit_test(refuses_what_does_not_fit),

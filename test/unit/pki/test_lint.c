@@ -100,6 +100,15 @@ raw(struct bench *b)
 	LIST(&b->p.extensions, "1.2.3.4:critical:0500");
 }
 
+/* An administrator's, for breaking the glass. */
+static void
+recovery(struct bench *b)
+{
+	b->p.eku.n = 0;
+	LIST(&b->p.extensions, "2.5.29.37:critical:301606146981c8e9ec9883b5"
+	    "9a8ef381dbf4f7e2efeec05b");
+}
+
 static void shard(struct bench *b) { b->i.shards = 1; }
 static void crl_url(struct bench *b) { b->i.crl_url[0] = 'x'; }
 static void aia_url(struct bench *b) { b->i.aia_url[0] = 'x'; }
@@ -226,6 +235,8 @@ static const struct {
 	{ "no extended key usage", no_eku, NULL },
 	{ "another extended key usage", server, NULL },
 	{ "one purpose too many", both_ekus, NULL },
+	{ "a recovery's purpose", recovery, NULL },
+	{ "a recovery's purpose, and in the profile", recovery, recovery },
 	{ "no basic constraints", no_basic, NULL },
 	{ "no distribution point", no_cdp, NULL },
 	{ "no authority information", no_aia, NULL },

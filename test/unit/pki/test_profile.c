@@ -83,6 +83,10 @@ static const struct {
 	{ PROFILE("key_usage = {}"), "key_usage" },
 	{ PROFILE("eku = {\"1.2.3\", \"serverAuth\"}"), NULL },
 	{ PROFILE("eku = {\"client\"}"), "client" },
+	{ PROFILE("eku = {\"2.25."
+	    "133472379363472490250317899074065113179\"}"), "2.25" },
+	{ PROFILE("extensions = {\"2.5.29.37:critical:301606146981c8e9ec9883b5"
+	    "9a8ef381dbf4f7e2efeec05b\"}"), "2.5.29.37" },
 	{ PROFILE("eku = {}"), NULL },
 	{ PROFILE("policies = {\"1.2.x\"}"), "1.2.x" },
 	{ PROFILE("extensions = {\"1.2.3:critical:0500\"}"), NULL },

@@ -4,6 +4,7 @@ What it can achieve is the list in architecture.md, "What a compromised server
 can still do"; what it cannot is a test each.
 """
 import hashlib
+import json
 import os
 import random
 import resource
@@ -371,6 +372,37 @@ def test_outstanding_until_its_entry(signer, csr):
         n, lines = signer["ledger"].call("outstanding", 0, 10)
         assert n == 1 and b[1] in lines and a[1] not in lines
     settle(signer, b, device="SN-2", kind="signature.orphaned")
+    assert count() == 0
+
+
+def crl_entry(number, issuer="issuing", **more):
+    return json.dumps({"v": 1, "type": "crl.signed",
+                       "at": "2026-11-23T05:00:00.000Z", "issuer": issuer,
+                       **more, "number": number},
+                      separators=(",", ":")).encode()
+
+
+def test_crl_outstanding_until_its_entry(signer):
+    count = lambda: signer["ledger"].call("status", 0)[4]  # noqa: E731
+    numbers = []
+    for k in (1, 2):
+        numbers.append(crl(signer, k))
+        signer["ops"].call("crl_sign", 0)
+    assert count() == 2
+    for n, wrong in enumerate([(numbers[0], "root"), (3,), (0,),
+                               (10 ** 40,), (None,), ("1",)]):
+        signer["ledger"].call("ledger_add", n, crl_entry(*wrong))
+        assert count() == 2, "another list's entry settles nothing"
+    signer["ledger"].call("ledger_add", 6, crl_entry(numbers[1]))
+    assert count() == 1
+    signer["ledger"].call("ledger_sign", 7)
+    for how in (signer.kill, signer.stop):
+        how()
+        signer.start()
+        n, lines = signer["ledger"].call("outstanding", 0, 10)
+        assert n == 1 and lines.endswith(struct.pack(">Q", numbers[0]))
+    signer["ledger"].call("ledger_add", 7,
+                          crl_entry(numbers[0], result="lost"))
     assert count() == 0
 
 
@@ -779,8 +811,12 @@ def test_all_links_at_once(signer, csr):
         t.join()
     assert len(done) == 5, "a link failed"
     assert len({c[1] for c in certs}) == 256
+    lists = [x["number"] for x in signer.journal() if x["kind"] == "crl"]
+    for n, number in enumerate(lists):
+        signer["ledger"].call("ledger_add", 256 + n, crl_entry(number))
     assert signer["ops"].call("status", 0)[4] == 0
+    signer["ledger"].call("ledger_sign", 256 + len(lists))
     signer.stop()
     signer.start()  # the journal's chain is whole
-    assert signer["ledger"].call("hello", 1)[3] == 256
+    assert signer["ledger"].call("hello", 1)[3] == 256 + len(lists)
     assert signer["ledger"].call("outstanding", 0, 100)[0] == 0

@@ -258,6 +258,26 @@ top_operator_gone(struct top *t, unsigned n)
 }
 
 void
+top_operator_cert(struct top *t, unsigned n)
+{
+	struct mm_operator *o = &t->op.u.operator_;
+
+	top_operator(t, n);
+	o->kind = MM_OPERATOR_CERTIFICATE;
+	memset(o->secret_sha256, 0, 32);
+	memset(o->spki_sha256, 0x70 + (int)n, 32);
+	strcpy(o->description, "on a card");
+	strcpy(o->sources, "10.0.0.0/8");
+}
+
+void
+top_operator_erase(struct top *t, unsigned n)
+{
+	top_operator(t, n);
+	t->op.kind = MM_OP_OPERATOR_ERASE;
+}
+
+void
 top_checkpoint(struct top *t, unsigned size)
 {
 	top_init(t, MM_OP_CHECKPOINT_PUT, size);

@@ -56,6 +56,9 @@ void top_orphan(struct top *t, unsigned n);
 void top_token(struct top *t, unsigned n, unsigned from, unsigned to);
 void top_operator(struct top *t, unsigned n);
 void top_operator_gone(struct top *t, unsigned n);
+/* Of a client certificate. */
+void top_operator_cert(struct top *t, unsigned n);
+void top_operator_erase(struct top *t, unsigned n);
 /* These two have no entry. */
 void top_checkpoint(struct top *t, unsigned size);
 void top_answer(struct top *t, unsigned hours); /* put at T0 + hours */

@@ -245,7 +245,22 @@ test_older_grows(void **state)
 	mm_store_close(&f.s);
 	shape_of(f.url, fresh, sizeof(fresh), "");
 	shape_of(f.url, old, sizeof(old),
-	    "DROP TABLE doc; PRAGMA user_version = 1");
+	    "DROP INDEX cert_issued;"
+	    "DROP TABLE doc; DROP TABLE attribute;"
+	    "DROP INDEX operator_key;"
+	    "ALTER TABLE entry DROP COLUMN back;"
+	    "ALTER TABLE device DROP COLUMN last;"
+	    "ALTER TABLE token DROP COLUMN last;"
+	    "ALTER TABLE cert DROP COLUMN last;"
+	    "ALTER TABLE cert DROP COLUMN key_type;"
+	    "ALTER TABLE product DROP COLUMN version;"
+	    "ALTER TABLE operator DROP COLUMN kind;"
+	    "ALTER TABLE operator DROP COLUMN description;"
+	    "ALTER TABLE operator DROP COLUMN scope;"
+	    "ALTER TABLE operator DROP COLUMN sources;"
+	    "ALTER TABLE operator DROP COLUMN spki;"
+	    "ALTER TABLE operator DROP COLUMN used_at;"
+	    "PRAGMA user_version = 1");
 	assert_string_not_equal(old, fresh);
 	assert_int_equal(mm_reader_open(f.url, &r, &why), MM_EPOLICY);
 	assert_non_null(strstr(why.text, "start mintmarkd"));

@@ -21,6 +21,7 @@ struct fact {
 	int state;
 	int64_t not_after_s;
 	unsigned device;
+	int64_t issued_at; /* clocks go back: not in the order of storing */
 };
 
 static struct fact
@@ -31,7 +32,8 @@ fact_of(unsigned i)
 
 	return (struct fact){ products[i / 4 % 3], issuers[i % 2],
 		profiles[i / 2 % 2], states[i % 5],
-		1000 + (i * 37) % 100, i / 4 };
+		1000 + (i * 37) % 100, i / 4,
+		T0 + (i + 90) % 200 * 1000 };
 }
 
 static void
@@ -52,6 +54,7 @@ make_cert(struct fx *f, unsigned i)
 	strcpy(row->issuer, w.issuer);
 	strcpy(row->profile, w.profile);
 	row->not_after_s = w.not_after_s;
+	row->issued_at = w.issued_at;
 	t.op.u.issue.confirmed = w.state == MM_CERT_CONFIRMED;
 	assert_int_equal(run1(f, &t), MM_OK);
 	if (w.state != MM_CERT_REVOKED && w.state != MM_CERT_HELD)
@@ -73,7 +76,8 @@ wanted(const struct mm_list *l, unsigned i)
 	    (l->profile == NULL || strcmp(l->profile, w.profile) == 0) &&
 	    (l->state == -1 || l->state == w.state) &&
 	    (l->expires_from_s == 0 || w.not_after_s >= l->expires_from_s) &&
-	    (l->expires_to_s == 0 || w.not_after_s < l->expires_to_s);
+	    (l->expires_to_s == 0 || w.not_after_s < l->expires_to_s) &&
+	    (l->issued_to == 0 || w.issued_at < l->issued_to);
 }
 
 /* Rows as they come: their numbers. */
@@ -96,13 +100,23 @@ see(void *ctx, const void *row, const char *next, struct mm_why *why)
 	return MM_OK;
 }
 
+static int64_t
+time_of(const struct mm_list *l, unsigned i)
+{
+	struct fact w = fact_of(i);
+
+	return l->issued_to != 0 ? w.issued_at :
+	    l->expires_from_s != 0 || l->expires_to_s != 0 ? w.not_after_s : 0;
+}
+
 static int
-by_place(const void *a, const void *b, void *expiry)
+by_place(const void *a, const void *b, void *list)
 {
 	unsigned i = *(const unsigned *)a, j = *(const unsigned *)b;
-	int64_t x = fact_of(i).not_after_s, y = fact_of(j).not_after_s;
+	const struct mm_list *l = list;
+	int64_t x = time_of(l, i), y = time_of(l, j);
 
-	if (*(bool *)expiry && x != y)
+	if (x != y)
 		return x < y ? -1 : 1;
 	return i < j ? -1 : i > j;
 }
@@ -113,12 +127,11 @@ check_list(struct fx *f, struct mm_list *l, unsigned most)
 	struct seen seen = { 0 };
 	struct mm_why why = { 0 };
 	unsigned want[N], n = 0, before;
-	bool expiry = l->expires_from_s != 0 || l->expires_to_s != 0;
 
 	for (unsigned i = 0; i < N; i++)
 		if (wanted(l, i))
 			want[n++] = i;
-	qsort_r(want, n, sizeof(want[0]), by_place, &expiry);
+	qsort_r(want, n, sizeof(want[0]), by_place, l);
 	l->most = most;
 	do {
 		before = seen.n;
@@ -159,6 +172,63 @@ every_combination(const struct mm_store_backend *b)
 		check_list(&f, &l, c % 7 == 0 ? 1 : c % 5 == 0 ? 70 : 400);
 	}
 	check_whole(&f);
+	fx_close(&f);
+}
+
+/* Unconfirmed ones by age, under every other filter; and their number. */
+static void
+unconfirmed(const struct mm_store_backend *b)
+{
+	struct fx f;
+	uint64_t n, want = 0;
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = 0; i < N; i++)
+		make_cert(&f, i);
+	for (unsigned c = 0; c < 2 * 3 * 3 * 2 * 3; c++) {
+		struct mm_list l = {
+			.device = c % 2 ? "SN-3" : NULL,
+			.product = c / 2 % 3 == 0 ? NULL :
+			    c / 2 % 3 == 1 ? "valve" : "nosuch",
+			.issuer = c / 6 % 3 == 0 ? NULL :
+			    issuers[c / 6 % 3 - 1],
+			.profile = c / 18 % 2 ? "a@2" : NULL,
+			.state = MM_CERT_ISSUED,
+			.issued_to = T0 + 1000 * (int64_t[]){ 1, 77,
+			    5000 }[c / 36],
+		};
+		check_list(&f, &l, c % 7 == 0 ? 1 : c % 5 == 0 ? 13 : 400);
+	}
+	for (unsigned i = 0; i < N; i++)
+		want += fact_of(i).state == MM_CERT_ISSUED &&
+		    fact_of(i).issued_at < T0 + 77000;
+	assert_int_equal(mm_get_unconfirmed(f.r, T0 + 77000, 1000, &n, NULL),
+	    MM_OK);
+	assert_true(n == want && want > 9);
+	assert_int_equal(mm_get_unconfirmed(f.r, T0 + 77000, 9, &n, NULL),
+	    MM_OK);
+	assert_int_equal(n, 9);
+	fx_close(&f);
+}
+
+static void
+unconfirmed_refused(const struct mm_store_backend *b)
+{
+	static const struct mm_list bad[] = {
+		{ .most = 5, .state = -1, .issued_to = T0 },
+		{ .most = 5, .state = MM_CERT_CONFIRMED, .issued_to = T0 },
+		{ .most = 5, .state = MM_CERT_ISSUED, .issued_to = T0,
+		    .expires_to_s = 5000 },
+	};
+	struct seen seen = { 0 };
+	struct fx f;
+
+	if (!fx_open(&f, b))
+		return;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(mm_list_certs(f.r, &bad[i], see, &seen,
+		    NULL), MM_EINPUT);
 	fx_close(&f);
 }
 
@@ -324,6 +394,8 @@ ON_BACKENDS(rows_added_between_pages)
 ON_BACKENDS(keys_that_are_none)
 ON_BACKENDS(revoked)
 ON_BACKENDS(devices_and_tokens)
+ON_BACKENDS(unconfirmed)
+ON_BACKENDS(unconfirmed_refused)
 
 int
 main(void)
@@ -334,6 +406,8 @@ main(void)
 		cmocka_unit_test(test_keys_that_are_none),
 		cmocka_unit_test(test_revoked),
 		cmocka_unit_test(test_devices_and_tokens),
+		cmocka_unit_test(test_unconfirmed),
+		cmocka_unit_test(test_unconfirmed_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -478,7 +478,7 @@ static void
 check_plan(const char *name, PGresult *res)
 {
 	static const char *const grow[] = { "cert", "token", "device", "key",
-		"claim", "entry", "tile" };
+		"claim", "entry", "tile", "attribute" };
 
 	for (int i = 0; i < PQntuples(res); i++) {
 		const char *line = PQgetvalue(res, i, 0);
@@ -540,6 +540,51 @@ test_plans(void **state)
 	fx_close(&f);
 }
 
+/* ---- what C and SQL both say ---- */
+
+/* run() knows kinds by number: the functions that it must call, in order. */
+static void
+test_kinds_are_numbered_alike(void **state)
+{
+	static const char *const calls[MM_OP_KINDS] = {
+		[MM_OP_ENTRY] = "done()",
+		[MM_OP_ISSUE] = "op_issue(",
+		[MM_OP_CONFIRM] = "op_confirm(",
+		[MM_OP_REVOKE] = "op_revoke(",
+		[MM_OP_ORPHAN] = "op_orphan(",
+		[MM_OP_TOKEN_MINT] = "op_token_mint(",
+		[MM_OP_TOKEN_STATE] = "op_token_state(",
+		[MM_OP_PRODUCT_PUT] = "op_product_put(",
+		[MM_OP_DEVICE_PUT] = "op_device_put(",
+		[MM_OP_DEVICE_RETIRE] = "op_device_retire(",
+		[MM_OP_OPERATOR_PUT] = "op_operator_put(",
+		[MM_OP_OPERATOR_REVOKE] = "op_operator_revoke(",
+		[MM_OP_CHECKPOINT_PUT] = "op_checkpoint_put(",
+		[MM_OP_CRL_PUT] = "op_crl_put(",
+		[MM_OP_ANSWER_PUT] = "op_answer_put(",
+		[MM_OP_DOC_PUT] = "op_doc_put(",
+		[MM_OP_DEVICES_INDEX] = "op_devices_index(",
+		[MM_OP_OPERATOR_ERASE] = "op_operator_erase(",
+		[MM_OP_OPERATOR_USED] = "op_operator_used(",
+	};
+	const char *at = strstr(mm_postgres_ops_schema, "FUNCTION run(");
+	unsigned kind;
+	char want[64];
+
+	(void)state;
+	for (kind = 0; kind < MM_OP_KINDS; kind++) {
+		assert_non_null(calls[kind]);
+		at = strstr(at, "WHEN ");
+		assert_non_null(at);
+		snprintf(want, sizeof(want), "WHEN %u THEN r := %s", kind,
+		    calls[kind]);
+		if (strncmp(at, want, strlen(want)) != 0)
+			fail_msg("run(): \"%.40s\", want \"%s\"", at, want);
+		at++;
+	}
+	assert_null(strstr(at, "WHEN "));
+}
+
 int
 main(void)
 {
@@ -557,6 +602,7 @@ main(void)
 		cmocka_unit_test(test_passwords_stay_out),
 		cmocka_unit_test(test_years),
 		cmocka_unit_test(test_plans),
+		cmocka_unit_test(test_kinds_are_numbered_alike),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,44 @@ small_rows_come_back(const struct mm_store_backend *b)
 }
 
 static void
+operator_by_its_key(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct top t;
+	struct mm_operator o;
+	uint8_t none[32] = { 1 };
+
+	if (!fx_open(&f, b))
+		return;
+	top_operator_cert(&t, 5);
+	strcpy(t.op.u.operator_.scope, "product:a,product:b");
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(mm_get_operator_key(f.r,
+	    t.op.u.operator_.spki_sha256, &o, NULL), MM_OK);
+	assert_string_equal(o.id, t.op.u.operator_.id);
+	assert_int_equal(o.kind, MM_OPERATOR_CERTIFICATE);
+	assert_string_equal(o.scope, "product:a,product:b");
+	assert_string_equal(o.sources, "10.0.0.0/8");
+	assert_string_equal(o.description, "on a card");
+	assert_int_equal(o.used_at, 0);
+	assert_int_equal(mm_get_operator_key(f.r, none, &o, NULL),
+	    MM_ENOTFOUND);
+	t.op.kind = MM_OP_OPERATOR_USED;
+	t.op.nentries = 0;
+	t.op.u.operator_.used_at = T0 + 9;
+	assert_int_equal(run1(&f, &t), MM_OK);
+	t.op.u.operator_.used_at = T0 + 8;
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_operator_erase(&t, 5);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(mm_get_operator(f.r, o.id, &o, NULL), MM_OK);
+	assert_string_equal(o.name, "");
+	assert_string_equal(o.description, "");
+	assert_int_equal(o.used_at, T0 + 9);
+	fx_close(&f);
+}
+
+static void
 certificate_comes_back(const struct mm_store_backend *b)
 {
 	struct fx f;
@@ -244,6 +282,7 @@ opening(const struct mm_store_backend *b)
 			fn(mm_store_backends[i]);               \
 	}
 ON_BACKENDS(small_rows_come_back)
+ON_BACKENDS(operator_by_its_key)
 ON_BACKENDS(certificate_comes_back)
 ON_BACKENDS(certificate_is_found)
 ON_BACKENDS(successor_and_replacements)
@@ -256,6 +295,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_rows_come_back),
+		cmocka_unit_test(test_operator_by_its_key),
 		cmocka_unit_test(test_certificate_comes_back),
 		cmocka_unit_test(test_certificate_is_found),
 		cmocka_unit_test(test_successor_and_replacements),

@@ -236,6 +236,35 @@ line_only(struct top *t)
 }
 
 static void
+scoped(struct top *t)
+{
+	strcpy(t->op.u.operator_.scope, "product:valve");
+}
+
+static void
+recovery(struct top *t)
+{
+	t->op.u.operator_.kind = MM_OPERATOR_RECOVERY;
+}
+
+/* The key of certificate number 1. */
+static void
+devices_key(struct top *t)
+{
+	struct top cert;
+
+	top_issue(&cert, 1);
+	memcpy(t->op.u.operator_.spki_sha256, cert.op.u.issue.row.spki_sha256,
+	    32);
+}
+
+static void
+key_of_2(struct top *t)
+{
+	memset(t->op.u.operator_.spki_sha256, 0x72, 32);
+}
+
+static void
 gone_soon(struct top *t)
 {
 	t->op.u.operator_.expires_at = T0 + 5;
@@ -539,6 +568,30 @@ static const struct row rows[] = {
 	    { top_device, 1, replace_device, NO(MM_ECONFLICT), C_NONE,
 		T_NONE },
 	    { make_retire, 2, NULL, NO(MM_ENOTFOUND), C_NONE, T_NONE } } },
+	{ "operators by certificate", {
+	    { top_operator, 1, NULL, OK1, C_NONE, T_NONE },
+	    { top_operator_cert, 2, NULL, OK1, C_NONE, T_NONE },
+	    { top_operator_cert, 3, key_of_2, NO(MM_ECONFLICT), C_NONE,
+		T_NONE },
+	    { top_operator_gone, 1, NULL, OK1, C_NONE, T_NONE },
+	    { top_operator_gone, 2, NULL, NO(MM_EPOLICY), C_NONE, T_NONE },
+	    { top_operator_cert, 4, scoped, OK1, C_NONE, T_NONE },
+	    { top_operator_cert, 5, recovery, OK1, C_NONE, T_NONE },
+	    { top_operator_gone, 2, NULL, NO(MM_EPOLICY), C_NONE, T_NONE },
+	    { top_operator_gone, 4, NULL, OK1, C_NONE, T_NONE },
+	    { top_operator_gone, 5, NULL, OK1, C_NONE, T_NONE },
+	    { top_operator_cert, 6, key_of_2, NO(MM_ECONFLICT), C_NONE,
+		T_NONE } } },
+	{ "a device's key is no operator's", {
+	    { top_mint, 1, NULL, OK1, C_NONE, MM_TOKEN_MINTED },
+	    { top_issue, 1, NULL, OK1, MM_CERT_ISSUED, MM_TOKEN_ISSUED },
+	    { top_operator_cert, 1, devices_key, NO(MM_ECONFLICT),
+		MM_CERT_ISSUED, MM_TOKEN_ISSUED } } },
+	{ "a name is erased", {
+	    { top_operator_erase, 1, NULL, NO(MM_ENOTFOUND), C_NONE, T_NONE },
+	    { top_operator, 1, NULL, OK1, C_NONE, T_NONE },
+	    { top_operator_erase, 1, NULL, OK1, C_NONE, T_NONE },
+	    { top_operator_erase, 1, NULL, OK0, C_NONE, T_NONE } } },
 	{ "operators", {
 	    { top_operator_gone, 1, NULL, NO(MM_ENOTFOUND), C_NONE, T_NONE },
 	    { top_operator, 1, NULL, OK1, C_NONE, T_NONE },

@@ -1,0 +1,40 @@
+#ifndef MM_CLI_CRLS_H
+#define MM_CLI_CRLS_H
+
+#include "cli/marks.h"
+#include "ledger/entry.h"
+#include "ledger/journal.h"
+
+/*
+ * For "ledger reconcile": revocation lists.  Each that the signer's journal
+ * has is in the ledger once, signed or lost, and no other; the database has
+ * each issuer's newest, byte for byte what was signed.
+ */
+struct mm_crl_seen {
+	char issuer[MM_NAME_MAX + 1];
+	uint64_t number; /* 0: the database has none */
+	uint8_t tbs[8];  /* of the hash of what was signed; the ledger: 0 */
+	bool young;      /* the journal's: may still be on its way */
+	bool lost;       /* the ledger's: never stored */
+};
+struct mm_crls {
+	struct mm_crl_seen *at;
+	size_t n, cap;
+};
+
+/* A journal line of any kind. */
+MM_MUST enum mm_err mm_crls_line(struct mm_crls *s,
+    const struct mm_journal_line *l, int64_t now_ms, struct mm_why *why);
+/* An entry of any type. */
+MM_MUST enum mm_err mm_crls_entry(struct mm_crls *s, const struct mm_entry *e,
+    struct mm_why *why);
+/* What the database has of an issuer; empty: nothing. */
+MM_MUST enum mm_err mm_crls_stored(struct mm_crls *s, const char *issuer,
+    uint64_t number, struct mm_bytes der, struct mm_why *why);
+/* Appends {"issuer", "crl", "difference"} for each; adds to *in_flight young
+ * ones that only the journal has.  Sorts. */
+void mm_crls_compare(struct mm_crls of[MM_OF_RECORDS], json_t *differences,
+    size_t *in_flight);
+void mm_crls_done(struct mm_crls *s);
+
+#endif

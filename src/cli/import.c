@@ -1,0 +1,398 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "base/text.h"
+#include "cli/bulk.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+
+/*
+ * Devices from a table, in constant memory: at most one batch of rows is held.
+ * A pass reads the whole of it; with --all-or-nothing a pass that only looks
+ * comes before the one that writes.
+ */
+MM_FREE_FN(json_free, json_t, json_decref)
+#define OWN_CSV __attribute__((cleanup(mm_csv_close)))
+
+enum { BATCH = 1000, BATCH_BYTES = 3 << 20, LINE = MM_CSV_LINE };
+
+struct job {
+	struct mm_cli *cli;
+	const char *path, *shown;
+	bool jsonl, dry;
+	FILE *errors; /* NULL: standard error */
+	json_t *rows;
+	unsigned long long number[BATCH]; /* of each row in the table */
+	size_t bytes;
+	unsigned long long created, unchanged, failed, done, total, read;
+	struct mm_progress progress;
+};
+
+static void
+complain(struct job *j, unsigned long long row, const char *device,
+    const char *column, const char *text)
+{
+	char number[24];
+
+	j->failed++;
+	if (j->errors == NULL) {
+		fprintf(stderr, "mintmark: row %llu: %s%s%s: %s\n", row, device,
+		    device[0] != '\0' ? ": " : "", column, text);
+		return;
+	}
+	snprintf(number, sizeof(number), "%llu", row);
+	mm_csv_put(j->errors, number, false);
+	mm_csv_put(j->errors, device, false);
+	mm_csv_put(j->errors, column, false);
+	mm_csv_put(j->errors, text, true);
+}
+
+/* ---- a batch ---- */
+
+static const char *
+text_of(const json_t *o, const char *name)
+{
+	const char *v = json_string_value(json_object_get(o, name));
+
+	return v != NULL ? v : "";
+}
+
+static void
+take_answer(struct job *j, const json_t *answer)
+{
+	const json_t *errors = json_object_get(answer, "errors"), *e;
+	size_t i;
+
+	j->created += (unsigned long long)json_integer_value(
+	    json_object_get(answer, "created"));
+	j->unchanged += (unsigned long long)json_integer_value(
+	    json_object_get(answer, "unchanged"));
+	json_array_foreach(errors, i, e) {
+		json_int_t row = json_integer_value(json_object_get(e, "row"));
+
+		if (row < 1 || row > BATCH)
+			continue;
+		complain(j, j->number[row - 1], text_of(e, "device"),
+		    text_of(e, "column"), text_of(e, "detail"));
+	}
+}
+
+static enum mm_err
+send(struct job *j, struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *body = NULL;
+	MM_OWN(json_free) json_t *answer = NULL;
+	struct mm_client *c;
+
+	if (json_array_size(j->rows) == 0)
+		return MM_OK;
+	body = json_pack("{s:O,s:b,s:b}", "rows", j->rows, "dry_run", j->dry,
+	    "texts", !j->jsonl);
+	MM_TRY(mm_cli_client(j->cli, &c, why));
+	MM_TRY(mm_client_call(c, "POST", "/devices/import", body, &answer,
+	    why));
+	take_answer(j, answer);
+	j->done += json_array_size(j->rows);
+	json_array_clear(j->rows);
+	j->bytes = 0;
+	mm_progress_step(&j->progress, j->total != 0 ? j->read : j->done);
+	return MM_OK;
+}
+
+static enum mm_err
+add(struct job *j, json_t *take_row, size_t bytes, unsigned long long number,
+    struct mm_why *why)
+{
+	enum mm_err rc = MM_OK;
+
+	if (json_array_size(j->rows) == BATCH ||
+	    j->bytes + bytes > BATCH_BYTES)
+		rc = send(j, why);
+	if (rc != MM_OK)
+		return json_decref(take_row), rc;
+	j->number[json_array_size(j->rows)] = number;
+	j->bytes += bytes;
+	json_array_append_new(j->rows, take_row);
+	return MM_OK;
+}
+
+/* ---- CSV ---- */
+
+static json_t *
+row_of_csv(const struct mm_csv *csv, size_t *bytes)
+{
+	static const char *const own[] = { "id", "product",
+		"bound_spki_sha256" };
+	json_t *o = json_object(), *attributes = json_object();
+
+	*bytes = 64;
+	for (size_t i = 0; i < csv->nnames; i++) {
+		bool is_own = false;
+
+		for (size_t k = 0; k < 3; k++)
+			is_own = is_own || strcmp(csv->name[i], own[k]) == 0;
+		*bytes += strlen(csv->cell[i]) + strlen(csv->name[i]) + 6;
+		if (csv->cell[i][0] != '\0')
+			json_object_set_new(is_own ? o : attributes,
+			    csv->name[i], json_string(csv->cell[i]));
+	}
+	if (json_object_size(attributes) > 0)
+		json_object_set(o, "attributes", attributes);
+	json_decref(attributes);
+	return o;
+}
+
+static bool
+utf8(const struct mm_csv *csv)
+{
+	for (size_t i = 0; i < csv->n; i++)
+		if (!mm_utf8_valid(mm_bytes_of(csv->cell[i])))
+			return false;
+	return true;
+}
+
+static enum mm_err
+csv_row(struct job *j, struct mm_csv *csv, bool *end, struct mm_why *why)
+{
+	struct mm_why own = { 0 };
+	enum mm_err rc = mm_csv_next(csv, &own);
+	size_t bytes;
+	json_t *row;
+
+	j->read = csv->read;
+	*end = rc == MM_ENOTFOUND;
+	if (*end)
+		return MM_OK;
+	if (rc != MM_OK && !csv->whole) /* where the next begins is lost */
+		return MM_FAIL(why, rc, "%s", own.text);
+	if (rc != MM_OK || !utf8(csv)) {
+		complain(j, csv->row, "", "row", rc == MM_OK ? "not UTF-8" :
+		    "not as many cells as the header has");
+		return MM_OK;
+	}
+	row = row_of_csv(csv, &bytes);
+	return add(j, row, bytes, csv->row, why);
+}
+
+static enum mm_err
+pass_csv(struct job *j, struct mm_why *why)
+{
+	OWN_CSV struct mm_csv csv = { 0 };
+	bool end = false;
+
+	MM_TRY(mm_csv_open(&csv, j->path, why));
+	if (!mm_csv_has(&csv, "id") || !mm_csv_has(&csv, "product"))
+		return MM_FAIL(why, MM_EINPUT, "%.80s: the first line names "
+		    "the columns; \"id\" and \"product\" must be among them",
+		    j->shown);
+	while (!end)
+		MM_TRY(csv_row(j, &csv, &end, why));
+	return send(j, why);
+}
+
+/* ---- JSON lines ---- */
+
+static enum mm_err
+jsonl_row(struct job *j, const char *line, size_t n, unsigned long long number,
+    struct mm_why *why)
+{
+	json_error_t where;
+	json_t *o;
+
+	if (strspn(line, " \t\r\n") == n)
+		return MM_OK;
+	o = json_loadb(line, n, JSON_REJECT_DUPLICATES, &where);
+	if (o == NULL) {
+		complain(j, number, "", "row", where.text);
+		return MM_OK;
+	}
+	return add(j, o, n, number, why);
+}
+
+static enum mm_err
+each_line(struct job *j, FILE *f, char *line, struct mm_why *why)
+{
+	for (unsigned long long number = 1; fgets(line, LINE, f) != NULL;
+	    number++) {
+		size_t n = strlen(line);
+
+		j->read += n;
+		if (n + 1 == LINE && line[n - 1] != '\n')
+			return MM_FAIL(why, MM_ELIMIT, "%.80s: row %llu: too "
+			    "long", j->shown, number);
+		MM_TRY(jsonl_row(j, line, n, number, why));
+	}
+	return ferror(f) ? MM_FAIL(why, MM_ESYS, "%.80s: cannot be read",
+	    j->shown) : send(j, why);
+}
+
+static enum mm_err
+pass_jsonl(struct job *j, struct mm_why *why)
+{
+	bool is_stdin = strcmp(j->path, "-") == 0;
+	FILE *f = is_stdin ? stdin : fopen(j->path, "re");
+	char *line = malloc(LINE);
+	enum mm_err rc = MM_OK;
+
+	if (f == NULL)
+		rc = MM_FAIL(why, errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
+		    "%.100s: %s", j->path, strerror(errno));
+	else if (line == NULL)
+		rc = MM_FAIL(why, MM_ENOMEM, "out of memory");
+	else
+		rc = each_line(j, f, line, why);
+	if (f != NULL && !is_stdin)
+		fclose(f);
+	free(line);
+	return rc;
+}
+
+/* ---- passes ---- */
+
+static enum mm_err
+pass(struct job *j, bool dry, struct mm_why *why)
+{
+	struct stat st;
+	enum mm_err rc;
+
+	j->dry = dry;
+	j->created = j->unchanged = j->done = j->read = 0;
+	if (stat(j->path, &st) == 0 && S_ISREG(st.st_mode))
+		j->total = (unsigned long long)st.st_size;
+	mm_progress_begin(&j->progress, j->cli, j->total ? "bytes" : "devices",
+	    j->total);
+	rc = j->jsonl ? pass_jsonl(j, why) : pass_csv(j, why);
+	mm_progress_end(&j->progress);
+	return rc;
+}
+
+/* Standard input is read once: what is to be read twice is kept aside. */
+static enum mm_err
+set_aside(char path[64], struct mm_why *why)
+{
+	char block[65536];
+	FILE *f;
+	size_t n;
+	int fd;
+
+	strcpy(path, "/tmp/mintmark-import-XXXXXX");
+	fd = mkstemp(path);
+	f = fd >= 0 ? fdopen(fd, "we") : NULL;
+	if (f == NULL)
+		return MM_FAIL(why, MM_ESYS, "%s: %s", path, strerror(errno));
+	while ((n = fread(block, 1, sizeof(block), stdin)) > 0)
+		if (fwrite(block, 1, n, f) != n)
+			break;
+	if ((ferror(stdin) | ferror(f) | fclose(f)) != 0)
+		return MM_FAIL(why, MM_ESYS, "%s: %s", path, strerror(errno));
+	return MM_OK;
+}
+
+static enum mm_err
+sum_up(struct job *j, enum mm_err rc, bool whole, struct mm_why *why)
+{
+	if (!j->cli->quiet)
+		fprintf(stderr, "mintmark: %llu %s, %llu there already, %llu "
+		    "refused\n", j->created, j->dry ? "would be registered" :
+		    "registered", j->unchanged, j->failed);
+	if (rc != MM_OK)
+		mm_cli_hint(j->cli, "what was registered stays; run the same "
+		    "command again");
+	else if (j->failed != 0)
+		rc = MM_FAIL(why, MM_ECONFLICT, "%llu rows were refused%s",
+		    j->failed, whole && j->dry ? ": nothing was written" : "");
+	return rc;
+}
+
+static enum mm_err
+both_passes(struct job *j, const struct mm_args *a, struct mm_why *why)
+{
+	bool whole = mm_flag(a, "all-or-nothing");
+	enum mm_err rc = pass(j, whole || mm_flag(a, "dry-run"), why);
+
+	if (rc == MM_OK && whole && j->failed == 0 && !mm_flag(a, "dry-run"))
+		rc = pass(j, false, why);
+	return sum_up(j, rc, whole, why);
+}
+
+static enum mm_err
+open_errors(struct job *j, const char *path, struct mm_why *why)
+{
+	if (path == NULL)
+		return MM_OK;
+	j->errors = fopen(path, "we");
+	if (j->errors == NULL)
+		return MM_FAIL(why, MM_ESYS, "%.100s: %s", path,
+		    strerror(errno));
+	fputs("row,device,column,error\n", j->errors);
+	return MM_OK;
+}
+
+static bool
+ends(const char *path, const char *with)
+{
+	size_t n = strlen(path), m = strlen(with);
+
+	return n >= m && strcmp(path + n - m, with) == 0;
+}
+
+const struct mm_opt mm_opts_device_import[] = {
+	{ "format", "FORMAT", "csv or jsonl (default: by the name)",
+	    MM_C_WORDS, "csv jsonl" },
+	{ "dry-run", NULL, "look at every row, write nothing", MM_C_NONE,
+	    NULL },
+	{ "all-or-nothing", NULL, "write nothing if a row is wrong",
+	    MM_C_NONE, NULL },
+	{ "errors", "FILE", "write the rows that are wrong there, as CSV",
+	    MM_C_FILE, NULL },
+	{ NULL, NULL, NULL, MM_C_NONE, NULL }
+};
+
+static enum mm_err
+run(struct job *j, const struct mm_args *a, struct mm_why *why)
+{
+	char aside[64] = "";
+	enum mm_err rc = open_errors(j, mm_arg(a, "errors"), why);
+
+	if (rc == MM_OK && strcmp(j->path, "-") == 0 &&
+	    mm_flag(a, "all-or-nothing")) {
+		rc = set_aside(aside, why);
+		j->path = aside;
+	}
+	if (rc == MM_OK)
+		rc = both_passes(j, a, why);
+	if (aside[0] != '\0')
+		unlink(aside);
+	if (j->errors != NULL && fclose(j->errors) != 0 && rc == MM_OK)
+		rc = MM_FAIL(why, MM_ESYS, "cannot write the errors: %s",
+		    strerror(errno));
+	return rc;
+}
+
+enum mm_err
+mm_cmd_device_import(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *rows = json_array();
+	const char *format = mm_arg(a, "format"), *path = a->pos[0];
+	struct job *j = calloc(1, sizeof(*j));
+	enum mm_err rc;
+
+	if (j == NULL || rows == NULL)
+		return free(j), MM_FAIL(why, MM_ENOMEM, "out of memory");
+	j->cli = cli;
+	j->path = j->shown = path;
+	j->rows = rows;
+	j->jsonl = format != NULL ? strcmp(format, "jsonl") == 0 :
+	    ends(path, ".jsonl") || ends(path, ".ndjson");
+	if (format != NULL && !j->jsonl && strcmp(format, "csv") != 0)
+		rc = MM_FAIL(why, MM_EINPUT, "--format: want csv or jsonl");
+	else
+		rc = run(j, a, why);
+	free(j);
+	return rc;
+}

@@ -1,0 +1,219 @@
+#include "cli/marks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "pki/key.h"
+#include "pki/profile.h"
+#include "store/store.h"
+
+/* see marks.h */
+const char *const mm_record_names[MM_OF_RECORDS] = { "journal", "ledger",
+	"database" };
+
+struct comparing {
+	struct mm_marks *of;
+	json_t *differences;
+	size_t in_flight;
+};
+
+/* see marks.h */
+void
+mm_mark_who(struct mm_mark *m, const char *device, const char *issuer,
+    const char *profile)
+{
+	char text[MM_DEVICE_ID_MAX + MM_NAME_MAX + MM_PROFILE_TEXT + 8];
+	uint8_t hash[32];
+
+	snprintf(text, sizeof(text), "%s|%s|%s", device ? device : "",
+	    issuer ? issuer : "", profile ? profile : "");
+	mm_sha256(mm_bytes_of(text), hash);
+	memcpy(m->who, hash, sizeof(m->who));
+}
+
+/* see marks.h */
+enum mm_err
+mm_marks_add(struct mm_marks *s, const struct mm_mark *mark, struct mm_why *why)
+{
+	if (s->n == s->cap) {
+		size_t cap = s->cap ? 2 * s->cap : 1024;
+		struct mm_mark *m = reallocarray(s->m, cap, sizeof(*m));
+
+		if (m == NULL)
+			return MM_FAIL(why, MM_ENOMEM, "out of memory");
+		s->m = m;
+		s->cap = cap;
+	}
+	s->m[s->n++] = *mark;
+	return MM_OK;
+}
+
+/* see marks.h */
+void
+mm_marks_done(struct mm_marks *s)
+{
+	free(s->m);
+	*s = (struct mm_marks){ 0 };
+}
+
+static int
+order(const void *a, const void *b)
+{
+	return memcmp(a, b, 16);
+}
+
+static void
+differ(struct comparing *r, const uint8_t serial[16], const char *what,
+    const char *where)
+{
+	char hex[33], text[96];
+
+	mm_hex_text(serial, 16, hex);
+	snprintf(text, sizeof(text), "%s %s", what, where);
+	json_array_append_new(r->differences, json_pack("{s:s,s:s}", "serial",
+	    hex, "difference", text));
+}
+
+/* The records that stand at the smallest serial, as bits; its place. */
+static unsigned
+smallest(const struct comparing *r, const size_t at[MM_OF_RECORDS],
+    const struct mm_mark **least)
+{
+	unsigned have = 0;
+
+	*least = NULL;
+	for (int i = 0; i < MM_OF_RECORDS; i++) {
+		const struct mm_marks *s = &r->of[i];
+		int c;
+
+		if (at[i] == s->n)
+			continue;
+		c = *least ? memcmp(s->m[at[i]].serial, (*least)->serial, 16)
+			   : -1;
+		if (c < 0) {
+			*least = &s->m[at[i]];
+			have = 0;
+		}
+		if (c <= 0)
+			have |= 1u << i;
+	}
+	return have;
+}
+
+/* What two records say of one signature; NULL where they agree. */
+static const char *
+disagree(const struct mm_mark *a, const struct mm_mark *b)
+{
+	static const uint8_t none[8];
+
+	if (memcmp(a->spki, b->spki, 32) != 0)
+		return "another key in the";
+	if (a->partial || b->partial)
+		return NULL;
+	if (memcmp(a->who, b->who, sizeof(a->who)) != 0)
+		return "another device, issuer or profile in the";
+	if (a->not_after_s != 0 && b->not_after_s != 0 &&
+	    a->not_after_s != b->not_after_s)
+		return "another end in the";
+	if (memcmp(a->tbs, none, 8) != 0 && memcmp(b->tbs, none, 8) != 0 &&
+	    memcmp(a->tbs, b->tbs, 8) != 0)
+		return "not what was signed in the";
+	if (memcmp(a->cert, none, 8) != 0 && memcmp(b->cert, none, 8) != 0 &&
+	    memcmp(a->cert, b->cert, 8) != 0)
+		return "another certificate in the";
+	return NULL;
+}
+
+/* What one record did not know, the next one's word is taken for. */
+static void
+learn(struct mm_mark *known, const struct mm_mark *m)
+{
+	static const uint8_t none[8];
+
+	if (known->partial) {
+		memcpy(known->who, m->who, sizeof(known->who));
+		known->partial = m->partial;
+	}
+	if (known->not_after_s == 0)
+		known->not_after_s = m->not_after_s;
+	if (memcmp(known->tbs, none, 8) == 0)
+		memcpy(known->tbs, m->tbs, 8);
+	if (memcmp(known->cert, none, 8) == 0)
+		memcpy(known->cert, m->cert, 8);
+}
+
+/* The place after this serial in record i. */
+static size_t
+check_one(struct comparing *r, int i, size_t at, struct mm_mark *known)
+{
+	const struct mm_marks *s = &r->of[i];
+	const char *what = disagree(&s->m[at], known);
+
+	if (what != NULL)
+		differ(r, known->serial, what, mm_record_names[i]);
+	learn(known, &s->m[at]);
+	while (++at < s->n && memcmp(s->m[at].serial, known->serial, 16) == 0)
+		differ(r, known->serial, "twice in the", mm_record_names[i]);
+	return at;
+}
+
+/* Three sorted lists, one walk. */
+static void
+compare(struct comparing *r)
+{
+	size_t at[MM_OF_RECORDS] = { 0 };
+	const struct mm_mark *least;
+	struct mm_mark known;
+	unsigned have;
+
+	while ((have = smallest(r, at, &least)) != 0) {
+		if (have == 1u << MM_OF_JOURNAL && least->young) {
+			r->in_flight++;
+			at[MM_OF_JOURNAL]++;
+			continue;
+		}
+		known = *least;
+		for (int i = 0; i < MM_OF_RECORDS; i++)
+			if (have & 1u << i)
+				at[i] = check_one(r, i, at[i], &known);
+			else
+				differ(r, known.serial, "not in the",
+				    mm_record_names[i]);
+	}
+}
+
+/* see marks.h */
+void
+mm_marks_compare(struct mm_marks of[MM_OF_RECORDS], json_t *differences,
+    size_t *in_flight)
+{
+	struct comparing r = { of, differences, 0 };
+
+	for (int i = 0; i < MM_OF_RECORDS; i++)
+		if (of[i].n != 0)
+			qsort(of[i].m, of[i].n, sizeof(struct mm_mark),
+			    order);
+	compare(&r);
+	*in_flight = r.in_flight;
+}
+
+/* see marks.h */
+void
+mm_marks_missing(const struct mm_marks *s, const struct mm_marks *other,
+    const char *what, const char *where, json_t *differences)
+{
+	struct comparing r = { .differences = differences };
+
+	for (size_t i = 0; i < s->n; i++) {
+		size_t k = 0;
+
+		while (k < other->n &&
+		    (memcmp(other->m[k].serial, s->m[i].serial, 16) != 0 ||
+			memcmp(other->m[k].spki, s->m[i].spki, 32) != 0))
+			k++;
+		if (k == other->n)
+			differ(&r, s->m[i].serial, what, where);
+	}
+}

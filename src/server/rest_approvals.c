@@ -1,0 +1,329 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "base/time.h"
+#include "server/approval.h"
+
+/*
+ * Four eyes: a dangerous request is kept as a document until another
+ * administrator approves it; then who asked sends it again, the same, and
+ * gets its answer.  So no secret is ever kept, and none goes to the approver.
+ */
+enum {
+	LIFE_MS = 24 * 3600 * 1000,
+	KEPT_BODY = 16 * 1024,    /* a longer one is shown by its count */
+	WAITING_MOST = 20,        /* of one requester */
+	A_DAY_MOST = 100,         /* ... whatever became of them */
+	OVERDUE_MOST = 200,       /* ended in one go */
+	TIDY_EVERY_MS = 60 * 1000,
+};
+#define KEPT_MS ((int64_t)30 * 24 * 3600 * 1000) /* after it was closed */
+
+MM_FREE_FN(json_free, json_t, json_decref)
+
+/* ---- asking ---- */
+
+struct tally {
+	const char *requester;
+	int64_t since;
+	unsigned waiting, today;
+};
+
+static void
+tally_one(void *ctx, const struct mm_approval *a)
+{
+	struct tally *t = ctx;
+
+	if (strcmp(a->requester, t->requester) != 0 ||
+	    a->requested_at < t->since)
+		return;
+	t->today++;
+	t->waiting += a->state == MM_APPROVAL_WAITING;
+}
+
+static enum mm_err
+room_for_one(struct mm_rest *r, struct mm_why *why)
+{
+	struct tally t = { .requester = r->login.id,
+		.since = mm_now_ms() - LIFE_MS };
+
+	MM_TRY(mm_approval_each(r->reader, tally_one, &t, why));
+	if (t.waiting >= WAITING_MOST || t.today >= A_DAY_MOST)
+		return MM_FAIL(why, MM_ERATE, "%u requests of yours in a day, "
+		    "%u of them wait", t.today, t.waiting);
+	return MM_OK;
+}
+
+/* What the approver reads: the body, or how much is in it. */
+static json_t *
+shown(const struct mm_rest *r)
+{
+	json_t *out;
+	const char *key;
+	json_t *v;
+
+	if (r->req->body.n <= KEPT_BODY)
+		return json_incref(r->in);
+	out = json_object();
+	json_object_foreach(r->in, key, v)
+		json_object_set_new(out, key,
+		    json_integer((json_int_t)json_array_size(v)));
+	return out;
+}
+
+static enum mm_err
+new_id(char id[17], struct mm_why *why)
+{
+	char random[17];
+
+	/* in the order of time, for lists */
+	MM_TRY(mm_desk_random_id(random, why));
+	snprintf(id, 17, "%012llx%.4s", (unsigned long long)mm_now_ms() &
+	    0xffffffffffff, random);
+	return MM_OK;
+}
+
+static enum mm_err
+ask(struct mm_rest *r, struct mm_why *why)
+{
+	const struct mm_rest_call *c = r->req->route->data;
+	struct mm_approval a = { .state = MM_APPROVAL_WAITING,
+		.requested_at = mm_now_ms() };
+	MM_OWN(json_free) json_t *request = NULL;
+
+	MM_TRY(room_for_one(r, why));
+	MM_TRY(new_id(a.id, why));
+	strcpy(a.action, c->danger->action);
+	strcpy(a.requester, r->login.id);
+	snprintf(a.method, sizeof(a.method), "%s",
+	    mm_http_method_name(r->req->method));
+	if (!mm_text_copy(a.path, sizeof(a.path), r->req->path))
+		return MM_FAIL(why, MM_EINPUT, "path: too long");
+	a.expires_at = a.requested_at + LIFE_MS;
+	mm_rest_request_hash(r->req, a.request_sha256);
+	request = shown(r);
+	MM_TRY(mm_approval_store(r->desk, &a, r->login.id, request, why));
+	r->status = 202;
+	mm_json_open(&r->j, '{');
+	mm_json_str(&r->j, "approval", a.id);
+	mm_json_str(&r->j, "action", a.action);
+	mm_json_str(&r->j, "state", mm_approval_state_name(a.state));
+	mm_rest_put_time(&r->j, "expires", a.expires_at);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+/* ---- carrying out ---- */
+
+/* Spent before the call runs: at most once, whatever becomes of the call. */
+static enum mm_err
+spend(struct mm_rest *r, const char *id, struct mm_why *why)
+{
+	struct mm_operator decider;
+	struct mm_approval a;
+	uint8_t now[32];
+
+	MM_TRY(mm_approval_load(r, id, &a, NULL, why));
+	if (strcmp(a.requester, r->login.id) != 0)
+		return MM_FAIL(why, MM_ENOTFOUND, "no such approval");
+	mm_rest_request_hash(r->req, now);
+	if (memcmp(now, a.request_sha256, sizeof(now)) != 0)
+		return MM_FAIL(why, MM_ECONFLICT, "approval %s: this is not "
+		    "the request that was approved", id);
+	if (a.decider[0] == '\0' || mm_get_operator(r->reader, a.decider,
+	    &decider, NULL) != MM_OK)
+		decider = (struct mm_operator){ .id = "" };
+	MM_TRY(mm_approval_may_use(&a, &decider, why));
+	a.state = MM_APPROVAL_USED;
+	return mm_approval_store(r->desk, &a, r->login.id, NULL, why);
+}
+
+/* see rest.h */
+enum mm_err
+mm_approval_gate(struct mm_rest *r, bool *go_on, struct mm_why *why)
+{
+	*go_on = true;
+	if (!mm_approval_needed(r))
+		return r->approval[0] == '\0' ? MM_OK
+		    : MM_FAIL(why, MM_EINPUT, "Mintmark-Approval: this needs "
+		    "none");
+	if (r->approval[0] != '\0')
+		return spend(r, r->approval, why);
+	*go_on = false;
+	return ask(r, why);
+}
+
+/* ---- the calls ---- */
+
+/* What has run out is said to have, also before it is entered. */
+static void
+put_now(struct mm_json *j, struct mm_approval *a)
+{
+	if (mm_approval_open(a) && a->expires_at <= mm_now_ms())
+		a->state = MM_APPROVAL_EXPIRED;
+	mm_approval_put(j, a);
+}
+
+static void
+put_row(struct mm_json *j, const void *row)
+{
+	const struct mm_doc *doc = row;
+	struct mm_approval a;
+
+	if (mm_approval_read(doc->body, &a, NULL, NULL) == MM_OK)
+		put_now(j, &a);
+}
+
+static enum mm_err
+list(struct mm_store_reader *r, const struct mm_list *l, mm_row_fn *fn,
+    void *ctx, struct mm_why *why)
+{
+	return mm_list_docs(r, MM_DOC_APPROVAL, "", l, fn, ctx, why);
+}
+
+enum mm_err
+mm_rest_approvals(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_page p;
+
+	MM_TRY(mm_page_read(r, " ", &p, why));
+	return mm_page_put(r, &p, list, put_row, why);
+}
+
+static void
+put_name(struct mm_rest *r, const char *key, const char *id)
+{
+	struct mm_operator o;
+
+	if (id[0] != '\0' && mm_get_operator(r->reader, id, &o, NULL) ==
+	    MM_OK && o.name[0] != '\0')
+		mm_json_str(&r->j, key, o.name);
+}
+
+static enum mm_err
+answer_approval(struct mm_rest *r, const char *id, struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *request = NULL;
+	struct mm_approval a;
+	char *text;
+
+	MM_TRY(mm_approval_load(r, id, &a, &request, why));
+	mm_json_open(&r->j, '{');
+	put_now(&r->j, &a);
+	put_name(r, "requester_name", a.requester);
+	put_name(r, "decider_name", a.decider);
+	text = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
+	if (text != NULL)
+		mm_json_raw(&r->j, "request", mm_bytes_of(text));
+	free(text);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+/* Others' requests are for administrators and auditors. */
+enum mm_err
+mm_rest_approval(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_approval a;
+	char id[17];
+
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(mm_approval_load(r, id, &a, NULL, why));
+	if (strcmp(a.requester, r->login.id) != 0 && (r->login.scope.on ||
+	    (r->login.roles & (MM_ROLE_ADMIN | MM_ROLE_AUDITOR)) == 0))
+		return MM_FAIL(why, MM_ENOTFOUND, "no such approval");
+	return answer_approval(r, id, why);
+}
+
+static enum mm_err
+decide(struct mm_rest *r, enum mm_approval_state to, struct mm_why *why)
+{
+	struct mm_operator asked = { .id = "" }, decider;
+	MM_OWN(json_free) json_t *request = NULL;
+	struct mm_approval a;
+	char id[17];
+
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
+	MM_TRY(mm_approval_load(r, id, &a, &request, why));
+	MM_TRY(mm_get_operator(r->reader, r->login.id, &decider, why));
+	(void)!mm_get_operator(r->reader, a.requester, &asked, NULL);
+	MM_TRY(mm_approval_may_decide(&a, to, &asked, &decider, why));
+	a.state = to;
+	a.decided_at = mm_now_ms();
+	strcpy(a.decider, r->login.id);
+	MM_TRY(mm_approval_store(r->desk, &a, r->login.id,
+	    to == MM_APPROVAL_APPROVED ? request : NULL, why));
+	return answer_approval(r, id, why);
+}
+
+enum mm_err
+mm_rest_approval_approve(struct mm_rest *r, struct mm_why *why)
+{
+	return decide(r, MM_APPROVAL_APPROVED, why);
+}
+
+enum mm_err
+mm_rest_approval_refuse(struct mm_rest *r, struct mm_why *why)
+{
+	return decide(r, MM_APPROVAL_REFUSED, why);
+}
+
+/* ---- housekeeping ---- */
+
+struct overdue {
+	char id[OVERDUE_MOST][17];
+	unsigned n;
+};
+
+static bool
+is_overdue(const struct mm_approval *a)
+{
+	int64_t now = mm_now_ms();
+
+	return mm_approval_open(a) ? a->expires_at <= now
+				   : a->expires_at + KEPT_MS <= now;
+}
+
+static void
+find_overdue(void *ctx, const struct mm_approval *a)
+{
+	struct overdue *o = ctx;
+
+	if (is_overdue(a) && o->n < OVERDUE_MOST)
+		strcpy(o->id[o->n++], a->id);
+}
+
+static enum mm_err
+tidy_one(struct mm_rest *r, const char *id, struct mm_why *why)
+{
+	struct mm_approval a;
+
+	MM_TRY(mm_approval_load(r, id, &a, NULL, why));
+	if (!mm_approval_open(&a))
+		return mm_desk_approval_drop(r->desk, &a, why);
+	a.state = MM_APPROVAL_EXPIRED;
+	return mm_approval_store(r->desk, &a, NULL, NULL, why);
+}
+
+/* see rest.h */
+void
+mm_approvals_tidy(struct mm_worker *w)
+{
+	struct mm_rest r = { .s = w->s, .desk = w->desk,
+		.reader = mm_desk_reader(w->desk) };
+	struct overdue o = { .n = 0 };
+	struct mm_why why = { 0 };
+	enum mm_err rc;
+
+	if (mm_mono_ms() < atomic_load(&w->s->approvals_at))
+		return;
+	atomic_store(&w->s->approvals_at, mm_mono_ms() + TIDY_EVERY_MS);
+	rc = mm_approval_each(r.reader, find_overdue, &o, &why);
+	for (unsigned i = 0; rc == MM_OK && i < o.n; i++)
+		rc = tidy_one(&r, o.id[i], &why);
+	if (rc != MM_OK)
+		MM_LOG(MM_LOG_WARN, "approvals", MM_S("why", why.text));
+}

@@ -1,0 +1,291 @@
+#include <string.h>
+
+#include "base/time.h"
+#include "server/attempts.h"
+#include "server/rest.h"
+
+/* Devices, one by one. */
+
+#define M(name, type, must, field)                                  \
+	{ name, type, must, offsetof(struct mm_device, field),      \
+	    sizeof(((struct mm_device *)0)->field) }
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* see rest.h */
+const struct mm_member mm_device_members[MM_DEVICE_MEMBERS] = {
+	M("id", MM_M_DEVICE, true, id),
+	M("product", MM_M_NAME, true, product),
+	M("attributes", MM_M_OBJECT, false, attributes),
+	M("bound_spki_sha256", MM_M_SHA256, false, bound_spki),
+};
+
+/* see rest.h */
+void
+mm_rest_put_device(struct mm_json *j, const void *row)
+{
+	const struct mm_device *d = row;
+
+	mm_json_str(j, "id", d->id);
+	mm_json_str(j, "product", d->product);
+	mm_json_str(j, "state",
+	    d->state == MM_DEVICE_ACTIVE ? "active" : "retired");
+	mm_rest_put_time(j, "created", d->created_at);
+	if (d->attributes[0] != '\0')
+		mm_json_raw(j, "attributes", mm_bytes_of(d->attributes));
+	mm_rest_put_sha256(j, "bound_spki_sha256", d->bound_spki);
+}
+
+static enum mm_err
+put_serial(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct mm_json *j = ctx;
+	const struct mm_cert_row *c = row;
+
+	(void)next;
+	mm_json_open(j, '{');
+	mm_rest_put_serial(j, "serial", c->serial);
+	mm_json_str(j, "state", mm_cert_state_name(c->state));
+	mm_json_bool(j, "idevid", c->idevid);
+	mm_rest_put_time_s(j, "not_after", c->not_after_s);
+	mm_json_close(j, '}');
+	return mm_buf_ok(j->out, why);
+}
+
+static enum mm_err
+answer_device(struct mm_rest *r, const char *id, struct mm_why *why)
+{
+	struct mm_device d;
+	struct mm_list l = { .most = 100, .state = -1 };
+
+	MM_TRY(mm_get_device(r->reader, id, &d, why));
+	l.device = d.id;
+	mm_json_open(&r->j, '{');
+	mm_rest_put_device(&r->j, &d);
+	mm_json_open_key(&r->j, "certificates", '[');
+	MM_TRY(mm_list_certs(r->reader, &l, put_serial, &r->j, why));
+	mm_json_close(&r->j, ']');
+	mm_json_close(&r->j, '}');
+	mm_rest_etag(r, d.version);
+	return MM_OK;
+}
+
+static enum mm_err
+device_id(const struct mm_rest *r, char id[MM_DEVICE_ID_MAX + 1],
+    struct mm_why *why)
+{
+	MM_TRY(mm_rest_segment(r, 0, id, MM_DEVICE_ID_MAX + 1, why));
+	if (!mm_device_id_valid(id))
+		return MM_FAIL(why, MM_ENOTFOUND, "no such device");
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_device(struct mm_rest *r, struct mm_why *why)
+{
+	char id[MM_DEVICE_ID_MAX + 1];
+
+	MM_TRY(device_id(r, id, why));
+	return answer_device(r, id, why);
+}
+
+enum mm_err
+mm_rest_device_create(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_device d = { .created_at = mm_now_ms() };
+
+	MM_TRY(mm_rest_members(r->in, mm_device_members,
+	    MM_DEVICE_MEMBERS, &d, why));
+	MM_TRY(mm_desk_device_put(r->desk, &r->login, &d, false, why));
+	r->status = 201;
+	return answer_device(r, d.id, why);
+}
+
+/* ---- replacing, whole or in part ---- */
+
+static enum mm_err
+replace(struct mm_rest *r, const struct mm_device *d,
+    const uint64_t *if_version, struct mm_why *why)
+{
+	enum mm_err rc = mm_desk_device_replace(r->desk, &r->login, d,
+	    if_version, why);
+
+	/* the device is there: so it is the product of the body */
+	return rc == MM_ENOTFOUND ? MM_EINPUT : rc;
+}
+
+enum mm_err
+mm_rest_device_replace(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_device d = { .created_at = 0 }, old;
+	char id[MM_DEVICE_ID_MAX + 1];
+	const uint64_t *if_version;
+	uint64_t version;
+
+	MM_TRY(device_id(r, id, why));
+	MM_TRY(mm_rest_members(r->in, mm_device_members + 1,
+	    MM_DEVICE_MEMBERS - 1, &d, why));
+	MM_TRY(mm_get_device(r->reader, id, &old, why));
+	memcpy(d.id, old.id, sizeof(d.id));
+	MM_TRY(mm_rest_if_match(r, &version, &if_version, why));
+	MM_TRY(replace(r, &d, if_version, why));
+	return answer_device(r, id, why);
+}
+
+/* RFC 7396 2: objects within objects wait their turn in a list. */
+enum { MERGES_MAX = 64 };
+struct merge {
+	json_t *into, *patch;
+};
+
+static enum mm_err
+merge_one(struct merge *list, size_t i, size_t *n, struct mm_why *why)
+{
+	json_t *into = list[i].into, *v;
+	const char *key;
+
+	json_object_foreach(list[i].patch, key, v) {
+		json_t *old = json_object_get(into, key);
+
+		if (json_is_null(v)) {
+			json_object_del(into, key);
+			continue;
+		}
+		if (!json_is_object(v)) {
+			json_object_set(into, key, v);
+			continue;
+		}
+		if (*n == MERGES_MAX)
+			return MM_FAIL(why, MM_EINPUT, "attributes: at most "
+			    "%d objects in a patch", MERGES_MAX);
+		if (!json_is_object(old)) {
+			old = json_object();
+			json_object_set_new(into, key, old);
+		}
+		list[(*n)++] = (struct merge){ old, v };
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+merge(json_t *into, json_t *patch, struct mm_why *why)
+{
+	struct merge list[MERGES_MAX] = { { into, patch } };
+	size_t n = 1;
+
+	for (size_t i = 0; i < n; i++)
+		MM_TRY(merge_one(list, i, &n, why));
+	return MM_OK;
+}
+
+/* The device as PUT would have it, with the patch merged in. */
+static enum mm_err
+patched(const struct mm_rest *r, const struct mm_device *old, json_t *whole,
+    struct mm_device *out, struct mm_why *why)
+{
+	static const uint8_t none[32];
+	char spki[65] = "";
+
+	if (memcmp(old->bound_spki, none, sizeof(none)) != 0)
+		mm_hex_text(old->bound_spki, 32, spki);
+	json_object_set_new(whole, "product", json_string(old->product));
+	if (old->attributes[0] != '\0')
+		json_object_set_new(whole, "attributes",
+		    json_loads(old->attributes, 0, NULL));
+	if (spki[0] != '\0')
+		json_object_set_new(whole, "bound_spki_sha256",
+		    json_string(spki));
+	MM_TRY(merge(whole, r->in, why));
+	MM_TRY(mm_rest_members(whole, mm_device_members + 1,
+	    MM_DEVICE_MEMBERS - 1, out, why));
+	memcpy(out->id, old->id, sizeof(out->id));
+	return MM_OK;
+}
+
+static enum mm_err
+patch_once(struct mm_rest *r, const char *id, const uint64_t *if_version,
+    struct mm_why *why)
+{
+	MM_OWN(mm_rest_json_free) json_t *whole = json_object();
+	struct mm_device old, d = { .created_at = 0 };
+
+	MM_TRY(mm_get_device(r->reader, id, &old, why));
+	MM_TRY(patched(r, &old, whole, &d, why));
+	return replace(r, &d, if_version != NULL ? if_version : &old.version,
+	    why);
+}
+
+enum mm_err
+mm_rest_device_patch(struct mm_rest *r, struct mm_why *why)
+{
+	enum { TRIES = 3 };
+	char id[MM_DEVICE_ID_MAX + 1];
+	struct mm_why own = { 0 };
+	const uint64_t *if_version;
+	uint64_t version;
+	enum mm_err rc = MM_ESTALE;
+
+	MM_TRY(device_id(r, id, why));
+	MM_TRY(mm_rest_if_match(r, &version, &if_version, why));
+	for (unsigned i = 0; i < TRIES && rc == MM_ESTALE; i++) {
+		own = (struct mm_why){ 0 };
+		rc = patch_once(r, id, if_version, &own);
+		if (if_version != NULL)
+			break;
+	}
+	return rc == MM_OK ? answer_device(r, id, why) :
+	    MM_FAIL(why, rc, "%s", own.text);
+}
+
+enum mm_err
+mm_rest_device_retire(struct mm_rest *r, struct mm_why *why)
+{
+	char id[MM_DEVICE_ID_MAX + 1];
+
+	MM_TRY(device_id(r, id, why));
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
+	MM_TRY(mm_desk_device_retire(r->desk, &r->login, id, why));
+	return answer_device(r, id, why);
+}
+
+/* ---- enrolment by an operator ---- */
+
+static enum mm_err
+enrol(struct mm_rest *r, struct mm_job *job, struct mm_why *why)
+{
+	char id[MM_DEVICE_ID_MAX + 1];
+
+	MM_TRY(device_id(r, id, why));
+	MM_TRY(mm_authority_operator(&job->authority, &r->login, id, why));
+	MM_TRY(mm_rest_csr(r->in, job, why));
+	MM_TRY(mm_csr_walk(mm_buf_view(&job->request), &job->csr, why));
+	if (mm_desk_enrol(r->desk, job) != MM_OK) {
+		*why = job->why;
+		mm_attempts_job(r->s->attempts, job, MM_DOOR_REST, job->reason,
+		    &r->req->peer, why->text);
+		return job->result;
+	}
+	mm_json_open(&r->j, '{');
+	mm_rest_put_issued(&r->j, job,
+	    mm_est_chain(r->s->est, job->issuer));
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_device_enrol(struct mm_rest *r, struct mm_why *why)
+{
+	MM_OWN(mm_job_free) struct mm_job *job = mm_job_new(MM_JOB_ENROL);
+
+	if (job == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	return enrol(r, job, why);
+}
+
+enum mm_err
+mm_rest_device_receipt(struct mm_rest *r, struct mm_why *why)
+{
+	char id[MM_DEVICE_ID_MAX + 1];
+
+	MM_TRY(device_id(r, id, why));
+	return mm_desk_receipt(r->desk, id, &r->out, why);
+}

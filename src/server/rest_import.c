@@ -1,0 +1,130 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "server/rest.h"
+
+/* Many devices in one call, each on its own. */
+
+enum { ROWS_MAX = 1000 };
+
+MM_FREE_FN(rows_free, struct mm_import_row, free)
+
+/* The member that a refusal begins with: `name: ...` or `"name": ...`. */
+static void
+column_of(struct mm_import_row *row)
+{
+	const char *text = row->why.text;
+	size_t n;
+
+	text += text[0] == '"';
+	n = strcspn(text, "\":");
+	if (n >= sizeof(row->column))
+		n = sizeof(row->column) - 1;
+	memcpy(row->column, text, n);
+	row->column[n] = '\0';
+}
+
+static void
+read_row(json_t *in, struct mm_import_row *row)
+{
+	row->result = !json_is_object(in) ? MM_FAIL(&row->why, MM_EINPUT,
+	    "row: want an object") : mm_rest_members(in, mm_device_members,
+	    MM_DEVICE_MEMBERS, &row->dev, &row->why);
+	if (row->result != MM_OK)
+		column_of(row);
+}
+
+static enum mm_err
+read_flag(json_t *in, const char *name, bool *out, struct mm_why *why)
+{
+	const json_t *v = json_object_get(in, name);
+
+	*out = json_is_true(v);
+	return v == NULL || json_is_boolean(v) ? MM_OK :
+	    MM_FAIL(why, MM_EINPUT, "%s: want true or false", name);
+}
+
+static enum mm_err
+read_how(json_t *in, struct mm_import_how *how, struct mm_why *why)
+{
+	static const char *const names[] = { "rows", "dry_run",
+		"all_or_nothing", "texts" };
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(in, key, v) {
+		size_t i = 0;
+
+		while (i < 4 && strcmp(names[i], key) != 0)
+			i++;
+		if (i == 4)
+			return MM_FAIL(why, MM_EINPUT,
+			    "\"%.40s\": no such member", key);
+	}
+	MM_TRY(read_flag(in, "dry_run", &how->dry, why));
+	MM_TRY(read_flag(in, "all_or_nothing", &how->all_or_nothing, why));
+	return read_flag(in, "texts", &how->texts, why);
+}
+
+static void
+put_errors(struct mm_rest *r, const struct mm_import_row *row, size_t n)
+{
+	mm_json_open_key(&r->j, "errors", '[');
+	for (size_t i = 0; i < n; i++) {
+		if (row[i].result == MM_OK)
+			continue;
+		mm_json_open(&r->j, '{');
+		mm_json_int(&r->j, "row", (int64_t)i + 1);
+		mm_json_str(&r->j, "device", row[i].dev.id);
+		mm_json_str(&r->j, "column", row[i].column);
+		mm_json_str(&r->j, "problem", mm_err_slug(row[i].result));
+		mm_json_str(&r->j, "detail", row[i].why.text);
+		mm_json_close(&r->j, '}');
+	}
+	mm_json_close(&r->j, ']');
+}
+
+static void
+put_answer(struct mm_rest *r, const struct mm_import_row *row, size_t n,
+    bool written)
+{
+	int64_t made = 0, same = 0, bad = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bad += row[i].result != MM_OK;
+		same += row[i].result == MM_OK && row[i].already;
+		made += row[i].result == MM_OK && !row[i].already;
+	}
+	mm_json_open(&r->j, '{');
+	mm_json_bool(&r->j, "written", written);
+	mm_json_int(&r->j, "created", made);
+	mm_json_int(&r->j, "unchanged", same);
+	mm_json_int(&r->j, "failed", bad);
+	put_errors(r, row, n);
+	mm_json_close(&r->j, '}');
+}
+
+/* "created" is what would be, where nothing is written. */
+enum mm_err
+mm_rest_device_import(struct mm_rest *r, struct mm_why *why)
+{
+	MM_OWN(rows_free) struct mm_import_row *row = NULL;
+	const json_t *rows = json_object_get(r->in, "rows");
+	size_t n = json_array_size(rows);
+	struct mm_import_how how;
+	bool written;
+
+	MM_TRY(read_how(r->in, &how, why));
+	if (n < 1 || n > ROWS_MAX)
+		return MM_FAIL(why, MM_EINPUT, "rows: want 1 to %d", ROWS_MAX);
+	row = calloc(n, sizeof(*row));
+	if (row == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		read_row(json_array_get(rows, i), &row[i]);
+	MM_TRY(mm_desk_devices_import(r->desk, &r->login, &how, row, n,
+	    &written, why));
+	put_answer(r, row, n, written);
+	return MM_OK;
+}

@@ -1,0 +1,216 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "base/time.h"
+#include "server/rest.h"
+
+/* Devices found: lists under conditions, and what happened to one. */
+
+enum { SCAN_MAX = 1500 }; /* devices looked at for one page */
+
+#define FILTERS                                                         \
+	" product state where created_from created_to issued_from "     \
+	"issued_to issuer key_type "
+
+static const char *
+state_name(unsigned i)
+{
+	return i == MM_DEVICE_ACTIVE ? "active" : "retired";
+}
+
+static enum mm_err
+read_key_type(const struct mm_rest *r, uint8_t *out, struct mm_why *why)
+{
+	enum mm_key_type type;
+	char text[16];
+
+	MM_TRY(mm_rest_query(r, "key_type", text, sizeof(text), why));
+	if (text[0] == '\0')
+		return MM_OK;
+	MM_TRY(mm_key_type_parse(text, &type, why));
+	*out = (uint8_t)(1 + type);
+	return MM_OK;
+}
+
+static bool
+is_plain(const struct mm_recall *q, const char *where)
+{
+	return q->state == -1 && where[0] == '\0' && q->issuer == NULL &&
+	    q->key_type == 0 && q->created_from == 0 && q->created_to == 0 &&
+	    q->issued_from == 0 && q->issued_to == 0;
+}
+
+/*
+ * A login that is limited to products asks for one of them after the other:
+ * a key then is "product/key", and a page is of one product.
+ */
+static enum mm_err
+limit(const struct mm_rest *r, struct mm_recall *q, struct mm_why *why)
+{
+	const struct mm_scope *s = &r->login.scope;
+	char *slash = strchr(q->after, '/');
+	unsigned i = 0;
+
+	if (!s->on || q->product != NULL)
+		return MM_OK;
+	if (slash == NULL && q->after[0] != '\0')
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+	if (slash != NULL) {
+		*slash = '\0';
+		while (i < s->nproducts && strcmp(s->product[i], q->after) != 0)
+			i++;
+		if (i == s->nproducts)
+			return MM_FAIL(why, MM_EINPUT,
+			    "after: not a key of this list");
+		memmove(q->after, slash + 1, strlen(slash + 1) + 1);
+	}
+	q->product = s->product[i];
+	return MM_OK;
+}
+
+static enum mm_err
+read_recall(const struct mm_rest *r, const struct mm_page *p,
+    struct mm_recall *q, bool *plain, struct mm_why *why)
+{
+	char where[1024];
+
+	*q = (struct mm_recall){ .state = -1, .most = p->list.most,
+		.scan = SCAN_MAX, .product = p->list.product,
+		.issuer = p->list.issuer };
+	MM_TRY(mm_rest_query(r, "after", q->after, sizeof(q->after), why));
+	MM_TRY(mm_page_state(r, &q->state, state_name, 2, why));
+	MM_TRY(mm_rest_query_time(r, "created_from", &q->created_from, why));
+	MM_TRY(mm_rest_query_time(r, "created_to", &q->created_to, why));
+	MM_TRY(mm_rest_query_time(r, "issued_from", &q->issued_from, why));
+	MM_TRY(mm_rest_query_time(r, "issued_to", &q->issued_to, why));
+	MM_TRY(read_key_type(r, &q->key_type, why));
+	MM_TRY(mm_rest_query(r, "where", where, sizeof(where), why));
+	*plain = is_plain(q, where);
+	if (!*plain)
+		MM_TRY(limit(r, q, why));
+	return mm_desk_where(r->desk, where, q, why);
+}
+
+static enum mm_err
+put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct mm_rest *r = ctx;
+
+	(void)next;
+	mm_json_open(&r->j, '{');
+	mm_rest_put_device(&r->j, row);
+	mm_json_close(&r->j, '}');
+	return mm_buf_ok(&r->out, why);
+}
+
+/* The page's key, and for a limited login what follows its product. */
+static void
+put_next(struct mm_rest *r, const struct mm_recall *q, const char *next,
+    bool one)
+{
+	char key[MM_NAME_MAX + 2 + MM_RECALL_AFTER];
+	const struct mm_scope *s = &r->login.scope;
+	const char *product = q->product;
+	unsigned i = 0;
+
+	if (s->on && !one && next[0] == '\0') {
+		while (i < s->nproducts && strcmp(s->product[i], product) != 0)
+			i++;
+		if (i + 1 >= s->nproducts)
+			return;
+		product = s->product[i + 1];
+	}
+	if (s->on && !one)
+		snprintf(key, sizeof(key), "%s/%s", product, next);
+	else
+		snprintf(key, sizeof(key), "%s", next);
+	if (key[0] != '\0')
+		mm_json_str(&r->j, "next", key);
+}
+
+/* one: a limited login asked for one product by name */
+static enum mm_err
+recall(struct mm_rest *r, const struct mm_recall *q, bool one,
+    struct mm_why *why)
+{
+	const struct mm_scope *s = &r->login.scope;
+	char next[MM_RECALL_AFTER] = "";
+
+	mm_json_open(&r->j, '{');
+	mm_json_open_key(&r->j, "items", '[');
+	if (!s->on || mm_scope_sees(s, q->product, ""))
+		MM_TRY(mm_recall_devices(r->reader, q, put_row, r, next,
+		    why));
+	mm_json_close(&r->j, ']');
+	put_next(r, q, next, one);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+/* By name, of a product or of all; under conditions it is a recall. */
+enum mm_err
+mm_rest_devices(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_recall q;
+	struct mm_page p;
+	bool plain;
+
+	MM_TRY(mm_page_read(r, FILTERS, &p, why));
+	MM_TRY(read_recall(r, &p, &q, &plain, why));
+	if (!plain)
+		return recall(r, &q, p.list.product != NULL, why);
+	MM_TRY(mm_rest_query(r, "after", p.list.after, sizeof(p.list.after),
+	    why));
+	return mm_page_put(r, &p, mm_list_devices, mm_rest_put_device, why);
+}
+
+/* ---- history ---- */
+
+struct told {
+	struct mm_rest *r;
+	unsigned left;
+	uint64_t last;
+	bool more;
+};
+
+static enum mm_err
+tell(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
+{
+	struct told *t = ctx;
+
+	if (t->left == 0) {
+		t->more = true;
+		return MM_OK;
+	}
+	t->left--;
+	t->last = index;
+	mm_rest_put_entry(&t->r->j, index, entry);
+	return mm_buf_ok(&t->r->out, why);
+}
+
+enum mm_err
+mm_rest_device_history(struct mm_rest *r, struct mm_why *why)
+{
+	struct told t = { .r = r };
+	char id[MM_DEVICE_ID_MAX + 1], next[24];
+	int64_t before = INT64_MAX;
+	struct mm_page p;
+
+	MM_TRY(mm_page_read(r, " ", &p, why));
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	if (p.list.after[0] != '\0' &&
+	    (mm_int_parse(p.list.after, &before, NULL) != MM_OK || before < 0))
+		return MM_FAIL(why, MM_EINPUT, "after: want an index");
+	t.left = p.list.most;
+	mm_json_open(&r->j, '{');
+	mm_json_open_key(&r->j, "items", '[');
+	MM_TRY(mm_list_history(r->reader, id, (uint64_t)before,
+	    p.list.most + 1, tell, &t, why));
+	mm_json_close(&r->j, ']');
+	snprintf(next, sizeof(next), "%llu", (unsigned long long)t.last);
+	if (t.more)
+		mm_json_str(&r->j, "next", next);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}

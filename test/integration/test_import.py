@@ -1,0 +1,186 @@
+"""mintmark device import, product schema, profile check and diff, audit."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from world import MINT, run
+
+HEAD = "id,product,hw_rev,lot\n"
+
+
+@pytest.fixture(scope="module")
+def meter(world):
+    world.product("meter", ldevid_profile="thermo")
+    schema = world.dir / "schema.json"
+    schema.write_text(json.dumps({
+        "additionalProperties": False, "properties": {
+            "hw_rev": {"type": "string", "maxLength": 8, "x-indexed": True},
+            "lot": {"type": "integer"}}}))
+    world.cli("product", "schema", "meter", "--set", schema)
+    return world
+
+
+def table(world, name, rows):
+    path = world.dir / name
+    path.write_text(HEAD + "".join(f"{a},meter,{b},{c}\n"
+                                   for a, b, c in rows))
+    return path
+
+
+def count(world, rev):
+    return len(json.loads(world.cli("--json", "device", "list", "--limit",
+                                    "0", "--where", f"hw_rev={rev}").stdout))
+
+
+def test_csv(meter):
+    path = table(meter, "a.csv", [(f"CA-{i}", "C1", i) for i in range(2500)])
+    p = meter.cli("device", "import", path, "--dry-run")
+    assert "2500 would be registered" in p.stderr
+    assert count(meter, "C1") == 0
+    p = meter.cli("device", "import", path)
+    assert "2500 registered, 0 there already, 0 refused" in p.stderr
+    assert count(meter, "C1") == 2500
+    p = meter.cli("device", "import", path)
+    assert "0 registered, 2500 there already" in p.stderr
+    d = json.loads(meter.cli("--json", "device", "show", "CA-7").stdout)
+    assert d["attributes"] == {"hw_rev": "C1", "lot": 7}
+
+
+def test_every_wrong_row_is_named(meter):
+    rows = [(f"CB-{i}", "C2", i) for i in range(1500)]
+    rows[3] = ("CB 3", "C2", 3)
+    rows[1400] = ("CB-1400", "C2", "x")
+    rows[1499] = ("CB-1499,", "C2", "x")
+    path, errors = table(meter, "b.csv", rows), meter.dir / "errors.csv"
+    for how in ("--all-or-nothing", "--dry-run"):
+        p = meter.cli("device", "import", path, how, "--errors", errors,
+                      check=False)
+        assert p.returncode == 5, p.stderr
+        assert count(meter, "C2") == 0
+    p = meter.cli("device", "import", path, "--errors", errors, check=False)
+    assert p.returncode == 5 and "1497 registered" in p.stderr
+    assert count(meter, "C2") == 1497
+    lines = errors.read_text().splitlines()
+    assert [line.split(",")[:3] for line in lines] == [
+        ["row", "device", "column"], ["4", "", "id"],
+        ["1500", "", "row"], ["1401", "CB-1400", "attributes.lot"]] or \
+        sorted(int(line.split(",")[0]) for line in lines[1:]) == [
+            4, 1401, 1500]
+
+
+def test_stdin_and_json_lines(meter):
+    lines = "".join(json.dumps({"id": f"CC-{i}", "product": "meter",
+                                "attributes": {"hw_rev": "C3"}}) + "\n"
+                    for i in range(10))
+    for more in ("{\n", '{"id":1}\n'):
+        p = subprocess.run(
+            [MINT, "--context", meter.context, "device", "import", "-",
+             "--format", "jsonl", "--all-or-nothing"], text=True,
+            input=lines + more, capture_output=True, timeout=60)
+        assert p.returncode == 5 and "row 11" in p.stderr
+        assert "nothing was written" in p.stderr
+    assert count(meter, "C3") == 0
+    p = subprocess.run(
+        [MINT, "--context", meter.context, "device", "import", "-",
+         "--format", "jsonl", "--all-or-nothing"], text=True, input=lines,
+        capture_output=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    assert count(meter, "C3") == 10
+
+
+def test_a_cell_that_a_spreadsheet_would_run(meter):
+    path = table(meter, "d.csv", [("=cmd|' /C calc'!A0", "C4", 1),
+                                  ("@x", "C4", 2)])
+    errors = meter.dir / "formula.csv"
+    p = meter.cli("device", "import", path, "--errors", errors, check=False)
+    assert p.returncode == 5
+    assert not any(cell[:1] in "=+-@\t\r" for line in
+                   errors.read_text().splitlines()
+                   for cell in line.split(",") if cell)
+
+
+def test_constant_memory(meter):
+    """A large table costs the client no more than a small one."""
+    peak = []
+    for n in (2000, 40000):
+        path = table(meter, f"m{n}.csv", ((f"CM-{i}", "C5", i)
+                                          for i in range(n)))
+        p = subprocess.run(
+            ["/usr/bin/python3", "-c",
+             "import resource,subprocess,sys;"
+             "subprocess.run(sys.argv[1:],check=True);"
+             "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)",
+             MINT, "--context", meter.context, "device", "import", path,
+             "--dry-run"], text=True, capture_output=True, timeout=120,
+            env={**os.environ,  # what ASan keeps back would be counted
+                 "ASAN_OPTIONS": "quarantine_size_mb=1"})
+        assert p.returncode == 0, p.stderr
+        peak.append(int(p.stdout))
+    assert peak[1] < peak[0] * 1.5 + 4096, peak
+
+
+def test_history_update_and_audit(meter):
+    meter.cli("device", "create", "CH-1", "--product", "meter")
+    meter.cli("device", "update", "CH-1", "--attributes", '{"lot": 3}')
+    out = meter.cli("device", "history", "CH-1").stdout
+    assert "device.changed" in out and "device.created" in out
+    out = meter.cli("audit", "--device", "ch-1", "--order", "oldest").stdout
+    assert out.index("device.created") < out.index("device.changed")
+
+
+def test_product_schema(meter):
+    other = meter.dir / "other.json"
+    other.write_text('{"required": ["lot"], "properties": {"lot": {}}}')
+    meter.cli("device", "create", "CS-1", "--product", "meter")
+    p = meter.cli("product", "schema", "meter", "--check", other, check=False)
+    assert p.returncode == 5 and "CS-1" in p.stdout
+    p = meter.cli("product", "schema", "meter", "--set", other, check=False)
+    assert p.returncode == 5 and "do not fit" in p.stderr
+    assert "hw_rev" in meter.cli("product", "schema", "meter").stdout
+
+
+def test_profiles(meter):
+    assert "thermo" in meter.cli("profile", "check", meter.conf).stdout
+    conf = meter.conf.read_text()
+    text = 'profile "thermo" {' + conf.split('profile "thermo" {', 1)[
+        1].split("\n}", 1)[0] + "\n}\n"
+    path = meter.dir / "profile.conf"
+    path.write_text(text)
+    assert meter.cli("profile", "diff", "thermo", path).stdout == ""
+    now = json.loads(meter.cli("--json", "profile", "show", "thermo").stdout)
+    path.write_text("\n".join(
+        "\trenew_percent = 51" if "renew_percent =" in line else line
+        for line in text.splitlines()) if "renew_percent =" in text else
+        text.replace("{", "{\n\trenew_percent = 51", 1))
+    diff = json.loads(meter.cli("--json", "profile", "diff", "thermo",
+                                path).stdout)
+    assert diff == [{"field": "renew_percent", "then": "51",
+                     "now": str(now["renew_percent"])}]
+    path.write_text('profile "x" { nosuch = 1 }\n')
+    p = run(MINT, "profile", "check", path, check=False)
+    assert p.returncode == 2 and "nosuch" in p.stderr
+
+
+def test_a_large_table_and_its_index(meter):
+    """Past what SQLite keeps in memory of itself: it may make no file."""
+    meter.product("many", ldevid_profile="thermo")
+    schema = meter.dir / "many.json"
+    member = {"type": "integer", "x-indexed": True}
+    schema.write_text(json.dumps({"properties": {"lot": member}}))
+    meter.cli("product", "schema", "many", "--set", schema)
+    path = meter.dir / "many.csv"
+    path.write_text("id,product,lot,line\n" + "".join(
+        f"MANY-{i},many,{i // 10},{i % 7}\n" for i in range(30000)))
+    p = meter.cli("device", "import", path)
+    assert "30000 registered" in p.stderr
+    schema.write_text(json.dumps({"properties": {
+        "lot": member, "line": {"type": "string", "maxLength": 4,
+                                "x-indexed": True}}}))
+    p = meter.cli("product", "schema", "many", "--set", schema)
+    a = meter.rest("GET", "/products/many/schema")
+    assert a.json["indexed"] is True
+    a = meter.rest("GET", "/devices?where=line=3;lot=2999&product=many")
+    assert [d["id"] for d in a.json["items"]] == [
+        f"MANY-{i}" for i in range(29990, 30000) if i % 7 == 3]

@@ -1,0 +1,68 @@
+"""Who has no key makes the server hold little, and nothing afterwards."""
+import contextlib
+import socket
+import ssl
+
+import pytest
+
+from world import DAEMON, World, run
+
+MIB = 1 << 20
+N = 200
+FALSE = "mmk_0123456789abcdef_" + "A" * 43  # well formed, nobody's
+
+
+@pytest.fixture
+def w():
+    with World(threads=2) as it:
+        yield it.start()
+
+
+def resident(w):
+    with open(f"/proc/{w.children()['server']}/statm") as f:
+        return int(f.read().split()[1]) * 4096 / MIB
+
+
+def begin(stack, w, i, key):
+    """A body of a megabyte that lacks its last byte."""
+    ctx = ssl.create_default_context(cafile=str(w.anchor))
+    ctx.check_hostname = False
+    s = stack.enter_context(socket.create_connection(
+        ("127.0.0.1", w.operators), 20, (f"127.2.0.{i + 1}", 0)))
+    s = stack.enter_context(ctx.wrap_socket(s))
+    s.settimeout(5)
+    with contextlib.suppress(OSError):
+        s.sendall(f"POST /api/v1/tokens HTTP/1.1\r\nHost: a\r\nContent-Type: "
+                  f"application/json\r\nContent-Length: {MIB}\r\n"
+                  f"Authorization: Bearer {key}\r\n\r\n".encode())
+        s.sendall(b" " * (MIB - 1))
+    return s
+
+
+def test_a_key_has_its_form_before_a_body_is_read(w):
+    for key in ("mmk_x", FALSE[:-1], FALSE + "A", FALSE.upper(),
+                FALSE.replace("_A", "-A")):
+        with contextlib.ExitStack() as stack:
+            got = begin(stack, w, 0, key).recv(100)
+            assert got.startswith(b"HTTP/1.1 401 "), (key, got)
+
+
+@pytest.mark.skipif("libasan" in run("ldd", DAEMON).stdout,
+                    reason="a sanitizer's memory is not the server's")
+def test_bodies_before_login_are_bounded(w):
+    before = resident(w)
+    with contextlib.ExitStack() as stack:
+        held = [begin(stack, w, i, FALSE) for i in range(N)]
+        most = resident(w) - before
+        assert 30 < most < 110, f"{most} MiB"
+        assert w.rest("GET", "/status").status == 200
+        answers = 0
+        for s in held:
+            s.settimeout(0.01)
+            with contextlib.suppress(OSError):
+                answers += s.recv(100).startswith(b"HTTP/1.1 503 ")
+        assert answers > N / 3
+    for _ in range(3):
+        w.rest("GET", "/status")
+    kept = resident(w) - before
+    assert kept < 40, f"{kept} MiB"

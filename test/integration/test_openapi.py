@@ -1,0 +1,305 @@
+"""docs/reference/openapi.json against the running server: every operation with
+its example, and with what it must refuse."""
+import base64
+import json
+import re
+import subprocess
+
+import jsonschema
+import pytest
+
+from world import ROOT
+
+FILE = ROOT / "docs/reference/openapi.json"
+API = json.loads(FILE.read_text())
+# statuses that any request can have, whatever its operation
+ANYWHERE = {"405", "408", "414", "431"}
+OPERATIONS = [(method, path, op) for path, item in API["paths"].items()
+              for method, op in item.items()
+              if method not in ("parameters", "servers")]
+IDS = [op["operationId"] for _, _, op in OPERATIONS]
+# what undoes what others need comes last
+ORDER = {"post": 0, "put": 1, "patch": 2, "get": 3, "delete": 5}
+LAST = {"retireDevice": 9, "revokeCertificate": 8, "holdCertificate": 6,
+        "releaseCertificate": 7, "cancelToken": 8, "thawToken": 7,
+        "revokeKey": 8, "eraseKey": 8.5, "enrolDevice": 0.5, "indexSchema": 4,
+        "checkSchema": 4}
+# there, but nothing that an operation's example would name
+NOTHING = {"id": dict.fromkeys(("devices", "tokens", "keys"), "WALK-1") | {
+    "webhooks": "wh_0000000000000000", "approvals": "0" * 16}, "serial": {"certificates": "0" * 32}}
+# an example that cannot succeed where nothing went wrong before
+REFUSED = {"thawToken": 409, "retryDeadLetter": 404, "getApproval": 404,
+           "approve": 404, "refuse": 404}
+
+
+def resolve(node):
+    while "$ref" in node:
+        target = API
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        node = target
+    return node
+
+
+def validate(value, schema):
+    jsonschema.Draft4Validator({**schema, "components": API["components"]}
+                               ).validate(value)
+
+
+def check(op, answer):
+    """Status, type and body are as the file says."""
+    status = str(answer.status)
+    assert answer.status < 500 or answer.status == 503, answer
+    if status in ANYWHERE and status not in op["responses"]:
+        return validate(answer.json, {"$ref": "#/components/schemas/Problem"})
+    assert status in op["responses"], answer
+    response = resolve(op["responses"][status])
+    for name in response.get("headers", ()):
+        assert name.lower() in answer.headers, (name, answer)
+    if "content" not in response:
+        assert answer.body == b""
+        return None
+    (kind, content), = response["content"].items()
+    assert answer.headers["content-type"].split(";")[0] == kind, answer
+    if "json" in kind:
+        validate(answer.json, content["schema"])
+    return answer
+
+
+def rest(world, method, path, body=None, **more):
+    """As World.rest, where the file says that the path is."""
+    item = API["paths"].get(path.split("?")[0])
+    base = {"base": ""} if item and "servers" in item else {}
+    return world.rest(method, path, body, **base, **more)
+
+
+def body_of(op):
+    return next(iter(op["requestBody"]["content"].values())) \
+        if "requestBody" in op else None
+
+
+@pytest.fixture(scope="module")
+def names(world):
+    """What stands for the paths' parameters, filled in as things are made."""
+    world.product()
+    return {"name": {"products": "walker", "profiles": "thermo",
+                     "issuers": world.rest("GET", "/issuers").json["items"][
+                         0]["name"]},
+            "id": {"devices": "WALK-1", "approvals": "0" * 16}, "serial": {}, "index": {
+                "ledger": "0", "webhooks": "0"}, "path": {
+                "ledger": "0/000.p/1"}}
+
+
+def fill(path, names, other=None):
+    noun = path.split("/")[1]
+    return re.sub(r"\{(\w+)\}", lambda m: other or names[m[1]][noun], path)
+
+
+def learn(op, answer, names):
+    """Ids that later operations need."""
+    oid = op["operationId"]
+    if oid == "createTokens":
+        names["id"]["tokens"] = answer.json["id"]
+    elif oid == "createWebhook":
+        names["id"]["webhooks"] = answer.json["id"]
+    elif oid == "createKey":
+        names["id"]["keys"] = answer.json["id"]
+    elif oid == "enrolDevice":
+        names["serial"]["certificates"] = answer.json["serial"]
+
+
+def example_of(world, op):
+    content = body_of(op)
+    if content is None:
+        return None
+    text = json.dumps(content["example"])
+    if "@CSR" in text:
+        _, csr = world.key_and_csr("WALK-1")
+        text = text.replace("@CSR", base64.b64encode(
+            csr.read_bytes()).decode())
+    if op["operationId"] != "enrolDevice":
+        validate(json.loads(text), content["schema"])
+    return text
+
+
+def test_every_example_works(world, names):
+    def rank(row):
+        method, _, op = row
+        return LAST.get(op["operationId"], ORDER[method])
+    for method, path, op in sorted(OPERATIONS, key=rank):
+        a = rest(world, method.upper(), fill(path, names),
+                 example_of(world, op))
+        check(op, a)
+        want = REFUSED.get(op["operationId"])
+        assert a.status == want if want else a.status < 300, (method, path, a)
+        if a.status < 300:
+            learn(op, a, names)
+        if method == "get":
+            h = rest(world, "HEAD", fill(path, names))
+            assert h.status == a.status and h.body == b"", (path, h)
+
+
+def test_filters_are_taken(world, names):
+    """Each parameter that an operation has, with a value of its schema."""
+    hook = world.rest("POST", "/webhooks", {"url": "https://localhost:9/x"})
+    names["id"]["webhooks"] = hook.json["id"]
+    for method, path, op in OPERATIONS:
+        for p in map(resolve, op.get("parameters", ())):
+            if p["in"] != "query" or method != "get":
+                continue
+            s = p["schema"]
+            value = s["enum"][0] if "enum" in s else {
+                "integer": "2", "boolean": "true"}.get(s["type"], "1")
+            if s.get("format") == "date-time":
+                value = "2026-01-01T00:00:00Z"
+            if "pattern" in s:
+                value = "ab" * 32
+            value = p.get("example", value)
+            if p["name"] == "where":
+                value = "hw_rev=B2"
+            if p["name"] == "after" and path not in (
+                    "/audit", "/events", "/ledger/entries") \
+                    and "history" not in path:
+                continue
+            a = world.rest("GET", f"{fill(path, names)}?{p['name']}={value}")
+            assert a.status == 200, (path, p["name"], a)
+            check(op, a)
+
+
+@pytest.mark.parametrize("method, path, op", OPERATIONS, ids=IDS)
+def test_what_any_operation_refuses(world, names, method, path, op):
+    where = fill(path, {**names, **NOTHING})
+    body = None if body_of(op) is None else "{}"
+    a = rest(world, method.upper(), where, body, key="")
+    assert a.status == 401
+    check(op, a)
+    for query in ("?nosuch=1", "?limit=1&nosuch=", "?%00=1"):
+        a = rest(world, method.upper(), where + query, body)
+        assert a.status in (400, 404), (query, a)
+        check(op, a)
+    a = rest(world, "TRACE", where)
+    assert 400 <= a.status < 500
+
+
+HOSTILE = ["%00", "%ff", "..%2f..", "%2e%2e", "x" * 300, "x" * 9000,
+           "%3Dcmd%7C", "%27%22%3B--", "%C0%AF", "{}", "%E2%80%AE", "%20x"]
+
+
+@pytest.mark.parametrize("method, path, op", [
+    row for row in OPERATIONS if "{" in row[1]],
+    ids=[op["operationId"] for _, path, op in OPERATIONS if "{" in path])
+def test_hostile_names(world, method, path, op):
+    for name in HOSTILE:
+        a = world.rest(method.upper(), fill(path, None, name),
+                       None if body_of(op) is None else "{}")
+        assert 400 <= a.status < 500, (name, a)
+        check(op, a)
+
+
+BAD_BODIES = ["[]", "{", "null", '"x"', '{"nosuch":1}',
+              '{"a":1,"a":2}', b'{"a":"\xff"}', b'{"a\x00":1}',
+              '{"a":"\\u0000"}', '{"a":"\\ud800"}', "[" * 10000,
+              '{"a":' * 10000, "{}x", b"\xef\xbb\xbf{}", "-", "1e999",
+              '{"a":1e999}', "x" * (10 << 20)]
+
+
+@pytest.mark.parametrize("method, path, op", [
+    row for row in OPERATIONS if body_of(row[2])],
+    ids=[op["operationId"] for _, _, op in OPERATIONS if body_of(op)])
+def test_bad_bodies(world, names, method, path, op):
+    where = fill(path, {**names, **NOTHING})
+    for body in BAD_BODIES:
+        a = world.rest(method.upper(), where, body)
+        assert 400 <= a.status < 500, (body[:40], a)
+        check(op, a)
+
+
+def wrong_values(schema):
+    """Values that a member's schema excludes."""
+    schema = resolve(schema)
+    if "oneOf" in schema:
+        return []
+    wrong = {"string": [1, [], {}, True], "integer": ["x", [], 1.5],
+             "boolean": ["x", 1], "array": ["x", {}, 1],
+             "object": ["x", [], 1]}[schema["type"]][:]
+    if "pattern" in schema:
+        wrong.append("\u202e =cmd|' /C calc'!A0")
+    if "enum" in schema:
+        wrong.append("nosuch")
+    if "maxLength" in schema:
+        wrong.append("x" * (schema["maxLength"] + 1))
+    return wrong
+
+
+@pytest.mark.parametrize("method, path, op", [
+    row for row in OPERATIONS if body_of(row[2])],
+    ids=[op["operationId"] for _, _, op in OPERATIONS if body_of(op)])
+def test_wrong_members(world, names, method, path, op):
+    content = body_of(op)
+    schema = resolve(content["schema"])
+    if "oneOf" in schema:
+        schema = resolve(schema["oneOf"][0])
+    where = fill(path, {**names, **NOTHING})
+    for name, member in schema.get("properties", {}).items():
+        for value in wrong_values(member):
+            a = world.rest(method.upper(), where, {**content["example"],
+                                                   name: value})
+            assert 400 <= a.status < 500, (name, value, a)
+            check(op, a)
+
+
+def test_routes_and_file_are_the_same(world):
+    """The server's own table, as its source has it."""
+    text = (ROOT / "src/server/rest.c").read_text()
+    table = text.split("mm_operators_routes[] = {")[1].split("\n};")[0]
+    found = {(m[0], m[1]) for m in re.findall(
+        r'(?:MM_HTTP_)?(GET|ONE|POST|WATCHED|PUT|PATCH|DELETE)[(,]\s*API "([^"]+)"',
+        table)}
+    assert len(found) == table.count("API \"")
+    methods = {"ONE": "get", "WATCHED": "post"}
+    routes = {(methods.get(m, m.lower()), p) for m, p in found}
+    mine = {(m, re.sub(r"\{path\}", "*", re.sub(r"\{(?!path)\w+\}", ":", p)))
+            for m, p, _ in OPERATIONS if "servers" not in API["paths"][p]}
+    assert routes == mine
+
+
+def test_it_is_served(world):
+    a = world.rest("GET", "/openapi.json")
+    assert a.body == FILE.read_bytes()
+
+
+def test_405_says_what_is_allowed(world):
+    a = world.rest("DELETE", "/devices/x")
+    assert a.status == 405
+    assert {"GET", "PUT", "PATCH"} <= set(a.headers["allow"].replace(
+        ",", " ").split())
+
+
+def test_it_is_openapi():
+    lint = ROOT / "var/venv/bin/openapi-spec-validator"
+    if not lint.exists():
+        pytest.skip("script/setup test installs the validator")
+    p = subprocess.run([lint, FILE], capture_output=True, text=True,
+                       timeout=60)
+    assert p.returncode == 0, p.stdout + p.stderr
+
+
+def test_generated_requests(world, tmp_path):
+    """Schemathesis makes up requests from the file; a few hundred."""
+    tool = ROOT / "var/venv/bin/schemathesis"
+    if not tool.exists():
+        pytest.skip("script/setup test installs schemathesis")
+    conf = tmp_path / "schemathesis.toml"
+    conf.write_text("[headers]\n"
+                    f'Authorization = "Bearer {world.admin_key}"\n')
+    p = subprocess.run(
+        [tool, "--config-file", conf, "run", FILE, "--url",
+         f"https://localhost:{world.operators}/api/v1", "--tls-verify",
+         world.anchor, "--phases", "examples,coverage,fuzzing",
+         "--max-examples", "10", "--continue-on-failure",
+         "--exclude-path", "/metrics",  # it has a base of its own
+         "--checks",
+         "not_a_server_error,status_code_conformance,"
+         "content_type_conformance,response_schema_conformance"],
+        capture_output=True, text=True, timeout=170, cwd=tmp_path)
+    assert p.returncode == 0, p.stdout[-4000:] + p.stderr[-2000:]
