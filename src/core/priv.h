@@ -178,6 +178,10 @@ void mm_wire_unlock(struct mm_wire *w, enum mm_line line);
 MM_MUST enum mm_err mm_wire_call(struct mm_wire *w, enum mm_line line,
     unsigned kind, const void *req, void *rep, struct mm_buf *frame,
     struct mm_why *why);
+/* The ledger line's first call; patient: a signer that has just been started
+ * opens its keys before it answers, for half a minute if need be. */
+MM_MUST enum mm_err mm_wire_hello(struct mm_wire *w, bool patient,
+    struct mm_hello_rep *rep, struct mm_buf *frame, struct mm_why *why);
 /* Up to 64 requests in one frame (out is one); tags go up from a first one
  * that mm_wire_tag gave. */
 uint32_t mm_wire_tag(struct mm_wire *w);
