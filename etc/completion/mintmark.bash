@@ -230,7 +230,7 @@ _mintmark() {
 	'ledger entries') words='--help --since --type --device --limit '; kind='' ;;
 	'ledger verify') words='--help --key --keep '; kind='@dir' ;;
 	'ledger verify-receipt') words='--help --key '; kind='@file' ;;
-	'ledger reconcile') words='--help --config --journal '; kind='' ;;
+	'ledger reconcile') words='--help --config --journal '; kind='@file' ;;
 	'ledger export') words='--help --since --type --device --format --out --from '; kind='' ;;
 	'event list') words='--help --after --type --device --product --limit '; kind='' ;;
 	'event follow') words='--help --after --type --device --product --state --count '; kind='' ;;

@@ -86,6 +86,9 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    MM_NAME_MAX, "",
 	    "EST labels whose bodies are one line whatever est_wrap says.",
 	    NULL },
+	{ "node", MM_CONF_NAME, AT(node), 0, MM_NAME_MAX, "",
+	    "This node's name where several work over one PostgreSQL "
+	    "database; empty for the only one. Each has its own.", NULL },
 	TEXT(ledger_origin, 1, "localhost/ledger",
 	    "The ledger's name in its checkpoints, a URL without a scheme; "
 	    "fixed for the ledger's life."),

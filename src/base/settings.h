@@ -24,6 +24,7 @@ struct mm_settings {
 	char database[MM_PATH_MAX + 1];     /* a URL: store.h */
 	char server_user[33], signer_user[33]; /* "" : stay who we are */
 	char audit_group[33];               /* may read the journal; "" none */
+	char node[MM_NAME_MAX + 1];         /* of several; "" the only one */
 	char signer_program[MM_PATH_MAX + 1];
 	char passphrase_file[MM_PATH_MAX + 1]; /* "" : descriptor or prompt */
 

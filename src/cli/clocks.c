@@ -29,7 +29,10 @@ mm_clocks_line(struct mm_clock_list *l, const struct mm_journal_line *line,
 	const struct mm_clock c = { .line = line->n,
 		.from_ms = (int64_t)line->number, .to_ms = line->at_ms };
 
-	for (size_t i = 0; line->kind == MM_J_CHECKPOINT && i < l->n; i++)
+	if (line->n == 1)
+		l->first = l->n;
+	for (size_t i = l->first; line->kind == MM_J_CHECKPOINT && i < l->n;
+	    i++)
 		l->at[i].due = true;
 	return line->kind == MM_J_CLOCK ? add(l, &c, why) : MM_OK;
 }
@@ -51,13 +54,26 @@ mm_clocks_entry(struct mm_clock_list *l, const struct mm_entry *e,
 	return add(l, &c, why);
 }
 
-static const struct mm_clock *
-find(const struct mm_clock_list *l, uint64_t line)
+static bool
+same(const struct mm_clock *a, const struct mm_clock *b)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (l->at[i].line == line)
+	return a->line == b->line && a->from_ms == b->from_ms &&
+	    a->to_ms == b->to_ms;
+}
+
+/* The same, or else one of that line: each node's journal counts its own. */
+static const struct mm_clock *
+find(const struct mm_clock_list *l, const struct mm_clock *c)
+{
+	const struct mm_clock *other = NULL;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (same(&l->at[i], c))
 			return &l->at[i];
-	return NULL;
+		if (l->at[i].line == c->line)
+			other = &l->at[i];
+	}
+	return other;
 }
 
 static void
@@ -74,17 +90,17 @@ mm_clocks_compare(const struct mm_clock_list *journal,
 {
 	for (size_t i = 0; i < journal->n; i++)
 		if (journal->at[i].due &&
-		    find(ledger, journal->at[i].line) == NULL)
+		    find(ledger, &journal->at[i]) == NULL)
 			differ(differences, &journal->at[i],
 			    "the clock was set back, not in the ledger");
 	for (size_t i = 0; i < ledger->n; i++) {
 		const struct mm_clock *e = &ledger->at[i];
-		const struct mm_clock *l = find(journal, e->line);
+		const struct mm_clock *l = find(journal, e);
 
 		if (l == NULL)
 			differ(differences, e,
 			    "the clock was set back, not in the journal");
-		else if (l->from_ms != e->from_ms || l->to_ms != e->to_ms)
+		else if (!same(l, e))
 			differ(differences, e,
 			    "the clock was set back otherwise in the ledger");
 	}

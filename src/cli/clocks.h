@@ -18,6 +18,7 @@ struct mm_clock {
 struct mm_clock_list {
 	struct mm_clock *at;
 	size_t n, cap;
+	size_t first; /* of the journal that is being read */
 };
 
 /* A line of any kind; keeps clocks, and a checkpoint makes them due. */

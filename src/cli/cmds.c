@@ -146,10 +146,12 @@ const struct mm_cmd mm_cmds[] = {
 	    "changed."),
 	ROW("ledger", "verify-receipt", "FILE", 1, 1, MM_C_FILE,
 	    ledger_verify_receipt, "check a receipt; needs no network", NULL),
-	ROW("ledger", "reconcile", "", 0, 0, MM_C_NONE, ledger_reconcile,
+	ROW("ledger", "reconcile", "[JOURNAL...]", 0, MM_ARGS_MAX, MM_C_FILE,
+	    ledger_reconcile,
 	    "compare the signer's journal, the ledger and the database",
 	    "Reads the three directly, as a user of the audit group; names "
-	    "every difference."),
+	    "every difference. Of several nodes, each other one's journal is "
+	    "a JOURNAL."),
 	ROW("ledger", "export", "", 0, 0, MM_C_NONE, ledger_export,
 	    "write entries as JSON lines or CSV, or a copy that verifies",
 	    "--format tiles writes a directory with tiles, checkpoint and "

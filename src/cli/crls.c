@@ -90,6 +90,16 @@ order(const void *a_, const void *b_)
 	return a->number < b->number ? -1 : a->number > b->number;
 }
 
+/* Of two nodes' with one number the one that was stored comes first. */
+static int
+order_lost(const void *a_, const void *b_)
+{
+	const struct mm_crl_seen *a = a_, *b = b_;
+	int c = order(a, b);
+
+	return c != 0 ? c : a->lost - b->lost;
+}
+
 static void
 differ(json_t *differences, const struct mm_crl_seen *c, const char *what)
 {
@@ -98,11 +108,29 @@ differ(json_t *differences, const struct mm_crl_seen *c, const char *what)
 	    what));
 }
 
+/* The first one of that number, or NULL. */
 static const struct mm_crl_seen *
 find(const struct mm_crls *s, const struct mm_crl_seen *key)
 {
-	return s->n == 0 ? NULL :
+	const struct mm_crl_seen *at = s->n == 0 ? NULL :
 	    bsearch(key, s->at, s->n, sizeof(s->at[0]), order);
+
+	while (at != NULL && at > s->at && order(at - 1, key) == 0)
+		at--;
+	return at;
+}
+
+/* One of those with that number is of these bytes. */
+static bool
+was_signed(const struct mm_crls *journal, const struct mm_crl_seen *line,
+    const struct mm_crl_seen *c)
+{
+	const struct mm_crl_seen *end = journal->at + journal->n;
+
+	for (; line < end && order(line, c) == 0; line++)
+		if (memcmp(line->tbs, c->tbs, sizeof(c->tbs)) == 0)
+			return true;
+	return false;
 }
 
 static void
@@ -169,7 +197,7 @@ compare_stored(const struct mm_crls *journal, const struct mm_crls *ledger,
 		return;
 	if (line == NULL)
 		differ(differences, c, "in the database, not in the journal");
-	else if (memcmp(line->tbs, c->tbs, sizeof(c->tbs)) != 0)
+	else if (!was_signed(journal, line, c))
 		differ(differences, c, "not what was signed in the database");
 	if (entry == NULL || entry->lost)
 		differ(differences, c, entry == NULL ?
@@ -188,7 +216,8 @@ mm_crls_compare(struct mm_crls of[MM_OF_RECORDS], json_t *differences,
 
 	for (int i = 0; i < MM_OF_RECORDS; i++)
 		if (of[i].n != 0)
-			qsort(of[i].at, of[i].n, sizeof(of[i].at[0]), order);
+			qsort(of[i].at, of[i].n, sizeof(of[i].at[0]),
+			    order_lost);
 	compare_ledger(journal, ledger, differences, in_flight);
 	for (size_t i = 0; i < store->n; i++)
 		compare_stored(journal, ledger, &store->at[i], differences);

@@ -133,6 +133,19 @@ read_journal(struct reconcile *r, const char *path, struct mm_why *why)
 	return rc;
 }
 
+/* This node's, and those of the others, if there are any. */
+static enum mm_err
+read_journals(struct reconcile *r, const struct mm_args *a, const char *own,
+    struct mm_why *why)
+{
+	const char *other = mm_arg(a, "journal");
+
+	MM_TRY(read_journal(r, other != NULL ? other : own, why));
+	for (int i = 0; i < a->npos; i++)
+		MM_TRY(read_journal(r, a->pos[i], why));
+	return MM_OK;
+}
+
 /* ---- ledger and database ---- */
 
 static bool
@@ -343,8 +356,7 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	r->db = db;
 	MM_TRY(read_store(r, db, config, why));
 	mm_reader_end(db);
-	rc = read_journal(r, mm_arg(a, "journal") ? mm_arg(a, "journal")
-	    : journal, why);
+	rc = read_journals(r, a, journal, why);
 	if (rc != MM_OK)
 		return rc == MM_EPOLICY || rc == MM_EINPUT
 		    ? mm_cli_unverified(r->cli, rc) : rc;

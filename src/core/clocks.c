@@ -23,6 +23,7 @@ enter(struct mm_core *c, struct mm_op *take_op, uint64_t line,
 	mm_time_text(span[0], from);
 	mm_time_text(span[1], to);
 	e.field[MM_F_NUMBER] = number;
+	e.field[MM_F_NODE] = mm_node_or_null(c);
 	e.field[MM_F_FROM] = from;
 	e.field[MM_F_TO] = to;
 	mm_papers_add(&p, &e);
@@ -38,12 +39,14 @@ one(struct mm_core *c, uint64_t line, const int64_t span[2],
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(64);
 	struct mm_op op = { .kind = MM_OP_ANSWER_PUT };
+	const char *node = c->config->set.node;
 	uint8_t seen[32];
 	int status;
 	enum mm_err rc;
 
-	snprintf(op.u.answer.key, sizeof(op.u.answer.key), "clock:%llu",
-	    (unsigned long long)line);
+	/* each node's journal counts its own lines */
+	snprintf(op.u.answer.key, sizeof(op.u.answer.key), "clock:%s%s%llu",
+	    node, node[0] != '\0' ? ":" : "", (unsigned long long)line);
 	op.u.answer.at = MM_TIME_FOREVER_S * 1000;
 	rc = mm_get_answer(c->feed_reader, op.u.answer.key, seen, &status,
 	    &body, NULL);

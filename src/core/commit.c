@@ -136,7 +136,8 @@ publish(struct mm_round *r, enum mm_err rc)
 		if (revokes(r->op[i]))
 			c->revocations++;
 	pthread_mutex_lock(&c->lock);
-	grown = size != c->ledger_size;
+	/* another node may have written since, and L have seen it */
+	grown = size > c->ledger_size;
 	if (grown) {
 		c->ledger_size = size;
 		pthread_cond_signal(&c->tick);

@@ -20,7 +20,6 @@ open_store(struct mm_core *c, struct mm_why *why)
 	const char *url = c->config->set.database;
 
 	MM_TRY(mm_store_open(url, false, &c->store, why));
-	MM_TRY(mm_store_alone(c->store, why));
 	MM_TRY(mm_reader_open(url, &c->decide_reader, why));
 	MM_TRY(mm_reader_open(url, &c->commit_reader, why));
 	return mm_reader_open(url, &c->feed_reader, why);
@@ -246,6 +245,7 @@ mm_core_stop(struct mm_core *c, int64_t deadline_ms)
 		last_entries(c);
 	}
 	if (c->has_commit) {
+		mm_nodes_stop(c);
 		atomic_store(&c->quit, true);
 		mm_kick(c->kick);
 		pthread_join(c->commit, NULL);
@@ -287,6 +287,7 @@ mm_core_post(struct mm_core *c, struct mm_job *list)
 	for (struct mm_job *j = list; j != NULL; j = j->next) {
 		struct mm_flight *f = mm_flight_of(j);
 
+		f->node = c->config->set.node;
 		f->tries = f->nops = 0;
 		f->ask.answered = false;
 		f->posted_us = mm_mono_us();

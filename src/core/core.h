@@ -7,6 +7,7 @@
 #include "base/hist.h"
 #include "base/secret.h"
 #include "ipc/msg.h"
+#include "ledger/note.h"
 #include "pki/csr.h"
 #include "pki/profile.h"
 #include "pki/token.h"
@@ -276,6 +277,10 @@ const struct mm_profile *mm_core_label(struct mm_core *c, const char *label);
 MM_MUST enum mm_err mm_core_issuer_der(struct mm_core *c, const char *name,
     struct mm_bytes *der, struct mm_why *why);
 void mm_core_note_key(struct mm_core *c, struct mm_buf *out);
+/* Several nodes may work over this store; webhooks are this one's to deliver
+ * (of a store of our own always). */
+bool mm_core_shared(const struct mm_core *c);
+bool mm_core_delivers(const struct mm_core *c);
 /* Entries that are durable. */
 uint64_t mm_core_ledger_size(struct mm_core *c);
 /* Counts a refusal nobody proved a right to (hourly entry per reason). */
@@ -562,6 +567,22 @@ MM_MUST enum mm_err mm_desk_docs_put(struct mm_desk *d, struct mm_op *ops,
  */
 MM_MUST enum mm_err mm_core_found(const struct mm_config *config,
     struct mm_bytes ledger_key, const char *admin_name, char key_text[80],
+    struct mm_why *why);
+
+/*
+ * Of several nodes, this one's signer signs the checkpoints from now on.
+ * Nothing is changed unless yes.  key: the ledger's.  Takes ten seconds where
+ * the node before did not say goodbye.  MM_ECONFLICT: that one is alive, or it
+ * is this one; MM_EPOLICY: key, last checkpoint and stored entries do not
+ * belong together.
+ */
+struct mm_takeover {
+	char from[MM_NAME_MAX + 1]; /* the node that signed before */
+	uint64_t size;              /* of its last checkpoint; 0 none */
+	uint64_t turn;
+};
+MM_MUST enum mm_err mm_core_takeover(const struct mm_config *config,
+    const struct mm_note_key *key, bool yes, struct mm_takeover *out,
     struct mm_why *why);
 
 #endif

@@ -10,13 +10,14 @@
 #define ENTRY_N    25              /* serial, u64 at_s, u8 reason */
 #define PIECE_N    (4000 * ENTRY_N)
 #define AHEAD_S    300
+#define TRIES      5               /* of nodes that sign at once */
 #define READ_N     (96 * 1024)
 #define CRL_MAX    ((size_t)256 << 20)
 
 struct listing {
 	struct mm_desk *d;
 	struct mm_buf piece;
-	uint64_t n;
+	uint64_t n, follows;
 };
 
 static enum mm_err
@@ -104,6 +105,7 @@ store_crl(struct listing *l, const struct mm_crl_begin_req *begin,
 	op.u.crl.this_s = (int64_t)begin->this_s;
 	op.u.crl.next_s = (int64_t)begin->next_s;
 	op.u.crl.der = der;
+	op.u.crl.follows = &l->follows;
 	snprintf(number, sizeof(number), "%llu",
 	    (unsigned long long)begin->number);
 	snprintf(count, sizeof(count), "%llu", (unsigned long long)l->n);
@@ -112,6 +114,7 @@ store_crl(struct listing *l, const struct mm_crl_begin_req *begin,
 	e.field[MM_F_NUMBER] = number;
 	e.field[MM_F_COUNT] = count;
 	e.field[MM_F_EXPIRES] = expires;
+	e.field[MM_F_NODE] = mm_node_or_null(l->d->c);
 	mm_papers_add(&p, &e);
 	return mm_desk_run(l->d, &p, &op, why);
 }
@@ -122,7 +125,7 @@ static enum mm_err
 sign(struct mm_desk *d, const struct mm_issuer_conf *issuer,
     struct mm_crl_mark *mark, struct mm_why *why)
 {
-	struct listing l = { d, MM_BUF_INIT(PIECE_N), 0 };
+	struct listing l = { d, MM_BUF_INIT(PIECE_N), 0, mark->number };
 	struct mm_buf der = MM_BUF_INIT(CRL_MAX);
 	struct mm_crl_begin_req begin = { .number = (uint64_t)mm_now_ms(),
 		.this_s = (uint64_t)mm_now_s() };
@@ -189,29 +192,59 @@ last_list(struct mm_desk *d, size_t at, struct mm_crl_mark *out,
 	    MM_FAIL(why, rc, "the store cannot be read");
 }
 
+static void
+keep_mark(struct mm_core *c, size_t at, const struct mm_crl_mark *mark)
+{
+	pthread_mutex_lock(&c->lock);
+	if (mark->number > c->marks[at].number)
+		c->marks[at] = *mark;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Another node's list came first: the store is asked again. */
+static void
+forget_number(struct mm_core *c, size_t at)
+{
+	pthread_mutex_lock(&c->lock);
+	c->marks[at].number = 0;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static enum mm_err
+sign_if_due(struct mm_desk *d, size_t at, bool force, uint64_t *number,
+    struct mm_why *why)
+{
+	const struct mm_issuer_conf *conf = &d->c->config->issuer[at];
+	uint64_t now = d->c->revocations;
+	struct mm_crl_mark mark;
+
+	MM_TRY(last_list(d, at, &mark, why));
+	if (force || mark.revocations != now || due(conf, mark.next_s)) {
+		mark.revocations = now;
+		MM_TRY(sign(d, conf, &mark, why));
+	}
+	keep_mark(d->c, at, &mark);
+	*number = mark.number;
+	return MM_OK;
+}
+
 /* see core.h */
 enum mm_err
 mm_desk_crl(struct mm_desk *d, const char *issuer, bool force,
     uint64_t *number, struct mm_why *why)
 {
-	uint64_t now = d->c->revocations;
-	const struct mm_issuer_conf *conf;
-	struct mm_crl_mark mark;
+	struct mm_why own = { 0 };
+	enum mm_err rc = MM_ECONFLICT;
 	size_t at;
 
-	conf = find(d->c->config, issuer, &at);
-	if (conf == NULL)
+	if (find(d->c->config, issuer, &at) == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND, "no issuer \"%.32s\"",
 		    issuer);
-	MM_TRY(last_list(d, at, &mark, why));
-	if (force || mark.revocations != now || due(conf, mark.next_s)) {
-		mark.revocations = now;
-		MM_TRY(sign(d, conf, &mark, why));
-		pthread_mutex_lock(&d->c->lock);
-		if (mark.number > d->c->marks[at].number)
-			d->c->marks[at] = mark;
-		pthread_mutex_unlock(&d->c->lock);
+	for (unsigned i = 0; i < TRIES && rc == MM_ECONFLICT; i++) {
+		own = (struct mm_why){ 0 };
+		rc = sign_if_due(d, at, force, number, &own);
+		if (rc == MM_ECONFLICT)
+			forget_number(d->c, at);
 	}
-	*number = mark.number;
-	return MM_OK;
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
 }

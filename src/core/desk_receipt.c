@@ -59,6 +59,20 @@ get_tile(void *ctx, const struct mm_tile_id *id, struct mm_bytes *out,
 	return MM_OK;
 }
 
+/* see priv.h */
+enum mm_err
+mm_stored_root(struct mm_store_reader *r, uint64_t size, struct mm_hash *out,
+    struct mm_why *why)
+{
+	struct tiles t = { r, MM_BUF_INIT(MM_TILE_W * MM_HASH_N) };
+	struct mm_tile_reader reader = { get_tile, &t, size };
+	enum mm_err rc = mm_tree_root_at(mm_tile_read, &reader, size, out,
+	    why);
+
+	mm_buf_done(&t.buf);
+	return rc;
+}
+
 static enum mm_err
 prove(struct mm_desk *d, uint64_t index, uint64_t size, struct mm_proof *out,
     struct mm_why *why)

@@ -62,7 +62,7 @@ hex_or_null(const uint8_t *v, size_t n, char *out)
 /* see priv.h */
 void
 mm_entry_cert(struct mm_entry *e, struct mm_cert_texts *t,
-    const struct mm_cert_row *row)
+    const struct mm_cert_row *row, const char *node)
 {
 	mm_time_text_s(row->not_before_s, t->not_before);
 	mm_time_text_s(row->not_after_s, t->not_after);
@@ -78,6 +78,7 @@ mm_entry_cert(struct mm_entry *e, struct mm_cert_texts *t,
 		e->field[MM_F_NOT_BEFORE] = t->not_before;
 	e->field[MM_F_NOT_AFTER] = t->not_after;
 	e->field[MM_F_KEY_ORIGIN] = row->key_origin == 1 ? "server" : "device";
+	e->field[MM_F_NODE] = node[0] ? node : NULL;
 	e->field[MM_F_PREDECESSOR] = hex_or_null(row->predecessor, 16,
 	    t->predecessor);
 }

@@ -52,8 +52,16 @@ loaded(struct mm_store *s, struct mm_store_reader *r, struct thing *t,
 
 	snprintf(key, sizeof(key), "%s:%s", t->kind, t->name);
 	rc = mm_get_answer(r, key, seen, &status, &body, NULL);
-	if (rc == MM_ENOTFOUND)
-		return note(s, t, key, why);
+	if (rc == MM_ENOTFOUND) {
+		rc = note(s, t, key, why);
+		if (rc != MM_ECONFLICT)
+			return rc;
+		/* another node noted it just now */
+		if (why != NULL)
+			*why = (struct mm_why){ 0 };
+		mm_buf_reset(&body);
+		rc = mm_get_answer(r, key, seen, &status, &body, NULL);
+	}
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "store: cannot be read");
 	if (memcmp(seen, t->sha256, 32) != 0)

@@ -12,6 +12,7 @@
 #define FEED_BYTES   (100 * 1024)
 #define SIGN_MS      1000
 #define TICK_MS      500
+#define SHARED_TICK_MS 200 /* what other nodes write is looked for */
 #define ASK_MS       5000
 #define ASK_AGE_MS   10000
 #define STATUS_MS    2000
@@ -111,6 +112,7 @@ store_note(struct mm_core *c, const struct mm_ledger_sign_rep *rep,
 
 	op.u.checkpoint.size = rep->size;
 	op.u.checkpoint.note = rep->note;
+	op.u.checkpoint.turn = c->nodes.turn;
 	MM_TRY(mm_core_run1(c, &op, why));
 	pthread_mutex_lock(&c->lock);
 	c->checkpoint_size = rep->size;
@@ -131,6 +133,8 @@ mm_feed_sign(struct mm_core *c, struct mm_why *why)
 	struct mm_ledger_sign_rep rep;
 	uint64_t have;
 
+	if (c->nodes.follows)
+		return MM_OK;
 	pthread_mutex_lock(&c->lock);
 	req.size = c->fed;
 	have = c->checkpoint_size;
@@ -169,6 +173,9 @@ check_hello(struct mm_core *c, const struct mm_hello_rep *rep,
 		return MM_FAIL(why, MM_EPOLICY, "signer: its ledger is "
 		    "\"%.60s\", want \"%.60s\"", rep->origin,
 		    set->ledger_origin);
+	if (strcmp(rep->node, set->node) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "signer: it is node \"%s\", "
+		    "want \"%s\"", rep->node, set->node);
 	if (rep->tree_size > c->ledger_size)
 		return MM_FAIL(why, MM_EPOLICY, "store is behind the signer: "
 		    "restore (%llu entries, the signer has %llu)",
@@ -183,16 +190,16 @@ hello(struct mm_core *c, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf frame =
 	    MM_BUF_INIT(MM_IPC_FRAME_MAX);
-	struct mm_hello_req req = { MM_IPC_VERSION };
 	struct mm_hello_rep rep;
 	enum mm_err rc;
 
-	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_HELLO, &req, &rep,
-	    &frame, why));
+	MM_TRY(mm_wire_hello(c->wire, !c->has_feed, &rep, &frame, why));
 	pthread_mutex_lock(&c->lock);
 	rc = check_hello(c, &rep, why);
 	if (rc == MM_OK) {
 		mm_note_key_make(&c->key, rep.origin, rep.ledger_key);
+		mm_hex_text(rep.place, sizeof(rep.place), c->nodes.place);
+		c->nodes.signs = rep.signs != 0;
 		c->fed = rep.tree_size;
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -210,13 +217,14 @@ ask_status(struct mm_core *c, struct mm_why *why)
 
 	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_STATUS, &req, &rep,
 	    &frame, why));
-	atomic_store(&c->issuing, rep.issuing != 0);
+	atomic_store(&c->issuing, rep.issuing != 0 && !c->nodes.fenced);
 	pthread_mutex_lock(&c->lock);
 	c->signer = rep;
 	c->signer_at = mm_mono_ms();
 	c->signer_skew_ms = (int64_t)rep.now_ms - mm_now_ms();
 	pthread_mutex_unlock(&c->lock);
-	mm_core_not_ready(c, rep.why);
+	if (!c->nodes.fenced)
+		mm_core_not_ready(c, rep.why);
 	return MM_OK;
 }
 
@@ -225,7 +233,9 @@ enum mm_err
 mm_feed_greet(struct mm_core *c, struct mm_why *why)
 {
 	MM_TRY(hello(c, why));
-	MM_TRY(mm_feed_all(c, why));
+	if (!c->has_feed)
+		MM_TRY(mm_nodes_start(c, why));
+	MM_TRY(mm_nodes_catch_up(c, why));
 	MM_TRY(mm_settle_ask(c, 0, why));
 	mm_wire_set_up(c->wire, true);
 	return ask_status(c, why);
@@ -262,7 +272,8 @@ news(const struct feeder *f)
 	if (f->tired || (c->unsettled == NULL && !mm_wire_up(c->wire)))
 		return false;
 	return c->unsettled != NULL || c->fed < c->ledger_size ||
-	    (c->want_checkpoint && c->checkpoint_size < c->ledger_size);
+	    (c->want_checkpoint && !c->nodes.follows &&
+	    c->checkpoint_size < c->ledger_size);
 }
 
 /* Until there is something new, or a tick has passed, or a checkpoint is due.
@@ -271,7 +282,8 @@ static void
 wait_for_news(struct feeder *f)
 {
 	struct mm_core *c = f->c;
-	int64_t ms = TICK_MS, due = f->sign_at - mm_mono_ms();
+	int64_t ms = mm_store_shared(c->store) ? SHARED_TICK_MS : TICK_MS;
+	int64_t due = f->sign_at - mm_mono_ms();
 	struct timespec until;
 
 	pthread_mutex_lock(&c->lock);
@@ -293,7 +305,7 @@ sign_due(struct feeder *f)
 	bool due;
 
 	pthread_mutex_lock(&c->lock);
-	due = c->fed > c->checkpoint_size &&
+	due = !c->nodes.follows && c->fed > c->checkpoint_size &&
 	    (c->want_checkpoint || mm_mono_ms() >= f->sign_at);
 	pthread_mutex_unlock(&c->lock);
 	return due;
@@ -308,7 +320,7 @@ work(struct feeder *f, struct mm_why *why)
 		f->status_at = mm_mono_ms() + STATUS_MS;
 		MM_TRY(ask_status(c, why));
 	}
-	MM_TRY(mm_feed_all(c, why));
+	MM_TRY(mm_nodes_catch_up(c, why));
 	if (sign_due(f)) {
 		MM_TRY(mm_feed_sign(c, why));
 		f->sign_at = mm_mono_ms() + SIGN_MS;
@@ -326,6 +338,7 @@ turn(struct feeder *f, struct mm_why *why)
 {
 	struct mm_core *c = f->c;
 
+	MM_TRY(mm_nodes_turn(c, why));
 	if (!mm_settle_run(c))
 		return MM_FAIL(why, MM_EAGAIN, "a signature is not settled");
 	if (f->greet) {

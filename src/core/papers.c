@@ -192,7 +192,7 @@ issue_entries(struct mm_flight *f, struct mm_papers *p,
 	struct mm_entry e = { .type = v->effects & MM_FX_RENEWAL ?
 	    MM_E_CERT_RENEWED : MM_E_CERT_ISSUED };
 
-	mm_entry_cert(&e, &t, &issue->row);
+	mm_entry_cert(&e, &t, &issue->row, f->node);
 	e.at_ms = issue->row.issued_at;
 	e.field[MM_F_ACTOR] = actor_of(f->job);
 	e.field[MM_F_RESULT] = v->effects & MM_FX_LATE ? "late" : NULL;

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/hist.h"
+#include "base/json.h"
 #include "base/time.h"
 #include "core/core.h"
 #include "core/decide.h"
@@ -62,6 +63,7 @@ struct mm_answer { /* to a question, or the question that waits for one */
 
 struct mm_flight {
 	struct mm_job *job;
+	const char *node;              /* whose signer signs; "" the only */
 	unsigned flags, tries;
 	int64_t posted_us;             /* monotonic */
 	struct mm_verdict verdict;
@@ -149,7 +151,7 @@ struct mm_cert_texts {
 	char not_before[MM_TIME_TEXT], not_after[MM_TIME_TEXT];
 };
 void mm_entry_cert(struct mm_entry *e, struct mm_cert_texts *t,
-    const struct mm_cert_row *row);
+    const struct mm_cert_row *row, const char *node);
 /* A short entry about a certificate; actor and reason may be NULL. */
 struct mm_short {
 	enum mm_entry_type type;
@@ -204,6 +206,10 @@ void mm_wire_unlock(struct mm_wire *w, enum mm_line line);
 MM_MUST enum mm_err mm_wire_call(struct mm_wire *w, enum mm_line line,
     unsigned kind, const void *req, void *rep, struct mm_buf *frame,
     struct mm_why *why);
+/* The ledger line's first call; patient: a signer that has just been started
+ * opens its keys before it answers, for half a minute if need be. */
+MM_MUST enum mm_err mm_wire_hello(struct mm_wire *w, bool patient,
+    struct mm_hello_rep *rep, struct mm_buf *frame, struct mm_why *why);
 /* Up to 64 requests in one frame (out is one); tags go up from a first one
  * that mm_wire_tag gave. */
 uint32_t mm_wire_tag(struct mm_wire *w);
@@ -251,6 +257,23 @@ struct mm_batch {
 struct mm_crl_mark { /* what an issuer's last list shows */
 	uint64_t revocations, number;
 	int64_t next_s;
+};
+
+struct mm_lease { /* nodes.c */
+	const char *id;       /* of its document */
+	uint64_t version;     /* as we wrote or saw it last */
+	int64_t seen_at, renew_at; /* monotonic; seen_at 0: not seen yet */
+	bool ours, changed;   /* changed: while we watched */
+};
+
+struct mm_nodes { /* L's own, but what is atomic */
+	char place[65], session[33], own_id[MM_NAME_MAX + 6];
+	bool signs;           /* our signer has the ledger's key */
+	bool follows;         /* another node's signs; with turn, under lock */
+	uint64_t turn, checked;
+	int64_t role_at;
+	struct mm_lease own, webhooks;
+	atomic_bool fenced, delivers;
 };
 
 #define MM_USED_MOST 256
@@ -302,11 +325,19 @@ struct mm_core {
 	int64_t signer_at;        /* monotonic: when; 0: never */
 	int64_t signer_skew_ms;   /* its clock against ours, then */
 	struct mm_crl_mark *marks; /* an issuer each */
+	struct mm_nodes nodes;
 	struct mm_answer_hold *answering; /* Idempotency-Keys at work */
 	struct mm_used used[MM_USED_MOST];
 	unsigned nused, admins;
 	int64_t admins_until, admins_at; /* admins_at: monotonic, next look */
 };
+
+/* For an entry: whose signature it is. */
+static inline const char *
+mm_node_or_null(const struct mm_core *c)
+{
+	return c->config->set.node[0] != '\0' ? c->config->set.node : NULL;
+}
 
 static inline void
 mm_step(const struct mm_core *c, int n)
@@ -371,6 +402,33 @@ MM_MUST enum mm_err mm_feed_all(struct mm_core *c, struct mm_why *why);
 MM_MUST enum mm_err mm_feed_sign(struct mm_core *c, struct mm_why *why);
 /* Wakes L: it stores a checkpoint at once. */
 void mm_feed_want(struct mm_core *c);
+
+/* turn.c: who signs checkpoints, a document whose version is the turn. */
+#define MM_TURN_DOC     "ledger"
+#define MM_NODE_GONE_MS 10000 /* a lease that did not change for so long */
+struct mm_turn {
+	uint64_t version; /* 0: nobody's yet */
+	char node[MM_NAME_MAX + 1];
+	uint8_t key[32];
+};
+void mm_turn_put(const char *node, const uint8_t key[32], struct mm_buf *out);
+MM_MUST enum mm_err mm_turn_read(struct mm_store_reader *r,
+    struct mm_turn *t, struct mm_why *why);
+/* The text after key in one of these documents, which we wrote: a quote
+ * inside a text is escaped, so key can only be a key.  false: none. */
+bool mm_node_text(struct mm_bytes b, const char *key, char *out, size_t n);
+/* Root of the stored tree of that size. */
+MM_MUST enum mm_err mm_stored_root(struct mm_store_reader *r, uint64_t size,
+    struct mm_hash *out, struct mm_why *why);
+
+/* nodes.c.  start: after a first hello; MM_EPOLICY: this is no node that may
+ * work here, why says what to do.  turn: leases and role, as they are due. */
+MM_MUST enum mm_err mm_nodes_start(struct mm_core *c, struct mm_why *why);
+MM_MUST enum mm_err mm_nodes_turn(struct mm_core *c, struct mm_why *why);
+void mm_nodes_stop(struct mm_core *c);
+/* Feeds what is durable, whoever wrote it, and checks the checkpoint that
+ * another node's signer made of it. */
+MM_MUST enum mm_err mm_nodes_catch_up(struct mm_core *c, struct mm_why *why);
 
 /* found.c: profiles and issuers that the ledger has not seen yet */
 /* clocks.c: enters those of the signer's clock lines that the ledger lacks,

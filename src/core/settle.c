@@ -39,7 +39,7 @@ orphan(struct mm_core *c, const struct mm_cert_row *row, struct mm_why *why)
 	op.u.orphan.row = *row;
 	op.u.orphan.row.state = MM_CERT_ORPHANED;
 	op.u.orphan.row.revoked_at = mm_now_ms();
-	mm_entry_cert(&e, &t, row);
+	mm_entry_cert(&e, &t, row, c->config->set.node);
 	mm_papers_add(&p, &e);
 	MM_TRY(mm_papers_seal(&p, &op, why));
 	MM_TRY(mm_core_run1(c, &op, why));
@@ -148,6 +148,7 @@ enter_lost(struct mm_core *c, const struct mm_outstanding *o,
 	e.field[MM_F_ISSUER] = o->issuer;
 	e.field[MM_F_NUMBER] = number;
 	e.field[MM_F_RESULT] = "lost";
+	e.field[MM_F_NODE] = mm_node_or_null(c);
 	mm_papers_add(&p, &e);
 	MM_TRY(mm_papers_seal(&p, &op, why));
 	MM_TRY(mm_core_run1(c, &op, why));

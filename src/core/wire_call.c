@@ -62,6 +62,27 @@ mm_wire_call(struct mm_wire *w, enum mm_line line, unsigned kind,
 	return rc;
 }
 
+#define PATIENT 6
+
+/* see priv.h; a late answer to one that was given up finds nobody */
+enum mm_err
+mm_wire_hello(struct mm_wire *w, bool patient, struct mm_hello_rep *rep,
+    struct mm_buf *frame, struct mm_why *why)
+{
+	const struct mm_hello_req req = { MM_IPC_VERSION };
+	unsigned left = patient ? PATIENT : 1;
+	struct mm_why own;
+	enum mm_err rc;
+
+	do {
+		own = (struct mm_why){ 0 };
+		rc = mm_wire_call(w, MM_LINE_LEDGER, MM_IPC_HELLO, &req, rep,
+		    frame, &own);
+	} while (rc == MM_EAGAIN && --left > 0 &&
+	    !gone(w->line[MM_LINE_LEDGER].fd));
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
+}
+
 static enum mm_err
 wait_on(int fd, short events, int64_t until, struct mm_why *why)
 {

@@ -20,6 +20,9 @@ static const struct mm_field hello_rep[] = {
 	U64(mm_hello_rep, tree_size),
 	U64(mm_hello_rep, journal_n),
 	U8(mm_hello_rep, production),
+	U8(mm_hello_rep, signs),
+	FIXED(mm_hello_rep, place),
+	TEXT(mm_hello_rep, node),
 	BYTES(mm_hello_rep, clocks),
 };
 
@@ -119,6 +122,13 @@ static const struct mm_field ledger_sign_rep[] = {
 	U64(mm_ledger_sign_rep, size),
 	FIXED(mm_ledger_sign_rep, root),
 	BYTES(mm_ledger_sign_rep, note),
+};
+
+static const struct mm_field ledger_check_req[] = {
+	BYTES(mm_ledger_check_req, note),
+};
+static const struct mm_field ledger_check_rep[] = {
+	U64(mm_ledger_check_rep, size),
 };
 
 static const struct mm_field outstanding_req[] = {

@@ -49,7 +49,8 @@ enum mm_link {
 	X(MM_IPC_LEDGER_SIGN, ledger_sign, MM_LINK_LEDGER)                \
 	X(MM_IPC_OUTSTANDING, outstanding, MM_LINK_LEDGER)                \
 	X(MM_IPC_STATUS, status, MM_LINK_OPS | MM_LINK_LEDGER)            \
-	X(MM_IPC_DELIVER, deliver, MM_LINK_COURIER)
+	X(MM_IPC_DELIVER, deliver, MM_LINK_COURIER)                       \
+	X(MM_IPC_LEDGER_CHECK, ledger_check, MM_LINK_LEDGER)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -72,6 +73,9 @@ struct mm_hello_rep {
 	uint64_t tree_size;        /* synced frontier */
 	uint64_t journal_n;        /* last journal number */
 	uint8_t production;
+	uint8_t signs;             /* it holds the ledger's key */
+	uint8_t place[32];         /* this folder, since this boot */
+	char node[MM_NAME_MAX + 1];
 	/* The journal's clock lines that the ledger may not have yet:
 	 * n * (u64 number of the line, u64 from_ms, u64 to_ms). */
 	struct mm_bytes clocks;
@@ -137,6 +141,12 @@ struct mm_ledger_sign_rep {
 	uint8_t root[32];
 	struct mm_bytes note;
 };
+
+/* A checkpoint that another node's signer signed.  MM_EAGAIN: of more entries
+ * than the tree has; MM_ENOTFOUND: too old to be looked at; MM_EPOLICY: not
+ * this tree's, and from then on nothing is issued. */
+struct mm_ledger_check_req { struct mm_bytes note; };
+struct mm_ledger_check_rep { uint64_t size; };
 
 /* Certificates and CRLs signed but not yet seen in the tree, oldest first,
  * older than age_ms: lines = n * u16-length-prefixed mm_outstanding bodies. */

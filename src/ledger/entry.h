@@ -55,7 +55,8 @@
 	X(MM_E_WEBHOOK_CREATED, "webhook.created", "events go to one more place") \
 	X(MM_E_WEBHOOK_CHANGED, "webhook.changed", "a webhook was changed, paused, resumed, replayed or given a new secret") \
 	X(MM_E_WEBHOOK_REMOVED, "webhook.removed", "a webhook was removed") \
-	X(MM_E_WEBHOOK_DISABLED, "webhook.disabled", "the server gave up on a webhook's receiver")
+	X(MM_E_WEBHOOK_DISABLED, "webhook.disabled", "the server gave up on a webhook's receiver") \
+	X(MM_E_LEDGER_TAKEN,    "ledger.taken_over", "another node's signer signs the checkpoints from now on; number is the turn")
 
 enum mm_entry_type {
 #define X(e, name, help) e,
@@ -83,7 +84,8 @@ enum mm_entry_type {
 	X(MM_F_RESULT, "result")         X(MM_F_FROM, "from")               \
 	X(MM_F_TO, "to")                 X(MM_F_SCOPE, "scope")             \
 	X(MM_F_APPROVAL, "approval")     X(MM_F_REQUESTER, "requester")     \
-	X(MM_F_ACTION, "action")         X(MM_F_APPROVER, "approver")
+	X(MM_F_ACTION, "action")         X(MM_F_APPROVER, "approver")         \
+	X(MM_F_NODE, "node")
 
 enum mm_entry_field {
 #define X(e, name) e,

@@ -17,7 +17,7 @@
  * the POSTs.  One thread: a webhook has one POST under way at a time, which
  * keeps its events in order, and one that hangs keeps nobody else waiting.
  */
-enum { NAP_MS = 60000 };
+enum { NAP_MS = 60000, LOOK_MS = 2000 };
 
 /* see deliver.h */
 void
@@ -198,13 +198,45 @@ rest(struct mm_deliver *d, int64_t until)
 		hear(d);
 }
 
+static void
+drop_runs(struct mm_deliver *d)
+{
+	pthread_mutex_lock(&d->lock);
+	while (d->runs != NULL) {
+		struct mm_run *r = d->runs;
+
+		d->runs = r->next;
+		mm_run_free(&r);
+	}
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* Of several nodes one delivers.  What is under way when another has taken
+ * over may arrive twice; its progress is not ours to store any more. */
+static void
+look_at_turn(struct mm_deliver *d)
+{
+	bool before = d->delivers;
+
+	d->delivers = mm_core_delivers(d->s->core);
+	if (!mm_core_shared(d->s->core) ||
+	    (before == d->delivers && mm_mono_ms() < d->look_at))
+		return;
+	/* progress that another made is read anew */
+	if (!before || !d->delivers)
+		drop_runs(d);
+	d->look_at = mm_mono_ms() + LOOK_MS;
+	mm_deliver_changed(d);
+}
+
 /* Every webhook and every ask once; when the next one is due. */
 static int64_t
 round_all(struct mm_deliver *d)
 {
 	uint64_t size = mm_core_ledger_size(d->s->core);
 	int64_t soonest = mm_authorise_round(d->authorise, d);
-	struct mm_run *r = d->s->config->set.webhooks ? d->runs : NULL;
+	struct mm_run *r =
+	    d->s->config->set.webhooks && d->delivers ? d->runs : NULL;
 	struct mm_ask *a, *next;
 
 	for (; r != NULL; r = r->next) {
@@ -229,8 +261,11 @@ deliver_thread(void *arg)
 {
 	struct mm_deliver *d = arg;
 
-	while (take_news(d)) {
+	for (look_at_turn(d); take_news(d); look_at_turn(d)) {
 		int64_t until = round_all(d);
+
+		if (mm_core_shared(d->s->core) && d->look_at < until)
+			until = d->look_at;
 
 		if (mm_mono_ms() >= d->save_at) {
 			mm_deliver_save(d);
@@ -370,12 +405,7 @@ mm_deliver_close(struct mm_deliver **owner)
 	if (d == NULL)
 		return;
 	mm_deliver_stop(d);
-	while (d->runs != NULL) {
-		struct mm_run *r = d->runs;
-
-		d->runs = r->next;
-		mm_run_free(&r);
-	}
+	drop_runs(d);
 	if (d->link >= 0)
 		close(d->link);
 	if (d->fresh_link >= 0)

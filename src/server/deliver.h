@@ -59,6 +59,8 @@ struct mm_deliver {
 	struct mm_hook_keys *keys;
 	char origin[17];        /* of the ledger: begins every webhook-id */
 	int kick, link;         /* link -1: no courier */
+	bool delivers;          /* of several nodes, this one */
+	int64_t look_at;        /* monotonic: for what others changed */
 	bool blocked;           /* the link takes no more for now */
 	uint32_t tag;
 	int64_t save_at;

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <getopt.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -21,10 +22,11 @@
 struct options {
 	struct mm_run_args run;
 	const char *admin, *ledger_key;
+	bool yes;
 };
 typedef int command_fn(const struct options *o);
-static command_fn run_run, run_check, run_found, run_reference, run_metrics,
-    run_routes, run_roles, run_serve, run_courier;
+static command_fn run_run, run_check, run_found, run_takeover,
+    run_reference, run_metrics, run_routes, run_roles, run_serve, run_courier;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -35,6 +37,8 @@ static const struct command {
 	    run_check },
 	{ "found", "--admin NAME --ledger-key FILE",
 	    "make the store and the first administrator's key", run_found },
+	{ "takeover", "--ledger-key FILE [--yes]",
+	    "have this node's signer sign the checkpoints", run_takeover },
 	{ "reference", "", "print the configuration's reference (Markdown)",
 	    run_reference },
 	{ "routes", "", "list what each listener answers, and to which roles",
@@ -221,6 +225,58 @@ run_found(const struct options *o)
 	return 0;
 }
 
+/* ---- takeover ---- */
+
+/* Who may look (root, or the one user of a demo) is told before, not by a
+ * server that does not start. */
+static enum mm_err
+check_key_there(const struct mm_settings *set, struct mm_why *why)
+{
+	char path[MM_PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/keys/ledger.key", set->signer_dir);
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return MM_FAIL(why, MM_ENOTFOUND, "this node's signer does "
+		    "not have the ledger's key: mintmark-signer take-ledger");
+	return MM_OK;
+}
+
+static enum mm_err
+takeover(const struct options *o, struct mm_takeover *out, struct mm_why *why)
+{
+	MM_OWN(mm_config_free) struct mm_config *config = NULL;
+	struct mm_note_key key;
+
+	MM_TRY(mm_config_load(o->run.config_path, &config, why));
+	MM_TRY(read_ledger_key(o->ledger_key, &key, why));
+	MM_TRY(check_key_there(&config->set, why));
+	MM_TRY(mm_sandbox_drop(geteuid() == 0 ? config->set.server_user : "",
+	    NULL, why));
+	return mm_core_takeover(config, &key, o->yes, out, why);
+}
+
+static int
+run_takeover(const struct options *o)
+{
+	struct mm_takeover t;
+	struct mm_why why = { 0 };
+	enum mm_err rc;
+
+	if (o->ledger_key == NULL) {
+		fputs("mintmarkd: takeover wants --ledger-key\n", stderr);
+		return mm_err_exit(MM_EINPUT);
+	}
+	rc = takeover(o, &t, &why);
+	if (rc != MM_OK)
+		return mm_server_fail("takeover", rc, &why);
+	printf("node \"%s\" does not answer; its last checkpoint has %llu "
+	    "entries, which are stored\n%s\n", t.from,
+	    (unsigned long long)t.size, o->yes ?
+	    "taken over: this node signs from now on" :
+	    "nothing was changed: --yes takes over");
+	return 0;
+}
+
 /* ---- options ---- */
 
 static const struct option longs[] = {
@@ -229,6 +285,7 @@ static const struct option longs[] = {
 	{ "admin", required_argument, NULL, 'a' },
 	{ "ledger-key", required_argument, NULL, 'k' },
 	{ "control", required_argument, NULL, 'l' },
+	{ "yes", no_argument, NULL, 'y' },
 	{ "version", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -255,6 +312,7 @@ take(int c, struct options *o)
 	case 'c': o->run.config_path = optarg; return 0;
 	case 'a': o->admin = optarg; return 0;
 	case 'k': o->ledger_key = optarg; return 0;
+	case 'y': o->yes = true; return 0;
 	case 'p': return take_fd(optarg, &o->run.passphrase_fd) ? 0 : -1;
 	case 'l': return take_fd(optarg, &o->run.control) ? 0 : -1;
 	case 'v': puts("mintmarkd " MM_VERSION); return 1;

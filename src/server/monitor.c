@@ -37,7 +37,7 @@ enum {
 	BACKOFF_MOST_MS = 5000,
 	STEADY_MS = 30000,    /* running this long forgives earlier ends */
 	STOP_MS = MM_DRAIN_MS + 5000,
-	BLAME_MS = 2000,      /* for the signer to say why it went */
+	BLAME_MS = 2000,      /* for the other one to say why it went */
 };
 
 struct child {
@@ -59,6 +59,7 @@ struct monitor {
 	int64_t looked_at;  /* monotonic: when the pulses were last looked at */
 	bool ready;         /* the server has served once */
 	bool stopping;
+	const struct child *blamed; /* whose end says why there is no start */
 	int64_t stop_by;    /* 0: nobody is waited for */
 	int status;
 };
@@ -271,6 +272,18 @@ log_end(const struct child *c, int wait_status)
 	    MM_I("starts", c->starts));
 }
 
+/* A server that misses its signer, and a signer whose server left it without
+ * a fault of its own: the other one is about to say why. */
+static const struct child *
+whom_to_blame(const struct monitor *m, const struct child *c, int status)
+{
+	if (c == &m->server && status == MM_EXIT_NO_SIGNER &&
+	    m->signer.pid != 0)
+		return &m->signer;
+	return c == &m->signer && status == 0 && m->server.pid != 0 ?
+	    &m->server : NULL;
+}
+
 /* Before the first "ready": the reason is in the child's own line. */
 static void
 failed_at_start(struct monitor *m, struct child *c, int wait_status)
@@ -279,14 +292,23 @@ failed_at_start(struct monitor *m, struct child *c, int wait_status)
 
 	if (!WIFEXITED(wait_status))
 		log_end(c, wait_status);
-	if (c == &m->server && status == MM_EXIT_NO_SIGNER &&
-	    m->signer.pid != 0) {
-		m->stopping = true; /* the signer is about to say why */
-		m->status = status;
-		m->stop_by = mm_mono_ms() + BLAME_MS;
+	m->blamed = whom_to_blame(m, c, status);
+	if (status == 0)
+		status = mm_err_exit(MM_ESYS);
+	if (m->blamed == NULL) {
+		begin_stop(m, status);
 		return;
 	}
-	begin_stop(m, status == 0 ? mm_err_exit(MM_ESYS) : status);
+	m->stopping = true;
+	m->status = status;
+	m->stop_by = mm_mono_ms() + BLAME_MS;
+}
+
+static void
+take_blame(struct monitor *m, const struct child *c, int status)
+{
+	if (c == m->blamed && status != 0 && status != MM_EXIT_NO_SIGNER)
+		m->status = status;
 }
 
 static void
@@ -337,8 +359,7 @@ ended(struct monitor *m, struct child *c, int wait_status)
 		return;
 	}
 	if (m->stopping) {
-		if (m->status == MM_EXIT_NO_SIGNER && c == &m->signer)
-			m->status = exit_status(wait_status);
+		take_blame(m, c, exit_status(wait_status));
 		return;
 	}
 	if (!m->ready) {
@@ -365,7 +386,7 @@ reap(struct monitor *m)
 			ended(m, &m->courier, st);
 	}
 	if (m->stopping && m->server.pid == 0 && m->signer.pid != 0 &&
-	    m->status != MM_EXIT_NO_SIGNER)
+	    m->blamed != &m->signer)
 		kill(m->signer.pid, SIGTERM);
 }
 

@@ -32,6 +32,7 @@ static const struct {
 	[MM_IPC_CRL_READ] = { mm_on_crl_read, 0 },
 	[MM_IPC_LEDGER_ADD] = { mm_on_ledger_add, 0 },
 	[MM_IPC_LEDGER_SIGN] = { mm_on_ledger_sign, 0 },
+	[MM_IPC_LEDGER_CHECK] = { mm_on_ledger_check, 0 },
 	[MM_IPC_OUTSTANDING] = { mm_on_outstanding, 0 },
 	[MM_IPC_STATUS] = { mm_on_status, 0 },
 };

@@ -26,9 +26,9 @@ make_folder(struct mm_setup *s, const char *name, mode_t mode,
 	return mm_dir_own(path, &own, why);
 }
 
-/* Auditors pass through to the journal; nobody else does. */
-static enum mm_err
-make_folders(struct mm_setup *s, struct mm_why *why)
+/* see setup.h; auditors pass through to the journal, nobody else does */
+enum mm_err
+mm_setup_folders(struct mm_setup *s, struct mm_why *why)
 {
 	bool audit = s->conf->set.audit_group[0] != '\0';
 
@@ -88,8 +88,9 @@ make_token_key(struct mm_setup *s, struct mm_why *why)
 	return MM_OK;
 }
 
-static enum mm_err
-make_journal(struct mm_setup *s, struct mm_why *why)
+/* see setup.h */
+enum mm_err
+mm_setup_journal(struct mm_setup *s, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(1 << 20);
 	struct mm_state *state = calloc(1, sizeof(*state));
@@ -118,10 +119,10 @@ make_base(struct mm_setup *s, struct mm_why *why)
 	if (access(path, F_OK) == 0)
 		return MM_FAIL(why, MM_ECONFLICT, "%.90s is there: this "
 		    "signer was set up before", path);
-	MM_TRY(make_folders(s, why));
+	MM_TRY(mm_setup_folders(s, why));
 	MM_TRY(make_ledger_key(s, why));
 	MM_TRY(make_token_key(s, why));
-	return make_journal(s, why);
+	return mm_setup_journal(s, why);
 }
 
 static enum mm_err

@@ -53,6 +53,8 @@ mm_signer_stopped(const struct mm_signer *s, const struct mm_record_sum *sum)
 
 	if (clock != NULL)
 		return clock;
+	if (s->forked)
+		return "the ledger's checkpoint is of another tree";
 	if (sum->outstanding >= MM_OUTSTANDING_MOST)
 		return "too many signatures are not in the ledger yet";
 	if (sum->oldest_ms != 0 && now - sum->oldest_ms > MM_OUTSTANDING_MS)

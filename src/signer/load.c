@@ -1,7 +1,9 @@
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/rand.h>
@@ -37,6 +39,26 @@ mm_passphrase_get(const struct mm_load_opts *o, const char *file,
 	    "or passphrase_file");
 }
 
+/* Of a node that only checks what the ledger's holder signs. */
+static enum mm_err
+load_ledger_pub(struct mm_signer *s, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_NOTE_MAX);
+	char path[MM_PATH_MAX + 1];
+	struct mm_bytes text;
+
+	MM_TRY(mm_signer_path(&s->conf->set, "ledger.pub", path, why));
+	MM_TRY(mm_file_read(path, &b, why));
+	text = mm_buf_view(&b);
+	if (text.n > 0 && text.p[text.n - 1] == '\n')
+		text.n--;
+	MM_TRY(mm_note_key_parse(text, &s->note_key, why));
+	if (strcmp(s->note_key.name, s->conf->set.ledger_origin) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "%.90s: not of ledger_origin",
+		    path);
+	return MM_OK;
+}
+
 /* A key that does not open: which file, and what to do. */
 static enum mm_err
 not_opened(const char *path, enum mm_err rc, const struct mm_why *cause,
@@ -58,6 +80,8 @@ load_ledger_key(struct mm_signer *s, struct mm_bytes pass, struct mm_why *why)
 	enum mm_err rc;
 
 	MM_TRY(mm_signer_path(&s->conf->set, "keys/ledger.key", path, why));
+	if (s->conf->set.node[0] != '\0' && access(path, F_OK) != 0)
+		return load_ledger_pub(s, why);
 	rc = mm_key_load(path, pass, &s->ledger_key, &cause);
 	if (rc != MM_OK)
 		return not_opened(path, rc, &cause, why);
@@ -233,6 +257,23 @@ load_keys(struct mm_signer *s, const struct mm_load_opts *o,
 	return MM_OK;
 }
 
+/* A copy of the folder is another place, and so is a copy of the machine. */
+static enum mm_err
+find_place(struct mm_signer *s, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(256);
+	struct stat st;
+
+	MM_TRY(mm_file_read("/proc/sys/kernel/random/boot_id", &b, why));
+	if (fstat(s->lock_fd, &st) != 0)
+		return MM_FAIL(why, MM_ESYS, "lock: %s", strerror(errno));
+	mm_buf_u64(&b, (uint64_t)st.st_dev);
+	mm_buf_u64(&b, (uint64_t)st.st_ino);
+	MM_TRY(mm_buf_ok(&b, why));
+	mm_sha256(mm_buf_view(&b), s->place);
+	return MM_OK;
+}
+
 static enum mm_err
 load_record(struct mm_signer *s, struct mm_why *why)
 {
@@ -241,9 +282,12 @@ load_record(struct mm_signer *s, struct mm_why *why)
 
 	MM_TRY(mm_signer_path(&s->conf->set, "lock", path, why));
 	MM_TRY(mm_file_lock(path, &s->lock_fd, why));
+	MM_TRY(find_place(s, why));
 	MM_TRY(mm_record_open(s->conf->set.signer_dir,
 	    s->conf->set.journal_sync, &s->record, &cut, why));
 	s->tree.frontier = *mm_record_frontier(s->record);
+	if (s->conf->set.node[0] != '\0')
+		MM_TRY(mm_trail_new(&s->tree.frontier, &s->tree.trail, why));
 	if (cut > 0)
 		MM_LOG(MM_LOG_WARN, "journal.cut", MM_I("bytes",
 		    (int64_t)cut));
@@ -287,6 +331,7 @@ mm_signer_free(struct mm_signer **owner)
 	if (s == NULL)
 		return;
 	mm_record_close(&s->record);
+	mm_trail_free(&s->tree.trail);
 	for (size_t i = 0; i < s->nca; i++) {
 		mm_pkey_free(&s->ca[i].key);
 		mm_buf_done(&s->ca[i].chain_pem);

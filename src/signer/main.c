@@ -50,6 +50,12 @@ static const struct {
 	    "a new version of the token master key" },
 	{ "accept-clock", mm_cmd_accept_clock, " config yes ",
 	    "go on after the clock was ahead and is right again" },
+	{ "export-node", mm_cmd_export_node, COMMON "out ",
+	    "what one more node's signer needs, sealed" },
+	{ "join", mm_cmd_join, COMMON "from ",
+	    "set this node's signer up from such a file" },
+	{ "take-ledger", mm_cmd_take_ledger, COMMON "from ",
+	    "put the ledger's key in its place, to sign checkpoints here" },
 	{ "ledger-key", mm_cmd_ledger_key, COMMON,
 	    "print the ledger's verifier key" },
 };

@@ -32,6 +32,7 @@ static const struct {
 	{ "request", TEXT, AT(request), 0, 0 },
 	{ "out", TEXT, AT(out), 0, 0 },
 	{ "chain", TEXT, AT(chain), 0, 0 },
+	{ "from", TEXT, AT(from), 0, 0 },
 	{ "yes", FLAG, AT(yes), 0, 0 },
 #undef AT
 };

@@ -56,6 +56,7 @@ struct mm_tree_state { /* behind lock */
 	struct mm_hash signed_root;
 	struct mm_buf note; /* of signed_size */
 	unsigned recovered; /* lines since the start */
+	struct mm_trail *trail; /* to check by; NULL: nobody else signs */
 };
 
 struct mm_signer {
@@ -66,7 +67,9 @@ struct mm_signer {
 	struct mm_use use[MM_USES_MAX];
 	pthread_mutex_t use_lock; /* of the file of used profiles */
 	struct mm_buf uses_text;  /* its text; behind use_lock */
-	EVP_PKEY *ledger_key;
+	EVP_PKEY *ledger_key; /* NULL: another node's signer has it */
+	atomic_bool forked;   /* a checkpoint was not of our tree */
+	uint8_t place[32];    /* this folder, since this boot */
 	struct mm_note_key note_key;
 	struct mm_secret *master[256]; /* by version; NULL: none */
 	struct mm_secret *decoy;
@@ -139,6 +142,19 @@ MM_MUST enum mm_err mm_uses_load(struct mm_signer *s, struct mm_why *why);
 /* Before a profile's first certificate leaves. */
 MM_MUST enum mm_err mm_use_note(struct mm_signer *s, struct mm_use *u,
     struct mm_why *why);
+
+/* trail.c: what the tree has grown by since the last checkpoint of another
+ * node's signer, so that the next one can be looked at although the tree has
+ * gone on.  Not locked: the tree is. */
+struct mm_trail;
+MM_MUST enum mm_err mm_trail_new(const struct mm_frontier *at,
+    struct mm_trail **out, struct mm_why *why);
+void mm_trail_free(struct mm_trail **owner);
+void mm_trail_append(struct mm_trail *t, const struct mm_hash *leaf);
+/* MM_EAGAIN: the tree is smaller; MM_ENOTFOUND: it is too long ago;
+ * MM_EPOLICY: the tree of that size had another root. */
+MM_MUST enum mm_err mm_trail_check(struct mm_trail *t,
+    const struct mm_checkpoint *c, struct mm_why *why);
 
 MM_MUST enum mm_err mm_worker_new(struct mm_signer *s, unsigned role, int fd,
     struct mm_worker **out, struct mm_why *why);

@@ -197,7 +197,8 @@ try_keys(struct mm_worker *w, struct mm_why *why)
 			MM_TRY(mm_sign_bytes(w->sign[i], b, &w->sig, why));
 	}
 	mm_buf_reset(&w->sig);
-	MM_TRY(mm_sign_bytes(w->sign_ledger, b, &w->sig, why));
+	if (w->sign_ledger != NULL)
+		MM_TRY(mm_sign_bytes(w->sign_ledger, b, &w->sig, why));
 	MM_TRY(mm_key_make(MM_KEY_P256, &key, why));
 	MM_TRY(mm_csr_make(key, "warm", &der, why));
 	MM_TRY(mm_csr_walk(mm_buf_view(&der), &csr, why));

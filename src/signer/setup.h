@@ -26,6 +26,10 @@ MM_MUST enum mm_err mm_setup_begin(struct mm_setup *s, const struct mm_opts *o,
 MM_MUST enum mm_err mm_setup_record(struct mm_setup *s, struct mm_why *why);
 void mm_setup_done(struct mm_setup *s);
 
+/* A new signer's folders; its empty journal and state. */
+MM_MUST enum mm_err mm_setup_folders(struct mm_setup *s, struct mm_why *why);
+MM_MUST enum mm_err mm_setup_journal(struct mm_setup *s, struct mm_why *why);
+
 /* Whose a file is. */
 enum mm_owner { MM_OF_SIGNER, MM_OF_AUDIT, MM_OF_SERVER, MM_OF_ROOT };
 /* Creates a file (and its folder), MM_ECONFLICT if it is there. */
@@ -94,6 +98,7 @@ typedef enum mm_err mm_command_fn(const struct mm_opts *o,
     struct mm_why *why);
 mm_command_fn mm_cmd_init, mm_cmd_request, mm_cmd_install, mm_cmd_issuer,
     mm_cmd_renew_tls, mm_cmd_recover_admin, mm_cmd_token_key,
-    mm_cmd_ledger_key, mm_cmd_accept_clock;
+    mm_cmd_ledger_key, mm_cmd_accept_clock, mm_cmd_export_node, mm_cmd_join,
+    mm_cmd_take_ledger;
 
 #endif

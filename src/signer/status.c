@@ -31,6 +31,9 @@ mm_on_hello(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	p->tree_size = tree_size(w->s);
 	p->journal_n = w->sum.n;
 	p->production = s->conf->set.production;
+	p->signs = s->ledger_key != NULL;
+	memcpy(p->place, s->place, sizeof(p->place));
+	memcpy(p->node, s->conf->set.node, sizeof(p->node));
 	mm_clocks_put(mm_record_clocks(s->record), &i->body);
 	p->clocks = mm_buf_view(&i->body);
 	return mm_buf_ok(&i->body, why);

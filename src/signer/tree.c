@@ -116,6 +116,35 @@ claim_of(struct mm_bytes e, struct mm_journal_line *claim)
 	return true;
 }
 
+/* Whose signature it is, the entry says; none: of before it had a name. */
+static void
+node_of(struct mm_bytes e, char out[MM_NAME_MAX + 1])
+{
+	out[0] = '\0';
+	text_field(e, ",\"node\":\"", out, MM_NAME_MAX + 1);
+}
+
+/* Another node's is in that one's journal.  Reconcile, which reads all of
+ * them, finds those in none. */
+static bool
+is_ours(const struct mm_signer *s, struct mm_bytes e)
+{
+	char node[MM_NAME_MAX + 1];
+
+	node_of(e, node);
+	return strcmp(node, s->conf->set.node) == 0;
+}
+
+/* A number is one signer's: two may choose the same. */
+static bool
+is_anothers(const struct mm_signer *s, struct mm_bytes e)
+{
+	char node[MM_NAME_MAX + 1];
+
+	node_of(e, node);
+	return node[0] != '\0' && !is_ours(s, e);
+}
+
 /* A CRL whose line this journal does not have is left to reconcile. */
 static void
 settle_crl(struct mm_worker *w, struct mm_bytes e)
@@ -150,7 +179,8 @@ settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
 	struct mm_journal_line claim;
 	enum mm_err err;
 
-	if (starts(q->entry, HEAD "crl.signed\""))
+	if (starts(q->entry, HEAD "crl.signed\"") &&
+	    !is_anothers(w->s, q->entry))
 		settle_crl(w, q->entry);
 	if (!certificate && !starts(q->entry, HEAD "signature.orphaned\""))
 		return MM_OK;
@@ -160,7 +190,7 @@ settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
 	if (err == MM_EPOLICY)
 		MM_LOG(MM_LOG_ERROR, "ledger.wrong-certificate",
 		    MM_I("index", (int64_t)q->index));
-	if (err == MM_ENOTFOUND && certificate)
+	if (err == MM_ENOTFOUND && certificate && is_ours(w->s, q->entry))
 		return recover(w, q->index, &claim, why);
 	return MM_OK;
 }
@@ -181,6 +211,8 @@ add_locked(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	MM_TRY(settle(w, q, why));
 	leaf = mm_tree_leaf(q->entry);
 	mm_frontier_append(f, &leaf);
+	if (w->s->tree.trail != NULL)
+		mm_trail_append(w->s->tree.trail, &leaf);
 	i->rep.ledger_add.size = f->size;
 	return MM_OK;
 }
@@ -238,6 +270,12 @@ sign_locked(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 
 	if (clock != NULL)
 		return MM_FAIL(why, MM_EAGAIN, "ledger: %s", clock);
+	if (w->s->ledger_key == NULL)
+		return MM_FAIL(why, MM_EPOLICY, "ledger: another node's "
+		    "signer holds its key");
+	if (w->s->forked)
+		return MM_FAIL(why, MM_EPOLICY, "ledger: a checkpoint was "
+		    "of another tree");
 	if (i->req.ledger_sign.size != t->frontier.size)
 		return MM_FAIL(why, MM_ECONFLICT, "ledger: size %" PRIu64
 		    ", the tree has %" PRIu64, i->req.ledger_sign.size,
@@ -260,6 +298,40 @@ mm_on_ledger_sign(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 
 	pthread_mutex_lock(&w->s->tree.lock);
 	err = sign_locked(w, i, why);
+	pthread_mutex_unlock(&w->s->tree.lock);
+	return err;
+}
+
+/* ---- what another node's signer signed ---- */
+
+static enum mm_err
+check_locked(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	struct mm_tree_state *t = &w->s->tree;
+	struct mm_checkpoint c;
+
+	if (t->trail == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "ledger: this signer is the "
+		    "only one");
+	MM_TRY(mm_checkpoint_verify(i->req.ledger_check.note,
+	    &w->s->note_key, &c, why));
+	MM_TRY(mm_trail_check(t->trail, &c, why));
+	i->rep.ledger_check.size = c.size;
+	return mm_record_save(w->s->record, &t->frontier, why);
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_ledger_check(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	enum mm_err err;
+
+	pthread_mutex_lock(&w->s->tree.lock);
+	err = check_locked(w, i, why);
+	if (err == MM_EPOLICY || err == MM_EINPUT) {
+		atomic_store(&w->s->forked, true);
+		MM_LOG(MM_LOG_ERROR, "ledger.forked", MM_S("why", why->text));
+	}
 	pthread_mutex_unlock(&w->s->tree.lock);
 	return err;
 }

@@ -17,7 +17,8 @@ make_signers(struct mm_worker *w, struct mm_why *why)
 		if (s->ca[i].key != NULL)
 			MM_TRY(mm_sign_new(NULL, s->ca[i].key, &w->sign[i],
 			    why));
-	return mm_sign_new(NULL, s->ledger_key, &w->sign_ledger, why);
+	return s->ledger_key == NULL ? MM_OK :
+	    mm_sign_new(NULL, s->ledger_key, &w->sign_ledger, why);
 }
 
 /* see priv.h */

@@ -52,12 +52,11 @@ struct mm_doc_range {
 
 struct mm_store_backend {
 	const char *scheme;
+	bool shared; /* several processes may write */
 
 	enum mm_err (*store_open)(const char *where, bool create,
 	    struct mm_store **out, struct mm_why *why);
 	void (*store_close)(struct mm_store *take_s);
-	/* NULL: opening it for writing says so already. */
-	enum mm_err (*store_alone)(struct mm_store *s, struct mm_why *why);
 	enum mm_err (*store_run)(struct mm_store *s, struct mm_op **ops,
 	    size_t nops, struct mm_why *why);
 	uint64_t (*store_ledger_size)(const struct mm_store *s);

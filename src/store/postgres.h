@@ -41,8 +41,6 @@ struct pg {
 	PGconn *c; /* NULL: none */
 	struct pg_where where;
 	bool writes, create; /* create: the schema need not be there yet */
-	bool alone;          /* each session takes the lock of who serves */
-	int alone_pid;       /* the server's process of the one that did */
 	bool began;          /* a reader between begin and end */
 	bool warned;         /* the server sent a warning */
 	bool prepared[Q_STATEMENTS];
@@ -65,9 +63,6 @@ enum mm_err mm_pg_result(struct pg *db, PGresult **out, struct mm_why *why);
 enum mm_err mm_pg_fail(struct pg *db, const PGresult *res,
     struct mm_why *why);
 MM_FREE_FN(mm_pg_clear, PGresult, PQclear)
-
-/* The lock of who serves; MM_ECONFLICT: another session has it. */
-enum mm_err mm_pg_alone(struct pg *db, struct mm_why *why);
 
 /* ---- asking (postgres_db.c) ---- */
 

@@ -70,51 +70,6 @@ dial_failed(struct pg *db, struct mm_why *why)
 	    text);
 }
 
-#define SERVES "5570272" /* the advisory lock of who serves */
-
-static enum mm_err
-try_lock(struct pg *db, bool *got, struct mm_why *why)
-{
-	MM_OWN(mm_pg_clear) PGresult *res = NULL;
-
-	MM_TRY(mm_pg_text(db, "SELECT pg_try_advisory_lock(" SERVES ")", &res,
-	    why));
-	*got = strcmp(PQgetvalue(res, 0, 0), "t") == 0;
-	return MM_OK;
-}
-
-/* Our own session before this one may still be there: a server notices late
- * that a network is gone. */
-static enum mm_err
-end_former(struct pg *db, struct mm_why *why)
-{
-	MM_OWN(mm_pg_clear) PGresult *res = NULL;
-	char sql[192];
-
-	snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(pid, 1000) "
-	    "FROM pg_locks WHERE locktype = 'advisory' AND objid = " SERVES
-	    " AND granted AND pid = %d", db->alone_pid);
-	return mm_pg_text(db, sql, &res, why);
-}
-
-/* see postgres.h; the lock ends with its session, whatever ends that */
-enum mm_err
-mm_pg_alone(struct pg *db, struct mm_why *why)
-{
-	bool got;
-
-	MM_TRY(try_lock(db, &got, why));
-	if (!got && db->alone_pid != 0) {
-		MM_TRY(end_former(db, why));
-		MM_TRY(try_lock(db, &got, why));
-	}
-	if (!got)
-		return MM_FAIL(why, MM_ECONFLICT, "database: another "
-		    "mintmarkd serves from it");
-	db->alone_pid = PQbackendPID(db->c);
-	return MM_OK;
-}
-
 static enum mm_err
 dial(struct pg *db, struct mm_why *why)
 {
@@ -127,8 +82,7 @@ dial(struct pg *db, struct mm_why *why)
 	PQsetNoticeReceiver(db->c, on_notice, db);
 	if (PQsetnonblocking(db->c, 1) != 0)
 		return gone(db, why);
-	MM_TRY(mm_pg_session(db, why));
-	return db->alone ? mm_pg_alone(db, why) : MM_OK;
+	return mm_pg_session(db, why);
 }
 
 /* see postgres.h */

@@ -1,6 +1,5 @@
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/time.h"
 #include "store/postgres.h"
@@ -63,27 +62,6 @@ store_open(const char *where, bool create, struct mm_store **out,
 	else
 		store_close(&s->base);
 	return err;
-}
-
-#define LEFT_MS  5000 /* for the session of one that was killed to end */
-#define AGAIN_MS 100
-
-static enum mm_err
-store_alone(struct mm_store *base, struct mm_why *why)
-{
-	struct pg_store *s = (struct pg_store *)base;
-	const struct timespec pause = { .tv_nsec = AGAIN_MS * 1000000L };
-	struct mm_why own = { 0 };
-	enum mm_err err = mm_pg_ready(&s->db, why);
-
-	MM_TRY(err);
-	for (int left = LEFT_MS; (err = mm_pg_alone(&s->db, &own)) ==
-	    MM_ECONFLICT && left > 0; left -= AGAIN_MS) {
-		own = (struct mm_why){ 0 };
-		(void)nanosleep(&pause, NULL);
-	}
-	s->db.alone = err == MM_OK;
-	return err == MM_OK ? MM_OK : MM_FAIL(why, err, "%s", own.text);
 }
 
 static uint64_t
@@ -180,9 +158,9 @@ tidy(struct mm_store_reader *base, struct mm_why *why)
 
 const struct mm_store_backend mm_postgres_backend = {
 	.scheme = "postgresql",
+	.shared = true,
 	.store_open = store_open,
 	.store_close = store_close,
-	.store_alone = store_alone,
 	.store_run = mm_pg_run,
 	.store_ledger_size = store_ledger_size,
 	.store_tidy = tidy,

@@ -207,6 +207,7 @@ checkpoint(const struct mm_op *op, struct val v[C_COLUMNS])
 {
 	v[C_NUMBER] = INT(op->u.checkpoint.size);
 	v[C_BODY] = BYTES(op->u.checkpoint.note);
+	v[C_AT] = INT(op->u.checkpoint.turn);
 }
 
 static void
@@ -219,6 +220,7 @@ crl(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_NOT_BEFORE_S] = INT(c->this_s);
 	v[C_NOT_AFTER_S] = INT(c->next_s);
 	v[C_BODY] = BYTES(c->der);
+	v[C_FROM_AT] = INT(c->follows == NULL ? -1 : (int64_t)*c->follows);
 }
 
 static void

@@ -49,6 +49,19 @@ mm_sqlite_product_put(struct sqlite_store *s, struct mm_op *op, bool *written,
 
 /* ---- documents ---- */
 
+static enum mm_err
+check_turn(struct sqlite_store *s, uint64_t turn, struct mm_why *why)
+{
+	int64_t have = 0;
+	enum mm_err err = mm_sqlite_ints(&s->db, ASK(DOC, INT(MM_DOC_NODE),
+	    TEXT("ledger")), &have, 1, why);
+
+	if (err != MM_OK && err != MM_ENOTFOUND)
+		return err;
+	return (uint64_t)have == turn ? MM_OK : MM_FAIL(why, MM_ECONFLICT,
+	    "checkpoint: another node signs them now");
+}
+
 /* A checkpoint never goes back, nor past what is stored. */
 enum mm_err
 mm_sqlite_checkpoint_put(struct sqlite_store *s, struct mm_op *op,
@@ -61,6 +74,7 @@ mm_sqlite_checkpoint_put(struct sqlite_store *s, struct mm_op *op,
 
 	if (err != MM_OK && err != MM_ENOTFOUND)
 		return err;
+	MM_TRY(check_turn(s, c->turn, why));
 	if (c->size < (uint64_t)size || c->size > s->counts.entries)
 		return MM_FAIL(why, MM_ECONFLICT, "checkpoint: of %llu, want "
 		    "%lld to %llu", (unsigned long long)c->size,
@@ -76,12 +90,15 @@ mm_sqlite_crl_put(struct sqlite_store *s, struct mm_op *op, bool *written,
     struct mm_why *why)
 {
 	const struct mm_op_crl *c = &op->u.crl;
-	int64_t number;
+	int64_t number = 0;
 	enum mm_err err = mm_sqlite_ints(&s->db, ASK(CRL, TEXT(c->issuer)),
 	    &number, 1, why);
 
 	if (err != MM_OK && err != MM_ENOTFOUND)
 		return err;
+	if (c->follows != NULL && *c->follows != (uint64_t)number)
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "issuer %s: another CRL came first", c->issuer);
 	if (err == MM_OK && c->number <= (uint64_t)number)
 		return MM_FAIL(why, MM_ECONFLICT,
 		    "issuer %s: CRL number %llu, last was %lld", c->issuer,

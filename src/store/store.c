@@ -80,13 +80,6 @@ mm_store_close(struct mm_store **owner)
 }
 
 enum mm_err
-mm_store_alone(struct mm_store *s, struct mm_why *why)
-{
-	return s->backend->store_alone == NULL ? MM_OK :
-	    s->backend->store_alone(s, why);
-}
-
-enum mm_err
 mm_reader_open(const char *url, struct mm_store_reader **out,
     struct mm_why *why)
 {
@@ -165,6 +158,12 @@ mm_store_run(struct mm_store *s, struct mm_op **ops, size_t nops,
 	own.code = err;
 	run_failed(ops, nops, &own);
 	return MM_FAIL(why, err, "%s", own.text);
+}
+
+bool
+mm_store_shared(const struct mm_store *s)
+{
+	return s->backend->shared;
 }
 
 uint64_t

@@ -128,7 +128,7 @@ enum mm_doc_kind {
 	MM_DOC_DELIVERY,   /* a dead letter; id: webhook "." index */
 	MM_DOC_APPROVAL,   /* what waits for a second pair of eyes */
 	MM_DOC_ATTEMPT,    /* why a device was refused; id: the device's */
-	MM_DOC_NODE,       /* a server of several over one database */
+	MM_DOC_NODE,       /* leases of servers over one database */
 	MM_DOC_SECRET,     /* a secret's version; id: what it is for */
 	MM_DOC_KINDS
 };
@@ -254,13 +254,21 @@ struct mm_op_index {
 	unsigned done;                    /* out */
 	char next[MM_DEVICE_ID_MAX + 1];  /* out; "" : that was the last */
 };
-/* MM_ECONFLICT: smaller than the last, or larger than the ledger. */
-struct mm_op_checkpoint { uint64_t size; struct mm_bytes note; };
-struct mm_op_crl { /* MM_ECONFLICT: number not above the last */
+/* MM_ECONFLICT: smaller than the last, or larger than the ledger, or the
+ * document MM_DOC_NODE "ledger" is not at this version: somebody else signs
+ * checkpoints now. */
+struct mm_op_checkpoint {
+	uint64_t size;
+	struct mm_bytes note;
+	uint64_t turn;              /* 0: there is no such document */
+};
+struct mm_op_crl { /* MM_ECONFLICT: number not above the last, or the
+		    * last one is not the one it follows */
 	char issuer[MM_NAME_MAX + 1];
 	uint64_t number;
 	int64_t this_s, next_s;
 	struct mm_bytes der;
+	const uint64_t *follows;    /* its number, 0 none; NULL: any */
 };
 struct mm_op_answer { /* MM_ECONFLICT: the key has an answer of 24 h */
 	char key[129];              /* operator id + Idempotency-Key */
@@ -352,10 +360,6 @@ struct mm_store_backend;
 MM_MUST enum mm_err mm_store_open(const char *url, bool create,
     struct mm_store **out, struct mm_why *why);
 void mm_store_close(struct mm_store **owner);
-/* This process is the only one that serves from the database, from now until
- * it closes the store: one signer keeps one tree.  MM_ECONFLICT: another one
- * does. */
-MM_MUST enum mm_err mm_store_alone(struct mm_store *s, struct mm_why *why);
 /* Needs no mm_store in this process; read-only (reconcile). */
 MM_MUST enum mm_err mm_reader_open(const char *url,
     struct mm_store_reader **out, struct mm_why *why);
@@ -371,6 +375,8 @@ const char *mm_store_backend_scheme(const struct mm_store_backend *b);
  */
 MM_MUST enum mm_err mm_store_run(struct mm_store *s, struct mm_op **ops,
     size_t nops, struct mm_why *why);
+/* Others may write the same store while this one does. */
+bool mm_store_shared(const struct mm_store *s);
 /* Size of the ledger as last committed. */
 uint64_t mm_store_ledger_size(const struct mm_store *s);
 /* Housekeeping off the writer thread (WAL checkpoint): own connection. */

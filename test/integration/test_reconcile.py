@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sqlite3
+import time
 
 import pytest
 
@@ -170,11 +171,20 @@ def test_an_older_list(settled):
     assert rc == 9 and differences == ["an older one in the database"], p
 
 
+def first_list(w):
+    """That of the start is stored."""
+    end = time.monotonic() + 30
+    while w.get_public("/crl/issuing.crl").status != 200:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def test_a_list_whose_end_came_before_it_was_stored():
     """Signed, never recorded, and then the server is killed: the next start
     enters it as lost."""
     with World() as w:
         w.start()
+        first_list(w)
         with contextlib.closing(sqlite3.connect(database(w))) as db:
             db.execute("BEGIN IMMEDIATE")
             a = w.rest("POST", "/issuers/issuing/crl")

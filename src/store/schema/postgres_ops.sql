@@ -700,11 +700,16 @@ BEGIN
 END $$;
 
 -- A checkpoint never goes back, nor past what is stored.
+-- at: whose turn it is to sign them, the version of document 5, "ledger".
 CREATE FUNCTION op_checkpoint_put(o op, next bigint) RETURNS outcome
 LANGUAGE plpgsql AS $$
 DECLARE
 	last bigint;
 BEGIN
+	IF o.at <> coalesce((SELECT version FROM doc WHERE kind = 5
+	    AND id = 'ledger'), 0) THEN
+		RETURN refuse(1, 'checkpoint: another node signs them now');
+	END IF;
 	SELECT size INTO last FROM checkpoint WHERE id = 1;
 	IF o.number < coalesce(last, 0) OR o.number > next THEN
 		RETURN refuse(1, format('checkpoint: of %s, want %s to %s',
@@ -716,10 +721,17 @@ BEGIN
 	RETURN done();
 END $$;
 
--- RFC 5280 5.2.3: numbers only grow.
+-- RFC 5280 5.2.3: numbers only grow.  from_at: the number of the one before,
+-- -1 any: a list that was begun before another was stored may lack what that
+-- one shows.
 CREATE FUNCTION op_crl_put(o op) RETURNS outcome
 LANGUAGE plpgsql AS $$
 BEGIN
+	IF o.from_at NOT IN (-1, coalesce((SELECT number FROM crl
+	    WHERE issuer = o.issuer), 0)) THEN
+		RETURN refuse(1, format('issuer %s: another CRL came first',
+		    o.issuer));
+	END IF;
 	INSERT INTO crl VALUES (o.issuer, o.number, o.not_before_s,
 	    o.not_after_s, o.body)
 	ON CONFLICT (issuer) DO UPDATE SET number = excluded.number,

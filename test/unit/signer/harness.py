@@ -12,11 +12,14 @@ import subprocess
 
 KINDS = ["none", "hello", "issue", "possess", "token_mint", "token_psk",
          "token_check", "crl_begin", "crl_add", "crl_sign", "crl_read",
-         "ledger_add", "ledger_sign", "outstanding", "status"]
+         "ledger_add", "ledger_sign", "outstanding", "status",
+         "ledger_check"]
 NUMBER = {name: n for n, name in enumerate(KINDS)}
+NUMBER["ledger_check"] += 1  # deliver is no request to a signer
 LINKS = {  # link: the kinds it carries
     "issue": {"hello", "issue", "possess"},
-    "ledger": {"hello", "ledger_add", "ledger_sign", "outstanding", "status"},
+    "ledger": {"hello", "ledger_add", "ledger_sign", "ledger_check",
+               "outstanding", "status"},
     "ops": {"hello", "token_mint", "crl_begin", "crl_add", "crl_sign",
             "crl_read", "status"},
     "psk": {"hello", "token_psk"},
@@ -25,7 +28,7 @@ LINKS = {  # link: the kinds it carries
 # name: request, answer; a letter a field: b u8, i u32, q u64, t text,
 # d bytes, or a number of fixed bytes.
 FIELDS = {
-    "hello": (["i"], ["t", 32, 32, "q", "q", "b", "d"]),
+    "hello": (["i"], ["t", 32, 32, "q", "q", "b", "b", 32, "t", "d"]),
     "issue": (["t", "i", "t", "t", "t", "q", "b", "d"],
               ["q", 16, "q", "q", "i", "t", 32, "d", "d"]),
     "possess": (["d"], [32]),
@@ -38,6 +41,7 @@ FIELDS = {
     "crl_read": (["q", "i"], ["d"]),
     "ledger_add": (["q", "d"], ["q"]),
     "ledger_sign": (["q"], ["q", 32, "d"]),
+    "ledger_check": (["d"], ["q"]),
     "outstanding": (["q", "i"], ["i", "d"]),
     "status": (["b"], ["q", "q", "q", "q", "q", "b", "t", "q",
                        "q", "i", "t", "t"]),
@@ -287,7 +291,8 @@ class Requests:
         return out.read_bytes()
 
 
-def entry(kind, device, serial=None, spki=None, profile="plain@1"):
+def entry(kind, device, serial=None, spki=None, profile="plain@1",
+          node=None):
     """A ledger entry as core writes it, keys in their order."""
     e = {"v": 1, "type": kind, "at": "2026-11-23T05:00:00.123Z",
          "time_source": "system", "actor": "token", "authority": "token:x",
@@ -300,6 +305,8 @@ def entry(kind, device, serial=None, spki=None, profile="plain@1"):
     if profile:
         e["profile"] = profile
     e["result"] = "ok"
+    if node:
+        e["node"] = node
     return json.dumps(e, separators=(",", ":")).encode()
 
 

@@ -102,6 +102,7 @@ def sample(kind, csr):
         "crl_read": body("crl_read", 0, 100),
         "ledger_add": body("ledger_add", 0, b"{}"),
         "ledger_sign": body("ledger_sign", 0),
+        "ledger_check": body("ledger_check", b"note"),
         "outstanding": body("outstanding", 0, 10),
         "status": body("status", 0),
     }[kind]
@@ -430,6 +431,117 @@ def test_recovered_lines_have_an_end(signer):
     signer.stop()
     signer.start()
     assert add(10000, 1) == [[10001]]
+
+
+# ---- several nodes: what another one's signer signs ----
+
+def named(name):
+    return lambda conf: f'node = "{name}"\n' + conf
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """The one with the ledger's key, and one that joined."""
+    Link.heard.clear()
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.mkdir()
+    b.mkdir()
+    a = Signer(program(), a, named("a"))
+    a.init()
+    a.command("export-node", "--out", tmp_path / "node.pem")
+    b = Signer(program(), b, named("b"))
+    b.command("join", "--from", tmp_path / "node.pem")
+    a.start()
+    b.start()
+    yield a, b
+    for s in (a, b):
+        if s.links:
+            s.kill()
+        assert_nothing_told(s)
+
+
+def test_another_nodes_certificate_is_not_recovered(pair):
+    a, _ = pair
+    for n, (node, want) in enumerate((("b", 0), (None, 0), ("a", 1))):
+        a["ledger"].call("ledger_add", n, entry(
+            "certificate.issued", "SN-9", bytes([1, n]) * 8, b"\2" * 32,
+            node=node))
+        kinds = [x["kind"] for x in a.journal()]
+        assert kinds.count("recovered") == want, node
+
+
+def test_a_node_without_the_key_signs_no_checkpoint(pair):
+    a, b = pair
+    assert a["ledger"].call("hello", 1)[6] == 1
+    assert b["ledger"].call("hello", 1)[6] == 0
+    assert a["ledger"].call("hello", 1)[1] == b["ledger"].call("hello", 1)[1]
+    assert not (b.dir / "signer/keys/ledger.key").exists()
+    assert not (b.dir / "signer/keys/root.key").exists()
+    b["ledger"].call("ledger_add", 0, b"{}")
+    refused(EPOLICY, b["ledger"].call, "ledger_sign", 1)
+
+
+def test_a_checkpoint_of_the_same_tree_is_checked_and_kept(pair, csr):
+    a, b = pair
+    notes = {}
+    for n in range(6):
+        for s in (a, b):
+            s["ledger"].call("ledger_add", n, b'{"a":%d}' % n)
+        notes[n + 1] = a["ledger"].call("ledger_sign", n + 1)[2]
+    check = b["ledger"].call
+    assert check("ledger_check", notes[3]) == [3]  # the tree has gone on
+    refused(ENOTFOUND, check, "ledger_check", notes[2])
+    assert check("ledger_check", notes[6]) == [6]
+    a["ledger"].call("ledger_add", 6, b'{"a":6}')
+    more = a["ledger"].call("ledger_sign", 7)[2]
+    refused(EAGAIN, check, "ledger_check", more)
+    b.kill()  # what was checked is on the disk
+    b.start()
+    assert b["ledger"].call("hello", 1)[3] == 6
+    assert issue(b, csr)[1]
+
+
+@pytest.mark.parametrize("how", ["tree", "signature"])
+def test_a_fork_ends_issuing(how, pair, csr):
+    a, b = pair
+    assert issue(b, csr)[1]
+    for n in range(3):
+        a["ledger"].call("ledger_add", n, b'{"a":%d}' % n)
+        b["ledger"].call("ledger_add", n, b'{"a":%d}' %
+                         (n if how != "tree" else n + n // 2))
+    note = a["ledger"].call("ledger_sign", 3)[2]
+    if how == "signature":
+        note = note.replace(b"\n3\n", b"\n2\n")
+    refused(EPOLICY, b["ledger"].call, "ledger_check", note)
+    assert "another tree" in refused(EAGAIN, issue, b, csr)
+    assert b["ledger"].call("status", 0)[5] == 0
+
+
+def test_join_wants_the_passphrase_and_an_empty_folder(pair, tmp_path):
+    _, b = pair
+    again = b.command("join", "--from", tmp_path / "node.pem", check=False)
+    assert again.returncode != 0
+    (tmp_path / "c").mkdir()
+    c = Signer(program(), tmp_path / "c", named("c"))
+    (c.dir / "pass").write_text("another passphrase\n")
+    wrong = c.command("join", "--from", tmp_path / "node.pem", check=False)
+    assert wrong.returncode != 0 and not (c.dir / "signer/keys").exists()
+    d = Signer(program(), tmp_path / "c")
+    unnamed = d.command("join", "--from", tmp_path / "node.pem", check=False)
+    assert unnamed.returncode != 0 and "node" in unnamed.stderr
+
+
+def test_only_the_ledgers_own_key_is_taken(pair, tmp_path):
+    a, b = pair
+    other = b.dir / "signer/keys/issuing.key"
+    p = b.command("take-ledger", "--from", other, check=False)
+    assert p.returncode != 0
+    assert not (b.dir / "signer/keys/ledger.key").exists()
+    b.command("take-ledger", "--from", a.dir / "signer/keys/ledger.key")
+    b.stop()
+    b.start()
+    b["ledger"].call("ledger_add", 0, b"{}")
+    assert b["ledger"].call("ledger_sign", 1)[0] == 1
 
 
 @unsanitized

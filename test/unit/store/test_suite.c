@@ -71,6 +71,48 @@ other_product(struct top *t)
 }
 
 static void
+new_turn(struct top *t, unsigned expect)
+{
+	top_checkpoint(t, 0);
+	memset(&t->op.u, 0, sizeof(t->op.u));
+	t->op.kind = MM_OP_DOC_PUT;
+	t->op.u.doc.kind = MM_DOC_NODE;
+	strcpy(t->op.u.doc.id, "ledger");
+	t->op.u.doc.expect = expect;
+	t->op.u.doc.body = mm_bytes_of("{}");
+}
+
+static void
+turn_1(struct top *t)
+{
+	t->op.u.checkpoint.turn = 1;
+}
+
+static void
+follows_none(struct top *t)
+{
+	static const uint64_t none = 0;
+
+	t->op.u.crl.follows = &none;
+}
+
+static void
+follows_1(struct top *t)
+{
+	static const uint64_t one = 1;
+
+	t->op.u.crl.follows = &one;
+}
+
+static void
+follows_2(struct top *t)
+{
+	static const uint64_t two = 2;
+
+	t->op.u.crl.follows = &two;
+}
+
+static void
 operator_authority(struct top *t)
 {
 	strcpy(t->op.u.issue.row.authority, "op:0123:SN-1");
@@ -574,6 +616,19 @@ static const struct row rows[] = {
 	    { top_crl, 2, NULL, OK1, ANY, ANY },
 	    { top_crl, 2, NULL, NO(MM_ECONFLICT), ANY, ANY },
 	    { top_crl, 3, NULL, OK1, ANY, ANY } } },
+	{ "a checkpoint of the present turn only", {
+	    { top_checkpoint, 0, turn_1, NO(MM_ECONFLICT), ANY, ANY },
+	    { new_turn, 0, NULL, OK0, ANY, ANY },
+	    { top_checkpoint, 0, NULL, NO(MM_ECONFLICT), ANY, ANY },
+	    { top_checkpoint, 0, turn_1, OK0, ANY, ANY },
+	    { new_turn, 1, NULL, OK0, ANY, ANY },
+	    { top_checkpoint, 0, turn_1, NO(MM_ECONFLICT), ANY, ANY } } },
+	{ "a CRL follows the one it was begun after", {
+	    { top_crl, 2, follows_1, NO(MM_ECONFLICT), ANY, ANY },
+	    { top_crl, 2, follows_none, OK1, ANY, ANY },
+	    { top_crl, 9, follows_1, NO(MM_ECONFLICT), ANY, ANY },
+	    { top_crl, 9, follows_none, NO(MM_ECONFLICT), ANY, ANY },
+	    { top_crl, 9, follows_2, OK1, ANY, ANY } } },
 	{ "answers are kept for a day", {
 	    { top_answer, 0, NULL, OK0, ANY, ANY },
 	    { top_answer, 24, NULL, NO(MM_ECONFLICT), ANY, ANY },

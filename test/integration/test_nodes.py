@@ -1,0 +1,344 @@
+"""Several nodes over one database issue at once; any of them may die."""
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+
+import pytest
+
+from nodes import Cluster, kill_all, passphrase_run
+from postgres import Postgres
+from test_enrol import entries
+from world import MINT, run, serial_of
+
+RESUME_S = 40
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Postgres() as p:
+        yield p
+
+
+@pytest.fixture
+def cluster(server):
+    with Cluster(server.database()) as c:
+        yield c.start()
+
+
+def until(what, seconds=RESUME_S):
+    """The first true answer."""
+    end = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            got = what()
+            if got:
+                return got
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+class Load:
+    """Threads that enrol devices at any node that answers; each keeps asking
+    with the same token and key until it has its certificate."""
+
+    def __init__(self, cluster, threads=4):
+        self.nodes, self.got, self.wrong = cluster.nodes, {}, []
+        self.ending = False
+        self.threads = [threading.Thread(target=self._run, args=(i,))
+                        for i in range(threads)]
+        for t in self.threads:
+            t.start()
+
+    def _ask(self, n, what):
+        """Node after node; a node that is dead or busy is passed by."""
+        while not self.ending:
+            n += 1
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                a = what(self.nodes[n % len(self.nodes)])
+                if a.status != 503:
+                    return a
+            time.sleep(0.02)
+        return None
+
+    def _run(self, i):
+        n = 0
+        while not self.ending:
+            n += 1
+            name = f"L-{i}-{n}"
+            csr = self.nodes[0].key_and_csr(name)[1]
+            t = self._ask(n, lambda w: w.rest("POST", "/tokens", {
+                "device": name, "product": "thermo", "door": "bearer"}))
+            if t is None or t.status == 409:  # minted; the answer was lost
+                continue
+            a = t if t.status != 201 else self._ask(
+                n, lambda w: w.enrol_basic(t.json, csr))
+            if a is not None and a.status == 200:
+                self.got[name] = a
+            elif a is not None:
+                self.wrong.append(a)
+
+    def grows(self, by):
+        want, end = len(self.got) + by, time.monotonic() + RESUME_S
+        while len(self.got) < want:
+            assert time.monotonic() < end and not self.wrong, self.wrong
+            time.sleep(0.02)
+
+    def close(self):
+        self.ending = True
+        for t in self.threads:
+            t.join()
+
+
+def verify(w):
+    """Every entry, tile and the checkpoint, as an auditor sees them."""
+    w.cli("ledger", "checkpoint")
+    p = run(MINT, "--context", w.context, "--json", "ledger", "verify",
+            check=False)
+    assert p.returncode == 0, p.stdout + p.stderr
+
+
+def covered(w):
+    """Its own ledger has no entry that no checkpoint covers."""
+    s = w.rest("GET", "/status").json["ledger"]
+    return s["checkpoint_size"] == s["size"]
+
+
+def on_record(load, w):
+    serials = set()
+    for name, a in load.got.items():
+        serial = serial_of(w.save_p7(a, name))
+        row = w.rest("GET", f"/certificates/{serial}")
+        assert row.status == 200 and row.json["device"] == name, row
+        serials.add(serial)
+    assert len(serials) == len(load.got)
+
+
+def settled(cluster):
+    """Nothing outstanding anywhere: three records and no difference."""
+    def agree():
+        p = cluster.reconcile(check=False)
+        out = json.loads(p.stdout)
+        return (out["agree"] and out["in_flight"] == 0) and out
+    out = until(agree)
+    assert out["recovered"] == 0, out
+    return out
+
+
+def test_three_nodes_issue_at_once(cluster):
+    load = Load(cluster)
+    try:
+        load.grows(40)
+    finally:
+        load.close()
+    assert not load.wrong
+    for w in cluster.nodes:
+        until(lambda w=w: covered(w))
+        assert w.rest("GET", "/status").json["since_start"]["issued"] > 0
+        verify(w)
+    on_record(load, cluster.nodes[2])
+    out = settled(cluster)
+    assert out["journal"] == out["ledger"] == out["database"]
+    # each journal has its own signatures only
+    for w in cluster.nodes:
+        kinds = [json.loads(x)["kind"] for x in
+                 (w.state / "signer/journal.jsonl").read_text().split("\n")
+                 if x]
+        assert "recovered" not in kinds
+        assert ("checkpoint" in kinds) == (w is cluster.first)
+
+
+def test_one_token_at_two_nodes_makes_one_certificate(cluster):
+    a, b, _ = cluster.nodes
+    for n in range(8):
+        t = a.token(f"T-{n}", door="bearer")
+        csr = a.key_and_csr(f"T-{n}")[1]
+        other = a.key_and_csr(f"T-{n}-other")[1] if n % 2 else csr
+        got = {}
+        go = threading.Barrier(2)
+
+        def ask(w, c):
+            go.wait()
+            got[w.name] = w.enrol_basic(t, c)
+        both = [threading.Thread(target=ask, args=x)
+                for x in ((a, csr), (b, other))]
+        for x in both:
+            x.start()
+        for x in both:
+            x.join()
+        states = sorted(x.status for x in got.values())
+        certs = a.rest("GET", f"/certificates?device=T-{n}").json["items"]
+        live = [c for c in certs if c["state"] != "orphaned"]
+        assert len(live) == 1, certs
+        if other is csr:
+            assert states == [200, 200], got
+            assert got["a"].body == got["b"].body
+        else:
+            assert states == [200, 409], got
+    settled(cluster)
+
+
+@pytest.mark.parametrize("what", ["server", "signer", "all"])
+def test_a_node_that_dies_loses_nothing(what, cluster):
+    load = Load(cluster)
+    try:
+        for w in cluster.nodes:
+            load.grows(6)
+            if what == "all":
+                kill_all(w)
+            else:
+                os.kill(w.children()[what], signal.SIGKILL)
+            load.grows(6)
+            if what == "all":
+                w.start(wait=False)
+            until(lambda w=w: w.get_public("/readyz").status == 200)
+        load.grows(6)
+    finally:
+        load.close()
+    assert not load.wrong
+    for w in cluster.nodes:
+        until(lambda w=w: covered(w))
+        verify(w)
+    on_record(load, cluster.nodes[1])
+    settled(cluster)
+
+
+def test_a_revocation_at_one_node_is_on_every_nodes_list(cluster):
+    a, b, c = cluster.nodes
+    serials = []
+    for i, w in enumerate(cluster.nodes):
+        t = w.token(f"R-{i}", door="bearer")
+        csr = w.key_and_csr(f"R-{i}")[1]
+        pem = w.save_p7(w.enrol_basic(t, csr), f"R-{i}")
+        serials.append(serial_of(pem))
+    for w, serial in zip((b, c, a), serials):
+        assert w.rest("POST", f"/certificates/{serial}/revoke",
+                      {"reason": "keyCompromise"}).status == 200
+
+    def listed(w):
+        crl = w.dir / "crl"
+        crl.write_bytes(w.get_public("/crl/issuing.crl").body)
+        text = run("openssl", "crl", "-inform", "DER", "-in", crl, "-noout",
+                   "-text").stdout.lower()
+        return all(s.lstrip("0") in text for s in serials)
+    for w in cluster.nodes:
+        until(lambda w=w: listed(w))
+
+
+def test_takeover_and_the_old_holder_is_fenced(cluster):
+    a, b, c = cluster.nodes
+    p = cluster.takeover(b, check=False)
+    assert p.returncode != 0 and "take-ledger" in p.stderr
+    backup = a.dir / "ledger.key.backup"
+    shutil.copy(a.state / "signer/keys/ledger.key", backup)
+    passphrase_run(b, "take-ledger", "--from", backup)
+    p = cluster.takeover(b, "--yes", check=False)
+    assert p.returncode != 0 and 'node "a" is alive' in p.stderr
+
+    # a hangs: everything of it stands still, and will go on some time
+    pids = [a.daemon.pid, *a.children().values()]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        p = cluster.takeover(b)
+        assert "nothing was changed" in p.stdout
+        assert "taken over" in cluster.takeover(b, "--yes").stdout
+        b.stop()
+        b.start()
+        t = c.token("K-1", door="bearer")
+        assert c.enrol_basic(t, c.key_and_csr("K-1")[1]).status == 200
+        until(lambda: covered(c))
+        assert "checkpoint" in (b.state / "signer/journal.jsonl").read_text()
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    # it is a node like the others now
+    until(lambda: a.get_public("/readyz").status == 200)
+    before = (a.state / "signer/journal.jsonl").read_text().count(
+        '"kind":"checkpoint"')
+    for w in cluster.nodes:
+        t = w.token(f"K-{w.name}", door="bearer")
+        assert until(lambda w=w, t=t: w.enrol_basic(
+            t, w.key_and_csr(f"K-{w.name}")[1])).status == 200
+    for w in cluster.nodes:
+        until(lambda w=w: covered(w))
+        verify(w)
+    after = (a.state / "signer/journal.jsonl").read_text().count(
+        '"kind":"checkpoint"')
+    assert after - before <= 1  # one it had begun, which was not stored
+    taken = entries(a, "ledger.taken_over")
+    assert [(e["node"], e["number"]) for e in taken] == [("b", 2)]
+    settled(cluster)
+
+
+def test_who_may_not_work_on_the_database(server):
+    """Refused with one clear line, before anything is written."""
+    with Cluster(server.database(), 2) as cl:
+        a, b = cl.nodes
+        # no node signs yet
+        b.start(wait=False)
+        assert b.daemon.wait(30) != 0 and "start the one" in b.log()
+        b.stop()
+        a.start()
+        size = a.rest("GET", "/status").json["ledger"]["size"]
+        # a copy of the first one's folders, ports of its own
+        b.set_conf("node", '"a"')
+        shutil.rmtree(b.state / "signer")
+        shutil.copytree(a.state / "signer", b.state / "signer")
+        b.start(wait=False)
+        assert b.daemon.wait(30) != 0
+        assert 'works on it as node "a"' in b.log()
+        b.stop()
+        assert a.rest("GET", "/status").json["ledger"]["size"] == size
+
+
+def refused(w, words):
+    w.start(wait=False)
+    assert w.daemon.wait(60) != 0
+    w.stop()
+    assert words in w.log()
+
+
+def test_the_only_node_gets_a_name_and_company(server):
+    with Cluster(server.database(), 2) as cl:
+        a, b = cl.nodes
+        a.set_conf("node", '""')
+        a.start().product()
+        t = a.token("O-1", door="bearer")
+        assert a.enrol_basic(t, a.key_and_csr("O-1")[1]).status == 200
+        # beside one without a name nobody begins
+        for f in ("keys/ledger.key",):
+            shutil.copy(a.state / "signer" / f, b.state / "signer" / f)
+        refused(b, 'works on it as node ""')
+        (b.state / "signer/keys/ledger.key").unlink()
+        a.stop()
+        a.set_conf("node", '"a"')
+        a.start()
+        b.start()
+        t = b.token("O-2", door="bearer")
+        assert b.enrol_basic(t, b.key_and_csr("O-2")[1]).status == 200
+        until(lambda: covered(b))
+        settled(cl)
+        # nor does one without a name go on beside those that have one
+        a.stop()
+        a.set_conf("node", '""')
+        refused(a, "this one needs a name")
+
+
+@pytest.mark.parametrize("holder", [True, False])
+def test_a_checkpoint_that_is_not_of_the_tree_ends_a_start(holder, server):
+    """One digit of the stored note: its signature is no good any more."""
+    with Cluster(server.database(), 2) as cl:
+        a, b = cl.start().nodes
+        until(lambda: covered(b))
+        b.stop()
+        a.stop()
+        server.sql("UPDATE mintmark.checkpoint SET note = convert_to(replace("
+                   "convert_from(note, 'UTF8'), E'\\n' || size || E'\\n', "
+                   "E'\\n0' || size || E'\\n'), 'UTF8')",
+                   f"mm{server.n}")
+        refused(a if holder else b, "ledger.forked")
