@@ -79,6 +79,33 @@ def test_a_token_for_another_device_stays_as_it_is(world):
     _, _, again = enrol(world, "AG-x1", token=text, check=False)
     assert again.returncode == 10 and state_of(world, text) == "minted"
     assert json.loads(again.stdout)["token_unspent"] == "identity-good"
+    # the server knows, and is told what is to be replaced
+    _, _, again = enrol(world, "AG-x1", "--replace", token=text, check=False)
+    out = json.loads(again.stdout)
+    assert again.returncode == 10, again
+    assert out["token_unspent"] == "other-device"
+    assert out["serial"] == json.loads(p.stdout)["serial"]
+    assert state_of(world, text) == "minted"
+    assert run(AGENT, "--json", "status", "--dir", d).returncode == 0
+    _, _, own = enrol(world, "AG-x1c", token=text)
+    assert json.loads(own.stdout)["device"] == "AG-x1c"
+
+
+def test_what_a_token_is_to_replace(world):
+    """The header by itself, over HTTP Basic."""
+    d, _, p = enrol(world, "AG-y1")
+    serial = json.loads(p.stdout)["serial"]
+    other = world.token("AG-y2", door="bearer")
+    _, csr = world.key_and_csr("AG-y2")
+    for value, status in (("xyz", 400), (serial[:30], 400), (serial, 403),
+                          ("7" * 32, 200)):
+        a = world.enrol_basic(other, csr,
+                              headers={"Mintmark-Replaces": value})
+        assert a.status == status, (value, a)
+    again = world.token("AG-y1", door="bearer")
+    _, csr = world.key_and_csr("AG-y1b")
+    a = world.enrol_basic(again, csr, headers={"Mintmark-Replaces": serial})
+    assert a.status == 200, a
 
 
 def test_a_new_token_replaces_an_identity_that_was_revoked(world):
