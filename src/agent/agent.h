@@ -68,6 +68,9 @@ struct mm_agent {
 	unsigned renew_percent; /* of a certificate's life, then it is time */
 	enum mm_agent_clock clock;
 	int64_t skew_s;        /* added to the clock; found out on the way */
+	/* Found out too: the type of a key that was there and is kept, where
+	 * it is not key_kind; else NULL. */
+	const char *kept_key;
 };
 
 /* enrol: why a token was left unspent, beside an identity that is there. */

@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "pki/key.h"
 
 #define REQUEST_MAX   2048
 #define SERIAL_DIGITS 32 /* of the server's own */
@@ -32,6 +33,27 @@ refused_as(const struct mm_agent_reply *r, const char *word)
 	    memcmp(r->body.p, line, (size_t)n) == 0;
 }
 
+/* A key that is there is kept: same key, same answer. */
+static void
+compare_kind(struct mm_agent *a, unsigned slot)
+{
+	static const enum mm_key_type types[MMD_KEY_KINDS] = {
+		[MMD_KEY_P256] = MM_KEY_P256, [MMD_KEY_P384] = MM_KEY_P384,
+		[MMD_KEY_RSA2048] = MM_KEY_RSA2048,
+		[MMD_KEY_ED25519] = MM_KEY_ED25519,
+	};
+	uint8_t der[MMD_SPKI_MAX];
+	struct mm_spki spki;
+	size_t n = 0;
+
+	if (a->crypto->public(a->crypto->ctx, slot, der, sizeof(der), &n) !=
+	    MMD_OK || mm_spki_parse((struct mm_bytes){ der, n }, &spki,
+	    NULL) != MM_OK)
+		return;
+	if (spki.type != types[a->key_kind])
+		a->kept_key = mm_key_type_name(spki.type);
+}
+
 /* see priv.h */
 enum mm_err
 mm_agent_request(struct mm_agent *a, unsigned slot, const char *name,
@@ -40,7 +62,9 @@ mm_agent_request(struct mm_agent *a, unsigned slot, const char *name,
 	uint8_t buf[REQUEST_MAX];
 	struct mmd_bytes out;
 
-	if (!mm_agent_has(a, slot, MMD_NV_KEY))
+	if (mm_agent_has(a, slot, MMD_NV_KEY))
+		compare_kind(a, slot);
+	else
 		MM_TRY(mm_agent_fail(a->crypto->make(a->crypto->ctx, slot,
 		    a->key_kind), "making a key", why));
 	MM_TRY(mm_agent_fail(mmd_request_write(a->crypto, slot,

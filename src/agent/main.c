@@ -209,6 +209,15 @@ explain(const struct program *p, enum mm_err err, struct mm_why *why)
 		    first.text, p->store.why.text);
 }
 
+static void
+note_kept_key(const struct program *p)
+{
+	if (p->args.key_type != NULL && p->agent.kept_key != NULL)
+		fprintf(stderr, "mintmark-agent: note: --key-type %s is not "
+		    "used: the key that is here is kept (%s)\n",
+		    p->args.key_type, p->agent.kept_key);
+}
+
 static int
 run(struct program *p)
 {
@@ -220,6 +229,7 @@ run(struct program *p)
 	int status;
 
 	(void)alarm(0);
+	note_kept_key(p);
 	explain(p, err, &why);
 	if (err == MM_OK)
 		mm_agent_report(&out, &s, p->args.json,

@@ -49,6 +49,28 @@ def test_enrol_confirm_and_erase(world, tls):
     assert c["state"] == "confirmed" and c["key_origin"] == "device"
 
 
+def test_a_key_of_an_earlier_try_is_kept_and_named(world):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = closed.getsockname()[1]
+    d = world.dir / "agent-AG-kept"
+    t = token_file(world, "AG-kept")
+    p = run(AGENT, "enrol", "--token-file", t, "--dir", d, "--retry", "0",
+            "--server", f"127.0.0.1:{nobody}", check=False)
+    assert p.returncode == 7 and "note:" not in p.stderr, p
+    key = (d / "a/key.pem").read_bytes()
+    _, _, p = enrol(world, "AG-kept", "--key-type", "p384", token=t)
+    assert "--key-type p384 is not used" in p.stderr and "p256" in p.stderr, p
+    assert json.loads(p.stdout)["confirmed"]
+    assert identity(d)[1].read_bytes() == key
+    # a key of the type that is asked for is no surprise
+    p = run(AGENT, "renew", "--now", "--keep-key", "--key-type", "p256",
+            "--dir", d, check=False)
+    assert "note:" not in p.stderr, p
+    p = run(AGENT, "renew", "--now", "--keep-key", "--key-type", "rsa2048",
+            "--dir", d, check=False)
+    assert "--key-type rsa2048 is not used" in p.stderr, p
+
+
 def test_a_second_run_says_it_is_done(world):
     d, t, p = enrol(world, "AG-2", "--keep-token")
     again = run(AGENT, "--json", "enrol", "--token-file", t, "--server",
