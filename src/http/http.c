@@ -443,6 +443,7 @@ mm_http_counters(
 		out->refused_source += atomic_load(&t->refused_source);
 		out->handshake_done += atomic_load(&t->handshake_done);
 		out->handshake_failed += atomic_load(&t->handshake_failed);
+		out->evicted += atomic_load(&t->evicted);
 		out->handshake_timeout += atomic_load(&t->handshake_timeout);
 		out->requests += atomic_load(&t->requests);
 		out->bad_requests += atomic_load(&t->bad_requests);

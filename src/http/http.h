@@ -155,7 +155,8 @@ struct mm_bytes mm_http_segment(const struct mm_http_req *req, unsigned i);
 
 struct mm_http_limits {
 	/* Over all loops.  Above: the loop's connection that has rested for
-	 * longest, a second at least, is ended; else accept + close. */
+	 * longest, a second at least, is ended; else accept + close, and
+	 * another loop ends one of its own for who comes next. */
 	unsigned connections;
 	/* Per loop and address (v6: /64).  Who means a number over all loops
 	 * divides it by them: the kernel spreads about evenly. */
@@ -274,3 +275,4 @@ void mm_http_counters(
     const struct mm_http *h, size_t listener, struct mm_http_counters *out);
 
 #endif
+	uint64_t evicted; /* rested, and had to go for a new one */

@@ -210,6 +210,7 @@ EACH_LISTENER(open, open)
 EACH_LISTENER(half_open, handshakes)
 EACH_LISTENER(accepted, accepted)
 EACH_LISTENER(bad, bad_requests)
+EACH_LISTENER(evicted, evicted)
 EACH_LISTENER(shaken, handshake_done)
 
 /* Two numbers of each listener, told apart by why. */
@@ -496,6 +497,10 @@ static const struct family families[] = {
 	    "Connections closed at once: the listener was full, or the "
 	    "source had too many.",
 	    put_turned_away },
+	{ M "connections_evicted", COUNTER, "listener",
+	    "Connections that rested and were ended to make room for a new "
+	    "one: the listener was full.",
+	    put_evicted },
 	{ M "handshakes_open", GAUGE, "listener",
 	    "TLS handshakes that are not over.", put_half_open },
 	{ M "handshakes", COUNTER, "listener", "TLS handshakes that succeeded.",
