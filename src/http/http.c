@@ -167,11 +167,7 @@ mm_http_answer(
 struct mm_http_ref
 mm_http_ssl_ref(const struct mm_http *h, const SSL *ssl)
 {
-	const struct conn *c = SSL_get_ex_data(ssl, h->ssl_index);
-	const struct mm_http_loop *l = c->port->loop;
-
-	return (struct mm_http_ref){ l->number, c->slot,
-		l->slots[c->slot].generation };
+	return mm_http_conn_ref(SSL_get_ex_data(ssl, h->ssl_index));
 }
 
 void
@@ -443,11 +439,11 @@ mm_http_counters(
 		out->refused_source += atomic_load(&t->refused_source);
 		out->handshake_done += atomic_load(&t->handshake_done);
 		out->handshake_failed += atomic_load(&t->handshake_failed);
-		out->evicted += atomic_load(&t->evicted);
 		out->handshake_timeout += atomic_load(&t->handshake_timeout);
 		out->requests += atomic_load(&t->requests);
 		out->bad_requests += atomic_load(&t->bad_requests);
 		out->slowed += atomic_load(&t->slowed);
+		out->evicted += atomic_load(&t->evicted);
 		out->answers_dropped += atomic_load(&t->answers_dropped);
 	}
 }

@@ -226,6 +226,7 @@ uint32_t mm_http_failures_of(
     struct failures *f, uint64_t salt, uint64_t key, int64_t now_s);
 
 /* conn.c */
+struct mm_http_ref mm_http_conn_ref(const struct conn *c);
 bool mm_http_conn_may(enum conn_state from, enum conn_state to);
 /* Counted already by who calls, as open and, but for one that is slowed, as
  * a handshake. */

@@ -80,6 +80,15 @@ limits_of(const struct mm_settings *set)
 	};
 }
 
+/* Only a long poll can be answered before it is done. */
+static void
+left(void *ctx, struct mm_http_ref ref)
+{
+	const struct mm_server *s = ctx;
+
+	mm_watch_left(s->watch, ref);
+}
+
 static void
 fill_listener(struct mm_server *s, enum mm_listener which,
     struct mm_http_listener_conf *l)
@@ -105,6 +114,7 @@ fill_listener(struct mm_server *s, enum mm_listener which,
 		l->on_secured = mm_tls_operator_secured;
 		l->free_conn_data = mm_tls_conn_free;
 		l->on_head = mm_rest_head;
+		l->on_left = left;
 		/* a long poll, and the time to write its answer */
 		l->limits.answer_ms = (MM_WATCH_WAIT_MAX_S + 10) * 1000;
 		l->routes = mm_operators_routes;
