@@ -17,7 +17,6 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 
-MM_FREE_FN(json_free, json_t, json_decref)
 #define OWN_CSV __attribute__((cleanup(mm_csv_close)))
 
 /* Rows a request carries, and the columns that are written. */

@@ -8,8 +8,6 @@
 #include "cli/commands.h"
 #include "pki/cert.h"
 
-MM_FREE_FN(json_free, json_t, json_decref)
-
 /*
  * Commands that are one request and one table: products, profiles,
  * certificates, the audit.
@@ -31,7 +29,7 @@ static const struct mm_column issuer_columns[] = {
 	{ "NOT AFTER", "not_after" }, { "CRL", "crl_number" },
 	{ "CRL NEXT UPDATE", "crl_next_update" },
 };
-const struct mm_opt mm_opts_ca_list[] = { MM_LIST_OPTS, END };
+const struct mm_opt mm_opts_ca_list[] = { END };
 
 enum mm_err
 mm_cmd_ca_list(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
@@ -49,7 +47,7 @@ static const struct mm_column profile_columns[] = {
 	{ "ISSUER", "issuer" }, { "KEYS", "keys" }, { "LIFETIME", "lifetime" },
 	{ "BEARER", "bearer" },
 };
-const struct mm_opt mm_opts_profile_list[] = { MM_LIST_OPTS, END };
+const struct mm_opt mm_opts_profile_list[] = { END };
 
 enum mm_err
 mm_cmd_profile_list(struct mm_cli *cli, const struct mm_args *a,

@@ -84,9 +84,11 @@ mm_cmd_webhook_create(struct mm_cli *cli, const struct mm_args *a,
 	rc = put_from(o, a, why);
 	if (rc != MM_OK)
 		return json_decref(o), rc;
-	mm_cli_hint(cli, "the secret is shown once: the receiver verifies "
-	    "with it");
-	return mm_object_command(cli, "POST", "/webhooks", o, why);
+	MM_TRY(mm_object_command(cli, "POST", "/webhooks", o, why));
+	if (!cli->json && !cli->quiet)
+		fputs("mintmark: note: the secret is shown once: the receiver "
+		    "verifies with it\n", stderr);
+	return MM_OK;
 }
 
 /* ---- rotate, replay ---- */
