@@ -261,6 +261,73 @@ def test_a_resumed_run_mints_no_device_twice(world, tmp_path):
     assert sorted(made) == sorted(names)
 
 
+def test_a_torn_last_row_is_cut_and_made_again(world, tmp_path):
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    names = ["TO-1", "-TO-2", "TO-3", "-TO-4"]
+    csv.write_text("device,product\n" + "".join(f"{n},thermo\n"
+                                               for n in names))
+    world.cli("token", "create", "--csv", csv, "--out", out)
+    whole = out.read_bytes()
+    head = whole.index(b"\n") + 1
+    last = whole[:-1].rindex(b"\n") + 1
+    for at in [*range(head), *range(last, len(whole) + 1)]:
+        out.write_bytes(whole[:at])
+        p = world.cli("token", "create", "--csv", csv, "--out", out,
+                      "--resume")
+        torn = last < at < len(whole) - 1
+        assert ("was torn" in p.stderr) == torn, (at, p.stderr)
+        text = out.read_bytes()
+        rows = text.decode().splitlines()
+        assert text.endswith(b"\n") and rows[0].split(",")[0] == "device"
+        made = [r.split(",") for r in rows[1:]]
+        assert [r[0].strip("\"'") for r in made] == names, (at, rows)
+        assert all(len(r) == 5 and "&a=" in r[4] for r in made), (at, rows)
+        if at >= last:
+            assert text[:last] == whole[:last]
+            assert (text == whole) == (at >= len(whole) - 1), at
+
+
+def test_an_interrupted_run_ends_between_two_requests(world, tmp_path):
+    """What was minted is in the file; --resume makes the rest."""
+    world.product("intr", ldevid_profile="thermo")
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    names = [f"IN-{i}" for i in range(5000)]
+    csv.write_text("device,product\n" + "".join(f"{n},intr\n"
+                                               for n in names))
+    argv = ["token", "create", "--csv", csv, "--out", out]
+    p = subprocess.Popen([MINT, "--context", world.context, *argv],
+                         stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 30
+    while not out.exists() or out.stat().st_size < 1000:
+        assert time.monotonic() < end and p.poll() is None
+        time.sleep(0.001)
+    p.send_signal(signal.SIGINT)
+    said = p.communicate(timeout=30)[1]
+    assert p.returncode == -signal.SIGINT, said
+    assert "interrupted" in said and "--resume" in said
+    made = [r.split(",")[0] for r in out.read_text().splitlines()[1:]]
+    assert 0 < len(made) < len(names) and made == names[:len(made)]
+    assert live(world, "intr") == sorted(made)
+    status, shown = on_terminal(60, "--context", world.context, *argv,
+                                "--resume", timeout=60)
+    assert status == 0 and live(world, "intr") == sorted(names)
+    # a line that breaks cannot be drawn over
+    assert all(len(frame) < 60 for line in shown.splitlines()
+               for frame in line.split("\r")
+               if frame.startswith("rows ")), shown
+
+
+def test_another_file_is_not_cut(world, tmp_path):
+    csv, out = tmp_path / "in.csv", tmp_path / "notes"
+    csv.write_text("device,product\nNC-1,thermo\n")
+    for text in ("a line of mine", "serial,x\n1,2\n3"):
+        out.write_text(text)
+        p = world.cli("token", "create", "--csv", csv, "--out", out,
+                      "--resume", check=False)
+        assert p.returncode == 2 and out.read_text() == text, p
+    assert world.rest("GET", "/tokens?device=NC-1").json["items"] == []
+
+
 def test_a_device_with_two_rows_has_two_tokens_also_when_resumed(world,
                                                                  tmp_path):
     csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
