@@ -11,14 +11,7 @@ static const struct mm_column hook_columns[] = {
 	{ "BATCH", "batch" },
 };
 const struct mm_opt mm_opts_webhook_list[] = { MM_LIST_OPTS, END };
-
-enum mm_err
-mm_cmd_webhook_list(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	return mm_list_command(cli, a, "/webhooks", NULL, 0, hook_columns,
-	    NCOL(hook_columns), why);
-}
+MM_LIST(webhook_list, "/webhooks", hook_columns)
 
 static enum mm_err
 on_hook(struct mm_cli *cli, const struct mm_args *a, const char *method,
