@@ -13,23 +13,6 @@
 #include "ledger/receipt.h"
 #include "rig.h"
 
-static int
-setup(void **state)
-{
-	static struct rig rig;
-
-	rig_make(&rig, NULL, NULL);
-	*state = &rig;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	rig_done(*state);
-	return 0;
-}
-
 static struct mm_job *
 claim(struct rig *r, const struct mm_token_made *t)
 {
@@ -498,5 +481,5 @@ main(void)
 		cmocka_unit_test(noted_as_an_answer),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }
