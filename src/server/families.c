@@ -245,7 +245,8 @@ put_authorise(struct mm_scrape *c)
 static void
 put_authorise_took(struct mm_scrape *c)
 {
-	mm_sample_hist(c, mm_authorise_took(mm_deliver_authorise(c->s->deliver)),
+	mm_sample_hist(c,
+	    mm_authorise_took(mm_deliver_authorise(c->s->deliver)),
 	    &mm_hist_time, "");
 }
 
