@@ -40,6 +40,12 @@ struct mmd_est_conf {
 	 */
 	uint8_t *buf;
 	size_t cap;
+	/*
+	 * ENROLL by a token, beside an identity that the new one is to
+	 * replace: its serial number in hex, or NULL.  The server refuses a
+	 * token of another device and leaves it unspent.
+	 */
+	const char *replaces;
 };
 
 struct mmd_est {

@@ -1,13 +1,22 @@
 # bash completion for mintmark(1); made by "mintmark completion bash"
 _mintmark() {
-	local cur=${COMP_WORDS[COMP_CWORD]} n=$COMP_CWORD i=1
-	local noun= verb= prev= words= kind= w
-	local -a line=("${COMP_WORDS[@]}")
+	local cur=${COMP_WORDS[COMP_CWORD]} n=0 i=1
+	local noun= verb= prev= words= kind= w glue=
+	local -a line=()
 	COMPREPLY=()
+	# bash breaks a word at : and =, https://host for one
+	for w in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+		case "$glue$w" in
+		[:=]*) line[n-1]+=$w ;;
+		*) line[n]=$w; n=$((n+1)) ;;
+		esac
+		case "$w" in *[:=]) glue=: ;; *) glue= ;; esac
+	done
+	n=$((n-1))
 	while [ $i -lt $n ]; do
 		w=${line[i]}; prev=$w
 		case "$w" in
-		--server|--ca|--key-file|--context) [ -n "$noun" ] || i=$((i+1)) ;;
+		--server|--ca|--key-file|--cert|--cert-key|--approval|--context|--) i=$((i+1)); [ $i -ge $n ] || prev= ;;
 		-*) ;;
 		*) if [ -z "$noun" ]; then noun=$w; elif [ -z "$verb" ]; then verb=$w; fi ;;
 		esac
@@ -34,8 +43,6 @@ _mintmark() {
 	'init  --passphrase-file') kind='@file' ;;
 	'init  --passphrase-fd') words=' ' ;;
 	'doctor  --config') kind='@file' ;;
-	'ca list --limit') words=' ' ;;
-	'ca list --after') words=' ' ;;
 	'ca request --config') kind='@file' ;;
 	'ca request --passphrase-file') kind='@file' ;;
 	'ca request --passphrase-fd') words=' ' ;;
@@ -57,8 +64,6 @@ _mintmark() {
 	'ca renew-tls --tls-dns') words=' ' ;;
 	'ca renew-tls --tls-ip') words=' ' ;;
 	'ca renew-tls --tls-days') words=' ' ;;
-	'profile list --limit') words=' ' ;;
-	'profile list --after') words=' ' ;;
 	'product list --limit') words=' ' ;;
 	'product list --after') words=' ' ;;
 	'product create --ldevid-profile') kind='profile' ;;
@@ -182,20 +187,29 @@ _mintmark() {
 	'approval list --limit') words=' ' ;;
 	'approval list --after') words=' ' ;;
 	esac
+	[ -n "$words$kind" ] || case "$prev" in
+	'--server') words=' ' ;;
+	'--ca') kind='@file' ;;
+	'--key-file') kind='@file' ;;
+	'--cert') kind='@file' ;;
+	'--cert-key') kind='@file' ;;
+	'--approval') words=' ' ;;
+	'--context') kind='@file' ;;
+	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--json --quiet --server --ca --key-file --context --help --version init status doctor ca profile product device token cert audit ledger event webhook authorise key approval completion man reference complete' ;;
+	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status doctor ca profile product device token cert audit ledger event webhook authorise key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
 	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
 	'status ') words='--help '; kind='' ;;
 	'doctor ') words='--help --config --deep --verbose '; kind='' ;;
-	'ca list') words='--help --limit --after '; kind='' ;;
+	'ca list') words='--help '; kind='' ;;
 	'ca crl') words='--help '; kind='issuer' ;;
 	'ca request') words='--help --config --passphrase-file --passphrase-fd --key-type --out '; kind='' ;;
 	'ca install') words='--help --config --passphrase-file --passphrase-fd --chain '; kind='' ;;
 	'ca issuer') words='--help --config --passphrase-file --passphrase-fd --key-type --root-key --issuer-years '; kind='' ;;
 	'ca renew-tls') words='--help --config --passphrase-file --passphrase-fd --tls-dns --tls-ip --tls-days '; kind='' ;;
-	'profile list') words='--help --limit --after '; kind='' ;;
+	'profile list') words='--help '; kind='' ;;
 	'profile show') words='--help '; kind='profile' ;;
 	'profile check') words='--help '; kind='@file' ;;
 	'profile diff') words='--help '; kind='@file' ;;

@@ -55,6 +55,9 @@ struct mm_agent {
 	const struct mm_agent_link *link;
 	char server[MM_AGENT_HOST_MAX + 1]; /* host:port */
 	char host[MM_AGENT_HOST_MAX + 1];   /* without port and brackets */
+	/* The link tells it with an enrolment: the serial, in hex, of what
+	 * this will replace; "" nothing. */
+	char replaces[64];
 	const char *device;    /* what the request is named; NULL: token's */
 	enum mmd_key_kind key_kind;
 	unsigned tls_version;  /* 0, 12, 13 */
@@ -65,6 +68,9 @@ struct mm_agent {
 	unsigned renew_percent; /* of a certificate's life, then it is time */
 	enum mm_agent_clock clock;
 	int64_t skew_s;        /* added to the clock; found out on the way */
+	/* Found out too: the type of a key that was there and is kept, where
+	 * it is not key_kind; else NULL. */
+	const char *kept_key;
 };
 
 /* enrol: why a token was left unspent, beside an identity that is there. */

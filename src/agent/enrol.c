@@ -1,5 +1,6 @@
 #include "agent/priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -7,8 +8,10 @@
 #include "base/own.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "pki/key.h"
 
-#define REQUEST_MAX 2048
+#define REQUEST_MAX   2048
+#define SERIAL_DIGITS 32 /* of the server's own */
 
 /* A first enrolment's exchange, over the token's channel. */
 struct claim {
@@ -16,7 +19,40 @@ struct claim {
 	struct mm_bytes request;
 	unsigned slot;
 	struct mm_agent_identity *id;
+	bool other; /* the server says that the token is another device's */
 };
+
+/* docs/reference/rest.md: the reason word of a refusal, its first line. */
+static bool
+refused_as(const struct mm_agent_reply *r, const char *word)
+{
+	char line[96];
+	int n = snprintf(line, sizeof(line), "reason: %s\n", word);
+
+	return r->body.n >= (size_t)n &&
+	    memcmp(r->body.p, line, (size_t)n) == 0;
+}
+
+/* A key that is there is kept: same key, same answer. */
+static void
+compare_kind(struct mm_agent *a, unsigned slot)
+{
+	static const enum mm_key_type types[MMD_KEY_KINDS] = {
+		[MMD_KEY_P256] = MM_KEY_P256, [MMD_KEY_P384] = MM_KEY_P384,
+		[MMD_KEY_RSA2048] = MM_KEY_RSA2048,
+		[MMD_KEY_ED25519] = MM_KEY_ED25519,
+	};
+	uint8_t der[MMD_SPKI_MAX];
+	struct mm_spki spki;
+	size_t n = 0;
+
+	if (a->crypto->public(a->crypto->ctx, slot, der, sizeof(der), &n) !=
+	    MMD_OK || mm_spki_parse((struct mm_bytes){ der, n }, &spki,
+	    NULL) != MM_OK)
+		return;
+	if (spki.type != types[a->key_kind])
+		a->kept_key = mm_key_type_name(spki.type);
+}
 
 /* see priv.h */
 enum mm_err
@@ -26,7 +62,9 @@ mm_agent_request(struct mm_agent *a, unsigned slot, const char *name,
 	uint8_t buf[REQUEST_MAX];
 	struct mmd_bytes out;
 
-	if (!mm_agent_has(a, slot, MMD_NV_KEY))
+	if (mm_agent_has(a, slot, MMD_NV_KEY))
+		compare_kind(a, slot);
+	else
 		MM_TRY(mm_agent_fail(a->crypto->make(a->crypto->ctx, slot,
 		    a->key_kind), "making a key", why));
 	MM_TRY(mm_agent_fail(mmd_request_write(a->crypto, slot,
@@ -76,6 +114,8 @@ run_claim(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
 	}
 	err = mm_agent_ask(a, MMD_EST_ENROLL, c->request, &r, why);
 	*retry_s = r.retry_s;
+	c->other = err == MM_EPOLICY &&
+	    refused_as(&r, "token-beside-another-devices-certificate");
 	MM_TRY(err);
 	return mm_agent_take_cert(a, c->slot, r.body, c->id, why);
 }
@@ -120,17 +160,20 @@ check_name(struct mm_agent *a, unsigned slot,
 
 static enum mm_err
 claim(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
-    struct mm_agent_identity *id, struct mm_why *why)
+    struct mm_agent_identity *id, bool *other, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf request = MM_BUF_INIT(REQUEST_MAX);
 	char name[MMD_TOKEN_DEVICE_MAX + 1];
 	struct claim c = { .token = token, .slot = slot, .id = id };
 	const struct mm_agent_try t = { run_claim, &c };
+	enum mm_err err;
 
 	MM_TRY(choose_name(a, token, name, why));
 	MM_TRY(mm_agent_request(a, slot, name, &request, why));
 	c.request = mm_buf_view(&request);
-	MM_TRY(mm_agent_attempt(a, &t, why));
+	err = mm_agent_attempt(a, &t, why);
+	*other = c.other;
+	MM_TRY(err);
 	MM_TRY(check_name(a, slot, id, why));
 	mmd_token_identity(token, id->token);
 	MM_TRY(mm_agent_identity_store(a, slot, id, why));
@@ -153,10 +196,11 @@ for_another(const struct mm_agent *a, const struct mmd_token *token,
 	return false;
 }
 
-/* Claims in the idle slot; what the identity is called stays. */
+/* Claims in the idle slot; what the identity is called stays.  A token's text
+ * need not name its device: the server, told what is to be replaced, does. */
 static enum mm_err
 claim_again(struct mm_agent *a, const struct mmd_token *token, unsigned from,
-    const char *device, struct mm_why *why)
+    const struct mm_agent_status *s, bool *other, struct mm_why *why)
 {
 	MM_OWN(mm_agent_identity_done) struct mm_agent_identity id;
 	const char *given = a->device;
@@ -166,10 +210,13 @@ claim_again(struct mm_agent *a, const struct mmd_token *token, unsigned from,
 	mm_agent_identity_init(&id);
 	if (!mm_agent_waiting(a, to))
 		MM_TRY(mm_agent_recycle(a, to, why));
-	if (device[0] != '\0')
-		a->device = device;
-	err = claim(a, token, to, &id, why);
+	if (s->device[0] != '\0')
+		a->device = s->device;
+	if (strlen(s->serial) == SERIAL_DIGITS) /* else of another CA */
+		strcpy(a->replaces, s->serial);
+	err = claim(a, token, to, &id, other, why);
 	a->device = given;
+	a->replaces[0] = '\0';
 	MM_TRY(err);
 	MM_TRY(mm_agent_confirm(a, to, why));
 	return mm_agent_recycle(a, from, why);
@@ -182,6 +229,7 @@ with_another(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
 {
 	struct mm_why w = { 0 };
 	enum mm_err err = MM_EPOLICY;
+	bool other = false;
 
 	s->already = true;
 	s->unspent = MM_AGENT_OTHER;
@@ -196,7 +244,13 @@ with_another(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
 	}
 	if (err != MM_EAUTH && err != MM_EPOLICY)
 		return MM_FAIL(why, err, "%s", w.text);
-	MM_TRY(claim_again(a, token, slot, s->device, why));
+	w = (struct mm_why){ 0 };
+	err = claim_again(a, token, slot, s, &other, &w);
+	s->unspent = MM_AGENT_OTHER;
+	if (other)
+		return MM_OK;
+	if (err != MM_OK)
+		return MM_FAIL(why, err, "%s", w.text);
 	return mm_agent_status(a, s, why);
 }
 
@@ -219,10 +273,12 @@ static enum mm_err
 first(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
     struct mm_agent_identity *id, struct mm_why *why)
 {
+	bool other;
+
 	if (token == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND,
 		    "no identity here yet, and no token");
-	return claim(a, token, slot, id, why);
+	return claim(a, token, slot, id, &other, why);
 }
 
 /* see agent.h */

@@ -43,6 +43,7 @@ assemble(struct program *p)
 	p->crypto = mmd_openssl_crypto(&p->keys);
 	p->clock = mmd_posix_clock();
 	p->wire.server = p->agent.server;
+	p->wire.replaces = p->agent.replaces;
 	p->wire.label = args->label;
 	p->wire.nv = &p->nv;
 	p->wire.timeout_ms = (int)args->timeout_s * 1000;
@@ -208,6 +209,15 @@ explain(const struct program *p, enum mm_err err, struct mm_why *why)
 		    first.text, p->store.why.text);
 }
 
+static void
+note_kept_key(const struct program *p)
+{
+	if (p->args.key_type != NULL && p->agent.kept_key != NULL)
+		fprintf(stderr, "mintmark-agent: note: --key-type %s is not "
+		    "used: the key that is here is kept (%s)\n",
+		    p->args.key_type, p->agent.kept_key);
+}
+
 static int
 run(struct program *p)
 {
@@ -219,6 +229,7 @@ run(struct program *p)
 	int status;
 
 	(void)alarm(0);
+	note_kept_key(p);
 	explain(p, err, &why);
 	if (err == MM_OK)
 		mm_agent_report(&out, &s, p->args.json,

@@ -38,6 +38,9 @@ struct mm_bytes mm_rd_take(struct mm_rd *r, size_t n);
 struct mm_bytes mm_rd_block32(struct mm_rd *r); /* u32 length, then bytes */
 struct mm_bytes mm_rd_block16(struct mm_rd *r); /* u16 length, then bytes */
 bool mm_rd_end(const struct mm_rd *r);          /* all read, none missing */
+/* Reads over text if it comes next; else nothing is read, which is no
+ * failure. */
+bool mm_rd_skip(struct mm_rd *r, const char *text);
 
 /* A C string's bytes, without the NUL; and equality (not constant-time). */
 struct mm_bytes mm_bytes_of(const char *s);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/rand.h>
@@ -17,7 +16,6 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 
-MM_FREE_FN(json_free, json_t, json_decref)
 #define OWN_CSV __attribute__((cleanup(mm_csv_close)))
 
 /* Rows a request carries, and the columns that are written. */
@@ -40,6 +38,7 @@ struct job {
 	json_t *done; /* by device: rows of --out, for --resume; or NULL */
 	unsigned long long made, failed, skipped;
 	bool cramped; /* told that the server wants us to wait */
+	struct mm_stop stop;
 	struct mm_progress progress;
 };
 
@@ -94,15 +93,12 @@ write_row(struct job *j, json_t *item)
 static void
 pause_for(struct job *j, long s, const char *words)
 {
-	struct timespec t = { .tv_sec = s };
-
 	if (!j->cramped && !j->cli->quiet)
 		fprintf(stderr, "%smintmark: note: the server asks to wait "
 		    "(%s); going on when it allows\n",
 		    j->progress.drawn ? "\n" : "", words);
 	j->cramped = true;
-	while (nanosleep(&t, &t) != 0 && errno == EINTR)
-		;
+	(void)mm_stop_wanted(&j->stop, s);
 }
 
 /*
@@ -129,7 +125,8 @@ post(struct job *j, struct mm_client *c, json_t *body, json_t **answer,
 		rc = mm_client_call(c, "POST", "/tokens", body, answer, &w);
 		s = mm_client_retry_after(c);
 		if ((rc != MM_ERATE && rc != MM_EAGAIN) || s < 0 ||
-		    s > PAUSE_MOST_S || waited >= WAIT_MOST_S) {
+		    s > PAUSE_MOST_S || waited >= WAIT_MOST_S ||
+		    mm_stop_wanted(&j->stop, 0)) {
 			if (rc != MM_OK)
 				return MM_FAIL(why, rc, "%s", w.text);
 			return MM_OK;
@@ -156,33 +153,12 @@ send(struct job *j, json_t *tokens, struct mm_why *why)
 	json_array_foreach(json_object_get(answer, "items"), i, item)
 		write_row(j, item);
 	json_array_clear(tokens);
-	if (fflush(j->out) != 0)
+	if (fflush(j->out) != 0 || (j->out != stdout &&
+	    fsync(fileno(j->out)) != 0 && errno != EINVAL))
 		return MM_FAIL(why, MM_ESYS, "cannot write the tokens: %s",
 		    strerror(errno));
 	mm_progress_step(&j->progress, j->made + j->failed + j->skipped);
 	return MM_OK;
-}
-
-/* How many rows --out has already for each device, for --resume: a row that
- * was refused is not there, so row numbers would not do. */
-static enum mm_err
-load_done(const char *path, json_t *done, struct mm_why *why)
-{
-	OWN_CSV struct mm_csv old;
-	enum mm_err rc = mm_csv_open(&old, path, why);
-
-	while (rc == MM_OK && (rc = mm_csv_next(&old, why)) == MM_OK) {
-		const char *device = mm_csv_get(&old, "device");
-
-		if (device == NULL)
-			return MM_FAIL(why, MM_EINPUT,
-			    "%.100s: no column \"device\"", path);
-		device += device[0] == '\''; /* mm_csv_put's */
-		if (json_object_set_new(done, device, json_integer(1 +
-		    json_integer_value(json_object_get(done, device)))) != 0)
-			return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	}
-	return rc == MM_ENOTFOUND && old.f != NULL ? MM_OK : rc;
 }
 
 /* Whether --out has a row for this one; each row there counts once. */
@@ -220,18 +196,18 @@ static enum mm_err
 open_out(struct job *j, const struct mm_args *a, struct mm_why *why)
 {
 	const char *path = mm_arg(a, "out");
-	bool resume = mm_flag(a, "resume");
 
+	if (mm_flag(a, "resume"))
+		return mm_bulk_resume(j->cli, path, j->done, &j->out, why);
 	j->out = stdout;
 	if (path != NULL) {
-		if (!resume && access(path, F_OK) == 0)
+		if (access(path, F_OK) == 0)
 			mm_cli_hint(j->cli, "to go on with an interrupted run "
 			    "say --resume; else name another file");
 		j->out = NULL;
-		MM_TRY(mm_out_open(j->cli, path, resume, &j->out, why));
+		MM_TRY(mm_out_open(j->cli, path, false, &j->out, why));
 	}
-	for (int i = 0; !resume && i < NFIELDS; i++)
-		mm_csv_put(j->out, fields[i], i + 1 == NFIELDS);
+	fputs(MM_TOKEN_HEAD, j->out);
 	return MM_OK;
 }
 
@@ -253,6 +229,8 @@ each(struct job *j, struct mm_why *why)
 		json_array_append_new(tokens, spec(j));
 		if (json_array_size(tokens) == BATCH)
 			MM_TRY(send(j, tokens, why));
+		if (mm_stop_wanted(&j->stop, 0))
+			return MM_FAIL(why, MM_EAGAIN, "interrupted");
 	}
 	return rc == MM_ENOTFOUND ? send(j, tokens, why) : rc;
 }
@@ -275,6 +253,10 @@ finish(struct job *j, enum mm_err rc, struct mm_why *why)
 	if (rc != MM_OK && named)
 		mm_cli_hint(j->cli, "what was minted is in the output; the "
 		    "same command with --resume goes on there");
+	if (j->stop.caught != 0 && !j->cli->quiet)
+		fprintf(stderr, "mintmark: interrupted%s\n", named ? ": the "
+		    "same command with --resume goes on there" : "");
+	mm_stop_end(&j->stop);
 	return rc;
 }
 
@@ -333,12 +315,16 @@ mm_bulk_tokens(struct mm_cli *cli, const struct mm_args *a,
 	if (mm_flag(a, "dry-run"))
 		return dry_run(&j, why);
 	MM_TRY(check_first(&j, &rows, why));
-	if (mm_flag(a, "resume")) {
+	if (mm_flag(a, "resume"))
 		j.done = done = json_object();
-		MM_TRY(load_done(mm_arg(a, "out"), done, why));
+	rc = open_out(&j, a, why);
+	if (rc != MM_OK) {
+		if (j.out != NULL)
+			fclose(j.out);
+		return rc;
 	}
-	MM_TRY(open_out(&j, a, why));
 	mm_progress_begin(&j.progress, cli, "rows", rows);
+	mm_stop_begin(&j.stop);
 	rc = each(&j, why);
 	return finish(&j, rc, why);
 }

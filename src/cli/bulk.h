@@ -1,6 +1,8 @@
 #ifndef MM_CLI_BULK_H
 #define MM_CLI_BULK_H
 
+#include <signal.h>
+
 #include "cli/cmd.h"
 
 /*
@@ -37,10 +39,32 @@ const char *mm_csv_get(const struct mm_csv *c, const char *name);
 /* A cell that a spreadsheet would take for a formula gets a leading quote. */
 void mm_csv_put(FILE *f, const char *cell, bool last);
 
+/*
+ * A run that a signal (SIGINT, SIGTERM, SIGHUP) may end only between two
+ * requests: what a server has made and nobody has read would be lost.  end
+ * lets the signal have its way.
+ */
+struct mm_stop {
+	sigset_t set, before;
+	int caught; /* 0: none */
+};
+void mm_stop_begin(struct mm_stop *s);
+/* Whether one has come; waits for one so long. */
+bool mm_stop_wanted(struct mm_stop *s, long wait_s);
+void mm_stop_end(struct mm_stop *s);
+
 /* token create --csv */
 json_t *mm_token_defaults(const struct mm_args *a);
 MM_MUST enum mm_err mm_bulk_tokens(struct mm_cli *cli,
     const struct mm_args *a, struct mm_why *why);
+#define MM_TOKEN_HEAD "device,id,token,expires,uri\n"
+/*
+ * Opens the output of an interrupted run to go on there, cuts a last row that
+ * was torn, and counts in done how many rows it has for each device.  *out is
+ * the caller's, also after a failure, if it was opened.
+ */
+MM_MUST enum mm_err mm_bulk_resume(struct mm_cli *cli, const char *path,
+    json_t *done, FILE **out, struct mm_why *why);
 /* --ttl, if it was given: more than nothing. */
 MM_MUST enum mm_err mm_bulk_ttl(const char *text, struct mm_why *why);
 /*

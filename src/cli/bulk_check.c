@@ -8,8 +8,6 @@
 #include "cli/commands.h"
 
 /* A CSV of tokens is read whole, before anything is minted from it. */
-MM_FREE_FN(json_free, json_t, json_decref)
-
 /* Complaints that are printed; the others are counted. */
 enum { SAID_MOST = 50 };
 

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/own.h"
 
 /*
  * The command line is tables: mm_cmds[] and each command's options.
@@ -18,6 +19,8 @@
  * returns a code; it never exits.  What went wrong goes into *why; what the
  * user could do about it, into mm_cli_hint.
  */
+
+MM_FREE_FN(json_free, json_t, json_decref)
 
 /* What an option's value is, for completion. */
 enum mm_complete {
@@ -90,10 +93,16 @@ extern const struct mm_opt mm_global_opts[];
 MM_MUST enum mm_err mm_args_parse(const struct mm_cmd *cmd, int argc,
     char *argv[], struct mm_args *out, struct mm_why *why);
 
-/* print.c: everything that is printed from the tables. */
+/* help.c: --help, in lines that fit the terminal (80 columns if f is none). */
 void mm_print_usage(FILE *f);
 void mm_print_command(FILE *f, const struct mm_cmd *cmd);
 void mm_print_noun(FILE *f, const char *noun);
+int mm_term_width(FILE *f);
+
+/* print.c: everything else that is printed from the tables. */
+void mm_print_synopsis(FILE *f, const struct mm_cmd *cmd);
+/* "make a token" as "Make a token." */
+void mm_sentence(const char *does, char *out, size_t n);
 void mm_print_bash(FILE *f);
 void mm_print_zsh(FILE *f);
 void mm_print_man(FILE *f);
@@ -126,6 +135,7 @@ struct mm_progress {
 	const char *what;
 	unsigned long long done, total;
 	long long began_ms, drawn_ms;
+	int shown; /* characters in the line */
 	bool on, drawn;
 };
 void mm_progress_begin(struct mm_progress *p, const struct mm_cli *cli,

@@ -111,7 +111,8 @@ const struct mm_cmd mm_cmds[] = {
 	    "A file is read whole first, and nothing is minted if a row of it "
 	    "is wrong; --out receives device, id, token, expires and uri.  "
 	    "With --resume the devices that --out has are left out: after an "
-	    "interrupted run, or once refused rows are mended.  When the "
+	    "interrupted run, or once refused rows are mended; a last row "
+	    "that was torn is cut, and its device gets another token.  When the "
 	    "server asks to come again later, the run waits."),
 	ROW("token", "cancel", "TOKEN", 1, 1, MM_C_TOKEN, token_cancel,
 	    "cancel a token", NULL),

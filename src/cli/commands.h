@@ -62,6 +62,14 @@ void mm_json_opt(json_t *o, const char *member, const struct mm_args *a,
 void mm_json_list(json_t *o, const char *member, const struct mm_args *a,
     const char *opt);
 
+/* A command that lists what there is under a path, unfiltered. */
+#define MM_LIST(name, path, columns)                                       \
+	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \
+	    const struct mm_args *a, struct mm_why *why)                   \
+	{                                                                  \
+		return mm_list_command(cli, a, path, NULL, 0, columns,     \
+		    sizeof(columns) / sizeof((columns)[0]), why);          \
+	}
 /* A command that is one request about the thing it names. */
 #define MM_SHOW(name, method, path)                                        \
 	enum mm_err mm_cmd_##name(struct mm_cli *cli,                      \

@@ -7,8 +7,6 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 
-MM_FREE_FN(json_free, json_t, json_decref)
-
 enum { PAGE = 1000, PATH_N = 1024, URL_N = 4096 };
 
 /* RFC 3986 2.1: all but unreserved. */
@@ -114,13 +112,25 @@ put_filter(struct mm_buf *b, const struct mm_filter *f, const char *v,
 	return MM_OK;
 }
 
+/* Some lists are as short as the configuration, and come whole: those whose
+ * command has no --limit. */
+static bool
+in_pages(const struct mm_args *a)
+{
+	for (const struct mm_opt *o = a->opts; o->name != NULL; o++)
+		if (strcmp(o->name, "limit") == 0)
+			return true;
+	return false;
+}
+
 static enum mm_err
 query(struct mm_buf *b, const char *path, const struct mm_args *a,
     const struct mm_filter *f, size_t nf, struct mm_why *why)
 {
 	mm_buf_text(b, path);
-	mm_buf_text(b, "?limit=");
-	mm_buf_printf(b, "%d", PAGE);
+	if (!in_pages(a))
+		return mm_buf_ok(b, why);
+	mm_buf_printf(b, "?limit=%d", PAGE);
 	for (size_t i = 0; i < nf; i++)
 		if (mm_arg(a, f[i].opt) != NULL)
 			MM_TRY(put_filter(b, &f[i], mm_arg(a, f[i].opt),
@@ -162,11 +172,15 @@ mm_list_command(struct mm_cli *cli, const struct mm_args *a, const char *path,
 	MM_OWN(json_free) json_t *all = json_array();
 	MM_OWN(mm_buf_done) struct mm_buf base = MM_BUF_INIT(URL_N);
 	char after[512] = "";
-	long limit;
+	long limit = 0;
 
-	MM_TRY(mm_arg_int(a, "limit", PAGE, 0, 100000000, &limit, why));
-	if (mm_arg(a, "after") != NULL)
-		snprintf(after, sizeof(after), "%s", mm_arg(a, "after"));
+	if (in_pages(a)) {
+		MM_TRY(mm_arg_int(a, "limit", PAGE, 0, 100000000, &limit,
+		    why));
+		if (mm_arg(a, "after") != NULL)
+			snprintf(after, sizeof(after), "%s",
+			    mm_arg(a, "after"));
+	}
 	MM_TRY(query(&base, path, a, f, nf, why));
 	do
 		MM_TRY(page(cli, mm_buf_cstr(&base), after, all, why));

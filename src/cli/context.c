@@ -7,8 +7,6 @@
 #include "cli/client.h"
 #include "cli/cmd.h"
 
-MM_FREE_FN(json_free, json_t, json_decref)
-
 enum { CONTEXT_MAX = 64 * 1024 };
 
 /*

@@ -12,7 +12,6 @@
 #include "doctor/doctor.h"
 #include "pki/cert.h"
 
-MM_FREE_FN(json_free, json_t, json_decref)
 MM_FREE_FN(free_crl, X509_CRL, X509_CRL_free)
 
 /*

@@ -5,8 +5,6 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 
-MM_FREE_FN(json_free, json_t, json_decref)
-
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 enum { REQUEST_MAX = 16384 };
 

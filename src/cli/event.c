@@ -19,8 +19,6 @@
 	{ "device", "DEVICE", "of this device", MM_C_DEVICE, NULL },       \
 	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL }
 
-MM_FREE_FN(json_free, json_t, json_decref)
-
 enum { WAIT_S = 55, PAGE = 500, PAUSE_MOST_S = 30 };
 
 struct follow {

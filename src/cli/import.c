@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/own.h"
 #include "base/text.h"
@@ -15,7 +14,6 @@
  * A pass reads the whole of it; with --all-or-nothing a pass that only looks
  * comes before the one that writes.
  */
-MM_FREE_FN(json_free, json_t, json_decref)
 #define OWN_CSV __attribute__((cleanup(mm_csv_close)))
 
 enum { BATCH = 1000, BATCH_BYTES = 3 << 20, LINE = MM_CSV_LINE };
@@ -270,31 +268,34 @@ pass(struct job *j, bool dry, struct mm_why *why)
 	return rc;
 }
 
-/* Standard input is read once: what is to be read twice is kept aside. */
+/* Standard input is read once: what is to be read twice is kept aside, in a
+ * file without a name that is gone with *f. */
 static enum mm_err
-set_aside(char path[64], struct mm_why *why)
+set_aside(FILE **out, char path[64], struct mm_why *why)
 {
 	char block[65536];
-	FILE *f;
+	FILE *f = tmpfile();
 	size_t n;
-	int fd;
 
-	strcpy(path, "/tmp/mintmark-import-XXXXXX");
-	fd = mkstemp(path);
-	f = fd >= 0 ? fdopen(fd, "we") : NULL;
 	if (f == NULL)
-		return MM_FAIL(why, MM_ESYS, "%s: %s", path, strerror(errno));
+		return MM_FAIL(why, MM_ESYS, "a temporary file: %s",
+		    strerror(errno));
+	*out = f;
 	while ((n = fread(block, 1, sizeof(block), stdin)) > 0)
 		if (fwrite(block, 1, n, f) != n)
 			break;
-	if ((ferror(stdin) | ferror(f) | fclose(f)) != 0)
-		return MM_FAIL(why, MM_ESYS, "%s: %s", path, strerror(errno));
+	if (fflush(f) != 0 || ferror(stdin) || ferror(f))
+		return MM_FAIL(why, MM_ESYS, "a temporary file: %s",
+		    strerror(errno));
+	snprintf(path, 64, "/proc/self/fd/%d", fileno(f));
 	return MM_OK;
 }
 
 static enum mm_err
 sum_up(struct job *j, enum mm_err rc, bool whole, struct mm_why *why)
 {
+	if (rc != MM_OK && j->created + j->unchanged + j->failed == 0)
+		return rc; /* nothing has begun */
 	if (!j->cli->quiet)
 		fprintf(stderr, "mintmark: %llu %s, %llu there already, %llu "
 		    "refused\n", j->created, j->dry ? "would be registered" :
@@ -355,18 +356,19 @@ const struct mm_opt mm_opts_device_import[] = {
 static enum mm_err
 run(struct job *j, const struct mm_args *a, struct mm_why *why)
 {
-	char aside[64] = "";
+	char path[64];
+	FILE *aside = NULL;
 	enum mm_err rc = open_errors(j, mm_arg(a, "errors"), why);
 
 	if (rc == MM_OK && strcmp(j->path, "-") == 0 &&
 	    mm_flag(a, "all-or-nothing")) {
-		rc = set_aside(aside, why);
-		j->path = aside;
+		rc = set_aside(&aside, path, why);
+		j->path = path;
 	}
 	if (rc == MM_OK)
 		rc = both_passes(j, a, why);
-	if (aside[0] != '\0')
-		unlink(aside);
+	if (aside != NULL)
+		fclose(aside);
 	if (j->errors != NULL && fclose(j->errors) != 0 && rc == MM_OK)
 		rc = MM_FAIL(why, MM_ESYS, "cannot write the errors: %s",
 		    strerror(errno));

@@ -6,7 +6,6 @@
 #include "cli/commands.h"
 
 /* Credentials, and what two administrators decide. */
-#define NCOL(c) (sizeof(c) / sizeof((c)[0]))
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 enum { PEM_MAX = 16384 };
 
@@ -19,14 +18,7 @@ static const struct mm_column key_columns[] = {
 	{ "REVOKED", "revoked" },
 };
 const struct mm_opt mm_opts_key_list[] = { MM_LIST_OPTS, END };
-
-enum mm_err
-mm_cmd_key_list(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	return mm_list_command(cli, a, "/keys", NULL, 0, key_columns,
-	    NCOL(key_columns), why);
-}
+MM_LIST(key_list, "/keys", key_columns)
 const struct mm_opt mm_opts_key_revoke[] = { END };
 MM_SHOW(key_revoke, "POST", "/keys/%s/revoke")
 const struct mm_opt mm_opts_key_erase[] = { END };
@@ -96,14 +88,7 @@ static const struct mm_column approval_columns[] = {
 	{ "EXPIRES", "expires" }, { "PATH", "path" },
 };
 const struct mm_opt mm_opts_approval_list[] = { MM_LIST_OPTS, END };
-
-enum mm_err
-mm_cmd_approval_list(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	return mm_list_command(cli, a, "/approvals", NULL, 0,
-	    approval_columns, NCOL(approval_columns), why);
-}
+MM_LIST(approval_list, "/approvals", approval_columns)
 const struct mm_opt mm_opts_approval_show[] = { END };
 MM_SHOW(approval_show, "GET", "/approvals/%s")
 const struct mm_opt mm_opts_approval_approve[] = { END };

@@ -17,13 +17,22 @@
 enum { RECEIPT_MAX = 1 << 20 };
 
 static enum mm_err
-print_bytes(struct mm_cli *cli, const char *path, struct mm_why *why)
+print_bytes(struct mm_cli *cli, const char *path, const char *member,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(RECEIPT_MAX);
+	MM_OWN(json_free) json_t *object = NULL;
 	struct mm_client *c;
 
 	MM_TRY(mm_cli_client(cli, &c, why));
 	MM_TRY(mm_client_bytes(c, path, &b, why));
+	if (cli->json) {
+		object = json_pack("{s:s%}", member, b.p, b.n);
+		if (object == NULL)
+			return MM_FAIL(why, MM_EINPUT, "not UTF-8");
+		mm_json_print(object);
+		return MM_OK;
+	}
 	fwrite(b.p, 1, b.n, stdout);
 	if (b.n != 0 && b.p[b.n - 1] != '\n')
 		putchar('\n');
@@ -37,7 +46,7 @@ mm_cmd_ledger_checkpoint(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
 	(void)a;
-	return print_bytes(cli, "/ledger/checkpoint", why);
+	return print_bytes(cli, "/ledger/checkpoint", "checkpoint", why);
 }
 
 const struct mm_opt mm_opts_ledger_key[] = { END };
@@ -47,7 +56,7 @@ mm_cmd_ledger_key(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
 	(void)a;
-	return print_bytes(cli, "/api/v1/ledger/key", why);
+	return print_bytes(cli, "/api/v1/ledger/key", "key", why);
 }
 
 const struct mm_opt mm_opts_device_receipt[] = {

@@ -163,6 +163,22 @@ misused(struct mm_cli *cli, const char *what, const char *word,
 	return fail(cli, mm_err_slug(MM_EINPUT), mm_err_exit(MM_EINPUT), text);
 }
 
+static bool
+asks_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* The end of what prints: a disk may be full. */
+static int
+written(const struct mm_cli *cli, int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	return fail(cli, mm_err_slug(MM_ESYS), mm_err_exit(MM_ESYS),
+	    "cannot write the output");
+}
+
 static int
 dispatch(struct mm_cli *cli, int argc, char *argv[])
 {
@@ -176,15 +192,15 @@ dispatch(struct mm_cli *cli, int argc, char *argv[])
 	enum mm_err rc;
 
 	if (c == NULL && known && verb == NULL)
-		return mm_print_noun(stdout, argv[0]), 0;
+		return mm_print_noun(stdout, argv[0]), written(cli, 0);
 	if (c == NULL) {
 		mm_cli_hint(cli, "\"mintmark %s\" lists them",
 		    known ? argv[0] : "help");
 		return misused(cli, "no such command: ", argv[0], verb);
 	}
-	for (int i = skip; i < argc; i++)
-		if (strcmp(argv[i], "--help") == 0)
-			return mm_print_command(stdout, c), 0;
+	for (int i = skip; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (asks_help(argv[i]))
+			return mm_print_command(stdout, c), written(cli, 0);
 	rc = mm_args_parse(c, argc - skip, argv + skip, &args, &why);
 	if (rc == MM_OK)
 		rc = c->run(cli, &args, &why);
@@ -201,24 +217,26 @@ dispatch(struct mm_cli *cli, int argc, char *argv[])
 		    mm_client_request_id(cli->client));
 	status = rc == MM_OK ? cli->status : complain(cli, rc, &why);
 	mm_client_close(&cli->client);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return fail(cli, mm_err_slug(MM_ESYS), mm_err_exit(MM_ESYS),
-		    "cannot write the output");
-	return status;
+	return rc == MM_OK ? written(cli, status) : status;
 }
 
 int
 main(int argc, char *argv[])
 {
 	struct mm_cli cli = { .tty = isatty(STDERR_FILENO) };
+	char help[] = "--help";
 	bool whole = globals(&cli, &argc, argv);
 
 	if (argc > 1 && strcmp(argv[1], "--version") == 0)
-		return puts("mintmark " MM_VERSION), 0;
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
-	    strcmp(argv[1], "help") == 0)
+		return puts("mintmark " MM_VERSION), written(&cli, 0);
+	if (argc > 2 && strcmp(argv[1], "help") == 0) { /* of a command */
+		memmove(argv + 1, argv + 2,
+		    (size_t)(argc - 2) * sizeof(argv[0]));
+		argv[argc - 1] = help;
+	}
+	if (argc < 2 || asks_help(argv[1]) || strcmp(argv[1], "help") == 0)
 		return mm_print_usage(argc < 2 ? stderr : stdout),
-		       argc < 2 ? mm_err_exit(MM_EINPUT) : 0;
+		       argc < 2 ? mm_err_exit(MM_EINPUT) : written(&cli, 0);
 	if (!whole || argv[1][0] == '-') {
 		mm_cli_hint(&cli, "\"mintmark help\" lists them");
 		return whole ? misused(&cli, "unknown option before the "

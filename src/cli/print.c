@@ -2,10 +2,11 @@
 
 #include "cli/commands.h"
 
-/* Help, completion, manual page and reference: all from the tables. */
+/* Completion, manual page and reference: all from the tables. */
 
-static void
-synopsis(FILE *f, const struct mm_cmd *c)
+/* see cmd.h */
+void
+mm_print_synopsis(FILE *f, const struct mm_cmd *c)
 {
 	fprintf(f, "mintmark %s", c->noun);
 	if (c->verb != NULL)
@@ -16,93 +17,13 @@ synopsis(FILE *f, const struct mm_cmd *c)
 		fprintf(f, " %s", c->pos);
 }
 
-/* What a command does, as a sentence. */
-static void
-sentence(FILE *f, const char *does, void put(FILE *, const char *))
-{
-	char text[128];
-
-	snprintf(text, sizeof(text), "%s.", does);
-	if (text[0] >= 'a' && text[0] <= 'z')
-		text[0] = (char)(text[0] - 'a' + 'A');
-	put(f, text);
-	fputc('\n', f);
-}
-
-static void
-plain(FILE *f, const char *s)
-{
-	fputs(s, f);
-}
-
-static void
-row(FILE *f, const struct mm_cmd *c)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "%s%s%s%s%s", c->noun,
-	    c->verb ? " " : "", c->verb ? c->verb : "",
-	    c->pos[0] ? " " : "", c->pos);
-	fprintf(f, "  %-28s %s\n", name, c->does);
-}
-
-static void
-options(FILE *f, const struct mm_opt *o)
-{
-	char name[64];
-
-	for (; o != NULL && o->name != NULL; o++) {
-		snprintf(name, sizeof(name), "--%s%s%s", o->name,
-		    o->arg ? " " : "", o->arg ? o->arg : "");
-		fprintf(f, "  %-28s %s\n", name, o->help);
-	}
-}
-
 /* see cmd.h */
 void
-mm_print_usage(FILE *f)
+mm_sentence(const char *does, char *out, size_t n)
 {
-	const char *noun = "";
-
-	fputs("usage: mintmark [GLOBAL OPTIONS] NOUN [VERB] [OPTIONS] "
-	      "[ARGS]\n", f);
-	for (size_t i = 0; i < mm_ncmds; i++) {
-		if (strcmp(noun, mm_cmds[i].noun) != 0 &&
-		    mm_cmds[i].verb != NULL)
-			fputc('\n', f);
-		noun = mm_cmds[i].noun;
-		row(f, &mm_cmds[i]);
-	}
-	fputs("\nglobal options\n", f);
-	options(f, mm_global_opts);
-	fputs("\n\"mintmark NOUN VERB --help\" tells more; man mintmark(1) "
-	      "tells all.\n", f);
-}
-
-/* see cmd.h */
-void
-mm_print_noun(FILE *f, const char *noun)
-{
-	fprintf(f, "usage: mintmark %s VERB [OPTIONS] [ARGS]\n\n", noun);
-	for (size_t i = 0; i < mm_ncmds; i++)
-		if (strcmp(mm_cmds[i].noun, noun) == 0)
-			row(f, &mm_cmds[i]);
-}
-
-/* see cmd.h */
-void
-mm_print_command(FILE *f, const struct mm_cmd *c)
-{
-	fputs("usage: ", f);
-	synopsis(f, c);
-	fputs("\n\n", f);
-	sentence(f, c->does, plain);
-	if (c->detail != NULL)
-		fprintf(f, "%s\n", c->detail);
-	if (c->opts != NULL && c->opts[0].name != NULL) {
-		fputs("\noptions\n", f);
-		options(f, c->opts);
-	}
+	snprintf(out, n, "%s.", does);
+	if (out[0] >= 'a' && out[0] <= 'z')
+		out[0] = (char)(out[0] - 'a' + 'A');
 }
 
 /* ---- completion ---- */
@@ -138,33 +59,47 @@ flags(FILE *f, const struct mm_opt *o)
 		fprintf(f, "--%s ", o->name);
 }
 
-/* "noun verb --opt) words;;" rows for what an option's value can be. */
+/* "head --opt) words;;" rows for what an option's value can be. */
 static void
-values(FILE *f, const struct mm_cmd *c)
+values(FILE *f, const char *head, const struct mm_opt *o)
 {
-	for (const struct mm_opt *o = c->opts; o && o->name; o++)
+	for (; o != NULL && o->name != NULL; o++)
 		if (o->words != NULL)
-			fprintf(f, "\t'%s %s --%s') words='%s' ;;\n", c->noun,
-			    c->verb ? c->verb : "", o->name, o->words);
+			fprintf(f, "\t%s--%s') words='%s' ;;\n", head, o->name,
+			    o->words);
 		else if (o->complete != MM_C_NONE)
-			fprintf(f, "\t'%s %s --%s') kind='%s' ;;\n", c->noun,
-			    c->verb ? c->verb : "", o->name,
+			fprintf(f, "\t%s--%s') kind='%s' ;;\n", head, o->name,
 			    kinds[o->complete]);
 		else if (o->arg != NULL)
-			fprintf(f, "\t'%s %s --%s') words=' ' ;;\n", c->noun,
-			    c->verb ? c->verb : "", o->name);
+			fprintf(f, "\t%s--%s') words=' ' ;;\n", head, o->name);
+}
+
+/* Global options stand anywhere; a command's own are looked for first. */
+static void
+all_values(FILE *f)
+{
+	char head[64];
+
+	fputs("\tcase \"$noun $verb $prev\" in\n", f);
+	for (size_t i = 0; i < mm_ncmds; i++) {
+		snprintf(head, sizeof(head), "'%s %s ", mm_cmds[i].noun,
+		    mm_cmds[i].verb ? mm_cmds[i].verb : "");
+		values(f, head, mm_cmds[i].opts);
+	}
+	fputs("\tesac\n\t[ -n \"$words$kind\" ] || case \"$prev\" in\n",
+	    f);
+	values(f, "'", mm_global_opts);
+	fputs("\tesac\n", f);
 }
 
 /* The part that both shells share: sets words or kind from noun, verb, prev. */
 static void
 body(FILE *f)
 {
-	fputs("\tcase \"$noun $verb $prev\" in\n", f);
-	for (size_t i = 0; i < mm_ncmds; i++)
-		values(f, &mm_cmds[i]);
-	fputs("\tesac\n\t[ -n \"$words$kind\" ] || case \"$noun\" in\n"
-	      "\t'') words='--json --quiet --server --ca --key-file "
-	      "--context --help --version ", f);
+	all_values(f);
+	fputs("\t[ -n \"$words$kind\" ] || case \"$noun\" in\n"
+	      "\t'') words='--help --version ", f);
+	flags(f, mm_global_opts);
 	nouns(f);
 	fputs("' ;;\n\tesac\n\t[ -n \"$words$kind\" ] || "
 	      "case \"$noun $verb\" in\n", f);
@@ -201,8 +136,11 @@ scan(FILE *f)
 	fputs("\twhile [ $i -lt $n ]; do\n"
 	      "\t\tw=${line[i]}; prev=$w\n"
 	      "\t\tcase \"$w\" in\n"
-	      "\t\t--server|--ca|--key-file|--context) "
-	      "[ -n \"$noun\" ] || i=$((i+1)) ;;\n"
+	      "\t\t", f);
+	for (const struct mm_opt *o = mm_global_opts; o->name != NULL; o++)
+		if (o->arg != NULL)
+			fprintf(f, "--%s|", o->name);
+	fputs("--) i=$((i+1)); [ $i -ge $n ] || prev= ;;\n"
 	      "\t\t-*) ;;\n"
 	      "\t\t*) if [ -z \"$noun\" ]; then noun=$w; "
 	      "elif [ -z \"$verb\" ]; then verb=$w; fi ;;\n"
@@ -224,10 +162,19 @@ mm_print_bash(FILE *f)
 	fputs("# bash completion for mintmark(1); made by "
 	      "\"mintmark completion bash\"\n"
 	      "_mintmark() {\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} n=$COMP_CWORD i=1\n"
-	      "\tlocal noun= verb= prev= words= kind= w\n"
-	      "\tlocal -a line=(\"${COMP_WORDS[@]}\")\n"
-	      "\tCOMPREPLY=()\n", f);
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} n=0 i=1\n"
+	      "\tlocal noun= verb= prev= words= kind= w glue=\n"
+	      "\tlocal -a line=()\n"
+	      "\tCOMPREPLY=()\n"
+	      "\t# bash breaks a word at : and =, https://host for one\n"
+	      "\tfor w in \"${COMP_WORDS[@]:0:COMP_CWORD+1}\"; do\n"
+	      "\t\tcase \"$glue$w\" in\n"
+	      "\t\t[:=]*) line[n-1]+=$w ;;\n"
+	      "\t\t*) line[n]=$w; n=$((n+1)) ;;\n"
+	      "\t\tesac\n"
+	      "\t\tcase \"$w\" in *[:=]) glue=: ;; *) glue= ;; esac\n"
+	      "\tdone\n"
+	      "\tn=$((n-1))\n", f);
 	scan(f);
 	fputs("\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
 	      "\tcase \"$kind\" in\n"
@@ -246,8 +193,8 @@ mm_print_zsh(FILE *f)
 	      "# zsh completion for mintmark(1); made by "
 	      "\"mintmark completion zsh\"\n"
 	      "_mintmark() {\n"
-	      "\tlocal n=$CURRENT i=2 noun= verb= prev= words= kind= w\n"
-	      "\tlocal -a line=(${(z)BUFFER})\n", f);
+	      "\tlocal -a line=(\"${words[@]}\")\n"
+	      "\tlocal n=$CURRENT i=2 noun= verb= prev= words= kind= w\n", f);
 	scan(f);
 	fputs("\tcompadd -- ${=words}\n"
 	      "\tcase \"$kind\" in\n"
@@ -317,6 +264,8 @@ roff_options(FILE *f, const struct mm_opt *o)
 void
 mm_print_man(FILE *f)
 {
+	char text[128];
+
 	fputs(".TH MINTMARK 1 \"\" \"mintmark " MM_VERSION "\" "
 	      "\"Mintmark manual\"\n.SH NAME\nmintmark \\- the command line "
 	      "of Mintmark, identities for devices\n.SH SYNOPSIS\n"
@@ -328,9 +277,11 @@ mm_print_man(FILE *f)
 	fputs(".SH COMMANDS\n", f);
 	for (size_t i = 0; i < mm_ncmds; i++) {
 		fputs(".SS \"", f);
-		synopsis(f, &mm_cmds[i]);
+		mm_print_synopsis(f, &mm_cmds[i]);
 		fputs("\"\n", f);
-		sentence(f, mm_cmds[i].does, roff);
+		mm_sentence(mm_cmds[i].does, text, sizeof(text));
+		roff(f, text);
+		fputc('\n', f);
 		if (mm_cmds[i].detail != NULL) {
 			fputs(".PP\n", f);
 			roff(f, mm_cmds[i].detail);
@@ -363,6 +314,8 @@ md_options(FILE *f, const struct mm_opt *o)
 void
 mm_print_reference(FILE *f)
 {
+	char text[128];
+
 	fputs("# Command reference\n\nMade by `mintmark reference`; do not "
 	      "edit.\n\n## Global options\n", f);
 	md_options(f, mm_global_opts);
@@ -372,9 +325,10 @@ mm_print_reference(FILE *f)
 		    exits[i].text);
 	for (size_t i = 0; i < mm_ncmds; i++) {
 		fputs("\n## `", f);
-		synopsis(f, &mm_cmds[i]);
+		mm_print_synopsis(f, &mm_cmds[i]);
 		fputs("`\n\n", f);
-		sentence(f, mm_cmds[i].does, plain);
+		mm_sentence(mm_cmds[i].does, text, sizeof(text));
+		fprintf(f, "%s\n", text);
 		if (mm_cmds[i].detail != NULL)
 			fprintf(f, "\n%s\n", mm_cmds[i].detail);
 		md_options(f, mm_cmds[i].opts);

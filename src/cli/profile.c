@@ -9,7 +9,6 @@
 
 /* Profiles before they are loaded. */
 
-MM_FREE_FN(json_free, json_t, json_decref)
 MM_FREE_FN(text_free, char, free)
 
 enum { CONF_MAX = 1 << 20, JSON_MAX = 1 << 20 };

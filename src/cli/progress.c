@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/time.h"
 #include "cli/cmd.h"
 
@@ -14,24 +16,47 @@ mm_progress_begin(struct mm_progress *p, const struct mm_cli *cli,
 	};
 }
 
+/* "[###...] " in the room that the line has; a line that breaks could not be
+ * drawn over. */
+static void
+put_bar(const struct mm_progress *p, int numbers, char bar[BAR + 4])
+{
+	int room = mm_term_width(stderr) - 1 - (int)strlen(p->what) -
+	    numbers - 4;
+	int n = room < BAR ? room : BAR;
+	int full;
+
+	bar[0] = '\0';
+	if (p->total == 0 || n < 4)
+		return;
+	full = p->done < p->total ? (int)(p->done * n / p->total) : n;
+	bar[0] = '[';
+	for (int i = 0; i < n; i++)
+		bar[i + 1] = i < full ? '#' : '.';
+	strcpy(bar + n + 1, "] ");
+}
+
 static void
 draw(struct mm_progress *p, long long now)
 {
 	double s = (double)(now - p->began_ms) / 1000.0;
 	double rate = s > 0 ? (double)p->done / s : 0;
-	int full = p->total ? (int)(p->done * BAR / p->total) : 0;
-	char bar[BAR + 1];
+	char numbers[96], bar[BAR + 4];
+	int n;
 
-	for (int i = 0; i < BAR; i++)
-		bar[i] = i < full ? '#' : '.';
-	bar[BAR] = '\0';
 	if (p->total != 0)
-		fprintf(stderr, "\r%s [%s] %llu/%llu  %.0f/s  %.0f s left ",
-		    p->what, bar, p->done, p->total, rate,
+		snprintf(numbers, sizeof(numbers),
+		    "%llu/%llu  %.0f/s  %.0f s left", p->done, p->total, rate,
 		    rate > 0 ? (double)(p->total - p->done) / rate : 0);
 	else
-		fprintf(stderr, "\r%s %llu  %.0f/s  %.0f s ", p->what,
+		snprintf(numbers, sizeof(numbers), "%llu  %.0f/s  %.0f s",
 		    p->done, rate, s);
+	put_bar(p, (int)strlen(numbers), bar);
+	/* what is left of a longer line before it is written over */
+	n = snprintf(NULL, 0, "%s %s%s", p->what, bar, numbers);
+	fprintf(stderr, "\r%s %s%s%*s", p->what, bar, numbers,
+	    p->shown > n ? p->shown - n : 0, "");
+	p->shown = n;
 	p->drawn_ms = now;
 	p->drawn = true;
 }

@@ -8,8 +8,6 @@
 
 /* The schema of a product's devices. */
 
-MM_FREE_FN(json_free, json_t, json_decref)
-
 enum { SCHEMA_MAX = 65536 };
 
 const struct mm_opt mm_opts_product_schema[] = {

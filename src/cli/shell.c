@@ -7,8 +7,6 @@
 #include "ledger/entry.h"
 #include "pki/cert.h"
 
-MM_FREE_FN(json_free, json_t, json_decref)
-
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 const struct mm_opt mm_opts_completion[] = { END };
 const struct mm_opt mm_opts_man[] = { END };
@@ -84,10 +82,10 @@ static const struct {
 } names[] = {
 	{ "device", "/devices?limit=200", "id" },
 	{ "product", "/products?limit=200", "name" },
-	{ "profile", "/profiles?limit=200", "name" },
+	{ "profile", "/profiles", "name" },
 	{ "token", "/tokens?limit=200", "id" },
 	{ "serial", "/certificates?limit=200", "serial" },
-	{ "issuer", "/issuers?limit=200", "name" },
+	{ "issuer", "/issuers", "name" },
 };
 
 enum mm_err

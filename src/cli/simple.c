@@ -8,8 +8,6 @@
 #include "cli/commands.h"
 #include "pki/cert.h"
 
-MM_FREE_FN(json_free, json_t, json_decref)
-
 /*
  * Commands that are one request and one table: products, profiles,
  * certificates, the audit.
@@ -31,14 +29,8 @@ static const struct mm_column issuer_columns[] = {
 	{ "NOT AFTER", "not_after" }, { "CRL", "crl_number" },
 	{ "CRL NEXT UPDATE", "crl_next_update" },
 };
-const struct mm_opt mm_opts_ca_list[] = { MM_LIST_OPTS, END };
-
-enum mm_err
-mm_cmd_ca_list(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
-{
-	return mm_list_command(cli, a, "/issuers", NULL, 0, issuer_columns,
-	    NCOL(issuer_columns), why);
-}
+const struct mm_opt mm_opts_ca_list[] = { END };
+MM_LIST(ca_list, "/issuers", issuer_columns)
 const struct mm_opt mm_opts_ca_crl[] = { END };
 MM_SHOW(ca_crl, "POST", "/issuers/%s/crl")
 
@@ -49,15 +41,8 @@ static const struct mm_column profile_columns[] = {
 	{ "ISSUER", "issuer" }, { "KEYS", "keys" }, { "LIFETIME", "lifetime" },
 	{ "BEARER", "bearer" },
 };
-const struct mm_opt mm_opts_profile_list[] = { MM_LIST_OPTS, END };
-
-enum mm_err
-mm_cmd_profile_list(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	return mm_list_command(cli, a, "/profiles", NULL, 0, profile_columns,
-	    NCOL(profile_columns), why);
-}
+const struct mm_opt mm_opts_profile_list[] = { END };
+MM_LIST(profile_list, "/profiles", profile_columns)
 const struct mm_opt mm_opts_profile_show[] = { END };
 MM_SHOW(profile_show, "GET", "/profiles/%s")
 
@@ -69,14 +54,7 @@ static const struct mm_column product_columns[] = {
 	{ "DESCRIPTION", "description" },
 };
 const struct mm_opt mm_opts_product_list[] = { MM_LIST_OPTS, END };
-
-enum mm_err
-mm_cmd_product_list(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	return mm_list_command(cli, a, "/products", NULL, 0, product_columns,
-	    NCOL(product_columns), why);
-}
+MM_LIST(product_list, "/products", product_columns)
 const struct mm_opt mm_opts_product_show[] = { END };
 MM_SHOW(product_show, "GET", "/products/%s")
 

@@ -9,8 +9,6 @@
 #include "pki/token.h"
 #include "cli/qr.h"
 
-MM_FREE_FN(json_free, json_t, json_decref)
-
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 
 static const struct mm_column columns[] = {

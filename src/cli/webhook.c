@@ -11,14 +11,7 @@ static const struct mm_column hook_columns[] = {
 	{ "BATCH", "batch" },
 };
 const struct mm_opt mm_opts_webhook_list[] = { MM_LIST_OPTS, END };
-
-enum mm_err
-mm_cmd_webhook_list(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	return mm_list_command(cli, a, "/webhooks", NULL, 0, hook_columns,
-	    NCOL(hook_columns), why);
-}
+MM_LIST(webhook_list, "/webhooks", hook_columns)
 
 static enum mm_err
 on_hook(struct mm_cli *cli, const struct mm_args *a, const char *method,
@@ -84,9 +77,11 @@ mm_cmd_webhook_create(struct mm_cli *cli, const struct mm_args *a,
 	rc = put_from(o, a, why);
 	if (rc != MM_OK)
 		return json_decref(o), rc;
-	mm_cli_hint(cli, "the secret is shown once: the receiver verifies "
-	    "with it");
-	return mm_object_command(cli, "POST", "/webhooks", o, why);
+	MM_TRY(mm_object_command(cli, "POST", "/webhooks", o, why));
+	if (!cli->json && !cli->quiet)
+		fputs("mintmark: note: the secret is shown once: the receiver "
+		    "verifies with it\n", stderr);
+	return MM_OK;
 }
 
 /* ---- rotate, replay ---- */

@@ -4,8 +4,6 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 
-MM_FREE_FN(json_free, json_t, json_decref)
-
 /*
  * "device why": the server knows what happened and what to do about it; this
  * makes sentences of it.

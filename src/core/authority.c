@@ -129,6 +129,16 @@ mm_roles_parse(const char *text, unsigned *out, struct mm_why *why)
 
 /* see core.h */
 void
+mm_authority_replaces(struct mm_authority *token, const uint8_t serial[16])
+{
+	if (token->beside)
+		return;
+	token->replaces = true;
+	memcpy(token->serial, serial, 16);
+}
+
+/* see core.h */
+void
 mm_authority_beside(struct mm_authority *token,
     const struct mm_authority *device)
 {

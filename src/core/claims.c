@@ -77,3 +77,18 @@ mm_claim_replay(
 	strcpy(v->product, f->claimed.product);
 	return true;
 }
+
+/* see checks.h */
+enum mm_reason
+mm_rule_claim(const struct mm_facts *f, struct mm_verdict *v)
+{
+	enum mm_reason r;
+
+	if (f->has_claim) {
+		if (mm_claim_replay(f, v, &r))
+			return r;
+		if ((r = mm_claim_replace(f, v)) != MM_R_NONE)
+			return r;
+	}
+	return mm_rule_issue(f, v);
+}

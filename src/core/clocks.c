@@ -5,8 +5,8 @@
 
 /*
  * A clock that an operator had the signer accept: its journal says so, the
- * ledger must too.  The signer repeats what it last read; which lines were
- * entered stands in the store's answers, that never age.
+ * ledger must too.  The signer repeats what it last read; noted.c knows which
+ * lines were entered.
  */
 #define CLOCK_N 24 /* line, from, to */
 
@@ -34,26 +34,27 @@ enter(struct mm_core *c, struct mm_op *take_op, uint64_t line,
 }
 
 static enum mm_err
-one(struct mm_core *c, uint64_t line, const int64_t span[2],
-    struct mm_why *why)
+one(struct mm_core *c, struct mm_bytes clock, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(64);
-	struct mm_op op = { .kind = MM_OP_ANSWER_PUT };
+	struct mm_rd r = mm_rd_over(clock);
+	uint64_t line = mm_rd_u64(&r);
+	int64_t span[2];
+	char id[MM_DOC_ID_MAX + 1], body[MM_NOTED_TEXT];
 	const char *node = c->config->set.node;
-	uint8_t seen[32];
-	int status;
+	struct mm_op op;
+	uint8_t sha256[32];
 	enum mm_err rc;
 
+	span[0] = (int64_t)mm_rd_u64(&r);
+	span[1] = (int64_t)mm_rd_u64(&r);
 	/* each node's journal counts its own lines */
-	snprintf(op.u.answer.key, sizeof(op.u.answer.key), "clock:%s%s%llu",
-	    node, node[0] != '\0' ? ":" : "", (unsigned long long)line);
-	op.u.answer.at = MM_TIME_FOREVER_S * 1000;
-	rc = mm_get_answer(c->feed_reader, op.u.answer.key, seen, &status,
-	    &body, NULL);
-	if (rc == MM_OK)
-		return MM_OK;
+	snprintf(id, sizeof(id), "clock:%s%s%llu", node,
+	    node[0] != '\0' ? ":" : "", (unsigned long long)line);
+	rc = mm_noted_get(c->feed_reader, id, sha256, why);
 	if (rc != MM_ENOTFOUND)
-		return MM_FAIL(why, rc, "store: cannot be read");
+		return rc;
+	mm_sha256(clock, sha256);
+	mm_noted_op(id, sha256, body, &op);
 	return enter(c, &op, line, span, why);
 }
 
@@ -65,13 +66,7 @@ mm_clocks_enter(struct mm_core *c, struct mm_bytes clocks, struct mm_why *why)
 
 	if (clocks.n % CLOCK_N != 0)
 		return MM_FAIL(why, MM_EINPUT, "hello: clocks are not whole");
-	while (r.left > 0) {
-		uint64_t line = mm_rd_u64(&r);
-		int64_t span[2];
-
-		span[0] = (int64_t)mm_rd_u64(&r);
-		span[1] = (int64_t)mm_rd_u64(&r);
-		MM_TRY(one(c, line, span, why));
-	}
+	while (r.left > 0)
+		MM_TRY(one(c, mm_rd_take(&r, CLOCK_N), why));
 	return MM_OK;
 }

@@ -95,8 +95,9 @@ struct mm_authority {
 	enum mm_authority_kind kind;
 	char token[MM_TOKEN_ID_TEXT];
 	uint8_t secret[MM_TOKEN_SECRET_N];
-	uint8_t serial[16];            /* DEVICE, and of what is beside */
+	uint8_t serial[16];            /* DEVICE, of what is beside, replaced */
 	bool beside;                   /* TOKEN_BASIC: a certificate too */
+	bool replaces;                 /* TOKEN: says what it will replace */
 	uint8_t cert_sha256[32];
 	bool expired;                  /* DEVICE: late renewal only */
 	char operator_[17];
@@ -114,6 +115,10 @@ MM_MUST enum mm_err mm_authority_device(struct mm_authority *a,
  * the secret, that both are of one device. */
 void mm_authority_beside(struct mm_authority *token,
     const struct mm_authority *device);
+/* The serial of what the token's bearer says it will replace: where that is of
+ * another device, the token is not spent on it. */
+void mm_authority_replaces(struct mm_authority *token,
+    const uint8_t serial[16]);
 /* Only from an operator that mm_desk_login gave. */
 struct mm_login;
 MM_MUST enum mm_err mm_authority_operator(struct mm_authority *a,

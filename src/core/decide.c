@@ -29,15 +29,7 @@ by_operator(const struct mm_facts *f, struct mm_verdict *v)
 	enum mm_reason r =
 	    f->proved ? mm_check_all(operator_fit, f, v) : MM_R_CREDENTIAL;
 
-	if (r != MM_R_NONE)
-		return r;
-	if (f->has_claim) {
-		if (mm_claim_replay(f, v, &r))
-			return r;
-		if ((r = mm_claim_replace(f, v)) != MM_R_NONE)
-			return r;
-	}
-	return mm_rule_issue(f, v);
+	return r != MM_R_NONE ? r : mm_rule_claim(f, v);
 }
 
 #define JOB_KINDS (MM_JOB_CONFIRM + 1)

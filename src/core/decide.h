@@ -22,7 +22,8 @@ struct mm_facts {
 	bool binding_ok, binding_wrong;
 	bool expired;                       /* the TLS certificate */
 	bool beside_other;                  /* a certificate came with the
-	                                     * token, of another device */
+	                                     * token or is to be replaced by
+	                                     * it, of another device */
 	bool proved;                        /* secret or handshake right */
 	uint8_t cert_sha256[32];            /* of the TLS certificate */
 	char claim_name[MM_AUTHORITY_TEXT]; /* what the claim is made under */

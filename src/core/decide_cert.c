@@ -83,15 +83,7 @@ mm_rule_idevid(const struct mm_facts *f, struct mm_verdict *v)
 {
 	enum mm_reason r = mm_check_all(idevid_fit, f, v);
 
-	if (r != MM_R_NONE)
-		return r;
-	if (f->has_claim) {
-		if (mm_claim_replay(f, v, &r))
-			return r;
-		if ((r = mm_claim_replace(f, v)) != MM_R_NONE)
-			return r;
-	}
-	return mm_rule_issue(f, v);
+	return r != MM_R_NONE ? r : mm_rule_claim(f, v);
 }
 
 /* An old certificate whose successor is in use: somebody has a copy.  Nothing
@@ -161,13 +153,7 @@ mm_rule_renewal(const struct mm_facts *f, struct mm_verdict *v)
 		return r;
 	v->effects |= MM_FX_RENEWAL;
 	mm_check_name(&v->predecessor, &f->cert);
-	if (f->has_claim) {
-		if (mm_claim_replay(f, v, &r))
-			return r;
-		if ((r = mm_claim_replace(f, v)) != MM_R_NONE)
-			return r;
-	}
-	return mm_rule_issue(f, v);
+	return mm_rule_claim(f, v);
 }
 
 static mm_check_fn *const confirm_fit[] = { cert_known, cert_good, cert_in_time,

@@ -89,17 +89,19 @@ read_device(struct reading *g, const char *id)
 	return read_product(g);
 }
 
+/* A certificate that TLS has verified and nobody knows is another's; one that
+ * the caller only names may be of another CA. */
 static enum mm_err
 read_beside(struct reading *g)
 {
 	struct mm_cert_row row;
 	bool has;
 
-	if (!g->a->beside)
+	if (!g->a->beside && !g->a->replaces)
 		return MM_OK;
 	MM_TRY(maybe(mm_get_cert(g->r, g->a->serial, &row, NULL), &has));
-	g->f->beside_other = !has ||
-	    strcasecmp(row.device, g->f->token.device) != 0;
+	g->f->beside_other = has ?
+	    strcasecmp(row.device, g->f->token.device) != 0 : g->a->beside;
 	return MM_OK;
 }
 

@@ -6,11 +6,10 @@
 
 /*
  * The entries that belong before all others, and at every start those of
- * profiles and issuers that are new in the configuration.  Which ones the
- * ledger has seen stands in the store's answers, that never age: a changed
- * profile under a used name@version is refused.
+ * profiles and issuers that are new in the configuration.  noted.c knows which
+ * ones the ledger has seen: a changed profile under a used name@version is
+ * refused.
  */
-#define NOTED_AT (MM_TIME_FOREVER_S * 1000)
 
 struct thing { /* an issuer or a profile@version */
 	const char *kind;
@@ -22,19 +21,17 @@ struct thing { /* an issuer or a profile@version */
 };
 
 static enum mm_err
-note(struct mm_store *s, struct thing *t, const char *key,
+note(struct mm_store *s, struct thing *t, const char *id,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(4096);
 	struct mm_papers p = mm_papers_over(&buf);
-	struct mm_op op = { .kind = MM_OP_ANSWER_PUT };
-	struct mm_op *ops[] = { &op };
+	struct mm_op op, *ops[] = { &op };
+	char body[MM_NOTED_TEXT];
 
+	mm_noted_op(id, t->sha256, body, &op);
 	mm_papers_add(&p, &t->entry);
 	MM_TRY(mm_papers_seal(&p, &op, why));
-	strcpy(op.u.answer.key, key);
-	memcpy(op.u.answer.request_sha256, t->sha256, 32);
-	op.u.answer.at = NOTED_AT;
 	MM_TRY(mm_store_run(s, ops, 1, why));
 	return op.result == MM_OK ? MM_OK :
 	    MM_FAIL(why, op.result, "%s", op.why.text);
@@ -44,26 +41,22 @@ static enum mm_err
 loaded(struct mm_store *s, struct mm_store_reader *r, struct thing *t,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(64);
 	uint8_t seen[32];
-	char key[129];
-	int status;
+	char id[MM_DOC_ID_MAX + 1];
 	enum mm_err rc;
 
-	snprintf(key, sizeof(key), "%s:%s", t->kind, t->name);
-	rc = mm_get_answer(r, key, seen, &status, &body, NULL);
+	snprintf(id, sizeof(id), "%s:%s", t->kind, t->name);
+	rc = mm_noted_get(r, id, seen, why);
 	if (rc == MM_ENOTFOUND) {
-		rc = note(s, t, key, why);
+		rc = note(s, t, id, why);
 		if (rc != MM_ECONFLICT)
 			return rc;
 		/* another node noted it just now */
 		if (why != NULL)
 			*why = (struct mm_why){ 0 };
-		mm_buf_reset(&body);
-		rc = mm_get_answer(r, key, seen, &status, &body, NULL);
+		rc = mm_noted_get(r, id, seen, why);
 	}
-	if (rc != MM_OK)
-		return MM_FAIL(why, rc, "store: cannot be read");
+	MM_TRY(rc);
 	if (memcmp(seen, t->sha256, 32) != 0)
 		return MM_FAIL(why, MM_EPOLICY, "%s %s: not the one that is "
 		    "in use; give it another %s", t->kind, t->name,

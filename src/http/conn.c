@@ -69,6 +69,24 @@ mm_http_conn_go(struct conn *c, enum conn_state next)
 		queue_put(&p->phase[next], c);
 }
 
+struct mm_http_ref
+mm_http_conn_ref(const struct conn *c)
+{
+	const struct mm_http_loop *l = c->port->loop;
+
+	return (struct mm_http_ref){ l->number, c->slot,
+		l->slots[c->slot].generation };
+}
+
+static void
+tell_left(struct conn *c)
+{
+	const struct mm_http_listener_conf *conf = &c->port->listener->conf;
+
+	if (c->state == CONN_WAIT && conf->on_left != NULL)
+		conf->on_left(conf->ctx, mm_http_conn_ref(c));
+}
+
 void
 mm_http_conn_end(struct conn *c)
 {
@@ -78,6 +96,7 @@ mm_http_conn_end(struct conn *c)
 		return;
 	if (c->state == CONN_WRITE)
 		mm_http_serve_log(c);
+	tell_left(c);
 	mm_http_conn_go(c, CONN_DEAD);
 	atomic_fetch_sub(&p->listener->open, 1);
 	p->loop->slots[c->slot].generation++; /* its answers find nobody */
@@ -226,8 +245,11 @@ mm_http_conn_run(struct conn *c)
 		arm(c, step == STEP_READ ? EPOLLIN : EPOLLOUT);
 }
 
-/* While a request waits for its answer what the peer sends waits too; but a
- * peer that has gone is noticed. */
+/*
+ * While a request waits for its answer what the peer sends waits too; but a
+ * peer that has gone is noticed, and one that has closed its side (which may
+ * be all that a killed one does) is told of.
+ */
 static void
 on_conn(struct watch *w, uint32_t events)
 {
@@ -240,8 +262,11 @@ on_conn(struct watch *w, uint32_t events)
 	if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
 		c->broken = true;
 		mm_http_conn_end(c);
-	} else if (c->state != CONN_DEAD) {
+	} else if ((events & EPOLLRDHUP) != 0) {
 		arm(c, 0);
+		tell_left(c);
+	} else if (c->state != CONN_DEAD) {
+		arm(c, c->state == CONN_WAIT ? EPOLLRDHUP : 0);
 	}
 }
 

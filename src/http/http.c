@@ -167,11 +167,7 @@ mm_http_answer(
 struct mm_http_ref
 mm_http_ssl_ref(const struct mm_http *h, const SSL *ssl)
 {
-	const struct conn *c = SSL_get_ex_data(ssl, h->ssl_index);
-	const struct mm_http_loop *l = c->port->loop;
-
-	return (struct mm_http_ref){ l->number, c->slot,
-		l->slots[c->slot].generation };
+	return mm_http_conn_ref(SSL_get_ex_data(ssl, h->ssl_index));
 }
 
 void
@@ -447,6 +443,7 @@ mm_http_counters(
 		out->requests += atomic_load(&t->requests);
 		out->bad_requests += atomic_load(&t->bad_requests);
 		out->slowed += atomic_load(&t->slowed);
+		out->evicted += atomic_load(&t->evicted);
 		out->answers_dropped += atomic_load(&t->answers_dropped);
 	}
 }

@@ -155,7 +155,8 @@ struct mm_bytes mm_http_segment(const struct mm_http_req *req, unsigned i);
 
 struct mm_http_limits {
 	/* Over all loops.  Above: the loop's connection that has rested for
-	 * longest, a second at least, is ended; else accept + close. */
+	 * longest, a second at least, is ended; else accept + close, and
+	 * another loop ends one of its own for who comes next. */
 	unsigned connections;
 	/* Per loop and address (v6: /64).  Who means a number over all loops
 	 * divides it by them: the kernel spreads about evenly. */
@@ -214,6 +215,12 @@ struct mm_http_listener_conf {
 	    struct mm_http_resp *resp);
 	struct mm_http_limits limits;
 	void *ctx; /* given to all of the above and to the handlers */
+	/*
+	 * The peer of a request that waits for its answer has closed its side,
+	 * or is gone: whoever lets it wait longer than it must may answer now.
+	 * At most twice a request; any loop's thread.  May be NULL.
+	 */
+	void (*on_left)(void *ctx, struct mm_http_ref ref);
 	/* Fills a problem answer for errors the library itself finds (400,
 	 * 404, 405, 408, 413, 431 ...).  NULL: text/plain. */
 	void (*on_error)(void *ctx, const struct mm_http_req *req, int status,
@@ -268,6 +275,7 @@ struct mm_http_counters {
 	uint64_t accepted, refused_cap, refused_source, handshake_done,
 	    handshake_failed, handshake_timeout, requests, bad_requests,
 	    answers_dropped, slowed;
+	uint64_t evicted; /* rested, and had to go for a new one */
 	uint64_t open, handshakes; /* now; the latter are half-open */
 };
 void mm_http_counters(

@@ -195,24 +195,73 @@ mm_http_handshake_reserve(struct port *p)
 	return reserve(&p->listener->handshakes, m->handshakes);
 }
 
-/*
- * The ceiling on connections: room is made by ending the one of this loop's
- * that has rested longest between requests, or has sent nothing yet.  Its peer
- * may ask again; who comes new could not ask at all.
- */
+/* Ends the one of this loop's that has rested longest between requests, or has
+ * sent nothing yet. */
 static bool
-open_reserve(struct port *p)
+evict(struct port *p)
 {
 	const struct mm_http_limits *m = &p->listener->conf.limits;
 	struct conn *oldest = p->phase[CONN_IDLE].first;
 
-	if (reserve(&p->listener->open, m->connections))
-		return true;
 	if (oldest == NULL ||
 	    oldest->until - p->loop->now_ms > m->idle_ms - IDLE_LEAST_MS)
 		return false;
+	COUNT(p, evicted);
 	mm_http_conn_end(oldest);
-	return reserve(&p->listener->open, m->connections);
+	return true;
+}
+
+/* On the loop that has some to give; another one may have been first. */
+static void
+make_room(struct mm_http_loop *loop, void *arg)
+{
+	struct port *p = arg;
+
+	(void)loop;
+	atomic_store(&p->room_wanted, false);
+	if (atomic_load(&p->listener->open) >=
+	    p->listener->conf.limits.connections)
+		(void)evict(p);
+}
+
+/* The kernel spreads new connections by their addresses and ports: all that
+ * rest may be other loops', and this one's newcomers stay outside. */
+static void
+ask_others(struct port *p)
+{
+	struct mm_http *h = p->loop->http;
+	size_t at = (size_t)(p - p->loop->ports);
+	struct mm_http_task *list = NULL;
+
+	for (uint16_t i = 0; i < h->conf.loops; i++) {
+		struct port *q = &h->loops[i].ports[at];
+
+		if (q == p || atomic_exchange(&q->room_wanted, true))
+			continue;
+		q->room = (struct mm_http_task){ .next = list, .loop = i,
+			.run = make_room, .arg = q };
+		list = &q->room;
+	}
+	if (list != NULL)
+		mm_http_post(h, list);
+}
+
+/*
+ * The ceiling on connections: room is made by ending one that rests.  Its peer
+ * may ask again; who comes new could not ask at all.  Where only other loops
+ * have such, this one is refused, and who comes next finds room.
+ */
+static bool
+open_reserve(struct port *p)
+{
+	unsigned most = p->listener->conf.limits.connections;
+
+	if (reserve(&p->listener->open, most))
+		return true;
+	if (evict(p))
+		return reserve(&p->listener->open, most);
+	ask_others(p);
+	return false;
 }
 
 /* One whose source goes on failing waits before it counts as a handshake, so

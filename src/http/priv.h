@@ -134,7 +134,7 @@ struct failures {
 struct tally { /* struct mm_http_counters, written by one thread */
 	_Atomic uint64_t accepted, refused_cap, refused_source,
 	    handshake_done, handshake_failed, handshake_timeout, requests,
-	    bad_requests, answers_dropped, slowed;
+	    bad_requests, answers_dropped, slowed, evicted;
 };
 
 /* A listener as one loop sees it. */
@@ -148,6 +148,8 @@ struct port {
 	struct sources sources;
 	struct failures *failures; /* NULL: plain */
 	struct tally tally;
+	struct mm_http_task room;  /* another loop wants some; listener.c */
+	_Atomic bool room_wanted;  /* and it is in the inbox */
 };
 
 struct slot {
@@ -224,6 +226,7 @@ uint32_t mm_http_failures_of(
     struct failures *f, uint64_t salt, uint64_t key, int64_t now_s);
 
 /* conn.c */
+struct mm_http_ref mm_http_conn_ref(const struct conn *c);
 bool mm_http_conn_may(enum conn_state from, enum conn_state to);
 /* Counted already by who calls, as open and, but for one that is slowed, as
  * a handshake. */

@@ -107,7 +107,7 @@ mm_http_request_view(const struct conn *c, struct mm_http_req *out)
 	struct mm_http_loop *l = c->port->loop;
 
 	*out = (struct mm_http_req){
-		.ref = { l->number, c->slot, l->slots[c->slot].generation },
+		.ref = mm_http_conn_ref(c),
 		.method = r->head.named ? r->head.method : MM_HTTP_METHODS,
 		.body = mm_buf_view(&r->body),
 		.route = r->route,

@@ -16,17 +16,6 @@ struct scan {
 };
 
 static bool
-skip(struct scan *s, const char *text)
-{
-	size_t n = strlen(text);
-
-	if (s->in.left < n || memcmp(s->in.p, text, n) != 0)
-		return false;
-	(void)mm_rd_take(&s->in, n);
-	return true;
-}
-
-static bool
 put(struct scan *s, uint8_t c)
 {
 	if (s->left == 0)
@@ -110,9 +99,9 @@ get_head(struct scan *s, struct mm_entry *e)
 {
 	const char *type, *at;
 
-	if (!skip(s, "{\"v\":1,\"type\":\"") || (type = get_text(s)) == NULL ||
-	    !skip(s, ",\"at\":\"") || (at = get_text(s)) == NULL ||
-	    !skip(s, ",\"time_source\":\"") ||
+	if (!mm_rd_skip(&s->in, "{\"v\":1,\"type\":\"") || (type = get_text(s)) == NULL ||
+	    !mm_rd_skip(&s->in, ",\"at\":\"") || (at = get_text(s)) == NULL ||
+	    !mm_rd_skip(&s->in, ",\"time_source\":\"") ||
 	    (e->time_source = get_text(s)) == NULL)
 		return false;
 	e->type = mm_entry_type_of(mm_bytes_of(type));
@@ -134,11 +123,11 @@ get_field(struct scan *s, struct mm_entry *e, unsigned *next)
 	while (f < MM_ENTRY_FIELD_COUNT &&
 	    !mm_bytes_eq(name, mm_bytes_of(mm_entry_field_names[f])))
 		f++;
-	if (f == MM_ENTRY_FIELD_COUNT || !skip(s, "\":"))
+	if (f == MM_ENTRY_FIELD_COUNT || !mm_rd_skip(&s->in, "\":"))
 		return false;
 	if (mm_entry_field_form((enum mm_entry_field)f) == MM_FORM_NUMBER)
 		e->field[f] = get_digits(s);
-	else if (skip(s, "\""))
+	else if (mm_rd_skip(&s->in, "\""))
 		e->field[f] = get_text(s);
 	*next = f + 1;
 	return e->field[f] != NULL;
@@ -151,10 +140,10 @@ get_entry(struct scan *s, struct mm_entry *e)
 
 	if (!get_head(s, e))
 		return false;
-	while (skip(s, ",\""))
+	while (mm_rd_skip(&s->in, ",\""))
 		if (!get_field(s, e, &next))
 			return false;
-	return skip(s, "}") && mm_rd_end(&s->in);
+	return mm_rd_skip(&s->in, "}") && mm_rd_end(&s->in);
 }
 
 /* Also the check of the fields: encode refuses what parse must not give. */

@@ -136,17 +136,6 @@ mm_journal_encode(const struct mm_journal_line *l, struct mm_buf *out)
 }
 
 static bool
-skip(struct mm_rd *r, const char *text)
-{
-	size_t n = strlen(text);
-
-	if (r->left < n || memcmp(r->p, text, n) != 0)
-		return false;
-	(void)mm_rd_take(r, n);
-	return true;
-}
-
-static bool
 get_number(struct mm_rd *r, uint8_t *at)
 {
 	uint64_t v = 0;
@@ -169,13 +158,13 @@ get_quoted(struct mm_rd *r, char *out, size_t outn)
 	const uint8_t *end;
 	struct mm_bytes v;
 
-	if (!skip(r, "\"") || r->left == 0)
+	if (!mm_rd_skip(r, "\"") || r->left == 0)
 		return false;
 	end = memchr(r->p, '"', r->left);
 	if (end == NULL)
 		return false;
 	v = mm_rd_take(r, (size_t)(end - r->p));
-	return skip(r, "\"") && text_valid((const char *)v.p, v.n) &&
+	return mm_rd_skip(r, "\"") && text_valid((const char *)v.p, v.n) &&
 	    mm_text_copy(out, outn, v);
 }
 
@@ -243,7 +232,7 @@ get_line(struct mm_rd *r, struct mm_journal_line *l)
 	for (size_t i = 0; i < NCOLUMNS; i++) {
 		snprintf(key, sizeof(key), "%c\"%s\":", i == 0 ? '{' : ',',
 		    columns[i].key);
-		if (!skip(r, key)) {
+		if (!mm_rd_skip(r, key)) {
 			if (columns[i].must)
 				return false;
 			continue;
@@ -251,7 +240,7 @@ get_line(struct mm_rd *r, struct mm_journal_line *l)
 		if (!get_column(r, l, i))
 			return false;
 	}
-	return skip(r, "}") && mm_rd_end(r);
+	return mm_rd_skip(r, "}") && mm_rd_end(r);
 }
 
 /* What was read is written again: only the same bytes are canonical. */

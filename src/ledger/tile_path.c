@@ -38,17 +38,6 @@ mm_tile_path(const struct mm_tile_id *id, char out[MM_TILE_PATH_MAX])
 		sprintf(p, ".p/%u", id->width);
 }
 
-static bool
-skip(struct mm_rd *r, const char *text)
-{
-	size_t n = strlen(text);
-
-	if (r->left < n || memcmp(r->p, text, n) != 0)
-		return false;
-	(void)mm_rd_take(r, n);
-	return true;
-}
-
 /* At most three digits; their number is left to the caller's reprint. */
 static unsigned
 get_number(struct mm_rd *r)
@@ -70,11 +59,11 @@ get_index(struct mm_rd *r, uint64_t *index)
 	bool more;
 
 	do {
-		more = skip(r, "x");
+		more = mm_rd_skip(r, "x");
 		if (__builtin_mul_overflow(v, 1000, &v) ||
 		    __builtin_add_overflow(v, get_number(r), &v))
 			return false;
-	} while (more && skip(r, "/"));
+	} while (more && mm_rd_skip(r, "/"));
 	*index = v;
 	return !more;
 }
@@ -83,15 +72,15 @@ static bool
 get_id(struct mm_rd r, struct mm_tile_id *id)
 {
 	id->width = MM_TILE_W;
-	if (!skip(&r, "tile/"))
+	if (!mm_rd_skip(&r, "tile/"))
 		return false;
-	id->entries = skip(&r, "entries");
+	id->entries = mm_rd_skip(&r, "entries");
 	if (!id->entries)
 		id->level = get_number(&r);
-	if (id->level > LEVEL_MAX || !skip(&r, "/") ||
+	if (id->level > LEVEL_MAX || !mm_rd_skip(&r, "/") ||
 	    !get_index(&r, &id->index))
 		return false;
-	if (skip(&r, ".p/"))
+	if (mm_rd_skip(&r, ".p/"))
 		id->width = get_number(&r);
 	return mm_rd_end(&r) && id->width >= 1 && id->width <= MM_TILE_W;
 }

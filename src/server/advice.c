@@ -89,7 +89,7 @@ static const char *const advice[MM_REASON_COUNT] = {
 	[MM_R_BESIDE] =
 	    "The token is one device's and the certificate "
 	    "another's: use the token of the device itself, or remove the "
-	    "certificate",
+	    "certificate; nothing was spent",
 	[MM_R_KEY_TYPE] =
 	    "The profile does not allow this type of key: "
 	    "correct the firmware or the profile (mintmark profile list)",

@@ -82,8 +82,8 @@ static const struct {
 	{ MM_R_KEY_TAKEN, "this key was certified for another device" },
 	{ MM_R_KEY_COMPROMISED, "this key was revoked as compromised: make a "
 	    "new one" },
-	{ MM_R_BESIDE, "the token is one device's, the certificate "
-	    "another's: use one of them" },
+	{ MM_R_BESIDE, "the token is one device's, the certificate beside "
+	    "it or to be replaced another's" },
 	{ MM_R_KEY_TYPE, "the profile does not allow this type of key" },
 	{ MM_R_PROFILE, "the profile does not allow this" },
 	{ MM_R_LABEL, "no profile has this name" },

@@ -172,6 +172,29 @@ by_header(struct mm_enrol_entry *e, struct mm_bytes header)
 	return MM_OK;
 }
 
+/* The serial number of the caller's present certificate: a token does not tell
+ * its bearer which device it is for, so the core compares before it issues. */
+static enum mm_err
+read_replaces(struct mm_enrol_entry *e)
+{
+	bool more;
+	struct mm_bytes v =
+	    mm_http_header(e->req, "Mintmark-Replaces", &more);
+	uint8_t serial[16];
+
+	if (v.p == NULL || !enrols(e) ||
+	    (e->job->authority.kind != MM_AUTH_TOKEN_PSK &&
+	     e->job->authority.kind != MM_AUTH_TOKEN_BASIC))
+		return MM_OK;
+	e->reason = MM_R_MALFORMED;
+	if (more || mm_hex_parse((const char *)v.p, v.n, serial, 16, NULL) !=
+	    MM_OK)
+		return MM_FAIL(&e->job->why, MM_EINPUT,
+		    "Mintmark-Replaces: want one serial of 32 hex digits");
+	mm_authority_replaces(&e->job->authority, serial);
+	return MM_OK;
+}
+
 static enum mm_err
 admit(struct mm_enrol_entry *e)
 {
@@ -274,6 +297,7 @@ mm_enrol_read(struct mm_enrol_entry *e)
 		read_json,
 		read_label,
 		admit,
+		read_replaces,
 		read_request,
 	};
 

@@ -77,6 +77,9 @@ struct mm_wish {
 	unsigned most;
 	int64_t wait_ms;
 };
+/* The peer of a request has closed its side: if it waits here, it is answered
+ * at once, with what there is.  Any thread; waits for nothing. */
+void mm_watch_left(struct mm_watch *w, struct mm_http_ref ref);
 /*
  * Takes the request over: it is answered when an entry that it wants is
  * durable, or at its deadline with an empty page.  MM_ECONFLICT: there are

@@ -5,7 +5,7 @@
 #include "server/priv.h"
 
 /*
- * What is measured.  metrics.c holds the table of all families, from which
+ * What is measured.  families.c holds the table of all families, from which
  * docs/reference/metrics.md is made; meter.c counts requests on the loops.
  *
  * Label values come from tables of constants and from the configuration's

@@ -1,12 +1,10 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,217 +31,12 @@
  * a killed process leaves behind is settled anyway.
  */
 enum {
-	BACKOFF_FIRST_MS = 100,
-	BACKOFF_MOST_MS = 5000,
-	STEADY_MS = 30000,    /* running this long forgives earlier ends */
 	STOP_MS = MM_DRAIN_MS + 5000,
 	BLAME_MS = 2000,      /* for the other one to say why it went */
 };
 
-struct child {
-	const char *name;
-	pid_t pid;          /* 0: not running */
-	int64_t began, again; /* monotonic; again: when to start it */
-	int64_t backoff;
-	unsigned starts, hangs;
-	struct mm_pulse pulse;
-};
-
-struct monitor {
-	const struct mm_run_args *args;
-	struct mm_config *config;
-	struct mm_secret *passphrase;
-	struct child signer, server, courier;
-	int control, signals;
-	int beats;          /* the signer's pulse */
-	int64_t looked_at;  /* monotonic: when the pulses were last looked at */
-	bool ready;         /* the server has served once */
-	bool stopping;
-	const struct child *blamed; /* whose end says why there is no start */
-	int64_t stop_by;    /* 0: nobody is waited for */
-	int status;
-};
-
 static void
-back_off(struct child *c)
-{
-	int64_t now = mm_mono_ms();
-
-	if (c->backoff == 0 || now - c->began > STEADY_MS)
-		c->backoff = BACKOFF_FIRST_MS;
-	else if (c->backoff < BACKOFF_MOST_MS)
-		c->backoff *= 2;
-	if (c->backoff > BACKOFF_MOST_MS)
-		c->backoff = BACKOFF_MOST_MS;
-	c->again = now + c->backoff;
-}
-
-static void
-started(struct child *c)
-{
-	c->began = mm_mono_ms();
-	c->starts++;
-	mm_pulse_begin(&c->pulse);
-}
-
-static enum mm_err
-make_pair(int fd[2], struct mm_why *why)
-{
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) != 0)
-		return MM_FAIL(why, MM_ESYS, "socketpair: %s",
-		    strerror(errno));
-	return MM_OK;
-}
-
-static void
-end_beats(struct monitor *m)
-{
-	if (m->beats >= 0)
-		close(m->beats);
-	m->beats = -1;
-}
-
-/* The signer with its ends of links and pulse; they are closed here. */
-static enum mm_err
-fork_signer(struct monitor *m, struct mm_links *ends, struct mm_why *why)
-{
-	struct mm_child_conf conf = { .program = m->config->set.signer_program,
-		.config_path = m->args->config_path, .links = ends,
-		.passphrase = mm_secret_view(m->passphrase) };
-	int fd[2];
-	enum mm_err rc = make_pair(fd, why);
-
-	if (rc == MM_OK) {
-		conf.pulse = fd[1];
-		rc = mm_child_signer(&conf, &m->signer.pid, why);
-		close(fd[1]);
-		end_beats(m);
-		m->beats = fd[0];
-	}
-	mm_links_close(ends);
-	return rc;
-}
-
-/* A signer, and its links' other ends to the server. */
-static enum mm_err
-start_signer(struct monitor *m, struct mm_why *why)
-{
-	struct mm_links server, signer;
-	enum mm_err rc;
-
-	MM_TRY(mm_links_make((unsigned)m->config->set.threads, &server,
-	    &signer, why));
-	rc = fork_signer(m, &signer, why);
-	if (rc == MM_OK) {
-		started(&m->signer);
-		rc = mm_links_send(m->control, &server, why);
-		if (rc == MM_ENOTFOUND) /* a server that failed says why */
-			rc = MM_OK;
-	}
-	mm_links_close(&server);
-	return rc;
-}
-
-static enum mm_err
-start_server(struct monitor *m, struct mm_why *why)
-{
-	int fd[2];
-	enum mm_err rc;
-
-	MM_TRY(make_pair(fd, why));
-	rc = mm_child_self("serve", m->args->config_path, fd[1],
-	    &m->server.pid, why);
-	close(fd[1]);
-	if (rc != MM_OK) {
-		close(fd[0]);
-		return rc;
-	}
-	m->control = fd[0];
-	started(&m->server);
-	return MM_OK;
-}
-
-/* The courier, and its link's other end to the server. */
-static enum mm_err
-start_courier(struct monitor *m, struct mm_why *why)
-{
-	struct mm_links server = { .n = 1,
-		.link = { { MM_LINK_COURIER, -1 } } };
-	enum mm_err rc;
-	int fd[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) != 0)
-		return MM_FAIL(why, MM_ESYS, "socketpair: %s",
-		    strerror(errno));
-	server.link[0].fd = fd[0];
-	(void)fcntl(fd[0], F_SETFL, O_NONBLOCK);
-	rc = mm_child_self("courier", m->args->config_path, fd[1],
-	    &m->courier.pid, why);
-	close(fd[1]);
-	if (rc == MM_OK) {
-		started(&m->courier);
-		rc = mm_links_send(m->control, &server, why);
-		if (rc == MM_ENOTFOUND)
-			rc = MM_OK;
-	}
-	mm_links_close(&server);
-	return rc;
-}
-
-static bool
-wants_courier(const struct monitor *m)
-{
-	return m->config->set.webhooks ||
-	    m->config->set.authorise_url[0] != '\0';
-}
-
-/* Last, so that the server meets its signer first; nothing else waits for
- * it. */
-static void
-courier_due(struct monitor *m)
-{
-	struct mm_why why = { 0 };
-
-	if (!wants_courier(m) || m->courier.pid != 0 ||
-	    m->server.pid == 0 || m->signer.pid == 0 ||
-	    mm_mono_ms() < m->courier.again)
-		return;
-	if (start_courier(m, &why) == MM_OK)
-		return;
-	MM_LOG(MM_LOG_ERROR, "cannot-start", MM_S("why", why.text));
-	back_off(&m->courier);
-}
-
-/* The server goes first: the signer's links are for it.  A signer whose
- * server went sees the end of its links and goes too. */
-static void
-start_due(struct monitor *m)
-{
-	struct mm_why why = { 0 };
-	int64_t now = mm_mono_ms();
-	enum mm_err rc = MM_OK;
-
-	if (m->stopping)
-		return;
-	if (m->server.pid == 0) {
-		if (m->signer.pid != 0 || now < m->server.again)
-			return;
-		rc = start_server(m, &why);
-		m->signer.again = 0;
-	}
-	if (rc == MM_OK && m->signer.pid == 0 && now >= m->signer.again)
-		rc = start_signer(m, &why);
-	if (rc == MM_OK) {
-		courier_due(m);
-		return;
-	}
-	MM_LOG(MM_LOG_ERROR, "cannot-start", MM_S("why", why.text));
-	back_off(&m->server);
-	back_off(&m->signer);
-}
-
-static void
-begin_stop(struct monitor *m, int status)
+begin_stop(struct mm_monitor *m, int status)
 {
 	if (m->stopping)
 		return;
@@ -265,7 +58,7 @@ exit_status(int wait_status)
 }
 
 static void
-log_end(const struct child *c, int wait_status)
+log_end(const struct mm_child *c, int wait_status)
 {
 	MM_LOG(MM_LOG_ERROR, "child-ended", MM_S("child", c->name),
 	    MM_I("status", exit_status(wait_status)),
@@ -274,8 +67,8 @@ log_end(const struct child *c, int wait_status)
 
 /* A server that misses its signer, and a signer whose server left it without
  * a fault of its own: the other one is about to say why. */
-static const struct child *
-whom_to_blame(const struct monitor *m, const struct child *c, int status)
+static const struct mm_child *
+whom_to_blame(const struct mm_monitor *m, const struct mm_child *c, int status)
 {
 	if (c == &m->server && status == MM_EXIT_NO_SIGNER &&
 	    m->signer.pid != 0)
@@ -286,7 +79,7 @@ whom_to_blame(const struct monitor *m, const struct child *c, int status)
 
 /* Before the first "ready": the reason is in the child's own line. */
 static void
-failed_at_start(struct monitor *m, struct child *c, int wait_status)
+failed_at_start(struct mm_monitor *m, struct mm_child *c, int wait_status)
 {
 	int status = exit_status(wait_status);
 
@@ -305,14 +98,14 @@ failed_at_start(struct monitor *m, struct child *c, int wait_status)
 }
 
 static void
-take_blame(struct monitor *m, const struct child *c, int status)
+take_blame(struct mm_monitor *m, const struct mm_child *c, int status)
 {
 	if (c == m->blamed && status != 0 && status != MM_EXIT_NO_SIGNER)
 		m->status = status;
 }
 
 static void
-on_control(struct monitor *m)
+on_control(struct mm_monitor *m)
 {
 	char byte = 0;
 	ssize_t n = recv(m->control, &byte, 1, MSG_DONTWAIT);
@@ -330,7 +123,7 @@ on_control(struct monitor *m)
 }
 
 static void
-on_beat(struct monitor *m)
+on_beat(struct mm_monitor *m)
 {
 	char byte = 0;
 	ssize_t n = recv(m->beats, &byte, 1, MSG_DONTWAIT);
@@ -338,11 +131,11 @@ on_beat(struct monitor *m)
 	if (n == 1)
 		mm_pulse_beat(&m->signer.pulse);
 	else if (n == 0)
-		end_beats(m);
+		mm_monitor_end_beats(m);
 }
 
 static void
-ended(struct monitor *m, struct child *c, int wait_status)
+ended(struct mm_monitor *m, struct mm_child *c, int wait_status)
 {
 	c->pid = 0;
 	if (!m->ready && m->control >= 0)
@@ -355,7 +148,7 @@ ended(struct monitor *m, struct child *c, int wait_status)
 		/* one whose server went goes too, and says nothing */
 		if (m->server.pid != 0 || wait_status != 0)
 			log_end(c, wait_status);
-		back_off(c);
+		mm_monitor_back_off(c);
 		return;
 	}
 	if (m->stopping) {
@@ -367,12 +160,12 @@ ended(struct monitor *m, struct child *c, int wait_status)
 		return;
 	}
 	log_end(c, wait_status);
-	back_off(c);
+	mm_monitor_back_off(c);
 }
 
 /* All that ended: as PID 1 also those that are nobody's. */
 static void
-reap(struct monitor *m)
+reap(struct mm_monitor *m)
 {
 	int st;
 	pid_t pid;
@@ -391,7 +184,7 @@ reap(struct monitor *m)
 }
 
 static void
-on_signal(struct monitor *m)
+on_signal(struct mm_monitor *m)
 {
 	struct signalfd_siginfo si;
 
@@ -405,7 +198,7 @@ on_signal(struct monitor *m)
 
 /* A child that hangs cannot be asked to go. */
 static void
-look_at(struct monitor *m, struct child *c, int64_t passed)
+look_at(struct mm_monitor *m, struct mm_child *c, int64_t passed)
 {
 	if (c->pid == 0)
 		return;
@@ -420,7 +213,7 @@ look_at(struct monitor *m, struct child *c, int64_t passed)
 }
 
 static void
-look_at_pulses(struct monitor *m)
+look_at_pulses(struct mm_monitor *m)
 {
 	int64_t now = mm_mono_ms(), passed = now - m->looked_at;
 
@@ -432,7 +225,7 @@ look_at_pulses(struct monitor *m)
 }
 
 static int
-wait_ms(const struct monitor *m)
+wait_ms(const struct mm_monitor *m)
 {
 	int64_t now = mm_mono_ms();
 	int64_t at = m->config->set.watchdog_s > 0 ? now + MM_PULSE_EVERY_MS :
@@ -446,7 +239,7 @@ wait_ms(const struct monitor *m)
 	else if (m->signer.pid == 0)
 		due = m->signer.again;
 	else if (m->courier.pid == 0 && m->server.pid != 0 &&
-	    wants_courier(m))
+	    mm_monitor_wants_courier(m))
 		due = m->courier.again;
 	if (due < at)
 		at = due;
@@ -456,7 +249,7 @@ wait_ms(const struct monitor *m)
 }
 
 static void
-kill_late(const struct monitor *m)
+kill_late(const struct mm_monitor *m)
 {
 	if (!m->stopping || mm_mono_ms() < m->stop_by)
 		return;
@@ -469,7 +262,7 @@ kill_late(const struct monitor *m)
 }
 
 static int
-watch(struct monitor *m)
+watch(struct mm_monitor *m)
 {
 	while (!m->stopping || m->server.pid != 0 || m->signer.pid != 0 ||
 	    m->courier.pid != 0) {
@@ -477,7 +270,7 @@ watch(struct monitor *m)
 			{ .fd = m->signals, .events = POLLIN },
 			{ .events = POLLIN }, { .events = POLLIN } };
 
-		start_due(m);
+		mm_monitor_start_due(m);
 		p[1].fd = m->control;
 		p[2].fd = m->beats;
 		if (poll(p, 3, wait_ms(m)) > 0) {
@@ -511,7 +304,7 @@ take_signals(void)
 
 /* What the security model relies on: refused in production, said in a test. */
 static enum mm_err
-guard(const struct monitor *m, struct mm_why *why)
+guard(const struct mm_monitor *m, struct mm_why *why)
 {
 	struct mm_why bad = { 0 };
 	enum mm_err rc = mm_guard_files(&m->config->set,
@@ -528,7 +321,7 @@ guard(const struct monitor *m, struct mm_why *why)
 /* One daemon's worth of words: else server and signer would each say that
  * theirs is taken.  Only a look: the signer's own lock is what counts. */
 static enum mm_err
-alone(const struct monitor *m, struct mm_why *why)
+alone(const struct mm_monitor *m, struct mm_why *why)
 {
 	char path[MM_PATH_MAX + 8];
 	int fd = -1;
@@ -547,7 +340,7 @@ alone(const struct monitor *m, struct mm_why *why)
 }
 
 static enum mm_err
-prepare(struct monitor *m, struct mm_why *why)
+prepare(struct mm_monitor *m, struct mm_why *why)
 {
 	MM_TRY(mm_config_load(m->args->config_path, &m->config, why));
 	mm_log_open("mintmarkd",
@@ -565,7 +358,7 @@ prepare(struct monitor *m, struct mm_why *why)
 int
 mm_monitor_run(const struct mm_run_args *args)
 {
-	struct monitor m = { .args = args, .control = -1, .beats = -1,
+	struct mm_monitor m = { .args = args, .control = -1, .beats = -1,
 		.signer.name = "signer", .server.name = "server",
 		.courier.name = "courier" };
 	struct mm_why why = { 0 };

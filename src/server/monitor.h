@@ -48,4 +48,40 @@ void mm_pulse_pass(struct mm_pulse *p, int64_t passed_ms);
 /* limit_s: the setting; 0: never. */
 bool mm_pulse_lost(const struct mm_pulse *p, int64_t limit_s);
 
+/* ---- monitor.c and monitor_start.c ---- */
+
+struct mm_child {
+	const char *name;
+	pid_t pid;          /* 0: not running */
+	int64_t began, again; /* monotonic; again: when to start it */
+	int64_t backoff;
+	unsigned starts, hangs;
+	struct mm_pulse pulse;
+};
+
+struct mm_monitor {
+	const struct mm_run_args *args;
+	struct mm_config *config;
+	struct mm_secret *passphrase;
+	struct mm_child signer, server, courier;
+	int control, signals;
+	int beats;          /* the signer's pulse */
+	int64_t looked_at;  /* monotonic: when the pulses were last looked at */
+	bool ready;         /* the server has served once */
+	bool stopping;
+	const struct mm_child *blamed; /* its end says why there is no start */
+	int64_t stop_by;    /* 0: nobody is waited for */
+	int status;
+};
+
+/* monitor_start.c: starts what is due.  The server goes first: the signer's
+ * links are for it.  A signer whose server went sees the end of its links and
+ * goes too. */
+void mm_monitor_start_due(struct mm_monitor *m);
+bool mm_monitor_wants_courier(const struct mm_monitor *m);
+/* Puts the next start off, by more each time. */
+void mm_monitor_back_off(struct mm_child *c);
+/* Closes the signer's pulse. */
+void mm_monitor_end_beats(struct mm_monitor *m);
+
 #endif

@@ -347,4 +347,8 @@ void mm_rest_print_roles(struct mm_buf *out);
 /* All that is answered, one a line: listener, method, path, roles or "-". */
 void mm_routes_print(FILE *f);
 
+/* listen.c: binds the listeners, still as root where we are: ports may be
+ * below 1024. */
+MM_MUST enum mm_err mm_listen(struct mm_server *s, struct mm_why *why);
+
 #endif

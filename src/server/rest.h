@@ -203,9 +203,6 @@ MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
 #define MM_DEVICE_MEMBERS 4
 extern const struct mm_member mm_device_members[MM_DEVICE_MEMBERS];
 void mm_rest_put_device(struct mm_json *j, const void *row);
-/* rest_audit.c: {"index","entry"}, for mm_list_history and scans. */
-void mm_rest_put_entry(struct mm_json *j, uint64_t index,
-    struct mm_bytes entry);
 
 extern const char mm_openapi[]; /* docs/reference/openapi.json */
 

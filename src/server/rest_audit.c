@@ -51,16 +51,6 @@ scan_done(struct scan *s)
 	mm_buf_done(&s->block);
 }
 
-/* see rest.h */
-void
-mm_rest_put_entry(struct mm_json *j, uint64_t index, struct mm_bytes entry)
-{
-	mm_json_open(j, '{');
-	mm_json_int(j, "index", (int64_t)index);
-	mm_json_raw(j, "entry", entry);
-	mm_json_close(j, '}');
-}
-
 /* ---- does an entry match? ---- */
 
 /* Cheap, and never wrong when it says no. */
@@ -112,7 +102,7 @@ static void
 give(struct scan *s, uint64_t index, struct mm_bytes entry)
 {
 	s->left--;
-	mm_rest_put_entry(&s->r->j, index, entry);
+	mm_event_put(&s->r->j, index, entry);
 }
 
 /* What the login may not see is passed over like what is not wanted. */

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "server/event.h"
 #include "server/rest.h"
 
 /* Devices found: lists under conditions, and what happened to one. */
@@ -185,7 +186,7 @@ tell(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
 	}
 	t->left--;
 	t->last = index;
-	mm_rest_put_entry(&t->r->j, index, entry);
+	mm_event_put(&t->r->j, index, entry);
 	return mm_buf_ok(&t->r->out, why);
 }
 

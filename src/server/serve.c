@@ -30,117 +30,12 @@
 enum {
 	TICK_MS = 2000,
 	JOBS_MAX = 8192,
-	HANDSHAKES = 1024,
-	WRITE_MS = 20000,
 	/* Bytes of what goes back to the system as soon as it is free: the
 	 * bodies of a burst would stay for ever.  Fixed, or the library would
 	 * raise it by itself. */
 	LARGE = 128 * 1024,
 	ASK_GRACE_MS = 2000,
 };
-
-static const char *const names[MM_LISTENERS] = {
-	[MM_DEVICES] = "devices", [MM_OPERATORS] = "operators",
-	[MM_PUBLIC] = "public",
-};
-
-/* ---- listeners ---- */
-
-/* see metrics.h */
-const char *
-mm_listener_name(unsigned which)
-{
-	return names[which];
-}
-
-/* The library counts sources per loop, the setting means all of them: the
- * kernel spreads an address's connections about evenly. */
-static unsigned
-per_loop(int64_t n, int64_t loops)
-{
-	return (unsigned)((n + loops - 1) / loops);
-}
-
-static struct mm_http_limits
-limits_of(const struct mm_settings *set)
-{
-	unsigned most = mm_process_connections(set, mm_process_fds_max());
-
-	return (struct mm_http_limits){
-		.connections = most,
-		.connections_per_source = per_loop(
-		    set->connections_per_source, set->threads),
-		.handshake_ms = set->handshake_s * 1000,
-		.header_ms = set->header_s * 1000,
-		.body_ms = set->body_s * 1000,
-		.idle_ms = set->idle_s * 1000,
-		.write_ms = WRITE_MS,
-		/* half-open ones never fill a listener */
-		.handshakes = most / 2 < HANDSHAKES ? most / 2 : HANDSHAKES,
-	};
-}
-
-static void
-fill_listener(struct mm_server *s, enum mm_listener which,
-    struct mm_http_listener_conf *l)
-{
-	const struct mm_settings *set = &s->config->set;
-
-	*l = (struct mm_http_listener_conf){ .name = names[which],
-		.limits = limits_of(set), .ctx = s,
-		.on_error = mm_answer_library };
-	switch (which) {
-	case MM_DEVICES:
-		l->address = set->devices_listen;
-		l->make_ctx = mm_tls_devices_ctx;
-		l->on_secured = mm_tls_secured;
-		l->on_failed = mm_tls_failed;
-		l->free_conn_data = mm_tls_conn_free;
-		l->routes = mm_devices_routes;
-		l->nroutes = mm_devices_nroutes;
-		break;
-	case MM_OPERATORS:
-		l->address = set->operators_listen;
-		l->make_ctx = mm_tls_operators_ctx;
-		l->on_secured = mm_tls_operator_secured;
-		l->free_conn_data = mm_tls_conn_free;
-		l->on_head = mm_rest_head;
-		/* a long poll, and the time to write its answer */
-		l->limits.answer_ms = (MM_WATCH_WAIT_MAX_S + 10) * 1000;
-		l->routes = mm_operators_routes;
-		l->nroutes = mm_operators_nroutes;
-		break;
-	default:
-		l->address = set->public_listen;
-		l->routes = mm_public_routes;
-		l->nroutes = mm_public_nroutes;
-		break;
-	}
-}
-
-/* Binds, still as root where we are: ports may be below 1024. */
-static enum mm_err
-bind_all(struct mm_server *s, struct mm_why *why)
-{
-	struct mm_http_listener_conf l[MM_LISTENERS];
-	struct mm_http_conf conf = {
-		.loops = (uint16_t)s->config->set.threads,
-		.listeners = l, .on_round = mm_enrol_round,
-		.on_access = mm_meter_access, .ctx = s };
-
-	for (unsigned i = 0; i < MM_LISTENERS; i++) {
-		fill_listener(s, (enum mm_listener)i, &l[conf.nlisteners]);
-		s->listener[i] = -1;
-		if (l[conf.nlisteners].address[0] != '\0')
-			s->listener[i] = (int)conf.nlisteners++;
-	}
-	if (conf.nlisteners == 0)
-		return MM_FAIL(why, MM_EINPUT, "every listener is switched "
-		    "off: nothing to serve");
-	return mm_http_open(&conf, &s->http, why);
-}
-
-/* ---- steps ---- */
 
 static enum mm_err
 become_user(struct mm_server *s, struct mm_why *why)
@@ -319,8 +214,8 @@ write_ports(struct mm_server *s, struct mm_why *why)
 	mm_json_open(&j, '{');
 	for (unsigned i = 0; i < MM_LISTENERS; i++)
 		if (s->listener[i] >= 0)
-			mm_json_int(&j, names[i], mm_http_port(s->http,
-			    (size_t)s->listener[i]));
+			mm_json_int(&j, mm_listener_name(i),
+			    mm_http_port(s->http, (size_t)s->listener[i]));
 	mm_json_close(&j, '}');
 	mm_buf_u8(&b, '\n');
 	rc = mm_path_join(path, sizeof(path), s->config->set.server_dir,
@@ -384,7 +279,7 @@ start(struct mm_server *s, struct mm_why *why)
 {
 	static enum mm_err (*const steps[])(struct mm_server *,
 	    struct mm_why *) = {
-		bind_all, become_user, open_tls, open_core, fence_files,
+		mm_listen, become_user, open_tls, open_core, fence_files,
 		start_core, open_content, fence_calls, start_threads,
 		announce,
 	};

@@ -21,6 +21,7 @@ enum {
 	                             * thousand of them are in memory at once */
 	OUT_MAX = PAGE_BYTES + MM_ENTRY_MAX + 4096,
 	RETRY_MS = 200,             /* after the store could not be read */
+	LEFT_MOST = 256,            /* between two turns; more wait it out */
 };
 
 struct waiting {
@@ -43,6 +44,10 @@ struct mm_watch {
 	unsigned n;
 	uint64_t seen;        /* entries before it are nobody's here */
 	bool closed;
+	/* Held for a moment only, by the event loops too. */
+	pthread_mutex_t left_lock;
+	struct mm_http_ref left[LEFT_MOST]; /* whose peers have gone */
+	unsigned nleft;
 };
 
 /* ---- one that waits ---- */
@@ -173,6 +178,33 @@ take_due(struct mm_watch *h, int64_t now, int64_t *soonest)
 	return due;
 }
 
+static bool
+is_among(const struct mm_http_ref *refs, unsigned n, struct mm_http_ref ref)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (refs[i].loop == ref.loop && refs[i].slot == ref.slot &&
+		    refs[i].generation == ref.generation)
+			return true;
+	return false;
+}
+
+/* With the lock: those whose peers have gone are at their end. */
+static void
+end_left(struct mm_watch *h)
+{
+	struct mm_http_ref left[LEFT_MOST];
+	unsigned n;
+
+	pthread_mutex_lock(&h->left_lock);
+	n = h->nleft;
+	memcpy(left, h->left, n * sizeof(left[0]));
+	h->nleft = 0;
+	pthread_mutex_unlock(&h->left_lock);
+	for (struct waiting *w = h->first; n > 0 && w != NULL; w = w->next)
+		if (is_among(left, n, w->wish.ref))
+			w->until = 0;
+}
+
 static void
 wait_for_news(struct mm_watch *h, int64_t ms)
 {
@@ -193,6 +225,7 @@ turn(struct mm_watch *h, bool *closed)
 	bool good;
 
 	pthread_mutex_lock(&h->lock);
+	end_left(h);
 	good = read_new(h, size);
 	due = take_due(h, now, &soonest);
 	if (h->first == NULL)
@@ -279,6 +312,19 @@ mm_watch_add(struct mm_watch *h, const struct mm_wish *wish,
 }
 
 /* see event.h */
+void
+mm_watch_left(struct mm_watch *h, struct mm_http_ref ref)
+{
+	if (h == NULL)
+		return;
+	pthread_mutex_lock(&h->left_lock);
+	if (h->nleft < LEFT_MOST)
+		h->left[h->nleft++] = ref;
+	pthread_mutex_unlock(&h->left_lock);
+	mm_watch_grown(h);
+}
+
+/* see event.h */
 unsigned
 mm_watch_waiting(struct mm_watch *h)
 {
@@ -301,6 +347,7 @@ mm_watch_open(struct mm_server *s, struct mm_watch **out, struct mm_why *why)
 	h->s = s;
 	h->seen = mm_core_ledger_size(s->core);
 	pthread_mutex_init(&h->lock, NULL);
+	pthread_mutex_init(&h->left_lock, NULL);
 	h->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (h->kick < 0)
 		return MM_FAIL(why, MM_ESYS, "no eventfd");
@@ -339,5 +386,6 @@ mm_watch_close(struct mm_watch **owner)
 	if (h->kick >= 0)
 		close(h->kick);
 	pthread_mutex_destroy(&h->lock);
+	pthread_mutex_destroy(&h->left_lock);
 	free(h);
 }

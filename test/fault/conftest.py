@@ -1,5 +1,16 @@
 import pathlib
+import subprocess
 import sys
+
+import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory):
+    so = tmp_path_factory.mktemp("shim") / "nth.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-w", "-o", str(so),
+                    str(HERE / "nth.c"), "-ldl"], check=True)
+    return so

@@ -33,14 +33,6 @@ def world():
         (w.BUILD, w.MINT, w.DAEMON, w.SIGNER, w.AGENT) = saved
 
 
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory):
-    so = tmp_path_factory.mktemp("shim") / "nth.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-w", "-o", str(so),
-                    str(HERE / "nth.c"), "-ldl"], check=True)
-    return so
-
-
 def once(shim, tmp_path, kind, n, argv):
     """Exit status and whether the fault happened."""
     said = tmp_path / "said"

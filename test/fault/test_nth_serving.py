@@ -13,7 +13,6 @@ import pathlib
 import shutil
 import ssl
 import struct
-import subprocess
 import time
 
 import pytest
@@ -38,14 +37,6 @@ class Control:
 
     def set(self, name, value):
         struct.pack_into("<q", self.map, FIELDS[name], value)
-
-
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory):
-    so = tmp_path_factory.mktemp("shim") / "nth.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-w", "-o", str(so),
-                    str(HERE / "nth.c"), "-ldl"], check=True)
-    return so
 
 
 @pytest.fixture

@@ -49,6 +49,28 @@ def test_enrol_confirm_and_erase(world, tls):
     assert c["state"] == "confirmed" and c["key_origin"] == "device"
 
 
+def test_a_key_of_an_earlier_try_is_kept_and_named(world):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = closed.getsockname()[1]
+    d = world.dir / "agent-AG-kept"
+    t = token_file(world, "AG-kept")
+    p = run(AGENT, "enrol", "--token-file", t, "--dir", d, "--retry", "0",
+            "--server", f"127.0.0.1:{nobody}", check=False)
+    assert p.returncode == 7 and "note:" not in p.stderr, p
+    key = (d / "a/key.pem").read_bytes()
+    _, _, p = enrol(world, "AG-kept", "--key-type", "p384", token=t)
+    assert "--key-type p384 is not used" in p.stderr and "p256" in p.stderr, p
+    assert json.loads(p.stdout)["confirmed"]
+    assert identity(d)[1].read_bytes() == key
+    # a key of the type that is asked for is no surprise
+    p = run(AGENT, "renew", "--now", "--keep-key", "--key-type", "p256",
+            "--dir", d, check=False)
+    assert "note:" not in p.stderr, p
+    p = run(AGENT, "renew", "--now", "--keep-key", "--key-type", "rsa2048",
+            "--dir", d, check=False)
+    assert "--key-type rsa2048 is not used" in p.stderr, p
+
+
 def test_a_second_run_says_it_is_done(world):
     d, t, p = enrol(world, "AG-2", "--keep-token")
     again = run(AGENT, "--json", "enrol", "--token-file", t, "--server",
@@ -79,6 +101,33 @@ def test_a_token_for_another_device_stays_as_it_is(world):
     _, _, again = enrol(world, "AG-x1", token=text, check=False)
     assert again.returncode == 10 and state_of(world, text) == "minted"
     assert json.loads(again.stdout)["token_unspent"] == "identity-good"
+    # the server knows, and is told what is to be replaced
+    _, _, again = enrol(world, "AG-x1", "--replace", token=text, check=False)
+    out = json.loads(again.stdout)
+    assert again.returncode == 10, again
+    assert out["token_unspent"] == "other-device"
+    assert out["serial"] == json.loads(p.stdout)["serial"]
+    assert state_of(world, text) == "minted"
+    assert run(AGENT, "--json", "status", "--dir", d).returncode == 0
+    _, _, own = enrol(world, "AG-x1c", token=text)
+    assert json.loads(own.stdout)["device"] == "AG-x1c"
+
+
+def test_what_a_token_is_to_replace(world):
+    """The header by itself, over HTTP Basic."""
+    d, _, p = enrol(world, "AG-y1")
+    serial = json.loads(p.stdout)["serial"]
+    other = world.token("AG-y2", door="bearer")
+    _, csr = world.key_and_csr("AG-y2")
+    for value, status in (("xyz", 400), (serial[:30], 400), (serial, 403),
+                          ("7" * 32, 200)):
+        a = world.enrol_basic(other, csr,
+                              headers={"Mintmark-Replaces": value})
+        assert a.status == status, (value, a)
+    again = world.token("AG-y1", door="bearer")
+    _, csr = world.key_and_csr("AG-y1b")
+    a = world.enrol_basic(again, csr, headers={"Mintmark-Replaces": serial})
+    assert a.status == 200, a
 
 
 def test_a_new_token_replaces_an_identity_that_was_revoked(world):

@@ -1,11 +1,17 @@
 """The command line as a person uses it, against a running server."""
+import fcntl
 import http.server
 import json
 import os
 import pty
+import re
+import signal
 import ssl
+import struct
 import subprocess
+import termios
 import threading
+import time
 
 import pytest
 
@@ -15,7 +21,7 @@ from world import MINT, World, run
 def test_every_command_has_help_and_is_in_the_usage():
     usage = run(MINT, "help").stdout
     rows = [line.split() for line in usage.splitlines()
-            if line.startswith("  ") and not line.startswith("  --")]
+            if line.startswith("  ") and line[2] not in "- "]
     assert len(rows) > 35
     for words in rows:
         argv = [words[0]]
@@ -24,6 +30,52 @@ def test_every_command_has_help_and_is_in_the_usage():
             argv.append(words[1])
         p = run(MINT, *argv, "--help", check=False)
         assert p.returncode == 0 or words[0] in ("man", "reference"), words
+
+
+def on_terminal(columns, *argv, timeout=20):
+    """Status and output of a program on a terminal so wide."""
+    main, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    p = subprocess.Popen([str(a) for a in (MINT, *argv)], stdin=side,
+                         stdout=side, stderr=side)
+    os.close(side)
+    data = b""
+    while True:
+        try:
+            got = os.read(main, 65536)
+        except OSError:  # EIO: nobody has the other side any more
+            got = b""
+        if not got:
+            break
+        data += got
+    os.close(main)
+    return p.wait(timeout), data.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("argv", [
+    ["help"], ["token"], ["token", "create", "--help"], ["-h"],
+    ["help", "device", "import"], ["ledger", "reconcile", "-h"],
+])
+@pytest.mark.parametrize("columns", [60, 80])
+def test_help_fits_the_terminal(argv, columns):
+    status, shown = on_terminal(columns, *argv)
+    assert status == 0, shown
+    for line in shown.splitlines():
+        assert len(line) < columns or line.startswith("usage:"), line
+    told = run(MINT, *argv).stdout  # no terminal: 80 columns
+    assert told.split() == shown.split()
+    assert max(map(len, told.splitlines()[1:])) < 80
+
+
+def test_help_is_about_what_was_asked():
+    whole = run(MINT, "help").stdout
+    of_create = run(MINT, "token", "create", "--help").stdout
+    assert run(MINT, "-h").stdout == run(MINT, "--help").stdout == whole
+    assert run(MINT, "help", "token", "create").stdout == of_create
+    assert run(MINT, "token", "create", "-h").stdout == of_create
+    assert run(MINT, "help", "token").stdout == run(MINT, "token").stdout
+    p = run(MINT, "help", "tokn", check=False)
+    assert p.returncode == 2 and "no such command: tokn" in p.stderr, p
 
 
 @pytest.mark.parametrize("argv, status, says", [
@@ -207,6 +259,73 @@ def test_a_resumed_run_mints_no_device_twice(world, tmp_path):
     assert live(world, "resume") == sorted(names)
     made = [r.split(",")[0] for r in out.read_text().splitlines()[1:]]
     assert sorted(made) == sorted(names)
+
+
+def test_a_torn_last_row_is_cut_and_made_again(world, tmp_path):
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    names = ["TO-1", "-TO-2", "TO-3", "-TO-4"]
+    csv.write_text("device,product\n" + "".join(f"{n},thermo\n"
+                                               for n in names))
+    world.cli("token", "create", "--csv", csv, "--out", out)
+    whole = out.read_bytes()
+    head = whole.index(b"\n") + 1
+    last = whole[:-1].rindex(b"\n") + 1
+    for at in [*range(head), *range(last, len(whole) + 1)]:
+        out.write_bytes(whole[:at])
+        p = world.cli("token", "create", "--csv", csv, "--out", out,
+                      "--resume")
+        torn = last < at < len(whole) - 1
+        assert ("was torn" in p.stderr) == torn, (at, p.stderr)
+        text = out.read_bytes()
+        rows = text.decode().splitlines()
+        assert text.endswith(b"\n") and rows[0].split(",")[0] == "device"
+        made = [r.split(",") for r in rows[1:]]
+        assert [r[0].strip("\"'") for r in made] == names, (at, rows)
+        assert all(len(r) == 5 and "&a=" in r[4] for r in made), (at, rows)
+        if at >= last:
+            assert text[:last] == whole[:last]
+            assert (text == whole) == (at >= len(whole) - 1), at
+
+
+def test_an_interrupted_run_ends_between_two_requests(world, tmp_path):
+    """What was minted is in the file; --resume makes the rest."""
+    world.product("intr", ldevid_profile="thermo")
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    names = [f"IN-{i}" for i in range(5000)]
+    csv.write_text("device,product\n" + "".join(f"{n},intr\n"
+                                               for n in names))
+    argv = ["token", "create", "--csv", csv, "--out", out]
+    p = subprocess.Popen([MINT, "--context", world.context, *argv],
+                         stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 30
+    while not out.exists() or out.stat().st_size < 1000:
+        assert time.monotonic() < end and p.poll() is None
+        time.sleep(0.001)
+    p.send_signal(signal.SIGINT)
+    said = p.communicate(timeout=30)[1]
+    assert p.returncode == -signal.SIGINT, said
+    assert "interrupted" in said and "--resume" in said
+    made = [r.split(",")[0] for r in out.read_text().splitlines()[1:]]
+    assert 0 < len(made) < len(names) and made == names[:len(made)]
+    assert live(world, "intr") == sorted(made)
+    status, shown = on_terminal(60, "--context", world.context, *argv,
+                                "--resume", timeout=60)
+    assert status == 0 and live(world, "intr") == sorted(names)
+    # a line that breaks cannot be drawn over
+    assert all(len(frame) < 60 for line in shown.splitlines()
+               for frame in line.split("\r")
+               if frame.startswith("rows ")), shown
+
+
+def test_another_file_is_not_cut(world, tmp_path):
+    csv, out = tmp_path / "in.csv", tmp_path / "notes"
+    csv.write_text("device,product\nNC-1,thermo\n")
+    for text in ("a line of mine", "serial,x\n1,2\n3"):
+        out.write_text(text)
+        p = world.cli("token", "create", "--csv", csv, "--out", out,
+                      "--resume", check=False)
+        assert p.returncode == 2 and out.read_text() == text, p
+    assert world.rest("GET", "/tokens?device=NC-1").json["items"] == []
 
 
 def test_a_device_with_two_rows_has_two_tokens_also_when_resumed(world,
@@ -570,17 +689,89 @@ def test_reconcile_agrees(world):
     assert json.loads(p.stdout)["agree"] is True
 
 
-def test_completion_knows_nouns_and_verbs():
-    script = run(MINT, "completion", "bash").stdout + r'''
-COMP_WORDS=(mintmark tok); COMP_CWORD=1; _mintmark; echo "${COMPREPLY[*]}"
-COMP_WORDS=(mintmark token ""); COMP_CWORD=2; _mintmark; echo "${COMPREPLY[*]}"
-COMP_WORDS=(mintmark token create --do); COMP_CWORD=3; _mintmark; echo "${COMPREPLY[*]}"
-COMP_WORDS=(mintmark token create --door ""); COMP_CWORD=4; _mintmark; echo "${COMPREPLY[*]}"
-'''
-    p = subprocess.run(["bash", "-c", script], capture_output=True, text=True,
+@pytest.mark.parametrize("argv", [
+    ["status"], ["ca", "list"], ["profile", "list"],
+    ["profile", "show", "thermo"], ["product", "list"],
+    ["product", "show", "thermo"], ["device", "list"], ["token", "list"],
+    ["cert", "list"], ["ledger", "checkpoint"], ["ledger", "key"],
+    ["webhook", "list"], ["key", "list"], ["approval", "list"],
+], ids=" ".join)
+def test_what_reads_prints_text_or_json(world, argv):
+    text = world.cli(*argv)
+    assert text.stdout.strip() and "error" not in text.stderr
+    p = world.cli("--json", *argv)
+    assert isinstance(json.loads(p.stdout), (dict, list)), p
+    assert p.stderr == ""
+
+
+def test_the_ledgers_texts_as_json(world):
+    for what in "key", "checkpoint":
+        text = world.cli("ledger", what).stdout
+        assert json.loads(world.cli("--json", "ledger", what).stdout)[
+            what].strip() == text.strip()
+
+
+@pytest.mark.parametrize("argv", [["help"], ["token"], ["--version"],
+                                  ["token", "create", "--help"], ["man"]])
+def test_output_that_cannot_be_written_is_a_failure(argv):
+    with open("/dev/full", "w") as full:
+        p = subprocess.run([MINT, *argv], stdout=full, stderr=subprocess.PIPE,
+                           text=True, timeout=20)
+    assert p.returncode == 1 and p.stderr.count("cannot write") == 1, p
+
+
+def test_who_reads_no_more_is_no_failure_to_tell(world):
+    p = subprocess.run(f"'{MINT}' --context '{world.context}' ledger entries "
+                       "| head -1; echo ${PIPESTATUS[0]}", shell=True,
+                       executable="/bin/bash", capture_output=True, text=True,
                        timeout=30, check=True)
-    lines = p.stdout.splitlines()
-    assert lines[0] == "token"
-    assert set(lines[1].split()) >= {"create", "list", "thaw"}
-    assert lines[2] == "--door"
-    assert set(lines[3].split()) == {"handshake", "bearer"}
+    assert p.stdout.splitlines()[1] in ("0", "141") and p.stderr == "", p
+
+
+def test_a_table_that_is_not_there_was_not_begun(world):
+    p = world.cli("device", "import", "/nonexistent.csv", check=False)
+    assert p.returncode == 4 and "registered" not in p.stderr, p
+
+
+# what stands on the line, and what of it is offered
+COMPLETIONS = [
+    (["tok"], {"token"}, {"status"}),
+    (["token", ""], {"create", "list", "thaw"}, {"--device"}),
+    (["token", "create", "--do"], {"--door"}, {"--csv"}),
+    (["token", "create", "--door", ""], {"handshake", "bearer"}, {"--csv"}),
+    (["--ce"], {"--cert", "--cert-key"}, {"--ca"}),
+    (["--cert", "/x", "token", ""], {"create"}, {"--device"}),
+    (["token", "--server", "https://h:8444", ""], {"create"}, {"token"}),
+    (["--server", "https://h:8444", "token", "create", "--door", ""],
+     {"handshake"}, {"create"}),
+    (["status", ""], {"--help"}, {"create"}),
+]
+
+
+def offered_by_bash(script, words):
+    broken = []  # as readline breaks them
+    for w in words:
+        broken += [p for p in re.split("([:=]+)", w) if p] or [""]
+    line = " ".join(f"'{w}'" for w in broken)
+    script += (f"COMP_WORDS=(mintmark {line}); COMP_CWORD={len(broken)}\n"
+               "_mintmark; printf '%s\\n' \"${COMPREPLY[@]}\"\n")
+    return run("bash", "-c", script).stdout.split()
+
+
+def offered_by_zsh(script, words):
+    line = " ".join(f"'{w}'" for w in words)
+    script = ("compdef() { :; }\n_files() { :; }\n"
+              "compadd() { shift; print -l -- $@; }\n" + script +
+              f"words=(mintmark {line}); CURRENT={len(words) + 1}\n"
+              "_mintmark\n")
+    got = run("zsh", "-f", "-c", script).stdout.split()
+    return [w for w in got if w.startswith(words[-1])]  # compadd's own part
+
+
+@pytest.mark.parametrize("shell, offered", [("bash", offered_by_bash),
+                                            ("zsh", offered_by_zsh)])
+def test_completion(shell, offered):
+    script = run(MINT, "completion", shell).stdout
+    for words, some, none in COMPLETIONS:
+        got = set(offered(script, words))
+        assert got >= some and not got & none, (words, got)

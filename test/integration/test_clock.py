@@ -55,6 +55,21 @@ def verify(w):
     w.cli("ledger", "verify", "--key", key)
 
 
+def once(w, name):
+    return w.rest("POST", "/products", {"name": name}, headers={
+        "Idempotency-Key": name})
+
+
+def answers(w, n):
+    """Products that were made, each with the answer that is kept for a day."""
+    w.start(wait=False)
+    wait_started(w)
+    made = {f"idem-{i}": once(w, f"idem-{i}") for i in range(n)}
+    assert all(a.status == 201 for a in made.values()), made
+    w.stop()
+    return {name: a.body for name, a in made.items()}
+
+
 def ahead(w, devices):
     """Two certificates and a list of a day to come; the clock is right again
     when this returns, and the signer waits."""
@@ -83,6 +98,7 @@ def test_the_operator_accepts_the_clock(w):
     w.stop()
 
     lines = journal(w)
+    kept = answers(w, 20)
     p = accept(w)  # says what it would do, and does nothing
     said = json.loads(p.stdout)
     assert p.returncode == 0 and not said["accepted"] and "--yes" in said["next"]
@@ -97,6 +113,7 @@ def test_the_operator_accepts_the_clock(w):
 
     w.start()
     assert w.enrol_basic(*made[2]).status == 200
+    assert kept == {n: once(w, n).body for n in kept}
     # what was counted in the day to come is counted against today
     a = w.enrol_basic(*made[3])
     assert a.status == 403, a

@@ -1,7 +1,9 @@
 """The event feed (docs/integrate.md): cursor, filters, long poll."""
 import json
+import os
 import selectors
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -283,6 +285,34 @@ def until(what, seconds=30):
     while not what():
         assert time.monotonic() < end, "in time"
         time.sleep(0.01)
+
+
+def test_who_has_gone_waits_no_longer(world):
+    """Killed clients leave nothing but a closed side behind them."""
+    ctx, after = world.tls(), latest(world)
+    socks = [raw_wait(world, ctx, f"after={after}&wait=60&type=token.")
+             for _ in range(4)]
+    until(lambda: waits(world) == 4)
+    began = time.monotonic()
+    socks[0].close()
+    socks[1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                        struct.pack("ii", 1, 0))
+    socks[1].close()
+    until(lambda: waits(world) == 2, 10)
+    # one that only has no more to say gets its page, and at once
+    half = socket.socket(fileno=os.dup(socks[2].fileno()))
+    half.shutdown(socket.SHUT_WR)
+    half.close()
+    got = socks[2].recv(65536)
+    assert b" 200 " in got.split(b"\r\n")[0] and b'"items":[]' in got, got
+    assert waits(world) == 1 and time.monotonic() - began < 20
+    # and one that sends more waits on
+    socks[3].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert world.rest("GET", "/whoami").status == 200
+    assert waits(world) == 1
+    socks[3].close()
+    until(lambda: waits(world) == 0, 10)
+    socks[2].close()
 
 
 def test_500_that_wait_are_woken_at_once_and_block_nobody(world):

@@ -314,12 +314,12 @@ class World:
         return key, csr
 
     def enrol_basic(self, token, csr, path="simpleenroll", label="",
-                    conn=None):
+                    conn=None, headers={}):
         """simpleenroll by HTTP Basic with a bearer token's text."""
         user, secret = basic_of(token["token"])
         head = {"Authorization": "Basic " + base64.b64encode(
                     f"{user}:{secret}".encode()).decode(),
-                "Content-Type": "application/pkcs10"}
+                "Content-Type": "application/pkcs10", **headers}
         body = base64.encodebytes(pathlib.Path(csr).read_bytes())
         where = f"/.well-known/est/{label + '/' if label else ''}{path}"
         if conn is not None:

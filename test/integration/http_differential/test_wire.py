@@ -284,9 +284,64 @@ def test_the_longest_idle_makes_room(serve):
     new.sendall(GET)
     assert Answers(new).one()[0] == 200
     assert Answers(old).one() is None
+    assert s.counters()[0]["evicted"] == 1
     young.sendall(GET)
     assert Answers(young).one()[0] == 200
     assert Answers(busy).one()[0] == 200
+
+
+def from_port(s, port=0):
+    """A plain connection from that port, and the loop that has it: the kernel
+    chooses by the ports.  It ends without a trace (RST), and can come again.
+    """
+    sock = socket.socket()
+    sock.settimeout(10)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                    struct.pack("ii", 1, 0))
+    sock.bind(("127.0.0.1", port))
+    sock.connect(("127.0.0.1", s.plain))
+    try:
+        sock.sendall(b"GET /loop HTTP/1.1\r\nHost: a\r\n\r\n")
+        got = Answers(sock).one()
+    except OSError:
+        got = None
+    return sock, got and int(got[2])
+
+
+def test_room_is_made_by_the_loop_that_has_some(serve):
+    """Those that rest are one loop's, and the newcomer another's."""
+    s = serve(connections=3)
+    first, loop = from_port(s)
+    held, other = [first], None
+    while other is None or len(held) < 3:
+        sock, at = from_port(s)
+        if at == loop and other is not None:
+            held.append(sock)
+            continue
+        if at != loop:
+            other = sock.getsockname()[1]
+        sock.close()
+        s.until(lambda c: c[1]["open"] == len(held))
+    time.sleep(1.1)  # they have rested
+    s.until(lambda c: c[1]["open"] == 3)
+    tries = [from_port(s, other)]
+    assert tries[0][1] is None, "it was full"
+    s.until(lambda c: c[1]["open"] == 2)
+    tries.append(from_port(s, other))
+    assert tries[1][1] == 1 - loop
+    c = s.counters()[1]
+    assert (c["evicted"], c["refused_cap"]) == (1, 1), c
+    gone = [h for h in held if not alive(h)]
+    assert len(gone) == 1
+
+
+def alive(sock):
+    try:
+        sock.sendall(b"GET /loop HTTP/1.1\r\nHost: a\r\n\r\n")
+        return Answers(sock).one() is not None
+    except OSError:
+        return False
 
 
 def test_half_open_handshakes_are_pushed_out(serve):

@@ -257,6 +257,23 @@ rig_done(struct rig *r)
 		MUST(system(cmd) == 0);
 }
 
+int
+rig_setup(void **state)
+{
+	static struct rig rig;
+
+	rig_make(&rig, NULL, NULL);
+	*state = &rig;
+	return 0;
+}
+
+int
+rig_teardown(void **state)
+{
+	rig_done(*state);
+	return 0;
+}
+
 struct mm_token_made
 rig_token_of(struct rig *r, const struct mm_token_spec *spec)
 {

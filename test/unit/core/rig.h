@@ -40,6 +40,10 @@ void rig_done(struct rig *r);
 void rig_kill_signer(struct rig *r);
 void rig_restart_signer(struct rig *r);
 
+/* A group's: one CA for all its tests, each with devices of its own. */
+int rig_setup(void **state);
+int rig_teardown(void **state);
+
 /* A token for a device of product "thermo". */
 struct mm_token_made rig_token(struct rig *r, const char *device);
 struct mm_token_made rig_token_of(struct rig *r,

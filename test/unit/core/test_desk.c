@@ -9,25 +9,9 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "core/priv.h"
 #include "ledger/receipt.h"
 #include "rig.h"
-
-static int
-setup(void **state)
-{
-	static struct rig rig;
-
-	rig_make(&rig, NULL, NULL);
-	*state = &rig;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	rig_done(*state);
-	return 0;
-}
 
 static struct mm_job *
 claim(struct rig *r, const struct mm_token_made *t)
@@ -392,6 +376,92 @@ again(void **state)
 	assert_true(rig_entries(r, "refused") > 0);
 }
 
+static void
+profile_more(struct rig *r, const char *name)
+{
+	FILE *f = fopen(r->conf, "a");
+
+	assert_non_null(f);
+	fprintf(f, "profile \"%s\" {\n  issuer = \"factory\"\n}\n", name);
+	assert_int_equal(fclose(f), 0);
+	mm_config_free(&r->config);
+	assert_int_equal(mm_config_load(r->conf, &r->config, NULL), MM_OK);
+}
+
+/* Answers live for 24 h, whatever the ledger is told meanwhile. */
+static void
+noting_takes_no_answer(void **state)
+{
+	struct rig *r = *state;
+	unsigned loaded = rig_entries(r, "profile.loaded");
+	struct mm_buf body = MM_BUF_INIT(64);
+	uint8_t sha256[32] = { 0 };
+	char key[32];
+	int status;
+
+	for (int i = 0; i < 20; i++) {
+		snprintf(key, sizeof(key), "op/noting-%d", i);
+		assert_int_equal(mm_desk_answer_put(r->desk, key, sha256, 200,
+		    mm_bytes_of("{}"), NULL), MM_OK);
+	}
+	rig_shut(r);
+	profile_more(r, "later");
+	rig_open(r, NULL);
+	assert_int_equal(rig_entries(r, "profile.loaded"), loaded + 1);
+	for (int i = 0; i < 20; i++) {
+		snprintf(key, sizeof(key), "op/noting-%d", i);
+		mm_buf_reset(&body);
+		if (mm_get_answer(mm_desk_reader(r->desk), key, sha256,
+		    &status, &body, NULL) != MM_OK)
+			fail_msg("%s is gone", key);
+	}
+	mm_buf_done(&body);
+}
+
+static void
+do_sql(struct rig *r, const char *sql)
+{
+	char path[160];
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/mintmark.db", r->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* The first stores noted a hash as an answer without an end. */
+static void
+noted_as_an_answer(void **state)
+{
+	static const char old[] = "DELETE FROM doc"
+	    " WHERE id = 'profile:later@1'; INSERT INTO answer VALUES"
+	    " ('profile:later@1', x'%s', 0, 253402300799000, x'')";
+	struct rig *r = *state;
+	unsigned loaded = rig_entries(r, "profile.loaded");
+	struct mm_core_conf conf = { .config = r->config, .loops = 1 };
+	struct mm_core *core = NULL;
+	struct mm_why why = { 0 };
+	uint8_t sha256[32];
+	char hex[65], sql[256];
+
+	assert_int_equal(mm_noted_get(mm_desk_reader(r->desk),
+	    "profile:later@1", sha256, NULL), MM_OK);
+	mm_hex_text(sha256, 32, hex);
+	snprintf(sql, sizeof(sql), old, hex);
+	rig_shut(r);
+	do_sql(r, sql);
+	rig_open(r, NULL);
+	assert_int_equal(rig_entries(r, "profile.loaded"), loaded);
+	rig_shut(r);
+	do_sql(r, "UPDATE answer SET request_sha256 = zeroblob(32)"
+	    " WHERE key = 'profile:later@1'");
+	assert_int_equal(mm_core_open(&conf, &core, &why), MM_EPOLICY);
+	assert_non_null(strstr(why.text, "later@1: not the one"));
+	do_sql(r, "DELETE FROM answer WHERE key = 'profile:later@1'");
+	rig_open(r, NULL);
+}
+
 int
 main(void)
 {
@@ -407,7 +477,9 @@ main(void)
 		cmocka_unit_test(store_away_from_the_desk),
 		cmocka_unit_test(a_lost_list),
 		cmocka_unit_test(again),
+		cmocka_unit_test(noting_takes_no_answer),
+		cmocka_unit_test(noted_as_an_answer),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

@@ -11,23 +11,6 @@
 #include "rig.h"
 
 /* One CA for all: each test brings its own devices. */
-static int
-setup(void **state)
-{
-	static struct rig rig;
-
-	rig_make(&rig, NULL, NULL);
-	*state = &rig;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	rig_done(*state);
-	return 0;
-}
-
 static struct mm_job *
 claim(struct rig *r, const struct mm_token_made *t, EVP_PKEY *key)
 {
@@ -523,5 +506,5 @@ main(void)
 		cmocka_unit_test(killed_in_flight),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

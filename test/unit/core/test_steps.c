@@ -21,20 +21,9 @@
 static int
 setup(void **state)
 {
-	static struct rig rig;
-
 	/* a killed core's signer becomes our child */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	rig_make(&rig, NULL, NULL);
-	*state = &rig;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	rig_done(*state);
-	return 0;
+	return rig_setup(state);
 }
 
 static void
@@ -118,5 +107,5 @@ main(void)
 		cmocka_unit_test(every_step),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, rig_teardown);
 }

@@ -192,7 +192,7 @@ requests(void **state)
 {
 	static const struct {
 		enum mmd_est_op op;
-		const char *label, *user, *der, *want;
+		const char *label, *user, *der, *want, *replaces;
 	} want[] = {
 		{ MMD_EST_CACERTS, NULL, NULL, "",
 		    "GET /.well-known/est/cacerts HTTP/1.1\r\n"
@@ -205,6 +205,14 @@ requests(void **state)
 		    "Host: ca:8443\r\nAuthorization: Basic dTpw\r\n"
 		    "Content-Type: application/pkcs10\r\n"
 		    "Content-Length: 8\r\n\r\nZm9vYmFy" },
+		{ MMD_EST_ENROLL, NULL, NULL, "foo",
+		    "POST /.well-known/est/simpleenroll HTTP/1.1\r\n"
+		    "Host: ca:8443\r\nMintmark-Replaces: 0a0b\r\n"
+		    "Content-Type: application/pkcs10\r\n"
+		    "Content-Length: 4\r\n\r\nZm9v", "0a0b" },
+		{ MMD_EST_CACERTS, NULL, NULL, "",
+		    "GET /.well-known/est/cacerts HTTP/1.1\r\n"
+		    "Host: ca:8443\r\n\r\n", "0a0b" },
 		{ MMD_EST_REENROLL, NULL, NULL, "foo",
 		    "POST /.well-known/est/simplereenroll HTTP/1.1\r\n"
 		    "Host: ca:8443\r\nContent-Type: application/pkcs10\r\n"
@@ -218,7 +226,8 @@ requests(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(want); i++) {
 		const struct mmd_est_conf conf = { "ca:8443", want[i].label,
-			want[i].user, "p", buf, sizeof(buf) };
+			want[i].user, "p", buf, sizeof(buf),
+			want[i].replaces };
 		struct mmd_est e;
 		struct mmd_bytes out;
 
@@ -239,8 +248,8 @@ static void
 password_is_wiped(void **state)
 {
 	uint8_t buf[256] = { 0 };
-	const struct mmd_est_conf conf = { "ca", NULL, "user", "password", buf,
-		sizeof(buf) };
+	const struct mmd_est_conf conf = { .host = "ca", .user = "user",
+		.password = "password", .buf = buf, .cap = sizeof(buf) };
 	struct mmd_est e;
 
 	(void)state;

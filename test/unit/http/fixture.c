@@ -35,6 +35,16 @@ on_hello(struct mm_http_req *req, void *ctx)
 	reply(req, &resp);
 }
 
+static void
+on_loop(struct mm_http_req *req, void *ctx)
+{
+	struct mm_http_resp resp = { .body = MM_BUF_INIT(64) };
+
+	(void)ctx;
+	mm_buf_printf(&resp.body, "%u\n", mm_http_loop_number(req->loop));
+	reply(req, &resp);
+}
+
 struct delayed {
 	struct mm_http *http;
 	struct mm_http_ref ref;
@@ -123,6 +133,7 @@ on_echo(struct mm_http_req *req, void *ctx)
 
 static const struct mm_http_route routes[] = {
 	{ MM_HTTP_GET, "/hello", 0, 0, on_hello, NULL },
+	{ MM_HTTP_GET, "/loop", 0, 0, on_loop, NULL },
 	{ MM_HTTP_GET, "/later", 0, 0, on_later, NULL },
 	{ MM_HTTP_GET, "/big", 0, 0, on_big, NULL },
 	{ MM_HTTP_POST, "/echo", 65536, 0, on_echo, NULL },

@@ -8,6 +8,7 @@
  * memory, one TLS and one plain listener on free ports of 127.0.0.1.
  *
  *	GET  /hello           "hello\n"
+ *	GET  /loop            the number of the loop that answers
  *	GET  /later?ms=N      the same from another thread, N ms later
  *	GET  /big?n=N         N bytes
  *	any  /what/ *         what was understood: "METHOD path\nquery\nbody"

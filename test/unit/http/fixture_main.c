@@ -63,10 +63,10 @@ counters_print(const struct fixture *f)
 		       "\"refused_source\":%lu,\"handshake_failed\":%lu,"
 		       "\"handshake_timeout\":%lu,\"requests\":%lu,"
 		       "\"bad_requests\":%lu,\"answers_dropped\":%lu,"
-		       "\"open\":%lu,\"rounds\":%lu}\n",
+		       "\"evicted\":%lu,\"open\":%lu,\"rounds\":%lu}\n",
 		    n.accepted, n.refused_cap, n.refused_source,
 		    n.handshake_failed, n.handshake_timeout, n.requests,
-		    n.bad_requests, n.answers_dropped, n.open,
+		    n.bad_requests, n.answers_dropped, n.evicted, n.open,
 		    __atomic_load_n(&f->rounds, __ATOMIC_RELAXED));
 	}
 	fflush(stdout);

@@ -80,4 +80,13 @@ int token_state(struct fx *f, unsigned n);
  */
 void check_whole(struct fx *f);
 
+/* A test that runs on every backend that can be opened here. */
+#define ON_BACKENDS(fn)                                         \
+	static void test_##fn(void **state)                     \
+	{                                                       \
+		(void)state;                                    \
+		for (size_t i = 0; mm_store_backends[i]; i++)   \
+			fn(mm_store_backends[i]);               \
+	}
+
 #endif

@@ -134,13 +134,6 @@ list(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
-#define ON_BACKENDS(fn)                                         \
-	static void test_##fn(void **state)                     \
-	{                                                       \
-		(void)state;                                    \
-		for (size_t i = 0; mm_store_backends[i]; i++)   \
-			fn(mm_store_backends[i]);               \
-	}
 ON_BACKENDS(versions)
 ON_BACKENDS(list)
 

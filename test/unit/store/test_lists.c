@@ -382,13 +382,6 @@ devices_and_tokens(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
-#define ON_BACKENDS(fn)                                         \
-	static void test_##fn(void **state)                     \
-	{                                                       \
-		(void)state;                                    \
-		for (size_t i = 0; mm_store_backends[i]; i++)   \
-			fn(mm_store_backends[i]);               \
-	}
 ON_BACKENDS(every_combination)
 ON_BACKENDS(rows_added_between_pages)
 ON_BACKENDS(keys_that_are_none)

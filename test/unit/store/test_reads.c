@@ -273,14 +273,6 @@ opening(const struct mm_store_backend *b)
 	assert_int_equal(mm_reader_open(f.url, &r, NULL), MM_ENOTFOUND);
 }
 
-/* Each on every backend that can be opened here. */
-#define ON_BACKENDS(fn)                                         \
-	static void test_##fn(void **state)                     \
-	{                                                       \
-		(void)state;                                    \
-		for (size_t i = 0; mm_store_backends[i]; i++)   \
-			fn(mm_store_backends[i]);               \
-	}
 ON_BACKENDS(small_rows_come_back)
 ON_BACKENDS(operator_by_its_key)
 ON_BACKENDS(certificate_comes_back)

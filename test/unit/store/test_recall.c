@@ -492,13 +492,6 @@ by_key(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
-#define ON_BACKENDS(fn)                                         \
-	static void test_##fn(void **state)                     \
-	{                                                       \
-		(void)state;                                    \
-		for (size_t i = 0; mm_store_backends[i]; i++)   \
-			fn(mm_store_backends[i]);               \
-	}
 ON_BACKENDS(recall)
 ON_BACKENDS(bounds)
 ON_BACKENDS(indexing)

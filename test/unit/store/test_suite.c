@@ -758,14 +758,6 @@ tiles_fill_high(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
-/* Each on every backend that can be opened here. */
-#define ON_BACKENDS(fn)                                         \
-	static void test_##fn(void **state)                     \
-	{                                                       \
-		(void)state;                                    \
-		for (size_t i = 0; mm_store_backends[i]; i++)   \
-			fn(mm_store_backends[i]);               \
-	}
 ON_BACKENDS(each_row)
 ON_BACKENDS(every_second_fails)
 ON_BACKENDS(tiles_fill)
