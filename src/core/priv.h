@@ -359,6 +359,9 @@ void *mm_feed_run(void *core);   /* L: ledgerfeed.c */
 
 /* settle.c */
 void mm_settle_add(struct mm_core *c, const struct mm_cert_row *row);
+/* An op that shows whether the store writes: an answer to nobody, which ages
+ * like all others. */
+void mm_settle_probe(struct mm_op *op);
 /* Looks up each: there, or an orphan now.  false: some are left. */
 bool mm_settle_run(struct mm_core *c);
 /* Asks the signer what it has signed that never came back to it. */
