@@ -188,6 +188,8 @@ struct mm_flight *mm_wire_orphaned(struct mm_wire *w, unsigned line);
  * nobody; NULL: none has. */
 struct mm_flight *mm_wire_late(struct mm_wire *w, int64_t ms);
 bool mm_wire_up(struct mm_wire *w);
+/* The ledger's line has ended, or there never was one. */
+bool mm_wire_gone(const struct mm_wire *w);
 /* Requests whose answer is awaited. */
 unsigned mm_wire_waiting(struct mm_wire *w);
 void mm_wire_set_up(struct mm_wire *w, bool up);

@@ -252,7 +252,8 @@ begin_stop(struct monitor *m, int status)
 	mm_child_notify("STOPPING=1");
 	if (m->server.pid != 0)
 		kill(m->server.pid, SIGTERM);
-	else if (m->signer.pid != 0)
+	/* a server that starts waits for the signer and hears nothing else */
+	if (m->signer.pid != 0 && (m->server.pid == 0 || !m->ready))
 		kill(m->signer.pid, SIGTERM);
 }
 
