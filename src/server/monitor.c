@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
+#include "sandbox/sandbox.h"
 #include "server/monitor.h"
 #include "server/process.h"
 
@@ -535,8 +535,7 @@ prepare(struct monitor *m, struct mm_why *why)
 	MM_TRY(guard(m, why));
 	MM_TRY(alone(m, why));
 	mm_process_fds_raise();
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-		return MM_FAIL(why, MM_ESYS, "prctl: %s", strerror(errno));
+	MM_TRY(mm_sandbox_hide(why));
 	return mm_child_passphrase(m->config, m->args->passphrase_fd,
 	    &m->passphrase, why);
 }

@@ -62,6 +62,19 @@ def run(*argv, check=True, timeout=60, **kw):
     return p
 
 
+def sanitized():
+    """Whether the programs are built with AddressSanitizer."""
+    return "libasan" in run("ldd", DAEMON).stdout
+
+
+def alive(pid):
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
 class Answer:
     """Status, headers (lower-case names) and body of an HTTP answer."""
 
