@@ -222,6 +222,17 @@ class World:
             out[name] = int(pid)
         return out
 
+    def kill_all(self):
+        """Monitor, server and signer at once; returns when all are gone."""
+        pids = [self.daemon.pid, *self.children().values()]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):  # it was about to go
+                os.kill(pid, signal.SIGKILL)
+        self.daemon.wait()
+        self.daemon = None
+        while any(alive(pid) for pid in pids):
+            time.sleep(0.005)
+
     def close(self):
         self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
