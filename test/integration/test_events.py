@@ -115,6 +115,8 @@ def test_who_may_read(world):
 
 # ---- long poll ----
 
+WAIT_S = 60  # what ends before half of it was not waited for
+
 class Waiter:
     """A request that is on its way; its answer is read when it is there."""
 
@@ -136,7 +138,7 @@ def test_a_new_entry_ends_the_wait(world):
     began = time.monotonic()
     mint(world, "W-1")
     status, page, _ = w.answer()
-    assert status == 200 and time.monotonic() - began < 5
+    assert status == 200 and time.monotonic() - began < WAIT_S / 2
     assert [i["entry"]["device"] for i in page["items"]] == ["W-1"]
     assert int(page["next"]) > int(after)
 
@@ -168,7 +170,7 @@ def test_what_does_not_match_moves_the_cursor_only(world):
 def test_an_entry_that_is_there_is_not_waited_for(world):
     began = time.monotonic()
     assert events(world, "after=-1&wait=60")["items"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < WAIT_S / 2
 
 
 def test_a_revoked_key_gets_nothing_more(world):
@@ -176,7 +178,6 @@ def test_a_revoked_key_gets_nothing_more(world):
                                        "roles": ["auditor"]}).json
     after = latest(world)
     w = Waiter(world, f"after={after}&wait=30&type=token.", key["key"])
-    time.sleep(0)
     world.rest("POST", f"/keys/{key['id']}/revoke", {})
     mint(world, "W-3")
     status, page, _ = w.answer()
@@ -191,7 +192,7 @@ def test_an_expired_key_gets_nothing_more(world):
     status, page, _ = Waiter(world, f"after={after}&wait=60", key).answer()
     assert status == 200 and page["items"] == []
     assert page["next"] == after, "and its cursor stays"
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < WAIT_S / 2
     assert world.rest("GET", "/events", key=key).status == 401
 
 
@@ -285,6 +286,7 @@ def until(what, seconds=30):
         time.sleep(0.01)
 
 
+@pytest.mark.alone
 def test_500_that_wait_are_woken_at_once_and_block_nobody(world):
     ctx, after = world.tls(), latest(world)
     socks = [raw_wait(world, ctx, f"after={after}&wait=60&type=token.")
@@ -365,9 +367,7 @@ def test_entries_meanwhile_are_never_missed(world):
 def test_a_server_that_stops_answers_those_that_wait(world):
     w = Waiter(world, f"after={latest(world)}&wait=60&type=token.")
     until(lambda: waits(world) == 1)
-    began = time.monotonic()
-    assert world.stop() == 0
-    assert time.monotonic() - began < 8
+    assert world.stop(timeout=WAIT_S / 2) == 0
     status, page, _ = w.answer()
     assert status == 200 and page["items"] == []
     world.start()

@@ -39,7 +39,7 @@ def psk(text, version="1.3"):
     return identity, hmac.new(prk, info + b"\1", hashlib.sha256).hexdigest()
 
 
-def s_client(port, *argv, request=b"", timeout=15, env=None):
+def s_client(port, *argv, request=b"", timeout=60, env=None):
     """openssl s_client as a device: (exit status, output, what it said)."""
     p = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{port}",

@@ -30,7 +30,7 @@ MINT = BUILD / "src/cli/mintmark"
 DAEMON = BUILD / "src/server/mintmarkd"
 SIGNER = BUILD / "src/signer/mintmark-signer"
 AGENT = BUILD / "src/agent/mintmark-agent"
-READY_S = 30
+READY_S = 60
 
 
 def free_ports(n):
@@ -183,7 +183,8 @@ class World:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.daemon.poll() is not None:
-                raise AssertionError(f"mintmarkd ended: {self.log()[-2000:]}")
+                raise AssertionError(f"mintmarkd ended with {self.daemon.poll()}"
+                                     f": {self.log()[-2000:]}")
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if self.get_public("/readyz").status == 200:
                     return
@@ -280,7 +281,7 @@ class World:
         return p.stdout.strip()
 
     def get_public(self, path, headers=None):
-        conn = http.client.HTTPConnection("127.0.0.1", self.public, timeout=10)
+        conn = http.client.HTTPConnection("127.0.0.1", self.public, timeout=30)
         try:
             return self.ask(conn, "GET", path, headers=headers)
         finally:
