@@ -1,5 +1,6 @@
 """A world's database as somebody sees and changes it who is no Mintmark."""
 import contextlib
+import re
 import sqlite3
 import subprocess
 import urllib.parse
@@ -15,6 +16,11 @@ class Sqlite:
             rows = db.execute(text).fetchall()
             db.commit()
         return [[str(v) for v in row] for row in rows]
+
+    def contents(self):
+        """Everything, as it stands there."""
+        return b"".join(p.read_bytes() for p in self.path.parent.glob(
+            self.path.name + "*") if not p.name.endswith("-shm"))
 
     @contextlib.contextmanager
     def kept(self):
@@ -66,6 +72,12 @@ class Postgres:
 
     def sql(self, text):
         return self._run(self.url, "SET search_path = mintmark", text)
+
+    def contents(self):
+        text = subprocess.run(["pg_dump", self.url], check=True,
+                              capture_output=True).stdout
+        return text + b"\n".join(bytes.fromhex(h.decode()) for h in re.findall(
+            rb"\\\\x([0-9a-f]+)", text))
 
     @contextlib.contextmanager
     def kept(self):
