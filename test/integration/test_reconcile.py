@@ -156,13 +156,14 @@ def test_a_list_whose_end_came_before_it_was_stored():
             assert a.status == 503, a
             w.kill_all()
         rc, differences, p = reconcile(w)
-        assert rc == 9 and differences == ["not in the ledger"], p
+        # one, or more if the server itself tried meanwhile
+        assert rc == 9 and set(differences) == {"not in the ledger"}, p
         w.start()
         out = w.cli("--json", "ledger", "reconcile", "--config", w.conf)
         assert json.loads(out.stdout)["agree"], out
         entries = w.rest("GET", "/ledger/entries?limit=1000&type=crl.signed")
         assert [e["entry"].get("result") for e in entries.json["items"]
-                ].count("lost") == 1
+                ].count("lost") == len(differences)
         w.stop()
         rc, differences, p = reconcile(w)
         assert rc == 0, p
