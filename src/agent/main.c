@@ -6,8 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/crypto.h>
-
 #include "agent/args.h"
 #include "agent/link.h"
 #include "agent/priv.h"
@@ -19,6 +17,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "pki/key.h"
 
 /* All that a command works with; too large for a stack frame of its own. */
 struct program {
@@ -189,9 +188,7 @@ static enum mm_err
 run_command(struct program *p, struct mm_agent_status *out,
     struct mm_why *why)
 {
-	/* libcrypto uses its default context without a look */
-	if (OSSL_LIB_CTX_get0_global_default() == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	MM_TRY(mm_openssl_ready(why));
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, p->args.command) == 0)
 			return commands[i].run(p, out, why);

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include <curl/curl.h>
-#include <openssl/crypto.h>
 
 #include "base/own.h"
 #include "base/secret.h"
@@ -126,9 +125,7 @@ mm_client_open(const struct mm_client_conf *conf, struct mm_client **out,
 {
 	MM_OWN(mm_client_close) struct mm_client *c = calloc(1, sizeof(*c));
 
-	/* libcurl uses libcrypto's default context without a look */
-	if (c == NULL || OSSL_LIB_CTX_get0_global_default() == NULL ||
-	    (c->curl = curl_easy_init()) == NULL)
+	if (c == NULL || (c->curl = curl_easy_init()) == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	if (strncmp(conf->server, "https://", 8) != 0 ||
 	    strlen(conf->server) >= sizeof(c->server))

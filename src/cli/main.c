@@ -4,6 +4,7 @@
 
 #include "cli/client.h"
 #include "cli/cmd.h"
+#include "pki/key.h"
 
 /* see cmd.h */
 void
@@ -202,11 +203,11 @@ dispatch(struct mm_cli *cli, int argc, char *argv[])
 		if (asks_help(argv[i]))
 			return mm_print_command(stdout, c), written(cli, 0);
 	rc = mm_args_parse(c, argc - skip, argv + skip, &args, &why);
-	if (rc == MM_OK)
-		rc = c->run(cli, &args, &why);
-	else
+	if (rc != MM_OK)
 		mm_cli_hint(cli, "\"mintmark %s%s%s --help\" says how",
 		    c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
+	else if ((rc = mm_openssl_ready(&why)) == MM_OK)
+		rc = c->run(cli, &args, &why);
 	if (cli->client != NULL && mm_client_waits(cli->client)[0] != '\0')
 		mm_cli_hint(cli, "\"mintmark approval show %s\" says how it "
 		    "is; once it is approved: the same command with "

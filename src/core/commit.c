@@ -59,15 +59,17 @@ static void
 look_up(struct mm_round *r, struct mm_job *job)
 {
 	struct mm_cert_row row;
+	enum mm_err rc = mm_get_cert(r->c->commit_reader, job->serial, &row,
+	    NULL);
 
-	if (mm_get_cert(r->c->commit_reader, job->serial, &row, NULL) ==
-	    MM_OK && row.state != MM_CERT_ORPHANED) {
+	if (rc == MM_OK && row.state != MM_CERT_ORPHANED) {
 		job->entry = row.entry;
 		succeed(r, job);
 		return;
 	}
 	mm_settle_add(r->c, &job->op.u.issue.row);
-	atomic_store(&r->c->store_ok, false);
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		atomic_store(&r->c->store_ok, false);
 	refuse(r, job, MM_R_BUSY, "the store is away");
 }
 
@@ -147,6 +149,18 @@ publish(struct mm_round *r, enum mm_err rc)
 		c->conf.grown(c->conf.ctx, size);
 }
 
+/* Only what became of one transaction is not known: a connection broke, the
+ * next one writes. */
+static bool
+writes_again(struct mm_core *c)
+{
+	struct mm_op op, *one = &op;
+
+	mm_settle_probe(&op);
+	return mm_store_run(c->store, &one, 1, NULL) == MM_OK &&
+	    op.result == MM_OK;
+}
+
 /* MM_EAGAIN: nothing happened, so the same once more can do no harm.  Whoever
  * wanted it, pipeline or desk: the store is away until L finds it back. */
 static enum mm_err
@@ -162,10 +176,11 @@ run(struct mm_round *r, struct mm_why *why)
 		memset(why, 0, sizeof(*why));
 		rc = mm_store_run(r->c->store, r->op, r->n, why);
 	}
-	if (rc != MM_OK) {
+	if (rc == MM_OK)
+		return MM_OK;
+	if (rc != MM_ESYS || !writes_again(r->c))
 		atomic_store(&r->c->store_ok, false);
-		mm_core_note(r->c, 2, "store.failed", why->text);
-	}
+	mm_core_note(r->c, 2, "store.failed", why->text);
 	return rc;
 }
 

@@ -177,6 +177,13 @@ mm_core_relink(struct mm_core *c, const struct mm_links *links)
 }
 
 /* see core.h */
+bool
+mm_core_signer_gone(const struct mm_core *c)
+{
+	return mm_wire_gone(c->wire);
+}
+
+/* see core.h */
 int
 mm_core_psk_fd(struct mm_core *c, unsigned loop)
 {

@@ -73,6 +73,8 @@ MM_MUST enum mm_err mm_core_start(struct mm_core *c,
     const struct mm_links *links, struct mm_why *why);
 /* A restarted signer's fresh links; takes them.  Thread-safe. */
 void mm_core_relink(struct mm_core *c, const struct mm_links *links);
+/* The links that the core has are of one that ended. */
+bool mm_core_signer_gone(const struct mm_core *c);
 /* The PSK link of an event loop, or -1 while the signer is away. */
 int mm_core_psk_fd(struct mm_core *c, unsigned loop);
 /* Answers everything in flight (jobs fail with MM_EAGAIN past the deadline),

@@ -190,10 +190,12 @@ hello(struct mm_core *c, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf frame =
 	    MM_BUF_INIT(MM_IPC_FRAME_MAX);
+	struct mm_hello_req req = { MM_IPC_VERSION };
 	struct mm_hello_rep rep;
 	enum mm_err rc;
 
-	MM_TRY(mm_wire_hello(c->wire, !c->has_feed, &rep, &frame, why));
+	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_HELLO, &req, &rep,
+	    &frame, why));
 	pthread_mutex_lock(&c->lock);
 	rc = check_hello(c, &rep, why);
 	if (rc == MM_OK) {

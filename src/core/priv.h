@@ -190,6 +190,8 @@ struct mm_flight *mm_wire_orphaned(struct mm_wire *w, unsigned line);
  * nobody; NULL: none has. */
 struct mm_flight *mm_wire_late(struct mm_wire *w, int64_t ms);
 bool mm_wire_up(struct mm_wire *w);
+/* The ledger's line has ended, or there never was one. */
+bool mm_wire_gone(const struct mm_wire *w);
 /* Requests whose answer is awaited. */
 unsigned mm_wire_waiting(struct mm_wire *w);
 void mm_wire_set_up(struct mm_wire *w, bool up);
@@ -206,10 +208,6 @@ void mm_wire_unlock(struct mm_wire *w, enum mm_line line);
 MM_MUST enum mm_err mm_wire_call(struct mm_wire *w, enum mm_line line,
     unsigned kind, const void *req, void *rep, struct mm_buf *frame,
     struct mm_why *why);
-/* The ledger line's first call; patient: a signer that has just been started
- * opens its keys before it answers, for half a minute if need be. */
-MM_MUST enum mm_err mm_wire_hello(struct mm_wire *w, bool patient,
-    struct mm_hello_rep *rep, struct mm_buf *frame, struct mm_why *why);
 /* Up to 64 requests in one frame (out is one); tags go up from a first one
  * that mm_wire_tag gave. */
 uint32_t mm_wire_tag(struct mm_wire *w);
@@ -390,6 +388,9 @@ void *mm_feed_run(void *core);   /* L: ledgerfeed.c */
 
 /* settle.c */
 void mm_settle_add(struct mm_core *c, const struct mm_cert_row *row);
+/* An op that shows whether the store writes: an answer to nobody, which ages
+ * like all others. */
+void mm_settle_probe(struct mm_op *op);
 /* Looks up each: there, or an orphan now.  false: some are left. */
 bool mm_settle_run(struct mm_core *c);
 /* Asks the signer what it has signed that never came back to it. */

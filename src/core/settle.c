@@ -76,16 +76,24 @@ take_all(struct mm_core *c)
 	return list;
 }
 
-/* What failed left nothing to settle: an answer to nobody, which ages like all
- * others, is written.  A transaction that changes nothing would not do. */
+/* see priv.h; a transaction that changes nothing would not do */
+void
+mm_settle_probe(struct mm_op *op)
+{
+	memset(op, 0, sizeof(*op));
+	op->kind = MM_OP_ANSWER_PUT;
+	op->u.answer.at = mm_now_ms();
+	snprintf(op->u.answer.key, sizeof(op->u.answer.key), "store:%lld",
+	    (long long)op->u.answer.at);
+}
+
+/* What failed left nothing to settle. */
 static void
 try_store(struct mm_core *c)
 {
-	struct mm_op op = { .kind = MM_OP_ANSWER_PUT };
+	struct mm_op op;
 
-	op.u.answer.at = mm_now_ms();
-	snprintf(op.u.answer.key, sizeof(op.u.answer.key), "store:%lld",
-	    (long long)op.u.answer.at);
+	mm_settle_probe(&op);
 	if (mm_core_run1(c, &op, NULL) == MM_OK)
 		atomic_store(&c->store_ok, true);
 }

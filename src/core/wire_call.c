@@ -4,7 +4,10 @@
 #include "core/wire.h"
 
 /* The lines where one asks and waits. */
-#define CALL_MS 5000
+#define CALL_MS  5000
+/* Before its first answer the signer opens its keys, which is made to be slow;
+ * one that hangs is the watchdog's, one that ends closes the line. */
+#define HELLO_MS 60000
 
 /* see priv.h */
 void
@@ -47,6 +50,13 @@ gone(int fd)
 }
 
 /* see priv.h */
+bool
+mm_wire_gone(const struct mm_wire *w)
+{
+	return gone(w->line[MM_LINE_LEDGER].fd);
+}
+
+/* see priv.h */
 enum mm_err
 mm_wire_call(struct mm_wire *w, enum mm_line line, unsigned kind,
     const void *req, void *rep, struct mm_buf *frame, struct mm_why *why)
@@ -56,31 +66,12 @@ mm_wire_call(struct mm_wire *w, enum mm_line line, unsigned kind,
 
 	if (gone(fd))
 		return away(fd, why);
-	rc = mm_ipc_call(fd, kind, req, rep, frame, CALL_MS, why);
+	rc = mm_ipc_call(fd, kind, req, rep, frame,
+	    kind == MM_IPC_HELLO && !mm_wire_up(w) ? HELLO_MS : CALL_MS,
+	    why);
 	if (rc != MM_OK && gone(fd))
 		return away(fd, why);
 	return rc;
-}
-
-#define PATIENT 6
-
-/* see priv.h; a late answer to one that was given up finds nobody */
-enum mm_err
-mm_wire_hello(struct mm_wire *w, bool patient, struct mm_hello_rep *rep,
-    struct mm_buf *frame, struct mm_why *why)
-{
-	const struct mm_hello_req req = { MM_IPC_VERSION };
-	unsigned left = patient ? PATIENT : 1;
-	struct mm_why own;
-	enum mm_err rc;
-
-	do {
-		own = (struct mm_why){ 0 };
-		rc = mm_wire_call(w, MM_LINE_LEDGER, MM_IPC_HELLO, &req, rep,
-		    frame, &own);
-	} while (rc == MM_EAGAIN && --left > 0 &&
-	    !gone(w->line[MM_LINE_LEDGER].fd));
-	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
 }
 
 static enum mm_err

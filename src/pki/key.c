@@ -24,6 +24,14 @@ static const struct {
 	[MM_KEY_RSA4096] = { "rsa4096", "RSA", 4096 },
 };
 
+/* see key.h */
+enum mm_err
+mm_openssl_ready(struct mm_why *why)
+{
+	return OSSL_LIB_CTX_get0_global_default() != NULL ? MM_OK :
+	    MM_FAIL(why, MM_ENOMEM, "out of memory");
+}
+
 /* see key.h; without memory other errors follow from the first */
 enum mm_err
 mm_openssl_fail(enum mm_err usual, char out[120])

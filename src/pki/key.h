@@ -7,6 +7,10 @@
 #include "base/own.h"
 #include "base/secret.h"
 
+/* libcrypto uses its default context without asking whether there was memory
+ * for it: every program asks, before anything else of it.  MM_ENOMEM. */
+MM_MUST enum mm_err mm_openssl_ready(struct mm_why *why);
+
 /*
  * Key types, public keys as they stand in requests, private keys in files.
  */

@@ -1,6 +1,7 @@
 #include <openssl/kdf.h>
 #include <openssl/rand.h>
 
+#include "base/faults.h"
 #include "pki/priv.h"
 
 /*
@@ -21,7 +22,7 @@
 #define TEXT_MAX   (SECRET_MAX + TAG_N)
 
 /* What we write, and the most that a hostile file can make us spend. */
-#define COST_N    (1U << 15)
+#define COST_N    (MM_FAULTY ? 1U << 8 : 1U << 15)
 #define COST_R    8U
 #define COST_P    1U
 #define MEMORY_MAX (UINT64_C(256) << 20)

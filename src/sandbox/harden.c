@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "sandbox/sandbox.h"
+#include "sandbox/sanitized.h"
 
 /*
  * Only with an unlimited allowance: under a finite one a later allocation
@@ -24,14 +25,24 @@ lock_all(void)
 		(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 }
 
+/* see sandbox.h; a sanitizer looks for leaks as a debugger would */
+enum mm_err
+mm_sandbox_hide(struct mm_why *why)
+{
+	if (prctl(PR_SET_DUMPABLE, MM_SANITIZED, 0, 0, 0) != 0)
+		return MM_FAIL(why, MM_ESYS, "sandbox: cannot hide: %s",
+		    strerror(errno));
+	return MM_OK;
+}
+
 /* see sandbox.h */
 enum mm_err
 mm_sandbox_harden(int lock_memory, struct mm_why *why)
 {
 	const struct rlimit none = { 0, 0 };
 
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	MM_TRY(mm_sandbox_hide(why));
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 	    setrlimit(RLIMIT_CORE, &none) != 0)
 		return MM_FAIL(why, MM_ESYS, "sandbox: cannot harden: %s",
 		    strerror(errno));

@@ -20,7 +20,9 @@ enum mm_sandbox_missing {
 	MM_SANDBOX_NO_SECCOMP = 1 << 2,
 };
 
-/* Not dumpable, no new privileges, core size 0; lock_memory: mlockall where
+/* Not dumpable: no other process of the same user looks into its memory. */
+MM_MUST enum mm_err mm_sandbox_hide(struct mm_why *why);
+/* Hidden, no new privileges, core size 0; lock_memory: mlockall where
  * the limit allows. */
 MM_MUST enum mm_err mm_sandbox_harden(int lock_memory, struct mm_why *why);
 /* To a user by name, with its group and extra (may be NULL) as the only

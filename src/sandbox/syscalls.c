@@ -7,18 +7,7 @@
 #include <sys/socket.h>
 
 #include "sandbox/sandbox.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "sandbox/sanitized.h"
 
 /*
  * By name, so that a call that an architecture lacks is left out.  A call's
@@ -184,7 +173,7 @@ mm_sandbox_syscalls(enum mm_sandbox_role role, unsigned *missing,
 	scmp_filter_ctx f;
 	int rc;
 
-	if (SANITIZED) {
+	if (MM_SANITIZED) {
 		*missing |= MM_SANDBOX_NO_SECCOMP;
 		return MM_OK;
 	}

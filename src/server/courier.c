@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <curl/curl.h>
-#include <openssl/crypto.h>
 
 #include "base/log.h"
 #include "base/own.h"
@@ -362,7 +361,7 @@ deliver(struct courier *c, struct mm_why *why)
 /* ---- the process ---- */
 
 /* What a first use would load later, when it is too late: the name service's
- * modules, libcrypto's provider. */
+ * modules. */
 static void
 warm_up(void)
 {
@@ -370,7 +369,6 @@ warm_up(void)
 
 	if (getaddrinfo("localhost", "443", NULL, &a) == 0)
 		freeaddrinfo(a);
-	(void)OSSL_LIB_CTX_get0_global_default();
 	tzset();
 }
 

@@ -11,6 +11,7 @@
 #include "base/own.h"
 #include "base/secret.h"
 #include "ledger/note.h"
+#include "pki/key.h"
 #include "sandbox/sandbox.h"
 #include "server/metrics.h"
 
@@ -336,6 +337,7 @@ main(int argc, char *argv[])
 	struct options o = { .run = { .config_path = CONFIG_PATH,
 		.passphrase_fd = -1, .control = -1 } };
 	const struct command *cmd = &commands[0];
+	struct mm_why why = { 0 };
 	int c, said = 0;
 
 	mm_log_open("mintmarkd", MM_LOG_INFO);
@@ -354,5 +356,7 @@ main(int argc, char *argv[])
 		    stderr);
 		return mm_err_exit(MM_EINPUT);
 	}
+	if (mm_openssl_ready(&why) != MM_OK)
+		return mm_server_fail("cannot start", why.code, &why);
 	return cmd->run(&o);
 }

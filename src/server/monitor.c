@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
+#include "sandbox/sandbox.h"
 #include "server/monitor.h"
 #include "server/process.h"
 
@@ -46,7 +46,8 @@ begin_stop(struct mm_monitor *m, int status)
 	mm_child_notify("STOPPING=1");
 	if (m->server.pid != 0)
 		kill(m->server.pid, SIGTERM);
-	else if (m->signer.pid != 0)
+	/* a server that starts waits for the signer and hears nothing else */
+	if (m->signer.pid != 0 && (m->server.pid == 0 || !m->ready))
 		kill(m->signer.pid, SIGTERM);
 }
 
@@ -348,8 +349,7 @@ prepare(struct mm_monitor *m, struct mm_why *why)
 	MM_TRY(guard(m, why));
 	MM_TRY(alone(m, why));
 	mm_process_fds_raise();
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-		return MM_FAIL(why, MM_ESYS, "prctl: %s", strerror(errno));
+	MM_TRY(mm_sandbox_hide(why));
 	return mm_child_passphrase(m->config, m->args->passphrase_fd,
 	    &m->passphrase, why);
 }

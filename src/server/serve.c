@@ -400,12 +400,11 @@ take_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* The signer says itself why it went; two lines would be one too many. */
+/* A signer that went says itself why; two lines would be one too many. */
 static int
-start_failed(const struct mm_server *s, enum mm_err rc,
-    const struct mm_why *why)
+start_failed(bool went, enum mm_err rc, const struct mm_why *why)
 {
-	if (s->asking && (rc == MM_ENOTFOUND || rc == MM_EAGAIN)) {
+	if (went && (rc == MM_ENOTFOUND || rc == MM_EAGAIN)) {
 		MM_LOG(MM_LOG_DEBUG, "no-signer", MM_S("why", why->text));
 		return MM_EXIT_NO_SIGNER;
 	}
@@ -417,13 +416,15 @@ run(struct mm_server *s)
 {
 	struct mm_why why = { 0 };
 	enum mm_err rc = start(s, &why);
+	bool went;
 
 	if (rc == MM_OK) {
 		serve(s);
 		MM_LOG(MM_LOG_INFO, "stopping", MM_I("drain_ms", MM_DRAIN_MS));
 	}
+	went = s->asking && mm_core_signer_gone(s->core);
 	stop(s);
-	return rc == MM_OK ? 0 : start_failed(s, rc, &why);
+	return rc == MM_OK ? 0 : start_failed(went, rc, &why);
 }
 
 /* see priv.h */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "pki/key.h"
 #include "sandbox/sandbox.h"
 #include "signer/run.h"
 #include "signer/setup.h"
@@ -102,6 +103,8 @@ main(int argc, char **argv)
 		    &why);
 		if (err == MM_OK && commands[i].run != cmd_run)
 			err = mm_sandbox_harden(0, &why);
+		if (err == MM_OK)
+			err = mm_openssl_ready(&why);
 		if (err == MM_OK)
 			err = commands[i].run(&o, &why);
 		return err == MM_OK ? 0 : fail(argv[1], &why, err);

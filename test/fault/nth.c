@@ -15,11 +15,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 extern void *__libc_malloc(size_t);
@@ -69,36 +67,6 @@ map_ctl(const char *folder, int argc, char **argv)
 		close(fd);
 }
 
-static int
-in_libcrypto(const void *p)
-{
-	Dl_info at;
-
-	return dladdr(p, &at) != 0 && at.dli_fname != NULL &&
-	    strstr(at.dli_fname, "libcrypto") != NULL;
-}
-
-/* libcrypto 3.0 has places that do not look at what malloc gave (a lock that
- * is none): what crashes in it, or in what it called just now, ends with a
- * status of its own.  Anywhere else it is our crash. */
-static void
-crashed(int sig, siginfo_t *info, void *context)
-{
-	const ucontext_t *u = context;
-
-	(void)info;
-#ifdef __x86_64__
-	const greg_t *g = u->uc_mcontext.gregs;
-
-	if (in_libcrypto((void *)g[REG_RIP]) ||
-	    in_libcrypto(((void **)g[REG_RSP])[0]) ||
-	    in_libcrypto(((void **)g[REG_RSP])[1]))
-		_exit(77);
-#endif
-	signal(sig, SIG_DFL);
-	raise(sig);
-}
-
 __attribute__((constructor)) static void
 begin(int argc, char **argv)
 {
@@ -106,12 +74,6 @@ begin(int argc, char **argv)
 	char folder[512];
 	Dl_info own;
 
-	if (a) {
-		struct sigaction sa = { .sa_sigaction = crashed,
-			.sa_flags = SA_SIGINFO | SA_RESETHAND };
-
-		sigaction(SIGSEGV, &sa, NULL);
-	}
 	allocs = a ? atol(a) : 0;
 	writes = w ? atol(w) : 0;
 	if (dladdr((void *)begin, &own) == 0 || own.dli_fname == NULL ||

@@ -11,9 +11,7 @@ import json
 import os
 import pathlib
 import re
-import signal
 import subprocess
-import time
 
 from world import MINT, faketime, run, x509
 
@@ -23,28 +21,6 @@ EST = "/.well-known/est/"
 # point
 SPKI_HEAD = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703"
                           "4200")
-
-
-def alive(pid):
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-def kill_all(w):
-    """Monitor, server and signer at once; returns when all are gone."""
-    pids = [w.daemon.pid, *w.children().values()]
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it was about to go by itself
-    w.daemon.wait()
-    w.daemon = None
-    while any(alive(pid) for pid in pids):
-        time.sleep(0.005)
 
 
 def spki_in(der):

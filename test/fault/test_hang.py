@@ -191,6 +191,20 @@ def test_the_signer_is_stuck_in_a_request(w, place):
     assert "event=worker.stuck" in w.log()
 
 
+def test_a_signer_that_is_long_in_starting_is_waited_for():
+    """Longer than any other answer of its is: it opens its keys."""
+    with World() as w:
+        w.start(wait=False)
+        while "signer" not in w.children():
+            assert w.daemon.poll() is None, w.log()
+        pid = w.children()["signer"]
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(WATCHDOG_S)
+        os.kill(pid, signal.SIGCONT)
+        w.wait_ready()
+        assert w.children()["signer"] == pid
+
+
 def test_a_watchdog_too_short_is_refused(w):
     w.set_conf("watchdog", '"2s"')
     w.start(wait=False)

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from promises import PROFILE, Witness, kill_all
+from promises import PROFILE, Witness
 from test_kill import Load
 from world import World
 
@@ -77,7 +77,7 @@ def test_cut_under_load_nothing_answered_is_lost(shim):
         with Load(t, names, CUTS) as load:
             while load.killed < CUTS:
                 time.sleep(rng.uniform(0.3, 1.2))
-                kill_all(w)
+                w.kill_all()
                 load.killed += 1
                 lose(w)
                 w.start(env=env)

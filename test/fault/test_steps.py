@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from promises import PROFILE, Witness, kill_all
+from promises import PROFILE, Witness
 from world import DAEMON, World
 
 SERVER = ["1", "2", "3", "4", "5", "6", "7"]
@@ -87,7 +87,7 @@ def test_killed_at(place, sync):
         name = enrol_until_it_dies(w, t, place)
         # an answer that was in time is seen before the death of its giver
         assert name == names[FIRST] or place == "answered", (place, name)
-        kill_all(w)  # as a power cut that lost nothing
+        w.kill_all()  # as a power cut that lost nothing
         w.start()
         for n in names:
             ask_until_200(t, n)
@@ -113,7 +113,7 @@ def test_killed_while_a_certificate_is_confirmed():
         with pytest.raises((OSError, ssl.SSLError,
                             http.client.HTTPException)):
             t.proves(pem, key)
-        kill_all(w)
+        w.kill_all()
         w.start()
         assert states(w) == ["issued"]
         assert t.proves(pem, key).status == 204

@@ -7,6 +7,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from world import World  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "alone: measures time; nothing may run beside it")
+
+
 @pytest.fixture(scope="module")
 def world():
     """One running CA for a file's tests: bearer allowed, product thermo."""

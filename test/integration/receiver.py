@@ -108,7 +108,7 @@ class Receiver:
     def url(self, path="/hook", host="127.0.0.1"):
         return f"{self.scheme}://{host}:{self.port}{path}"
 
-    def wait(self, good, seconds=20):
+    def wait(self, good, seconds=60):
         """Until good(deliveries); gives them."""
         with self.cond:
             assert self.cond.wait_for(lambda: good(self.got), seconds), \

@@ -226,7 +226,11 @@ def test_an_address_has_its_connections_over_all_threads():
     with World(threads=2) as w:
         w.set_conf("connections_per_source", 8)
         w.start()
-        time.sleep(0.3)  # what waited for readiness is closed
+        # what waited for readiness is closed
+        end = time.monotonic() + 30
+        while w.rest("GET", "/status").json["listeners"]["public"]["open"]:
+            assert time.monotonic() < end
+            time.sleep(0.02)
         socks, served = [], 0
         for _ in range(64):
             s = socket.create_connection(("127.0.0.1", w.public), 5)

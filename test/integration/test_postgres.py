@@ -9,6 +9,7 @@ import time
 import pytest
 
 from postgres import Postgres, Proxy
+from records import records
 from test_enrol import entries, journal
 from world import DAEMON, MINT, World, free_ports, run, serial_of
 
@@ -139,10 +140,10 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(proxied):
     t = w.token("C-1", door="bearer")
     csr = w.key_and_csr("C-1")[1]
     proxy.cut_at(COMMIT, b'"device":"C-1"')
-    first = settled(lambda: w.enrol_basic(t, csr))
+    first = w.enrol_basic(t, csr)  # at once: one connection is not the store
     assert proxy.cuts == 1
     assert first.status == 200, first
-    again = settled(lambda: w.enrol_basic(t, csr))
+    again = w.enrol_basic(t, csr)
     assert again.body == first.body
     assert len(journal(w, "C-1")) == 1
     assert not entries(w, "signature.orphaned")
@@ -213,6 +214,14 @@ def test_a_backup_is_no_replica(tmp_path):
         finally:
             backup.kill()
             backup.wait()
+
+
+def test_a_start_that_cannot_write_says_so(server):
+    with World(database=server.database()) as w, records(w).held():
+        w.start(wait=False)
+        assert w.daemon.wait(60) == 7, w.log()
+        said = [x for x in w.log().splitlines() if "cannot start" in x]
+        assert len(said) == 1 and "database" in said[0], w.log()
 
 
 def test_a_second_daemon_is_refused(server):

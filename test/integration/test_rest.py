@@ -451,7 +451,7 @@ def crl_serials(der):
     return p.stdout.decode().lower()
 
 
-def wait_for(check, seconds=10):
+def wait_for(check, seconds=30):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         got = check()
@@ -461,6 +461,7 @@ def wait_for(check, seconds=10):
     raise AssertionError("it did not come to pass")
 
 
+@pytest.mark.alone
 def test_a_revocation_is_on_the_crl_within_five_seconds(world):
     pem, _ = enrol(world, "CR-1")
     serial = serial_of(pem)

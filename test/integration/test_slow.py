@@ -50,10 +50,11 @@ def test_a_right_token_from_the_same_address_gets_in(w):
     began = time.monotonic()
     out = token_request(w.devices, t["token"], CACERTS)[1]
     assert b"HTTP/1.1 200" in out, out
-    assert SLOW_S <= time.monotonic() - began < 10
+    assert SLOW_S <= time.monotonic() - began < 30
     assert slowed(w) == 1
 
 
+@pytest.mark.alone
 def test_nobody_else_is_slowed_or_kept_waiting(w):
     fail(w, ENOUGH)
     with concurrent.futures.ThreadPoolExecutor(50) as pool:

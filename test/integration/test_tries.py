@@ -15,9 +15,10 @@ import pytest
 
 from tries import (KINDS, TRIES, cpu_us, gap_us, lines, times, tries, trimmed,
                    wrong_secret)
-from world import AGENT, DAEMON, World, run
+from world import AGENT, DAEMON, World, run, sanitized
 
-SANITIZED = "libasan" in run("ldd", DAEMON).stdout
+pytestmark = pytest.mark.alone
+SANITIZED = sanitized()
 FAULTS = b"MINTMARK_SLOW_AT" in DAEMON.read_bytes()
 TRIES_N = 1000 if SANITIZED else 5000  # of each kind
 IDS = 64

@@ -11,7 +11,8 @@ import time
 import pytest
 
 from receiver import Receiver, verify
-from world import DAEMON, World, run
+from records import records
+from world import World, sanitized
 
 RETRIES = '{"1s", "1s"}'
 
@@ -20,7 +21,7 @@ def make(**conf):
     w = World(profile="\tbearer = true")
     for key, value in {"webhook_deny_private": "false",
                        "webhook_retries": RETRIES,
-                       "webhook_timeout": '"2s"', **conf}.items():
+                       "webhook_timeout": '"8s"', **conf}.items():
         add_conf(w, key, value)
     return w
 
@@ -62,7 +63,7 @@ def show(world, hook):
     return a.json
 
 
-def until(what, seconds=20):
+def until(what, seconds=60):
     end = time.monotonic() + seconds
     while True:
         v = what()
@@ -244,9 +245,9 @@ def test_the_key_is_a_private_file_and_no_secret_is_stored(world, hooks):
     path = world.state / "server/webhook.key"
     st = path.stat()
     assert stat.S_IMODE(st.st_mode) == 0o600 and st.st_size == 32
-    db = next((world.state / "server").glob("*.db"))
-    for p in (db, *db.parent.glob("*.db-wal")):
-        assert h["secret"][6:].encode() not in p.read_bytes()
+    stored = records(world).contents()
+    assert h["id"].encode() in stored
+    assert h["secret"][6:].encode() not in stored
     assert h["secret"][6:] not in world.log()
 
 
@@ -303,11 +304,12 @@ def test_rotation_signs_with_both(world, hooks):
 
 
 def test_pause_and_resume(world, hooks):
-    with Receiver() as r:
+    with Receiver() as r, Receiver() as other:
         h = hooks(r.url(), types=["token."])
+        hooks(other.url(), types=["token."])
         assert post(world, h, "pause")["state"] == "paused"
         want = mint(world, "P-1", "P-2")
-        time.sleep(0.3)
+        other.wait(lambda got: len(got) == 2)
         assert not r.got
         assert post(world, h, "resume")["state"] == "active"
         got = r.wait(lambda got: len(got) == 2)
@@ -377,7 +379,7 @@ def test_retry_after_is_obeyed(world, hooks):
         hooks(r.url(), types=["token."])
         mint(world, "O-1")
         got = r.wait(lambda got: len(got) == 2)
-        assert 2.9 <= got[1].at - got[0].at < 6
+        assert 2.9 <= got[1].at - got[0].at  # else after 1
 
 
 def test_after_the_last_attempt_the_next_event_follows(world, hooks):
@@ -427,6 +429,7 @@ def test_410_disables_and_nothing_is_lost(world, hooks):
         assert [d.indexes[0] for d in got] == want
 
 
+@pytest.mark.alone
 def test_one_that_fails_for_long_is_disabled():
     with make(webhook_give_up='"4s"',
               webhook_retries='{"1s","1s","1s","1s","1s","1s"}') as w, \
@@ -445,6 +448,7 @@ def test_one_that_fails_for_long_is_disabled():
         assert show(w, h)["state"] == "active"
 
 
+@pytest.mark.alone
 def test_one_that_never_answers_delays_nobody(world, hooks):
     with Receiver() as slow, Receiver() as quick:
         slow.answer = lambda d: slow.never
@@ -499,10 +503,6 @@ def test_webhooks_can_be_switched_off():
 
 
 # ---- processes ----
-
-def sanitized():
-    return "libasan" in run("ldd", DAEMON).stdout
-
 
 def courier(world):
     return until(lambda: world.children().get("courier"))

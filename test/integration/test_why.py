@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from tokens import http_request, parts, s_client, to_base32, token_request
-from world import DAEMON, World, faketime, run, serial_of
+from world import World, faketime, sanitized, serial_of
 
 
 def why(world, device, check=True):
@@ -290,10 +290,6 @@ def storm(world, names):
     finally:
         conn.close()
     return n
-
-
-def sanitized():
-    return "libasan" in run("ldd", DAEMON).stdout
 
 
 def rss_kib(pid):

@@ -30,7 +30,7 @@ MINT = BUILD / "src/cli/mintmark"
 DAEMON = BUILD / "src/server/mintmarkd"
 SIGNER = BUILD / "src/signer/mintmark-signer"
 AGENT = BUILD / "src/agent/mintmark-agent"
-READY_S = 30
+READY_S = 60
 
 
 def free_ports(n):
@@ -60,6 +60,19 @@ def run(*argv, check=True, timeout=60, **kw):
         raise AssertionError(f"{argv[0]} {argv[1:3]} ended with "
                              f"{p.returncode}\n{p.stdout}\n{p.stderr}")
     return p
+
+
+def sanitized():
+    """Whether the programs are built with AddressSanitizer."""
+    return "libasan" in run("ldd", DAEMON).stdout
+
+
+def alive(pid):
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 class Answer:
@@ -170,7 +183,8 @@ class World:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.daemon.poll() is not None:
-                raise AssertionError(f"mintmarkd ended: {self.log()[-2000:]}")
+                raise AssertionError(f"mintmarkd ended with {self.daemon.poll()}"
+                                     f": {self.log()[-2000:]}")
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if self.get_public("/readyz").status == 200:
                     return
@@ -208,6 +222,17 @@ class World:
                 "courier" if b"\0courier\0" in cmd else "server"
             out[name] = int(pid)
         return out
+
+    def kill_all(self):
+        """Monitor, server and signer at once; returns when all are gone."""
+        pids = [self.daemon.pid, *self.children().values()]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):  # it was about to go
+                os.kill(pid, signal.SIGKILL)
+        self.daemon.wait()
+        self.daemon = None
+        while any(alive(pid) for pid in pids):
+            time.sleep(0.005)
 
     def close(self):
         self.stop()
@@ -256,7 +281,7 @@ class World:
         return p.stdout.strip()
 
     def get_public(self, path, headers=None):
-        conn = http.client.HTTPConnection("127.0.0.1", self.public, timeout=10)
+        conn = http.client.HTTPConnection("127.0.0.1", self.public, timeout=30)
         try:
             return self.ask(conn, "GET", path, headers=headers)
         finally:

@@ -156,7 +156,7 @@ def stack(request, tmp_path_factory):
 
 
 def over(w, stack, identity, key, request):
-    return says(stack.argv(w.devices, identity, key), request, timeout=20)
+    return says(stack.argv(w.devices, identity, key), request, timeout=60)
 
 
 def test_a_token_by_another_stack(world, stack):
@@ -167,7 +167,7 @@ def test_a_token_by_another_stack(world, stack):
                            Content_Type=PKCS10)
     p = subprocess.run(
         [str(a) for a in stack.argv(world.devices, identity, key)],
-        input=request, capture_output=True, timeout=20)
+        input=request, capture_output=True, timeout=60)
     head, _, body = p.stdout.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 "), (p.stdout, p.stderr)
     assert stack.means in p.stderr.decode(), p.stderr

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "sandbox/sandbox.h"
+#include "sandbox/sanitized.h"
 
 /* What a child did: left with a status, or died of a signal (negative). */
 static int
@@ -316,7 +317,7 @@ hardened(const void *arg)
 	(void)arg;
 	if (mm_sandbox_harden(1, NULL) != MM_OK)
 		return SETUP_FAILED;
-	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != MM_SANITIZED ||
 	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 ||
 	    getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_max != 0)
 		return WRONG;

@@ -241,9 +241,7 @@ class Signer:
         self.log = open(self.dir / "log", "ab")
         self.process = subprocess.Popen(
             [*before, self.program, "run", "--config", self.conf, "--links",
-             text], pass_fds=[s.fileno() for _, s in ends], stderr=self.log,
-            # a process that is not dumpable cannot be searched for leaks
-            env={"ASAN_OPTIONS": "detect_leaks=0", **os.environ})
+             text], pass_fds=[s.fileno() for _, s in ends], stderr=self.log)
         for _, s in ends:
             s.close()
         return self

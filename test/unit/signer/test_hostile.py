@@ -8,6 +8,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import struct
 import subprocess
 import sys
@@ -22,8 +23,18 @@ from harness import (EAGAIN, ECONFLICT, EINPUT, ENOTFOUND, EPOLICY, ERATE,  # no
                      Signer, body, encode, entry, frame, program)
 
 
+opened = {}  # sealed key -> its secret: opening one is made to be slow
+
+
 def secret_of(s, name):
     """A token master, or the scalar or seed in a PKCS#8."""
+    sealed = (s.dir / "signer/keys" / name).read_bytes()
+    if sealed not in opened:
+        opened[sealed] = unseal(s, name)
+    return opened[sealed]
+
+
+def unseal(s, name):
     raw = subprocess.run([os.environ["MM_UNSEAL"],
                           s.dir / "signer/keys" / name, s.dir / "pass"],
                          check=True, capture_output=True).stdout
@@ -40,11 +51,20 @@ def assert_nothing_told(s):
     assert b"runtime error" not in log and b"Sanitizer" not in log
 
 
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory):
+    """What "init" makes, once for all: each test gets a copy."""
+    s = Signer(program(), tmp_path_factory.mktemp("founded"))
+    s.init()
+    return s.dir
+
+
 @pytest.fixture
-def signer(tmp_path):
+def signer(founded, tmp_path):
     Link.heard.clear()
     s = Signer(program(), tmp_path)
-    s.init()
+    for folder in ("signer", "server"):
+        shutil.copytree(founded / folder, tmp_path / folder)
     s.start()
     yield s
     if s.links:
