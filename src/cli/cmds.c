@@ -149,7 +149,10 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("ledger", "reconcile", "", 0, 0, MM_C_NONE, ledger_reconcile,
 	    "compare the signer's journal, the ledger and the database",
 	    "Reads the three directly, as a user of the audit group; names "
-	    "every difference."),
+	    "every difference.  The entries must make the trees that were "
+	    "signed, and every record of the database must say what its "
+	    "entries said: products and schemas, devices, tokens, "
+	    "certificates, lists, operators, webhooks, approvals."),
 	ROW("ledger", "export", "", 0, 0, MM_C_NONE, ledger_export,
 	    "write entries as JSON lines or CSV, or a copy that verifies",
 	    "--format tiles writes a directory with tiles, checkpoint and "
