@@ -124,6 +124,9 @@ void mm_json_print(json_t *value);
  * a byte that is not UTF-8.
  */
 void mm_text_put(FILE *f, const char *text);
+/* The same for JSON as it came, which stays JSON: \\u009b, and \\ufffd for
+ * what is not UTF-8. */
+void mm_json_put(FILE *f, struct mm_bytes json);
 /* The same in place, where a line end is none of ours either: '?' each. */
 void mm_text_plain(char *text);
 /* The same for every text in v, depth levels down. */

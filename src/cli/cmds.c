@@ -151,8 +151,11 @@ const struct mm_cmd mm_cmds[] = {
 	    ledger_reconcile,
 	    "compare the signer's journal, the ledger and the database",
 	    "Reads the three directly, as a user of the audit group; names "
-	    "every difference. Of several nodes, each other one's journal is "
-	    "a JOURNAL."),
+	    "every difference.  The entries must make the trees that were "
+	    "signed, and every record of the database must say what its "
+	    "entries said: products and schemas, devices, tokens, "
+	    "certificates, lists, operators, webhooks, approvals.  "
+	    "Of several nodes, each other one's journal is a JOURNAL."),
 	ROW("ledger", "export", "", 0, 0, MM_C_NONE, ledger_export,
 	    "write entries as JSON lines or CSV, or a copy that verifies",
 	    "--format tiles writes a directory with tiles, checkpoint and "

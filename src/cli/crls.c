@@ -3,12 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/own.h"
 #include "base/text.h"
+#include "base/time.h"
+#include "pki/cert.h"
 #include "pki/der.h"
 #include "pki/key.h"
 
 /* A lost list is settled within half a minute. */
 #define YOUNG_MS 60000
+#define FILE_MAX ((size_t)256 << 10)
 
 static enum mm_err
 add(struct mm_crls *s, const struct mm_crl_seen *seen, struct mm_why *why)
@@ -29,11 +34,11 @@ add(struct mm_crls *s, const struct mm_crl_seen *seen, struct mm_why *why)
 /* see crls.h */
 enum mm_err
 mm_crls_line(struct mm_crls *s, const struct mm_journal_line *l,
-    int64_t now_ms, struct mm_why *why)
+    int64_t began_ms, struct mm_why *why)
 {
 	struct mm_crl_seen seen = { .number = l->number,
-		.young = l->at_ms > now_ms - YOUNG_MS &&
-		    l->at_ms < now_ms + YOUNG_MS };
+		.young = l->at_ms > began_ms - YOUNG_MS &&
+		    l->at_ms < mm_now_ms() + YOUNG_MS };
 
 	if (l->kind != MM_J_CRL)
 		return MM_OK;
@@ -48,32 +53,78 @@ mm_crls_entry(struct mm_crls *s, const struct mm_entry *e, struct mm_why *why)
 {
 	struct mm_crl_seen seen = { 0 };
 	const char *result = e->field[MM_F_RESULT];
-	int64_t number;
+	int64_t number, end_ms = 0;
 
 	if (e->type != MM_E_CRL_SIGNED)
 		return MM_OK;
 	MM_TRY(mm_int_parse(e->field[MM_F_NUMBER], &number, why));
+	if (e->field[MM_F_EXPIRES] != NULL)
+		MM_TRY(mm_time_parse(e->field[MM_F_EXPIRES], &end_ms, why));
 	seen.number = (uint64_t)number;
+	seen.next_s = end_ms / 1000;
 	seen.lost = result != NULL && strcmp(result, "lost") == 0;
 	(void)!mm_text_copy(seen.issuer, sizeof(seen.issuer),
 	    mm_bytes_of(e->field[MM_F_ISSUER]));
 	return add(s, &seen, why);
 }
 
-/* see crls.h; RFC 5280 5.1: what is signed comes first */
-enum mm_err
-mm_crls_stored(struct mm_crls *s, const char *issuer, uint64_t number,
-    struct mm_bytes der, struct mm_why *why)
+/* RFC 5280 5.1: what is signed, how, and the signature. */
+static bool
+split(struct mm_bytes der, struct mm_cert *out)
 {
-	struct mm_crl_seen seen = { .number = number };
 	struct mm_rd whole = mm_rd_over(der);
 	struct mm_rd list = mm_rd_over(mm_der_take(&whole, MM_DER_SEQ));
+	struct mm_bytes bits;
+
+	out->tbs = mm_der_take_whole(&list, MM_DER_SEQ);
+	out->alg = mm_der_take_whole(&list, MM_DER_SEQ);
+	bits = mm_der_take(&list, MM_DER_BITS);
+	if (!mm_rd_end(&whole) || !mm_rd_end(&list) || bits.n < 2 ||
+	    bits.p[0] != 0)
+		return false;
+	out->signature = (struct mm_bytes){ bits.p + 1, bits.n - 1 };
+	return true;
+}
+
+/* By the first certificate of the issuer's file. */
+static enum mm_err
+verify(const struct mm_issuer_conf *issuer, const struct mm_cert *list)
+{
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(FILE_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	MM_OWN(mm_key_templates_free) struct mm_key_templates *t = NULL;
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	struct mm_cert cert;
+	struct mm_spki spki;
+	struct mm_bytes rest;
+
+	MM_TRY(mm_file_read(issuer->certificate, &pem, NULL));
+	rest = mm_buf_view(&pem);
+	MM_TRY(mm_pem_next(&rest, "CERTIFICATE", &der, NULL));
+	MM_TRY(mm_cert_walk(mm_buf_view(&der), &cert, NULL));
+	MM_TRY(mm_spki_parse(cert.spki.whole, &spki, NULL));
+	MM_TRY(mm_key_templates_new(NULL, &t, NULL));
+	MM_TRY(mm_spki_load(&spki, t, &key, NULL));
+	return mm_cert_verify(list, key, NULL);
+}
+
+/* see crls.h */
+enum mm_err
+mm_crls_stored(struct mm_crls *s, const struct mm_issuer_conf *issuer,
+    const struct mm_crl_row *row, struct mm_why *why)
+{
+	struct mm_crl_seen seen = { .number = row->number,
+		.next_s = row->next_s };
+	struct mm_cert list = { .tbs = { NULL, 0 } };
 	uint8_t hash[32];
 
-	mm_sha256(mm_der_take_whole(&list, MM_DER_SEQ), hash);
+	if (row->number != 0)
+		seen.forged = !split(row->der, &list) ||
+		    verify(issuer, &list) != MM_OK;
+	mm_sha256(list.tbs, hash);
 	memcpy(seen.tbs, hash, sizeof(seen.tbs));
 	(void)!mm_text_copy(seen.issuer, sizeof(seen.issuer),
-	    mm_bytes_of(issuer));
+	    mm_bytes_of(issuer->name));
 	return add(s, &seen, why);
 }
 
@@ -199,6 +250,11 @@ compare_stored(const struct mm_crls *journal, const struct mm_crls *ledger,
 		differ(differences, c, "in the database, not in the journal");
 	else if (!was_signed(journal, line, c))
 		differ(differences, c, "not what was signed in the database");
+	else if (c->forged)
+		differ(differences, c,
+		    "without its issuer's signature in the database");
+	if (entry != NULL && entry->next_s != c->next_s)
+		differ(differences, c, "another end in the database");
 	if (entry == NULL || entry->lost)
 		differ(differences, c, entry == NULL ?
 		    "in the database, not in the ledger" :

@@ -4,16 +4,20 @@
 #include "cli/marks.h"
 #include "ledger/entry.h"
 #include "ledger/journal.h"
+#include "pki/profile.h"
 
 /*
  * For "ledger reconcile": revocation lists.  Each that the signer's journal
  * has is in the ledger once, signed or lost, and no other; the database has
- * each issuer's newest, byte for byte what was signed.
+ * each issuer's newest, byte for byte what was signed, with the issuer's
+ * signature and the end that the ledger has.
  */
 struct mm_crl_seen {
 	char issuer[MM_NAME_MAX + 1];
 	uint64_t number; /* 0: the database has none */
+	int64_t next_s;  /* its end; 0: not known */
 	uint8_t tbs[8];  /* of the hash of what was signed; the ledger: 0 */
+	bool forged;     /* the database's: without the issuer's signature */
 	bool young;      /* the journal's: may still be on its way */
 	bool lost;       /* the ledger's: never stored */
 };
@@ -22,15 +26,21 @@ struct mm_crls {
 	size_t n, cap;
 };
 
-/* A journal line of any kind. */
+/* A journal line of any kind; the database was read from began_ms on. */
 MM_MUST enum mm_err mm_crls_line(struct mm_crls *s,
-    const struct mm_journal_line *l, int64_t now_ms, struct mm_why *why);
+    const struct mm_journal_line *l, int64_t began_ms, struct mm_why *why);
 /* An entry of any type. */
 MM_MUST enum mm_err mm_crls_entry(struct mm_crls *s, const struct mm_entry *e,
     struct mm_why *why);
-/* What the database has of an issuer; empty: nothing. */
-MM_MUST enum mm_err mm_crls_stored(struct mm_crls *s, const char *issuer,
-    uint64_t number, struct mm_bytes der, struct mm_why *why);
+/* What the database has of an issuer; number 0: nothing. */
+struct mm_crl_row {
+	uint64_t number;
+	int64_t next_s;
+	struct mm_bytes der;
+};
+MM_MUST enum mm_err mm_crls_stored(struct mm_crls *s,
+    const struct mm_issuer_conf *issuer, const struct mm_crl_row *row,
+    struct mm_why *why);
 /* Appends {"issuer", "crl", "difference"} for each; adds to *in_flight young
  * ones that only the journal has.  Sorts. */
 void mm_crls_compare(struct mm_crls of[MM_OF_RECORDS], json_t *differences,

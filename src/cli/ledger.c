@@ -89,22 +89,37 @@ const struct mm_opt mm_opts_ledger_verify_receipt[] = {
 };
 
 static void
+show_json(const struct mm_receipt *r, const struct mm_checkpoint *c)
+{
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(2 * RECEIPT_MAX);
+	struct mm_json j = mm_json_over(&out);
+
+	mm_json_open(&j, '{');
+	mm_json_bool(&j, "verified", true);
+	mm_json_int(&j, "index", (int64_t)r->index);
+	mm_json_str(&j, "origin", c->origin);
+	mm_json_int(&j, "size", (int64_t)c->size);
+	mm_json_raw(&j, "entry", r->entry);
+	mm_json_close(&j, '}');
+	mm_json_put(stdout, mm_buf_view(&out));
+	putchar('\n');
+}
+
+static void
 show_receipt(const struct mm_cli *cli, const struct mm_receipt *r,
     const struct mm_checkpoint *c)
 {
 	if (cli->json) {
-		printf("{\"verified\":true,\"index\":%llu,\"origin\":\"%s\","
-		       "\"size\":%llu,\"entry\":%.*s}\n",
-		    (unsigned long long)r->index, c->origin,
-		    (unsigned long long)c->size, (int)r->entry.n,
-		    (const char *)r->entry.p);
+		show_json(r, c);
 		return;
 	}
-	printf("verified: entry %llu of %s, in the tree of %llu entries that "
-	       "its key signed.\n%s%.*s\n", (unsigned long long)r->index,
-	    c->origin, (unsigned long long)c->size, r->chain_pem.n == 0 ? ""
-	    : "The chain that lies beside it is not part of the proof.\n",
-	    (int)r->entry.n, (const char *)r->entry.p);
+	printf("verified: entry %llu of ", (unsigned long long)r->index);
+	mm_text_put(stdout, c->origin);
+	printf(", in the tree of %llu entries that its key signed.\n%s",
+	    (unsigned long long)c->size, r->chain_pem.n == 0 ? ""
+	    : "The chain that lies beside it is not part of the proof.\n");
+	mm_json_put(stdout, r->entry);
+	putchar('\n');
 }
 
 enum mm_err
@@ -185,6 +200,19 @@ put_csv(struct export *x, uint64_t index, const struct mm_entry *e)
 		    i + 1 == MM_ENTRY_FIELD_COUNT);
 }
 
+/* A file gets the bytes as they are, a terminal what it can bear. */
+static void
+put_json(struct export *x, uint64_t index, struct mm_bytes json)
+{
+	fprintf(x->f, "{\"index\":%llu,\"entry\":",
+	    (unsigned long long)index);
+	if (x->f == stdout)
+		mm_json_put(x->f, json);
+	else
+		fwrite(json.p, 1, json.n, x->f);
+	fputs("}\n", x->f);
+}
+
 static enum mm_err
 put_entry(void *ctx, uint64_t index, struct mm_bytes json,
     struct mm_why *why)
@@ -207,9 +235,7 @@ put_entry(void *ctx, uint64_t index, struct mm_bytes json,
 	if (x->csv)
 		put_csv(x, index, &e);
 	else
-		fprintf(x->f, "{\"index\":%llu,\"entry\":%.*s}\n",
-		    (unsigned long long)index, (int)json.n,
-		    (const char *)json.p);
+		put_json(x, index, json);
 	if (ferror(x->f))
 		return MM_FAIL(why, MM_ESYS, "cannot write: %s",
 		    strerror(errno));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/cmd.h"
 #include "pki/key.h"
 #include "pki/profile.h"
 #include "store/store.h"
@@ -12,6 +13,35 @@
 /* see marks.h */
 const char *const mm_record_names[MM_OF_RECORDS] = { "journal", "ledger",
 	"database" };
+
+/* see marks.h; a text that is no UTF-8 would not be JSON */
+void
+mm_differ(json_t *differences, const char *record, const char *what)
+{
+	char name[256], text[256];
+
+	snprintf(name, sizeof(name), "%s", record);
+	snprintf(text, sizeof(text), "%s", what);
+	mm_text_plain(name);
+	mm_text_plain(text);
+	json_array_append_new(differences, json_pack("{s:s,s:s}", "record",
+	    name, "difference", text));
+}
+
+/* see marks.h */
+enum mm_err
+mm_differ_unread(json_t *differences, const char *record, enum mm_err rc,
+    const struct mm_why *own, struct mm_why *why)
+{
+	char text[256];
+
+	if (rc != MM_ESYS && rc != MM_ENOTFOUND)
+		return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own->text);
+	snprintf(text, sizeof(text), "cannot be read%s%s",
+	    own->text[0] != '\0' ? ": " : "", own->text);
+	mm_differ(differences, record, text);
+	return MM_OK;
+}
 
 struct comparing {
 	struct mm_marks *of;

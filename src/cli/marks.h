@@ -13,6 +13,15 @@
 enum mm_record_of { MM_OF_JOURNAL, MM_OF_LEDGER, MM_OF_STORE, MM_OF_RECORDS };
 extern const char *const mm_record_names[MM_OF_RECORDS];
 
+/* Appends {"record", "difference"}: what cannot be shown as it is, is shown
+ * otherwise. */
+void mm_differ(json_t *differences, const char *record, const char *what);
+
+/* What the database has and cannot be read is a difference like others;
+ * another failure stays one. */
+MM_MUST enum mm_err mm_differ_unread(json_t *differences, const char *record,
+    enum mm_err rc, const struct mm_why *own, struct mm_why *why);
+
 /*
  * A signature as one record has it.  who: hash of device, issuer and profile.
  * tbs, cert: 8 bytes of the hash of what was signed and of the certificate,

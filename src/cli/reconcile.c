@@ -12,8 +12,10 @@
 #include "cli/clocks.h"
 #include "cli/commands.h"
 #include "cli/crls.h"
+#include "cli/entries.h"
+#include "cli/facts.h"
+#include "cli/heads.h"
 #include "cli/marks.h"
-#include "ledger/entry.h"
 #include "ledger/journal.h"
 #include "pki/cert.h"
 #include "pki/profile.h"
@@ -23,8 +25,9 @@
  * "ledger reconcile": the signer's journal, the ledger's entries and the
  * database are three records of the same signatures, kept by parties that
  * need not trust each other.  Each serial must be in all three, with the same
- * key, and each revocation list in journal and ledger; whatever is not is
- * named.
+ * key, and each revocation list in journal and ledger; the entries must make
+ * the trees that the signer signed, and the records be what the entries made
+ * of them; whatever is not is named.
  */
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 const struct mm_opt mm_opts_ledger_reconcile[] = {
@@ -45,6 +48,10 @@ struct reconcile {
 	struct mm_crls crls[MM_OF_RECORDS];
 	struct mm_clock_list clocks[MM_OF_STORE]; /* of journal and ledger */
 	struct mm_marks glass[MM_OF_STORE]; /* recovered administrators */
+	struct mm_facts *facts;
+	struct mm_heads heads;
+	uint64_t size;      /* of the database's ledger */
+	bool unread;        /* some of the database's certificates */
 	size_t recovered;   /* journal lines that say so */
 	size_t in_flight;   /* young ones that only the journal has */
 	int64_t began_ms;
@@ -52,7 +59,6 @@ struct reconcile {
 	struct mm_progress progress;
 	char next[MM_AUTHORITY_TEXT];
 	size_t page;
-	char arena[MM_ENTRY_MAX + 64];
 };
 
 static enum mm_err
@@ -74,7 +80,7 @@ journal_mark(struct reconcile *r, const struct mm_journal_line *l,
 {
 	struct mm_mark m = { .not_after_s = l->not_after_s,
 		.young = l->at_ms > r->began_ms - YOUNG_MS &&
-		    l->at_ms < r->began_ms + YOUNG_MS,
+		    l->at_ms < mm_now_ms() + YOUNG_MS,
 		.partial = l->kind == MM_J_RECOVERED };
 
 	memcpy(m.serial, l->serial, 16);
@@ -97,6 +103,8 @@ journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 		MM_TRY(mm_clocks_line(&r->clocks[MM_OF_JOURNAL], &l, why));
 		MM_TRY(mm_crls_line(&r->crls[MM_OF_JOURNAL], &l, r->began_ms,
 		    why));
+		MM_TRY(mm_heads_line(&r->heads, &l, r->began_ms, why));
+		mm_facts_line(r->facts, &l);
 		if (l.kind == MM_J_RECOVERY)
 			MM_TRY(add_glass(r, MM_OF_JOURNAL, l.serial,
 			    l.spki_sha256, why));
@@ -166,34 +174,33 @@ hex(const struct mm_entry *e, enum mm_entry_field f, uint8_t *out, size_t n,
 }
 
 static enum mm_err
-one_entry(void *ctx, uint64_t index, struct mm_bytes json,
+one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
     struct mm_why *why)
 {
 	struct reconcile *r = ctx;
 	struct mm_mark m = { 0 };
 	uint8_t cert[32] = { 0 };
 	int64_t end_ms = 0;
-	struct mm_entry e;
 
-	MM_TRY(mm_entry_parse(json, r->arena, sizeof(r->arena), &e, why));
 	if ((index & 1023) == 0)
 		mm_progress_step(&r->progress, index);
-	MM_TRY(mm_clocks_entry(&r->clocks[MM_OF_LEDGER], &e, why));
-	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], &e, why));
-	if ((!is_signature(e.type) && e.type != MM_E_OPERATOR_RECOVERED) ||
-	    e.field[MM_F_SERIAL] == NULL)
+	MM_TRY(mm_clocks_entry(&r->clocks[MM_OF_LEDGER], e, why));
+	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], e, why));
+	MM_TRY(mm_facts_entry(r->facts, index, e, why));
+	if ((!is_signature(e->type) && e->type != MM_E_OPERATOR_RECOVERED) ||
+	    e->field[MM_F_SERIAL] == NULL)
 		return MM_OK;
-	MM_TRY(hex(&e, MM_F_SERIAL, m.serial, 16, why));
-	MM_TRY(hex(&e, MM_F_SPKI_SHA256, m.spki, 32, why));
-	if (e.type == MM_E_OPERATOR_RECOVERED)
+	MM_TRY(hex(e, MM_F_SERIAL, m.serial, 16, why));
+	MM_TRY(hex(e, MM_F_SPKI_SHA256, m.spki, 32, why));
+	if (e->type == MM_E_OPERATOR_RECOVERED)
 		return add_glass(r, MM_OF_LEDGER, m.serial, m.spki, why);
-	MM_TRY(hex(&e, MM_F_CERT_SHA256, cert, 32, why));
+	MM_TRY(hex(e, MM_F_CERT_SHA256, cert, 32, why));
 	memcpy(m.cert, cert, sizeof(m.cert));
-	if (e.field[MM_F_NOT_AFTER] != NULL)
-		MM_TRY(mm_time_parse(e.field[MM_F_NOT_AFTER], &end_ms, why));
+	if (e->field[MM_F_NOT_AFTER] != NULL)
+		MM_TRY(mm_time_parse(e->field[MM_F_NOT_AFTER], &end_ms, why));
 	m.not_after_s = end_ms / 1000;
-	mm_mark_who(&m, e.field[MM_F_DEVICE], e.field[MM_F_ISSUER],
-	    e.field[MM_F_PROFILE]);
+	mm_mark_who(&m, e->field[MM_F_DEVICE], e->field[MM_F_ISSUER],
+	    e->field[MM_F_PROFILE]);
 	return mm_marks_add(&r->of[MM_OF_LEDGER], &m, why);
 }
 
@@ -204,18 +211,20 @@ stored_hashes(struct reconcile *r, const struct mm_cert_row *c,
     struct mm_mark *m, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
-	struct mm_cert cert;
+	struct mm_cert cert = { .tbs = { NULL, 0 } };
 	uint8_t hash[32];
+	bool good;
 
 	if (c->state == MM_CERT_ORPHANED)
-		return MM_OK;
-	MM_TRY(mm_get_cert_der(r->db, c->serial, &der, why));
-	MM_TRY(mm_cert_walk(mm_buf_view(&der), &cert, why));
+		return mm_facts_cert(r->facts, c, NULL, why);
+	/* what is damaged hashes to something else */
+	good = mm_get_cert_der(r->db, c->serial, &der, NULL) == MM_OK &&
+	    mm_cert_walk(mm_buf_view(&der), &cert, NULL) == MM_OK;
 	mm_sha256(mm_buf_view(&der), hash);
 	memcpy(m->cert, hash, sizeof(m->cert));
 	mm_sha256(cert.tbs, hash);
 	memcpy(m->tbs, hash, sizeof(m->tbs));
-	return MM_OK;
+	return mm_facts_cert(r->facts, c, good ? &cert : NULL, why);
 }
 
 static enum mm_err
@@ -235,40 +244,54 @@ one_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 }
 
 static enum mm_err
-read_crl(struct reconcile *r, const char *issuer, struct mm_why *why)
+read_crl(struct reconcile *r, const struct mm_issuer_conf *issuer,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(CRL_MAX);
-	uint64_t number = 0;
-	int64_t next_s;
-	enum mm_err rc = mm_get_crl(r->db, issuer, &number, &next_s, &der,
-	    NULL);
+	struct mm_crl_row row = { 0 };
+	enum mm_err rc = mm_get_crl(r->db, issuer->name, &row.number,
+	    &row.next_s, &der, NULL);
 
 	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		return MM_FAIL(why, rc, "the database's CRL of issuer %s "
-		    "cannot be read", issuer);
-	return mm_crls_stored(&r->crls[MM_OF_STORE], issuer, number,
-	    mm_buf_view(&der), why);
+		    "cannot be read", issuer->name);
+	row.der = mm_buf_view(&der);
+	return mm_crls_stored(&r->crls[MM_OF_STORE], issuer, &row, why);
 }
 
 static enum mm_err
-read_store(struct reconcile *r, struct mm_store_reader *db,
-    const struct mm_config *config, struct mm_why *why)
+read_certs(struct reconcile *r, struct mm_store_reader *db,
+    struct mm_why *why)
 {
 	struct mm_list l = { .most = 1000, .state = -1 };
-	uint64_t size;
 
-	MM_TRY(mm_get_ledger_size(db, &size, why));
-	mm_progress_begin(&r->progress, r->cli, "entries", size);
-	MM_TRY(mm_each_entry(db, 0, size, one_entry, r, why));
-	mm_progress_end(&r->progress);
-	for (size_t i = 0; i < config->nissuer; i++)
-		MM_TRY(read_crl(r, config->issuer[i].name, why));
 	do {
 		r->page = 0;
 		snprintf(l.after, sizeof(l.after), "%s", r->next);
 		MM_TRY(mm_list_certs(db, &l, one_row, r, why));
 	} while (r->page == l.most);
 	return MM_OK;
+}
+
+static enum mm_err
+read_store(struct reconcile *r, struct mm_store_reader *db,
+    const struct mm_config *config, struct mm_why *why)
+{
+	struct mm_why own = { 0 };
+	enum mm_err rc;
+
+	MM_TRY(mm_get_ledger_size(db, &r->size, why));
+	mm_progress_begin(&r->progress, r->cli, "entries", r->size);
+	MM_TRY(mm_entries_each(db, r->size, one_entry, r, r->differences,
+	    why));
+	mm_progress_end(&r->progress);
+	for (size_t i = 0; i < config->nissuer; i++)
+		MM_TRY(read_crl(r, &config->issuer[i], why));
+	rc = read_certs(r, db, &own);
+	r->unread = rc != MM_OK;
+	MM_TRY(mm_differ_unread(r->differences, "certificates", rc, &own,
+	    why));
+	return mm_facts_compare(r->facts, why);
 }
 
 /* ---- telling ---- */
@@ -280,9 +303,13 @@ print_difference(json_t *item)
 	    json_object_get(item, "difference"));
 	const char *serial = json_string_value(
 	    json_object_get(item, "serial"));
+	const char *record = json_string_value(
+	    json_object_get(item, "record"));
 
 	if (serial != NULL)
 		printf("%s  %s\n", serial, what);
+	else if (record != NULL)
+		printf("%s  %s\n", record, what);
 	else if (json_object_get(item, "crl") != NULL)
 		printf("CRL %lld of issuer %s  %s\n", (long long)
 		    json_integer_value(json_object_get(item, "crl")),
@@ -298,6 +325,7 @@ report(struct reconcile *r, struct mm_why *why)
 	size_t n = json_array_size(r->differences), i;
 	json_t *item;
 
+	mm_json_plain(r->differences, 3);
 	if (r->cli->json) {
 		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
 		    "agree", n == 0, "journal",
@@ -334,12 +362,21 @@ report(struct reconcile *r, struct mm_why *why)
 	    "database", n));
 }
 
+/* How long the ledger is stands there. */
+static enum mm_err
+no_counters(struct reconcile *r, struct mm_why *why)
+{
+	return mm_cli_unverified(r->cli, MM_FAIL(why, MM_EINPUT,
+	    "the database has no counters"));
+}
+
 static enum mm_err
 reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 {
 	MM_OWN(mm_config_free) struct mm_config *config = NULL;
 	MM_OWN(mm_reader_close) struct mm_store_reader *db = NULL;
 	const char *conf = mm_arg(a, "config");
+	struct mm_why own = { 0 };
 	enum mm_err rc;
 	char journal[MM_PATH_MAX + 32];
 
@@ -352,15 +389,26 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	 * the journal then, and only what the database misses can differ.
 	 */
 	MM_TRY(mm_reader_open(config->set.database, &db, why));
-	MM_TRY(mm_reader_begin(db, why));
+	rc = mm_reader_begin(db, &own);
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND ? no_counters(r, why)
+		    : MM_FAIL(why, rc, "%s", own.text);
 	r->db = db;
+	MM_TRY(mm_facts_new(&(struct mm_facts_of){ db, config, r->differences,
+	    r->began_ms }, &r->facts, why));
 	MM_TRY(read_store(r, db, config, why));
-	mm_reader_end(db);
 	rc = read_journals(r, a, journal, why);
 	if (rc != MM_OK)
 		return rc == MM_EPOLICY || rc == MM_EINPUT
 		    ? mm_cli_unverified(r->cli, rc) : rc;
-	mm_marks_compare(r->of, r->differences, &r->in_flight);
+	MM_TRY(mm_heads_compare(&r->heads, db, r->size,
+	    config->set.ledger_origin, r->recovered != 0, r->differences,
+	    why));
+	if (r->recovered == 0) /* else its end was lost, tokens' lines too */
+		MM_TRY(mm_facts_journal(r->facts, why));
+	mm_reader_end(db);
+	if (!r->unread)
+		mm_marks_compare(r->of, r->differences, &r->in_flight);
 	mm_crls_compare(r->crls, r->differences, &r->in_flight);
 	mm_clocks_compare(&r->clocks[MM_OF_JOURNAL], &r->clocks[MM_OF_LEDGER],
 	    r->differences);
@@ -385,6 +433,8 @@ mm_cmd_ledger_reconcile(struct mm_cli *cli, const struct mm_args *a,
 	r->differences = json_array();
 	r->began_ms = mm_now_ms();
 	rc = reconcile(r, a, why);
+	mm_facts_free(&r->facts);
+	mm_heads_done(&r->heads);
 	for (int i = 0; i < MM_OF_RECORDS; i++) {
 		mm_marks_done(&r->of[i]);
 		mm_crls_done(&r->crls[i]);

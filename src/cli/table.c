@@ -37,6 +37,33 @@ mm_text_put(FILE *f, const char *text)
 				fprintf(f, "\\x%02x", (unsigned char)text[i]);
 }
 
+static void
+put_escaped(FILE *f, const uint8_t *c, size_t n)
+{
+	unsigned v = n == 1 ? c[0] : 0x40U * (c[0] & 0x1f) + (c[1] & 0x3f);
+
+	fprintf(f, "\\u%04x", n == 1 && c[0] >= 0x80 ? 0xfffd : v);
+}
+
+/* see cmd.h */
+void
+mm_json_put(FILE *f, struct mm_bytes json)
+{
+	char four[5] = "";
+	size_t n;
+
+	for (size_t i = 0; i < json.n; i += n) {
+		size_t left = json.n - i < 4 ? json.n - i : 4;
+
+		memcpy(four, json.p + i, left);
+		four[left] = '\0';
+		if (foul(four, &n) || four[0] == '\0')
+			put_escaped(f, json.p + i, n);
+		else
+			fwrite(four, 1, n, f);
+	}
+}
+
 /* see cmd.h */
 void
 mm_text_plain(char *text)

@@ -153,8 +153,10 @@ report(const struct mm_cli *cli, const struct walk *w,
 		json_decref(o);
 		return;
 	}
-	printf("verified: %s has %llu entries; every entry, every tile and "
-	       "the signature agree", c->origin, (unsigned long long)c->size);
+	fputs("verified: ", stdout);
+	mm_text_put(stdout, c->origin);
+	printf(" has %llu entries; every entry, every tile and the signature "
+	       "agree", (unsigned long long)c->size);
 	if (w->kept.size != 0)
 		printf("; the first %llu are those of last time",
 		    (unsigned long long)w->kept.size);

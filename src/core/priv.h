@@ -431,16 +431,6 @@ void mm_nodes_stop(struct mm_core *c);
  * another node's signer made of it. */
 MM_MUST enum mm_err mm_nodes_catch_up(struct mm_core *c, struct mm_why *why);
 
-#define MM_NOTED_TEXT 67
-/* noted.c: the SHA-256 of what was entered once for all under this id
- * ("profile:NAME@VERSION").  MM_ENOTFOUND, without a reason: nothing was. */
-MM_MUST enum mm_err mm_noted_get(struct mm_store_reader *r, const char *id,
-    uint8_t sha256[32], struct mm_why *why);
-/* The op that notes it, for the entries to be sealed into; fails with
- * MM_ECONFLICT where it is noted.  body must outlive it. */
-void mm_noted_op(const char *id, const uint8_t sha256[32],
-    char body[MM_NOTED_TEXT], struct mm_op *op);
-
 /* clocks.c: enters those of the signer's clock lines that the ledger lacks,
  * in hello_rep's form. */
 MM_MUST enum mm_err mm_clocks_enter(struct mm_core *c, struct mm_bytes clocks,

@@ -436,6 +436,15 @@ MM_MUST enum mm_err mm_get_crl(struct mm_store_reader *r, const char *issuer,
 MM_MUST enum mm_err mm_get_answer(struct mm_store_reader *r, const char *key,
     uint8_t request_sha256[32], int *status, struct mm_buf *body,
     struct mm_why *why);
+#define MM_NOTED_TEXT 67
+/* The SHA-256 of what was entered once for all under this id
+ * ("profile:NAME@VERSION").  MM_ENOTFOUND, without a reason: nothing was. */
+MM_MUST enum mm_err mm_noted_get(struct mm_store_reader *r, const char *id,
+    uint8_t sha256[32], struct mm_why *why);
+/* The op that notes it, for the entries to be sealed into; fails with
+ * MM_ECONFLICT where it is noted.  body must outlive it. */
+void mm_noted_op(const char *id, const uint8_t sha256[32],
+    char body[MM_NOTED_TEXT], struct mm_op *op);
 
 /* Appends the body. */
 MM_MUST enum mm_err mm_get_doc(struct mm_store_reader *r,

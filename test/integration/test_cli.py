@@ -1,11 +1,15 @@
 """The command line as a person uses it, against a running server."""
+import base64
+import contextlib
 import fcntl
+import hashlib
 import http.server
 import json
 import os
 import pty
 import re
 import signal
+import sqlite3
 import ssl
 import struct
 import subprocess
@@ -669,6 +673,58 @@ def test_a_terminal_gets_no_orders_from_the_server(world):
     assert shown["description"] == bad
     p = world.cli("device", "show", "x\x1b[2Jy", check=False)
     assert p.returncode != 0 and "\x1b" not in p.stderr
+
+
+def a_receipt(where, entry):
+    """Of a ledger of one's own that has but that entry: (receipt, key)."""
+    key = where / "ed25519"
+    run("openssl", "genpkey", "-algorithm", "ed25519", "-out", key)
+    public = subprocess.run(
+        ["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"],
+        capture_output=True, check=True).stdout[-32:]
+    name = "evil.example/\u009b2J"
+    number = hashlib.sha256(f"{name}\n\x01".encode() + public).digest()[:4]
+    b64 = lambda b: base64.b64encode(b).decode()  # noqa: E731
+    text = f"{name}\n1\n" + b64(hashlib.sha256(
+        b"\0" + entry.encode()).digest()) + "\n"
+    (where / "text").write_text(text)
+    run("openssl", "pkeyutl", "-sign", "-inkey", key, "-rawin", "-in",
+        where / "text", "-out", where / "sig")
+    note = text + "\n\u2014 " + name + " " + b64(
+        number + (where / "sig").read_bytes()) + "\n"
+    (where / "receipt").write_text(json.dumps({
+        "v": 1, "entry": entry, "index": 0, "proof": [], "checkpoint": note,
+        "chain": ""}))
+    (where / "key").write_text(f"{name}+{number.hex()}+" +
+                               b64(b"\1" + public) + "\n")
+    return where / "receipt", where / "key"
+
+
+def test_a_receipt_gives_no_orders(world, tmp_path):
+    """A ledger may sign what it likes."""
+    entry = ('{"v":1,"type":"alert","at":"2026-11-23T05:00:00.000Z",'
+             '"time_source":"system","reason":"a\x7fb\u009b2Jc"}')
+    receipt, key = a_receipt(tmp_path, entry)
+    for more in [], ["--json"]:
+        p = world.cli(*more, "ledger", "verify-receipt", receipt, "--key",
+                      key)
+        assert not set(p.stdout) & {"\x1b", "\x7f", "\x9b"}, p.stdout
+        assert "a\\u007fb\\u009b2Jc" in p.stdout
+    assert json.loads(p.stdout)["entry"] == json.loads(entry)
+
+
+def test_entries_give_no_orders(tmp_path):
+    """Changed in the database, while it is served."""
+    with World(database=f"sqlite:{tmp_path}/own.db") as w:
+        w.start().product()
+        with contextlib.closing(sqlite3.connect(tmp_path / "own.db")) as db:
+            db.execute("UPDATE entry SET json = CAST(replace(CAST(json AS "
+                       "TEXT), '\"role\":\"admin', '\"role\":\"a' || "
+                       "char(127) || 'b' || char(155)) AS BLOB)")
+            db.commit()
+        out = w.cli("ledger", "entries", "--type", "operator.created").stdout
+        assert not set(out) & {"\x1b", "\x7f", "\x9b"}, out
+        assert json.loads(out)["entry"]["role"] == "a\x7fb\x9b"
 
 
 def test_export_is_jsonl_and_csv(world, tmp_path):

@@ -135,6 +135,8 @@ def one_byte(db):
 def test_a_changed_list(settled, sql, says):
     with changed(settled, sql):
         rc, differences, p = reconcile(settled)
+    if "UPDATE entry" in sql:  # another tree, too
+        says = says | {"the database's entries are not what was signed"}
     assert rc == 9 and set(differences) == says, p
 
 

@@ -1,7 +1,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/priv.h"
+#include "base/own.h"
+#include "base/text.h"
+#include "store/store.h"
 
 /*
  * What is entered once and never again stands as a document under the name of
@@ -19,15 +21,17 @@ before_documents(struct mm_store_reader *r, const char *id, uint8_t sha256[32])
 	return mm_get_answer(r, id, sha256, &status, &body, NULL);
 }
 
-static enum mm_err
+/* A body that is no hash is none of anything. */
+static void
 hash_of(const struct mm_buf *body, uint8_t sha256[32])
 {
-	if (body->n != MM_NOTED_TEXT - 1)
-		return MM_ESYS;
-	return mm_hex_parse((const char *)body->p + 1, 64, sha256, 32, NULL);
+	if (body->n != MM_NOTED_TEXT - 1 ||
+	    mm_hex_parse((const char *)body->p + 1, 64, sha256, 32, NULL) !=
+	        MM_OK)
+		memset(sha256, 0, 32);
 }
 
-/* see priv.h */
+/* see store.h */
 enum mm_err
 mm_noted_get(struct mm_store_reader *r, const char *id, uint8_t sha256[32],
     struct mm_why *why)
@@ -37,7 +41,7 @@ mm_noted_get(struct mm_store_reader *r, const char *id, uint8_t sha256[32],
 	enum mm_err rc = mm_get_doc(r, MM_DOC_NOTED, id, &version, &body, NULL);
 
 	if (rc == MM_OK)
-		rc = hash_of(&body, sha256);
+		hash_of(&body, sha256);
 	else if (rc == MM_ENOTFOUND)
 		rc = before_documents(r, id, sha256);
 	if (rc == MM_OK || rc == MM_ENOTFOUND)
@@ -45,7 +49,7 @@ mm_noted_get(struct mm_store_reader *r, const char *id, uint8_t sha256[32],
 	return MM_FAIL(why, rc, "store: cannot be read");
 }
 
-/* see priv.h */
+/* see store.h */
 void
 mm_noted_op(const char *id, const uint8_t sha256[32], char body[MM_NOTED_TEXT],
     struct mm_op *op)

@@ -1,0 +1,313 @@
+#include "cli/fact.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "pki/key.h"
+
+/* What the database's rows say, in the words of the ledger's entries. */
+
+MM_FREE_FN(json_free, json_t, json_decref)
+
+/* NULL where all is zero. */
+static const char *
+hex_of(const uint8_t *v, size_t n, char out[65])
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i] != 0) {
+			mm_hex_text(v, n, out);
+			return out;
+		}
+	return NULL;
+}
+
+static const char *
+hash_of(const char *text, char out[65])
+{
+	uint8_t hash[32];
+
+	if (text[0] == '\0')
+		return NULL;
+	mm_sha256(mm_bytes_of(text), hash);
+	mm_hex_text(hash, 32, out);
+	return out;
+}
+
+static const char *
+time_of(int64_t at_ms, char out[65])
+{
+	if (at_ms == 0)
+		return NULL;
+	mm_time_text(at_ms, out);
+	return out;
+}
+
+static void
+key_says(struct mm_said *s, const uint8_t spki[32])
+{
+	char hex[65];
+
+	mm_fact_hash(hex_of(spki, 32, hex), s->who);
+}
+
+/* ---- rows ---- */
+
+static void
+product_says(const void *row, struct mm_said *s)
+{
+	const struct mm_product *p = row;
+
+	s->id = p->name;
+	s->text[0] = p->ldevid_profile;
+	s->made_ms = p->created_at;
+	s->version = p->version;
+}
+
+static void
+device_says(const void *row, struct mm_said *s)
+{
+	const struct mm_device *d = row;
+
+	s->id = d->id;
+	s->state = d->state;
+	s->made_ms = d->created_at;
+	s->version = d->version;
+	key_says(s, d->bound_spki);
+	s->text[0] = d->product;
+	s->text[1] = hash_of(d->attributes, s->own[0]);
+}
+
+static void
+token_says(const void *row, struct mm_said *s)
+{
+	const struct mm_token_row *t = row;
+
+	s->id = t->id;
+	s->state = t->state;
+	s->made_ms = t->created_at;
+	key_says(s, t->bound_spki);
+	s->text[0] = t->device;
+	s->text[1] = t->product;
+	s->text[2] = t->profile;
+	s->text[3] = time_of(t->expires_at, s->own[0]);
+}
+
+/* see fact.h */
+void
+mm_said_cert(const struct mm_cert_row *c, struct mm_said *s)
+{
+	*s = (struct mm_said){ .state = c->state,
+		.made_ms = c->issued_at,
+		.confirmed_ms = c->confirmed_at,
+		.ended_ms = c->revoked_at,
+		.reason = c->reason,
+		.version = c->entry + 1 };
+	mm_hex_text(c->serial, 16, s->own[0]);
+	s->id = s->own[0];
+	s->text[0] = c->authority;
+	s->text[1] = c->product;
+	s->text[2] = hex_of(c->cert_sha256, 32, s->own[1]);
+	if (c->not_before_s != 0) {
+		mm_time_text_s(c->not_before_s, s->own[2]);
+		s->text[3] = s->own[2];
+	}
+	s->text[4] = c->key_origin == 1   ? "server"
+		     : c->key_origin == 0 ? "device"
+					  : "unknown";
+	if (c->state != MM_CERT_ORPHANED)
+		s->text[5] = hex_of(c->predecessor, 16, s->own[3]);
+	else
+		s->made_ms = 0; /* no entry tells */
+}
+
+static void
+operator_says(const void *row, struct mm_said *s)
+{
+	const struct mm_operator *o = row;
+
+	s->id = o->id;
+	s->state = o->revoked_at != 0;
+	s->made_ms = o->created_at;
+	s->ended_ms = o->revoked_at;
+	s->reason = (uint8_t)o->kind;
+	s->before = o->name[0] == '\0' && o->description[0] == '\0';
+	key_says(s, o->spki_sha256);
+	s->text[0] = o->roles;
+	s->text[1] = o->scope;
+	s->text[2] = time_of(o->expires_at, s->own[0]);
+}
+
+/* ---- documents ---- */
+
+static unsigned
+state_of(enum mm_fact_kind kind, const char *name)
+{
+	unsigned i = 0;
+
+	while (i < 5 &&
+	       (name == NULL || strcmp(mm_fact_state_name(kind, i), name) != 0))
+		i++;
+	return i;
+}
+
+static const char *
+member(const json_t *o, const char *name)
+{
+	return json_string_value(json_object_get(o, name));
+}
+
+static int64_t
+number(const json_t *o, const char *name)
+{
+	return json_integer_value(json_object_get(o, name));
+}
+
+/* The text as it was put: what is stored is that, in an envelope. */
+static void
+schema_says(const json_t *o, struct mm_said *s)
+{
+	char *text = json_dumps(json_object_get(o, "schema"), JSON_COMPACT);
+
+	s->text[0] = hash_of(text != NULL ? text : "", s->own[0]);
+	free(text);
+}
+
+static void
+webhook_says(const json_t *o, struct mm_said *s)
+{
+	s->state = state_of(MM_FACT_WEBHOOK, member(o, "state"));
+	s->made_ms = number(o, "created");
+	s->confirmed_ms = number(o, "rotated");
+	s->reason = (uint8_t)number(o, "secret");
+	s->before = (uint8_t)number(o, "epoch");
+}
+
+static int64_t
+time_in(const json_t *o, const char *name)
+{
+	const char *text = member(o, name);
+	int64_t at = 0;
+
+	return text != NULL && mm_time_parse(text, &at, NULL) == MM_OK ? at : 0;
+}
+
+static const char *
+copy_of(const char *text, char out[65])
+{
+	snprintf(out, 65, "%s", text != NULL ? text : "");
+	return out;
+}
+
+static void
+approval_says(const json_t *o, struct mm_said *s)
+{
+	const char *decider = member(o, "decider");
+
+	s->state = state_of(MM_FACT_APPROVAL, member(o, "state"));
+	s->made_ms = time_in(o, "requested");
+	s->confirmed_ms = time_in(o, "decided");
+	mm_fact_hash(decider, s->who);
+	s->text[0] = copy_of(member(o, "action"), s->own[0]);
+	s->text[1] = copy_of(member(o, "requester"), s->own[1]);
+	s->text[2] = copy_of(member(o, "request_sha256"), s->own[2]);
+	s->text[3] = time_of(time_in(o, "expires"), s->own[3]);
+}
+
+static const struct {
+	enum mm_doc_kind kind;
+	void (*says)(const json_t *o, struct mm_said *s);
+} docs[MM_FACT_KINDS] = {
+	[MM_FACT_SCHEMA] = { MM_DOC_SCHEMA, schema_says },
+	[MM_FACT_WEBHOOK] = { MM_DOC_WEBHOOK, webhook_says },
+	[MM_FACT_APPROVAL] = { MM_DOC_APPROVAL, approval_says },
+	[MM_FACT_SECRET] = { MM_DOC_SECRET, webhook_says },
+};
+
+/* A body that is no JSON says nothing, which differs. */
+static void
+doc_says(enum mm_fact_kind kind, const struct mm_doc *d, struct mm_said *s)
+{
+	MM_OWN(json_free)
+	json_t *o = json_loadb((const char *)d->body.p, d->body.n, 0, NULL);
+
+	s->id = d->id;
+	s->version = d->version;
+	if (o != NULL)
+		docs[kind].says(o, s);
+	else
+		s->state = UINT8_MAX;
+}
+
+/* ---- lists ---- */
+
+struct listing {
+	enum mm_fact_kind kind;
+	mm_said_fn *fn;
+	void *ctx;
+	char next[MM_DOC_ID_MAX + 1];
+	size_t page;
+};
+
+static const struct {
+	enum mm_err (*list)(struct mm_store_reader *r, const struct mm_list *l,
+	    mm_row_fn *fn, void *ctx, struct mm_why *why);
+	void (*says)(const void *row, struct mm_said *s);
+} lists[MM_FACT_KINDS] = {
+	[MM_FACT_PRODUCT] = { mm_list_products, product_says },
+	[MM_FACT_DEVICE] = { mm_list_devices, device_says },
+	[MM_FACT_TOKEN] = { mm_list_tokens, token_says },
+	[MM_FACT_OPERATOR] = { mm_list_operators, operator_says },
+};
+
+/* How far a product's index has come stands beside its schema. */
+static bool
+is_progress(const struct listing *l, const char *id)
+{
+	return l->kind == MM_FACT_SCHEMA && strchr(id, '#') != NULL;
+}
+
+static enum mm_err
+one_row(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct listing *l = ctx;
+	struct mm_said said = { .id = NULL };
+
+	snprintf(l->next, sizeof(l->next), "%s", next);
+	l->page++;
+	if (lists[l->kind].says != NULL)
+		lists[l->kind].says(row, &said);
+	else if (is_progress(l, ((const struct mm_doc *)row)->id))
+		return MM_OK;
+	else
+		doc_says(l->kind, row, &said);
+	return l->fn(l->ctx, &said, row, why);
+}
+
+static enum mm_err
+one_page(struct listing *l, struct mm_store_reader *db,
+    const struct mm_list *list, struct mm_why *why)
+{
+	if (lists[l->kind].list != NULL)
+		return lists[l->kind].list(db, list, one_row, l, why);
+	return mm_list_docs(db, docs[l->kind].kind, "", list, one_row, l, why);
+}
+
+/* see fact.h */
+enum mm_err
+mm_said_each(struct mm_store_reader *db, enum mm_fact_kind kind, mm_said_fn *fn,
+    void *ctx, struct mm_why *why)
+{
+	struct mm_list list = { .most = 1000, .state = -1 };
+	struct listing l = { .kind = kind, .fn = fn, .ctx = ctx };
+
+	do {
+		l.page = 0;
+		snprintf(list.after, sizeof(list.after), "%s", l.next);
+		MM_TRY(one_page(&l, db, &list, why));
+	} while (l.page == list.most);
+	return MM_OK;
+}
