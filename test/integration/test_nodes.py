@@ -345,6 +345,7 @@ def test_who_may_not_work_on_the_database(server):
         assert b.daemon.wait(30) != 0 and "start the one" in b.log()
         b.stop()
         a.start()
+        until(lambda: a.get_public("/crl/issuing.crl").status == 200)
         size = a.rest("GET", "/status").json["ledger"]["size"]
         # a copy of the first one's folders, ports of its own
         b.set_conf("node", '"a"')
