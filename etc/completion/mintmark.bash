@@ -183,7 +183,7 @@ _mintmark() {
 	'approval list --after') words=' ' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--json --quiet --server --ca --key-file --context --help --version init status doctor ca profile product device token cert audit ledger event webhook key approval completion man reference complete' ;;
+	'') words='--json --quiet --server --ca --key-file --context --help --version init status doctor ca profile product device token cert audit ledger event webhook authorise key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
 	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
@@ -244,6 +244,8 @@ _mintmark() {
 	'webhook rotate') words='--help '; kind='' ;;
 	'webhook replay') words='--help --from '; kind='' ;;
 	'webhook dead-letters') words='--help --retry --limit --after '; kind='' ;;
+	'authorise show') words='--help '; kind='' ;;
+	'authorise rotate') words='--help '; kind='' ;;
 	'key list') words='--help --limit --after '; kind='' ;;
 	'key create') words='--help --role --ttl --product --batch --source --description --certificate '; kind='' ;;
 	'key revoke') words='--help '; kind='' ;;
@@ -265,6 +267,7 @@ _mintmark() {
 	'ledger ') words='checkpoint key entries verify verify-receipt reconcile export ' ;;
 	'event ') words='list follow ' ;;
 	'webhook ') words='list show create remove pause resume test rotate replay dead-letters ' ;;
+	'authorise ') words='show rotate ' ;;
 	'key ') words='list create revoke erase ' ;;
 	'approval ') words='list show approve refuse ' ;;
 	esac

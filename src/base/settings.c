@@ -131,6 +131,17 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "Most time for a receiver to answer, all of it."),
 	TIME("webhook_give_up", webhook_give_up_s, 1, 31536000, "5d",
 	    "A webhook that has failed for so long is disabled."),
+	TEXT(authorise_url, 0, "",
+	    "https:// address that is asked before every first enrolment "
+	    "whether it is allowed; empty asks nobody. Addresses and CAs as "
+	    "for webhooks."),
+	TIME("authorise_timeout", authorise_timeout_s, 1, 8, "5s",
+	    "Most time for its answer, all of it; none in time is a "
+	    "refusal. Less than a server that stops waits for its devices."),
+	{ "authorise_profiles", MM_CONF_LIST, AT(authorise_profiles), 1,
+	    MM_NAME_MAX,
+	    "", "Profiles whose first enrolments are asked about; empty for "
+	    "all.", NULL },
 	TIME("token_ttl", token_ttl_s, 60, 315360000, "72h",
 	    "How long a new token is good if nothing else is said."),
 	TIME("unconfirmed_alert", unconfirmed_alert_s, 0, 31536000, "7d",
@@ -404,6 +415,16 @@ check_four_eyes(const struct mm_settings *s, struct mm_why *why)
 	return MM_OK;
 }
 
+static enum mm_err
+check_authorise(const struct mm_settings *s, struct mm_why *why)
+{
+	if (s->authorise_url[0] != '\0' &&
+	    strncmp(s->authorise_url, "https://", 8) != 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "authorise_url: want https://host/path");
+	return MM_OK;
+}
+
 /* see settings.h */
 enum mm_err
 mm_settings_check(const struct mm_settings *s, struct mm_why *why)
@@ -414,6 +435,7 @@ mm_settings_check(const struct mm_settings *s, struct mm_why *why)
 	MM_TRY(check_separation(s, why));
 	MM_TRY(check_webhooks(s, why));
 	MM_TRY(check_four_eyes(s, why));
+	MM_TRY(check_authorise(s, why));
 	/* both give a sign every second, on a machine that may be busy */
 	if (s->watchdog_s > 0 && s->watchdog_s < 5)
 		return MM_FAIL(why, MM_EINPUT,

@@ -52,6 +52,9 @@ struct mm_settings {
 	bool webhook_deny_private;
 	struct mm_conf_list webhook_retries; /* durations, mm_duration_parse */
 	int64_t webhook_timeout_s, webhook_give_up_s;
+	char authorise_url[1025];            /* "" : nobody is asked */
+	int64_t authorise_timeout_s;
+	struct mm_conf_list authorise_profiles; /* empty: all */
 	int64_t token_ttl_s;                 /* default 72 h */
 	int64_t unconfirmed_alert_s;         /* 0: never */
 	int64_t watchdog_s;                  /* 0: nobody is watched */

@@ -188,6 +188,13 @@ const struct mm_cmd mm_cmds[] = {
 	    webhook_dead_letters, "list what could not be delivered, or try "
 	    "one again", NULL),
 
+	ROW("authorise", "show", "", 0, 0, MM_C_NONE, authorise_show,
+	    "show whom the server asks before a first enrolment, and how it "
+	    "does", NULL),
+	ROW("authorise", "rotate", "", 0, 0, MM_C_NONE, authorise_rotate,
+	    "make the (first or next) secret that its questions are signed "
+	    "with", NULL),
+
 	ROW("key", "list", "", 0, 0, MM_C_NONE, key_list,
 	    "list the credentials: API keys and certificates", NULL),
 	ROW("key", "create", "NAME", 1, 1, MM_C_NONE, key_create,

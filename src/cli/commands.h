@@ -24,7 +24,8 @@
 	X(webhook_dead_letters) X(audit) X(device_import)                  \
 	X(device_update) X(device_history) X(product_schema)               \
 	X(profile_check) X(profile_diff) X(key_erase) X(approval_list)     \
-	X(approval_show) X(approval_approve) X(approval_refuse)
+	X(approval_show) X(approval_approve) X(approval_refuse)            \
+	X(authorise_show) X(authorise_rotate)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \

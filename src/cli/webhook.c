@@ -89,7 +89,7 @@ mm_cmd_webhook_create(struct mm_cli *cli, const struct mm_args *a,
 	return mm_object_command(cli, "POST", "/webhooks", o, why);
 }
 
-/* ---- rotate, replay, dead letters ---- */
+/* ---- rotate, replay ---- */
 
 const struct mm_opt mm_opts_webhook_rotate[] = { END };
 
@@ -123,6 +123,31 @@ mm_cmd_webhook_replay(struct mm_cli *cli, const struct mm_args *a,
 		return json_decref(o), rc;
 	return mm_object_command(cli, "POST", p, o, why);
 }
+
+/* ---- the authorise hook ---- */
+
+const struct mm_opt mm_opts_authorise_show[] = { END };
+const struct mm_opt mm_opts_authorise_rotate[] = { END };
+
+enum mm_err
+mm_cmd_authorise_show(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	(void)a;
+	return mm_object_command(cli, "GET", "/authorise", NULL, why);
+}
+
+enum mm_err
+mm_cmd_authorise_rotate(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	(void)a;
+	mm_cli_hint(cli, "the secret is shown once; the one before it, if "
+	    "any, signs for 24 hours more");
+	return mm_object_command(cli, "POST", "/authorise/rotate", NULL, why);
+}
+
+/* ---- dead letters ---- */
 
 static const struct mm_column letter_columns[] = {
 	{ "INDEX", "index" }, { "AT", "at" }, { "ATTEMPTS", "attempts" },

@@ -510,6 +510,7 @@ mm_commit_run(void *core)
 		relink(r);
 		read_lines(r);
 		give_up_late(r);
+		mm_ask_late(c);
 		for (unsigned i = 0; i < MM_WIRE_LINES && c->stopping; i++)
 			abandon(r, i);
 		take_later(r);

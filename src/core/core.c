@@ -62,6 +62,7 @@ init(struct mm_core *c, struct mm_why *why)
 	MM_TRY(mm_chains_load(c->config, &c->chains, why));
 	MM_TRY(mm_reserve_new(most, &c->reserve, why));
 	MM_TRY(mm_counts_new(&c->counts, why));
+	MM_TRY(mm_asking_new(&c->asking, why));
 	MM_TRY(mm_wire_new(most, &c->wire, why));
 	MM_TRY(mm_commit_new(c, why));
 	c->marks = calloc(c->config->nissuer + 1, sizeof(*c->marks));
@@ -117,6 +118,7 @@ mm_core_close(struct mm_core **owner)
 	mm_chains_free(&c->chains);
 	mm_reserve_free(&c->reserve);
 	mm_counts_free(&c->counts);
+	mm_asking_free(&c->asking);
 	mm_wire_free(&c->wire);
 	free(c->round);
 	free(c->marks);
@@ -290,6 +292,7 @@ mm_core_post(struct mm_core *c, struct mm_job *list)
 		f->node = c->config->set.node;
 		f->tries = f->nops = 0;
 		f->ask_until = 0;
+		f->ask.answered = false;
 		f->posted_us = mm_mono_us();
 		f->flags = admitted(c) ? 0 : MM_FLIGHT_BUSY;
 	}

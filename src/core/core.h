@@ -37,6 +37,8 @@ struct mm_core_hooks {
 	void *ctx;
 };
 
+struct mm_question;
+
 struct mm_core_conf {
 	const struct mm_config *config;  /* borrowed */
 	/* DER of the anchor and the issuers' chains; read at start. */
@@ -48,6 +50,14 @@ struct mm_core_conf {
 	/* The ledger has size entries now, all durable; on the writer's
 	 * thread, which must not wait.  NULL: nobody asks. */
 	void (*grown)(void *ctx, uint64_t size);
+	/*
+	 * Whether a first enrolment is allowed is asked of somebody outside;
+	 * NULL: of nobody.  On a core thread, which must not wait: the answer
+	 * comes through mm_core_said, within ask_ms.  false: it cannot be
+	 * asked now, and the enrolment is refused.  Settings choose profiles.
+	 */
+	bool (*ask)(void *ctx, const struct mm_question *q);
+	int64_t ask_ms;
 	void *ctx;
 	unsigned jobs_max;               /* in flight; above: MM_EAGAIN */
 	const struct mm_core_hooks *hooks; /* NULL but in tests */
@@ -149,6 +159,8 @@ enum mm_job_kind {
 	X(MM_R_BINDING, "channel-binding-missing-or-wrong")                     \
 	X(MM_R_TOO_MANY, "too-many-replacements")                               \
 	X(MM_R_CEILING, "ceiling-reached")                                      \
+	X(MM_R_AUTHORISE_NO, "authorise-refused")                               \
+	X(MM_R_AUTHORISE_AWAY, "authorise-unavailable")                         \
 	X(MM_R_BUSY, "try-later")
 
 enum mm_reason {
@@ -158,6 +170,9 @@ enum mm_reason {
 	MM_REASON_COUNT
 };
 const char *mm_reason_text(enum mm_reason r);
+
+#define MM_PEER_TEXT 46  /* an IPv6 address */
+#define MM_SAID_TEXT 161
 
 struct mm_job {
 	/* in: the caller's */
@@ -169,12 +184,14 @@ struct mm_job {
 	bool binding_ok;               /* tls-unique or exporter was proved */
 	bool binding_wrong;            /* one was present and did not match */
 	bool want_checkpoint;          /* a receipt will be asked for */
+	char peer[MM_PEER_TEXT];       /* its address, for questions; or "" */
 	void *user;
 	uint16_t loop;
 	/* out */
 	enum mm_err result;
 	enum mm_reason reason;
 	struct mm_why why;
+	char said[MM_SAID_TEXT];       /* by who was asked; operators only */
 	unsigned retry_after_s;        /* with 429 and 503 */
 	bool replayed;
 	struct mm_buf der;             /* the certificate */
@@ -196,6 +213,25 @@ struct mm_job *mm_job_new(enum mm_job_kind kind);
 void mm_job_free(struct mm_job **owner);
 /* Takes the list; each comes back through conf.done exactly once. */
 void mm_core_post(struct mm_core *c, struct mm_job *list);
+
+/* ---- asking before a first enrolment: struct mm_core_conf's ask ---- */
+
+#define MM_ASKED_MOST 1024 /* parked at a time; above: MM_R_AUTHORISE_AWAY */
+
+struct mm_question {
+	uint64_t number;               /* of this process */
+	enum mm_authority_kind kind;
+	char token[MM_TOKEN_ID_TEXT];  /* "" none */
+	char device[MM_DEVICE_ID_MAX + 1];
+	char product[MM_NAME_MAX + 1], profile[MM_NAME_MAX + 1];
+	uint8_t spki[32];              /* all zero: the signer makes the key */
+	char peer[MM_PEER_TEXT];
+};
+enum mm_said { MM_SAID_NOTHING, MM_SAID_NO, MM_SAID_YES };
+/* The answer to a question; NOTHING: none could be had.  text: why, shown to
+ * operators.  Any thread; once too often, or too late, is nothing. */
+void mm_core_said(struct mm_core *c, uint64_t number, enum mm_said said,
+    const char *text);
 
 /* ---- what needs no job ---- */
 
@@ -496,14 +532,16 @@ MM_MUST enum mm_err mm_desk_crl(struct mm_desk *d, const char *issuer,
 /* Runs on a worker when the core says so: CRLs due, refusals hourly, ... */
 void mm_desk_housekeeping(struct mm_desk *d);
 /* One request at a time works under a key: false, somebody does.  The hold is
- * the caller's and stays where it is until it is ended. */
+ * the caller's, all zero at first, and stays where it is until it is ended, on
+ * any thread; ending one that was not begun, or twice, is nothing. */
 struct mm_answer_hold {
 	char key[129];
+	struct mm_core *core; /* NULL: it holds nothing */
 	struct mm_answer_hold *next;
 };
 bool mm_desk_answer_begin(struct mm_desk *d, const char *key,
     struct mm_answer_hold *hold);
-void mm_desk_answer_end(struct mm_desk *d, struct mm_answer_hold *hold);
+void mm_answer_end(struct mm_answer_hold *hold);
 /* Keeps a REST answer under "<operator id>:<Idempotency-Key>", at most 128
  * characters; body must hold no secret.  desk_answer.c */
 MM_MUST enum mm_err mm_desk_answer_put(struct mm_desk *d, const char *key,
@@ -522,8 +560,6 @@ MM_MUST enum mm_err mm_desk_doc_put(struct mm_desk *d, struct mm_op_doc *doc,
 #define MM_DESK_DOCS 128
 MM_MUST enum mm_err mm_desk_docs_put(struct mm_desk *d, struct mm_op *ops,
     size_t n, struct mm_why *why);
-/* Enrol on an operator's authority, blocking (REST). */
-MM_MUST enum mm_err mm_desk_enrol(struct mm_desk *d, struct mm_job *job);
 
 /*
  * First start ("mintmark init"): opens a new store with the entries that

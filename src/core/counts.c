@@ -15,6 +15,7 @@
 struct row {
 	char authority[MM_AUTHORITY_TEXT];
 	char device[MM_DEVICE_ID_MAX + 1];
+	char text[MM_SAID_TEXT];
 	enum mm_reason reason;
 	uint64_t n;
 };
@@ -63,32 +64,33 @@ find(struct mm_counts *c, const char *authority, enum mm_reason reason)
 }
 
 static bool
-add(struct mm_counts *c, const char *authority, const char *device,
-    enum mm_reason reason)
+add(struct mm_counts *c, const struct mm_verdict *v, const char *text)
 {
-	struct row *r = find(c, authority, reason);
+	struct row *r = find(c, v->authority, v->reason);
+	bool first = r == NULL;
 
-	if (r != NULL)
-		return r->n++ == 0;
-	if (c->n == KEPT)
-		return c->rest[reason]++ == 0;
-	r = &c->row[c->n++];
-	strcpy(r->authority, authority);
-	strcpy(r->device, device);
-	r->reason = reason;
-	r->n = 1;
-	return true;
+	if (first && c->n == KEPT)
+		return c->rest[v->reason]++ == 0;
+	if (first) {
+		r = &c->row[c->n++];
+		strcpy(r->authority, v->authority);
+		strcpy(r->device, v->device);
+		r->reason = v->reason;
+		r->n = 0;
+	}
+	snprintf(r->text, sizeof(r->text), "%s", text);
+	return r->n++ == 0;
 }
 
 /* see priv.h */
 bool
-mm_counts_refused(struct mm_counts *c, const char *authority,
-    const char *device, enum mm_reason reason)
+mm_counts_refused(struct mm_counts *c, const struct mm_verdict *v,
+    const char *text)
 {
 	bool first;
 
 	pthread_mutex_lock(&c->lock);
-	first = add(c, authority, device, reason);
+	first = add(c, v, text);
 	pthread_mutex_unlock(&c->lock);
 	return first;
 }
@@ -151,6 +153,7 @@ enter(struct mm_core *c, const struct row *r, enum mm_entry_type type,
 	e.field[MM_F_AUTHORITY] = r->authority[0] ? r->authority : NULL;
 	e.field[MM_F_DEVICE] = r->device[0] ? r->device : NULL;
 	e.field[MM_F_REASON] = mm_reason_text(r->reason);
+	e.field[MM_F_RESULT] = r->text[0] ? r->text : NULL;
 	e.field[MM_F_COUNT] = n;
 	mm_papers_add(&p, &e);
 	MM_TRY(mm_papers_seal(&p, &op, why));

@@ -52,22 +52,6 @@ mm_desk_run(struct mm_desk *d, struct mm_papers *p, struct mm_op *op,
 	return mm_core_run1(d->c, op, why);
 }
 
-/* see core.h */
-enum mm_err
-mm_desk_enrol(struct mm_desk *d, struct mm_job *job)
-{
-	struct mm_flight *f = mm_flight_of(job);
-	struct mm_waiter waiter;
-
-	mm_waiter_init(&waiter);
-	f->waiter = &waiter;
-	job->next = NULL;
-	mm_core_post(d->c, job);
-	mm_waiter_wait(&waiter);
-	f->waiter = NULL;
-	return job->result;
-}
-
 /* ---- housekeeping ---- */
 
 static void

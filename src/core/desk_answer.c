@@ -17,6 +17,7 @@ mm_desk_answer_begin(struct mm_desk *d, const char *key,
 	for (h = c->answering; h != NULL && strcmp(h->key, key) != 0;)
 		h = h->next;
 	if (h == NULL) {
+		hold->core = c;
 		hold->next = c->answering;
 		c->answering = hold;
 	}
@@ -26,13 +27,15 @@ mm_desk_answer_begin(struct mm_desk *d, const char *key,
 
 /* see core.h */
 void
-mm_desk_answer_end(struct mm_desk *d, struct mm_answer_hold *hold)
+mm_answer_end(struct mm_answer_hold *hold)
 {
-	struct mm_core *c = d->c;
-	struct mm_answer_hold **at = &c->answering;
+	struct mm_core *c = MM_MOVE(hold->core);
+	struct mm_answer_hold **at;
 
+	if (c == NULL)
+		return;
 	pthread_mutex_lock(&c->lock);
-	while (*at != hold)
+	for (at = &c->answering; *at != hold;)
 		at = &(*at)->next;
 	*at = hold->next;
 	pthread_mutex_unlock(&c->lock);

@@ -116,15 +116,13 @@ mm_core_finish(struct mm_core *c, struct mm_job *job, struct mm_jobs *done)
 	heir = mm_reserve_pass(c->reserve, f);
 	count(c, job);
 	if (heir != NULL) {
+		mm_ask_pass(f, heir);
 		heir->job->next = NULL;
 		mm_queue_put(&c->jobs, heir->job);
 	}
 	if ((f->flags & MM_FLIGHT_BUSY) == 0)
 		c->in_flight--;
-	if (f->waiter != NULL)
-		mm_waiter_land(f->waiter);
-	else
-		mm_jobs_add(done, job);
+	mm_jobs_add(done, job);
 }
 
 /* see priv.h */

@@ -7,6 +7,8 @@
  * secrets are checked in one frame, names are reserved, then one snapshot is
  * begun and every leader is decided in it.
  */
+enum { ASK_AGAIN_S = 5 };
+
 struct pipe {
 	struct mm_core *c;
 	struct mm_jobs work; /* this round's, in order */
@@ -227,8 +229,7 @@ act_refuse(struct pipe *p, struct mm_job *job)
 	if (v->code == MM_EAUTH)
 		mm_counts_counted(p->c->counts, v->reason);
 	else
-		first = mm_counts_refused(p->c->counts, v->authority,
-		    v->device, v->reason);
+		first = mm_counts_refused(p->c->counts, v, job->said);
 	if (mm_ops_refuse(f, first, NULL) != MM_OK || f->nops == 0)
 		finish(p, job);
 	else
@@ -236,7 +237,7 @@ act_refuse(struct pipe *p, struct mm_job *job)
 }
 
 static void
-act_issue(struct pipe *p, struct mm_job *job)
+sign(struct pipe *p, struct mm_job *job)
 {
 	struct mm_flight *f = mm_flight_of(job);
 	const struct mm_verdict *v = &f->verdict;
@@ -258,6 +259,33 @@ act_issue(struct pipe *p, struct mm_job *job)
 	mm_step(p->c, 5);
 	if (!mm_wire_put(p->c->wire, MM_IPC_ISSUE, f, &req))
 		refuse(p, job, MM_R_BUSY, "the signer is away");
+}
+
+/* An answer that could not be had spends nothing, like a no. */
+static void
+act_issue(struct pipe *p, struct mm_job *job)
+{
+	struct mm_flight *f = mm_flight_of(job);
+	enum mm_asked asked = mm_ask(p->c, f);
+
+	if (asked == MM_ASKED_WAITS)
+		return;
+	if (asked == MM_ASKED_YES) {
+		sign(p, job);
+		return;
+	}
+	if (f->ask.answered)
+		strcpy(job->said, f->ask.text);
+	if (asked == MM_ASKED_AWAY) {
+		job->retry_after_s = ASK_AGAIN_S;
+		refuse(p, job, MM_R_AUTHORISE_AWAY, NULL);
+		return;
+	}
+	f->verdict.act = MM_ACT_REFUSE;
+	f->verdict.reason = MM_R_AUTHORISE_NO;
+	f->verdict.code = mm_reason_code(MM_R_AUTHORISE_NO);
+	f->verdict.effects = 0;
+	act_refuse(p, job);
 }
 
 /* What replaying tells about the stored certificate. */
@@ -328,6 +356,7 @@ decide(struct pipe *p, struct mm_job *job)
 	struct mm_flight *f = mm_flight_of(job);
 
 	f->nops = 0;
+	job->said[0] = '\0';
 	job->result = MM_OK;
 	job->reason = MM_R_NONE;
 	if (mm_facts_read(p->c, p->c->decide_reader, f, &p->facts, NULL) !=

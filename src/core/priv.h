@@ -54,6 +54,15 @@ enum mm_flight_flag {
 	MM_FLIGHT_LEASED = 1 << 5,  /* no other node signs meanwhile */
 };
 
+struct mm_answer { /* to a question, or the question that waits for one */
+	struct mm_question q;
+	bool answered;
+	enum mm_said said;
+	char text[MM_SAID_TEXT];
+	struct mm_flight *next;        /* of the parked */
+	int64_t until;                 /* monotonic: without one it goes on */
+};
+
 struct mm_flight {
 	struct mm_job *job;
 	const char *node;              /* whose signer signs; "" the only */
@@ -65,6 +74,7 @@ struct mm_flight {
 	char name[MM_AUTHORITY_TEXT];
 	struct mm_flight *same_bucket;
 	struct mm_flight *waiters, *last_waiter, *next_waiter;
+	struct mm_answer ask;
 	/* wire_issue.c */
 	unsigned line;
 	/* What W is to write, in this order; the papers are their entries. */
@@ -74,7 +84,6 @@ struct mm_flight {
 	struct mm_op *op[3];
 	unsigned nops;
 	struct mm_buf papers[3];
-	struct mm_waiter *waiter;      /* mm_desk_enrol */
 };
 static inline struct mm_flight *
 mm_flight_of(const struct mm_job *job)
@@ -110,14 +119,33 @@ struct mm_lease_end {
 };
 void mm_lease_ends_free(struct mm_core *c);
 
+/* ---- ask.c: whether somebody outside allows it ---- */
+
+struct mm_asking;
+MM_MUST enum mm_err mm_asking_new(struct mm_asking **out, struct mm_why *why);
+void mm_asking_free(struct mm_asking **owner);
+enum mm_asked {
+	MM_ASKED_YES,   /* or nobody has to be asked */
+	MM_ASKED_NO,
+	MM_ASKED_AWAY,  /* no answer can be had */
+	MM_ASKED_WAITS, /* parked, no longer the caller's; comes by c->jobs */
+};
+/* D: of a verdict to issue. */
+enum mm_asked mm_ask(struct mm_core *c, struct mm_flight *f);
+/* W: those whose time is over go on without an answer. */
+void mm_ask_late(struct mm_core *c);
+/* Who waited for the same name need not ask the same once more. */
+void mm_ask_pass(const struct mm_flight *from, struct mm_flight *to);
+
 /* ---- counts.c ---- */
 
 struct mm_counts;
 MM_MUST enum mm_err mm_counts_new(struct mm_counts **out, struct mm_why *why);
 void mm_counts_free(struct mm_counts **owner);
-/* true: the first of its kind in this hour. */
-bool mm_counts_refused(struct mm_counts *c, const char *authority,
-    const char *device, enum mm_reason reason);
+/* true: the first of its kind in this hour.  text: what else the entry shall
+ * say, "" nothing; the hour's last counts. */
+bool mm_counts_refused(struct mm_counts *c, const struct mm_verdict *v,
+    const char *text);
 void mm_counts_counted(struct mm_counts *c, enum mm_reason reason);
 /* Enters what is counted; all: also the hour that is not over. */
 MM_MUST enum mm_err mm_counts_flush(struct mm_core *c, bool all,
@@ -282,6 +310,7 @@ struct mm_core {
 	struct mm_chains *chains;
 	struct mm_reserve *reserve;
 	struct mm_counts *counts;
+	struct mm_asking *asking;
 	struct mm_wire *wire;
 	struct mm_queue jobs;     /* to D */
 	struct mm_queue commits;  /* jobs to W */

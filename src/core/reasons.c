@@ -42,6 +42,8 @@ static const struct {
 	[MM_R_BINDING] = { MM_EPOLICY, 0 },
 	[MM_R_TOO_MANY] = { MM_ERATE, MM_FX_ALERT },
 	[MM_R_CEILING] = { MM_EPOLICY, 0 },
+	[MM_R_AUTHORISE_NO] = { MM_EPOLICY, 0 },
+	[MM_R_AUTHORISE_AWAY] = { MM_EAGAIN, 0 },
 	[MM_R_BUSY] = { MM_EAGAIN, 0 },
 };
 

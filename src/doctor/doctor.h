@@ -24,7 +24,8 @@ const char *mm_level_name(enum mm_level l); /* "ok", "warn", "fail" */
 	    X(CERTIFICATES, "certificates") X(DISK, "disk")               \
 		X(DATABASE, "database") X(SANDBOX, "sandbox")             \
 		    X(SIGNER, "signer") X(LEDGER, "ledger") X(CRL, "crl") \
-			X(KEYS, "keys") X(LOAD, "load") X(CLOCK, "clock") \
+			X(KEYS, "keys") X(LOAD, "load")               \
+			X(AUTHORISE, "authorise") X(CLOCK, "clock")   \
 			    X(VERSION, "version") X(SERVER, "server")     \
 				X(PUBLIC, "public")
 enum mm_check_id {

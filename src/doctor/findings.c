@@ -68,6 +68,11 @@ static const struct {
 #define ROW_LOAD                                      \
 	"server", "connections and file descriptors", \
 	    "over 80 % of what is allowed", ""
+#define ROW_AUTHORISE                                                   \
+	"server", "who is asked before a first enrolment (authorise_url)", \
+	    "no secret was made yet",                                   \
+	    "the last question had no answer that counts, or the secret cannot " \
+	    "be read"
 #define ROW_CLOCK                                   \
 	"server, client",                           \
 	    "clocks: server, signer, its journal, " \

@@ -74,7 +74,7 @@ struct mm_http_req {
 struct mm_bytes mm_http_header(
     const struct mm_http_req *req, const char *name, bool *more);
 /* A query parameter, percent-decoded ('+' is a space) into out + NUL;
- * MM_ENOTFOUND, MM_ELIMIT, MM_EINPUT (bad escape, repeated, NUL). */
+ * MM_ENOTFOUND, MM_ELIMIT, MM_EINPUT (bad escape, repeated, NUL, not UTF-8). */
 MM_MUST enum mm_err mm_http_query(const struct mm_http_req *req,
     const char *name, char *out, size_t outn, struct mm_why *why);
 

@@ -255,5 +255,9 @@ mm_http_query_find(struct mm_bytes query, const char *name, char *out,
 			out[n] = ' ';
 	}
 	out[n] = '\0';
-	return MM_OK;
+	if (mm_utf8_valid((struct mm_bytes){ (uint8_t *)out, n }))
+		return MM_OK;
+	out[0] = '\0';
+	return MM_FAIL(
+	    why, MM_EINPUT, "parameter %s: not valid UTF-8", name);
 }

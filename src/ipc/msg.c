@@ -177,6 +177,8 @@ static const struct mm_field deliver_req[] = {
 	TEXT(mm_deliver_req, id),
 	U64(mm_deliver_req, at_s),
 	TEXT(mm_deliver_req, signature),
+	U32(mm_deliver_req, timeout_ms),
+	U32(mm_deliver_req, want),
 	BYTES(mm_deliver_req, body),
 };
 static const struct mm_field deliver_rep[] = {
@@ -184,6 +186,7 @@ static const struct mm_field deliver_rep[] = {
 	U32(mm_deliver_rep, took_ms),
 	U64(mm_deliver_rep, retry_after_s),
 	TEXT(mm_deliver_rep, why),
+	BYTES(mm_deliver_rep, body),
 };
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))

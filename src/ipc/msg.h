@@ -184,12 +184,16 @@ struct mm_deliver_req {
 	char id[97];         /* webhook-id */
 	uint64_t at_s;       /* webhook-timestamp */
 	char signature[128]; /* webhook-signature */
+	uint32_t timeout_ms; /* 0: webhook_timeout */
+	uint32_t want;       /* so much of the answer's body; 0: none of it,
+	                      * else one that is longer is no answer */
 	struct mm_bytes body;
 };
 struct mm_deliver_rep {
 	uint32_t status, took_ms;
 	uint64_t retry_after_s; /* 0: not said */
 	char why[161];
+	struct mm_bytes body; /* as wanted */
 };
 
 /* ---- codec ---- */

@@ -43,6 +43,19 @@ check_profiles(const struct mm_config *c, struct mm_why *why)
 	return MM_OK;
 }
 
+/* A mistyped name would leave a profile unasked about. */
+static enum mm_err
+check_authorise(const struct mm_config *c, struct mm_why *why)
+{
+	const struct mm_conf_list *l = &c->set.authorise_profiles;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (mm_config_profile(c, l->item[i]) == NULL)
+			return MM_FAIL(why, MM_EINPUT, "authorise_profiles: "
+			    "there is no profile \"%.40s\"", l->item[i]);
+	return MM_OK;
+}
+
 static enum mm_err
 check_issuers(const struct mm_config *c, struct mm_why *why)
 {
@@ -85,6 +98,7 @@ mm_config_parse(struct mm_bytes text, const char *path,
 	MM_TRY(mm_settings_check(&c->set, why));
 	MM_TRY(check_issuers(c, why));
 	MM_TRY(check_profiles(c, why));
+	MM_TRY(check_authorise(c, why));
 	*out = MM_MOVE(c);
 	return MM_OK;
 }

@@ -112,6 +112,12 @@ static const char *const advice[MM_REASON_COUNT] = {
 	    "The signer's ceiling for the profile is reached: "
 	    "wait, or raise per_minute or per_day in the profile if so many "
 	    "are meant",
+	[MM_R_AUTHORISE_NO] =
+	    "Your own system (authorise_url) refused the device: the text is "
+	    "its reason; let the device try again once it is settled there",
+	[MM_R_AUTHORISE_AWAY] =
+	    "Your own system (authorise_url) gave no answer that counts: the "
+	    "text says why; mintmark authorise show",
 	[MM_R_BUSY] =
 	    "The server could not answer then: nothing is wrong "
 	    "with the device, it may try again; if it goes on: mintmark "

@@ -91,6 +91,9 @@ static const struct {
 	{ MM_R_BINDING, "the request is not bound to this TLS connection" },
 	{ MM_R_TOO_MANY, "the certificate was replaced too often today" },
 	{ MM_R_CEILING, "a ceiling of the signer is reached" },
+	{ MM_R_AUTHORISE_NO, "the maker's own system does not allow it" },
+	{ MM_R_AUTHORISE_AWAY, "the maker's own system cannot be asked now: "
+	    "try again" },
 	{ MM_R_BUSY, "the server is busy: try again" },
 };
 

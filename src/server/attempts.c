@@ -12,7 +12,7 @@
 
 enum {
 	RUNS = 4, /* of one subject between two flushes */
-	TEXT_N = 96,
+	TEXT_N = MM_SAID_TEXT, /* the longest there is */
 	BY_N = 34,      /* a letter as a subject's, and the id */
 	SUBJECT_N = 72, /* a device id and a letter before it */
 };

@@ -8,7 +8,7 @@
 #include "base/guard.h"
 #include "base/own.h"
 #include "base/time.h"
-#include "server/priv.h"
+#include "server/hook.h"
 #include "server/process.h"
 
 /*
@@ -115,7 +115,9 @@ check_tls(const struct mm_config *c, struct mm_why *why)
 static enum mm_err
 check_webhooks(const struct mm_config *c, struct mm_why *why)
 {
-	if (!c->set.webhooks || c->set.webhook_ca[0] == '\0')
+	if (c->set.authorise_url[0] != '\0')
+		MM_TRY(mm_hook_url_check(c->set.authorise_url, &c->set, why));
+	if (c->set.webhook_ca[0] == '\0')
 		return MM_OK;
 	return cert_is_good(c->set.webhook_ca, why);
 }

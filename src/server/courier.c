@@ -38,11 +38,12 @@ struct post {
 	CURL *easy;
 	struct curl_slist *head;
 	struct mm_buf frame; /* what the body points into */
+	struct mm_buf got;   /* of the answer's body: as much as is wanted */
 	char error[CURL_ERROR_SIZE];
 	char denied[64];     /* the address that was not allowed */
 	uint32_t tag;
 	int64_t began;
-	size_t head_n, answer_n;
+	size_t head_n, answer_n, want;
 	bool used, plain;
 };
 
@@ -74,6 +75,7 @@ post_end(struct post *p)
 	curl_slist_free_all(p->head);
 	p->head = NULL;
 	mm_buf_done(&p->frame);
+	mm_buf_done(&p->got);
 	p->c->used -= p->used;
 	p->used = false;
 }
@@ -89,14 +91,17 @@ reply(struct courier *c, uint32_t tag, const struct mm_deliver_rep *rep,
 }
 
 /* What is of no use is read and dropped, to a limit: then the connection
- * goes, but the status counts. */
+ * goes, but the status counts.  What is wanted counts whole or not at all. */
 static size_t
 on_body(char *p, size_t size, size_t n, void *arg)
 {
 	struct post *post = arg;
 
-	(void)p;
 	post->answer_n += size * n;
+	if (post->want > 0) {
+		mm_buf_put(&post->got, p, size * n);
+		return post->got.err != MM_OK ? 0 : size * n;
+	}
 	return post->answer_n > ANSWER_MAX ? 0 : size * n;
 }
 
@@ -178,8 +183,6 @@ prepare(struct post *p)
 	curl_easy_setopt(e, CURLOPT_PROXY, "");
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "Mintmark/" MM_VERSION);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS,
-	    (long)set->webhook_timeout_s * 1000);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, p->error);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, p);
@@ -199,11 +202,15 @@ post_begin(struct post *p, const struct mm_deliver_req *req)
 {
 	p->error[0] = p->denied[0] = '\0';
 	p->head_n = p->answer_n = 0;
+	p->want = req->want < ANSWER_MAX ? req->want : ANSWER_MAX;
+	mm_buf_init(&p->got, p->want);
 	p->began = mm_mono_ms();
 	p->plain = strncmp(req->url, "https://", 8) != 0;
 	if ((p->easy == NULL && !prepare(p)) || !add_head(p, req))
 		return false;
 	curl_easy_setopt(p->easy, CURLOPT_URL, req->url);
+	curl_easy_setopt(p->easy, CURLOPT_TIMEOUT_MS, req->timeout_ms > 0 ?
+	    (long)req->timeout_ms : (long)p->c->set->webhook_timeout_s * 1000);
 	curl_easy_setopt(p->easy, CURLOPT_HTTPHEADER, p->head);
 	curl_easy_setopt(p->easy, CURLOPT_POSTFIELDSIZE_LARGE,
 	    (curl_off_t)req->body.n);
@@ -215,8 +222,18 @@ post_begin(struct post *p, const struct mm_deliver_req *req)
 static bool
 answered(const struct post *p, CURLcode rc, long status)
 {
-	return status >= 100 && (rc == CURLE_OK ||
-	    (rc == CURLE_WRITE_ERROR && p->head_n <= HEAD_MAX));
+	return status >= 100 && (rc == CURLE_OK || (p->want == 0 &&
+	    rc == CURLE_WRITE_ERROR && p->head_n <= HEAD_MAX));
+}
+
+/* libcurl's words may hold a stranger's (the names in a certificate), cut
+ * anywhere: a text that is not UTF-8 could be shown nowhere. */
+static void
+plain(char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
 }
 
 static void
@@ -229,9 +246,13 @@ say_why(const struct post *p, CURLcode rc, struct mm_deliver_rep *rep)
 	else if (p->head_n > HEAD_MAX)
 		snprintf(rep->why, sizeof(rep->why),
 		    "the answer's head is too long");
+	else if (p->got.err != MM_OK)
+		snprintf(rep->why, sizeof(rep->why),
+		    "the answer is too long");
 	else
 		snprintf(rep->why, sizeof(rep->why), "%.150s",
 		    p->error[0] != '\0' ? p->error : curl_easy_strerror(rc));
+	plain(rep->why);
 }
 
 static enum mm_err
@@ -241,6 +262,7 @@ post_done(struct post *p, CURLcode rc, struct mm_why *why)
 	uint32_t tag = p->tag;
 	long status = 0;
 	curl_off_t after = 0;
+	enum mm_err sent;
 
 	(void)curl_easy_getinfo(p->easy, CURLINFO_RESPONSE_CODE, &status);
 	(void)curl_easy_getinfo(p->easy, CURLINFO_RETRY_AFTER, &after);
@@ -248,11 +270,13 @@ post_done(struct post *p, CURLcode rc, struct mm_why *why)
 	if (answered(p, rc, status)) {
 		rep.status = (uint32_t)status;
 		rep.retry_after_s = after > 0 ? (uint64_t)after : 0;
+		rep.body = mm_buf_view(&p->got);
 	} else {
 		say_why(p, rc, &rep);
 	}
+	sent = reply(p->c, tag, &rep, why);
 	post_end(p);
-	return reply(p->c, tag, &rep, why);
+	return sent;
 }
 
 /* ---- the loop ---- */

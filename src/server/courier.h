@@ -5,8 +5,8 @@
 
 #include "server/priv.h"
 
-/* Deliveries at once, over all webhooks; the server hands over no more. */
-enum { MM_COURIER_MOST = 160 };
+/* Deliveries and questions at once; the server hands over no more. */
+enum { MM_COURIER_MOST = 264 };
 
 /* place.c: what an address is to a program that strangers name addresses
  * to. */

@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "base/time.h"
 #include "pki/key.h"
+#include "server/authorise.h"
 
 /*
  * Deliveries are prepared, signed and remembered here; the courier only makes
@@ -40,6 +41,7 @@ link_down(struct mm_deliver *d)
 		r->parcel.tag = 0; /* no attempt: it goes again */
 	for (struct mm_ask *a = d->asks; a != NULL; a = a->next)
 		a->parcel.tag = 0;
+	mm_authorise_drop(d->authorise);
 }
 
 static enum mm_err
@@ -47,6 +49,7 @@ pack(struct mm_deliver *d, const struct mm_hook *h, const struct mm_parcel *p,
     struct mm_why *why)
 {
 	struct mm_deliver_req req = { .at_s = (uint64_t)mm_now_s(),
+		.timeout_ms = p->timeout_ms, .want = p->want,
 		.body = mm_buf_view(&p->body) };
 
 	strcpy(req.url, h->url);
@@ -104,6 +107,8 @@ outcome(struct mm_deliver *d, uint32_t tag, const struct mm_deliver_rep *rep)
 			mm_ask_outcome(d, a, rep);
 			return;
 		}
+	if (mm_authorise_outcome(d->authorise, tag, rep))
+		return;
 	/* of one that was dropped meanwhile */
 }
 
@@ -163,7 +168,9 @@ take_news(struct mm_deliver *d)
 	if (changed) {
 		struct mm_why why = { 0 };
 
-		if (mm_deliver_load(d, &why) != MM_OK) {
+		if (mm_deliver_load(d, &why) != MM_OK ||
+		    mm_authorise_load(d->authorise, mm_desk_reader(d->desk),
+		    &why) != MM_OK) {
 			MM_LOG(MM_LOG_WARN, "webhooks", MM_S("why", why.text));
 			mm_deliver_changed(d);
 		}
@@ -227,11 +234,11 @@ static int64_t
 round_all(struct mm_deliver *d)
 {
 	uint64_t size = mm_core_ledger_size(d->s->core);
-	int64_t soonest = INT64_MAX;
+	int64_t soonest = mm_authorise_round(d->authorise, d);
+	struct mm_run *r = d->s->config->set.webhooks ? d->runs : NULL;
 	struct mm_ask *a, *next;
 
-	for (struct mm_run *r = d->runs; r != NULL && d->delivers;
-	    r = r->next) {
+	for (; r != NULL && d->delivers; r = r->next) {
 		int64_t due = mm_run_step(d, r, size) ? 0 : mm_run_due(r);
 
 		if (r->dirty && d->save_at < due)
@@ -268,6 +275,7 @@ deliver_thread(void *arg)
 	mm_deliver_save(d);
 	while (d->asks != NULL)
 		mm_ask_fail(d, d->asks, "the server is stopping");
+	mm_authorise_stop(d->authorise);
 	return NULL;
 }
 
@@ -310,6 +318,13 @@ struct mm_hook_keys *
 mm_deliver_keys(struct mm_deliver *d)
 {
 	return d->keys;
+}
+
+/* see hook.h */
+struct mm_authorise *
+mm_deliver_authorise(struct mm_deliver *d)
+{
+	return d->authorise;
 }
 
 /* see hook.h */
@@ -357,6 +372,7 @@ mm_deliver_open(struct mm_server *s, struct mm_deliver **out,
 	if (d->kick < 0)
 		return MM_FAIL(why, MM_ESYS, "no eventfd");
 	MM_TRY(mm_hook_keys_open(s->config->set.server_dir, &d->keys, why));
+	MM_TRY(mm_authorise_open(s, &d->authorise, why));
 	MM_TRY(mm_desk_open(s->core, &d->desk, why));
 	if (pthread_create(&d->thread, NULL, deliver_thread, d) != 0)
 		return MM_FAIL(why, MM_ESYS, "cannot make a thread");
@@ -397,6 +413,7 @@ mm_deliver_close(struct mm_deliver **owner)
 		close(d->kick);
 	mm_desk_close(&d->desk);
 	mm_hook_keys_close(&d->keys);
+	mm_authorise_close(&d->authorise);
 	mm_buf_done(&d->frame);
 	pthread_mutex_destroy(&d->lock);
 	free(d);

@@ -11,6 +11,7 @@
  * but for what stands under the lock.
  *
  *   deliver.c        the thread: waits, sends, hears the courier
+ *   authorise.c      the question before a first enrolment
  *   deliver_ask.c    one delivery out of turn, for a request that waits
  *   deliver_hook.c   one webhook: collect, send, what an outcome means
  *   deliver_store.c  documents: load, progress, dead letters, disabling
@@ -27,6 +28,7 @@ struct mm_parcel {
 	uint32_t tag;
 	int64_t sent_at; /* monotonic */
 	char id[97];
+	uint32_t timeout_ms, want; /* of struct mm_deliver_req */
 	struct mm_buf body;
 };
 
@@ -64,6 +66,7 @@ struct mm_deliver {
 	int64_t save_at;
 	struct mm_run *runs;    /* changed under the lock, by the thread */
 	struct mm_ask *asks;
+	struct mm_authorise *authorise;
 	struct mm_buf frame;
 	pthread_t thread;
 	bool started;

@@ -20,6 +20,7 @@ const struct mm_endpoint
 
 /* A request whose answer is awaited. */
 struct claim {
+	struct mm_job_user user; /* first: jobs point at it */
 	struct mm_http_task task;
 	struct mm_server *s;
 	struct mm_http_ref ref;
@@ -71,7 +72,7 @@ answer_refusal(struct mm_http_resp *resp, const struct claim *c, int status,
 		mm_answer_retry(resp, c->job->retry_after_s > 0
 		    ? c->job->retry_after_s : RETRY_S);
 	mm_attempts_job(c->s->attempts, c->job, door_of(c), reason, &c->peer,
-	    text);
+	    c->job->said[0] != '\0' ? c->job->said : text);
 	MM_LOG(MM_LOG_INFO, "refused", MM_S("id", c->id),
 	    MM_I("status", status), MM_S("reason", r),
 	    MM_S("device", c->job->device), MM_S("text", text));
@@ -185,11 +186,16 @@ mm_enrol_done(void *ctx, struct mm_job *list)
 
 	while (list != NULL) {
 		struct mm_job *job = list;
+		struct mm_job_user *user = job->user;
 		struct claim *c = job->user;
 
 		list = job->next;
-		if (c == NULL) {
+		if (user == NULL) {
 			mm_job_free(&job);
+			continue;
+		}
+		if (user->call != NULL) {
+			mm_work_again(s, user->call);
 			continue;
 		}
 		c->task = (struct mm_http_task){ .loop = c->ref.loop,
@@ -264,7 +270,9 @@ claim_new(struct mm_server *s, const struct mm_http_req *req)
 		free(c);
 		return NULL;
 	}
-	c->job->user = c;
+	c->job->user = &c->user;
+	if (s->config->set.attempt_peers)
+		mm_answer_peer(&c->peer, c->job->peer);
 	return c;
 }
 

@@ -101,6 +101,8 @@ void mm_deliver_changed(struct mm_deliver *d);
 void mm_deliver_stop(struct mm_deliver *d); /* joins; progress is stored */
 void mm_deliver_close(struct mm_deliver **owner);
 struct mm_hook_keys *mm_deliver_keys(struct mm_deliver *d);
+struct mm_authorise;
+struct mm_authorise *mm_deliver_authorise(struct mm_deliver *d);
 
 /* How a webhook does, now. */
 struct mm_hook_live {

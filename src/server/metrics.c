@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "server/attempts.h"
+#include "server/authorise.h"
 #include "server/process.h"
 
 enum type { COUNTER, GAUGE, HISTOGRAM };
@@ -21,6 +22,7 @@ struct scrape {
 	struct mm_store_counts store;
 	bool store_up;
 	struct mm_attempts_stats attempts;
+	struct mm_authorise_stats authorise;
 	uint64_t refusals[MM_REASON_COUNT];
 	struct mm_http_counters http[MM_LISTENERS];
 };
@@ -120,6 +122,7 @@ ONE(checkpoint_size, c->core.checkpoint_size)
 ONE(noted, c->attempts.noted)
 ONE(dropped, c->attempts.dropped)
 ONE(written, c->attempts.written)
+ONE(asked, c->authorise.asked)
 ONE(rss, mm_process_rss())
 ONE(fds, mm_process_fds())
 ONE(fds_max, mm_process_fds_max())
@@ -319,12 +322,30 @@ put_batch_hist(struct scrape *c)
 }
 
 static void
+put_authorise(struct scrape *c)
+{
+	const uint64_t *said = c->authorise.said;
+
+	put_label(c, "answer", "allowed", said[MM_SAID_YES]);
+	put_label(c, "answer", "refused", said[MM_SAID_NO]);
+	put_label(c, "answer", "unavailable", said[MM_SAID_NOTHING]);
+}
+
+static void
+put_authorise_took(struct scrape *c)
+{
+	put_hist(c, mm_authorise_took(mm_deliver_authorise(c->s->deliver)),
+	    &mm_hist_time, "");
+}
+
+static void
 put_queues(struct scrape *c)
 {
 	put_label(c, "queue", "core", c->core.in_flight);
 	put_label(c, "queue", "signer", c->core.waiting);
 	put_label(c, "queue", "worker", mm_work_depth(c->s->work));
 	put_label(c, "queue", "attempts", c->attempts.held);
+	put_label(c, "queue", "authorise", c->authorise.waiting);
 }
 
 static void
@@ -484,8 +505,18 @@ static const struct family families[] = {
 
 	{ M "queue_depth", GAUGE, "queue",
 	    "What waits: requests in the core, of these for the signer; calls "
-	    "for a worker; devices for the attempt log.",
+	    "for a worker; devices for the attempt log; questions to "
+	    "authorise_url.",
 	    put_queues },
+
+	{ M "authorise_asked", COUNTER, "",
+	    "Questions put before a first enrolment (authorise_url).",
+	    put_asked },
+	{ M "authorise_answers", COUNTER, "answer",
+	    "How they ended; unavailable: no answer that counts came in time.",
+	    put_authorise },
+	{ M "authorise_duration_seconds", HISTOGRAM, "",
+	    "From a question to its end.", put_authorise_took },
 
 	{ M "signer_up", GAUGE, "",
 	    "1 while the server has a signer that answers.", put_signer_up },
@@ -587,6 +618,7 @@ mm_metrics_put(struct mm_server *s, struct mm_store_reader *r, bool open,
 	mm_core_stats(s->core, &c.core);
 	mm_core_refusals(s->core, c.refusals);
 	mm_attempts_stats(s->attempts, &c.attempts);
+	mm_authorise_stats(mm_deliver_authorise(s->deliver), &c.authorise);
 	c.store_up = mm_get_counts(r, &c.store, NULL) == MM_OK;
 	for (unsigned i = 0; i < MM_LISTENERS; i++)
 		if (s->listener[i] >= 0)

@@ -190,6 +190,13 @@ start_courier(struct monitor *m, struct mm_why *why)
 	return rc;
 }
 
+static bool
+wants_courier(const struct monitor *m)
+{
+	return m->config->set.webhooks ||
+	    m->config->set.authorise_url[0] != '\0';
+}
+
 /* Last, so that the server meets its signer first; nothing else waits for
  * it. */
 static void
@@ -197,7 +204,7 @@ courier_due(struct monitor *m)
 {
 	struct mm_why why = { 0 };
 
-	if (!m->config->set.webhooks || m->courier.pid != 0 ||
+	if (!wants_courier(m) || m->courier.pid != 0 ||
 	    m->server.pid == 0 || m->signer.pid == 0 ||
 	    mm_mono_ms() < m->courier.again)
 		return;
@@ -439,7 +446,7 @@ wait_ms(const struct monitor *m)
 	else if (m->signer.pid == 0)
 		due = m->signer.again;
 	else if (m->courier.pid == 0 && m->server.pid != 0 &&
-	    m->config->set.webhooks)
+	    wants_courier(m))
 		due = m->courier.again;
 	if (due < at)
 		at = due;

@@ -190,6 +190,12 @@ MM_MUST enum mm_err mm_est_label(struct mm_server *s,
     const struct mm_http_req *req, char label[MM_NAME_MAX + 1],
     struct mm_why *why);
 
+/* A job's user: whose job it was.  call NULL: a device's request. */
+struct mm_call;
+struct mm_job_user {
+	struct mm_call *call;
+};
+
 /* enrol.c: what needs an authority.  endpoints for the routes' data */
 struct mm_endpoint {
 	enum mm_job_kind kind;
@@ -286,6 +292,7 @@ struct mm_worker {
 };
 /* One thing to do; for a request, with a copy of it. */
 struct mm_call {
+	struct mm_job_user user; /* of job */
 	struct mm_call *next;
 	void (*run)(struct mm_worker *w, struct mm_call *c);
 	struct mm_http_req req; /* slices point into data; no head, no ssl */
@@ -297,7 +304,8 @@ struct mm_call {
 	char approval[34];      /* as many: Mintmark-Approval */
 	struct mm_bytes certificate;   /* an operator's */
 	struct mm_authority authority; /* est.c: the device that asks */
-	struct mm_job *job;     /* enrol.c: waits for a second opinion */
+	struct mm_job *job;     /* done: the call runs again, to answer */
+	struct mm_answer_hold hold;    /* rest.c: of its Idempotency-Key */
 };
 MM_MUST enum mm_err mm_work_open(struct mm_server *s, struct mm_work **out,
     struct mm_why *why);
@@ -310,12 +318,16 @@ MM_MUST enum mm_err mm_work_post(struct mm_work *w, struct mm_call *c);
 void mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
     void (*run)(struct mm_worker *w, struct mm_call *c),
     const struct mm_authority *a);
+/* A call whose job is done, by any thread: it goes back to a worker, however
+ * many wait; or is told to come again, while the server stops. */
+void mm_work_again(struct mm_server *s, struct mm_call *take_call);
 /* Without a request: housekeeping, once at a time. */
 void mm_work_tick(struct mm_work *w);
 /* Calls that wait for a worker. */
 unsigned mm_work_depth(struct mm_work *w);
 void mm_work_reload(struct mm_work *w);
-void mm_work_close(struct mm_work **owner); /* joins */
+void mm_work_stop(struct mm_work *w); /* joins; later calls are dropped */
+void mm_work_close(struct mm_work **owner);
 
 /* ---- rest.c, operators listener ---- */
 

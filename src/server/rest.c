@@ -69,6 +69,12 @@ may(struct mm_rest *r, const struct mm_call *c, struct mm_why *why)
 {
 	if (is_open(r->s, r->req->route))
 		return MM_OK;
+	/* its job is done: what is left to say is said, whatever became of
+	 * the credential or the store since */
+	if (c->job != NULL) {
+		strcpy(r->login.id, c->job->authority.operator_);
+		return MM_OK;
+	}
 	MM_TRY(login(r->desk, c, &r->login, why));
 	return allow(r, why);
 }
@@ -171,6 +177,8 @@ run_call(struct mm_rest *r, struct mm_why *why)
 	const struct mm_rest_call *c = r->req->route->data;
 	bool go_on;
 
+	if (r->call->job != NULL) /* was looked at before */
+		return c->run(r, why);
 	if (c->query != NULL)
 		MM_TRY(mm_rest_query_is(r, c->query, why));
 	MM_TRY(read_body(r, why));
@@ -186,29 +194,31 @@ run_held(struct mm_rest *r, const char *key, struct mm_why *why)
 {
 	enum mm_err rc;
 
-	if (replay(r, key, &rc, why))
+	if (r->call->job == NULL && replay(r, key, &rc, why))
 		return rc;
 	MM_TRY(run_call(r, why));
 	/* What waits is no answer yet. */
 	return r->parked || r->status == 202 ? MM_OK : remember(r, key, why);
 }
 
-/* Two at once with one key: the second is told so, not run. */
+/* Two at once with one key: the second is told so, not run.  A call whose job
+ * is under way keeps its hold until it has run again. */
 static enum mm_err
 run_once(struct mm_rest *r, const char *given, struct mm_why *why)
 {
-	struct mm_answer_hold hold;
+	struct mm_answer_hold *hold = &r->call->hold;
 	char key[129];
 	enum mm_err rc;
 
 	if (given[0] == '\0' || r->req->method != MM_HTTP_POST)
 		return run_call(r, why);
 	MM_TRY(idempotency_key(r, given, key, why));
-	if (!mm_desk_answer_begin(r->desk, key, &hold))
+	if (hold->core == NULL && !mm_desk_answer_begin(r->desk, key, hold))
 		return MM_FAIL(why, MM_ECONFLICT, "Idempotency-Key: a request "
 		    "with it is in flight");
 	rc = run_held(r, key, why);
-	mm_desk_answer_end(r->desk, &hold);
+	if (r->post == NULL)
+		mm_answer_end(hold);
 	return rc;
 }
 
@@ -257,7 +267,7 @@ static void
 rest_run(struct mm_worker *w, struct mm_call *c)
 {
 	struct mm_rest r = { .s = w->s, .desk = w->desk,
-		.reader = mm_desk_reader(w->desk), .req = &c->req,
+		.reader = mm_desk_reader(w->desk), .req = &c->req, .call = c,
 		.if_match = c->if_match,
 		.approval = c->approval,
 		.status = 200, .type = "application/json",
@@ -276,7 +286,11 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	mm_rest_json_free(&r.in);
 	mm_buf_wipe(&r.out);
 	mm_buf_wipe(&r.stored);
-	mm_call_free(&c);
+	/* last: the call may be another thread's at once */
+	if (r.post != NULL)
+		mm_core_post(w->s->core, r.post);
+	else
+		mm_call_free(&c);
 }
 
 /* RFC 9110 8.6: a body is announced by one of two. */
@@ -477,6 +491,8 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/webhooks/:/dead-letters", AUDITS, NO, webhook_letters),
 	POST(API "/webhooks/:/dead-letters/:/retry", ADMIN, BODY_SMALL, NO,
 	    webhook_retry),
+	ONE(API "/authorise", AUDITS, NO, authorise),
+	POST(API "/authorise/rotate", ADMIN, BODY_SMALL, NO, authorise_rotate),
 	ONE(METRICS, READS, NO, metrics),
 	ONE("/ledger/checkpoint", AUDITS, NO, checkpoint),
 	ONE("/ledger/tile/*", AUDITS, NO, tile),

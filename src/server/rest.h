@@ -20,6 +20,9 @@ struct mm_rest {
 	struct mm_login login;
 	const struct mm_http_req *req;
 	const char *approval;   /* the header's, "" none */
+	struct mm_call *call;
+	struct mm_job *post;    /* parked: to be posted for call, which then
+	                         * runs again */
 	json_t *in;             /* NULL: no body */
 	struct mm_buf out;
 	struct mm_json j;       /* over out */
@@ -184,6 +187,10 @@ void mm_rest_put_pem(struct mm_json *j, const char *key,
  * for its Idempotency-Key.
  */
 void mm_rest_put_secret(struct mm_rest *r, const char *key, const char *v);
+/* A webhook's secret in its text form, shown once: here. */
+struct mm_hook;
+MM_MUST enum mm_err mm_rest_put_hook_secret(struct mm_rest *r,
+    const struct mm_hook *h, struct mm_why *why);
 /* A certificate as issued: the answer of both enrol calls. */
 void mm_rest_put_issued(struct mm_json *j, const struct mm_job *job,
     const struct mm_chain *chain);
@@ -223,7 +230,8 @@ extern const char mm_openapi[]; /* docs/reference/openapi.json */
 	X(webhooks) X(webhook) X(webhook_create) X(webhook_replace)       \
 	X(webhook_remove) X(webhook_pause) X(webhook_resume)              \
 	X(webhook_rotate) X(webhook_replay) X(webhook_test)               \
-	X(webhook_letters) X(webhook_retry) X(metrics) X(doctor)
+	X(webhook_letters) X(webhook_retry)                             \
+	X(authorise) X(authorise_rotate) X(metrics) X(doctor)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

@@ -250,7 +250,7 @@ mm_rest_device_retire(struct mm_rest *r, struct mm_why *why)
 /* ---- enrolment by an operator ---- */
 
 static enum mm_err
-enrol(struct mm_rest *r, struct mm_job *job, struct mm_why *why)
+enrol_begin(struct mm_rest *r, struct mm_job *job, struct mm_why *why)
 {
 	char id[MM_DEVICE_ID_MAX + 1];
 
@@ -258,27 +258,50 @@ enrol(struct mm_rest *r, struct mm_job *job, struct mm_why *why)
 	MM_TRY(mm_authority_operator(&job->authority, &r->login, id, why));
 	MM_TRY(mm_rest_csr(r->in, job, why));
 	MM_TRY(mm_csr_walk(mm_buf_view(&job->request), &job->csr, why));
-	if (mm_desk_enrol(r->desk, job) != MM_OK) {
+	if (r->s->config->set.attempt_peers)
+		mm_answer_peer(&r->req->peer, job->peer);
+	return MM_OK;
+}
+
+/* The operator is told what the maker's own system said. */
+static enum mm_err
+enrol_end(struct mm_rest *r, const struct mm_job *job, struct mm_why *why)
+{
+	if (job->result != MM_OK && job->said[0] != '\0')
+		(void)MM_FAIL(why, job->result, "%s: %s",
+		    mm_reason_text(job->reason), job->said);
+	else if (job->result != MM_OK)
 		*why = job->why;
+	if (job->result != MM_OK) {
 		mm_attempts_job(r->s->attempts, job, MM_DOOR_REST, job->reason,
-		    &r->req->peer, why->text);
+		    &r->req->peer, job->said[0] != '\0' ? job->said :
+		    why->text);
 		return job->result;
 	}
 	mm_json_open(&r->j, '{');
 	mm_rest_put_issued(&r->j, job,
 	    mm_est_chain(r->s->est, job->issuer));
 	mm_json_close(&r->j, '}');
-	return MM_OK;
+	return mm_buf_ok(&r->out, why);
 }
 
 enum mm_err
 mm_rest_device_enrol(struct mm_rest *r, struct mm_why *why)
 {
-	MM_OWN(mm_job_free) struct mm_job *job = mm_job_new(MM_JOB_ENROL);
+	MM_OWN(mm_job_free) struct mm_job *job = NULL;
 
+	if (r->call->job != NULL)
+		return enrol_end(r, r->call->job, why);
+	job = mm_job_new(MM_JOB_ENROL);
 	if (job == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	return enrol(r, job, why);
+	MM_TRY(enrol_begin(r, job, why));
+	r->call->user.call = r->call;
+	job->user = &r->call->user;
+	job->next = NULL;
+	r->call->job = r->post = MM_MOVE(job);
+	r->parked = true;
+	return MM_OK;
 }
 
 enum mm_err

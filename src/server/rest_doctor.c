@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "doctor/doctor.h"
 #include "sandbox/sandbox.h"
+#include "server/authorise.h"
 #include "server/process.h"
 #include "server/rest.h"
 
@@ -365,6 +366,50 @@ look_load(struct exam *e)
 	    mm_process_fds_max(), "Raise LimitNOFILE of the service");
 }
 
+/* While the maker's own system is away, no first enrolment succeeds. */
+static void
+look_asked(struct exam *e)
+{
+	struct mm_authorise_stats n;
+
+	mm_authorise_stats(mm_deliver_authorise(e->r->s->deliver), &n);
+	if (n.away)
+		mm_find(e->f, MM_CHECK_AUTHORISE, MM_LEVEL_FAIL,
+		    "See to your own system: nothing is issued to new devices "
+		    "until it answers; mintmark authorise show",
+		    "authorise_url gave no answer that counts: %.100s",
+		    n.last_why);
+	else
+		mm_find(e->f, MM_CHECK_AUTHORISE, MM_LEVEL_OK, NULL,
+		    "authorise_url was asked %llu times, %llu without an "
+		    "answer", (unsigned long long)n.asked,
+		    (unsigned long long)n.said[MM_SAID_NOTHING]);
+}
+
+static void
+look_authorise(struct exam *e)
+{
+	struct mm_why why = { 0 };
+	struct mm_hook h;
+
+	if (e->r->s->config->set.authorise_url[0] == '\0') {
+		mm_find(e->f, MM_CHECK_AUTHORISE, MM_LEVEL_OK, NULL,
+		    "nobody is asked before a first enrolment");
+		return;
+	}
+	if (mm_authorise_get(e->r->reader, &h, &why) != MM_OK)
+		mm_find(e->f, MM_CHECK_AUTHORISE, MM_LEVEL_FAIL,
+		    "Look at the database's disk",
+		    "the secret of its questions: %.100s", why.text);
+	else if (h.secret == 0)
+		mm_find(e->f, MM_CHECK_AUTHORISE, MM_LEVEL_WARN,
+		    "mintmark authorise rotate, and give the secret to your "
+		    "own system",
+		    "questions to authorise_url are signed with a secret that "
+		    "nobody was shown");
+	look_asked(e);
+}
+
 /* From memory: their files are out of the sandbox's reach. */
 static void
 look_certs(struct exam *e)
@@ -407,6 +452,7 @@ static void (*const looks[])(struct exam *e) = {
 	look_crls,
 	look_keys,
 	look_load,
+	look_authorise,
 };
 
 static void

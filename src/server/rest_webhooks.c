@@ -101,9 +101,10 @@ put_one(struct mm_rest *r, const struct mm_hook *h)
 	mm_json_close(&r->j, '}');
 }
 
-/* Shown once: here. */
-static enum mm_err
-put_secret(struct mm_rest *r, const struct mm_hook *h, struct mm_why *why)
+/* see rest.h */
+enum mm_err
+mm_rest_put_hook_secret(struct mm_rest *r, const struct mm_hook *h,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_wipe) struct mm_buf text = MM_BUF_INIT(64);
 	uint8_t secret[MM_HOOK_SECRET_N];
@@ -113,10 +114,17 @@ put_secret(struct mm_rest *r, const struct mm_hook *h, struct mm_why *why)
 	mm_buf_text(&text, "whsec_");
 	mm_base64_put(&text, (struct mm_bytes){ secret, sizeof(secret) }, 0);
 	mm_wipe(secret, sizeof(secret));
+	mm_rest_put_secret(r, "secret", mm_buf_cstr(&text));
+	return MM_OK;
+}
+
+static enum mm_err
+put_secret(struct mm_rest *r, const struct mm_hook *h, struct mm_why *why)
+{
 	mm_rest_etag(r, h->version);
 	mm_json_open(&r->j, '{');
 	put_hook(r, h);
-	mm_rest_put_secret(r, "secret", mm_buf_cstr(&text));
+	MM_TRY(mm_rest_put_hook_secret(r, h, why));
 	mm_json_close(&r->j, '}');
 	return MM_OK;
 }

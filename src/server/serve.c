@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "sandbox/sandbox.h"
 #include "server/attempts.h"
+#include "server/authorise.h"
 #include "server/hook.h"
 #include "server/metrics.h"
 #include "server/process.h"
@@ -35,6 +36,7 @@ enum {
 	 * bodies of a burst would stay for ever.  Fixed, or the library would
 	 * raise it by itself. */
 	LARGE = 128 * 1024,
+	ASK_GRACE_MS = 2000,
 };
 
 static const char *const names[MM_LISTENERS] = {
@@ -194,9 +196,13 @@ static const struct mm_core_hooks hooks = { .step = on_step };
 static enum mm_err
 open_core(struct mm_server *s, struct mm_why *why)
 {
+	const struct mm_settings *set = &s->config->set;
 	const struct mm_core_conf conf = { .config = s->config,
 		.loops = (unsigned)s->config->set.threads,
 		.done = mm_enrol_done, .note = on_note, .grown = on_grown,
+		.ask = set->authorise_url[0] != '\0' ? mm_authorise_ask : NULL,
+		/* the thread that asks is given up a little later */
+		.ask_ms = set->authorise_timeout_s * 1000 + ASK_GRACE_MS,
 		.ctx = s,
 		.jobs_max = JOBS_MAX, .hooks = HOOKS };
 
@@ -398,10 +404,11 @@ stop(struct mm_server *s)
 	mm_watch_stop(watch);
 	if (s->work != NULL)
 		mm_http_drain(s->http, MM_DRAIN_MS);
-	mm_work_close(&s->work);
+	mm_work_stop(s->work);
 	mm_deliver_stop(deliver);
 	if (s->core != NULL)
 		mm_core_stop(s->core, MM_DRAIN_MS);
+	mm_work_close(&s->work);
 	mm_watch_close(&watch);
 	mm_deliver_close(&deliver);
 	mm_http_close(&s->http);

@@ -106,21 +106,22 @@ mm_call_free(struct mm_call **owner)
 
 	if (c == NULL)
 		return;
+	mm_answer_end(&c->hold);
 	mm_job_free(&c->job);
 	mm_buf_wipe(&c->data);
 	mm_wipe(c, sizeof(*c));
 	free(c);
 }
 
-/* see priv.h */
-enum mm_err
-mm_work_post(struct mm_work *w, struct mm_call *c)
+/* again: its work is done, and only its answer is left. */
+static enum mm_err
+post(struct mm_work *w, struct mm_call *c, bool again)
 {
 	enum mm_err rc = MM_EAGAIN;
 
 	pthread_mutex_lock(&w->lock);
-	if (w->n < QUEUE_MAX && !w->closed &&
-	    w->bytes + c->data.cap <= QUEUE_BYTES) {
+	if (!w->closed && (again || (w->n < QUEUE_MAX &&
+	    w->bytes + c->data.cap <= QUEUE_BYTES))) {
 		w->bytes += c->data.cap;
 		c->next = NULL;
 		*w->last = c;
@@ -134,13 +135,32 @@ mm_work_post(struct mm_work *w, struct mm_call *c)
 }
 
 /* see priv.h */
+enum mm_err
+mm_work_post(struct mm_work *w, struct mm_call *c)
+{
+	return post(w, c, false);
+}
+
+/* MM_EAGAIN promises that nothing has happened. */
+static void
+answer_later(struct mm_server *s, const struct mm_http_req *req,
+    enum mm_err code, const char *text)
+{
+	struct mm_http_resp resp = { 0 };
+
+	mm_answer_problem(&resp, mm_err_http(code), mm_err_slug(code), text,
+	    NULL, req->id);
+	mm_answer_retry(&resp, RETRY_S);
+	mm_http_answer(s->http, req->ref, &resp);
+}
+
+/* see priv.h */
 void
 mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
     void (*run)(struct mm_worker *w, struct mm_call *c),
     const struct mm_authority *a)
 {
 	struct mm_call *c = mm_call_new(req);
-	struct mm_http_resp resp = { 0 };
 
 	if (c != NULL) {
 		c->run = run;
@@ -149,11 +169,23 @@ mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
 		if (mm_work_post(s->work, c) == MM_OK)
 			return;
 	}
+	answer_later(s, req, MM_EAGAIN, "the server is busy");
 	mm_call_free(&c);
-	mm_answer_problem(&resp, 503, mm_err_slug(MM_EAGAIN),
-	    "the server is busy", NULL, req->id);
-	mm_answer_retry(&resp, RETRY_S);
-	mm_http_answer(s->http, req->ref, &resp);
+}
+
+/* see priv.h */
+void
+mm_work_again(struct mm_server *s, struct mm_call *take_call)
+{
+	bool issued = take_call->job->result == MM_OK;
+
+	if (post(s->work, take_call, true) == MM_OK)
+		return;
+	mm_answer_end(&take_call->hold); /* before it comes again */
+	answer_later(s, &take_call->req, issued ? MM_ESYS : MM_EAGAIN,
+	    issued ? "the certificate was issued, and the server is "
+	    "stopping: ask again" : "the server is stopping");
+	mm_call_free(&take_call);
 }
 
 /* ---- housekeeping: one worker at a time ---- */
@@ -331,10 +363,8 @@ mm_work_open(struct mm_server *s, struct mm_work **out, struct mm_why *why)
 
 /* see priv.h */
 void
-mm_work_close(struct mm_work **owner)
+mm_work_stop(struct mm_work *w)
 {
-	struct mm_work *w = *owner;
-
 	if (w == NULL)
 		return;
 	pthread_mutex_lock(&w->lock);
@@ -345,8 +375,20 @@ mm_work_close(struct mm_work **owner)
 		pthread_join(w->thread[i], NULL);
 	if (w->started > 0)
 		keep_attempts(w, w->worker[0].desk);
+	w->started = 0;
 	for (unsigned i = 0; i < MM_WORKERS; i++)
 		mm_desk_close(&w->worker[i].desk);
+}
+
+/* see priv.h */
+void
+mm_work_close(struct mm_work **owner)
+{
+	struct mm_work *w = *owner;
+
+	if (w == NULL)
+		return;
+	mm_work_stop(w);
 	while (w->first != NULL) {
 		struct mm_call *c = w->first;
 		w->first = c->next;

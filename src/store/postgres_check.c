@@ -35,7 +35,8 @@ static const char reader_setup[] =
 
 /*
  * Replicas: connections that stream (a logical one is no copy to fail over
- * to, a backup is over soon) and slots that wait for one.
+ * to, a backup is over soon: its second stream sends the log and is known by
+ * its name alone, which every user may see) and slots that wait for one.
  */
 static const char facts[] =
     "SELECT current_setting('server_version_num'),"
@@ -44,7 +45,8 @@ static const char facts[] =
     " current_setting('full_page_writes'), pg_is_in_recovery(),"
     " current_setting('synchronous_standby_names') <> '',"
     " EXISTS (SELECT FROM pg_stat_replication WHERE"
-    " coalesce(state, '') <> 'backup' AND pid NOT IN (SELECT active_pid FROM"
+    " coalesce(state, '') <> 'backup' AND"
+    " coalesce(application_name, '') <> 'pg_basebackup' AND pid NOT IN (SELECT active_pid FROM"
     " pg_replication_slots WHERE slot_type = 'logical' AND active_pid > 0))"
     " OR EXISTS (SELECT FROM pg_replication_slots"
     " WHERE slot_type = 'physical' AND NOT temporary)";

@@ -129,6 +129,7 @@ enum mm_doc_kind {
 	MM_DOC_APPROVAL,   /* what waits for a second pair of eyes */
 	MM_DOC_ATTEMPT,    /* why a device was refused; id: the device's */
 	MM_DOC_NODE,       /* leases of servers over one database */
+	MM_DOC_SECRET,     /* a secret's version; id: what it is for */
 	MM_DOC_KINDS
 };
 #define MM_DOC_ID_MAX 96

@@ -1,4 +1,5 @@
 """The consumers in examples/, run against a real server."""
+import base64
 import contextlib
 import hashlib
 import hmac
@@ -7,6 +8,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,7 +16,7 @@ import time
 
 import pytest
 
-from world import ROOT, World, run, serial_of
+from world import ROOT, World, free_ports, run, serial_of
 
 ALLOW = ROOT / "examples/broker-allow-list/allow_list.py"
 AWS = ROOT / "examples/aws-register/aws_register.py"
@@ -348,3 +350,56 @@ def test_old_deliveries_are_refused():
     assert not m.verified([secret], {**head, "webhook-signature": ""}, body,
                           at)
     assert not m.verified([], head, body, at)
+
+
+# ---- a list decides who may enrol ----
+
+def test_a_list_decides_who_may_enrol(tmp_path):
+    w = World(profile="\tbearer = true")
+    try:
+        port, = free_ports(1)
+        ca = w.state / "server/hooks-ca.pem"
+        shutil.copy(w.anchor, ca)
+        w.set_conf("webhook_ca", f'"{ca}"')
+        w.set_conf("webhook_deny_private", "false")
+        w.set_conf("authorise_url", f'"https://localhost:{port}/"')
+        w.start().product()
+        secret, devices = tmp_path / "secret", tmp_path / "devices.txt"
+        secret.write_text(json.loads(w.cli(
+            "--json", "authorise", "rotate").stdout)["secret"] + "\n")
+        devices.write_text("AL-1\nAL-3\n")
+        with listing(w, port, secret, devices):
+            until(lambda: ask(w, "AL-1").status == 200)
+            a = ask(w, "AL-2")
+            assert a.status == 403 and "authorise-refused" in a.text
+            devices.write_text("AL-2\n")
+            assert ask(w, "AL-2").status == 200
+        secret.write_text("whsec_" + base64.b64encode(bytes(32)).decode())
+        devices.write_text("AL-3\n")
+        with listing(w, port, secret, devices):
+            a = ask(w, "AL-3")
+            assert a.status == 503 and "authorise-unavailable" in a.text
+            assert "401" in w.rest("GET", "/authorise").json["last_why"]
+    finally:
+        w.close()
+
+
+def ask(w, name):
+    return w.enrol_basic(w.token(name, door="bearer"),
+                         w.key_and_csr(name)[1])
+
+
+@contextlib.contextmanager
+def listing(w, port, secret, devices):
+    p = subprocess.Popen(
+        [sys.executable, str(ROOT / "examples/authorise-list/authorise.py"),
+         "--listen", f"127.0.0.1:{port}", "--certificate",
+         str(w.state / "server/tls.crt"), "--key",
+         str(w.state / "server/tls.key"), "--secret-file", str(secret),
+         "--list", str(devices)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert p.stdout.readline().startswith("listening")
+        yield p
+    finally:
+        p.kill()
+        p.communicate()

@@ -1,4 +1,5 @@
 """A database that goes and comes back: nothing acknowledged is lost."""
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -184,6 +185,34 @@ def test_a_server_that_would_lose_certificates_is_refused(setting, words,
         w.start(wait=False)
         assert w.daemon.wait(20) != 0
         assert words in w.log()
+
+
+def test_a_backup_is_no_replica(tmp_path):
+    """An ordinary role, which sees of the backup's streams only the name."""
+    with Postgres("wal_level=replica", "max_wal_senders=5") as server:
+        server.sql("CREATE ROLE mint LOGIN")
+        server.sql("CREATE TABLE filler AS SELECT repeat(md5(i::text), 30)"
+                   " FROM generate_series(1, 30000) i")
+        url = server.database().replace("postgres@", "mint@")
+        server.sql(f"ALTER DATABASE mm{server.n} OWNER TO mint")
+        tool = next(pathlib.Path("/usr/lib/postgresql").glob(
+            "*/bin/pg_basebackup"))
+        backup = subprocess.Popen(
+            [tool, "-h", server.dir, "-p", str(server.port), "-U", "postgres",
+             "-D", tmp_path / "copy", "--max-rate=1M", "-c", "fast"])
+        try:
+            end = time.monotonic() + RESUME_S
+            while server.sql("SELECT count(*) FROM pg_stat_replication"
+                             " WHERE state = 'streaming'") != "1":
+                assert time.monotonic() < end and backup.poll() is None
+                time.sleep(0.05)
+            with World(database=url) as w:
+                w.start()
+                w.product()
+                assert backup.poll() is None
+        finally:
+            backup.kill()
+            backup.wait()
 
 
 def test_a_second_daemon_is_refused(server):

@@ -34,9 +34,11 @@ def test_health_is_on_all_listeners(world, path, key):
 
 
 def test_healthz_warns_of_a_test_with_one_user(world):
-    warnings = world.get_public("/healthz").json["warnings"]
+    warnings = world.rest("GET", "/healthz", base="", key="").json["warnings"]
     assert any("test mode" in w for w in warnings)
     assert any("same user" in w for w in warnings)
+    for a in world.get_public("/healthz"), world.device_call("GET", "/healthz"):
+        assert a.json == {"status": "ok"}  # nothing for strangers
 
 
 def test_an_endless_stream_of_requests_on_one_connection(world):

@@ -54,7 +54,7 @@ def test_it_works(two):
               f"127.0.0.1:{two.devices}", "--dir", two.dir / "d")
     out = run(MINT, "--json", "ledger", "reconcile", "--config", two.conf)
     assert '"agree": true' in out.stdout
-    health = two.get_public("/healthz").json
+    health = two.rest("GET", "/healthz", base="", key="").json
     assert not any("one user" in w for w in health["warnings"]), health
 
 

@@ -153,7 +153,8 @@ void
 rig_open(struct rig *r, const struct mm_core_hooks *hooks)
 {
 	struct mm_core_conf conf = { .config = r->config, .loops = RIG_LOOPS,
-		.done = done, .note = note, .ctx = r, .jobs_max = 512,
+		.done = done, .note = note, .ctx = r, .jobs_max = 2048,
+		.ask = r->ask, .ask_ms = r->ask_ms,
 		.hooks = hooks };
 	struct mm_why why = { 0 };
 	struct mm_links links;

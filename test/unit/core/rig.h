@@ -18,6 +18,9 @@ struct rig {
 	struct mm_desk *desk;
 	struct mm_login admin;
 	pid_t signer;
+	/* for rig_open */
+	bool (*ask)(void *rig, const struct mm_question *q);
+	int64_t ask_ms;
 	/* finished jobs */
 	pthread_mutex_t lock;
 	pthread_cond_t more;

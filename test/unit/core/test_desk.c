@@ -273,10 +273,10 @@ answers_in_flight(void **state)
 	assert_true(mm_desk_answer_begin(r->desk, "op:1", &a));
 	assert_false(mm_desk_answer_begin(r->desk, "op:1", &b));
 	assert_true(mm_desk_answer_begin(r->desk, "op:2", &c));
-	mm_desk_answer_end(r->desk, &a);
+	mm_answer_end(&a);
 	assert_true(mm_desk_answer_begin(r->desk, "op:1", &b));
-	mm_desk_answer_end(r->desk, &c);
-	mm_desk_answer_end(r->desk, &b);
+	mm_answer_end(&c);
+	mm_answer_end(&b);
 }
 
 static void

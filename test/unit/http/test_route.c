@@ -119,6 +119,9 @@ static const struct {
 	{ "a=1&a=1", "a", MM_EINPUT, NULL },
 	{ "a=%00", "a", MM_EINPUT, NULL },
 	{ "a=%4", "a", MM_EINPUT, NULL },
+	{ "a=%FF", "a", MM_EINPUT, "" },
+	{ "a=%C3", "a", MM_EINPUT, "" },
+	{ "a=%C3%A4", "a", MM_OK, "\xc3\xa4" },
 	{ "a=12345678", "a", MM_ELIMIT, NULL },
 	{ "a=%31%32%33%34567", "a", MM_OK, "1234567" },
 };
@@ -136,7 +139,7 @@ test_query(void **state)
 				     sizeof(out), NULL),
 		    queries[i].want);
 		assert_string_equal(out,
-		    queries[i].want == MM_OK ? queries[i].value : "before");
+		    queries[i].value != NULL ? queries[i].value : "before");
 	}
 }
 
