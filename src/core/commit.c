@@ -12,6 +12,9 @@
  * lingers: what comes meanwhile is the next round's.  But where cores are
  * short the others run first: a sync costs as much for one as for fifty.
  */
+#define LATE_MS 10000
+#define LOOK_MS 1000
+
 struct mm_round {
 	struct mm_core *c;
 	struct mm_op *op[MM_ROUND_OPS];
@@ -19,7 +22,10 @@ struct mm_round {
 	struct mm_jobs jobs;
 	struct mm_batch *batches, **batch_tail;
 	struct mm_jobs done;
+	struct mm_jobs later;    /* another node has their lease */
+	struct mm_lease_end *ends;
 	int64_t look_at; /* monotonic: for late answers */
+	int64_t end_at;  /* ... : for leases that ended */
 };
 
 static void
@@ -103,12 +109,33 @@ confirm_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
 	}
 }
 
+/* The row of step 4 is asked for. */
+static void
+lease_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
+{
+	enum mm_leased l = mm_lease_asked(mm_flight_of(job));
+
+	job->next = NULL;
+	if (rc != MM_OK)
+		refuse(r, job, MM_R_BUSY, "the store is away");
+	else if (l == MM_LEASE_HAD)
+		mm_queue_put(&r->c->jobs, job);
+	else if (l == MM_LEASE_WAIT)
+		mm_jobs_add(&r->later, job);
+	else
+		refuse(r, job, l == MM_LEASE_OTHERS ? MM_R_IN_FLIGHT :
+		    MM_R_BUSY, l == MM_LEASE_OTHERS ? NULL :
+		    "another node is issuing on this authority");
+}
+
 static void
 job_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
 {
 	enum mm_act act = mm_flight_of(job)->verdict.act;
 
-	if (act == MM_ACT_ISSUE)
+	if (mm_flight_of(job)->flags & MM_FLIGHT_ASKING)
+		lease_done(r, job, rc);
+	else if (act == MM_ACT_ISSUE)
 		issue_done(r, job, rc);
 	else if (act == MM_ACT_CONFIRM)
 		confirm_done(r, job, rc);
@@ -189,6 +216,7 @@ clear(struct mm_round *r)
 {
 	r->n = 0;
 	mm_jobs_init(&r->jobs);
+	r->ends = NULL;
 	r->batches = NULL;
 	r->batch_tail = &r->batches;
 }
@@ -198,6 +226,7 @@ commit(struct mm_round *r)
 {
 	struct mm_job *job = r->jobs.head, *next_job;
 	struct mm_batch *b = r->batches, *next;
+	struct mm_lease_end *e = r->ends, *next_end;
 	struct mm_why why = { 0 };
 	enum mm_err rc = MM_OK;
 
@@ -209,6 +238,10 @@ commit(struct mm_round *r)
 		publish(r, rc);
 	}
 	clear(r);
+	for (; e != NULL; e = next_end) {
+		next_end = e->next;
+		free(e);
+	}
 	for (; job != NULL; job = next_job) {
 		next_job = job->next;
 		job_done(r, job, rc);
@@ -260,6 +293,41 @@ take_queues(struct mm_round *r)
 	for (b = mm_queue_take(&r->c->batches, false); b != NULL; b = next) {
 		next = b->next;
 		add_batch(r, b);
+	}
+}
+
+/* Leases that ended go with what is written anyway, or after a while. */
+static void
+take_ends(struct mm_round *r)
+{
+	struct mm_lease_end *e, *next;
+
+	if (r->n == 0 && mm_mono_ms() < r->end_at)
+		return;
+	r->end_at = mm_mono_ms() + LOOK_MS;
+	for (e = mm_queue_take(&r->c->ends, false); e != NULL; e = next) {
+		next = e->next;
+		if (r->n == MM_ROUND_OPS)
+			commit(r);
+		r->op[r->n++] = &e->op;
+		e->next = r->ends;
+		r->ends = e;
+	}
+}
+
+/* Those whose lease another node had are decided anew. */
+static void
+take_later(struct mm_round *r)
+{
+	struct mm_job *job;
+
+	while ((job = r->later.head) != NULL && (r->c->stopping ||
+	    mm_mono_ms() >= mm_flight_of(job)->ask_at)) {
+		r->later.head = job->next;
+		if (job->next == NULL)
+			mm_jobs_init(&r->later);
+		job->next = NULL;
+		mm_queue_put(&r->c->jobs, job);
 	}
 }
 
@@ -363,9 +431,6 @@ abandon(struct mm_round *r, unsigned line)
 		refuse(r, f->job, MM_R_BUSY, "the signer is away");
 }
 
-#define LATE_MS 10000
-#define LOOK_MS 1000
-
 /* A signer that hangs keeps nobody waiting; what it signs after all is
  * outstanding and becomes an orphan. */
 static void
@@ -422,6 +487,16 @@ relink(struct mm_round *r)
 	pthread_mutex_unlock(&c->lock);
 }
 
+static int
+look_ms(const struct mm_round *r)
+{
+	int64_t ms = LOOK_MS;
+
+	if (r->later.head != NULL)
+		ms = mm_flight_of(r->later.head)->ask_at - mm_mono_ms();
+	return ms < 0 ? 0 : ms > LOOK_MS ? LOOK_MS : (int)ms;
+}
+
 static void
 wait_for_work(struct mm_core *c)
 {
@@ -432,7 +507,7 @@ wait_for_work(struct mm_core *c)
 	mm_wire_fds(c->wire, fd);
 	for (unsigned i = 0; i < MM_WIRE_LINES; i++)
 		p[1 + i] = (struct pollfd){ fd[i], POLLIN, 0 };
-	if (poll(p, 1 + MM_WIRE_LINES, LOOK_MS) > 0 &&
+	if (poll(p, 1 + MM_WIRE_LINES, look_ms(c->round)) > 0 &&
 	    (p[0].revents & POLLIN) && read(c->kick, &n, sizeof(n)) < 0)
 		return;
 }
@@ -453,7 +528,9 @@ mm_commit_run(void *core)
 		mm_ask_late(c);
 		for (unsigned i = 0; i < MM_WIRE_LINES && c->stopping; i++)
 			abandon(r, i);
+		take_later(r);
 		take_queues(r);
+		take_ends(r);
 		commit(r);
 		mm_core_hand_back(c, &r->done);
 	}
@@ -471,6 +548,7 @@ mm_commit_new(struct mm_core *c, struct mm_why *why)
 	r->c = c;
 	clear(r);
 	mm_jobs_init(&r->done);
+	mm_jobs_init(&r->later);
 	c->round = r;
 	return MM_OK;
 }

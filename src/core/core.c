@@ -56,6 +56,7 @@ init(struct mm_core *c, struct mm_why *why)
 	mm_queue_init(&c->jobs, offsetof(struct mm_job, next), -1);
 	mm_queue_init(&c->commits, offsetof(struct mm_job, next), c->kick);
 	mm_queue_init(&c->batches, offsetof(struct mm_batch, next), c->kick);
+	mm_queue_init(&c->ends, offsetof(struct mm_lease_end, next), -1);
 	c->store_ok = true;
 	c->revocations = 1; /* a restart signs fresh lists */
 	MM_TRY(mm_chains_load(c->config, &c->chains, why));
@@ -105,6 +106,7 @@ mm_core_close(struct mm_core **owner)
 		next = u->next;
 		free(u);
 	}
+	mm_lease_ends_free(c);
 	if (c->has_fresh)
 		mm_links_close(&c->fresh);
 	if (c->kick >= 0)
@@ -296,6 +298,7 @@ mm_core_post(struct mm_core *c, struct mm_job *list)
 
 		f->node = c->config->set.node;
 		f->tries = f->nops = 0;
+		f->ask_until = 0;
 		f->ask.answered = false;
 		f->posted_us = mm_mono_us();
 		f->flags = admitted(c) ? 0 : MM_FLIGHT_BUSY;

@@ -110,9 +110,10 @@ count(struct mm_core *c, const struct mm_job *job)
 void
 mm_core_finish(struct mm_core *c, struct mm_job *job, struct mm_jobs *done)
 {
-	struct mm_flight *f = mm_flight_of(job);
-	struct mm_flight *heir = mm_reserve_pass(c->reserve, f);
+	struct mm_flight *heir, *f = mm_flight_of(job);
 
+	mm_lease_end(c, f);
+	heir = mm_reserve_pass(c->reserve, f);
 	count(c, job);
 	if (heir != NULL) {
 		mm_ask_pass(f, heir);

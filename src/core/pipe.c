@@ -244,6 +244,11 @@ sign(struct pipe *p, struct mm_job *job)
 	struct mm_issue_req req = { .profile_version =
 	    (uint32_t)v->profile->version };
 
+	/* step 4, among nodes */
+	if (mm_lease_ask(p->c, f)) {
+		to_commit(p, job);
+		return;
+	}
 	strcpy(req.profile, v->profile->name);
 	strcpy(req.device, v->device);
 	strcpy(req.product, v->product);

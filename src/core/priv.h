@@ -50,6 +50,8 @@ enum mm_flight_flag {
 	MM_FLIGHT_HELD = 1 << 1,    /* leads its reservation */
 	MM_FLIGHT_SECRET = 1 << 2,  /* the signer knows id and secret */
 	MM_FLIGHT_NOSIGNER = 1 << 3,/* the check could not be made */
+	MM_FLIGHT_ASKING = 1 << 4,  /* its op is a lease's: leases.c */
+	MM_FLIGHT_LEASED = 1 << 5,  /* no other node signs meanwhile */
 };
 
 struct mm_answer { /* to a question, or the question that waits for one */
@@ -77,6 +79,8 @@ struct mm_flight {
 	unsigned line;
 	/* What W is to write, in this order; the papers are their entries. */
 	struct mm_op confirm;          /* of the presented certificate */
+	struct mm_op lease;            /* leases.c */
+	int64_t ask_at, ask_until;     /* monotonic: for it again; 0 */
 	struct mm_op *op[3];
 	unsigned nops;
 	struct mm_buf papers[3];
@@ -98,6 +102,22 @@ enum mm_taken mm_reserve_take(struct mm_reserve *r, struct mm_flight *f);
 /* Hands the reservation to the next that waits, which then holds it; NULL:
  * nobody waited and it is gone. */
 struct mm_flight *mm_reserve_pass(struct mm_reserve *r, struct mm_flight *f);
+
+/* ---- leases.c: step 4 among nodes ---- */
+
+/* D: the op that asks for the lease is in the flight, for W; false: there is
+ * no other node, or the lease is had. */
+bool mm_lease_ask(struct mm_core *c, struct mm_flight *f);
+/* W, after the op: what becomes of the request. */
+enum mm_leased { MM_LEASE_HAD, MM_LEASE_WAIT, MM_LEASE_OTHERS, MM_LEASE_LATE };
+enum mm_leased mm_lease_asked(struct mm_flight *f);
+/* Given back with what W writes next; lost, it runs out by itself. */
+void mm_lease_end(struct mm_core *c, struct mm_flight *f);
+struct mm_lease_end {
+	struct mm_op op;
+	struct mm_lease_end *next;
+};
+void mm_lease_ends_free(struct mm_core *c);
 
 /* ---- ask.c: whether somebody outside allows it ---- */
 
@@ -293,6 +313,7 @@ struct mm_core {
 	struct mm_queue jobs;     /* to D */
 	struct mm_queue commits;  /* jobs to W */
 	struct mm_queue batches;  /* to W */
+	struct mm_queue ends;     /* of leases, to W */
 	int kick;                 /* W's eventfd */
 	struct mm_round *round;   /* W's own */
 	pthread_t decide, commit, feed;

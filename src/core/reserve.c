@@ -4,9 +4,9 @@
 #include "core/priv.h"
 
 /*
- * Step 4: one request in flight per authority, in this process.  The store's
- * unique claim does the same across processes; this table saves signatures
- * that could not be committed.
+ * Step 4: one request in flight per authority, in this process; leases.c does
+ * the same among nodes.  The store's unique claim is the rule; this table
+ * saves signatures that could not be committed.
  *
  * A leader holds its name from before its facts are read until its outcome is
  * durable, so whoever holds it next reads facts that contain that outcome.

@@ -95,7 +95,9 @@ failed_at_start(struct mm_monitor *m, struct mm_child *c, int wait_status)
 	}
 	m->stopping = true;
 	m->status = status;
-	m->stop_by = mm_mono_ms() + BLAME_MS;
+	/* a server still gives back its leases before it goes */
+	m->stop_by = mm_mono_ms() +
+	    (m->blamed == &m->server ? STOP_MS : BLAME_MS);
 }
 
 static void

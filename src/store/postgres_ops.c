@@ -261,6 +261,17 @@ devices_index(const struct mm_op *op, struct val v[C_COLUMNS])
 		v[C_TEXT2] = TEXT(x->indexed);
 }
 
+static void
+reserve(const struct mm_op *op, struct val v[C_COLUMNS])
+{
+	const struct mm_op_reserve *r = &op->u.reserve;
+
+	v[C_AUTHORITY] = TEXT(r->authority);
+	v[C_NAME] = TEXT(r->node);
+	v[C_SPKI] = BLOB(r->spki, 32);
+	v[C_NUMBER] = INT(r->lease_s);
+}
+
 static void (*const members[MM_OP_KINDS])(const struct mm_op *op,
     struct val v[C_COLUMNS]) = {
 	[MM_OP_ISSUE] = issue,
@@ -281,6 +292,7 @@ static void (*const members[MM_OP_KINDS])(const struct mm_op *op,
 	[MM_OP_DEVICES_INDEX] = devices_index,
 	[MM_OP_OPERATOR_ERASE] = operator_,
 	[MM_OP_OPERATOR_USED] = operator_,
+	[MM_OP_RESERVE] = reserve,
 };
 
 /* ---- the binary form ---- */

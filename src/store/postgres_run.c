@@ -211,6 +211,8 @@ give_back(struct mm_op *op, const PGresult *res, int row, struct mm_why *why)
 		op->u.device.already = already;
 	else if (op->kind == MM_OP_DOC_PUT)
 		op->u.doc.version = number;
+	else if (op->kind == MM_OP_RESERVE)
+		op->u.reserve.same_key = already;
 	if (op->kind != MM_OP_DEVICES_INDEX)
 		return MM_OK;
 	op->u.index.done = (unsigned)number;

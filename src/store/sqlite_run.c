@@ -100,6 +100,18 @@ entries_only(struct sqlite_store *s, struct mm_op *op, bool *written,
 	return MM_OK;
 }
 
+/* Nobody else writes this file. */
+static enum mm_err
+reserve(struct sqlite_store *s, struct mm_op *op, bool *written,
+    struct mm_why *why)
+{
+	(void)s;
+	(void)op;
+	(void)written;
+	(void)why;
+	return MM_OK;
+}
+
 static mm_sqlite_op_fn *const op_fn[MM_OP_KINDS] = {
 	[MM_OP_ENTRY] = entries_only,
 	[MM_OP_ISSUE] = mm_sqlite_issue,
@@ -120,6 +132,7 @@ static mm_sqlite_op_fn *const op_fn[MM_OP_KINDS] = {
 	[MM_OP_DEVICES_INDEX] = mm_sqlite_devices_index,
 	[MM_OP_OPERATOR_ERASE] = mm_sqlite_operator_erase,
 	[MM_OP_OPERATOR_USED] = mm_sqlite_operator_used,
+	[MM_OP_RESERVE] = reserve,
 };
 
 static enum mm_err

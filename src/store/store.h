@@ -164,6 +164,7 @@ enum mm_op_kind {
 	MM_OP_DEVICES_INDEX, /* attributes of some, under another schema */
 	MM_OP_OPERATOR_ERASE,
 	MM_OP_OPERATOR_USED,
+	MM_OP_RESERVE,       /* an authority, for one of several nodes */
 	MM_OP_KINDS
 };
 
@@ -295,6 +296,22 @@ struct mm_op_doc {
 };
 
 /*
+ * Step 4 of issuance among nodes that share a store: one of them at a time
+ * signs on an authority.  It saves signatures that could not be committed;
+ * that no authority is spent twice is ISSUE's own rule.  Times are the
+ * database's, so nodes' clocks are not compared.  MM_ECONFLICT: another node
+ * has it still.  Where no other process can write, it is always free.  No
+ * entries.
+ */
+struct mm_op_reserve {
+	char authority[MM_AUTHORITY_TEXT];
+	char node[MM_NAME_MAX + 1];
+	uint8_t spki[32];
+	uint32_t lease_s;           /* 0: gives back what this node has */
+	bool same_key;              /* out, MM_ECONFLICT: it has it for this */
+};
+
+/*
  * MM_OP_OPERATOR_PUT: MM_ECONFLICT if the id exists, or the certificate's key
  * is (or was) another operator's or is certified for a device.
  * MM_OP_OPERATOR_REVOKE: by id, at revoked_at; MM_OK without entries if it
@@ -335,6 +352,7 @@ struct mm_op {
 		struct mm_op_crl crl;
 		struct mm_op_answer answer;
 		struct mm_op_doc doc;
+		struct mm_op_reserve reserve;
 		struct mm_op_index index;
 	} u;
 	/* out */

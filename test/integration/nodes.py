@@ -25,6 +25,7 @@ class Node(World):
         self.context = self.etc / "context.json"
         self.passphrase = self.dir / "passphrase"
         self.passphrase.write_text(first.passphrase.read_text())
+        self.passphrase.chmod(0o600)
         self.database = first.database
         self.admin_key = first.admin_key
         self.anchor = self.etc / "root.crt"

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import threading
 import time
 
@@ -12,7 +13,7 @@ import pytest
 
 from nodes import Cluster, kill_all, passphrase_run
 from postgres import Postgres
-from test_enrol import entries
+from test_enrol import entries, journal
 from world import MINT, run, serial_of
 
 RESUME_S = 40
@@ -152,9 +153,16 @@ def test_three_nodes_issue_at_once(cluster):
         assert ("checkpoint" in kinds) == (w is cluster.first)
 
 
+def signed(cluster, device):
+    """Lines of its certificates in all journals."""
+    return sum(len(journal(w, device)) for w in cluster.nodes)
+
+
 def test_one_token_at_two_nodes_makes_one_certificate(cluster):
+    """Same key: the same bytes.  Another key: refused, and an alert.  Either
+    way nothing is signed that is not used."""
     a, b, _ = cluster.nodes
-    for n in range(8):
+    for n in range(12):
         t = a.token(f"T-{n}", door="bearer")
         csr = a.key_and_csr(f"T-{n}")[1]
         other = a.key_and_csr(f"T-{n}-other")[1] if n % 2 else csr
@@ -163,7 +171,8 @@ def test_one_token_at_two_nodes_makes_one_certificate(cluster):
 
         def ask(w, c):
             go.wait()
-            got[w.name] = w.enrol_basic(t, c)
+            got[w.name] = until(
+                lambda: (x := w.enrol_basic(t, c)).status != 503 and x)
         both = [threading.Thread(target=ask, args=x)
                 for x in ((a, csr), (b, other))]
         for x in both:
@@ -172,14 +181,66 @@ def test_one_token_at_two_nodes_makes_one_certificate(cluster):
             x.join()
         states = sorted(x.status for x in got.values())
         certs = a.rest("GET", f"/certificates?device=T-{n}").json["items"]
-        live = [c for c in certs if c["state"] != "orphaned"]
-        assert len(live) == 1, certs
+        assert len(certs) == 1 == signed(cluster, f"T-{n}"), certs
         if other is csr:
             assert states == [200, 200], got
             assert got["a"].body == got["b"].body
         else:
             assert states == [200, 409], got
+            assert [e for e in entries(a, "alert") if e["token"] == t["id"]]
     settled(cluster)
+
+
+@contextlib.contextmanager
+def no_certificate_can_be_stored(server, db):
+    p = subprocess.Popen(
+        ["psql", "-qAtX", "-h", str(server.dir), "-p", str(server.port),
+         "-U", "postgres", "-d", db], text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE)
+    try:
+        p.stdin.write("BEGIN; LOCK TABLE mintmark.cert IN EXCLUSIVE MODE;\n"
+                      "SELECT 'locked';\n")
+        p.stdin.flush()
+        assert p.stdout.readline() == "locked\n"
+        yield
+    finally:
+        p.communicate("ROLLBACK;\n")
+
+
+def test_a_node_that_dies_with_a_reservation(cluster, server):
+    """Between the reservation and the commit; the token is the others' after
+    the lease, not before and not never."""
+    a, b, _ = cluster.nodes
+    db = f"mm{server.n}"
+    t = a.token("D-1", door="bearer")
+    csr = a.key_and_csr("D-1")[1]
+
+    def ask():
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            a.enrol_basic(t, csr)
+    asking = threading.Thread(target=ask)
+    with no_certificate_can_be_stored(server, db):
+        asking.start()
+        until(lambda: server.sql("SELECT count(*) FROM pg_locks WHERE NOT "
+                                 "granted AND locktype = 'relation'",
+                                 db) != "0")
+        kill_all(a)
+    asking.join()
+    end = server.sql("SELECT until FROM mintmark.reservation "
+                     "WHERE node = 'a'", db)
+    assert end
+    first = b.enrol_basic(t, csr)
+    assert first.status == 503 and "retry-after" in first.headers, first
+    assert len(journal(b, "D-1")) == 0
+    until(lambda: b.enrol_basic(t, csr).status == 200, 60)
+    assert server.sql(f"SELECT clock_timestamp() >= '{end}'", db) == "t"
+    a.start(wait=False)
+    until(lambda: a.get_public("/readyz").status == 200)
+    # what the dead one signed is nobody's, and on the list
+    settled(cluster)
+    assert (len(journal(a, "D-1")), len(journal(b, "D-1"))) == (1, 1)
+    assert [e["node"] for e in entries(b, "signature.orphaned")] == ["a"]
+    assert a.enrol_basic(t, csr).body == b.enrol_basic(t, csr).body
 
 
 @pytest.mark.parametrize("what", ["server", "signer", "all"])
@@ -284,6 +345,7 @@ def test_who_may_not_work_on_the_database(server):
         assert b.daemon.wait(30) != 0 and "start the one" in b.log()
         b.stop()
         a.start()
+        until(lambda: a.get_public("/crl/issuing.crl").status == 200)
         size = a.rest("GET", "/status").json["ledger"]["size"]
         # a copy of the first one's folders, ports of its own
         b.set_conf("node", '"a"')

@@ -90,6 +90,16 @@ CREATE TABLE token (
 CREATE INDEX token_device ON token (device);
 CREATE INDEX token_place ON token (class, state, id);
 
+-- Which of several nodes signs on an authority just now.  Unlogged: an empty
+-- one after a crash costs at most a signature that cannot be committed.
+CREATE UNLOGGED TABLE reservation (
+	authority text COLLATE "C" PRIMARY KEY,
+	node text NOT NULL,
+	spki bytea NOT NULL,
+	until timestamptz NOT NULL
+);
+CREATE INDEX reservation_until ON reservation (until);
+
 -- A serial begins with the time it was made, so a range of serials is a range
 -- of time: UNIQUE needs no other column, and a year is dropped as a whole.
 -- Rows outside of all years (a clock that is wrong) go to the default one.

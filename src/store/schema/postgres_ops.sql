@@ -790,6 +790,39 @@ BEGIN
 	RETURN r;
 END $$;
 
+-- name: the node's; number: for how many seconds, 0 gives it back.  A conflict
+-- says as "already" whether the other node has it for the same key.
+CREATE FUNCTION op_reserve(o op) RETURNS outcome
+LANGUAGE plpgsql AS $$
+DECLARE
+	h record;
+	r outcome;
+BEGIN
+	SELECT node, spki INTO h FROM reservation
+	    WHERE authority = o.authority AND node <> o.name
+	    AND until > clock_timestamp();
+	IF FOUND AND o.number <> 0 THEN
+		r := refuse(1, o.authority || ': node "' || h.node ||
+		    '" has it');
+		r.already := h.spki = o.spki;
+		RETURN r;
+	ELSIF o.number = 0 THEN
+		DELETE FROM reservation
+		    WHERE authority = o.authority AND node = o.name;
+		RETURN done();
+	END IF;
+	INSERT INTO reservation VALUES (o.authority, o.name, o.spki,
+	    clock_timestamp() + make_interval(secs => o.number))
+	ON CONFLICT (authority) DO UPDATE SET node = excluded.node,
+	    spki = excluded.spki, until = excluded.until;
+	-- what dead nodes left behind
+	DELETE FROM reservation WHERE authority IN (
+	    SELECT authority FROM reservation
+	    WHERE until < clock_timestamp() - interval '1 minute'
+	    ORDER BY until LIMIT 16);
+	RETURN done();
+END $$;
+
 -- All checks of an operation come before its first write, and each sees what
 -- those before it wrote.  idx: where its first ledger entry belongs; the
 -- program adds the entries in the same transaction.
@@ -825,6 +858,7 @@ BEGIN
 		WHEN 16 THEN r := op_devices_index(o);
 		WHEN 17 THEN r := op_operator_erase(o);
 		WHEN 18 THEN r := op_operator_used(o);
+		WHEN 19 THEN r := op_reserve(o);
 		END CASE;
 		code := r.code;
 		why := r.why;

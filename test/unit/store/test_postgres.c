@@ -153,6 +153,64 @@ test_two_nodes_one_claim(void **state)
 	fx_close(&f);
 }
 
+/* ---- who signs on an authority ---- */
+
+static struct mm_op
+reserved(struct fx *f, const char *node, uint8_t key, uint32_t lease_s)
+{
+	struct mm_op op = { .kind = MM_OP_RESERVE }, *ops[] = { &op };
+
+	strcpy(op.u.reserve.authority, "token:T1");
+	strcpy(op.u.reserve.node, node);
+	memset(op.u.reserve.spki, key, 32);
+	op.u.reserve.lease_s = lease_s;
+	assert_int_equal(mm_store_run(f->s, ops, 1, NULL), MM_OK);
+	assert_true(op.result == MM_OK || op.result == MM_ECONFLICT);
+	return op;
+}
+
+static void
+test_a_reservation(void **state)
+{
+	static const struct {
+		const char *what, *node;
+		uint8_t key;
+		uint32_t lease_s;
+		enum mm_err want;
+		bool same;
+	} rows[] = {
+		{ "free", "a", 1, 30, MM_OK, false },
+		{ "again, another key", "a", 2, 30, MM_OK, false },
+		{ "the other node's, same key", "b", 2, 30, MM_ECONFLICT,
+		    true },
+		{ "the other node's", "b", 1, 30, MM_ECONFLICT, false },
+		{ "not b's to give back", "b", 1, 0, MM_OK, false },
+		{ "still the other node's", "b", 1, 30, MM_ECONFLICT, false },
+		{ "given back", "a", 2, 0, MM_OK, false },
+		{ "free again", "b", 1, 1, MM_OK, false },
+	};
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	int64_t until = mm_mono_ms() + 20000;
+	struct mm_op op;
+	struct fx f;
+
+	(void)state;
+	open_here(&f);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		op = reserved(&f, rows[i].node, rows[i].key, rows[i].lease_s);
+		if (op.result != rows[i].want ||
+		    op.u.reserve.same_key != rows[i].same)
+			fail_msg("%s: %d", rows[i].what, op.result);
+	}
+	/* b's second passes, and b has said no more */
+	while (reserved(&f, "a", 1, 30).result != MM_OK) {
+		assert_true(mm_mono_ms() < until);
+		(void)nanosleep(&pause, NULL);
+	}
+	assert_int_equal(reserved(&f, "b", 1, 30).result, MM_ECONFLICT);
+	fx_close(&f);
+}
+
 /* ---- what an op does wrong ---- */
 
 /* No text: an error of the database, and only this op's. */
@@ -566,6 +624,7 @@ test_kinds_are_numbered_alike(void **state)
 		[MM_OP_DEVICES_INDEX] = "op_devices_index(",
 		[MM_OP_OPERATOR_ERASE] = "op_operator_erase(",
 		[MM_OP_OPERATOR_USED] = "op_operator_used(",
+		[MM_OP_RESERVE] = "op_reserve(",
 	};
 	const char *at = strstr(mm_postgres_ops_schema, "FUNCTION run(");
 	unsigned kind;
@@ -591,6 +650,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_writers_take_turns),
 		cmocka_unit_test(test_two_nodes_one_claim),
+		cmocka_unit_test(test_a_reservation),
 		cmocka_unit_test(test_a_bad_op_fails_alone),
 		cmocka_unit_test(test_a_lost_connection_comes_back),
 		cmocka_unit_test(test_a_restart),
