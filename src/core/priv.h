@@ -199,6 +199,8 @@ void mm_wire_lock(struct mm_wire *w, enum mm_line line);
 /* false: somebody has it. */
 bool mm_wire_try(struct mm_wire *w, enum mm_line line);
 void mm_wire_unlock(struct mm_wire *w, enum mm_line line);
+/* Somebody is at its other end, whether he answers or not. */
+bool mm_wire_there(struct mm_wire *w, enum mm_line line);
 /* One request; the line is locked by the caller.  The signer gone or late is
  * MM_EAGAIN; its own refusals come as they are. */
 MM_MUST enum mm_err mm_wire_call(struct mm_wire *w, enum mm_line line,
@@ -222,7 +224,9 @@ void mm_chains_free(struct mm_chains **owner);
 const struct mm_chain *mm_chains_issuer(const struct mm_chains *c,
     const char *name);
 
-enum { MM_ROUND_OPS = 1024 }; /* at most, a transaction */
+enum { MM_ROUND_OPS = 2048 }; /* at most, a transaction */
+/* Who has waited so long for its decision, or for the signer, comes again. */
+enum { MM_LATE_MS = 10000 };
 
 struct mm_unsettled { /* a signature whose record is not known to be there */
 	struct mm_cert_row row;
