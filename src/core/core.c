@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "core/priv.h"
 
 #define JOBS_DEFAULT 1024
@@ -137,12 +138,43 @@ thread(pthread_t *t, bool *has, void *(*run)(void *), struct mm_core *c,
 	return MM_OK;
 }
 
+static void
+pause_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+#define START_MS 20000
+#define AGAIN_MS 20
+
+/* A signer opens its keys before it answers, and a busy machine makes that
+ * long: one that is there is waited for. */
+static enum mm_err
+greet(struct mm_core *c, struct mm_why *why)
+{
+	int64_t until = mm_mono_ms() + START_MS;
+	struct mm_why last;
+	enum mm_err rc;
+
+	for (;;) {
+		last = (struct mm_why){ 0 };
+		rc = mm_feed_greet(c, &last);
+		if (rc != MM_EAGAIN || mm_mono_ms() >= until ||
+		    !mm_wire_there(c->wire, MM_LINE_LEDGER))
+			break;
+		pause_ms(AGAIN_MS);
+	}
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", last.text);
+}
+
 static enum mm_err
 start(struct mm_core *c, const struct mm_links *links, struct mm_why *why)
 {
 	MM_TRY(mm_wire_install(c->wire, links, why));
 	MM_TRY(thread(&c->commit, &c->has_commit, mm_commit_run, c, why));
-	MM_TRY(mm_feed_greet(c, why));
+	MM_TRY(greet(c, why));
 	/* what a signer cannot sign now, the feeder asks for again */
 	if (c->issuing)
 		MM_TRY(mm_feed_sign(c, why));
@@ -185,14 +217,6 @@ mm_core_psk_fd(struct mm_core *c, unsigned loop)
 }
 
 /* ---- stopping ---- */
-
-static void
-pause_ms(long ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&t, NULL);
-}
 
 /* First those in flight may land; then they are told to come again. */
 static void

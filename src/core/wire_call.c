@@ -47,6 +47,13 @@ gone(int fd)
 }
 
 /* see priv.h */
+bool
+mm_wire_there(struct mm_wire *w, enum mm_line line)
+{
+	return !gone(w->line[line].fd);
+}
+
+/* see priv.h */
 enum mm_err
 mm_wire_call(struct mm_wire *w, enum mm_line line, unsigned kind,
     const void *req, void *rep, struct mm_buf *frame, struct mm_why *why)

@@ -319,6 +319,20 @@ on_beat(struct monitor *m)
 		end_beats(m);
 }
 
+/* Of a start that failed for want of the signer: one that ends well, for its
+ * links went, has said nothing. */
+static int
+blame(int wait_status)
+{
+	int status = exit_status(wait_status);
+
+	if (status != 0)
+		return status;
+	MM_LOG(MM_LOG_ERROR, "start", MM_S("why",
+	    "the signer did not answer in time"));
+	return mm_err_exit(MM_EAGAIN);
+}
+
 static void
 ended(struct monitor *m, struct child *c, int wait_status)
 {
@@ -338,7 +352,7 @@ ended(struct monitor *m, struct child *c, int wait_status)
 	}
 	if (m->stopping) {
 		if (m->status == MM_EXIT_NO_SIGNER && c == &m->signer)
-			m->status = exit_status(wait_status);
+			m->status = blame(wait_status);
 		return;
 	}
 	if (!m->ready) {
