@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from world import DAEMON, World, run
+from world import World, sanitized
 
 MIB = 1 << 20
 N = 200
@@ -16,11 +16,6 @@ FALSE = "mmk_0123456789abcdef_" + "A" * 43  # well formed, nobody's
 def w():
     with World(threads=2) as it:
         yield it.start()
-
-
-def resident(w):
-    with open(f"/proc/{w.children()['server']}/statm") as f:
-        return int(f.read().split()[1]) * 4096 / MIB
 
 
 def begin(stack, w, i, key):
@@ -47,13 +42,13 @@ def test_a_key_has_its_form_before_a_body_is_read(w):
             assert got.startswith(b"HTTP/1.1 401 "), (key, got)
 
 
-@pytest.mark.skipif("libasan" in run("ldd", DAEMON).stdout,
+@pytest.mark.skipif(sanitized(),
                     reason="a sanitizer's memory is not the server's")
 def test_bodies_before_login_are_bounded(w):
-    before = resident(w)
+    before = w.resident()
     with contextlib.ExitStack() as stack:
         held = [begin(stack, w, i, FALSE) for i in range(N)]
-        most = resident(w) - before
+        most = w.resident() - before
         assert 30 < most < 110, f"{most} MiB"
         assert w.rest("GET", "/status").status == 200
         answers = 0
@@ -64,5 +59,5 @@ def test_bodies_before_login_are_bounded(w):
         assert answers > N / 3
     for _ in range(3):
         w.rest("GET", "/status")
-    kept = resident(w) - before
+    kept = w.resident() - before
     assert kept < 40, f"{kept} MiB"

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from receiver import Receiver, verify
-from world import DAEMON, World, run
+from world import World, run, sanitized
 
 RETRIES = '{"1s", "1s"}'
 
@@ -499,10 +499,6 @@ def test_webhooks_can_be_switched_off():
 
 
 # ---- processes ----
-
-def sanitized():
-    return "libasan" in run("ldd", DAEMON).stdout
-
 
 def courier(world):
     return until(lambda: world.children().get("courier"))

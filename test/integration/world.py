@@ -62,6 +62,11 @@ def run(*argv, check=True, timeout=60, **kw):
     return p
 
 
+def sanitized():
+    """Whether a sanitizer's memory and time are in what is measured."""
+    return "libasan" in run("ldd", DAEMON).stdout
+
+
 class Answer:
     """Status, headers (lower-case names) and body of an HTTP answer."""
 
@@ -208,6 +213,11 @@ class World:
                 "courier" if b"\0courier\0" in cmd else "server"
             out[name] = int(pid)
         return out
+
+    def resident(self):
+        """The server's memory, MiB."""
+        with open(f"/proc/{self.children()['server']}/statm") as f:
+            return int(f.read().split()[1]) * 4096 / (1 << 20)
 
     def close(self):
         self.stop()
