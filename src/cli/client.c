@@ -315,32 +315,49 @@ call(struct mm_client *c, const char *method, const char *path,
 	return rc;
 }
 
-/* see client.h */
-enum mm_err
-mm_client_call(struct mm_client *c, const char *method, const char *path,
-    json_t *body, json_t **out, struct mm_why *why)
+static enum mm_err
+call_text(struct mm_client *c, const char *method, const char *path,
+    const char *text, json_t **out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_wipe) struct mm_buf answer = MM_BUF_INIT(ANSWER_MAX);
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	char full[URL_N];
 	json_error_t where;
-	enum mm_err rc;
 
-	if (body != NULL && text == NULL)
-		return MM_FAIL(why, MM_EINPUT, "not a text that JSON can carry");
 	snprintf(full, sizeof(full), "/api/v1%s", path);
-	rc = call(c, method, full, text, &answer, why);
-	if (text != NULL)
-		mm_wipe(text, strlen(text));
-	free(text);
-	if (rc != MM_OK || out == NULL)
-		return rc;
+	MM_TRY(call(c, method, full, text, &answer, why));
+	if (out == NULL)
+		return MM_OK;
 	*out = json_loadb((const char *)answer.p, answer.n,
 	    JSON_REJECT_DUPLICATES, &where);
 	if (*out == NULL)
 		return MM_FAIL(why, MM_EAGAIN, "%s: not JSON: %s", path,
 		    where.text);
 	return MM_OK;
+}
+
+/* see client.h */
+enum mm_err
+mm_client_call(struct mm_client *c, const char *method, const char *path,
+    json_t *body, json_t **out, struct mm_why *why)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	enum mm_err rc;
+
+	if (body != NULL && text == NULL)
+		return MM_FAIL(why, MM_EINPUT, "not a text that JSON can carry");
+	rc = call_text(c, method, path, text, out, why);
+	if (text != NULL)
+		mm_wipe(text, strlen(text));
+	free(text);
+	return rc;
+}
+
+/* see client.h */
+enum mm_err
+mm_client_post(struct mm_client *c, const char *path, const char *text,
+    json_t **out, struct mm_why *why)
+{
+	return call_text(c, "POST", path, text, out, why);
 }
 
 /* see client.h */

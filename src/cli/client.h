@@ -26,6 +26,9 @@ void mm_client_close(struct mm_client **owner);
 /* path begins after /api/v1; body may be NULL; out may be NULL. */
 MM_MUST enum mm_err mm_client_call(struct mm_client *c, const char *method,
     const char *path, json_t *body, json_t **out, struct mm_why *why);
+/* POST of a text that is JSON already; not wiped. */
+MM_MUST enum mm_err mm_client_post(struct mm_client *c, const char *path,
+    const char *text, json_t **out, struct mm_why *why);
 /* GET of any path of the server, as bytes. */
 MM_MUST enum mm_err mm_client_bytes(struct mm_client *c, const char *path,
     struct mm_buf *out, struct mm_why *why);

@@ -71,6 +71,9 @@ void mm_cli_hint(struct mm_cli *cli, const char *fmt, ...) MM_PRINTF(2);
 /* The connection to mintmarkd's operators listener. */
 MM_MUST enum mm_err mm_cli_client(struct mm_cli *cli, struct mm_client **out,
     struct mm_why *why);
+/* Another one, which is the caller's. */
+MM_MUST enum mm_err mm_cli_client_new(struct mm_cli *cli,
+    struct mm_client **out, struct mm_why *why);
 
 typedef enum mm_err mm_cmd_fn(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why);

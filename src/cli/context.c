@@ -81,7 +81,8 @@ credential(json_t *context, const char *path, struct mm_client_conf *conf,
 
 /* see cmd.h */
 enum mm_err
-mm_cli_client(struct mm_cli *cli, struct mm_client **out, struct mm_why *why)
+mm_cli_client_new(struct mm_cli *cli, struct mm_client **out,
+    struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *context = NULL;
 	struct mm_client_conf conf = { cli->server, cli->ca, cli->key_file,
@@ -89,10 +90,6 @@ mm_cli_client(struct mm_cli *cli, struct mm_client **out, struct mm_why *why)
 	char path[512], ca[512];
 	struct credential files;
 
-	if (cli->client != NULL) {
-		*out = cli->client;
-		return MM_OK;
-	}
 	if (find_context(cli, path) == MM_OK)
 		MM_TRY(load_context(path, &context, why));
 	if (conf.server == NULL)
@@ -107,7 +104,15 @@ mm_cli_client(struct mm_cli *cli, struct mm_client **out, struct mm_why *why)
 		    "wrote it");
 		return MM_FAIL(why, MM_EINPUT, "which server?");
 	}
-	MM_TRY(mm_client_open(&conf, &cli->client, why));
+	return mm_client_open(&conf, out, why);
+}
+
+/* see cmd.h */
+enum mm_err
+mm_cli_client(struct mm_cli *cli, struct mm_client **out, struct mm_why *why)
+{
+	if (cli->client == NULL)
+		MM_TRY(mm_cli_client_new(cli, &cli->client, why));
 	*out = cli->client;
 	return MM_OK;
 }

@@ -8,24 +8,24 @@
 #include "cli/bulk.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/import.h"
 
 /*
- * Devices from a table, in constant memory: at most one batch of rows is held.
- * A pass reads the whole of it; with --all-or-nothing a pass that only looks
+ * Devices from a table, in constant memory: at most three batches are held.  A
+ * pass reads the whole of it; with --all-or-nothing a pass that only looks
  * comes before the one that writes.
  */
 #define OWN_CSV __attribute__((cleanup(mm_csv_close)))
 
-enum { BATCH = 1000, BATCH_BYTES = 3 << 20, LINE = MM_CSV_LINE };
+enum { LINE = MM_CSV_LINE };
 
 struct job {
 	struct mm_cli *cli;
 	const char *path, *shown;
 	bool jsonl, dry;
 	FILE *errors; /* NULL: standard error */
-	json_t *rows;
-	unsigned long long number[BATCH]; /* of each row in the table */
-	size_t bytes;
+	struct mm_batch batch[MM_BATCHES];
+	unsigned filling; /* which of them; the next one was sent first */
 	unsigned long long created, unchanged, failed, done, total, read;
 	struct mm_progress progress;
 };
@@ -60,7 +60,7 @@ text_of(const json_t *o, const char *name)
 }
 
 static void
-take_answer(struct job *j, const json_t *answer)
+take_answer(struct job *j, const struct mm_batch *b, const json_t *answer)
 {
 	const json_t *errors = json_object_get(answer, "errors"), *e;
 	size_t i;
@@ -72,77 +72,87 @@ take_answer(struct job *j, const json_t *answer)
 	json_array_foreach(errors, i, e) {
 		json_int_t row = json_integer_value(json_object_get(e, "row"));
 
-		if (row < 1 || row > BATCH)
+		if (row < 1 || row > (json_int_t)b->n)
 			continue;
-		complain(j, j->number[row - 1], text_of(e, "device"),
+		complain(j, b->number[row - 1], text_of(e, "device"),
 		    text_of(e, "column"), text_of(e, "detail"));
 	}
 }
 
-static enum mm_err
-send(struct job *j, struct mm_why *why)
+static struct mm_batch *
+after(struct job *j, unsigned n)
 {
-	MM_OWN(json_free) json_t *body = NULL;
-	MM_OWN(json_free) json_t *answer = NULL;
-	struct mm_client *c;
+	return &j->batch[(j->filling + n) % MM_BATCHES];
+}
 
-	if (json_array_size(j->rows) == 0)
+/* What the server says of a batch that it has.  A failure's request id is
+ * that of the command's client. */
+static enum mm_err
+land(struct job *j, struct mm_batch *b, struct mm_why *why)
+{
+	const json_t *answer;
+	enum mm_err rc;
+
+	if (!b->flying)
 		return MM_OK;
-	body = json_pack("{s:O,s:b,s:b}", "rows", j->rows, "dry_run", j->dry,
-	    "texts", !j->jsonl);
-	MM_TRY(mm_cli_client(j->cli, &c, why));
-	MM_TRY(mm_client_call(c, "POST", "/devices/import", body, &answer,
-	    why));
-	take_answer(j, answer);
-	j->done += json_array_size(j->rows);
-	json_array_clear(j->rows);
-	j->bytes = 0;
+	rc = mm_batch_land(b, &answer, why);
+	if (rc != MM_OK) {
+		struct mm_client *c = j->cli->client;
+
+		j->cli->client = b->client;
+		b->client = c;
+		return rc;
+	}
+	take_answer(j, b, answer);
+	j->done += b->n;
 	mm_progress_step(&j->progress, j->total != 0 ? j->read : j->done);
 	return MM_OK;
 }
 
+/* The oldest that is with the server has to land before there is room. */
 static enum mm_err
-add(struct job *j, json_t *take_row, size_t bytes, unsigned long long number,
-    struct mm_why *why)
+send(struct job *j, struct mm_why *why)
 {
-	enum mm_err rc = MM_OK;
+	struct mm_batch *b = after(j, 0), *next = after(j, 1);
 
-	if (json_array_size(j->rows) == BATCH ||
-	    j->bytes + bytes > BATCH_BYTES)
-		rc = send(j, why);
-	if (rc != MM_OK)
-		return json_decref(take_row), rc;
-	j->number[json_array_size(j->rows)] = number;
-	j->bytes += bytes;
-	json_array_append_new(j->rows, take_row);
+	if (b->n == 0)
+		return MM_OK;
+	if (b->client == NULL)
+		MM_TRY(mm_cli_client_new(j->cli, &b->client, why));
+	mm_batch_send(b);
+	j->filling = (j->filling + 1) % MM_BATCHES;
+	MM_TRY(land(j, next, why));
+	mm_batch_begin(next, j->dry, !j->jsonl);
 	return MM_OK;
 }
 
-/* ---- CSV ---- */
-
-static json_t *
-row_of_csv(const struct mm_csv *csv, size_t *bytes)
+static enum mm_err
+make_room(struct job *j, struct mm_why *why)
 {
-	static const char *const own[] = { "id", "product",
-		"bound_spki_sha256" };
-	json_t *o = json_object(), *attributes = json_object();
-
-	*bytes = 64;
-	for (size_t i = 0; i < csv->nnames; i++) {
-		bool is_own = false;
-
-		for (size_t k = 0; k < 3; k++)
-			is_own = is_own || strcmp(csv->name[i], own[k]) == 0;
-		*bytes += strlen(csv->cell[i]) + strlen(csv->name[i]) + 6;
-		if (csv->cell[i][0] != '\0')
-			json_object_set_new(is_own ? o : attributes,
-			    csv->name[i], json_string(csv->cell[i]));
-	}
-	if (json_object_size(attributes) > 0)
-		json_object_set(o, "attributes", attributes);
-	json_decref(attributes);
-	return o;
+	return mm_batch_full(after(j, 0)) ? send(j, why) : MM_OK;
 }
+
+/* What is with the server still counts where something failed. */
+static enum mm_err
+land_all(struct job *j, struct mm_why *why)
+{
+	enum mm_err rc = MM_OK, one;
+
+	for (unsigned i = 0; i < MM_BATCHES; i++) {
+		one = land(j, after(j, i), why);
+		rc = rc != MM_OK ? rc : one;
+	}
+	return rc;
+}
+
+static enum mm_err
+finish(struct job *j, struct mm_why *why)
+{
+	MM_TRY(send(j, why));
+	return land_all(j, why);
+}
+
+/* ---- CSV ---- */
 
 static bool
 utf8(const struct mm_csv *csv)
@@ -158,8 +168,6 @@ csv_row(struct job *j, struct mm_csv *csv, bool *end, struct mm_why *why)
 {
 	struct mm_why own = { 0 };
 	enum mm_err rc = mm_csv_next(csv, &own);
-	size_t bytes;
-	json_t *row;
 
 	j->read = csv->read;
 	*end = rc == MM_ENOTFOUND;
@@ -172,8 +180,30 @@ csv_row(struct job *j, struct mm_csv *csv, bool *end, struct mm_why *why)
 		    "not as many cells as the header has");
 		return MM_OK;
 	}
-	row = row_of_csv(csv, &bytes);
-	return add(j, row, bytes, csv->row, why);
+	MM_TRY(make_room(j, why));
+	mm_batch_csv(after(j, 0), csv);
+	return MM_OK;
+}
+
+/* What a row says must be clear from it alone. */
+static enum mm_err
+check_header(const struct job *j, const struct mm_csv *csv,
+    struct mm_why *why)
+{
+	if (!mm_csv_has(csv, "id") || !mm_csv_has(csv, "product"))
+		return MM_FAIL(why, MM_EINPUT, "%.80s: the first line names "
+		    "the columns; \"id\" and \"product\" must be among them",
+		    j->shown);
+	for (size_t i = 0; i < csv->nnames; i++) {
+		if (!mm_utf8_valid(mm_bytes_of(csv->name[i])))
+			return MM_FAIL(why, MM_EINPUT, "%.80s: a column's "
+			    "name is not UTF-8", j->shown);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(csv->name[i], csv->name[k]) == 0)
+				return MM_FAIL(why, MM_EINPUT, "%.80s: column "
+				    "\"%.40s\" twice", j->shown, csv->name[i]);
+	}
+	return MM_OK;
 }
 
 static enum mm_err
@@ -183,13 +213,10 @@ pass_csv(struct job *j, struct mm_why *why)
 	bool end = false;
 
 	MM_TRY(mm_csv_open(&csv, j->path, why));
-	if (!mm_csv_has(&csv, "id") || !mm_csv_has(&csv, "product"))
-		return MM_FAIL(why, MM_EINPUT, "%.80s: the first line names "
-		    "the columns; \"id\" and \"product\" must be among them",
-		    j->shown);
+	MM_TRY(check_header(j, &csv, why));
 	while (!end)
 		MM_TRY(csv_row(j, &csv, &end, why));
-	return send(j, why);
+	return finish(j, why);
 }
 
 /* ---- JSON lines ---- */
@@ -198,17 +225,28 @@ static enum mm_err
 jsonl_row(struct job *j, const char *line, size_t n, unsigned long long number,
     struct mm_why *why)
 {
-	json_error_t where;
-	json_t *o;
+	const struct mm_bytes row = { (const uint8_t *)line, n };
+	struct mm_why own = { 0 };
 
 	if (strspn(line, " \t\r\n") == n)
 		return MM_OK;
-	o = json_loadb(line, n, JSON_REJECT_DUPLICATES, &where);
-	if (o == NULL) {
-		complain(j, number, "", "row", where.text);
+	if (mm_batch_json_check(row, &own) != MM_OK) {
+		complain(j, number, "", "row", own.text);
 		return MM_OK;
 	}
-	return add(j, o, n, number, why);
+	MM_TRY(make_room(j, why));
+	mm_batch_json(after(j, 0), row, number);
+	return MM_OK;
+}
+
+/* Where the next one begins is known. */
+static void
+skip_line(struct job *j, FILE *f)
+{
+	int c;
+
+	while ((c = getc(f)) != EOF && c != '\n')
+		j->read++;
 }
 
 static enum mm_err
@@ -219,13 +257,14 @@ each_line(struct job *j, FILE *f, char *line, struct mm_why *why)
 		size_t n = strlen(line);
 
 		j->read += n;
-		if (n + 1 == LINE && line[n - 1] != '\n')
-			return MM_FAIL(why, MM_ELIMIT, "%.80s: row %llu: too "
-			    "long", j->shown, number);
-		MM_TRY(jsonl_row(j, line, n, number, why));
+		if (n + 1 == LINE && line[n - 1] != '\n') {
+			complain(j, number, "", "row", "too long");
+			skip_line(j, f);
+		} else
+			MM_TRY(jsonl_row(j, line, n, number, why));
 	}
 	return ferror(f) ? MM_FAIL(why, MM_ESYS, "%.80s: cannot be read",
-	    j->shown) : send(j, why);
+	    j->shown) : finish(j, why);
 }
 
 static enum mm_err
@@ -263,7 +302,10 @@ pass(struct job *j, bool dry, struct mm_why *why)
 		j->total = (unsigned long long)st.st_size;
 	mm_progress_begin(&j->progress, j->cli, j->total ? "bytes" : "devices",
 	    j->total);
+	mm_batch_begin(after(j, 0), dry, !j->jsonl);
 	rc = j->jsonl ? pass_jsonl(j, why) : pass_csv(j, why);
+	if (rc != MM_OK)
+		(void)land_all(j, NULL);
 	mm_progress_end(&j->progress);
 	return rc;
 }
@@ -379,22 +421,24 @@ enum mm_err
 mm_cmd_device_import(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
-	MM_OWN(json_free) json_t *rows = json_array();
 	const char *format = mm_arg(a, "format"), *path = a->pos[0];
 	struct job *j = calloc(1, sizeof(*j));
 	enum mm_err rc;
 
-	if (j == NULL || rows == NULL)
-		return free(j), MM_FAIL(why, MM_ENOMEM, "out of memory");
+	if (j == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	j->cli = cli;
 	j->path = j->shown = path;
-	j->rows = rows;
+	for (unsigned i = 0; i < MM_BATCHES; i++)
+		mm_batch_init(&j->batch[i]);
 	j->jsonl = format != NULL ? strcmp(format, "jsonl") == 0 :
 	    ends(path, ".jsonl") || ends(path, ".ndjson");
 	if (format != NULL && !j->jsonl && strcmp(format, "csv") != 0)
 		rc = MM_FAIL(why, MM_EINPUT, "--format: want csv or jsonl");
 	else
 		rc = run(j, a, why);
+	for (unsigned i = 0; i < MM_BATCHES; i++)
+		mm_batch_done(&j->batch[i]);
 	free(j);
 	return rc;
 }

@@ -441,7 +441,7 @@ give_up_late(struct mm_round *r)
 	if (mm_mono_ms() < r->look_at)
 		return;
 	r->look_at = mm_mono_ms() + LOOK_MS;
-	while ((f = mm_wire_late(r->c->wire, LATE_MS)) != NULL)
+	while ((f = mm_wire_late(r->c->wire, MM_LATE_MS)) != NULL)
 		refuse(r, f->job, MM_R_BUSY, "the signer does not answer");
 }
 

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "core/priv.h"
 
 #define JOBS_DEFAULT 1024
@@ -138,6 +139,14 @@ thread(pthread_t *t, bool *has, void *(*run)(void *), struct mm_core *c,
 	return MM_OK;
 }
 
+static void
+pause_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
 static enum mm_err
 start(struct mm_core *c, const struct mm_links *links, struct mm_why *why)
 {
@@ -193,14 +202,6 @@ mm_core_psk_fd(struct mm_core *c, unsigned loop)
 }
 
 /* ---- stopping ---- */
-
-static void
-pause_ms(long ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&t, NULL);
-}
 
 /* First those in flight may land; then they are told to come again. */
 static void

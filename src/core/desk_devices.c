@@ -199,15 +199,13 @@ check_attributes(struct import *m, const struct mm_schema *schema,
 {
 	struct mm_why why = { 0 };
 	char column[MM_SCHEMA_COLUMN] = "attributes";
-	enum mm_err rc = MM_OK;
+	enum mm_err rc;
 
 	if (schema == NULL)
 		return MM_OK;
-	if (m->how->texts)
-		rc = mm_schema_convert(schema, r->dev.attributes,
-		    sizeof(r->dev.attributes), &why);
-	if (rc == MM_OK)
-		rc = mm_schema_check(schema, r->dev.attributes, column, &why);
+	rc = m->how->texts ? mm_schema_read(schema, r->dev.attributes,
+	    sizeof(r->dev.attributes), column, &why) :
+	    mm_schema_check(schema, r->dev.attributes, column, &why);
 	return rc == MM_OK ? MM_OK : row_fails(r, column, rc, why.text);
 }
 

@@ -350,6 +350,19 @@ static void (*const acts[])(struct pipe *, struct mm_job *) = {
 	[MM_ACT_DONE] = act_done,
 };
 
+/* A round ends with its last job: where the store is slow, those that wait for
+ * many others are told so while somebody still listens. */
+static bool
+late(const struct mm_core *c, const struct mm_flight *f)
+{
+	int64_t most = MM_LATE_MS;
+
+	/* for others' question, and for its own */
+	if (c->conf.ask != NULL)
+		most += 2 * c->conf.ask_ms;
+	return mm_mono_us() - f->posted_us > most * 1000;
+}
+
 static void
 decide(struct pipe *p, struct mm_job *job)
 {
@@ -359,6 +372,10 @@ decide(struct pipe *p, struct mm_job *job)
 	job->said[0] = '\0';
 	job->result = MM_OK;
 	job->reason = MM_R_NONE;
+	if (late(p->c, f)) {
+		refuse(p, job, MM_R_BUSY, "the store is slow");
+		return;
+	}
 	if (mm_facts_read(p->c, p->c->decide_reader, f, &p->facts, NULL) !=
 	    MM_OK) {
 		refuse(p, job, MM_R_BUSY, "the store cannot be read");

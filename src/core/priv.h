@@ -246,7 +246,9 @@ void mm_chains_free(struct mm_chains **owner);
 const struct mm_chain *mm_chains_issuer(const struct mm_chains *c,
     const char *name);
 
-enum { MM_ROUND_OPS = 1024 }; /* at most, a transaction */
+enum { MM_ROUND_OPS = 2048 }; /* at most, a transaction */
+/* Who has waited so long for its decision, or for the signer, comes again. */
+enum { MM_LATE_MS = 10000 };
 
 struct mm_unsettled { /* a signature whose record is not known to be there */
 	struct mm_cert_row row;

@@ -109,17 +109,13 @@ load(const char *attributes, json_t **out, struct mm_why *why)
 	    MM_FAIL(why, MM_EINPUT, "attributes: want an object");
 }
 
-/* see schema.h */
-enum mm_err
-mm_schema_check(const struct mm_schema *s, const char *attributes,
+static enum mm_err
+check_object(const struct mm_schema *s, json_t *o,
     char column[MM_SCHEMA_COLUMN], struct mm_why *why)
 {
-	MM_OWN(json_free) json_t *o = NULL;
 	const char *name;
 	json_t *v;
 
-	strcpy(column, "attributes");
-	MM_TRY(load(attributes, &o, why));
 	json_object_foreach(o, name, v) {
 		const struct property *p = mm_property_find(s, name);
 
@@ -138,6 +134,18 @@ mm_schema_check(const struct mm_schema *s, const char *attributes,
 			    s->property[i].name);
 	}
 	return MM_OK;
+}
+
+/* see schema.h */
+enum mm_err
+mm_schema_check(const struct mm_schema *s, const char *attributes,
+    char column[MM_SCHEMA_COLUMN], struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *o = NULL;
+
+	strcpy(column, "attributes");
+	MM_TRY(load(attributes, &o, why));
+	return check_object(s, o, column, why);
 }
 
 static json_t *
@@ -161,18 +169,15 @@ converted(const struct property *p, const char *text)
 	return NULL;
 }
 
-/* see schema.h */
-enum mm_err
-mm_schema_convert(const struct mm_schema *s, char *attributes, size_t room,
-    struct mm_why *why)
+static enum mm_err
+convert_object(const struct mm_schema *s, json_t *o, char *attributes,
+    size_t room, struct mm_why *why)
 {
-	MM_OWN(json_free) json_t *o = NULL;
 	const char *name;
 	json_t *v;
 	void *next;
 	size_t n;
 
-	MM_TRY(load(attributes, &o, why));
 	json_object_foreach_safe(o, next, name, v) {
 		json_t *other = json_is_string(v) ?
 		    converted(mm_property_find(s, name),
@@ -189,6 +194,30 @@ mm_schema_convert(const struct mm_schema *s, char *attributes, size_t room,
 		    room - 1);
 	attributes[n] = '\0';
 	return MM_OK;
+}
+
+/* see schema.h */
+enum mm_err
+mm_schema_convert(const struct mm_schema *s, char *attributes, size_t room,
+    struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *o = NULL;
+
+	MM_TRY(load(attributes, &o, why));
+	return convert_object(s, o, attributes, room, why);
+}
+
+/* see schema.h */
+enum mm_err
+mm_schema_read(const struct mm_schema *s, char *attributes, size_t room,
+    char column[MM_SCHEMA_COLUMN], struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *o = NULL;
+
+	strcpy(column, "attributes");
+	MM_TRY(load(attributes, &o, why));
+	MM_TRY(convert_object(s, o, attributes, room, why));
+	return check_object(s, o, column, why);
 }
 
 /* see schema.h */

@@ -294,6 +294,8 @@ struct mm_worker {
 struct mm_call {
 	struct mm_job_user user; /* of job */
 	struct mm_call *next;
+	int64_t posted_at; /* monotonic; since when it waits for a worker */
+	bool again;        /* what it asked for is done: never turned away */
 	void (*run)(struct mm_worker *w, struct mm_call *c);
 	struct mm_http_req req; /* slices point into data; no head, no ssl */
 	struct mm_buf data;

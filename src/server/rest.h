@@ -127,6 +127,9 @@ MM_MUST enum mm_err mm_rest_if_match(const struct mm_rest *r, uint64_t *room,
     const uint64_t **out, struct mm_why *why);
 /* The answer's ETag. */
 void mm_rest_etag(struct mm_rest *r, uint64_t version);
+/* How long a page may look for what it holds: then it ends, with the key that
+ * goes on.  Of a page's 50 ms it leaves what writing it takes. */
+enum { MM_REST_LOOK_MS = 20 };
 /* The path's variable segment; MM_ENOTFOUND if it is longer. */
 MM_MUST enum mm_err mm_rest_segment(const struct mm_rest *r, unsigned i,
     char *out, size_t outn, struct mm_why *why);

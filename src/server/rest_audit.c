@@ -11,8 +11,9 @@
 
 /*
  * Entries of the ledger under filters.  A page looks at a bounded number of
- * them; a range of time is found by halving, for entries stand in the order
- * of time but for the moment that each waited for its transaction.
+ * them for a bounded time; a range of time is found by halving, for entries
+ * stand in the order of time but for the moment that each waited for its
+ * transaction.
  */
 enum {
 	SCAN_MAX = 20000,
@@ -155,8 +156,10 @@ walk(struct scan *s, struct mm_why *why)
 {
 	uint64_t low = s->low, high = s->high;
 	uint64_t most = s->r->login.scope.on ? SCAN_LIMITED : SCAN_MAX;
+	int64_t until = mm_mono_ms() + MM_REST_LOOK_MS;
 
-	while (low < high && s->left > 0 && most > 0) {
+	while (low < high && s->left > 0 && most > 0 &&
+	    (!s->any || mm_mono_ms() < until)) {
 		uint64_t n = high - low < BLOCK ? high - low : BLOCK;
 		uint64_t start = s->newest_first ? high - n : low;
 

@@ -8,8 +8,7 @@
 /* The event feed: a page at once, or a long poll (watch.c). */
 enum {
 	ROUND = 256,       /* entries between two looks at the clock */
-	SCAN_MAX = 100000, /* entries looked at for one page ... */
-	SCAN_MS = 200,     /* ... and the time for it */
+	SCAN_MAX = 100000, /* entries looked at for one page */
 	AGAIN = 16,        /* reads before a long poll; entries keep coming */
 };
 
@@ -95,13 +94,13 @@ look(void *ctx, struct mm_event *e, struct mm_why *why)
 static enum mm_err
 walk(struct feed *f, struct mm_why *why)
 {
-	int64_t until = mm_mono_ms() + SCAN_MS;
-	uint64_t size, end;
+	int64_t until = mm_mono_ms() + MM_REST_LOOK_MS;
+	uint64_t size, end, first = f->wish.from;
 
 	MM_TRY(mm_get_ledger_size(f->r->reader, &size, why));
 	end = f->wish.from + SCAN_MAX;
 	while (f->wish.from < size && f->wish.from < end && f->left > 0 &&
-	    mm_mono_ms() < until) {
+	    (f->wish.from == first || mm_mono_ms() < until)) {
 		uint64_t to = f->wish.from + ROUND < size
 		    ? f->wish.from + ROUND : size;
 		enum mm_err rc = mm_event_each(f->r->reader, f->wish.from, to,

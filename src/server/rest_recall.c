@@ -77,7 +77,8 @@ read_recall(const struct mm_rest *r, const struct mm_page *p,
 	char where[1024];
 
 	*q = (struct mm_recall){ .state = -1, .most = p->list.most,
-		.scan = SCAN_MAX, .product = p->list.product,
+		.scan = SCAN_MAX, .until_ms = mm_mono_ms() + MM_REST_LOOK_MS,
+		.product = p->list.product,
 		.issuer = p->list.issuer };
 	MM_TRY(mm_rest_query(r, "after", q->after, sizeof(q->after), why));
 	MM_TRY(mm_page_state(r, &q->state, state_name, 2, why));

@@ -16,6 +16,7 @@ enum {
 	QUEUE_MAX = 512,
 	QUEUE_BYTES = 64 << 20, /* of the calls' bodies */
 	TLS_EVERY_MS = 10000,
+	LATE_MS = 10000, /* what has waited so long is told to come again */
 	RETRY_S = 1,
 };
 
@@ -123,6 +124,8 @@ post(struct mm_work *w, struct mm_call *c, bool again)
 	if (!w->closed && (again || (w->n < QUEUE_MAX &&
 	    w->bytes + c->data.cap <= QUEUE_BYTES))) {
 		w->bytes += c->data.cap;
+		c->posted_at = mm_mono_ms();
+		c->again = again;
 		c->next = NULL;
 		*w->last = c;
 		w->last = &c->next;
@@ -272,6 +275,18 @@ ticked(struct mm_work *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* Where the store is slow, nobody waits for all who came before. */
+static void
+run_call(struct mm_worker *me, struct mm_call *c)
+{
+	if (c->again || mm_mono_ms() - c->posted_at <= LATE_MS) {
+		c->run(me, c);
+		return;
+	}
+	answer_later(me->s, &c->req, MM_EAGAIN, "the server is busy");
+	mm_call_free(&c);
+}
+
 static void *
 work_thread(void *arg)
 {
@@ -281,7 +296,7 @@ work_thread(void *arg)
 
 	while (take(w, &t)) {
 		if (t.call != NULL) {
-			t.call->run(me, t.call);
+			run_call(me, t.call);
 			continue;
 		}
 		housekeep(w, me, t.reload);

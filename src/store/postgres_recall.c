@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/time.h"
 
 /*
  * Devices under any combination of conditions, as sqlite_recall.c finds them:
@@ -246,6 +247,13 @@ some(struct recall *c, char key[MM_RECALL_AFTER], bool *more,
 	return MM_OK;
 }
 
+static bool
+in_time(const struct recall *c)
+{
+	return c->q->until_ms == 0 || c->seen == 0 ||
+	    mm_mono_ms() < c->q->until_ms;
+}
+
 /* see postgres.h */
 enum mm_err
 mm_pg_recall(struct mm_store_reader *r, const struct mm_recall *q,
@@ -262,7 +270,8 @@ mm_pg_recall(struct mm_store_reader *r, const struct mm_recall *q,
 	c.lead = mm_recall_choose(q, c.where, &c.where);
 	MM_TRY(mm_recall_at_parse(q, c.lead, c.where, &c.at, why));
 	MM_TRY(find_start(&c, why));
-	while (more && c.given < q->most && c.seen < q->scan && !c.over)
+	while (more && c.given < q->most && c.seen < q->scan && !c.over &&
+	    in_time(&c))
 		MM_TRY(some(&c, key, &more, why));
 	/* the last candidate was looked at, not only read */
 	if (c.over || (!more && c.given < q->most && c.seen < q->scan))

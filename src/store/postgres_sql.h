@@ -119,7 +119,7 @@
 #define SQL_NO_VALUE ", NULL::text AS word, NULL::float8 AS number"
 
 #define SQL_STATEMENTS(X)                                                 \
-	X(BEGIN, "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE")      \
+	X(BEGIN, "BEGIN ISOLATION LEVEL READ COMMITTED")                  \
 	X(BEGIN_READ, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY") \
 	X(COMMIT, "COMMIT")                                               \
 	X(ROLLBACK, "ROLLBACK")                                           \

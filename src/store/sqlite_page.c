@@ -9,33 +9,28 @@
  * Pages of certificates and tokens under any combination of filters, without
  * looking at rows that are not asked for.
  *
- * Product, issuer and profile make a class; rows are stored in segments of
- * 2,048.  An index leads from each group (segment, class, state) that exists
- * to the next, and gives the rows of one in the page's order from any key on:
- * a stream.  A page is the first rows of the merged streams that match.  The
- * order is that of storing (the rowid), and then the page ends with the
- * segment that fills it; or that of expiry, and then storing.  Rows come at
- * the end, so a walk over the pages misses nothing that was there when it
- * began.
- *
- * Unconfirmed certificates by age have an index of their own, without
- * segments: there a class is a group.
+ * Product, issuer and profile make a class, of which there are few.  An index
+ * gives the rows of one class and state in the page's order from any key on: a
+ * stream.  A page is the first rows of the merged streams of those classes and
+ * states that match.  The order is that of storing (the rowid), of expiry, or
+ * of issue.  Rows come at the end, so a walk over the pages misses nothing
+ * that was there when it began.
  */
-
-#define SEGMENT_SHIFT 11 /* schema/sqlite.sql */
 
 struct place {
 	int64_t at, id; /* at: notAfter, time of issue, or 0 */
 };
 
 struct paging {
-	enum sql group, all, of, of_device, id, row;
+	enum sql all, of, of_device, id, row;
+	int states; /* that there are */
 	const struct shape *shape;
 };
-static const struct paging cert_paging = { Q_CERT_GROUP, Q_CERTS_ALL,
-	Q_CERTS_OF, Q_CERTS_OF_DEVICE, Q_CERT_ID, Q_CERT_ROW, &mm_shape_cert };
-static const struct paging token_paging = { Q_TOKEN_GROUP, Q_TOKENS_ALL,
-	Q_TOKENS_OF, Q_TOKENS_OF_DEVICE, Q_TOKEN_ID, Q_TOKEN_ROW,
+static const struct paging cert_paging = { Q_CERTS_ALL, Q_CERTS_OF,
+	Q_CERTS_OF_DEVICE, Q_CERT_ID, Q_CERT_ROW, MM_CERT_STATES,
+	&mm_shape_cert };
+static const struct paging token_paging = { Q_TOKENS_ALL, Q_TOKENS_OF,
+	Q_TOKENS_OF_DEVICE, Q_TOKEN_ID, Q_TOKEN_ROW, MM_TOKEN_STATES,
 	&mm_shape_token };
 
 struct page {
@@ -43,14 +38,12 @@ struct page {
 	const struct mm_list *l;
 	const struct paging *p;
 	enum mm_list_kind kind;
-	enum sql stream, group;
+	enum sql stream;
 	enum mm_list_order order;
 	struct place after;
 	int64_t end; /* of the times, exclusive */
 	struct place *place, *spare; /* l->most each */
 	unsigned n;
-	int64_t class; /* looked at last, and what came of it */
-	bool class_matches;
 };
 
 static void
@@ -85,23 +78,19 @@ merge(struct page *pg, const struct place *from, unsigned n)
 }
 
 #define PIECE 64
-#define STREAM_VALS 7
-
-struct group {
-	int64_t segment, class, state;
-};
+#define STREAM_VALS 6
 
 /* Ends when the page is full of what comes before the stream's next. */
 static enum mm_err
-take_stream(struct page *pg, const struct group *g, struct mm_why *why)
+take_stream(struct page *pg, int64_t class, int state, struct mm_why *why)
 {
 	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
 	struct place piece[PIECE];
 	unsigned n = 0;
 	enum mm_err err = mm_sqlite_first(pg->db, &(struct ask){ pg->stream,
-	    (struct val[]){ INT(g->segment), INT(g->class), INT(g->state),
-		INT(pg->after.at), INT(pg->after.id), INT(pg->end),
-		INT(pg->l->most) }, STREAM_VALS }, &st, why);
+	    (struct val[]){ INT(class), INT(state), INT(pg->after.at),
+		INT(pg->after.id), INT(pg->end), INT(pg->l->most) },
+	    STREAM_VALS }, &st, why);
 
 	while (err == MM_OK) {
 		struct place next = { sqlite3_column_int64(st, 0),
@@ -122,72 +111,34 @@ take_stream(struct page *pg, const struct group *g, struct mm_why *why)
 
 /* ---- which streams ---- */
 
-static bool
-matches(const char *filter, struct mm_bytes text)
+static enum mm_err
+take_class(struct page *pg, int64_t class, struct mm_why *why)
 {
-	return filter == NULL || mm_bytes_eq(mm_bytes_of(filter), text);
+	for (int state = 0; state < pg->p->states; state++)
+		if (pg->l->state == -1 || pg->l->state == state)
+			MM_TRY(take_stream(pg, class, state, why));
+	return MM_OK;
 }
 
-/* The last answer is kept: groups of a class often follow each other. */
+static struct val
+filter(const char *text)
+{
+	return text != NULL ? TEXT(text) : NONE;
+}
+
 static enum mm_err
-class_matches(struct page *pg, int64_t class, bool *yes, struct mm_why *why)
+take_classes(struct page *pg, struct mm_why *why)
 {
 	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	enum mm_err err = mm_sqlite_first(pg->db, ASK(CLASSES,
+	    filter(pg->l->product), filter(pg->l->issuer),
+	    filter(pg->l->profile)), &st, why);
 
-	if (class != pg->class) {
-		MM_TRY(mm_sqlite_first(pg->db, ASK(CLASS_TEXT, INT(class)),
-		    &st, why));
-		pg->class = class;
-		pg->class_matches =
-		    matches(pg->l->product, mm_sqlite_blob(st, 0)) &&
-		    matches(pg->l->issuer, mm_sqlite_blob(st, 1)) &&
-		    matches(pg->l->profile, mm_sqlite_blob(st, 2));
+	while (err == MM_OK) {
+		MM_TRY(take_class(pg, sqlite3_column_int64(st, 0), why));
+		err = mm_sqlite_next(pg->db, st, why);
 	}
-	*yes = pg->class_matches;
-	return MM_OK;
-}
-
-static enum mm_err
-take_group(struct page *pg, const struct group *g, struct mm_why *why)
-{
-	bool yes = pg->l->state == -1 || pg->l->state == g->state;
-
-	if (yes)
-		MM_TRY(class_matches(pg, g->class, &yes, why));
-	return yes ? take_stream(pg, g, why) : MM_OK;
-}
-
-/* Not "greater than g": SQLite would look at each row of g for that. */
-static enum mm_err
-next_group(struct page *pg, struct group *g, struct mm_why *why)
-{
-	int64_t next[3];
-
-	MM_TRY(mm_sqlite_ints(pg->db, &(struct ask){ pg->group,
-	    (struct val[]){ INT(g->segment), INT(g->class),
-		INT(g->state + 1) }, 3 }, next, 3, why));
-	*g = (struct group){ next[0], next[1], next[2] };
-	return MM_OK;
-}
-
-static enum mm_err
-take_groups(struct page *pg, struct mm_why *why)
-{
-	struct group g = { -1, -1, -1 };
-	int64_t segment;
-	enum mm_err err;
-
-	if (pg->order == MM_ORDER_ROW && pg->after.id > 0)
-		g.segment = pg->after.id >> SEGMENT_SHIFT;
-	for (segment = g.segment;; segment = g.segment) {
-		err = next_group(pg, &g, why);
-		if (err != MM_OK)
-			return err == MM_ENOTFOUND ? MM_OK : err;
-		if (pg->order == MM_ORDER_ROW && pg->n == pg->l->most &&
-		    g.segment != segment)
-			return MM_OK;
-		MM_TRY(take_group(pg, &g, why));
-	}
+	return err == MM_ENOTFOUND ? MM_OK : err;
 }
 
 /* ---- rows ---- */
@@ -227,6 +178,12 @@ give_places(struct page *pg, const struct mm_row_sink *to, struct mm_why *why)
 }
 
 /* ---- one device's or one key's: few enough to look at each ---- */
+
+static bool
+matches(const char *want, struct mm_bytes text)
+{
+	return want == NULL || mm_bytes_eq(mm_bytes_of(want), text);
+}
 
 static bool
 row_matches(const struct page *pg, const union page_row *row)
@@ -319,8 +276,6 @@ page_init(struct page *pg, struct mm_why *why)
 	MM_TRY(parse_after(pg, why));
 	pg->stream = pg->order == MM_ORDER_EXPIRY ? Q_CERTS_EXPIRING :
 	    pg->order == MM_ORDER_ISSUE ? Q_CERTS_UNCONFIRMED : pg->p->of;
-	pg->group = pg->order == MM_ORDER_ISSUE ? Q_CLASS_GROUP :
-	    pg->p->group;
 	pg->place = calloc(l->most, sizeof(*pg->place));
 	pg->spare = calloc(l->most, sizeof(*pg->spare));
 	if (pg->place == NULL || pg->spare == NULL)
@@ -353,10 +308,10 @@ mm_sqlite_page(struct db *db, enum mm_list_kind kind, const struct mm_list *l,
 	else if (l->device != NULL)
 		MM_TRY(take_device(&pg, why));
 	else if (filtered(&pg))
-		MM_TRY(take_groups(&pg, why));
+		MM_TRY(take_classes(&pg, why));
 	else {
 		pg.stream = pg.p->all;
-		MM_TRY(take_stream(&pg, &(struct group){ 0, 0, 0 }, why));
+		MM_TRY(take_stream(&pg, 0, 0, why));
 	}
 	return give_places(&pg, to, why);
 }

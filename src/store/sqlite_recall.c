@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/time.h"
+
 /*
  * Devices under any combination of conditions.  One condition leads: it has
  * an index, or rows that stand in its order, and gives candidates; the others
@@ -293,6 +295,13 @@ look_at(struct recall *c, sqlite3_stmt *st, char key[MM_RECALL_AFTER],
 	    past_time(c, &d, why) : MM_OK;
 }
 
+static bool
+in_time(const struct recall *c)
+{
+	return c->q->until_ms == 0 || c->seen == 0 ||
+	    mm_mono_ms() < c->q->until_ms;
+}
+
 enum mm_err
 mm_sqlite_recall(struct mm_store_reader *r, const struct mm_recall *q,
     const struct mm_row_sink *to, char next[MM_RECALL_AFTER],
@@ -307,7 +316,7 @@ mm_sqlite_recall(struct mm_store_reader *r, const struct mm_recall *q,
 	c.lead = mm_recall_choose(q, c.where, &c.where);
 	MM_TRY(mm_recall_at_parse(q, c.lead, c.where, &c.from, why));
 	err = begin[c.lead](&c, &st, why);
-	while (err == MM_OK && c.given < q->most && !c.over) {
+	while (err == MM_OK && c.given < q->most && !c.over && in_time(&c)) {
 		MM_TRY(look_at(&c, st, key, why));
 		err = mm_sqlite_next(c.db, st, why);
 	}

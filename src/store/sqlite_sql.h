@@ -172,32 +172,25 @@
 	X(CERT_SET, "UPDATE cert SET state = ?2, reason = ?3,"            \
 	    " revoked_at = ?4, held_from = ?5, last = ?6 WHERE id = ?1")  \
 	/* pages: see sqlite_page.c */                                    \
-	X(CERT_GROUP, "SELECT segment, class, state FROM cert"            \
-	    " INDEXED BY cert_place WHERE (segment, class, state) >="     \
-	    " (?1, ?2, ?3) ORDER BY segment, class, state LIMIT 1")       \
-	X(TOKEN_GROUP, "SELECT segment, class, state FROM token"          \
-	    " INDEXED BY token_place WHERE (segment, class, state) >="    \
-	    " (?1, ?2, ?3) ORDER BY segment, class, state LIMIT 1")       \
-	X(CLASS_TEXT, "SELECT product, issuer, profile FROM class"        \
-	    " WHERE id = ?1")                                             \
+	X(CLASSES, "SELECT id FROM class"                                 \
+	    " WHERE (?1 IS NULL OR product = ?1)"                         \
+	    " AND (?2 IS NULL OR issuer = ?2)"                            \
+	    " AND (?3 IS NULL OR profile = ?3)")                          \
 	X(CERT_ID, "SELECT id FROM cert WHERE serial = ?1")               \
 	X(TOKEN_ID, "SELECT id FROM token WHERE name = ?1")               \
 	X(CERTS_ALL, "SELECT 0, id FROM cert NOT INDEXED"                 \
-	    " WHERE id > ?5 ORDER BY id LIMIT ?7")                        \
-	X(CERTS_OF, "SELECT 0, id FROM cert INDEXED BY cert_place"        \
-	    " WHERE segment = ?1 AND class = ?2 AND state = ?3"           \
-	    " AND id > ?5 ORDER BY id LIMIT ?7")                          \
+	    " WHERE id > ?4 ORDER BY id LIMIT ?6")                        \
+	X(CERTS_OF, "SELECT 0, id FROM cert INDEXED BY cert_class"        \
+	    " WHERE class = ?1 AND state = ?2"                            \
+	    " AND id > ?4 ORDER BY id LIMIT ?6")                          \
 	X(CERTS_EXPIRING, "SELECT not_after_s, id FROM cert"              \
-	    " INDEXED BY cert_place WHERE segment = ?1 AND class = ?2"    \
-	    " AND state = ?3 AND (not_after_s, id) > (?4, ?5)"            \
-	    " AND not_after_s < ?6 ORDER BY not_after_s, id LIMIT ?7")    \
-	/* the classes stand for groups: see take_groups */               \
-	X(CLASS_GROUP, "SELECT ?1 * 0, id, ?3 * 0 FROM class"             \
-	    " WHERE id > ?2 ORDER BY id LIMIT 1")                         \
+	    " INDEXED BY cert_expiry WHERE class = ?1 AND state = ?2"     \
+	    " AND (not_after_s, id) > (?3, ?4)"                           \
+	    " AND not_after_s < ?5 ORDER BY not_after_s, id LIMIT ?6")    \
 	X(CERTS_UNCONFIRMED, "SELECT issued_at, id FROM cert"             \
-	    " INDEXED BY cert_issued WHERE class = ?2 AND state = 0"      \
-	    " AND (issued_at, id) > (?4, ?5) AND issued_at < ?6"          \
-	    " ORDER BY issued_at, id LIMIT ?7")                           \
+	    " INDEXED BY cert_issued WHERE class = ?1 AND state = 0"      \
+	    " AND (issued_at, id) > (?3, ?4) AND issued_at < ?5"          \
+	    " ORDER BY issued_at, id LIMIT ?6")                           \
 	X(UNCONFIRMED_COUNT, "SELECT count(*) FROM (SELECT 1 FROM"        \
 	    " class i CROSS JOIN cert c INDEXED BY cert_issued"           \
 	    " WHERE c.class = i.id AND c.state = 0 AND c.issued_at < ?1"  \
@@ -213,10 +206,10 @@
 	    " AND r.state >= 3 AND r.not_after_s >= ?2)"                  \
 	    " ORDER BY c.serial")                                         \
 	X(TOKENS_ALL, "SELECT 0, id FROM token NOT INDEXED"               \
-	    " WHERE id > ?5 ORDER BY id LIMIT ?7")                        \
-	X(TOKENS_OF, "SELECT 0, id FROM token INDEXED BY token_place"     \
-	    " WHERE segment = ?1 AND class = ?2 AND state = ?3"           \
-	    " AND id > ?5 ORDER BY id LIMIT ?7")                          \
+	    " WHERE id > ?4 ORDER BY id LIMIT ?6")                        \
+	X(TOKENS_OF, "SELECT 0, id FROM token INDEXED BY token_class"     \
+	    " WHERE class = ?1 AND state = ?2"                            \
+	    " AND id > ?4 ORDER BY id LIMIT ?6")                          \
 	X(TOKENS_OF_DEVICE, "SELECT 0, id FROM token"                     \
 	    " INDEXED BY token_device WHERE device = ?1 ORDER BY id")     \
 	/* operators */                                                   \

@@ -22,11 +22,16 @@ class Small:
         os.rename(self.path, keep)
         st = os.stat(keep)
         os.mkdir(self.path)
+        self.mount()
+        subprocess.run(["cp", "-a", f"{keep}/.", self.path], check=True)
+        subprocess.run(["sync", "-f", self.path], check=True)
+        os.chown(self.path, st.st_uid, st.st_gid)
+        os.chmod(self.path, st.st_mode & 0o7777)
+        return self
+
+    def mount(self):
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.kib}k",
                         "tmpfs", self.path], check=True)
-        subprocess.run(["cp", "-a", f"{keep}/.", self.path], check=True)
-        os.chown(self.path, st.st_uid, st.st_gid)
-        return self
 
     def fill(self):
         """Until nothing fits; removing the file makes room again."""

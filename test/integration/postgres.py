@@ -95,12 +95,15 @@ class Proxy:
     cut_at(words): the connection whose client sends these bytes at once is cut
     when the server has answered them, and the answer is kept back; with
     forward=False the server does not get them either.
+
+    delay_s: every answer is that late.
     """
 
     def __init__(self, port):
         self.to = port
         self.words, self.forward = (), True
         self.cuts = 0
+        self.delay_s = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.ending = False
@@ -129,7 +132,7 @@ class Proxy:
             while not self.ending:
                 for s in select.select([client, server], [], [], 0.05)[0]:
                     with contextlib.suppress(OSError):
-                        data = s.recv(1 << 16)
+                        data = s.recv(1 << 20)
                         if data and not self._forward(data, s is client,
                                                       client, server):
                             return
@@ -139,6 +142,7 @@ class Proxy:
 
     def _forward(self, data, from_client, client, server):
         if not from_client:
+            time.sleep(self.delay_s)
             client.sendall(data)
             return True
         hit = self.words and all(w in data for w in self.words)

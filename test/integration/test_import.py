@@ -90,6 +90,65 @@ def test_stdin_and_json_lines(meter):
     assert count(meter, "C3") == 10
 
 
+def jsonl(meter, name, *lines):
+    path = meter.dir / name
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_bad_json_rows_spoil_no_other(meter):
+    """However bad: the batch that they would have gone with is as it was."""
+    good = ['{"id":"CG-%d","product":"meter"}' % i for i in range(3)]
+    bad = ['{"id":"CG-9","product":"meter","attributes":' +
+           '{"a":' * 30000 + "1" + "}" * 30000 + "}",
+           '{"id":"CG-9","product":"meter","attributes":{"a":[[[1]]]}}',
+           "[" * 10000, '{"id":"CG-9","id":"CG-8"}', '"CG-9"', "[]",
+           '{"id":"CG-9\\u0000","product":"meter"}',
+           '{"id":"CG-9","product":"meter","x":1e999}', "{} {}"]
+    path = jsonl(meter, "bad.jsonl", good[0], *bad[:5], good[1], *bad[5:],
+                 good[2])
+    errors = meter.dir / "bad-rows.csv"
+    p = meter.cli("device", "import", path, "--errors", errors, check=False)
+    assert p.returncode == 5 and "3 registered" in p.stderr, p.stderr
+    rows = [int(r.split(",")[0]) for r in errors.read_text().splitlines()[1:]]
+    assert sorted(rows) == [2, 3, 4, 5, 6, 8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("head, says", [
+    ("id,product,lot,lot", '"lot" twice'), ("id,product,id", '"id" twice'),
+    ("id,lot", '"product" must'),
+])
+def test_a_header_that_is_unclear(meter, head, says):
+    path = meter.dir / "head.csv"
+    path.write_text(f"{head}\n" + ",".join("x" for _ in head.split(",")))
+    p = meter.cli("device", "import", path, check=False)
+    assert p.returncode == 2 and says in p.stderr, p.stderr
+
+
+def test_a_header_is_no_json(meter):
+    """A column's name goes out as a text, whatever is in it."""
+    path = meter.dir / "quote.csv"
+    path.write_text('id,product,"a"":1,""b"\nCQ-1,meter,x\n')
+    p = meter.cli("device", "import", path, check=False)
+    assert p.returncode == 5 and "row 1" in p.stderr
+    assert 'a":1,"b' in p.stderr, p.stderr
+
+
+def test_batches_that_overlap_are_told_apart(meter):
+    """Rows are named by their number in the table, batch by batch."""
+    rows = [(f"CO-{i}", "C6", i) for i in range(5500)]
+    wrong = list(range(7, 5500, 500))
+    for i in wrong:
+        rows[i] = (f"CO-{i}", "C6", "x")
+    errors = meter.dir / "overlap.csv"
+    p = meter.cli("device", "import", table(meter, "o.csv", rows),
+                  "--errors", errors, check=False)
+    assert f"{5500 - len(wrong)} registered" in p.stderr
+    told = [r.split(",")[:2] for r in errors.read_text().splitlines()[1:]]
+    assert told == [[str(i + 1), f"CO-{i}"] for i in wrong]
+    assert count(meter, "C6") == 5500 - len(wrong)
+
+
 def test_a_cell_that_a_spreadsheet_would_run(meter):
     path = table(meter, "d.csv", [("=cmd|' /C calc'!A0", "C4", 1),
                                   ("@x", "C4", 2)])

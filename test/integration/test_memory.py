@@ -19,11 +19,6 @@ def w():
         yield it.start()
 
 
-def resident(w):
-    with open(f"/proc/{w.children()['server']}/statm") as f:
-        return int(f.read().split()[1]) * 4096 / MIB
-
-
 def begin(stack, w, i, key):
     """A body of a megabyte that lacks its last byte."""
     ctx = ssl.create_default_context(cafile=str(w.anchor))
@@ -73,14 +68,14 @@ def test_a_key_has_its_form_before_a_body_is_read(w):
 @pytest.mark.skipif(sanitized(),
                     reason="a sanitizer's memory is not the server's")
 def test_bodies_before_login_are_bounded(w):
-    before = resident(w)
+    before = w.resident()
     with contextlib.ExitStack() as stack:
         held = [begin(stack, w, i, FALSE) for i in range(N)]
-        most = resident(w) - before
+        most = w.resident() - before
         assert 30 < most < 110, f"{most} MiB"
         assert w.rest("GET", "/status").status == 200
         assert answers(held, b"HTTP/1.1 503 ", N // 3) > N / 3
     for _ in range(3):
         w.rest("GET", "/status")
-    kept = resident(w) - before
+    kept = w.resident() - before
     assert kept < 40, f"{kept} MiB"

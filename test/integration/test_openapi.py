@@ -196,6 +196,31 @@ def test_hostile_names(world, method, path, op):
         check(op, a)
 
 
+# as values of filters, keys of pages, and conditions
+HOSTILE_VALUES = HOSTILE + ["-1", "1e999", "99999999999999999999", "0x10",
+                            "a%3D%3D%3B%3B%3B", "%3B%3B%3B", "%5E%3D",
+                            "a%3E%3C%3D1", "%25%25n", "a" * 1100, "%", "%zz",
+                            "' OR 1%3D1--", "a%26limit%3D1"]
+
+
+@pytest.mark.parametrize("method, path, op", [
+    row for row in OPERATIONS if row[0] == "get" and any(
+        resolve(p)["in"] == "query" for p in row[2].get("parameters", ()))],
+    ids=[op["operationId"] for m, _, op in OPERATIONS if m == "get" and any(
+        resolve(p)["in"] == "query" for p in op.get("parameters", ()))])
+def test_hostile_values(world, names, method, path, op):
+    """Refused, or no different from a name that is none."""
+    where = fill(path, {**names, **NOTHING})
+    for p in map(resolve, op["parameters"]):
+        if p["in"] != "query":
+            continue
+        for value in HOSTILE_VALUES:
+            a = world.rest("GET", f"{where}?{p['name']}="
+                           f"{value.replace(' ', '%20')}")
+            assert a.status < 500, (p["name"], value, a)
+            check(op, a)
+
+
 BAD_BODIES = ["[]", "{", "null", '"x"', '{"nosuch":1}',
               '{"a":1,"a":2}', b'{"a":"\xff"}', b'{"a\x00":1}',
               '{"a":"\\u0000"}', '{"a":"\\ud800"}', "[" * 10000,

@@ -63,7 +63,7 @@ def run(*argv, check=True, timeout=60, **kw):
 
 
 def sanitized():
-    """Whether the programs are built with AddressSanitizer."""
+    """Whether a sanitizer's memory and time are in what is measured."""
     return "libasan" in run("ldd", DAEMON).stdout
 
 
@@ -233,6 +233,11 @@ class World:
         self.daemon = None
         while any(alive(pid) for pid in pids):
             time.sleep(0.005)
+
+    def resident(self):
+        """The server's memory, MiB."""
+        with open(f"/proc/{self.children()['server']}/statm") as f:
+            return int(f.read().split()[1]) * 4096 / (1 << 20)
 
     def close(self):
         self.stop()

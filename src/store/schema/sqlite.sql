@@ -70,9 +70,7 @@ CREATE INDEX token_place ON token (segment, class, state);
 -- replaced or dropped; for a token always NULL, because token.cert says it.
 -- orphan: the device's name where no such device is known.
 --
--- segment: an index by class or expiry over all rows would be written at a
--- random page per certificate.  Within a segment of 2,048 rows it is a few
--- pages that stay hot, and a reader merges the segments (sqlite_page.c).
+-- segment: of an index that version 3 replaced.
 CREATE TABLE cert (
 	id INTEGER PRIMARY KEY,
 	serial BLOB NOT NULL UNIQUE,

@@ -12,12 +12,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 use(const struct mm_schema *s, char once[2049])
 {
-	char again[2049], column[MM_SCHEMA_COLUMN];
-	enum mm_err checked;
+	char again[2049], both[2049], column[MM_SCHEMA_COLUMN];
+	enum mm_err checked, read;
 
+	strcpy(both, once);
+	read = mm_schema_read(s, both, sizeof(both), column, NULL);
 	if (mm_schema_convert(s, once, 2049, NULL) != MM_OK)
 		return;
 	checked = mm_schema_check(s, once, column, NULL);
+	if (read != checked || strcmp(both, once) != 0)
+		abort();
 	strcpy(again, once);
 	if (mm_schema_convert(s, again, sizeof(again), NULL) != MM_OK ||
 	    strcmp(once, again) != 0 ||

@@ -245,6 +245,11 @@ test_older_grows(void **state)
 	mm_store_close(&f.s);
 	shape_of(f.url, fresh, sizeof(fresh), "");
 	shape_of(f.url, old, sizeof(old),
+	    "DROP INDEX cert_class; DROP INDEX cert_expiry;"
+	    "DROP INDEX token_class;"
+	    "CREATE INDEX cert_place ON cert"
+	    " (segment, class, state, not_after_s);"
+	    "CREATE INDEX token_place ON token (segment, class, state);"
 	    "DROP INDEX cert_issued;"
 	    "DROP TABLE doc; DROP TABLE attribute;"
 	    "DROP INDEX operator_key;"

@@ -187,6 +187,7 @@ recall(const struct mm_store_backend *b)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct mm_recall q = rows[i].q;
 		uint64_t want = 0;
+		struct seen s;
 
 		print_message("%s\n", rows[i].what);
 		for (unsigned n = 0; n < DEVICES; n++)
@@ -198,6 +199,10 @@ recall(const struct mm_store_backend *b)
 			for (unsigned w = 0; w < q.nwhere; w++)
 				q.where[w].indexed = !q.where[w].indexed;
 		}
+		q.until_ms = 1; /* over before it began */
+		s = walk(&f, q, 100, 1000);
+		assert_true(s.set == want);
+		assert_true(s.pages >= s.n || b != mm_store_backends[0]);
 	}
 	fx_close(&f);
 }
