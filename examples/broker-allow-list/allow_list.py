@@ -98,6 +98,14 @@ class Feed:
             raise
         if r.status in (429, 503):
             raise OSError(f"the server says {r.status}")
+        if r.status == 409:
+            # The ledger ends before our cursor: it was restored from a
+            # copy.  Going on alone would miss what happens from here to
+            # there, so a person has to look first.
+            sys.exit(f"the ledger is shorter than state.json knows it: "
+                     f"{body.decode()}\nfind out why (mintmark ledger "
+                     f"verify), then remove state.json: the list is made "
+                     f"anew from the beginning")
         if r.status != 200:
             sys.exit(f"the server refused: {r.status} {body.decode()}")
         return json.loads(body)

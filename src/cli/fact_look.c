@@ -36,6 +36,23 @@ same_text(
 	return device ? strcasecmp(a, b) == 0 : strcmp(a, b) == 0;
 }
 
+/* A device that moved to another product took its certificates along. */
+static enum mm_err
+moved(struct mm_facts *s, const struct mm_fact *f, const char *product,
+    bool *out, struct mm_why *why)
+{
+	const struct mm_fact *device = mm_fact_at(s, f->owner);
+	struct mm_entry e;
+
+	*out = false;
+	if (f->kind != MM_FACT_CERT || device == NULL)
+		return MM_OK;
+	MM_TRY(mm_fact_reread(s, device, &e, why));
+	*out = e.field[MM_F_PRODUCT] != NULL &&
+	    strcmp(e.field[MM_F_PRODUCT], product) == 0;
+	return MM_OK;
+}
+
 /* Which of them: the entry is read again.  Where only a device's case is
  * another, none is. */
 static enum mm_err
@@ -44,13 +61,26 @@ name_texts(struct mm_facts *s, const struct mm_fact *f,
 {
 	const struct mm_fact_kind_of *k = &mm_fact_kinds[f->kind];
 	const char *text[MM_FACT_TOLD];
+	const char *product = NULL;
 	struct mm_entry e;
+	bool fine;
 
 	MM_TRY(mm_fact_reread(s, f, &e, why));
 	mm_fact_told((enum mm_fact_kind)f->kind, &e, text);
-	for (unsigned i = 0; i < k->ntold; i++)
-		if (!same_text(k, i, text[i], said->text[i]))
+	for (unsigned i = 0; i < k->ntold; i++) {
+		if (same_text(k, i, text[i], said->text[i]))
+			continue;
+		if (k->told[i].field == MM_F_PRODUCT)
+			product = k->told[i].column;
+		else
 			another(s, f, said->id, k->told[i].column);
+	}
+	if (product == NULL)
+		return MM_OK;
+	MM_TRY(moved(s, f, said->text[1] != NULL ? said->text[1] : "", &fine,
+	    why));
+	if (!fine)
+		another(s, f, said->id, product);
 	return MM_OK;
 }
 

@@ -142,11 +142,13 @@ tables(const json_t *o)
 		const char *member;
 		const struct mm_column *c;
 		size_t n;
+		const char *noun;
 	} rows[] = {
-		{ "attempts", attempt, 6 },
-		{ "tokens", token, 4 },
-		{ "certificates", cert, 4 },
+		{ "attempts", attempt, 6, "" },
+		{ "tokens", token, 4, "token" },
+		{ "certificates", cert, 4, "cert" },
 	};
+	char more[32];
 
 	for (size_t i = 0; i < 3; i++) {
 		json_t *items = json_object_get(o, rows[i].member);
@@ -155,6 +157,11 @@ tables(const json_t *o)
 			continue;
 		putchar('\n');
 		mm_table_print(rows[i].c, rows[i].n, items);
+		snprintf(more, sizeof(more), "more_%s", rows[i].member);
+		if (json_is_true(json_object_get(o, more)))
+			printf("... and older ones: mintmark %s list "
+			    "--device %s\n", rows[i].noun,
+			    mm_json_text(o, "device"));
 	}
 }
 

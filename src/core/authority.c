@@ -68,10 +68,18 @@ mm_authority_operator(struct mm_authority *a, const struct mm_login *login,
 	a->kind = MM_AUTH_OPERATOR;
 	memcpy(a->operator_, login->id, sizeof(a->operator_));
 	strcpy(a->device, device);
+	a->line = mm_login_is_line(login);
 	return MM_OK;
 }
 
 /* ---- roles ---- */
+
+/* see priv.h */
+bool
+mm_login_is_line(const struct mm_login *login)
+{
+	return (login->roles & (MM_ROLE_ADMIN | MM_ROLE_OPERATOR)) == 0;
+}
 
 static const struct {
 	unsigned bit;

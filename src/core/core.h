@@ -103,6 +103,9 @@ struct mm_authority {
 	uint8_t cert_sha256[32];
 	bool expired;                  /* DEVICE: late renewal only */
 	char operator_[17];
+	/* OPERATOR: only role line gives the right, which ends when the device
+	 * has proved an identity. */
+	bool line;
 	char device[MM_DEVICE_ID_MAX + 1]; /* OPERATOR: names the device */
 };
 void mm_authority_token_psk(struct mm_authority *a,
@@ -164,6 +167,7 @@ enum mm_job_kind {
 	X(MM_R_LABEL, "unknown-label")                                          \
 	X(MM_R_DEVICE, "device-retired-or-unknown")                             \
 	X(MM_R_BINDING, "channel-binding-missing-or-wrong")                     \
+	X(MM_R_FIELDED, "device-in-the-field")                                  \
 	X(MM_R_TOO_MANY, "too-many-replacements")                               \
 	X(MM_R_CEILING, "ceiling-reached")                                      \
 	X(MM_R_AUTHORISE_NO, "authorise-refused")                               \
@@ -377,6 +381,7 @@ struct mm_token_made {
 	char text[MM_TOKEN_TEXT];      /* secret: wipe after use */
 	int64_t expires_at;
 	enum mm_err result;
+	enum mm_reason reason;         /* of a refusal; NONE: result says all */
 	struct mm_why why;
 };
 /* Up to 1,000 at once: signer in batches of 64, one group commit. */
@@ -453,6 +458,8 @@ MM_MUST enum mm_err mm_desk_schema_index(struct mm_desk *d,
 /* "hw_rev=B2;lot>=40" into q's conditions: = ^= (begins with) < <= > >=. */
 MM_MUST enum mm_err mm_desk_where(struct mm_desk *d, const char *text,
     struct mm_recall *q, struct mm_why *why);
+/* Also revokes all its certificates, however many.  MM_EAGAIN: it is retired,
+ * and one is not revoked yet. */
 MM_MUST enum mm_err mm_desk_device_retire(struct mm_desk *d,
     const struct mm_login *by, const char *id, struct mm_why *why);
 MM_MUST enum mm_err mm_desk_cert_revoke(struct mm_desk *d,

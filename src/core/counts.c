@@ -15,6 +15,7 @@
 struct row {
 	char authority[MM_AUTHORITY_TEXT];
 	char device[MM_DEVICE_ID_MAX + 1];
+	char product[MM_NAME_MAX + 1];
 	char text[MM_SAID_TEXT];
 	enum mm_reason reason;
 	uint64_t n;
@@ -75,6 +76,7 @@ add(struct mm_counts *c, const struct mm_verdict *v, const char *text)
 		r = &c->row[c->n++];
 		strcpy(r->authority, v->authority);
 		strcpy(r->device, v->device);
+		strcpy(r->product, v->product);
 		r->reason = v->reason;
 		r->n = 0;
 	}
@@ -152,6 +154,7 @@ enter(struct mm_core *c, const struct row *r, enum mm_entry_type type,
 	snprintf(n, sizeof(n), "%llu", (unsigned long long)r->n);
 	e.field[MM_F_AUTHORITY] = r->authority[0] ? r->authority : NULL;
 	e.field[MM_F_DEVICE] = r->device[0] ? r->device : NULL;
+	e.field[MM_F_PRODUCT] = r->product[0] ? r->product : NULL;
 	e.field[MM_F_REASON] = mm_reason_text(r->reason);
 	e.field[MM_F_RESULT] = r->text[0] ? r->text : NULL;
 	e.field[MM_F_COUNT] = n;

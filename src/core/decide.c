@@ -4,6 +4,15 @@
 
 /* ---- operators ---- */
 
+/* What a line is for ends when the device has proved who it is: from then on
+ * another key would be another device under its name. */
+static enum mm_reason
+on_the_line(const struct mm_facts *f, struct mm_verdict *v)
+{
+	(void)v;
+	return f->line && f->fielded ? MM_R_FIELDED : MM_R_NONE;
+}
+
 /* An operator may ask for either of the product's. */
 static enum mm_reason
 product_profile(const struct mm_facts *f, struct mm_verdict *v)
@@ -18,8 +27,8 @@ product_profile(const struct mm_facts *f, struct mm_verdict *v)
 	return mm_check_profile(f, f->label, name, v);
 }
 
-static mm_check_fn *const operator_fit[] = { mm_check_device, product_profile,
-	NULL };
+static mm_check_fn *const operator_fit[] = { mm_check_device, on_the_line,
+	product_profile, NULL };
 
 /* Facts give a fresh claim name once the last one's certificate is in use,
  * so what is claimed here is unconfirmed or has this very key. */

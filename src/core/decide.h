@@ -24,6 +24,9 @@ struct mm_facts {
 	bool beside_other;                  /* a certificate came with the
 	                                     * token or is to be replaced by
 	                                     * it, of another device */
+	bool line;                          /* role line alone asks ... */
+	bool fielded;                       /* ... for a device that has
+	                                     * proved another key */
 	bool proved;                        /* secret or handshake right */
 	uint8_t cert_sha256[32];            /* of the TLS certificate */
 	char claim_name[MM_AUTHORITY_TEXT]; /* what the claim is made under */

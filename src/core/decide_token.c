@@ -60,7 +60,8 @@ token_proved(const struct mm_facts *f, struct mm_verdict *v)
 	    test_token(f->token.id) == f->config->set.production)
 		return MM_R_CREDENTIAL;
 	strcpy(v->device, f->token.device);
-	strcpy(v->product, f->token.product);
+	strcpy(v->product, f->has_device ? f->device.product :
+	    f->token.product);
 	/* Only who holds the secret hears that the devices differ. */
 	return f->beside_other ? MM_R_BESIDE : MM_R_NONE;
 }

@@ -147,6 +147,8 @@ created(struct mm_papers *p, const struct mm_operator *row,
 	e.field[MM_F_ROLE] = row->roles;
 	if (row->scope[0] != '\0')
 		e.field[MM_F_SCOPE] = row->scope;
+	if (row->sources[0] != '\0')
+		e.field[MM_F_SOURCES] = row->sources;
 	if (row->expires_at != 0) {
 		mm_time_text(row->expires_at, expires);
 		e.field[MM_F_EXPIRES] = expires;

@@ -2,7 +2,7 @@
 
 #include "core/priv.h"
 
-/* Products, devices and certificates, as operators change them. */
+/* Products and certificates, as operators change them. */
 
 /* see core.h */
 enum mm_err
@@ -59,7 +59,8 @@ change_one(struct mm_desk *d, const struct mm_login *by,
 	op->u.revoke.reason = (uint8_t)how->reason;
 	op->u.revoke.at = mm_now_ms();
 	mm_papers_short(&p, &(struct mm_short){ .type = how->type,
-	    .cert = &cert, .device = row.device, .actor = by->id,
+	    .cert = &cert, .device = row.device, .product = row.product,
+	    .actor = by->id,
 	    .reason = how->to == MM_CERT_CONFIRMED ? NULL :
 	    mm_reason_name(how->reason) });
 	return mm_desk_run(d, &p, op, why);
@@ -120,61 +121,4 @@ mm_desk_cert_hold(struct mm_desk *d, const struct mm_login *by,
 	struct mm_op op;
 
 	return change(d, by, serial, &how[release], &op, why);
-}
-
-/* ---- the end of a device ---- */
-
-#define LIVE_MOST 1000
-struct live {
-	uint8_t serial[LIVE_MOST][16];
-	size_t n;
-};
-
-static enum mm_err
-note_live(void *ctx, const void *row, const char *next, struct mm_why *why)
-{
-	const struct mm_cert_row *c = row;
-	struct live *l = ctx;
-
-	(void)next, (void)why;
-	if (c->state != MM_CERT_REVOKED && c->state != MM_CERT_ORPHANED &&
-	    l->n < LIVE_MOST)
-		memcpy(l->serial[l->n++], c->serial, 16);
-	return MM_OK;
-}
-
-static enum mm_err
-revoke_all(struct mm_desk *d, const struct mm_login *by, const char *device,
-    struct mm_why *why)
-{
-	const struct mm_list mine = { .most = LIVE_MOST, .device = device,
-		.state = -1 };
-	struct live live = { .n = 0 };
-
-	MM_TRY(mm_list_certs(d->r, &mine, note_live, &live, why));
-	/* RFC 5280 5.3.1: cessationOfOperation */
-	for (size_t i = 0; i < live.n; i++)
-		MM_TRY(mm_desk_cert_revoke(d, by, live.serial[i], 5, NULL,
-		    why));
-	return MM_OK;
-}
-
-/* Retired first, so that nothing new is issued while the old is revoked;
- * what is left after a failure is revoked by asking again. */
-enum mm_err
-mm_desk_device_retire(struct mm_desk *d, const struct mm_login *by,
-    const char *id, struct mm_why *why)
-{
-	struct mm_papers p = mm_papers_over(&d->buf);
-	struct mm_op op = { .kind = MM_OP_DEVICE_RETIRE };
-	struct mm_device dev;
-	struct mm_entry e = { .type = MM_E_DEVICE_RETIRED };
-
-	MM_TRY(mm_get_device(d->r, id, &dev, why));
-	op.u.device.row = dev;
-	e.field[MM_F_ACTOR] = by->id;
-	e.field[MM_F_DEVICE] = dev.id;
-	mm_papers_add(&p, &e);
-	MM_TRY(mm_desk_run(d, &p, &op, why));
-	return revoke_all(d, by, dev.id, why);
 }

@@ -58,6 +58,52 @@ made_before(const struct minting *m, const struct plan *p)
 	return false;
 }
 
+/* Once an hour, as of a refusal at enrolment. */
+static enum mm_err
+alert_fielded(struct minting *m, const struct mm_device *dev,
+    struct mm_why *why)
+{
+	struct mm_papers papers = mm_papers_over(&m->d->buf);
+	struct mm_op op = { .kind = MM_OP_ENTRY };
+	struct mm_entry e = { .type = MM_E_ALERT };
+	struct mm_authority a = { .kind = MM_AUTH_OPERATOR };
+	struct mm_verdict v = { .reason = MM_R_FIELDED };
+
+	strcpy(a.device, dev->id);
+	mm_facts_authority(&a, v.authority);
+	strcpy(v.device, dev->id);
+	strcpy(v.product, dev->product);
+	m->d->c->refusals[MM_R_FIELDED]++;
+	if (!mm_counts_refused(m->d->c->counts, &v, ""))
+		return MM_OK;
+	e.field[MM_F_ACTOR] = m->by->id;
+	e.field[MM_F_AUTHORITY] = v.authority;
+	e.field[MM_F_DEVICE] = v.device;
+	e.field[MM_F_PRODUCT] = v.product;
+	e.field[MM_F_REASON] = mm_reason_text(MM_R_FIELDED);
+	mm_papers_add(&papers, &e);
+	return mm_desk_run(m->d, &papers, &op, why);
+}
+
+/* A token lets in whoever has it: a line makes none for a device that has
+ * proved who it is, but one that is bound to its key. */
+static enum mm_err
+check_fielded(struct minting *m, struct plan *p, const struct mm_device *dev,
+    struct mm_why *why)
+{
+	bool yes;
+
+	if (!mm_login_is_line(m->by))
+		return MM_OK;
+	MM_TRY(mm_fielded(m->d->r, dev, p->spec->bound_spki, &yes, why));
+	if (!yes)
+		return MM_OK;
+	MM_TRY(alert_fielded(m, dev, why));
+	p->made->reason = MM_R_FIELDED;
+	return MM_FAIL(why, MM_EPOLICY, "device %s: it is in the field: role "
+	    "line makes no token for another key", dev->id);
+}
+
 static enum mm_err
 check_device(struct minting *m, struct plan *p, struct mm_why *why)
 {
@@ -86,7 +132,7 @@ check_device(struct minting *m, struct plan *p, struct mm_why *why)
 		    dev.id, dev.product);
 	strcpy(row->device, dev.id);
 	strcpy(row->product, dev.product);
-	return MM_OK;
+	return check_fielded(m, p, &dev, why);
 }
 
 static enum mm_err
@@ -295,22 +341,27 @@ mm_desk_tokens_mint(struct mm_desk *d, const struct mm_login *by,
 
 /* ---- cancelling and thawing ---- */
 
-static void
-token_entry(struct mm_papers *p, const struct mm_login *by,
-    const struct mm_token_row *row, enum mm_entry_type type,
-    const uint8_t *spki)
+/* The product is the device's of now, as in every entry. */
+static enum mm_err
+token_entry(struct mm_desk *d, struct mm_papers *p,
+    const struct mm_login *by, const struct mm_token_row *row,
+    enum mm_entry_type type, const uint8_t *spki)
 {
 	struct mm_entry e = { .type = type };
+	struct mm_device dev;
 	char hex[65];
 
+	MM_TRY(mm_get_device(d->r, row->device, &dev, NULL));
 	e.field[MM_F_ACTOR] = by->id;
 	e.field[MM_F_TOKEN] = row->id;
-	e.field[MM_F_DEVICE] = row->device;
+	e.field[MM_F_DEVICE] = dev.id;
+	e.field[MM_F_PRODUCT] = dev.product;
 	if (spki != NULL) {
 		mm_hex_text(spki, 32, hex);
 		e.field[MM_F_SPKI_SHA256] = hex;
 	}
 	mm_papers_add(p, &e);
+	return MM_OK;
 }
 
 /* see core.h */
@@ -329,7 +380,7 @@ mm_desk_token_cancel(struct mm_desk *d, const struct mm_login *by,
 	op.u.token.from = 1U << MM_TOKEN_MINTED | 1U << MM_TOKEN_ISSUED |
 	    1U << MM_TOKEN_FROZEN | 1U << MM_TOKEN_EXPIRED;
 	op.u.token.to = MM_TOKEN_CANCELLED;
-	token_entry(&p, by, &row, MM_E_TOKEN_CANCELLED, NULL);
+	MM_TRY(token_entry(d, &p, by, &row, MM_E_TOKEN_CANCELLED, NULL));
 	return mm_desk_run(d, &p, &op, why);
 }
 
@@ -388,6 +439,6 @@ mm_desk_token_thaw(struct mm_desk *d, const struct mm_login *by,
 		memcpy(t->bound_spki, rebind_spki, 32);
 	}
 	p = mm_papers_over(&d->buf);
-	token_entry(&p, by, &row, MM_E_TOKEN_THAWED, rebind_spki);
+	MM_TRY(token_entry(d, &p, by, &row, MM_E_TOKEN_THAWED, rebind_spki));
 	return mm_desk_run(d, &p, &op, why);
 }

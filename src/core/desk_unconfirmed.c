@@ -33,6 +33,8 @@ enter(struct mm_desk *d, struct mm_op *op, uint64_t n,
 	e.field[MM_F_REASON] = "unconfirmed";
 	e.field[MM_F_COUNT] = count;
 	e.field[MM_F_DEVICE] = oldest->device;
+	if (oldest->product[0] != '\0')
+		e.field[MM_F_PRODUCT] = oldest->product;
 	e.field[MM_F_ISSUER] = oldest->issuer;
 	e.field[MM_F_SERIAL] = serial;
 	e.field[MM_F_PROFILE] = oldest->profile;

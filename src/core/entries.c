@@ -83,6 +83,12 @@ mm_entry_cert(struct mm_entry *e, struct mm_cert_texts *t,
 	    t->predecessor);
 }
 
+static const char *
+text_or_null(const char *text)
+{
+	return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
 /* see priv.h */
 void
 mm_papers_short(struct mm_papers *p, const struct mm_short *s)
@@ -93,7 +99,8 @@ mm_papers_short(struct mm_papers *p, const struct mm_short *s)
 	mm_hex_text(s->cert->serial, 16, serial);
 	e.field[MM_F_SERIAL] = serial;
 	e.field[MM_F_ISSUER] = s->cert->issuer;
-	e.field[MM_F_DEVICE] = s->device;
+	e.field[MM_F_DEVICE] = text_or_null(s->device);
+	e.field[MM_F_PRODUCT] = text_or_null(s->product);
 	e.field[MM_F_ACTOR] = s->actor;
 	e.field[MM_F_REASON] = s->reason;
 	mm_papers_add(p, &e);
@@ -108,8 +115,10 @@ mm_papers_alert(struct mm_papers *p, const struct mm_flight *f)
 	char spki[65];
 
 	mm_hex_text(f->spki, 32, spki);
+	e.field[MM_F_ACTOR] = text_or_null(f->job->authority.operator_);
 	e.field[MM_F_AUTHORITY] = v->authority;
-	e.field[MM_F_DEVICE] = v->device[0] != '\0' ? v->device : NULL;
+	e.field[MM_F_DEVICE] = text_or_null(v->device);
+	e.field[MM_F_PRODUCT] = text_or_null(v->product);
 	if (strncmp(v->authority, "token:", 6) == 0)
 		e.field[MM_F_TOKEN] = v->authority + 6;
 	if (!mm_zero(f->spki, 32))

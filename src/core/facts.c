@@ -207,6 +207,52 @@ read_cert(struct reading *g)
 	    read_renewal(g) : MM_OK;
 }
 
+#define TIMES_MOST (UINT32_C(1) << 30)
+
+/* The n-th name that an operator's claims for a device have. */
+static void
+name_claim(struct mm_facts *f, size_t base, uint32_t n)
+{
+	f->claim_name[base] = '\0';
+	if (n > 1)
+		snprintf(f->claim_name + base, sizeof(f->claim_name) - base,
+		    ":%u", (unsigned)n);
+}
+
+static enum mm_err
+read_nth(struct reading *g, size_t base, uint32_t n)
+{
+	name_claim(g->f, base, n);
+	g->f->has_claimed = false;
+	return read_claim(g);
+}
+
+/* Claims of a device follow each other without a gap: the last one is found
+ * by doubling, then by halving. */
+static enum mm_err
+last_claim(struct reading *g, size_t base, uint32_t *last)
+{
+	uint32_t low = 0, high = 1;
+
+	for (; high < TIMES_MOST; high *= 2) {
+		MM_TRY(read_nth(g, base, high));
+		if (!g->f->has_claim)
+			break;
+		low = high;
+	}
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+
+		MM_TRY(read_nth(g, base, middle));
+		if (g->f->has_claim)
+			low = middle;
+		else
+			high = middle;
+	}
+	*last = low;
+	return MM_OK;
+}
+
 /* An operator's right is not used up: once the certificate of the last time
  * is in use or gone, another key is another time, with a name of its own. */
 static bool
@@ -216,23 +262,21 @@ over(const struct mm_facts *f)
 	    memcmp(f->claim.spki_sha256, f->spki, 32) != 0;
 }
 
-#define TIMES_MAX 64
-
 static enum mm_err
 read_operator(struct reading *g)
 {
 	struct mm_facts *f = g->f;
-	size_t n = strlen(f->claim_name);
+	size_t base = strlen(f->claim_name);
+	uint32_t last;
 
 	MM_TRY(read_device(g, g->a->device));
-	MM_TRY(read_claim(g));
-	for (unsigned i = 2; i < TIMES_MAX && over(f); i++) {
-		snprintf(f->claim_name + n, sizeof(f->claim_name) - n, ":%u",
-		    i);
-		f->has_claimed = false;
-		MM_TRY(read_claim(g));
-	}
-	return MM_OK;
+	MM_TRY(last_claim(g, base, &last));
+	MM_TRY(read_nth(g, base, last > 0 ? last : 1));
+	if (over(f))
+		MM_TRY(read_nth(g, base, last + 1));
+	f->line = g->a->line;
+	return f->line && f->has_device ? mm_fielded(g->r, &f->device,
+	    f->spki, &f->fielded, g->why) : MM_OK;
 }
 
 typedef enum mm_err read_fn(struct reading *g);

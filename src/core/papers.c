@@ -40,6 +40,8 @@ token_entry(struct mm_papers *p, const struct mm_flight *f,
 	e.field[MM_F_TOKEN] = f->job->authority.token;
 	if (f->verdict.device[0] != '\0')
 		e.field[MM_F_DEVICE] = f->verdict.device;
+	if (f->verdict.product[0] != '\0')
+		e.field[MM_F_PRODUCT] = f->verdict.product;
 	e.field[MM_F_REASON] = mm_reason_text(f->verdict.reason);
 	mm_papers_add(p, &e);
 }
@@ -67,7 +69,7 @@ hold(struct mm_flight *f, struct mm_why *why)
 	op->u.revoke.at = mm_now_ms();
 	mm_papers_short(&p, &(struct mm_short){ .type = MM_E_CERT_HELD,
 	    .cert = &f->verdict.claimed,
-	    .device = f->verdict.device[0] ? f->verdict.device : NULL,
+	    .device = f->verdict.device, .product = f->verdict.product,
 	    .reason = mm_reason_text(f->verdict.reason) });
 	return seal(f, &p, why);
 }
@@ -115,7 +117,7 @@ confirm(struct mm_flight *f, struct mm_op *into, const struct mm_named *cert,
 	memcpy(op->u.confirm.serial, cert->serial, 16);
 	op->u.confirm.at = mm_now_ms();
 	mm_papers_short(&p, &(struct mm_short){ .type = MM_E_CERT_CONFIRMED,
-	    .cert = cert, .device = v->device });
+	    .cert = cert, .device = v->device, .product = v->product });
 	if (successor) {
 		op->u.confirm.supersedes = v->predecessor.serial;
 		op->u.confirm.revoke_superseded = v->revoke_superseded;
@@ -123,6 +125,7 @@ confirm(struct mm_flight *f, struct mm_op *into, const struct mm_named *cert,
 		    .type = v->revoke_superseded ? MM_E_CERT_REVOKED :
 						   MM_E_CERT_SUPERSEDED,
 		    .cert = &v->predecessor, .device = v->device,
+		    .product = v->product,
 		    .reason = v->revoke_superseded ? "superseded" : NULL });
 	}
 	return seal(f, &p, why);
@@ -200,13 +203,15 @@ issue_entries(struct mm_flight *f, struct mm_papers *p,
 	if (v->replaces)
 		mm_papers_short(p, &(struct mm_short){
 		    .type = MM_E_CERT_REVOKED, .cert = &v->claimed,
-		    .device = v->device, .reason = "superseded" });
+		    .device = v->device, .product = v->product,
+		    .reason = "superseded" });
 	if (!issue->confirmed)
 		return;
 	memcpy(made.serial, issue->row.serial, 16);
 	strcpy(made.issuer, issue->row.issuer);
 	mm_papers_short(p, &(struct mm_short){ .type = MM_E_CERT_CONFIRMED,
-	    .cert = &made, .device = v->device, .reason = "issue" });
+	    .cert = &made, .device = v->device, .product = v->product,
+	    .reason = "issue" });
 }
 
 /* The TLS handshake of this very request was the presented one's proof. */

@@ -172,11 +172,11 @@ struct mm_cert_texts {
 };
 void mm_entry_cert(struct mm_entry *e, struct mm_cert_texts *t,
     const struct mm_cert_row *row, const char *node);
-/* A short entry about a certificate; actor and reason may be NULL. */
+/* A short entry about a certificate; what is NULL or "" is left out. */
 struct mm_short {
 	enum mm_entry_type type;
 	const struct mm_named *cert;
-	const char *device, *actor, *reason;
+	const char *device, *product, *actor, *reason;
 };
 void mm_papers_short(struct mm_papers *p, const struct mm_short *s);
 void mm_papers_alert(struct mm_papers *p, const struct mm_flight *f);
@@ -395,6 +395,14 @@ MM_MUST enum mm_err mm_facts_read(struct mm_core *c,
 /* The reservation's name: from what was presented alone. */
 void mm_facts_authority(const struct mm_authority *a,
     char out[MM_AUTHORITY_TEXT]);
+
+/* fielded.c: whether it has a certificate in force (or on hold) that it has
+ * proved, and this is none of those keys nor the one that it is bound to. */
+MM_MUST enum mm_err mm_fielded(struct mm_store_reader *r,
+    const struct mm_device *dev, const uint8_t spki[32], bool *yes,
+    struct mm_why *why);
+/* authority.c: no role that may do more to a device than a line. */
+bool mm_login_is_line(const struct mm_login *login);
 
 /* papers.c: the ops of a verdict, onto the flight; MM_EBUG: a lint of ours */
 MM_MUST enum mm_err mm_ops_refuse(struct mm_flight *f, bool alert,

@@ -40,6 +40,7 @@ static const struct {
 	[MM_R_LABEL] = { MM_ENOTFOUND, 0 },
 	[MM_R_DEVICE] = { MM_EPOLICY, 0 },
 	[MM_R_BINDING] = { MM_EPOLICY, 0 },
+	[MM_R_FIELDED] = { MM_EPOLICY, MM_FX_ALERT },
 	[MM_R_TOO_MANY] = { MM_ERATE, MM_FX_ALERT },
 	[MM_R_CEILING] = { MM_EPOLICY, 0 },
 	[MM_R_AUTHORISE_NO] = { MM_EPOLICY, 0 },

@@ -63,7 +63,7 @@ static const struct {
 	    B(MM_F_PROFILE), ISSUED)
 #define OPERATOR_MAY \
 	(CERT | HASHES | SPAN | B(MM_F_ROLE) | B(MM_F_EXPIRES) | \
-	 B(MM_F_SCOPE))
+	 B(MM_F_SCOPE) | B(MM_F_SOURCES))
 #define RULE_MM_E_OPERATOR_CREATED \
 	RULE(B(MM_F_KEY) | B(MM_F_ROLE), OPERATOR_MAY)
 #define RULE_MM_E_OPERATOR_REVOKED RULE(B(MM_F_KEY), OPERATOR_MAY)
@@ -262,7 +262,15 @@ mm_entry_print_reference(struct mm_buf *out)
 	put_names(out, WHO);
 	mm_buf_text(out, ". Fields come in this order: ");
 	put_names(out, ALL);
-	mm_buf_text(out, ".\n\n| Type | Says | Must have | May have |\n"
+	mm_buf_text(out, ".\n\nAn entry that names a `device` has the "
+			 "`product` that the device was of when it was entered. "
+			 "Filters by product go by that; who may see an entry "
+			 "goes by the product that the device is of now, and so "
+			 "do filters for older entries that lack it. "
+			 "`detail_sha256` of a webhook's entry is the SHA-256 of "
+			 "its URL after a salt that the server's webhook key "
+			 "gives, of a device's that of its attributes.\n\n"
+			 "| Type | Says | Must have | May have |\n"
 			 "|---|---|---|---|\n");
 	for (unsigned t = 0; t < MM_ENTRY_TYPE_COUNT; t++) {
 		mm_buf_printf(out, "| `%s` | %s | ", types[t].name,

@@ -84,8 +84,8 @@ enum mm_entry_type {
 	X(MM_F_RESULT, "result")         X(MM_F_FROM, "from")               \
 	X(MM_F_TO, "to")                 X(MM_F_SCOPE, "scope")             \
 	X(MM_F_APPROVAL, "approval")     X(MM_F_REQUESTER, "requester")     \
-	X(MM_F_ACTION, "action")         X(MM_F_APPROVER, "approver")         \
-	X(MM_F_NODE, "node")
+	X(MM_F_ACTION, "action")         X(MM_F_APPROVER, "approver")       \
+	X(MM_F_NODE, "node")             X(MM_F_SOURCES, "sources")
 
 enum mm_entry_field {
 #define X(e, name) e,

@@ -104,6 +104,12 @@ static const char *const advice[MM_REASON_COUNT] = {
 	    "Something between device and server ends TLS (a "
 	    "proxy), or the client does not bind its request to the "
 	    "connection: connect it directly",
+	[MM_R_FIELDED] =
+	    "A credential of the line tried to give this device, which is in "
+	    "use, another key: if the unit is back for repair, let an "
+	    "operator mint the token (mintmark token create --device "
+	    "{device}) or an administrator enrol it; if it is not, find out "
+	    "who has that credential: mintmark key list",
 	[MM_R_TOO_MANY] =
 	    "The device asks for a new certificate again and "
 	    "again: find out why it cannot keep its key; it may try again "

@@ -89,6 +89,8 @@ static const struct {
 	{ MM_R_LABEL, "no profile has this name" },
 	{ MM_R_DEVICE, "the device is retired or not known" },
 	{ MM_R_BINDING, "the request is not bound to this TLS connection" },
+	{ MM_R_FIELDED, "the device has proved its identity: role line does "
+	    "not replace it, an operator or administrator does" },
 	{ MM_R_TOO_MANY, "the certificate was replaced too often today" },
 	{ MM_R_CEILING, "a ceiling of the signer is reached" },
 	{ MM_R_AUTHORISE_NO, "the maker's own system does not allow it" },

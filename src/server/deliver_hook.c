@@ -82,41 +82,38 @@ most(const struct mm_run *r)
 }
 
 static void
-put_event(struct collecting *c, uint64_t index, struct mm_bytes entry,
-    const struct mm_entry_view *v)
+put_event(struct collecting *c, const struct mm_event *e)
 {
 	struct mm_run *r = c->r;
 
 	if (r->hook.batch) {
 		if (r->n == 0)
 			mm_event_bodies_open(&c->j);
-		mm_event_put(&c->j, index, entry);
+		mm_event_put(&c->j, e->index, e->json);
 	} else {
-		mm_event_body(&r->parcel.body, index, entry);
+		mm_event_body(&r->parcel.body, e->index, e->json);
 	}
-	(void)!mm_text_copy(c->at, sizeof(c->at), v->at);
-	r->index[r->n++] = index;
+	(void)!mm_text_copy(c->at, sizeof(c->at), e->v.at);
+	r->index[r->n++] = e->index;
 }
 
 /* MM_ELIMIT ends the walk: the parcel is full. */
 static enum mm_err
-collect_one(void *ctx, uint64_t index, struct mm_bytes entry,
-    struct mm_why *why)
+collect_one(void *ctx, struct mm_event *e, struct mm_why *why)
 {
 	struct collecting *c = ctx;
 	struct mm_run *r = c->r;
-	struct mm_entry_view v;
+	bool yes;
 
-	(void)why;
 	if (r->n == most(r))
 		return MM_ELIMIT;
-	mm_entry_look(entry, &v);
-	if (mm_event_wanted(&r->hook.filter, &v)) {
-		if (r->n > 0 && r->parcel.body.n + entry.n + 128 > ROOM)
+	MM_TRY(mm_event_wanted(&r->hook.filter, e, &yes, why));
+	if (yes) {
+		if (r->n > 0 && r->parcel.body.n + e->json.n + 128 > ROOM)
 			return MM_ELIMIT;
-		put_event(c, index, entry, &v);
+		put_event(c, e);
 	}
-	r->after = index + 1;
+	r->after = e->index + 1;
 	return MM_OK;
 }
 
@@ -134,7 +131,7 @@ collect(struct mm_deliver *d, struct mm_run *r, uint64_t size,
 	c.j = mm_json_over(&r->parcel.body);
 	r->n = 0;
 	r->after = from;
-	rc = mm_each_entry(mm_desk_reader(d->desk), from, to, collect_one, &c,
+	rc = mm_event_each(mm_desk_reader(d->desk), from, to, collect_one, &c,
 	    why);
 	if (rc != MM_OK && rc != MM_ELIMIT)
 		return rc;

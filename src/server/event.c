@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/own.h"
 #include "base/time.h"
@@ -34,8 +35,9 @@ matches(struct mm_bytes word, struct mm_bytes v)
 	return mm_bytes_eq(word, v);
 }
 
-static bool
-one_of(const char *list, struct mm_bytes v)
+/* see event.h */
+bool
+mm_event_one_of(const char *list, struct mm_bytes v)
 {
 	struct mm_bytes word;
 
@@ -70,16 +72,6 @@ mm_event_filter_check(const struct mm_event_filter *f, struct mm_why *why)
 			    "\"%.*s\"", word.n < 40 ? (int)word.n : 40,
 			    (const char *)word.p);
 	return MM_OK;
-}
-
-/* see event.h */
-bool
-mm_event_wanted(const struct mm_event_filter *f,
-    const struct mm_entry_view *v)
-{
-	return one_of(f->types, v->type) && one_of(f->products, v->product) &&
-	    (f->device[0] == '\0' ||
-	    mm_bytes_eq(mm_bytes_of(f->device), v->device));
 }
 
 /* ---- who sees what ---- */
@@ -138,6 +130,43 @@ find_product(struct mm_event *e, struct mm_why *why)
 		e->product[0] = '\0';
 	e->asked = true;
 	return MM_OK;
+}
+
+/* Ids are unique without case. */
+static bool
+is_device(const char *id, struct mm_bytes v)
+{
+	return id[0] == '\0' || (strlen(id) == v.n &&
+	    strncasecmp(id, (const char *)v.p, v.n) == 0);
+}
+
+/* see event.h */
+enum mm_err
+mm_event_wanted(const struct mm_event_filter *f, struct mm_event *e,
+    bool *yes, struct mm_why *why)
+{
+	*yes = mm_event_one_of(f->types, e->v.type) &&
+	    is_device(f->device, e->v.device);
+	if (!*yes || f->products[0] == '\0')
+		return MM_OK;
+	if (e->v.product.n == 0 && !e->asked)
+		MM_TRY(find_product(e, why));
+	*yes = mm_event_one_of(f->products, e->v.product.n > 0 ?
+	    e->v.product : mm_bytes_of(e->product));
+	return MM_OK;
+}
+
+/* see event.h */
+enum mm_err
+mm_event_from_check(uint64_t from, uint64_t size, struct mm_why *why)
+{
+	if (from <= size)
+		return MM_OK;
+	return MM_FAIL(why, MM_ECONFLICT, "the ledger ends at index %lld: it "
+	    "was restored from a copy, or is another one than this cursor's; "
+	    "check it (mintmark ledger verify), then go on after %lld, or "
+	    "take all again after -1", (long long)size - 1,
+	    (long long)size - 1);
 }
 
 /* see event.h */

@@ -24,8 +24,8 @@ struct mm_event_filter {
 /* MM_EINPUT: names a type that there is not. */
 MM_MUST enum mm_err mm_event_filter_check(const struct mm_event_filter *f,
     struct mm_why *why);
-bool mm_event_wanted(const struct mm_event_filter *f,
-    const struct mm_entry_view *v);
+/* Whether a list of alternatives names v. */
+bool mm_event_one_of(const char *list, struct mm_bytes v);
 /*
  * An entry on its way to whoever may see it.  The product that it is about is
  * found when the first login that is limited to products asks, and once.
@@ -40,13 +40,27 @@ struct mm_event {
 };
 typedef enum mm_err mm_event_fn(void *ctx, struct mm_event *e,
     struct mm_why *why);
+/*
+ * Whether a filter lets an entry through.  Its product is the one that it was
+ * entered with, or, for those that were entered without one, that of the
+ * device now.  A device's id counts without case.  Fails where the store
+ * cannot be read.
+ */
+MM_MUST enum mm_err mm_event_wanted(const struct mm_event_filter *f,
+    struct mm_event *e, bool *yes, struct mm_why *why);
+/* MM_ECONFLICT: a cursor behind the end was given by another ledger than this
+ * one, or by what this one was before it was restored: whoever waited there
+ * would miss, without a word, all that comes before. */
+MM_MUST enum mm_err mm_event_from_check(uint64_t from, uint64_t size,
+    struct mm_why *why);
 /* As mm_each_entry, but fn may ask the reader: it is called between reads. */
 MM_MUST enum mm_err mm_event_each(struct mm_store_reader *r, uint64_t from,
     uint64_t to, mm_event_fn *fn, void *ctx, struct mm_why *why);
 /*
  * Whether a login may see an entry: the one place that decides, for feeds,
  * long polls and lists of entries.  A login limited to products sees what is
- * about one of them, and nothing that is about none.  Fails where the store
+ * about a device that is of one of them now, or about the product itself, and
+ * nothing that is about none.  Fails where the store
  * cannot be read: that is no answer, and nothing to step over.
  */
 MM_MUST enum mm_err mm_event_may_see(const struct mm_login *login,

@@ -20,6 +20,8 @@ enum {
 	MM_HOOK_DEAD_MOST = 10000,
 	MM_HOOK_BOTH_S = 86400, /* after a rotation both secrets sign */
 	MM_HOOK_SECRET_N = 32,
+	MM_HOOK_SALT = 0,       /* a version that signs nothing: its secret is
+	                         * the salt of the URL's hash in entries */
 };
 
 enum mm_hook_state {

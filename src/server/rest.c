@@ -253,7 +253,7 @@ answer(struct mm_rest *r, enum mm_err rc, const struct mm_why *why)
 		put_etag(r, &resp);
 	} else {
 		mm_answer_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
-		    why->text, NULL, r->req->id);
+		    why->text, mm_reason_text(r->reason), r->req->id);
 	}
 	if (rc == MM_EAUTH)
 		mm_http_resp_header(&resp, "WWW-Authenticate",

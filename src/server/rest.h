@@ -37,6 +37,7 @@ struct mm_rest {
 	bool has_secret;
 	bool parked;            /* somebody else answers, later */
 	bool openmetrics;       /* asked for */
+	enum mm_reason reason;  /* of a refusal that a device could show */
 };
 typedef enum mm_err mm_rest_fn(struct mm_rest *r, struct mm_why *why);
 
@@ -87,8 +88,10 @@ mm_rest_fn mm_scope_new_device, mm_scope_new_devices, mm_scope_new_tokens;
 mm_rest_fn mm_scope_change;
 /* After the body is read, before the call runs. */
 MM_MUST enum mm_err mm_scope_check(struct mm_rest *r, struct mm_why *why);
-/* The product that a ledger entry is about, by itself or by what it names.
- * MM_ENOTFOUND: none.  Not inside of mm_each_entry: it asks the store. */
+/* The product that a ledger entry is about: that of the device that it names,
+ * by itself or through a token or a certificate, as the device is now; else
+ * the one that it names.  MM_ENOTFOUND: none.  Not inside of mm_each_entry: it
+ * asks the store. */
 struct mm_entry_view;
 MM_MUST enum mm_err mm_scope_entry_product(struct mm_store_reader *reader,
     const struct mm_entry_view *v, char product[MM_NAME_MAX + 1]);
@@ -151,8 +154,11 @@ MM_MUST enum mm_err mm_rest_query_bool(const struct mm_rest *r,
 /* ---- lists ---- */
 
 /* limit and after; what the filters point to lives in the struct. */
+#define MM_PAGE_AFTER (MM_NAME_MAX + 2 + MM_RECALL_AFTER)
 struct mm_page {
-	struct mm_list list;
+	struct mm_list list;       /* its after: as much as fits */
+	char after[MM_PAGE_AFTER]; /* a key of a store's list, or of recall;
+	                            * "product/key" for a scoped login */
 	char device[MM_DEVICE_ID_MAX + 1];
 	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
 	char profile[MM_PROFILE_TEXT];
@@ -163,10 +169,16 @@ MM_MUST enum mm_err mm_page_read(const struct mm_rest *r, const char *filters,
     struct mm_page *p, struct mm_why *why);
 typedef enum mm_err mm_list_fn(struct mm_store_reader *, const struct mm_list *,
     mm_row_fn *, void *, struct mm_why *);
-/* A scoped login's rows, product after product; MM_EPOLICY: not for a list
- * that cannot be limited. */
+/* Takes "product/" off a key: which of the scope's products it is in, 0 for no
+ * key at all.  MM_EINPUT: it is in none. */
+MM_MUST enum mm_err mm_scope_after(const struct mm_scope *s,
+    const char **after, unsigned *at, struct mm_why *why);
+/* A scoped login's rows, product after product, after "product/key", which is
+ * also what fn gets: where a row has gone to since does not matter.
+ * MM_EPOLICY: not for a list that cannot be limited. */
 MM_MUST enum mm_err mm_scope_rows(struct mm_rest *r, mm_list_fn *list,
-    const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why);
+    const struct mm_list *l, const char *after, mm_row_fn *fn, void *ctx,
+    struct mm_why *why);
 /* {"items":[...],"next":"..."}; put writes one row as an object. */
 MM_MUST enum mm_err mm_page_put(struct mm_rest *r, const struct mm_page *p,
     mm_list_fn *list, void (*put)(struct mm_json *j, const void *row),
@@ -206,6 +218,8 @@ MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
 #define MM_DEVICE_MEMBERS 4
 extern const struct mm_member mm_device_members[MM_DEVICE_MEMBERS];
 void mm_rest_put_device(struct mm_json *j, const void *row);
+/* The newest of its certificates and tokens are shown with a device. */
+#define MM_DEVICE_ROWS 100
 
 extern const char mm_openapi[]; /* docs/reference/openapi.json */
 

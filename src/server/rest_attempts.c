@@ -11,7 +11,6 @@
  * has now, and whether anything is wrong at all.
  */
 enum {
-	ROWS_MAX = 100,
 	SAY_MAX = 512,
 	/* A refused request by an unconfirmed certificate confirms it: that
 	 * is no sign that the refusal is over. */
@@ -26,12 +25,21 @@ struct present {
 	int64_t success_at; /* newest of issued and confirmed; 0 never */
 	int64_t settled_at; /* a refusal before this is history */
 	bool confirmed;     /* what success_at is */
-	unsigned usable;    /* certificates in force */
-	unsigned open_tokens;
+	unsigned left;      /* of the list that is being put */
+	bool more;
 	json_t *attempts;
 };
 
 /* ---- what it has ---- */
+
+/* One row more than is shown tells that there are more. */
+static bool
+room(struct present *p)
+{
+	p->more = p->left == 0;
+	p->left -= !p->more;
+	return !p->more;
+}
 
 static enum mm_err
 put_token(void *ctx, const void *row, const char *next, struct mm_why *why)
@@ -42,7 +50,8 @@ put_token(void *ctx, const void *row, const char *next, struct mm_why *why)
 	bool over = t->state == MM_TOKEN_MINTED && t->expires_at <= mm_now_ms();
 
 	(void)next;
-	p->open_tokens += t->state == MM_TOKEN_MINTED && !over;
+	if (!room(p))
+		return MM_OK;
 	mm_json_open(j, '{');
 	mm_json_str(j, "id", t->id);
 	mm_json_str(j, "state",
@@ -77,9 +86,8 @@ put_cert(void *ctx, const void *row, const char *next, struct mm_why *why)
 	if (c->state != MM_CERT_ORPHANED)
 		note_success(p, c->issued_at, false);
 	note_success(p, c->confirmed_at, true);
-	p->usable +=
-	    (c->state == MM_CERT_ISSUED || c->state == MM_CERT_CONFIRMED) &&
-	    c->not_after_s > mm_now_s();
+	if (!room(p))
+		return MM_OK;
 	mm_json_open(j, '{');
 	mm_rest_put_serial(j, "serial", c->serial);
 	mm_json_str(j, "state", mm_cert_state_name(c->state));
@@ -92,25 +100,101 @@ put_cert(void *ctx, const void *row, const char *next, struct mm_why *why)
 }
 
 static enum mm_err
+put_rows(struct present *p, mm_list_fn *list, mm_row_fn *put,
+    const char *key, struct mm_why *why)
+{
+	struct mm_list l = { .most = MM_DEVICE_ROWS + 1, .state = -1,
+		.device = p->device.id, .newest_first = true };
+	char more[32];
+
+	p->left = MM_DEVICE_ROWS;
+	p->more = false;
+	mm_json_open_key(&p->r->j, key, '[');
+	MM_TRY(list(p->r->reader, &l, put, p, why));
+	mm_json_close(&p->r->j, ']');
+	snprintf(more, sizeof(more), "more_%s", key);
+	mm_json_bool(&p->r->j, more, p->more);
+	return MM_OK;
+}
+
+static enum mm_err
 put_present(struct present *p, struct mm_why *why)
 {
-	struct mm_list l = {
-		.most = ROWS_MAX, .state = -1, .device = p->device.id
-	};
 	struct mm_json *j = &p->r->j;
 
-	mm_json_open_key(j, "tokens", '[');
-	MM_TRY(mm_list_tokens(p->r->reader, &l, put_token, p, why));
-	mm_json_close(j, ']');
-	mm_json_open_key(j, "certificates", '[');
-	MM_TRY(mm_list_certs(p->r->reader, &l, put_cert, p, why));
-	mm_json_close(j, ']');
+	MM_TRY(put_rows(p, mm_list_tokens, put_token, "tokens", why));
+	MM_TRY(put_rows(p, mm_list_certs, put_cert, "certificates", why));
 	if (p->success_at == 0)
 		return MM_OK;
 	mm_json_open_key(j, "last_success", '{');
 	mm_json_time(j, "time", p->success_at);
 	mm_json_str(j, "what", p->confirmed ? "confirmed" : "issued");
 	mm_json_close(j, '}');
+	return MM_OK;
+}
+
+/* ---- what is in force, however much lies before or behind it ---- */
+
+struct search {
+	bool found;
+	unsigned rows;
+	char after[MM_AUTHORITY_TEXT];
+};
+
+static enum mm_err
+find_any(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct search *s = ctx;
+
+	(void)row, (void)next, (void)why;
+	s->found = true;
+	return MM_OK;
+}
+
+static enum mm_err
+find_open(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_token_row *t = row;
+	struct search *s = ctx;
+
+	(void)why;
+	s->rows++;
+	strcpy(s->after, next);
+	s->found = s->found || t->expires_at > mm_now_ms();
+	return MM_OK;
+}
+
+static enum mm_err
+has_cert(struct present *p, bool *yes, struct mm_why *why)
+{
+	static const enum mm_cert_state states[] = { MM_CERT_CONFIRMED,
+		MM_CERT_ISSUED };
+	struct search s = { .found = false };
+
+	for (size_t i = 0; i < 2 && !s.found; i++) {
+		const struct mm_list l = { .most = 1, .state = (int)states[i],
+			.device = p->device.id,
+			.expires_from_s = mm_now_s() + 1 };
+
+		MM_TRY(mm_list_certs(p->r->reader, &l, find_any, &s, why));
+	}
+	*yes = s.found;
+	return MM_OK;
+}
+
+static enum mm_err
+has_token(struct present *p, bool *yes, struct mm_why *why)
+{
+	struct mm_list l = { .most = MM_DEVICE_ROWS, .state = MM_TOKEN_MINTED,
+		.device = p->device.id, .newest_first = true };
+	struct search s = { .found = false };
+
+	do {
+		s.rows = 0;
+		strcpy(l.after, s.after);
+		MM_TRY(mm_list_tokens(p->r->reader, &l, find_open, &s, why));
+	} while (!s.found && s.rows == MM_DEVICE_ROWS);
+	*yes = s.found;
 	return MM_OK;
 }
 
@@ -193,24 +277,31 @@ refused_at(const struct present *p)
 	return at;
 }
 
-static const char *
-verdict_of(const struct present *p)
+static enum mm_err
+verdict_of(struct present *p, const char **verdict, struct mm_why *why)
 {
+	bool cert, token;
+
+	MM_TRY(has_cert(p, &cert, why));
+	MM_TRY(has_token(p, &token, why));
 	if (p->device.state == MM_DEVICE_RETIRED)
-		return "retired";
-	if (refused_at(p) > p->settled_at)
-		return "refused";
-	if (p->usable > 0)
-		return "ok";
-	if (p->success_at > 0)
-		return "no-certificate";
-	return p->open_tokens > 0 ? "waiting" : "nothing";
+		*verdict = "retired";
+	else if (refused_at(p) > p->settled_at)
+		*verdict = "refused";
+	else if (cert)
+		*verdict = "ok";
+	else if (p->success_at > 0)
+		*verdict = "no-certificate";
+	else
+		*verdict = token ? "waiting" : "nothing";
+	return MM_OK;
 }
 
 static enum mm_err
 put_all(struct present *p, struct mm_why *why)
 {
 	struct mm_json *j = &p->r->j;
+	const char *verdict;
 	const json_t *a;
 	size_t i;
 
@@ -221,7 +312,8 @@ put_all(struct present *p, struct mm_why *why)
 	json_array_foreach(p->attempts, i, a) put_attempt(p, a);
 	mm_json_close(j, ']');
 	MM_TRY(put_present(p, why));
-	mm_json_str(j, "verdict", verdict_of(p));
+	MM_TRY(verdict_of(p, &verdict, why));
+	mm_json_str(j, "verdict", verdict);
 	mm_json_close(j, '}');
 	return MM_OK;
 }

@@ -29,12 +29,12 @@ struct filter {
 };
 struct scan {
 	struct mm_rest *r;
-	char type[48];
+	struct mm_event_filter types;
 	struct filter filter[4];
 	int64_t from_ms, to_ms; /* 0: open */
 	bool newest_first, filtered;
 	unsigned left;
-	uint64_t low, high;     /* what may be looked at */
+	uint64_t size, low, high; /* the ledger's; what may be looked at */
 	uint64_t last;          /* looked at last */
 	bool any;
 	char *arena;
@@ -65,7 +65,7 @@ contains(struct mm_bytes json, const char *text)
 static bool
 maybe(const struct scan *s, struct mm_bytes json)
 {
-	bool yes = contains(json, s->type);
+	bool yes = true;
 
 	for (unsigned i = 0; yes && i < 4; i++)
 		yes = contains(json, s->filter[i].value);
@@ -84,8 +84,8 @@ wanted(const struct scan *s, struct mm_bytes json)
 		return false;
 	if ((s->from_ms != 0 && e.at_ms < s->from_ms) ||
 	    (s->to_ms != 0 && e.at_ms >= s->to_ms) ||
-	    (s->type[0] != '\0' &&
-	    strcmp(mm_entry_type_name(e.type), s->type) != 0))
+	    !mm_event_one_of(s->types.types,
+	    mm_bytes_of(mm_entry_type_name(e.type))))
 		return false;
 	for (unsigned i = 0; i < 4; i++) {
 		const struct filter *f = &s->filter[i];
@@ -234,12 +234,16 @@ scan_init(struct scan *s, const struct mm_page *p, struct mm_why *why)
 	if (s->arena == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	s->left = p->list.most;
-	MM_TRY(mm_get_ledger_size(s->r->reader, &s->high, why));
+	MM_TRY(mm_get_ledger_size(s->r->reader, &s->size, why));
+	s->high = s->size;
 	MM_TRY(bound(s, why));
 	if (p->list.after[0] == '\0')
 		return MM_OK;
 	if (mm_int_parse(p->list.after, &after, NULL) != MM_OK || after < 0)
 		return MM_FAIL(why, MM_EINPUT, "after: want an index");
+	if (!s->newest_first)
+		MM_TRY(mm_event_from_check((uint64_t)after + 1, s->size,
+		    why));
 	if (s->newest_first && (uint64_t)after < s->high)
 		s->high = (uint64_t)after;
 	if (!s->newest_first && (uint64_t)after + 1 > s->low)
@@ -278,8 +282,11 @@ read_filters(struct scan *s, struct mm_why *why)
 {
 	struct mm_device dev;
 
-	MM_TRY(mm_rest_query(s->r, "type", s->type, sizeof(s->type), why));
-	s->filtered = s->type[0] != '\0' || s->from_ms != 0 || s->to_ms != 0;
+	MM_TRY(mm_rest_query(s->r, "type", s->types.types,
+	    sizeof(s->types.types), why));
+	MM_TRY(mm_event_filter_check(&s->types, why));
+	s->filtered = s->types.types[0] != '\0' || s->from_ms != 0 ||
+	    s->to_ms != 0;
 	for (unsigned i = 0; i < 4; i++) {
 		struct filter *f = &s->filter[i];
 

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/time.h"
@@ -35,13 +36,25 @@ mm_rest_put_device(struct mm_json *j, const void *row)
 	mm_rest_put_sha256(j, "bound_spki_sha256", d->bound_spki);
 }
 
+struct shown {
+	struct mm_rest *r;
+	unsigned left;
+	bool more;
+};
+
 static enum mm_err
 put_serial(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
-	struct mm_json *j = ctx;
 	const struct mm_cert_row *c = row;
+	struct shown *s = ctx;
+	struct mm_json *j = &s->r->j;
 
 	(void)next;
+	if (s->left == 0) {
+		s->more = true;
+		return MM_OK;
+	}
+	s->left--;
 	mm_json_open(j, '{');
 	mm_rest_put_serial(j, "serial", c->serial);
 	mm_json_str(j, "state", mm_cert_state_name(c->state));
@@ -51,19 +64,23 @@ put_serial(void *ctx, const void *row, const char *next, struct mm_why *why)
 	return mm_buf_ok(j->out, why);
 }
 
+/* The newest of its certificates: GET /certificates has all of them. */
 static enum mm_err
 answer_device(struct mm_rest *r, const char *id, struct mm_why *why)
 {
 	struct mm_device d;
-	struct mm_list l = { .most = 100, .state = -1 };
+	struct mm_list l = { .most = MM_DEVICE_ROWS + 1, .state = -1,
+		.newest_first = true };
+	struct shown s = { .r = r, .left = MM_DEVICE_ROWS };
 
 	MM_TRY(mm_get_device(r->reader, id, &d, why));
 	l.device = d.id;
 	mm_json_open(&r->j, '{');
 	mm_rest_put_device(&r->j, &d);
 	mm_json_open_key(&r->j, "certificates", '[');
-	MM_TRY(mm_list_certs(r->reader, &l, put_serial, &r->j, why));
+	MM_TRY(mm_list_certs(r->reader, &l, put_serial, &s, why));
 	mm_json_close(&r->j, ']');
+	mm_json_bool(&r->j, "more_certificates", s.more);
 	mm_json_close(&r->j, '}');
 	mm_rest_etag(r, d.version);
 	return MM_OK;
@@ -263,16 +280,27 @@ enrol_begin(struct mm_rest *r, struct mm_job *job, struct mm_why *why)
 	return MM_OK;
 }
 
-/* The operator is told what the maker's own system said. */
+/* The operator is told what the maker's own system said, or in a sentence
+ * what the reason means. */
+static void
+enrol_why(const struct mm_job *job, struct mm_why *why)
+{
+	if (job->said[0] != '\0')
+		(void)MM_FAIL(why, job->result, "%s: %s",
+		    mm_reason_text(job->reason), job->said);
+	else if (strcmp(job->why.text, mm_reason_text(job->reason)) == 0)
+		(void)MM_FAIL(why, job->result, "%s",
+		    mm_answer_sentence(job->reason));
+	else
+		*why = job->why;
+}
+
 static enum mm_err
 enrol_end(struct mm_rest *r, const struct mm_job *job, struct mm_why *why)
 {
-	if (job->result != MM_OK && job->said[0] != '\0')
-		(void)MM_FAIL(why, job->result, "%s: %s",
-		    mm_reason_text(job->reason), job->said);
-	else if (job->result != MM_OK)
-		*why = job->why;
 	if (job->result != MM_OK) {
+		r->reason = job->reason;
+		enrol_why(job, why);
 		mm_attempts_job(r->s->attempts, job, MM_DOOR_REST, job->reason,
 		    &r->req->peer, job->said[0] != '\0' ? job->said :
 		    why->text);

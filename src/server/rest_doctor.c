@@ -21,7 +21,7 @@ enum {
 	STARTS_WARN = 3, /* restarts */
 	UNCOVERED_MS = 60000,
 	KEY_WARN_MS = 14 * 86400 * 1000,
-	OPERATORS_MAX = 1000,
+	OPERATORS_PAGE = 1000,
 };
 #define LAST_ADMIN_WARN_MS ((int64_t)30 * 86400 * 1000) /* as health.c */
 
@@ -256,6 +256,8 @@ struct keys {
 	struct exam *e;
 	unsigned good, admins;
 	int64_t admins_until; /* INT64_MAX: one has no end */
+	unsigned rows;        /* of a page, and its end */
+	char last[MM_AUTHORITY_TEXT];
 };
 
 static enum mm_err
@@ -265,8 +267,9 @@ look_key(void *ctx, const void *row, const char *next, struct mm_why *why)
 	struct keys *k = ctx;
 	int64_t left = o->expires_at - mm_now_ms();
 
-	(void)next;
 	(void)why;
+	k->rows++;
+	strcpy(k->last, next);
 	if (!mm_operator_alive(o))
 		return MM_OK;
 	k->good++;
@@ -308,13 +311,26 @@ look_last_admin(struct exam *e, const struct keys *k)
 		    "so nobody can approve");
 }
 
+static enum mm_err
+look_at_keys(struct keys *k)
+{
+	struct mm_list l = { .most = OPERATORS_PAGE, .state = -1 };
+
+	do {
+		k->rows = 0;
+		strcpy(l.after, k->last);
+		MM_TRY(mm_list_operators(k->e->r->reader, &l, look_key, k,
+		    NULL));
+	} while (k->rows == OPERATORS_PAGE);
+	return MM_OK;
+}
+
 static void
 look_keys(struct exam *e)
 {
-	struct mm_list l = { .most = OPERATORS_MAX, .state = -1 };
 	struct keys k = { .e = e };
 
-	if (mm_list_operators(e->r->reader, &l, look_key, &k, NULL) != MM_OK)
+	if (look_at_keys(&k) != MM_OK)
 		mm_find(e->f, MM_CHECK_KEYS, MM_LEVEL_FAIL,
 		    "Look at the "
 		    "database's disk",

@@ -22,6 +22,7 @@ struct feed {
 static enum mm_err
 read_after(struct feed *f, const char *after, struct mm_why *why)
 {
+	uint64_t size;
 	int64_t v = -1;
 
 	if (strcmp(after, "latest") == 0)
@@ -32,7 +33,8 @@ read_after(struct feed *f, const char *after, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT,
 		    "after: want an index, or \"latest\"");
 	f->wish.from = (uint64_t)(v + 1);
-	return MM_OK;
+	MM_TRY(mm_get_ledger_size(f->r->reader, &size, why));
+	return mm_event_from_check(f->wish.from, size, why);
 }
 
 static enum mm_err
@@ -79,7 +81,8 @@ look(void *ctx, struct mm_event *e, struct mm_why *why)
 
 	if (f->left == 0)
 		return MM_ELIMIT;
-	if (mm_event_wanted(&f->wish.filter, &e->v))
+	MM_TRY(mm_event_wanted(&f->wish.filter, e, &yes, why));
+	if (yes)
 		MM_TRY(mm_event_may_see(&f->wish.login, e, &yes, why));
 	f->wish.from = e->index + 1;
 	if (!yes)

@@ -181,8 +181,9 @@ mm_page_read(const struct mm_rest *r, const char *filters, struct mm_page *p,
 	snprintf(names, sizeof(names), " limit after%s", filters);
 	MM_TRY(mm_rest_query_is(r, names, why));
 	MM_TRY(page_limit(r, &p->list.most, why));
-	MM_TRY(mm_rest_query(r, "after", p->list.after,
-	    sizeof(p->list.after), why));
+	MM_TRY(mm_rest_query(r, "after", p->after, sizeof(p->after), why));
+	snprintf(p->list.after, sizeof(p->list.after), "%.*s",
+	    (int)sizeof(p->list.after) - 1, p->after);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		MM_TRY(page_filter(r, rows[i].name, rows[i].room, rows[i].n,
 		    rows[i].filter, why));
@@ -217,7 +218,7 @@ struct put {
 	void (*row)(struct mm_json *j, const void *row);
 	unsigned left;
 	bool more;
-	char next[MM_AUTHORITY_TEXT];
+	char next[MM_PAGE_AFTER];
 };
 
 static enum mm_err
@@ -246,11 +247,15 @@ mm_page_put(struct mm_rest *r, const struct mm_page *page, mm_list_fn *list,
 	struct put p = { .r = r, .row = put, .left = page->list.most };
 	struct mm_list l = page->list;
 
+	if (!r->login.scope.on && strcmp(page->after, l.after) != 0)
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this "
+		    "list");
 	l.most++;
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
 	if (r->login.scope.on)
-		MM_TRY(mm_scope_rows(r, list, &l, put_row, &p, why));
+		MM_TRY(mm_scope_rows(r, list, &l, page->after, put_row, &p,
+		    why));
 	else
 		MM_TRY(list(r->reader, &l, put_row, &p, why));
 	mm_json_close(&r->j, ']');

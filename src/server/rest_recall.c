@@ -47,26 +47,19 @@ is_plain(const struct mm_recall *q, const char *where)
  * a key then is "product/key", and a page is of one product.
  */
 static enum mm_err
-limit(const struct mm_rest *r, struct mm_recall *q, struct mm_why *why)
+limit(const struct mm_rest *r, struct mm_recall *q, const char *after,
+    struct mm_why *why)
 {
 	const struct mm_scope *s = &r->login.scope;
-	char *slash = strchr(q->after, '/');
 	unsigned i = 0;
 
-	if (!s->on || q->product != NULL)
-		return MM_OK;
-	if (slash == NULL && q->after[0] != '\0')
-		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
-	if (slash != NULL) {
-		*slash = '\0';
-		while (i < s->nproducts && strcmp(s->product[i], q->after) != 0)
-			i++;
-		if (i == s->nproducts)
-			return MM_FAIL(why, MM_EINPUT,
-			    "after: not a key of this list");
-		memmove(q->after, slash + 1, strlen(slash + 1) + 1);
+	if (s->on && q->product == NULL) {
+		MM_TRY(mm_scope_after(s, &after, &i, why));
+		q->product = s->product[i];
 	}
-	q->product = s->product[i];
+	if (!mm_text_copy(q->after, sizeof(q->after), mm_bytes_of(after)))
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this "
+		    "list");
 	return MM_OK;
 }
 
@@ -80,7 +73,6 @@ read_recall(const struct mm_rest *r, const struct mm_page *p,
 		.scan = SCAN_MAX, .until_ms = mm_mono_ms() + MM_REST_LOOK_MS,
 		.product = p->list.product,
 		.issuer = p->list.issuer };
-	MM_TRY(mm_rest_query(r, "after", q->after, sizeof(q->after), why));
 	MM_TRY(mm_page_state(r, &q->state, state_name, 2, why));
 	MM_TRY(mm_rest_query_time(r, "created_from", &q->created_from, why));
 	MM_TRY(mm_rest_query_time(r, "created_to", &q->created_to, why));
@@ -90,7 +82,7 @@ read_recall(const struct mm_rest *r, const struct mm_page *p,
 	MM_TRY(mm_rest_query(r, "where", where, sizeof(where), why));
 	*plain = is_plain(q, where);
 	if (!*plain)
-		MM_TRY(limit(r, q, why));
+		MM_TRY(limit(r, q, p->after, why));
 	return mm_desk_where(r->desk, where, q, why);
 }
 
@@ -162,8 +154,6 @@ mm_rest_devices(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(read_recall(r, &p, &q, &plain, why));
 	if (!plain)
 		return recall(r, &q, p.list.product != NULL, why);
-	MM_TRY(mm_rest_query(r, "after", p.list.after, sizeof(p.list.after),
-	    why));
 	return mm_page_put(r, &p, mm_list_devices, mm_rest_put_device, why);
 }
 

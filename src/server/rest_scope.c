@@ -6,7 +6,9 @@
 
 /*
  * Credentials that are limited to products: what is outside does not exist
- * for them.  Nothing carries a batch yet, so a scope of batches sees nothing.
+ * for them.  What is a device's is where the device is now: tokens,
+ * certificates and entries go with it when it gets another product.  Nothing
+ * carries a batch yet, so a scope of batches sees nothing.
  */
 
 static bool
@@ -75,8 +77,7 @@ of_token(struct mm_store_reader *r, const char *key,
 	struct mm_token_row t;
 
 	MM_TRY(mm_get_token(r, key, &t, NULL));
-	strcpy(product, t.product);
-	return MM_OK;
+	return of_device(r, t.device, product);
 }
 
 static enum mm_err
@@ -85,12 +86,15 @@ of_cert(struct mm_store_reader *r, const char *key,
 {
 	struct mm_cert_row c;
 	uint8_t serial[16];
+	enum mm_err rc;
 
 	if (mm_hex_parse(key, strlen(key), serial, 16, NULL) != MM_OK)
 		return MM_ENOTFOUND;
 	MM_TRY(mm_get_cert(r, serial, &c, NULL));
-	strcpy(product, c.product);
-	return MM_OK;
+	rc = of_device(r, c.device, product);
+	if (rc == MM_ENOTFOUND) /* an orphan's may be none */
+		strcpy(product, c.product);
+	return rc == MM_ENOTFOUND ? MM_OK : rc;
 }
 
 /* ---- objects named by the path ---- */
@@ -213,24 +217,80 @@ mm_scope_new_tokens(struct mm_rest *r, struct mm_why *why)
 
 /* ---- lists ---- */
 
-/* Counts what goes through. */
+/* see rest.h */
+enum mm_err
+mm_scope_after(const struct mm_scope *s, const char **after, unsigned *at,
+    struct mm_why *why)
+{
+	size_t n = strcspn(*after, "/");
+	unsigned i = 0;
+
+	*at = 0;
+	if (**after == '\0')
+		return MM_OK;
+	while (i < s->nproducts && (strlen(s->product[i]) != n ||
+	    memcmp(s->product[i], *after, n) != 0))
+		i++;
+	if (i == s->nproducts || (*after)[n] != '/')
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this "
+		    "list");
+	*at = i;
+	*after += n + 1;
+	return MM_OK;
+}
+
+/* Hands on what is the product's, and counts it. */
 struct meter {
+	struct mm_rest *r;
 	mm_row_fn *fn;
 	void *ctx;
-	unsigned left;
+	const char *product;
+	bool tokens;
+	unsigned left, rows; /* rows: that the store gave */
+	char last[MM_AUTHORITY_TEXT];
 };
+
+/* A token stays of the product that it was minted for, its device may be
+ * elsewhere by now. */
+static enum mm_err
+is_elsewhere(const struct meter *m, const void *row, bool *yes,
+    struct mm_why *why)
+{
+	const struct mm_token_row *t = row;
+	char product[MM_NAME_MAX + 1];
+	enum mm_err rc;
+
+	*yes = false;
+	if (!m->tokens)
+		return MM_OK;
+	rc = of_device(m->r->reader, t->device, product);
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	*yes = strcmp(product, m->product) != 0;
+	return MM_OK;
+}
 
 static enum mm_err
 pass(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
+	char key[MM_PAGE_AFTER];
 	struct meter *m = ctx;
+	bool elsewhere;
 
+	m->rows++;
+	snprintf(m->last, sizeof(m->last), "%s", next);
+	if (m->left == 0)
+		return MM_OK;
+	MM_TRY(is_elsewhere(m, row, &elsewhere, why));
+	if (elsewhere)
+		return MM_OK;
 	m->left--;
-	return m->fn(m->ctx, row, next, why);
+	snprintf(key, sizeof(key), "%s/%s", m->product, next);
+	return m->fn(m->ctx, row, key, why);
 }
 
 static enum mm_err
-product_rows(struct mm_rest *r, const struct mm_list *l, struct meter *m,
+product_rows(struct mm_rest *r, const char *after, struct meter *m,
     struct mm_why *why)
 {
 	const struct mm_scope *s = &r->login.scope;
@@ -238,61 +298,36 @@ product_rows(struct mm_rest *r, const struct mm_list *l, struct meter *m,
 	enum mm_err rc;
 
 	for (unsigned i = 0; i < s->nproducts && m->left > 0; i++) {
-		if (strcmp(s->product[i], l->after) <= 0 ||
+		if (strcmp(s->product[i], after) <= 0 ||
 		    !sees(r, s->product[i]))
 			continue;
 		rc = mm_get_product(r->reader, s->product[i], &p, why);
-		if (rc == MM_OK)
-			rc = pass(m, &p, p.name, why);
-		if (rc != MM_OK && rc != MM_ENOTFOUND)
-			return rc;
+		if (rc == MM_ENOTFOUND)
+			continue;
+		MM_TRY(rc);
+		m->left--;
+		MM_TRY(m->fn(m->ctx, &p, p.name, why));
 	}
 	return MM_OK;
 }
 
-/* In a list by a time: "time-serial". */
+/* A page of the store's may be of tokens that have gone elsewhere. */
 static enum mm_err
-of_listed_cert(struct mm_store_reader *r, const char *key,
-    char product[MM_NAME_MAX + 1])
+rows_of_product(struct mm_rest *r, mm_list_fn *list, struct mm_list *part,
+    struct meter *m, struct mm_why *why)
 {
-	const char *dash = strrchr(key, '-');
-
-	return of_cert(r, dash != NULL ? dash + 1 : key, product);
-}
-
-/* Lists that can be limited, and whose a key of theirs is. */
-static const struct {
-	mm_list_fn *list;
-	product_fn *product_of;
-} limited[] = {
-	{ mm_list_devices, of_device },
-	{ mm_list_tokens, of_token },
-	{ mm_list_certs, of_listed_cert },
-};
-
-/* Where to go on: the product of the row that the last page ended with. */
-static enum mm_err
-first_product(struct mm_rest *r, product_fn *product_of, const char *after,
-    unsigned *at, struct mm_why *why)
-{
-	const struct mm_scope *s = &r->login.scope;
-	char product[MM_NAME_MAX + 1];
-
-	*at = 0;
-	if (after[0] == '\0')
-		return MM_OK;
-	if (product_of(r->reader, after, product) != MM_OK ||
-	    !sees(r, product))
-		return MM_FAIL(why, MM_EINPUT, "after: not a key of this "
-		    "list");
-	while (strcmp(s->product[*at], product) != 0)
-		++*at;
+	do {
+		m->rows = 0;
+		MM_TRY(list(r->reader, part, pass, m, why));
+		memcpy(part->after, m->last, sizeof(part->after));
+	} while (m->rows == part->most && m->left > 0);
 	return MM_OK;
 }
 
 static enum mm_err
-rows_of_products(struct mm_rest *r, size_t which, const struct mm_list *l,
-    struct meter *m, struct mm_why *why)
+rows_of_products(struct mm_rest *r, mm_list_fn *list,
+    const struct mm_list *l, const char *after, struct meter *m,
+    struct mm_why *why)
 {
 	const struct mm_scope *s = &r->login.scope;
 	struct mm_list part = *l;
@@ -300,15 +335,18 @@ rows_of_products(struct mm_rest *r, size_t which, const struct mm_list *l,
 
 	if (s->nbatches > 0)
 		return MM_OK;
-	MM_TRY(first_product(r, limited[which].product_of, l->after, &i,
-	    why));
+	MM_TRY(mm_scope_after(s, &after, &i, why));
+	if (!mm_text_copy(part.after, sizeof(part.after),
+	    mm_bytes_of(after)))
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this "
+		    "list");
 	for (; i < s->nproducts && m->left > 0; i++) {
-		part.product = s->product[i];
-		part.most = m->left;
+		m->product = part.product = s->product[i];
+		if (m->tokens && l->device != NULL)
+			part.product = l->product; /* pass looks */
 		if (l->product == NULL ||
 		    strcmp(l->product, s->product[i]) == 0)
-			MM_TRY(limited[which].list(r->reader, &part, pass, m,
-			    why));
+			MM_TRY(rows_of_product(r, list, &part, m, why));
 		part.after[0] = '\0';
 	}
 	return MM_OK;
@@ -317,15 +355,18 @@ rows_of_products(struct mm_rest *r, size_t which, const struct mm_list *l,
 /* see rest.h */
 enum mm_err
 mm_scope_rows(struct mm_rest *r, mm_list_fn *list, const struct mm_list *l,
-    mm_row_fn *fn, void *ctx, struct mm_why *why)
+    const char *after, mm_row_fn *fn, void *ctx, struct mm_why *why)
 {
-	struct meter m = { fn, ctx, l->most };
+	static mm_list_fn *const limited[] = { mm_list_devices,
+		mm_list_tokens, mm_list_certs };
+	struct meter m = { .r = r, .fn = fn, .ctx = ctx, .left = l->most,
+		.tokens = list == mm_list_tokens };
 
 	if (list == mm_list_products)
-		return product_rows(r, l, &m, why);
+		return product_rows(r, after, &m, why);
 	for (size_t i = 0; i < sizeof(limited) / sizeof(limited[0]); i++)
-		if (limited[i].list == list)
-			return rows_of_products(r, i, l, &m, why);
+		if (limited[i] == list)
+			return rows_of_products(r, list, l, after, &m, why);
 	return MM_FAIL(why, MM_EPOLICY, "this list cannot be limited to "
 	    "products");
 }
@@ -345,16 +386,17 @@ mm_scope_entry_product(struct mm_store_reader *reader,
 		{ v->serial, of_cert },
 	};
 	char key[MM_DEVICE_ID_MAX + 1];
+	enum mm_err rc = MM_ENOTFOUND;
 
-	if (v->product.n > 0)
-		return mm_text_copy(product, MM_NAME_MAX + 1, v->product) ?
-		    MM_OK : MM_ENOTFOUND;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].key.n > 0)
-			return mm_text_copy(key, sizeof(key), rows[i].key) ?
-			    rows[i].product_of(reader, key, product) :
-			    MM_ENOTFOUND;
-	return MM_ENOTFOUND;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) &&
+	    rc == MM_ENOTFOUND; i++)
+		if (rows[i].key.n > 0 &&
+		    mm_text_copy(key, sizeof(key), rows[i].key))
+			rc = rows[i].product_of(reader, key, product);
+	if (rc == MM_ENOTFOUND && v->product.n > 0 &&
+	    mm_text_copy(product, MM_NAME_MAX + 1, v->product))
+		return MM_OK;
+	return rc;
 }
 
 static enum mm_err

@@ -4,6 +4,7 @@
 #include "base/own.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "server/attempts.h"
 #include "server/rest.h"
 
 /* Tokens: the secret is in the answer to POST and nowhere else. */
@@ -96,7 +97,8 @@ put_error(struct mm_rest *r, const struct mm_token_spec *spec,
 	struct mm_http_resp resp = { 0 };
 
 	mm_answer_problem(&resp, mm_err_http(made->result),
-	    mm_err_slug(made->result), made->why.text, NULL, r->req->id);
+	    mm_err_slug(made->result), made->why.text,
+	    mm_reason_text(made->reason), r->req->id);
 	mm_json_str(&r->j, "device", spec->device);
 	mm_json_raw(&r->j, "error", mm_buf_view(&resp.body));
 	mm_buf_done(&resp.body);
@@ -132,13 +134,28 @@ bulk_room(struct bulk *b, size_t n, struct mm_why *why)
 	    : MM_FAIL(why, MM_ENOMEM, "out of memory");
 }
 
+/* What a device could ask about afterwards: why it has no token. */
+static void
+note_refusals(struct mm_rest *r, const struct bulk *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->made[i].reason != MM_R_NONE)
+			mm_attempts_note(r->s->attempts, &(struct mm_attempt){
+			    .door = MM_DOOR_REST, .reason = b->made[i].reason,
+			    .device = b->spec[i].device,
+			    .peer = &r->req->peer,
+			    .text = b->made[i].why.text });
+}
+
 static enum mm_err
 mint(struct mm_rest *r, struct bulk *b, struct mm_why *why)
 {
 	for (size_t i = 0; i < b->n; i++)
 		b->made[i].result = MM_EAGAIN;
-	return mm_desk_tokens_mint(r->desk, &r->login, b->spec, b->n, b->made,
-	    why);
+	MM_TRY(mm_desk_tokens_mint(r->desk, &r->login, b->spec, b->n, b->made,
+	    why));
+	note_refusals(r, b);
+	return MM_OK;
 }
 
 static enum mm_err
@@ -150,6 +167,7 @@ create_one(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(read_spec(r->in, &b.spec[0], why));
 	MM_TRY(mint(r, &b, why));
 	if (b.made[0].result != MM_OK) {
+		r->reason = b.made[0].reason;
 		*why = b.made[0].why;
 		return b.made[0].result;
 	}

@@ -200,15 +200,33 @@ mm_rest_webhook(struct mm_rest *r, struct mm_why *why)
 
 /* ---- writing ---- */
 
+/* Where it goes to, for the entry: salted by what the server alone can derive,
+ * for a URL may be guessed and may hold a secret. */
+static enum mm_err
+hash_url(struct mm_rest *r, const struct mm_hook *h, char out[65],
+    struct mm_why *why)
+{
+	uint8_t salt[MM_HOOK_SECRET_N], hash[32];
+
+	MM_TRY(mm_hook_secret(mm_deliver_keys(r->s->deliver), h, MM_HOOK_SALT,
+	    salt, why));
+	mm_sha256_2((struct mm_bytes){ salt, sizeof(salt) },
+	    mm_bytes_of(h->url), hash);
+	mm_wipe(salt, sizeof(salt));
+	mm_hex_text(hash, sizeof(hash), out);
+	return MM_OK;
+}
+
 /* With its entry; what for is the entry's reason, or NULL. */
 static enum mm_err
 store(struct mm_rest *r, struct mm_hook *h, enum mm_entry_type type,
     const char *what, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	char url[65];
 	const struct mm_entry e = { .type = type, .field = {
 		[MM_F_ACTOR] = r->login.id, [MM_F_WEBHOOK] = h->id,
-		[MM_F_REASON] = what } };
+		[MM_F_REASON] = what, [MM_F_DETAIL_SHA256] = url } };
 	struct mm_op_doc doc = { .kind = MM_DOC_WEBHOOK,
 		.expect = h->version };
 	const uint64_t *if_version;
@@ -219,6 +237,7 @@ store(struct mm_rest *r, struct mm_hook *h, enum mm_entry_type type,
 	if (if_version != NULL && *if_version != h->version)
 		return MM_FAIL(why, MM_ESTALE, "webhook %s: has changed",
 		    h->id);
+	MM_TRY(hash_url(r, h, url, why));
 	strcpy(doc.id, h->id);
 	if (type != MM_E_WEBHOOK_REMOVED)
 		mm_hook_encode(h, &body);
@@ -285,8 +304,8 @@ begin_at(struct mm_rest *r, int64_t from, struct mm_hook *h,
 	uint64_t size;
 
 	MM_TRY(mm_get_ledger_size(r->reader, &size, why));
-	if (from > (int64_t)size)
-		return MM_FAIL(why, MM_EINPUT, "from: the ledger ends before");
+	if (from >= 0)
+		MM_TRY(mm_event_from_check((uint64_t)from, size, why));
 	h->from = from < 0 ? (int64_t)size : from;
 	h->epoch++;
 	return MM_OK;

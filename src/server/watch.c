@@ -99,7 +99,8 @@ show(struct waiting *w, struct mm_event *e, struct mm_why *why)
 	if (e->index < w->wish.from || w->n >= w->wish.most ||
 	    w->out.n > PAGE_BYTES || mm_event_login_over(&w->wish.login))
 		return MM_OK;
-	if (mm_event_wanted(&w->wish.filter, &e->v))
+	MM_TRY(mm_event_wanted(&w->wish.filter, e, &yes, why));
+	if (yes)
 		MM_TRY(mm_event_may_see(&w->wish.login, e, &yes, why));
 	w->wish.from = e->index + 1;
 	if (!yes)

@@ -16,6 +16,10 @@ key_order(enum mm_list_kind kind, const struct mm_list *l,
 {
 	bool expiry = l->expires_from_s != 0 || l->expires_to_s != 0;
 
+	if (l->newest_first && (l->device == NULL || expiry ||
+	    l->issued_to != 0 || l->spki_sha256 != NULL))
+		return MM_FAIL(why, MM_EINPUT, "list: the newest first is of "
+		    "one device, and not by a time or a key");
 	out->end = INT64_MAX;
 	if (kind != MM_LIST_CERTS || (!expiry && l->issued_to == 0))
 		return MM_OK;

@@ -50,20 +50,20 @@ list_named(struct pg *db, const struct named *n, const struct mm_list *l,
 /* The statements of a list, by what is asked of it: see postgres_sql.h. */
 struct paging {
 	const struct shape *shape;
-	enum sql id, all;
+	enum sql id, all, newest;
 	struct {
 		enum sql any, of_device, of_key;
 	} by[3]; /* enum mm_list_order */
 };
 static const struct paging cert_paging = { &mm_shape_cert, Q_CERT_ID,
-	Q_CERTS_ALL, { { Q_CERTS_OF, Q_CERTS_OF_DEVICE,
+	Q_CERTS_ALL, Q_CERTS_NEWEST, { { Q_CERTS_OF, Q_CERTS_OF_DEVICE,
 	    Q_CERTS_OF_KEY },
 	    { Q_CERTS_EXPIRING, Q_CERTS_EXPIRING_OF_DEVICE,
 		Q_CERTS_EXPIRING_OF_KEY },
 	    { Q_CERTS_UNCONFIRMED, Q_CERTS_UNCONFIRMED_OF_DEVICE,
 		Q_CERTS_UNCONFIRMED_OF_KEY } } };
 static const struct paging token_paging = { &mm_shape_token, Q_TOKEN_ID,
-	Q_TOKENS_ALL, { { Q_TOKENS_OF, Q_TOKENS_OF_DEVICE,
+	Q_TOKENS_ALL, Q_TOKENS_NEWEST, { { Q_TOKENS_OF, Q_TOKENS_OF_DEVICE,
 	    Q_STATEMENTS } } };
 
 #define PAGE_VALS 10
@@ -83,7 +83,7 @@ find_after(struct pg *db, struct page *pg, const struct mm_list *l,
 	    BLOB(pg->key.serial, 16) : TEXT(l->after);
 	enum mm_err err;
 
-	pg->after = INT64_MIN;
+	pg->after = l->newest_first ? INT64_MAX : INT64_MIN;
 	if (pg->key.first)
 		return MM_OK;
 	err = mm_pg_ints(db, &(struct ask){ pg->p->id, &key, 1 }, &pg->after,
@@ -140,6 +140,8 @@ ask_of(const struct page *pg, const struct mm_list *l,
 		v[n++] = TEXT(l->device);
 	if (!filtered)
 		return (struct ask){ pg->p->all, v, 2 };
+	if (l->newest_first)
+		return (struct ask){ pg->p->newest, v, n };
 	return (struct ask){ device ? pg->p->by[pg->key.order].of_device :
 	    pg->p->by[pg->key.order].any, v, n };
 }

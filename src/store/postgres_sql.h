@@ -158,6 +158,10 @@
 	    " AND state = s.state AND id > $1 ORDER BY id LIMIT $2) x"    \
 	    " WHERE " SQL_WANTED " ORDER BY x.id LIMIT $2) p"             \
 	    " JOIN token t ON t.id = p.id") "ORDER BY p.id")              \
+	X(TOKENS_NEWEST, SQL_TOKEN "WHERE t.device ="                     \
+	    SQL_DEVICE_ID("$7") " AND t.id < $1"                           \
+	    " AND ($6 = -1 OR t.state = $6) AND " SQL_OF_CLASS            \
+	    " ORDER BY t.id DESC LIMIT $2")                               \
 	X(TOKENS_OF_DEVICE, SQL_TOKEN "WHERE t.device ="                  \
 	    SQL_DEVICE_ID("$7") " AND t.id > $1 AND ($6 = -1 OR"          \
 	    " t.state = $6) AND " SQL_OF_CLASS                            \
@@ -189,6 +193,10 @@
 	    " AND state = s.state AND id > $1 ORDER BY id LIMIT $2) x"    \
 	    " WHERE " SQL_WANTED " ORDER BY x.id LIMIT $2) p"             \
 	    " JOIN cert c ON c.serial = p.serial") "ORDER BY p.id")       \
+	X(CERTS_NEWEST, SQL_CERT "WHERE c.device ="                       \
+	    SQL_DEVICE_ID("$7") " AND c.id < $1"                           \
+	    " AND ($6 = -1 OR c.state = $6) AND " SQL_OF_CLASS            \
+	    " ORDER BY c.id DESC LIMIT $2")                               \
 	X(CERTS_OF_DEVICE, SQL_CERT "WHERE c.device ="                    \
 	    SQL_DEVICE_ID("$7") " AND c.id > $1 AND ($6 = -1 OR"          \
 	    " c.state = $6) AND " SQL_OF_CLASS                            \

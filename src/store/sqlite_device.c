@@ -129,12 +129,46 @@ index_one(struct sqlite_store *s, int64_t id, const struct val *with,
 	return err == MM_ENOTFOUND ? MM_OK : err;
 }
 
+/* The next class of its certificates that is of another product becomes one
+ * of this; MM_ENOTFOUND: there is none. */
+static enum mm_err
+move_class(struct sqlite_store *s, int64_t id, const char *product,
+    struct mm_why *why)
+{
+	char issuer[MM_NAME_MAX + 1], profile[MM_PROFILE_TEXT];
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	int64_t old, class;
+
+	MM_TRY(mm_sqlite_first(&s->db, ASK(DEVICE_STRAYS, INT(id),
+	    TEXT(product)), &st, why));
+	old = sqlite3_column_int64(st, 0);
+	if (!mm_text_copy(issuer, sizeof(issuer), mm_sqlite_blob(st, 1)) ||
+	    !mm_text_copy(profile, sizeof(profile), mm_sqlite_blob(st, 2)))
+		return MM_FAIL(why, MM_ESYS, "database: class too long");
+	MM_TRY(mm_sqlite_class(s, product, issuer, profile, &class));
+	return mm_sqlite_exec(&s->db, ASK(DEVICE_CERTS_MOVE, INT(id),
+	    INT(old), INT(class)), why);
+}
+
+static enum mm_err
+move_certs(struct sqlite_store *s, int64_t id, const char *product,
+    struct mm_why *why)
+{
+	enum mm_err err;
+
+	do {
+		err = move_class(s, id, product, why);
+	} while (err == MM_OK);
+	return err == MM_ENOTFOUND ? MM_OK : err;
+}
+
 static enum mm_err
 replace(struct sqlite_store *s, const struct mm_op_device *op,
     const struct known *at, struct mm_why *why)
 {
 	const struct mm_device *d = &op->row;
 
+	MM_TRY(move_certs(s, at->id, d->product, why));
 	MM_TRY(mm_sqlite_exec(&s->db, ASK(ATTRIBUTES_DROP, INT(at->id)), why));
 	return mm_sqlite_exec(&s->db, ASK(DEVICE_SET, INT(at->id),
 	    INT(at->class), HASH(d->bound_spki), attributes(d),

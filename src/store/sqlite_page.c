@@ -18,7 +18,8 @@
  */
 
 struct place {
-	int64_t at, id; /* at: notAfter, time of issue, or 0 */
+	int64_t at; /* notAfter, time of issue, or 0 */
+	int64_t id; /* negative where the newest come first */
 };
 
 struct paging {
@@ -162,7 +163,8 @@ static enum mm_err
 load_row(struct page *pg, int64_t id, union page_row *row, struct mm_why *why)
 {
 	return mm_sqlite_get(pg->db, &(struct ask){ pg->p->row,
-	    (struct val[]){ INT(id) }, 1 }, pg->p->shape, row, why);
+	    (struct val[]){ INT(id < 0 ? -id : id) }, 1 }, pg->p->shape, row,
+	    why);
 }
 
 static enum mm_err
@@ -209,7 +211,7 @@ static enum mm_err
 place_of_row(struct page *pg, int64_t id, struct mm_why *why)
 {
 	union page_row row;
-	struct place at = { 0, id };
+	struct place at = { 0, pg->l->newest_first ? -id : id };
 
 	MM_TRY(load_row(pg, id, &row, why));
 	if (pg->p == &cert_paging)
@@ -263,9 +265,11 @@ parse_after(struct page *pg, struct mm_why *why)
 	if (pg->p == &cert_paging)
 		key = BLOB(k.serial, 16);
 	if (mm_sqlite_ints(pg->db, &(struct ask){ pg->p->id, &key, 1 },
-	    &pg->after.id, 1, why) == MM_OK)
-		return MM_OK;
-	return mm_list_key_none(why);
+	    &pg->after.id, 1, why) != MM_OK)
+		return mm_list_key_none(why);
+	if (pg->l->newest_first)
+		pg->after.id = -pg->after.id;
+	return MM_OK;
 }
 
 static enum mm_err

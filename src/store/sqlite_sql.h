@@ -80,6 +80,14 @@
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                       \
 	X(DEVICE_SET, "UPDATE device SET class = ?2, bound_spki = ?3,"    \
 	    " attributes = ?4, last = ?5 WHERE id = ?1")                  \
+	/* a class of its certificates that is not of product ?2 */      \
+	X(DEVICE_STRAYS, "SELECT DISTINCT k.id, k.issuer, k.profile"      \
+	    " FROM cert c INDEXED BY cert_device"                         \
+	    " CROSS JOIN class k ON k.id = c.class"                       \
+	    " WHERE c.device = ?1 AND k.product <> ?2 ORDER BY k.id"      \
+	    " LIMIT 1")                                                   \
+	X(DEVICE_CERTS_MOVE, "UPDATE cert SET class = ?3"                 \
+	    " WHERE device = ?1 AND class = ?2")                          \
 	X(DEVICE_RETIRE, "UPDATE device SET state = 1, last = ?2"         \
 	    " WHERE id = ?1")                                             \
 	X(DEVICE_LAST, "UPDATE device SET last = ?2 WHERE id = ?1")       \

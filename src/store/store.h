@@ -227,7 +227,9 @@ struct mm_op_product {
 	bool replace, if_version;
 };
 /*
- * Replacing keeps name, state, created_at; MM_ECONFLICT: it is retired.
+ * Replacing keeps name, state, created_at; MM_ECONFLICT: it is retired.  Its
+ * certificates are of its product from then on; a token stays of the product
+ * that it was minted for.
  * MM_OP_DEVICE_RETIRE: by row.id; MM_OK without entries if it was.
  * MM_ESTALE: it has another version than row.version (if_version), or its
  * product's schema, the document of that name, another than schema
@@ -499,6 +501,9 @@ struct mm_list {
 	 * open.  MM_EINPUT together with another state or with expires_*. */
 	int64_t issued_to;
 	const uint8_t *spki_sha256; /* certificates only; NULL: any */
+	/* What was stored last comes first: tokens or certificates of one
+	 * device, and not by a time or a key.  Else MM_EINPUT. */
+	bool newest_first;
 };
 typedef enum mm_err mm_row_fn(void *ctx, const void *row, const char *next,
     struct mm_why *why);

@@ -198,6 +198,10 @@ class Busy:
                                           {"hw_rev": "B1"}})
         self.ok("PATCH", "/devices/IMP-2", {"attributes": {"lot": 99}})
         self.ok("PATCH", "/devices/IMP-3", {"bound_spki_sha256": "ef" * 32})
+        assert self.enrol("MOVED").status == 200
+        self.ok("PUT", "/devices/MOVED", {"product": "trust"})
+        self.ok("POST", "/devices", {"id": "ONCE", "product": "trust"},
+                headers={"Idempotency-Key": "once"})
         assert self.enrol("RETIRED").status == 200
         self.ok("POST", "/devices/RETIRED/retire", {})
 

@@ -190,11 +190,16 @@ def test_a_ca_of_ones_own():
     {"url": "https://x/", "types": ["nosuch"]},
     {"url": "https://x/", "types": "token."},
     {"url": "https://x/", "from": -1},
-    {"url": "https://x/", "from": 10 ** 9},
     {"url": "https://x/", "nosuch": 1}, {"url": "https://x/" + "a" * 1024},
 ])
 def test_what_is_refused(world, body):
     assert world.rest("POST", "/webhooks", body).status == 400, body
+
+
+def test_a_webhook_does_not_begin_behind_the_end(world):
+    a = world.rest("POST", "/webhooks", {"url": "https://x/",
+                                         "from": 10 ** 9})
+    assert a.status == 409 and "ledger ends" in a.json["detail"], a
 
 
 def test_a_webhook_is_a_document_with_an_etag(world, hooks):
@@ -327,7 +332,7 @@ def test_replay_sends_again_with_the_same_ids(world, hooks):
         assert [d.body for d in got] == [d.body for d in first[1:]]
         a = world.rest("POST", f"/webhooks/{h['id']}/replay",
                        {"from": 10 ** 9})
-        assert a.status == 400
+        assert a.status == 409
 
 
 def test_a_new_webhook_can_begin_in_the_past(world, hooks):

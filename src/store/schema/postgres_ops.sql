@@ -525,7 +525,8 @@ LANGUAGE sql STABLE AS $$
 	    AND id = product), 0) = wanted
 $$;
 
--- Replacing leaves name, state and birth as they were.  flag: replace.  flag2:
+-- Replacing leaves name, state and birth as they were, and makes its
+-- certificates its product's.  flag: replace.  flag2:
 -- the same is fine.  number: the version it must have, mask: that of its
 -- product's schema, or NULL.  text2: what is indexed.
 CREATE FUNCTION op_device_put(o op, next bigint) RETURNS outcome
@@ -562,6 +563,9 @@ BEGIN
 		r.devices := 1;
 	ELSE
 		device_id := d.id;
+		UPDATE cert c SET class = class_of(o.product, k.issuer,
+		    k.profile) FROM class k WHERE c.device = device_id
+		    AND k.id = c.class AND k.product <> o.product;
 		DELETE FROM attribute WHERE device = device_id;
 		UPDATE device SET class = class_of(o.product, '', ''),
 		    bound_spki = o.spki, attributes = o.text1,

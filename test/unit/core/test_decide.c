@@ -182,6 +182,10 @@ SPOIL(number_differs, strcpy(f->serial_number, "SN-2"))
 SPOIL(names_agree, strcpy(f->cn, "SN-1"); strcpy(f->serial_number, "SN-1"))
 SPOIL(same_key, memset(f->spki, 9, 32))
 
+SPOIL(on_the_line, f->line = true)
+SPOIL(in_the_field, f->fielded = true)
+SPOIL(line_in_the_field, f->line = f->fielded = true)
+
 /* A claim was made with this or another key. */
 static void
 claimed(struct mm_facts *f, bool same, enum mm_cert_state s)
@@ -392,6 +396,12 @@ static const struct row {
 	{ "operator, no device", OPER, ENROL, no_device, NO(MM_R_DEVICE) },
 	{ "operator, again", OPER, ENROL, again, OLD },
 	{ "operator, replaces", OPER, ENROL, other, YES },
+	{ "line", OPER, ENROL, on_the_line, YES },
+	{ "operator, in the field", OPER, ENROL, in_the_field, YES },
+	{ "line, in the field", OPER, ENROL, line_in_the_field,
+	    ALERT(MM_R_FIELDED) },
+	{ "line, in the field", OPER, MM_JOB_KEYGEN, line_in_the_field,
+	    ALERT(MM_R_FIELDED) },
 	{ "operator, key taken", OPER, ENROL, key_taken,
 	    ALERT(MM_R_KEY_TAKEN) },
 };

@@ -208,6 +208,70 @@ devices(void **state)
 	mm_job_free(&job);
 }
 
+static struct mm_job *
+by_operator(struct rig *r, const char *device, EVP_PKEY *key)
+{
+	struct mm_job *job = rig_job(MM_JOB_ENROL, key, "");
+
+	assert_int_equal(mm_authority_operator(&job->authority, &r->admin,
+	    device, NULL), MM_OK);
+	rig_run(r, job);
+	return job;
+}
+
+static enum mm_err
+count_state(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	unsigned *n = ctx;
+
+	(void)next, (void)why;
+	n[((const struct mm_cert_row *)row)->state]++;
+	return MM_OK;
+}
+
+/* More certificates than any page holds: an operator makes them one after the
+ * other, and when the device is retired none of them is left. */
+static void
+as_often_as_needed(void **state)
+{
+	enum { TIMES = 1010 };
+	struct rig *r = *state;
+	struct mm_token_made t = rig_token(r, "SN-often");
+	const struct mm_list all = { .most = 2 * TIMES, .state = -1,
+		.device = "SN-often" };
+	unsigned n[MM_CERT_STATES] = { 0 };
+	struct mm_why why = { 0 };
+
+	(void)t;
+	for (unsigned i = 0; i < TIMES; i++) {
+		EVP_PKEY *key = rig_key();
+		struct mm_job *job = by_operator(r, "SN-often", key);
+		struct mm_job *again = by_operator(r, "SN-often", key);
+		struct mm_job *proof = by_cert(r, MM_JOB_CONFIRM, job);
+
+		if (job->result != MM_OK)
+			fail_msg("%u: %s", i, job->why.text);
+		assert_true(again->result == MM_OK && again->replayed);
+		assert_memory_equal(again->serial, job->serial, 16);
+		assert_int_equal(proof->result, MM_OK);
+		mm_job_free(&again);
+		again = by_operator(r, "SN-often", key);
+		/* within one millisecond it looks as if issuing confirmed */
+		assert_true(again->reason == MM_R_CONFIRMED ||
+		    again->replayed);
+		mm_job_free(&job);
+		mm_job_free(&again);
+		mm_job_free(&proof);
+		mm_pkey_free(&key);
+	}
+	if (mm_desk_device_retire(r->desk, &r->admin, "SN-often", &why) !=
+	    MM_OK)
+		fail_msg("%s", why.text);
+	assert_int_equal(mm_list_certs(mm_desk_reader(r->desk), &all,
+	    count_state, n, NULL), MM_OK);
+	assert_int_equal(n[MM_CERT_REVOKED], TIMES);
+}
+
 static enum mm_err
 log_in(struct rig *r, const char *text, struct mm_login *out)
 {
@@ -471,6 +535,7 @@ main(void)
 		cmocka_unit_test(revocation),
 		cmocka_unit_test(successors),
 		cmocka_unit_test(devices),
+		cmocka_unit_test(as_often_as_needed),
 		cmocka_unit_test(operators),
 		cmocka_unit_test(answers_in_flight),
 		cmocka_unit_test(store_away),

@@ -35,6 +35,9 @@ filters_match_exactly_or_by_prefix(void **state)
 		{ "", "thermo,pump", "", "alert", "pump", NULL, true },
 		{ "", "thermo", "", "alert", "pump", NULL, false },
 		{ "", "thermo", "", "alert", NULL, NULL, false },
+		{ "", "kept", "", "alert", NULL, NULL, true },
+		{ "", "kept", "", "alert", "pump", NULL, false },
+		{ "", "", "sn-1", "alert", NULL, "SN-1", true },
 		{ "", "", "SN-1", "alert", NULL, "SN-1", true },
 		{ "", "", "SN-1", "alert", NULL, "SN-11", false },
 		{ "", "", "SN-1", "alert", NULL, NULL, false },
@@ -44,17 +47,20 @@ filters_match_exactly_or_by_prefix(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct mm_event_filter f = { .types = "" };
-		struct mm_entry_view v = {
-			.type = mm_bytes_of(rows[i].type) };
+		/* asked: what the store would say, where it is asked */
+		struct mm_event e = { .asked = true, .product = "kept",
+			.v.type = mm_bytes_of(rows[i].type) };
+		bool yes;
 
 		strcpy(f.types, rows[i].types);
 		strcpy(f.products, rows[i].products);
 		strcpy(f.device, rows[i].device);
 		if (rows[i].product != NULL)
-			v.product = mm_bytes_of(rows[i].product);
+			e.v.product = mm_bytes_of(rows[i].product);
 		if (rows[i].of != NULL)
-			v.device = mm_bytes_of(rows[i].of);
-		if (mm_event_wanted(&f, &v) != rows[i].want)
+			e.v.device = mm_bytes_of(rows[i].of);
+		assert_int_equal(mm_event_wanted(&f, &e, &yes, NULL), MM_OK);
+		if (yes != rows[i].want)
 			fail_msg("row %zu", i);
 	}
 }

@@ -116,6 +116,8 @@ by_place(const void *a, const void *b, void *list)
 	const struct mm_list *l = list;
 	int64_t x = time_of(l, i), y = time_of(l, j);
 
+	if (l->newest_first)
+		return i > j ? -1 : i < j;
 	if (x != y)
 		return x < y ? -1 : 1;
 	return i < j ? -1 : i > j;
@@ -170,6 +172,136 @@ every_combination(const struct mm_store_backend *b)
 			.expires_to_s = spans[c / 144][1],
 		};
 		check_list(&f, &l, c % 7 == 0 ? 1 : c % 5 == 0 ? 70 : 400);
+	}
+	check_whole(&f);
+	fx_close(&f);
+}
+
+/* The newest of a device, and under filters. */
+static void
+newest_first(const struct mm_store_backend *b)
+{
+	static const int states[] = { -1, MM_CERT_CONFIRMED, MM_CERT_REVOKED,
+		MM_CERT_ORPHANED };
+	struct fx f;
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = 0; i < N; i++)
+		make_cert(&f, i);
+	for (unsigned c = 0; c < 4 * 3 * 3; c++) {
+		struct mm_list l = { .device = c % 4 ? "SN-3" : "SN-nosuch",
+			.issuer = c / 4 % 3 == 0 ? NULL :
+			    issuers[c / 4 % 3 - 1],
+			.state = states[c % 4], .newest_first = true };
+
+		check_list(&f, &l, 1 + c / 12 * 2);
+	}
+	fx_close(&f);
+}
+
+static enum mm_err
+keep_token(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	char (*ids)[2][25] = ctx;
+
+	(void)next, (void)why;
+	strcpy((*ids)[(*ids)[0][0] != '\0'],
+	    ((const struct mm_token_row *)row)->id);
+	return MM_OK;
+}
+
+static void
+newest_tokens_first(const struct mm_store_backend *b)
+{
+	struct mm_list l = { .most = 1, .state = -1, .device = "SN-4",
+		.newest_first = true };
+	char ids[2][25] = { "", "" }, want[2][25];
+	struct top t;
+	struct fx f;
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = 0; i < 3; i++) {
+		top_mint(&t, i);
+		strcpy(t.op.u.mint.row.device, i == 1 ? "SN-5" : "SN-4");
+		assert_int_equal(run1(&f, &t), MM_OK);
+	}
+	token_of(2, want[0]);
+	token_of(0, want[1]);
+	for (unsigned i = 0; i < 3; i++) {
+		must(mm_list_tokens(f.r, &l, keep_token, &ids, NULL), NULL);
+		strcpy(l.after, i < 2 ? ids[i] : "");
+	}
+	assert_string_equal(ids[0], want[0]);
+	assert_string_equal(ids[1], want[1]);
+	fx_close(&f);
+}
+
+static void
+newest_refused(const struct mm_store_backend *b)
+{
+	static const uint8_t key[32];
+	static const struct mm_list bad[] = {
+		{ .most = 5, .state = -1 },
+		{ .most = 5, .state = -1, .product = "valve" },
+		{ .most = 5, .state = -1, .device = "SN-3",
+		    .expires_to_s = 5000 },
+		{ .most = 5, .state = MM_CERT_ISSUED, .device = "SN-3",
+		    .issued_to = T0 },
+		{ .most = 5, .state = -1, .device = "SN-3",
+		    .spki_sha256 = key },
+	};
+	struct seen seen = { 0 };
+	struct fx f;
+
+	if (!fx_open(&f, b))
+		return;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct mm_list l = bad[i];
+
+		l.newest_first = true;
+		assert_int_equal(mm_list_certs(f.r, &l, see, &seen, NULL),
+		    MM_EINPUT);
+	}
+	fx_close(&f);
+}
+
+/* A device's certificates go with it to another product, and are found where
+ * every list would look for them; what it is issued then is of the new one. */
+static void
+moved(const struct mm_store_backend *b)
+{
+	static const char *const way[] = { "pump", "valve", "pump" };
+	struct seen seen;
+	struct mm_list l = { .most = 400 };
+	struct fx f;
+	struct top t;
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = 0; i < 24; i++)
+		make_cert(&f, i);
+	for (unsigned m = 0; m < 3; m++) {
+		top_device(&t, 3);
+		strcpy(t.op.u.device.row.product, way[m]);
+		t.op.u.device.replace = true;
+		assert_int_equal(run1(&f, &t), MM_OK);
+		for (unsigned p = 0; p < 3 * 7; p++) {
+			unsigned want = 0;
+
+			l.product = products[p % 3];
+			l.state = (int)(p / 3) - 1;
+			l.expires_to_s = m == 2 ? 5000 : 0;
+			for (unsigned i = 0; i < 24; i++)
+				want += (l.state == -1 ||
+				    l.state == fact_of(i).state) &&
+				    strcmp(i / 4 == 3 ? way[m] :
+				    fact_of(i).product, l.product) == 0;
+			seen.n = 0;
+			must(mm_list_certs(f.r, &l, see, &seen, NULL), NULL);
+			assert_int_equal(seen.n, want);
+		}
 	}
 	check_whole(&f);
 	fx_close(&f);
@@ -387,6 +519,10 @@ ON_BACKENDS(rows_added_between_pages)
 ON_BACKENDS(keys_that_are_none)
 ON_BACKENDS(revoked)
 ON_BACKENDS(devices_and_tokens)
+ON_BACKENDS(newest_first)
+ON_BACKENDS(newest_tokens_first)
+ON_BACKENDS(newest_refused)
+ON_BACKENDS(moved)
 ON_BACKENDS(unconfirmed)
 ON_BACKENDS(unconfirmed_refused)
 
@@ -399,6 +535,10 @@ main(void)
 		cmocka_unit_test(test_keys_that_are_none),
 		cmocka_unit_test(test_revoked),
 		cmocka_unit_test(test_devices_and_tokens),
+		cmocka_unit_test(test_newest_first),
+		cmocka_unit_test(test_newest_tokens_first),
+		cmocka_unit_test(test_newest_refused),
+		cmocka_unit_test(test_moved),
 		cmocka_unit_test(test_unconfirmed),
 		cmocka_unit_test(test_unconfirmed_refused),
 	};
