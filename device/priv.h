@@ -41,6 +41,20 @@ mmd_lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
 }
 
+/* Numbers of the wire and of storage: the high byte first. */
+static inline uint16_t
+mmd_get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline void
+mmd_put16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
 /* memset that a compiler may not drop. */
 static inline void
 mmd_wipe(void *p, size_t n)

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Prints link.json: packets of the link to a device, worked out from
+docs/protocol/link.md and RFC 8949, not from device/.
+
+Everything that speaks the link checks itself against the file, and so does
+the page.
+"""
+import base64
+import binascii
+import json
+
+GROUP = 0x4D4D
+IDS = {"hello": 0, "key": 1, "csr": 2, "put": 3, "commit": 4, "prove": 5,
+       "lock": 6}
+WRITES = {"key", "put", "commit", "lock"}
+
+
+def head(major, n):
+    """RFC 8949 3: the shortest head of an item."""
+    if n < 24:
+        return bytes([major << 5 | n])
+    for extra, info in ((1, 24), (2, 25), (4, 26), (8, 27)):
+        if n < 1 << 8 * extra:
+            return bytes([major << 5 | info]) + n.to_bytes(extra, "big")
+    raise ValueError(n)
+
+
+def cbor(v):
+    if isinstance(v, int):
+        return head(0, v)
+    if isinstance(v, bytes):
+        return head(2, len(v)) + v
+    if isinstance(v, str):
+        return head(3, len(v.encode())) + v.encode()
+    return head(5, len(v)) + b"".join(cbor(k) + cbor(x) for k, x in v.items())
+
+
+def lines(packet, width=124):
+    """The packet on the line."""
+    crc = binascii.crc_hqx(packet, 0).to_bytes(2, "big")
+    text = base64.b64encode((len(packet) + 2).to_bytes(2, "big") + packet +
+                            crc)
+    out = b""
+    for at in range(0, len(text), width):
+        mark = b"\x06\x09" if at == 0 else b"\x04\x14"
+        out += mark + text[at:at + width] + b"\n"
+    return out
+
+
+def packet(message, body, seq, answer=False, version=1):
+    op = (2 if message in WRITES else 0) + answer
+    data = cbor(body)
+    return bytes([op | version << 3, 0]) + len(data).to_bytes(2, "big") + \
+        GROUP.to_bytes(2, "big") + bytes([seq, IDS[message]]) + data
+
+
+def frame(what, data):
+    return {"what": what, "packet": data.hex(), "line": lines(data).hex()}
+
+
+def run(first, n):
+    return bytes((first + i) % 256 for i in range(n))
+
+
+def frames():
+    """Lengths at which a group of base64 or a line fills or just does not."""
+    sizes = [8, 9, 10, 86, 87, 88, 89, 90, 182, 183, 512, 520]
+    return [frame(f"{n} bytes", run(n, n)) for n in sizes]
+
+
+def exchange(message, ask, answer, seq):
+    asked = packet(message, ask, seq)
+    told = packet(message, answer, seq, answer=True)
+    return {"message": message, "request": asked.hex(),
+            "request_line": lines(asked).hex(), "answer": told.hex(),
+            "answer_line": lines(told).hex()}
+
+
+if __name__ == "__main__":
+    print(json.dumps({"frames": frames()}, indent=1))
