@@ -73,7 +73,7 @@ mmd_link_begin(struct mmd_link *l, const struct mmd_ask *ask)
 	l->ask = *ask;
 	l->phase = ASKING;
 	l->tries = l->rounds = 0;
-	l->answered_badly = false;
+	l->answered_badly = l->heard = false;
 	l->refusal = MMD_R_NONE;
 	l->smp_rc = 0;
 	l->value = (struct mmd_bytes){ NULL, 0 };
@@ -103,10 +103,13 @@ failed(struct mmd_link *l)
 			send_now(l);
 		return MMD_MORE;
 	}
-	if (m == MMD_HELLO || ++l->rounds > MMD_LINK_ROUNDS)
+	/* Pieces of answers mean a line that is bad; nothing, none. */
+	if ((m == MMD_HELLO && !l->heard) || ++l->rounds > MMD_LINK_ROUNDS)
 		return end(l, l->answered_badly ? MMD_EINPUT : MMD_ESILENT);
 	l->tries = 0;
-	l->phase = GREETING;
+	l->heard = false;
+	if (l->ask.message != MMD_HELLO)
+		l->phase = GREETING;
 	encode(l);
 	return MMD_MORE;
 }
@@ -247,6 +250,7 @@ receive_some(struct mmd_link *l)
 		if (rc != MMD_OK)
 			break;
 		l->last_ms = now_ms(l);
+		l->heard |= mmd_smp_rx_inside(&l->rx);
 		while (mmd_smp_rx_take(&l->rx, &in, &packet) == MMD_OK)
 			if (is_answer(l, packet, &body))
 				return judge(l, body);

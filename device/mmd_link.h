@@ -16,8 +16,10 @@
  *
  * A message that gets no answer in time is sent again, three times; then the
  * device is greeted, and if it is the same one, the message is sent once more
- * and so on, MMD_LINK_ROUNDS times.  All messages may be repeated, so that is
- * always right, whether the line was noisy or the device was off meanwhile.
+ * and so on, MMD_LINK_ROUNDS times.  A greeting of which not even a piece of an
+ * answer is heard ends it at once: nobody is there.  All messages may be
+ * repeated, so that is always right, whether the line was noisy or the device
+ * was off meanwhile.
  *
  * That an answer came proves that it was whole (by its CRC) and in the
  * answer's form, and nothing else: a device can lie.  What it is worth is for
@@ -28,7 +30,7 @@
 #define MMD_LINK_COMPUTE_MS 5000 /* where the device computes or erases */
 #define MMD_LINK_BYTE_MS    100  /* between two bytes of an answer */
 #define MMD_LINK_REPEATS    3
-#define MMD_LINK_ROUNDS     8
+#define MMD_LINK_ROUNDS     4
 #define MMD_LINK_RESTARTS   4    /* of a bundle */
 #define MMD_LINK_BUF        1280
 
@@ -97,7 +99,7 @@ struct mmd_link {
 	uint32_t off, piece, largest, restarts;
 	int64_t due_ms, last_ms, end_ms;
 	uint8_t phase, tries, rounds, seq;
-	bool sending, answered_badly;
+	bool sending, answered_badly, heard;
 };
 
 /* conf is borrowed as long as l is used. */

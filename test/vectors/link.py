@@ -8,6 +8,7 @@ the page.
 import base64
 import binascii
 import json
+import zlib
 
 GROUP = 0x4D4D
 IDS = {"hello": 0, "key": 1, "csr": 2, "put": 3, "commit": 4, "prove": 5,
@@ -76,5 +77,38 @@ def exchange(message, ask, answer, seq):
             "answer_line": lines(told).hex()}
 
 
+def store_head(version=1, reader=1, what=0, flags=0, generation=0x01020304):
+    """The head of a bundle: 500, 400 and 36 bytes."""
+    parts = b"".join(n.to_bytes(4, "big") for n in (500, 400, 36))
+    h = b"MMDS" + bytes([version, reader, what, flags]) + \
+        generation.to_bytes(4, "big") + parts + \
+        (1780000000).to_bytes(8, "big") + run(0xc0, 32) + run(0xe0, 32) + \
+        bytes(28)
+    return h + zlib.crc32(h).to_bytes(4, "big")
+
+
+def heads():
+    """rc as the device library's enum: 0 fine, 2 none, 6 too new."""
+    rows = [("of this version", 0, {}),
+            ("locked", 0, {"flags": 1}),
+            ("of a later version that this one may read", 0, {"version": 2}),
+            ("a flag that is not known", 0, {"flags": 2}),
+            ("of a later version that this one may not read", 6,
+             {"version": 2, "reader": 2}),
+            ("of the other identity", 2, {"what": 1}),
+            ("of a key", 2, {"what": 16})]
+    for what, rc, head in rows:
+        yield {"what": what, "rc": rc, "locked": head.get("flags") == 1,
+               "head": store_head(**head).hex()}
+    cut = store_head()
+    yield {"what": "a bit changed", "rc": 2, "locked": False,
+           "head": (cut[:40] + bytes([cut[40] ^ 1]) + cut[41:]).hex()}
+    yield {"what": "cut off", "rc": 2, "locked": False,
+           "head": (cut[:120] + b"\xff" * 8).hex()}
+
+
 if __name__ == "__main__":
-    print(json.dumps({"frames": frames()}, indent=1))
+    print(json.dumps({
+        "frames": frames(),
+        "before": {"head": store_head(generation=0x01020303).hex()},
+        "heads": list(heads())}, indent=1))

@@ -43,6 +43,7 @@ take(struct pair_wire *w, uint8_t *v, size_t n, size_t *done)
 	*done = have < n ? have : n;
 	memcpy(v, w->p + w->from, *done);
 	w->from += *done;
+	w->taken += *done;
 	return MMD_OK;
 }
 
@@ -162,14 +163,21 @@ be_off(struct pair *p)
 		p->board.flash.power = 1 + pair_random(p) % p->lasts;
 }
 
+/* How much has moved on the line so far. */
+static uint64_t
+moved(const struct pair *p)
+{
+	return p->down.carried + p->down.taken + p->up.carried + p->up.taken;
+}
+
 void
 pair_step(struct pair *p)
 {
-	size_t before = p->up.to - p->up.from + p->down.to - p->down.from;
-
 	if (p->board.flash.off)
 		be_off(p);
-	else if (!p->deaf) {
+	else if (p->deaf)
+		clear(&p->down);
+	else {
 		if (p->chatters && pair_random(p) % 3 == 0)
 			chatter(p);
 		assert(mmd_factory_run(&p->board.factory, &p->device) ==
@@ -178,8 +186,9 @@ pair_step(struct pair *p)
 		if (p->board.flash.off)
 			clear(&p->up);
 	}
-	if (before == 0)
+	if (p->moved == moved(p))
 		p->now_ms++;
+	p->moved = moved(p);
 }
 
 void

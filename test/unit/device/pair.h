@@ -15,7 +15,7 @@
 struct pair_wire {
 	uint8_t p[PAIR_LINE];
 	size_t from, to;
-	uint64_t carried;
+	uint64_t carried, taken;
 };
 
 struct pair {
@@ -33,7 +33,7 @@ struct pair {
 	int64_t off_ms;  /* how long the device stays off after a cut */
 	uint32_t lasts;  /* power goes again after up to so many bytes; 0: no */
 	unsigned cuts;   /* of power, so far */
-	uint64_t power_on_ms;
+	uint64_t power_on_ms, moved;
 	uint8_t buf[MMD_LINK_BUF];
 	char path[64];
 };

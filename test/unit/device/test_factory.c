@@ -298,66 +298,68 @@ all_pairs(void **state)
 }
 
 /* Messages that never get to one, and how each version of SMP tells it. */
+static const struct {
+	const char *what;
+	struct mmd_smp_head head;
+	const char *body;
+	size_t n;
+	unsigned rc;
+	enum mmd_refusal refusal;
+} other_rows[] = {
+	{ "no body", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO }, "", 0,
+	    0, MMD_R_NONE },
+	{ "of indefinite length",
+	    { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO }, "\xbf\xff", 2,
+	    0, MMD_R_NONE },
+	{ "an unknown key", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO },
+	    "\xa1\x61z\x01", 4, 0, MMD_R_NONE },
+	{ "the other identity",
+	    { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO },
+	    "\xa1\x62id\x01", 5, 0, MMD_R_NONE },
+	{ "an identity that is none",
+	    { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO },
+	    "\xa1\x62id\x02", 5, 3, MMD_R_NONE },
+	{ "no CBOR", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO }, "\xff",
+	    1, 3, MMD_R_NONE },
+	{ "a nonce that is too short",
+	    { 0, 1, MMD_FACTORY_GROUP, 1, MMD_PROVE },
+	    "\xa1\x65nonce\x41\x01", 9, 3, MMD_R_NONE },
+	{ "no nonce", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_PROVE },
+	    "\xa0", 1, 3, MMD_R_NONE },
+	{ "another group", { 0, 1, 64, 1, 0 }, "\xa0", 1, 8,
+	    MMD_R_NONE },
+	{ "a message that is none",
+	    { 0, 1, MMD_FACTORY_GROUP, 1, MMD_MESSAGES }, "\xa0", 1, 8,
+	    MMD_R_NONE },
+	{ "hello as a write",
+	    { 2, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO }, "\xa0", 1, 8,
+	    MMD_R_NONE },
+	{ "lock as a read", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_LOCK },
+	    "\xa0", 1, 8, MMD_R_NONE },
+	{ "refused", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_CSR }, "\xa0",
+	    1, 0, MMD_R_NO_KEY },
+	{ "refused, first SMP",
+	    { 0, 0, MMD_FACTORY_GROUP, 1, MMD_CSR }, "\xa0", 1,
+	    256 + MMD_R_NO_KEY, MMD_R_NONE },
+};
+
 static void
 other_messages(void **state)
 {
-	static const struct {
-		const char *what;
-		struct mmd_smp_head head;
-		const char *body;
-		size_t n;
-		unsigned rc;
-		enum mmd_refusal refusal;
-	} rows[] = {
-		{ "no body", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO }, "", 0,
-		    0, MMD_R_NONE },
-		{ "of indefinite length",
-		    { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO }, "\xbf\xff", 2,
-		    0, MMD_R_NONE },
-		{ "an unknown key", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO },
-		    "\xa1\x61z\x01", 4, 0, MMD_R_NONE },
-		{ "the other identity",
-		    { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO },
-		    "\xa1\x62id\x01", 5, 0, MMD_R_NONE },
-		{ "an identity that is none",
-		    { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO },
-		    "\xa1\x62id\x02", 5, 3, MMD_R_NONE },
-		{ "no CBOR", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO }, "\xff",
-		    1, 3, MMD_R_NONE },
-		{ "a nonce that is too short",
-		    { 0, 1, MMD_FACTORY_GROUP, 1, MMD_PROVE },
-		    "\xa1\x65nonce\x41\x01", 9, 3, MMD_R_NONE },
-		{ "no nonce", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_PROVE },
-		    "\xa0", 1, 3, MMD_R_NONE },
-		{ "another group", { 0, 1, 64, 1, 0 }, "\xa0", 1, 8,
-		    MMD_R_NONE },
-		{ "a message that is none",
-		    { 0, 1, MMD_FACTORY_GROUP, 1, MMD_MESSAGES }, "\xa0", 1, 8,
-		    MMD_R_NONE },
-		{ "hello as a write",
-		    { 2, 1, MMD_FACTORY_GROUP, 1, MMD_HELLO }, "\xa0", 1, 8,
-		    MMD_R_NONE },
-		{ "lock as a read", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_LOCK },
-		    "\xa0", 1, 8, MMD_R_NONE },
-		{ "refused", { 0, 1, MMD_FACTORY_GROUP, 1, MMD_CSR }, "\xa0",
-		    1, 0, MMD_R_NO_KEY },
-		{ "refused, first SMP",
-		    { 0, 0, MMD_FACTORY_GROUP, 1, MMD_CSR }, "\xa0", 1,
-		    256 + MMD_R_NO_KEY, MMD_R_NONE },
-	};
 	struct call *c = *state;
 
 	pair_blank(&c->pair);
 	c->cap = 520;
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		print_message("%s\n", rows[i].what);
-		c->head = rows[i].head;
+	for (size_t i = 0; i < COUNT(other_rows); i++) {
+		print_message("%s\n", other_rows[i].what);
+		c->head = other_rows[i].head;
 		c->w = mmd_cborw_over(c->p + MMD_SMP_HEAD, 64);
-		memcpy(c->p + MMD_SMP_HEAD, rows[i].body, rows[i].n);
-		c->w.n = rows[i].n;
+		memcpy(c->p + MMD_SMP_HEAD, other_rows[i].body,
+		    other_rows[i].n);
+		c->w.n = other_rows[i].n;
 		send_call(c);
-		assert_int_equal(c->rc, rows[i].rc);
-		assert_int_equal(c->refusal, rows[i].refusal);
+		assert_int_equal(c->rc, other_rows[i].rc);
+		assert_int_equal(c->refusal, other_rows[i].refusal);
 	}
 	assert_int_equal(c->pair.board.factory.bad_messages, 4);
 }
@@ -400,7 +402,8 @@ kinds(void **state)
 		{ MMD_KEY_RSA2048, 1280 - 120, MMD_R_NONE },
 	};
 	struct call *c = *state;
-	struct mmd_area wide = c->pair.board.store.half[MMD_LDEVID][0];
+	const struct mmd_store *s = &c->pair.board.store;
+	struct mmd_area wide = s->half[MMD_LDEVID][0];
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		uint8_t first[MMD_SPKI_MAX];
