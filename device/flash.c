@@ -42,7 +42,8 @@ mmd_flash_erase(const struct mmd_flash *f, const struct mmd_area *a)
 	enum mmd_rc rc = MMD_OK;
 
 	for (uint32_t i = 0; rc == MMD_OK && i < a->n; i += f->block)
-		rc = f->erase(f->ctx, a->at + i);
+		if (!mmd_flash_blank(f, a->at + i, f->block))
+			rc = f->erase(f->ctx, a->at + i);
 	return rc;
 }
 

@@ -10,7 +10,7 @@
 /* What is compared and programmed at once: a unit, but not a tiny one. */
 uint32_t mmd_flash_step(const struct mmd_flash *f);
 bool mmd_flash_blank(const struct mmd_flash *f, uint32_t at, uint32_t n);
-/* In ascending order: the head goes first. */
+/* What is not blank, in ascending order: the head goes first. */
 enum mmd_rc mmd_flash_erase(const struct mmd_flash *f,
     const struct mmd_area *a) MMD_MUST;
 /*

@@ -335,7 +335,7 @@ mmd_store_key_put(const struct mmd_store *s, unsigned identity,
 
 	if (a->n < MMD_STORE_HEAD || key.n > a->n - MMD_STORE_HEAD)
 		return MMD_ESPACE;
-	rc = mmd_flash_blank(f, a->at, a->n) ? MMD_OK : mmd_flash_erase(f, a);
+	rc = mmd_flash_erase(f, a);
 	if (rc == MMD_OK)
 		rc = mmd_flash_fill(f, a->at + MMD_STORE_HEAD, key);
 	if (rc == MMD_OK)

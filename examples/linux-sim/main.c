@@ -26,7 +26,7 @@ struct device {
 	struct board board;
 	char id[16], link[512];
 	int fd, slave; /* the terminal's two sides */
-	struct mmd_io io;
+	struct mmd_io terminal, io;
 	bool on;
 	int64_t back_ms; /* when power comes back; 0: it is there */
 	unsigned long cuts;
@@ -56,6 +56,26 @@ now_ms(void)
 	struct mmd_clock c = mmd_posix_clock();
 
 	return c.mono_ms(c.ctx);
+}
+
+/* A board without power says nothing of what became of it. */
+static enum mmd_rc
+write_device(void *ctx, const uint8_t *p, size_t n, size_t *done)
+{
+	struct device *d = ctx;
+
+	if (!d->board.flash.off)
+		return d->terminal.write(d->terminal.ctx, p, n, done);
+	*done = n;
+	return MMD_OK;
+}
+
+static enum mmd_rc
+read_device(void *ctx, uint8_t *p, size_t n, size_t *done)
+{
+	struct device *d = ctx;
+
+	return d->terminal.read(d->terminal.ctx, p, n, done);
 }
 
 static void
@@ -97,7 +117,8 @@ switch_on(struct device *d, const struct options *o, unsigned number)
 	(void)snprintf(d->id, sizeof(d->id), "SIM-%04u", number % 10000);
 	(void)snprintf(d->link, sizeof(d->link), "%s/%s", o->dir, d->id);
 	(void)snprintf(flash, sizeof(flash), "%s.flash", d->link);
-	d->io = mmd_posix_io(&d->fd);
+	d->terminal = mmd_posix_io(&d->fd);
+	d->io = (struct mmd_io){ read_device, write_device, d };
 	if (!open_terminal(d) || board_on(&d->board, flash, d->id) != MMD_OK) {
 		fprintf(stderr, "linux-sim: %s: %s\n", d->link,
 		    strerror(errno));
@@ -132,11 +153,9 @@ log_line(const struct device *d)
 		return; /* nobody reads: it is only log */
 }
 
-/* What a dying board had begun to say is lost, and what it was told. */
 static void
 lose_power(struct device *d, const struct options *o)
 {
-	(void)tcflush(d->fd, TCIOFLUSH);
 	d->cuts++;
 	d->back_ms = now_ms() + o->off_ms;
 	fprintf(stderr, "linux-sim: %s: power cut %lu\n", d->id, d->cuts);
@@ -150,7 +169,9 @@ run(struct device *d, const struct options *o)
 	if (d->back_ms != 0) {
 		if (now_ms() < d->back_ms)
 			return;
-		(void)tcflush(d->fd, TCIOFLUSH);
+		/* What it was told meanwhile is lost. */
+		(void)tcflush(d->slave, TCOFLUSH);
+		(void)tcflush(d->fd, TCIFLUSH);
 		d->back_ms = 0;
 		board_reset(&d->board);
 		next_cut(d, o);

@@ -227,7 +227,7 @@ unit_run(struct unit *u)
 	rc = mmd_link_run(&u->link);
 	/* Power went between put and commit: once more, from the first byte. */
 	if (rc == MMD_EREFUSED && u->step == UNIT_COMMIT &&
-	    u->link.refusal == MMD_R_HASH && u->again++ < 3) {
+	    u->link.refusal == MMD_R_HASH && u->again++ < 10) {
 		u->step = UNIT_PUT;
 		rc = start(u);
 		return rc == MMD_OK ? MMD_MORE : rc;

@@ -77,6 +77,32 @@ def exchange(message, ask, answer, seq):
             "answer_line": lines(told).hex()}
 
 
+HW = b"SIM-0001"
+KEY, CERT, ALL = run(0x20, 32), run(0xC0, 32), run(0xE0, 32)
+
+
+def exchanges():
+    """A unit, message by message; keys and hashes stand for themselves."""
+    hello = {"v": 1, "fw": "linux-sim 1", "hw": HW, "state": 0, "kinds": 1,
+             "max": 512, "step": 16, "room": 3968, "time": 1780000000,
+             "lines": 0, "messages": 0, "flash": 0}
+    yield exchange("hello", {"time": 1780000000}, hello, 1)
+    yield exchange("key", {"kind": 0, "stir": run(0, 32)},
+                   {"pub": run(0x30, 91)}, 2)
+    yield exchange("csr", {}, {"csr": run(0x31, 100)}, 3)
+    yield exchange("put", {"len": 900, "off": 448, "data": run(0, 128)},
+                   {"off": 576}, 4)
+    yield exchange("commit", {"cert": 500, "chain": 400, "conf": 36,
+                              "all": ALL}, {"cert": CERT}, 5)
+    yield exchange("prove", {"nonce": run(0x40, 32)},
+                   {"sig": run(0x30, 70)}, 6)
+    yield exchange("lock", {"cert": CERT}, {}, 7)
+    yield exchange("lock", {"cert": CERT},
+                   {"err": {"group": GROUP, "rc": 10}}, 8)
+    ready = dict(hello, state=2, key=KEY, cert=CERT, all=ALL)
+    yield exchange("hello", {}, ready, 9)
+
+
 def store_head(version=1, reader=1, what=0, flags=0, generation=0x01020304):
     """The head of a bundle: 500, 400 and 36 bytes."""
     parts = b"".join(n.to_bytes(4, "big") for n in (500, 400, 36))
@@ -110,5 +136,7 @@ def heads():
 if __name__ == "__main__":
     print(json.dumps({
         "frames": frames(),
+        "exchanges": list(exchanges()),
+        "claim": (b"mintmark-prove" + run(0x40, 32) + HW + CERT).hex(),
         "before": {"head": store_head(generation=0x01020303).hex()},
         "heads": list(heads())}, indent=1))

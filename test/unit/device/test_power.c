@@ -106,7 +106,7 @@ at_every_byte(void **state)
 	assert_int_equal(whole_unit(&l), MMD_OK);
 	check_stored(&l);
 	all = (int64_t)l.pair.board.flash.changed;
-	assert_true(all > 5000);
+	assert_true(all > 3000);
 	for (int64_t at = 0; at < all - 1; at += stride)
 		one_cut(&l, at, at % 2 == 0);
 	print_message("%lld bytes, cut at every %u.\n", (long long)all, stride);
