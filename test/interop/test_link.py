@@ -238,3 +238,13 @@ def test_vectors_of_messages(row):
         assert cbor2.dumps(cbor2.loads(data[8:])) == data[8:]
         line = bytes.fromhex(row[part + "_line"])
         assert b"".join(packet.encode(data, line_length=128)) == line
+
+
+def test_the_page_shows_the_vectors():
+    page = (ROOT / "docs/protocol/link.md").read_text()
+    shown = subprocess.run([ROOT / "test/vectors/link.py", "--page"],
+                           capture_output=True, text=True, check=True).stdout
+    assert page.endswith(shown)
+    made = subprocess.run([ROOT / "test/vectors/link.py"],
+                          capture_output=True, text=True, check=True).stdout
+    assert json.loads(made) == VECTORS

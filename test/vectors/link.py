@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Prints link.json: packets of the link to a device, worked out from
-docs/protocol/link.md and RFC 8949, not from device/.
+docs/protocol/link.md and RFC 8949, not from device/.  With --page: the page's
+own section of them.
 
 Everything that speaks the link checks itself against the file, and so does
 the page.
@@ -8,6 +9,7 @@ the page.
 import base64
 import binascii
 import json
+import sys
 import zlib
 
 GROUP = 0x4D4D
@@ -72,7 +74,8 @@ def frames():
 def exchange(message, ask, answer, seq):
     asked = packet(message, ask, seq)
     told = packet(message, answer, seq, answer=True)
-    return {"message": message, "request": asked.hex(),
+    return {"message": message, "seq": seq, "request_map": ask,
+            "answer_map": answer, "request": asked.hex(),
             "request_line": lines(asked).hex(), "answer": told.hex(),
             "answer_line": lines(told).hex()}
 
@@ -90,8 +93,8 @@ def exchanges():
     yield exchange("key", {"kind": 0, "stir": run(0, 32)},
                    {"pub": run(0x30, 91)}, 2)
     yield exchange("csr", {}, {"csr": run(0x31, 100)}, 3)
-    yield exchange("put", {"len": 900, "off": 448, "data": run(0, 128)},
-                   {"off": 576}, 4)
+    yield exchange("put", {"len": 128, "off": 0, "data": run(0, 128)},
+                   {"off": 128}, 4)
     yield exchange("commit", {"cert": 500, "chain": 400, "conf": 36,
                               "all": ALL}, {"cert": CERT}, 5)
     yield exchange("prove", {"nonce": run(0x40, 32)},
@@ -133,10 +136,44 @@ def heads():
            "head": (cut[:120] + b"\xff" * 8).hex()}
 
 
-if __name__ == "__main__":
-    print(json.dumps({
+def show(v):
+    """RFC 8949 8: diagnostic notation."""
+    if isinstance(v, dict):
+        return "{" + ", ".join(f'"{k}": {show(x)}' for k, x in v.items()) + "}"
+    if isinstance(v, bytes):
+        return f"h'{v.hex()}'"
+    return json.dumps(v)
+
+
+def block(title, data):
+    text = data.hex()
+    rows = [text[i:i + 64] for i in range(0, len(text), 64)]
+    return f"{title}\n\n```text\n" + "\n".join(rows) + "\n```\n"
+
+
+def page():
+    """The vectors as docs/protocol/link.md has them."""
+    out = []
+    for x in exchanges():
+        out.append(f"### {x['message']}, number {x['seq']}\n")
+        for part in "request", "answer":
+            data, line = (bytes.fromhex(x[k]) for k in (part, part + "_line"))
+            what = "Request" if part == "request" else "Answer"
+            out.append(f"{what}: `{show(x[part + '_map'])}`\n")
+            out.append(block("As a packet:", data))
+            out.append(block("On the line:", line))
+    return "\n".join(out)
+
+
+def vectors():
+    hidden = ("request_map", "answer_map")
+    return {
         "frames": frames(),
-        "exchanges": list(exchanges()),
-        "claim": (b"mintmark-prove" + run(0x40, 32) + HW + CERT).hex(),
+        "exchanges": [{k: v for k, v in x.items() if k not in hidden}
+                      for x in exchanges()],
         "before": {"head": store_head(generation=0x01020303).hex()},
-        "heads": list(heads())}, indent=1))
+        "heads": list(heads())}
+
+
+if __name__ == "__main__":
+    print(page() if "--page" in sys.argv else json.dumps(vectors(), indent=1))

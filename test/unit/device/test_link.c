@@ -4,6 +4,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pair.h"
@@ -509,10 +511,128 @@ unplugged(void **state)
 	pair.host = was;
 }
 
+static size_t
+unhex(const json_t *row, const char *key, uint8_t *out, size_t cap)
+{
+	const char *s = json_string_value(json_object_get(row, key));
+	size_t n = s == NULL ? 0 : strlen(s) / 2;
+
+	assert_true(n > 0 && n <= cap);
+	for (size_t i = 0; i < n; i++) {
+		char two[] = { s[2 * i], s[2 * i + 1], '\0' };
+
+		out[i] = (uint8_t)strtoul(two, NULL, 16);
+	}
+	return n;
+}
+
+static void
+fill(uint8_t *p, unsigned first, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)(first + i);
+}
+
+/* The messages of the vectors, in their order; the last lock is refused. */
+static void
+begin_vector(struct mmd_link *l, size_t i)
+{
+	static uint8_t some[512];
+	struct mmd_bytes put[MMD_PARTS] = { { some, 128 } };
+	struct mmd_bytes parts[MMD_PARTS] = { { some, 500 }, { some, 400 },
+		{ some, 36 } };
+	uint8_t cert[32], all[32], nonce[32];
+
+	fill(some, 0, sizeof(some));
+	fill(cert, 0xc0, 32);
+	fill(all, 0xe0, 32);
+	fill(nonce, 0x40, 32);
+	switch (i) {
+	case 0:
+		mmd_link_hello(l, MMD_IDEVID, 1780000000);
+		break;
+	case 1:
+		mmd_link_key(l, MMD_IDEVID, MMD_KEY_P256, some);
+		break;
+	case 2:
+		mmd_link_csr(l, MMD_IDEVID);
+		break;
+	case 3:
+		assert_int_equal(mmd_link_put(l, MMD_IDEVID, put), MMD_OK);
+		break;
+	case 4:
+		mmd_link_commit(l, MMD_IDEVID, parts, all);
+		break;
+	case 5:
+		mmd_link_prove(l, MMD_IDEVID, nonce);
+		break;
+	case 8:
+		mmd_link_hello(l, MMD_IDEVID, 0);
+		break;
+	default:
+		mmd_link_lock(l, cert);
+	}
+}
+
+/* docs/protocol/link.md: what the station sends, and takes of an answer. */
+static void
+vectors(void **state)
+{
+	json_t *all = json_load_file(VECTORS "/link.json", 0, NULL), *row;
+	struct mmd_link *l = fresh();
+	uint8_t line[1024];
+	size_t i;
+
+	(void)state;
+	pair.deaf = true;
+	assert_int_equal(json_array_size(json_object_get(all, "exchanges")), 9);
+	json_array_foreach(json_object_get(all, "exchanges"), i, row)
+	{
+		size_t n = unhex(row, "request_line", line, sizeof(line));
+
+		begin_vector(l, i);
+		pair.down.from = pair.down.to = 0;
+		assert_int_equal(mmd_link_run(l), MMD_MORE);
+		assert_int_equal(pair.down.to, n);
+		assert_memory_equal(pair.down.p, line, n);
+		n = unhex(row, "answer_line", line, sizeof(line));
+		pair_say(&pair, line, n);
+		assert_int_equal(mmd_link_run(l), i == 7 ? MMD_EREFUSED :
+		    MMD_OK);
+		assert_int_equal(l->refusal, i == 7 ? MMD_R_OTHER :
+		    MMD_R_NONE);
+	}
+	assert_int_equal(l->hello.state, MMD_STATE_READY);
+	assert_int_equal(l->hello.floor_s, 1780000000);
+	assert_int_equal(l->hello.cert[1], 0xc1);
+	json_decref(all);
+}
+
+/* And what a blank device says to the first of them. */
+static void
+device_vector(void **state)
+{
+	json_t *all = json_load_file(VECTORS "/link.json", 0, NULL);
+	json_t *row = json_array_get(json_object_get(all, "exchanges"), 0);
+	uint8_t line[1024];
+	size_t n = unhex(row, "request_line", line, sizeof(line)), done;
+
+	(void)state;
+	(void)fresh();
+	assert_int_equal(pair.host.write(&pair, line, n, &done), MMD_OK);
+	pair_step(&pair);
+	n = unhex(row, "answer_line", line, sizeof(line));
+	assert_int_equal(pair.up.to - pair.up.from, n);
+	assert_memory_equal(pair.up.p + pair.up.from, line, n);
+	json_decref(all);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vectors),
+		cmocka_unit_test(device_vector),
 		cmocka_unit_test(quiet_line),
 		cmocka_unit_test(noisy_line),
 		cmocka_unit_test(very_noisy_line),
