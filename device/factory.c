@@ -41,7 +41,9 @@ mmd_factory_look(const struct mmd_factory *f, unsigned identity,
 	rc = crypto->hash(crypto->ctx, &key, 1, out->key);
 	if (rc == MMD_OK)
 		rc = mmd_store_bundle(f->conf->store, identity, &out->bundle);
-	out->state = rc == MMD_OK ? MMD_STATE_READY : MMD_STATE_KEY;
+	/* A certificate of a key that was lost is none. */
+	out->state = rc == MMD_OK && memcmp(out->bundle.key, out->key,
+	    MMD_STORE_KEY) == 0 ? MMD_STATE_READY : MMD_STATE_KEY;
 	return rc == MMD_NONE ? MMD_OK : rc;
 }
 
@@ -58,12 +60,27 @@ mmd_factory_state(const struct mmd_factory *f, unsigned identity,
 	return rc;
 }
 
+/* What fixed arrays here are made for. */
+static bool
+conf_right(const struct mmd_factory_conf *conf)
+{
+	size_t firmware_n = mmd_bytes_of(conf->firmware).n;
+
+	return conf->hardware.n > 0 && conf->hardware.n <= MMD_HARDWARE_MAX &&
+	    firmware_n > 0 && firmware_n <= MMD_FIRMWARE_MAX &&
+	    conf->cap >= MMD_FACTORY_BUF &&
+	    conf->cap <= MMD_FACTORY_BUF_MAX &&
+	    mmd_store_check(conf->store) == MMD_OK;
+}
+
 /* see mmd_factory.h */
-void
+enum mmd_rc
 mmd_factory_init(struct mmd_factory *f, const struct mmd_factory_conf *conf)
 {
 	struct mmd_bundle b;
 
+	if (!conf_right(conf))
+		return MMD_EINPUT;
 	memset(f, 0, sizeof(*f));
 	f->conf = conf;
 	mmd_smp_rx_init(&f->rx, conf->buf,
@@ -72,6 +89,7 @@ mmd_factory_init(struct mmd_factory *f, const struct mmd_factory_conf *conf)
 		if (mmd_store_bundle(conf->store, i, &b) == MMD_OK &&
 		    b.floor_s > f->floor_s)
 			f->floor_s = b.floor_s;
+	return MMD_OK;
 }
 
 /* The one place where it is decided what may happen when. */

@@ -11,7 +11,7 @@
  * and is locked.  docs/protocol/link.md has the messages byte by byte;
  * mmd_link.h is the station's side.
  *
- *	mmd_factory_init(&f, &conf);
+ *	rc = mmd_factory_init(&f, &conf);
  *	for (;;) {
  *		rc = mmd_factory_run(&f, &io);
  *		whatever else the board does;
@@ -95,6 +95,7 @@ enum { MMD_SMP_EINVAL = 3, MMD_SMP_ENOTSUP = 8, MMD_SMP_EPERUSER = 256 };
 /* Of the buffer, all but this is the longest body of a message. */
 #define MMD_FACTORY_OVER 128
 #define MMD_FACTORY_BUF  640
+#define MMD_FACTORY_BUF_MAX 65536
 
 struct mmd_factory_conf {
 	const struct mmd_store *store;
@@ -127,9 +128,12 @@ struct mmd_factory {
 	bool sending;
 };
 
-/* conf is borrowed as long as f is used; its buffer, too. */
-void mmd_factory_init(struct mmd_factory *f,
-    const struct mmd_factory_conf *conf);
+/*
+ * conf is borrowed as long as f is used; its buffer, too.  MMD_EINPUT: conf or
+ * its store is not as described.
+ */
+enum mmd_rc mmd_factory_init(struct mmd_factory *f,
+    const struct mmd_factory_conf *conf) MMD_MUST;
 /*
  * Reads, answers, writes, as far as io goes without waiting and for at most
  * one message: MMD_MORE.  Else what io failed with.

@@ -25,6 +25,7 @@
  */
 #define MMD_STORE_HEAD    128
 #define MMD_STORE_VERSION 1
+#define MMD_STORE_KEY     28 /* bytes of a hash that a head has room for */
 
 /*
  * The port: flash as the chip has it, offsets in bytes from wherever the board
@@ -32,7 +33,7 @@
  * leave any part of its bytes changed.  All give MMD_OK or MMD_EPORT.
  */
 struct mmd_flash {
-	uint32_t block; /* what erase erases; areas are whole blocks */
+	uint32_t block; /* what erase erases: a power of two */
 	/*
 	 * What program takes at once: a power of two, 1 to 128.  Chips that
 	 * check flash by ECC may not be programmed twice there.
@@ -75,12 +76,18 @@ struct mmd_bundle {
 	uint32_t n[MMD_PARTS];    /* bytes of each, one after another */
 	uint8_t cert[MMD_HASH];   /* SHA-256 of the certificate's DER */
 	uint8_t all[MMD_HASH];    /* of the whole bundle */
+	uint8_t key[MMD_STORE_KEY]; /* of SHA-256 of the certificate's key */
 	uint64_t floor_s;         /* it was at least this late: Unix seconds */
 	bool locked;              /* mmd_store_lock */
 	uint32_t generation;
 	unsigned half;
 };
 
+/*
+ * MMD_EINPUT: a unit that is no power of two up to 128, or an area that is not
+ * whole blocks.
+ */
+enum mmd_rc mmd_store_check(const struct mmd_store *s) MMD_MUST;
 /*
  * The bundle in use.  MMD_NONE; MMD_ESTATE: written by a library too new for
  * this one; MMD_EPORT.
@@ -113,7 +120,7 @@ enum mmd_rc mmd_store_put(const struct mmd_store *s, unsigned identity,
  * certificate of the chain naming the one before it as issuer (else
  * MMD_EINPUT), and the certificate's key being the identity's own (else
  * MMD_EPATH).  Signatures are the station's to check: it has the anchor.  Sets
- * b->cert.  scratch: MMD_SPKI_MAX bytes.
+ * b->cert and b->key.  scratch: MMD_SPKI_MAX bytes.
  */
 enum mmd_rc mmd_store_verify(const struct mmd_store *s,
     const struct mmd_crypto *crypto, unsigned identity, struct mmd_bundle *b,

@@ -13,11 +13,11 @@
  *	24	time floor
  *	32	SHA-256 of the certificate
  *	64	SHA-256 of the bundle
- *	96	zeros
+ *	96	the first bytes of SHA-256 of the certificate's key
  *	124	CRC-32 of all before it
  */
 enum { VERSION = 4, READER = 5, WHAT = 6, FLAGS = 7, GENERATION = 8,
-	LENGTHS = 12, FLOOR = 24, CERT = 32, ALL = 64, CRC = 124 };
+	LENGTHS = 12, FLOOR = 24, CERT = 32, ALL = 64, OWN = 96, CRC = 124 };
 enum { LOCKED = 0x01, KEY = 0x10 };
 
 static const uint8_t magic[] = { 'M', 'M', 'D', 'S' };
@@ -53,6 +53,7 @@ encode_head(const struct mmd_bundle *b, uint8_t what,
 	mmd_put32(h + FLOOR + 4, (uint32_t)b->floor_s);
 	memcpy(h + CERT, b->cert, MMD_HASH);
 	memcpy(h + ALL, b->all, MMD_HASH);
+	memcpy(h + OWN, b->key, MMD_STORE_KEY);
 	mmd_put32(h + CRC, crc32(h, CRC));
 }
 
@@ -92,7 +93,31 @@ read_head(const struct mmd_flash *f, const struct mmd_area *a, uint8_t what,
 	b->locked = (h[FLAGS] & LOCKED) != 0;
 	memcpy(b->cert, h + CERT, MMD_HASH);
 	memcpy(b->all, h + ALL, MMD_HASH);
+	memcpy(b->key, h + OWN, MMD_STORE_KEY);
 	return mmd_store_fits(b, a->n - MMD_STORE_HEAD) ? MMD_OK : MMD_NONE;
+}
+
+static bool
+whole_blocks(const struct mmd_flash *f, const struct mmd_area *a)
+{
+	/* A block is a power of two on every chip; so no division. */
+	return ((a->at | a->n) & (f->block - 1)) == 0;
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_check(const struct mmd_store *s)
+{
+	const struct mmd_flash *f = s->flash;
+	bool ok = f->unit > 0 && f->unit <= MMD_FLASH_STEP_MAX &&
+	    (f->unit & (f->unit - 1)) == 0 && f->block > 0 &&
+	    (f->block & (f->block - 1)) == 0;
+
+	for (unsigned i = 0; i < MMD_IDENTITIES; i++)
+		ok = ok && whole_blocks(f, &s->key[i]) &&
+		    whole_blocks(f, &s->half[i][0]) &&
+		    whole_blocks(f, &s->half[i][1]);
+	return ok ? MMD_OK : MMD_EINPUT;
 }
 
 /* see mmd_store.h */

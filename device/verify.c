@@ -183,5 +183,11 @@ mmd_store_verify(const struct mmd_store *s, const struct mmd_crypto *crypto,
 	if (rc == MMD_OK)
 		rc = crypto->public(crypto->ctx, identity, scratch, scratch_n,
 		    &own.n);
-	return rc != MMD_OK ? rc : check_chain(f, b, all.at, own);
+	if (rc == MMD_OK)
+		rc = check_chain(f, b, all.at, own);
+	if (rc == MMD_OK)
+		rc = crypto->hash(crypto->ctx, &own, 1, hash);
+	if (rc == MMD_OK)
+		memcpy(b->key, hash, MMD_STORE_KEY);
+	return rc;
 }

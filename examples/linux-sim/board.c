@@ -3,12 +3,12 @@
 #include <string.h>
 
 /* see board.h */
-void
+enum mmd_rc
 board_reset(struct board *b)
 {
 	b->flash.off = false;
 	b->flash.power = -1;
-	mmd_factory_init(&b->factory, &b->conf);
+	return mmd_factory_init(&b->factory, &b->conf);
 }
 
 /* see board.h */
@@ -41,8 +41,7 @@ board_on(struct board *b, const char *flash, const char *id)
 		.buf = b->buf,
 		.cap = sizeof(b->buf),
 	};
-	board_reset(b);
-	return MMD_OK;
+	return board_reset(b);
 }
 
 /* see board.h */

@@ -34,7 +34,7 @@ struct board {
 enum mmd_rc board_on(struct board *b, const char *flash, const char *id)
     MMD_MUST;
 /* What runs when power comes back: everything but the flash is forgotten. */
-void board_reset(struct board *b);
+enum mmd_rc board_reset(struct board *b) MMD_MUST;
 void board_off(struct board *b);
 
 #endif

@@ -114,8 +114,10 @@ switch_on(struct device *d, const struct options *o, unsigned number)
 {
 	char flash[600];
 
-	(void)snprintf(d->id, sizeof(d->id), "SIM-%04u", number % 10000);
-	(void)snprintf(d->link, sizeof(d->link), "%s/%s", o->dir, d->id);
+	number %= 10000;
+	(void)snprintf(d->id, sizeof(d->id), "SIM-%04u", number);
+	(void)snprintf(d->link, sizeof(d->link), "%s/SIM-%04u", o->dir,
+	    number);
 	(void)snprintf(flash, sizeof(flash), "%s.flash", d->link);
 	d->terminal = mmd_posix_io(&d->fd);
 	d->io = (struct mmd_io){ read_device, write_device, d };
@@ -173,7 +175,8 @@ run(struct device *d, const struct options *o)
 		(void)tcflush(d->slave, TCOFLUSH);
 		(void)tcflush(d->fd, TCIFLUSH);
 		d->back_ms = 0;
-		board_reset(&d->board);
+		if (board_reset(&d->board) != MMD_OK)
+			stopped = 1;
 		next_cut(d, o);
 	}
 	if (o->chatter && rand() % 4 == 0)

@@ -112,7 +112,7 @@ def store_head(version=1, reader=1, what=0, flags=0, generation=0x01020304):
     h = b"MMDS" + bytes([version, reader, what, flags]) + \
         generation.to_bytes(4, "big") + parts + \
         (1780000000).to_bytes(8, "big") + run(0xc0, 32) + run(0xe0, 32) + \
-        bytes(28)
+        KEY[:28]
     return h + zlib.crc32(h).to_bytes(4, "big")
 
 

@@ -48,7 +48,7 @@ peer_ms(void *ctx)
 {
 	struct peer *s = ctx;
 
-	return s->now_ms += 7;
+	return s->now_ms += 40;
 }
 
 /* Two bytes of length, then a body: a packet that answers what is asked. */
@@ -158,7 +158,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s.n = s.at = 0;
 	s.now_ms = 0;
 	mmd_link_init(&l, &conf);
-	while (size > 0) {
+	for (int messages = 0; size > 0 && messages < 16; messages++) {
 		enum mmd_rc rc = MMD_MORE;
 		unsigned which = *data++;
 

@@ -133,7 +133,7 @@ pair_blank(struct pair *p)
 	p->cuts = 0;
 	clear(&p->down);
 	clear(&p->up);
-	board_reset(&p->board);
+	assert(board_reset(&p->board) == MMD_OK);
 }
 
 static void
@@ -158,7 +158,7 @@ be_off(struct pair *p)
 	if ((uint64_t)p->now_ms < p->power_on_ms)
 		return;
 	p->power_on_ms = 0;
-	board_reset(&p->board);
+	assert(board_reset(&p->board) == MMD_OK);
 	if (p->lasts > 0)
 		p->board.flash.power = 1 + pair_random(p) % p->lasts;
 }

@@ -621,7 +621,7 @@ time_floor(void **state)
 		send_call(c);
 		assert_int_equal(number(c, "time"), rows[i].want);
 	}
-	board_reset(&c->pair.board);
+	assert_int_equal(board_reset(&c->pair.board), MMD_OK);
 	(void)state_now(c);
 	assert_int_equal(number(c, "time"), 0);
 	ask(c, MMD_HELLO);
@@ -629,7 +629,7 @@ time_floor(void **state)
 	send_call(c);
 	put_all(c, &b);
 	commit(c, &b);
-	board_reset(&c->pair.board);
+	assert_int_equal(board_reset(&c->pair.board), MMD_OK);
 	(void)state_now(c);
 	assert_int_equal(number(c, "time"), 1780000000);
 }
@@ -667,6 +667,74 @@ two_identities(void **state)
 	assert_int_equal(c->refusal, MMD_R_LOCKED);
 }
 
+/* A key that flash lost: its certificate counts for nothing any more. */
+static void
+lost_key(void **state)
+{
+	struct call *c = *state;
+	struct mmd_area key = c->pair.board.store.key[0];
+	struct bundle b, next;
+
+	bring_to(c, MMD_STATE_READY, &b);
+	memset(c->pair.board.flash.map + key.at, 0xff, key.n);
+	assert_int_equal(state_now(c), MMD_STATE_EMPTY);
+	make_key(c, MMD_KEY_P256);
+	assert_int_equal(state_now(c), MMD_STATE_KEY);
+	ask_any(c, MMD_LOCK, &b);
+	assert_int_equal(c->refusal, MMD_R_NO_CERT);
+	commit(c, &b);
+	assert_int_not_equal(c->refusal, MMD_R_NONE);
+	certify(c, &next);
+	put_all(c, &next);
+	commit(c, &next);
+	assert_int_equal(c->refusal, MMD_R_NONE);
+	assert_int_equal(state_now(c), MMD_STATE_READY);
+	/* Locked, it does not make another: it says what it has lost. */
+	lock(c, next.cert_hash);
+	memset(c->pair.board.flash.map + key.at, 0xff, key.n);
+	assert_int_equal(state_now(c), MMD_STATE_LOCKED);
+	make_key(c, MMD_KEY_P256);
+	assert_int_equal(c->refusal, MMD_R_LOCKED);
+	ask_any(c, MMD_PROVE, &next);
+	assert_int_equal(c->refusal, MMD_R_NO_KEY);
+}
+
+/* A board put together wrongly is told so before it is one. */
+static void
+wrong_conf(void **state)
+{
+	static const uint8_t id[33];
+	struct call *c = *state;
+	struct mmd_factory_conf good = c->pair.board.conf, bad;
+	struct mmd_store store = *good.store;
+	struct mmd_flash flash = *store.flash;
+	struct mmd_factory f;
+
+	store.flash = &flash;
+	good.store = &store;
+	assert_int_equal(mmd_factory_init(&f, &good), MMD_OK);
+	bad = good;
+	bad.hardware.n = 0;
+	assert_int_equal(mmd_factory_init(&f, &bad), MMD_EINPUT);
+	bad.hardware = (struct mmd_bytes){ id, sizeof(id) };
+	assert_int_equal(mmd_factory_init(&f, &bad), MMD_EINPUT);
+	bad = good;
+	bad.firmware = "0123456789abcdef0123456789abcdef0";
+	assert_int_equal(mmd_factory_init(&f, &bad), MMD_EINPUT);
+	bad.firmware = "";
+	assert_int_equal(mmd_factory_init(&f, &bad), MMD_EINPUT);
+	bad = good;
+	bad.cap = MMD_FACTORY_BUF - 1;
+	assert_int_equal(mmd_factory_init(&f, &bad), MMD_EINPUT);
+	flash.unit = 256;
+	assert_int_equal(mmd_factory_init(&f, &good), MMD_EINPUT);
+	flash.unit = 12;
+	assert_int_equal(mmd_factory_init(&f, &good), MMD_EINPUT);
+	flash.unit = 8;
+	store.half[0][1].n += 8;
+	assert_int_equal(mmd_factory_init(&f, &good), MMD_EINPUT);
+}
+
 int
 main(void)
 {
@@ -681,6 +749,8 @@ main(void)
 		cmocka_unit_test(replaced),
 		cmocka_unit_test(time_floor),
 		cmocka_unit_test(two_identities),
+		cmocka_unit_test(lost_key),
+		cmocka_unit_test(wrong_conf),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

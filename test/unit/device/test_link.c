@@ -195,12 +195,12 @@ say_letters(void)
 }
 
 static void
-say_answer(uint8_t message, uint8_t seq, const char *body, size_t n)
+say_answer(unsigned message, uint8_t seq, const char *body, size_t n)
 {
 	uint8_t p[600], line[900];
 	struct mmd_smp_head h = { message == MMD_HELLO || message == MMD_CSR ||
 		    message == MMD_PROVE ? 1 : 3, 1, MMD_FACTORY_GROUP, seq,
-		message };
+		(uint8_t)message };
 	struct mmd_smp_tx tx;
 
 	memcpy(p + MMD_SMP_HEAD, body, n);

@@ -413,6 +413,7 @@ heads(void **state)
 			    json_object_get(row, "locked")));
 			assert_int_equal(b.cert[0], 0xc0);
 			assert_int_equal(b.all[31], 0xff);
+			assert_int_equal(b.key[27], 0x3b);
 		}
 		/* One that is too new is not written beside. */
 		if (rc == MMD_ESTATE)
@@ -439,6 +440,8 @@ head_written(void **state)
 	for (unsigned i = 0; i < 32; i++) {
 		b.cert[i] = (uint8_t)(0xc0 + i);
 		b.all[i] = (uint8_t)(0xe0 + i);
+		if (i < MMD_STORE_KEY)
+			b.key[i] = (uint8_t)(0x20 + i);
 	}
 	/* One generation before, in the other half. */
 	assert_int_equal(unhex(json_object_get(all, "before"), "head",
