@@ -4,12 +4,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "pair.h"
 #include "unit.h"
+#include "vectors.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -511,21 +511,6 @@ unplugged(void **state)
 	pair.host = was;
 }
 
-static size_t
-unhex(const json_t *row, const char *key, uint8_t *out, size_t cap)
-{
-	const char *s = json_string_value(json_object_get(row, key));
-	size_t n = s == NULL ? 0 : strlen(s) / 2;
-
-	assert_true(n > 0 && n <= cap);
-	for (size_t i = 0; i < n; i++) {
-		char two[] = { s[2 * i], s[2 * i + 1], '\0' };
-
-		out[i] = (uint8_t)strtoul(two, NULL, 16);
-	}
-	return n;
-}
-
 static void
 fill(uint8_t *p, unsigned first, size_t n)
 {
@@ -588,14 +573,14 @@ vectors(void **state)
 	assert_int_equal(json_array_size(json_object_get(all, "exchanges")), 9);
 	json_array_foreach(json_object_get(all, "exchanges"), i, row)
 	{
-		size_t n = unhex(row, "request_line", line, sizeof(line));
+		size_t n = vector_unhex(row, "request_line", line, sizeof(line));
 
 		begin_vector(l, i);
 		pair.down.from = pair.down.to = 0;
 		assert_int_equal(mmd_link_run(l), MMD_MORE);
 		assert_int_equal(pair.down.to, n);
 		assert_memory_equal(pair.down.p, line, n);
-		n = unhex(row, "answer_line", line, sizeof(line));
+		n = vector_unhex(row, "answer_line", line, sizeof(line));
 		pair_say(&pair, line, n);
 		assert_int_equal(mmd_link_run(l), i == 7 ? MMD_EREFUSED :
 		    MMD_OK);
@@ -615,13 +600,13 @@ device_vector(void **state)
 	json_t *all = json_load_file(VECTORS "/link.json", 0, NULL);
 	json_t *row = json_array_get(json_object_get(all, "exchanges"), 0);
 	uint8_t line[1024];
-	size_t n = unhex(row, "request_line", line, sizeof(line)), done;
+	size_t n = vector_unhex(row, "request_line", line, sizeof(line)), done;
 
 	(void)state;
 	(void)fresh();
 	assert_int_equal(pair.host.write(&pair, line, n, &done), MMD_OK);
 	pair_step(&pair);
-	n = unhex(row, "answer_line", line, sizeof(line));
+	n = vector_unhex(row, "answer_line", line, sizeof(line));
 	assert_int_equal(pair.up.to - pair.up.from, n);
 	assert_memory_equal(pair.up.p + pair.up.from, line, n);
 	json_decref(all);

@@ -4,11 +4,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mmd_smp.h"
+#include "vectors.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -16,22 +16,6 @@ static struct mmd_bytes
 text(const char *s)
 {
 	return (struct mmd_bytes){ (const uint8_t *)s, strlen(s) };
-}
-
-static size_t
-unhex(const json_t *row, const char *key, uint8_t *out, size_t cap)
-{
-	const char *s = json_string_value(json_object_get(row, key));
-	size_t n = s == NULL ? 0 : strlen(s) / 2;
-
-	assert_non_null(s);
-	assert_true(n <= cap);
-	for (size_t i = 0; i < n; i++) {
-		char two[] = { s[2 * i], s[2 * i + 1], '\0' };
-
-		out[i] = (uint8_t)strtoul(two, NULL, 16);
-	}
-	return n;
 }
 
 static size_t
@@ -62,8 +46,8 @@ vectors(void **state)
 	assert_true(json_array_size(json_object_get(all, "frames")) > 8);
 	json_array_foreach(json_object_get(all, "frames"), i, row)
 	{
-		size_t n = unhex(row, "packet", packet, sizeof(packet));
-		size_t m = unhex(row, "line", line, sizeof(line));
+		size_t n = vector_unhex(row, "packet", packet, sizeof(packet));
+		size_t m = vector_unhex(row, "line", line, sizeof(line));
 		struct mmd_bytes in = { line, m }, got;
 
 		for (size_t step = 1; step < 200; step += 33) {

@@ -4,12 +4,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "port/posix_flash.h"
+#include "vectors.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define HALF     2048
@@ -362,21 +362,6 @@ cuts_in_key(void **state)
 	mmd_posix_flash_close(&c.flash);
 }
 
-static size_t
-unhex(const json_t *row, const char *key, uint8_t *out, size_t cap)
-{
-	const char *s = json_string_value(json_object_get(row, key));
-	size_t n = s == NULL ? 0 : strlen(s) / 2;
-
-	assert_true(n > 0 && n <= cap);
-	for (size_t i = 0; i < n; i++) {
-		char two[] = { s[2 * i], s[2 * i + 1], '\0' };
-
-		out[i] = (uint8_t)strtoul(two, NULL, 16);
-	}
-	return n;
-}
-
 /*
  * Heads that another implementation wrote: of this version, of one to come
  * that this one may read, and of one that it may not.
@@ -400,7 +385,7 @@ heads(void **state)
 
 		print_message("%s\n", what);
 		chip_open(&c, 512, 8);
-		assert_int_equal(unhex(row, "head", c.flash.map +
+		assert_int_equal(vector_unhex(row, "head", c.flash.map +
 		    c.store.half[0][0].at, 128), 128);
 		assert_int_equal(mmd_store_bundle(&c.store, 0, &b), rc);
 		if (rc == MMD_OK) {
@@ -444,10 +429,10 @@ head_written(void **state)
 			b.key[i] = (uint8_t)(0x20 + i);
 	}
 	/* One generation before, in the other half. */
-	assert_int_equal(unhex(json_object_get(all, "before"), "head",
+	assert_int_equal(vector_unhex(json_object_get(all, "before"), "head",
 	    c.flash.map + c.store.half[0][1].at, 128), 128);
 	assert_int_equal(mmd_store_commit(&c.store, 0, &b), MMD_OK);
-	assert_int_equal(unhex(row, "head", want, 128), 128);
+	assert_int_equal(vector_unhex(row, "head", want, 128), 128);
 	assert_memory_equal(c.flash.map + c.store.half[0][0].at, want, 128);
 	mmd_posix_flash_close(&c.flash);
 	json_decref(all);
