@@ -37,6 +37,9 @@
  * a device by mistake or malice; it is reported by hello, and only commit
  * keeps it.)
  *
+ * It takes 104 bytes on a Cortex-M3 beside its buffer, and 1.2 KB of stack
+ * beside what crypto takes.
+ *
  * Of the board: a console that may be full of log text, storage, crypto.  No
  * clock: nothing here waits for anything.
  */
@@ -99,7 +102,13 @@ enum { MMD_SMP_EINVAL = 3, MMD_SMP_ENOTSUP = 8, MMD_SMP_EPERUSER = 256 };
 
 struct mmd_factory_conf {
 	const struct mmd_store *store;
-	const struct mmd_crypto *crypto; /* with hash_from; slot = identity */
+	/*
+	 * With hash_from; the slot is the identity.  make stores the key
+	 * whole or not at all (mmd_store_key_put does).  public is asked for
+	 * at each message and must take well under 350 ms: where it would be
+	 * computed, keep it beside the private key.
+	 */
+	const struct mmd_crypto *crypto;
 	struct mmd_bytes hardware; /* the chip's own id, 1 to 32 bytes */
 	const char *firmware;      /* name and version, 1 to 32 of ASCII */
 	uint32_t kinds;            /* bit k: the board makes mmd_key_kind k */
