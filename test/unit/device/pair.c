@@ -133,6 +133,7 @@ pair_blank(struct pair *p)
 	p->cuts = 0;
 	clear(&p->down);
 	clear(&p->up);
+	p->down.carried = p->up.carried = 0;
 	assert(board_reset(&p->board) == MMD_OK);
 }
 
