@@ -23,28 +23,32 @@ fail(struct mmd_der *r)
 	return (struct mmd_bytes){ NULL, 0 };
 }
 
-/* X.690 10.1: the shortest form; four bytes of length are plenty here. */
-static bool
-header(const struct mmd_der *r, size_t *head, size_t *len)
+/*
+ * See priv.h.  X.690 10.1: the shortest form; four bytes of length are plenty
+ * here.
+ */
+bool
+mmd_der_head(struct mmd_bytes seen, size_t left, size_t *head, size_t *len)
 {
+	const uint8_t *p = seen.p;
 	size_t k, n = 0;
 
 	/* X.690 8.1.2.4: a tag number of 31 begins a long tag: not ours. */
-	if (r->bad || r->left < 2 || (r->p[0] & 0x1f) == 0x1f)
+	if (seen.n < 2 || (p[0] & 0x1f) == 0x1f)
 		return false;
-	k = r->p[1] & 0x7f;
-	if ((r->p[1] & 0x80) == 0) {
+	k = p[1] & 0x7f;
+	if ((p[1] & 0x80) == 0) {
 		*head = 2;
 		*len = k;
-		return k <= r->left - 2;
+		return k <= left - 2;
 	}
-	if (k == 0 || k > 4 || r->left - 2 < k || r->p[2] == 0)
+	if (k == 0 || k > 4 || seen.n - 2 < k || p[2] == 0)
 		return false;
 	for (size_t i = 0; i < k; i++)
-		n = n << 8 | r->p[2 + i];
+		n = n << 8 | p[2 + i];
 	*head = 2 + k;
 	*len = n;
-	return n >= 0x80 && n <= r->left - *head;
+	return n >= 0x80 && n <= left - *head;
 }
 
 static struct mmd_bytes
@@ -53,7 +57,8 @@ element(struct mmd_der *r, int tag, bool whole)
 	struct mmd_bytes v;
 	size_t head, len;
 
-	if (!header(r, &head, &len) || (tag >= 0 && r->p[0] != tag))
+	if (r->bad || !mmd_der_head((struct mmd_bytes){ r->p, r->left },
+	    r->left, &head, &len) || (tag >= 0 && r->p[0] != tag))
 		return fail(r);
 	v.p = whole ? r->p : r->p + head;
 	v.n = whole ? head + len : len;

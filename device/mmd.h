@@ -16,8 +16,14 @@
  *	mmd_x509.h   certificate requests; walking certificates and PKCS#7
  *	mmd_token.h  the one-time token and the TLS keys made from it
  *	mmd_est.h    EST (RFC 7030) as a machine without input or output
+ *	mmd_cbor.h   CBOR maps
+ *	mmd_smp.h    packets of SMP over a serial console
+ *	mmd_store.h  identities in raw flash, safe against a power cut
+ *	mmd_factory.h  the device's side of its making at a station
+ *	mmd_link.h   the station's side of that, for who writes one
  *
- * Each part links by itself: a board that only renews needs no token code.
+ * Each part links by itself: a board that only renews needs no token code, and
+ * one that gets its identity where it is made needs no EST.
  *
  * A first enrolment, in the order a board does it:
  *	mmd_token_parse         the label, QR code or JSON file
@@ -52,7 +58,8 @@ enum mmd_rc {
 	MMD_EPATH,     /* the peer did not prove itself */
 	MMD_EREFUSED,  /* the peer refused what we proved ourselves with */
 	MMD_ECLOSED,   /* the stream ended early */
-	MMD_EPORT      /* the board failed */
+	MMD_EPORT,     /* the board failed */
+	MMD_ESILENT    /* the peer did not answer in time */
 };
 
 /* Borrowed bytes, never NUL-terminated. */
@@ -146,6 +153,20 @@ struct mmd_crypto {
 	/* Signs a whole message; Ed25519 only.  May be NULL. */
 	enum mmd_rc (*sign)(void *ctx, unsigned slot, struct mmd_bytes msg,
 	    uint8_t *sig, size_t cap, size_t *n);
+	/*
+	 * Hashes what next gives, piece by piece until one of no bytes, for
+	 * data that is nowhere in one piece.  What next gives else ends it.
+	 * Only the factory needs it.
+	 */
+	enum mmd_rc (*hash_from)(void *ctx,
+	    enum mmd_rc (*next)(void *from, struct mmd_bytes *piece),
+	    void *from, uint8_t out[MMD_HASH]);
+	/*
+	 * Mixes bytes into the board's random generator, which must be no
+	 * worse for it whatever they are: they count for no entropy.  The
+	 * factory's alone, and it may be NULL.
+	 */
+	enum mmd_rc (*stir)(void *ctx, struct mmd_bytes data);
 	void *ctx;
 };
 

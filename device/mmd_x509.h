@@ -17,6 +17,14 @@ enum mmd_rc mmd_request_write(const struct mmd_crypto *crypto, unsigned slot,
     MMD_MUST;
 
 /*
+ * Signs any message by the slot's key, in the form that X.509 has for it:
+ * ECDSA or RSA over SHA-256, or Ed25519.  buf holds the public key first, then
+ * *n bytes of signature.  MMD_ESPACE, MMD_NONE (no key), the port's.
+ */
+enum mmd_rc mmd_request_sign(const struct mmd_crypto *crypto, unsigned slot,
+    struct mmd_bytes msg, uint8_t *buf, size_t cap, size_t *n) MMD_MUST;
+
+/*
  * A certificate (RFC 5280 4.1) as slices of its DER.  That it parsed proves
  * its shape and nothing else: no signature is checked here.
  */

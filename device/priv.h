@@ -15,6 +15,9 @@ int memcmp(const void *a, const void *b, size_t n);
 
 #define MMD_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Of one source file for another: reached without a table of addresses. */
+#define MMD_HIDDEN __attribute__((visibility("hidden")))
+
 /* Bytes of a string constant, without its NUL: in a table, and as a value. */
 #define MMD_BYTES(s) { (const uint8_t *)(s), sizeof(s) - 1 }
 #define MMD_TEXT(s)  ((struct mmd_bytes)MMD_BYTES(s))
@@ -40,6 +43,40 @@ mmd_lower(uint8_t c)
 {
 	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
 }
+
+/* Numbers of the wire and of storage: the high byte first. */
+static inline uint16_t
+mmd_get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline void
+mmd_put16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline uint32_t
+mmd_get32(const uint8_t *p)
+{
+	return (uint32_t)mmd_get16(p) << 16 | mmd_get16(p + 2);
+}
+
+static inline void
+mmd_put32(uint8_t *p, uint32_t v)
+{
+	mmd_put16(p, (uint16_t)(v >> 16));
+	mmd_put16(p + 2, (uint16_t)v);
+}
+
+/*
+ * The head of a DER element, of which seen shows the beginning and left bytes
+ * are there: how long the head is and what it holds.  False: not DER.
+ */
+bool mmd_der_head(struct mmd_bytes seen, size_t left, size_t *head,
+    size_t *len);
 
 /* memset that a compiler may not drop. */
 static inline void

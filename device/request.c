@@ -67,22 +67,33 @@ put_info(struct mmd_derw *w, struct mmd_bytes name, struct mmd_bytes spki)
 
 static enum mmd_rc
 sign(const struct mmd_crypto *crypto, unsigned slot, bool whole_message,
-    struct mmd_derw *w, struct mmd_bytes info, struct mmd_bytes *sig)
+    struct mmd_bytes msg, uint8_t *sig, size_t cap, size_t *n)
 {
 	uint8_t hash[MMD_HASH];
-	uint8_t *room = w->buf + info.n;
 	enum mmd_rc rc;
 
-	sig->p = room;
 	if (whole_message)
 		return crypto->sign == NULL ? MMD_EPORT
-		    : crypto->sign(crypto->ctx, slot, info, room,
-		        w->cap - info.n, &sig->n);
-	rc = crypto->hash(crypto->ctx, &info, 1, hash);
+		    : crypto->sign(crypto->ctx, slot, msg, sig, cap, n);
+	rc = crypto->hash(crypto->ctx, &msg, 1, hash);
+	return rc != MMD_OK ? rc
+	    : crypto->sign_hash(crypto->ctx, slot, hash, sig, cap, n);
+}
+
+/* see mmd_x509.h */
+enum mmd_rc
+mmd_request_sign(const struct mmd_crypto *crypto, unsigned slot,
+    struct mmd_bytes msg, uint8_t *buf, size_t cap, size_t *n)
+{
+	struct mmd_bytes spki = { buf, 0 };
+	enum mmd_rc rc = crypto->public(crypto->ctx, slot, buf, cap, &spki.n);
+	const struct algorithm *alg;
+
 	if (rc != MMD_OK)
 		return rc;
-	return crypto->sign_hash(crypto->ctx, slot, hash, room,
-	    w->cap - info.n, &sig->n);
+	alg = algorithm_of(spki);
+	return alg == NULL ? MMD_EPORT
+	    : sign(crypto, slot, alg->whole_message, msg, buf, cap, n);
 }
 
 /*
@@ -131,7 +142,9 @@ mmd_request_write(const struct mmd_crypto *crypto, unsigned slot,
 		return MMD_ESPACE;
 	info = (struct mmd_bytes){ buf, cap - w.at };
 	memmove(buf, buf + w.at, info.n);
-	rc = sign(crypto, slot, alg->whole_message, &w, info, &sig);
+	sig.p = buf + info.n;
+	rc = sign(crypto, slot, alg->whole_message, info, buf + info.n,
+	    cap - info.n, &sig.n);
 	return rc != MMD_OK ? rc
 	    : assemble(&w, info, alg->sig_alg, sig, out);
 }

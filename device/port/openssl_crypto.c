@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
@@ -24,6 +25,32 @@ hash(void *ctx, const struct mmd_bytes *parts, size_t nparts,
 	ok = ok && EVP_DigestFinal_ex(md, out, NULL) == 1;
 	EVP_MD_CTX_free(md);
 	return ok ? MMD_OK : MMD_EPORT;
+}
+
+static enum mmd_rc
+hash_from(void *ctx, enum mmd_rc (*next)(void *, struct mmd_bytes *),
+    void *from, uint8_t out[MMD_HASH])
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
+	struct mmd_bytes piece = { out, 1 };
+	enum mmd_rc rc = MMD_OK;
+
+	(void)ctx;
+	while (ok && piece.n > 0 && (rc = next(from, &piece)) == MMD_OK)
+		ok = EVP_DigestUpdate(md, piece.p, piece.n) == 1;
+	if (rc == MMD_OK && (!ok || EVP_DigestFinal_ex(md, out, NULL) != 1))
+		rc = MMD_EPORT;
+	EVP_MD_CTX_free(md);
+	return rc;
+}
+
+static enum mmd_rc
+stir(void *ctx, struct mmd_bytes data)
+{
+	(void)ctx;
+	RAND_add(data.p, (int)data.n, 0);
+	return MMD_OK;
 }
 
 /* All that is authenticated here is a few dozen bytes. */
@@ -204,5 +231,5 @@ struct mmd_crypto
 mmd_openssl_crypto(struct mmd_openssl_keys *keys)
 {
 	return (struct mmd_crypto){ hash, hmac, make, public, sign_hash, sign,
-		keys };
+		hash_from, stir, keys };
 }

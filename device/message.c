@@ -1,0 +1,299 @@
+#include "factory.h"
+#include "mmd_x509.h"
+
+/*
+ * What each message does.  Whatever it needs of the request it takes before
+ * it writes, since the answer takes the request's place.
+ */
+
+#define ID { "id", MMD_CBOR_UINT, false, 0, MMD_IDENTITIES - 1 }
+
+/* Room behind what is written, for a value that is made before it is put. */
+#define GAP 32
+
+struct room {
+	uint8_t *p;
+	size_t n;
+};
+
+static struct room
+behind(const struct mmd_call *c)
+{
+	size_t from = c->w.n + GAP;
+
+	if (from > c->w.cap)
+		from = c->w.cap;
+	return (struct room){ c->w.buf + from, c->w.cap - from };
+}
+
+static void
+put_hash(struct mmd_cborw *w, const char *key, const uint8_t hash[MMD_HASH])
+{
+	mmd_cborw_bytes(w, key, (struct mmd_bytes){ hash, MMD_HASH });
+}
+
+static const struct mmd_cbor_key hello_keys[] = {
+	ID,
+	{ "time", MMD_CBOR_UINT, false, 0, 0 },
+};
+
+static void
+put_counters(struct mmd_call *c)
+{
+	mmd_cborw_uint(&c->w, "lines", c->f->rx.bad);
+	mmd_cborw_uint(&c->w, "messages", c->f->bad_messages);
+	mmd_cborw_uint(&c->w, "flash", c->f->bad_flash);
+}
+
+static enum mmd_refusal
+hello(struct mmd_call *c)
+{
+	const struct mmd_factory_conf *conf = c->f->conf;
+	const struct mmd_look *l = &c->look;
+	uint64_t told_s = c->v[1].type == MMD_CBOR_UINT ? c->v[1].n : 0;
+
+	if (told_s > c->f->floor_s && told_s <= (uint64_t)MMD_TIME_FOREVER)
+		c->f->floor_s = told_s;
+	mmd_cborw_uint(&c->w, "v", MMD_FACTORY_PROTOCOL);
+	mmd_cborw_text(&c->w, "fw", mmd_bytes_of(conf->firmware));
+	mmd_cborw_bytes(&c->w, "hw", conf->hardware);
+	mmd_cborw_uint(&c->w, "state",
+	    l->locked ? MMD_STATE_LOCKED : l->state);
+	mmd_cborw_uint(&c->w, "kinds", conf->kinds);
+	mmd_cborw_uint(&c->w, "max", c->w.cap);
+	mmd_cborw_uint(&c->w, "step", mmd_store_step(conf->store));
+	mmd_cborw_uint(&c->w, "room", mmd_store_room(conf->store,
+	    c->identity));
+	mmd_cborw_uint(&c->w, "time", c->f->floor_s);
+	put_counters(c);
+	if (l->state >= MMD_STATE_KEY)
+		put_hash(&c->w, "key", l->key);
+	if (l->state >= MMD_STATE_READY) {
+		put_hash(&c->w, "cert", l->bundle.cert);
+		put_hash(&c->w, "all", l->bundle.all);
+	}
+	return MMD_R_NONE;
+}
+
+static const struct mmd_cbor_key key_keys[] = {
+	ID,
+	{ "kind", MMD_CBOR_UINT, false, 0, 31 },
+	{ "stir", MMD_CBOR_BYTES, true, MMD_STIR, MMD_STIR },
+};
+
+static enum mmd_rc
+make_key(struct mmd_call *c)
+{
+	const struct mmd_crypto *crypto = c->f->conf->crypto;
+	enum mmd_key_kind kind = (enum mmd_key_kind)c->v[1].n;
+	enum mmd_rc rc = crypto->stir == NULL ? MMD_OK
+	    : crypto->stir(crypto->ctx, c->v[2].v);
+
+	return rc != MMD_OK ? rc : crypto->make(crypto->ctx, c->identity, kind);
+}
+
+static enum mmd_rc
+put_public(struct mmd_call *c)
+{
+	const struct mmd_crypto *crypto = c->f->conf->crypto;
+	struct room r = behind(c);
+	struct mmd_bytes pub = { r.p, 0 };
+	enum mmd_rc rc = crypto->public(crypto->ctx, c->identity, r.p, r.n,
+	    &pub.n);
+
+	if (rc == MMD_OK)
+		mmd_cborw_bytes(&c->w, "pub", pub);
+	return rc;
+}
+
+static enum mmd_refusal
+key(struct mmd_call *c)
+{
+	enum mmd_rc rc = MMD_OK;
+
+	if (c->look.state == MMD_STATE_EMPTY) {
+		if ((c->f->conf->kinds >> c->v[1].n & 1) == 0)
+			return MMD_R_KIND;
+		rc = make_key(c);
+	}
+	if (rc == MMD_OK)
+		rc = put_public(c);
+	return mmd_factory_refuse(c->f, rc);
+}
+
+static const struct mmd_cbor_key csr_keys[] = { ID };
+
+/* The device's name is not the request's to say: it tells the chip's id. */
+static struct mmd_bytes
+hex(struct mmd_bytes v, uint8_t out[2 * MMD_HARDWARE_MAX])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < v.n; i++) {
+		out[2 * i] = (uint8_t)digits[v.p[i] >> 4];
+		out[2 * i + 1] = (uint8_t)digits[v.p[i] & 15];
+	}
+	return (struct mmd_bytes){ out, 2 * v.n };
+}
+
+static enum mmd_refusal
+csr(struct mmd_call *c)
+{
+	uint8_t name[2 * MMD_HARDWARE_MAX];
+	struct room r = behind(c);
+	struct mmd_bytes der;
+	enum mmd_rc rc = mmd_request_write(c->f->conf->crypto, c->identity,
+	    hex(c->f->conf->hardware, name), r.p, r.n, &der);
+
+	if (rc == MMD_OK)
+		mmd_cborw_bytes(&c->w, "csr", der);
+	return mmd_factory_refuse(c->f, rc);
+}
+
+static const struct mmd_cbor_key put_keys[] = {
+	ID,
+	{ "len", MMD_CBOR_UINT, true, 1, UINT32_MAX },
+	{ "off", MMD_CBOR_UINT, true, 0, UINT32_MAX },
+	{ "data", MMD_CBOR_BYTES, true, 1, 0 },
+};
+
+static enum mmd_refusal
+put(struct mmd_call *c)
+{
+	uint32_t off = (uint32_t)c->v[2].n, next;
+	enum mmd_rc rc = mmd_store_put(c->f->conf->store, c->identity,
+	    (uint32_t)c->v[1].n, off, c->v[3].v, &next);
+
+	if (rc == MMD_EINPUT)
+		return MMD_R_PIECE;
+	if (rc != MMD_OK)
+		return mmd_factory_refuse(c->f, rc);
+	c->f->bad_flash += next <= off;
+	mmd_cborw_uint(&c->w, "off", next);
+	return MMD_R_NONE;
+}
+
+static const struct mmd_cbor_key commit_keys[] = {
+	ID,
+	{ "cert", MMD_CBOR_UINT, true, 1, UINT32_MAX },
+	{ "chain", MMD_CBOR_UINT, false, 0, UINT32_MAX },
+	{ "conf", MMD_CBOR_UINT, false, 0, UINT32_MAX },
+	{ "all", MMD_CBOR_BYTES, true, MMD_HASH, MMD_HASH },
+};
+
+static bool
+in_use(const struct mmd_look *l, const struct mmd_bundle *b)
+{
+	return l->state == MMD_STATE_READY &&
+	    memcmp(l->bundle.n, b->n, sizeof(b->n)) == 0 &&
+	    memcmp(l->bundle.all, b->all, MMD_HASH) == 0;
+}
+
+static enum mmd_rc
+take_into_use(struct mmd_call *c, struct mmd_bundle *b)
+{
+	const struct mmd_factory_conf *conf = c->f->conf;
+	struct room r = behind(c);
+	enum mmd_rc rc;
+
+	rc = mmd_store_verify(conf->store, conf->crypto, c->identity, b, r.p,
+	    r.n);
+	if (rc == MMD_OK)
+		rc = mmd_store_commit(conf->store, c->identity, b);
+	return rc;
+}
+
+static enum mmd_refusal
+commit(struct mmd_call *c)
+{
+	struct mmd_bundle b = { .floor_s = c->f->floor_s };
+	enum mmd_rc rc = MMD_OK;
+
+	for (size_t i = 0; i < MMD_PARTS; i++)
+		b.n[i] = (uint32_t)c->v[1 + i].n;
+	memcpy(b.all, c->v[4].v.p, MMD_HASH);
+	if (in_use(&c->look, &b))
+		b = c->look.bundle;
+	else
+		rc = take_into_use(c, &b);
+	if (rc == MMD_OK)
+		put_hash(&c->w, "cert", b.cert);
+	return mmd_factory_refuse(c->f, rc);
+}
+
+static const struct mmd_cbor_key prove_keys[] = {
+	ID,
+	{ "nonce", MMD_CBOR_BYTES, true, MMD_NONCE, MMD_NONCE },
+};
+
+/* All but the hardware id is of fixed length: one way to read it. */
+static size_t
+claim(const struct mmd_call *c, uint8_t *out)
+{
+	const struct mmd_bytes parts[] = {
+		MMD_BYTES(MMD_PROVE_LABEL),
+		c->v[1].v,
+		c->f->conf->hardware,
+		{ c->look.bundle.cert, MMD_HASH },
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < MMD_COUNT(parts); i++) {
+		memcpy(out + n, parts[i].p, parts[i].n);
+		n += parts[i].n;
+	}
+	return n;
+}
+
+static enum mmd_refusal
+prove(struct mmd_call *c)
+{
+	uint8_t msg[sizeof(MMD_PROVE_LABEL) + MMD_NONCE + MMD_HARDWARE_MAX +
+	    MMD_HASH];
+	struct mmd_bytes said = { msg, claim(c, msg) }, sig;
+	struct room r = behind(c);
+	enum mmd_rc rc = mmd_request_sign(c->f->conf->crypto, c->identity,
+	    said, r.p, r.n, &sig.n);
+
+	sig.p = r.p;
+	if (rc == MMD_OK)
+		mmd_cborw_bytes(&c->w, "sig", sig);
+	return mmd_factory_refuse(c->f, rc);
+}
+
+static const struct mmd_cbor_key lock_keys[] = {
+	{ "cert", MMD_CBOR_BYTES, true, MMD_HASH, MMD_HASH },
+};
+
+static enum mmd_refusal
+lock(struct mmd_call *c)
+{
+	const struct mmd_factory_conf *conf = c->f->conf;
+	enum mmd_rc rc;
+
+	if (memcmp(c->v[0].v.p, c->look.bundle.cert, MMD_HASH) != 0)
+		return MMD_R_OTHER;
+	rc = mmd_store_lock(conf->store, MMD_IDEVID);
+	if (rc == MMD_OK && conf->lock != NULL)
+		rc = conf->lock(conf->lock_ctx);
+	return mmd_factory_refuse(c->f, rc);
+}
+
+#define KEYS(a) MMD_COUNT(a), a
+
+/* see factory.h */
+const struct mmd_message mmd_messages[MMD_MESSAGES] = {
+	[MMD_HELLO] = { MMD_SMP_READ, MMD_STATE_EMPTY, true,
+	    KEYS(hello_keys), hello },
+	[MMD_MAKE_KEY] = { MMD_SMP_WRITE, MMD_STATE_EMPTY, false,
+	    KEYS(key_keys), key },
+	[MMD_CSR] = { MMD_SMP_READ, MMD_STATE_KEY, true, KEYS(csr_keys), csr },
+	[MMD_PUT] = { MMD_SMP_WRITE, MMD_STATE_KEY, false, KEYS(put_keys),
+	    put },
+	[MMD_COMMIT] = { MMD_SMP_WRITE, MMD_STATE_KEY, false,
+	    KEYS(commit_keys), commit },
+	[MMD_PROVE] = { MMD_SMP_READ, MMD_STATE_READY, true, KEYS(prove_keys),
+	    prove },
+	[MMD_LOCK] = { MMD_SMP_WRITE, MMD_STATE_READY, true, KEYS(lock_keys),
+	    lock },
+};

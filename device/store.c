@@ -1,0 +1,386 @@
+#include "flash.h"
+#include "priv.h"
+
+/*
+ * The head, numbers with the high byte first:
+ *	0	magic
+ *	4	version of the writer
+ *	5	lowest version of a reader
+ *	6	what it is: an identity, or KEY and an identity
+ *	7	flags
+ *	8	generation
+ *	12	lengths of the three parts
+ *	24	time floor
+ *	32	SHA-256 of the certificate
+ *	64	SHA-256 of the bundle
+ *	96	the first bytes of SHA-256 of the certificate's key
+ *	124	CRC-32 of all before it
+ */
+enum { VERSION = 4, READER = 5, WHAT = 6, FLAGS = 7, GENERATION = 8,
+	LENGTHS = 12, FLOOR = 24, CERT = 32, ALL = 64, OWN = 96, CRC = 124 };
+enum { LOCKED = 0x01, KEY = 0x10 };
+
+static const uint8_t magic[] = { 'M', 'M', 'D', 'S' };
+
+/* CRC-32 of IEEE 802.3. */
+static uint32_t
+crc32(const uint8_t *p, size_t n)
+{
+	uint32_t crc = UINT32_MAX;
+
+	for (size_t i = 0; i < n; i++) {
+		crc ^= p[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^
+			    ((crc & 1) != 0 ? UINT32_C(0xedb88320) : 0);
+	}
+	return ~crc;
+}
+
+static void
+encode_head(const struct mmd_bundle *b, uint8_t what,
+    uint8_t h[MMD_STORE_HEAD])
+{
+	memset(h, 0, MMD_STORE_HEAD);
+	memcpy(h, magic, sizeof(magic));
+	h[VERSION] = h[READER] = MMD_STORE_VERSION;
+	h[WHAT] = what;
+	h[FLAGS] = b->locked ? LOCKED : 0;
+	mmd_put32(h + GENERATION, b->generation);
+	for (size_t i = 0; i < MMD_PARTS; i++)
+		mmd_put32(h + LENGTHS + 4 * i, b->n[i]);
+	mmd_put32(h + FLOOR, (uint32_t)(b->floor_s >> 32));
+	mmd_put32(h + FLOOR + 4, (uint32_t)b->floor_s);
+	memcpy(h + CERT, b->cert, MMD_HASH);
+	memcpy(h + ALL, b->all, MMD_HASH);
+	memcpy(h + OWN, b->key, MMD_STORE_KEY);
+	mmd_put32(h + CRC, crc32(h, CRC));
+}
+
+/* see flash.h */
+bool
+mmd_store_fits(const struct mmd_bundle *b, uint32_t room)
+{
+	for (size_t i = 0; i < MMD_PARTS; i++) {
+		if (b->n[i] > room)
+			return false;
+		room -= b->n[i];
+	}
+	return true;
+}
+
+/* MMD_NONE: no head, or one that was cut off. */
+static enum mmd_rc
+read_head(const struct mmd_flash *f, const struct mmd_area *a, uint8_t what,
+    struct mmd_bundle *b)
+{
+	uint8_t h[MMD_STORE_HEAD];
+	enum mmd_rc rc = a->n < sizeof(h) ? MMD_NONE
+	    : f->read(f->ctx, a->at, h, sizeof(h));
+
+	if (rc != MMD_OK)
+		return rc;
+	if (memcmp(h, magic, sizeof(magic)) != 0 ||
+	    mmd_get32(h + CRC) != crc32(h, CRC) || h[WHAT] != what)
+		return MMD_NONE;
+	if (h[READER] > MMD_STORE_VERSION)
+		return MMD_ESTATE;
+	b->generation = mmd_get32(h + GENERATION);
+	for (size_t i = 0; i < MMD_PARTS; i++)
+		b->n[i] = mmd_get32(h + LENGTHS + 4 * i);
+	b->floor_s = (uint64_t)mmd_get32(h + FLOOR) << 32 |
+	    mmd_get32(h + FLOOR + 4);
+	b->locked = (h[FLAGS] & LOCKED) != 0;
+	memcpy(b->cert, h + CERT, MMD_HASH);
+	memcpy(b->all, h + ALL, MMD_HASH);
+	memcpy(b->key, h + OWN, MMD_STORE_KEY);
+	return mmd_store_fits(b, a->n - MMD_STORE_HEAD) ? MMD_OK : MMD_NONE;
+}
+
+static bool
+whole_blocks(const struct mmd_flash *f, const struct mmd_area *a)
+{
+	/* A block is a power of two on every chip; so no division. */
+	return ((a->at | a->n) & (f->block - 1)) == 0;
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_check(const struct mmd_store *s)
+{
+	const struct mmd_flash *f = s->flash;
+	bool ok = f->unit > 0 && f->unit <= MMD_FLASH_STEP_MAX &&
+	    (f->unit & (f->unit - 1)) == 0 && f->block > 0 &&
+	    (f->block & (f->block - 1)) == 0;
+
+	for (unsigned i = 0; i < MMD_IDENTITIES; i++)
+		ok = ok && whole_blocks(f, &s->key[i]) &&
+		    whole_blocks(f, &s->half[i][0]) &&
+		    whole_blocks(f, &s->half[i][1]);
+	return ok ? MMD_OK : MMD_EINPUT;
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_bundle(const struct mmd_store *s, unsigned identity,
+    struct mmd_bundle *out)
+{
+	enum mmd_rc rc = MMD_NONE;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct mmd_bundle b = { .half = i };
+		enum mmd_rc one = read_head(s->flash, &s->half[identity][i],
+		    (uint8_t)identity, &b);
+
+		if (one != MMD_OK && one != MMD_NONE)
+			return one;
+		if (one == MMD_OK &&
+		    (rc == MMD_NONE || b.generation > out->generation)) {
+			*out = b;
+			rc = MMD_OK;
+		}
+	}
+	return rc;
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_locked(const struct mmd_store *s, unsigned identity, bool *locked)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct mmd_bundle b;
+		enum mmd_rc rc = read_head(s->flash, &s->half[identity][i],
+		    (uint8_t)identity, &b);
+
+		if (rc != MMD_OK && rc != MMD_NONE)
+			return rc;
+		any |= rc == MMD_OK && b.locked;
+	}
+	*locked = any;
+	return MMD_OK;
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_read(const struct mmd_store *s, unsigned identity,
+    const struct mmd_bundle *b, enum mmd_part part, uint32_t off, uint8_t *p,
+    size_t n)
+{
+	uint32_t at = s->half[identity][b->half].at + MMD_STORE_HEAD + off;
+
+	if (off > b->n[part] || n > b->n[part] - off)
+		return MMD_EINPUT;
+	for (unsigned i = 0; i < part; i++)
+		at += b->n[i];
+	return s->flash->read(s->flash->ctx, at, p, n);
+}
+
+/* see mmd_store.h */
+uint32_t
+mmd_store_room(const struct mmd_store *s, unsigned identity)
+{
+	const struct mmd_area *h = s->half[identity];
+	uint32_t n = h[0].n < h[1].n ? h[0].n : h[1].n;
+
+	return n < MMD_STORE_HEAD ? 0 : n - MMD_STORE_HEAD;
+}
+
+/* see mmd_store.h */
+uint32_t
+mmd_store_step(const struct mmd_store *s)
+{
+	return mmd_flash_step(s->flash);
+}
+
+/* see flash.h */
+enum mmd_rc
+mmd_store_idle(const struct mmd_store *s, unsigned identity,
+    const struct mmd_area **idle, struct mmd_bundle *used)
+{
+	enum mmd_rc rc;
+
+	*used = (struct mmd_bundle){ .half = 1 };
+	rc = mmd_store_bundle(s, identity, used);
+	*idle = &s->half[identity][1 - used->half];
+	return rc == MMD_NONE ? MMD_OK : rc;
+}
+
+/*
+ * A bundle begins, or goes on.  A head that is not blank, and any byte that
+ * is another than what comes, say that an earlier one lies here.
+ */
+static enum mmd_rc
+put_piece(const struct mmd_flash *f, const struct mmd_area *a, uint32_t off,
+    struct mmd_bytes piece, bool *erased)
+{
+	uint32_t at = a->at + MMD_STORE_HEAD + off;
+	enum mmd_rc rc = mmd_flash_blank(f, a->at, MMD_STORE_HEAD) ?
+	    mmd_flash_fill(f, at, piece) : MMD_ESTATE;
+
+	*erased = rc == MMD_ESTATE;
+	if (!*erased)
+		return rc;
+	rc = mmd_flash_erase(f, a);
+	if (rc == MMD_OK && off == 0)
+		rc = mmd_flash_fill(f, at, piece);
+	/* What does not take on erased flash never will. */
+	return rc == MMD_ESTATE ? MMD_EPORT : rc;
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_put(const struct mmd_store *s, unsigned identity, uint32_t all_n,
+    uint32_t off, struct mmd_bytes piece, uint32_t *next)
+{
+	uint32_t step = mmd_flash_step(s->flash);
+	const struct mmd_area *idle;
+	struct mmd_bundle used;
+	bool erased;
+	enum mmd_rc rc;
+
+	if (all_n > mmd_store_room(s, identity))
+		return MMD_ESPACE;
+	if (off % step != 0 || off > all_n || piece.n > all_n - off ||
+	    (piece.n % step != 0 && off + piece.n != all_n))
+		return MMD_EINPUT;
+	rc = mmd_store_idle(s, identity, &idle, &used);
+	if (rc == MMD_OK)
+		rc = put_piece(s->flash, idle, off, piece, &erased);
+	if (rc == MMD_OK)
+		*next = erased && off > 0 ? 0 : off + (uint32_t)piece.n;
+	return rc;
+}
+
+static enum mmd_rc
+put_head(const struct mmd_flash *f, const struct mmd_area *a, uint8_t what,
+    const struct mmd_bundle *b)
+{
+	uint8_t h[MMD_STORE_HEAD];
+
+	encode_head(b, what, h);
+	return mmd_flash_fill(f, a->at, (struct mmd_bytes){ h, sizeof(h) });
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_commit(const struct mmd_store *s, unsigned identity,
+    struct mmd_bundle *b)
+{
+	const struct mmd_area *idle;
+	struct mmd_bundle used;
+	enum mmd_rc rc = mmd_store_idle(s, identity, &idle, &used);
+
+	if (rc != MMD_OK)
+		return rc;
+	b->generation = used.generation + 1;
+	b->half = 1 - used.half;
+	rc = put_head(s->flash, idle, (uint8_t)identity, b);
+	return rc == MMD_ESTATE ? MMD_ECHECKSUM : rc;
+}
+
+/* The bundle in use, into the other half. */
+static enum mmd_rc
+copy(const struct mmd_store *s, const struct mmd_area *from,
+    const struct mmd_area *to, uint32_t n, bool *erased)
+{
+	const struct mmd_flash *f = s->flash;
+	uint8_t some[MMD_FLASH_STEP_MAX];
+	uint32_t step = mmd_flash_step(f);
+	enum mmd_rc rc = MMD_OK;
+
+	*erased = false;
+	for (uint32_t i = 0; rc == MMD_OK && !*erased && i < n; i += step) {
+		struct mmd_bytes v = { some, n - i < step ? n - i : step };
+
+		rc = f->read(f->ctx, from->at + MMD_STORE_HEAD + i, some, v.n);
+		if (rc == MMD_OK)
+			rc = put_piece(f, to, i, v, erased);
+		if (i == 0)
+			*erased = false;
+	}
+	return rc;
+}
+
+static enum mmd_rc
+lock_half(const struct mmd_store *s, unsigned identity)
+{
+	const struct mmd_area *idle;
+	struct mmd_bundle b;
+	bool erased;
+	enum mmd_rc rc = mmd_store_idle(s, identity, &idle, &b);
+	uint32_t n = b.n[0] + b.n[1] + b.n[2];
+
+	if (rc == MMD_OK && b.generation == 0)
+		rc = MMD_NONE;
+	for (int tries = 0; rc == MMD_OK && tries < 2; tries++) {
+		rc = copy(s, &s->half[identity][b.half], idle, n, &erased);
+		if (rc == MMD_OK && !erased)
+			break;
+	}
+	b.locked = true;
+	return rc != MMD_OK ? rc : mmd_store_commit(s, identity, &b);
+}
+
+static bool
+both_locked(const struct mmd_store *s, unsigned identity)
+{
+	struct mmd_bundle b;
+
+	for (unsigned i = 0; i < 2; i++)
+		if (read_head(s->flash, &s->half[identity][i],
+		    (uint8_t)identity, &b) != MMD_OK || !b.locked)
+			return false;
+	return true;
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_lock(const struct mmd_store *s, unsigned identity)
+{
+	for (int i = 0; i < 2 && !both_locked(s, identity); i++) {
+		enum mmd_rc rc = lock_half(s, identity);
+
+		if (rc != MMD_OK)
+			return rc == MMD_ECHECKSUM ? MMD_EPORT : rc;
+	}
+	return both_locked(s, identity) ? MMD_OK : MMD_EPORT;
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_key_put(const struct mmd_store *s, unsigned identity,
+    struct mmd_bytes key)
+{
+	const struct mmd_area *a = &s->key[identity];
+	const struct mmd_flash *f = s->flash;
+	struct mmd_bundle b = { .n = { (uint32_t)key.n } };
+	enum mmd_rc rc;
+
+	if (a->n < MMD_STORE_HEAD || key.n > a->n - MMD_STORE_HEAD)
+		return MMD_ESPACE;
+	rc = mmd_flash_erase(f, a);
+	if (rc == MMD_OK)
+		rc = mmd_flash_fill(f, a->at + MMD_STORE_HEAD, key);
+	if (rc == MMD_OK)
+		rc = put_head(f, a, (uint8_t)(KEY | identity), &b);
+	return rc == MMD_ESTATE ? MMD_EPORT : rc;
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_key_get(const struct mmd_store *s, unsigned identity, uint8_t *p,
+    size_t cap, size_t *n)
+{
+	const struct mmd_area *a = &s->key[identity];
+	struct mmd_bundle b;
+	enum mmd_rc rc = read_head(s->flash, a, (uint8_t)(KEY | identity), &b);
+
+	if (rc != MMD_OK)
+		return rc;
+	if (b.n[0] > cap)
+		return MMD_ESPACE;
+	*n = b.n[0];
+	return s->flash->read(s->flash->ctx, a->at + MMD_STORE_HEAD, p, *n);
+}

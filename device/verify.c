@@ -1,0 +1,193 @@
+#include "flash.h"
+#include "mmd_codec.h"
+#include "priv.h"
+
+/*
+ * Certificates are read where they lie in flash, a few bytes at a time, so
+ * that their length is no question of memory.
+ */
+struct span {
+	uint32_t at, n;
+};
+
+#define WINDOW 64
+
+/* What the commit looks at of a certificate; RFC 5280 4.1. */
+struct seen {
+	struct span issuer, subject; /* contents of the Names */
+	struct span spki;            /* with tag and length */
+};
+
+/* The next element of r, which must have this tag: its contents. */
+static bool
+into(const struct mmd_flash *f, struct span *r, uint8_t tag,
+    struct span *contents)
+{
+	uint8_t h[6];
+	struct mmd_bytes seen = { h, r->n < sizeof(h) ? r->n : sizeof(h) };
+	size_t head, len;
+
+	if (seen.n < 2 || f->read(f->ctx, r->at, h, seen.n) != MMD_OK ||
+	    !mmd_der_head(seen, r->n, &head, &len) || h[0] != tag)
+		return false;
+	*contents = (struct span){ r->at + (uint32_t)head, (uint32_t)len };
+	r->at += (uint32_t)(head + len);
+	r->n -= (uint32_t)(head + len);
+	return true;
+}
+
+/* The certificate at the front of r. */
+static bool
+walk(const struct mmd_flash *f, struct span *r, struct seen *c)
+{
+	static const uint8_t tags[] = { MMD_DER_CTX0, MMD_DER_INTEGER,
+		MMD_DER_SEQ, MMD_DER_SEQ, MMD_DER_SEQ, MMD_DER_SEQ };
+	enum { ISSUER = 3, SUBJECT = 5 };
+	struct span cert, tbs, field[MMD_COUNT(tags)], key;
+
+	if (!into(f, r, MMD_DER_SEQ, &cert) ||
+	    !into(f, &cert, MMD_DER_SEQ, &tbs))
+		return false;
+	for (size_t i = 0; i < MMD_COUNT(tags); i++)
+		if (!into(f, &tbs, tags[i], &field[i]))
+			return false;
+	c->issuer = field[ISSUER];
+	c->subject = field[SUBJECT];
+	c->spki.at = tbs.at;
+	if (!into(f, &tbs, MMD_DER_SEQ, &key))
+		return false;
+	c->spki.n = tbs.at - c->spki.at;
+	return true;
+}
+
+static bool
+same_bytes(const struct mmd_flash *f, struct span a, struct mmd_bytes b)
+{
+	uint8_t some[WINDOW];
+
+	if (a.n != b.n)
+		return false;
+	for (uint32_t i = 0; i < a.n; i += WINDOW) {
+		uint32_t k = a.n - i < WINDOW ? a.n - i : WINDOW;
+
+		if (f->read(f->ctx, a.at + i, some, k) != MMD_OK ||
+		    memcmp(some, b.p + i, k) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+same_spans(const struct mmd_flash *f, struct span a, struct span b)
+{
+	uint8_t some[WINDOW];
+
+	if (a.n != b.n)
+		return false;
+	for (uint32_t i = 0; i < a.n; i += WINDOW) {
+		struct span part = { b.at + i,
+			a.n - i < WINDOW ? a.n - i : WINDOW };
+
+		if (f->read(f->ctx, a.at + i, some, part.n) != MMD_OK ||
+		    !same_bytes(f, part, (struct mmd_bytes){ some, part.n }))
+			return false;
+	}
+	return true;
+}
+
+/* Pieces of flash for a hash. */
+struct source {
+	const struct mmd_flash *flash;
+	struct span left;
+	uint8_t some[WINDOW];
+};
+
+static enum mmd_rc
+next_piece(void *from, struct mmd_bytes *piece)
+{
+	struct source *s = from;
+	uint32_t n = s->left.n < WINDOW ? s->left.n : WINDOW;
+	enum mmd_rc rc = n == 0 ? MMD_OK
+	    : s->flash->read(s->flash->ctx, s->left.at, s->some, n);
+
+	s->left.at += n;
+	s->left.n -= n;
+	*piece = (struct mmd_bytes){ s->some, n };
+	return rc;
+}
+
+static enum mmd_rc
+hash_span(const struct mmd_flash *f, const struct mmd_crypto *crypto,
+    struct span v, uint8_t out[MMD_HASH])
+{
+	struct source s = { .flash = f, .left = v };
+
+	return crypto->hash_from(crypto->ctx, next_piece, &s, out);
+}
+
+/* RFC 5280 6.1: each issuer is the next one's subject. */
+static bool
+chains(const struct mmd_flash *f, struct span chain, struct seen *c)
+{
+	while (chain.n > 0) {
+		struct span issuer = c->issuer;
+
+		if (!walk(f, &chain, c) || !same_spans(f, issuer, c->subject))
+			return false;
+	}
+	return true;
+}
+
+/* Own key, shape, chain: what is at at belongs to this device. */
+static enum mmd_rc
+check_chain(const struct mmd_flash *f, const struct mmd_bundle *b, uint32_t at,
+    struct mmd_bytes own)
+{
+	struct span cert = { at, b->n[MMD_PART_CERT] };
+	struct span chain = { at + cert.n, b->n[MMD_PART_CHAIN] };
+	struct seen c;
+
+	if (!walk(f, &cert, &c) || cert.n > 0)
+		return MMD_EINPUT;
+	if (!same_bytes(f, c.spki, own))
+		return MMD_EPATH;
+	return chains(f, chain, &c) ? MMD_OK : MMD_EINPUT;
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_verify(const struct mmd_store *s, const struct mmd_crypto *crypto,
+    unsigned identity, struct mmd_bundle *b, uint8_t *scratch,
+    size_t scratch_n)
+{
+	const struct mmd_flash *f = s->flash;
+	const struct mmd_area *idle;
+	struct mmd_bundle used;
+	struct mmd_bytes own = { scratch, 0 };
+	struct span all;
+	uint8_t hash[MMD_HASH];
+	enum mmd_rc rc = mmd_store_idle(s, identity, &idle, &used);
+
+	if (rc != MMD_OK)
+		return rc;
+	if (!mmd_store_fits(b, mmd_store_room(s, identity)))
+		return MMD_EINPUT;
+	all = (struct span){ idle->at + MMD_STORE_HEAD,
+		b->n[0] + b->n[1] + b->n[2] };
+	rc = hash_span(f, crypto, all, hash);
+	if (rc == MMD_OK && memcmp(hash, b->all, MMD_HASH) != 0)
+		rc = MMD_ECHECKSUM;
+	if (rc == MMD_OK)
+		rc = hash_span(f, crypto,
+		    (struct span){ all.at, b->n[MMD_PART_CERT] }, b->cert);
+	if (rc == MMD_OK)
+		rc = crypto->public(crypto->ctx, identity, scratch, scratch_n,
+		    &own.n);
+	if (rc == MMD_OK)
+		rc = check_chain(f, b, all.at, own);
+	if (rc == MMD_OK)
+		rc = crypto->hash(crypto->ctx, &own, 1, hash);
+	if (rc == MMD_OK)
+		memcpy(b->key, hash, MMD_STORE_KEY);
+	return rc;
+}

@@ -1,0 +1,250 @@
+"""The link to a device, spoken by an SMP implementation that others wrote
+(the `smp` package of the mcumgr world): its packets, its headers, its CBOR,
+against the device library behind a pseudo-terminal."""
+import base64
+import hashlib
+import json
+import os
+import select
+import site
+import subprocess
+import termios
+import time
+import tty
+
+import pytest
+
+from world import BUILD, ROOT
+
+# script/setup makes this corner; without it these tests fail, not pass.
+for folder in (ROOT / "var/venv/lib").glob("python3*/site-packages"):
+    site.addsitedir(str(folder))
+
+import cbor2  # noqa: E402
+from smp import header as smphdr, message, packet  # noqa: E402
+from smp.error import ErrorV1, MGMT_ERR  # noqa: E402
+from smp.os_management import EchoWriteRequest  # noqa: E402
+
+GROUP = 0x4D4D
+SIM = BUILD / "examples/linux-sim/linux-sim"
+READS = {"hello": 0, "csr": 2, "prove": 5}
+WRITES = {"key": 1, "put": 3, "commit": 4, "lock": 6}
+LOCKED, NO_CERT, OTHER = 1, 3, 10
+VECTORS = json.loads((ROOT / "test/vectors/link.json").read_text())
+
+
+def request(name, version=smphdr.Version.V2, **fields):
+    """A typed request as firmware people would declare one for smp."""
+    base = message.WriteRequest if name in WRITES else message.ReadRequest
+    number = {**READS, **WRITES}[name]
+    annotations = {k: type(v) for k, v in fields.items()}
+    cls = type(name, (base,), {"_GROUP_ID": GROUP, "_COMMAND_ID": number,
+                               "__annotations__": annotations})
+    return cls(version=version, **fields)
+
+
+class Line:
+    """The station's end of a serial line."""
+
+    def __init__(self, path, width=128):
+        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(self.fd, termios.TCSANOW)
+        self.width, self.text = width, b""
+
+    def close(self):
+        os.close(self.fd)
+
+    def readline(self, seconds=10):
+        end = time.monotonic() + seconds
+        while b"\n" not in self.text:
+            left = end - time.monotonic()
+            assert left > 0 and select.select([self.fd], [], [], left)[0], \
+                "an answer in time"
+            self.text += os.read(self.fd, 4096)
+        line, _, self.text = self.text.partition(b"\n")
+        return line + b"\n"
+
+    def ask_raw(self, data):
+        """The packet that comes for one; log text between is dropped."""
+        for line in packet.encode(data, line_length=self.width):
+            os.write(self.fd, line)
+        decoder = packet.decode()
+        next(decoder)
+        while True:
+            line = self.readline()
+            at = max(line.find(b"\x06\x09"), line.find(b"\x04\x14"))
+            if at < 0:
+                continue
+            try:
+                decoder.send(line[at:])
+            except StopIteration as e:
+                return bytes(e.value)
+
+    def ask(self, req):
+        data = self.ask_raw(bytes(req))
+        head = smphdr.Header.loads(data[:8])
+        assert head.op == req.header.op + 1
+        assert head.version == req.header.version
+        assert (head.group_id, head.sequence, head.command_id) == (
+            req.header.group_id, req.header.sequence, req.header.command_id)
+        assert head.length == len(data) - 8
+        return cbor2.loads(data[8:])
+
+    def tell(self, name, **fields):
+        return self.ask(request(name, **fields))
+
+
+@pytest.fixture
+def device(tmp_path):
+    sim = subprocess.Popen([SIM, "-l", "-i", tmp_path], text=True,
+                           stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        yield json.loads(sim.stdout.readline())["port"]
+    finally:
+        sim.stdin.close()
+        assert sim.wait(10) == 0
+
+
+@pytest.fixture(params=[64, 128])
+def line(device, request):
+    ln = Line(device, request.param)
+    try:
+        yield ln
+    finally:
+        ln.close()
+
+
+def openssl(*argv, data=None):
+    return subprocess.run(["openssl", *map(str, argv)], input=data, check=True,
+                          capture_output=True).stdout
+
+
+@pytest.fixture
+def ca(tmp_path):
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+            tmp_path / "ca.key", "-out", tmp_path / "ca.crt", "-subj",
+            "/CN=Interop line", "-days", "30")
+    return tmp_path
+
+
+def certify(ca, csr):
+    """(certificate, issuer, public key of the request), in DER and PEM."""
+    (ca / "d.csr").write_bytes(csr)
+    out = openssl("req", "-inform", "DER", "-in", ca / "d.csr", "-verify",
+                  "-noout", "-pubkey")
+    (ca / "d.pub").write_bytes(out)
+    # Extensions make it version 3, which a device wants.
+    (ca / "ext").write_text("keyUsage=critical,digitalSignature\n")
+    cert = openssl("x509", "-req", "-extfile", ca / "ext", "-inform", "DER", "-in", ca / "d.csr",
+                   "-CA", ca / "ca.crt", "-CAkey", ca / "ca.key",
+                   "-set_serial", "4711", "-days", "3", "-outform", "DER")
+    issuer = openssl("x509", "-in", ca / "ca.crt", "-outform", "DER")
+    return cert, issuer
+
+
+def der_of(pem):
+    body = b"".join(ln for ln in pem.splitlines() if b"-----" not in ln)
+    return base64.b64decode(body)
+
+
+def put_all(line, hello, bundle):
+    piece = 256 // hello["step"] * hello["step"]
+    off = 0
+    while off < len(bundle):
+        data = bundle[off:off + piece]
+        got = line.tell("put", len=len(bundle), off=off, data=data)
+        assert got == {"off": off + len(data)}
+        off = got["off"]
+
+
+def test_a_whole_unit(line, ca):
+    hello = line.tell("hello", time=1780000000)
+    assert hello["v"] == 1 and hello["state"] == 0
+    assert hello["hw"] == b"SIM-0001" and hello["max"] == 512
+    assert hello["time"] == 1780000000 and "key" not in hello
+    pub = line.tell("key", kind=0, stir=os.urandom(32))["pub"]
+    assert line.tell("key", kind=0, stir=os.urandom(32))["pub"] == pub
+    cert, issuer = certify(ca, line.tell("csr")["csr"])
+    assert der_of((ca / "d.pub").read_bytes()) == pub
+    bundle = cert + issuer + b"{}"
+    put_all(line, hello, bundle)
+    digest = hashlib.sha256(cert).digest()
+    took = dict(cert=len(cert), chain=len(issuer), conf=2,
+                all=hashlib.sha256(bundle).digest())
+    for _ in range(2):
+        assert line.tell("commit", **took) == {"cert": digest}
+    nonce = os.urandom(32)
+    (ca / "sig").write_bytes(line.tell("prove", nonce=nonce)["sig"])
+    said = b"mintmark-prove" + nonce + b"SIM-0001" + digest
+    assert b"OK" in openssl("dgst", "-sha256", "-verify", ca / "d.pub",
+                            "-signature", ca / "sig", data=said)
+    assert line.tell("lock", cert=bytes(32)) == {
+        "err": {"group": GROUP, "rc": OTHER}}
+    for _ in range(2):
+        assert line.tell("lock", cert=digest) == {}
+    assert line.tell("put", len=16, off=0, data=bytes(16)) == {
+        "err": {"group": GROUP, "rc": LOCKED}}
+    hello = line.tell("hello")
+    assert hello["state"] == 3 and hello["cert"] == digest
+    assert hello["key"] == hashlib.sha256(pub).digest()
+
+
+def test_errors_are_smps(line):
+    """What is none of ours is answered as smp's own types want it."""
+    for version in smphdr.Version:
+        echo = EchoWriteRequest(version=version, d="hello")
+        told = ErrorV1(header=smphdr.Header(
+            op=smphdr.OP.WRITE_RSP, version=version, flags=smphdr.Flag(0),
+            length=5, group_id=0, sequence=1, command_id=0), **line.ask(echo))
+        assert told.rc == MGMT_ERR.ENOTSUP
+    refused = request("prove", nonce=bytes(32))
+    assert line.ask(refused) == {"err": {"group": GROUP, "rc": 2}}
+    first = request("prove", version=smphdr.Version.V1, nonce=bytes(32))
+    assert line.ask(first) == {"rc": MGMT_ERR.EPERUSER + 2}
+    short = request("prove", nonce=bytes(31))
+    assert line.ask(short) == {"rc": MGMT_ERR.EINVAL}
+
+
+def test_maps_of_indefinite_length(line):
+    body = b"\xbf" + cbor2.dumps("time") + cbor2.dumps(5) + \
+        cbor2.dumps("later") + b"\x9f\xbf\xff\xff" + b"\xff"
+    head = smphdr.Header(op=smphdr.OP.READ, version=smphdr.Version.V2,
+                         flags=smphdr.Flag(0), length=len(body),
+                         group_id=GROUP, sequence=9, command_id=0)
+    told = cbor2.loads(line.ask_raw(bytes(head) + body)[8:])
+    assert told["time"] == 5
+
+
+@pytest.mark.parametrize("row", VECTORS["frames"], ids=lambda r: r["what"])
+def test_vectors_of_frames(row):
+    data, line = bytes.fromhex(row["packet"]), bytes.fromhex(row["line"])
+    assert b"".join(packet.encode(data, line_length=128)) == line
+    decoder = packet.decode()
+    next(decoder)
+    with pytest.raises(StopIteration) as e:
+        for part in line.splitlines(keepends=True):
+            decoder.send(part)
+    assert bytes(e.value.value) == data
+
+
+@pytest.mark.parametrize("row", VECTORS["exchanges"],
+                         ids=lambda r: r["message"])
+def test_vectors_of_messages(row):
+    for part in "request", "answer":
+        data = bytes.fromhex(row[part])
+        head = smphdr.Header.loads(data[:8])
+        assert head.group_id == GROUP and head.length == len(data) - 8
+        assert cbor2.dumps(cbor2.loads(data[8:])) == data[8:]
+        line = bytes.fromhex(row[part + "_line"])
+        assert b"".join(packet.encode(data, line_length=128)) == line
+
+
+def test_the_page_shows_the_vectors():
+    page = (ROOT / "docs/protocol/link.md").read_text()
+    shown = subprocess.run([ROOT / "test/vectors/link.py", "--page"],
+                           capture_output=True, text=True, check=True).stdout
+    assert page.endswith(shown)
+    made = subprocess.run([ROOT / "test/vectors/link.py"],
+                          capture_output=True, text=True, check=True).stdout
+    assert json.loads(made) == VECTORS
