@@ -29,18 +29,25 @@ mm_parcel_reset(struct mm_parcel *p)
 
 /* ---- the courier ---- */
 
+/* What was under way has failed, as any of it may be what the courier died
+ * of: that one then comes again later and later, and is put aside.  A round
+ * may be under way, so nothing leaves a list. */
 static void
 link_down(struct mm_deliver *d)
 {
+	static const struct mm_deliver_rep rep = {
+		.why = MM_COURIER_GONE };
+
 	if (d->link < 0)
 		return;
 	close(d->link);
 	d->link = -1;
 	d->blocked = false;
 	for (struct mm_run *r = d->runs; r != NULL; r = r->next)
-		r->parcel.tag = 0; /* no attempt: it goes again */
+		if (r->parcel.tag != 0)
+			mm_run_outcome(d, r, &rep);
 	for (struct mm_ask *a = d->asks; a != NULL; a = a->next)
-		a->parcel.tag = 0;
+		a->lost |= a->parcel.tag != 0;
 	mm_authorise_drop(d->authorise);
 }
 

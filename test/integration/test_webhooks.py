@@ -186,6 +186,7 @@ def test_a_ca_of_ones_own():
     {}, {"url": "ftp://x/"}, {"url": "https://"}, {"url": "https://u:p@x/"},
     {"url": "http://example.com/"}, {"url": "https://x/ y"},
     {"url": "https://x/#f"}, {"url": "file:///etc/passwd"},
+    {"url": "https://[fe80::1%25lo]/"}, {"url": "https://[fe80::1%lo]/"},
     {"url": "https://x/", "types": ["nosuch"]},
     {"url": "https://x/", "types": "token."},
     {"url": "https://x/", "from": -1},
@@ -527,6 +528,41 @@ def test_a_courier_that_dies_is_replaced(world, hooks):
         got = r.wait(lambda got: len(got) == 2)
         assert got[1].indexes == want and got[0].id == got[1].id
         assert world.daemon.poll() is None
+
+
+def test_a_delivery_that_kills_the_courier_stops_nobody_else(world, hooks):
+    """It fails like any other: later each time, and then put aside."""
+    def kill(d):
+        os.kill(courier(world), signal.SIGKILL)
+        return r.never
+
+    with Receiver() as r, Receiver() as other:
+        r.answer = lambda d: kill(d) if "poison" in d.path else 200
+        bad = hooks(r.url("/poison"), types=["token."])
+        hooks(other.url(), types=["token."])
+        want = mint(world, "D-1")
+        until(lambda: show(world, bad)["delivery"]["dead_letters"] == 1, 40)
+        assert len(r.got) == 3  # once and two retries
+        letter, = world.rest(
+            "GET", f"/webhooks/{bad['id']}/dead-letters").json["items"]
+        assert letter["attempts"] == 3 and "courier" in letter["why"], letter
+        want += mint(world, "D-2")
+        got = other.wait(lambda got: {i for d in got for i in d.indexes}
+                         >= set(want))
+        assert len(got) < 10  # nor is it flooded
+
+
+def test_a_test_that_kills_the_courier_is_answered(world, hooks):
+    with Receiver() as r:
+        def answer(d):
+            os.kill(courier(world), signal.SIGKILL)
+            return r.never
+
+        r.answer = answer
+        said = post(world, hooks(r.url(), types=["token.thawed"]), "test")
+        assert not said["delivered"], said
+        assert said["why"] == "the courier went away", said
+        assert len(r.wait(lambda got: got)) == 1
 
 
 def test_names_are_looked_up(world, hooks):
