@@ -38,15 +38,13 @@ one(struct mm_core *c, uint64_t line, const int64_t span[2],
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(64);
 	struct mm_op op = { .kind = MM_OP_ANSWER_PUT };
-	uint8_t seen[32];
-	int status;
+	struct mm_answer_row seen;
 	enum mm_err rc;
 
 	snprintf(op.u.answer.key, sizeof(op.u.answer.key), "clock:%llu",
 	    (unsigned long long)line);
 	op.u.answer.at = MM_TIME_FOREVER_S * 1000;
-	rc = mm_get_answer(c->feed_reader, op.u.answer.key, seen, &status,
-	    &body, NULL);
+	rc = mm_get_answer(c->feed_reader, op.u.answer.key, &seen, &body, NULL);
 	if (rc == MM_OK)
 		return MM_OK;
 	if (rc != MM_ENOTFOUND)

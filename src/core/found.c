@@ -45,18 +45,17 @@ loaded(struct mm_store *s, struct mm_store_reader *r, struct thing *t,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(64);
-	uint8_t seen[32];
+	struct mm_answer_row seen;
 	char key[129];
-	int status;
 	enum mm_err rc;
 
 	snprintf(key, sizeof(key), "%s:%s", t->kind, t->name);
-	rc = mm_get_answer(r, key, seen, &status, &body, NULL);
+	rc = mm_get_answer(r, key, &seen, &body, NULL);
 	if (rc == MM_ENOTFOUND)
 		return note(s, t, key, why);
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "store: cannot be read");
-	if (memcmp(seen, t->sha256, 32) != 0)
+	if (memcmp(seen.request_sha256, t->sha256, 32) != 0)
 		return MM_FAIL(why, MM_EPOLICY, "%s %s: not the one that is "
 		    "in use; give it another %s", t->kind, t->name,
 		    strcmp(t->kind, "profile") == 0 ? "version" : "name");

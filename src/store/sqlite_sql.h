@@ -302,7 +302,7 @@
 	X(CRL, "SELECT number, next_s, der FROM crl WHERE issuer = ?1")   \
 	X(CRL_PUT, "INSERT OR REPLACE INTO crl"                           \
 	    " VALUES (?1, ?2, ?3, ?4, ?5)")                               \
-	X(ANSWER, "SELECT request_sha256, status, body FROM answer"       \
+	X(ANSWER, "SELECT request_sha256, status, at, body FROM answer"   \
 	    " WHERE key = ?1")                                            \
 	X(ANSWER_FIND, "SELECT at FROM answer WHERE key = ?1")            \
 	X(ANSWER_PUT, "INSERT OR REPLACE INTO answer"                     \

@@ -130,6 +130,7 @@ enum mm_doc_kind {
 	MM_DOC_ATTEMPT,    /* why a device was refused; id: the device's */
 	MM_DOC_NODE,       /* a server of several over one database */
 	MM_DOC_SECRET,     /* a secret's version; id: what it is for */
+	MM_DOC_BEGUN,      /* a call under an Idempotency-Key, not answered */
 	MM_DOC_KINDS
 };
 #define MM_DOC_ID_MAX 96
@@ -262,6 +263,7 @@ struct mm_op_crl { /* MM_ECONFLICT: number not above the last */
 	int64_t this_s, next_s;
 	struct mm_bytes der;
 };
+#define MM_ANSWER_KEPT_MS 86400000 /* docs/reference/rest.md: 24 h */
 struct mm_op_answer { /* MM_ECONFLICT: the key has an answer of 24 h */
 	char key[129];              /* operator id + Idempotency-Key */
 	uint8_t request_sha256[32];
@@ -426,9 +428,14 @@ MM_MUST enum mm_err mm_get_checkpoint(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_get_crl(struct mm_store_reader *r, const char *issuer,
     uint64_t *number, int64_t *next_s, struct mm_buf *der,
     struct mm_why *why);
+/* However old: what is past its time stays until a later one is written. */
+struct mm_answer_row {
+	uint8_t request_sha256[32];
+	int status;
+	int64_t at;
+};
 MM_MUST enum mm_err mm_get_answer(struct mm_store_reader *r, const char *key,
-    uint8_t request_sha256[32], int *status, struct mm_buf *body,
-    struct mm_why *why);
+    struct mm_answer_row *out, struct mm_buf *body, struct mm_why *why);
 
 /* Appends the body. */
 MM_MUST enum mm_err mm_get_doc(struct mm_store_reader *r,
