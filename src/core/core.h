@@ -240,7 +240,7 @@ void mm_core_said(struct mm_core *c, uint64_t number, enum mm_said said,
 struct mm_core_stats {
 	uint64_t issued, replayed, renewed, confirmed, refused, busy;
 	uint64_t orphans, tree_size, checkpoint_size;
-	int64_t checkpoint_at;
+	int64_t checkpoint_at, orphan_at; /* ms; 0: none since the start */
 	unsigned in_flight;
 	unsigned waiting; /* for the signer's answer */
 	/* Administrators whose credential is good, and when the last of them

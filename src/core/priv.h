@@ -283,6 +283,7 @@ struct mm_core {
 	atomic_uint in_flight;
 	atomic_uint_fast64_t issued, replayed, renewed, confirmed, refused,
 	    busy, orphans;
+	atomic_int_fast64_t orphan_at; /* ms; 0: none */
 	atomic_uint_fast64_t refusals[MM_REASON_COUNT];
 	struct mm_hist hist[MM_CORE_HISTS];
 	atomic_uint_fast64_t revocations; /* changes that a CRL must show */

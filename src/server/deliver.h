@@ -44,6 +44,7 @@ struct mm_run { /* a webhook at work */
 	struct mm_parcel parcel;
 	uint64_t index[MM_HOOK_BATCH]; /* of the parcel's events */
 	unsigned n;
+	int64_t oldest_at;      /* of the parcel's first event; 0: no parcel */
 	uint64_t after;         /* the cursor once it is delivered */
 	struct mm_hook_live live; /* under the lock */
 };

@@ -23,6 +23,7 @@ struct scrape {
 	bool store_up;
 	struct mm_attempts_stats attempts;
 	struct mm_authorise_stats authorise;
+	struct mm_hook_stats hooks;
 	uint64_t refusals[MM_REASON_COUNT];
 	struct mm_http_counters http[MM_LISTENERS];
 };
@@ -123,6 +124,8 @@ ONE(noted, c->attempts.noted)
 ONE(dropped, c->attempts.dropped)
 ONE(written, c->attempts.written)
 ONE(asked, c->authorise.asked)
+ONE(hooks_failing, c->hooks.failing)
+ONE(hooks_dead, c->hooks.dead)
 ONE(rss, mm_process_rss())
 ONE(fds, mm_process_fds())
 ONE(fds_max, mm_process_fds_max())
@@ -153,6 +156,22 @@ static void
 put_build(struct scrape *c)
 {
 	put_label(c, "version", MM_VERSION, 1);
+}
+
+/* A time and not the counter's growth: it says so also to whoever first looks
+ * when all is settled. */
+static void
+put_orphan_at(struct scrape *c)
+{
+	if (c->core.orphan_at != 0)
+		put_real(c, "", (double)c->core.orphan_at / 1000);
+}
+
+static void
+put_hooks_oldest(struct scrape *c)
+{
+	if (c->hooks.oldest_at != 0)
+		put_real(c, "", (double)c->hooks.oldest_at / 1000);
 }
 
 /* Nothing, where there was no checkpoint since the start. */
@@ -339,6 +358,21 @@ put_authorise_took(struct scrape *c)
 }
 
 static void
+put_hooks(struct scrape *c)
+{
+	for (unsigned i = 0; i < MM_HOOK_STATES; i++)
+		put_label(c, "state",
+		    mm_hook_state_name((enum mm_hook_state)i), c->hooks.n[i]);
+}
+
+static void
+put_hook_events(struct scrape *c)
+{
+	put_label(c, "result", "delivered", c->hooks.delivered);
+	put_label(c, "result", "failed", c->hooks.failed);
+}
+
+static void
 put_queues(struct scrape *c)
 {
 	put_label(c, "queue", "core", c->core.in_flight);
@@ -468,6 +502,10 @@ static const struct family families[] = {
 	{ M "signatures_orphaned", COUNTER, "",
 	    "Signatures whose record could not be written; they are revoked.",
 	    put_orphans },
+	{ M "signatures_orphaned_timestamp_seconds", GAUGE, "",
+	    "When the last such signature was entered; absent before the "
+	    "first since the start.",
+	    put_orphan_at },
 	{ M "refusals", COUNTER, "reason",
 	    "Refused requests and token handshakes, by reason (other: not "
 	    "readable as a request).",
@@ -517,6 +555,21 @@ static const struct family families[] = {
 	    put_authorise },
 	{ M "authorise_duration_seconds", HISTOGRAM, "",
 	    "From a question to its end.", put_authorise_took },
+
+	{ M "webhooks", GAUGE, "state",
+	    "Webhooks: active, paused by an operator, disabled by the server.",
+	    put_hooks },
+	{ M "webhooks_failing", GAUGE, "",
+	    "Active webhooks whose last attempt failed.", put_hooks_failing },
+	{ M "webhook_deliveries", COUNTER, "result",
+	    "Events delivered, and attempts that failed.", put_hook_events },
+	{ M "webhook_dead_letters", GAUGE, "",
+	    "Events that were put aside after their last attempt.",
+	    put_hooks_dead },
+	{ M "webhook_oldest_timestamp_seconds", GAUGE, "",
+	    "When the oldest event happened that an active webhook is to "
+	    "deliver next; absent when none waits.",
+	    put_hooks_oldest },
 
 	{ M "signer_up", GAUGE, "",
 	    "1 while the server has a signer that answers.", put_signer_up },
@@ -619,6 +672,7 @@ mm_metrics_put(struct mm_server *s, struct mm_store_reader *r, bool open,
 	mm_core_refusals(s->core, c.refusals);
 	mm_attempts_stats(s->attempts, &c.attempts);
 	mm_authorise_stats(mm_deliver_authorise(s->deliver), &c.authorise);
+	mm_deliver_stats(s->deliver, &c.hooks);
 	c.store_up = mm_get_counts(r, &c.store, NULL) == MM_OK;
 	for (unsigned i = 0; i < MM_LISTENERS; i++)
 		if (s->listener[i] >= 0)

@@ -411,6 +411,52 @@ def test_after_the_last_attempt_the_next_event_follows(world, hooks):
         post(world, h, "dead-letters/nosuch/retry", status=404)
 
 
+def metrics(world):
+    """{name: value} of what metrics say of webhooks."""
+    text = world.rest("GET", "/metrics", base="").text
+    return {k.removeprefix("mintmark_"): float(v) for k, v in (
+        line.rsplit(" ", 1) for line in text.splitlines()
+        if line.startswith("mintmark_webhook"))}
+
+
+def doctor(world):
+    return [f for f in world.rest("GET", "/doctor").json["findings"]
+            if f["check"] == "webhooks"]
+
+
+def test_metrics_and_the_doctor_say_how_webhooks_do(world, hooks):
+    with Receiver() as r:
+        base = metrics(world)
+        r.answer = lambda d: 500 if len(r.got) < 3 else 200
+        began = time.time()
+        h = hooks(r.url(), types=["token."])
+        mint(world, "M-1")
+        r.wait(lambda got: len(got) == 1)
+        m = until(lambda: (m := metrics(world))["webhooks_failing"] and m)
+        assert m['webhooks{state="active"}'] == base[
+            'webhooks{state="active"}'] + 1
+        assert began - 1 < m["webhook_oldest_timestamp_seconds"] \
+            < time.time() + 1
+        until(lambda: show(world, h)["delivery"]["dead_letters"] == 1)
+        m = metrics(world)
+        assert m["webhook_dead_letters"] == base["webhook_dead_letters"] + 1
+        assert "webhook_oldest_timestamp_seconds" not in m
+        assert m['webhook_deliveries_total{result="failed"}'] == base[
+            'webhook_deliveries_total{result="failed"}'] + 3
+        assert [f["level"] for f in doctor(world)] == ["warn"]
+        assert "put aside" in doctor(world)[0]["what"]
+        mint(world, "M-2")
+        until(lambda: metrics(world)[
+            'webhook_deliveries_total{result="delivered"}'] > base[
+            'webhook_deliveries_total{result="delivered"}'])
+        r.answer = lambda d: 410
+        mint(world, "M-3")
+        until(lambda: metrics(world)['webhooks{state="disabled"}'] == 1)
+        assert any("disabled" in f["what"] for f in doctor(world))
+    world.rest("DELETE", f"/webhooks/{h['id']}")
+    until(lambda: [f["level"] for f in doctor(world)] == ["ok"])
+
+
 def test_410_disables_and_nothing_is_lost(world, hooks):
     with Receiver(lambda d: 410) as r:
         h = hooks(r.url(), types=["token."])
