@@ -103,16 +103,6 @@ put_head(struct text *t, const struct op *op, const struct mmd_est_conf *conf)
 		put_basic(t, conf);
 }
 
-static void
-put_replaces(struct text *t, const struct mmd_est_conf *conf)
-{
-	if (conf->replaces == NULL)
-		return;
-	put(t, "Mintmark-Replaces: ");
-	put(t, conf->replaces);
-	put(t, "\r\n");
-}
-
 /* RFC 8951 3: base64 without line breaks, no Content-Transfer-Encoding. */
 static void
 put_content(struct text *t, struct mmd_bytes request)
@@ -143,8 +133,8 @@ mmd_est_start(struct mmd_est *e, enum mmd_est_op op, struct mmd_bytes request)
 	if (e->state == SENDING || e->state == WAITING || op >= MMD_EST_OPS)
 		return MMD_ESTATE;
 	put_head(&t, &ops[op], e->conf);
-	if (op == MMD_EST_ENROLL)
-		put_replaces(&t, e->conf);
+	if (op == MMD_EST_ENROLL && e->conf->more != NULL)
+		put(&t, e->conf->more);
 	if (ops[op].posts)
 		put_content(&t, request);
 	else

@@ -41,11 +41,12 @@ struct mmd_est_conf {
 	uint8_t *buf;
 	size_t cap;
 	/*
-	 * ENROLL by a token, beside an identity that the new one is to
-	 * replace: its serial number in hex, or NULL.  The server refuses a
-	 * token of another device and leaves it unspent.
+	 * Header lines of ENROLL, each with its CRLF, or NULL.  Beside an
+	 * identity that a token's new one is to replace: "Mintmark-Replaces: "
+	 * and its serial number in hex; the server refuses a token of another
+	 * device then and leaves it unspent.
 	 */
-	const char *replaces;
+	const char *more;
 };
 
 struct mmd_est {

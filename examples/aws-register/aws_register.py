@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Registers each new certificate with AWS IoT, from Mintmark's webhooks.
+"""Keeps AWS IoT's certificates as Mintmark's are, from Mintmark's webhooks.
 
 A receiver of Standard Webhooks: it verifies the signature, fetches the
-certificate by serial from Mintmark, and calls AWS IoT's
-RegisterCertificateWithoutCA (POST /certificate/register-no-ca), signed with
-Signature Version 4.  It says 2xx only when AWS has taken the certificate, so
-that Mintmark's retries are its queue.
+certificate by serial from Mintmark, and sees to it that AWS IoT has it in the
+state that it is in now, whatever the event says: RegisterCertificateWithoutCA
+(POST /certificate/register-no-ca) for one that counts, UpdateCertificate (PUT
+/certificates/ID?newStatus=...) for one that AWS has, signed with Signature
+Version 4.  It says 2xx only when AWS has taken that, so that Mintmark's
+retries are its queue; what AWS will never take is logged and left.
 
 Only Python's standard library.
 """
@@ -28,6 +30,13 @@ import urllib.parse
 TOLERANCE_S = 300
 BODY_MAX = 256 * 1024
 NEW = ("certificate.issued", "certificate.renewed")
+CHANGED = ("certificate.revoked", "certificate.held", "certificate.released",
+           "certificate.superseded", "signature.orphaned")
+# Of a certificate's state in Mintmark; any other is REVOKED.
+STATUS = {"issued": "ACTIVE", "confirmed": "ACTIVE", "held": "INACTIVE"}
+# RFC 9110 15.5: of all refusals these may pass by themselves.  403 is a
+# secret or a policy of ours, to be mended, and not the certificate's fault.
+PASSING = (401, 403, 408, 429)
 
 
 # ---- Standard Webhooks 1.0.0 ----
@@ -54,7 +63,7 @@ def verified(secrets, headers, body, now):
 
 def sigv4(method, url, body, region, key_id, secret, now, token=None,
           service="iot"):
-    """Headers that sign a request with a JSON body and no query."""
+    """Headers that sign a request with a JSON body; a query is in order."""
     parts = urllib.parse.urlsplit(url)
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
@@ -65,7 +74,7 @@ def sigv4(method, url, body, region, key_id, secret, now, token=None,
     names = sorted(headers)
     signed = ";".join(names)
     canonical = "\n".join([
-        method, urllib.parse.quote(parts.path or "/"), "",
+        method, urllib.parse.quote(parts.path or "/"), parts.query,
         *(f"{n}:{headers[n].strip()}" for n in names), "", signed,
         hashlib.sha256(body).hexdigest()])
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope,
@@ -93,7 +102,9 @@ def request(method, url, body, headers, ca=None, timeout=8):
         conn = http.client.HTTPConnection(parts.hostname, parts.port,
                                           timeout=timeout)
     try:
-        conn.request(method, parts.path, body, headers)
+        conn.request(method, parts.path + ("?" + parts.query
+                                           if parts.query else ""),
+                     body, headers)
         r = conn.getresponse()
         return r.status, r.read()
     finally:
@@ -102,6 +113,10 @@ def request(method, url, body, headers, ca=None, timeout=8):
 
 class Failed(Exception):
     """Not now: Mintmark is to try again."""
+
+
+class Refused(Exception):
+    """Never: trying again would hold up all that comes after it."""
 
 
 class Registrar:
@@ -116,31 +131,60 @@ class Registrar:
             {"Authorization": f"Bearer {self.mintmark_key}"}, self.a.ca)
         if status != 200:
             raise Failed(f"mintmark: {status}")
-        return json.loads(body)["pem"]
+        return json.loads(body)
 
-    def register(self, pem):
-        """True: new; False: AWS has it already, which is as good."""
-        body = json.dumps({"certificatePem": pem, "status": "ACTIVE"}).encode()
-        url = f"{self.a.endpoint}/certificate/register-no-ca"
+    def aws(self, method, path, body, good):
+        """The status, if it is a good one."""
+        url = self.a.endpoint + path
         headers = sigv4(
-            "POST", url, body, self.a.region, os.environ["AWS_ACCESS_KEY_ID"],
+            method, url, body, self.a.region, os.environ["AWS_ACCESS_KEY_ID"],
             os.environ["AWS_SECRET_ACCESS_KEY"],
             datetime.datetime.now(datetime.timezone.utc),
             os.environ.get("AWS_SESSION_TOKEN"))
-        status, answer = request("POST", url, body, headers)
-        if status == 409:  # ResourceAlreadyExistsException
-            return False
-        if status != 200:
-            raise Failed(f"AWS IoT: {status} {answer[:200]!r}")
-        return True
+        status, answer = request(method, url, body, headers)
+        if status in good:
+            return status
+        words = f"AWS IoT: {status} {answer[:200]!r}"
+        if 400 <= status < 500 and status not in PASSING:
+            raise Refused(words)
+        raise Failed(words)
+
+    def register(self, pem, status):
+        """True: new; False: AWS has it already, in whatever state."""
+        body = json.dumps({"certificatePem": pem, "status": status}).encode()
+        # 409: ResourceAlreadyExistsException
+        return self.aws("POST", "/certificate/register-no-ca", body,
+                        (200, 409)) == 200
+
+    def update(self, pem, status):
+        """True: it is so now; False: AWS does not have it."""
+        # a certificate's id at AWS is the SHA-256 of its DER
+        name = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+        # 404: ResourceNotFoundException
+        return self.aws("PUT", f"/certificates/{name}?newStatus={status}",
+                        b"", (200, 404)) == 200
+
+    def settle(self, cert):
+        """AWS is brought to the state of now: events may be old, and come
+        twice.  One that does not count is not made known to AWS."""
+        status = STATUS.get(cert["state"], "REVOKED")
+        if status == "ACTIVE" and self.register(cert["pem"], status):
+            return "registered"
+        known = self.update(cert["pem"], status)
+        if status == "ACTIVE" and not known:
+            raise Failed("AWS IoT: it was removed just now")
+        return status.lower() if known else "left out"
 
     def take(self, event):
         entry = event["data"].get("entry", {})
-        if entry.get("type") not in NEW:
+        if entry.get("type") not in NEW + CHANGED:
             return
-        new = self.register(self.certificate(entry["serial"]))
-        print(f"{entry['device']} {entry['serial']} "
-              f"{'registered' if new else 'known'}", flush=True)
+        try:
+            done = self.settle(self.certificate(entry["serial"]))
+        except Refused as e:
+            done = f"refused: {e}"
+        print(f"{entry.get('device', '-')} {entry['serial']} {done}",
+              flush=True)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -181,6 +225,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """The handshake is the connection's thread's, with its timeout: one that
+    says nothing keeps nobody else waiting."""
+    daemon_threads = True
+    tls = None
+
+    def finish_request(self, request, client_address):
+        if self.tls:
+            request.settimeout(Handler.timeout)
+            request = self.tls.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
+
+    def handle_error(self, request, client_address):
+        print(f"aws-register: {client_address[0]}: {sys.exc_info()[1]}",
+              file=sys.stderr)
+
+
 def main():
     ap = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], epilog="AWS_ACCESS_KEY_ID, "
@@ -200,8 +261,7 @@ def main():
     a = ap.parse_args()
     a.endpoint = a.endpoint or f"https://iot.{a.region}.amazonaws.com"
     host, _, port = a.listen.rpartition(":")
-    server = http.server.ThreadingHTTPServer((host, int(port)), Handler)
-    server.daemon_threads = True
+    server = Server((host, int(port)), Handler)
     try:
         server.registrar = Registrar(a)
         for s in server.registrar.secrets:
@@ -211,7 +271,7 @@ def main():
     if a.tls:
         ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         ctx.load_cert_chain(*a.tls)
-        server.socket = ctx.wrap_socket(server.socket, server_side=True)
+        server.tls = ctx
     print(f"listening {server.server_address[1]}", flush=True)
     server.serve_forever()
 

@@ -20,6 +20,7 @@ import time
 import urllib.parse
 
 WAIT_S = 50       # of a long poll; the server's most is 60
+STORE_S = 1       # while there is more to read, the files are written so often
 PAUSE_MOST_S = 30
 
 
@@ -124,6 +125,7 @@ class Follower:
         self.known = Known(json.loads(self.state.read_text())
                            if self.state.exists() else None)
         self.shown = None
+        self.stored_at, self.unstored = 0, False
 
     def store(self):
         """The list first: a crash between the two repeats some events, and
@@ -139,16 +141,23 @@ class Follower:
         self.known.forget_expired(now)
         replace(self.state, json.dumps({
             "after": self.known.after, "certificates": self.known.certs}))
+        self.stored_at, self.unstored = time.monotonic(), False
 
     def step(self, wait):
         """One page; True if there is more at once."""
         page = self.feed.page(self.known.after, wait)
         for item in page["items"]:
             self.known.take(item["entry"])
-        moved = page.get("next", self.known.after) != self.known.after
+        self.unstored |= page.get("next", self.known.after) != \
+            self.known.after
         self.known.after = page.get("next", self.known.after)
-        if moved or self.shown is None or wait:
-            self.store()  # without news too: certificates expire
+        # Each time both files are written whole, so not for each page of
+        # many; and without news too, as certificates expire.
+        if page["more"] and time.monotonic() - self.stored_at < STORE_S * \
+                max(1, len(self.known.certs) // 10000):
+            return True
+        if self.unstored or self.shown is None or wait:
+            self.store()
         return page["more"]
 
     def run(self, once):

@@ -55,9 +55,9 @@ struct mm_agent {
 	const struct mm_agent_link *link;
 	char server[MM_AGENT_HOST_MAX + 1]; /* host:port */
 	char host[MM_AGENT_HOST_MAX + 1];   /* without port and brackets */
-	/* The link tells it with an enrolment: the serial, in hex, of what
-	 * this will replace; "" nothing. */
-	char replaces[64];
+	/* The link tells it with an enrolment: what this will replace, as
+	 * mmd_est.h says it; "" nothing. */
+	char more[64];
 	const char *device;    /* what the request is named; NULL: token's */
 	enum mmd_key_kind key_kind;
 	unsigned tls_version;  /* 0, 12, 13 */

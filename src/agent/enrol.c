@@ -213,10 +213,11 @@ claim_again(struct mm_agent *a, const struct mmd_token *token, unsigned from,
 	if (s->device[0] != '\0')
 		a->device = s->device;
 	if (strlen(s->serial) == SERIAL_DIGITS) /* else of another CA */
-		strcpy(a->replaces, s->serial);
+		snprintf(a->more, sizeof(a->more),
+		    "Mintmark-Replaces: %s\r\n", s->serial);
 	err = claim(a, token, to, &id, other, why);
 	a->device = given;
-	a->replaces[0] = '\0';
+	a->more[0] = '\0';
 	MM_TRY(err);
 	MM_TRY(mm_agent_confirm(a, to, why));
 	return mm_agent_recycle(a, from, why);

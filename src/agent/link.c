@@ -112,7 +112,7 @@ open_link(void *ctx, const struct mmd_tls_want *want, struct mm_why *why)
 		        "certificate"), MM_S("ok", rc == MMD_OK ? "yes" : "no"));
 	w->conf = (struct mmd_est_conf){ .host = w->server,
 		.label = w->label, .buf = w->buf, .cap = sizeof(w->buf),
-		.replaces = w->replaces[0] != '\0' ? w->replaces : NULL };
+		.more = w->more };
 	mmd_est_init(&w->est, &w->conf);
 	return rc == MMD_OK ? MM_OK : fail(w, rc, "TLS handshake", why);
 }

@@ -7,7 +7,7 @@
 /* The link to a real server: TCP, TLS by the device library's port, EST. */
 struct mm_agent_wire {
 	const char *server;   /* host:port, borrowed */
-	const char *replaces; /* a serial in hex or "", borrowed */
+	const char *more;     /* header lines of an enrolment, borrowed */
 	const char *label;    /* EST label, or NULL */
 	const struct mmd_nv *nv;
 	int timeout_ms;       /* of a connection and of an answer */

@@ -42,7 +42,7 @@ assemble(struct program *p)
 	p->crypto = mmd_openssl_crypto(&p->keys);
 	p->clock = mmd_posix_clock();
 	p->wire.server = p->agent.server;
-	p->wire.replaces = p->agent.replaces;
+	p->wire.more = p->agent.more;
 	p->wire.label = args->label;
 	p->wire.nv = &p->nv;
 	p->wire.timeout_ms = (int)args->timeout_s * 1000;

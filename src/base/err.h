@@ -27,7 +27,10 @@
 	X(MM_ESYS,      503,  1, "internal")      \
 	X(MM_ECRYPTO,   503,  1, "internal")      \
 	X(MM_EBUG,      503, 70, "internal")      \
-	X(MM_ESTALE,    412,  5, "changed")
+	X(MM_ESTALE,    412,  5, "changed")       \
+	X(MM_EBUSY,     409,  7, "in-flight")     \
+	X(MM_EUSED,     409,  5, "key-used")      \
+	X(MM_EUNSURE,   409,  5, "interrupted")
 
 enum mm_err {
 #define X(code, http, exit, slug) code,

@@ -124,7 +124,8 @@ post(struct job *j, struct mm_client *c, json_t *body, json_t **answer,
 		mm_client_idempotency(c, key);
 		rc = mm_client_call(c, "POST", "/tokens", body, answer, &w);
 		s = mm_client_retry_after(c);
-		if ((rc != MM_ERATE && rc != MM_EAGAIN) || s < 0 ||
+		if ((rc != MM_ERATE && rc != MM_EAGAIN && rc != MM_EBUSY) ||
+		    s < 0 ||
 		    s > PAUSE_MOST_S || waited >= WAIT_MOST_S ||
 		    mm_stop_wanted(&j->stop, 0)) {
 			if (rc != MM_OK)

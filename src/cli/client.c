@@ -267,6 +267,19 @@ code_of(long status)
 	return status < 400 ? MM_EBUG : status < 500 ? MM_EINPUT : MM_EAGAIN;
 }
 
+/* The type says it where one status has several; but whatever the server's
+ * fault is, to come again is what can be done. */
+static enum mm_err
+code_of_problem(long status, const char *title)
+{
+	for (unsigned i = 1; title != NULL && status < 500 &&
+	     i < MM_ERR_COUNT; i++)
+		if (mm_err_http((enum mm_err)i) == status &&
+		    strcmp(mm_err_slug((enum mm_err)i), title) == 0)
+			return (enum mm_err)i;
+	return code_of(status);
+}
+
 static enum mm_err
 problem(long status, json_t *answer, struct mm_why *why)
 {
@@ -274,7 +287,7 @@ problem(long status, json_t *answer, struct mm_why *why)
 	    json_object_get(answer, "detail"));
 	const char *title = json_string_value(json_object_get(answer, "title"));
 
-	return MM_FAIL(why, code_of(status), "%s",
+	return MM_FAIL(why, code_of_problem(status, title), "%s",
 	    detail ? detail : title ? title : "the server refused");
 }
 

@@ -15,6 +15,12 @@ static const struct {
 	    "with 405, the path has other methods (`Allow`)" },
 	{ MM_ENOTFOUND, "there is no such thing, or no such path" },
 	{ MM_ECONFLICT, "it exists already, or its state forbids it" },
+	{ MM_EBUSY, "a request with this `Idempotency-Key` is being answered: "
+	    "`Retry-After` says when to come again" },
+	{ MM_EUSED, "this `Idempotency-Key` was used for another request" },
+	{ MM_EUNSURE, "an earlier call with this `Idempotency-Key` was begun "
+	    "and has no answer: it may have been carried out, and this one "
+	    "was not; look, then use a new key" },
 	{ MM_ESTALE, "`If-Match` names another version: read it again" },
 	{ MM_ELIMIT, "the body, the path (414) or the head (431) is too "
 	    "large" },

@@ -393,6 +393,7 @@ mm_core_stats(struct mm_core *c, struct mm_core_stats *out)
 		.replayed = c->replayed, .renewed = c->renewed,
 		.confirmed = c->confirmed, .refused = c->refused,
 		.busy = c->busy, .orphans = c->orphans,
+		.orphan_at = c->orphan_at,
 		.in_flight = c->in_flight,
 		.signer_up = mm_wire_up(c->wire), .store_ok = c->store_ok };
 	pthread_mutex_lock(&c->lock);

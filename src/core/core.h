@@ -252,7 +252,7 @@ void mm_core_said(struct mm_core *c, uint64_t number, enum mm_said said,
 struct mm_core_stats {
 	uint64_t issued, replayed, renewed, confirmed, refused, busy;
 	uint64_t orphans, tree_size, checkpoint_size;
-	int64_t checkpoint_at;
+	int64_t checkpoint_at, orphan_at; /* ms; 0: none since the start */
 	unsigned in_flight;
 	unsigned waiting; /* for the signer's answer */
 	/* Administrators whose credential is good, and when the last of them
@@ -556,11 +556,31 @@ struct mm_answer_hold {
 bool mm_desk_answer_begin(struct mm_desk *d, const char *key,
     struct mm_answer_hold *hold);
 void mm_answer_end(struct mm_answer_hold *hold);
-/* Keeps a REST answer under "<operator id>:<Idempotency-Key>", at most 128
- * characters; body must hold no secret.  desk_answer.c */
+/*
+ * Under "<operator id>:<Idempotency-Key>", at most 96 characters, stands
+ * durably that a call was begun, before it does anything, and then what was
+ * answered.  A call of which only the first stands may have been carried out:
+ * it is never carried out again.  For whoever has the hold.  desk_answer.c
+ *
+ * find: MM_ENOTFOUND: nothing of the last 24 h; MM_EUSED: another request;
+ * MM_EUNSURE: begun and not answered, by one that is gone; MM_EBUSY: begun on
+ * another node within the last minute.  Appends the answer's body.
+ * start: MM_EBUSY: another node was first.
+ * put: the answer; body must hold no secret.
+ * forget: the call did nothing, or will be answered anew.
+ */
+MM_MUST enum mm_err mm_desk_answer_find(struct mm_desk *d, const char *key,
+    const uint8_t request_sha256[32], int *status, struct mm_buf *body,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_desk_answer_start(struct mm_desk *d, const char *key,
+    const uint8_t request_sha256[32], struct mm_why *why);
 MM_MUST enum mm_err mm_desk_answer_put(struct mm_desk *d, const char *key,
     const uint8_t request_sha256[32], int status, struct mm_bytes body,
     struct mm_why *why);
+MM_MUST enum mm_err mm_desk_answer_forget(struct mm_desk *d, const char *key,
+    struct mm_why *why);
+/* How many of this desk's writes were done, or may have been. */
+uint64_t mm_desk_writes(const struct mm_desk *d);
 /* Writes or takes away a document, with up to MM_OP_ENTRIES entries about it;
  * sets doc->version.  Errors are struct mm_op_doc's. */
 struct mm_entry;

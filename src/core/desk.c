@@ -43,13 +43,53 @@ mm_desk_reader(struct mm_desk *d)
 	return d->r;
 }
 
+/* MM_EAGAIN of one round promises that nothing was done (store.h). */
+static bool
+may_have_written(enum mm_err rc, struct mm_op *const *ops, size_t n)
+{
+	bool any = false;
+
+	if (rc == MM_EAGAIN && n <= MM_ROUND_OPS / 2)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		any |= ops[i]->result == MM_OK;
+	return rc != MM_OK || any;
+}
+
+/* see priv.h */
+enum mm_err
+mm_desk_write(struct mm_desk *d, struct mm_op **ops, size_t n,
+    struct mm_why *why)
+{
+	enum mm_err rc = mm_core_run(d->c, ops, n, why);
+
+	d->writes += may_have_written(rc, ops, n);
+	return rc;
+}
+
+/* see priv.h */
+enum mm_err
+mm_desk_write1(struct mm_desk *d, struct mm_op *op, struct mm_why *why)
+{
+	MM_TRY(mm_desk_write(d, &op, 1, why));
+	return op->result == MM_OK ? MM_OK :
+	    MM_FAIL(why, op->result, "%s", op->why.text);
+}
+
+/* see core.h */
+uint64_t
+mm_desk_writes(const struct mm_desk *d)
+{
+	return d->writes;
+}
+
 /* see priv.h */
 enum mm_err
 mm_desk_run(struct mm_desk *d, struct mm_papers *p, struct mm_op *op,
     struct mm_why *why)
 {
 	MM_TRY(mm_papers_seal(p, op, why));
-	return mm_core_run1(d->c, op, why);
+	return mm_desk_write1(d, op, why);
 }
 
 /* ---- housekeeping ---- */
@@ -81,6 +121,8 @@ mm_desk_housekeeping(struct mm_desk *d)
 	mm_login_admins(d);
 	why = (struct mm_why){ 0 };
 	keep(d, mm_desk_unconfirmed(d, &why), "unconfirmed.failed", &why);
+	why = (struct mm_why){ 0 };
+	keep(d, mm_desk_answers_tidy(d, &why), "answers.tidy", &why);
 	why = (struct mm_why){ 0 };
 	keep(d, mm_store_tidy(d->r, &why), "store.tidy", &why);
 }

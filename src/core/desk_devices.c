@@ -324,7 +324,7 @@ write_rows(struct import *m, struct mm_why *why)
 		m->op[i].nentries = 1;
 		m->ops[n++] = &m->op[i];
 	}
-	return mm_core_run(m->d->c, m->ops, n, why);
+	return mm_desk_write(m->d, m->ops, n, why);
 }
 
 static void

@@ -28,7 +28,7 @@ mm_desk_docs_put(struct mm_desk *d, struct mm_op *ops, size_t n,
 		list[i] = &ops[i];
 	}
 	if (n > 0)
-		MM_TRY(mm_core_run(d->c, list, n, why));
+		MM_TRY(mm_desk_write(d, list, n, why));
 	for (size_t i = 0; i < n; i++)
 		if (ops[i].result != MM_OK &&
 		    (ops[i].result != MM_ENOTFOUND || ops[i].u.doc.body.n > 0))

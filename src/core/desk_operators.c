@@ -195,7 +195,7 @@ mm_desk_operator_create(struct mm_desk *d, const struct mm_login *by,
 	mine.actor = by->id;
 	rc = mm_operator_op(&mine, &d->buf, &op, key, why);
 	if (rc == MM_OK)
-		rc = mm_core_run1(d->c, &op, why);
+		rc = mm_desk_write1(d, &op, why);
 	if (rc == MM_OK) {
 		memcpy(text, key, sizeof(key));
 		*row = op.u.operator_;

@@ -98,7 +98,7 @@ progress_put(struct mm_desk *d, const char *product, uint64_t version,
 	op.u.doc.kind = MM_DOC_SCHEMA;
 	progress_id(product, op.u.doc.id);
 	op.u.doc.body = mm_buf_view(&body);
-	return mm_core_run1(d->c, &op, why);
+	return mm_desk_write1(d, &op, why);
 }
 
 /* see desk_schema.h */
@@ -368,7 +368,7 @@ mm_desk_schema_index(struct mm_desk *d, const char *product,
 	x->indexed = mm_schema_indexed(s.schema);
 	x->schema = s.version;
 	do {
-		MM_TRY(mm_core_run1(d->c, &op, why));
+		MM_TRY(mm_desk_write1(d, &op, why));
 		out->looked += x->done;
 		strcpy(x->after, x->next);
 	} while (x->next[0] != '\0' && out->looked < LOOK_MOST);

@@ -274,7 +274,7 @@ record(struct minting *m, struct mm_op **ops, struct mm_why *why)
 			MM_TRY(write_papers(m, &m->plan[i], why));
 			ops[n++] = &m->plan[i].op;
 		}
-	return mm_core_run(m->d->c, ops, n, why);
+	return mm_desk_write(m->d, ops, n, why);
 }
 
 /* A token without a record is no token: its text is not shown. */

@@ -68,8 +68,7 @@ mm_desk_unconfirmed(struct mm_desk *d, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(64);
 	struct mm_op op = { .kind = MM_OP_ANSWER_PUT };
-	uint8_t seen[32];
-	int status;
+	struct mm_answer_row seen;
 	enum mm_err rc;
 
 	if (d->c->config->set.unconfirmed_alert_s == 0)
@@ -77,7 +76,7 @@ mm_desk_unconfirmed(struct mm_desk *d, struct mm_why *why)
 	op.u.answer.at = mm_now_ms();
 	snprintf(op.u.answer.key, sizeof(op.u.answer.key), "unconfirmed:%lld",
 	    (long long)(op.u.answer.at / 86400000));
-	rc = mm_get_answer(d->r, op.u.answer.key, seen, &status, &body, NULL);
+	rc = mm_get_answer(d->r, op.u.answer.key, &seen, &body, NULL);
 	if (rc == MM_OK)
 		return MM_OK;
 	if (rc != MM_ENOTFOUND)

@@ -327,6 +327,7 @@ struct mm_core {
 	atomic_uint in_flight;
 	atomic_uint_fast64_t issued, replayed, renewed, confirmed, refused,
 	    busy, orphans;
+	atomic_int_fast64_t orphan_at; /* ms; 0: none */
 	atomic_uint_fast64_t refusals[MM_REASON_COUNT];
 	struct mm_hist hist[MM_CORE_HISTS];
 	atomic_uint_fast64_t revocations; /* changes that a CRL must show */
@@ -495,11 +496,21 @@ struct mm_desk {
 	struct mm_core *c;
 	struct mm_store_reader *r;
 	struct mm_buf buf, frame;
+	uint64_t writes; /* that were done, or may have been */
 };
+/* Everything that a desk writes for a caller goes by these two, so that
+ * mm_desk_writes() can say whether there was any. */
+MM_MUST enum mm_err mm_desk_write(struct mm_desk *d, struct mm_op **ops,
+    size_t n, struct mm_why *why);
+MM_MUST enum mm_err mm_desk_write1(struct mm_desk *d, struct mm_op *op,
+    struct mm_why *why);
 /* The op with its papers in d->buf. */
 MM_MUST enum mm_err mm_desk_run(struct mm_desk *d, struct mm_papers *p,
     struct mm_op *op, struct mm_why *why);
 
+/* desk_answer.c: begun calls of which nobody will ask any more. */
+MM_MUST enum mm_err mm_desk_answers_tidy(struct mm_desk *d,
+    struct mm_why *why);
 /* desk_unconfirmed.c: the day's alert, if it is due and not entered yet. */
 MM_MUST enum mm_err mm_desk_unconfirmed(struct mm_desk *d,
     struct mm_why *why);

@@ -44,6 +44,7 @@ orphan(struct mm_core *c, const struct mm_cert_row *row, struct mm_why *why)
 	MM_TRY(mm_papers_seal(&p, &op, why));
 	MM_TRY(mm_core_run1(c, &op, why));
 	c->orphans++;
+	atomic_store(&c->orphan_at, mm_now_ms());
 	mm_core_note(c, 2, "signature.orphaned", e.field[MM_F_SERIAL]);
 	return MM_OK;
 }

@@ -73,6 +73,9 @@ static const struct {
 	    "no secret was made yet",                                   \
 	    "the last question had no answer that counts, or the secret cannot " \
 	    "be read"
+#define ROW_WEBHOOKS                                                    \
+	"server", "webhooks: disabled, failing, dead letters",          \
+	    "one was disabled, fails for an hour, or has dead letters", ""
 #define ROW_CLOCK                                   \
 	"server, client",                           \
 	    "clocks: server, signer, its journal, " \

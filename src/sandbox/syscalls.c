@@ -93,6 +93,10 @@ static const struct {
 	    ALL },
 	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONBIO, 0 }, NET },
 	{ "ioctl", SCMP_ACT_ALLOW, { 1, SCMP_CMP_EQ, FIONREAD, 0 }, NET },
+	/* libcurl's question for an interface by name (SIOC...): an address
+	 * must not be able to kill */
+	{ "ioctl", SCMP_ACT_ERRNO(ENODEV),
+	    { 1, SCMP_CMP_MASKED_EQ, 0xff00, 0x8900 }, COURIER },
 	{ "clone", SCMP_ACT_ALLOW,
 	    { 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD }, NET },
 	{ "socket", SCMP_ACT_ALLOW, { 0, SCMP_CMP_EQ, AF_INET, 0 }, DIALS },

@@ -337,7 +337,7 @@ static const char *
 hopeless(const struct asked *k, const struct mm_deliver *d, int64_t left_ms)
 {
 	if (k->lost)
-		return "the courier went away";
+		return MM_COURIER_GONE;
 	if (left_ms <= 0)
 		return "no answer in time";
 	return d->link < 0 ? "the courier is away" : NULL;

@@ -29,18 +29,25 @@ mm_parcel_reset(struct mm_parcel *p)
 
 /* ---- the courier ---- */
 
+/* What was under way has failed, as any of it may be what the courier died
+ * of: that one then comes again later and later, and is put aside.  A round
+ * may be under way, so nothing leaves a list. */
 static void
 link_down(struct mm_deliver *d)
 {
+	static const struct mm_deliver_rep rep = {
+		.why = MM_COURIER_GONE };
+
 	if (d->link < 0)
 		return;
 	close(d->link);
 	d->link = -1;
 	d->blocked = false;
 	for (struct mm_run *r = d->runs; r != NULL; r = r->next)
-		r->parcel.tag = 0; /* no attempt: it goes again */
+		if (r->parcel.tag != 0)
+			mm_run_outcome(d, r, &rep);
 	for (struct mm_ask *a = d->asks; a != NULL; a = a->next)
-		a->parcel.tag = 0;
+		a->lost |= a->parcel.tag != 0;
 	mm_authorise_drop(d->authorise);
 }
 
@@ -343,6 +350,38 @@ mm_deliver_show(struct mm_deliver *d, const char *hook,
 		}
 	pthread_mutex_unlock(&d->lock);
 	return found;
+}
+
+/* The earlier of two times, of which 0 is none. */
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static void
+add_up(const struct mm_hook_live *l, struct mm_hook_stats *out)
+{
+	out->n[l->state]++;
+	out->delivered += l->delivered;
+	out->failed += l->failed;
+	out->dead += l->dead;
+	if (l->state != MM_HOOK_ACTIVE)
+		return;
+	out->failing += l->at.failing_since != 0;
+	out->failing_since = earlier(out->failing_since, l->at.failing_since);
+	out->oldest_at = earlier(out->oldest_at, l->oldest_at);
+}
+
+/* see hook.h */
+void
+mm_deliver_stats(struct mm_deliver *d, struct mm_hook_stats *out)
+{
+	*out = (struct mm_hook_stats){ 0 };
+	pthread_mutex_lock(&d->lock);
+	for (const struct mm_run *r = d->runs; r != NULL; r = r->next)
+		add_up(&r->live, out);
+	pthread_mutex_unlock(&d->lock);
 }
 
 static void

@@ -23,6 +23,8 @@ enum {
 	MM_DELIVER_LATE_MS = 20000,/* past the courier's own deadline */
 };
 
+#define MM_COURIER_GONE "the courier went away"
+
 /* A POST: on its way while tag is not 0. */
 struct mm_parcel {
 	uint32_t tag;
@@ -42,6 +44,7 @@ struct mm_run { /* a webhook at work */
 	struct mm_parcel parcel;
 	uint64_t index[MM_HOOK_BATCH]; /* of the parcel's events */
 	unsigned n;
+	int64_t oldest_at;      /* of the parcel's first event; 0: no parcel */
 	uint64_t after;         /* the cursor once it is delivered */
 	struct mm_hook_live live; /* under the lock */
 };
@@ -50,6 +53,7 @@ struct mm_ask { /* a delivery out of turn */
 	struct mm_ask *next;
 	struct mm_hook_wish wish;
 	int64_t began;
+	bool lost; /* the courier had it and went away */
 	struct mm_parcel parcel;
 };
 

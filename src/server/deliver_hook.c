@@ -73,6 +73,7 @@ struct collecting {
 	struct mm_run *r;
 	struct mm_json j;
 	char at[MM_TIME_TEXT]; /* of the last one */
+	int64_t first_at;      /* of the first; 0: none yet */
 };
 
 static unsigned
@@ -94,6 +95,8 @@ put_event(struct collecting *c, const struct mm_event *e)
 		mm_event_body(&r->parcel.body, e->index, e->json);
 	}
 	(void)!mm_text_copy(c->at, sizeof(c->at), e->v.at);
+	if (r->n == 0)
+		(void)!mm_time_parse(c->at, &c->first_at, NULL);
 	r->index[r->n++] = e->index;
 }
 
@@ -135,6 +138,7 @@ collect(struct mm_deliver *d, struct mm_run *r, uint64_t size,
 	    why);
 	if (rc != MM_OK && rc != MM_ELIMIT)
 		return rc;
+	r->oldest_at = c.first_at;
 	if (r->n == 0) {
 		r->at.next = (int64_t)r->after;
 		r->dirty = true;
@@ -156,6 +160,7 @@ mm_run_drop(struct mm_run *r)
 	mm_parcel_reset(&r->parcel);
 	r->n = 0;
 	r->due = 0;
+	r->oldest_at = 0;
 }
 
 /* see deliver.h */
@@ -186,6 +191,8 @@ show(struct mm_deliver *d, struct mm_run *r, const struct mm_deliver_rep *rep)
 
 	pthread_mutex_lock(&d->lock);
 	r->live.at = r->at;
+	r->live.state = r->hook.state;
+	r->live.oldest_at = r->oldest_at;
 	r->live.retry_at = r->at.attempts > 0 && left > 0
 	    ? mm_now_ms() + left : 0;
 	if (rep != NULL) {
@@ -316,6 +323,9 @@ fail(struct mm_deliver *d, struct mm_run *r, const struct mm_deliver_rep *rep)
 	int64_t now = mm_now_ms(), since;
 
 	r->at.attempts++;
+	pthread_mutex_lock(&d->lock);
+	r->live.failed++;
+	pthread_mutex_unlock(&d->lock);
 	if (r->at.failing_since == 0)
 		r->at.failing_since = now;
 	r->dirty = true;

@@ -180,6 +180,8 @@ change(struct mm_run *r, const struct mm_hook *h)
 	r->hook = *h;
 	mm_run_drop(r);
 	r->live.at = r->at;
+	r->live.state = h->state;
+	r->live.oldest_at = 0;
 }
 
 static enum mm_err

@@ -33,6 +33,8 @@ ONE(noted, c->attempts.noted)
 ONE(dropped, c->attempts.dropped)
 ONE(written, c->attempts.written)
 ONE(asked, c->authorise.asked)
+ONE(hooks_failing, c->hooks.failing)
+ONE(hooks_dead, c->hooks.dead)
 ONE(rss, mm_process_rss())
 ONE(fds, mm_process_fds())
 ONE(fds_max, mm_process_fds_max())
@@ -63,6 +65,22 @@ static void
 put_build(struct mm_scrape *c)
 {
 	mm_sample_label(c, "version", MM_VERSION, 1);
+}
+
+/* A time and not the counter's growth: it says so also to whoever first looks
+ * when all is settled. */
+static void
+put_orphan_at(struct mm_scrape *c)
+{
+	if (c->core.orphan_at != 0)
+		mm_sample_real(c, "", (double)c->core.orphan_at / 1000);
+}
+
+static void
+put_hooks_oldest(struct mm_scrape *c)
+{
+	if (c->hooks.oldest_at != 0)
+		mm_sample_real(c, "", (double)c->hooks.oldest_at / 1000);
 }
 
 /* Nothing, where there was no checkpoint since the start. */
@@ -251,6 +269,21 @@ put_authorise_took(struct mm_scrape *c)
 }
 
 static void
+put_hooks(struct mm_scrape *c)
+{
+	for (unsigned i = 0; i < MM_HOOK_STATES; i++)
+		mm_sample_label(c, "state",
+		    mm_hook_state_name((enum mm_hook_state)i), c->hooks.n[i]);
+}
+
+static void
+put_hook_events(struct mm_scrape *c)
+{
+	mm_sample_label(c, "result", "delivered", c->hooks.delivered);
+	mm_sample_label(c, "result", "failed", c->hooks.failed);
+}
+
+static void
 put_queues(struct mm_scrape *c)
 {
 	mm_sample_label(c, "queue", "core", c->core.in_flight);
@@ -381,6 +414,10 @@ const struct mm_family mm_families[] = {
 	{ M "signatures_orphaned", COUNTER, "",
 	    "Signatures whose record could not be written; they are revoked.",
 	    put_orphans },
+	{ M "signatures_orphaned_timestamp_seconds", GAUGE, "",
+	    "When the last such signature was entered; absent before the "
+	    "first since the start.",
+	    put_orphan_at },
 	{ M "refusals", COUNTER, "reason",
 	    "Refused requests and token handshakes, by reason (other: not "
 	    "readable as a request).",
@@ -434,6 +471,21 @@ const struct mm_family mm_families[] = {
 	    put_authorise },
 	{ M "authorise_duration_seconds", HISTOGRAM, "",
 	    "From a question to its end.", put_authorise_took },
+
+	{ M "webhooks", GAUGE, "state",
+	    "Webhooks: active, paused by an operator, disabled by the server.",
+	    put_hooks },
+	{ M "webhooks_failing", GAUGE, "",
+	    "Active webhooks whose last attempt failed.", put_hooks_failing },
+	{ M "webhook_deliveries", COUNTER, "result",
+	    "Events delivered, and attempts that failed.", put_hook_events },
+	{ M "webhook_dead_letters", GAUGE, "",
+	    "Events that were put aside after their last attempt.",
+	    put_hooks_dead },
+	{ M "webhook_oldest_timestamp_seconds", GAUGE, "",
+	    "When the oldest event happened that an active webhook is to "
+	    "deliver next; absent when none waits.",
+	    put_hooks_oldest },
 
 	{ M "signer_up", GAUGE, "",
 	    "1 while the server has a signer that answers.", put_signer_up },

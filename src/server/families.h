@@ -22,6 +22,7 @@ struct mm_scrape {
 	bool store_up;
 	struct mm_attempts_stats attempts;
 	struct mm_authorise_stats authorise;
+	struct mm_hook_stats hooks;
 	uint64_t refusals[MM_REASON_COUNT];
 	struct mm_http_counters http[MM_LISTENERS];
 };

@@ -236,6 +236,10 @@ mm_hook_url_check(const char *url, const struct mm_settings *set,
 	    !part_is(u, CURLUPART_SCHEME, http)))
 		return MM_FAIL(why, MM_EINPUT,
 		    "url: want https://host/path of printable characters");
+	/* RFC 6874: an interface of this machine is nobody's to choose */
+	if (has_part(u, CURLUPART_ZONEID))
+		return MM_FAIL(why, MM_EINPUT, "url: no zone (%%) in an "
+		    "address");
 	if (has_part(u, CURLUPART_USER) || has_part(u, CURLUPART_PASSWORD) ||
 	    has_part(u, CURLUPART_FRAGMENT))
 		return MM_FAIL(why, MM_EINPUT,

@@ -110,12 +110,25 @@ struct mm_authorise *mm_deliver_authorise(struct mm_deliver *d);
 struct mm_hook_live {
 	struct mm_hook_progress at;
 	uint64_t delivered;      /* events since the start */
+	uint64_t failed;         /* attempts since the start */
 	unsigned dead, last_status;
+	enum mm_hook_state state;
+	int64_t oldest_at;       /* of the first that waits; 0: none is known */
 	int64_t last_at, retry_at; /* 0: not */
 	char last_why[161];
 };
 bool mm_deliver_show(struct mm_deliver *d, const char *hook,
     struct mm_hook_live *out);
+
+/* Of all webhooks together, now. */
+struct mm_hook_stats {
+	unsigned n[MM_HOOK_STATES];
+	unsigned failing;        /* active ones whose last attempt failed */
+	uint64_t delivered, failed, dead;
+	int64_t oldest_at;       /* of active ones' first that waits; 0: none */
+	int64_t failing_since;   /* the first of those that fail; 0: none */
+};
+void mm_deliver_stats(struct mm_deliver *d, struct mm_hook_stats *out);
 
 /*
  * One delivery out of turn, for a request that is answered when its outcome

@@ -15,6 +15,7 @@ static const struct range v4[] = {
 	{ { 0 }, 8, MM_PLACE_NEVER },
 	{ { 127 }, 8, MM_PLACE_LOOPBACK },
 	{ { 169, 254 }, 16, MM_PLACE_NEVER },
+	{ { 100, 100, 100, 200 }, 32, MM_PLACE_NEVER }, /* cloud metadata */
 	{ { 10 }, 8, MM_PLACE_PRIVATE },
 	{ { 172, 16 }, 12, MM_PLACE_PRIVATE },
 	{ { 192, 168 }, 16, MM_PLACE_PRIVATE },
@@ -26,6 +27,10 @@ static const struct range v4[] = {
 static const struct range v6[] = {
 	{ { [15] = 1 }, 128, MM_PLACE_LOOPBACK },
 	{ { 0 }, 96, MM_PLACE_NEVER },
+	/* RFC 8215, RFC 4380: what IPv4 address is behind is a gateway's
+	 * affair */
+	{ { 0, 0x64, 0xff, 0x9b, 0, 1 }, 48, MM_PLACE_NEVER },
+	{ { 0x20, 0x01 }, 32, MM_PLACE_NEVER },
 	{ { 0xfe, 0x80 }, 10, MM_PLACE_NEVER },
 	{ { 0xfe, 0xc0 }, 10, MM_PLACE_PRIVATE },
 	{ { 0xfc }, 7, MM_PLACE_PRIVATE },

@@ -72,6 +72,7 @@ struct mm_server {
 	unsigned sandbox_missing;
 	int64_t started_at;
 	atomic_uint signer_starts;
+	atomic_bool scanning; /* a worker, for an event feed's filter */
 	atomic_int_fast64_t approvals_at; /* next look at what waits */
 	int listener[MM_LISTENERS]; /* index in http, or -1: off */
 	struct mm_loop_state loop[MM_LOOPS_MAX];

@@ -131,24 +131,11 @@ static bool
 replay(struct mm_rest *r, const char *key, enum mm_err *rc,
     struct mm_why *why)
 {
-	uint8_t stored[32], now[32];
-	int status;
+	uint8_t now[32];
 
-	*rc = mm_get_answer(r->reader, key, stored, &status, &r->out, NULL);
-	if (*rc == MM_ENOTFOUND) {
-		mm_buf_reset(&r->out);
-		*rc = MM_OK;
-		return false;
-	}
-	if (*rc != MM_OK)
-		return true;
 	mm_rest_request_hash(r->req, now);
-	if (memcmp(stored, now, sizeof(now)) != 0)
-		*rc = MM_FAIL(why, MM_ECONFLICT, "Idempotency-Key: it was "
-		    "used for another request");
-	else
-		r->status = status;
-	return true;
+	*rc = mm_desk_answer_find(r->desk, key, now, &r->status, &r->out, why);
+	return *rc != MM_ENOTFOUND;
 }
 
 /* What the key will answer from now on: without what is shown once. */
@@ -190,15 +177,45 @@ run_call(struct mm_rest *r, struct mm_why *why)
 }
 
 static enum mm_err
+start(struct mm_rest *r, const char *key, struct mm_why *why)
+{
+	uint8_t now[32];
+
+	mm_rest_request_hash(r->req, now);
+	return mm_desk_answer_start(r->desk, key, now, why);
+}
+
+/* What did nothing is as if it had not been; of anything else the key does
+ * not know whether it was done. */
+static void
+forget(struct mm_rest *r, const char *key)
+{
+	struct mm_why why = { 0 };
+
+	if (mm_desk_answer_forget(r->desk, key, &why) != MM_OK)
+		MM_LOG(MM_LOG_WARN, "idempotency", MM_S("id", r->req->id),
+		    MM_S("why", why.text));
+}
+
+static enum mm_err
 run_held(struct mm_rest *r, const char *key, struct mm_why *why)
 {
+	uint64_t before = mm_desk_writes(r->desk);
 	enum mm_err rc;
 
-	if (r->call->job == NULL && replay(r, key, &rc, why))
-		return rc;
-	MM_TRY(run_call(r, why));
-	/* What waits is no answer yet. */
-	return r->parked || r->status == 202 ? MM_OK : remember(r, key, why);
+	if (r->call->job == NULL) {
+		if (replay(r, key, &rc, why))
+			return rc;
+		MM_TRY(start(r, key, why));
+	}
+	rc = run_call(r, why);
+	if (rc == MM_OK && !r->parked && r->status != 202)
+		return remember(r, key, why);
+	/* What waits for its job is at work.  Other waiting is no answer. */
+	if (r->post == NULL && (rc == MM_OK ||
+	    mm_desk_writes(r->desk) == before))
+		forget(r, key);
+	return rc;
 }
 
 /* Two at once with one key: the second is told so, not run.  A call whose job
@@ -214,7 +231,7 @@ run_once(struct mm_rest *r, const char *given, struct mm_why *why)
 		return run_call(r, why);
 	MM_TRY(idempotency_key(r, given, key, why));
 	if (hold->core == NULL && !mm_desk_answer_begin(r->desk, key, hold))
-		return MM_FAIL(why, MM_ECONFLICT, "Idempotency-Key: a request "
+		return MM_FAIL(why, MM_EBUSY, "Idempotency-Key: a request "
 		    "with it is in flight");
 	rc = run_held(r, key, why);
 	if (r->post == NULL)
@@ -260,6 +277,8 @@ answer(struct mm_rest *r, enum mm_err rc, const struct mm_why *why)
 		    "Bearer realm=\"mintmark\"");
 	if (resp.status == 503 || resp.status == 429)
 		mm_answer_retry(&resp, 5);
+	else if (rc == MM_EBUSY)
+		mm_answer_retry(&resp, 1);
 	mm_http_answer(r->s->http, r->req->ref, &resp);
 }
 

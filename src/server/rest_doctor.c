@@ -22,6 +22,7 @@ enum {
 	UNCOVERED_MS = 60000,
 	KEY_WARN_MS = 14 * 86400 * 1000,
 	OPERATORS_PAGE = 1000,
+	HOOK_FAILING_MS = 3600 * 1000,
 };
 #define LAST_ADMIN_WARN_MS ((int64_t)30 * 86400 * 1000) /* as health.c */
 
@@ -426,6 +427,45 @@ look_authorise(struct exam *e)
 	look_asked(e);
 }
 
+static void
+find_hooks(struct exam *e, const struct mm_hook_stats *n)
+{
+	if (n->n[MM_HOOK_DISABLED] > 0)
+		mm_find(e->f, MM_CHECK_WEBHOOKS, MM_LEVEL_WARN,
+		    "mintmark webhook list says which and why; then: mintmark "
+		    "webhook resume",
+		    "%u webhooks were disabled by the server",
+		    n->n[MM_HOOK_DISABLED]);
+	if (n->failing_since != 0 &&
+	    n->failing_since < mm_now_ms() - HOOK_FAILING_MS)
+		mm_find(e->f, MM_CHECK_WEBHOOKS, MM_LEVEL_WARN,
+		    "See to the receiver: mintmark webhook show says what it "
+		    "answers",
+		    "%u webhooks fail, the first for %lld minutes", n->failing,
+		    (long long)(mm_now_ms() - n->failing_since) / 60000);
+	if (n->dead > 0)
+		mm_find(e->f, MM_CHECK_WEBHOOKS, MM_LEVEL_WARN,
+		    "mintmark webhook dead-letters lists them, --retry sends "
+		    "one again",
+		    "%llu events were put aside undelivered",
+		    (unsigned long long)n->dead);
+}
+
+static void
+look_hooks(struct exam *e)
+{
+	struct mm_hook_stats n;
+	size_t before = e->f->n;
+
+	mm_deliver_stats(e->r->s->deliver, &n);
+	find_hooks(e, &n);
+	if (e->f->n == before)
+		mm_find(e->f, MM_CHECK_WEBHOOKS, MM_LEVEL_OK, NULL,
+		    "%u active webhooks, %llu events delivered since the "
+		    "start", n.n[MM_HOOK_ACTIVE],
+		    (unsigned long long)n.delivered);
+}
+
 /* From memory: their files are out of the sandbox's reach. */
 static void
 look_certs(struct exam *e)
@@ -469,6 +509,7 @@ static void (*const looks[])(struct exam *e) = {
 	look_keys,
 	look_load,
 	look_authorise,
+	look_hooks,
 };
 
 static void

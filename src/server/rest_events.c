@@ -8,7 +8,9 @@
 /* The event feed: a page at once, or a long poll (watch.c). */
 enum {
 	ROUND = 256,       /* entries between two looks at the clock */
-	SCAN_MAX = 100000, /* entries looked at for one page */
+	SCAN_MAX = 100000, /* entries looked at for one page, and for
+	                    * MM_REST_LOOK_MS, if nobody else does ... */
+	SHARE_MS = 5,      /* ... else for this, so that all have a turn */
 	AGAIN = 16,        /* reads before a long poll; entries keep coming */
 };
 
@@ -17,6 +19,8 @@ struct feed {
 	struct mm_wish wish;
 	unsigned left;
 	bool more;
+	int64_t began; /* monotonic: of this walk */
+	bool alone;    /* holds the server's scanning */
 };
 
 static enum mm_err
@@ -92,18 +96,32 @@ look(void *ctx, struct mm_event *e, struct mm_why *why)
 	return mm_buf_ok(&f->r->out, why);
 }
 
+/* A filter that fits little reads much.  One call at a time does so for long,
+ * so that there is always a worker for everybody else: any other page ends
+ * early, its cursor further on. */
+static bool
+may_go_on(struct feed *f)
+{
+	int64_t ms = mm_mono_ms() - f->began;
+
+	if (ms >= SHARE_MS && !f->alone)
+		f->alone = !atomic_exchange(&f->r->s->scanning, true);
+	return ms < (f->alone ? MM_REST_LOOK_MS : SHARE_MS);
+}
+
 /* From the cursor on, until the page is full, the ledger ends, or this one
- * call has cost enough. */
+ * call has cost enough; some way in any case. */
 static enum mm_err
 walk(struct feed *f, struct mm_why *why)
 {
-	int64_t until = mm_mono_ms() + MM_REST_LOOK_MS;
-	uint64_t size, end, first = f->wish.from;
+	const uint64_t from = f->wish.from;
+	uint64_t size, end;
 
+	f->began = mm_mono_ms();
 	MM_TRY(mm_get_ledger_size(f->r->reader, &size, why));
-	end = f->wish.from + SCAN_MAX;
+	end = from + SCAN_MAX;
 	while (f->wish.from < size && f->wish.from < end && f->left > 0 &&
-	    (f->wish.from == first || mm_mono_ms() < until)) {
+	    (f->wish.from == from || may_go_on(f))) {
 		uint64_t to = f->wish.from + ROUND < size
 		    ? f->wish.from + ROUND : size;
 		enum mm_err rc = mm_event_each(f->r->reader, f->wish.from, to,
@@ -156,12 +174,16 @@ enum mm_err
 mm_rest_events(struct mm_rest *r, struct mm_why *why)
 {
 	struct feed f = { .r = r };
+	enum mm_err rc;
 
 	MM_TRY(read_wish(&f, why));
 	f.left = f.wish.most;
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
-	MM_TRY(walk_or_wait(&f, why));
+	rc = walk_or_wait(&f, why);
+	if (f.alone)
+		atomic_store(&r->s->scanning, false);
+	MM_TRY(rc);
 	mm_json_close(&r->j, ']');
 	mm_event_put_next(&r->j, f.wish.from, f.more);
 	mm_json_close(&r->j, '}');

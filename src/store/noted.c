@@ -16,9 +16,12 @@ static enum mm_err
 before_documents(struct mm_store_reader *r, const char *id, uint8_t sha256[32])
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(64);
-	int status;
+	struct mm_answer_row row;
+	enum mm_err rc = mm_get_answer(r, id, &row, &body, NULL);
 
-	return mm_get_answer(r, id, sha256, &status, &body, NULL);
+	if (rc == MM_OK)
+		memcpy(sha256, row.request_sha256, 32);
+	return rc;
 }
 
 /* A body that is no hash is none of anything. */

@@ -177,8 +177,7 @@ enum mm_err mm_pg_get_crl(struct mm_store_reader *r, const char *issuer,
     uint64_t *number, int64_t *next_s, struct mm_buf *der,
     struct mm_why *why);
 enum mm_err mm_pg_get_answer(struct mm_store_reader *r, const char *key,
-    uint8_t request_sha256[32], int *status, struct mm_buf *body,
-    struct mm_why *why);
+    struct mm_answer_row *out, struct mm_buf *body, struct mm_why *why);
 enum mm_err mm_pg_get_doc(struct mm_store_reader *r, enum mm_doc_kind kind,
     const char *id, uint64_t *version, struct mm_buf *body,
     struct mm_why *why);

@@ -133,11 +133,10 @@ mm_pg_get_crl(struct mm_store_reader *r, const char *issuer,
 
 enum mm_err
 mm_pg_get_answer(struct mm_store_reader *r, const char *key,
-    uint8_t request_sha256[32], int *status, struct mm_buf *body,
-    struct mm_why *why)
+    struct mm_answer_row *out, struct mm_buf *body, struct mm_why *why)
 {
 	MM_OWN(mm_pg_clear) PGresult *res = NULL;
-	enum mm_err err = get_document(r, ASK(ANSWER, TEXT(key)), 2, &res,
+	enum mm_err err = get_document(r, ASK(ANSWER, TEXT(key)), 3, &res,
 	    body, why);
 	struct mm_bytes sha;
 
@@ -145,10 +144,11 @@ mm_pg_get_answer(struct mm_store_reader *r, const char *key,
 		return MM_FAIL(why, err, "no such answer");
 	MM_TRY(err);
 	sha = mm_pg_blob(res, 0, 0);
-	memset(request_sha256, 0, 32);
+	memset(out, 0, sizeof(*out));
 	if (sha.n == 32)
-		memcpy(request_sha256, sha.p, 32);
-	*status = (int)mm_pg_int(res, 0, 1);
+		memcpy(out->request_sha256, sha.p, 32);
+	out->status = (int)mm_pg_int(res, 0, 1);
+	out->at = mm_pg_int(res, 0, 2);
 	return MM_OK;
 }
 

@@ -7,7 +7,6 @@
  * composite type op, in PostgreSQL's binary form.
  */
 
-#define ANSWER_KEPT_MS 86400000 /* docs/reference/rest.md: 24 h */
 #define TOKEN "token:"          /* how a token's authority begins */
 
 /* pg_type.dat */
@@ -232,7 +231,7 @@ answer(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_SHA256] = HASH(a->request_sha256);
 	v[C_STATE] = INT(a->status);
 	v[C_AT] = INT(a->at);
-	v[C_FROM_AT] = INT(a->at - ANSWER_KEPT_MS);
+	v[C_FROM_AT] = INT(a->at - MM_ANSWER_KEPT_MS);
 	v[C_BODY] = BYTES(a->body);
 }
 

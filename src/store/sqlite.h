@@ -190,8 +190,7 @@ enum mm_err mm_sqlite_get_crl(struct mm_store_reader *r, const char *issuer,
     uint64_t *number, int64_t *next_s, struct mm_buf *der,
     struct mm_why *why);
 enum mm_err mm_sqlite_get_answer(struct mm_store_reader *r, const char *key,
-    uint8_t request_sha256[32], int *status, struct mm_buf *body,
-    struct mm_why *why);
+    struct mm_answer_row *out, struct mm_buf *body, struct mm_why *why);
 enum mm_err mm_sqlite_get_counts(struct mm_store_reader *r,
     struct mm_store_counts *out, struct mm_why *why);
 

@@ -137,8 +137,7 @@ mm_sqlite_get_crl(struct mm_store_reader *r, const char *issuer,
 
 enum mm_err
 mm_sqlite_get_answer(struct mm_store_reader *r, const char *key,
-    uint8_t request_sha256[32], int *status, struct mm_buf *body,
-    struct mm_why *why)
+    struct mm_answer_row *out, struct mm_buf *body, struct mm_why *why)
 {
 	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
 	struct mm_bytes sha;
@@ -148,13 +147,14 @@ mm_sqlite_get_answer(struct mm_store_reader *r, const char *key,
 	if (err == MM_ENOTFOUND)
 		return MM_FAIL(why, err, "no such answer");
 	MM_TRY(err);
-	mm_buf_bytes(body, mm_sqlite_blob(st, 2));
+	mm_buf_bytes(body, mm_sqlite_blob(st, 3));
 	MM_TRY(mm_buf_ok(body, why));
 	sha = mm_sqlite_blob(st, 0);
-	memset(request_sha256, 0, 32);
+	memset(out, 0, sizeof(*out));
 	if (sha.n == 32)
-		memcpy(request_sha256, sha.p, 32);
-	*status = sqlite3_column_int(st, 1);
+		memcpy(out->request_sha256, sha.p, 32);
+	out->status = sqlite3_column_int(st, 1);
+	out->at = sqlite3_column_int64(st, 2);
 	return MM_OK;
 }
 

@@ -4,7 +4,6 @@
 
 /* Ops that put one row somewhere. */
 
-#define ANSWER_KEPT_MS 86400000 /* docs/reference/rest.md: 24 h */
 
 /* see sqlite.h */
 enum mm_err
@@ -114,7 +113,7 @@ mm_sqlite_answer_put(struct sqlite_store *s, struct mm_op *op, bool *written,
     struct mm_why *why)
 {
 	const struct mm_op_answer *a = &op->u.answer;
-	int64_t at, old = a->at - ANSWER_KEPT_MS;
+	int64_t at, old = a->at - MM_ANSWER_KEPT_MS;
 	enum mm_err err = mm_sqlite_ints(&s->db,
 	    ASK(ANSWER_FIND, TEXT(a->key)), &at, 1, why);
 

@@ -81,11 +81,10 @@
 	X(DEVICE_SET, "UPDATE device SET class = ?2, bound_spki = ?3,"    \
 	    " attributes = ?4, last = ?5 WHERE id = ?1")                  \
 	/* a class of its certificates that is not of product ?2 */      \
-	X(DEVICE_STRAYS, "SELECT DISTINCT k.id, k.issuer, k.profile"      \
+	X(DEVICE_STRAYS, "SELECT k.id, k.issuer, k.profile"               \
 	    " FROM cert c INDEXED BY cert_device"                         \
 	    " CROSS JOIN class k ON k.id = c.class"                       \
-	    " WHERE c.device = ?1 AND k.product <> ?2 ORDER BY k.id"      \
-	    " LIMIT 1")                                                   \
+	    " WHERE c.device = ?1 AND k.product <> ?2 LIMIT 1")                                                   \
 	X(DEVICE_CERTS_MOVE, "UPDATE cert SET class = ?3"                 \
 	    " WHERE device = ?1 AND class = ?2")                          \
 	X(DEVICE_RETIRE, "UPDATE device SET state = 1, last = ?2"         \
@@ -303,7 +302,7 @@
 	X(CRL, "SELECT number, next_s, der FROM crl WHERE issuer = ?1")   \
 	X(CRL_PUT, "INSERT OR REPLACE INTO crl"                           \
 	    " VALUES (?1, ?2, ?3, ?4, ?5)")                               \
-	X(ANSWER, "SELECT request_sha256, status, body FROM answer"       \
+	X(ANSWER, "SELECT request_sha256, status, at, body FROM answer"   \
 	    " WHERE key = ?1")                                            \
 	X(ANSWER_FIND, "SELECT at FROM answer WHERE key = ?1")            \
 	X(ANSWER_PUT, "INSERT OR REPLACE INTO answer"                     \

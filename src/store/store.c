@@ -239,9 +239,9 @@ FORWARD(mm_get_crl, get_crl,
 	int64_t *next_s, struct mm_buf *der, struct mm_why *why),
     (r, issuer, number, next_s, der, why))
 FORWARD(mm_get_answer, get_answer,
-    (struct mm_store_reader *r, const char *key, uint8_t request_sha256[32],
-	int *status, struct mm_buf *body, struct mm_why *why),
-    (r, key, request_sha256, status, body, why))
+    (struct mm_store_reader *r, const char *key, struct mm_answer_row *out,
+	struct mm_buf *body, struct mm_why *why),
+    (r, key, out, body, why))
 FORWARD(mm_get_doc, get_doc,
     (struct mm_store_reader *r, enum mm_doc_kind kind, const char *id,
 	uint64_t *version, struct mm_buf *body, struct mm_why *why),

@@ -131,6 +131,7 @@ enum mm_doc_kind {
 	MM_DOC_NODE,       /* leases of servers over one database */
 	MM_DOC_SECRET,     /* a secret's version; id: what it is for */
 	MM_DOC_NOTED,      /* what the ledger was told once for all */
+	MM_DOC_BEGUN,      /* a call under an Idempotency-Key, not answered */
 	MM_DOC_KINDS
 };
 #define MM_DOC_ID_MAX 96
@@ -274,6 +275,7 @@ struct mm_op_crl { /* MM_ECONFLICT: number not above the last, or the
 	struct mm_bytes der;
 	const uint64_t *follows;    /* its number, 0 none; NULL: any */
 };
+#define MM_ANSWER_KEPT_MS 86400000 /* docs/reference/rest.md: 24 h */
 struct mm_op_answer { /* MM_ECONFLICT: the key has an answer of 24 h */
 	char key[129];              /* operator id + Idempotency-Key */
 	uint8_t request_sha256[32];
@@ -453,9 +455,14 @@ MM_MUST enum mm_err mm_get_checkpoint(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_get_crl(struct mm_store_reader *r, const char *issuer,
     uint64_t *number, int64_t *next_s, struct mm_buf *der,
     struct mm_why *why);
+/* However old: what is past its time stays until a later one is written. */
+struct mm_answer_row {
+	uint8_t request_sha256[32];
+	int status;
+	int64_t at;
+};
 MM_MUST enum mm_err mm_get_answer(struct mm_store_reader *r, const char *key,
-    uint8_t request_sha256[32], int *status, struct mm_buf *body,
-    struct mm_why *why);
+    struct mm_answer_row *out, struct mm_buf *body, struct mm_why *why);
 #define MM_NOTED_TEXT 67
 /* The SHA-256 of what was entered once for all under this id
  * ("profile:NAME@VERSION").  MM_ENOTFOUND, without a reason: nothing was. */

@@ -1,4 +1,5 @@
 """The event feed (docs/integrate.md): cursor, filters, long poll."""
+import concurrent.futures
 import json
 import os
 import selectors
@@ -314,6 +315,58 @@ def test_who_has_gone_waits_no_longer(world):
     socks[3].close()
     until(lambda: waits(world) == 0, 10)
     socks[2].close()
+
+
+@pytest.fixture(scope="module")
+def long_ledger():
+    with World() as w:
+        w.start().product()
+        for turn in range(30):
+            a = w.rest("POST", "/devices/import", {"rows": [
+                {"id": f"L-{turn}-{i}", "product": "thermo"}
+                for i in range(1000)]})
+            assert a.status == 200, a
+        yield w
+
+
+def test_many_that_look_for_little_find_all_and_block_nobody(long_ledger):
+    """Pages end early while others scan, but none skips an entry."""
+    w, stop, took = long_ledger, threading.Event(), []
+
+    def scan(_):
+        after, found, pages = "-1", [], 0
+        while True:
+            a = w.rest("GET", f"/events?after={after}&limit=10"
+                       "&device=L-29-999")
+            assert a.status == 200, a
+            found += a.json["items"]
+            pages += 1
+            assert pages < 5000 and a.json["next"] != after or \
+                not a.json["more"]
+            after = a.json["next"]
+            if not a.json["more"]:
+                return len(found), after, pages
+
+    def ask():
+        while not stop.is_set():
+            began = time.monotonic()
+            assert w.rest("GET", "/whoami").status == 200
+            took.append(time.monotonic() - began)
+
+    t = threading.Thread(target=ask)
+    t.start()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            got = list(pool.map(scan, range(20)))
+    finally:
+        stop.set()
+        t.join()
+    assert {g[:2] for g in got} == {(1, got[0][1])}
+    took.sort()
+    print(f"20 scans in {sum(g[2] for g in got)} pages; meanwhile a call "
+          f"took {took[len(took) // 2] * 1000:.0f} ms, the longest "
+          f"{took[-1] * 1000:.0f}")
+    assert sum(g[2] for g in got) > 20  # some gave way
 
 
 @pytest.mark.alone

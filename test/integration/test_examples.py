@@ -9,6 +9,8 @@ import json
 import os
 import re
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -152,7 +154,8 @@ def test_the_list_forgets_what_has_expired():
 
 def sigv4(method, path, headers, signed, body, secret, scope):
     """Signature Version 4 as AWS's documentation has it; for the stand-in."""
-    lines = [method, path, ""]
+    path, _, query = path.partition("?")
+    lines = [method, path, query]
     lines += [f"{n}:{' '.join(headers[n].split())}" for n in signed]
     lines += ["", ";".join(signed), hashlib.sha256(body).hexdigest()]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -174,7 +177,7 @@ def test_the_stand_in_computes_awss_own_example():
 
 
 class StandIn:
-    """AWS IoT's one call, as strict as AWS about who signs."""
+    """AWS IoT's two calls, as strict as AWS about who signs."""
 
     def __init__(self):
         self.pems, self.calls, self.faults = {}, [], []
@@ -182,14 +185,18 @@ class StandIn:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.rfile.read(int(self.headers.get(
+                    "Content-Length", 0)))
                 headers = {k.lower(): v for k, v in self.headers.items()}
-                status, answer = outer.call(self.path, headers, body)
+                status, answer = outer.call(self.command, self.path, headers,
+                                            body)
                 data = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
+
+            do_PUT = do_POST
 
             def log_message(self, *args):
                 pass
@@ -200,7 +207,7 @@ class StandIn:
         threading.Thread(target=self.server.serve_forever, args=(0.02,),
                          daemon=True).start()
 
-    def call(self, path, headers, body):
+    def call(self, method, path, headers, body):
         m = re.fullmatch(
             r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8}/[^/]+/iot/"
             r"aws4_request), SignedHeaders=([a-z0-9;-]+), "
@@ -208,10 +215,12 @@ class StandIn:
         if not m or m[1] != KEY_ID:
             return 403, {"message": "UnrecognizedClientException"}
         signed = m[3].split(";")
-        want = sigv4("POST", path, headers, signed, body, SECRET, m[2])
+        want = sigv4(method, path, headers, signed, body, SECRET, m[2])
         if signed != sorted(signed) or "host" not in signed or want != m[4] \
                 or m[2].split("/")[1] != REGION:
             return 403, {"message": "SignatureDoesNotMatch"}
+        if method == "PUT":
+            return self.update(path)
         if path != "/certificate/register-no-ca":
             return 404, {"message": "ResourceNotFound"}
         self.calls.append(json.loads(body))
@@ -222,6 +231,16 @@ class StandIn:
             return 409, {"message": "ResourceAlreadyExistsException"}
         self.pems[pem] = self.calls[-1]["status"]
         return 200, {"certificateArn": "arn", "certificateId": "id"}
+
+    def update(self, path):
+        m = re.fullmatch(r"/certificates/([0-9a-f]{64})\?newStatus="
+                         r"(ACTIVE|INACTIVE|REVOKED)", path)
+        for pem in self.pems if m else ():
+            der = ssl.PEM_cert_to_DER_cert(pem)
+            if hashlib.sha256(der).hexdigest() == m[1]:
+                self.pems[pem] = m[2]
+                return 200, {}
+        return 404, {"message": "ResourceNotFoundException"}
 
     def close(self):
         self.server.shutdown()
@@ -236,7 +255,8 @@ def aws():
 
 
 @contextlib.contextmanager
-def registrar(world, auditor, aws, tmp_path, secret, aws_secret=SECRET):
+def registrar(world, auditor, aws, tmp_path, secret, aws_secret=SECRET,
+              *more):
     secrets = tmp_path / "whsec"
     secrets.write_text(secret + "\n")
     env = {**os.environ, "AWS_ACCESS_KEY_ID": KEY_ID,
@@ -246,7 +266,7 @@ def registrar(world, auditor, aws, tmp_path, secret, aws_secret=SECRET):
         [sys.executable, str(AWS), "--listen", "127.0.0.1:0", "--secret-file",
          str(secrets), "--mintmark", f"https://localhost:{world.operators}",
          "--ca", str(world.anchor), "--key-file", str(auditor), "--region",
-         REGION, "--endpoint", aws.url], env=env, text=True,
+         REGION, "--endpoint", aws.url, *more], env=env, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         yield p, int(p.stdout.readline().split()[1])
@@ -257,8 +277,7 @@ def registrar(world, auditor, aws, tmp_path, secret, aws_secret=SECRET):
 
 def webhook(world, **more):
     a = world.rest("POST", "/webhooks", {
-        "url": "http://127.0.0.1:9/", "types": [
-            "certificate.issued", "certificate.renewed"], **more})
+        "url": "http://127.0.0.1:9/", "types": ["certificate."], **more})
     assert a.status == 201, a
     return a.json
 
@@ -297,6 +316,70 @@ def test_each_new_certificate_is_registered_once(world, auditor, aws,
             assert len(aws.pems) == 3
     finally:
         world.rest("DELETE", f"/webhooks/{hook['id']}")
+
+
+def test_aws_follows_what_becomes_of_a_certificate(world, auditor, aws,
+                                                   tmp_path):
+    def change(serial, what, body=None):
+        a = world.rest("POST", f"/certificates/{serial}/{what}", body)
+        assert a.status == 200, a
+
+    revoke = ("revoke", {"reason": "keyCompromise"})
+    hook = webhook(world)
+    try:
+        early = enrol(world, "AWS-early")[0]  # while nobody receives
+        change(early, *revoke)
+        with registrar(world, auditor, aws, tmp_path,
+                       hook["secret"]) as (_, port):
+            point_at(world, hook, port)
+            serial = enrol(world, "AWS-later")[0]
+            pem = world.rest("GET", f"/certificates/{serial}").json["pem"]
+            for want, what in (("ACTIVE", None), ("INACTIVE", ("hold",)),
+                               ("ACTIVE", ("release",)),
+                               ("REVOKED", revoke)):
+                if what:
+                    change(serial, *what)
+                until(lambda: aws.pems.get(pem) == want)
+            assert list(aws.pems) == [pem]  # the revoked one never came
+    finally:
+        world.rest("DELETE", f"/webhooks/{hook['id']}")
+
+
+def test_what_aws_will_never_take_holds_up_nobody(world, auditor, aws,
+                                                  tmp_path):
+    hook = webhook(world)
+    try:
+        with registrar(world, auditor, aws, tmp_path,
+                       hook["secret"]) as (p, port):
+            aws.faults += [400]
+            point_at(world, hook, port)
+            bad, good = (enrol(world, f"AWS-4xx-{i}")[0] for i in range(2))
+            until(lambda: len(aws.pems) == 1)
+            assert world.rest("GET", f"/certificates/{good}").json["pem"] \
+                in aws.pems
+            assert f"AWS-4xx-0 {bad} refused: AWS IoT: 400" in \
+                p.stdout.readline()
+            live = world.rest("GET", f"/webhooks/{hook['id']}").json
+            assert live["delivery"]["dead_letters"] == 0
+    finally:
+        world.rest("DELETE", f"/webhooks/{hook['id']}")
+
+
+def test_one_that_says_nothing_keeps_nobody_waiting(world, auditor, aws,
+                                                    tmp_path):
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj",
+        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days",
+        "1", "-keyout", tmp_path / "k", "-out", tmp_path / "c")
+    with registrar(world, auditor, aws, tmp_path, "whsec_AAAA", SECRET,
+                   "--tls", str(tmp_path / "c"), str(tmp_path / "k")) as (
+                       _, port), \
+            socket.create_connection(("127.0.0.1", port)):
+        ctx = ssl.create_default_context(cafile=tmp_path / "c")
+        with socket.create_connection(("127.0.0.1", port), 10) as s, \
+                ctx.wrap_socket(s, server_hostname="localhost") as t:
+            t.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2"
+                      b"\r\n\r\n{}")
+            assert t.recv(64).startswith(b"HTTP/1.1 401 ")
 
 
 def test_what_is_not_signed_is_not_registered(world, auditor, aws, tmp_path):

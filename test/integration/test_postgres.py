@@ -1,4 +1,6 @@
 """A database that goes and comes back: nothing acknowledged is lost."""
+import http.client
+import os
 import pathlib
 import shutil
 import signal
@@ -168,6 +170,83 @@ def test_a_commit_that_never_arrived_is_settled_as_an_orphan(proxied):
     pem = w.save_p7(a, "C-2")
     assert {x["serial"] for x in signed} == {*orphans, serial_of(pem)}
     reconcile(w)
+
+
+# ---- Idempotency-Key ----
+
+def once(w, key, device):
+    return w.rest("POST", "/tokens", {"device": device, "product": "thermo"},
+                  headers={"Idempotency-Key": key})
+
+
+def tokens_of(w, device):
+    return w.rest("GET", f"/tokens?device={device}").json["items"]
+
+
+def interrupted(w, key, device):
+    a = settled(lambda: once(w, key, device))
+    assert a.status == 409 and a.json["title"] == "interrupted", a
+    assert "/audit?actor=" in a.json["detail"]
+    path = a.json["detail"].split("see ")[1].split(",")[0]
+    found = w.rest("GET", path)
+    assert found.status == 200, found
+    return found.json["items"]
+
+
+def test_an_answer_that_is_lost_does_not_double_the_work(proxied):
+    w, proxy = proxied
+    plain, cuts = proxy._forward, []
+
+    def cut(data, from_client, client, server):
+        """However often the server tries."""
+        if from_client and b":lost-key" in data and b'"door":' in data:
+            cuts.append(1)
+            return False
+        return plain(data, from_client, client, server)
+
+    proxy._forward = cut
+    first = once(w, "lost-key", "I-1")
+    assert first.status == 201 and cuts
+    proxy._forward = plain
+    assert len(interrupted(w, "lost-key", "I-1")) == 2
+    assert len(tokens_of(w, "I-1")) == 1
+    assert once(w, "lost-key", "I-2").json["title"] == "key-used"
+    assert once(w, "new-key", "I-1").status == 201
+
+
+def test_kill_9_before_the_answer_is_stored_does_not_double_the_work(proxied):
+    w, proxy = proxied
+    pid = w.children()["server"]
+    plain = proxy._forward
+
+    def kill(data, from_client, client, server):
+        if from_client and b":kill-key" in data and b'"door":' in data:
+            proxy._forward = plain
+            os.kill(pid, signal.SIGKILL)
+            return False
+        return plain(data, from_client, client, server)
+
+    proxy._forward = kill
+    with pytest.raises((OSError, http.client.HTTPException)):
+        once(w, "kill-key", "I-3")
+    end = time.monotonic() + RESUME_S
+    while w.children().get("server") in (None, pid):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    w.wait_ready()
+    assert interrupted(w, "kill-key", "I-3")
+    assert len(tokens_of(w, "I-3")) == 1
+
+
+def test_an_answer_of_yesterday_is_none(server):
+    url = server.database()
+    with World(database=url) as w:
+        w.start().product()
+        a = once(w, "old", "I-4").json
+        assert once(w, "old", "I-4").json["id"] == a["id"]
+        server.sql("UPDATE mintmark.answer SET at = at - 86400001"
+                   " WHERE key LIKE '%:old'", f"mm{server.n}")
+        assert once(w, "old", "I-4").json["id"] != a["id"]
 
 
 @pytest.mark.parametrize("setting, words", [

@@ -383,8 +383,10 @@ def test_the_same_request_again_is_the_same_answer(world):
     a = once(world, "k-1", body)
     b = once(world, "k-1", body)
     assert (a.status, b.status) == (201, 201) and a.body == b.body
-    assert once(world, "k-1", {**body, "description": "x"}).status == 409
-    assert once(world, "k-1", body, "/devices").status == 409
+    for other in (once(world, "k-1", {**body, "description": "x"}),
+                  once(world, "k-1", body, "/devices")):
+        assert other.status == 409 and other.json["title"] == "key-used"
+        assert "retry-after" not in other.headers
     assert once(world, "k" * 65, body).status == 400
 
 
@@ -410,6 +412,8 @@ def test_at_once_with_one_key_is_one_token(world):
         got = list(pool.map(lambda _: once(world, "k-4", body, "/tokens"),
                             range(8)))
     assert {a.status for a in got} <= {201, 409}
+    assert all(a.json["title"] == "in-flight" and a.headers["retry-after"]
+               for a in got if a.status == 409)
     assert len([a for a in got if a.status == 201 and "token" in a.json]) == 1
     items = world.rest("GET", "/tokens?device=ID-2").json["items"]
     assert len(items) == 1

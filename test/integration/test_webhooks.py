@@ -187,6 +187,7 @@ def test_a_ca_of_ones_own():
     {}, {"url": "ftp://x/"}, {"url": "https://"}, {"url": "https://u:p@x/"},
     {"url": "http://example.com/"}, {"url": "https://x/ y"},
     {"url": "https://x/#f"}, {"url": "file:///etc/passwd"},
+    {"url": "https://[fe80::1%25lo]/"}, {"url": "https://[fe80::1%lo]/"},
     {"url": "https://x/", "types": ["nosuch"]},
     {"url": "https://x/", "types": "token."},
     {"url": "https://x/", "from": -1},
@@ -417,6 +418,52 @@ def test_after_the_last_attempt_the_next_event_follows(world, hooks):
         post(world, h, "dead-letters/nosuch/retry", status=404)
 
 
+def metrics(world):
+    """{name: value} of what metrics say of webhooks."""
+    text = world.rest("GET", "/metrics", base="").text
+    return {k.removeprefix("mintmark_"): float(v) for k, v in (
+        line.rsplit(" ", 1) for line in text.splitlines()
+        if line.startswith("mintmark_webhook"))}
+
+
+def doctor(world):
+    return [f for f in world.rest("GET", "/doctor").json["findings"]
+            if f["check"] == "webhooks"]
+
+
+def test_metrics_and_the_doctor_say_how_webhooks_do(world, hooks):
+    with Receiver() as r:
+        base = metrics(world)
+        r.answer = lambda d: 500 if len(r.got) < 3 else 200
+        began = time.time()
+        h = hooks(r.url(), types=["token."])
+        mint(world, "M-1")
+        r.wait(lambda got: len(got) == 1)
+        m = until(lambda: (m := metrics(world))["webhooks_failing"] and m)
+        assert m['webhooks{state="active"}'] == base[
+            'webhooks{state="active"}'] + 1
+        assert began - 1 < m["webhook_oldest_timestamp_seconds"] \
+            < time.time() + 1
+        until(lambda: show(world, h)["delivery"]["dead_letters"] == 1)
+        m = metrics(world)
+        assert m["webhook_dead_letters"] == base["webhook_dead_letters"] + 1
+        assert "webhook_oldest_timestamp_seconds" not in m
+        assert m['webhook_deliveries_total{result="failed"}'] == base[
+            'webhook_deliveries_total{result="failed"}'] + 3
+        assert [f["level"] for f in doctor(world)] == ["warn"]
+        assert "put aside" in doctor(world)[0]["what"]
+        mint(world, "M-2")
+        until(lambda: metrics(world)[
+            'webhook_deliveries_total{result="delivered"}'] > base[
+            'webhook_deliveries_total{result="delivered"}'])
+        r.answer = lambda d: 410
+        mint(world, "M-3")
+        until(lambda: metrics(world)['webhooks{state="disabled"}'] == 1)
+        assert any("disabled" in f["what"] for f in doctor(world))
+    world.rest("DELETE", f"/webhooks/{h['id']}")
+    until(lambda: [f["level"] for f in doctor(world)] == ["ok"])
+
+
 def test_410_disables_and_nothing_is_lost(world, hooks):
     with Receiver(lambda d: 410) as r:
         h = hooks(r.url(), types=["token."])
@@ -532,6 +579,41 @@ def test_a_courier_that_dies_is_replaced(world, hooks):
         got = r.wait(lambda got: len(got) == 2)
         assert got[1].indexes == want and got[0].id == got[1].id
         assert world.daemon.poll() is None
+
+
+def test_a_delivery_that_kills_the_courier_stops_nobody_else(world, hooks):
+    """It fails like any other: later each time, and then put aside."""
+    def kill(d):
+        os.kill(courier(world), signal.SIGKILL)
+        return r.never
+
+    with Receiver() as r, Receiver() as other:
+        r.answer = lambda d: kill(d) if "poison" in d.path else 200
+        bad = hooks(r.url("/poison"), types=["token."])
+        hooks(other.url(), types=["token."])
+        want = mint(world, "D-1")
+        until(lambda: show(world, bad)["delivery"]["dead_letters"] == 1, 40)
+        assert len(r.got) == 3  # once and two retries
+        letter, = world.rest(
+            "GET", f"/webhooks/{bad['id']}/dead-letters").json["items"]
+        assert letter["attempts"] == 3 and "courier" in letter["why"], letter
+        want += mint(world, "D-2")
+        got = other.wait(lambda got: {i for d in got for i in d.indexes}
+                         >= set(want))
+        assert len(got) < 10  # nor is it flooded
+
+
+def test_a_test_that_kills_the_courier_is_answered(world, hooks):
+    with Receiver() as r:
+        def answer(d):
+            os.kill(courier(world), signal.SIGKILL)
+            return r.never
+
+        r.answer = answer
+        said = post(world, hooks(r.url(), types=["token.thawed"]), "test")
+        assert not said["delivered"], said
+        assert said["why"] == "the courier went away", said
+        assert len(r.wait(lambda got: got)) == 1
 
 
 def test_names_are_looked_up(world, hooks):

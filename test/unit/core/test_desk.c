@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 
 #include "core/priv.h"
+#include "base/time.h"
 #include "ledger/receipt.h"
 #include "rig.h"
 
@@ -327,6 +328,92 @@ answers_in_flight(void **state)
 	mm_answer_end(&b);
 }
 
+static enum mm_err
+find(struct rig *r, const char *key, const uint8_t *sha, int *status,
+    struct mm_buf *body)
+{
+	struct mm_why why = { 0 };
+
+	mm_buf_reset(body);
+	return mm_desk_answer_find(r->desk, key, sha, status, body, &why);
+}
+
+/* Begun, and then: answered, forgotten, or neither. */
+static void
+answers_begun(void **state)
+{
+	static const uint8_t one[32] = { 1 }, two[32] = { 2 };
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(1024);
+	struct rig *r = *state;
+	struct mm_why why = { 0 };
+	int status = 0;
+
+	assert_int_equal(find(r, "op:a", one, &status, &body), MM_ENOTFOUND);
+	assert_int_equal(mm_desk_answer_start(r->desk, "op:a", one, &why),
+	    MM_OK);
+	assert_int_equal(find(r, "op:a", one, &status, &body), MM_EUNSURE);
+	assert_int_equal(find(r, "op:a", two, &status, &body), MM_EUSED);
+	assert_int_equal(mm_desk_answer_start(r->desk, "op:b", one, &why),
+	    MM_OK);
+	assert_int_equal(mm_desk_answer_forget(r->desk, "op:b", &why), MM_OK);
+	assert_int_equal(mm_desk_answer_forget(r->desk, "op:b", &why), MM_OK);
+	assert_int_equal(find(r, "op:b", two, &status, &body), MM_ENOTFOUND);
+	assert_int_equal(mm_desk_answer_put(r->desk, "op:a", one, 201,
+	    mm_bytes_of("{}"), &why), MM_OK);
+	assert_int_equal(find(r, "op:a", one, &status, &body), MM_OK);
+	assert_int_equal(status, 201);
+	assert_string_equal(mm_buf_cstr(&body), "{}");
+	assert_int_equal(find(r, "op:a", two, &status, &body), MM_EUSED);
+	/* whoever looked before the answer and starts after it */
+	assert_int_equal(mm_desk_answer_start(r->desk, "op:a", one, &why),
+	    MM_EBUSY);
+	assert_int_equal(find(r, "op:a", one, &status, &body), MM_OK);
+}
+
+static void
+put_begun(struct rig *r, const char *key, const char *node, int64_t at)
+{
+	char body[256];
+	struct mm_why why = { 0 };
+	struct mm_op_doc doc = { .kind = MM_DOC_BEGUN,
+		.expect = MM_DOC_ANY };
+
+	strcpy(doc.id, key);
+	snprintf(body, sizeof(body), "{\"sha256\":\"01%062d\",\"node\":"
+	    "\"%s\",\"at\":%lld}", 0, node, (long long)at);
+	doc.body = mm_bytes_of(body);
+	assert_int_equal(mm_desk_doc_put(r->desk, &doc, NULL, 0, &why), MM_OK);
+}
+
+static void
+answers_begun_elsewhere(void **state)
+{
+	static const uint8_t sha[32] = { 1 };
+	const int64_t now = mm_now_ms(), minute = 60000, day = 1440 * minute;
+	const struct {
+		int64_t ago;
+		enum mm_err want;
+	} rows[] = {
+		{ 0, MM_EBUSY }, { 50000, MM_EBUSY },
+		{ minute, MM_EUNSURE }, { day - minute, MM_EUNSURE },
+		{ day + 1, MM_ENOTFOUND },
+	};
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(1024);
+	struct rig *r = *state;
+	struct mm_why why = { 0 };
+	int status;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		put_begun(r, "op:c", "0011223344556677", now - rows[i].ago);
+		assert_int_equal(find(r, "op:c", sha, &status, &body),
+		    rows[i].want);
+	}
+	/* what is over is begun anew */
+	assert_int_equal(mm_desk_answer_start(r->desk, "op:c", sha, &why),
+	    MM_OK);
+	assert_int_equal(find(r, "op:c", sha, &status, &body), MM_EUNSURE);
+}
+
 static void
 wait_ready(struct rig *r)
 {
@@ -461,7 +548,7 @@ noting_takes_no_answer(void **state)
 	struct mm_buf body = MM_BUF_INIT(64);
 	uint8_t sha256[32] = { 0 };
 	char key[32];
-	int status;
+	struct mm_answer_row row;
 
 	for (int i = 0; i < 20; i++) {
 		snprintf(key, sizeof(key), "op/noting-%d", i);
@@ -475,8 +562,8 @@ noting_takes_no_answer(void **state)
 	for (int i = 0; i < 20; i++) {
 		snprintf(key, sizeof(key), "op/noting-%d", i);
 		mm_buf_reset(&body);
-		if (mm_get_answer(mm_desk_reader(r->desk), key, sha256,
-		    &status, &body, NULL) != MM_OK)
+		if (mm_get_answer(mm_desk_reader(r->desk), key, &row, &body,
+		    NULL) != MM_OK)
 			fail_msg("%s is gone", key);
 	}
 	mm_buf_done(&body);
@@ -538,6 +625,8 @@ main(void)
 		cmocka_unit_test(as_often_as_needed),
 		cmocka_unit_test(operators),
 		cmocka_unit_test(answers_in_flight),
+		cmocka_unit_test(answers_begun),
+		cmocka_unit_test(answers_begun_elsewhere),
 		cmocka_unit_test(store_away),
 		cmocka_unit_test(store_away_from_the_desk),
 		cmocka_unit_test(a_lost_list),

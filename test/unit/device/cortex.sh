@@ -68,7 +68,7 @@ for cpu in cortex-m3 cortex-m4; do
 	part 'both: an image that is only made' 10450 $codec $factory
 	part 'codec, x509, token, EST: one that only renews' 8192 \
 		base64 cert der est http pkcs7 request time token
-	part 'the same, which reads tokens as URI or JSON' 9520 \
+	part 'the same, which reads tokens as URI or JSON' 9540 \
 		base64 cert der est http pkcs7 request time token token_form
 	part 'all of it' 18000 $codec $factory cert est http pkcs7 time \
 		token token_form

@@ -192,7 +192,7 @@ requests(void **state)
 {
 	static const struct {
 		enum mmd_est_op op;
-		const char *label, *user, *der, *want, *replaces;
+		const char *label, *user, *der, *want, *more;
 	} want[] = {
 		{ MMD_EST_CACERTS, NULL, NULL, "",
 		    "GET /.well-known/est/cacerts HTTP/1.1\r\n"
@@ -209,10 +209,12 @@ requests(void **state)
 		    "POST /.well-known/est/simpleenroll HTTP/1.1\r\n"
 		    "Host: ca:8443\r\nMintmark-Replaces: 0a0b\r\n"
 		    "Content-Type: application/pkcs10\r\n"
-		    "Content-Length: 4\r\n\r\nZm9v", "0a0b" },
+		    "Content-Length: 4\r\n\r\nZm9v",
+		    "Mintmark-Replaces: 0a0b\r\n" },
 		{ MMD_EST_CACERTS, NULL, NULL, "",
 		    "GET /.well-known/est/cacerts HTTP/1.1\r\n"
-		    "Host: ca:8443\r\n\r\n", "0a0b" },
+		    "Host: ca:8443\r\n\r\n",
+		    "Mintmark-Replaces: 0a0b\r\n" },
 		{ MMD_EST_REENROLL, NULL, NULL, "foo",
 		    "POST /.well-known/est/simplereenroll HTTP/1.1\r\n"
 		    "Host: ca:8443\r\nContent-Type: application/pkcs10\r\n"
@@ -227,7 +229,7 @@ requests(void **state)
 	for (size_t i = 0; i < COUNT(want); i++) {
 		const struct mmd_est_conf conf = { "ca:8443", want[i].label,
 			want[i].user, "p", buf, sizeof(buf),
-			want[i].replaces };
+			want[i].more };
 		struct mmd_est e;
 		struct mmd_bytes out;
 

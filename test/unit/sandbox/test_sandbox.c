@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -169,6 +171,16 @@ as_signer(const void *arg)
 	return locked(MM_SANDBOX_SIGNER, arg);
 }
 
+/* What if_nametoindex asks, of an address with a zone. */
+static int
+try_interface(void)
+{
+	struct ifreq r = { .ifr_name = "lo" };
+
+	return ioctl(0, SIOCGIFINDEX, &r) < 0 && errno == ENODEV ? FINE :
+								   WRONG;
+}
+
 static int
 as_server(const void *arg)
 {
@@ -205,6 +217,7 @@ test_forbidden_calls_die(void **state)
 		{ "fork", try_fork, -SIGSYS, -SIGSYS, -SIGSYS, -SIGSYS },
 		{ "thread", try_thread, -SIGSYS, FINE, FINE, FINE },
 		{ "setuid", try_setuid, -SIGSYS, -SIGSYS, -SIGSYS, -SIGSYS },
+		{ "interface", try_interface, -SIGSYS, -SIGSYS, -SIGSYS, FINE },
 		{ "prctl", try_ptrace, -SIGSYS, -SIGSYS, -SIGSYS, -SIGSYS },
 	};
 

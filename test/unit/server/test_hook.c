@@ -154,6 +154,9 @@ urls(void **state)
 		{ "https://example.com/a b", false, MM_EINPUT },
 		{ "https://example.com/\r\nX: y", false, MM_EINPUT },
 		{ "https://example.com/\xc3\xa9", false, MM_EINPUT },
+		{ "https://[fe80::1%25eth0]/", false, MM_EINPUT },
+		{ "https://[fe80::1%eth0]/", false, MM_EINPUT },
+		{ "https://[2001:db8::1%251]/", false, MM_EINPUT },
 		{ "https://", false, MM_EINPUT },
 		{ "https://example.com:99999/", false, MM_EINPUT },
 	};

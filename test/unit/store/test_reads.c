@@ -191,8 +191,7 @@ documents_come_back(const struct mm_store_backend *b)
 	struct mm_buf buf = MM_BUF_INIT(100);
 	uint64_t n;
 	int64_t next;
-	uint8_t sha[32];
-	int status;
+	struct mm_answer_row row;
 
 	if (!fx_open(&f, b))
 		return;
@@ -212,10 +211,11 @@ documents_come_back(const struct mm_store_backend *b)
 	assert_int_equal(next, 77);
 	assert_int_equal(mm_get_checkpoint(f.r, &n, &buf, NULL), MM_OK);
 	assert_int_equal(n, 1);
-	assert_int_equal(mm_get_answer(f.r, "op/key", sha, &status, &buf,
-	    NULL), MM_OK);
-	assert_int_equal(status, 201);
-	assert_int_equal(sha[31], 9);
+	assert_int_equal(mm_get_answer(f.r, "op/key", &row, &buf, NULL),
+	    MM_OK);
+	assert_int_equal(row.status, 201);
+	assert_int_equal(row.request_sha256[31], 9);
+	assert_int_equal(row.at, t.op.u.answer.at);
 	assert_string_equal(mm_buf_cstr(&buf), "crlnote{}");
 	mm_buf_done(&buf);
 	fx_close(&f);
