@@ -45,7 +45,9 @@ explain(struct mmd_openssl_tls *t)
 	    sizeof(t->reason) - 1);
 	if (t->cert_seen)
 		return MMD_EPATH;
-	if (e == 0 || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+	/* internal_error: the server cannot look a token up just now */
+	if (e == 0 || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING ||
+	    reason == SSL_AD_INTERNAL_ERROR + SSL_AD_REASON_OFFSET)
 		return MMD_ECLOSED;
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
 		if (refusals[i].mode == t->mode && ERR_GET_LIB(e) ==

@@ -82,7 +82,9 @@ alert_fielded(struct minting *m, const struct mm_device *dev,
 	e.field[MM_F_PRODUCT] = v.product;
 	e.field[MM_F_REASON] = mm_reason_text(MM_R_FIELDED);
 	mm_papers_add(&papers, &e);
-	return mm_desk_run(m->d, &papers, &op, why);
+	MM_TRY(mm_papers_seal(&papers, &op, why));
+	/* not the call's own work: refused, it has done nothing */
+	return mm_core_run1(m->d->c, &op, why);
 }
 
 /* A token lets in whoever has it: a line makes none for a device that has

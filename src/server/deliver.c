@@ -29,14 +29,24 @@ mm_parcel_reset(struct mm_parcel *p)
 
 /* ---- the courier ---- */
 
-/* What was under way has failed, as any of it may be what the courier died
- * of: that one then comes again later and later, and is put aside.  A round
- * may be under way, so nothing leaves a list. */
+static unsigned
+under_way(const struct mm_deliver *d)
+{
+	unsigned n = 0;
+
+	for (const struct mm_run *r = d->runs; r != NULL; r = r->next)
+		n += r->parcel.tag != 0;
+	return n;
+}
+
+/* Any of what was under way may be what the courier died of.  Each comes again
+ * by itself, and what it dies of then has failed: that one comes later and
+ * later, and is put aside.  A round may be under way, so nothing leaves a
+ * list. */
 static void
 link_down(struct mm_deliver *d)
 {
-	static const struct mm_deliver_rep rep = {
-		.why = MM_COURIER_GONE };
+	unsigned n = under_way(d);
 
 	if (d->link < 0)
 		return;
@@ -45,7 +55,7 @@ link_down(struct mm_deliver *d)
 	d->blocked = false;
 	for (struct mm_run *r = d->runs; r != NULL; r = r->next)
 		if (r->parcel.tag != 0)
-			mm_run_outcome(d, r, &rep);
+			mm_run_bereft(d, r, n == 1);
 	for (struct mm_ask *a = d->asks; a != NULL; a = a->next)
 		a->lost |= a->parcel.tag != 0;
 	mm_authorise_drop(d->authorise);
@@ -146,6 +156,22 @@ hear(struct mm_deliver *d)
 	}
 }
 
+/* The documents.  A store that is away is told of once, and asked again
+ * later. */
+static void
+read_anew(struct mm_deliver *d)
+{
+	struct mm_why why = { 0 };
+	bool fails = mm_deliver_load(d, &why) != MM_OK ||
+	    mm_authorise_load(d->authorise, mm_desk_reader(d->desk), &why) !=
+	        MM_OK;
+
+	if (fails && !d->unread)
+		MM_LOG(MM_LOG_WARN, "webhooks", MM_S("why", why.text));
+	d->unread = fails;
+	d->read_at = mm_mono_ms() + MM_DELIVER_RETRY_MS;
+}
+
 /* What others left under the lock; false: it is time to go. */
 static bool
 take_news(struct mm_deliver *d)
@@ -172,16 +198,8 @@ take_news(struct mm_deliver *d)
 		a->next = d->asks;
 		d->asks = a;
 	}
-	if (changed) {
-		struct mm_why why = { 0 };
-
-		if (mm_deliver_load(d, &why) != MM_OK ||
-		    mm_authorise_load(d->authorise, mm_desk_reader(d->desk),
-		    &why) != MM_OK) {
-			MM_LOG(MM_LOG_WARN, "webhooks", MM_S("why", why.text));
-			mm_deliver_changed(d);
-		}
-	}
+	if (changed || (d->unread && mm_mono_ms() >= d->read_at))
+		read_anew(d);
 	return !closed;
 }
 
@@ -273,6 +291,8 @@ deliver_thread(void *arg)
 
 		if (mm_core_shared(d->s->core) && d->look_at < until)
 			until = d->look_at;
+		if (d->unread && d->read_at < until)
+			until = d->read_at;
 
 		if (mm_mono_ms() >= d->save_at) {
 			mm_deliver_save(d);

@@ -40,6 +40,7 @@ struct mm_run { /* a webhook at work */
 	struct mm_hook_progress at;
 	bool dirty;             /* at is not as stored */
 	bool seen;              /* load: the document is still there */
+	bool suspect;           /* a courier died with its parcel */
 	int64_t due;            /* monotonic: not before */
 	struct mm_parcel parcel;
 	uint64_t index[MM_HOOK_BATCH]; /* of the parcel's events */
@@ -66,6 +67,8 @@ struct mm_deliver {
 	bool delivers;          /* of several nodes, this one */
 	int64_t look_at;        /* monotonic: for what others changed */
 	bool blocked;           /* the link takes no more for now */
+	bool unread;            /* documents that could not be read ... */
+	int64_t read_at;        /* ... are asked for again then; monotonic */
 	uint32_t tag;
 	int64_t save_at;
 	struct mm_run *runs;    /* changed under the lock, by the thread */
@@ -91,6 +94,8 @@ void mm_parcel_reset(struct mm_parcel *p);
 bool mm_run_step(struct mm_deliver *d, struct mm_run *r, uint64_t size);
 void mm_run_outcome(struct mm_deliver *d, struct mm_run *r,
     const struct mm_deliver_rep *rep);
+/* The courier went away with its parcel, and with no other (alone). */
+void mm_run_bereft(struct mm_deliver *d, struct mm_run *r, bool alone);
 /* When it has to be looked at again by itself; INT64_MAX: never. */
 int64_t mm_run_due(const struct mm_run *r);
 /* Drops what is under way; it is collected anew from the cursor. */

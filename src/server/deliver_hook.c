@@ -215,6 +215,16 @@ look_late(struct mm_deliver *d, struct mm_run *r)
 		r->parcel.tag = 0;
 }
 
+/* A suspect is under way alone, so that it is known what a courier dies of. */
+static bool
+may_go(const struct mm_deliver *d, const struct mm_run *r)
+{
+	for (const struct mm_run *q = d->runs; q != NULL; q = q->next)
+		if (q->parcel.tag != 0 && (r->suspect || q->suspect))
+			return false;
+	return true;
+}
+
 /* see deliver.h */
 bool
 mm_run_step(struct mm_deliver *d, struct mm_run *r, uint64_t size)
@@ -238,7 +248,8 @@ mm_run_step(struct mm_deliver *d, struct mm_run *r, uint64_t size)
 		show(d, r, NULL);
 	}
 	if (r->n > 0)
-		return !mm_deliver_send(d, &r->hook, &r->parcel) &&
+		return may_go(d, r) &&
+		    !mm_deliver_send(d, &r->hook, &r->parcel) &&
 		    d->link >= 0 && !d->blocked;
 	return (uint64_t)r->at.next < size;
 }
@@ -350,9 +361,23 @@ void
 mm_run_outcome(struct mm_deliver *d, struct mm_run *r,
     const struct mm_deliver_rep *rep)
 {
+	r->suspect = false;
 	if (rep->status / 100 == 2)
 		succeed(d, r);
 	else
 		fail(d, r, rep);
 	show(d, r, rep);
+}
+
+/* see deliver.h */
+void
+mm_run_bereft(struct mm_deliver *d, struct mm_run *r, bool alone)
+{
+	static const struct mm_deliver_rep rep = { .why = MM_COURIER_GONE };
+
+	if (alone)
+		mm_run_outcome(d, r, &rep);
+	else
+		r->parcel.tag = 0;
+	r->suspect = r->n > 0;
 }

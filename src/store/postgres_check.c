@@ -6,7 +6,7 @@
 
 /* What a session must be, and what the server must promise. */
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define SERVER_MIN     150000
 
 /*

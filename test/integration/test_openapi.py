@@ -157,6 +157,8 @@ def test_filters_are_taken(world, names):
             value = p.get("example", value)
             if p["name"] == "where":
                 value = "hw_rev=B2"
+            if p["name"] == "type":
+                value = "token."
             if p["name"] == "after" and path not in (
                     "/audit", "/events", "/ledger/entries") \
                     and "history" not in path:

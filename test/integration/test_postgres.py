@@ -137,6 +137,18 @@ def proxied(server):
         yield w.start().product(), proxy
 
 
+def test_an_outage_is_told_of_and_does_not_flood_the_log(server):
+    with World(database=server.database()) as w:
+        w.start()
+        server.stop()
+        time.sleep(6)
+        lines = len(w.log().splitlines())
+        time.sleep(4)
+        assert len(w.log().splitlines()) - lines < 100
+        server.start()
+        settled(lambda: w.rest("GET", "/products"))
+
+
 def test_a_commit_whose_answer_is_lost_is_looked_up(proxied):
     w, proxy = proxied
     t = w.token("C-1", door="bearer")

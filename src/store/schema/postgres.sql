@@ -20,7 +20,7 @@ CREATE TABLE meta (
 	revoked bigint NOT NULL,
 	entries bigint NOT NULL
 ) WITH (fillfactor = 10); -- a new version of the row stays on its page
-INSERT INTO meta VALUES (1, 'mintmark', 1, 0, 0, 0, 0, 0, 0);
+INSERT INTO meta VALUES (1, 'mintmark', 2, 0, 0, 0, 0, 0, 0);
 
 -- The few combinations of product, issuer and profile that exist.  '' where
 -- a device or token has none.

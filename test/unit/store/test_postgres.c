@@ -417,8 +417,8 @@ test_databases_that_are_refused(void **state)
 	static const struct {
 		const char *sql, *words;
 	} rows[] = {
-		{ "UPDATE mintmark.meta SET version = 2",
-		    "schema version is 2" },
+		{ "UPDATE mintmark.meta SET version = 3",
+		    "schema version is 3" },
 		{ "UPDATE mintmark.meta SET version = 0",
 		    "schema version is 0" },
 		{ "UPDATE mintmark.meta SET application = 'x'",
