@@ -88,7 +88,8 @@ struct mm_cert_row {
 	uint64_t entry;        /* ledger index of its issuance */
 	uint8_t key_type;      /* a number of the caller's; 0: not known */
 };
-/* A claim: which key and certificate an authority was spent on. */
+/* A claim: which key and certificate an authority was spent on.  A record of
+ * that certificate may be gone with its year: then the key is all zero. */
 struct mm_claim {
 	char authority[MM_AUTHORITY_TEXT];
 	uint8_t spki_sha256[32];

@@ -1,4 +1,5 @@
 """A database that goes and comes back: nothing acknowledged is lost."""
+import base64
 import http.client
 import os
 import pathlib
@@ -247,6 +248,41 @@ def test_an_answer_of_yesterday_is_none(server):
         server.sql("UPDATE mintmark.answer SET at = at - 86400001"
                    " WHERE key LIKE '%:old'", f"mm{server.n}")
         assert once(w, "old", "I-4").json["id"] != a["id"]
+
+
+# ---- records of old years ----
+
+def operator_enrols(w, device, name):
+    csr = w.key_and_csr(name, device)[1]
+    return w.rest("POST", f"/devices/{device}/enrol",
+                  {"csr": base64.b64encode(csr.read_bytes()).decode()})
+
+
+def test_what_a_dropped_year_was_spent_on_stays_spent(server):
+    """As docs/postgresql.md says; no signature is made for nothing."""
+    with World(profile="\tbearer = true", database=server.database()) as w:
+        w.start().product()
+        t = w.token("Y-1", door="bearer")
+        csr = w.key_and_csr("Y-1")[1]
+        first = w.enrol_basic(t, csr)
+        assert first.status == 200, first
+        w.rest("POST", "/devices", {"id": "Y-2", "product": "thermo"})
+        assert operator_enrols(w, "Y-2", "Y-2").status == 200
+        serial = serial_of(w.save_p7(first, "Y-1"))
+        year = time.gmtime(int(serial[:12], 16) / 1000).tm_year
+        server.sql(f"DROP TABLE mintmark.cert_{year}", f"mm{server.n}")
+
+        for again in csr, w.key_and_csr("Y-1b", "Y-1")[1]:
+            a = w.enrol_basic(t, again)
+            assert a.status == 409 and "already-confirmed" in a.text, a
+        assert w.rest("GET", f"/tokens/{t['id']}").json["state"] == "issued"
+        assert len(journal(w, "Y-1")) == 1
+        # another time, under another number; its key is still the device's
+        for name in "Y-2", "Y-2b", "Y-2c":
+            a = operator_enrols(w, "Y-2", name)
+            assert a.status == 200, a
+        assert len(journal(w, "Y-2")) == 4
+        assert not entries(w, "signature.orphaned")
 
 
 @pytest.mark.parametrize("setting, words", [
