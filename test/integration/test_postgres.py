@@ -173,6 +173,45 @@ def test_a_commit_that_never_arrived_is_settled_as_an_orphan(proxied):
     reconcile(w)
 
 
+# ---- what tells that it is away ----
+
+def scrape(w, key=None):
+    return w.rest("GET", "/metrics", base="", key=key)
+
+
+def make_key(w):
+    a = w.rest("POST", "/keys", {"name": "prometheus", "roles": ["support"]})
+    assert a.status == 201, a
+    return a.json
+
+
+def test_metrics_say_that_the_store_is_away(server):
+    with World(database=server.database()) as w:
+        w.start()
+        known, never, gone = (make_key(w) for _ in range(3))
+        for k in known, gone:
+            a = scrape(w, k["key"])
+            assert a.status == 200 and "\nmintmark_store_up 1\n" in a.text, a
+            assert "\nmintmark_store_records{" in a.text
+        assert w.rest("POST", f"/keys/{gone['id']}/revoke", {}).status == 200
+        server.stop()
+        for _ in range(3):
+            a = scrape(w, known["key"])
+            assert a.status == 200 and "\nmintmark_store_up 0\n" in a.text, a
+            assert "\nmintmark_store_records{" not in a.text
+        wrong = known["key"][:-1] + ("A" if known["key"][-1] != "A" else "Q")
+        for k in never["key"], gone["key"], wrong:
+            assert scrape(w, k).status == 503
+        for path in "/status", "/devices", "/whoami":
+            assert w.rest("GET", path, key=known["key"]).status == 503
+        server.start()
+        end = time.monotonic() + RESUME_S
+        while "\nmintmark_store_up 1\n" not in scrape(w, never["key"]).text:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert scrape(w, gone["key"]).status == 401
+
+
 # ---- Idempotency-Key ----
 
 def once(w, key, device):
