@@ -1,8 +1,10 @@
 """A database that goes and comes back: nothing acknowledged is lost."""
 import base64
 import http.client
+import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -210,6 +212,52 @@ def test_metrics_say_that_the_store_is_away(server):
             assert time.monotonic() < end
             time.sleep(0.05)
         assert scrape(w, gone["key"]).status == 401
+
+
+def doctor(w):
+    """(level, what) of the database by the doctor, on this machine's files."""
+    p = run(MINT, "--json", "--context", w.context, "doctor", "--config",
+            w.conf, check=False)
+    return [(f["level"], f["what"]) for f in json.loads(p.stdout)["findings"]
+            if f["check"] == "database"]
+
+
+def test_the_doctor_knows_it(server):
+    with World(database=server.database()) as w:
+        w.start()
+        good = doctor(w)
+        assert [level for level, _ in good] == ["ok"] * len(good), good
+        words = "; ".join(what for _, what in good)
+        for wanted in (r"PostgreSQL \d\d\.\d+ answers", "until the end of 20",
+                       r"\d+ of \d+ connections are in use"):
+            assert re.search(wanted, words), words
+        assert [f["level"] for f in w.rest("GET", "/doctor").json["findings"]
+                if f["check"] == "database"] == ["ok"] * 3
+
+        # what a session meets that begins now, whatever those there have
+        server.sql("ALTER SYSTEM SET synchronous_commit = off")
+        server.sql("SELECT pg_reload_conf()")
+        end = time.monotonic() + RESUME_S
+        while doctor(w)[0][0] == "ok" and time.monotonic() < end:
+            pass
+        level, what = doctor(w)[0]
+        assert level == "fail" and "synchronous_commit is off" in what, what
+        server.sql("ALTER SYSTEM RESET synchronous_commit")
+        server.sql("SELECT pg_reload_conf()")
+
+        w.stop()  # it would make it anew
+        year = time.gmtime().tm_year + 1
+        server.sql(f"DROP TABLE mintmark.cert_{year}", f"mm{server.n}")
+        end = time.monotonic() + RESUME_S
+        while doctor(w)[0][0] == "fail" and time.monotonic() < end:
+            pass
+        assert ("warn", f"table cert has no partition for {year}"
+                ) in doctor(w)
+
+        server.stop()
+        (level, what), = doctor(w)
+        assert level == "fail" and what.startswith(
+            f"postgresql://postgres@/mm{server.n}: "), what
 
 
 # ---- Idempotency-Key ----
