@@ -71,6 +71,7 @@ struct mm_server {
 	struct mm_scrapers *scrapers;
 	bool asking;           /* the start waits for the signer */
 	atomic_bool announced; /* the monitor knows that it serves */
+	atomic_bool tidied;    /* the first round of housekeeping is over */
 	unsigned sandbox_missing;
 	int64_t started_at;
 	atomic_uint signer_starts;

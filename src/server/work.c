@@ -302,6 +302,7 @@ work_thread(void *arg)
 			continue;
 		}
 		housekeep(w, me, t.reload);
+		atomic_store(&me->s->tidied, true);
 		ticked(w);
 	}
 	return NULL;

@@ -426,6 +426,14 @@ def test_a_start_that_cannot_write_says_so(server):
         assert len(said) == 1 and "database" in said[0], w.log()
 
 
+def test_ready_says_so_when_the_lists_are_there(server):
+    with Proxy(server.port) as proxy, World(
+            database=server.database(proxy.port)) as w:
+        proxy.delay_s = 0.02
+        w.start()
+        assert w.get_public("/crl/issuing.crl").status == 200
+
+
 def test_a_second_daemon_is_refused(server):
     """A copy of the folders works under the same name; when the first one is
     gone, its place is free."""
