@@ -99,7 +99,8 @@ look_here(struct exam *e, const char *path)
 		mm_doctor_certs(c, &e->f);
 		if (mm_reader_open(c->set.database, &r, &why) != MM_OK)
 			r = NULL;
-		mm_doctor_database(r, e->deep, &why, &e->f);
+		mm_doctor_database(c->set.database, r, e->deep, &why,
+		    &e->f);
 		mm_reader_close(&r);
 	}
 	keep(e, "here");

@@ -35,10 +35,13 @@ mm_claim_replayable(const struct mm_facts *f)
 		   f->now_ms - f->claimed.issued_at < MM_REPLAY_MS);
 }
 
-/* see checks.h */
+/* see checks.h; of one whose year was dropped nobody knows more than that it
+ * was there */
 enum mm_reason
 mm_claim_spent(const struct mm_facts *f)
 {
+	if (!f->has_claimed)
+		return MM_R_CONFIRMED;
 	return mm_claim_confirmed(f) && f->claimed.state != MM_CERT_REVOKED
 		   ? MM_R_CONFIRMED
 		   : MM_R_CERT_REVOKED;

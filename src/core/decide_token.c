@@ -18,8 +18,8 @@ token_other_key(const struct mm_facts *f, struct mm_verdict *v)
 {
 	const struct mm_profile *p = v->profile;
 
-	if (mm_check_same_key(f->claim.spki_sha256, f->spki) &&
-	    f->job == MM_JOB_ENROL)
+	if (!f->has_claimed || (f->job == MM_JOB_ENROL &&
+	    mm_check_same_key(f->claim.spki_sha256, f->spki)))
 		return mm_claim_spent(f);
 	if (f->job == MM_JOB_KEYGEN && f->claimed.key_origin == 1 &&
 	    f->token.state != MM_TOKEN_FROZEN)

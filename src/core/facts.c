@@ -254,10 +254,13 @@ last_claim(struct reading *g, size_t base, uint32_t *last)
 }
 
 /* An operator's right is not used up: once the certificate of the last time
- * is in use or gone, another key is another time, with a name of its own. */
+ * is in use or gone, another key is another time, with a name of its own.  So
+ * is any key once the record of it is gone. */
 static bool
 over(const struct mm_facts *f)
 {
+	if (f->has_claim && !f->has_claimed)
+		return true;
 	return f->has_claimed && f->claimed.state != MM_CERT_ISSUED &&
 	    memcmp(f->claim.spki_sha256, f->spki, 32) != 0;
 }

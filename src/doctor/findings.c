@@ -40,9 +40,13 @@ static const struct {
 	    "less than 2 % and 1 GiB free; inodes: 2 %"
 #define ROW_DATABASE                                                         \
 	"server, here",                                                      \
-	    "SQLite: journal mode; with --deep a quick check of every page", \
-	    "nothing to look at in this kind of database",                   \
-	    "cannot be read, is not in WAL mode, or is damaged"
+	    "SQLite: journal mode; with --deep a quick check of every page. " \
+	    "PostgreSQL: version, what it keeps through a crash, "           \
+	    "partitions, connections",                                       \
+	    "PostgreSQL: no partition for next year, 80 % of the "           \
+	    "connections in use",                                            \
+	    "not reached; SQLite: not in WAL mode, or damaged; PostgreSQL: " \
+	    "could lose what it has committed"
 #define ROW_SANDBOX \
 	"server", "seccomp and landlock", "the kernel lacks a part", ""
 #define ROW_SIGNER                                        \

@@ -99,7 +99,9 @@ mm_health_ready(struct mm_http_req *req, void *ctx)
 	struct mm_core_stats st;
 
 	mm_core_stats(s->core, &st);
-	if (!s->announced) { /* until then any end is the end of all */
+	/* Until the one any end is the end of all; until the other there may
+	 * be no revocation list, which strict clients want. */
+	if (!s->announced || !s->tidied) {
 		st.ready = false;
 		strcpy(st.why, "starting");
 	}

@@ -99,7 +99,8 @@ mm_metrics_put(struct mm_server *s, struct mm_store_reader *r, bool open,
 	mm_attempts_stats(s->attempts, &c.attempts);
 	mm_authorise_stats(mm_deliver_authorise(s->deliver), &c.authorise);
 	mm_deliver_stats(s->deliver, &c.hooks);
-	c.store_up = mm_get_counts(r, &c.store, NULL) == MM_OK;
+	c.store_up = r != NULL &&
+	    mm_get_counts(r, &c.store, NULL) == MM_OK;
 	for (unsigned i = 0; i < MM_LISTENERS; i++)
 		if (s->listener[i] >= 0)
 			mm_http_counters(

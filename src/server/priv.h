@@ -36,6 +36,7 @@ struct mm_watch;
 struct mm_deliver;
 struct mm_attempts;
 struct mm_meter;
+struct mm_scrapers;
 
 /* What one event loop's thread has for itself. */
 struct mm_loop_state {
@@ -67,8 +68,10 @@ struct mm_server {
 	struct mm_public *pub;
 	struct mm_attempts *attempts;
 	struct mm_meter *meter; /* one an event loop */
+	struct mm_scrapers *scrapers;
 	bool asking;           /* the start waits for the signer */
 	atomic_bool announced; /* the monitor knows that it serves */
+	atomic_bool tidied;    /* the first round of housekeeping is over */
 	unsigned sandbox_missing;
 	int64_t started_at;
 	atomic_uint signer_starts;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "server/metrics.h"
 #include "server/rest.h"
 
 /*
@@ -35,25 +36,37 @@ enum {
 
 /* ---- login ---- */
 
-/* mm_rest_head has let pass one of the two, in its form. */
-static enum mm_err
-login(struct mm_desk *d, const struct mm_call *c, struct mm_login *out,
-    struct mm_why *why)
+static bool
+is_metrics(const struct mm_http_route *route)
 {
-	struct mm_presented p = { .certificate = c->certificate,
-		.peer = &c->req.peer };
-
-	if (c->authorization[0] != '\0')
-		p.key = mm_bytes_of(c->authorization + strlen(SCHEME));
-	return mm_desk_login(d, &p, out, why);
+	return strcmp(route->pattern, METRICS) == 0;
 }
 
 /* Whether the route is for everybody, by setting. */
 static bool
 is_open(const struct mm_server *s, const struct mm_http_route *route)
 {
-	return s->config->set.metrics == MM_METRICS_OPEN &&
-	    strcmp(route->pattern, METRICS) == 0;
+	return s->config->set.metrics == MM_METRICS_OPEN && is_metrics(route);
+}
+
+/* mm_rest_head has let pass one of the two, in its form.  That the store is
+ * away is told by /metrics: it alone goes on for whom it knows. */
+static enum mm_err
+login(struct mm_rest *r, const struct mm_call *c, struct mm_why *why)
+{
+	struct mm_presented p = { .certificate = c->certificate,
+		.peer = &c->req.peer };
+	struct mm_why own = { 0 };
+	enum mm_err rc;
+
+	if (c->authorization[0] != '\0')
+		p.key = mm_bytes_of(c->authorization + strlen(SCHEME));
+	rc = mm_desk_login(r->desk, &p, &r->login, &own);
+	if (is_metrics(r->req->route))
+		r->store_away = mm_scrapers_login(r->s->scrapers, &p, rc,
+		    &r->login);
+	return rc == MM_OK || r->store_away ? MM_OK :
+	    MM_FAIL(why, rc, "%s", own.text);
 }
 
 static enum mm_err
@@ -75,7 +88,7 @@ may(struct mm_rest *r, const struct mm_call *c, struct mm_why *why)
 		strcpy(r->login.id, c->job->authority.operator_);
 		return MM_OK;
 	}
-	MM_TRY(login(r->desk, c, &r->login, why));
+	MM_TRY(login(r, c, why));
 	return allow(r, why);
 }
 

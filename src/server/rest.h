@@ -37,6 +37,7 @@ struct mm_rest {
 	bool has_secret;
 	bool parked;            /* somebody else answers, later */
 	bool openmetrics;       /* asked for */
+	bool store_away;        /* /metrics: login found it so */
 	enum mm_reason reason;  /* of a refusal that a device could show */
 };
 typedef enum mm_err mm_rest_fn(struct mm_rest *r, struct mm_why *why);

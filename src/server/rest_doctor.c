@@ -491,7 +491,8 @@ static void
 look_config(struct exam *e)
 {
 	mm_doctor_config(e->r->s->config, e->r->s->config_path, e->f);
-	mm_doctor_database(e->r->reader, e->deep, NULL, e->f);
+	mm_doctor_database(e->r->s->config->set.database, e->r->reader, e->deep,
+	    NULL, e->f);
 }
 
 /* ---- the whole ---- */

@@ -2,6 +2,7 @@
 
 #include "base/secret.h"
 #include "base/time.h"
+#include "server/metrics.h"
 #include "server/rest.h"
 
 /* Operators' credentials: API keys, shown once, and certificates. */
@@ -217,6 +218,7 @@ mm_rest_key_revoke(struct mm_rest *r, struct mm_why *why)
 
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
 	MM_TRY(mm_desk_operator_revoke(r->desk, &r->login, id, why));
+	mm_scrapers_tidy(r->s->scrapers, r->reader);
 	return answer_key(r, id, why);
 }
 

@@ -13,6 +13,7 @@ mm_rest_metrics(struct mm_rest *r, struct mm_why *why)
 				   "version=1.0.0; charset=utf-8"
 				 : "text/plain; version=0.0.4; "
 				   "charset=utf-8";
-	mm_metrics_put(r->s, r->reader, r->openmetrics, &r->out);
+	mm_metrics_put(r->s, r->store_away ? NULL : r->reader, r->openmetrics,
+	    &r->out);
 	return MM_OK;
 }

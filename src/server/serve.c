@@ -171,6 +171,7 @@ open_content(struct mm_server *s, struct mm_why *why)
 	MM_TRY(mm_attempts_new(s->config->set.attempt_peers, &s->attempts,
 	    why));
 	MM_TRY(mm_public_new(s, &s->pub, why));
+	MM_TRY(mm_scrapers_new(&s->scrapers, why));
 	MM_TRY(mm_watch_open(s, &watch, why));
 	s->watch = watch;
 	return MM_OK;
@@ -307,6 +308,7 @@ stop(struct mm_server *s)
 	mm_watch_close(&watch);
 	mm_deliver_close(&deliver);
 	mm_http_close(&s->http);
+	mm_scrapers_free(&s->scrapers);
 	mm_public_free(&s->pub);
 	mm_est_free(&s->est);
 	mm_attempts_free(&s->attempts);

@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "server/attempts.h"
+#include "server/metrics.h"
 
 /*
  * Two threads with a desk each for everything that may block.  The queue is
@@ -231,6 +232,7 @@ housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 	keep_attempts(w, me->desk);
 	mm_approvals_tidy(me);
 	mm_public_refresh(w->s->pub, mm_desk_reader(me->desk));
+	mm_scrapers_tidy(w->s->scrapers, mm_desk_reader(me->desk));
 }
 
 /* ---- threads ---- */
@@ -300,6 +302,7 @@ work_thread(void *arg)
 			continue;
 		}
 		housekeep(w, me, t.reload);
+		atomic_store(&me->s->tidied, true);
 		ticked(w);
 	}
 	return NULL;

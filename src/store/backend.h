@@ -67,7 +67,6 @@ struct mm_store_backend {
 	enum mm_err (*reader_begin)(struct mm_store_reader *r,
 	    struct mm_why *why);
 	void (*reader_end)(struct mm_store_reader *r);
-	/* NULL: there is nothing to look at */
 	enum mm_err (*inspect)(struct mm_store_reader *r, bool deep,
 	    struct mm_store_health *out, struct mm_why *why);
 	enum mm_err (*store_tidy)(struct mm_store_reader *r,

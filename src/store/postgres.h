@@ -158,6 +158,8 @@ struct pg_reader {
 	int64_t tidy_at; /* monotonic: not before */
 };
 struct pg *mm_pg_db(struct mm_store_reader *r);
+enum mm_err mm_pg_inspect(struct mm_store_reader *r, bool deep,
+    struct mm_store_health *out, struct mm_why *why);
 
 enum mm_err mm_pg_get_row(struct mm_store_reader *r, enum mm_get kind,
     const void *key, void *out, struct mm_why *why);

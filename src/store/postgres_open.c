@@ -168,6 +168,7 @@ const struct mm_store_backend mm_postgres_backend = {
 	.reader_close = reader_close,
 	.reader_begin = reader_begin,
 	.reader_end = reader_end,
+	.inspect = mm_pg_inspect,
 	.get = mm_pg_get_row,
 	.get_key_device = mm_pg_get_key_device,
 	.get_key_compromised = mm_pg_get_key_compromised,

@@ -180,12 +180,15 @@
 	    " WHERE y.spki = $1 LIMIT 1")                                 \
 	X(KEY_COMPROMISED, "SELECT 1 FROM key"                            \
 	    " WHERE spki = $1 AND compromised LIMIT 1")                   \
-	X(CLAIM, "SELECT l.authority, c.spki, c.serial, c.replaced,"      \
-	    " c.replaced_at FROM claim l JOIN cert c"                     \
-	    " ON c.serial = l.serial WHERE l.authority = $1")             \
-	X(CLAIM_OF_TOKEN, "SELECT 'token:' || t.name, c.spki, c.serial,"  \
-	    " c.replaced, c.replaced_at FROM token t JOIN cert c"         \
-	    " ON c.serial = t.cert WHERE t.name = $1")                    \
+	/* it outlives its certificate, whose year may be dropped */      \
+	X(CLAIM, "SELECT l.authority, c.spki, l.serial,"                  \
+	    " coalesce(c.replaced, 0), coalesce(c.replaced_at, 0)"        \
+	    " FROM claim l LEFT JOIN cert c ON c.serial = l.serial"       \
+	    " WHERE l.authority = $1")                                    \
+	X(CLAIM_OF_TOKEN, "SELECT 'token:' || t.name, c.spki, t.cert,"    \
+	    " coalesce(c.replaced, 0), coalesce(c.replaced_at, 0)"        \
+	    " FROM token t LEFT JOIN cert c ON c.serial = t.cert"         \
+	    " WHERE t.name = $1 AND t.cert IS NOT NULL")                  \
 	X(CERT_ID, "SELECT id FROM cert WHERE serial = $1")               \
 	X(CERTS_ALL, SQL_CERT "WHERE c.id > $1 ORDER BY c.id LIMIT $2")   \
 	X(CERTS_OF, SQL_CERT_OF("(SELECT x.serial, x.id FROM " SQL_GROUPS \

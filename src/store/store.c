@@ -189,17 +189,9 @@ FORWARD(mm_reader_begin, reader_begin,
     (struct mm_store_reader *r, struct mm_why *why), (r, why))
 FORWARD(mm_store_tidy, store_tidy,
     (struct mm_store_reader *r, struct mm_why *why), (r, why))
-
-/* see store.h */
-enum mm_err
-mm_store_inspect(struct mm_store_reader *r, bool deep,
-    struct mm_store_health *out, struct mm_why *why)
-{
-	if (r->backend->inspect == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "database: nothing to "
-		    "look at");
-	return r->backend->inspect(r, deep, out, why);
-}
+FORWARD(mm_store_inspect, inspect,
+    (struct mm_store_reader *r, bool deep, struct mm_store_health *out,
+    struct mm_why *why), (r, deep, out, why))
 
 #define FORWARD_GET(name, kind, keytype, row)                             \
 	FORWARD(name, get, (struct mm_store_reader *r, keytype key,       \

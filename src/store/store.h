@@ -88,7 +88,8 @@ struct mm_cert_row {
 	uint64_t entry;        /* ledger index of its issuance */
 	uint8_t key_type;      /* a number of the caller's; 0: not known */
 };
-/* A claim: which key and certificate an authority was spent on. */
+/* A claim: which key and certificate an authority was spent on.  A record of
+ * that certificate may be gone with its year: then the key is all zero. */
 struct mm_claim {
 	char authority[MM_AUTHORITY_TEXT];
 	uint8_t spki_sha256[32];
@@ -407,10 +408,17 @@ MM_MUST enum mm_err mm_store_tidy(struct mm_store_reader *r,
     struct mm_why *why);
 
 /* What a doctor asks.  deep: reads every page, which takes its time.
- * MM_ENOTFOUND: the backend has nothing to look at. */
+ * MM_EAGAIN: it is not reached.  MM_EPOLICY: it is, and could lose what it has
+ * committed, or is none of Mintmark's. */
 struct mm_store_health {
+	/* SQLite */
 	char journal_mode[16];
 	char problem[128]; /* "" none found */
+	/* PostgreSQL */
+	char version[16];
+	int64_t connections, connections_max; /* of the whole server */
+	int year;                             /* its clock's ... */
+	unsigned years; /* ... and how many from it on have a partition */
 };
 MM_MUST enum mm_err mm_store_inspect(struct mm_store_reader *r, bool deep,
     struct mm_store_health *out, struct mm_why *why);

@@ -1,7 +1,10 @@
 """A database that goes and comes back: nothing acknowledged is lost."""
+import base64
 import http.client
+import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -184,6 +187,91 @@ def test_a_commit_that_never_arrived_is_settled_as_an_orphan(proxied):
     reconcile(w)
 
 
+# ---- what tells that it is away ----
+
+def scrape(w, key=None):
+    return w.rest("GET", "/metrics", base="", key=key)
+
+
+def make_key(w):
+    a = w.rest("POST", "/keys", {"name": "prometheus", "roles": ["support"]})
+    assert a.status == 201, a
+    return a.json
+
+
+def test_metrics_say_that_the_store_is_away(server):
+    with World(database=server.database()) as w:
+        w.start()
+        known, never, gone = (make_key(w) for _ in range(3))
+        for k in known, gone:
+            a = scrape(w, k["key"])
+            assert a.status == 200 and "\nmintmark_store_up 1\n" in a.text, a
+            assert "\nmintmark_store_records{" in a.text
+        assert w.rest("POST", f"/keys/{gone['id']}/revoke", {}).status == 200
+        server.stop()
+        for _ in range(3):
+            a = scrape(w, known["key"])
+            assert a.status == 200 and "\nmintmark_store_up 0\n" in a.text, a
+            assert "\nmintmark_store_records{" not in a.text
+        wrong = known["key"][:-1] + ("A" if known["key"][-1] != "A" else "Q")
+        for k in never["key"], gone["key"], wrong:
+            assert scrape(w, k).status == 503
+        for path in "/status", "/devices", "/whoami":
+            assert w.rest("GET", path, key=known["key"]).status == 503
+        server.start()
+        end = time.monotonic() + RESUME_S
+        while "\nmintmark_store_up 1\n" not in scrape(w, never["key"]).text:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert scrape(w, gone["key"]).status == 401
+
+
+def doctor(w):
+    """(level, what) of the database by the doctor, on this machine's files."""
+    p = run(MINT, "--json", "--context", w.context, "doctor", "--config",
+            w.conf, check=False)
+    return [(f["level"], f["what"]) for f in json.loads(p.stdout)["findings"]
+            if f["check"] == "database"]
+
+
+def test_the_doctor_knows_it(server):
+    with World(database=server.database()) as w:
+        w.start()
+        good = doctor(w)
+        assert [level for level, _ in good] == ["ok"] * len(good), good
+        words = "; ".join(what for _, what in good)
+        for wanted in (r"PostgreSQL \d\d\.\d+ answers", "until the end of 20",
+                       r"\d+ of \d+ connections are in use"):
+            assert re.search(wanted, words), words
+        assert [f["level"] for f in w.rest("GET", "/doctor").json["findings"]
+                if f["check"] == "database"] == ["ok"] * 3
+
+        # what a session meets that begins now, whatever those there have
+        server.sql("ALTER SYSTEM SET synchronous_commit = off")
+        server.sql("SELECT pg_reload_conf()")
+        end = time.monotonic() + RESUME_S
+        while doctor(w)[0][0] == "ok" and time.monotonic() < end:
+            pass
+        level, what = doctor(w)[0]
+        assert level == "fail" and "synchronous_commit is off" in what, what
+        server.sql("ALTER SYSTEM RESET synchronous_commit")
+        server.sql("SELECT pg_reload_conf()")
+
+        w.stop()  # it would make it anew
+        year = time.gmtime().tm_year + 1
+        server.sql(f"DROP TABLE mintmark.cert_{year}", f"mm{server.n}")
+        end = time.monotonic() + RESUME_S
+        while doctor(w)[0][0] == "fail" and time.monotonic() < end:
+            pass
+        assert ("warn", f"table cert has no partition for {year}"
+                ) in doctor(w)
+
+        server.stop()
+        (level, what), = doctor(w)
+        assert level == "fail" and what.startswith(
+            f"postgresql://postgres@/mm{server.n}: "), what
+
+
 # ---- Idempotency-Key ----
 
 def once(w, key, device):
@@ -261,6 +349,41 @@ def test_an_answer_of_yesterday_is_none(server):
         assert once(w, "old", "I-4").json["id"] != a["id"]
 
 
+# ---- records of old years ----
+
+def operator_enrols(w, device, name):
+    csr = w.key_and_csr(name, device)[1]
+    return w.rest("POST", f"/devices/{device}/enrol",
+                  {"csr": base64.b64encode(csr.read_bytes()).decode()})
+
+
+def test_what_a_dropped_year_was_spent_on_stays_spent(server):
+    """As docs/postgresql.md says; no signature is made for nothing."""
+    with World(profile="\tbearer = true", database=server.database()) as w:
+        w.start().product()
+        t = w.token("Y-1", door="bearer")
+        csr = w.key_and_csr("Y-1")[1]
+        first = w.enrol_basic(t, csr)
+        assert first.status == 200, first
+        w.rest("POST", "/devices", {"id": "Y-2", "product": "thermo"})
+        assert operator_enrols(w, "Y-2", "Y-2").status == 200
+        serial = serial_of(w.save_p7(first, "Y-1"))
+        year = time.gmtime(int(serial[:12], 16) / 1000).tm_year
+        server.sql(f"DROP TABLE mintmark.cert_{year}", f"mm{server.n}")
+
+        for again in csr, w.key_and_csr("Y-1b", "Y-1")[1]:
+            a = w.enrol_basic(t, again)
+            assert a.status == 409 and "already-confirmed" in a.text, a
+        assert w.rest("GET", f"/tokens/{t['id']}").json["state"] == "issued"
+        assert len(journal(w, "Y-1")) == 1
+        # another time, under another number; its key is still the device's
+        for name in "Y-2", "Y-2b", "Y-2c":
+            a = operator_enrols(w, "Y-2", name)
+            assert a.status == 200, a
+        assert len(journal(w, "Y-2")) == 4
+        assert not entries(w, "signature.orphaned")
+
+
 @pytest.mark.parametrize("setting, words", [
     ("synchronous_commit = off", "synchronous_commit is off"),
     ("synchronous_commit = local", "synchronous_commit is local"),
@@ -313,6 +436,14 @@ def test_a_start_that_cannot_write_says_so(server):
         assert w.daemon.wait(60) == 7, w.log()
         said = [x for x in w.log().splitlines() if "cannot start" in x]
         assert len(said) == 1 and "database" in said[0], w.log()
+
+
+def test_ready_says_so_when_the_lists_are_there(server):
+    with Proxy(server.port) as proxy, World(
+            database=server.database(proxy.port)) as w:
+        proxy.delay_s = 0.02
+        w.start()
+        assert w.get_public("/crl/issuing.crl").status == 200
 
 
 def test_a_second_daemon_is_refused(server):

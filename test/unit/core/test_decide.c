@@ -220,6 +220,11 @@ SPOIL(other_often, other(f); f->claim.replaced = 3;
 SPOIL(other_long_ago, other(f); f->claim.replaced = 3;
     f->claim.replaced_at = NOW_MS - DAY_MS)
 
+/* Its certificate went with its year; the same key or not, nobody knows. */
+SPOIL(gone, other(f); f->has_claimed = false;
+    memset(&f->claim, 0, sizeof(f->claim));
+    memset(&f->claimed, 0, sizeof(f->claimed)))
+
 SPOIL(again_unbound, again(f); f->binding_wrong = true)
 SPOIL(again_stolen, again(f); f->key_compromised = true)
 SPOIL(again_no_exporter, again(f); strcpy(f->claimed.profile, "tx@1");
@@ -316,6 +321,9 @@ static const struct row {
 	    MM_FX_ALERT | MM_FX_FREEZE },
 	{ "other key, frozen", PSK, ENROL, other_frozen,
 	    ALERT(MM_R_OTHER_KEY) },
+	{ "record gone", PSK, ENROL, gone, NO(MM_R_CONFIRMED) },
+	{ "record gone, Basic", BASIC, ENROL, gone, NO(MM_R_CONFIRMED) },
+	{ "record gone, keygen", PSK, KEYS, gone, NO(MM_R_CONFIRMED) },
 
 	{ "IDevID unknown", CERT, ENROL, cert_unknown,
 	    ALERT(MM_R_CERT_UNKNOWN) },
@@ -335,6 +343,7 @@ static const struct row {
 	{ "IDevID, other key", CERT, ENROL, other, YES },
 	{ "IDevID, too often", CERT, ENROL, other_often,
 	    ALERT(MM_R_TOO_MANY) },
+	{ "IDevID, record gone", CERT, ENROL, gone, NO(MM_R_CONFIRMED) },
 
 	{ "IDevID renews", CERT, RENEW, cert_other_kind, NO(MM_R_IDEVID) },
 	{ "revoked renews", CERT, RENEW, cert_revoked,
