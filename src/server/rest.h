@@ -64,7 +64,8 @@ struct mm_danger {
 	bool (*applies)(const struct mm_rest *r);
 	bool recovery_may; /* a recovered administrator alone may */
 };
-extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw;
+extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
+    mm_danger_profile;
 /* After the scope, before the call: *go_on false, the answer is made (202).
  * An approval is spent here. */
 MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
