@@ -1,6 +1,8 @@
 #include "cli/client.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,8 +21,10 @@ struct mm_client {
 	struct mm_secret *auth; /* the whole header line, with its NUL */
 	char request_id[33];
 	long retry_after_s; /* -1: not told */
+	int64_t version;    /* the same */
 	char idempotency[129];
 	char approval[64]; /* a header line; "" none, or sent */
+	char if_match[48]; /* the same */
 	char waits[33];
 	char error[CURL_ERROR_SIZE];
 };
@@ -106,7 +110,7 @@ static size_t
 on_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct mm_client *c = arg;
-	char text[12], *end;
+	char text[24], *end;
 
 	(void)header(p, size * n, "x-request-id:", c->request_id,
 	    sizeof(c->request_id));
@@ -115,6 +119,9 @@ on_header(char *p, size_t size, size_t n, void *arg)
 		if (end == text || *end != '\0' || c->retry_after_s < 0)
 			c->retry_after_s = -1;
 	}
+	if (header(p, size * n, "etag:", text, sizeof(text)) &&
+	    sscanf(text, "\"%" SCNd64 "\"", &c->version) != 1)
+		c->version = -1;
 	return size * n;
 }
 
@@ -190,6 +197,23 @@ mm_client_retry_after(const struct mm_client *c)
 }
 
 /* see client.h */
+int64_t
+mm_client_version(const struct mm_client *c)
+{
+	return c->version;
+}
+
+/* see client.h */
+void
+mm_client_if_version(struct mm_client *c, int64_t version)
+{
+	c->if_match[0] = '\0';
+	if (version >= 0)
+		snprintf(c->if_match, sizeof(c->if_match),
+		    "If-Match: \"%" PRId64 "\"", version);
+}
+
+/* see client.h */
 void
 mm_client_idempotency(struct mm_client *c, const char *key)
 {
@@ -226,6 +250,7 @@ exchange(struct mm_client *c, const char *method, const char *url,
     const char *body, struct mm_buf *answer, long *status, struct mm_why *why)
 {
 	MM_OWN(slist_free) struct curl_slist *head = NULL;
+	bool changes = strcmp(method, "GET") != 0;
 	CURLcode rc;
 
 	if (c->auth != NULL)
@@ -234,24 +259,26 @@ exchange(struct mm_client *c, const char *method, const char *url,
 		MM_TRY(add(&head, "Content-Type: application/json"));
 	if (c->idempotency[0] != '\0')
 		MM_TRY(add(&head, c->idempotency));
-	if (c->approval[0] != '\0' && strcmp(method, "POST") == 0)
+	if (c->approval[0] != '\0' && changes)
 		MM_TRY(add(&head, c->approval));
+	if (c->if_match[0] != '\0' && changes)
+		MM_TRY(add(&head, c->if_match));
 	MM_TRY(add(&head, "Expect:"));
 	curl_easy_setopt(c->curl, CURLOPT_URL, url);
 	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, head);
 	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(c->curl, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
-	if (body != NULL || strcmp(method, "GET") != 0)
+	if (body != NULL || changes)
 		curl_easy_setopt(c->curl, CURLOPT_COPYPOSTFIELDS,
 		    body ? body : "");
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, answer);
 	c->request_id[0] = c->error[0] = '\0';
-	c->retry_after_s = -1;
+	c->retry_after_s = c->version = -1;
 	rc = curl_easy_perform(c->curl);
 	c->idempotency[0] = '\0';
-	if (strcmp(method, "POST") == 0)
-		c->approval[0] = '\0';
+	if (changes)
+		c->approval[0] = c->if_match[0] = '\0';
 	if (rc != CURLE_OK)
 		return transport_failed(c, rc, why);
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, status);

@@ -17,7 +17,7 @@ struct mm_client_conf {
 	const char *ca;       /* PEM of the anchor */
 	const char *key_file; /* one line: mmk_...; NULL: anonymous */
 	const char *cert, *cert_key; /* PEM; NULL: none, in cert's file */
-	const char *approval; /* goes with the first POST; NULL */
+	const char *approval; /* goes with the first change; NULL */
 };
 MM_MUST enum mm_err mm_client_open(const struct mm_client_conf *conf,
     struct mm_client **out, struct mm_why *why);
@@ -39,6 +39,11 @@ const char *mm_client_waits(const struct mm_client *c);
 const char *mm_client_request_id(const struct mm_client *c);
 /* What the last answer's Retry-After said in seconds, -1 if it had none. */
 long mm_client_retry_after(const struct mm_client *c);
+/* The version in the last answer's ETag, -1 if it had none. */
+int64_t mm_client_version(const struct mm_client *c);
+/* Sent with the next change as If-Match: MM_ESTALE if there is another
+ * version; -1: any will do. */
+void mm_client_if_version(struct mm_client *c, int64_t version);
 /* Sent with the next POST as Idempotency-Key. */
 void mm_client_idempotency(struct mm_client *c, const char *key);
 

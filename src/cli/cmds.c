@@ -145,6 +145,8 @@ const struct mm_cmd mm_cmds[] = {
 	    "copied directory.  With --keep the verified checkpoint is kept "
 	    "in a file, and the next run proves that nothing before it has "
 	    "changed."),
+	ROW("ledger", "receipt", "INDEX", 1, 1, MM_C_NONE, ledger_receipt,
+	    "print the receipt of an entry, by its index", NULL),
 	ROW("ledger", "verify-receipt", "FILE", 1, 1, MM_C_FILE,
 	    ledger_verify_receipt, "check a receipt; needs no network", NULL),
 	ROW("ledger", "reconcile", "[JOURNAL...]", 0, MM_ARGS_MAX, MM_C_FILE,
@@ -176,6 +178,9 @@ const struct mm_cmd mm_cmds[] = {
 	    "show one webhook and how its delivery does", NULL),
 	ROW("webhook", "create", "URL", 1, 1, MM_C_NONE, webhook_create,
 	    "send events to a URL; its secret is shown once", NULL),
+	ROW("webhook", "change", "ID", 1, 1, MM_C_NONE, webhook_change,
+	    "change where events go and which",
+	    "What is not named stays."),
 	ROW("webhook", "remove", "ID", 1, 1, MM_C_NONE, webhook_remove,
 	    "remove a webhook, its cursor and its dead letters", NULL),
 	ROW("webhook", "pause", "ID", 1, 1, MM_C_NONE, webhook_pause,
@@ -201,6 +206,8 @@ const struct mm_cmd mm_cmds[] = {
 
 	ROW("key", "list", "", 0, 0, MM_C_NONE, key_list,
 	    "list the credentials: API keys and certificates", NULL),
+	ROW("key", "whoami", "", 0, 0, MM_C_NONE, key_whoami,
+	    "show the credential that you use, and what it may do", NULL),
 	ROW("key", "create", "NAME", 1, 1, MM_C_NONE, key_create,
 	    "make an API key, shown once, or register a certificate",
 	    "With --certificate the public key of that certificate becomes "

@@ -25,7 +25,8 @@
 	X(device_update) X(device_history) X(product_schema)               \
 	X(profile_check) X(profile_diff) X(key_erase) X(approval_list)     \
 	X(approval_show) X(approval_approve) X(approval_refuse)            \
-	X(authorise_show) X(authorise_rotate)
+	X(authorise_show) X(authorise_rotate) X(webhook_change)            \
+	X(key_whoami) X(ledger_receipt)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \
@@ -49,6 +50,13 @@ MM_MUST enum mm_err mm_entries_command(struct mm_cli *cli,
 /* One call; prints the object it answers (or nothing with quiet). */
 MM_MUST enum mm_err mm_object_command(struct mm_cli *cli, const char *method,
     const char *path, json_t *take_body, struct mm_why *why);
+/* The next change is made only if what it changes is at --if-version, where
+ * that is given. */
+MM_MUST enum mm_err mm_if_version(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why);
+#define MM_IF_VERSION_OPT                                                  \
+	{ "if-version", "N", "fail (exit status 5) if it is at another "   \
+	    "version than this one, which \"show\" says", MM_C_NONE, NULL }
 /* Prints the path with every %s percent-encoded; at most 1,000 bytes. */
 MM_MUST enum mm_err mm_path(char out[1024], struct mm_why *why,
     const char *fmt, ...);

@@ -198,6 +198,32 @@ mm_list_command(struct mm_cli *cli, const struct mm_args *a, const char *path,
 	return MM_OK;
 }
 
+/* What --if-version takes stands in a header. */
+static void
+show_version(const struct mm_client *c, json_t *answer)
+{
+	int64_t version = mm_client_version(c);
+
+	if (version >= 0 && json_is_object(answer) &&
+	    json_object_get(answer, "version") == NULL)
+		json_object_set_new(answer, "version", json_integer(version));
+}
+
+/* see commands.h */
+enum mm_err
+mm_if_version(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	struct mm_client *c;
+	long version;
+
+	if (mm_arg(a, "if-version") == NULL)
+		return MM_OK;
+	MM_TRY(mm_arg_int(a, "if-version", 0, 0, 1L << 52, &version, why));
+	MM_TRY(mm_cli_client(cli, &c, why));
+	mm_client_if_version(c, version);
+	return MM_OK;
+}
+
 /* see commands.h */
 enum mm_err
 mm_object_command(struct mm_cli *cli, const char *method, const char *path,
@@ -209,6 +235,7 @@ mm_object_command(struct mm_cli *cli, const char *method, const char *path,
 
 	MM_TRY(mm_cli_client(cli, &c, why));
 	MM_TRY(mm_client_call(c, method, path, body, &answer, why));
+	show_version(c, answer);
 	if (cli->json)
 		mm_json_print(answer);
 	else if (!cli->quiet)

@@ -94,7 +94,7 @@ const struct mm_opt mm_opts_device_update[] = {
 	    "recorded", MM_C_NONE, NULL },
 	{ "attributes", "JSON", "members to set; null takes one away",
 	    MM_C_NONE, NULL },
-	END
+	MM_IF_VERSION_OPT, END
 };
 
 enum mm_err
@@ -105,6 +105,7 @@ mm_cmd_device_update(struct mm_cli *cli, const struct mm_args *a,
 	json_t *o;
 
 	MM_TRY(mm_path(p, why, "/devices/%s", a->pos[0]));
+	MM_TRY(mm_if_version(cli, a, why));
 	MM_TRY(device_body(a, &o, why));
 	return mm_object_command(cli, "PATCH", p, o, why);
 }

@@ -19,6 +19,16 @@ static const struct mm_column key_columns[] = {
 };
 const struct mm_opt mm_opts_key_list[] = { MM_LIST_OPTS, END };
 MM_LIST(key_list, "/keys", key_columns)
+const struct mm_opt mm_opts_key_whoami[] = { END };
+
+enum mm_err
+mm_cmd_key_whoami(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	(void)a;
+	return mm_object_command(cli, "GET", "/whoami", NULL, why);
+}
+
 const struct mm_opt mm_opts_key_revoke[] = { END };
 MM_SHOW(key_revoke, "POST", "/keys/%s/revoke")
 const struct mm_opt mm_opts_key_erase[] = { END };

@@ -59,12 +59,14 @@ mm_cmd_ledger_key(struct mm_cli *cli, const struct mm_args *a,
 	return print_bytes(cli, "/api/v1/ledger/key", "key", why);
 }
 
-const struct mm_opt mm_opts_device_receipt[] = {
+#define RECEIPT_OPTS                                                       \
 	{ "out", "FILE", "write it there instead", MM_C_FILE, NULL }, END
-};
 
-enum mm_err
-mm_cmd_device_receipt(struct mm_cli *cli, const struct mm_args *a,
+const struct mm_opt mm_opts_device_receipt[] = { RECEIPT_OPTS };
+const struct mm_opt mm_opts_ledger_receipt[] = { RECEIPT_OPTS };
+
+static enum mm_err
+receipt(struct mm_cli *cli, const struct mm_args *a, const char *fmt,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(RECEIPT_MAX);
@@ -72,7 +74,7 @@ mm_cmd_device_receipt(struct mm_cli *cli, const struct mm_args *a,
 	struct mm_client *c;
 	char path[1024];
 
-	MM_TRY(mm_path(path, why, "/api/v1/devices/%s/receipt", a->pos[0]));
+	MM_TRY(mm_path(path, why, fmt, a->pos[0]));
 	MM_TRY(mm_cli_client(cli, &c, why));
 	MM_TRY(mm_client_bytes(c, path, &b, why));
 	if (out != NULL)
@@ -80,6 +82,20 @@ mm_cmd_device_receipt(struct mm_cli *cli, const struct mm_args *a,
 	fwrite(b.p, 1, b.n, stdout);
 	putchar('\n');
 	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_device_receipt(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return receipt(cli, a, "/api/v1/devices/%s/receipt", why);
+}
+
+enum mm_err
+mm_cmd_ledger_receipt(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return receipt(cli, a, "/api/v1/ledger/receipts/%s", why);
 }
 
 const struct mm_opt mm_opts_ledger_verify_receipt[] = {

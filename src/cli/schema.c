@@ -18,6 +18,8 @@ const struct mm_opt mm_opts_product_schema[] = {
 	{ "check", "FILE", "name the devices that do not fit this one",
 	    MM_C_FILE, NULL },
 	{ "remove", NULL, "the product has none any more", MM_C_NONE, NULL },
+	{ "if-version", "N", "with --set and --remove: fail (exit status 5) if "
+	    "it is at another version than this one", MM_C_NONE, NULL },
 	{ NULL, NULL, NULL, MM_C_NONE, NULL }
 };
 
@@ -62,6 +64,7 @@ set(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	    "/products/%s/schema?force=true" : "/products/%s/schema",
 	    a->pos[0]));
 	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_if_version(cli, a, why));
 	MM_TRY(mm_client_call(c, "PUT", p, schema, &answer, why));
 	if (cli->json)
 		mm_json_print(answer);
@@ -127,8 +130,10 @@ mm_cmd_product_schema(struct mm_cli *cli, const struct mm_args *a,
 	if (mm_arg(a, "check") != NULL)
 		return check(cli, a, why);
 	MM_TRY(mm_path(p, why, "/products/%s/schema", a->pos[0]));
-	if (mm_flag(a, "remove"))
+	if (mm_flag(a, "remove")) {
+		MM_TRY(mm_if_version(cli, a, why));
 		return mm_object_command(cli, "DELETE", p, NULL, why);
+	}
 	MM_TRY(mm_cli_client(cli, &c, why));
 	MM_TRY(mm_client_call(c, "GET", p, NULL, &answer, why));
 	mm_json_print(json_object_get(answer, "schema"));

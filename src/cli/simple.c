@@ -67,7 +67,8 @@ MM_SHOW(product_show, "GET", "/products/%s")
 	    MM_C_NONE, NULL },                                             \
 	{ "description", "TEXT", "words for people", MM_C_NONE, NULL }
 const struct mm_opt mm_opts_product_create[] = { PRODUCT_OPTS, END };
-const struct mm_opt mm_opts_product_update[] = { PRODUCT_OPTS, END };
+const struct mm_opt mm_opts_product_update[] = { PRODUCT_OPTS,
+	MM_IF_VERSION_OPT, END };
 
 static json_t *
 product_body(const struct mm_args *a)
@@ -107,6 +108,10 @@ mm_cmd_product_update(struct mm_cli *cli, const struct mm_args *a,
 		rc = mm_cli_client(cli, &c, why);
 	if (rc == MM_OK)
 		rc = mm_client_call(c, "GET", p, NULL, &now, why);
+	if (rc == MM_OK) /* nobody's change since is undone */
+		mm_client_if_version(c, mm_client_version(c));
+	if (rc == MM_OK)
+		rc = mm_if_version(cli, a, why);
 	if (rc != MM_OK)
 		return json_decref(body), rc;
 	json_object_update(now, given);

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "cli/client.h"
 #include "cli/commands.h"
 
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
@@ -23,20 +24,30 @@ on_hook(struct mm_cli *cli, const struct mm_args *a, const char *method,
 	return mm_object_command(cli, method, p, NULL, why);
 }
 
-#define ON_HOOK(name, method, path)                                        \
-	const struct mm_opt mm_opts_webhook_##name[] = { END };            \
+static enum mm_err
+change_hook(struct mm_cli *cli, const struct mm_args *a, const char *method,
+    const char *fmt, struct mm_why *why)
+{
+	MM_TRY(mm_if_version(cli, a, why));
+	return on_hook(cli, a, method, fmt, why);
+}
+
+#define ON_HOOK(name, fn, method, path, ...)                               \
+	const struct mm_opt mm_opts_webhook_##name[] = { __VA_ARGS__ };    \
 	enum mm_err mm_cmd_webhook_##name(struct mm_cli *cli,              \
 	    const struct mm_args *a, struct mm_why *why)                   \
 	{                                                                  \
-		return on_hook(cli, a, method, path, why);                 \
+		return fn(cli, a, method, path, why);                      \
 	}
-ON_HOOK(show, "GET", "/webhooks/%s")
-ON_HOOK(remove, "DELETE", "/webhooks/%s")
-ON_HOOK(pause, "POST", "/webhooks/%s/pause")
-ON_HOOK(resume, "POST", "/webhooks/%s/resume")
-ON_HOOK(test, "POST", "/webhooks/%s/test")
+ON_HOOK(show, on_hook, "GET", "/webhooks/%s", END)
+ON_HOOK(remove, change_hook, "DELETE", "/webhooks/%s", MM_IF_VERSION_OPT, END)
+ON_HOOK(pause, change_hook, "POST", "/webhooks/%s/pause",
+    MM_IF_VERSION_OPT, END)
+ON_HOOK(resume, change_hook, "POST", "/webhooks/%s/resume",
+    MM_IF_VERSION_OPT, END)
+ON_HOOK(test, on_hook, "POST", "/webhooks/%s/test", END)
 
-/* ---- create ---- */
+/* ---- create, change ---- */
 
 const struct mm_opt mm_opts_webhook_create[] = {
 	{ "types", "LIST", "these event types only, with commas; one that "
@@ -62,6 +73,14 @@ put_from(json_t *o, const struct mm_args *a, struct mm_why *why)
 	return MM_OK;
 }
 
+static void
+put_lists(json_t *o, const struct mm_args *a)
+{
+	mm_json_list(o, "types", a, "types");
+	mm_json_list(o, "products", a, "products");
+	mm_json_opt(o, "description", a, "description");
+}
+
 enum mm_err
 mm_cmd_webhook_create(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
@@ -69,9 +88,7 @@ mm_cmd_webhook_create(struct mm_cli *cli, const struct mm_args *a,
 	json_t *o = json_pack("{s:s}", "url", a->pos[0]);
 	enum mm_err rc;
 
-	mm_json_list(o, "types", a, "types");
-	mm_json_list(o, "products", a, "products");
-	mm_json_opt(o, "description", a, "description");
+	put_lists(o, a);
 	if (mm_flag(a, "batch"))
 		json_object_set_new(o, "batch", json_true());
 	rc = put_from(o, a, why);
@@ -84,9 +101,64 @@ mm_cmd_webhook_create(struct mm_cli *cli, const struct mm_args *a,
 	return MM_OK;
 }
 
+const struct mm_opt mm_opts_webhook_change[] = {
+	{ "url", "URL", "where to", MM_C_NONE, NULL },
+	{ "types", "LIST", "these event types only, with commas; \"\": all",
+	    MM_C_NONE, NULL },
+	{ "products", "LIST", "events of these products only, with commas; "
+	    "\"\": of all", MM_C_PRODUCT, NULL },
+	{ "batch", "YES|NO", "whether up to 100 events are in one POST",
+	    MM_C_WORDS, "yes no" },
+	{ "description", "TEXT", "words for people", MM_C_NONE, NULL },
+	MM_IF_VERSION_OPT, END
+};
+
+/* What is not named stays as now has it. */
+static enum mm_err
+changed(const struct mm_args *a, json_t *now, json_t *o, struct mm_why *why)
+{
+	static const char *const keep[] = { "url", "description", "types",
+		"products", "batch" };
+	static const char *const lists[] = { "types", "products" };
+	const char *batch = mm_arg(a, "batch");
+
+	for (size_t i = 0; i < NCOL(keep); i++)
+		json_object_set(o, keep[i], json_object_get(now, keep[i]));
+	mm_json_opt(o, "url", a, "url");
+	put_lists(o, a);
+	for (size_t i = 0; i < NCOL(lists); i++) /* all is no list */
+		if (json_array_size(json_object_get(o, lists[i])) == 0)
+			json_object_del(o, lists[i]);
+	if (batch == NULL)
+		return MM_OK;
+	if (strcmp(batch, "yes") != 0 && strcmp(batch, "no") != 0)
+		return MM_FAIL(why, MM_EINPUT, "--batch: want yes or no");
+	json_object_set_new(o, "batch", json_boolean(batch[0] == 'y'));
+	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_webhook_change(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *now = NULL;
+	MM_OWN(json_free) json_t *o = json_object();
+	struct mm_client *c;
+	char p[1024];
+
+	MM_TRY(mm_path(p, why, "/webhooks/%s", a->pos[0]));
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, "GET", p, NULL, &now, why));
+	/* nobody's change since is undone */
+	mm_client_if_version(c, mm_client_version(c));
+	MM_TRY(mm_if_version(cli, a, why));
+	MM_TRY(changed(a, now, o, why));
+	return mm_object_command(cli, "PUT", p, json_incref(o), why);
+}
+
 /* ---- rotate, replay ---- */
 
-const struct mm_opt mm_opts_webhook_rotate[] = { END };
+const struct mm_opt mm_opts_webhook_rotate[] = { MM_IF_VERSION_OPT, END };
 
 enum mm_err
 mm_cmd_webhook_rotate(struct mm_cli *cli, const struct mm_args *a,
@@ -94,12 +166,12 @@ mm_cmd_webhook_rotate(struct mm_cli *cli, const struct mm_args *a,
 {
 	mm_cli_hint(cli, "both secrets sign for 24 hours: give the new one to "
 	    "the receiver within them");
-	return on_hook(cli, a, "POST", "/webhooks/%s/rotate", why);
+	return change_hook(cli, a, "POST", "/webhooks/%s/rotate", why);
 }
 
 const struct mm_opt mm_opts_webhook_replay[] = {
 	{ "from", "N", "the index to begin with (required)", MM_C_NONE, NULL },
-	END
+	MM_IF_VERSION_OPT, END
 };
 
 enum mm_err
@@ -114,6 +186,8 @@ mm_cmd_webhook_replay(struct mm_cli *cli, const struct mm_args *a,
 	    ? MM_FAIL(why, MM_EINPUT, "missing --from") : put_from(o, a, why);
 	if (rc == MM_OK)
 		rc = mm_path(p, why, "/webhooks/%s/replay", a->pos[0]);
+	if (rc == MM_OK)
+		rc = mm_if_version(cli, a, why);
 	if (rc != MM_OK)
 		return json_decref(o), rc;
 	return mm_object_command(cli, "POST", p, o, why);
@@ -122,7 +196,7 @@ mm_cmd_webhook_replay(struct mm_cli *cli, const struct mm_args *a,
 /* ---- the authorise hook ---- */
 
 const struct mm_opt mm_opts_authorise_show[] = { END };
-const struct mm_opt mm_opts_authorise_rotate[] = { END };
+const struct mm_opt mm_opts_authorise_rotate[] = { MM_IF_VERSION_OPT, END };
 
 enum mm_err
 mm_cmd_authorise_show(struct mm_cli *cli, const struct mm_args *a,
@@ -136,7 +210,7 @@ enum mm_err
 mm_cmd_authorise_rotate(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
-	(void)a;
+	MM_TRY(mm_if_version(cli, a, why));
 	mm_cli_hint(cli, "the secret is shown once; the one before it, if "
 	    "any, signs for 24 hours more");
 	return mm_object_command(cli, "POST", "/authorise/rotate", NULL, why);

@@ -1,5 +1,4 @@
 #include <string.h>
-#include <strings.h>
 
 #include "core/priv.h"
 
@@ -35,15 +34,42 @@ can_become(const struct mm_approval *a, enum mm_approval_state to,
 	return MM_OK;
 }
 
+/* The next byte that counts in a name: neither space nor case does. */
+static int
+next_of(const char **name)
+{
+	int c;
+
+	while (**name != '\0' && (unsigned char)**name <= ' ')
+		(*name)++;
+	c = (unsigned char)**name;
+	*name += c != '\0';
+	return c >= 'A' && c <= 'Z' ? c | 32 : c;
+}
+
+static bool
+same_name(const char *a, const char *b)
+{
+	int c;
+
+	while ((c = next_of(&a)) == next_of(&b))
+		if (c == '\0')
+			return true;
+	return false;
+}
+
 /* Another person, as far as credentials tell: not one made since, by whoever
- * asked or by a third one. */
+ * asked or by a third one, and not one whose name was taken away. */
 static enum mm_err
 is_another(const struct mm_approval *a, const struct mm_operator *asked,
     const struct mm_operator *decider, struct mm_why *why)
 {
-	if (strcmp(a->requester, decider->id) == 0 ||
-	    (decider->name[0] != '\0' &&
-	    strcasecmp(decider->name, asked->name) == 0))
+	if (strcmp(a->requester, decider->id) == 0)
+		return MM_FAIL(why, MM_EPOLICY, "who asked does not approve");
+	if (same_name(decider->name, "") || same_name(asked->name, ""))
+		return MM_FAIL(why, MM_EPOLICY, "a credential without a name "
+		    "approves nothing, and nothing of it is approved");
+	if (same_name(decider->name, asked->name))
 		return MM_FAIL(why, MM_EPOLICY, "who asked does not approve");
 	if (decider->created_at >= a->requested_at)
 		return MM_FAIL(why, MM_EPOLICY, "a credential that is younger "

@@ -9,6 +9,7 @@
 #include "ipc/msg.h"
 #include "pki/cert.h"
 #include "pki/der.h"
+#include "server/order.h"
 
 /*
  * mintmarkd: what its files share.
@@ -77,6 +78,7 @@ struct mm_server {
 	atomic_uint signer_starts;
 	atomic_bool scanning; /* a worker, for an event feed's filter */
 	atomic_int_fast64_t approvals_at; /* next look at what waits */
+	struct mm_order order; /* of times, for searches */
 	int listener[MM_LISTENERS]; /* index in http, or -1: off */
 	struct mm_loop_state loop[MM_LOOPS_MAX];
 	struct mm_alive alive;

@@ -426,8 +426,8 @@ enter(struct mm_http_req *req, void *ctx)
 #define POST(path, roles, body, scope, name) \
 	{ MM_HTTP_POST, path, body, roles, enter, CALL(name, scope) }
 /* What can be dangerous: see rest_danger.c. */
-#define WATCHED(path, roles, body, scope, name, danger) \
-	{ MM_HTTP_POST, path, body, roles, enter, \
+#define WATCHED(method, path, roles, body, scope, name, danger) \
+	{ MM_HTTP_##method, path, body, roles, enter, \
 	    &(const struct mm_rest_call){ mm_rest_##name, " ", scope, \
 		&danger } }
 #define API "/api/v1"
@@ -444,8 +444,8 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/products", ANY, mm_scope_list, products),
 	ONE(API "/products/:", ANY, mm_scope_product, product),
 	POST(API "/products", MAKES, BODY_SMALL, NO, product_create),
-	{ MM_HTTP_PUT, API "/products/:", BODY_SMALL, MAKES, enter,
-	    CALL(product_replace, NO) },
+	WATCHED(PUT, API "/products/:", MAKES, BODY_SMALL, NO, product_replace,
+	    mm_danger_profile),
 	ONE(API "/products/:/schema", ANY, mm_scope_product, schema),
 	{ MM_HTTP_PUT, API "/products/:/schema", BODY_SMALL, MAKES, enter,
 	    ASKS(schema_put, " force ", NO) },
@@ -475,11 +475,11 @@ const struct mm_http_route mm_operators_routes[] = {
 	ONE(API "/devices/:/attempts", READS, mm_scope_device, device_attempts),
 	GET(API "/tokens", ANY, mm_scope_list, tokens),
 	ONE(API "/tokens/:", ANY, mm_scope_token, token),
-	WATCHED(API "/tokens", LINES, BODY_BULK, mm_scope_new_tokens,
+	WATCHED(POST, API "/tokens", LINES, BODY_BULK, mm_scope_new_tokens,
 	    token_create, mm_danger_mint),
 	POST(API "/tokens/:/cancel", MAKES, BODY_SMALL, mm_scope_token,
 	    token_cancel),
-	WATCHED(API "/tokens/:/thaw", ADMIN, BODY_SMALL, mm_scope_token,
+	WATCHED(POST, API "/tokens/:/thaw", ADMIN, BODY_SMALL, mm_scope_token,
 	    token_thaw, mm_danger_thaw),
 	GET(API "/certificates", ANY, mm_scope_list, certs),
 	ONE(API "/certificates/:", ANY, mm_scope_cert, cert),
@@ -492,7 +492,8 @@ const struct mm_http_route mm_operators_routes[] = {
 	ONE(API "/issuers", ANY, NO, issuers),
 	POST(API "/issuers/:/crl", MAKES, BODY_SMALL, NO, issuer_crl),
 	GET(API "/keys", ADMIN, NO, keys),
-	WATCHED(API "/keys", ADMIN, BODY_SMALL, NO, key_create, mm_danger_keys),
+	WATCHED(POST, API "/keys", ADMIN, BODY_SMALL, NO, key_create,
+	    mm_danger_keys),
 	POST(API "/keys/:/revoke", ADMIN, BODY_SMALL, NO, key_revoke),
 	POST(API "/keys/:/erase", ADMIN, BODY_SMALL, NO, key_erase),
 	GET(API "/approvals", AUDITS, NO, approvals),

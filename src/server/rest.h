@@ -65,7 +65,8 @@ struct mm_danger {
 	bool (*applies)(const struct mm_rest *r);
 	bool recovery_may; /* a recovered administrator alone may */
 };
-extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw;
+extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
+    mm_danger_profile;
 /* After the scope, before the call: *go_on false, the answer is made (202).
  * An approval is spent here. */
 MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
@@ -133,7 +134,8 @@ MM_MUST enum mm_err mm_rest_if_match(const struct mm_rest *r, uint64_t *room,
 void mm_rest_etag(struct mm_rest *r, uint64_t version);
 /* How long a page may look for what it holds: then it ends, with the key that
  * goes on.  Of a page's 50 ms it leaves what writing it takes. */
-enum { MM_REST_LOOK_MS = 20 };
+/* ORDER: ... for whether times are in order, before it. */
+enum { MM_REST_LOOK_MS = 20, MM_REST_ORDER_MS = 10 };
 /* The path's variable segment; MM_ENOTFOUND if it is longer. */
 MM_MUST enum mm_err mm_rest_segment(const struct mm_rest *r, unsigned i,
     char *out, size_t outn, struct mm_why *why);

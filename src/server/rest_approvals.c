@@ -13,7 +13,7 @@
  */
 enum {
 	LIFE_MS = 24 * 3600 * 1000,
-	KEPT_BODY = 16 * 1024,    /* a longer one is shown by its count */
+	SHOWN_MOST = 60 * 1024,   /* as the document has it, with the rest */
 	WAITING_MOST = 20,        /* of one requester */
 	A_DAY_MOST = 100,         /* ... whatever became of them */
 	OVERDUE_MOST = 200,       /* ended in one go */
@@ -56,21 +56,19 @@ room_for_one(struct mm_rest *r, struct mm_why *why)
 	return MM_OK;
 }
 
-/* What the approver reads: the body, or how much is in it. */
-static json_t *
-shown(const struct mm_rest *r)
+/* The approver reads what is asked for, all of it: what is in the body, however
+ * that was written.  Whoever signs a count signs anything. */
+static enum mm_err
+is_shown_whole(const struct mm_rest *r, struct mm_why *why)
 {
-	json_t *out;
-	const char *key;
-	json_t *v;
+	size_t n = r->in == NULL ? 0 : json_dumpb(r->in, NULL, 0,
+	    JSON_COMPACT);
 
-	if (r->req->body.n <= KEPT_BODY)
-		return json_incref(r->in);
-	out = json_object();
-	json_object_foreach(r->in, key, v)
-		json_object_set_new(out, key,
-		    json_integer((json_int_t)json_array_size(v)));
-	return out;
+	if (n > SHOWN_MOST)
+		return MM_FAIL(why, MM_ELIMIT, "another administrator must "
+		    "approve this, and is shown all of it: %d KiB are the "
+		    "most, ask for less at once", SHOWN_MOST / 1024);
+	return MM_OK;
 }
 
 static enum mm_err
@@ -91,8 +89,8 @@ ask(struct mm_rest *r, struct mm_why *why)
 	const struct mm_rest_call *c = r->req->route->data;
 	struct mm_approval a = { .state = MM_APPROVAL_WAITING,
 		.requested_at = mm_now_ms() };
-	MM_OWN(json_free) json_t *request = NULL;
 
+	MM_TRY(is_shown_whole(r, why));
 	MM_TRY(room_for_one(r, why));
 	MM_TRY(new_id(a.id, why));
 	strcpy(a.action, c->danger->action);
@@ -103,8 +101,7 @@ ask(struct mm_rest *r, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "path: too long");
 	a.expires_at = a.requested_at + LIFE_MS;
 	mm_rest_request_hash(r->req, a.request_sha256);
-	request = shown(r);
-	MM_TRY(mm_approval_store(r->desk, &a, r->login.id, request, why));
+	MM_TRY(mm_approval_store(r->desk, &a, r->login.id, r->in, why));
 	r->status = 202;
 	mm_json_open(&r->j, '{');
 	mm_json_str(&r->j, "approval", a.id);

@@ -11,9 +11,9 @@
 
 /*
  * Entries of the ledger under filters.  A page looks at a bounded number of
- * them for a bounded time; a range of time is found by halving, for entries
+ * them for a bounded time; a range of time is found by halving, where entries
  * stand in the order of time but for the moment that each waited for its
- * transaction.
+ * transaction.  Where a clock was wrong they do not: then all are walked.
  */
 enum {
 	SCAN_MAX = 20000,
@@ -213,6 +213,12 @@ bound(struct scan *s, struct mm_why *why)
 {
 	uint64_t low = s->low, high = s->high;
 
+	if (s->from_ms == 0 && s->to_ms == 0)
+		return MM_OK;
+	mm_order_look(&s->r->s->order, s->r->reader, s->size, MM_REST_ORDER_MS);
+	if (!mm_order_within(&s->r->s->order, MM_ORDER_ENTRIES, s->size,
+	    SLACK_MS))
+		return MM_OK;
 	if (s->from_ms != 0)
 		MM_TRY(find_time(s, s->from_ms - SLACK_MS, &low, why));
 	if (s->to_ms != 0)

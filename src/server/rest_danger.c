@@ -26,6 +26,32 @@ mints_many(const struct mm_rest *r)
 }
 
 static bool
+differs(const struct mm_rest *r, const char *member, const char *now)
+{
+	const char *v = json_string_value(json_object_get(r->in, member));
+
+	return strcmp(v != NULL ? v : "", now) != 0;
+}
+
+/* Of a product that is replaced: what certificates its devices get.  One that
+ * cannot be read may be changed by this. */
+static bool
+changes_profile(const struct mm_rest *r)
+{
+	struct mm_product now;
+	char name[MM_NAME_MAX + 1];
+	enum mm_err rc;
+
+	if (mm_rest_segment(r, 0, name, sizeof(name), NULL) != MM_OK)
+		return false;
+	rc = mm_get_product(r->reader, name, &now, NULL);
+	if (rc != MM_OK)
+		return rc != MM_ENOTFOUND;
+	return differs(r, "ldevid_profile", now.ldevid_profile) ||
+	    differs(r, "idevid_profile", now.idevid_profile);
+}
+
+static bool
 always(const struct mm_rest *r)
 {
 	(void)r;
@@ -35,6 +61,8 @@ always(const struct mm_rest *r)
 /* see rest.h; a recovery makes administrators where there are none to ask */
 const struct mm_danger mm_danger_keys = { "keys", makes_admin, true };
 const struct mm_danger mm_danger_mint = { "bulk-mint", mints_many, false };
+const struct mm_danger mm_danger_profile = { "profile", changes_profile,
+	false };
 /* There is no call that thaws several: one by one is how it is done. */
 const struct mm_danger mm_danger_thaw = { "bulk-thaw", always, false };
 

@@ -63,6 +63,20 @@ limit(const struct mm_rest *r, struct mm_recall *q, const char *after,
 	return MM_OK;
 }
 
+/* Rows stand in the order of their times as long as the clock was right. */
+static enum mm_err
+look_at_order(const struct mm_rest *r, struct mm_recall *q,
+    struct mm_why *why)
+{
+	uint64_t size;
+
+	MM_TRY(mm_get_ledger_size(r->reader, &size, why));
+	mm_order_look(&r->s->order, r->reader, size, MM_REST_ORDER_MS);
+	q->unordered = !mm_order_within(&r->s->order, MM_ORDER_ROWS, size,
+	    MM_RECALL_SLACK_MS);
+	return MM_OK;
+}
+
 static enum mm_err
 read_recall(const struct mm_rest *r, const struct mm_page *p,
     struct mm_recall *q, bool *plain, struct mm_why *why)
@@ -81,8 +95,10 @@ read_recall(const struct mm_rest *r, const struct mm_page *p,
 	MM_TRY(read_key_type(r, &q->key_type, why));
 	MM_TRY(mm_rest_query(r, "where", where, sizeof(where), why));
 	*plain = is_plain(q, where);
-	if (!*plain)
+	if (!*plain) {
 		MM_TRY(limit(r, q, p->after, why));
+		MM_TRY(look_at_order(r, q, why));
+	}
 	return mm_desk_where(r->desk, where, q, why);
 }
 

@@ -19,6 +19,7 @@ enum {
 	TLS_EVERY_MS = 10000,
 	LATE_MS = 10000, /* what has waited so long is told to come again */
 	RETRY_S = 1,
+	ORDER_MS = 100,
 };
 
 struct mm_work {
@@ -224,6 +225,17 @@ keep_attempts(struct mm_work *w, struct mm_desk *d)
 		MM_LOG(MM_LOG_WARN, "attempts", MM_S("why", why.text));
 }
 
+/* Ahead of searches by time, in bits: a worker is not away for long. */
+static void
+keep_order(struct mm_worker *me)
+{
+	struct mm_store_reader *reader = mm_desk_reader(me->desk);
+	uint64_t size;
+
+	if (mm_get_ledger_size(reader, &size, NULL) == MM_OK)
+		mm_order_look(&me->s->order, reader, size, ORDER_MS);
+}
+
 static void
 housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 {
@@ -231,6 +243,7 @@ housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 	mm_desk_housekeeping(me->desk);
 	keep_attempts(w, me->desk);
 	mm_approvals_tidy(me);
+	keep_order(me);
 	mm_public_refresh(w->s->pub, mm_desk_reader(me->desk));
 	mm_scrapers_tidy(w->s->scrapers, mm_desk_reader(me->desk));
 }

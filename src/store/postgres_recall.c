@@ -107,7 +107,7 @@ find_start(struct recall *c, struct mm_why *why)
 	bool certs = c->lead == MM_LEAD_ISSUED;
 	int64_t from = certs ? c->q->issued_from : c->q->created_from;
 
-	if (c->at.id >= 0 || from == 0 ||
+	if (c->at.id >= 0 || from == 0 || c->q->unordered ||
 	    (!certs && c->lead != MM_LEAD_ALL))
 		return MM_OK;
 	return mm_pg_ints(c->db, &(struct ask){
@@ -208,7 +208,7 @@ past(const struct recall *c, int64_t at)
 	int64_t to = c->lead == MM_LEAD_ISSUED ? c->q->issued_to :
 	    c->lead == MM_LEAD_ALL ? c->q->created_to : 0;
 
-	return to != 0 && at >= to + MM_RECALL_SLACK_MS;
+	return !c->q->unordered && to != 0 && at >= to + MM_RECALL_SLACK_MS;
 }
 
 static enum mm_err

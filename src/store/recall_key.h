@@ -10,9 +10,9 @@
  *
  * Rows of devices and certificates stand in the order of time but for the
  * moment an operation waited for its transaction: a search by time begins
- * and ends that much wider.
+ * and ends MM_RECALL_SLACK_MS wider.  Who asks says if a clock was wrong, and
+ * they do not (struct mm_recall).
  */
-#define MM_RECALL_SLACK_MS 5000
 
 enum mm_recall_lead {
 	MM_LEAD_ALL,     /* devices, in the order they were stored */

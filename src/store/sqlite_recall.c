@@ -165,7 +165,7 @@ past_time(struct recall *c, const struct mm_device *d, struct mm_why *why)
 static enum mm_err
 begin_all(struct recall *c, sqlite3_stmt **st, struct mm_why *why)
 {
-	if (c->q->created_from != 0 && c->from.id < 0)
+	if (c->q->created_from != 0 && c->from.id < 0 && !c->q->unordered)
 		MM_TRY(before_time(c->db, Q_DEVICE_NEXT, Q_DEVICES_LAST,
 		    c->q->created_from, &c->from.id, why));
 	return mm_sqlite_first(c->db, ASK(RECALL_ALL, INT(c->from.id),
@@ -186,7 +186,7 @@ begin_product(struct recall *c, sqlite3_stmt **st, struct mm_why *why)
 static enum mm_err
 begin_issued(struct recall *c, sqlite3_stmt **st, struct mm_why *why)
 {
-	if (c->q->issued_from != 0 && c->from.id < 0)
+	if (c->q->issued_from != 0 && c->from.id < 0 && !c->q->unordered)
 		MM_TRY(before_time(c->db, Q_CERT_NEXT, Q_CERTS_LAST,
 		    c->q->issued_from, &c->from.id, why));
 	return mm_sqlite_first(c->db, ASK(RECALL_ISSUED, INT(c->from.id),
@@ -291,8 +291,8 @@ look_at(struct recall *c, sqlite3_stmt *st, char key[MM_RECALL_AFTER],
 		c->given++;
 		return c->to->fn(c->to->ctx, &d, key, why);
 	}
-	return c->lead == MM_LEAD_ALL || c->lead == MM_LEAD_ISSUED ?
-	    past_time(c, &d, why) : MM_OK;
+	return !c->q->unordered && (c->lead == MM_LEAD_ALL ||
+	    c->lead == MM_LEAD_ISSUED) ? past_time(c, &d, why) : MM_OK;
 }
 
 static bool

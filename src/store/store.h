@@ -595,7 +595,11 @@ struct mm_recall {
 	uint8_t key_type;            /* 0: any */
 	struct mm_where where[MM_WHERE_MOST];
 	unsigned nwhere;
+	/* Rows may stand out of the order of their times by more than
+	 * MM_RECALL_SLACK_MS: a time leads, but all rows are walked. */
+	bool unordered;
 };
+#define MM_RECALL_SLACK_MS 5000
 /*
  * Each device for which all conditions hold, once, in an order that depends
  * on which condition leads: an indexed attribute, then a time, then the

@@ -631,9 +631,9 @@ def test_an_update_keeps_what_it_does_not_name(world):
                                     "upd").stdout)
     before = shown()
     world.cli("product", "update", "upd", "--description", "second")
-    assert shown() == {**before, "description": "second"}
+    assert shown() == {**before, "description": "second", "version": 2}
     world.cli("product", "update", "upd", "--description", "")
-    assert shown() == {**before, "description": ""}
+    assert shown() == {**before, "description": "", "version": 3}
     assert world.cli("product", "update", "nope", "--description", "x",
                      check=False).returncode == 4
 

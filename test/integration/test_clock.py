@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+import urllib.parse
 
 import pytest
 
@@ -132,6 +133,83 @@ def test_the_operator_accepts_the_clock(w):
     verify(w)
     out = reconcile(w)
     assert out["agree"] and out["clock_set_back"] == 1, out
+
+
+def every(w, path, **query):
+    """All of a list, page by page."""
+    items, after = [], {}
+    for _ in range(1000):
+        a = w.rest("GET", f"{path}?{urllib.parse.urlencode(query | after)}")
+        assert a.status == 200, a
+        items += a.json["items"]
+        if "next" not in a.json:
+            return items
+        after = {"after": a.json["next"]}
+    raise AssertionError("the list does not end")
+
+
+def register(w, stem, n):
+    for i in range(n):
+        a = w.rest("POST", "/devices", {"id": f"{stem}-{i}",
+                                        "product": "thermo"})
+        assert a.status == 201, a
+
+
+def around(days):
+    """An hour each way, that many days from now."""
+    at = datetime.datetime.now(datetime.timezone.utc) + \
+        datetime.timedelta(days=days)
+    return [(at + datetime.timedelta(hours=h)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            for h in (-1, 1)]
+
+
+def compare_searches(w, days):
+    """By time, with what a walk over everything finds."""
+    low, high = around(days)
+    entries = every(w, "/ledger/entries", limit=1000)
+    want = [e["index"] for e in entries if low <= e["entry"]["at"] < high]
+    assert want
+    for order in ("oldest", "newest"):
+        got = [e["index"] for e in every(w, "/audit", **{
+            "from": low, "to": high, "order": order, "limit": 7})]
+        assert sorted(got) == want, (days, order)
+        assert got == sorted(got, reverse=order == "newest")
+    open_end = [e["index"] for e in every(w, "/audit", **{"from": low})]
+    assert sorted(open_end) == [e["index"] for e in entries
+                                if e["entry"]["at"] >= low], days
+    devices = every(w, "/devices", limit=1000)
+    got = every(w, "/devices", created_from=low, created_to=high, limit=7)
+    assert sorted(d["id"] for d in got) == sorted(
+        d["id"] for d in devices if low <= d["created"] < high), days
+    issued = [e["entry"]["device"] for e in entries
+              if e["entry"]["type"] == "certificate.issued" and
+              low <= e["entry"]["at"] < high]
+    got = every(w, "/devices", issued_from=low, issued_to=high, limit=3)
+    assert sorted(d["id"] for d in got) == sorted(issued), days
+
+
+@pytest.mark.parametrize("day", [-365, 20])
+def test_searches_by_time_find_all_after_a_wrong_clock(w, day):
+    """Times go back in the ledger: whoever halved it would land anywhere."""
+    w.start().product()
+    made = [(w.token(d, door="bearer", ttl="60d"), w.key_and_csr(d)[1])
+            for d in ("E-1", "E-2", "E-3")]
+    assert w.enrol_basic(*made[0]).status == 200
+    register(w, "before", 10)
+    w.stop()
+    w.start(wait=False, env=faketime(f"{day:+d}d"))
+    wait_started(w)
+    register(w, "meanwhile", 30)
+    if day > 0:
+        assert enrol_unchecked(w, *made[1]).status == 200
+    w.stop()
+    if day > 0:
+        assert json.loads(accept(w, "--yes").stdout)["accepted"]
+    w.start()
+    assert w.enrol_basic(*made[2]).status == 200
+    register(w, "after", 8)
+    compare_searches(w, 0)
+    compare_searches(w, day)
 
 
 def test_a_wrong_clock_is_not_accepted(w):

@@ -27,7 +27,7 @@ def fe():
         w.card = (crt, pem)
         assert w.stop() == 0
         w.conf.write_text(w.conf.read_text() +
-                          "\nfour_eyes = {bulk-mint, bulk-thaw}\n")
+                          "\nfour_eyes = {bulk-mint, bulk-thaw, profile}\n")
         yield w.start()
     finally:
         w.close()
@@ -186,14 +186,71 @@ def test_many_tokens(fe):
     assert use(fe, one, "/tokens", body, fe.op).status == 409
 
 
-def test_a_long_request_is_shown_by_its_size(fe):
+def test_a_long_request_is_shown_whole(fe):
     body = {"tokens": [{"device": f"LONG-{i}-" + "x" * 40,
-                        "product": "thermo"} for i in range(400)]}
+                        "product": "thermo"} for i in range(700)]}
     one = ask(fe, "/tokens", body, fe.op)
-    assert fe.rest("GET", f"/approvals/{one}").json["request"] == \
-        {"tokens": 400}
+    assert fe.rest("GET", f"/approvals/{one}").json["request"] == body
     assert approve(fe, one, fe.ada).status == 200
     assert use(fe, one, "/tokens", body, fe.op).status == 201
+
+
+def test_nothing_hides_behind_spaces(fe):
+    one = ask(fe, body=json.dumps(NEW) + " " * 17000)
+    assert fe.rest("GET", f"/approvals/{one}").json["request"] == NEW
+    assert fe.rest("POST", f"/approvals/{one}/refuse", {}).status == 200
+
+
+def test_what_cannot_be_shown_whole_does_not_wait(fe):
+    body = {"tokens": [{"device": f"HUGE-{i}-" + "x" * 50,
+                        "product": "thermo"} for i in range(700)]}
+    before = fe.rest("GET", "/approvals?limit=1000").json["items"]
+    a = fe.rest("POST", "/tokens", body, key=fe.op)
+    assert a.status == 413 and "60 KiB" in a.json["detail"], a
+    assert fe.rest("GET", "/approvals?limit=1000").json["items"] == before
+
+
+@pytest.mark.parametrize("name", ["Eve ", " eve", "e v e", "EVE"])
+def test_the_same_name_is_the_same_person(fe, name):
+    def admin(called):
+        body = {"name": called, "roles": ["admin"]}
+        one = ask(fe, body=body)
+        assert approve(fe, one, fe.ada).status == 200
+        return use(fe, one, body=body).json
+    eve, again = admin("Eve"), admin(name)
+    one = ask(fe, key=eve["key"])
+    a = approve(fe, one, again["key"])
+    assert a.status == 403 and "who asked" in a.json["detail"], a
+    # nor does a name that was taken away make somebody else
+    assert fe.rest("POST", f"/keys/{again['id']}/erase", {}).status == 200
+    a = approve(fe, one, again["key"])
+    assert a.status == 403 and "without a name" in a.json["detail"], a
+    assert fe.rest("POST", f"/keys/{eve['id']}/erase", {}).status == 200
+    a = approve(fe, one, fe.ada)
+    assert a.status == 403 and "without a name" in a.json["detail"], a
+    for it in (eve, again):
+        fe.rest("POST", f"/keys/{it['id']}/revoke", {})
+
+
+def test_a_products_profile_is_watched(fe):
+    path = "/products/four"
+    now = {"ldevid_profile": "thermo", "description": "a"}
+    assert fe.rest("POST", "/products", {"name": "four", **now}).status == 201
+    now["description"] = "b"  # nothing that devices get
+    assert fe.rest("PUT", path, now, key=fe.op).status == 200
+    new = {"description": "b"}
+    a = fe.rest("PUT", path, new, key=fe.op)
+    assert a.status == 202 and a.json["action"] == "profile", a
+    one, head = a.json["approval"], {"Mintmark-Approval": a.json["approval"]}
+    assert fe.rest("GET", path).json["ldevid_profile"] == "thermo"
+    assert fe.rest("GET", f"/approvals/{one}").json["request"] == new
+    assert fe.rest("PUT", path, new, key=fe.op, headers=head).status == 409
+    assert approve(fe, one, fe.ada).status == 200
+    a = fe.rest("PUT", path, {"description": "c"}, key=fe.op, headers=head)
+    assert a.status == 409, a
+    assert fe.rest("PUT", path, new, key=fe.op, headers=head).status == 200
+    assert not fe.rest("GET", path).json.get("ldevid_profile")
+    assert fe.rest("PUT", path, now, key=fe.op, headers=head).status == 409
 
 
 def test_a_limited_operator_asks_too(fe):

@@ -215,6 +215,24 @@ same_name(struct mm_approval *a, struct mm_operator *o)
 	strcpy(o->name, "ASKER'S NAME");
 }
 static void
+spaced_name(struct mm_approval *a, struct mm_operator *o)
+{
+	(void)a;
+	strcpy(o->name, " asker's  name\t");
+}
+static void
+no_name(struct mm_approval *a, struct mm_operator *o)
+{
+	(void)a;
+	o->name[0] = '\0';
+}
+static void
+longer_name(struct mm_approval *a, struct mm_operator *o)
+{
+	(void)a;
+	strcpy(o->name, "Asker's name 2");
+}
+static void
 line(struct mm_approval *a, struct mm_operator *o)
 {
 	(void)a;
@@ -267,6 +285,9 @@ who_decides(void **state)
 		{ "another", nothing, MM_OK, MM_OK, MM_OK },
 		{ "oneself", same_id, MM_EPOLICY, MM_OK, MM_EPOLICY },
 		{ "the same name", same_name, MM_EPOLICY, MM_OK, MM_OK },
+		{ "but for spaces", spaced_name, MM_EPOLICY, MM_OK, MM_OK },
+		{ "no name", no_name, MM_EPOLICY, MM_OK, MM_OK },
+		{ "a longer name", longer_name, MM_OK, MM_OK, MM_OK },
 		{ "younger", young, MM_EPOLICY, MM_OK, MM_OK },
 		{ "no administrator", line, MM_EPOLICY, MM_EPOLICY,
 		    MM_EPOLICY },
