@@ -759,6 +759,7 @@ def test_used_profile_cannot_change(signer, csr):
 
 
 def test_one_signer_at_a_time(signer):
+    signer["ops"].call("status", 0)  # it is there, and the lock its own
     other = Signer(program(), signer.dir)
     fails_to_start(other, "in use")
 
