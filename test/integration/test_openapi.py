@@ -328,5 +328,5 @@ def test_generated_requests(world, tmp_path):
          "--checks",
          "not_a_server_error,status_code_conformance,"
          "content_type_conformance,response_schema_conformance"],
-        capture_output=True, text=True, timeout=170, cwd=tmp_path)
+        capture_output=True, text=True, timeout=900, cwd=tmp_path)
     assert p.returncode == 0, p.stdout[-4000:] + p.stderr[-2000:]
