@@ -209,6 +209,10 @@ void mm_rest_put_secret(struct mm_rest *r, const char *key, const char *v);
 struct mm_hook;
 MM_MUST enum mm_err mm_rest_put_hook_secret(struct mm_rest *r,
     const struct mm_hook *h, struct mm_why *why);
+/* Its document with one entry; asked: for a version, by If-Match. */
+MM_MUST enum mm_err mm_rest_store_hook(struct mm_rest *r, struct mm_hook *h,
+    struct mm_op_doc *doc, const struct mm_entry *e, bool asked,
+    struct mm_why *why);
 /* A certificate as issued: the answer of both enrol calls. */
 void mm_rest_put_issued(struct mm_json *j, const struct mm_job *job,
     const struct mm_chain *chain);

@@ -53,7 +53,6 @@ store(struct mm_rest *r, struct mm_hook *h, struct mm_why *why)
 		.id = MM_AUTHORISE_ID, .expect = h->version };
 	const uint64_t *if_version;
 	uint64_t version;
-	enum mm_err rc;
 
 	MM_TRY(mm_rest_if_match(r, &version, &if_version, why));
 	if (if_version != NULL && *if_version != h->version)
@@ -61,14 +60,7 @@ store(struct mm_rest *r, struct mm_hook *h, struct mm_why *why)
 	mm_hook_encode(h, &body);
 	MM_TRY(mm_buf_ok(&body, why));
 	doc.body = mm_buf_view(&body);
-	rc = mm_desk_doc_put(r->desk, &doc, &e, 1, why);
-	/* nobody asked for a version: it is a race with another request */
-	if (rc == MM_ESTALE && if_version == NULL)
-		return MM_ECONFLICT;
-	MM_TRY(rc);
-	h->version = doc.version;
-	mm_deliver_changed(r->s->deliver);
-	return MM_OK;
+	return mm_rest_store_hook(r, h, &doc, &e, if_version != NULL, why);
 }
 
 /* The first rotation makes the first secret; nothing signed before. */

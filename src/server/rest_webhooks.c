@@ -217,6 +217,23 @@ hash_url(struct mm_rest *r, const struct mm_hook *h, char out[65],
 	return MM_OK;
 }
 
+/* see rest.h */
+enum mm_err
+mm_rest_store_hook(struct mm_rest *r, struct mm_hook *h,
+    struct mm_op_doc *doc, const struct mm_entry *e, bool asked,
+    struct mm_why *why)
+{
+	enum mm_err rc = mm_desk_doc_put(r->desk, doc, e, 1, why);
+
+	/* nobody asked for a version: it is a race with another request */
+	if (rc == MM_ESTALE && !asked)
+		return MM_ECONFLICT;
+	MM_TRY(rc);
+	h->version = doc->version;
+	mm_deliver_changed(r->s->deliver);
+	return MM_OK;
+}
+
 /* With its entry; what for is the entry's reason, or NULL. */
 static enum mm_err
 store(struct mm_rest *r, struct mm_hook *h, enum mm_entry_type type,
@@ -231,7 +248,6 @@ store(struct mm_rest *r, struct mm_hook *h, enum mm_entry_type type,
 		.expect = h->version };
 	const uint64_t *if_version;
 	uint64_t version;
-	enum mm_err rc;
 
 	MM_TRY(mm_rest_if_match(r, &version, &if_version, why));
 	if (if_version != NULL && *if_version != h->version)
@@ -243,14 +259,7 @@ store(struct mm_rest *r, struct mm_hook *h, enum mm_entry_type type,
 		mm_hook_encode(h, &body);
 	MM_TRY(mm_buf_ok(&body, why));
 	doc.body = mm_buf_view(&body);
-	rc = mm_desk_doc_put(r->desk, &doc, &e, 1, why);
-	/* nobody asked for a version: it is a race with another request */
-	if (rc == MM_ESTALE && if_version == NULL)
-		return MM_ECONFLICT;
-	MM_TRY(rc);
-	h->version = doc.version;
-	mm_deliver_changed(r->s->deliver);
-	return MM_OK;
+	return mm_rest_store_hook(r, h, &doc, &e, if_version != NULL, why);
 }
 
 static enum mm_err
