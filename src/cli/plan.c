@@ -105,8 +105,10 @@ static void
 url_of(char *out, size_t n, const char *host, const char *listen)
 {
 	const char *port = strrchr(listen, ':');
+	bool v6 = strchr(host, ':') != NULL; /* RFC 3986 3.2.2 */
 
-	snprintf(out, n, "https://%s%s", host, port ? port : "");
+	snprintf(out, n, "https://%s%s%s%s", v6 ? "[" : "", host,
+	    v6 ? "]" : "", port ? port : "");
 }
 
 static void

@@ -198,6 +198,13 @@ def test_an_init_that_fails_halfway_leaves_nothing(kept, tmp_path):
     assert "product create cam --ldevid-profile cam" in p.stdout
 
 
+def test_an_address_of_ipv6_has_brackets_in_urls(tmp_path):
+    p = run(MINT, "init", "--test", "--dry-run", "--name", "A", "--host",
+            "2001:db8::1,localhost", "--dir", tmp_path / "e", "--state",
+            tmp_path / "s")
+    assert 'devices_url = "https://[2001:db8::1]:8443"' in p.stdout
+
+
 def test_init_does_not_overwrite(world):
     before = world.conf.read_bytes()
     p = run(MINT, "init", "--test", "--yes", "--name", "Acme", "--dir",
