@@ -127,6 +127,14 @@ struct mm_entry_view {
 	struct mm_bytes key; /* operator.revoked: which one */
 };
 void mm_entry_look(struct mm_bytes json, struct mm_entry_view *out);
+/*
+ * Whether a list of alternatives with commas between names v; "" names all.
+ * One that ends in a dot stands for all that begin so: "certificate.".
+ */
+bool mm_entry_one_of(const char *list, struct mm_bytes v);
+/* MM_EINPUT: such a list names a type that there is not. */
+MM_MUST enum mm_err mm_entry_types_check(const char *list,
+    struct mm_why *why);
 void mm_entry_print_reference(struct mm_buf *out); /* Markdown */
 
 #endif

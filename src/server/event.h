@@ -12,8 +12,7 @@
  * any restart of either side.
  */
 
-/* Comma-separated alternatives; "" : all.  A type that ends in a dot stands
- * for all that begin so: "certificate.". */
+/* Lists as mm_entry_one_of reads them. */
 #define MM_EVENT_TYPES_MAX 511
 #define MM_EVENT_PRODUCTS_MAX 511
 struct mm_event_filter {
@@ -21,11 +20,6 @@ struct mm_event_filter {
 	char products[MM_EVENT_PRODUCTS_MAX + 1];
 	char device[MM_DEVICE_ID_MAX + 1];
 };
-/* MM_EINPUT: names a type that there is not. */
-MM_MUST enum mm_err mm_event_filter_check(const struct mm_event_filter *f,
-    struct mm_why *why);
-/* Whether a list of alternatives names v. */
-bool mm_event_one_of(const char *list, struct mm_bytes v);
 /*
  * An entry on its way to whoever may see it.  The product that it is about is
  * found when the first login that is limited to products asks, and once.

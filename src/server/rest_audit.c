@@ -84,7 +84,7 @@ wanted(const struct scan *s, struct mm_bytes json)
 		return false;
 	if ((s->from_ms != 0 && e.at_ms < s->from_ms) ||
 	    (s->to_ms != 0 && e.at_ms >= s->to_ms) ||
-	    !mm_event_one_of(s->types.types,
+	    !mm_entry_one_of(s->types.types,
 	    mm_bytes_of(mm_entry_type_name(e.type))))
 		return false;
 	for (unsigned i = 0; i < 4; i++) {
@@ -290,7 +290,7 @@ read_filters(struct scan *s, struct mm_why *why)
 
 	MM_TRY(mm_rest_query(s->r, "type", s->types.types,
 	    sizeof(s->types.types), why));
-	MM_TRY(mm_event_filter_check(&s->types, why));
+	MM_TRY(mm_entry_types_check(s->types.types, why));
 	s->filtered = s->types.types[0] != '\0' || s->from_ms != 0 ||
 	    s->to_ms != 0;
 	for (unsigned i = 0; i < 4; i++) {

@@ -67,7 +67,7 @@ read_wish(struct feed *f, struct mm_why *why)
 	    sizeof(filter->types), why));
 	memcpy(filter->device, p.device, sizeof(p.device));
 	memcpy(filter->products, p.product, sizeof(p.product));
-	MM_TRY(mm_event_filter_check(filter, why));
+	MM_TRY(mm_entry_types_check(filter->types, why));
 	MM_TRY(read_wait(f, why));
 	f->wish.most = p.list.most;
 	f->wish.ref = f->r->req->ref;

@@ -275,7 +275,7 @@ read_wish(struct mm_rest *r, const struct mm_member *m, size_t n,
 	strcpy(h->filter.types, w->types);
 	strcpy(h->filter.products, w->products);
 	h->batch = w->batch;
-	return mm_event_filter_check(&h->filter, why);
+	return mm_entry_types_check(h->filter.types, why);
 }
 
 static enum mm_err

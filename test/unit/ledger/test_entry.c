@@ -289,10 +289,30 @@ the_reference_has_every_type(void **state)
 	mm_buf_done(&b);
 }
 
+static void
+filters_name_types_that_there_are(void **state)
+{
+	static const struct {
+		const char *types;
+		enum mm_err want;
+	} rows[] = {
+		{ "", MM_OK }, { "alert", MM_OK }, { "certificate.", MM_OK },
+		{ "alert,webhook.", MM_OK }, { "certificate", MM_EINPUT },
+		{ "nosuch.", MM_EINPUT }, { ".", MM_EINPUT },
+		{ "alert,", MM_OK }, { ",alert", MM_EINPUT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (mm_entry_types_check(rows[i].types, NULL) != rows[i].want)
+			fail_msg("\"%s\"", rows[i].types);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(filters_name_types_that_there_are),
 		cmocka_unit_test(an_entry_has_the_documented_form),
 		cmocka_unit_test(fields_are_checked_for_the_type),
 		cmocka_unit_test(numbers_are_json_numbers),

@@ -65,29 +65,6 @@ filters_match_exactly_or_by_prefix(void **state)
 	}
 }
 
-static void
-filters_name_types_that_there_are(void **state)
-{
-	static const struct {
-		const char *types;
-		enum mm_err want;
-	} rows[] = {
-		{ "", MM_OK }, { "alert", MM_OK }, { "certificate.", MM_OK },
-		{ "alert,webhook.", MM_OK }, { "certificate", MM_EINPUT },
-		{ "nosuch.", MM_EINPUT }, { ".", MM_EINPUT },
-		{ "alert,", MM_OK }, { ",alert", MM_EINPUT },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct mm_event_filter f = { .types = "" };
-
-		strcpy(f.types, rows[i].types);
-		if (mm_event_filter_check(&f, NULL) != rows[i].want)
-			fail_msg("\"%s\"", rows[i].types);
-	}
-}
-
 /* ---- documents ---- */
 
 static void
@@ -278,7 +255,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filters_match_exactly_or_by_prefix),
-		cmocka_unit_test(filters_name_types_that_there_are),
 		cmocka_unit_test(a_document_comes_back_as_it_was),
 		cmocka_unit_test(progress_comes_back_as_it_was),
 		cmocka_unit_test(urls),
