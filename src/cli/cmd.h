@@ -67,7 +67,10 @@ struct mm_cli {
 #define MM_CLI_EXIT_UNVERIFIED 9
 /* Marks rc, unless it is of a kind that says nothing of what was checked. */
 MM_MUST enum mm_err mm_cli_unverified(struct mm_cli *cli, enum mm_err rc);
+/* Printed with a failure, below it. */
 void mm_cli_hint(struct mm_cli *cli, const char *fmt, ...) MM_PRINTF(2);
+/* Printed at once on standard error, for people: not with --json or --quiet. */
+void mm_cli_note(const struct mm_cli *cli, const char *fmt, ...) MM_PRINTF(2);
 /* The connection to mintmarkd's operators listener. */
 MM_MUST enum mm_err mm_cli_client(struct mm_cli *cli, struct mm_client **out,
     struct mm_why *why);
@@ -116,7 +119,16 @@ void mm_print_problems(FILE *f);  /* problems.c */
 struct mm_column {
 	const char *title, *member;
 };
-/* One JSON array of objects as an aligned table, or with --json as it is. */
+#define MM_COLUMNS_MAX 12
+struct mm_table {
+	const struct mm_column *c;
+	size_t nc;
+	size_t width[MM_COLUMNS_MAX];
+	bool begun; /* the titles are printed, and the widths fixed */
+};
+/* Rows of a JSON array of objects, in columns that fit the first ones. */
+void mm_table_rows(struct mm_table *t, json_t *items);
+/* One JSON array of objects as an aligned table. */
 void mm_table_print(const struct mm_column *c, size_t nc, json_t *items);
 /* One object as "key: value" lines; multi-line texts (PEM) follow at the end. */
 void mm_object_print(json_t *object);

@@ -47,7 +47,7 @@ MM_MUST enum mm_err mm_list_command(struct mm_cli *cli,
 MM_MUST enum mm_err mm_entries_command(struct mm_cli *cli,
     const struct mm_args *a, const char *path, const struct mm_filter *f,
     size_t nf, struct mm_why *why);
-/* One call; prints the object it answers (or nothing with quiet). */
+/* One call; prints the object it answers, which can be what is shown once. */
 MM_MUST enum mm_err mm_object_command(struct mm_cli *cli, const char *method,
     const char *path, json_t *take_body, struct mm_why *why);
 /* The next change is made only if what it changes is at --if-version, where

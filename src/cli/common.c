@@ -102,13 +102,14 @@ put_filter(struct mm_buf *b, const struct mm_filter *f, const char *v,
 	char then[MM_TIME_TEXT];
 	int64_t ago_s;
 
-	mm_buf_printf(b, "&%s=", f->param);
+	mm_buf_printf(b, "%s=", f->param);
 	if (f->ago) {
 		MM_TRY(mm_duration_parse(v, &ago_s, why));
 		mm_time_text_s(mm_now_s() - ago_s, then);
 		v = then;
 	}
 	percent(b, v);
+	mm_buf_text(b, "&");
 	return MM_OK;
 }
 
@@ -123,43 +124,117 @@ in_pages(const struct mm_args *a)
 	return false;
 }
 
+/* A list as it is printed: a page at a time, so that any length will do. */
+struct listing {
+	struct mm_cli *cli;
+	struct mm_table table;
+	struct mm_buf base; /* the path with its filters */
+	char after[512];    /* the next page's key; "": there is none */
+	long left;          /* rows to print; -1: all */
+	bool in_pages, any;
+};
+
 static enum mm_err
-query(struct mm_buf *b, const char *path, const struct mm_args *a,
+query(struct listing *l, const char *path, const struct mm_args *a,
     const struct mm_filter *f, size_t nf, struct mm_why *why)
 {
-	mm_buf_text(b, path);
-	if (!in_pages(a))
-		return mm_buf_ok(b, why);
-	mm_buf_printf(b, "?limit=%d", PAGE);
+	mm_buf_text(&l->base, path);
+	if (!l->in_pages)
+		return mm_buf_ok(&l->base, why);
+	mm_buf_text(&l->base, "?");
 	for (size_t i = 0; i < nf; i++)
 		if (mm_arg(a, f[i].opt) != NULL)
-			MM_TRY(put_filter(b, &f[i], mm_arg(a, f[i].opt),
-			    why));
-	return mm_buf_ok(b, why);
+			MM_TRY(put_filter(&l->base, &f[i],
+			    mm_arg(a, f[i].opt), why));
+	return mm_buf_ok(&l->base, why);
 }
 
-/* One page: prints or collects; *after is set to the next key or emptied. */
+/* No more rows than are wanted: the key that comes with them is the last
+ * one's. */
 static enum mm_err
-page(struct mm_cli *cli, const char *base, char after[512], json_t *all,
-    struct mm_why *why)
+page_url(const struct listing *l, struct mm_buf *b, struct mm_why *why)
+{
+	mm_buf_bytes(b, mm_buf_view(&l->base));
+	if (l->in_pages)
+		mm_buf_printf(b, "limit=%ld",
+		    l->left < 0 || l->left > PAGE ? PAGE : l->left);
+	if (l->after[0] != '\0') {
+		mm_buf_text(b, "&after=");
+		percent(b, l->after);
+	}
+	return mm_buf_cstr(b) != NULL ? MM_OK
+	    : MM_FAIL(why, MM_ELIMIT, "filters too long");
+}
+
+static void
+print_json(struct listing *l, const json_t *items)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(items, i, item) {
+		fputs(l->any || i > 0 ? ",\n" : "[\n", stdout);
+		json_dumpf(item, stdout, JSON_INDENT(2));
+	}
+}
+
+/* Prints one page; l->after becomes the next one's key. */
+static enum mm_err
+page(struct listing *l, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(URL_N);
 	MM_OWN(json_free) json_t *answer = NULL;
 	struct mm_client *c;
-	const char *next;
+	json_t *items;
+	size_t n;
 
-	MM_TRY(mm_cli_client(cli, &c, why));
-	mm_buf_text(&b, base);
-	if (after[0] != '\0') {
-		mm_buf_text(&b, "&after=");
-		percent(&b, after);
-	}
-	if (mm_buf_cstr(&b) == NULL)
-		return MM_FAIL(why, MM_ELIMIT, "filters too long");
+	MM_TRY(page_url(l, &b, why));
+	MM_TRY(mm_cli_client(l->cli, &c, why));
 	MM_TRY(mm_client_call(c, "GET", mm_buf_cstr(&b), NULL, &answer, why));
-	json_array_extend(all, json_object_get(answer, "items"));
-	next = json_string_value(json_object_get(answer, "next"));
-	snprintf(after, 512, "%s", next ? next : "");
+	items = json_object_get(answer, "items");
+	n = json_array_size(items);
+	snprintf(l->after, sizeof(l->after), "%s",
+	    mm_json_text(answer, "next"));
+	if (l->cli->json)
+		print_json(l, items);
+	else if (n > 0)
+		mm_table_rows(&l->table, items);
+	l->any = l->any || n > 0;
+	l->left -= l->left > 0 ? (long)n : 0;
+	return MM_OK;
+}
+
+static void
+end(struct listing *l)
+{
+	if (l->cli->json)
+		puts(l->any ? "\n]" : "[]");
+	else if (!l->any)
+		mm_table_rows(&l->table, NULL);
+	if (l->after[0] != '\0')
+		mm_cli_note(l->cli, "there are more; go on with --after %s, or "
+		    "--limit 0 for all", l->after);
+}
+
+static enum mm_err
+list(struct listing *l, const struct mm_args *a, const char *path,
+    const struct mm_filter *f, size_t nf, struct mm_why *why)
+{
+	if (l->in_pages) {
+		MM_TRY(mm_arg_int(a, "limit", PAGE, 0, 100000000, &l->left,
+		    why));
+		l->left = l->left == 0 ? -1 : l->left;
+		if (mm_arg(a, "after") != NULL &&
+		    !mm_text_copy(l->after, sizeof(l->after),
+		    mm_bytes_of(mm_arg(a, "after"))))
+			return MM_FAIL(why, MM_EINPUT, "--after: not a key of "
+			    "this list");
+	}
+	MM_TRY(query(l, path, a, f, nf, why));
+	do
+		MM_TRY(page(l, why));
+	while (l->after[0] != '\0' && l->left != 0);
+	end(l);
 	return MM_OK;
 }
 
@@ -169,33 +244,13 @@ mm_list_command(struct mm_cli *cli, const struct mm_args *a, const char *path,
     const struct mm_filter *f, size_t nf, const struct mm_column *c, size_t nc,
     struct mm_why *why)
 {
-	MM_OWN(json_free) json_t *all = json_array();
-	MM_OWN(mm_buf_done) struct mm_buf base = MM_BUF_INIT(URL_N);
-	char after[512] = "";
-	long limit = 0;
+	struct listing l = { .cli = cli, .table = { .c = c, .nc = nc },
+		.base = MM_BUF_INIT(URL_N), .left = -1,
+		.in_pages = in_pages(a) };
+	enum mm_err rc = list(&l, a, path, f, nf, why);
 
-	if (in_pages(a)) {
-		MM_TRY(mm_arg_int(a, "limit", PAGE, 0, 100000000, &limit,
-		    why));
-		if (mm_arg(a, "after") != NULL)
-			snprintf(after, sizeof(after), "%s",
-			    mm_arg(a, "after"));
-	}
-	MM_TRY(query(&base, path, a, f, nf, why));
-	do
-		MM_TRY(page(cli, mm_buf_cstr(&base), after, all, why));
-	while (after[0] != '\0' &&
-	    (limit == 0 || json_array_size(all) < (size_t)limit));
-	while (limit != 0 && json_array_size(all) > (size_t)limit)
-		json_array_remove(all, json_array_size(all) - 1);
-	if (cli->json)
-		mm_json_print(all);
-	else
-		mm_table_print(c, nc, all);
-	if (!cli->json && after[0] != '\0')
-		fprintf(stderr, "mintmark: note: there are more; go on with "
-		    "--after %s, or --limit 0 for all\n", after);
-	return MM_OK;
+	mm_buf_done(&l.base);
+	return rc;
 }
 
 /* What --if-version takes stands in a header. */
@@ -238,7 +293,7 @@ mm_object_command(struct mm_cli *cli, const char *method, const char *path,
 	show_version(c, answer);
 	if (cli->json)
 		mm_json_print(answer);
-	else if (!cli->quiet)
+	else
 		mm_object_print(answer);
 	return MM_OK;
 }

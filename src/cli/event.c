@@ -176,9 +176,9 @@ mm_cmd_event_list(struct mm_cli *cli, const struct mm_args *a,
 	MM_TRY(begin_at(&f, "-1", why));
 	while (more && f.left != 0)
 		MM_TRY(one_page(&f, 0, &more, why));
-	if (more && !cli->json && !cli->quiet)
-		fprintf(stderr, "mintmark: note: there are more; go on with "
-		    "--after %s, or --limit 0 for all\n", f.after);
+	if (more)
+		mm_cli_note(cli, "there are more; go on with --after %s, or "
+		    "--limit 0 for all", f.after);
 	return MM_OK;
 }
 

@@ -20,6 +20,23 @@ mm_cli_hint(struct mm_cli *cli, const char *fmt, ...)
 }
 
 /* see cmd.h */
+void
+mm_cli_note(const struct mm_cli *cli, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (cli->json || cli->quiet)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fputs("mintmark: note: ", stderr);
+	mm_text_put(stderr, text);
+	fputc('\n', stderr);
+}
+
+/* see cmd.h */
 enum mm_err
 mm_cli_unverified(struct mm_cli *cli, enum mm_err rc)
 {

@@ -61,7 +61,7 @@ mm_cmd_profile_check(struct mm_cli *cli, const struct mm_args *a,
 	MM_TRY(load(a->pos[0], &all, why));
 	if (cli->json)
 		mm_json_print(all);
-	else if (!cli->quiet)
+	else
 		mm_table_print(columns, 5, all);
 	return MM_OK;
 }
@@ -137,6 +137,6 @@ mm_cmd_profile_diff(struct mm_cli *cli, const struct mm_args *a,
 		mm_table_print(columns, 3, out);
 	if (json_array_size(out) > 0 && json_equal(json_object_get(now,
 	    "version"), json_object_get(then, "version")))
-		mm_cli_hint(cli, "a version is fixed once used: raise it");
+		mm_cli_note(cli, "a version is fixed once used: raise it");
 	return MM_OK;
 }

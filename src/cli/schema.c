@@ -68,7 +68,7 @@ set(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	MM_TRY(mm_client_call(c, "PUT", p, schema, &answer, why));
 	if (cli->json)
 		mm_json_print(answer);
-	else if (!cli->quiet)
+	else
 		mm_object_print(answer);
 	MM_TRY(mm_path(p, why, "/products/%s/schema/index", a->pos[0]));
 	return index_all(c, p, why);

@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "cli/cmd.h"
 
-enum { COLUMNS_MAX = 12, WIDTH_MAX = 64 };
+enum { WIDTH_MAX = 64 };
 
 /* A control character or a stray byte at s; n: how many bytes it is. */
 static bool
@@ -156,29 +156,49 @@ line(const struct mm_column *c, size_t nc, const size_t *width, json_t *item)
 	}
 }
 
+/* The first rows say how wide the columns are. */
+static void
+begin(struct mm_table *t, json_t *items)
+{
+	char text[512];
+	size_t row, n;
+	json_t *item;
+
+	for (size_t i = 0; i < t->nc; i++)
+		t->width[i] = strlen(t->c[i].title);
+	json_array_foreach(items, row, item)
+		for (size_t i = 0; i < t->nc; i++) {
+			cell(member_of(item, t->c[i].member), text,
+			    sizeof(text));
+			n = strlen(text);
+			if (n > t->width[i])
+				t->width[i] = n > WIDTH_MAX ? WIDTH_MAX : n;
+		}
+	line(t->c, t->nc, t->width, NULL);
+	t->begun = true;
+}
+
+/* see cmd.h */
+void
+mm_table_rows(struct mm_table *t, json_t *items)
+{
+	size_t row;
+	json_t *item;
+
+	MM_INVARIANT(t->nc <= MM_COLUMNS_MAX);
+	if (!t->begun)
+		begin(t, items);
+	json_array_foreach(items, row, item)
+		line(t->c, t->nc, t->width, item);
+}
+
 /* see cmd.h */
 void
 mm_table_print(const struct mm_column *c, size_t nc, json_t *items)
 {
-	size_t width[COLUMNS_MAX] = { 0 }, n;
-	char text[512];
-	size_t row;
-	json_t *item;
+	struct mm_table t = { .c = c, .nc = nc };
 
-	MM_INVARIANT(nc <= COLUMNS_MAX);
-	for (size_t i = 0; i < nc; i++)
-		width[i] = strlen(c[i].title);
-	json_array_foreach(items, row, item)
-		for (size_t i = 0; i < nc; i++) {
-			cell(member_of(item, c[i].member), text,
-			    sizeof(text));
-			n = strlen(text);
-			if (n > width[i])
-				width[i] = n > WIDTH_MAX ? WIDTH_MAX : n;
-		}
-	line(c, nc, width, NULL);
-	json_array_foreach(items, row, item)
-		line(c, nc, width, item);
+	mm_table_rows(&t, items);
 }
 
 /* The members of an object in one line; those of objects in it after. */
@@ -225,7 +245,7 @@ nested(const char *name, json_t *object, int width)
 static void
 rows(const char *name, json_t *items)
 {
-	struct mm_column c[COLUMNS_MAX];
+	struct mm_column c[MM_COLUMNS_MAX];
 	char text[512];
 	size_t n = 0;
 	const char *key;
@@ -233,7 +253,7 @@ rows(const char *name, json_t *items)
 
 	json_object_foreach(json_array_get(items, 0), key, v) {
 		cell(v, text, sizeof(text));
-		if (n < COLUMNS_MAX && !json_is_object(v) &&
+		if (n < MM_COLUMNS_MAX && !json_is_object(v) &&
 		    strcmp(text, "...") != 0)
 			c[n++] = (struct mm_column){ key, key };
 	}

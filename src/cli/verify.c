@@ -161,10 +161,9 @@ report(const struct mm_cli *cli, const struct walk *w,
 		printf("; the first %llu are those of last time",
 		    (unsigned long long)w->kept.size);
 	printf(".\n");
-	if (!trusted && !cli->quiet)
-		fputs("mintmark: note: the key came from the ledger itself; "
-		      "give --key from another source to know who signed\n",
-		    stderr);
+	if (!trusted)
+		mm_cli_note(cli, "the key came from the ledger itself; give "
+		    "--key from another source to know who signed");
 }
 
 static enum mm_err

@@ -95,9 +95,8 @@ mm_cmd_webhook_create(struct mm_cli *cli, const struct mm_args *a,
 	if (rc != MM_OK)
 		return json_decref(o), rc;
 	MM_TRY(mm_object_command(cli, "POST", "/webhooks", o, why));
-	if (!cli->json && !cli->quiet)
-		fputs("mintmark: note: the secret is shown once: the receiver "
-		    "verifies with it\n", stderr);
+	mm_cli_note(cli, "the secret is shown once: the receiver verifies "
+	    "with it");
 	return MM_OK;
 }
 
@@ -164,9 +163,10 @@ enum mm_err
 mm_cmd_webhook_rotate(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
-	mm_cli_hint(cli, "both secrets sign for 24 hours: give the new one to "
-	    "the receiver within them");
-	return change_hook(cli, a, "POST", "/webhooks/%s/rotate", why);
+	MM_TRY(change_hook(cli, a, "POST", "/webhooks/%s/rotate", why));
+	mm_cli_note(cli, "the secret is shown once; both sign for 24 hours: "
+	    "give the new one to the receiver within them");
+	return MM_OK;
 }
 
 const struct mm_opt mm_opts_webhook_replay[] = {
@@ -211,9 +211,11 @@ mm_cmd_authorise_rotate(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
 	MM_TRY(mm_if_version(cli, a, why));
-	mm_cli_hint(cli, "the secret is shown once; the one before it, if "
+	MM_TRY(mm_object_command(cli, "POST", "/authorise/rotate", NULL,
+	    why));
+	mm_cli_note(cli, "the secret is shown once; the one before it, if "
 	    "any, signs for 24 hours more");
-	return mm_object_command(cli, "POST", "/authorise/rotate", NULL, why);
+	return MM_OK;
 }
 
 /* ---- dead letters ---- */

@@ -653,6 +653,54 @@ def test_lists_say_when_a_thing_was_created(world):
     assert a[:19] in world.cli("product", "list").stdout
 
 
+def test_a_list_that_is_cut_goes_on_where_it_ended(world):
+    ids = [f"CUT-{i}" for i in range(7)]
+    world.product("cut", ldevid_profile="thermo")
+    for d in ids:
+        world.cli("device", "create", d, "--product", "cut")
+    got, after = [], []
+    while True:
+        p = world.cli("device", "list", "--product", "cut", "--limit", "3",
+                      *after)
+        rows = p.stdout.splitlines()[1:]
+        got += [r.split()[0] for r in rows]
+        assert len(rows) <= 3
+        if "there are more" not in p.stderr:
+            break
+        after = ["--after", re.search(r"--after (\S+),", p.stderr)[1]]
+    assert got == ids
+    whole = world.cli("--json", "device", "list", "--product", "cut",
+                      "--limit", "0")
+    assert [d["id"] for d in json.loads(whole.stdout)] == ids
+    quiet = world.cli("--quiet", "device", "list", "--product", "cut",
+                      "--limit", "3")
+    assert quiet.stderr == "" and len(quiet.stdout.splitlines()) == 4
+
+
+def test_a_list_of_nothing_is_one(world):
+    none = world.cli("--json", "token", "list", "--device", "NOBODY").stdout
+    assert json.loads(none) == []
+    none = world.cli("token", "list", "--device", "NOBODY").stdout
+    assert none.split() == ["TOKEN", "DEVICE", "PRODUCT", "STATE", "DOOR",
+                            "EXPIRES"]
+
+
+def test_quiet_keeps_what_is_shown_once(world):
+    p = world.cli("--quiet", "key", "create", "q", "--role", "support")
+    assert re.search(r"^key +mmk_[0-9a-f]{16}_", p.stdout, re.M)
+    assert p.stderr == ""
+
+
+def test_a_rotated_secret_comes_with_what_to_do(world):
+    made = json.loads(world.cli("--json", "webhook", "create",
+                                "https://example.com/h").stdout)
+    p = world.cli("webhook", "rotate", made["id"])
+    assert "whsec_" in p.stdout and "24 hours" in p.stderr
+    p = world.cli("webhook", "rotate", "wh_0123456789abcdef", check=False)
+    assert p.returncode == 4 and "24 hours" not in p.stderr
+    world.cli("webhook", "remove", made["id"])
+
+
 @pytest.mark.parametrize("argv, code, status", [
     (["nonsense"], "malformed", 2), (["token", "nonsense"], "malformed", 2),
     (["token", "create"], "malformed", 2), (["token", "show"], "malformed", 2),
