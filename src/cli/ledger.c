@@ -1,7 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <errno.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/own.h"
@@ -172,7 +174,9 @@ mm_cmd_ledger_verify_receipt(struct mm_cli *cli, const struct mm_args *a,
 #define ENTRY_OPTS                                                         \
 	{ "since", "N|TIME", "from this index, or from this time on",      \
 	    MM_C_NONE, NULL },                                             \
-	{ "type", "TYPE", "entries of this type only", MM_C_NONE, NULL },  \
+	{ "type", "TYPE", "entries of this type only, or of all that "     \
+	    "begin with it: certificate.; several with commas", MM_C_NONE, \
+	    NULL },                                                        \
 	{ "device", "DEVICE", "entries of this device only", MM_C_DEVICE,  \
 	    NULL }
 
@@ -194,9 +198,10 @@ const struct mm_opt mm_opts_ledger_export[] = {
 
 struct export {
 	FILE *f;
+	struct mm_source *source;
 	const char *type, *device;
 	int64_t since_ms;
-	uint64_t from, printed;
+	uint64_t from, printed, next; /* next: after the last one printed */
 	unsigned long limit; /* 0: none */
 	bool csv;
 	struct mm_progress progress;
@@ -229,25 +234,34 @@ put_json(struct export *x, uint64_t index, struct mm_bytes json)
 	fputs("}\n", x->f);
 }
 
+/* As the server does: device ids count without case. */
+static bool
+wanted(const struct export *x, const struct mm_entry *e)
+{
+	const char *device = e->field[MM_F_DEVICE];
+
+	return e->at_ms >= x->since_ms && mm_entry_one_of(x->type,
+	    mm_bytes_of(mm_entry_type_name(e->type))) &&
+	    (x->device == NULL ||
+	    (device != NULL && strcasecmp(x->device, device) == 0));
+}
+
 static enum mm_err
 put_entry(void *ctx, uint64_t index, struct mm_bytes json,
     struct mm_why *why)
 {
 	struct export *x = ctx;
-	const char *device;
 	struct mm_entry e;
 
 	mm_progress_step(&x->progress, index);
-	if (index < x->from || (x->limit != 0 && x->printed >= x->limit))
+	if (index < x->from)
 		return MM_OK;
 	MM_TRY(mm_entry_parse(json, x->arena, sizeof(x->arena), &e, why));
-	device = e.field[MM_F_DEVICE];
-	if (e.at_ms < x->since_ms ||
-	    (x->type != NULL && strcmp(x->type, mm_entry_type_name(e.type))) ||
-	    (x->device != NULL && (device == NULL ||
-	    strcmp(x->device, device) != 0)))
+	if (!wanted(x, &e))
 		return MM_OK;
 	x->printed++;
+	x->source->enough = x->printed == x->limit;
+	x->next = index + 1;
 	if (x->csv)
 		put_csv(x, index, &e);
 	else
@@ -258,26 +272,14 @@ put_entry(void *ctx, uint64_t index, struct mm_bytes json,
 	return MM_OK;
 }
 
-static bool
-known_type(const char *name)
-{
-	for (unsigned t = 0; t < MM_ENTRY_TYPE_COUNT; t++)
-		if (strcmp(mm_entry_type_name((enum mm_entry_type)t), name) ==
-		    0)
-			return true;
-	return false;
-}
-
 static enum mm_err
 filters(struct export *x, const struct mm_args *a, struct mm_why *why)
 {
 	const char *since = mm_arg(a, "since");
 	char *end;
 
-	x->type = mm_arg(a, "type");
-	if (x->type != NULL && !known_type(x->type))
-		return MM_FAIL(why, MM_EINPUT, "--type: no such type: %.40s",
-		    x->type);
+	x->type = mm_arg(a, "type") != NULL ? mm_arg(a, "type") : "";
+	MM_TRY(mm_entry_types_check(x->type, why));
 	x->device = mm_arg(a, "device");
 	if (since == NULL)
 		return MM_OK;
@@ -300,9 +302,13 @@ walk(struct mm_cli *cli, struct export *x, const char *where,
 	MM_TRY(mm_source_open(&s, cli, where, why));
 	MM_TRY(mm_source_key(&s, NULL, &key, &trusted, why));
 	MM_TRY(mm_source_checkpoint(&s, &key, &c, NULL, why));
+	x->source = &s;
 	mm_progress_begin(&x->progress, cli, "entries", c.size);
 	MM_TRY(mm_source_each(&s, x->from, c.size, put_entry, x, why));
 	mm_progress_end(&x->progress);
+	if (s.enough && x->next < c.size)
+		mm_cli_note(cli, "there may be more; go on with --since %llu, "
+		    "or --limit 0 for all", (unsigned long long)x->next);
 	return MM_OK;
 }
 
@@ -447,6 +453,8 @@ export_file(struct mm_cli *cli, const struct mm_args *a, struct export *x,
 	if (fclose(x->f) != 0 && rc == MM_OK)
 		rc = MM_FAIL(why, MM_ESYS, "cannot write: %s",
 		    strerror(errno));
+	if (rc != MM_OK) /* made here, and nobody wants half of it */
+		unlink(mm_arg(a, "out"));
 	if (rc == MM_OK && !cli->quiet)
 		fprintf(stderr, "mintmark: %llu entries written\n",
 		    (unsigned long long)x->printed);

@@ -20,7 +20,8 @@ mm_source_open(struct mm_source *s, struct mm_cli *cli, const char *where,
 		MM_TRY(mm_cli_client(cli, &s->client, why));
 		s->name = "the server's ledger";
 	} else if (strncmp(where, "https://", 8) == 0) {
-		struct mm_client_conf conf = { where, cli->ca, cli->key_file };
+		struct mm_client_conf conf = { where, cli->ca, cli->key_file,
+			cli->cert, cli->cert_key, NULL };
 
 		MM_TRY(mm_client_open(&conf, &s->other, why));
 		s->client = s->other;
@@ -133,8 +134,10 @@ bundle(struct mm_source *s, uint64_t index, unsigned width, mm_source_fn *fn,
 	mm_tile_path(&id, path);
 	MM_TRY(mm_source_get(s, path, &b, why));
 	r = mm_rd_over(mm_buf_view(&b));
-	while (n < width && mm_bundle_next(&r, &entry))
+	while (n < width && !s->enough && mm_bundle_next(&r, &entry))
 		MM_TRY(fn(ctx, index * MM_TILE_W + n++, entry, why));
+	if (s->enough)
+		return MM_OK;
 	if (n != width || !mm_rd_end(&r))
 		return MM_FAIL(why, MM_EPOLICY,
 		    "%s: want %u entries and nothing after", path, width);
@@ -146,7 +149,8 @@ enum mm_err
 mm_source_each(struct mm_source *s, uint64_t from, uint64_t size,
     mm_source_fn *fn, void *ctx, struct mm_why *why)
 {
-	for (uint64_t i = from / MM_TILE_W; i * MM_TILE_W < size; i++) {
+	for (uint64_t i = from / MM_TILE_W;
+	     i * MM_TILE_W < size && !s->enough; i++) {
 		uint64_t left = size - i * MM_TILE_W;
 
 		MM_TRY(bundle(s, i, left < MM_TILE_W ? (unsigned)left

@@ -19,6 +19,7 @@ struct mm_source {
 	const char *dir;          /* NULL: by the client */
 	const char *name;         /* for people */
 	bool unread;              /* what failed was the reading */
+	bool enough;              /* set by who is shown entries: no more */
 };
 /* where: NULL for the server, "https://..." or a directory. */
 MM_MUST enum mm_err mm_source_open(struct mm_source *s, struct mm_cli *cli,
@@ -38,7 +39,8 @@ MM_MUST enum mm_err mm_source_key(struct mm_source *s, const char *opt,
 MM_MUST enum mm_err mm_source_checkpoint(struct mm_source *s,
     const struct mm_note_key *key, struct mm_checkpoint *c,
     struct mm_buf *note, struct mm_why *why);
-/* Every entry from index `from` (rounded down to a bundle) to size. */
+/* Every entry from index `from` (rounded down to a bundle) to size, until
+ * s->enough. */
 typedef enum mm_err mm_source_fn(void *ctx, uint64_t index,
     struct mm_bytes entry, struct mm_why *why);
 MM_MUST enum mm_err mm_source_each(struct mm_source *s, uint64_t from,

@@ -94,7 +94,7 @@ def test_help_is_about_what_was_asked():
     (["completion", "fish"], 2, "want bash or zsh"),
     (["ledger", "verify", "/nonexistent"], 4, "neither a directory"),
     (["ledger", "verify-receipt", "/x"], 2, "missing --key"),
-    (["ledger", "entries", "--type", "nope"], 2, "no such type"),
+    (["ledger", "entries", "--type", "nope"], 2, "there is no"),
 ])
 def test_wrong_usage_is_told_with_its_exit_status(argv, status, says,
                                                   monkeypatch, tmp_path):
@@ -793,6 +793,60 @@ def test_export_is_jsonl_and_csv(world, tmp_path):
               "ledger.opened")
     rows = csv.read_text().splitlines()
     assert len(rows) == 2 and ",ledger.opened," in rows[1]
+
+
+def signed(world):
+    """All that is entered is under a checkpoint: a receipt waits for it."""
+    size = world.rest("GET", "/audit?limit=1").json["items"][0]["index"]
+    world.cli("ledger", "receipt", str(size))
+
+
+def test_entries_are_asked_for_as_events_are(world):
+    for d in ("ENT-1", "ENT-2"):
+        world.token(d)
+    signed(world)
+
+    def types(*argv):
+        out = world.cli("ledger", "entries", "--limit", "0", *argv).stdout
+        return [json.loads(s)["entry"]["type"] for s in out.splitlines()]
+
+    assert types("--device", "ent-1") == ["device.created", "token.minted"]
+    assert types("--device", "ENT-1", "--type", "token.,alert") == [
+        "token.minted"]
+    p = world.cli("ledger", "entries", "--type", "nosuch", check=False)
+    assert p.returncode == 2 and "nosuch" in p.stderr
+    p = world.cli("ledger", "entries", "--type", "token.minted", "--limit",
+                  "1")
+    first = json.loads(p.stdout)["index"]
+    assert f"--since {first + 1}" in p.stderr
+    p = world.cli("ledger", "entries", "--type", "token.minted", "--limit",
+                  "1", "--since", str(first + 1))
+    assert json.loads(p.stdout)["index"] > first
+
+
+def test_an_export_that_fails_leaves_no_file(world, tmp_path):
+    out = tmp_path / "e.jsonl"
+    p = world.cli("ledger", "export", "--out", out, "--from", tmp_path,
+                  check=False)
+    assert p.returncode != 0 and not out.exists()
+    p = world.cli("ledger", "export", "--out", tmp_path, check=False)
+    assert p.returncode == 5 and tmp_path.is_dir()
+
+
+def test_few_entries_are_few_requests():
+    """Of a ledger of any length."""
+    with World() as w:
+        w.start().product()
+        for i in range(3):
+            w.rest("POST", "/tokens", {"tokens": [
+                {"device": f"F-{i}-{n}", "product": "thermo"}
+                for n in range(100)]})
+        signed(w)
+        before = len(w.log().splitlines())
+        p = w.cli("ledger", "entries", "--limit", "2")
+        assert len(p.stdout.splitlines()) == 2
+        asked = [s for s in w.log().splitlines()[before:] if "/tile/" in s]
+        assert len(asked) == 1, asked
 
 
 def test_reconcile_agrees(world):
