@@ -261,6 +261,17 @@ finish(struct job *j, enum mm_err rc, struct mm_why *why)
 	return rc;
 }
 
+static bool
+is_input(const char *name)
+{
+	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++)
+		if (strcmp(inputs[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* A column that is left out because its name is mistyped could be the one that
+ * binds tokens to keys. */
 static enum mm_err
 open_csv(struct mm_csv *csv, const char *path, struct mm_why *why)
 {
@@ -268,7 +279,13 @@ open_csv(struct mm_csv *csv, const char *path, struct mm_why *why)
 	if (!mm_csv_has(csv, "device"))
 		return MM_FAIL(why, MM_EINPUT, "%.80s: the first line names "
 		    "the columns; \"device\" is not among them", csv->path);
-	return MM_OK;
+	for (size_t i = 0; i < csv->nnames; i++)
+		if (!is_input(csv->name[i]))
+			return MM_FAIL(why, MM_EINPUT, "%.80s: column "
+			    "\"%.40s\": want device, product, profile, ttl, "
+			    "not_before, door or bound_spki_sha256",
+			    csv->path, csv->name[i]);
+	return mm_csv_once(csv, path, why);
 }
 
 /* What can be read twice is read whole before anything is minted. */

@@ -107,7 +107,9 @@ const struct mm_cmd mm_cmds[] = {
 	    "make one-time tokens",
 	    "One token with --device, or one for each row of a CSV file with "
 	    "--csv: its first line names the columns, of which \"device\" is "
-	    "needed and \"product\", \"profile\" and \"ttl\" may be there.  "
+	    "needed, and \"product\", \"profile\", \"ttl\", "
+	    "\"not_before\", \"door\" and \"bound_spki_sha256\" may be "
+	    "there, as the options say them; any other is refused.  "
 	    "A file is read whole first, and nothing is minted if a row of it "
 	    "is wrong; --out receives device, id, token, expires and uri.  "
 	    "With --resume the devices that --out has are left out: after an "

@@ -105,6 +105,18 @@ mm_csv_next(struct mm_csv *c, struct mm_why *why)
 }
 
 /* see bulk.h */
+enum mm_err
+mm_csv_once(const struct mm_csv *c, const char *shown, struct mm_why *why)
+{
+	for (size_t i = 0; i < c->nnames; i++)
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(c->name[i], c->name[k]) == 0)
+				return MM_FAIL(why, MM_EINPUT, "%.80s: column "
+				    "\"%.40s\" twice", shown, c->name[i]);
+	return MM_OK;
+}
+
+/* see bulk.h */
 bool
 mm_csv_has(const struct mm_csv *c, const char *name)
 {

@@ -194,16 +194,11 @@ check_header(const struct job *j, const struct mm_csv *csv,
 		return MM_FAIL(why, MM_EINPUT, "%.80s: the first line names "
 		    "the columns; \"id\" and \"product\" must be among them",
 		    j->shown);
-	for (size_t i = 0; i < csv->nnames; i++) {
+	for (size_t i = 0; i < csv->nnames; i++)
 		if (!mm_utf8_valid(mm_bytes_of(csv->name[i])))
 			return MM_FAIL(why, MM_EINPUT, "%.80s: a column's "
 			    "name is not UTF-8", j->shown);
-		for (size_t k = 0; k < i; k++)
-			if (strcmp(csv->name[i], csv->name[k]) == 0)
-				return MM_FAIL(why, MM_EINPUT, "%.80s: column "
-				    "\"%.40s\" twice", j->shown, csv->name[i]);
-	}
-	return MM_OK;
+	return mm_csv_once(csv, j->shown, why);
 }
 
 static enum mm_err

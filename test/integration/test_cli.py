@@ -459,6 +459,8 @@ def test_a_bulk_run_waits_when_the_server_asks_it_to(world, busy, tmp_path):
     ("device\nbad id!\n", "row 1"),
     ("device,product\nA\n", "not as many cells"),
     ('device\n"A\n', "quote not closed"),
+    ("device,product,bound-key\nA,thermo,00\n", 'column "bound-key"'),
+    ("device,product,device\nA,thermo,B\n", 'column "device" twice'),
 ])
 def test_a_bad_csv_is_told_by_row(world, tmp_path, text, says):
     csv = tmp_path / "in.csv"
