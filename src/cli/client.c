@@ -140,6 +140,9 @@ mm_client_open(const struct mm_client_conf *conf, struct mm_client **out,
 		    "server: want https://host:port, not \"%.80s\"",
 		    conf->server);
 	strcpy(c->server, conf->server);
+	/* paths bring their own */
+	for (size_t n = strlen(c->server); c->server[n - 1] == '/'; n--)
+		c->server[n - 1] = '\0';
 	if (conf->key_file != NULL)
 		MM_TRY(load_key(conf->key_file, &c->auth, why));
 	MM_TRY(use_cert(c, conf, why));

@@ -509,6 +509,13 @@ def test_the_ledger_verifies_and_its_copy_too(world, tmp_path):
     assert "(unverified)" in p.stderr
 
 
+def test_a_url_may_end_in_a_slash(world):
+    url = f"https://localhost:{world.operators}/"
+    world.cli("ledger", "verify", url, "--ca", world.anchor, "--key-file",
+              world.etc / "admin.key")
+    world.cli("--server", url, "key", "whoami")
+
+
 def test_a_failed_check_is_told_from_a_refusal(world, tmp_path):
     """A key of the line may not read the ledger: 3, and no alarm."""
     made = json.loads(world.cli("--json", "key", "create", "line 9",
