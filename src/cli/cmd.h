@@ -132,7 +132,10 @@ void mm_table_rows(struct mm_table *t, json_t *items);
 void mm_table_print(const struct mm_column *c, size_t nc, json_t *items);
 /* One object as "key: value" lines; multi-line texts (PEM) follow at the end. */
 void mm_object_print(json_t *object);
+/* On standard output, indented and with a line's end. */
 void mm_json_print(json_t *value);
+/* The same by jansson's flags, without.  A terminal gets no orders. */
+void mm_json_dump(json_t *value, size_t flags);
 /*
  * What came from elsewhere, for a terminal, which takes orders: a control
  * character (C0 but line ends and tabs, DEL, C1) is printed as \\xNN, and so is

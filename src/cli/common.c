@@ -169,12 +169,12 @@ page_url(const struct listing *l, struct mm_buf *b, struct mm_why *why)
 static void
 print_json(struct listing *l, const json_t *items)
 {
-	const json_t *item;
+	json_t *item;
 	size_t i;
 
 	json_array_foreach(items, i, item) {
 		fputs(l->any || i > 0 ? ",\n" : "[\n", stdout);
-		json_dumpf(item, stdout, JSON_INDENT(2));
+		mm_json_dump(item, JSON_INDENT(2));
 	}
 }
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secret.h"
 #include "base/text.h"
 #include "cli/cmd.h"
 
@@ -292,10 +293,32 @@ mm_object_print(json_t *object)
 	}
 }
 
+/* see cmd.h; line ends are jansson's own, all others are escaped */
+void
+mm_json_dump(json_t *value, size_t flags)
+{
+	char *text = json_dumps(value, flags | JSON_ENCODE_ANY);
+
+	if (text == NULL)
+		return;
+	for (const char *at = text;; at++) {
+		size_t n = strcspn(at, "\n");
+
+		mm_json_put(stdout, (struct mm_bytes){
+		    (const uint8_t *)at, n });
+		at += n;
+		if (*at == '\0')
+			break;
+		putchar('\n');
+	}
+	mm_wipe(text, strlen(text));
+	free(text);
+}
+
 /* see cmd.h */
 void
 mm_json_print(json_t *value)
 {
-	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	mm_json_dump(value, JSON_INDENT(2));
 	putchar('\n');
 }

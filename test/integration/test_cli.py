@@ -733,8 +733,13 @@ def test_a_terminal_gets_no_orders_from_the_server(world):
     for argv in ["product", "list"], ["product", "show", "esc"]:
         out = world.cli(*argv).stdout
         assert not set(out) & {"\x1b", "\x7f", "\x9b"}, out
-    shown = json.loads(world.cli("--json", "product", "show", "esc").stdout)
-    assert shown["description"] == bad
+    for argv in ["product", "list"], ["product", "show", "esc"]:
+        out = world.cli("--json", *argv).stdout
+        assert not set(out) & {"\x1b", "\x7f", "\x9b"}, out
+        shown = json.loads(out)
+        shown = shown if argv[1] == "show" else \
+            next(p for p in shown if p["name"] == "esc")
+        assert shown["description"] == bad
     p = world.cli("device", "show", "x\x1b[2Jy", check=False)
     assert p.returncode != 0 and "\x1b" not in p.stderr
 
