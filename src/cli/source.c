@@ -6,8 +6,6 @@
 #include "base/file.h"
 #include "base/own.h"
 
-enum { OBJECT_MAX = 32 * 1024 * 1024 };
-
 /* see source.h */
 enum mm_err
 mm_source_open(struct mm_source *s, struct mm_cli *cli, const char *where,
@@ -119,28 +117,49 @@ mm_source_checkpoint(struct mm_source *s, const struct mm_note_key *key,
 	return note != NULL ? mm_buf_ok(note, why) : MM_OK;
 }
 
+/* see source.h */
+enum mm_err
+mm_source_bundle(struct mm_source *s, uint64_t index, unsigned width,
+    struct mm_buf *out, struct mm_why *why)
+{
+	struct mm_tile_id id = { .entries = true, .index = index,
+		.width = width };
+	char path[MM_TILE_PATH_MAX];
+
+	mm_tile_path(&id, path);
+	return mm_source_get(s, path, out, why);
+}
+
+/* see source.h */
+enum mm_err
+mm_source_bundle_bad(uint64_t index, unsigned width, struct mm_why *why)
+{
+	struct mm_tile_id id = { .entries = true, .index = index,
+		.width = width };
+	char path[MM_TILE_PATH_MAX];
+
+	mm_tile_path(&id, path);
+	return MM_FAIL(why, MM_EPOLICY, "%s: want %u entries and nothing after",
+	    path, width);
+}
+
 static enum mm_err
 bundle(struct mm_source *s, uint64_t index, unsigned width, mm_source_fn *fn,
     void *ctx, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(OBJECT_MAX);
-	struct mm_tile_id id = { .entries = true, .index = index,
-		.width = width };
-	char path[MM_TILE_PATH_MAX];
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_SOURCE_MAX);
 	struct mm_bytes entry;
 	struct mm_rd r;
 	unsigned n = 0;
 
-	mm_tile_path(&id, path);
-	MM_TRY(mm_source_get(s, path, &b, why));
+	MM_TRY(mm_source_bundle(s, index, width, &b, why));
 	r = mm_rd_over(mm_buf_view(&b));
 	while (n < width && !s->enough && mm_bundle_next(&r, &entry))
 		MM_TRY(fn(ctx, index * MM_TILE_W + n++, entry, why));
 	if (s->enough)
 		return MM_OK;
 	if (n != width || !mm_rd_end(&r))
-		return MM_FAIL(why, MM_EPOLICY,
-		    "%s: want %u entries and nothing after", path, width);
+		return mm_source_bundle_bad(index, width, why);
 	return MM_OK;
 }
 

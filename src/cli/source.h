@@ -39,6 +39,13 @@ MM_MUST enum mm_err mm_source_key(struct mm_source *s, const char *opt,
 MM_MUST enum mm_err mm_source_checkpoint(struct mm_source *s,
     const struct mm_note_key *key, struct mm_checkpoint *c,
     struct mm_buf *note, struct mm_why *why);
+/* A bundle's bytes, at most MM_SOURCE_MAX; and what is said of one that does
+ * not have its width of entries: MM_EPOLICY. */
+#define MM_SOURCE_MAX (32U << 20)
+MM_MUST enum mm_err mm_source_bundle(struct mm_source *s, uint64_t index,
+    unsigned width, struct mm_buf *out, struct mm_why *why);
+MM_MUST enum mm_err mm_source_bundle_bad(uint64_t index, unsigned width,
+    struct mm_why *why);
 /* Every entry from index `from` (rounded down to a bundle) to size, until
  * s->enough. */
 typedef enum mm_err mm_source_fn(void *ctx, uint64_t index,

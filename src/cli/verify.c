@@ -5,7 +5,7 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/source.h"
+#include "cli/leaves.h"
 
 /*
  * "ledger verify": every entry is hashed, every tile compared, the root and
@@ -23,13 +23,11 @@ const struct mm_opt mm_opts_ledger_verify[] = {
 
 struct walk {
 	struct mm_source *source;
-	struct mm_frontier tree;
 	struct mm_tile_edge edge;
 	struct mm_checkpoint kept; /* size 0: none */
 	struct mm_hash at_kept;
 	struct mm_progress progress;
 	bool checking; /* what fails now is the ledger, if it was read */
-	char arena[MM_ENTRY_MAX + 64];
 };
 
 static enum mm_err
@@ -60,22 +58,14 @@ full_tile(void *ctx, unsigned level, uint64_t index,
 }
 
 static enum mm_err
-one_entry(void *ctx, uint64_t index, struct mm_bytes json,
+one_leaf(void *ctx, uint64_t index, const struct mm_hash *leaf,
     struct mm_why *why)
 {
 	struct walk *w = ctx;
-	struct mm_hash leaf = mm_tree_leaf(json);
-	struct mm_why bad = { 0 };
-	struct mm_entry e;
 
-	if (mm_entry_parse(json, w->arena, sizeof(w->arena), &e, &bad) !=
-	    MM_OK)
-		return MM_FAIL(why, MM_EPOLICY, "entry %llu: %s",
-		    (unsigned long long)index, bad.text);
-	mm_frontier_append(&w->tree, &leaf);
-	MM_TRY(mm_tile_edge_append(&w->edge, &leaf, full_tile, w, why));
-	if (w->tree.size == w->kept.size)
-		w->at_kept = mm_frontier_root(&w->tree);
+	MM_TRY(mm_tile_edge_append(&w->edge, leaf, full_tile, w, why));
+	if (w->edge.size == w->kept.size)
+		w->at_kept = mm_tile_edge_root(&w->edge);
 	if ((index & 255) == 0)
 		mm_progress_step(&w->progress, index);
 	return MM_OK;
@@ -86,7 +76,7 @@ partial_tiles(struct walk *w, struct mm_why *why)
 {
 	for (unsigned level = 0; level < MM_TILE_LEVELS; level++) {
 		struct mm_tile_id id = { .level = level,
-			.index = level < 8 ? w->tree.size >> (8 * level) >> 8
+			.index = level < 8 ? w->edge.size >> (8 * level) >> 8
 					   : 0,
 			.width = w->edge.n[level] };
 
@@ -100,7 +90,7 @@ static enum mm_err
 compare(const struct walk *w, const struct mm_checkpoint *c,
     struct mm_why *why)
 {
-	struct mm_hash root = mm_frontier_root(&w->tree);
+	struct mm_hash root = mm_tile_edge_root(&w->edge);
 
 	if (memcmp(root.b, c->root.b, MM_HASH_N) != 0)
 		return MM_FAIL(why, MM_EPOLICY,
@@ -182,7 +172,7 @@ verify(struct mm_cli *cli, struct walk *w, const struct mm_args *a,
 	w->checking = true;
 	MM_TRY(mm_source_checkpoint(w->source, &key, &c, &note, why));
 	mm_progress_begin(&w->progress, cli, "entries", c.size);
-	MM_TRY(mm_source_each(w->source, 0, c.size, one_entry, w, why));
+	MM_TRY(mm_leaves_each(w->source, c.size, one_leaf, w, why));
 	MM_TRY(partial_tiles(w, why));
 	mm_progress_step(&w->progress, c.size);
 	mm_progress_end(&w->progress);

@@ -68,6 +68,26 @@ mm_tile_edge_append(struct mm_tile_edge *e, const struct mm_hash *leaf,
 	return MM_OK;
 }
 
+/*
+ * RFC 6962 2.1, from the right: the perfect subtrees are the runs of a level's
+ * hashes that its count's bits tell, the smallest one last.
+ */
+struct mm_hash
+mm_tile_edge_root(const struct mm_tile_edge *e)
+{
+	struct mm_hash root, peak;
+	bool any = false;
+
+	for (unsigned level = 0; level < MM_TILE_LEVELS; level++)
+		for (unsigned n = e->n[level], run; n > 0; n -= run) {
+			run = n & -n;
+			peak = fold(e->hash[level] + n - run, run);
+			root = any ? mm_tree_node(&peak, &root) : peak;
+			any = true;
+		}
+	return any ? root : mm_tree_empty();
+}
+
 /* The tile with that hash of its level, as wide as the tree makes it. */
 static struct mm_tile_id
 tile_of(unsigned level, uint64_t hash, uint64_t size)

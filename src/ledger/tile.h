@@ -43,6 +43,8 @@ typedef enum mm_err mm_tile_full_fn(void *ctx, unsigned level,
 MM_MUST enum mm_err mm_tile_edge_append(struct mm_tile_edge *e,
     const struct mm_hash *leaf, mm_tile_full_fn *full, void *ctx,
     struct mm_why *why);
+/* The root of the tree of that size: up to 255 nodes a level are hashed. */
+struct mm_hash mm_tile_edge_root(const struct mm_tile_edge *e);
 
 /*
  * A mm_tree_read_fn over tiles: computes any subtree hash from the tile that

@@ -516,6 +516,37 @@ def test_a_url_may_end_in_a_slash(world):
     world.cli("--server", url, "key", "whoami")
 
 
+def test_the_first_fault_of_a_ledger_is_the_one_that_is_told(world, tmp_path):
+    """Its bundles are checked by several threads, in whatever order."""
+    csv = tmp_path / "tokens.csv"
+    csv.write_text("device,product\n" + "".join(
+        f"FF-{i},thermo\n" for i in range(700)))
+    world.cli("token", "create", "--csv", csv, "--out", tmp_path / "out")
+    copy = tmp_path / "copy"
+    for _ in range(100):  # until the tree is signed with them in it
+        if int(world.cli("ledger", "checkpoint").stdout.split("\n")[1]) > 512:
+            break
+        time.sleep(0.1)
+    world.cli("ledger", "export", "--format", "tiles", "--out", copy)
+    later = copy / "tile/entries/001"
+    assert later.is_file()
+    whole = later.read_bytes()
+    faults = [(lambda: later.unlink(), "cannot open"),
+              (lambda: later.write_bytes(whole[:-1]), "want 256 entries"),
+              (lambda: later.write_bytes(whole.replace(b"{", b"[", 1)),
+               "entry 256:")]
+    for spoil, said in faults:
+        spoil()
+        p = world.cli("ledger", "verify", copy, check=False)
+        assert p.returncode == 9 and said in p.stderr, p
+        first = copy / "tile/entries/000"
+        kept = first.read_bytes()
+        first.write_bytes(kept.replace(b"{", b"[", 1))
+        p = world.cli("ledger", "verify", copy, check=False)
+        assert p.returncode == 9 and "entry 0:" in p.stderr, p
+        first.write_bytes(kept)
+
+
 def test_a_failed_check_is_told_from_a_refusal(world, tmp_path):
     """A key of the line may not read the ledger: 3, and no alarm."""
     made = json.loads(world.cli("--json", "key", "create", "line 9",

@@ -199,6 +199,42 @@ an_edge_has_the_widths_of_c2sp(void **state)
 	assert_int_equal(s->edge.n[3], 0);
 }
 
+static enum mm_err
+let_go(void *ctx, unsigned level, uint64_t index,
+    const struct mm_hash hashes[MM_TILE_W], struct mm_why *why)
+{
+	(void)ctx;
+	(void)level;
+	(void)index;
+	(void)hashes;
+	(void)why;
+	return MM_OK;
+}
+
+static void
+an_edge_knows_its_root(void **state)
+{
+	struct mm_tile_edge *e = calloc(1, sizeof(*e));
+	struct mm_frontier f = { 0 };
+	struct mm_hash got = mm_tile_edge_root(e), want = mm_tree_empty();
+
+	(void)state;
+	assert_memory_equal(got.b, want.b, MM_HASH_N);
+	for (uint32_t i = 0; i < LEAVES; i++) {
+		struct mm_hash h = leaf(i);
+
+		assert_int_equal(mm_tile_edge_append(e, &h, let_go, NULL,
+		    NULL), MM_OK);
+		mm_frontier_append(&f, &h);
+		if (i > 600 && i % 997 != 0 && i % 256 < 254)
+			continue;
+		got = mm_tile_edge_root(e);
+		want = mm_frontier_root(&f);
+		assert_memory_equal(got.b, want.b, MM_HASH_N);
+	}
+	free(e);
+}
+
 static void
 tiles_give_the_root(void **state)
 {
@@ -353,6 +389,7 @@ main(void)
 		cmocka_unit_test(paths_are_those_of_c2sp),
 		cmocka_unit_test(other_paths_are_refused),
 		cmocka_unit_test(a_tree_has_its_tiles),
+		cmocka_unit_test(an_edge_knows_its_root),
 		cmocka_unit_test(a_refused_append_can_be_repeated),
 		cmocka_unit_test(bundles_read_back),
 	};
