@@ -150,6 +150,9 @@ join(struct mm_worker *w, struct mm_crl_job *c, struct mm_buf *tbs,
 	err = mm_buf_ok(&der, why);
 	if (err == MM_OK)
 		err = mm_record_write(w->s->record, &l, 1, why);
+	/* no entry brings its line back after a power cut */
+	if (err == MM_OK)
+		err = mm_record_flush(w->s->record, why);
 	if (err != MM_OK) {
 		mm_buf_done(&der);
 		return err;

@@ -31,6 +31,8 @@ void mm_record_close(struct mm_record **owner);
  * CRL's line is outstanding from then on. */
 MM_MUST enum mm_err mm_record_write(struct mm_record *r,
     struct mm_journal_line *lines, size_t n, struct mm_why *why);
+/* What was written is on the disk.  MM_EAGAIN: it may not be. */
+MM_MUST enum mm_err mm_record_flush(struct mm_record *r, struct mm_why *why);
 /* Once a second. */
 void mm_record_sync(struct mm_record *r);
 /* Journal to the disk, then the state with this frontier. */

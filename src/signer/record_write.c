@@ -113,6 +113,15 @@ mm_record_sync(struct mm_record *r)
 	}
 }
 
+/* see record.h */
+enum mm_err
+mm_record_flush(struct mm_record *r, struct mm_why *why)
+{
+	if (fdatasync(r->fd) != 0)
+		return MM_FAIL(why, MM_EAGAIN, "the journal cannot be synced");
+	return MM_OK;
+}
+
 /* The journal is read again from its oldest outstanding line. */
 static void
 fill_state(struct mm_record *r)
@@ -138,7 +147,7 @@ mm_record_save(struct mm_record *r, const struct mm_frontier *f,
     struct mm_why *why)
 {
 	struct mm_state *copy = malloc(sizeof(*copy));
-	enum mm_err err = MM_OK;
+	enum mm_err err;
 
 	if (copy == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
@@ -147,8 +156,7 @@ mm_record_save(struct mm_record *r, const struct mm_frontier *f,
 	fill_state(r);
 	*copy = *r->state;
 	pthread_mutex_unlock(&r->lock);
-	if (fdatasync(r->fd) != 0)
-		err = MM_FAIL(why, MM_EAGAIN, "the journal cannot be synced");
+	err = mm_record_flush(r, why);
 	if (err == MM_OK)
 		err = mm_state_write(r->dir, copy, why);
 	free(copy);

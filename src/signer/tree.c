@@ -145,7 +145,8 @@ is_anothers(const struct mm_signer *s, struct mm_bytes e)
 	return node[0] != '\0' && !is_ours(s, e);
 }
 
-/* A CRL whose line this journal does not have is left to reconcile. */
+/* A CRL's line was synced before the CRL left: one that this journal does not
+ * have is left to reconcile. */
 static void
 settle_crl(struct mm_worker *w, struct mm_bytes e)
 {

@@ -89,3 +89,20 @@ def test_cut_under_load_nothing_answered_is_lost(shim):
         assert len(t.answers) == DEVICES
         assert recovered > 0, "no cut has cost the journal anything"
         w.stop()
+
+
+def test_a_list_that_was_signed_is_in_the_journal(shim):
+    """A certificate's line comes back from the ledger; a list's would not."""
+    env = {"LD_PRELOAD": str(shim),
+           "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"}
+    with World(profile=PROFILE) as w:
+        begin(w)
+        w.start(env=env).product()
+        for _ in range(3):
+            a = w.rest("POST", "/issuers/issuing/crl")
+            assert a.status == 200, a
+            w.kill_all()
+            lose(w)
+            w.start(env=env)
+        assert Witness(w).reconciled()["crls"] >= 3
+        w.stop()
