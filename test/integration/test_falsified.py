@@ -174,7 +174,8 @@ TOLD = {
     "cert.orphan": [("'NOBODY'", of("PLAIN"), "another device, issuer or pr")],
     "cert.der": [("x'00'", of("PLAIN"), "not what was signed in the"),
                  ("NULL", of("PLAIN"), "not what was signed in the"),
-                 ("substr(der, 1, length(der) - 1) || x'00'", of("PLAIN"),
+                 ("substr(der, 1, length(der) - 1) || CASE substr(der, -1) "
+                  "WHEN x'00' THEN x'01' ELSE x'00' END", of("PLAIN"),
                   "another certificate in the")],
     "cert.last": [("NULL", of("HELD"), "device HELD: another history")],
     "cert.key_type": [("key_type + 1", of("PLAIN"), CERT + "another kind of"),
