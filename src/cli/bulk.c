@@ -279,13 +279,14 @@ open_csv(struct mm_csv *csv, const char *path, struct mm_why *why)
 	if (!mm_csv_has(csv, "device"))
 		return MM_FAIL(why, MM_EINPUT, "%.80s: the first line names "
 		    "the columns; \"device\" is not among them", csv->path);
+	MM_TRY(mm_csv_names(csv, csv->path, why));
 	for (size_t i = 0; i < csv->nnames; i++)
 		if (!is_input(csv->name[i]))
 			return MM_FAIL(why, MM_EINPUT, "%.80s: column "
 			    "\"%.40s\": want device, product, profile, ttl, "
 			    "not_before, door or bound_spki_sha256",
 			    csv->path, csv->name[i]);
-	return mm_csv_once(csv, path, why);
+	return MM_OK;
 }
 
 /* What can be read twice is read whole before anything is minted. */

@@ -32,8 +32,8 @@ void mm_csv_close(struct mm_csv *c);
 /* MM_ENOTFOUND at the end; quoted cells, CRLF or LF; a record with another
  * number of cells than the header is MM_EINPUT with its row. */
 MM_MUST enum mm_err mm_csv_next(struct mm_csv *c, struct mm_why *why);
-/* MM_EINPUT: the header names a column twice. */
-MM_MUST enum mm_err mm_csv_once(const struct mm_csv *c, const char *shown,
+/* MM_EINPUT: the header names a column twice, or not in UTF-8. */
+MM_MUST enum mm_err mm_csv_names(const struct mm_csv *c, const char *shown,
     struct mm_why *why);
 /* Whether the header names it. */
 bool mm_csv_has(const struct mm_csv *c, const char *name);

@@ -131,18 +131,19 @@ mm_client_open(const struct mm_client_conf *conf, struct mm_client **out,
     struct mm_why *why)
 {
 	MM_OWN(mm_client_close) struct mm_client *c = calloc(1, sizeof(*c));
+	size_t n = strlen(conf->server);
 
 	if (c == NULL || (c->curl = curl_easy_init()) == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	if (strncmp(conf->server, "https://", 8) != 0 ||
-	    strlen(conf->server) >= sizeof(c->server))
+	/* paths bring their own slash */
+	while (n > 0 && conf->server[n - 1] == '/')
+		n--;
+	if (n <= 8 || strncmp(conf->server, "https://", 8) != 0 ||
+	    n >= sizeof(c->server))
 		return MM_FAIL(why, MM_EINPUT,
 		    "server: want https://host:port, not \"%.80s\"",
 		    conf->server);
-	strcpy(c->server, conf->server);
-	/* paths bring their own */
-	for (size_t n = strlen(c->server); c->server[n - 1] == '/'; n--)
-		c->server[n - 1] = '\0';
+	memcpy(c->server, conf->server, n);
 	if (conf->key_file != NULL)
 		MM_TRY(load_key(conf->key_file, &c->auth, why));
 	MM_TRY(use_cert(c, conf, why));

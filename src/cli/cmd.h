@@ -135,7 +135,7 @@ void mm_object_print(json_t *object);
 /* On standard output, indented and with a line's end. */
 void mm_json_print(json_t *value);
 /* The same by jansson's flags, without.  A terminal gets no orders. */
-void mm_json_dump(json_t *value, size_t flags);
+void mm_json_dump(FILE *f, json_t *value, size_t flags);
 /*
  * What came from elsewhere, for a terminal, which takes orders: a control
  * character (C0 but line ends and tabs, DEL, C1) is printed as \\xNN, and so is

@@ -174,7 +174,7 @@ print_json(struct listing *l, const json_t *items)
 
 	json_array_foreach(items, i, item) {
 		fputs(l->any || i > 0 ? ",\n" : "[\n", stdout);
-		mm_json_dump(item, JSON_INDENT(2));
+		mm_json_dump(stdout, item, JSON_INDENT(2));
 	}
 }
 
@@ -193,15 +193,19 @@ page(struct listing *l, struct mm_why *why)
 	MM_TRY(mm_client_call(c, "GET", mm_buf_cstr(&b), NULL, &answer, why));
 	items = json_object_get(answer, "items");
 	n = json_array_size(items);
-	snprintf(l->after, sizeof(l->after), "%s",
-	    mm_json_text(answer, "next"));
+	if (!mm_text_copy(l->after, sizeof(l->after),
+		mm_bytes_of(mm_json_text(answer, "next"))))
+		return MM_FAIL(why, MM_ELIMIT, "the server's key of the next "
+		    "page is too long");
 	if (l->cli->json)
 		print_json(l, items);
 	else if (n > 0)
 		mm_table_rows(&l->table, items);
 	l->any = l->any || n > 0;
-	l->left -= l->left > 0 ? (long)n : 0;
-	return MM_OK;
+	if (l->left > 0)
+		l->left = (long)n < l->left ? l->left - (long)n : 0;
+	return !ferror(stdout) ? MM_OK
+	    : MM_FAIL(why, MM_ESYS, "cannot write the output");
 }
 
 static void

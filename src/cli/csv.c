@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "cli/bulk.h"
 
 /* see bulk.h */
@@ -106,13 +107,17 @@ mm_csv_next(struct mm_csv *c, struct mm_why *why)
 
 /* see bulk.h */
 enum mm_err
-mm_csv_once(const struct mm_csv *c, const char *shown, struct mm_why *why)
+mm_csv_names(const struct mm_csv *c, const char *shown, struct mm_why *why)
 {
-	for (size_t i = 0; i < c->nnames; i++)
+	for (size_t i = 0; i < c->nnames; i++) {
+		if (!mm_utf8_valid(mm_bytes_of(c->name[i])))
+			return MM_FAIL(why, MM_EINPUT, "%.80s: a column's "
+			    "name is not UTF-8", shown);
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(c->name[i], c->name[k]) == 0)
 				return MM_FAIL(why, MM_EINPUT, "%.80s: column "
 				    "\"%.40s\" twice", shown, c->name[i]);
+	}
 	return MM_OK;
 }
 

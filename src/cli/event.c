@@ -59,7 +59,7 @@ print_one(const struct mm_cli *cli, json_t *item)
 	json_t *v;
 
 	if (cli->json) {
-		mm_json_dump(item, JSON_COMPACT);
+		mm_json_dump(stdout, item, JSON_COMPACT);
 		putchar('\n');
 		return;
 	}

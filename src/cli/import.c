@@ -194,11 +194,7 @@ check_header(const struct job *j, const struct mm_csv *csv,
 		return MM_FAIL(why, MM_EINPUT, "%.80s: the first line names "
 		    "the columns; \"id\" and \"product\" must be among them",
 		    j->shown);
-	for (size_t i = 0; i < csv->nnames; i++)
-		if (!mm_utf8_valid(mm_bytes_of(csv->name[i])))
-			return MM_FAIL(why, MM_EINPUT, "%.80s: a column's "
-			    "name is not UTF-8", j->shown);
-	return mm_csv_once(csv, j->shown, why);
+	return mm_csv_names(csv, j->shown, why);
 }
 
 static enum mm_err

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/own.h"
+/* More would wait for the caller's thread, which hashes the nodes; and a false
+ * ledger's bundles may take MM_SOURCE_MAX each. */
+enum { THREADS_MAX = 4, SLOTS_A_THREAD = 2 };
 
-enum { THREADS_MAX = 8, SLOTS_A_THREAD = 4 };
-
-/* A bundle on its way; ready and done are under the lock. */
+/* A bundle on its way.  done is under the lock; the rest is the caller's, a
+ * thread's from read to done, and the caller's again. */
 struct slot {
 	uint64_t index;
 	unsigned width;
@@ -39,47 +40,52 @@ slot_of(struct leaves *l, uint64_t bundle)
 
 /* ---- a thread ---- */
 
+struct hasher {
+	struct slot *slot;
+	char arena[MM_ENTRY_MAX + 64];
+};
+
 static enum mm_err
-hash_bundle(struct slot *s, char *arena, size_t narena)
+hash_entry(void *ctx, uint64_t index, struct mm_bytes json, struct mm_why *why)
 {
-	struct mm_rd r = mm_rd_over(mm_buf_view(&s->bundle));
-	struct mm_bytes json;
+	struct hasher *h = ctx;
 	struct mm_why bad = { 0 };
 	struct mm_entry e;
-	unsigned n = 0;
 
-	for (; n < s->width && mm_bundle_next(&r, &json); n++) {
-		if (mm_entry_parse(json, arena, narena, &e, &bad) != MM_OK)
-			return MM_FAIL(&s->why, MM_EPOLICY, "entry %llu: %s",
-			    (unsigned long long)(s->index * MM_TILE_W + n),
-			    bad.text);
-		s->leaf[n] = mm_tree_leaf(json);
-	}
-	if (n != s->width || !mm_rd_end(&r))
-		return mm_source_bundle_bad(s->index, s->width, &s->why);
+	if (mm_entry_parse(json, h->arena, sizeof(h->arena), &e, &bad) != MM_OK)
+		return MM_FAIL(why, MM_EPOLICY, "entry %llu: %s",
+		    (unsigned long long)index, bad.text);
+	h->slot->leaf[index % MM_TILE_W] = mm_tree_leaf(json);
 	return MM_OK;
+}
+
+static void
+hash_bundle(const struct leaves *l, struct hasher *h)
+{
+	struct slot *s = h->slot;
+
+	if (s->rc == MM_OK)
+		s->rc = mm_source_entries(l->source, mm_buf_view(&s->bundle),
+		    s->index, s->width, hash_entry, h, &s->why);
 }
 
 static void *
 hash_bundles(void *ctx)
 {
 	struct leaves *l = ctx;
-	char arena[MM_ENTRY_MAX + 64];
+	struct hasher h;
 
 	pthread_mutex_lock(&l->lock);
 	for (;;) {
-		struct slot *s;
-
 		while (l->taken == l->read && !l->ending)
 			pthread_cond_wait(&l->filled, &l->lock);
 		if (l->ending)
 			break;
-		s = slot_of(l, l->taken++);
+		h.slot = slot_of(l, l->taken++);
 		pthread_mutex_unlock(&l->lock);
-		if (s->rc == MM_OK)
-			s->rc = hash_bundle(s, arena, sizeof(arena));
+		hash_bundle(l, &h);
 		pthread_mutex_lock(&l->lock);
-		s->done = true;
+		h.slot->done = true;
 		pthread_cond_signal(&l->hashed);
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -88,22 +94,26 @@ hash_bundles(void *ctx)
 
 /* ---- the caller's ---- */
 
-static void
+/* False: what cannot be read is told once all before it is used. */
+static bool
 read_bundle(struct leaves *l, uint64_t index, unsigned width)
 {
 	struct slot *s = slot_of(l, index);
+	enum mm_err rc;
 
 	s->index = index;
 	s->width = width;
 	s->done = false;
 	s->why = (struct mm_why){ 0 };
 	mm_buf_reset(&s->bundle);
-	s->rc = mm_source_bundle(l->source, index, width, &s->bundle, &s->why);
-	s->unread = s->rc != MM_OK && l->source->unread;
+	rc = mm_source_bundle(l->source, index, width, &s->bundle, &s->why);
+	s->rc = rc;
+	s->unread = rc != MM_OK && l->source->unread;
 	pthread_mutex_lock(&l->lock);
 	l->read++;
 	pthread_cond_signal(&l->filled);
 	pthread_mutex_unlock(&l->lock);
+	return rc == MM_OK;
 }
 
 static enum mm_err
@@ -116,10 +126,8 @@ use_bundle(struct leaves *l, mm_leaf_fn *fn, void *ctx, struct mm_why *why)
 		pthread_cond_wait(&l->hashed, &l->lock);
 	pthread_mutex_unlock(&l->lock);
 	l->source->unread = s->unread;
-	if (s->rc != MM_OK) {
-		*why = s->why;
-		return s->rc;
-	}
+	if (s->rc != MM_OK)
+		return MM_FAIL(why, s->rc, "%s", s->why.text);
 	for (unsigned i = 0; i < s->width; i++)
 		MM_TRY(fn(ctx, s->index * MM_TILE_W + i, &s->leaf[i], why));
 	return MM_OK;
@@ -134,8 +142,9 @@ run(struct leaves *l, uint64_t size, mm_leaf_fn *fn, void *ctx,
 
 		if (i - l->used == l->nslots)
 			MM_TRY(use_bundle(l, fn, ctx, why));
-		read_bundle(
-		    l, i, left < MM_TILE_W ? (unsigned)left : MM_TILE_W);
+		if (!read_bundle(
+			l, i, left < MM_TILE_W ? (unsigned)left : MM_TILE_W))
+			break;
 	}
 	while (l->used < l->read)
 		MM_TRY(use_bundle(l, fn, ctx, why));

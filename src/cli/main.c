@@ -23,7 +23,7 @@ mm_cli_hint(struct mm_cli *cli, const char *fmt, ...)
 void
 mm_cli_note(const struct mm_cli *cli, const char *fmt, ...)
 {
-	char text[512];
+	char text[1024];
 	va_list ap;
 
 	if (cli->json || cli->quiet)
@@ -149,7 +149,7 @@ fail(const struct mm_cli *cli, const char *slug, int status, const char *text)
 	o = e != NULL ? json_pack("{s:o}", "error", e)
 	    : json_pack("{s:{s:s,s:i,s:s}}", "error", "code", slug, "exit",
 	    status, "reason", "not a text that JSON can carry");
-	json_dumpf(o, stderr, JSON_COMPACT);
+	mm_json_dump(stderr, o, JSON_COMPACT);
 	fputc('\n', stderr);
 	json_decref(o);
 	return status;

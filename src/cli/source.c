@@ -130,9 +130,8 @@ mm_source_bundle(struct mm_source *s, uint64_t index, unsigned width,
 	return mm_source_get(s, path, out, why);
 }
 
-/* see source.h */
-enum mm_err
-mm_source_bundle_bad(uint64_t index, unsigned width, struct mm_why *why)
+static enum mm_err
+bad_bundle(uint64_t index, unsigned width, struct mm_why *why)
 {
 	struct mm_tile_id id = { .entries = true, .index = index,
 		.width = width };
@@ -143,24 +142,33 @@ mm_source_bundle_bad(uint64_t index, unsigned width, struct mm_why *why)
 	    path, width);
 }
 
+/* see source.h */
+enum mm_err
+mm_source_entries(const struct mm_source *s, struct mm_bytes bundle,
+    uint64_t index, unsigned width, mm_source_fn *fn, void *ctx,
+    struct mm_why *why)
+{
+	struct mm_rd r = mm_rd_over(bundle);
+	struct mm_bytes entry;
+	unsigned n = 0;
+
+	while (n < width && !s->enough && mm_bundle_next(&r, &entry))
+		MM_TRY(fn(ctx, index * MM_TILE_W + n++, entry, why));
+	if (s->enough)
+		return MM_OK;
+	return n == width && mm_rd_end(&r) ? MM_OK
+	    : bad_bundle(index, width, why);
+}
+
 static enum mm_err
 bundle(struct mm_source *s, uint64_t index, unsigned width, mm_source_fn *fn,
     void *ctx, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_SOURCE_MAX);
-	struct mm_bytes entry;
-	struct mm_rd r;
-	unsigned n = 0;
 
 	MM_TRY(mm_source_bundle(s, index, width, &b, why));
-	r = mm_rd_over(mm_buf_view(&b));
-	while (n < width && !s->enough && mm_bundle_next(&r, &entry))
-		MM_TRY(fn(ctx, index * MM_TILE_W + n++, entry, why));
-	if (s->enough)
-		return MM_OK;
-	if (n != width || !mm_rd_end(&r))
-		return mm_source_bundle_bad(index, width, why);
-	return MM_OK;
+	return mm_source_entries(s, mm_buf_view(&b), index, width, fn, ctx,
+	    why);
 }
 
 /* see source.h */

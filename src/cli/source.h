@@ -39,17 +39,18 @@ MM_MUST enum mm_err mm_source_key(struct mm_source *s, const char *opt,
 MM_MUST enum mm_err mm_source_checkpoint(struct mm_source *s,
     const struct mm_note_key *key, struct mm_checkpoint *c,
     struct mm_buf *note, struct mm_why *why);
-/* A bundle's bytes, at most MM_SOURCE_MAX; and what is said of one that does
- * not have its width of entries: MM_EPOLICY. */
+/* The bytes of a bundle of entries, at most MM_SOURCE_MAX. */
 #define MM_SOURCE_MAX (32U << 20)
 MM_MUST enum mm_err mm_source_bundle(struct mm_source *s, uint64_t index,
     unsigned width, struct mm_buf *out, struct mm_why *why);
-MM_MUST enum mm_err mm_source_bundle_bad(uint64_t index, unsigned width,
-    struct mm_why *why);
-/* Every entry from index `from` (rounded down to a bundle) to size, until
- * s->enough. */
 typedef enum mm_err mm_source_fn(void *ctx, uint64_t index,
     struct mm_bytes entry, struct mm_why *why);
+/* Its entries, until s->enough.  MM_EPOLICY: it has not width of them. */
+MM_MUST enum mm_err mm_source_entries(const struct mm_source *s,
+    struct mm_bytes bundle, uint64_t index, unsigned width, mm_source_fn *fn,
+    void *ctx, struct mm_why *why);
+/* Every entry from index `from` (rounded down to a bundle) to size, until
+ * s->enough. */
 MM_MUST enum mm_err mm_source_each(struct mm_source *s, uint64_t from,
     uint64_t size, mm_source_fn *fn, void *ctx, struct mm_why *why);
 

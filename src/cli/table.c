@@ -46,6 +46,17 @@ put_escaped(FILE *f, const uint8_t *c, size_t n)
 	fprintf(f, "\\u%04x", n == 1 && c[0] >= 0x80 ? 0xfffd : v);
 }
 
+/* So many bytes from the first are printable ASCII. */
+static size_t
+printable(struct mm_bytes b)
+{
+	size_t n = 0;
+
+	while (n < b.n && b.p[n] >= ' ' && b.p[n] < 0x7f)
+		n++;
+	return n;
+}
+
 /* see cmd.h */
 void
 mm_json_put(FILE *f, struct mm_bytes json)
@@ -56,6 +67,10 @@ mm_json_put(FILE *f, struct mm_bytes json)
 	for (size_t i = 0; i < json.n; i += n) {
 		size_t left = json.n - i < 4 ? json.n - i : 4;
 
+		n = printable((struct mm_bytes){ json.p + i, json.n - i });
+		fwrite(json.p + i, 1, n, f);
+		if (n != 0)
+			continue;
 		memcpy(four, json.p + i, left);
 		four[left] = '\0';
 		if (foul(four, &n) || four[0] == '\0')
@@ -295,7 +310,7 @@ mm_object_print(json_t *object)
 
 /* see cmd.h; line ends are jansson's own, all others are escaped */
 void
-mm_json_dump(json_t *value, size_t flags)
+mm_json_dump(FILE *f, json_t *value, size_t flags)
 {
 	char *text = json_dumps(value, flags | JSON_ENCODE_ANY);
 
@@ -304,12 +319,11 @@ mm_json_dump(json_t *value, size_t flags)
 	for (const char *at = text;; at++) {
 		size_t n = strcspn(at, "\n");
 
-		mm_json_put(stdout, (struct mm_bytes){
-		    (const uint8_t *)at, n });
+		mm_json_put(f, (struct mm_bytes){ (const uint8_t *)at, n });
 		at += n;
 		if (*at == '\0')
 			break;
-		putchar('\n');
+		putc('\n', f);
 	}
 	mm_wipe(text, strlen(text));
 	free(text);
@@ -319,6 +333,6 @@ mm_json_dump(json_t *value, size_t flags)
 void
 mm_json_print(json_t *value)
 {
-	mm_json_dump(value, JSON_INDENT(2));
+	mm_json_dump(stdout, value, JSON_INDENT(2));
 	putchar('\n');
 }

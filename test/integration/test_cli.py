@@ -514,6 +514,8 @@ def test_a_url_may_end_in_a_slash(world):
     world.cli("ledger", "verify", url, "--ca", world.anchor, "--key-file",
               world.etc / "admin.key")
     world.cli("--server", url, "key", "whoami")
+    p = world.cli("--server", "https://", "key", "whoami", check=False)
+    assert p.returncode == 2 and "want https://host:port" in p.stderr, p
 
 
 def test_the_first_fault_of_a_ledger_is_the_one_that_is_told(world, tmp_path):
@@ -533,7 +535,7 @@ def test_the_first_fault_of_a_ledger_is_the_one_that_is_told(world, tmp_path):
     whole = later.read_bytes()
     faults = [(lambda: later.unlink(), "cannot open"),
               (lambda: later.write_bytes(whole[:-1]), "want 256 entries"),
-              (lambda: later.write_bytes(whole.replace(b"{", b"[", 1)),
+              (lambda: later.write_bytes(whole.replace(b'{"v"', b'["v"', 1)),
                "entry 256:")]
     for spoil, said in faults:
         spoil()
@@ -541,7 +543,7 @@ def test_the_first_fault_of_a_ledger_is_the_one_that_is_told(world, tmp_path):
         assert p.returncode == 9 and said in p.stderr, p
         first = copy / "tile/entries/000"
         kept = first.read_bytes()
-        first.write_bytes(kept.replace(b"{", b"[", 1))
+        first.write_bytes(kept.replace(b'{"v"', b'["v"', 1))
         p = world.cli("ledger", "verify", copy, check=False)
         assert p.returncode == 9 and "entry 0:" in p.stderr, p
         first.write_bytes(kept)
@@ -717,6 +719,21 @@ def test_a_list_that_is_cut_goes_on_where_it_ended(world):
     assert quiet.stderr == "" and len(quiet.stdout.splitlines()) == 4
 
 
+def test_a_list_goes_over_pages(world, tmp_path):
+    world.product("paged", ldevid_profile="thermo")
+    csv = tmp_path / "devices.csv"
+    ids = [f"PG-{i:04}" for i in range(1003)]
+    csv.write_text("id,product\n" + "".join(f"{d},paged\n" for d in ids))
+    world.cli("device", "import", csv)
+    for limit, want in (0, 1003), (1001, 1001), (2000, 1003):
+        p = world.cli("--json", "device", "list", "--product", "paged",
+                      "--limit", str(limit))
+        assert [d["id"] for d in json.loads(p.stdout)] == ids[:want]
+    p = world.cli("device", "list", "--product", "paged", "--limit", "1001")
+    assert [r.split()[0] for r in p.stdout.splitlines()[1:]] == ids[:1001]
+    assert "--after PG-1000," in p.stderr
+
+
 def test_a_list_of_nothing_is_one(world):
     none = world.cli("--json", "token", "list", "--device", "NOBODY").stdout
     assert json.loads(none) == []
@@ -773,6 +790,10 @@ def test_a_terminal_gets_no_orders_from_the_server(world):
         assert shown["description"] == bad
     p = world.cli("device", "show", "x\x1b[2Jy", check=False)
     assert p.returncode != 0 and "\x1b" not in p.stderr
+    p = world.cli("--json", "device", "show", "x\x9b2J\x7fy", check=False)
+    said = json.loads(p.stderr)["error"]["reason"]
+    assert p.returncode != 0 and not set(p.stderr) & {"\x7f", "\x9b"}, p
+    assert said
 
 
 def a_receipt(where, entry):
@@ -890,8 +911,15 @@ def test_few_entries_are_few_requests():
         before = len(w.log().splitlines())
         p = w.cli("ledger", "entries", "--limit", "2")
         assert len(p.stdout.splitlines()) == 2
-        asked = [s for s in w.log().splitlines()[before:] if "/tile/" in s]
-        assert len(asked) == 1, asked
+        w.rest("GET", "/nothing")  # its line comes after those before it
+
+        def lines(of):
+            return [s for s in w.log().splitlines()[before:] if of in s]
+        for _ in range(100):
+            if lines("/nothing") and lines("/tile/"):
+                break
+            time.sleep(0.05)
+        assert len(lines("/tile/")) == 1, lines("/tile/")
 
 
 def test_reconcile_agrees(world):
