@@ -238,7 +238,8 @@ TOLD = {
                    ("number + 1", "1", "in the database, not in the journal")],
     "crl.next_s": [("next_s + 3600", "1", "another end in the database")],
     "crl.der": [("x'00'", "1", "not what was signed in the database"),
-                ("substr(der, 1, length(der) - 1) || x'00'", "1",
+                ("substr(der, 1, length(der) - 1) || CASE substr(der, -1) "
+                 "WHEN x'00' THEN x'01' ELSE x'00' END", "1",
                  "without its issuer's signature in the database")],
 
     "doc.kind": [("5", HOOKS, r"webhook wh_\w+: " + NOT_IN),
