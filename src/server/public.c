@@ -77,13 +77,30 @@ replace(struct mm_public *p, struct crl *c, struct crl *fresh)
 	pthread_mutex_unlock(&p->lock);
 }
 
+static uint64_t
+number_of(struct mm_public *p, const struct crl *c)
+{
+	uint64_t number;
+
+	pthread_mutex_lock(&p->lock);
+	number = c->number;
+	pthread_mutex_unlock(&p->lock);
+	return number;
+}
+
+/* A list's bytes are read when there is another one. */
 static enum mm_err
 take(struct mm_public *p, struct crl *c, struct mm_store_reader *r,
     struct mm_why *why)
 {
-	struct crl fresh = { .blob = calloc(1, sizeof(*fresh.blob)) };
+	struct crl fresh = { 0 };
 	enum mm_err rc;
 
+	MM_TRY(mm_get_crl(r, c->issuer, &fresh.number, &fresh.next_s, NULL,
+	    why));
+	if (fresh.number == number_of(p, c))
+		return MM_OK;
+	fresh.blob = calloc(1, sizeof(*fresh.blob));
 	if (fresh.blob == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	atomic_init(&fresh.blob->held, 1);

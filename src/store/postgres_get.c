@@ -120,8 +120,9 @@ mm_pg_get_crl(struct mm_store_reader *r, const char *issuer,
     uint64_t *number, int64_t *next_s, struct mm_buf *der, struct mm_why *why)
 {
 	MM_OWN(mm_pg_clear) PGresult *res = NULL;
-	enum mm_err err = get_document(r, ASK(CRL, TEXT(issuer)), 2, &res,
-	    der, why);
+	enum mm_err err = der == NULL ?
+	    mm_pg_first(mm_pg_db(r), ASK(CRL_HEAD, TEXT(issuer)), &res, why) :
+	    get_document(r, ASK(CRL, TEXT(issuer)), 2, &res, der, why);
 
 	if (err == MM_ENOTFOUND)
 		return MM_FAIL(why, err, "issuer %.40s: no CRL yet", issuer);

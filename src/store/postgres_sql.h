@@ -273,6 +273,7 @@
 	X(TILE_ADD, "INSERT INTO tile VALUES ($1, $2, $3)")               \
 	X(CHECKPOINT, "SELECT size, note FROM checkpoint WHERE id = 1")   \
 	X(CRL, "SELECT number, next_s, der FROM crl WHERE issuer = $1")   \
+	X(CRL_HEAD, "SELECT number, next_s FROM crl WHERE issuer = $1")   \
 	X(ANSWER, "SELECT request_sha256, status, at, body FROM answer"   \
 	    " WHERE key = $1")                                            \
 	X(DOC, "SELECT version, body FROM doc WHERE kind = $1"            \

@@ -122,14 +122,16 @@ mm_sqlite_get_crl(struct mm_store_reader *r, const char *issuer,
     uint64_t *number, int64_t *next_s, struct mm_buf *der, struct mm_why *why)
 {
 	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
-	enum mm_err err = mm_sqlite_first(mm_sqlite_db(r),
-	    ASK(CRL, TEXT(issuer)), &st, why);
+	enum mm_err err = mm_sqlite_first(mm_sqlite_db(r), der == NULL ?
+	    ASK(CRL_HEAD, TEXT(issuer)) : ASK(CRL, TEXT(issuer)), &st, why);
 
 	if (err == MM_ENOTFOUND)
 		return MM_FAIL(why, err, "issuer %.40s: no CRL yet", issuer);
 	MM_TRY(err);
-	mm_buf_bytes(der, mm_sqlite_blob(st, 2));
-	MM_TRY(mm_buf_ok(der, why));
+	if (der != NULL) {
+		mm_buf_bytes(der, mm_sqlite_blob(st, 2));
+		MM_TRY(mm_buf_ok(der, why));
+	}
 	*number = (uint64_t)sqlite3_column_int64(st, 0);
 	*next_s = sqlite3_column_int64(st, 1);
 	return MM_OK;

@@ -90,7 +90,8 @@ mm_sqlite_crl_put(struct sqlite_store *s, struct mm_op *op, bool *written,
 {
 	const struct mm_op_crl *c = &op->u.crl;
 	int64_t number = 0;
-	enum mm_err err = mm_sqlite_ints(&s->db, ASK(CRL, TEXT(c->issuer)),
+	enum mm_err err = mm_sqlite_ints(&s->db, ASK(CRL_HEAD,
+	    TEXT(c->issuer)),
 	    &number, 1, why);
 
 	if (err != MM_OK && err != MM_ENOTFOUND)

@@ -300,6 +300,7 @@
 	X(DOCS, "SELECT id, version, body FROM doc WHERE kind = ?1"       \
 	    " AND id > ?2 AND (?3 = '' OR id < ?3) ORDER BY id LIMIT ?4") \
 	X(CRL, "SELECT number, next_s, der FROM crl WHERE issuer = ?1")   \
+	X(CRL_HEAD, "SELECT number, next_s FROM crl WHERE issuer = ?1")   \
 	X(CRL_PUT, "INSERT OR REPLACE INTO crl"                           \
 	    " VALUES (?1, ?2, ?3, ?4, ?5)")                               \
 	X(ANSWER, "SELECT request_sha256, status, at, body FROM answer"   \

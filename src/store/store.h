@@ -460,6 +460,7 @@ MM_MUST enum mm_err mm_get_successor(struct mm_store_reader *r,
     const uint8_t serial[16], struct mm_cert_row *out, struct mm_why *why);
 MM_MUST enum mm_err mm_get_checkpoint(struct mm_store_reader *r,
     uint64_t *size, struct mm_buf *note, struct mm_why *why);
+/* der NULL: only what stands beside a list's bytes, which may be many. */
 MM_MUST enum mm_err mm_get_crl(struct mm_store_reader *r, const char *issuer,
     uint64_t *number, int64_t *next_s, struct mm_buf *der,
     struct mm_why *why);

@@ -209,6 +209,10 @@ documents_come_back(const struct mm_store_backend *b)
 	    MM_OK);
 	assert_int_equal(n, 4);
 	assert_int_equal(next, 77);
+	n = 0;
+	assert_int_equal(mm_get_crl(f.r, ISSUER, &n, &next, NULL, NULL),
+	    MM_OK);
+	assert_int_equal(n, 4);
 	assert_int_equal(mm_get_checkpoint(f.r, &n, &buf, NULL), MM_OK);
 	assert_int_equal(n, 1);
 	assert_int_equal(mm_get_answer(f.r, "op/key", &row, &buf, NULL),
