@@ -67,7 +67,8 @@ init(struct mm_core *c, struct mm_why *why)
 	MM_TRY(mm_wire_new(most, &c->wire, why));
 	MM_TRY(mm_commit_new(c, why));
 	c->marks = calloc(c->config->nissuer + 1, sizeof(*c->marks));
-	if (c->marks == NULL)
+	c->listed = calloc(c->config->nissuer + 1, sizeof(*c->listed));
+	if (c->marks == NULL || c->listed == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "core: no memory");
 	MM_TRY(open_store(c, why));
 	return read_ledger(c, why);
@@ -123,6 +124,7 @@ mm_core_close(struct mm_core **owner)
 	mm_wire_free(&c->wire);
 	free(c->round);
 	free(c->marks);
+	free(c->listed);
 	free(c);
 	*owner = NULL;
 }

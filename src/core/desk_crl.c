@@ -18,6 +18,7 @@ struct listing {
 	struct mm_desk *d;
 	struct mm_buf piece;
 	uint64_t n, follows;
+	uint64_t size; /* of the ledger, before the serials were read */
 };
 
 static enum mm_err
@@ -84,6 +85,7 @@ build(struct listing *l, struct mm_crl_begin_req *begin,
 
 	MM_TRY(ask(l->d, MM_IPC_CRL_BEGIN, begin, &begun, why));
 	begin->number = begun.number;
+	MM_TRY(mm_get_ledger_size(l->d->r, &l->size, why));
 	MM_TRY(mm_list_revoked(l->d->r, begin->issuer,
 	    (int64_t)begin->this_s, list_one, l, why));
 	MM_TRY(send_piece(l, why));
@@ -98,7 +100,7 @@ store_crl(struct listing *l, const struct mm_crl_begin_req *begin,
 	struct mm_papers p = mm_papers_over(&l->d->buf);
 	struct mm_entry e = { .type = MM_E_CRL_SIGNED };
 	struct mm_op op = { .kind = MM_OP_CRL_PUT };
-	char number[24], count[24], expires[MM_TIME_TEXT];
+	char number[24], count[24], size[24], expires[MM_TIME_TEXT];
 
 	strcpy(op.u.crl.issuer, begin->issuer);
 	op.u.crl.number = begin->number;
@@ -109,10 +111,12 @@ store_crl(struct listing *l, const struct mm_crl_begin_req *begin,
 	snprintf(number, sizeof(number), "%llu",
 	    (unsigned long long)begin->number);
 	snprintf(count, sizeof(count), "%llu", (unsigned long long)l->n);
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)l->size);
 	mm_time_text_s((int64_t)begin->next_s, expires);
 	e.field[MM_F_ISSUER] = begin->issuer;
 	e.field[MM_F_NUMBER] = number;
 	e.field[MM_F_COUNT] = count;
+	e.field[MM_F_SIZE] = size;
 	e.field[MM_F_EXPIRES] = expires;
 	e.field[MM_F_NODE] = mm_node_or_null(l->d->c);
 	mm_papers_add(&p, &e);
@@ -122,10 +126,11 @@ store_crl(struct listing *l, const struct mm_crl_begin_req *begin,
 /* Number: Unix milliseconds, never below the last one's successor; the signer
  * may know of one that was signed and never stored. */
 static enum mm_err
-sign(struct mm_desk *d, const struct mm_issuer_conf *issuer,
-    struct mm_crl_mark *mark, struct mm_why *why)
+sign(struct mm_desk *d, size_t at, struct mm_crl_mark *mark,
+    struct mm_why *why)
 {
-	struct listing l = { d, MM_BUF_INIT(PIECE_N), 0, mark->number };
+	const struct mm_issuer_conf *issuer = &d->c->config->issuer[at];
+	struct listing l = { d, MM_BUF_INIT(PIECE_N), 0, mark->number, 0 };
 	struct mm_buf der = MM_BUF_INIT(CRL_MAX);
 	struct mm_crl_begin_req begin = { .number = (uint64_t)mm_now_ms(),
 		.this_s = (uint64_t)mm_now_s() };
@@ -144,9 +149,11 @@ sign(struct mm_desk *d, const struct mm_issuer_conf *issuer,
 	if (rc == MM_OK)
 		rc = store_crl(&l, &begin, mm_buf_view(&der), why);
 	mm_wire_unlock(d->c->wire, MM_LINE_OPS);
-	if (rc == MM_OK)
+	if (rc == MM_OK) {
 		*mark = (struct mm_crl_mark){ mark->revocations, begin.number,
 			(int64_t)begin.next_s };
+		mm_listed_stored(d->c, at, l.size);
+	}
 	mm_buf_done(&l.piece);
 	mm_buf_done(&der);
 	return rc;
@@ -172,24 +179,30 @@ find(const struct mm_config *config, const char *name, size_t *at)
 	return NULL;
 }
 
-/* What was signed last: by this process, or by one before it. */
+/* The number and the end of the list that stands: a process before this one,
+ * or another node, signed it. */
+static enum mm_err
+stored_list(struct mm_desk *d, size_t at, struct mm_crl_mark *out,
+    struct mm_why *why)
+{
+	enum mm_err rc = mm_get_crl(d->r, d->c->config->issuer[at].name,
+	    &out->number, &out->next_s, NULL, NULL);
+
+	return rc == MM_OK || rc == MM_ENOTFOUND ? MM_OK :
+	    MM_FAIL(why, rc, "the store cannot be read");
+}
+
+/* What was signed last, as far as this process knows. */
 static enum mm_err
 last_list(struct mm_desk *d, size_t at, struct mm_crl_mark *out,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(CRL_MAX);
 	struct mm_core *c = d->c;
-	enum mm_err rc;
 
 	pthread_mutex_lock(&c->lock);
 	*out = c->marks[at];
 	pthread_mutex_unlock(&c->lock);
-	if (out->number != 0)
-		return MM_OK;
-	rc = mm_get_crl(d->r, c->config->issuer[at].name, &out->number,
-	    &out->next_s, &der, NULL);
-	return rc == MM_OK || rc == MM_ENOTFOUND ? MM_OK :
-	    MM_FAIL(why, rc, "the store cannot be read");
+	return out->number != 0 ? MM_OK : stored_list(d, at, out, why);
 }
 
 static void
@@ -210,18 +223,35 @@ forget_number(struct mm_core *c, size_t at)
 	pthread_mutex_unlock(&c->lock);
 }
 
+static bool
+wanted(struct mm_core *c, size_t at, const struct mm_crl_mark *mark,
+    uint64_t revocations)
+{
+	return mark->revocations != revocations ||
+	    due(&c->config->issuer[at], mark->next_s) ||
+	    mm_listed_late(c, at);
+}
+
 static enum mm_err
 sign_if_due(struct mm_desk *d, size_t at, bool force, uint64_t *number,
     struct mm_why *why)
 {
-	const struct mm_issuer_conf *conf = &d->c->config->issuer[at];
-	uint64_t now = d->c->revocations;
+	struct mm_core *c = d->c;
+	uint64_t now = c->revocations;
 	struct mm_crl_mark mark;
+	bool want;
 
 	MM_TRY(last_list(d, at, &mark, why));
-	if (force || mark.revocations != now || due(conf, mark.next_s)) {
+	want = force || wanted(c, at, &mark, now);
+	/* another node may have signed one since: no number is lost, and
+	 * perhaps nothing is due */
+	if (want && mm_store_shared(c->store)) {
+		MM_TRY(stored_list(d, at, &mark, why));
+		want = force || wanted(c, at, &mark, now);
+	}
+	if (want) {
 		mark.revocations = now;
-		MM_TRY(sign(d, conf, &mark, why));
+		MM_TRY(sign(d, at, &mark, why));
 	}
 	keep_mark(d->c, at, &mark);
 	*number = mark.number;

@@ -20,6 +20,7 @@
 /* ---- feeding ---- */
 
 struct feeding {
+	struct mm_core *c;
 	struct mm_buf *out;
 	uint64_t next; /* index after the last one that went in */
 	uint32_t tag;
@@ -39,6 +40,8 @@ feed_one(void *ctx, uint64_t index, struct mm_bytes entry,
 	if (!mm_frame_put_req(g->out, g->tag++, &req))
 		return MM_ELIMIT;
 	g->next = index + 1;
+	if (mm_store_shared(g->c->store))
+		mm_listed_entry(g->c, index, entry);
 	return MM_OK;
 }
 
@@ -63,7 +66,7 @@ feed_frame(struct mm_core *c, uint64_t from, uint64_t to, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(MM_IPC_FRAME_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf in = MM_BUF_INIT(MM_IPC_FRAME_MAX);
-	struct feeding g = { &out, from, mm_wire_tag(c->wire) };
+	struct feeding g = { c, &out, from, mm_wire_tag(c->wire) };
 	struct mm_frame answer;
 	enum mm_err rc;
 

@@ -21,7 +21,11 @@
  */
 #define RENEW_MS 2000
 #define LOOK_MS  200
-#define NODE     "node:"
+#define LIST_MS  10000 /* another node's revocation has its list by then */
+/* Who has not renewed for so long, hung perhaps, does not deliver: another
+ * one may a little later. */
+#define DELIVERS_MS (MM_NODE_GONE_MS - 2000)
+#define NODE     MM_NODE_LEASE
 
 /* ---- the documents' bodies ---- */
 
@@ -264,6 +268,7 @@ make_session(struct mm_core *c, struct mm_why *why)
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return MM_FAIL(why, MM_ESYS, "no random bytes");
 	mm_hex_text(random, sizeof(random), c->nodes.session);
+	c->nodes.patience_ms = LIST_MS + random[0] * 16;
 	snprintf(c->nodes.own_id, sizeof(c->nodes.own_id), NODE "%s",
 	    c->config->set.node);
 	c->nodes.own = (struct mm_lease){ .id = c->nodes.own_id };

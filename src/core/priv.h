@@ -279,6 +279,18 @@ struct mm_crl_mark { /* what an issuer's last list shows */
 	int64_t next_s;
 };
 
+/* listed.c: what the ledger says of an issuer's list. */
+struct mm_listed {
+	uint64_t revoked, covers; /* the ledger's size at the last of each */
+	int64_t since;            /* monotonic: not listed; 0: all is */
+};
+/* L: an entry goes by, again perhaps. */
+void mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry);
+/* A list of ours is stored. */
+void mm_listed_stored(struct mm_core *c, size_t issuer, uint64_t size);
+/* Whether something is revoked that no node has listed in good time. */
+bool mm_listed_late(struct mm_core *c, size_t issuer);
+
 struct mm_lease { /* nodes.c */
 	const char *id;       /* of its document */
 	uint64_t version;     /* as we wrote or saw it last */
@@ -291,7 +303,7 @@ struct mm_nodes { /* L's own, but what is atomic */
 	bool signs;           /* our signer has the ledger's key */
 	bool follows;         /* another node's signs; with turn, under lock */
 	uint64_t turn, checked;
-	int64_t role_at;
+	int64_t role_at, patience_ms; /* patience_ms: see listed.c */
 	struct mm_lease own, webhooks;
 	atomic_bool fenced, delivers;
 };
@@ -347,6 +359,7 @@ struct mm_core {
 	int64_t signer_at;        /* monotonic: when; 0: never */
 	int64_t signer_skew_ms;   /* its clock against ours, then */
 	struct mm_crl_mark *marks; /* an issuer each */
+	struct mm_listed *listed;  /* ... too */
 	struct mm_nodes nodes;
 	struct mm_answer_hold *answering; /* Idempotency-Keys at work */
 	struct mm_used used[MM_USED_MOST];
@@ -438,6 +451,7 @@ void mm_feed_want(struct mm_core *c);
 
 /* turn.c: who signs checkpoints, a document whose version is the turn. */
 #define MM_TURN_DOC     "ledger"
+#define MM_NODE_LEASE   "node:" /* and the node's name: its lease */
 #define MM_NODE_GONE_MS 10000 /* a lease that did not change for so long */
 struct mm_turn {
 	uint64_t version; /* 0: nobody's yet */

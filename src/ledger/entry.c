@@ -88,7 +88,8 @@ static const struct {
 #define RULE_MM_E_ALERT RULE(B(MM_F_REASON), ALL)
 #define RULE_MM_E_CRL_SIGNED \
 	RULE(B(MM_F_ISSUER) | B(MM_F_NUMBER), \
-	    B(MM_F_COUNT) | B(MM_F_EXPIRES) | SPAN | B(MM_F_NODE))
+	    B(MM_F_COUNT) | B(MM_F_EXPIRES) | SPAN | B(MM_F_NODE) | \
+	        B(MM_F_SIZE))
 #define RULE_MM_E_CLOCK_SET_BACK \
 	RULE(B(MM_F_NUMBER) | B(MM_F_FROM) | B(MM_F_TO), B(MM_F_NODE))
 #define RULE_MM_E_WEBHOOK_CREATED RULE(B(MM_F_WEBHOOK), 0)
@@ -116,6 +117,7 @@ static const enum mm_entry_form forms[MM_ENTRY_FIELD_COUNT] = {
 	[MM_F_DETAIL_SHA256] = MM_FORM_SHA256,
 	[MM_F_COUNT] = MM_FORM_NUMBER,
 	[MM_F_NUMBER] = MM_FORM_NUMBER,
+	[MM_F_SIZE] = MM_FORM_NUMBER,
 };
 
 /* see entry_table.h */

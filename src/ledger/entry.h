@@ -50,6 +50,7 @@
 	X(MM_E_COUNTED,         "refusals.counted", "refusals of the unauthenticated, once an hour and reason") \
 	X(MM_E_ALERT,           "alert", "something a person must look at") \
 	X(MM_E_CRL_SIGNED,      "crl.signed", "a revocation list was signed; " \
+	    "it has what the ledger's first size entries revoked; " \
 	    "result lost: and never stored, so nobody saw it") \
 	X(MM_E_CLOCK_SET_BACK,  "clock.set_back", "an operator had the signer accept a clock that was set back; number is the journal's line") \
 	X(MM_E_WEBHOOK_CREATED, "webhook.created", "events go to one more place") \
@@ -85,7 +86,8 @@ enum mm_entry_type {
 	X(MM_F_TO, "to")                 X(MM_F_SCOPE, "scope")             \
 	X(MM_F_APPROVAL, "approval")     X(MM_F_REQUESTER, "requester")     \
 	X(MM_F_ACTION, "action")         X(MM_F_APPROVER, "approver")       \
-	X(MM_F_NODE, "node")             X(MM_F_SOURCES, "sources")
+	X(MM_F_NODE, "node")             X(MM_F_SOURCES, "sources")         \
+	X(MM_F_SIZE, "size")
 
 enum mm_entry_field {
 #define X(e, name) e,
@@ -95,7 +97,8 @@ enum mm_entry_field {
 };
 
 /* An entry to write.  A field is absent while its text is NULL (and it is
- * not one of the numbers: COUNT, NUMBER; they are given as decimal text). */
+ * not one of the numbers: COUNT, NUMBER, SIZE; they are given as decimal
+ * text). */
 struct mm_entry {
 	enum mm_entry_type type;
 	int64_t at_ms;
@@ -123,8 +126,9 @@ MM_MUST enum mm_err mm_entry_parse(struct mm_bytes json, char *arena,
  */
 struct mm_entry_view {
 	struct mm_bytes type, at, device, product;
-	struct mm_bytes token, serial;
+	struct mm_bytes token, serial, issuer;
 	struct mm_bytes key; /* operator.revoked: which one */
+	struct mm_bytes size; /* crl.signed; its digits */
 };
 void mm_entry_look(struct mm_bytes json, struct mm_entry_view *out);
 /*

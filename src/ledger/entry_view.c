@@ -24,13 +24,15 @@ text_at(struct mm_bytes json, size_t *at)
 static struct mm_bytes
 value_at(struct mm_bytes json, size_t *at)
 {
+	size_t begin = *at;
+
 	if (*at < json.n && json.p[*at] == '"') {
 		(*at)++;
 		return text_at(json, at);
 	}
 	while (*at < json.n && json.p[*at] != ',' && json.p[*at] != '}')
 		(*at)++;
-	return (struct mm_bytes){ 0 };
+	return (struct mm_bytes){ json.p + begin, *at - begin };
 }
 
 /* see entry.h */
@@ -44,7 +46,8 @@ mm_entry_look(struct mm_bytes json, struct mm_entry_view *out)
 		{ "type", &out->type }, { "at", &out->at },
 		{ "device", &out->device }, { "product", &out->product },
 		{ "token", &out->token }, { "serial", &out->serial },
-		{ "key", &out->key },
+		{ "issuer", &out->issuer }, { "key", &out->key },
+		{ "size", &out->size },
 	};
 	size_t at = 1;
 

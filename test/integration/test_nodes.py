@@ -95,6 +95,11 @@ class Load:
             t.join()
 
 
+def meta_locked(server, db):
+    """Nobody writes."""
+    return locked(server, db, "SELECT * FROM mintmark.meta FOR UPDATE")
+
+
 def verify(w):
     """Every entry, tile and the checkpoint, as an auditor sees them."""
     w.cli("ledger", "checkpoint")
@@ -192,19 +197,23 @@ def test_one_token_at_two_nodes_makes_one_certificate(cluster):
 
 
 @contextlib.contextmanager
-def no_certificate_can_be_stored(server, db):
+def locked(server, db, statement):
     p = subprocess.Popen(
         ["psql", "-qAtX", "-h", str(server.dir), "-p", str(server.port),
          "-U", "postgres", "-d", db], text=True, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE)
     try:
-        p.stdin.write("BEGIN; LOCK TABLE mintmark.cert IN EXCLUSIVE MODE;\n"
-                      "SELECT 'locked';\n")
+        p.stdin.write(f"BEGIN; {statement};\nSELECT 'locked';\n")
         p.stdin.flush()
-        assert p.stdout.readline() == "locked\n"
+        while p.stdout.readline() != "locked\n":
+            assert p.poll() is None
         yield
     finally:
         p.communicate("ROLLBACK;\n")
+
+
+def no_certificate_can_be_stored(server, db):
+    return locked(server, db, "LOCK TABLE mintmark.cert IN EXCLUSIVE MODE")
 
 
 def test_a_node_that_dies_with_a_reservation(cluster, server):
@@ -280,14 +289,47 @@ def test_a_revocation_at_one_node_is_on_every_nodes_list(cluster):
         assert w.rest("POST", f"/certificates/{serial}/revoke",
                       {"reason": "keyCompromise"}).status == 200
 
-    def listed(w):
-        crl = w.dir / "crl"
-        crl.write_bytes(w.get_public("/crl/issuing.crl").body)
-        text = run("openssl", "crl", "-inform", "DER", "-in", crl, "-noout",
-                   "-text").stdout.lower()
-        return all(s.lstrip("0") in text for s in serials)
     for w in cluster.nodes:
-        until(lambda w=w: listed(w))
+        until(lambda w=w: all(on_list(w, s) for s in serials))
+
+
+def on_list(w, serial):
+    crl = w.dir / "crl"
+    crl.write_bytes(w.get_public("/crl/issuing.crl").body)
+    text = run("openssl", "crl", "-inform", "DER", "-in", crl, "-noout",
+               "-text").stdout.lower()
+    return serial.lstrip("0") in text
+
+
+def test_a_revocation_is_listed_though_its_node_died(cluster):
+    """Before it signed a list: the others do, long before theirs end."""
+    a, b, c = cluster.nodes
+    t = b.token("RD-1", door="bearer")
+    csr = b.key_and_csr("RD-1")[1]
+    serial = serial_of(b.save_p7(b.enrol_basic(t, csr), "RD-1"))
+    os.kill(b.children()["signer"], signal.SIGSTOP)
+    assert b.rest("POST", f"/certificates/{serial}/revoke",
+                  {"reason": "keyCompromise"}).status == 200
+    kill_all(b)
+    for w in (a, c):
+        until(lambda w=w: on_list(w, serial))
+    items = a.rest("GET", "/ledger/entries?limit=1000").json["items"]
+    at = max(i["index"] for i in items
+             if i["entry"]["type"] == "certificate.revoked")
+    lists = [i["entry"] for i in items
+             if i["entry"]["type"] == "crl.signed"]
+    assert [x["node"] for x in lists if x["size"] > at] in (["a"], ["c"])
+
+
+def test_lists_at_alternating_nodes_lose_no_number(cluster):
+    a, b, _ = cluster.nodes
+    for _ in range(4):
+        for w in (a, b):
+            assert w.rest("POST", "/issuers/issuing/crl",
+                          {}).status == 200
+    lines = [x for j in cluster.journals()
+             for x in j.read_text().split("\n") if '"kind":"crl"' in x]
+    assert len(lines) == len(entries(a, "crl.signed"))
 
 
 def test_takeover_and_the_old_holder_is_fenced(cluster):

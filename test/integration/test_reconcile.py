@@ -132,7 +132,7 @@ def one_byte(db):
     (rewrite('"number":', '"number":9', OLDEST),
      {"not in the journal", "not in the ledger",
       "an older one in the database", TREE}),
-    (rewrite("}", ',"result":"lost"}', NEWEST),
+    (rewrite(',"size":', ',"result":"lost","size":', NEWEST),
      {"in the database, lost in the ledger", TREE}),
 ], ids=["number", "byte", "empty", "none", "entry", "lost"])
 def test_a_changed_list(settled, sql, says):

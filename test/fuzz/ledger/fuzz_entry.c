@@ -41,7 +41,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		same(v.product, e.field[MM_F_PRODUCT]);
 		same(v.token, e.field[MM_F_TOKEN]);
 		same(v.serial, e.field[MM_F_SERIAL]);
+		same(v.issuer, e.field[MM_F_ISSUER]);
 		same(v.key, e.field[MM_F_KEY]);
+		same(v.size, e.field[MM_F_SIZE]);
 	}
 	mm_buf_done(&again);
 	free(arena);

@@ -63,6 +63,23 @@ fields_are_found_whatever_is_around_them(void **state)
 }
 
 static void
+a_number_is_its_digits(void **state)
+{
+	struct mm_entry e = { .type = MM_E_CRL_SIGNED, .at_ms = 1,
+		.field = { [MM_F_ISSUER] = "factory", [MM_F_NUMBER] = "17",
+		    [MM_F_SIZE] = "230" } };
+	struct mm_buf b = MM_BUF_INIT(4096);
+	struct mm_entry_view v;
+
+	(void)state;
+	assert_int_equal(mm_entry_encode(&e, &b, NULL), MM_OK);
+	mm_entry_look(mm_buf_view(&b), &v);
+	same(v.issuer, "factory");
+	same(v.size, "230");
+	mm_buf_done(&b);
+}
+
+static void
 it_sees_what_the_strict_parser_sees(void **state)
 {
 	struct mm_entry e = { .type = MM_E_OPERATOR_REVOKED, .at_ms = 1,
@@ -85,6 +102,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields_are_found_whatever_is_around_them),
+		cmocka_unit_test(a_number_is_its_digits),
 		cmocka_unit_test(it_sees_what_the_strict_parser_sees),
 	};
 
