@@ -292,6 +292,8 @@ void mm_core_note_key(struct mm_core *c, struct mm_buf *out);
  * (of a store of our own always). */
 bool mm_core_shared(const struct mm_core *c);
 bool mm_core_delivers(const struct mm_core *c);
+/* Whether this node can deliver at all; else another one shall.  Any thread. */
+void mm_core_deliver_may(struct mm_core *c, bool may);
 /* Entries that are durable. */
 uint64_t mm_core_ledger_size(struct mm_core *c);
 /* Counts a refusal nobody proved a right to (hourly entry per reason). */

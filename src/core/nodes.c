@@ -260,6 +260,28 @@ find_role(struct mm_core *c, struct mm_why *why)
 
 /* ---- starting, going on, stopping ---- */
 
+/* That somebody else has it is no failure. */
+static enum mm_err
+turn_webhooks(struct mm_core *c, struct mm_why *why)
+{
+	struct mm_lease *w = &c->nodes.webhooks;
+	int64_t now = mm_mono_ms();
+	enum mm_err rc = MM_OK;
+
+	if (c->nodes.declines)
+		lease_give_back(c, w);
+	else if (!w->ours)
+		rc = lease_take(c, w, why);
+	else if (now >= w->renew_at)
+		rc = lease_renew(c, w, why);
+	else
+		return MM_OK;
+	if (rc == MM_OK)
+		atomic_store(&c->nodes.delivers_at, now);
+	atomic_store(&c->nodes.delivers, w->ours);
+	return rc == MM_EAGAIN || rc == MM_ECONFLICT ? MM_OK : rc;
+}
+
 static enum mm_err
 make_session(struct mm_core *c, struct mm_why *why)
 {
@@ -290,9 +312,7 @@ mm_nodes_start(struct mm_core *c, struct mm_why *why)
 	MM_TRY(make_session(c, why));
 	MM_TRY(lease_wait(c, &c->nodes.own, why));
 	MM_TRY(find_role(c, why));
-	atomic_store(&c->nodes.delivers,
-	    lease_take(c, &c->nodes.webhooks, NULL) == MM_OK);
-	return MM_OK;
+	return turn_webhooks(c, why);
 }
 
 static void
@@ -309,7 +329,6 @@ fence(struct mm_core *c, const char *text)
 enum mm_err
 mm_nodes_turn(struct mm_core *c, struct mm_why *why)
 {
-	struct mm_lease *w = &c->nodes.webhooks;
 	struct mm_why own = { 0 };
 	enum mm_err rc;
 
@@ -324,10 +343,8 @@ mm_nodes_turn(struct mm_core *c, struct mm_why *why)
 		fence(c, "another mintmarkd works as this node");
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "%s", own.text);
-	rc = w->ours ? lease_renew(c, w, &own) : lease_take(c, w, &own);
-	/* that somebody else has it is no failure */
-	atomic_store(&c->nodes.delivers, w->ours);
-	if (rc != MM_OK && rc != MM_EAGAIN && rc != MM_ECONFLICT)
+	rc = turn_webhooks(c, &own);
+	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "%s", own.text);
 	if (mm_mono_ms() < c->nodes.role_at)
 		return MM_OK;
@@ -351,7 +368,15 @@ mm_nodes_stop(struct mm_core *c)
 bool
 mm_core_delivers(const struct mm_core *c)
 {
-	return !mm_store_shared(c->store) || c->nodes.delivers;
+	return !mm_store_shared(c->store) || (c->nodes.delivers &&
+	    mm_mono_ms() - c->nodes.delivers_at < DELIVERS_MS);
+}
+
+/* see core.h */
+void
+mm_core_deliver_may(struct mm_core *c, bool may)
+{
+	atomic_store(&c->nodes.declines, !may);
 }
 
 /* see core.h */

@@ -306,6 +306,15 @@ struct mm_nodes { /* L's own, but what is atomic */
 	int64_t role_at, patience_ms; /* patience_ms: see listed.c */
 	struct mm_lease own, webhooks;
 	atomic_bool fenced, delivers;
+	atomic_bool declines;    /* it cannot deliver: mm_core_deliver_may */
+	atomic_int_fast64_t delivers_at; /* monotonic: the lease is good from */
+};
+
+#define MM_PEERS 64
+struct mm_peer { /* peers.c: a lease of a node, our own among them */
+	char id[MM_DOC_ID_MAX + 1];
+	uint64_t version;
+	int64_t seen_at; /* monotonic: this version, first */
 };
 
 #define MM_USED_MOST 256

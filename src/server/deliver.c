@@ -87,7 +87,7 @@ mm_deliver_send(struct mm_deliver *d, const struct mm_hook *h,
 	struct mm_why why = { 0 };
 	enum mm_err rc;
 
-	if (d->link < 0 || d->blocked)
+	if (d->link < 0 || d->blocked || d->keyless[0] != '\0')
 		return false;
 	if (++d->tag == 0)
 		d->tag = 1;
@@ -156,6 +156,26 @@ hear(struct mm_deliver *d)
 	}
 }
 
+/* Who cannot sign leaves it to those who can; told of when it changes. */
+static void
+look_at_key(struct mm_deliver *d)
+{
+	const struct mm_settings *set = &d->s->config->set;
+	struct mm_why why = { 0 };
+	enum mm_err rc = MM_OK;
+
+	if (d->runs != NULL || set->authorise_url[0] != '\0')
+		rc = mm_hook_key_check(d->keys, d->desk, &why);
+	if (rc != MM_OK && rc != MM_EPOLICY)
+		return; /* the store's fault, and said elsewhere */
+	if (strcmp(d->keyless, why.text) != 0)
+		MM_LOG(rc != MM_OK ? MM_LOG_ERROR : MM_LOG_INFO,
+		    "webhook.key", MM_S("result", rc != MM_OK ? "refused" :
+		    "ok"), MM_S("why", why.text));
+	snprintf(d->keyless, sizeof(d->keyless), "%s", why.text);
+	mm_core_deliver_may(d->s->core, set->webhooks && rc == MM_OK);
+}
+
 /* The documents.  A store that is away is told of once, and asked again
  * later. */
 static void
@@ -169,6 +189,8 @@ read_anew(struct mm_deliver *d)
 	if (fails && !d->unread)
 		MM_LOG(MM_LOG_WARN, "webhooks", MM_S("why", why.text));
 	d->unread = fails;
+	if (!fails && mm_core_shared(d->s->core))
+		look_at_key(d);
 	d->read_at = mm_mono_ms() + MM_DELIVER_RETRY_MS;
 }
 
@@ -431,7 +453,8 @@ mm_deliver_open(struct mm_server *s, struct mm_deliver **out,
 	d->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (d->kick < 0)
 		return MM_FAIL(why, MM_ESYS, "no eventfd");
-	MM_TRY(mm_hook_keys_open(s->config->set.server_dir, &d->keys, why));
+	MM_TRY(mm_hook_keys_open(s->config->set.server_dir,
+	    mm_core_shared(s->core), &d->keys, why));
 	MM_TRY(mm_authorise_open(s, &d->authorise, why));
 	MM_TRY(mm_desk_open(s->core, &d->desk, why));
 	if (pthread_create(&d->thread, NULL, deliver_thread, d) != 0)

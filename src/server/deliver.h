@@ -65,6 +65,7 @@ struct mm_deliver {
 	char origin[17];        /* of the ledger: begins every webhook-id */
 	int kick, link;         /* link -1: no courier */
 	bool delivers;          /* of several nodes, this one */
+	char keyless[161];      /* why it cannot sign, "" it can */
 	int64_t look_at;        /* monotonic: for what others changed */
 	bool blocked;           /* the link takes no more for now */
 	bool unread;            /* documents that could not be read ... */

@@ -114,6 +114,10 @@ mm_ask_step(struct mm_deliver *d, struct mm_ask *a)
 	int64_t late = d->s->config->set.webhook_timeout_s * 1000 +
 	    MM_DELIVER_LATE_MS;
 
+	if (d->keyless[0] != '\0') {
+		mm_ask_fail(d, a, d->keyless);
+		return;
+	}
 	if (a->lost) {
 		mm_ask_fail(d, a, MM_COURIER_GONE);
 		return;

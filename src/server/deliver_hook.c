@@ -231,7 +231,8 @@ mm_run_step(struct mm_deliver *d, struct mm_run *r, uint64_t size)
 {
 	struct mm_why why = { 0 };
 
-	if (r->hook.state != MM_HOOK_ACTIVE || d->link < 0)
+	if (r->hook.state != MM_HOOK_ACTIVE || d->link < 0 ||
+	    d->keyless[0] != '\0')
 		return false;
 	if (r->parcel.tag != 0) {
 		look_late(d, r);
@@ -247,6 +248,9 @@ mm_run_step(struct mm_deliver *d, struct mm_run *r, uint64_t size)
 		}
 		show(d, r, NULL);
 	}
+	/* the last look: whatever took its time, the lease may have ended */
+	if (r->n > 0 && !mm_core_delivers(d->s->core))
+		return false;
 	if (r->n > 0)
 		return may_go(d, r) &&
 		    !mm_deliver_send(d, &r->hook, &r->parcel) &&

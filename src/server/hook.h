@@ -75,12 +75,21 @@ void mm_hook_letter_id(const char *hook, uint64_t index,
  * Secrets are in no database: each is HMAC-SHA256(key, "mintmark webhook v1"
  * || id || version in 8 bytes), and the key is a file of the server's own,
  * made at the first use.
+ *
+ * Several nodes over one store (shared) have one key, or their signatures
+ * would not fit: the store knows a keyed hash of it, and a node that has none,
+ * or another, is refused.
  */
 struct mm_hook_keys;
-MM_MUST enum mm_err mm_hook_keys_open(const char *server_dir,
+MM_MUST enum mm_err mm_hook_keys_open(const char *server_dir, bool shared,
     struct mm_hook_keys **out, struct mm_why *why);
 void mm_hook_keys_close(struct mm_hook_keys **owner);
-/* Thread-safe.  MM_EPOLICY: the key's file is not one. */
+/* That this node has the key of all nodes; the first one that is asked makes
+ * it.  MM_EPOLICY: it has not; why says what to do.  Thread-safe. */
+MM_MUST enum mm_err mm_hook_key_check(struct mm_hook_keys *k,
+    struct mm_desk *desk, struct mm_why *why);
+/* Thread-safe.  MM_EPOLICY: the key's file is not one, or (shared) there is
+ * none. */
 MM_MUST enum mm_err mm_hook_secret(struct mm_hook_keys *k,
     const struct mm_hook *h, int64_t version,
     uint8_t out[MM_HOOK_SECRET_N], struct mm_why *why);

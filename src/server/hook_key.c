@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/own.h"
@@ -14,16 +15,21 @@
 
 enum { KEY_N = 32 };
 
+#define MM_HOOK_KEY_NONE                                                  \
+	"webhook.key: this node has none, and the others sign with theirs: "  \
+	"copy server_dir/webhook.key from one of them"
+
 struct mm_hook_keys {
 	char path[MM_PATH_MAX + 16];
+	bool shared; /* others work with the same key: none is made unasked */
 	pthread_mutex_t lock;
 	struct mm_secret *key; /* NULL until the first use */
 };
 
 /* see hook.h */
 enum mm_err
-mm_hook_keys_open(const char *server_dir, struct mm_hook_keys **out,
-    struct mm_why *why)
+mm_hook_keys_open(const char *server_dir, bool shared,
+    struct mm_hook_keys **out, struct mm_why *why)
 {
 	struct mm_hook_keys *k = calloc(1, sizeof(*k));
 	enum mm_err rc;
@@ -37,6 +43,7 @@ mm_hook_keys_open(const char *server_dir, struct mm_hook_keys **out,
 		return rc;
 	}
 	pthread_mutex_init(&k->lock, NULL);
+	k->shared = shared;
 	*out = k;
 	return MM_OK;
 }
@@ -96,7 +103,132 @@ load(struct mm_hook_keys *k, struct mm_why *why)
 		return rc;
 	if (why != NULL)
 		*why = (struct mm_why){ 0 };
-	return make_key(k, why);
+	return k->shared ? MM_FAIL(why, MM_EPOLICY, MM_HOOK_KEY_NONE)
+			 : make_key(k, why);
+}
+
+/* ---- whether it is the key that all nodes have ---- */
+
+#define NOTED "webhook.key"
+
+/* What the store may know of the key: it is of 32 random bytes. */
+static void
+key_hash(const struct mm_hook_keys *k, uint8_t out[32])
+{
+	mm_hmac_sha256(mm_secret_view(k->key),
+	    mm_bytes_of("mintmark webhook.key v1"), out);
+}
+
+static enum mm_err
+count_doc(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	bool *any = ctx;
+
+	(void)row, (void)next, (void)why;
+	*any = true;
+	return MM_OK;
+}
+
+/* One that was made before it was noted is there, on some node. */
+static enum mm_err
+check_none_used(struct mm_desk *desk, struct mm_why *why)
+{
+	static const enum mm_doc_kind kinds[] = { MM_DOC_WEBHOOK,
+		MM_DOC_SECRET };
+	const struct mm_list l = { .most = 1, .state = -1 };
+	bool any = false;
+
+	for (size_t i = 0; i < 2; i++)
+		MM_TRY(mm_list_docs(mm_desk_reader(desk), kinds[i], "", &l,
+		    count_doc, &any, why));
+	return any ? MM_FAIL(why, MM_EPOLICY, MM_HOOK_KEY_NONE) : MM_OK;
+}
+
+static enum mm_err
+note(struct mm_hook_keys *k, struct mm_desk *desk, struct mm_why *why)
+{
+	char body[MM_NOTED_TEXT];
+	uint8_t hash[32];
+	struct mm_op op;
+
+	key_hash(k, hash);
+	mm_noted_op(NOTED, hash, body, &op);
+	return mm_desk_docs_put(desk, &op, 1, why);
+}
+
+/* Two nodes may both make one: the first that is noted is everybody's. */
+static enum mm_err
+make_and_note(struct mm_hook_keys *k, struct mm_desk *desk,
+    struct mm_why *why)
+{
+	enum mm_err rc;
+
+	MM_TRY(check_none_used(desk, why));
+	MM_TRY(make_key(k, why));
+	rc = note(k, desk, NULL);
+	if (rc == MM_OK)
+		return MM_OK;
+	/* whether it was noted is not known after MM_ESYS: it stays */
+	if (rc == MM_ECONFLICT) {
+		mm_secret_free(&k->key);
+		(void)unlink(k->path);
+		return MM_FAIL(why, MM_EPOLICY, MM_HOOK_KEY_NONE);
+	}
+	return MM_FAIL(why, rc, "the store cannot be written");
+}
+
+static enum mm_err
+same_key(struct mm_hook_keys *k, const uint8_t noted[32], struct mm_why *why)
+{
+	uint8_t hash[32];
+
+	key_hash(k, hash);
+	if (memcmp(hash, noted, 32) == 0)
+		return MM_OK;
+	mm_secret_free(&k->key); /* another may be in its place now */
+	MM_TRY(read_key(k, why));
+	key_hash(k, hash);
+	return memcmp(hash, noted, 32) == 0 ? MM_OK :
+	    MM_FAIL(why, MM_EPOLICY, "webhook.key: not the one that the other "
+	    "nodes sign with: copy server_dir/webhook.key from one of them");
+}
+
+static enum mm_err
+check(struct mm_hook_keys *k, struct mm_desk *desk, struct mm_why *why)
+{
+	uint8_t noted[32];
+	enum mm_err known = mm_noted_get(mm_desk_reader(desk), NOTED, noted,
+	    why), have;
+
+	if (known != MM_OK && known != MM_ENOTFOUND)
+		return known;
+	have = k->key != NULL ? MM_OK : read_key(k, NULL);
+	if (have == MM_ENOTFOUND && known == MM_OK)
+		return MM_FAIL(why, MM_EPOLICY, MM_HOOK_KEY_NONE);
+	if (have == MM_ENOTFOUND)
+		return make_and_note(k, desk, why);
+	if (have != MM_OK)
+		return read_key(k, why);
+	if (known == MM_OK)
+		return same_key(k, noted, why);
+	have = note(k, desk, why);
+	/* just noted by another node: the next look compares */
+	return have == MM_ECONFLICT ? MM_EAGAIN : have;
+}
+
+/* see hook.h */
+enum mm_err
+mm_hook_key_check(struct mm_hook_keys *k, struct mm_desk *desk,
+    struct mm_why *why)
+{
+	enum mm_err rc;
+
+	if (!k->shared)
+		return MM_OK;
+	pthread_mutex_lock(&k->lock);
+	rc = check(k, desk, why);
+	pthread_mutex_unlock(&k->lock);
+	return rc;
 }
 
 /* see hook.h */

@@ -71,6 +71,8 @@ mm_rest_authorise_rotate(struct mm_rest *r, struct mm_why *why)
 
 	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(mm_authorise_get(r->reader, &h, why));
+	MM_TRY(mm_hook_key_check(mm_deliver_keys(r->s->deliver), r->desk,
+	    why));
 	h.secret++;
 	h.rotated_at = mm_now_ms();
 	MM_TRY(store(r, &h, why));

@@ -101,6 +101,16 @@ put_one(struct mm_rest *r, const struct mm_hook *h)
 	mm_json_close(&r->j, '}');
 }
 
+static enum mm_err
+secret_of(struct mm_rest *r, const struct mm_hook *h, int64_t version,
+    uint8_t out[MM_HOOK_SECRET_N], struct mm_why *why)
+{
+	struct mm_hook_keys *keys = mm_deliver_keys(r->s->deliver);
+
+	MM_TRY(mm_hook_key_check(keys, r->desk, why));
+	return mm_hook_secret(keys, h, version, out, why);
+}
+
 /* see rest.h */
 enum mm_err
 mm_rest_put_hook_secret(struct mm_rest *r, const struct mm_hook *h,
@@ -109,8 +119,7 @@ mm_rest_put_hook_secret(struct mm_rest *r, const struct mm_hook *h,
 	MM_OWN(mm_buf_wipe) struct mm_buf text = MM_BUF_INIT(64);
 	uint8_t secret[MM_HOOK_SECRET_N];
 
-	MM_TRY(mm_hook_secret(mm_deliver_keys(r->s->deliver), h, h->secret,
-	    secret, why));
+	MM_TRY(secret_of(r, h, h->secret, secret, why));
 	mm_buf_text(&text, "whsec_");
 	mm_base64_put(&text, (struct mm_bytes){ secret, sizeof(secret) }, 0);
 	mm_wipe(secret, sizeof(secret));
@@ -208,8 +217,7 @@ hash_url(struct mm_rest *r, const struct mm_hook *h, char out[65],
 {
 	uint8_t salt[MM_HOOK_SECRET_N], hash[32];
 
-	MM_TRY(mm_hook_secret(mm_deliver_keys(r->s->deliver), h, MM_HOOK_SALT,
-	    salt, why));
+	MM_TRY(secret_of(r, h, MM_HOOK_SALT, salt, why));
 	mm_sha256_2((struct mm_bytes){ salt, sizeof(salt) },
 	    mm_bytes_of(h->url), hash);
 	mm_wipe(salt, sizeof(salt));

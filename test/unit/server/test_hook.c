@@ -162,7 +162,7 @@ open_keys(const char *dir)
 {
 	struct mm_hook_keys *k = NULL;
 
-	assert_int_equal(mm_hook_keys_open(dir, &k, NULL), MM_OK);
+	assert_int_equal(mm_hook_keys_open(dir, false, &k, NULL), MM_OK);
 	return k;
 }
 
