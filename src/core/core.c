@@ -262,6 +262,7 @@ mm_core_stop(struct mm_core *c, int64_t deadline_ms)
 		mm_kick(c->kick);
 		pthread_join(c->commit, NULL);
 		c->has_commit = false;
+		mm_forget_last(c);
 	}
 }
 

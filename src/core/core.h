@@ -552,12 +552,15 @@ void mm_desk_housekeeping(struct mm_desk *d);
  * any thread; ending one that was not begun, or twice, is nothing. */
 struct mm_answer_hold {
 	char key[129];
+	uint64_t begun; /* version of what stands that it was; 0: nothing */
 	struct mm_core *core; /* NULL: it holds nothing */
 	struct mm_answer_hold *next;
 };
 bool mm_desk_answer_begin(struct mm_desk *d, const char *key,
     struct mm_answer_hold *hold);
 void mm_answer_end(struct mm_answer_hold *hold);
+/* The call did nothing and nobody will answer it: forgotten when it can be. */
+void mm_answer_void(struct mm_answer_hold *hold);
 /*
  * Under "<operator id>:<Idempotency-Key>", at most 96 characters, stands
  * durably that a call was begun, before it does anything, and then what was
@@ -566,21 +569,22 @@ void mm_answer_end(struct mm_answer_hold *hold);
  *
  * find: MM_ENOTFOUND: nothing of the last 24 h; MM_EUSED: another request;
  * MM_EUNSURE: begun and not answered, by one that is gone; MM_EBUSY: begun on
- * another node within the last minute.  Appends the answer's body.
- * start: MM_EBUSY: another node was first.
+ * another node, which lives.  Appends the answer's body.
+ * start: MM_EBUSY: another node was first.  version: for forget.
  * put: the answer; body must hold no secret.
- * forget: the call did nothing, or will be answered anew.
+ * forget: the call did nothing, or will be answered anew.  What fails is tried
+ * again later.
  */
 MM_MUST enum mm_err mm_desk_answer_find(struct mm_desk *d, const char *key,
     const uint8_t request_sha256[32], int *status, struct mm_buf *body,
     struct mm_why *why);
 MM_MUST enum mm_err mm_desk_answer_start(struct mm_desk *d, const char *key,
-    const uint8_t request_sha256[32], struct mm_why *why);
+    const uint8_t request_sha256[32], uint64_t *version, struct mm_why *why);
 MM_MUST enum mm_err mm_desk_answer_put(struct mm_desk *d, const char *key,
     const uint8_t request_sha256[32], int status, struct mm_bytes body,
     struct mm_why *why);
 MM_MUST enum mm_err mm_desk_answer_forget(struct mm_desk *d, const char *key,
-    struct mm_why *why);
+    uint64_t version, struct mm_why *why);
 /* How many of this desk's writes were done, or may have been. */
 uint64_t mm_desk_writes(const struct mm_desk *d);
 /* Writes or takes away a document, with up to MM_OP_ENTRIES entries about it;

@@ -1,12 +1,10 @@
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
 #include "base/json.h"
 #include "base/own.h"
 #include "base/time.h"
-#include "pki/key.h"
 #include "core/priv.h"
 
 /* see core.h */
@@ -47,33 +45,30 @@ mm_answer_end(struct mm_answer_hold *hold)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* see core.h */
+void
+mm_answer_void(struct mm_answer_hold *hold)
+{
+	if (hold->core != NULL && hold->begun != 0)
+		mm_forget_later(hold->core, hold->key, hold->begun);
+	hold->begun = 0;
+}
 
 /* ---- what was begun ---- */
 
 MM_FREE_FN(json_free, json_t, json_decref)
 
-enum { ELSEWHERE_MS = 60000, NODE_N = 17, BEGUN_MAX = 512, TIDY_MOST = 100,
+enum { BEGUN_MAX = 512, TIDY_MS = 60000, TIDY_PAGE = 100, TIDY_PAGES = 100,
 	ANSWER_MAX = 8 << 20 };
 
+/* node, session: of the lease that it was begun under (nodes.c); "" where
+ * there is one node only. */
 struct begun {
 	uint8_t sha256[32];
-	char node[NODE_N];
+	char node[MM_NAME_MAX + 1], session[33];
 	int64_t at;
 	uint64_t version;
 };
-
-/* The same after a restart, another on another machine or folder. */
-static void
-node_of(const struct mm_core *c, char out[NODE_N])
-{
-	char host[256] = "";
-	uint8_t hash[32];
-
-	(void)gethostname(host, sizeof(host) - 1);
-	mm_sha256_2(mm_bytes_of(host),
-	    mm_bytes_of(c->config->set.server_dir), hash);
-	mm_hex_text(hash, 8, out);
-}
 
 static bool
 begun_parse(struct mm_bytes body, struct begun *out)
@@ -82,13 +77,20 @@ begun_parse(struct mm_bytes body, struct begun *out)
 	    0, NULL);
 	const char *sha = json_string_value(json_object_get(o, "sha256"));
 	const char *node = json_string_value(json_object_get(o, "node"));
+	const char *session =
+	    json_string_value(json_object_get(o, "session"));
 
+	if (session == NULL) /* as the first ones were written */
+		session = "";
 	if (sha == NULL || node == NULL ||
 	    mm_hex_parse(sha, strlen(sha), out->sha256, 32,
 	    NULL) != MM_OK)
 		return false;
 	out->at = json_integer_value(json_object_get(o, "at"));
-	return mm_text_copy(out->node, sizeof(out->node), mm_bytes_of(node));
+	return mm_text_copy(out->node, sizeof(out->node),
+	    mm_bytes_of(node)) &&
+	    mm_text_copy(out->session, sizeof(out->session),
+	    mm_bytes_of(session));
 }
 
 static enum mm_err
@@ -132,10 +134,13 @@ static enum mm_err
 left(struct mm_desk *d, const char *key, const struct begun *b,
     struct mm_why *why)
 {
-	char here[NODE_N], at[MM_TIME_TEXT];
+	char at[MM_TIME_TEXT];
+	bool works = false;
 
-	node_of(d->c, here);
-	if (strcmp(b->node, here) != 0 && b->at > mm_now_ms() - ELSEWHERE_MS)
+	if (strcmp(b->node, d->c->config->set.node) != 0)
+		MM_TRY(mm_peer_works(d->c, d->r, b->node, b->session, &works,
+		    why));
+	if (works)
 		return elsewhere(why);
 	mm_time_text(b->at, at);
 	return MM_FAIL(why, MM_EUNSURE, "an earlier call with this key may "
@@ -152,8 +157,10 @@ mm_desk_answer_find(struct mm_desk *d, const char *key,
 	struct mm_answer_row row;
 	struct begun b;
 	size_t had = body->n;
-	enum mm_err rc = mm_get_answer(d->r, key, &row, body, NULL);
+	enum mm_err rc;
 
+	MM_TRY(mm_forget_pending(d->c, key, why));
+	rc = mm_get_answer(d->r, key, &row, body, NULL);
 	if (rc == MM_OK && !is_over(row.at)) {
 		*status = row.status;
 		return memcmp(row.request_sha256, request_sha256, 32) == 0 ?
@@ -169,8 +176,9 @@ mm_desk_answer_find(struct mm_desk *d, const char *key,
 	    left(d, key, &b, why) : used(why);
 }
 
+/* version: what is expected, then what stands. */
 static enum mm_err
-begun_put(struct mm_desk *d, const char *key, uint64_t expect,
+begun_put(struct mm_desk *d, const char *key, uint64_t *version,
     struct mm_bytes body, struct mm_why *why)
 {
 	struct mm_op op = { .kind = MM_OP_DOC_PUT };
@@ -179,14 +187,17 @@ begun_put(struct mm_desk *d, const char *key, uint64_t expect,
 	if (!mm_text_copy(doc->id, sizeof(doc->id), mm_bytes_of(key)))
 		return MM_FAIL(why, MM_EINPUT, "idempotency key: too long");
 	doc->kind = MM_DOC_BEGUN;
-	doc->expect = expect;
+	doc->expect = *version;
 	doc->body = body;
-	return mm_core_run1(d->c, &op, why);
+	MM_TRY(mm_core_run1(d->c, &op, why));
+	*version = doc->version;
+	return MM_OK;
 }
 
 /* By another node, between our look and our start: who comes again gets it. */
 static enum mm_err
-answered_meanwhile(struct mm_desk *d, const char *key, struct mm_why *why)
+answered_meanwhile(struct mm_desk *d, const char *key, uint64_t version,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(ANSWER_MAX);
 	struct mm_answer_row row;
@@ -194,7 +205,7 @@ answered_meanwhile(struct mm_desk *d, const char *key, struct mm_why *why)
 
 	if (rc == MM_ENOTFOUND || (rc == MM_OK && is_over(row.at)))
 		return MM_OK;
-	MM_TRY(mm_desk_answer_forget(d, key, why));
+	MM_TRY(mm_desk_answer_forget(d, key, version, why));
 	return rc == MM_OK ? elsewhere(why) :
 	    MM_FAIL(why, rc, "the store cannot be read");
 }
@@ -202,41 +213,48 @@ answered_meanwhile(struct mm_desk *d, const char *key, struct mm_why *why)
 /* see core.h */
 enum mm_err
 mm_desk_answer_start(struct mm_desk *d, const char *key,
-    const uint8_t request_sha256[32], struct mm_why *why)
+    const uint8_t request_sha256[32], uint64_t *version, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(BEGUN_MAX);
 	struct mm_json j = mm_json_over(&body);
 	struct begun old = { .version = 0 };
 	struct mm_why own = { 0 };
-	char hex[65], node[NODE_N];
+	char hex[65];
 	enum mm_err rc = begun_get(d, key, &old, why);
 
 	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		return rc;
 	mm_hex_text(request_sha256, 32, hex);
-	node_of(d->c, node);
 	mm_json_open(&j, '{');
 	mm_json_str(&j, "sha256", hex);
-	mm_json_str(&j, "node", node);
+	mm_json_str(&j, "node", d->c->config->set.node);
+	mm_json_str(&j, "session", d->c->nodes.session);
 	mm_json_int(&j, "at", mm_now_ms());
 	mm_json_close(&j, '}');
 	MM_TRY(mm_buf_ok(&body, why));
-	rc = begun_put(d, key, old.version, mm_buf_view(&body), &own);
+	rc = begun_put(d, key, &old.version, mm_buf_view(&body), &own);
 	if (rc == MM_ECONFLICT || rc == MM_ESTALE || rc == MM_ENOTFOUND)
 		return elsewhere(why);
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "%s", own.text);
-	return answered_meanwhile(d, key, why);
+	*version = old.version;
+	return answered_meanwhile(d, key, old.version, why);
 }
 
 /* see core.h */
 enum mm_err
-mm_desk_answer_forget(struct mm_desk *d, const char *key, struct mm_why *why)
+mm_desk_answer_forget(struct mm_desk *d, const char *key, uint64_t version,
+    struct mm_why *why)
 {
-	enum mm_err rc = begun_put(d, key, MM_DOC_ANY, (struct mm_bytes){ 0 },
-	    why);
+	struct mm_why own = { 0 };
+	enum mm_err rc = begun_put(d, key, &version, (struct mm_bytes){ 0 },
+	    &own);
 
-	return rc == MM_ENOTFOUND ? MM_OK : rc;
+	/* somebody's later one is not ours to take away */
+	if (rc == MM_OK || rc == MM_ENOTFOUND || rc == MM_ESTALE)
+		return MM_OK;
+	mm_forget_later(d->c, key, version);
+	return MM_FAIL(why, rc, "%s", own.text);
 }
 
 /* ---- the answer ---- */
@@ -269,8 +287,12 @@ mm_desk_answer_put(struct mm_desk *d, const char *key,
 /* ---- housekeeping ---- */
 
 struct overdue {
-	size_t n;
-	char key[TIDY_MOST][MM_DOC_ID_MAX + 1];
+	size_t n, seen;
+	char last[MM_DOC_ID_MAX + 1];
+	struct {
+		char key[MM_DOC_ID_MAX + 1];
+		uint64_t version;
+	} at[TIDY_PAGE];
 };
 
 static enum mm_err
@@ -280,9 +302,32 @@ find_overdue(void *ctx, const void *row, const char *next, struct mm_why *why)
 	const struct mm_doc *doc = row;
 	struct begun b;
 
-	(void)next, (void)why;
-	if (o->n < TIDY_MOST && begun_parse(doc->body, &b) && is_over(b.at))
-		strcpy(o->key[o->n++], doc->id);
+	(void)why;
+	o->seen++;
+	(void)!mm_text_copy(o->last, sizeof(o->last), mm_bytes_of(next));
+	if (o->n == TIDY_PAGE ||
+	    (begun_parse(doc->body, &b) && !is_over(b.at)))
+		return MM_OK;
+	strcpy(o->at[o->n].key, doc->id);
+	o->at[o->n++].version = doc->version;
+	return MM_OK;
+}
+
+static enum mm_err
+tidy_page(struct mm_desk *d, struct mm_list *l, bool *more,
+    struct mm_why *why)
+{
+	struct overdue o;
+
+	o.n = o.seen = 0;
+	MM_TRY(mm_list_docs(d->r, MM_DOC_BEGUN, "", l, find_overdue, &o,
+	    why));
+	for (size_t i = 0; i < o.n; i++)
+		MM_TRY(mm_desk_answer_forget(d, o.at[i].key, o.at[i].version,
+		    why));
+	*more = o.seen == TIDY_PAGE;
+	if (*more)
+		strcpy(l->after, o.last);
 	return MM_OK;
 }
 
@@ -290,13 +335,15 @@ find_overdue(void *ctx, const void *row, const char *next, struct mm_why *why)
 enum mm_err
 mm_desk_answers_tidy(struct mm_desk *d, struct mm_why *why)
 {
-	const struct mm_list l = { .most = TIDY_MOST, .state = -1 };
-	struct overdue o;
+	struct mm_core *c = d->c;
+	struct mm_list l = { .most = TIDY_PAGE, .state = -1 };
+	bool more = true;
 
-	o.n = 0;
-	MM_TRY(mm_list_docs(d->r, MM_DOC_BEGUN, "", &l, find_overdue, &o,
-	    why));
-	for (size_t i = 0; i < o.n; i++)
-		MM_TRY(mm_desk_answer_forget(d, o.key[i], why));
+	MM_TRY(mm_forget_all(c, why));
+	if (mm_mono_ms() < c->tidy_at)
+		return MM_OK;
+	for (unsigned i = 0; i < TIDY_PAGES && more; i++)
+		MM_TRY(tidy_page(d, &l, &more, why));
+	c->tidy_at = mm_mono_ms() + TIDY_MS;
 	return MM_OK;
 }

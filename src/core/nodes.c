@@ -346,6 +346,7 @@ mm_nodes_turn(struct mm_core *c, struct mm_why *why)
 	rc = turn_webhooks(c, &own);
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "%s", own.text);
+	MM_TRY(mm_peers_look(c, why));
 	if (mm_mono_ms() < c->nodes.role_at)
 		return MM_OK;
 	rc = find_role(c, &own);

@@ -371,6 +371,11 @@ struct mm_core {
 	struct mm_listed *listed;  /* ... too */
 	struct mm_nodes nodes;
 	struct mm_answer_hold *answering; /* Idempotency-Keys at work */
+	struct mm_forget *forgets;        /* forget.c */
+	unsigned nforgets, npeers;
+	struct mm_peer peer[MM_PEERS];
+	int64_t peers_at;                 /* L's own */
+	int64_t tidy_at;                  /* housekeeping's own */
 	struct mm_used used[MM_USED_MOST];
 	unsigned nused, admins;
 	int64_t admins_until, admins_at; /* admins_at: monotonic, next look */
@@ -485,6 +490,21 @@ void mm_nodes_stop(struct mm_core *c);
 /* Feeds what is durable, whoever wrote it, and checks the checkpoint that
  * another node's signer made of it. */
 MM_MUST enum mm_err mm_nodes_catch_up(struct mm_core *c, struct mm_why *why);
+
+/* peers.c.  look: L, when it is due.  works: whether that node, started as
+ * this session, may be at work still; "" is the only one. */
+MM_MUST enum mm_err mm_peers_look(struct mm_core *c, struct mm_why *why);
+MM_MUST enum mm_err mm_peer_works(struct mm_core *c,
+    struct mm_store_reader *r, const char *node, const char *session,
+    bool *works, struct mm_why *why);
+
+/* forget.c: keys of calls that did nothing, of which the store does not know
+ * yet.  pending: MM_EAGAIN, it still is away.  last: W is gone. */
+void mm_forget_later(struct mm_core *c, const char *key, uint64_t version);
+MM_MUST enum mm_err mm_forget_pending(struct mm_core *c, const char *key,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_forget_all(struct mm_core *c, struct mm_why *why);
+void mm_forget_last(struct mm_core *c);
 
 /* clocks.c: enters those of the signer's clock lines that the ledger lacks,
  * in hello_rep's form. */

@@ -195,7 +195,8 @@ start(struct mm_rest *r, const char *key, struct mm_why *why)
 	uint8_t now[32];
 
 	mm_rest_request_hash(r->req, now);
-	return mm_desk_answer_start(r->desk, key, now, why);
+	return mm_desk_answer_start(r->desk, key, now, &r->call->hold.begun,
+	    why);
 }
 
 /* What did nothing is as if it had not been; of anything else the key does
@@ -205,7 +206,8 @@ forget(struct mm_rest *r, const char *key)
 {
 	struct mm_why why = { 0 };
 
-	if (mm_desk_answer_forget(r->desk, key, &why) != MM_OK)
+	if (mm_desk_answer_forget(r->desk, key, r->call->hold.begun, &why) !=
+	    MM_OK)
 		MM_LOG(MM_LOG_WARN, "idempotency", MM_S("id", r->req->id),
 		    MM_S("why", why.text));
 }

@@ -186,6 +186,8 @@ mm_work_again(struct mm_server *s, struct mm_call *take_call)
 
 	if (post(s->work, take_call, true) == MM_OK)
 		return;
+	if (!issued)
+		mm_answer_void(&take_call->hold);
 	mm_answer_end(&take_call->hold); /* before it comes again */
 	answer_later(s, &take_call->req, issued ? MM_ESYS : MM_EAGAIN,
 	    issued ? "the certificate was issued, and the server is "

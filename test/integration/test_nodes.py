@@ -446,3 +446,37 @@ def test_a_checkpoint_that_is_not_of_the_tree_ends_a_start(holder, server):
                    "E'\\n0' || size || E'\\n'), 'UTF8')",
                    f"mm{server.n}")
         refused(a if holder else b, "ledger.forked")
+
+
+def test_a_key_is_in_flight_while_its_node_lives(cluster, server):
+    """By its lease: no clock of one machine is compared with another's."""
+    a, b, _ = cluster.nodes
+    db = f"mm{server.n}"
+    body = {"device": "F-1", "product": "thermo"}
+    key = {"Idempotency-Key": "flight"}
+
+    def begun():
+        return server.sql("SELECT convert_from(body, 'UTF8') FROM "
+                          "mintmark.doc WHERE id LIKE '%:flight'", db)
+
+    def ask(w):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return w.rest("POST", "/tokens", body, headers=key)
+        return None
+    # b has begun, and cannot go on
+    asking = threading.Thread(target=ask, args=(b,))
+    with locked(server, db, "LOCK TABLE mintmark.token IN EXCLUSIVE MODE"):
+        asking.start()
+        until(begun)
+        # whatever its clock says
+        server.sql("UPDATE mintmark.doc SET body = convert_to(regexp_replace("
+                   "convert_from(body, 'UTF8'), '\"at\":[0-9]+', '\"at\":' ||"
+                   " (extract(epoch FROM now()) * 1000 - 7200000)::bigint),"
+                   " 'UTF8') WHERE id LIKE '%:flight'", db)
+        again = ask(a)
+        assert again.status == 409 and again.json["title"] == "in-flight", \
+            again
+        kill_all(b)
+    asking.join()
+    assert ask(a).json["title"] == "in-flight"
+    until(lambda: ask(a).json["title"] == "interrupted")

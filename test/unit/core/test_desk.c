@@ -346,17 +346,22 @@ answers_begun(void **state)
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(1024);
 	struct rig *r = *state;
 	struct mm_why why = { 0 };
+	uint64_t v;
 	int status = 0;
 
 	assert_int_equal(find(r, "op:a", one, &status, &body), MM_ENOTFOUND);
-	assert_int_equal(mm_desk_answer_start(r->desk, "op:a", one, &why),
+	assert_int_equal(mm_desk_answer_start(r->desk, "op:a", one, &v,
+	    &why),
 	    MM_OK);
 	assert_int_equal(find(r, "op:a", one, &status, &body), MM_EUNSURE);
 	assert_int_equal(find(r, "op:a", two, &status, &body), MM_EUSED);
-	assert_int_equal(mm_desk_answer_start(r->desk, "op:b", one, &why),
+	assert_int_equal(mm_desk_answer_start(r->desk, "op:b", one, &v,
+	    &why),
 	    MM_OK);
-	assert_int_equal(mm_desk_answer_forget(r->desk, "op:b", &why), MM_OK);
-	assert_int_equal(mm_desk_answer_forget(r->desk, "op:b", &why), MM_OK);
+	assert_int_equal(mm_desk_answer_forget(r->desk, "op:b", v, &why),
+	    MM_OK);
+	assert_int_equal(mm_desk_answer_forget(r->desk, "op:b", v, &why),
+	    MM_OK);
 	assert_int_equal(find(r, "op:b", two, &status, &body), MM_ENOTFOUND);
 	assert_int_equal(mm_desk_answer_put(r->desk, "op:a", one, 201,
 	    mm_bytes_of("{}"), &why), MM_OK);
@@ -365,9 +370,18 @@ answers_begun(void **state)
 	assert_string_equal(mm_buf_cstr(&body), "{}");
 	assert_int_equal(find(r, "op:a", two, &status, &body), MM_EUSED);
 	/* whoever looked before the answer and starts after it */
-	assert_int_equal(mm_desk_answer_start(r->desk, "op:a", one, &why),
+	assert_int_equal(mm_desk_answer_start(r->desk, "op:a", one, &v,
+	    &why),
 	    MM_EBUSY);
 	assert_int_equal(find(r, "op:a", one, &status, &body), MM_OK);
+}
+
+static enum mm_err
+count_doc(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	(void)row, (void)next, (void)why;
+	++*(unsigned *)ctx;
+	return MM_OK;
 }
 
 static void
@@ -380,38 +394,67 @@ put_begun(struct rig *r, const char *key, const char *node, int64_t at)
 
 	strcpy(doc.id, key);
 	snprintf(body, sizeof(body), "{\"sha256\":\"01%062d\",\"node\":"
-	    "\"%s\",\"at\":%lld}", 0, node, (long long)at);
+	    "\"%s\",\"session\":\"00\",\"at\":%lld}", 0, node, (long long)at);
 	doc.body = mm_bytes_of(body);
 	assert_int_equal(mm_desk_doc_put(r->desk, &doc, NULL, 0, &why), MM_OK);
 }
 
+/* Under a lease that is nobody's: whose clock it was by does not matter. */
 static void
 answers_begun_elsewhere(void **state)
 {
 	static const uint8_t sha[32] = { 1 };
-	const int64_t now = mm_now_ms(), minute = 60000, day = 1440 * minute;
+	const int64_t now = mm_now_ms(), day = 86400000;
 	const struct {
 		int64_t ago;
 		enum mm_err want;
 	} rows[] = {
-		{ 0, MM_EBUSY }, { 50000, MM_EBUSY },
-		{ minute, MM_EUNSURE }, { day - minute, MM_EUNSURE },
-		{ day + 1, MM_ENOTFOUND },
+		{ -day, MM_EUNSURE }, { 0, MM_EUNSURE },
+		{ day - 60000, MM_EUNSURE }, { day + 1, MM_ENOTFOUND },
 	};
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(1024);
 	struct rig *r = *state;
 	struct mm_why why = { 0 };
+	uint64_t v;
 	int status;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		put_begun(r, "op:c", "0011223344556677", now - rows[i].ago);
+		put_begun(r, "op:c", "b", now - rows[i].ago);
 		assert_int_equal(find(r, "op:c", sha, &status, &body),
 		    rows[i].want);
 	}
 	/* what is over is begun anew */
-	assert_int_equal(mm_desk_answer_start(r->desk, "op:c", sha, &why),
+	assert_int_equal(mm_desk_answer_start(r->desk, "op:c", sha, &v, &why),
 	    MM_OK);
 	assert_int_equal(find(r, "op:c", sha, &status, &body), MM_EUNSURE);
+}
+
+static unsigned
+begun(struct rig *r, const char *prefix)
+{
+	const struct mm_list l = { .most = 1000, .state = -1 };
+	unsigned n = 0;
+
+	assert_int_equal(mm_list_docs(mm_desk_reader(r->desk), MM_DOC_BEGUN,
+	    prefix, &l, count_doc, &n, NULL), MM_OK);
+	return n;
+}
+
+/* However many stand before them. */
+static void
+answers_that_are_over_go(void **state)
+{
+	struct rig *r = *state;
+	const int64_t now = mm_now_ms(), day = 86400000;
+	char key[32];
+
+	for (unsigned i = 0; i < 250; i++) {
+		snprintf(key, sizeof(key), "tidy:%03u", i);
+		put_begun(r, key, "b", i < 120 ? now : now - day - 1);
+	}
+	r->core->tidy_at = 0;
+	mm_desk_housekeeping(r->desk);
+	assert_int_equal(begun(r, "tidy:"), 120);
 }
 
 static void
@@ -473,6 +516,38 @@ store_away(void **state)
 	assert_int_equal(rig_journal(r, "certificate"),
 	    rig_entries(r, "certificate.issued") +
 	    rig_entries(r, "certificate.renewed") + 1);
+}
+
+/* What did nothing while the store was away is as if it had not been, once it
+ * is back; a later one under the same key stays. */
+static void
+forgotten_later(void **state)
+{
+	static const uint8_t sha[32] = { 5 };
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(1024);
+	struct rig *r = *state;
+	struct mm_why why = { 0 };
+	uint64_t v, w;
+	sqlite3 *db;
+	int status;
+
+	assert_int_equal(mm_desk_answer_start(r->desk, "f:a", sha, &v, &why),
+	    MM_OK);
+	assert_int_equal(mm_desk_answer_start(r->desk, "f:b", sha, &w, &why),
+	    MM_OK);
+	db = lock_store(r);
+	assert_int_equal(mm_desk_answer_forget(r->desk, "f:a", v, NULL),
+	    MM_EAGAIN);
+	assert_int_equal(mm_desk_answer_forget(r->desk, "f:b", w, NULL),
+	    MM_EAGAIN);
+	assert_int_equal(find(r, "f:a", sha, &status, &body), MM_EAGAIN);
+	unlock_store(db);
+	wait_ready(r);
+	assert_int_equal(find(r, "f:a", sha, &status, &body), MM_ENOTFOUND);
+	put_begun(r, "f:b", "b", mm_now_ms());
+	mm_desk_housekeeping(r->desk);
+	assert_int_equal(begun(r, "f:"), 1);
+	assert_int_equal(r->core->nforgets, 0);
 }
 
 /* A revocation list that could not be stored is the last one that is signed
@@ -627,6 +702,8 @@ main(void)
 		cmocka_unit_test(answers_in_flight),
 		cmocka_unit_test(answers_begun),
 		cmocka_unit_test(answers_begun_elsewhere),
+		cmocka_unit_test(answers_that_are_over_go),
+		cmocka_unit_test(forgotten_later),
 		cmocka_unit_test(store_away),
 		cmocka_unit_test(store_away_from_the_desk),
 		cmocka_unit_test(a_lost_list),
