@@ -280,29 +280,13 @@ add_batch(struct mm_round *r, struct mm_batch *b)
 	r->batch_tail = &b->next;
 }
 
-static void
-take_queues(struct mm_round *r)
-{
-	struct mm_job *job = mm_queue_take(&r->c->commits, false), *next_job;
-	struct mm_batch *b, *next;
-
-	for (; job != NULL; job = next_job) {
-		next_job = job->next;
-		add_job(r, job);
-	}
-	for (b = mm_queue_take(&r->c->batches, false); b != NULL; b = next) {
-		next = b->next;
-		add_batch(r, b);
-	}
-}
-
 /* Leases that ended go with what is written anyway, or after a while. */
 static void
-take_ends(struct mm_round *r)
+take_ends(struct mm_round *r, bool more)
 {
 	struct mm_lease_end *e, *next;
 
-	if (r->n == 0 && mm_mono_ms() < r->end_at)
+	if (!more && r->n == 0 && mm_mono_ms() < r->end_at)
 		return;
 	r->end_at = mm_mono_ms() + LOOK_MS;
 	for (e = mm_queue_take(&r->c->ends, false); e != NULL; e = next) {
@@ -312,6 +296,25 @@ take_ends(struct mm_round *r)
 		r->op[r->n++] = &e->op;
 		e->next = r->ends;
 		r->ends = e;
+	}
+}
+
+static void
+take_queues(struct mm_round *r)
+{
+	struct mm_job *job = mm_queue_take(&r->c->commits, false), *next_job;
+	struct mm_batch *b = mm_queue_take(&r->c->batches, false), *next;
+
+	/* before who asks for the same lease anew: the end of the one before
+	 * was put into its queue first */
+	take_ends(r, job != NULL || b != NULL);
+	for (; job != NULL; job = next_job) {
+		next_job = job->next;
+		add_job(r, job);
+	}
+	for (; b != NULL; b = next) {
+		next = b->next;
+		add_batch(r, b);
 	}
 }
 
@@ -530,7 +533,6 @@ mm_commit_run(void *core)
 			abandon(r, i);
 		take_later(r);
 		take_queues(r);
-		take_ends(r);
 		commit(r);
 		mm_core_hand_back(c, &r->done);
 	}

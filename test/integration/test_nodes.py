@@ -480,3 +480,46 @@ def test_a_key_is_in_flight_while_its_node_lives(cluster, server):
     asking.join()
     assert ask(a).json["title"] == "in-flight"
     until(lambda: ask(a).json["title"] == "interrupted")
+
+
+def test_who_waited_keeps_his_lease(cluster, server):
+    """The end of the lease before, in one transaction with its own."""
+    a = cluster.first
+    db = f"mm{server.n}"
+    server.sql("CREATE TABLE mintmark.seen (n bigserial, tx bigint, op text,"
+               " authority text);"
+               "CREATE FUNCTION mintmark.see() RETURNS trigger LANGUAGE"
+               " plpgsql AS $$ BEGIN INSERT INTO mintmark.seen"
+               " (tx, op, authority) VALUES (txid_current(), TG_OP,"
+               " coalesce(NEW.authority, OLD.authority)); RETURN NULL;"
+               " END $$;"
+               "CREATE TRIGGER see AFTER INSERT OR UPDATE OR DELETE ON"
+               " mintmark.reservation FOR EACH ROW EXECUTE FUNCTION"
+               " mintmark.see();"
+               "GRANT ALL ON mintmark.seen, mintmark.seen_n_seq TO PUBLIC",
+               db)
+    for n in range(12):
+        t = a.token(f"H-{n}", door="bearer")
+        good = a.key_and_csr(f"H-{n}")[1]
+        bad = good.with_suffix(".bad")
+        der = bytearray(good.read_bytes())
+        der[-1] ^= 1
+        bad.write_bytes(der)
+        got, go = [], threading.Barrier(4)
+
+        def ask(csr, t=t, go=go, got=got):
+            go.wait()
+            got.append(a.enrol_basic(t, csr).status)
+        asking = [threading.Thread(target=ask, args=(x,))
+                  for x in (bad, bad, bad, good)]
+        for x in asking:
+            x.start()
+        for x in asking:
+            x.join()
+        assert sorted(got) == [200, 400, 400, 400], got
+    assert server.sql("SELECT count(*) FROM mintmark.seen "
+                      "WHERE op <> 'DELETE'", db) != "0"
+    assert server.sql(
+        "SELECT count(*) FROM mintmark.seen x JOIN mintmark.seen y"
+        " ON x.tx = y.tx AND x.authority = y.authority AND x.n < y.n"
+        " WHERE x.op <> 'DELETE' AND y.op = 'DELETE'", db) == "0"
