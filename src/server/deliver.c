@@ -270,8 +270,10 @@ look_at_turn(struct mm_deliver *d)
 	    (before == d->delivers && mm_mono_ms() < d->look_at))
 		return;
 	/* progress that another made is read anew */
-	if (!before || !d->delivers)
+	if (!before || !d->delivers) {
 		drop_runs(d);
+		d->looked_for_lost = false;
+	}
 	d->look_at = mm_mono_ms() + LOOK_MS;
 	mm_deliver_changed(d);
 }

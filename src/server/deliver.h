@@ -67,6 +67,8 @@ struct mm_deliver {
 	bool delivers;          /* of several nodes, this one */
 	char keyless[161];      /* why it cannot sign, "" it can */
 	int64_t look_at;        /* monotonic: for what others changed */
+	int64_t count_at;       /* monotonic: dead letters */
+	bool looked_for_lost;   /* documents of no webhook */
 	bool blocked;           /* the link takes no more for now */
 	bool unread;            /* documents that could not be read ... */
 	int64_t read_at;        /* ... are asked for again then; monotonic */

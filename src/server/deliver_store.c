@@ -8,7 +8,7 @@
 #include "server/deliver.h"
 
 /* The delivery thread's documents. */
-enum { PAGE = 500, TEXT_MAX = 512 };
+enum { PAGE = 500, TEXT_MAX = 512, COUNT_MS = 60000 };
 _Static_assert(MM_HOOK_BATCH < MM_DESK_DOCS, "a parcel is put at once");
 
 /* Small documents that are written together. */
@@ -195,6 +195,7 @@ begin(struct mm_deliver *d, const struct mm_hook *h, struct mm_why *why)
 	strcpy(r->hook.id, h->id);
 	mm_buf_init(&r->parcel.body, MM_IPC_FRAME_MAX);
 	MM_TRY(read_progress(d, r, why));
+	d->count_at = 0;
 	change(r, h);
 	r->next = d->runs;
 	d->runs = MM_MOVE(r);
@@ -219,75 +220,40 @@ load_one(void *ctx, const void *row, const char *next, struct mm_why *why)
 	return MM_OK;
 }
 
-static enum mm_err
-forget_gone(struct mm_deliver *d, struct mm_why *why)
+/* Those that are no webhooks any more, out of the list. */
+static struct mm_run *
+take_gone(struct mm_deliver *d)
 {
-	struct mm_run **at = &d->runs, *r;
+	struct mm_run **at = &d->runs, *r, *gone = NULL;
 
 	while ((r = *at) != NULL) {
 		if (r->seen) {
 			at = &r->next;
 			continue;
 		}
-		MM_TRY(drop_all(d, r->hook.id, why));
 		*at = r->next;
-		mm_run_free(&r);
+		r->next = gone;
+		gone = r;
 	}
-	return MM_OK;
+	return gone;
 }
 
-struct counting {
-	struct mm_deliver *d;
-	unsigned n;
-	char last[MM_DOC_ID_MAX + 1], lost[MM_HOOK_ID];
-};
-
-static enum mm_err
-count_one(void *ctx, const void *row, const char *next, struct mm_why *why)
+/* What cannot be dropped now is found as lost. */
+static void
+forget_gone(struct mm_deliver *d, struct mm_run *gone)
 {
-	struct counting *c = ctx;
-	const struct mm_doc *doc = row;
-	char hook[MM_HOOK_ID];
-	struct mm_run *r;
+	struct mm_run *next;
 
-	(void)next;
-	(void)why;
-	c->n++;
-	strcpy(c->last, doc->id);
-	snprintf(hook, sizeof(hook), "%.19s", doc->id);
-	r = find(c->d, hook);
-	if (r == NULL)
-		strcpy(c->lost, hook);
-	else
-		r->live.dead += doc->id[MM_HOOK_ID - 1] == '.';
-	return MM_OK;
-}
-
-/* How many dead letters there are; and none of a webhook that was removed
- * just before the server ended. */
-static enum mm_err
-count_dead(struct mm_deliver *d, struct mm_why *why)
-{
-	struct mm_list l = { .most = PAGE, .state = -1 };
-	struct counting c = { .d = d };
-
-	for (struct mm_run *r = d->runs; r != NULL; r = r->next)
-		r->live.dead = 0;
-	do {
-		c.n = 0;
-		c.lost[0] = '\0';
-		MM_TRY(mm_list_docs(mm_desk_reader(d->desk), MM_DOC_DELIVERY,
-		    "", &l, count_one, &c, why));
-		if (c.lost[0] != '\0')
-			MM_TRY(drop_all(d, c.lost, why));
-		(void)!mm_text_copy(l.after, sizeof(l.after),
-		    mm_bytes_of(c.last));
-	} while (c.n == PAGE);
-	return MM_OK;
+	for (; gone != NULL; gone = next) {
+		next = gone->next;
+		if (d->delivers && drop_all(d, gone->hook.id, NULL) != MM_OK)
+			d->looked_for_lost = false;
+		mm_run_free(&gone);
+	}
 }
 
 static enum mm_err
-load(struct mm_deliver *d, struct mm_why *why)
+load(struct mm_deliver *d, struct mm_run **gone, struct mm_why *why)
 {
 	const struct mm_list l = { .most = MM_HOOKS_MOST * 2, .state = -1 };
 
@@ -295,19 +261,117 @@ load(struct mm_deliver *d, struct mm_why *why)
 		r->seen = false;
 	MM_TRY(mm_list_docs(mm_desk_reader(d->desk), MM_DOC_WEBHOOK, "", &l,
 	    load_one, d, why));
-	MM_TRY(forget_gone(d, why));
-	return count_dead(d, why);
+	*gone = take_gone(d);
+	return MM_OK;
+}
+
+/* ---- what only the node that delivers looks at ---- */
+
+struct lost {
+	struct mm_deliver *d;
+	unsigned n;
+	char last[MM_DOC_ID_MAX + 1], hook[MM_HOOK_ID];
+};
+
+static enum mm_err
+find_lost(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct lost *c = ctx;
+	const struct mm_doc *doc = row;
+	char hook[MM_HOOK_ID];
+
+	(void)next, (void)why;
+	c->n++;
+	strcpy(c->last, doc->id);
+	snprintf(hook, sizeof(hook), "%.19s", doc->id);
+	if (find(c->d, hook) == NULL)
+		strcpy(c->hook, hook);
+	return MM_OK;
+}
+
+/* One that is not in our list may be new: only the document knows. */
+static enum mm_err
+drop_lost(struct mm_deliver *d, const char *hook, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	uint64_t version;
+	enum mm_err rc = mm_get_doc(mm_desk_reader(d->desk), MM_DOC_WEBHOOK,
+	    hook, &version, &body, NULL);
+
+	if (rc == MM_ENOTFOUND)
+		return drop_all(d, hook, why);
+	return rc == MM_OK ? MM_OK :
+	    MM_FAIL(why, rc, "the store cannot be read");
+}
+
+/* Progress and dead letters of a webhook that was removed just before the
+ * server ended: looked for once. */
+static enum mm_err
+look_for_lost(struct mm_deliver *d, struct mm_why *why)
+{
+	struct mm_list l = { .most = PAGE, .state = -1 };
+	struct lost c = { .d = d };
+
+	do {
+		c.n = 0;
+		c.hook[0] = '\0';
+		MM_TRY(mm_list_docs(mm_desk_reader(d->desk), MM_DOC_DELIVERY,
+		    "", &l, find_lost, &c, why));
+		if (c.hook[0] != '\0')
+			MM_TRY(drop_lost(d, c.hook, why));
+		(void)!mm_text_copy(l.after, sizeof(l.after),
+		    mm_bytes_of(c.last));
+	} while (c.n == PAGE);
+	d->looked_for_lost = true;
+	return MM_OK;
+}
+
+/* see hook.h */
+enum mm_err
+mm_deliver_letters(struct mm_store_reader *r, const char *hook, unsigned *n,
+    struct mm_why *why)
+{
+	char prefix[MM_HOOK_ID + 1];
+
+	snprintf(prefix, sizeof(prefix), "%s.", hook);
+	return mm_count_docs(r, MM_DOC_DELIVERY, prefix, MM_HOOK_DEAD_MOST,
+	    n, why);
+}
+
+/* From then on what is buried and delivered after all changes the number;
+ * another node may have delivered one, too. */
+static enum mm_err
+count_dead(struct mm_deliver *d, struct mm_why *why)
+{
+	for (struct mm_run *r = d->runs; r != NULL; r = r->next) {
+		unsigned n;
+
+		MM_TRY(mm_deliver_letters(mm_desk_reader(d->desk), r->hook.id,
+		    &n, why));
+		pthread_mutex_lock(&d->lock);
+		r->live.dead = n;
+		pthread_mutex_unlock(&d->lock);
+	}
+	d->count_at = mm_core_shared(d->s->core) ? mm_mono_ms() + COUNT_MS
+						 : INT64_MAX;
+	return MM_OK;
 }
 
 /* see deliver.h */
 enum mm_err
 mm_deliver_load(struct mm_deliver *d, struct mm_why *why)
 {
+	struct mm_run *gone = NULL;
 	enum mm_err rc;
 
 	pthread_mutex_lock(&d->lock);
-	rc = load(d, why);
+	rc = load(d, &gone, why);
 	pthread_mutex_unlock(&d->lock);
+	forget_gone(d, gone);
+	if (rc == MM_OK && d->delivers && !d->looked_for_lost)
+		rc = look_for_lost(d, why);
+	if (rc == MM_OK && d->delivers && mm_mono_ms() >= d->count_at)
+		rc = count_dead(d, why);
 	return rc;
 }
 

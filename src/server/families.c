@@ -480,7 +480,8 @@ const struct mm_family mm_families[] = {
 	{ M "webhook_deliveries", COUNTER, "result",
 	    "Events delivered, and attempts that failed.", put_hook_events },
 	{ M "webhook_dead_letters", GAUGE, "",
-	    "Events that were put aside after their last attempt.",
+	    "Events that were put aside after their last attempt; of several "
+	    "nodes, at the one that delivers.",
 	    put_hooks_dead },
 	{ M "webhook_oldest_timestamp_seconds", GAUGE, "",
 	    "When the oldest event happened that an active webhook is to "

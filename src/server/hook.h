@@ -129,6 +129,10 @@ struct mm_hook_live {
 bool mm_deliver_show(struct mm_deliver *d, const char *hook,
     struct mm_hook_live *out);
 
+/* How many dead letters the store has of it.  Any thread. */
+MM_MUST enum mm_err mm_deliver_letters(struct mm_store_reader *r,
+    const char *hook, unsigned *n, struct mm_why *why);
+
 /* Of all webhooks together, now. */
 struct mm_hook_stats {
 	unsigned n[MM_HOOK_STATES];

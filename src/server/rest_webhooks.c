@@ -88,8 +88,12 @@ put_hook(struct mm_rest *r, const struct mm_hook *h)
 	if (h->secret > 1 && mm_now_ms() < both)
 		mm_rest_put_time(j, "previous_secret_until", both);
 	mm_json_int(j, "version", (int64_t)h->version);
-	if (mm_deliver_show(r->s->deliver, h->id, &live))
-		put_live(j, &live);
+	if (!mm_deliver_show(r->s->deliver, h->id, &live))
+		return;
+	/* who delivers knows the number, another one looks */
+	if (!mm_core_delivers(r->s->core))
+		(void)!mm_deliver_letters(r->reader, h->id, &live.dead, NULL);
+	put_live(j, &live);
 }
 
 static void

@@ -117,6 +117,9 @@ struct mm_store_backend {
 	enum mm_err (*list_docs)(struct mm_store_reader *r,
 	    const struct mm_doc_range *range, const struct mm_row_sink *to,
 	    struct mm_why *why);
+	enum mm_err (*count_docs)(struct mm_store_reader *r,
+	    const struct mm_doc_range *range, int64_t *n,
+	    struct mm_why *why);
 	enum mm_err (*list_revoked)(struct mm_store_reader *r,
 	    const char *issuer, int64_t now_s, const struct mm_row_sink *to,
 	    struct mm_why *why);

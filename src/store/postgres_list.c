@@ -205,6 +205,15 @@ mm_pg_list_docs(struct mm_store_reader *r, const struct mm_doc_range *range,
 	return MM_OK;
 }
 
+/* see backend.h */
+enum mm_err
+mm_pg_count_docs(struct mm_store_reader *r, const struct mm_doc_range *range,
+    int64_t *n, struct mm_why *why)
+{
+	return mm_pg_ints(mm_pg_db(r), ASK(DOCS_COUNT, INT(range->kind),
+	    TEXT(range->from), TEXT(range->to), INT(range->most)), n, 1, why);
+}
+
 /* ---- for a CRL ---- */
 
 static enum mm_err

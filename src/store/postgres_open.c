@@ -185,6 +185,7 @@ const struct mm_store_backend mm_postgres_backend = {
 	.get_tile = mm_pg_get_tile,
 	.list = mm_pg_list,
 	.list_docs = mm_pg_list_docs,
+	.count_docs = mm_pg_count_docs,
 	.list_revoked = mm_pg_list_revoked,
 	.list_history = mm_pg_list_history,
 	.recall = mm_pg_recall,

@@ -278,6 +278,9 @@
 	    " WHERE key = $1")                                            \
 	X(DOC, "SELECT version, body FROM doc WHERE kind = $1"            \
 	    " AND id = $2")                                               \
+	X(DOCS_COUNT, "SELECT count(*) FROM (SELECT 1 FROM doc"           \
+	    " WHERE kind = $1 AND id > $2 AND ($3 = '' OR id < $3)"       \
+	    " LIMIT $4) x")                                               \
 	X(DOCS, "SELECT id, version, body FROM doc WHERE kind = $1"       \
 	    " AND id > $2 AND ($3 = '' OR id < $3) ORDER BY id LIMIT $4")
 

@@ -198,6 +198,8 @@ enum mm_err mm_sqlite_get_counts(struct mm_store_reader *r,
 enum mm_err mm_sqlite_get_doc(struct mm_store_reader *r,
     enum mm_doc_kind kind, const char *id, uint64_t *version,
     struct mm_buf *body, struct mm_why *why);
+enum mm_err mm_sqlite_count_docs(struct mm_store_reader *r,
+    const struct mm_doc_range *range, int64_t *n, struct mm_why *why);
 enum mm_err mm_sqlite_list_docs(struct mm_store_reader *r,
     const struct mm_doc_range *range, const struct mm_row_sink *to,
     struct mm_why *why);

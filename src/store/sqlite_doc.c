@@ -84,3 +84,13 @@ mm_sqlite_list_docs(struct mm_store_reader *r, const struct mm_doc_range *range,
 	}
 	return err == MM_ENOTFOUND ? MM_OK : err;
 }
+
+enum mm_err
+mm_sqlite_count_docs(struct mm_store_reader *r,
+    const struct mm_doc_range *range, int64_t *n, struct mm_why *why)
+{
+	return mm_sqlite_ints(mm_sqlite_db(r),
+	    ASK(DOCS_COUNT, INT(range->kind), TEXT(range->from),
+		TEXT(range->to), INT(range->most)),
+	    n, 1, why);
+}

@@ -264,6 +264,7 @@ const struct mm_store_backend mm_sqlite_backend = {
 	.get_tile = mm_sqlite_get_tile,
 	.list = mm_sqlite_list,
 	.list_docs = mm_sqlite_list_docs,
+	.count_docs = mm_sqlite_count_docs,
 	.list_revoked = mm_sqlite_list_revoked,
 	.list_history = mm_sqlite_list_history,
 	.recall = mm_sqlite_recall,

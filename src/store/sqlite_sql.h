@@ -297,6 +297,9 @@
 	X(DOC_PUT, "INSERT OR REPLACE INTO doc"                           \
 	    " VALUES (?1, ?2, ?3, ?4)")                                   \
 	X(DOC_DROP, "DELETE FROM doc WHERE kind = ?1 AND id = ?2")        \
+	X(DOCS_COUNT, "SELECT count(*) FROM (SELECT 1 FROM doc"           \
+	    " WHERE kind = ?1 AND id > ?2 AND (?3 = '' OR id < ?3)"       \
+	    " LIMIT ?4)")                                                 \
 	X(DOCS, "SELECT id, version, body FROM doc WHERE kind = ?1"       \
 	    " AND id > ?2 AND (?3 = '' OR id < ?3) ORDER BY id LIMIT ?4") \
 	X(CRL, "SELECT number, next_s, der FROM crl WHERE issuer = ?1")   \

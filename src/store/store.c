@@ -302,23 +302,45 @@ after_prefix(const char *prefix, char out[MM_DOC_ID_MAX + 1])
 		out[n - 1]++;
 }
 
+static enum mm_err
+range_of(struct mm_doc_range *range, const char *prefix, const char *after,
+    struct mm_why *why)
+{
+	const char *from = strcmp(after, prefix) > 0 ? after : prefix;
+
+	if (range->most < 1 || range->most > LIST_MAX)
+		return MM_FAIL(why, MM_EINPUT,
+		    "list: %u rows asked, want 1 to %d", range->most, LIST_MAX);
+	if (strlen(prefix) > MM_DOC_ID_MAX ||
+	    !mm_text_copy(range->from, sizeof(range->from), mm_bytes_of(from)))
+		return MM_FAIL(why, MM_EINPUT, "list: no such key");
+	after_prefix(prefix, range->to);
+	return MM_OK;
+}
+
 enum mm_err
 mm_list_docs(struct mm_store_reader *r, enum mm_doc_kind kind,
     const char *prefix, const struct mm_list *l, mm_row_fn *fn, void *ctx,
     struct mm_why *why)
 {
 	struct mm_doc_range range = { .kind = kind, .most = l->most };
-	const char *from = strcmp(l->after, prefix) > 0 ? l->after : prefix;
 
-	if (l->most < 1 || l->most > LIST_MAX)
-		return MM_FAIL(why, MM_EINPUT,
-		    "list: %u rows asked, want 1 to %d", l->most, LIST_MAX);
-	if (strlen(prefix) > MM_DOC_ID_MAX ||
-	    !mm_text_copy(range.from, sizeof(range.from), mm_bytes_of(from)))
-		return MM_FAIL(why, MM_EINPUT, "list: no such key");
-	after_prefix(prefix, range.to);
+	MM_TRY(range_of(&range, prefix, l->after, why));
 	return r->backend->list_docs(r, &range,
 	    &(struct mm_row_sink){ fn, ctx }, why);
+}
+
+enum mm_err
+mm_count_docs(struct mm_store_reader *r, enum mm_doc_kind kind,
+    const char *prefix, unsigned most, unsigned *n, struct mm_why *why)
+{
+	struct mm_doc_range range = { .kind = kind, .most = most };
+	int64_t count;
+
+	MM_TRY(range_of(&range, prefix, "", why));
+	MM_TRY(r->backend->count_docs(r, &range, &count, why));
+	*n = (unsigned)count;
+	return MM_OK;
 }
 
 enum mm_err

@@ -545,6 +545,10 @@ MM_MUST enum mm_err mm_list_operators(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_list_docs(struct mm_store_reader *r,
     enum mm_doc_kind kind, const char *prefix, const struct mm_list *l,
     mm_row_fn *fn, void *ctx, struct mm_why *why);
+/* How many there are, at most most: a look at so many places of an index. */
+MM_MUST enum mm_err mm_count_docs(struct mm_store_reader *r,
+    enum mm_doc_kind kind, const char *prefix, unsigned most, unsigned *n,
+    struct mm_why *why);
 /* Revoked (and held) serials of an issuer not yet expired at now_s, in serial
  * order, for its CRL: the row is a struct mm_cert_row.  They may be many, and
  * come as they are read: fn does not use r. */

@@ -113,6 +113,7 @@ list(const struct mm_store_backend *b)
 	};
 	struct fx f;
 	struct top t;
+	unsigned n;
 
 	if (!fx_open(&f, b))
 		return;
@@ -131,6 +132,15 @@ list(const struct mm_store_backend *b)
 		    rows[i].prefix, &l, note, seen, NULL), MM_OK);
 		assert_string_equal(seen, rows[i].want);
 	}
+	assert_int_equal(mm_count_docs(f.r, MM_DOC_DELIVERY, "ab.", 100, &n,
+	    NULL), MM_OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(mm_count_docs(f.r, MM_DOC_DELIVERY, "", 5, &n, NULL),
+	    MM_OK);
+	assert_int_equal(n, 5);
+	assert_int_equal(mm_count_docs(f.r, MM_DOC_DELIVERY, "x", 5, &n,
+	    NULL), MM_OK);
+	assert_int_equal(n, 0);
 	fx_close(&f);
 }
 
