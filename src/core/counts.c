@@ -16,7 +16,6 @@ struct row {
 	char authority[MM_AUTHORITY_TEXT];
 	char device[MM_DEVICE_ID_MAX + 1];
 	char product[MM_NAME_MAX + 1];
-	char text[MM_SAID_TEXT];
 	enum mm_reason reason;
 	uint64_t n;
 };
@@ -65,7 +64,7 @@ find(struct mm_counts *c, const char *authority, enum mm_reason reason)
 }
 
 static bool
-add(struct mm_counts *c, const struct mm_verdict *v, const char *text)
+add(struct mm_counts *c, const struct mm_verdict *v)
 {
 	struct row *r = find(c, v->authority, v->reason);
 	bool first = r == NULL;
@@ -80,19 +79,17 @@ add(struct mm_counts *c, const struct mm_verdict *v, const char *text)
 		r->reason = v->reason;
 		r->n = 0;
 	}
-	snprintf(r->text, sizeof(r->text), "%s", text);
 	return r->n++ == 0;
 }
 
 /* see priv.h */
 bool
-mm_counts_refused(struct mm_counts *c, const struct mm_verdict *v,
-    const char *text)
+mm_counts_refused(struct mm_counts *c, const struct mm_verdict *v)
 {
 	bool first;
 
 	pthread_mutex_lock(&c->lock);
-	first = add(c, v, text);
+	first = add(c, v);
 	pthread_mutex_unlock(&c->lock);
 	return first;
 }
@@ -156,7 +153,6 @@ enter(struct mm_core *c, const struct row *r, enum mm_entry_type type,
 	e.field[MM_F_DEVICE] = r->device[0] ? r->device : NULL;
 	e.field[MM_F_PRODUCT] = r->product[0] ? r->product : NULL;
 	e.field[MM_F_REASON] = mm_reason_text(r->reason);
-	e.field[MM_F_RESULT] = r->text[0] ? r->text : NULL;
 	e.field[MM_F_COUNT] = n;
 	mm_papers_add(&p, &e);
 	MM_TRY(mm_papers_seal(&p, &op, why));

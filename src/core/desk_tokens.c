@@ -74,7 +74,7 @@ alert_fielded(struct minting *m, const struct mm_device *dev,
 	strcpy(v.device, dev->id);
 	strcpy(v.product, dev->product);
 	m->d->c->refusals[MM_R_FIELDED]++;
-	if (!mm_counts_refused(m->d->c->counts, &v, ""))
+	if (!mm_counts_refused(m->d->c->counts, &v))
 		return MM_OK;
 	e.field[MM_F_ACTOR] = m->by->id;
 	e.field[MM_F_AUTHORITY] = v.authority;

@@ -229,7 +229,7 @@ act_refuse(struct pipe *p, struct mm_job *job)
 	if (v->code == MM_EAUTH)
 		mm_counts_counted(p->c->counts, v->reason);
 	else
-		first = mm_counts_refused(p->c->counts, v, job->said);
+		first = mm_counts_refused(p->c->counts, v);
 	if (mm_ops_refuse(f, first, NULL) != MM_OK || f->nops == 0)
 		finish(p, job);
 	else

@@ -142,10 +142,9 @@ void mm_ask_pass(const struct mm_flight *from, struct mm_flight *to);
 struct mm_counts;
 MM_MUST enum mm_err mm_counts_new(struct mm_counts **out, struct mm_why *why);
 void mm_counts_free(struct mm_counts **owner);
-/* true: the first of its kind in this hour.  text: what else the entry shall
- * say, "" nothing; the hour's last counts. */
-bool mm_counts_refused(struct mm_counts *c, const struct mm_verdict *v,
-    const char *text);
+/* true: the first of its kind in this hour.  The entry has the reason's code:
+ * what people wrote is for the attempt log, where it can be forgotten. */
+bool mm_counts_refused(struct mm_counts *c, const struct mm_verdict *v);
 void mm_counts_counted(struct mm_counts *c, enum mm_reason reason);
 /* Enters what is counted; all: also the hour that is not over. */
 MM_MUST enum mm_err mm_counts_flush(struct mm_core *c, bool all,
