@@ -47,8 +47,9 @@ struct mm_core_conf {
 	void (*done)(void *ctx, struct mm_job *list);
 	/* Something worth a log line; the core itself never logs. */
 	void (*note)(void *ctx, int level, const char *event, const char *text);
-	/* The ledger has size entries now, all durable; on the writer's
-	 * thread, which must not wait.  NULL: nobody asks. */
+	/* The ledger has size entries now, all durable, whichever node wrote
+	 * them; on the writer's thread or the feeder's, which must not wait,
+	 * and perhaps on both at once.  NULL: nobody asks. */
 	void (*grown)(void *ctx, uint64_t size);
 	/*
 	 * Whether a first enrolment is allowed is asked of somebody outside;

@@ -69,7 +69,7 @@ end_page(struct mm_desk *d, struct ending *e, const char *device,
 	strcpy(mine.after, e->after);
 	MM_TRY(mm_list_certs(d->r, &mine, see, e, why));
 	if (e->n > 0)
-		MM_TRY(mm_core_run(d->c, e->ops, e->n, why));
+		MM_TRY(mm_desk_write(d, e->ops, e->n, why));
 	for (unsigned i = 0; i < e->n; i++)
 		if (e->op[i].result != MM_OK)
 			return MM_FAIL(why, e->op[i].result, "%s",

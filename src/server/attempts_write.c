@@ -8,30 +8,15 @@
 
 /* What was noted becomes each device's document, in batches. */
 
-enum { BATCH = 64 };
+enum { BATCH = 64, TRIES = 5 };
 struct batch {
 	struct mm_attempts *a;
 	struct mm_desk *d;
 	size_t n;
+	const struct row *row[BATCH];
 	struct mm_op op[BATCH];
 	struct mm_buf body[BATCH];
 };
-
-static enum mm_err
-batch_write(struct batch *b, struct mm_why *why)
-{
-	enum mm_err rc;
-
-	for (size_t i = 0; i < b->n; i++)
-		b->op[i].u.doc.body = mm_buf_view(&b->body[i]);
-	rc = mm_desk_docs_put(b->d, b->op, b->n, why);
-	if (rc == MM_OK)
-		b->a->written += b->n;
-	for (size_t i = 0; i < b->n; i++)
-		mm_buf_done(&b->body[i]);
-	b->n = 0;
-	return rc;
-}
 
 /* The device that a subject speaks of, in lower case. */
 static enum mm_err
@@ -161,21 +146,80 @@ merge(const struct row *r, json_t *all, struct mm_buf *body, struct mm_why *why)
 MM_FREE_FN(json_free, json_t, json_decref)
 
 static enum mm_err
-read_old(struct batch *b, const char *device, json_t **out, struct mm_why *why)
+read_old(struct batch *b, struct mm_op_doc *doc, json_t **out,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
-	uint64_t version;
 	enum mm_err rc = mm_get_doc(mm_desk_reader(b->d), MM_DOC_ATTEMPT,
-	    device, &version, &body, NULL);
+	    doc->id, &doc->expect, &body, NULL);
 
 	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		return MM_FAIL(why, rc, "attempts: the store cannot be read");
 	if (rc == MM_OK)
 		*out = json_loadb((const char *)body.p, body.n, 0, NULL);
+	else
+		doc->expect = 0;
 	if (*out == NULL)
 		*out = json_array();
 	return *out != NULL ? MM_OK
 			    : MM_FAIL(why, MM_ENOMEM, "attempts: no memory");
+}
+
+/* What is stored, and the row's runs with it. */
+static enum mm_err
+prepare(struct batch *b, size_t i, struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *old = NULL;
+
+	MM_TRY(read_old(b, &b->op[i].u.doc, &old, why));
+	mm_buf_reset(&b->body[i]);
+	return merge(b->row[i], old, &b->body[i], why);
+}
+
+/* Somebody else wrote it since it was read: another node. */
+static bool
+overtaken(enum mm_err rc)
+{
+	return rc == MM_ECONFLICT || rc == MM_ESTALE || rc == MM_ENOTFOUND;
+}
+
+/* What overtook it is read and merged with; who is overtaken again and again
+ * leaves it. */
+static enum mm_err
+write_again(struct batch *b, size_t i, struct mm_why *why)
+{
+	enum mm_err rc = b->op[i].result;
+
+	for (unsigned n = 0; n < TRIES && overtaken(rc); n++) {
+		MM_TRY(prepare(b, i, why));
+		b->op[i].u.doc.body = mm_buf_view(&b->body[i]);
+		rc = mm_desk_docs_put(b->d, &b->op[i], 1, NULL);
+	}
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "attempts: %s",
+	    b->op[i].why.text);
+}
+
+static enum mm_err
+batch_write(struct batch *b, struct mm_why *why)
+{
+	enum mm_err rc;
+
+	for (size_t i = 0; i < b->n; i++)
+		b->op[i].u.doc.body = mm_buf_view(&b->body[i]);
+	rc = mm_desk_docs_put(b->d, b->op, b->n, why);
+	if (overtaken(rc)) {
+		if (why != NULL)
+			*why = (struct mm_why){ 0 };
+		rc = MM_OK;
+		for (size_t i = 0; i < b->n && rc == MM_OK; i++)
+			rc = write_again(b, i, why);
+	}
+	if (rc == MM_OK)
+		b->a->written += b->n;
+	for (size_t i = 0; i < b->n; i++)
+		mm_buf_done(&b->body[i]);
+	b->n = 0;
+	return rc;
 }
 
 static bool
@@ -190,7 +234,6 @@ waits(const struct batch *b, const char *device)
 static enum mm_err
 put_row(struct batch *b, const struct row *r, struct mm_why *why)
 {
-	MM_OWN(json_free) json_t *old = NULL;
 	char device[MM_DEVICE_ID_MAX + 1];
 	struct mm_op_doc *doc;
 	enum mm_err rc = device_of(mm_desk_reader(b->d), r->subject, device);
@@ -201,13 +244,12 @@ put_row(struct batch *b, const struct row *r, struct mm_why *why)
 		return MM_FAIL(why, rc, "attempts: the store cannot be read");
 	if (b->n == BATCH || waits(b, device))
 		MM_TRY(batch_write(b, why));
-	MM_TRY(read_old(b, device, &old, why));
 	doc = &b->op[b->n].u.doc;
-	*doc =
-	    (struct mm_op_doc){ .kind = MM_DOC_ATTEMPT, .expect = MM_DOC_ANY };
+	*doc = (struct mm_op_doc){ .kind = MM_DOC_ATTEMPT };
 	strcpy(doc->id, device);
+	b->row[b->n] = r;
 	mm_buf_init(&b->body[b->n], MM_DOC_MAX);
-	return merge(r, old, &b->body[b->n++], why);
+	return prepare(b, b->n++, why);
 }
 
 static void
