@@ -152,6 +152,7 @@ _mintmark() {
 	'ledger verify-receipt --key') kind='@file' ;;
 	'ledger reconcile --config') kind='@file' ;;
 	'ledger reconcile --journal') kind='@file' ;;
+	'ledger reconcile --copied-at') words=' ' ;;
 	'ledger export --since') words=' ' ;;
 	'ledger export --type') words=' ' ;;
 	'ledger export --device') kind='device' ;;
@@ -261,7 +262,7 @@ _mintmark() {
 	'ledger verify') words='--help --key --keep '; kind='@dir' ;;
 	'ledger receipt') words='--help --out '; kind='' ;;
 	'ledger verify-receipt') words='--help --key '; kind='@file' ;;
-	'ledger reconcile') words='--help --config --journal '; kind='@file' ;;
+	'ledger reconcile') words='--help --config --journal --copied-at '; kind='@file' ;;
 	'ledger export') words='--help --since --type --device --format --out --from '; kind='' ;;
 	'event list') words='--help --after --type --device --product --limit '; kind='' ;;
 	'event follow') words='--help --after --type --device --product --state --count '; kind='' ;;

@@ -14,6 +14,7 @@ struct mm_clock {
 	uint64_t line;
 	int64_t from_ms, to_ms;
 	bool due; /* a checkpoint came after it: the server knew of it */
+	bool later; /* the ledger's: see struct mm_mark */
 };
 struct mm_clock_list {
 	struct mm_clock *at;
@@ -26,7 +27,7 @@ MM_MUST enum mm_err mm_clocks_line(struct mm_clock_list *l,
     const struct mm_journal_line *line, struct mm_why *why);
 /* An entry of any type. */
 MM_MUST enum mm_err mm_clocks_entry(struct mm_clock_list *l,
-    const struct mm_entry *e, struct mm_why *why);
+    const struct mm_entry *e, bool later, struct mm_why *why);
 /* Appends {"line", "difference"} for each that one has and the other lacks
  * or has otherwise. */
 void mm_clocks_compare(const struct mm_clock_list *journal,

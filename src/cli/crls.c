@@ -49,9 +49,10 @@ mm_crls_line(struct mm_crls *s, const struct mm_journal_line *l,
 
 /* see crls.h */
 enum mm_err
-mm_crls_entry(struct mm_crls *s, const struct mm_entry *e, struct mm_why *why)
+mm_crls_entry(struct mm_crls *s, const struct mm_entry *e, bool later,
+    struct mm_why *why)
 {
-	struct mm_crl_seen seen = { 0 };
+	struct mm_crl_seen seen = { .later = later };
 	const char *result = e->field[MM_F_RESULT];
 	int64_t number, end_ms = 0;
 
@@ -186,18 +187,29 @@ was_signed(const struct mm_crls *journal, const struct mm_crl_seen *line,
 
 static void
 only_journal(const struct mm_crl_seen *c, json_t *differences,
-    size_t *in_flight)
+    struct mm_waiting *waiting)
 {
 	if (c->young)
-		++*in_flight;
+		waiting->in_flight++;
 	else
 		differ(differences, c, "not in the ledger");
+}
+
+static void
+only_ledger(const struct mm_crl_seen *c, bool twice, json_t *differences,
+    struct mm_waiting *waiting)
+{
+	if (!twice && c->later)
+		waiting->later++;
+	else
+		differ(differences, c, twice ? "twice in the ledger"
+					     : "not in the journal");
 }
 
 /* Two sorted lists, one walk. */
 static void
 compare_ledger(const struct mm_crls *journal, const struct mm_crls *ledger,
-    json_t *differences, size_t *in_flight)
+    json_t *differences, struct mm_waiting *waiting)
 {
 	size_t i = 0, k = 0;
 
@@ -209,11 +221,10 @@ compare_ledger(const struct mm_crls *journal, const struct mm_crls *ledger,
 		int c = a == NULL ? 1 : b == NULL ? -1 : order(a, b);
 
 		if (c < 0)
-			only_journal(a, differences, in_flight);
+			only_journal(a, differences, waiting);
 		if (c > 0)
-			differ(differences, b, k > 0 &&
-			    order(b, b - 1) == 0 ? "twice in the ledger"
-						 : "not in the journal");
+			only_ledger(b, k > 0 && order(b, b - 1) == 0,
+			    differences, waiting);
 		i += c <= 0;
 		k += c >= 0;
 	}
@@ -246,8 +257,10 @@ compare_stored(const struct mm_crls *journal, const struct mm_crls *ledger,
 		    "not in the database" : "an older one in the database");
 	if (c->number == 0)
 		return;
-	if (line == NULL)
+	if (line == NULL && (entry == NULL || !entry->later))
 		differ(differences, c, "in the database, not in the journal");
+	else if (line == NULL)
+		; /* its entry says that it is later */
 	else if (!was_signed(journal, line, c))
 		differ(differences, c, "not what was signed in the database");
 	else if (c->forged)
@@ -264,7 +277,7 @@ compare_stored(const struct mm_crls *journal, const struct mm_crls *ledger,
 /* see crls.h */
 void
 mm_crls_compare(struct mm_crls of[MM_OF_RECORDS], json_t *differences,
-    size_t *in_flight)
+    struct mm_waiting *waiting)
 {
 	const struct mm_crls *journal = &of[MM_OF_JOURNAL];
 	const struct mm_crls *ledger = &of[MM_OF_LEDGER];
@@ -274,7 +287,7 @@ mm_crls_compare(struct mm_crls of[MM_OF_RECORDS], json_t *differences,
 		if (of[i].n != 0)
 			qsort(of[i].at, of[i].n, sizeof(of[i].at[0]),
 			    order_lost);
-	compare_ledger(journal, ledger, differences, in_flight);
+	compare_ledger(journal, ledger, differences, waiting);
 	for (size_t i = 0; i < store->n; i++)
 		compare_stored(journal, ledger, &store->at[i], differences);
 }

@@ -20,6 +20,7 @@ struct mm_crl_seen {
 	bool forged;     /* the database's: without the issuer's signature */
 	bool young;      /* the journal's: may still be on its way */
 	bool lost;       /* the ledger's: never stored */
+	bool later;      /* the ledger's: see struct mm_mark */
 };
 struct mm_crls {
 	struct mm_crl_seen *at;
@@ -31,7 +32,7 @@ MM_MUST enum mm_err mm_crls_line(struct mm_crls *s,
     const struct mm_journal_line *l, int64_t began_ms, struct mm_why *why);
 /* An entry of any type. */
 MM_MUST enum mm_err mm_crls_entry(struct mm_crls *s, const struct mm_entry *e,
-    struct mm_why *why);
+    bool later, struct mm_why *why);
 /* What the database has of an issuer; number 0: nothing. */
 struct mm_crl_row {
 	uint64_t number;
@@ -41,10 +42,10 @@ struct mm_crl_row {
 MM_MUST enum mm_err mm_crls_stored(struct mm_crls *s,
     const struct mm_issuer_conf *issuer, const struct mm_crl_row *row,
     struct mm_why *why);
-/* Appends {"issuer", "crl", "difference"} for each; adds to *in_flight young
- * ones that only the journal has.  Sorts. */
+/* Appends {"issuer", "crl", "difference"} for each; adds to *waiting.
+ * Sorts. */
 void mm_crls_compare(struct mm_crls of[MM_OF_RECORDS], json_t *differences,
-    size_t *in_flight);
+    struct mm_waiting *waiting);
 void mm_crls_done(struct mm_crls *s);
 
 #endif

@@ -111,10 +111,11 @@ name_missing(struct mm_facts *s, const struct mm_fact *f, const char *what,
 
 /* see facts.h */
 enum mm_err
-mm_facts_journal(struct mm_facts *s, struct mm_why *why)
+mm_facts_journal(struct mm_facts *s, uint64_t lined, struct mm_why *why)
 {
 	for (uint32_t i = 0; i < s->n; i++)
-		if (s->fact[i].kind == MM_FACT_TOKEN && !s->fact[i].journalled)
+		if (s->fact[i].kind == MM_FACT_TOKEN &&
+		    !s->fact[i].journalled && s->fact[i].entry < lined)
 			MM_TRY(name_missing(
 			    s, &s->fact[i], "not in the journal", false, why));
 	return MM_OK;

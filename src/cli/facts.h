@@ -44,7 +44,9 @@ MM_MUST enum mm_err mm_facts_compare(struct mm_facts *s, struct mm_why *why);
 
 /* Takes note of a token's line; others are none of its business. */
 void mm_facts_line(struct mm_facts *s, const struct mm_journal_line *l);
-/* After all lines of all journals: tokens that no signer made. */
-MM_MUST enum mm_err mm_facts_journal(struct mm_facts *s, struct mm_why *why);
+/* After all lines of all journals: tokens that no signer made, of the ledger's
+ * first `lined` entries. */
+MM_MUST enum mm_err mm_facts_journal(struct mm_facts *s, uint64_t lined,
+    struct mm_why *why);
 
 #endif

@@ -246,7 +246,7 @@ check_age(const struct mm_heads *s, uint64_t stored, json_t *differences)
 
 /* The stored checkpoint becomes one of the heads. */
 static enum mm_err
-take_stored(struct mm_heads *s, struct mm_store_reader *db, bool lost,
+take_stored(struct mm_heads *s, struct mm_store_reader *db, uint64_t lined,
     json_t *differences, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_NOTE_MAX);
@@ -273,7 +273,7 @@ take_stored(struct mm_heads *s, struct mm_store_reader *db, bool lost,
 		return MM_OK;
 	}
 	text_hash(&c, h.text);
-	if (!lost && !has_line(s, &h))
+	if (h.size <= lined && !has_line(s, &h))
 		differ(differences, h.size,
 		    "the stored checkpoint is not in the journal");
 	return add(s, &h, why);
@@ -297,7 +297,8 @@ check_larger(const struct walk *w)
 /* see heads.h */
 enum mm_err
 mm_heads_compare(struct mm_heads *s, struct mm_store_reader *db, uint64_t size,
-    const char *origin, bool lost, json_t *differences, struct mm_why *why)
+    const char *origin, uint64_t lined, json_t *differences,
+    struct mm_why *why)
 {
 	MM_OWN(walk_free) struct walk *w = calloc(1, sizeof(*w));
 	struct mm_why gap = { 0 };
@@ -309,7 +310,7 @@ mm_heads_compare(struct mm_heads *s, struct mm_store_reader *db, uint64_t size,
 	w->db = db;
 	w->origin = origin;
 	w->differences = differences;
-	MM_TRY(take_stored(s, db, lost, differences, why));
+	MM_TRY(take_stored(s, db, lined, differences, why));
 	if (s->n != 0)
 		qsort(s->h, s->n, sizeof(*s->h), order);
 	check_heads(w);

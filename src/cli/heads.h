@@ -22,11 +22,12 @@ MM_MUST enum mm_err mm_heads_line(struct mm_heads *s,
 /*
  * Appends {"record", "difference"} where the first `size` entries make
  * another tree than was signed, and for the stored checkpoint: its signature,
- * its tree, and, unless the journal's end was lost, its line.
+ * its tree, and its line, unless the journal's end was lost (lined 0) or it is
+ * of more than `lined` entries.
  */
 MM_MUST enum mm_err mm_heads_compare(struct mm_heads *s,
-    struct mm_store_reader *db, uint64_t size, const char *origin, bool lost,
-    json_t *differences, struct mm_why *why);
+    struct mm_store_reader *db, uint64_t size, const char *origin,
+    uint64_t lined, json_t *differences, struct mm_why *why);
 void mm_heads_done(struct mm_heads *s);
 
 #endif

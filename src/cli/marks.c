@@ -46,7 +46,7 @@ mm_differ_unread(json_t *differences, const char *record, enum mm_err rc,
 struct comparing {
 	struct mm_marks *of;
 	json_t *differences;
-	size_t in_flight;
+	struct mm_waiting *waiting;
 };
 
 /* see marks.h */
@@ -189,6 +189,16 @@ check_one(struct comparing *r, int i, size_t at, struct mm_mark *known)
 	return at;
 }
 
+/* The ledger says when it came. */
+static bool
+is_later(const struct comparing *r, const size_t at[MM_OF_RECORDS],
+    unsigned have)
+{
+	const struct mm_marks *s = &r->of[MM_OF_LEDGER];
+
+	return (have & 1u << MM_OF_LEDGER) != 0 && s->m[at[MM_OF_LEDGER]].later;
+}
+
 /* Three sorted lists, one walk. */
 static void
 compare(struct comparing *r)
@@ -197,17 +207,21 @@ compare(struct comparing *r)
 	const struct mm_mark *least;
 	struct mm_mark known;
 	unsigned have;
+	bool later;
 
 	while ((have = smallest(r, at, &least)) != 0) {
 		if (have == 1u << MM_OF_JOURNAL && least->young) {
-			r->in_flight++;
+			r->waiting->in_flight++;
 			at[MM_OF_JOURNAL]++;
 			continue;
 		}
+		later = is_later(r, at, have);
 		known = *least;
 		for (int i = 0; i < MM_OF_RECORDS; i++)
 			if (have & 1u << i)
 				at[i] = check_one(r, i, at[i], &known);
+			else if (i == MM_OF_JOURNAL && later)
+				r->waiting->later++;
 			else
 				differ(r, known.serial, "not in the",
 				    mm_record_names[i]);
@@ -217,16 +231,15 @@ compare(struct comparing *r)
 /* see marks.h */
 void
 mm_marks_compare(struct mm_marks of[MM_OF_RECORDS], json_t *differences,
-    size_t *in_flight)
+    struct mm_waiting *waiting)
 {
-	struct comparing r = { of, differences, 0 };
+	struct comparing r = { of, differences, waiting };
 
 	for (int i = 0; i < MM_OF_RECORDS; i++)
 		if (of[i].n != 0)
 			qsort(of[i].m, of[i].n, sizeof(struct mm_mark),
 			    order);
 	compare(&r);
-	*in_flight = r.in_flight;
 }
 
 /* see marks.h */
@@ -243,7 +256,7 @@ mm_marks_missing(const struct mm_marks *s, const struct mm_marks *other,
 		    (memcmp(other->m[k].serial, s->m[i].serial, 16) != 0 ||
 			memcmp(other->m[k].spki, s->m[i].spki, 32) != 0))
 			k++;
-		if (k == other->n)
+		if (k == other->n && !s->m[i].later)
 			differ(&r, s->m[i].serial, what, where);
 	}
 }

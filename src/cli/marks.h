@@ -27,16 +27,23 @@ MM_MUST enum mm_err mm_differ_unread(json_t *differences, const char *record,
  * tbs, cert: 8 bytes of the hash of what was signed and of the certificate,
  * zero where a record does not have it; so is not_after_s.  young: it may
  * still be on its way.  partial: a journal line recovered from the ledger,
- * which knows the serial and the key only.
+ * which knows the serial and the key only.  later: entered since the journals
+ * were copied, which may not have it yet.
  */
 struct mm_mark {
 	uint8_t serial[16], spki[32], who[16], tbs[8], cert[8];
 	int64_t not_after_s;
-	bool young, partial;
+	bool young, partial, later;
 };
 struct mm_marks {
 	struct mm_mark *m;
 	size_t n, cap;
+};
+
+/* What is no difference, and why not. */
+struct mm_waiting {
+	size_t in_flight; /* young ones that only the journal has */
+	size_t later;     /* later ones that the journal does not have */
 };
 
 void mm_mark_who(struct mm_mark *m, const char *device, const char *issuer,
@@ -44,12 +51,12 @@ void mm_mark_who(struct mm_mark *m, const char *device, const char *issuer,
 MM_MUST enum mm_err mm_marks_add(struct mm_marks *s, const struct mm_mark *m,
     struct mm_why *why);
 void mm_marks_done(struct mm_marks *s);
-/* Appends {"serial", "difference"} for each that is not the same in all;
- * *in_flight: young ones that only the journal has.  Sorts the marks. */
+/* Appends {"serial", "difference"} for each that is not the same in all; adds
+ * to *waiting.  Sorts the marks. */
 void mm_marks_compare(struct mm_marks of[MM_OF_RECORDS],
-    json_t *differences, size_t *in_flight);
+    json_t *differences, struct mm_waiting *waiting);
 /* Appends "what where" for each that the other list does not have, by serial
- * and key: for lists of few. */
+ * and key, and that is not later: for lists of few. */
 void mm_marks_missing(const struct mm_marks *s, const struct mm_marks *other,
     const char *what, const char *where, json_t *differences);
 

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,6 +36,9 @@ const struct mm_opt mm_opts_ledger_reconcile[] = {
 	    "/etc/mintmark/mintmark.conf)", MM_C_FILE, NULL },
 	{ "journal", "FILE", "instead of the configuration's", MM_C_FILE,
 	    NULL },
+	{ "copied-at", "SIZE", "the last checkpoint's size before the "
+	    "journals were copied: what came since may not be in them",
+	    MM_C_NONE, NULL },
 	END
 };
 
@@ -53,7 +57,9 @@ struct reconcile {
 	uint64_t size;      /* of the database's ledger */
 	bool unread;        /* some of the database's certificates */
 	size_t recovered;   /* journal lines that say so */
-	size_t in_flight;   /* young ones that only the journal has */
+	uint64_t copied_at; /* entries from here on: see struct mm_mark */
+	struct mm_waiting waiting;
+	bool others;        /* other nodes' journals were given */
 	int64_t began_ms;
 	json_t *differences;
 	struct mm_progress progress;
@@ -63,9 +69,9 @@ struct reconcile {
 
 static enum mm_err
 add_glass(struct reconcile *r, int record, const uint8_t serial[16],
-    const uint8_t spki[32], struct mm_why *why)
+    const uint8_t spki[32], bool later, struct mm_why *why)
 {
-	struct mm_mark m = { 0 };
+	struct mm_mark m = { .later = later };
 
 	memcpy(m.serial, serial, 16);
 	memcpy(m.spki, spki, 32);
@@ -107,7 +113,7 @@ journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 		mm_facts_line(r->facts, &l);
 		if (l.kind == MM_J_RECOVERY)
 			MM_TRY(add_glass(r, MM_OF_JOURNAL, l.serial,
-			    l.spki_sha256, why));
+			    l.spki_sha256, false, why));
 		if (l.kind != MM_J_CERTIFICATE && l.kind != MM_J_RECOVERED)
 			continue;
 		MM_TRY(journal_mark(r, &l, why));
@@ -178,14 +184,14 @@ one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
     struct mm_why *why)
 {
 	struct reconcile *r = ctx;
-	struct mm_mark m = { 0 };
+	struct mm_mark m = { .later = index >= r->copied_at };
 	uint8_t cert[32] = { 0 };
 	int64_t end_ms = 0;
 
 	if ((index & 1023) == 0)
 		mm_progress_step(&r->progress, index);
-	MM_TRY(mm_clocks_entry(&r->clocks[MM_OF_LEDGER], e, why));
-	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], e, why));
+	MM_TRY(mm_clocks_entry(&r->clocks[MM_OF_LEDGER], e, m.later, why));
+	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], e, m.later, why));
 	MM_TRY(mm_facts_entry(r->facts, index, e, why));
 	if ((!is_signature(e->type) && e->type != MM_E_OPERATOR_RECOVERED) ||
 	    e->field[MM_F_SERIAL] == NULL)
@@ -193,7 +199,8 @@ one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
 	MM_TRY(hex(e, MM_F_SERIAL, m.serial, 16, why));
 	MM_TRY(hex(e, MM_F_SPKI_SHA256, m.spki, 32, why));
 	if (e->type == MM_E_OPERATOR_RECOVERED)
-		return add_glass(r, MM_OF_LEDGER, m.serial, m.spki, why);
+		return add_glass(r, MM_OF_LEDGER, m.serial, m.spki, m.later,
+		    why);
 	MM_TRY(hex(e, MM_F_CERT_SHA256, cert, 32, why));
 	memcpy(m.cert, cert, sizeof(m.cert));
 	if (e->field[MM_F_NOT_AFTER] != NULL)
@@ -327,13 +334,14 @@ report(struct reconcile *r, struct mm_why *why)
 
 	mm_json_plain(r->differences, 3);
 	if (r->cli->json) {
-		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
+		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
 		    "agree", n == 0, "journal",
 		    (json_int_t)r->of[MM_OF_JOURNAL].n, "ledger",
 		    (json_int_t)r->of[MM_OF_LEDGER].n, "database",
 		    (json_int_t)r->of[MM_OF_STORE].n, "recovered",
 		    (json_int_t)r->recovered, "in_flight",
-		    (json_int_t)r->in_flight, "crls",
+		    (json_int_t)r->waiting.in_flight, "later",
+		    (json_int_t)r->waiting.later, "crls",
 		    (json_int_t)r->crls[MM_OF_LEDGER].n, "clock_set_back",
 		    (json_int_t)r->clocks[MM_OF_JOURNAL].n, "differences",
 		    r->differences);
@@ -352,11 +360,20 @@ report(struct reconcile *r, struct mm_why *why)
 		if (n == 0)
 			printf(", journal and ledger the same %zu revocation "
 			       "lists.\n", r->crls[MM_OF_LEDGER].n);
+		if (r->waiting.later != 0)
+			printf("%zu signatures came after the journals were "
+			       "copied, and were not looked for in them\n",
+			    r->waiting.later);
 		if (r->clocks[MM_OF_JOURNAL].n != 0)
 			printf("the signer's clock was set back %zu times: "
 			       "\"mintmark ledger show\" has them as "
 			       "clock.set_back\n", r->clocks[MM_OF_JOURNAL].n);
 	}
+	if (n > 0 && r->others && r->copied_at == UINT64_MAX)
+		mm_cli_hint(r->cli, "a journal that was copied lacks what was "
+		    "signed since: take SIZE, the second line of \"mintmark "
+		    "ledger checkpoint\", then copy the journals, then say "
+		    "--copied-at SIZE");
 	return n == 0 ? MM_OK : mm_cli_unverified(r->cli, MM_FAIL(why,
 	    MM_EPOLICY, "%zu differences between journal, ledger and "
 	    "database", n));
@@ -371,6 +388,18 @@ no_counters(struct reconcile *r, struct mm_why *why)
 }
 
 static enum mm_err
+read_copied_at(struct reconcile *r, const struct mm_args *a,
+    struct mm_why *why)
+{
+	long n;
+
+	MM_TRY(mm_arg_int(a, "copied-at", LONG_MAX, 1, LONG_MAX, &n, why));
+	r->copied_at = n == LONG_MAX ? UINT64_MAX : (uint64_t)n;
+	r->others = a->npos > 0;
+	return MM_OK;
+}
+
+static enum mm_err
 reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 {
 	MM_OWN(mm_config_free) struct mm_config *config = NULL;
@@ -379,7 +408,9 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	struct mm_why own = { 0 };
 	enum mm_err rc;
 	char journal[MM_PATH_MAX + 32];
+	uint64_t lined;
 
+	MM_TRY(read_copied_at(r, a, why));
 	MM_TRY(mm_config_load(conf ? conf : "/etc/mintmark/mintmark.conf",
 	    &config, why));
 	snprintf(journal, sizeof(journal), "%s/journal.jsonl",
@@ -401,15 +432,15 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	if (rc != MM_OK)
 		return rc == MM_EPOLICY || rc == MM_EINPUT
 		    ? mm_cli_unverified(r->cli, rc) : rc;
+	/* recovered: a journal's end was lost, tokens' lines too */
+	lined = r->recovered != 0 ? 0 : r->copied_at;
 	MM_TRY(mm_heads_compare(&r->heads, db, r->size,
-	    config->set.ledger_origin, r->recovered != 0, r->differences,
-	    why));
-	if (r->recovered == 0) /* else its end was lost, tokens' lines too */
-		MM_TRY(mm_facts_journal(r->facts, why));
+	    config->set.ledger_origin, lined, r->differences, why));
+	MM_TRY(mm_facts_journal(r->facts, lined, why));
 	mm_reader_end(db);
 	if (!r->unread)
-		mm_marks_compare(r->of, r->differences, &r->in_flight);
-	mm_crls_compare(r->crls, r->differences, &r->in_flight);
+		mm_marks_compare(r->of, r->differences, &r->waiting);
+	mm_crls_compare(r->crls, r->differences, &r->waiting);
 	mm_clocks_compare(&r->clocks[MM_OF_JOURNAL], &r->clocks[MM_OF_LEDGER],
 	    r->differences);
 	/* who broke the glass and never used what he got is in the journal

@@ -91,10 +91,11 @@ class Cluster:
     def journals(self):
         return [w.state / "signer/journal.jsonl" for w in self.nodes]
 
-    def reconcile(self, check=True):
-        own, *others = self.journals()
+    def reconcile(self, *more, check=True, journals=None):
+        own, *others = journals or self.journals()
         return run(MINT, "--json", "ledger", "reconcile", "--config",
-                   self.first.conf, "--journal", own, *others, check=check)
+                   self.first.conf, *more, "--journal", own, *others,
+                   check=check)
 
     def takeover(self, w, *more, check=True):
         """The operator's command on w's machine."""

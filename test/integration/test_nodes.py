@@ -448,6 +448,38 @@ def test_a_checkpoint_that_is_not_of_the_tree_ends_a_start(holder, server):
         refused(a if holder else b, "ledger.forked")
 
 
+def test_the_journals_may_have_been_copied(cluster, tmp_path):
+    """An auditor's copies lack what was signed since: no difference, if he
+    says how long the ledger was before."""
+    a, b, _ = cluster.nodes
+    t = b.token("J-1", door="bearer")
+    assert b.enrol_basic(t, b.key_and_csr("J-1")[1]).status == 200
+    settled(cluster)
+    size = run(MINT, "--context", a.context, "ledger",
+               "checkpoint").stdout.splitlines()[1]
+    copies = []
+    for i, path in enumerate(cluster.journals()):
+        copies.append(shutil.copy(path, tmp_path / f"{i}"))
+    for w in (a, b):
+        t = w.token(f"J-{w.name}", door="bearer")
+        assert w.enrol_basic(
+            t, w.key_and_csr(f"J-{w.name}")[1]).status == 200
+        assert w.rest("POST", "/issuers/issuing/crl", {}).status == 200
+    until(lambda: covered(b))
+    p = cluster.reconcile(check=False, journals=copies)
+    assert p.returncode == 9 and "--copied-at" in p.stderr, p.stderr
+    out = json.loads(cluster.reconcile("--copied-at", size,
+                                       journals=copies).stdout)
+    assert out["agree"] and out["later"] == 4, out
+    # what was there before is missed all the same
+    p = cluster.reconcile("--copied-at", size, check=False,
+                          journals=[copies[0], copies[2]])
+    out = json.loads(p.stdout)
+    assert p.returncode == 9 and not out["agree"]
+    assert {d["difference"] for d in out["differences"]} == {
+        "not in the journal"}, out
+
+
 def test_a_key_is_in_flight_while_its_node_lives(cluster, server):
     """By its lease: no clock of one machine is compared with another's."""
     a, b, _ = cluster.nodes
