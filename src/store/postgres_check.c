@@ -24,10 +24,12 @@ const char mm_pg_setup[] =
     "SET enable_bitmapscan = off;"
     "SET enable_hashjoin = off;"
     "SET enable_mergejoin = off;";
-/* A COMMIT that waits for its replica is not subject to statement_timeout. */
+/* A COMMIT that waits for its replica is not subject to statement_timeout.
+ * A node that hangs between its two round trips has every node's turn, and
+ * loses it before the others' wait for it ends. */
 static const char writer_setup[] =
     "SET statement_timeout = 3000;"
-    "SET idle_in_transaction_session_timeout = 10000;";
+    "SET idle_in_transaction_session_timeout = 1500;";
 static const char reader_setup[] =
     "SET statement_timeout = 10000;"
     "SET idle_in_transaction_session_timeout = 60000;"

@@ -555,3 +555,47 @@ def test_who_waited_keeps_his_lease(cluster, server):
         "SELECT count(*) FROM mintmark.seen x JOIN mintmark.seen y"
         " ON x.tx = y.tx AND x.authority = y.authority AND x.n < y.n"
         " WHERE x.op <> 'DELETE' AND y.op = 'DELETE'", db) == "0"
+
+
+def stop_in_its_turn(w, server, db):
+    """Stops its server between the two round trips of a transaction."""
+    pid = w.children()["server"]
+    for _ in range(600):
+        os.kill(pid, signal.SIGSTOP)
+        if server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = "
+                      "'idle in transaction' AND backend_xid IS NOT NULL",
+                      db) != "0":
+            return pid
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.003)
+    raise AssertionError("not caught")
+
+
+def test_a_node_that_hangs_in_its_turn_makes_others_wait(cluster, server):
+    """And not fail: what they have signed is stored."""
+    a, b, _ = cluster.nodes
+    tokens = [a.token(f"W-{i}", door="bearer") for i in range(3)]
+    csrs = [a.key_and_csr(f"W-{i}")[1] for i in range(3)]
+    ending = threading.Event()
+
+    def write():
+        n = 0
+        while not ending.is_set():
+            n += 1
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                b.rest("POST", "/devices", {"id": f"W-dev-{n}",
+                                            "product": "thermo"})
+    busy = threading.Thread(target=write)
+    busy.start()
+    try:
+        pid = stop_in_its_turn(b, server, f"mm{server.n}")
+        try:
+            for t, csr in zip(tokens, csrs):
+                assert a.enrol_basic(t, csr).status == 200
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    finally:
+        ending.set()
+        busy.join()
+    until(lambda: b.get_public("/readyz").status == 200)
+    assert entries(a, "signature.orphaned") == []
