@@ -60,9 +60,14 @@ def test_the_first_node_that_is_asked_makes_the_key(server):
     with pair(server) as c, Receiver() as r:
         a, b = c.start().nodes
         assert not key_of(a).exists() and not key_of(b).exists()
-        assert hook(b, r.url()).status == 201
+        made = hook(b, r.url())
+        assert made.status == 201
         assert key_of(b).exists()
         assert hook(a, r.url("/other")).status == 403
+        # a, which delivers as long as there is nothing to, passes it on
+        a.token("P-1", door="bearer")
+        d, = r.wait(lambda got: len(got) == 1)
+        assert verify([made.json["secret"]], d.headers, d.body) == {0}
 
 
 def test_a_node_that_cannot_renew_its_lease_does_not_deliver(server):
