@@ -55,7 +55,9 @@ struct mmd_nv mmd_posix_store_nv(struct mmd_store *s);
 struct mmd_io mmd_posix_io(int *fd);
 /*
  * A serial line or pseudo-terminal, raw and non-blocking; baud 0 leaves the
- * speed.  MMD_NONE: no such device; MMD_EINPUT: no such speed; MMD_EPORT.
+ * speed.  Or a Unix socket, as an emulator has for a line.  MMD_NONE: no such
+ * device, or nobody behind it; MMD_EINPUT: no such speed, or a socket's path
+ * that is too long; MMD_EPORT.
  */
 enum mmd_rc mmd_posix_serial(const char *path, uint32_t baud, int *fd)
     MMD_MUST;

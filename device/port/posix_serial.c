@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -88,6 +91,27 @@ make_raw(int fd, uint32_t baud)
 	return rc;
 }
 
+/* An emulator's line: it cannot be opened, only connected to. */
+static enum mmd_rc
+join(const char *path, int *out)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(a.sun_path))
+		return MMD_EINPUT;
+	memcpy(a.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return MMD_EPORT;
+	if (connect(fd, (const struct sockaddr *)&a, sizeof(a)) != 0) {
+		(void)close(fd);
+		return MMD_NONE;
+	}
+	*out = fd;
+	return MMD_OK;
+}
+
 /* see posix_flash.h */
 enum mmd_rc
 mmd_posix_serial(const char *path, uint32_t baud, int *out)
@@ -95,8 +119,10 @@ mmd_posix_serial(const char *path, uint32_t baud, int *out)
 	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	enum mmd_rc rc;
 
+	if (fd < 0 && errno == ENXIO)
+		return join(path, out);
 	if (fd < 0)
-		return errno == ENOENT || errno == ENXIO ? MMD_NONE : MMD_EPORT;
+		return errno == ENOENT ? MMD_NONE : MMD_EPORT;
 	rc = make_raw(fd, baud);
 	if (rc != MMD_OK) {
 		(void)close(fd);
