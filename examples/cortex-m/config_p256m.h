@@ -1,0 +1,4 @@
+/* mbed TLS as the smallest image has it: SHA-256 and p256-m, nothing else. */
+#define MBEDTLS_SHA256_C
+#define MBEDTLS_SHA256_SMALLER
+#define MBEDTLS_PSA_P256M_DRIVER_ENABLED

@@ -1,0 +1,1 @@
+/* Nothing: the smallest image has no PSA. */

@@ -1,0 +1,13 @@
+#ifndef CRYPTO_H
+#define CRYPTO_H
+
+#include "mmd.h"
+
+/*
+ * The board's crypto, by whichever library it is built with.  False: it does
+ * not start.
+ */
+extern struct mmd_crypto board_crypto;
+bool board_crypto_start(void);
+
+#endif

@@ -1,0 +1,94 @@
+#include "flash.h"
+
+#include <string.h>
+
+#include "mps2.h"
+
+#define BLOCK 512
+#define UNIT  8
+#define BLANK 0xff
+#define KEY   512
+#define HALF  4096
+#define SIZE  (MMD_IDENTITIES * (KEY + 2 * HALF))
+#define ID    0x10000 /* behind all that is flash */
+
+/* Turns of an empty loop: some 20 us for a unit, half a ms for a block. */
+#define UNIT_TURNS  500
+#define ERASE_TURNS 200
+
+static volatile uint8_t *
+memory(uint32_t at)
+{
+	return (volatile uint8_t *)(MPS2_MEMORY + at);
+}
+
+/* see flash.h */
+const uint8_t *
+board_id(void)
+{
+	return (const uint8_t *)(MPS2_MEMORY + ID);
+}
+
+static void
+take_time(unsigned turns)
+{
+	while (turns-- > 0)
+		__asm__ volatile("" : : : "memory");
+}
+
+static bool
+within(uint32_t at, size_t n, uint32_t step)
+{
+	return at <= SIZE && n <= SIZE - at && ((at | n) & (step - 1)) == 0;
+}
+
+static enum mmd_rc
+read_flash(void *ctx, uint32_t at, uint8_t *p, size_t n)
+{
+	(void)ctx;
+	if (!within(at, n, 1))
+		return MMD_EPORT;
+	memcpy(p, (const uint8_t *)(MPS2_MEMORY + at), n);
+	return MMD_OK;
+}
+
+static enum mmd_rc
+program(void *ctx, uint32_t at, const uint8_t *p, size_t n)
+{
+	(void)ctx;
+	if (!within(at, n, UNIT))
+		return MMD_EPORT;
+	for (size_t i = 0; i < n; i++)
+		if (*memory(at + (uint32_t)i) != BLANK)
+			return MMD_EPORT;
+	for (size_t i = 0; i < n; i++) {
+		*memory(at + (uint32_t)i) = p[i];
+		take_time(UNIT_TURNS);
+	}
+	return MMD_OK;
+}
+
+static enum mmd_rc
+erase(void *ctx, uint32_t at)
+{
+	(void)ctx;
+	if (!within(at, BLOCK, BLOCK))
+		return MMD_EPORT;
+	for (uint32_t i = 0; i < BLOCK; i++) {
+		*memory(at + i) = BLANK;
+		take_time(ERASE_TURNS);
+	}
+	return MMD_OK;
+}
+
+static const struct mmd_flash flash = { BLOCK, UNIT, BLANK, read_flash,
+	program, erase, NULL };
+
+#define AREAS(i, k) { (i) * (KEY + 2 * HALF) + KEY + (k) * HALF, HALF }
+
+/* see flash.h */
+const struct mmd_store board_store = {
+	.flash = &flash,
+	.half = { { AREAS(0, 0), AREAS(0, 1) }, { AREAS(1, 0), AREAS(1, 1) } },
+	.key = { { 0, KEY }, { KEY + 2 * HALF, KEY } },
+};

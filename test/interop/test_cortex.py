@@ -1,0 +1,207 @@
+"""The device library on bare metal: images for a Cortex-M3, M4 and M33 in
+QEMU, through the whole of their making by the library's own station side and
+by others' SMP, with certificates from a real mintmarkd, over power cuts that
+are kill -9; and their sizes."""
+import base64
+import hashlib
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+from qemu import MACHINES, Board, symbols
+from smpline import Line
+from world import BUILD, World, run
+
+PROVISION = BUILD / "examples/linux-sim/provision"
+CUTS = int(os.environ.get("MINTMARK_POWER_CUTS", "50"))
+KINDS = ["p256m"]
+LOCKED = 3
+# Bytes at most, of a whole image and of memory with its stack.
+MOST = {"p256m": (15500, 3584)}
+
+
+@pytest.fixture(scope="module")
+def world():
+    with World() as w:
+        w.start().product()
+        yield w
+
+
+@pytest.fixture
+def folder():
+    """Short: a socket's path has 107 bytes."""
+    d = pathlib.Path(tempfile.mkdtemp(prefix="mm-"))
+    yield d
+    shutil.rmtree(d)
+
+
+def pem_to_der(text):
+    bodies = re.findall(r"-----BEGIN CERTIFICATE-----(.*?)-----END", text,
+                        re.S)
+    return [base64.b64decode(b) for b in bodies]
+
+
+def chain_of(answer):
+    chain = answer["chain"]
+    return b"".join(pem_to_der(chain if isinstance(chain, str)
+                               else "".join(chain)))
+
+
+class Unit:
+    """One device's way through the line, from whatever state it is in; what
+    it ever said is kept to be compared."""
+
+    def __init__(self, world, name):
+        self.world, self.name, self.keys, self.certs = world, name, set(), set()
+        a = world.rest("POST", "/devices", {"id": name, "product": "thermo"})
+        assert a.status == 201, a
+
+    def issue(self, csr):
+        a = self.world.rest("POST", f"/devices/{self.name}/enrol",
+                            {"csr": base64.b64encode(csr).decode()})
+        assert a.status == 200, a
+        cert, = pem_to_der(a.json["certificate"])
+        self.certs.add(cert)
+        return cert, chain_of(a.json)
+
+    def put(self, line, hello, bundle):
+        piece, off = 384 // hello["step"] * hello["step"], 0
+        while off < len(bundle):
+            off = line.tell("put", len=len(bundle), off=off,
+                            data=bundle[off:off + piece])["off"]
+
+    def prove(self, line, hello, cert):
+        nonce = os.urandom(32)
+        said = b"mintmark-prove" + nonce + hello["hw"] + \
+            hashlib.sha256(cert).digest()
+        with tempfile.TemporaryDirectory() as d:
+            d = pathlib.Path(d)
+            (d / "sig").write_bytes(line.tell("prove", nonce=nonce)["sig"])
+            (d / "said").write_bytes(said)
+            (d / "crt").write_bytes(cert)
+            (d / "pub").write_text(run("openssl", "x509", "-inform", "DER",
+                                       "-in", d / "crt", "-noout",
+                                       "-pubkey").stdout)
+            run("openssl", "dgst", "-sha256", "-verify", d / "pub",
+                "-signature", d / "sig", d / "said")
+
+    def take(self, line):
+        """From hello to lock; every step may have been done before."""
+        hello = line.tell("hello", time=int(time.time()))
+        if hello["state"] != LOCKED:
+            told = line.tell("key", kind=0, stir=os.urandom(32))
+            self.keys.add(told["pub"])
+        cert, chain = self.issue(line.tell("csr")["csr"])
+        bundle, digest = cert + chain + b"{}", hashlib.sha256(cert).digest()
+        if hello.get("cert") != digest:
+            self.put(line, hello, bundle)
+            told = line.tell("commit", cert=len(cert), chain=len(chain),
+                             conf=2, all=hashlib.sha256(bundle).digest())
+            # Power went within the head: what was put is put once more.
+            if told.get("err", {}).get("rc") == 7:
+                self.put(line, hello, bundle)
+                told = line.tell("commit", cert=len(cert), chain=len(chain),
+                                 conf=2, all=hashlib.sha256(bundle).digest())
+            assert told == {"cert": digest}
+        self.prove(line, hello, cert)
+        assert line.tell("lock", cert=digest) == {}
+        return self.check(line.tell("hello"), digest)
+
+    def check(self, hello, digest):
+        assert hello["state"] == LOCKED and hello["cert"] == digest
+        assert len(self.keys) == 1 and len(self.certs) == 1
+        assert hello["key"] == hashlib.sha256(*self.keys).digest()
+        stored = self.world.rest(
+            "GET", f"/certificates?device={self.name}").json
+        assert len(stored["items"]) == 1, stored
+        return hello
+
+
+def within(board, kind, cpu):
+    """After a whole unit: what the image takes, and what memory was used."""
+    at = symbols(board.image)
+    data = at["data_end"] - at["data_begin"]
+    flash = at["image_data"] - at.get("code_begin", 0) + data
+    ram = at["bss_end"] - at["data_begin"] + board.stack()[0]
+    print(f"{kind}-{cpu}: flash {flash}, memory with stack {ram}")
+    assert flash <= MOST[kind][0] and ram <= MOST[kind][1]
+
+
+@pytest.mark.parametrize("cpu", MACHINES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_made_by_others_smp_and_certified_by_mintmarkd(world, folder, kind,
+                                                       cpu):
+    board, unit = Board(folder, kind, cpu, 7), Unit(world, f"{kind}-{cpu}")
+    with board:
+        line = Line(board.console)
+        assert unit.take(line)["hw"] == board.id
+        within(board, kind, cpu)
+        line.close()
+    # Power comes back: the same device, done.
+    with board:
+        line = Line(board.console)
+        assert unit.take(line)["state"] == LOCKED
+        assert line.tell("put", len=16, off=0, data=bytes(16))["err"]["rc"] \
+            == 1
+        line.close()
+
+
+@pytest.mark.parametrize("cpu", MACHINES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_made_by_the_librarys_own_station(folder, kind, cpu):
+    (folder / "ca").mkdir()
+    with Board(folder, kind, cpu) as board:
+        p = subprocess.run(
+            [PROVISION, folder / "ca", f"{board.console}=SN-1"], text=True,
+            capture_output=True, timeout=60)
+        assert json.loads(p.stdout)["result"] == "done", p.stdout
+        assert len(list((folder / "ca").glob("*.der"))) == 1
+
+
+def attempt(board, unit, lasts):
+    """A try that power ends after lasts seconds; None: it was not needed."""
+    with board:
+        line = Line(board.console)
+        plug = threading.Timer(lasts, board.qemu.kill)
+        plug.start()
+        try:
+            unit.take(line)
+            return True
+        except (EOFError, ConnectionError, BrokenPipeError):
+            return False
+        finally:
+            plug.cancel()
+            plug.join()
+            line.close()
+
+
+@pytest.mark.parametrize("kind,cpu,share", [("p256m", "m3", 2),
+                                            ("p256m", "m33", 2)])
+def test_power_cuts(world, folder, kind, cpu, share):
+    """SIGKILL at random moments of a unit, until it is done all the same; as
+    many cuts as asked for.  Exactly one key, one certificate."""
+    pick = random.Random(CUTS)
+    cuts, units, wanted = 0, 0, CUTS // share
+    began = time.monotonic()
+    assert attempt(Board(folder, kind, cpu),
+                   Unit(world, f"{kind}-{cpu}-whole"), 60)
+    took = time.monotonic() - began
+    while cuts < wanted:
+        units += 1
+        unit = Unit(world, f"{kind}-{cpu}-cut-{units:04}")
+        board = Board(folder, kind, cpu, units)
+        tries = 0
+        while not attempt(board, unit, pick.uniform(0, took)):
+            cuts, tries = cuts + 1, tries + 1
+            assert tries < 100, "it never gets done"
+    print(f"{kind}-{cpu}: {units} units, {cuts} power cuts, "
+          f"{took * 1000:.0f} ms a unit without")
