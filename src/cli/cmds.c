@@ -5,6 +5,10 @@
 	{ noun, verb, pos, min, max, does, detail, mm_opts_##fn, c,          \
 	    mm_cmd_##fn }
 
+#define LABEL_DETAIL                                                     \
+	"With --printed a label is printed once: the file says which were, " \
+	"and an interrupted run is simply run again."
+
 const struct mm_cmd mm_cmds[] = {
 	ROW("init", NULL, "", 0, 0, MM_C_NONE, init,
 	    "set up a CA: keys, configuration, database, first administrator",
@@ -92,8 +96,18 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("device", "enrol", "DEVICE", 1, 1, MM_C_DEVICE, device_enrol,
 	    "issue a certificate for a device on your own authority", NULL),
 	ROW("device", "receipt", "DEVICE", 1, 1, MM_C_DEVICE, device_receipt,
-	    "print the receipt of a device's certificate: its birth record",
-	    NULL),
+	    "print the receipt of a device's certificate", NULL),
+	ROW("device", "birth-record", "[DEVICE]", 0, 1, MM_C_DEVICE,
+	    device_birth_record,
+	    "print what is known of how a device's identity came to be, or "
+	    "check it",
+	    "Of its IDevID, else of its first certificate: each fact with "
+	    "whether it is proved, observed or claimed, the certificate, and "
+	    "the ledger's receipts.  With --verify FILE a record is checked "
+	    "offline by the keys that are given; --html then makes the page "
+	    "of a record that holds."),
+	ROW("device", "label", "DEVICE", 1, 1, MM_C_DEVICE, device_label,
+	    "make or print a device's label", LABEL_DETAIL),
 	ROW("device", "why", "DEVICE", 1, 1, MM_C_DEVICE, device_why,
 	    "say why a device was refused, and what to do about it",
 	    "The last eight different refusals, newest first; then what the "
@@ -118,6 +132,10 @@ const struct mm_cmd mm_cmds[] = {
 	    "server asks to come again later, the run waits."),
 	ROW("token", "cancel", "TOKEN", 1, 1, MM_C_TOKEN, token_cancel,
 	    "cancel a token", NULL),
+	ROW("token", "label", "FILE", 1, 1, MM_C_FILE, token_label,
+	    "make or print the labels of tokens, from \"token create --out\"",
+	    "The code is the token's URI, which is a secret: over tcp: it "
+	    "crosses the network as it is.  " LABEL_DETAIL),
 	ROW("token", "thaw", "TOKEN", 1, 1, MM_C_TOKEN, token_thaw,
 	    "thaw a token that was frozen by a conflict", NULL),
 
@@ -125,6 +143,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "list the certificates", NULL),
 	ROW("cert", "show", "SERIAL", 1, 1, MM_C_SERIAL, cert_show,
 	    "show one certificate", NULL),
+	ROW("cert", "export", "SERIAL", 1, 1, MM_C_SERIAL, cert_export,
+	    "write a certificate in the form that a device or a flasher takes",
+	    "docs/reference/outputs.md says what each form holds.  A key is "
+	    "written only if --key gives it and the record says that the CA "
+	    "made it.  No file is written over."),
 	ROW("cert", "revoke", "SERIAL", 1, 1, MM_C_SERIAL, cert_revoke,
 	    "revoke a certificate", NULL),
 	ROW("cert", "hold", "SERIAL", 1, 1, MM_C_SERIAL, cert_hold,
@@ -236,10 +259,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "print the shell completion", NULL),
 	ROW("man", NULL, "", 0, 0, MM_C_NONE, man, "print the manual page",
 	    NULL),
-	ROW("reference", NULL, "[ledger|doctor|problems]", 0, 1, MM_C_NONE,
+	ROW("reference", NULL,
+	    "[ledger|doctor|problems|outputs|birth-record]", 0, 1, MM_C_NONE,
 	    reference,
 	    "print the reference of commands, ledger entries, the doctor's "
-	    "checks or problems, as Markdown",
+	    "checks, problems, outputs or birth records, as Markdown",
 	    NULL),
 	ROW("complete", NULL, "KIND", 1, 1, MM_C_NONE, complete,
 	    "print the names that complete an argument, for the shells", NULL),

@@ -26,7 +26,8 @@
 	X(profile_check) X(profile_diff) X(key_erase) X(approval_list)     \
 	X(approval_show) X(approval_approve) X(approval_refuse)            \
 	X(authorise_show) X(authorise_rotate) X(webhook_change)            \
-	X(key_whoami) X(ledger_receipt)
+	X(key_whoami) X(ledger_receipt) X(cert_export) X(device_label)     \
+	X(token_label) X(device_birth_record)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \

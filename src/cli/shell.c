@@ -5,6 +5,8 @@
 #include "cli/commands.h"
 #include "doctor/doctor.h"
 #include "ledger/entry.h"
+#include "line/birth.h"
+#include "line/output.h"
 #include "pki/cert.h"
 
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
@@ -36,17 +38,19 @@ mm_cmd_man(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	return MM_OK;
 }
 
-static enum mm_err
-print_doctor(struct mm_buf *page, struct mm_why *why)
-{
-	mm_doctor_reference(page);
-	MM_TRY(mm_buf_ok(page, why));
-	fputs("# What the doctor checks\n\nMade by `mintmark reference "
-	      "doctor`; do not edit. *here* is what `--config` looks at.\n\n",
-	    stdout);
-	fwrite(page->p, 1, page->n, stdout);
-	return MM_OK;
-}
+/* Pages of which a library writes the table; the rest say all themselves. */
+static const struct {
+	const char *name, *head;
+	void (*print)(struct mm_buf *page);
+} pages[] = {
+	{ "doctor", "# What the doctor checks\n\nMade by `mintmark reference "
+	    "doctor`; do not edit. *here* is what `--config` looks at.\n\n",
+	    mm_doctor_reference },
+	{ "ledger", "# Ledger entries\n\nMade by `mintmark reference ledger`; "
+	    "do not edit.\n\n", mm_entry_print_reference },
+	{ "outputs", "", mm_output_print_reference },
+	{ "birth-record", "", mm_birth_print_reference },
+};
 
 enum mm_err
 mm_cmd_reference(struct mm_cli *cli, const struct mm_args *a,
@@ -59,21 +63,21 @@ mm_cmd_reference(struct mm_cli *cli, const struct mm_args *a,
 		mm_print_reference(stdout);
 		return MM_OK;
 	}
-	if (strcmp(a->pos[0], "doctor") == 0)
-		return print_doctor(&page, why);
 	if (strcmp(a->pos[0], "problems") == 0) {
 		mm_print_problems(stdout);
 		return MM_OK;
 	}
-	if (strcmp(a->pos[0], "ledger") != 0)
-		return MM_FAIL(why, MM_EINPUT,
-		    "want ledger, doctor, problems or nothing");
-	mm_entry_print_reference(&page);
-	MM_TRY(mm_buf_ok(&page, why));
-	fputs("# Ledger entries\n\nMade by `mintmark reference ledger`; do "
-	      "not edit.\n\n", stdout);
-	fwrite(page.p, 1, page.n, stdout);
-	return MM_OK;
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		if (strcmp(pages[i].name, a->pos[0]) != 0)
+			continue;
+		pages[i].print(&page);
+		MM_TRY(mm_buf_ok(&page, why));
+		fputs(pages[i].head, stdout);
+		fwrite(page.p, 1, page.n, stdout);
+		return MM_OK;
+	}
+	return MM_FAIL(why, MM_EINPUT, "want ledger, doctor, problems, "
+	    "outputs, birth-record or nothing");
 }
 
 /* What a shell asks for at a TAB: the first names of a kind. */

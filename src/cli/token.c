@@ -2,12 +2,13 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/own.h"
 #include "cli/bulk.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "line/qr.h"
 #include "pki/token.h"
-#include "cli/qr.h"
 
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 
@@ -184,6 +185,7 @@ hint_for(struct mm_cli *cli, const struct mm_args *a, enum mm_err rc)
 static enum mm_err
 show_code(const struct mm_args *a, const json_t *made, struct mm_why *why)
 {
+	MM_OWN(mm_buf_wipe) struct mm_buf code = MM_BUF_INIT(MM_QR_PNG_MAX);
 	const char *uri = json_string_value(json_object_get(made, "uri"));
 	const char *png = mm_arg(a, "qr-png");
 
@@ -191,9 +193,15 @@ show_code(const struct mm_args *a, const json_t *made, struct mm_why *why)
 		return MM_OK;
 	if (uri == NULL)
 		return MM_FAIL(why, MM_ESYS, "the server's answer has no uri");
-	if (mm_flag(a, "qr"))
-		MM_TRY(mm_qr_print(stdout, uri, why));
-	return png == NULL ? MM_OK : mm_qr_png(png, uri, why);
+	if (mm_flag(a, "qr")) {
+		MM_TRY(mm_qr_blocks(uri, &code, why));
+		fwrite(code.p, 1, code.n, stdout);
+		mm_buf_reset(&code);
+	}
+	if (png == NULL)
+		return MM_OK;
+	MM_TRY(mm_qr_png(uri, &code, why));
+	return mm_file_create(png, mm_buf_view(&code), 0600, why);
 }
 
 static enum mm_err

@@ -184,13 +184,27 @@ mm_core_cacerts(struct mm_core *c, const char *label,
 
 /* see core.h */
 enum mm_err
-mm_core_issuer_der(struct mm_core *c, const char *name,
-    struct mm_bytes *der, struct mm_why *why)
+mm_core_issuer_chain(struct mm_core *c, const char *name,
+    const struct mm_bytes **der, size_t *n, struct mm_why *why)
 {
 	const struct mm_chain *chain = mm_chains_issuer(c->chains, name);
 
 	if (chain == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND, "no issuer \"%.32s\"", name);
-	*der = chain->der[0];
+	*der = chain->der;
+	*n = chain->n;
+	return MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_core_issuer_der(struct mm_core *c, const char *name,
+    struct mm_bytes *der, struct mm_why *why)
+{
+	const struct mm_bytes *chain;
+	size_t n;
+
+	MM_TRY(mm_core_issuer_chain(c, name, &chain, &n, why));
+	*der = chain[0];
 	return MM_OK;
 }

@@ -288,6 +288,9 @@ const struct mm_profile *mm_core_label(struct mm_core *c, const char *label);
 /* An issuer's certificate by name, for AIA. */
 MM_MUST enum mm_err mm_core_issuer_der(struct mm_core *c, const char *name,
     struct mm_bytes *der, struct mm_why *why);
+/* Its chain, itself first, the root last if its file has it.  Borrowed. */
+MM_MUST enum mm_err mm_core_issuer_chain(struct mm_core *c, const char *name,
+    const struct mm_bytes **der, size_t *n, struct mm_why *why);
 void mm_core_note_key(struct mm_core *c, struct mm_buf *out);
 /* Several nodes may work over this store; webhooks are this one's to deliver
  * (of a store of our own always). */

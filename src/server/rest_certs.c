@@ -64,6 +64,17 @@ mm_rest_certs(struct mm_rest *r, struct mm_why *why)
 	return mm_page_put(r, &p, mm_list_certs, put_cert, why);
 }
 
+/* Of an issuer that is configured still. */
+static void
+put_chain(struct mm_rest *r, const char *issuer)
+{
+	const struct mm_bytes *der;
+	size_t n;
+
+	if (mm_core_issuer_chain(r->s->core, issuer, &der, &n, NULL) == MM_OK)
+		mm_rest_put_pem(&r->j, "chain", der, n);
+}
+
 /* An orphan has no DER: its bytes never reached the store. */
 enum mm_err
 mm_rest_cert(struct mm_rest *r, struct mm_why *why)
@@ -81,6 +92,7 @@ mm_rest_cert(struct mm_rest *r, struct mm_why *why)
 	    der.n > 0) {
 		view = mm_buf_view(&der);
 		mm_rest_put_pem(&r->j, "pem", &view, 1);
+		put_chain(r, row.issuer);
 	}
 	mm_json_close(&r->j, '}');
 	mm_buf_done(&der);

@@ -1,4 +1,4 @@
-#include "cli/qr.h"
+#include "line/qr.h"
 
 #include <errno.h>
 #include <png.h>
@@ -6,14 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
-#include "base/file.h"
 #include "base/own.h"
 #include "base/secret.h"
 
-#define QUIET   4 /* modules around it */
-#define PIXELS  8 /* a module's */
-#define PNG_MAX (1 << 20)
+#define QUIET  4 /* modules around it */
+#define PIXELS 8 /* a module's */
 
 static void
 code_free(QRcode **owner)
@@ -50,7 +47,7 @@ dark(const QRcode *c, int x, int y)
 
 /* see qr.h */
 enum mm_err
-mm_qr_print(FILE *f, const char *text, struct mm_why *why)
+mm_qr_blocks(const char *text, struct mm_buf *out, struct mm_why *why)
 {
 	static const char *const half[] = { " ", "\u2580", "\u2584",
 		"\u2588" };
@@ -60,12 +57,40 @@ mm_qr_print(FILE *f, const char *text, struct mm_why *why)
 	MM_TRY(encode(text, &c, why));
 	side = c->width + 2 * QUIET;
 	for (int y = 0; y < side; y += 2) {
-		fputs("\033[38;5;16;48;5;231m", f);
+		mm_buf_text(out, "\033[38;5;16;48;5;231m");
 		for (int x = 0; x < side; x++)
-			fputs(half[dark(c, x, y) + 2 * dark(c, x, y + 1)], f);
-		fputs("\033[0m\n", f);
+			mm_buf_text(out,
+			    half[dark(c, x, y) + 2 * dark(c, x, y + 1)]);
+		mm_buf_text(out, "\033[0m\n");
 	}
-	return MM_OK;
+	return mm_buf_ok(out, why);
+}
+
+/* see qr.h */
+enum mm_err
+mm_qr_svg(const char *text, struct mm_buf *out, struct mm_why *why)
+{
+	MM_OWN(code_free) QRcode *c = NULL;
+	int side;
+
+	MM_TRY(encode(text, &c, why));
+	side = c->width + 2 * QUIET;
+	mm_buf_printf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" "
+	    "viewBox=\"0 0 %d %d\" role=\"img\" "
+	    "shape-rendering=\"crispEdges\"><title>QR code</title>"
+	    "<path fill=\"#fff\" d=\"M0 0h%dv%dH0z\"/><path d=\"", side, side,
+	    side, side);
+	for (int y = 0; y < side; y++)
+		for (int x = 0, n; x < side; x += n) {
+			for (n = 0; dark(c, x + n, y); n++)
+				continue;
+			if (n > 0)
+				mm_buf_printf(out, "M%d %dh%dv1h-%dz", x, y,
+				    n, n);
+			n += n == 0;
+		}
+	mm_buf_text(out, "\"/></svg>");
+	return mm_buf_ok(out, why);
 }
 
 /* ---- PNG ---- */
@@ -86,23 +111,23 @@ compress(const uint8_t *pixel, int side, struct mm_buf *out,
 	png_image image = { .version = PNG_IMAGE_VERSION,
 		.width = (png_uint_32)side, .height = (png_uint_32)side,
 		.format = PNG_FORMAT_GRAY };
-	png_alloc_size_t n = PNG_MAX;
-	uint8_t *room = mm_buf_room(out, PNG_MAX);
+	png_alloc_size_t n = MM_QR_PNG_MAX;
+	size_t before = out->n;
+	uint8_t *room = mm_buf_room(out, MM_QR_PNG_MAX);
 
 	if (room == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "qr: out of memory");
+		return mm_buf_ok(out, why);
 	if (png_image_write_to_memory(&image, room, &n, 0, pixel, 0, NULL) ==
 	    0)
 		return MM_FAIL(why, MM_ESYS, "qr: %.64s", image.message);
-	out->n = n;
+	out->n = before + n;
 	return MM_OK;
 }
 
 /* see qr.h */
 enum mm_err
-mm_qr_png(const char *path, const char *text, struct mm_why *why)
+mm_qr_png(const char *text, struct mm_buf *out, struct mm_why *why)
 {
-	MM_OWN(mm_buf_wipe) struct mm_buf png = MM_BUF_INIT(PNG_MAX);
 	MM_OWN(code_free) QRcode *c = NULL;
 	uint8_t *pixel;
 	enum mm_err rc;
@@ -116,9 +141,8 @@ mm_qr_png(const char *path, const char *text, struct mm_why *why)
 	if (pixel == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "qr: out of memory");
 	draw(c, side, pixel);
-	rc = compress(pixel, side, &png, why);
+	rc = compress(pixel, side, out, why);
 	mm_wipe(pixel, n);
 	free(pixel);
-	MM_TRY(rc);
-	return mm_file_create(path, mm_buf_view(&png), 0600, why);
+	return rc;
 }

@@ -1,0 +1,56 @@
+#ifndef MM_LINE_INITIAL_H
+#define MM_LINE_INITIAL_H
+
+#include "line/fill.h"
+
+/*
+ * A device's initial configuration: a template (fill.h) and the columns of a
+ * table, one row a device.  Pure; the centre checks every row when a batch is
+ * made, the station renders one when its unit is scanned: the same code, so
+ * that what passed there cannot fail here.
+ *
+ * The table names its columns.  Each is a field of the template, but for
+ * "device", which names the row's device and may be a field too; "product"
+ * and "batch" are fields that need no column.  A column that the template
+ * does not use is refused: it is a slip of somebody's pen.
+ */
+#define MM_INITIAL_COLUMNS 64
+struct mm_initial { /* borrows the template */
+	const struct mm_fill *fill;
+	size_t ncolumns, device;        /* device: its column */
+	int column[MM_FILL_FIELDS];     /* of each field; else of these: */
+};
+enum { MM_INITIAL_PRODUCT = -1, MM_INITIAL_BATCH = -2 };
+
+/* MM_EINPUT: a field without a column, a column without a field, a column
+ * twice, none for the device. */
+MM_MUST enum mm_err mm_initial_map(const struct mm_fill *fill,
+    const char *const *columns, size_t n, struct mm_initial *out,
+    struct mm_why *why);
+
+struct mm_initial_row {
+	unsigned long long row;   /* for words: 1 is the first of data */
+	const char *const *cell;  /* as many as there are columns */
+	const char *product, *batch; /* NULL if the template needs none */
+};
+/*
+ * The row's document, appended to out, its SHA-256, and (NULL: not wanted)
+ * what may be shown of it.  MM_EINPUT with row and column, never a value.
+ */
+MM_MUST enum mm_err mm_initial_render(const struct mm_initial *m,
+    const struct mm_initial_row *r, struct mm_buf *out, struct mm_buf *shown,
+    uint8_t sha256[32], struct mm_why *why);
+
+/*
+ * Whether a device that has one document may get another: versions rise, and
+ * a version is one document.  MM_EPOLICY: older, or another of the same
+ * version; *same: it has it already.  have NULL: it has none.
+ */
+struct mm_initial_at {
+	int64_t version; /* 1 and up */
+	uint8_t sha256[32];
+};
+MM_MUST enum mm_err mm_initial_check(const struct mm_initial_at *have,
+    const struct mm_initial_at *next, bool *same, struct mm_why *why);
+
+#endif

@@ -1,0 +1,317 @@
+#include "../base/rows.h"
+
+#include <stdio.h>
+
+#include "line/initial.h"
+#include "pki/key.h"
+
+static struct mm_fill *
+parse(enum mm_fill_form form, const char *text, struct mm_why *why)
+{
+	struct mm_fill *f = NULL;
+
+	if (mm_fill_parse(form, mm_bytes_of(text), &f, why) != MM_OK)
+		return NULL;
+	return f;
+}
+
+static void
+reads_templates(void **state)
+{
+	static const struct {
+		const char *what, *text;
+		enum mm_fill_form form;
+		const char *want; /* NULL: fine; else a part of the words */
+	} rows[] = {
+		{ "empty", "", MM_FILL_TEXT, NULL },
+		{ "a field", "a={{a}}", MM_FILL_TEXT, NULL },
+		{ "a secret", "a={{a:secret}}", MM_FILL_TEXT, NULL },
+		{ "closing braces alone", "}} }", MM_FILL_TEXT, NULL },
+		{ "one brace", "{a}", MM_FILL_TEXT, NULL },
+		{ "doubled braces", "{{{{a}}", MM_FILL_TEXT, NULL },
+		{ "doubled, then a field", "{{{{{{a}}", MM_FILL_TEXT, NULL },
+		{ "not closed", "x\n a={{a", MM_FILL_TEXT,
+		    "line 2, column 4: want }}" },
+		{ "space in it", "{{ a }}", MM_FILL_TEXT,
+		    "line 1, column 1: a field's name" },
+		{ "upper case", "{{A}}", MM_FILL_TEXT, "a field's name" },
+		{ "a digit first", "{{1a}}", MM_FILL_TEXT, "a field's name" },
+		{ "33 characters", "{{a23456789012345678901234567890123}}",
+		    MM_FILL_TEXT, "a field's name" },
+		{ "another mark", "{{a:hidden}}", MM_FILL_TEXT, "want }}" },
+		{ "secret here, not there", "{{a:secret}}{{a}}", MM_FILL_TEXT,
+		    "line 1, column 13: a field that is secret elsewhere" },
+		{ "not UTF-8", "caf\xe9", MM_FILL_TEXT, "UTF-8" },
+		{ "zpl outside data", "^XA{{a}}", MM_FILL_ZPL, "^FH^FD" },
+		{ "zpl without ^FH", "^FD{{a}}^FS", MM_FILL_ZPL, "^FH^FD" },
+		{ "zpl after its end", "^FH^FDx^FS{{a}}", MM_FILL_ZPL,
+		    "^FH^FD" },
+		{ "zpl", "^FH^FDx {{a}} y^FS", MM_FILL_ZPL, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_why why = { 0 };
+		struct mm_fill *f = parse(rows[i].form, rows[i].text, &why);
+
+		ROW(rows[i].what, (f != NULL) == (rows[i].want == NULL));
+		if (rows[i].want != NULL)
+			ROW(rows[i].what,
+			    strstr(why.text, rows[i].want) != NULL);
+		mm_fill_free(&f);
+	}
+}
+
+static void
+fills_them(void **state)
+{
+	static const struct {
+		const char *what, *text;
+		enum mm_fill_form form;
+		const char *value;
+		const char *want; /* NULL: refused */
+		const char *shown; /* NULL: as want */
+	} rows[] = {
+		{ "text", "a={{a}};", MM_FILL_TEXT, "v", "a=v;", NULL },
+		{ "twice", "{{a}}{{a}}", MM_FILL_TEXT, "v", "vv", NULL },
+		{ "empty value", "[{{a}}]", MM_FILL_TEXT, "", "[]", NULL },
+		{ "doubled", "{{{{a}}", MM_FILL_TEXT, "v", "{{a}}", NULL },
+		{ "a value is no template", "{{a}}", MM_FILL_TEXT, "{{a}}",
+		    "{{a}}", NULL },
+		{ "secret", "psk={{a:secret}}", MM_FILL_TEXT, "hunter2",
+		    "psk=hunter2", "psk=(secret)" },
+		{ "a line more", "a={{a}}", MM_FILL_TEXT, "1\nadmin=1", NULL,
+		    NULL },
+		{ "DEL", "a={{a}}", MM_FILL_TEXT, "\x7f", NULL, NULL },
+		{ "not UTF-8", "a={{a}}", MM_FILL_TEXT, "\xff", NULL, NULL },
+		{ "json", "{\"a\":\"{{a}}\"}", MM_FILL_JSON, "v",
+		    "{\"a\":\"v\"}", NULL },
+		{ "json quotes", "{\"a\":\"{{a}}\"}", MM_FILL_JSON,
+		    "\",\"x\":\"\\\n", "{\"a\":\"\\\",\\\"x\\\":\\\"\\\\\\n\"}",
+		    NULL },
+		{ "json number", "{\"a\":{{a}}}", MM_FILL_JSON, "-1.5e3",
+		    "{\"a\":-1.5e3}", NULL },
+		{ "json word", "[{{a}}]", MM_FILL_JSON, "true", "[true]",
+		    NULL },
+		{ "json injection", "{\"a\":{{a}}}", MM_FILL_JSON,
+		    "1,\"x\":2", NULL, NULL },
+		{ "json object", "{\"a\":{{a}}}", MM_FILL_JSON, "{}", NULL,
+		    NULL },
+		{ "json string without quotes", "{\"a\":{{a}}}", MM_FILL_JSON,
+		    "\"x\"", NULL, NULL },
+		{ "json white space", "[{{a}}]", MM_FILL_JSON, " 1", NULL,
+		    NULL },
+		{ "json escaped quote", "{\"a\\\"\":{{a}}}", MM_FILL_JSON,
+		    "1", "{\"a\\\"\":1}", NULL },
+		{ "json that is none", "{\"a\":\"{{a}}\"", MM_FILL_JSON, "v",
+		    NULL, NULL },
+		{ "json key twice", "{\"dup\":1,\"{{a}}\":2}", MM_FILL_JSON,
+		    "dup", NULL, NULL },
+		{ "json secret", "[\"{{a:secret}}\"]", MM_FILL_JSON, "p",
+		    "[\"p\"]", "[\"(secret)\"]" },
+		{ "zpl plain", "^FH^FD{{a}}^FS", MM_FILL_ZPL, "SN-1.2 x",
+		    "^FH^FDSN-1.2 x^FS", NULL },
+		{ "zpl commands", "^FH^FD{{a}}^FS", MM_FILL_ZPL,
+		    "^FS^XZ~JA_5E\\", "^FH^FD_5EFS_5EXZ_7EJA_5F5E_5C^FS",
+		    NULL },
+		{ "zpl UTF-8", "^FH^FD{{a}}^FS", MM_FILL_ZPL, "\u00e9",
+		    "^FH^FD_C3_A9^FS", NULL },
+		{ "zpl control", "^FH^FD{{a}}^FS", MM_FILL_ZPL, "a\rb", NULL,
+		    NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_buf out = MM_BUF_INIT(4096);
+		struct mm_buf shown = MM_BUF_INIT(4096);
+		struct mm_why why = { 0 };
+		struct mm_fill *f = parse(rows[i].form, rows[i].text, &why);
+		const char *value[MM_FILL_FIELDS] = { rows[i].value };
+		const char *show = rows[i].shown != NULL ? rows[i].shown
+							 : rows[i].want;
+		enum mm_err rc;
+		size_t field;
+
+		ROW(rows[i].what, f != NULL);
+		rc = mm_fill_render(f, value, &out, &shown, &field, &why);
+		ROW(rows[i].what, (rc == MM_OK) == (rows[i].want != NULL));
+		if (rc == MM_OK) {
+			ROW(rows[i].what, strcmp(mm_buf_cstr(&out),
+			    rows[i].want) == 0);
+			ROW(rows[i].what, strcmp(mm_buf_cstr(&shown), show) ==
+			    0);
+		} else if (rows[i].value[0] != '\0') {
+			ROW(rows[i].what, strstr(why.text, rows[i].value) ==
+			    NULL);
+		}
+		mm_buf_done(&out);
+		mm_buf_done(&shown);
+		mm_fill_free(&f);
+	}
+}
+
+static void
+holds_to_limits(void **state)
+{
+	static char big[MM_FILL_MAX + 2], value[MM_FILL_VALUE + 2];
+	struct mm_buf out = MM_BUF_INIT(MM_FILL_MAX);
+	struct mm_why why = { 0 };
+	struct mm_fill *f;
+	const char *values[1] = { value };
+	size_t field;
+
+	(void)state;
+	memset(big, 'x', MM_FILL_MAX + 1);
+	assert_null(parse(MM_FILL_TEXT, big, &why));
+	assert_int_equal(why.code, MM_ELIMIT);
+	for (size_t i = 0; i < MM_FILL_FIELDS + 1; i++)
+		snprintf(big + 7 * i, 8, "{{f%02zu}}", i);
+	why.code = MM_OK;
+	assert_null(parse(MM_FILL_TEXT, big, &why));
+	assert_int_equal(why.code, MM_ELIMIT);
+	memset(value, 'v', MM_FILL_VALUE + 1);
+	f = parse(MM_FILL_TEXT, "{{a}}", NULL);
+	assert_int_equal(mm_fill_render(f, values, &out, NULL, &field, NULL),
+	    MM_ELIMIT);
+	assert_int_equal(field, 0);
+	mm_buf_done(&out);
+	mm_fill_free(&f);
+}
+
+/* ---- initial configurations ---- */
+
+static void
+maps_columns(void **state)
+{
+	static const struct {
+		const char *what;
+		const char *columns[4];
+		const char *want; /* NULL: fine */
+	} rows[] = {
+		{ "all", { "device", "ssid", "psk" }, NULL },
+		{ "any order", { "psk", "device", "ssid" }, NULL },
+		{ "none for a field", { "device", "ssid" },
+		    "field psk has no column" },
+		{ "one too many", { "device", "ssid", "psk", "pks" },
+		    "column pks is no field" },
+		{ "twice", { "device", "ssid", "psk", "ssid" },
+		    "column ssid twice" },
+		{ "no device", { "ssid", "psk" }, "no column \"device\"" },
+	};
+	struct mm_fill *f = parse(MM_FILL_TEXT,
+	    "{{ssid}} {{psk:secret}} {{product}} {{batch}}", NULL);
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_why why = { 0 };
+		struct mm_initial m;
+		size_t n = 0;
+
+		while (n < 4 && rows[i].columns[n] != NULL)
+			n++;
+		ROW(rows[i].what, (mm_initial_map(f, rows[i].columns, n, &m,
+		    &why) == MM_OK) == (rows[i].want == NULL));
+		if (rows[i].want != NULL)
+			ROW(rows[i].what, strstr(why.text, rows[i].want) !=
+			    NULL);
+	}
+	mm_fill_free(&f);
+}
+
+static void
+renders_rows(void **state)
+{
+	static const char *const columns[] = { "device", "ssid", "psk" };
+	static const struct {
+		const char *what;
+		const char *cell[3];
+		const char *want, *shown, *words;
+	} rows[] = {
+		{ "good", { "SN-1", "net", "hunter2" },
+		    "SN-1 net hunter2 thermo", "SN-1 net (secret) thermo",
+		    NULL },
+		{ "a bad name", { "S N", "net", "x" }, NULL, NULL,
+		    "row 7, column device" },
+		{ "a bad value", { "SN-1", "net", "hun\nter" }, NULL, NULL,
+		    "row 7, column psk: a control character" },
+	};
+	struct mm_fill *f = parse(MM_FILL_TEXT,
+	    "{{device}} {{ssid}} {{psk:secret}} {{product}}", NULL);
+	struct mm_initial m;
+
+	(void)state;
+	assert_int_equal(mm_initial_map(f, columns, 3, &m, NULL), MM_OK);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_buf out = MM_BUF_INIT(4096);
+		struct mm_buf shown = MM_BUF_INIT(4096);
+		struct mm_initial_row row = { 7, rows[i].cell, "thermo", NULL };
+		struct mm_why why = { 0 };
+		uint8_t hash[32];
+		enum mm_err rc = mm_initial_render(&m, &row, &out, &shown,
+		    hash, &why);
+
+		ROW(rows[i].what, (rc == MM_OK) == (rows[i].want != NULL));
+		if (rc == MM_OK) {
+			uint8_t want[32];
+
+			ROW(rows[i].what, strcmp(mm_buf_cstr(&out),
+			    rows[i].want) == 0);
+			ROW(rows[i].what, strcmp(mm_buf_cstr(&shown),
+			    rows[i].shown) == 0);
+			mm_sha256(mm_bytes_of(rows[i].want), want);
+			ROW(rows[i].what, memcmp(want, hash, 32) == 0);
+		} else {
+			ROW(rows[i].what, strstr(why.text, rows[i].words) !=
+			    NULL);
+			ROW(rows[i].what, strstr(why.text, "hun") == NULL);
+		}
+		mm_buf_done(&out);
+		mm_buf_done(&shown);
+	}
+	mm_fill_free(&f);
+}
+
+static void
+versions_never_fall(void **state)
+{
+	static const struct mm_initial_at v1 = { 1, { 1 } }, v2 = { 2, { 2 } },
+	    other2 = { 2, { 3 } }, v0 = { 0, { 0 } };
+	static const struct {
+		const char *what;
+		const struct mm_initial_at *have, *next;
+		enum mm_err want;
+		bool same;
+	} rows[] = {
+		{ "the first", NULL, &v1, MM_OK, false },
+		{ "the next", &v1, &v2, MM_OK, false },
+		{ "the same", &v2, &v2, MM_OK, true },
+		{ "older", &v2, &v1, MM_EPOLICY, false },
+		{ "another of the same version", &v2, &other2, MM_EPOLICY,
+		    false },
+		{ "version 0", NULL, &v0, MM_EINPUT, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		bool same = false;
+
+		ROW(rows[i].what, mm_initial_check(rows[i].have, rows[i].next,
+		    &same, NULL) == rows[i].want);
+		ROW(rows[i].what, same == rows[i].same);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_templates),
+		cmocka_unit_test(fills_them),
+		cmocka_unit_test(holds_to_limits),
+		cmocka_unit_test(maps_columns),
+		cmocka_unit_test(renders_rows),
+		cmocka_unit_test(versions_never_fall),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
