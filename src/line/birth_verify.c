@@ -1,30 +1,14 @@
-#include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 
 #include "base/own.h"
 #include "ledger/receipt.h"
 #include "line/birth_priv.h"
+#include "line/x509.h"
 
 MM_FREE_FN(store_free, X509_STORE, X509_STORE_free)
 MM_FREE_FN(ctx_free, X509_STORE_CTX, X509_STORE_CTX_free)
 
 enum { CHAIN_MAX = 16 };
-
-static void
-stack_free(STACK_OF(X509) **owner)
-{
-	sk_X509_pop_free(*owner, X509_free);
-	*owner = NULL;
-}
-
-static enum mm_err
-failed(struct mm_why *why)
-{
-	char text[120];
-	enum mm_err rc = mm_openssl_fail(MM_ECRYPTO, text);
-
-	return MM_FAIL(why, rc, "birth record: %s", text);
-}
 
 /* ---- receipts ---- */
 
@@ -74,14 +58,14 @@ trust(X509_STORE *store, STACK_OF(X509) *chain, STACK_OF(X509) *roots,
 		    "it, and no root given");
 	for (int i = 0; i < sk_X509_num(roots); i++)
 		if (X509_STORE_add_cert(store, sk_X509_value(roots, i)) != 1)
-			return failed(why);
+			return mm_x509_failed("birth record", why);
 	if (sk_X509_num(roots) == 0 &&
 	    X509_STORE_add_cert(store, sk_X509_value(chain, n - 1)) != 1)
-		return failed(why);
+		return mm_x509_failed("birth record", why);
 	/* A birth stays true when a certificate ends; a pinned issuing CA is
 	 * as good as a root. */
 	return X509_STORE_set_flags(store, X509_V_FLAG_NO_CHECK_TIME |
-	    X509_V_FLAG_PARTIAL_CHAIN) == 1 ? MM_OK : failed(why);
+	    X509_V_FLAG_PARTIAL_CHAIN) == 1 ? MM_OK : mm_x509_failed("birth record", why);
 }
 
 static enum mm_err
@@ -91,7 +75,7 @@ verify_path(X509_STORE *store, X509 *leaf, STACK_OF(X509) *chain,
 	MM_OWN(ctx_free) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 
 	if (ctx == NULL || X509_STORE_CTX_init(ctx, store, leaf, chain) != 1)
-		return failed(why);
+		return mm_x509_failed("birth record", why);
 	if (X509_verify_cert(ctx) == 1)
 		return MM_OK;
 	return MM_FAIL(why, MM_EPOLICY, "birth record: RFC 5280 6: the "
@@ -103,13 +87,13 @@ static enum mm_err
 verify_cert(const struct mm_birth *b, struct mm_bytes roots_pem,
     struct mm_why *why)
 {
-	MM_OWN(stack_free) STACK_OF(X509) *leaf = sk_X509_new_null();
-	MM_OWN(stack_free) STACK_OF(X509) *chain = sk_X509_new_null();
-	MM_OWN(stack_free) STACK_OF(X509) *roots = sk_X509_new_null();
+	MM_OWN(mm_x509s_free) STACK_OF(X509) *leaf = sk_X509_new_null();
+	MM_OWN(mm_x509s_free) STACK_OF(X509) *chain = sk_X509_new_null();
+	MM_OWN(mm_x509s_free) STACK_OF(X509) *roots = sk_X509_new_null();
 	MM_OWN(store_free) X509_STORE *store = X509_STORE_new();
 
 	if (leaf == NULL || chain == NULL || roots == NULL || store == NULL)
-		return failed(why);
+		return mm_x509_failed("birth record", why);
 	MM_TRY(load_all(mm_buf_view(&b->certificate), leaf, why));
 	MM_TRY(load_all(mm_buf_view(&b->chain), chain, why));
 	MM_TRY(load_all(roots_pem, roots, why));

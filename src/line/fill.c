@@ -358,7 +358,7 @@ mm_fill_render(const struct mm_fill *f, const char *const *value,
     struct mm_buf *out, struct mm_buf *shown, size_t *field,
     struct mm_why *why)
 {
-	struct mm_buf nobody = MM_BUF_INIT(0);
+	MM_OWN(mm_buf_done) struct mm_buf nobody = MM_BUF_INIT(0);
 	struct mm_buf *show = shown != NULL ? shown : &nobody;
 	size_t from = out->n;
 

@@ -62,87 +62,86 @@ reads_templates(void **state)
 	}
 }
 
+static const struct {
+	const char *what, *text;
+	enum mm_fill_form form;
+	const char *value;
+	const char *want; /* NULL: refused */
+	const char *shown; /* NULL: as want */
+} fillings[] = {
+	{ "text", "a={{a}};", MM_FILL_TEXT, "v", "a=v;", NULL },
+	{ "twice", "{{a}}{{a}}", MM_FILL_TEXT, "v", "vv", NULL },
+	{ "empty value", "[{{a}}]", MM_FILL_TEXT, "", "[]", NULL },
+	{ "doubled", "{{{{a}}", MM_FILL_TEXT, "v", "{{a}}", NULL },
+	{ "a value is no template", "{{a}}", MM_FILL_TEXT, "{{a}}",
+	    "{{a}}", NULL },
+	{ "secret", "psk={{a:secret}}", MM_FILL_TEXT, "hunter2",
+	    "psk=hunter2", "psk=(secret)" },
+	{ "a line more", "a={{a}}", MM_FILL_TEXT, "1\nadmin=1", NULL,
+	    NULL },
+	{ "DEL", "a={{a}}", MM_FILL_TEXT, "\x7f", NULL, NULL },
+	{ "not UTF-8", "a={{a}}", MM_FILL_TEXT, "\xff", NULL, NULL },
+	{ "json", "{\"a\":\"{{a}}\"}", MM_FILL_JSON, "v",
+	    "{\"a\":\"v\"}", NULL },
+	{ "json quotes", "{\"a\":\"{{a}}\"}", MM_FILL_JSON,
+	    "\",\"x\":\"\\\n", "{\"a\":\"\\\",\\\"x\\\":\\\"\\\\\\n\"}",
+	    NULL },
+	{ "json number", "{\"a\":{{a}}}", MM_FILL_JSON, "-1.5e3",
+	    "{\"a\":-1.5e3}", NULL },
+	{ "json word", "[{{a}}]", MM_FILL_JSON, "true", "[true]",
+	    NULL },
+	{ "json injection", "{\"a\":{{a}}}", MM_FILL_JSON,
+	    "1,\"x\":2", NULL, NULL },
+	{ "json object", "{\"a\":{{a}}}", MM_FILL_JSON, "{}", NULL,
+	    NULL },
+	{ "json string without quotes", "{\"a\":{{a}}}", MM_FILL_JSON,
+	    "\"x\"", NULL, NULL },
+	{ "json white space", "[{{a}}]", MM_FILL_JSON, " 1", NULL,
+	    NULL },
+	{ "json escaped quote", "{\"a\\\"\":{{a}}}", MM_FILL_JSON,
+	    "1", "{\"a\\\"\":1}", NULL },
+	{ "json that is none", "{\"a\":\"{{a}}\"", MM_FILL_JSON, "v",
+	    NULL, NULL },
+	{ "json key twice", "{\"dup\":1,\"{{a}}\":2}", MM_FILL_JSON,
+	    "dup", NULL, NULL },
+	{ "json secret", "[\"{{a:secret}}\"]", MM_FILL_JSON, "p",
+	    "[\"p\"]", "[\"(secret)\"]" },
+	{ "zpl plain", "^FH^FD{{a}}^FS", MM_FILL_ZPL, "SN-1.2 x",
+	    "^FH^FDSN-1.2 x^FS", NULL },
+	{ "zpl commands", "^FH^FD{{a}}^FS", MM_FILL_ZPL,
+	    "^FS^XZ~JA_5E\\", "^FH^FD_5EFS_5EXZ_7EJA_5F5E_5C^FS",
+	    NULL },
+	{ "zpl UTF-8", "^FH^FD{{a}}^FS", MM_FILL_ZPL, "\u00e9",
+	    "^FH^FD_C3_A9^FS", NULL },
+	{ "zpl control", "^FH^FD{{a}}^FS", MM_FILL_ZPL, "a\rb", NULL,
+	    NULL },
+};
+
 static void
 fills_them(void **state)
 {
-	static const struct {
-		const char *what, *text;
-		enum mm_fill_form form;
-		const char *value;
-		const char *want; /* NULL: refused */
-		const char *shown; /* NULL: as want */
-	} rows[] = {
-		{ "text", "a={{a}};", MM_FILL_TEXT, "v", "a=v;", NULL },
-		{ "twice", "{{a}}{{a}}", MM_FILL_TEXT, "v", "vv", NULL },
-		{ "empty value", "[{{a}}]", MM_FILL_TEXT, "", "[]", NULL },
-		{ "doubled", "{{{{a}}", MM_FILL_TEXT, "v", "{{a}}", NULL },
-		{ "a value is no template", "{{a}}", MM_FILL_TEXT, "{{a}}",
-		    "{{a}}", NULL },
-		{ "secret", "psk={{a:secret}}", MM_FILL_TEXT, "hunter2",
-		    "psk=hunter2", "psk=(secret)" },
-		{ "a line more", "a={{a}}", MM_FILL_TEXT, "1\nadmin=1", NULL,
-		    NULL },
-		{ "DEL", "a={{a}}", MM_FILL_TEXT, "\x7f", NULL, NULL },
-		{ "not UTF-8", "a={{a}}", MM_FILL_TEXT, "\xff", NULL, NULL },
-		{ "json", "{\"a\":\"{{a}}\"}", MM_FILL_JSON, "v",
-		    "{\"a\":\"v\"}", NULL },
-		{ "json quotes", "{\"a\":\"{{a}}\"}", MM_FILL_JSON,
-		    "\",\"x\":\"\\\n", "{\"a\":\"\\\",\\\"x\\\":\\\"\\\\\\n\"}",
-		    NULL },
-		{ "json number", "{\"a\":{{a}}}", MM_FILL_JSON, "-1.5e3",
-		    "{\"a\":-1.5e3}", NULL },
-		{ "json word", "[{{a}}]", MM_FILL_JSON, "true", "[true]",
-		    NULL },
-		{ "json injection", "{\"a\":{{a}}}", MM_FILL_JSON,
-		    "1,\"x\":2", NULL, NULL },
-		{ "json object", "{\"a\":{{a}}}", MM_FILL_JSON, "{}", NULL,
-		    NULL },
-		{ "json string without quotes", "{\"a\":{{a}}}", MM_FILL_JSON,
-		    "\"x\"", NULL, NULL },
-		{ "json white space", "[{{a}}]", MM_FILL_JSON, " 1", NULL,
-		    NULL },
-		{ "json escaped quote", "{\"a\\\"\":{{a}}}", MM_FILL_JSON,
-		    "1", "{\"a\\\"\":1}", NULL },
-		{ "json that is none", "{\"a\":\"{{a}}\"", MM_FILL_JSON, "v",
-		    NULL, NULL },
-		{ "json key twice", "{\"dup\":1,\"{{a}}\":2}", MM_FILL_JSON,
-		    "dup", NULL, NULL },
-		{ "json secret", "[\"{{a:secret}}\"]", MM_FILL_JSON, "p",
-		    "[\"p\"]", "[\"(secret)\"]" },
-		{ "zpl plain", "^FH^FD{{a}}^FS", MM_FILL_ZPL, "SN-1.2 x",
-		    "^FH^FDSN-1.2 x^FS", NULL },
-		{ "zpl commands", "^FH^FD{{a}}^FS", MM_FILL_ZPL,
-		    "^FS^XZ~JA_5E\\", "^FH^FD_5EFS_5EXZ_7EJA_5F5E_5C^FS",
-		    NULL },
-		{ "zpl UTF-8", "^FH^FD{{a}}^FS", MM_FILL_ZPL, "\u00e9",
-		    "^FH^FD_C3_A9^FS", NULL },
-		{ "zpl control", "^FH^FD{{a}}^FS", MM_FILL_ZPL, "a\rb", NULL,
-		    NULL },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ROWS(rows); i++) {
+	for (size_t i = 0; i < ROWS(fillings); i++) {
+		const char *value[MM_FILL_FIELDS] = { fillings[i].value };
+		const char *what = fillings[i].what, *want = fillings[i].want;
 		struct mm_buf out = MM_BUF_INIT(4096);
 		struct mm_buf shown = MM_BUF_INIT(4096);
 		struct mm_why why = { 0 };
-		struct mm_fill *f = parse(rows[i].form, rows[i].text, &why);
-		const char *value[MM_FILL_FIELDS] = { rows[i].value };
-		const char *show = rows[i].shown != NULL ? rows[i].shown
-							 : rows[i].want;
+		struct mm_fill *f = parse(fillings[i].form, fillings[i].text,
+		    &why);
 		enum mm_err rc;
 		size_t field;
 
-		ROW(rows[i].what, f != NULL);
+		ROW(what, f != NULL);
 		rc = mm_fill_render(f, value, &out, &shown, &field, &why);
-		ROW(rows[i].what, (rc == MM_OK) == (rows[i].want != NULL));
+		ROW(what, (rc == MM_OK) == (want != NULL));
 		if (rc == MM_OK) {
-			ROW(rows[i].what, strcmp(mm_buf_cstr(&out),
-			    rows[i].want) == 0);
-			ROW(rows[i].what, strcmp(mm_buf_cstr(&shown), show) ==
-			    0);
-		} else if (rows[i].value[0] != '\0') {
-			ROW(rows[i].what, strstr(why.text, rows[i].value) ==
-			    NULL);
+			ROW(what, strcmp(mm_buf_cstr(&out), want) == 0);
+			ROW(what, strcmp(mm_buf_cstr(&shown),
+			    fillings[i].shown != NULL ? fillings[i].shown
+			    : want) == 0);
+		} else if (value[0][0] != '\0') {
+			ROW(what, strstr(why.text, value[0]) == NULL);
 		}
 		mm_buf_done(&out);
 		mm_buf_done(&shown);
