@@ -1,17 +1,16 @@
 #include "cli/client.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 
 #include <curl/curl.h>
 
 #include "base/own.h"
 #include "base/secret.h"
+#include "client/easy.h"
+#include "client/problem.h"
 
 enum { ANSWER_MAX = 64 * 1024 * 1024, URL_N = 2048 };
 
@@ -48,38 +47,17 @@ load_key(const char *path, struct mm_secret **out, struct mm_why *why)
 	return MM_OK;
 }
 
-/* A private key is for its owner's eyes. */
-static enum mm_err
-check_mode(const char *path, struct mm_why *why)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0)
-		return MM_FAIL(why, MM_ENOTFOUND, "%.120s: %s", path,
-		    strerror(errno));
-	if ((st.st_mode & 077) != 0)
-		return MM_FAIL(why, MM_EPOLICY, "%.120s: others can read or "
-		    "write it: chmod 600", path);
-	return MM_OK;
-}
-
 static enum mm_err
 use_cert(struct mm_client *c, const struct mm_client_conf *conf,
     struct mm_why *why)
 {
-	const char *key = conf->cert_key != NULL ? conf->cert_key
-						 : conf->cert;
-
 	if (conf->cert == NULL)
 		return conf->cert_key == NULL ? MM_OK
 		    : MM_FAIL(why, MM_EINPUT, "--cert-key without --cert");
 	if (conf->key_file != NULL)
 		return MM_FAIL(why, MM_EINPUT, "an API key and a certificate: "
 		    "want one of them");
-	MM_TRY(check_mode(key, why));
-	curl_easy_setopt(c->curl, CURLOPT_SSLCERT, conf->cert);
-	curl_easy_setopt(c->curl, CURLOPT_SSLKEY, key);
-	return MM_OK;
+	return mm_easy_cert(c->curl, conf->cert, conf->cert_key, why);
 }
 
 static size_t
@@ -91,35 +69,20 @@ on_body(char *p, size_t size, size_t n, void *arg)
 	return mm_buf_ok(b, NULL) == MM_OK ? size * n : 0;
 }
 
-/* The printable part of a header's value, if it is this header. */
-static bool
-header(const char *p, size_t len, const char *name, char *out, size_t outn)
-{
-	size_t at = strlen(name), n = 0;
-
-	if (len < at || strncasecmp(p, name, at) != 0)
-		return false;
-	for (; at < len && n + 1 < outn; at++)
-		if (p[at] > ' ' && p[at] < 127)
-			out[n++] = p[at];
-	out[n] = '\0';
-	return true;
-}
-
 static size_t
 on_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct mm_client *c = arg;
 	char text[24], *end;
 
-	(void)header(p, size * n, "x-request-id:", c->request_id,
+	(void)mm_easy_header(p, size * n, "x-request-id:", c->request_id,
 	    sizeof(c->request_id));
-	if (header(p, size * n, "retry-after:", text, sizeof(text))) {
+	if (mm_easy_header(p, size * n, "retry-after:", text, sizeof(text))) {
 		c->retry_after_s = strtol(text, &end, 10);
 		if (end == text || *end != '\0' || c->retry_after_s < 0)
 			c->retry_after_s = -1;
 	}
-	if (header(p, size * n, "etag:", text, sizeof(text)) &&
+	if (mm_easy_header(p, size * n, "etag:", text, sizeof(text)) &&
 	    sscanf(text, "\"%" SCNd64 "\"", &c->version) != 1)
 		c->version = -1;
 	return size * n;
@@ -150,18 +113,12 @@ mm_client_open(const struct mm_client_conf *conf, struct mm_client **out,
 	if (conf->approval != NULL)
 		snprintf(c->approval, sizeof(c->approval),
 		    "Mintmark-Approval: %.40s", conf->approval);
-	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "https");
-	curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(c->curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, 10L);
+	mm_easy_usual(c->curl, conf->ca);
 	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, 120L);
 	curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->error);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c->curl, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(c->curl, CURLOPT_HEADERDATA, c);
-	if (conf->ca != NULL)
-		curl_easy_setopt(c->curl, CURLOPT_CAINFO, conf->ca);
 	*out = MM_MOVE(c);
 	return MM_OK;
 }
@@ -237,19 +194,6 @@ add(struct curl_slist **list, const char *line)
 }
 
 static enum mm_err
-transport_failed(struct mm_client *c, CURLcode rc, struct mm_why *why)
-{
-	const char *text = c->error[0] ? c->error : curl_easy_strerror(rc);
-
-	if (rc == CURLE_PEER_FAILED_VERIFICATION)
-		return MM_FAIL(why, MM_EAUTH, "%s: %s", c->server, text);
-	if (rc == CURLE_WRITE_ERROR)
-		return MM_FAIL(why, MM_ELIMIT, "%s: answer too large",
-		    c->server);
-	return MM_FAIL(why, MM_EAGAIN, "%s: %s", c->server, text);
-}
-
-static enum mm_err
 exchange(struct mm_client *c, const char *method, const char *url,
     const char *body, struct mm_buf *answer, long *status, struct mm_why *why)
 {
@@ -284,42 +228,9 @@ exchange(struct mm_client *c, const char *method, const char *url,
 	if (changes)
 		c->approval[0] = c->if_match[0] = '\0';
 	if (rc != CURLE_OK)
-		return transport_failed(c, rc, why);
+		return mm_easy_failed(c->server, rc, c->error, why);
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, status);
 	return MM_OK;
-}
-
-static enum mm_err
-code_of(long status)
-{
-	for (unsigned i = 1; i < MM_ERR_COUNT; i++)
-		if (mm_err_http((enum mm_err)i) == status)
-			return (enum mm_err)i;
-	return status < 400 ? MM_EBUG : status < 500 ? MM_EINPUT : MM_EAGAIN;
-}
-
-/* The type says it where one status has several; but whatever the server's
- * fault is, to come again is what can be done. */
-static enum mm_err
-code_of_problem(long status, const char *title)
-{
-	for (unsigned i = 1; title != NULL && status < 500 &&
-	     i < MM_ERR_COUNT; i++)
-		if (mm_err_http((enum mm_err)i) == status &&
-		    strcmp(mm_err_slug((enum mm_err)i), title) == 0)
-			return (enum mm_err)i;
-	return code_of(status);
-}
-
-static enum mm_err
-problem(long status, json_t *answer, struct mm_why *why)
-{
-	const char *detail = json_string_value(
-	    json_object_get(answer, "detail"));
-	const char *title = json_string_value(json_object_get(answer, "title"));
-
-	return MM_FAIL(why, code_of_problem(status, title), "%s",
-	    detail ? detail : title ? title : "the server refused");
 }
 
 /* 202: the answer names what it waits for. */
@@ -354,7 +265,7 @@ call(struct mm_client *c, const char *method, const char *path,
 	if (status >= 200 && status < 300)
 		return MM_OK;
 	v = json_loadb((const char *)answer->p, answer->n, 0, NULL);
-	rc = problem(status, v, why);
+	rc = mm_problem_fail(status, v, why);
 	json_decref(v);
 	return rc;
 }
