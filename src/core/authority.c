@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "core/priv.h"
+#include "pki/possession.h"
 
 /* The constructors: the only ways to come by an authority. */
 
@@ -51,6 +52,15 @@ mm_authority_device(struct mm_authority *a, struct mm_bytes der,
 	mm_sha256(der, a->cert_sha256);
 	a->expired = mm_now_s() > cert.not_after_s;
 	return MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_authority_proved(struct mm_authority *a, struct mm_bytes der,
+    const struct mm_possession *proof, struct mm_why *why)
+{
+	MM_TRY(mm_possession_verify(der, proof, why));
+	return mm_authority_device(a, der, why);
 }
 
 /* see core.h */

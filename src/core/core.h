@@ -125,6 +125,14 @@ void mm_authority_beside(struct mm_authority *token,
  * another device, the token is not spent on it. */
 void mm_authority_replaces(struct mm_authority *token,
     const uint8_t serial[16]);
+/*
+ * The same by what the device signed at the line, which is verified here:
+ * MM_EAUTH.  der: the certificate as the store has it.
+ */
+struct mm_possession;
+MM_MUST enum mm_err mm_authority_proved(struct mm_authority *a,
+    struct mm_bytes der, const struct mm_possession *proof,
+    struct mm_why *why);
 /* Only from an operator that mm_desk_login gave. */
 struct mm_login;
 MM_MUST enum mm_err mm_authority_operator(struct mm_authority *a,

@@ -473,6 +473,8 @@ const struct mm_http_route mm_operators_routes[] = {
 	    device_retire),
 	POST(API "/devices/:/enrol", ENROLS, BODY_SMALL, mm_scope_device,
 	    device_enrol),
+	POST(API "/devices/:/proof", ENROLS, BODY_SMALL, mm_scope_device,
+	    device_proof),
 	ONE(API "/devices/:/receipt", ANY, mm_scope_device, device_receipt),
 	ONE(API "/devices/:/attempts", READS, mm_scope_device, device_attempts),
 	GET(API "/tokens", ANY, mm_scope_list, tokens),

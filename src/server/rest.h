@@ -230,6 +230,9 @@ void mm_rest_put_device(struct mm_json *j, const void *row);
 
 extern const char mm_openapi[]; /* docs/reference/openapi.json */
 
+/* The call waits for its job, and runs again once that is done. */
+void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
+
 /* ---- the calls ---- */
 
 #define MM_REST_CALLS(X)                                                  \
@@ -240,7 +243,7 @@ extern const char mm_openapi[]; /* docs/reference/openapi.json */
 	X(devices) X(device) X(device_create) X(device_retire)            \
 	X(device_replace) X(device_patch) X(device_history)               \
 	X(device_import)                                                  \
-	X(device_enrol) X(device_receipt)                                 \
+	X(device_enrol) X(device_proof) X(device_receipt)                 \
 	X(device_attempts)                                                \
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
 	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \

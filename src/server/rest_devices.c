@@ -313,6 +313,17 @@ enrol_end(struct mm_rest *r, const struct mm_job *job, struct mm_why *why)
 	return mm_buf_ok(&r->out, why);
 }
 
+/* see rest.h */
+void
+mm_rest_park(struct mm_rest *r, struct mm_job *take_job)
+{
+	r->call->user.call = r->call;
+	take_job->user = &r->call->user;
+	take_job->next = NULL;
+	r->call->job = r->post = take_job;
+	r->parked = true;
+}
+
 enum mm_err
 mm_rest_device_enrol(struct mm_rest *r, struct mm_why *why)
 {
@@ -324,11 +335,7 @@ mm_rest_device_enrol(struct mm_rest *r, struct mm_why *why)
 	if (job == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	MM_TRY(enrol_begin(r, job, why));
-	r->call->user.call = r->call;
-	job->user = &r->call->user;
-	job->next = NULL;
-	r->call->job = r->post = MM_MOVE(job);
-	r->parked = true;
+	mm_rest_park(r, MM_MOVE(job));
 	return MM_OK;
 }
 

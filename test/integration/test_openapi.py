@@ -8,6 +8,7 @@ import subprocess
 import jsonschema
 import pytest
 
+import possession
 from world import ROOT
 
 FILE = ROOT / "docs/reference/openapi.json"
@@ -22,7 +23,8 @@ IDS = [op["operationId"] for _, _, op in OPERATIONS]
 ORDER = {"post": 0, "put": 1, "patch": 2, "get": 3, "delete": 5}
 LAST = {"retireDevice": 9, "revokeCertificate": 8, "holdCertificate": 6,
         "releaseCertificate": 7, "cancelToken": 8, "thawToken": 7,
-        "revokeKey": 8, "eraseKey": 8.5, "enrolDevice": 0.5, "indexSchema": 4,
+        "revokeKey": 8, "eraseKey": 8.5, "enrolDevice": 0.5,
+        "proveDevice": 0.6, "indexSchema": 4,
         "checkSchema": 4}
 # there, but nothing that an operation's example would name
 NOTHING = {"id": dict.fromkeys(("devices", "tokens", "keys"), "WALK-1") | {
@@ -108,7 +110,7 @@ def learn(op, answer, names):
         names["serial"]["certificates"] = answer.json["serial"]
 
 
-def example_of(world, op):
+def example_of(world, op, names):
     content = body_of(op)
     if content is None:
         return None
@@ -117,6 +119,11 @@ def example_of(world, op):
         _, csr = world.key_and_csr("WALK-1")
         text = text.replace("@CSR", base64.b64encode(
             csr.read_bytes()).decode())
+    if "@SIGNATURE" in text:
+        serial = names["serial"]["certificates"]
+        text = json.dumps(possession.proof(
+            world.dir / "WALK-1.key", possession.der_of(world, serial),
+            serial))
     if op["operationId"] != "enrolDevice":
         validate(json.loads(text), content["schema"])
     return text
@@ -128,7 +135,7 @@ def test_every_example_works(world, names):
         return LAST.get(op["operationId"], ORDER[method])
     for method, path, op in sorted(OPERATIONS, key=rank):
         a = rest(world, method.upper(), fill(path, names),
-                 example_of(world, op))
+                 example_of(world, op, names))
         check(op, a)
         want = REFUSED.get(op["operationId"])
         assert a.status == want if want else a.status < 300, (method, path, a)

@@ -86,6 +86,7 @@ COMMANDS = {
     "retireDevice": "device retire {device} --yes",
 }
 REASONS = {
+    "proveDevice": "a station sends it: nobody else has what a device signed",
     "metrics": "for Prometheus, which asks by itself",
     "openapi": "the file is docs/reference/openapi.json, installed with it",
     "checkProfiles": "profile check does the same without a server",
