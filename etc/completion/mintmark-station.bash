@@ -1,0 +1,26 @@
+# bash completion for mintmark-station; made by "mintmark-station completion"
+_mintmark_station() {
+	local word=${COMP_WORDS[COMP_CWORD]}
+	local before=${COMP_WORDS[COMP_CWORD-1]} command= w=
+
+	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+		case $w in provision|run|status|release|scrap|man|completion|reference) command=$w ;; esac
+	done
+	case $before in
+	--config) COMPREPLY=($(compgen -f -- "$word")); return ;;
+	--serial|--fixture) COMPREPLY=(); return ;;
+	esac
+	case $command in
+	provision) w='--config --serial --fixture --accept-clock --json ' ;;
+	run) w='--config --once --accept-clock --json ' ;;
+	status) w='--config --json ' ;;
+	release) w='--config --serial --json ' ;;
+	scrap) w='--config --serial --json ' ;;
+	man) w='' ;;
+	completion) w='' ;;
+	reference) w='' ;;
+	*) w='provision run status release scrap man completion reference --help --version' ;;
+	esac
+	COMPREPLY=($(compgen -W "$w" -- "$word"))
+}
+complete -F _mintmark_station mintmark-station

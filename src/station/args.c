@@ -1,0 +1,155 @@
+#include "station/args.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum { PROVISION = 1, RUN = 2, STATUS = 4, RELEASE = 8, SCRAP = 16,
+	PEOPLE = RELEASE | SCRAP, ANY = PROVISION | RUN | STATUS | PEOPLE };
+
+/* see args.h; in the order of the bits above */
+const struct mm_station_command mm_station_commands[] = {
+	{ "provision", "make one unit, for scripts and test programs" },
+	{ "run", "make units as their labels are scanned: a label, or "
+	    "FIXTURE LABEL, a line on standard input" },
+	{ "status", "what the journal says of the units so far" },
+	{ "release", "a supervisor: let a unit be tried again that was put "
+	    "aside; what board its label was for is forgotten, and the centre "
+	    "decides" },
+	{ "scrap", "a supervisor: throw a unit away; its label is used up" },
+	{ "man", "print the manual page" },
+	{ "completion", "print the completion for bash" },
+	{ "reference", "print docs/reference/station.md" },
+};
+const size_t mm_station_ncommands =
+    sizeof(mm_station_commands) / sizeof(mm_station_commands[0]);
+
+#define AT(field) offsetof(struct mm_station_args, field)
+/* see args.h */
+const struct mm_station_option mm_station_options[] = {
+	{ "--config", "FILE", "station.conf; default "
+	    "/etc/mintmark/station.conf", AT(config), ANY },
+	{ "--serial", "SN", "the serial number on the label", AT(serial),
+	    PROVISION | PEOPLE },
+	{ "--fixture", "NAME", "the fixture that the board is in", AT(fixture),
+	    PROVISION },
+	{ "--once", NULL, "end when all that was scanned is done and standard "
+	    "input has ended", AT(once), RUN },
+	{ "--accept-clock", NULL, "a supervisor says that this station's "
+	    "clock is right, though the journal is ahead of it",
+	    AT(accept_clock), PROVISION | RUN },
+	{ "--json", NULL, "results as JSON, an object a line", AT(json), ANY },
+};
+const size_t mm_station_noptions =
+    sizeof(mm_station_options) / sizeof(mm_station_options[0]);
+
+static const struct mm_station_option *
+find(const char *name, size_t n)
+{
+	for (size_t i = 0; i < mm_station_noptions; i++)
+		if (strlen(mm_station_options[i].name) == n &&
+		    strncmp(mm_station_options[i].name, name, n) == 0)
+			return &mm_station_options[i];
+	return NULL;
+}
+
+/* One option of "--name value" or "--name=value"; *i moves over it. */
+static enum mm_err
+take_option(struct mm_station_args *a, unsigned *used, int argc, char **argv,
+    int *i)
+{
+	const char *word = argv[*i], *eq = strchr(word, '=');
+	const struct mm_station_option *o = find(word,
+	    eq != NULL ? (size_t)(eq - word) : strlen(word));
+
+	if (o == NULL || (o->arg == NULL && eq != NULL))
+		return MM_EINPUT;
+	*used &= o->commands;
+	if (o->arg == NULL) {
+		*(bool *)((char *)a + o->at) = true;
+		return MM_OK;
+	}
+	if (eq == NULL && ++*i >= argc)
+		return MM_EINPUT;
+	word = eq != NULL ? eq + 1 : argv[*i];
+	/* An empty word or the next option: a variable that was not set. */
+	if (word[0] == '\0' || (eq == NULL && strncmp(word, "--", 2) == 0))
+		return MM_EINPUT;
+	*(const char **)((char *)a + o->at) = word;
+	return MM_OK;
+}
+
+/* What a command cannot do without. */
+static enum mm_err
+check_needs(const struct mm_station_args *a, unsigned bit, struct mm_why *why)
+{
+	if ((bit & (PROVISION | PEOPLE)) != 0 && a->serial == NULL)
+		return MM_FAIL(why, MM_EINPUT, "%s wants --serial",
+		    a->command);
+	if (bit == PROVISION && a->fixture == NULL)
+		return MM_FAIL(why, MM_EINPUT, "provision wants --fixture");
+	return MM_OK;
+}
+
+static enum mm_err
+check(const struct mm_station_args *a, unsigned used, bool any,
+    struct mm_why *why)
+{
+	size_t i = 0;
+
+	if (a->command == NULL)
+		return MM_FAIL(why, MM_EINPUT, "no command");
+	while (i < mm_station_ncommands &&
+	    strcmp(mm_station_commands[i].name, a->command) != 0)
+		i++;
+	if (i == mm_station_ncommands)
+		return MM_FAIL(why, MM_EINPUT, "no command \"%.60s\"",
+		    a->command);
+	if (any && (used & (1U << i)) == 0)
+		return MM_FAIL(why, MM_EINPUT, "an option is not for \"%s\"",
+		    a->command);
+	return check_needs(a, 1U << i, why);
+}
+
+static enum mm_err
+parse(int argc, char **argv, struct mm_station_args *a, struct mm_why *why)
+{
+	unsigned used = ANY;
+	bool any = false;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 ||
+		    strcmp(argv[i], "--version") == 0) {
+			a->command = argv[i] + 2;
+			return MM_OK;
+		}
+		if (argv[i][0] == '-') {
+			any = true;
+			if (take_option(a, &used, argc, argv, &i) != MM_OK)
+				return MM_FAIL(why, MM_EINPUT, "option "
+				    "\"%.60s\" is unknown or lacks its value",
+				    argv[i < argc ? i : argc - 1]);
+		} else if (a->command != NULL) {
+			return MM_FAIL(why, MM_EINPUT, "\"%.60s\" is one word "
+			    "too many", argv[i]);
+		} else {
+			a->command = argv[i];
+		}
+	}
+	return check(a, used, any, why);
+}
+
+/* see args.h */
+enum mm_err
+mm_station_args_parse(int argc, char **argv, struct mm_station_args *out,
+    struct mm_why *why)
+{
+	struct mm_station_args a = { .config = MM_STATION_CONFIG };
+
+	/* Wherever it stands, behind a mistake too. */
+	for (int i = 1; i < argc; i++)
+		a.json |= strcmp(argv[i], "--json") == 0;
+	out->json = a.json;
+	MM_TRY(parse(argc, argv, &a, why));
+	*out = a;
+	return MM_OK;
+}

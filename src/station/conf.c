@@ -1,0 +1,136 @@
+#include "station/conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+
+static const char *const drivers[] = { "serial", "exec", NULL };
+
+#define TOP(f) offsetof(struct mm_station_conf, f)
+static const struct mm_conf_key keys[] = {
+	{ "name", MM_CONF_NAME, TOP(name), 1, MM_NAME_MAX, NULL,
+	    "The station's name, as records show it", NULL },
+	{ "centre", MM_CONF_TEXT, TOP(centre), 9, 255, NULL,
+	    "The centre's operators listener: https://host:port", NULL },
+	{ "anchor", MM_CONF_PATH, TOP(anchor), 1, PATH_MAX - 1, "root.crt",
+	    "The certificate that the centre's server is known by (PEM)",
+	    NULL },
+	{ "cert", MM_CONF_PATH, TOP(cert), 1, PATH_MAX - 1, "station.crt",
+	    "The station's own certificate (PEM)", NULL },
+	{ "key", MM_CONF_PATH, TOP(key), 1, PATH_MAX - 1, "station.key",
+	    "Its private key (PEM), its owner's alone", NULL },
+	{ "state", MM_CONF_PATH, TOP(state), 1, PATH_MAX - 1, NULL,
+	    "The folder of the journal and the birth records", NULL },
+	{ "product", MM_CONF_NAME, TOP(product), 0, MM_NAME_MAX, "",
+	    "Serials that the centre does not know are registered for this "
+	    "product; empty: they are refused", NULL },
+	{ "label", MM_CONF_NAME, TOP(label), 0, MM_NAME_MAX, "",
+	    "The profile to ask for; empty: what the product says", NULL },
+	{ "lock", MM_CONF_BOOL, TOP(lock), 0, 0, "true",
+	    "Boards are locked once they have proved themselves", NULL },
+	{ "replace", MM_CONF_BOOL, TOP(replace), 0, 0, "false",
+	    "For test authorities: a label is good for another key, too",
+	    NULL },
+	{ "patience", MM_CONF_DURATION, TOP(patience_s), 0, 86400, "60s",
+	    "How long a unit waits for a centre that is away", NULL },
+};
+
+#define FIX(f) offsetof(struct mm_fixture_conf, f)
+static const struct mm_conf_key fixture_keys[] = {
+	{ "driver", MM_CONF_CHOICE, FIX(driver), 0, 0, "serial",
+	    "How the device is spoken to", drivers },
+	{ "port", MM_CONF_PATH, FIX(port), 1, PATH_MAX - 1, NULL,
+	    "The terminal, best by its place: /dev/serial/by-path/...", NULL },
+	{ "baud", MM_CONF_INT, FIX(baud), 0, 921600, "115200",
+	    "The line's speed; 0 leaves it as it is", NULL },
+	{ "program", MM_CONF_LIST, FIX(program), 0, MM_CONF_ITEM_MAX - 1, "",
+	    "exec: the program with its words; no shell reads them", NULL },
+	{ "limit", MM_CONF_DURATION, FIX(limit_s), 1, 3600, "60s",
+	    "exec: how long one step may take", NULL },
+};
+
+static const struct mm_conf_block blocks[] = {
+	{ "fixture", "A place where one device is connected", fixture_keys,
+	    sizeof(fixture_keys) / sizeof(fixture_keys[0]),
+	    sizeof(struct mm_fixture_conf), FIX(name), MM_FIXTURES_MOST },
+};
+static const struct mm_conf_spec spec = { keys,
+	sizeof(keys) / sizeof(keys[0]), blocks, 1 };
+
+static enum mm_err
+check_fixture(const struct mm_station_conf *c, size_t i, struct mm_why *why)
+{
+	const struct mm_fixture_conf *f = &c->fixture[i];
+
+	if (mm_station_fixture(c, f->name) != f)
+		return MM_FAIL(why, MM_EINPUT, "fixture %s: stands twice",
+		    f->name);
+	/* No search: what runs is what the file says. */
+	if (f->driver == MM_DRIVER_EXEC &&
+	    (f->program.n == 0 || f->program.item[0][0] != '/'))
+		return MM_FAIL(why, MM_EINPUT, "fixture %s: driver exec wants "
+		    "program, with a whole path", f->name);
+	for (size_t j = 0; j < i; j++)
+		if (strcmp(c->fixture[j].port, f->port) == 0)
+			return MM_FAIL(why, MM_EINPUT, "fixture %s: its port "
+			    "is fixture %s's", f->name, c->fixture[j].name);
+	return MM_OK;
+}
+
+static enum mm_err
+check(const struct mm_station_conf *c, struct mm_why *why)
+{
+	if (strncmp(c->centre, "https://", 8) != 0)
+		return MM_FAIL(why, MM_EINPUT, "centre: want https://host:port");
+	for (size_t i = 0; i < c->nfixture; i++)
+		MM_TRY(check_fixture(c, i, why));
+	return MM_OK;
+}
+
+/* see conf.h */
+enum mm_err
+mm_station_conf_load(const char *path, struct mm_station_conf **out,
+    struct mm_why *why)
+{
+	MM_OWN(mm_station_conf_free) struct mm_station_conf *c =
+	    calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	c->doc.top = c;
+	MM_TRY(mm_conf_load(path, &spec, &c->doc, why));
+	c->fixture = c->doc.blocks[0];
+	c->nfixture = c->doc.n[0];
+	MM_TRY(check(c, why));
+	*out = MM_MOVE(c);
+	return MM_OK;
+}
+
+/* see conf.h */
+void
+mm_station_conf_free(struct mm_station_conf **owner)
+{
+	if (*owner == NULL)
+		return;
+	mm_conf_doc_done(&(*owner)->doc);
+	free(*owner);
+	*owner = NULL;
+}
+
+/* see conf.h */
+const struct mm_fixture_conf *
+mm_station_fixture(const struct mm_station_conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->nfixture; i++)
+		if (strcmp(c->fixture[i].name, name) == 0)
+			return &c->fixture[i];
+	return NULL;
+}
+
+/* see conf.h */
+void
+mm_station_conf_reference(struct mm_buf *out)
+{
+	mm_conf_print_reference(out, &spec);
+}

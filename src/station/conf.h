@@ -1,0 +1,46 @@
+#ifndef MM_STATION_CONF_H
+#define MM_STATION_CONF_H
+
+#include <limits.h>
+
+#include "base/conf.h"
+#include "base/text.h"
+
+/* The station's configuration: station.conf. */
+enum mm_driver_kind { MM_DRIVER_SERIAL, MM_DRIVER_EXEC, MM_DRIVERS };
+
+#define MM_FIXTURES_MOST 32
+
+struct mm_fixture_conf {
+	char name[MM_NAME_MAX + 1];
+	int driver;               /* enum mm_driver_kind */
+	char port[PATH_MAX];      /* serial: the terminal; exec: told to it */
+	int64_t baud;             /* 0: as it is */
+	struct mm_conf_list program; /* exec: its words */
+	int64_t limit_s;          /* exec: for one step */
+};
+
+struct mm_station_conf {
+	char centre[256];
+	char anchor[PATH_MAX], cert[PATH_MAX], key[PATH_MAX];
+	char state[PATH_MAX];     /* folder: journal, records */
+	char name[MM_NAME_MAX + 1];
+	char product[MM_NAME_MAX + 1];
+	char label[MM_NAME_MAX + 1];
+	bool lock, replace;
+	int64_t patience_s;       /* for a centre that is away */
+	struct mm_fixture_conf *fixture;
+	size_t nfixture;
+	struct mm_conf_doc doc;
+};
+
+MM_MUST enum mm_err mm_station_conf_load(const char *path,
+    struct mm_station_conf **out, struct mm_why *why);
+void mm_station_conf_free(struct mm_station_conf **owner);
+/* A fixture by its name; NULL. */
+const struct mm_fixture_conf *mm_station_fixture(
+    const struct mm_station_conf *c, const char *name);
+/* Markdown, for docs/reference/station.md. */
+void mm_station_conf_reference(struct mm_buf *out);
+
+#endif

@@ -1,0 +1,30 @@
+#include "station/driver.h"
+
+static const struct mm_driver_class *const classes[MM_DRIVERS] = {
+	[MM_DRIVER_SERIAL] = &mm_driver_serial,
+	[MM_DRIVER_EXEC] = &mm_driver_exec,
+};
+
+/* see driver.h */
+enum mm_err
+mm_driver_new(const struct mm_fixture_conf *conf, struct mm_driver **out,
+    struct mm_why *why)
+{
+	const struct mm_driver_class *c = classes[conf->driver];
+	struct mm_driver *d = c->new(conf);
+
+	if (d == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	d->class = c;
+	d->conf = conf;
+	*out = d;
+	return MM_OK;
+}
+
+/* see driver.h */
+void
+mm_driver_free(struct mm_driver **owner)
+{
+	if (*owner != NULL)
+		(*owner)->class->free(owner);
+}

@@ -1,0 +1,428 @@
+#include "station/line.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/faults.h"
+#include "base/file.h"
+#include "base/time.h"
+#include "station/steps.h"
+
+enum { DER_MAX = 16384, RECEIPT_MAX = 1 << 20, WAIT_MS = 20,
+	CLOCK_BACK_MS = 300000 };
+
+/* ---- opening ---- */
+
+static enum mm_err
+take_row(void *ctx, const struct mm_row *r)
+{
+	struct mm_line *l = ctx;
+	struct mm_unit *u;
+
+	MM_TRY(mm_book_need(l->book, r->unit.serial, &u, &l->why));
+	*u = r->unit;
+	return MM_OK;
+}
+
+/* What was under way when the station was switched off is no more. */
+static enum mm_err
+interrupt_all(struct mm_line *l, struct mm_why *why)
+{
+	for (size_t i = 0; i < mm_book_n(l->book); i++) {
+		struct mm_unit *u = mm_book_at(l->book, i);
+		enum mm_unit_state next = mm_unit_next(u->state,
+		    MM_EV_RESTART);
+
+		if (next == MM_UNIT_STATES)
+			continue;
+		u->state = next;
+		u->reason = MM_UR_INTERRUPTED;
+		MM_TRY(mm_rows_add(l->rows, u, true, why));
+		l->interrupted++;
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+open_state(struct mm_line *l, struct mm_why *why)
+{
+	char path[PATH_MAX + 16];
+
+	MM_TRY(mm_path_join(path, sizeof(path), l->conf->state, "records",
+	    why));
+	MM_TRY(mm_dir_make(path, 0750, why));
+	MM_TRY(mm_path_join(path, sizeof(path), l->conf->state, "journal",
+	    why));
+	MM_TRY(mm_book_new(&l->book, why));
+	MM_TRY(mm_rows_open(path, take_row, l, &l->rows, why));
+	return interrupt_all(l, why);
+}
+
+static enum mm_err
+open_place(struct mm_line *l, const struct mm_fixture_conf *conf,
+    struct mm_why *why)
+{
+	struct mm_place *p = &l->place[l->nplaces];
+
+	p->number = l->nplaces;
+	p->conf = conf;
+	mm_buf_init(&p->csr, DER_MAX);
+	mm_buf_init(&p->cert, DER_MAX);
+	mm_buf_init(&p->chain, DER_MAX);
+	l->nplaces++;
+	return mm_driver_new(conf, &p->driver, why);
+}
+
+static enum mm_err
+open_all(struct mm_line *l, const struct mm_fixture_conf *const *fixture,
+    unsigned n, struct mm_why *why)
+{
+	MM_INVARIANT(n <= MM_FIXTURES_MOST);
+	MM_TRY(open_state(l, why));
+	MM_TRY(mm_centre_open(l->conf, &l->centre, why));
+	for (unsigned i = 0; i < n; i++)
+		MM_TRY(open_place(l, fixture[i], why));
+	return MM_OK;
+}
+
+/* see line.h */
+enum mm_err
+mm_line_open(struct mm_line *l, const struct mm_station_conf *conf,
+    const struct mm_fixture_conf *const *fixture, unsigned n,
+    struct mm_why *why)
+{
+	enum mm_err rc;
+
+	memset(l, 0, sizeof(*l));
+	l->conf = conf;
+	l->rules = (struct mm_unit_rules){ conf->lock, conf->replace };
+	rc = open_all(l, fixture, n, why);
+	if (rc != MM_OK)
+		mm_line_close(l);
+	return rc;
+}
+
+/* see line.h */
+void
+mm_line_close(struct mm_line *l)
+{
+	for (unsigned i = 0; i < l->nplaces; i++) {
+		struct mm_place *p = &l->place[i];
+
+		mm_driver_free(&p->driver);
+		mm_buf_done(&p->csr);
+		mm_buf_done(&p->cert);
+		mm_buf_done(&p->chain);
+	}
+	l->nplaces = 0;
+	mm_centre_close(&l->centre);
+	mm_rows_close(&l->rows);
+	mm_book_free(&l->book);
+}
+
+/* ---- one step of one unit ---- */
+
+/* see line.h */
+bool
+mm_place_busy(const struct mm_place *p)
+{
+	return p->unit != NULL;
+}
+
+/* The unit as its new row says, or nothing has happened. */
+static enum mm_err
+write_row(struct mm_line *l, struct mm_unit *u, const struct mm_unit *now)
+{
+	enum mm_err rc;
+
+	mm_die_at("row");
+	rc = mm_rows_add(l->rows, now, mm_unit_syncs(now->state), &l->why);
+	mm_die_at("rowed");
+	if (rc == MM_OK)
+		*u = *now;
+	else
+		l->broken = rc;
+	return rc;
+}
+
+static void
+leave(struct mm_line *l, struct mm_place *p, enum mm_unit_state state,
+    enum mm_unit_reason reason)
+{
+	p->ended = state;
+	p->reason = reason;
+	p->took_ms = mm_mono_ms() - p->began_ms;
+	snprintf(p->last, sizeof(p->last), "%s", p->unit->serial);
+	p->driver->class->close(p->driver);
+	mm_centre_drop(l->centre, p->number);
+	if (state == MM_UNIT_PASSED)
+		l->passed++;
+	else
+		l->failed++;
+}
+
+/* The row of what came, before anything else is done on its account. */
+static void
+step(struct mm_line *l, struct mm_place *p, enum mm_unit_event e,
+    enum mm_unit_reason reason)
+{
+	struct mm_unit now = *p->unit;
+
+	now.state = mm_unit_next(p->unit->state, e);
+	MM_INVARIANT(now.state != MM_UNIT_STATES);
+	now.reason = mm_unit_active(now.state) ? MM_UR_NONE : reason;
+	p->step_ms[mm_unit_effect(p->unit->state)] = mm_mono_ms() -
+	    p->step_began_ms;
+	p->begun = false;
+	p->retry_ms = p->away_ms = 0;
+	if (write_row(l, p->unit, &now) != MM_OK) {
+		snprintf(p->note, sizeof(p->note), "%s", l->why.text);
+		leave(l, p, MM_UNIT_FAILED, MM_UR_JOURNAL);
+	} else if (!mm_unit_active(now.state)) {
+		leave(l, p, now.state, reason);
+	}
+	if (l->stepped != NULL)
+		l->stepped(l->ctx, p);
+	if (p->ended != MM_UNIT_IDLE)
+		p->unit = NULL;
+}
+
+static void
+begin(struct mm_line *l, struct mm_place *p)
+{
+	const struct mm_step *s = &mm_steps[mm_unit_effect(p->unit->state)];
+	enum mm_unit_reason reason = MM_UR_NONE;
+	enum mm_unit_event e;
+
+	p->begun = true;
+	if (p->away_ms == 0)
+		p->step_began_ms = mm_mono_ms();
+	mm_die_at("effect");
+	e = s->begin(l, p, &reason);
+	if (e != MM_EV_DONE || s->by == MM_BY_US)
+		step(l, p, e, reason);
+}
+
+static void
+look_at_device(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
+{
+	enum mm_unit_reason reason = MM_UR_NONE;
+	enum mm_driver_got got = p->driver->class->run(p->driver, &p->answer,
+	    &reason);
+
+	if (got == MM_DRIVER_WAIT)
+		return;
+	if (got == MM_DRIVER_AGAIN && ++p->again <= MM_AGAIN_MOST) {
+		step(l, p, MM_EV_AGAIN, reason);
+	} else if (got == MM_DRIVER_DONE) {
+		enum mm_unit_event e = s->end(l, p, NULL, &reason);
+
+		step(l, p, e, reason);
+	} else {
+		snprintf(p->note, sizeof(p->note), "%s", p->driver->note);
+		step(l, p, MM_EV_FAIL, got == MM_DRIVER_AGAIN ? MM_UR_BOARD
+							      : reason);
+	}
+}
+
+/* It is asked again until the line's patience is over. */
+static void
+wait_for_centre(struct mm_line *l, struct mm_place *p)
+{
+	int64_t now = mm_mono_ms();
+
+	if (p->away_ms == 0)
+		p->away_ms = now;
+	if (now - p->away_ms >= l->conf->patience_s * 1000)
+		step(l, p, MM_EV_FAIL, MM_UR_AWAY);
+}
+
+static void
+look_at_centre(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
+{
+	enum mm_unit_reason reason = MM_UR_NONE;
+	struct mm_centre_answer a;
+	enum mm_unit_event e;
+
+	if (p->retry_ms != 0 && mm_mono_ms() >= p->retry_ms) {
+		p->retry_ms = 0;
+		begin(l, p);
+		return;
+	}
+	if (p->retry_ms != 0 || !mm_centre_take(l->centre, p->number, &a))
+		return;
+	e = s->end(l, p, &a, &reason);
+	mm_centre_answer_done(&a);
+	if (e != MM_EVENTS)
+		step(l, p, e, reason);
+	else if (p->retry_ms != 0)
+		wait_for_centre(l, p);
+	else
+		p->away_ms = 0;
+}
+
+static void
+look(struct mm_line *l, struct mm_place *p)
+{
+	const struct mm_step *s = &mm_steps[mm_unit_effect(p->unit->state)];
+
+	if (!p->begun)
+		begin(l, p);
+	else if (s->by == MM_BY_DEVICE)
+		look_at_device(l, p, s);
+	else
+		look_at_centre(l, p, s);
+}
+
+/* ---- the line ---- */
+
+static enum mm_unit_reason
+may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
+{
+	if (!mm_device_id_valid(serial))
+		return MM_UR_SERIAL;
+	if (!l->accept_clock &&
+	    mm_now_ms() + CLOCK_BACK_MS < mm_rows_last_at(l->rows))
+		return MM_UR_CLOCK;
+	if (l->broken != MM_OK ||
+	    mm_rows_reserve(l->rows, &l->why) != MM_OK ||
+	    mm_book_need(l->book, serial, u, &l->why) != MM_OK)
+		return MM_UR_JOURNAL;
+	if (mm_unit_active((*u)->state))
+		return MM_UR_IN_WORK;
+	/* One label, one spelling: SN-1 is not sn-1's. */
+	if (strcmp((*u)->serial, serial) != 0)
+		return MM_UR_SERIAL;
+	return mm_unit_next((*u)->state, MM_EV_SCAN) == MM_UNIT_STATES
+	    ? MM_UR_HELD : MM_UR_NONE;
+}
+
+static void
+forget_last(struct mm_place *p)
+{
+	p->ended = MM_UNIT_IDLE;
+	p->reason = MM_UR_NONE;
+	p->note[0] = '\0';
+	p->again = 0;
+	p->begun = p->known = p->replayed = false;
+	p->retry_ms = p->away_ms = 0;
+	p->proof_n = 0;
+	p->cert_serial[0] = p->profile[0] = '\0';
+	mm_buf_reset(&p->csr);
+	mm_buf_reset(&p->cert);
+	mm_buf_reset(&p->chain);
+	memset(&p->said, 0, sizeof(p->said));
+	for (unsigned i = 0; i < MM_EFFECTS; i++)
+		p->step_ms[i] = -1;
+	p->began_ms = p->step_began_ms = mm_mono_ms();
+}
+
+/* see line.h */
+enum mm_unit_reason
+mm_line_scan(struct mm_line *l, struct mm_place *p, const char *serial)
+{
+	struct mm_unit *u = NULL, now;
+	enum mm_unit_reason why = may_begin(l, serial, &u);
+
+	MM_INVARIANT(p->unit == NULL);
+	if (why != MM_UR_NONE)
+		return why;
+	now = *u;
+	now.state = mm_unit_next(u->state, MM_EV_SCAN);
+	now.reason = MM_UR_NONE;
+	now.attempt++;
+	snprintf(now.fixture, sizeof(now.fixture), "%s", p->conf->name);
+	if (write_row(l, u, &now) != MM_OK)
+		return MM_UR_JOURNAL;
+	forget_last(p);
+	p->unit = u;
+	if (l->stepped != NULL)
+		l->stepped(l->ctx, p);
+	return MM_UR_NONE;
+}
+
+/* see line.h */
+void
+mm_line_stop(struct mm_line *l, struct mm_place *p)
+{
+	if (p->unit != NULL)
+		step(l, p, MM_EV_STOP, MM_UR_STOPPED);
+}
+
+/* see line.h */
+enum mm_err
+mm_line_decide(struct mm_line *l, const char *serial, enum mm_unit_event e,
+    struct mm_why *why)
+{
+	struct mm_unit *u = mm_book_find(l->book, serial), now;
+
+	if (u == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "this station has no unit "
+		    "%.64s", serial);
+	now = *u;
+	now.state = mm_unit_next(u->state, e);
+	if (now.state == MM_UNIT_STATES)
+		return MM_FAIL(why, MM_ECONFLICT, "unit %s is %s", u->serial,
+		    mm_unit_state_names[u->state]);
+	now.reason = MM_UR_NONE;
+	if (e == MM_EV_RELEASE) {
+		now.hw[0] = '\0';
+		memset(now.spki, 0, sizeof(now.spki));
+		memset(now.cert, 0, sizeof(now.cert));
+	}
+	if (write_row(l, u, &now) == MM_OK)
+		return MM_OK;
+	return MM_FAIL(why, MM_ESYS, "%s", l->why.text);
+}
+
+/* What can be done at once is done at once: most steps wait for nobody. */
+static bool
+look_at_all(struct mm_line *l)
+{
+	bool fresh = false;
+
+	for (unsigned i = 0; i < l->nplaces; i++) {
+		struct mm_place *p = &l->place[i];
+
+		if (p->unit != NULL)
+			look(l, p);
+		fresh |= p->unit != NULL && !p->begun;
+	}
+	return fresh;
+}
+
+static unsigned
+wishes(struct mm_line *l, const struct pollfd *more, unsigned n,
+    struct pollfd *out)
+{
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < l->nplaces; i++) {
+		struct mm_place *p = &l->place[i];
+
+		if (p->unit != NULL && p->begun && mm_steps[
+		    mm_unit_effect(p->unit->state)].by == MM_BY_DEVICE)
+			out[at++] = p->driver->class->wish(p->driver);
+	}
+	for (unsigned i = 0; i < n; i++)
+		out[at++] = more[i];
+	return at;
+}
+
+/* see line.h */
+void
+mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
+{
+	struct pollfd p[MM_FIXTURES_MOST + 8];
+	bool busy = false;
+	unsigned at;
+
+	MM_INVARIANT(n <= 8);
+	for (unsigned i = 0; i < MM_EFFECTS && look_at_all(l); i++)
+		continue;
+	for (unsigned i = 0; i < l->nplaces; i++)
+		busy |= l->place[i].unit != NULL;
+	at = wishes(l, more, n, p);
+	/* A link wants to be looked at within 20 ms: its times run. */
+	mm_centre_wait(l->centre, p, at, busy && ms > WAIT_MS ? WAIT_MS : ms);
+}

@@ -1,0 +1,92 @@
+#ifndef MM_STATION_LINE_H
+#define MM_STATION_LINE_H
+
+#include "station/book.h"
+#include "station/centre.h"
+#include "station/driver.h"
+#include "station/rows.h"
+
+/*
+ * The line as one machine: fixtures, the journal, the centre.  It runs in one
+ * thread that waits in one place.  For each fixture it does what the state of
+ * its unit says (station/unit.h), writes the row of what came of it, and goes
+ * on; a row is written before its effect, and is on the disk before an effect
+ * that cannot be undone.
+ */
+struct mm_place {
+	unsigned number; /* its slot at the centre */
+	const struct mm_fixture_conf *conf;
+	struct mm_driver *driver;
+	struct mm_unit *unit;     /* NULL: nothing is in it */
+	/* What the last unit came to, until the next one begins: */
+	enum mm_unit_state ended; /* IDLE: nothing yet */
+	enum mm_unit_reason reason;
+	char last[MM_DEVICE_ID_MAX + 1];
+	char note[160];           /* words for the log */
+	int64_t began_ms, took_ms; /* monotonic */
+	int64_t step_ms[MM_EFFECTS]; /* that each effect took, last attempt */
+	/* The effect under way: */
+	bool begun, asked;
+	unsigned again; /* times that the device lost what it was told */
+	int64_t step_began_ms, retry_ms, away_ms; /* 0: none */
+	struct mm_driver_job job;
+	struct mm_driver_answer answer;
+	/* What it is about: */
+	struct mm_unit_said said;
+	struct mm_buf csr, cert, chain;
+	char cert_serial[40], profile[MM_NAME_MAX + 1];
+	uint8_t nonce[MM_DRIVER_RANDOM];
+	uint8_t proof[MM_DRIVER_SIG_MAX];
+	size_t proof_n;
+	bool replayed, known;  /* known: it was confirmed before */
+};
+
+struct mm_line {
+	const struct mm_station_conf *conf;
+	struct mm_unit_rules rules;
+	struct mm_rows *rows;
+	struct mm_book *book;
+	struct mm_centre *centre;
+	struct mm_place place[MM_FIXTURES_MOST];
+	unsigned nplaces;
+	bool accept_clock; /* a supervisor says that it is right */
+	enum mm_err broken; /* the journal: nothing begins any more */
+	struct mm_why why;
+	unsigned passed, failed;  /* since the start */
+	unsigned interrupted;     /* units that the start found begun */
+	/* Each step that was made, for whoever shows it; may be NULL. */
+	void (*stepped)(void *ctx, const struct mm_place *p);
+	void *ctx;
+};
+
+/*
+ * Opens journal, book and the way to the centre; units that were under way
+ * when the station was switched off are interrupted.  fixtures: which of
+ * conf's, borrowed.
+ */
+MM_MUST enum mm_err mm_line_open(struct mm_line *l,
+    const struct mm_station_conf *conf,
+    const struct mm_fixture_conf *const *fixture, unsigned n,
+    struct mm_why *why);
+void mm_line_close(struct mm_line *l);
+/*
+ * A label was scanned for a free place: begins, or says why not: bad-serial,
+ * in-work, held, clock, journal.
+ */
+enum mm_unit_reason mm_line_scan(struct mm_line *l, struct mm_place *p,
+    const char *serial);
+/* The operator takes it off. */
+void mm_line_stop(struct mm_line *l, struct mm_place *p);
+/*
+ * A supervisor's RELEASE or SCRAP of a unit that nothing is being done to.
+ * MM_ENOTFOUND, MM_ECONFLICT: not in this state, or what the journal said.
+ */
+MM_MUST enum mm_err mm_line_decide(struct mm_line *l, const char *serial,
+    enum mm_unit_event e, struct mm_why *why);
+bool mm_place_busy(const struct mm_place *p);
+/* Goes on with every place; waits at most ms if there is nothing to do.  more:
+ * descriptors that end the waiting, too. */
+void mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n,
+    int ms);
+
+#endif

@@ -1,0 +1,60 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "station/report.h"
+#include "station/run.h"
+
+enum { WAIT_MS = 1000 };
+
+static int
+refused(const struct mm_place *p, const char *serial,
+    enum mm_unit_reason reason, bool json)
+{
+	struct mm_buf out = MM_BUF_INIT(8192);
+
+	mm_report_refused(&out, p, serial, reason, json);
+	mm_run_put(&out);
+	return mm_unit_reasons[reason].exit;
+}
+
+static int
+one(struct mm_line *l, const struct mm_station_args *a)
+{
+	struct mm_buf out = MM_BUF_INIT(8192);
+	struct mm_place *p = &l->place[0];
+	enum mm_unit_reason reason = mm_line_scan(l, p, a->serial);
+
+	if (reason != MM_UR_NONE)
+		return refused(p, a->serial, reason, a->json);
+	while (mm_place_busy(p)) {
+		mm_line_run(l, NULL, 0, WAIT_MS);
+		if (mm_run_stopped)
+			mm_line_stop(l, p);
+	}
+	mm_report_unit(&out, l->conf, p, a->json);
+	mm_run_put(&out);
+	return mm_report_exit(p);
+}
+
+/* see run.h */
+int
+mm_run_provision(const struct mm_station_conf *conf,
+    const struct mm_station_args *a, enum mm_err *err, struct mm_why *why)
+{
+	const struct mm_fixture_conf *f = mm_station_fixture(conf, a->fixture);
+	static struct mm_line l;
+	int status;
+
+	if (f == NULL) {
+		*err = MM_FAIL(why, MM_EINPUT, "there is no fixture "
+		    "\"%.40s\"", a->fixture);
+		return mm_err_exit(*err);
+	}
+	*err = mm_line_open(&l, conf, &f, 1, why);
+	if (*err != MM_OK)
+		return mm_err_exit(*err);
+	l.accept_clock = a->accept_clock;
+	status = one(&l, a);
+	mm_line_close(&l);
+	return status;
+}

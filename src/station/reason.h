@@ -1,0 +1,143 @@
+#ifndef MM_STATION_REASON_H
+#define MM_STATION_REASON_H
+
+/*
+ * Why a unit did not pass: one table for the screen (what it is, what to do),
+ * for the MES (the code, which stays as it is) and for scripts (the exit
+ * status).  docs/reference/station.md is printed from it.
+ */
+enum mm_unit_exit {
+	MM_EXIT_PASSED = 0,
+	MM_EXIT_STATION = 1,     /* the station itself: stop the line */
+	MM_EXIT_REFUSED = 3,     /* the authority says no */
+	MM_EXIT_LATER = 7,       /* the same again will do */
+	MM_EXIT_BOARD = 20,      /* the board, its cable, its fixture */
+	MM_EXIT_SWAPPED = 21,    /* another board than the label says */
+	MM_EXIT_SUPERVISOR = 22, /* somebody must look at it first */
+};
+
+#define MM_UNIT_REASONS_X(X)                                               \
+	X(MM_UR_NONE, "", MM_EXIT_PASSED, "", "")                          \
+	X(MM_UR_NO_PORT, "no-port", MM_EXIT_BOARD,                         \
+	    "nothing is plugged in at this fixture",                       \
+	    "plug the board in and start again")                           \
+	X(MM_UR_SILENT, "no-answer", MM_EXIT_BOARD,                        \
+	    "the board does not answer",                                   \
+	    "check power and cable, then start again")                     \
+	X(MM_UR_GARBLED, "bad-line", MM_EXIT_BOARD,                        \
+	    "what the board says is damaged on the way",                   \
+	    "check the cable or take another fixture, then start again")   \
+	X(MM_UR_UNPLUGGED, "unplugged", MM_EXIT_BOARD,                     \
+	    "the board was unplugged",                                     \
+	    "plug it in and start again: it goes on where it was")         \
+	X(MM_UR_SWAPPED, "board-swapped", MM_EXIT_SWAPPED,                 \
+	    "another board than the one that was begun with this label",   \
+	    "put the right board in, or scan this board's own label")      \
+	X(MM_UR_OTHER_BOARD, "other-board", MM_EXIT_SUPERVISOR,            \
+	    "this label was used for another board",                       \
+	    "put board and label aside for the supervisor")                \
+	X(MM_UR_OTHER_KEY, "other-key", MM_EXIT_SUPERVISOR,                \
+	    "this label was used with another key: a repaired board?",     \
+	    "put it aside for the supervisor")                             \
+	X(MM_UR_KEY_GONE, "key-gone", MM_EXIT_SUPERVISOR,                  \
+	    "the board has lost the key that it was certified with",       \
+	    "put it aside for the supervisor")                             \
+	X(MM_UR_CERT_GONE, "certificate-gone", MM_EXIT_SUPERVISOR,         \
+	    "the board has lost the certificate that it had proved",       \
+	    "put it aside for the supervisor")                             \
+	X(MM_UR_KEY_CHANGED, "key-changed", MM_EXIT_BOARD,                 \
+	    "the board shows another key than a moment ago",               \
+	    "start again; if it stays so, the board is for repair")        \
+	X(MM_UR_LOCKED_OTHER, "locked-otherwise", MM_EXIT_SUPERVISOR,      \
+	    "the board is locked with another certificate",                \
+	    "scan its own label; else put it aside for the supervisor")    \
+	X(MM_UR_BOARD, "board-failed", MM_EXIT_BOARD,                      \
+	    "the board's storage or crypto failed",                        \
+	    "the board is for repair")                                     \
+	X(MM_UR_FIRMWARE, "firmware", MM_EXIT_BOARD,                       \
+	    "the board's firmware does not know what is asked of it",      \
+	    "flash the firmware that the order names, then start again")   \
+	X(MM_UR_ROOM, "no-room", MM_EXIT_BOARD,                            \
+	    "certificate and configuration do not fit into the board",     \
+	    "call the line engineer")                                      \
+	X(MM_UR_REQUEST, "bad-request", MM_EXIT_BOARD,                     \
+	    "the board's request is not one that its key has signed",      \
+	    "start again; if it stays so, the board is for repair")        \
+	X(MM_UR_PROOF, "bad-proof", MM_EXIT_BOARD,                         \
+	    "the board cannot prove its certificate",                      \
+	    "start again; if it stays so, the board is for repair")        \
+	X(MM_UR_READ_BACK, "read-back", MM_EXIT_BOARD,                     \
+	    "the board holds another certificate than was written",        \
+	    "start again; if it stays so, the board is for repair")        \
+	X(MM_UR_NOT_LOCKED, "not-locked", MM_EXIT_BOARD,                   \
+	    "the board was locked and says that it is not",                \
+	    "start again; if it stays so, the board is for repair")        \
+	X(MM_UR_DRIVER, "driver-failed", MM_EXIT_BOARD,                    \
+	    "the fixture's program failed",                                \
+	    "call the line engineer: the log says what it answered")       \
+	X(MM_UR_DRIVER_LATE, "driver-late", MM_EXIT_BOARD,                 \
+	    "the fixture's program took too long and was ended",           \
+	    "start again; if it stays so, call the line engineer")         \
+	X(MM_UR_SERIAL, "bad-serial", MM_EXIT_REFUSED,                     \
+	    "this is no serial number that may be made here",              \
+	    "scan the right label")                                        \
+	X(MM_UR_IN_WORK, "in-work", MM_EXIT_REFUSED,                       \
+	    "this label is being worked on at another fixture",            \
+	    "scan the label of the board in this fixture")                 \
+	X(MM_UR_REFUSED, "refused", MM_EXIT_REFUSED,                       \
+	    "the centre refuses this unit",                                \
+	    "call the line engineer: the log has the centre's words")      \
+	X(MM_UR_KEY_TAKEN, "key-of-another", MM_EXIT_SUPERVISOR,           \
+	    "this board's key is certified under another serial",          \
+	    "scan its own label; else put it aside for the supervisor")    \
+	X(MM_UR_IN_FIELD, "in-the-field", MM_EXIT_SUPERVISOR,              \
+	    "this serial has proved its identity with another key",        \
+	    "put it aside for the supervisor")                             \
+	X(MM_UR_CERT, "bad-certificate", MM_EXIT_REFUSED,                  \
+	    "what the centre sent is no certificate of this board",        \
+	    "stop the line, call the line engineer")                       \
+	X(MM_UR_CREDENTIAL, "station-refused", MM_EXIT_STATION,            \
+	    "the centre does not accept this station",                     \
+	    "stop the line: the station must be enrolled again")           \
+	X(MM_UR_AWAY, "centre-away", MM_EXIT_LATER,                        \
+	    "the centre cannot be reached",                                \
+	    "wait for the network, then start again")                      \
+	X(MM_UR_INTERRUPTED, "interrupted", MM_EXIT_LATER,                 \
+	    "the station was switched off meanwhile",                      \
+	    "scan the label again: it goes on where it was")               \
+	X(MM_UR_STOPPED, "stopped", MM_EXIT_LATER,                         \
+	    "it was stopped",                                              \
+	    "scan the label again: it goes on where it was")               \
+	X(MM_UR_HELD, "held", MM_EXIT_SUPERVISOR,                          \
+	    "this unit was put aside, or scrapped",                        \
+	    "only a supervisor lets it be tried again")                    \
+	X(MM_UR_CLOCK, "clock", MM_EXIT_STATION,                           \
+	    "this station's clock is wrong",                               \
+	    "have the supervisor set the clock")                           \
+	X(MM_UR_RANDOM, "no-random", MM_EXIT_STATION,                      \
+	    "this station has no random numbers",                          \
+	    "stop the line, call the line engineer")                       \
+	X(MM_UR_JOURNAL, "journal", MM_EXIT_STATION,                       \
+	    "the station's journal cannot be written: is the disk full?",  \
+	    "stop the line; make room on the disk")                        \
+	X(MM_UR_RECORD, "record", MM_EXIT_STATION,                         \
+	    "the birth record cannot be written: is the disk full?",       \
+	    "stop the line; make room on the disk, then start again")
+
+enum mm_unit_reason {
+#define X(reason, code, exit, what, todo) reason,
+	MM_UNIT_REASONS_X(X)
+#undef X
+	MM_UNIT_REASONS
+};
+
+struct mm_unit_reason_text {
+	const char *code; /* for machines: it never changes its meaning */
+	enum mm_unit_exit exit;
+	const char *what, *todo; /* for people */
+};
+extern const struct mm_unit_reason_text mm_unit_reasons[MM_UNIT_REASONS];
+/* The codes alone, as a row of the journal has them. */
+extern const char *const mm_unit_reason_codes[MM_UNIT_REASONS];
+
+#endif

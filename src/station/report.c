@@ -1,0 +1,126 @@
+#include "station/report.h"
+
+#include <stdio.h>
+
+#include "base/json.h"
+#include "station/record.h"
+
+/* see report.h */
+int
+mm_report_exit(const struct mm_place *p)
+{
+	return p->ended == MM_UNIT_PASSED ? MM_EXIT_PASSED
+	    : mm_unit_reasons[p->reason].exit;
+}
+
+static void
+put_reason(struct mm_json *j, enum mm_unit_reason reason)
+{
+	const struct mm_unit_reason_text *r = &mm_unit_reasons[reason];
+
+	mm_json_str(j, "reason", r->code);
+	mm_json_int(j, "exit", r->exit);
+	mm_json_str(j, "what", r->what);
+	mm_json_str(j, "to_do", r->todo);
+}
+
+/* Text from elsewhere: neither a terminal nor JSON gets other than ASCII. */
+static void
+put_note(struct mm_json *j, const char *text)
+{
+	char plain[sizeof(((struct mm_place *)0)->note)];
+	size_t n = 0;
+
+	for (; text[n] != '\0' && n + 1 < sizeof(plain); n++)
+		plain[n] = text[n] < ' ' || text[n] > '~' ? '?' : text[n];
+	plain[n] = '\0';
+	mm_json_str(j, "note", plain);
+}
+
+static void
+as_json(struct mm_buf *out, const struct mm_station_conf *conf,
+    const struct mm_place *p)
+{
+	struct mm_json j = mm_json_over(out);
+	char path[PATH_MAX + 128];
+
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "device", p->last);
+	mm_json_str(&j, "fixture", p->conf->name);
+	mm_json_str(&j, "result", mm_unit_state_names[p->ended]);
+	if (p->ended == MM_UNIT_PASSED) {
+		mm_json_int(&j, "exit", MM_EXIT_PASSED);
+		mm_json_str(&j, "serial", p->cert_serial);
+		mm_json_bool(&j, "again", p->known || p->replayed);
+		if (mm_record_path(conf, p->last, path, sizeof(path), NULL) ==
+		    MM_OK)
+			mm_json_str(&j, "record", path);
+	} else {
+		put_reason(&j, p->reason);
+		if (p->note[0] != '\0')
+			put_note(&j, p->note);
+	}
+	mm_json_int(&j, "ms", p->took_ms);
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}
+
+/* see report.h */
+void
+mm_report_unit(struct mm_buf *out, const struct mm_station_conf *conf,
+    const struct mm_place *p, bool json)
+{
+	const struct mm_unit_reason_text *r = &mm_unit_reasons[p->reason];
+
+	if (json)
+		as_json(out, conf, p);
+	else if (p->ended == MM_UNIT_PASSED)
+		mm_buf_printf(out, "%-8s PASS  %s  %lld ms\n", p->conf->name,
+		    p->last, (long long)p->took_ms);
+	else
+		mm_buf_printf(out, "%-8s FAIL  %s  %s: %s\n", p->conf->name,
+		    p->last, r->what, r->todo);
+}
+
+/* see report.h */
+void
+mm_report_refused(struct mm_buf *out, const struct mm_place *p,
+    const char *serial, enum mm_unit_reason reason, bool json)
+{
+	const struct mm_unit_reason_text *r = &mm_unit_reasons[reason];
+	struct mm_json j = mm_json_over(out);
+	bool plain = mm_device_id_valid(serial);
+
+	if (!json) {
+		mm_buf_printf(out, "%-8s FAIL  %s  %s: %s\n", p->conf->name,
+		    plain ? serial : "?", r->what, r->todo);
+		return;
+	}
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "device", plain ? serial : "");
+	mm_json_str(&j, "fixture", p->conf->name);
+	mm_json_str(&j, "result", "refused");
+	put_reason(&j, reason);
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}
+
+/* see report.h */
+void
+mm_report_failure(struct mm_buf *out, enum mm_err err,
+    const struct mm_why *why, bool json)
+{
+	struct mm_json j = mm_json_over(out);
+
+	if (!json) {
+		mm_buf_printf(out, "mintmark-station: %s (%s)\n", why->text,
+		    mm_err_slug(err));
+		return;
+	}
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "error", mm_err_slug(err));
+	mm_json_str(&j, "detail", why->text);
+	mm_json_int(&j, "exit", mm_err_exit(err));
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}

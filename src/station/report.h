@@ -1,0 +1,17 @@
+#ifndef MM_STATION_REPORT_H
+#define MM_STATION_REPORT_H
+
+#include "station/line.h"
+
+/* What a place's last unit came to, for people or, as JSON, for programs; one
+ * line.  Also of a scan that was refused: then unit is what was scanned. */
+void mm_report_unit(struct mm_buf *out, const struct mm_station_conf *conf,
+    const struct mm_place *p, bool json);
+void mm_report_refused(struct mm_buf *out, const struct mm_place *p,
+    const char *serial, enum mm_unit_reason reason, bool json);
+void mm_report_failure(struct mm_buf *out, enum mm_err err,
+    const struct mm_why *why, bool json);
+/* The exit status of what a unit came to. */
+int mm_report_exit(const struct mm_place *p);
+
+#endif

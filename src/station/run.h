@@ -1,0 +1,27 @@
+#ifndef MM_STATION_RUN_H
+#define MM_STATION_RUN_H
+
+#include <signal.h>
+
+#include "station/args.h"
+#include "station/line.h"
+
+/* The commands.  Each prints its results and returns an exit status; *err is
+ * set, with why, if it could not even begin. */
+int mm_run_provision(const struct mm_station_conf *conf,
+    const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
+int mm_run_line(const struct mm_station_conf *conf,
+    const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
+int mm_run_status(const struct mm_station_conf *conf,
+    const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
+
+int mm_run_release(const struct mm_station_conf *conf,
+    const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
+int mm_run_scrap(const struct mm_station_conf *conf,
+    const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
+
+/* Set by SIGTERM and SIGINT: units are stopped, then it ends. */
+extern volatile sig_atomic_t mm_run_stopped;
+void mm_run_put(struct mm_buf *text);
+
+#endif

@@ -1,0 +1,169 @@
+#include "station/steps.h"
+
+#include <string.h>
+
+#include <openssl/rand.h>
+
+#include "base/time.h"
+#include "pki/possession.h"
+
+/* ---- the device's ---- */
+
+static enum mm_unit_event
+tell(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	struct mm_driver_job *j = &p->job;
+
+	(void)l;
+	memset(j, 0, sizeof(*j));
+	j->effect = mm_unit_effect(p->unit->state);
+	j->serial = p->unit->serial;
+	j->now_s = mm_now_s();
+	if (RAND_bytes(j->random, sizeof(j->random)) != 1)
+		return mm_step_fail(MM_UR_RANDOM, reason);
+	j->cert = mm_buf_view(&p->cert);
+	j->chain = mm_buf_view(&p->chain);
+	memcpy(j->cert_hash, p->unit->cert, sizeof(j->cert_hash));
+	mm_sha256_2(j->cert, j->chain, j->bundle_hash);
+	p->driver->class->begin(p->driver, j);
+	return MM_EV_DONE;
+}
+
+static enum mm_unit_event
+open_way(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	if (p->driver->class->open(p->driver, reason) != MM_DRIVER_DONE)
+		return MM_EV_FAIL;
+	return tell(l, p, reason);
+}
+
+static enum mm_unit_event
+heard(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
+    enum mm_unit_reason *reason)
+{
+	(void)a;
+	p->said = p->answer.said;
+	return mm_unit_hear(p->unit, &p->said, &l->rules, reason);
+}
+
+/* It has one: its request will say the same again. */
+static enum mm_unit_event
+want_key(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	return p->said.has_key ? MM_EV_SKIP : tell(l, p, reason);
+}
+
+static enum mm_unit_event
+made_key(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
+    enum mm_unit_reason *reason)
+{
+	uint8_t hash[32];
+
+	(void)l;
+	(void)a;
+	mm_sha256((struct mm_bytes){ p->answer.der, p->answer.der_n }, hash);
+	return mm_unit_hear_key(p->unit, hash, reason);
+}
+
+static enum mm_unit_event
+requested(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
+    enum mm_unit_reason *reason)
+{
+	struct mm_why why = { 0 };
+	struct mm_csr csr;
+	uint8_t hash[32];
+
+	(void)l;
+	(void)a;
+	mm_buf_reset(&p->csr);
+	mm_buf_put(&p->csr, p->answer.der, p->answer.der_n);
+	if (mm_csr_walk(mm_buf_view(&p->csr), &csr, &why) != MM_OK) {
+		mm_step_note(p, why.text);
+		return mm_step_fail(MM_UR_REQUEST, reason);
+	}
+	mm_csr_key_hash(&csr, hash);
+	return mm_unit_hear_key(p->unit, hash, reason);
+}
+
+static enum mm_unit_event
+stored(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
+    enum mm_unit_reason *reason)
+{
+	(void)l;
+	(void)p;
+	(void)a;
+	(void)reason;
+	return MM_EV_DONE;
+}
+
+static enum mm_unit_event
+read_back(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
+    enum mm_unit_reason *reason)
+{
+	(void)l;
+	(void)a;
+	p->said = p->answer.said;
+	return mm_unit_read_back(p->unit, &p->said,
+	    p->unit->state == MM_UNIT_LOCKED, reason);
+}
+
+static enum mm_unit_event
+proved(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
+    enum mm_unit_reason *reason)
+{
+	uint8_t hw[MM_POSSESSION_HARDWARE];
+	struct mm_possession proof = { .hardware = { hw,
+		strlen(p->unit->hw) / 2 },
+		.signature = { p->answer.der, p->answer.der_n } };
+	struct mm_why why = { 0 };
+
+	(void)l;
+	(void)a;
+	memcpy(proof.nonce, p->job.random, sizeof(proof.nonce));
+	if (p->answer.der_n > sizeof(p->proof) || mm_hex_parse(p->unit->hw,
+	    strlen(p->unit->hw), hw, proof.hardware.n, &why) != MM_OK ||
+	    mm_possession_verify(mm_buf_view(&p->cert), &proof, &why) !=
+	    MM_OK) {
+		mm_step_note(p, why.text);
+		return mm_step_fail(MM_UR_PROOF, reason);
+	}
+	memcpy(p->nonce, proof.nonce, sizeof(p->nonce));
+	memcpy(p->proof, p->answer.der, p->answer.der_n);
+	p->proof_n = p->answer.der_n;
+	return MM_EV_DONE;
+}
+
+static enum mm_unit_event
+want_lock(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	return !l->rules.lock || p->said.locked ? MM_EV_SKIP
+						: tell(l, p, reason);
+}
+
+/* No label is printed by this version. */
+static enum mm_unit_event
+no_label(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	(void)l;
+	(void)p;
+	(void)reason;
+	return MM_EV_SKIP;
+}
+
+/* see steps.h */
+const struct mm_step mm_steps[MM_EFFECTS] = {
+	[MM_DO_HELLO] = { MM_BY_DEVICE, open_way, heard },
+	[MM_DO_ADMIT] = { MM_BY_CENTRE, mm_step_admit, mm_step_admitted },
+	[MM_DO_KEY] = { MM_BY_DEVICE, want_key, made_key },
+	[MM_DO_CSR] = { MM_BY_DEVICE, tell, requested },
+	[MM_DO_ISSUE] = { MM_BY_CENTRE, mm_step_issue, mm_step_issued },
+	[MM_DO_PUT] = { MM_BY_DEVICE, tell, stored },
+	[MM_DO_COMMIT] = { MM_BY_DEVICE, tell, stored },
+	[MM_DO_READ_BACK] = { MM_BY_DEVICE, tell, read_back },
+	[MM_DO_PROVE] = { MM_BY_DEVICE, tell, proved },
+	[MM_DO_CONFIRM] = { MM_BY_CENTRE, mm_step_confirm, mm_step_confirmed },
+	[MM_DO_LOCK] = { MM_BY_DEVICE, want_lock, stored },
+	[MM_DO_CHECK] = { MM_BY_DEVICE, tell, read_back },
+	[MM_DO_RECORD] = { MM_BY_CENTRE, mm_step_record, mm_step_recorded },
+	[MM_DO_LABEL] = { MM_BY_US, no_label, NULL },
+};

@@ -1,0 +1,68 @@
+#ifndef MM_STATION_STEPS_H
+#define MM_STATION_STEPS_H
+
+#include <stdio.h>
+
+#include "station/line.h"
+
+/* How each effect is begun and what its answer is worth; for line.c alone. */
+struct mm_step {
+	/* Who does it. */
+	enum { MM_BY_NOBODY, MM_BY_DEVICE, MM_BY_CENTRE, MM_BY_US } by;
+	/*
+	 * Begins it: DONE: it is under way; SKIP: it is not needed; FAIL, HOLD
+	 * with *reason.  For MM_BY_US all of it: DONE: it is done.
+	 */
+	enum mm_unit_event (*begin)(struct mm_line *l, struct mm_place *p,
+	    enum mm_unit_reason *reason);
+	/* What came: of a device p->answer, of the centre a.  MM_EVENTS:
+	 * it asked for something more, or waits till p->retry_ms. */
+	enum mm_unit_event (*end)(struct mm_line *l, struct mm_place *p,
+	    struct mm_centre_answer *a, enum mm_unit_reason *reason);
+};
+extern const struct mm_step mm_steps[MM_EFFECTS];
+/* How long until the centre is asked again. */
+#define MM_RETRY_MS 500
+/* How often a bundle is put again that a device has lost. */
+#define MM_AGAIN_MOST 10
+
+static inline enum mm_unit_event
+mm_step_fail(enum mm_unit_reason why, enum mm_unit_reason *reason)
+{
+	*reason = why;
+	return MM_EV_FAIL;
+}
+
+static inline enum mm_unit_event
+mm_step_hold(enum mm_unit_reason why, enum mm_unit_reason *reason)
+{
+	*reason = why;
+	return MM_EV_HOLD;
+}
+
+/* Words for the log. */
+static inline void
+mm_step_note(struct mm_place *p, const char *text)
+{
+	snprintf(p->note, sizeof(p->note), "%s", text);
+}
+
+/* steps_centre.c */
+enum mm_unit_event mm_step_admit(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_issue(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_confirm(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_record(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_admitted(struct mm_line *l, struct mm_place *p,
+    struct mm_centre_answer *a, enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_issued(struct mm_line *l, struct mm_place *p,
+    struct mm_centre_answer *a, enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_confirmed(struct mm_line *l, struct mm_place *p,
+    struct mm_centre_answer *a, enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_recorded(struct mm_line *l, struct mm_place *p,
+    struct mm_centre_answer *a, enum mm_unit_reason *reason);
+
+#endif
