@@ -1,0 +1,115 @@
+"""A station at a running World: linux-sim's devices behind pseudo-terminals,
+a credential of its own, mintmark-station over both."""
+import json
+import os
+import signal
+import subprocess
+
+from world import BUILD, run
+
+SIM = BUILD / "examples/linux-sim/linux-sim"
+STATION = BUILD / "src/station/mintmark-station"
+
+
+class Station:
+    def __init__(self, world, folder, name="l1", n=4, more=""):
+        self.world, self.dir, self.name, self.n = world, folder, name, n
+        self.sim = None
+        folder.mkdir(exist_ok=True)
+        self.boards = folder / "boards"
+        self.boards.mkdir(exist_ok=True)
+        self.conf = folder / "station.conf"
+        self.enrol()
+        fixtures = "".join(
+            f'fixture "f{i}" {{\n\tport = "{self.port(i)}"\n\tbaud = 0\n}}\n'
+            for i in range(1, n + 1))
+        self.conf.write_text(
+            f'name = {name}\ncentre = "https://localhost:{world.operators}"\n'
+            f'anchor = "{world.anchor}"\nstate = "{folder}/state"\n'
+            f"product = thermo\npatience = 5s\n{more}{fixtures}")
+
+    def enrol(self):
+        """A key of its own, pinned at the centre with role line."""
+        key, crt = self.dir / "station.key", self.dir / "station.crt"
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={self.name}",
+            "-days", "30", "-keyout", key, "-out", crt)
+        key.chmod(0o600)
+        self.world.cli("key", "create", self.name, "--role", "line",
+                       "--certificate", crt)
+
+    def port(self, i):
+        return self.boards / f"SIM-{i:04}"
+
+    # ---- boards ----
+
+    def plug(self, n=None, *more):
+        self.sim = subprocess.Popen(
+            [SIM, "-n", str(n or self.n), "-i", *more, self.boards],
+            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL)
+        for _ in range(n or self.n):
+            assert self.sim.stdout.readline()
+        return self
+
+    def unplug(self, kill=False):
+        if self.sim is None:
+            return
+        if kill:
+            self.sim.send_signal(signal.SIGKILL)
+        self.sim.stdin.close()
+        self.sim.wait(20)
+        self.sim.stdout.close()
+        self.sim = None
+
+    def blank(self, i):
+        """Another board, with nothing in its flash; while unplugged."""
+        (self.boards / f"SIM-{i:04}.flash").unlink()
+
+    # ---- the station ----
+
+    def argv(self, command, *more):
+        return [STATION, command, "--config", self.conf, *more]
+
+    def begin(self, *argv, env=None, **more):
+        return subprocess.Popen(
+            self.argv(*argv),
+            env={**os.environ, **(env or {})}, text=True,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+               "stdin": subprocess.DEVNULL, **more})
+
+    def provision(self, serial, fixture="f1", env=None):
+        """(exit status, its answer or None)"""
+        p = self.begin("provision", "--serial", serial, "--fixture", fixture,
+                       "--json", env=env)
+        out, err = p.communicate(timeout=90)
+        return p.returncode, json.loads(out) if out else None
+
+    def passes(self, serial, fixture="f1", env=None):
+        code, answer = self.provision(serial, fixture, env)
+        assert code == 0 and answer["result"] == "passed", answer
+        return answer
+
+    def rows(self):
+        text = (self.dir / "state/journal").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def record(self, serial):
+        path = self.dir / "state/records" / f"{serial.lower()}.json"
+        return json.loads(path.read_text())
+
+    def certificates(self, serial):
+        return self.world.rest(
+            "GET", f"/certificates?device={serial}").json["items"]
+
+    def once(self, serial):
+        """Exactly one certificate, confirmed, and a record of it."""
+        (cert,) = self.certificates(serial)
+        assert cert["state"] == "confirmed", cert
+        record = self.record(serial)
+        assert record["proved"]["cert_sha256"] == cert["cert_sha256"]
+        assert record["proved"]["spki_sha256"] == cert["spki_sha256"]
+        return cert
+
+    def close(self):
+        self.unplug(kill=True)

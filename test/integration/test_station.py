@@ -1,0 +1,253 @@
+"""mintmark-station against a running centre and the device library's own
+devices: a unit from blank to locked, what goes wrong on the way, and SIGKILL
+at every step.  Afterwards each device has one key, one certificate, one
+record."""
+import itertools
+import json
+import pathlib
+import signal
+
+import pytest
+
+from station import Station
+from world import alive, run
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def centre(world):
+    world.product()
+    return world
+
+
+@pytest.fixture
+def station(centre, tmp_path):
+    s = Station(centre, tmp_path / "station", f"line-{next(NUMBERS)}")
+    try:
+        yield s
+    finally:
+        s.close()
+
+
+def test_a_unit_passes_and_passes_again(station, tmp_path):
+    station.plug()
+    first = station.passes("ST-A-1")
+    assert not first["again"]
+    cert = station.once("ST-A-1")
+    assert cert["serial"] == first["serial"]
+    record = station.record("ST-A-1")
+    assert record["claimed"]["locked"] and record["fixture"] == "f1"
+    assert record["device"] == "ST-A-1" and record["attempt"] == 1
+    # The receipt in it holds without the centre.
+    receipt, key = tmp_path / "receipt", tmp_path / "key"
+    receipt.write_text(json.dumps(record["receipt"]))
+    key.write_text(station.world.cli("ledger", "key").stdout)
+    station.world.cli("ledger", "verify-receipt", receipt, "--key", key)
+    entry = json.loads(record["receipt"]["entry"])
+    assert entry["device"] == "ST-A-1"
+    assert entry["cert_sha256"] == cert["cert_sha256"]
+    # The board comes back: nothing is made anew.
+    again = station.passes("ST-A-1")
+    assert again["again"] and again["serial"] == first["serial"]
+    station.once("ST-A-1")
+    states = [r["state"] for r in station.rows() if r["attempt"] == 1]
+    assert states == ["scanned", "identified", "admitted", "keyed",
+                      "requested", "issued", "stored", "written", "read-back",
+                      "proved", "confirmed", "locked", "checked", "recorded",
+                      "passed"]
+
+
+def test_four_at_once_and_what_is_not_there(station):
+    station.plug(3)
+    labels = "".join(f"f{i} ST-B-{i}\n" for i in range(1, 5))
+    p = station.begin("run", "--json", "--once", stdin=-1)
+    out, err = p.communicate(labels, timeout=90)
+    assert p.returncode == 0, (out, err)
+    said = [json.loads(line) for line in out.splitlines()]
+    done = {a["device"]: a for a in said if "result" in a}
+    assert len(done) == 4
+    for i in range(1, 4):
+        assert done[f"ST-B-{i}"]["result"] == "passed", done
+        station.once(f"ST-B-{i}")
+    assert done["ST-B-4"]["reason"] == "no-port"
+    assert done["ST-B-4"]["exit"] == 20
+    assert said[-1]["passed"] == 3 and said[-1]["failed"] == 1
+    status = json.loads(run(*station.argv("status", "--json")).stdout)
+    assert status["passed"] == 3 and status["failed"] == 1
+
+
+def test_a_gang_of_boards_by_one_label(station):
+    station.plug(4)
+    p = station.begin("run", "--json", "--once", stdin=-1)
+    out, err = p.communicate("ST-G-0099+3\n", timeout=90)
+    assert p.returncode == 0, (out, err)
+    for n in ("0099", "0100", "0101"):
+        station.once(f"ST-G-{n}")
+
+
+def test_boards_and_labels_that_do_not_belong_together(station):
+    station.plug(2)
+    station.passes("ST-C-1", "f1")
+    # Another board under a label that was used: put aside, and it stays so.
+    code, a = station.provision("ST-C-1", "f2")
+    assert (code, a["reason"]) == (22, "other-board"), a
+    code, a = station.provision("ST-C-1", "f1")
+    assert (code, a["reason"]) == (22, "held"), a
+    # A board that has its identity, under another label.
+    code, a = station.provision("ST-C-2", "f1")
+    assert (code, a["reason"]) == (22, "key-of-another"), a
+    # Another spelling is another label, and no device of its own.
+    code, a = station.provision("st-c-1", "f1")
+    assert (code, a["reason"]) == (3, "bad-serial"), a
+    code, a = station.provision("ST C 3", "f2")
+    assert (code, a["reason"]) == (3, "bad-serial"), a
+    station.once("ST-C-1")
+    assert station.certificates("ST-C-2") == []
+
+
+def test_a_board_that_was_repaired(station):
+    """It lost its flash, key and all: a supervisor must look."""
+    station.plug(1)
+    station.passes("ST-D-1")
+    station.unplug()
+    station.blank(1)
+    station.plug(1)
+    code, a = station.provision("ST-D-1")
+    assert (code, a["reason"]) == (22, "key-gone"), a
+    code, a = station.provision("ST-D-1")
+    assert (code, a["reason"]) == (22, "held"), a
+    # He lets it be tried again; whether it may is the centre's to say.
+    run(*station.argv("release", "--serial", "ST-D-1"))
+    code, a = station.provision("ST-D-1")
+    assert (code, a["reason"]) == (22, "in-the-field"), a
+    (cert,) = station.certificates("ST-D-1")
+    station.world.cli("cert", "revoke", cert["serial"], "--reason",
+                      "superseded")
+    run(*station.argv("release", "--serial", "ST-D-1"))
+    again = station.passes("ST-D-1")
+    assert again["serial"] != cert["serial"] and not again["again"]
+    p = run(*station.argv("release", "--serial", "ST-D-1"), check=False)
+    assert p.returncode == 5 and "passed" in p.stderr, p
+    run(*station.argv("scrap", "--serial", "ST-D-1"))
+    code, a = station.provision("ST-D-1")
+    assert (code, a["reason"]) == (22, "held"), a
+
+
+def test_silence(station):
+    station.plug(1)
+    station.sim.send_signal(signal.SIGSTOP)
+    code, a = station.provision("ST-E-1")
+    station.sim.send_signal(signal.SIGCONT)
+    assert (code, a["reason"]) == (20, "no-answer"), a
+    station.passes("ST-E-1")
+    station.once("ST-E-1")
+
+
+def test_power_cuts(station):
+    station.plug(1, "-c", "5000", "-o", "60", "-s", "5")
+    for _ in range(20):
+        code, a = station.provision("ST-F-1")
+        if code == 0:
+            break
+        assert code == 20, a
+    assert code == 0
+    station.once("ST-F-1")
+
+
+def test_the_centre_is_away(station):
+    station.plug(1)
+    text = station.conf.read_text()
+    station.conf.write_text(text.replace(str(station.world.operators), "9")
+                            .replace("patience = 5s", "patience = 1s"))
+    code, a = station.provision("ST-H-1")
+    assert (code, a["reason"]) == (7, "centre-away"), a
+    station.conf.write_text(text)
+    station.passes("ST-H-1")
+
+
+def test_a_station_that_the_centre_does_not_know(station):
+    station.plug(1)
+    (row,) = [k for k in station.world.rest("GET", "/keys").json["items"]
+              if k["name"] == station.name]
+    station.world.rest("POST", f"/keys/{row['id']}/revoke", {})
+    code, a = station.provision("ST-I-1")
+    assert (code, a["reason"]) == (1, "station-refused"), a
+
+
+def test_its_journal_is_locked_torn_and_damaged(station):
+    station.plug(1)
+    station.passes("ST-J-1")
+    journal = station.dir / "state/journal"
+    good = journal.read_bytes()
+    # Torn at every byte of the last row: that row was never acted upon.
+    last = good.rindex(b"\n", 0, -1) + 1
+    for cut in (last + 1, last + 40, len(good) - 1):
+        journal.write_bytes(good[:cut])
+        assert station.passes("ST-J-1")["again"]
+    station.once("ST-J-1")
+    # Damage in the middle is not guessed away.
+    journal.write_bytes(good[:100] + b"x" + good[101:])
+    code, a = station.provision("ST-J-1")
+    assert code == 3 and "damaged" in a["detail"], a
+    # Two programs at one journal: the second says so.
+    journal.write_bytes(good)
+    p = station.begin("run", stdin=-1)
+    assert "f1" in p.stdout.readline()
+    code, a = station.provision("ST-J-1")
+    assert code == 5, a
+    p.terminate()
+    p.communicate(timeout=20)
+
+
+@pytest.fixture
+def program(centre, tmp_path):
+    """A station whose fixture is a program, and the board's folder."""
+    board = tmp_path / "board"
+    board.mkdir()
+    here = pathlib.Path(__file__).with_name("exec_board.py")
+    s = Station(centre, tmp_path / "station", f"line-{next(NUMBERS)}", n=0,
+                more=f'fixture "f1" {{\n\tdriver = exec\n\tport = "{board}"\n'
+                     f'\tlimit = "4s"\n\tprogram = {{"/usr/bin/python3", '
+                     f'"{here}"}}\n}}\n')
+    yield s, board
+
+
+def test_a_program_makes_a_board(program):
+    station, board = program
+    station.passes("ST-X-1")
+    station.once("ST-X-1")
+    assert station.record("ST-X-1")["claimed"]["firmware"] == "exec 1"
+    assert (board / "locked").exists()
+    assert station.passes("ST-X-1")["again"]
+
+
+@pytest.mark.parametrize("mood, code, reason", [
+    ("put hang", 20, "driver-late"), ("csr flood", 20, "driver-failed"),
+    ("hello garbage", 20, "driver-failed"), ("put fail", 20, "no-room"),
+    ("prove lie", 20, "bad-proof"), ("lock status", 20, "driver-failed")])
+def test_a_program_that_misbehaves(program, mood, code, reason):
+    station, board = program
+    serial = "ST-Y-" + mood.replace(" ", "-")
+    (board / "mood").write_text(mood)
+    got, a = station.provision(serial)
+    assert (got, a["reason"]) == (code, reason), a
+    if mood.endswith("hang"):
+        child = int((board / "child").read_text())
+        assert not alive(child)
+    (board / "mood").unlink()
+    station.passes(serial)
+    station.once(serial)
+
+
+def test_configurations_that_are_none(program):
+    station, _ = program
+    good = station.conf.read_text()
+    for was, now, word in (
+            ('"/usr/bin/python3"', '"python3"', "whole path"),
+            ("driver = exec", "driver = jtag", "driver"),
+            ("https://", "http://", "centre"),
+            ("product = thermo", "produkt = thermo", "produkt")):
+        station.conf.write_text(good.replace(was, now))
+        got, a = station.provision("ST-Z-1")
+        assert got == 2 and word in a["detail"], a
