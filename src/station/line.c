@@ -2,13 +2,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/faults.h"
 #include "base/file.h"
 #include "base/time.h"
 #include "station/steps.h"
 
-enum { DER_MAX = 16384, RECEIPT_MAX = 1 << 20, WAIT_MS = 20,
+enum { DER_MAX = 16384, ROOM = 1 << 20, WAIT_MS = 20,
 	CLOCK_BACK_MS = 300000 };
 
 /* ---- opening ---- */
@@ -276,6 +277,17 @@ look(struct mm_line *l, struct mm_place *p)
 
 /* ---- the line ---- */
 
+/* For the records of the units that are under way, beside the journal's own
+ * reserve: what has begun can end. */
+static bool
+has_room(const struct mm_line *l)
+{
+	struct statvfs fs;
+
+	return statvfs(l->conf->state, &fs) == 0 &&
+	    (uint64_t)fs.f_bavail * fs.f_frsize >= ROOM;
+}
+
 static enum mm_unit_reason
 may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
 {
@@ -284,7 +296,7 @@ may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
 	if (!l->accept_clock &&
 	    mm_now_ms() + CLOCK_BACK_MS < mm_rows_last_at(l->rows))
 		return MM_UR_CLOCK;
-	if (l->broken != MM_OK ||
+	if (l->broken != MM_OK || !has_room(l) ||
 	    mm_rows_reserve(l->rows, &l->why) != MM_OK ||
 	    mm_book_need(l->book, serial, u, &l->why) != MM_OK)
 		return MM_UR_JOURNAL;
@@ -414,8 +426,8 @@ void
 mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
 {
 	struct pollfd p[MM_FIXTURES_MOST + 8];
+	unsigned ended = l->passed + l->failed, at;
 	bool busy = false;
-	unsigned at;
 
 	MM_INVARIANT(n <= 8);
 	for (unsigned i = 0; i < MM_EFFECTS && look_at_all(l); i++)
@@ -423,6 +435,9 @@ mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
 	for (unsigned i = 0; i < l->nplaces; i++)
 		busy |= l->place[i].unit != NULL;
 	at = wishes(l, more, n, p);
-	/* A link wants to be looked at within 20 ms: its times run. */
+	/* A link wants to be looked at within 20 ms: its times run.  Who waits
+	 * for a unit's end has it at once. */
+	if (ended != l->passed + l->failed)
+		ms = 0;
 	mm_centre_wait(l->centre, p, at, busy && ms > WAIT_MS ? WAIT_MS : ms);
 }

@@ -56,6 +56,7 @@ harden(void)
 		    open("/dev/null", O_RDWR) != fd)
 			return false;
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 	(void)sigaction(SIGTERM, &sa, NULL);
 	(void)sigaction(SIGINT, &sa, NULL);
 	(void)umask(027);
