@@ -7,9 +7,10 @@
 #include "base/faults.h"
 #include "base/file.h"
 #include "base/time.h"
+#include "station/record.h"
 #include "station/steps.h"
 
-enum { DER_MAX = 16384, ROOM = 1 << 20, WAIT_MS = 20,
+enum { DER_MAX = 16384, ROOM = 1 << 20, RENEW = 1 << 20, WAIT_MS = 20,
 	CLOCK_BACK_MS = 300000 };
 
 /* ---- opening ---- */
@@ -44,6 +45,51 @@ interrupt_all(struct mm_line *l, struct mm_why *why)
 	return MM_OK;
 }
 
+/* ---- a journal that is long ---- */
+
+struct kept {
+	const struct mm_line *l;
+	size_t at, n;
+};
+
+/* Units that are over and have their record are found by that.  One row there
+ * must be: rows are numbered on from it. */
+static bool
+is_kept(const struct kept *k, const struct mm_unit *u)
+{
+	bool last = k->at == mm_book_n(k->l->book);
+
+	return u->state != MM_UNIT_IDLE && (u->state != MM_UNIT_PASSED ||
+	    (last && k->n == 0) ||
+	    !mm_record_is_there(k->l->conf, u->serial));
+}
+
+static bool
+next_kept(void *ctx, struct mm_unit *out)
+{
+	struct kept *k = ctx;
+
+	while (k->at < mm_book_n(k->l->book)) {
+		const struct mm_unit *u = mm_book_at(k->l->book, k->at++);
+
+		if (!is_kept(k, u))
+			continue;
+		k->n++;
+		*out = *u;
+		return true;
+	}
+	return false;
+}
+
+static enum mm_err
+renew_if_long(struct mm_line *l, struct mm_why *why)
+{
+	struct kept k = { l, 0, 0 };
+
+	return mm_rows_size(l->rows) < RENEW ? MM_OK
+	    : mm_rows_renew(l->rows, next_kept, &k, why);
+}
+
 static enum mm_err
 open_state(struct mm_line *l, struct mm_why *why)
 {
@@ -56,7 +102,8 @@ open_state(struct mm_line *l, struct mm_why *why)
 	    why));
 	MM_TRY(mm_book_new(&l->book, why));
 	MM_TRY(mm_rows_open(path, take_row, l, &l->rows, why));
-	return interrupt_all(l, why);
+	MM_TRY(interrupt_all(l, why));
+	return renew_if_long(l, why);
 }
 
 static enum mm_err
@@ -288,6 +335,24 @@ has_room(const struct mm_line *l)
 	    (uint64_t)fs.f_bavail * fs.f_frsize >= ROOM;
 }
 
+/* The unit as the journal has it, or as its record says that it was made. */
+static enum mm_err
+find_unit(struct mm_line *l, const char *serial, struct mm_unit **out)
+{
+	struct mm_unit was;
+	enum mm_err rc = MM_OK;
+
+	*out = mm_book_find(l->book, serial);
+	if (*out != NULL)
+		return MM_OK;
+	rc = mm_record_find(l->conf, serial, &was, NULL);
+	MM_TRY(mm_book_need(l->book, rc == MM_OK ? was.serial : serial, out,
+	    &l->why));
+	if (rc == MM_OK)
+		**out = was;
+	return MM_OK;
+}
+
 static enum mm_unit_reason
 may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
 {
@@ -298,7 +363,8 @@ may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
 		return MM_UR_CLOCK;
 	if (l->broken != MM_OK || !has_room(l) ||
 	    mm_rows_reserve(l->rows, &l->why) != MM_OK ||
-	    mm_book_need(l->book, serial, u, &l->why) != MM_OK)
+	    renew_if_long(l, &l->why) != MM_OK ||
+	    find_unit(l, serial, u) != MM_OK)
 		return MM_UR_JOURNAL;
 	if (mm_unit_active((*u)->state))
 		return MM_UR_IN_WORK;
@@ -366,9 +432,11 @@ enum mm_err
 mm_line_decide(struct mm_line *l, const char *serial, enum mm_unit_event e,
     struct mm_why *why)
 {
-	struct mm_unit *u = mm_book_find(l->book, serial), now;
+	struct mm_unit *u = NULL, now;
 
-	if (u == NULL)
+	if (!mm_device_id_valid(serial))
+		return MM_FAIL(why, MM_EINPUT, "not a serial");
+	if (find_unit(l, serial, &u) != MM_OK || u->state == MM_UNIT_IDLE)
 		return MM_FAIL(why, MM_ENOTFOUND, "this station has no unit "
 		    "%.64s", serial);
 	now = *u;

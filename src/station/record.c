@@ -1,14 +1,16 @@
 #include "station/record.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
-#include "base/json.h"
-#include "base/time.h"
-#include "pki/possession.h"
+#include "base/own.h"
+#include "line/birth.h"
+#include "pki/cert.h"
 
 enum { RECORD_MAX = 1 << 20 };
 
@@ -30,105 +32,74 @@ mm_record_path(const struct mm_station_conf *conf, const char *serial,
 	return MM_OK;
 }
 
-static void
-put_proved(struct mm_json *j, const struct mm_place *p)
-{
-	const struct mm_unit *u = p->unit;
-	struct mm_cert c;
-
-	mm_json_open_key(j, "proved", '{');
-	mm_json_hex(j, "spki_sha256", (struct mm_bytes){ u->spki, 32 });
-	mm_json_hex(j, "cert_sha256", (struct mm_bytes){ u->cert, 32 });
-	if (mm_cert_walk(mm_buf_view(&p->cert), &c, NULL) == MM_OK &&
-	    c.spki.type < MM_KEY_TYPES)
-		mm_json_str(j, "key_type", mm_key_type_name(c.spki.type));
-	mm_json_open_key(j, "possession", '{');
-	mm_json_hex(j, "nonce", (struct mm_bytes){ p->nonce,
-	    sizeof(p->nonce) });
-	mm_json_str(j, "hardware", u->hw);
-	mm_json_b64(j, "signature", (struct mm_bytes){ p->proof,
-	    p->proof_n });
-	mm_json_close(j, '}');
-	mm_json_close(j, '}');
-}
+/* ---- what the station says in it ---- */
 
 static void
-put_observed(struct mm_json *j, const struct mm_place *p)
+durations(const struct mm_place *p, struct mm_buf *out)
 {
-	mm_json_open_key(j, "observed", '{');
-	mm_json_bool(j, "read_back", true);
-	mm_json_bool(j, "identity_was_there", p->known);
-	mm_json_open_key(j, "steps_ms", '{');
 	for (unsigned i = 1; i < MM_EFFECTS; i++)
 		if (p->step_ms[i] >= 0)
-			mm_json_int(j, mm_unit_effect_names[i],
+			mm_buf_printf(out, "%s%s %" PRId64,
+			    out->n > 0 ? ", " : "", mm_unit_effect_names[i],
 			    p->step_ms[i]);
-	mm_json_close(j, '}');
-	mm_json_close(j, '}');
-}
-
-/* That it is locked is what it says: nobody can see it from outside. */
-static void
-put_claimed(struct mm_json *j, const struct mm_place *p)
-{
-	mm_json_open_key(j, "claimed", '{');
-	mm_json_str(j, "hardware", p->unit->hw);
-	mm_json_str(j, "firmware", p->said.firmware);
-	mm_json_bool(j, "locked", p->said.locked);
-	mm_json_str(j, "key_origin", "device");
-	mm_json_str(j, "randomness", "the device's own, with 32 bytes of the "
-	    "station's mixed in");
-	mm_json_close(j, '}');
-}
-
-static void
-put_pem(struct mm_json *j, const char *key, struct mm_bytes der)
-{
-	struct mm_buf pem = MM_BUF_INIT(RECORD_MAX);
-	const char *text;
-
-	mm_pem_put(&pem, "CERTIFICATE", der);
-	text = mm_buf_cstr(&pem);
-	mm_json_str(j, key, text != NULL ? text : "");
-	mm_buf_done(&pem);
 }
 
 static enum mm_err
-put_receipt(struct mm_json *j, const json_t *receipt, struct mm_why *why)
+say(struct mm_birth *b, const struct mm_place *p, struct mm_why *why)
 {
-	char *text = json_dumps(receipt, JSON_COMPACT);
+	MM_OWN(mm_buf_done) struct mm_buf took = MM_BUF_INIT(MM_BIRTH_VALUE);
+	char attempts[24];
+	const struct {
+		enum mm_birth_fact fact;
+		enum mm_birth_grade grade;
+		const char *value;
+	} facts[] = {
+		{ MM_B_attempts, MM_OBSERVED, attempts },
+		{ MM_B_durations_ms, MM_OBSERVED, NULL },
+		{ MM_B_fixture, MM_OBSERVED, p->unit->fixture },
+		{ MM_B_hardware_id, MM_CLAIMED, p->unit->hw },
+		{ MM_B_firmware, MM_CLAIMED, p->said.firmware },
+		/* Nobody sees it from outside: it is what the device says. */
+		{ MM_B_lock_state, MM_CLAIMED, p->said.locked ? "locked"
+			: "open" },
+		{ MM_B_randomness, MM_CLAIMED, "the device's own, with 32 "
+		    "bytes of the station's mixed in" },
+	};
 
-	if (text == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "record: the receipt");
-	mm_json_raw(j, "receipt", mm_bytes_of(text));
-	free(text);
+	snprintf(attempts, sizeof(attempts), "%" PRIu64, p->unit->attempt);
+	durations(p, &took);
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+		const char *v = facts[i].value != NULL ? facts[i].value
+		    : mm_buf_cstr(&took);
+
+		if (v != NULL && v[0] != '\0')
+			MM_TRY(mm_birth_say(b, facts[i].fact, facts[i].grade,
+			    v, why));
+	}
 	return MM_OK;
 }
 
+/* The chain is the receipt's: a board that came back has it, too. */
 static enum mm_err
-put_record(struct mm_json *j, const struct mm_line *l,
-    const struct mm_place *p, const json_t *receipt, struct mm_why *why)
+make(const struct mm_place *p, const json_t *receipt, struct mm_birth **out,
+    struct mm_why *why)
 {
-	const struct mm_unit *u = p->unit;
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(RECORD_MAX);
+	const char *chain = json_string_value(json_object_get(receipt,
+	    "chain"));
+	char *text = json_dumps(receipt, JSON_COMPACT);
+	struct mm_birth_from from = { .chain = mm_bytes_of(
+	    chain != NULL ? chain : "") };
+	enum mm_err rc;
 
-	mm_json_open(j, '{');
-	mm_json_int(j, "v", 1);
-	mm_json_str(j, "device", u->serial);
-	mm_json_time(j, "at", mm_now_ms());
-	mm_json_str(j, "time_source", "system");
-	mm_json_str(j, "station", l->conf->name);
-	mm_json_str(j, "fixture", u->fixture);
-	mm_json_int(j, "attempt", (int64_t)u->attempt);
-	mm_json_str(j, "serial", p->cert_serial);
-	mm_json_str(j, "profile", p->profile);
-	put_proved(j, p);
-	put_observed(j, p);
-	put_claimed(j, p);
-	put_pem(j, "certificate", mm_buf_view(&p->cert));
-	MM_TRY(put_receipt(j, receipt, why));
-	mm_json_close(j, '}');
-	mm_buf_text(j->out, "\n");
-	return mm_buf_ok(j->out, why);
+	if (text == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "record: the receipt");
+	mm_pem_put(&pem, "CERTIFICATE", mm_buf_view(&p->cert));
+	from.certificate = mm_buf_view(&pem);
+	from.receipt = mm_bytes_of(text);
+	rc = mm_birth_new(&from, out, why);
+	free(text);
+	return rc;
 }
 
 /* see record.h */
@@ -136,16 +107,65 @@ enum mm_err
 mm_record_write(const struct mm_line *l, const struct mm_place *p,
     const json_t *receipt, struct mm_why *why)
 {
-	struct mm_buf out = MM_BUF_INIT(RECORD_MAX);
-	struct mm_json j = mm_json_over(&out);
+	MM_OWN(mm_birth_free) struct mm_birth *b = NULL;
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(MM_BIRTH_MAX);
 	char path[PATH_MAX + 128];
-	enum mm_err rc;
 
 	MM_TRY(mm_record_path(l->conf, p->unit->serial, path, sizeof(path),
 	    why));
-	rc = put_record(&j, l, p, receipt, why);
-	if (rc == MM_OK)
-		rc = mm_file_replace(path, mm_buf_view(&out), 0640, why);
-	mm_buf_done(&out);
-	return rc;
+	MM_TRY(make(p, receipt, &b, why));
+	MM_TRY(say(b, p, why));
+	MM_TRY(mm_birth_encode(b, &out, why));
+	return mm_file_replace(path, mm_buf_view(&out), 0640, why);
+}
+
+/* ---- what it tells of a unit ---- */
+
+static bool
+take(const struct mm_birth *b, struct mm_unit *u)
+{
+	const char *key = b->value[MM_B_key_sha256];
+	const char *cert = b->value[MM_B_certificate_sha256];
+	int64_t attempts = 0;
+
+	(void)!(mm_int_parse(b->value[MM_B_attempts], &attempts, NULL) ==
+	    MM_OK);
+	u->attempt = attempts > 0 ? (uint64_t)attempts : 1;
+	u->state = MM_UNIT_PASSED;
+	return mm_text_copy(u->serial, sizeof(u->serial),
+	    mm_bytes_of(b->value[MM_B_device])) &&
+	    mm_text_copy(u->hw, sizeof(u->hw),
+	    mm_bytes_of(b->value[MM_B_hardware_id])) &&
+	    mm_hex_parse(key, strlen(key), u->spki, 32, NULL) == MM_OK &&
+	    mm_hex_parse(cert, strlen(cert), u->cert, 32, NULL) == MM_OK;
+}
+
+/* see record.h */
+enum mm_err
+mm_record_find(const struct mm_station_conf *conf, const char *serial,
+    struct mm_unit *out, struct mm_why *why)
+{
+	MM_OWN(mm_birth_free) struct mm_birth *b = NULL;
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_BIRTH_MAX);
+	struct mm_unit u = { .serial = "" };
+	char path[PATH_MAX + 128];
+
+	MM_TRY(mm_record_path(conf, serial, path, sizeof(path), why));
+	MM_TRY(mm_file_read(path, &text, why));
+	MM_TRY(mm_birth_parse(mm_buf_view(&text), &b, why));
+	if (!take(b, &u))
+		return MM_FAIL(why, MM_EINPUT, "%.100s: not a station's "
+		    "record", path);
+	*out = u;
+	return MM_OK;
+}
+
+/* see record.h */
+bool
+mm_record_is_there(const struct mm_station_conf *conf, const char *serial)
+{
+	char path[PATH_MAX + 128];
+
+	return mm_record_path(conf, serial, path, sizeof(path), NULL) ==
+	    MM_OK && access(path, F_OK) == 0;
 }

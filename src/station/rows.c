@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -40,6 +42,7 @@ static const struct mm_line_form form = { columns,
 
 struct mm_rows {
 	int fd;
+	char path[PATH_MAX];
 	uint64_t n;
 	int64_t last_at;
 	off_t end;      /* of what is whole */
@@ -126,7 +129,8 @@ mm_row_next(struct mm_bytes *rest, uint64_t *n, struct mm_row *out,
 		return last ? MM_EAGAIN : MM_FAIL(why, MM_EPOLICY,
 		    "journal: the row after number %" PRIu64 " is damaged",
 		    *n);
-	if (r.n != *n + 1)
+	/* A file goes on where the one before it ended. */
+	if (r.n != *n + 1 && *n != 0)
 		return MM_FAIL(why, MM_EPOLICY, "journal: after row %" PRIu64
 		    " comes %" PRIu64, *n, r.n);
 	rest->p += len + 1;
@@ -255,18 +259,33 @@ sync_folder(const char *path, struct mm_why *why)
 	    dir, strerror(errno));
 }
 
-static enum mm_err
-open_file(struct mm_rows *j, const char *path, struct mm_why *why)
+/* Whether the name is still that of the file: another program may have begun
+ * a new one between our opening and our lock. */
+static bool
+is_at(int fd, const char *path)
 {
-	j->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC |
+	struct stat mine, there;
+
+	return fstat(fd, &mine) == 0 && stat(path, &there) == 0 &&
+	    mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+}
+
+static enum mm_err
+open_file(const char *path, int *out, struct mm_why *why)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC |
 	    O_NOFOLLOW, 0600);
-	if (j->fd < 0)
+
+	if (fd < 0)
 		return MM_FAIL(why, MM_ESYS, "journal: %.100s: %s", path,
 		    strerror(errno));
-	if (flock(j->fd, LOCK_EX | LOCK_NB) != 0)
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 || !is_at(fd, path)) {
+		(void)close(fd);
 		return MM_FAIL(why, MM_ECONFLICT, "journal: %.100s: another "
 		    "station program has it", path);
-	return sync_folder(path, why);
+	}
+	*out = fd;
+	return MM_OK;
 }
 
 /* see rows.h */
@@ -279,7 +298,11 @@ mm_rows_open(const char *path,
 
 	if (j == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	MM_TRY(open_file(j, path, why));
+	j->fd = -1;
+	if (!mm_text_copy(j->path, sizeof(j->path), mm_bytes_of(path)))
+		return MM_FAIL(why, MM_EINPUT, "journal: its path is too long");
+	MM_TRY(open_file(path, &j->fd, why));
+	MM_TRY(sync_folder(path, why));
 	MM_TRY(read_file(j, path, each, ctx, why));
 	if (j->torn > 0) {
 		MM_TRY(cut(j, why));
@@ -358,6 +381,73 @@ mm_rows_reserve(struct mm_rows *j, struct mm_why *why)
 		    "%s", strerror(errno));
 	j->reserved = j->end + RESERVE;
 	return MM_OK;
+}
+
+/* ---- a new file ---- */
+
+static enum mm_err
+put_rows(struct mm_rows *j, bool (*next)(void *ctx, struct mm_unit *out),
+    void *ctx, struct mm_buf *out, struct mm_why *why)
+{
+	struct mm_row r = { .n = j->n, .at_ms = mm_now_ms() };
+
+	while (next(ctx, &r.unit)) {
+		r.n++;
+		mm_row_encode(&r, out);
+	}
+	j->n = r.n;
+	return mm_buf_ok(out, why);
+}
+
+/* The old one keeps a name before the new one takes its. */
+static enum mm_err
+exchange(const struct mm_rows *j, uint64_t last, struct mm_bytes rows,
+    struct mm_why *why)
+{
+	char old[PATH_MAX + 24];
+
+	snprintf(old, sizeof(old), "%s.%" PRIu64, j->path, last);
+	/* It has that name already if power went just here. */
+	if (link(j->path, old) != 0 && !is_at(j->fd, old))
+		return MM_FAIL(why, MM_ESYS, "journal: %.100s: %s", old,
+		    strerror(errno));
+	return mm_file_replace(j->path, rows, 0600, why);
+}
+
+/* see rows.h */
+enum mm_err
+mm_rows_renew(struct mm_rows *j, bool (*next)(void *ctx, struct mm_unit *out),
+    void *ctx, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf rows = MM_BUF_INIT(FILE_MAX);
+	uint64_t last = j->n;
+	enum mm_err rc;
+	int fd = -1;
+
+	MM_TRY(sync_file(j, why));
+	rc = put_rows(j, next, ctx, &rows, why);
+	if (rc == MM_OK)
+		rc = exchange(j, last, mm_buf_view(&rows), why);
+	if (rc != MM_OK) {
+		j->n = last;
+		return rc;
+	}
+	/* From here on the old file is another's name. */
+	j->bad = true;
+	MM_TRY(open_file(j->path, &fd, why));
+	(void)close(j->fd);
+	j->fd = fd;
+	j->end = (off_t)rows.n;
+	j->reserved = 0;
+	j->bad = j->dirty = false;
+	return MM_OK;
+}
+
+/* see rows.h */
+size_t
+mm_rows_size(const struct mm_rows *j)
+{
+	return (size_t)j->end;
 }
 
 /* see rows.h */

@@ -59,6 +59,16 @@ MM_MUST enum mm_err mm_rows_add(struct mm_rows *j, const struct mm_unit *u,
  * fixtures', so that what has begun can end.  MM_ESYS.
  */
 MM_MUST enum mm_err mm_rows_reserve(struct mm_rows *j, struct mm_why *why);
+/*
+ * Begins a new file with a row for each unit that next gives (false: no more),
+ * numbered on; what was stays as path, a dot, and its last row's number.  A
+ * power cut leaves one or the other.  Afterwards rows go to the new file.
+ */
+MM_MUST enum mm_err mm_rows_renew(struct mm_rows *j,
+    bool (*next)(void *ctx, struct mm_unit *out), void *ctx,
+    struct mm_why *why);
+/* Bytes of rows. */
+size_t mm_rows_size(const struct mm_rows *j);
 /* When the last row was written, by the clock then; 0: there is none. */
 int64_t mm_rows_last_at(const struct mm_rows *j);
 /* Bytes of a torn row that were cut off when it was opened. */

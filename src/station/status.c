@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,12 +18,37 @@ take(void *ctx, const struct mm_row *r)
 	return MM_OK;
 }
 
-static void
-count(const struct mm_book *b, unsigned n[MM_UNIT_STATES])
+/* A record whose unit the journal has no rows of any more. */
+static bool
+is_old(const struct mm_book *b, const char *name)
 {
+	char serial[MM_DEVICE_ID_MAX + 1];
+	size_t n = strlen(name);
+
+	if (n < 6 || strcmp(name + n - 5, ".json") != 0)
+		return false;
+	return mm_text_copy(serial, sizeof(serial), (struct mm_bytes){
+	    (const uint8_t *)name, n - 5 }) && mm_book_find(b, serial) == NULL;
+}
+
+static enum mm_err
+count(const struct mm_station_conf *conf, const struct mm_book *b,
+    unsigned n[MM_UNIT_STATES], struct mm_why *why)
+{
+	char path[PATH_MAX + 16];
+	const struct dirent *e;
+	DIR *d;
+
 	memset(n, 0, MM_UNIT_STATES * sizeof(n[0]));
 	for (size_t i = 0; i < mm_book_n(b); i++)
 		n[mm_book_at(b, i)->state]++;
+	MM_TRY(mm_path_join(path, sizeof(path), conf->state, "records", why));
+	d = opendir(path);
+	while (d != NULL && (e = readdir(d)) != NULL)
+		n[MM_UNIT_PASSED] += is_old(b, e->d_name);
+	if (d != NULL)
+		(void)closedir(d);
+	return MM_OK;
 }
 
 static void
@@ -72,7 +98,9 @@ mm_run_status(const struct mm_station_conf *conf,
 		*err = load(conf, b, why);
 	if (*err != MM_OK)
 		return mm_err_exit(*err);
-	count(b, n);
+	*err = count(conf, b, n, why);
+	if (*err != MM_OK)
+		return mm_err_exit(*err);
 	put_counts(&out, n, a->json);
 	mm_run_put(&out);
 	return 0;

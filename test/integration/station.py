@@ -98,6 +98,9 @@ class Station:
         path = self.dir / "state/records" / f"{serial.lower()}.json"
         return json.loads(path.read_text())
 
+    def fact(self, serial, name):
+        return self.record(serial)["facts"][name]["value"]
+
     def certificates(self, serial):
         return self.world.rest(
             "GET", f"/certificates?device={serial}").json["items"]
@@ -106,9 +109,8 @@ class Station:
         """Exactly one certificate, confirmed, and a record of it."""
         (cert,) = self.certificates(serial)
         assert cert["state"] == "confirmed", cert
-        record = self.record(serial)
-        assert record["proved"]["cert_sha256"] == cert["cert_sha256"]
-        assert record["proved"]["spki_sha256"] == cert["spki_sha256"]
+        assert self.fact(serial, "certificate_sha256") == cert["cert_sha256"]
+        assert self.fact(serial, "key_sha256") == cert["spki_sha256"]
         return cert
 
     def close(self):

@@ -6,6 +6,7 @@ import itertools
 import json
 import pathlib
 import signal
+import zlib
 
 import pytest
 
@@ -37,16 +38,14 @@ def test_a_unit_passes_and_passes_again(station, tmp_path):
     cert = station.once("ST-A-1")
     assert cert["serial"] == first["serial"]
     record = station.record("ST-A-1")
-    assert record["claimed"]["locked"] and record["fixture"] == "f1"
-    assert record["device"] == "ST-A-1" and record["attempt"] == 1
-    # The receipt in it holds without the centre.
-    receipt, key = tmp_path / "receipt", tmp_path / "key"
-    receipt.write_text(json.dumps(record["receipt"]))
+    facts = {k: v["value"] for k, v in record["facts"].items()}
+    assert facts["lock_state"] == "locked" and facts["fixture"] == "f1"
+    assert facts["device"] == "ST-A-1" and facts["attempts"] == "1"
+    # It holds without the centre.
+    key = tmp_path / "key"
     key.write_text(station.world.cli("ledger", "key").stdout)
-    station.world.cli("ledger", "verify-receipt", receipt, "--key", key)
-    entry = json.loads(record["receipt"]["entry"])
-    assert entry["device"] == "ST-A-1"
-    assert entry["cert_sha256"] == cert["cert_sha256"]
+    station.world.cli("device", "birth-record", "--verify", first["record"],
+                      "--key", key, "--root", station.world.anchor)
     # The board comes back: nothing is made anew.
     again = station.passes("ST-A-1")
     assert again["again"] and again["serial"] == first["serial"]
@@ -217,7 +216,7 @@ def test_a_program_makes_a_board(program):
     station, board = program
     station.passes("ST-X-1")
     station.once("ST-X-1")
-    assert station.record("ST-X-1")["claimed"]["firmware"] == "exec 1"
+    assert station.fact("ST-X-1", "firmware") == "exec 1"
     assert (board / "locked").exists()
     assert station.passes("ST-X-1")["again"]
 
@@ -251,3 +250,45 @@ def test_configurations_that_are_none(program):
         station.conf.write_text(good.replace(was, now))
         got, a = station.provision("ST-Z-1")
         assert got == 2 and word in a["detail"], a
+
+
+def crc_row(n, **more):
+    """A row of the journal as the station writes it."""
+    row = json.dumps({"n": n, "at": "2026-11-01T00:00:00.000Z", **more,
+                      "crc": "00000000"}, separators=(",", ":"))
+    return row.replace('"crc":"00000000"',
+                       f'"crc":"{zlib.crc32(row.encode()):08x}"') + "\n"
+
+
+def test_a_long_journal_is_begun_anew(station):
+    """What is over is known by its record, what is not stays."""
+    station.plug(1)
+    first = station.passes("ST-K-1")
+    journal = station.dir / "state/journal"
+    rows, n = station.rows(), len(station.rows())
+    more = [crc_row(n + 1 + i, serial=f"ST-K-held-{i}", attempt=1,
+                    state="quarantined", reason="other-key")
+            for i in range(3)]
+    more += [crc_row(n + 4 + i, serial="ST-K-busy", fixture="f1",
+                     attempt=i + 1, state="scanned") for i in range(9000)]
+    with journal.open("a") as f:
+        f.write("".join(more))
+    status = json.loads(run(*station.argv("status", "--json")).stdout)
+    assert status["passed"] == 1 and status["quarantined"] == 3
+    again = station.passes("ST-K-1")
+    assert again["again"] and again["serial"] == first["serial"]
+    new = station.rows()
+    assert journal.stat().st_size < 20000 and new[0]["n"] > n + 9003
+    assert {(r["serial"], r["state"]) for r in new[:4]} == {
+        ("ST-K-busy", "interrupted"), ("ST-K-held-0", "quarantined"),
+        ("ST-K-held-1", "quarantined"), ("ST-K-held-2", "quarantined")}
+    assert [r["n"] for r in new] == list(range(new[0]["n"],
+                                               new[0]["n"] + len(new)))
+    # It knew the unit by its record: its next attempt is the second.
+    assert new[4]["attempt"] == rows[0]["attempt"] + 1
+    (old,) = journal.parent.glob("journal.*")
+    assert len(old.read_text().splitlines()) == new[0]["n"] - 1
+    after = json.loads(run(*station.argv("status", "--json")).stdout)
+    assert after["passed"] == 1 and after["interrupted"] == 1
+    code, a = station.provision("st-k-1")
+    assert (code, a["reason"]) == (3, "bad-serial"), a

@@ -240,6 +240,61 @@ a_full_disk_takes_nothing_back(void **state)
 	mm_rows_close(&j);
 }
 
+struct giving {
+	unsigned n;
+};
+
+static bool
+give(void *ctx, struct mm_unit *out)
+{
+	struct giving *g = ctx;
+
+	*out = unit(MM_UNIT_QUARANTINED);
+	return g->n-- > 0;
+}
+
+static void
+a_new_file_goes_on_where_the_old_one_ended(void **state)
+{
+	MM_OWN(mm_rows_close) struct mm_rows *j = NULL;
+	struct giving g = { 2 };
+	struct mm_unit u = unit(MM_UNIT_PASSED);
+	struct mm_rows *other = NULL;
+	struct seen s = { 0 };
+	unsigned n = write_unit();
+	char old[128];
+
+	(void)state;
+	assert_int_equal(mm_rows_open(path, see, &s, &j, NULL), MM_OK);
+	snprintf(old, sizeof(old), "%s.%u", path, n);
+	/* As if power had gone between the two names. */
+	assert_int_equal(link(path, old), 0);
+	assert_int_equal(mm_rows_renew(j, give, &g, NULL), MM_OK);
+	assert_int_equal(mm_rows_add(j, &u, true, NULL), MM_OK);
+	/* It is locked as the old one was. */
+	assert_int_equal(mm_rows_open(path, see, &s, &other, NULL),
+	    MM_ECONFLICT);
+	s = (struct seen){ 0 };
+	assert_int_equal(mm_rows_read(path, see, &s, NULL), MM_OK);
+	assert_int_equal(s.n, 3);
+	assert_int_equal(s.last.n, n + 3);
+	s = (struct seen){ 0 };
+	assert_int_equal(mm_rows_read(old, see, &s, NULL), MM_OK);
+	assert_int_equal(s.n, n);
+	assert_int_equal(unlink(old), 0);
+	/* A name that is another file's is not taken away. */
+	snprintf(old, sizeof(old), "%s.%u", path, n + 3);
+	assert_int_equal(mm_file_create(old, mm_bytes_of("x"), 0600, NULL),
+	    MM_OK);
+	g.n = 1;
+	assert_int_equal(mm_rows_renew(j, give, &g, NULL), MM_ESYS);
+	assert_int_equal(mm_rows_add(j, &u, true, NULL), MM_OK);
+	s = (struct seen){ 0 };
+	assert_int_equal(mm_rows_read(path, see, &s, NULL), MM_OK);
+	assert_int_equal(s.last.n, n + 4);
+	assert_int_equal(unlink(old), 0);
+}
+
 static void
 the_checksum_is_the_usual_one(void **state)
 {
@@ -257,6 +312,7 @@ main(void)
 		T(torn_at_any_byte),
 		T(damage_is_not_guessed_away),
 		T(rows_that_nobody_waited_for_may_go_together),
+		T(a_new_file_goes_on_where_the_old_one_ended),
 		T(a_full_disk_takes_nothing_back),
 		cmocka_unit_test(the_checksum_is_the_usual_one),
 	};
