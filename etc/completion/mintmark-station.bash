@@ -4,13 +4,14 @@ _mintmark_station() {
 	local before=${COMP_WORDS[COMP_CWORD-1]} command= w=
 
 	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case $w in provision|run|status|release|scrap|man|completion|reference) command=$w ;; esac
+		case $w in enrol|provision|run|status|release|scrap|man|completion|reference) command=$w ;; esac
 	done
 	case $before in
 	--config) COMPREPLY=($(compgen -f -- "$word")); return ;;
 	--serial|--fixture) COMPREPLY=(); return ;;
 	esac
 	case $command in
+	enrol) w='--config --json ' ;;
 	provision) w='--config --serial --fixture --accept-clock --json ' ;;
 	run) w='--config --once --accept-clock --json ' ;;
 	status) w='--config --json ' ;;
@@ -19,7 +20,7 @@ _mintmark_station() {
 	man) w='' ;;
 	completion) w='' ;;
 	reference) w='' ;;
-	*) w='provision run status release scrap man completion reference --help --version' ;;
+	*) w='enrol provision run status release scrap man completion reference --help --version' ;;
 	esac
 	COMPREPLY=($(compgen -W "$w" -- "$word"))
 }

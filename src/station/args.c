@@ -3,11 +3,14 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { PROVISION = 1, RUN = 2, STATUS = 4, RELEASE = 8, SCRAP = 16,
-	PEOPLE = RELEASE | SCRAP, ANY = PROVISION | RUN | STATUS | PEOPLE };
+enum { ENROL = 1, PROVISION = 2, RUN = 4, STATUS = 8, RELEASE = 16,
+	SCRAP = 32, PEOPLE = RELEASE | SCRAP,
+	ANY = ENROL | PROVISION | RUN | STATUS | PEOPLE };
 
 /* see args.h; in the order of the bits above */
 const struct mm_station_command mm_station_commands[] = {
+	{ "enrol", "make this station's key and certificate, if there are "
+	    "none, and ask the centre whether it knows them" },
 	{ "provision", "make one unit, for scripts and test programs" },
 	{ "run", "make units as their labels are scanned: a label, or "
 	    "FIXTURE LABEL, a line on standard input" },

@@ -17,6 +17,7 @@ static const struct {
 	    const struct mm_station_args *a, enum mm_err *err,
 	    struct mm_why *why);
 } commands[] = {
+	{ "enrol", mm_run_enrol },
 	{ "provision", mm_run_provision },
 	{ "run", mm_run_line },
 	{ "status", mm_run_status },

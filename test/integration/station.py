@@ -19,7 +19,6 @@ class Station:
         self.boards = folder / "boards"
         self.boards.mkdir(exist_ok=True)
         self.conf = folder / "station.conf"
-        self.enrol()
         fixtures = "".join(
             f'fixture "f{i}" {{\n\tport = "{self.port(i)}"\n\tbaud = 0\n}}\n'
             for i in range(1, n + 1))
@@ -27,16 +26,19 @@ class Station:
             f'name = {name}\ncentre = "https://localhost:{world.operators}"\n'
             f'anchor = "{world.anchor}"\nstate = "{folder}/state"\n'
             f"product = thermo\npatience = 5s\n{more}{fixtures}")
+        self.enrol()
 
     def enrol(self):
         """A key of its own, pinned at the centre with role line."""
-        key, crt = self.dir / "station.key", self.dir / "station.crt"
-        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-            "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={self.name}",
-            "-days", "30", "-keyout", key, "-out", crt)
-        key.chmod(0o600)
+        p = run(*self.argv("enrol", "--json"), check=False)
+        assert p.returncode == 7, (p.stdout, p.stderr)
+        made = json.loads(p.stdout.splitlines()[0])
+        assert made["made"] and not made["known"]
         self.world.cli("key", "create", self.name, "--role", "line",
-                       "--certificate", crt)
+                       "--product", "thermo", "--certificate",
+                       made["certificate"])
+        known = json.loads(run(*self.argv("enrol", "--json")).stdout)
+        assert known["known"] and not known["made"]
 
     def port(self, i):
         return self.boards / f"SIM-{i:04}"

@@ -174,6 +174,26 @@ def test_a_station_that_the_centre_does_not_know(station):
     assert (code, a["reason"]) == (1, "station-refused"), a
 
 
+def test_a_credential_that_can_do_more(station):
+    """A line's is what a station has, and no other."""
+    (row,) = [k for k in station.world.rest("GET", "/keys").json["items"]
+              if k["name"] == station.name]
+    station.world.rest("POST", f"/keys/{row['id']}/revoke", {})
+    p = run(*station.argv("enrol"), check=False)
+    assert p.returncode == 7 and "--role line --product thermo" in p.stdout
+    for f in ("key", "crt"):
+        (station.dir / f"station.{f}").unlink()
+    run(*station.argv("enrol"), check=False)
+    station.world.cli("key", "create", station.name + "-op", "--role",
+                      "operator", "--certificate",
+                      station.dir / "station.crt")
+    p = run(*station.argv("enrol"), check=False)
+    assert p.returncode == 3 and "role line alone" in p.stderr, p.stderr
+    (station.dir / "station.key").chmod(0o644)
+    p = run(*station.argv("enrol"), check=False)
+    assert p.returncode != 0 and "station.key" in p.stderr, p.stderr
+
+
 def test_its_journal_is_locked_torn_and_damaged(station):
     station.plug(1)
     station.passes("ST-J-1")
