@@ -215,7 +215,10 @@ receive(struct mmd_factory *f, const struct mmd_io *io,
 			return rc;
 		f->left = (struct mmd_bytes){ f->in, n };
 	}
-	return MMD_MORE;
+	/* What was read is looked at, or who waits for the console would wait
+	 * for the next request. */
+	return mmd_smp_rx_take(&f->rx, &f->left, packet) == MMD_OK ? MMD_OK
+	    : MMD_MORE;
 }
 
 /* see mmd_factory.h */

@@ -385,6 +385,34 @@ not_answered(void **state)
 	}
 }
 
+/* A board that runs only while its console has something: what was read is
+ * looked at, and no request, however long, waits for the next one. */
+static void
+run_by_the_console(void **state)
+{
+	static const uint8_t data[480];
+	struct call *c = *state;
+	struct pair *p = &c->pair;
+
+	for (size_t n = 1; n < sizeof(data); n++) {
+		struct mmd_smp_tx tx;
+
+		pair_blank(p);
+		ask(c, MMD_PUT);
+		mmd_cborw_uint(&c->w, "len", 600);
+		mmd_cborw_uint(&c->w, "off", 0);
+		mmd_cborw_bytes(&c->w, "data", (struct mmd_bytes){ data, n });
+		mmd_smp_head_put(&c->head, c->w.n, c->p);
+		assert_int_equal(mmd_smp_tx_init(&tx, (struct mmd_bytes){ c->p,
+		    MMD_SMP_HEAD + c->w.n }), MMD_OK);
+		assert_int_equal(mmd_smp_tx_run(&tx, &p->host), MMD_OK);
+		while (p->down.from < p->down.to)
+			assert_int_equal(mmd_factory_run(&p->board.factory,
+			    &p->device), MMD_MORE);
+		assert_true(p->up.to > p->up.from);
+	}
+}
+
 /* Every kind of key: made once, requests, proves. */
 static void
 kinds(void **state)
@@ -742,6 +770,7 @@ main(void)
 		cmocka_unit_test(all_pairs),
 		cmocka_unit_test(other_messages),
 		cmocka_unit_test(not_answered),
+		cmocka_unit_test(run_by_the_console),
 		cmocka_unit_test(kinds),
 		cmocka_unit_test(not_committed),
 		cmocka_unit_test(proves),
