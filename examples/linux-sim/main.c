@@ -29,6 +29,7 @@ struct device {
 	struct mmd_io terminal, io;
 	bool on;
 	int64_t back_ms; /* when power comes back; 0: it is there */
+	int64_t think_ms; /* until when it computes; 0: nothing was asked */
 	unsigned long cuts;
 };
 
@@ -37,6 +38,7 @@ struct options {
 	unsigned first, n;
 	unsigned cut_bytes; /* power goes after up to so many; 0: never */
 	unsigned off_ms;    /* and comes back after so long */
+	unsigned think_ms;  /* before each answer, as a small chip would */
 	unsigned seed;
 	bool chatter, stdin_ends;
 };
@@ -163,10 +165,27 @@ lose_power(struct device *d, const struct options *o)
 	fprintf(stderr, "linux-sim: %s: power cut %lu\n", d->id, d->cuts);
 }
 
+/* Whether it is still busy with what it was asked. */
+static bool
+thinks(struct device *d, const struct options *o)
+{
+	if (o->think_ms == 0 || d->board.factory.sending)
+		return false;
+	if (d->think_ms == 0)
+		d->think_ms = now_ms() + o->think_ms;
+	if (now_ms() < d->think_ms)
+		return true;
+	d->think_ms = 0;
+	return false;
+}
+
 static void
 run(struct device *d, const struct options *o)
 {
 	enum mmd_rc rc;
+
+	if (d->back_ms == 0 && thinks(d, o))
+		return;
 
 	if (d->back_ms != 0) {
 		if (now_ms() < d->back_ms)
@@ -192,9 +211,9 @@ static struct pollfd
 wish(const struct device *d)
 {
 	short events = d->board.factory.sending ? POLLOUT : POLLIN;
+	bool deaf = d->back_ms != 0 || d->think_ms != 0;
 
-	return (struct pollfd){ .fd = d->back_ms != 0 ? -1 : d->fd,
-		.events = events };
+	return (struct pollfd){ .fd = deaf ? -1 : d->fd, .events = events };
 }
 
 static bool
@@ -204,6 +223,12 @@ stdin_closed(const struct pollfd *p)
 
 	return (p->revents & (POLLIN | POLLHUP)) != 0 &&
 	    read(STDIN_FILENO, &c, 1) <= 0;
+}
+
+static int
+ticks_ms(const struct options *o)
+{
+	return o->think_ms > 0 ? 2 : o->cut_bytes > 0 ? 10 : -1;
 }
 
 static void
@@ -216,13 +241,14 @@ serve(struct device *devices, const struct options *o)
 			p[i] = wish(&devices[i]);
 		p[o->n] = (struct pollfd){ .events = POLLIN,
 			.fd = o->stdin_ends ? STDIN_FILENO : -1 };
-		if (poll(p, o->n + 1, o->cut_bytes > 0 ? 10 : -1) < 0 &&
+		if (poll(p, o->n + 1, ticks_ms(o)) < 0 &&
 		    errno != EINTR)
 			return;
 		if (stdin_closed(&p[o->n]))
 			return;
 		for (unsigned i = 0; i < o->n; i++)
-			if (p[i].revents != 0 || devices[i].back_ms != 0)
+			if (p[i].revents != 0 || devices[i].back_ms != 0 ||
+			    devices[i].think_ms != 0)
 				run(&devices[i], o);
 	}
 }
@@ -230,11 +256,12 @@ serve(struct device *devices, const struct options *o)
 static int
 usage(void)
 {
-	fputs("usage: linux-sim [-n devices] [-f first] [-l] [-i]\n"
+	fputs("usage: linux-sim [-n devices] [-f first] [-w ms] [-l] [-i]\n"
 	    "                 [-c bytes [-o ms] [-s seed]] DIR\n"
 	    "  -l  the devices log between their answers\n"
 	    "  -c  power goes after up to so many bytes written to flash\n"
 	    "  -o  and comes back after so many milliseconds (300)\n"
+	    "  -w  each answer takes so many milliseconds to compute\n"
 	    "  -i  end when standard input does\n", stderr);
 	return 2;
 }
@@ -258,11 +285,12 @@ parse(int argc, char **argv, struct options *o)
 	int c;
 
 	*o = (struct options){ .first = 1, .n = 1, .off_ms = 300, .seed = 1 };
-	while (ok && (c = getopt(argc, argv, "n:f:c:o:s:li")) != -1) {
+	while (ok && (c = getopt(argc, argv, "n:f:c:o:s:w:li")) != -1) {
 		ok = c == 'n' ? number(optarg, 1, DEVICES, &o->n)
 		    : c == 'f' ? number(optarg, 1, 9999 - DEVICES, &o->first)
 		    : c == 'c' ? number(optarg, 1, 1000000, &o->cut_bytes)
 		    : c == 'o' ? number(optarg, 1, 60000, &o->off_ms)
+		    : c == 'w' ? number(optarg, 1, 10000, &o->think_ms)
 		    : c == 's' ? number(optarg, 1, 1000000000, &o->seed)
 		    : c == 'l' || c == 'i';
 		o->chatter |= c == 'l';
