@@ -195,10 +195,11 @@ signature_holds(const struct mm_note_key *key, struct mm_bytes text,
 	    EVP_DigestVerify(ctx, sig, SIG_N, text.p, text.n) == 1;
 }
 
-/* A refused signature is an answer: nothing stays in the error queue. */
-static bool
-verify(const struct mm_note_key *key, struct mm_bytes text,
-    const uint8_t sig[SIG_N])
+/* see note.h; a refused signature is an answer: nothing stays in the error
+ * queue. */
+bool
+mm_note_key_verify(const struct mm_note_key *key, struct mm_bytes text,
+    const uint8_t sig[64])
 {
 	bool holds;
 
@@ -229,7 +230,8 @@ check_line(struct mm_bytes line, const struct mm_note_key *key,
 	if (mm_rd_u32(&r) != key->id ||
 	    !mm_bytes_eq(name, mm_bytes_of(key->name)))
 		goto done;
-	is = r.left == SIG_N && verify(key, text, r.p) ? SIG_GOOD : SIG_WRONG;
+	is = r.left == SIG_N && mm_note_key_verify(key, text, r.p) ?
+	    SIG_GOOD : SIG_WRONG;
 done:
 	mm_buf_done(&b);
 	return is;
@@ -257,6 +259,36 @@ check_signatures(struct mm_bytes sigs, const struct mm_note_key *key,
 	if (!found)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "note: not signed by %.100s", key->name);
+	return MM_OK;
+}
+
+static enum mm_err
+split_note(struct mm_bytes note, struct mm_bytes *text, struct mm_bytes *sigs,
+    struct mm_why *why)
+{
+	return split(note, text, sigs) ? MM_OK : MM_FAIL(why, MM_EINPUT,
+	    "note: not text, empty line, signatures");
+}
+
+/* see note.h */
+enum mm_err
+mm_note_text(struct mm_bytes note, struct mm_bytes *text, struct mm_why *why)
+{
+	struct mm_bytes sigs;
+
+	return split_note(note, text, &sigs, why);
+}
+
+/* see note.h */
+enum mm_err
+mm_note_verify(struct mm_bytes note, const struct mm_note_key *key,
+    struct mm_bytes *text, struct mm_why *why)
+{
+	struct mm_bytes signed_text, sigs;
+
+	MM_TRY(split_note(note, &signed_text, &sigs, why));
+	MM_TRY(check_signatures(sigs, key, signed_text, why));
+	*text = signed_text;
 	return MM_OK;
 }
 
@@ -299,13 +331,10 @@ enum mm_err
 mm_checkpoint_verify(struct mm_bytes note, const struct mm_note_key *key,
     struct mm_checkpoint *out, struct mm_why *why)
 {
-	struct mm_bytes text, sigs;
+	struct mm_bytes text;
 	struct mm_checkpoint c;
 
-	if (!split(note, &text, &sigs))
-		return MM_FAIL(why, MM_EINPUT,
-		    "note: not text, empty line, signatures");
-	MM_TRY(check_signatures(sigs, key, text, why));
+	MM_TRY(mm_note_verify(note, key, &text, why));
 	if (!parse_checkpoint(text, &c))
 		return MM_FAIL(why, MM_EINPUT, "checkpoint: malformed");
 	if (strcmp(c.origin, key->name) != 0)

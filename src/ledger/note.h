@@ -7,7 +7,8 @@
 /*
  * C2SP signed notes and tlog-checkpoints (Ed25519, algorithm byte 1).
  * Signing is the signer's; this module makes the text to be signed, joins a
- * signature to it, and parses and verifies.
+ * signature to it, and parses and verifies.  Other texts than checkpoints are
+ * their own modules': mm_note_verify.
  */
 #define MM_ORIGIN_MAX 255
 #define MM_NOTE_MAX 4096
@@ -34,7 +35,17 @@ void mm_checkpoint_text(const struct mm_checkpoint *c, struct mm_buf *out);
 void mm_note_join(struct mm_buf *out, struct mm_bytes text,
     const struct mm_note_key *key, const uint8_t sig[64]);
 /* Finds the key's signature line and verifies it; MM_EPOLICY if it does not
- * hold, MM_EINPUT if the note is malformed.  Other signatures are ignored. */
+ * hold, MM_EINPUT if the note is malformed.  Other signatures are ignored.
+ * *text is the note's, with its last LF, borrowed. */
+MM_MUST enum mm_err mm_note_verify(struct mm_bytes note,
+    const struct mm_note_key *key, struct mm_bytes *text, struct mm_why *why);
+/* The text alone, whoever signed it.  MM_EINPUT: no note. */
+MM_MUST enum mm_err mm_note_text(struct mm_bytes note, struct mm_bytes *text,
+    struct mm_why *why);
+/* A bare signature of the key over text: for what is no note. */
+bool mm_note_key_verify(const struct mm_note_key *key, struct mm_bytes text,
+    const uint8_t sig[64]);
+/* The same of a note that is a checkpoint of the key's name. */
 MM_MUST enum mm_err mm_checkpoint_verify(struct mm_bytes note,
     const struct mm_note_key *key, struct mm_checkpoint *out,
     struct mm_why *why);

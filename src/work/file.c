@@ -1,0 +1,204 @@
+#include "work/file.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "pki/key.h"
+#include "work/priv.h"
+
+/* see file.h */
+enum mm_err
+mm_work_file_encode(struct mm_bytes note, struct mm_bytes profiles,
+    const struct mm_bytes *papers, size_t n, struct mm_buf *out,
+    struct mm_why *why)
+{
+	struct mm_json j = mm_json_over(out);
+
+	if (n > MM_WORK_PAPERS_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "work file: at most %d papers",
+		    MM_WORK_PAPERS_MAX);
+	mm_json_open(&j, '{');
+	mm_json_int(&j, "v", 1);
+	mm_json_strn(&j, "order", note);
+	mm_json_strn(&j, "profiles", profiles);
+	mm_json_open_key(&j, "papers", '[');
+	for (size_t i = 0; i < n; i++)
+		mm_json_strn(&j, NULL, papers[i]);
+	mm_json_close(&j, ']');
+	mm_json_close(&j, '}');
+	return mm_buf_ok(out, why);
+}
+
+static struct mm_bytes
+text_of(const json_t *v)
+{
+	return (struct mm_bytes){ (const uint8_t *)json_string_value(v),
+		json_string_length(v) };
+}
+
+static bool
+read_papers(const json_t *list, struct mm_work_file *f)
+{
+	size_t n = json_array_size(list);
+
+	if (!json_is_array(list) || n > MM_WORK_PAPERS_MAX)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const json_t *v = json_array_get(list, i);
+
+		if (!json_is_string(v))
+			return false;
+		f->paper[i] = text_of(v);
+		mm_sha256(f->paper[i], f->sha256[i]);
+	}
+	f->papers = n;
+	return true;
+}
+
+/* see file.h */
+enum mm_err
+mm_work_file_parse(struct mm_bytes json, struct mm_work_file *out,
+    struct mm_why *why)
+{
+	struct mm_work_file f = { 0 };
+	json_t *root = NULL, *papers, *order, *profiles;
+	int v;
+
+	if (json.n > 0 && json.n <= MM_WORK_FILE_MAX)
+		root = json_loadb((const char *)json.p, json.n,
+		    JSON_REJECT_DUPLICATES, NULL);
+	if (root == NULL || json_unpack(root, "{s:i,s:o,s:o,s:o!}", "v", &v,
+	    "order", &order, "profiles", &profiles, "papers", &papers) != 0 ||
+	    v != 1 || !json_is_string(order) || !json_is_string(profiles) ||
+	    !read_papers(papers, &f)) {
+		json_decref(root);
+		return MM_FAIL(why, MM_EINPUT, "work file: damaged, or none "
+		    "that this version reads; copy it again");
+	}
+	f.note = text_of(order);
+	f.profiles = text_of(profiles);
+	f.json = root;
+	*out = f;
+	return MM_OK;
+}
+
+/* see file.h */
+void
+mm_work_file_done(struct mm_work_file *f)
+{
+	json_decref(f->json);
+	*f = (struct mm_work_file){ 0 };
+}
+
+/* see file.h */
+bool
+mm_work_file_paper(const struct mm_work_file *f, const uint8_t sha256[32],
+    struct mm_bytes *out)
+{
+	for (size_t i = 0; i < f->papers; i++)
+		if (memcmp(f->sha256[i], sha256, 32) == 0) {
+			*out = f->paper[i];
+			return true;
+		}
+	return false;
+}
+
+static enum mm_err
+find(const struct mm_work_file *f, const uint8_t sha256[32], const char *what,
+    struct mm_bytes *out, struct mm_why *why)
+{
+	if (mm_work_is_zero(sha256, 32) || mm_work_file_paper(f, sha256, out))
+		return MM_OK;
+	return MM_FAIL(why, MM_EINPUT,
+	    "work file: %s that the order names is not in it", what);
+}
+
+/* see file.h */
+bool
+mm_work_list_next(struct mm_bytes *rest, char *out, enum mm_err *err)
+{
+	const uint8_t *lf = rest->n == 0 ? NULL :
+	    memchr(rest->p, '\n', rest->n);
+	struct mm_bytes line = { rest->p, lf == NULL ? rest->n :
+		(size_t)(lf - rest->p) };
+
+	*err = MM_OK;
+	if (rest->n == 0)
+		return false;
+	if (lf == NULL || !mm_text_copy(out, MM_DEVICE_ID_MAX + 1, line) ||
+	    !mm_device_id_valid(out)) {
+		*err = MM_EINPUT;
+		return false;
+	}
+	rest->p += line.n + 1;
+	rest->n -= line.n + 1;
+	return true;
+}
+
+static enum mm_err
+check_list(struct mm_bytes list, int64_t count, struct mm_why *why)
+{
+	char serial[MM_DEVICE_ID_MAX + 1];
+	enum mm_err err;
+	int64_t n = 0;
+
+	while (mm_work_list_next(&list, serial, &err))
+		n++;
+	if (err != MM_OK || n != count)
+		return MM_FAIL(why, MM_EINPUT, "work file: serial numbers: "
+		    "line %lld is none, or there are not as many as the order "
+		    "says", (long long)n + 1);
+	return MM_OK;
+}
+
+/* see file.h */
+enum mm_err
+mm_work_file_check(const struct mm_work_file *f,
+    const struct mm_work_order *o, struct mm_why *why)
+{
+	struct mm_bytes list = { 0 }, unused;
+
+	MM_TRY(find(f, o->config_sha256, "the configuration", &unused, why));
+	MM_TRY(find(f, o->fields_sha256, "the fields' table", &unused, why));
+	MM_TRY(find(f, o->serials_sha256, "the list of serial numbers",
+	    &list, why));
+	return o->serials_count == 0 ? MM_OK :
+	    check_list(list, o->serials_count, why);
+}
+
+static bool
+is_named(const struct mm_work_order *o, const struct mm_profile *p)
+{
+	uint8_t hash[32];
+
+	if (mm_profile_hash(p, hash, NULL) != MM_OK)
+		return false;
+	for (size_t i = 0; i < o->profiles_n; i++)
+		if (strcmp(o->profiles[i].name, p->name) == 0)
+			return o->profiles[i].version == p->version &&
+			    memcmp(o->profiles[i].sha256, hash, 32) == 0;
+	return false;
+}
+
+/* see file.h */
+enum mm_err
+mm_work_file_profiles(const struct mm_work_file *f,
+    const struct mm_work_order *o, struct mm_profile_set *out,
+    struct mm_why *why)
+{
+	MM_OWN(mm_profiles_done) struct mm_profile_set s = { .n = 0 };
+
+	MM_TRY(mm_profiles_parse(f->profiles, "the work order's profiles", &s,
+	    why));
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_named(o, &s.profile[i]))
+			return MM_FAIL(why, MM_EINPUT, "work file: profile %s "
+			    "is not the order's", s.profile[i].name);
+	if (s.n != o->profiles_n)
+		return MM_FAIL(why, MM_EINPUT,
+		    "work file: a profile of the order is not in it");
+	*out = s;
+	s = (struct mm_profile_set){ .n = 0 };
+	return MM_OK;
+}
