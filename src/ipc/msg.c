@@ -23,6 +23,7 @@ static const struct mm_field hello_rep[] = {
 	U8(mm_hello_rep, signs),
 	FIXED(mm_hello_rep, place),
 	TEXT(mm_hello_rep, node),
+	FIXED(mm_hello_rep, orders_key),
 	BYTES(mm_hello_rep, clocks),
 };
 
@@ -153,6 +154,14 @@ const struct mm_field mm_outstanding_fields[] = {
 };
 const size_t mm_outstanding_nfields =
     sizeof(mm_outstanding_fields) / sizeof(mm_outstanding_fields[0]);
+
+static const struct mm_field order_sign_req[] = {
+	U8(mm_order_sign_req, extension),
+	BYTES(mm_order_sign_req, text),
+};
+static const struct mm_field order_sign_rep[] = {
+	BYTES(mm_order_sign_rep, note),
+};
 
 static const struct mm_field status_req[] = {
 	U8(mm_status_req, none),

@@ -50,7 +50,8 @@ enum mm_link {
 	X(MM_IPC_OUTSTANDING, outstanding, MM_LINK_LEDGER)                \
 	X(MM_IPC_STATUS, status, MM_LINK_OPS | MM_LINK_LEDGER)            \
 	X(MM_IPC_DELIVER, deliver, MM_LINK_COURIER)                       \
-	X(MM_IPC_LEDGER_CHECK, ledger_check, MM_LINK_LEDGER)
+	X(MM_IPC_LEDGER_CHECK, ledger_check, MM_LINK_LEDGER)              \
+	X(MM_IPC_ORDER_SIGN, order_sign, MM_LINK_OPS)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -76,6 +77,7 @@ struct mm_hello_rep {
 	uint8_t signs;             /* it holds the ledger's key */
 	uint8_t place[32];         /* this folder, since this boot */
 	char node[MM_NAME_MAX + 1];
+	uint8_t orders_key[32];    /* of work orders; zero: it has none */
 	/* The journal's clock lines that the ledger may not have yet:
 	 * n * (u64 number of the line, u64 from_ms, u64 to_ms). */
 	struct mm_bytes clocks;
@@ -162,6 +164,15 @@ struct mm_outstanding {
 	uint8_t spki_sha256[32], tbs_sha256[32];
 	uint64_t crl; /* a CRL's number, with its issuer; 0: a certificate */
 };
+
+/* A work order's text, or an extension's line; the signer reads it, and signs
+ * what it has read.  note: the order's, or the extension with its
+ * signature. */
+struct mm_order_sign_req {
+	uint8_t extension; /* 1: it is one */
+	struct mm_bytes text;
+};
+struct mm_order_sign_rep { struct mm_bytes note; };
 
 struct mm_status_req { uint8_t none; };
 struct mm_status_rep {

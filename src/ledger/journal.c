@@ -17,6 +17,8 @@ static const char *const kinds[MM_J_KINDS] = {
 	[MM_J_RECOVERED] = "recovered",
 	[MM_J_CLOCK] = "clock",
 	[MM_J_RECOVERY] = "recovery",
+	[MM_J_ORDER] = "order",
+	[MM_J_EXTENSION] = "extension",
 };
 
 #define COL(key, type, f, must)                                      \

@@ -36,6 +36,10 @@ enum mm_journal_kind {
 	MM_J_CLOCK,       /* the clock was set back, and an operator said
 			   * so; number: the line before's time in ms */
 	MM_J_RECOVERY,    /* an administrator's, for breaking the glass */
+	MM_J_ORDER,       /* a station's work order; number: the order's,
+			   * authority: "batch:" and the batch, device: the
+			   * station */
+	MM_J_EXTENSION,   /* of an order; as there */
 	MM_J_KINDS
 };
 const char *mm_journal_kind_name(enum mm_journal_kind k);

@@ -35,6 +35,7 @@ static const struct {
 	[MM_IPC_LEDGER_CHECK] = { mm_on_ledger_check, 0 },
 	[MM_IPC_OUTSTANDING] = { mm_on_outstanding, 0 },
 	[MM_IPC_STATUS] = { mm_on_status, 0 },
+	[MM_IPC_ORDER_SIGN] = { mm_on_order_sign, 0 },
 };
 
 static void

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "pki/token.h"
 #include "signer/setup.h"
+#include "work/order.h"
 
 #define YEAR_S   31557600 /* 365.25 days */
 #define MASTER_N 32
@@ -39,27 +40,40 @@ mm_setup_folders(struct mm_setup *s, struct mm_why *why)
 
 /* The verifier key's text is kept in the clear, for the asking. */
 static enum mm_err
-make_ledger_key(struct mm_setup *s, struct mm_why *why)
+make_note_key(struct mm_setup *s, const char *what, const char *name,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_NOTE_MAX);
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	char file[32], path[MM_PATH_MAX + 1];
 	struct mm_note_key note;
-	char path[MM_PATH_MAX + 1];
 	uint8_t raw[32];
 	size_t n = sizeof(raw);
 
 	MM_TRY(mm_key_make(MM_KEY_ED25519, &key, why));
 	if (EVP_PKEY_get_raw_public_key(key, raw, &n) != 1)
 		return MM_FAIL(why, MM_ECRYPTO, "no public key");
-	mm_note_key_make(&note, s->conf->set.ledger_origin, raw);
+	mm_note_key_make(&note, name, raw);
 	mm_note_key_text(&note, &text);
-	MM_TRY(mm_signer_path(&s->conf->set, "keys/ledger.key", path, why));
+	snprintf(file, sizeof(file), "keys/%s.key", what);
+	MM_TRY(mm_signer_path(&s->conf->set, file, path, why));
 	MM_TRY(mm_place_key(s, path, key, why));
-	mm_json_strn(&s->json, "ledger_key", mm_buf_view(&text));
+	snprintf(file, sizeof(file), "%s_key", what);
+	mm_json_strn(&s->json, file, mm_buf_view(&text));
 	mm_buf_u8(&text, '\n');
 	MM_TRY(mm_buf_ok(&text, why));
-	MM_TRY(mm_signer_path(&s->conf->set, "ledger.pub", path, why));
+	snprintf(file, sizeof(file), "%s.pub", what);
+	MM_TRY(mm_signer_path(&s->conf->set, file, path, why));
 	return mm_place(s, path, mm_buf_view(&text), 0600, MM_OF_SIGNER, why);
+}
+
+static enum mm_err
+make_orders_key(struct mm_setup *s, struct mm_why *why)
+{
+	char name[MM_ORIGIN_MAX + 1];
+
+	MM_TRY(mm_work_key_name(s->conf->set.ledger_origin, name, why));
+	return make_note_key(s, "orders", name, why);
 }
 
 /* The first version that is not there, of test or production. */
@@ -120,7 +134,8 @@ make_base(struct mm_setup *s, struct mm_why *why)
 		return MM_FAIL(why, MM_ECONFLICT, "%.90s is there: this "
 		    "signer was set up before", path);
 	MM_TRY(mm_setup_folders(s, why));
-	MM_TRY(make_ledger_key(s, why));
+	MM_TRY(make_note_key(s, "ledger", s->conf->set.ledger_origin, why));
+	MM_TRY(make_orders_key(s, why));
 	MM_TRY(make_token_key(s, why));
 	return mm_setup_journal(s, why);
 }
@@ -258,15 +273,28 @@ mm_cmd_token_key(const struct mm_opts *o, struct mm_why *why)
 	return mm_setup_print(&s, why);
 }
 
-/* see setup.h */
-enum mm_err
-mm_cmd_ledger_key(const struct mm_opts *o, struct mm_why *why)
+static enum mm_err
+print_own(const struct mm_opts *o, const char *name, struct mm_why *why)
 {
 	MM_OWN(mm_setup_done) struct mm_setup s = { 0 };
 	char path[MM_PATH_MAX + 1];
 
 	MM_TRY(mm_setup_begin(&s, o, false, why));
-	MM_TRY(mm_signer_path(&s.conf->set, "ledger.pub", path, why));
+	MM_TRY(mm_signer_path(&s.conf->set, name, path, why));
 	MM_TRY(mm_file_read(path, &s.text, why));
 	return mm_fd_write(STDOUT_FILENO, mm_buf_view(&s.text), why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_cmd_ledger_key(const struct mm_opts *o, struct mm_why *why)
+{
+	return print_own(o, "ledger.pub", why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_cmd_orders_key(const struct mm_opts *o, struct mm_why *why)
+{
+	return print_own(o, "orders.pub", why);
 }

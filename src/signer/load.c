@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "pki/token.h"
 #include "signer/priv.h"
+#include "work/order.h"
 
 #define PEM_MAX 65536
 
@@ -71,26 +72,48 @@ not_opened(const char *path, enum mm_err rc, const struct mm_why *cause,
 }
 
 static enum mm_err
-load_ledger_key(struct mm_signer *s, struct mm_bytes pass, struct mm_why *why)
+load_note_key(const char *path, const char *name, struct mm_bytes pass,
+    EVP_PKEY **key, struct mm_note_key *note, struct mm_why *why)
 {
-	char path[MM_PATH_MAX + 1];
 	struct mm_why cause = { 0 };
 	uint8_t raw[32];
 	size_t n = sizeof(raw);
-	enum mm_err rc;
+	enum mm_err rc = mm_key_load(path, pass, key, &cause);
+
+	if (rc != MM_OK)
+		return not_opened(path, rc, &cause, why);
+	if (EVP_PKEY_get_raw_public_key(*key, raw, &n) != 1 ||
+	    n != sizeof(raw))
+		return MM_FAIL(why, MM_EINPUT, "%.90s: not an Ed25519 key",
+		    path);
+	mm_note_key_make(note, name, raw);
+	return MM_OK;
+}
+
+static enum mm_err
+load_ledger_key(struct mm_signer *s, struct mm_bytes pass, struct mm_why *why)
+{
+	char path[MM_PATH_MAX + 1];
 
 	MM_TRY(mm_signer_path(&s->conf->set, "keys/ledger.key", path, why));
 	if (s->conf->set.node[0] != '\0' && access(path, F_OK) != 0)
 		return load_ledger_pub(s, why);
-	rc = mm_key_load(path, pass, &s->ledger_key, &cause);
-	if (rc != MM_OK)
-		return not_opened(path, rc, &cause, why);
-	if (EVP_PKEY_get_raw_public_key(s->ledger_key, raw, &n) != 1 ||
-	    n != sizeof(raw))
-		return MM_FAIL(why, MM_EINPUT, "%.90s: not an Ed25519 key",
-		    path);
-	mm_note_key_make(&s->note_key, s->conf->set.ledger_origin, raw);
-	return MM_OK;
+	return load_note_key(path, s->conf->set.ledger_origin, pass,
+	    &s->ledger_key, &s->note_key, why);
+}
+
+/* A signer without one signs everything but orders. */
+static enum mm_err
+load_orders_key(struct mm_signer *s, struct mm_bytes pass, struct mm_why *why)
+{
+	char path[MM_PATH_MAX + 1], name[MM_ORIGIN_MAX + 1];
+
+	MM_TRY(mm_signer_path(&s->conf->set, "keys/orders.key", path, why));
+	if (access(path, F_OK) != 0)
+		return MM_OK;
+	MM_TRY(mm_work_key_name(s->conf->set.ledger_origin, name, why));
+	return load_note_key(path, name, pass, &s->orders_key,
+	    &s->orders_note, why);
 }
 
 static enum mm_err
@@ -250,6 +273,7 @@ load_keys(struct mm_signer *s, const struct mm_load_opts *o,
 
 	MM_TRY(mm_passphrase_get(o, s->conf->set.passphrase_file, &pass, why));
 	MM_TRY(load_ledger_key(s, mm_secret_view(pass), why));
+	MM_TRY(load_orders_key(s, mm_secret_view(pass), why));
 	MM_TRY(load_masters(s, mm_secret_view(pass), why));
 	for (size_t i = 0; i < s->conf->nissuer; i++)
 		MM_TRY(load_ca(s, &s->conf->issuer[i], mm_secret_view(pass),
@@ -338,6 +362,7 @@ mm_signer_free(struct mm_signer **owner)
 		mm_buf_done(&s->ca[i].der);
 	}
 	mm_pkey_free(&s->ledger_key);
+	mm_pkey_free(&s->orders_key);
 	for (size_t v = 0; v < 256; v++)
 		mm_secret_free(&s->master[v]);
 	mm_secret_free(&s->decoy);

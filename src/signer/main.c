@@ -59,6 +59,8 @@ static const struct {
 	    "put the ledger's key in its place, to sign checkpoints here" },
 	{ "ledger-key", mm_cmd_ledger_key, COMMON,
 	    "print the ledger's verifier key" },
+	{ "orders-key", mm_cmd_orders_key, COMMON,
+	    "print the verifier key of work orders, for stations to pin" },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -14,13 +14,18 @@
  *
  *   u8 version, then until the end: block16 name, block32 contents
  *
- * Names: "ledger.pub", "anchor.crt", "profiles", "keys/token-<xx>.key",
- * "issuers/<name>.crt" as in signer_dir; "issuer/<name>" is the issuer's key,
+ * Names: "ledger.pub", "anchor.crt", "profiles", "orders.pub",
+ * "keys/orders.key", "keys/token-<xx>.key", "issuers/<name>.crt" as in signer_dir; "issuer/<name>" is the issuer's key,
  * wherever each configuration has it.
  */
 #define BUNDLE_MAX (4 << 20)
 #define VERSION    1
 #define NAME_LEN   64
+
+/* Stations take orders of whichever node they reach. */
+static const char *const own_names[] = { "ledger.pub", "anchor.crt",
+	"profiles", "orders.pub", "keys/orders.key" };
+#define NOWN (sizeof(own_names) / sizeof(own_names[0]))
 
 /* ---- giving ---- */
 
@@ -52,9 +57,8 @@ add_all(struct mm_setup *s, struct mm_buf *out, struct mm_why *why)
 	char name[NAME_LEN];
 
 	mm_buf_u8(out, VERSION);
-	MM_TRY(add_own(s, out, "ledger.pub", why));
-	MM_TRY(add_own(s, out, "anchor.crt", why));
-	MM_TRY(add_own(s, out, "profiles", why));
+	for (size_t i = 0; i < NOWN; i++)
+		MM_TRY(add_own(s, out, own_names[i], why));
 	for (unsigned v = 0; v < 256; v++) {
 		snprintf(name, sizeof(name), "keys/token-%02x.key", v);
 		MM_TRY(add_own(s, out, name, why));
@@ -106,13 +110,11 @@ mm_cmd_export_node(const struct mm_opts *o, struct mm_why *why)
 static bool
 is_own_name(const char *name)
 {
-	static const char *const names[] = { "ledger.pub", "anchor.crt",
-		"profiles" };
 	unsigned v;
 	char again[NAME_LEN];
 
-	for (size_t i = 0; i < 3; i++)
-		if (strcmp(name, names[i]) == 0)
+	for (size_t i = 0; i < NOWN; i++)
+		if (strcmp(name, own_names[i]) == 0)
 			return true;
 	if (sscanf(name, "keys/token-%2x.key", &v) != 1)
 		return false;

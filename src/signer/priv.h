@@ -71,6 +71,8 @@ struct mm_signer {
 	atomic_bool forked;   /* a checkpoint was not of our tree */
 	uint8_t place[32];    /* this folder, since this boot */
 	struct mm_note_key note_key;
+	EVP_PKEY *orders_key; /* NULL: none was made */
+	struct mm_note_key orders_note;
 	struct mm_secret *master[256]; /* by version; NULL: none */
 	struct mm_secret *decoy;
 	uint8_t version; /* of new tokens */
@@ -108,7 +110,7 @@ struct mm_worker {
 	int fd;
 	struct mm_key_templates *templates;
 	struct mm_sign *sign[MM_CAS_MAX]; /* as s->ca */
-	struct mm_sign *sign_ledger;
+	struct mm_sign *sign_ledger, *sign_orders;
 	struct mm_buf in, out, tbs, sig;
 	struct mm_item item[MM_IPC_ITEMS_MAX];
 	struct mm_journal_line line[MM_IPC_ITEMS_MAX];

@@ -98,7 +98,7 @@ typedef enum mm_err mm_command_fn(const struct mm_opts *o,
     struct mm_why *why);
 mm_command_fn mm_cmd_init, mm_cmd_request, mm_cmd_install, mm_cmd_issuer,
     mm_cmd_renew_tls, mm_cmd_recover_admin, mm_cmd_token_key,
-    mm_cmd_ledger_key, mm_cmd_accept_clock, mm_cmd_export_node, mm_cmd_join,
-    mm_cmd_take_ledger;
+    mm_cmd_ledger_key, mm_cmd_orders_key, mm_cmd_accept_clock,
+    mm_cmd_export_node, mm_cmd_join, mm_cmd_take_ledger;
 
 #endif

@@ -27,6 +27,9 @@ mm_on_hello(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 		    (unsigned)i->req.hello.version, MM_IPC_VERSION);
 	memcpy(p->origin, s->note_key.name, sizeof(p->origin));
 	memcpy(p->ledger_key, s->note_key.key, sizeof(p->ledger_key));
+	if (s->orders_key != NULL)
+		memcpy(p->orders_key, s->orders_note.key,
+		    sizeof(p->orders_key));
 	memcpy(p->anchor_sha256, s->anchor, sizeof(p->anchor_sha256));
 	p->tree_size = tree_size(w->s);
 	p->journal_n = w->sum.n;

@@ -17,6 +17,8 @@ make_signers(struct mm_worker *w, struct mm_why *why)
 		if (s->ca[i].key != NULL)
 			MM_TRY(mm_sign_new(NULL, s->ca[i].key, &w->sign[i],
 			    why));
+	if (s->orders_key != NULL)
+		MM_TRY(mm_sign_new(NULL, s->orders_key, &w->sign_orders, why));
 	return s->ledger_key == NULL ? MM_OK :
 	    mm_sign_new(NULL, s->ledger_key, &w->sign_ledger, why);
 }
@@ -58,6 +60,7 @@ mm_worker_free(struct mm_worker **owner)
 	for (size_t i = 0; i < MM_CAS_MAX; i++)
 		mm_sign_free(&w->sign[i]);
 	mm_sign_free(&w->sign_ledger);
+	mm_sign_free(&w->sign_orders);
 	mm_buf_wipe(&w->in);
 	mm_buf_wipe(&w->out);
 	mm_buf_done(&w->tbs);

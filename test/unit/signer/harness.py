@@ -13,22 +13,23 @@ import subprocess
 KINDS = ["none", "hello", "issue", "possess", "token_mint", "token_psk",
          "token_check", "crl_begin", "crl_add", "crl_sign", "crl_read",
          "ledger_add", "ledger_sign", "outstanding", "status",
-         "ledger_check"]
+         "ledger_check", "order_sign"]
 NUMBER = {name: n for n, name in enumerate(KINDS)}
-NUMBER["ledger_check"] += 1  # deliver is no request to a signer
+for _name in ("ledger_check", "order_sign"):
+    NUMBER[_name] += 1  # deliver is no request to a signer
 LINKS = {  # link: the kinds it carries
     "issue": {"hello", "issue", "possess"},
     "ledger": {"hello", "ledger_add", "ledger_sign", "ledger_check",
                "outstanding", "status"},
     "ops": {"hello", "token_mint", "crl_begin", "crl_add", "crl_sign",
-            "crl_read", "status"},
+            "crl_read", "status", "order_sign"},
     "psk": {"hello", "token_psk"},
     "check": {"hello", "token_check"},
 }
 # name: request, answer; a letter a field: b u8, i u32, q u64, t text,
 # d bytes, or a number of fixed bytes.
 FIELDS = {
-    "hello": (["i"], ["t", 32, 32, "q", "q", "b", "b", 32, "t", "d"]),
+    "hello": (["i"], ["t", 32, 32, "q", "q", "b", "b", 32, "t", 32, "d"]),
     "issue": (["t", "i", "t", "t", "t", "q", "b", "d"],
               ["q", 16, "q", "q", "i", "t", 32, "d", "d"]),
     "possess": (["d"], [32]),
@@ -43,6 +44,7 @@ FIELDS = {
     "ledger_sign": (["q"], ["q", 32, "d"]),
     "ledger_check": (["d"], ["q"]),
     "outstanding": (["q", "i"], ["i", "d"]),
+    "order_sign": (["b", "d"], ["d"]),
     "status": (["b"], ["q", "q", "q", "q", "q", "b", "t", "q",
                        "q", "i", "t", "t"]),
 }

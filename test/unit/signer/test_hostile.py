@@ -3,6 +3,7 @@
 What it can achieve is the list in architecture.md, "What a compromised server
 can still do"; what it cannot is a test each.
 """
+import base64
 import hashlib
 import json
 import os
@@ -124,8 +125,104 @@ def sample(kind, csr):
         "ledger_sign": body("ledger_sign", 0),
         "ledger_check": body("ledger_check", b"note"),
         "outstanding": body("outstanding", 0, 10),
+        "order_sign": body("order_sign", 0, order()),
         "status": body("status", 0),
     }[kind]
+
+
+def order(**changed):
+    """A work order's text, as docs/protocol/order.md has it."""
+    stamp = "%Y-%m-%dT%H:%M:%S.000Z"
+    now = time.time()
+    fields = {
+        "centre": "localhost/ledger", "station": "l3", "number": 1,
+        "made_at": time.strftime(stamp, time.gmtime(now)), "batch": "b7",
+        "product": "thermo", "state": "open", "marker": "test",
+        "mode": "online", "share": 25, "scrap": 0,
+        "not_before": time.strftime(stamp, time.gmtime(now)),
+        "until": time.strftime(stamp, time.gmtime(now + 86400)),
+        "level": "software", "take": "next", "on_conflict": "stop",
+        "key_origin": "device", "serials": "SN-{01..25}",
+        "profiles": [{"name": "plain", "version": 1, "sha256": "03" * 32}],
+        "people": []} | changed
+    return b"mintmark-order/1\n" + json.dumps(
+        fields, separators=(",", ":")).encode() + b"\n"
+
+
+def verify_ed25519(tmp, key, data, signature):
+    """By OpenSSL alone."""
+    der = bytes.fromhex("302a300506032b6570032100") + key
+    for name, b in (("key", der), ("data", data), ("sig", signature)):
+        (tmp / name).write_bytes(b)
+    return subprocess.run(
+        ["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER",
+         "-inkey", tmp / "key", "-rawin", "-in", tmp / "data", "-sigfile",
+         tmp / "sig"], capture_output=True).returncode == 0
+
+
+def orders_key(s):
+    name, hashed, raw = s.command(
+        "orders-key").stdout.strip().split("+", 2)
+    assert name == "localhost/ledger/orders"
+    raw = base64.b64decode(raw)
+    assert raw[0] == 1 and hashlib.sha256(
+        name.encode() + b"\n" + raw).hexdigest()[:8] == hashed
+    return raw[1:]
+
+
+# ---- work orders: what it has read, for its own centre, now ----
+
+def test_an_order_is_signed_and_journalled(signer, tmp_path):
+    text = order()
+    key = orders_key(signer)
+    assert signer["ops"].call("hello", 1)[9] == key
+    note, = signer["ops"].call("order_sign", 0, text)
+    signed, _, line = note.rpartition(b"\n\n")
+    assert signed + b"\n" == text
+    dash, name, sig = line.decode().split()
+    assert (dash, name) == ("\u2014", "localhost/ledger/orders")
+    sig = base64.b64decode(sig)
+    assert verify_ed25519(tmp_path, key, text, sig[4:])
+    assert not verify_ed25519(tmp_path, key, text + b" ", sig[4:])
+    last = signer.journal()[-1]
+    assert (last["kind"], last["number"], last["authority"], last["device"],
+            last["tbs_sha256"]) == ("order", 1, "batch:b7", "l3",
+                                    hashlib.sha256(text).hexdigest())
+
+
+def test_an_extension_is_signed_and_journalled(signer, tmp_path):
+    line = b"MMX1 b7 l3 12 2700 2026-12-30T07:00:00Z"
+    text, = signer["ops"].call("order_sign", 1, line)
+    assert text.startswith(line + b" ")
+    sig = base64.urlsafe_b64decode(text[len(line) + 1:] + b"==")
+    tbs = (b"mintmark-extension/1 localhost/ledger/orders\n" + line + b"\n")
+    assert verify_ed25519(tmp_path, orders_key(signer), tbs, sig)
+    assert signer.journal()[-1]["kind"] == "extension"
+
+
+@pytest.mark.parametrize("what, extension, text, code", [
+    ("another centre", 0, {"centre": "other/ledger"}, EPOLICY),
+    ("production", 0, {"marker": "production"}, EPOLICY),
+    ("made long ago", 0, {"made_at": "2024-01-01T00:00:00.000Z"}, EPOLICY),
+    ("made tomorrow", 0, {"made_at": "2099-01-01T00:00:00.000Z"}, EPOLICY),
+    ("a command", 0, {"exec": "rm"}, EINPUT),
+    ("no number", 0, {"number": 0}, EINPUT),
+    ("nothing", 0, b"", EINPUT),
+    ("a checkpoint", 0, b"localhost/ledger\n1\nAAAA\n", EINPUT),
+    ("an order as an extension", 1, {}, EINPUT),
+    ("an extension as an order", 0,
+     b"MMX1 b7 l3 12 2700 2026-12-30T07:00:00Z", EINPUT),
+    ("a signed extension", 1,
+     b"MMX1 b7 l3 12 2700 2026-12-30T07:00:00Z AAAA", EINPUT),
+])
+def test_what_is_no_order_of_its_own_is_not_signed(signer, what, extension,
+                                                   text, code):
+    before = len(signer.journal())
+    with pytest.raises(Refused) as refused:
+        signer["ops"].call("order_sign", extension,
+                           order(**text) if isinstance(text, dict) else text)
+    assert refused.value.code == code, what
+    assert len(signer.journal()) == before
 
 
 # ---- framing: each kind on its links only, an error ends one link ----
