@@ -22,16 +22,16 @@ struct mm_serials {
 };
 /* MM_EINPUT: another form, a serial that is no device_id, more than
  * MM_SERIALS_MAX of them. */
-MM_MUST enum mm_err mm_serials_parse(const char *text, struct mm_serials *out,
-    struct mm_why *why);
+MM_MUST enum mm_err mm_serials_parse(
+    const char *text, struct mm_serials *out, struct mm_why *why);
 /* What parse reads back; text holds MM_SERIALS_TEXT. */
 void mm_serials_text(const struct mm_serials *s, char *text);
 uint64_t mm_serials_count(const struct mm_serials *s);
 /* The serial number at index, from 0; out holds MM_DEVICE_ID_MAX + 1. */
 void mm_serials_at(const struct mm_serials *s, uint64_t index, char *out);
 /* Whether serial is one of the run, exactly so written, and which. */
-bool mm_serials_find(const struct mm_serials *s, const char *serial,
-    uint64_t *index);
+bool mm_serials_find(
+    const struct mm_serials *s, const char *serial, uint64_t *index);
 /* Cuts n serials from the front, which become *part.  MM_ECONFLICT if fewer
  * than n are left; if exactly n, *s is no run any more. */
 MM_MUST enum mm_err mm_serials_cut(struct mm_serials *s, uint64_t n,
@@ -42,9 +42,9 @@ MM_MUST enum mm_err mm_serials_cut(struct mm_serials *s, uint64_t n,
  * A device_id fits more places than these take.
  */
 enum mm_serial_misfit {
-	MM_MISFIT_AWS = 1,  /* AWS IoT: a thing's name has no dot */
+	MM_MISFIT_AWS = 1,   /* AWS IoT: a thing's name has no dot */
 	MM_MISFIT_AZURE = 2, /* Azure DPS: ends in letter, digit, hyphen */
-	MM_MISFIT_MQTT = 4, /* MQTT 3.1.1 3.1.3.1: every server takes 23 bytes */
+	MM_MISFIT_MQTT = 4,  /* MQTT 3.1.1 3.1.3.1: 23 bytes are always taken */
 };
 unsigned mm_serial_misfits(const char *serial);
 /* The place of one bit, and why it does not fit there. */
