@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/own.h"
 #include "cli/ask.h"
+#include "pki/cert.h"
 #include "pki/profile.h"
 
 /* see plan.h */
@@ -24,9 +25,7 @@ mm_plan_is_address(const char *host)
 static bool
 host_valid(const char *host)
 {
-	return mm_plan_is_address(host) || (host[0] != '.' && host[0] != '-' &&
-	    host[strspn(host, "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")] == '\0');
+	return mm_plan_is_address(host) || mm_host_name_valid(host);
 }
 
 static enum mm_err

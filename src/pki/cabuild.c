@@ -56,6 +56,40 @@ put_address(struct mm_buf *b, const char *text, struct mm_why *why)
 	return MM_OK;
 }
 
+/* see cert.h; RFC 1123 2.1: letters, digits, hyphens; RFC 6125 6.4.3: the
+ * first label may be "*" */
+bool
+mm_host_name_valid(const char *s)
+{
+	static const char ok[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+	bool number;
+	size_t n;
+
+	if (strlen(s) > 253)
+		return false;
+	if (strncmp(s, "*.", 2) == 0)
+		s += 2;
+	for (;; s += n + 1) {
+		n = strspn(s, ok);
+		if (n == 0 || n > 63 || s[0] == '-' || s[n - 1] == '-')
+			return false;
+		number = strspn(s, "0123456789") == n;
+		if (s[n] != '.')
+			return s[n] == '\0' && !number;
+	}
+}
+
+static enum mm_err
+put_host(struct mm_buf *b, const char *name, struct mm_why *why)
+{
+	if (!mm_host_name_valid(name))
+		return MM_FAIL(why, MM_EINPUT,
+		    "\"%.100s\" is not one DNS name", name);
+	mm_der_put(b, MM_DER_CTX(2), mm_bytes_of(name));
+	return MM_OK;
+}
+
 static size_t
 count(const struct mm_conf_list *l)
 {
@@ -73,7 +107,7 @@ put_names(struct mm_buf *b, const struct mm_ca_fields *f, struct mm_why *why)
 	m = mm_ext_open(b, OID_SAN, false);
 	seq = mm_der_open(b, MM_DER_SEQ);
 	for (size_t i = 0; i < count(f->dns); i++)
-		mm_der_put(b, MM_DER_CTX(2), mm_bytes_of(f->dns->item[i]));
+		MM_TRY(put_host(b, f->dns->item[i], why));
 	for (size_t i = 0; i < count(f->ip); i++)
 		MM_TRY(put_address(b, f->ip->item[i], why));
 	mm_der_close(b, seq);

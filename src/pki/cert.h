@@ -108,6 +108,8 @@ struct mm_ca_fields {
 	struct mm_bytes issuer_subject;      /* empty: self-signed */
 	struct mm_bytes issuer_key_id;
 };
+/* One DNS name for a server's SAN, "*." before it or not; no address. */
+bool mm_host_name_valid(const char *s);
 MM_MUST enum mm_err mm_ca_build(const struct mm_ca_fields *f,
     struct mm_bytes alg, struct mm_buf *tbs, struct mm_why *why);
 

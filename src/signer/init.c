@@ -23,8 +23,7 @@ make_folder(struct mm_setup *s, const char *name, mode_t mode,
 
 	MM_TRY(mm_whose(s, owner, &own, why));
 	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));
-	MM_TRY(mm_dir_make(path, mode, why));
-	return mm_dir_own(path, &own, why);
+	return mm_place_folder(path, &own, why);
 }
 
 /* see setup.h; auditors pass through to the journal, nobody else does */

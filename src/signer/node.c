@@ -215,6 +215,16 @@ unseal(struct mm_setup *s, const char *path, struct mm_secret **out,
 	return mm_unseal(mm_buf_view(&pem), mm_secret_view(s->pass), out, why);
 }
 
+/* Which "mintmark init" made on the first node. */
+static enum mm_err
+server_folder(struct mm_setup *s, struct mm_why *why)
+{
+	struct mm_file_own own = { .mode = 0755 };
+
+	MM_TRY(mm_whose(s, MM_OF_SERVER, &own, why));
+	return mm_place_folder(s->conf->set.server_dir, &own, why);
+}
+
 /* see setup.h */
 enum mm_err
 mm_cmd_join(const struct mm_opts *o, struct mm_why *why)
@@ -231,6 +241,7 @@ mm_cmd_join(const struct mm_opts *o, struct mm_why *why)
 		    "this node no name (node)");
 	MM_TRY(unseal(&s, o->from, &all, why));
 	MM_TRY(mm_setup_folders(&s, why));
+	MM_TRY(server_folder(&s, why));
 	MM_TRY(place_all(&s, mm_secret_view(all), why));
 	MM_TRY(mm_setup_journal(&s, why));
 	mm_json_open(&s.json, '{');

@@ -94,6 +94,16 @@ make_folder_of(const char *path, struct mm_why *why)
 
 /* see setup.h */
 enum mm_err
+mm_place_folder(const char *path, const struct mm_file_own *own,
+    struct mm_why *why)
+{
+	MM_TRY(make_folder_of(path, why));
+	MM_TRY(mm_dir_make(path, own->mode, why));
+	return mm_dir_own(path, own, why);
+}
+
+/* see setup.h */
+enum mm_err
 mm_place(const struct mm_setup *s, const char *path, struct mm_bytes data,
     mode_t mode, enum mm_owner owner, struct mm_why *why)
 {

@@ -36,6 +36,9 @@ enum mm_owner { MM_OF_SIGNER, MM_OF_AUDIT, MM_OF_SERVER, MM_OF_ROOT };
 MM_MUST enum mm_err mm_place(const struct mm_setup *s, const char *path,
     struct mm_bytes data, mode_t mode, enum mm_owner owner,
     struct mm_why *why);
+/* Makes a folder, and above it what is missing for all to pass. */
+MM_MUST enum mm_err mm_place_folder(const char *path,
+    const struct mm_file_own *own, struct mm_why *why);
 /* Owner's uid and gid into own; nobody's unless root asks. */
 MM_MUST enum mm_err mm_whose(const struct mm_setup *s, enum mm_owner owner,
     struct mm_file_own *own, struct mm_why *why);

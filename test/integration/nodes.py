@@ -30,7 +30,6 @@ class Node(World):
         self.admin_key = first.admin_key
         self.anchor = self.etc / "root.crt"
         self._configure(first)
-        (self.state / "server").mkdir(parents=True)
         with open(self.passphrase) as pw:
             run(SIGNER, "join", "--config", self.conf, "--passphrase-fd",
                 pw.fileno(), "--from", bundle, pass_fds=[pw.fileno()])

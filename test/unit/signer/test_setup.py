@@ -197,6 +197,32 @@ def test_owners_are_set_by_descriptor(tmp_path):
     assert {p: (tmp_path / p).owner() for p in owner} == owner
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="wants root")
+def test_a_joined_nodes_folders_are_their_users(tmp_path):
+    """Also where nothing was before, as "mintmark init" leaves them."""
+    (tmp_path / "a").mkdir()
+    a = Signer(program(), tmp_path / "a", lambda c: 'node = "a"\n' + c)
+    a.init()
+    a.command("export-node", "--out", tmp_path / "node.pem")
+    (tmp_path / "b").mkdir()
+    b = Signer(program(), tmp_path / "b", lambda c: (
+        'node = "b"\nserver_user = "daemon"\nsigner_user = "nobody"\n' +
+        c.replace(str(tmp_path / "b") + "/s", str(tmp_path / "b") + "/x/s")))
+    b.command("join", "--from", tmp_path / "node.pem")
+    top = tmp_path / "b/x"
+    assert {p.name: (p.owner(), oct(p.stat().st_mode & 0o777))
+            for p in (top, top / "server", top / "signer")} == {
+        "x": ("root", "0o755"), "server": ("daemon", "0o755"),
+        "signer": ("nobody", "0o700")}
+
+
+@pytest.mark.parametrize("name", ["a.example,127.0.0.1", "192.0.2.1", "a b",
+                                  "-a.example", "a..example", "a.*.example"])
+def test_a_tls_name_is_one_dns_name(signer, name):
+    done = signer.command("init", "--tls-dns", name, check=False)
+    assert done.returncode == 2 and "one DNS name" in done.stderr
+
+
 def test_wrong_passphrase_and_flags(signer):
     signer.init()
     (signer.dir / "pass").write_text("another\n")
