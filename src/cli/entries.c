@@ -34,54 +34,22 @@ differ(json_t *to, uint64_t from, uint64_t last, const char *what)
 	mm_differ(to, record, what);
 }
 
-/* Types are of letters and points. */
-static bool
-is_type(struct mm_bytes type)
-{
-	for (size_t i = 0; i < type.n; i++)
-		if (type.p[i] != '.' && type.p[i] != '_' &&
-		    (type.p[i] < 'a' || type.p[i] > 'z'))
-			return false;
-	return type.n > 0 && type.n <= 40;
-}
-
-static bool
-is_known(struct mm_bytes type)
-{
-	for (unsigned t = 0; t < MM_ENTRY_TYPE_COUNT; t++) {
-		const char *name = mm_entry_type_name((enum mm_entry_type)t);
-
-		if (strlen(name) == type.n && memcmp(name, type.p, type.n) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void
-not_an_entry(struct reading *r, uint64_t index, struct mm_bytes json)
-{
-	struct mm_entry_view view;
-	char what[96] = "not an entry";
-
-	mm_entry_look(json, &view);
-	if (is_type(view.type) && !is_known(view.type))
-		snprintf(what, sizeof(what),
-		    "of a type that is not known: "
-		    "%.*s",
-		    (int)view.type.n, (const char *)view.type.p);
-	differ(r->differences, index, index, what);
-}
-
 static enum mm_err
 one_entry(void *ctx, uint64_t index, struct mm_bytes json, struct mm_why *why)
 {
 	struct reading *r = ctx;
-	struct mm_entry e;
+	struct mm_entry_read e;
+	char what[96] = "not an entry";
+	enum mm_err rc =
+	    mm_entry_read(json, r->arena, sizeof(r->arena), &e, NULL);
 
 	r->next = index + 1;
-	if (mm_entry_parse(json, r->arena, sizeof(r->arena), &e, NULL) == MM_OK)
-		return r->fn(r->ctx, index, &e, why);
-	not_an_entry(r, index, json);
+	if (rc == MM_OK && !e.later)
+		return r->fn(r->ctx, index, &e.e, why);
+	if (rc == MM_OK)
+		snprintf(what, sizeof(what), "of a %s that is not known: %s",
+		    e.e.type == MM_ENTRY_TYPE_COUNT ? "type" : "form", e.type);
+	differ(r->differences, index, index, what);
 	return MM_OK;
 }
 

@@ -1,6 +1,7 @@
 #include "cli/leaves.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,7 +19,7 @@ struct slot {
 	enum mm_err rc;
 	struct mm_why why;
 	struct mm_buf bundle;
-	struct mm_hash leaf[MM_TILE_W];
+	struct mm_leaf leaf[MM_TILE_W];
 };
 
 struct leaves {
@@ -49,13 +50,16 @@ static enum mm_err
 hash_entry(void *ctx, uint64_t index, struct mm_bytes json, struct mm_why *why)
 {
 	struct hasher *h = ctx;
+	struct mm_leaf *leaf = &h->slot->leaf[index % MM_TILE_W];
 	struct mm_why bad = { 0 };
-	struct mm_entry e;
+	struct mm_entry_read e;
 
-	if (mm_entry_parse(json, h->arena, sizeof(h->arena), &e, &bad) != MM_OK)
+	if (mm_entry_read(json, h->arena, sizeof(h->arena), &e, &bad) != MM_OK)
 		return MM_FAIL(why, MM_EPOLICY, "entry %llu: %s",
 		    (unsigned long long)index, bad.text);
-	h->slot->leaf[index % MM_TILE_W] = mm_tree_leaf(json);
+	leaf->hash = mm_tree_leaf(json);
+	snprintf(leaf->later, sizeof(leaf->later), "%s",
+	    e.later ? e.type : "");
 	return MM_OK;
 }
 

@@ -202,6 +202,7 @@ struct export {
 	const char *type, *device;
 	int64_t since_ms;
 	uint64_t from, printed, next; /* next: after the last one printed */
+	uint64_t later; /* printed, of a form that is not known */
 	unsigned long limit; /* 0: none */
 	bool csv;
 	struct mm_progress progress;
@@ -209,13 +210,14 @@ struct export {
 };
 
 static void
-put_csv(struct export *x, uint64_t index, const struct mm_entry *e)
+put_csv(struct export *x, uint64_t index, const struct mm_entry_read *r)
 {
+	const struct mm_entry *e = &r->e;
 	char at[MM_TIME_TEXT];
 
 	mm_time_text(e->at_ms, at);
 	fprintf(x->f, "%llu,%s,%s,", (unsigned long long)index, at,
-	    mm_entry_type_name(e->type));
+	    r->type);
 	for (unsigned i = 0; i < MM_ENTRY_FIELD_COUNT; i++)
 		mm_csv_put(x->f, e->field[i] ? e->field[i] : "",
 		    i + 1 == MM_ENTRY_FIELD_COUNT);
@@ -236,12 +238,12 @@ put_json(struct export *x, uint64_t index, struct mm_bytes json)
 
 /* As the server does: device ids count without case. */
 static bool
-wanted(const struct export *x, const struct mm_entry *e)
+wanted(const struct export *x, const struct mm_entry_read *r)
 {
-	const char *device = e->field[MM_F_DEVICE];
+	const char *device = r->e.field[MM_F_DEVICE];
 
-	return e->at_ms >= x->since_ms && mm_entry_one_of(x->type,
-	    mm_bytes_of(mm_entry_type_name(e->type))) &&
+	return r->e.at_ms >= x->since_ms &&
+	    mm_entry_one_of(x->type, mm_bytes_of(r->type)) &&
 	    (x->device == NULL ||
 	    (device != NULL && strcasecmp(x->device, device) == 0));
 }
@@ -251,15 +253,16 @@ put_entry(void *ctx, uint64_t index, struct mm_bytes json,
     struct mm_why *why)
 {
 	struct export *x = ctx;
-	struct mm_entry e;
+	struct mm_entry_read e;
 
 	mm_progress_step(&x->progress, index);
 	if (index < x->from)
 		return MM_OK;
-	MM_TRY(mm_entry_parse(json, x->arena, sizeof(x->arena), &e, why));
+	MM_TRY(mm_entry_read(json, x->arena, sizeof(x->arena), &e, why));
 	if (!wanted(x, &e))
 		return MM_OK;
 	x->printed++;
+	x->later += e.later;
 	x->source->enough = x->printed == x->limit;
 	x->next = index + 1;
 	if (x->csv)
@@ -458,6 +461,10 @@ export_file(struct mm_cli *cli, const struct mm_args *a, struct export *x,
 	if (rc == MM_OK && !cli->quiet)
 		fprintf(stderr, "mintmark: %llu entries written\n",
 		    (unsigned long long)x->printed);
+	if (rc == MM_OK && x->csv && x->later != 0)
+		mm_cli_note(cli, "%llu of them are of a form that this release "
+		    "does not know: the table has what it knows of them, "
+		    "--format jsonl has all", (unsigned long long)x->later);
 	return rc;
 }
 

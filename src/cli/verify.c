@@ -21,12 +21,21 @@ const struct mm_opt mm_opts_ledger_verify[] = {
 	END
 };
 
+/* Entries of later releases: how many, and of which types the first. */
+struct later {
+	uint64_t n;
+	unsigned ntypes;
+	bool more; /* types */
+	char type[8][sizeof(((struct mm_leaf *)NULL)->later)];
+};
+
 struct walk {
 	struct mm_source *source;
 	struct mm_tile_edge edge;
 	struct mm_checkpoint kept; /* size 0: none */
 	struct mm_hash at_kept;
 	struct mm_progress progress;
+	struct later later;
 	bool checking; /* what fails now is the ledger, if it was read */
 };
 
@@ -57,13 +66,27 @@ full_tile(void *ctx, unsigned level, uint64_t index,
 	return same_tile(ctx, &id, hashes, why);
 }
 
+static void
+note_later(struct later *l, const char *type)
+{
+	l->n++;
+	for (unsigned i = 0; i < l->ntypes; i++)
+		if (strcmp(l->type[i], type) == 0)
+			return;
+	l->more = l->ntypes == sizeof(l->type) / sizeof(l->type[0]);
+	if (!l->more)
+		strcpy(l->type[l->ntypes++], type);
+}
+
 static enum mm_err
-one_leaf(void *ctx, uint64_t index, const struct mm_hash *leaf,
+one_leaf(void *ctx, uint64_t index, const struct mm_leaf *leaf,
     struct mm_why *why)
 {
 	struct walk *w = ctx;
 
-	MM_TRY(mm_tile_edge_append(&w->edge, leaf, full_tile, w, why));
+	MM_TRY(mm_tile_edge_append(&w->edge, &leaf->hash, full_tile, w, why));
+	if (leaf->later[0] != '\0')
+		note_later(&w->later, leaf->later);
 	if (w->edge.size == w->kept.size)
 		w->at_kept = mm_tile_edge_root(&w->edge);
 	if ((index & 255) == 0)
@@ -126,21 +149,51 @@ load_kept(const char *path, const struct mm_note_key *key,
 	return mm_checkpoint_verify(mm_buf_view(&b), key, kept, why);
 }
 
+static json_t *
+types_json(const struct later *l)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < l->ntypes; i++)
+		json_array_append_new(list, json_string(l->type[i]));
+	return list;
+}
+
+static void
+report_json(const struct walk *w, const struct mm_checkpoint *c, bool trusted)
+{
+	char root[2 * MM_HASH_N + 1];
+	json_t *o;
+
+	mm_hex_text(c->root.b, MM_HASH_N, root);
+	o = json_pack("{s:b,s:s,s:I,s:s,s:I,s:b,s:I,s:o}", "verified", 1,
+	    "origin", c->origin, "size", (json_int_t)c->size, "root", root,
+	    "kept_size", (json_int_t)w->kept.size, "key_given", trusted,
+	    "not_known", (json_int_t)w->later.n, "not_known_types",
+	    types_json(&w->later));
+	mm_json_print(o);
+	json_decref(o);
+}
+
+/* Their hashes are in the tree like any other's: no alarm. */
+static void
+report_later(const struct later *l)
+{
+	if (l->n == 0)
+		return;
+	printf("%llu %s of a form that this release does not know:",
+	    (unsigned long long)l->n, l->n == 1 ? "entry is" : "entries are");
+	for (unsigned i = 0; i < l->ntypes; i++)
+		printf("%s %s", i == 0 ? "" : ",", l->type[i]);
+	printf("%s.\n", l->more ? " and others" : "");
+}
+
 static void
 report(const struct mm_cli *cli, const struct walk *w,
     const struct mm_checkpoint *c, bool trusted)
 {
-	char root[2 * MM_HASH_N + 1];
-
-	mm_hex_text(c->root.b, MM_HASH_N, root);
 	if (cli->json) {
-		json_t *o = json_pack("{s:b,s:s,s:I,s:s,s:I,s:b}", "verified",
-		    1, "origin", c->origin, "size", (json_int_t)c->size,
-		    "root", root, "kept_size", (json_int_t)w->kept.size,
-		    "key_given", trusted);
-
-		mm_json_print(o);
-		json_decref(o);
+		report_json(w, c, trusted);
 		return;
 	}
 	fputs("verified: ", stdout);
@@ -151,6 +204,7 @@ report(const struct mm_cli *cli, const struct walk *w,
 		printf("; the first %llu are those of last time",
 		    (unsigned long long)w->kept.size);
 	printf(".\n");
+	report_later(&w->later);
 	if (!trusted)
 		mm_cli_note(cli, "the key came from the ledger itself; give "
 		    "--key from another source to know who signed");

@@ -115,10 +115,23 @@ MM_MUST enum mm_err mm_entry_encode(const struct mm_entry *e,
  * Reads back what encode wrote, strictly: canonical form only (the same
  * bytes must come out again), known type, right fields.  Texts live in the
  * caller's arena, which must hold at least the entry's length plus 64.
- * MM_EINPUT otherwise.  Used by verify, reconcile and the signer.
+ * MM_EINPUT otherwise.
  */
 MM_MUST enum mm_err mm_entry_parse(struct mm_bytes json, char *arena,
     size_t arena_n, struct mm_entry *out, struct mm_why *why);
+/*
+ * Reads what a later release may have written too: canonical like any other,
+ * but of a type, or with fields, that this one has no name for.  Values are
+ * texts and whole numbers in every release of version 1.  MM_EINPUT: not even
+ * that.  For who must not take what is new for what is wrong.
+ */
+struct mm_entry_read {
+	struct mm_entry e; /* what is known; MM_ENTRY_TYPE_COUNT: no type */
+	const char *type;  /* in the arena: of [a-z0-9_.], at most 40 */
+	bool later;	   /* and parse would not have it */
+};
+MM_MUST enum mm_err mm_entry_read(struct mm_bytes json, char *arena,
+    size_t arena_n, struct mm_entry_read *out, struct mm_why *why);
 /*
  * What a filter asks of an entry, borrowed from its JSON; {NULL, 0} where it
  * has no such field.  No check: for entries that are in the ledger.  The

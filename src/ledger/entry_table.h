@@ -12,6 +12,13 @@ enum mm_entry_form {
 
 extern const char *const mm_entry_field_names[MM_ENTRY_FIELD_COUNT];
 enum mm_entry_form mm_entry_field_form(enum mm_entry_field f);
+bool mm_entry_form_holds(enum mm_entry_form form, const char *v);
+/* Whether entries of that type have that field. */
+bool mm_entry_field_of(enum mm_entry_type t, enum mm_entry_field f);
+/* Each field in its form, and if the type is known none missing that it must
+ * have; which others there are is not asked.  MM_EBUG. */
+MM_MUST enum mm_err mm_entry_check_known(const struct mm_entry *e,
+    struct mm_why *why);
 /* The type of that name, or MM_ENTRY_TYPE_COUNT. */
 enum mm_entry_type mm_entry_type_of(struct mm_bytes name);
 

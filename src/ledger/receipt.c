@@ -110,11 +110,11 @@ check_entry(struct mm_bytes json, struct mm_why *why)
 {
 	size_t n = json.n + 64;
 	MM_OWN(free_text) char *arena = malloc(n);
-	struct mm_entry e;
+	struct mm_entry_read e;
 
 	if (arena == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	return mm_entry_parse(json, arena, n, &e, why);
+	return mm_entry_read(json, arena, n, &e, why);
 }
 
 /* see receipt.h */

@@ -203,7 +203,7 @@ with_entry(struct mm_birth *b, struct mm_bytes receipt,
 	MM_OWN(mm_buf_done) struct mm_buf arena = MM_BUF_INIT(MM_BIRTH_MAX);
 	MM_OWN(text_free) char *texts = NULL;
 	struct mm_receipt r;
-	struct mm_entry e;
+	struct mm_entry_read e;
 	size_t n;
 
 	MM_TRY(mm_receipt_parse(receipt, &arena, &r, why));
@@ -211,8 +211,8 @@ with_entry(struct mm_birth *b, struct mm_bytes receipt,
 	texts = malloc(n);
 	if (texts == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	MM_TRY(mm_entry_parse(r.entry, texts, n, &e, why));
-	return take(b, &e, why);
+	MM_TRY(mm_entry_read(r.entry, texts, n, &e, why));
+	return take(b, &e.e, why);
 }
 
 static enum mm_err

@@ -75,23 +75,23 @@ maybe(const struct scan *s, struct mm_bytes json)
 static bool
 wanted(const struct scan *s, struct mm_bytes json)
 {
-	struct mm_entry e;
+	struct mm_entry_read r;
+	const struct mm_entry *e = &r.e;
 
 	if (!s->filtered)
 		return true;
-	if (!maybe(s, json) || mm_entry_parse(json, s->arena,
-	    MM_ENTRY_MAX + 64, &e, NULL) != MM_OK)
+	if (!maybe(s, json) || mm_entry_read(json, s->arena,
+	    MM_ENTRY_MAX + 64, &r, NULL) != MM_OK)
 		return false;
-	if ((s->from_ms != 0 && e.at_ms < s->from_ms) ||
-	    (s->to_ms != 0 && e.at_ms >= s->to_ms) ||
-	    !mm_entry_one_of(s->types.types,
-	    mm_bytes_of(mm_entry_type_name(e.type))))
+	if ((s->from_ms != 0 && e->at_ms < s->from_ms) ||
+	    (s->to_ms != 0 && e->at_ms >= s->to_ms) ||
+	    !mm_entry_one_of(s->types.types, mm_bytes_of(r.type)))
 		return false;
 	for (unsigned i = 0; i < 4; i++) {
 		const struct filter *f = &s->filter[i];
 
-		if (f->value[0] != '\0' && (e.field[f->field] == NULL ||
-		    strcmp(e.field[f->field], f->value) != 0))
+		if (f->value[0] != '\0' && (e->field[f->field] == NULL ||
+		    strcmp(e->field[f->field], f->value) != 0))
 			return false;
 	}
 	return true;
@@ -178,13 +178,13 @@ walk(struct scan *s, struct mm_why *why)
 static enum mm_err
 time_of(struct scan *s, uint64_t index, int64_t *at, struct mm_why *why)
 {
-	struct mm_entry e;
+	struct mm_entry_read r;
 
 	mm_buf_reset(&s->block);
 	MM_TRY(mm_get_entry(s->r->reader, index, &s->block, why));
-	MM_TRY(mm_entry_parse(mm_buf_view(&s->block), s->arena,
-	    MM_ENTRY_MAX + 64, &e, why));
-	*at = e.at_ms;
+	MM_TRY(mm_entry_read(mm_buf_view(&s->block), s->arena,
+	    MM_ENTRY_MAX + 64, &r, why));
+	*at = r.e.at_ms;
 	return MM_OK;
 }
 

@@ -1,5 +1,8 @@
-/* Properties: what parses encodes to the same bytes; a look at any bytes stays
- * within them, and at an entry sees what the parser sees. */
+/* Properties: what parses encodes to the same bytes; what is read as a later
+ * release's does not parse, and is an object of texts and whole numbers to
+ * another reader of JSON; a look at any bytes stays within them, and at an
+ * entry sees what the parser sees. */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +19,36 @@ same(struct mm_bytes seen, const char *parsed)
 	if (!mm_bytes_eq(seen, parsed != NULL ? mm_bytes_of(parsed)
 					      : (struct mm_bytes){ 0 }))
 		abort();
+}
+
+static void
+flat(struct mm_bytes json)
+{
+	json_t *o = json_loadb((const char *)json.p, json.n,
+	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(o))
+		abort();
+	json_object_foreach(o, key, value)
+		if (!json_is_string(value) && (!json_is_integer(value) ||
+		    json_integer_value(value) < 0))
+			abort();
+	json_decref(o);
+}
+
+static void
+later(struct mm_bytes json, char *arena, enum mm_err parsed)
+{
+	struct mm_entry_read r = { 0 };
+	enum mm_err err = mm_entry_read(json, arena, json.n + 64, &r, NULL);
+
+	if (err != MM_OK ? parsed == MM_OK || r.type != NULL
+			 : r.later != (parsed == MM_EINPUT))
+		abort();
+	if (err == MM_OK)
+		flat(json);
 }
 
 int
@@ -45,6 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		same(v.key, e.field[MM_F_KEY]);
 		same(v.size, e.field[MM_F_SIZE]);
 	}
+	later(json, arena, err);
 	mm_buf_done(&again);
 	free(arena);
 	return 0;

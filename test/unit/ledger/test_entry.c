@@ -276,6 +276,107 @@ only_the_canonical_form_is_read(void **state)
 	}
 }
 
+#define LATER(type, more) "{\"v\":1,\"type\":\"" type "\"," \
+	"\"at\":\"1970-01-01T00:00:00.001Z\",\"time_source\":\"ntp\"" more "}"
+
+/* Good: read, as what parse would not have. */
+static const struct {
+	const char *what, *json;
+	bool good;
+} laters[] = {
+	{ "a type", LATER("x.y_2", ""), true },
+	{ "a type with fields", LATER("x", ",\"device\":\"SN-1\",\"a\":1,"
+	    "\"count\":3,\"b\":\"\\u0001\\n\xc3\xa9\""), true },
+	{ "a field of a known type", HEAD ",\"reason\":\"r\",\"a\":\"\","
+	    "\"count\":3}", true },
+	{ "a known field that the type did not have", HEAD
+	    ",\"role\":\"x\",\"reason\":\"r\",\"count\":3}", true },
+	{ "no type", LATER("", ""), false },
+	{ "a type with capitals", LATER("X", ""), false },
+	{ "a long type", LATER("x2345678901234567890123456789012345678901",
+	    ""), false },
+	{ "no field", LATER("x", ",\"\":\"\""), false },
+	{ "a must is missing", HEAD ",\"a\":\"b\",\"count\":3}", false },
+	{ "a number as text", LATER("x", ",\"count\":\"3\""), false },
+	{ "no number", LATER("x", ",\"a\":"), false },
+	{ "a leading zero", LATER("x", ",\"a\":03"), false },
+	{ "past 2^53 - 1", LATER("x", ",\"a\":9007199254740992"), false },
+	{ "a fraction", LATER("x", ",\"a\":1.5"), false },
+	{ "true", LATER("x", ",\"a\":true"), false },
+	{ "an object", LATER("x", ",\"a\":{}"), false },
+	{ "twice", LATER("x", ",\"a\":1,\"a\":2"), false },
+	{ "the time's source twice", LATER("x", ",\"time_source\":\"\""),
+	    false },
+	{ "known fields twice", LATER("x", ",\"role\":\"a\",\"role\":\"b\""),
+	    false },
+	{ "known fields in another order", LATER("x", ",\"role\":\"a\","
+	    "\"key\":\"b\""), false },
+	{ "a needless escape", LATER("x", ",\"a\":\"\\u0041\""), false },
+	{ "a raw control", LATER("x", ",\"a\":\"\x1b\""), false },
+	{ "not UTF-8", LATER("x", ",\"a\":\"\xff\""), false },
+	{ "a time without milliseconds", "{\"v\":1,\"type\":\"x\",\"at\":"
+	    "\"1970-01-01T00:00:00Z\",\"time_source\":\"n\"}", false },
+	{ "something after it", LATER("x", "") "\n", false },
+};
+
+static void
+what_a_later_release_wrote_is_read(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(laters); i++) {
+		struct mm_bytes json = mm_bytes_of(laters[i].json);
+		struct mm_entry_read r = { .e.at_ms = -1 };
+		struct mm_why why = { 0 };
+		struct mm_entry e;
+		char arena[1024];
+		enum mm_err err =
+		    mm_entry_read(json, arena, json.n + 64, &r, &why);
+		ROW(laters[i].what, (err == MM_OK) == laters[i].good);
+		ROW(laters[i].what, laters[i].good || err == MM_EINPUT);
+		ROW(laters[i].what, why.code == err);
+		ROW(laters[i].what, r.later == laters[i].good);
+		ROW(laters[i].what, (r.e.at_ms == 1) == laters[i].good);
+		ROW(laters[i].what, mm_entry_parse(json, arena, json.n + 64, &e,
+		    NULL) == MM_EINPUT);
+	}
+}
+
+static void
+of_a_later_entry_the_known_fields_are_there(void **state)
+{
+	struct mm_bytes json = mm_bytes_of(laters[1].json);
+	struct mm_entry_read r;
+	char arena[1024];
+
+	(void)state;
+	assert_int_equal(mm_entry_read(json, arena, json.n + 64, &r, NULL),
+	    MM_OK);
+	assert_int_equal(r.e.type, MM_ENTRY_TYPE_COUNT);
+	assert_string_equal(r.type, "x");
+	assert_string_equal(r.e.field[MM_F_DEVICE], "SN-1");
+	assert_string_equal(r.e.field[MM_F_COUNT], "3");
+}
+
+/* As many fields that are not known as a reader keeps, and one more. */
+static void
+fields_that_are_not_known_have_a_limit(void **state)
+{
+	(void)state;
+	for (unsigned n = 63; n <= 65; n++) {
+		struct mm_buf b = MM_BUF_INIT(4096);
+		struct mm_entry_read r;
+		char arena[4096];
+		mm_buf_bytes(&b, mm_bytes_of(LATER("x", "")));
+		b.n--;
+		for (unsigned i = 0; i < n; i++)
+			mm_buf_printf(&b, ",\"f%u\":%u", i, i);
+		mm_buf_u8(&b, '}');
+		assert_int_equal(mm_entry_read(mm_buf_view(&b), arena, b.n + 64,
+		    &r, NULL), n <= 64 ? MM_OK : MM_EINPUT);
+		mm_buf_done(&b);
+	}
+}
+
 static void
 the_reference_has_every_type(void **state)
 {
@@ -320,6 +421,9 @@ main(void)
 		cmocka_unit_test(an_entry_has_a_longest),
 		cmocka_unit_test(every_type_reads_back),
 		cmocka_unit_test(only_the_canonical_form_is_read),
+		cmocka_unit_test(what_a_later_release_wrote_is_read),
+		cmocka_unit_test(of_a_later_entry_the_known_fields_are_there),
+		cmocka_unit_test(fields_that_are_not_known_have_a_limit),
 		cmocka_unit_test(the_reference_has_every_type),
 	};
 
