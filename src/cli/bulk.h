@@ -28,6 +28,9 @@ struct mm_csv {
 /* "-" is standard input; reads the header. */
 MM_MUST enum mm_err mm_csv_open(struct mm_csv *c, const char *path,
     struct mm_why *why);
+/* The same of an open stream, path being what it is called. */
+MM_MUST enum mm_err mm_csv_over(struct mm_csv *c, FILE *take_f,
+    const char *path, struct mm_why *why);
 void mm_csv_close(struct mm_csv *c);
 /* MM_ENOTFOUND at the end; quoted cells, CRLF or LF; a record with another
  * number of cells than the header is MM_EINPUT with its row. */

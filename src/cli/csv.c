@@ -23,63 +23,90 @@ bad(const struct mm_csv *c, struct mm_why *why, const char *what)
 	    what);
 }
 
-/* One character of a record; where: 0 cell's start, 1 bare, 2 in quotes,
- * 3 after a closing quote.  Says whether the record has ended. */
+/* ---- a record, character by character (RFC 4180 2) ---- */
+
+enum place { START, BARE, QUOTED, CLOSED, PLACES }; /* in a cell */
+enum kind { OTHER, QUOTE, COMMA, LINE_FEED, RETURN, KINDS };
+enum act { ADD, PASS, CELL, END, WRONG };
+
+static const struct step {
+	enum act act;
+	enum place next;
+} steps[PLACES][KINDS] = {
+	[START] = { [OTHER] = { ADD, BARE }, [QUOTE] = { PASS, QUOTED },
+	    [COMMA] = { CELL, START }, [LINE_FEED] = { END, START },
+	    [RETURN] = { PASS, START } },
+	[BARE] = { [OTHER] = { ADD, BARE }, [QUOTE] = { ADD, BARE },
+	    [COMMA] = { CELL, START }, [LINE_FEED] = { END, START },
+	    [RETURN] = { PASS, BARE } },
+	[QUOTED] = { [OTHER] = { ADD, QUOTED }, [QUOTE] = { PASS, CLOSED },
+	    [COMMA] = { ADD, QUOTED }, [LINE_FEED] = { ADD, QUOTED },
+	    [RETURN] = { ADD, QUOTED } },
+	[CLOSED] = { [OTHER] = { WRONG, CLOSED }, [QUOTE] = { ADD, QUOTED },
+	    [COMMA] = { CELL, START }, [LINE_FEED] = { END, START },
+	    [RETURN] = { PASS, CLOSED } },
+};
+
+static enum kind
+kind_of(int ch)
+{
+	static const char kinds[] = { [QUOTE] = '"', [COMMA] = ',',
+		[LINE_FEED] = '\n', [RETURN] = '\r' };
+	const char *at = memchr(kinds + QUOTE, ch, sizeof(kinds) - QUOTE);
+
+	return at == NULL ? OTHER : (enum kind)(at - kinds);
+}
+
+/* Why not, or NULL. */
+static const char *
+put(struct mm_csv *c, char *text, size_t *at, enum act act, int ch)
+{
+	if (act == WRONG)
+		return "text after a quote";
+	if (act == ADD)
+		text[(*at)++] = (char)ch;
+	if (act != CELL)
+		return NULL;
+	text[(*at)++] = '\0';
+	if (c->n == MM_CSV_COLUMNS)
+		return "too many columns";
+	c->cell[c->n++] = text + *at;
+	return NULL;
+}
+
 static enum mm_err
 record(struct mm_csv *c, char *text, struct mm_why *why)
 {
+	struct step step = { PASS, START };
+	const char *fault = NULL;
 	size_t at = 0;
-	int ch, where = 0;
+	int ch = '\0';
 
 	c->whole = false;
 	c->n = 0;
 	c->cell[c->n++] = text;
-	while ((ch = getc(c->f)) != EOF) {
+	while (step.act != END && (ch = getc(c->f)) != EOF) {
 		c->read++;
 		if (at + 2 >= MM_CSV_LINE || ch == '\0')
 			return bad(c, why, ch ? "too long" : "NUL in it");
-		if (where == 2 && ch != '"')
-			text[at++] = (char)ch;
-		else if (where == 2)
-			where = 3;
-		else if (ch == '"' && where == 3) {
-			text[at++] = '"';
-			where = 2;
-		} else if (ch == '"' && where == 0)
-			where = 2;
-		else if (ch == '\n')
-			break;
-		else if (ch == ',') {
-			text[at++] = '\0';
-			if (c->n == MM_CSV_COLUMNS)
-				return bad(c, why, "too many columns");
-			c->cell[c->n++] = text + at;
-			where = 0;
-		} else if (ch != '\r') {
-			if (where == 3)
-				return bad(c, why, "text after a quote");
-			text[at++] = (char)ch;
-			where = 1;
-		}
+		step = steps[step.next][kind_of(ch)];
+		fault = put(c, text, &at, step.act, ch);
+		if (fault != NULL)
+			return bad(c, why, fault);
 	}
-	if (where == 2)
+	if (step.next == QUOTED)
 		return bad(c, why, "quote not closed");
 	text[at] = '\0';
 	c->whole = true;
-	if (ch == EOF && at == 0 && c->n == 1)
-		return MM_ENOTFOUND;
-	return MM_OK;
+	return ch == EOF && at == 0 && c->n == 1 ? MM_ENOTFOUND : MM_OK;
 }
 
 /* see bulk.h */
 enum mm_err
-mm_csv_open(struct mm_csv *c, const char *path, struct mm_why *why)
+mm_csv_over(struct mm_csv *c, FILE *take_f, const char *path,
+    struct mm_why *why)
 {
-	*c = (struct mm_csv){ .path = path };
-	c->f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	if (c->f == NULL)
-		return MM_FAIL(why, errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
-		    "%.100s: %s", path, strerror(errno));
+	*c = (struct mm_csv){ .path = path, .f = take_f };
 	c->text = malloc(MM_CSV_LINE);
 	c->head = malloc(MM_CSV_LINE);
 	if (c->text == NULL || c->head == NULL)
@@ -92,6 +119,19 @@ mm_csv_open(struct mm_csv *c, const char *path, struct mm_why *why)
 	memcpy(c->name, c->cell, sizeof(c->name));
 	c->nnames = c->n;
 	return MM_OK;
+}
+
+/* see bulk.h */
+enum mm_err
+mm_csv_open(struct mm_csv *c, const char *path, struct mm_why *why)
+{
+	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+
+	*c = (struct mm_csv){ .path = path };
+	if (f == NULL)
+		return MM_FAIL(why, errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
+		    "%.100s: %s", path, strerror(errno));
+	return mm_csv_over(c, f, path, why);
 }
 
 /* see bulk.h */
