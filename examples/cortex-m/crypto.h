@@ -3,6 +3,8 @@
 
 #include "mmd.h"
 
+#define BOARD_FIRST_KEY 1 /* PSA's id of slot 0's */
+
 /*
  * The board's crypto, by whichever library it is built with.  False: it does
  * not start.
