@@ -1,13 +1,16 @@
 """Boards that QEMU plays: the images of examples/cortex-m.  Their flash is a
 file that a kill -9 leaves as it was, their lines are sockets."""
+import contextlib
 import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 from world import ROOT
@@ -108,3 +111,91 @@ class Board:
         n = next(i for i in range(0, len(words), 4)
                  if words[i:i + 4] != b"\xa5" * 4)
         return top - low - n, top - low
+
+    def heap(self):
+        """Bytes that malloc has asked for."""
+        at = symbols(self.image)
+        saved = self.dir / "heap"
+        self.monitor("memsave", val=at["board_heap"], size=4,
+                     filename=str(saved))
+        return struct.unpack("<I", saved.read_bytes())[0] - at["heap_begin"]
+
+
+class Modem:
+    """The other end of a board's second line (examples/cortex-m/modem.h): one
+    TCP connection at a time, only to this machine."""
+
+    def __init__(self, path):
+        self.line = socket.socket(socket.AF_UNIX)
+        self.line.connect(str(path))
+        self.server, self.seen, self.stopped = None, bytearray(), False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stopped = True
+        with contextlib.suppress(OSError):
+            self.line.shutdown(socket.SHUT_RDWR)
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+        self.line.close()
+
+    def put(self, kind, data=b""):
+        self.line.sendall(kind + struct.pack(">H", len(data)) + data)
+
+    def hang_up(self):
+        if self.server is not None:
+            self.server.close()
+            self.server = None
+
+    def frame(self, kind, data):
+        if kind == b"o":
+            self.hang_up()
+            _, port = data.decode().rsplit(":", 1)
+            try:
+                self.server = socket.create_connection(
+                    ("127.0.0.1", int(port)), 20)
+            except OSError:
+                return self.put(b"r")
+            self.put(b"o")
+        elif kind == b"d" and self.server is not None:
+            self.seen += data
+            with contextlib.suppress(OSError):
+                self.server.sendall(data)
+        elif kind == b"c":
+            self.hang_up()
+        return None
+
+    def from_board(self, buf):
+        more = self.line.recv(4096)
+        buf += more
+        while len(buf) >= 3 and len(buf) >= 3 + (n := buf[1] << 8 | buf[2]):
+            kind, data = bytes(buf[:1]), bytes(buf[3:3 + n])
+            del buf[:3 + n]
+            self.frame(kind, data)
+        return more != b""
+
+    def from_server(self):
+        try:
+            data = self.server.recv(1024)
+        except OSError:
+            data = b""
+        self.seen += data
+        self.put(b"d" if data else b"c", data)
+        if not data:
+            self.hang_up()
+
+    def run(self):
+        buf = bytearray()
+        with contextlib.suppress(OSError):
+            while not self.stopped:
+                both = [s for s in (self.line, self.server) if s is not None]
+                for s in select.select(both, [], [], 1)[0]:
+                    if s is self.line and not self.from_board(buf):
+                        return self.hang_up()
+                    if s is self.server and s is not None:
+                        self.from_server()
+        return self.hang_up()

@@ -19,7 +19,7 @@ import time
 import pytest
 
 import qemu
-from qemu import Board, symbols
+from qemu import Board, Modem, symbols
 from smpline import Line
 from world import BUILD, World, run
 
@@ -27,10 +27,13 @@ PROVISION = BUILD / "examples/linux-sim/provision"
 CUTS = int(os.environ.get("MINTMARK_POWER_CUTS", "50"))
 # What script/cortex-m makes.
 IMAGES = [("p256m", "m3"), ("p256m", "m4"), ("p256m", "m33"), ("psa", "m3"),
-          ("psa", "m33")]
+          ("psa", "m33"), ("field", "m3")]
 LOCKED = 3
 # Bytes at most, of a whole image and of memory with its stack.
-MOST = {"p256m": (15500, 3584), "psa": (20600, 10240)}
+MOST = {"p256m": (15500, 3584), "psa": (20600, 10240),
+        "field": (80 << 10, 24 << 10)}
+# The heap of mbed TLS, over a token's handshake and mutual TLS.
+HEAP_MOST = 16 << 10
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +233,63 @@ def test_power_cuts(world, folder, kind, cpu, share):
         return attempt(*units[number], when)
 
     cuts_of(take, CUTS // share)
+
+
+def told(line, modem, board, token, look):
+    """Sends the label; what the device says of it."""
+    os.write(line.fd, (token["uri"] + "\n").encode())
+    while b"enrol: " not in (said := line.readline(30)):
+        pass
+    look(board)
+    secret = token["token"].split("-")[2]
+    assert len(secret) == 32 and secret.encode() not in modem.seen
+    return said
+
+
+def enrol(board, token, lasts=60, look=lambda board: None):
+    """A token on the console: what came of it, None if power went first."""
+    with power(board, lasts) as line:
+        try:
+            with Modem(board.modem) as modem:
+                return told(line, modem, board, token, look)
+        except CUT:
+            return None
+
+
+def confirmed(world, device):
+    stored = world.rest("GET", f"/certificates?device={device}").json
+    return [c["state"] for c in stored["items"]] == ["confirmed"]
+
+
+def test_a_token_in_the_field(world, folder):
+    """The token's handshake, EST, mutual TLS, over the second line."""
+    def look(board):
+        at, heap = symbols(board.image), board.heap()
+        ram = at["bss_end"] - at["data_begin"] + board.stack()[0]
+        print(f"field-m3: memory with stack {ram}, heap {heap}")
+        assert ram <= MOST["field"][1] and heap <= HEAP_MOST
+
+    board = Board(folder, "field", "m3")
+    assert enrol(board, world.token("token-m3"), look=look) == \
+        b"enrol: done\r\n"
+    assert confirmed(world, "token-m3")
+
+
+def test_a_token_over_power_cuts(world, folder):
+    """The same label again after each: one certificate, confirmed."""
+    tokens = {}
+
+    def take(number, when):
+        name = f"token-cut-{number}"
+        if number not in tokens:
+            tokens[number] = (Board(folder, "field", "m3", number),
+                              world.token(name))
+        said = enrol(*tokens[number], when)
+        assert said in (None, b"enrol: done\r\n"), said
+        assert said is None or confirmed(world, name)
+        return said is not None
+
+    cuts_of(take, CUTS // 10)
 
 
 @pytest.mark.parametrize("kind,cpu", IMAGES)
