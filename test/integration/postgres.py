@@ -16,10 +16,12 @@ READY_S = 30
 
 
 class Postgres:
-    """test/tools/postgres-private, started; databases by number."""
+    """test/tools/postgres-private, started; databases by number.  In memory,
+    where a commit's sync costs nothing, or beneath `where`."""
 
-    def __init__(self, *settings):
-        where = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None
+    def __init__(self, *settings, where=None):
+        if where is None and pathlib.Path("/dev/shm").is_dir():
+            where = "/dev/shm"
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mm-pg-", dir=where))
         self.dir.chmod(0o755)
         self.settings = [a for s in settings for a in ("-c", s)]

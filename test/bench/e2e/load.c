@@ -2,7 +2,10 @@
  * A load of devices: N threads, each with a key and a request of its own per
  * device, over OpenSSL's blocking sockets.
  *
- *	load MODE PORT CA.pem TOKENS.csv THREADS STATE PER_S
+ *	load MODE PORT[,PORT...] CA.pem TOKENS.csv THREADS STATE PER_S
+ *
+ * With several ports, those of several nodes, one thread after the other has
+ * the next.
  *
  * MODE open: kept-open TLS connections, HTTP Basic, one enrolment a token.
  *      psk:  a fresh token handshake (TLS 1.3) and one enrolment each.
@@ -34,7 +37,7 @@
 #include "pki/cert.h"
 #include "pki/token.h"
 
-enum { DEVICES_MAX = 200000, ANSWER = 16384 };
+enum { DEVICES_MAX = 200000, ANSWER = 16384, PORTS_MAX = 16 };
 
 struct device {
 	char name[65];
@@ -47,12 +50,13 @@ struct device {
 
 struct load {
 	const char *mode, *state;
-	int port, per_s;
+	int port[PORTS_MAX], per_s;
+	unsigned nports;
 	int64_t began;
 	SSL_CTX *ctx;
 	struct device *device;
 	unsigned n;
-	atomic_uint next, failed;
+	atomic_uint next, failed, threads;
 	pthread_barrier_t dialled, go;
 };
 
@@ -184,10 +188,10 @@ psk_session(SSL *ssl, const EVP_MD *md, const unsigned char **id,
 }
 
 static SSL *
-dial(const struct load *l, struct device *d)
+dial(const struct load *l, unsigned thread, struct device *d)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)l->port) };
+		.sin_port = htons((uint16_t)l->port[thread % l->nports]) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	SSL *ssl = SSL_new(l->ctx);
 	char host[] = "localhost";
@@ -329,8 +333,8 @@ worker(void *arg)
 {
 	struct load *l = arg;
 	bool keep = strcmp(l->mode, "open") == 0;
-	SSL *ssl = keep ? dial(l, NULL) : NULL;
-	unsigned i;
+	unsigned i, thread = atomic_fetch_add(&l->threads, 1);
+	SSL *ssl = keep ? dial(l, thread, NULL) : NULL;
 
 	pthread_barrier_wait(&l->dialled);
 	pthread_barrier_wait(&l->go);
@@ -339,7 +343,7 @@ worker(void *arg)
 		int64_t began = turn(l, i);
 
 		if (!keep)
-			ssl = dial(l, d);
+			ssl = dial(l, thread, d);
 		if (ssl == NULL || !enrol(l, ssl, d))
 			atomic_fetch_add(&l->failed, 1);
 		d->took_us = mm_mono_us() - began;
@@ -396,7 +400,7 @@ idle(struct load *l, unsigned n)
 	SSL **all = calloc(n, sizeof(*all));
 
 	for (unsigned i = 0; all != NULL && i < n; i++)
-		all[i] = dial(l, NULL);
+		all[i] = dial(l, i, NULL);
 	printf("open\n");
 	fflush(stdout);
 	while (getchar() != EOF)
@@ -406,16 +410,28 @@ idle(struct load *l, unsigned n)
 	free(all);
 }
 
+static void
+read_ports(struct load *l, char *list)
+{
+	char *save, *p = strtok_r(list, ",", &save);
+
+	for (; p != NULL && l->nports < PORTS_MAX;
+	     p = strtok_r(NULL, ",", &save))
+		l->port[l->nports++] = atoi(p);
+	if (l->nports == 0 || p != NULL)
+		die("1 to 16 ports");
+}
+
 int
 main(int argc, char *argv[])
 {
 	struct load l = { 0 };
 
 	if (argc != 8)
-		die("usage: load open|psk|mtls|idle PORT CA TOKENS THREADS "
-		    "STATE PER_S");
+		die("usage: load open|psk|mtls|idle PORT[,PORT...] CA "
+		    "TOKENS THREADS STATE PER_S");
 	l.mode = argv[1];
-	l.port = atoi(argv[2]);
+	read_ports(&l, argv[2]);
 	l.state = argv[6];
 	l.per_s = atoi(argv[7]);
 	l.ctx = SSL_CTX_new(TLS_client_method());
