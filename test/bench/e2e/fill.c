@@ -19,12 +19,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/text.h"
 #include "base/time.h"
-#include "ledger/entry.h"
+#include "made.h"
 #include "pki/key.h"
-#include "pki/token.h"
-#include "store/store.h"
 
 /* Large batches: keys and tokens are random, and every batch rewrites most
  * pages of their indexes. */
@@ -45,36 +42,6 @@ struct fill {
 		uint8_t serial[16];
 	} work[BATCH];
 };
-
-static void
-must(enum mm_err err, const struct mm_why *why)
-{
-	if (err == MM_OK)
-		return;
-	fprintf(stderr, "fill: %s\n", why->text);
-	exit(1);
-}
-
-/* Random as keys and tokens are; the same in every run. */
-static void
-noise(uint64_t n, uint64_t what, uint8_t out[32])
-{
-	uint64_t seed[2] = { n, what };
-
-	mm_sha256((struct mm_bytes){ (const uint8_t *)seed, sizeof(seed) },
-	    out);
-}
-
-static void
-token_of(uint64_t n, char out[MM_TOKEN_ID_TEXT])
-{
-	uint8_t h[32];
-	char text[21];
-
-	noise(n, 1, h);
-	mm_base32_text(h, 12, text);
-	snprintf(out, MM_TOKEN_ID_TEXT, "mm1-%s", text);
-}
 
 static int64_t
 next_ms(struct fill *f)
@@ -110,7 +77,7 @@ mint(struct fill *f, struct mm_op *op, uint64_t n)
 
 	op->kind = MM_OP_TOKEN_MINT;
 	op->u.mint.make_device = true;
-	token_of(n, t->id);
+	made_token(n, t->id);
 	device_of(n, t->device);
 	product_of(f, n, t->product);
 	t->created_at = t->not_before_at = next_ms(f);
@@ -123,7 +90,6 @@ put_device(struct fill *f, struct mm_op *op, uint64_t n)
 	struct mm_buf *out = &f->work[n % BATCH].entry;
 	struct mm_device *d = &op->u.device.row;
 	struct mm_entry e = { .type = MM_E_DEVICE_CREATED };
-	struct mm_why why = { 0 };
 
 	op->kind = MM_OP_DEVICE_PUT;
 	device_of(n, d->id);
@@ -137,49 +103,9 @@ put_device(struct fill *f, struct mm_op *op, uint64_t n)
 	e.field[MM_F_ACTOR] = "fill";
 	e.field[MM_F_DEVICE] = d->id;
 	e.field[MM_F_PRODUCT] = d->product;
-	mm_buf_reset(out);
-	must(mm_entry_encode(&e, out, &why), &why);
+	made_entry(&e, out);
 	op->entry[0] = mm_buf_view(out);
 	op->nentries = 1;
-}
-
-static void
-describe(const struct mm_cert_row *r, struct mm_buf *out)
-{
-	char serial[33], cert[65], spki[65], from[32], to[32];
-	struct mm_entry e = { .type = MM_E_CERT_CONFIRMED,
-		.at_ms = r->issued_at };
-	struct mm_why why = { 0 };
-
-	mm_hex_text(r->serial, 16, serial);
-	mm_hex_text(r->cert_sha256, 32, cert);
-	mm_hex_text(r->spki_sha256, 32, spki);
-	mm_time_text_s(r->not_before_s, from);
-	mm_time_text_s(r->not_after_s, to);
-	e.field[MM_F_AUTHORITY] = r->authority;
-	e.field[MM_F_DEVICE] = r->device;
-	e.field[MM_F_PRODUCT] = r->product;
-	e.field[MM_F_ISSUER] = r->issuer;
-	e.field[MM_F_SERIAL] = serial;
-	e.field[MM_F_CERT_SHA256] = cert;
-	e.field[MM_F_SPKI_SHA256] = spki;
-	e.field[MM_F_PROFILE] = r->profile;
-	e.field[MM_F_NOT_BEFORE] = from;
-	e.field[MM_F_NOT_AFTER] = to;
-	e.field[MM_F_KEY_ORIGIN] = "device";
-	mm_buf_reset(out);
-	must(mm_entry_encode(&e, out, &why), &why);
-}
-
-static void
-serial_of(uint64_t n, int64_t ms, uint8_t out[16])
-{
-	uint8_t h[32];
-
-	noise(n, 2, h);
-	for (unsigned i = 0; i < 6; i++)
-		out[i] = (uint8_t)((uint64_t)ms >> (40 - 8 * i));
-	memcpy(out + 6, h, 10);
 }
 
 static void
@@ -191,20 +117,20 @@ issue(struct fill *f, struct mm_op *op, uint64_t n)
 
 	op->kind = MM_OP_ISSUE;
 	r->issued_at = next_ms(f);
-	serial_of(n, r->issued_at, r->serial);
-	noise(n, 3, r->spki_sha256);
-	noise(n, 4, r->cert_sha256);
+	made_serial(n, r->issued_at, r->serial);
+	made_noise(n, 3, r->spki_sha256);
+	made_noise(n, 4, r->cert_sha256);
 	device_of(n, r->device);
 	product_of(f, n, r->product);
 	strcpy(r->profile, f->profile);
 	strcpy(r->issuer, other ? "former" : f->issuer);
 	r->key_type = (uint8_t)(1 + (other ? MM_KEY_P384 : MM_KEY_P256));
 	strcpy(r->authority, "token:");
-	token_of(n, r->authority + 6);
+	made_token(n, r->authority + 6);
 	r->not_before_s = r->issued_at / 1000 - 3600;
 	r->not_after_s = r->not_before_s + YEAR_S - r->cert_sha256[0] * 10000;
 	op->u.issue.der = (struct mm_bytes){ der, DER_N };
-	describe(r, &f->work[n % BATCH].entry);
+	made_cert_entry(MM_E_CERT_CONFIRMED, r, &f->work[n % BATCH].entry);
 	op->entry[0] = mm_buf_view(&f->work[n % BATCH].entry);
 	op->nentries = 1;
 	memcpy(f->work[n % BATCH].serial, r->serial, 16);
@@ -216,7 +142,7 @@ cancel(struct fill *f, struct mm_op *op, uint64_t n)
 {
 	(void)f;
 	op->kind = MM_OP_TOKEN_STATE;
-	token_of(n, op->u.token.id);
+	made_token(n, op->u.token.id);
 	op->u.token.from = 1U << MM_TOKEN_MINTED;
 	op->u.token.to = MM_TOKEN_CANCELLED;
 }
@@ -283,9 +209,9 @@ run_batch(struct fill *f, const struct kind *k, uint64_t from, uint64_t to)
 		k->make(f, op, from);
 		ops[n++] = op;
 	}
-	must(mm_store_run(f->store, ops, n, &why), &why);
+	made_must(mm_store_run(f->store, ops, n, &why), &why);
 	for (size_t i = 0; i < n; i++)
-		must(ops[i]->result, &ops[i]->why);
+		made_must(ops[i]->result, &ops[i]->why);
 }
 
 static void
@@ -298,7 +224,7 @@ run(struct fill *f, const struct kind *k, size_t kinds, uint64_t from,
 		for (size_t i = 0; i < kinds; i++)
 			run_batch(f, &k[i], from,
 			    from + BATCH < to ? from + BATCH : to);
-	must(mm_store_tidy(f->reader, &why), &why);
+	made_must(mm_store_tidy(f->reader, &why), &why);
 }
 
 static const struct kind before[] = { { put_device, all }, { mint, all } };
@@ -335,8 +261,8 @@ main(int argc, char *argv[])
 	f.now_s = mm_now_s();
 	for (unsigned i = 0; i < BATCH; i++)
 		mm_buf_init(&f.work[i].entry, MM_ENTRY_MAX);
-	must(mm_store_open(argv[1], false, &f.store, &why), &why);
-	must(mm_reader_open(argv[1], &f.reader, &why), &why);
+	made_must(mm_store_open(argv[1], false, &f.store, &why), &why);
+	made_must(mm_reader_open(argv[1], &f.reader, &why), &why);
 	for (uint64_t at = 0; at < n; at += STEP) {
 		uint64_t to = at + STEP < n ? at + STEP : n;
 		double a = size_of(argv[1]), b;

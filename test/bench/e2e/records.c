@@ -17,14 +17,12 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/time.h"
-#include "ledger/entry.h"
 #include "ledger/journal.h"
 #include "ledger/note.h"
 #include "ledger/tree.h"
+#include "made.h"
 #include "pki/cert.h"
 #include "pki/key.h"
-#include "pki/token.h"
-#include "store/store.h"
 
 enum { BATCH = 4096, POINT_N = 64, OPS = 3, ROOM = 4096 };
 #define JOURNAL_MOST ((size_t)4 << 30)
@@ -49,30 +47,9 @@ struct records {
 };
 
 static void
-must(enum mm_err err, const struct mm_why *why)
-{
-	if (err == MM_OK)
-		return;
-	fprintf(stderr, "records: %s\n", why->text);
-	exit(1);
-}
-
-static void
-noise(uint64_t n, uint64_t what, uint8_t out[32])
-{
-	uint64_t seed[2] = { n, what };
-
-	mm_sha256(
-	    (struct mm_bytes){ (const uint8_t *)seed, sizeof(seed) }, out);
-}
-
-static void
 put(struct mm_op *op, struct mm_buf *buf, struct mm_entry *e)
 {
-	struct mm_why why = { 0 };
-
-	mm_buf_reset(buf);
-	must(mm_entry_encode(e, buf, &why), &why);
+	made_entry(e, buf);
 	op->entry[op->nentries++] = mm_buf_view(buf);
 }
 
@@ -85,12 +62,9 @@ mint(struct records *r, struct work *w, uint64_t n)
 		.at_ms = r->now_ms };
 	struct mm_entry token = { .type = MM_E_TOKEN_MINTED,
 		.at_ms = r->now_ms };
-	char expires[MM_TIME_TEXT], text[21];
-	uint8_t h[32];
+	char expires[MM_TIME_TEXT];
 
-	noise(n, 1, h);
-	mm_base32_text(h, 12, text);
-	snprintf(w->token, sizeof(w->token), "mm1-%s", text);
+	made_token(n, w->token);
 	op->kind = MM_OP_TOKEN_MINT;
 	op->u.mint.make_device = true;
 	strcpy(t->id, w->token);
@@ -117,50 +91,19 @@ make_cert(struct records *r, struct work *w, uint64_t n, struct mm_cert *out)
 	size_t point = (size_t)(r->cert.spki.whole.p - r->template.p) +
 		       r->cert.spki.whole.n - POINT_N;
 	struct mm_why why = { 0 };
-	uint8_t h[32];
 
 	mm_buf_reset(&w->der);
 	mm_buf_bytes(&w->der, mm_buf_view(&r->template));
-	noise(n, 2, h);
-	for (unsigned i = 0; i < 6; i++)
-		row->serial[i] = (uint8_t)((uint64_t)r->now_ms >> (40 - 8 * i));
-	memcpy(row->serial + 6, h, 10);
+	made_serial(n, r->now_ms, row->serial);
 	memcpy(w->der.p + serial, row->serial, 16);
-	noise(n, 3, w->der.p + point);
-	noise(n, 4, w->der.p + point + 32);
-	must(mm_cert_walk(mm_buf_view(&w->der), out, &why), &why);
+	made_noise(n, 3, w->der.p + point);
+	made_noise(n, 4, w->der.p + point + 32);
+	made_must(mm_cert_walk(mm_buf_view(&w->der), out, &why), &why);
 	mm_sha256(out->spki.whole, row->spki_sha256);
 	mm_sha256(mm_buf_view(&w->der), row->cert_sha256);
 	row->key_type = (uint8_t)(1 + out->spki.type);
 	row->not_before_s = out->not_before_s;
 	row->not_after_s = out->not_after_s;
-}
-
-static void
-describe(const struct mm_cert_row *row, struct mm_op *op, struct mm_buf *buf)
-{
-	char serial[33], cert[65], spki[65], from[MM_TIME_TEXT],
-	    to[MM_TIME_TEXT];
-	struct mm_entry e = { .type = MM_E_CERT_ISSUED,
-		.at_ms = row->issued_at };
-
-	mm_hex_text(row->serial, 16, serial);
-	mm_hex_text(row->cert_sha256, 32, cert);
-	mm_hex_text(row->spki_sha256, 32, spki);
-	mm_time_text_s(row->not_before_s, from);
-	mm_time_text_s(row->not_after_s, to);
-	e.field[MM_F_AUTHORITY] = row->authority;
-	e.field[MM_F_DEVICE] = row->device;
-	e.field[MM_F_PRODUCT] = row->product;
-	e.field[MM_F_ISSUER] = row->issuer;
-	e.field[MM_F_SERIAL] = serial;
-	e.field[MM_F_CERT_SHA256] = cert;
-	e.field[MM_F_SPKI_SHA256] = spki;
-	e.field[MM_F_PROFILE] = row->profile;
-	e.field[MM_F_NOT_BEFORE] = from;
-	e.field[MM_F_NOT_AFTER] = to;
-	e.field[MM_F_KEY_ORIGIN] = "device";
-	put(op, buf, &e);
 }
 
 static void
@@ -180,7 +123,8 @@ issue(struct records *r, struct work *w, uint64_t n)
 	row->issued_at = r->now_ms;
 	make_cert(r, w, n, &cert);
 	op->u.issue.der = mm_buf_view(&w->der);
-	describe(row, op, &w->entry[2]);
+	made_cert_entry(MM_E_CERT_ISSUED, row, &w->entry[2]);
+	op->entry[op->nentries++] = mm_buf_view(&w->entry[2]);
 	strcpy(l.issuer, row->issuer);
 	strcpy(l.device, row->device);
 	strcpy(l.authority, row->authority);
@@ -244,8 +188,8 @@ checkpoint(struct records *r)
 	struct mm_checkpoint c = { .size = 0 };
 	struct mm_why why = { 0 };
 
-	must(mm_each_entry(r->reader, r->tree.size,
-		 mm_store_ledger_size(r->store), one_leaf, r, &why),
+	made_must(mm_each_entry(r->reader, r->tree.size,
+		      mm_store_ledger_size(r->store), one_leaf, r, &why),
 	    &why);
 	c.size = l.number = r->tree.size;
 	c.root = mm_frontier_root(&r->tree);
@@ -270,10 +214,10 @@ batch(struct records *r, uint64_t from, uint64_t to)
 		for (unsigned k = 0; k < OPS; k++)
 			ops[n++] = &w->op[k];
 	}
-	must(mm_store_run(r->store, ops, n, &why), &why);
+	made_must(mm_store_run(r->store, ops, n, &why), &why);
 	for (size_t i = 0; i < n; i++)
-		must(ops[i]->result, &ops[i]->why);
-	must(mm_store_tidy(r->reader, &why), &why);
+		made_must(ops[i]->result, &ops[i]->why);
+	made_must(mm_store_tidy(r->reader, &why), &why);
 	fwrite(r->lines.p, 1, r->lines.n, r->journal);
 	mm_buf_reset(&r->lines);
 }
@@ -288,9 +232,10 @@ open_all(struct records *r, char *argv[])
 
 	mm_buf_init(&r->template, MM_CERT_MAX);
 	mm_buf_init(&r->lines, (size_t)64 << 20);
-	must(mm_file_read(argv[3], &r->template, &why), &why);
-	must(mm_cert_walk(mm_buf_view(&r->template), &r->cert, &why), &why);
-	must(mm_file_read(argv[2], &old, &why), &why);
+	made_must(mm_file_read(argv[3], &r->template, &why), &why);
+	made_must(
+	    mm_cert_walk(mm_buf_view(&r->template), &r->cert, &why), &why);
+	made_must(mm_file_read(argv[2], &old, &why), &why);
 	rest = mm_buf_view(&old);
 	while (mm_journal_next(&rest, &r->chain, &l, NULL) == MM_OK)
 		;
@@ -298,8 +243,8 @@ open_all(struct records *r, char *argv[])
 	r->journal = fopen(argv[2], "ae");
 	if (r->journal == NULL)
 		exit(1);
-	must(mm_store_open(argv[1], false, &r->store, &why), &why);
-	must(mm_reader_open(argv[1], &r->reader, &why), &why);
+	made_must(mm_store_open(argv[1], false, &r->store, &why), &why);
+	made_must(mm_reader_open(argv[1], &r->reader, &why), &why);
 }
 
 int
