@@ -86,7 +86,10 @@ const struct mm_cmd mm_cmds[] = {
 	    "a line, as POST /devices takes it.  - is standard input.  A row "
 	    "that is there already with the same content is fine, so an "
 	    "interrupted import is simply run again.  --all-or-nothing looks "
-	    "at the whole table first and writes nothing if a row is wrong."),
+	    "at the whole table first and writes nothing if a row is wrong, "
+	    "or if a device stands in it with two contents; so does --dry-run, "
+	    "which names the same rows.  Both keep a hundred bytes a row in a "
+	    "temporary file."),
 	ROW("device", "history", "DEVICE", 1, 1, MM_C_DEVICE, device_history,
 	    "what happened to a device, its tokens and its certificates",
 	    NULL),

@@ -9,11 +9,14 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/import.h"
+#include "cli/twice.h"
 
 /*
  * Devices from a table, in constant memory: at most three batches are held.  A
  * pass reads the whole of it; with --all-or-nothing a pass that only looks
- * comes before the one that writes.
+ * comes before the one that writes.  What the server says of a batch it says
+ * of that alone: that a device stands in two batches with two contents is
+ * found here, of the digests that it gives (twice.c).
  */
 #define OWN_CSV __attribute__((cleanup(mm_csv_close)))
 
@@ -28,6 +31,7 @@ struct job {
 	unsigned filling; /* which of them; the next one was sent first */
 	unsigned long long created, unchanged, failed, done, total, read;
 	struct mm_progress progress;
+	struct mm_twice twice; /* of a pass that only looks */
 };
 
 static void
@@ -59,8 +63,33 @@ text_of(const json_t *o, const char *name)
 	return v != NULL ? v : "";
 }
 
-static void
-take_answer(struct job *j, const struct mm_batch *b, const json_t *answer)
+/* Of rows that are good by themselves. */
+static enum mm_err
+take_digests(struct job *j, const struct mm_batch *b, const json_t *answer,
+    struct mm_why *why)
+{
+	const json_t *list = json_object_get(answer, "digests"), *e;
+	size_t i;
+
+	json_array_foreach(list, i, e)
+	{
+		const char *hex = json_string_value(e);
+		struct mm_twice_row row = { 0 };
+
+		if (i >= b->n || hex == NULL ||
+		    mm_hex_parse(hex, strlen(hex), row.digest,
+			sizeof(row.digest), NULL) != MM_OK)
+			continue;
+		row.number = b->number[i];
+		memcpy(row.id, b->id[i], sizeof(row.id));
+		MM_TRY(mm_twice_add(&j->twice, &row, why));
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+take_answer(struct job *j, const struct mm_batch *b, const json_t *answer,
+    struct mm_why *why)
 {
 	const json_t *errors = json_object_get(answer, "errors"), *e;
 	size_t i;
@@ -77,6 +106,7 @@ take_answer(struct job *j, const struct mm_batch *b, const json_t *answer)
 		complain(j, b->number[row - 1], text_of(e, "device"),
 		    text_of(e, "column"), text_of(e, "detail"));
 	}
+	return j->dry ? take_digests(j, b, answer, why) : MM_OK;
 }
 
 static struct mm_batch *
@@ -103,7 +133,7 @@ land(struct job *j, struct mm_batch *b, struct mm_why *why)
 		b->client = c;
 		return rc;
 	}
-	take_answer(j, b, answer);
+	MM_TRY(take_answer(j, b, answer, why));
 	j->done += b->n;
 	mm_progress_step(&j->progress, j->total != 0 ? j->read : j->done);
 	return MM_OK;
@@ -217,16 +247,17 @@ jsonl_row(struct job *j, const char *line, size_t n, unsigned long long number,
     struct mm_why *why)
 {
 	const struct mm_bytes row = { (const uint8_t *)line, n };
+	char id[MM_DEVICE_ID_MAX + 1];
 	struct mm_why own = { 0 };
 
 	if (strspn(line, " \t\r\n") == n)
 		return MM_OK;
-	if (mm_batch_json_check(row, &own) != MM_OK) {
+	if (mm_batch_json_check(row, id, &own) != MM_OK) {
 		complain(j, number, "", "row", own.text);
 		return MM_OK;
 	}
 	MM_TRY(make_room(j, why));
-	mm_batch_json(after(j, 0), row, number);
+	mm_batch_json(after(j, 0), row, id, number);
 	return MM_OK;
 }
 
@@ -281,6 +312,28 @@ pass_jsonl(struct job *j, struct mm_why *why)
 
 /* ---- passes ---- */
 
+/* The server counted it as good: of its batch it was. */
+static void
+differs(void *ctx, const struct mm_twice_row *row, unsigned long long first)
+{
+	struct job *j = ctx;
+	char text[64];
+
+	snprintf(
+	    text, sizeof(text), "stands in row %llu with other content", first);
+	complain(j, row->number, row->id, "id", text);
+	j->created -= j->created > 0;
+}
+
+static enum mm_err
+look_twice(struct job *j, struct mm_why *why)
+{
+	enum mm_err rc = mm_twice_each(&j->twice, differs, j, why);
+
+	mm_twice_done(&j->twice);
+	return rc;
+}
+
 static enum mm_err
 pass(struct job *j, bool dry, struct mm_why *why)
 {
@@ -288,6 +341,8 @@ pass(struct job *j, bool dry, struct mm_why *why)
 	enum mm_err rc;
 
 	j->dry = dry;
+	if (dry)
+		MM_TRY(mm_twice_init(&j->twice, why));
 	j->created = j->unchanged = j->done = j->read = 0;
 	if (stat(j->path, &st) == 0 && S_ISREG(st.st_mode))
 		j->total = (unsigned long long)st.st_size;
@@ -298,6 +353,8 @@ pass(struct job *j, bool dry, struct mm_why *why)
 	if (rc != MM_OK)
 		(void)land_all(j, NULL);
 	mm_progress_end(&j->progress);
+	if (rc == MM_OK && dry)
+		rc = look_twice(j, why);
 	return rc;
 }
 
@@ -430,6 +487,7 @@ mm_cmd_device_import(struct mm_cli *cli, const struct mm_args *a,
 		rc = run(j, a, why);
 	for (unsigned i = 0; i < MM_BATCHES; i++)
 		mm_batch_done(&j->batch[i]);
+	mm_twice_done(&j->twice);
 	free(j);
 	return rc;
 }

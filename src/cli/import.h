@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/bulk.h"
 #include "cli/client.h"
 
@@ -20,6 +21,7 @@ struct mm_batch {
 	struct mm_json j;
 	size_t n;             /* rows in it, and which of the table */
 	unsigned long long number[MM_BATCH_ROWS];
+	char id[MM_BATCH_ROWS][MM_DEVICE_ID_MAX + 1]; /* "" : not a text */
 	/* on its way */
 	bool flying, threaded;
 	pthread_t thread;
@@ -31,16 +33,17 @@ struct mm_batch {
 
 void mm_batch_init(struct mm_batch *b);
 void mm_batch_done(struct mm_batch *b); /* waits for what is on its way */
-/* Empty; texts: its rows' members are texts, to be read as what they mean. */
+/* Empty; dry: nothing is written, and each row's digest asked for; texts: its
+ * rows' members are texts, to be read as what they mean. */
 void mm_batch_begin(struct mm_batch *b, bool dry, bool texts);
 bool mm_batch_full(const struct mm_batch *b);
 /* A row, whose number in the table this is. */
 void mm_batch_csv(struct mm_batch *b, const struct mm_csv *csv);
-void mm_batch_json(struct mm_batch *b, struct mm_bytes row,
+void mm_batch_json(struct mm_batch *b, struct mm_bytes row, const char *id,
     unsigned long long number);
-/* MM_EINPUT: no JSON object that the server would read. */
-MM_MUST enum mm_err mm_batch_json_check(struct mm_bytes row,
-    struct mm_why *why);
+/* Its member "id".  MM_EINPUT: no JSON object that the server would read. */
+MM_MUST enum mm_err mm_batch_json_check(
+    struct mm_bytes row, char id[MM_DEVICE_ID_MAX + 1], struct mm_why *why);
 /* Off it goes, by its client. */
 void mm_batch_send(struct mm_batch *b);
 /* Waits for it; the answer stays the batch's until the next begin. */

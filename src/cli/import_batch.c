@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/import.h"
@@ -44,6 +45,8 @@ mm_batch_begin(struct mm_batch *b, bool dry, bool texts)
 	b->j = mm_json_over(&b->text);
 	mm_json_open(&b->j, '{');
 	mm_json_bool(&b->j, "dry_run", dry);
+	if (dry)
+		mm_json_bool(&b->j, "digests", true);
 	mm_json_bool(&b->j, "texts", texts);
 	mm_json_open_key(&b->j, "rows", '[');
 }
@@ -91,6 +94,13 @@ put_cells(struct mm_json *j, const struct mm_csv *csv, bool own)
 	return n;
 }
 
+/* What is longer is no id, and refused. */
+static void
+take_id(char out[MM_DEVICE_ID_MAX + 1], const char *id)
+{
+	snprintf(out, MM_DEVICE_ID_MAX + 1, "%s", id != NULL ? id : "");
+}
+
 /* see import.h */
 void
 mm_batch_csv(struct mm_batch *b, const struct mm_csv *csv)
@@ -100,15 +110,20 @@ mm_batch_csv(struct mm_batch *b, const struct mm_csv *csv)
 	if (put_cells(&b->j, csv, false) > 0)
 		mm_json_close(&b->j, '}');
 	mm_json_close(&b->j, '}');
+	b->id[b->n][0] = '\0';
+	for (size_t i = 0; i < csv->nnames; i++)
+		if (strcmp(csv->name[i], "id") == 0)
+			take_id(b->id[b->n], csv->cell[i]);
 	b->number[b->n++] = csv->row;
 }
 
 /* see import.h */
 void
-mm_batch_json(struct mm_batch *b, struct mm_bytes row,
+mm_batch_json(struct mm_batch *b, struct mm_bytes row, const char *id,
     unsigned long long number)
 {
 	mm_json_raw(&b->j, NULL, row);
+	take_id(b->id[b->n], id);
 	b->number[b->n++] = number;
 }
 
@@ -134,7 +149,8 @@ too_deep(struct mm_bytes v)
 
 /* see import.h */
 enum mm_err
-mm_batch_json_check(struct mm_bytes row, struct mm_why *why)
+mm_batch_json_check(
+    struct mm_bytes row, char id[MM_DEVICE_ID_MAX + 1], struct mm_why *why)
 {
 	json_error_t where;
 	json_t *o;
@@ -145,6 +161,7 @@ mm_batch_json_check(struct mm_bytes row, struct mm_why *why)
 	    &where);
 	if (o == NULL)
 		return MM_FAIL(why, MM_EINPUT, "%s", where.text);
+	take_id(id, json_string_value(json_object_get(o, "id")));
 	json_decref(o);
 	return MM_OK;
 }

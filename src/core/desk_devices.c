@@ -209,6 +209,14 @@ check_attributes(struct import *m, const struct mm_schema *schema,
 	return rc == MM_OK ? MM_OK : row_fails(r, column, rc, why.text);
 }
 
+static bool
+same_content(const struct mm_device *a, const struct mm_device *b)
+{
+	return strcmp(a->product, b->product) == 0 &&
+	       strcmp(a->attributes, b->attributes) == 0 &&
+	       memcmp(a->bound_spki, b->bound_spki, 32) == 0;
+}
+
 /* What the store would say; it has the last word. */
 static enum mm_err
 check_old(struct import *m, struct mm_import_row *r)
@@ -222,9 +230,7 @@ check_old(struct import *m, struct mm_import_row *r)
 		return row_fails(r, "id", rc, "the store cannot be read");
 	if (old.state != MM_DEVICE_ACTIVE)
 		return row_fails(r, "id", MM_ECONFLICT, "retired");
-	r->already = strcmp(old.product, r->dev.product) == 0 &&
-	    strcmp(old.attributes, r->dev.attributes) == 0 &&
-	    memcmp(old.bound_spki, r->dev.bound_spki, 32) == 0;
+	r->already = same_content(&old, &r->dev);
 	return r->already ? MM_OK : row_fails(r, "id", MM_ECONFLICT,
 	    "exists, with other content");
 }
@@ -261,26 +267,27 @@ by_id(const void *a, const void *b)
 	return order != 0 ? order : (*x > *y) - (*x < *y);
 }
 
-/* One id twice in a batch, with two contents. */
+/* One id twice in a batch, with two contents: the first good row of an id is
+ * what the others are held against. */
 static enum mm_err
 check_twice(struct import *m, struct mm_why *why)
 {
 	struct mm_import_row **sorted = calloc(m->n, sizeof(*sorted));
+	struct mm_import_row *a = NULL;
 
 	if (sorted == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "import: no memory");
 	for (size_t i = 0; i < m->n; i++)
 		sorted[i] = &m->row[i];
 	qsort(sorted, m->n, sizeof(struct mm_import_row *), by_id);
-	for (size_t i = 1; i < m->n; i++) {
-		struct mm_import_row *a = sorted[i - 1], *b = sorted[i];
+	for (size_t i = 0; i < m->n; i++) {
+		struct mm_import_row *b = sorted[i];
 
-		if (a->result != MM_OK || b->result != MM_OK ||
-		    strcasecmp(a->dev.id, b->dev.id) != 0)
+		if (b->result != MM_OK)
 			continue;
-		if (strcmp(a->dev.product, b->dev.product) != 0 ||
-		    strcmp(a->dev.attributes, b->dev.attributes) != 0 ||
-		    memcmp(a->dev.bound_spki, b->dev.bound_spki, 32) != 0)
+		if (a == NULL || strcasecmp(a->dev.id, b->dev.id) != 0)
+			a = b;
+		else if (!same_content(&a->dev, &b->dev))
 			(void)row_fails(b, "id", MM_ECONFLICT,
 			    "stands in another row with other content");
 	}

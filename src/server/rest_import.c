@@ -6,7 +6,7 @@
 
 /* Many devices in one call, each on its own. */
 
-enum { ROWS_MAX = 1000 };
+enum { ROWS_MAX = 1000, DIGEST_N = 16 };
 
 MM_FREE_FN(rows_free, struct mm_import_row, free)
 
@@ -46,24 +46,27 @@ read_flag(json_t *in, const char *name, bool *out, struct mm_why *why)
 }
 
 static enum mm_err
-read_how(json_t *in, struct mm_import_how *how, struct mm_why *why)
+read_how(
+    json_t *in, struct mm_import_how *how, bool *digests, struct mm_why *why)
 {
 	static const char *const names[] = { "rows", "dry_run",
-		"all_or_nothing", "texts" };
+		"all_or_nothing", "texts", "digests" };
+	const size_t n = sizeof(names) / sizeof(names[0]);
 	const char *key;
 	json_t *v;
 
 	json_object_foreach(in, key, v) {
 		size_t i = 0;
 
-		while (i < 4 && strcmp(names[i], key) != 0)
+		while (i < n && strcmp(names[i], key) != 0)
 			i++;
-		if (i == 4)
+		if (i == n)
 			return MM_FAIL(why, MM_EINPUT,
 			    "\"%.40s\": no such member", key);
 	}
 	MM_TRY(read_flag(in, "dry_run", &how->dry, why));
 	MM_TRY(read_flag(in, "all_or_nothing", &how->all_or_nothing, why));
+	MM_TRY(read_flag(in, "digests", digests, why));
 	return read_flag(in, "texts", &how->texts, why);
 }
 
@@ -85,9 +88,41 @@ put_errors(struct mm_rest *r, const struct mm_import_row *row, size_t n)
 	mm_json_close(&r->j, ']');
 }
 
+/* Of a row's content, as the store would compare it: product, attributes and
+ * key in one form.  No text of it has a zero byte within. */
+static void
+digest(const struct mm_device *d, char hex[2 * DIGEST_N + 1])
+{
+	uint8_t all[sizeof(d->bound_spki) + sizeof(d->product) +
+		    sizeof(d->attributes)];
+	size_t n = sizeof(d->bound_spki), product = strlen(d->product) + 1,
+	       attributes = strlen(d->attributes);
+	uint8_t hash[32];
+
+	memcpy(all, d->bound_spki, n);
+	memcpy(all + n, d->product, product);
+	memcpy(all + n + product, d->attributes, attributes);
+	mm_sha256((struct mm_bytes){ all, n + product + attributes }, hash);
+	mm_hex_text(hash, DIGEST_N, hex);
+}
+
+static void
+put_digests(struct mm_rest *r, const struct mm_import_row *row, size_t n)
+{
+	mm_json_open_key(&r->j, "digests", '[');
+	for (size_t i = 0; i < n; i++) {
+		char hex[2 * DIGEST_N + 1] = "";
+
+		if (row[i].result == MM_OK)
+			digest(&row[i].dev, hex);
+		mm_json_str(&r->j, NULL, hex);
+	}
+	mm_json_close(&r->j, ']');
+}
+
 static void
 put_answer(struct mm_rest *r, const struct mm_import_row *row, size_t n,
-    bool written)
+    bool written, bool digests)
 {
 	int64_t made = 0, same = 0, bad = 0;
 
@@ -102,6 +137,8 @@ put_answer(struct mm_rest *r, const struct mm_import_row *row, size_t n,
 	mm_json_int(&r->j, "unchanged", same);
 	mm_json_int(&r->j, "failed", bad);
 	put_errors(r, row, n);
+	if (digests)
+		put_digests(r, row, n);
 	mm_json_close(&r->j, '}');
 }
 
@@ -113,9 +150,9 @@ mm_rest_device_import(struct mm_rest *r, struct mm_why *why)
 	const json_t *rows = json_object_get(r->in, "rows");
 	size_t n = json_array_size(rows);
 	struct mm_import_how how;
-	bool written;
+	bool written, digests;
 
-	MM_TRY(read_how(r->in, &how, why));
+	MM_TRY(read_how(r->in, &how, &digests, why));
 	if (n < 1 || n > ROWS_MAX)
 		return MM_FAIL(why, MM_EINPUT, "rows: want 1 to %d", ROWS_MAX);
 	row = calloc(n, sizeof(*row));
@@ -125,6 +162,6 @@ mm_rest_device_import(struct mm_rest *r, struct mm_why *why)
 		read_row(json_array_get(rows, i), &row[i]);
 	MM_TRY(mm_desk_devices_import(r->desk, &r->login, &how, row, n,
 	    &written, why));
-	put_answer(r, row, n, written);
+	put_answer(r, row, n, written, digests);
 	return MM_OK;
 }

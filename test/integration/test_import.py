@@ -90,6 +90,50 @@ def test_stdin_and_json_lines(meter):
     assert count(meter, "C3") == 10
 
 
+def far_apart(rows):
+    """A table in which four devices stand twice: two with another content."""
+    rows[1700] = ("Cd-3", "C6", 999)   # as in row 4, but for its case and lot
+    rows[2400] = ("CD-7", "C6", 7)     # the very same
+    rows[2401] = ("CD-1200", "C7", 1200)
+    rows[2402] = ("cd-3", "C6", 998)
+    return rows
+
+
+@pytest.mark.parametrize("how", ["--all-or-nothing", "--dry-run"])
+def test_a_device_twice_far_apart(meter, how):
+    """Further than what is sent at once: named, and nothing is in."""
+    path = table(meter, "far.csv", far_apart(
+        [(f"CD-{i}", "C6", i) for i in range(2500)]))
+    errors = meter.dir / "far-errors.csv"
+    p = meter.cli("device", "import", path, how, "--errors", errors,
+                  check=False)
+    assert p.returncode == 5, p.stderr
+    lines = errors.read_text().splitlines()
+    assert sorted(lines[1:]) == [
+        "1701,Cd-3,id,stands in row 4 with other content",
+        "2402,CD-1200,id,stands in row 1201 with other content",
+        "2403,cd-3,id,stands in row 4 with other content"], lines
+    assert count(meter, "C6") == 0 and count(meter, "C7") == 0
+
+
+def test_the_same_twice_far_apart_is_fine(meter):
+    rows = [(f"CE-{i}", "C8", i) for i in range(2500)]
+    rows[2400] = ("ce-1", "C8", 1)
+    p = meter.cli("device", "import", table(meter, "same.csv", rows),
+                  "--all-or-nothing")
+    assert "2499 registered, 1 there already, 0 refused" in p.stderr, p.stderr
+    assert count(meter, "C8") == 2499
+
+
+def test_three_contents_in_one_batch(meter):
+    """Each that differs from the first one is named."""
+    path = table(meter, "three.csv", [("CT-1", "C9", 1), ("CT-1", "C9", 2),
+                                      ("CT-1", "C9", 2), ("CT-1", "C9", 1)])
+    p = meter.cli("device", "import", path, "--dry-run", check=False)
+    assert p.returncode == 5 and "2 refused" in p.stderr, p.stderr
+    assert "row 2: CT-1" in p.stderr and "row 3: CT-1" in p.stderr
+
+
 def jsonl(meter, name, *lines):
     path = meter.dir / name
     path.write_text("\n".join(lines) + "\n")
