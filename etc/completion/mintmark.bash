@@ -218,7 +218,7 @@ _mintmark() {
 	'authorise rotate --if-version') words=' ' ;;
 	'key list --limit') words=' ' ;;
 	'key list --after') words=' ' ;;
-	'key create --role') words='admin operator line support auditor' ;;
+	'key create --role') words='admin operator line support auditor metrics' ;;
 	'key create --ttl') words=' ' ;;
 	'key create --product') kind='product' ;;
 	'key create --batch') words=' ' ;;

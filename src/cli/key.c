@@ -35,8 +35,8 @@ const struct mm_opt mm_opts_key_erase[] = { END };
 MM_SHOW(key_erase, "POST", "/keys/%s/erase")
 const struct mm_opt mm_opts_key_create[] = {
 	{ "role", "ROLE", "what it may do (required): admin, operator, line, "
-	    "support or auditor, or several with commas", MM_C_WORDS,
-	    "admin operator line support auditor" },
+	    "support, auditor or metrics, or several with commas", MM_C_WORDS,
+	    "admin operator line support auditor metrics" },
 	{ "ttl", "TIME", "until when: 90d, 2y (default: no end, or the "
 	    "certificate's)", MM_C_NONE, NULL },
 	{ "product", "PRODUCT", "limit it to this product, or to several "

@@ -100,6 +100,7 @@ static const struct {
 	{ MM_ROLE_LINE, "line" },
 	{ MM_ROLE_SUPPORT, "support" },
 	{ MM_ROLE_AUDITOR, "auditor" },
+	{ MM_ROLE_METRICS, "metrics" },
 };
 #define NROLES (sizeof(roles) / sizeof(roles[0]))
 

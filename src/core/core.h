@@ -321,7 +321,8 @@ struct mm_store_reader *mm_desk_reader(struct mm_desk *d);
 
 enum mm_role { /* bits */
 	MM_ROLE_ADMIN = 1, MM_ROLE_OPERATOR = 2, MM_ROLE_LINE = 4,
-	MM_ROLE_SUPPORT = 8, MM_ROLE_AUDITOR = 16
+	MM_ROLE_SUPPORT = 8, MM_ROLE_AUDITOR = 16, MM_ROLE_METRICS = 32,
+	MM_ROLE_LAST = MM_ROLE_METRICS
 };
 
 /*

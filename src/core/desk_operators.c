@@ -37,7 +37,7 @@ static void
 roles_text(unsigned roles, char out[65])
 {
 	out[0] = '\0';
-	for (unsigned bit = 1; bit <= MM_ROLE_AUDITOR; bit <<= 1) {
+	for (unsigned bit = 1; bit <= MM_ROLE_LAST; bit <<= 1) {
 		if ((roles & bit) == 0)
 			continue;
 		if (out[0] != '\0')
@@ -113,7 +113,7 @@ fill(const struct mm_operator_spec *spec, struct mm_operator *row,
 {
 	struct mm_scope scope;
 
-	if (spec->roles == 0 || spec->roles >= MM_ROLE_AUDITOR << 1)
+	if (spec->roles == 0 || spec->roles >= MM_ROLE_LAST << 1)
 		return MM_FAIL(why, MM_EINPUT, "an operator needs a role");
 	if (!put_text(row->name, sizeof(row->name), spec->name) ||
 	    row->name[0] == '\0')

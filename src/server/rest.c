@@ -30,6 +30,8 @@ enum {
 	    MM_ROLE_AUDITOR,
 	TREATS = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_SUPPORT,
 	AUDITS = MM_ROLE_ADMIN | MM_ROLE_AUDITOR,
+	MEASURES = MM_ROLE_ADMIN | MM_ROLE_OPERATOR | MM_ROLE_SUPPORT |
+	    MM_ROLE_AUDITOR | MM_ROLE_METRICS,
 };
 
 #define METRICS "/metrics"
@@ -530,7 +532,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	    webhook_retry),
 	ONE(API "/authorise", AUDITS, NO, authorise),
 	POST(API "/authorise/rotate", ADMIN, BODY_SMALL, NO, authorise_rotate),
-	ONE(METRICS, READS, NO, metrics),
+	ONE(METRICS, MEASURES, NO, metrics),
 	ONE("/ledger/checkpoint", AUDITS, NO, checkpoint),
 	ONE("/ledger/tile/*", AUDITS, NO, tile),
 	ONE("/ledger/key", ANY, mm_scope_open, ledger_key),

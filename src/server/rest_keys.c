@@ -37,7 +37,7 @@ static void
 put_roles(struct mm_json *j, unsigned roles)
 {
 	mm_json_open_key(j, "roles", '[');
-	for (unsigned bit = 1; bit <= MM_ROLE_AUDITOR; bit <<= 1)
+	for (unsigned bit = 1; bit <= MM_ROLE_LAST; bit <<= 1)
 		if ((roles & bit) != 0)
 			mm_json_str(j, NULL, mm_role_name(bit));
 	mm_json_close(j, ']');

@@ -37,7 +37,7 @@ put_route(struct mm_buf *b, const struct mm_http_route *route)
 
 	mm_buf_printf(b, "| `%s %s` |", mm_http_method_name(route->method),
 	    route->pattern);
-	for (unsigned bit = 1; bit <= MM_ROLE_AUDITOR; bit <<= 1)
+	for (unsigned bit = 1; bit <= MM_ROLE_LAST; bit <<= 1)
 		mm_buf_text(b, (route->flags & bit) != 0 ? " yes |" : " - |");
 	mm_buf_printf(b, " %s | %s |\n", scope_text(c->scope),
 	    c->danger != NULL ? c->danger->action : "");
@@ -48,10 +48,10 @@ void
 mm_rest_print_roles(struct mm_buf *b)
 {
 	mm_buf_text(b, "| call |");
-	for (unsigned bit = 1; bit <= MM_ROLE_AUDITOR; bit <<= 1)
+	for (unsigned bit = 1; bit <= MM_ROLE_LAST; bit <<= 1)
 		mm_buf_printf(b, " %s |", mm_role_name(bit));
 	mm_buf_text(b, " limited to products | four eyes |\n"
-	    "|---|---|---|---|---|---|---|---|\n");
+	    "|---|---|---|---|---|---|---|---|---|\n");
 	for (size_t i = 0; i < mm_operators_nroutes; i++)
 		if (mm_operators_routes[i].flags != 0)
 			put_route(b, &mm_operators_routes[i]);

@@ -8,7 +8,7 @@ put_roles(FILE *f, unsigned roles)
 
 	if (roles == 0)
 		fputc('-', f);
-	for (unsigned bit = 1; bit <= MM_ROLE_AUDITOR; bit <<= 1)
+	for (unsigned bit = 1; bit <= MM_ROLE_LAST; bit <<= 1)
 		if ((roles & bit) != 0) {
 			fprintf(f, "%s%s", between, mm_role_name(bit));
 			between = ",";

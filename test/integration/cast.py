@@ -258,7 +258,7 @@ profile "{name}" {{
             "basic": base64.b64encode(f"x:{admin}".encode()).decode(),
             "token": self.tokens["good"], "token_basic": self.basic("good"),
             **{role: self.key(role, [role])["key"] for role in (
-                "operator", "line", "support", "auditor")}}
+                "operator", "line", "support", "auditor", "metrics")}}
         # not wrong but in what it should be wrong
         assert self.w.rest("GET", "/whoami",
                            key=self.keys["expired"]).status == 200

@@ -23,7 +23,7 @@ from world import World, serial_of
 ROUTES = from_server()
 REFUSED = (400, 401, 403, 409)
 OPEN = {"cacerts", "csrattrs", "healthz", "readyz"}  # for everybody
-ROLES = ("admin", "operator", "line", "support", "auditor")
+ROLES = ("admin", "operator", "line", "support", "auditor", "metrics")
 
 
 def last(path):
@@ -116,7 +116,8 @@ def test_every_route_is_documented_with_its_roles():
             assert not roles, door
             continue
         who = set(documented[door].split(", "))
-        assert roles == (set(ROLES) if who == {"any"} else who), door
+        assert roles == (set(ROLES) - {"metrics"} if who == {"any"} else who), \
+            door
         assert roles, f"{door}: open to all"
 
 
@@ -398,6 +399,8 @@ def test_what_is_good_is_good(cast):
         a = at_doors(line, cast.csr("T-good"), doors=[by_basic], head={
             "Authorization": cast.basic("good")})[0][1]
     assert a.status == 200, a
-    for role in ROLES:
+    a = cast.w.rest("GET", "/metrics", key=cast.keys["metrics"], base="")
+    assert a.status == 200, a
+    for role in set(ROLES) - {"metrics"}:
         a = cast.w.rest("GET", "/whoami", key=cast.keys[role])
         assert a.status == 200 and a.json["roles"] == [role], a

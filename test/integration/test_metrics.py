@@ -55,7 +55,7 @@ def promtool(*argv, **kw):
 
 @pytest.mark.parametrize("role, status", [
     ("support", 200), ("auditor", 200), ("operator", 200), ("admin", 200),
-    ("line", 403)])
+    ("metrics", 200), ("line", 403)])
 def test_a_key_reads_them(world, role, status):
     key = world.rest("POST", "/keys", {"name": "prometheus",
                                        "roles": [role]}).json["key"]
@@ -296,9 +296,13 @@ def test_rules_and_dashboard_name_what_there_is(world):
         assert names_in("".join(line)) <= there, line
     for expr in dashboard_queries():
         assert names_in(expr) <= there, expr
+    # whoever delivers events sees all that is known of it
+    drawn = set().union(*map(names_in, dashboard_queries()))
+    hooks = {n for n in there if n.startswith("mintmark_webhook")}
+    assert len(hooks) >= 4 and hooks <= drawn, hooks - drawn
     # labels that are matched must have the values that are matched
-    for label, value in re.findall(r'\b(queue|kind|why|listener|class)='
-                                   r'"(\w+)"', rules + " ".join(
+    for label, value in re.findall(r'\b(queue|kind|why|listener|class|state|'
+                                   r'result)="(\w+)"', rules + " ".join(
                                        dashboard_queries())):
         assert f'{label}="{value}"' in text, (label, value)
     reasons = re.findall(r'reason=~"([^"]+)"', rules)

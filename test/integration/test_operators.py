@@ -13,7 +13,7 @@ import pytest
 
 from world import DAEMON, MINT, World, quote, run, serial_of
 
-ROLES = ["admin", "operator", "line", "support", "auditor"]
+ROLES = ["admin", "operator", "line", "support", "auditor", "metrics"]
 
 
 def key(w, name, roles=ROLES, **more):
@@ -95,7 +95,7 @@ def routes():
     assert len(rows) > 40
     for method, pattern, rest in rows:
         cells = [c.strip() for c in rest.split("|")]
-        yield method, pattern, dict(zip(ROLES, cells[:5])), cells[5]
+        yield method, pattern, dict(zip(ROLES, cells[:6])), cells[6]
 
 
 def fill(pattern, o, nothing=False):
