@@ -16,6 +16,7 @@
 #define ASK_MS       5000
 #define ASK_AGE_MS   10000
 #define STATUS_MS    2000
+#define LOOK_MS      200
 
 /* ---- feeding ---- */
 
@@ -250,7 +251,7 @@ mm_feed_greet(struct mm_core *c, struct mm_why *why)
 
 struct feeder {
 	struct mm_core *c;
-	int64_t sign_at, ask_at, status_at; /* monotonic */
+	int64_t sign_at, ask_at, status_at, look_at; /* monotonic */
 	bool greet;              /* a signer has not been met yet */
 	bool tired;              /* something failed: no sooner than a tick */
 };
@@ -337,12 +338,33 @@ work(struct feeder *f, struct mm_why *why)
 	return MM_OK;
 }
 
+/* Where nothing is written, nobody else finds out that the store is away.  A
+ * connection that broke meanwhile is made anew by the second look.  Once it
+ * is away, mm_settle_run finds out when it is back. */
+static void
+look_at_store(struct feeder *f)
+{
+	struct mm_core *c = f->c;
+	struct mm_why why = { 0 };
+	uint64_t size;
+
+	if (!c->store_ok || mm_mono_ms() < f->look_at)
+		return;
+	f->look_at = mm_mono_ms() + LOOK_MS;
+	if (mm_get_ledger_size(c->feed_reader, &size, NULL) == MM_OK ||
+	    mm_get_ledger_size(c->feed_reader, &size, &why) == MM_OK)
+		return;
+	atomic_store(&c->store_ok, false);
+	mm_core_note(c, 2, "store.failed", why.text);
+}
+
 /* One turn.  What fails is tried again a tick later. */
 static enum mm_err
 turn(struct feeder *f, struct mm_why *why)
 {
 	struct mm_core *c = f->c;
 
+	look_at_store(f);
 	MM_TRY(mm_nodes_turn(c, why));
 	if (!mm_settle_run(c))
 		return MM_FAIL(why, MM_EAGAIN, "a signature is not settled");

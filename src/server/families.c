@@ -18,7 +18,7 @@
 		mm_sample(c, "", (uint64_t)(value)); \
 	}
 
-ONE(ready, c->core.ready)
+ONE(ready, c->core.ready && c->store_up)
 ONE(production, c->s->config->set.production)
 ONE(issued, c->core.issued)
 ONE(renewed, c->core.renewed)

@@ -212,6 +212,7 @@ def test_metrics_say_that_the_store_is_away(server):
         for _ in range(3):
             a = scrape(w, known["key"])
             assert a.status == 200 and "\nmintmark_store_up 0\n" in a.text, a
+            assert "\nmintmark_ready 0\n" in a.text, a
             assert "\nmintmark_store_records{" not in a.text
         wrong = known["key"][:-1] + ("A" if known["key"][-1] != "A" else "Q")
         for k in never["key"], gone["key"], wrong:
@@ -224,6 +225,21 @@ def test_metrics_say_that_the_store_is_away(server):
             assert time.monotonic() < end
             time.sleep(0.05)
         assert scrape(w, gone["key"]).status == 401
+
+
+def test_nobody_has_to_write_for_an_outage_to_show(server):
+    with World(database=server.database()) as w:
+        w.start()
+        assert w.get_public("/readyz").status == 200
+        server.stop()
+        end = time.monotonic() + RESUME_S
+        while w.get_public("/readyz").status == 200:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        a = w.get_public("/readyz")
+        assert a.status == 503 and "the store is away" in a.text, a
+        server.start()
+        w.wait_ready(RESUME_S)
 
 
 def doctor(w):
