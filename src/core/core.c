@@ -50,7 +50,6 @@ init(struct mm_core *c, struct mm_why *why)
 
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->tick, NULL);
-	pthread_cond_init(&c->noted, NULL);
 	c->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (c->kick < 0)
 		return MM_FAIL(why, MM_ESYS, "core: no eventfd");
@@ -362,6 +361,26 @@ mm_core_ledger_size(struct mm_core *c)
 	size = c->ledger_size;
 	pthread_mutex_unlock(&c->lock);
 	return size;
+}
+
+/* see core.h */
+uint64_t
+mm_core_covered(struct mm_core *c)
+{
+	uint64_t size;
+
+	pthread_mutex_lock(&c->lock);
+	size = c->checkpoint_size;
+	pthread_mutex_unlock(&c->lock);
+	return size;
+}
+
+/* see priv.h */
+void
+mm_core_noted(struct mm_core *c)
+{
+	if (c->conf.noted != NULL)
+		c->conf.noted(c->conf.ctx);
 }
 
 /* see priv.h */

@@ -51,6 +51,8 @@ struct mm_core_conf {
 	 * them; on the writer's thread or the feeder's, which must not wait,
 	 * and perhaps on both at once.  NULL: nobody asks. */
 	void (*grown)(void *ctx, uint64_t size);
+	/* There is a new checkpoint: as grown. */
+	void (*noted)(void *ctx);
 	/*
 	 * Whether a first enrolment is allowed is asked of somebody outside;
 	 * NULL: of nobody.  On a core thread, which must not wait: the answer
@@ -308,6 +310,8 @@ bool mm_core_delivers(const struct mm_core *c);
 void mm_core_deliver_may(struct mm_core *c, bool may);
 /* Entries that are durable. */
 uint64_t mm_core_ledger_size(struct mm_core *c);
+/* Entries that the newest checkpoint covers. */
+uint64_t mm_core_covered(struct mm_core *c);
 /* Counts a refusal nobody proved a right to (hourly entry per reason). */
 void mm_core_count_refusal(struct mm_core *c, enum mm_reason r);
 
@@ -544,17 +548,18 @@ MM_MUST enum mm_err mm_desk_approval_drop(struct mm_desk *d,
     const struct mm_approval *a, struct mm_why *why);
 /* 16 random hex digits. */
 MM_MUST enum mm_err mm_desk_random_id(char id[17], struct mm_why *why);
-/* The device's newest certificate's receipt; waits for a checkpoint that
- * covers it (at most 2 s: MM_EAGAIN). */
+/* The receipt of the device's newest certificate.  MM_EAGAIN where no
+ * checkpoint covers entry *uncovered yet (UINT64_MAX: for another reason): one
+ * has been asked for, and nothing waits here. */
 MM_MUST enum mm_err mm_desk_receipt(struct mm_desk *d, const char *device,
-    struct mm_buf *json, struct mm_why *why);
+    struct mm_buf *json, uint64_t *uncovered, struct mm_why *why);
 /* The same for the device that asks by its certificate, which must be in
  * force as for a proof (step 8).  Refused: reason says why. */
 MM_MUST enum mm_err mm_desk_receipt_own(struct mm_desk *d,
-    const struct mm_authority *a, struct mm_buf *json,
+    const struct mm_authority *a, struct mm_buf *json, uint64_t *uncovered,
     enum mm_reason *reason, struct mm_why *why);
 MM_MUST enum mm_err mm_desk_receipt_at(struct mm_desk *d, uint64_t index,
-    struct mm_buf *json, struct mm_why *why);
+    struct mm_buf *json, uint64_t *uncovered, struct mm_why *why);
 /* Signs a new CRL for the issuer if it changed or is near its end; force. */
 MM_MUST enum mm_err mm_desk_crl(struct mm_desk *d, const char *issuer,
     bool force, uint64_t *number, struct mm_why *why);

@@ -1,44 +1,28 @@
-#include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/priv.h"
 #include "ledger/receipt.h"
 
 /* Receipts: the entry, its proof and a checkpoint that covers it. */
-#define WAIT_MS 2000
 
-static struct timespec
-in_ms(int64_t ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += ms % 1000 * 1000000;
-	t.tv_sec += t.tv_nsec / 1000000000;
-	t.tv_nsec %= 1000000000;
-	return t;
-}
-
+/* One that covers it is asked for at once. */
 static enum mm_err
-wait_covered(struct mm_core *c, uint64_t index, struct mm_why *why)
+check_covered(struct mm_core *c, uint64_t index, uint64_t *uncovered,
+    struct mm_why *why)
 {
-	struct timespec until = in_ms(WAIT_MS);
 	bool covered;
 
 	pthread_mutex_lock(&c->lock);
-	if (index < c->ledger_size && index >= c->checkpoint_size) {
+	covered = index < c->checkpoint_size;
+	if (!covered) {
 		c->want_checkpoint = true;
 		pthread_cond_signal(&c->tick);
 	}
-	while (index < c->ledger_size && index >= c->checkpoint_size &&
-	    pthread_cond_timedwait(&c->noted, &c->lock, &until) != ETIMEDOUT)
-		continue;
-	covered = index < c->checkpoint_size;
 	pthread_mutex_unlock(&c->lock);
-	return covered ? MM_OK :
-	    MM_FAIL(why, MM_EAGAIN, "no checkpoint covers entry %llu yet",
+	if (covered)
+		return MM_OK;
+	*uncovered = index;
+	return MM_FAIL(why, MM_EAGAIN, "no checkpoint covers entry %llu yet",
 	    (unsigned long long)index);
 }
 
@@ -98,7 +82,7 @@ put_chain(struct mm_desk *d, const char *issuer, struct mm_buf *pem)
 
 static enum mm_err
 make(struct mm_desk *d, uint64_t index, const char *issuer,
-    struct mm_buf *json, struct mm_why *why)
+    struct mm_buf *json, uint64_t *uncovered, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf entry = MM_BUF_INIT(MM_ENTRY_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_NOTE_MAX);
@@ -106,7 +90,7 @@ make(struct mm_desk *d, uint64_t index, const char *issuer,
 	struct mm_receipt r = { .index = index };
 	uint64_t size;
 
-	MM_TRY(wait_covered(d->c, index, why));
+	MM_TRY(check_covered(d->c, index, uncovered, why));
 	MM_TRY(mm_get_checkpoint(d->r, &size, &note, why));
 	MM_TRY(mm_get_entry(d->r, index, &entry, why));
 	MM_TRY(prove(d, index, size, &r.proof, why));
@@ -120,25 +104,27 @@ make(struct mm_desk *d, uint64_t index, const char *issuer,
 /* see core.h */
 enum mm_err
 mm_desk_receipt_at(struct mm_desk *d, uint64_t index, struct mm_buf *json,
-    struct mm_why *why)
+    uint64_t *uncovered, struct mm_why *why)
 {
 	uint64_t size;
 
+	*uncovered = UINT64_MAX;
 	MM_TRY(mm_get_ledger_size(d->r, &size, why));
 	if (index >= size)
 		return MM_FAIL(why, MM_ENOTFOUND, "no entry %llu",
 		    (unsigned long long)index);
-	return make(d, index, NULL, json, why);
+	return make(d, index, NULL, json, uncovered, why);
 }
 
 /* see core.h */
 enum mm_err
 mm_desk_receipt(struct mm_desk *d, const char *device, struct mm_buf *json,
-    struct mm_why *why)
+    uint64_t *uncovered, struct mm_why *why)
 {
 	struct mm_cert_row row[2];
 	bool has[2] = { false, false };
 
+	*uncovered = UINT64_MAX;
 	for (int idevid = 0; idevid < 2; idevid++) {
 		enum mm_err rc = mm_get_device_cert(d->r, device, idevid,
 		    &row[idevid], NULL);
@@ -152,7 +138,7 @@ mm_desk_receipt(struct mm_desk *d, const char *device, struct mm_buf *json,
 		    "certificate", device);
 	if (!has[0] || (has[1] && row[1].issued_at > row[0].issued_at))
 		row[0] = row[1];
-	return make(d, row[0].entry, row[0].issuer, json, why);
+	return make(d, row[0].entry, row[0].issuer, json, uncovered, why);
 }
 
 /* ---- by a device ---- */
@@ -178,7 +164,8 @@ judge(struct mm_desk *d, struct mm_job *job, struct mm_why *why)
 /* see core.h */
 enum mm_err
 mm_desk_receipt_own(struct mm_desk *d, const struct mm_authority *a,
-    struct mm_buf *json, enum mm_reason *reason, struct mm_why *why)
+    struct mm_buf *json, uint64_t *uncovered, enum mm_reason *reason,
+    struct mm_why *why)
 {
 	MM_OWN(mm_job_free) struct mm_job *job = mm_job_new(MM_JOB_CONFIRM);
 	const struct mm_verdict *v;
@@ -188,9 +175,10 @@ mm_desk_receipt_own(struct mm_desk *d, const struct mm_authority *a,
 	job->authority = *a;
 	v = &mm_flight_of(job)->verdict;
 	*reason = MM_R_NONE;
+	*uncovered = UINT64_MAX;
 	if (judge(d, job, why) != MM_OK) {
 		*reason = v->reason;
 		return v->reason != MM_R_NONE ? v->code : MM_EAGAIN;
 	}
-	return mm_desk_receipt(d, v->device, json, why);
+	return mm_desk_receipt(d, v->device, json, uncovered, why);
 }

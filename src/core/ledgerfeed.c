@@ -122,8 +122,8 @@ store_note(struct mm_core *c, const struct mm_ledger_sign_rep *rep,
 	c->checkpoint_size = rep->size;
 	c->checkpoint_at = mm_now_ms();
 	c->want_checkpoint = false;
-	pthread_cond_broadcast(&c->noted);
 	pthread_mutex_unlock(&c->lock);
+	mm_core_noted(c);
 	return MM_OK;
 }
 

@@ -448,8 +448,8 @@ look_at_note(struct mm_core *c, struct mm_why *why)
 	}
 	if (size >= c->ledger_size)
 		c->want_checkpoint = false;
-	pthread_cond_broadcast(&c->noted);
 	pthread_mutex_unlock(&c->lock);
+	mm_core_noted(c);
 	return MM_OK;
 }
 

@@ -354,7 +354,6 @@ struct mm_core {
 
 	pthread_mutex_t lock;     /* what follows */
 	pthread_cond_t tick;      /* wakes L */
-	pthread_cond_t noted;     /* a new checkpoint is stored */
 	struct mm_links fresh;    /* a restarted signer's, for W */
 	bool has_fresh, greet;    /* greet: L must say hello */
 	uint64_t ledger_size, fed, checkpoint_size;
@@ -395,6 +394,7 @@ mm_step(const struct mm_core *c, int n)
 }
 
 /* core.c */
+void mm_core_noted(struct mm_core *c); /* there is a new checkpoint */
 void mm_core_note(struct mm_core *c, int level, const char *event,
     const char *text);
 void mm_core_not_ready(struct mm_core *c, const char *text);

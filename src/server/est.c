@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/own.h"
-#include "server/priv.h"
+#include "server/event.h"
 
 /*
  * EST (RFC 7030, RFC 8951) on the devices listener: what needs no authority
@@ -221,11 +221,17 @@ receipt_run(struct mm_worker *w, struct mm_call *c)
 	struct mm_http_resp resp = { .status = 200,
 		.content_type = "application/json" };
 	enum mm_reason reason;
+	uint64_t uncovered;
 	enum mm_err rc;
 
 	mm_buf_init(&resp.body, BODY_MAX);
-	rc = mm_desk_receipt_own(w->desk, &c->authority, &resp.body, &reason,
-	    &why);
+	rc = mm_desk_receipt_own(w->desk, &c->authority, &resp.body,
+	    &uncovered, &reason, &why);
+	if (rc == MM_EAGAIN && uncovered != UINT64_MAX &&
+	    mm_cover_wait(w->s->cover, c, uncovered)) {
+		mm_buf_done(&resp.body);
+		return;
+	}
 	if (rc != MM_OK) {
 		mm_buf_done(&resp.body);
 		mm_answer_problem(&resp, mm_err_http(rc), mm_err_slug(rc),

@@ -101,4 +101,21 @@ unsigned mm_watch_waiting(struct mm_watch *w);
 void mm_watch_stop(struct mm_watch *w);
 void mm_watch_close(struct mm_watch **owner);
 
+/* ---- cover.c: calls that wait for a checkpoint ---- */
+
+struct mm_cover;
+MM_MUST enum mm_err mm_cover_new(struct mm_server *s, struct mm_cover **out,
+    struct mm_why *why);
+void mm_cover_free(struct mm_cover **owner);
+/*
+ * Takes the call over: it runs again, from its beginning, once a checkpoint
+ * covers the entry, or after two seconds.  false: it has waited before, or
+ * too many do: it stays the caller's.  Any thread; waits for nothing.
+ */
+MM_MUST bool mm_cover_wait(struct mm_cover *c, struct mm_call *take_call,
+    uint64_t index);
+/* By the thread of watch.c, after each of its turns: hands back who is due,
+ * all of them when closed; when the next one is (monotonic). */
+int64_t mm_cover_turn(struct mm_cover *c, bool closed);
+
 #endif

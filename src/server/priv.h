@@ -38,6 +38,7 @@ struct mm_deliver;
 struct mm_attempts;
 struct mm_meter;
 struct mm_scrapers;
+struct mm_cover;
 
 /* What one event loop's thread has for itself. */
 struct mm_loop_state {
@@ -70,6 +71,7 @@ struct mm_server {
 	struct mm_attempts *attempts;
 	struct mm_meter *meter; /* one an event loop */
 	struct mm_scrapers *scrapers;
+	struct mm_cover *cover;
 	bool asking;           /* the start waits for the signer */
 	atomic_bool announced; /* the monitor knows that it serves */
 	atomic_bool tidied;    /* the first round of housekeeping is over */
@@ -314,6 +316,9 @@ struct mm_call {
 	struct mm_authority authority; /* est.c: the device that asks */
 	struct mm_job *job;     /* done: the call runs again, to answer */
 	struct mm_answer_hold hold;    /* rest.c: of its Idempotency-Key */
+	bool waited;            /* cover.c: once */
+	uint64_t covers;        /* ... for a checkpoint of this entry */
+	int64_t until;          /* ... or until then (monotonic) */
 };
 MM_MUST enum mm_err mm_work_open(struct mm_server *s, struct mm_work **out,
     struct mm_why *why);
@@ -326,8 +331,9 @@ MM_MUST enum mm_err mm_work_post(struct mm_work *w, struct mm_call *c);
 void mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
     void (*run)(struct mm_worker *w, struct mm_call *c),
     const struct mm_authority *a);
-/* A call whose job is done, by any thread: it goes back to a worker, however
- * many wait; or is told to come again, while the server stops. */
+/* A call whose job is done, or that has waited long enough, by any thread: it
+ * goes back to a worker, however many wait; or is told to come again, while
+ * the server stops. */
 void mm_work_again(struct mm_server *s, struct mm_call *take_call);
 /* Without a request: housekeeping, once at a time. */
 void mm_work_tick(struct mm_work *w);

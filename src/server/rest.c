@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "server/event.h"
 #include "server/metrics.h"
 #include "server/rest.h"
 
@@ -307,6 +308,7 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 		.if_match = c->if_match,
 		.approval = c->approval,
 		.status = 200, .type = "application/json",
+		.uncovered = UINT64_MAX,
 		.out = MM_BUF_INIT(OUT_MAX), .stored = MM_BUF_INIT(OUT_MAX) };
 	struct mm_why why = { 0 };
 	enum mm_err rc;
@@ -317,7 +319,10 @@ rest_run(struct mm_worker *w, struct mm_call *c)
 	rc = may(&r, c, &why);
 	if (rc == MM_OK)
 		rc = run_once(&r, c->idempotency, &why);
-	if (rc != MM_OK || !r.parked)
+	if (rc == MM_EAGAIN && r.uncovered != UINT64_MAX &&
+	    mm_cover_wait(w->s->cover, c, r.uncovered))
+		c = NULL;
+	else if (rc != MM_OK || !r.parked)
 		answer(&r, rc, &why);
 	mm_rest_json_free(&r.in);
 	mm_buf_wipe(&r.out);

@@ -36,6 +36,8 @@ struct mm_rest {
 	struct mm_buf stored;
 	bool has_secret;
 	bool parked;            /* somebody else answers, later */
+	uint64_t uncovered;     /* the call waits for this entry's checkpoint:
+	                         * it runs again; UINT64_MAX: it does not */
 	bool openmetrics;       /* asked for */
 	bool store_away;        /* /metrics: login found it so */
 	enum mm_reason reason;  /* of a refusal that a device could show */

@@ -345,5 +345,5 @@ mm_rest_device_receipt(struct mm_rest *r, struct mm_why *why)
 	char id[MM_DEVICE_ID_MAX + 1];
 
 	MM_TRY(device_id(r, id, why));
-	return mm_desk_receipt(r->desk, id, &r->out, why);
+	return mm_desk_receipt(r->desk, id, &r->out, &r->uncovered, why);
 }

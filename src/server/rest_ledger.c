@@ -78,7 +78,8 @@ mm_rest_receipt(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(mm_rest_segment(r, 0, text, sizeof(text), why));
 	if (mm_int_parse(text, &index, NULL) != MM_OK || index < 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "no such entry");
-	return mm_desk_receipt_at(r->desk, (uint64_t)index, &r->out, why);
+	return mm_desk_receipt_at(r->desk, (uint64_t)index, &r->out,
+	    &r->uncovered, why);
 }
 
 /* see rest.h; the file is docs/reference/openapi.json */

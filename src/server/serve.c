@@ -73,6 +73,14 @@ on_grown(void *ctx, uint64_t size)
 	mm_deliver_grown(s->deliver);
 }
 
+static void
+on_noted(void *ctx)
+{
+	const struct mm_server *s = ctx;
+
+	mm_watch_grown(s->watch);
+}
+
 #ifdef MM_FAULTS
 static void
 on_step(void *ctx, int step)
@@ -95,6 +103,7 @@ open_core(struct mm_server *s, struct mm_why *why)
 	const struct mm_core_conf conf = { .config = s->config,
 		.loops = (unsigned)s->config->set.threads,
 		.done = mm_enrol_done, .note = on_note, .grown = on_grown,
+		.noted = on_noted,
 		.ask = set->authorise_url[0] != '\0' ? mm_authorise_ask : NULL,
 		/* the thread that asks is given up a little later */
 		.ask_ms = set->authorise_timeout_s * 1000 + ASK_GRACE_MS,
@@ -172,6 +181,7 @@ open_content(struct mm_server *s, struct mm_why *why)
 	    why));
 	MM_TRY(mm_public_new(s, &s->pub, why));
 	MM_TRY(mm_scrapers_new(&s->scrapers, why));
+	MM_TRY(mm_cover_new(s, &s->cover, why));
 	MM_TRY(mm_watch_open(s, &watch, why));
 	s->watch = watch;
 	return MM_OK;
@@ -306,6 +316,7 @@ stop(struct mm_server *s)
 		mm_core_stop(s->core, MM_DRAIN_MS);
 	mm_work_close(&s->work);
 	mm_watch_close(&watch);
+	mm_cover_free(&s->cover);
 	mm_deliver_close(&deliver);
 	mm_http_close(&s->http);
 	mm_scrapers_free(&s->scrapers);

@@ -221,7 +221,7 @@ static int64_t
 turn(struct mm_watch *h, bool *closed)
 {
 	uint64_t size = mm_core_ledger_size(h->s->core);
-	int64_t now = mm_mono_ms(), soonest;
+	int64_t now = mm_mono_ms(), soonest, other;
 	struct waiting *due, *next;
 	bool good;
 
@@ -239,6 +239,9 @@ turn(struct mm_watch *h, bool *closed)
 		next = due->next;
 		answer(h, due);
 	}
+	other = mm_cover_turn(h->s->cover, *closed);
+	if (other < soonest)
+		soonest = other;
 	return soonest == INT64_MAX ? 60000 : soonest - mm_mono_ms();
 }
 

@@ -182,7 +182,8 @@ mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
 void
 mm_work_again(struct mm_server *s, struct mm_call *take_call)
 {
-	bool issued = take_call->job->result == MM_OK;
+	bool issued = take_call->job != NULL &&
+	    take_call->job->result == MM_OK;
 
 	if (post(s->work, take_call, true) == MM_OK)
 		return;

@@ -13,6 +13,7 @@ import platform
 import signal
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -209,3 +210,43 @@ def test_a_watchdog_too_short_is_refused(w):
     w.set_conf("watchdog", '"2s"')
     w.start(wait=False)
     assert w.daemon.wait(30) == 2 and "watchdog" in w.log()
+
+
+def test_receipts_that_wait_hold_up_nobody(w):
+    """While the signer hangs no checkpoint comes: whoever wants a receipt
+    waits beside the workers, not on them, and is told to come again."""
+    w.set_conf("watchdog", '"0s"')
+    w.start().product()
+    t = w.token("R-1", door="bearer")
+    a = w.enrol_basic(t, w.key_and_csr("R-1")[1])
+    assert a.status == 200, a
+    pem = w.save_p7(a, "R-1")
+    own = {"cert": pem, "key": w.dir / "R-1.key"}
+    signer = w.children()["signer"]
+    os.kill(signer, signal.SIGSTOP)
+    try:
+        # an entry that nobody will sign for
+        assert w.rest("POST", "/devices", {
+            "id": "R-2", "product": "thermo"}).status == 201
+        last = w.rest("GET", "/status").json["ledger"]["size"] - 1
+        with ThreadPoolExecutor(16) as pool:
+            asked = [pool.submit(w.rest, "GET", f"/ledger/receipts/{last}")
+                     for _ in range(16)]
+            worst = 0
+            while not all(f.done() for f in asked):
+                began = time.monotonic()
+                assert w.rest("GET", "/whoami").status == 200
+                worst = max(worst, time.monotonic() - began)
+            got = [f.result() for f in asked]
+        assert worst < 1.5, worst
+        assert {x.status for x in got} == {503}, got
+        assert all("retry-after" in x.headers for x in got)
+        # what is covered is answered, by both doors
+        assert w.rest("GET", "/ledger/receipts/0").status == 200
+        assert w.device_call("GET", "/.well-known/mintmark/receipt",
+                             **own).status in (200, 503)
+    finally:
+        os.kill(signer, signal.SIGCONT)
+    end = time.monotonic() + 30
+    while (a := w.rest("GET", f"/ledger/receipts/{last}")).status != 200:
+        assert a.status == 503 and time.monotonic() < end, a
