@@ -91,6 +91,18 @@ MM_MUST enum mm_err mm_key_load_plain(const char *path, EVP_PKEY **out,
     struct mm_why *why);
 
 /*
+ * A private key on its way to one machine: CMS AuthEnvelopedData (RFC 5083,
+ * AES-256-GCM) of its PKCS#8 for a recipient's certificate, by key agreement
+ * (RFC 5753, SHA-256).  cert: DER, of a key on a NIST curve; nothing of it but
+ * its key, issuer and serial is used.  MM_EINPUT: no certificate, no such CMS;
+ * MM_EAUTH: it is for another key, or was changed.
+ */
+MM_MUST enum mm_err mm_key_wrap(EVP_PKEY *key, struct mm_bytes cert,
+    struct mm_buf *out, struct mm_why *why);
+MM_MUST enum mm_err mm_key_unwrap(struct mm_bytes wrapped, EVP_PKEY *key,
+    struct mm_bytes cert, EVP_PKEY **out, struct mm_why *why);
+
+/*
  * Signing with a reused context; one per thread and key.  alg is the
  * AlgorithmIdentifier's DER that belongs in a certificate.
  */
