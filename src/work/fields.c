@@ -63,6 +63,8 @@ const struct mm_work_field mm_work_fields[] = {
 	HASH("fields_sha256", fields_sha256),
 	BLOB("ca_chain", ca_chain),
 	BLOB("ca_key", ca_key),
+	NAME("ca_name", true, ca_name),
+	TEXT("ca_url", true, ca_url),
 	HASH("badge_salt", badge_salt),
 };
 const size_t mm_work_fields_n = MM_COUNT(mm_work_fields);
@@ -185,6 +187,14 @@ mm_work_order_check(const struct mm_work_order *o, struct mm_why *why)
 	    (o->ca_chain.n > 0) != (o->ca_key.n > 0))
 		return MM_FAIL(why, MM_EINPUT, "order: a line CA and its key "
 		    "go with mode offline, and only there");
+	if ((o->ca_chain.n == 0 || o->ca_name[0] == '\0') &&
+	    (o->ca_name[0] != '\0' || o->ca_url[0] != '\0'))
+		return MM_FAIL(why, MM_EINPUT, "order: ca_url goes with "
+		    "ca_name, and both with a line CA");
+	if (o->ca_url[0] != '\0' && (strncmp(o->ca_url, "http://", 7) != 0 ||
+	    o->ca_url[strcspn(o->ca_url, " \"\\\n")] != '\0'))
+		return MM_FAIL(why, MM_EINPUT, "order: ca_url: want an http "
+		    "URL");
 	if ((o->config_version > 0) != is_set(o->config_sha256) ||
 	    (is_set(o->fields_sha256) && o->config_version == 0))
 		return MM_FAIL(why, MM_EINPUT, "order: a configuration has a "

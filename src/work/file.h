@@ -15,6 +15,7 @@
 #define MM_WORK_FILE_MAX   (64U << 20)
 #define MM_WORK_PAPERS_MAX 16
 
+/* The signer, which reads no JSON, fills it itself: json NULL. */
 struct mm_work_file {
 	struct mm_bytes note, profiles;
 	struct mm_bytes paper[MM_WORK_PAPERS_MAX];

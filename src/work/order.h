@@ -1,6 +1,7 @@
 #ifndef MM_WORK_ORDER_H
 #define MM_WORK_ORDER_H
 
+#include "base/settings.h"
 #include "ledger/note.h"
 #include "work/serials.h"
 
@@ -120,6 +121,9 @@ struct mm_work_order {
 	 * first, each signed by the next; its key, encrypted for the
 	 * station's signer (CMS, RFC 5083, 5753: a PKCS#8 key within). */
 	struct mm_bytes ca_chain, ca_key;
+	/* The line CA's name at the centre and the URL that the world knows
+	 * this by: where its certificates say that their CRLs are; or "". */
+	char ca_name[MM_NAME_MAX + 1], ca_url[MM_URL_MAX + 1];
 	/* Of the badges' hashes: mm_work_badge. */
 	uint8_t badge_salt[16];
 	const struct mm_work_profile *profiles; /* 1 to MM_WORK_PROFILES_MAX */
