@@ -163,6 +163,32 @@ static const struct mm_field order_sign_rep[] = {
 	BYTES(mm_order_sign_rep, note),
 };
 
+static const struct mm_field duty_status_req[] = {
+	U8(mm_duty_status_req, none),
+};
+static const struct mm_field duty_status_rep[] = {
+	TEXT(mm_duty_status_rep, batch),
+	TEXT(mm_duty_status_rep, station),
+	U64(mm_duty_status_rep, number),
+	U64(mm_duty_status_rep, share),
+	U64(mm_duty_status_rep, counted),
+	U64(mm_duty_status_rep, not_before_ms),
+	U64(mm_duty_status_rep, until_ms),
+	TEXT(mm_duty_status_rep, level),
+	U8(mm_duty_status_rep, may),
+	TEXT(mm_duty_status_rep, why),
+};
+static const struct mm_field duty_find_req[] = {
+	TEXT(mm_duty_find_req, device),
+	FIXED(mm_duty_find_req, spki_sha256),
+};
+static const struct mm_field duty_find_rep[] = {
+	U64(mm_duty_find_rep, number),
+	TEXT(mm_duty_find_rep, profile),
+	TEXT(mm_duty_find_rep, issuer),
+	BYTES(mm_duty_find_rep, der),
+};
+
 static const struct mm_field status_req[] = {
 	U8(mm_status_req, none),
 };

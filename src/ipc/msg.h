@@ -51,7 +51,9 @@ enum mm_link {
 	X(MM_IPC_STATUS, status, MM_LINK_OPS | MM_LINK_LEDGER)            \
 	X(MM_IPC_DELIVER, deliver, MM_LINK_COURIER)                       \
 	X(MM_IPC_LEDGER_CHECK, ledger_check, MM_LINK_LEDGER)              \
-	X(MM_IPC_ORDER_SIGN, order_sign, MM_LINK_OPS)
+	X(MM_IPC_ORDER_SIGN, order_sign, MM_LINK_OPS)                     \
+	X(MM_IPC_DUTY_STATUS, duty_status, MM_LINK_ISSUE)                 \
+	X(MM_IPC_DUTY_FIND, duty_find, MM_LINK_ISSUE)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -173,6 +175,29 @@ struct mm_order_sign_req {
 	struct mm_bytes text;
 };
 struct mm_order_sign_rep { struct mm_bytes note; };
+
+/* A station's signer: what its order still lets it make.  MM_EPOLICY: this
+ * signer works to no order. */
+struct mm_duty_status_req { uint8_t none; };
+struct mm_duty_status_rep {
+	char batch[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
+	uint64_t number, share, counted; /* the order's; pairs so far */
+	uint64_t not_before_ms, until_ms;
+	char level[MM_NAME_MAX + 1];     /* what its counter withstands */
+	uint8_t may;                     /* 0: nothing is signed */
+	char why[161];                   /* why not */
+};
+/* The certificate that was signed for a pair of device and public key.
+ * MM_ENOTFOUND: none. */
+struct mm_duty_find_req {
+	char device[MM_DEVICE_ID_MAX + 1];
+	uint8_t spki_sha256[32];
+};
+struct mm_duty_find_rep {
+	uint64_t number; /* of the order that it was signed under */
+	char profile[MM_NAME_MAX + 12], issuer[MM_NAME_MAX + 1];
+	struct mm_bytes der;
+};
 
 struct mm_status_req { uint8_t none; };
 struct mm_status_rep {

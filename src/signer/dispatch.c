@@ -36,6 +36,8 @@ static const struct {
 	[MM_IPC_OUTSTANDING] = { mm_on_outstanding, 0 },
 	[MM_IPC_STATUS] = { mm_on_status, 0 },
 	[MM_IPC_ORDER_SIGN] = { mm_on_order_sign, 0 },
+	[MM_IPC_DUTY_STATUS] = { mm_on_duty_status, 0 },
+	[MM_IPC_DUTY_FIND] = { mm_on_duty_find, 0 },
 };
 
 static void

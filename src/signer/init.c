@@ -14,8 +14,9 @@
 #define YEAR_S   31557600 /* 365.25 days */
 #define MASTER_N 32
 
-static enum mm_err
-make_folder(struct mm_setup *s, const char *name, mode_t mode,
+/* see setup.h */
+enum mm_err
+mm_setup_folder(struct mm_setup *s, const char *name, mode_t mode,
     enum mm_owner owner, struct mm_why *why)
 {
 	struct mm_file_own own = { .mode = mode };
@@ -32,14 +33,14 @@ mm_setup_folders(struct mm_setup *s, struct mm_why *why)
 {
 	bool audit = s->conf->set.audit_group[0] != '\0';
 
-	MM_TRY(make_folder(s, "", audit ? 0710 : 0700, MM_OF_AUDIT, why));
-	MM_TRY(make_folder(s, "keys", 0700, MM_OF_SIGNER, why));
-	return make_folder(s, "issuers", 0700, MM_OF_SIGNER, why);
+	MM_TRY(mm_setup_folder(s, "", audit ? 0710 : 0700, MM_OF_AUDIT, why));
+	MM_TRY(mm_setup_folder(s, "keys", 0700, MM_OF_SIGNER, why));
+	return mm_setup_folder(s, "issuers", 0700, MM_OF_SIGNER, why);
 }
 
-/* The verifier key's text is kept in the clear, for the asking. */
-static enum mm_err
-make_note_key(struct mm_setup *s, const char *what, const char *name,
+/* see setup.h; the text is kept in the clear, for the asking */
+enum mm_err
+mm_make_note_key(struct mm_setup *s, const char *what, const char *name,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_NOTE_MAX);
@@ -72,7 +73,7 @@ make_orders_key(struct mm_setup *s, struct mm_why *why)
 	char name[MM_ORIGIN_MAX + 1];
 
 	MM_TRY(mm_work_key_name(s->conf->set.ledger_origin, name, why));
-	return make_note_key(s, "orders", name, why);
+	return mm_make_note_key(s, "orders", name, why);
 }
 
 /* The first version that is not there, of test or production. */
@@ -133,7 +134,7 @@ make_base(struct mm_setup *s, struct mm_why *why)
 		return MM_FAIL(why, MM_ECONFLICT, "%.90s is there: this "
 		    "signer was set up before", path);
 	MM_TRY(mm_setup_folders(s, why));
-	MM_TRY(make_note_key(s, "ledger", s->conf->set.ledger_origin, why));
+	MM_TRY(mm_make_note_key(s, "ledger", s->conf->set.ledger_origin, why));
 	MM_TRY(make_orders_key(s, why));
 	MM_TRY(make_token_key(s, why));
 	return mm_setup_journal(s, why);

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
-#include "signer/priv.h"
+#include "signer/duty.h"
 
 /* Two threads' clocks and journal lines may cross by this much. */
 #define CLOCK_SLACK_MS 2000
@@ -247,14 +247,22 @@ mm_on_issue(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	struct mm_cert_fields f = { .device = q->device,
 		.product = q->product };
 	struct mm_use *u = NULL;
+	enum mm_err rc = MM_ENOTFOUND;
 
 	MM_TRY(check_fields(q, why));
+	if (w->s->duty != NULL)
+		rc = mm_duty_again(w, i, why);
+	if (rc != MM_ENOTFOUND)
+		return rc;
+	if (w->s->duty != NULL)
+		MM_TRY(mm_duty_admit(w->s, q, why));
 	MM_TRY(check_allowed(w, q, &u, why));
 	MM_TRY(take_key(w, u->profile, i, &f.spki, why));
 	MM_TRY(mm_record_spend(w->s->record, u->profile->name,
 	    u->profile->per_minute, u->profile->per_day, mm_now_s(), why));
 	MM_TRY(mm_use_note(w->s, u, why));
-	return certify(w, u, i, &f, why);
+	MM_TRY(certify(w, u, i, &f, why));
+	return w->s->duty == NULL ? MM_OK : mm_duty_count(w, i, why);
 }
 
 /* see priv.h; promise 3: possession is proved each time. */

@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "pki/token.h"
-#include "signer/priv.h"
+#include "signer/duty.h"
 #include "work/order.h"
 
 #define PEM_MAX 65536
@@ -196,9 +196,9 @@ mm_ca_read(const char *path, struct mm_ca *ca, struct mm_why *why)
 	return mm_pem_next(&rest, "CERTIFICATE", &ca->der, why);
 }
 
-/* The certificate must be of the key. */
-static enum mm_err
-check_pair(const struct mm_ca *ca, struct mm_why *why)
+/* see priv.h */
+enum mm_err
+mm_ca_check_pair(const struct mm_ca *ca, struct mm_why *why)
 {
 	struct mm_buf spki = MM_BUF_INIT(4096);
 	struct mm_cert cert;
@@ -240,29 +240,40 @@ load_ca(struct mm_signer *s, const struct mm_issuer_conf *conf,
 	err = mm_key_load(conf->key, pass, &ca->key, &cause);
 	if (err != MM_OK)
 		return not_opened(conf->key, err, &cause, why);
-	return check_pair(ca, why);
+	return mm_ca_check_pair(ca, why);
+}
+
+/* see priv.h; ca: MM_CAS_MAX for none */
+enum mm_err
+mm_signer_add_use(struct mm_signer *s, const struct mm_profile *p, size_t ca,
+    struct mm_why *why)
+{
+	struct mm_use *u = &s->use[s->nuse];
+
+	if (s->nuse == MM_USES_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "more than %d profiles",
+		    MM_USES_MAX);
+	s->nuse++;
+	u->profile = p;
+	snprintf(u->label, sizeof(u->label), "%s@%" PRId64, p->name,
+	    p->version);
+	if (ca < s->nca) {
+		u->ca = &s->ca[ca];
+		u->ca_index = ca;
+	}
+	return mm_profile_hash(p, u->hash, why);
 }
 
 static enum mm_err
 load_use(struct mm_signer *s, const struct mm_profile *p, struct mm_why *why)
 {
-	struct mm_use *u = &s->use[s->nuse++];
+	size_t ca = MM_CAS_MAX;
 
-	if (s->nuse > MM_USES_MAX)
-		return MM_FAIL(why, MM_ELIMIT, "more than %d profiles",
-		    MM_USES_MAX);
-	u->profile = p;
-	snprintf(u->label, sizeof(u->label), "%s@%" PRId64, p->name,
-	    p->version);
-	MM_TRY(mm_profile_hash(p, u->hash, why));
-	for (size_t i = 0; i < s->nca; i++) {
-		if (s->ca[i].key == NULL ||
-		    strcmp(s->ca[i].issuer.name, p->issuer) != 0)
-			continue;
-		u->ca = &s->ca[i];
-		u->ca_index = i;
-	}
-	return MM_OK;
+	for (size_t i = 0; i < s->nca; i++)
+		if (s->ca[i].key != NULL &&
+		    strcmp(s->ca[i].issuer.name, p->issuer) == 0)
+			ca = i;
+	return mm_signer_add_use(s, p, ca, why);
 }
 
 static enum mm_err
@@ -273,6 +284,8 @@ load_keys(struct mm_signer *s, const struct mm_load_opts *o,
 
 	MM_TRY(mm_passphrase_get(o, s->conf->set.passphrase_file, &pass, why));
 	MM_TRY(load_ledger_key(s, mm_secret_view(pass), why));
+	if (o->batch != NULL)
+		return mm_duty_load(s, o->batch, mm_secret_view(pass), why);
 	MM_TRY(load_orders_key(s, mm_secret_view(pass), why));
 	MM_TRY(load_masters(s, mm_secret_view(pass), why));
 	for (size_t i = 0; i < s->conf->nissuer; i++)
@@ -338,7 +351,8 @@ mm_signer_load(const struct mm_load_opts *o, struct mm_signer **out,
 		return MM_FAIL(why, MM_ELIMIT, "too many issuers");
 	MM_TRY(load_record(s, why));
 	MM_TRY(load_keys(s, o, why));
-	MM_TRY(load_anchor(s, why));
+	if (o->batch == NULL)
+		MM_TRY(load_anchor(s, why));
 	for (size_t i = 0; i < s->conf->nprofile; i++)
 		MM_TRY(load_use(s, &s->conf->profile[i], why));
 	MM_TRY(mm_uses_load(s, why));
@@ -354,6 +368,7 @@ mm_signer_free(struct mm_signer **owner)
 
 	if (s == NULL)
 		return;
+	mm_duty_free(&s->duty);
 	mm_record_close(&s->record);
 	mm_trail_free(&s->tree.trail);
 	for (size_t i = 0; i < s->nca; i++) {

@@ -13,7 +13,7 @@ cmd_run(const struct mm_opts *o, struct mm_why *why)
 {
 	const struct mm_load_opts lo = { .config = o->config,
 		.passphrase_fd = (int)o->passphrase_fd,
-		.pulse_fd = (int)o->pulse_fd };
+		.pulse_fd = (int)o->pulse_fd, .batch = o->batch };
 	struct mm_links links;
 
 	if (o->links == NULL)
@@ -31,7 +31,7 @@ static const struct {
 	mm_command_fn *run;
 	const char *flags, *help;
 } commands[] = {
-	{ "run", cmd_run, COMMON "links pulse-fd ",
+	{ "run", cmd_run, COMMON "links pulse-fd batch ",
 	    "serve the links (started by mintmarkd)" },
 	{ "init", mm_cmd_init,
 	    COMMON ISSUER TLS " root root-subject root-key root-years "
@@ -57,6 +57,13 @@ static const struct {
 	    "set this node's signer up from such a file" },
 	{ "take-ledger", mm_cmd_take_ledger, COMMON "from ",
 	    "put the ledger's key in its place, to sign checkpoints here" },
+	{ "station-init", mm_cmd_station_init,
+	    COMMON "station orders-key ",
+	    "set a station's signer up, which works to the centre's orders" },
+	{ "take-order", mm_cmd_take_order, COMMON,
+	    "a station's: verify a work order on standard input, keep it" },
+	{ "export-line", mm_cmd_export_line, COMMON "issuer recipient ",
+	    "print a line CA with its key, sealed for a station's signer" },
 	{ "ledger-key", mm_cmd_ledger_key, COMMON,
 	    "print the ledger's verifier key" },
 	{ "orders-key", mm_cmd_orders_key, COMMON,

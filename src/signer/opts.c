@@ -33,6 +33,10 @@ static const struct {
 	{ "out", TEXT, AT(out), 0, 0 },
 	{ "chain", TEXT, AT(chain), 0, 0 },
 	{ "from", TEXT, AT(from), 0, 0 },
+	{ "batch", TEXT, AT(batch), 0, 0 },
+	{ "station", TEXT, AT(station), 0, 0 },
+	{ "orders-key", TEXT, AT(orders_key), 0, 0 },
+	{ "recipient", TEXT, AT(recipient), 0, 0 },
 	{ "yes", FLAG, AT(yes), 0, 0 },
 #undef AT
 };

@@ -13,7 +13,8 @@ struct mm_opts {
 	int64_t pulse_fd;      /* -1: nobody listens */
 	int root;
 	struct mm_conf_list root_subject, issuer_subject, tls_dns, tls_ip;
-	const char *root_key, *issuer, *key_type, *request, *out, *chain, *from;
+	const char *root_key, *issuer, *key_type, *request, *out, *chain, *from,
+	    *batch, *station, *orders_key, *recipient;
 	int64_t root_years, issuer_years, tls_days;
 	bool yes;
 };

@@ -80,6 +80,7 @@ struct mm_signer {
 	struct mm_tree_state tree;
 	struct mm_crl_job crl;
 	_Atomic uint64_t signed_n, refused_n;
+	struct mm_duty *duty; /* a station's: the order that it works to */
 	int lock_fd;
 };
 
@@ -126,6 +127,7 @@ struct mm_load_opts {
 	int passphrase_fd; /* -1: the file, then the terminal if ask */
 	int pulse_fd;      /* run only; -1: nobody listens */
 	bool ask;
+	const char *batch; /* a station's signer works to its order; NULL */
 };
 MM_MUST enum mm_err mm_passphrase_get(const struct mm_load_opts *o,
     const char *file, struct mm_secret **out, struct mm_why *why);
@@ -138,6 +140,12 @@ MM_MUST enum mm_err mm_ca_read(const char *path, struct mm_ca *ca,
 /* signer_dir/<name> */
 MM_MUST enum mm_err mm_signer_path(const struct mm_settings *set,
     const char *name, char out[MM_PATH_MAX + 1], struct mm_why *why);
+
+/* load.c: the certificate is of the key; a profile for an issuer. */
+MM_MUST enum mm_err mm_ca_check_pair(const struct mm_ca *ca,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_signer_add_use(struct mm_signer *s,
+    const struct mm_profile *p, size_t ca, struct mm_why *why);
 
 /* uses.c: signer_dir/profiles, "name@version hash" lines. */
 MM_MUST enum mm_err mm_uses_load(struct mm_signer *s, struct mm_why *why);

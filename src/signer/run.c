@@ -358,6 +358,19 @@ close_others(const struct mm_links *links, const struct mm_load_opts *o)
 			close(fd);
 }
 
+/* A station has no tokens and no CRLs: their keys are not here. */
+static enum mm_err
+check_roles(const struct mm_load_opts *o, const struct mm_links *links,
+    struct mm_why *why)
+{
+	for (unsigned i = 0; o->batch != NULL && i < links->n; i++)
+		if ((links->link[i].role & (MM_LINK_ISSUE | MM_LINK_LEDGER)) ==
+		    0)
+			return MM_FAIL(why, MM_EINPUT, "--links: with --batch "
+			    "there are issue and ledger");
+	return MM_OK;
+}
+
 /* The monitor's user comes first: files are opened as the signer. */
 static enum mm_err
 become(const char *config, struct mm_why *why)
@@ -383,6 +396,7 @@ mm_run(const struct mm_load_opts *o, const struct mm_links *links,
 	struct crew c = { .pulse = o->pulse_fd };
 	sigset_t wait;
 
+	MM_TRY(check_roles(o, links, why));
 	block_signals(&wait);
 	close_others(links, o);
 	(void)mallopt(M_ARENA_MAX, 4);

@@ -30,8 +30,16 @@ void mm_setup_done(struct mm_setup *s);
 MM_MUST enum mm_err mm_setup_folders(struct mm_setup *s, struct mm_why *why);
 MM_MUST enum mm_err mm_setup_journal(struct mm_setup *s, struct mm_why *why);
 
+/* An Ed25519 key, keys/<what>.key, and its verifier key's text, <what>.pub,
+ * which is also printed as "<what>_key". */
+MM_MUST enum mm_err mm_make_note_key(struct mm_setup *s, const char *what,
+    const char *name, struct mm_why *why);
+
 /* Whose a file is. */
 enum mm_owner { MM_OF_SIGNER, MM_OF_AUDIT, MM_OF_SERVER, MM_OF_ROOT };
+/* One of signer_dir's, or with "" itself. */
+MM_MUST enum mm_err mm_setup_folder(struct mm_setup *s, const char *name,
+    mode_t mode, enum mm_owner owner, struct mm_why *why);
 /* Creates a file (and its folder), MM_ECONFLICT if it is there. */
 MM_MUST enum mm_err mm_place(const struct mm_setup *s, const char *path,
     struct mm_bytes data, mode_t mode, enum mm_owner owner,
@@ -102,6 +110,7 @@ typedef enum mm_err mm_command_fn(const struct mm_opts *o,
 mm_command_fn mm_cmd_init, mm_cmd_request, mm_cmd_install, mm_cmd_issuer,
     mm_cmd_renew_tls, mm_cmd_recover_admin, mm_cmd_token_key,
     mm_cmd_ledger_key, mm_cmd_orders_key, mm_cmd_accept_clock,
-    mm_cmd_export_node, mm_cmd_join, mm_cmd_take_ledger;
+    mm_cmd_export_node, mm_cmd_join, mm_cmd_take_ledger,
+    mm_cmd_station_init, mm_cmd_take_order, mm_cmd_export_line;
 
 #endif

@@ -13,12 +13,12 @@ import subprocess
 KINDS = ["none", "hello", "issue", "possess", "token_mint", "token_psk",
          "token_check", "crl_begin", "crl_add", "crl_sign", "crl_read",
          "ledger_add", "ledger_sign", "outstanding", "status",
-         "ledger_check", "order_sign"]
+         "ledger_check", "order_sign", "duty_status", "duty_find"]
 NUMBER = {name: n for n, name in enumerate(KINDS)}
-for _name in ("ledger_check", "order_sign"):
+for _name in ("ledger_check", "order_sign", "duty_status", "duty_find"):
     NUMBER[_name] += 1  # deliver is no request to a signer
 LINKS = {  # link: the kinds it carries
-    "issue": {"hello", "issue", "possess"},
+    "issue": {"hello", "issue", "possess", "duty_status", "duty_find"},
     "ledger": {"hello", "ledger_add", "ledger_sign", "ledger_check",
                "outstanding", "status"},
     "ops": {"hello", "token_mint", "crl_begin", "crl_add", "crl_sign",
@@ -45,6 +45,9 @@ FIELDS = {
     "ledger_check": (["d"], ["q"]),
     "outstanding": (["q", "i"], ["i", "d"]),
     "order_sign": (["b", "d"], ["d"]),
+    "duty_status": (["b"], ["t", "t", "q", "q", "q", "q", "q", "t", "b",
+                            "t"]),
+    "duty_find": (["t", 32], ["q", "t", "t", "d"]),
     "status": (["b"], ["q", "q", "q", "q", "q", "b", "t", "q",
                        "q", "i", "t", "t"]),
 }

@@ -126,6 +126,8 @@ def sample(kind, csr):
         "ledger_check": body("ledger_check", b"note"),
         "outstanding": body("outstanding", 0, 10),
         "order_sign": body("order_sign", 0, order()),
+        "duty_status": body("duty_status", 0),
+        "duty_find": body("duty_find", "SN-1", bytes(32)),
         "status": body("status", 0),
     }[kind]
 

@@ -1,0 +1,243 @@
+#include "signer/duty.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/faults.h"
+#include "base/time.h"
+
+static bool
+is_ordered(const struct mm_duty *l, const char *serial)
+{
+	char key[MM_DEVICE_ID_MAX + 3];
+	uint64_t at;
+	int n;
+
+	if (l->order->serials[0] != '\0')
+		return mm_serials_find(&l->run, serial, &at);
+	n = snprintf(key, sizeof(key), "\n%s\n", serial);
+	return memmem(l->list.p, l->list.n, key, (size_t)n) != NULL;
+}
+
+/* Of the order and the counter alone; the caller holds the lock. */
+static enum mm_err
+check_right(const struct mm_duty *l, struct mm_why *why)
+{
+	MM_TRY(mm_work_order_check_now(l->order, mm_now_ms(), why));
+	if (mm_quota_counted(l->quota) >= (uint64_t)l->order->share)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "order: all %" PRId64 " of "
+		    "this station's share are made",
+		    l->order->share);
+	return MM_OK;
+}
+
+/* see duty.h */
+enum mm_err
+mm_duty_admit(
+    struct mm_signer *s, const struct mm_issue_req *q, struct mm_why *why)
+{
+	struct mm_duty *l = s->duty;
+	enum mm_err rc;
+
+	if (q->keygen != 0 || strcmp(q->authority, l->authority) != 0 ||
+	    strcmp(q->product, l->order->product) != 0)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "order: it is of batch %s, "
+		    "product %s",
+		    l->order->batch, l->order->product);
+	if (!is_ordered(l, q->device))
+		return MM_FAIL(why, MM_EPOLICY,
+		    "order: %s is none of its "
+		    "serial numbers",
+		    q->device);
+	pthread_mutex_lock(&l->lock);
+	rc = check_right(l, why);
+	pthread_mutex_unlock(&l->lock);
+	return rc;
+}
+
+/* ---- counting ---- */
+
+static enum mm_err
+write_line(struct mm_signer *s, struct mm_duty *l, struct mm_journal_line *line,
+    struct mm_why *why)
+{
+	mm_die_at("journal");
+	MM_TRY(mm_record_write(s->record, line, 1, why));
+	l->settled = true;
+	mm_die_at("journalled");
+	return MM_OK;
+}
+
+/* As it was written before the counter's record, but for number and time. */
+static enum mm_err
+line_of(const struct mm_duty *l, const struct mm_quota_pair *p,
+    struct mm_journal_line *out, struct mm_why *why)
+{
+	struct mm_cert c;
+
+	MM_TRY(mm_cert_walk(p->der, &c, why));
+	*out = (struct mm_journal_line){ .kind = MM_J_CERTIFICATE,
+		.not_after_s = c.not_after_s };
+	if (c.serial.n != sizeof(out->serial))
+		return MM_FAIL(why, MM_EBUG, "quota: not our certificate");
+	memcpy(out->serial, c.serial.p, sizeof(out->serial));
+	memcpy(out->spki_sha256, p->spki_sha256, 32);
+	memcpy(out->tbs_sha256, p->tbs_sha256, 32);
+	snprintf(out->issuer, sizeof(out->issuer), "%s", p->issuer);
+	snprintf(out->device, sizeof(out->device), "%s", p->device);
+	snprintf(out->profile, sizeof(out->profile), "%s", p->profile);
+	snprintf(out->authority, sizeof(out->authority), "%s", l->authority);
+	return MM_OK;
+}
+
+/* What was counted and could not be entered is entered before anything else
+ * is counted, or leaves. */
+static enum mm_err
+settle(struct mm_signer *s, struct mm_duty *l, struct mm_why *why)
+{
+	struct mm_journal_line line;
+	struct mm_quota_pair last;
+
+	if (l->settled)
+		return MM_OK;
+	MM_TRY(mm_quota_last(l->quota, &l->arena, &last, why));
+	MM_TRY(line_of(l, &last, &line, why));
+	return write_line(s, l, &line, why);
+}
+
+static enum mm_err
+count_locked(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	struct mm_duty *l = w->s->duty;
+	struct mm_quota_pair p = { .number = (uint64_t)l->order->number,
+		.at_ms = mm_now_ms(),
+		.der = mm_buf_view(&i->body) };
+
+	MM_TRY(settle(w->s, l, why));
+	memcpy(p.spki_sha256, i->line.spki_sha256, 32);
+	memcpy(p.tbs_sha256, i->line.tbs_sha256, 32);
+	snprintf(p.device, sizeof(p.device), "%s", i->line.device);
+	snprintf(p.profile, sizeof(p.profile), "%s", i->line.profile);
+	snprintf(p.issuer, sizeof(p.issuer), "%s", i->line.issuer);
+	MM_TRY(mm_quota_count(l->quota, (uint64_t)l->order->share, &p, why));
+	l->settled = false;
+	i->journal = false; /* not with its frame: now */
+	MM_TRY(write_line(w->s, l, &i->line, why));
+	w->s->signed_n++;
+	return MM_OK;
+}
+
+/* see duty.h */
+enum mm_err
+mm_duty_count(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	enum mm_err rc;
+
+	pthread_mutex_lock(&w->s->duty->lock);
+	rc = count_locked(w, i, why);
+	pthread_mutex_unlock(&w->s->duty->lock);
+	return rc;
+}
+
+/* ---- what was signed before ---- */
+
+static enum mm_err
+find(struct mm_worker *w, const char *device, const uint8_t spki[32],
+    struct mm_item *i, struct mm_quota_pair *out, struct mm_why *why)
+{
+	struct mm_duty *l = w->s->duty;
+	enum mm_err rc;
+
+	pthread_mutex_lock(&l->lock);
+	rc = settle(w->s, l, why);
+	if (rc == MM_OK)
+		rc = mm_quota_find(l->quota, device, spki, &l->arena, out, why);
+	if (rc == MM_OK) {
+		mm_buf_bytes(&i->body, out->der);
+		out->der = mm_buf_view(&i->body);
+		rc = mm_buf_ok(&i->body, why);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return rc;
+}
+
+/* see duty.h; possession is proved each time */
+enum mm_err
+mm_duty_again(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	const struct mm_issue_req *q = &i->req.issue;
+	struct mm_issue_rep *rep = &i->rep.issue;
+	struct mm_quota_pair p = { .number = 0 };
+	struct mm_cert c;
+	struct mm_csr csr;
+	uint8_t hash[32];
+
+	MM_TRY(mm_csr_walk(q->csr, &csr, why));
+	mm_csr_key_hash(&csr, hash);
+	MM_TRY(find(w, q->device, hash, i, &p, why));
+	MM_TRY(mm_csr_verify(&csr, NULL, w->templates, why));
+	MM_TRY(mm_cert_walk(p.der, &c, why));
+	MM_INVARIANT(c.serial.n == sizeof(rep->serial));
+	memcpy(rep->serial, c.serial.p, sizeof(rep->serial));
+	memcpy(rep->spki_sha256, hash, sizeof(hash));
+	memcpy(rep->issuer, p.issuer, sizeof(rep->issuer));
+	rep->not_before_s = (uint64_t)c.not_before_s;
+	rep->not_after_s = (uint64_t)c.not_after_s;
+	rep->der = p.der;
+	i->line.n = 0; /* no line of the journal is this answer's */
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_duty_find(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	const struct mm_duty_find_req *q = &i->req.duty_find;
+	struct mm_duty_find_rep *rep = &i->rep.duty_find;
+	struct mm_quota_pair p = { .number = 0 };
+
+	if (w->s->duty == NULL)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "this signer works to no "
+		    "order");
+	MM_TRY(find(w, q->device, q->spki_sha256, i, &p, why));
+	rep->number = p.number;
+	memcpy(rep->profile, p.profile, sizeof(rep->profile));
+	memcpy(rep->issuer, p.issuer, sizeof(rep->issuer));
+	rep->der = p.der;
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_duty_status(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	struct mm_duty_status_rep *rep = &i->rep.duty_status;
+	const struct mm_duty *l = w->s->duty;
+	struct mm_why not = { 0 };
+	const char *stopped;
+
+	if (l == NULL)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "this signer works to no "
+		    "order");
+	stopped = mm_signer_stopped(w->s, &w->sum);
+	pthread_mutex_lock(&w->s->duty->lock);
+	rep->counted = mm_quota_counted(l->quota);
+	rep->may = check_right(l, &not ) == MM_OK && stopped == NULL;
+	pthread_mutex_unlock(&w->s->duty->lock);
+	snprintf(rep->why, sizeof(rep->why), "%s",
+	    stopped != NULL ? stopped : not .text);
+	memcpy(rep->batch, l->order->batch, sizeof(rep->batch));
+	memcpy(rep->station, l->order->station, sizeof(rep->station));
+	rep->number = (uint64_t)l->order->number;
+	rep->share = (uint64_t)l->order->share;
+	rep->not_before_ms = (uint64_t)l->order->not_before_ms;
+	rep->until_ms = (uint64_t)l->order->until_ms;
+	snprintf(rep->level, sizeof(rep->level), "%s",
+	    mm_work_level_words[MM_WORK_SOFTWARE]);
+	return MM_OK;
+}

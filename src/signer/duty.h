@@ -1,0 +1,71 @@
+#ifndef MM_SIGNER_DUTY_H
+#define MM_SIGNER_DUTY_H
+
+#include "signer/priv.h"
+#include "signer/quota.h"
+#include "work/order.h"
+
+/*
+ * A station's signer: it works to one work order, which it verified itself by
+ * the centre's key that was pinned when it was set up.  Its one issuer is the
+ * order's line CA, its profiles are the order's.  What it signs is within the
+ * order's window, serial numbers and share, whatever the station program
+ * asks for.
+ *
+ * In signer_dir, besides what every signer has:
+ *
+ *	orders.pub            the centre's key for orders
+ *	station               this station's name
+ *	keys/station.key, station.crt    the key that line CAs come wrapped for
+ *	orders/last           number and hash of the last order that was taken
+ *	orders/<batch>.order, .profiles, .serials    the batch's newest order
+ *	orders/<batch>.issued the quota's counter (signer/quota.h)
+ */
+struct mm_duty {
+	pthread_mutex_t lock; /* of quota, arena, settled */
+	struct mm_work_order *order;
+	struct mm_profile_set profiles;
+	struct mm_serials run; /* or */
+	struct mm_buf list;    /* "\nSN-1\nSN-2\n" */
+	struct mm_quota *quota;
+	struct mm_buf arena;
+	bool settled; /* the last pair that was counted is in the journal */
+	char authority[MM_NAME_MAX + 8]; /* "batch:b7" */
+};
+
+/* The file of an order: what is "order", "profiles", "serials", "issued". */
+MM_MUST enum mm_err mm_duty_path(const struct mm_settings *set,
+    const char *batch, const char *what, char out[MM_PATH_MAX + 1],
+    struct mm_why *why);
+/* A whole file of the folder without its last LF; out: at most max. */
+MM_MUST enum mm_err mm_duty_text(const struct mm_settings *set,
+    const char *name, struct mm_buf *out, struct mm_why *why);
+/* The order in its note: of the pinned key and for this station; that this
+ * signer can work to it: MM_EPOLICY. */
+MM_MUST enum mm_err mm_duty_verify(const struct mm_config *conf,
+    struct mm_bytes note, struct mm_work_order **out, struct mm_why *why);
+/* Its line CA, with the key that this signer alone can open. */
+MM_MUST enum mm_err mm_duty_open_ca(const struct mm_config *conf,
+    const struct mm_work_order *o, struct mm_bytes pass, struct mm_ca *ca,
+    struct mm_why *why);
+/* The order's serial numbers: a run, or the paper with its hash. */
+MM_MUST enum mm_err mm_duty_serials(const struct mm_work_order *o,
+    struct mm_bytes paper, struct mm_duty *l, struct mm_why *why);
+
+/* Loads the batch's order into a signer that has its record. */
+MM_MUST enum mm_err mm_duty_load(struct mm_signer *s, const char *batch,
+    struct mm_bytes pass, struct mm_why *why);
+void mm_duty_free(struct mm_duty **owner);
+
+/* issue.c's: the certificate that the pair has, as the answer; MM_ENOTFOUND:
+ * it has none. */
+MM_MUST enum mm_err mm_duty_again(struct mm_worker *w, struct mm_item *i,
+    struct mm_why *why);
+/* Whether a new one may be signed. */
+MM_MUST enum mm_err mm_duty_admit(struct mm_signer *s,
+    const struct mm_issue_req *q, struct mm_why *why);
+/* Counts what was signed and enters it into the journal: then it may leave. */
+MM_MUST enum mm_err mm_duty_count(struct mm_worker *w, struct mm_item *i,
+    struct mm_why *why);
+
+#endif

@@ -1,0 +1,367 @@
+#include "signer/quota.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crc.h"
+#include "base/faults.h"
+#include "base/own.h"
+#include "pki/cert.h"
+#include "pki/key.h"
+
+enum { HEAD_N = 8, BODY_MAX = MM_CERT_MAX + 512, SLOTS_LEAST = 1024 };
+
+/* Where a pair's record is, by a hash of the pair; open addressing. */
+struct slot {
+	uint64_t key; /* 0: free */
+	uint64_t at;
+};
+struct mm_quota {
+	int fd;
+	uint64_t n, end, last;
+	struct slot *slot;
+	size_t slots;
+};
+
+static uint64_t
+key_of(const char *device, const uint8_t spki[32])
+{
+	uint8_t hash[32];
+	uint64_t key;
+
+	mm_sha256_2(mm_bytes_of(device), (struct mm_bytes){ spki, 32 }, hash);
+	memcpy(&key, hash, sizeof(key));
+	return key | 1;
+}
+
+static void
+put_slot(struct slot *slot, size_t slots, uint64_t key, uint64_t at)
+{
+	size_t i = key % slots;
+
+	while (slot[i].key != 0)
+		i = (i + 1) % slots;
+	slot[i] = (struct slot){ key, at };
+}
+
+/* At most half of them are taken, so every search ends. */
+static enum mm_err
+make_room(struct mm_quota *q, struct mm_why *why)
+{
+	size_t slots = q->slots == 0 ? SLOTS_LEAST : q->slots * 2;
+	struct slot *slot;
+
+	if (q->slots > 0 && (q->n + 1) * 2 <= q->slots)
+		return MM_OK;
+	slot = calloc(slots, sizeof(*slot));
+	if (slot == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "quota: out of memory");
+	for (size_t i = 0; i < q->slots; i++)
+		if (q->slot[i].key != 0)
+			put_slot(slot, slots, q->slot[i].key, q->slot[i].at);
+	free(q->slot);
+	q->slot = slot;
+	q->slots = slots;
+	return MM_OK;
+}
+
+/* ---- a record ---- */
+
+static void
+encode(const struct mm_quota_pair *p, struct mm_buf *out)
+{
+	struct mm_buf body = MM_BUF_INIT(BODY_MAX);
+
+	mm_buf_u64(&body, p->number);
+	mm_buf_u64(&body, (uint64_t)p->at_ms);
+	mm_buf_block16(&body, mm_bytes_of(p->device));
+	mm_buf_block16(&body, mm_bytes_of(p->profile));
+	mm_buf_block16(&body, mm_bytes_of(p->issuer));
+	mm_buf_put(&body, p->spki_sha256, 32);
+	mm_buf_put(&body, p->tbs_sha256, 32);
+	mm_buf_block32(&body, p->der);
+	mm_buf_u32(out, (uint32_t)body.n);
+	mm_buf_u32(out, mm_crc32(mm_buf_view(&body)));
+	mm_buf_bytes(out, mm_buf_view(&body));
+	if (body.err != MM_OK)
+		out->err = body.err;
+	mm_buf_done(&body);
+}
+
+static bool
+take_hash(struct mm_rd *r, uint8_t out[32])
+{
+	struct mm_bytes b = mm_rd_take(r, 32);
+
+	if (b.n == 32)
+		memcpy(out, b.p, 32);
+	return b.n == 32;
+}
+
+static bool
+decode(struct mm_bytes body, struct mm_quota_pair *out)
+{
+	struct mm_rd r = mm_rd_over(body);
+	bool ok;
+
+	out->number = mm_rd_u64(&r);
+	out->at_ms = (int64_t)mm_rd_u64(&r);
+	ok = mm_text_copy(out->device, sizeof(out->device), mm_rd_block16(&r));
+	ok &=
+	    mm_text_copy(out->profile, sizeof(out->profile), mm_rd_block16(&r));
+	ok &= mm_text_copy(out->issuer, sizeof(out->issuer), mm_rd_block16(&r));
+	ok &= take_hash(&r, out->spki_sha256);
+	ok &= take_hash(&r, out->tbs_sha256);
+	out->der = mm_rd_block32(&r);
+	return mm_rd_end(&r) && ok && mm_device_id_valid(out->device);
+}
+
+/* The record that all begins with; its length, 0: none that is whole. */
+static size_t
+read_record(struct mm_bytes all, struct mm_quota_pair *out)
+{
+	struct mm_rd r = mm_rd_over(all);
+	uint32_t n = mm_rd_u32(&r), crc = mm_rd_u32(&r);
+	struct mm_bytes body;
+
+	if (all.n < HEAD_N || n > BODY_MAX || n > r.left)
+		return 0;
+	body = mm_rd_take(&r, n);
+	return mm_crc32(body) == crc && decode(body, out) ? HEAD_N + n : 0;
+}
+
+/* ---- the file ---- */
+
+/*
+ * Records are synced one by one, and none is begun before: at most the last
+ * one can be torn.  A whole one behind it is a change, not an accident.
+ */
+static bool
+any_behind(struct mm_bytes rest)
+{
+	struct mm_quota_pair p;
+
+	for (size_t i = 1; i + HEAD_N <= rest.n; i++)
+		if (read_record(
+			(struct mm_bytes){ rest.p + i, rest.n - i }, &p) > 0)
+			return true;
+	return false;
+}
+
+static enum mm_err
+take_all(struct mm_quota *q, struct mm_bytes all, struct mm_why *why)
+{
+	struct mm_quota_pair p;
+	size_t n;
+
+	while ((n = read_record(
+		    (struct mm_bytes){ all.p + q->end, all.n - q->end }, &p)) >
+	       0) {
+		MM_TRY(make_room(q, why));
+		put_slot(
+		    q->slot, q->slots, key_of(p.device, p.spki_sha256), q->end);
+		q->last = q->end;
+		q->end += n;
+		q->n++;
+	}
+	if (all.n - q->end > BODY_MAX + HEAD_N ||
+	    any_behind((struct mm_bytes){ all.p + q->end, all.n - q->end }))
+		return MM_FAIL(why, MM_EPOLICY,
+		    "quota: what was signed so "
+		    "far is damaged after %" PRIu64 " units",
+		    q->n);
+	return MM_OK;
+}
+
+static enum mm_err
+load(struct mm_quota *q, uint64_t *cut, struct mm_why *why)
+{
+	struct stat st;
+	enum mm_err rc;
+	void *map;
+
+	*cut = 0;
+	if (fstat(q->fd, &st) != 0)
+		return MM_FAIL(why, MM_ESYS, "quota: %s", strerror(errno));
+	if (st.st_size == 0)
+		return MM_OK;
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, q->fd, 0);
+	if (map == MAP_FAILED)
+		return MM_FAIL(why, MM_ESYS, "quota: %s", strerror(errno));
+	rc = take_all(q, (struct mm_bytes){ map, (size_t)st.st_size }, why);
+	munmap(map, (size_t)st.st_size);
+	MM_TRY(rc);
+	*cut = (uint64_t)st.st_size - q->end;
+	if (*cut > 0 &&
+	    (ftruncate(q->fd, (off_t)q->end) != 0 || fdatasync(q->fd) != 0))
+		return MM_FAIL(
+		    why, MM_ESYS, "quota: cannot be cut: %s", strerror(errno));
+	return MM_OK;
+}
+
+/* Its name must last as long as what is in it. */
+static enum mm_err
+sync_folder(const char *path, struct mm_why *why)
+{
+	char dir[4096];
+	const char *slash = strrchr(path, '/');
+	int fd, rc;
+
+	if (slash == NULL || !mm_text_copy(dir, sizeof(dir),
+				 (struct mm_bytes){ (const uint8_t *)path,
+				     (size_t)(slash - path) }))
+		return MM_FAIL(why, MM_EINPUT, "quota: not a whole path");
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = fd < 0 ? -1 : fsync(fd);
+	if (fd >= 0)
+		close(fd);
+	return rc == 0 ? MM_OK
+		       : MM_FAIL(why, MM_ESYS, "quota: %s", strerror(errno));
+}
+
+/* see quota.h */
+enum mm_err
+mm_quota_open(
+    const char *path, struct mm_quota **out, uint64_t *cut, struct mm_why *why)
+{
+	MM_OWN(mm_quota_close) struct mm_quota *q = calloc(1, sizeof(*q));
+
+	if (q == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "quota: out of memory");
+	q->fd = open(
+	    path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (q->fd < 0)
+		return MM_FAIL(
+		    why, MM_ESYS, "quota: %.90s: %s", path, strerror(errno));
+	MM_TRY(sync_folder(path, why));
+	MM_TRY(load(q, cut, why));
+	*out = MM_MOVE(q);
+	return MM_OK;
+}
+
+/* see quota.h */
+void
+mm_quota_close(struct mm_quota **owner)
+{
+	struct mm_quota *q = *owner;
+
+	if (q == NULL)
+		return;
+	if (q->fd >= 0)
+		close(q->fd);
+	free(q->slot);
+	free(q);
+	*owner = NULL;
+}
+
+/* see quota.h */
+uint64_t
+mm_quota_counted(const struct mm_quota *q)
+{
+	return q->n;
+}
+
+static enum mm_err
+read_at(const struct mm_quota *q, uint64_t at, struct mm_buf *arena,
+    struct mm_quota_pair *out, struct mm_why *why)
+{
+	uint64_t left = q->end - at;
+	size_t n = left < HEAD_N + BODY_MAX ? (size_t)left : HEAD_N + BODY_MAX;
+	uint8_t *room;
+
+	mm_buf_reset(arena);
+	room = mm_buf_room(arena, n);
+	if (room == NULL)
+		return mm_buf_ok(arena, why);
+	if (pread(q->fd, room, n, (off_t)at) != (ssize_t)n ||
+	    read_record((struct mm_bytes){ room, n }, out) == 0)
+		return MM_FAIL(why, MM_ESYS, "quota: cannot be read");
+	return MM_OK;
+}
+
+/* see quota.h */
+enum mm_err
+mm_quota_find(const struct mm_quota *q, const char *device,
+    const uint8_t spki[32], struct mm_buf *arena, struct mm_quota_pair *out,
+    struct mm_why *why)
+{
+	uint64_t key = key_of(device, spki);
+	size_t i = q->slots == 0 ? 0 : key % q->slots;
+
+	for (; q->slots > 0 && q->slot[i].key != 0; i = (i + 1) % q->slots) {
+		if (q->slot[i].key != key)
+			continue;
+		MM_TRY(read_at(q, q->slot[i].at, arena, out, why));
+		if (strcmp(out->device, device) == 0 &&
+		    memcmp(out->spki_sha256, spki, 32) == 0)
+			return MM_OK;
+	}
+	return MM_ENOTFOUND;
+}
+
+/* see quota.h */
+enum mm_err
+mm_quota_last(const struct mm_quota *q, struct mm_buf *arena,
+    struct mm_quota_pair *out, struct mm_why *why)
+{
+	return q->n == 0 ? MM_ENOTFOUND : read_at(q, q->last, arena, out, why);
+}
+
+static enum mm_err
+append(struct mm_quota *q, struct mm_bytes record, struct mm_why *why)
+{
+	ssize_t n;
+
+	/* what a write left that failed before */
+	if (ftruncate(q->fd, (off_t)q->end) != 0)
+		return MM_FAIL(why, MM_EAGAIN, "quota: cannot be cut: %s",
+		    strerror(errno));
+	mm_die_at("count");
+	n = write(q->fd, record.p, record.n);
+	if (n == (ssize_t)record.n && fdatasync(q->fd) == 0)
+		return MM_OK;
+	(void)!ftruncate(q->fd, (off_t)q->end);
+	return MM_FAIL(why, MM_EAGAIN,
+	    "quota: the counter cannot be written: "
+	    "is the disk full?");
+}
+
+/* see quota.h */
+enum mm_err
+mm_quota_count(struct mm_quota *q, uint64_t share,
+    const struct mm_quota_pair *p, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(HEAD_N + BODY_MAX);
+	MM_OWN(mm_buf_done)
+	struct mm_buf arena = MM_BUF_INIT(HEAD_N + BODY_MAX);
+	struct mm_quota_pair was;
+	enum mm_err rc =
+	    mm_quota_find(q, p->device, p->spki_sha256, &arena, &was, why);
+
+	if (rc == MM_OK)
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "quota: this pair is "
+		    "counted");
+	if (rc != MM_ENOTFOUND)
+		return rc;
+	if (q->n >= share)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "quota: all %" PRIu64 " of this station's share are made",
+		    share);
+	encode(p, &b);
+	MM_TRY(mm_buf_ok(&b, why));
+	MM_TRY(make_room(q, why));
+	MM_TRY(append(q, mm_buf_view(&b), why));
+	mm_die_at("counted");
+	put_slot(q->slot, q->slots, key_of(p->device, p->spki_sha256), q->end);
+	q->last = q->end;
+	q->end += b.n;
+	q->n++;
+	return MM_OK;
+}

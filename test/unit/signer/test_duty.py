@@ -1,0 +1,428 @@
+"""A station's signer: it takes orders of its centre alone, and signs within
+them whatever it is asked.  Centre and station are real signers."""
+import hashlib
+import json
+import resource
+import subprocess
+import time
+
+import pytest
+
+from harness import EAGAIN, EINPUT, ENOTFOUND, EPOLICY, Gone
+from harness import Refused, Signer, program
+from orders import ISSUER, Line, block, fields, stamp, station_signer, text
+from orders import stream, work_file
+
+LINKS = ("issue", "ledger")
+
+
+class Centre:
+    def __init__(self, folder):
+        folder.mkdir()
+        self.signer = Signer(program(), folder,
+                             lambda conf: conf + ISSUER.format(dir=folder))
+        self.signer.init("--issuer", "issuing", "--tls-dns", "localhost")
+        self.signer.command("issuer", "--issuer", "line-b7")
+        self.orders_key = self.signer.command("orders-key").stdout
+        self.signer.start(("issue", "ledger", "ops"))
+        csr = Line(folder).csr()
+        self.signer["issue"].call("issue", "plain", 1, "SN-0", "thermo", "x:y",
+                                  0, 0, csr)
+        label, sha = (folder / "signer/profiles").read_text().split()
+        self.profile = ("plain", 1, sha)
+        self.profiles = block(self.signer.conf.read_text(), "profile",
+                              "plain")
+
+    def line(self, recipient):
+        return json.loads(self.signer.command(
+            "export-line", "--issuer", "line-b7", "--recipient",
+            recipient).stdout)
+
+    def note(self, line, **changed):
+        return self.signer["ops"].call(
+            "order_sign", 0, text(fields(line, self.profile, **changed)))[0]
+
+
+@pytest.fixture(scope="module")
+def centre(tmp_path_factory):
+    c = Centre(tmp_path_factory.mktemp("duty") / "centre")
+    yield c
+    c.signer.stop()
+
+
+class Station:
+    def __init__(self, centre, folder, **more):
+        self.centre, self.dir = centre, folder
+        self.signer, self.made = station_signer(
+            program(), folder, centre.orders_key, **more)
+        self.line = centre.line(self.made["station_key"]["certificate"])
+        self.devices = Line(folder)
+
+    def order(self, papers=(), **changed):
+        note = self.centre.note(self.line, **changed)
+        return work_file(note, self.centre.profiles, papers)
+
+    def take(self, order):
+        (self.dir / "order.json").write_text(order)
+        return self.hand(stream(order))
+
+    def hand(self, data):
+        s = self.signer
+        p = subprocess.run([s.program, "take-order", "--config", s.conf],
+                           input=data, capture_output=True)
+        p.stdout, p.stderr = p.stdout.decode(), p.stderr.decode()
+        return p
+
+    def takes(self, **changed):
+        done = self.take(self.order(**changed))
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def start(self, batch="b7", before=()):
+        s = self.signer
+        command = s.program
+        s.program = self.dir / "run.sh"
+        s.program.write_text(
+            f'#!/bin/sh\nexec {command} "$@" --batch {batch}\n')
+        s.program.chmod(0o755)
+        s.start(LINKS, before)
+        s.program = command
+        return self
+
+    def issue(self, serial, csr, product="thermo", batch="b7"):
+        return self.signer["issue"].call(
+            "issue", "plain", 1, serial, product, f"batch:{batch}", 0, 0, csr)
+
+    def counted(self):
+        return self.signer["issue"].call("duty_status", 0)[4]
+
+    def certificates(self):
+        return [x for x in self.signer.journal()
+                if x["kind"] == "certificate"]
+
+
+@pytest.fixture
+def station(centre, tmp_path):
+    s = Station(centre, tmp_path / "station")
+    yield s
+    if s.signer.links:
+        s.signer.kill()
+
+
+def refused(code, what, *args, **more):
+    with pytest.raises(Refused) as e:
+        what(*args, **more)
+    assert e.value.code == code, e.value.text
+    return e.value.text
+
+
+def test_it_signs_within_its_order(station, tmp_path):
+    assert station.takes()["again"] is False
+    station.start()
+    csr = station.devices.csr()
+    rep = station.issue("SN-01", csr)
+    assert rep[0] > 0 and rep[5] == "line-b7"
+    der = tmp_path / "one.der"
+    der.write_bytes(rep[7])
+    ca = station.centre.signer.dir / "server/line-b7.crt"
+    root = station.centre.signer.dir / "server/root.crt"
+    shown = subprocess.run(
+        ["openssl", "verify", "-CAfile", root, "-untrusted", ca, "-purpose",
+         "sslclient", der], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    (line,) = station.certificates()
+    assert (line["device"], line["authority"], line["issuer"]) == \
+        ("SN-01", "batch:b7", "line-b7")
+    status = station.signer["issue"].call("duty_status", 0)
+    assert status[:5] == ["b7", "l3", 1, 3, 1]
+    assert status[7:9] == ["software", 1]
+
+
+def test_the_same_pair_is_free_and_has_the_same_bytes(station):
+    station.takes(share=1)
+    station.start()
+    csr = station.devices.csr()
+    first = station.issue("SN-01", csr)
+    again = station.issue("SN-01", csr)
+    assert again[0] == 0 and again[7] == first[7]
+    found = station.signer["issue"].call("duty_find", "SN-01", first[6])
+    assert found == [1, "plain@1", "line-b7", first[7]]
+    assert station.counted() == 1 and len(station.certificates()) == 1
+    # with another process, and when all is made, too
+    station.signer.stop()
+    station.start()
+    assert station.issue("SN-01", csr)[7] == first[7]
+    assert "share" in refused(EPOLICY, station.issue, "SN-01",
+                              station.devices.csr())
+    refused(ENOTFOUND, station.signer["issue"].call, "duty_find", "SN-02",
+            first[6])
+
+
+def test_the_share_is_all_there_is(station):
+    station.takes(share=3)
+    station.start()
+    for n in range(3):
+        station.issue(f"SN-0{n + 1}", station.devices.csr())
+    refused(EPOLICY, station.issue, "SN-04", station.devices.csr())
+    assert station.counted() == 3 == len(station.certificates())
+    # an extension: the next order has more
+    station.signer.stop()
+    station.takes(number=2, share=4, previous=hash_of(station))
+    station.start()
+    station.issue("SN-04", station.devices.csr())
+    refused(EPOLICY, station.issue, "SN-05", station.devices.csr())
+
+
+def hash_of(station):
+    return (station.dir / "signer/orders/last").read_text().split()[1]
+
+
+@pytest.mark.parametrize("serial, product, batch", [
+    ("SN-26", "thermo", "b7"), ("SN-00", "thermo", "b7"),
+    ("SN-1", "thermo", "b7"), ("sn-01", "thermo", "b7"),
+    ("SN-01", "other", "b7"), ("SN-01", "thermo", "b8"),
+])
+def test_what_the_order_does_not_name_is_refused(station, serial, product,
+                                                 batch):
+    station.takes()
+    station.start()
+    refused(EPOLICY, station.issue, serial, station.devices.csr(), product,
+            batch)
+    assert station.counted() == 0 and not station.certificates()
+
+
+def test_a_list_of_serial_numbers(station):
+    paper = "A-1\nA-22\nB-3\n"
+    station.takes(papers=[paper], serials=None, serials_count=3,
+                  serials_sha256=hashlib.sha256(paper.encode()).hexdigest())
+    station.start()
+    for bad in ("A", "A-2", "B", "B-33", "-1"):
+        refused(EPOLICY, station.issue, bad, station.devices.csr())
+    for good in ("A-1", "A-22", "B-3"):
+        station.issue(good, station.devices.csr())
+
+
+def test_a_request_without_its_key_gets_nothing(station):
+    station.takes()
+    station.start()
+    csr = bytearray(station.devices.csr())
+    csr[-1] ^= 1
+    refused(EINPUT, station.issue, "SN-01", bytes(csr))
+    assert station.counted() == 0
+
+
+def test_a_request_of_a_known_key_must_prove_it_too(station):
+    station.takes()
+    station.start()
+    csr = bytearray(station.devices.csr())
+    station.issue("SN-01", bytes(csr))
+    csr[-1] ^= 1
+    refused(EINPUT, station.issue, "SN-01", bytes(csr))
+
+
+# ---- which orders it takes ----
+
+def bad(station, order, status=3):
+    done = station.take(order)
+    assert done.returncode == status, (done.returncode, done.stderr)
+    assert not (station.dir / "signer/orders/b7.order").exists()
+    return done.stderr
+
+
+def test_an_order_edited_by_one_byte(station):
+    order = station.order()
+    assert "does not hold" in bad(station, order.replace(
+        r'\"share\":3', r'\"share\":4'))
+    data = stream(order)
+    for n in range(0, len(data), 331):
+        done = station.hand(data[:n] + bytes([data[n] ^ 1]) + data[n + 1:])
+        if done.returncode == 0:  # a comment of the profiles
+            raise AssertionError((n, data[n - 20:n + 20]))
+        assert done.returncode in (2, 3), (n, done)
+        assert not (station.dir / "signer/orders/b7.order").exists()
+
+
+def test_half_an_order(station):
+    data = stream(station.order())
+    for n in (0, 1, 4, len(data) // 2, len(data) - 1):
+        assert station.hand(data[:n]).returncode == 2
+    assert station.hand(data + b"x").returncode == 2
+    assert not (station.dir / "signer/orders/b7.order").exists()
+
+
+def test_an_order_of_another_centre(station, tmp_path):
+    other = Centre(tmp_path / "other")
+    try:
+        s = Station(other, tmp_path / "theirs")
+        assert "not signed" in bad(station, s.order())
+    finally:
+        other.signer.stop()
+
+
+@pytest.mark.parametrize("changed, why", [
+    ({"station": "l4"}, "is for station l4"),
+    ({"mode": "online", "ca_chain": None, "ca_key": None, "ca_name": None,
+      "ca_url": None}, "online"),
+    ({"level": "rollback-proof"}, "rollback-proof"),
+    ({"take": "next", "scan": None}, "from labels"),
+    ({"key_origin": "station"}, "makes no keys"),
+])
+def test_an_order_that_it_cannot_work_to(station, changed, why):
+    assert why in bad(station, station.order(**changed))
+
+
+def test_a_line_ca_for_another_station(station, centre, tmp_path):
+    other = Station(centre, tmp_path / "other", name="l4")
+    order = work_file(centre.note(other.line), centre.profiles)
+    assert "another machine" in bad(station, order, 8)
+
+
+def test_an_older_order(station):
+    station.takes(number=1)
+    first = (station.dir / "order.json").read_text()
+    assert station.takes(number=3)["number"] == 3  # one may be lost
+    done = station.take(first)
+    assert done.returncode == 3 and "older than 3" in done.stderr
+    done = station.take(station.order(number=3, share=99))
+    assert done.returncode == 3 and "older than 3" in done.stderr
+    done = station.take(station.order(number=4, previous="11" * 32))
+    assert done.returncode == 3 and "does not follow" in done.stderr
+    again = station.takes(number=4, previous=hash_of(station))
+    assert again["again"] is False
+    order = (station.dir / "order.json").read_text()
+    assert json.loads(station.take(order).stdout)["again"] is True
+
+
+def test_an_order_that_is_over_or_not_yet(station):
+    now = time.time()
+    station.takes(not_before=stamp(now - 90), until=stamp(now - 30))
+    station.start()
+    csr = station.devices.csr()
+    assert "ended at" in refused(EPOLICY, station.issue, "SN-01", csr)
+    station.signer.stop()
+    station.takes(number=2, previous=hash_of(station),
+                  not_before=stamp(now + 900))
+    station.start()
+    assert "begins at" in refused(EPOLICY, station.issue, "SN-01", csr)
+    station.signer.stop()
+    station.takes(number=3, previous=hash_of(station), state="paused")
+    station.start()
+    assert "paused" in refused(EPOLICY, station.issue, "SN-01", csr)
+    assert station.counted() == 0
+
+
+def test_what_was_signed_is_given_when_the_order_is_over(station):
+    station.takes()
+    station.start()
+    csr = station.devices.csr()
+    first = station.issue("SN-01", csr)
+    station.signer.stop()
+    station.takes(number=2, previous=hash_of(station), state="closed")
+    station.start()
+    assert station.issue("SN-01", csr)[7] == first[7]
+
+
+# ---- accidents ----
+
+def test_a_counter_that_was_put_back(station):
+    station.takes()
+    counter = station.dir / "signer/orders/b7.issued"
+    station.start()
+    station.issue("SN-01", station.devices.csr())
+    old = counter.read_bytes()
+    station.issue("SN-02", station.devices.csr())
+    station.signer.stop()
+    for was in (old, b""):
+        counter.write_bytes(was)
+        station.start()
+        assert station.signer.wait() == 3
+        assert "put back" in (station.dir / "log").read_text()
+        station.signer.kill()
+
+
+def test_a_counter_that_was_changed(station):
+    station.takes()
+    counter = station.dir / "signer/orders/b7.issued"
+    station.start()
+    for n in (1, 2, 3):
+        station.issue(f"SN-0{n}", station.devices.csr())
+    station.signer.stop()
+    data = bytearray(counter.read_bytes())
+    data[60] ^= 1
+    counter.write_bytes(data)
+    station.start()
+    assert station.signer.wait() == 3
+    assert "damaged" in (station.dir / "log").read_text()
+    station.signer.kill()
+
+
+def test_a_torn_record_is_cut_and_was_never_given(station):
+    station.takes()
+    counter = station.dir / "signer/orders/b7.issued"
+    station.start()
+    csr = station.devices.csr()
+    first = station.issue("SN-01", csr)
+    station.signer.stop()
+    with open(counter, "ab") as f:
+        f.write(b"\x00\x00\x02\x00half")
+    station.start()
+    assert station.counted() == 1
+    assert station.issue("SN-01", csr)[7] == first[7]
+    station.issue("SN-02", station.devices.csr())
+
+
+@pytest.mark.parametrize("place", ["count:1", "counted:1", "journal:1",
+                                   "journalled:1", "answer:1"])
+def test_killed_while_it_counts(station, place, monkeypatch):
+    if b"MINTMARK_DIE_AT" not in open(program(), "rb").read():
+        pytest.skip("needs a build with -Dfaults=true")
+    station.takes(share=1)
+    csr = station.devices.csr()
+    monkeypatch.setenv("MINTMARK_DIE_AT", place)
+    station.start()
+    with pytest.raises(Gone):
+        station.issue("SN-01", csr)
+    station.signer.wait()
+    monkeypatch.delenv("MINTMARK_DIE_AT")
+    station.signer.kill()
+    station.start()
+    rep = station.issue("SN-01", csr)
+    assert station.counted() == 1
+    (line,) = station.certificates()
+    assert line["serial"] == rep[1].hex()
+    refused(EPOLICY, station.issue, "SN-01", station.devices.csr())
+
+
+def test_a_full_disk_counts_nothing_and_signs_nothing(station):
+    station.takes()
+    station.start()
+    csr = station.devices.csr()
+    station.issue("SN-01", csr)
+    pid = station.signer.process.pid
+    size = (station.dir / "signer/orders/b7.issued").stat().st_size
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size + 100, size + 100))
+    other = station.devices.csr()
+    refused(EAGAIN, station.issue, "SN-02", other)
+    assert station.counted() == 1
+    assert station.issue("SN-01", csr)[0] == 0
+    station.signer.kill()
+    station.start()
+    assert station.counted() == 1
+    station.issue("SN-02", other)
+    assert station.counted() == 2 == len(station.certificates())
+
+
+def test_only_its_links_are_served(station):
+    station.takes()
+    s = station.signer
+    done = subprocess.run(
+        [s.program, "run", "--config", s.conf, "--batch", "b7", "--links",
+         "ops:0"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2 and "issue and ledger" in done.stderr
+
+
+def test_it_is_set_up_once(station):
+    done = station.signer.command("station-init", "--station", "l3",
+                                  "--orders-key",
+                                  station.dir / "orders.key.pub", check=False)
+    assert done.returncode == 5 and "set up before" in done.stderr, done
