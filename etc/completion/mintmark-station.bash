@@ -4,7 +4,7 @@ _mintmark_station() {
 	local before=${COMP_WORDS[COMP_CWORD-1]} command= w=
 
 	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case $w in enrol|provision|run|status|release|scrap|man|completion|reference) command=$w ;; esac
+		case $w in enrol|provision|run|status|release|scrap|import|export|man|completion|reference) command=$w ;; esac
 	done
 	case $before in
 	--config) COMPREPLY=($(compgen -f -- "$word")); return ;;
@@ -17,10 +17,12 @@ _mintmark_station() {
 	status) w='--config --json ' ;;
 	release) w='--config --serial --json ' ;;
 	scrap) w='--config --serial --json ' ;;
+	import) w='--config --order --json ' ;;
+	export) w='--config --out --json ' ;;
 	man) w='' ;;
 	completion) w='' ;;
 	reference) w='' ;;
-	*) w='enrol provision run status release scrap man completion reference --help --version' ;;
+	*) w='enrol provision run status release scrap import export man completion reference --help --version' ;;
 	esac
 	COMPREPLY=($(compgen -W "$w" -- "$word"))
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 enum { ENROL = 1, PROVISION = 2, RUN = 4, STATUS = 8, RELEASE = 16,
-	SCRAP = 32, PEOPLE = RELEASE | SCRAP,
-	ANY = ENROL | PROVISION | RUN | STATUS | PEOPLE };
+	SCRAP = 32, IMPORT = 64, EXPORT = 128, PEOPLE = RELEASE | SCRAP,
+	ANY = ENROL | PROVISION | RUN | STATUS | PEOPLE | IMPORT | EXPORT };
 
 /* see args.h; in the order of the bits above */
 const struct mm_station_command mm_station_commands[] = {
@@ -19,6 +19,9 @@ const struct mm_station_command mm_station_commands[] = {
 	    "aside; what board its label was for is forgotten, and the centre "
 	    "decides" },
 	{ "scrap", "a supervisor: throw a unit away; its label is used up" },
+	{ "import", "give a work order, from a stick, to this station's "
+	    "signer, which verifies it" },
+	{ "export", "write what was made offline to a file, for the centre" },
 	{ "man", "print the manual page" },
 	{ "completion", "print the completion for bash" },
 	{ "reference", "print docs/reference/station.md" },
@@ -35,6 +38,8 @@ const struct mm_station_option mm_station_options[] = {
 	    PROVISION | PEOPLE },
 	{ "--fixture", "NAME", "the fixture that the board is in", AT(fixture),
 	    PROVISION },
+	{ "--order", "FILE", "the work order's file", AT(order), IMPORT },
+	{ "--out", "FILE", "where to write to", AT(out), EXPORT },
 	{ "--once", NULL, "end when all that was scanned is done and standard "
 	    "input has ended", AT(once), RUN },
 	{ "--accept-clock", NULL, "a supervisor says that this station's "
@@ -88,6 +93,10 @@ check_needs(const struct mm_station_args *a, unsigned bit, struct mm_why *why)
 	if ((bit & (PROVISION | PEOPLE)) != 0 && a->serial == NULL)
 		return MM_FAIL(why, MM_EINPUT, "%s wants --serial",
 		    a->command);
+	if (bit == IMPORT && a->order == NULL)
+		return MM_FAIL(why, MM_EINPUT, "import wants --order");
+	if (bit == EXPORT && a->out == NULL)
+		return MM_FAIL(why, MM_EINPUT, "export wants --out");
 	if (bit == PROVISION && a->fixture == NULL)
 		return MM_FAIL(why, MM_EINPUT, "provision wants --fixture");
 	return MM_OK;

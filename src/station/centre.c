@@ -43,7 +43,10 @@ open_slot(struct mm_centre *c, struct slot *s, struct mm_why *why)
 	if (s->curl == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	mm_easy_usual(s->curl, c->conf->anchor);
-	MM_TRY(mm_easy_cert(s->curl, c->conf->cert, c->conf->key, why));
+	/* A station that works offline alone need not be known there. */
+	if (c->conf->offline != MM_OFFLINE_ALWAYS)
+		MM_TRY(mm_easy_cert(s->curl, c->conf->cert, c->conf->key,
+		    why));
 	curl_easy_setopt(s->curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
 	curl_easy_setopt(s->curl, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(s->curl, CURLOPT_ERRORBUFFER, s->error);

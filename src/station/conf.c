@@ -7,6 +7,9 @@
 
 static const char *const drivers[] = { "serial", "exec", NULL };
 
+static const char *const offlines[] = { "never", "when-away", "always",
+	NULL };
+
 #define TOP(f) offsetof(struct mm_station_conf, f)
 static const struct mm_conf_key keys[] = {
 	{ "name", MM_CONF_NAME, TOP(name), 1, MM_NAME_MAX, NULL,
@@ -31,6 +34,19 @@ static const struct mm_conf_key keys[] = {
 	    "Boards are locked once they have proved themselves", NULL },
 	{ "replace", MM_CONF_BOOL, TOP(replace), 0, 0, "false",
 	    "For test authorities: a label is good for another key, too",
+	    NULL },
+	{ "offline", MM_CONF_CHOICE, TOP(offline), 0, 2, "never",
+	    "When this station's own signer makes the certificates, by a work "
+	    "order: when-away: when the centre is away for longer than "
+	    "patience", offlines },
+	{ "signer", MM_CONF_PATH, TOP(signer), 0, PATH_MAX - 1, "",
+	    "The configuration of this station's own signer; empty: it has "
+	    "none", NULL },
+	{ "signer_program", MM_CONF_PATH, TOP(signer_program), 1,
+	    PATH_MAX - 1, "/usr/libexec/mintmark/mintmark-signer",
+	    "The signer's program", NULL },
+	{ "batch", MM_CONF_NAME, TOP(batch), 0, MM_NAME_MAX, "",
+	    "The batch that is made offline; empty: that of the newest order",
 	    NULL },
 	{ "patience", MM_CONF_DURATION, TOP(patience_s), 0, 86400, "60s",
 	    "How long a unit waits for a centre that is away", NULL },
@@ -81,6 +97,9 @@ check_fixture(const struct mm_station_conf *c, size_t i, struct mm_why *why)
 static enum mm_err
 check(const struct mm_station_conf *c, struct mm_why *why)
 {
+	if (c->offline != MM_OFFLINE_NEVER && c->signer[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "offline: wants signer, this "
+		    "station's own");
 	if (strncmp(c->centre, "https://", 8) != 0)
 		return MM_FAIL(why, MM_EINPUT, "centre: want https://host:port");
 	for (size_t i = 0; i < c->nfixture; i++)

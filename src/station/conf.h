@@ -9,6 +9,9 @@
 /* The station's configuration: station.conf. */
 enum mm_driver_kind { MM_DRIVER_SERIAL, MM_DRIVER_EXEC, MM_DRIVERS };
 
+/* When the station makes units by its own signer. */
+enum mm_offline { MM_OFFLINE_NEVER, MM_OFFLINE_AWAY, MM_OFFLINE_ALWAYS };
+
 #define MM_FIXTURES_MOST 32
 
 struct mm_fixture_conf {
@@ -28,6 +31,10 @@ struct mm_station_conf {
 	char product[MM_NAME_MAX + 1];
 	char label[MM_NAME_MAX + 1];
 	bool lock, replace;
+	int offline;              /* enum mm_offline */
+	char signer[PATH_MAX];    /* its signer's configuration; "" none */
+	char signer_program[PATH_MAX];
+	char batch[MM_NAME_MAX + 1]; /* that it makes offline; "" newest */
 	int64_t patience_s;       /* for a centre that is away */
 	struct mm_fixture_conf *fixture;
 	size_t nfixture;

@@ -11,7 +11,7 @@
 #include "station/steps.h"
 
 enum { DER_MAX = 16384, ROOM = 1 << 20, RENEW = 1 << 20, WAIT_MS = 20,
-	CLOCK_BACK_MS = 300000 };
+	CLOCK_BACK_MS = 300000, AWAY_MS = 60000 };
 
 /* ---- opening ---- */
 
@@ -164,6 +164,7 @@ mm_line_close(struct mm_line *l)
 	}
 	l->nplaces = 0;
 	mm_centre_close(&l->centre);
+	mm_own_close(&l->own);
 	mm_rows_close(&l->rows);
 	mm_book_free(&l->book);
 }
@@ -219,6 +220,9 @@ step(struct mm_line *l, struct mm_place *p, enum mm_unit_event e,
 	now.state = mm_unit_next(p->unit->state, e);
 	MM_INVARIANT(now.state != MM_UNIT_STATES);
 	now.reason = mm_unit_active(now.state) ? MM_UR_NONE : reason;
+	/* Whoever is asked for the certificate has the unit from here on. */
+	if (now.state == MM_UNIT_REQUESTED)
+		now.by = p->offline ? MM_UNIT_BY_STATION : MM_UNIT_BY_CENTRE;
 	p->step_ms[mm_unit_effect(p->unit->state)] = mm_mono_ms() -
 	    p->step_began_ms;
 	p->begun = false;
@@ -238,7 +242,7 @@ step(struct mm_line *l, struct mm_place *p, enum mm_unit_event e,
 static void
 begin(struct mm_line *l, struct mm_place *p)
 {
-	const struct mm_step *s = &mm_steps[mm_unit_effect(p->unit->state)];
+	const struct mm_step *s = mm_step_of(p);
 	enum mm_unit_reason reason = MM_UR_NONE;
 	enum mm_unit_event e;
 
@@ -273,6 +277,18 @@ look_at_device(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
 	}
 }
 
+/*
+ * Whether the station may go on without the centre: not once that was asked
+ * for a certificate, for its answer may only have been lost.
+ */
+static bool
+switches(const struct mm_line *l, const struct mm_place *p)
+{
+	return l->conf->offline == MM_OFFLINE_AWAY &&
+	    p->unit->by == MM_UNIT_BY_NOBODY &&
+	    p->unit->state < MM_UNIT_REQUESTED;
+}
+
 /* It is asked again until the line's patience is over. */
 static void
 wait_for_centre(struct mm_line *l, struct mm_place *p)
@@ -281,8 +297,17 @@ wait_for_centre(struct mm_line *l, struct mm_place *p)
 
 	if (p->away_ms == 0)
 		p->away_ms = now;
-	if (now - p->away_ms >= l->conf->patience_s * 1000)
-		step(l, p, MM_EV_FAIL, MM_UR_AWAY);
+	if (now - p->away_ms < l->conf->patience_s * 1000)
+		return;
+	if (switches(l, p)) {
+		mm_centre_drop(l->centre, p->number);
+		l->away_until_ms = now + AWAY_MS;
+		p->offline = true;
+		p->begun = false;
+		p->retry_ms = p->away_ms = 0;
+		return;
+	}
+	step(l, p, MM_EV_FAIL, MM_UR_AWAY);
 }
 
 static void
@@ -312,7 +337,7 @@ look_at_centre(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
 static void
 look(struct mm_line *l, struct mm_place *p)
 {
-	const struct mm_step *s = &mm_steps[mm_unit_effect(p->unit->state)];
+	const struct mm_step *s = mm_step_of(p);
 
 	if (!p->begun)
 		begin(l, p);
@@ -395,6 +420,17 @@ forget_last(struct mm_place *p)
 	p->began_ms = p->step_began_ms = mm_mono_ms();
 }
 
+/* Who had it keeps it; else as the configuration says, and the network is. */
+static bool
+is_offline(const struct mm_line *l, const struct mm_unit *u)
+{
+	if (u->by != MM_UNIT_BY_NOBODY)
+		return u->by == MM_UNIT_BY_STATION;
+	return l->conf->offline == MM_OFFLINE_ALWAYS ||
+	    (l->conf->offline == MM_OFFLINE_AWAY &&
+		mm_mono_ms() < l->away_until_ms);
+}
+
 /* see line.h */
 enum mm_unit_reason
 mm_line_scan(struct mm_line *l, struct mm_place *p, const char *serial)
@@ -414,6 +450,7 @@ mm_line_scan(struct mm_line *l, struct mm_place *p, const char *serial)
 		return MM_UR_JOURNAL;
 	forget_last(p);
 	p->unit = u;
+	p->offline = is_offline(l, u);
 	if (l->stepped != NULL)
 		l->stepped(l->ctx, p);
 	return MM_UR_NONE;
@@ -449,6 +486,7 @@ mm_line_decide(struct mm_line *l, const char *serial, enum mm_unit_event e,
 		now.hw[0] = '\0';
 		memset(now.spki, 0, sizeof(now.spki));
 		memset(now.cert, 0, sizeof(now.cert));
+		now.by = MM_UNIT_BY_NOBODY;
 	}
 	if (write_row(l, u, &now) == MM_OK)
 		return MM_OK;
@@ -480,8 +518,8 @@ wishes(struct mm_line *l, const struct pollfd *more, unsigned n,
 	for (unsigned i = 0; i < l->nplaces; i++) {
 		struct mm_place *p = &l->place[i];
 
-		if (p->unit != NULL && p->begun && mm_steps[
-		    mm_unit_effect(p->unit->state)].by == MM_BY_DEVICE)
+		if (p->unit != NULL && p->begun &&
+		    mm_step_of(p)->by == MM_BY_DEVICE)
 			out[at++] = p->driver->class->wish(p->driver);
 	}
 	for (unsigned i = 0; i < n; i++)

@@ -4,6 +4,7 @@
 #include "station/book.h"
 #include "station/centre.h"
 #include "station/driver.h"
+#include "station/own.h"
 #include "station/rows.h"
 
 /*
@@ -39,6 +40,7 @@ struct mm_place {
 	uint8_t proof[MM_DRIVER_SIG_MAX];
 	size_t proof_n;
 	bool replayed, known;  /* known: it was confirmed before */
+	bool offline; /* the station signs, not the centre */
 };
 
 struct mm_line {
@@ -47,6 +49,8 @@ struct mm_line {
 	struct mm_rows *rows;
 	struct mm_book *book;
 	struct mm_centre *centre;
+	struct mm_own *own; /* offline; NULL: not needed yet */
+	int64_t away_until_ms; /* the centre is not asked before; monotonic */
 	struct mm_place place[MM_FIXTURES_MOST];
 	unsigned nplaces;
 	bool accept_clock; /* a supervisor says that it is right */

@@ -21,6 +21,8 @@ static const struct {
 	{ "provision", mm_run_provision },
 	{ "run", mm_run_line },
 	{ "status", mm_run_status },
+	{ "import", mm_run_import },
+	{ "export", mm_run_export },
 	{ "release", mm_run_release },
 	{ "scrap", mm_run_scrap },
 };

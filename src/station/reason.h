@@ -102,6 +102,18 @@ enum mm_unit_exit {
 	X(MM_UR_AWAY, "centre-away", MM_EXIT_LATER,                        \
 	    "the centre cannot be reached",                                \
 	    "wait for the network, then start again")                      \
+	X(MM_UR_NO_ORDER, "no-order", MM_EXIT_STATION,                     \
+	    "this station has no work order",                              \
+	    "call the line engineer: import one")                          \
+	X(MM_UR_ORDER, "order", MM_EXIT_REFUSED,                           \
+	    "the work order does not let this be made now",                \
+	    "call the line engineer: the log says why")                    \
+	X(MM_UR_QUOTA, "quota", MM_EXIT_REFUSED,                           \
+	    "all units of the work order are made",                        \
+	    "stop: the line engineer gets a new order")                    \
+	X(MM_UR_SIGNER, "signer", MM_EXIT_STATION,                         \
+	    "this station's signer does not sign",                         \
+	    "stop the line, call the line engineer: the log says why")     \
 	X(MM_UR_INTERRUPTED, "interrupted", MM_EXIT_LATER,                 \
 	    "the station was switched off meanwhile",                      \
 	    "scan the label again: it goes on where it was")               \

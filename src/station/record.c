@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,33 +78,36 @@ say(struct mm_birth *b, const struct mm_place *p, struct mm_why *why)
 	return MM_OK;
 }
 
-/* The chain is the receipt's: a board that came back has it, too. */
 static enum mm_err
-make(const struct mm_place *p, const json_t *receipt, struct mm_birth **out,
-    struct mm_why *why)
+make(const struct mm_place *p, const struct mm_record_from *of,
+    struct mm_birth **out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(RECORD_MAX);
-	const char *chain = json_string_value(json_object_get(receipt,
-	    "chain"));
-	char *text = json_dumps(receipt, JSON_COMPACT);
-	struct mm_birth_from from = { .chain = mm_bytes_of(
-	    chain != NULL ? chain : "") };
-	enum mm_err rc;
+	struct mm_birth_from from = { .chain = of->chain,
+		.receipt = of->receipt, .confirmation = of->confirmation };
 
-	if (text == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "record: the receipt");
 	mm_pem_put(&pem, "CERTIFICATE", mm_buf_view(&p->cert));
 	from.certificate = mm_buf_view(&pem);
-	from.receipt = mm_bytes_of(text);
-	rc = mm_birth_new(&from, out, why);
-	free(text);
-	return rc;
+	return mm_birth_new(&from, out, why);
+}
+
+/* What an offline unit's says besides. */
+static enum mm_err
+say_order(const struct mm_line *l, struct mm_birth *b, struct mm_why *why)
+{
+	char order[64];
+
+	snprintf(order, sizeof(order), "%s %" PRId64, l->own->order->batch,
+	    l->own->order->number);
+	MM_TRY(mm_birth_say(b, MM_B_order, MM_OBSERVED, order, why));
+	return mm_birth_say(b, MM_B_quota_level, MM_OBSERVED,
+	    mm_work_level_words[MM_WORK_SOFTWARE], why);
 }
 
 /* see record.h */
 enum mm_err
 mm_record_write(const struct mm_line *l, const struct mm_place *p,
-    const json_t *receipt, struct mm_why *why)
+    const struct mm_record_from *from, struct mm_why *why)
 {
 	MM_OWN(mm_birth_free) struct mm_birth *b = NULL;
 	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(MM_BIRTH_MAX);
@@ -113,8 +115,10 @@ mm_record_write(const struct mm_line *l, const struct mm_place *p,
 
 	MM_TRY(mm_record_path(l->conf, p->unit->serial, path, sizeof(path),
 	    why));
-	MM_TRY(make(p, receipt, &b, why));
+	MM_TRY(make(p, from, &b, why));
 	MM_TRY(say(b, p, why));
+	if (p->offline)
+		MM_TRY(say_order(l, b, why));
 	MM_TRY(mm_birth_encode(b, &out, why));
 	return mm_file_replace(path, mm_buf_view(&out), 0640, why);
 }
@@ -132,6 +136,8 @@ take(const struct mm_birth *b, struct mm_unit *u)
 	    MM_OK);
 	u->attempt = attempts > 0 ? (uint64_t)attempts : 1;
 	u->state = MM_UNIT_PASSED;
+	u->by = b->value[MM_B_quota_level][0] != '\0' ? MM_UNIT_BY_STATION
+	    : MM_UNIT_BY_CENTRE;
 	return mm_text_copy(u->serial, sizeof(u->serial),
 	    mm_bytes_of(b->value[MM_B_device])) &&
 	    mm_text_copy(u->hw, sizeof(u->hw),

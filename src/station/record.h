@@ -9,9 +9,14 @@
  * where the station finds a unit again that its journal has no rows of any
  * more.
  */
-/* Written whole and on the disk when it returns.  receipt: the centre's. */
+struct mm_record_from {
+	struct mm_bytes receipt, confirmation; /* JSON; n 0: none */
+	struct mm_bytes chain;                 /* PEM */
+};
+/* Written whole and on the disk when it returns. */
 MM_MUST enum mm_err mm_record_write(const struct mm_line *l,
-    const struct mm_place *p, const json_t *receipt, struct mm_why *why);
+    const struct mm_place *p, const struct mm_record_from *from,
+    struct mm_why *why);
 /* The unit as its record has it.  MM_ENOTFOUND: there is none; MM_EINPUT,
  * MM_EPOLICY: it is none of a station's. */
 MM_MUST enum mm_err mm_record_find(const struct mm_station_conf *conf,

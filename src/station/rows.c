@@ -32,6 +32,7 @@ static const struct mm_line_column columns[] = {
 	    mm_unit_state_names),
 	MM_LINE_NAMES("reason", struct mm_row, unit.reason, false,
 	    mm_unit_reason_codes),
+	MM_LINE_NAMES("by", struct mm_row, unit.by, false, mm_unit_by_names),
 	COL("hw", TEXT, unit.hw, false),
 	COL("spki_sha256", HEX, unit.spki, false),
 	COL("cert_sha256", HEX, unit.cert, false),

@@ -1,4 +1,5 @@
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,8 +52,74 @@ count(const struct mm_station_conf *conf, const struct mm_book *b,
 	return MM_OK;
 }
 
+/* ---- what is made offline ---- */
+
+struct order {
+	bool there, asked; /* asked: s is the signer's */
+	struct mm_duty_status_rep s;
+	struct mm_why why; /* why it was not asked */
+};
+
+/* The signer has one station program at a time: while that runs, it is the one
+ * that shows this. */
 static void
-put_counts(struct mm_buf *out, const unsigned n[MM_UNIT_STATES], bool json)
+look_at_order(const struct mm_station_conf *conf, struct order *o)
+{
+	MM_OWN(mm_own_close) struct mm_own *own = NULL;
+	char batch[MM_NAME_MAX + 1];
+	enum mm_err rc;
+
+	if (conf->signer[0] == '\0' ||
+	    mm_order_pick(conf, batch, NULL) != MM_OK)
+		return;
+	o->there = true;
+	rc = mm_own_open(conf, &own, &o->why);
+	if (rc == MM_OK)
+		rc = mm_own_status(own, &o->s, &o->why);
+	o->asked = rc == MM_OK;
+}
+
+static void
+put_order_json(struct mm_json *j, const struct order *o)
+{
+	if (!o->there) {
+		mm_json_null(j, "order");
+		return;
+	}
+	mm_json_open_key(j, "order", '{');
+	if (o->asked) {
+		mm_json_str(j, "batch", o->s.batch);
+		mm_json_int(j, "number", (int64_t)o->s.number);
+		mm_json_int(j, "share", (int64_t)o->s.share);
+		mm_json_int(j, "counted", (int64_t)o->s.counted);
+		mm_json_time(j, "not_before", (int64_t)o->s.not_before_ms);
+		mm_json_time(j, "until", (int64_t)o->s.until_ms);
+		mm_json_str(j, "level", o->s.level);
+		mm_json_bool(j, "may", o->s.may != 0);
+	}
+	if (!o->asked || o->s.may == 0)
+		mm_json_str(j, "why", o->asked ? o->s.why : o->why.text);
+	mm_json_close(j, '}');
+}
+
+static void
+put_order(struct mm_buf *out, const struct order *o)
+{
+	if (o->there && !o->asked)
+		mm_buf_printf(out, "order        %s\n", o->why.text);
+	if (!o->there || !o->asked)
+		return;
+	mm_buf_printf(out, "order        %s, number %" PRIu64 "\n", o->s.batch,
+	    o->s.number);
+	mm_buf_printf(out, "quota        %" PRIu64 " of %" PRIu64
+	    ", counter: %s\n", o->s.counted, o->s.share, o->s.level);
+	if (o->s.may == 0)
+		mm_buf_printf(out, "stopped      %s\n", o->s.why);
+}
+
+static void
+put_counts(struct mm_buf *out, const unsigned n[MM_UNIT_STATES],
+    const struct order *order, bool json)
 {
 	struct mm_json j = mm_json_over(out);
 
@@ -69,8 +136,11 @@ put_counts(struct mm_buf *out, const unsigned n[MM_UNIT_STATES], bool json)
 			    mm_unit_state_names[i], n[i]);
 	}
 	if (json) {
+		put_order_json(&j, order);
 		mm_json_close(&j, '}');
 		mm_buf_text(out, "\n");
+	} else {
+		put_order(out, order);
 	}
 }
 
@@ -92,6 +162,7 @@ mm_run_status(const struct mm_station_conf *conf,
 	MM_OWN(mm_book_free) struct mm_book *b = NULL;
 	struct mm_buf out = MM_BUF_INIT(8192);
 	unsigned n[MM_UNIT_STATES];
+	struct order order = { .there = false };
 
 	*err = mm_book_new(&b, why);
 	if (*err == MM_OK)
@@ -101,7 +172,8 @@ mm_run_status(const struct mm_station_conf *conf,
 	*err = count(conf, b, n, why);
 	if (*err != MM_OK)
 		return mm_err_exit(*err);
-	put_counts(&out, n, a->json);
+	look_at_order(conf, &order);
+	put_counts(&out, n, &order, a->json);
 	mm_run_put(&out);
 	return 0;
 }

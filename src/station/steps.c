@@ -167,3 +167,21 @@ const struct mm_step mm_steps[MM_EFFECTS] = {
 	[MM_DO_RECORD] = { MM_BY_CENTRE, mm_step_record, mm_step_recorded },
 	[MM_DO_LABEL] = { MM_BY_US, no_label, NULL },
 };
+
+/* see steps.h */
+const struct mm_step mm_steps_own[MM_EFFECTS] = {
+	[MM_DO_ADMIT] = { MM_BY_US, mm_step_own_admit, NULL },
+	[MM_DO_ISSUE] = { MM_BY_US, mm_step_own_issue, NULL },
+	[MM_DO_CONFIRM] = { MM_BY_US, mm_step_own_confirm, NULL },
+	[MM_DO_RECORD] = { MM_BY_US, mm_step_own_record, NULL },
+};
+
+/* see steps.h */
+const struct mm_step *
+mm_step_of(const struct mm_place *p)
+{
+	enum mm_unit_effect e = mm_unit_effect(p->unit->state);
+
+	return p->offline && mm_steps_own[e].by != MM_BY_NOBODY
+	    ? &mm_steps_own[e] : &mm_steps[e];
+}

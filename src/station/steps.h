@@ -21,6 +21,10 @@ struct mm_step {
 	    struct mm_centre_answer *a, enum mm_unit_reason *reason);
 };
 extern const struct mm_step mm_steps[MM_EFFECTS];
+/* Offline: those of the centre's that the station does itself. */
+extern const struct mm_step mm_steps_own[MM_EFFECTS];
+/* What is done in the unit's state. */
+const struct mm_step *mm_step_of(const struct mm_place *p);
 /* How long until the centre is asked again. */
 #define MM_RETRY_MS 500
 /* How often a bundle is put again that a device has lost. */
@@ -44,9 +48,19 @@ mm_step_hold(enum mm_unit_reason why, enum mm_unit_reason *reason)
 static inline void
 mm_step_note(struct mm_place *p, const char *text)
 {
-	snprintf(p->note, sizeof(p->note), "%s", text);
+	snprintf(p->note, sizeof(p->note), "%.*s", (int)sizeof(p->note) - 1,
+	    text);
 }
 
+/* steps_own.c */
+enum mm_unit_event mm_step_own_admit(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_own_issue(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_own_confirm(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_own_record(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
 /* steps_centre.c */
 enum mm_unit_event mm_step_admit(struct mm_line *l, struct mm_place *p,
     enum mm_unit_reason *reason);

@@ -1,6 +1,7 @@
 #include "station/steps.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -308,6 +309,24 @@ mm_step_record(
 	return ask(l, p, path, NULL, reason);
 }
 
+/* The chain is the receipt's: a board that came back has it, too. */
+static enum mm_err
+write_record(struct mm_line *l, struct mm_place *p, const json_t *receipt,
+    struct mm_why *why)
+{
+	char *text = json_dumps(receipt, JSON_COMPACT);
+	struct mm_record_from from = { .chain = mm_bytes_of(
+	    text_of(receipt, "chain")) };
+	enum mm_err rc;
+
+	if (text == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "record: the receipt");
+	from.receipt = mm_bytes_of(text);
+	rc = mm_record_write(l, p, &from, why);
+	free(text);
+	return rc;
+}
+
 /* see steps.h */
 enum mm_unit_event
 mm_step_recorded(struct mm_line *l, struct mm_place *p,
@@ -317,7 +336,7 @@ mm_step_recorded(struct mm_line *l, struct mm_place *p,
 
 	if (a->rc != MM_OK)
 		return refused(p, a, reason);
-	if (mm_record_write(l, p, a->body, &why) == MM_OK)
+	if (write_record(l, p, a->body, &why) == MM_OK)
 		return MM_EV_DONE;
 	mm_step_note(p, why.text);
 	return mm_step_fail(MM_UR_RECORD, reason);

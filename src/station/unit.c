@@ -105,6 +105,9 @@ static const struct {
 };
 
 /* see unit.h */
+const char *const mm_unit_by_names[MM_UNIT_BYS] = { "", "centre", "station" };
+
+/* see unit.h */
 enum mm_unit_state
 mm_unit_next(enum mm_unit_state state, enum mm_unit_event event)
 {

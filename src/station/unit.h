@@ -94,6 +94,11 @@ extern const char *const mm_unit_state_names[MM_UNIT_STATES];
 extern const char *const mm_unit_effect_names[MM_EFFECTS];
 extern const char *const mm_unit_event_names[MM_EVENTS];
 
+/* Who was asked for its certificate, and nobody else is from then on. */
+enum mm_unit_by { MM_UNIT_BY_NOBODY, MM_UNIT_BY_CENTRE, MM_UNIT_BY_STATION,
+	MM_UNIT_BYS };
+extern const char *const mm_unit_by_names[MM_UNIT_BYS];
+
 /* What is known of a unit, and kept in a row of the journal for each step. */
 struct mm_unit {
 	char serial[MM_DEVICE_ID_MAX + 1];
@@ -101,6 +106,7 @@ struct mm_unit {
 	uint64_t attempt; /* from 1 */
 	enum mm_unit_state state;
 	enum mm_unit_reason reason; /* FAILED, INTERRUPTED, QUARANTINED */
+	enum mm_unit_by by;
 	char hw[65];      /* the chip's id in hexadecimal; "" not known */
 	uint8_t spki[32]; /* SHA-256 of its public key; 0: not known */
 	uint8_t cert[32]; /* SHA-256 of its certificate; 0: none yet */

@@ -1,0 +1,139 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/own.h"
+#include "ledger/entry.h"
+#include "station/own.h"
+#include "station/run.h"
+
+/*
+ * "export": the station's ledger as one file, a line of JSON for each entry,
+ * with the certificate that it is about and what its device signed.  The last
+ * line has the checkpoint: half a file is none.
+ */
+enum { OUT_MAX = 1 << 30 };
+
+static void
+put_head(struct mm_buf *out, const struct mm_own *o)
+{
+	struct mm_json j = mm_json_over(out);
+
+	mm_json_open(&j, '{');
+	mm_json_int(&j, "v", 1);
+	mm_json_str(&j, "station", o->order->station);
+	mm_json_str(&j, "centre", o->order->centre);
+	mm_json_str(&j, "origin", o->origin);
+	mm_json_int(&j, "from", 0);
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}
+
+static bool
+text_of(struct mm_bytes v, char *out, size_t n)
+{
+	return v.n > 0 && mm_text_copy(out, n, v);
+}
+
+/* An issuance goes with its certificate. */
+static enum mm_err
+put_certificate(struct mm_json *j, struct mm_own *o, struct mm_bytes entry,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done)
+	struct mm_buf arena = MM_BUF_INIT(MM_ENTRY_MAX + 64);
+	uint8_t *room = mm_buf_room(&arena, entry.n + 64), spki[32];
+	struct mm_entry e;
+	struct mm_bytes der;
+
+	if (room == NULL)
+		return mm_buf_ok(&arena, why);
+	MM_TRY(mm_entry_parse(entry, (char *)room, entry.n + 64, &e, why));
+	if (e.type != MM_E_CERT_ISSUED)
+		return MM_OK;
+	MM_TRY(mm_hex_parse(e.field[MM_F_SPKI_SHA256], 64, spki, 32, why));
+	MM_TRY(mm_own_find(o, e.field[MM_F_DEVICE], spki, &der, why));
+	mm_json_b64(j, "certificate", der);
+	return MM_OK;
+}
+
+static enum mm_err
+put_entry(
+    struct mm_buf *out, struct mm_own *o, uint64_t index, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_ENTRY_MAX);
+	struct mm_json j = mm_json_over(out);
+	struct mm_entry_view v;
+	struct mm_bytes proof;
+	char serial[64];
+
+	MM_TRY(mm_entries_get(o->entries, index, &b, why));
+	mm_entry_look(mm_buf_view(&b), &v);
+	mm_json_open(&j, '{');
+	mm_json_strn(&j, "entry", mm_buf_view(&b));
+	MM_TRY(put_certificate(&j, o, mm_buf_view(&b), why));
+	if (mm_bytes_eq(v.type, mm_bytes_of("certificate.confirmed")) &&
+	    text_of(v.serial, serial, sizeof(serial)) &&
+	    mm_own_proof(o, serial, &proof))
+		mm_json_strn(&j, "proof", proof);
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+	return mm_buf_ok(out, why);
+}
+
+static void
+put_end(struct mm_buf *out, const struct mm_own *o)
+{
+	struct mm_json j = mm_json_over(out);
+
+	mm_json_open(&j, '{');
+	mm_json_int(&j, "size", (int64_t)o->checkpoint_n);
+	mm_json_strn(&j, "checkpoint", mm_buf_view(&o->checkpoint));
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}
+
+static enum mm_err export(const struct mm_station_conf *conf, const char *path,
+    uint64_t *n, struct mm_why *why) {
+	MM_OWN(mm_own_close) struct mm_own *o = NULL;
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(OUT_MAX);
+
+	if (conf->signer[0] == '\0') return MM_FAIL(why, MM_EINPUT,
+	    "this station has no signer of "
+	    "its own: nothing was made offline");
+	MM_TRY(mm_own_open(conf, &o, why));
+	MM_TRY(mm_own_checkpoint(o, why));
+	*n = mm_entries_n(o->entries);
+	put_head(&out, o);
+	for (uint64_t i = 0; i < *n; i++) MM_TRY(put_entry(&out, o, i, why));
+	put_end(&out, o);
+	MM_TRY(mm_buf_ok(&out, why));
+	return mm_file_replace(path, mm_buf_view(&out), 0640, why);
+}
+
+/* see run.h */
+int
+mm_run_export(const struct mm_station_conf *conf,
+    const struct mm_station_args *a, enum mm_err *err, struct mm_why *why)
+{
+	struct mm_buf out = MM_BUF_INIT(PATH_MAX + 256);
+	struct mm_json j = mm_json_over(&out);
+	uint64_t n = 0;
+
+	*err = export(conf, a->out, &n, why);
+	if (*err != MM_OK)
+		return mm_err_exit(*err);
+	if (a->json) {
+		mm_json_open(&j, '{');
+		mm_json_int(&j, "entries", (int64_t)n);
+		mm_json_str(&j, "file", a->out);
+		mm_json_close(&j, '}');
+		mm_buf_text(&out, "\n");
+	} else {
+		mm_buf_printf(&out, "%" PRIu64 " entries in %s\n", n, a->out);
+	}
+	mm_run_put(&out);
+	return 0;
+}

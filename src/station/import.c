@@ -1,0 +1,111 @@
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/own.h"
+#include "station/own.h"
+#include "station/run.h"
+#include "work/file.h"
+
+/*
+ * "import": an order from a stick, or from wherever a file comes.  The signer
+ * takes it or says why not; what is kept here afterwards is what the station
+ * shows and asks.
+ */
+enum { SAID_MAX = 8192, SLACK = 64 };
+
+static enum mm_err
+pack(const struct mm_work_file *f, const struct mm_work_order *o,
+    struct mm_buf *out, struct mm_why *why)
+{
+	struct mm_bytes paper = { 0 };
+
+	(void)mm_work_file_paper(f, o->serials_sha256, &paper);
+	mm_buf_block32(out, f->note);
+	mm_buf_block32(out, f->profiles);
+	mm_buf_block32(out, paper);
+	return mm_buf_ok(out, why);
+}
+
+static enum mm_err
+keep(const struct mm_station_conf *conf, const struct mm_work_order *o,
+    struct mm_bytes json, struct mm_why *why)
+{
+	char path[PATH_MAX + 64];
+
+	MM_TRY(mm_order_path(conf, "", path, sizeof(path), why));
+	MM_TRY(mm_dir_make(path, 0750, why));
+	MM_TRY(mm_order_path(conf, o->batch, path, sizeof(path), why));
+	return mm_file_replace(path, json, 0640, why);
+}
+
+/* Its words are those of the signer, which has verified it. */
+static enum mm_err
+take(const struct mm_station_conf *conf, const struct mm_work_file *f,
+    struct mm_bytes json, struct mm_buf *said, struct mm_why *why)
+{
+	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
+	MM_OWN(mm_buf_done)
+	struct mm_buf stream = MM_BUF_INIT(MM_WORK_FILE_MAX + SLACK);
+	struct mm_bytes text;
+
+	MM_TRY(mm_note_text(f->note, &text, why));
+	MM_TRY(mm_work_order_parse(text, &o, why));
+	MM_TRY(mm_work_file_check(f, o, why));
+	MM_TRY(pack(f, o, &stream, why));
+	MM_TRY(mm_order_take(conf, mm_buf_view(&stream), said, why));
+	return keep(conf, o, json, why);
+}
+
+static enum mm_err
+import(const struct mm_station_conf *conf, const char *path,
+    struct mm_buf *said, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
+	struct mm_work_file f = { .json = NULL };
+	enum mm_err rc;
+
+	if (conf->signer[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT,
+		    "this station has no signer of "
+		    "its own: set one up and name it in the configuration");
+	MM_TRY(mm_file_read(path, &b, why));
+	MM_TRY(mm_work_file_parse(mm_buf_view(&b), &f, why));
+	rc = take(conf, &f, mm_buf_view(&b), said, why);
+	mm_work_file_done(&f);
+	return rc;
+}
+
+static void
+say(struct mm_buf *said, bool json)
+{
+	struct mm_buf out = MM_BUF_INIT(SAID_MAX);
+	json_t *j = json_loadb((const char *)said->p, said->n, 0, NULL);
+	const char *batch = json_string_value(json_object_get(j, "batch"));
+
+	if (json || batch == NULL)
+		mm_buf_bytes(&out, mm_buf_view(said));
+	else
+		mm_buf_printf(&out, "batch %s: %lld of %s, until %s\n", batch,
+		    (long long)json_integer_value(json_object_get(j, "share")),
+		    json_string_value(json_object_get(j, "product")),
+		    json_string_value(json_object_get(j, "until")));
+	json_decref(j);
+	mm_run_put(&out);
+}
+
+/* see run.h */
+int
+mm_run_import(const struct mm_station_conf *conf,
+    const struct mm_station_args *a, enum mm_err *err, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf said = MM_BUF_INIT(SAID_MAX);
+
+	*err = import(conf, a->order, &said, why);
+	if (*err == MM_OK)
+		say(&said, a->json);
+	return mm_err_exit(*err);
+}

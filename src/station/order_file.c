@@ -1,0 +1,183 @@
+/* Work orders at the station: what was imported, and its way to the signer. */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "station/own.h"
+#include "work/file.h"
+
+enum { SAID_MAX = 8192 };
+
+/* see own.h */
+enum mm_err
+mm_order_path(const struct mm_station_conf *conf, const char *batch, char *out,
+    size_t outn, struct mm_why *why)
+{
+	if ((size_t)snprintf(out, outn, "%s/orders%s%s%s", conf->state,
+		*batch == '\0' ? "" : "/", batch,
+		*batch == '\0' ? "" : ".json") >= outn)
+		return MM_FAIL(why, MM_ELIMIT, "order: its path is too long");
+	return MM_OK;
+}
+
+static int64_t
+number_of(const struct mm_station_conf *conf, const char *batch)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
+	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
+	struct mm_work_file f = { .json = NULL };
+	char path[PATH_MAX + 64];
+	struct mm_bytes text;
+	int64_t n = 0;
+
+	if (mm_order_path(conf, batch, path, sizeof(path), NULL) != MM_OK ||
+	    mm_file_read(path, &b, NULL) != MM_OK ||
+	    mm_work_file_parse(mm_buf_view(&b), &f, NULL) != MM_OK)
+		return 0;
+	if (mm_note_text(f.note, &text, NULL) == MM_OK &&
+	    mm_work_order_parse(text, &o, NULL) == MM_OK)
+		n = o->number;
+	mm_work_file_done(&f);
+	return n;
+}
+
+static bool
+batch_of(const char *name, char batch[MM_NAME_MAX + 1])
+{
+	size_t n = strlen(name);
+
+	return n > 5 && strcmp(name + n - 5, ".json") == 0 &&
+	       mm_text_copy(batch, MM_NAME_MAX + 1,
+		   (struct mm_bytes){ (const uint8_t *)name, n - 5 }) &&
+	       mm_name_valid(batch);
+}
+
+/* see own.h */
+enum mm_err
+mm_order_pick(const struct mm_station_conf *conf, char batch[MM_NAME_MAX + 1],
+    struct mm_why *why)
+{
+	char path[PATH_MAX + 64], one[MM_NAME_MAX + 1];
+	const struct dirent *e;
+	int64_t best = 0, n;
+	DIR *d;
+
+	memcpy(batch, conf->batch, MM_NAME_MAX + 1);
+	if (batch[0] != '\0')
+		return MM_OK;
+	MM_TRY(mm_order_path(conf, "", path, sizeof(path), why));
+	d = opendir(path);
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		n = batch_of(e->d_name, one) ? number_of(conf, one) : 0;
+		if (n <= best)
+			continue;
+		best = n;
+		memcpy(batch, one, sizeof(one));
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	return best > 0 ? MM_OK
+			: MM_FAIL(why, MM_ENOTFOUND,
+			      "there is no "
+			      "work order: mintmark-station import");
+}
+
+/* ---- to the signer ---- */
+
+static _Noreturn void
+become_taker(const struct mm_station_conf *conf, int in, int out)
+{
+	const char *argv[] = { conf->signer_program, "take-order", "--config",
+		conf->signer, NULL };
+
+	if (dup2(in, STDIN_FILENO) == STDIN_FILENO &&
+	    dup2(out, STDOUT_FILENO) == STDOUT_FILENO &&
+	    dup2(out, STDERR_FILENO) == STDERR_FILENO)
+		/* execv changes none of them */
+		(void)execv(
+		    conf->signer_program, (char *const *)(uintptr_t)argv);
+	_exit(127);
+}
+
+static void
+read_all(int fd, struct mm_buf *out)
+{
+	char chunk[1024];
+	ssize_t n;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0 ||
+	       (n < 0 && errno == EINTR))
+		if (n > 0 && out->n + (size_t)n <= SAID_MAX)
+			mm_buf_put(out, chunk, (size_t)n);
+}
+
+/* It reads all before it says anything, and says little: no deadlock. */
+static enum mm_err
+talk(pid_t pid, int in, int out, struct mm_bytes stream, struct mm_buf *said,
+    int *status)
+{
+	enum mm_err rc = mm_fd_write(in, stream, NULL);
+
+	(void)close(in);
+	read_all(out, said);
+	(void)close(out);
+	while (waitpid(pid, status, 0) < 0 && errno == EINTR)
+		continue;
+	return rc;
+}
+
+static enum mm_err
+judge(int status, struct mm_buf *said, struct mm_why *why)
+{
+	static const enum mm_err codes[] = { MM_EINPUT, MM_EPOLICY, MM_EAUTH,
+		MM_ECONFLICT, MM_ENOTFOUND };
+	const char *text = mm_buf_cstr(said);
+	int exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	enum mm_err rc = MM_ESYS;
+
+	if (exit == 0)
+		return MM_OK;
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (mm_err_exit(codes[i]) == exit)
+			rc = codes[i];
+	if (exit == 127)
+		text = "its program cannot be started";
+	return MM_FAIL(why, rc, "the signer: %.*s",
+	    text == NULL ? 0 : (int)strcspn(text, "\n"), text);
+}
+
+/* see own.h */
+enum mm_err
+mm_order_take(const struct mm_station_conf *conf, struct mm_bytes stream,
+    struct mm_buf *said, struct mm_why *why)
+{
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, status = 0;
+	pid_t pid = -1;
+
+	if (pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0)
+		pid = fork();
+	if (pid == 0)
+		become_taker(conf, in[0], out[1]);
+	if (in[0] >= 0)
+		(void)close(in[0]);
+	if (out[1] >= 0)
+		(void)close(out[1]);
+	if (pid < 0) {
+		if (in[1] >= 0)
+			(void)close(in[1]);
+		if (out[0] >= 0)
+			(void)close(out[0]);
+		return MM_FAIL(why, MM_ESYS, "cannot start the signer: %s",
+		    strerror(errno));
+	}
+	/* A signer that ends early says why itself. */
+	(void)!talk(pid, in[1], out[0], stream, said, &status);
+	return judge(status, said, why);
+}

@@ -1,0 +1,374 @@
+#include "station/own.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "pki/cert.h"
+#include "station/own_priv.h"
+#include "work/file.h"
+
+enum {
+	START_MS = 30000,
+	CALL_MS = 5000,
+	PEM_MAX = 65536,
+	LIST_MAX = MM_WORK_FILE_MAX,
+	PROOFS_MAX = 1 << 30
+};
+
+/* ---- its process ---- */
+
+static enum mm_err
+call(int fd, struct mm_own *o, unsigned kind, const void *req, void *rep,
+    int64_t ms, struct mm_why *why)
+{
+	if (fd < 0)
+		return MM_FAIL(why, MM_ENOTFOUND,
+		    "the station's signer is "
+		    "not running");
+	return mm_ipc_call(fd, kind, req, rep, &o->frame, ms, why);
+}
+
+static _Noreturn void
+become_signer(
+    const struct mm_station_conf *conf, const char *batch, const int fd[2])
+{
+	char links[64];
+	const char *argv[] = { conf->signer_program, "run", "--config",
+		conf->signer, "--batch", batch, "--links", links, NULL };
+
+	snprintf(links, sizeof(links), "issue:%d,ledger:%d", fd[0], fd[1]);
+	if (fcntl(fd[0], F_SETFD, 0) == 0 && fcntl(fd[1], F_SETFD, 0) == 0)
+		/* execv changes none of them */
+		(void)execv(
+		    conf->signer_program, (char *const *)(uintptr_t)argv);
+	_exit(127);
+}
+
+static enum mm_err
+start(struct mm_own *o, const char *batch, struct mm_why *why)
+{
+	int a[2] = { -1, -1 }, b[2] = { -1, -1 };
+	int type = SOCK_SEQPACKET | SOCK_CLOEXEC;
+
+	if (socketpair(AF_UNIX, type, 0, a) != 0 ||
+	    socketpair(AF_UNIX, type, 0, b) != 0 || (o->pid = fork()) < 0) {
+		for (int i = 0; i < 2; i++) {
+			(void)close(a[i]);
+			(void)close(b[i]);
+		}
+		return MM_FAIL(why, MM_ESYS, "cannot start the signer: %s",
+		    strerror(errno));
+	}
+	if (o->pid == 0)
+		become_signer(o->conf, batch, (const int[]){ a[1], b[1] });
+	(void)close(a[1]);
+	(void)close(b[1]);
+	o->issue = a[0];
+	o->ledger = b[0];
+	return MM_OK;
+}
+
+/* Its end of the links is its end. */
+static int
+stop(struct mm_own *o)
+{
+	int status = 0;
+
+	if (o->issue >= 0)
+		(void)close(o->issue);
+	if (o->ledger >= 0)
+		(void)close(o->ledger);
+	o->issue = o->ledger = -1;
+	while (o->pid > 0 && waitpid(o->pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	o->pid = -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* It says on standard error why it did not start. */
+static enum mm_err
+greet(struct mm_own *o, struct mm_hello_rep *hello, struct mm_why *why)
+{
+	const struct mm_hello_req q = { MM_IPC_VERSION };
+	enum mm_err rc =
+	    call(o->issue, o, MM_IPC_HELLO, &q, hello, START_MS, why);
+	int status;
+
+	if (rc != MM_ENOTFOUND)
+		return rc;
+	status = stop(o);
+	if (why != NULL)
+		*why = (struct mm_why){ 0 };
+	return MM_FAIL(why,
+	    status == mm_err_exit(MM_ECONFLICT) ? MM_ECONFLICT : MM_EPOLICY,
+	    "the station's signer does not start "
+	    "(%d): its log says why",
+	    status);
+}
+
+/* ---- the ledger ---- */
+
+static enum mm_err
+feed(struct mm_own *o, uint64_t from, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_ENTRY_MAX);
+	struct mm_ledger_add_rep rep;
+
+	for (uint64_t i = from; i < mm_entries_n(o->entries); i++) {
+		struct mm_ledger_add_req q = { .index = i };
+
+		mm_buf_reset(&b);
+		MM_TRY(mm_entries_get(o->entries, i, &b, why));
+		q.entry = mm_buf_view(&b);
+		MM_TRY(call(
+		    o->ledger, o, MM_IPC_LEDGER_ADD, &q, &rep, CALL_MS, why));
+	}
+	return MM_OK;
+}
+
+/* see own_priv.h */
+enum mm_err
+mm_own_enter(struct mm_own *o, const struct mm_entry *e, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_ENTRY_MAX);
+	uint64_t at = mm_entries_n(o->entries);
+
+	MM_TRY(mm_entry_encode(e, &b, why));
+	MM_TRY(mm_entries_add(o->entries, mm_buf_view(&b), why));
+	return feed(o, at, why);
+}
+
+static enum mm_err
+open_ledger(
+    struct mm_own *o, const struct mm_hello_rep *hello, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf key = MM_BUF_INIT(MM_NOTE_MAX);
+	struct mm_entry e = { .type = MM_E_LEDGER_OPENED,
+		.at_ms = mm_own_now(),
+		.field = { [MM_F_ORIGIN] = hello->origin } };
+	char path[PATH_MAX + 16];
+	struct mm_note_key k;
+
+	memcpy(o->origin, hello->origin, sizeof(o->origin));
+	MM_TRY(mm_path_join(path, sizeof(path), o->conf->state, "ledger", why));
+	MM_TRY(mm_entries_open(path, &o->entries, why));
+	if (mm_entries_n(o->entries) < hello->tree_size)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "ledger: it has %" PRIu64 " entries, and %" PRIu64
+		    " are signed: an old copy was "
+		    "put back, or it was cut",
+		    mm_entries_n(o->entries), hello->tree_size);
+	MM_TRY(feed(o, hello->tree_size, why));
+	if (mm_entries_n(o->entries) > 0)
+		return MM_OK;
+	mm_note_key_make(&k, hello->origin, hello->ledger_key);
+	mm_note_key_text(&k, &key);
+	e.field[MM_F_KEY] = mm_buf_cstr(&key);
+	return mm_own_enter(o, &e, why);
+}
+
+/*
+ * Signed, and not in the ledger: the station was killed between the two.  It
+ * is entered now, whether its board comes back or not.
+ */
+static enum mm_err
+settle(struct mm_own *o, struct mm_why *why)
+{
+	const struct mm_outstanding_req q = { 0, 100 };
+	MM_OWN(mm_buf_done) struct mm_buf lines = MM_BUF_INIT(MM_IPC_FRAME_MAX);
+	struct mm_outstanding_rep rep;
+	struct mm_outstanding one;
+	struct mm_own_cert cert;
+	struct mm_rd r;
+
+	MM_TRY(call(o->ledger, o, MM_IPC_OUTSTANDING, &q, &rep, CALL_MS, why));
+	mm_buf_bytes(&lines, rep.lines);
+	MM_TRY(mm_buf_ok(&lines, why));
+	r = mm_rd_over(mm_buf_view(&lines));
+	for (uint32_t i = 0; i < rep.n; i++) {
+		MM_TRY(mm_fields_get(mm_rd_block16(&r), mm_outstanding_fields,
+		    mm_outstanding_nfields, &one, why));
+		MM_TRY(mm_own_enter_issued(
+		    o, one.device, one.spki_sha256, &cert, why));
+	}
+	return MM_OK;
+}
+
+/* ---- the order ---- */
+
+static enum mm_err
+take_serials(struct mm_own *o, const struct mm_work_file *f, struct mm_why *why)
+{
+	struct mm_bytes paper;
+
+	if (o->order->serials[0] != '\0')
+		return mm_serials_parse(o->order->serials, &o->run, why);
+	if (!mm_work_file_paper(f, o->order->serials_sha256, &paper))
+		return MM_FAIL(why, MM_EINPUT,
+		    "order: its list of serial "
+		    "numbers is not there");
+	mm_buf_u8(&o->list, '\n');
+	mm_buf_bytes(&o->list, paper);
+	return mm_buf_ok(&o->list, why);
+}
+
+static enum mm_err
+take_chain(struct mm_own *o, struct mm_why *why)
+{
+	struct mm_rd r = mm_rd_over(o->order->ca_chain);
+
+	while (r.left > 0 && !r.bad)
+		mm_pem_put(&o->chain_pem, "CERTIFICATE",
+		    mm_der_take_whole(&r, MM_DER_SEQ));
+	return r.bad ? MM_FAIL(why, MM_EINPUT, "order: its chain")
+		     : mm_buf_ok(&o->chain_pem, why);
+}
+
+/* conf's label, or the order's first. */
+static enum mm_err
+pick_profile(struct mm_own *o, struct mm_why *why)
+{
+	for (size_t i = 0; i < o->order->profiles_n; i++) {
+		const struct mm_work_profile *p = &o->order->profiles[i];
+
+		if (o->conf->label[0] != '\0' &&
+		    strcmp(p->name, o->conf->label) != 0)
+			continue;
+		memcpy(o->profile, p->name, sizeof(o->profile));
+		o->profile_version = (uint32_t)p->version;
+		return MM_OK;
+	}
+	return MM_FAIL(
+	    why, MM_EPOLICY, "order: it has no profile %s", o->conf->label);
+}
+
+static enum mm_err
+take_file(struct mm_own *o, const struct mm_work_file *f, struct mm_why *why)
+{
+	struct mm_bytes text;
+
+	MM_TRY(mm_note_text(f->note, &text, why));
+	MM_TRY(mm_work_order_parse(text, &o->order, why));
+	MM_TRY(take_serials(o, f, why));
+	MM_TRY(take_chain(o, why));
+	return pick_profile(o, why);
+}
+
+static enum mm_err
+load_order(struct mm_own *o, const char *batch, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
+	struct mm_work_file f = { .json = NULL };
+	char path[PATH_MAX + 64];
+	enum mm_err rc;
+
+	MM_TRY(mm_order_path(o->conf, batch, path, sizeof(path), why));
+	MM_TRY(mm_file_read(path, &b, why));
+	MM_TRY(mm_work_file_parse(mm_buf_view(&b), &f, why));
+	rc = take_file(o, &f, why);
+	mm_work_file_done(&f);
+	return rc;
+}
+
+/* The signer's order is the one that was read here. */
+static enum mm_err
+check_same(struct mm_own *o, struct mm_why *why)
+{
+	struct mm_duty_status_rep s;
+
+	MM_TRY(mm_own_status(o, &s, why));
+	if (strcmp(s.batch, o->order->batch) == 0 &&
+	    s.number == (uint64_t)o->order->number)
+		return MM_OK;
+	return MM_FAIL(why, MM_EPOLICY,
+	    "the signer has order %" PRIu64
+	    " of batch %s, the station order %" PRId64 ": import it again",
+	    s.number, s.batch, o->order->number);
+}
+
+static enum mm_err
+open_all(struct mm_own *o, struct mm_why *why)
+{
+	char batch[MM_NAME_MAX + 1];
+	struct mm_hello_rep hello;
+
+	MM_TRY(mm_order_pick(o->conf, batch, why));
+	MM_TRY(load_order(o, batch, why));
+	MM_TRY(start(o, batch, why));
+	MM_TRY(greet(o, &hello, why));
+	MM_TRY(check_same(o, why));
+	MM_TRY(open_ledger(o, &hello, why));
+	return settle(o, why);
+}
+
+/* see own.h */
+enum mm_err
+mm_own_open(
+    const struct mm_station_conf *conf, struct mm_own **out, struct mm_why *why)
+{
+	MM_OWN(mm_own_close) struct mm_own *o = calloc(1, sizeof(*o));
+
+	if (o == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	o->conf = conf;
+	o->pid = o->issue = o->ledger = -1;
+	mm_buf_init(&o->frame, MM_IPC_FRAME_MAX);
+	mm_buf_init(&o->cert, MM_CERT_MAX);
+	mm_buf_init(&o->proofs, PROOFS_MAX);
+	mm_buf_init(&o->list, LIST_MAX + 2);
+	mm_buf_init(&o->chain_pem, PEM_MAX);
+	mm_buf_init(&o->checkpoint, MM_NOTE_MAX);
+	MM_TRY(open_all(o, why));
+	*out = MM_MOVE(o);
+	return MM_OK;
+}
+
+/* see own.h */
+void
+mm_own_close(struct mm_own **owner)
+{
+	struct mm_own *o = *owner;
+
+	if (o == NULL)
+		return;
+	(void)stop(o);
+	mm_work_order_free(&o->order);
+	mm_entries_close(&o->entries);
+	mm_buf_done(&o->frame);
+	mm_buf_done(&o->cert);
+	mm_buf_done(&o->proofs);
+	mm_buf_done(&o->list);
+	mm_buf_done(&o->chain_pem);
+	mm_buf_done(&o->checkpoint);
+	free(o);
+	*owner = NULL;
+}
+
+/* see own.h */
+enum mm_err
+mm_own_status(
+    struct mm_own *o, struct mm_duty_status_rep *out, struct mm_why *why)
+{
+	const struct mm_duty_status_req q = { 0 };
+
+	return call(o->issue, o, MM_IPC_DUTY_STATUS, &q, out, CALL_MS, why);
+}
+
+/* see own_priv.h */
+enum mm_err
+mm_own_call(struct mm_own *o, unsigned kind, const void *req, void *rep,
+    struct mm_why *why)
+{
+	return call(kind == MM_IPC_LEDGER_SIGN ? o->ledger : o->issue, o, kind,
+	    req, rep, CALL_MS, why);
+}

@@ -1,0 +1,85 @@
+#ifndef MM_STATION_OWN_H
+#define MM_STATION_OWN_H
+
+#include "ipc/msg.h"
+#include "station/conf.h"
+#include "station/entries.h"
+#include "station/unit.h"
+#include "work/order.h"
+
+/*
+ * What a station makes with when there is no centre: its own signer, a
+ * process that was started with one work order, and the station's ledger.
+ *
+ * The order is read here for what is shown and asked; whether anything is
+ * signed is decided by the signer, which verified it.  Calls wait for the
+ * signer's answer, a few milliseconds and two syncs.
+ */
+struct mm_own {
+	const struct mm_station_conf *conf;
+	int pid, issue, ledger; /* -1: not running */
+	struct mm_buf frame, cert, list, chain_pem, checkpoint;
+	uint64_t checkpoint_n;   /* size of its tree */
+	struct mm_work_order *order;
+	struct mm_serials run;
+	struct mm_entries *entries;
+	struct mm_buf proofs;    /* the file of that name, once it was asked */
+	char origin[256];        /* of the station's ledger */
+	char profile[MM_NAME_MAX + 1]; /* that is asked for */
+	uint32_t profile_version;
+};
+
+/*
+ * The newest order, or that of conf's batch; starts the signer, and brings
+ * ledger, tree and journal to where they agree.  MM_ENOTFOUND: no order was
+ * imported.
+ */
+MM_MUST enum mm_err mm_own_open(const struct mm_station_conf *conf,
+    struct mm_own **out, struct mm_why *why);
+/* Ends the signer, and waits for it. */
+void mm_own_close(struct mm_own **owner);
+/* What it may still make.  MM_ENOTFOUND: the signer is gone. */
+MM_MUST enum mm_err mm_own_status(struct mm_own *o,
+    struct mm_duty_status_rep *out, struct mm_why *why);
+/* Whether the order has that serial number. */
+bool mm_own_has(const struct mm_own *o, const char *serial);
+/* Whether the pair was signed for before. */
+bool mm_own_knows(struct mm_own *o, const char *serial,
+    const uint8_t spki[32]);
+struct mm_own_cert {
+	struct mm_bytes der; /* borrowed until the next call */
+	char serial[33], profile[MM_NAME_MAX + 12];
+	bool again;          /* it was signed before */
+};
+/* A certificate for the request; its entry is in the ledger when this
+ * returns. */
+MM_MUST enum mm_err mm_own_issue(struct mm_own *o, const char *device,
+    struct mm_bytes csr, const uint8_t spki[32], struct mm_own_cert *out,
+    struct mm_why *why);
+/* The device has proved it; proof: what it signed, kept for the centre. */
+MM_MUST enum mm_err mm_own_confirm(struct mm_own *o, const char *device,
+    const char *serial, struct mm_bytes proof, struct mm_why *why);
+/* The newest checkpoint, o->checkpoint, has all entries. */
+MM_MUST enum mm_err mm_own_checkpoint(struct mm_own *o, struct mm_why *why);
+/* The pair's certificate, borrowed until the next call. */
+MM_MUST enum mm_err mm_own_find(struct mm_own *o, const char *device,
+    const uint8_t spki[32], struct mm_bytes *der, struct mm_why *why);
+/* What the device signed; borrowed until o is closed; false: not kept. */
+bool mm_own_proof(struct mm_own *o, const char *serial,
+    struct mm_bytes *out);
+bool mm_own_confirmed(const struct mm_own *o, const char *serial);
+/* Receipts (ledger/receipt.h) of both, under one checkpoint. */
+MM_MUST enum mm_err mm_own_receipts(struct mm_own *o, const char *serial,
+    struct mm_buf *issued, struct mm_buf *confirmed, struct mm_why *why);
+
+/* order_file.c: where a batch's order is kept, as it was imported. */
+MM_MUST enum mm_err mm_order_path(const struct mm_station_conf *conf,
+    const char *batch, char *out, size_t outn, struct mm_why *why);
+/* The batch to make: conf's, or of the newest order.  MM_ENOTFOUND. */
+MM_MUST enum mm_err mm_order_pick(const struct mm_station_conf *conf,
+    char batch[MM_NAME_MAX + 1], struct mm_why *why);
+/* Runs the signer's take-order on it: its own words, or why not. */
+MM_MUST enum mm_err mm_order_take(const struct mm_station_conf *conf,
+    struct mm_bytes stream, struct mm_buf *said, struct mm_why *why);
+
+#endif

@@ -1,0 +1,238 @@
+/* What the station's signer signs, and the entries that say so. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pki/cert.h"
+#include "station/own_priv.h"
+
+enum { TEXT = 160 };
+
+/* see own.h */
+bool
+mm_own_has(const struct mm_own *o, const char *serial)
+{
+	char key[MM_DEVICE_ID_MAX + 3];
+	uint64_t at;
+	int n;
+
+	if (o->order->serials[0] != '\0')
+		return mm_serials_find(&o->run, serial, &at);
+	n = snprintf(key, sizeof(key), "\n%s\n", serial);
+	return memmem(o->list.p, o->list.n, key, (size_t)n) != NULL;
+}
+
+static enum mm_err
+find(struct mm_own *o, const char *device, const uint8_t spki[32],
+    struct mm_duty_find_rep *rep, struct mm_why *why)
+{
+	struct mm_duty_find_req q = { .device = "" };
+
+	snprintf(q.device, sizeof(q.device), "%s", device);
+	memcpy(q.spki_sha256, spki, 32);
+	return mm_own_call(o, MM_IPC_DUTY_FIND, &q, rep, why);
+}
+
+/* see own.h */
+bool
+mm_own_knows(struct mm_own *o, const char *serial, const uint8_t spki[32])
+{
+	struct mm_duty_find_rep rep;
+
+	return find(o, serial, spki, &rep, NULL) == MM_OK;
+}
+
+/* see own.h */
+enum mm_err
+mm_own_find(struct mm_own *o, const char *device, const uint8_t spki[32],
+    struct mm_bytes *der, struct mm_why *why)
+{
+	struct mm_duty_find_rep rep;
+
+	MM_TRY(find(o, device, spki, &rep, why));
+	*der = rep.der;
+	return MM_OK;
+}
+
+/* ---- entries ---- */
+
+struct words { /* of an entry */
+	char authority[TEXT], cert[65], spki[65], from[MM_TIME_TEXT],
+	    to[MM_TIME_TEXT];
+};
+
+static void
+put_words(const struct mm_own *o, const struct mm_duty_find_rep *rep,
+    const struct mm_cert *c, struct words *w)
+{
+	uint8_t hash[32];
+
+	snprintf(w->authority, sizeof(w->authority), "order:%s:%" PRIu64,
+	    o->order->batch, rep->number);
+	mm_sha256(rep->der, hash);
+	mm_hex_text(hash, sizeof(hash), w->cert);
+	mm_sha256(c->spki.whole, hash);
+	mm_hex_text(hash, sizeof(hash), w->spki);
+	mm_time_text_s(c->not_before_s, w->from);
+	mm_time_text_s(c->not_after_s, w->to);
+}
+
+static enum mm_err
+enter_issued(struct mm_own *o, const char *device,
+    const struct mm_duty_find_rep *rep, const struct mm_cert *c,
+    const char *serial, struct mm_why *why)
+{
+	const struct mm_work_order *order = o->order;
+	struct words w;
+	struct mm_entry e = { .type = MM_E_CERT_ISSUED,
+		.at_ms = mm_own_now(),
+		.field = { [MM_F_ACTOR] = "station",
+		    [MM_F_AUTHORITY] = w.authority,
+		    [MM_F_DEVICE] = device,
+		    [MM_F_PRODUCT] = order->product,
+		    [MM_F_BATCH] = order->batch,
+		    [MM_F_STATION] = order->station,
+		    [MM_F_ISSUER] = rep->issuer,
+		    [MM_F_SERIAL] = serial,
+		    [MM_F_CERT_SHA256] = w.cert,
+		    [MM_F_SPKI_SHA256] = w.spki,
+		    [MM_F_PROFILE] = rep->profile,
+		    [MM_F_NOT_BEFORE] = w.from,
+		    [MM_F_NOT_AFTER] = w.to,
+		    [MM_F_KEY_ORIGIN] = "device",
+		    [MM_F_RESULT] = "ok" } };
+
+	put_words(o, rep, c, &w);
+	return mm_own_enter(o, &e, why);
+}
+
+/* see own_priv.h */
+enum mm_err
+mm_own_enter_issued(struct mm_own *o, const char *device,
+    const uint8_t spki[32], struct mm_own_cert *out, struct mm_why *why)
+{
+	struct mm_duty_find_rep rep;
+	struct mm_cert c;
+	uint64_t at;
+
+	MM_TRY(find(o, device, spki, &rep, why));
+	MM_TRY(mm_cert_walk(rep.der, &c, why));
+	if (c.serial.n * 2 >= sizeof(out->serial))
+		return MM_FAIL(why, MM_EINPUT,
+		    "the signer's certificate has "
+		    "a serial of another form");
+	mm_hex_text(c.serial.p, c.serial.n, out->serial);
+	memcpy(out->profile, rep.profile, sizeof(out->profile));
+	mm_buf_reset(&o->cert);
+	mm_buf_bytes(&o->cert, rep.der);
+	MM_TRY(mm_buf_ok(&o->cert, why));
+	out->der = rep.der = mm_buf_view(&o->cert);
+	MM_TRY(mm_cert_walk(rep.der, &c, why));
+	if (mm_entries_find(o->entries, out->serial, MM_ENTRIES_ISSUED, &at))
+		return MM_OK;
+	return enter_issued(o, device, &rep, &c, out->serial, why);
+}
+
+/* see own.h */
+enum mm_err
+mm_own_issue(struct mm_own *o, const char *device, struct mm_bytes csr,
+    const uint8_t spki[32], struct mm_own_cert *out, struct mm_why *why)
+{
+	struct mm_issue_req q = { .csr = csr,
+		.profile_version = o->profile_version };
+	struct mm_issue_rep rep;
+
+	memcpy(q.profile, o->profile, sizeof(q.profile));
+	snprintf(q.device, sizeof(q.device), "%s", device);
+	memcpy(q.product, o->order->product, sizeof(q.product));
+	snprintf(q.authority, sizeof(q.authority), "batch:%s", o->order->batch);
+	MM_TRY(mm_own_call(o, MM_IPC_ISSUE, &q, &rep, why));
+	out->again = rep.journal_n == 0;
+	return mm_own_enter_issued(o, device, spki, out, why);
+}
+
+/* see own.h */
+bool
+mm_own_confirmed(const struct mm_own *o, const char *serial)
+{
+	uint64_t at;
+
+	return mm_entries_find(o->entries, serial, MM_ENTRIES_CONFIRMED, &at);
+}
+
+/* see own.h */
+enum mm_err
+mm_own_confirm(struct mm_own *o, const char *device, const char *serial,
+    struct mm_bytes proof, struct mm_why *why)
+{
+	const struct mm_work_order *order = o->order;
+	char hex[65];
+	uint8_t hash[32];
+	struct mm_entry e = { .type = MM_E_CERT_CONFIRMED,
+		.at_ms = mm_own_now(),
+		.field = { [MM_F_ACTOR] = "station",
+		    [MM_F_AUTHORITY] = "proof",
+		    [MM_F_DEVICE] = device,
+		    [MM_F_BATCH] = order->batch,
+		    [MM_F_STATION] = order->station,
+		    [MM_F_ISSUER] = order->ca_name[0] != '\0' ? order->ca_name
+							      : order->batch,
+		    [MM_F_SERIAL] = serial,
+		    [MM_F_DETAIL_SHA256] = hex,
+		    [MM_F_RESULT] = "ok" } };
+
+	if (mm_own_confirmed(o, serial))
+		return MM_OK;
+	mm_sha256(proof, hash);
+	mm_hex_text(hash, sizeof(hash), hex);
+	MM_TRY(mm_own_keep_proof(o, proof, why));
+	return mm_own_enter(o, &e, why);
+}
+
+/* ---- receipts ---- */
+
+/* see own.h */
+enum mm_err
+mm_own_checkpoint(struct mm_own *o, struct mm_why *why)
+{
+	struct mm_ledger_sign_req q = { mm_entries_n(o->entries) };
+	struct mm_ledger_sign_rep rep;
+
+	if (o->checkpoint.n > 0 && o->checkpoint_n == q.size)
+		return MM_OK;
+	MM_TRY(mm_own_call(o, MM_IPC_LEDGER_SIGN, &q, &rep, why));
+	mm_buf_reset(&o->checkpoint);
+	mm_buf_bytes(&o->checkpoint, rep.note);
+	o->checkpoint_n = rep.size;
+	return mm_buf_ok(&o->checkpoint, why);
+}
+
+static enum mm_err
+receipt(struct mm_own *o, const char *serial, enum mm_entries_what what,
+    struct mm_buf *out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf entry = MM_BUF_INIT(MM_ENTRY_MAX);
+	struct mm_receipt r = { .note = mm_buf_view(&o->checkpoint),
+		.chain_pem = mm_buf_view(&o->chain_pem) };
+
+	if (!mm_entries_find(o->entries, serial, what, &r.index))
+		return MM_FAIL(why, MM_ENOTFOUND,
+		    "ledger: certificate %s is "
+		    "not in it",
+		    serial);
+	MM_TRY(mm_entries_get(o->entries, r.index, &entry, why));
+	MM_TRY(mm_proof_inclusion(mm_entries_read, o->entries, r.index,
+	    o->checkpoint_n, &r.proof, why));
+	r.entry = mm_buf_view(&entry);
+	return mm_receipt_encode(&r, out, why);
+}
+
+/* see own.h */
+enum mm_err
+mm_own_receipts(struct mm_own *o, const char *serial, struct mm_buf *issued,
+    struct mm_buf *confirmed, struct mm_why *why)
+{
+	MM_TRY(mm_own_checkpoint(o, why));
+	MM_TRY(receipt(o, serial, MM_ENTRIES_ISSUED, issued, why));
+	return receipt(o, serial, MM_ENTRIES_CONFIRMED, confirmed, why);
+}

@@ -1,0 +1,29 @@
+#ifndef MM_STATION_OWN_PRIV_H
+#define MM_STATION_OWN_PRIV_H
+
+#include "base/time.h"
+#include "ledger/entry.h"
+#include "ledger/note.h"
+#include "ledger/receipt.h"
+#include "pki/der.h"
+#include "station/own.h"
+
+/* Between own.c, which starts the signer, and own_issue.c, which asks it. */
+MM_MUST enum mm_err mm_own_call(struct mm_own *o, unsigned kind,
+    const void *req, void *rep, struct mm_why *why);
+/* Onto the disk, then into the tree. */
+MM_MUST enum mm_err mm_own_enter(struct mm_own *o, const struct mm_entry *e,
+    struct mm_why *why);
+/* The entry of what was signed for the pair, unless it is there. */
+MM_MUST enum mm_err mm_own_enter_issued(struct mm_own *o, const char *device,
+    const uint8_t spki[32], struct mm_own_cert *out, struct mm_why *why);
+/* proofs.c: on the disk when it returns. */
+MM_MUST enum mm_err mm_own_keep_proof(struct mm_own *o,
+    struct mm_bytes json, struct mm_why *why);
+static inline int64_t
+mm_own_now(void)
+{
+	return mm_now_ms();
+}
+
+#endif

@@ -1,0 +1,195 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/time.h"
+#include "pki/cert.h"
+#include "station/record.h"
+#include "station/steps.h"
+
+/*
+ * What the centre is asked online, the station's own signer and ledger are
+ * asked offline: the same effects, the same states and records.
+ */
+enum { RECEIPT_MAX = 1 << 20 };
+
+/* The signer is started when it is needed, and again when it has gone. */
+static enum mm_err
+need_own(struct mm_line *l, struct mm_why *why)
+{
+	struct mm_duty_status_rep s;
+
+	if (l->own != NULL && mm_own_status(l->own, &s, NULL) == MM_ENOTFOUND)
+		mm_own_close(&l->own);
+	return l->own != NULL ? MM_OK : mm_own_open(l->conf, &l->own, why);
+}
+
+static enum mm_unit_event
+refused(struct mm_place *p, enum mm_err rc, const struct mm_why *why,
+    enum mm_unit_reason *reason)
+{
+	mm_step_note(p, why->text);
+	return mm_step_fail(rc == MM_EPOLICY  ? MM_UR_ORDER
+			    : rc == MM_EINPUT ? MM_UR_REQUEST
+					      : MM_UR_SIGNER,
+	    reason);
+}
+
+/* Signed before: it goes on, whatever the order still lets be made. */
+static bool
+was_signed(struct mm_line *l, const struct mm_place *p)
+{
+	return p->said.has_key &&
+	       mm_own_knows(l->own, p->unit->serial, p->said.spki);
+}
+
+/* The signer has said no; which of its reasons it is, for the screen. */
+static enum mm_unit_reason
+why_not(const struct mm_own *o, const struct mm_duty_status_rep *s)
+{
+	if (mm_work_order_check_now(o->order, mm_now_ms(), NULL) != MM_OK)
+		return MM_UR_ORDER;
+	return s->counted >= s->share ? MM_UR_QUOTA : MM_UR_SIGNER;
+}
+
+/* see steps.h */
+enum mm_unit_event
+mm_step_own_admit(
+    struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	struct mm_duty_status_rep s;
+	struct mm_why why = { 0 };
+	enum mm_err rc = need_own(l, &why);
+
+	if (rc == MM_ENOTFOUND) {
+		mm_step_note(p, why.text);
+		return mm_step_fail(MM_UR_NO_ORDER, reason);
+	}
+	if (rc == MM_OK)
+		rc = mm_own_status(l->own, &s, &why);
+	if (rc != MM_OK) {
+		mm_step_note(p, why.text);
+		return mm_step_fail(MM_UR_SIGNER, reason);
+	}
+	if (!mm_own_has(l->own, p->unit->serial))
+		return mm_step_fail(MM_UR_SERIAL, reason);
+	if (s.may != 0 || was_signed(l, p))
+		return MM_EV_DONE;
+	mm_step_note(p, s.why);
+	return mm_step_fail(why_not(l->own, &s), reason);
+}
+
+static bool
+take_chain(struct mm_bytes der, struct mm_buf *out)
+{
+	mm_buf_reset(out);
+	mm_buf_bytes(out, der);
+	return mm_buf_ok(out, NULL) == MM_OK;
+}
+
+/* As of a centre: what came must be a certificate of this board's key. */
+static enum mm_unit_event
+take_cert(struct mm_line *l, struct mm_place *p, const struct mm_own_cert *got,
+    enum mm_unit_reason *reason)
+{
+	struct mm_cert c;
+	uint8_t hash[32];
+	size_t name = strcspn(got->profile, "@");
+
+	mm_buf_reset(&p->cert);
+	mm_buf_bytes(&p->cert, got->der);
+	if (mm_cert_walk(mm_buf_view(&p->cert), &c, NULL) != MM_OK ||
+	    !take_chain(l->own->order->ca_chain, &p->chain))
+		return mm_step_fail(MM_UR_CERT, reason);
+	mm_sha256(c.spki.whole, hash);
+	if (memcmp(hash, p->unit->spki, sizeof(hash)) != 0)
+		return mm_step_fail(MM_UR_CERT, reason);
+	snprintf(p->cert_serial, sizeof(p->cert_serial), "%s", got->serial);
+	snprintf(
+	    p->profile, sizeof(p->profile), "%.*s", (int)name, got->profile);
+	p->known = mm_own_confirmed(l->own, got->serial);
+	p->replayed = got->again;
+	mm_sha256(mm_buf_view(&p->cert), hash);
+	return mm_unit_take_cert(p->unit, &p->said, hash, reason);
+}
+
+/* see steps.h */
+enum mm_unit_event
+mm_step_own_issue(
+    struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	struct mm_own_cert got;
+	struct mm_why why = { 0 };
+	enum mm_unit_event e;
+	enum mm_err rc = need_own(l, &why);
+
+	if (rc == MM_OK)
+		rc = mm_own_issue(l->own, p->unit->serial, mm_buf_view(&p->csr),
+		    p->unit->spki, &got, &why);
+	if (rc != MM_OK)
+		return refused(p, rc, &why, reason);
+	e = take_cert(l, p, &got, reason);
+	/* It was in use, and the board does not have it any more. */
+	if (p->known && e == MM_EV_DONE)
+		return mm_step_hold(MM_UR_CERT_GONE, reason);
+	return e;
+}
+
+/* see steps.h */
+enum mm_unit_event
+mm_step_own_confirm(
+    struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	struct mm_buf proof = MM_BUF_INIT(4096);
+	struct mm_json j = mm_json_over(&proof);
+	struct mm_why why = { 0 };
+	enum mm_err rc;
+
+	if (p->known)
+		return MM_EV_SKIP;
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "device", p->unit->serial);
+	mm_json_str(&j, "serial", p->cert_serial);
+	mm_json_hex(
+	    &j, "nonce", (struct mm_bytes){ p->nonce, sizeof(p->nonce) });
+	mm_json_str(&j, "hardware", p->unit->hw);
+	mm_json_b64(&j, "signature", (struct mm_bytes){ p->proof, p->proof_n });
+	mm_json_close(&j, '}');
+	rc = need_own(l, &why);
+	if (rc == MM_OK)
+		rc = mm_buf_ok(&proof, &why);
+	if (rc == MM_OK)
+		rc = mm_own_confirm(l->own, p->unit->serial, p->cert_serial,
+		    mm_buf_view(&proof), &why);
+	mm_buf_done(&proof);
+	return rc == MM_OK ? MM_EV_DONE : refused(p, rc, &why, reason);
+}
+
+/* see steps.h */
+enum mm_unit_event
+mm_step_own_record(
+    struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	struct mm_buf issued = MM_BUF_INIT(RECEIPT_MAX);
+	struct mm_buf confirmed = MM_BUF_INIT(RECEIPT_MAX);
+	struct mm_why why = { 0 };
+	enum mm_err rc = need_own(l, &why);
+	struct mm_record_from from;
+
+	if (rc == MM_OK)
+		rc = mm_own_receipts(
+		    l->own, p->cert_serial, &issued, &confirmed, &why);
+	from = (struct mm_record_from){ mm_buf_view(&issued),
+		mm_buf_view(&confirmed), { NULL, 0 } };
+	if (rc != MM_OK) {
+		(void)refused(p, rc, &why, reason);
+	} else {
+		from.chain = mm_buf_view(&l->own->chain_pem);
+		rc = mm_record_write(l, p, &from, &why);
+		mm_step_note(p, why.text);
+		*reason = MM_UR_RECORD;
+	}
+	mm_buf_done(&issued);
+	mm_buf_done(&confirmed);
+	return rc == MM_OK ? MM_EV_DONE : MM_EV_FAIL;
+}

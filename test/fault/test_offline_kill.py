@@ -1,0 +1,91 @@
+"""SIGKILL of an offline station and of its signer at every step: exactly one
+key, certificate, entry and record a unit, and a quota that is exact."""
+import itertools
+
+import pytest
+
+from offline import Centre, Offline
+from test_station_kill import die_at, faulty
+from world import World
+
+NUMBERS = itertools.count(1)
+ROWS = 15
+# Places of the signer, for one unit: each is passed once or twice.
+SIGNER = ["count:1", "counted:1", "journal:1", "journalled:1", "answer:1",
+          "answered:1"]
+
+
+@pytest.fixture(scope="module")
+def centre():
+    world = World()
+    try:
+        world.start().product()
+        c = Centre(world)
+        world.stop()
+        yield c
+    finally:
+        world.close()
+
+
+@pytest.fixture
+def station(centre, tmp_path):
+    s = Offline(centre, tmp_path / "station", f"kill-{next(NUMBERS)}")
+    try:
+        yield s
+    finally:
+        s.close()
+
+
+def again(station, serial, n):
+    """The same board, whole again; afterwards n units were ever counted."""
+    station.passes(serial)
+    station.once(serial)
+    assert station.counted() == n == len(station.signed())
+    station.unplug()
+    station.blank(1)
+    station.plug(1)
+
+
+@faulty
+@pytest.mark.parametrize("place", ["row", "rowed", "effect"])
+def test_the_station_is_killed_at_each_step(station, place):
+    station.takes(share=ROWS)
+    station.plug(1)
+    killed = 0
+    for n in range(1, ROWS + 1):
+        serial = f"SN-{n:02}"
+        code, a = station.provision(serial, env=die_at(place, n))
+        assert code == (-9 if a is None else 0), (n, code, a)
+        killed += code == -9
+        again(station, serial, n)
+    assert killed >= ROWS - 1
+    # the last pair was the share's last
+    code, a = station.provision("SN-20")
+    assert (code, a["reason"]) == (3, "quota"), a
+
+
+@faulty
+def test_the_signer_is_killed_at_each_step(station):
+    """The unit fails with a sentence, and goes on when it is scanned again."""
+    station.takes(share=len(SIGNER))
+    station.plug(1)
+    for n, place in enumerate(SIGNER, 1):
+        serial = f"SN-{n:02}"
+        code, a = station.provision(serial, env={"MINTMARK_DIE_AT": place})
+        assert code in (0, 1), (place, code, a)
+        assert code == 0 or a["reason"] == "signer", (place, a)
+        again(station, serial, n)
+
+
+@faulty
+def test_the_share_is_not_passed_by_killing(station):
+    """Pulling the plug makes no free certificates: a share of one, and boards
+    that are swapped after each kill."""
+    station.takes(share=1)
+    for n, place in enumerate(["rowed:6", "effect:6", "row:7"], 1):
+        station.plug(1)
+        station.provision(f"SN-{n:02}", env=die_at(*place.split(":")))
+        station.unplug()
+        station.blank(1)
+    assert len(station.signed()) == 1 == station.counted()
+    assert len(station.entries("certificate.issued")) == 1

@@ -1,0 +1,146 @@
+"""A station that works offline: its own signer, a work order that the
+centre's signer signed, no network."""
+import json
+import pathlib
+import socket
+import subprocess
+import sys
+
+from station import Station
+from world import ROOT, SIGNER, run
+
+sys.path.append(str(ROOT / "test/unit/signer"))
+import harness  # noqa: E402
+import orders  # noqa: E402
+
+ISSUER = """
+issuer "line-{batch}" {{
+  certificate = "{dir}/line-{batch}.crt"
+  key = "{dir}/line-{batch}.key"
+}}
+"""
+
+
+class Centre:
+    """What the centre does for stations, while mintmarkd is stopped: its
+    signer has one process at a time."""
+
+    def __init__(self, world):
+        self.world = world
+        p = world.rest("GET", "/profiles/thermo").json
+        self.profile = ("thermo", p["version"], p["hash"])
+        self.profiles = orders.block(world.conf.read_text(), "profile",
+                                     "thermo")
+        self.name = self.signer("orders-key").partition("+")[
+            0].removesuffix("/orders")
+
+    def signer(self, *argv):
+        return run(SIGNER, argv[0], "--config", self.world.conf,
+                   *argv[1:]).stdout
+
+    def line_ca(self, batch="b7"):
+        lines = self.world.dir / "lines"
+        lines.mkdir(exist_ok=True)
+        if f'issuer "line-{batch}"' not in self.world.conf.read_text():
+            with open(self.world.conf, "a") as f:
+                f.write(ISSUER.format(dir=lines, batch=batch))
+            self.signer("issuer", "--issuer", f"line-{batch}")
+        return f"line-{batch}"
+
+    def sign(self, text):
+        ours, theirs = socket.socketpair(socket.AF_UNIX,
+                                         socket.SOCK_SEQPACKET)
+        p = subprocess.Popen(
+            [SIGNER, "run", "--config", self.world.conf, "--links",
+             f"ops:{theirs.fileno()}"], pass_fds=[theirs.fileno()],
+            stderr=subprocess.DEVNULL)
+        theirs.close()
+        try:
+            note, = harness.Link("ops", ours).call("order_sign", 0, text)
+        finally:
+            ours.close()
+            p.wait(30)
+        return note
+
+    def order(self, station, papers=(), **changed):
+        batch = changed.get("batch", "b7")
+        line = json.loads(self.signer(
+            "export-line", "--issuer", self.line_ca(batch), "--recipient",
+            station.transport))
+        fields = orders.fields(line, self.profile, **{
+            "centre": self.name, "station": station.name, **changed})
+        return orders.work_file(self.sign(orders.text(fields)),
+                                self.profiles, papers)
+
+
+class Offline(Station):
+    """mode: always, or when-away of a station that is enrolled."""
+
+    def __init__(self, centre, folder, name="l3", n=1, mode="always"):
+        self.centre, self.mode = centre, mode
+        folder.mkdir()
+        self.set_up_signer(centre, folder / "own", name)
+        super().__init__(centre.world, folder, name, n, more=(
+            f'offline = {mode}\nsigner = "{self.own.conf}"\n'
+            f'signer_program = "{SIGNER}"\n'))
+
+    def set_up_signer(self, centre, folder, name):
+        self.own, made = orders.station_signer(
+            SIGNER, folder, centre.signer("orders-key"), name, centre.name)
+        self.transport = made["station_key"]["certificate"]
+        self.ledger_key = folder / "ledger.key"
+        self.ledger_key.write_text(made["ledger_key"] + "\n")
+
+    def enrol(self):
+        if self.mode != "always":
+            super().enrol()
+
+    def give(self, order):
+        path = self.dir / "order.json"
+        path.write_text(order)
+        return run(*self.argv("import", "--order", path, "--json"),
+                   check=False)
+
+    def takes(self, papers=(), **changed):
+        p = self.give(self.centre.order(self, papers, **changed))
+        assert p.returncode == 0, p.stdout + p.stderr
+        return json.loads(p.stdout)
+
+    def export(self):
+        path = self.dir / "export.jsonl"
+        run(*self.argv("export", "--out", path))
+        return [json.loads(x) for x in path.read_text().splitlines()]
+
+    def entries(self, kind):
+        return [e for e in (json.loads(x["entry"]) for x in
+                            self.export()[1:-1]) if e["type"] == kind]
+
+    def verify(self, serial):
+        """By the station's ledger key and the root, without any network."""
+        record = self.dir / f"state/records/{serial.lower()}.json"
+        self.world.cli("device", "birth-record", "--verify", record, "--key",
+                       self.ledger_key, "--root", self.world.anchor)
+
+    def journal(self):
+        path = pathlib.Path(self.own.dir) / "signer/journal.jsonl"
+        return [json.loads(x) for x in path.read_text().splitlines()]
+
+    def signed(self):
+        return [x for x in self.journal() if x["kind"] == "certificate"]
+
+    def counted(self):
+        return json.loads(run(*self.argv("status", "--json")).stdout)[
+            "order"]["counted"]
+
+    def once(self, serial, key=None):
+        """Exactly one certificate, entered, confirmed, and a record."""
+        (line,) = [x for x in self.signed() if x["device"] == serial]
+        (entry,) = [e for e in self.entries("certificate.issued")
+                    if e["device"] == serial]
+        (done,) = [e for e in self.entries("certificate.confirmed")
+                   if e["device"] == serial]
+        assert line["serial"] == entry["serial"] == done["serial"] == \
+            self.fact(serial, "serial")
+        assert self.fact(serial, "quota_level") == "software"
+        self.verify(serial)
+        return line

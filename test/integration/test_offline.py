@@ -1,0 +1,264 @@
+"""A station without a network: the same states and records as with one, by
+its own signer and a work order."""
+import hashlib
+import itertools
+import json
+
+import pytest
+
+from offline import Centre, Offline, orders
+from world import World, run
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def centre():
+    """Stopped: who needs it running starts it."""
+    world = World()
+    try:
+        world.start().product()
+        c = Centre(world)
+        world.stop()
+        yield c
+    finally:
+        world.close()
+
+
+@pytest.fixture
+def station(centre, tmp_path):
+    s = Offline(centre, tmp_path / "station", f"off-{next(NUMBERS)}")
+    try:
+        yield s
+    finally:
+        s.close()
+
+
+def test_a_unit_passes_without_a_centre(station):
+    assert station.takes(share=2)["share"] == 2
+    station.plug()
+    first = station.passes("SN-01")
+    assert not first["again"]
+    line = station.once("SN-01")
+    assert line["serial"] == first["serial"]
+    facts = {k: v["value"] for k, v in
+             station.record("SN-01")["facts"].items()}
+    assert (facts["batch"], facts["station"], facts["order"]) == (
+        "b7", station.name, "b7 1")
+    assert facts["confirmed_at"] and facts["lock_state"] == "locked"
+    # The board comes back: nothing is made anew, nothing is counted.
+    again = station.passes("SN-01")
+    assert again["again"] and again["serial"] == first["serial"]
+    station.once("SN-01")
+    assert station.counted() == 1
+    states = [r["state"] for r in station.rows() if r["attempt"] == 1]
+    assert states == ["scanned", "identified", "admitted", "keyed",
+                      "requested", "issued", "stored", "written", "read-back",
+                      "proved", "confirmed", "locked", "checked", "recorded",
+                      "passed"]
+
+
+def test_what_is_shown(station):
+    code, a = station.provision("SN-01")
+    assert (code, a["reason"]) == (20, "no-port")
+    p = run(*station.argv("status", "--json"))
+    assert json.loads(p.stdout)["order"] is None
+    station.plug()
+    code, a = station.provision("SN-01")
+    assert (code, a["reason"]) == (1, "no-order"), a
+    station.takes(share=2)
+    station.passes("SN-01")
+    order = json.loads(run(*station.argv("status", "--json")).stdout)["order"]
+    assert (order["batch"], order["number"], order["share"],
+            order["counted"], order["level"], order["may"]) == (
+        "b7", 1, 2, 1, "software", True)
+    text = run(*station.argv("status")).stdout
+    assert "b7" in text and "1 of 2" in text and "software" in text
+
+
+def test_the_order_is_the_limit(station):
+    station.takes(share=1)
+    station.plug()
+    code, a = station.provision("SN-77")
+    assert (code, a["reason"]) == (3, "bad-serial"), a
+    station.passes("SN-01")
+    station.unplug()
+    station.blank(1)
+    station.plug()
+    code, a = station.provision("SN-02")
+    assert (code, a["reason"]) == (3, "quota"), a
+    assert station.counted() == 1 == len(station.signed())
+    last = hashlib.sha256(text_of(station)).hexdigest()
+    station.takes(number=2, previous=last, share=2)
+    station.passes("SN-02")
+    station.once("SN-02")
+    last = hashlib.sha256(text_of(station)).hexdigest()
+    station.takes(number=3, previous=last, share=2, state="paused")
+    station.unplug()
+    station.blank(1)
+    station.plug()
+    code, a = station.provision("SN-03")
+    assert (code, a["reason"]) == (3, "order") and "paused" in a["note"], a
+
+
+def text_of(station):
+    note = json.loads((station.dir / "order.json").read_text())["order"]
+    return note.rpartition("\n\n")[0].encode() + b"\n"
+
+
+def test_a_board_that_was_signed_for_passes_when_all_are_made(station):
+    station.takes(share=1)
+    station.plug()
+    code, a = station.provision("SN-01", env={"MINTMARK_DIE_AT": "row:7"})
+    if code == 0:
+        pytest.skip("needs a build with -Dfaults=true")
+    station.passes("SN-01")
+    station.once("SN-01")
+    assert station.counted() == 1
+
+
+def test_another_key_is_another_pair(station):
+    """The repaired board: a supervisor's word, and it counts."""
+    station.takes(share=2)
+    station.plug()
+    station.passes("SN-01")
+    station.unplug()
+    station.blank(1)
+    station.plug()
+    code, a = station.provision("SN-01")
+    assert (code, a["reason"]) == (22, "key-gone"), a
+    run(*station.argv("release", "--serial", "SN-01"))
+    station.passes("SN-01")
+    assert station.counted() == 2
+
+
+# ---- orders that are none ----
+
+def refused(station, order, what, status):
+    p = station.give(order)
+    assert p.returncode == status and what in p.stdout, (p.returncode,
+                                                          p.stdout)
+    assert not (station.dir / "state/orders").exists()
+
+
+def test_orders_that_are_none(station, centre, tmp_path):
+    order = centre.order(station)
+    for n in (0, 1, len(order) // 2, len(order) - 1):
+        refused(station, order[:n], "copy it again", 2)
+    refused(station, order.replace(r'\"share\":3', r'\"share\":4'),
+            "does not hold", 3)
+    refused(station, order.replace("lifetime", "lifetimf"), "", 2)
+    other = Offline(centre, tmp_path / "other", "off-else")
+    refused(station, centre.order(other), "is for station off-else", 3)
+    station.takes(number=5)
+    for n in (4, 1):
+        p = station.give(centre.order(station, number=n))
+        assert p.returncode == 3 and "older than 5" in p.stdout
+    assert station.give(centre.order(
+        station, number=5, share=9)).returncode == 3
+
+
+def test_an_order_of_another_centre(station, tmp_path):
+    with World() as other:
+        other.start().product()
+        theirs = Centre(other)
+        other.stop()
+        order = theirs.order(station)
+        refused(station, order, "sign", 3)
+
+
+def test_an_order_that_has_ended(station):
+    import time
+    now = time.time()
+    station.takes(not_before=orders.stamp(now - 7200),
+                  until=orders.stamp(now - 3600))
+    station.plug()
+    code, a = station.provision("SN-01")
+    assert (code, a["reason"]) == (3, "order") and "ended at" in a["note"]
+    assert station.counted() == 0
+
+
+# ---- the network comes and goes ----
+
+def test_the_network_goes_and_the_station_goes_on(centre, tmp_path):
+    world = centre.world
+    world.start()
+    s = None
+    try:
+        s = Offline(centre, tmp_path / "station", "away", n=1,
+                    mode="when-away")
+        world.stop()
+        s.takes(share=2)
+        text = s.conf.read_text()
+        s.conf.write_text(text.replace("patience = 5s", "patience = 1s"))
+        world.start()
+        s.plug()
+        s.passes("ON-1")  # online: the order does not even have it
+        assert s.counted() == 0 and not s.signed()
+        assert s.rows()[-1]["by"] == "centre"
+        world.stop()
+        s.unplug()
+        s.blank(1)
+        s.plug()
+        a = s.passes("SN-01")
+        assert not a["again"]
+        s.once("SN-01")
+        assert s.rows()[-1]["by"] == "station"
+        # the network is back, the board too: it stays the station's
+        world.start()
+        assert s.passes("SN-01")["serial"] == a["serial"]
+        s.once("SN-01")
+        assert s.certificates("SN-01") == []
+    finally:
+        if s:
+            s.close()
+        world.stop()
+
+
+def test_who_was_asked_at_the_centre_waits_for_it(centre, tmp_path):
+    """Its answer may be all that was lost: no second certificate."""
+    world = centre.world
+    world.start()
+    s = None
+    try:
+        s = Offline(centre, tmp_path / "station", "asked", n=1,
+                    mode="when-away")
+        world.stop()
+        s.takes(serials="AS-{1..5}")
+        text = s.conf.read_text()
+        s.conf.write_text(text.replace("patience = 5s", "patience = 1s"))
+        world.start()
+        s.plug()
+        code, a = s.provision("AS-1", env={"MINTMARK_DIE_AT": "rowed:6"})
+        if code == 0:
+            pytest.skip("needs a build with -Dfaults=true")
+        world.stop()
+        code, a = s.provision("AS-1")
+        assert (code, a["reason"]) == (7, "centre-away"), a
+        assert not s.signed()
+        world.start()
+        s.passes("AS-1")
+        (cert,) = s.certificates("AS-1")
+        assert cert["state"] == "confirmed" and not s.signed()
+    finally:
+        if s:
+            s.close()
+        world.stop()
+
+
+def test_a_stick_for_the_centre(station):
+    station.takes(share=3)
+    station.plug()
+    station.passes("SN-01")
+    head, *lines, end = station.export()
+    assert head["station"] == station.name and head["v"] == 1
+    assert end["size"] == len(lines) == 3
+    issued, confirmed = lines[1:]
+    proof = confirmed["proof"]
+    assert hashlib.sha256(proof.encode()).hexdigest() == json.loads(
+        confirmed["entry"])["detail_sha256"]
+    assert json.loads(proof)["device"] == "SN-01"
+    import base64
+    assert hashlib.sha256(base64.b64decode(
+        issued["certificate"])).hexdigest() == json.loads(
+        issued["entry"])["cert_sha256"]
