@@ -191,6 +191,22 @@ mm_own_confirm(struct mm_own *o, const char *device, const char *serial,
 
 /* ---- receipts ---- */
 
+/* The signer has hashed each entry when it was made: what it signed is not to
+ * be had from a file that was changed since. */
+static enum mm_err
+check_root(const struct mm_own *o, const struct mm_ledger_sign_rep *rep,
+    struct mm_why *why)
+{
+	struct mm_hash root;
+
+	MM_TRY(mm_tree_root_at(
+	    mm_entries_read, o->entries, rep->size, &root, why));
+	return memcmp(root.b, rep->root, sizeof(rep->root)) == 0
+	    ? MM_OK
+	    : MM_FAIL(why, MM_EPOLICY,
+		  "ledger: its file was changed: it is not what was signed");
+}
+
 /* see own.h */
 enum mm_err
 mm_own_checkpoint(struct mm_own *o, struct mm_why *why)
@@ -201,6 +217,7 @@ mm_own_checkpoint(struct mm_own *o, struct mm_why *why)
 	if (o->checkpoint.n > 0 && o->checkpoint_n == q.size)
 		return MM_OK;
 	MM_TRY(mm_own_call(o, MM_IPC_LEDGER_SIGN, &q, &rep, why));
+	MM_TRY(check_root(o, &rep, why));
 	mm_buf_reset(&o->checkpoint);
 	mm_buf_bytes(&o->checkpoint, rep.note);
 	o->checkpoint_n = rep.size;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/json.h"
 #include "station/line.h"
 
 /* How each effect is begun and what its answer is worth; for line.c alone. */
@@ -51,6 +52,9 @@ mm_step_note(struct mm_place *p, const char *text)
 	snprintf(p->note, sizeof(p->note), "%.*s", (int)sizeof(p->note) - 1,
 	    text);
 }
+
+/* What a board has signed, as fields of an object. */
+void mm_step_put_proof(const struct mm_place *p, struct mm_json *j);
 
 /* steps_own.c */
 enum mm_unit_event mm_step_own_admit(struct mm_line *l, struct mm_place *p,

@@ -268,6 +268,17 @@ mm_step_issued(struct mm_line *l, struct mm_place *p,
 }
 
 /* see steps.h */
+void
+mm_step_put_proof(const struct mm_place *p, struct mm_json *j)
+{
+	mm_json_str(j, "serial", p->cert_serial);
+	mm_json_hex(
+	    j, "nonce", (struct mm_bytes){ p->nonce, sizeof(p->nonce) });
+	mm_json_str(j, "hardware", p->unit->hw);
+	mm_json_b64(j, "signature", (struct mm_bytes){ p->proof, p->proof_n });
+}
+
+/* see steps.h */
 enum mm_unit_event
 mm_step_confirm(
     struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
@@ -278,11 +289,7 @@ mm_step_confirm(
 	if (p->known)
 		return MM_EV_SKIP;
 	mm_json_open(&j, '{');
-	mm_json_str(&j, "serial", p->cert_serial);
-	mm_json_hex(
-	    &j, "nonce", (struct mm_bytes){ p->nonce, sizeof(p->nonce) });
-	mm_json_str(&j, "hardware", p->unit->hw);
-	mm_json_b64(&j, "signature", (struct mm_bytes){ p->proof, p->proof_n });
+	mm_step_put_proof(p, &j);
 	mm_json_close(&j, '}');
 	return post(l, p, "/proof", &body, reason);
 }

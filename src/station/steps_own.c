@@ -149,11 +149,7 @@ mm_step_own_confirm(
 		return MM_EV_SKIP;
 	mm_json_open(&j, '{');
 	mm_json_str(&j, "device", p->unit->serial);
-	mm_json_str(&j, "serial", p->cert_serial);
-	mm_json_hex(
-	    &j, "nonce", (struct mm_bytes){ p->nonce, sizeof(p->nonce) });
-	mm_json_str(&j, "hardware", p->unit->hw);
-	mm_json_b64(&j, "signature", (struct mm_bytes){ p->proof, p->proof_n });
+	mm_step_put_proof(p, &j);
 	mm_json_close(&j, '}');
 	rc = need_own(l, &why);
 	if (rc == MM_OK)
@@ -182,7 +178,8 @@ mm_step_own_record(
 	from = (struct mm_record_from){ mm_buf_view(&issued),
 		mm_buf_view(&confirmed), { NULL, 0 } };
 	if (rc != MM_OK) {
-		(void)refused(p, rc, &why, reason);
+		mm_step_note(p, why.text);
+		*reason = MM_UR_SIGNER;
 	} else {
 		from.chain = mm_buf_view(&l->own->chain_pem);
 		rc = mm_record_write(l, p, &from, &why);

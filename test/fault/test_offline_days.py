@@ -1,0 +1,154 @@
+"""An offline station's bad days: each ends with a sentence, and nothing is
+lost or made twice."""
+import json
+import os
+import resource
+import shutil
+
+import pytest
+
+from test_disk import Small
+from test_offline_kill import centre, station  # noqa: F401
+from world import SIGNER, faketime, run
+
+
+def fresh(station):
+    station.unplug()
+    station.blank(1)
+    station.plug(1)
+
+
+def test_the_clock_goes_back_a_year(station):
+    station.takes(share=5)
+    station.plug(1)
+    station.passes("SN-01")
+    fresh(station)
+    past = faketime("-1y")
+    code, a = station.provision("SN-02", env=past)
+    assert (code, a["reason"]) == (1, "clock"), a
+    # a supervisor's word does not move the signer, which has a clock of its own
+    p = station.begin("provision", "--serial", "SN-02", "--fixture", "f1",
+                      "--json", "--accept-clock", env=past)
+    a = json.loads(p.communicate(timeout=90)[0])
+    assert p.returncode != 0 and a["reason"] in ("signer", "order"), a
+    assert station.counted() == 1 == len(station.signed())
+    station.passes("SN-02")
+    station.once("SN-02")
+
+
+def test_the_clock_was_ahead_and_is_right_again(station):
+    station.takes(share=5)
+    station.plug(1)
+    code, a = station.provision("SN-01", env=faketime("+3h"))
+    assert code == 0, a
+    fresh(station)
+    code, a = station.provision("SN-02")
+    assert (code, a["reason"]) == (1, "clock"), a
+    argv = ("provision", "--serial", "SN-02", "--fixture", "f1", "--json",
+            "--accept-clock")
+    p = station.begin(*argv)
+    a = json.loads(p.communicate(timeout=90)[0])
+    assert a["reason"] == "signer" and "accept-clock" in a["note"], a
+    run(SIGNER, "accept-clock", "--config", station.own.conf, "--yes")
+    p = station.begin(*argv)
+    assert p.communicate(timeout=90) and p.returncode == 0
+    station.once("SN-01")
+    station.once("SN-02")
+    assert station.counted() == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a mount")
+@pytest.mark.parametrize("which", ["state", "own/signer"])
+def test_a_full_disk(station, which):
+    station.takes(share=5)
+    station.plug(1)
+    station.passes("SN-01")
+    fresh(station)
+    with Small(station.dir / which, 8000) as disk:
+        disk.fill()
+        code, a = station.provision("SN-02")
+        assert code == 1 and a["reason"] in ("journal", "signer"), a
+        disk.room()
+        station.passes("SN-02")
+        station.once("SN-02")
+        assert station.counted() == 2 == len(station.signed())
+
+
+def test_a_signer_that_cannot_write_in_the_middle(station):
+    """Its files take so many bytes more: at the counter, the journal, the
+    state; then there is room again."""
+    station.takes(share=9)
+    station.plug(1)
+    station.passes("SN-01")
+    own = station.dir / "own/signer"
+    for n, more in enumerate((10, 300, 700, 900), 2):
+        fresh(station)
+        most = (own / "orders/b7.issued").stat().st_size + more
+        p = station.begin(
+            "provision", "--serial", f"SN-{n:02}", "--fixture", "f1",
+            "--json", preexec_fn=lambda most=most: resource.setrlimit(
+                resource.RLIMIT_FSIZE, (most, most)))
+        out = p.communicate(timeout=90)[0]
+        assert p.returncode in (0, 1), out
+        station.passes(f"SN-{n:02}")
+        station.once(f"SN-{n:02}")
+        assert station.counted() == n == len(station.signed())
+
+
+def test_an_old_ledger_was_put_back(station):
+    station.takes(share=5)
+    station.plug(1)
+    station.passes("SN-01")
+    ledger = station.dir / "state/ledger"
+    old = ledger.read_bytes()
+    fresh(station)
+    station.passes("SN-02")
+    new = ledger.read_bytes()
+    fresh(station)
+    for was in (old, new[:-40], b""):
+        ledger.write_bytes(was)
+        code, a = station.provision("SN-03")
+        assert (code, a["reason"]) == (1, "signer"), a
+        assert "put back" in a["note"], a
+    ledger.write_bytes(new)
+    station.passes("SN-03")
+    for n in (1, 2, 3):
+        station.once(f"SN-0{n}")
+
+
+def test_an_entry_that_was_changed(station):
+    """The signer has hashed what was there."""
+    station.takes(share=5)
+    station.plug(1)
+    station.passes("SN-01")
+    ledger = station.dir / "state/ledger"
+    ledger.write_bytes(ledger.read_bytes().replace(b"SN-01", b"SN-09"))
+    fresh(station)
+    code, a = station.provision("SN-02")
+    assert (code, a["reason"]) == (1, "signer"), a
+    assert "was changed" in a["note"], a
+    ledger.write_bytes(ledger.read_bytes().replace(b"SN-09", b"SN-01"))
+    station.passes("SN-02")
+    station.once("SN-01")
+    station.once("SN-02")
+
+
+def test_the_whole_station_is_put_back(station):
+    """From a disk image: this is what level software does not withstand, and
+    what every record says by its quota_level."""
+    station.takes(share=1)
+    station.plug(1)
+    keep = station.dir.with_name("image")
+    shutil.copytree(station.dir / "own", keep)
+    station.passes("SN-01")
+    first = station.signed()[0]["serial"]
+    shutil.rmtree(station.dir / "own")
+    shutil.copytree(keep, station.dir / "own")
+    shutil.rmtree(station.dir / "state/records")
+    for name in ("journal", "ledger", "proofs"):
+        (station.dir / "state" / name).unlink()
+    fresh(station)
+    station.passes("SN-02")
+    assert station.counted() == 1
+    assert station.signed()[0]["serial"] != first
+    assert station.fact("SN-02", "quota_level") == "software"
