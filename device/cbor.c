@@ -164,7 +164,9 @@ skip(struct reader *r)
 static bool
 within(const struct mmd_cbor_key *key, uint64_t n)
 {
-	return n >= key->least && (key->most == 0 || n <= key->most);
+	uint64_t most = key->most == MMD_CBOR_32 ? UINT32_MAX : key->most;
+
+	return n >= key->least && (most == 0 || n <= most);
 }
 
 /* The value of a key that was asked for. */
@@ -181,7 +183,7 @@ value(struct reader *r, const struct mmd_cbor_key *key,
 		r->bad = true;
 	if (r->bad)
 		return;
-	out->type = key->type;
+	out->type = (enum mmd_cbor_type)key->type;
 	out->n = h.n;
 	out->v = (struct mmd_bytes){ r->p, 0 };
 	if (h.major == MAP) {

@@ -28,9 +28,9 @@ put_head(struct mmd_cborw *w, uint8_t major, uint64_t n)
 
 	if (p == NULL)
 		return;
-	*p++ = (uint8_t)(major | (n < 24 ? (unsigned)n : 24 + log));
-	for (; extra > 0; extra--)
-		*p++ = (uint8_t)(n >> 8 * (extra - 1));
+	*p = (uint8_t)(major | (n < 24 ? (unsigned)n : 24 + log));
+	for (; extra > 0; n >>= 8)
+		p[extra--] = (uint8_t)n;
 }
 
 static void

@@ -26,21 +26,18 @@ enum mmd_rc
 mmd_factory_look(const struct mmd_factory *f, unsigned identity,
     struct mmd_look *out)
 {
-	const struct mmd_crypto *crypto = f->conf->crypto;
 	uint8_t spki[MMD_SPKI_MAX];
-	struct mmd_bytes key = { spki, 0 };
 	enum mmd_rc rc;
 
 	rc = mmd_store_locked(f->conf->store, MMD_IDEVID, &out->locked);
 	if (rc != MMD_OK)
 		return rc;
 	out->state = MMD_STATE_EMPTY;
-	rc = crypto->public(crypto->ctx, identity, spki, sizeof(spki), &key.n);
+	rc = mmd_own_key(f->conf->crypto, identity, spki, sizeof(spki),
+	    out->key);
 	if (rc != MMD_OK)
 		return rc == MMD_NONE ? MMD_OK : rc;
-	rc = crypto->hash(crypto->ctx, &key, 1, out->key);
-	if (rc == MMD_OK)
-		rc = mmd_store_bundle(f->conf->store, identity, &out->bundle);
+	rc = mmd_store_bundle(f->conf->store, identity, &out->bundle);
 	/* A certificate of a key that was lost is none. */
 	out->state = rc == MMD_OK && memcmp(out->bundle.key, out->key,
 	    MMD_STORE_KEY) == 0 ? MMD_STATE_READY : MMD_STATE_KEY;

@@ -134,13 +134,12 @@ static enum mmd_rc
 refused(struct mmd_link *l, struct mmd_bytes body)
 {
 	static const struct mmd_cbor_key keys[] = {
-		{ "rc", MMD_CBOR_UINT, false, 0, UINT32_MAX },
+		{ "rc", MMD_CBOR_UINT, false, 0, MMD_CBOR_32 },
 		{ "err", MMD_CBOR_MAP, false, 0, 0 },
 	};
 	static const struct mmd_cbor_key err_keys[] = {
-		{ "group", MMD_CBOR_UINT, true, MMD_FACTORY_GROUP,
-		    MMD_FACTORY_GROUP },
-		{ "rc", MMD_CBOR_UINT, true, 1, UINT32_MAX },
+		{ "group", MMD_CBOR_UINT, true, 0, MMD_CBOR_32 },
+		{ "rc", MMD_CBOR_UINT, true, 1, MMD_CBOR_32 },
 	};
 	struct mmd_cbor_value v[MMD_COUNT(keys)], e[MMD_COUNT(err_keys)];
 
@@ -148,7 +147,7 @@ refused(struct mmd_link *l, struct mmd_bytes body)
 		return MMD_EINPUT;
 	if (v[1].type == MMD_CBOR_MAP) {
 		if (mmd_cbor_read(v[1].v, err_keys, MMD_COUNT(err_keys), e) !=
-		    MMD_OK)
+		    MMD_OK || e[0].n != MMD_FACTORY_GROUP)
 			return MMD_EINPUT;
 		l->refusal = e[1].n < MMD_REFUSALS ? (enum mmd_refusal)e[1].n
 		    : MMD_R_BOARD;

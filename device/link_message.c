@@ -15,14 +15,14 @@ encode_hello(struct mmd_link *l, struct mmd_cborw *w)
 }
 
 static const struct mmd_cbor_key hello_keys[] = {
-	{ "v", MMD_CBOR_UINT, true, 1, UINT32_MAX },
+	{ "v", MMD_CBOR_UINT, true, 1, MMD_CBOR_32 },
 	{ "fw", MMD_CBOR_TEXT, true, 1, MMD_FIRMWARE_MAX },
 	{ "hw", MMD_CBOR_BYTES, true, 1, MMD_HARDWARE_MAX },
 	{ "state", MMD_CBOR_UINT, true, 0, MMD_STATES - 1 },
-	{ "kinds", MMD_CBOR_UINT, true, 0, UINT32_MAX },
+	{ "kinds", MMD_CBOR_UINT, true, 0, MMD_CBOR_32 },
 	{ "max", MMD_CBOR_UINT, true, 64, 65527 },
 	{ "step", MMD_CBOR_UINT, true, 1, 128 },
-	{ "room", MMD_CBOR_UINT, true, 0, UINT32_MAX },
+	{ "room", MMD_CBOR_UINT, true, 0, MMD_CBOR_32 },
 	{ "time", MMD_CBOR_UINT, true, 0, 0 },
 	{ "lines", MMD_CBOR_UINT, false, 0, 0 },
 	{ "messages", MMD_CBOR_UINT, false, 0, 0 },
@@ -117,14 +117,12 @@ encode_key(struct mmd_link *l, struct mmd_cborw *w)
 
 /* An answer of one value, which is borrowed from it. */
 static enum mmd_rc
-decode_value(struct mmd_link *l, struct mmd_bytes body, const char *name,
-    uint32_t least, uint32_t most)
+decode_value(struct mmd_link *l, struct mmd_bytes body,
+    const struct mmd_cbor_key *key)
 {
-	const struct mmd_cbor_key key = { name, MMD_CBOR_BYTES, true, least,
-		most };
 	struct mmd_cbor_value v;
 
-	if (mmd_cbor_read(body, &key, 1, &v) != MMD_OK)
+	if (mmd_cbor_read(body, key, 1, &v) != MMD_OK)
 		return MMD_EINPUT;
 	l->value = v.v;
 	return MMD_OK;
@@ -133,7 +131,10 @@ decode_value(struct mmd_link *l, struct mmd_bytes body, const char *name,
 static enum mmd_rc
 decode_key(struct mmd_link *l, struct mmd_bytes body)
 {
-	return decode_value(l, body, "pub", 1, MMD_SPKI_MAX);
+	static const struct mmd_cbor_key key = { "pub", MMD_CBOR_BYTES, true,
+		1, MMD_SPKI_MAX };
+
+	return decode_value(l, body, &key);
 }
 
 static void
@@ -146,7 +147,10 @@ encode_nothing(struct mmd_link *l, struct mmd_cborw *w)
 static enum mmd_rc
 decode_csr(struct mmd_link *l, struct mmd_bytes body)
 {
-	return decode_value(l, body, "csr", 1, 0);
+	static const struct mmd_cbor_key key = { "csr", MMD_CBOR_BYTES, true,
+		1, 0 };
+
+	return decode_value(l, body, &key);
 }
 
 static uint32_t
@@ -214,7 +218,7 @@ static enum mmd_rc
 decode_put(struct mmd_link *l, struct mmd_bytes body)
 {
 	static const struct mmd_cbor_key key = { "off", MMD_CBOR_UINT, true, 0,
-		UINT32_MAX };
+		MMD_CBOR_32 };
 	struct mmd_cbor_value v;
 
 	if (mmd_cbor_read(body, &key, 1, &v) != MMD_OK)
@@ -247,7 +251,10 @@ encode_commit(struct mmd_link *l, struct mmd_cborw *w)
 static enum mmd_rc
 decode_commit(struct mmd_link *l, struct mmd_bytes body)
 {
-	return decode_value(l, body, "cert", MMD_HASH, MMD_HASH);
+	static const struct mmd_cbor_key key = { "cert", MMD_CBOR_BYTES, true,
+		MMD_HASH, MMD_HASH };
+
+	return decode_value(l, body, &key);
 }
 
 static void
@@ -259,7 +266,10 @@ encode_prove(struct mmd_link *l, struct mmd_cborw *w)
 static enum mmd_rc
 decode_prove(struct mmd_link *l, struct mmd_bytes body)
 {
-	return decode_value(l, body, "sig", 1, 0);
+	static const struct mmd_cbor_key key = { "sig", MMD_CBOR_BYTES, true,
+		1, 0 };
+
+	return decode_value(l, body, &key);
 }
 
 static void

@@ -152,8 +152,8 @@ csr(struct mmd_call *c)
 
 static const struct mmd_cbor_key put_keys[] = {
 	ID,
-	{ "len", MMD_CBOR_UINT, true, 1, UINT32_MAX },
-	{ "off", MMD_CBOR_UINT, true, 0, UINT32_MAX },
+	{ "len", MMD_CBOR_UINT, true, 1, MMD_CBOR_32 },
+	{ "off", MMD_CBOR_UINT, true, 0, MMD_CBOR_32 },
 	{ "data", MMD_CBOR_BYTES, true, 1, 0 },
 };
 
@@ -175,9 +175,9 @@ put(struct mmd_call *c)
 
 static const struct mmd_cbor_key commit_keys[] = {
 	ID,
-	{ "cert", MMD_CBOR_UINT, true, 1, UINT32_MAX },
-	{ "chain", MMD_CBOR_UINT, false, 0, UINT32_MAX },
-	{ "conf", MMD_CBOR_UINT, false, 0, UINT32_MAX },
+	{ "cert", MMD_CBOR_UINT, true, 1, MMD_CBOR_32 },
+	{ "chain", MMD_CBOR_UINT, false, 0, MMD_CBOR_32 },
+	{ "conf", MMD_CBOR_UINT, false, 0, MMD_CBOR_32 },
 	{ "all", MMD_CBOR_BYTES, true, MMD_HASH, MMD_HASH },
 };
 

@@ -26,17 +26,18 @@ enum mmd_cbor_type {
 	MMD_CBOR_MAP,   /* to be read by another mmd_cbor_read */
 };
 
-/* One key that is asked for. */
+/*
+ * One key that is asked for.  The bounds are of an integer's value, of a
+ * string's length in bytes; beyond them is malformed.
+ */
 struct mmd_cbor_key {
 	const char *name;
-	enum mmd_cbor_type type;
-	bool must; /* its absence is malformed */
-	/*
-	 * Bounds: of an integer's value, of a string's length in bytes.
-	 * Beyond them is malformed.  most = 0: no upper bound.
-	 */
-	uint32_t least, most;
+	unsigned type : 3; /* enum mmd_cbor_type */
+	unsigned must : 1; /* its absence is malformed */
+	unsigned least : 12;
+	unsigned most : 16; /* 0: no bound; MMD_CBOR_32: UINT32_MAX */
 };
+#define MMD_CBOR_32 UINT16_MAX
 
 struct mmd_cbor_value {
 	enum mmd_cbor_type type; /* as asked for, or MMD_CBOR_NONE */

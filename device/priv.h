@@ -78,6 +78,13 @@ mmd_put32(uint8_t *p, uint32_t v)
 bool mmd_der_head(struct mmd_bytes seen, size_t left, size_t *head,
     size_t *len);
 
+/*
+ * SHA-256 of the slot's SubjectPublicKeyInfo, which is written to scratch:
+ * MMD_SPKI_MAX bytes do.  As crypto->public and hash.
+ */
+enum mmd_rc mmd_own_key(const struct mmd_crypto *crypto, unsigned slot,
+    uint8_t *scratch, size_t n, uint8_t out[MMD_HASH]) MMD_MUST;
+
 /* memset that a compiler may not drop. */
 static inline void
 mmd_wipe(void *p, size_t n)

@@ -20,6 +20,12 @@ enum { VERSION = 4, READER = 5, WHAT = 6, FLAGS = 7, GENERATION = 8,
 	LENGTHS = 12, FLOOR = 24, CERT = 32, ALL = 64, OWN = 96, CRC = 124 };
 enum { LOCKED = 0x01, KEY = 0x10 };
 
+/* The three hashes lie one behind the other, there as here. */
+#define HASHES offsetof(struct mmd_bundle, cert)
+_Static_assert(offsetof(struct mmd_bundle, all) == HASHES + ALL - CERT &&
+    offsetof(struct mmd_bundle, key) == HASHES + OWN - CERT &&
+    OWN + MMD_STORE_KEY == CRC, "struct mmd_bundle");
+
 static const uint8_t magic[] = { 'M', 'M', 'D', 'S' };
 
 /* CRC-32 of IEEE 802.3. */
@@ -51,9 +57,7 @@ encode_head(const struct mmd_bundle *b, uint8_t what,
 		mmd_put32(h + LENGTHS + 4 * i, b->n[i]);
 	mmd_put32(h + FLOOR, (uint32_t)(b->floor_s >> 32));
 	mmd_put32(h + FLOOR + 4, (uint32_t)b->floor_s);
-	memcpy(h + CERT, b->cert, MMD_HASH);
-	memcpy(h + ALL, b->all, MMD_HASH);
-	memcpy(h + OWN, b->key, MMD_STORE_KEY);
+	memcpy(h + CERT, (const uint8_t *)b + HASHES, CRC - CERT);
 	mmd_put32(h + CRC, crc32(h, CRC));
 }
 
@@ -91,9 +95,7 @@ read_head(const struct mmd_flash *f, const struct mmd_area *a, uint8_t what,
 	b->floor_s = (uint64_t)mmd_get32(h + FLOOR) << 32 |
 	    mmd_get32(h + FLOOR + 4);
 	b->locked = (h[FLAGS] & LOCKED) != 0;
-	memcpy(b->cert, h + CERT, MMD_HASH);
-	memcpy(b->all, h + ALL, MMD_HASH);
-	memcpy(b->key, h + OWN, MMD_STORE_KEY);
+	memcpy((uint8_t *)b + HASHES, h + CERT, CRC - CERT);
 	return mmd_store_fits(b, a->n - MMD_STORE_HEAD) ? MMD_OK : MMD_NONE;
 }
 
@@ -120,46 +122,52 @@ mmd_store_check(const struct mmd_store *s)
 	return ok ? MMD_OK : MMD_EINPUT;
 }
 
-/* see mmd_store.h */
-enum mmd_rc
-mmd_store_bundle(const struct mmd_store *s, unsigned identity,
-    struct mmd_bundle *out)
+/* The bundle in use, and in how many halves the mark is: 0 to 2. */
+static enum mmd_rc
+look(const struct mmd_store *s, unsigned identity, struct mmd_bundle *out,
+    unsigned *marks)
 {
 	enum mmd_rc rc = MMD_NONE;
 
+	*marks = 0;
 	for (unsigned i = 0; i < 2; i++) {
 		struct mmd_bundle b = { .half = i };
 		enum mmd_rc one = read_head(s->flash, &s->half[identity][i],
 		    (uint8_t)identity, &b);
 
-		if (one != MMD_OK && one != MMD_NONE)
+		if (one == MMD_NONE)
+			continue;
+		if (one != MMD_OK)
 			return one;
-		if (one == MMD_OK &&
-		    (rc == MMD_NONE || b.generation > out->generation)) {
+		*marks += b.locked;
+		if (rc == MMD_NONE || b.generation > out->generation)
 			*out = b;
-			rc = MMD_OK;
-		}
+		rc = MMD_OK;
 	}
 	return rc;
 }
 
 /* see mmd_store.h */
 enum mmd_rc
+mmd_store_bundle(const struct mmd_store *s, unsigned identity,
+    struct mmd_bundle *out)
+{
+	unsigned marks;
+
+	return look(s, identity, out, &marks);
+}
+
+/* see mmd_store.h */
+enum mmd_rc
 mmd_store_locked(const struct mmd_store *s, unsigned identity, bool *locked)
 {
-	bool any = false;
+	struct mmd_bundle b;
+	unsigned marks;
+	enum mmd_rc rc = look(s, identity, &b, &marks);
 
-	for (unsigned i = 0; i < 2; i++) {
-		struct mmd_bundle b;
-		enum mmd_rc rc = read_head(s->flash, &s->half[identity][i],
-		    (uint8_t)identity, &b);
-
-		if (rc != MMD_OK && rc != MMD_NONE)
-			return rc;
-		any |= rc == MMD_OK && b.locked;
-	}
-	*locked = any;
-	return MMD_OK;
+	if (rc == MMD_OK || rc == MMD_NONE)
+		*locked = marks > 0;
+	return rc == MMD_NONE ? MMD_OK : rc;
 }
 
 /* see mmd_store.h */
@@ -303,49 +311,38 @@ copy(const struct mmd_store *s, const struct mmd_area *from,
 	return rc;
 }
 
+/* b: the bundle in use. */
 static enum mmd_rc
-lock_half(const struct mmd_store *s, unsigned identity)
+lock_half(const struct mmd_store *s, unsigned identity, struct mmd_bundle *b)
 {
-	const struct mmd_area *idle;
-	struct mmd_bundle b;
-	bool erased;
-	enum mmd_rc rc = mmd_store_idle(s, identity, &idle, &b);
-	uint32_t n = b.n[0] + b.n[1] + b.n[2];
+	const struct mmd_area *half = s->half[identity];
+	bool erased = true;
+	enum mmd_rc rc = MMD_OK;
 
-	if (rc == MMD_OK && b.generation == 0)
-		rc = MMD_NONE;
-	for (int tries = 0; rc == MMD_OK && tries < 2; tries++) {
-		rc = copy(s, &s->half[identity][b.half], idle, n, &erased);
-		if (rc == MMD_OK && !erased)
-			break;
-	}
-	b.locked = true;
-	return rc != MMD_OK ? rc : mmd_store_commit(s, identity, &b);
-}
-
-static bool
-both_locked(const struct mmd_store *s, unsigned identity)
-{
-	struct mmd_bundle b;
-
-	for (unsigned i = 0; i < 2; i++)
-		if (read_head(s->flash, &s->half[identity][i],
-		    (uint8_t)identity, &b) != MMD_OK || !b.locked)
-			return false;
-	return true;
+	for (int tries = 0; rc == MMD_OK && erased && tries < 2; tries++)
+		rc = copy(s, &half[b->half], &half[1 - b->half],
+		    b->n[0] + b->n[1] + b->n[2], &erased);
+	b->locked = true;
+	return rc != MMD_OK ? rc : mmd_store_commit(s, identity, b);
 }
 
 /* see mmd_store.h */
 enum mmd_rc
 mmd_store_lock(const struct mmd_store *s, unsigned identity)
 {
-	for (int i = 0; i < 2 && !both_locked(s, identity); i++) {
-		enum mmd_rc rc = lock_half(s, identity);
+	struct mmd_bundle b;
+	unsigned marks;
 
+	for (int i = 0; i < 3; i++) {
+		enum mmd_rc rc = look(s, identity, &b, &marks);
+
+		if (rc != MMD_OK || marks == 2)
+			return rc;
+		rc = lock_half(s, identity, &b);
 		if (rc != MMD_OK)
 			return rc == MMD_ECHECKSUM ? MMD_EPORT : rc;
 	}
-	return both_locked(s, identity) ? MMD_OK : MMD_EPORT;
+	return MMD_EPORT;
 }
 
 /* see mmd_store.h */

@@ -61,35 +61,18 @@ walk(const struct mmd_flash *f, struct span *r, struct seen *c)
 }
 
 static bool
-same_bytes(const struct mmd_flash *f, struct span a, struct mmd_bytes b)
-{
-	uint8_t some[WINDOW];
-
-	if (a.n != b.n)
-		return false;
-	for (uint32_t i = 0; i < a.n; i += WINDOW) {
-		uint32_t k = a.n - i < WINDOW ? a.n - i : WINDOW;
-
-		if (f->read(f->ctx, a.at + i, some, k) != MMD_OK ||
-		    memcmp(some, b.p + i, k) != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool
 same_spans(const struct mmd_flash *f, struct span a, struct span b)
 {
-	uint8_t some[WINDOW];
+	uint8_t some[WINDOW], others[WINDOW];
+	uint32_t k;
 
 	if (a.n != b.n)
 		return false;
-	for (uint32_t i = 0; i < a.n; i += WINDOW) {
-		struct span part = { b.at + i,
-			a.n - i < WINDOW ? a.n - i : WINDOW };
-
-		if (f->read(f->ctx, a.at + i, some, part.n) != MMD_OK ||
-		    !same_bytes(f, part, (struct mmd_bytes){ some, part.n }))
+	for (uint32_t i = 0; i < a.n; i += k) {
+		k = a.n - i < WINDOW ? a.n - i : WINDOW;
+		if (f->read(f->ctx, a.at + i, some, k) != MMD_OK ||
+		    f->read(f->ctx, b.at + i, others, k) != MMD_OK ||
+		    memcmp(some, others, k) != 0)
 			return false;
 	}
 	return true;
@@ -140,18 +123,34 @@ chains(const struct mmd_flash *f, struct span chain, struct seen *c)
 
 /* Own key, shape, chain: what is at at belongs to this device. */
 static enum mmd_rc
-check_chain(const struct mmd_flash *f, const struct mmd_bundle *b, uint32_t at,
-    struct mmd_bytes own)
+check_chain(const struct mmd_flash *f, const struct mmd_crypto *crypto,
+    const struct mmd_bundle *b, uint32_t at, const uint8_t own[MMD_HASH])
 {
 	struct span cert = { at, b->n[MMD_PART_CERT] };
 	struct span chain = { at + cert.n, b->n[MMD_PART_CHAIN] };
 	struct seen c;
+	uint8_t key[MMD_HASH];
+	enum mmd_rc rc;
 
 	if (!walk(f, &cert, &c) || cert.n > 0)
 		return MMD_EINPUT;
-	if (!same_bytes(f, c.spki, own))
+	rc = hash_span(f, crypto, c.spki, key);
+	if (rc != MMD_OK)
+		return rc;
+	if (memcmp(key, own, MMD_HASH) != 0)
 		return MMD_EPATH;
 	return chains(f, chain, &c) ? MMD_OK : MMD_EINPUT;
+}
+
+/* see priv.h */
+enum mmd_rc
+mmd_own_key(const struct mmd_crypto *crypto, unsigned slot, uint8_t *scratch,
+    size_t n, uint8_t out[MMD_HASH])
+{
+	struct mmd_bytes own = { scratch, 0 };
+	enum mmd_rc rc = crypto->public(crypto->ctx, slot, scratch, n, &own.n);
+
+	return rc != MMD_OK ? rc : crypto->hash(crypto->ctx, &own, 1, out);
 }
 
 /* see mmd_store.h */
@@ -163,7 +162,6 @@ mmd_store_verify(const struct mmd_store *s, const struct mmd_crypto *crypto,
 	const struct mmd_flash *f = s->flash;
 	const struct mmd_area *idle;
 	struct mmd_bundle used;
-	struct mmd_bytes own = { scratch, 0 };
 	struct span all;
 	uint8_t hash[MMD_HASH];
 	enum mmd_rc rc = mmd_store_idle(s, identity, &idle, &used);
@@ -177,16 +175,13 @@ mmd_store_verify(const struct mmd_store *s, const struct mmd_crypto *crypto,
 	rc = hash_span(f, crypto, all, hash);
 	if (rc == MMD_OK && memcmp(hash, b->all, MMD_HASH) != 0)
 		rc = MMD_ECHECKSUM;
+	all.n = b->n[MMD_PART_CERT];
 	if (rc == MMD_OK)
-		rc = hash_span(f, crypto,
-		    (struct span){ all.at, b->n[MMD_PART_CERT] }, b->cert);
+		rc = hash_span(f, crypto, all, b->cert);
 	if (rc == MMD_OK)
-		rc = crypto->public(crypto->ctx, identity, scratch, scratch_n,
-		    &own.n);
+		rc = mmd_own_key(crypto, identity, scratch, scratch_n, hash);
 	if (rc == MMD_OK)
-		rc = check_chain(f, b, all.at, own);
-	if (rc == MMD_OK)
-		rc = crypto->hash(crypto->ctx, &own, 1, hash);
+		rc = check_chain(f, crypto, b, all.at, hash);
 	if (rc == MMD_OK)
 		memcpy(b->key, hash, MMD_STORE_KEY);
 	return rc;
