@@ -1,3 +1,7 @@
+#include <string.h>
+
+#include <mbedtls/platform_util.h>
+
 #include "crypto.h"
 #include "flash.h"
 #include "mps2.h"
@@ -22,4 +26,12 @@ board_crypto_start(void)
 {
 	board_crypto = mmd_p256m_crypto(&keys);
 	return true;
+}
+
+/* see mbedtls/platform_util.h */
+__attribute__((noinline)) void
+mbedtls_platform_zeroize(void *p, size_t n)
+{
+	memset(p, 0, n);
+	__asm__ volatile("" : : "r"(p) : "memory");
 }

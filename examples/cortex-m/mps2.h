@@ -20,7 +20,9 @@
 #define MPS2_MEMORY  0x21000000u
 #endif
 
+#ifndef MPS2_UARTS
 #define MPS2_UARTS 2
+#endif
 #define MPS2_IRQS  (MPS2_UART_IRQ + 2 * MPS2_UARTS)
 
 /* What runs of itself. */

@@ -4,15 +4,18 @@
  */
 #include <string.h>
 
+/* One of each is enough. */
+#define ONCE __attribute__((used, noinline))
+
 /* see string.h */
-__attribute__((used)) void *
+ONCE void *
 memcpy(void *restrict to, const void *restrict from, size_t n)
 {
 	return memmove(to, from, n);
 }
 
 /* see string.h */
-__attribute__((used)) void *
+ONCE void *
 memmove(void *to, const void *from, size_t n)
 {
 	const char *s = from;
@@ -28,7 +31,7 @@ memmove(void *to, const void *from, size_t n)
 }
 
 /* see string.h */
-__attribute__((used)) void *
+ONCE void *
 memset(void *to, int c, size_t n)
 {
 	for (char *p = to; n-- > 0;)
@@ -37,7 +40,7 @@ memset(void *to, int c, size_t n)
 }
 
 /* see string.h */
-__attribute__((used)) int
+ONCE int
 memcmp(const void *a, const void *b, size_t n)
 {
 	const unsigned char *p = a, *q = b;
@@ -49,7 +52,7 @@ memcmp(const void *a, const void *b, size_t n)
 }
 
 /* see string.h */
-__attribute__((used)) size_t
+ONCE size_t
 strlen(const char *s)
 {
 	size_t n = 0;
