@@ -35,10 +35,12 @@ def request(name, version=smphdr.Version.V2, **fields):
 
 
 class Line:
-    """The station's end of a serial line."""
+    """The station's end of a serial line: a path, or what is open already."""
 
     def __init__(self, path, width=128):
-        if stat.S_ISSOCK(os.stat(path).st_mode):
+        if isinstance(path, int):
+            self.fd = path
+        elif stat.S_ISSOCK(os.stat(path).st_mode):
             with socket.socket(socket.AF_UNIX) as s:
                 s.connect(str(path))
                 self.fd = s.detach()
