@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import select
 import shutil
 import signal
@@ -199,3 +200,48 @@ class Modem:
                     if s is self.server and s is not None:
                         self.from_server()
         return self.hang_up()
+
+
+class Noise:
+    """A line to a board on which a byte in so many is another one, both ways;
+    a socket at path, for one caller."""
+
+    def __init__(self, board, path, seed, one_in=1000):
+        self.pick, self.one_in, self.hits = random.Random(seed), one_in, 0
+        self.path = path
+        self.door = socket.socket(socket.AF_UNIX)
+        self.door.bind(str(path))
+        self.door.listen(1)
+        self.board = socket.socket(socket.AF_UNIX)
+        self.board.connect(str(board.console))
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.board.shutdown(socket.SHUT_RDWR)
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+        self.board.close()
+
+    def spoil(self, data):
+        out = bytearray(data)
+        for i in range(len(out)):
+            if self.pick.randrange(self.one_in) == 0:
+                out[i] ^= self.pick.randrange(1, 256)
+                self.hits += 1
+        return out
+
+    def run(self):
+        with self.door, contextlib.suppress(OSError):
+            station, _ = self.door.accept()
+            with station:
+                other = {station: self.board, self.board: station}
+                while True:
+                    for s in select.select(list(other), [], [])[0]:
+                        data = s.recv(4096)
+                        if not data:
+                            return
+                        other[s].sendall(self.spoil(data))

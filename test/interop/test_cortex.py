@@ -19,7 +19,7 @@ import time
 import pytest
 
 import qemu
-from qemu import Board, Modem, symbols
+from qemu import Board, Modem, Noise, symbols
 from smpline import Line
 from world import BUILD, World, run
 
@@ -161,15 +161,35 @@ def test_made_by_others_smp_and_certified_by_mintmarkd(world, folder, kind,
         line.close()
 
 
+def provision(folder, path):
+    """By the library's own station; what it says of it."""
+    p = subprocess.run([PROVISION, folder / "ca", f"{path}=SN-1"], text=True,
+                       capture_output=True, timeout=120)
+    return json.loads(p.stdout)
+
+
 @pytest.mark.parametrize("kind,cpu", IMAGES)
 def test_made_by_the_librarys_own_station(folder, kind, cpu):
     (folder / "ca").mkdir()
     with Board(folder, kind, cpu) as board:
-        p = subprocess.run(
-            [PROVISION, folder / "ca", f"{board.console}=SN-1"], text=True,
-            capture_output=True, timeout=60)
-        assert json.loads(p.stdout)["result"] == "done", p.stdout
+        assert provision(folder, board.console)["result"] == "done"
         assert len(list((folder / "ca").glob("*.der"))) == 1
+
+
+def test_a_line_with_noise(folder):
+    """A byte in a thousand is another one: it delays and never corrupts."""
+    hits = 0
+    for number in range(1, max(5, CUTS // 10) + 1):
+        shutil.rmtree(folder / "ca", ignore_errors=True)
+        (folder / "ca").mkdir()
+        with Board(folder, "p256m", "m3", number) as board, \
+                Noise(board, folder / f"noise-{number}", number) as noise:
+            said = provision(folder, noise.path)
+            assert said["result"] == "done", said
+            hits += noise.hits
+        assert len(list((folder / "ca").glob("*.der"))) == 1
+    print(f"{number} units, {hits} bytes spoilt")
+    assert hits > 0
 
 
 @contextlib.contextmanager
