@@ -162,8 +162,9 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "profile, issuer, quota, mass-revoke, bulk-thaw, bulk-mint, keys. "
 	    "Empty for nothing; anything else has keys with it. Make two "
 	    "administrators first.", NULL },
-	INT(bulk_mint_above, 1, 1000, "100",
-	    "Tokens in one call above which four_eyes' bulk-mint is meant."),
+	INT(bulk_mint_above, 1, 10000000, "100",
+	    "Tokens that a credential may mint within 24 hours before "
+	    "four_eyes' bulk-mint is meant."),
 	{ "log_level", MM_CONF_CHOICE, AT(log_level), 0, 3, "info",
 	    "The least that is logged.", log_levels },
 };

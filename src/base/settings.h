@@ -61,7 +61,7 @@ struct mm_settings {
 	int metrics;                         /* enum mm_metrics_for */
 	bool attempt_peers;                  /* in the attempt log */
 	struct mm_conf_list four_eyes;       /* actions that two must want */
-	int64_t bulk_mint_above;             /* tokens in one call */
+	int64_t bulk_mint_above;             /* tokens in a day */
 	int log_level;                       /* enum mm_log_level */
 };
 

@@ -413,6 +413,16 @@ MM_MUST enum mm_err mm_desk_token_cancel(struct mm_desk *d,
 MM_MUST enum mm_err mm_desk_token_thaw(struct mm_desk *d,
     const struct mm_login *by, const char *id, const uint8_t *rebind_spki,
     struct mm_why *why);
+/*
+ * Tokens that a credential mints within a day (24 hours and the one that
+ * runs), counted beforehand: *over, and nothing is counted, where n more would
+ * be more than most.  Of calls at once, at whatever node, none passes another.
+ * back: of n that were counted nothing came.
+ */
+MM_MUST enum mm_err mm_desk_mints_count(struct mm_desk *d, const char *id,
+    uint64_t n, uint64_t most, bool *over, struct mm_why *why);
+MM_MUST enum mm_err mm_desk_mints_back(struct mm_desk *d, const char *id,
+    uint64_t n, struct mm_why *why);
 /* A version that is not 0 must be the product's: else MM_ESTALE. */
 MM_MUST enum mm_err mm_desk_product_put(struct mm_desk *d,
     const struct mm_login *by, const struct mm_product *p, bool replace,

@@ -175,6 +175,18 @@ remember(struct mm_rest *r, const char *key, struct mm_why *why)
 }
 
 static enum mm_err
+run_counted(struct mm_rest *r, struct mm_why *why)
+{
+	const struct mm_rest_call *c = r->req->route->data;
+	uint64_t before = mm_desk_writes(r->desk);
+	enum mm_err rc = c->run(r, why);
+
+	if (r->counted > 0)
+		mm_danger_minted(r, rc, before);
+	return rc;
+}
+
+static enum mm_err
 run_call(struct mm_rest *r, struct mm_why *why)
 {
 	const struct mm_rest_call *c = r->req->route->data;
@@ -188,7 +200,7 @@ run_call(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(mm_scope_check(r, why));
 	MM_TRY(mm_approval_gate(r, &go_on, why));
 	if (go_on)
-		MM_TRY(c->run(r, why));
+		MM_TRY(run_counted(r, why));
 	return mm_buf_ok(&r->out, why);
 }
 
@@ -471,10 +483,10 @@ const struct mm_http_route mm_operators_routes[] = {
 	    device_create),
 	POST(API "/devices/import", MAKES, BODY_IMPORT, mm_scope_new_devices,
 	    device_import),
-	{ MM_HTTP_PUT, API "/devices/:", BODY_SMALL, MAKES, enter,
-	    CALL(device_replace, mm_scope_change) },
-	{ MM_HTTP_PATCH, API "/devices/:", BODY_SMALL, MAKES, enter,
-	    CALL(device_patch, mm_scope_change) },
+	WATCHED(PUT, API "/devices/:", MAKES, BODY_SMALL, mm_scope_change,
+	    device_replace, mm_danger_move),
+	WATCHED(PATCH, API "/devices/:", MAKES, BODY_SMALL, mm_scope_change,
+	    device_patch, mm_danger_move),
 	GET(API "/devices/:/history", ANY, mm_scope_device, device_history),
 	POST(API "/devices/:/retire", MAKES, BODY_SMALL, mm_scope_device,
 	    device_retire),

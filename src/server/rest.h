@@ -38,6 +38,8 @@ struct mm_rest {
 	bool parked;            /* somebody else answers, later */
 	uint64_t uncovered;     /* the call waits for this entry's checkpoint:
 	                         * it runs again; UINT64_MAX: it does not */
+	bool approved;          /* an approval was spent on it */
+	size_t counted, minted; /* tokens: rest_danger.c */
 	bool openmetrics;       /* asked for */
 	bool store_away;        /* /metrics: login found it so */
 	enum mm_reason reason;  /* of a refusal that a device could show */
@@ -64,16 +66,23 @@ struct mm_rest_call {
  * the setting four_eyes, and when a request is such a one. */
 struct mm_danger {
 	const char *action;
-	bool (*applies)(const struct mm_rest *r);
+	enum mm_err (*applies)(struct mm_rest *r, bool *yes,
+	    struct mm_why *why);
 	bool recovery_may; /* a recovered administrator alone may */
 };
 extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
-    mm_danger_profile;
+    mm_danger_profile, mm_danger_move;
 /* After the scope, before the call: *go_on false, the answer is made (202).
  * An approval is spent here. */
 MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
     struct mm_why *why);
-bool mm_approval_needed(const struct mm_rest *r);
+MM_MUST enum mm_err mm_approval_needed(struct mm_rest *r, bool *yes,
+    struct mm_why *why);
+/* Whether the setting has the word. */
+bool mm_danger_watched(const struct mm_settings *set, const char *action);
+/* After the call: what was counted for it and not minted is given back.
+ * before: mm_desk_writes before it ran. */
+void mm_danger_minted(struct mm_rest *r, enum mm_err rc, uint64_t before);
 /* What makes two requests the same: method, path and body. */
 void mm_rest_request_hash(const struct mm_http_req *req, uint8_t out[32]);
 

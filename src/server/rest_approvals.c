@@ -134,15 +134,20 @@ spend(struct mm_rest *r, const char *id, struct mm_why *why)
 		decider = (struct mm_operator){ .id = "" };
 	MM_TRY(mm_approval_may_use(&a, &decider, why));
 	a.state = MM_APPROVAL_USED;
-	return mm_approval_store(r->desk, &a, r->login.id, NULL, why);
+	MM_TRY(mm_approval_store(r->desk, &a, r->login.id, NULL, why));
+	r->approved = true;
+	return MM_OK;
 }
 
 /* see rest.h */
 enum mm_err
 mm_approval_gate(struct mm_rest *r, bool *go_on, struct mm_why *why)
 {
+	bool needed;
+
 	*go_on = true;
-	if (!mm_approval_needed(r))
+	MM_TRY(mm_approval_needed(r, &needed, why));
+	if (!needed)
 		return r->approval[0] == '\0' ? MM_OK
 		    : MM_FAIL(why, MM_EINPUT, "Mintmark-Approval: this needs "
 		    "none");

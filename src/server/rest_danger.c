@@ -1,28 +1,55 @@
 #include <string.h>
 
+#include "base/log.h"
 #include "server/rest.h"
 
 /* What one administrator alone should not do: a table of conditions, which
  * the routes name. */
 
-static bool
-makes_admin(const struct mm_rest *r)
+static enum mm_err
+makes_admin(struct mm_rest *r, bool *yes, struct mm_why *why)
 {
 	const json_t *roles = json_object_get(r->in, "roles"), *item;
 	size_t i;
 
+	(void)why;
+	*yes = false;
 	json_array_foreach(roles, i, item)
-		if (json_is_string(item) && strstr(json_string_value(item),
-		    mm_role_name(MM_ROLE_ADMIN)) != NULL)
-			return true;
-	return false;
+		*yes |= json_is_string(item) && strstr(json_string_value(item),
+		    mm_role_name(MM_ROLE_ADMIN)) != NULL;
+	return MM_OK;
 }
 
-static bool
-mints_many(const struct mm_rest *r)
+/* Counted over a day: else many are minted in calls of a few each.  What was
+ * approved is beside that count, so that it stops nothing afterwards; and an
+ * approval is used for what it was given, however much room there is by now. */
+static enum mm_err
+mints_many(struct mm_rest *r, bool *yes, struct mm_why *why)
 {
-	return json_array_size(json_object_get(r->in, "tokens")) >
-	    (size_t)r->s->config->set.bulk_mint_above;
+	const json_t *list = json_object_get(r->in, "tokens");
+	size_t n = list != NULL ? json_array_size(list) : 1;
+
+	*yes = r->approval[0] != '\0';
+	if (*yes)
+		return MM_OK;
+	MM_TRY(mm_desk_mints_count(r->desk, r->login.id, n,
+	    (uint64_t)r->s->config->set.bulk_mint_above, yes, why));
+	r->counted = *yes ? 0 : n;
+	return MM_OK;
+}
+
+/* see rest.h; of a call whose end is not known all counts */
+void
+mm_danger_minted(struct mm_rest *r, enum mm_err rc, uint64_t before)
+{
+	struct mm_why why = { 0 };
+
+	if (rc != MM_OK)
+		r->minted = mm_desk_writes(r->desk) != before ? r->counted : 0;
+	if (r->minted < r->counted && mm_desk_mints_back(r->desk, r->login.id,
+	    r->counted - r->minted, &why) != MM_OK)
+		MM_LOG(MM_LOG_WARN, "minted", MM_S("id", r->req->id),
+		    MM_S("why", why.text));
 }
 
 static bool
@@ -33,29 +60,54 @@ differs(const struct mm_rest *r, const char *member, const char *now)
 	return strcmp(v != NULL ? v : "", now) != 0;
 }
 
-/* Of a product that is replaced: what certificates its devices get.  One that
- * cannot be read may be changed by this. */
-static bool
-changes_profile(const struct mm_rest *r)
+/* Of a product that is replaced: what certificates its devices get. */
+static enum mm_err
+changes_profile(struct mm_rest *r, bool *yes, struct mm_why *why)
 {
 	struct mm_product now;
 	char name[MM_NAME_MAX + 1];
 	enum mm_err rc;
 
+	*yes = false;
 	if (mm_rest_segment(r, 0, name, sizeof(name), NULL) != MM_OK)
-		return false;
+		return MM_OK;
 	rc = mm_get_product(r->reader, name, &now, NULL);
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
 	if (rc != MM_OK)
-		return rc != MM_ENOTFOUND;
-	return differs(r, "ldevid_profile", now.ldevid_profile) ||
+		return MM_FAIL(why, rc, "the store cannot be read");
+	*yes = differs(r, "ldevid_profile", now.ldevid_profile) ||
 	    differs(r, "idevid_profile", now.idevid_profile);
+	return MM_OK;
 }
 
-static bool
-always(const struct mm_rest *r)
+/* A device of another product gets that product's certificates. */
+static enum mm_err
+moves(struct mm_rest *r, bool *yes, struct mm_why *why)
 {
-	(void)r;
-	return true;
+	struct mm_device now;
+	char id[MM_DEVICE_ID_MAX + 1];
+	enum mm_err rc;
+
+	*yes = false;
+	if (json_object_get(r->in, "product") == NULL ||
+	    mm_rest_segment(r, 0, id, sizeof(id), NULL) != MM_OK)
+		return MM_OK;
+	rc = mm_get_device(r->reader, id, &now, NULL);
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	*yes = differs(r, "product", now.product);
+	return MM_OK;
+}
+
+static enum mm_err
+always(struct mm_rest *r, bool *yes, struct mm_why *why)
+{
+	(void)r, (void)why;
+	*yes = true;
+	return MM_OK;
 }
 
 /* see rest.h; a recovery makes administrators where there are none to ask */
@@ -63,13 +115,14 @@ const struct mm_danger mm_danger_keys = { "keys", makes_admin, true };
 const struct mm_danger mm_danger_mint = { "bulk-mint", mints_many, false };
 const struct mm_danger mm_danger_profile = { "profile", changes_profile,
 	false };
+const struct mm_danger mm_danger_move = { "profile", moves, false };
 /* There is no call that thaws several: one by one is how it is done. */
 const struct mm_danger mm_danger_thaw = { "bulk-thaw", always, false };
 
-/* Whoever watches anything watches who is an administrator: else one of them
- * would make himself a second. */
-static bool
-watched(const struct mm_settings *set, const char *action)
+/* see rest.h; whoever watches anything watches who is an administrator: else
+ * one of them would make himself a second */
+bool
+mm_danger_watched(const struct mm_settings *set, const char *action)
 {
 	if (set->four_eyes.n > 0 && strcmp(action, "keys") == 0)
 		return true;
@@ -80,13 +133,15 @@ watched(const struct mm_settings *set, const char *action)
 }
 
 /* see rest.h */
-bool
-mm_approval_needed(const struct mm_rest *r)
+enum mm_err
+mm_approval_needed(struct mm_rest *r, bool *yes, struct mm_why *why)
 {
 	const struct mm_rest_call *c = r->req->route->data;
 	const struct mm_danger *d = c->danger;
 
-	return d != NULL && watched(&r->s->config->set, d->action) &&
-	    !(d->recovery_may &&
-	    r->login.kind == MM_OPERATOR_RECOVERY) && d->applies(r);
+	*yes = false;
+	if (d == NULL || !mm_danger_watched(&r->s->config->set, d->action) ||
+	    (d->recovery_may && r->login.kind == MM_OPERATOR_RECOVERY))
+		return MM_OK;
+	return d->applies(r, yes, why);
 }

@@ -119,33 +119,87 @@ mm_rest_device_create(struct mm_rest *r, struct mm_why *why)
 
 /* ---- replacing, whole or in part ---- */
 
+/* Scope and four eyes were asked about the device as it was a moment ago: it
+ * is what they saw, or it is not replaced. */
 static enum mm_err
-replace(struct mm_rest *r, const struct mm_device *d,
-    const uint64_t *if_version, struct mm_why *why)
+still_may(const struct mm_rest *r, const struct mm_device *old,
+    const struct mm_device *d, struct mm_why *why)
 {
-	enum mm_err rc = mm_desk_device_replace(r->desk, &r->login, d,
-	    if_version, why);
+	if (!mm_scope_sees(&r->login.scope, old->product, ""))
+		return MM_FAIL(why, MM_ENOTFOUND, "no such device");
+	if (strcmp(old->product, d->product) != 0 && !r->approved &&
+	    mm_danger_watched(&r->s->config->set, mm_danger_move.action))
+		return MM_FAIL(why, MM_ECONFLICT, "device %s: it has just "
+		    "moved", old->id);
+	return MM_OK;
+}
 
+static enum mm_err
+replace(struct mm_rest *r, const struct mm_device *old,
+    const struct mm_device *d, const uint64_t *if_version,
+    struct mm_why *why)
+{
+	enum mm_err rc;
+
+	MM_TRY(still_may(r, old, d, why));
+	rc = mm_desk_device_replace(r->desk, &r->login, d,
+	    if_version != NULL ? if_version : &old->version, why);
 	/* the device is there: so it is the product of the body */
 	return rc == MM_ENOTFOUND ? MM_EINPUT : rc;
+}
+
+/* Makes the new one of the old one and the body. */
+typedef enum mm_err change_fn(const struct mm_rest *r,
+    const struct mm_device *old, struct mm_device *out, struct mm_why *why);
+
+static enum mm_err
+change_once(struct mm_rest *r, const char *id, change_fn *fn,
+    const uint64_t *if_version, struct mm_why *why)
+{
+	struct mm_device old, d = { .created_at = 0 };
+
+	MM_TRY(mm_get_device(r->reader, id, &old, why));
+	MM_TRY(fn(r, &old, &d, why));
+	memcpy(d.id, old.id, sizeof(d.id));
+	return replace(r, &old, &d, if_version, why);
+}
+
+/* Without If-Match it is done to whatever is there. */
+static enum mm_err
+change(struct mm_rest *r, change_fn *fn, struct mm_why *why)
+{
+	enum { TRIES = 8 };
+	char id[MM_DEVICE_ID_MAX + 1];
+	struct mm_why own = { 0 };
+	const uint64_t *if_version;
+	uint64_t version;
+	enum mm_err rc = MM_ESTALE;
+
+	MM_TRY(device_id(r, id, why));
+	MM_TRY(mm_rest_if_match(r, &version, &if_version, why));
+	for (unsigned i = 0; i < TRIES && rc == MM_ESTALE; i++) {
+		own = (struct mm_why){ 0 };
+		rc = change_once(r, id, fn, if_version, &own);
+		if (if_version != NULL)
+			break;
+	}
+	return rc == MM_OK ? answer_device(r, id, why) :
+	    MM_FAIL(why, rc, "%s", own.text);
+}
+
+static enum mm_err
+replaced(const struct mm_rest *r, const struct mm_device *old,
+    struct mm_device *out, struct mm_why *why)
+{
+	(void)old;
+	return mm_rest_members(r->in, mm_device_members + 1,
+	    MM_DEVICE_MEMBERS - 1, out, why);
 }
 
 enum mm_err
 mm_rest_device_replace(struct mm_rest *r, struct mm_why *why)
 {
-	struct mm_device d = { .created_at = 0 }, old;
-	char id[MM_DEVICE_ID_MAX + 1];
-	const uint64_t *if_version;
-	uint64_t version;
-
-	MM_TRY(device_id(r, id, why));
-	MM_TRY(mm_rest_members(r->in, mm_device_members + 1,
-	    MM_DEVICE_MEMBERS - 1, &d, why));
-	MM_TRY(mm_get_device(r->reader, id, &old, why));
-	memcpy(d.id, old.id, sizeof(d.id));
-	MM_TRY(mm_rest_if_match(r, &version, &if_version, why));
-	MM_TRY(replace(r, &d, if_version, why));
-	return answer_device(r, id, why);
+	return change(r, replaced, why);
 }
 
 /* RFC 7396 2: objects within objects wait their turn in a list. */
@@ -196,9 +250,10 @@ merge(json_t *into, json_t *patch, struct mm_why *why)
 
 /* The device as PUT would have it, with the patch merged in. */
 static enum mm_err
-patched(const struct mm_rest *r, const struct mm_device *old, json_t *whole,
+patched(const struct mm_rest *r, const struct mm_device *old,
     struct mm_device *out, struct mm_why *why)
 {
+	MM_OWN(mm_rest_json_free) json_t *whole = json_object();
 	static const uint8_t none[32];
 	char spki[65] = "";
 
@@ -212,45 +267,14 @@ patched(const struct mm_rest *r, const struct mm_device *old, json_t *whole,
 		json_object_set_new(whole, "bound_spki_sha256",
 		    json_string(spki));
 	MM_TRY(merge(whole, r->in, why));
-	MM_TRY(mm_rest_members(whole, mm_device_members + 1,
-	    MM_DEVICE_MEMBERS - 1, out, why));
-	memcpy(out->id, old->id, sizeof(out->id));
-	return MM_OK;
-}
-
-static enum mm_err
-patch_once(struct mm_rest *r, const char *id, const uint64_t *if_version,
-    struct mm_why *why)
-{
-	MM_OWN(mm_rest_json_free) json_t *whole = json_object();
-	struct mm_device old, d = { .created_at = 0 };
-
-	MM_TRY(mm_get_device(r->reader, id, &old, why));
-	MM_TRY(patched(r, &old, whole, &d, why));
-	return replace(r, &d, if_version != NULL ? if_version : &old.version,
-	    why);
+	return mm_rest_members(whole, mm_device_members + 1,
+	    MM_DEVICE_MEMBERS - 1, out, why);
 }
 
 enum mm_err
 mm_rest_device_patch(struct mm_rest *r, struct mm_why *why)
 {
-	enum { TRIES = 3 };
-	char id[MM_DEVICE_ID_MAX + 1];
-	struct mm_why own = { 0 };
-	const uint64_t *if_version;
-	uint64_t version;
-	enum mm_err rc = MM_ESTALE;
-
-	MM_TRY(device_id(r, id, why));
-	MM_TRY(mm_rest_if_match(r, &version, &if_version, why));
-	for (unsigned i = 0; i < TRIES && rc == MM_ESTALE; i++) {
-		own = (struct mm_why){ 0 };
-		rc = patch_once(r, id, if_version, &own);
-		if (if_version != NULL)
-			break;
-	}
-	return rc == MM_OK ? answer_device(r, id, why) :
-	    MM_FAIL(why, rc, "%s", own.text);
+	return change(r, patched, why);
 }
 
 enum mm_err

@@ -155,6 +155,8 @@ mint(struct mm_rest *r, struct bulk *b, struct mm_why *why)
 	MM_TRY(mm_desk_tokens_mint(r->desk, &r->login, b->spec, b->n, b->made,
 	    why));
 	note_refusals(r, b);
+	for (size_t i = 0; i < b->n; i++)
+		r->minted += b->made[i].result == MM_OK;
 	return MM_OK;
 }
 

@@ -133,6 +133,7 @@ enum mm_doc_kind {
 	MM_DOC_SECRET,     /* a secret's version; id: what it is for */
 	MM_DOC_NOTED,      /* what the ledger was told once for all */
 	MM_DOC_BEGUN,      /* a call under an Idempotency-Key, not answered */
+	MM_DOC_MINTED,     /* tokens of a day; id: the credential's */
 	MM_DOC_KINDS
 };
 #define MM_DOC_ID_MAX 96
