@@ -9,6 +9,7 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <string.h>
 
 #define PEM_MAX 4096
 
@@ -153,23 +154,28 @@ mmd_openssl_key(const struct mmd_nv *nv, unsigned slot, EVP_PKEY **out)
 	return MMD_OK;
 }
 
+/* Encoded once: OpenSSL looks for the encoder each time, for long. */
 static enum mmd_rc
 public(void *ctx, unsigned slot, uint8_t *p, size_t cap, size_t *n)
 {
 	const struct mmd_openssl_keys *keys = ctx;
 	EVP_PKEY *key = NULL;
+	uint8_t *der = NULL;
 	enum mmd_rc rc = mmd_openssl_key(keys->nv, slot, &key);
 	int len;
 
 	if (rc != MMD_OK)
 		return rc;
-	len = i2d_PUBKEY(key, NULL);
-	if (len <= 0)
+	len = i2d_PUBKEY(key, &der);
+	if (len <= 0) {
 		rc = MMD_EPORT;
-	else if ((size_t)len > cap)
+	} else if ((size_t)len > cap) {
 		rc = MMD_ESPACE;
-	else
-		*n = (size_t)i2d_PUBKEY(key, &p);
+	} else {
+		memcpy(p, der, (size_t)len);
+		*n = (size_t)len;
+	}
+	OPENSSL_free(der);
 	EVP_PKEY_free(key);
 	return rc;
 }
