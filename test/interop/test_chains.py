@@ -93,22 +93,31 @@ class NSS:
         need("certutil", "crlutil", "vfychain")
         self.tmp, self.n = tmp, 0
 
-    def database(self, root, pki, leaf, crl):
+    def database(self, root, pki, crl=False):
         self.n += 1
         db = self.tmp / str(self.n)
         db.mkdir()
         where = ["-d", f"sql:{db}"]
         run("certutil", "-N", *where, "--empty-password")
         for name, trust, path in (("root", "CT,C,C", root),
-                                  ("issuing", ",,", pki.issuing),
-                                  ("leaf", ",,", leaf)):
-            run("certutil", "-A", *where, "-n", name, "-t", trust, "-i", path)
+                                  ("issuing", ",,", pki.issuing)):
+            ok, words = self.add(where, name, trust, path)
+            assert ok, words
         if crl:
             run("crlutil", "-I", *where, "-i", pki.crl_der)
         return where
 
+    @staticmethod
+    def add(where, name, trust, path):
+        """A key that it does not know it does not even take in."""
+        return says(["certutil", "-A", *where, "-n", name, "-t", trust, "-i",
+                     path])
+
     def __call__(self, root, pki, leaf, crl):
-        where = self.database(root, pki, leaf, crl)
+        where = self.database(root, pki, crl)
+        taken = self.add(where, "leaf", ",,", leaf)
+        if not taken[0]:
+            return taken
         first = says(["certutil", "-V", *where, "-n", "leaf", "-u", "C",
                       "-e"])
         second = says(["vfychain", *where, "-u", "0", "-a", leaf, "-a",
@@ -155,11 +164,10 @@ def judge(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_accepted(pki, judge, kind):
-    if kind in getattr(judge, "cannot", ()):
-        pytest.skip(f"{type(judge).__name__} knows no {kind}")
+def test_accepted_where_its_kind_is_known(pki, judge, kind):
     ok, words = judge(pki.root, pki, pki.leaf[kind], False)
-    assert ok, words
+    # what a library does not know it refuses: until a version that does
+    assert ok == (kind not in getattr(judge, "cannot", ())), words
 
 
 def test_a_foreign_root_of_the_same_name_is_refused(pki, judge):
@@ -201,8 +209,9 @@ def test_the_servers_own_certificate(pki, program):
 
 
 def test_the_servers_own_certificate_in_nss(pki, tmp_path):
-    where = NSS(tmp_path).database(pki.root, pki,
-                                   pki.w.state / "server/tls.crt", False)
+    where = NSS(tmp_path).database(pki.root, pki)
+    ok, words = NSS.add(where, "leaf", ",,", pki.w.state / "server/tls.crt")
+    assert ok, words
     ok, words = says(["certutil", "-V", *where, "-n", "leaf", "-u", "V",
                       "-e"])
     assert ok, words
