@@ -135,7 +135,8 @@ void
 mm_time_text(int64_t at_ms, char out[MM_TIME_TEXT])
 {
 	int64_t ms = ((at_ms % 1000) + 1000) % 1000;
-	char *end = put_seconds(out, (at_ms - ms) / 1000);
+	/* downwards, and without leaving what an int64_t can hold */
+	char *end = put_seconds(out, at_ms / 1000 - (at_ms % 1000 < 0));
 
 	end = put_digits(end, (int)ms, 3);
 	memcpy(end, "Z", 2);
