@@ -59,12 +59,23 @@ def run(*argv, check=True, timeout=60, **kw):
     if check and p.returncode != 0:
         raise AssertionError(f"{argv[0]} {argv[1:3]} ended with "
                              f"{p.returncode}\n{p.stdout}\n{p.stderr}")
+    no_finding(p.stderr)
     return p
+
+
+def no_finding(said):
+    """Fails where a sanitizer has reported, whatever became of the program:
+    a server that was ended by one is started again, and a command that was
+    may have been meant to fail."""
+    at = min((i for i in (said.find("Sanitizer: "),
+                          said.find(": runtime error: ")) if i >= 0),
+             default=None)
+    assert at is None, said[max(0, at - 200):at + 3000]
 
 
 def sanitized():
     """Whether a sanitizer's memory and time are in what is measured."""
-    return "libasan" in run("ldd", DAEMON).stdout
+    return b"__asan_init" in DAEMON.read_bytes()
 
 
 def alive(pid):
@@ -241,7 +252,9 @@ class World:
 
     def close(self):
         self.stop()
+        log = self.log()
         shutil.rmtree(self.dir, ignore_errors=True)
+        no_finding(log)
 
     def __enter__(self):
         return self
