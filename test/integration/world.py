@@ -36,12 +36,13 @@ READY_S = 60
 def free_ports(n):
     """n ports that were free a moment ago.  Below those that the kernel gives
     to whoever connects, so that no client of a neighbour takes one before the
-    daemon listens; each of pytest's workers has ports of its own."""
+    daemon listens; each of pytest's workers has ports of its own, and so
+    has what runs beside them."""
     ports = []
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw3")[2:]) % 4
-    low = 10000 + 5500 * worker
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw4")[2:]) % 5
+    low = 10000 + 4400 * worker
     while len(ports) < n:
-        port = random.randrange(low, low + 5500)
+        port = random.randrange(low, low + 4400)
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
