@@ -177,6 +177,15 @@ const struct mm_cmd mm_cmds[] = {
 	    "print the receipt of an entry, by its index", NULL),
 	ROW("ledger", "verify-receipt", "FILE", 1, 1, MM_C_FILE,
 	    ledger_verify_receipt, "check a receipt; needs no network", NULL),
+	ROW("line", "check", "EXPORT [ORDER...]", 1, MM_ARGS_MAX, MM_C_FILE,
+	    line_check, "check what a station made offline; needs no network",
+	    "EXPORT is what \"mintmark-station export\" wrote, an ORDER each "
+	    "work order's file that the station was given.  Every entry must "
+	    "be in the tree that the station's signer signed, and go on from "
+	    "what was seen before (--keep).  Then each unit: certificate, "
+	    "order, serial number, window, share, what the device signed, "
+	    "and whether anything was made twice.  Faults are named one by "
+	    "one."),
 	ROW("ledger", "reconcile", "[JOURNAL...]", 0, MM_ARGS_MAX, MM_C_FILE,
 	    ledger_reconcile,
 	    "compare the signer's journal, the ledger and the database",

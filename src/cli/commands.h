@@ -27,7 +27,7 @@
 	X(approval_show) X(approval_approve) X(approval_refuse)            \
 	X(authorise_show) X(authorise_rotate) X(webhook_change)            \
 	X(key_whoami) X(ledger_receipt) X(cert_export) X(device_label)     \
-	X(token_label) X(device_birth_record)
+	X(token_label) X(device_birth_record) X(line_check)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \

@@ -1,0 +1,218 @@
+#include "work/export.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "work/export_priv.h"
+
+MM_FREE_FN(json_free, json_t, json_decref)
+
+enum { LINES_MAX = 1 << 30 };
+
+static enum mm_err
+damaged(struct mm_why *why)
+{
+	return MM_FAIL(why, MM_EINPUT, "export: damaged, or half a file; copy "
+	    "it again");
+}
+
+/* The next line as JSON; NULL: none, or none that is one. */
+static json_t *
+next_line(struct mm_bytes *rest)
+{
+	const uint8_t *lf = rest->n == 0 ? NULL :
+	    memchr(rest->p, '\n', rest->n);
+	size_t n = lf == NULL ? 0 : (size_t)(lf - rest->p);
+	json_t *j = n == 0 ? NULL : json_loadb((const char *)rest->p, n,
+	    JSON_REJECT_DUPLICATES, NULL);
+
+	rest->p += lf == NULL ? 0 : n + 1;
+	rest->n -= lf == NULL ? 0 : n + 1;
+	return j;
+}
+
+static struct mm_bytes
+text_of(const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+
+	return (struct mm_bytes){ (const uint8_t *)json_string_value(v),
+		json_string_length(v) };
+}
+
+/* see export_priv.h */
+void
+mm_export_fault(struct mm_export *x, uint64_t index, const char *device,
+    const char *what)
+{
+	x->report.faults++;
+	if (x->terms->fault != NULL)
+		x->terms->fault(x->terms->ctx, index, device, what);
+}
+
+/* ---- entries ---- */
+
+static enum mm_err
+take_der(const json_t *line, struct mm_buf *out)
+{
+	mm_buf_reset(out);
+	return mm_base64_parse(text_of(line, "certificate"), out, NULL);
+}
+
+static enum mm_err
+judge(struct mm_export *x, uint64_t index, const struct mm_entry *e,
+    const json_t *line, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(16384);
+
+	switch (e->type) {
+	case MM_E_CERT_ISSUED:
+		if (take_der(line, &der) != MM_OK)
+			mm_buf_reset(&der);
+		return mm_export_issued(x, index, e, mm_buf_view(&der), why);
+	case MM_E_CERT_CONFIRMED:
+		return mm_export_confirmed(x, index, e,
+		    text_of(line, "proof"), why);
+	case MM_E_LEDGER_OPENED:
+		if (index == 0)
+			return MM_OK;
+		/* FALLTHROUGH */
+	default:
+		mm_export_fault(x, index, "", "an entry that no station "
+		    "writes");
+		return MM_OK;
+	}
+}
+
+static enum mm_err
+parse_entry(struct mm_export *x, uint64_t index, struct mm_bytes json,
+    const json_t *line, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf arena =
+	    MM_BUF_INIT(MM_ENTRY_MAX + 64);
+	uint8_t *room = mm_buf_room(&arena, json.n + 64);
+	struct mm_entry e;
+
+	if (room == NULL)
+		return damaged(why);
+	if (mm_entry_parse(json, (char *)room, json.n + 64, &e, NULL) ==
+	    MM_OK)
+		return judge(x, index, &e, line, why);
+	mm_export_fault(x, index, "", "an entry that is not in its form");
+	return MM_OK;
+}
+
+/* The tree so far must be the one that was seen, when it was as large. */
+static enum mm_err
+grow(struct mm_export *x, struct mm_bytes json, struct mm_why *why)
+{
+	struct mm_hash leaf = mm_tree_leaf(json), root;
+
+	mm_frontier_append(&x->tree, &leaf);
+	if (x->tree.size != x->terms->kept_size)
+		return MM_OK;
+	root = mm_frontier_root(&x->tree);
+	return memcmp(&root, &x->terms->kept_root, sizeof(root)) == 0
+	    ? MM_OK : MM_FAIL(why, MM_EPOLICY, "export: another history than "
+	    "the %" PRIu64 " entries that were seen before: was the station "
+	    "put back?", x->tree.size);
+}
+
+static enum mm_err
+take_entry(struct mm_export *x, const json_t *line, struct mm_why *why)
+{
+	struct mm_bytes json = text_of(line, "entry");
+	uint64_t index = x->tree.size;
+
+	if (json.n == 0 || json.n > MM_ENTRY_MAX)
+		return damaged(why);
+	MM_TRY(grow(x, json, why));
+	return parse_entry(x, index, json, line, why);
+}
+
+/* ---- the file ---- */
+
+static enum mm_err
+take_head(struct mm_export *x, const json_t *line, struct mm_why *why)
+{
+	struct mm_bytes station = text_of(line, "station");
+
+	if (json_integer_value(json_object_get(line, "v")) != 1 ||
+	    json_integer_value(json_object_get(line, "from")) != 0 ||
+	    !mm_text_copy(x->report.station, sizeof(x->report.station),
+	    station) || !mm_name_valid(x->report.station))
+		return damaged(why);
+	return MM_OK;
+}
+
+static enum mm_err
+take_end(struct mm_export *x, const json_t *line, struct mm_why *why)
+{
+	struct mm_checkpoint c;
+	struct mm_hash root = mm_frontier_root(&x->tree);
+
+	MM_TRY(mm_checkpoint_verify(text_of(line, "checkpoint"),
+	    x->terms->ledger, &c, why));
+	if (c.size != x->tree.size ||
+	    memcmp(&c.root, &root, sizeof(root)) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "export: its entries are not "
+		    "those that the station's signer signed");
+	if (c.size < x->terms->kept_size)
+		return MM_FAIL(why, MM_EPOLICY, "export: it has %" PRIu64
+		    " entries, %" PRIu64 " were seen before: was the station "
+		    "put back?", c.size, x->terms->kept_size);
+	x->report.size = c.size;
+	x->report.root = root;
+	return MM_OK;
+}
+
+/* Nothing counts before the last line was verified. */
+static enum mm_err
+read_all(struct mm_export *x, struct mm_bytes rest, struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *head = next_line(&rest);
+	enum mm_err rc = take_head(x, head, why);
+
+	while (rc == MM_OK) {
+		MM_OWN(json_free) json_t *line = next_line(&rest);
+
+		if (line == NULL)
+			return damaged(why);
+		if (json_object_get(line, "checkpoint") != NULL)
+			return rest.n > 0 ? damaged(why) :
+			    take_end(x, line, why);
+		rc = take_entry(x, line, why);
+	}
+	return rc;
+}
+
+static void
+done(struct mm_export *x)
+{
+	mm_key_templates_free(&x->templates);
+	free(x->cert);
+	free(x->proof);
+	mm_buf_done(&x->ders);
+	mm_buf_done(&x->proofs);
+}
+
+/* see export.h */
+enum mm_err
+mm_export_check(struct mm_bytes file, const struct mm_export_terms *terms,
+    struct mm_export_report *out, struct mm_why *why)
+{
+	MM_OWN(done) struct mm_export x = { .terms = terms,
+		.ders = MM_BUF_INIT(LINES_MAX),
+		.proofs = MM_BUF_INIT(LINES_MAX) };
+
+	MM_TRY(mm_key_templates_new(NULL, &x.templates, why));
+	MM_TRY(read_all(&x, file, why));
+	mm_export_compare(&x);
+	x.report.issued = x.ncert;
+	x.report.confirmed = x.nproof;
+	*out = x.report;
+	return MM_OK;
+}

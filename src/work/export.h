@@ -1,0 +1,52 @@
+#ifndef MM_WORK_EXPORT_H
+#define MM_WORK_EXPORT_H
+
+#include "work/order.h"
+
+/*
+ * What a station made offline, as "mintmark-station export" writes it: lines
+ * of JSON, {"v":1,"station","centre","origin","from":0}, then for each entry
+ * of the station's ledger {"entry":"<JSON>"} with "certificate" (base64 of
+ * DER) beside an issuance and "proof" beside a confirmation, and at the end
+ * {"size":N,"checkpoint":"<note>"}.
+ *
+ * mm_export_check believes nothing of it that it has not verified: MM_OK says
+ * that these are the entries that the station's signer signed, all of them,
+ * and that they go on where the last ones ended.  What is wrong with single
+ * units is told one by one: those are for quarantine.  It does not say that
+ * the station told the truth of a board, nor that it made no second history:
+ * that is what the kept checkpoint is for.
+ *
+ * Pure: no file, no clock, no store.
+ */
+struct mm_export_order { /* one that the station was given */
+	const struct mm_work_order *order;
+	struct mm_bytes list; /* its paper of serial numbers; n 0: a run */
+};
+
+struct mm_export_terms {
+	const struct mm_note_key *ledger; /* the station's, pinned */
+	const struct mm_export_order *orders;
+	size_t norders;
+	uint64_t kept_size; /* what was seen last; 0: nothing */
+	struct mm_hash kept_root;
+	/* One fault of the unit in entry index; device may be "". */
+	void (*fault)(void *ctx, uint64_t index, const char *device,
+	    const char *what);
+	void *ctx;
+};
+
+struct mm_export_report {
+	char station[MM_NAME_MAX + 1];
+	uint64_t size;
+	struct mm_hash root;
+	uint64_t issued, confirmed, faults;
+};
+
+/* MM_EINPUT: damaged, or half a file; MM_EPOLICY: not what the key signed, or
+ * another history than the one that was seen. */
+MM_MUST enum mm_err mm_export_check(struct mm_bytes file,
+    const struct mm_export_terms *terms, struct mm_export_report *out,
+    struct mm_why *why);
+
+#endif

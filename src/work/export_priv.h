@@ -1,0 +1,42 @@
+#ifndef MM_WORK_EXPORT_PRIV_H
+#define MM_WORK_EXPORT_PRIV_H
+
+#include "ledger/entry.h"
+#include "pki/key.h"
+#include "work/export.h"
+
+/* Between export.c, which reads, and export_unit.c, which judges. */
+struct mm_export_cert { /* an issuance */
+	uint64_t index;
+	char device[MM_DEVICE_ID_MAX + 1], serial[65];
+	uint8_t spki[32];
+	size_t order;      /* of the terms'; norders: none */
+	size_t der_at, der_n; /* in ders */
+};
+struct mm_export_proof { /* a confirmation */
+	uint64_t index;
+	char device[MM_DEVICE_ID_MAX + 1], serial[65];
+	size_t at, n; /* in proofs; n 0: none came with it */
+	uint8_t sha256[32];
+};
+struct mm_export {
+	const struct mm_export_terms *terms;
+	struct mm_export_report report;
+	struct mm_key_templates *templates;
+	struct mm_frontier tree;
+	struct mm_export_cert *cert;
+	struct mm_export_proof *proof;
+	size_t ncert, certs, nproof, proofs_cap;
+	struct mm_buf ders, proofs;
+};
+void mm_export_fault(struct mm_export *x, uint64_t index, const char *device,
+    const char *what);
+/* An issuance with its certificate; a confirmation with what was signed. */
+MM_MUST enum mm_err mm_export_issued(struct mm_export *x, uint64_t index,
+    const struct mm_entry *e, struct mm_bytes der, struct mm_why *why);
+MM_MUST enum mm_err mm_export_confirmed(struct mm_export *x, uint64_t index,
+    const struct mm_entry *e, struct mm_bytes proof, struct mm_why *why);
+/* When all are there: doubles, shares, proofs. */
+void mm_export_compare(struct mm_export *x);
+
+#endif
