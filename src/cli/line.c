@@ -12,14 +12,19 @@
 #include "work/file.h"
 
 /* What a station made offline, looked at without believing it. */
-#define END { NULL, NULL, NULL, MM_C_NONE, NULL }
+#define END                                       \
+	{                                         \
+		NULL, NULL, NULL, MM_C_NONE, NULL \
+	}
 enum { EXPORT_MAX = 1 << 30, KEPT_MAX = 128 };
 
 const struct mm_opt mm_opts_line_check[] = {
 	{ "key", "KEY", "the station's ledger key, as text or file (required)",
 	    MM_C_FILE, NULL },
-	{ "keep", "FILE", "remember here how far the station's ledger was "
-	    "seen; the next one must go on from there", MM_C_FILE, NULL },
+	{ "keep", "FILE",
+	    "remember here how far the station's ledger was "
+	    "seen; the next one must go on from there",
+	    MM_C_FILE, NULL },
 	END
 };
 
@@ -50,14 +55,13 @@ take_order(struct given *g, const char *path, struct mm_why *why)
 
 	mm_buf_init(&g->text[i], MM_WORK_FILE_MAX);
 	MM_TRY(mm_file_read(path, &g->text[i], why));
-	MM_TRY(mm_work_file_parse(mm_buf_view(&g->text[i]), &g->file[i],
-	    why));
+	MM_TRY(mm_work_file_parse(mm_buf_view(&g->text[i]), &g->file[i], why));
 	MM_TRY(mm_note_text(g->file[i].note, &text, why));
 	MM_TRY(mm_work_order_parse(text, &g->order[i], why));
 	MM_TRY(mm_work_file_check(&g->file[i], g->order[i], why));
 	g->as[i].order = g->order[i];
-	(void)mm_work_file_paper(&g->file[i], g->order[i]->serials_sha256,
-	    &g->as[i].list);
+	(void)mm_work_file_paper(
+	    &g->file[i], g->order[i]->serials_sha256, &g->as[i].list);
 	g->n++;
 	return MM_OK;
 }
@@ -77,17 +81,18 @@ read_kept(const char *path, struct mm_export_terms *t, struct mm_why *why)
 		return MM_OK;
 	}
 	MM_TRY(rc);
-	if (text == NULL || sscanf(text, "%" SCNu64 " %64[0-9a-f]",
-	    &t->kept_size, hex) != 2 || mm_hex_parse(hex, strlen(hex),
-	    t->kept_root.b, sizeof(t->kept_root.b), NULL) != MM_OK)
-		return MM_FAIL(why, MM_EINPUT, "%.90s: not what --keep wrote",
-		    path);
+	if (text == NULL ||
+	    sscanf(text, "%" SCNu64 " %64[0-9a-f]", &t->kept_size, hex) != 2 ||
+	    mm_hex_parse(hex, strlen(hex), t->kept_root.b,
+		sizeof(t->kept_root.b), NULL) != MM_OK)
+		return MM_FAIL(
+		    why, MM_EINPUT, "%.90s: not what --keep wrote", path);
 	return MM_OK;
 }
 
 static enum mm_err
-write_kept(const char *path, const struct mm_export_report *r,
-    struct mm_why *why)
+write_kept(
+    const char *path, const struct mm_export_report *r, struct mm_why *why)
 {
 	char text[KEPT_MAX], hex[65];
 
@@ -128,9 +133,9 @@ say(const struct mm_cli *cli, const struct mm_export_report *r)
 
 	if (!cli->json) {
 		printf("station %s: %" PRIu64 " entries that its signer "
-		    "signed, %" PRIu64 " certificates, %" PRIu64 " proved, %"
-		    PRIu64 " faults\n", r->station, r->size, r->issued,
-		    r->confirmed, r->faults);
+		       "signed, %" PRIu64 " certificates, %" PRIu64
+		       " proved, %" PRIu64 " faults\n",
+		    r->station, r->size, r->issued, r->confirmed, r->faults);
 		return;
 	}
 	mm_json_open(&j, '{');
@@ -158,8 +163,7 @@ check(struct mm_cli *cli, const struct mm_args *a, struct given *g,
 	enum mm_err rc;
 	bool trusted;
 
-	MM_TRY(mm_source_key(&nowhere, mm_arg(a, "key"), &key, &trusted,
-	    why));
+	MM_TRY(mm_source_key(&nowhere, mm_arg(a, "key"), &key, &trusted, why));
 	for (int i = 1; i < a->npos; i++)
 		MM_TRY(take_order(g, a->pos[i], why));
 	t.ledger = &key;
@@ -174,19 +178,20 @@ check(struct mm_cli *cli, const struct mm_args *a, struct given *g,
 	say(cli, &r);
 	if (keep != NULL)
 		MM_TRY(write_kept(keep, &r, why));
-	return r.faults == 0 ? MM_OK : MM_FAIL(why, MM_EPOLICY, "%" PRIu64
-	    " faults", r.faults);
+	return r.faults == 0
+		   ? MM_OK
+		   : MM_FAIL(why, MM_EPOLICY, "%" PRIu64 " faults", r.faults);
 }
 
 enum mm_err
-mm_cmd_line_check(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
+mm_cmd_line_check(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 {
 	MM_OWN(given_done) struct given g = { .n = 0 };
 
 	if (mm_arg(a, "key") == NULL) {
 		mm_cli_hint(cli, "mintmark-signer station-init printed it: "
-		    "ledger_key");
+				 "ledger_key");
 		return MM_FAIL(why, MM_EINPUT, "missing --key");
 	}
 	return check(cli, a, &g, why);

@@ -60,8 +60,8 @@ put_certificate(struct mm_json *j, struct mm_own *o, struct mm_bytes entry,
 		mm_json_b64(j, "certificate", der);
 	/* One that was never signed: the centre will find that. */
 	return rc == MM_OK || rc == MM_ENOTFOUND
-	    ? MM_OK
-	    : MM_FAIL(why, rc, "export: the signer does not answer");
+		   ? MM_OK
+		   : MM_FAIL(why, rc, "export: the signer does not answer");
 }
 
 static enum mm_err
@@ -108,7 +108,7 @@ static enum mm_err export(const struct mm_station_conf *conf, const char *path,
 	if (conf->signer[0] == '\0') return MM_FAIL(why, MM_EINPUT,
 	    "this station has no signer of "
 	    "its own: nothing was made offline");
-	MM_TRY(mm_own_open(conf, &o, why));
+	MM_TRY(mm_own_open(conf, MM_OWN_WAIT_MS, &o, why));
 	MM_TRY(mm_own_checkpoint(o, why));
 	*n = mm_entries_n(o->entries);
 	put_head(&out, o);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -20,6 +21,7 @@
 enum {
 	START_MS = 30000,
 	CALL_MS = 5000,
+	END_MS = 10000,
 	PEM_MAX = 65536,
 	LIST_MAX = MM_WORK_FILE_MAX,
 	PROOFS_MAX = 1 << 30
@@ -78,7 +80,23 @@ start(struct mm_own *o, const char *batch, struct mm_why *why)
 	return MM_OK;
 }
 
-/* Its end of the links is its end. */
+static bool
+has_ended(pid_t pid, int *status)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+
+	for (int i = 0; i < END_MS / 5; i++) {
+		pid_t got = waitpid(pid, status, WNOHANG);
+
+		if (got == pid || (got < 0 && errno != EINTR))
+			return true;
+		(void)nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+/* Its end of the links is its end; one that hangs is ended, which loses
+ * nothing: it writes before it answers. */
 static int
 stop(struct mm_own *o)
 {
@@ -89,8 +107,11 @@ stop(struct mm_own *o)
 	if (o->ledger >= 0)
 		(void)close(o->ledger);
 	o->issue = o->ledger = -1;
-	while (o->pid > 0 && waitpid(o->pid, &status, 0) < 0 && errno == EINTR)
-		continue;
+	if (o->pid > 0 && !has_ended(o->pid, &status)) {
+		(void)kill(o->pid, SIGKILL);
+		while (waitpid(o->pid, &status, 0) < 0 && errno == EINTR)
+			continue;
+	}
 	o->pid = -1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
@@ -296,16 +317,38 @@ check_same(struct mm_own *o, struct mm_why *why)
 	    s.number, s.batch, o->order->number);
 }
 
+/* One whose station was killed is still ending: it has the folder until
+ * then. */
 static enum mm_err
-open_all(struct mm_own *o, struct mm_why *why)
+start_by(struct mm_own *o, const char *batch, int64_t until_ms,
+    struct mm_hello_rep *hello, struct mm_why *why)
+{
+	const struct timespec pause = { .tv_nsec = 50000000 };
+	enum mm_err rc;
+
+	for (;;) {
+		struct mm_why own = { 0 };
+
+		MM_TRY(start(o, batch, why));
+		rc = greet(o, hello, &own);
+		if (rc == MM_OK)
+			return rc;
+		(void)stop(o);
+		if (rc != MM_ECONFLICT || mm_mono_ms() >= until_ms)
+			return MM_FAIL(why, rc, "%s", own.text);
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+static enum mm_err
+open_all(struct mm_own *o, int64_t wait_ms, struct mm_why *why)
 {
 	char batch[MM_NAME_MAX + 1];
 	struct mm_hello_rep hello;
 
 	MM_TRY(mm_order_pick(o->conf, batch, why));
 	MM_TRY(load_order(o, batch, why));
-	MM_TRY(start(o, batch, why));
-	MM_TRY(greet(o, &hello, why));
+	MM_TRY(start_by(o, batch, mm_mono_ms() + wait_ms, &hello, why));
 	MM_TRY(check_same(o, why));
 	MM_TRY(open_ledger(o, &hello, why));
 	return settle(o, why);
@@ -313,8 +356,8 @@ open_all(struct mm_own *o, struct mm_why *why)
 
 /* see own.h */
 enum mm_err
-mm_own_open(
-    const struct mm_station_conf *conf, struct mm_own **out, struct mm_why *why)
+mm_own_open(const struct mm_station_conf *conf, int64_t wait_ms,
+    struct mm_own **out, struct mm_why *why)
 {
 	MM_OWN(mm_own_close) struct mm_own *o = calloc(1, sizeof(*o));
 
@@ -328,7 +371,7 @@ mm_own_open(
 	mm_buf_init(&o->list, LIST_MAX + 2);
 	mm_buf_init(&o->chain_pem, PEM_MAX);
 	mm_buf_init(&o->checkpoint, MM_NOTE_MAX);
-	MM_TRY(open_all(o, why));
+	MM_TRY(open_all(o, wait_ms, why));
 	*out = MM_MOVE(o);
 	return MM_OK;
 }

@@ -32,10 +32,12 @@ struct mm_own {
 /*
  * The newest order, or that of conf's batch; starts the signer, and brings
  * ledger, tree and journal to where they agree.  MM_ENOTFOUND: no order was
- * imported.
+ * imported; MM_ECONFLICT: another station program has the signer, and did not
+ * end within wait_ms.
  */
+#define MM_OWN_WAIT_MS 5000
 MM_MUST enum mm_err mm_own_open(const struct mm_station_conf *conf,
-    struct mm_own **out, struct mm_why *why);
+    int64_t wait_ms, struct mm_own **out, struct mm_why *why);
 /* Ends the signer, and waits for it. */
 void mm_own_close(struct mm_own **owner);
 /* What it may still make.  MM_ENOTFOUND: the signer is gone. */

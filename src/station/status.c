@@ -28,8 +28,9 @@ is_old(const struct mm_book *b, const char *name)
 
 	if (n < 6 || strcmp(name + n - 5, ".json") != 0)
 		return false;
-	return mm_text_copy(serial, sizeof(serial), (struct mm_bytes){
-	    (const uint8_t *)name, n - 5 }) && mm_book_find(b, serial) == NULL;
+	return mm_text_copy(serial, sizeof(serial),
+		   (struct mm_bytes){ (const uint8_t *)name, n - 5 }) &&
+	       mm_book_find(b, serial) == NULL;
 }
 
 static enum mm_err
@@ -73,7 +74,7 @@ look_at_order(const struct mm_station_conf *conf, struct order *o)
 	    mm_order_pick(conf, batch, NULL) != MM_OK)
 		return;
 	o->there = true;
-	rc = mm_own_open(conf, &own, &o->why);
+	rc = mm_own_open(conf, 0, &own, &o->why);
 	if (rc == MM_OK)
 		rc = mm_own_status(own, &o->s, &o->why);
 	o->asked = rc == MM_OK;
@@ -111,8 +112,9 @@ put_order(struct mm_buf *out, const struct order *o)
 		return;
 	mm_buf_printf(out, "order        %s, number %" PRIu64 "\n", o->s.batch,
 	    o->s.number);
-	mm_buf_printf(out, "quota        %" PRIu64 " of %" PRIu64
-	    ", counter: %s\n", o->s.counted, o->s.share, o->s.level);
+	mm_buf_printf(out,
+	    "quota        %" PRIu64 " of %" PRIu64 ", counter: %s\n",
+	    o->s.counted, o->s.share, o->s.level);
 	if (o->s.may == 0)
 		mm_buf_printf(out, "stopped      %s\n", o->s.why);
 }
@@ -126,14 +128,14 @@ put_counts(struct mm_buf *out, const unsigned n[MM_UNIT_STATES],
 	if (json)
 		mm_json_open(&j, '{');
 	for (unsigned i = 1; i < MM_UNIT_STATES; i++) {
-		bool shown = n[i] > 0 || i == MM_UNIT_PASSED ||
-		    i == MM_UNIT_FAILED;
+		bool shown =
+		    n[i] > 0 || i == MM_UNIT_PASSED || i == MM_UNIT_FAILED;
 
 		if (json && shown)
 			mm_json_int(&j, mm_unit_state_names[i], n[i]);
 		else if (shown)
-			mm_buf_printf(out, "%-12s %u\n",
-			    mm_unit_state_names[i], n[i]);
+			mm_buf_printf(
+			    out, "%-12s %u\n", mm_unit_state_names[i], n[i]);
 	}
 	if (json) {
 		put_order_json(&j, order);
@@ -145,8 +147,7 @@ put_counts(struct mm_buf *out, const unsigned n[MM_UNIT_STATES],
 }
 
 static enum mm_err
-load(const struct mm_station_conf *conf, struct mm_book *b,
-    struct mm_why *why)
+load(const struct mm_station_conf *conf, struct mm_book *b, struct mm_why *why)
 {
 	char path[PATH_MAX + 16];
 

@@ -21,7 +21,9 @@ need_own(struct mm_line *l, struct mm_why *why)
 
 	if (l->own != NULL && mm_own_status(l->own, &s, NULL) == MM_ENOTFOUND)
 		mm_own_close(&l->own);
-	return l->own != NULL ? MM_OK : mm_own_open(l->conf, &l->own, why);
+	return l->own != NULL
+		   ? MM_OK
+		   : mm_own_open(l->conf, MM_OWN_WAIT_MS, &l->own, why);
 }
 
 static enum mm_unit_event

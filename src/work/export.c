@@ -15,7 +15,8 @@ enum { LINES_MAX = 1 << 30 };
 static enum mm_err
 damaged(struct mm_why *why)
 {
-	return MM_FAIL(why, MM_EINPUT, "export: damaged, or half a file; copy "
+	return MM_FAIL(why, MM_EINPUT,
+	    "export: damaged, or half a file; copy "
 	    "it again");
 }
 
@@ -23,11 +24,12 @@ damaged(struct mm_why *why)
 static json_t *
 next_line(struct mm_bytes *rest)
 {
-	const uint8_t *lf = rest->n == 0 ? NULL :
-	    memchr(rest->p, '\n', rest->n);
+	const uint8_t *lf =
+	    rest->n == 0 ? NULL : memchr(rest->p, '\n', rest->n);
 	size_t n = lf == NULL ? 0 : (size_t)(lf - rest->p);
-	json_t *j = n == 0 ? NULL : json_loadb((const char *)rest->p, n,
-	    JSON_REJECT_DUPLICATES, NULL);
+	json_t *j = n == 0 ? NULL
+			   : json_loadb((const char *)rest->p, n,
+				 JSON_REJECT_DUPLICATES, NULL);
 
 	rest->p += lf == NULL ? 0 : n + 1;
 	rest->n -= lf == NULL ? 0 : n + 1;
@@ -45,8 +47,8 @@ text_of(const json_t *o, const char *key)
 
 /* see export_priv.h */
 void
-mm_export_fault(struct mm_export *x, uint64_t index, const char *device,
-    const char *what)
+mm_export_fault(
+    struct mm_export *x, uint64_t index, const char *device, const char *what)
 {
 	x->report.faults++;
 	if (x->terms->fault != NULL)
@@ -74,14 +76,15 @@ judge(struct mm_export *x, uint64_t index, const struct mm_entry *e,
 			mm_buf_reset(&der);
 		return mm_export_issued(x, index, e, mm_buf_view(&der), why);
 	case MM_E_CERT_CONFIRMED:
-		return mm_export_confirmed(x, index, e,
-		    text_of(line, "proof"), why);
+		return mm_export_confirmed(
+		    x, index, e, text_of(line, "proof"), why);
 	case MM_E_LEDGER_OPENED:
 		if (index == 0)
 			return MM_OK;
 		/* FALLTHROUGH */
 	default:
-		mm_export_fault(x, index, "", "an entry that no station "
+		mm_export_fault(x, index, "",
+		    "an entry that no station "
 		    "writes");
 		return MM_OK;
 	}
@@ -91,15 +94,14 @@ static enum mm_err
 parse_entry(struct mm_export *x, uint64_t index, struct mm_bytes json,
     const json_t *line, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf arena =
-	    MM_BUF_INIT(MM_ENTRY_MAX + 64);
+	MM_OWN(mm_buf_done)
+	struct mm_buf arena = MM_BUF_INIT(MM_ENTRY_MAX + 64);
 	uint8_t *room = mm_buf_room(&arena, json.n + 64);
 	struct mm_entry e;
 
 	if (room == NULL)
 		return damaged(why);
-	if (mm_entry_parse(json, (char *)room, json.n + 64, &e, NULL) ==
-	    MM_OK)
+	if (mm_entry_parse(json, (char *)room, json.n + 64, &e, NULL) == MM_OK)
 		return judge(x, index, &e, line, why);
 	mm_export_fault(x, index, "", "an entry that is not in its form");
 	return MM_OK;
@@ -116,9 +118,13 @@ grow(struct mm_export *x, struct mm_bytes json, struct mm_why *why)
 		return MM_OK;
 	root = mm_frontier_root(&x->tree);
 	return memcmp(&root, &x->terms->kept_root, sizeof(root)) == 0
-	    ? MM_OK : MM_FAIL(why, MM_EPOLICY, "export: another history than "
-	    "the %" PRIu64 " entries that were seen before: was the station "
-	    "put back?", x->tree.size);
+		   ? MM_OK
+		   : MM_FAIL(why, MM_EPOLICY,
+			 "export: another history than "
+			 "the %" PRIu64
+			 " entries that were seen before: was the station "
+			 "put back?",
+			 x->tree.size);
 }
 
 static enum mm_err
@@ -142,8 +148,9 @@ take_head(struct mm_export *x, const json_t *line, struct mm_why *why)
 
 	if (json_integer_value(json_object_get(line, "v")) != 1 ||
 	    json_integer_value(json_object_get(line, "from")) != 0 ||
-	    !mm_text_copy(x->report.station, sizeof(x->report.station),
-	    station) || !mm_name_valid(x->report.station))
+	    !mm_text_copy(
+		x->report.station, sizeof(x->report.station), station) ||
+	    !mm_name_valid(x->report.station))
 		return damaged(why);
 	return MM_OK;
 }
@@ -154,16 +161,18 @@ take_end(struct mm_export *x, const json_t *line, struct mm_why *why)
 	struct mm_checkpoint c;
 	struct mm_hash root = mm_frontier_root(&x->tree);
 
-	MM_TRY(mm_checkpoint_verify(text_of(line, "checkpoint"),
-	    x->terms->ledger, &c, why));
-	if (c.size != x->tree.size ||
-	    memcmp(&c.root, &root, sizeof(root)) != 0)
-		return MM_FAIL(why, MM_EPOLICY, "export: its entries are not "
+	MM_TRY(mm_checkpoint_verify(
+	    text_of(line, "checkpoint"), x->terms->ledger, &c, why));
+	if (c.size != x->tree.size || memcmp(&c.root, &root, sizeof(root)) != 0)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "export: its entries are not "
 		    "those that the station's signer signed");
 	if (c.size < x->terms->kept_size)
-		return MM_FAIL(why, MM_EPOLICY, "export: it has %" PRIu64
-		    " entries, %" PRIu64 " were seen before: was the station "
-		    "put back?", c.size, x->terms->kept_size);
+		return MM_FAIL(why, MM_EPOLICY,
+		    "export: it has %" PRIu64 " entries, %" PRIu64
+		    " were seen before: was the station "
+		    "put back?",
+		    c.size, x->terms->kept_size);
 	x->report.size = c.size;
 	x->report.root = root;
 	return MM_OK;
@@ -182,8 +191,8 @@ read_all(struct mm_export *x, struct mm_bytes rest, struct mm_why *why)
 		if (line == NULL)
 			return damaged(why);
 		if (json_object_get(line, "checkpoint") != NULL)
-			return rest.n > 0 ? damaged(why) :
-			    take_end(x, line, why);
+			return rest.n > 0 ? damaged(why)
+					  : take_end(x, line, why);
 		rc = take_entry(x, line, why);
 	}
 	return rc;
@@ -204,7 +213,8 @@ enum mm_err
 mm_export_check(struct mm_bytes file, const struct mm_export_terms *terms,
     struct mm_export_report *out, struct mm_why *why)
 {
-	MM_OWN(done) struct mm_export x = { .terms = terms,
+	MM_OWN(done)
+	struct mm_export x = { .terms = terms,
 		.ders = MM_BUF_INIT(LINES_MAX),
 		.proofs = MM_BUF_INIT(LINES_MAX) };
 

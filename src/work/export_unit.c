@@ -65,11 +65,12 @@ has_serial(const struct mm_export_order *o, const char *serial)
 
 	if (o->order->serials[0] != '\0')
 		return mm_serials_parse(o->order->serials, &run, NULL) ==
-		    MM_OK && mm_serials_find(&run, serial, &at);
+			   MM_OK &&
+		       mm_serials_find(&run, serial, &at);
 	n = snprintf(one, sizeof(one), "\n%s\n", serial);
 	return memmem(rest.p, rest.n, one, (size_t)n) != NULL ||
-	    (rest.n >= (size_t)n - 1 &&
-		memcmp(rest.p, one + 1, (size_t)n - 1) == 0);
+	       (rest.n >= (size_t)n - 1 &&
+		   memcmp(rest.p, one + 1, (size_t)n - 1) == 0);
 }
 
 static bool
@@ -85,18 +86,19 @@ is_hash(const char *hex, struct mm_bytes of)
 
 /* By the line CA that the order brought: its first certificate. */
 static bool
-is_signed(struct mm_export *x, const struct mm_work_order *o,
-    const struct mm_cert *c)
+is_signed(
+    struct mm_export *x, const struct mm_work_order *o, const struct mm_cert *c)
 {
 	struct mm_rd r = mm_rd_over(o->ca_chain);
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
 	struct mm_cert ca;
 
 	return mm_cert_walk(mm_der_take_whole(&r, MM_DER_SEQ), &ca, NULL) ==
-	    MM_OK && mm_bytes_eq(ca.subject, c->issuer) &&
-	    mm_spki_load(&ca.spki, x->templates, &key, NULL) == MM_OK &&
-	    mm_verify_bytes(NULL, key, c->alg, c->tbs, c->signature, NULL) ==
-	    MM_OK;
+		   MM_OK &&
+	       mm_bytes_eq(ca.subject, c->issuer) &&
+	       mm_spki_load(&ca.spki, x->templates, &key, NULL) == MM_OK &&
+	       mm_verify_bytes(NULL, key, c->alg, c->tbs, c->signature, NULL) ==
+		   MM_OK;
 }
 
 /* NULL: nothing is wrong. */
@@ -117,7 +119,7 @@ fault_of_order(const struct mm_export *x, const struct mm_entry *e, size_t at)
 	if (e->at_ms < o->order->not_before_ms ||
 	    e->at_ms >= o->order->until_ms)
 		return "made outside the order's window, by the station's "
-		    "clock";
+		       "clock";
 	return NULL;
 }
 
@@ -137,7 +139,7 @@ fault_of_cert(struct mm_export *x, const struct mm_entry *e, size_t order,
 	if (strcmp(serial, field(e, MM_F_SERIAL)) != 0 ||
 	    !is_hash(field(e, MM_F_SPKI_SHA256), c.spki.whole))
 		return "its certificate has another serial number or key than "
-		    "the entry";
+		       "the entry";
 	if (order < x->terms->norders &&
 	    !is_signed(x, x->terms->orders[order].order, &c))
 		return "its certificate is not of the order's CA";
@@ -146,13 +148,14 @@ fault_of_cert(struct mm_export *x, const struct mm_entry *e, size_t order,
 
 /* see export_priv.h */
 enum mm_err
-mm_export_issued(struct mm_export *x, uint64_t index,
-    const struct mm_entry *e, struct mm_bytes der, struct mm_why *why)
+mm_export_issued(struct mm_export *x, uint64_t index, const struct mm_entry *e,
+    struct mm_bytes der, struct mm_why *why)
 {
-	struct mm_export_cert c = { .index = index,
-		.der_at = x->ders.n, .der_n = der.n };
-	struct mm_export_cert *more = room(x->cert, x->ncert, &x->certs,
-	    sizeof(*more));
+	struct mm_export_cert c = {
+		.index = index, .der_at = x->ders.n, .der_n = der.n
+	};
+	struct mm_export_cert *more =
+	    room(x->cert, x->ncert, &x->certs, sizeof(*more));
 	const char *fault;
 
 	if (more == NULL)
@@ -162,8 +165,7 @@ mm_export_issued(struct mm_export *x, uint64_t index,
 	snprintf(c.device, sizeof(c.device), "%.*s", MM_DEVICE_ID_MAX,
 	    field(e, MM_F_DEVICE));
 	snprintf(c.serial, sizeof(c.serial), "%.64s", field(e, MM_F_SERIAL));
-	(void)!mm_hex_parse(field(e, MM_F_SPKI_SHA256), 64, c.spki, 32,
-	    NULL);
+	(void)!mm_hex_parse(field(e, MM_F_SPKI_SHA256), 64, c.spki, 32, NULL);
 	mm_buf_bytes(&x->ders, der);
 	MM_TRY(mm_buf_ok(&x->ders, why));
 	x->cert[x->ncert++] = c;
@@ -180,10 +182,11 @@ enum mm_err
 mm_export_confirmed(struct mm_export *x, uint64_t index,
     const struct mm_entry *e, struct mm_bytes proof, struct mm_why *why)
 {
-	struct mm_export_proof p = { .index = index,
-		.at = x->proofs.n, .n = proof.n };
-	struct mm_export_proof *more = room(x->proof, x->nproof,
-	    &x->proofs_cap, sizeof(*more));
+	struct mm_export_proof p = {
+		.index = index, .at = x->proofs.n, .n = proof.n
+	};
+	struct mm_export_proof *more =
+	    room(x->proof, x->nproof, &x->proofs_cap, sizeof(*more));
 
 	if (more == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "export: out of memory");
@@ -236,8 +239,8 @@ tell_doubles(struct mm_export *x, size_t from, size_t to, const char *what)
 			first = i;
 	for (size_t i = from; i < to; i++)
 		if (i != first)
-			mm_export_fault(x, x->cert[i].index,
-			    x->cert[i].device, what);
+			mm_export_fault(
+			    x, x->cert[i].index, x->cert[i].device, what);
 }
 
 /* Sorted by the serials of certificates at the end. */
@@ -257,11 +260,10 @@ find_doubles(struct mm_export *x)
 		size_t from = 0;
 
 		if (x->ncert > 0)
-			qsort(x->cert, x->ncert, sizeof(*x->cert),
-			    kinds[k].by);
+			qsort(x->cert, x->ncert, sizeof(*x->cert), kinds[k].by);
 		for (size_t i = 1; i <= x->ncert; i++) {
-			if (i < x->ncert && kinds[k].by(&x->cert[from],
-			    &x->cert[i]) == 0)
+			if (i < x->ncert &&
+			    kinds[k].by(&x->cert[from], &x->cert[i]) == 0)
 				continue;
 			tell_doubles(x, from, i, kinds[k].what);
 			from = i;
@@ -298,14 +300,15 @@ count_shares(struct mm_export *x)
 		if (newest(t, o->batch) != o)
 			continue;
 		for (size_t k = 0; k < x->ncert; k++)
-			n += x->cert[k].order < t->norders && strcmp(
-			    t->orders[x->cert[k].order].order->batch,
-			    o->batch) == 0;
+			n += x->cert[k].order < t->norders &&
+			     strcmp(t->orders[x->cert[k].order].order->batch,
+				 o->batch) == 0;
 		if (n <= o->share)
 			continue;
-		snprintf(what, sizeof(what), "batch %s: %" PRId64 " were "
-		    "made, the station's share is %" PRId64, o->batch, n,
-		    o->share);
+		snprintf(what, sizeof(what),
+		    "batch %s: %" PRId64 " were "
+		    "made, the station's share is %" PRId64,
+		    o->batch, n, o->share);
 		mm_export_fault(x, x->tree.size, "", what);
 	}
 }
@@ -314,8 +317,9 @@ static bool
 read_proof(struct mm_bytes json, struct mm_possession *p,
     uint8_t hw[HARDWARE_MAX], struct mm_buf *sig)
 {
-	MM_OWN(json_free) json_t *j = json_loadb((const char *)json.p, json.n,
-	    JSON_REJECT_DUPLICATES, NULL);
+	MM_OWN(json_free)
+	json_t *j = json_loadb(
+	    (const char *)json.p, json.n, JSON_REJECT_DUPLICATES, NULL);
 	const char *nonce = json_string_value(json_object_get(j, "nonce"));
 	const char *id = json_string_value(json_object_get(j, "hardware"));
 	const char *sign = json_string_value(json_object_get(j, "signature"));
@@ -323,8 +327,9 @@ read_proof(struct mm_bytes json, struct mm_possession *p,
 
 	if (nonce == NULL || sign == NULL || n == 0 || n > HARDWARE_MAX ||
 	    mm_hex_parse(nonce, strlen(nonce), p->nonce, sizeof(p->nonce),
-	    NULL) != MM_OK || mm_hex_parse(id, strlen(id), hw, n, NULL) !=
-	    MM_OK || mm_base64_parse(mm_bytes_of(sign), sig, NULL) != MM_OK)
+		NULL) != MM_OK ||
+	    mm_hex_parse(id, strlen(id), hw, n, NULL) != MM_OK ||
+	    mm_base64_parse(mm_bytes_of(sign), sig, NULL) != MM_OK)
 		return false;
 	p->hardware = (struct mm_bytes){ hw, n };
 	p->signature = mm_buf_view(sig);
@@ -345,10 +350,11 @@ fault_of_proof(const struct mm_export *x, const struct mm_export_proof *p,
 	mm_sha256(json, hash);
 	if (p->n == 0 || memcmp(hash, p->sha256, sizeof(hash)) != 0)
 		return "what it signed is missing, or another than the "
-		    "entry's";
+		       "entry's";
 	if (!read_proof(json, &proof, hw, &sig) ||
-	    mm_possession_verify((struct mm_bytes){ x->ders.p + c->der_at,
-	    c->der_n }, &proof, NULL) != MM_OK)
+	    mm_possession_verify(
+		(struct mm_bytes){ x->ders.p + c->der_at, c->der_n }, &proof,
+		NULL) != MM_OK)
 		return "what it signed does not prove its certificate";
 	return NULL;
 }
@@ -362,9 +368,10 @@ check_proofs(struct mm_export *x)
 		const char *fault;
 
 		memcpy(want.serial, p->serial, sizeof(want.serial));
-		fault = fault_of_proof(x, p, x->ncert == 0 ? NULL :
-		    bsearch(&want, x->cert, x->ncert, sizeof(*x->cert),
-		    by_serial));
+		fault = fault_of_proof(x, p,
+		    x->ncert == 0 ? NULL
+				  : bsearch(&want, x->cert, x->ncert,
+					sizeof(*x->cert), by_serial));
 		if (fault != NULL)
 			mm_export_fault(x, p->index, p->device, fault);
 	}

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import shutil
+import subprocess
 
 import pytest
 
@@ -152,3 +153,42 @@ def test_the_whole_station_is_put_back(station):
     assert station.counted() == 1
     assert station.signed()[0]["serial"] != first
     assert station.fact("SN-02", "quota_level") == "software"
+
+
+def test_a_signer_that_hangs(station):
+    """The unit fails with a sentence after a time, and goes on later."""
+    if b"MINTMARK_HANG_AT" not in SIGNER.read_bytes():
+        pytest.skip("needs a build with -Dfaults=true")
+    station.takes(share=1)
+    station.plug(1)
+    code, a = station.provision("SN-01", env={
+        "MINTMARK_HANG_AT": "counted:1"})
+    assert (code, a["reason"]) == (1, "signer"), a
+    station.passes("SN-01")
+    station.once("SN-01")
+    assert station.counted() == 1
+
+
+def test_another_station_program_has_the_signer(station):
+    """Who asks what is made while run is at work is told so at once."""
+    station.takes(share=1)
+    station.plug(1)
+    p = station.begin("run", "--json", stdin=subprocess.PIPE)
+    try:
+        assert p.stdout.readline()
+        p.stdin.write("SN-01\n")
+        p.stdin.flush()
+        while "passed" not in (line := p.stdout.readline()):
+            assert line, "run has ended"
+        order = json.loads(run(*station.argv("status", "--json")).stdout)[
+            "order"]
+        assert "counted" not in order and order["why"], order
+        q = station.give((station.dir / "order.json").read_text())
+        assert q.returncode == 5, q.stdout
+    finally:
+        p.stdin.close()
+        p.terminate()
+        p.wait(30)
+        p.stdout.close()
+        p.stderr.close()
+    station.once("SN-01")
