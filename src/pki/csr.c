@@ -117,7 +117,8 @@ check_alg(const struct mm_csr *csr, struct mm_why *why)
 		    "csr: RFC 2986 4.2: malformed signatureAlgorithm");
 	if (a == NULL)
 		return MM_FAIL(why, MM_EPOLICY,
-		    "csr: signature algorithm is not accepted");
+		    "csr: a signature by %s is not accepted",
+		    mm_alg_foreign(csr->alg));
 	if (!mm_sig_fits(a, csr->spki.type))
 		return MM_FAIL(why, MM_EINPUT,
 		    "csr: signature algorithm does not fit the key");

@@ -64,6 +64,9 @@ MM_MUST enum mm_err mm_spki_split(struct mm_bytes der, struct mm_spki *out,
 
 /* Signature algorithms: which key they need and how they hash. */
 enum mm_sig_kind { MM_SIG_ECDSA, MM_SIG_RSA, MM_SIG_PSS, MM_SIG_ED25519 };
+/* The name of an AlgorithmIdentifier that we have no row for. */
+const char *mm_alg_foreign(struct mm_bytes alg);
+
 struct mm_sig_alg {
 	struct mm_bytes der; /* AlgorithmIdentifier, whole */
 	enum mm_sig_kind kind;

@@ -136,7 +136,8 @@ refuse_alg(struct mm_bytes alg, struct mm_why *why)
 	if (mm_der_oid_is(oid, OID_RSA))
 		return MM_FAIL(why, MM_EINPUT,
 		    "key: RFC 3279 2.3.1: RSA parameters must be NULL");
-	return MM_FAIL(why, MM_EPOLICY, "key: algorithm is not accepted");
+	return MM_FAIL(why, MM_EPOLICY, "key: %s is not accepted: want P-256, "
+	    "P-384, Ed25519 or RSA", mm_alg_foreign(alg));
 }
 
 static enum mm_err

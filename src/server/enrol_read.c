@@ -2,6 +2,7 @@
 #include <strings.h>
 
 #include "base/faults.h"
+#include "base/log.h"
 #include "server/enrol.h"
 
 /* ---- who asks ---- */
@@ -267,6 +268,19 @@ read_json(struct mm_enrol_entry *e)
 	return mm_rest_csr(e->body, e->job, &e->job->why);
 }
 
+/* RFC 8951 3.1: the DER in base64 alone.  Armour is taken and noted, for who
+ * wonders why another server would not. */
+static enum mm_err
+read_est(struct mm_enrol_entry *e)
+{
+	MM_TRY(mm_est_read(e->req->body, &e->job->request, &e->job->why));
+	if (mm_est_is_pem(e->req->body))
+		MM_LOG(MM_LOG_INFO, "pem-request", MM_S("id", e->req->id),
+		    MM_S("text", "taken, though EST wants base64 without "
+				 "BEGIN and END lines (RFC 8951 3.1)"));
+	return MM_OK;
+}
+
 static enum mm_err
 read_request(struct mm_enrol_entry *e)
 {
@@ -277,7 +291,7 @@ read_request(struct mm_enrol_entry *e)
 		return MM_OK;
 	e->reason = MM_R_MALFORMED;
 	if (!e->end->json)
-		MM_TRY(mm_est_read(e->req->body, &job->request, &job->why));
+		MM_TRY(read_est(e));
 	rc = mm_csr_walk(mm_buf_view(&job->request), &job->csr, &job->why);
 	if (rc == MM_EPOLICY)
 		e->reason = MM_R_KEY_TYPE;

@@ -21,10 +21,12 @@ is_der(struct mm_bytes v)
 	return v.n > 2 && v.p[0] == MM_DER_SEQ && (v.p[1] & 0x80) != 0;
 }
 
-static bool
-is_pem(struct mm_bytes v)
+/* see priv.h */
+bool
+mm_est_is_pem(struct mm_bytes body)
 {
 	static const char begin[] = "-----BEGIN ";
+	struct mm_bytes v = trim(body);
 
 	return v.n > sizeof(begin) && memcmp(v.p, begin,
 	    sizeof(begin) - 1) == 0;
@@ -57,7 +59,7 @@ mm_est_read(struct mm_bytes body, struct mm_buf *der, struct mm_why *why)
 		mm_buf_bytes(der, v);
 		return mm_buf_ok(der, why);
 	}
-	if (is_pem(v))
+	if (mm_est_is_pem(v))
 		return read_pem(v, der, why);
 	return mm_base64_parse(v, der, why);
 }

@@ -229,6 +229,8 @@ MM_MUST enum mm_err mm_enrol_device(const struct mm_http_req *req,
 /* base64 in any layout, PEM armour, or DER where it cannot be base64. */
 MM_MUST enum mm_err mm_est_read(struct mm_bytes body, struct mm_buf *der,
     struct mm_why *why);
+/* Whether it begins as PEM does. */
+bool mm_est_is_pem(struct mm_bytes body);
 /* PKCS#7 of the certificates, in base64; wrap as mm_base64_put. */
 void mm_est_put_pkcs7(struct mm_buf *out, struct mm_buf *scratch,
     const struct mm_bytes *der, size_t n, unsigned wrap);

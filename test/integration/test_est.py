@@ -76,6 +76,22 @@ def test_csrattrs(world):
         assert "SEQUENCE" in p.stdout
 
 
+def test_csrattrs_without_a_label():
+    """Of the default label; where there is none the product decides, and what
+    it will be of is not known of a client that has not said who it is."""
+    with World() as w:
+        w.start()
+        a = w.device_call("GET", EST + "/csrattrs")
+        assert a.status == 204 and a.body == b"", a
+        labelled = w.device_call("GET", EST + "/thermo/csrattrs")
+        assert labelled.status == 200
+        w.stop()
+        w.set_conf("default_label", '"thermo"')
+        w.start()
+        a = w.device_call("GET", EST + "/csrattrs")
+        assert a.status == 200 and a.body == labelled.body, a
+
+
 def write(world, name, data):
     path = world.dir / name
     path.write_bytes(data)
@@ -192,6 +208,77 @@ def test_a_key_type_that_the_profile_does_not_take(world, kind):
     t = world.token(f"KT-{kind}", door="bearer")
     a = world.enrol_basic(t, world.key_and_csr(f"KT-{kind}", kind=kind)[1])
     assert a.status == 403 and "key-type-not-allowed" in a.text, a
+
+
+def der(tag, *parts):
+    body = b"".join(parts)
+    n = len(body)
+    head = bytes([n]) if n < 128 else \
+        bytes([0x80 | (n.bit_length() + 7) // 8]) + \
+        n.to_bytes((n.bit_length() + 7) // 8, "big")
+    return bytes([tag]) + head + body
+
+
+def algorithm(oid):
+    return der(0x30, der(6, bytes.fromhex(oid)))
+
+
+def ml_dsa(oid, key_n, signature_n):
+    """A request as a client with OpenSSL 3.5 makes it, by RFC 9881 4 and 5:
+    in all but its numbers."""
+    info = der(0x30, der(2, b"\0"), der(0x30), der(
+        0x30, algorithm(oid), der(3, b"\0" + b"\x5a" * key_n)), der(0xa0))
+    return der(0x30, info, algorithm(oid),
+               der(3, b"\0" + b"\xa5" * signature_n))
+
+
+ML_DSA = {"ML-DSA-44": ("608648016503040311", 1312, 2420),
+          "ML-DSA-65": ("608648016503040312", 1952, 3309),
+          "ML-DSA-87": ("608648016503040313", 2592, 4627)}
+
+
+@pytest.mark.parametrize("name", ML_DSA)
+def test_an_ml_dsa_request_hears_what_is_missing(world, name):
+    """OpenSSL 3.0 cannot verify it; the client can do something about it."""
+    request = ml_dsa(*ML_DSA[name])
+    t = world.token(f"PQ-{name}", door="bearer")
+    csr = write(world, "pq.der", request)
+    said = f"{name} is not accepted: want P-256, P-384, Ed25519 or RSA"
+    a = world.enrol_basic(t, csr)
+    assert a.status == 403 and "key-type-not-allowed" in a.text, a
+    assert said in a.text
+    a = world.rest("POST", f"/devices/PQ-{name}/enrol",
+                   {"csr": base64.b64encode(request).decode()})
+    assert a.status == 403 and said in a.json["detail"], a
+    assert world.rest("GET", f"/tokens/{t['id']}").json["state"] == "minted"
+
+
+def test_a_signature_of_another_kind_is_named(world):
+    """A good key, and over it a signature that nobody here can verify."""
+    was = world.key_and_csr("PQ-S")[1].read_bytes()
+    ecdsa = bytes.fromhex("300a06082a8648ce3d040302")
+    assert was.count(ecdsa) == 1
+    info = was[2 if was[1] < 128 else 2 + (was[1] & 0x7f):was.rindex(ecdsa)]
+    csr = write(world, "pqs.der", der(
+        0x30, info, algorithm(ML_DSA["ML-DSA-65"][0]),
+        der(3, b"\0" + b"\xa5" * 3309)))
+    t = world.token("PQ-S", door="bearer")
+    a = world.enrol_basic(t, csr)
+    assert a.status == 403, a
+    assert "a signature by ML-DSA-65 is not accepted" in a.text
+
+
+def test_pem_is_taken_and_noted(world):
+    for layout, noted in [("PEM", True), ("64 columns", False)]:
+        name = f"NOTE-{len(layout)}"
+        t = world.token(name, door="bearer")
+        csr = world.key_and_csr(name)[1]
+        a = world.device_call(
+            "POST", EST + "/simpleenroll", LAYOUTS[layout](csr),
+            {"Content-Type": PKCS10, "Authorization": basic(t)})
+        assert a.status == 200, a
+        line = f"event=pem-request id={a.headers['x-request-id']} "
+        assert (line in world.log()) == noted, layout
 
 
 # ---- who asks ----
