@@ -61,8 +61,8 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "Address and port for people and their programs; empty switches "
 	    "this role off."),
 	TEXT(public_listen, 0, "0.0.0.0:8080",
-	    "Address and port for CRLs, OCSP and issuer certificates, in "
-	    "plain HTTP; empty switches this role off."),
+	    "Address and port for CRLs and issuer certificates, in plain "
+	    "HTTP; empty switches this role off."),
 	TEXT(public_url, 1, "http://localhost:8080",
 	    "URL of the public listener as the world sees it; it is written "
 	    "into every certificate, so it must outlive them."),

@@ -206,7 +206,7 @@ mm_check_run(const char *config_path)
 {
 	MM_OWN(mm_config_free) struct mm_config *c = NULL;
 	struct mm_why why = { 0 };
-	enum mm_err rc = mm_config_load(config_path, &c, &why), worst = rc;
+	enum mm_err rc = mm_config_load(config_path, &c, &why), first = rc;
 
 	say("configuration", rc, &why);
 	for (size_t i = 0; rc == MM_OK &&
@@ -215,12 +215,12 @@ mm_check_run(const char *config_path)
 		enum mm_err e = checks[i].run(c, &w);
 
 		say(checks[i].what, e, &w);
-		if (e != MM_OK)
-			worst = e;
+		if (first == MM_OK)
+			first = e;
 	}
 	if (rc == MM_OK)
 		say_descriptors(c);
-	if (rc == MM_OK && say_permissions(c, config_path))
-		worst = MM_EPOLICY;
-	return worst == MM_OK ? 0 : mm_err_exit(MM_EINPUT);
+	if (rc == MM_OK && say_permissions(c, config_path) && first == MM_OK)
+		first = MM_EPOLICY;
+	return first == MM_OK ? 0 : mm_err_exit(first);
 }

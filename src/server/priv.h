@@ -99,7 +99,8 @@ int mm_monitor_run(const struct mm_run_args *args);
 int mm_serve_run(const struct mm_run_args *args);
 /* courier.c: the courier's process; exit status. */
 int mm_courier_run(const struct mm_run_args *args);
-/* check.c: prints one line for each thing looked at. */
+/* check.c: prints one line for each thing looked at; the exit status of the
+ * first that is wrong, as a start would have it. */
 int mm_check_run(const char *config_path);
 /* One error line of this program, and the exit status that fits. */
 int mm_server_fail(const char *what, enum mm_err rc, const struct mm_why *why);

@@ -216,6 +216,7 @@ mm_rest_key_revoke(struct mm_rest *r, struct mm_why *why)
 {
 	char id[17];
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
 	MM_TRY(mm_desk_operator_revoke(r->desk, &r->login, id, why));
 	mm_scrapers_tidy(r->s->scrapers, r->reader);
@@ -227,6 +228,7 @@ mm_rest_key_erase(struct mm_rest *r, struct mm_why *why)
 {
 	char id[17];
 
+	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
 	MM_TRY(mm_desk_operator_erase(r->desk, &r->login, id, why));
 	return answer_key(r, id, why);

@@ -78,6 +78,9 @@ def test_missing_file(still, file):
     path.rename(f"{path}.away")
     try:
         fails(still, path.name, status=4)
+        if "signer/" not in file:  # the signer's are for the signer alone
+            p = run(DAEMON, "check", "--config", still.conf, check=False)
+            assert p.returncode == 4 and path.name in p.stderr, p
     finally:
         os.rename(f"{path}.away", path)
 

@@ -129,10 +129,12 @@ def example_of(world, op, names):
     return text
 
 
+def rank(row):
+    method, _, op = row
+    return LAST.get(op["operationId"], ORDER[method])
+
+
 def test_every_example_works(world, names):
-    def rank(row):
-        method, _, op = row
-        return LAST.get(op["operationId"], ORDER[method])
     for method, path, op in sorted(OPERATIONS, key=rank):
         a = rest(world, method.upper(), fill(path, names),
                  example_of(world, op, names))
@@ -246,6 +248,37 @@ def test_bad_bodies(world, names, method, path, op):
         a = world.rest(method.upper(), where, body)
         assert 400 <= a.status < 500, (body[:40], a)
         check(op, a)
+
+
+def test_no_operation_passes_over_a_member(world, names):
+    """Not one that is not known, whether or not it takes a body: who misspells
+    one hears of it, and what it was sent to is as it was."""
+    csr = base64.b64encode(world.key_and_csr("WALK-9")[1].read_bytes())
+    world.rest("POST", "/products", {"name": names["name"]["products"]})
+    made = {
+        "devices": world.rest("POST", "/devices", {
+            "id": "WALK-9", "product": "thermo"}).json["id"],
+        "tokens": world.token("WALK-8")["id"],
+        "keys": world.rest("POST", "/keys", {
+            "name": "walk", "roles": ["auditor"]}).json["id"],
+        "webhooks": world.rest("POST", "/webhooks", {
+            "url": "https://localhost:9/x"}).json["id"]}
+    serial = world.rest("POST", "/devices/WALK-9/enrol",
+                        {"csr": csr.decode()}).json["serial"]
+    mine = {**names, "id": {**names["id"], **made},
+            "serial": {"certificates": serial}}
+    read = ["/devices/WALK-9", f"/tokens/{made['tokens']}",
+            f"/certificates/{serial}", f"/webhooks/{made['webhooks']}"]
+    before = [world.rest("GET", path).json for path in read]
+    keys = world.rest("GET", "/keys").json
+    for method, path, op in sorted(OPERATIONS, key=rank):
+        if method not in ("post", "put", "patch"):
+            continue
+        a = rest(world, method.upper(), fill(path, mine), {"nosuch": 1})
+        assert a.status == 400, (method, path, a)
+        check(op, a)
+    assert before == [world.rest("GET", path).json for path in read]
+    assert keys == world.rest("GET", "/keys").json
 
 
 def wrong_values(schema):
