@@ -178,6 +178,41 @@ print_json(struct listing *l, const json_t *items)
 	}
 }
 
+/* What is no page is not the end of the list. */
+static enum mm_err
+check_page(const struct listing *l, const json_t *items, const char *next,
+    struct mm_why *why)
+{
+	json_t *item;
+	size_t i;
+
+	if (!json_is_array(items))
+		return MM_FAIL(why, MM_EAGAIN, "the server's answer is no page "
+		    "of a list");
+	json_array_foreach(items, i, item)
+		if (!json_is_object(item))
+			return MM_FAIL(why, MM_EAGAIN, "the server's page has "
+			    "something that is no row");
+	if (next[0] != '\0' && strcmp(next, l->after) == 0)
+		return MM_FAIL(why, MM_EAGAIN, "the server's page leads to "
+		    "itself");
+	return MM_OK;
+}
+
+static void
+print_page(struct listing *l, json_t *items)
+{
+	size_t n = json_array_size(items);
+
+	if (l->cli->json)
+		print_json(l, items);
+	else if (n > 0)
+		mm_table_rows(&l->table, items);
+	l->any = l->any || n > 0;
+	if (l->left > 0)
+		l->left = (long)n < l->left ? l->left - (long)n : 0;
+}
+
 /* Prints one page; l->after becomes the next one's key. */
 static enum mm_err
 page(struct listing *l, struct mm_why *why)
@@ -186,24 +221,18 @@ page(struct listing *l, struct mm_why *why)
 	MM_OWN(json_free) json_t *answer = NULL;
 	struct mm_client *c;
 	json_t *items;
-	size_t n;
+	const char *next;
 
 	MM_TRY(page_url(l, &b, why));
 	MM_TRY(mm_cli_client(l->cli, &c, why));
 	MM_TRY(mm_client_call(c, "GET", mm_buf_cstr(&b), NULL, &answer, why));
 	items = json_object_get(answer, "items");
-	n = json_array_size(items);
-	if (!mm_text_copy(l->after, sizeof(l->after),
-		mm_bytes_of(mm_json_text(answer, "next"))))
+	next = mm_json_text(answer, "next");
+	MM_TRY(check_page(l, items, next, why));
+	if (!mm_text_copy(l->after, sizeof(l->after), mm_bytes_of(next)))
 		return MM_FAIL(why, MM_ELIMIT, "the server's key of the next "
 		    "page is too long");
-	if (l->cli->json)
-		print_json(l, items);
-	else if (n > 0)
-		mm_table_rows(&l->table, items);
-	l->any = l->any || n > 0;
-	if (l->left > 0)
-		l->left = (long)n < l->left ? l->left - (long)n : 0;
+	print_page(l, items);
 	return !ferror(stdout) ? MM_OK
 	    : MM_FAIL(why, MM_ESYS, "cannot write the output");
 }
