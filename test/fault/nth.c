@@ -1,7 +1,8 @@
 /*
  * Preloaded: makes one call fail.  FAIL_ALLOC=n: the n-th allocation;
  * FAIL_WRITE=n: the n-th write, pwrite, fsync, fdatasync or rename, with
- * ENOSPC.  FAIL_SAY=path: a file that is made when it happened.
+ * ENOSPC; FAIL_READ=n: the n-th read of a file, with EIO.  FAIL_SAY=path: a
+ * file that is made when it happened, and grows by a byte with each later read.
  *
  * For processes that serve: if this library's folder has a file of the name of
  * a process ("serve" of mintmarkd, "run" of mintmark-signer) it is mapped at the start, when no sandbox is in place yet, and holds struct ctl:
@@ -30,7 +31,7 @@ struct ctl { /* of long: 0 is not armed, n counts down to the fault */
 	atomic_long calls; /* allocations since the test set it to 0 */
 };
 
-static atomic_long allocs = -1, writes = -1;
+static atomic_long allocs = -1, writes = -1, reads = -1;
 static struct ctl *_Atomic ctl;
 
 static void
@@ -41,6 +42,18 @@ say(void)
 
 	if (fd >= 0)
 		close(fd);
+}
+
+static void
+say_more(void)
+{
+	const char *path = getenv("FAIL_SAY");
+	int fd = path ? open(path, O_WRONLY | O_APPEND) : -1;
+
+	if (fd < 0)
+		return;
+	dprintf(fd, ".");
+	close(fd);
 }
 
 /* glibc gives constructors main's arguments. */
@@ -71,11 +84,13 @@ __attribute__((constructor)) static void
 begin(int argc, char **argv)
 {
 	const char *a = getenv("FAIL_ALLOC"), *w = getenv("FAIL_WRITE");
+	const char *r = getenv("FAIL_READ");
 	char folder[512];
 	Dl_info own;
 
 	allocs = a ? atol(a) : 0;
 	writes = w ? atol(w) : 0;
+	reads = r ? atol(r) : 0;
 	if (dladdr((void *)begin, &own) == 0 || own.dli_fname == NULL ||
 	    strlen(own.dli_fname) >= sizeof(folder))
 		return;
@@ -165,6 +180,22 @@ realloc(void *p, size_t n)
 	static typeof(name) *real; \
 	if (real == NULL) \
 		*(void **)&real = dlsym(RTLD_NEXT, #name)
+
+ssize_t
+read(int fd, void *p, size_t n)
+{
+	REAL(read);
+	struct stat st;
+
+	if (getenv("FAIL_READ") == NULL || fstat(fd, &st) != 0 ||
+	    !S_ISREG(st.st_mode))
+		return real(fd, p, n);
+	if (hit(&reads))
+		return errno = EIO, -1;
+	if (reads <= 0)
+		say_more();
+	return real(fd, p, n);
+}
 
 ssize_t
 write(int fd, const void *p, size_t n)

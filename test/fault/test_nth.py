@@ -5,6 +5,7 @@ Runs the plain build (an interposed malloc and a sanitizer do not mix).
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -99,6 +100,34 @@ def test_the_command_line(world, shim, tmp_path, what):
             "token": [mint, "--context", world.context, "token", "create",
                       "--device", f"NC-{what}"]}[what]
     assert rounds(shim, tmp_path, "FAIL_ALLOC", lambda: argv) > 0
+
+
+def test_verify_stops_at_what_it_cannot_read(shim, tmp_path):
+    """A disk that fails is no falsified ledger, and is read no further."""
+    kept = ROOT / "test/vectors/ledger/0.1.0/one"
+    argv = [str(a) for a in (
+        PLAIN / "src/cli/mintmark", "ledger", "verify", kept / "export",
+        "--key", json.loads((kept / "contents.json").read_text())["key"])]
+    said, failed = tmp_path / "said", set()
+    for n in range(1, 100):
+        said.unlink(missing_ok=True)
+        p = subprocess.run(argv, capture_output=True, text=True, timeout=60,
+                           env={**os.environ, "LD_PRELOAD": str(shim),
+                                "FAIL_READ": str(n), "FAIL_SAY": str(said)})
+        if not said.exists():
+            break
+        assert p.returncode == 1 and p.stdout == "", (n, p)
+        assert "Input/output error" in p.stderr, (n, p)
+        assert "by accident" not in p.stderr, p
+        path = re.search(r"export/(\S+):", p.stderr)[1]
+        # only what the bundles before it are compared with
+        before = re.fullmatch(r"tile/entries/(\d+)(\.p/\d+)?", path)
+        most = 2 * int(before[1]) if before else 0
+        assert len(said.read_text()) <= most, (path, "read on")
+        failed.add(path)
+    assert p.returncode == 0 and "verified:" in p.stdout, p
+    assert {"checkpoint", "tile/entries/000", "tile/entries/001",
+            "tile/0/000", "tile/0/001"} < failed
 
 
 def test_the_signers_init(world, shim, tmp_path):
