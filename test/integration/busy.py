@@ -11,7 +11,7 @@ from receiver import Receiver
 from test_four_eyes import glass
 from test_operators import by_cert, id_of, key, person, register
 from test_webhooks import add_conf
-from world import World, faketime, serial_of
+from world import World, faketime, serial_of, until
 
 PROFILES = """
 profile "factory" {
@@ -54,10 +54,7 @@ class Busy:
         return a.json
 
     def until(self, what, seconds=60):
-        end = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < end, self.w.log()[-3000:]
-            time.sleep(0.05)
+        until(what, seconds, told=lambda: self.w.log()[-3000:])
 
     def entries(self, of):
         got = self.ok("GET", f"/ledger/entries?limit=1000&type={of}")

@@ -15,21 +15,13 @@ import json
 import re
 import shutil
 import sys
-import time
 
 import postgres
 from busy import Busy
 from nodes import Cluster, kill_all, passphrase_run
-from world import ROOT, SIGNER, faketime, run
+from world import ROOT, SIGNER, faketime, run, until
 
 KEPT = ROOT / "test/vectors/ledger"
-
-
-def until(what, seconds=60):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.1)
 
 
 def covered(w):

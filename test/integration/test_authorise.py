@@ -17,8 +17,8 @@ import time
 import pytest
 
 from receiver import Receiver, verify
-from test_webhooks import add_conf, entries, until
-from world import DAEMON, World, free_ports, run
+from test_webhooks import add_conf, entries
+from world import DAEMON, World, free_ports, run, until
 
 TIMEOUT_S = 2
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from world import MINT, World
+from world import MINT, World, until
 
 TOKENS = 25
 
@@ -280,13 +280,6 @@ def raw_wait(world, ctx, query):
 
 def waits(world):
     return world.rest("GET", "/status").json["waiting"]
-
-
-def until(what, seconds=30):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "in time"
-        time.sleep(0.01)
 
 
 def test_who_has_gone_waits_no_longer(world):

@@ -14,11 +14,10 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
-from world import ROOT, World, free_ports, run, serial_of
+from world import ROOT, World, free_ports, run, serial_of, until
 
 ALLOW = ROOT / "examples/broker-allow-list/allow_list.py"
 AWS = ROOT / "examples/aws-register/aws_register.py"
@@ -53,13 +52,6 @@ def enrol(world, name):
     der = subprocess.run(["openssl", "x509", "-in", pem, "-outform", "DER"],
                          capture_output=True, check=True).stdout
     return serial_of(pem), hashlib.sha256(der).hexdigest()
-
-
-def until(what, seconds=20):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "in time"
-        time.sleep(0.02)
 
 
 def load(path):

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import world
 from nodes import Cluster, kill_all, passphrase_run
 from postgres import Postgres
 from test_enrol import entries, journal
@@ -32,15 +33,8 @@ def cluster(server):
 
 
 def until(what, seconds=RESUME_S):
-    """The first true answer."""
-    end = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            got = what()
-            if got:
-                return got
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
+    """A node that is away or not yet awake is no failure."""
+    return world.until(what, seconds, (OSError, http.client.HTTPException))
 
 
 class Load:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from world import World, sanitized
+from world import World, sanitized, until
 
 N = 500
 SOURCES = 10       # addresses that they come from
@@ -160,13 +160,6 @@ def opened(w):
     """Connections that the server has, this one among them."""
     a = w.rest("GET", "/status").json["listeners"]
     return a["devices"]["open"] + a["operators"]["open"]
-
-
-def until(what, seconds):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "in time"
-        time.sleep(0.1)
 
 
 def test_500_slow_clients_hold_up_nobody(w):

@@ -12,7 +12,7 @@ import pytest
 
 from receiver import Receiver, verify
 from records import records
-from world import World, sanitized
+from world import World, sanitized, until
 
 RETRIES = '{"1s", "1s"}'
 
@@ -61,16 +61,6 @@ def show(world, hook):
     a = world.rest("GET", f"/webhooks/{hook['id']}")
     assert a.status == 200, a
     return a.json
-
-
-def until(what, seconds=60):
-    end = time.monotonic() + seconds
-    while True:
-        v = what()
-        if v:
-            return v
-        assert time.monotonic() < end, "in time"
-        time.sleep(0.02)
 
 
 def post(world, hook, what, body=None, status=200):

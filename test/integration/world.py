@@ -74,6 +74,19 @@ def no_finding(said):
     assert at is None, said[max(0, at - 200):at + 3000]
 
 
+def until(what, seconds=60, passing=(), told=lambda: "in time"):
+    """The first true answer of what(), of which those exceptions say "not
+    yet"; told() is what a failure shows."""
+    end = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(*passing):
+            got = what()
+            if got:
+                return got
+        assert time.monotonic() < end, told()
+        time.sleep(0.02)
+
+
 def sanitized():
     """Whether a sanitizer's memory and time are in what is measured."""
     return b"__asan_init" in DAEMON.read_bytes()
