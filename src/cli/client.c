@@ -193,43 +193,62 @@ add(struct curl_slist **list, const char *line)
 	return MM_OK;
 }
 
+struct call {
+	const char *method, *url;
+	const char *body; /* NULL: none */
+	bool changes;     /* something at the server */
+	struct mm_buf *answer;
+	long status;
+};
+
 static enum mm_err
-exchange(struct mm_client *c, const char *method, const char *url,
-    const char *body, struct mm_buf *answer, long *status, struct mm_why *why)
+put_head(const struct mm_client *c, const struct call *k,
+    struct curl_slist **head)
+{
+	if (c->auth != NULL)
+		MM_TRY(add(head, (const char *)c->auth->p));
+	if (k->body != NULL)
+		MM_TRY(add(head, "Content-Type: application/json"));
+	if (c->idempotency[0] != '\0')
+		MM_TRY(add(head, c->idempotency));
+	if (c->approval[0] != '\0' && k->changes)
+		MM_TRY(add(head, c->approval));
+	if (c->if_match[0] != '\0' && k->changes)
+		MM_TRY(add(head, c->if_match));
+	return add(head, "Expect:");
+}
+
+static void
+set_options(struct mm_client *c, const struct call *k,
+    struct curl_slist *head)
+{
+	curl_easy_setopt(c->curl, CURLOPT_URL, k->url);
+	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, head);
+	curl_easy_setopt(c->curl, CURLOPT_HTTPGET, 1L);
+	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, k->method);
+	if (k->body != NULL || k->changes)
+		curl_easy_setopt(c->curl, CURLOPT_COPYPOSTFIELDS,
+		    k->body ? k->body : "");
+	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, k->answer);
+}
+
+static enum mm_err
+exchange(struct mm_client *c, struct call *k, struct mm_why *why)
 {
 	MM_OWN(slist_free) struct curl_slist *head = NULL;
-	bool changes = strcmp(method, "GET") != 0;
 	CURLcode rc;
 
-	if (c->auth != NULL)
-		MM_TRY(add(&head, (const char *)c->auth->p));
-	if (body != NULL)
-		MM_TRY(add(&head, "Content-Type: application/json"));
-	if (c->idempotency[0] != '\0')
-		MM_TRY(add(&head, c->idempotency));
-	if (c->approval[0] != '\0' && changes)
-		MM_TRY(add(&head, c->approval));
-	if (c->if_match[0] != '\0' && changes)
-		MM_TRY(add(&head, c->if_match));
-	MM_TRY(add(&head, "Expect:"));
-	curl_easy_setopt(c->curl, CURLOPT_URL, url);
-	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, head);
-	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
-	curl_easy_setopt(c->curl, CURLOPT_HTTPGET, 1L);
-	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
-	if (body != NULL || changes)
-		curl_easy_setopt(c->curl, CURLOPT_COPYPOSTFIELDS,
-		    body ? body : "");
-	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, answer);
+	MM_TRY(put_head(c, k, &head));
+	set_options(c, k, head);
 	c->request_id[0] = c->error[0] = '\0';
 	c->retry_after_s = c->version = -1;
 	rc = curl_easy_perform(c->curl);
 	c->idempotency[0] = '\0';
-	if (changes)
+	if (k->changes)
 		c->approval[0] = c->if_match[0] = '\0';
 	if (rc != CURLE_OK)
 		return mm_easy_failed(c->server, rc, c->error, why);
-	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, status);
+	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &k->status);
 	return MM_OK;
 }
 
@@ -251,7 +270,8 @@ call(struct mm_client *c, const char *method, const char *path,
     const char *text, struct mm_buf *answer, struct mm_why *why)
 {
 	char url[URL_N];
-	long status = 0;
+	struct call k = { .method = method, .url = url, .body = text,
+		.changes = strcmp(method, "GET") != 0, .answer = answer };
 	json_t *v;
 	enum mm_err rc;
 
@@ -259,13 +279,13 @@ call(struct mm_client *c, const char *method, const char *path,
 	    sizeof(url))
 		return MM_FAIL(why, MM_ELIMIT, "path too long");
 	c->waits[0] = '\0';
-	MM_TRY(exchange(c, method, url, text, answer, &status, why));
-	if (status == 202)
+	MM_TRY(exchange(c, &k, why));
+	if (k.status == 202)
 		return waiting(c, answer, why);
-	if (status >= 200 && status < 300)
+	if (k.status >= 200 && k.status < 300)
 		return MM_OK;
 	v = json_loadb((const char *)answer->p, answer->n, 0, NULL);
-	rc = mm_problem_fail(status, v, why);
+	rc = mm_problem_fail(k.status, v, why);
 	json_decref(v);
 	return rc;
 }

@@ -280,12 +280,32 @@ block(struct mm_buf *out, const struct mm_conf_block *b, const char *title,
 	mm_buf_text(out, "}\n");
 }
 
-/* see plan.h */
-void
-mm_plan_config(const struct mm_plan *p, struct mm_buf *out)
+/* Texts of the configuration that the plan does not have as such. */
+struct derived {
+	char certificate[MM_PATH_MAX], key[MM_PATH_MAX];
+	char tls_crt[MM_PATH_MAX], tls_key[MM_PATH_MAX];
+	char subject[256];
+};
+
+static void
+derive(const struct mm_plan *p, struct derived *d)
 {
-	char certificate[MM_PATH_MAX], key[MM_PATH_MAX], tls_crt[MM_PATH_MAX],
-	    tls_key[MM_PATH_MAX], subject[256];
+	snprintf(d->certificate, sizeof(d->certificate), "%s/issuing.crt",
+	    p->dir);
+	snprintf(d->key, sizeof(d->key), "%.400s/keys/issuing.key",
+	    p->signer_dir);
+	snprintf(d->tls_crt, sizeof(d->tls_crt), "%.400s/tls.crt",
+	    p->server_dir);
+	snprintf(d->tls_key, sizeof(d->tls_key), "%.400s/tls.key",
+	    p->server_dir);
+	snprintf(d->subject, sizeof(d->subject),
+	    "O=%s\nCN={device}\nserialNumber={device}", p->name);
+}
+
+static void
+daemon_keys(struct mm_buf *out, const struct mm_plan *p,
+    const struct derived *d)
+{
 	const struct value top[] = {
 		{ "name", p->name },
 		{ "production", p->production ? "true" : "false" },
@@ -302,31 +322,42 @@ mm_plan_config(const struct mm_plan *p, struct mm_buf *out)
 		{ "public_listen", p->public_listen },
 		{ "public_url", p->public_url },
 		{ "devices_url", p->devices_url },
-		{ "tls_certificate", tls_crt }, { "tls_key", tls_key },
+		{ "tls_certificate", d->tls_crt }, { "tls_key", d->tls_key },
 		{ "trust_anchor", p->anchor_path },
 		{ "ledger_origin", p->origin },
 	};
+
+	keys(out, mm_settings_keys, mm_settings_nkeys, top,
+	    sizeof(top) / sizeof(top[0]), "");
+}
+
+static void
+blocks(struct mm_buf *out, const struct mm_plan *p, const struct derived *d)
+{
 	const struct value issuer[] = {
-		{ "certificate", certificate }, { "key", key },
+		{ "certificate", d->certificate }, { "key", d->key },
 	};
 	const struct value profile[] = {
-		{ "issuer", "issuing" }, { "subject", subject },
+		{ "issuer", "issuing" }, { "subject", d->subject },
 		{ "bearer", p->bearer ? "true" : "false" },
 		/* What a server in wrong hands could make, at the most. */
 		{ "per_minute", "6000" }, { "per_day", "1000000" },
 	};
 
-	snprintf(certificate, sizeof(certificate), "%s/issuing.crt", p->dir);
-	snprintf(key, sizeof(key), "%.400s/keys/issuing.key", p->signer_dir);
-	snprintf(tls_crt, sizeof(tls_crt), "%.400s/tls.crt", p->server_dir);
-	snprintf(tls_key, sizeof(tls_key), "%.400s/tls.key", p->server_dir);
-	snprintf(subject, sizeof(subject),
-	    "O=%s\nCN={device}\nserialNumber={device}", p->name);
-	mm_buf_text(out, "# mintmark.conf: written by \"mintmark init\"; "
-	    "checked by \"mintmarkd check\".\n\n");
-	keys(out, mm_settings_keys, mm_settings_nkeys, top,
-	    sizeof(top) / sizeof(top[0]), "");
 	block(out, &mm_issuer_block, "issuing", issuer, 2);
 	block(out, &mm_profile_block, p->product, profile,
 	    p->production ? 5 : 3);
+}
+
+/* see plan.h */
+void
+mm_plan_config(const struct mm_plan *p, struct mm_buf *out)
+{
+	struct derived d;
+
+	derive(p, &d);
+	mm_buf_text(out, "# mintmark.conf: written by \"mintmark init\"; "
+	    "checked by \"mintmarkd check\".\n\n");
+	daemon_keys(out, p, &d);
+	blocks(out, p, &d);
 }
