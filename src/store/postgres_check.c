@@ -6,7 +6,7 @@
 
 /* What a session must be, and what the server must promise. */
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define SERVER_MIN     150000
 
 /*
@@ -142,8 +142,9 @@ check_version(struct pg *db, struct mm_why *why)
 		    "database: not one of Mintmark's");
 	if (atoi(PQgetvalue(res, 0, 1)) != SCHEMA_VERSION)
 		return MM_FAIL(why, MM_EPOLICY, "database: schema version "
-		    "is %s, this program's is %d", PQgetvalue(res, 0, 1),
-		    SCHEMA_VERSION);
+		    "is %s, this program's is %d%s", PQgetvalue(res, 0, 1),
+		    SCHEMA_VERSION, db->writes ? "" : ": start mintmarkd, "
+		    "which brings an older one up to date");
 	db->op = (Oid)strtoul(PQgetvalue(res, 0, 2), NULL, 10);
 	db->ops = (Oid)strtoul(PQgetvalue(res, 0, 3), NULL, 10);
 	return MM_OK;
@@ -165,7 +166,39 @@ schema_make(struct pg *db, bool named, struct mm_why *why)
 	if (err == MM_OK)
 		err = run(db, mm_postgres_reads_schema, why);
 	if (err == MM_OK)
+		err = run(db, mm_postgres_3_schema, why);
+	if (err == MM_OK)
 		err = run(db, "COMMIT", why);
+	if (err != MM_OK)
+		mm_pg_disconnect(db);
+	return err;
+}
+
+/* Nodes may start at once: the row is locked while the version is looked at. */
+static enum mm_err
+grow(struct pg *db, bool *grown, struct mm_why *why)
+{
+	MM_OWN(mm_pg_clear) PGresult *res = NULL;
+
+	MM_TRY(mm_pg_text(db, "SELECT 1 FROM meta WHERE application ="
+	    " 'mintmark' AND version = 2 FOR UPDATE", &res, why));
+	*grown = PQntuples(res) == 1;
+	return *grown ? run(db, mm_postgres_3_schema, why) : MM_OK;
+}
+
+/* Of the version before, by who writes; whole or not at all. */
+static enum mm_err
+bring_up(struct pg *db, struct mm_why *why)
+{
+	bool grown = false;
+	enum mm_err err;
+
+	if (!db->writes)
+		return MM_OK;
+	MM_TRY(run(db, "BEGIN", why));
+	err = grow(db, &grown, why);
+	if (err == MM_OK)
+		err = run(db, grown ? "COMMIT" : "ROLLBACK", why);
 	if (err != MM_OK)
 		mm_pg_disconnect(db);
 	return err;
@@ -178,8 +211,10 @@ mm_pg_schema(struct pg *db, struct mm_why *why)
 	MM_OWN(mm_pg_clear) PGresult *res = NULL;
 
 	MM_TRY(mm_pg_text(db, tables, &res, why));
-	if (strcmp(PQgetvalue(res, 0, 0), "t") == 0)
+	if (strcmp(PQgetvalue(res, 0, 0), "t") == 0) {
+		MM_TRY(bring_up(db, why));
 		return check_version(db, why);
+	}
 	if (strcmp(PQgetvalue(res, 0, 1), "t") == 0)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "database: not one of Mintmark's");

@@ -39,6 +39,16 @@ static const uint16_t column_type[C_COLUMNS] = {
 
 /* ---- each kind's members ---- */
 
+static void
+of_batch(const struct mm_op_share *s, struct val v[C_COLUMNS])
+{
+	v[C_TEXT1] = TEXT(s->place);
+	v[C_TEXT2] = BYTES(s->unit);
+	v[C_FROM_AT] = INT(s->version);
+	v[C_TO_AT] = INT(s->most);
+	v[C_REVOKED_AT] = INT(s->station_most);
+}
+
 /* Of an issued certificate and of an orphan. */
 static void
 cert(const struct mm_cert_row *r, struct val v[C_COLUMNS])
@@ -70,6 +80,8 @@ issue(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_SPKI] = BLOB(i->row.spki_sha256, 32);
 	v[C_BODY] = BYTES(i->der);
 	v[C_FLAG] = INT(i->confirmed);
+	if (i->share != NULL)
+		of_batch(i->share, v);
 	if (i->replaces != NULL)
 		v[C_OTHER] = BLOB(i->replaces, 16);
 	if (strncmp(authority, TOKEN, strlen(TOKEN)) == 0)
@@ -245,6 +257,12 @@ doc(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_NUMBER] = INT(d->expect == MM_DOC_ANY ? -1 : (int64_t)d->expect);
 	if (d->body.n > 0)
 		v[C_BODY] = BYTES(d->body);
+	if (d->counts[0] != NULL)
+		v[C_TEXT1] = TEXT(d->counts[0]);
+	if (d->counts[1] != NULL)
+		v[C_TEXT2] = TEXT(d->counts[1]);
+	if (d->counted != NULL)
+		v[C_FROM_AT] = INT(*d->counted);
 }
 
 static void

@@ -132,6 +132,15 @@ mm_sqlite_op_fn mm_sqlite_issue, mm_sqlite_confirm, mm_sqlite_revoke,
     mm_sqlite_operator_erase, mm_sqlite_operator_used,
     mm_sqlite_checkpoint_put, mm_sqlite_crl_put, mm_sqlite_answer_put,
     mm_sqlite_doc_put, mm_sqlite_devices_index;
+/* Counts (sqlite_share.c); NULL: the certificate is of no batch. */
+enum mm_err mm_sqlite_count_is(struct sqlite_store *s, const char *id,
+    uint64_t want, struct mm_why *why);
+enum mm_err mm_sqlite_count_up(struct sqlite_store *s, const char *id,
+    struct mm_why *why);
+enum mm_err mm_sqlite_share_check(struct sqlite_store *s,
+    const struct mm_op_share *sh, struct mm_why *why);
+enum mm_err mm_sqlite_share_write(struct sqlite_store *s,
+    const struct mm_op_share *sh, const char *device, struct mm_why *why);
 
 /*
  * The op's entries from number first on, n of them, are about one object

@@ -332,7 +332,9 @@ mm_sqlite_issue(struct sqlite_store *s, struct mm_op *op, bool *written,
 	MM_TRY(check_authority(s, i, &p, &a, why));
 	MM_TRY(check_presented(s, i->row.authority, why));
 	MM_TRY(check_predecessor(s, &i->row, &p, why));
+	MM_TRY(mm_sqlite_share_check(s, i->share, why));
 	MM_TRY(issue_write(s, op, &p, &a, why));
+	MM_TRY(mm_sqlite_share_write(s, i->share, i->row.device, why));
 	*written = true;
 	return MM_OK;
 }

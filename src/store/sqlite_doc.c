@@ -34,7 +34,12 @@ mm_sqlite_doc_put(
 	if (err != MM_OK && err != MM_ENOTFOUND)
 		return err;
 	MM_TRY(expected(d, have, why));
+	if (d->counted != NULL)
+		MM_TRY(mm_sqlite_count_is(s, d->counts[0], *d->counted, why));
 	*written = true;
+	for (unsigned i = 0; i < 2; i++)
+		if (d->counts[i] != NULL)
+			MM_TRY(mm_sqlite_count_up(s, d->counts[i], why));
 	d->version = d->body.n == 0 ? 0 : (uint64_t)have + 1;
 	if (d->body.n == 0)
 		return mm_sqlite_exec(

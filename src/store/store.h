@@ -133,6 +133,13 @@ enum mm_doc_kind {
 	MM_DOC_SECRET,     /* a secret's version; id: what it is for */
 	MM_DOC_NOTED,      /* what the ledger was told once for all */
 	MM_DOC_BEGUN,      /* a call under an Idempotency-Key, not answered */
+	MM_DOC_BATCH,      /* a production order */
+	MM_DOC_STATION,    /* a place that makes devices; its last order */
+	MM_DOC_ORDER,      /* the newest; id: station "/" batch */
+	MM_DOC_PAPER,      /* a piece of a text; id: its SHA-256 "." number */
+	MM_DOC_UNIT,       /* what became of one; id: batch "/" device */
+	MM_DOC_COUNT,      /* its version is a number; see mm_op_share */
+	MM_DOC_LINE,       /* whose a credential of the line is; id: its */
 	MM_DOC_MINTED,     /* tokens of a day; id: the credential's */
 	MM_DOC_KINDS
 };
@@ -184,11 +191,25 @@ enum mm_op_kind {
  * replaces: the claim's present serial, which must be unconfirmed; it becomes
  * revoked (superseded, 4) in the same step with entries of its own.
  */
+/*
+ * A batch that a certificate counts in.  In the same step the counts of the
+ * batch and of the station, MM_DOC_COUNT "batch" and "batch/station", become
+ * one more, and MM_DOC_UNIT "batch/device" becomes unit.  MM_ECONFLICT: the
+ * batch's document is not at that version any more, or a count is not below
+ * its most.
+ */
+struct mm_op_share {
+	char batch[MM_NAME_MAX + 1];
+	char place[2 * (MM_NAME_MAX + 1)]; /* "batch/station", "batch/" */
+	uint64_t version, most, station_most;
+	struct mm_bytes unit; /* JSON */
+};
 struct mm_op_issue {
 	struct mm_cert_row row;     /* state and entry are the store's */
 	struct mm_bytes der;
 	const uint8_t *replaces;    /* 16 bytes or NULL */
 	bool confirmed;             /* profile confirm = issue */
+	const struct mm_op_share *share; /* NULL: of no batch */
 };
 /*
  * Idempotent: MM_OK without entries if it was; MM_ECONFLICT if it is held or
@@ -298,6 +319,8 @@ struct mm_op_doc {
 	char id[MM_DOC_ID_MAX + 1];
 	uint64_t expect;            /* 0: must be new; MM_DOC_ANY */
 	struct mm_bytes body;       /* empty: takes it away */
+	const char *counts[2];      /* of MM_DOC_COUNT, one more; NULL: none */
+	const uint64_t *counted;    /* counts[0] is that yet, else MM_ESTALE */
 	uint64_t version;           /* out: of what now stands; 0: nothing */
 };
 

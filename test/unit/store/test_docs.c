@@ -144,6 +144,118 @@ list(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+/* ---- counts ---- */
+
+static uint64_t
+count_of(struct fx *f, enum mm_doc_kind kind, const char *id)
+{
+	struct mm_buf body = MM_BUF_INIT(100);
+	uint64_t version = 0;
+	enum mm_err err = mm_get_doc(f->r, kind, id, &version, &body, NULL);
+
+	assert_true(err == MM_OK || err == MM_ENOTFOUND);
+	mm_buf_done(&body);
+	return version;
+}
+
+struct take {
+	const char *what;
+	unsigned n;       /* which certificate */
+	const char *place;
+	uint64_t version, most, station_most;
+	enum mm_err want;
+};
+/* Batch B is at version 1; three certificates, two of them a station's. */
+static const struct take takes[] = {
+	{ "of another version", 1, "B/l1", 2, 3, 2, MM_ECONFLICT },
+	{ "of no batch", 1, "C/l1", 1, 3, 2, MM_ECONFLICT },
+	{ "none at all", 1, "B/l1", 1, 0, 2, MM_ECONFLICT },
+	{ "the first", 1, "B/l1", 1, 3, 2, MM_OK },
+	{ "the first again", 1, "B/l1", 1, 3, 2, MM_ECONFLICT },
+	{ "the second", 2, "B/l1", 1, 3, 2, MM_OK },
+	{ "more than the share", 3, "B/l1", 1, 3, 2, MM_ECONFLICT },
+	{ "another station's", 3, "B/l2", 1, 3, 2, MM_OK },
+	{ "more than the quota", 4, "B/l2", 1, 3, 2, MM_ECONFLICT },
+	{ "without a station", 4, "B/", 1, 4, 0, MM_OK },
+};
+
+static enum mm_err
+take(struct fx *f, const struct take *k)
+{
+	struct mm_op_share share = { .version = k->version, .most = k->most,
+		.station_most = k->station_most,
+		.unit = mm_bytes_of("{\"result\":\"issued\"}") };
+	struct top t;
+
+	memcpy(share.batch, k->place, strcspn(k->place, "/"));
+	strcpy(share.place, k->place);
+	top_issue(&t, k->n);
+	t.op.u.issue.share = &share;
+	return run1(f, &t);
+}
+
+/* What is refused counts nowhere. */
+static void
+counts(const struct mm_store_backend *b)
+{
+	struct top t;
+	struct fx f;
+	uint64_t n = 0;
+
+	if (!fx_open(&f, b))
+		return;
+	top_product(&t, PRODUCT);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	for (unsigned i = 1; i <= 4; i++) {
+		top_mint(&t, i);
+		assert_int_equal(run1(&f, &t), MM_OK);
+	}
+	doc(&t, MM_DOC_BATCH, "B", 0, "{}");
+	assert_int_equal(run1(&f, &t), MM_OK);
+	for (size_t i = 0; i < sizeof(takes) / sizeof(takes[0]); i++) {
+		print_message("%s\n", takes[i].what);
+		assert_int_equal(take(&f, &takes[i]), takes[i].want);
+		n += takes[i].want == MM_OK;
+		assert_int_equal(count_of(&f, MM_DOC_COUNT, "B"), n);
+	}
+	assert_int_equal(count_of(&f, MM_DOC_COUNT, "B/l1"), 2);
+	assert_int_equal(count_of(&f, MM_DOC_COUNT, "B/l2"), 1);
+	assert_int_equal(count_of(&f, MM_DOC_COUNT, "C"), 0);
+	assert_int_equal(count_of(&f, MM_DOC_UNIT, "B/SN-3"), 1);
+	check_whole(&f);
+	fx_close(&f);
+}
+
+/* A document that counts does so where it is written, and not else. */
+static void
+documents(const struct mm_store_backend *b)
+{
+	struct top t;
+	struct fx f;
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = 0; i < 3; i++) {
+		doc(&t, MM_DOC_UNIT, "B/SN-1", i / 2, "{}");
+		t.op.u.doc.counts[0] = "B//";
+		t.op.u.doc.counts[1] = "B/l1/";
+		assert_int_equal(run1(&f, &t), i == 1 ? MM_ECONFLICT : MM_OK);
+	}
+	for (uint64_t i = 1; i < 4; i++) {
+		doc(&t, MM_DOC_UNIT, "B/SN-2", MM_DOC_ANY, "{}");
+		t.op.u.doc.counts[0] = "B//";
+		t.op.u.doc.counted = &i;
+		assert_int_equal(run1(&f, &t), i == 2 ? MM_OK : i == 3 ?
+		    MM_OK : MM_ESTALE);
+	}
+	assert_int_equal(count_of(&f, MM_DOC_COUNT, "B//"), 4);
+	assert_int_equal(count_of(&f, MM_DOC_COUNT, "B/l1/"), 2);
+	check_whole(&f);
+	fx_close(&f);
+}
+
+ON_BACKENDS(counts)
+ON_BACKENDS(documents)
 ON_BACKENDS(versions)
 ON_BACKENDS(list)
 
@@ -153,6 +265,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_documents),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

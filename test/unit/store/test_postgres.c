@@ -417,8 +417,8 @@ test_databases_that_are_refused(void **state)
 	static const struct {
 		const char *sql, *words;
 	} rows[] = {
-		{ "UPDATE mintmark.meta SET version = 3",
-		    "schema version is 3" },
+		{ "UPDATE mintmark.meta SET version = 4",
+		    "schema version is 4" },
 		{ "UPDATE mintmark.meta SET version = 0",
 		    "schema version is 0" },
 		{ "UPDATE mintmark.meta SET application = 'x'",
@@ -439,6 +439,49 @@ test_databases_that_are_refused(void **state)
 		assert_int_equal(mm_reader_open(f.url, &r, NULL), MM_EPOLICY);
 		fx_close(&f);
 	}
+}
+
+/* The database as the version before left it: what the third text adds taken
+ * away.  A reader leaves it alone; who writes brings it up, once. */
+static const char older[] =
+    "SET search_path = mintmark;"
+    "DROP FUNCTION op_issue(op, bigint), op_doc_put(op), not_in_batch(op),"
+    " count_of(text), count_up(text);"
+    "ALTER FUNCTION op_issue_alone(op, bigint) RENAME TO op_issue;"
+    "ALTER FUNCTION op_doc_put_alone(op) RENAME TO op_doc_put;"
+    "UPDATE meta SET version = 2";
+
+static void
+test_an_older_database_is_brought_up(void **state)
+{
+	struct mm_store_reader *r = NULL;
+	struct fx f;
+	struct top t;
+
+	(void)state;
+	open_here(&f);
+	top_product(&t, PRODUCT);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_mint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	mm_reader_close(&f.r);
+	mm_store_close(&f.s);
+	pg_sql(f.url, older);
+	assert_int_equal(mm_reader_open(f.url, &r, NULL), MM_EPOLICY);
+	for (unsigned i = 0; i < 2; i++) {
+		must(mm_store_open(f.url, false, &f.s, NULL), NULL);
+		mm_store_close(&f.s);
+	}
+	must(mm_store_open(f.url, false, &f.s, NULL), NULL);
+	must(mm_reader_open(f.url, &f.r, NULL), NULL);
+	top_issue(&t, 1);
+	t.op.u.issue.share = &(struct mm_op_share){ .batch = "B",
+		.place = "B/", .version = 1 };
+	assert_int_equal(run1(&f, &t), MM_ECONFLICT);
+	t.op.u.issue.share = NULL;
+	assert_int_equal(run1(&f, &t), MM_OK);
+	check_whole(&f);
+	fx_close(&f);
 }
 
 static void
@@ -658,6 +701,7 @@ main(void)
 		cmocka_unit_test(test_a_lock_that_stays),
 		cmocka_unit_test(test_a_commit_without_its_replica),
 		cmocka_unit_test(test_databases_that_are_refused),
+		cmocka_unit_test(test_an_older_database_is_brought_up),
 		cmocka_unit_test(test_servers_that_are_refused),
 		cmocka_unit_test(test_passwords_stay_out),
 		cmocka_unit_test(test_years),
