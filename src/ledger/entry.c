@@ -99,6 +99,20 @@ static const struct {
 	RULE(B(MM_F_WEBHOOK) | B(MM_F_REASON), B(MM_F_NUMBER))
 #define RULE_MM_E_LEDGER_TAKEN \
 	RULE(B(MM_F_NODE) | B(MM_F_NUMBER), B(MM_F_COUNT))
+#define BATCH \
+	(B(MM_F_BATCH) | B(MM_F_PRODUCT) | B(MM_F_COUNT) | \
+	 B(MM_F_NOT_AFTER) | B(MM_F_DETAIL_SHA256))
+#define RULE_MM_E_BATCH_CREATED RULE(BATCH, 0)
+#define RULE_MM_E_BATCH_CHANGED RULE(BATCH | B(MM_F_REASON), 0)
+#define RULE_MM_E_STATION_CREATED RULE(B(MM_F_STATION) | B(MM_F_KEY), 0)
+#define RULE_MM_E_STATION_CHANGED \
+	RULE(B(MM_F_STATION) | B(MM_F_KEY) | B(MM_F_REASON), 0)
+#define RULE_MM_E_ORDER_SIGNED \
+	RULE(B(MM_F_BATCH) | B(MM_F_STATION) | B(MM_F_NUMBER) | \
+	    B(MM_F_DETAIL_SHA256), 0)
+#define RULE_MM_E_UNITS_REPORTED \
+	RULE(B(MM_F_BATCH) | B(MM_F_STATION) | B(MM_F_COUNT) | \
+	    B(MM_F_DETAIL_SHA256), 0)
 	MM_ENTRY_TYPES(X)
 #undef X
 };
@@ -295,7 +309,8 @@ mm_entry_print_reference(struct mm_buf *out)
 			 "do filters for older entries that lack it. "
 			 "`detail_sha256` of a webhook's entry is the SHA-256 of "
 			 "its URL after a salt that the server's webhook key "
-			 "gives, of a device's that of its attributes.\n\n"
+			 "gives, of a device's that of its attributes, of a "
+			 "batch's that of all that was decided (`plan`).\n\n"
 			 "Later releases may add types, and fields to types; "
 			 "`v` stays 1 while every value is a text or a whole "
 			 "number. A reader passes over what it does not know: "

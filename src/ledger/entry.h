@@ -57,7 +57,13 @@
 	X(MM_E_WEBHOOK_CHANGED, "webhook.changed", "a webhook was changed, paused, resumed, replayed or given a new secret") \
 	X(MM_E_WEBHOOK_REMOVED, "webhook.removed", "a webhook was removed") \
 	X(MM_E_WEBHOOK_DISABLED, "webhook.disabled", "the server gave up on a webhook's receiver") \
-	X(MM_E_LEDGER_TAKEN,    "ledger.taken_over", "another node's signer signs the checkpoints from now on; number is the turn")
+	X(MM_E_LEDGER_TAKEN,    "ledger.taken_over", "another node's signer signs the checkpoints from now on; number is the turn") \
+	X(MM_E_BATCH_CREATED,   "batch.created", "a production order; count is what may be signed in all") \
+	X(MM_E_BATCH_CHANGED,   "batch.changed", "a batch was opened, paused, closed, extended or shared out anew") \
+	X(MM_E_STATION_CREATED, "station.created", "a station may take work orders; key is its credential") \
+	X(MM_E_STATION_CHANGED, "station.changed", "a station got another credential, or was removed") \
+	X(MM_E_ORDER_SIGNED,    "order.signed", "a station's work order; detail_sha256 is that of its text") \
+	X(MM_E_UNITS_REPORTED,  "units.reported", "a station told what became of count units; detail_sha256 is that of its request")
 
 enum mm_entry_type {
 #define X(e, name, help) e,

@@ -96,6 +96,9 @@ struct mm_profile_set {
 MM_MUST enum mm_err mm_profiles_parse(struct mm_bytes text, const char *path,
     struct mm_profile_set *out, struct mm_why *why);
 void mm_profiles_done(struct mm_profile_set *s);
+/* The profile as a block that mm_profiles_parse reads back: every key of its
+ * table. */
+void mm_profile_text(const struct mm_profile *p, struct mm_buf *out);
 /* The profile as an object: every key of its table, and its hash. */
 MM_MUST enum mm_err mm_profile_json(struct mm_json *j, const char *key,
     const struct mm_profile *p, struct mm_why *why);

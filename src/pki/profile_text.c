@@ -101,3 +101,67 @@ mm_profile_json(struct mm_json *j, const char *key,
 	mm_json_close(j, '}');
 	return MM_OK;
 }
+
+/* ---- as a block of mintmark.conf ---- */
+
+static void
+put_quoted(struct mm_buf *out, const char *text)
+{
+	mm_buf_u8(out, '"');
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\')
+			mm_buf_u8(out, '\\');
+		mm_buf_u8(out, (uint8_t)*text);
+	}
+	mm_buf_u8(out, '"');
+}
+
+static void
+put_items(struct mm_buf *out, const struct mm_conf_list *l)
+{
+	mm_buf_u8(out, '{');
+	for (size_t i = 0; i < l->n; i++) {
+		if (i > 0)
+			mm_buf_text(out, ", ");
+		put_quoted(out, l->item[i]);
+	}
+	mm_buf_u8(out, '}');
+}
+
+static void
+put_setting(struct mm_buf *out, const struct mm_conf_key *k, const void *field)
+{
+	mm_buf_printf(out, "    %s = ", k->name);
+	switch (k->type) {
+	case MM_CONF_INT:
+	case MM_CONF_DURATION:
+		mm_buf_printf(out, "%lld", (long long)*(const int64_t *)field);
+		break;
+	case MM_CONF_BOOL:
+		mm_buf_text(out, *(const bool *)field ? "true" : "false");
+		break;
+	case MM_CONF_CHOICE:
+		put_quoted(out, k->choices[*(const int *)field]);
+		break;
+	case MM_CONF_LIST:
+		put_items(out, field);
+		break;
+	default:
+		put_quoted(out, field);
+		break;
+	}
+	mm_buf_u8(out, '\n');
+}
+
+/* see profile.h */
+void
+mm_profile_text(const struct mm_profile *p, struct mm_buf *out)
+{
+	const struct mm_conf_block *b = &mm_profile_block;
+
+	mm_buf_printf(out, "profile \"%s\" {\n", p->name);
+	for (size_t i = 0; i < b->nkeys; i++)
+		put_setting(out, &b->keys[i],
+		    (const char *)p + b->keys[i].offset);
+	mm_buf_text(out, "}\n");
+}

@@ -104,8 +104,9 @@ struct mm_work_order {
 	int64_t made_ms;
 	char batch[MM_NAME_MAX + 1], product[MM_NAME_MAX + 1];
 	int state, marker, mode;
-	int64_t share;        /* distinct (device, public key) in all */
-	int64_t scrap;        /* of these, may be given back by scrapping */
+	int64_t share;        /* distinct (device, public key) in force */
+	int64_t scrap;        /* scrapped ones that give theirs back, at most:
+	                       * so never more than share + scrap in all */
 	int64_t not_before_ms, until_ms; /* the right to sign: from, before */
 	int64_t unsynced_s;   /* without a sync at most so long; 0: no limit */
 	int level, take, on_conflict, key_origin;
@@ -116,7 +117,7 @@ struct mm_work_order {
 	char recipe[MM_NAME_MAX + 1];  /* one that the station has installed */
 	int64_t config_version;        /* 0: no initial configuration; else */
 	uint8_t config_sha256[32];     /* the paper with the template and */
-	uint8_t fields_sha256[32];     /* that with fields, CSV; zero: none */
+	uint8_t fields_sha256[32];     /* that with fields, or zero */
 	/* The line CA, with MM_WORK_OFFLINE: certificates in DER, the CA's
 	 * first, each signed by the next; its key, encrypted for the
 	 * station's signer (CMS, RFC 5083, 5753: a PKCS#8 key within). */
