@@ -62,6 +62,8 @@ bool mm_claim_replay(const struct mm_facts *f, struct mm_verdict *v,
 mm_check_fn mm_rule_issue;
 /* The same where a claim may be there: its bytes again, or in its place. */
 mm_check_fn mm_rule_claim;
+/* decide_batch.c: of what is to be issued, not of what is told again. */
+mm_check_fn mm_rule_batch;
 /* decide_token.c */
 mm_check_fn mm_rule_token;
 /* decide_cert.c: IDevID to LDevID, renewal, confirmation */

@@ -179,6 +179,11 @@ enum mm_job_kind {
 	X(MM_R_DEVICE, "device-retired-or-unknown")                             \
 	X(MM_R_BINDING, "channel-binding-missing-or-wrong")                     \
 	X(MM_R_FIELDED, "device-in-the-field")                                  \
+	X(MM_R_NO_BATCH, "batch-missing")                                       \
+	X(MM_R_BATCH, "batch-not-open")                                         \
+	X(MM_R_BATCH_SERIAL, "device-not-of-the-batch")                         \
+	X(MM_R_BATCH_SHARE, "station-has-no-share")                             \
+	X(MM_R_QUOTA, "quota-gone")                                             \
 	X(MM_R_TOO_MANY, "too-many-replacements")                               \
 	X(MM_R_CEILING, "ceiling-reached")                                      \
 	X(MM_R_AUTHORISE_NO, "authorise-refused")                               \
@@ -206,6 +211,9 @@ struct mm_job {
 	bool binding_ok;               /* tls-unique or exporter was proved */
 	bool binding_wrong;            /* one was present and did not match */
 	bool want_checkpoint;          /* a receipt will be asked for */
+	/* OPERATOR: the batch that this counts in, and whose station asks; ""
+	 * none.  What a station asks for must be in a batch. */
+	char batch[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
 	char peer[MM_PEER_TEXT];       /* its address, for questions; or "" */
 	void *user;
 	uint16_t loop;
@@ -620,6 +628,9 @@ uint64_t mm_desk_writes(const struct mm_desk *d);
 struct mm_entry;
 MM_MUST enum mm_err mm_desk_doc_put(struct mm_desk *d, struct mm_op_doc *doc,
     const struct mm_entry *e, unsigned n, struct mm_why *why);
+/* One entry that goes with nothing else. */
+MM_MUST enum mm_err mm_desk_enter(struct mm_desk *d, const struct mm_entry *e,
+    struct mm_why *why);
 /*
  * Documents that no ledger entry goes with, durable together when it returns:
  * u.doc of each op, at most MM_DESK_DOCS.  Each has a result; the first that

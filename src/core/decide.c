@@ -38,7 +38,10 @@ by_operator(const struct mm_facts *f, struct mm_verdict *v)
 	enum mm_reason r =
 	    f->proved ? mm_check_all(operator_fit, f, v) : MM_R_CREDENTIAL;
 
-	return r != MM_R_NONE ? r : mm_rule_claim(f, v);
+	if (r == MM_R_NONE)
+		r = mm_rule_claim(f, v);
+	return r == MM_R_NONE && v->act == MM_ACT_ISSUE ? mm_rule_batch(f, v)
+							: r;
 }
 
 #define JOB_KINDS (MM_JOB_CONFIRM + 1)

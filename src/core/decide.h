@@ -3,6 +3,18 @@
 
 #include "core/core.h"
 
+struct mm_work_order;
+struct mm_batch_facts {
+	char name[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1]; /* of the job */
+	bool found;
+	const struct mm_work_order *order; /* until the next batch is read */
+	int state;                  /* enum mm_work_state */
+	uint64_t version;
+	bool has_serial, has_share; /* the device, the station */
+	bool shared;                /* it names whose it is */
+	int64_t made, most, station_made, station_most;
+};
+
 /*
  * The policy: facts in, verdict out, nothing else.  It reads no store, no
  * clock and no file, so a test can walk every row.  What no table names is
@@ -45,6 +57,7 @@ struct mm_facts {
 	char cert_cn[65], cert_serial_number[65];
 	bool key_compromised;               /* one of its was revoked as that */
 	char key_device[MM_DEVICE_ID_MAX + 1]; /* whose the key is, "" nobody's */
+	struct mm_batch_facts batch;
 	/* last: it outlives a job, until its snapshot ends; see facts.c */
 	struct mm_product product;
 };
@@ -80,6 +93,8 @@ struct mm_verdict {
 	struct mm_named presented;          /* the TLS certificate */
 	struct mm_named predecessor;
 	bool revoke_superseded;             /* CONFIRM */
+	bool in_batch;                      /* ISSUE: counts in share */
+	struct mm_op_share share;           /* but its unit */
 };
 
 void mm_decide(const struct mm_facts *f, struct mm_verdict *out);

@@ -17,6 +17,17 @@ mm_desk_doc_put(struct mm_desk *d, struct mm_op_doc *doc,
 
 /* see core.h */
 enum mm_err
+mm_desk_enter(struct mm_desk *d, const struct mm_entry *e, struct mm_why *why)
+{
+	struct mm_papers p = mm_papers_over(&d->buf);
+	struct mm_op op = { .kind = MM_OP_ENTRY };
+
+	mm_papers_add(&p, e);
+	return mm_desk_run(d, &p, &op, why);
+}
+
+/* see core.h */
+enum mm_err
 mm_desk_docs_put(struct mm_desk *d, struct mm_op *ops, size_t n,
     struct mm_why *why)
 {

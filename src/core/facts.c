@@ -16,6 +16,8 @@ struct reading {
 	const struct mm_authority *a;
 	const struct mm_csr *csr;
 	struct mm_why *why;
+	const struct mm_job *job;
+	struct mm_batches *batches;
 };
 
 /* Turns "there is none" into a fact. */
@@ -278,6 +280,9 @@ read_operator(struct reading *g)
 	if (over(f))
 		MM_TRY(read_nth(g, base, last + 1));
 	f->line = g->a->line;
+	if (f->has_device)
+		MM_TRY(mm_batches_facts(g->batches, g->r, g->job,
+		    f->device.id, &f->batch, g->why));
 	return f->line && f->has_device ? mm_fielded(g->r, &f->device,
 	    f->spki, &f->fielded, g->why) : MM_OK;
 }
@@ -309,7 +314,8 @@ mm_facts_read(struct mm_core *c, struct mm_store_reader *r,
     struct mm_flight *flight, struct mm_facts *out, struct mm_why *why)
 {
 	const struct mm_authority *a = &flight->job->authority;
-	struct reading g = { r, out, a, &flight->job->csr, why };
+	struct reading g = { r, out, a, &flight->job->csr, why, flight->job,
+		c->at_work };
 	bool has;
 
 	memset(out, 0, offsetof(struct mm_facts, product));

@@ -23,6 +23,7 @@ mm_job_new(enum mm_job_kind kind)
 	mm_buf_init(&w->job.request, MM_CSR_MAX);
 	mm_buf_init(&w->job.der, MM_CERT_MAX);
 	mm_buf_init(&w->job.entries, 0);
+	mm_buf_init(&w->flight.unit, 1024);
 	for (size_t i = 0; i < 3; i++)
 		mm_buf_init(&w->flight.papers[i],
 		    MM_OP_ENTRIES * (size_t)4096);
@@ -37,6 +38,7 @@ mm_job_free(struct mm_job **owner)
 
 	if (job == NULL)
 		return;
+	mm_buf_done(&mm_flight_of(job)->unit);
 	for (size_t i = 0; i < 3; i++)
 		mm_buf_done(&mm_flight_of(job)->papers[i]);
 	mm_wipe(job->authority.secret, sizeof(job->authority.secret));

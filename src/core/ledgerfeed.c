@@ -204,6 +204,7 @@ hello(struct mm_core *c, struct mm_why *why)
 	rc = check_hello(c, &rep, why);
 	if (rc == MM_OK) {
 		mm_note_key_make(&c->key, rep.origin, rep.ledger_key);
+		memcpy(c->orders_key, rep.orders_key, sizeof(c->orders_key));
 		mm_hex_text(rep.place, sizeof(rep.place), c->nodes.place);
 		c->nodes.signs = rep.signs != 0;
 		c->fed = rep.tree_size;

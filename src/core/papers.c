@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/priv.h"
+#include "core/production.h"
 
 /* What a verdict makes W write: each op with the ledger entries that belong
  * to it, in the flight's own memory. */
@@ -185,6 +186,25 @@ actor_of(const struct mm_job *job)
 	    job->authority.operator_ : NULL;
 }
 
+/* Its batch gets to know of it in the same step. */
+static enum mm_err
+share_out(struct mm_flight *f, struct mm_op_issue *issue, struct mm_why *why)
+{
+	struct mm_verdict *v = &f->verdict;
+	struct mm_made u = { .result = MM_UNIT_ISSUED,
+		.at = issue->row.issued_at };
+
+	if (!v->in_batch)
+		return MM_OK;
+	strcpy(u.station, f->job->station);
+	memcpy(u.spki, issue->row.spki_sha256, 32);
+	mm_buf_reset(&f->unit);
+	mm_made_put(&u, &f->unit);
+	v->share.unit = mm_buf_view(&f->unit);
+	issue->share = &v->share;
+	return mm_buf_ok(&f->unit, why);
+}
+
 static void
 issue_entries(struct mm_flight *f, struct mm_papers *p,
     const struct mm_op_issue *issue)
@@ -198,6 +218,10 @@ issue_entries(struct mm_flight *f, struct mm_papers *p,
 	mm_entry_cert(&e, &t, &issue->row, f->node);
 	e.at_ms = issue->row.issued_at;
 	e.field[MM_F_ACTOR] = actor_of(f->job);
+	if (v->in_batch)
+		e.field[MM_F_BATCH] = f->job->batch;
+	if (v->in_batch && f->job->station[0] != '\0')
+		e.field[MM_F_STATION] = f->job->station;
 	e.field[MM_F_RESULT] = v->effects & MM_FX_LATE ? "late" : NULL;
 	mm_papers_add(p, &e);
 	if (v->replaces)
@@ -231,6 +255,7 @@ mm_ops_issue(struct mm_flight *f, const struct mm_issue_rep *rep,
 	issue->der = mm_buf_view(&f->job->der);
 	issue->replaces = v->replaces ? v->claimed.serial : NULL;
 	issue->confirmed = v->profile->confirm == MM_CONFIRM_ISSUE;
+	MM_TRY(share_out(f, issue, why));
 	issue_entries(f, &p, issue);
 	return seal(f, &p, why);
 }

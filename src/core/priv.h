@@ -84,12 +84,24 @@ struct mm_flight {
 	struct mm_op *op[3];
 	unsigned nops;
 	struct mm_buf papers[3];
+	struct mm_buf unit;            /* what its batch says of it */
 };
 static inline struct mm_flight *
 mm_flight_of(const struct mm_job *job)
 {
 	return job->priv;
 }
+
+/* ---- production_facts.c: batches at work, read by D alone ---- */
+
+struct mm_batches;
+MM_MUST enum mm_err mm_batches_new(struct mm_batches **out,
+    struct mm_why *why);
+void mm_batches_free(struct mm_batches **owner);
+/* What the job's batch says of that device; nothing if it names none. */
+MM_MUST enum mm_err mm_batches_facts(struct mm_batches *b,
+    struct mm_store_reader *r, const struct mm_job *job, const char *device,
+    struct mm_batch_facts *out, struct mm_why *why);
 
 /* ---- reserve.c: step 4 in a process; D alone takes ---- */
 
@@ -330,6 +342,7 @@ struct mm_core {
 	struct mm_chains *chains;
 	struct mm_reserve *reserve;
 	struct mm_counts *counts;
+	struct mm_batches *at_work;
 	struct mm_asking *asking;
 	struct mm_wire *wire;
 	struct mm_queue jobs;     /* to D */
@@ -360,6 +373,7 @@ struct mm_core {
 	int64_t checkpoint_at;
 	bool want_checkpoint;
 	struct mm_note_key key;
+	uint8_t orders_key[32]; /* zero: the signer has none */
 	struct mm_unsettled *unsettled;
 	char why[161];
 	struct mm_status_rep signer; /* as it said last */

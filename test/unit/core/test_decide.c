@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/decide.h"
+#include "work/order.h"
 
 /*
  * The policy, row by row: facts in, verdict out.  Each row starts from facts
@@ -240,6 +241,64 @@ SPOIL(again_exporter, again_no_exporter(f); f->binding_ok = true)
 #define PROOF MM_JOB_CONFIRM
 #define KEYS  MM_JOB_KEYGEN
 
+/* ---- batches ---- */
+
+static const struct mm_work_profile batch_profiles[] = { { "ld", 1,
+    { 0 } } };
+static const struct mm_work_profile older_profiles[] = { { "ld", 2,
+    { 0 } } };
+static const struct mm_work_order batch_order = { .product = "p",
+	.not_before_ms = NOW_MS, .until_ms = NOW_MS + 1,
+	.profiles = batch_profiles, .profiles_n = 1 };
+static const struct mm_work_order batch_early = { .product = "p",
+	.not_before_ms = NOW_MS + 1, .until_ms = NOW_MS + 2 };
+static const struct mm_work_order batch_late = { .product = "p",
+	.not_before_ms = NOW_MS - 1, .until_ms = NOW_MS };
+static const struct mm_work_order batch_valve = { .product = "valve",
+	.not_before_ms = NOW_MS, .until_ms = NOW_MS + 1 };
+static const struct mm_work_order batch_older = { .product = "p",
+	.not_before_ms = NOW_MS, .until_ms = NOW_MS + 1,
+	.profiles = older_profiles, .profiles_n = 1 };
+
+/* Nine of ten are made, one of the station's two. */
+static void
+in_batch(struct mm_facts *f)
+{
+	f->batch = (struct mm_batch_facts){ .name = "b7", .station = "l1",
+		.found = true, .order = &batch_order, .state = MM_WORK_OPEN,
+		.version = 3, .has_serial = true, .has_share = true,
+		.shared = true, .made = 9, .most = 10, .station_made = 1,
+		.station_most = 2 };
+}
+
+#define BATCH(name, what)                \
+	static void                      \
+	name(struct mm_facts *f)         \
+	{                                \
+		in_batch(f);             \
+		what;                    \
+	}
+BATCH(no_batch, f->batch.name[0] = '\0')
+BATCH(batch_unknown, f->batch.found = false)
+BATCH(batch_paused, f->batch.state = MM_WORK_PAUSED)
+BATCH(batch_closed, f->batch.state = MM_WORK_CLOSED)
+BATCH(batch_other_serial, f->batch.has_serial = false)
+BATCH(batch_other_product, f->batch.order = &batch_valve)
+BATCH(batch_too_early, f->batch.order = &batch_early)
+BATCH(batch_too_late, f->batch.order = &batch_late)
+BATCH(batch_other_profile, f->batch.order = &batch_older)
+BATCH(batch_no_share, f->batch.has_share = false)
+BATCH(batch_pool, f->batch.has_share = f->batch.shared = false)
+BATCH(batch_full, f->batch.made = 10)
+BATCH(share_full, f->batch.station_made = 2)
+
+static void
+batch_full_again(struct mm_facts *f)
+{
+	batch_full(f);
+	again(f);
+}
+
 static const struct row {
 	const char *what;
 	enum mm_authority_kind a;
@@ -413,6 +472,28 @@ static const struct row {
 	    ALERT(MM_R_FIELDED) },
 	{ "operator, key taken", OPER, ENROL, key_taken,
 	    ALERT(MM_R_KEY_TAKEN) },
+	{ "in a batch", OPER, ENROL, in_batch, YES },
+	{ "in none, a station's", OPER, ENROL, no_batch,
+	    NO(MM_R_NO_BATCH) },
+	{ "in an unknown one", OPER, ENROL, batch_unknown, NO(MM_R_BATCH) },
+	{ "in a paused one", OPER, ENROL, batch_paused, NO(MM_R_BATCH) },
+	{ "in a closed one", OPER, ENROL, batch_closed, NO(MM_R_BATCH) },
+	{ "before its beginning", OPER, ENROL, batch_too_early,
+	    NO(MM_R_BATCH) },
+	{ "after its end", OPER, ENROL, batch_too_late, NO(MM_R_BATCH) },
+	{ "another version of the profile", OPER, ENROL,
+	    batch_other_profile, NO(MM_R_PROFILE) },
+	{ "another serial", OPER, ENROL, batch_other_serial,
+	    NO(MM_R_BATCH_SERIAL) },
+	{ "another product", OPER, ENROL, batch_other_product,
+	    NO(MM_R_BATCH_SERIAL) },
+	{ "another station", OPER, ENROL, batch_no_share,
+	    NO(MM_R_BATCH_SHARE) },
+	{ "no shares at all", OPER, ENROL, batch_pool, YES },
+	{ "the quota is gone", OPER, ENROL, batch_full, NO(MM_R_QUOTA) },
+	{ "the share is gone", OPER, ENROL, share_full, NO(MM_R_QUOTA) },
+	{ "the same key when it is gone", OPER, ENROL, batch_full_again,
+	    OLD },
 };
 
 static void

@@ -1,0 +1,399 @@
+#include "core/production.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/own.h"
+#include "base/time.h"
+#include "core/production_priv.h"
+
+/* see production.h */
+void
+mm_production_free(struct mm_production **owner)
+{
+	if (*owner != NULL)
+		mm_work_order_free(&(*owner)->order);
+	free(*owner);
+	*owner = NULL;
+}
+
+/* ---- as a document ---- */
+
+static void
+put_shares(const struct mm_production *b, struct mm_json *j)
+{
+	mm_json_open_key(j, "shares", '[');
+	for (size_t i = 0; i < b->nshares; i++) {
+		mm_json_open(j, '{');
+		mm_json_str(j, "station", b->share[i].station);
+		mm_json_int(j, "share", b->share[i].n);
+		mm_json_int(j, "scrap", b->share[i].scrap);
+		mm_json_int(j, "first", b->share[i].first);
+		mm_json_close(j, '}');
+	}
+	mm_json_close(j, ']');
+}
+
+/* see production_priv.h */
+enum mm_err
+mm_production_plan(
+    const struct mm_production *b, struct mm_buf *out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_WORK_TEXT_MAX);
+	struct mm_json j = mm_json_over(out);
+
+	MM_TRY(mm_work_order_encode(b->order, &text, why));
+	mm_json_open(&j, '{');
+	mm_json_int(&j, "quantity", b->quantity);
+	mm_json_int(&j, "scrap", b->scrap);
+	mm_json_str(&j, "mode", mm_work_mode_words[b->mode]);
+	put_shares(b, &j);
+	mm_json_str(&j, "note", b->note);
+	mm_json_str(&j, "salt", b->salt);
+	mm_json_strn(&j, "order", mm_buf_view(&text));
+	mm_json_close(&j, '}');
+	return mm_buf_ok(out, why);
+}
+
+static bool
+text_of(const json_t *o, const char *name, char *out, size_t n)
+{
+	const json_t *v = json_object_get(o, name);
+
+	return json_is_string(v) &&
+	       mm_text_copy(out, n,
+		   (struct mm_bytes){ (const uint8_t *)json_string_value(v),
+		       json_string_length(v) });
+}
+
+static bool
+read_shares(const json_t *list, struct mm_production *b)
+{
+	const json_t *item;
+	size_t i;
+
+	if (!json_is_array(list) ||
+	    json_array_size(list) > MM_PRODUCTION_SHARES_MAX)
+		return false;
+	json_array_foreach(list, i, item)
+	{
+		struct mm_share *s = &b->share[b->nshares++];
+
+		s->n = json_integer_value(json_object_get(item, "share"));
+		s->scrap = json_integer_value(json_object_get(item, "scrap"));
+		s->first = json_integer_value(json_object_get(item, "first"));
+		if (!text_of(item, "station", s->station, sizeof(s->station)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+read_word(const json_t *o, const char *name, const char *const *words, size_t n,
+    int *out)
+{
+	const char *text = json_string_value(json_object_get(o, name));
+
+	*out = text == NULL ? -1 : mm_work_word(words, n, text);
+	return *out >= 0;
+}
+
+static bool
+read_plan(const json_t *plan, struct mm_production *b)
+{
+	const json_t *order = json_object_get(plan, "order");
+
+	b->quantity = json_integer_value(json_object_get(plan, "quantity"));
+	b->scrap = json_integer_value(json_object_get(plan, "scrap"));
+	return read_word(plan, "mode", mm_work_mode_words, MM_WORK_MODE_COUNT,
+		   &b->mode) &&
+	       read_shares(json_object_get(plan, "shares"), b) &&
+	       text_of(plan, "note", b->note, sizeof(b->note)) &&
+	       text_of(plan, "salt", b->salt, sizeof(b->salt)) &&
+	       json_is_string(order) &&
+	       mm_work_order_parse(
+		   (struct mm_bytes){ (const uint8_t *)json_string_value(order),
+		       json_string_length(order) },
+		   &b->order, NULL) == MM_OK;
+}
+
+/* see production.h */
+enum mm_err
+mm_production_parse(
+    const struct mm_doc *doc, struct mm_production **out, struct mm_why *why)
+{
+	MM_OWN(mm_json_free)
+	json_t *o = json_loadb((const char *)doc->body.p, doc->body.n, 0, NULL);
+	MM_OWN(mm_production_free)
+	struct mm_production *b = calloc(1, sizeof(*b));
+	char created[MM_TIME_TEXT];
+
+	if (b == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	if (!mm_text_copy(b->id, sizeof(b->id), mm_bytes_of(doc->id)) ||
+	    !read_word(o, "state", mm_work_state_words, MM_WORK_STATE_COUNT,
+		&b->state) ||
+	    !text_of(o, "created", created, sizeof(created)) ||
+	    mm_time_parse(created, &b->created_at, NULL) != MM_OK ||
+	    !read_plan(json_object_get(o, "plan"), b))
+		return MM_FAIL(why, MM_ESYS,
+		    "batch %.24s: its record cannot "
+		    "be read",
+		    doc->id);
+	b->version = doc->version;
+	*out = MM_MOVE(b);
+	return MM_OK;
+}
+
+/* see production.h */
+enum mm_err
+mm_production_get(struct mm_store_reader *r, const char *id,
+    struct mm_production **out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	struct mm_doc doc = { .version = 0 };
+	enum mm_err rc;
+
+	if (!mm_name_valid(id))
+		return MM_FAIL(why, MM_ENOTFOUND, "no such batch");
+	strcpy(doc.id, id);
+	rc = mm_get_doc(r, MM_DOC_BATCH, id, &doc.version, &body, NULL);
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc,
+		    rc == MM_ENOTFOUND ? "no such batch"
+				       : "the store cannot be read");
+	doc.body = mm_buf_view(&body);
+	return mm_production_parse(&doc, out, why);
+}
+
+/* ---- rules ---- */
+
+/* see production.h */
+int64_t
+mm_production_authorised(const struct mm_production *b)
+{
+	return b->quantity + b->scrap;
+}
+
+/* see production.h */
+int64_t
+mm_production_serials(const struct mm_production *b)
+{
+	struct mm_serials run;
+
+	if (b->order->serials_count > 0)
+		return b->order->serials_count;
+	return mm_serials_parse(b->order->serials, &run, NULL) == MM_OK
+		   ? (int64_t)mm_serials_count(&run)
+		   : 0;
+}
+
+/* see production.h */
+const struct mm_share *
+mm_production_share_of(const struct mm_production *b, const char *station)
+{
+	for (size_t i = 0; i < b->nshares; i++)
+		if (strcmp(b->share[i].station, station) == 0)
+			return &b->share[i];
+	return NULL;
+}
+
+/* The first index that no share has, and what the shares sum up to. */
+static void
+sum_shares(const struct mm_production *b, int64_t *sum, int64_t *next)
+{
+	*sum = *next = 0;
+	for (size_t i = 0; i < b->nshares; i++) {
+		const struct mm_share *s = &b->share[i];
+
+		*sum += s->n;
+		if (s->first + s->n + s->scrap > *next)
+			*next = s->first + s->n + s->scrap;
+	}
+}
+
+/* With take "next" what was given stays: its serials may be printed. */
+static enum mm_err
+change_share(
+    struct mm_production *b, struct mm_share *s, int64_t n, struct mm_why *why)
+{
+	if (n < s->n || (b->order->take == MM_WORK_NEXT && n != s->n))
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "share of %s: it has %lld, "
+		    "and %s",
+		    s->station, (long long)s->n,
+		    n < s->n ? "an order may be out already"
+			     : "its serial numbers are cut");
+	s->n = n;
+	s->scrap = b->scrap * n / b->quantity;
+	return MM_OK;
+}
+
+static enum mm_err
+check_shares(const struct mm_production *b, struct mm_why *why)
+{
+	int64_t sum, next;
+
+	sum_shares(b, &sum, &next);
+	if (sum > b->quantity)
+		return MM_FAIL(why, MM_EINPUT,
+		    "shares: %lld in all, the "
+		    "batch has %lld",
+		    (long long)sum, (long long)b->quantity);
+	if (b->order->take == MM_WORK_NEXT && next > mm_production_serials(b))
+		return MM_FAIL(why, MM_EINPUT,
+		    "shares: %lld serial numbers "
+		    "are wanted, the batch has %lld",
+		    (long long)next, (long long)mm_production_serials(b));
+	return MM_OK;
+}
+
+/* see production.h */
+enum mm_err
+mm_production_share(
+    struct mm_production *b, const char *station, int64_t n, struct mm_why *why)
+{
+	struct mm_share *s = b->share;
+	int64_t sum, next;
+
+	if (!mm_name_valid(station) || n < 1 || n > MM_WORK_SHARE_MAX)
+		return MM_FAIL(why, MM_EINPUT,
+		    "share: want a station's name "
+		    "and a number from 1");
+	while (s < b->share + b->nshares && strcmp(s->station, station) != 0)
+		s++;
+	if (s < b->share + b->nshares) {
+		MM_TRY(change_share(b, s, n, why));
+		return check_shares(b, why);
+	}
+	if (b->nshares == MM_PRODUCTION_SHARES_MAX)
+		return MM_FAIL(why, MM_EINPUT, "at most %d stations",
+		    MM_PRODUCTION_SHARES_MAX);
+	sum_shares(b, &sum, &next);
+	*s = (struct mm_share){ .n = n,
+		.scrap = b->scrap * n / b->quantity,
+		.first = b->order->take == MM_WORK_NEXT ? next : 0 };
+	strcpy(s->station, station);
+	b->nshares++;
+	return check_shares(b, why);
+}
+
+static const bool may_become[MM_WORK_STATE_COUNT][MM_WORK_STATE_COUNT] = {
+	[MM_WORK_OPEN] = { [MM_WORK_PAUSED] = true, [MM_WORK_CLOSED] = true },
+	[MM_WORK_PAUSED] = { [MM_WORK_OPEN] = true, [MM_WORK_CLOSED] = true },
+};
+
+/* see production.h */
+enum mm_err
+mm_production_become(struct mm_production *b, int state, struct mm_why *why)
+{
+	if (!may_become[b->state][state])
+		return MM_FAIL(why, MM_ECONFLICT, "batch %s is %s", b->id,
+		    mm_work_state_words[b->state]);
+	b->state = state;
+	return MM_OK;
+}
+
+/* see production.h */
+bool
+mm_production_overlaps(
+    const struct mm_production *a, const struct mm_production *b)
+{
+	struct mm_serials x, y;
+
+	if (mm_serials_parse(a->order->serials, &x, NULL) != MM_OK ||
+	    mm_serials_parse(b->order->serials, &y, NULL) != MM_OK)
+		return false;
+	return strcasecmp(x.prefix, y.prefix) == 0 &&
+	       strcasecmp(x.suffix, y.suffix) == 0 && x.digits == y.digits &&
+	       x.first <= y.last && y.first <= x.last;
+}
+
+/* ---- beside the other batches ---- */
+
+struct others {
+	const struct mm_production *b; /* NULL: looks for the next number */
+	const char *product;
+	char prefix[MM_NAME_MAX + 2];
+	uint64_t last; /* the highest of that prefix */
+	char next[MM_DOC_ID_MAX + 1];
+	unsigned n;
+};
+
+static enum mm_err
+look_at(const struct mm_production *it, struct others *o, struct mm_why *why)
+{
+	struct mm_serials run;
+
+	if (o->b != NULL && strcmp(it->id, o->b->id) != 0 &&
+	    mm_production_overlaps(it, o->b))
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "serials: batch %s has some "
+		    "of them: %s",
+		    it->id, it->order->serials);
+	if (o->b == NULL &&
+	    mm_serials_parse(it->order->serials, &run, NULL) == MM_OK &&
+	    strcmp(run.prefix, o->prefix) == 0 && run.suffix[0] == '\0' &&
+	    run.last > o->last)
+		o->last = run.last;
+	return MM_OK;
+}
+
+static enum mm_err
+one_other(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	MM_OWN(mm_production_free) struct mm_production *it = NULL;
+	struct others *o = ctx;
+
+	o->n++;
+	(void)!mm_text_copy(o->next, sizeof(o->next), mm_bytes_of(next));
+	MM_TRY(mm_production_parse(row, &it, why));
+	return look_at(it, o, why);
+}
+
+static enum mm_err
+each_other(struct mm_store_reader *r, struct others *o, struct mm_why *why)
+{
+	struct mm_list l = { .most = 1000, .state = -1 };
+
+	do {
+		o->n = 0;
+		(void)!mm_text_copy(
+		    l.after, sizeof(l.after), mm_bytes_of(o->next));
+		MM_TRY(
+		    mm_list_docs(r, MM_DOC_BATCH, "", &l, one_other, o, why));
+	} while (o->n == l.most);
+	return MM_OK;
+}
+
+/* see production.h */
+enum mm_err
+mm_production_alone(struct mm_store_reader *r, const struct mm_production *b,
+    struct mm_why *why)
+{
+	struct others o = { .b = b };
+
+	return b->order->serials[0] == '\0' ? MM_OK : each_other(r, &o, why);
+}
+
+/* see production.h */
+enum mm_err
+mm_production_next_free(struct mm_store_reader *r, const char *product,
+    int64_t n, char serials[MM_SERIALS_TEXT], struct mm_why *why)
+{
+	struct others o = { .product = product };
+	struct mm_serials run = { .digits = 6 };
+
+	snprintf(o.prefix, sizeof(o.prefix), "%s-", product);
+	MM_TRY(each_other(r, &o, why));
+	strcpy(run.prefix, o.prefix);
+	run.first = o.last + 1;
+	run.last = o.last + (uint64_t)n;
+	if (run.last > 999999)
+		run.digits = 9;
+	mm_serials_text(&run, serials);
+	return MM_OK;
+}

@@ -1,0 +1,202 @@
+#ifndef MM_CORE_PRODUCTION_H
+#define MM_CORE_PRODUCTION_H
+
+#include "core/core.h"
+#include "work/file.h"
+
+/*
+ * Batches: production orders.
+ *
+ * A batch is a document.  Most of it is fixed when it is made and kept as the
+ * work order that its stations' orders are made from; the quota, the shares
+ * and the end can grow.  Each change is an entry with the SHA-256 of all that
+ * was decided ("plan"), so reconcile finds a document that was changed
+ * without one.
+ */
+#define MM_PRODUCTION_ID_MAX     24 /* unit documents are named after it */
+#define MM_PRODUCTION_SHARES_MAX 64
+#define MM_PRODUCTION_NOTE       129
+
+struct mm_share {
+	char station[MM_NAME_MAX + 1];
+	int64_t n;     /* distinct (device, key) pairs in force */
+	int64_t scrap; /* that may be given back besides */
+	int64_t first; /* with take "next": the index of its first serial */
+};
+struct mm_production {
+	char id[MM_NAME_MAX + 1];
+	int state; /* enum mm_work_state */
+	int mode;  /* enum mm_work_mode */
+	int64_t quantity, scrap;
+	int64_t created_at;
+	char note[MM_PRODUCTION_NOTE]; /* of the last change: why */
+	char salt[33];                 /* so that the note cannot be guessed */
+	struct mm_share share[MM_PRODUCTION_SHARES_MAX];
+	size_t nshares;
+	struct mm_work_order *order; /* owned; station "-", number 1 */
+	uint64_t version;            /* the document's; 0: new */
+	uint64_t others; /* of a new one: how many there had been when
+	                           * it was compared with them */
+};
+void mm_production_free(struct mm_production **owner);
+MM_MUST enum mm_err mm_production_parse(
+    const struct mm_doc *doc, struct mm_production **out, struct mm_why *why);
+MM_MUST enum mm_err mm_production_get(struct mm_store_reader *r, const char *id,
+    struct mm_production **out, struct mm_why *why);
+/* What may be signed in all: quantity and scrap allowance. */
+int64_t mm_production_authorised(const struct mm_production *b);
+/* How many serial numbers it has. */
+int64_t mm_production_serials(const struct mm_production *b);
+/* Shares within the quantity and the serial numbers, each station once, with
+ * its part of the scrap allowance; a new one with take "next" gets the serials
+ * after the last.  MM_EINPUT. */
+MM_MUST enum mm_err mm_production_share(struct mm_production *b,
+    const char *station, int64_t n, struct mm_why *why);
+/* open and paused become each other, both become closed; MM_ECONFLICT. */
+MM_MUST enum mm_err mm_production_become(
+    struct mm_production *b, int state, struct mm_why *why);
+const struct mm_share *mm_production_share_of(
+    const struct mm_production *b, const char *station);
+/* Whether its run of serial numbers and another's have one in common. */
+bool mm_production_overlaps(
+    const struct mm_production *a, const struct mm_production *b);
+
+/* Stores it: created where its version is 0, else changed, for that reason (a
+ * word).  MM_ESTALE, MM_ECONFLICT as a document; MM_ECONFLICT: another one was
+ * made meanwhile. */
+MM_MUST enum mm_err mm_desk_batch_put(struct mm_desk *d,
+    const struct mm_login *by, struct mm_production *b, const char *reason,
+    struct mm_why *why);
+
+/* ---- its serial numbers ---- */
+
+/* A run, or a list in order without case.  Holds what it was opened with. */
+struct mm_roll {
+	bool listed;
+	struct mm_serials run;
+	struct mm_buf text;
+	char **line;
+	size_t n;
+};
+/* MM_ESYS: the list is not as many as the order says. */
+MM_MUST enum mm_err mm_roll_open(struct mm_store_reader *r,
+    const struct mm_work_order *o, struct mm_roll *out, struct mm_why *why);
+/* Of the list's text, one a line, instead of the paper; "" with a run. */
+MM_MUST enum mm_err mm_roll_over(const struct mm_work_order *o,
+    struct mm_bytes text, struct mm_roll *out, struct mm_why *why);
+void mm_roll_done(struct mm_roll *r);
+uint64_t mm_roll_count(const struct mm_roll *r);
+/* Exactly so written, and which. */
+bool mm_roll_find(const struct mm_roll *r, const char *serial, uint64_t *index);
+/* The one at index; room holds MM_DEVICE_ID_MAX + 1. */
+const char *mm_roll_at(const struct mm_roll *r, uint64_t index, char *room);
+/* One that stands twice without case, or NULL. */
+const char *mm_roll_twice(const struct mm_roll *r);
+
+/* ---- its units and counts ---- */
+
+/* What became of one, as a document batch "/" device. */
+#define MM_UNIT_RESULTS(X)                                      \
+	X(MM_UNIT_ISSUED, "issued")                             \
+	X(MM_UNIT_PASSED, "passed") X(MM_UNIT_FAILED, "failed") \
+	    X(MM_UNIT_SCRAPPED, "scrapped")                     \
+		X(MM_UNIT_QUARANTINED, "quarantined")
+#define X(e, name) e,
+enum mm_unit_result { MM_UNIT_RESULTS(X) MM_UNIT_COUNT };
+#undef X
+extern const char *const mm_unit_result_words[MM_UNIT_COUNT];
+struct mm_made {
+	char serial[MM_DEVICE_ID_MAX + 1];
+	char station[MM_NAME_MAX + 1]; /* "" none */
+	char other[MM_NAME_MAX + 1];   /* station that has it too, or "" */
+	char reason[65];
+	int result;
+	uint8_t spki[32]; /* zero: no certificate was made */
+	int64_t at;
+	uint64_t version; /* the document's; 0: new */
+};
+void mm_made_id(
+    const char *batch, const char *serial, char id[MM_DOC_ID_MAX + 1]);
+void mm_made_put(const struct mm_made *u, struct mm_buf *body);
+MM_MUST enum mm_err mm_made_parse(
+    const struct mm_doc *doc, struct mm_made *out, struct mm_why *why);
+/* MM_ENOTFOUND, without words: nothing became of it. */
+MM_MUST enum mm_err mm_made_get(struct mm_store_reader *r, const char *batch,
+    const char *serial, struct mm_made *out, struct mm_why *why);
+
+/* Of the whole (station "") or a station's share: signed so far, given back
+ * by scrapping, and what may be signed as it stands. */
+struct mm_quota {
+	int64_t made, back, most;
+};
+MM_MUST enum mm_err mm_quota_get(struct mm_store_reader *r,
+    const struct mm_production *b, const char *station, struct mm_quota *out,
+    struct mm_why *why);
+/* The count of what was made there, and of what was given back. */
+void mm_quota_names(const char *batch, const char *station,
+    char made[MM_DOC_ID_MAX + 1], char back[MM_DOC_ID_MAX + 1]);
+
+/* ---- papers: texts that orders name by their hash ---- */
+
+#define MM_PAPER_MAX (4U << 20)
+MM_MUST enum mm_err mm_desk_paper_put(struct mm_desk *d, struct mm_bytes text,
+    const uint8_t sha256[32], struct mm_why *why);
+/* Appends it.  MM_ENOTFOUND; MM_ESYS: it is not what its name says. */
+MM_MUST enum mm_err mm_paper_get(struct mm_store_reader *r,
+    const uint8_t sha256[32], struct mm_buf *out, struct mm_why *why);
+
+/* ---- stations ---- */
+
+struct mm_station {
+	char id[MM_NAME_MAX + 1];
+	char key[17]; /* its credential */
+	char description[129];
+	int64_t created_at;
+	bool removed;
+	struct mm_work_last last; /* its newest order */
+	uint64_t version;
+};
+MM_MUST enum mm_err mm_station_parse(
+    const struct mm_doc *doc, struct mm_station *out, struct mm_why *why);
+MM_MUST enum mm_err mm_station_get(struct mm_store_reader *r, const char *id,
+    struct mm_station *out, struct mm_why *why);
+/* The station that has this credential.  MM_ENOTFOUND: none. */
+MM_MUST enum mm_err mm_station_of_key(struct mm_store_reader *r,
+    const char *key, struct mm_station *out, struct mm_why *why);
+/* Created where its version is 0, else changed for that reason.
+ * MM_ECONFLICT: it exists, or its credential is another station's. */
+MM_MUST enum mm_err mm_desk_station_put(struct mm_desk *d,
+    const struct mm_login *by, struct mm_station *s, const char *reason,
+    struct mm_why *why);
+
+/*
+ * The station's order of the batch: the newest, if that says what the batch
+ * says now, else a new one, signed and entered.  file gets the order with its
+ * papers (work/file.h).  MM_ENOTFOUND: the batch has no share for it;
+ * MM_ECONFLICT: another order was made at the same time, once more.
+ */
+MM_MUST enum mm_err mm_desk_order(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_production *b, struct mm_station *s, struct mm_buf *file,
+    struct mm_why *why);
+/* From the next serial on, of so many, after what other batches of the
+ * product have; for who prints what the station takes. */
+MM_MUST enum mm_err mm_production_next_free(struct mm_store_reader *r,
+    const char *product, int64_t n, char serials[MM_SERIALS_TEXT],
+    struct mm_why *why);
+/* How many batches were made: read before the others are looked at, so that
+ * of two that are made at once one is stored. */
+MM_MUST enum mm_err mm_production_others(
+    struct mm_store_reader *r, uint64_t *n, struct mm_why *why);
+/* MM_ECONFLICT: another batch has one of its run's serials. */
+MM_MUST enum mm_err mm_production_alone(struct mm_store_reader *r,
+    const struct mm_production *b, struct mm_why *why);
+/* The extension of that order, as a line of text. */
+MM_MUST enum mm_err mm_desk_extension(struct mm_desk *d,
+    const struct mm_production *b, const struct mm_station *s,
+    struct mm_buf *out, struct mm_why *why);
+/* Appends the verifier key that stations pin.  MM_ENOTFOUND: the signer has
+ * none. */
+MM_MUST enum mm_err mm_core_orders_key(
+    struct mm_core *c, struct mm_buf *out, struct mm_why *why);
+
+#endif

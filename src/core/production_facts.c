@@ -1,0 +1,145 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "core/production_priv.h"
+
+/*
+ * What a decision asks of a batch.  The few that are at work are kept as they
+ * were read, by the version of their document: a list of serial numbers is
+ * not sorted for each unit.
+ */
+enum { KEPT = 8 };
+
+struct kept {
+	struct mm_production *b;
+	struct mm_roll roll;
+	uint64_t used;
+};
+struct mm_batches {
+	uint64_t clock;
+	struct kept kept[KEPT];
+};
+
+/* see priv.h */
+enum mm_err
+mm_batches_new(struct mm_batches **out, struct mm_why *why)
+{
+	struct mm_batches *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "batches: no memory");
+	*out = k;
+	return MM_OK;
+}
+
+static void
+forget(struct kept *k)
+{
+	if (k->b != NULL)
+		mm_roll_done(&k->roll);
+	mm_production_free(&k->b);
+}
+
+/* see priv.h */
+void
+mm_batches_free(struct mm_batches **owner)
+{
+	for (unsigned i = 0; *owner != NULL && i < KEPT; i++)
+		forget(&(*owner)->kept[i]);
+	free(*owner);
+	*owner = NULL;
+}
+
+/* The one of that name, or the one that was not used for longest. */
+static struct kept *
+place_of(struct mm_batches *all, const char *id)
+{
+	struct kept *k = all->kept, *oldest = k;
+
+	for (unsigned i = 0; i < KEPT; i++, k++) {
+		if (k->b != NULL && strcmp(k->b->id, id) == 0)
+			return k;
+		if (k->used < oldest->used)
+			oldest = k;
+	}
+	return oldest;
+}
+
+static enum mm_err
+read_anew(struct mm_store_reader *r, const struct mm_doc *doc, struct kept *k,
+    struct mm_why *why)
+{
+	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+
+	forget(k);
+	MM_TRY(mm_production_parse(doc, &b, why));
+	MM_TRY(mm_roll_open(r, b->order, &k->roll, why));
+	k->b = MM_MOVE(b);
+	return MM_OK;
+}
+
+static enum mm_err
+find(struct mm_batches *all, struct mm_store_reader *r, const char *id,
+    struct kept **out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	struct kept *k = place_of(all, id);
+	struct mm_doc doc = { .version = 0 };
+
+	if (!mm_text_copy(doc.id, sizeof(doc.id), mm_bytes_of(id)))
+		return MM_ENOTFOUND;
+	MM_TRY(mm_get_doc(r, MM_DOC_BATCH, id, &doc.version, &body, NULL));
+	doc.body = mm_buf_view(&body);
+	if (k->b == NULL || strcmp(k->b->id, id) != 0 ||
+	    k->b->version != doc.version)
+		MM_TRY(read_anew(r, &doc, k, why));
+	k->used = ++all->clock;
+	*out = k;
+	return MM_OK;
+}
+
+static enum mm_err
+fill(struct mm_store_reader *r, const struct kept *k, const char *station,
+    const char *device, struct mm_batch_facts *f, struct mm_why *why)
+{
+	struct mm_quota q;
+	uint64_t index;
+
+	f->found = true;
+	f->order = k->b->order;
+	f->state = k->b->state;
+	f->version = k->b->version;
+	f->has_serial = mm_roll_find(&k->roll, device, &index);
+	f->shared = k->b->nshares > 0;
+	f->has_share = mm_production_share_of(k->b, station) != NULL;
+	MM_TRY(mm_quota_get(r, k->b, "", &q, why));
+	f->made = q.made;
+	f->most = q.most;
+	if (!f->has_share)
+		return MM_OK;
+	MM_TRY(mm_quota_get(r, k->b, station, &q, why));
+	f->station_made = q.made;
+	f->station_most = q.most;
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_batches_facts(struct mm_batches *all, struct mm_store_reader *r,
+    const struct mm_job *job, const char *device, struct mm_batch_facts *out,
+    struct mm_why *why)
+{
+	struct kept *k;
+	enum mm_err rc;
+
+	strcpy(out->name, job->batch);
+	strcpy(out->station, job->station);
+	if (job->batch[0] == '\0')
+		return MM_OK;
+	rc = find(all, r, job->batch, &k, why);
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	MM_TRY(rc);
+	return fill(r, k, job->station, device, out, why);
+}

@@ -1,0 +1,25 @@
+#ifndef MM_CORE_PRODUCTION_PRIV_H
+#define MM_CORE_PRODUCTION_PRIV_H
+
+#include <jansson.h>
+#include <strings.h>
+
+#include "core/production.h"
+#include "core/priv.h"
+
+/* Inside production*.c, desk_batch.c, desk_station.c, desk_paper.c,
+ * desk_order.c. */
+
+MM_FREE_FN(mm_json_free, json_t, json_decref)
+
+/* Of all batches that were made; no batch has such an id. */
+#define MM_PRODUCTION_COUNT "*"
+
+/* All that was decided, as JSON: its SHA-256 is in the batch's entries. */
+MM_MUST enum mm_err mm_production_plan(
+    const struct mm_production *b, struct mm_buf *out, struct mm_why *why);
+/* With its one entry. */
+MM_MUST enum mm_err mm_station_store(struct mm_desk *d, struct mm_station *s,
+    const struct mm_entry *e, struct mm_why *why);
+
+#endif
