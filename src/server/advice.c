@@ -110,6 +110,22 @@ static const char *const advice[MM_REASON_COUNT] = {
 	    "operator mint the token (mintmark token create --device "
 	    "{device}) or an administrator enrol it; if it is not, find out "
 	    "who has that credential: mintmark key list",
+	[MM_R_NO_BATCH] =
+	    "The credential is a station's, and the request names no batch: "
+	    "set the batch in the station's configuration",
+	[MM_R_BATCH] =
+	    "The batch is not there, not begun, paused, closed or past its "
+	    "end: mintmark batch list; mintmark batch open or extend",
+	[MM_R_BATCH_SERIAL] =
+	    "The device is of another product than the batch, or its serial "
+	    "number is none of those the batch was made for: mintmark batch "
+	    "show",
+	[MM_R_BATCH_SHARE] =
+	    "The batch is shared out among other stations: mintmark batch "
+	    "share",
+	[MM_R_QUOTA] =
+	    "As many as the batch, or the station's share of it, allows were "
+	    "made: mintmark batch report; mintmark batch extend with a reason",
 	[MM_R_TOO_MANY] =
 	    "The device asks for a new certificate again and "
 	    "again: find out why it cannot keep its key; it may try again "

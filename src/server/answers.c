@@ -91,6 +91,14 @@ static const struct {
 	{ MM_R_BINDING, "the request is not bound to this TLS connection" },
 	{ MM_R_FIELDED, "the device has proved its identity: role line does "
 	    "not replace it, an operator or administrator does" },
+	{ MM_R_NO_BATCH, "a station's credential enrols only what it names a "
+	    "batch for" },
+	{ MM_R_BATCH, "there is no such batch, or it is paused, closed or "
+	    "out of its time" },
+	{ MM_R_BATCH_SERIAL, "the device is none of the batch's" },
+	{ MM_R_BATCH_SHARE, "the station has no share of the batch" },
+	{ MM_R_QUOTA, "the batch's quota, or the station's share of it, is "
+	    "used up" },
 	{ MM_R_TOO_MANY, "the certificate was replaced too often today" },
 	{ MM_R_CEILING, "a ceiling of the signer is reached" },
 	{ MM_R_AUTHORISE_NO, "the maker's own system does not allow it" },

@@ -71,7 +71,7 @@ struct mm_danger {
 	bool recovery_may; /* a recovered administrator alone may */
 };
 extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
-    mm_danger_profile, mm_danger_move;
+    mm_danger_profile, mm_danger_move, mm_danger_quota;
 /* After the scope, before the call: *go_on false, the answer is made (202).
  * An approval is spent here. */
 MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
@@ -94,7 +94,7 @@ mm_rest_fn mm_scope_open;
 mm_rest_fn mm_scope_list;
 /* The path's first variable segment. */
 mm_rest_fn mm_scope_product, mm_scope_device, mm_scope_token, mm_scope_cert,
-    mm_scope_entry;
+    mm_scope_entry, mm_scope_batch;
 /* The body: of POST devices, of an import, of POST tokens. */
 mm_rest_fn mm_scope_new_device, mm_scope_new_devices, mm_scope_new_tokens;
 /* Both: a device, and the product that it may come to. */
@@ -117,6 +117,7 @@ enum mm_member_type {
 	MM_M_DEVICE,   /* char[size]; mm_device_id_valid */
 	MM_M_BOOL,
 	MM_M_DURATION, /* int64_t seconds: number, or "72h" */
+	MM_M_INT,      /* int64_t, from 0 */
 	MM_M_TIME,     /* int64_t milliseconds: RFC 3339 */
 	MM_M_SHA256,   /* uint8_t[32]: hex */
 	MM_M_OBJECT,   /* char[size]: compact JSON of an object */
@@ -227,6 +228,11 @@ MM_MUST enum mm_err mm_rest_store_hook(struct mm_rest *r, struct mm_hook *h,
 /* A certificate as issued: the answer of both enrol calls. */
 void mm_rest_put_issued(struct mm_json *j, const struct mm_job *job,
     const struct mm_chain *chain);
+/* Takes "batch" and "station" out of an enrolment's members, into the job:
+ * the station is that of the credential.  MM_EPOLICY: another one's, removed.
+ */
+MM_MUST enum mm_err mm_rest_unit(struct mm_rest *r, json_t *rest,
+    struct mm_job *job, struct mm_why *why);
 /* rest_input.c: {"csr","label"} into the job; csr is PEM or base64. */
 MM_MUST enum mm_err mm_rest_csr(const json_t *in, struct mm_job *job,
     struct mm_why *why);
@@ -266,7 +272,11 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(webhook_remove) X(webhook_pause) X(webhook_resume)              \
 	X(webhook_rotate) X(webhook_replay) X(webhook_test)               \
 	X(webhook_letters) X(webhook_retry)                             \
-	X(authorise) X(authorise_rotate) X(metrics) X(doctor)
+	X(authorise) X(authorise_rotate) X(metrics) X(doctor)             \
+	X(batches) X(batch) X(batch_create) X(batch_open) X(batch_pause)  \
+	X(batch_close) X(batch_extend) X(batch_shares)     \
+	X(stations) X(station)             \
+	X(station_create) X(station_remove)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

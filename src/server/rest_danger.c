@@ -116,6 +116,8 @@ const struct mm_danger mm_danger_mint = { "bulk-mint", mints_many, false };
 const struct mm_danger mm_danger_profile = { "profile", changes_profile,
 	false };
 const struct mm_danger mm_danger_move = { "profile", moves, false };
+/* More units, or more time for them. */
+const struct mm_danger mm_danger_quota = { "quota", always, false };
 /* There is no call that thaws several: one by one is how it is done. */
 const struct mm_danger mm_danger_thaw = { "bulk-thaw", always, false };
 

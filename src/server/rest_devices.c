@@ -293,11 +293,15 @@ mm_rest_device_retire(struct mm_rest *r, struct mm_why *why)
 static enum mm_err
 enrol_begin(struct mm_rest *r, struct mm_job *job, struct mm_why *why)
 {
+	MM_OWN(mm_rest_json_free) json_t *rest = json_copy(r->in);
 	char id[MM_DEVICE_ID_MAX + 1];
 
+	if (rest == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	MM_TRY(device_id(r, id, why));
 	MM_TRY(mm_authority_operator(&job->authority, &r->login, id, why));
-	MM_TRY(mm_rest_csr(r->in, job, why));
+	MM_TRY(mm_rest_unit(r, rest, job, why));
+	MM_TRY(mm_rest_csr(rest, job, why));
 	MM_TRY(mm_csr_walk(mm_buf_view(&job->request), &job->csr, why));
 	if (r->s->config->set.attempt_peers)
 		mm_answer_peer(&r->req->peer, job->peer);

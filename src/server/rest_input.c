@@ -162,6 +162,16 @@ set_duration(const struct mm_member *m, const json_t *v, void *out,
 }
 
 static enum mm_err
+set_int(const struct mm_member *m, const json_t *v, void *out,
+    struct mm_why *why)
+{
+	if (!json_is_integer(v) || json_integer_value(v) < 0)
+		return wrong(m, "a whole number", why);
+	*(int64_t *)out = json_integer_value(v);
+	return MM_OK;
+}
+
+static enum mm_err
 set_time(const struct mm_member *m, const json_t *v, void *out,
     struct mm_why *why)
 {
@@ -227,7 +237,8 @@ set_names(const struct mm_member *m, const json_t *v, void *out,
 static set_fn *const setters[] = {
 	[MM_M_TEXT] = set_text, [MM_M_NAME] = set_name,
 	[MM_M_DEVICE] = set_device, [MM_M_BOOL] = set_bool,
-	[MM_M_DURATION] = set_duration, [MM_M_TIME] = set_time,
+	[MM_M_DURATION] = set_duration, [MM_M_INT] = set_int,
+	[MM_M_TIME] = set_time,
 	[MM_M_SHA256] = set_sha256, [MM_M_OBJECT] = set_object,
 	[MM_M_NAMES] = set_names,
 };
@@ -261,9 +272,8 @@ mm_rest_members(json_t *in, const struct mm_member *m, size_t n,
 		    why));
 	}
 	for (size_t i = 0; i < n; i++)
-		if (m[i].must && !json_is_string(json_object_get(in,
-		    m[i].name)) && !json_is_array(json_object_get(in,
-		    m[i].name)))
+		if (m[i].must && (json_object_get(in, m[i].name) == NULL ||
+		    json_is_null(json_object_get(in, m[i].name))))
 			return MM_FAIL(why, MM_EINPUT, "%s: missing",
 			    m[i].name);
 	return MM_OK;

@@ -15,6 +15,7 @@ static const struct {
 	{ mm_scope_token, "its tokens" },
 	{ mm_scope_cert, "its certificates" },
 	{ mm_scope_entry, "its entries" },
+	{ mm_scope_batch, "its batches" },
 	{ mm_scope_new_device, "for its products" },
 	{ mm_scope_new_devices, "for its products" },
 	{ mm_scope_new_tokens, "for its products" },

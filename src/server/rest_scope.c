@@ -1,14 +1,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/own.h"
+#include "core/production.h"
 #include "server/event.h"
 #include "server/rest.h"
 
 /*
  * Credentials that are limited to products: what is outside does not exist
  * for them.  What is a device's is where the device is now: tokens,
- * certificates and entries go with it when it gets another product.  Nothing
- * carries a batch yet, so a scope of batches sees nothing.
+ * certificates and entries go with it when it gets another product.  No
+ * device carries a batch yet, so a scope of batches sees nothing.
  */
 
 static bool
@@ -97,6 +99,17 @@ of_cert(struct mm_store_reader *r, const char *key,
 	return rc == MM_ENOTFOUND ? MM_OK : rc;
 }
 
+static enum mm_err
+of_batch(struct mm_store_reader *r, const char *key,
+    char product[MM_NAME_MAX + 1])
+{
+	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+
+	MM_TRY(mm_production_get(r, key, &b, NULL));
+	strcpy(product, b->order->product);
+	return MM_OK;
+}
+
 /* ---- objects named by the path ---- */
 
 static enum mm_err
@@ -121,6 +134,13 @@ mm_scope_product(struct mm_rest *r, struct mm_why *why)
 
 	MM_TRY(mm_rest_segment(r, 0, name, sizeof(name), why));
 	return sees(r, name) ? MM_OK : absent("product", why);
+}
+
+/* see rest.h */
+enum mm_err
+mm_scope_batch(struct mm_rest *r, struct mm_why *why)
+{
+	return in_path(r, of_batch, "batch", why);
 }
 
 /* see rest.h */

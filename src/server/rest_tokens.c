@@ -4,6 +4,7 @@
 #include "base/own.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "core/production.h"
 #include "server/attempts.h"
 #include "server/rest.h"
 
@@ -209,11 +210,27 @@ create_many(struct mm_rest *r, const json_t *list, struct mm_why *why)
 	return MM_OK;
 }
 
+/* A station's units count in its batches; a token would count nowhere. */
+static enum mm_err
+not_a_stations(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_station s;
+	enum mm_err rc = mm_station_of_key(r->reader, r->login.id, &s, NULL);
+
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	return MM_FAIL(why, MM_EPOLICY, "the credential is station %s's: it "
+	    "mints no tokens", s.id);
+}
+
 enum mm_err
 mm_rest_token_create(struct mm_rest *r, struct mm_why *why)
 {
 	const json_t *list = json_object_get(r->in, "tokens");
 
+	MM_TRY(not_a_stations(r, why));
 	r->status = 201;
 	return list != NULL ? create_many(r, list, why) : create_one(r, why);
 }

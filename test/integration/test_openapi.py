@@ -25,10 +25,13 @@ LAST = {"retireDevice": 9, "revokeCertificate": 8, "holdCertificate": 6,
         "releaseCertificate": 7, "cancelToken": 8, "thawToken": 7,
         "revokeKey": 8, "eraseKey": 8.5, "enrolDevice": 0.5,
         "proveDevice": 0.6, "indexSchema": 4,
-        "checkSchema": 4}
+        "checkSchema": 4, "createStation": 0.7, "shareBatch": 4,
+        "extendBatch": 4, "pauseBatch": 4.1, "openBatch": 4.2,
+        "closeBatch": 8, "removeStation": 9}
 # there, but nothing that an operation's example would name
 NOTHING = {"id": dict.fromkeys(("devices", "tokens", "keys"), "WALK-1") | {
-    "webhooks": "wh_0000000000000000", "approvals": "0" * 16}, "serial": {"certificates": "0" * 32}}
+    "webhooks": "wh_0000000000000000", "approvals": "0" * 16,
+    "batches": "nosuch", "stations": "nosuch"}, "serial": {"certificates": "0" * 32}}
 # an example that cannot succeed where nothing went wrong before
 REFUSED = {"thawToken": 409, "retryDeadLetter": 404, "getApproval": 404,
            "approve": 404, "refuse": 404}
@@ -87,7 +90,8 @@ def names(world):
     return {"name": {"products": "walker", "profiles": "thermo",
                      "issuers": world.rest("GET", "/issuers").json["items"][
                          0]["name"]},
-            "id": {"devices": "WALK-1", "approvals": "0" * 16}, "serial": {}, "index": {
+            "id": {"devices": "WALK-1", "approvals": "0" * 16,
+                   "batches": "walk", "stations": "walk-line"}, "serial": {}, "index": {
                 "ledger": "0", "webhooks": "0"}, "path": {
                 "ledger": "0/000.p/1"}}
 
@@ -119,6 +123,9 @@ def example_of(world, op, names):
         _, csr = world.key_and_csr("WALK-1")
         text = text.replace("@CSR", base64.b64encode(
             csr.read_bytes()).decode())
+    if "@LINE" in text:
+        text = text.replace("@LINE", world.rest("POST", "/keys", {
+            "name": "line", "roles": ["line"]}).json["id"])
     if "@SIGNATURE" in text:
         serial = names["serial"]["certificates"]
         text = json.dumps(possession.proof(

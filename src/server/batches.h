@@ -1,0 +1,37 @@
+#ifndef MM_SERVER_BATCHES_H
+#define MM_SERVER_BATCHES_H
+
+#include "core/production.h"
+#include "server/rest.h"
+
+/* What rest_batches.c, rest_batch_read.c and rest_batch_initial.c share. */
+
+/* What a request for a batch says, besides what is in b. */
+struct mm_batch_wish {
+	struct mm_buf serials, config, fields; /* papers; empty: none */
+	char sample[513];                      /* a label; "" none */
+	bool dry_run;
+	struct mm_roll roll; /* its serial numbers */
+	unsigned misfits;    /* enum mm_serial_misfit */
+	struct mm_work_profile profiles[MM_WORK_PROFILES_MAX];
+	struct mm_work_person people[MM_WORK_PEOPLE_MAX];
+};
+/* On zeroed memory; b's order is the caller's, its lists are w's. */
+MM_MUST enum mm_err mm_batch_read(struct mm_rest *r, struct mm_batch_wish *w,
+    struct mm_production *b, struct mm_why *why);
+void mm_batch_wish_done(struct mm_batch_wish *w);
+
+/* "shares" of a request, into b. */
+MM_MUST enum mm_err mm_batch_shares(struct mm_rest *r, const json_t *list,
+    struct mm_production *b, struct mm_why *why);
+
+/* The station that a request names.  MM_EPOLICY: the login is only the line's,
+ * and another station's. */
+MM_MUST enum mm_err mm_batch_station(struct mm_rest *r, const char *id,
+    struct mm_station *s, struct mm_why *why);
+
+/* "configuration" of the request: template and rows, each row rendered. */
+MM_MUST enum mm_err mm_batch_initial(const json_t *in, struct mm_batch_wish *w,
+    struct mm_production *b, struct mm_why *why);
+
+#endif
