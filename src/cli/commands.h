@@ -27,7 +27,10 @@
 	X(approval_show) X(approval_approve) X(approval_refuse)            \
 	X(authorise_show) X(authorise_rotate) X(webhook_change)            \
 	X(key_whoami) X(ledger_receipt) X(cert_export) X(device_label)     \
-	X(token_label) X(device_birth_record) X(line_check)
+	X(token_label) X(device_birth_record) X(line_check) X(batch_list)  \
+	X(batch_show) X(batch_create) X(batch_open) X(batch_pause)         \
+	X(batch_close) X(batch_extend) X(batch_share) X(station_list)      \
+	X(station_show) X(station_create) X(station_remove)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \
@@ -61,6 +64,9 @@ MM_MUST enum mm_err mm_if_version(struct mm_cli *cli, const struct mm_args *a,
 /* Prints the path with every %s percent-encoded; at most 1,000 bytes. */
 MM_MUST enum mm_err mm_path(char out[1024], struct mm_why *why,
     const char *fmt, ...);
+/* GET a text and print it, with --json as that member of an object. */
+MM_MUST enum mm_err mm_print_bytes(struct mm_cli *cli, const char *path,
+    const char *member, struct mm_why *why);
 /* A text member, "" if there is none. */
 const char *mm_json_text(const json_t *o, const char *member);
 /* Adds the option's value as a text member, if it was given. */

@@ -21,9 +21,12 @@ enum mm_fact_kind {
 	MM_FACT_SECRET,
 	MM_FACT_PROFILE,
 	MM_FACT_ISSUER,
+	MM_FACT_BATCH,
+	MM_FACT_STATION,
 	MM_FACT_KINDS
 };
 enum { MM_OPERATOR_GOOD, MM_OPERATOR_REVOKED };
+enum { MM_STATION_ACTIVE, MM_STATION_REMOVED };
 enum { MM_WEBHOOK_ACTIVE, MM_WEBHOOK_PAUSED, MM_WEBHOOK_DISABLED };
 enum {
 	MM_GRANT_WAITING,
@@ -43,7 +46,8 @@ struct mm_fact {
 	uint64_t entry;   /* that told text, or made it: it has the id */
 	uint64_t history; /* a device's: sum over its entries' indexes */
 	uint8_t text[8];  /* of mm_fact_kinds[].told */
-	uint8_t who[8];   /* its public key; an approval's: who decided */
+	uint8_t who[8];   /* its public key; an approval's: who decided; a
+			   * station's: its newest order */
 	uint32_t name;    /* a device's id as it was written */
 	uint32_t owner;   /* a token's, certificate's: its device's place + 1 */
 	uint32_t link;    /* a certificate's: its token's; and back */

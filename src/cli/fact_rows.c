@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "pki/key.h"
+#include "work/order.h"
 
 /* What the database's rows say, in the words of the ledger's entries. */
 
@@ -217,6 +218,46 @@ approval_says(const json_t *o, struct mm_said *s)
 	s->text[3] = time_of(time_in(o, "expires"), s->own[3]);
 }
 
+/* All that was decided, as it was hashed. */
+static void
+plan_says(const json_t *plan, struct mm_said *s)
+{
+	char *text = json_dumps(plan, JSON_COMPACT);
+	const json_t *order = json_object_get(plan, "order");
+	struct mm_work_order *o = NULL;
+
+	s->text[3] = hash_of(text != NULL ? text : "", s->own[2]);
+	free(text);
+	snprintf(s->own[1], sizeof(s->own[1]), "%lld", (long long)(
+	    number(plan, "quantity") + number(plan, "scrap")));
+	s->text[1] = s->own[1];
+	if (!json_is_string(order) || mm_work_order_parse((struct mm_bytes){
+	    (const uint8_t *)json_string_value(order),
+	    json_string_length(order) }, &o, NULL) != MM_OK)
+		return;
+	s->text[0] = copy_of(o->product, s->own[0]);
+	s->text[2] = time_of(o->until_ms, s->own[3]);
+	mm_work_order_free(&o);
+}
+
+static void
+batch_says(const json_t *o, struct mm_said *s)
+{
+	s->state = state_of(MM_FACT_BATCH, member(o, "state"));
+	s->made_ms = time_in(o, "created");
+	plan_says(json_object_get(o, "plan"), s);
+}
+
+static void
+station_says(const json_t *o, struct mm_said *s)
+{
+	s->state = state_of(MM_FACT_STATION, member(o, "state"));
+	s->made_ms = time_in(o, "created");
+	s->text[0] = copy_of(member(o, "key"), s->own[0]);
+	mm_fact_hash(number(o, "number") > 0 ? member(o, "hash") : NULL,
+	    s->who);
+}
+
 static const struct {
 	enum mm_doc_kind kind;
 	void (*says)(const json_t *o, struct mm_said *s);
@@ -225,6 +266,8 @@ static const struct {
 	[MM_FACT_WEBHOOK] = { MM_DOC_WEBHOOK, webhook_says },
 	[MM_FACT_APPROVAL] = { MM_DOC_APPROVAL, approval_says },
 	[MM_FACT_SECRET] = { MM_DOC_SECRET, webhook_says },
+	[MM_FACT_BATCH] = { MM_DOC_BATCH, batch_says },
+	[MM_FACT_STATION] = { MM_DOC_STATION, station_says },
 };
 
 /* A body that is no JSON says nothing, which differs. */

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/marks.h"
 #include "pki/cert.h"
+#include "work/order.h"
 
 /* What each type of entry does to which record. */
 
@@ -37,7 +38,8 @@ struct step { /* an entry on its way into a fact */
 typedef void also_fn(const struct step *t);
 static also_fn cert_made, cert_confirmed, cert_revoked, cert_held, token_made,
     token_thawed, device_told, operator_made, operator_recovered,
-    operator_erased, hook_made, hook_rotated, hook_replayed, decided;
+    operator_erased, hook_made, hook_rotated, hook_replayed, decided,
+    order_signed;
 
 /* From: in these states, else nothing happens.  Reason: the entries of that
  * reason only; "": of none; NULL: of any. */
@@ -128,13 +130,33 @@ static const struct rule {
 	{ MM_E_PROFILE_LOADED, MM_FACT_PROFILE, NULL, MAKES | TELLS, ANY, 0,
 	    NULL },
 	{ MM_E_ISSUER_MADE, MM_FACT_ISSUER, NULL, MAKES | TELLS, ANY, 0, NULL },
+	{ MM_E_BATCH_CREATED, MM_FACT_BATCH, NULL, MAKES | TELLS | BEGINS_AT,
+	    ANY, MM_WORK_OPEN, NULL },
+	{ MM_E_BATCH_CHANGED, MM_FACT_BATCH, "opened", TELLS, ANY, MM_WORK_OPEN,
+	    NULL },
+	{ MM_E_BATCH_CHANGED, MM_FACT_BATCH, "paused", TELLS, ANY,
+	    MM_WORK_PAUSED, NULL },
+	{ MM_E_BATCH_CHANGED, MM_FACT_BATCH, "closed", TELLS, ANY,
+	    MM_WORK_CLOSED, NULL },
+	{ MM_E_BATCH_CHANGED, MM_FACT_BATCH, "extended", TELLS, ANY, THE_SAME,
+	    NULL },
+	{ MM_E_BATCH_CHANGED, MM_FACT_BATCH, "shares", TELLS, ANY, THE_SAME,
+	    NULL },
+	{ MM_E_STATION_CREATED, MM_FACT_STATION, NULL,
+	    MAKES | TELLS | BEGINS_AT, ANY, MM_STATION_ACTIVE, NULL },
+	{ MM_E_STATION_CHANGED, MM_FACT_STATION, "changed", TELLS, ANY,
+	    THE_SAME, NULL },
+	{ MM_E_STATION_CHANGED, MM_FACT_STATION, "removed", TELLS, ANY,
+	    MM_STATION_REMOVED, NULL },
+	{ MM_E_ORDER_SIGNED, MM_FACT_STATION, NULL, 0, ANY, THE_SAME,
+	    order_signed },
 };
 #define NRULES (sizeof(rules) / sizeof(rules[0]))
 
 /* They change no record: heads.c, clocks.c, crls.c look at some. */
 static const enum mm_entry_type of_no_record[] = { MM_E_LEDGER_OPENED,
 	MM_E_REFUSED, MM_E_COUNTED, MM_E_ALERT, MM_E_CRL_SIGNED,
-	MM_E_CLOCK_SET_BACK, MM_E_LEDGER_TAKEN };
+	MM_E_CLOCK_SET_BACK, MM_E_LEDGER_TAKEN, MM_E_UNITS_REPORTED };
 #define NOTHERS (sizeof(of_no_record) / sizeof(of_no_record[0]))
 
 static uint32_t
@@ -300,6 +322,12 @@ static void
 decided(const struct step *t)
 {
 	mm_fact_hash(t->e->field[MM_F_ACTOR], t->f->who);
+}
+
+static void
+order_signed(const struct step *t)
+{
+	mm_fact_hash(t->e->field[MM_F_DETAIL_SHA256], t->f->who);
 }
 
 /* ---- an entry ---- */

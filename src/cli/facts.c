@@ -94,6 +94,20 @@ const struct mm_fact_kind_of mm_fact_kinds[MM_FACT_KINDS] = {
 	    .id = MM_F_ISSUER,
 	    .told = { { MM_F_CERT_SHA256, "certificate" } },
 	    .ntold = 1 },
+	[MM_FACT_BATCH] = { .name = "batch",
+	    .id = MM_F_BATCH,
+	    .told = { { MM_F_PRODUCT, "product" }, { MM_F_COUNT, "quota" },
+		{ MM_F_NOT_AFTER, "end" }, { MM_F_DETAIL_SHA256, "plan" } },
+	    .ntold = 4,
+	    .made = "created",
+	    .version = "version" },
+	[MM_FACT_STATION] = { .name = "station",
+	    .id = MM_F_STATION,
+	    .told = { { MM_F_KEY, "credential" } },
+	    .ntold = 1,
+	    .made = "created",
+	    .who = "newest order",
+	    .version = "version" },
 };
 
 /* see fact.h */
@@ -106,6 +120,8 @@ mm_fact_state_name(enum mm_fact_kind kind, unsigned state)
 		[MM_FACT_WEBHOOK] = { "active", "paused", "disabled" },
 		[MM_FACT_APPROVAL] = { "waiting", "approved", "refused",
 		    "expired", "used" },
+		[MM_FACT_BATCH] = { "open", "paused", "closed" },
+		[MM_FACT_STATION] = { "active", "removed" },
 	};
 
 	if (kind == MM_FACT_CERT && state < MM_CERT_STATES)

@@ -18,8 +18,9 @@
 
 enum { RECEIPT_MAX = 1 << 20 };
 
-static enum mm_err
-print_bytes(struct mm_cli *cli, const char *path, const char *member,
+/* see commands.h */
+enum mm_err
+mm_print_bytes(struct mm_cli *cli, const char *path, const char *member,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(RECEIPT_MAX);
@@ -48,7 +49,7 @@ mm_cmd_ledger_checkpoint(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
 	(void)a;
-	return print_bytes(cli, "/ledger/checkpoint", "checkpoint", why);
+	return mm_print_bytes(cli, "/ledger/checkpoint", "checkpoint", why);
 }
 
 const struct mm_opt mm_opts_ledger_key[] = { END };
@@ -58,7 +59,7 @@ mm_cmd_ledger_key(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
 	(void)a;
-	return print_bytes(cli, "/api/v1/ledger/key", "key", why);
+	return mm_print_bytes(cli, "/api/v1/ledger/key", "key", why);
 }
 
 #define RECEIPT_OPTS                                                       \

@@ -1,0 +1,207 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/batch.h"
+#include "cli/client.h"
+
+/* Batches: production orders, and the work orders that stations get. */
+
+#define NCOL(c) (sizeof(c) / sizeof((c)[0]))
+#define END                                       \
+	{                                         \
+		NULL, NULL, NULL, MM_C_NONE, NULL \
+	}
+
+static const struct mm_column columns[] = {
+	{ "BATCH", "id" },
+	{ "PRODUCT", "product" },
+	{ "STATE", "state" },
+	{ "QUANTITY", "quantity" },
+	{ "SCRAP", "scrap" },
+	{ "SERIALS", "serials" },
+	{ "UNTIL", "until" },
+};
+static const struct mm_filter filters[] = {
+	{ "product", "product" },
+	{ "state", "state" },
+};
+const struct mm_opt mm_opts_batch_list[] = {
+	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },
+	{ "state", "STATE", "in this state", MM_C_WORDS, "open paused closed" },
+	MM_LIST_OPTS, END
+};
+
+enum mm_err
+mm_cmd_batch_list(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	return mm_list_command(cli, a, "/batches", filters, NCOL(filters),
+	    columns, NCOL(columns), why);
+}
+
+const struct mm_opt mm_opts_batch_show[] = { END };
+MM_SHOW(batch_show, "GET", "/batches/%s")
+
+/* ---- create ---- */
+
+const struct mm_opt mm_opts_batch_create[] = {
+	{ "product", "PRODUCT", "what is made (required)", MM_C_PRODUCT, NULL },
+	{ "quantity", "N", "how many (required)", MM_C_NONE, NULL },
+	{ "until", "TIME",
+	    "the end of the right to make them, or how long "
+	    "from now, like 30d (required)",
+	    MM_C_NONE, NULL },
+	{ "serials", "RUN", "their serial numbers: 'SN-{000001..005000}'",
+	    MM_C_NONE, NULL },
+	{ "serials-file", "FILE", "the same from a file, one a line", MM_C_FILE,
+	    NULL },
+	{ "next-free", NULL,
+	    "stations take the next serial and print it; "
+	    "alone: the product's next free ones",
+	    MM_C_NONE, NULL },
+	{ "scrap", "N|P%", "how many besides may be scrapped (default 0)",
+	    MM_C_NONE, NULL },
+	{ "shares", "LIST",
+	    "stations and their part of the quantity: "
+	    "l3=2500,l4=2500",
+	    MM_C_NONE, NULL },
+	{ "scan", "RULE",
+	    "how a serial is cut from a label (default plain): "
+	    "gs1, 'label:*S/N {serial};*'",
+	    MM_C_NONE, NULL },
+	{ "sample", "LABEL", "a label of the batch, to try the rule with",
+	    MM_C_NONE, NULL },
+	{ "template", "FILE", "of the devices' initial configuration",
+	    MM_C_FILE, NULL },
+	{ "rows", "CSV", "its fields, a row for each serial number", MM_C_FILE,
+	    NULL },
+	{ "config-version", "N", "its version (default 1)", MM_C_NONE, NULL },
+	{ "people", "CSV",
+	    "operators and supervisors: id, role, badge; "
+	    "badges are hashed before they are sent",
+	    MM_C_FILE, NULL },
+	{ "not-before", "TIME", "the beginning (default now)", MM_C_NONE,
+	    NULL },
+	{ "unsynced", "DURATION",
+	    "stop a station that has not been synced "
+	    "for so long",
+	    MM_C_NONE, NULL },
+	{ "level", "LEVEL", "what a station's counter must withstand",
+	    MM_C_WORDS, "software rollback-proof hardware" },
+	{ "on-conflict", "WHAT",
+	    "another key under a serial number that was "
+	    "done: stop, or (tests only) replace",
+	    MM_C_WORDS, "stop replace" },
+	{ "recipe", "NAME", "one that the stations have installed", MM_C_NONE,
+	    NULL },
+	{ "id", "ID", "its name (default: one is made up)", MM_C_NONE, NULL },
+	{ "note", "TEXT", "words for people", MM_C_NONE, NULL },
+	{ "dry-run", NULL, "check everything, make nothing", MM_C_NONE, NULL },
+	END
+};
+
+enum mm_err
+mm_cmd_batch_create(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	json_t *o = json_object();
+	enum mm_err rc = mm_batch_body(a, o, why);
+
+	if (rc != MM_OK)
+		return json_decref(o), rc;
+	return mm_object_command(cli, "POST", "/batches", o, why);
+}
+
+/* ---- open, pause, close, extend, share ---- */
+
+static enum mm_err
+change(struct mm_cli *cli, const struct mm_args *a, const char *fmt,
+    json_t *take_body, struct mm_why *why)
+{
+	char p[1024];
+	enum mm_err rc = mm_if_version(cli, a, why);
+
+	if (rc == MM_OK)
+		rc = mm_path(p, why, fmt, a->pos[0]);
+	if (rc != MM_OK)
+		return json_decref(take_body), rc;
+	return mm_object_command(cli, "POST", p, take_body, why);
+}
+
+#define BECOMES(name, path)                                                  \
+	const struct mm_opt mm_opts_batch_##name[] = {                       \
+		{ "reason", "TEXT", "why; kept with the batch", MM_C_NONE,   \
+		    NULL },                                                  \
+		MM_IF_VERSION_OPT, END                                       \
+	};                                                                   \
+	enum mm_err mm_cmd_batch_##name(                                     \
+	    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why) \
+	{                                                                    \
+		json_t *o = json_object();                                   \
+                                                                             \
+		mm_json_opt(o, "reason", a, "reason");                       \
+		return change(cli, a, path, o, why);                         \
+	}
+BECOMES(open, "/batches/%s/open")
+BECOMES(pause, "/batches/%s/pause")
+BECOMES(close, "/batches/%s/close")
+
+const struct mm_opt mm_opts_batch_extend[] = {
+	{ "reason", "TEXT", "why (required)", MM_C_NONE, NULL },
+	{ "quantity", "N", "the new quantity", MM_C_NONE, NULL },
+	{ "scrap", "N", "the new scrap allowance", MM_C_NONE, NULL },
+	{ "until", "TIME", "the new end, or how long from now", MM_C_NONE,
+	    NULL },
+	MM_IF_VERSION_OPT, END
+};
+
+static enum mm_err
+put_number(
+    const struct mm_args *a, const char *name, json_t *o, struct mm_why *why)
+{
+	long v;
+
+	if (mm_arg(a, name) == NULL)
+		return MM_OK;
+	MM_TRY(mm_arg_int(a, name, 0, 1, 10000000, &v, why));
+	json_object_set_new(o, name, json_integer(v));
+	return MM_OK;
+}
+
+enum mm_err
+mm_cmd_batch_extend(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	json_t *o = json_object();
+	enum mm_err rc;
+
+	mm_json_opt(o, "reason", a, "reason");
+	rc = mm_arg(a, "reason") == NULL
+		 ? MM_FAIL(why, MM_EINPUT, "missing --reason")
+		 : put_number(a, "quantity", o, why);
+	if (rc == MM_OK)
+		rc = put_number(a, "scrap", o, why);
+	if (rc == MM_OK && mm_arg(a, "until") != NULL)
+		rc = mm_batch_time(o, "until", mm_arg(a, "until"), why);
+	if (rc != MM_OK)
+		return json_decref(o), rc;
+	MM_TRY(change(cli, a, "/batches/%s/extend", o, why));
+	mm_cli_hint(cli, "stations have it with their next order: \"mintmark "
+			 "batch share\" shares it out");
+	return MM_OK;
+}
+
+const struct mm_opt mm_opts_batch_share[] = { MM_IF_VERSION_OPT, END };
+
+enum mm_err
+mm_cmd_batch_share(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	json_t *o = json_object();
+	enum mm_err rc = mm_batch_shares(a->pos[1], o, why);
+
+	if (rc != MM_OK)
+		return json_decref(o), rc;
+	return change(cli, a, "/batches/%s/shares", o, why);
+}
