@@ -30,6 +30,9 @@ static const struct mm_conf_key keys[] = {
 	    "product; empty: they are refused", NULL },
 	{ "label", MM_CONF_NAME, TOP(label), 0, MM_NAME_MAX, "",
 	    "The profile to ask for; empty: what the product says", NULL },
+	{ "batch", MM_CONF_NAME, TOP(batch), 0, MM_NAME_MAX, "",
+	    "The batch that is made here; a station with work orders must "
+	    "name one", NULL },
 	{ "lock", MM_CONF_BOOL, TOP(lock), 0, 0, "true",
 	    "Boards are locked once they have proved themselves", NULL },
 	{ "replace", MM_CONF_BOOL, TOP(replace), 0, 0, "false",

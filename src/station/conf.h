@@ -30,6 +30,7 @@ struct mm_station_conf {
 	char name[MM_NAME_MAX + 1];
 	char product[MM_NAME_MAX + 1];
 	char label[MM_NAME_MAX + 1];
+	char batch[MM_NAME_MAX + 1]; /* "" none */
 	bool lock, replace;
 	int offline;              /* enum mm_offline */
 	char signer[PATH_MAX];    /* its signer's configuration; "" none */

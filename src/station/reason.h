@@ -87,6 +87,13 @@ enum mm_unit_exit {
 	X(MM_UR_REFUSED, "refused", MM_EXIT_REFUSED,                       \
 	    "the centre refuses this unit",                                \
 	    "call the line engineer: the log has the centre's words")      \
+	X(MM_UR_BATCH, "no-batch", MM_EXIT_STATION,                        \
+	    "the batch is paused, closed, out of its time or not this "    \
+	    "station's",                                                   \
+	    "stop the line, call the line engineer")                       \
+	X(MM_UR_QUOTA, "quota-gone", MM_EXIT_STATION,                      \
+	    "as many as were ordered are made",                            \
+	    "stop the line: the batch must be extended first")             \
 	X(MM_UR_KEY_TAKEN, "key-of-another", MM_EXIT_SUPERVISOR,           \
 	    "this board's key is certified under another serial",          \
 	    "scan its own label; else put it aside for the supervisor")    \

@@ -25,6 +25,11 @@ static const struct {
 	{ "possession-not-proved", MM_EV_FAIL, MM_UR_REQUEST },
 	{ "malformed-request", MM_EV_FAIL, MM_UR_REQUEST },
 	{ "device-retired-or-unknown", MM_EV_FAIL, MM_UR_SERIAL },
+	{ "device-not-of-the-batch", MM_EV_FAIL, MM_UR_SERIAL },
+	{ "batch-missing", MM_EV_FAIL, MM_UR_BATCH },
+	{ "batch-not-open", MM_EV_FAIL, MM_UR_BATCH },
+	{ "station-has-no-share", MM_EV_FAIL, MM_UR_BATCH },
+	{ "quota-gone", MM_EV_FAIL, MM_UR_QUOTA },
 };
 
 /* A refusal's end; MM_EVENTS: it is asked again a little later. */
@@ -168,6 +173,8 @@ mm_step_issue(
 	mm_json_b64(&j, "csr", mm_buf_view(&p->csr));
 	if (l->conf->label[0] != '\0')
 		mm_json_str(&j, "label", l->conf->label);
+	if (l->conf->batch[0] != '\0')
+		mm_json_str(&j, "batch", l->conf->batch);
 	mm_json_close(&j, '}');
 	return post(l, p, "/enrol", &body, reason);
 }

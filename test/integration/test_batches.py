@@ -1,0 +1,460 @@
+"""Batches: made, changed, counted when certificates are issued."""
+import base64
+import concurrent.futures
+import datetime
+import json
+
+import pytest
+
+from station import Station
+
+SOON = (datetime.datetime.now(datetime.timezone.utc) +
+        datetime.timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Factory:
+    """Batches and stations of a world; each test has its own names."""
+
+    def __init__(self, world):
+        self.w, self.n = world, 0
+        world.product()
+        csrs = [world.key_and_csr(f"unit-{i}")[1] for i in range(12)]
+        self.csr = [base64.b64encode(c.read_bytes()).decode() for c in csrs]
+
+    def batch(self, quantity, want=201, **more):
+        self.n += 1
+        body = {"id": f"b{self.n}", "product": "thermo", "until": SOON,
+                "quantity": quantity,
+                "serials": f"P{self.n}-{{001..099}}", **more}
+        body = {k: v for k, v in body.items() if v is not None}
+        a = self.w.rest("POST", "/batches", body)
+        assert a.status == want, a
+        return a.json
+
+    def station(self, name):
+        k = self.w.rest("POST", "/keys", {"name": name, "roles": ["line"]})
+        a = self.w.rest("POST", "/stations",
+                        {"id": name, "key": k.json["id"]})
+        assert a.status == 201, a
+        return k.json["key"]
+
+    def enrol(self, serial, key=None, csr=0, **more):
+        self.w.rest("POST", "/devices", {"id": serial, "product": "thermo"},
+                    key=key)
+        return self.w.rest("POST", f"/devices/{serial}/enrol",
+                           {"csr": self.csr[csr], **more}, key=key)
+
+    def change(self, batch, what, want=200, **body):
+        a = self.w.rest("POST", f"/batches/{batch}/{what}", body)
+        assert a.status == want, a
+        return a.json
+
+    def entries(self, batch):
+        """The ledger's, of a batch, without what differs each time."""
+        items = self.w.rest("GET", "/ledger/entries?limit=1000").json["items"]
+        entries = [i.get("entry", i) for i in items]
+        return [e for e in entries if e.get("batch") == batch]
+
+
+@pytest.fixture(scope="module")
+def factory(world):
+    return Factory(world)
+
+
+def refused(answer, reason, status=403):
+    assert (answer.status, answer.json.get("reason")) == (status, reason), \
+        answer
+
+
+# ---- made and changed ----
+
+def test_a_batch_from_its_beginning_to_its_end(factory):
+    made = factory.batch(20, scrap=2, note="for the spring")
+    name = made["id"]
+    assert (made["state"], made["quantity"], made["scrap"]) == ("open", 20, 2)
+    assert made["first_serial"].endswith("-001")
+    assert made["last_serial"].endswith("-099")
+    factory.change(name, "pause", reason="a part is missing")
+    factory.change(name, "pause", want=409)
+    factory.change(name, "open")
+    grown = factory.change(name, "extend", reason="more", quantity=25)
+    assert grown["quantity"] == 25 and grown["note"] == "more"
+    factory.change(name, "extend", want=400, quantity=30)
+    factory.change(name, "extend", want=409, reason="less", quantity=24)
+    factory.change(name, "extend", want=409, reason="more than there are",
+                   quantity=100)
+    factory.change(name, "close", reason="done")
+    for what in ("open", "pause", "close"):
+        factory.change(name, what, want=409)
+    factory.change(name, "extend", want=409, reason="late", quantity=26)
+    shown = factory.w.rest("GET", f"/batches/{name}").json
+    assert shown["state"] == "closed" and shown["note"] == "done"
+    told = [(e["type"], e.get("reason"), e["count"])
+            for e in factory.entries(name)]
+    assert told == [("batch.created", None, 22),
+                    ("batch.changed", "paused", 22),
+                    ("batch.changed", "opened", 22),
+                    ("batch.changed", "extended", 27),
+                    ("batch.changed", "closed", 27)]
+    everything = json.dumps(factory.entries(name))
+    for word in ("spring", "missing", "more", "done"):
+        assert f'"{word}' not in everything
+
+
+def test_batches_are_listed_by_state_and_product(factory):
+    one = factory.batch(1)["id"]
+    two = factory.batch(1)["id"]
+    factory.change(two, "close")
+    names = lambda q: {b["id"] for b in factory.w.rest(
+        "GET", f"/batches?limit=1000{q}").json["items"]}
+    assert {one, two} <= names("")
+    assert one in names("&state=open") and two not in names("&state=open")
+    assert two in names("&state=closed")
+    assert names("&product=nosuch") == set()
+    assert factory.w.rest("GET", "/batches?state=x").status == 400
+    first = factory.w.rest("GET", "/batches?limit=1").json
+    assert len(first["items"]) == 1
+    rest = factory.w.rest("GET", f"/batches?limit=1000&after={first['next']}")
+    assert first["items"][0]["id"] not in {b["id"]
+                                           for b in rest.json["items"]}
+
+
+def test_what_is_no_batch(factory):
+    rows = [
+        {"quantity": 0}, {"quantity": -1}, {"quantity": "3"},
+        {"quantity": 3, "scrap": 4}, {"quantity": 100},
+        {"quantity": 1, "serials": "X-{9..1}"},
+        {"quantity": 1, "serials": "no run"},
+        {"quantity": 1, "serials": None},
+        {"quantity": 1, "serials": None, "serial_list": ["A", "a"]},
+        {"quantity": 1, "serials": None, "serial_list": ["A B"]},
+        {"quantity": 2, "serials": None, "serial_list": ["only"]},
+        {"quantity": 1, "serial_list": ["both"]},
+        {"quantity": 1, "until": "2020-01-01T00:00:00Z"},
+        {"quantity": 1, "not_before": "2099-01-01T00:00:00Z"},
+        {"quantity": 1, "take": "steal"}, {"quantity": 1, "scan": "?"},
+        {"quantity": 1, "id": "longer-than-twenty-four-x"},
+        {"quantity": 1, "note": "two\nlines"},
+        {"quantity": 1, "unknown": 1},
+        {"quantity": 1, "people": [{"id": "a", "role": "king",
+                                    "badge": "00" * 32}]},
+    ]
+    for row in rows:
+        a = factory.batch(**{"want": 400, **row})
+        assert a["type"], row
+    assert factory.batch(1, want=404, product="nosuch")
+    assert factory.batch(1, want=404, shares=[{"station": "nosuch",
+                                               "share": 1}])
+    assert factory.batch(1, want=403, marker="production")
+    assert factory.batch(1, want=403, mode="offline")
+    taken = factory.batch(1)["id"]
+    factory.batch(1, want=409, id=taken, serials="OTHER-{1..2}")
+
+
+def test_serials_are_one_batchs(factory):
+    name = factory.batch(5, serials="ONE-{0010..0019}")["id"]
+    for serials, want in (("ONE-{0001..0010}", 409), ("one-{0019..0030}", 409),
+                          ("ONE-{0012..0013}", 409), ("ONE-{0001..0009}", 201),
+                          ("ONE-{0020..0020}", 201), ("ONE-{010..019}", 201)):
+        a = factory.batch(1, want=want, serials=serials)
+        if want == 409:
+            assert name in a["detail"], a
+
+
+def test_next_free_goes_on_after_the_last(factory):
+    def take(n):
+        return factory.batch(n, serials=None, take="next")
+
+    one, two = take(10), take(5)
+    assert one["first_serial"].startswith("thermo-")
+    number = lambda s: int(s.rpartition("-")[2])
+    assert number(two["first_serial"]) == number(one["last_serial"]) + 1
+    assert two["serials_count"] == 5
+    # at once: never the same ones
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        body = {"product": "thermo", "until": SOON, "quantity": 3,
+                "take": "next"}
+        answers = list(pool.map(
+            lambda _: factory.w.rest("POST", "/batches", body), range(8)))
+    assert {a.status for a in answers} <= {201, 409}
+    made = [a.json["serials"] for a in answers if a.status == 201]
+    assert made and len(made) == len(set(made))
+
+
+def test_misfits_are_told_before_they_are_burnt(factory):
+    n = len(factory.w.rest("GET", "/batches?limit=1000").json["items"])
+    a = factory.batch(1, want=200, dry_run=True, serials="a.b-{1..2}.")
+    text = " ".join(a["warnings"])
+    assert "AWS" in text and "Azure" in text and "MQTT" not in text
+    a = factory.batch(1, want=200, dry_run=True,
+                      serials="a-very-long-serial-number-{1..2}")
+    assert "MQTT" in " ".join(a["warnings"])
+    a = factory.batch(1, want=200, dry_run=True)
+    assert not any("MQTT" in w or "AWS" in w for w in a["warnings"])
+    assert len(factory.w.rest(
+        "GET", "/batches?limit=1000").json["items"]) == n
+
+
+def test_a_sample_label_is_read_by_the_rule(factory):
+    rule = {"scan": "label:*S/N {serial};*", "serials": "SN-{1..9}"}
+    factory.batch(1, want=200, dry_run=True, sample="x S/N SN-4;y", **rule)
+    a = factory.batch(1, want=400, dry_run=True, sample="x S/N SN-10;y",
+                      **rule)
+    assert "SN-10" in a["detail"]
+
+
+def test_every_row_of_a_configuration_is_rendered(factory):
+    template = json.dumps({"name": "{{device}}", "mqtt": "{{host}}"})
+    config = {"version": 1, "template": template,
+              "columns": ["device", "host"],
+              "rows": [["C-1", "a.example"], ["C-2", "b.example"]]}
+    good = {"serials": "C-{1..2}", "quantity": 2, "dry_run": True}
+
+    def told(want, **change):
+        return factory.batch(**{**good, "want": want,
+                                "configuration": {**config, **change}})
+
+    a = told(200)
+    assert a["configuration"]["version"] == 1
+    rows = [
+        ({"rows": config["rows"][:1]}, "C-2 has no row"),
+        ({"rows": config["rows"] * 2}, "row 3"),
+        ({"rows": [["C-1", "a"], ["C-3", "b"]]}, "row 2"),
+        ({"rows": [["C-1", "a"], ["C-2"]]}, "row 2"),
+        ({"columns": ["device", "other"]}, ""),
+        ({"template": '{"name": "{{nosuch}}"}'}, ""),
+        ({"template": "no json {{device}}"}, ""),
+        ({"version": 0}, "version"),
+    ]
+    for change, words in rows:
+        a = told(400, **change)
+        assert words in a["detail"], a
+
+
+# ---- counted where certificates are issued ----
+
+def test_the_quota_is_counted_where_a_certificate_is_made(factory):
+    name = factory.batch(2)["id"]
+    p = f"P{factory.n}-"
+    assert factory.enrol(p + "001", batch=name).status == 200
+    # the same key again is told again, and free
+    for _ in range(3):
+        again = factory.enrol(p + "001", batch=name)
+        assert again.status == 200 and again.json["replayed"], again
+    assert factory.enrol(p + "002", csr=1, batch=name).status == 200
+    refused(factory.enrol(p + "003", csr=2, batch=name), "quota-gone")
+    issued = [e for e in factory.entries(name)
+              if e["type"] == "certificate.issued"]
+    assert [e["device"] for e in issued] == [p + "001", p + "002"]
+    factory.change(name, "extend", reason="one more", quantity=3)
+    assert factory.enrol(p + "003", csr=2, batch=name).status == 200
+    refused(factory.enrol(p + "004", csr=3, batch=name), "quota-gone")
+    # what was refused spent nothing, and is no device with a certificate
+    certs = factory.w.rest("GET", f"/certificates?device={p}004").json
+    assert certs["items"] == []
+
+
+def test_what_is_not_of_the_batch_is_not_made(factory):
+    name = factory.batch(5)["id"]
+    p = f"P{factory.n}-"
+    refused(factory.enrol("STRANGER-1", csr=4, batch=name),
+            "device-not-of-the-batch")
+    refused(factory.enrol(p + "100", csr=4, batch=name),
+            "device-not-of-the-batch")
+    refused(factory.enrol(p + "001", csr=4, batch="nosuch"), "batch-not-open")
+    factory.change(name, "pause")
+    refused(factory.enrol(p + "001", csr=4, batch=name), "batch-not-open")
+    factory.change(name, "open")
+    assert factory.enrol(p + "001", csr=4, batch=name).status == 200
+    factory.change(name, "close")
+    refused(factory.enrol(p + "002", csr=5, batch=name), "batch-not-open")
+    # what was made stays what it is
+    assert factory.enrol(p + "001", csr=4, batch=name).json["replayed"]
+    early = factory.batch(1, not_before=SOON,
+                          until="2099-01-01T00:00:00Z")["id"]
+    refused(factory.enrol(f"P{factory.n}-001", csr=5, batch=early),
+            "batch-not-open")
+
+
+def test_a_list_of_serials_is_as_written(factory):
+    name = factory.batch(3, serials=None,
+                         serial_list=["z-9", "Mixed.Case", "a-1"])["id"]
+    assert factory.enrol("Mixed.Case", csr=6, batch=name).status == 200
+    refused(factory.enrol("z-8", csr=7, batch=name),
+            "device-not-of-the-batch")
+    refused(factory.enrol("A-1", csr=7, batch=name),
+            "device-not-of-the-batch")
+
+
+def test_a_station_makes_its_share_and_no_more(factory):
+    l1, l2, l3 = (factory.station(f"share-{i}") for i in (1, 2, 3))
+    name = factory.batch(3, shares=[{"station": "share-1", "share": 1},
+                                    {"station": "share-2", "share": 2}])["id"]
+    p = f"P{factory.n}-"
+    a = factory.enrol(p + "001", key=l1, csr=8, batch=name)
+    assert a.status == 200, a
+    refused(factory.enrol(p + "002", key=l1, csr=9, batch=name), "quota-gone")
+    refused(factory.enrol(p + "002", key=l3, csr=9, batch=name),
+            "station-has-no-share")
+    # a station's credential enrols nothing beside a batch
+    refused(factory.enrol(p + "002", key=l2, csr=9), "batch-missing")
+    refused(factory.enrol(p + "002", key=l2, csr=9, batch=name,
+                          station="share-1"), None)
+    assert factory.enrol(p + "002", key=l2, csr=9, batch=name).status == 200
+    issued = [e for e in factory.entries(name)
+              if e["type"] == "certificate.issued"]
+    assert [e["station"] for e in issued] == ["share-1", "share-2"]
+    factory.w.rest("POST", "/stations/share-2/remove", {})
+    refused(factory.enrol(p + "003", key=l2, csr=10, batch=name), None)
+
+
+def test_shares_are_within_the_quantity(factory):
+    factory.station("part-1")
+    factory.station("part-2")
+    share = lambda *n: [{"station": f"part-{i + 1}", "share": v}
+                        for i, v in enumerate(n)]
+    factory.batch(5, want=400, shares=share(3, 3))
+    name = factory.batch(5, scrap=2, shares=share(3))["id"]
+    factory.change(name, "shares", want=400, shares=share(3, 3))
+    factory.change(name, "shares", want=409, shares=share(2))
+    b = factory.change(name, "shares", shares=share(3, 2))
+    assert [s["share"] for s in b["shares"]] == [3, 2]
+    assert sum(s["scrap"] for s in b["shares"]) <= 2
+
+
+def test_two_stations_race_for_the_last_unit(factory):
+    """Exactly one gets it, each time; what is lost is settled."""
+    keys = [factory.station(f"race-{i}") for i in range(4)]
+    for _ in range(5):
+        name = factory.batch(1)["id"]
+        p = f"P{factory.n}-"
+        csrs = [base64.b64encode(factory.w.key_and_csr(
+            f"race-{factory.n}-{i}")[1].read_bytes()).decode()
+            for i in range(4)]
+        for i in range(4):
+            factory.w.rest("POST", "/devices", {
+                "id": f"{p}00{i + 1}", "product": "thermo"})
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda i: factory.w.rest(
+                "POST", f"/devices/{p}00{i + 1}/enrol",
+                {"csr": csrs[i], "batch": name}, key=keys[i]), range(4)))
+        assert sorted(a.status for a in answers) == [200, 403, 403, 403], \
+            answers
+        for a in answers:
+            if a.status == 403:
+                refused(a, "quota-gone")
+        issued = [e for e in factory.entries(name)
+                  if e["type"] == "certificate.issued"]
+        assert len(issued) == 1
+
+
+# ---- stations ----
+
+def test_stations(factory):
+    w = factory.w
+    person = w.rest("POST", "/keys", {"name": "p", "roles": ["line",
+                                                             "operator"]})
+    line = w.rest("POST", "/keys", {"name": "l", "roles": ["line"]}).json
+    for body, want in (({"id": "st-1", "key": person.json["id"]}, 403),
+                       ({"id": "st-1", "key": "0" * 16}, 404),
+                       ({"id": "st 1", "key": line["id"]}, 400),
+                       ({"id": "st-1"}, 400),
+                       ({"id": "st-1", "key": line["id"],
+                         "description": "left"}, 201),
+                       ({"id": "st-1", "key": line["id"]}, 409),
+                       ({"id": "st-2", "key": line["id"]}, 409)):
+        a = w.rest("POST", "/stations", body)
+        assert a.status == want, (body, a)
+    assert w.rest("GET", "/stations/st-1").json["description"] == "left"
+    assert "st-1" in {s["id"] for s in
+                      w.rest("GET", "/stations?limit=1000").json["items"]}
+    assert w.rest("POST", "/stations/st-1/remove", {}).json["state"] == \
+        "removed"
+    assert w.rest("GET", "/stations/nosuch").status == 404
+
+
+def test_a_stations_credential_mints_no_tokens(factory):
+    key = factory.station("no-tokens")
+    factory.w.rest("POST", "/devices", {"id": "NT-1", "product": "thermo"})
+    a = factory.w.rest("POST", "/tokens", {"device": "NT-1"}, key=key)
+    assert a.status == 403 and "no-tokens" in a.json["detail"], a
+
+
+def test_boards_of_a_batch(factory, tmp_path):
+    """mintmark-station and its boards: three of three, and no fourth."""
+    w = factory.w
+    name = factory.batch(3, serials="BD-{1..9}")["id"]
+    s = Station(w, tmp_path / "station", "board-line",
+                more=f"batch = {name}\n")
+    try:
+        keys = w.rest("GET", "/keys?limit=1000").json["items"]
+        (key,) = [k["id"] for k in keys if k.get("name") == "board-line"]
+        a = w.rest("POST", "/stations", {"id": "board-line", "key": key})
+        assert a.status == 201, a
+        s.plug()
+        for i in (1, 2, 3):
+            s.passes(f"BD-{i}", f"f{i}")
+        s.passes("BD-2", "f2")
+        code, answer = s.provision("BD-4", "f4")
+        assert (code, answer["reason"]) == (1, "quota-gone"), answer
+        factory.change(name, "extend", reason="one more", quantity=4)
+        code, answer = s.provision("OTHER-4", "f4")
+        assert (code, answer["reason"]) == (3, "bad-serial"), answer
+        factory.change(name, "pause")
+        code, answer = s.provision("BD-4", "f4")
+        assert (code, answer["reason"]) == (1, "no-batch"), answer
+        factory.change(name, "open")
+        s.unplug()
+        s.blank(4)
+        s.plug()
+        s.passes("BD-4", "f4")
+    finally:
+        s.close()
+    issued = [e for e in factory.entries(name)
+              if e["type"] == "certificate.issued"]
+    assert [e["device"] for e in issued] == [f"BD-{i}" for i in (1, 2, 3, 4)]
+    assert {e["station"] for e in issued} == {"board-line"}
+
+
+# ---- the command line, and what audits it ----
+
+def test_the_command_line(factory, tmp_path):
+    w = factory.w
+    rows = tmp_path / "rows.csv"
+    rows.write_text("device,host\r\nCL-01,a\r\nCL-02,b\r\n")
+    template = tmp_path / "t.json"
+    template.write_text('{"host": "{{host}}"}')
+    people = tmp_path / "people.csv"
+    people.write_text("id,role,badge\nkim,operator,0012345678\n")
+    make = ["batch", "create", "--product", "thermo", "--quantity", "2",
+            "--scrap", "50%", "--until", "30d", "--serials", "CL-{01..02}",
+            "--template", template, "--rows", rows, "--people", people,
+            "--id", "cl", "--note", "first"]
+    dry = json.loads(w.cli("--json", *make, "--dry-run").stdout)
+    assert "version" in dry and dry["scrap"] == 1
+    made = json.loads(w.cli("--json", *make).stdout)
+    assert made["id"] == "cl" and made["people"] == [
+        {"id": "kim", "role": "operator"}]
+    assert "0012345678" not in json.dumps(made)
+    assert "cl" in w.cli("batch", "list", "--state", "open").stdout
+    w.cli("batch", "pause", "cl", "--reason", "lunch")
+    w.cli("batch", "open", "cl")
+    assert w.cli("batch", "extend", "cl", "--until", "60d",
+                 check=False).returncode != 0
+    w.cli("batch", "extend", "cl", "--until", "60d", "--reason", "late")
+    assert "late" in w.cli("batch", "show", "cl").stdout
+    w.cli("batch", "close", "cl")
+    again = w.cli("batch", "close", "cl", check=False)
+    assert again.returncode != 0 and "closed" in again.stderr
+    listed = tmp_path / "serials.txt"
+    listed.write_text("AA-1\nAA-2\n")
+    a = json.loads(w.cli(
+        "--json", "batch", "create", "--product", "thermo", "--quantity",
+        "2", "--until", "1d", "--serials-file", listed).stdout)
+    assert a["serials_count"] == 2
+
+
+def test_reconcile_finds_a_batch_that_was_changed_behind_the_ledger(factory):
+    w = factory.w
+    good = w.cli("ledger", "reconcile", "--config", w.conf, check=False)
+    assert good.returncode == 0, good.stdout + good.stderr
