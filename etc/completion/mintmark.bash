@@ -230,6 +230,8 @@ _mintmark() {
 	'batch extend --until') words=' ' ;;
 	'batch extend --if-version') words=' ' ;;
 	'batch share --if-version') words=' ' ;;
+	'batch order --station') words=' ' ;;
+	'batch order --out') kind='@file' ;;
 	'station list --limit') words=' ' ;;
 	'station list --after') words=' ' ;;
 	'station create --key') words=' ' ;;
@@ -342,10 +344,13 @@ _mintmark() {
 	'batch close') words='--help --reason --if-version '; kind='' ;;
 	'batch extend') words='--help --reason --quantity --scrap --until --if-version '; kind='' ;;
 	'batch share') words='--help --if-version '; kind='' ;;
+	'batch report') words='--help '; kind='' ;;
+	'batch order') words='--help --station --out --extension '; kind='' ;;
 	'station list') words='--help --limit --after '; kind='' ;;
 	'station show') words='--help '; kind='' ;;
 	'station create') words='--help --key --description '; kind='' ;;
 	'station remove') words='--help '; kind='' ;;
+	'station pin') words='--help '; kind='' ;;
 	'webhook list') words='--help --limit --after '; kind='' ;;
 	'webhook show') words='--help '; kind='' ;;
 	'webhook create') words='--help --types --products --batch --from --description '; kind='' ;;
@@ -380,8 +385,8 @@ _mintmark() {
 	'cert ') words='list show export revoke hold release ' ;;
 	'ledger ') words='checkpoint key entries verify receipt verify-receipt reconcile export ' ;;
 	'event ') words='list follow ' ;;
-	'batch ') words='list show create open pause close extend share ' ;;
-	'station ') words='list show create remove ' ;;
+	'batch ') words='list show create open pause close extend share report order ' ;;
+	'station ') words='list show create remove pin ' ;;
 	'webhook ') words='list show create change remove pause resume test rotate replay dead-letters ' ;;
 	'authorise ') words='show rotate ' ;;
 	'key ') words='list whoami create revoke erase ' ;;

@@ -43,6 +43,9 @@ mm_cmd_batch_list(
 const struct mm_opt mm_opts_batch_show[] = { END };
 MM_SHOW(batch_show, "GET", "/batches/%s")
 
+const struct mm_opt mm_opts_batch_report[] = { END };
+MM_SHOW(batch_report, "GET", "/batches/%s/report")
+
 /* ---- create ---- */
 
 const struct mm_opt mm_opts_batch_create[] = {
@@ -204,4 +207,72 @@ mm_cmd_batch_share(
 	if (rc != MM_OK)
 		return json_decref(o), rc;
 	return change(cli, a, "/batches/%s/shares", o, why);
+}
+
+/* ---- work orders ---- */
+
+const struct mm_opt mm_opts_batch_order[] = {
+	{ "station", "STATION", "whose (required)", MM_C_NONE, NULL },
+	{ "out", "FILE",
+	    "the file for the station's stick (required but "
+	    "with --extension)",
+	    MM_C_FILE, NULL },
+	{ "extension", NULL,
+	    "print the order's new share and end as a line "
+	    "to be scanned",
+	    MM_C_NONE, NULL },
+	END
+};
+
+/* Whole or not at all: a stick is pulled out early. */
+static enum mm_err
+write_order(const char *path, json_t *file, struct mm_why *why)
+{
+	char *text = json_dumps(file, JSON_COMPACT);
+	enum mm_err rc;
+
+	if (text == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	rc = mm_file_replace(path, mm_bytes_of(text), 0644, why);
+	free(text);
+	return rc;
+}
+
+static enum mm_err
+ask_order(struct mm_cli *cli, const struct mm_args *a, json_t **out,
+    struct mm_why *why)
+{
+	MM_OWN(json_free)
+	json_t *o = json_pack("{s:s,s:b}", "station", mm_arg(a, "station"),
+	    "extension", mm_flag(a, "extension"));
+	struct mm_client *c;
+	char p[1024];
+
+	MM_TRY(mm_path(p, why, "/batches/%s/order", a->pos[0]));
+	MM_TRY(mm_cli_client(cli, &c, why));
+	return mm_client_call(c, "POST", p, o, out, why);
+}
+
+enum mm_err
+mm_cmd_batch_order(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *answer = NULL;
+
+	if (mm_arg(a, "station") == NULL)
+		return MM_FAIL(why, MM_EINPUT, "missing --station");
+	if ((mm_arg(a, "out") != NULL) == mm_flag(a, "extension"))
+		return MM_FAIL(why, MM_EINPUT, "say --out FILE or --extension");
+	MM_TRY(ask_order(cli, a, &answer, why));
+	if (mm_arg(a, "out") != NULL) {
+		MM_TRY(write_order(mm_arg(a, "out"), answer, why));
+		mm_cli_hint(cli, "at the station: mintmark-station import "
+				 "FILE");
+		return MM_OK;
+	}
+	if (cli->json)
+		mm_json_print(answer);
+	else
+		printf("%s\n", mm_json_text(answer, "extension"));
+	return MM_OK;
 }

@@ -231,6 +231,13 @@ const struct mm_cmd mm_cmds[] = {
 	    "give stations their part of the quantity",
 	    "LIST is STATION=NUMBER with commas between them; what is not "
 	    "named stays, and no share becomes less."),
+	ROW("batch", "report", "BATCH", 1, 1, MM_C_NONE, batch_report,
+	    "what a batch has come to: issued, passed, left, gaps, yield",
+	    NULL),
+	ROW("batch", "order", "BATCH", 1, 1, MM_C_NONE, batch_order,
+	    "a station's signed work order, for a stick",
+	    "The same order again as long as the batch says the same; else a "
+	    "new one with the next number."),
 	ROW("station", "list", "", 0, 0, MM_C_NONE, station_list,
 	    "list stations", NULL),
 	ROW("station", "show", "STATION", 1, 1, MM_C_NONE, station_show,
@@ -239,6 +246,9 @@ const struct mm_cmd mm_cmds[] = {
 	    "let a station take work orders", NULL),
 	ROW("station", "remove", "STATION", 1, 1, MM_C_NONE, station_remove,
 	    "give a station no more orders", NULL),
+	ROW("station", "pin", "", 0, 0, MM_C_NONE, station_pin,
+	    "print the key that signs work orders, for stations to pin",
+	    NULL),
 	ROW("webhook", "list", "", 0, 0, MM_C_NONE, webhook_list,
 	    "list the webhooks", NULL),
 	ROW("webhook", "show", "ID", 1, 1, MM_C_NONE, webhook_show,

@@ -29,8 +29,9 @@
 	X(key_whoami) X(ledger_receipt) X(cert_export) X(device_label)     \
 	X(token_label) X(device_birth_record) X(line_check) X(batch_list)  \
 	X(batch_show) X(batch_create) X(batch_open) X(batch_pause)         \
-	X(batch_close) X(batch_extend) X(batch_share) X(station_list)      \
-	X(station_show) X(station_create) X(station_remove)
+	X(batch_close) X(batch_extend) X(batch_share) X(batch_report)      \
+	X(batch_order) X(station_list) X(station_show) X(station_create)   \
+	X(station_remove) X(station_pin)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \

@@ -48,3 +48,14 @@ mm_cmd_station_create(
 	mm_json_opt(o, "description", a, "description");
 	return mm_object_command(cli, "POST", "/stations", o, why);
 }
+
+/* What a station's signer pins. */
+const struct mm_opt mm_opts_station_pin[] = { END };
+
+enum mm_err
+mm_cmd_station_pin(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	(void)a;
+	return mm_print_bytes(cli, "/api/v1/orders/key", "key", why);
+}

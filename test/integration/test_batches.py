@@ -2,12 +2,17 @@
 import base64
 import concurrent.futures
 import datetime
+import hashlib
 import json
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import \
+    Ed25519PublicKey
 
 from station import Station
 
+TBS = "mintmark-extension/1 {name}\n{words}\n"
 SOON = (datetime.datetime.now(datetime.timezone.utc) +
         datetime.timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -414,6 +419,217 @@ def test_boards_of_a_batch(factory, tmp_path):
               if e["type"] == "certificate.issued"]
     assert [e["device"] for e in issued] == [f"BD-{i}" for i in (1, 2, 3, 4)]
     assert {e["station"] for e in issued} == {"board-line"}
+
+
+# ---- units and reports ----
+
+def tell(factory, batch, station, units, want=200, key=None):
+    a = factory.w.rest("POST", f"/batches/{batch}/units",
+                       {"station": station, "units": units}, key=key)
+    assert a.status == want, a
+    return a.json
+
+
+def unit(serial, result, minute=0, **more):
+    return {"serial": serial, "result": result,
+            "at": f"2026-11-01T08:{minute:02}:00Z", **more}
+
+
+def test_a_report_adds_up(factory):
+    key = factory.station("rep-1")
+    factory.station("rep-2")
+    name = factory.batch(8, scrap=2, shares=[
+        {"station": "rep-1", "share": 5},
+        {"station": "rep-2", "share": 3}])["id"]
+    p = f"P{factory.n}-"
+    spki = {}
+    for i in (2, 3, 6):
+        _, csr = factory.w.key_and_csr(f"rep-{i}")
+        factory.w.rest("POST", "/devices", {"id": f"{p}00{i}",
+                                            "product": "thermo"})
+        a = factory.w.rest("POST", f"/devices/{p}00{i}/enrol", {
+            "csr": base64.b64encode(csr.read_bytes()).decode(),
+            "batch": name}, key=key)
+        assert a.status == 200, a
+        spki[i] = a.json["serial"]
+    report = lambda: factory.w.rest("GET", f"/batches/{name}/report").json
+    r = report()
+    assert (r["authorised"], r["issued"], r["left"]) == (10, 3, 5)
+    assert (r["first_serial"], r["last_serial"]) == (p + "002", p + "006")
+    assert r["gaps"] == [{"from": p + "004", "to": p + "005", "count": 2}]
+    assert r["passed"] == 0 and "yield_percent" not in r
+    told = [unit(p + "002", "passed", 0), unit(p + "003", "passed", 30),
+            unit(p + "005", "failed", 31, reason="no-answer")]
+    assert tell(factory, name, "rep-1", told, key=key)["written"] == 3
+    assert tell(factory, name, "rep-1", told, key=key) == {
+        "written": 0, "unchanged": 3, "quarantined": []}
+    r = report()
+    assert (r["passed"], r["failed"], r["issued"]) == (2, 1, 3)
+    assert r["yield_percent"] == 66 and r["units_per_hour"] == 2
+    s = {s["station"]: s for s in r["stations"]}
+    assert (s["rep-1"]["issued"], s["rep-1"]["left"]) == (3, 2)
+    assert (s["rep-2"]["issued"], s["rep-2"]["left"]) == (0, 3)
+    # scrapped: revoked, and its quota comes back, once
+    for minute in (40, 41):
+        tell(factory, name, "rep-1", [unit(p + "006", "scrapped", minute)],
+             key=key)
+    cert = factory.w.rest("GET", f"/certificates/{spki[6]}").json
+    assert cert["state"] == "revoked", cert
+    r = report()
+    assert (r["scrapped"], r["left"], r["issued"]) == (1, 6, 3)
+    entries = [e for e in factory.entries(name)
+               if e["type"] == "units.reported"]
+    assert [e["count"] for e in entries] == [3, 1]
+
+
+def test_scrap_gives_back_no_more_than_is_allowed(factory):
+    key = factory.station("scrap-1")
+    name = factory.batch(1, scrap=1)["id"]
+    p = f"P{factory.n}-"
+    for i, want in ((1, 200), (2, 200), (3, 403)):
+        _, csr = factory.w.key_and_csr(f"scrap-{i}")
+        factory.w.rest("POST", "/devices", {"id": f"{p}00{i}",
+                                            "product": "thermo"})
+        body = {"csr": base64.b64encode(csr.read_bytes()).decode(),
+                "batch": name}
+        a = factory.w.rest("POST", f"/devices/{p}00{i}/enrol", body, key=key)
+        assert a.status == want, a
+        if want == 200:
+            tell(factory, name, "scrap-1", [unit(f"{p}00{i}", "scrapped")],
+                 key=key)
+    r = factory.w.rest("GET", f"/batches/{name}/report").json
+    assert (r["authorised"], r["issued"], r["scrapped"], r["left"]) == \
+        (2, 2, 2, 0)
+
+
+def test_a_serial_of_two_stations_is_put_aside(factory):
+    one, two = factory.station("two-1"), factory.station("two-2")
+    name = factory.batch(5)["id"]
+    p = f"P{factory.n}-"
+    tell(factory, name, "two-1", [unit(p + "001", "passed")], key=one)
+    a = tell(factory, name, "two-2", [unit(p + "001", "passed", 1)], key=two)
+    assert a["quarantined"] == [{"serial": p + "001", "other": "two-1"}]
+    a = tell(factory, name, "two-1", [unit(p + "001", "passed", 2)], key=one)
+    assert a["written"] == 0
+    r = factory.w.rest("GET", f"/batches/{name}/report").json
+    assert r["quarantined"] == 1 and r["problems"]
+    tell(factory, name, "two-2", [unit(p + "002", "passed")], key=one,
+         want=403)
+    for bad in ([unit("OTHER-1", "passed")], [unit(p + "003", "issued")],
+                [unit(p + "003", "nosuch")],
+                [unit(p + "003", "passed")] * 2, []):
+        tell(factory, name, "two-1", bad, key=one, want=400)
+
+
+# ---- work orders ----
+
+def read_note(text, key):
+    """A C2SP signed note, by independent code: (its JSON, its text)."""
+    body, _, signature = text.rpartition("\n\n")
+    body += "\n"
+    dash, name, blob = signature.strip().split(" ")
+    assert dash == "\u2014"
+    key_name, _, rest = key.strip().partition("+")
+    key_id, _, public = rest.partition("+")
+    raw, sig = base64.b64decode(public), base64.b64decode(blob)
+    assert name == key_name and raw[0] == 1 and sig[:4].hex() == key_id
+    assert hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4] == sig[:4]
+    Ed25519PublicKey.from_public_bytes(raw[1:]).verify(sig[4:],
+                                                       body.encode())
+    head, line, end = body.split("\n")
+    assert head == "mintmark-order/1" and end == ""
+    return json.loads(line), body
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_signed_order_for_a_stick(factory, tmp_path):
+    w = factory.w
+    factory.station("ord-1")
+    people = tmp_path / "people.csv"
+    people.write_text("id,role,badge\nkim,operator,0012345678\n"
+                      "lee,supervisor,99887766\n")
+    rows = tmp_path / "rows.csv"
+    rows.write_text("device,host\nOR-1,a\nOR-2,b\nOR-3,c\n")
+    template = tmp_path / "t.json"
+    template.write_text('{"host": "{{host}}"}')
+    listed = tmp_path / "serials"
+    listed.write_text("OR-1\nOR-2\nOR-3\n")
+    w.cli("batch", "create", "--id", "ord", "--product", "thermo",
+          "--quantity", "2", "--scrap", "1", "--until", "30d",
+          "--serials-file", listed, "--template", template, "--rows", rows,
+          "--people", people, "--shares", "ord-1=2", "--scan", "gs1")
+    key = w.cli("station", "pin").stdout
+    assert key.startswith(w.cli("ledger", "key").stdout.split("+")[0] +
+                          "/orders+")
+    stick = tmp_path / "order.json"
+    w.cli("batch", "order", "ord", "--station", "ord-1", "--out", stick)
+    file = json.loads(stick.read_text())
+    order, text = read_note(file["order"], key)
+    assert (order["batch"], order["station"], order["number"]) == \
+        ("ord", "ord-1", 1)
+    assert (order["share"], order["scrap"], order["state"],
+            order["marker"]) == (2, 1, "open", "test")
+    assert "previous" not in order and order["scan"] == "gs1"
+    # each paper is what the order says
+    papers = {sha256(p): p for p in file["papers"]}
+    assert papers[order["serials_sha256"]] == listed.read_text()
+    assert papers[order["config_sha256"]] == template.read_text()
+    assert json.loads(papers[order["fields_sha256"]]) == {
+        "columns": ["device", "host"],
+        "rows": [["OR-1", "a"], ["OR-2", "b"], ["OR-3", "c"]]}
+    # a badge by the published computation
+    badge = {p["id"]: p["badge"] for p in order["people"]}
+    assert badge["kim"] == hashlib.scrypt(
+        b"0012345678", salt=bytes.fromhex(order["badge_salt"]), n=16384,
+        r=8, p=1, dklen=32, maxmem=64 << 20).hex()
+    assert "0012345678" not in stick.read_text()
+    # the same again, until the batch says something else
+    w.cli("batch", "order", "ord", "--station", "ord-1", "--out", stick)
+    assert json.loads(stick.read_text())["order"] == file["order"]
+    w.cli("batch", "pause", "ord")
+    w.cli("batch", "order", "ord", "--station", "ord-1", "--out", stick)
+    later, _ = read_note(json.loads(stick.read_text())["order"], key)
+    assert (later["number"], later["state"]) == (2, "paused")
+    assert later["previous"] == sha256(text)
+    signed = [e for e in factory.entries("ord") if e["type"] ==
+              "order.signed"]
+    assert [(e["number"], e["station"]) for e in signed] == \
+        [(1, "ord-1"), (2, "ord-1")]
+    assert signed[0]["detail_sha256"] == sha256(text)
+    # one byte more or less is no order
+    with pytest.raises(InvalidSignature):
+        read_note(file["order"].replace('"share":2', '"share":3'), key)
+    # an extension as a line
+    w.cli("batch", "open", "ord")
+    w.cli("batch", "extend", "ord", "--until", "60d", "--reason", "late")
+    line = w.cli("batch", "order", "ord", "--station", "ord-1",
+                 "--extension").stdout.strip()
+    words, _, sig = line.rpartition(" ")
+    name, public = key.split("+")[0], base64.b64decode(
+        key.strip().split("+", 2)[2])[1:]
+    head = words.split(" ")
+    assert head[:5] == ["MMX1", "ord", "ord-1", "2", "2"], line
+    Ed25519PublicKey.from_public_bytes(public).verify(
+        base64.urlsafe_b64decode(sig + "=" * (-len(sig) % 4)),
+        TBS.format(name=name, words=words).encode())
+
+
+def test_who_gets_an_order(factory):
+    one, two = factory.station("who-1"), factory.station("who-2")
+    name = factory.batch(2, shares=[{"station": "who-1", "share": 2}])["id"]
+    ask = lambda station, key, **more: factory.w.rest(
+        "POST", f"/batches/{name}/order", {"station": station, **more},
+        key=key)
+    assert ask("who-1", one).status == 200
+    assert ask("who-1", two).status == 403
+    assert ask("who-2", two).status == 404
+    assert ask("nosuch", one).status == 404
+    assert ask("who-1", None).status == 200
+    factory.w.rest("POST", "/stations/who-1/remove", {})
+    assert ask("who-1", None).status == 409
 
 
 # ---- the command line, and what audits it ----

@@ -27,7 +27,8 @@ LAST = {"retireDevice": 9, "revokeCertificate": 8, "holdCertificate": 6,
         "proveDevice": 0.6, "indexSchema": 4,
         "checkSchema": 4, "createStation": 0.7, "shareBatch": 4,
         "extendBatch": 4, "pauseBatch": 4.1, "openBatch": 4.2,
-        "closeBatch": 8, "removeStation": 9}
+        "closeBatch": 8, "removeStation": 9, "orderBatch": 4.3,
+        "reportUnits": 4.3}
 # there, but nothing that an operation's example would name
 NOTHING = {"id": dict.fromkeys(("devices", "tokens", "keys"), "WALK-1") | {
     "webhooks": "wh_0000000000000000", "approvals": "0" * 16,

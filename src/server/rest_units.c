@@ -1,0 +1,307 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "base/time.h"
+#include "ledger/entry.h"
+#include "server/batches.h"
+
+/*
+ * What became of each unit, as its station reports it.  A report may come
+ * again: the same is nothing new.  A serial number that another station has,
+ * or that came with another key, is quarantined with both named, and stays
+ * so.  What is scrapped is revoked, and gives its quota back.
+ */
+enum { UNITS_MOST = 1000, CERTS_MOST = 100, REASON_SCRAPPED = 5 };
+
+struct unit {
+	struct mm_made made;
+	char result[16];
+	bool same;  /* as it was */
+	bool gives; /* scrapped just now, with a certificate */
+};
+#define M(name, type, must, at)                              \
+	{                                                    \
+		name, type, must, offsetof(struct unit, at), \
+		    sizeof(((struct unit *)0)->at)           \
+	}
+static const struct mm_member unit_members[] = {
+	M("serial", MM_M_DEVICE, true, made.serial),
+	M("result", MM_M_TEXT, true, result),
+	M("reason", MM_M_TEXT, false, made.reason),
+	M("spki_sha256", MM_M_SHA256, false, made.spki),
+	M("at", MM_M_TIME, true, made.at),
+};
+
+MM_FREE_FN(units_free, struct unit, free)
+
+static bool
+is_zero(const uint8_t v[32])
+{
+	static const uint8_t none[32];
+
+	return memcmp(v, none, 32) == 0;
+}
+
+/* Newer news of the same board replaces older; anything else is for a person
+ * to look at. */
+static void
+merge(struct unit *u, const struct mm_made *have)
+{
+	struct mm_made *m = &u->made;
+	bool other_key = !is_zero(m->spki) && !is_zero(have->spki) &&
+			 memcmp(m->spki, have->spki, 32) != 0;
+
+	m->version = have->version;
+	if (have->result == MM_UNIT_QUARANTINED && have->other[0] != '\0') {
+		u->same = true;
+		m->result = MM_UNIT_QUARANTINED;
+		memcpy(m->other, have->other, sizeof(m->other));
+	} else if (strcmp(m->station, have->station) != 0 || other_key) {
+		m->result = MM_UNIT_QUARANTINED;
+		memcpy(m->other, have->station, sizeof(m->other));
+		memcpy(m->spki, have->spki, 32);
+	} else {
+		if (is_zero(m->spki))
+			memcpy(m->spki, have->spki, 32);
+		u->same = have->result == MM_UNIT_SCRAPPED ||
+			  (have->result != MM_UNIT_ISSUED && have->at >= m->at);
+	}
+	u->gives =
+	    !u->same && m->result == MM_UNIT_SCRAPPED && !is_zero(have->spki);
+}
+
+static enum mm_err
+look_up(
+    struct mm_rest *r, const char *batch, struct unit *u, struct mm_why *why)
+{
+	struct mm_made have;
+	enum mm_err rc =
+	    mm_made_get(r->reader, batch, u->made.serial, &have, why);
+
+	if (rc == MM_OK)
+		merge(u, &have);
+	return rc == MM_ENOTFOUND ? MM_OK : rc;
+}
+
+static enum mm_err
+read_unit(json_t *in, const struct mm_roll *roll, const char *station,
+    struct unit *u, struct mm_why *why)
+{
+	uint64_t index;
+
+	MM_TRY(mm_rest_members(in, unit_members,
+	    sizeof(unit_members) / sizeof(unit_members[0]), u, why));
+	strcpy(u->made.station, station);
+	u->made.result =
+	    mm_work_word(mm_unit_result_words, MM_UNIT_COUNT, u->result);
+	if (u->made.result <= MM_UNIT_ISSUED)
+		return MM_FAIL(why, MM_EINPUT, "result: no such word");
+	if (!mm_roll_find(roll, u->made.serial, &index))
+		return MM_FAIL(why, MM_EINPUT,
+		    "serial: %s is none of the "
+		    "batch",
+		    u->made.serial);
+	return MM_OK;
+}
+
+/* ---- what is scrapped ---- */
+
+struct scrap {
+	const uint8_t *spki;
+	uint8_t serial[CERTS_MOST][16];
+	size_t n;
+};
+
+static enum mm_err
+note_cert(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_cert_row *c = row;
+	struct scrap *s = ctx;
+
+	(void)next;
+	(void)why;
+	if (memcmp(c->spki_sha256, s->spki, 32) == 0 &&
+	    c->state != MM_CERT_REVOKED && c->state != MM_CERT_ORPHANED)
+		memcpy(s->serial[s->n++], c->serial, 16);
+	return MM_OK;
+}
+
+/* The certificates of that key go first: quota comes back for what is none
+ * any more. */
+static enum mm_err
+revoke(struct mm_rest *r, const struct mm_made *m, struct mm_why *why)
+{
+	struct mm_list l = { .most = CERTS_MOST,
+		.state = -1,
+		.device = m->serial,
+		.newest_first = true };
+	struct scrap s = { .spki = m->spki };
+	bool already;
+
+	MM_TRY(mm_list_certs(r->reader, &l, note_cert, &s, why));
+	for (size_t i = 0; i < s.n; i++)
+		MM_TRY(mm_desk_cert_revoke(r->desk, &r->login, s.serial[i],
+		    REASON_SCRAPPED, &already, why));
+	return MM_OK;
+}
+
+/* ---- writing ---- */
+
+/* The version is asked for, so that two reports at once do not lose each
+ * other's. */
+static enum mm_err
+write_one(struct mm_rest *r, const char *batch, const struct unit *u,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(1024);
+	char made[MM_DOC_ID_MAX + 1], back[2][MM_DOC_ID_MAX + 1];
+	struct mm_op op = { .u.doc = { .kind = MM_DOC_UNIT,
+				.expect = u->made.version } };
+	enum mm_err rc;
+
+	if (u->gives)
+		MM_TRY(revoke(r, &u->made, why));
+	mm_made_put(&u->made, &body);
+	MM_TRY(mm_buf_ok(&body, why));
+	op.u.doc.body = mm_buf_view(&body);
+	mm_made_id(batch, u->made.serial, op.u.doc.id);
+	mm_quota_names(batch, "", made, back[0]);
+	mm_quota_names(batch, u->made.station, made, back[1]);
+	for (size_t i = 0; i < 2 && u->gives; i++)
+		op.u.doc.counts[i] = back[i];
+	rc = mm_desk_docs_put(r->desk, &op, 1, why);
+	return rc == MM_ESTALE ? MM_ECONFLICT : rc;
+}
+
+static enum mm_err
+enter(struct mm_rest *r, const char *batch, const char *station, size_t n,
+    struct mm_why *why)
+{
+	char count[24], hex[65];
+	const struct mm_entry e = { .type = MM_E_UNITS_REPORTED,
+		.field = { [MM_F_ACTOR] = r->login.id,
+		    [MM_F_BATCH] = batch,
+		    [MM_F_STATION] = station,
+		    [MM_F_COUNT] = count,
+		    [MM_F_DETAIL_SHA256] = hex } };
+	uint8_t hash[32];
+
+	mm_sha256(r->req->body, hash);
+	mm_hex_text(hash, 32, hex);
+	snprintf(count, sizeof(count), "%zu", n);
+	return mm_desk_enter(r->desk, &e, why);
+}
+
+static enum mm_err
+write_news(struct mm_rest *r, const char *batch, const char *station,
+    const struct unit *u, size_t n, size_t *written, struct mm_why *why)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (u[i].same)
+			continue;
+		MM_TRY(write_one(r, batch, &u[i], why));
+		++*written;
+	}
+	return *written == 0 ? MM_OK : enter(r, batch, station, *written, why);
+}
+
+static void
+put_answer(struct mm_rest *r, const struct unit *u, size_t n, size_t written)
+{
+	mm_json_open(&r->j, '{');
+	mm_json_int(&r->j, "written", (int64_t)written);
+	mm_json_int(&r->j, "unchanged", (int64_t)(n - written));
+	mm_json_open_key(&r->j, "quarantined", '[');
+	for (size_t i = 0; i < n; i++) {
+		if (u[i].made.result != MM_UNIT_QUARANTINED ||
+		    u[i].made.other[0] == '\0')
+			continue;
+		mm_json_open(&r->j, '{');
+		mm_json_str(&r->j, "serial", u[i].made.serial);
+		mm_json_str(&r->j, "other", u[i].made.other);
+		mm_json_close(&r->j, '}');
+	}
+	mm_json_close(&r->j, ']');
+	mm_json_close(&r->j, '}');
+}
+
+/* ---- a report ---- */
+
+static int
+by_serial(const void *a, const void *b)
+{
+	return strcmp(((const struct unit *)a)->made.serial,
+	    ((const struct unit *)b)->made.serial);
+}
+
+static enum mm_err
+read_units(struct mm_rest *r, const json_t *list, const struct mm_production *b,
+    const char *station, struct unit *u, struct mm_why *why)
+{
+	size_t n = json_array_size(list);
+	struct mm_roll roll;
+	enum mm_err rc;
+
+	MM_TRY(mm_roll_open(r->reader, b->order, &roll, why));
+	rc = MM_OK;
+	for (size_t i = 0; rc == MM_OK && i < n; i++)
+		rc = read_unit(
+		    json_array_get(list, i), &roll, station, &u[i], why);
+	mm_roll_done(&roll);
+	MM_TRY(rc);
+	qsort(u, n, sizeof(*u), by_serial);
+	for (size_t i = 1; i < n; i++)
+		if (by_serial(&u[i - 1], &u[i]) == 0)
+			return MM_FAIL(why, MM_EINPUT,
+			    "serial: %s stands "
+			    "twice",
+			    u[i].made.serial);
+	for (size_t i = 0; i < n; i++)
+		MM_TRY(look_up(r, b->id, &u[i], why));
+	return MM_OK;
+}
+
+static enum mm_err
+whose(struct mm_rest *r, const struct mm_production *b, struct mm_station *s,
+    struct mm_why *why)
+{
+	const char *name = json_string_value(json_object_get(r->in, "station"));
+
+	MM_TRY(mm_batch_station(r, name, s, why));
+	if (b->nshares > 0 && mm_production_share_of(b, s->id) == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND,
+		    "batch %s has no share for "
+		    "station %s",
+		    b->id, s->id);
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_batch_units(struct mm_rest *r, struct mm_why *why)
+{
+	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+	MM_OWN(units_free) struct unit *u = NULL;
+	const json_t *list = json_object_get(r->in, "units");
+	size_t n = json_array_size(list), written = 0;
+	char id[MM_NAME_MAX + 1];
+	struct mm_station s;
+
+	if (!json_is_string(json_object_get(r->in, "station")) ||
+	    json_object_size(r->in) != 2 || n < 1 || n > UNITS_MOST)
+		return MM_FAIL(why, MM_EINPUT,
+		    "JSON: want station, and 1 to "
+		    "%d units",
+		    UNITS_MOST);
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(mm_production_get(r->reader, id, &b, why));
+	MM_TRY(whose(r, b, &s, why));
+	u = calloc(n, sizeof(*u));
+	if (u == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	MM_TRY(read_units(r, list, b, s.id, u, why));
+	MM_TRY(write_news(r, b->id, s.id, u, n, &written, why));
+	put_answer(r, u, n, written);
+	return MM_OK;
+}
