@@ -93,7 +93,7 @@ enum mm_unit_exit {
 	    "stop the line, call the line engineer")                       \
 	X(MM_UR_QUOTA, "quota-gone", MM_EXIT_STATION,                      \
 	    "as many as were ordered are made",                            \
-	    "stop the line: the batch must be extended first")             \
+	    "stop the line: the line engineer has the batch extended")     \
 	X(MM_UR_KEY_TAKEN, "key-of-another", MM_EXIT_SUPERVISOR,           \
 	    "this board's key is certified under another serial",          \
 	    "scan its own label; else put it aside for the supervisor")    \
@@ -115,9 +115,6 @@ enum mm_unit_exit {
 	X(MM_UR_ORDER, "order", MM_EXIT_REFUSED,                           \
 	    "the work order does not let this be made now",                \
 	    "call the line engineer: the log says why")                    \
-	X(MM_UR_QUOTA, "quota", MM_EXIT_REFUSED,                           \
-	    "all units of the work order are made",                        \
-	    "stop: the line engineer gets a new order")                    \
 	X(MM_UR_SIGNER, "signer", MM_EXIT_STATION,                         \
 	    "this station's signer does not sign",                         \
 	    "stop the line, call the line engineer: the log says why")     \

@@ -61,7 +61,7 @@ def test_the_station_is_killed_at_each_step(station, place):
     assert killed >= ROWS - 1
     # the last pair was the share's last
     code, a = station.provision("SN-20")
-    assert (code, a["reason"]) == (3, "quota"), a
+    assert (code, a["reason"]) == (1, "quota-gone"), a
 
 
 @faulty

@@ -86,7 +86,7 @@ def test_the_order_is_the_limit(station):
     station.blank(1)
     station.plug()
     code, a = station.provision("SN-02")
-    assert (code, a["reason"]) == (3, "quota"), a
+    assert (code, a["reason"]) == (1, "quota-gone"), a
     assert station.counted() == 1 == len(station.signed())
     last = hashlib.sha256(text_of(station)).hexdigest()
     station.takes(number=2, previous=last, share=2)
