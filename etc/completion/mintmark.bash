@@ -174,6 +174,8 @@ _mintmark() {
 	'ledger verify --keep') kind='@file' ;;
 	'ledger receipt --out') kind='@file' ;;
 	'ledger verify-receipt --key') kind='@file' ;;
+	'line check --key') kind='@file' ;;
+	'line check --keep') kind='@file' ;;
 	'ledger reconcile --config') kind='@file' ;;
 	'ledger reconcile --journal') kind='@file' ;;
 	'ledger reconcile --copied-at') words=' ' ;;
@@ -280,7 +282,7 @@ _mintmark() {
 	'--context') kind='@file' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status doctor ca profile product device token cert audit ledger event batch station webhook authorise key approval completion man reference complete' ;;
+	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status doctor ca profile product device token cert audit ledger line ledger event batch station webhook authorise key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
 	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
@@ -332,6 +334,7 @@ _mintmark() {
 	'ledger verify') words='--help --key --keep '; kind='@dir' ;;
 	'ledger receipt') words='--help --out '; kind='' ;;
 	'ledger verify-receipt') words='--help --key '; kind='@file' ;;
+	'line check') words='--help --key --keep '; kind='@file' ;;
 	'ledger reconcile') words='--help --config --journal --copied-at '; kind='@file' ;;
 	'ledger export') words='--help --since --type --device --format --out --from '; kind='' ;;
 	'event list') words='--help --after --type --device --product --limit '; kind='' ;;
@@ -383,6 +386,8 @@ _mintmark() {
 	'device ') words='list show create update import history retire enrol receipt birth-record label why ' ;;
 	'token ') words='list show create cancel label thaw ' ;;
 	'cert ') words='list show export revoke hold release ' ;;
+	'ledger ') words='checkpoint key entries verify receipt verify-receipt reconcile export ' ;;
+	'line ') words='check ' ;;
 	'ledger ') words='checkpoint key entries verify receipt verify-receipt reconcile export ' ;;
 	'event ') words='list follow ' ;;
 	'batch ') words='list show create open pause close extend share report order ' ;;

@@ -31,8 +31,9 @@ static const struct mm_conf_key keys[] = {
 	{ "label", MM_CONF_NAME, TOP(label), 0, MM_NAME_MAX, "",
 	    "The profile to ask for; empty: what the product says", NULL },
 	{ "batch", MM_CONF_NAME, TOP(batch), 0, MM_NAME_MAX, "",
-	    "The batch that is made here; a station with work orders must "
-	    "name one", NULL },
+	    "The batch that is made here; a station that the centre has "
+	    "work orders for must name one; empty, offline: that of the "
+	    "newest order", NULL },
 	{ "lock", MM_CONF_BOOL, TOP(lock), 0, 0, "true",
 	    "Boards are locked once they have proved themselves", NULL },
 	{ "replace", MM_CONF_BOOL, TOP(replace), 0, 0, "false",
@@ -48,9 +49,6 @@ static const struct mm_conf_key keys[] = {
 	{ "signer_program", MM_CONF_PATH, TOP(signer_program), 1,
 	    PATH_MAX - 1, "/usr/libexec/mintmark/mintmark-signer",
 	    "The signer's program", NULL },
-	{ "batch", MM_CONF_NAME, TOP(batch), 0, MM_NAME_MAX, "",
-	    "The batch that is made offline; empty: that of the newest order",
-	    NULL },
 	{ "patience", MM_CONF_DURATION, TOP(patience_s), 0, 86400, "60s",
 	    "How long a unit waits for a centre that is away", NULL },
 };

@@ -30,12 +30,11 @@ struct mm_station_conf {
 	char name[MM_NAME_MAX + 1];
 	char product[MM_NAME_MAX + 1];
 	char label[MM_NAME_MAX + 1];
-	char batch[MM_NAME_MAX + 1]; /* "" none */
+	char batch[MM_NAME_MAX + 1]; /* "" none; offline the newest order's */
 	bool lock, replace;
 	int offline;              /* enum mm_offline */
 	char signer[PATH_MAX];    /* its signer's configuration; "" none */
 	char signer_program[PATH_MAX];
-	char batch[MM_NAME_MAX + 1]; /* that it makes offline; "" newest */
 	int64_t patience_s;       /* for a centre that is away */
 	struct mm_fixture_conf *fixture;
 	size_t nfixture;
