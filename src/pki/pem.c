@@ -34,7 +34,7 @@ enum mm_err
 mm_pem_next(struct mm_bytes *rest, const char *label, struct mm_buf *der,
     struct mm_why *why)
 {
-	const uint8_t *begin, *body, *end, *stop = rest->p + rest->n;
+	const uint8_t *begin, *body, *end, *stop;
 	char first[80], last[80];
 	size_t first_n, last_n;
 
@@ -47,6 +47,7 @@ mm_pem_next(struct mm_bytes *rest, const char *label, struct mm_buf *der,
 	if (begin == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND, "no %s in PEM", label);
 	body = begin + first_n;
+	stop = rest->p + rest->n; /* there is something: p is no NULL */
 	end = find_line((struct mm_bytes){ body, (size_t)(stop - body) }, last);
 	if (end == NULL)
 		return MM_FAIL(why, MM_EINPUT,
