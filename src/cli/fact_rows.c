@@ -38,6 +38,19 @@ hash_of(const char *text, char out[65])
 	return out;
 }
 
+/* As entries have it of what can be guessed (key.h). */
+static const char *
+salted_of(const uint8_t salt[MM_SALT_N], struct mm_bytes text, char out[65])
+{
+	uint8_t hash[32];
+
+	if (text.n == 0)
+		return NULL;
+	mm_salted_sha256(salt, text, hash);
+	mm_hex_text(hash, 32, out);
+	return out;
+}
+
 static const char *
 time_of(int64_t at_ms, char out[65])
 {
@@ -79,7 +92,7 @@ device_says(const void *row, struct mm_said *s)
 	s->version = d->version;
 	key_says(s, d->bound_spki);
 	s->text[0] = d->product;
-	s->text[1] = hash_of(d->attributes, s->own[0]);
+	s->text[1] = salted_of(d->salt, mm_bytes_of(d->attributes), s->own[0]);
 }
 
 static void
@@ -203,18 +216,33 @@ copy_of(const char *text, char out[65])
 	return out;
 }
 
+/* What is not of that form hashes to nothing that an entry has. */
+static void
+bytes_in(const json_t *o, const char *name, uint8_t *out, size_t n)
+{
+	const char *text = member(o, name);
+
+	memset(out, 0, n);
+	if (text != NULL)
+		(void)!mm_hex_parse(text, strlen(text), out, n, NULL);
+}
+
 static void
 approval_says(const json_t *o, struct mm_said *s)
 {
 	const char *decider = member(o, "decider");
+	uint8_t request[32], salt[MM_SALT_N];
 
+	bytes_in(o, "request_sha256", request, sizeof(request));
+	bytes_in(o, "salt", salt, sizeof(salt));
 	s->state = state_of(MM_FACT_APPROVAL, member(o, "state"));
 	s->made_ms = time_in(o, "requested");
 	s->confirmed_ms = time_in(o, "decided");
 	mm_fact_hash(decider, s->who);
 	s->text[0] = copy_of(member(o, "action"), s->own[0]);
 	s->text[1] = copy_of(member(o, "requester"), s->own[1]);
-	s->text[2] = copy_of(member(o, "request_sha256"), s->own[2]);
+	s->text[2] = salted_of(salt, (struct mm_bytes){ request,
+	    sizeof(request) }, s->own[2]);
 	s->text[3] = time_of(time_in(o, "expires"), s->own[3]);
 }
 

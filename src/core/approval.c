@@ -140,8 +140,12 @@ mm_desk_approval_put(struct mm_desk *d, const struct mm_approval *a,
 	struct mm_op_doc doc = doc_of(a, body);
 	struct mm_entry e = { .type = entry_types[a->state] };
 	char hash[65], expires[MM_TIME_TEXT];
+	uint8_t salted[32];
 
-	mm_hex_text(a->request_sha256, 32, hash);
+	/* a body may name a person */
+	mm_salted_sha256(a->salt, (struct mm_bytes){ a->request_sha256, 32 },
+	    salted);
+	mm_hex_text(salted, 32, hash);
 	mm_time_text(a->expires_at, expires);
 	e.field[MM_F_ACTOR] = actor;
 	e.field[MM_F_APPROVAL] = a->id;

@@ -438,7 +438,8 @@ MM_MUST enum mm_err mm_desk_product_put(struct mm_desk *d,
 MM_MUST enum mm_err mm_desk_device_put(struct mm_desk *d,
     const struct mm_login *by, const struct mm_device *dev, bool replace,
     struct mm_why *why);
-/* if_version: NULL, or what it must be: else MM_ESTALE. */
+/* if_version: NULL, or what it must be: else MM_ESTALE.  That it comes to
+ * another product is in its entry. */
 MM_MUST enum mm_err mm_desk_device_replace(struct mm_desk *d,
     const struct mm_login *by, const struct mm_device *dev,
     const uint64_t *if_version, struct mm_why *why);
@@ -537,6 +538,7 @@ struct mm_approval {
 	char action[16];       /* "keys", "bulk-mint", ... */
 	char method[8], path[256];
 	uint8_t request_sha256[32]; /* of method, path and body */
+	uint8_t salt[MM_SALT_N];    /* of what its entries have of that */
 	char requester[17], decider[17]; /* credentials' ids; decider "" */
 	int64_t requested_at, expires_at, decided_at;
 	enum mm_approval_state state;

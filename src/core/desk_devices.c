@@ -29,22 +29,29 @@ device_entry(struct mm_entry *e, struct device_texts *t,
 	}
 	if (dev->attributes[0] == '\0')
 		return;
-	mm_sha256(mm_bytes_of(dev->attributes), hash);
+	mm_salted_sha256(dev->salt, mm_bytes_of(dev->attributes), hash);
 	mm_hex_text(hash, 32, t->detail);
 	e->field[MM_F_DETAIL_SHA256] = t->detail;
 }
 
-static void
+/* The salt is new each time: of attributes that a device no longer has nobody
+ * can tell from the ledger what they were. */
+static enum mm_err
 fill_op(struct mm_op *op, const struct mm_device *dev,
-    const struct mm_desk_schema *s)
+    const struct mm_desk_schema *s, struct mm_why *why)
 {
+	struct mm_device *row = &op->u.device.row;
+
 	*op = (struct mm_op){ .kind = MM_OP_DEVICE_PUT };
-	op->u.device.row = *dev;
-	if (op->u.device.row.created_at == 0)
-		op->u.device.row.created_at = mm_now_ms();
+	*row = *dev;
+	if (row->created_at == 0)
+		row->created_at = mm_now_ms();
 	op->u.device.if_schema = true;
 	op->u.device.schema = s->version;
 	op->u.device.indexed = mm_schema_indexed(s->schema);
+	memset(row->salt, 0, sizeof(row->salt));
+	return row->attributes[0] != '\0' ? mm_salt_make(row->salt, why) :
+	    MM_OK;
 }
 
 /* ---- one ---- */
@@ -54,6 +61,29 @@ struct put {
 	const uint64_t *if_version;
 };
 
+/* The product that it leaves, "" none.  What is said of it must still be so
+ * when the entry is written. */
+static enum mm_err
+read_move(struct mm_desk *d, struct mm_op_device *o,
+    char from[MM_NAME_MAX + 1], struct mm_why *why)
+{
+	struct mm_device now;
+	enum mm_err rc = mm_get_device(d->r, o->row.id, &now, NULL);
+
+	from[0] = '\0';
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	if (!o->if_version) {
+		o->if_version = true;
+		o->row.version = now.version;
+	}
+	if (strcmp(now.product, o->row.product) != 0)
+		strcpy(from, now.product);
+	return MM_OK;
+}
+
 static enum mm_err
 put_once(struct mm_desk *d, const struct mm_login *by,
     const struct mm_device *dev, const struct put *how, struct mm_why *why)
@@ -62,7 +92,7 @@ put_once(struct mm_desk *d, const struct mm_login *by,
 	struct mm_papers p = mm_papers_over(&d->buf);
 	struct mm_entry e = { .type = how->replace ? MM_E_DEVICE_CHANGED :
 						     MM_E_DEVICE_CREATED };
-	char column[MM_SCHEMA_COLUMN];
+	char column[MM_SCHEMA_COLUMN], from[MM_NAME_MAX + 1] = "";
 	struct device_texts t;
 	struct mm_op op;
 
@@ -70,12 +100,16 @@ put_once(struct mm_desk *d, const struct mm_login *by,
 	if (s.schema != NULL)
 		MM_TRY(mm_schema_check(s.schema, dev->attributes, column,
 		    why));
-	fill_op(&op, dev, &s);
+	MM_TRY(fill_op(&op, dev, &s, why));
 	op.u.device.replace = how->replace;
 	op.u.device.if_version = how->if_version != NULL;
 	if (how->if_version != NULL)
 		op.u.device.row.version = *how->if_version;
-	device_entry(&e, &t, by, dev);
+	if (how->replace)
+		MM_TRY(read_move(d, &op.u.device, from, why));
+	device_entry(&e, &t, by, &op.u.device.row);
+	if (from[0] != '\0')
+		e.field[MM_F_FROM] = from;
 	mm_papers_add(&p, &e);
 	return mm_desk_run(d, &p, &op, why);
 }
@@ -302,11 +336,11 @@ plan_row(struct import *m, size_t i, int64_t now, struct mm_why *why)
 	struct mm_entry e = { .type = MM_E_DEVICE_CREATED, .at_ms = now };
 	struct device_texts t;
 
-	fill_op(&m->op[i], &r->dev,
-	    &product_of(m, r->dev.product)->schema);
+	MM_TRY(fill_op(&m->op[i], &r->dev,
+	    &product_of(m, r->dev.product)->schema, why));
 	m->op[i].u.device.row.created_at = now;
 	m->op[i].u.device.same_is_fine = true;
-	device_entry(&e, &t, m->by, &r->dev);
+	device_entry(&e, &t, m->by, &m->op[i].u.device.row);
 	m->at[i] = m->papers.n;
 	return mm_entry_encode(&e, &m->papers, why);
 }

@@ -39,7 +39,8 @@ static const struct {
 #define RULE_MM_E_DEVICE_CREATED \
 	RULE(B(MM_F_DEVICE), DEVICE | B(MM_F_SPKI_SHA256) | PROFILE)
 #define RULE_MM_E_DEVICE_CHANGED \
-	RULE(B(MM_F_DEVICE), DEVICE | B(MM_F_SPKI_SHA256) | PROFILE)
+	RULE(B(MM_F_DEVICE), DEVICE | B(MM_F_SPKI_SHA256) | PROFILE | \
+	    B(MM_F_FROM))
 #define RULE_MM_E_DEVICE_RETIRED RULE(B(MM_F_DEVICE), DEVICE | B(MM_F_COUNT))
 #define TOKEN_MAY \
 	(DEVICE | PROFILE | HASHES | CERT | B(MM_F_EXPIRES) | B(MM_F_COUNT))
@@ -309,8 +310,12 @@ mm_entry_print_reference(struct mm_buf *out)
 			 "do filters for older entries that lack it. "
 			 "`detail_sha256` of a webhook's entry is the SHA-256 of "
 			 "its URL after a salt that the server's webhook key "
-			 "gives, of a device's that of its attributes, of a "
-			 "batch's that of all that was decided (`plan`).\n\n"
+			 "gives; of a device's that of its attributes, of an "
+			 "approval's that of the request's hash, each after a "
+			 "salt of 16 bytes that the database has as long as it "
+			 "has the record; of a product's schema that of its "
+			 "text; of a batch's that of all that was decided "
+			 "(`plan`).\n\n"
 			 "Later releases may add types, and fields to types; "
 			 "`v` stays 1 while every value is a text or a whole "
 			 "number. A reader passes over what it does not know: "

@@ -22,7 +22,7 @@
 	X(MM_E_PRODUCT_CREATED, "product.created", "a product")             \
 	X(MM_E_PRODUCT_CHANGED, "product.changed", "a product was changed") \
 	X(MM_E_DEVICE_CREATED,  "device.created", "a device was registered") \
-	X(MM_E_DEVICE_CHANGED,  "device.changed", "a device's record was changed") \
+	X(MM_E_DEVICE_CHANGED,  "device.changed", "a device's record was changed; from: the product that it was of before") \
 	X(MM_E_DEVICE_RETIRED,  "device.retired", "a device was retired")   \
 	X(MM_E_TOKEN_MINTED,    "token.minted", "a token was made")         \
 	X(MM_E_TOKEN_FROZEN,    "token.frozen", "another key came with a used token") \

@@ -56,6 +56,17 @@ void mm_sha256_2(struct mm_bytes a, struct mm_bytes b, uint8_t out[32]);
 /* RFC 2104; not HMAC(3), whose every use fetches the algorithm anew. */
 void mm_hmac_sha256(struct mm_bytes key, struct mm_bytes data,
     uint8_t out[32]);
+/*
+ * The hash of what can be guessed (attributes, a name), for a record that
+ * others read: SHA-256 of a salt and then the text.  The salt stays where the
+ * text is and goes with it; after that nobody can tell what was hashed.
+ * A salt of zeros is none: the hash of the text alone, as older records have.
+ * MM_ECRYPTO: no random bytes.
+ */
+#define MM_SALT_N 16
+MM_MUST enum mm_err mm_salt_make(uint8_t salt[MM_SALT_N], struct mm_why *why);
+void mm_salted_sha256(const uint8_t salt[MM_SALT_N], struct mm_bytes text,
+    uint8_t out[32]);
 
 MM_MUST enum mm_err mm_key_make(enum mm_key_type t, EVP_PKEY **out,
     struct mm_why *why);

@@ -5,6 +5,9 @@
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 
+#include <string.h>
+
+#include <openssl/rand.h>
 #include <openssl/sha.h>
 
 #include "pki/priv.h"
@@ -50,6 +53,25 @@ mm_hmac_sha256(struct mm_bytes key, struct mm_bytes data, uint8_t out[32])
 	    (struct mm_bytes){ out, 32 }, out);
 	mm_wipe(inner, sizeof(inner));
 	mm_wipe(outer, sizeof(outer));
+}
+
+/* see key.h */
+enum mm_err
+mm_salt_make(uint8_t salt[MM_SALT_N], struct mm_why *why)
+{
+	return RAND_bytes(salt, MM_SALT_N) == 1 ? MM_OK :
+	    MM_FAIL(why, MM_ECRYPTO, "no random bytes");
+}
+
+/* see key.h */
+void
+mm_salted_sha256(const uint8_t salt[MM_SALT_N], struct mm_bytes text,
+    uint8_t out[32])
+{
+	static const uint8_t none[MM_SALT_N];
+	size_t n = memcmp(salt, none, MM_SALT_N) != 0 ? MM_SALT_N : 0;
+
+	mm_sha256_2((struct mm_bytes){ salt, n }, text, out);
 }
 
 /* see priv.h */

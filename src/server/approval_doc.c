@@ -52,6 +52,14 @@ get_text(const json_t *o, const char *key, char *out, size_t n)
 }
 
 static bool
+get_hex(const json_t *o, const char *key, uint8_t *out, size_t n)
+{
+	const char *v = json_string_value(json_object_get(o, key));
+
+	return v != NULL && mm_hex_parse(v, strlen(v), out, n, NULL) == MM_OK;
+}
+
+static bool
 get_time(const json_t *o, const char *key, int64_t *out)
 {
 	const char *v = json_string_value(json_object_get(o, key));
@@ -79,13 +87,14 @@ mm_approval_read(struct mm_bytes body, struct mm_approval *a, json_t **request,
 {
 	MM_OWN(json_free) json_t *o = json_loadb((const char *)body.p, body.n,
 	    0, NULL);
-	const char *hash = json_string_value(
-	    json_object_get(o, "request_sha256"));
 
 	*a = (struct mm_approval){ .version = 0 };
-	if (!json_is_object(o) || hash == NULL ||
-	    mm_hex_parse(hash, strlen(hash), a->request_sha256, 32, NULL) !=
-	    MM_OK || !get_state(o, &a->state) ||
+	if (!json_is_object(o) ||
+	    !get_hex(o, "request_sha256", a->request_sha256, 32) ||
+	    /* older ones have none */
+	    (json_object_get(o, "salt") != NULL &&
+		!get_hex(o, "salt", a->salt, MM_SALT_N)) ||
+	    !get_state(o, &a->state) ||
 	    !get_text(o, "id", a->id, sizeof(a->id)) ||
 	    !get_text(o, "action", a->action, sizeof(a->action)) ||
 	    !get_text(o, "method", a->method, sizeof(a->method)) ||
@@ -129,6 +138,7 @@ mm_approval_store(struct mm_desk *d, const struct mm_approval *a,
 
 	mm_json_open(&j, '{');
 	mm_approval_put(&j, a);
+	mm_json_hex(&j, "salt", (struct mm_bytes){ a->salt, MM_SALT_N });
 	if (text != NULL)
 		mm_json_raw(&j, "request", mm_bytes_of(text));
 	mm_json_close(&j, '}');

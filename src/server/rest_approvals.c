@@ -101,6 +101,7 @@ ask(struct mm_rest *r, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "path: too long");
 	a.expires_at = a.requested_at + LIFE_MS;
 	mm_rest_request_hash(r->req, a.request_sha256);
+	MM_TRY(mm_salt_make(a.salt, why));
 	MM_TRY(mm_approval_store(r->desk, &a, r->login.id, r->in, why));
 	r->status = 202;
 	mm_json_open(&r->j, '{');

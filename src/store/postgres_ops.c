@@ -183,6 +183,7 @@ device(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_SPKI] = HASH(d->bound_spki);
 	if (d->attributes[0] != '\0')
 		v[C_TEXT1] = TEXT(d->attributes);
+	v[C_OTHER] = HASH(d->salt);
 	v[C_FLAG] = INT(o->replace);
 	v[C_FLAG2] = INT(o->same_is_fine);
 	if (o->if_version)

@@ -181,7 +181,7 @@ ask_of(struct recall *c, unsigned n, struct val v[MOST])
 /* ---- the walk ---- */
 
 /* The candidate's columns, after the device's. */
-enum { X_ID = 7, X_AT, X_WORD, X_NUMBER };
+enum { X_ID = 8, X_AT, X_WORD, X_NUMBER };
 
 static enum mm_err
 take_place(struct recall *c, const PGresult *res, int row,

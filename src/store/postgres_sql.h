@@ -10,7 +10,7 @@
 #define SQL_NAMED(x) "lower(" x " COLLATE \"C\")"
 #define SQL_DEVICE                                                        \
 	"SELECT d.name, k.product, d.state, d.created_at, d.bound_spki,"  \
-	" d.attributes, coalesce(d.last + 1, 0)"                          \
+	" d.attributes, d.salt, coalesce(d.last + 1, 0)"                  \
 	" FROM device d JOIN class k ON k.id = d.class "
 #define SQL_TOKEN_OF(from)                                                \
 	"SELECT t.name, d.name, k.product, k.profile, t.state, t.bearer," \
@@ -99,9 +99,10 @@
 	" ORDER BY c.id LIMIT 1)"
 #define SQL_RECALL(from, has_cert, order)                                 \
 	"SELECT w.name, w.product, w.state, w.created_at, w.bound_spki,"  \
-	" w.attributes, w.version, x.id, x.at, x.word, x.number FROM ("   \
+	" w.attributes, w.salt, w.version, x.id, x.at, x.word, x.number"  \
+	" FROM ("                                                         \
 	from ") x LEFT JOIN LATERAL (SELECT v.name, k.product, v.state,"  \
-	" v.created_at, v.bound_spki, v.attributes,"                      \
+	" v.created_at, v.bound_spki, v.attributes, v.salt,"              \
 	" coalesce(v.last + 1, 0) AS version"                             \
 	" FROM device v JOIN class k ON k.id = v.class"                   \
 	" WHERE v.id = x.device AND ($3::text IS NULL OR k.product = $3)" \

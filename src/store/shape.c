@@ -23,7 +23,7 @@ static const struct field device[] = {
 	F(TEXT, mm_device, id), F(TEXT, mm_device, product),
 	F(INT, mm_device, state), F(INT, mm_device, created_at),
 	F(BLOB, mm_device, bound_spki), F(TEXT, mm_device, attributes),
-	F(INT, mm_device, version)
+	F(BLOB, mm_device, salt), F(INT, mm_device, version)
 };
 static const struct field token[] = {
 	F(TEXT, mm_token_row, id), F(TEXT, mm_token_row, device),

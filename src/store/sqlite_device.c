@@ -34,7 +34,8 @@ device_add(struct sqlite_store *s, const struct mm_device *d,
 {
 	MM_TRY(mm_sqlite_exec(&s->db, ASK(DEVICE_ADD, TEXT(d->id),
 	    INT(at->class), INT(d->state), INT(d->created_at),
-	    HASH(d->bound_spki), attributes(d), LAST(at->last)), why));
+	    HASH(d->bound_spki), attributes(d), HASH(d->salt),
+	    LAST(at->last)), why));
 	*id = sqlite3_last_insert_rowid(s->db.h);
 	s->counts.devices++;
 	return MM_OK;
@@ -172,7 +173,7 @@ replace(struct sqlite_store *s, const struct mm_op_device *op,
 	MM_TRY(mm_sqlite_exec(&s->db, ASK(ATTRIBUTES_DROP, INT(at->id)), why));
 	return mm_sqlite_exec(&s->db, ASK(DEVICE_SET, INT(at->id),
 	    INT(at->class), HASH(d->bound_spki), attributes(d),
-	    LAST(at->last)), why);
+	    HASH(d->salt), LAST(at->last)), why);
 }
 
 /* Replacing leaves name, state and birth as they were. */

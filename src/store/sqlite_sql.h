@@ -9,7 +9,7 @@
 
 #define SQL_DEVICE                                                        \
 	"SELECT d.name, k.product, d.state, d.created_at, d.bound_spki,"  \
-	" d.attributes, coalesce(d.last + 1, 0) FROM device d"            \
+	" d.attributes, d.salt, coalesce(d.last + 1, 0) FROM device d"    \
 	" LEFT JOIN class k ON k.id = d.class "
 #define SQL_TOKEN                                                         \
 	"SELECT t.name, d.name, k.product, k.profile, t.state, t.bearer," \
@@ -76,10 +76,10 @@
 	X(DEVICE_SAME, "SELECT 1 FROM device WHERE id = ?1 AND class = ?2"\
 	    " AND bound_spki IS ?3 AND attributes IS ?4")                 \
 	X(DEVICE_ADD, "INSERT INTO device (name, class, state,"           \
-	    " created_at, bound_spki, attributes, last)"                  \
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                       \
+	    " created_at, bound_spki, attributes, salt, last)"            \
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                   \
 	X(DEVICE_SET, "UPDATE device SET class = ?2, bound_spki = ?3,"    \
-	    " attributes = ?4, last = ?5 WHERE id = ?1")                  \
+	    " attributes = ?4, salt = ?5, last = ?6 WHERE id = ?1")       \
 	/* a class of its certificates that is not of product ?2 */      \
 	X(DEVICE_STRAYS, "SELECT k.id, k.issuer, k.profile"               \
 	    " FROM cert c INDEXED BY cert_device"                         \

@@ -54,6 +54,9 @@ struct mm_device {
 	int64_t created_at;
 	uint8_t bound_spki[32]; /* the factory's key, all zero: none */
 	char attributes[2049];  /* a JSON object, or "" */
+	/* Of the hash of attributes that the newest entry about them has; all
+	 * zero: none. */
+	uint8_t salt[16]; /* MM_SALT_N */
 	/* One more than the index of the newest entry about the row itself, 0
 	 * if there is none: changes whenever the row does. */
 	uint64_t version;

@@ -1,10 +1,13 @@
 """Devices in full: schema, attributes, versions, recall, history, import,
 audit; docs/reference/rest.md has the contract."""
 import base64
+import hashlib
 import json
 import time
 
 import pytest
+
+from records import records
 
 SCHEMA = {"type": "object", "additionalProperties": False,
           "required": ["hw_rev"], "properties": {
@@ -341,3 +344,70 @@ def test_profile_check(gauge):
         a = gauge.rest("POST", "/profiles/check", {"text": bad})
         assert a.status == 400, (bad, a)
     assert gauge.rest("POST", "/profiles/check", {"txt": ""}).status == 400
+
+
+# ---- what the ledger has of attributes ----
+
+def detail(world, name):
+    """Hashes in the entries about a device, the oldest first."""
+    got = world.rest("GET", f"/devices/{name}/history").json["items"]
+    return [e["entry"].get("detail_sha256") for e in reversed(got)
+            if e["entry"]["type"].startswith("device.")]
+
+
+def salt_of(world, name):
+    db = records(world)
+    (text,), = db.sql(f"SELECT coalesce({db.hex('salt')}, '') FROM device "
+                      f"WHERE name = '{name}'")
+    return bytes.fromhex(text)
+
+
+def test_attributes_cannot_be_guessed_from_the_ledger(gauge):
+    """The hash has a salt that only the device's own row has: gone with it."""
+    for n in ("SALT-1", "SALT-2"):
+        assert device(gauge, n, hw_rev="A").status == 201
+    row = {"id": "SALT-3", "product": "gauge", "attributes": {"hw_rev": "A"}}
+    assert gauge.rest("POST", "/devices/import",
+                      {"rows": [row]}).json["created"] == 1
+    text, seen = b'{"hw_rev":"A"}', set()
+    for n in ("SALT-1", "SALT-2", "SALT-3"):
+        salt, = {salt_of(gauge, n)}
+        assert detail(gauge, n) == [hashlib.sha256(salt + text).hexdigest()]
+        assert len(salt) == 16
+        seen |= {salt, *detail(gauge, n)}
+    assert len(seen) == 6
+    assert hashlib.sha256(text).hexdigest() not in seen
+    # other attributes, and the same again: a new salt each time
+    old = salt_of(gauge, "SALT-1")
+    for rev in "B", "A":
+        assert gauge.rest("PATCH", "/devices/SALT-1", {"attributes": {
+            "hw_rev": rev}}).status == 200
+    assert salt_of(gauge, "SALT-1") != old
+    assert len(set(detail(gauge, "SALT-1"))) == 3
+
+
+def test_attributes_that_are_gone_leave_no_salt(world):
+    world.product("plain", ldevid_profile="thermo")
+    assert device(world, "SALT-4", "plain", owner="Ada").status == 201
+    assert world.rest("PUT", "/devices/SALT-4",
+                      {"product": "plain"}).status == 200
+    assert salt_of(world, "SALT-4") == b""
+    assert [h is None for h in detail(world, "SALT-4")] == [False, True]
+
+
+# ---- to another product ----
+
+def test_the_ledger_says_where_a_device_came_from(gauge):
+    gauge.product("valve", ldevid_profile="thermo")
+    assert device(gauge, "MOVE-1", hw_rev="A").status == 201
+    for method, body in (("PATCH", {"product": "valve"}),
+                         ("PUT", {"product": "valve"}),
+                         ("PUT", {"product": "gauge", "attributes": {
+                             "hw_rev": "A"}})):
+        a = gauge.rest(method, "/devices/MOVE-1", body)
+        assert a.status == 200, a
+    got = gauge.rest("GET", "/devices/MOVE-1/history").json["items"]
+    assert [(e["entry"]["product"], e["entry"].get("from"))
+            for e in reversed(got)] == [
+        ("gauge", None), ("valve", "gauge"), ("valve", None),
+        ("gauge", "valve")]

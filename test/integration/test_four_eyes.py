@@ -1,5 +1,6 @@
 """docs/operators.md: what two administrators decide, and breaking the
 glass."""
+import hashlib
 import json
 import re
 import time
@@ -261,6 +262,8 @@ def test_a_device_to_another_product(fe):
     a = fe.rest("PATCH", "/devices/MV-1", to, key=fe.op, headers={
         "Mintmark-Approval": a.json["approval"]})
     assert a.status == 200 and a.json["product"] == "valve", a
+    moved = entries(fe, device="MV-1", type="device.changed")
+    assert [e.get("from") for e in moved] == [None, None, "thermo"]
 
 
 def test_a_day_passes(fe):
@@ -286,6 +289,21 @@ def test_a_day_passes(fe):
     assert mint(fe, k, 1, "DAY-E").status == 202
     later(1000)
     assert mint(fe, k, 100, "DAY-F").status == 201
+
+
+def test_approvals_cannot_be_guessed_from_the_ledger(fe):
+    """A request may name a person; whoever has the ledger could try names."""
+    one = ask(fe, body=dict(NEW, name="Guessme"))
+    shown = fe.rest("GET", f"/approvals/{one}").json
+    said, = entries(fe, approval=one)
+    assert shown["request_sha256"] != said["detail_sha256"]
+    db = records(fe)
+    (body,), = db.sql(f"SELECT {db.text('body')} FROM doc WHERE id = "
+                      f"'{one}'")
+    salt = bytes.fromhex(json.loads(body)["salt"])
+    assert len(salt) == 16 and "salt" not in shown
+    assert said["detail_sha256"] == hashlib.sha256(
+        salt + bytes.fromhex(shown["request_sha256"])).hexdigest()
 
 
 def test_a_long_request_is_shown_whole(fe):

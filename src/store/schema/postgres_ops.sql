@@ -525,58 +525,6 @@ LANGUAGE sql STABLE AS $$
 	    AND id = product), 0) = wanted
 $$;
 
--- Replacing leaves name, state and birth as they were, and makes its
--- certificates its product's.  flag: replace.  flag2:
--- the same is fine.  number: the version it must have, mask: that of its
--- product's schema, or NULL.  text2: what is indexed.
-CREATE FUNCTION op_device_put(o op, next bigint) RETURNS outcome
-LANGUAGE plpgsql AS $$
-DECLARE
-	r outcome := done();
-	d record;
-	device_id bigint;
-BEGIN
-	SELECT v.id, v.state, v.last, v.bound_spki, v.attributes, k.product
-	    INTO d FROM device v JOIN class k ON k.id = v.class
-	    WHERE lower(v.name) = lower(o.name COLLATE "C");
-	IF o.mask IS NOT NULL AND NOT schema_is(o.product, o.mask) THEN
-		RETURN refuse(5, 'product ' || o.product ||
-		    ': its schema has changed');
-	ELSIF o.number <> coalesce(d.last + 1, 0) THEN
-		RETURN refuse(5, 'device ' || o.name || ': has changed');
-	ELSIF d.state <> 0 THEN
-		RETURN refuse(1, 'device ' || o.name || ': retired');
-	ELSIF o.flag2 AND d.product = o.product AND
-	    d.bound_spki IS NOT DISTINCT FROM o.spki AND
-	    d.attributes IS NOT DISTINCT FROM o.text1 THEN
-		RETURN already();
-	ELSIF d.id IS NOT NULL AND NOT o.flag THEN
-		RETURN refuse(1, 'device ' || o.name || ': exists');
-	END IF;
-	r.own := coalesce(d.last, -1);
-	IF d.id IS NULL THEN
-		INSERT INTO device (name, class, state, created_at, last,
-		    bound_spki, attributes)
-		VALUES (o.name, class_of(o.product, '', ''), o.state, o.at,
-		    newest(next, o.n, NULL), o.spki, o.text1)
-		RETURNING id INTO device_id;
-		r.devices := 1;
-	ELSE
-		device_id := d.id;
-		UPDATE cert c SET class = class_of(o.product, k.issuer,
-		    k.profile) FROM class k WHERE c.device = device_id
-		    AND k.id = c.class AND k.product <> o.product;
-		DELETE FROM attribute WHERE device = device_id;
-		UPDATE device SET class = class_of(o.product, '', ''),
-		    bound_spki = o.spki, attributes = o.text1,
-		    last = newest(next, o.n, last) WHERE id = device_id;
-	END IF;
-	IF o.text1 IS NOT NULL AND o.text2 IS NOT NULL THEN
-		PERFORM index_devices(ARRAY[device_id], o.text2);
-	END IF;
-	RETURN r;
-END $$;
-
 CREATE FUNCTION op_device_retire(o op, next bigint) RETURNS outcome
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -255,6 +255,7 @@ test_older_grows(void **state)
 	    "DROP INDEX operator_key;"
 	    "ALTER TABLE entry DROP COLUMN back;"
 	    "ALTER TABLE device DROP COLUMN last;"
+	    "ALTER TABLE device DROP COLUMN salt;"
 	    "ALTER TABLE token DROP COLUMN last;"
 	    "ALTER TABLE cert DROP COLUMN last;"
 	    "ALTER TABLE cert DROP COLUMN key_type;"
