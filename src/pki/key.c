@@ -190,14 +190,14 @@ mm_key_from_pkcs8(struct mm_bytes der, EVP_PKEY **out, struct mm_why *why)
 
 /* see key.h */
 enum mm_err
-mm_key_load(const char *path, struct mm_bytes passphrase, EVP_PKEY **out,
-    struct mm_why *why)
+mm_key_load(const char *path, struct mm_bytes passphrase,
+    struct mm_stretched *kept, EVP_PKEY **out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
 	MM_OWN(mm_secret_free) struct mm_secret *der = NULL;
 
 	MM_TRY(mm_file_read(path, &pem, why));
-	MM_TRY(mm_unseal(mm_buf_view(&pem), passphrase, &der, why));
+	MM_TRY(mm_unseal(mm_buf_view(&pem), passphrase, kept, &der, why));
 	return mm_key_from_pkcs8(mm_secret_view(der), out, why);
 }
 
@@ -210,7 +210,7 @@ mm_key_save(const char *path, EVP_PKEY *key, struct mm_bytes passphrase,
 	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
 
 	MM_TRY(mm_key_pkcs8(key, &der, why));
-	MM_TRY(mm_seal(mm_buf_view(&der), passphrase, &pem, why));
+	MM_TRY(mm_seal(mm_buf_view(&der), passphrase, NULL, &pem, why));
 	return mm_file_create(path, mm_buf_view(&pem), 0600, why);
 }
 

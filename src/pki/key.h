@@ -86,13 +86,23 @@ MM_MUST enum mm_err mm_key_from_pkcs8(struct mm_bytes der, EVP_PKEY **out,
  * (RFC 7914: N 2^15, r 8, p 1) and AES-256-GCM (RFC 5084), as PEM
  * "ENCRYPTED PRIVATE KEY".  Any secret bytes can be sealed; for keys they are
  * PKCS#8.  A wrong passphrase is MM_EAUTH.
+ *
+ * What scrypt makes of one passphrase can be kept in a struct mm_stretched:
+ * secrets that are sealed with the same one share their salt (each has a nonce
+ * of its own), and are opened with the same one for the price of one.  NULL:
+ * each for itself.  To guess the passphrase costs the same either way, since
+ * one file suffices for that.
  */
+struct mm_stretched;
+MM_MUST enum mm_err mm_stretched_new(struct mm_stretched **out,
+    struct mm_why *why);
+void mm_stretched_free(struct mm_stretched **owner); /* wipes it */
 MM_MUST enum mm_err mm_seal(struct mm_bytes secret, struct mm_bytes passphrase,
-    struct mm_buf *pem, struct mm_why *why);
+    struct mm_stretched *kept, struct mm_buf *pem, struct mm_why *why);
 MM_MUST enum mm_err mm_unseal(struct mm_bytes pem, struct mm_bytes passphrase,
-    struct mm_secret **out, struct mm_why *why);
+    struct mm_stretched *kept, struct mm_secret **out, struct mm_why *why);
 MM_MUST enum mm_err mm_key_load(const char *path, struct mm_bytes passphrase,
-    EVP_PKEY **out, struct mm_why *why);
+    struct mm_stretched *kept, EVP_PKEY **out, struct mm_why *why);
 MM_MUST enum mm_err mm_key_save(const char *path, EVP_PKEY *key,
     struct mm_bytes passphrase, struct mm_why *why);
 /* Unsealed PEM "PRIVATE KEY", mode 0600 or as given: TLS server keys. */

@@ -1,3 +1,6 @@
+#include <stdlib.h>
+#include <string.h>
+
 #include <openssl/kdf.h>
 #include <openssl/rand.h>
 
@@ -36,18 +39,69 @@ struct sealed {
 
 MM_FREE_FN(cipher_free, EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
 
+struct mm_stretched {
+	uint8_t salt[SALT_N], key[KEY_N];
+	uint32_t n, r, p; /* n 0: nothing yet */
+};
+
+/* see key.h */
+enum mm_err
+mm_stretched_new(struct mm_stretched **out, struct mm_why *why)
+{
+	struct mm_stretched *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	*out = k;
+	return MM_OK;
+}
+
+/* see key.h */
+void
+mm_stretched_free(struct mm_stretched **owner)
+{
+	if (*owner != NULL)
+		mm_wipe(*owner, sizeof(**owner));
+	free(*owner);
+	*owner = NULL;
+}
+
+static bool
+is_kept(const struct mm_stretched *k, const struct sealed *s)
+{
+	return k != NULL && k->n == s->n && k->r == s->r && k->p == s->p &&
+	    mm_bytes_eq(s->salt, (struct mm_bytes){ k->salt, SALT_N });
+}
+
+static void
+keep(struct mm_stretched *k, const struct sealed *s, const uint8_t key[KEY_N])
+{
+	if (k == NULL || s->salt.n != SALT_N)
+		return;
+	memcpy(k->salt, s->salt.p, SALT_N);
+	memcpy(k->key, key, KEY_N);
+	k->n = s->n;
+	k->r = s->r;
+	k->p = s->p;
+}
+
 static enum mm_err
 stretch(const struct sealed *s, struct mm_bytes passphrase,
-    uint8_t key[KEY_N], struct mm_why *why)
+    struct mm_stretched *kept, uint8_t key[KEY_N], struct mm_why *why)
 {
 	char text[120];
 
+	if (is_kept(kept, s)) {
+		memcpy(key, kept->key, KEY_N);
+		return MM_OK;
+	}
 	/* OpenSSL counts some buffers besides RFC 7914's 128 N r */
 	if (EVP_PBE_scrypt((const char *)passphrase.p, passphrase.n,
 	    s->salt.p, s->salt.n, s->n, s->r, s->p, MEMORY_MAX * 2, key,
 	    KEY_N) != 1)
 		return MM_FAIL(why, MM_ECRYPTO, "seal: scrypt: %s",
 		    mm_openssl_why(text));
+	keep(kept, s, key);
 	return MM_OK;
 }
 
@@ -177,7 +231,7 @@ read_sealed(struct mm_bytes der, struct sealed *s, struct mm_why *why)
 /* see key.h */
 enum mm_err
 mm_seal(struct mm_bytes secret, struct mm_bytes passphrase,
-    struct mm_buf *pem, struct mm_why *why)
+    struct mm_stretched *kept, struct mm_buf *pem, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(TEXT_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(SECRET_MAX * 2);
@@ -198,7 +252,9 @@ mm_seal(struct mm_bytes secret, struct mm_bytes passphrase,
 		return MM_FAIL(why, MM_ELIMIT, "seal: secret is too long");
 	if (RAND_bytes(random, sizeof(random)) != 1)
 		return MM_FAIL(why, MM_ECRYPTO, "seal: no random bytes");
-	MM_TRY(stretch(&s, passphrase, key, why));
+	if (kept != NULL && kept->n == s.n && kept->r == s.r && kept->p == s.p)
+		memcpy(random, kept->salt, SALT_N);
+	MM_TRY(stretch(&s, passphrase, kept, key, why));
 	ok = gcm(true, key, &s, secret, room, room + secret.n);
 	mm_wipe(key, sizeof(key));
 	if (!ok)
@@ -213,7 +269,7 @@ mm_seal(struct mm_bytes secret, struct mm_bytes passphrase,
 /* see key.h */
 enum mm_err
 mm_unseal(struct mm_bytes pem, struct mm_bytes passphrase,
-    struct mm_secret **out, struct mm_why *why)
+    struct mm_stretched *kept, struct mm_secret **out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(SECRET_MAX * 2);
 	MM_OWN(mm_secret_free) struct mm_secret *plain = NULL;
@@ -226,7 +282,7 @@ mm_unseal(struct mm_bytes pem, struct mm_bytes passphrase,
 	MM_TRY(read_sealed(mm_buf_view(&der), &s, why));
 	body = (struct mm_bytes){ s.text.p, s.text.n - TAG_N };
 	MM_TRY(mm_secret_new(body.n, &plain, why));
-	MM_TRY(stretch(&s, passphrase, key, why));
+	MM_TRY(stretch(&s, passphrase, kept, key, why));
 	for (size_t i = 0; i < TAG_N; i++)
 		tag[i] = body.p[body.n + i];
 	ok = gcm(false, key, &s, body, plain->p, tag);

@@ -265,7 +265,8 @@ make_below_root(struct mm_setup *s, const struct mm_ca *root,
 	const struct mm_issuer_conf *conf;
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
-	MM_TRY(mm_key_load(key_path, mm_secret_view(s->pass), &root_key, why));
+	MM_TRY(mm_key_load(key_path, mm_secret_view(s->pass), s->stretched,
+	    &root_key, why));
 	by.key = root_key;
 	MM_TRY(mm_make_issuer(s, &by, &key, &der, why));
 	mm_json_open(&s->json, '{');

@@ -161,7 +161,7 @@ unwrap(const struct mm_config *conf, struct mm_bytes wrapped,
 	enum mm_err rc;
 
 	MM_TRY(mm_signer_path(&conf->set, "keys/station.key", path, why));
-	MM_TRY(mm_key_load(path, pass, &own, why));
+	MM_TRY(mm_key_load(path, pass, NULL, &own, why));
 	MM_TRY(mm_signer_path(&conf->set, "station.crt", path, why));
 	rc = mm_ca_read(path, &cert, why);
 	if (rc == MM_OK)

@@ -309,7 +309,8 @@ print_line(struct mm_setup *s, const struct mm_issuer_conf *conf,
 	MM_OWN(mm_buf_done) struct mm_buf one = MM_BUF_INIT(MM_CERT_MAX);
 	struct mm_bytes rest = mm_buf_view(&ca->chain_pem);
 
-	MM_TRY(mm_key_load(conf->key, mm_secret_view(s->pass), &ca->key, why));
+	MM_TRY(mm_key_load(conf->key, mm_secret_view(s->pass), s->stretched,
+	    &ca->key, why));
 	MM_TRY(mm_ca_check_pair(ca, why));
 	MM_TRY(mm_key_wrap(ca->key, recipient, &sealed, why));
 	while (mm_pem_next(&rest, "CERTIFICATE", &one, NULL) == MM_OK)

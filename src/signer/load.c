@@ -71,14 +71,35 @@ not_opened(const char *path, enum mm_err rc, const struct mm_why *cause,
 	    "damaged file", path);
 }
 
+/* What opens the keys' files. */
+struct opener {
+	struct mm_secret *pass;
+	struct mm_stretched *stretched;
+};
+
+static void
+opener_done(struct opener *o)
+{
+	mm_stretched_free(&o->stretched);
+	mm_secret_free(&o->pass);
+}
+
 static enum mm_err
-load_note_key(const char *path, const char *name, struct mm_bytes pass,
+open_key(const struct opener *o, const char *path, EVP_PKEY **key,
+    struct mm_why *why)
+{
+	return mm_key_load(path, mm_secret_view(o->pass), o->stretched, key,
+	    why);
+}
+
+static enum mm_err
+load_note_key(const char *path, const char *name, const struct opener *o,
     EVP_PKEY **key, struct mm_note_key *note, struct mm_why *why)
 {
 	struct mm_why cause = { 0 };
 	uint8_t raw[32];
 	size_t n = sizeof(raw);
-	enum mm_err rc = mm_key_load(path, pass, key, &cause);
+	enum mm_err rc = open_key(o, path, key, &cause);
 
 	if (rc != MM_OK)
 		return not_opened(path, rc, &cause, why);
@@ -91,20 +112,22 @@ load_note_key(const char *path, const char *name, struct mm_bytes pass,
 }
 
 static enum mm_err
-load_ledger_key(struct mm_signer *s, struct mm_bytes pass, struct mm_why *why)
+load_ledger_key(struct mm_signer *s, const struct opener *o,
+    struct mm_why *why)
 {
 	char path[MM_PATH_MAX + 1];
 
 	MM_TRY(mm_signer_path(&s->conf->set, "keys/ledger.key", path, why));
 	if (s->conf->set.node[0] != '\0' && access(path, F_OK) != 0)
 		return load_ledger_pub(s, why);
-	return load_note_key(path, s->conf->set.ledger_origin, pass,
+	return load_note_key(path, s->conf->set.ledger_origin, o,
 	    &s->ledger_key, &s->note_key, why);
 }
 
 /* A signer without one signs everything but orders. */
 static enum mm_err
-load_orders_key(struct mm_signer *s, struct mm_bytes pass, struct mm_why *why)
+load_orders_key(struct mm_signer *s, const struct opener *o,
+    struct mm_why *why)
 {
 	char path[MM_PATH_MAX + 1], name[MM_ORIGIN_MAX + 1];
 
@@ -112,13 +135,13 @@ load_orders_key(struct mm_signer *s, struct mm_bytes pass, struct mm_why *why)
 	if (access(path, F_OK) != 0)
 		return MM_OK;
 	MM_TRY(mm_work_key_name(s->conf->set.ledger_origin, name, why));
-	return load_note_key(path, name, pass, &s->orders_key,
+	return load_note_key(path, name, o, &s->orders_key,
 	    &s->orders_note, why);
 }
 
 static enum mm_err
-load_master(struct mm_signer *s, unsigned version, struct mm_bytes pass,
-    struct mm_why *why)
+load_master(struct mm_signer *s, unsigned version,
+    const struct opener *o, struct mm_why *why)
 {
 	struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
 	char name[32], path[MM_PATH_MAX + 1];
@@ -131,20 +154,21 @@ load_master(struct mm_signer *s, unsigned version, struct mm_bytes pass,
 		return MM_OK;
 	err = mm_file_read(path, &pem, &cause);
 	if (err == MM_OK)
-		err = mm_unseal(mm_buf_view(&pem), pass, &s->master[version],
-		    &cause);
+		err = mm_unseal(mm_buf_view(&pem), mm_secret_view(o->pass),
+		    o->stretched, &s->master[version], &cause);
 	mm_buf_done(&pem);
 	return err == MM_OK ? MM_OK : not_opened(path, err, &cause, why);
 }
 
 /* New tokens are of the highest version of the kind the settings name. */
 static enum mm_err
-load_masters(struct mm_signer *s, struct mm_bytes pass, struct mm_why *why)
+load_masters(struct mm_signer *s, const struct opener *o,
+    struct mm_why *why)
 {
 	unsigned test = s->conf->set.production ? 0 : MM_TOKEN_TEST;
 
 	for (unsigned v = 0; v < 256; v++) {
-		MM_TRY(load_master(s, v, pass, why));
+		MM_TRY(load_master(s, v, o, why));
 		if (s->master[v] != NULL && (v & MM_TOKEN_TEST) == test)
 			s->version = (uint8_t)v;
 	}
@@ -216,7 +240,7 @@ mm_ca_check_pair(const struct mm_ca *ca, struct mm_why *why)
 
 static enum mm_err
 load_ca(struct mm_signer *s, const struct mm_issuer_conf *conf,
-    struct mm_bytes pass, struct mm_why *why)
+    const struct opener *o, struct mm_why *why)
 {
 	struct mm_ca *ca = &s->ca[s->nca++];
 	char name[64], path[MM_PATH_MAX + 1];
@@ -237,7 +261,7 @@ load_ca(struct mm_signer *s, const struct mm_issuer_conf *conf,
 	MM_TRY(mm_issuer_make(&ca->issuer, conf, s->conf->set.public_url,
 	    mm_buf_view(&ca->der), why));
 	ca->crl_hours = conf->crl_hours;
-	err = mm_key_load(conf->key, pass, &ca->key, &cause);
+	err = open_key(o, conf->key, &ca->key, &cause);
 	if (err != MM_OK)
 		return not_opened(conf->key, err, &cause, why);
 	return mm_ca_check_pair(ca, why);
@@ -280,17 +304,18 @@ static enum mm_err
 load_keys(struct mm_signer *s, const struct mm_load_opts *o,
     struct mm_why *why)
 {
-	MM_OWN(mm_secret_free) struct mm_secret *pass = NULL;
+	MM_OWN(opener_done) struct opener w = { .pass = NULL };
 
-	MM_TRY(mm_passphrase_get(o, s->conf->set.passphrase_file, &pass, why));
-	MM_TRY(load_ledger_key(s, mm_secret_view(pass), why));
+	MM_TRY(mm_passphrase_get(o, s->conf->set.passphrase_file, &w.pass,
+	    why));
+	MM_TRY(mm_stretched_new(&w.stretched, why));
+	MM_TRY(load_ledger_key(s, &w, why));
 	if (o->batch != NULL)
-		return mm_duty_load(s, o->batch, mm_secret_view(pass), why);
-	MM_TRY(load_orders_key(s, mm_secret_view(pass), why));
-	MM_TRY(load_masters(s, mm_secret_view(pass), why));
+		return mm_duty_load(s, o->batch, mm_secret_view(w.pass), why);
+	MM_TRY(load_orders_key(s, &w, why));
+	MM_TRY(load_masters(s, &w, why));
 	for (size_t i = 0; i < s->conf->nissuer; i++)
-		MM_TRY(load_ca(s, &s->conf->issuer[i], mm_secret_view(pass),
-		    why));
+		MM_TRY(load_ca(s, &s->conf->issuer[i], &w, why));
 	return MM_OK;
 }
 

@@ -80,9 +80,10 @@ check_pass(struct mm_setup *s, struct mm_why *why)
 {
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
 
-	return s->conf->nissuer == 0 ? MM_OK
-				     : mm_key_load(s->conf->issuer[0].key,
-					   mm_secret_view(s->pass), &key, why);
+	if (s->conf->nissuer == 0)
+		return MM_OK;
+	return mm_key_load(s->conf->issuer[0].key, mm_secret_view(s->pass),
+	    s->stretched, &key, why);
 }
 
 /* see setup.h */
@@ -212,7 +213,8 @@ unseal(struct mm_setup *s, const char *path, struct mm_secret **out,
 	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(2 * BUNDLE_MAX);
 
 	MM_TRY(mm_file_read(path, &pem, why));
-	return mm_unseal(mm_buf_view(&pem), mm_secret_view(s->pass), out, why);
+	return mm_unseal(mm_buf_view(&pem), mm_secret_view(s->pass),
+	    s->stretched, out, why);
 }
 
 /* Which "mintmark init" made on the first node. */
@@ -264,7 +266,8 @@ check_ledger_key(struct mm_setup *s, struct mm_why *why)
 	uint8_t raw[32];
 	size_t n = sizeof(raw);
 
-	MM_TRY(mm_key_load(s->o->from, mm_secret_view(s->pass), &key, why));
+	MM_TRY(mm_key_load(s->o->from, mm_secret_view(s->pass),
+	    s->stretched, &key, why));
 	if (EVP_PKEY_get_raw_public_key(key, raw, &n) != 1)
 		return MM_FAIL(
 		    why, MM_EINPUT, "%.90s: not an Ed25519 key", s->o->from);

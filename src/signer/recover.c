@@ -58,8 +58,8 @@ load_and_make(struct mm_setup *s, struct mm_ca *ca, const struct paths *p,
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
 	MM_TRY(mm_ca_read(conf->certificate, ca, why));
-	MM_TRY(mm_key_load(conf->key, mm_secret_view(s->pass), &ca->key,
-	    why));
+	MM_TRY(mm_key_load(conf->key, mm_secret_view(s->pass), s->stretched,
+	    &ca->key, why));
 	by = (struct mm_signing){ ca->key, mm_buf_view(&ca->der),
 		conf->name };
 	return make(s, &by, p, why);

@@ -27,6 +27,7 @@ mm_setup_begin(struct mm_setup *s, const struct mm_opts *o, bool with_pass,
 	MM_TRY(mm_config_load(o->config, &s->conf, why));
 	if (!with_pass)
 		return MM_OK;
+	MM_TRY(mm_stretched_new(&s->stretched, why));
 	return mm_passphrase_get(&lo, s->conf->set.passphrase_file, &s->pass,
 	    why);
 }
@@ -46,6 +47,7 @@ void
 mm_setup_done(struct mm_setup *s)
 {
 	mm_record_close(&s->record);
+	mm_stretched_free(&s->stretched);
 	mm_secret_free(&s->pass);
 	mm_config_free(&s->conf);
 	mm_buf_done(&s->text);
@@ -121,7 +123,8 @@ mm_place_secret(const struct mm_setup *s, const char *path,
 {
 	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
 
-	MM_TRY(mm_seal(secret, mm_secret_view(s->pass), &pem, why));
+	MM_TRY(mm_seal(secret, mm_secret_view(s->pass), s->stretched, &pem,
+	    why));
 	return mm_place(s, path, mm_buf_view(&pem), 0600, MM_OF_SIGNER, why);
 }
 

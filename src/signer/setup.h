@@ -15,6 +15,7 @@ struct mm_setup {
 	const struct mm_opts *o;
 	struct mm_config *conf;
 	struct mm_secret *pass;
+	struct mm_stretched *stretched; /* of pass */
 	struct mm_record *record;
 	struct mm_buf text; /* the JSON */
 	struct mm_json json;

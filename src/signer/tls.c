@@ -158,7 +158,8 @@ renew(struct mm_setup *s, struct mm_ca *ca, struct mm_why *why)
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
 	MM_TRY(mm_ca_read(conf->certificate, ca, why));
-	MM_TRY(mm_key_load(conf->key, mm_secret_view(s->pass), &ca->key, why));
+	MM_TRY(mm_key_load(conf->key, mm_secret_view(s->pass), s->stretched,
+	    &ca->key, why));
 	by = (struct mm_signing){ ca->key, mm_buf_view(&ca->der), conf->name };
 	mm_json_open(&s->json, '{');
 	MM_TRY(mm_make_tls(s, &by, why));

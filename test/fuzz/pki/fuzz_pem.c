@@ -45,7 +45,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	while (mm_pem_next(&rest, "CERTIFICATE", &der, NULL) == MM_OK)
 		again(mm_buf_view(&der));
-	if (cheap(in) && mm_unseal(in, mm_bytes_of("x"), &secret, NULL) == MM_OK)
+	if (cheap(in) && mm_unseal(in, mm_bytes_of("x"), NULL, &secret, NULL) == MM_OK)
 		abort();
 	if (mm_pkcs7_walk(in, certs, 4, &n, NULL) == MM_OK && n > 4)
 		abort();

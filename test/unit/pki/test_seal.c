@@ -16,16 +16,74 @@ opens_what_it_sealed(void **state)
 	struct mm_why why = { 0 };
 
 	(void)state;
-	OK(why, mm_seal(mm_bytes_of(secret_text), mm_bytes_of("open"), &pem,
-	    &why));
-	OK(why, mm_unseal(mm_buf_view(&pem), mm_bytes_of("open"), &out, &why));
+	OK(why, mm_seal(mm_bytes_of(secret_text), mm_bytes_of("open"), NULL,
+	    &pem, &why));
+	OK(why, mm_unseal(mm_buf_view(&pem), mm_bytes_of("open"), NULL,
+	    &out, &why));
 	assert_true(mm_bytes_eq(mm_secret_view(out),
 	    mm_bytes_of(secret_text)));
 	mm_secret_free(&out);
 	assert_int_equal(mm_unseal(mm_buf_view(&pem), mm_bytes_of("wrong"),
-	    &out, NULL), MM_EAUTH);
+	    NULL, &out, NULL), MM_EAUTH);
 	assert_null(out);
 	mm_buf_done(&pem);
+}
+
+static void
+seal_with(struct mm_stretched *kept, struct mm_buf *pem)
+{
+	struct mm_why why = { 0 };
+
+	mm_buf_reset(pem);
+	OK(why, mm_seal(mm_bytes_of(secret_text), mm_bytes_of("open"), kept,
+	    pem, &why));
+}
+
+static enum mm_err
+open_with(struct mm_stretched *kept, const char *passphrase,
+    const struct mm_buf *pem)
+{
+	struct mm_secret *out = NULL;
+	enum mm_err rc = mm_unseal(mm_buf_view(pem), mm_bytes_of(passphrase),
+	    kept, &out, NULL);
+
+	assert_true(rc != MM_OK || mm_bytes_eq(mm_secret_view(out),
+	    mm_bytes_of(secret_text)));
+	mm_secret_free(&out);
+	return rc;
+}
+
+/* Seen by what must not be done: with what is kept of one passphrase another
+ * one opens what has the same salt, and nothing else. */
+static void
+what_is_stretched_once_is_kept(void **state)
+{
+	struct mm_stretched *kept = NULL, *read = NULL;
+	struct mm_buf pem[3];
+
+	(void)state;
+	assert_int_equal(mm_stretched_new(&kept, NULL), MM_OK);
+	assert_int_equal(mm_stretched_new(&read, NULL), MM_OK);
+	for (int i = 0; i < 3; i++) {
+		mm_buf_init(&pem[i], 65536);
+		seal_with(i < 2 ? kept : NULL, &pem[i]);
+	}
+	/* never the same nonce twice */
+	assert_false(mm_bytes_eq(mm_buf_view(&pem[0]), mm_buf_view(&pem[1])));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(open_with(NULL, "open", &pem[i]), MM_OK);
+		assert_int_equal(open_with(NULL, "x", &pem[i]), MM_EAUTH);
+		assert_int_equal(open_with(kept, "x", &pem[i]),
+		    i < 2 ? MM_OK : MM_EAUTH);
+	}
+	assert_int_equal(open_with(read, "open", &pem[0]), MM_OK);
+	assert_int_equal(open_with(read, "x", &pem[1]), MM_OK);
+	assert_int_equal(open_with(read, "open", &pem[2]), MM_OK);
+	assert_int_equal(open_with(read, "open", &pem[1]), MM_OK);
+	for (int i = 0; i < 3; i++)
+		mm_buf_done(&pem[i]);
+	mm_stretched_free(&kept);
+	mm_stretched_free(&read);
 }
 
 /* A sealed file of this cost; its contents never get read. */
@@ -90,7 +148,7 @@ bounds_the_cost(void **state)
 
 		costly(&pem, rows[i].n, rows[i].r, rows[i].p);
 		ROW(rows[i].what, mm_unseal(mm_buf_view(&pem),
-		    mm_bytes_of("x"), &out, NULL) == rows[i].want);
+		    mm_bytes_of("x"), NULL, &out, NULL) == rows[i].want);
 		mm_buf_done(&pem);
 	}
 }
@@ -110,7 +168,7 @@ keeps_keys_in_files(void **state)
 		key = key_of((enum mm_key_type)i, false);
 		OK(why, mm_key_save(sealed, key, mm_bytes_of("pass"), &why));
 		OK(why, mm_key_save_plain(plain, key, 0600, &why));
-		OK(why, mm_key_load(sealed, mm_bytes_of("pass"), &again,
+		OK(why, mm_key_load(sealed, mm_bytes_of("pass"), NULL, &again,
 		    &why));
 		assert_int_equal(EVP_PKEY_eq(key, again), 1);
 		mm_pkey_free(&again);
@@ -123,7 +181,7 @@ keeps_keys_in_files(void **state)
 		mm_pkey_free(&key);
 		unlink(sealed);
 	}
-	assert_int_equal(mm_key_load(plain, mm_bytes_of("pass"), &again, NULL),
+	assert_int_equal(mm_key_load(plain, mm_bytes_of("pass"), NULL, &again, NULL),
 	    MM_ENOTFOUND);
 	unlink(plain);
 	assert_int_equal(rmdir(dir), 0);
@@ -184,6 +242,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_what_it_sealed),
+		cmocka_unit_test(what_is_stretched_once_is_kept),
 		cmocka_unit_test(bounds_the_cost),
 		cmocka_unit_test(keeps_keys_in_files),
 		cmocka_unit_test(reads_pem_among_other_text),

@@ -17,7 +17,8 @@ unseal(const char *file, const char *pass_file, struct mm_why *why)
 
 	MM_TRY(mm_file_read(file, &pem, why));
 	MM_TRY(mm_secret_from_file(pass_file, &pass, why));
-	MM_TRY(mm_unseal(mm_buf_view(&pem), mm_secret_view(pass), &out, why));
+	MM_TRY(mm_unseal(mm_buf_view(&pem), mm_secret_view(pass), NULL, &out,
+	    why));
 	return mm_fd_write(STDOUT_FILENO, mm_secret_view(out), why);
 }
 
