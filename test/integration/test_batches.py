@@ -670,7 +670,7 @@ def test_the_command_line(factory, tmp_path):
     assert a["serials_count"] == 2
 
 
-def test_reconcile_finds_a_batch_that_was_changed_behind_the_ledger(factory):
+def test_reconcile_agrees_with_batches(factory):
     w = factory.w
     good = w.cli("ledger", "reconcile", "--config", w.conf, check=False)
     assert good.returncode == 0, good.stdout + good.stderr

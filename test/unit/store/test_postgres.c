@@ -449,6 +449,7 @@ static const char older[] =
     " count_of(text), count_up(text);"
     "ALTER FUNCTION op_issue_alone(op, bigint) RENAME TO op_issue;"
     "ALTER FUNCTION op_doc_put_alone(op) RENAME TO op_doc_put;"
+    "ALTER TABLE device DROP COLUMN salt;"
     "UPDATE meta SET version = 2";
 
 static void
