@@ -78,14 +78,10 @@ judge(struct mm_export *x, uint64_t index, const struct mm_entry *e,
 	case MM_E_CERT_CONFIRMED:
 		return mm_export_confirmed(
 		    x, index, e, text_of(line, "proof"), why);
-	case MM_E_LEDGER_OPENED:
-		if (index == 0)
-			return MM_OK;
-		/* FALLTHROUGH */
 	default:
-		mm_export_fault(x, index, "",
-		    "an entry that no station "
-		    "writes");
+		if (e->type != MM_E_LEDGER_OPENED || index != 0)
+			mm_export_fault(x, index, "",
+			    "an entry that no station writes");
 		return MM_OK;
 	}
 }
