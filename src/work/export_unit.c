@@ -105,10 +105,11 @@ is_signed(
 static const char *
 fault_of_order(const struct mm_export *x, const struct mm_entry *e, size_t at)
 {
-	const struct mm_export_order *o = &x->terms->orders[at];
+	const struct mm_export_order *o;
 
 	if (at == x->terms->norders)
 		return "made by an order that was not given";
+	o = &x->terms->orders[at];
 	if (strcmp(o->order->station, x->report.station) != 0 ||
 	    strcmp(field(e, MM_F_STATION), x->report.station) != 0)
 		return "made by another station's order";
