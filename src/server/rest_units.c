@@ -13,7 +13,8 @@
  * or that came with another key, is quarantined with both named, and stays
  * so.  What is scrapped is revoked, and gives its quota back.
  */
-enum { UNITS_MOST = 1000, CERTS_MOST = 100, REASON_SCRAPPED = 5 };
+enum { UNITS_MOST = 1000, CERTS_MOST = 100, REASON_SCRAPPED = 5,
+	AHEAD_MS = 300000 /* of a station's clock */ };
 
 struct unit {
 	struct mm_made made;
@@ -66,7 +67,9 @@ merge(struct unit *u, const struct mm_made *have)
 		if (is_zero(m->spki))
 			memcpy(m->spki, have->spki, 32);
 		u->same = have->result == MM_UNIT_SCRAPPED ||
-			  (have->result != MM_UNIT_ISSUED && have->at >= m->at);
+			  (m->result != MM_UNIT_SCRAPPED &&
+			      have->result != MM_UNIT_ISSUED &&
+			      have->at >= m->at);
 	}
 	u->gives =
 	    !u->same && m->result == MM_UNIT_SCRAPPED && !is_zero(have->spki);
@@ -98,6 +101,9 @@ read_unit(json_t *in, const struct mm_roll *roll, const char *station,
 	    mm_work_word(mm_unit_result_words, MM_UNIT_COUNT, u->result);
 	if (u->made.result <= MM_UNIT_ISSUED)
 		return MM_FAIL(why, MM_EINPUT, "result: no such word");
+	if (u->made.at > mm_now_ms() + AHEAD_MS)
+		return MM_FAIL(why, MM_EINPUT,
+		    "at: %s is made after now", u->made.serial);
 	if (!mm_roll_find(roll, u->made.serial, &index))
 		return MM_FAIL(why, MM_EINPUT,
 		    "serial: %s is none of the "
@@ -112,6 +118,7 @@ struct scrap {
 	const uint8_t *spki;
 	uint8_t serial[CERTS_MOST][16];
 	size_t n;
+	bool proved;
 };
 
 static enum mm_err
@@ -122,10 +129,51 @@ note_cert(void *ctx, const void *row, const char *next, struct mm_why *why)
 
 	(void)next;
 	(void)why;
-	if (memcmp(c->spki_sha256, s->spki, 32) == 0 &&
-	    c->state != MM_CERT_REVOKED && c->state != MM_CERT_ORPHANED)
-		memcpy(s->serial[s->n++], c->serial, 16);
+	if (memcmp(c->spki_sha256, s->spki, 32) != 0 ||
+	    c->state == MM_CERT_REVOKED || c->state == MM_CERT_ORPHANED)
+		return MM_OK;
+	memcpy(s->serial[s->n++], c->serial, 16);
+	s->proved = s->proved || c->confirmed_at != 0;
 	return MM_OK;
+}
+
+/* The certificates in force of the unit's key. */
+static enum mm_err
+find_certs(struct mm_rest *r, const struct mm_made *m, struct scrap *s,
+    struct mm_why *why)
+{
+	struct mm_list l = { .most = CERTS_MOST,
+		.state = -1,
+		.device = m->serial,
+		.newest_first = true };
+
+	s->spki = m->spki;
+	return mm_list_certs(r->reader, &l, note_cert, s, why);
+}
+
+/*
+ * A station scraps what it is making.  What has proved its identity may have
+ * left the line, and so may all of a batch that is closed: that is an
+ * operator's to scrap, for a credential that was stolen at the line would
+ * revoke it there, and have its name certified for another key.
+ */
+static enum mm_err
+may_scrap(struct mm_rest *r, const struct mm_production *b,
+    const struct unit *u, struct mm_why *why)
+{
+	struct scrap s = { .n = 0 };
+
+	if (!u->gives ||
+	    (r->login.roles & (MM_ROLE_ADMIN | MM_ROLE_OPERATOR)) != 0)
+		return MM_OK;
+	if (b->state == MM_WORK_CLOSED)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "batch %s is closed: what is scrapped of it, an operator "
+		    "scraps", b->id);
+	MM_TRY(find_certs(r, &u->made, &s, why));
+	return !s.proved ? MM_OK : MM_FAIL(why, MM_EPOLICY,
+	    "%s has proved its identity: an operator scraps it",
+	    u->made.serial);
 }
 
 /* The certificates of that key go first: quota comes back for what is none
@@ -133,14 +181,10 @@ note_cert(void *ctx, const void *row, const char *next, struct mm_why *why)
 static enum mm_err
 revoke(struct mm_rest *r, const struct mm_made *m, struct mm_why *why)
 {
-	struct mm_list l = { .most = CERTS_MOST,
-		.state = -1,
-		.device = m->serial,
-		.newest_first = true };
-	struct scrap s = { .spki = m->spki };
+	struct scrap s = { .n = 0 };
 	bool already;
 
-	MM_TRY(mm_list_certs(r->reader, &l, note_cert, &s, why));
+	MM_TRY(find_certs(r, m, &s, why));
 	for (size_t i = 0; i < s.n; i++)
 		MM_TRY(mm_desk_cert_revoke(r->desk, &r->login, s.serial[i],
 		    REASON_SCRAPPED, &already, why));
@@ -258,8 +302,10 @@ read_units(struct mm_rest *r, const json_t *list, const struct mm_production *b,
 			    "serial: %s stands "
 			    "twice",
 			    u[i].made.serial);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		MM_TRY(look_up(r, b->id, &u[i], why));
+		MM_TRY(may_scrap(r, b, &u[i], why));
+	}
 	return MM_OK;
 }
 

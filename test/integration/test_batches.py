@@ -4,12 +4,14 @@ import concurrent.futures
 import datetime
 import hashlib
 import json
+import time
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import \
     Ed25519PublicKey
 
+import possession
 from station import Station
 
 TBS = "mintmark-extension/1 {name}\n{words}\n"
@@ -500,6 +502,47 @@ def test_scrap_gives_back_no_more_than_is_allowed(factory):
     r = factory.w.rest("GET", f"/batches/{name}/report").json
     assert (r["authorised"], r["issued"], r["scrapped"], r["left"]) == \
         (2, 2, 2, 0)
+
+
+def test_a_line_scraps_only_what_it_is_making(factory):
+    """A credential that was stolen at the line revokes nothing that left it,
+    and so makes nobody room to have its name certified for another key."""
+    w = factory.w
+    key = factory.station("thief-1")
+    name = factory.batch(3, scrap=3)["id"]
+    p = f"P{factory.n}-"
+    certs = []
+    for i in (1, 2):
+        private, csr = w.key_and_csr(f"thief-{i}")
+        w.rest("POST", "/devices", {"id": f"{p}00{i}", "product": "thermo"})
+        a = w.rest("POST", f"/devices/{p}00{i}/enrol", {
+            "csr": base64.b64encode(csr.read_bytes()).decode(),
+            "batch": name}, key=key)
+        assert a.status == 200, a
+        certs.append(a.json["serial"])
+    a = w.rest("POST", f"/devices/{p}001/proof", possession.proof(
+        w.dir / "thief-1.key", possession.der_of(w, certs[0]), certs[0]),
+        key=key)
+    assert a.status == 200, a
+    state = lambda i: w.rest("GET", f"/certificates/{certs[i]}").json["state"]
+    both = [unit(p + "001", "scrapped"), unit(p + "002", "scrapped")]
+    a = tell(factory, name, "thief-1", both, want=403, key=key)
+    assert "operator" in a["detail"], a
+    assert (state(0), state(1)) == ("confirmed", "issued")
+    factory.change(name, "close")
+    tell(factory, name, "thief-1", both[1:], want=403, key=key)
+    assert state(1) == "issued"
+    tell(factory, name, "thief-1", both)  # an administrator's
+    assert (state(0), state(1)) == ("revoked", "revoked")
+
+
+def test_no_news_is_of_tomorrow(factory):
+    key = factory.station("clock-1")
+    name = factory.batch(1)["id"]
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 900))
+    tell(factory, name, "clock-1", [{"serial": f"P{factory.n}-001",
+                                     "result": "failed", "at": at}],
+         want=400, key=key)
 
 
 def test_a_serial_of_two_stations_is_put_aside(factory):
