@@ -370,7 +370,10 @@ find_unit(struct mm_line *l, const char *serial, struct mm_unit **out)
 	*out = mm_book_find(l->book, serial);
 	if (*out != NULL)
 		return MM_OK;
-	rc = mm_record_find(l->conf, serial, &was, NULL);
+	/* one that cannot be read is not one that was never made */
+	rc = mm_record_find(l->conf, serial, &was, &l->why);
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return rc;
 	MM_TRY(mm_book_need(l->book, rc == MM_OK ? was.serial : serial, out,
 	    &l->why));
 	if (rc == MM_OK)
@@ -486,7 +489,10 @@ mm_line_decide(struct mm_line *l, const char *serial, enum mm_unit_event e,
 		now.hw[0] = '\0';
 		memset(now.spki, 0, sizeof(now.spki));
 		memset(now.cert, 0, sizeof(now.cert));
-		now.by = MM_UNIT_BY_NOBODY;
+		/* whether it may be tried is the centre's to say, once it
+		 * was asked: no network makes it the station's */
+		if (now.by != MM_UNIT_BY_CENTRE)
+			now.by = MM_UNIT_BY_NOBODY;
 	}
 	if (write_row(l, u, &now) == MM_OK)
 		return MM_OK;
