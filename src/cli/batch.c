@@ -224,7 +224,8 @@ const struct mm_opt mm_opts_batch_order[] = {
 	END
 };
 
-/* Whole or not at all: a stick is pulled out early. */
+/* Whole or not at all: a stick is pulled out early.  Its papers may hold what
+ * is secret of devices. */
 static enum mm_err
 write_order(const char *path, json_t *file, struct mm_why *why)
 {
@@ -233,7 +234,7 @@ write_order(const char *path, json_t *file, struct mm_why *why)
 
 	if (text == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	rc = mm_file_replace(path, mm_bytes_of(text), 0644, why);
+	rc = mm_file_replace(path, mm_bytes_of(text), 0600, why);
 	free(text);
 	return rc;
 }
@@ -266,8 +267,8 @@ mm_cmd_batch_order(
 	MM_TRY(ask_order(cli, a, &answer, why));
 	if (mm_arg(a, "out") != NULL) {
 		MM_TRY(write_order(mm_arg(a, "out"), answer, why));
-		mm_cli_hint(cli, "at the station: mintmark-station import "
-				 "FILE");
+		mm_cli_hint(cli, "the station's signer verifies it by the key "
+				 "that \"mintmark station pin\" prints");
 		return MM_OK;
 	}
 	if (cli->json)

@@ -220,6 +220,8 @@ static enum mm_err
 change_share(
     struct mm_production *b, struct mm_share *s, int64_t n, struct mm_why *why)
 {
+	if (n == s->n && b->order->take == MM_WORK_NEXT)
+		return MM_OK;
 	if (n < s->n || (b->order->take == MM_WORK_NEXT && n != s->n))
 		return MM_FAIL(why, MM_ECONFLICT,
 		    "share of %s: it has %lld, "
