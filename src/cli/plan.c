@@ -22,10 +22,12 @@ mm_plan_is_address(const char *host)
 	    inet_pton(AF_INET6, host, &a) == 1;
 }
 
+/* URLs are made of it: no "*". */
 static bool
 host_valid(const char *host)
 {
-	return mm_plan_is_address(host) || mm_host_name_valid(host);
+	return mm_plan_is_address(host) ||
+	    (host[0] != '*' && mm_host_name_valid(host));
 }
 
 static enum mm_err
@@ -51,7 +53,7 @@ preset(char *out, size_t n, const char *given, const char *otherwise)
 	snprintf(out, n, "%s", given ? given : otherwise);
 }
 
-/* The host a URL names, without scheme, port and path. */
+/* The host a URL names, without scheme, port, path and a last dot. */
 static void
 host_of(const char *url, char out[128])
 {
@@ -60,6 +62,8 @@ host_of(const char *url, char out[128])
 
 	at = at ? at + 3 : url;
 	n = at[0] == '[' ? strcspn(at, "]") + 1 : strcspn(at, ":/");
+	if (n > 1 && at[n - 1] == '.')
+		n--;
 	snprintf(out, 128, "%.*s", (int)n, at);
 }
 
@@ -86,8 +90,6 @@ check_public(struct mm_cli *cli, const struct mm_plan *p, struct mm_why *why)
 	host_of(p->public_url, host);
 	if (!p->production)
 		return MM_OK;
-	if (host[0] != '\0' && host[strlen(host) - 1] == '.')
-		host[strlen(host) - 1] = '\0';
 	if (is_local(host) || mm_plan_is_address(host) ||
 	    host[0] == '[' || strchr(host, '.') == NULL) {
 		mm_cli_hint(cli, "it is written into every certificate and "

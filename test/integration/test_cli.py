@@ -151,6 +151,7 @@ PRODUCTION = ["--public-url", "http://pki.example.com", "--server-user",
     (["--test", "--database", "postgresql://u@127.0.0.1:1/x"], 7, "database"),
     (["--test", "--devices-listen", "nonsense"], 2, "devices_listen"),
     (["--test", "--host", "localhost,no_name!"], 2, "--host"),
+    (["--test", "--host", "*.example.com"], 2, "--host"),
     (["--test", "--server-user", "no-such-user"], 4, "adduser"),
     (["--test", "--dir", "/dev/null/here"], 1, "Not a directory"),
     ([*PRODUCTION, "--host", "localhost,pki.example.com"], 2, "devices_url"),
@@ -172,6 +173,9 @@ def test_init_finds_what_is_wrong_before_it_makes_anything(how, status, says,
 
 def test_a_dry_init_looks_at_targets_and_passphrase(world, tmp_path):
     p = run(*init_argv(tmp_path, "--test", "--dry-run"))
+    p = run(*init_argv(tmp_path, "--dry-run", "--public-url",
+                       "http://pki.example.com.", *PRODUCTION[2:]))
+    assert "https://pki.example.com:8443" in p.stdout
     argv = init_argv(tmp_path, "--test", "--dry-run")
     (tmp_path / "phrase").write_text("ab\n")
     p = run(*argv, check=False)
