@@ -84,9 +84,26 @@ COMMANDS = {
     "getAuthorise": "authorise show",
     "rotateAuthorise": "authorise rotate",
     "retireDevice": "device retire {device} --yes",
+    "listBatches": "batch list",
+    "createBatch": "batch create --product thermo --quantity 1 --until 30d "
+                   "--serials OC-{{1..9}}",
+    "getBatch": "batch show {batch}",
+    "pauseBatch": "batch pause {batch} --reason lunch",
+    "openBatch": "batch open {batch}",
+    "extendBatch": "batch extend {batch} --quantity 3 --reason more",
+    "shareBatch": "batch share {batch} {station}=1",
+    "reportBatch": "batch report {batch}",
+    "orderBatch": "batch order {batch} --station {station} --extension",
+    "closeBatch": "batch close {batch}",
+    "getOrdersKey": "station pin",
+    "listStations": "station list",
+    "createStation": "station create op-station-2 --key {key}",
+    "getStation": "station show {station}",
+    "removeStation": "station remove {station}",
 }
 REASONS = {
     "proveDevice": "a station sends it: nobody else has what a device signed",
+    "reportUnits": "a station's test program tells what became of units",
     "metrics": "for Prometheus, which asks by itself",
     "openapi": "the file is docs/reference/openapi.json, installed with it",
     "checkProfiles": "profile check does the same without a server",
@@ -170,7 +187,15 @@ def made(world):
     assert device.status == 201, device
     hook = world.rest("POST", "/webhooks", {"url": "https://localhost:9/"})
     key = world.rest("POST", "/keys", {"name": "op", "roles": ["auditor"]})
-    return {"schema": schema, "csv": csv, "csr": path, "device": "op-enrolled",
+    line = world.rest("POST", "/keys", {"name": "op-l", "roles": ["line"]})
+    for at, body in (
+            ("/stations", {"id": "op-station", "key": line.json["id"]}),
+            ("/batches", {"id": "op-batch", "product": "thermo", "quantity": 2,
+                          "serials": "OB-{1..9}",
+                          "until": "2099-01-01T00:00:00Z"})):
+        a = world.rest("POST", at, body)
+        assert a.status == 201, a
+    return {"batch": "op-batch", "station": "op-station", "schema": schema, "csv": csv, "csr": path, "device": "op-enrolled",
             "token": token["id"], "serial": "0" * 32,
             "webhook": hook.json["id"], "key": key.json["id"]}
 

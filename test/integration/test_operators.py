@@ -84,6 +84,11 @@ def two(world):
             for i, p in ((2, "thermo"), (3, "gauge"), (4, "gauge"))]
     theirs = device_of(world, "THEIRS-1", "valve")
     device_of(world, "A-THEIRS-0", "valve")
+    a = world.rest("POST", "/batches", {
+        "id": "theirs-batch", "product": "valve", "quantity": 1,
+        "serials": "TB-{1..9}", "until": "2099-01-01T00:00:00Z"})
+    assert a.status == 201, a
+    theirs["batch"] = "theirs-batch"
     return {"mine": mine, "more": more, "theirs": theirs,
             "key": key(world, "limited", products=["thermo", "gauge"])}
 
@@ -104,11 +109,12 @@ def fill(pattern, o, nothing=False):
              "tokens": o["token"], "certificates": o["serial"],
              "receipts": str(o["index"]), "profiles": "thermo",
              "issuers": "issuing", "keys": "0" * 16, "approvals": "0" * 16,
-             "webhooks": "0" * 16, "dead-letters": "1"}
+             "webhooks": "0" * 16, "dead-letters": "1",
+             "batches": o.get("batch", "nosuch"), "stations": "nosuch"}
     if nothing:
         names |= {"products": "nosuch", "devices": "NOSUCH",
                   "tokens": "mm1-" + "0" * 20, "certificates": "0" * 32,
-                  "receipts": "99999999"}
+                  "receipts": "99999999", "batches": "nosuch"}
     parts = pattern.split("/")
     for i, p in enumerate(parts):
         if p == ":":
@@ -134,7 +140,7 @@ def without_id(answer):
     return problem
 
 
-SECRETS_OF = ("device", "token", "serial", "product")
+SECRETS_OF = ("device", "token", "serial", "product", "batch")
 
 
 @pytest.mark.parametrize("method, pattern, roles, held",

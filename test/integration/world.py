@@ -33,11 +33,15 @@ AGENT = BUILD / "src/agent/mintmark-agent"
 READY_S = 60
 
 
+given = []
+
+
 def free_ports(n):
     """n ports that were free a moment ago.  Below those that the kernel gives
     to whoever connects, so that no client of a neighbour takes one before the
     daemon listens; each of pytest's workers has ports of its own, and so
     has what runs beside them."""
+    global given
     ports = []
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw4")[2:]) % 5
     low = 10000 + 4400 * worker
@@ -48,8 +52,9 @@ def free_ports(n):
                 s.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in ports:
+        if port not in given:
             ports.append(port)
+            given = [*given[-200:], port]  # perhaps not listened at yet
     return ports
 
 
