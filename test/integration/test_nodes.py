@@ -447,10 +447,17 @@ def test_the_journals_may_have_been_copied(cluster, tmp_path):
     says how long the ledger was before."""
     a, b, _ = cluster.nodes
     t = b.token("J-1", door="bearer")
-    assert b.enrol_basic(t, b.key_and_csr("J-1")[1]).status == 200
+    answer = b.enrol_basic(t, b.key_and_csr("J-1")[1])
+    assert answer.status == 200
+    serial = serial_of(b.save_p7(answer, "J-1"))
+    index = b.rest("GET", f"/certificates/{serial}").json["index"]
     settled(cluster)
-    size = run(MINT, "--context", a.context, "ledger",
-               "checkpoint").stdout.splitlines()[1]
+
+    def size_with_it():  # a hears of what b signed a moment later
+        n = run(MINT, "--context", a.context, "ledger",
+                "checkpoint").stdout.splitlines()[1]
+        return n if int(n) > index else None
+    size = until(size_with_it)
     copies = []
     for i, path in enumerate(cluster.journals()):
         copies.append(shutil.copy(path, tmp_path / f"{i}"))

@@ -4,7 +4,7 @@ import base64
 import pytest
 
 from receiver import Receiver
-from world import World, serial_of
+from world import World, serial_of, until
 
 # what is entered about a device, and how each comes about below
 ABOUT_A_DEVICE = {
@@ -297,7 +297,9 @@ def test_a_line_does_not_replace_an_identity(world, state):
     assert a.json["items"][0]["error"]["reason"] == "device-in-the-field"
     assert "token" in a.json["items"][1]
     assert refusals(world, dev)[0] == ("rest", "device-in-the-field")
-    alerts = items(world, f"/events?after=-1&type=alert&device={dev}")
+    # a page of events ends early while others look for much
+    alerts = until(lambda: items(
+        world, f"/events?after=-1&type=alert&device={dev}"))
     assert {(e["entry"]["reason"], e["entry"]["product"], e["entry"]["actor"])
             for e in alerts} == {("device-in-the-field", "thermo",
                                   world.rest("GET", "/whoami",
