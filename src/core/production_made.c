@@ -111,7 +111,7 @@ count(struct mm_store_reader *r, const char *id, int64_t *n, struct mm_why *why)
 enum mm_err
 mm_production_others(struct mm_store_reader *r, uint64_t *n, struct mm_why *why)
 {
-	int64_t made;
+	int64_t made = 0;
 
 	MM_TRY(count(r, MM_PRODUCTION_COUNT, &made, why));
 	*n = (uint64_t)made;

@@ -284,7 +284,7 @@ enum mm_err
 mm_note_verify(struct mm_bytes note, const struct mm_note_key *key,
     struct mm_bytes *text, struct mm_why *why)
 {
-	struct mm_bytes signed_text, sigs;
+	struct mm_bytes signed_text = { 0 }, sigs = { 0 };
 
 	MM_TRY(split_note(note, &signed_text, &sigs, why));
 	MM_TRY(check_signatures(sigs, key, signed_text, why));

@@ -150,7 +150,7 @@ mm_rest_device_import(struct mm_rest *r, struct mm_why *why)
 	const json_t *rows = json_object_get(r->in, "rows");
 	size_t n = json_array_size(rows);
 	struct mm_import_how how;
-	bool written, digests;
+	bool written, digests = false;
 
 	MM_TRY(read_how(r->in, &how, &digests, why));
 	if (n < 1 || n > ROWS_MAX)
