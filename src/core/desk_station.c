@@ -57,18 +57,9 @@ mm_station_get(struct mm_store_reader *r, const char *id,
     struct mm_station *out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
-	struct mm_doc doc = { .version = 0 };
-	enum mm_err rc;
+	struct mm_doc doc;
 
-	if (!mm_name_valid(id))
-		return MM_FAIL(why, MM_ENOTFOUND, "no such station");
-	strcpy(doc.id, id);
-	rc = mm_get_doc(r, MM_DOC_STATION, id, &doc.version, &body, NULL);
-	if (rc != MM_OK)
-		return MM_FAIL(why, rc,
-		    rc == MM_ENOTFOUND ? "no such station"
-				       : "the store cannot be read");
-	doc.body = mm_buf_view(&body);
+	MM_TRY(mm_production_doc(r, MM_DOC_STATION, id, &doc, &body, why));
 	return mm_station_parse(&doc, out, why);
 }
 

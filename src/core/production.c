@@ -148,24 +148,37 @@ mm_production_parse(
 	return MM_OK;
 }
 
+/* see production_priv.h */
+enum mm_err
+mm_production_doc(struct mm_store_reader *r, enum mm_doc_kind kind,
+    const char *id, struct mm_doc *out, struct mm_buf *body,
+    struct mm_why *why)
+{
+	const char *what = kind == MM_DOC_BATCH ? "batch" : "station";
+	enum mm_err rc;
+
+	*out = (struct mm_doc){ .version = 0 };
+	if (!mm_name_valid(id))
+		return MM_FAIL(why, MM_ENOTFOUND, "no such %s", what);
+	strcpy(out->id, id);
+	rc = mm_get_doc(r, kind, id, &out->version, body, NULL);
+	if (rc == MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "no such %s", what);
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	out->body = mm_buf_view(body);
+	return MM_OK;
+}
+
 /* see production.h */
 enum mm_err
 mm_production_get(struct mm_store_reader *r, const char *id,
     struct mm_production **out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
-	struct mm_doc doc = { .version = 0 };
-	enum mm_err rc;
+	struct mm_doc doc;
 
-	if (!mm_name_valid(id))
-		return MM_FAIL(why, MM_ENOTFOUND, "no such batch");
-	strcpy(doc.id, id);
-	rc = mm_get_doc(r, MM_DOC_BATCH, id, &doc.version, &body, NULL);
-	if (rc != MM_OK)
-		return MM_FAIL(why, rc,
-		    rc == MM_ENOTFOUND ? "no such batch"
-				       : "the store cannot be read");
-	doc.body = mm_buf_view(&body);
+	MM_TRY(mm_production_doc(r, MM_DOC_BATCH, id, &doc, &body, why));
 	return mm_production_parse(&doc, out, why);
 }
 

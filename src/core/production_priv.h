@@ -22,4 +22,9 @@ MM_MUST enum mm_err mm_production_plan(
 MM_MUST enum mm_err mm_station_store(struct mm_desk *d, struct mm_station *s,
     const struct mm_entry *e, struct mm_why *why);
 
+/* A batch's or a station's document, whose body stays body's. */
+MM_MUST enum mm_err mm_production_doc(struct mm_store_reader *r,
+    enum mm_doc_kind kind, const char *id, struct mm_doc *out,
+    struct mm_buf *body, struct mm_why *why);
+
 #endif

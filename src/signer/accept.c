@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include "base/time.h"
-#include "sandbox/sandbox.h"
 #include "signer/setup.h"
 
 /*
@@ -19,15 +18,6 @@ struct accept {
 	struct mm_record_sum sum;
 	int64_t now_ms;
 };
-
-/* The journal stays its owner's: as root, files would become root's. */
-static enum mm_err
-become(const struct mm_settings *set, struct mm_why *why)
-{
-	if (geteuid() != 0)
-		return MM_OK;
-	return mm_sandbox_drop(set->signer_user, set->audit_group, why);
-}
 
 static bool
 is_good(const char *path, int64_t now_s)
@@ -107,20 +97,17 @@ accept(struct accept *a, struct mm_why *why)
 	return tell(a, why);
 }
 
-/* see setup.h; the running signer holds the lock */
+/* see setup.h */
 enum mm_err
 mm_cmd_accept_clock(const struct mm_opts *o, struct mm_why *why)
 {
 	MM_OWN(mm_setup_done) struct mm_setup s = { 0 };
 	struct accept a = { .s = &s };
-	char path[MM_PATH_MAX + 1];
 	int lock = -1;
 	enum mm_err err;
 
 	MM_TRY(mm_setup_begin(&s, o, false, why));
-	MM_TRY(become(&s.conf->set, why));
-	MM_TRY(mm_signer_path(&s.conf->set, "lock", path, why));
-	MM_TRY(mm_file_lock(path, &lock, why));
+	MM_TRY(mm_setup_alone(&s, &lock, why));
 	err = accept(&a, why);
 	close(lock);
 	return err;

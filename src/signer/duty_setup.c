@@ -8,7 +8,6 @@
 
 #include "base/file.h"
 #include "base/time.h"
-#include "sandbox/sandbox.h"
 #include "signer/duty.h"
 #include "signer/setup.h"
 #include "work/file.h"
@@ -275,22 +274,17 @@ take_order(struct taking *t, struct mm_why *why)
 	return tell_order(t, why);
 }
 
-/* see setup.h; the running signer holds the lock */
+/* see setup.h */
 enum mm_err
 mm_cmd_take_order(const struct mm_opts *o, struct mm_why *why)
 {
 	MM_OWN(mm_setup_done) struct mm_setup s = { 0 };
 	struct taking t = { .s = &s };
-	char path[MM_PATH_MAX + 1];
 	int lock = -1;
 	enum mm_err rc;
 
 	MM_TRY(mm_setup_begin(&s, o, false, why));
-	if (geteuid() == 0)
-		MM_TRY(mm_sandbox_drop(
-		    s.conf->set.signer_user, s.conf->set.audit_group, why));
-	MM_TRY(mm_signer_path(&s.conf->set, "lock", path, why));
-	MM_TRY(mm_file_lock(path, &lock, why));
+	MM_TRY(mm_setup_alone(&s, &lock, why));
 	rc = take_order(&t, why);
 	mm_work_order_free(&t.order);
 	close(lock);

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/time.h"
+#include "sandbox/sandbox.h"
 
 #define PEM_MAX (128 * 1024)
 
@@ -92,6 +93,20 @@ make_folder_of(const char *path, struct mm_why *why)
 		return MM_OK;
 	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
 	return mm_dir_make(dir, 0755, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_setup_alone(const struct mm_setup *s, int *lock, struct mm_why *why)
+{
+	const struct mm_settings *set = &s->conf->set;
+	char path[MM_PATH_MAX + 1];
+
+	if (geteuid() == 0)
+		MM_TRY(mm_sandbox_drop(set->signer_user, set->audit_group,
+		    why));
+	MM_TRY(mm_signer_path(set, "lock", path, why));
+	return mm_file_lock(path, lock, why);
 }
 
 /* see setup.h */

@@ -27,6 +27,11 @@ MM_MUST enum mm_err mm_setup_begin(struct mm_setup *s, const struct mm_opts *o,
 MM_MUST enum mm_err mm_setup_record(struct mm_setup *s, struct mm_why *why);
 void mm_setup_done(struct mm_setup *s);
 
+/* For who writes what a running signer writes, which holds the lock: takes it,
+ * as the signer's user, since root's files would be root's.  The caller closes
+ * *lock. */
+MM_MUST enum mm_err mm_setup_alone(const struct mm_setup *s, int *lock,
+    struct mm_why *why);
 /* A new signer's folders; its empty journal and state. */
 MM_MUST enum mm_err mm_setup_folders(struct mm_setup *s, struct mm_why *why);
 MM_MUST enum mm_err mm_setup_journal(struct mm_setup *s, struct mm_why *why);
