@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from tokens import parts
-from world import World, basic_of
+from world import World, basic_of, open_files
 
 
 def everything(w):
@@ -71,9 +71,7 @@ def test_the_passphrase_descriptor_stays_with_the_monitor(number):
             else:
                 w.start(args=("--passphrase-fd", str(fd)), pass_fds=[fd])
         for pid in (w.daemon.pid, *w.children().values()):
-            fds = pathlib.Path(f"/proc/{pid}/fd")
-            assert str(w.passphrase) not in [
-                os.readlink(x) for x in fds.iterdir()], pid
+            assert str(w.passphrase) not in open_files(pid), pid
 
 
 def test_a_client_sees_the_request_id_that_the_log_has():

@@ -33,6 +33,15 @@ AGENT = BUILD / "src/agent/mintmark-agent"
 READY_S = 60
 
 
+def open_files(pid):
+    """What a process holds open; it may close some while this looks."""
+    names = []
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            names.append(os.readlink(fd))
+    return names
+
+
 given = []
 
 
