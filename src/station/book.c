@@ -95,6 +95,22 @@ mm_book_find(const struct mm_book *b, const char *serial)
 	return at == 0 ? NULL : mm_book_at(b, at - 1);
 }
 
+/* see book.h */
+const struct mm_unit *
+mm_book_find_key(const struct mm_book *b, const uint8_t spki[32])
+{
+	static const uint8_t none[32];
+
+	for (size_t i = 0; i < b->n; i++) {
+		const struct mm_unit *u = mm_book_at(b, i);
+
+		if (memcmp(u->spki, spki, 32) == 0 &&
+		    memcmp(u->cert, none, 32) != 0)
+			return u;
+	}
+	return NULL;
+}
+
 static bool
 grow_slots(struct mm_book *b)
 {

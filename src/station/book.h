@@ -15,6 +15,10 @@ struct mm_unit *mm_book_find(const struct mm_book *b, const char *serial);
 /* The same, made (idle) if it was not there. */
 MM_MUST enum mm_err mm_book_need(struct mm_book *b, const char *serial,
     struct mm_unit **out, struct mm_why *why);
+/* The unit that has a certificate of this key (SHA-256); NULL: none.  Looks at
+ * each: some microseconds for ten thousand. */
+const struct mm_unit *mm_book_find_key(const struct mm_book *b,
+    const uint8_t spki[32]);
 size_t mm_book_n(const struct mm_book *b);
 /* The i-th that was made, from 0. */
 struct mm_unit *mm_book_at(const struct mm_book *b, size_t i);

@@ -26,19 +26,28 @@ take_row(void *ctx, const struct mm_row *r)
 	return MM_OK;
 }
 
+/* Only what did not pass has a reason. */
+static void
+set_state(struct mm_unit *u, enum mm_unit_state state,
+    enum mm_unit_reason reason)
+{
+	u->state = state;
+	u->reason = mm_unit_active(state) || state == MM_UNIT_PASSED
+	    ? MM_UR_NONE : reason;
+}
+
 /* What was under way when the station was switched off is no more. */
 static enum mm_err
 interrupt_all(struct mm_line *l, struct mm_why *why)
 {
 	for (size_t i = 0; i < mm_book_n(l->book); i++) {
 		struct mm_unit *u = mm_book_at(l->book, i);
-		enum mm_unit_state next = mm_unit_next(u->state,
-		    MM_EV_RESTART);
+		enum mm_unit_state next = mm_unit_after(u, MM_EV_RESTART,
+		    MM_UR_INTERRUPTED);
 
 		if (next == MM_UNIT_STATES)
 			continue;
-		u->state = next;
-		u->reason = MM_UR_INTERRUPTED;
+		set_state(u, next, MM_UR_INTERRUPTED);
 		MM_TRY(mm_rows_add(l->rows, u, true, why));
 		l->interrupted++;
 	}
@@ -215,11 +224,11 @@ static void
 step(struct mm_line *l, struct mm_place *p, enum mm_unit_event e,
     enum mm_unit_reason reason)
 {
+	enum mm_unit_state next = mm_unit_next(p->unit->state, e);
 	struct mm_unit now = *p->unit;
 
-	now.state = mm_unit_next(p->unit->state, e);
-	MM_INVARIANT(now.state != MM_UNIT_STATES);
-	now.reason = mm_unit_active(now.state) ? MM_UR_NONE : reason;
+	MM_INVARIANT(next != MM_UNIT_STATES);
+	set_state(&now, mm_unit_after(p->unit, e, reason), reason);
 	/* Whoever is asked for the certificate has the unit from here on. */
 	if (now.state == MM_UNIT_REQUESTED)
 		now.by = p->offline ? MM_UNIT_BY_STATION : MM_UNIT_BY_CENTRE;
@@ -230,8 +239,8 @@ step(struct mm_line *l, struct mm_place *p, enum mm_unit_event e,
 	if (write_row(l, p->unit, &now) != MM_OK) {
 		snprintf(p->note, sizeof(p->note), "%s", l->why.text);
 		leave(l, p, MM_UNIT_FAILED, MM_UR_JOURNAL);
-	} else if (!mm_unit_active(now.state)) {
-		leave(l, p, now.state, reason);
+	} else if (!mm_unit_active(next)) {
+		leave(l, p, next, reason);
 	}
 	if (l->stepped != NULL)
 		l->stepped(l->ctx, p);
@@ -445,8 +454,9 @@ mm_line_scan(struct mm_line *l, struct mm_place *p, const char *serial)
 	if (why != MM_UR_NONE)
 		return why;
 	now = *u;
-	now.state = mm_unit_next(u->state, MM_EV_SCAN);
-	now.reason = MM_UR_NONE;
+	now.was = u->state == MM_UNIT_PASSED ? MM_UNIT_WAS_PASSED
+	    : MM_UNIT_WAS_NOTHING;
+	set_state(&now, mm_unit_next(u->state, MM_EV_SCAN), MM_UR_NONE);
 	now.attempt++;
 	snprintf(now.fixture, sizeof(now.fixture), "%s", p->conf->name);
 	if (write_row(l, u, &now) != MM_OK)

@@ -94,7 +94,10 @@ enum mm_unit_exit {
 	X(MM_UR_QUOTA, "quota-gone", MM_EXIT_STATION,                      \
 	    "as many as were ordered are made",                            \
 	    "stop the line: the line engineer has the batch extended")     \
-	X(MM_UR_KEY_TAKEN, "key-of-another", MM_EXIT_SUPERVISOR,           \
+	X(MM_UR_KEY_BAD, "key-compromised", MM_EXIT_SUPERVISOR,            \
+	    "this board's key was reported as compromised",                \
+	    "put it aside for the supervisor")                             \
+	X(MM_UR_KEY_TAKEN, "key-of-another", MM_EXIT_SWAPPED,              \
 	    "this board's key is certified under another serial",          \
 	    "scan its own label; else put it aside for the supervisor")    \
 	X(MM_UR_IN_FIELD, "in-the-field", MM_EXIT_SUPERVISOR,              \

@@ -25,16 +25,18 @@ put_reason(struct mm_json *j, enum mm_unit_reason reason)
 }
 
 /* Text from elsewhere: neither a terminal nor JSON gets other than ASCII. */
-static void
-put_note(struct mm_json *j, const char *text)
+enum { NOTE_N = sizeof(((struct mm_place *)0)->note) };
+
+static const char *
+plain_note(const struct mm_place *p, char plain[NOTE_N])
 {
-	char plain[sizeof(((struct mm_place *)0)->note)];
 	size_t n = 0;
 
-	for (; text[n] != '\0' && n + 1 < sizeof(plain); n++)
-		plain[n] = text[n] < ' ' || text[n] > '~' ? '?' : text[n];
+	for (; p->note[n] != '\0' && n + 1 < NOTE_N; n++)
+		plain[n] = p->note[n] < ' ' || p->note[n] > '~' ? '?'
+		    : p->note[n];
 	plain[n] = '\0';
-	mm_json_str(j, "note", plain);
+	return plain;
 }
 
 static void
@@ -42,7 +44,7 @@ as_json(struct mm_buf *out, const struct mm_station_conf *conf,
     const struct mm_place *p)
 {
 	struct mm_json j = mm_json_over(out);
-	char path[PATH_MAX + 128];
+	char path[PATH_MAX + 128], note[NOTE_N];
 
 	mm_json_open(&j, '{');
 	mm_json_str(&j, "device", p->last);
@@ -58,7 +60,7 @@ as_json(struct mm_buf *out, const struct mm_station_conf *conf,
 	} else {
 		put_reason(&j, p->reason);
 		if (p->note[0] != '\0')
-			put_note(&j, p->note);
+			mm_json_str(&j, "note", plain_note(p, note));
 	}
 	mm_json_int(&j, "ms", p->took_ms);
 	mm_json_close(&j, '}');
@@ -71,6 +73,7 @@ mm_report_unit(struct mm_buf *out, const struct mm_station_conf *conf,
     const struct mm_place *p, bool json)
 {
 	const struct mm_unit_reason_text *r = &mm_unit_reasons[p->reason];
+	char note[NOTE_N];
 
 	if (json)
 		as_json(out, conf, p);
@@ -78,8 +81,10 @@ mm_report_unit(struct mm_buf *out, const struct mm_station_conf *conf,
 		mm_buf_printf(out, "%-8s PASS  %s  %lld ms\n", p->conf->name,
 		    p->last, (long long)p->took_ms);
 	else
-		mm_buf_printf(out, "%-8s FAIL  %s  %s: %s\n", p->conf->name,
-		    p->last, r->what, r->todo);
+		mm_buf_printf(out, "%-8s FAIL  %s  %s%s%s%s: %s\n",
+		    p->conf->name, p->last, r->what,
+		    p->note[0] != '\0' ? " (" : "", plain_note(p, note),
+		    p->note[0] != '\0' ? ")" : "", r->todo);
 }
 
 /* see report.h */

@@ -33,6 +33,8 @@ static const struct mm_line_column columns[] = {
 	MM_LINE_NAMES("reason", struct mm_row, unit.reason, false,
 	    mm_unit_reason_codes),
 	MM_LINE_NAMES("by", struct mm_row, unit.by, false, mm_unit_by_names),
+	MM_LINE_NAMES("was", struct mm_row, unit.was, false,
+	    mm_unit_was_names),
 	COL("hw", TEXT, unit.hw, false),
 	COL("spki_sha256", HEX, unit.spki, false),
 	COL("cert_sha256", HEX, unit.cert, false),

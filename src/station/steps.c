@@ -1,5 +1,6 @@
 #include "station/steps.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <openssl/rand.h>
@@ -37,12 +38,30 @@ open_way(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 	return tell(l, p, reason);
 }
 
+/* Another unit that this board's key was certified for; NULL: none. */
+static const struct mm_unit *
+has_another_label(const struct mm_line *l, const struct mm_place *p)
+{
+	const struct mm_unit *u = p->said.has_key && !l->rules.replace
+	    ? mm_book_find_key(l->book, p->said.spki) : NULL;
+
+	return u != p->unit ? u : NULL;
+}
+
 static enum mm_unit_event
 heard(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
     enum mm_unit_reason *reason)
 {
+	const struct mm_unit *other;
+
 	(void)a;
 	p->said = p->answer.said;
+	other = has_another_label(l, p);
+	if (other != NULL) {
+		snprintf(p->note, sizeof(p->note), "it was made as %s",
+		    other->serial);
+		return mm_step_fail(MM_UR_KEY_TAKEN, reason);
+	}
 	return mm_unit_hear(p->unit, &p->said, &l->rules, reason);
 }
 

@@ -20,8 +20,8 @@ static const struct {
 	enum mm_unit_reason why;
 } refusals[] = {
 	{ "device-in-the-field", MM_EV_HOLD, MM_UR_IN_FIELD },
-	{ "key-certified-for-another-device", MM_EV_HOLD, MM_UR_KEY_TAKEN },
-	{ "key-revoked-as-compromised", MM_EV_HOLD, MM_UR_KEY_TAKEN },
+	{ "key-certified-for-another-device", MM_EV_FAIL, MM_UR_KEY_TAKEN },
+	{ "key-revoked-as-compromised", MM_EV_HOLD, MM_UR_KEY_BAD },
 	{ "possession-not-proved", MM_EV_FAIL, MM_UR_REQUEST },
 	{ "malformed-request", MM_EV_FAIL, MM_UR_REQUEST },
 	{ "device-retired-or-unknown", MM_EV_FAIL, MM_UR_SERIAL },

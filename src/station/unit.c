@@ -108,6 +108,9 @@ static const struct {
 const char *const mm_unit_by_names[MM_UNIT_BYS] = { "", "centre", "station" };
 
 /* see unit.h */
+const char *const mm_unit_was_names[MM_UNIT_WASES] = { "", "passed" };
+
+/* see unit.h */
 enum mm_unit_state
 mm_unit_next(enum mm_unit_state state, enum mm_unit_event event)
 {
@@ -118,6 +121,28 @@ mm_unit_next(enum mm_unit_state state, enum mm_unit_event event)
 		if (mm_unit_active(state) && ends[i].event == event)
 			return ends[i].to;
 	return MM_UNIT_STATES;
+}
+
+/* Whether an attempt that ends so says nothing of the unit's own board. */
+static bool
+says_nothing(enum mm_unit_state state, enum mm_unit_event event,
+    enum mm_unit_reason reason)
+{
+	return event != MM_EV_HOLD && (state == MM_UNIT_SCANNED ||
+	    mm_unit_reasons[reason].exit == MM_EXIT_LATER);
+}
+
+/* see unit.h */
+enum mm_unit_state
+mm_unit_after(const struct mm_unit *u, enum mm_unit_event event,
+    enum mm_unit_reason reason)
+{
+	enum mm_unit_state next = mm_unit_next(u->state, event);
+
+	if (u->was != MM_UNIT_WAS_PASSED || !mm_unit_active(u->state) ||
+	    next == MM_UNIT_STATES || mm_unit_active(next))
+		return next;
+	return says_nothing(u->state, event, reason) ? MM_UNIT_PASSED : next;
 }
 
 /* see unit.h */
@@ -193,8 +218,10 @@ mm_unit_hear(struct mm_unit *u, const struct mm_unit_said *said,
 	if (e != MM_EV_DONE)
 		return e;
 	if (strcmp(u->hw, said->hw) != 0 || !said->has_key ||
-	    memcmp(u->spki, said->spki, 32) != 0)
+	    memcmp(u->spki, said->spki, 32) != 0) {
 		memset(u->cert, 0, sizeof(u->cert));
+		u->was = MM_UNIT_WAS_NOTHING;
+	}
 	strcpy(u->hw, said->hw);
 	memset(u->spki, 0, sizeof(u->spki));
 	if (said->has_key)

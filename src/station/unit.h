@@ -99,6 +99,10 @@ enum mm_unit_by { MM_UNIT_BY_NOBODY, MM_UNIT_BY_CENTRE, MM_UNIT_BY_STATION,
 	MM_UNIT_BYS };
 extern const char *const mm_unit_by_names[MM_UNIT_BYS];
 
+/* Whether it had been made then: what only its label tells leaves it so. */
+enum mm_unit_was { MM_UNIT_WAS_NOTHING, MM_UNIT_WAS_PASSED, MM_UNIT_WASES };
+extern const char *const mm_unit_was_names[MM_UNIT_WASES];
+
 /* What is known of a unit, and kept in a row of the journal for each step. */
 struct mm_unit {
 	char serial[MM_DEVICE_ID_MAX + 1];
@@ -107,6 +111,7 @@ struct mm_unit {
 	enum mm_unit_state state;
 	enum mm_unit_reason reason; /* FAILED, INTERRUPTED, QUARANTINED */
 	enum mm_unit_by by;
+	enum mm_unit_was was; /* when its label was scanned */
 	char hw[65];      /* the chip's id in hexadecimal; "" not known */
 	uint8_t spki[32]; /* SHA-256 of its public key; 0: not known */
 	uint8_t cert[32]; /* SHA-256 of its certificate; 0: none yet */
@@ -124,6 +129,14 @@ struct mm_unit_rules {
 	bool lock;    /* a board is locked at the end */
 	bool replace; /* a test authority: a label is good for another key */
 };
+
+/*
+ * Where this unit stands after an event.  One that had passed still has if the
+ * attempt said nothing of its own board: there was none, it was another one,
+ * the centre was away, somebody stopped it.
+ */
+enum mm_unit_state mm_unit_after(const struct mm_unit *u,
+    enum mm_unit_event event, enum mm_unit_reason reason);
 
 /*
  * Judges and remembers what a device said to hello, once an attempt: DONE; or

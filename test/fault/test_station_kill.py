@@ -66,6 +66,20 @@ def test_the_station_is_killed_at_each_step(station, place):
 
 
 @faulty
+def test_what_was_made_stays_made_if_looked_at_once_more(station):
+    station.plug(1)
+    station.passes("KILL-made")
+    for n in range(1, STEPS + 1):
+        code, _ = station.provision("KILL-made", env=die_at("effect", n))
+        assert code in (0, -9), n
+        station.provision("KILL-other", "f1")  # it starts, and tidies up
+        rows = [r["state"] for r in station.rows()
+                if r["serial"] == "KILL-made"]
+        assert rows[-1] == "passed", (n, rows)
+    station.once("KILL-made")
+
+
+@faulty
 def test_both_are_killed_again_and_again(station):
     """The same unit, until it gets through."""
     pick = random.Random(17)

@@ -93,16 +93,39 @@ def test_boards_and_labels_that_do_not_belong_together(station):
     assert (code, a["reason"]) == (22, "other-board"), a
     code, a = station.provision("ST-C-1", "f1")
     assert (code, a["reason"]) == (22, "held"), a
-    # A board that has its identity, under another label.
+    # A board that has its identity, under another label: that stays free.
     code, a = station.provision("ST-C-2", "f1")
-    assert (code, a["reason"]) == (22, "key-of-another"), a
+    assert (code, a["reason"]) == (21, "key-of-another"), a
+    assert a["note"] == "it was made as ST-C-1"
+    assert station.certificates("ST-C-2") == []
+    station.passes("ST-C-2", "f2")
     # Another spelling is another label, and no device of its own.
     code, a = station.provision("st-c-1", "f1")
     assert (code, a["reason"]) == (3, "bad-serial"), a
     code, a = station.provision("ST C 3", "f2")
     assert (code, a["reason"]) == (3, "bad-serial"), a
     station.once("ST-C-1")
-    assert station.certificates("ST-C-2") == []
+
+
+def test_a_slip_with_a_label_leaves_what_was_made_as_it_was(station):
+    station.plug(2)
+    station.passes("ST-S-1", "f1")
+    station.passes("ST-S-2", "f2")
+    code, a = station.provision("ST-S-1", "f2")  # the neighbour's board
+    assert (code, a["reason"]) == (21, "key-of-another"), a
+    assert a["note"] == "it was made as ST-S-2"
+    code, a = station.provision("ST-S-1", "f3")  # no board at all
+    assert (code, a["reason"]) == (20, "no-port"), a
+    status = json.loads(run(*station.argv("status", "--json")).stdout)
+    assert (status["passed"], status["failed"]) == (2, 0), status
+    # a blank board gets no label twice: that is a supervisor's matter
+    station.unplug()
+    station.blank(2)
+    station.plug(2)
+    code, a = station.provision("ST-S-1", "f2")
+    assert (code, a["reason"]) == (22, "other-board"), a
+    status = json.loads(run(*station.argv("status", "--json")).stdout)
+    assert (status["passed"], status["quarantined"]) == (1, 1), status
 
 
 def test_a_board_that_was_repaired(station):

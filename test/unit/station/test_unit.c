@@ -118,6 +118,54 @@ what_cannot_be_undone_is_written_down_first(void **state)
 				assert_int_equal(i, MM_UNIT_CONFIRMED);
 }
 
+/* What only a label tells does not make a unit that was made one that was
+ * not. */
+static void
+what_passed_stays_so_until_its_board_says_otherwise(void **state)
+{
+	static const struct {
+		const char *what;
+		enum mm_unit_was was;
+		enum mm_unit_state at;
+		enum mm_unit_event event;
+		enum mm_unit_reason why;
+		enum mm_unit_state want;
+	} rows[] = {
+		{ "new, no board", MM_UNIT_WAS_NOTHING, MM_UNIT_SCANNED,
+		    MM_EV_FAIL, MM_UR_NO_PORT, MM_UNIT_FAILED },
+		{ "no board", MM_UNIT_WAS_PASSED, MM_UNIT_SCANNED, MM_EV_FAIL,
+		    MM_UR_NO_PORT, MM_UNIT_PASSED },
+		{ "the neighbour's", MM_UNIT_WAS_PASSED, MM_UNIT_SCANNED,
+		    MM_EV_FAIL, MM_UR_KEY_TAKEN, MM_UNIT_PASSED },
+		{ "an unknown board", MM_UNIT_WAS_PASSED, MM_UNIT_SCANNED,
+		    MM_EV_HOLD, MM_UR_OTHER_BOARD, MM_UNIT_QUARANTINED },
+		{ "no centre", MM_UNIT_WAS_PASSED, MM_UNIT_REQUESTED,
+		    MM_EV_FAIL, MM_UR_AWAY, MM_UNIT_PASSED },
+		{ "switched off", MM_UNIT_WAS_PASSED, MM_UNIT_WRITTEN,
+		    MM_EV_RESTART, MM_UR_INTERRUPTED, MM_UNIT_PASSED },
+		{ "new, switched off", MM_UNIT_WAS_NOTHING, MM_UNIT_WRITTEN,
+		    MM_EV_RESTART, MM_UR_INTERRUPTED, MM_UNIT_INTERRUPTED },
+		{ "stopped", MM_UNIT_WAS_PASSED, MM_UNIT_READ, MM_EV_STOP,
+		    MM_UR_STOPPED, MM_UNIT_PASSED },
+		{ "it cannot prove it", MM_UNIT_WAS_PASSED, MM_UNIT_READ,
+		    MM_EV_FAIL, MM_UR_PROOF, MM_UNIT_FAILED },
+		{ "it goes on", MM_UNIT_WAS_PASSED, MM_UNIT_SCANNED,
+		    MM_EV_DONE, MM_UR_NONE, MM_UNIT_IDENTIFIED },
+		{ "thrown away", MM_UNIT_WAS_PASSED, MM_UNIT_PASSED,
+		    MM_EV_SCRAP, MM_UR_NONE, MM_UNIT_SCRAPPED },
+		{ "not to be", MM_UNIT_WAS_PASSED, MM_UNIT_PASSED, MM_EV_FAIL,
+		    MM_UR_NO_PORT, MM_UNIT_STATES },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_unit u = { .state = rows[i].at, .was = rows[i].was };
+
+		ROW(rows[i].what, mm_unit_after(&u, rows[i].event,
+		    rows[i].why) == rows[i].want);
+	}
+}
+
 /* ---- what a device says ---- */
 
 #define HASH(c) { c, c, c, c }
@@ -273,6 +321,8 @@ main(void)
 		cmocka_unit_test(every_state_with_every_event),
 		cmocka_unit_test(a_unit_ends_and_each_effect_is_done_once),
 		cmocka_unit_test(what_cannot_be_undone_is_written_down_first),
+		cmocka_unit_test(
+		    what_passed_stays_so_until_its_board_says_otherwise),
 		cmocka_unit_test(a_label_belongs_to_one_key_of_one_board),
 		cmocka_unit_test(a_key_does_not_change_under_way),
 		cmocka_unit_test(a_certificate_is_written_or_there),
