@@ -1,4 +1,5 @@
 #include <string.h>
+#include <sys/random.h>
 
 #include <jansson.h>
 
@@ -176,9 +177,9 @@ mm_desk_answer_find(struct mm_desk *d, const char *key,
 	    left(d, key, &b, why) : used(why);
 }
 
-/* version: what is expected, then what stands. */
+/* In place of version old (0: of nothing), as version; no body: nothing. */
 static enum mm_err
-begun_put(struct mm_desk *d, const char *key, uint64_t *version,
+begun_put(struct mm_desk *d, const char *key, uint64_t old, uint64_t version,
     struct mm_bytes body, struct mm_why *why)
 {
 	struct mm_op op = { .kind = MM_OP_DOC_PUT };
@@ -187,11 +188,39 @@ begun_put(struct mm_desk *d, const char *key, uint64_t *version,
 	if (!mm_text_copy(doc->id, sizeof(doc->id), mm_bytes_of(key)))
 		return MM_FAIL(why, MM_EINPUT, "idempotency key: too long");
 	doc->kind = MM_DOC_BEGUN;
-	doc->expect = *version;
+	doc->expect = old;
+	doc->as = version;
 	doc->body = body;
-	MM_TRY(mm_core_run1(d->c, &op, why));
-	*version = doc->version;
+	return mm_core_run1(d->c, &op, why);
+}
+
+/* No two calls' are the same: a late forget takes away nobody else's, and who
+ * does not hear whether it was written knows it when it stands there. */
+static enum mm_err
+version_make(uint64_t *version, struct mm_why *why)
+{
+	uint64_t dice;
+
+	if (getrandom(&dice, sizeof(dice), 0) != sizeof(dice))
+		return MM_FAIL(why, MM_ESYS, "no random bytes");
+	*version = dice >> 2 | 1;
 	return MM_OK;
+}
+
+/* The store refused our version, or did not say: it may have written it and
+ * then refused it when it was tried once more. */
+static enum mm_err
+look_it_up(struct mm_desk *d, const char *key, uint64_t version,
+    struct mm_why *why)
+{
+	struct begun b;
+	enum mm_err rc = begun_get(d, key, &b, NULL);
+
+	if (rc == MM_OK)
+		return b.version == version ? MM_OK : elsewhere(why);
+	mm_forget_later(d->c, key, version);
+	return MM_FAIL(why, MM_EAGAIN, "the store did not say whether the "
+	    "call was begun");
 }
 
 /* By another node, between our look and our start: who comes again gets it. */
@@ -220,10 +249,12 @@ mm_desk_answer_start(struct mm_desk *d, const char *key,
 	struct begun old = { .version = 0 };
 	struct mm_why own = { 0 };
 	char hex[65];
+	uint64_t mine = 0;
 	enum mm_err rc = begun_get(d, key, &old, why);
 
 	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		return rc;
+	MM_TRY(version_make(&mine, why));
 	mm_hex_text(request_sha256, 32, hex);
 	mm_json_open(&j, '{');
 	mm_json_str(&j, "sha256", hex);
@@ -232,13 +263,14 @@ mm_desk_answer_start(struct mm_desk *d, const char *key,
 	mm_json_int(&j, "at", mm_now_ms());
 	mm_json_close(&j, '}');
 	MM_TRY(mm_buf_ok(&body, why));
-	rc = begun_put(d, key, &old.version, mm_buf_view(&body), &own);
-	if (rc == MM_ECONFLICT || rc == MM_ESTALE || rc == MM_ENOTFOUND)
-		return elsewhere(why);
-	if (rc != MM_OK)
+	rc = begun_put(d, key, old.version, mine, mm_buf_view(&body), &own);
+	if (rc == MM_ECONFLICT || rc == MM_ESTALE || rc == MM_ENOTFOUND ||
+	    rc == MM_ESYS)
+		MM_TRY(look_it_up(d, key, mine, why));
+	else if (rc != MM_OK)
 		return MM_FAIL(why, rc, "%s", own.text);
-	*version = old.version;
-	return answered_meanwhile(d, key, old.version, why);
+	*version = mine;
+	return answered_meanwhile(d, key, mine, why);
 }
 
 /* see core.h */
@@ -247,8 +279,8 @@ mm_desk_answer_forget(struct mm_desk *d, const char *key, uint64_t version,
     struct mm_why *why)
 {
 	struct mm_why own = { 0 };
-	enum mm_err rc = begun_put(d, key, &version, (struct mm_bytes){ 0 },
-	    &own);
+	enum mm_err rc = begun_put(d, key, version, 0,
+	    (struct mm_bytes){ 0 }, &own);
 
 	/* somebody's later one is not ours to take away */
 	if (rc == MM_OK || rc == MM_ENOTFOUND || rc == MM_ESTALE)

@@ -264,6 +264,8 @@ doc(const struct mm_op *op, struct val v[C_COLUMNS])
 		v[C_TEXT2] = TEXT(d->counts[1]);
 	if (d->counted != NULL)
 		v[C_FROM_AT] = INT(*d->counted);
+	if (d->as != 0 && d->body.n > 0)
+		v[C_TO_AT] = INT((int64_t)d->as);
 }
 
 static void

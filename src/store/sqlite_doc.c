@@ -40,12 +40,14 @@ mm_sqlite_doc_put(
 	for (unsigned i = 0; i < 2; i++)
 		if (d->counts[i] != NULL)
 			MM_TRY(mm_sqlite_count_up(s, d->counts[i], why));
-	d->version = d->body.n == 0 ? 0 : (uint64_t)have + 1;
+	d->version = d->as != 0 ? d->as : (uint64_t)have + 1;
+	if (d->body.n == 0)
+		d->version = 0;
 	if (d->body.n == 0)
 		return mm_sqlite_exec(
 		    &s->db, ASK(DOC_DROP, INT(d->kind), TEXT(d->id)), why);
 	return mm_sqlite_exec(&s->db,
-	    ASK(DOC_PUT, INT(d->kind), TEXT(d->id), INT(have + 1),
+	    ASK(DOC_PUT, INT(d->kind), TEXT(d->id), INT((int64_t)d->version),
 		BYTES(d->body)),
 	    why);
 }

@@ -313,7 +313,8 @@ struct mm_op_answer { /* MM_ECONFLICT: the key has an answer of 24 h */
 /*
  * A document: what there are few of and nothing hot reads (webhooks,
  * approvals, ...), as JSON that the store does not look into.  Its version
- * counts from 1 and is what If-Match compares.
+ * counts from 1 and is what If-Match compares; after one that was taken away
+ * it counts from 1 again, unless the writer names another (as).
  * MM_ENOTFOUND: there is none to replace or take away; MM_ECONFLICT: it
  * exists (expect 0); MM_ESTALE: it has another version than expected.
  */
@@ -324,6 +325,7 @@ struct mm_op_doc {
 	struct mm_bytes body;       /* empty: takes it away */
 	const char *counts[2];      /* of MM_DOC_COUNT, one more; NULL: none */
 	const uint64_t *counted;    /* counts[0] is that yet, else MM_ESTALE */
+	uint64_t as;                /* the version it gets; 0: the next */
 	uint64_t version;           /* out: of what now stands; 0: nothing */
 };
 

@@ -309,6 +309,25 @@ def interrupted(w, key, device):
     return found.json["items"]
 
 
+def test_a_begun_call_whose_commit_is_not_heard_of_goes_on(proxied):
+    w, proxy = proxied
+    plain, begun = proxy._forward, []
+
+    def cut(data, from_client, client, server):
+        if from_client and b":cut-key" in data and not begun:
+            begun.append(client)
+            proxy.cut_at(COMMIT)
+        return plain(data, from_client, client, server)
+
+    proxy._forward = cut
+    first = once(w, "cut-key", "H-1")  # written, and then tried once more
+    assert begun and proxy.cuts == 1
+    assert first.status == 201, first
+    again = once(w, "cut-key", "H-1")
+    assert again.status == 201, again
+    assert len(tokens_of(w, "H-1")) == 1
+
+
 def test_an_answer_that_is_lost_does_not_double_the_work(proxied):
     w, proxy = proxied
     plain, cuts = proxy._forward, []

@@ -66,7 +66,7 @@ BEGIN
 END $$;
 
 -- text1, text2: counts that grow with it, or NULL; from_at: what the first
--- must be, or NULL.
+-- must be, or NULL; to_at: the version it gets, or NULL: the next.
 ALTER FUNCTION op_doc_put(op) RENAME TO op_doc_put_alone;
 CREATE FUNCTION op_doc_put(o op) RETURNS outcome
 LANGUAGE plpgsql AS $$
@@ -78,6 +78,11 @@ BEGIN
 		    count_of(o.text1) || ' now');
 	END IF;
 	r := op_doc_put_alone(o);
+	IF r.code = 0 AND o.to_at IS NOT NULL THEN
+		UPDATE doc SET version = o.to_at WHERE kind = o.state
+		    AND id = o.name;
+		r.number := o.to_at;
+	END IF;
 	IF r.code = 0 AND o.text1 IS NOT NULL THEN
 		PERFORM count_up(o.text1);
 	END IF;

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "base/file.h"
 #include "rig.h"
 
@@ -423,4 +425,38 @@ rig_journal(struct rig *r, const char *kind)
 		n++;
 	mm_buf_done(&text);
 	return n;
+}
+
+/* ---- the store away ---- */
+
+void
+rig_wait_ready(struct rig *r)
+{
+	struct mm_core_stats s;
+
+	do {
+		usleep(10000);
+		mm_core_stats(r->core, &s);
+	} while (!s.ready);
+}
+
+sqlite3 *
+rig_lock_store(struct rig *r)
+{
+	char path[160];
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/mintmark.db", r->dir);
+	MUST(sqlite3_open(path, &db) == SQLITE_OK);
+	MUST(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) ==
+	    SQLITE_OK);
+	return db;
+}
+
+void
+rig_unlock_store(sqlite3 *take_db)
+{
+	MUST(sqlite3_exec(take_db, "ROLLBACK", NULL, NULL, NULL) ==
+	    SQLITE_OK);
+	sqlite3_close(take_db);
 }

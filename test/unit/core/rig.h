@@ -66,6 +66,12 @@ unsigned rig_entries(struct rig *r, const char *type);
 /* Lines of a kind ("certificate") in the signer's journal. */
 unsigned rig_journal(struct rig *r, const char *kind);
 
+/* Somebody else holds the database until it is unlocked; wait: until the core
+ * works with it again. */
+struct sqlite3 *rig_lock_store(struct rig *r);
+void rig_unlock_store(struct sqlite3 *take_db);
+void rig_wait_ready(struct rig *r);
+
 #define MUST(x) rig_must((x), #x, __FILE__, __LINE__)
 void rig_must(bool ok, const char *what, const char *file, int line);
 

@@ -329,182 +329,6 @@ operators(void **state)
 	    &why), MM_OK);
 }
 
-static void
-answers_in_flight(void **state)
-{
-	struct rig *r = *state;
-	struct mm_answer_hold a, b, c;
-
-	assert_true(mm_desk_answer_begin(r->desk, "op:1", &a));
-	assert_false(mm_desk_answer_begin(r->desk, "op:1", &b));
-	assert_true(mm_desk_answer_begin(r->desk, "op:2", &c));
-	mm_answer_end(&a);
-	assert_true(mm_desk_answer_begin(r->desk, "op:1", &b));
-	mm_answer_end(&c);
-	mm_answer_end(&b);
-}
-
-static enum mm_err
-find(struct rig *r, const char *key, const uint8_t *sha, int *status,
-    struct mm_buf *body)
-{
-	struct mm_why why = { 0 };
-
-	mm_buf_reset(body);
-	return mm_desk_answer_find(r->desk, key, sha, status, body, &why);
-}
-
-/* Begun, and then: answered, forgotten, or neither. */
-static void
-answers_begun(void **state)
-{
-	static const uint8_t one[32] = { 1 }, two[32] = { 2 };
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(1024);
-	struct rig *r = *state;
-	struct mm_why why = { 0 };
-	uint64_t v;
-	int status = 0;
-
-	assert_int_equal(find(r, "op:a", one, &status, &body), MM_ENOTFOUND);
-	assert_int_equal(mm_desk_answer_start(r->desk, "op:a", one, &v,
-	    &why),
-	    MM_OK);
-	assert_int_equal(find(r, "op:a", one, &status, &body), MM_EUNSURE);
-	assert_int_equal(find(r, "op:a", two, &status, &body), MM_EUSED);
-	assert_int_equal(mm_desk_answer_start(r->desk, "op:b", one, &v,
-	    &why),
-	    MM_OK);
-	assert_int_equal(mm_desk_answer_forget(r->desk, "op:b", v, &why),
-	    MM_OK);
-	assert_int_equal(mm_desk_answer_forget(r->desk, "op:b", v, &why),
-	    MM_OK);
-	assert_int_equal(find(r, "op:b", two, &status, &body), MM_ENOTFOUND);
-	assert_int_equal(mm_desk_answer_put(r->desk, "op:a", one, 201,
-	    mm_bytes_of("{}"), &why), MM_OK);
-	assert_int_equal(find(r, "op:a", one, &status, &body), MM_OK);
-	assert_int_equal(status, 201);
-	assert_string_equal(mm_buf_cstr(&body), "{}");
-	assert_int_equal(find(r, "op:a", two, &status, &body), MM_EUSED);
-	/* whoever looked before the answer and starts after it */
-	assert_int_equal(mm_desk_answer_start(r->desk, "op:a", one, &v,
-	    &why),
-	    MM_EBUSY);
-	assert_int_equal(find(r, "op:a", one, &status, &body), MM_OK);
-}
-
-static enum mm_err
-count_doc(void *ctx, const void *row, const char *next, struct mm_why *why)
-{
-	(void)row, (void)next, (void)why;
-	++*(unsigned *)ctx;
-	return MM_OK;
-}
-
-static void
-put_begun(struct rig *r, const char *key, const char *node, int64_t at)
-{
-	char body[256];
-	struct mm_why why = { 0 };
-	struct mm_op_doc doc = { .kind = MM_DOC_BEGUN,
-		.expect = MM_DOC_ANY };
-
-	strcpy(doc.id, key);
-	snprintf(body, sizeof(body), "{\"sha256\":\"01%062d\",\"node\":"
-	    "\"%s\",\"session\":\"00\",\"at\":%lld}", 0, node, (long long)at);
-	doc.body = mm_bytes_of(body);
-	assert_int_equal(mm_desk_doc_put(r->desk, &doc, NULL, 0, &why), MM_OK);
-}
-
-/* Under a lease that is nobody's: whose clock it was by does not matter. */
-static void
-answers_begun_elsewhere(void **state)
-{
-	static const uint8_t sha[32] = { 1 };
-	const int64_t now = mm_now_ms(), day = 86400000;
-	const struct {
-		int64_t ago;
-		enum mm_err want;
-	} rows[] = {
-		{ -day, MM_EUNSURE }, { 0, MM_EUNSURE },
-		{ day - 60000, MM_EUNSURE }, { day + 1, MM_ENOTFOUND },
-	};
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(1024);
-	struct rig *r = *state;
-	struct mm_why why = { 0 };
-	uint64_t v;
-	int status;
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		put_begun(r, "op:c", "b", now - rows[i].ago);
-		assert_int_equal(find(r, "op:c", sha, &status, &body),
-		    rows[i].want);
-	}
-	/* what is over is begun anew */
-	assert_int_equal(mm_desk_answer_start(r->desk, "op:c", sha, &v, &why),
-	    MM_OK);
-	assert_int_equal(find(r, "op:c", sha, &status, &body), MM_EUNSURE);
-}
-
-static unsigned
-begun(struct rig *r, const char *prefix)
-{
-	const struct mm_list l = { .most = 1000, .state = -1 };
-	unsigned n = 0;
-
-	assert_int_equal(mm_list_docs(mm_desk_reader(r->desk), MM_DOC_BEGUN,
-	    prefix, &l, count_doc, &n, NULL), MM_OK);
-	return n;
-}
-
-/* However many stand before them. */
-static void
-answers_that_are_over_go(void **state)
-{
-	struct rig *r = *state;
-	const int64_t now = mm_now_ms(), day = 86400000;
-	char key[32];
-
-	for (unsigned i = 0; i < 250; i++) {
-		snprintf(key, sizeof(key), "tidy:%03u", i);
-		put_begun(r, key, "b", i < 120 ? now : now - day - 1);
-	}
-	r->core->tidy_at = 0;
-	mm_desk_housekeeping(r->desk);
-	assert_int_equal(begun(r, "tidy:"), 120);
-}
-
-static void
-wait_ready(struct rig *r)
-{
-	struct mm_core_stats s;
-
-	do {
-		usleep(10000);
-		mm_core_stats(r->core, &s);
-	} while (!s.ready);
-}
-
-static sqlite3 *
-lock_store(struct rig *r)
-{
-	char path[160];
-	sqlite3 *db;
-
-	snprintf(path, sizeof(path), "%s/mintmark.db", r->dir);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL,
-	    NULL), SQLITE_OK);
-	return db;
-}
-
-static void
-unlock_store(sqlite3 *db)
-{
-	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL),
-	    SQLITE_OK);
-	sqlite3_close(db);
-}
-
 /* Somebody else holds the database: signatures cannot be recorded.  They are
  * told as "again", settled as orphans, and nothing is spent. */
 static void
@@ -514,14 +338,14 @@ store_away(void **state)
 	struct mm_token_made t = rig_token(r, "SN-locked");
 	EVP_PKEY *key = rig_key();
 	struct mm_job *job = rig_job(MM_JOB_ENROL, key, "");
-	sqlite3 *db = lock_store(r);
+	sqlite3 *db = rig_lock_store(r);
 
 	rig_psk(job, &t);
 	rig_run(r, job);
 	assert_int_equal(job->result, MM_EAGAIN);
 	mm_job_free(&job);
-	unlock_store(db);
-	wait_ready(r);
+	rig_unlock_store(db);
+	rig_wait_ready(r);
 	job = rig_job(MM_JOB_ENROL, key, "");
 	rig_psk(job, &t);
 	rig_run(r, job);
@@ -534,38 +358,6 @@ store_away(void **state)
 	    rig_entries(r, "certificate.renewed") + 1);
 }
 
-/* What did nothing while the store was away is as if it had not been, once it
- * is back; a later one under the same key stays. */
-static void
-forgotten_later(void **state)
-{
-	static const uint8_t sha[32] = { 5 };
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(1024);
-	struct rig *r = *state;
-	struct mm_why why = { 0 };
-	uint64_t v, w;
-	sqlite3 *db;
-	int status;
-
-	assert_int_equal(mm_desk_answer_start(r->desk, "f:a", sha, &v, &why),
-	    MM_OK);
-	assert_int_equal(mm_desk_answer_start(r->desk, "f:b", sha, &w, &why),
-	    MM_OK);
-	db = lock_store(r);
-	assert_int_equal(mm_desk_answer_forget(r->desk, "f:a", v, NULL),
-	    MM_EAGAIN);
-	assert_int_equal(mm_desk_answer_forget(r->desk, "f:b", w, NULL),
-	    MM_EAGAIN);
-	assert_int_equal(find(r, "f:a", sha, &status, &body), MM_EAGAIN);
-	unlock_store(db);
-	wait_ready(r);
-	assert_int_equal(find(r, "f:a", sha, &status, &body), MM_ENOTFOUND);
-	put_begun(r, "f:b", "b", mm_now_ms());
-	mm_desk_housekeeping(r->desk);
-	assert_int_equal(begun(r, "f:"), 1);
-	assert_int_equal(r->core->nforgets, 0);
-}
-
 /* A revocation list that could not be stored is the last one that is signed
  * until the store is back, though no certificate was asked for. */
 static void
@@ -575,7 +367,7 @@ store_away_from_the_desk(void **state)
 	unsigned lists = rig_journal(r, "crl");
 	struct mm_core_stats s;
 	uint64_t number;
-	sqlite3 *db = lock_store(r);
+	sqlite3 *db = rig_lock_store(r);
 
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(mm_desk_crl(r->desk, "factory", true,
@@ -584,8 +376,8 @@ store_away_from_the_desk(void **state)
 	mm_core_stats(r->core, &s);
 	assert_false(s.ready);
 	assert_string_equal(s.why, "the store is away");
-	unlock_store(db);
-	wait_ready(r);
+	rig_unlock_store(db);
+	rig_wait_ready(r);
 	assert_int_equal(mm_desk_crl(r->desk, "factory", true, &number, NULL),
 	    MM_OK);
 }
@@ -715,11 +507,6 @@ main(void)
 		cmocka_unit_test(devices),
 		cmocka_unit_test(as_often_as_needed),
 		cmocka_unit_test(operators),
-		cmocka_unit_test(answers_in_flight),
-		cmocka_unit_test(answers_begun),
-		cmocka_unit_test(answers_begun_elsewhere),
-		cmocka_unit_test(answers_that_are_over_go),
-		cmocka_unit_test(forgotten_later),
 		cmocka_unit_test(store_away),
 		cmocka_unit_test(store_away_from_the_desk),
 		cmocka_unit_test(a_lost_list),

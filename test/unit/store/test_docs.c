@@ -12,6 +12,7 @@ struct step {
 	const char *body; /* "" takes it away */
 	enum mm_err want;
 	uint64_t version; /* afterwards; 0: there is none */
+	uint64_t as;      /* what it is to get; 0: the next */
 };
 static const struct step steps[] = {
 	{ "replace none", "a", 1, "{}", MM_ENOTFOUND, 0 },
@@ -25,6 +26,13 @@ static const struct step steps[] = {
 	{ "drop", "a", 3, "", MM_OK, 0 },
 	{ "new or any", "a", MM_DOC_ANY, "{\"n\":4}", MM_OK, 1 },
 	{ "no id", "", 0, "{}", MM_EINPUT, 0 },
+	{ "drop it again", "a", 1, "", MM_OK, 0 },
+	{ "new, named", "a", 0, "{\"n\":5}", MM_OK, 1ull << 61, 1ull << 61 },
+	{ "named, new again", "a", 0, "{}", MM_ECONFLICT, 1ull << 61, 7 },
+	{ "drop the one before", "a", 1, "", MM_ESTALE, 1ull << 61 },
+	{ "replace, named", "a", 1ull << 61, "{\"n\":6}", MM_OK, 7, 7 },
+	{ "then the next", "a", 7, "{\"n\":7}", MM_OK, 8 },
+	{ "drop, named", "a", 8, "", MM_OK, 0, 9 },
 };
 
 static void
@@ -66,6 +74,7 @@ versions(const struct mm_store_backend *b)
 
 		doc(&t, MM_DOC_WEBHOOK, steps[i].id, steps[i].expect,
 		    steps[i].body);
+		t.op.u.doc.as = steps[i].as;
 		print_message("%s\n", steps[i].what);
 		assert_int_equal(run1(&f, &t), steps[i].want);
 		if (steps[i].want == MM_OK)
