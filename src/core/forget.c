@@ -8,13 +8,15 @@
  * not be taken away, because the store was away too: their callers shall not
  * be told for a day that nobody knows what became of it.  Tried again when
  * the key comes again, by housekeeping, and at the end; what does not fit is
- * left as it is.  Only the version that the call itself wrote is taken away.
+ * left as it is.  Only the version that the call itself wrote is taken away,
+ * and no other call's has the same (desk_answer.c).
  */
 #define MOST 1024
 
 struct mm_forget {
 	char key[MM_DOC_ID_MAX + 1];
 	uint64_t version;
+	bool busy; /* somebody tries it */
 	struct mm_forget *next;
 };
 
@@ -48,22 +50,44 @@ mm_forget_later(struct mm_core *c, const char *key, uint64_t version)
 	free(f);
 }
 
-/* The first of that key, or of any (NULL), out of the list. */
-static struct mm_forget *
-take(struct mm_core *c, const char *key)
+/* The first of that key, or of any that nobody tries (NULL); it stays in the
+ * list, so that whoever asks for its key meanwhile hears of it. */
+static enum mm_err
+take(struct mm_core *c, const char *key, struct mm_forget **out)
 {
-	struct mm_forget **at, *f;
+	struct mm_forget *f;
+	bool busy = false;
 
 	pthread_mutex_lock(&c->lock);
-	at = &c->forgets;
-	while ((f = *at) != NULL && key != NULL && strcmp(f->key, key) != 0)
-		at = &f->next;
+	for (f = c->forgets; f != NULL; f = f->next)
+		if (key == NULL ? !f->busy : strcmp(f->key, key) == 0)
+			break;
 	if (f != NULL) {
+		busy = f->busy;
+		f->busy = true;
+	}
+	pthread_mutex_unlock(&c->lock);
+	*out = f;
+	return busy ? MM_EBUSY : f != NULL ? MM_OK : MM_ENOTFOUND;
+}
+
+/* What was taken: it is done, or may be tried again. */
+static void
+give_back(struct mm_core *c, struct mm_forget *f, bool done)
+{
+	struct mm_forget **at;
+
+	pthread_mutex_lock(&c->lock);
+	f->busy = false;
+	if (done) {
+		for (at = &c->forgets; *at != f;)
+			at = &(*at)->next;
 		*at = f->next;
 		c->nforgets--;
 	}
 	pthread_mutex_unlock(&c->lock);
-	return f;
+	if (done)
+		free(f);
 }
 
 static void
@@ -75,33 +99,37 @@ make_op(const struct mm_forget *f, struct mm_op *op)
 	strcpy(op->u.doc.id, f->key);
 }
 
-/* Takes f: it is done, or in the list again. */
 static enum mm_err
 try_again(struct mm_core *c, struct mm_forget *f, struct mm_why *why)
 {
 	struct mm_why own = { 0 };
 	struct mm_op op;
 	enum mm_err rc;
+	bool done;
 
 	make_op(f, &op);
 	rc = mm_core_run1(c, &op, &own);
-	if (rc == MM_OK || rc == MM_ENOTFOUND || rc == MM_ESTALE) {
-		free(f);
-		return MM_OK;
-	}
-	pthread_mutex_lock(&c->lock);
-	add(c, f);
-	pthread_mutex_unlock(&c->lock);
-	return MM_FAIL(why, MM_EAGAIN, "%s", own.text);
+	done = rc == MM_OK || rc == MM_ENOTFOUND || rc == MM_ESTALE;
+	give_back(c, f, done);
+	return done ? MM_OK : MM_FAIL(why, MM_EAGAIN, "%s", own.text);
 }
 
 /* see priv.h */
 enum mm_err
 mm_forget_pending(struct mm_core *c, const char *key, struct mm_why *why)
 {
-	struct mm_forget *f = take(c, key);
+	struct mm_forget *f;
+	enum mm_err rc = MM_OK;
 
-	return f == NULL ? MM_OK : try_again(c, f, why);
+	for (unsigned i = 0; i < MOST && rc == MM_OK; i++) {
+		rc = take(c, key, &f);
+		if (rc == MM_EBUSY)
+			return MM_FAIL(why, MM_EAGAIN, "an earlier call with "
+			    "this key is being forgotten");
+		if (rc == MM_OK)
+			MM_TRY(try_again(c, f, why));
+	}
+	return MM_OK;
 }
 
 /* see priv.h */
@@ -110,7 +138,7 @@ mm_forget_all(struct mm_core *c, struct mm_why *why)
 {
 	struct mm_forget *f;
 
-	for (unsigned i = 0; i < MOST && (f = take(c, NULL)) != NULL; i++)
+	for (unsigned i = 0; i < MOST && take(c, NULL, &f) == MM_OK; i++)
 		MM_TRY(try_again(c, f, why));
 	return MM_OK;
 }
@@ -122,11 +150,11 @@ mm_forget_last(struct mm_core *c)
 	bool away = false;
 	struct mm_forget *f;
 
-	while ((f = take(c, NULL)) != NULL) {
+	while (take(c, NULL, &f) == MM_OK) {
 		struct mm_op op, *one = &op;
 
 		make_op(f, &op);
 		away = away || mm_store_run(c->store, &one, 1, NULL) != MM_OK;
-		free(f);
+		give_back(c, f, true);
 	}
 }

@@ -512,7 +512,8 @@ MM_MUST enum mm_err mm_peer_works(struct mm_core *c,
     bool *works, struct mm_why *why);
 
 /* forget.c: keys of calls that did nothing, of which the store does not know
- * yet.  pending: MM_EAGAIN, it still is away.  last: W is gone. */
+ * yet.  pending: MM_EAGAIN, it still is away, or another thread is asking it.
+ * last: W is gone. */
 void mm_forget_later(struct mm_core *c, const char *key, uint64_t version);
 MM_MUST enum mm_err mm_forget_pending(struct mm_core *c, const char *key,
     struct mm_why *why);

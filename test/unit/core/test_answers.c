@@ -1,5 +1,7 @@
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -221,6 +223,58 @@ forgets_its_own_only(void **state)
 	assert_int_equal(begun(r, "l:"), 0);
 }
 
+struct forgetting {
+	struct rig *r;
+	atomic_bool end;
+};
+
+static void *
+forget_and_again(void *arg)
+{
+	struct forgetting *f = arg;
+
+	while (!atomic_load(&f->end)) {
+		(void)!mm_forget_all(f->r->core, NULL);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* Who comes with a key that housekeeping is forgetting this moment is told to
+ * come again, not that it is unknown what became of it. */
+static void
+being_forgotten(void **state)
+{
+	static const uint8_t sha[32] = { 7 };
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(1024);
+	struct rig *r = *state;
+	struct forgetting f = { .r = r };
+	pthread_t thread;
+	struct mm_why why;
+	sqlite3 *db;
+	uint64_t v;
+	int status;
+
+	assert_int_equal(mm_desk_answer_start(r->desk, "b:a", sha, &v, NULL),
+	    MM_OK);
+	mm_forget_later(r->core, "b:a", v);
+	db = rig_lock_store(r);
+	assert_int_equal(pthread_create(&thread, NULL, forget_and_again, &f),
+	    0);
+	do {
+		usleep(10000); /* the other's turn */
+		why = (struct mm_why){ 0 };
+		assert_int_equal(mm_desk_answer_find(r->desk, "b:a", sha,
+		    &status, &body, &why), MM_EAGAIN);
+	} while (strstr(why.text, "being forgotten") == NULL);
+	rig_unlock_store(db);
+	rig_wait_ready(r);
+	atomic_store(&f.end, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(find(r, "b:a", sha, &status, &body), MM_ENOTFOUND);
+	assert_int_equal(begun(r, "b:"), 0);
+}
+
 int
 main(void)
 {
@@ -231,6 +285,7 @@ main(void)
 		cmocka_unit_test(answers_that_are_over_go),
 		cmocka_unit_test(forgotten_later),
 		cmocka_unit_test(forgets_its_own_only),
+		cmocka_unit_test(being_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
