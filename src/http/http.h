@@ -105,6 +105,11 @@ struct mm_http_resp {
 void mm_http_resp_header(
     struct mm_http_resp *resp, const char *name, const char *value);
 
+/* Makes the body of a problem (RFC 9457) and the status; reason may be NULL
+ * or "", id is the request's. */
+void mm_http_problem(struct mm_http_resp *resp, int status, const char *slug,
+    const char *detail, const char *reason, const char *id);
+
 /*
  * Answers.  On the loop's thread at once; from another thread through the
  * loop's mailbox (one eventfd write per call; the list form one per loop).

@@ -63,7 +63,7 @@ answer_refusal(struct mm_http_resp *resp, const struct claim *c, int status,
 	else if (is_text(c->end))
 		mm_answer_reason(resp, status, r, text);
 	else
-		mm_answer_problem(resp, status,
+		mm_http_problem(resp, status,
 		    mm_err_slug(c->job->result), text, r, c->id);
 	if (status == 401)
 		mm_http_resp_header(resp, "WWW-Authenticate",

@@ -234,7 +234,7 @@ receipt_run(struct mm_worker *w, struct mm_call *c)
 	}
 	if (rc != MM_OK) {
 		mm_buf_done(&resp.body);
-		mm_answer_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
+		mm_http_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
 		    reason != MM_R_NONE ? mm_answer_sentence(reason)
 		    : why.text, mm_reason_text(reason), c->req.id);
 		if (rc == MM_EAGAIN)
@@ -257,7 +257,7 @@ get_receipt(struct mm_http_req *req, void *ctx)
 	mm_enrol_touch(s, req);
 	rc = mm_enrol_device(req, &a, &reason, &why);
 	if (rc != MM_OK) {
-		mm_answer_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
+		mm_http_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
 		    why.text, mm_reason_text(reason), req->id);
 		mm_http_answer(s->http, req->ref, &resp);
 		return;

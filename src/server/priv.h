@@ -254,9 +254,6 @@ MM_MUST enum mm_err mm_chain_make(struct mm_core *core, const char *issuer,
 
 /* ---- answers.c ---- */
 
-/* Makes the body of a problem (RFC 9457); reason may be NULL or "". */
-void mm_answer_problem(struct mm_http_resp *resp, int status,
-    const char *slug, const char *detail, const char *reason, const char *id);
 /* "reason: x" and a sentence, as text/plain: EST clients' people read it. */
 void mm_answer_reason(struct mm_http_resp *resp, int status,
     const char *reason, const char *text);

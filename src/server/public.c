@@ -244,7 +244,7 @@ not_found(struct mm_server *s, const struct mm_http_req *req, const char *what)
 {
 	struct mm_http_resp resp = { 0 };
 
-	mm_answer_problem(&resp, 404, mm_err_slug(MM_ENOTFOUND), what, NULL,
+	mm_http_problem(&resp, 404, mm_err_slug(MM_ENOTFOUND), what, NULL,
 	    req->id);
 	mm_http_answer(s->http, req->ref, &resp);
 }

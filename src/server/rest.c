@@ -299,7 +299,7 @@ answer(struct mm_rest *r, enum mm_err rc, const struct mm_why *why)
 			mm_http_resp_header(&resp, "Cache-Control", r->cache);
 		put_etag(r, &resp);
 	} else {
-		mm_answer_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
+		mm_http_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
 		    why->text, mm_reason_text(r->reason), r->req->id);
 	}
 	if (rc == MM_EAUTH)
@@ -378,7 +378,7 @@ static int
 refuse(struct mm_http_resp *resp, enum mm_err code, const char *text,
     const char *id)
 {
-	mm_answer_problem(resp, mm_err_http(code), mm_err_slug(code), text,
+	mm_http_problem(resp, mm_err_http(code), mm_err_slug(code), text,
 	    NULL, id);
 	if (code == MM_EAUTH)
 		mm_http_resp_header(resp, "WWW-Authenticate",
@@ -399,7 +399,7 @@ head_refused(const struct mm_http_req *req, struct mm_http_resp *resp)
 	if (!has_body(req) ||
 	    (is_json(mm_http_header(req, "Content-Type", &more)) && !more))
 		return 0;
-	mm_answer_problem(resp, 415, mm_err_slug(MM_EINPUT),
+	mm_http_problem(resp, 415, mm_err_slug(MM_EINPUT),
 	    "Content-Type: want application/json", NULL, req->id);
 	return 1;
 }

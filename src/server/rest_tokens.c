@@ -97,7 +97,7 @@ put_error(struct mm_rest *r, const struct mm_token_spec *spec,
 {
 	struct mm_http_resp resp = { 0 };
 
-	mm_answer_problem(&resp, mm_err_http(made->result),
+	mm_http_problem(&resp, mm_err_http(made->result),
 	    mm_err_slug(made->result), made->why.text,
 	    mm_reason_text(made->reason), r->req->id);
 	mm_json_str(&r->j, "device", spec->device);

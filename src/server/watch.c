@@ -82,7 +82,7 @@ answer(struct mm_watch *h, struct waiting *w)
 		resp.body = w->out;
 		w->out = (struct mm_buf){ 0 };
 	} else {
-		mm_answer_problem(&resp, 503, mm_err_slug(MM_EAGAIN),
+		mm_http_problem(&resp, 503, mm_err_slug(MM_EAGAIN),
 		    "the page became too large", NULL, w->wish.id);
 	}
 	mm_http_answer(h->s->http, w->wish.ref, &resp);

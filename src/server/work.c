@@ -153,7 +153,7 @@ answer_later(struct mm_server *s, const struct mm_http_req *req,
 {
 	struct mm_http_resp resp = { 0 };
 
-	mm_answer_problem(&resp, mm_err_http(code), mm_err_slug(code), text,
+	mm_http_problem(&resp, mm_err_http(code), mm_err_slug(code), text,
 	    NULL, req->id);
 	mm_answer_retry(&resp, RETRY_S);
 	mm_http_answer(s->http, req->ref, &resp);
