@@ -4,11 +4,11 @@ _mintmark_station() {
 	local before=${COMP_WORDS[COMP_CWORD-1]} command= w=
 
 	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case $w in enrol|provision|run|status|release|scrap|import|export|man|completion|reference) command=$w ;; esac
+		case $w in enrol|provision|run|status|release|scrap|import|export|api-key|man|completion|reference) command=$w ;; esac
 	done
 	case $before in
 	--config) COMPREPLY=($(compgen -f -- "$word")); return ;;
-	--serial|--fixture) COMPREPLY=(); return ;;
+	--serial|--fixture|--name) COMPREPLY=(); return ;;
 	esac
 	case $command in
 	enrol) w='--config --json ' ;;
@@ -19,10 +19,11 @@ _mintmark_station() {
 	scrap) w='--config --serial --json ' ;;
 	import) w='--config --order --json ' ;;
 	export) w='--config --out --json ' ;;
+	api-key) w='--config --name --remove --json ' ;;
 	man) w='' ;;
 	completion) w='' ;;
 	reference) w='' ;;
-	*) w='enrol provision run status release scrap import export man completion reference --help --version' ;;
+	*) w='enrol provision run status release scrap import export api-key man completion reference --help --version' ;;
 	esac
 	COMPREPLY=($(compgen -W "$w" -- "$word"))
 }

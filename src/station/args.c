@@ -4,8 +4,10 @@
 #include <string.h>
 
 enum { ENROL = 1, PROVISION = 2, RUN = 4, STATUS = 8, RELEASE = 16,
-	SCRAP = 32, IMPORT = 64, EXPORT = 128, PEOPLE = RELEASE | SCRAP,
-	ANY = ENROL | PROVISION | RUN | STATUS | PEOPLE | IMPORT | EXPORT };
+	SCRAP = 32, IMPORT = 64, EXPORT = 128, API_KEY = 256,
+	PEOPLE = RELEASE | SCRAP,
+	ANY = ENROL | PROVISION | RUN | STATUS | PEOPLE | IMPORT | EXPORT |
+	    API_KEY };
 
 /* see args.h; in the order of the bits above */
 const struct mm_station_command mm_station_commands[] = {
@@ -22,6 +24,8 @@ const struct mm_station_command mm_station_commands[] = {
 	{ "import", "give a work order, from a stick, to this station's "
 	    "signer, which verifies it" },
 	{ "export", "write what was made offline to a file, for the centre" },
+	{ "api-key", "make a key for a test program on the line's network, or "
+	    "remove it; it is shown once" },
 	{ "man", "print the manual page" },
 	{ "completion", "print the completion for bash" },
 	{ "reference", "print docs/reference/station.md" },
@@ -40,6 +44,9 @@ const struct mm_station_option mm_station_options[] = {
 	    PROVISION },
 	{ "--order", "FILE", "the work order's file", AT(order), IMPORT },
 	{ "--out", "FILE", "where to write to", AT(out), EXPORT },
+	{ "--name", "NAME", "whose key it is", AT(name), API_KEY },
+	{ "--remove", NULL, "the key is none from now on", AT(remove),
+	    API_KEY },
 	{ "--once", NULL, "end when all that was scanned is done and standard "
 	    "input has ended", AT(once), RUN },
 	{ "--accept-clock", NULL, "a supervisor says that this station's "
@@ -97,6 +104,8 @@ check_needs(const struct mm_station_args *a, unsigned bit, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "import wants --order");
 	if (bit == EXPORT && a->out == NULL)
 		return MM_FAIL(why, MM_EINPUT, "export wants --out");
+	if (bit == API_KEY && a->name == NULL)
+		return MM_FAIL(why, MM_EINPUT, "api-key wants --name");
 	if (bit == PROVISION && a->fixture == NULL)
 		return MM_FAIL(why, MM_EINPUT, "provision wants --fixture");
 	return MM_OK;

@@ -14,8 +14,8 @@
 
 struct mm_station_args {
 	const char *command; /* a row of mm_station_commands; help, version */
-	const char *config, *serial, *fixture, *order, *out;
-	bool json, accept_clock, once;
+	const char *config, *serial, *fixture, *order, *out, *name;
+	bool json, accept_clock, once, remove;
 };
 
 struct mm_station_option {

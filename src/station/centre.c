@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/time.h"
 #include "client/easy.h"
 #include "client/problem.h"
 
@@ -22,7 +23,9 @@ struct slot {
 struct mm_centre {
 	CURLM *multi;
 	const struct mm_station_conf *conf;
-	struct slot slot[MM_FIXTURES_MOST];
+	struct slot slot[MM_CENTRE_SLOTS];
+	enum mm_centre_is is;
+	int64_t since_ms;
 };
 
 static size_t
@@ -73,7 +76,7 @@ mm_centre_open(const struct mm_station_conf *conf, struct mm_centre **out,
 	if (c->multi == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 1L);
-	for (unsigned i = 0; i < MM_FIXTURES_MOST; i++)
+	for (unsigned i = 0; i < MM_CENTRE_SLOTS; i++)
 		MM_TRY(open_slot(c, &c->slot[i], why));
 	*out = MM_MOVE(c);
 	return MM_OK;
@@ -87,7 +90,7 @@ mm_centre_close(struct mm_centre **owner)
 
 	if (c == NULL)
 		return;
-	for (unsigned i = 0; i < MM_FIXTURES_MOST; i++) {
+	for (unsigned i = 0; i < MM_CENTRE_SLOTS; i++) {
 		struct slot *s = &c->slot[i];
 
 		mm_centre_drop(c, i);
@@ -187,11 +190,30 @@ mm_centre_wait(struct mm_centre *c, struct pollfd *p, unsigned n, int ms)
 }
 
 static void
+note_is(struct mm_centre *c, enum mm_centre_is is)
+{
+	if (c->is == is)
+		return;
+	c->is = is;
+	c->since_ms = mm_now_ms();
+}
+
+/* see centre.h */
+enum mm_centre_is
+mm_centre_is(const struct mm_centre *c, int64_t *since_ms)
+{
+	if (since_ms != NULL)
+		*since_ms = c->since_ms;
+	return c->is;
+}
+
+static void
 judge(struct mm_centre *c, struct slot *s, struct mm_centre_answer *out)
 {
 	json_error_t where;
 	long status = 0;
 
+	note_is(c, s->rc == CURLE_OK ? MM_CENTRE_THERE : MM_CENTRE_AWAY);
 	if (s->rc != CURLE_OK) {
 		out->rc = mm_easy_failed(c->conf->centre, s->rc, s->error,
 		    &out->why);

@@ -22,6 +22,9 @@ struct mm_centre_answer {
 	json_t *body;     /* of MM_OK; the caller's; NULL: it had none */
 };
 void mm_centre_answer_done(struct mm_centre_answer *a);
+/* A slot that is no fixture's: for what is asked beside the units. */
+#define MM_CENTRE_ASIDE MM_FIXTURES_MOST
+#define MM_CENTRE_SLOTS (MM_FIXTURES_MOST + 1)
 
 MM_MUST enum mm_err mm_centre_open(const struct mm_station_conf *conf,
     struct mm_centre **out, struct mm_why *why);
@@ -33,6 +36,10 @@ MM_MUST enum mm_err mm_centre_ask(struct mm_centre *c, unsigned slot,
 /* The slot's answer, once; false: not yet. */
 bool mm_centre_take(struct mm_centre *c, unsigned slot,
     struct mm_centre_answer *out);
+/* Whether it was there when it was last asked, and since when (by the clock):
+ * any answer of it counts. */
+enum mm_centre_is { MM_CENTRE_UNKNOWN, MM_CENTRE_THERE, MM_CENTRE_AWAY };
+enum mm_centre_is mm_centre_is(const struct mm_centre *c, int64_t *since_ms);
 /* Gives the slot's request up. */
 void mm_centre_drop(struct mm_centre *c, unsigned slot);
 /*

@@ -10,6 +10,9 @@ static const char *const drivers[] = { "serial", "exec", NULL };
 static const char *const offlines[] = { "never", "when-away", "always",
 	NULL };
 
+/* see conf.h */
+const char *const mm_languages[MM_LANGUAGES + 1] = { "en", "de", NULL };
+
 #define TOP(f) offsetof(struct mm_station_conf, f)
 static const struct mm_conf_key keys[] = {
 	{ "name", MM_CONF_NAME, TOP(name), 1, MM_NAME_MAX, NULL,
@@ -51,6 +54,21 @@ static const struct mm_conf_key keys[] = {
 	    "The signer's program", NULL },
 	{ "patience", MM_CONF_DURATION, TOP(patience_s), 0, 86400, "60s",
 	    "How long a unit waits for a centre that is away", NULL },
+	{ "screen", MM_CONF_TEXT, TOP(screen), 0, 63, "",
+	    "Where run serves the screen, on this machine alone: "
+	    "127.0.0.1:8090; empty: nowhere", NULL },
+	{ "language", MM_CONF_CHOICE, TOP(language), 0, 0, "en",
+	    "The screen's language; F2 changes it there", mm_languages },
+	{ "api", MM_CONF_TEXT, TOP(api), 0, 63, "",
+	    "Where run serves the API on the line's network, for programs "
+	    "with a key of api-key; empty: nowhere", NULL },
+	{ "api_cert", MM_CONF_PATH, TOP(api_cert), 0, PATH_MAX - 1, "",
+	    "The API's certificate, with its chain (PEM)", NULL },
+	{ "api_cert_key", MM_CONF_PATH, TOP(api_cert_key), 0, PATH_MAX - 1,
+	    "", "Its private key (PEM)", NULL },
+	{ "api_plain", MM_CONF_BOOL, TOP(api_plain), 0, 0, "false",
+	    "The API without TLS: whoever reads along on that network has "
+	    "the key", NULL },
 };
 
 #define FIX(f) offsetof(struct mm_fixture_conf, f)
@@ -95,12 +113,34 @@ check_fixture(const struct mm_station_conf *c, size_t i, struct mm_why *why)
 	return MM_OK;
 }
 
+/* Without a key it is for this machine's own people alone. */
+static bool
+is_loopback(const char *address)
+{
+	return strncmp(address, "127.0.0.1:", 10) == 0 ||
+	    strncmp(address, "[::1]:", 6) == 0;
+}
+
+static enum mm_err
+check_doors(const struct mm_station_conf *c, struct mm_why *why)
+{
+	if (c->screen[0] != '\0' && !is_loopback(c->screen))
+		return MM_FAIL(why, MM_EINPUT, "screen: want 127.0.0.1:PORT or "
+		    "[::1]:PORT");
+	if (c->api[0] == '\0' || c->api_plain)
+		return MM_OK;
+	return c->api_cert[0] != '\0' && c->api_cert_key[0] != '\0' ? MM_OK
+	    : MM_FAIL(why, MM_EINPUT, "api: wants api_cert and api_cert_key, "
+	    "or api_plain = true");
+}
+
 static enum mm_err
 check(const struct mm_station_conf *c, struct mm_why *why)
 {
 	if (c->offline != MM_OFFLINE_NEVER && c->signer[0] == '\0')
 		return MM_FAIL(why, MM_EINPUT, "offline: wants signer, this "
 		    "station's own");
+	MM_TRY(check_doors(c, why));
 	if (strncmp(c->centre, "https://", 8) != 0)
 		return MM_FAIL(why, MM_EINPUT, "centre: want https://host:port");
 	for (size_t i = 0; i < c->nfixture; i++)

@@ -12,6 +12,9 @@ enum mm_driver_kind { MM_DRIVER_SERIAL, MM_DRIVER_EXEC, MM_DRIVERS };
 /* When the station makes units by its own signer. */
 enum mm_offline { MM_OFFLINE_NEVER, MM_OFFLINE_AWAY, MM_OFFLINE_ALWAYS };
 
+enum mm_language { MM_LANGUAGE_EN, MM_LANGUAGE_DE, MM_LANGUAGES };
+extern const char *const mm_languages[MM_LANGUAGES + 1];
+
 #define MM_FIXTURES_MOST 32
 
 struct mm_fixture_conf {
@@ -36,6 +39,10 @@ struct mm_station_conf {
 	char signer[PATH_MAX];    /* its signer's configuration; "" none */
 	char signer_program[PATH_MAX];
 	int64_t patience_s;       /* for a centre that is away */
+	char screen[64], api[64]; /* addresses to listen at; "" not */
+	bool api_plain;
+	char api_cert[PATH_MAX], api_cert_key[PATH_MAX];
+	int language;             /* enum mm_language */
 	struct mm_fixture_conf *fixture;
 	size_t nfixture;
 	struct mm_conf_doc doc;

@@ -25,6 +25,7 @@ static const struct {
 	{ "export", mm_run_export },
 	{ "release", mm_run_release },
 	{ "scrap", mm_run_scrap },
+	{ "api-key", mm_run_api_key },
 };
 
 static const struct {

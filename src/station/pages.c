@@ -3,6 +3,7 @@
 #include "station/args.h"
 #include "station/conf.h"
 #include "station/unit.h"
+#include "station/web.h"
 
 /* What is printed from the tables. */
 
@@ -110,7 +111,7 @@ mm_station_bash(FILE *f)
 		    mm_station_commands[i].name);
 	fputs(") command=$w ;; esac\n\tdone\n\tcase $before in\n"
 	    "\t--config) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
-	    "\t--serial|--fixture) COMPREPLY=(); return ;;\n\tesac\n"
+	    "\t--serial|--fixture|--name) COMPREPLY=(); return ;;\n\tesac\n"
 	    "\tcase $command in\n", f);
 	for (size_t i = 0; i < mm_station_ncommands; i++) {
 		fprintf(f, "\t%s) w='", mm_station_commands[i].name);
@@ -163,6 +164,9 @@ mm_station_reference(FILE *f)
 		    mm_unit_effect_names[mm_unit_effect(
 		    (enum mm_unit_state)i)], mm_unit_syncs(
 		    (enum mm_unit_state)i) ? "yes" : "");
+	fputs("\n## API\n\n[line.md](../line.md#from-a-test-program) says how "
+	    "it is reached.\n\n", f);
+	mm_web_reference(f);
 	fputs("\n## Configuration\n\n", f);
 	put_configuration(f);
 }

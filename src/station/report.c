@@ -13,8 +13,9 @@ mm_report_exit(const struct mm_place *p)
 	    : mm_unit_reasons[p->reason].exit;
 }
 
-static void
-put_reason(struct mm_json *j, enum mm_unit_reason reason)
+/* see report.h */
+void
+mm_report_reason(struct mm_json *j, enum mm_unit_reason reason)
 {
 	const struct mm_unit_reason_text *r = &mm_unit_reasons[reason];
 
@@ -58,7 +59,7 @@ as_json(struct mm_buf *out, const struct mm_station_conf *conf,
 		    MM_OK)
 			mm_json_str(&j, "record", path);
 	} else {
-		put_reason(&j, p->reason);
+		mm_report_reason(&j, p->reason);
 		if (p->note[0] != '\0')
 			mm_json_str(&j, "note", plain_note(p, note));
 	}
@@ -105,7 +106,7 @@ mm_report_refused(struct mm_buf *out, const struct mm_place *p,
 	mm_json_str(&j, "device", plain ? serial : "");
 	mm_json_str(&j, "fixture", p->conf->name);
 	mm_json_str(&j, "result", "refused");
-	put_reason(&j, reason);
+	mm_report_reason(&j, reason);
 	mm_json_close(&j, '}');
 	mm_buf_text(out, "\n");
 }

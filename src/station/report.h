@@ -1,6 +1,7 @@
 #ifndef MM_STATION_REPORT_H
 #define MM_STATION_REPORT_H
 
+#include "base/json.h"
 #include "station/line.h"
 
 /* What a place's last unit came to, for people or, as JSON, for programs; one
@@ -11,6 +12,8 @@ void mm_report_refused(struct mm_buf *out, const struct mm_place *p,
     const char *serial, enum mm_unit_reason reason, bool json);
 void mm_report_failure(struct mm_buf *out, enum mm_err err,
     const struct mm_why *why, bool json);
+/* reason, exit, what, to_do: members of an object that is open. */
+void mm_report_reason(struct mm_json *j, enum mm_unit_reason reason);
 /* The exit status of what a unit came to. */
 int mm_report_exit(const struct mm_place *p);
 

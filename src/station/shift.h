@@ -1,0 +1,139 @@
+#ifndef MM_STATION_SHIFT_H
+#define MM_STATION_SHIFT_H
+
+#include "base/json.h"
+#include "station/line.h"
+
+/*
+ * The line as people and programs beside it see it: fixtures and what is in
+ * them, what was typed or scanned, what came of it, and sums over it.  All of
+ * it belongs to the line's one thread; whoever shows it (text, terminal,
+ * screen, API) is an ear that is told each thing as it happens.
+ */
+
+/* Why nothing was begun: a code for programs, words for people. */
+#define MM_NOS_X(X)                                                            \
+	X(MM_NO_NONE, "", "")                                                  \
+	X(MM_NO_FREE, "no-fixture-free",                                       \
+	    "no fixture is free: take a board out, or plug one in")            \
+	X(MM_NO_BUSY, "fixture-busy",                                          \
+	    "this fixture is at work: wait for PASS or FAIL")                  \
+	X(MM_NO_FIXTURE, "no-such-fixture", "there is no such fixture")        \
+	X(MM_NO_GANG, "bad-count", "want LABEL+N, with N of 1 to 32")          \
+	X(MM_NO_COUNT, "no-number", "this label has no number that counts on") \
+	X(MM_NO_LABEL, "no-label", "that is no label")                         \
+	X(MM_NO_REFUSED, "refused", "this unit is not begun")
+
+enum mm_no {
+#define X(no, code, text) no,
+	MM_NOS_X(X)
+#undef X
+	    MM_NOS
+};
+struct mm_no_text {
+	const char *code, *text;
+};
+extern const struct mm_no_text mm_nos[MM_NOS];
+
+enum mm_said_kind {
+	MM_SAID_STEP,    /* a unit goes on */
+	MM_SAID_UNIT,    /* a unit is over: place says how */
+	MM_SAID_BOARD,   /* a board came (there) or went */
+	MM_SAID_REFUSED, /* serial was not begun at place, for reason */
+	MM_SAID_NO,      /* what was typed leads to nothing */
+	MM_SAID_SUMS,    /* only what stands beside the fixtures changed */
+};
+struct mm_said {
+	enum mm_said_kind kind;
+	const struct mm_place *place; /* NULL: NO, SUMS */
+	bool there;
+	const char *serial;
+	enum mm_unit_reason reason;
+	enum mm_no no;
+};
+
+/* A unit that did not pass. */
+struct mm_shift_failure {
+	int64_t at_ms; /* the clock's */
+	char device[MM_DEVICE_ID_MAX + 1], fixture[MM_NAME_MAX + 1];
+	enum mm_unit_reason reason;
+};
+#define MM_SHIFT_FAILURES 8
+#define MM_SHIFT_TOOK     1024
+#define MM_SHIFT_EARS     4
+
+struct mm_shift;
+typedef void mm_shift_ear_fn(
+    void *ctx, const struct mm_shift *s, const struct mm_said *what);
+
+struct mm_shift {
+	struct mm_line line;
+	bool there[MM_FIXTURES_MOST]; /* plugged in, as last looked */
+	bool gone[MM_FIXTURES_MOST];  /* its last unit's board was taken out */
+	struct mm_shift_failure failure[MM_SHIFT_FAILURES];
+	unsigned nfailures; /* in all; the newest is at (n - 1) % 8 */
+	/* Sums: */
+	int64_t first_ms;    /* of the first label; 0: none; monotonic */
+	unsigned minute[60]; /* passed, by minute */
+	int64_t minute_at;   /* the newest of them */
+	int32_t took_ms[MM_SHIFT_TOOK];
+	unsigned ntook;
+	/* What may still be made; -1: not known. */
+	int64_t left, of;
+	char level[MM_NAME_MAX + 1]; /* of the counter; "" the centre's */
+	char stopped[161];           /* the signer's words, or "" */
+	int64_t asked_ms;            /* the centre, last; monotonic */
+	bool asking;
+	enum mm_centre_is centre_was;
+	int64_t looked_ms;
+	uint64_t changes; /* grows with each thing told */
+	struct {
+		mm_shift_ear_fn *hear;
+		void *ctx;
+	} ear[MM_SHIFT_EARS];
+	unsigned nears;
+};
+
+MM_MUST enum mm_err mm_shift_open(
+    struct mm_shift *s, const struct mm_station_conf *conf, struct mm_why *why);
+/* Takes off whatever is being done. */
+void mm_shift_stop(struct mm_shift *s);
+void mm_shift_close(struct mm_shift *s);
+void mm_shift_tell(struct mm_shift *s, const struct mm_said *what);
+void mm_shift_listen(struct mm_shift *s, mm_shift_ear_fn *hear, void *ctx);
+/* Goes on with all of it; waits at most ms, or until one of more is ready. */
+void mm_shift_run(
+    struct mm_shift *s, const struct pollfd *more, unsigned n, int ms);
+/* Looks at once which boards are there, and tells all. */
+void mm_shift_look(struct mm_shift *s);
+bool mm_shift_busy(const struct mm_shift *s);
+
+/* labels.c: what was typed or scanned, a line without its end; what becomes of
+ * it the ears are told. */
+void mm_shift_type(struct mm_shift *s, const char *text);
+/*
+ * Begins a unit at the fixture of that name ("" the first free one).  *place:
+ * where, if there is one; MM_NO_REFUSED: *reason says why.  The ears are told
+ * all of it.
+ */
+enum mm_no mm_shift_scan(struct mm_shift *s, const char *fixture,
+    const char *serial, struct mm_place **place, enum mm_unit_reason *reason);
+struct mm_place *mm_shift_place(struct mm_shift *s, const char *fixture);
+
+/* sums.c */
+void mm_sums_take(struct mm_shift *s, const struct mm_place *p);
+/* -1: none has passed yet. */
+int64_t mm_sums_per_hour(const struct mm_shift *s);
+int64_t mm_sums_p99_ms(const struct mm_shift *s);
+/* Asks the centre, or the station's signer, now and then. */
+void mm_sums_ask(struct mm_shift *s);
+
+/* shift_json.c: all of it, as the screen and the API show it. */
+void mm_shift_json(const struct mm_shift *s, struct mm_buf *out);
+/* The array of the fixtures alone. */
+void mm_shift_put_fixtures(
+    struct mm_json *j, const struct mm_shift *s, const char *key);
+/* What a tile says of a place: a word that never changes its meaning. */
+const char *mm_shift_tile(const struct mm_shift *s, unsigned place);
+
+#endif

@@ -1,0 +1,171 @@
+#include <string.h>
+
+#include "base/json.h"
+#include "base/time.h"
+#include "station/report.h"
+#include "station/shift.h"
+
+/* see shift.h */
+const char *
+mm_shift_tile(const struct mm_shift *s, unsigned place)
+{
+	const struct mm_place *p = &s->line.place[place];
+
+	if (mm_place_busy(p))
+		return "working";
+	if (p->ended != MM_UNIT_IDLE && !s->gone[place])
+		return p->ended == MM_UNIT_PASSED ? "passed" : "failed";
+	return s->there[place] ? "ready" : "empty";
+}
+
+/* How far a unit is: its effects stand in the order in which they are done. */
+static void
+put_step(struct mm_json *j, const struct mm_place *p)
+{
+	enum mm_unit_effect e = mm_unit_effect(p->unit->state);
+
+	mm_json_str(j, "device", p->unit->serial);
+	mm_json_str(j, "state", mm_unit_state_names[p->unit->state]);
+	mm_json_str(j, "step", mm_unit_effect_names[e]);
+	mm_json_int(j, "step_n", e);
+	mm_json_int(j, "attempt", (int64_t)p->unit->attempt);
+	mm_json_bool(j, "waits_for_centre", p->away_ms != 0);
+}
+
+static void
+put_fixture(struct mm_json *j, const struct mm_shift *s, unsigned i)
+{
+	const struct mm_place *p = &s->line.place[i];
+	const char *tile = mm_shift_tile(s, i);
+
+	mm_json_open(j, '{');
+	mm_json_str(j, "name", p->conf->name);
+	mm_json_str(j, "tile", tile);
+	mm_json_bool(j, "board", s->there[i]);
+	if (mm_place_busy(p)) {
+		put_step(j, p);
+	} else if (strcmp(tile, "passed") == 0) {
+		mm_json_str(j, "device", p->last);
+		mm_json_bool(j, "again", p->known || p->replayed);
+		mm_json_int(j, "ms", p->took_ms);
+	} else if (strcmp(tile, "failed") == 0) {
+		mm_json_str(j, "device", p->last);
+		mm_report_reason(j, p->reason);
+		mm_json_int(j, "ms", p->took_ms);
+	}
+	mm_json_close(j, '}');
+}
+
+/* see shift.h */
+void
+mm_shift_put_fixtures(
+    struct mm_json *j, const struct mm_shift *s, const char *key)
+{
+	mm_json_open_key(j, key, '[');
+	for (unsigned i = 0; i < s->line.nplaces; i++)
+		put_fixture(j, s, i);
+	mm_json_close(j, ']');
+}
+
+static void
+put_number(struct mm_json *j, const char *key, int64_t n)
+{
+	if (n < 0)
+		mm_json_null(j, key);
+	else
+		mm_json_int(j, key, n);
+}
+
+static void
+put_sums(struct mm_json *j, const struct mm_shift *s)
+{
+	mm_json_open_key(j, "counters", '{');
+	mm_json_int(j, "passed", s->line.passed);
+	mm_json_int(j, "failed", s->line.failed);
+	put_number(j, "left", s->left);
+	put_number(j, "of", s->of);
+	mm_json_str(j, "level", s->level);
+	put_number(j, "units_per_hour", mm_sums_per_hour(s));
+	put_number(j, "p99_ms", mm_sums_p99_ms(s));
+	mm_json_close(j, '}');
+}
+
+static void
+put_failures(struct mm_json *j, const struct mm_shift *s)
+{
+	unsigned n =
+	    s->nfailures < MM_SHIFT_FAILURES ? s->nfailures : MM_SHIFT_FAILURES;
+
+	mm_json_open_key(j, "failures", '[');
+	for (unsigned i = 1; i <= n; i++) {
+		const struct mm_shift_failure *f =
+		    &s->failure[(s->nfailures - i) % MM_SHIFT_FAILURES];
+
+		mm_json_open(j, '{');
+		mm_json_time(j, "at", f->at_ms);
+		mm_json_str(j, "device", f->device);
+		mm_json_str(j, "fixture", f->fixture);
+		mm_report_reason(j, f->reason);
+		mm_json_close(j, '}');
+	}
+	mm_json_close(j, ']');
+}
+
+/* What stops every unit, before one is scanned to find out. */
+static void
+put_stopped(struct mm_json *j, const struct mm_shift *s)
+{
+	if (s->line.broken == MM_OK && s->stopped[0] == '\0') {
+		mm_json_null(j, "stopped");
+		return;
+	}
+	mm_json_open_key(j, "stopped", '{');
+	if (s->line.broken != MM_OK)
+		mm_report_reason(j, MM_UR_JOURNAL);
+	else
+		mm_json_str(j, "what", s->stopped);
+	mm_json_close(j, '}');
+}
+
+static void
+put_centre(struct mm_json *j, const struct mm_shift *s)
+{
+	static const char *const is[] = { [MM_CENTRE_UNKNOWN] = "unknown",
+		[MM_CENTRE_THERE] = "there",
+		[MM_CENTRE_AWAY] = "away" };
+	static const char *const modes[] = { [MM_OFFLINE_NEVER] = "online",
+		[MM_OFFLINE_AWAY] = "when-away",
+		[MM_OFFLINE_ALWAYS] = "offline" };
+	int64_t since;
+	enum mm_centre_is now = mm_centre_is(s->line.centre, &since);
+
+	mm_json_open_key(j, "centre", '{');
+	mm_json_str(j, "mode", modes[s->line.conf->offline]);
+	mm_json_str(j, "is", is[now]);
+	if (now != MM_CENTRE_UNKNOWN)
+		mm_json_time(j, "since", since);
+	mm_json_close(j, '}');
+}
+
+/* see shift.h */
+void
+mm_shift_json(const struct mm_shift *s, struct mm_buf *out)
+{
+	const struct mm_station_conf *c = s->line.conf;
+	struct mm_json j = mm_json_over(out);
+
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "station", c->name);
+	mm_json_str(&j, "product", c->product);
+	mm_json_str(&j, "batch", c->batch);
+	mm_json_str(&j, "version", MM_VERSION);
+	mm_json_str(&j, "language", mm_languages[c->language]);
+	mm_json_time(&j, "at", mm_now_ms());
+	mm_json_int(&j, "steps", MM_EFFECTS - 1);
+	mm_shift_put_fixtures(&j, s, "fixtures");
+	put_sums(&j, s);
+	put_failures(&j, s);
+	put_centre(&j, s);
+	put_stopped(&j, s);
+	mm_json_close(&j, '}');
+}
