@@ -150,10 +150,11 @@ static const struct rule {
 	    MM_STATION_REMOVED, NULL },
 	{ MM_E_ORDER_SIGNED, MM_FACT_STATION, NULL, 0, ANY, THE_SAME,
 	    order_signed },
+	{ MM_E_ORDER_EXTENDED, MM_FACT_STATION, NULL, 0, ANY, THE_SAME, NULL },
 };
 #define NRULES (sizeof(rules) / sizeof(rules[0]))
 
-/* They change no record: heads.c, clocks.c, crls.c look at some. */
+/* They change no record: heads.c, clocks.c, crls.c, orders.c look at some. */
 static const enum mm_entry_type of_no_record[] = { MM_E_LEDGER_OPENED,
 	MM_E_REFUSED, MM_E_COUNTED, MM_E_ALERT, MM_E_CRL_SIGNED,
 	MM_E_CLOCK_SET_BACK, MM_E_LEDGER_TAKEN, MM_E_UNITS_REPORTED };

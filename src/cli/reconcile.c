@@ -17,6 +17,7 @@
 #include "cli/facts.h"
 #include "cli/heads.h"
 #include "cli/marks.h"
+#include "cli/orders.h"
 #include "ledger/journal.h"
 #include "pki/cert.h"
 #include "pki/profile.h"
@@ -26,9 +27,10 @@
  * "ledger reconcile": the signer's journal, the ledger's entries and the
  * database are three records of the same signatures, kept by parties that
  * need not trust each other.  Each serial must be in all three, with the same
- * key, and each revocation list in journal and ledger; the entries must make
- * the trees that the signer signed, and the records be what the entries made
- * of them; whatever is not is named.
+ * key, each revocation list in journal and ledger, and each work order that was
+ * signed in the ledger; the entries must make the trees that the signer
+ * signed, and the records be what the entries made of them; whatever is not is
+ * named.
  */
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 const struct mm_opt mm_opts_ledger_reconcile[] = {
@@ -50,6 +52,7 @@ struct reconcile {
 	struct mm_store_reader *db; /* borrowed */
 	struct mm_marks of[MM_OF_RECORDS];
 	struct mm_crls crls[MM_OF_RECORDS];
+	struct mm_orders orders[MM_OF_RECORDS];
 	struct mm_clock_list clocks[MM_OF_STORE]; /* of journal and ledger */
 	struct mm_marks glass[MM_OF_STORE]; /* recovered administrators */
 	struct mm_facts *facts;
@@ -109,6 +112,8 @@ journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 		MM_TRY(mm_clocks_line(&r->clocks[MM_OF_JOURNAL], &l, why));
 		MM_TRY(mm_crls_line(&r->crls[MM_OF_JOURNAL], &l, r->began_ms,
 		    why));
+		MM_TRY(mm_orders_line(&r->orders[MM_OF_JOURNAL], &l,
+		    r->began_ms, why));
 		MM_TRY(mm_heads_line(&r->heads, &l, r->began_ms, why));
 		mm_facts_line(r->facts, &l);
 		if (l.kind == MM_J_RECOVERY)
@@ -192,6 +197,7 @@ one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
 		mm_progress_step(&r->progress, index);
 	MM_TRY(mm_clocks_entry(&r->clocks[MM_OF_LEDGER], e, m.later, why));
 	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], e, m.later, why));
+	MM_TRY(mm_orders_entry(&r->orders[MM_OF_LEDGER], e, m.later, why));
 	MM_TRY(mm_facts_entry(r->facts, index, e, why));
 	if ((!is_signature(e->type) && e->type != MM_E_OPERATOR_RECOVERED) ||
 	    e->field[MM_F_SERIAL] == NULL)
@@ -298,6 +304,10 @@ read_store(struct reconcile *r, struct mm_store_reader *db,
 	r->unread = rc != MM_OK;
 	MM_TRY(mm_differ_unread(r->differences, "certificates", rc, &own,
 	    why));
+	own = (struct mm_why){ 0 };
+	rc = mm_orders_stored(&r->orders[MM_OF_STORE], db, r->differences,
+	    &own);
+	MM_TRY(mm_differ_unread(r->differences, "orders", rc, &own, why));
 	return mm_facts_compare(r->facts, why);
 }
 
@@ -441,6 +451,8 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	if (!r->unread)
 		mm_marks_compare(r->of, r->differences, &r->waiting);
 	mm_crls_compare(r->crls, r->differences, &r->waiting);
+	mm_orders_compare(r->orders, r->recovered != 0, r->differences,
+	    &r->waiting);
 	mm_clocks_compare(&r->clocks[MM_OF_JOURNAL], &r->clocks[MM_OF_LEDGER],
 	    r->differences);
 	/* who broke the glass and never used what he got is in the journal
@@ -469,6 +481,7 @@ mm_cmd_ledger_reconcile(struct mm_cli *cli, const struct mm_args *a,
 	for (int i = 0; i < MM_OF_RECORDS; i++) {
 		mm_marks_done(&r->of[i]);
 		mm_crls_done(&r->crls[i]);
+		mm_orders_done(&r->orders[i]);
 	}
 	for (int i = 0; i < MM_OF_STORE; i++) {
 		mm_clocks_done(&r->clocks[i]);

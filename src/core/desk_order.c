@@ -210,8 +210,23 @@ sign(struct mm_desk *d, bool extension, struct mm_bytes text,
 	return mm_buf_ok(out, why);
 }
 
+/* The station's record, with the entry: before anything is signed, because a
+ * signature that nobody entered could not be explained. */
 static enum mm_err
-enter(struct mm_desk *d, const struct mm_login *by,
+enter(struct mm_desk *d, struct mm_station *s, const struct mm_entry *e,
+    struct mm_why *why)
+{
+	enum mm_err rc;
+
+	/* promise 8: what cannot be entered is not signed */
+	if (!d->c->store_ok)
+		return MM_FAIL(why, MM_EAGAIN, "the store is away");
+	rc = mm_station_store(d, s, e, why);
+	return rc == MM_ESTALE ? MM_ECONFLICT : rc;
+}
+
+static enum mm_err
+enter_order(struct mm_desk *d, const struct mm_login *by,
     const struct mm_production *b, struct mm_station *s, struct mm_why *why)
 {
 	char number[24], hex[65];
@@ -221,12 +236,10 @@ enter(struct mm_desk *d, const struct mm_login *by,
 		    [MM_F_STATION] = s->id,
 		    [MM_F_NUMBER] = number,
 		    [MM_F_DETAIL_SHA256] = hex } };
-	enum mm_err rc;
 
 	snprintf(number, sizeof(number), "%lld", (long long)s->last.number);
 	mm_hex_text(s->last.hash, 32, hex);
-	rc = mm_station_store(d, s, &e, why);
-	return rc == MM_ESTALE ? MM_ECONFLICT : rc;
+	return enter(d, s, &e, why);
 }
 
 static enum mm_err
@@ -238,16 +251,13 @@ make(struct mm_desk *d, const struct mm_login *by,
 	struct mm_work_order numbers = { .number = s->last.number + 1,
 		.made_ms = mm_now_ms() };
 
-	/* promise 8: what cannot be entered is not signed */
-	if (!d->c->store_ok)
-		return MM_FAIL(why, MM_EAGAIN, "the store is away");
 	memcpy(numbers.previous, s->last.hash, 32);
 	MM_TRY(encode_as(o, &numbers, &text, why));
-	mm_buf_reset(note);
-	MM_TRY(sign(d, false, mm_buf_view(&text), note, why));
 	s->last.number = numbers.number;
 	mm_sha256(mm_buf_view(&text), s->last.hash);
-	MM_TRY(enter(d, by, b, s, why));
+	MM_TRY(enter_order(d, by, b, s, why));
+	mm_buf_reset(note);
+	MM_TRY(sign(d, false, mm_buf_view(&text), note, why));
 	return keep(d, s->id, b->id, mm_buf_view(note), why);
 }
 
@@ -309,10 +319,55 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 	    d, &o, mm_buf_view(&note), mm_buf_view(&list), file, why);
 }
 
+/* ---- extensions ---- */
+
+static enum mm_err
+enter_extension(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_work_extension *x, struct mm_bytes line,
+    struct mm_station *s, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf tbs =
+	    MM_BUF_INIT(MM_WORK_EXTENSION_MAX + MM_ORIGIN_MAX + 64);
+	char key[MM_ORIGIN_MAX + 1], number[24], share[24], hex[65];
+	char until[MM_TIME_TEXT];
+	const struct mm_entry e = { .type = MM_E_ORDER_EXTENDED,
+		.field = { [MM_F_ACTOR] = by->id,
+		    [MM_F_BATCH] = x->batch,
+		    [MM_F_STATION] = s->id,
+		    [MM_F_NUMBER] = number,
+		    [MM_F_COUNT] = share,
+		    [MM_F_NOT_AFTER] = until,
+		    [MM_F_DETAIL_SHA256] = hex } };
+	uint8_t hash[32];
+
+	MM_TRY(mm_work_key_name(d->c->config->set.ledger_origin, key, why));
+	mm_work_extension_tbs(line, key, &tbs);
+	MM_TRY(mm_buf_ok(&tbs, why));
+	mm_sha256(mm_buf_view(&tbs), hash);
+	mm_hex_text(hash, 32, hex);
+	mm_time_text(x->until_ms, until);
+	snprintf(number, sizeof(number), "%lld", (long long)x->number);
+	snprintf(share, sizeof(share), "%lld", (long long)x->share);
+	return enter(d, s, &e, why);
+}
+
+static enum mm_err
+may_extend(const struct mm_production *b, const struct mm_station *s,
+    struct mm_why *why)
+{
+	if (s->removed)
+		return MM_FAIL(
+		    why, MM_ECONFLICT, "station %s was removed", s->id);
+	return b->state == MM_WORK_OPEN ? MM_OK :
+	    MM_FAIL(why, MM_ECONFLICT, "batch %s is %s", b->id,
+		mm_work_state_words[b->state]);
+}
+
 /* see production.h */
 enum mm_err
-mm_desk_extension(struct mm_desk *d, const struct mm_production *b,
-    const struct mm_station *s, struct mm_buf *out, struct mm_why *why)
+mm_desk_extension(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_production *b, struct mm_station *s, struct mm_buf *out,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_DOC_MAX);
 	MM_OWN(mm_buf_done)
@@ -329,11 +384,13 @@ mm_desk_extension(struct mm_desk *d, const struct mm_production *b,
 		    "station %s has no order of "
 		    "batch %s",
 		    s->id, b->id);
+	MM_TRY(may_extend(b, s, why));
 	strcpy(e.batch, b->id);
 	strcpy(e.station, s->id);
 	e.number = old->number;
 	e.share = share->n;
 	MM_TRY(mm_work_extension_encode(&e, &line, why));
+	MM_TRY(enter_extension(d, by, &e, mm_buf_view(&line), s, why));
 	return sign(d, true, mm_buf_view(&line), out, why);
 }
 

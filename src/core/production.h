@@ -190,10 +190,12 @@ MM_MUST enum mm_err mm_production_others(
 /* MM_ECONFLICT: another batch has one of its run's serials. */
 MM_MUST enum mm_err mm_production_alone(struct mm_store_reader *r,
     const struct mm_production *b, struct mm_why *why);
-/* The extension of that order, as a line of text. */
+/* The extension of that order, as a line of text, entered and signed.
+ * MM_ENOTFOUND: there is no such order; MM_ECONFLICT: the batch is not open,
+ * the station was removed, or an order was made at the same time. */
 MM_MUST enum mm_err mm_desk_extension(struct mm_desk *d,
-    const struct mm_production *b, const struct mm_station *s,
-    struct mm_buf *out, struct mm_why *why);
+    const struct mm_login *by, const struct mm_production *b,
+    struct mm_station *s, struct mm_buf *out, struct mm_why *why);
 /* Appends the verifier key that stations pin.  MM_ENOTFOUND: the signer has
  * none. */
 MM_MUST enum mm_err mm_core_orders_key(

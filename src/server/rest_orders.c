@@ -24,11 +24,11 @@ static const struct mm_member order_members[] = {
 
 static enum mm_err put_extension(struct mm_rest *r,
                                  const struct mm_production *b,
-                                 const struct mm_station *s,
+                                 struct mm_station *s,
                                  struct mm_why *why) {
   MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_WORK_EXTENSION_MAX);
 
-  MM_TRY(mm_desk_extension(r->desk, b, s, &text, why));
+  MM_TRY(mm_desk_extension(r->desk, &r->login, b, s, &text, why));
   mm_json_open(&r->j, '{');
   mm_json_strn(&r->j, "extension", mm_buf_view(&text));
   mm_json_close(&r->j, '}');

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import \
     Ed25519PublicKey
 
 import possession
+from records import records
 from station import Station
 
 TBS = "mintmark-extension/1 {name}\n{words}\n"
@@ -658,6 +659,67 @@ def test_a_signed_order_for_a_stick(factory, tmp_path):
     Ed25519PublicKey.from_public_bytes(public).verify(
         base64.urlsafe_b64decode(sig + "=" * (-len(sig) % 4)),
         TBS.format(name=name, words=words).encode())
+    grown, = [e for e in factory.entries("ord") if e["type"] ==
+              "order.extended"]
+    assert (grown["number"], grown["count"], grown["station"]) == \
+        (2, 2, "ord-1")
+    assert grown["detail_sha256"] == sha256(
+        TBS.format(name=name, words=words))
+
+
+def test_who_gets_an_extension(factory):
+    key = factory.station("ext-1")
+    name = factory.batch(2, shares=[{"station": "ext-1", "share": 2}])["id"]
+    ask = lambda **more: factory.w.rest(
+        "POST", f"/batches/{name}/order", {"station": "ext-1", **more},
+        key=key)
+    assert ask(extension=True).status == 404  # of no order
+    assert ask().status == 200
+    assert ask(extension=True).status == 200
+    factory.change(name, "pause", reason="wait")
+    a = ask(extension=True)
+    assert a.status == 409 and "is paused" in a.json["detail"], a
+    factory.change(name, "open")
+    factory.change(name, "close", reason="done")
+    a = ask(extension=True)
+    assert a.status == 409 and "is closed" in a.json["detail"], a
+    other = factory.batch(2, shares=[{"station": "ext-1", "share": 2}])["id"]
+    order = lambda **more: factory.w.rest(
+        "POST", f"/batches/{other}/order", {"station": "ext-1", **more})
+    assert order().status == 200
+    factory.w.rest("POST", "/stations/ext-1/remove", {})
+    a = order(extension=True)
+    assert a.status == 409 and "was removed" in a.json["detail"], a
+
+
+def once_it_is_back(ask):
+    end = time.monotonic() + 60
+    a = ask()
+    while a.status == 503 and time.monotonic() < end:
+        a = ask()
+    assert a.status == 200, a
+
+
+def test_an_order_that_cannot_be_entered_is_not_signed(factory):
+    w = factory.w
+    factory.station("ent-1")
+    name = factory.batch(2, shares=[{"station": "ent-1", "share": 2}])["id"]
+    lines = lambda: [json.loads(line) for line in (
+        w.state / "signer/journal.jsonl").read_text().splitlines()
+        if f'"authority":"batch:{name}"' in line]
+    ask = lambda **more: w.rest("POST", f"/batches/{name}/order",
+                                {"station": "ent-1", **more})
+    with records(w).held():
+        assert ask().status == 503
+    assert lines() == []
+    once_it_is_back(ask)
+    with records(w).held():
+        assert ask(extension=True).status == 503
+    assert [line["kind"] for line in lines()] == ["order"]
+    once_it_is_back(lambda: ask(extension=True))
+    assert [line["kind"] for line in lines()] == ["order", "extension"]
+    assert [e["type"] for e in factory.entries(name)] == [
+        "batch.created", "order.signed", "order.extended"]
 
 
 def test_who_gets_an_order(factory):

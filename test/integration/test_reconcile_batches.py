@@ -1,0 +1,79 @@
+"""Batches, stations, work orders: what one record hides or changes."""
+import pytest
+
+from test_batches import Factory
+from test_reconcile import TREE, changed, reconcile, rewrite
+from world import World
+
+BATCH, STATION, ORDER = 9, 10, 11  # enum mm_doc_kind
+
+
+@pytest.fixture(scope="module")
+def made():
+    """A stopped CA: a batch with an order, an extension, a certificate."""
+    w = World()
+    try:
+        w.start()
+        f = Factory(w)
+        f.key = f.station("l1")
+        f.id = f.batch(3, shares=[{"station": "l1", "share": 2}])["id"]
+        ask = lambda **more: w.rest("POST", f"/batches/{f.id}/order",
+                                    {"station": "l1", **more})
+        assert ask().status == 200
+        f.change(f.id, "extend", quantity=4, reason="more")
+        f.change(f.id, "shares", shares=[{"station": "l1", "share": 3}])
+        assert ask(extension=True).status == 200
+        a = f.enrol("P1-001", batch=f.id, key=f.key)
+        assert a.status == 200, a
+        w.cli("ledger", "verify")
+        w.stop()
+        yield f
+    finally:
+        w.close()
+
+
+def document(kind, old, new):
+    """A document with other words, under the version that it has."""
+    return lambda db: (
+        "UPDATE doc SET body = " + db.bytes(
+            f"replace({db.text('body')}, '{old}', '{new}')") +
+        f" WHERE kind = {kind}")
+
+
+def test_untouched_they_agree(made):
+    rc, differences, p = reconcile(made.w)
+    assert rc == 0 and differences == [], p
+
+
+EXTENDED = "{json} LIKE '%\"order.extended\"%'"
+SIGNED = "{json} LIKE '%\"order.signed\"%'"
+
+
+@pytest.mark.parametrize("change, says", [
+    (document(BATCH, '"quantity":4', '"quantity":9'),
+     {"another plan in the database", "another quota in the database"}),
+    (document(BATCH, '"state":"open"', '"state":"paused"'),
+     {"open in the ledger, paused in the database"}),
+    (f"DELETE FROM doc WHERE kind = {BATCH}", {"not in the database"}),
+    (document(STATION, '"state":"active"', '"state":"removed"'),
+     {"active in the ledger, removed in the database"}),
+    (document(STATION, '"number":1', '"number":0'),
+     {"another newest order in the database"}),
+    (f"DELETE FROM doc WHERE kind = {STATION}", {"not in the database"}),
+    (document(ORDER, r'\"share\":2', r'\"share\":7'),
+     {"in the database, not in the journal",
+      "in the database, not in the ledger"}),
+    (document(ORDER, '"share', '"sh_re'), {"is none in the database"}),
+    (rewrite('"number":1', '"number":7', SIGNED),
+     {"not in the ledger", "in the database, not in the ledger", TREE}),
+    (rewrite('"number":1', '"number":7', EXTENDED),
+     {"not in the ledger", TREE}),
+    (rewrite('"count":3', '"count":5', EXTENDED), {TREE}),
+    (rewrite('"count":4', '"count":9', "{json} LIKE '%\"batch.changed\"%'"),
+     {TREE, "another quota in the database"}),
+], ids=["plan", "state", "batch", "removed", "order", "station", "share",
+        "note", "number", "extension", "count", "quota"])
+def test_what_was_changed_is_named(made, change, says):
+    with changed(made.w, change):
+        rc, differences, p = reconcile(made.w)
+    assert rc == 9 and set(differences) == says, p
