@@ -217,6 +217,7 @@ _mintmark() {
 	'batch create --unsynced') words=' ' ;;
 	'batch create --level') words='software rollback-proof hardware' ;;
 	'batch create --on-conflict') words='stop replace' ;;
+	'batch create --mode') words='online offline' ;;
 	'batch create --recipe') words=' ' ;;
 	'batch create --id') words=' ' ;;
 	'batch create --note') words=' ' ;;
@@ -234,6 +235,7 @@ _mintmark() {
 	'batch share --if-version') words=' ' ;;
 	'batch order --station') words=' ' ;;
 	'batch order --out') kind='@file' ;;
+	'batch order --line-ca') kind='@file' ;;
 	'station list --limit') words=' ' ;;
 	'station list --after') words=' ' ;;
 	'station create --key') words=' ' ;;
@@ -341,14 +343,14 @@ _mintmark() {
 	'event follow') words='--help --after --type --device --product --state --count '; kind='' ;;
 	'batch list') words='--help --product --state --limit --after '; kind='' ;;
 	'batch show') words='--help '; kind='' ;;
-	'batch create') words='--help --product --quantity --until --serials --serials-file --next-free --scrap --shares --scan --sample --template --rows --config-version --people --not-before --unsynced --level --on-conflict --recipe --id --note --dry-run '; kind='' ;;
+	'batch create') words='--help --product --quantity --until --serials --serials-file --next-free --scrap --shares --scan --sample --template --rows --config-version --people --not-before --unsynced --level --on-conflict --mode --recipe --id --note --dry-run '; kind='' ;;
 	'batch open') words='--help --reason --if-version '; kind='' ;;
 	'batch pause') words='--help --reason --if-version '; kind='' ;;
 	'batch close') words='--help --reason --if-version '; kind='' ;;
 	'batch extend') words='--help --reason --quantity --scrap --until --if-version '; kind='' ;;
 	'batch share') words='--help --if-version '; kind='' ;;
 	'batch report') words='--help '; kind='' ;;
-	'batch order') words='--help --station --out --extension '; kind='' ;;
+	'batch order') words='--help --station --out --line-ca --extension '; kind='' ;;
 	'station list') words='--help --limit --after '; kind='' ;;
 	'station show') words='--help '; kind='' ;;
 	'station create') words='--help --key --description '; kind='' ;;

@@ -187,6 +187,11 @@ static const struct mm_conf_key issuer_keys[] = {
 	{ "crl_hours", MM_CONF_INT,
 	    offsetof(struct mm_issuer_conf, crl_hours), 1, 8760, "24",
 	    "Hours from a CRL's thisUpdate to its nextUpdate.", NULL },
+	{ "line", MM_CONF_BOOL, offsetof(struct mm_issuer_conf, line), 0, 1,
+	    "false",
+	    "A line CA: its key is sealed for one station's signer, which "
+	    "signs devices by a work order; here it signs revocation lists "
+	    "alone.", NULL },
 };
 
 /* see settings.h */
@@ -197,7 +202,7 @@ const struct mm_conf_block mm_issuer_block = {
 	.nkeys = sizeof(issuer_keys) / sizeof(issuer_keys[0]),
 	.size = sizeof(struct mm_issuer_conf),
 	.title_offset = offsetof(struct mm_issuer_conf, name),
-	.most = 16,
+	.most = 64,
 };
 
 /* The parts of scheme://host[:port][/path], borrowed. */

@@ -7,6 +7,7 @@
 
 /* Batches: production orders, and the work orders that stations get. */
 
+enum { ORDER_LINE_MAX = 65536 };
 #define NCOL(c) (sizeof(c) / sizeof((c)[0]))
 #define END                                       \
 	{                                         \
@@ -96,6 +97,10 @@ const struct mm_opt mm_opts_batch_create[] = {
 	    "another key under a serial number that was "
 	    "done: stop, or (tests only) replace",
 	    MM_C_WORDS, "stop replace" },
+	{ "mode", "MODE",
+	    "who signs certificates: the centre (online, the default), or "
+	    "each station's own signer within its share (offline)",
+	    MM_C_WORDS, "online offline" },
 	{ "recipe", "NAME", "one that the stations have installed", MM_C_NONE,
 	    NULL },
 	{ "id", "ID", "its name (default: one is made up)", MM_C_NONE, NULL },
@@ -217,6 +222,10 @@ const struct mm_opt mm_opts_batch_order[] = {
 	    "the file for the station's stick (required but "
 	    "with --extension)",
 	    MM_C_FILE, NULL },
+	{ "line-ca", "FILE",
+	    "an offline batch: the station's line CA, as mintmark-signer "
+	    "export-line printed it; with the station's first order",
+	    MM_C_FILE, NULL },
 	{ "extension", NULL,
 	    "print the order's new share and end as a line "
 	    "to be scanned",
@@ -239,6 +248,26 @@ write_order(const char *path, json_t *file, struct mm_why *why)
 	return rc;
 }
 
+/* Its key is sealed: it goes to the centre and on to the stick as it is. */
+static enum mm_err
+put_line(const char *path, json_t *o, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(ORDER_LINE_MAX);
+	json_t *line;
+
+	MM_TRY(mm_file_read(path, &b, why));
+	line = json_loadb(
+	    (const char *)b.p, b.n, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(line)) {
+		json_decref(line);
+		return MM_FAIL(why, MM_EINPUT,
+		    "%.90s: not what mintmark-signer export-line prints",
+		    path);
+	}
+	json_object_set_new(o, "line", line);
+	return MM_OK;
+}
+
 static enum mm_err
 ask_order(struct mm_cli *cli, const struct mm_args *a, json_t **out,
     struct mm_why *why)
@@ -249,6 +278,8 @@ ask_order(struct mm_cli *cli, const struct mm_args *a, json_t **out,
 	struct mm_client *c;
 	char p[1024];
 
+	if (mm_arg(a, "line-ca") != NULL)
+		MM_TRY(put_line(mm_arg(a, "line-ca"), o, why));
 	MM_TRY(mm_path(p, why, "/batches/%s/order", a->pos[0]));
 	MM_TRY(mm_cli_client(cli, &c, why));
 	return mm_client_call(c, "POST", p, o, out, why);
@@ -264,6 +295,8 @@ mm_cmd_batch_order(
 		return MM_FAIL(why, MM_EINPUT, "missing --station");
 	if ((mm_arg(a, "out") != NULL) == mm_flag(a, "extension"))
 		return MM_FAIL(why, MM_EINPUT, "say --out FILE or --extension");
+	if (mm_arg(a, "line-ca") != NULL && mm_arg(a, "out") == NULL)
+		return MM_FAIL(why, MM_EINPUT, "--line-ca goes with --out");
 	MM_TRY(ask_order(cli, a, &answer, why));
 	if (mm_arg(a, "out") != NULL) {
 		MM_TRY(write_order(mm_arg(a, "out"), answer, why));

@@ -268,6 +268,7 @@ mm_batch_body(const struct mm_args *a, json_t *o, struct mm_why *why)
 		{ "scan", "scan" },
 		{ "sample", "sample" },
 		{ "unsynced", "unsynced" },
+		{ "mode", "mode" },
 		{ "level", "level" },
 		{ "on_conflict", "on-conflict" },
 		{ "recipe", "recipe" },

@@ -183,6 +183,7 @@ enum mm_job_kind {
 	X(MM_R_BATCH, "batch-not-open")                                         \
 	X(MM_R_BATCH_SERIAL, "device-not-of-the-batch")                         \
 	X(MM_R_BATCH_SHARE, "station-has-no-share")                             \
+	X(MM_R_BATCH_OFFLINE, "batch-made-offline")                             \
 	X(MM_R_QUOTA, "quota-gone")                                             \
 	X(MM_R_TOO_MANY, "too-many-replacements")                               \
 	X(MM_R_CEILING, "ceiling-reached")                                      \

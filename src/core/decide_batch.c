@@ -38,6 +38,14 @@ is_of_it(const struct mm_facts *f, struct mm_verdict *v)
 		   : MM_R_BATCH_SERIAL;
 }
 
+/* What stations may sign by themselves is not signed here once more. */
+static enum mm_reason
+is_ours(const struct mm_facts *f, struct mm_verdict *v)
+{
+	(void)v;
+	return f->batch.offline ? MM_R_BATCH_OFFLINE : MM_R_NONE;
+}
+
 /* Shares that are named are all there are. */
 static enum mm_reason
 has_share(const struct mm_facts *f, struct mm_verdict *v)
@@ -73,8 +81,8 @@ has_quota(const struct mm_facts *f, struct mm_verdict *v)
 		   : MM_R_QUOTA;
 }
 
-static mm_check_fn *const fit[] = { is_there, is_open, is_of_it, has_share,
-	has_profile, has_quota, NULL };
+static mm_check_fn *const fit[] = { is_there, is_open, is_of_it, is_ours,
+	has_share, has_profile, has_quota, NULL };
 
 /* see checks.h */
 enum mm_reason

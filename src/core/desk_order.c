@@ -100,6 +100,7 @@ build(struct mm_desk *d, const struct mm_production *b,
 	*o = *b->order; /* its lists are borrowed */
 	strcpy(o->station, s->station);
 	o->state = b->state;
+	o->mode = b->mode;
 	o->share = s->n;
 	o->scrap = s->scrap;
 	return slice(d, s, o, list, why);
@@ -291,8 +292,8 @@ put_file(struct mm_desk *d, const struct mm_work_order *o, struct mm_bytes note,
 /* see production.h */
 enum mm_err
 mm_desk_order(struct mm_desk *d, const struct mm_login *by,
-    const struct mm_production *b, struct mm_station *s, struct mm_buf *file,
-    struct mm_why *why)
+    const struct mm_production *b, struct mm_station *s,
+    const struct mm_line_ca *line, struct mm_buf *file, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf list = MM_BUF_INIT(MM_PAPER_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_DOC_MAX);
@@ -312,6 +313,7 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 	MM_TRY(build(d, b, share, &o, &list, why));
 	MM_TRY(stored(d, s->id, b->id, &note, why));
 	old = parse_stored(&note);
+	MM_TRY(mm_desk_line(d, by, old, line, &o, why));
 	MM_TRY(says_the_same(&o, old, &note, &same, why));
 	if (!same)
 		MM_TRY(make(d, by, b, s, &o, &note, why));

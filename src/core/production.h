@@ -170,14 +170,34 @@ MM_MUST enum mm_err mm_desk_station_put(struct mm_desk *d,
     struct mm_why *why);
 
 /*
+ * A line CA, as "mintmark-signer export-line" printed it: its key can be
+ * opened by one station's signer alone.
+ */
+struct mm_line_ca {
+	char name[MM_NAME_MAX + 1], url[MM_URL_MAX + 1];
+	struct mm_bytes chain, key; /* as an order has them */
+};
+/*
+ * The line CA of a station's order of an offline batch, into o: that of its
+ * newest order (old, or NULL), or the given one (or NULL), which then is this
+ * station's for this batch for good, and entered as that.  What o gets is
+ * borrowed from either.  MM_EINPUT: an online batch has none; MM_ENOTFOUND: it
+ * is no line CA that the ledger knows; MM_ECONFLICT: one is missing, it is
+ * another station's or batch's, or the station has another.
+ */
+MM_MUST enum mm_err mm_desk_line(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_work_order *old, const struct mm_line_ca *given,
+    struct mm_work_order *o, struct mm_why *why);
+/*
  * The station's order of the batch: the newest, if that says what the batch
- * says now, else a new one, signed and entered.  file gets the order with its
- * papers (work/file.h).  MM_ENOTFOUND: the batch has no share for it;
- * MM_ECONFLICT: another order was made at the same time, once more.
+ * says now, else a new one, signed and entered.  line: as mm_desk_line.  file
+ * gets the order with its papers (work/file.h).  MM_ENOTFOUND: the batch has
+ * no share for it; MM_ECONFLICT: another order was made at the same time, once
+ * more.
  */
 MM_MUST enum mm_err mm_desk_order(struct mm_desk *d, const struct mm_login *by,
-    const struct mm_production *b, struct mm_station *s, struct mm_buf *file,
-    struct mm_why *why);
+    const struct mm_production *b, struct mm_station *s,
+    const struct mm_line_ca *line, struct mm_buf *file, struct mm_why *why);
 /* From the next serial on, of so many, after what other batches of the
  * product have; for who prints what the station takes. */
 MM_MUST enum mm_err mm_production_next_free(struct mm_store_reader *r,

@@ -112,6 +112,7 @@ fill(struct mm_store_reader *r, const struct kept *k, const char *station,
 	f->version = k->b->version;
 	f->has_serial = mm_roll_find(&k->roll, device, &index);
 	f->shared = k->b->nshares > 0;
+	f->offline = k->b->mode == MM_WORK_OFFLINE;
 	f->has_share = mm_production_share_of(k->b, station) != NULL;
 	MM_TRY(mm_quota_get(r, k->b, "", &q, why));
 	f->made = q.made;

@@ -45,6 +45,7 @@ static const struct {
 	[MM_R_BATCH] = { MM_EPOLICY, 0 },
 	[MM_R_BATCH_SERIAL] = { MM_EPOLICY, 0 },
 	[MM_R_BATCH_SHARE] = { MM_EPOLICY, 0 },
+	[MM_R_BATCH_OFFLINE] = { MM_EPOLICY, 0 },
 	[MM_R_QUOTA] = { MM_EPOLICY, 0 },
 	[MM_R_TOO_MANY] = { MM_ERATE, MM_FX_ALERT },
 	[MM_R_CEILING] = { MM_EPOLICY, 0 },

@@ -19,6 +19,7 @@ static const char *const kinds[MM_J_KINDS] = {
 	[MM_J_RECOVERY] = "recovery",
 	[MM_J_ORDER] = "order",
 	[MM_J_EXTENSION] = "extension",
+	[MM_J_EXPORT] = "export",
 };
 
 #define COL(key, type, f, must)                                      \

@@ -40,6 +40,9 @@ enum mm_journal_kind {
 			   * authority: "batch:" and the batch, device: the
 			   * station */
 	MM_J_EXTENSION,   /* of an order; as there */
+	MM_J_EXPORT,      /* a line CA's key was sealed for a station; issuer:
+			   * the CA, device: the station, spki: the key that
+			   * opens it, tbs: what left */
 	MM_J_KINDS
 };
 const char *mm_journal_kind_name(enum mm_journal_kind k);

@@ -16,13 +16,29 @@ mm_config_spec(struct mm_conf_block blocks[MM_CONFIG_BLOCKS])
 }
 
 /* see profile.h */
-bool
-mm_config_has_issuer(const struct mm_config *c, const char *name)
+const struct mm_issuer_conf *
+mm_config_issuer(const struct mm_config *c, const char *name)
 {
 	for (size_t i = 0; i < c->nissuer; i++)
 		if (strcmp(c->issuer[i].name, name) == 0)
-			return true;
-	return false;
+			return &c->issuer[i];
+	return NULL;
+}
+
+/* Who signs at a station signs nowhere else. */
+static enum mm_err
+check_issuer_of(const struct mm_config *c, const struct mm_profile *p,
+    struct mm_why *why)
+{
+	const struct mm_issuer_conf *i = mm_config_issuer(c, p->issuer);
+
+	if (i == NULL)
+		return MM_FAIL(why, MM_EINPUT,
+		    "profile %s: there is no issuer \"%s\"", p->name,
+		    p->issuer);
+	return !i->line ? MM_OK :
+	    MM_FAIL(why, MM_EINPUT, "profile %s: issuer %s is a line CA, "
+		"which signs at its station alone", p->name, p->issuer);
 }
 
 static enum mm_err
@@ -34,10 +50,7 @@ check_profiles(const struct mm_config *c, struct mm_why *why)
 		if (mm_config_profile(c, p->name) != p)
 			return MM_FAIL(why, MM_EINPUT,
 			    "profile %s: stands twice", p->name);
-		if (!mm_config_has_issuer(c, p->issuer))
-			return MM_FAIL(why, MM_EINPUT,
-			    "profile %s: there is no issuer \"%s\"", p->name,
-			    p->issuer);
+		MM_TRY(check_issuer_of(c, p, why));
 		MM_TRY(mm_profile_check(p, why));
 	}
 	return MM_OK;

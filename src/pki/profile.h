@@ -104,7 +104,9 @@ MM_MUST enum mm_err mm_profile_json(struct mm_json *j, const char *key,
     const struct mm_profile *p, struct mm_why *why);
 const struct mm_profile *mm_config_profile(const struct mm_config *c,
     const char *name);
-bool mm_config_has_issuer(const struct mm_config *c, const char *name);
+/* NULL: none of that name. */
+const struct mm_issuer_conf *mm_config_issuer(const struct mm_config *c,
+    const char *name);
 /* The whole file's table; blocks is the caller's and must outlive it. */
 #define MM_CONFIG_BLOCKS 2
 struct mm_conf_spec mm_config_spec(

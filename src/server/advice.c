@@ -123,6 +123,10 @@ static const char *const advice[MM_REASON_COUNT] = {
 	[MM_R_BATCH_SHARE] =
 	    "The batch is shared out among other stations: mintmark batch "
 	    "share",
+	[MM_R_BATCH_OFFLINE] =
+	    "The batch's stations make it by themselves, each its share: "
+	    "import the order there (mintmark batch order), or name another "
+	    "batch for what the centre signs",
 	[MM_R_QUOTA] =
 	    "As many as the batch, or the station's share of it, allows were "
 	    "made: mintmark batch report; mintmark batch extend with a reason",

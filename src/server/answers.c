@@ -72,6 +72,8 @@ static const struct {
 	    "out of its time" },
 	{ MM_R_BATCH_SERIAL, "the device is none of the batch's" },
 	{ MM_R_BATCH_SHARE, "the station has no share of the batch" },
+	{ MM_R_BATCH_OFFLINE, "the batch is made offline: its stations sign, "
+	    "the centre does not" },
 	{ MM_R_QUOTA, "the batch's quota, or the station's share of it, is "
 	    "used up" },
 	{ MM_R_TOO_MANY, "the certificate was replaced too often today" },

@@ -106,6 +106,25 @@ read_words(const struct text *t, struct mm_production *b, struct mm_why *why)
 	return MM_OK;
 }
 
+/* What this version's stations do not do by themselves: better refused before
+ * a stick is carried. */
+static enum mm_err
+check_offline(const struct mm_production *b, struct mm_why *why)
+{
+	const struct mm_work_order *o = b->order;
+
+	if (b->mode != MM_WORK_OFFLINE)
+		return MM_OK;
+	if (o->config_version > 0 || o->take != MM_WORK_SCAN ||
+	    o->key_origin != MM_WORK_DEVICE || o->level != MM_WORK_SOFTWARE)
+		return MM_FAIL(why, MM_EINPUT,
+		    "mode: offline, stations of "
+		    "this version take serial numbers from labels and bring "
+		    "no configuration; devices make their keys, and the "
+		    "counter is software");
+	return MM_OK;
+}
+
 /* A test CA makes nothing that passes for production, nor the other way. */
 static enum mm_err
 check_kind(
@@ -116,10 +135,6 @@ check_kind(
 	if ((b->order->marker == MM_WORK_PRODUCTION) != production)
 		return MM_FAIL(why, MM_EPOLICY, "marker: this CA is for %s",
 		    production ? "production" : "tests");
-	if (b->mode == MM_WORK_OFFLINE)
-		return MM_FAIL(why, MM_EPOLICY,
-		    "mode: offline batches need "
-		    "line CAs, which this version does not make");
 	return MM_OK;
 }
 
@@ -470,6 +485,7 @@ mm_batch_read(struct mm_rest *r, struct mm_batch_wish *w,
 	MM_TRY(check_scan(w, o, why));
 	MM_TRY(mm_batch_initial(
 	    json_object_get(r->in, "configuration"), w, b, why));
+	MM_TRY(check_offline(b, why));
 	MM_TRY(read_people(json_object_get(r->in, "people"), w, o, why));
 	return mm_batch_shares(r, json_object_get(r->in, "shares"), b, why);
 }

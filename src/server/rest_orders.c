@@ -5,48 +5,127 @@
 
 /* Work orders. */
 
-enum mm_err mm_rest_orders_key(struct mm_rest *r, struct mm_why *why) {
-  MM_TRY(mm_core_orders_key(r->s->core, &r->out, why));
-  r->type = "text/plain; charset=utf-8";
-  mm_buf_u8(&r->out, '\n');
-  return MM_OK;
+enum mm_err
+mm_rest_orders_key(struct mm_rest *r, struct mm_why *why)
+{
+	MM_TRY(mm_core_orders_key(r->s->core, &r->out, why));
+	r->type = "text/plain; charset=utf-8";
+	mm_buf_u8(&r->out, '\n');
+	return MM_OK;
 }
 
 struct order_wish {
-  char station[MM_NAME_MAX + 1];
-  bool extension;
+	char station[MM_NAME_MAX + 1];
+	bool extension;
 };
 static const struct mm_member order_members[] = {
-    {"station", MM_M_NAME, true, offsetof(struct order_wish, station),
-     MM_NAME_MAX + 1},
-    {"extension", MM_M_BOOL, false, offsetof(struct order_wish, extension), 0},
+	{ "station", MM_M_NAME, true, offsetof(struct order_wish, station),
+	    MM_NAME_MAX + 1 },
+	{ "extension", MM_M_BOOL, false, offsetof(struct order_wish, extension),
+	    0 },
 };
 
-static enum mm_err put_extension(struct mm_rest *r,
-                                 const struct mm_production *b,
-                                 struct mm_station *s,
-                                 struct mm_why *why) {
-  MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_WORK_EXTENSION_MAX);
+/* ---- a line CA, as export-line printed it ---- */
 
-  MM_TRY(mm_desk_extension(r->desk, &r->login, b, s, &text, why));
-  mm_json_open(&r->j, '{');
-  mm_json_strn(&r->j, "extension", mm_buf_view(&text));
-  mm_json_close(&r->j, '}');
-  return MM_OK;
+struct line_wish {
+	char ca_name[MM_NAME_MAX + 1], ca_url[MM_URL_MAX + 1];
+	char ca_chain[2 * MM_WORK_BLOB_MAX], ca_key[2 * MM_WORK_BLOB_MAX];
+	struct mm_buf chain, key;
+};
+#define M(name, type)                                                \
+	{                                                            \
+#name, type, true, offsetof(struct line_wish, name), \
+		    sizeof(((struct line_wish *)0)->name)            \
+	}
+static const struct mm_member line_members[] = {
+	M(ca_name, MM_M_NAME),
+	M(ca_url, MM_M_TEXT),
+	M(ca_chain, MM_M_TEXT),
+	M(ca_key, MM_M_TEXT),
+};
+
+static void
+line_done(struct line_wish *w)
+{
+	mm_buf_done(&w->chain);
+	mm_buf_done(&w->key);
+}
+
+static enum mm_err
+from_base64(
+    const char *name, const char *text, struct mm_buf *out, struct mm_why *why)
+{
+	mm_buf_init(out, MM_WORK_BLOB_MAX);
+	if (mm_base64_parse(mm_bytes_of(text), out, NULL) != MM_OK ||
+	    out->n == 0)
+		return MM_FAIL(why, MM_EINPUT, "line: %s: want base64", name);
+	return MM_OK;
+}
+
+static enum mm_err
+read_line(
+    json_t *in, struct line_wish *w, struct mm_line_ca *out, struct mm_why *why)
+{
+	if (!json_is_object(in))
+		return MM_FAIL(why, MM_EINPUT, "line: want an object");
+	MM_TRY(mm_rest_members(in, line_members, 4, w, why));
+	MM_TRY(from_base64("ca_chain", w->ca_chain, &w->chain, why));
+	MM_TRY(from_base64("ca_key", w->ca_key, &w->key, why));
+	strcpy(out->name, w->ca_name);
+	strcpy(out->url, w->ca_url);
+	out->chain = mm_buf_view(&w->chain);
+	out->key = mm_buf_view(&w->key);
+	return MM_OK;
+}
+
+/* ---- orders ---- */
+
+static enum mm_err
+put_extension(struct mm_rest *r, const struct mm_production *b,
+    struct mm_station *s, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done)
+	struct mm_buf text = MM_BUF_INIT(MM_WORK_EXTENSION_MAX);
+
+	MM_TRY(mm_desk_extension(r->desk, &r->login, b, s, &text, why));
+	mm_json_open(&r->j, '{');
+	mm_json_strn(&r->j, "extension", mm_buf_view(&text));
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+static enum mm_err
+order(struct mm_rest *r, json_t *line, struct mm_why *why)
+{
+	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+	MM_OWN(line_done) struct line_wish l = { .ca_name = "" };
+	struct order_wish w = { .station = "" };
+	struct mm_line_ca ca = { .name = "" };
+	struct mm_station s;
+	char id[MM_NAME_MAX + 1];
+
+	MM_TRY(mm_rest_members(r->in, order_members, 2, &w, why));
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(mm_production_get(r->reader, id, &b, why));
+	MM_TRY(mm_batch_station(r, w.station, &s, why));
+	if (w.extension)
+		return put_extension(r, b, &s, why);
+	if (line != NULL && (r->login.roles & ~(unsigned)MM_ROLE_LINE) == 0)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "line: an operator says whose a line CA is");
+	if (line != NULL)
+		MM_TRY(read_line(line, &l, &ca, why));
+	return mm_desk_order(
+	    r->desk, &r->login, b, &s, line != NULL ? &ca : NULL, &r->out, why);
 }
 
 /* The file as work/file.h has it. */
-enum mm_err mm_rest_batch_order(struct mm_rest *r, struct mm_why *why) {
-  MM_OWN(mm_production_free) struct mm_production *b = NULL;
-  struct order_wish w = {.station = ""};
-  struct mm_station s;
-  char id[MM_NAME_MAX + 1];
+enum mm_err
+mm_rest_batch_order(struct mm_rest *r, struct mm_why *why)
+{
+	MM_OWN(mm_rest_json_free)
+	json_t *line = json_incref(json_object_get(r->in, "line"));
 
-  MM_TRY(mm_rest_members(r->in, order_members, 2, &w, why));
-  MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
-  MM_TRY(mm_production_get(r->reader, id, &b, why));
-  MM_TRY(mm_batch_station(r, w.station, &s, why));
-  if (w.extension)
-    return put_extension(r, b, &s, why);
-  return mm_desk_order(r->desk, &r->login, b, &s, &r->out, why);
+	(void)json_object_del(r->in, "line");
+	return order(r, line, why);
 }

@@ -51,7 +51,7 @@ put_checked(struct mm_rest *r, const struct mm_profile *p,
 	}
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "warnings", '[');
-	if (!mm_config_has_issuer(c, p->issuer))
+	if (mm_config_issuer(c, p->issuer) == NULL)
 		mm_json_str(&r->j, NULL, "there is no such issuer here");
 	if (differs && now->version == p->version)
 		mm_json_str(&r->j, NULL, "it differs from the one in use: "

@@ -12,6 +12,8 @@
 #define YEAR_S     31557600 /* 365.25 days */
 #define OID_SKI    "2.5.29.14"
 
+enum { ISSUER_YEARS = 15 };
+
 /* see setup.h */
 void
 mm_default_subject(const struct mm_settings *set, const char *what,
@@ -128,6 +130,28 @@ mm_place_issuer(const struct mm_setup *s, const struct mm_issuer_conf *conf,
 	    why);
 }
 
+/* A line CA's devices outlive an issuing CA's: a chain ends with its shortest
+ * link, so that it lives as long as its root. */
+static int64_t
+life_of(const struct mm_setup *s, const struct mm_issuer_conf *conf)
+{
+	if (s->o->issuer_years >= 0)
+		return s->o->issuer_years;
+	return conf->line ? 0 : ISSUER_YEARS;
+}
+
+/* There are many line CAs: no two of one name. */
+static void
+name_issuer(const struct mm_setup *s, const struct mm_issuer_conf *conf,
+    struct mm_conf_list *subject)
+{
+	char what[MM_NAME_MAX + 16];
+
+	snprintf(what, sizeof(what), "Line CA %s", conf->name);
+	mm_default_subject(
+	    &s->conf->set, conf->line ? what : "Issuing CA", subject);
+}
+
 /* see setup.h */
 enum mm_err
 mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
@@ -141,8 +165,8 @@ mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
 	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
-	mm_default_subject(&s->conf->set, "Issuing CA", &subject);
-	MM_TRY(mm_ca_dates(root, s->o->issuer_years * YEAR_S, &f, why));
+	name_issuer(s, conf, &subject);
+	MM_TRY(mm_ca_dates(root, life_of(s, conf) * YEAR_S, &f, why));
 	MM_TRY(mm_key_make(type, key, why));
 	MM_TRY(mm_place_key(s, conf->key, *key, why));
 	MM_TRY(mm_ca_sign(s, root, *key, &f, der, why));
@@ -228,7 +252,7 @@ mm_make_request(struct mm_setup *s, const char *path, struct mm_why *why)
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
 	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
-	mm_default_subject(&s->conf->set, "Issuing CA", &subject);
+	name_issuer(s, conf, &subject);
 	MM_TRY(mm_key_make(type, &key, why));
 	MM_TRY(mm_place_key(s, conf->key, key, why));
 	MM_TRY(sign_request(s, conf->name, key, &subject, &der, why));

@@ -1,5 +1,4 @@
-/* A station's signer is set up, and gets its orders; the centre's gives it a
- * line CA. */
+/* A station's signer is set up, and gets its orders. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -288,62 +287,5 @@ mm_cmd_take_order(const struct mm_opts *o, struct mm_why *why)
 	rc = take_order(&t, why);
 	mm_work_order_free(&t.order);
 	close(lock);
-	return rc;
-}
-
-/* ---- export-line ---- */
-
-static enum mm_err
-print_line(struct mm_setup *s, const struct mm_issuer_conf *conf,
-    struct mm_ca *ca, struct mm_bytes recipient, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done)
-	struct mm_buf sealed = MM_BUF_INIT(MM_WORK_BLOB_MAX);
-	MM_OWN(mm_buf_done) struct mm_buf chain = MM_BUF_INIT(MM_WORK_BLOB_MAX);
-	MM_OWN(mm_buf_done) struct mm_buf one = MM_BUF_INIT(MM_CERT_MAX);
-	struct mm_bytes rest = mm_buf_view(&ca->chain_pem);
-
-	MM_TRY(mm_key_load(conf->key, mm_secret_view(s->pass), s->stretched,
-	    &ca->key, why));
-	MM_TRY(mm_ca_check_pair(ca, why));
-	MM_TRY(mm_key_wrap(ca->key, recipient, &sealed, why));
-	while (mm_pem_next(&rest, "CERTIFICATE", &one, NULL) == MM_OK)
-		mm_buf_bytes(&chain, mm_buf_view(&one));
-	MM_TRY(mm_buf_ok(&chain, why));
-	mm_json_open(&s->json, '{');
-	mm_json_str(&s->json, "ca_name", conf->name);
-	mm_json_str(&s->json, "ca_url", s->conf->set.public_url);
-	mm_json_b64(&s->json, "ca_chain", mm_buf_view(&chain));
-	mm_json_b64(&s->json, "ca_key", mm_buf_view(&sealed));
-	mm_json_close(&s->json, '}');
-	return mm_setup_print(s, why);
-}
-
-/* see setup.h; the key leaves sealed, and stays here for the CRLs */
-enum mm_err
-mm_cmd_export_line(const struct mm_opts *o, struct mm_why *why)
-{
-	MM_OWN(mm_setup_done) struct mm_setup s = { 0 };
-	struct mm_ca ca = { .key = NULL }, to = { .key = NULL };
-	const struct mm_issuer_conf *conf;
-	enum mm_err rc;
-
-	if (o->issuer == NULL || o->recipient == NULL)
-		return MM_FAIL(why, MM_EINPUT,
-		    "export-line: want --issuer "
-		    "NAME and --recipient FILE, the certificate that "
-		    "station-init made");
-	MM_TRY(mm_setup_begin(&s, o, true, why));
-	MM_TRY(mm_setup_issuer(&s, &conf, why));
-	rc = mm_ca_read(conf->certificate, &ca, why);
-	if (rc == MM_OK)
-		rc = mm_ca_read(o->recipient, &to, why);
-	if (rc == MM_OK)
-		rc = print_line(&s, conf, &ca, mm_buf_view(&to.der), why);
-	mm_buf_done(&ca.chain_pem);
-	mm_buf_done(&ca.der);
-	mm_buf_done(&to.chain_pem);
-	mm_buf_done(&to.der);
-	mm_pkey_free(&ca.key);
 	return rc;
 }

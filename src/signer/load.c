@@ -261,6 +261,7 @@ load_ca(struct mm_signer *s, const struct mm_issuer_conf *conf,
 	MM_TRY(mm_issuer_make(&ca->issuer, conf, s->conf->set.public_url,
 	    mm_buf_view(&ca->der), why));
 	ca->crl_hours = conf->crl_hours;
+	ca->line = conf->line;
 	err = open_key(o, conf->key, &ca->key, &cause);
 	if (err != MM_OK)
 		return not_opened(conf->key, err, &cause, why);

@@ -148,7 +148,7 @@ mm_opts_parse(int argc, char **argv, const char *allowed, struct mm_opts *out,
     struct mm_why *why)
 {
 	*out = (struct mm_opts){ .passphrase_fd = -1, .pulse_fd = -1,
-		.root_years = 30, .issuer_years = 15, .tls_days = 397, .key_type = "p256" };
+		.root_years = 30, .issuer_years = -1, .tls_days = 397, .key_type = "p256" };
 	for (int n = 1; n < argc; n++)
 		MM_TRY(take_flag(argc, argv, &n, allowed, out, why));
 	if (out->config == NULL)

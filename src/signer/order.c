@@ -2,11 +2,31 @@
 #include <string.h>
 
 #include "base/time.h"
+#include "pki/der.h"
 #include "signer/priv.h"
 #include "work/order.h"
 
 /* A server whose clock is elsewhere asks for orders of another time. */
 #define AGE_MS INT64_C(300000)
+
+/* The line CA is one that was made here, and for nothing but this: a server
+ * that was taken over gives no station another. */
+static enum mm_err
+check_line(const struct mm_signer *s, const struct mm_work_order *o,
+    struct mm_why *why)
+{
+	struct mm_rd r = mm_rd_over(o->ca_chain);
+	struct mm_bytes first = mm_der_take_whole(&r, MM_DER_SEQ);
+
+	for (size_t i = 0; i < s->nca; i++)
+		if (strcmp(s->ca[i].issuer.name, o->ca_name) == 0 &&
+		    s->ca[i].line && s->ca[i].key != NULL &&
+		    mm_bytes_eq(mm_buf_view(&s->ca[i].der), first) &&
+		    strcmp(o->ca_url, s->conf->set.public_url) == 0)
+			return MM_OK;
+	return MM_FAIL(why, MM_EPOLICY, "order: \"%.32s\" is no line CA of "
+	    "this signer", o->ca_name);
+}
 
 static enum mm_err
 check(const struct mm_worker *w, const struct mm_work_order *o,
@@ -25,7 +45,7 @@ check(const struct mm_worker *w, const struct mm_work_order *o,
 	if (age > AGE_MS || age < -AGE_MS)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "order: not made now, by the signer's clock");
-	return MM_OK;
+	return o->mode == MM_WORK_OFFLINE ? check_line(w->s, o, why) : MM_OK;
 }
 
 static void

@@ -17,7 +17,7 @@
  * A worker is a thread with one link.  All of the signer but what is marked
  * is written before the workers start and only read afterwards.
  */
-#define MM_CAS_MAX  16
+#define MM_CAS_MAX  64
 #define MM_USES_MAX 64
 /* Issuing stops at so many signatures that did not turn up in the tree, or
  * when one has not for so long. */
@@ -29,6 +29,7 @@ struct mm_ca { /* an issuer block that has a key and a certificate */
 	struct mm_issuer issuer; /* borrows der */
 	EVP_PKEY *key;
 	int64_t crl_hours;
+	bool line; /* its devices' certificates are a station's to sign */
 };
 struct mm_use { /* a profile of the configuration */
 	const struct mm_profile *profile;

@@ -438,9 +438,12 @@ is_offline(const struct mm_line *l, const struct mm_unit *u)
 {
 	if (u->by != MM_UNIT_BY_NOBODY)
 		return u->by == MM_UNIT_BY_STATION;
-	return l->conf->offline == MM_OFFLINE_ALWAYS ||
-	    (l->conf->offline == MM_OFFLINE_AWAY &&
-		mm_mono_ms() < l->away_until_ms);
+	if (l->conf->offline != MM_OFFLINE_AWAY)
+		return l->conf->offline == MM_OFFLINE_ALWAYS;
+	/* A share is one's alone: what this station may sign by itself the
+	 * centre does not. */
+	return mm_order_has(l->conf, l->conf->batch) ||
+	    mm_mono_ms() < l->away_until_ms;
 }
 
 /* see line.h */

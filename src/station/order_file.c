@@ -60,6 +60,17 @@ batch_of(const char *name, char batch[MM_NAME_MAX + 1])
 }
 
 /* see own.h */
+bool
+mm_order_has(const struct mm_station_conf *conf, const char *batch)
+{
+	char path[PATH_MAX + 64];
+
+	return *batch != '\0' &&
+	    mm_order_path(conf, batch, path, sizeof(path), NULL) == MM_OK &&
+	    access(path, F_OK) == 0;
+}
+
+/* see own.h */
 enum mm_err
 mm_order_pick(const struct mm_station_conf *conf, char batch[MM_NAME_MAX + 1],
     struct mm_why *why)
@@ -70,7 +81,8 @@ mm_order_pick(const struct mm_station_conf *conf, char batch[MM_NAME_MAX + 1],
 	DIR *d;
 
 	memcpy(batch, conf->batch, MM_NAME_MAX + 1);
-	if (batch[0] != '\0')
+	if (batch[0] != '\0' && (conf->offline != MM_OFFLINE_AWAY ||
+	    mm_order_has(conf, batch)))
 		return MM_OK;
 	MM_TRY(mm_order_path(conf, "", path, sizeof(path), why));
 	d = opendir(path);

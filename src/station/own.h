@@ -77,7 +77,10 @@ MM_MUST enum mm_err mm_own_receipts(struct mm_own *o, const char *serial,
 /* order_file.c: where a batch's order is kept, as it was imported. */
 MM_MUST enum mm_err mm_order_path(const struct mm_station_conf *conf,
     const char *batch, char *out, size_t outn, struct mm_why *why);
-/* The batch to make: conf's, or of the newest order.  MM_ENOTFOUND. */
+/* Whether an order of that batch was imported; of "" none was. */
+bool mm_order_has(const struct mm_station_conf *conf, const char *batch);
+/* The batch to make: conf's, or of the newest order; of that too where conf's
+ * is made online and the centre is away.  MM_ENOTFOUND. */
 MM_MUST enum mm_err mm_order_pick(const struct mm_station_conf *conf,
     char batch[MM_NAME_MAX + 1], struct mm_why *why);
 /* Runs the signer's take-order on it: its own words, or why not. */

@@ -29,6 +29,7 @@ static const struct {
 	{ "batch-missing", MM_EV_FAIL, MM_UR_BATCH },
 	{ "batch-not-open", MM_EV_FAIL, MM_UR_BATCH },
 	{ "station-has-no-share", MM_EV_FAIL, MM_UR_BATCH },
+	{ "batch-made-offline", MM_EV_FAIL, MM_UR_BATCH },
 	{ "quota-gone", MM_EV_FAIL, MM_UR_QUOTA },
 };
 

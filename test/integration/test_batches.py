@@ -154,7 +154,10 @@ def test_what_is_no_batch(factory):
     assert factory.batch(1, want=404, shares=[{"station": "nosuch",
                                                "share": 1}])
     assert factory.batch(1, want=403, marker="production")
-    assert factory.batch(1, want=403, mode="offline")
+    for more in ({"level": "rollback-proof"}, {"key_origin": "station"},
+                 {"take": "next", "serials": None}):
+        assert "offline" in factory.batch(1, want=400, mode="offline",
+                                          **more)["detail"]
     taken = factory.batch(1)["id"]
     factory.batch(1, want=409, id=taken, serials="OTHER-{1..2}")
 

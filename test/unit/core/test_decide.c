@@ -289,6 +289,7 @@ BATCH(batch_too_late, f->batch.order = &batch_late)
 BATCH(batch_other_profile, f->batch.order = &batch_older)
 BATCH(batch_no_share, f->batch.has_share = false)
 BATCH(batch_pool, f->batch.has_share = f->batch.shared = false)
+BATCH(batch_offline, f->batch.offline = true)
 BATCH(batch_full, f->batch.made = 10)
 BATCH(share_full, f->batch.station_made = 2)
 
@@ -490,6 +491,8 @@ static const struct row {
 	{ "another station", OPER, ENROL, batch_no_share,
 	    NO(MM_R_BATCH_SHARE) },
 	{ "no shares at all", OPER, ENROL, batch_pool, YES },
+	{ "one that its stations sign", OPER, ENROL, batch_offline,
+	    NO(MM_R_BATCH_OFFLINE) },
 	{ "the quota is gone", OPER, ENROL, batch_full, NO(MM_R_QUOTA) },
 	{ "the share is gone", OPER, ENROL, share_full, NO(MM_R_QUOTA) },
 	{ "the same key when it is gone", OPER, ENROL, batch_full_again,

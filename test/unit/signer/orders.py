@@ -12,6 +12,7 @@ ISSUER = """
 issuer "line-b7" {{
   certificate = "{dir}/server/line-b7.crt"
   key = "{dir}/signer/keys/line-b7.key"
+  line = true
 }}
 """
 

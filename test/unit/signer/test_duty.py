@@ -34,6 +34,8 @@ class Centre:
                               "plain")
 
     def line(self, recipient):
+        # One line CA for all stations here: a signer gives it to one alone.
+        (self.signer.dir / "signer/issuers/line-b7.given").unlink(True)
         return json.loads(self.signer.command(
             "export-line", "--issuer", "line-b7", "--recipient",
             recipient).stdout)
@@ -269,6 +271,37 @@ def test_an_order_of_another_centre(station, tmp_path):
 ])
 def test_an_order_that_it_cannot_work_to(station, changed, why):
     assert why in bad(station, station.order(**changed))
+
+
+@pytest.mark.parametrize("changed", [
+    {"ca_name": "issuing"}, {"ca_name": "nosuch"},
+    {"ca_url": "http://elsewhere.example"}, {"ca_name": None, "ca_url": None},
+])
+def test_the_centre_signs_no_order_with_another_ca(station, changed):
+    """Whatever its server asks for: that may have been taken over."""
+    with pytest.raises(Refused) as e:
+        station.centre.note(station.line, **changed)
+    assert e.value.code == EPOLICY and "no line CA" in str(e.value)
+
+
+def test_a_ca_that_is_no_line_ca_does_not_leave(station, centre):
+    """Nor one that another station has."""
+    give = lambda issuer: subprocess.run(
+        [program(), "export-line", "--config", centre.signer.conf, "--issuer",
+         issuer, "--recipient", station.made["station_key"]["certificate"]],
+        text=True, capture_output=True)
+    p = give("issuing")
+    assert p.returncode == 3 and "not a line CA" in p.stderr and not p.stdout
+    given = centre.signer.dir / "signer/issuers/line-b7.given"
+    mine = given.read_text()
+    given.chmod(0o600)
+    given.write_text("00" * 32)
+    p = give("line-b7")
+    assert p.returncode == 3 and "another" in p.stderr and not p.stdout
+    given.write_text(mine)
+    assert json.loads(give("line-b7").stdout)["ca_name"] == "line-b7"
+    last = [x for x in centre.signer.journal() if x["kind"] == "export"][-1]
+    assert (last["issuer"], last["spki_sha256"]) == ("line-b7", mine)
 
 
 def test_a_line_ca_for_another_station(station, centre, tmp_path):

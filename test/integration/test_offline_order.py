@@ -1,0 +1,349 @@
+"""From the centre's batch to a station without a network and back, by the
+commands that docs/line.md has, and no others."""
+import base64
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from offline import ISSUER
+from station import Station
+from world import BUILD, ROOT, SIGNER, World, run
+
+OWN = """
+name = "Acme"
+production = false
+signer_dir = "{dir}/own"
+passphrase_file = "{dir}/own.pass"
+ledger_origin = "localhost/ledger/{name}"
+journal_sync = true
+"""
+
+
+class Lone(Station):
+    """A station with a signer of its own, known at the centre."""
+
+    def __init__(self, world, folder, name, mode="always", batch="",
+                 init=True):
+        self.own = folder / "own.conf"
+        folder.mkdir()
+        (folder / "own.pass").write_text("a station's passphrase\n")
+        (folder / "own.pass").chmod(0o600)
+        self.own.write_text(OWN.format(dir=folder, name=name))
+        self.init = init
+        super().__init__(world, folder, name, 1, more=(
+            f'offline = {mode}\nsigner = "{self.own}"\n'
+            f'signer_program = "{SIGNER}"\n' +
+            (f"batch = {batch}\n" if batch else "")))
+
+    def enrol(self):
+        if self.init:
+            self.set_up_signer()
+            self.register()
+
+    def set_up_signer(self):
+        pin = self.dir / "orders.pub"
+        pin.write_text(self.world.cli("station", "pin").stdout)
+        self.made = json.loads(run(
+            SIGNER, "station-init", "--config", self.own, "--station",
+            self.name, "--orders-key", pin).stdout)
+
+    def register(self):
+        """Its key is pinned at the centre; asking whether it is known there
+        is not what a station that is never online does."""
+        p = run(*self.argv("enrol", "--json"), check=False)
+        made = json.loads(p.stdout.splitlines()[0])
+        key = json.loads(self.world.cli(
+            "--json", "key", "create", self.name, "--role", "line",
+            "--product", "thermo", "--certificate",
+            made["certificate"]).stdout)["id"]
+        self.world.cli("station", "create", self.name, "--key", key)
+
+    @property
+    def transport(self):
+        return self.made["station_key"]["certificate"]
+
+    def set_batch(self, batch):
+        text = self.conf.read_text()
+        lines = [x for x in text.splitlines() if not x.startswith("batch =")]
+        self.conf.write_text(f"batch = {batch}\n" + "\n".join(lines) + "\n")
+
+    def imports(self, order):
+        return json.loads(run(*self.argv("import", "--order", order,
+                                         "--json")).stdout)
+
+    def signed(self):
+        journal = (self.dir / "own/journal.jsonl").read_text()
+        return [x for x in map(json.loads, journal.splitlines())
+                if x["kind"] == "certificate"]
+
+
+class Line:
+    """A centre whose line CAs are made by its commands."""
+
+    def __init__(self, world):
+        self.w = world
+        world.start().product()
+
+    def line_ca(self, station, batch):
+        """(its name, what export-line printed, as a file)"""
+        name = f"line-{batch}"
+        folder = self.w.dir / "lines"
+        folder.mkdir(exist_ok=True)
+        with open(self.w.conf, "a") as f:
+            f.write(ISSUER.format(dir=folder, batch=batch))
+        self.signer("issuer", "--issuer", name)
+        return name, self.export(name, station)
+
+    def export(self, name, station):
+        out = self.w.dir / f"{name}.json"
+        out.write_text(self.signer("export-line", "--issuer", name,
+                                   "--recipient", station.transport))
+        return out
+
+    def signer(self, *argv, check=True):
+        p = run(SIGNER, argv[0], "--config", self.w.conf, *argv[1:],
+                check=check)
+        return p.stdout if check else p
+
+    def again(self):
+        self.w.stop()
+        self.w.start()
+
+    def batch(self, name, shares, *more):
+        self.w.cli("batch", "create", "--id", name, "--product", "thermo",
+                   "--quantity", "3", "--until", "30d", "--serials",
+                   f"{name.upper()}-{{01..09}}", "--shares", shares, *more)
+
+    def order(self, batch, station, *more, check=True):
+        out = self.w.dir / f"{batch}-{station.name}.json"
+        p = self.w.cli("batch", "order", batch, "--station", station.name,
+                       "--out", out, *more, check=check)
+        return out if check else p
+
+    def entries(self, kind):
+        items = self.w.rest("GET", f"/ledger/entries?limit=1000&type={kind}")
+        return [i.get("entry", i) for i in items.json["items"]]
+
+
+@pytest.fixture(scope="module")
+def centre():
+    with World() as world:
+        yield Line(world)
+
+
+def new(centre, folder, name, **more):
+    return Lone(centre.w, folder / name, name, **more)
+
+
+def test_from_the_centre_to_the_station_and_back(centre, tmp_path):
+    w = centre.w
+    s = new(centre, tmp_path, "lone-1")
+    try:
+        name, file = centre.line_ca(s, "far")
+        centre.again()
+        centre.batch("far", "lone-1=2", "--mode", "offline")
+        # none without its line CA
+        p = centre.order("far", s, check=False)
+        assert p.returncode != 0 and "wants a line CA" in p.stderr
+        order = centre.order("far", s, "--line-ca", file)
+        # the ledger had the CA and whose it is before the order left
+        (made,) = [e for e in centre.entries("issuer.made")
+                   if e["issuer"] == name]
+        (whose,) = centre.entries("line.assigned")
+        assert (whose["batch"], whose["station"], whose["issuer"]) == (
+            "far", "lone-1", name)
+        assert whose["cert_sha256"] == made["cert_sha256"]
+        # without it, from now on; with it, the same
+        assert centre.order("far", s).read_text() == order.read_text()
+        centre.order("far", s, "--line-ca", file)
+        assert len(centre.entries("line.assigned")) == 1
+        w.stop()
+
+        assert s.imports(order)["share"] == 2
+        s.plug()
+        s.passes("FAR-01")
+        (line,) = s.signed()
+        assert (line["device"], line["issuer"]) == ("FAR-01", name)
+        w.cli("device", "birth-record", "--verify",
+              s.dir / "state/records/far-01.json", "--key",
+              s.made["ledger_key"], "--root", w.anchor)
+        run(*s.argv("export", "--out", s.dir / "l.jsonl"))
+        p = w.cli("line", "check", s.dir / "l.jsonl", order, "--key",
+                  s.made["ledger_key"])
+        assert "1 certificates, 1 proved, 0 faults" in p.stdout
+        # whoever follows the chain finds a list of revoked ones
+        w.start()
+        assert w.get_public(f"/issuer/{name}.cer").status == 200
+        # more, by the next order, with the same line CA
+        w.cli("batch", "extend", "far", "--until", "60d", "--reason", "late")
+        assert s.imports(centre.order("far", s))["number"] == 2
+    finally:
+        s.close()
+        if w.daemon is None:
+            w.start()
+
+
+def test_a_line_ca_is_one_orders(centre, tmp_path):
+    one, two = (new(centre, tmp_path, n) for n in ("own-1", "own-2"))
+    name, file = centre.line_ca(one, "mine")
+    # the signer seals it for one station
+    p = centre.signer("export-line", "--issuer", name, "--recipient",
+                      two.transport, check=False)
+    assert p.returncode == 3 and "another station's signer" in p.stderr
+    centre.export(name, one)  # again for the same: a stick was lost
+    journal = (centre.w.state / "signer/journal.jsonl").read_text()
+    lines = [x for x in map(json.loads, journal.splitlines())
+             if x["kind"] == "export"]
+    assert {x["spki_sha256"] for x in lines if x["issuer"] == name} == {
+        one.made["station_key"]["spki_sha256"]}
+    p = centre.signer("export-line", "--issuer", "issuing", "--recipient",
+                      one.transport, check=False)
+    assert p.returncode == 3 and "not a line CA" in p.stderr
+    # the server gives it to one batch and station
+    centre.again()
+    centre.batch("mine", "own-1=1,own-2=1", "--mode", "offline")
+    centre.batch("other", "own-1=1", "--mode", "offline")
+    centre.order("mine", one, "--line-ca", file)
+    for batch, station in (("mine", two), ("other", one)):
+        p = centre.order(batch, station, "--line-ca", file, check=False)
+        assert p.returncode == 5 and "another" in p.stderr, p
+    # and none to a batch that the centre signs
+    centre.batch("near", "own-1=1")
+    p = centre.order("near", one, "--line-ca", file, check=False)
+    assert "is made online" in p.stderr
+    # what was changed on its way is none
+    ca = json.loads(file.read_text())
+    for key, value in (("ca_name", "issuing"), ("ca_url", "http://x"),
+                       ("ca_chain", ca["ca_key"]), ("ca_name", "nosuch")):
+        file.write_text(json.dumps({**ca, key: value}))
+        p = centre.order("other", one, "--line-ca", file, check=False)
+        assert p.returncode != 0 and not (
+            centre.w.dir / "other-own-1.json").exists(), (key, p)
+    # a station has no say in it
+    a = centre.w.rest("POST", "/keys", {"name": "x", "roles": ["line"]})
+    centre.w.rest("POST", "/stations", {"id": "own-3", "key": a.json["id"]})
+    got = centre.w.rest("POST", "/batches/other/order", {
+        "station": "own-3", "line": ca}, key=a.json["key"])
+    assert got.status == 403, got
+
+
+def test_an_offline_share_is_not_the_centres_too(centre, tmp_path):
+    """when-away, and the centre is there: counted once all the same."""
+    w = centre.w
+    s = new(centre, tmp_path, "away-1", mode="when-away")
+    try:
+        name, file = centre.line_ca(s, "share")
+        centre.again()
+        centre.batch("share", "away-1=1", "--mode", "offline")
+        csr = w.key_and_csr("share")[1]
+        w.rest("POST", "/devices", {"id": "SHARE-01", "product": "thermo"})
+        a = w.rest("POST", "/devices/SHARE-01/enrol", {
+            "csr": base64.b64encode(csr.read_bytes()).decode(),
+            "batch": "share", "station": "away-1"})
+        assert (a.status, a.json["reason"]) == (403, "batch-made-offline"), a
+        s.set_batch("share")
+        s.imports(centre.order("share", s, "--line-ca", file))
+        s.plug()
+        s.passes("SHARE-01")
+        assert s.rows()[-1]["by"] == "station"
+        assert s.certificates("SHARE-01") == []
+        s.unplug()
+        s.blank(1)
+        s.plug()
+        code, a = s.provision("SHARE-02")
+        assert (code, a["reason"]) == (1, "quota-gone"), a
+    finally:
+        s.close()
+
+
+def test_an_offline_batch_is_what_stations_can_do(centre):
+    for more in (("--level", "rollback-proof"), ("--next-free",)):
+        p = centre.w.cli(
+            "batch", "create", "--id", "bad", "--product", "thermo",
+            "--quantity", "1", "--until", "30d", "--mode", "offline",
+            *(("--serials", "BAD-{1..3}") if more[0] == "--level" else ()),
+            *more, check=False)
+        assert p.returncode == 2 and "mode: offline" in p.stderr, p
+
+
+# ---- the page's own commands, in their order ----
+
+def commands(page):
+    """Of "Offline in ten minutes", one a line."""
+    section = page.partition("### Offline in ten minutes\n")[2].partition(
+        "\n| `offline` |")[0]
+    return re.findall(r"^ {7}((?:mintmark|systemctl)\S* .*)$", section, re.M)
+
+
+class Page:
+    """Runs them where the page has a centre and a station."""
+
+    def __init__(self, centre, folder):
+        self.centre, self.dir = centre, folder
+        self.s = new(centre, folder, "line-1", init=False)
+        self.key = None
+        bin = folder / "bin"
+        bin.mkdir()
+        for name, where, more in (
+                ("mintmark", "cli", f'--context "{centre.w.context}"'),
+                ("mintmark-signer", "signer", ""),
+                ("mintmark-station", "station", "")):
+            script = bin / name
+            end = f'--config "{self.s.conf}"' if "station" in name else ""
+            script.write_text(f'#!/bin/sh\nexec "{BUILD}/src/{where}/{name}" '
+                              f'{more} "$@" {end}\n')
+            script.chmod(0o755)
+        self.env = {**os.environ, "PATH": f"{bin}:{os.environ['PATH']}"}
+
+    def run(self, line):
+        if line.startswith("systemctl"):
+            return self.centre.again()
+        line = line.replace("/etc/mintmark/mintmark.conf",
+                            str(self.centre.w.conf)).replace(
+            "/etc/mintmark/signer.conf", str(self.s.own)).replace(
+            "left", "f1").replace("ea0de810b71d627d", self.key or "")
+        p = subprocess.run(["bash", "-c", line], cwd=self.dir, env=self.env,
+                           text=True, capture_output=True, timeout=60)
+        # the one that the page says of that the centre does not know it yet
+        want = 0 if not line.startswith("mintmark-station enrol") else 7
+        assert p.returncode == want, (line, p.stdout, p.stderr)
+        self.after(line, p.stdout)
+
+    def after(self, line, said):
+        """What the page says a person does with it."""
+        if "station-init" in line:
+            made = json.loads(said)
+            (self.dir / "line-1.key").write_text(made["ledger_key"])
+            (self.dir / "line-1-signer.crt").write_bytes(open(
+                made["station_key"]["certificate"], "rb").read())
+        elif "enrol" in line:
+            (self.dir / "line-1.crt").write_bytes(
+                (self.s.dir / "station.crt").read_bytes())
+        elif "key create" in line:
+            self.key = re.search(r"\b[0-9a-f]{16}\b", said).group()
+        elif "status" in line:
+            assert "1 of 25" in said, said
+        elif "line check" in line:
+            assert "1 certificates, 1 proved, 0 faults" in said, said
+
+
+def test_the_pages_commands(centre, tmp_path):
+    page = (ROOT / "docs/line.md").read_text()
+    lines = commands(page)
+    assert len(lines) == 15, lines
+    p = Page(centre, tmp_path)
+    block = re.search(r"^ {7}issuer \"line-b7\" \{\n(?:.*\n)*? {7}\}\n", page,
+                      re.M).group()
+    block = block.replace("/etc/mintmark/", f"{tmp_path}/").replace(
+        "/var/lib/mintmark/signer/keys/", f"{tmp_path}/")
+    with open(centre.w.conf, "a") as f:
+        f.write("\n" + block)
+    try:
+        p.s.plug()
+        for line in lines:
+            p.run(line)
+    finally:
+        p.s.close()
