@@ -32,6 +32,7 @@ struct given { /* orders */
 	struct mm_buf text[MM_ARGS_MAX];
 	struct mm_work_file file[MM_ARGS_MAX];
 	struct mm_work_order *order[MM_ARGS_MAX];
+	struct mm_profile_set profiles[MM_ARGS_MAX];
 	struct mm_export_order as[MM_ARGS_MAX];
 	size_t n;
 };
@@ -41,6 +42,7 @@ given_done(struct given *g)
 {
 	for (size_t i = 0; i < MM_ARGS_MAX; i++) {
 		mm_work_order_free(&g->order[i]);
+		mm_profiles_done(&g->profiles[i]);
 		mm_work_file_done(&g->file[i]);
 		mm_buf_done(&g->text[i]);
 	}
@@ -59,6 +61,9 @@ take_order(struct given *g, const char *path, struct mm_why *why)
 	MM_TRY(mm_note_text(g->file[i].note, &text, why));
 	MM_TRY(mm_work_order_parse(text, &g->order[i], why));
 	MM_TRY(mm_work_file_check(&g->file[i], g->order[i], why));
+	MM_TRY(mm_work_file_profiles(
+	    &g->file[i], g->order[i], &g->profiles[i], why));
+	g->as[i].profiles = &g->profiles[i];
 	g->as[i].order = g->order[i];
 	(void)mm_work_file_paper(
 	    &g->file[i], g->order[i]->serials_sha256, &g->as[i].list);

@@ -151,6 +151,7 @@ const struct mm_field mm_outstanding_fields[] = {
 	FIXED(mm_outstanding, spki_sha256),
 	FIXED(mm_outstanding, tbs_sha256),
 	U64(mm_outstanding, crl),
+	TEXT(mm_outstanding, authority),
 };
 const size_t mm_outstanding_nfields =
     sizeof(mm_outstanding_fields) / sizeof(mm_outstanding_fields[0]);
@@ -179,6 +180,7 @@ static const struct mm_field duty_status_rep[] = {
 	TEXT(mm_duty_status_rep, why),
 };
 static const struct mm_field duty_find_req[] = {
+	TEXT(mm_duty_find_req, batch),
 	TEXT(mm_duty_find_req, device),
 	FIXED(mm_duty_find_req, spki_sha256),
 };

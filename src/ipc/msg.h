@@ -165,6 +165,7 @@ struct mm_outstanding {
 	uint64_t not_after_s;
 	uint8_t spki_sha256[32], tbs_sha256[32];
 	uint64_t crl; /* a CRL's number, with its issuer; 0: a certificate */
+	char authority[MM_AUTHORITY_MAX + 1];
 };
 
 /* A work order's text, or an extension's line; the signer reads it, and signs
@@ -187,9 +188,10 @@ struct mm_duty_status_rep {
 	uint8_t may;                     /* 0: nothing is signed */
 	char why[161];                   /* why not */
 };
-/* The certificate that was signed for a pair of device and public key.
- * MM_ENOTFOUND: none. */
+/* The certificate that was signed for a pair of device and public key, by
+ * orders of a batch: "" this one's, or an earlier one's.  MM_ENOTFOUND: none. */
 struct mm_duty_find_req {
+	char batch[MM_NAME_MAX + 1];
 	char device[MM_DEVICE_ID_MAX + 1];
 	uint8_t spki_sha256[32];
 };

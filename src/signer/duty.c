@@ -144,17 +144,46 @@ mm_duty_count(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 
 /* ---- what was signed before ---- */
 
+/* What an earlier batch's orders had signed is still asked for: the ledger
+ * has all of it.  One is kept open; nothing is counted there. */
 static enum mm_err
-find(struct mm_worker *w, const char *device, const uint8_t spki[32],
-    struct mm_item *i, struct mm_quota_pair *out, struct mm_why *why)
+quota_of(struct mm_signer *s, const char *batch, const struct mm_quota **out,
+    struct mm_why *why)
+{
+	struct mm_duty *l = s->duty;
+	char path[MM_PATH_MAX + 1];
+	uint64_t cut;
+
+	*out = l->quota;
+	if (*batch == '\0' || strcmp(batch, l->order->batch) == 0)
+		return MM_OK;
+	if (!mm_name_valid(batch))
+		return MM_FAIL(why, MM_EINPUT, "find: not a batch's name");
+	if (l->before == NULL || strcmp(batch, l->before_batch) != 0) {
+		mm_quota_close(&l->before);
+		MM_TRY(mm_duty_path(&s->conf->set, batch, "issued", path, why));
+		MM_TRY(mm_quota_open(path, false, &l->before, &cut, why));
+		snprintf(l->before_batch, sizeof(l->before_batch), "%s", batch);
+	}
+	*out = l->before;
+	return MM_OK;
+}
+
+static enum mm_err
+find(struct mm_worker *w, const struct mm_duty_find_req *q, struct mm_item *i,
+    struct mm_quota_pair *out, struct mm_why *why)
 {
 	struct mm_duty *l = w->s->duty;
+	const struct mm_quota *quota = NULL;
 	enum mm_err rc;
 
 	pthread_mutex_lock(&l->lock);
 	rc = settle(w->s, l, why);
 	if (rc == MM_OK)
-		rc = mm_quota_find(l->quota, device, spki, &l->arena, out, why);
+		rc = quota_of(w->s, q->batch, &quota, why);
+	if (rc == MM_OK)
+		rc = mm_quota_find(
+		    quota, q->device, q->spki_sha256, &l->arena, out, why);
 	if (rc == MM_OK) {
 		mm_buf_bytes(&i->body, out->der);
 		out->der = mm_buf_view(&i->body);
@@ -171,18 +200,19 @@ mm_duty_again(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	const struct mm_issue_req *q = &i->req.issue;
 	struct mm_issue_rep *rep = &i->rep.issue;
 	struct mm_quota_pair p = { .number = 0 };
+	struct mm_duty_find_req pair = { .batch = "" };
 	struct mm_cert c;
 	struct mm_csr csr;
-	uint8_t hash[32];
 
 	MM_TRY(mm_csr_walk(q->csr, &csr, why));
-	mm_csr_key_hash(&csr, hash);
-	MM_TRY(find(w, q->device, hash, i, &p, why));
+	mm_csr_key_hash(&csr, pair.spki_sha256);
+	memcpy(pair.device, q->device, sizeof(pair.device));
+	MM_TRY(find(w, &pair, i, &p, why));
 	MM_TRY(mm_csr_verify(&csr, NULL, w->templates, why));
 	MM_TRY(mm_cert_walk(p.der, &c, why));
 	MM_INVARIANT(c.serial.n == sizeof(rep->serial));
 	memcpy(rep->serial, c.serial.p, sizeof(rep->serial));
-	memcpy(rep->spki_sha256, hash, sizeof(hash));
+	memcpy(rep->spki_sha256, pair.spki_sha256, sizeof(rep->spki_sha256));
 	memcpy(rep->issuer, p.issuer, sizeof(rep->issuer));
 	rep->not_before_s = (uint64_t)c.not_before_s;
 	rep->not_after_s = (uint64_t)c.not_after_s;
@@ -195,7 +225,6 @@ mm_duty_again(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 enum mm_err
 mm_on_duty_find(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
-	const struct mm_duty_find_req *q = &i->req.duty_find;
 	struct mm_duty_find_rep *rep = &i->rep.duty_find;
 	struct mm_quota_pair p = { .number = 0 };
 
@@ -203,7 +232,7 @@ mm_on_duty_find(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "this signer works to no "
 		    "order");
-	MM_TRY(find(w, q->device, q->spki_sha256, i, &p, why));
+	MM_TRY(find(w, &i->req.duty_find, i, &p, why));
 	rep->number = p.number;
 	memcpy(rep->profile, p.profile, sizeof(rep->profile));
 	memcpy(rep->issuer, p.issuer, sizeof(rep->issuer));

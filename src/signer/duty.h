@@ -22,13 +22,16 @@
  *	orders/<batch>.issued the quota's counter (signer/quota.h)
  */
 struct mm_duty {
-	pthread_mutex_t lock; /* of quota, arena, settled */
+	pthread_mutex_t lock; /* of quota, before, arena, settled */
 	struct mm_work_order *order;
 	struct mm_profile_set profiles;
 	struct mm_serials run; /* or */
 	struct mm_buf list;    /* "\nSN-1\nSN-2\n" */
 	struct mm_quota *quota;
 	struct mm_buf arena;
+	/* An earlier batch's, as it was asked for last; NULL: none yet. */
+	struct mm_quota *before;
+	char before_batch[MM_NAME_MAX + 1];
 	bool settled; /* the last pair that was counted is in the journal */
 	char authority[MM_NAME_MAX + 8]; /* "batch:b7" */
 };

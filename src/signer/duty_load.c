@@ -273,7 +273,7 @@ open_quota(struct mm_signer *s, struct mm_duty *l, struct mm_why *why)
 	    l->authority, sizeof(l->authority), "batch:%s", l->order->batch);
 	MM_TRY(
 	    mm_duty_path(&s->conf->set, l->order->batch, "issued", path, why));
-	MM_TRY(mm_quota_open(path, &l->quota, &cut, why));
+	MM_TRY(mm_quota_open(path, true, &l->quota, &cut, why));
 	if (cut > 0)
 		MM_LOG(MM_LOG_WARN, "quota.cut", MM_I("bytes", (int64_t)cut));
 	return compare(s, l, why);
@@ -364,6 +364,7 @@ mm_duty_free(struct mm_duty **owner)
 	mm_buf_done(&l->list);
 	mm_buf_done(&l->arena);
 	mm_quota_close(&l->quota);
+	mm_quota_close(&l->before);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 	*owner = NULL;

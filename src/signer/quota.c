@@ -227,18 +227,18 @@ sync_folder(const char *path, struct mm_why *why)
 
 /* see quota.h */
 enum mm_err
-mm_quota_open(
-    const char *path, struct mm_quota **out, uint64_t *cut, struct mm_why *why)
+mm_quota_open(const char *path, bool make, struct mm_quota **out,
+    uint64_t *cut, struct mm_why *why)
 {
 	MM_OWN(mm_quota_close) struct mm_quota *q = calloc(1, sizeof(*q));
 
 	if (q == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "quota: out of memory");
-	q->fd = open(
-	    path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	q->fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW |
+		(make ? O_CREAT : 0), 0600);
 	if (q->fd < 0)
-		return MM_FAIL(
-		    why, MM_ESYS, "quota: %.90s: %s", path, strerror(errno));
+		return MM_FAIL(why, errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
+		    "quota: %.90s: %s", path, strerror(errno));
 	MM_TRY(sync_folder(path, why));
 	MM_TRY(load(q, cut, why));
 	*out = MM_MOVE(q);

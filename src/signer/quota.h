@@ -27,10 +27,10 @@ struct mm_quota_pair {
 	struct mm_bytes der;
 };
 
-/* Reads it, or makes it; a torn last record, whose signature cannot have
+/* Reads it, or makes it (make), else MM_ENOTFOUND; a torn last record, whose signature cannot have
  * left, is cut off (*cut: its bytes).  MM_EPOLICY: it was changed. */
-MM_MUST enum mm_err mm_quota_open(const char *path, struct mm_quota **out,
-    uint64_t *cut, struct mm_why *why);
+MM_MUST enum mm_err mm_quota_open(const char *path, bool make,
+    struct mm_quota **out, uint64_t *cut, struct mm_why *why);
 void mm_quota_close(struct mm_quota **owner);
 uint64_t mm_quota_counted(const struct mm_quota *q);
 /* MM_ENOTFOUND: the pair was never signed for; der lives in *arena. */

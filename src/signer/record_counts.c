@@ -218,6 +218,7 @@ put_outstanding(struct mm_buf *out, const struct mm_journal_line *l)
 	memcpy(o.serial, l->serial, sizeof(o.serial));
 	memcpy(o.issuer, l->issuer, sizeof(o.issuer));
 	memcpy(o.device, l->device, sizeof(o.device));
+	memcpy(o.authority, l->authority, sizeof(o.authority));
 	memcpy(o.profile, l->profile, sizeof(o.profile));
 	memcpy(o.spki_sha256, l->spki_sha256, sizeof(o.spki_sha256));
 	memcpy(o.tbs_sha256, l->tbs_sha256, sizeof(o.tbs_sha256));

@@ -52,10 +52,11 @@ put_certificate(struct mm_json *j, struct mm_own *o, struct mm_bytes entry,
 	if (room == NULL)
 		return mm_buf_ok(&arena, why);
 	MM_TRY(mm_entry_parse(entry, (char *)room, entry.n + 64, &e, why));
-	if (e.type != MM_E_CERT_ISSUED)
+	if (e.type != MM_E_CERT_ISSUED || e.field[MM_F_BATCH] == NULL)
 		return MM_OK;
 	MM_TRY(mm_hex_parse(e.field[MM_F_SPKI_SHA256], 64, spki, 32, why));
-	rc = mm_own_find(o, e.field[MM_F_DEVICE], spki, &der, NULL);
+	rc = mm_own_find(
+	    o, e.field[MM_F_BATCH], e.field[MM_F_DEVICE], spki, &der, NULL);
 	if (rc == MM_OK)
 		mm_json_b64(j, "certificate", der);
 	/* One that was never signed: the centre will find that. */

@@ -27,25 +27,44 @@ mm_order_path(const struct mm_station_conf *conf, const char *batch, char *out,
 	return MM_OK;
 }
 
-static int64_t
-number_of(const struct mm_station_conf *conf, const char *batch)
+static enum mm_err
+read_order(const struct mm_station_conf *conf, const char *batch,
+    struct mm_work_order **out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
-	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
 	struct mm_work_file f = { .json = NULL };
 	char path[PATH_MAX + 64];
 	struct mm_bytes text;
-	int64_t n = 0;
+	enum mm_err rc;
 
-	if (mm_order_path(conf, batch, path, sizeof(path), NULL) != MM_OK ||
-	    mm_file_read(path, &b, NULL) != MM_OK ||
-	    mm_work_file_parse(mm_buf_view(&b), &f, NULL) != MM_OK)
-		return 0;
-	if (mm_note_text(f.note, &text, NULL) == MM_OK &&
-	    mm_work_order_parse(text, &o, NULL) == MM_OK)
-		n = o->number;
+	MM_TRY(mm_order_path(conf, batch, path, sizeof(path), why));
+	MM_TRY(mm_file_read(path, &b, why));
+	MM_TRY(mm_work_file_parse(mm_buf_view(&b), &f, why));
+	rc = mm_note_text(f.note, &text, why);
+	if (rc == MM_OK)
+		rc = mm_work_order_parse(text, out, why);
 	mm_work_file_done(&f);
-	return n;
+	return rc;
+}
+
+static int64_t
+number_of(const struct mm_station_conf *conf, const char *batch)
+{
+	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
+
+	return read_order(conf, batch, &o, NULL) == MM_OK ? o->number : 0;
+}
+
+/* see own.h */
+enum mm_err
+mm_order_product(const struct mm_station_conf *conf, const char *batch,
+    char product[MM_NAME_MAX + 1], struct mm_why *why)
+{
+	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
+
+	MM_TRY(read_order(conf, batch, &o, why));
+	memcpy(product, o->product, MM_NAME_MAX + 1);
+	return MM_OK;
 }
 
 static bool

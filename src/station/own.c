@@ -198,6 +198,25 @@ open_ledger(
 	return mm_own_enter(o, &e, why);
 }
 
+/* Of this order or of an earlier one, whose batch the journal has. */
+static enum mm_err
+settle_one(struct mm_own *o, const struct mm_outstanding *one,
+    struct mm_why *why)
+{
+	char product[MM_NAME_MAX + 1];
+	struct mm_own_pair p = { .product = product,
+		.device = one->device,
+		.spki = one->spki_sha256 };
+	struct mm_own_cert cert;
+
+	if (strncmp(one->authority, "batch:", 6) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "the signer signed for %.40s, "
+		    "which is no batch", one->authority);
+	p.batch = one->authority + 6;
+	MM_TRY(mm_order_product(o->conf, p.batch, product, why));
+	return mm_own_enter_issued(o, &p, &cert, why);
+}
+
 /*
  * Signed, and not in the ledger: the station was killed between the two.  It
  * is entered now, whether its board comes back or not.
@@ -209,7 +228,6 @@ settle(struct mm_own *o, struct mm_why *why)
 	MM_OWN(mm_buf_done) struct mm_buf lines = MM_BUF_INIT(MM_IPC_FRAME_MAX);
 	struct mm_outstanding_rep rep;
 	struct mm_outstanding one;
-	struct mm_own_cert cert;
 	struct mm_rd r;
 
 	MM_TRY(call(o->ledger, o, MM_IPC_OUTSTANDING, &q, &rep, CALL_MS, why));
@@ -219,8 +237,7 @@ settle(struct mm_own *o, struct mm_why *why)
 	for (uint32_t i = 0; i < rep.n; i++) {
 		MM_TRY(mm_fields_get(mm_rd_block16(&r), mm_outstanding_fields,
 		    mm_outstanding_nfields, &one, why));
-		MM_TRY(mm_own_enter_issued(
-		    o, one.device, one.spki_sha256, &cert, why));
+		MM_TRY(settle_one(o, &one, why));
 	}
 	return MM_OK;
 }

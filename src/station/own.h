@@ -63,9 +63,10 @@ MM_MUST enum mm_err mm_own_confirm(struct mm_own *o, const char *device,
     const char *serial, struct mm_bytes proof, struct mm_why *why);
 /* The newest checkpoint, o->checkpoint, has all entries. */
 MM_MUST enum mm_err mm_own_checkpoint(struct mm_own *o, struct mm_why *why);
-/* The pair's certificate, borrowed until the next call. */
-MM_MUST enum mm_err mm_own_find(struct mm_own *o, const char *device,
-    const uint8_t spki[32], struct mm_bytes *der, struct mm_why *why);
+/* The pair's certificate, of that batch, borrowed until the next call. */
+MM_MUST enum mm_err mm_own_find(struct mm_own *o, const char *batch,
+    const char *device, const uint8_t spki[32], struct mm_bytes *der,
+    struct mm_why *why);
 /* What the device signed; borrowed until o is closed; false: not kept. */
 bool mm_own_proof(struct mm_own *o, const char *serial,
     struct mm_bytes *out);
@@ -83,6 +84,9 @@ bool mm_order_has(const struct mm_station_conf *conf, const char *batch);
  * is made online and the centre is away.  MM_ENOTFOUND. */
 MM_MUST enum mm_err mm_order_pick(const struct mm_station_conf *conf,
     char batch[MM_NAME_MAX + 1], struct mm_why *why);
+/* What an order of that batch, which was imported, makes. */
+MM_MUST enum mm_err mm_order_product(const struct mm_station_conf *conf,
+    const char *batch, char product[MM_NAME_MAX + 1], struct mm_why *why);
 /* Runs the signer's take-order on it: its own words, or why not. */
 MM_MUST enum mm_err mm_order_take(const struct mm_station_conf *conf,
     struct mm_bytes stream, struct mm_buf *said, struct mm_why *why);

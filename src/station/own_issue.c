@@ -23,11 +23,12 @@ mm_own_has(const struct mm_own *o, const char *serial)
 }
 
 static enum mm_err
-find(struct mm_own *o, const char *device, const uint8_t spki[32],
-    struct mm_duty_find_rep *rep, struct mm_why *why)
+find(struct mm_own *o, const char *batch, const char *device,
+    const uint8_t spki[32], struct mm_duty_find_rep *rep, struct mm_why *why)
 {
 	struct mm_duty_find_req q = { .device = "" };
 
+	snprintf(q.batch, sizeof(q.batch), "%s", batch);
 	snprintf(q.device, sizeof(q.device), "%s", device);
 	memcpy(q.spki_sha256, spki, 32);
 	return mm_own_call(o, MM_IPC_DUTY_FIND, &q, rep, why);
@@ -39,17 +40,17 @@ mm_own_knows(struct mm_own *o, const char *serial, const uint8_t spki[32])
 {
 	struct mm_duty_find_rep rep;
 
-	return find(o, serial, spki, &rep, NULL) == MM_OK;
+	return find(o, "", serial, spki, &rep, NULL) == MM_OK;
 }
 
 /* see own.h */
 enum mm_err
-mm_own_find(struct mm_own *o, const char *device, const uint8_t spki[32],
-    struct mm_bytes *der, struct mm_why *why)
+mm_own_find(struct mm_own *o, const char *batch, const char *device,
+    const uint8_t spki[32], struct mm_bytes *der, struct mm_why *why)
 {
 	struct mm_duty_find_rep rep;
 
-	MM_TRY(find(o, device, spki, &rep, why));
+	MM_TRY(find(o, batch, device, spki, &rep, why));
 	*der = rep.der;
 	return MM_OK;
 }
@@ -62,13 +63,13 @@ struct words { /* of an entry */
 };
 
 static void
-put_words(const struct mm_own *o, const struct mm_duty_find_rep *rep,
+put_words(const char *batch, const struct mm_duty_find_rep *rep,
     const struct mm_cert *c, struct words *w)
 {
 	uint8_t hash[32];
 
 	snprintf(w->authority, sizeof(w->authority), "order:%s:%" PRIu64,
-	    o->order->batch, rep->number);
+	    batch, rep->number);
 	mm_sha256(rep->der, hash);
 	mm_hex_text(hash, sizeof(hash), w->cert);
 	mm_sha256(c->spki.whole, hash);
@@ -78,20 +79,19 @@ put_words(const struct mm_own *o, const struct mm_duty_find_rep *rep,
 }
 
 static enum mm_err
-enter_issued(struct mm_own *o, const char *device,
+enter_issued(struct mm_own *o, const struct mm_own_pair *p,
     const struct mm_duty_find_rep *rep, const struct mm_cert *c,
     const char *serial, struct mm_why *why)
 {
-	const struct mm_work_order *order = o->order;
 	struct words w;
 	struct mm_entry e = { .type = MM_E_CERT_ISSUED,
 		.at_ms = mm_own_now(),
 		.field = { [MM_F_ACTOR] = "station",
 		    [MM_F_AUTHORITY] = w.authority,
-		    [MM_F_DEVICE] = device,
-		    [MM_F_PRODUCT] = order->product,
-		    [MM_F_BATCH] = order->batch,
-		    [MM_F_STATION] = order->station,
+		    [MM_F_DEVICE] = p->device,
+		    [MM_F_PRODUCT] = p->product,
+		    [MM_F_BATCH] = p->batch,
+		    [MM_F_STATION] = o->order->station,
 		    [MM_F_ISSUER] = rep->issuer,
 		    [MM_F_SERIAL] = serial,
 		    [MM_F_CERT_SHA256] = w.cert,
@@ -102,20 +102,20 @@ enter_issued(struct mm_own *o, const char *device,
 		    [MM_F_KEY_ORIGIN] = "device",
 		    [MM_F_RESULT] = "ok" } };
 
-	put_words(o, rep, c, &w);
+	put_words(p->batch, rep, c, &w);
 	return mm_own_enter(o, &e, why);
 }
 
 /* see own_priv.h */
 enum mm_err
-mm_own_enter_issued(struct mm_own *o, const char *device,
-    const uint8_t spki[32], struct mm_own_cert *out, struct mm_why *why)
+mm_own_enter_issued(struct mm_own *o, const struct mm_own_pair *p,
+    struct mm_own_cert *out, struct mm_why *why)
 {
 	struct mm_duty_find_rep rep;
 	struct mm_cert c;
 	uint64_t at;
 
-	MM_TRY(find(o, device, spki, &rep, why));
+	MM_TRY(find(o, p->batch, p->device, p->spki, &rep, why));
 	MM_TRY(mm_cert_walk(rep.der, &c, why));
 	if (c.serial.n * 2 >= sizeof(out->serial))
 		return MM_FAIL(why, MM_EINPUT,
@@ -130,7 +130,7 @@ mm_own_enter_issued(struct mm_own *o, const char *device,
 	MM_TRY(mm_cert_walk(rep.der, &c, why));
 	if (mm_entries_find(o->entries, out->serial, MM_ENTRIES_ISSUED, &at))
 		return MM_OK;
-	return enter_issued(o, device, &rep, &c, out->serial, why);
+	return enter_issued(o, p, &rep, &c, out->serial, why);
 }
 
 /* see own.h */
@@ -140,6 +140,8 @@ mm_own_issue(struct mm_own *o, const char *device, struct mm_bytes csr,
 {
 	struct mm_issue_req q = { .csr = csr,
 		.profile_version = o->profile_version };
+	const struct mm_own_pair p = { o->order->batch, o->order->product,
+		device, spki };
 	struct mm_issue_rep rep;
 
 	memcpy(q.profile, o->profile, sizeof(q.profile));
@@ -148,7 +150,7 @@ mm_own_issue(struct mm_own *o, const char *device, struct mm_bytes csr,
 	snprintf(q.authority, sizeof(q.authority), "batch:%s", o->order->batch);
 	MM_TRY(mm_own_call(o, MM_IPC_ISSUE, &q, &rep, why));
 	out->again = rep.journal_n == 0;
-	return mm_own_enter_issued(o, device, spki, out, why);
+	return mm_own_enter_issued(o, &p, out, why);
 }
 
 /* see own.h */

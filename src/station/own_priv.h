@@ -14,9 +14,14 @@ MM_MUST enum mm_err mm_own_call(struct mm_own *o, unsigned kind,
 /* Onto the disk, then into the tree. */
 MM_MUST enum mm_err mm_own_enter(struct mm_own *o, const struct mm_entry *e,
     struct mm_why *why);
-/* The entry of what was signed for the pair, unless it is there. */
-MM_MUST enum mm_err mm_own_enter_issued(struct mm_own *o, const char *device,
-    const uint8_t spki[32], struct mm_own_cert *out, struct mm_why *why);
+/* The entry of what was signed for the pair in a batch, unless it is there;
+ * product: of that batch. */
+struct mm_own_pair {
+	const char *batch, *product, *device;
+	const uint8_t *spki;
+};
+MM_MUST enum mm_err mm_own_enter_issued(struct mm_own *o,
+    const struct mm_own_pair *p, struct mm_own_cert *out, struct mm_why *why);
 /* proofs.c: on the disk when it returns. */
 MM_MUST enum mm_err mm_own_keep_proof(struct mm_own *o,
     struct mm_bytes json, struct mm_why *why);

@@ -1,6 +1,7 @@
 #ifndef MM_WORK_EXPORT_H
 #define MM_WORK_EXPORT_H
 
+#include "pki/cert.h"
 #include "work/order.h"
 
 /*
@@ -22,6 +23,7 @@
 struct mm_export_order { /* one that the station was given */
 	const struct mm_work_order *order;
 	struct mm_bytes list; /* its paper of serial numbers; n 0: a run */
+	const struct mm_profile_set *profiles; /* that it names */
 };
 
 struct mm_export_terms {
@@ -48,5 +50,18 @@ struct mm_export_report {
 MM_MUST enum mm_err mm_export_check(struct mm_bytes file,
     const struct mm_export_terms *terms, struct mm_export_report *out,
     struct mm_why *why);
+
+/*
+ * Whether a certificate is what the order's profile says of that device, rule
+ * by rule (mm_lint_tbs), and begins within the order's window.  Its signature
+ * is looked at elsewhere.  NULL: nothing is wrong; else what is, which may
+ * live in *room.
+ */
+const char *mm_export_fault_of_profile(const struct mm_work_order *o,
+    const struct mm_profile *p, const char *device, const struct mm_cert *c,
+    struct mm_why *room);
+/* The one of "name@version"; NULL: none. */
+const struct mm_profile *mm_export_profile(const struct mm_profile_set *set,
+    const char *label);
 
 #endif

@@ -125,8 +125,21 @@ fault_of_order(const struct mm_export *x, const struct mm_entry *e, size_t at)
 }
 
 static const char *
+fault_of_names(const struct mm_export_order *o, const struct mm_entry *e,
+    const struct mm_cert *c, struct mm_why *room)
+{
+	const struct mm_profile *p =
+	    mm_export_profile(o->profiles, field(e, MM_F_PROFILE));
+
+	return p == NULL
+		   ? "of a profile that the order does not name"
+		   : mm_export_fault_of_profile(
+			 o->order, p, field(e, MM_F_DEVICE), c, room);
+}
+
+static const char *
 fault_of_cert(struct mm_export *x, const struct mm_entry *e, size_t order,
-    struct mm_bytes der)
+    struct mm_bytes der, struct mm_why *room)
 {
 	struct mm_cert c;
 	char serial[65];
@@ -141,10 +154,11 @@ fault_of_cert(struct mm_export *x, const struct mm_entry *e, size_t order,
 	    !is_hash(field(e, MM_F_SPKI_SHA256), c.spki.whole))
 		return "its certificate has another serial number or key than "
 		       "the entry";
-	if (order < x->terms->norders &&
-	    !is_signed(x, x->terms->orders[order].order, &c))
+	if (order == x->terms->norders)
+		return NULL;
+	if (!is_signed(x, x->terms->orders[order].order, &c))
 		return "its certificate is not of the order's CA";
-	return NULL;
+	return fault_of_names(&x->terms->orders[order], e, &c, room);
 }
 
 /* see export_priv.h */
@@ -157,6 +171,7 @@ mm_export_issued(struct mm_export *x, uint64_t index, const struct mm_entry *e,
 	};
 	struct mm_export_cert *more =
 	    room(x->cert, x->ncert, &x->certs, sizeof(*more));
+	struct mm_why room;
 	const char *fault;
 
 	if (more == NULL)
@@ -172,7 +187,7 @@ mm_export_issued(struct mm_export *x, uint64_t index, const struct mm_entry *e,
 	x->cert[x->ncert++] = c;
 	fault = fault_of_order(x, e, c.order);
 	if (fault == NULL)
-		fault = fault_of_cert(x, e, c.order, der);
+		fault = fault_of_cert(x, e, c.order, der, &room);
 	if (fault != NULL)
 		mm_export_fault(x, index, c.device, fault);
 	return MM_OK;

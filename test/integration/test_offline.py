@@ -3,11 +3,12 @@ its own signer and a work order."""
 import hashlib
 import itertools
 import json
+import shutil
 
 import pytest
 
 from offline import Centre, Offline, orders
-from world import World, run
+from world import MINT, World, run
 
 NUMBERS = itertools.count(1)
 
@@ -262,3 +263,67 @@ def test_a_stick_for_the_centre(station):
     assert hashlib.sha256(base64.b64decode(
         issued["certificate"])).hexdigest() == json.loads(
         issued["entry"])["cert_sha256"]
+
+
+# ---- one order after another ----
+
+def text_sha(station):
+    return hashlib.sha256(text_of(station)).hexdigest()
+
+
+def line_check(station, *orders):
+    path = station.dir / "export.jsonl"
+    p = run(MINT, "--json", "line", "check", path, *orders, "--key",
+            station.ledger_key, check=False)
+    return p.returncode, [json.loads(x) for x in p.stdout.splitlines()]
+
+
+def second_order(station):
+    """Batch b8 after what was made of b7; both orders as files."""
+    one, two = station.dir / "one.json", station.dir / "two.json"
+    shutil.copy(station.dir / "order.json", one)
+    station.takes(number=2, previous=text_sha(station), batch="b8",
+                  serials="TN-{01..05}", share=2)
+    shutil.copy(station.dir / "order.json", two)
+    return one, two
+
+
+def made(station, serial, **more):
+    station.unplug()
+    station.blank(1)
+    station.plug()
+    return station.passes(serial, **more)
+
+
+def test_the_ledger_has_what_two_orders_made(station):
+    station.takes(share=2)
+    station.plug()
+    station.passes("SN-01")
+    orders_given = second_order(station)
+    made(station, "TN-01")
+    station.once("TN-01")
+    issued = [x for x in station.export() if "certificate" in x]
+    assert [json.loads(x["entry"])["batch"] for x in issued] == ["b7", "b8"]
+    code, out = line_check(station, *orders_given)
+    assert code == 0 and out[-1]["issued"] == 2, out
+    station.once("SN-01")
+
+
+@pytest.mark.parametrize("place", ["answered:1", "journalled:1"])
+def test_killed_between_two_orders(station, place):
+    """Signed for the first, and not in the ledger when the second comes."""
+    station.takes(share=2)
+    station.plug()
+    code, a = station.provision("SN-01", env={"MINTMARK_DIE_AT": place})
+    if code == 0:
+        pytest.skip("needs a build with -Dfaults=true")
+    assert [x["device"] for x in station.signed()] == ["SN-01"]
+    orders_given = second_order(station)
+    made(station, "TN-01")
+    issued = station.entries("certificate.issued")
+    assert [(e["device"], e["batch"], e["authority"]) for e in issued] == [
+        ("SN-01", "b7", "order:b7:1"), ("TN-01", "b8", "order:b8:2")]
+    assert {e["serial"] for e in issued} == {
+        x["serial"] for x in station.signed()}
+    code, out = line_check(station, *orders_given)
+    assert code == 0 and out[-1]["issued"] == 2, out

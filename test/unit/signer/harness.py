@@ -47,7 +47,7 @@ FIELDS = {
     "order_sign": (["b", "d"], ["d"]),
     "duty_status": (["b"], ["t", "t", "q", "q", "q", "q", "q", "t", "b",
                             "t"]),
-    "duty_find": (["t", 32], ["q", "t", "t", "d"]),
+    "duty_find": (["t", "t", 32], ["q", "t", "t", "d"]),
     "status": (["b"], ["q", "q", "q", "q", "q", "b", "t", "q",
                        "q", "i", "t", "t"]),
 }

@@ -147,7 +147,7 @@ def test_the_same_pair_is_free_and_has_the_same_bytes(station):
     first = station.issue("SN-01", csr)
     again = station.issue("SN-01", csr)
     assert again[0] == 0 and again[7] == first[7]
-    found = station.signer["issue"].call("duty_find", "SN-01", first[6])
+    found = station.signer["issue"].call("duty_find", "", "SN-01", first[6])
     assert found == [1, "plain@1", "line-b7", first[7]]
     assert station.counted() == 1 and len(station.certificates()) == 1
     # with another process, and when all is made, too
@@ -156,7 +156,7 @@ def test_the_same_pair_is_free_and_has_the_same_bytes(station):
     assert station.issue("SN-01", csr)[7] == first[7]
     assert "share" in refused(EPOLICY, station.issue, "SN-01",
                               station.devices.csr())
-    refused(ENOTFOUND, station.signer["issue"].call, "duty_find", "SN-02",
+    refused(ENOTFOUND, station.signer["issue"].call, "duty_find", "", "SN-02",
             first[6])
 
 

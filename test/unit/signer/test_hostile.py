@@ -127,7 +127,7 @@ def sample(kind, csr):
         "outstanding": body("outstanding", 0, 10),
         "order_sign": body("order_sign", 0, order()),
         "duty_status": body("duty_status", 0),
-        "duty_find": body("duty_find", "SN-1", bytes(32)),
+        "duty_find": body("duty_find", "b7", "SN-1", bytes(32)),
         "status": body("status", 0),
     }[kind]
 
