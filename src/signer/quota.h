@@ -27,8 +27,9 @@ struct mm_quota_pair {
 	struct mm_bytes der;
 };
 
-/* Reads it, or makes it (make), else MM_ENOTFOUND; a torn last record, whose signature cannot have
- * left, is cut off (*cut: its bytes).  MM_EPOLICY: it was changed. */
+/* Reads it, or makes it (make), else MM_ENOTFOUND; a torn last record, whose
+ * signature cannot have left, is cut off (*cut: its bytes).  MM_EPOLICY: it
+ * was changed. */
 MM_MUST enum mm_err mm_quota_open(const char *path, bool make,
     struct mm_quota **out, uint64_t *cut, struct mm_why *why);
 void mm_quota_close(struct mm_quota **owner);
