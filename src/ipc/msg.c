@@ -150,8 +150,8 @@ const struct mm_field mm_outstanding_fields[] = {
 	U64(mm_outstanding, not_after_s),
 	FIXED(mm_outstanding, spki_sha256),
 	FIXED(mm_outstanding, tbs_sha256),
-	U64(mm_outstanding, crl),
 	TEXT(mm_outstanding, authority),
+	U64(mm_outstanding, crl),
 };
 const size_t mm_outstanding_nfields =
     sizeof(mm_outstanding_fields) / sizeof(mm_outstanding_fields[0]);
