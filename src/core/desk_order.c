@@ -92,9 +92,20 @@ put_profiles(const struct mm_desk *d, const struct mm_work_order *o,
 	return mm_buf_ok(out, why);
 }
 
+struct papers { /* that are made for this order; empty: none */
+	struct mm_buf list, fields;
+};
+
+static void
+papers_done(struct papers *p)
+{
+	mm_buf_done(&p->list);
+	mm_buf_wipe(&p->fields);
+}
+
 static enum mm_err
 build(struct mm_desk *d, const struct mm_production *b,
-    const struct mm_share *s, struct mm_work_order *o, struct mm_buf *list,
+    const struct mm_share *s, struct mm_work_order *o, struct papers *p,
     struct mm_why *why)
 {
 	*o = *b->order; /* its lists are borrowed */
@@ -103,7 +114,9 @@ build(struct mm_desk *d, const struct mm_production *b,
 	o->mode = b->mode;
 	o->share = s->n;
 	o->scrap = s->scrap;
-	return slice(d, s, o, list, why);
+	MM_TRY(slice(d, s, o, &p->list, why));
+	return mm_fields_cut(
+	    d->r, o, mm_buf_view(&p->list), &p->fields, why);
 }
 
 static enum mm_err
@@ -266,25 +279,22 @@ make(struct mm_desk *d, const struct mm_login *by,
 
 static enum mm_err
 put_file(struct mm_desk *d, const struct mm_work_order *o, struct mm_bytes note,
-    struct mm_bytes list, struct mm_buf *out, struct mm_why *why)
+    const struct papers *p, struct mm_buf *out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf profiles = MM_BUF_INIT(MM_PAPER_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf config = MM_BUF_INIT(MM_PAPER_MAX);
-	MM_OWN(mm_buf_done) struct mm_buf fields = MM_BUF_INIT(MM_PAPER_MAX);
 	struct mm_bytes paper[3];
 	size_t n = 0;
 
 	MM_TRY(put_profiles(d, o, &profiles, why));
-	if (list.n > 0)
-		paper[n++] = list;
+	if (p->list.n > 0)
+		paper[n++] = mm_buf_view(&p->list);
 	if (o->config_version > 0) {
 		MM_TRY(mm_paper_get(d->r, o->config_sha256, &config, why));
 		paper[n++] = mm_buf_view(&config);
 	}
-	if (!mm_zero(o->fields_sha256, 32)) {
-		MM_TRY(mm_paper_get(d->r, o->fields_sha256, &fields, why));
-		paper[n++] = mm_buf_view(&fields);
-	}
+	if (p->fields.n > 0)
+		paper[n++] = mm_buf_view(&p->fields);
 	return mm_work_file_encode(
 	    note, mm_buf_view(&profiles), paper, n, out, why);
 }
@@ -295,7 +305,9 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
     const struct mm_production *b, struct mm_station *s,
     const struct mm_line_ca *line, struct mm_buf *file, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf list = MM_BUF_INIT(MM_PAPER_MAX);
+	MM_OWN(papers_done)
+	struct papers p = { .list = MM_BUF_INIT(MM_PAPER_MAX),
+		.fields = MM_BUF_INIT(MM_PAPER_MAX) };
 	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_DOC_MAX);
 	MM_OWN(mm_work_order_free) struct mm_work_order *old = NULL;
 	const struct mm_share *share = mm_production_share_of(b, s->id);
@@ -310,15 +322,14 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 	if (s->removed)
 		return MM_FAIL(
 		    why, MM_ECONFLICT, "station %s was removed", s->id);
-	MM_TRY(build(d, b, share, &o, &list, why));
+	MM_TRY(build(d, b, share, &o, &p, why));
 	MM_TRY(stored(d, s->id, b->id, &note, why));
 	old = parse_stored(&note);
 	MM_TRY(mm_desk_line(d, by, old, line, &o, why));
 	MM_TRY(says_the_same(&o, old, &note, &same, why));
 	if (!same)
 		MM_TRY(make(d, by, b, s, &o, &note, why));
-	return put_file(
-	    d, &o, mm_buf_view(&note), mm_buf_view(&list), file, why);
+	return put_file(d, &o, mm_buf_view(&note), &p, file, why);
 }
 
 /* ---- extensions ---- */

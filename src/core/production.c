@@ -216,16 +216,43 @@ mm_production_share_of(const struct mm_production *b, const char *station)
 
 /* The first index that no share has, and what the shares sum up to. */
 static void
-sum_shares(const struct mm_production *b, int64_t *sum, int64_t *next)
+sum_shares(const struct mm_production *b, int64_t *sum, int64_t *scrap,
+    int64_t *next)
 {
-	*sum = *next = 0;
+	*sum = *scrap = *next = 0;
 	for (size_t i = 0; i < b->nshares; i++) {
 		const struct mm_share *s = &b->share[i];
 
 		*sum += s->n;
+		*scrap += s->scrap;
 		if (s->first + s->n + s->scrap > *next)
 			*next = s->first + s->n + s->scrap;
 	}
+}
+
+/* Its part of the scrap allowance: what others do not have, and never less
+ * than an order may have said already. */
+static void
+set_scrap(const struct mm_production *b, struct mm_share *s)
+{
+	int64_t part = b->scrap * s->n / b->quantity;
+	int64_t sum, scrap, next;
+
+	sum_shares(b, &sum, &scrap, &next);
+	if (part > b->scrap - (scrap - s->scrap))
+		part = b->scrap - (scrap - s->scrap);
+	if (part > s->scrap)
+		s->scrap = part;
+}
+
+/* see production.h */
+void
+mm_production_spread(struct mm_production *b)
+{
+	if (b->order->take == MM_WORK_NEXT)
+		return; /* their serial numbers are cut */
+	for (size_t i = 0; i < b->nshares; i++)
+		set_scrap(b, &b->share[i]);
 }
 
 /* With take "next" what was given stays: its serials may be printed. */
@@ -243,27 +270,60 @@ change_share(
 		    n < s->n ? "an order may be out already"
 			     : "its serial numbers are cut");
 	s->n = n;
-	s->scrap = b->scrap * n / b->quantity;
+	set_scrap(b, s);
 	return MM_OK;
 }
 
-static enum mm_err
-check_shares(const struct mm_production *b, struct mm_why *why)
+/* With take "next", two that have a serial number in common. */
+static bool
+share_serials(const struct mm_production *b)
 {
-	int64_t sum, next;
+	for (size_t i = 0; i < b->nshares; i++) {
+		const struct mm_share *x = &b->share[i];
 
-	sum_shares(b, &sum, &next);
+		for (size_t k = 0; k < i; k++) {
+			const struct mm_share *y = &b->share[k];
+
+			if (x->first < y->first + y->n + y->scrap &&
+			    y->first < x->first + x->n + x->scrap)
+				return true;
+		}
+	}
+	return false;
+}
+
+static enum mm_err
+check_cut(const struct mm_production *b, int64_t next, struct mm_why *why)
+{
+	if (next > mm_production_serials(b))
+		return MM_FAIL(why, MM_EINPUT,
+		    "shares: %lld serial numbers "
+		    "are wanted, the batch has %lld",
+		    (long long)next, (long long)mm_production_serials(b));
+	if (share_serials(b))
+		return MM_FAIL(why, MM_EINPUT,
+		    "shares: two of them have a serial number in common");
+	return MM_OK;
+}
+
+/* see production.h */
+enum mm_err
+mm_production_check(const struct mm_production *b, struct mm_why *why)
+{
+	int64_t sum, scrap, next;
+
+	sum_shares(b, &sum, &scrap, &next);
 	if (sum > b->quantity)
 		return MM_FAIL(why, MM_EINPUT,
 		    "shares: %lld in all, the "
 		    "batch has %lld",
 		    (long long)sum, (long long)b->quantity);
-	if (b->order->take == MM_WORK_NEXT && next > mm_production_serials(b))
+	if (scrap > b->scrap)
 		return MM_FAIL(why, MM_EINPUT,
-		    "shares: %lld serial numbers "
-		    "are wanted, the batch has %lld",
-		    (long long)next, (long long)mm_production_serials(b));
-	return MM_OK;
+		    "shares: %lld may be scrapped in all, %lld of the batch",
+		    (long long)scrap, (long long)b->scrap);
+	return b->order->take == MM_WORK_NEXT ? check_cut(b, next, why)
+					      : MM_OK;
 }
 
 /* see production.h */
@@ -272,7 +332,7 @@ mm_production_share(
     struct mm_production *b, const char *station, int64_t n, struct mm_why *why)
 {
 	struct mm_share *s = b->share;
-	int64_t sum, next;
+	int64_t sum, scrap, next;
 
 	if (!mm_name_valid(station) || n < 1 || n > MM_WORK_SHARE_MAX)
 		return MM_FAIL(why, MM_EINPUT,
@@ -282,18 +342,18 @@ mm_production_share(
 		s++;
 	if (s < b->share + b->nshares) {
 		MM_TRY(change_share(b, s, n, why));
-		return check_shares(b, why);
+		return mm_production_check(b, why);
 	}
 	if (b->nshares == MM_PRODUCTION_SHARES_MAX)
 		return MM_FAIL(why, MM_EINPUT, "at most %d stations",
 		    MM_PRODUCTION_SHARES_MAX);
-	sum_shares(b, &sum, &next);
+	sum_shares(b, &sum, &scrap, &next);
 	*s = (struct mm_share){ .n = n,
-		.scrap = b->scrap * n / b->quantity,
 		.first = b->order->take == MM_WORK_NEXT ? next : 0 };
 	strcpy(s->station, station);
 	b->nshares++;
-	return check_shares(b, why);
+	set_scrap(b, s);
+	return mm_production_check(b, why);
 }
 
 static const bool may_become[MM_WORK_STATE_COUNT][MM_WORK_STATE_COUNT] = {

@@ -52,6 +52,13 @@ int64_t mm_production_serials(const struct mm_production *b);
  * after the last.  MM_EINPUT. */
 MM_MUST enum mm_err mm_production_share(struct mm_production *b,
     const char *station, int64_t n, struct mm_why *why);
+/* After the batch has grown: its shares have their part of what may be
+ * scrapped; none becomes less. */
+void mm_production_spread(struct mm_production *b);
+/* MM_EINPUT: shares that are more than the batch, or have a serial number in
+ * common. */
+MM_MUST enum mm_err mm_production_check(
+    const struct mm_production *b, struct mm_why *why);
 /* open and paused become each other, both become closed; MM_ECONFLICT. */
 MM_MUST enum mm_err mm_production_become(
     struct mm_production *b, int state, struct mm_why *why);

@@ -22,6 +22,12 @@ MM_MUST enum mm_err mm_production_plan(
 MM_MUST enum mm_err mm_station_store(struct mm_desk *d, struct mm_station *s,
     const struct mm_entry *e, struct mm_why *why);
 
+/* The paper with devices' fields that goes with the order, whose serial
+ * numbers (list, "" with a run) are the station's; its hash into o. */
+MM_MUST enum mm_err mm_fields_cut(struct mm_store_reader *r,
+    struct mm_work_order *o, struct mm_bytes list, struct mm_buf *out,
+    struct mm_why *why);
+
 /* A batch's or a station's document, whose body stays body's. */
 MM_MUST enum mm_err mm_production_doc(struct mm_store_reader *r,
     enum mm_doc_kind kind, const char *id, struct mm_doc *out,

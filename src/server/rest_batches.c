@@ -401,7 +401,8 @@ extend(struct mm_production *b, const struct change *c, struct mm_why *why)
 		    (long long)mm_production_serials(b));
 	b->order->share = b->quantity;
 	b->order->scrap = b->scrap;
-	return MM_OK;
+	mm_production_spread(b);
+	return mm_production_check(b, why);
 }
 
 enum mm_err

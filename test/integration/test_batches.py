@@ -333,6 +333,58 @@ def test_shares_are_within_the_quantity(factory):
     assert sum(s["scrap"] for s in b["shares"]) <= 2
 
 
+def test_scrap_is_shared_out_when_it_grows(factory):
+    """Also to the shares that are not named again; never more in all."""
+    for i in (1, 2, 3):
+        factory.station(f"spread-{i}")
+    share = lambda **n: [{"station": k.replace("_", "-"), "share": v}
+                         for k, v in n.items()]
+    parts = lambda b: [s["scrap"] for s in b["shares"]]
+    name = factory.batch(10, shares=share(spread_1=5, spread_2=5))["id"]
+    b = factory.change(name, "extend", reason="bad parts", scrap=4)
+    assert parts(b) == [2, 2]
+    order = factory.w.rest("POST", f"/batches/{name}/order",
+                           {"station": "spread-1"}).json["order"]
+    assert '"share":5,"scrap":2,' in order
+    # more units with the same allowance: none loses what it was told
+    b = factory.change(name, "extend", reason="more", quantity=40)
+    assert parts(b) == [2, 2]
+    b = factory.change(name, "shares", shares=share(spread_3=30))
+    assert parts(b) == [2, 2, 0]
+    b = factory.change(name, "extend", reason="bad parts", scrap=9)
+    assert parts(b) == [2, 2, 5] and sum(parts(b)) <= 9
+
+
+def test_a_station_has_the_rows_of_its_own_serials(factory):
+    """With take next; other stations' devices are none of its business."""
+    for i in (1, 2):
+        factory.station(f"rows-{i}")
+    table = {"columns": ["psk", "device"],
+             "rows": [[f"s3cret-{n}", f"RW-{n:02}"] for n in range(1, 7)]}
+    name = factory.batch(
+        4, scrap=2, take="next", serials="RW-{01..06}",
+        configuration={"version": 1, "template": '{"psk": "{{psk}}"}',
+                       **table},
+        shares=[{"station": "rows-1", "share": 2},
+                {"station": "rows-2", "share": 2}])["id"]
+    had = []
+    for station in ("rows-1", "rows-2"):
+        file = factory.w.rest("POST", f"/batches/{name}/order",
+                              {"station": station}).json
+        assert "order" in file, file
+        line = json.loads(file["order"].split("\n")[1])
+        rows, = [p for p in file["papers"] if "columns" in p]
+        assert sha256(rows) == line["fields_sha256"]
+        rows = json.loads(rows)
+        assert rows["columns"] == ["psk", "device"]
+        had.append([r[1] for r in rows["rows"]])
+        for other in table["rows"]:
+            assert (other[0] in json.dumps(file)) == (other[1] in had[-1])
+        assert factory.w.rest("POST", f"/batches/{name}/order", {
+            "station": station}).json == file  # the same once more
+    assert had == [["RW-01", "RW-02", "RW-03"], ["RW-04", "RW-05", "RW-06"]]
+
+
 def test_two_stations_race_for_the_last_unit(factory):
     """Exactly one gets it, each time; what is lost is settled."""
     keys = [factory.station(f"race-{i}") for i in range(4)]
