@@ -276,6 +276,7 @@ def test_import(gauge):
 
 
 def test_import_names_what_is_wrong(gauge):
+    assert device(gauge, "J-10", hw_rev="A").status == 201
     given = rows("J", 2) + [
         {"id": "J 3", "product": "gauge"},
         {"id": "J-4"},
@@ -285,7 +286,7 @@ def test_import_names_what_is_wrong(gauge):
         {"id": "J-8", "product": "gauge", "colour": 1},
         "J-9",
         {"id": "j-1", "product": "gauge", "attributes": {"hw_rev": "K"}},
-        {"id": "G-1", "product": "gauge", "attributes": {"hw_rev": "K"}},
+        {"id": "J-10", "product": "gauge", "attributes": {"hw_rev": "K"}},
     ]
     want = [(3, "id"), (4, "product"), (5, "product"),
             (6, "attributes.hw_rev"), (7, "attributes.hw_rev"),
