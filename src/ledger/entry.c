@@ -141,6 +141,33 @@ static const enum mm_entry_form forms[MM_ENTRY_FIELD_COUNT] = {
 	[MM_F_SIZE] = MM_FORM_NUMBER,
 };
 
+/* Names differ in length, most of them: that is asked first. */
+static const uint8_t field_n[MM_ENTRY_FIELD_COUNT] = {
+#define X(e, name) [e] = sizeof(name) - 1,
+	MM_ENTRY_FIELDS(X)
+#undef X
+}, type_n[MM_ENTRY_TYPE_COUNT] = {
+#define X(e, name, help) [e] = sizeof(name) - 1,
+	MM_ENTRY_TYPES(X)
+#undef X
+};
+
+static bool
+is_named(const char *candidate, size_t n, struct mm_bytes name)
+{
+	return n == name.n && memcmp(candidate, name.p, n) == 0;
+}
+
+/* see entry_table.h */
+unsigned
+mm_entry_field_named(struct mm_bytes name, unsigned from)
+{
+	while (from < MM_ENTRY_FIELD_COUNT &&
+	    !is_named(mm_entry_field_names[from], field_n[from], name))
+		from++;
+	return from;
+}
+
 /* see entry_table.h */
 enum mm_entry_form
 mm_entry_field_form(enum mm_entry_field f)
@@ -162,7 +189,7 @@ mm_entry_type_of(struct mm_bytes name)
 	unsigned t = 0;
 
 	while (t < MM_ENTRY_TYPE_COUNT &&
-	    !mm_bytes_eq(mm_bytes_of(types[t].name), name))
+	    !is_named(types[t].name, type_n[t], name))
 		t++;
 	return (enum mm_entry_type)t;
 }

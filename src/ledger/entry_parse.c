@@ -69,15 +69,6 @@ get_later(struct scan *s, struct mm_bytes name)
 	return (mm_canon_skip(&s->c, "\"") ? mm_canon_text(&s->c) : mm_canon_digits(&s->c)) != NULL;
 }
 
-static unsigned
-field_of(struct mm_bytes name, unsigned from)
-{
-	while (from < MM_ENTRY_FIELD_COUNT &&
-	    !mm_bytes_eq(name, mm_bytes_of(mm_entry_field_names[from])))
-		from++;
-	return from;
-}
-
 /* Fields come in order, so each name is looked for behind the last. */
 static bool
 get_field(struct scan *s, struct mm_entry_read *r, unsigned *next)
@@ -89,12 +80,12 @@ get_field(struct scan *s, struct mm_entry_read *r, unsigned *next)
 	if (quote == NULL)
 		return false;
 	name = mm_rd_take(&s->c.in, (size_t)(quote - s->c.in.p));
-	f = field_of(name, *next);
+	f = mm_entry_field_named(name, *next);
 	if (!mm_canon_skip(&s->c, "\":"))
 		return false;
 	if (f == MM_ENTRY_FIELD_COUNT) {
 		r->later = true;
-		return field_of(name, 0) == f && get_later(s, name);
+		return mm_entry_field_named(name, 0) == f && get_later(s, name);
 	}
 	if (mm_entry_field_form((enum mm_entry_field)f) == MM_FORM_NUMBER)
 		r->e.field[f] = mm_canon_digits(&s->c);

@@ -11,6 +11,8 @@ enum mm_entry_form {
 };
 
 extern const char *const mm_entry_field_names[MM_ENTRY_FIELD_COUNT];
+/* The field of that name from one on, or MM_ENTRY_FIELD_COUNT. */
+unsigned mm_entry_field_named(struct mm_bytes name, unsigned from);
 enum mm_entry_form mm_entry_field_form(enum mm_entry_field f);
 bool mm_entry_form_holds(enum mm_entry_form form, const char *v);
 /* Whether entries of that type have that field. */
