@@ -117,17 +117,13 @@ check_one(const struct mm_work_order *old, const struct mm_line_ca *given,
 	return MM_OK;
 }
 
-/* see production.h */
-enum mm_err
-mm_desk_line(struct mm_desk *d, const struct mm_login *by,
+static enum mm_err
+pick(struct mm_desk *d, const struct mm_login *by,
     const struct mm_work_order *old, const struct mm_line_ca *given,
     struct mm_work_order *o, struct mm_why *why)
 {
 	uint8_t cert[32];
 
-	MM_TRY(check_one(old, given, o, why));
-	if (o->mode != MM_WORK_OFFLINE)
-		return MM_OK;
 	if (old != NULL && old->ca_chain.n > 0) {
 		o->ca_chain = old->ca_chain;
 		o->ca_key = old->ca_key;
@@ -141,5 +137,21 @@ mm_desk_line(struct mm_desk *d, const struct mm_login *by,
 	o->ca_key = given->key;
 	strcpy(o->ca_name, given->name);
 	strcpy(o->ca_url, given->url);
+	return MM_OK;
+}
+
+/* see production.h; what ends a batch brings no key: the station is to destroy
+ * the one that it has */
+enum mm_err
+mm_desk_line(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_work_order *old, const struct mm_line_ca *given,
+    struct mm_work_order *o, struct mm_why *why)
+{
+	MM_TRY(check_one(old, given, o, why));
+	if (o->mode != MM_WORK_OFFLINE)
+		return MM_OK;
+	MM_TRY(pick(d, by, old, given, o, why));
+	if (o->state == MM_WORK_CLOSED)
+		o->ca_key = (struct mm_bytes){ 0 };
 	return MM_OK;
 }

@@ -65,6 +65,7 @@
 	X(MM_E_ORDER_SIGNED,    "order.signed", "a station's work order; detail_sha256 is that of its text") \
 	X(MM_E_ORDER_EXTENDED,  "order.extended", "a line to be scanned gives an order a larger share or a later end; number is the order's, detail_sha256 is that of what is signed") \
 	X(MM_E_LINE_ASSIGNED,   "line.assigned", "a line CA is one station's, for one batch, from now on; detail_sha256 is that of its sealed key") \
+	X(MM_E_LINE_DESTROYED,  "line.destroyed", "a station destroyed its copy of a line CA's key, when its batch was closed by the order of that number; serial is the CA's own") \
 	X(MM_E_UNITS_REPORTED,  "units.reported", "a station told what became of count units; detail_sha256 is that of its request")
 
 enum mm_entry_type {

@@ -20,6 +20,7 @@ static const char *const kinds[MM_J_KINDS] = {
 	[MM_J_ORDER] = "order",
 	[MM_J_EXTENSION] = "extension",
 	[MM_J_EXPORT] = "export",
+	[MM_J_DESTROYED] = "destroyed",
 };
 
 #define COL(key, type, f, must)                                      \

@@ -43,6 +43,9 @@ enum mm_journal_kind {
 	MM_J_EXPORT,      /* a line CA's key was sealed for a station; issuer:
 			   * the CA, device: the station, spki: the key that
 			   * opens it, tbs: what left */
+	MM_J_DESTROYED,   /* a station's copy of a line CA's key, at the end
+			   * of its batch; number: the order's, authority as
+			   * there */
 	MM_J_KINDS
 };
 const char *mm_journal_kind_name(enum mm_journal_kind k);

@@ -184,6 +184,8 @@ mm_duty_open_ca(const struct mm_config *conf, const struct mm_work_order *o,
 	MM_TRY(take_chain(o->ca_chain, ca, why));
 	MM_TRY(mm_issuer_make(
 	    &ca->issuer, &named, o->ca_url, mm_buf_view(&ca->der), why));
+	if (o->ca_key.n == 0) /* it is closed */
+		return MM_OK;
 	MM_TRY(unwrap(conf, o->ca_key, pass, &ca->key, why));
 	return mm_ca_check_pair(ca, why);
 }

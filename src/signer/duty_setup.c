@@ -184,6 +184,58 @@ keep(struct taking *t, const char *what, struct mm_bytes data,
 	return mm_file_replace_locked(path, data, 0600, why);
 }
 
+/* Whether the batch's order that is here has the line CA's key. */
+static enum mm_err
+has_key(const char *path, bool *has, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
+	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
+	enum mm_err rc = mm_file_read(path, &b, why);
+	struct mm_bytes text;
+
+	*has = false;
+	if (rc == MM_ENOTFOUND) {
+		*why = (struct mm_why){ 0 };
+		return MM_OK;
+	}
+	MM_TRY(rc);
+	MM_TRY(mm_note_text(mm_buf_view(&b), &text, why));
+	MM_TRY(mm_work_order_parse(text, &o, why));
+	*has = o->ca_key.n > 0;
+	return MM_OK;
+}
+
+static enum mm_err
+journal_destroyed(struct taking *t, struct mm_why *why)
+{
+	const struct mm_work_order *o = t->order;
+	struct mm_journal_line l = { .kind = MM_J_DESTROYED,
+		.number = (uint64_t)o->number };
+
+	snprintf(l.issuer, sizeof(l.issuer), "%s",
+	    o->ca_name[0] != '\0' ? o->ca_name : o->batch);
+	snprintf(l.authority, sizeof(l.authority), "batch:%s", o->batch);
+	MM_TRY(mm_setup_record(t->s, why));
+	return mm_record_write(t->s->record, &l, 1, why);
+}
+
+/* The batch is closed: its key is overwritten where it lies, not only
+ * replaced.  What is killed in between is taken again. */
+static enum mm_err
+destroy(struct taking *t, struct mm_why *why)
+{
+	char path[MM_PATH_MAX + 1];
+	bool has;
+
+	MM_TRY(mm_duty_path(
+	    &t->s->conf->set, t->order->batch, "order", path, why));
+	MM_TRY(has_key(path, &has, why));
+	if (!has)
+		return MM_OK;
+	MM_TRY(journal_destroyed(t, why));
+	return mm_file_wipe(path, why);
+}
+
 /* First the number: what was cut off here is taken again, nothing older. */
 static enum mm_err
 keep_all(struct taking *t, struct mm_why *why)
@@ -269,6 +321,8 @@ take_order(struct taking *t, struct mm_why *why)
 	MM_TRY(split(mm_buf_view(&b), &t->file, why));
 	MM_TRY(check_order(t, why));
 	MM_TRY(check_ca(t, why));
+	if (t->order->state == MM_WORK_CLOSED && t->order->ca_key.n == 0)
+		MM_TRY(destroy(t, why));
 	MM_TRY(keep_all(t, why));
 	return tell_order(t, why);
 }

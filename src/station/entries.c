@@ -119,7 +119,7 @@ static bool
 note_cert(struct mm_entries *e, struct mm_bytes json)
 {
 	static const char *const types[] = { "certificate.issued",
-		"certificate.confirmed" };
+		"certificate.confirmed", "line.destroyed" };
 	struct mm_entry_view v;
 	struct cert *c;
 

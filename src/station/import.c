@@ -39,7 +39,22 @@ keep(const struct mm_station_conf *conf, const struct mm_work_order *o,
 	MM_TRY(mm_order_path(conf, "", path, sizeof(path), why));
 	MM_TRY(mm_dir_make(path, 0750, why));
 	MM_TRY(mm_order_path(conf, o->batch, path, sizeof(path), why));
+	if (o->ca_key.n == 0) /* what lies there has the line CA's, sealed */
+		MM_TRY(mm_file_wipe(path, why));
 	return mm_file_replace(path, json, 0640, why);
+}
+
+/* The station's ledger says that the key is gone. */
+static enum mm_err
+enter_end(const struct mm_station_conf *conf, const struct mm_work_order *o,
+    struct mm_why *why)
+{
+	MM_OWN(mm_own_close) struct mm_own *own = NULL;
+
+	return o->ca_key.n > 0
+	    ? MM_OK
+	    : mm_own_open_batch(
+		  conf, o->batch, MM_OWN_WAIT_MS, &own, why);
 }
 
 /* Its words are those of the signer, which has verified it. */
@@ -57,7 +72,8 @@ take(const struct mm_station_conf *conf, const struct mm_work_file *f,
 	MM_TRY(mm_work_file_check(f, o, why));
 	MM_TRY(pack(f, o, &stream, why));
 	MM_TRY(mm_order_take(conf, mm_buf_view(&stream), said, why));
-	return keep(conf, o, json, why);
+	MM_TRY(keep(conf, o, json, why));
+	return enter_end(conf, o, why);
 }
 
 static enum mm_err

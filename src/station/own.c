@@ -358,23 +358,23 @@ start_by(struct mm_own *o, const char *batch, int64_t until_ms,
 }
 
 static enum mm_err
-open_all(struct mm_own *o, int64_t wait_ms, struct mm_why *why)
+open_all(struct mm_own *o, const char *batch, int64_t wait_ms,
+    struct mm_why *why)
 {
-	char batch[MM_NAME_MAX + 1];
 	struct mm_hello_rep hello;
 
-	MM_TRY(mm_order_pick(o->conf, batch, why));
 	MM_TRY(load_order(o, batch, why));
 	MM_TRY(start_by(o, batch, mm_mono_ms() + wait_ms, &hello, why));
 	MM_TRY(check_same(o, why));
 	MM_TRY(open_ledger(o, &hello, why));
-	return settle(o, why);
+	MM_TRY(settle(o, why));
+	return mm_own_enter_end(o, why);
 }
 
 /* see own.h */
 enum mm_err
-mm_own_open(const struct mm_station_conf *conf, int64_t wait_ms,
-    struct mm_own **out, struct mm_why *why)
+mm_own_open_batch(const struct mm_station_conf *conf, const char *batch,
+    int64_t wait_ms, struct mm_own **out, struct mm_why *why)
 {
 	MM_OWN(mm_own_close) struct mm_own *o = calloc(1, sizeof(*o));
 
@@ -388,9 +388,20 @@ mm_own_open(const struct mm_station_conf *conf, int64_t wait_ms,
 	mm_buf_init(&o->list, LIST_MAX + 2);
 	mm_buf_init(&o->chain_pem, PEM_MAX);
 	mm_buf_init(&o->checkpoint, MM_NOTE_MAX);
-	MM_TRY(open_all(o, wait_ms, why));
+	MM_TRY(open_all(o, batch, wait_ms, why));
 	*out = MM_MOVE(o);
 	return MM_OK;
+}
+
+/* see own.h */
+enum mm_err
+mm_own_open(const struct mm_station_conf *conf, int64_t wait_ms,
+    struct mm_own **out, struct mm_why *why)
+{
+	char batch[MM_NAME_MAX + 1];
+
+	MM_TRY(mm_order_pick(conf, batch, why));
+	return mm_own_open_batch(conf, batch, wait_ms, out, why);
 }
 
 /* see own.h */

@@ -38,6 +38,10 @@ struct mm_own {
 #define MM_OWN_WAIT_MS 5000
 MM_MUST enum mm_err mm_own_open(const struct mm_station_conf *conf,
     int64_t wait_ms, struct mm_own **out, struct mm_why *why);
+/* The same with the order of that batch. */
+MM_MUST enum mm_err mm_own_open_batch(const struct mm_station_conf *conf,
+    const char *batch, int64_t wait_ms, struct mm_own **out,
+    struct mm_why *why);
 /* Ends the signer, and waits for it. */
 void mm_own_close(struct mm_own **owner);
 /* What it may still make.  MM_ENOTFOUND: the signer is gone. */

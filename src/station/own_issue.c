@@ -191,6 +191,38 @@ mm_own_confirm(struct mm_own *o, const char *device, const char *serial,
 	return mm_own_enter(o, &e, why);
 }
 
+/* see own_priv.h; the signer has destroyed it, or it would not have taken the
+ * order: an order without the key closes its batch */
+enum mm_err
+mm_own_enter_end(struct mm_own *o, struct mm_why *why)
+{
+	const struct mm_work_order *order = o->order;
+	struct mm_rd r = mm_rd_over(order->ca_chain);
+	const char *name = order->ca_name;
+	struct mm_entry e = { .type = MM_E_LINE_DESTROYED,
+		.at_ms = mm_own_now(),
+		.field = { [MM_F_ACTOR] = "station",
+		    [MM_F_BATCH] = order->batch,
+		    [MM_F_STATION] = order->station,
+		    [MM_F_ISSUER] = *name != '\0' ? name : order->batch } };
+	char serial[41], number[24];
+	struct mm_cert ca;
+	uint64_t at;
+
+	if (order->ca_key.n > 0)
+		return MM_OK;
+	MM_TRY(mm_cert_walk(mm_der_take_whole(&r, MM_DER_SEQ), &ca, why));
+	if (ca.serial.n * 2 >= sizeof(serial))
+		return MM_FAIL(why, MM_EINPUT, "order: its CA's serial");
+	mm_hex_text(ca.serial.p, ca.serial.n, serial);
+	if (mm_entries_find(o->entries, serial, MM_ENTRIES_DESTROYED, &at))
+		return MM_OK;
+	snprintf(number, sizeof(number), "%" PRId64, order->number);
+	e.field[MM_F_SERIAL] = serial;
+	e.field[MM_F_NUMBER] = number;
+	return mm_own_enter(o, &e, why);
+}
+
 /* ---- receipts ---- */
 
 /* The signer has hashed each entry when it was made: what it signed is not to

@@ -78,6 +78,8 @@ judge(struct mm_export *x, uint64_t index, const struct mm_entry *e,
 	case MM_E_CERT_CONFIRMED:
 		return mm_export_confirmed(
 		    x, index, e, text_of(line, "proof"), why);
+	case MM_E_LINE_DESTROYED:
+		return MM_OK;
 	default:
 		if (e->type != MM_E_LEDGER_OPENED || index != 0)
 			mm_export_fault(x, index, "",

@@ -184,7 +184,9 @@ mm_work_order_check(const struct mm_work_order *o, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "order: on_conflict replace "
 		    "is for test orders alone");
 	if ((o->mode == MM_WORK_OFFLINE) != (o->ca_chain.n > 0) ||
-	    (o->ca_chain.n > 0) != (o->ca_key.n > 0))
+	    (o->ca_chain.n == 0 && o->ca_key.n > 0) ||
+	    (o->ca_chain.n > 0 && o->ca_key.n == 0 &&
+	    o->state != MM_WORK_CLOSED))
 		return MM_FAIL(why, MM_EINPUT, "order: a line CA and its key "
 		    "go with mode offline, and only there");
 	if ((o->ca_chain.n == 0 || o->ca_name[0] == '\0') &&

@@ -120,7 +120,8 @@ struct mm_work_order {
 	uint8_t fields_sha256[32];     /* that with fields, or zero */
 	/* The line CA, with MM_WORK_OFFLINE: certificates in DER, the CA's
 	 * first, each signed by the next; its key, encrypted for the
-	 * station's signer (CMS, RFC 5083, 5753: a PKCS#8 key within). */
+	 * station's signer (CMS, RFC 5083, 5753: a PKCS#8 key within).  An
+	 * order that closes its batch brings none. */
 	struct mm_bytes ca_chain, ca_key;
 	/* The line CA's name at the centre and the URL that the world knows
 	 * this by: where its certificates say that their CRLs are; or "". */

@@ -74,10 +74,12 @@ class Lone(Station):
         return json.loads(run(*self.argv("import", "--order", order,
                                          "--json")).stdout)
 
+    def journal(self):
+        text = (self.dir / "own/journal.jsonl").read_text()
+        return [json.loads(x) for x in text.splitlines()]
+
     def signed(self):
-        journal = (self.dir / "own/journal.jsonl").read_text()
-        return [x for x in map(json.loads, journal.splitlines())
-                if x["kind"] == "certificate"]
+        return [x for x in self.journal() if x["kind"] == "certificate"]
 
 
 class Line:
@@ -184,6 +186,58 @@ def test_from_the_centre_to_the_station_and_back(centre, tmp_path):
         s.close()
         if w.daemon is None:
             w.start()
+
+
+def test_a_closed_batch_leaves_no_key(centre, tmp_path):
+    s = new(centre, tmp_path, "end-1")
+    try:
+        name, file = centre.line_ca(s, "end")
+        centre.again()
+        centre.batch("end", "end-1=2", "--mode", "offline")
+        first = centre.order("end", s, "--line-ca", file).read_text()
+        s.imports(centre.w.dir / "end-end-1.json")
+        s.plug()
+        s.passes("END-01")
+        key = json.loads(file.read_text())["ca_key"]
+        places = [s.dir / "own/orders/end.order",
+                  s.dir / "state/orders/end.json"]
+        assert all(key in p.read_text() for p in places)
+        centre.w.cli("batch", "close", "end", "--reason", "done")
+        last = centre.order("end", s)
+        assert key in first and key not in last.read_text()
+        for again in (False, True):  # the stick comes twice
+            said = s.imports(last)
+            assert (said["state"], said["again"]) == ("closed", again)
+        assert not any(key in p.read_text(errors="replace")
+                       for folder in ("own", "state")
+                       for p in (s.dir / folder).rglob("*") if p.is_file())
+        # its own signer's journal and its ledger say so, once
+        (line,) = [x for x in s.journal() if x["kind"] == "destroyed"]
+        assert (line["issuer"], line["authority"], line["number"]) == (
+            name, "batch:end", 2)
+        run(*s.argv("export", "--out", s.dir / "l.jsonl"))
+        entries = [json.loads(json.loads(x)["entry"]) for x in
+                   (s.dir / "l.jsonl").read_text().splitlines()[1:-1]]
+        (e,) = [e for e in entries if e["type"] == "line.destroyed"]
+        assert (e["batch"], e["station"], e["issuer"], e["number"]) == (
+            "end", "end-1", name, 2)
+        one = s.dir / "one.json"
+        one.write_text(first)
+        p = centre.w.cli("line", "check", s.dir / "l.jsonl", one, last,
+                         "--key", s.made["ledger_key"])
+        assert "1 certificates, 1 proved, 0 faults" in p.stdout
+        # nothing is made any more, and the board that was made is known
+        s.unplug()
+        s.blank(1)
+        s.plug()
+        code, a = s.provision("END-02")
+        assert (code, a["reason"]) == (3, "order") and "closed" in a["note"]
+        # an old stick brings nothing back
+        p = run(*s.argv("import", "--order", one, "--json"), check=False)
+        assert p.returncode == 3 and "older" in p.stdout
+        assert key not in places[0].read_text()
+    finally:
+        s.close()
 
 
 def test_a_line_ca_is_one_orders(centre, tmp_path):

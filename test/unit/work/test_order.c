@@ -145,6 +145,20 @@ replace_in_production(struct mm_work_order *o)
 	o->on_conflict = MM_WORK_REPLACE;
 }
 static void
+paused_without_key(struct mm_work_order *o)
+{
+	o->state = MM_WORK_PAUSED;
+	o->ca_key.n = 0;
+}
+
+static void
+closed_with_key_alone(struct mm_work_order *o)
+{
+	o->state = MM_WORK_CLOSED;
+	o->ca_chain.n = 0;
+}
+
+static void
 offline_without_key(struct mm_work_order *o)
 {
 	o->ca_key.n = 0;
@@ -232,6 +246,8 @@ static const struct {
 	{ "scrap over share", scrap_over_share }, { "too many", too_many },
 	{ "replace in production", replace_in_production },
 	{ "offline without a key", offline_without_key },
+	{ "paused without a key", paused_without_key },
+	{ "closed with a key and no CA", closed_with_key_alone },
 	{ "online with a key", online_with_key },
 	{ "paper without configuration", no_config },
 	{ "run and list", run_and_list }, { "no serials", no_serials },
