@@ -53,6 +53,10 @@ mm_production_plan(
 	put_shares(b, &j);
 	mm_json_str(&j, "note", b->note);
 	mm_json_str(&j, "salt", b->salt);
+	if (b->low[0] != '\0') {
+		mm_json_str(&j, "low", b->low);
+		mm_json_str(&j, "high", b->high);
+	}
 	mm_json_strn(&j, "order", mm_buf_view(&text));
 	mm_json_close(&j, '}');
 	return mm_buf_ok(out, why);
@@ -101,6 +105,16 @@ read_word(const json_t *o, const char *name, const char *const *words, size_t n,
 	return *out >= 0;
 }
 
+/* Those of a run, or of a list that was made before they were noted, stay
+ * empty. */
+static void
+read_bounds(const json_t *plan, struct mm_production *b)
+{
+	if (!text_of(plan, "low", b->low, sizeof(b->low)) ||
+	    !text_of(plan, "high", b->high, sizeof(b->high)))
+		b->low[0] = b->high[0] = '\0';
+}
+
 static bool
 read_plan(const json_t *plan, struct mm_production *b)
 {
@@ -108,6 +122,7 @@ read_plan(const json_t *plan, struct mm_production *b)
 
 	b->quantity = json_integer_value(json_object_get(plan, "quantity"));
 	b->scrap = json_integer_value(json_object_get(plan, "scrap"));
+	read_bounds(plan, b);
 	return read_word(plan, "mode", mm_work_mode_words, MM_WORK_MODE_COUNT,
 		   &b->mode) &&
 	       read_shares(json_object_get(plan, "shares"), b) &&
@@ -369,106 +384,5 @@ mm_production_become(struct mm_production *b, int state, struct mm_why *why)
 		return MM_FAIL(why, MM_ECONFLICT, "batch %s is %s", b->id,
 		    mm_work_state_words[b->state]);
 	b->state = state;
-	return MM_OK;
-}
-
-/* see production.h */
-bool
-mm_production_overlaps(
-    const struct mm_production *a, const struct mm_production *b)
-{
-	struct mm_serials x, y;
-
-	if (mm_serials_parse(a->order->serials, &x, NULL) != MM_OK ||
-	    mm_serials_parse(b->order->serials, &y, NULL) != MM_OK)
-		return false;
-	return strcasecmp(x.prefix, y.prefix) == 0 &&
-	       strcasecmp(x.suffix, y.suffix) == 0 && x.digits == y.digits &&
-	       x.first <= y.last && y.first <= x.last;
-}
-
-/* ---- beside the other batches ---- */
-
-struct others {
-	const struct mm_production *b; /* NULL: looks for the next number */
-	const char *product;
-	char prefix[MM_NAME_MAX + 2];
-	uint64_t last; /* the highest of that prefix */
-	char next[MM_DOC_ID_MAX + 1];
-	unsigned n;
-};
-
-static enum mm_err
-look_at(const struct mm_production *it, struct others *o, struct mm_why *why)
-{
-	struct mm_serials run;
-
-	if (o->b != NULL && strcmp(it->id, o->b->id) != 0 &&
-	    mm_production_overlaps(it, o->b))
-		return MM_FAIL(why, MM_ECONFLICT,
-		    "serials: batch %s has some "
-		    "of them: %s",
-		    it->id, it->order->serials);
-	if (o->b == NULL &&
-	    mm_serials_parse(it->order->serials, &run, NULL) == MM_OK &&
-	    strcmp(run.prefix, o->prefix) == 0 && run.suffix[0] == '\0' &&
-	    run.last > o->last)
-		o->last = run.last;
-	return MM_OK;
-}
-
-static enum mm_err
-one_other(void *ctx, const void *row, const char *next, struct mm_why *why)
-{
-	MM_OWN(mm_production_free) struct mm_production *it = NULL;
-	struct others *o = ctx;
-
-	o->n++;
-	(void)!mm_text_copy(o->next, sizeof(o->next), mm_bytes_of(next));
-	MM_TRY(mm_production_parse(row, &it, why));
-	return look_at(it, o, why);
-}
-
-static enum mm_err
-each_other(struct mm_store_reader *r, struct others *o, struct mm_why *why)
-{
-	struct mm_list l = { .most = 1000, .state = -1 };
-
-	do {
-		o->n = 0;
-		(void)!mm_text_copy(
-		    l.after, sizeof(l.after), mm_bytes_of(o->next));
-		MM_TRY(
-		    mm_list_docs(r, MM_DOC_BATCH, "", &l, one_other, o, why));
-	} while (o->n == l.most);
-	return MM_OK;
-}
-
-/* see production.h */
-enum mm_err
-mm_production_alone(struct mm_store_reader *r, const struct mm_production *b,
-    struct mm_why *why)
-{
-	struct others o = { .b = b };
-
-	return b->order->serials[0] == '\0' ? MM_OK : each_other(r, &o, why);
-}
-
-/* see production.h */
-enum mm_err
-mm_production_next_free(struct mm_store_reader *r, const char *product,
-    int64_t n, char serials[MM_SERIALS_TEXT], struct mm_why *why)
-{
-	struct others o = { .product = product };
-	struct mm_serials run = { .digits = 6 };
-
-	snprintf(o.prefix, sizeof(o.prefix), "%s-", product);
-	MM_TRY(each_other(r, &o, why));
-	strcpy(run.prefix, o.prefix);
-	run.first = o.last + 1;
-	run.last = o.last + (uint64_t)n;
-	if (run.last > 999999)
-		run.digits = 9;
-	mm_serials_text(&run, serials);
 	return MM_OK;
 }

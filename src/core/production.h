@@ -33,6 +33,9 @@ struct mm_production {
 	char salt[33];                 /* so that the note cannot be guessed */
 	struct mm_share share[MM_PRODUCTION_SHARES_MAX];
 	size_t nshares;
+	/* A list's first and last without case, so that it is not read to see
+	 * that another batch is elsewhere; "": a run, or not known. */
+	char low[MM_DEVICE_ID_MAX + 1], high[MM_DEVICE_ID_MAX + 1];
 	struct mm_work_order *order; /* owned; station "-", number 1 */
 	uint64_t version;            /* the document's; 0: new */
 	uint64_t others; /* of a new one: how many there had been when
@@ -64,9 +67,6 @@ MM_MUST enum mm_err mm_production_become(
     struct mm_production *b, int state, struct mm_why *why);
 const struct mm_share *mm_production_share_of(
     const struct mm_production *b, const char *station);
-/* Whether its run of serial numbers and another's have one in common. */
-bool mm_production_overlaps(
-    const struct mm_production *a, const struct mm_production *b);
 
 /* Stores it: created where its version is 0, else changed, for that reason (a
  * word).  MM_ESTALE, MM_ECONFLICT as a document; MM_ECONFLICT: another one was
@@ -97,6 +97,8 @@ uint64_t mm_roll_count(const struct mm_roll *r);
 bool mm_roll_find(const struct mm_roll *r, const char *serial, uint64_t *index);
 /* The one at index; room holds MM_DEVICE_ID_MAX + 1. */
 const char *mm_roll_at(const struct mm_roll *r, uint64_t index, char *room);
+/* Notes a list's first and last in b. */
+void mm_roll_bounds(const struct mm_roll *r, struct mm_production *b);
 /* One that stands twice without case, or NULL. */
 const char *mm_roll_twice(const struct mm_roll *r);
 
@@ -214,9 +216,11 @@ MM_MUST enum mm_err mm_production_next_free(struct mm_store_reader *r,
  * of two that are made at once one is stored. */
 MM_MUST enum mm_err mm_production_others(
     struct mm_store_reader *r, uint64_t *n, struct mm_why *why);
-/* MM_ECONFLICT: another batch has one of its run's serials. */
+/* MM_ECONFLICT: another batch has one of its serials, however each is written
+ * and without case; why names the first one. */
 MM_MUST enum mm_err mm_production_alone(struct mm_store_reader *r,
-    const struct mm_production *b, struct mm_why *why);
+    const struct mm_production *b, const struct mm_roll *roll,
+    struct mm_why *why);
 /* The extension of that order, as a line of text, entered and signed.
  * MM_ENOTFOUND: there is no such order; MM_ECONFLICT: the batch is not open,
  * the station was removed, or an order was made at the same time. */

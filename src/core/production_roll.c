@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -118,6 +119,16 @@ mm_roll_at(const struct mm_roll *r, uint64_t index, char *room)
 		return r->line[index];
 	mm_serials_at(&r->run, index, room);
 	return room;
+}
+
+/* see production.h */
+void
+mm_roll_bounds(const struct mm_roll *r, struct mm_production *b)
+{
+	if (!r->listed || r->n == 0)
+		return;
+	snprintf(b->low, sizeof(b->low), "%s", r->line[0]);
+	snprintf(b->high, sizeof(b->high), "%s", r->line[r->n - 1]);
 }
 
 /* see production.h */

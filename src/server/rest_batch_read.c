@@ -328,6 +328,7 @@ read_serials(struct mm_rest *r, struct mm_batch_wish *w,
 	if (list == NULL)
 		MM_TRY(check_run(w, o, why));
 	MM_TRY(mm_roll_over(o, mm_buf_view(&w->serials), &w->roll, why));
+	mm_roll_bounds(&w->roll, b);
 	twice = mm_roll_twice(&w->roll);
 	if (twice != NULL)
 		return MM_FAIL(
@@ -337,7 +338,7 @@ read_serials(struct mm_rest *r, struct mm_batch_wish *w,
 		    "serials: %lld of them for "
 		    "%lld devices",
 		    (long long)mm_production_serials(b), (long long)want);
-	return mm_production_alone(r->reader, b, why);
+	return mm_production_alone(r->reader, b, &w->roll, why);
 }
 
 /* A label of the batch gives a serial number of the batch, or the first

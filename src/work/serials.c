@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define DIGITS_MAX 18
 
@@ -108,25 +109,45 @@ mm_serials_at(const struct mm_serials *s, uint64_t index, char *out)
 	MM_INVARIANT(index <= s->last - s->first && n <= MM_DEVICE_ID_MAX);
 }
 
+/* Whether a number is written as the run writes it. */
+static bool
+is_written_so(const struct mm_serials *s, const char *digits, size_t n)
+{
+	return s->digits != 0 ? n == s->digits : n == 1 || digits[0] != '0';
+}
+
+static bool
+find(const struct mm_serials *s, const char *serial,
+    int (*compare)(const char *a, const char *b, size_t n), uint64_t *index)
+{
+	size_t n = strlen(serial), head = strlen(s->prefix);
+	size_t tail = strlen(s->suffix);
+	uint64_t v;
+
+	if (n <= head + tail || compare(serial, s->prefix, head) != 0 ||
+	    compare(serial + n - tail, s->suffix, tail) != 0 ||
+	    !get_number(serial + head, serial + n - tail, &v) ||
+	    v < s->first || v > s->last ||
+	    !is_written_so(s, serial + head, n - head - tail))
+		return false;
+	*index = v - s->first;
+	return true;
+}
+
 /* see serials.h */
 bool
 mm_serials_find(const struct mm_serials *s, const char *serial,
     uint64_t *index)
 {
-	size_t n = strlen(serial), head = strlen(s->prefix);
-	size_t tail = strlen(s->suffix);
-	char again[MM_DEVICE_ID_MAX + 1];
-	uint64_t v;
+	return find(s, serial, strncmp, index);
+}
 
-	if (n <= head + tail ||
-	    !get_number(serial + head, serial + n - tail, &v) ||
-	    v < s->first || v > s->last)
-		return false;
-	mm_serials_at(s, v - s->first, again);
-	if (strcmp(again, serial) != 0)
-		return false;
-	*index = v - s->first;
-	return true;
+/* see serials.h */
+bool
+mm_serials_find_caseless(const struct mm_serials *s, const char *serial,
+    uint64_t *index)
+{
+	return find(s, serial, strncasecmp, index);
 }
 
 /*

@@ -32,6 +32,20 @@ void mm_serials_at(const struct mm_serials *s, uint64_t index, char *out);
 /* Whether serial is one of the run, exactly so written, and which. */
 bool mm_serials_find(
     const struct mm_serials *s, const char *serial, uint64_t *index);
+/* The same, but for upper and lower case. */
+bool mm_serials_find_caseless(
+    const struct mm_serials *s, const char *serial, uint64_t *index);
+/* Whether two runs have a serial in common, but for case, however each is
+ * written; which of a's is the first.  In a time that their lengths do not
+ * change. */
+bool mm_serials_overlap(const struct mm_serials *a,
+    const struct mm_serials *b, uint64_t *index);
+/* From index *from on, those of one length: the first and the last, which
+ * have all others between them in the order of strcasecmp; *from is behind
+ * them then.  false: there are no more.  low, high hold MM_DEVICE_ID_MAX + 1.
+ */
+bool mm_serials_ends(const struct mm_serials *s, uint64_t *from, char *low,
+    char *high);
 /* Cuts n serials from the front, which become *part.  MM_ECONFLICT if fewer
  * than n are left; if exactly n, *s is no run any more. */
 MM_MUST enum mm_err mm_serials_cut(struct mm_serials *s, uint64_t n,
