@@ -13,6 +13,7 @@
 #define MM_ORIGIN_MAX 255
 #define MM_NOTE_MAX 4096
 
+#define MM_NOTE_KEY_TEXT (MM_ORIGIN_MAX + 64) /* a key's text and its NUL */
 struct mm_note_key { /* a verifier key: "name+hash+base64(1||key)" */
 	char name[MM_ORIGIN_MAX + 1];
 	uint32_t id;       /* first 4 bytes of SHA-256(name LF 1 key) */

@@ -20,9 +20,9 @@ damaged(struct mm_why *why)
 	    "it again");
 }
 
-/* The next line as JSON; NULL: none, or none that is one. */
-static json_t *
-next_line(struct mm_bytes *rest)
+/* see export_priv.h */
+json_t *
+mm_export_line(struct mm_bytes *rest)
 {
 	const uint8_t *lf =
 	    rest->n == 0 ? NULL : memchr(rest->p, '\n', rest->n);
@@ -36,8 +36,9 @@ next_line(struct mm_bytes *rest)
 	return j;
 }
 
-static struct mm_bytes
-text_of(const json_t *o, const char *key)
+/* see export_priv.h */
+struct mm_bytes
+mm_export_text(const json_t *o, const char *key)
 {
 	const json_t *v = json_object_get(o, key);
 
@@ -61,7 +62,7 @@ static enum mm_err
 take_der(const json_t *line, struct mm_buf *out)
 {
 	mm_buf_reset(out);
-	return mm_base64_parse(text_of(line, "certificate"), out, NULL);
+	return mm_base64_parse(mm_export_text(line, "certificate"), out, NULL);
 }
 
 static enum mm_err
@@ -77,13 +78,13 @@ judge(struct mm_export *x, uint64_t index, const struct mm_entry *e,
 		return mm_export_issued(x, index, e, mm_buf_view(&der), why);
 	case MM_E_CERT_CONFIRMED:
 		return mm_export_confirmed(
-		    x, index, e, text_of(line, "proof"), why);
+		    x, index, e, mm_export_text(line, "proof"), why);
 	case MM_E_LINE_DESTROYED:
 		return MM_OK;
 	default:
 		if (e->type != MM_E_LEDGER_OPENED || index != 0)
-			mm_export_fault(x, index, "",
-			    "an entry that no station writes");
+			mm_export_fault(
+			    x, index, "", "an entry that no station writes");
 		return MM_OK;
 	}
 }
@@ -128,7 +129,7 @@ grow(struct mm_export *x, struct mm_bytes json, struct mm_why *why)
 static enum mm_err
 take_entry(struct mm_export *x, const json_t *line, struct mm_why *why)
 {
-	struct mm_bytes json = text_of(line, "entry");
+	struct mm_bytes json = mm_export_text(line, "entry");
 	uint64_t index = x->tree.size;
 
 	if (json.n == 0 || json.n > MM_ENTRY_MAX)
@@ -142,7 +143,7 @@ take_entry(struct mm_export *x, const json_t *line, struct mm_why *why)
 static enum mm_err
 take_head(struct mm_export *x, const json_t *line, struct mm_why *why)
 {
-	struct mm_bytes station = text_of(line, "station");
+	struct mm_bytes station = mm_export_text(line, "station");
 
 	if (json_integer_value(json_object_get(line, "v")) != 1 ||
 	    json_integer_value(json_object_get(line, "from")) != 0 ||
@@ -160,7 +161,7 @@ take_end(struct mm_export *x, const json_t *line, struct mm_why *why)
 	struct mm_hash root = mm_frontier_root(&x->tree);
 
 	MM_TRY(mm_checkpoint_verify(
-	    text_of(line, "checkpoint"), x->terms->ledger, &c, why));
+	    mm_export_text(line, "checkpoint"), x->terms->ledger, &c, why));
 	if (c.size != x->tree.size || memcmp(&c.root, &root, sizeof(root)) != 0)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "export: its entries are not "
@@ -180,11 +181,11 @@ take_end(struct mm_export *x, const json_t *line, struct mm_why *why)
 static enum mm_err
 read_all(struct mm_export *x, struct mm_bytes rest, struct mm_why *why)
 {
-	MM_OWN(json_free) json_t *head = next_line(&rest);
+	MM_OWN(json_free) json_t *head = mm_export_line(&rest);
 	enum mm_err rc = take_head(x, head, why);
 
 	while (rc == MM_OK) {
-		MM_OWN(json_free) json_t *line = next_line(&rest);
+		MM_OWN(json_free) json_t *line = mm_export_line(&rest);
 
 		if (line == NULL)
 			return damaged(why);

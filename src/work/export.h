@@ -1,6 +1,7 @@
 #ifndef MM_WORK_EXPORT_H
 #define MM_WORK_EXPORT_H
 
+#include "ledger/entry.h"
 #include "pki/cert.h"
 #include "work/order.h"
 
@@ -33,8 +34,8 @@ struct mm_export_terms {
 	uint64_t kept_size; /* what was seen last; 0: nothing */
 	struct mm_hash kept_root;
 	/* One fault of the unit in entry index; device may be "". */
-	void (*fault)(void *ctx, uint64_t index, const char *device,
-	    const char *what);
+	void (*fault)(
+	    void *ctx, uint64_t index, const char *device, const char *what);
 	void *ctx;
 };
 
@@ -63,5 +64,17 @@ const char *mm_export_fault_of_profile(const struct mm_work_order *o,
 /* The one of "name@version"; NULL: none. */
 const struct mm_profile *mm_export_profile(const struct mm_profile_set *set,
     const char *label);
+
+/*
+ * One unit, for who has its order elsewhere.  NULL: nothing is wrong.  cert:
+ * whether this is the certificate of the issuance; *c is walked then.  proof:
+ * whether the text is the one of that hash, and what the device signed in it
+ * proves the certificate.
+ */
+#define MM_EXPORT_NOT_MADE "proved a certificate that was not made for it"
+const char *mm_export_fault_of_cert(
+    const struct mm_entry *e, struct mm_bytes der, struct mm_cert *c);
+const char *mm_export_fault_of_proof(
+    const uint8_t sha256[32], struct mm_bytes json, struct mm_bytes der);
 
 #endif

@@ -1,16 +1,25 @@
 #ifndef MM_WORK_EXPORT_PRIV_H
 #define MM_WORK_EXPORT_PRIV_H
 
+#include <jansson.h>
+
 #include "ledger/entry.h"
 #include "pki/key.h"
 #include "work/export.h"
 
-/* Between export.c, which reads, and export_unit.c, which judges. */
+/* Between export.c, which reads, and export_unit.c, which judges; the first
+ * two are upload.c's and sync.c's too. */
+
+/* The next line as JSON; NULL: none, or none that is one. */
+json_t *mm_export_line(struct mm_bytes *rest);
+/* {NULL, 0}: it has no such text. */
+struct mm_bytes mm_export_text(const json_t *o, const char *key);
+
 struct mm_export_cert { /* an issuance */
 	uint64_t index;
 	char device[MM_DEVICE_ID_MAX + 1], serial[65];
 	uint8_t spki[32];
-	size_t order;      /* of the terms'; norders: none */
+	size_t order;         /* of the terms'; norders: none */
 	size_t der_at, der_n; /* in ders */
 };
 struct mm_export_proof { /* a confirmation */
@@ -29,8 +38,8 @@ struct mm_export {
 	size_t ncert, certs, nproof, proofs_cap;
 	struct mm_buf ders, proofs;
 };
-void mm_export_fault(struct mm_export *x, uint64_t index, const char *device,
-    const char *what);
+void mm_export_fault(
+    struct mm_export *x, uint64_t index, const char *device, const char *what);
 /* An issuance with its certificate; a confirmation with what was signed. */
 MM_MUST enum mm_err mm_export_issued(struct mm_export *x, uint64_t index,
     const struct mm_entry *e, struct mm_bytes der, struct mm_why *why);

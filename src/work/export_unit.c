@@ -124,6 +124,26 @@ fault_of_order(const struct mm_export *x, const struct mm_entry *e, size_t at)
 	return NULL;
 }
 
+/* see export.h */
+const char *
+mm_export_fault_of_cert(
+    const struct mm_entry *e, struct mm_bytes der, struct mm_cert *c)
+{
+	char serial[65];
+
+	if (der.n == 0)
+		return "its certificate is missing";
+	if (!is_hash(field(e, MM_F_CERT_SHA256), der) ||
+	    mm_cert_walk(der, c, NULL) != MM_OK || c->serial.n > 32)
+		return "its certificate is another than the entry's";
+	mm_hex_text(c->serial.p, c->serial.n, serial);
+	if (strcmp(serial, field(e, MM_F_SERIAL)) != 0 ||
+	    !is_hash(field(e, MM_F_SPKI_SHA256), c->spki.whole))
+		return "its certificate has another serial number or key than "
+		       "the entry";
+	return NULL;
+}
+
 static const char *
 fault_of_names(const struct mm_export_order *o, const struct mm_entry *e,
     const struct mm_cert *c, struct mm_why *room)
@@ -142,20 +162,10 @@ fault_of_cert(struct mm_export *x, const struct mm_entry *e, size_t order,
     struct mm_bytes der, struct mm_why *room)
 {
 	struct mm_cert c;
-	char serial[65];
+	const char *fault = mm_export_fault_of_cert(e, der, &c);
 
-	if (der.n == 0)
-		return "its certificate is missing";
-	if (!is_hash(field(e, MM_F_CERT_SHA256), der) ||
-	    mm_cert_walk(der, &c, NULL) != MM_OK || c.serial.n > 32)
-		return "its certificate is another than the entry's";
-	mm_hex_text(c.serial.p, c.serial.n, serial);
-	if (strcmp(serial, field(e, MM_F_SERIAL)) != 0 ||
-	    !is_hash(field(e, MM_F_SPKI_SHA256), c.spki.whole))
-		return "its certificate has another serial number or key than "
-		       "the entry";
-	if (order == x->terms->norders)
-		return NULL;
+	if (fault != NULL || order == x->terms->norders)
+		return fault;
 	if (!is_signed(x, x->terms->orders[order].order, &c))
 		return "its certificate is not of the order's CA";
 	return fault_of_names(&x->terms->orders[order], e, &c, room);
@@ -352,27 +362,34 @@ read_proof(struct mm_bytes json, struct mm_possession *p,
 	return true;
 }
 
+/* see export.h */
+const char *
+mm_export_fault_of_proof(
+    const uint8_t sha256[32], struct mm_bytes json, struct mm_bytes der)
+{
+	MM_OWN(mm_buf_done) struct mm_buf sig = MM_BUF_INIT(1024);
+	struct mm_possession proof;
+	uint8_t hash[32], hw[HARDWARE_MAX];
+
+	mm_sha256(json, hash);
+	if (json.n == 0 || memcmp(hash, sha256, sizeof(hash)) != 0)
+		return "what it signed is missing, or another than the "
+		       "entry's";
+	if (!read_proof(json, &proof, hw, &sig) ||
+	    mm_possession_verify(der, &proof, NULL) != MM_OK)
+		return "what it signed does not prove its certificate";
+	return NULL;
+}
+
 static const char *
 fault_of_proof(const struct mm_export *x, const struct mm_export_proof *p,
     const struct mm_export_cert *c)
 {
-	MM_OWN(mm_buf_done) struct mm_buf sig = MM_BUF_INIT(1024);
-	const struct mm_bytes json = { x->proofs.p + p->at, p->n };
-	struct mm_possession proof;
-	uint8_t hash[32], hw[HARDWARE_MAX];
-
 	if (c == NULL || strcmp(c->device, p->device) != 0)
-		return "proved a certificate that was not made for it";
-	mm_sha256(json, hash);
-	if (p->n == 0 || memcmp(hash, p->sha256, sizeof(hash)) != 0)
-		return "what it signed is missing, or another than the "
-		       "entry's";
-	if (!read_proof(json, &proof, hw, &sig) ||
-	    mm_possession_verify(
-		(struct mm_bytes){ x->ders.p + c->der_at, c->der_n }, &proof,
-		NULL) != MM_OK)
-		return "what it signed does not prove its certificate";
-	return NULL;
+		return MM_EXPORT_NOT_MADE;
+	return mm_export_fault_of_proof(p->sha256,
+	    (struct mm_bytes){ x->proofs.p + p->at, p->n },
+	    (struct mm_bytes){ x->ders.p + c->der_at, c->der_n });
 }
 
 static void
