@@ -240,6 +240,8 @@ _mintmark() {
 	'station list --after') words=' ' ;;
 	'station create --key') words=' ' ;;
 	'station create --description') words=' ' ;;
+	'station quarantine --limit') words=' ' ;;
+	'station quarantine --after') words=' ' ;;
 	'webhook list --limit') words=' ' ;;
 	'webhook list --after') words=' ' ;;
 	'webhook create --types') words=' ' ;;
@@ -356,6 +358,9 @@ _mintmark() {
 	'station create') words='--help --key --description '; kind='' ;;
 	'station remove') words='--help '; kind='' ;;
 	'station pin') words='--help '; kind='' ;;
+	'station trust') words='--help '; kind='@file' ;;
+	'station sync') words='--help --dry-run '; kind='@file' ;;
+	'station quarantine') words='--help --limit --after '; kind='' ;;
 	'webhook list') words='--help --limit --after '; kind='' ;;
 	'webhook show') words='--help '; kind='' ;;
 	'webhook create') words='--help --types --products --batch --from --description '; kind='' ;;
@@ -393,7 +398,7 @@ _mintmark() {
 	'ledger ') words='checkpoint key entries verify receipt verify-receipt reconcile export ' ;;
 	'event ') words='list follow ' ;;
 	'batch ') words='list show create open pause close extend share report order ' ;;
-	'station ') words='list show create remove pin ' ;;
+	'station ') words='list show create remove pin trust sync quarantine ' ;;
 	'webhook ') words='list show create change remove pause resume test rotate replay dead-letters ' ;;
 	'authorise ') words='show rotate ' ;;
 	'key ') words='list whoami create revoke erase ' ;;

@@ -249,6 +249,22 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("station", "pin", "", 0, 0, MM_C_NONE, station_pin,
 	    "print the key that signs work orders, for stations to pin",
 	    NULL),
+	ROW("station", "trust", "STATION KEY", 2, 2, MM_C_FILE, station_trust,
+	    "say by which key a station's own ledger is verified",
+	    "KEY is the text that \"mintmark-signer station-init\" printed at "
+	    "the station, or a file with it.  Another key is another ledger: "
+	    "what came of the one before stays."),
+	ROW("station", "sync", "STATION FILE", 2, 2, MM_C_FILE, station_sync,
+	    "take in what a station made offline",
+	    "FILE is what \"mintmark-station export\" wrote there.  The "
+	    "station's ledger must go on from where it was seen last, under "
+	    "the key that is trusted for it; then each unit is judged, and "
+	    "stored before it is acknowledged.  What does not fit is "
+	    "quarantined and named, and the exit status is 3.  The same file "
+	    "again adds nothing; one that was cut off goes on."),
+	ROW("station", "quarantine", "STATION", 1, 1, MM_C_NONE,
+	    station_quarantine, "list what a station made and does not fit",
+	    NULL),
 	ROW("webhook", "list", "", 0, 0, MM_C_NONE, webhook_list,
 	    "list the webhooks", NULL),
 	ROW("webhook", "show", "ID", 1, 1, MM_C_NONE, webhook_show,

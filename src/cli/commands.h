@@ -31,7 +31,8 @@
 	X(batch_show) X(batch_create) X(batch_open) X(batch_pause)         \
 	X(batch_close) X(batch_extend) X(batch_share) X(batch_report)      \
 	X(batch_order) X(station_list) X(station_show) X(station_create)   \
-	X(station_remove) X(station_pin)
+	X(station_remove) X(station_pin) X(station_trust) X(station_sync)  \
+	X(station_quarantine)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \

@@ -2,6 +2,7 @@
 #define MM_CLI_FACT_H
 
 #include "cli/facts.h"
+#include "ledger/note.h"
 
 /*
  * What facts.c, fact_rules.c, fact_rows.c and fact_look.c share: a fact is
@@ -23,6 +24,7 @@ enum mm_fact_kind {
 	MM_FACT_ISSUER,
 	MM_FACT_BATCH,
 	MM_FACT_STATION,
+	MM_FACT_SYNC,
 	MM_FACT_KINDS
 };
 enum { MM_OPERATOR_GOOD, MM_OPERATOR_REVOKED };
@@ -135,6 +137,7 @@ struct mm_said {
 	uint8_t reason, before;
 	const char *text[MM_FACT_TOLD];
 	char own[4][65];
+	char longer[MM_NOTE_KEY_TEXT];
 };
 typedef enum mm_err mm_said_fn(
     void *ctx, const struct mm_said *said, const void *row, struct mm_why *why);

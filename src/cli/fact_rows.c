@@ -276,14 +276,35 @@ batch_says(const json_t *o, struct mm_said *s)
 	plan_says(json_object_get(o, "plan"), s);
 }
 
+/* A ledger's key is longer than other texts. */
+static const char *
+long_of(const char *text, struct mm_said *s)
+{
+	if (text == NULL)
+		return NULL;
+	snprintf(s->longer, sizeof(s->longer), "%s", text);
+	return s->longer;
+}
+
 static void
 station_says(const json_t *o, struct mm_said *s)
 {
 	s->state = state_of(MM_FACT_STATION, member(o, "state"));
 	s->made_ms = time_in(o, "created");
 	s->text[0] = copy_of(member(o, "key"), s->own[0]);
+	s->text[1] = long_of(member(o, "ledger"), s);
 	mm_fact_hash(number(o, "number") > 0 ? member(o, "hash") : NULL,
 	    s->who);
+}
+
+static void
+sync_says(const json_t *o, struct mm_said *s)
+{
+	s->text[0] = long_of(member(o, "key"), s);
+	snprintf(s->own[0], sizeof(s->own[0]), "%lld",
+	    (long long)number(o, "size"));
+	s->text[1] = s->own[0];
+	s->text[2] = copy_of(member(o, "root"), s->own[1]);
 }
 
 static const struct {
@@ -296,6 +317,7 @@ static const struct {
 	[MM_FACT_SECRET] = { MM_DOC_SECRET, webhook_says },
 	[MM_FACT_BATCH] = { MM_DOC_BATCH, batch_says },
 	[MM_FACT_STATION] = { MM_DOC_STATION, station_says },
+	[MM_FACT_SYNC] = { MM_DOC_SYNC, sync_says },
 };
 
 /* A body that is no JSON says nothing, which differs. */

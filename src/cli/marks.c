@@ -189,14 +189,25 @@ check_one(struct comparing *r, int i, size_t at, struct mm_mark *known)
 	return at;
 }
 
-/* The ledger says when it came. */
-static bool
-is_later(const struct comparing *r, const size_t at[MM_OF_RECORDS],
+/* What the ledger says of it; NULL: it has none. */
+static const struct mm_mark *
+in_ledger(const struct comparing *r, const size_t at[MM_OF_RECORDS],
     unsigned have)
 {
-	const struct mm_marks *s = &r->of[MM_OF_LEDGER];
+	return (have & 1u << MM_OF_LEDGER) == 0
+		   ? NULL
+		   : &r->of[MM_OF_LEDGER].m[at[MM_OF_LEDGER]];
+}
 
-	return (have & 1u << MM_OF_LEDGER) != 0 && s->m[at[MM_OF_LEDGER]].later;
+/* The ledger says why the journal need not have it. */
+static bool
+is_excused(const struct mm_mark *m, struct mm_waiting *waiting)
+{
+	if (m == NULL || (!m->later && !m->elsewhere))
+		return false;
+	waiting->elsewhere += m->elsewhere;
+	waiting->later += !m->elsewhere;
+	return true;
 }
 
 /* Three sorted lists, one walk. */
@@ -204,10 +215,10 @@ static void
 compare(struct comparing *r)
 {
 	size_t at[MM_OF_RECORDS] = { 0 };
-	const struct mm_mark *least;
+	const struct mm_mark *least, *entry;
 	struct mm_mark known;
 	unsigned have;
-	bool later;
+	bool excused;
 
 	while ((have = smallest(r, at, &least)) != 0) {
 		if (have == 1u << MM_OF_JOURNAL && least->young) {
@@ -215,14 +226,14 @@ compare(struct comparing *r)
 			at[MM_OF_JOURNAL]++;
 			continue;
 		}
-		later = is_later(r, at, have);
+		entry = in_ledger(r, at, have);
+		excused = (have & 1u << MM_OF_JOURNAL) == 0 &&
+			  is_excused(entry, r->waiting);
 		known = *least;
 		for (int i = 0; i < MM_OF_RECORDS; i++)
 			if (have & 1u << i)
 				at[i] = check_one(r, i, at[i], &known);
-			else if (i == MM_OF_JOURNAL && later)
-				r->waiting->later++;
-			else
+			else if (i != MM_OF_JOURNAL || !excused)
 				differ(r, known.serial, "not in the",
 				    mm_record_names[i]);
 	}

@@ -28,12 +28,12 @@ MM_MUST enum mm_err mm_differ_unread(json_t *differences, const char *record,
  * zero where a record does not have it; so is not_after_s.  young: it may
  * still be on its way.  partial: a journal line recovered from the ledger,
  * which knows the serial and the key only.  later: entered since the journals
- * were copied, which may not have it yet.
+ * were copied, which may not have it yet.  elsewhere: by a station's signer.
  */
 struct mm_mark {
 	uint8_t serial[16], spki[32], who[16], tbs[8], cert[8];
 	int64_t not_after_s;
-	bool young, partial, later;
+	bool young, partial, later, elsewhere;
 };
 struct mm_marks {
 	struct mm_mark *m;
@@ -44,6 +44,7 @@ struct mm_marks {
 struct mm_waiting {
 	size_t in_flight; /* young ones that only the journal has */
 	size_t later;     /* later ones that the journal does not have */
+	size_t elsewhere; /* whose journal is a station's */
 };
 
 void mm_mark_who(struct mm_mark *m, const char *device, const char *issuer,

@@ -171,7 +171,7 @@ static bool
 is_signature(enum mm_entry_type t)
 {
 	return t == MM_E_CERT_ISSUED || t == MM_E_CERT_RENEWED ||
-	    t == MM_E_SIG_ORPHANED;
+	    t == MM_E_SIG_ORPHANED || t == MM_E_CERT_SYNCED;
 }
 
 static enum mm_err
@@ -189,7 +189,8 @@ one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
     struct mm_why *why)
 {
 	struct reconcile *r = ctx;
-	struct mm_mark m = { .later = index >= r->copied_at };
+	struct mm_mark m = { .later = index >= r->copied_at,
+		.elsewhere = e->type == MM_E_CERT_SYNCED };
 	uint8_t cert[32] = { 0 };
 	int64_t end_ms = 0;
 
@@ -344,14 +345,15 @@ report(struct reconcile *r, struct mm_why *why)
 
 	mm_json_plain(r->differences, 3);
 	if (r->cli->json) {
-		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
+		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
 		    "agree", n == 0, "journal",
 		    (json_int_t)r->of[MM_OF_JOURNAL].n, "ledger",
 		    (json_int_t)r->of[MM_OF_LEDGER].n, "database",
 		    (json_int_t)r->of[MM_OF_STORE].n, "recovered",
 		    (json_int_t)r->recovered, "in_flight",
 		    (json_int_t)r->waiting.in_flight, "later",
-		    (json_int_t)r->waiting.later, "crls",
+		    (json_int_t)r->waiting.later, "stations",
+		    (json_int_t)r->waiting.elsewhere, "crls",
 		    (json_int_t)r->crls[MM_OF_LEDGER].n, "clock_set_back",
 		    (json_int_t)r->clocks[MM_OF_JOURNAL].n, "differences",
 		    r->differences);
@@ -367,6 +369,9 @@ report(struct reconcile *r, struct mm_why *why)
 		if (n == 0 && r->recovered != 0)
 			printf(" (%zu of them recovered from the ledger)",
 			    r->recovered);
+		if (n == 0 && r->waiting.elsewhere != 0)
+			printf(" (%zu of them by stations' signers, whose "
+			       "journals are theirs)", r->waiting.elsewhere);
 		if (n == 0)
 			printf(", journal and ledger the same %zu revocation "
 			       "lists.\n", r->crls[MM_OF_LEDGER].n);

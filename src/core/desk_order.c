@@ -137,8 +137,9 @@ order_id(const char *station, const char *batch, char id[MM_DOC_ID_MAX + 1])
 	snprintf(id, MM_DOC_ID_MAX + 1, "%s/%s", station, batch);
 }
 
-static enum mm_err
-stored(struct mm_desk *d, const char *station, const char *batch,
+/* see production_priv.h */
+enum mm_err
+mm_desk_order_stored(struct mm_desk *d, const char *station, const char *batch,
     struct mm_buf *note, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
@@ -323,7 +324,7 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 		return MM_FAIL(
 		    why, MM_ECONFLICT, "station %s was removed", s->id);
 	MM_TRY(build(d, b, share, &o, &p, why));
-	MM_TRY(stored(d, s->id, b->id, &note, why));
+	MM_TRY(mm_desk_order_stored(d, s->id, b->id, &note, why));
 	old = parse_stored(&note);
 	MM_TRY(mm_desk_line(d, by, old, line, &o, why));
 	MM_TRY(says_the_same(&o, old, &note, &same, why));
@@ -390,7 +391,7 @@ mm_desk_extension(struct mm_desk *d, const struct mm_login *by,
 	struct mm_work_extension e = { .until_ms =
 					   b->order->until_ms / 1000 * 1000 };
 
-	MM_TRY(stored(d, s->id, b->id, &note, why));
+	MM_TRY(mm_desk_order_stored(d, s->id, b->id, &note, why));
 	old = parse_stored(&note);
 	if (share == NULL || old == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND,

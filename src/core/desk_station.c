@@ -17,6 +17,8 @@ put_station(const struct mm_station *s, struct mm_buf *body)
 	mm_json_str(&j, "description", s->description);
 	mm_json_int(&j, "number", s->last.number);
 	mm_json_hex(&j, "hash", (struct mm_bytes){ s->last.hash, 32 });
+	if (s->ledger[0] != '\0')
+		mm_json_str(&j, "ledger", s->ledger);
 	mm_json_close(&j, '}');
 }
 
@@ -28,15 +30,16 @@ mm_station_parse(
 	MM_OWN(mm_json_free)
 	json_t *o = json_loadb((const char *)doc->body.p, doc->body.n, 0, NULL);
 	struct mm_station s = { .version = doc->version };
-	const char *state, *created, *key, *description, *hash;
+	const char *state, *created, *key, *description, *hash, *ledger = "";
 	json_int_t number;
 
 	if (o == NULL ||
-	    json_unpack(o, "{s:s,s:s,s:s,s:s,s:I,s:s}", "state", &state,
+	    json_unpack(o, "{s:s,s:s,s:s,s:s,s:I,s:s,s?s}", "state", &state,
 		"created", &created, "key", &key, "description", &description,
-		"number", &number, "hash", &hash) != 0 ||
+		"number", &number, "hash", &hash, "ledger", &ledger) != 0 ||
 	    !mm_text_copy(s.id, sizeof(s.id), mm_bytes_of(doc->id)) ||
 	    !mm_text_copy(s.key, sizeof(s.key), mm_bytes_of(key)) ||
+	    !mm_text_copy(s.ledger, sizeof(s.ledger), mm_bytes_of(ledger)) ||
 	    !mm_text_copy(s.description, sizeof(s.description),
 		mm_bytes_of(description)) ||
 	    mm_time_parse(created, &s.created_at, NULL) != MM_OK ||
@@ -169,6 +172,7 @@ mm_desk_station_put(struct mm_desk *d, const struct mm_login *by,
 		.field = { [MM_F_ACTOR] = by->id,
 		    [MM_F_STATION] = s->id,
 		    [MM_F_KEY] = s->key,
+		    [MM_F_ORIGIN] = s->ledger[0] != '\0' ? s->ledger : NULL,
 		    [MM_F_REASON] = reason } };
 
 	if (s->version == 0) {

@@ -163,6 +163,7 @@ struct mm_station {
 	int64_t created_at;
 	bool removed;
 	struct mm_work_last last; /* its newest order */
+	char ledger[MM_NOTE_KEY_TEXT]; /* its own ledger's key; "" : no sync */
 	uint64_t version;
 };
 MM_MUST enum mm_err mm_station_parse(

@@ -32,5 +32,10 @@ MM_MUST enum mm_err mm_fields_cut(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_production_doc(struct mm_store_reader *r,
     enum mm_doc_kind kind, const char *id, struct mm_doc *out,
     struct mm_buf *body, struct mm_why *why);
+/* Appends the note of the station's newest order of the batch; nothing where
+ * there is none. */
+MM_MUST enum mm_err mm_desk_order_stored(struct mm_desk *d,
+    const char *station, const char *batch, struct mm_buf *note,
+    struct mm_why *why);
 
 #endif

@@ -107,7 +107,7 @@ static const struct {
 #define RULE_MM_E_BATCH_CHANGED RULE(BATCH | B(MM_F_REASON), 0)
 #define RULE_MM_E_STATION_CREATED RULE(B(MM_F_STATION) | B(MM_F_KEY), 0)
 #define RULE_MM_E_STATION_CHANGED \
-	RULE(B(MM_F_STATION) | B(MM_F_KEY) | B(MM_F_REASON), 0)
+	RULE(B(MM_F_STATION) | B(MM_F_KEY) | B(MM_F_REASON), B(MM_F_ORIGIN))
 #define RULE_MM_E_ORDER_SIGNED \
 	RULE(B(MM_F_BATCH) | B(MM_F_STATION) | B(MM_F_NUMBER) | \
 	    B(MM_F_DETAIL_SHA256), 0)
@@ -122,6 +122,14 @@ static const struct {
 #define RULE_MM_E_UNITS_REPORTED \
 	RULE(B(MM_F_BATCH) | B(MM_F_STATION) | B(MM_F_COUNT) | \
 	    B(MM_F_DETAIL_SHA256), 0)
+#define RULE_MM_E_CERT_SYNCED \
+	RULE(ISSUED_MUST | B(MM_F_BATCH) | B(MM_F_STATION) | \
+	    B(MM_F_NUMBER), ISSUED)
+#define RULE_MM_E_STATION_SYNCED \
+	RULE(B(MM_F_STATION) | B(MM_F_ORIGIN) | B(MM_F_SIZE) | \
+	    B(MM_F_DETAIL_SHA256) | B(MM_F_COUNT), 0)
+#define RULE_MM_E_UNIT_QUARANTINED \
+	RULE(B(MM_F_STATION) | B(MM_F_REASON) | B(MM_F_NUMBER), ISSUED)
 	MM_ENTRY_TYPES(X)
 #undef X
 };
@@ -350,7 +358,8 @@ mm_entry_print_reference(struct mm_buf *out)
 			 "salt of 16 bytes that the database has as long as it "
 			 "has the record; of a product's schema that of its "
 			 "text; of a batch's that of all that was decided "
-			 "(`plan`).\n\n"
+			 "(`plan`). `origin` of a station's entry is the key of its "
+			 "own ledger, which is trusted from then on.\n\n"
 			 "Later releases may add types, and fields to types; "
 			 "`v` stays 1 while every value is a text or a whole "
 			 "number. A reader passes over what it does not know: "

@@ -66,7 +66,10 @@
 	X(MM_E_ORDER_EXTENDED,  "order.extended", "a line to be scanned gives an order a larger share or a later end; number is the order's, detail_sha256 is that of what is signed") \
 	X(MM_E_LINE_ASSIGNED,   "line.assigned", "a line CA is one station's, for one batch, from now on; detail_sha256 is that of its sealed key") \
 	X(MM_E_LINE_DESTROYED,  "line.destroyed", "a station destroyed its copy of a line CA's key, when its batch was closed by the order of that number; serial is the CA's own") \
-	X(MM_E_UNITS_REPORTED,  "units.reported", "a station told what became of count units; detail_sha256 is that of its request")
+	X(MM_E_UNITS_REPORTED,  "units.reported", "a station told what became of count units; detail_sha256 is that of its request") \
+	X(MM_E_CERT_SYNCED,     "certificate.synced", "a certificate that a station's signer issued by an order, when its ledger came; number is its entry there") \
+	X(MM_E_STATION_SYNCED,  "station.synced", "a station's ledger was taken up to size; detail_sha256 is its root, count how many entries were new") \
+	X(MM_E_UNIT_QUARANTINED, "unit.quarantined", "what a station's ledger says of a unit does not fit; number is its entry there")
 
 enum mm_entry_type {
 #define X(e, name, help) e,

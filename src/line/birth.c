@@ -166,7 +166,8 @@ from_issuance(struct mm_birth *b, const struct mm_entry *e,
 		{ MM_B_profile, MM_F_PROFILE },
 	};
 
-	if (e->type != MM_E_CERT_ISSUED && e->type != MM_E_CERT_RENEWED)
+	if (e->type != MM_E_CERT_ISSUED && e->type != MM_E_CERT_RENEWED &&
+	    e->type != MM_E_CERT_SYNCED)
 		return MM_FAIL(why, MM_EINPUT,
 		    "birth record: the receipt is of no issuance");
 	if (!is(e, MM_F_SERIAL, b->value[MM_B_serial]) ||

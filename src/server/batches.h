@@ -4,7 +4,8 @@
 #include "core/production.h"
 #include "server/rest.h"
 
-/* What rest_batches.c, rest_batch_read.c and rest_batch_initial.c share. */
+/* What rest_batches.c, rest_batch_read.c, rest_batch_initial.c,
+ * rest_stations.c and rest_sync.c share. */
 
 /* What a request for a batch says, besides what is in b. */
 struct mm_batch_wish {
@@ -29,6 +30,9 @@ MM_MUST enum mm_err mm_batch_shares(struct mm_rest *r, const json_t *list,
  * and another station's. */
 MM_MUST enum mm_err mm_batch_station(struct mm_rest *r, const char *id,
     struct mm_station *s, struct mm_why *why);
+
+/* It, as an answer. */
+void mm_station_put(struct mm_rest *r, const struct mm_station *s);
 
 /* "configuration" of the request: template and rows, each row rendered. */
 MM_MUST enum mm_err mm_batch_initial(const json_t *in, struct mm_batch_wish *w,

@@ -10,7 +10,7 @@ static bool
 dates_row(struct mm_bytes type)
 {
 	static const enum mm_entry_type types[] = { MM_E_DEVICE_CREATED,
-		MM_E_CERT_ISSUED, MM_E_CERT_RENEWED };
+		MM_E_CERT_ISSUED, MM_E_CERT_RENEWED, MM_E_CERT_SYNCED };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (mm_bytes_eq(type, mm_bytes_of(mm_entry_type_name(

@@ -9,6 +9,7 @@
 #include "server/event.h"
 #include "server/metrics.h"
 #include "server/rest.h"
+#include "work/sync.h"
 
 /*
  * From a request to a call and back: login, roles, body, scope,
@@ -568,6 +569,11 @@ const struct mm_http_route mm_operators_routes[] = {
 	ONE(API "/stations/:", ANY, mm_scope_open, station),
 	POST(API "/stations", MAKES, BODY_SMALL, NO, station_create),
 	POST(API "/stations/:/remove", MAKES, BODY_SMALL, NO, station_remove),
+	POST(API "/stations/:/trust", MAKES, BODY_SMALL, NO, station_trust),
+	ONE(API "/stations/:/sync", ANY, mm_scope_open, station_synced),
+	POST(API "/stations/:/sync", LINES, MM_SYNC_PIECE_MAX, mm_scope_open,
+	    station_sync),
+	GET(API "/stations/:/quarantine", ANY, NO, station_quarantine),
 	ONE(METRICS, MEASURES, NO, metrics),
 	ONE("/ledger/checkpoint", AUDITS, NO, checkpoint),
 	ONE("/ledger/tile/*", AUDITS, NO, tile),

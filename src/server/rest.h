@@ -277,6 +277,8 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(batch_close) X(batch_extend) X(batch_shares)     \
 	X(stations) X(station)             \
 	X(station_create) X(station_remove) X(batch_order)                \
+	X(station_trust) X(station_synced) X(station_sync)                \
+	X(station_quarantine)                                             \
 	X(batch_report) X(batch_units) X(orders_key)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)

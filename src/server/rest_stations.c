@@ -25,14 +25,17 @@ put_station(struct mm_json *j, const struct mm_station *s)
 	mm_json_str(j, "key", s->key);
 	mm_json_str(j, "description", s->description);
 	mm_rest_put_time(j, "created", s->created_at);
+	if (s->ledger[0] != '\0')
+		mm_json_str(j, "ledger_key", s->ledger);
 	mm_json_int(j, "order_number", s->last.number);
 	if (s->last.number > 0)
 		mm_rest_put_sha256(j, "order_sha256", s->last.hash);
 	mm_json_int(j, "version", (int64_t)s->version);
 }
 
-static void
-put_one(struct mm_rest *r, const struct mm_station *s)
+/* see batches.h */
+void
+mm_station_put(struct mm_rest *r, const struct mm_station *s)
 {
 	mm_rest_etag(r, s->version);
 	mm_json_open(&r->j, '{');
@@ -81,7 +84,7 @@ mm_rest_station(struct mm_rest *r, struct mm_why *why)
 	struct mm_station s;
 
 	MM_TRY(this_station(r, &s, why));
-	put_one(r, &s);
+	mm_station_put(r, &s);
 	return MM_OK;
 }
 
@@ -122,7 +125,7 @@ mm_rest_station_create(struct mm_rest *r, struct mm_why *why)
 	rc = mm_desk_station_put(r->desk, &r->login, &s, NULL, why);
 	MM_TRY(rc == MM_ESTALE ? MM_ECONFLICT : rc);
 	r->status = 201;
-	put_one(r, &s);
+	mm_station_put(r, &s);
 	return MM_OK;
 }
 
@@ -140,7 +143,7 @@ mm_rest_station_remove(struct mm_rest *r, struct mm_why *why)
 		    mm_desk_station_put(r->desk, &r->login, &s, "removed", why);
 		MM_TRY(rc == MM_ESTALE ? MM_ECONFLICT : rc);
 	}
-	put_one(r, &s);
+	mm_station_put(r, &s);
 	return MM_OK;
 }
 

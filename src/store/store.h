@@ -144,6 +144,9 @@ enum mm_doc_kind {
 	MM_DOC_COUNT,      /* its version is a number; see mm_op_share */
 	MM_DOC_LINE,       /* whose a credential of the line is; id: its */
 	MM_DOC_MINTED,     /* tokens of a day; id: the credential's */
+	MM_DOC_SYNC,       /* how far a station's ledger was taken */
+	MM_DOC_COPY,       /* a part of it; id: station "/" key "/" index */
+	MM_DOC_QUARANTINE, /* what of it does not fit; id: station "/" serial */
 	MM_DOC_KINDS
 };
 #define MM_DOC_ID_MAX 96

@@ -58,6 +58,15 @@ mm_export_fault(
 
 /* ---- entries ---- */
 
+/* see export.h */
+bool
+mm_export_may_hold(enum mm_entry_type type, uint64_t index)
+{
+	return type == MM_E_CERT_ISSUED || type == MM_E_CERT_CONFIRMED ||
+	       type == MM_E_LINE_DESTROYED ||
+	       (type == MM_E_LEDGER_OPENED && index == 0);
+}
+
 static enum mm_err
 take_der(const json_t *line, struct mm_buf *out)
 {
@@ -79,10 +88,8 @@ judge(struct mm_export *x, uint64_t index, const struct mm_entry *e,
 	case MM_E_CERT_CONFIRMED:
 		return mm_export_confirmed(
 		    x, index, e, mm_export_text(line, "proof"), why);
-	case MM_E_LINE_DESTROYED:
-		return MM_OK;
 	default:
-		if (e->type != MM_E_LEDGER_OPENED || index != 0)
+		if (!mm_export_may_hold(e->type, index))
 			mm_export_fault(
 			    x, index, "", "an entry that no station writes");
 		return MM_OK;

@@ -65,6 +65,9 @@ const char *mm_export_fault_of_profile(const struct mm_work_order *o,
 const struct mm_profile *mm_export_profile(const struct mm_profile_set *set,
     const char *label);
 
+/* Whether a station's ledger has an entry of that type there. */
+bool mm_export_may_hold(enum mm_entry_type type, uint64_t index);
+
 /*
  * One unit, for who has its order elsewhere.  NULL: nothing is wrong.  cert:
  * whether this is the certificate of the issuance; *c is walked then.  proof:

@@ -26,6 +26,7 @@ LAST = {"retireDevice": 9, "revokeCertificate": 8, "holdCertificate": 6,
         "revokeKey": 8, "eraseKey": 8.5, "enrolDevice": 0.5,
         "proveDevice": 0.6, "indexSchema": 4,
         "checkSchema": 4, "createStation": 0.7, "shareBatch": 4,
+        "trustStation": 0.8, "syncStation": 4,
         "extendBatch": 4, "pauseBatch": 4.1, "openBatch": 4.2,
         "closeBatch": 8, "removeStation": 9, "orderBatch": 4.3,
         "reportUnits": 4.3}
@@ -35,7 +36,7 @@ NOTHING = {"id": dict.fromkeys(("devices", "tokens", "keys"), "WALK-1") | {
     "batches": "nosuch", "stations": "nosuch"}, "serial": {"certificates": "0" * 32}}
 # an example that cannot succeed where nothing went wrong before
 REFUSED = {"thawToken": 409, "retryDeadLetter": 404, "getApproval": 404,
-           "approve": 404, "refuse": 404}
+           "approve": 404, "refuse": 404, "syncStation": 403}
 
 
 def resolve(node):

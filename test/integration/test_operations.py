@@ -99,6 +99,10 @@ COMMANDS = {
     "listStations": "station list",
     "createStation": "station create op-station-2 --key {key}",
     "getStation": "station show {station}",
+    "trustStation": "station trust {station} {ledger}",
+    "getStationSync": "station sync {station} {export}",
+    "syncStation": "station sync {station} {export}",
+    "listQuarantine": "station quarantine {station}",
     "removeStation": "station remove {station}",
 }
 REASONS = {
@@ -195,7 +199,15 @@ def made(world):
                           "until": "2099-01-01T00:00:00Z"})):
         a = world.rest("POST", at, body)
         assert a.status == 201, a
-    return {"batch": "op-batch", "station": "op-station", "schema": schema, "csv": csv, "csr": path, "device": "op-enrolled",
+    ledger = API["paths"]["/stations/{id}/trust"]["post"]["requestBody"][
+        "content"]["application/json"]["example"]["key"]
+    a = world.rest("POST", "/stations/op-station/trust", {"key": ledger})
+    assert a.status == 200, a
+    export = world.dir / "op.jsonl"
+    export.write_text('{"v":1,"station":"op-station","from":0}\n'
+                      '{"size":0,"checkpoint":"none"}\n')
+    return {"ledger": ledger, "export": export,
+            "batch": "op-batch", "station": "op-station", "schema": schema, "csv": csv, "csr": path, "device": "op-enrolled",
             "token": token["id"], "serial": "0" * 32,
             "webhook": hook.json["id"], "key": key.json["id"]}
 

@@ -1,0 +1,283 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "core/sync_priv.h"
+
+MM_FREE_FN(units_free, struct mm_sync_unit, free)
+
+/* ---- how far it is ---- */
+
+/* see sync.h */
+enum mm_err
+mm_synced_get(struct mm_store_reader *r, const char *station,
+    struct mm_synced *out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	MM_OWN(mm_json_free) json_t *o = NULL;
+	struct mm_synced s = { .size = 0 };
+	const char *key, *root, *at;
+	json_int_t size;
+	enum mm_err rc =
+	    mm_get_doc(r, MM_DOC_SYNC, station, &s.version, &body, NULL);
+
+	*out = (struct mm_synced){ .size = 0 };
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND
+			   ? MM_OK
+			   : MM_FAIL(why, rc, "the store cannot be read");
+	o = json_loadb((const char *)body.p, body.n, 0, NULL);
+	if (json_unpack(o, "{s:s,s:I,s:s,s:s}", "key", &key, "size", &size,
+		"root", &root, "at", &at) != 0 ||
+	    size < 0 || !mm_text_copy(s.key, sizeof(s.key), mm_bytes_of(key)) ||
+	    mm_hex_parse(root, strlen(root), s.root.b, sizeof(s.root.b),
+		NULL) != MM_OK ||
+	    mm_time_parse(at, &s.at, NULL) != MM_OK)
+		return MM_FAIL(why, MM_ESYS,
+		    "station %.32s: how far its ledger was taken cannot be "
+		    "read",
+		    station);
+	s.size = (uint64_t)size;
+	*out = s;
+	return MM_OK;
+}
+
+/* see sync.h */
+enum mm_err
+mm_quarantined_parse(
+    const struct mm_doc *doc, struct mm_quarantined *out, struct mm_why *why)
+{
+	MM_OWN(mm_json_free)
+	json_t *o = json_loadb((const char *)doc->body.p, doc->body.n, 0, NULL);
+	struct mm_quarantined q = { .entry = 0 };
+	const char *device, *serial, *reason;
+	json_int_t entry;
+
+	if (json_unpack(o, "{s:s,s:s,s:s,s:I}", "device", &device, "serial",
+		&serial, "reason", &reason, "entry", &entry) != 0 ||
+	    !mm_text_copy(q.device, sizeof(q.device), mm_bytes_of(device)) ||
+	    !mm_text_copy(q.serial, sizeof(q.serial), mm_bytes_of(serial)) ||
+	    !mm_text_copy(q.reason, sizeof(q.reason), mm_bytes_of(reason)))
+		return MM_FAIL(why, MM_ESYS,
+		    "quarantine %.90s: its record cannot be read", doc->id);
+	q.entry = (uint64_t)entry;
+	*out = q;
+	return MM_OK;
+}
+
+/* ---- where a piece begins ---- */
+
+/* Two histories that one key signed: entered once. */
+static enum mm_err
+tell_fork(struct mm_sync *s, const struct mm_synced *have, struct mm_why *why)
+{
+	struct mm_papers p = mm_papers_over(&s->d->buf);
+	char id[MM_DOC_ID_MAX + 1], body[MM_NOTED_TEXT], hex[65], size[24];
+	const struct mm_entry e = { .type = MM_E_ALERT,
+		.field = { [MM_F_ACTOR] = s->by->id,
+		    [MM_F_STATION] = s->station->id,
+		    [MM_F_ORIGIN] = s->station->ledger,
+		    [MM_F_REASON] = "station-ledger-forked",
+		    [MM_F_DETAIL_SHA256] = hex,
+		    [MM_F_SIZE] = size } };
+	uint8_t hash[32];
+	struct mm_op op;
+	enum mm_err rc;
+
+	snprintf(
+	    id, sizeof(id), "fork:%s:%" PRIu64, s->station->id, have->size);
+	snprintf(size, sizeof(size), "%" PRIu64, have->size);
+	mm_sha256(s->piece->note, hash);
+	mm_hex_text(hash, sizeof(hash), hex);
+	mm_noted_op(id, hash, body, &op);
+	mm_papers_add(&p, &e);
+	rc = mm_desk_run(s->d, &p, &op, NULL);
+	if (rc != MM_OK && rc != MM_ECONFLICT)
+		return MM_FAIL(why, rc, "the alert cannot be entered");
+	return MM_FAIL(why, MM_EPOLICY,
+	    "station %s: another history than the %" PRIu64
+	    " entries that the centre has: was it put back, or copied?",
+	    s->station->id, have->size);
+}
+
+/* What is signed is consistent with where the piece begins: mm_sync_verify. */
+static enum mm_err
+check_place(struct mm_sync *s, const struct mm_synced *have, bool dry_run,
+    struct mm_why *why)
+{
+	const struct mm_frontier *f = &s->piece->before;
+	struct mm_hash root = mm_frontier_root(f);
+
+	if (f->size == have->size && f->size > 0 &&
+	    memcmp(&root, &have->root, sizeof(root)) != 0)
+		return dry_run
+			   ? MM_FAIL(why, MM_EPOLICY,
+				 "station %s: another history than the %" PRIu64
+				 " entries "
+				 "that the centre has",
+				 s->station->id, have->size)
+			   : tell_fork(s, have, why);
+	if (!dry_run && f->size != have->size)
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "station %s: the centre has %" PRIu64
+		    " entries, not %" PRIu64,
+		    s->station->id, have->size, f->size);
+	return MM_OK;
+}
+
+/* Another key is another ledger, and begins at nothing. */
+static enum mm_err
+read_state(struct mm_sync *s, struct mm_note_key *key, struct mm_synced *have,
+    struct mm_why *why)
+{
+	if (s->station->ledger[0] == '\0')
+		return MM_FAIL(why, MM_EPOLICY,
+		    "station %s: no key of its ledger is trusted yet",
+		    s->station->id);
+	MM_TRY(mm_note_key_parse(mm_bytes_of(s->station->ledger), key, why));
+	MM_TRY(mm_synced_get(s->d->r, s->station->id, have, why));
+	if (strcmp(have->key, s->station->ledger) != 0)
+		*have = (struct mm_synced){ .version = have->version };
+	return MM_OK;
+}
+
+/* ---- its units ---- */
+
+/* see sync_priv.h */
+bool
+mm_sync_parse(const struct mm_sync_line *l, struct mm_sync_unit *u)
+{
+	size_t n = l->json.n + 64;
+
+	u->texts = malloc(n);
+	return u->texts != NULL &&
+	       mm_entry_parse(l->json, u->texts, n, &u->e, NULL) == MM_OK;
+}
+
+static void
+take_issuance(struct mm_sync *s, uint64_t index, const struct mm_sync_line *l,
+    struct mm_sync_unit *u)
+{
+	u->index = index;
+	u->line = l;
+	for (unsigned i = 0; i < 2; i++)
+		mm_buf_init(&u->papers[i], MM_ENTRY_MAX);
+	mm_buf_init(&u->made, 4096);
+	s->n++;
+}
+
+static void
+units_done(struct mm_sync *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		free(s->unit[i].texts);
+		for (unsigned k = 0; k < 2; k++)
+			mm_buf_done(&s->unit[i].papers[k]);
+		mm_buf_done(&s->unit[i].made);
+	}
+	units_free(&s->unit);
+	mm_sync_batches_done(s);
+	mm_key_templates_free(&s->templates);
+}
+
+/* Issuances become units; what is no entry of a station's is put aside. */
+static enum mm_err
+take_lines(struct mm_sync *s, struct mm_why *why)
+{
+	const struct mm_sync_piece *p = s->piece;
+
+	s->unit = calloc(p->n + 1, sizeof(*s->unit));
+	if (s->unit == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	for (size_t i = 0; i < p->n; i++) {
+		struct mm_sync_unit *u = &s->unit[s->n];
+		uint64_t index = p->before.size + i;
+		bool good = mm_sync_parse(&p->line[i], u);
+
+		if (good && u->e.type == MM_E_CERT_ISSUED) {
+			take_issuance(s, index, &p->line[i], u);
+			continue;
+		}
+		if (!good)
+			mm_sync_put_aside(s, index, "", "",
+			    "an entry that is not in its form");
+		else if (!mm_export_may_hold(u->e.type, index))
+			mm_sync_put_aside(s, index, "", "",
+			    "an entry that no station writes");
+		free(u->texts);
+		*u = (struct mm_sync_unit){ .index = 0 };
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+judge_all(struct mm_sync *s, struct mm_why *why)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct mm_sync_unit *u = &s->unit[i];
+
+		MM_TRY(mm_sync_judge(s, u, why));
+		if (u->fault[0] == '\0' && !u->known)
+			u->batch->fits++;
+	}
+	return MM_OK;
+}
+
+static void
+count_units(struct mm_sync *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct mm_sync_unit *u = &s->unit[i];
+
+		if (u->fault[0] != '\0')
+			mm_sync_put_aside(s, u->index,
+			    mm_sync_field(u, MM_F_DEVICE),
+			    mm_sync_field(u, MM_F_SERIAL), u->fault);
+		else if (u->known)
+			s->out->unchanged++;
+		else
+			s->out->issued++;
+	}
+}
+
+/* ---- a piece ---- */
+
+static enum mm_err
+take(struct mm_sync *s, const struct mm_synced *have,
+    const struct mm_sync_heads *heads, bool dry_run, struct mm_why *why)
+{
+	MM_TRY(mm_key_templates_new(NULL, &s->templates, why));
+	MM_TRY(take_lines(s, why));
+	MM_TRY(judge_all(s, why));
+	if (!dry_run)
+		MM_TRY(mm_sync_store(s, why));
+	count_units(s);
+	MM_TRY(mm_sync_proofs(s, dry_run, why));
+	return dry_run ? MM_OK : mm_sync_end(s, have, heads, why);
+}
+
+/* see sync.h */
+enum mm_err
+mm_desk_sync(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_station *station, const struct mm_sync_piece *p,
+    bool dry_run, struct mm_sync_result *out, struct mm_why *why)
+{
+	MM_OWN(units_done)
+	struct mm_sync s = {
+		.d = d, .by = by, .station = station, .piece = p, .out = out
+	};
+	struct mm_sync_heads heads;
+	struct mm_note_key key;
+	struct mm_synced have;
+
+	*out = (struct mm_sync_result){ .size = 0 };
+	MM_TRY(read_state(&s, &key, &have, why));
+	MM_TRY(mm_sync_verify(p, &key, &heads, why));
+	MM_TRY(check_place(&s, &have, dry_run, why));
+	out->size = heads.after.size;
+	out->of = heads.signed_.size;
+	out->entries = p->n;
+	return p->n == 0 ? MM_OK : take(&s, &have, &heads, dry_run, why);
+}

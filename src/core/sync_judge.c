@@ -1,0 +1,463 @@
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "core/sync_priv.h"
+#include "work/export.h"
+
+/*
+ * Whether a unit of a station's ledger fits what the centre knows: its batch,
+ * the station's share, the line CA and the profile, other devices and other
+ * stations.  The first thing that does not is its fault.
+ */
+enum { AHEAD_MS = 300000 /* of a station's clock */ };
+
+typedef enum mm_err check_fn(
+    struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why);
+
+MM_PRINTF(2)
+static enum mm_err
+fault(struct mm_sync_unit *u, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(u->fault, sizeof(u->fault), fmt, ap);
+	va_end(ap);
+	return MM_OK;
+}
+
+static enum mm_err
+unread(enum mm_err rc, struct mm_why *why)
+{
+	return MM_FAIL(why, rc, "the store cannot be read");
+}
+
+/* ---- the certificate by itself ---- */
+
+static enum mm_err
+is_the_entrys(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const char *what = mm_export_fault_of_cert(&u->e, u->line->der, &u->c);
+
+	(void)s;
+	(void)why;
+	if (what != NULL)
+		return fault(u, "%s", what);
+	if (u->c.serial.n != MM_SERIAL_N)
+		return fault(u, "its serial number has %zu bytes, want %d",
+		    u->c.serial.n, MM_SERIAL_N);
+	if (!mm_device_id_valid(mm_sync_field(u, MM_F_DEVICE)))
+		return fault(u, "its device has no name that one may have");
+	memcpy(u->row.serial, u->c.serial.p, MM_SERIAL_N);
+	mm_sha256(u->c.spki.whole, u->row.spki_sha256);
+	mm_sha256(u->line->der, u->row.cert_sha256);
+	strcpy(u->row.device, mm_sync_field(u, MM_F_DEVICE));
+	u->row.not_before_s = u->c.not_before_s;
+	u->row.not_after_s = u->c.not_after_s;
+	return MM_OK;
+}
+
+/* The same again is nothing new; whatever else has its serial is a fault. */
+static enum mm_err
+is_new(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	struct mm_cert_row have;
+	enum mm_err rc = mm_get_cert(s->d->r, u->row.serial, &have, NULL);
+
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	if (rc != MM_OK)
+		return unread(rc, why);
+	if (memcmp(have.cert_sha256, u->row.cert_sha256, 32) != 0)
+		return fault(u,
+		    "its serial number is another certificate's, "
+		    "of device %s",
+		    have.device);
+	if (strcmp(have.device, u->row.device) != 0)
+		return fault(u, "its certificate is device %s's", have.device);
+	u->known = true;
+	return MM_OK;
+}
+
+/* ---- its batch ---- */
+
+static enum mm_err
+read_order(struct mm_sync *s, struct mm_sync_batch *k, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_DOC_MAX);
+	struct mm_bytes text;
+
+	MM_TRY(
+	    mm_desk_order_stored(s->d, s->station->id, k->b->id, &note, why));
+	if (note.n > 0 &&
+	    mm_note_text(mm_buf_view(&note), &text, NULL) == MM_OK)
+		(void)!mm_work_order_parse(text, &k->order, NULL);
+	return MM_OK;
+}
+
+static enum mm_err
+read_batch(struct mm_sync *s, const char *id, struct mm_sync_batch *k,
+    struct mm_why *why)
+{
+	struct mm_quota q;
+
+	MM_TRY(mm_production_get(s->d->r, id, &k->b, why));
+	MM_TRY(mm_roll_open(s->d->r, k->b->order, &k->roll, why));
+	MM_TRY(read_order(s, k, why));
+	k->share = mm_production_share_of(k->b, s->station->id);
+	MM_TRY(mm_quota_get(s->d->r, k->b, "", &q, why));
+	k->most = q.most;
+	if (k->share == NULL)
+		return MM_OK;
+	MM_TRY(mm_quota_get(s->d->r, k->b, s->station->id, &q, why));
+	k->station_most = q.most;
+	return MM_OK;
+}
+
+static void
+batch_done(struct mm_sync_batch *k)
+{
+	if (k->b != NULL)
+		mm_roll_done(&k->roll);
+	mm_work_order_free(&k->order);
+	mm_production_free(&k->b);
+}
+
+/* see sync_priv.h */
+void
+mm_sync_batches_done(struct mm_sync *s)
+{
+	for (size_t i = 0; i < s->nbatches; i++)
+		batch_done(&s->batch[i]);
+	s->nbatches = 0;
+}
+
+static enum mm_err
+find_batch(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const char *id = mm_sync_field(u, MM_F_BATCH);
+	struct mm_sync_batch *k = &s->batch[s->nbatches];
+	struct mm_why own = { 0 };
+	enum mm_err rc;
+
+	for (size_t i = 0; i < s->nbatches; i++)
+		if (strcmp(s->batch[i].b->id, id) == 0)
+			return u->batch = &s->batch[i], MM_OK;
+	if (s->nbatches == MM_SYNC_BATCHES)
+		return MM_FAIL(why, MM_EINPUT,
+		    "entries: of more than %d batches", MM_SYNC_BATCHES);
+	memset(k, 0, sizeof(*k));
+	rc = read_batch(s, id, k, &own);
+	if (rc == MM_OK) {
+		s->nbatches++;
+		u->batch = k;
+		return MM_OK;
+	}
+	batch_done(k);
+	return rc == MM_ENOTFOUND
+		   ? fault(u, "made in a batch that the centre does not have")
+		   : MM_FAIL(why, rc, "%s", own.text);
+}
+
+/* "order:b7:12", of this station */
+static enum mm_err
+is_by_an_order(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const char *authority = mm_sync_field(u, MM_F_AUTHORITY);
+	const char *colon = strrchr(authority, ':');
+	char head[MM_NAME_MAX + 8];
+	int64_t number;
+
+	(void)why;
+	if (strcmp(mm_sync_field(u, MM_F_STATION), s->station->id) != 0)
+		return fault(u, "made at another station");
+	snprintf(
+	    head, sizeof(head), "order:%.32s:", mm_sync_field(u, MM_F_BATCH));
+	if (colon == NULL || strncmp(authority, head, strlen(head)) != 0 ||
+	    colon + 1 != authority + strlen(head) ||
+	    mm_int_parse(colon + 1, &number, NULL) != MM_OK || number < 1 ||
+	    number > s->station->last.number)
+		return fault(
+		    u, "made by an order that the centre did not sign");
+	return MM_OK;
+}
+
+static enum mm_err
+is_in_scope(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const struct mm_production *b = u->batch->b;
+
+	return mm_scope_sees(&s->by->scope, b->order->product, b->id)
+		   ? MM_OK
+		   : MM_FAIL(why, MM_EPOLICY,
+			 "entries: some are of what this credential is not "
+			 "for");
+}
+
+static enum mm_err
+is_of_the_batch(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const struct mm_sync_batch *k = u->batch;
+	const struct mm_work_order *o = k->b->order;
+	uint64_t at = 0;
+
+	(void)s;
+	(void)why;
+	if (strcmp(mm_sync_field(u, MM_F_PRODUCT), o->product) != 0)
+		return fault(u, "of another product than batch %s", k->b->id);
+	if (k->b->nshares > 0 && k->share == NULL)
+		return fault(u, "batch %s has no share for station %s",
+		    k->b->id, s->station->id);
+	if (!mm_roll_find(&k->roll, u->row.device, &at))
+		return fault(
+		    u, "a serial number that batch %s does not have", k->b->id);
+	if (o->take == MM_WORK_NEXT && k->share != NULL &&
+	    (at < (uint64_t)k->share->first ||
+		at >= (uint64_t)(k->share->first + k->share->n +
+				 k->share->scrap)))
+		return fault(u, "a serial number of another station's share");
+	strcpy(u->row.product, o->product);
+	return MM_OK;
+}
+
+/* By the station's clock, and by that of its signer in the certificate, which
+ * may be backdated. */
+static enum mm_err
+is_in_time(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const struct mm_work_order *o = u->batch->b->order;
+
+	(void)s;
+	(void)why;
+	if (u->e.at_ms < o->not_before_ms || u->e.at_ms >= o->until_ms ||
+	    u->row.not_before_s >= o->until_ms / 1000)
+		return fault(
+		    u, "made outside the window of batch %s", u->batch->b->id);
+	return u->e.at_ms <= mm_now_ms() + AHEAD_MS
+		   ? MM_OK
+		   : fault(u, "made after now, by the station's clock");
+}
+
+/* ---- its certificate ---- */
+
+static bool
+is_signed(struct mm_sync *s, const struct mm_cert *c, struct mm_bytes issuer)
+{
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	struct mm_cert ca;
+
+	return mm_cert_walk(issuer, &ca, NULL) == MM_OK &&
+	       mm_bytes_eq(ca.subject, c->issuer) &&
+	       mm_spki_load(&ca.spki, s->templates, &key, NULL) == MM_OK &&
+	       mm_cert_verify(c, key, NULL) == MM_OK;
+}
+
+/* The line CA that the order brought, which the centre has among its issuers:
+ * its lists and its chain are found there. */
+static enum mm_err
+is_of_the_ca(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const char *name = mm_sync_field(u, MM_F_ISSUER);
+	const struct mm_work_order *o = u->batch->order;
+	const struct mm_chain *chain = mm_chains_issuer(s->d->c->chains, name);
+
+	(void)why;
+	if (o == NULL || o->ca_name[0] == '\0')
+		return fault(u,
+		    "batch %s has no order with a line CA for "
+		    "station %s",
+		    u->batch->b->id, s->station->id);
+	if (chain == NULL || strcmp(o->ca_name, name) != 0)
+		return fault(u, "its issuer is not line CA %s of batch %s",
+		    o->ca_name, u->batch->b->id);
+	if (!is_signed(s, &u->c, chain->der[0]))
+		return fault(
+		    u, "its certificate is not signed by line CA %s", name);
+	strcpy(u->row.issuer, name);
+	return MM_OK;
+}
+
+/* "thermo@3", as the batch has it. */
+static const struct mm_work_profile *
+profile_of(const struct mm_sync_unit *u)
+{
+	const struct mm_work_order *o = u->batch->b->order;
+	char name[MM_PROFILE_TEXT];
+
+	for (size_t i = 0; i < o->profiles_n; i++) {
+		snprintf(name, sizeof(name), "%s@%" PRId64, o->profiles[i].name,
+		    o->profiles[i].version);
+		if (strcmp(name, mm_sync_field(u, MM_F_PROFILE)) == 0)
+			return &o->profiles[i];
+	}
+	return NULL;
+}
+
+static enum mm_err
+is_of_the_profile(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const struct mm_work_profile *w = profile_of(u);
+	const struct mm_profile *p =
+	    w == NULL ? NULL : mm_config_profile(s->d->c->config, w->name);
+	struct mm_why room;
+	const char *what;
+
+	(void)why;
+	if (p == NULL || p->version != w->version)
+		return fault(u,
+		    "profile %.40s is none of batch %s, or not in "
+		    "the configuration any more",
+		    mm_sync_field(u, MM_F_PROFILE), u->batch->b->id);
+	snprintf(u->row.profile, sizeof(u->row.profile), "%s",
+	    mm_sync_field(u, MM_F_PROFILE));
+	u->row.idevid = p->kind == MM_PROFILE_IDEVID;
+	what = mm_export_fault_of_profile(
+	    u->batch->order, p, u->row.device, &u->c, &room);
+	return what == NULL ? MM_OK
+			    : fault(u,
+				  "its certificate is not as profile %s says: "
+				  "%.90s",
+				  u->row.profile, what);
+}
+
+/* ---- beside other devices ---- */
+
+/* Who made it is in the unit's record, if it was made in this batch. */
+static enum mm_err
+made_already(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	struct mm_made m;
+	enum mm_err rc =
+	    mm_made_get(s->d->r, u->batch->b->id, u->row.device, &m, NULL);
+
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return unread(rc, why);
+	if (rc == MM_OK && m.station[0] != '\0')
+		return fault(u,
+		    "device %s has a certificate already: station "
+		    "%s made it",
+		    u->row.device, m.station);
+	return fault(u, "device %s has a certificate already", u->row.device);
+}
+
+static enum mm_err
+is_alone(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	struct mm_cert_row have;
+
+	for (int idevid = 0; idevid < 2; idevid++) {
+		enum mm_err rc = mm_get_device_cert(
+		    s->d->r, u->row.device, idevid, &have, NULL);
+
+		if (rc == MM_OK)
+			return made_already(s, u, why);
+		if (rc != MM_ENOTFOUND)
+			return unread(rc, why);
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+is_its_device(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	struct mm_device have;
+	enum mm_err rc = mm_get_device(s->d->r, u->row.device, &have, NULL);
+
+	u->new_device = rc == MM_ENOTFOUND;
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	if (rc != MM_OK)
+		return unread(rc, why);
+	if (strcmp(have.id, u->row.device) != 0)
+		return fault(u, "device %s is there, in other case", have.id);
+	if (strcmp(have.product, u->row.product) != 0)
+		return fault(
+		    u, "device %s is of product %s", have.id, have.product);
+	if (have.state != MM_DEVICE_ACTIVE)
+		return fault(u, "device %s is retired", have.id);
+	if (!mm_zero(have.bound_spki, 32) &&
+	    memcmp(have.bound_spki, u->row.spki_sha256, 32) != 0)
+		return fault(u, "device %s is bound to another key", have.id);
+	return is_alone(s, u, why);
+}
+
+static enum mm_err
+is_its_key(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	char device[MM_DEVICE_ID_MAX + 1];
+	bool bad;
+
+	MM_TRY(mm_get_key_device(s->d->r, u->row.spki_sha256, device, why));
+	if (device[0] != '\0')
+		return fault(u, "its key is certified for device %s", device);
+	MM_TRY(mm_get_key_compromised(s->d->r, u->row.spki_sha256, &bad, why));
+	return bad ? fault(u, "its key was revoked as compromised") : MM_OK;
+}
+
+static enum mm_err
+has_quota(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const struct mm_sync_batch *k = u->batch;
+	struct mm_quota q;
+
+	MM_TRY(mm_quota_get(s->d->r, k->b, "", &q, why));
+	if (q.made + k->fits >= k->most)
+		return fault(u, "batch %s: its quota of %" PRId64 " is gone",
+		    k->b->id, k->most);
+	if (k->share == NULL)
+		return MM_OK;
+	MM_TRY(mm_quota_get(s->d->r, k->b, s->station->id, &q, why));
+	return q.made + k->fits < k->station_most
+		   ? MM_OK
+		   : fault(u,
+			 "batch %s: the share of %" PRId64 " of station "
+			 "%s is gone",
+			 k->b->id, k->station_most, s->station->id);
+}
+
+/* What is stored with it is not found in the store yet. */
+static enum mm_err
+is_once(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	(void)why;
+	for (const struct mm_sync_unit *o = s->unit; o < u; o++) {
+		if (o->fault[0] != '\0' || o->known || o->stored)
+			continue;
+		if (strcasecmp(o->row.device, u->row.device) == 0)
+			return fault(u,
+			    "device %s was made before, in entry "
+			    "%" PRIu64,
+			    u->row.device, o->index);
+		if (memcmp(o->row.spki_sha256, u->row.spki_sha256, 32) == 0)
+			return fault(u, "its key is certified for device %s",
+			    o->row.device);
+		if (memcmp(o->row.serial, u->row.serial, MM_SERIAL_N) == 0)
+			return fault(u,
+			    "its serial number is another "
+			    "certificate's, of device %s",
+			    o->row.device);
+	}
+	return MM_OK;
+}
+
+/* In this order: later ones use what earlier ones found. */
+static check_fn *const checks[] = { is_the_entrys, is_new, is_by_an_order,
+	find_batch, is_in_scope, is_of_the_batch, is_in_time, is_of_the_ca,
+	is_of_the_profile, is_its_device, is_its_key, is_once, has_quota };
+
+/* see sync_priv.h */
+enum mm_err
+mm_sync_judge(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	u->fault[0] = '\0';
+	u->known = false;
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		MM_TRY(checks[i](s, u, why));
+		if (u->fault[0] != '\0' || u->known)
+			return MM_OK;
+	}
+	return MM_OK;
+}

@@ -1,0 +1,417 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "core/sync_priv.h"
+
+/* What becomes of a piece, in the store. */
+enum { COPY_MAX = 48 * 1024, ASIDE_MAX = 32 * 1024, COPIES = 128 };
+
+MM_FREE_FN(list_free, struct mm_op *, free)
+
+static void
+number_text(uint64_t v, char out[24])
+{
+	snprintf(out, 24, "%" PRIu64, v);
+}
+
+/* ---- units that fit ---- */
+
+static enum mm_err
+fill_device(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	struct mm_papers p = mm_papers_over(&u->papers[0]);
+	const struct mm_entry e = { .type = MM_E_DEVICE_CREATED,
+		.field = { [MM_F_ACTOR] = s->by->id,
+		    [MM_F_DEVICE] = u->row.device,
+		    [MM_F_PRODUCT] = u->row.product,
+		    [MM_F_BATCH] = u->batch->b->id,
+		    [MM_F_STATION] = s->station->id } };
+	struct mm_device *row = &u->device.u.device.row;
+
+	u->device = (struct mm_op){ .kind = MM_OP_DEVICE_PUT };
+	strcpy(row->id, u->row.device);
+	strcpy(row->product, u->row.product);
+	row->created_at = mm_now_ms();
+	mm_papers_add(&p, &e);
+	return mm_papers_seal(&p, &u->device, why);
+}
+
+static void
+fill_share(struct mm_sync *s, struct mm_sync_unit *u)
+{
+	const struct mm_sync_batch *k = u->batch;
+	struct mm_made m = { .result = MM_UNIT_ISSUED, .at = u->e.at_ms };
+
+	strcpy(m.station, s->station->id);
+	memcpy(m.spki, u->row.spki_sha256, 32);
+	mm_buf_reset(&u->made);
+	mm_made_put(&m, &u->made);
+	u->share = (struct mm_op_share){ .version = k->b->version,
+		.most = (uint64_t)k->most,
+		.station_most = (uint64_t)k->station_most,
+		.unit = mm_buf_view(&u->made) };
+	strcpy(u->share.batch, k->b->id);
+	snprintf(u->share.place, sizeof(u->share.place), "%s/%s", k->b->id,
+	    k->share != NULL ? s->station->id : "");
+}
+
+/* When it was made the certificate says; a row's time is that of its entry,
+ * so that rows stand in the order of their times. */
+static enum mm_err
+fill_issue(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	struct mm_papers p = mm_papers_over(&u->papers[1]);
+	struct mm_entry e = { .type = MM_E_CERT_SYNCED };
+	struct mm_cert_texts t;
+	char number[24];
+
+	u->op = (struct mm_op){ .kind = MM_OP_ISSUE };
+	u->row.issued_at = mm_now_ms();
+	u->row.key_type = (uint8_t)(1 + u->c.spki.type);
+	snprintf(u->row.authority, sizeof(u->row.authority), "order:%.24s/%s",
+	    u->batch->b->id, u->row.device);
+	fill_share(s, u);
+	mm_entry_cert(&e, &t, &u->row, "");
+	number_text(u->index, number);
+	e.at_ms = u->row.issued_at;
+	e.field[MM_F_ACTOR] = s->by->id;
+	e.field[MM_F_BATCH] = u->batch->b->id;
+	e.field[MM_F_STATION] = s->station->id;
+	e.field[MM_F_NUMBER] = number;
+	mm_papers_add(&p, &e);
+	u->op.u.issue = (struct mm_op_issue){
+		.row = u->row, .der = u->line->der, .share = &u->share
+	};
+	MM_TRY(mm_papers_seal(&p, &u->op, why));
+	return mm_buf_ok(&u->made, why);
+}
+
+static bool
+fits(const struct mm_sync_unit *u)
+{
+	return u->fault[0] == '\0' && !u->known && !u->stored;
+}
+
+/* Devices go first: a certificate wants its own to be there. */
+static enum mm_err
+write_devices(struct mm_sync *s, struct mm_op **list, struct mm_why *why)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct mm_sync_unit *u = &s->unit[i];
+
+		if (!fits(u) || !u->new_device)
+			continue;
+		MM_TRY(fill_device(s, u, why));
+		list[n++] = &u->device;
+	}
+	/* what comes of one that is there meanwhile, its certificate tells */
+	return n == 0 ? MM_OK : mm_desk_write(s->d, list, n, why);
+}
+
+/* A batch that an operator changed meanwhile is read again with the next try;
+ * all else is told as it stands now. */
+static enum mm_err
+refused(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	MM_OWN(mm_production_free) struct mm_production *now = NULL;
+	const struct mm_production *b = u->batch->b;
+
+	MM_TRY(mm_production_get(s->d->r, b->id, &now, why));
+	if (now->version != b->version)
+		return MM_FAIL(why, MM_EAGAIN,
+		    "batch %s was changed meanwhile: once more", b->id);
+	if (u->op.result != MM_ECONFLICT && u->op.result != MM_ENOTFOUND &&
+	    u->op.result != MM_EINPUT)
+		return MM_FAIL(why, u->op.result, "%s", u->op.why.text);
+	MM_TRY(mm_sync_judge(s, u, why));
+	if (u->fault[0] == '\0' && !u->known)
+		snprintf(u->fault, sizeof(u->fault), "%s", u->op.why.text);
+	return MM_OK;
+}
+
+static enum mm_err
+write_certificates(struct mm_sync *s, struct mm_op **list, struct mm_why *why)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct mm_sync_unit *u = &s->unit[i];
+
+		if (!fits(u))
+			continue;
+		MM_TRY(fill_issue(s, u, why));
+		list[n++] = &u->op;
+	}
+	if (n > 0)
+		MM_TRY(mm_desk_write(s->d, list, n, why));
+	for (size_t i = 0; i < s->nbatches; i++)
+		s->batch[i].fits = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		struct mm_sync_unit *u = &s->unit[i];
+
+		if (!fits(u))
+			continue;
+		if (u->op.result == MM_OK)
+			u->stored = true;
+		else
+			MM_TRY(refused(s, u, why));
+	}
+	return MM_OK;
+}
+
+/* see sync_priv.h */
+enum mm_err
+mm_sync_store(struct mm_sync *s, struct mm_why *why)
+{
+	MM_OWN(list_free)
+	struct mm_op **list = calloc(s->n + 1, sizeof(struct mm_op *));
+
+	if (list == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	MM_TRY(write_devices(s, list, why));
+	return write_certificates(s, list, why);
+}
+
+/* ---- quarantine ---- */
+
+/* What a station wrote is cut anywhere, and goes into JSON. */
+static void
+mend(char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
+/* see sync_priv.h */
+void
+mm_sync_put_aside(struct mm_sync *s, uint64_t index, const char *device,
+    const char *serial, const char *reason)
+{
+	struct mm_quarantined *q = &s->out->put[s->out->nput++];
+
+	*q = (struct mm_quarantined){ .entry = index };
+	snprintf(q->device, sizeof(q->device), "%s",
+	    mm_device_id_valid(device) ? device : "");
+	if (strlen(serial) < sizeof(q->serial) &&
+	    strspn(serial, "0123456789abcdef") == strlen(serial))
+		strcpy(q->serial, serial);
+	snprintf(q->reason, sizeof(q->reason), "%s", reason);
+	mend(q->reason);
+}
+
+static void
+aside_id(
+    const struct mm_sync *s, const char *serial, char id[MM_DOC_ID_MAX + 1])
+{
+	snprintf(id, MM_DOC_ID_MAX + 1, "%s/%.63s", s->station->id, serial);
+}
+
+static enum mm_err
+has_doc(struct mm_sync *s, const char *id, bool *yes, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	uint64_t version;
+	enum mm_err rc =
+	    mm_get_doc(s->d->r, MM_DOC_QUARANTINE, id, &version, &body, NULL);
+
+	*yes = rc == MM_OK;
+	return rc == MM_OK || rc == MM_ENOTFOUND
+		   ? MM_OK
+		   : MM_FAIL(why, rc, "the store cannot be read");
+}
+
+/* see sync_priv.h */
+enum mm_err
+mm_sync_is_aside(
+    struct mm_sync *s, const char *serial, bool *yes, struct mm_why *why)
+{
+	char id[MM_DOC_ID_MAX + 1];
+
+	*yes = true;
+	for (size_t i = 0; i < s->out->nput; i++)
+		if (strcmp(s->out->put[i].serial, serial) == 0)
+			return MM_OK;
+	aside_id(s, serial, id);
+	return has_doc(s, id, yes, why);
+}
+
+static void
+put_body(const struct mm_sync *s, const struct mm_quarantined *q,
+    struct mm_buf *body)
+{
+	const struct mm_sync_piece *p = s->piece;
+	const struct mm_sync_line *l = &p->line[q->entry - p->before.size];
+	struct mm_json j = mm_json_over(body);
+
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "device", q->device);
+	mm_json_str(&j, "serial", q->serial);
+	mm_json_int(&j, "entry", (int64_t)q->entry);
+	mm_json_str(&j, "reason", q->reason);
+	mm_json_time(&j, "at", mm_now_ms());
+	if (l->der.n > 0 && l->der.n <= MM_CERT_MAX)
+		mm_json_b64(&j, "certificate", l->der);
+	mm_json_close(&j, '}');
+}
+
+/* The first of a serial is found by it; others by their entry, too. */
+static enum mm_err
+name_aside(struct mm_sync *s, const struct mm_quarantined *q, size_t nth,
+    char id[MM_DOC_ID_MAX + 1], struct mm_why *why)
+{
+	char tail[24 + sizeof(q->serial)];
+	bool taken = q->serial[0] == '\0';
+
+	aside_id(s, q->serial, id);
+	for (size_t i = 0; i < nth; i++)
+		taken |= strcmp(s->out->put[i].serial, q->serial) == 0;
+	if (!taken)
+		MM_TRY(has_doc(s, id, &taken, why));
+	snprintf(tail, sizeof(tail), "%s.%" PRIu64, q->serial, q->entry);
+	if (taken)
+		aside_id(s, tail, id);
+	return MM_OK;
+}
+
+static enum mm_err
+write_aside(struct mm_sync *s, size_t nth, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(ASIDE_MAX);
+	const struct mm_quarantined *q = &s->out->put[nth];
+	struct mm_op_doc doc = { .kind = MM_DOC_QUARANTINE,
+		.expect = MM_DOC_ANY };
+	char number[24];
+	const struct mm_entry e = { .type = MM_E_UNIT_QUARANTINED,
+		.field = { [MM_F_ACTOR] = s->by->id,
+		    [MM_F_STATION] = s->station->id,
+		    [MM_F_DEVICE] = q->device[0] != '\0' ? q->device : NULL,
+		    [MM_F_SERIAL] = q->serial[0] != '\0' ? q->serial : NULL,
+		    [MM_F_REASON] = q->reason,
+		    [MM_F_NUMBER] = number } };
+
+	number_text(q->entry, number);
+	put_body(s, q, &body);
+	MM_TRY(mm_buf_ok(&body, why));
+	MM_TRY(name_aside(s, q, nth, doc.id, why));
+	doc.body = mm_buf_view(&body);
+	return mm_desk_doc_put(s->d, &doc, &e, 1, why);
+}
+
+/* ---- the copy ---- */
+
+struct copy {
+	struct mm_buf body;
+	struct mm_json j;
+	uint64_t from;
+};
+
+static enum mm_err
+write_copy(struct mm_sync *s, struct copy *c, struct mm_why *why)
+{
+	struct mm_op_doc doc = { .kind = MM_DOC_COPY, .expect = MM_DOC_ANY };
+	uint8_t hash[32];
+	char key[17];
+
+	if (c->body.n == 0)
+		return MM_OK;
+	mm_json_close(&c->j, ']');
+	MM_TRY(mm_buf_ok(&c->body, why));
+	mm_sha256(mm_bytes_of(s->station->ledger), hash);
+	mm_hex_text(hash, 8, key);
+	snprintf(doc.id, sizeof(doc.id), "%s/%s/%012" PRIu64, s->station->id,
+	    key, c->from);
+	doc.body = mm_buf_view(&c->body);
+	MM_TRY(mm_desk_doc_put(s->d, &doc, NULL, 0, why));
+	mm_buf_reset(&c->body);
+	return MM_OK;
+}
+
+static enum mm_err
+copy_line(struct mm_sync *s, struct copy *c, size_t i, struct mm_why *why)
+{
+	const struct mm_sync_line *l = &s->piece->line[i];
+
+	if (c->body.n + l->json.n + l->proof.n > COPY_MAX / 2)
+		MM_TRY(write_copy(s, c, why));
+	if (c->body.n == 0) {
+		c->j = mm_json_over(&c->body);
+		c->from = s->piece->before.size + i;
+		mm_json_open(&c->j, '[');
+	}
+	mm_json_open(&c->j, '{');
+	mm_json_strn(&c->j, "entry", l->json);
+	if (l->proof.n > 0)
+		mm_json_strn(&c->j, "proof", l->proof);
+	mm_json_close(&c->j, '}');
+	return MM_OK;
+}
+
+/* Certificates are in their own place. */
+static enum mm_err
+write_copies(struct mm_sync *s, struct mm_why *why)
+{
+	struct copy c = { .body = MM_BUF_INIT(MM_DOC_MAX) };
+	enum mm_err rc = MM_OK;
+
+	for (size_t i = 0; rc == MM_OK && i < s->piece->n; i++)
+		rc = copy_line(s, &c, i, why);
+	if (rc == MM_OK)
+		rc = write_copy(s, &c, why);
+	mm_buf_done(&c.body);
+	return rc;
+}
+
+/* ---- how far it is ---- */
+
+static enum mm_err
+write_synced(struct mm_sync *s, const struct mm_synced *before,
+    const struct mm_sync_heads *heads, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_NOTE_MAX * 2);
+	struct mm_op_doc doc = { .kind = MM_DOC_SYNC,
+		.expect = before->version };
+	struct mm_hash root = mm_frontier_root(&heads->after);
+	struct mm_json j = mm_json_over(&body);
+	char size[24], count[24], hex[65];
+	const struct mm_entry e = { .type = MM_E_STATION_SYNCED,
+		.field = { [MM_F_ACTOR] = s->by->id,
+		    [MM_F_STATION] = s->station->id,
+		    [MM_F_ORIGIN] = s->station->ledger,
+		    [MM_F_DETAIL_SHA256] = hex,
+		    [MM_F_COUNT] = count,
+		    [MM_F_SIZE] = size } };
+	enum mm_err rc;
+
+	number_text(heads->after.size, size);
+	number_text(s->piece->n, count);
+	mm_hex_text(root.b, sizeof(root.b), hex);
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "key", s->station->ledger);
+	mm_json_int(&j, "size", (int64_t)heads->after.size);
+	mm_json_str(&j, "root", hex);
+	mm_json_time(&j, "at", mm_now_ms());
+	mm_json_strn(&j, "checkpoint", s->piece->note);
+	mm_json_close(&j, '}');
+	MM_TRY(mm_buf_ok(&body, why));
+	strcpy(doc.id, s->station->id);
+	doc.body = mm_buf_view(&body);
+	rc = mm_desk_doc_put(s->d, &doc, &e, 1, why);
+	return rc == MM_ESTALE || rc == MM_ENOTFOUND ? MM_ECONFLICT : rc;
+}
+
+/* see sync_priv.h */
+enum mm_err
+mm_sync_end(struct mm_sync *s, const struct mm_synced *before,
+    const struct mm_sync_heads *heads, struct mm_why *why)
+{
+	for (size_t i = 0; i < s->out->nput; i++)
+		MM_TRY(write_aside(s, i, why));
+	MM_TRY(write_copies(s, why));
+	return write_synced(s, before, heads, why);
+}

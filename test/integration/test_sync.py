@@ -1,0 +1,499 @@
+"""What stations made offline comes to the centre by file: verified, judged
+unit by unit, stored before it is acknowledged, and never merged silently."""
+import base64
+import json
+import shutil
+import subprocess
+import time
+
+
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+import forger as forge
+from forger import Forger, opened
+from test_offline_order import Line, new
+from world import MINT, World, run
+
+
+class Synced:
+    """A station with an offline order for three of a batch, at a centre that
+    trusts its ledger."""
+
+    def __init__(self, centre, folder, batch, trusted=True, quantity=3):
+        self.centre, self.w, self.batch = centre, centre.w, batch
+        self.s = new(centre, folder, f"st-{batch}")
+        self.name = self.s.name
+        self.issuer, file = centre.line_ca(self.s, batch)
+        centre.again()
+        digits = "{01..09}" if quantity < 10 else "{001..200}"
+        self.w.cli("batch", "create", "--id", batch, "--product", "thermo",
+                   "--quantity", quantity, "--until", "30d", "--serials",
+                   f"{batch.upper()}-{digits}", "--shares",
+                   f"{self.name}={quantity}", "--mode", "offline")
+        self.s.imports(centre.order(batch, self.s, "--line-ca", file))
+        if trusted:
+            self.trust()
+
+    def trust(self, key=None):
+        self.w.cli("station", "trust", self.name,
+                   key or self.s.made["ledger_key"])
+
+    def make(self, *serials):
+        for serial in serials:
+            self.s.plug()
+            self.s.passes(f"{self.batch.upper()}-{serial}")
+            self.s.unplug()
+            self.s.blank(1)
+        return self
+
+    def export(self, name="export.jsonl"):
+        path = self.s.dir / name
+        run(*self.s.argv("export", "--out", path))
+        return path
+
+    def sync(self, path, *more):
+        """(exit status, what was printed as JSON or None, words)"""
+        p = self.w.cli("--json", "station", "sync", self.name, path, *more,
+                       check=False)
+        out = json.loads(p.stdout) if p.stdout.startswith("{") else None
+        return p.returncode, out, p.stdout + p.stderr
+
+    def size(self):
+        return self.w.rest("GET", f"/stations/{self.name}/sync").json["size"]
+
+    def counts(self, out):
+        return (out["entries"], out["issued"], out["confirmed"],
+                out["unchanged"], len(out["quarantined"]))
+
+
+@pytest.fixture(scope="module")
+def centre():
+    with World() as world:
+        yield Line(world)
+
+
+@pytest.fixture
+def closing():
+    made = []
+    yield made.append
+    for one in made:
+        one.s.close()
+
+
+def agree(w):
+    """Journal, ledger and database, and the ledger by itself."""
+    out = json.loads(w.cli("--json", "ledger", "reconcile", "--config",
+                           w.conf).stdout)
+    assert out["agree"], out
+    w.cli("ledger", "verify")
+    return out
+
+
+def test_what_was_made_offline_is_there(centre, tmp_path, closing):
+    w = centre.w
+    x = Synced(centre, tmp_path, "sya", trusted=False)
+    closing(x)
+    path = x.make("01", "02").export()
+    code, _, words = x.sync(path)
+    assert code == 3 and "no key of its ledger is trusted" in words
+    x.trust()
+    assert x.size() == 0
+    code, out, words = x.sync(path, "--dry-run")
+    assert code == 0 and x.counts(out) == (5, 2, 2, 0, 0), words
+    assert x.size() == 0 and w.rest("GET", "/devices/SYA-01").status == 404
+    code, out, words = x.sync(path)
+    assert code == 0 and x.counts(out) == (5, 2, 2, 0, 0), words
+    assert x.size() == 5
+    # the same again
+    code, out, words = x.sync(path)
+    assert code == 0 and x.counts(out) == (0, 0, 0, 0, 0), words
+    p = w.cli("station", "sync", x.name, path)
+    assert "nothing new, the centre has all 5 entries" in p.stdout
+    # it goes on
+    code, out, words = x.sync(x.make("03").export())
+    assert code == 0 and x.counts(out) == (2, 1, 1, 0, 0), words
+    # devices and certificates like others
+    (cert,) = w.rest("GET", "/certificates?device=SYA-01").json["items"]
+    assert (cert["state"], cert["issuer"]) == ("confirmed", x.issuer)
+    serial = cert["serial"]
+    assert x.s.fact("SYA-01", "serial") == serial
+    w.cli("device", "show", "SYA-01")
+    w.cli("cert", "show", serial)
+    receipt = tmp_path / "receipt.json"
+    w.cli("device", "receipt", "SYA-01", "--out", receipt)
+    key = w.cli("ledger", "key").stdout.strip()
+    w.cli("ledger", "verify-receipt", receipt, "--key", key)
+    record = tmp_path / "birth.json"
+    w.cli("device", "birth-record", "SYA-01", "--out", record)
+    w.cli("device", "birth-record", "--verify", record, "--key", key,
+          "--root", w.anchor)
+    facts = {k: v["value"] for k, v in
+             json.loads(record.read_text())["facts"].items()}
+    assert (facts["batch"], facts["station"]) == ("sya", x.name)
+    report = w.rest("GET", "/batches/sya/report").json
+    assert (report["issued"], report["first_serial"]) == (3, "SYA-01")
+    # entered: each certificate, and how far the station's ledger was taken
+    assert {e["device"] for e in centre.entries("certificate.synced")
+            if e["station"] == x.name} == {"SYA-01", "SYA-02", "SYA-03"}
+    last = [e for e in centre.entries("station.synced")
+            if e["station"] == x.name][-1]
+    end = json.loads(path.with_name("export.jsonl").read_text().splitlines()[
+        -1])
+    assert last["size"] == end["size"] == 7
+    root = end["checkpoint"].splitlines()[2]
+    assert bytes.fromhex(last["detail_sha256"]) == base64.b64decode(root)
+    # revoked here, it is on the line CA's list
+    w.cli("cert", "revoke", serial, "--reason", "keyCompromise")
+    w.rest("POST", f"/issuers/{x.issuer}/crl", {})
+    crl = tmp_path / "crl"
+    crl.write_bytes(w.get_public(f"/crl/{x.issuer}/0.crl").body)
+    text = run("openssl", "crl", "-inform", "DER", "-in", crl, "-noout",
+               "-text").stdout
+    assert serial.upper() in text
+    assert agree(w)["stations"] == 3
+
+
+# ---- who has root on the station ----
+
+@pytest.fixture(scope="module")
+def honest(centre, tmp_path_factory):
+    """An export with one honest unit, which is not synced."""
+    x = Synced(centre, tmp_path_factory.mktemp("honest"), "syh",
+               quantity=9)
+    x.make("01").export()
+    yield x
+    x.s.close()
+
+
+def forger(x, name):
+    f = Forger(x.s.dir / "export.jsonl",
+               (x.w.dir / f"lines/{x.issuer}.crt").read_bytes(),
+               opened(x.w.dir / f"lines/{x.issuer}.key", x.w.passphrase),
+               x.name, f"localhost/ledger/{x.name}/{name}")
+    x.trust(f.key)
+    return f
+
+
+def reasons(out):
+    return {(q["device"], q["reason"]) for q in out["quarantined"]}
+
+
+def test_a_unit_that_fits_is_taken_from_whoever_signed_it(honest, tmp_path):
+    """What the other tests here change, unchanged."""
+    f = forger(honest, "fits")
+    f.unit("SYH-02")
+    code, out, words = honest.sync(f.write(tmp_path / "x"))
+    assert code == 0 and honest.counts(out) == (3, 1, 1, 0, 0), words
+
+
+DAYS = 86400
+
+
+def other_device(f):
+    f.unit("SYH-03", named="SYH-04")
+
+
+def other_key_type(f):
+    f.unit("SYH-03", ec.generate_private_key(ec.SECP384R1()))
+
+
+def by_another_ca(f):
+    own, f.ca_key = f.ca_key, ec.generate_private_key(ec.SECP256R1())
+    f.unit("SYH-03")
+    f.ca_key = own
+
+
+def no_certificate(f):
+    f.unit("SYH-03", proof=False)
+    del f.lines[-1]["certificate"]
+
+
+def other_certificate(f):
+    f.unit("SYH-03", proof=False)
+    f.unit("SYH-04", proof=False)
+    f.lines[-2]["certificate"] = f.lines[-1]["certificate"]
+    f.lines.pop()
+
+
+# what is written, and the reason that is named
+BAD = {
+    "another station": (
+        lambda f: f.unit("SYH-03", station="st-sya"),
+        "made at another station"),
+    "a batch of another centre": (
+        lambda f: f.unit("SYH-03", batch="nosuch", authority="order:nosuch:1"),
+        "made in a batch that the centre does not have"),
+    "an order that was never signed": (
+        lambda f: f.unit("SYH-03", authority="order:syh:2"),
+        "made by an order that the centre did not sign"),
+    "no order": (
+        lambda f: f.unit("SYH-03", authority="token:mm1-x"),
+        "made by an order that the centre did not sign"),
+    "another product": (
+        lambda f: f.unit("SYH-03", product="valve"),
+        "of another product than batch syh"),
+    "a serial number that is none": (
+        lambda f: f.unit("SYH-99"),
+        "a serial number that batch syh does not have"),
+    "before the window": (
+        lambda f: f.unit("SYH-03", at=time.time() - 40 * DAYS),
+        "made outside the window of batch syh"),
+    "after the window": (
+        lambda f: f.unit("SYH-03", at=time.time() + 40 * DAYS),
+        "made outside the window of batch syh"),
+    "a certificate that begins after the window": (
+        lambda f: f.unit("SYH-03", shift=40 * DAYS),
+        "made outside the window of batch syh"),
+    "tomorrow": (
+        lambda f: f.unit("SYH-03", at=time.time() + DAYS),
+        "made after now, by the station's clock"),
+    "another issuer": (
+        lambda f: f.unit("SYH-03", issuer="issuing"),
+        "its issuer is not line CA line-syh of batch syh"),
+    "not signed by the line CA": (
+        by_another_ca,
+        "its certificate is not signed by line CA line-syh"),
+    "another profile": (
+        lambda f: f.unit("SYH-03", profile="thermo@9"),
+        "profile thermo@9 is none of batch syh, or not in the configuration "
+        "any more"),
+    "a certificate for another device": (
+        other_device, "its certificate is not as profile thermo@1 says: "),
+    "a key that the profile has not": (
+        other_key_type, "its certificate is not as profile thermo@1 says: "),
+    "no certificate": (no_certificate, "its certificate is missing"),
+    "another certificate": (
+        other_certificate, "its certificate is another than the entry's"),
+    "a device that is none": (
+        lambda f: f.unit("SYH 03"),
+        "its device has no name that one may have"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_does_not_fit_is_put_aside(honest, tmp_path, what):
+    write, reason = BAD[what]
+    f = forger(honest, what.replace(" ", "-"))
+    write(f)
+    before = honest.w.rest("GET", f"/stations/{honest.name}/sync").json
+    code, out, words = honest.sync(f.write(tmp_path / "x"), "--dry-run")
+    assert code == 3 and out["issued"] == 0, words
+    code, out, words = honest.sync(f.write(tmp_path / "x"))
+    assert code == 3 and out["issued"] == out["confirmed"] == 0, words
+    ((device, said),) = reasons(out)
+    assert said.startswith(reason), words
+    # no certificate in force, and it can be looked up
+    serial = out["quarantined"][0]["serial"]
+    assert honest.w.rest("GET", f"/certificates/{serial}").status == 404
+    after = honest.w.rest("GET", f"/stations/{honest.name}/sync").json
+    assert after["quarantined"] == before["quarantined"] + 1
+    listed = honest.w.rest(
+        "GET", f"/stations/{honest.name}/quarantine?limit=1000").json["items"]
+    assert serial in {q["serial"] for q in listed}
+    assert [e for e in honest.centre.entries("unit.quarantined")
+            if e.get("serial") == serial]
+    # once more: nothing new, and nothing twice
+    code, out, words = honest.sync(f.write(tmp_path / "x"))
+    assert code == 0 and out["entries"] == 0, words
+
+
+def test_one_bad_unit_leaves_its_neighbours(honest, tmp_path):
+    f = forger(honest, "neighbours")
+    f.unit("SYH-98")
+    f.unit("SYH-05")
+    f.add({"v": 1, "type": "alert", "at": forge.stamp(time.time()),
+           "time_source": "system", "reason": "hello"})
+    f.lines.append({"entry": '{"v":2}'})
+    code, out, words = honest.sync(f.write(tmp_path / "x"))
+    assert code == 3 and (out["issued"], out["confirmed"]) == (1, 1), words
+    assert reasons(out) == {
+        ("SYH-98", "a serial number that batch syh does not have"),
+        ("", "an entry that no station writes"),
+        ("", "an entry that is not in its form")}, words
+
+
+def test_doubles(centre, honest, tmp_path):
+    """Of serial number and key: in one ledger, of two stations, and with what
+    the centre has itself."""
+    w = centre.w
+    f = forger(honest, "doubles")
+    key = ec.generate_private_key(ec.SECP256R1())
+    first = f.unit("SYH-06", key)
+    f.unit("SYH-06")               # another key under its name
+    f.unit("SYH-07", key)          # its key under another name
+    f.unit("SYH-07", serial=bytes.fromhex(f"{x509_serial(first):032x}"),
+           proof=False)
+    csr = w.key_and_csr("syh-8")[1]
+    w.rest("POST", "/devices", {"id": "SYH-08", "product": "thermo"})
+    a = w.rest("POST", "/devices/SYH-08/enrol", {
+        "csr": base64.b64encode(csr.read_bytes()).decode()})
+    assert a.status == 200, a
+    f.unit("SYH-08")               # one that the centre made itself
+    code, out, words = honest.sync(f.write(tmp_path / "x"))
+    assert code == 3 and out["issued"] == 1, words
+    assert reasons(out) == {
+        ("SYH-06", "device SYH-06 was made before, in entry 1"),
+        ("SYH-07", "its key is certified for device SYH-06"),
+        ("SYH-07", "its serial number is another certificate's, of device "
+                   "SYH-06"),
+        ("SYH-08", "device SYH-08 has a certificate already")}, words
+    # from another ledger, against what is stored
+    g = forger(honest, "doubles-2")
+    g.unit("SYH-06")
+    g.unit("SYH-07", key)
+    code, out, words = honest.sync(g.write(tmp_path / "y"))
+    assert reasons(out) == {
+        ("SYH-06", f"device SYH-06 has a certificate already: station "
+                   f"{honest.name} made it"),
+        ("SYH-07", "its key is certified for device SYH-06")}, words
+
+
+def x509_serial(der):
+    return x509.load_der_x509_certificate(der).serial_number
+
+
+def test_proofs(honest, tmp_path):
+    f = forger(honest, "proofs")
+    one, two = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    der = f.unit("SYH-09", one, proof=False)
+    number = f"{x509_serial(der):032x}"
+    f.prove("SYH-09", two, der, number)          # by another key
+    f.prove("SYH-02", one, der, number)          # as another device
+    f.prove("SYH-09", one, der, "ab" * 16)       # of none
+    f.prove("SYH-09", one, der, number)
+    f.lines[-1]["proof"] += " "                  # not what was hashed
+    code, out, words = honest.sync(f.write(tmp_path / "x"))
+    assert code == 3 and (out["issued"], out["confirmed"]) == (1, 0), words
+    assert sorted(q["reason"] for q in out["quarantined"]) == [
+        "proved a certificate that was not made for it",
+        "proved a certificate that was not made for it",
+        "what it signed does not prove its certificate",
+        "what it signed is missing, or another than the entry's"], words
+    (c,) = honest.w.rest("GET", "/certificates?device=SYH-09").json["items"]
+    assert c["state"] == "issued"
+
+
+def test_more_than_the_share(centre, tmp_path, closing):
+    x = Synced(centre, tmp_path, "syq")
+    closing(x)
+    x.make("01").export()
+    f = forger(x, "quota")
+    for i in range(1, 6):
+        f.unit(f"SYQ-0{i}")
+    code, out, words = x.sync(f.write(tmp_path / "x"), "--dry-run")
+    assert (out["issued"], len(out["quarantined"])) == (3, 2), words
+    code, out, words = x.sync(f.write(tmp_path / "x"))
+    assert (out["issued"], out["confirmed"]) == (3, 3), words
+    assert {r for _, r in reasons(out)} == {
+        "batch syq: its quota of 3 is gone"}, words
+    assert centre.w.rest("GET", "/batches/syq/report").json["issued"] == 3
+    agree(centre.w)
+
+
+# ---- ledgers ----
+
+def test_forged_cut_and_swapped(honest, tmp_path):
+    f = forger(honest, "forged")
+    f.unit("SYH-08")
+    text = f.text()
+    lines = text.splitlines()
+    size = honest.size()
+    for bad, said in [
+            (lines[:-1], "half a file"), (lines[:2], "half a file"),
+            ([text[:len(text) // 2]], "half a file"),
+            ([*lines, lines[-1]], "half a file"),
+            ([x.replace("SYH-08", "SYH-80") for x in lines],
+             "not those that the station's signer signed"),
+            ([lines[0], *lines[2:]], "half a file"),
+            ([lines[0], lines[2], lines[1], *lines[3:]],
+             "not those that the station's signer signed")]:
+        (tmp_path / "x").write_text("".join(x + "\n" for x in bad))
+        code, out, words = honest.sync(tmp_path / "x")
+        assert code != 0 and said in words, words
+    # by another key: another station, another centre's
+    g = forger(honest, "other")
+    code, out, words = honest.sync(f.write(tmp_path / "x"))
+    assert code == 3 and "not signed by the ledger key" in words
+    # another station's file
+    g.station = "st-other"
+    code, out, words = honest.sync(g.write(tmp_path / "x"))
+    assert code == 2 and "the file is station st-other's" in words
+    assert honest.size() == 0 != size or size == 0
+
+
+def test_a_station_that_was_put_back(honest, tmp_path):
+    """Its ledger ends earlier, or goes on otherwise: named, entered once."""
+    f = forger(honest, "back")
+    f.unit("SYH-98", proof=False)
+    old = f.write(tmp_path / "old")
+    f.unit("SYH-97", proof=False)
+    code, out, words = honest.sync(f.write(tmp_path / "x"))
+    assert honest.size() == 3
+    code, out, words = honest.sync(old)
+    assert code == 3 and "ends at entry 2, the centre has 3" in words and \
+        "put back" in words
+    f.lines.pop()
+    f.unit("SYH-96", proof=False)  # instead
+    f.unit("SYH-95", proof=False)
+    for more in (["--dry-run"], [], []):
+        code, out, words = honest.sync(f.write(tmp_path / "x"), *more)
+        assert code == 3 and "another history than the 3 entries" in words
+    alerts = [e for e in honest.centre.entries("alert")
+              if e["reason"] == "station-ledger-forked"]
+    assert len([e for e in alerts if e["origin"] == f.key]) == 1
+    assert honest.size() == 3
+
+
+def test_two_stations_with_one_share(centre, tmp_path, closing):
+    """A copy of a station: each makes its own of the same share."""
+    x = Synced(centre, tmp_path, "sytwo")
+    closing(x)
+    image = tmp_path / "image"
+    shutil.copytree(x.s.dir / "own", image)
+    one = x.make("01").export("one.jsonl")
+    shutil.rmtree(x.s.dir / "own")
+    shutil.copytree(image, x.s.dir / "own")
+    for name in ("journal", "ledger", "proofs"):
+        (x.s.dir / "state" / name).unlink()
+    shutil.rmtree(x.s.dir / "state/records")
+    two = x.make("02", "03").export("two.jsonl")
+    assert x.sync(one)[0] == 0
+    code, out, words = x.sync(two)
+    assert code == 3 and "another history than the 3 entries" in words
+    assert "or copied" in words
+
+
+# ---- a sync that is cut off ----
+
+def test_what_was_cut_off_goes_on(centre, tmp_path, closing):
+    """The centre is killed while a piece is on its way, some times, and sent
+    it again: no unit is half or twice, and the quota is exact."""
+    x = Synced(centre, tmp_path, "syk", quantity=150)
+    closing(x)
+    w = centre.w
+    x.make("001").export()
+    f = forger(x, "killed")
+    for i in range(1, 141):
+        f.unit(f"SYK-{i:03}")
+    path = f.write(tmp_path / "x")
+    for ms in (5, 20, 60, 120):
+        p = subprocess.Popen([MINT, "--context", w.context, "station", "sync",
+                              x.name, path], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        time.sleep(ms / 1000)  # not for a result: when it is killed
+        w.kill_all()
+        p.wait(60)
+        w.start()
+    code, out, words = x.sync(path)
+    assert code == 0 and out["quarantined"] == [], words
+    assert x.size() == len(f.lines) == 281
+    assert x.sync(path)[1]["entries"] == 0
+    items = w.rest("GET", "/certificates?limit=1000").json["items"]
+    mine = [c for c in items if c["device"].startswith("SYK-")]
+    assert len(mine) == 140 == len({c["device"] for c in mine})
+    assert {c["state"] for c in mine} == {"confirmed"}
+    assert w.rest("GET", "/batches/syk/report").json["issued"] == 140
+    agree(w)
