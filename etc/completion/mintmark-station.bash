@@ -13,7 +13,7 @@ _mintmark_station() {
 	case $command in
 	enrol) w='--config --json ' ;;
 	provision) w='--config --serial --fixture --accept-clock --json ' ;;
-	run) w='--config --once --accept-clock --json ' ;;
+	run) w='--config --once --accept-clock --tty --json ' ;;
 	status) w='--config --json ' ;;
 	release) w='--config --serial --json ' ;;
 	scrap) w='--config --serial --json ' ;;

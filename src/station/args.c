@@ -52,6 +52,8 @@ const struct mm_station_option mm_station_options[] = {
 	{ "--accept-clock", NULL, "a supervisor says that this station's "
 	    "clock is right, though the journal is ahead of it",
 	    AT(accept_clock), PROVISION | RUN },
+	{ "--tty", NULL, "the screen as text in this terminal, instead of "
+	    "lines", AT(tty), RUN },
 	{ "--json", NULL, "results as JSON, an object a line", AT(json), ANY },
 };
 const size_t mm_station_noptions =

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "station/report.h"
 #include "station/shift.h"
+#include "station/tty.h"
 #include "station/web.h"
 
 /*
@@ -23,6 +24,7 @@ volatile sig_atomic_t mm_run_stopped;
 struct runner {
 	struct mm_shift shift;
 	struct mm_web *web; /* NULL: neither screen nor API */
+	struct mm_tty *tty; /* NULL: lines, not a screen */
 	const struct mm_station_args *args;
 	char in[LINE_MAX_N];
 	size_t n;
@@ -109,8 +111,12 @@ hear(void *ctx, const struct mm_shift *s, const struct mm_said *what)
 static void
 take_char(struct runner *r, char c)
 {
-	if (c == '\r')
+	if (c == '\r' || (r->tty != NULL && mm_tty_key(r->tty, c)))
 		return;
+	if (r->tty != NULL && (c == '\b' || c == 0x7f)) {
+		r->n -= r->n > 0;
+		return;
+	}
 	if (c != '\n') {
 		if (r->n + 1 < sizeof(r->in))
 			r->in[r->n++] = c;
@@ -149,27 +155,42 @@ read_labels(struct runner *r)
 /* ---- the whole ---- */
 
 static void
-loop(struct runner *r)
+show(struct runner *r)
+{
+	if (r->web != NULL)
+		mm_web_run(r->web);
+	if (r->web != NULL || r->tty != NULL)
+		mm_sums_ask(&r->shift);
+	r->in[r->n] = '\0';
+	if (r->tty != NULL)
+		mm_tty_draw(r->tty, r->in);
+}
+
+/* One round: goes on, then looks at what was typed and asked meanwhile. */
+static void
+go_on(struct runner *r)
 {
 	struct pollfd more[2];
-	unsigned n;
-	int ms;
+	unsigned n = 0;
+	int ms = r->tty != NULL ? WAIT_MS / 5 : WAIT_MS;
 
+	if (!r->ended)
+		more[n++] =
+		    (struct pollfd){ .fd = STDIN_FILENO, .events = POLLIN };
+	if (r->web != NULL)
+		more[n++] = mm_web_wish(r->web, &ms);
+	mm_shift_run(&r->shift, more, n, ms);
+	read_labels(r);
+	show(r);
+}
+
+static void
+loop(struct runner *r)
+{
 	mm_shift_look(&r->shift);
 	while (!mm_run_stopped &&
-	       !(r->ended && r->args->once && !mm_shift_busy(&r->shift))) {
-		n = 0;
-		ms = WAIT_MS;
-		if (!r->ended)
-			more[n++] = (struct pollfd){ .fd = STDIN_FILENO,
-				.events = POLLIN };
-		if (r->web != NULL)
-			more[n++] = mm_web_wish(r->web, &ms);
-		mm_shift_run(&r->shift, more, n, ms);
-		read_labels(r);
-		if (r->web != NULL)
-			mm_web_run(r->web);
-	}
+	       !(r->ended && r->args->once && !mm_shift_busy(&r->shift)))
+		go_on(r);
 	mm_shift_stop(&r->shift);
 }
 
@@ -204,7 +225,10 @@ open_all(
 {
 	MM_TRY(mm_shift_open(&r->shift, conf, why));
 	r->shift.line.accept_clock = r->args->accept_clock;
-	mm_shift_listen(&r->shift, hear, r);
+	if (r->args->tty)
+		MM_TRY(mm_tty_open(&r->shift, &r->tty, why));
+	else
+		mm_shift_listen(&r->shift, hear, r);
 	return mm_web_open(&r->shift, &r->web, why);
 }
 
@@ -221,11 +245,13 @@ mm_run_line(const struct mm_station_conf *conf, const struct mm_station_args *a,
 	*err = open_all(&r, conf, why);
 	if (*err == MM_OK) {
 		loop(&r);
+		mm_tty_close(&r.tty);
 		summary(&r, began);
 	}
 	status = *err != MM_OK                  ? mm_err_exit(*err)
 		 : r.shift.line.broken != MM_OK ? MM_EXIT_STATION
 						: 0;
+	mm_tty_close(&r.tty);
 	mm_web_close(&r.web);
 	mm_shift_close(&r.shift);
 	return status;

@@ -128,6 +128,20 @@ int64_t mm_sums_p99_ms(const struct mm_shift *s);
 /* Asks the centre, or the station's signer, now and then. */
 void mm_sums_ask(struct mm_shift *s);
 
+/* next.c: what the person at the line does next, and where (NULL: anywhere) */
+enum mm_next {
+	MM_NEXT_STOP, /* nothing is made any more */
+	MM_NEXT_SEE,  /* to a unit that failed */
+	MM_NEXT_SCAN,
+	MM_NEXT_OUT, /* take a board out that passed */
+	MM_NEXT_WAIT,
+	MM_NEXT_INSERT, /* put a board in */
+	MM_NEXTS
+};
+enum mm_next mm_shift_next(
+    const struct mm_shift *s, const struct mm_place **place);
+const char *mm_next_name(enum mm_next next);
+
 /* shift_json.c: all of it, as the screen and the API show it. */
 void mm_shift_json(const struct mm_shift *s, struct mm_buf *out);
 /* The array of the fixtures alone. */

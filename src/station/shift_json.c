@@ -128,6 +128,19 @@ put_stopped(struct mm_json *j, const struct mm_shift *s)
 }
 
 static void
+put_next(struct mm_json *j, const struct mm_shift *s)
+{
+	const struct mm_place *p;
+	enum mm_next next = mm_shift_next(s, &p);
+
+	mm_json_open_key(j, "next", '{');
+	mm_json_str(j, "do", mm_next_name(next));
+	if (p != NULL)
+		mm_json_str(j, "fixture", p->conf->name);
+	mm_json_close(j, '}');
+}
+
+static void
 put_centre(struct mm_json *j, const struct mm_shift *s)
 {
 	static const char *const is[] = { [MM_CENTRE_UNKNOWN] = "unknown",
@@ -167,5 +180,6 @@ mm_shift_json(const struct mm_shift *s, struct mm_buf *out)
 	put_failures(&j, s);
 	put_centre(&j, s);
 	put_stopped(&j, s);
+	put_next(&j, s);
 	mm_json_close(&j, '}');
 }

@@ -74,7 +74,8 @@ mm_sums_per_hour(const struct mm_shift *s)
 			n += s->minute[(s->minute_at - i) % MINUTES];
 	if (span > MINUTES * MINUTE_MS)
 		span = MINUTES * MINUTE_MS;
-	return n * 3600000 / (span > 1000 ? span : 1000);
+	/* the first minute says little: it counts as a whole one */
+	return n * 3600000 / (span > MINUTE_MS ? span : MINUTE_MS);
 }
 
 static int

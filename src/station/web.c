@@ -252,7 +252,6 @@ mm_web_run(struct mm_web *w)
 		a->next = NULL;
 		begin(w, a);
 	}
-	mm_sums_ask(w->shift);
 	try_waiting(w);
 }
 

@@ -89,6 +89,12 @@ enum mm_err mm_web_tls(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
 extern const struct mm_http_route mm_web_routes[];
 extern const size_t mm_web_nroutes, mm_web_nfiles; /* files come last */
 
+/* web_files.c */
+struct mm_web_file {
+	const char *type, *text;
+};
+void mm_web_file(struct mm_http_req *req, void *ctx);
+
 /* web_calls.c */
 extern const struct mm_web_call mm_call_status, mm_call_fixtures, mm_call_start,
     mm_call_unit, mm_call_scan, mm_call_stop, mm_call_events;

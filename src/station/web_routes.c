@@ -1,11 +1,31 @@
 #include <stdio.h>
 
+#include "station/catalogue.h"
 #include "station/web_priv.h"
 
 #define CALL(method, pattern, body, call)                                   \
 	{                                                                   \
 		method, "/api/v1/" pattern, body, 0, mm_web_handle, &(call) \
 	}
+
+/* Made of the files in screen/ when the program is built. */
+extern const char mm_screen_index_html[], mm_screen_screen_css[],
+    mm_screen_screen_js[], mm_screen_draw_js[], mm_screen_feed_js[],
+    mm_screen_scanner_js[], mm_screen_texts_js[], mm_screen_icon_svg[];
+
+#define FILE_(path, type, text)                       \
+	{                                             \
+		MM_HTTP_GET, path, 0, 0, mm_web_file, \
+		    &(const struct mm_web_file)       \
+		{                                     \
+			type, text                    \
+		}                                     \
+	}
+#define HTML "text/html; charset=utf-8"
+#define CSS  "text/css; charset=utf-8"
+#define JS   "text/javascript; charset=utf-8"
+#define JSON "application/json"
+#define SVG  "image/svg+xml"
 
 /* see web_priv.h */
 const struct mm_http_route mm_web_routes[] = {
@@ -16,9 +36,19 @@ const struct mm_http_route mm_web_routes[] = {
 	CALL(MM_HTTP_GET, "units/:", 0, mm_call_unit),
 	CALL(MM_HTTP_POST, "scan", MM_WEB_BODY, mm_call_scan),
 	CALL(MM_HTTP_GET, "events", 0, mm_call_events),
+	FILE_("/", HTML, mm_screen_index_html),
+	FILE_("/screen.css", CSS, mm_screen_screen_css),
+	FILE_("/screen.js", JS, mm_screen_screen_js),
+	FILE_("/draw.js", JS, mm_screen_draw_js),
+	FILE_("/feed.js", JS, mm_screen_feed_js),
+	FILE_("/scanner.js", JS, mm_screen_scanner_js),
+	FILE_("/texts.js", JS, mm_screen_texts_js),
+	FILE_("/en.json", JSON, mm_screen_en_json),
+	FILE_("/de.json", JSON, mm_screen_de_json),
+	FILE_("/icon.svg", SVG, mm_screen_icon_svg),
 };
 const size_t mm_web_nroutes = sizeof(mm_web_routes) / sizeof(mm_web_routes[0]);
-const size_t mm_web_nfiles = 0;
+const size_t mm_web_nfiles = 10;
 
 static const struct {
 	const char *name, *what;

@@ -1,10 +1,14 @@
 """mintmark-station run with its screen and API: who asks it over HTTP."""
+import contextlib
 import http.client
 import json
+import os
 import re
+import shutil
 import signal
+import subprocess
 
-from world import no_finding, until, World
+from world import no_finding, ROOT, until, World
 
 DOORS = 'screen = "127.0.0.1:0"\napi = "127.0.0.1:0"\napi_plain = true\n'
 
@@ -82,3 +86,70 @@ def events(text):
             found.append((lines.get("id"), lines.get("event"),
                           json.loads(lines.get("data", "null"))))
     return found
+
+
+class Browser:
+    """Debian's Chromium, driven by test/screen/browser.mjs."""
+
+    def __init__(self):
+        modules = ROOT / "var/screen/node_modules"
+        assert (modules / "playwright-core").exists(), \
+            "script/setup test installs it"
+        chromium = shutil.which("chromium")
+        assert chromium, "script/setup test installs it"
+        self.p = subprocess.Popen(
+            ["node", ROOT / "test/screen/browser.mjs", modules, chromium],
+            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            start_new_session=True)
+
+    def do(self, deed, **more):
+        self.p.stdin.write(json.dumps({"do": deed, **more}) + "\n")
+        self.p.stdin.flush()
+        line = self.p.stdout.readline()
+        assert line, "the browser has ended"
+        answer = json.loads(line)
+        assert "error" not in answer, (deed, more, answer["error"])
+        return answer["value"]
+
+    def open(self, url):
+        return self.do("open", url=url)
+
+    def scan(self, text):
+        self.do("scan", text=text)
+
+    def press(self, *keys):
+        for key in keys:
+            self.do("press", key=key)
+
+    def until(self, what, seconds=30):
+        try:
+            self.do("until", what=what, seconds=seconds)
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{self.text()}") from None
+
+    def get(self, what):
+        return self.do("get", what=what)
+
+    def text(self):
+        return self.get("document.body.innerText")
+
+    def tile(self, fixture):
+        return self.get(TILE % fixture)
+
+    def until_tile(self, fixture, state, seconds=30):
+        self.until(f"({TILE % fixture})?.state === '{state}'", seconds)
+
+    def close(self):
+        self.p.stdin.close()
+        try:
+            self.p.wait(20)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.p.pid, signal.SIGKILL)
+            self.p.wait()
+            self.p.stdout.close()
+
+
+TILE = """(() => { const t =
+    document.querySelector('[data-fixture="%s"]');
+    return t && {state: t.dataset.state, text: t.innerText}; })()"""

@@ -1,0 +1,46 @@
+#include <string.h>
+
+#include "station/shift.h"
+
+/* What the person at the line does next: the first of these that is so. */
+static const char *const names[MM_NEXTS] = {
+	[MM_NEXT_STOP] = "stop",
+	[MM_NEXT_SEE] = "see",
+	[MM_NEXT_SCAN] = "scan",
+	[MM_NEXT_OUT] = "out",
+	[MM_NEXT_WAIT] = "wait",
+	[MM_NEXT_INSERT] = "insert",
+};
+
+/* see shift.h */
+const char *
+mm_next_name(enum mm_next next)
+{
+	return names[next];
+}
+
+/* see shift.h */
+enum mm_next
+mm_shift_next(const struct mm_shift *s, const struct mm_place **place)
+{
+	static const struct {
+		const char *tile;
+		enum mm_next next;
+	} order[] = {
+		{ "failed", MM_NEXT_SEE },
+		{ "ready", MM_NEXT_SCAN },
+		{ "passed", MM_NEXT_OUT },
+		{ "working", MM_NEXT_WAIT },
+	};
+
+	*place = NULL;
+	if (s->line.broken != MM_OK || s->stopped[0] != '\0')
+		return MM_NEXT_STOP;
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		for (unsigned p = 0; p < s->line.nplaces; p++)
+			if (strcmp(mm_shift_tile(s, p), order[i].tile) == 0) {
+				*place = &s->line.place[p];
+				return order[i].next;
+			}
+	return MM_NEXT_INSERT;
+}
