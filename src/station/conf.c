@@ -69,6 +69,14 @@ static const struct mm_conf_key keys[] = {
 	{ "api_plain", MM_CONF_BOOL, TOP(api_plain), 0, 0, "false",
 	    "The API without TLS: whoever reads along on that network has "
 	    "the key", NULL },
+	{ "mes_may", MM_CONF_LIST, TOP(mes_may), 0, MM_CONF_ITEM_MAX - 1, "",
+	    "A program that says whether a unit may be made, with its words; "
+	    "no shell reads them", NULL },
+	{ "mes_result", MM_CONF_LIST, TOP(mes_result), 0,
+	    MM_CONF_ITEM_MAX - 1, "",
+	    "A program that is told what became of each unit of run", NULL },
+	{ "mes_limit", MM_CONF_DURATION, TOP(mes_limit_s), 1, 3600, "10s",
+	    "How long one run of these two may take", NULL },
 };
 
 #define FIX(f) offsetof(struct mm_fixture_conf, f)
@@ -93,6 +101,13 @@ static const struct mm_conf_block blocks[] = {
 static const struct mm_conf_spec spec = { keys,
 	sizeof(keys) / sizeof(keys[0]), blocks, 1 };
 
+/* No search: what runs is what the file says. */
+static bool
+is_program(const struct mm_conf_list *words)
+{
+	return words->n == 0 || words->item[0][0] == '/';
+}
+
 static enum mm_err
 check_fixture(const struct mm_station_conf *c, size_t i, struct mm_why *why)
 {
@@ -101,9 +116,8 @@ check_fixture(const struct mm_station_conf *c, size_t i, struct mm_why *why)
 	if (mm_station_fixture(c, f->name) != f)
 		return MM_FAIL(why, MM_EINPUT, "fixture %s: stands twice",
 		    f->name);
-	/* No search: what runs is what the file says. */
 	if (f->driver == MM_DRIVER_EXEC &&
-	    (f->program.n == 0 || f->program.item[0][0] != '/'))
+	    (f->program.n == 0 || !is_program(&f->program)))
 		return MM_FAIL(why, MM_EINPUT, "fixture %s: driver exec wants "
 		    "program, with a whole path", f->name);
 	for (size_t j = 0; j < i; j++)
@@ -141,6 +155,9 @@ check(const struct mm_station_conf *c, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "offline: wants signer, this "
 		    "station's own");
 	MM_TRY(check_doors(c, why));
+	if (!is_program(&c->mes_may) || !is_program(&c->mes_result))
+		return MM_FAIL(why, MM_EINPUT, "mes_may, mes_result: want a "
+		    "program with a whole path");
 	if (strncmp(c->centre, "https://", 8) != 0)
 		return MM_FAIL(why, MM_EINPUT, "centre: want https://host:port");
 	for (size_t i = 0; i < c->nfixture; i++)

@@ -42,6 +42,8 @@ struct mm_station_conf {
 	char screen[64], api[64]; /* addresses to listen at; "" not */
 	bool api_plain;
 	char api_cert[PATH_MAX], api_cert_key[PATH_MAX];
+	struct mm_conf_list mes_may, mes_result; /* programs; none */
+	int64_t mes_limit_s;
 	int language;             /* enum mm_language */
 	struct mm_fixture_conf *fixture;
 	size_t nfixture;

@@ -7,6 +7,7 @@
 #include "base/faults.h"
 #include "base/file.h"
 #include "base/time.h"
+#include "station/mes.h"
 #include "station/record.h"
 #include "station/steps.h"
 
@@ -126,6 +127,7 @@ open_place(struct mm_line *l, const struct mm_fixture_conf *conf,
 	mm_buf_init(&p->csr, DER_MAX);
 	mm_buf_init(&p->cert, DER_MAX);
 	mm_buf_init(&p->chain, DER_MAX);
+	mm_child_init(&p->mes);
 	l->nplaces++;
 	return mm_driver_new(conf, &p->driver, why);
 }
@@ -170,6 +172,7 @@ mm_line_close(struct mm_line *l)
 		mm_buf_done(&p->csr);
 		mm_buf_done(&p->cert);
 		mm_buf_done(&p->chain);
+		mm_child_done(&p->mes);
 	}
 	l->nplaces = 0;
 	mm_centre_close(&l->centre);
@@ -212,6 +215,7 @@ leave(struct mm_line *l, struct mm_place *p, enum mm_unit_state state,
 	p->took_ms = mm_mono_ms() - p->began_ms;
 	snprintf(p->last, sizeof(p->last), "%s", p->unit->serial);
 	p->driver->class->close(p->driver);
+	mm_child_close(&p->mes);
 	mm_centre_drop(l->centre, p->number);
 	if (state == MM_UNIT_PASSED)
 		l->passed++;
@@ -343,11 +347,31 @@ look_at_centre(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
 		p->away_ms = 0;
 }
 
+/* Before the authority is: a unit that the maker's own system does not let be
+ * made costs neither certificate nor quota. */
+static bool
+waits_for_mes(struct mm_line *l, struct mm_place *p)
+{
+	enum mm_unit_reason reason = MM_UR_NONE;
+	enum mm_mes_got got;
+
+	if (p->begun || mm_unit_effect(p->unit->state) != MM_DO_ADMIT)
+		return false;
+	if (p->mes_is == MM_MES_UNASKED)
+		p->step_began_ms = mm_mono_ms();
+	got = mm_mes_may(l, p, &reason);
+	if (got == MM_MES_NO)
+		step(l, p, MM_EV_FAIL, reason);
+	return got != MM_MES_YES;
+}
+
 static void
 look(struct mm_line *l, struct mm_place *p)
 {
 	const struct mm_step *s = mm_step_of(p);
 
+	if (waits_for_mes(l, p))
+		return;
 	if (!p->begun)
 		begin(l, p);
 	else if (s->by == MM_BY_DEVICE)
@@ -422,6 +446,7 @@ forget_last(struct mm_place *p)
 	p->begun = p->known = p->replayed = false;
 	p->retry_ms = p->away_ms = 0;
 	p->proof_n = 0;
+	p->mes_is = MM_MES_UNASKED;
 	p->cert_serial[0] = p->profile[0] = '\0';
 	mm_buf_reset(&p->csr);
 	mm_buf_reset(&p->cert);
@@ -523,7 +548,8 @@ look_at_all(struct mm_line *l)
 
 		if (p->unit != NULL)
 			look(l, p);
-		fresh |= p->unit != NULL && !p->begun;
+		fresh |= p->unit != NULL && !p->begun &&
+		    p->mes_is != MM_MES_ASKED;
 	}
 	return fresh;
 }
@@ -540,6 +566,8 @@ wishes(struct mm_line *l, const struct pollfd *more, unsigned n,
 		if (p->unit != NULL && p->begun &&
 		    mm_step_of(p)->by == MM_BY_DEVICE)
 			out[at++] = p->driver->class->wish(p->driver);
+		else if (p->unit != NULL && p->mes_is == MM_MES_ASKED)
+			out[at++] = mm_child_wish(&p->mes);
 	}
 	for (unsigned i = 0; i < n; i++)
 		out[at++] = more[i];

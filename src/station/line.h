@@ -3,6 +3,7 @@
 
 #include "station/book.h"
 #include "station/centre.h"
+#include "station/child.h"
 #include "station/driver.h"
 #include "station/own.h"
 #include "station/rows.h"
@@ -41,6 +42,9 @@ struct mm_place {
 	size_t proof_n;
 	bool replayed, known;  /* known: it was confirmed before */
 	bool offline; /* the station signs, not the centre */
+	/* The maker's own system is asked before the authority (mes.h). */
+	struct mm_child mes;
+	enum { MM_MES_UNASKED, MM_MES_ASKED, MM_MES_MAY } mes_is;
 };
 
 struct mm_line {

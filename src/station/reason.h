@@ -87,6 +87,12 @@ enum mm_unit_exit {
 	X(MM_UR_REFUSED, "refused", MM_EXIT_REFUSED,                       \
 	    "the centre refuses this unit",                                \
 	    "call the line engineer: the log has the centre's words")      \
+	X(MM_UR_MES, "mes-refused", MM_EXIT_REFUSED,                       \
+	    "the factory's own system does not let this unit be made",     \
+	    "put it aside; the log has that system's words")               \
+	X(MM_UR_MES_AWAY, "mes-away", MM_EXIT_LATER,                       \
+	    "the factory's own system does not answer",                    \
+	    "start again; if it stays so, call the line engineer")         \
 	X(MM_UR_BATCH, "no-batch", MM_EXIT_STATION,                        \
 	    "the batch is paused, closed, out of its time or not this "    \
 	    "station's",                                                   \

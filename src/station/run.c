@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/time.h"
+#include "station/mes.h"
 #include "station/report.h"
 #include "station/shift.h"
 #include "station/tty.h"
@@ -25,6 +26,7 @@ struct runner {
 	struct mm_shift shift;
 	struct mm_web *web; /* NULL: neither screen nor API */
 	struct mm_tty *tty; /* NULL: lines, not a screen */
+	struct mm_results *results; /* NULL: nobody is told */
 	const struct mm_station_args *args;
 	char in[LINE_MAX_N];
 	size_t n;
@@ -170,7 +172,7 @@ show(struct runner *r)
 static void
 go_on(struct runner *r)
 {
-	struct pollfd more[2];
+	struct pollfd more[3];
 	unsigned n = 0;
 	int ms = r->tty != NULL ? WAIT_MS / 5 : WAIT_MS;
 
@@ -179,17 +181,27 @@ go_on(struct runner *r)
 		    (struct pollfd){ .fd = STDIN_FILENO, .events = POLLIN };
 	if (r->web != NULL)
 		more[n++] = mm_web_wish(r->web, &ms);
+	if (r->results != NULL)
+		more[n++] = mm_results_wish(r->results);
 	mm_shift_run(&r->shift, more, n, ms);
 	read_labels(r);
+	if (r->results != NULL)
+		mm_results_run(r->results);
 	show(r);
+}
+
+static bool
+is_done(const struct runner *r)
+{
+	return r->ended && r->args->once && !mm_shift_busy(&r->shift) &&
+	       (r->results == NULL || !mm_results_busy(r->results));
 }
 
 static void
 loop(struct runner *r)
 {
 	mm_shift_look(&r->shift);
-	while (!mm_run_stopped &&
-	       !(r->ended && r->args->once && !mm_shift_busy(&r->shift)))
+	while (!mm_run_stopped && !is_done(r))
 		go_on(r);
 	mm_shift_stop(&r->shift);
 }
@@ -229,6 +241,7 @@ open_all(
 		MM_TRY(mm_tty_open(&r->shift, &r->tty, why));
 	else
 		mm_shift_listen(&r->shift, hear, r);
+	MM_TRY(mm_results_open(&r->shift, &r->results, why));
 	return mm_web_open(&r->shift, &r->web, why);
 }
 
@@ -253,6 +266,7 @@ mm_run_line(const struct mm_station_conf *conf, const struct mm_station_args *a,
 						: 0;
 	mm_tty_close(&r.tty);
 	mm_web_close(&r.web);
+	mm_results_close(&r.results);
 	mm_shift_close(&r.shift);
 	return status;
 }
