@@ -16,10 +16,10 @@ def entry(kind, more=""):
 
 
 KNOWN = [entry("product.created", ',"product":"thermo"')] * 300
-SYNCED = entry("station.synced", ',"device":"SN-1","station":"L3",'
+MIRRORED = entry("station.mirrored", ',"device":"SN-1","station":"L3",'
                '"lamport":7,"place":"a\\nb"')
 WIDER = entry("product.created", ',"product":"thermo","colour":"red"')
-LATER = [entry("epoch.opened"), SYNCED, WIDER, SYNCED]
+LATER = [entry("epoch.opened"), MIRRORED, WIDER, MIRRORED]
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def test_what_a_later_release_wrote_is_counted_and_named(log):
     p = mint("ledger", "verify", log.folder, "--key", log.key)
     assert "has 304 entries; every entry" in p.stdout
     assert ("4 entries are of a form that this release does not know: "
-            "epoch.opened, station.synced, product.created.") in p.stdout
+            "epoch.opened, station.mirrored, product.created.") in p.stdout
     said = json.loads(mint("--json", "ledger", "verify", log.folder, "--key",
                            log.key).stdout)
     assert said["verified"] and said["not_known"] == 4
-    assert said["not_known_types"] == ["epoch.opened", "station.synced",
+    assert said["not_known_types"] == ["epoch.opened", "station.mirrored",
                                        "product.created"]
     log.write(KNOWN)
     p = mint("ledger", "verify", log.folder, "--key", log.key)
@@ -85,13 +85,13 @@ def test_an_export_keeps_what_it_does_not_know(log, tmp_path):
     lines = out.read_text().splitlines()
     assert [json.loads(x)["entry"] for x in lines[300:]] == \
         [json.loads(x) for x in LATER]
-    assert lines[301].endswith(SYNCED.decode() + "}")
+    assert lines[301].endswith(MIRRORED.decode() + "}")
     p = mint("ledger", "export", "--from", log.folder, "--format", "csv",
              "--out", table)
     assert "4 of them are of a form" in p.stderr
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [r["type"] for r in rows[300:]] == [
-        "epoch.opened", "station.synced", "product.created", "station.synced"]
+        "epoch.opened", "station.mirrored", "product.created", "station.mirrored"]
     assert rows[301]["station"] == "L3" and rows[302]["product"] == "thermo"
     mint("ledger", "export", "--from", log.folder, "--format", "tiles",
          "--out", copy)
