@@ -181,6 +181,17 @@ def reasons(out):
     return {(q["device"], q["reason"]) for q in out["quarantined"]}
 
 
+def test_a_closed_batch_ends_with_its_key(centre, tmp_path, closing):
+    """The station's ledger says so, and that is no entry to put aside."""
+    x = Synced(centre, tmp_path, "sye")
+    closing(x)
+    x.make("01")
+    x.w.cli("batch", "close", "sye")
+    x.s.imports(centre.order("sye", x.s))
+    code, out, words = x.sync(x.export())
+    assert code == 0 and x.counts(out) == (4, 1, 1, 0, 0), words
+
+
 def test_a_unit_that_fits_is_taken_from_whoever_signed_it(honest, tmp_path):
     """What the other tests here change, unchanged."""
     f = forger(honest, "fits")
