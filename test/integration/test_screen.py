@@ -339,8 +339,9 @@ def test_every_text_is_in_every_language():
             re.findall(r"\{\w+\}", de[key]), key
     reasons = {row[0] for row in table("Reasons")[1:]}
     assert len(reasons) > 30
-    assert {k for k in de if k.startswith("reason.")} == \
-        {f"reason.{r}.{what}" for r in reasons for what in ("what", "to_do")}
+    missing = {f"reason.{r}.{what}" for r in reasons
+               for what in ("what", "to_do")} - set(de)
+    assert not missing, missing
     steps = {row[1] for row in table("States")[1:]} - {"nothing"}
     assert {f"step.{s}" for s in steps} <= set(en)
     codes = {row[0] for row in table("API") if row[0] in
