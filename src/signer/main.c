@@ -19,8 +19,6 @@ cmd_run(const struct mm_opts *o, struct mm_why *why)
 	if (o->links == NULL)
 		return MM_FAIL(why, MM_EINPUT, "run: --links is missing");
 	MM_TRY(mm_links_parse(o->links, &links, why));
-	if (o->batch != NULL) /* a station's: somebody's terminal is there */
-		mm_log_open("mintmark-signer", MM_LOG_WARN);
 	return mm_run(&lo, &links, why);
 }
 
