@@ -5,9 +5,10 @@
 
 enum { ENROL = 1, PROVISION = 2, RUN = 4, STATUS = 8, RELEASE = 16,
 	SCRAP = 32, IMPORT = 64, EXPORT = 128, API_KEY = 256,
+	SYNC = 512,
 	PEOPLE = RELEASE | SCRAP,
 	ANY = ENROL | PROVISION | RUN | STATUS | PEOPLE | IMPORT | EXPORT |
-	    API_KEY };
+	    API_KEY | SYNC };
 
 /* see args.h; in the order of the bits above */
 const struct mm_station_command mm_station_commands[] = {
@@ -26,6 +27,8 @@ const struct mm_station_command mm_station_commands[] = {
 	{ "export", "write what was made offline to a file, for the centre" },
 	{ "api-key", "make a key for a test program on the line's network, or "
 	    "remove it; it is shown once" },
+	{ "sync", "bring what was made offline to the centre, over the network; "
+	    "export does the same by file" },
 	{ "man", "print the manual page" },
 	{ "completion", "print the completion for bash" },
 	{ "reference", "print docs/reference/station.md" },

@@ -47,7 +47,7 @@ open_slot(struct mm_centre *c, struct slot *s, struct mm_why *why)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	mm_easy_usual(s->curl, c->conf->anchor);
 	/* A station that works offline alone need not be known there. */
-	if (c->conf->offline != MM_OFFLINE_ALWAYS)
+	if (c->conf->offline != MM_OFFLINE_ALWAYS || c->conf->sync_s > 0)
 		MM_TRY(mm_easy_cert(s->curl, c->conf->cert, c->conf->key,
 		    why));
 	curl_easy_setopt(s->curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);

@@ -22,9 +22,10 @@ struct mm_centre_answer {
 	json_t *body;     /* of MM_OK; the caller's; NULL: it had none */
 };
 void mm_centre_answer_done(struct mm_centre_answer *a);
-/* A slot that is no fixture's: for what is asked beside the units. */
+/* Slots that are no fixture's: for what is asked beside the units. */
 #define MM_CENTRE_ASIDE MM_FIXTURES_MOST
-#define MM_CENTRE_SLOTS (MM_FIXTURES_MOST + 1)
+#define MM_CENTRE_SYNC  (MM_FIXTURES_MOST + 1) /* sync.h's */
+#define MM_CENTRE_SLOTS (MM_FIXTURES_MOST + 2)
 
 MM_MUST enum mm_err mm_centre_open(const struct mm_station_conf *conf,
     struct mm_centre **out, struct mm_why *why);

@@ -54,6 +54,12 @@ static const struct mm_conf_key keys[] = {
 	    "The signer's program", NULL },
 	{ "patience", MM_CONF_DURATION, TOP(patience_s), 0, 86400, "60s",
 	    "How long a unit waits for a centre that is away", NULL },
+	{ "sync", MM_CONF_DURATION, TOP(sync_s), 0, 86400, "0s",
+	    "How often run brings what was made offline to the centre by "
+	    "itself; 0: not", NULL },
+	{ "unsynced", MM_CONF_DURATION, TOP(unsynced_s), 0, 366 * 86400, "0s",
+	    "How long the centre may be without a unit that was made offline, "
+	    "before no more are made; 0: as long as the order says", NULL },
 	{ "screen", MM_CONF_TEXT, TOP(screen), 0, 63, "",
 	    "Where run serves the screen, on this machine alone: "
 	    "127.0.0.1:8090; empty: nowhere", NULL },

@@ -39,6 +39,8 @@ struct mm_station_conf {
 	char signer[PATH_MAX];    /* its signer's configuration; "" none */
 	char signer_program[PATH_MAX];
 	int64_t patience_s;       /* for a centre that is away */
+	int64_t sync_s;           /* how often run syncs; 0: not by itself */
+	int64_t unsynced_s;       /* at most, but the order's; 0: no limit */
 	char screen[64], api[64]; /* addresses to listen at; "" not */
 	bool api_plain;
 	char api_cert[PATH_MAX], api_cert_key[PATH_MAX];

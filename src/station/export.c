@@ -65,9 +65,10 @@ put_certificate(struct mm_json *j, struct mm_own *o, struct mm_bytes entry,
 		   : MM_FAIL(why, rc, "export: the signer does not answer");
 }
 
-static enum mm_err
-put_entry(
-    struct mm_buf *out, struct mm_own *o, uint64_t index, struct mm_why *why)
+/* see own.h */
+enum mm_err
+mm_own_put_entry(
+    struct mm_own *o, uint64_t index, struct mm_buf *out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_ENTRY_MAX);
 	struct mm_json j = mm_json_over(out);
@@ -113,7 +114,8 @@ static enum mm_err export(const struct mm_station_conf *conf, const char *path,
 	MM_TRY(mm_own_checkpoint(o, why));
 	*n = mm_entries_n(o->entries);
 	put_head(&out, o);
-	for (uint64_t i = 0; i < *n; i++) MM_TRY(put_entry(&out, o, i, why));
+	for (uint64_t i = 0; i < *n; i++)
+	    MM_TRY(mm_own_put_entry(o, i, &out, why));
 	put_end(&out, o);
 	MM_TRY(mm_buf_ok(&out, why));
 	return mm_file_replace(path, mm_buf_view(&out), 0640, why);

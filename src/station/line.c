@@ -587,6 +587,7 @@ mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
 		continue;
 	for (unsigned i = 0; i < l->nplaces; i++)
 		busy |= l->place[i].unit != NULL;
+	mm_line_sync(l);
 	at = wishes(l, more, n, p);
 	/* A link wants to be looked at within 20 ms: its times run.  Who waits
 	 * for a unit's end has it at once. */

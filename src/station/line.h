@@ -7,6 +7,7 @@
 #include "station/driver.h"
 #include "station/own.h"
 #include "station/rows.h"
+#include "station/sync.h"
 
 /*
  * The line as one machine: fixtures, the journal, the centre.  It runs in one
@@ -55,6 +56,8 @@ struct mm_line {
 	struct mm_centre *centre;
 	struct mm_own *own; /* offline; NULL: not needed yet */
 	int64_t away_until_ms; /* the centre is not asked before; monotonic */
+	struct mm_syncing syncing; /* what goes to it beside the units */
+	int64_t sync_due_ms;       /* monotonic; 0: not yet looked */
 	struct mm_place place[MM_FIXTURES_MOST];
 	unsigned nplaces;
 	bool accept_clock; /* a supervisor says that it is right */
@@ -92,6 +95,9 @@ void mm_line_stop(struct mm_line *l, struct mm_place *p);
 MM_MUST enum mm_err mm_line_decide(struct mm_line *l, const char *serial,
     enum mm_unit_event e, struct mm_why *why);
 bool mm_place_busy(const struct mm_place *p);
+/* line_sync.c: brings what was made offline to the centre, when it is due; a
+ * little at a time, and without waiting. */
+void mm_line_sync(struct mm_line *l);
 /* Goes on with every place; waits at most ms if there is nothing to do.  more:
  * descriptors that end the waiting, too. */
 void mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n,

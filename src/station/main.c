@@ -23,6 +23,7 @@ static const struct {
 	{ "status", mm_run_status },
 	{ "import", mm_run_import },
 	{ "export", mm_run_export },
+	{ "sync", mm_run_sync },
 	{ "release", mm_run_release },
 	{ "scrap", mm_run_scrap },
 	{ "api-key", mm_run_api_key },

@@ -71,6 +71,9 @@ MM_MUST enum mm_err mm_own_checkpoint(struct mm_own *o, struct mm_why *why);
 MM_MUST enum mm_err mm_own_find(struct mm_own *o, const char *batch,
     const char *device, const uint8_t spki[32], struct mm_bytes *der,
     struct mm_why *why);
+/* export.c: appends the entry as an export has it, a line of JSON. */
+MM_MUST enum mm_err mm_own_put_entry(struct mm_own *o, uint64_t index,
+    struct mm_buf *out, struct mm_why *why);
 /* What the device signed; borrowed until o is closed; false: not kept. */
 bool mm_own_proof(struct mm_own *o, const char *serial,
     struct mm_bytes *out);

@@ -37,6 +37,19 @@ append(int fd, struct mm_bytes json)
 	return ok;
 }
 
+/* What was read of the file goes on with it. */
+static void
+remember(struct mm_own *o, struct mm_bytes json)
+{
+	if (o->proofs.n == 0)
+		return;
+	mm_buf_u8(&o->proofs, '\n');
+	mm_buf_bytes(&o->proofs, json);
+	mm_buf_u8(&o->proofs, '\n');
+	if (mm_buf_ok(&o->proofs, NULL) != MM_OK)
+		mm_buf_reset(&o->proofs);
+}
+
 /* see own_priv.h */
 enum mm_err
 mm_own_keep_proof(struct mm_own *o, struct mm_bytes json, struct mm_why *why)
@@ -51,6 +64,8 @@ mm_own_keep_proof(struct mm_own *o, struct mm_bytes json, struct mm_why *why)
 	ok = fd >= 0 && append(fd, json);
 	if (fd >= 0)
 		(void)close(fd);
+	if (ok)
+		remember(o, json);
 	return ok ? MM_OK
 		  : MM_FAIL(why, MM_ESYS,
 			"proofs: cannot be "

@@ -54,6 +54,7 @@ mm_run_provision(const struct mm_station_conf *conf,
 	if (*err != MM_OK)
 		return mm_err_exit(*err);
 	l.accept_clock = a->accept_clock;
+	l.sync_due_ms = INT64_MAX; /* one unit does not wait for others */
 	status = one(&l, a);
 	mm_line_close(&l);
 	return status;

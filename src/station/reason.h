@@ -121,6 +121,9 @@ enum mm_unit_exit {
 	X(MM_UR_NO_ORDER, "no-order", MM_EXIT_STATION,                     \
 	    "this station has no work order",                              \
 	    "call the line engineer: import one")                          \
+	X(MM_UR_UNSYNCED, "unsynced", MM_EXIT_STATION,                     \
+	    "what was made here has not come to the centre for too long",  \
+	    "call the line engineer: mintmark-station sync")               \
 	X(MM_UR_ORDER, "order", MM_EXIT_REFUSED,                           \
 	    "the work order does not let this be made now",                \
 	    "call the line engineer: the log says why")                    \

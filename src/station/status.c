@@ -6,7 +6,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/own.h"
+#include "base/time.h"
 #include "station/run.h"
+#include "station/sync.h"
 
 static enum mm_err
 take(void *ctx, const struct mm_row *r)
@@ -58,6 +60,7 @@ count(const struct mm_station_conf *conf, const struct mm_book *b,
 struct order {
 	bool there, asked; /* asked: s is the signer's */
 	struct mm_duty_status_rep s;
+	struct mm_unsynced u;
 	struct mm_why why; /* why it was not asked */
 };
 
@@ -77,7 +80,39 @@ look_at_order(const struct mm_station_conf *conf, struct order *o)
 	rc = mm_own_open(conf, 0, &own, &o->why);
 	if (rc == MM_OK)
 		rc = mm_own_status(own, &o->s, &o->why);
+	if (rc == MM_OK)
+		rc = mm_unsynced_get(own, true, &o->u, &o->why);
 	o->asked = rc == MM_OK;
+}
+
+static void
+put_unsynced_json(struct mm_json *j, const struct mm_unsynced *u)
+{
+	mm_json_int(j, "unsynced", (int64_t)u->units);
+	if (u->units > 0)
+		mm_json_time(j, "unsynced_since", u->since_ms);
+	if (u->synced_ms > 0)
+		mm_json_time(j, "synced", u->synced_ms);
+	if (u->limit_s > 0)
+		mm_json_int(j, "unsynced_limit_s", u->limit_s);
+}
+
+static void
+put_unsynced(struct mm_buf *out, const struct mm_unsynced *u)
+{
+	int64_t now = mm_now_ms();
+
+	mm_buf_printf(out, "unsynced     %" PRIu64, u->units);
+	if (u->units > 0)
+		mm_buf_printf(out, ", for %.1f h",
+		    (double)(now - u->since_ms) / 3600000);
+	if (u->limit_s > 0)
+		mm_buf_printf(out, ", at most %.1f h",
+		    (double)u->limit_s / 3600);
+	mm_buf_text(out, "\n");
+	if (mm_unsynced_stops(u, now))
+		mm_buf_printf(out, "stopped      %s\n",
+		    mm_unit_reasons[MM_UR_UNSYNCED].what);
 }
 
 static void
@@ -97,6 +132,7 @@ put_order_json(struct mm_json *j, const struct order *o)
 		mm_json_time(j, "until", (int64_t)o->s.until_ms);
 		mm_json_str(j, "level", o->s.level);
 		mm_json_bool(j, "may", o->s.may != 0);
+		put_unsynced_json(j, &o->u);
 	}
 	if (!o->asked || o->s.may == 0)
 		mm_json_str(j, "why", o->asked ? o->s.why : o->why.text);
@@ -115,6 +151,7 @@ put_order(struct mm_buf *out, const struct order *o)
 	mm_buf_printf(out,
 	    "quota        %" PRIu64 " of %" PRIu64 ", counter: %s\n",
 	    o->s.counted, o->s.share, o->s.level);
+	put_unsynced(out, &o->u);
 	if (o->s.may == 0)
 		mm_buf_printf(out, "stopped      %s\n", o->s.why);
 }

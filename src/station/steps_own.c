@@ -6,6 +6,7 @@
 #include "pki/cert.h"
 #include "station/record.h"
 #include "station/steps.h"
+#include "station/sync.h"
 
 /*
  * What the centre is asked online, the station's own signer and ledger are
@@ -45,6 +46,19 @@ was_signed(struct mm_line *l, const struct mm_place *p)
 	       mm_own_knows(l->own, p->unit->serial, p->said.spki);
 }
 
+/* What cannot be read is no reason to go on. */
+static bool
+is_late(struct mm_line *l, struct mm_place *p)
+{
+	struct mm_unsynced u;
+	struct mm_why why = { 0 };
+
+	if (mm_unsynced_get(l->own, false, &u, &why) == MM_OK)
+		return mm_unsynced_stops(&u, mm_now_ms());
+	mm_step_note(p, why.text);
+	return true;
+}
+
 /* The signer has said no; which of its reasons it is, for the screen. */
 static enum mm_unit_reason
 why_not(const struct mm_own *o, const struct mm_duty_status_rep *s)
@@ -62,6 +76,7 @@ mm_step_own_admit(
 	struct mm_duty_status_rep s;
 	struct mm_why why = { 0 };
 	enum mm_err rc = need_own(l, &why);
+	bool late;
 
 	if (rc == MM_ENOTFOUND) {
 		mm_step_note(p, why.text);
@@ -75,8 +90,11 @@ mm_step_own_admit(
 	}
 	if (!mm_own_has(l->own, p->unit->serial))
 		return mm_step_fail(MM_UR_SERIAL, reason);
-	if (s.may != 0 || was_signed(l, p))
+	late = s.may != 0 && is_late(l, p);
+	if ((s.may != 0 && !late) || was_signed(l, p))
 		return MM_EV_DONE;
+	if (late)
+		return mm_step_fail(MM_UR_UNSYNCED, reason);
 	mm_step_note(p, s.why);
 	return mm_step_fail(why_not(l->own, &s), reason);
 }

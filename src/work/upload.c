@@ -11,7 +11,7 @@
 
 MM_FREE_FN(json_free, json_t, json_decref)
 
-enum { LEVELS = 40, PIECE_ENTRIES = 256, PIECE_BYTES = 512 * 1024 };
+enum { LEVELS = 40, PIECE_ENTRIES = 256 };
 
 struct mm_upload {
 	char station[MM_NAME_MAX + 1];
@@ -180,65 +180,13 @@ read_hash(void *ctx, unsigned level, uint64_t index, struct mm_hash *out,
 	return MM_OK;
 }
 
-/* The peaks of the tree of that size: one for each of its bits. */
-static struct mm_frontier
-frontier_at(const struct mm_upload *u, uint64_t size)
-{
-	struct mm_frontier f = { .size = size };
-	uint64_t at = 0;
-
-	for (unsigned i = LEVELS; i-- > 0;) {
-		if ((size >> i & 1) == 0)
-			continue;
-		f.peak[f.n++] = u->level[i][at >> i];
-		at += UINT64_C(1) << i;
-	}
-	return f;
-}
-
-/* see upload.h */
-struct mm_hash
-mm_upload_root(const struct mm_upload *u, uint64_t size)
-{
-	struct mm_frontier f = frontier_at(u, size);
-
-	return mm_frontier_root(&f);
-}
-
 static enum mm_err
-put_proof(const struct mm_upload *u, const char *member, uint64_t from,
-    struct mm_json *j, struct mm_why *why)
+copy_line(void *ctx, uint64_t index, struct mm_buf *out, struct mm_why *why)
 {
-	struct mm_proof p = { .n = 0 };
+	const struct mm_upload *u = ctx;
 
-	if (from > 0)
-		MM_TRY(mm_proof_consistency(
-		    read_hash, (void *)(uintptr_t)u, from, u->n, &p, why));
-	mm_json_b64(j, member,
-	    (struct mm_bytes){ p.hash[0].b, (size_t)p.n * MM_HASH_N });
-	return MM_OK;
-}
-
-static uint64_t
-end_of(const struct mm_upload *u, uint64_t from)
-{
-	size_t bytes = 0;
-	uint64_t to = from;
-
-	while (to < u->n && to - from < PIECE_ENTRIES &&
-	       (to == from || bytes + u->line[to].n <= PIECE_BYTES))
-		bytes += u->line[to++].n;
-	return to;
-}
-
-static void
-put_frontier(const struct mm_upload *u, uint64_t from, struct mm_json *j)
-{
-	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(64 * MM_HASH_N);
-	struct mm_frontier f = frontier_at(u, from);
-
-	mm_frontier_encode(&f, &b);
-	mm_json_b64(j, "frontier", mm_buf_view(&b));
+	mm_buf_bytes(out, u->line[index]);
+	return mm_buf_ok(out, why);
 }
 
 /* see upload.h */
@@ -246,26 +194,14 @@ enum mm_err
 mm_upload_piece(const struct mm_upload *u, uint64_t from, bool dry_run,
     uint64_t *to, struct mm_buf *out, struct mm_why *why)
 {
-	struct mm_json j = mm_json_over(out);
-	uint64_t end = end_of(u, from);
+	void *ctx = (void *)(uintptr_t)u;
+	const struct mm_piece_of of = { .read = read_hash,
+		.tree = ctx,
+		.size = u->n,
+		.note = mm_buf_view(&u->note),
+		.line = copy_line,
+		.ctx = ctx,
+		.most = PIECE_ENTRIES };
 
-	if (from > u->n)
-		return MM_FAIL(why, MM_EPOLICY,
-		    "export: it ends at entry %zu, before %" PRIu64, u->n,
-		    from);
-	mm_json_open(&j, '{');
-	mm_json_int(&j, "v", 1);
-	mm_json_strn(&j, "checkpoint", mm_buf_view(&u->note));
-	put_frontier(u, from, &j);
-	MM_TRY(put_proof(u, "seen", from, &j, why));
-	MM_TRY(put_proof(u, "rest", end, &j, why));
-	mm_json_open_key(&j, "entries", '[');
-	for (uint64_t i = from; i < end; i++)
-		mm_json_raw(&j, NULL, u->line[i]);
-	mm_json_close(&j, ']');
-	mm_json_bool(&j, "dry_run", dry_run);
-	mm_json_close(&j, '}');
-	MM_TRY(mm_buf_ok(out, why));
-	*to = end;
-	return MM_OK;
+	return mm_piece_put(&of, from, dry_run, to, out, why);
 }

@@ -4,6 +4,28 @@
 #include "work/sync.h"
 
 /*
+ * Pieces (work/sync.h) of a station's ledger, wherever it is: read has its
+ * tree, line appends an entry as an export has it, note is the checkpoint of
+ * all size entries.
+ */
+struct mm_piece_of {
+	mm_tree_read_fn *read;
+	void *tree;
+	uint64_t size;
+	struct mm_bytes note;
+	enum mm_err (*line)(
+	    void *ctx, uint64_t index, struct mm_buf *out, struct mm_why *why);
+	void *ctx;
+	unsigned most; /* entries in a piece, up to MM_SYNC_ENTRIES_MAX */
+};
+/*
+ * Appends the piece from one entry on, as many as fit; *to is behind its last.
+ * dry_run: says so.  MM_EINPUT: it begins behind the end.
+ */
+MM_MUST enum mm_err mm_piece_put(const struct mm_piece_of *of, uint64_t from,
+    bool dry_run, uint64_t *to, struct mm_buf *out, struct mm_why *why);
+
+/*
  * A station's export (work/export.h) cut into pieces that the centre takes
  * (work/sync.h).  Nothing of it is believed or judged here, but that it is
  * whole: half a file is refused before a piece of it is sent.
@@ -16,12 +38,7 @@ MM_MUST enum mm_err mm_upload_open(
 void mm_upload_close(struct mm_upload **owner);
 const char *mm_upload_station(const struct mm_upload *u);
 uint64_t mm_upload_size(const struct mm_upload *u);
-struct mm_hash mm_upload_root(const struct mm_upload *u, uint64_t size);
-/*
- * Appends the piece from one entry on, as many as fit; *to is behind its last.
- * dry_run: says so.  MM_EPOLICY: the entries are not those of the checkpoint,
- * as far as whoever has no key can see.
- */
+/* As mm_piece_put. */
 MM_MUST enum mm_err mm_upload_piece(const struct mm_upload *u, uint64_t from,
     bool dry_run, uint64_t *to, struct mm_buf *out, struct mm_why *why);
 

@@ -1,6 +1,7 @@
 """What stations made offline comes to the centre by file: verified, judged
 unit by unit, stored before it is acknowledged, and never merged silently."""
 import base64
+import datetime
 import json
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import forger as forge
 from forger import Forger, opened
 from test_offline_order import Line, new
-from world import MINT, World, run
+from world import MINT, World, run, until
 
 
 class Synced:
@@ -507,4 +508,148 @@ def test_what_was_cut_off_goes_on(centre, tmp_path, closing):
     assert len(mine) == 140 == len({c["device"] for c in mine})
     assert {c["state"] for c in mine} == {"confirmed"}
     assert w.rest("GET", "/batches/syk/report").json["issued"] == 140
+    agree(w)
+
+
+# ---- over the network ----
+
+def over_network(x, want=0):
+    p = run(*x.s.argv("sync", "--json"), check=False)
+    assert p.returncode == want, p
+    return json.loads(p.stdout)
+
+
+def order_of(x):
+    return json.loads(run(*x.s.argv("status", "--json")).stdout)["order"]
+
+
+def test_by_the_station_itself(centre, tmp_path, closing):
+    """Its own credential, over mutual TLS; what the centre has acknowledged
+    is known here."""
+    w = centre.w
+    x = Synced(centre, tmp_path, "syn", trusted=False)
+    closing(x)
+    x.make("01", "02")
+    assert order_of(x)["unsynced"] == 2
+    p = run(*x.s.argv("sync"), check=False)
+    assert p.returncode == 3 and "no key of its ledger is trusted" in p.stderr
+    x.trust()
+    out = over_network(x)
+    assert (out["entries"], out["issued"], out["confirmed"],
+            out["quarantined"]) == (5, 2, 2, 0), out
+    assert order_of(x)["unsynced"] == 0 and order_of(x)["synced"]
+    assert over_network(x)["entries"] == 0
+    p = run(*x.s.argv("sync"))
+    assert p.stdout == "nothing new: the centre has all 5 entries\n"
+    # by file and by network it is one
+    assert x.sync(x.export())[1]["entries"] == 0
+    # what this station does not remember to have brought, the centre does
+    (x.s.dir / "state/synced").unlink()
+    assert order_of(x)["unsynced"] == 2
+    assert over_network(x)["entries"] == 0
+    assert order_of(x)["unsynced"] == 0
+    # away: nothing is lost, and it goes on
+    x.make("03")
+    w.stop()
+    p = run(*x.s.argv("sync"), check=False)
+    assert p.returncode == 7, p
+    assert order_of(x)["unsynced"] == 1
+    w.start()
+    assert over_network(x)["issued"] == 1
+    # for itself alone
+    other = centre.w.rest("POST", "/stations", {
+        "id": "st-else", "key": w.rest("POST", "/keys", {
+            "name": "else", "roles": ["line"]}).json["id"]})
+    assert other.status == 201, other
+    x.s.conf.write_text(x.s.conf.read_text().replace(
+        f"name = {x.name}", "name = st-else"))
+    p = run(*x.s.argv("sync"), check=False)
+    assert p.returncode == 3 and "another credential" in p.stderr, p
+
+
+def test_a_station_that_was_put_back_says_so_itself(centre, tmp_path,
+                                                    closing):
+    x = Synced(centre, tmp_path, "syb")
+    closing(x)
+    image = tmp_path / "image"
+    x.make("01")
+    for name in ("own", "state"):
+        shutil.copytree(x.s.dir / name, image / name)
+    x.make("02")
+    assert over_network(x)["issued"] == 2
+    for name in ("own", "state"):
+        shutil.rmtree(x.s.dir / name)
+        shutil.copytree(image / name, x.s.dir / name)
+    p = run(*x.s.argv("sync"), check=False)
+    assert p.returncode == 3 and "put back to an older state" in p.stderr, p
+    # it goes on all the same: the centre finds another history
+    x.make("03", "04")
+    p = run(*x.s.argv("sync"), check=False)
+    assert p.returncode == 3 and "another history" in p.stderr, p
+
+
+def test_too_long_without_the_centre(centre, tmp_path, closing):
+    x = Synced(centre, tmp_path, "syu")
+    closing(x)
+    conf = x.s.conf.read_text()
+    x.make("01")
+    x.s.conf.write_text("unsynced = 1s\n" + conf)
+    made = next(e for e in (json.loads(json.loads(line)["entry"])
+                            for line in x.export().read_text().splitlines()
+                            [1:-1]) if e["type"] == "certificate.issued")
+    until(lambda: time.time() > datetime.datetime.fromisoformat(
+        made["at"].replace("Z", "+00:00")).timestamp() + 1.1)
+    x.s.plug()
+    code, a = x.s.provision("SYU-02")
+    assert (code, a["reason"]) == (1, "unsynced"), a
+    assert "stopped      what was made here has not come to the centre" in \
+        run(*x.s.argv("status")).stdout
+    # what was begun is ended: the same board again
+    assert over_network(x)["issued"] == 1
+    x.s.passes("SYU-02")
+
+
+def test_while_units_are_made(centre, tmp_path, closing):
+    """run brings what was made before and what is made now, by itself; a
+    centre that is away and a SIGKILL of either lose nothing."""
+    w = centre.w
+    x = Synced(centre, tmp_path, "syr")
+    closing(x)
+    x.make("01")
+    x.s.conf.write_text("sync = 1s\n" + x.s.conf.read_text())
+    x.s.plug()
+    p = x.s.begin("run", "--json", stdin=subprocess.PIPE)
+    try:
+        until(lambda: x.size() == 3)
+        p.stdin.write("SYR-02\n")
+        p.stdin.flush()
+        until(lambda: x.size() == 5)
+        w.kill_all()
+        p.kill()
+        p.wait(30)
+    finally:
+        p.kill()
+        p.communicate(timeout=30)
+    w.start()
+    x.s.unplug()
+    x.s.blank(1)
+    x.make("03")
+    x.s.plug()
+    p = x.s.begin("run", "--json", stdin=subprocess.PIPE)
+    try:
+        until(lambda: x.size() == 7)
+        p.stdin.close()
+        p.terminate()
+        p.wait(30)
+    finally:
+        p.kill()
+        p.stdout.close()
+        p.stderr.close()
+        p.wait(30)
+    items = w.rest("GET", "/certificates?limit=1000").json["items"]
+    mine = [c for c in items if c["device"].startswith("SYR-")]
+    assert sorted(c["device"] for c in mine) == ["SYR-01", "SYR-02",
+                                                 "SYR-03"]
+    assert {c["state"] for c in mine} == {"confirmed"}, (mine, w.rest(
+        "GET", f"/stations/{x.name}/quarantine").json)
     agree(w)

@@ -1,0 +1,100 @@
+#include <inttypes.h>
+
+#include "base/json.h"
+#include "base/own.h"
+#include "work/upload.h"
+
+/* A piece of a station's ledger, for the centre. */
+enum { PIECE_BYTES = 512 * 1024, LEVELS = 64 };
+
+/* The peaks of the tree of that size: one for each of its bits. */
+static enum mm_err
+frontier_at(const struct mm_piece_of *of, uint64_t size,
+    struct mm_frontier *out, struct mm_why *why)
+{
+	struct mm_frontier f = { .size = size };
+	uint64_t at = 0;
+
+	for (unsigned i = LEVELS; i-- > 0;) {
+		if ((size >> i & 1) == 0)
+			continue;
+		MM_TRY(of->read(of->tree, i, at >> i, &f.peak[f.n++], why));
+		at += UINT64_C(1) << i;
+	}
+	*out = f;
+	return MM_OK;
+}
+
+static enum mm_err
+put_frontier(const struct mm_piece_of *of, uint64_t from, struct mm_json *j,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done)
+	struct mm_buf b = MM_BUF_INIT(8 + LEVELS * MM_HASH_N);
+	struct mm_frontier f;
+
+	MM_TRY(frontier_at(of, from, &f, why));
+	mm_frontier_encode(&f, &b);
+	mm_json_b64(j, "frontier", mm_buf_view(&b));
+	return mm_buf_ok(&b, why);
+}
+
+/* From nothing there is nothing to prove. */
+static enum mm_err
+put_proof(const struct mm_piece_of *of, const char *member, uint64_t from,
+    struct mm_json *j, struct mm_why *why)
+{
+	struct mm_proof p = { .n = 0 };
+
+	if (from > 0)
+		MM_TRY(mm_proof_consistency(
+		    of->read, of->tree, from, of->size, &p, why));
+	mm_json_b64(j, member,
+	    (struct mm_bytes){ p.hash[0].b, (size_t)p.n * MM_HASH_N });
+	return MM_OK;
+}
+
+static enum mm_err
+put_lines(const struct mm_piece_of *of, uint64_t from, uint64_t *to,
+    struct mm_buf *out, struct mm_why *why)
+{
+	*to = from;
+	mm_buf_text(out, "[");
+	while (
+	    *to < of->size && *to - from < of->most && out->n < PIECE_BYTES) {
+		mm_buf_text(out, *to > from ? "," : "");
+		MM_TRY(of->line(of->ctx, *to, out, why));
+		++*to;
+	}
+	mm_buf_text(out, "]");
+	return mm_buf_ok(out, why);
+}
+
+/* see upload.h */
+enum mm_err
+mm_piece_put(const struct mm_piece_of *of, uint64_t from, bool dry_run,
+    uint64_t *to, struct mm_buf *out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done)
+	struct mm_buf lines = MM_BUF_INIT(MM_SYNC_PIECE_MAX);
+	struct mm_json j = mm_json_over(out);
+	uint64_t end;
+
+	if (from > of->size)
+		return MM_FAIL(why, MM_EINPUT,
+		    "ledger: it ends at entry %" PRIu64 ", before %" PRIu64,
+		    of->size, from);
+	MM_TRY(put_lines(of, from, &end, &lines, why));
+	mm_json_open(&j, '{');
+	mm_json_int(&j, "v", 1);
+	mm_json_strn(&j, "checkpoint", of->note);
+	MM_TRY(put_frontier(of, from, &j, why));
+	MM_TRY(put_proof(of, "seen", from, &j, why));
+	MM_TRY(put_proof(of, "rest", end, &j, why));
+	mm_json_raw(&j, "entries", mm_buf_view(&lines));
+	mm_json_bool(&j, "dry_run", dry_run);
+	mm_json_close(&j, '}');
+	MM_TRY(mm_buf_ok(out, why));
+	*to = end;
+	return MM_OK;
+}
