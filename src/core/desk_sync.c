@@ -255,6 +255,7 @@ take(struct mm_sync *s, const struct mm_synced *have,
 		MM_TRY(mm_sync_store(s, why));
 	count_units(s);
 	MM_TRY(mm_sync_proofs(s, dry_run, why));
+	MM_TRY(mm_sync_ends(s, dry_run, why));
 	return dry_run ? MM_OK : mm_sync_end(s, have, heads, why);
 }
 

@@ -65,6 +65,10 @@ void mm_sync_batches_done(struct mm_sync *s);
 MM_MUST enum mm_err mm_sync_proofs(
     struct mm_sync *s, bool dry_run, struct mm_why *why);
 
+/* sync_line.c: line CAs whose key the station has destroyed. */
+MM_MUST enum mm_err mm_sync_ends(
+    struct mm_sync *s, bool dry_run, struct mm_why *why);
+
 /* sync_store.c */
 /* Devices and certificates of all units that fit; what is refused has a fault
  * then. */

@@ -653,3 +653,34 @@ def test_while_units_are_made(centre, tmp_path, closing):
     assert {c["state"] for c in mine} == {"confirmed"}, (mine, w.rest(
         "GET", f"/stations/{x.name}/quarantine").json)
     agree(w)
+
+
+def test_the_end_of_a_line_ca(centre, tmp_path, closing):
+    """What a station says of its copy of the key is entered once, and only of
+    its own line CA."""
+    x = Synced(centre, tmp_path, "sye")
+    closing(x)
+    x.make("01")
+    centre.w.cli("batch", "close", "sye")
+    x.s.imports(centre.order("sye", x.s))
+    over_network(x)
+
+    def ends():
+        return [e for e in centre.entries("line.destroyed")
+                if e["station"] == x.name]
+    (end,) = ends()
+    assert (end["batch"], end["issuer"], end["number"]) == (
+        "sye", x.issuer, 2), end
+    own = next(e for e in (json.loads(json.loads(line)["entry"]) for line in
+                           x.export().read_text().splitlines()[1:-1])
+               if e["type"] == "line.destroyed")
+    f = forger(x, "end")
+    f.add(own)
+    for change in ({"serial": "22" * 16}, {"batch": "sya"},
+                   {"issuer": "issuing"}, {"station": "st-sya"}):
+        f.add({**own, **change})
+    code, out, words = x.sync(f.write(tmp_path / "x"))
+    assert code == 3 and [q["reason"] for q in out["quarantined"]] == 4 * [
+        "the end of a line CA that is not this station's"], words
+    assert ends() == [end]
+    agree(centre.w)
