@@ -12,13 +12,17 @@ is kept as it is: a new release makes a folder of its own.
 """
 import collections
 import json
+import pathlib
 import re
 import shutil
+import struct
 import sys
+import tempfile
 
 import postgres
 from busy import Busy
 from nodes import Cluster, kill_all, passphrase_run
+from test_offline_order import Line, new
 from world import ROOT, SIGNER, faketime, run, until
 
 KEPT = ROOT / "test/vectors/ledger"
@@ -75,11 +79,60 @@ def refusals(b):
     assert b.enrol("MINTED", wrong).status in (401, 403)
 
 
+def lie(station, like):
+    """Its program writes an entry of a unit that was never made."""
+    entry = json.dumps({**like, "device": "KEPT-08", "serial": "22" * 16,
+                        "spki_sha256": "11" * 32, "cert_sha256": "33" * 32},
+                       separators=(",", ":")).encode()
+    with open(station.dir / "state/ledger", "ab") as f:
+        f.write(struct.pack(">H", len(entry)) + entry)
+
+
+def line(b, folder):
+    """Batches online and offline, a station that made units by itself."""
+    w, centre = b.w, Line(b.w)
+    s = new(centre, folder, "line-1")
+    try:
+        name, file = centre.line_ca(s, "kept")
+        centre.again()
+        centre.batch("kept", "line-1=2", "--mode", "offline")
+        order = centre.order("kept", s, "--line-ca", file)
+        w.cli("batch", "extend", "kept", "--until", "60d", "--reason", "late")
+        centre.order("kept", s)
+        w.cli("batch", "extend", "kept", "--until", "90d", "--reason", "later")
+        w.cli("batch", "order", "kept", "--station", "line-1", "--extension")
+        s.imports(order)
+        s.plug()
+        s.passes("KEPT-01")
+        out = s.dir / "export.jsonl"
+        run(*s.argv("export", "--out", out))
+        lie(s, next(e for e in (json.loads(json.loads(x)["entry"]) for x in
+                                out.read_text().splitlines()[1:-1])
+                    if e["type"] == "certificate.issued"))
+        w.cli("station", "trust", "line-1", s.made["ledger_key"])
+        p = run(*s.argv("sync"), check=False)
+        assert p.returncode == 3 and "1 put aside" in p.stdout, p
+        b.ok("POST", "/batches/kept/units", {"station": "line-1", "units": [
+            {"serial": "KEPT-01", "result": "passed",
+             "at": "2026-01-01T00:00:00Z"}]})
+        for verb in ("pause", "open", "close"):
+            w.cli("batch", verb, "kept")
+        s.imports(centre.order("kept", s))
+        run(*s.argv("sync"))
+        w.cli("station", "remove", "line-1")
+    finally:
+        s.close()
+    assert w.stop() == 0
+
+
 def one(folder):
     b = Busy()
     w = b.w
     try:
-        b.do_all().days_later()
+        b.do_all()
+        with tempfile.TemporaryDirectory(prefix="kept-") as tmp:
+            line(b, pathlib.Path(tmp))
+        b.days_later()
         w.start(env=faketime("+27h"))
         refusals(b)
         assert w.stop() == 0
