@@ -27,8 +27,8 @@ const struct mm_station_command mm_station_commands[] = {
 	{ "export", "write what was made offline to a file, for the centre" },
 	{ "api-key", "make a key for a test program on the line's network, or "
 	    "remove it; it is shown once" },
-	{ "sync", "bring what was made offline to the centre, over the network; "
-	    "export does the same by file" },
+	{ "sync", "bring what was made offline to the centre, over the network, and "
+	    "take the newest order; export and import do the same by file" },
 	{ "man", "print the manual page" },
 	{ "completion", "print the completion for bash" },
 	{ "reference", "print docs/reference/station.md" },

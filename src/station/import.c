@@ -76,11 +76,11 @@ take(const struct mm_station_conf *conf, const struct mm_work_file *f,
 	return enter_end(conf, o, why);
 }
 
-static enum mm_err
-import(const struct mm_station_conf *conf, const char *path,
+/* see run.h */
+enum mm_err
+mm_import_take(const struct mm_station_conf *conf, struct mm_bytes json,
     struct mm_buf *said, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
 	struct mm_work_file f = { .json = NULL };
 	enum mm_err rc;
 
@@ -88,11 +88,20 @@ import(const struct mm_station_conf *conf, const char *path,
 		return MM_FAIL(why, MM_EINPUT,
 		    "this station has no signer of "
 		    "its own: set one up and name it in the configuration");
-	MM_TRY(mm_file_read(path, &b, why));
-	MM_TRY(mm_work_file_parse(mm_buf_view(&b), &f, why));
-	rc = take(conf, &f, mm_buf_view(&b), said, why);
+	MM_TRY(mm_work_file_parse(json, &f, why));
+	rc = take(conf, &f, json, said, why);
 	mm_work_file_done(&f);
 	return rc;
+}
+
+static enum mm_err
+import(const struct mm_station_conf *conf, const char *path,
+    struct mm_buf *said, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
+
+	MM_TRY(mm_file_read(path, &b, why));
+	return mm_import_take(conf, mm_buf_view(&b), said, why);
 }
 
 static void

@@ -19,6 +19,10 @@ int mm_run_enrol(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
 int mm_run_import(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
+/* A work order's file: as mm_run_import, without printing. */
+struct mm_buf;
+MM_MUST enum mm_err mm_import_take(const struct mm_station_conf *conf,
+    struct mm_bytes json, struct mm_buf *said, struct mm_why *why);
 int mm_run_export(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
 int mm_run_sync(const struct mm_station_conf *conf,

@@ -232,33 +232,68 @@ mm_syncing_step(struct mm_syncing *s, struct mm_why *why)
 
 /* ---- the command ---- */
 
-static void
-say(const struct mm_syncing *s, bool json)
-{
-	struct mm_buf out = MM_BUF_INIT(1024);
-	struct mm_json j = mm_json_over(&out);
+struct both { /* ways */
+	struct mm_syncing up;
+	bool began; /* there was a ledger to bring */
+	struct mm_sync_order order;
+	struct mm_why no_order; /* why none came, or "" */
+};
 
-	if (json) {
-		mm_json_open(&j, '{');
-		mm_json_int(&j, "size", (int64_t)s->to);
-		mm_json_int(&j, "entries", (int64_t)s->entries);
-		mm_json_int(&j, "issued", (int64_t)s->issued);
-		mm_json_int(&j, "confirmed", (int64_t)s->confirmed);
-		mm_json_int(&j, "unchanged", (int64_t)s->unchanged);
-		mm_json_int(&j, "quarantined", (int64_t)s->quarantined);
-		mm_json_close(&j, '}');
-		mm_buf_text(&out, "\n");
-	} else if (s->entries == 0) {
-		mm_buf_printf(&out,
+static void
+say_json(struct mm_buf *out, const struct both *b)
+{
+	const struct mm_syncing *s = &b->up;
+	struct mm_json j = mm_json_over(out);
+
+	mm_json_open(&j, '{');
+	mm_json_int(&j, "size", (int64_t)s->to);
+	mm_json_int(&j, "entries", (int64_t)s->entries);
+	mm_json_int(&j, "issued", (int64_t)s->issued);
+	mm_json_int(&j, "confirmed", (int64_t)s->confirmed);
+	mm_json_int(&j, "unchanged", (int64_t)s->unchanged);
+	mm_json_int(&j, "quarantined", (int64_t)s->quarantined);
+	if (b->no_order.text[0] != '\0') {
+		mm_json_str(&j, "no_order", b->no_order.text);
+	} else {
+		mm_json_str(&j, "batch", b->order.batch);
+		mm_json_bool(&j, "new_order", b->order.is_new);
+	}
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}
+
+static void
+say_up(struct mm_buf *out, const struct mm_syncing *s)
+{
+	if (s->entries == 0)
+		mm_buf_printf(out,
 		    "nothing new: the centre has all %" PRIu64 " entries\n",
 		    s->to);
-	} else {
-		mm_buf_printf(&out,
+	else
+		mm_buf_printf(out,
 		    "%" PRIu64 " entries, %" PRIu64 " certificates, %" PRIu64
 		    " proved, %" PRIu64 " put aside by the centre%s%s\n",
 		    s->entries, s->issued, s->confirmed, s->quarantined,
 		    s->aside[0] != '\0' ? ", the last of them " : "", s->aside);
+}
+
+static void
+say(const struct both *b, bool json)
+{
+	struct mm_buf out = MM_BUF_INIT(1024);
+
+	if (json) {
+		say_json(&out, b);
+		mm_run_put(&out);
+		return;
 	}
+	if (b->began)
+		say_up(&out, &b->up);
+	if (b->no_order.text[0] != '\0')
+		mm_buf_printf(&out, "no order came: %s\n", b->no_order.text);
+	else if (b->order.is_new)
+		mm_buf_printf(
+		    &out, "a new order of batch %s\n", b->order.batch);
 	mm_run_put(&out);
 }
 
@@ -277,12 +312,32 @@ sync_all(struct mm_syncing *s, struct mm_why *why)
 	return rc;
 }
 
-/* Whoever syncs is known at the centre, offline or not. */
+/* Before its first order a station has made nothing. */
 static enum mm_err
-sync_conf(const struct mm_station_conf *given, struct mm_syncing *s,
-    struct mm_why *why)
+go_up(const struct mm_station_conf *conf, struct mm_centre *centre,
+    struct both *b, struct mm_why *why)
 {
 	MM_OWN(mm_own_close) struct mm_own *own = NULL;
+	char batch[MM_NAME_MAX + 1];
+	struct mm_station_conf newest = *conf;
+
+	newest.batch[0] = '\0';
+	if (mm_order_pick(&newest, batch, NULL) != MM_OK)
+		return MM_OK;
+	MM_TRY(mm_own_open(conf, MM_OWN_WAIT_MS, &own, why));
+	b->began = true;
+	b->up = (struct mm_syncing){ .centre = centre,
+		.own = own,
+		.slot = MM_CENTRE_SYNC,
+		.most = COMMAND_ENTRIES };
+	return sync_all(&b->up, why);
+}
+
+/* Whoever syncs is known at the centre, offline or not.  An order that does
+ * not come takes nothing from what went up. */
+static enum mm_err
+go(const struct mm_station_conf *given, struct both *b, struct mm_why *why)
+{
 	MM_OWN(mm_centre_close) struct mm_centre *centre = NULL;
 	struct mm_station_conf conf = *given;
 
@@ -291,11 +346,12 @@ sync_conf(const struct mm_station_conf *given, struct mm_syncing *s,
 		return MM_FAIL(why, MM_EINPUT,
 		    "this station has no signer of its own: nothing was made "
 		    "offline");
-	MM_TRY(mm_own_open(&conf, MM_OWN_WAIT_MS, &own, why));
 	MM_TRY(mm_centre_open(&conf, &centre, why));
-	s->own = own;
-	s->centre = centre;
-	return sync_all(s, why);
+	MM_TRY(go_up(&conf, centre, b, why));
+	if (mm_sync_order(&conf, centre, &b->order, &b->no_order) == MM_OK ||
+	    b->began)
+		return MM_OK;
+	return MM_FAIL(why, b->no_order.code, "%s", b->no_order.text);
 }
 
 /* see run.h */
@@ -303,12 +359,11 @@ int
 mm_run_sync(const struct mm_station_conf *conf, const struct mm_station_args *a,
     enum mm_err *err, struct mm_why *why)
 {
-	struct mm_syncing s = { .slot = MM_CENTRE_SYNC,
-		.most = COMMAND_ENTRIES };
+	struct both b = { .began = false };
 
-	*err = sync_conf(conf, &s, why);
+	*err = go(conf, &b, why);
 	if (*err != MM_OK)
 		return mm_err_exit(*err);
-	say(&s, a->json);
-	return s.quarantined > 0 ? mm_err_exit(MM_EPOLICY) : 0;
+	say(&b, a->json);
+	return b.up.quarantined > 0 ? mm_err_exit(MM_EPOLICY) : 0;
 }

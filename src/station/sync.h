@@ -29,6 +29,19 @@ MM_MUST enum mm_err mm_syncing_begin(struct mm_syncing *s, struct mm_why *why);
  */
 MM_MUST enum mm_err mm_syncing_step(struct mm_syncing *s, struct mm_why *why);
 
+/*
+ * sync_order.c, for a program that makes no units meanwhile and waits: asks
+ * for the newest order of conf's batch, or of the newest order here, and gives
+ * it to the signer, whose process must have ended.  What the centre or the
+ * signer refuses, and why, is the call's.
+ */
+struct mm_sync_order {
+	char batch[MM_NAME_MAX + 1];
+	bool is_new; /* it was not here yet */
+};
+MM_MUST enum mm_err mm_sync_order(const struct mm_station_conf *conf,
+    struct mm_centre *c, struct mm_sync_order *out, struct mm_why *why);
+
 /* What the file says: all zero where nothing was brought yet. */
 struct mm_synced {
 	uint64_t size; /* entries that the centre has acknowledged */
@@ -46,8 +59,8 @@ struct mm_unsynced {
 	int64_t limit_s; /* of the order or conf, whichever is less; 0: none */
 };
 /* all: counts them; else only the first is looked for, however many. */
-MM_MUST enum mm_err mm_unsynced_get(struct mm_own *o, bool all,
-    struct mm_unsynced *out, struct mm_why *why);
+MM_MUST enum mm_err mm_unsynced_get(
+    struct mm_own *o, bool all, struct mm_unsynced *out, struct mm_why *why);
 /* Whether the next unit waits for a sync. */
 bool mm_unsynced_stops(const struct mm_unsynced *u, int64_t now_ms);
 

@@ -684,3 +684,50 @@ def test_the_end_of_a_line_ca(centre, tmp_path, closing):
         "the end of a line CA that is not this station's"], words
     assert ends() == [end]
     agree(centre.w)
+
+
+def test_orders_come_down(centre, tmp_path):
+    """The first, the next one when the batch has changed, and the last, which
+    closes it: over the network as from a stick."""
+    w = centre.w
+    s = new(centre, tmp_path, "st-down")
+    try:
+        s.set_batch("sydown")
+
+        def sync(want=0):
+            p = run(*s.argv("sync", "--json"), check=False)
+            assert p.returncode == want, p
+            return json.loads(p.stdout)
+        p = run(*s.argv("sync"), check=False)
+        assert p.returncode == 4 and "no such batch" in p.stderr, p
+        name, file = centre.line_ca(s, "sydown")
+        centre.again()
+        centre.batch("sydown", "st-down=2", "--mode", "offline")
+        p = run(*s.argv("sync"), check=False)
+        assert p.returncode == 5 and "wants a line CA" in p.stderr, p
+        centre.order("sydown", s, "--line-ca", file)
+        w.cli("station", "trust", s.name, s.made["ledger_key"])
+        out = sync()
+        assert (out["batch"], out["new_order"], out["size"]) == (
+            "sydown", True, 0), out
+        s.plug()
+        s.passes("SYDOWN-01")
+        out = sync()
+        assert (out["issued"], out["new_order"]) == (1, False), out
+        w.cli("batch", "extend", "sydown", "--until", "60d", "--reason", "x")
+        p = run(*s.argv("sync"))
+        assert p.stdout.splitlines() == [
+            "nothing new: the centre has all 3 entries",
+            "a new order of batch sydown"], p
+        order = json.loads(run(*s.argv("status", "--json")).stdout)["order"]
+        assert (order["number"], order["may"]) == (2, True), order
+        w.cli("batch", "close", "sydown")
+        assert sync()["new_order"]
+        order = json.loads(run(*s.argv("status", "--json")).stdout)["order"]
+        assert not order["may"], order
+        # its end goes up with the next one, and no order is made any more
+        assert sync()["entries"] == 1 and not sync()["new_order"]
+        assert [e["batch"] for e in centre.entries("line.destroyed")
+                if e["station"] == s.name] == ["sydown"]
+    finally:
+        s.close()
