@@ -178,6 +178,7 @@ static const struct mm_field duty_status_rep[] = {
 	TEXT(mm_duty_status_rep, level),
 	U8(mm_duty_status_rep, may),
 	TEXT(mm_duty_status_rep, why),
+	U8(mm_duty_status_rep, over),
 };
 static const struct mm_field duty_find_req[] = {
 	TEXT(mm_duty_find_req, batch),

@@ -187,6 +187,7 @@ struct mm_duty_status_rep {
 	char level[MM_NAME_MAX + 1];     /* what its counter withstands */
 	uint8_t may;                     /* 0: nothing is signed */
 	char why[161];                   /* why not */
+	uint8_t over; /* the order itself: not open, too early, ended */
 };
 /* The certificate that was signed for a pair of device and public key, by
  * orders of a batch: "" this one's, or an earlier one's.  MM_ENOTFOUND: none. */

@@ -1,7 +1,9 @@
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/time.h"
+#include "signer/duty.h"
 #include "signer/setup.h"
 
 /*
@@ -16,8 +18,21 @@
 struct accept {
 	struct mm_setup *s;
 	struct mm_record_sum sum;
-	int64_t now_ms;
+	int64_t now_ms, seen_ms; /* at a station: by its signer, to now */
 };
+
+/* The journal is ahead; a station's signer has seen a time that is. */
+static bool
+line_ahead(const struct accept *a)
+{
+	return a->sum.n > 0 && a->now_ms < a->sum.at_ms;
+}
+
+static bool
+seen_ahead(const struct accept *a)
+{
+	return a->now_ms + MM_DUTY_BACK_MS < a->seen_ms;
+}
 
 static bool
 is_good(const char *path, int64_t now_s)
@@ -53,7 +68,7 @@ check_issuers(const struct mm_config *conf, int64_t now_s, struct mm_why *why)
 static enum mm_err
 check(const struct accept *a, struct mm_why *why)
 {
-	if (a->sum.n == 0 || a->now_ms >= a->sum.at_ms)
+	if (!line_ahead(a) && !seen_ahead(a))
 		return MM_FAIL(why, MM_ECONFLICT, "the clock is not before "
 		    "the journal's last line: there is nothing to accept");
 	if (a->now_ms / 1000 < MM_BUILD_TIME)
@@ -75,7 +90,9 @@ tell(struct accept *a, struct mm_why *why)
 	mm_json_int(j, "last_line", (int64_t)a->sum.n);
 	mm_json_time(j, "last_at", a->sum.at_ms);
 	mm_json_time(j, "now", a->now_ms);
-	mm_json_int(j, "back_s", (a->sum.at_ms - a->now_ms) / 1000);
+	mm_json_int(j, "back_s",
+	    ((seen_ahead(a) && a->seen_ms > a->sum.at_ms ? a->seen_ms :
+	    a->sum.at_ms) - a->now_ms) / 1000);
 	if (!a->s->o->yes)
 		mm_json_str(j, "next", "nothing was changed; if \"now\" is "
 		    "right, say so with --yes");
@@ -83,17 +100,33 @@ tell(struct accept *a, struct mm_why *why)
 	return mm_setup_print(a->s, why);
 }
 
+/* What was seen of an order's end stays seen. */
+static enum mm_err
+go_on(struct accept *a, struct mm_why *why)
+{
+	struct mm_journal_line l = { .kind = MM_J_CLOCK };
+	char path[MM_PATH_MAX + 1];
+
+	if (line_ahead(a))
+		MM_TRY(mm_record_write(a->s->record, &l, 1, why));
+	MM_TRY(mm_signer_path(&a->s->conf->set, MM_DUTY_CLOCK, path, why));
+	if (unlink(path) != 0 && errno != ENOENT)
+		return MM_FAIL(why, MM_ESYS, "%.90s: %s", path,
+		    strerror(errno));
+	return MM_OK;
+}
+
 static enum mm_err
 accept(struct accept *a, struct mm_why *why)
 {
-	struct mm_journal_line l = { .kind = MM_J_CLOCK };
 
 	MM_TRY(mm_setup_record(a->s, why));
 	mm_record_sum(a->s->record, &a->sum);
 	a->now_ms = mm_now_ms();
+	MM_TRY(mm_duty_clock(&a->s->conf->set, &a->seen_ms, why));
 	MM_TRY(check(a, why));
 	if (a->s->o->yes)
-		MM_TRY(mm_record_write(a->s->record, &l, 1, why));
+		MM_TRY(go_on(a, why));
 	return tell(a, why);
 }
 

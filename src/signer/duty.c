@@ -20,11 +20,19 @@ is_ordered(const struct mm_duty *l, const char *serial)
 	return memmem(l->list.p, l->list.n, key, (size_t)n) != NULL;
 }
 
-/* Of the order and the counter alone; the caller holds the lock. */
+/* Of the order alone: an end that was seen is one, whatever the clock says. */
+static enum mm_err
+check_order(const struct mm_duty *l, struct mm_why *why)
+{
+	return mm_work_order_check_now(
+	    l->order, l->ended ? l->order->until_ms : mm_now_ms(), why);
+}
+
+/* And of the counter; the caller holds the lock. */
 static enum mm_err
 check_right(const struct mm_duty *l, struct mm_why *why)
 {
-	MM_TRY(mm_work_order_check_now(l->order, mm_now_ms(), why));
+	MM_TRY(check_order(l, why));
 	if (mm_quota_counted(l->quota) >= (uint64_t)l->order->share)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "order: all %" PRId64 " of "
@@ -257,6 +265,7 @@ mm_on_duty_status(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	pthread_mutex_lock(&w->s->duty->lock);
 	rep->counted = mm_quota_counted(l->quota);
 	rep->may = check_right(l, &not ) == MM_OK && stopped == NULL;
+	rep->over = check_order(l, NULL) != MM_OK;
 	pthread_mutex_unlock(&w->s->duty->lock);
 	snprintf(rep->why, sizeof(rep->why), "%s",
 	    stopped != NULL ? stopped : not .text);

@@ -19,10 +19,12 @@
  *	keys/station.key, station.crt    the key that line CAs come wrapped for
  *	orders/last           number and hash of the last order that was taken
  *	orders/<batch>.order, .profiles, .serials    the batch's newest order
+ *	orders/clock          the latest time that was seen, in milliseconds
+ *	orders/<batch>.ended  number of the order whose end was seen
  *	orders/<batch>.issued the quota's counter (signer/quota.h)
  */
 struct mm_duty {
-	pthread_mutex_t lock; /* of quota, before, arena, settled */
+	pthread_mutex_t lock; /* of quota, before, arena, ended, settled */
 	struct mm_work_order *order;
 	struct mm_profile_set profiles;
 	struct mm_serials run; /* or */
@@ -32,6 +34,10 @@ struct mm_duty {
 	/* An earlier batch's, as it was asked for last; NULL: none yet. */
 	struct mm_quota *before;
 	char before_batch[MM_NAME_MAX + 1];
+	/* The latest time that was seen; what of it is in orders/clock. */
+	_Atomic int64_t seen_ms;
+	int64_t kept_ms; /* the main thread's */
+	bool ended; /* its end was seen, whatever the clock says since */
 	bool settled; /* the last pair that was counted is in the journal */
 	char authority[MM_NAME_MAX + 8]; /* "batch:b7" */
 };
@@ -59,6 +65,18 @@ MM_MUST enum mm_err mm_duty_serials(const struct mm_work_order *o,
 MM_MUST enum mm_err mm_duty_load(struct mm_signer *s, const char *batch,
     struct mm_bytes pass, struct mm_why *why);
 void mm_duty_free(struct mm_duty **owner);
+
+/* duty_clock.c: the latest time that was seen; 0: none.  A clock that is so
+ * much behind was set back. */
+#define MM_DUTY_CLOCK "orders/clock"
+#define MM_DUTY_BACK_MS 120000
+MM_MUST enum mm_err mm_duty_clock(const struct mm_settings *set,
+    int64_t *at_ms, struct mm_why *why);
+/* With its order. */
+MM_MUST enum mm_err mm_duty_clock_load(struct mm_signer *s,
+    struct mm_why *why);
+/* Once a second, by the main thread; of a centre's signer nothing. */
+void mm_duty_tick(struct mm_signer *s);
 
 /* issue.c's: the certificate that the pair has, as the answer; MM_ENOTFOUND:
  * it has none. */

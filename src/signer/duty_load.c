@@ -329,7 +329,8 @@ load(struct mm_signer *s, struct mm_duty *l, const char *batch,
 	MM_TRY(mm_duty_serials(l->order, mm_buf_view(&list), l, why));
 	MM_TRY(mm_duty_open_ca(s->conf, l->order, pass, &s->ca[s->nca++], why));
 	MM_TRY(load_profiles(s, l, mm_buf_view(&text), why));
-	return open_quota(s, l, why);
+	MM_TRY(open_quota(s, l, why));
+	return mm_duty_clock_load(s, why);
 }
 
 /* see duty.h */

@@ -39,6 +39,10 @@ mm_signer_clock(const struct mm_signer *s, const struct mm_record_sum *sum)
 		return "the clock is before the journal's last line: set "
 		    "it right; if it had been ahead, mintmark-signer "
 		    "accept-clock goes on";
+	if (s->duty != NULL && now + MM_DUTY_BACK_MS < s->duty->seen_ms)
+		return "the clock is before a time that was seen already: "
+		    "set it right; if it had been ahead, mintmark-signer "
+		    "accept-clock goes on";
 	if (all_expired(s, now / 1000))
 		return "every issuer has expired, or the clock is wrong";
 	return NULL;

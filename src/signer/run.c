@@ -1,3 +1,4 @@
+#include "signer/duty.h"
 #include "signer/run.h"
 
 #include <errno.h>
@@ -285,6 +286,7 @@ keep(struct crew *c, const sigset_t *wait)
 		beat(c);
 		sig = sigtimedwait(wait, NULL, &second);
 		mm_record_sync(c->s->record);
+		mm_duty_tick(c->s);
 		if (c->alive == 0)
 			return;
 		if (sig != SIGTERM)

@@ -61,9 +61,9 @@ is_late(struct mm_line *l, struct mm_place *p)
 
 /* The signer has said no; which of its reasons it is, for the screen. */
 static enum mm_unit_reason
-why_not(const struct mm_own *o, const struct mm_duty_status_rep *s)
+why_not(const struct mm_duty_status_rep *s)
 {
-	if (mm_work_order_check_now(o->order, mm_now_ms(), NULL) != MM_OK)
+	if (s->over != 0)
 		return MM_UR_ORDER;
 	return s->counted >= s->share ? MM_UR_QUOTA : MM_UR_SIGNER;
 }
@@ -96,7 +96,7 @@ mm_step_own_admit(
 	if (late)
 		return mm_step_fail(MM_UR_UNSYNCED, reason);
 	mm_step_note(p, s.why);
-	return mm_step_fail(why_not(l->own, &s), reason);
+	return mm_step_fail(why_not(&s), reason);
 }
 
 static bool

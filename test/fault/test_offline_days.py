@@ -37,6 +37,44 @@ def test_the_clock_goes_back_a_year(station):
     station.once("SN-02")
 
 
+def own(station, command, env=None, check=True):
+    return run(SIGNER, command, "--config", station.own.conf,
+               *(["--yes"] if command == "accept-clock" else []),
+               check=check, **({"env": {**os.environ, **env}} if env else {}))
+
+
+def shown(station, env=None):
+    """Of its order, by "status"."""
+    p = station.begin("status", "--json", env=env)
+    return json.loads(p.communicate(timeout=90)[0])["order"]
+
+
+def test_an_order_that_has_ended_stays_so_when_the_clock_goes_back(station):
+    station.takes(share=5)
+    station.plug(1)
+    station.passes("SN-01")
+    order = shown(station, faketime("+2d"))
+    assert not order["may"] and "ended at" in order["why"], order
+    # the time was seen: back before it nothing is signed
+    order = shown(station)
+    assert not order["may"] and "accept-clock" in order["why"], order
+    fresh(station)
+    code, a = station.provision("SN-02")
+    assert code != 0 and a["reason"] in ("signer", "order"), a
+    # a person says that the clock had been ahead: the order has ended still
+    own(station, "accept-clock")
+    order = shown(station)
+    assert not order["may"] and "ended at" in order["why"], order
+    code, a = station.provision("SN-02")
+    assert (code, a["reason"]) == (3, "order") and "ended at" in a["note"], a
+    assert station.counted() == 1 == len(station.signed())
+    # there is nothing more to accept, and a new order is one
+    assert own(station, "accept-clock", check=False).returncode != 0
+    station.takes(number=3, share=5)
+    station.passes("SN-02")
+    assert station.counted() == 2
+
+
 def test_the_clock_was_ahead_and_is_right_again(station):
     station.takes(share=5)
     station.plug(1)

@@ -46,7 +46,7 @@ FIELDS = {
     "outstanding": (["q", "i"], ["i", "d"]),
     "order_sign": (["b", "d"], ["d"]),
     "duty_status": (["b"], ["t", "t", "q", "q", "q", "q", "q", "t", "b",
-                            "t"]),
+                            "t", "b"]),
     "duty_find": (["t", "t", 32], ["q", "t", "t", "d"]),
     "status": (["b"], ["q", "q", "q", "q", "q", "b", "t", "q",
                        "q", "i", "t", "t"]),
