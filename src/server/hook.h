@@ -89,7 +89,7 @@ void mm_hook_keys_close(struct mm_hook_keys **owner);
 MM_MUST enum mm_err mm_hook_key_check(struct mm_hook_keys *k,
     struct mm_desk *desk, struct mm_why *why);
 /* Thread-safe.  MM_EPOLICY: the key's file is not one, or (shared) there is
- * none. */
+ * none, or no check has found it to be the one that all nodes have. */
 MM_MUST enum mm_err mm_hook_secret(struct mm_hook_keys *k,
     const struct mm_hook *h, int64_t version,
     uint8_t out[MM_HOOK_SECRET_N], struct mm_why *why);

@@ -24,6 +24,7 @@ struct mm_hook_keys {
 	bool shared; /* others work with the same key: none is made unasked */
 	pthread_mutex_t lock;
 	struct mm_secret *key; /* NULL until the first use */
+	bool known;  /* of shared ones: it is the one that was noted */
 };
 
 /* see hook.h */
@@ -169,12 +170,12 @@ make_and_note(struct mm_hook_keys *k, struct mm_desk *desk,
 	if (rc == MM_OK)
 		return MM_OK;
 	/* whether it was noted is not known after MM_ESYS: it stays */
-	if (rc == MM_ECONFLICT) {
+	if (rc != MM_ESYS) {
 		mm_secret_free(&k->key);
 		(void)unlink(k->path);
-		return MM_FAIL(why, MM_EPOLICY, MM_HOOK_KEY_NONE);
 	}
-	return MM_FAIL(why, rc, "the store cannot be written");
+	return rc == MM_ECONFLICT ? MM_FAIL(why, MM_EPOLICY, MM_HOOK_KEY_NONE)
+	    : MM_FAIL(why, rc, "the store cannot be written");
 }
 
 static enum mm_err
@@ -211,9 +212,14 @@ check(struct mm_hook_keys *k, struct mm_desk *desk, struct mm_why *why)
 		return read_key(k, why);
 	if (known == MM_OK)
 		return same_key(k, noted, why);
-	have = note(k, desk, why);
-	/* just noted by another node: the next look compares */
-	return have == MM_ECONFLICT ? MM_EAGAIN : have;
+	have = note(k, desk, NULL);
+	if (have == MM_OK)
+		return MM_OK;
+	if (have != MM_ECONFLICT)
+		return MM_FAIL(why, have, "the store cannot be written");
+	/* just noted by another node */
+	MM_TRY(mm_noted_get(mm_desk_reader(desk), NOTED, noted, why));
+	return same_key(k, noted, why);
 }
 
 /* see hook.h */
@@ -227,6 +233,9 @@ mm_hook_key_check(struct mm_hook_keys *k, struct mm_desk *desk,
 		return MM_OK;
 	pthread_mutex_lock(&k->lock);
 	rc = check(k, desk, why);
+	/* a store that is away has no say in it */
+	if (rc == MM_OK || rc == MM_EPOLICY)
+		k->known = rc == MM_OK;
 	pthread_mutex_unlock(&k->lock);
 	return rc;
 }
@@ -245,6 +254,9 @@ mm_hook_secret(struct mm_hook_keys *k, const struct mm_hook *h,
 	MM_TRY(mm_buf_ok(&data, why));
 	pthread_mutex_lock(&k->lock);
 	rc = load(k, why);
+	if (rc == MM_OK && k->shared && !k->known)
+		rc = MM_FAIL(why, MM_EPOLICY, "webhook.key: not known yet to "
+		    "be the one that the other nodes sign with");
 	if (rc == MM_OK)
 		mm_hmac_sha256(mm_secret_view(k->key), mm_buf_view(&data),
 		    out);
