@@ -366,6 +366,12 @@ mm_run_outcome(struct mm_deliver *d, struct mm_run *r,
     const struct mm_deliver_rep *rep)
 {
 	r->suspect = false;
+	/* Whoever delivers now has the progress; a letter that we bury, a
+	 * webhook that we give up, would be his. */
+	if (!mm_core_delivers(d->s->core)) {
+		mm_run_drop(r);
+		return;
+	}
 	if (rep->status / 100 == 2)
 		succeed(d, r);
 	else

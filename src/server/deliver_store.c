@@ -70,8 +70,9 @@ mm_deliver_save(struct mm_deliver *d)
 	MM_OWN(docs_free) struct docs *s = NULL;
 	struct mm_why why = { 0 };
 
-	for (struct mm_run *r = d->runs; r != NULL && d->delivers;
-	    r = r->next) {
+	if (!mm_core_delivers(d->s->core))
+		return; /* another node may have gone on from where it stood */
+	for (struct mm_run *r = d->runs; r != NULL; r = r->next) {
 		if (!r->dirty)
 			continue;
 		if (s == NULL && (s = docs_new()) == NULL)

@@ -1,5 +1,8 @@
 """Webhooks of several nodes: one key, and one node at a time delivers."""
+import os
 import shutil
+import signal
+import threading
 
 import pytest
 
@@ -129,3 +132,40 @@ def test_every_node_knows_the_dead_letters(server):
         a.stop()
         until(lambda: dead(b) == 1 and "mintmark_webhook_dead_letters 1" in
               b.rest("GET", "/metrics", base="").body.decode())
+
+
+def test_a_node_that_lost_its_lease_buries_nothing(server):
+    """It hears of a failure when another node has delivered long since."""
+    with pair(server, webhook_retries='{"1s"}') as c, Receiver() as r:
+        a, b = c.start().nodes
+        made = hook(a, r.url()).json["id"]
+        shutil.copy(key_of(a), key_of(b))
+        asked, held, fail = [], threading.Event(), threading.Event()
+
+        def answer(_):
+            asked.append(1)
+            if len(asked) == 2:
+                held.set()
+                fail.wait(60)
+            return 500 if len(asked) <= 2 else 200
+        r.answer = answer
+        a.token("L-1", door="bearer")
+        assert held.wait(60)  # by a, whose last attempt it is
+        paused = [a.daemon.pid, a.children()["server"]]
+        for pid in paused:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            r.wait(lambda got: len(got) >= 2)  # b's, after a's first
+            fail.set()
+            r.wait(lambda got: len(got) >= 3)
+        finally:
+            fail.set()
+            for pid in paused:
+                os.kill(pid, signal.SIGCONT)
+        until(lambda: a.get_public("/readyz").status == 200)
+        n = len(r.got)
+        b.token("L-2", door="bearer")
+        r.wait(lambda got: len(got) > n)
+        for w in (a, b):
+            letters = w.rest("GET", f"/webhooks/{made}/dead-letters").json
+            assert letters["items"] == [], letters
