@@ -8,7 +8,7 @@
 #include "server/deliver.h"
 
 /* The delivery thread's documents. */
-enum { PAGE = 500, TEXT_MAX = 512, COUNT_MS = 60000 };
+enum { TEXT_MAX = 512, COUNT_MS = 60000 };
 _Static_assert(MM_HOOK_BATCH < MM_DESK_DOCS, "a parcel is put at once");
 
 /* Small documents that are written together. */
@@ -138,20 +138,23 @@ drop_some(struct mm_deliver *d, const struct ids *ids, struct mm_why *why)
 	return docs_run(d, s, why);
 }
 
-/* A removed webhook's progress and dead letters. */
+/* A removed webhook's dead letters, and then its progress. */
 static enum mm_err
 drop_all(struct mm_deliver *d, const char *hook, struct mm_why *why)
 {
 	const struct mm_list l = { .most = MM_HOOK_BATCH, .state = -1 };
 	struct ids ids;
+	bool more;
 
 	do {
 		ids.n = 0;
 		MM_TRY(mm_list_docs(mm_desk_reader(d->desk), MM_DOC_DELIVERY,
 		    hook, &l, take_id, &ids, why));
-		if (ids.n > 0)
-			MM_TRY(drop_some(d, &ids, why));
-	} while (ids.n == MM_HOOK_BATCH);
+		more = ids.n == MM_HOOK_BATCH;
+		if (!more)
+			strcpy(ids.id[ids.n++], hook);
+		MM_TRY(drop_some(d, &ids, why));
+	} while (more);
 	return MM_OK;
 }
 
@@ -268,25 +271,13 @@ load(struct mm_deliver *d, struct mm_run **gone, struct mm_why *why)
 
 /* ---- what only the node that delivers looks at ---- */
 
-struct lost {
-	struct mm_deliver *d;
-	unsigned n;
-	char last[MM_DOC_ID_MAX + 1], hook[MM_HOOK_ID];
-};
-
 static enum mm_err
-find_lost(void *ctx, const void *row, const char *next, struct mm_why *why)
+whose(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
-	struct lost *c = ctx;
 	const struct mm_doc *doc = row;
-	char hook[MM_HOOK_ID];
 
 	(void)next, (void)why;
-	c->n++;
-	strcpy(c->last, doc->id);
-	snprintf(hook, sizeof(hook), "%.19s", doc->id);
-	if (find(c->d, hook) == NULL)
-		strcpy(c->hook, hook);
+	snprintf(ctx, MM_HOOK_ID, "%.19s", doc->id);
 	return MM_OK;
 }
 
@@ -305,24 +296,25 @@ drop_lost(struct mm_deliver *d, const char *hook, struct mm_why *why)
 	    MM_FAIL(why, rc, "the store cannot be read");
 }
 
-/* Progress and dead letters of a webhook that was removed just before the
- * server ended: looked for once. */
+/* Progress and dead letters of webhooks that were removed just before the
+ * server ended: looked for once, from each webhook's first document on to the
+ * next one's, whose letters come after '.', the byte before '/'. */
 static enum mm_err
 look_for_lost(struct mm_deliver *d, struct mm_why *why)
 {
-	struct mm_list l = { .most = PAGE, .state = -1 };
-	struct lost c = { .d = d };
+	struct mm_list l = { .most = 1, .state = -1 };
+	char hook[MM_HOOK_ID];
 
-	do {
-		c.n = 0;
-		c.hook[0] = '\0';
+	for (;;) {
+		hook[0] = '\0';
 		MM_TRY(mm_list_docs(mm_desk_reader(d->desk), MM_DOC_DELIVERY,
-		    "", &l, find_lost, &c, why));
-		if (c.hook[0] != '\0')
-			MM_TRY(drop_lost(d, c.hook, why));
-		(void)!mm_text_copy(l.after, sizeof(l.after),
-		    mm_bytes_of(c.last));
-	} while (c.n == PAGE);
+		    "", &l, whose, hook, why));
+		if (hook[0] == '\0')
+			break;
+		if (find(d, hook) == NULL)
+			MM_TRY(drop_lost(d, hook, why));
+		snprintf(l.after, sizeof(l.after), "%s/", hook);
+	}
 	d->looked_for_lost = true;
 	return MM_OK;
 }

@@ -613,7 +613,33 @@ def test_names_are_looked_up(world, hooks):
         assert post(world, h, "test")["delivered"]
 
 
-# ---- nothing is lost ----
+# ---- nothing is lost, and nothing is left ----
+
+def test_what_removed_webhooks_left_behind_goes():
+    """The server was killed before it had dropped it, of several."""
+    with make() as w, Receiver() as r:
+        w.start().product()
+        kept = w.rest("POST", "/webhooks", {"url": r.url()}).json["id"]
+        w.token("L-1", door="bearer")
+        r.wait(lambda got: len(got) > 0)
+        w.stop()
+        db = records(w)
+        delivery = 2  # enum mm_doc_kind
+        ids = [f"wh_{n:016x}" for n in range(4)]
+        rows = [i + tail for i in ids for tail in (
+            "", ".000000000001", ".000000000002")]
+        body = db.bytes("'{}'")
+        db.sql("INSERT INTO doc (kind, id, version, body) VALUES " +
+               ", ".join(f"({delivery}, '{row}', 1, {body})" for row in rows))
+        count = lambda like: int(db.sql(
+            f"SELECT count(*) FROM doc WHERE kind = {delivery} AND id LIKE "
+            f"'{like}%'")[0][0])
+        assert count("wh_") > len(rows) and count(kept) > 0
+        w.start()
+        until(lambda: count("wh_") == count(kept))
+        assert count(kept) > 0
+
+
 
 @pytest.mark.parametrize("batch", [False, True])
 def test_kill_9_in_the_middle_loses_nothing(batch):
