@@ -11,21 +11,30 @@ enum { CONTEXT_MAX = 64 * 1024 };
 
 /*
  * Which server: options first, then the context, a small JSON file of paths
- * ({"server","ca","key_file"}, or "cert" and "cert_key") named by --context, by MINTMARK_CONTEXT, or
- * ~/.config/mintmark/context.json.  The key itself is never in it.
+ * ({"server","ca","key_file"}, or "cert" and "cert_key") named by --context, by
+ * MINTMARK_CONTEXT, or ~/.config/mintmark/context.json, or else the one that
+ * "mintmark init" wrote beside the configuration that a command looks at.  The
+ * key itself is never in it.
  */
 static enum mm_err
 find_context(struct mm_cli *cli, char path[512])
 {
 	const char *env = getenv("MINTMARK_CONTEXT"), *home = getenv("HOME");
+	const char *slash;
 
 	if (cli->context != NULL || env != NULL)
 		snprintf(path, 512, "%s", cli->context ? cli->context : env);
 	else
 		snprintf(path, 512, "%s/.config/mintmark/context.json",
 		    home ? home : "");
-	return cli->context || env || access(path, R_OK) == 0 ? MM_OK
-							      : MM_ENOTFOUND;
+	if (cli->context || env || access(path, R_OK) == 0)
+		return MM_OK;
+	if (cli->beside == NULL)
+		return MM_ENOTFOUND;
+	slash = strrchr(cli->beside, '/');
+	snprintf(path, 512, "%.*scontext.json",
+	    slash != NULL ? (int)(slash + 1 - cli->beside) : 0, cli->beside);
+	return access(path, R_OK) == 0 ? MM_OK : MM_ENOTFOUND;
 }
 
 static enum mm_err

@@ -160,11 +160,8 @@ take_findings(struct exam *e, const json_t *o)
 }
 
 static enum mm_err
-ask(struct exam *e, json_t **out, struct mm_why *why)
+ask(struct exam *e, struct mm_client *c, json_t **out, struct mm_why *why)
 {
-	struct mm_client *c;
-
-	MM_TRY(mm_cli_client(e->cli, &c, why));
 	return mm_client_call(c, "GET",
 	    e->deep ? "/doctor?deep=true" : "/doctor", NULL, out, why);
 }
@@ -274,8 +271,16 @@ look_server(struct exam *e)
 	MM_OWN(json_free) json_t *o = NULL;
 	int64_t asked_ms = mm_now_ms();
 	struct mm_why why = { 0 };
+	struct mm_client *c;
 
-	if (ask(e, &o, &why) != MM_OK) {
+	if (mm_cli_client(e->cli, &c, &why) != MM_OK) {
+		mm_find(&e->f, MM_CHECK_SERVER, MM_LEVEL_FAIL,
+		    e->cli->hint[0] != '\0' ? e->cli->hint : "Mend the context "
+		    "that names the server and the key", "%.190s", why.text);
+		keep(e, "client");
+		return;
+	}
+	if (ask(e, c, &o, &why) != MM_OK) {
 		mm_find(&e->f, MM_CHECK_SERVER, MM_LEVEL_FAIL,
 		    "Is mintmarkd "
 		    "running, and the key good? On its machine, --config "
@@ -358,6 +363,7 @@ mm_cmd_doctor(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 
 	if (all == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	cli->beside = mm_arg(a, "config");
 	look_server(&e);
 	if (mm_arg(a, "config") != NULL)
 		look_here(&e, mm_arg(a, "config"));

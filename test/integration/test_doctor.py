@@ -33,6 +33,28 @@ def closed(world):
     return world
 
 
+def test_the_context_beside_the_configuration(closed, tmp_path):
+    """Where no other is named; without any, what to give is said."""
+    env = {k: v for k, v in os.environ.items() if k != "MINTMARK_CONTEXT"}
+    env["HOME"] = str(tmp_path)
+
+    def look(conf, *more):
+        p = run(MINT, "--json", *more, "doctor", "--config", conf,
+                check=False, env=env)
+        return json.loads(p.stdout)
+
+    a = look(closed.conf)
+    assert "server" in {f["where"] for f in a["findings"]}
+    assert found(a, "server", "fail") == []
+    conf = tmp_path / "mintmark.conf"
+    conf.write_text(closed.conf.read_text())
+    f, = found(look(conf), "server", "fail")
+    assert f["what"] == "which server?" and "--context FILE" in f["do"]
+    f, = found(look(closed.conf, "--context", tmp_path / "none"), "server",
+               "fail")
+    assert "none" in f["what"] and "running" not in f["do"]
+
+
 def test_a_test_ca_has_warnings_and_no_failure(closed):
     status, a = doctor(closed, "--config", closed.conf, "--deep")
     assert status == 1 and a["worst"] == "warn"
