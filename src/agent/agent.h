@@ -62,6 +62,9 @@ struct mm_agent {
 	enum mmd_key_kind key_kind;
 	unsigned tls_version;  /* 0, 12, 13 */
 	unsigned retries;      /* of what may succeed later */
+	/* A try failed, for that reason; the next begins in ms.  NULL: nobody
+	 * listens.  Nothing secret is in the words. */
+	void (*waits)(unsigned tries, int64_t ms, const struct mm_why *why);
 	bool keep_key;         /* renew: the same key again */
 	bool replace;          /* enrol: a token of another time is used */
 	bool now;              /* renew: whether it is time or not */

@@ -32,6 +32,7 @@ const char mm_agent_usage[] =
     "  --timeout SECONDS  for a connection and for an answer, default 30\n"
     "  --deadline SECONDS for all together, default 0: none\n"
     "  --label NAME       EST label\n"
+    "  --quiet            do not say on standard error why a try failed\n"
     "  --json             the result as one JSON object\n"
     "  -v                 say what is done, on standard error\n"
     "  --help, --version\n"
@@ -76,6 +77,7 @@ static const struct option {
 	{ "--replace", AT(replace), true, ENROL },
 	{ "--erase-token", 0, true, ENROL }, /* the default, said aloud */
 	{ "--json", AT(json), true, ANY },
+	{ "--quiet", AT(quiet), true, ANY },
 	{ "-v", AT(verbose), true, ANY },
 };
 

@@ -9,7 +9,7 @@ struct mm_agent_args {
 	const char *token_file, *server, *dir, *device, *label;
 	const char *key_type, *tls, *clock, *retry, *timeout, *deadline;
 	const char *percent;
-	bool keep_key, keep_token, replace, now, json, verbose;
+	bool keep_key, keep_token, replace, now, json, verbose, quiet;
 	/* What the texts above say: */
 	enum mmd_key_kind key_kind;
 	enum mm_agent_clock clock_mode;

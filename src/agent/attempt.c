@@ -171,6 +171,7 @@ mm_agent_attempt(struct mm_agent *a, const struct mm_agent_try *t,
 	for (unsigned tries = 0;; tries++) {
 		struct mm_why w = { 0 };
 		int32_t retry_s = -1;
+		int64_t ms;
 		enum mm_err err = t->run(a, t->arg, &retry_s, &w);
 
 		a->link->close(a->link->ctx);
@@ -180,6 +181,9 @@ mm_agent_attempt(struct mm_agent *a, const struct mm_agent_try *t,
 				*why = w;
 			return err;
 		}
-		a->link->pause(a->link->ctx, wait_ms(tries, retry_s));
+		ms = wait_ms(tries, retry_s);
+		if (a->waits != NULL)
+			a->waits(tries + 1, ms, &w);
+		a->link->pause(a->link->ctx, ms);
 	}
 }

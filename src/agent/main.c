@@ -32,6 +32,14 @@ struct program {
 	struct mm_agent agent;
 };
 
+/* A device that waits does not look like one that hangs. */
+static void
+tell_wait(unsigned tries, int64_t ms, const struct mm_why *why)
+{
+	fprintf(stderr, "mintmark-agent: try %u: %s; the next in %lld s\n",
+	    tries, why->text, (long long)(ms + 999) / 1000);
+}
+
 static void
 assemble(struct program *p)
 {
@@ -53,6 +61,7 @@ assemble(struct program *p)
 		.key_kind = args->key_kind, .tls_version = args->tls_version,
 		.retries = args->retries, .keep_key = args->keep_key,
 		.replace = args->replace,
+		.waits = args->quiet ? NULL : tell_wait,
 		.now = args->now, .renew_percent = args->renew_percent,
 		.clock = args->clock_mode };
 }

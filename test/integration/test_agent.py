@@ -1,6 +1,7 @@
 """mintmark-agent against the server: first enrolment, renewal, accidents."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -313,6 +314,24 @@ def test_a_server_that_only_has_a_certificate_gets_nothing(world, tmp_path):
     finally:
         srv.send_signal(signal.SIGTERM)
         srv.wait(10)
+
+
+def test_it_says_why_it_waits(world, tmp_path):
+    """One line for each try that another one follows."""
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]
+    t = token_file(world, "AG-8")
+    argv = [AGENT, "--json", "enrol", "--token-file", t, "--server",
+            f"127.0.0.1:{port}", "--dir", tmp_path / "d", "--retry", "1"]
+    p = run(*argv, check=False)
+    assert p.returncode == 7, p
+    said = p.stderr.splitlines()
+    assert len(said) == 1 and re.fullmatch(
+        r"mintmark-agent: try 1: \S.*; the next in [12] s", said[0]), p
+    why = json.loads(p.stdout)["detail"]
+    assert why in said[0], (why, said)
+    p = run(*argv, "--quiet", check=False)
+    assert p.returncode == 7 and p.stderr == "", p
 
 
 def test_killed_at_any_moment_it_ends_with_one_certificate(world):
