@@ -182,6 +182,7 @@ enum mm_job_kind {
 	X(MM_R_NO_BATCH, "batch-missing")                                       \
 	X(MM_R_BATCH, "batch-not-open")                                         \
 	X(MM_R_BATCH_SERIAL, "device-not-of-the-batch")                         \
+	X(MM_R_BATCH_UNIT, "unit-put-aside")                                    \
 	X(MM_R_BATCH_SHARE, "station-has-no-share")                             \
 	X(MM_R_BATCH_OFFLINE, "batch-made-offline")                             \
 	X(MM_R_QUOTA, "quota-gone")                                             \

@@ -12,6 +12,7 @@ struct mm_batch_facts {
 	uint64_t version;
 	bool has_serial, has_share; /* the device, the station */
 	bool shared;                /* it names whose it is */
+	bool quarantined;           /* the device: a person has to look */
 	bool offline;               /* its stations sign, not the centre */
 	int64_t made, most, station_made, station_most;
 };

@@ -38,6 +38,15 @@ is_of_it(const struct mm_facts *f, struct mm_verdict *v)
 		   : MM_R_BATCH_SERIAL;
 }
 
+/* Two stations, or two keys, had its serial number: one of them is none of
+ * ours, and what is known of it is not written over. */
+static enum mm_reason
+is_clear(const struct mm_facts *f, struct mm_verdict *v)
+{
+	(void)v;
+	return f->batch.quarantined ? MM_R_BATCH_UNIT : MM_R_NONE;
+}
+
 /* What stations may sign by themselves is not signed here once more. */
 static enum mm_reason
 is_ours(const struct mm_facts *f, struct mm_verdict *v)
@@ -81,8 +90,8 @@ has_quota(const struct mm_facts *f, struct mm_verdict *v)
 		   : MM_R_QUOTA;
 }
 
-static mm_check_fn *const fit[] = { is_there, is_open, is_of_it, is_ours,
-	has_share, has_profile, has_quota, NULL };
+static mm_check_fn *const fit[] = { is_there, is_open, is_of_it,
+	is_clear, is_ours, has_share, has_profile, has_quota, NULL };
 
 /* see checks.h */
 enum mm_reason

@@ -100,6 +100,17 @@ find(struct mm_batches *all, struct mm_store_reader *r, const char *id,
 }
 
 static enum mm_err
+look_at_unit(struct mm_store_reader *r, const char *batch, const char *device,
+    bool *quarantined, struct mm_why *why)
+{
+	struct mm_made made;
+	enum mm_err rc = mm_made_get(r, batch, device, &made, why);
+
+	*quarantined = rc == MM_OK && made.result == MM_UNIT_QUARANTINED;
+	return rc == MM_ENOTFOUND ? MM_OK : rc;
+}
+
+static enum mm_err
 fill(struct mm_store_reader *r, const struct kept *k, const char *station,
     const char *device, struct mm_batch_facts *f, struct mm_why *why)
 {
@@ -114,6 +125,7 @@ fill(struct mm_store_reader *r, const struct kept *k, const char *station,
 	f->shared = k->b->nshares > 0;
 	f->offline = k->b->mode == MM_WORK_OFFLINE;
 	f->has_share = mm_production_share_of(k->b, station) != NULL;
+	MM_TRY(look_at_unit(r, k->b->id, device, &f->quarantined, why));
 	MM_TRY(mm_quota_get(r, k->b, "", &q, why));
 	f->made = q.made;
 	f->most = q.most;

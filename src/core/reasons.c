@@ -44,6 +44,7 @@ static const struct {
 	[MM_R_NO_BATCH] = { MM_EPOLICY, 0 },
 	[MM_R_BATCH] = { MM_EPOLICY, 0 },
 	[MM_R_BATCH_SERIAL] = { MM_EPOLICY, 0 },
+	[MM_R_BATCH_UNIT] = { MM_EPOLICY, 0 },
 	[MM_R_BATCH_SHARE] = { MM_EPOLICY, 0 },
 	[MM_R_BATCH_OFFLINE] = { MM_EPOLICY, 0 },
 	[MM_R_QUOTA] = { MM_EPOLICY, 0 },

@@ -120,6 +120,9 @@ static const char *const advice[MM_REASON_COUNT] = {
 	    "The device is of another product than the batch, or its serial "
 	    "number is none of those the batch was made for: mintmark batch "
 	    "show",
+	[MM_R_BATCH_UNIT] =
+	    "The serial number was told of by two stations, or with two keys: "
+	    "find the boards that have it: mintmark batch report",
 	[MM_R_BATCH_SHARE] =
 	    "The batch is shared out among other stations: mintmark batch "
 	    "share",

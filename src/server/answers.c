@@ -71,6 +71,8 @@ static const struct {
 	{ MM_R_BATCH, "there is no such batch, or it is paused, closed or "
 	    "out of its time" },
 	{ MM_R_BATCH_SERIAL, "the device is none of the batch's" },
+	{ MM_R_BATCH_UNIT, "the serial number was put aside: two stations, or "
+	    "two keys, had it" },
 	{ MM_R_BATCH_SHARE, "the station has no share of the batch" },
 	{ MM_R_BATCH_OFFLINE, "the batch is made offline: its stations sign, "
 	    "the centre does not" },

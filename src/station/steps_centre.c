@@ -26,6 +26,7 @@ static const struct {
 	{ "malformed-request", MM_EV_FAIL, MM_UR_REQUEST },
 	{ "device-retired-or-unknown", MM_EV_FAIL, MM_UR_SERIAL },
 	{ "device-not-of-the-batch", MM_EV_FAIL, MM_UR_SERIAL },
+	{ "unit-put-aside", MM_EV_HOLD, MM_UR_OTHER_BOARD },
 	{ "batch-missing", MM_EV_FAIL, MM_UR_BATCH },
 	{ "batch-not-open", MM_EV_FAIL, MM_UR_BATCH },
 	{ "station-has-no-share", MM_EV_FAIL, MM_UR_BATCH },

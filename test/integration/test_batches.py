@@ -650,6 +650,17 @@ def test_a_serial_of_two_stations_is_put_aside(factory):
     assert a["written"] == 0
     r = factory.w.rest("GET", f"/batches/{name}/report").json
     assert r["quarantined"] == 1 and r["problems"]
+    # a certificate for it would write over what is known of the two
+    _, csr = factory.w.key_and_csr("aside")
+    csr = base64.b64encode(csr.read_bytes()).decode()
+    factory.w.rest("POST", "/devices", {"id": p + "001",
+                                        "product": "thermo"})
+    for key in (one, two, None):
+        refused(factory.w.rest("POST", f"/devices/{p}001/enrol",
+                               {"csr": csr, "batch": name}, key=key),
+                "unit-put-aside")
+    assert factory.w.rest("GET", f"/batches/{name}/report").json[
+        "quarantined"] == 1
     tell(factory, name, "two-2", [unit(p + "002", "passed")], key=one,
          want=403)
     for bad in ([unit("OTHER-1", "passed")], [unit(p + "003", "issued")],

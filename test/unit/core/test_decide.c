@@ -283,6 +283,7 @@ BATCH(batch_unknown, f->batch.found = false)
 BATCH(batch_paused, f->batch.state = MM_WORK_PAUSED)
 BATCH(batch_closed, f->batch.state = MM_WORK_CLOSED)
 BATCH(batch_other_serial, f->batch.has_serial = false)
+BATCH(batch_put_aside, f->batch.quarantined = true)
 BATCH(batch_other_product, f->batch.order = &batch_valve)
 BATCH(batch_too_early, f->batch.order = &batch_early)
 BATCH(batch_too_late, f->batch.order = &batch_late)
@@ -484,6 +485,7 @@ static const struct row {
 	{ "after its end", OPER, ENROL, batch_too_late, NO(MM_R_BATCH) },
 	{ "another version of the profile", OPER, ENROL,
 	    batch_other_profile, NO(MM_R_PROFILE) },
+	{ "put aside", OPER, ENROL, batch_put_aside, NO(MM_R_BATCH_UNIT) },
 	{ "another serial", OPER, ENROL, batch_other_serial,
 	    NO(MM_R_BATCH_SERIAL) },
 	{ "another product", OPER, ENROL, batch_other_product,
