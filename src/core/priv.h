@@ -92,7 +92,7 @@ mm_flight_of(const struct mm_job *job)
 	return job->priv;
 }
 
-/* ---- production_facts.c: batches at work, read by D alone ---- */
+/* ---- production_facts.c: batches at work, a reader's own ---- */
 
 struct mm_batches;
 MM_MUST enum mm_err mm_batches_new(struct mm_batches **out,
@@ -552,6 +552,7 @@ MM_MUST enum mm_err mm_recovery_admit(struct mm_desk *d, struct mm_bytes der,
 struct mm_desk {
 	struct mm_core *c;
 	struct mm_store_reader *r;
+	struct mm_batches *batches; /* NULL until one is asked for */
 	struct mm_buf buf, frame;
 	uint64_t writes; /* that were done, or may have been */
 };

@@ -46,6 +46,13 @@ MM_MUST enum mm_err mm_production_parse(
     const struct mm_doc *doc, struct mm_production **out, struct mm_why *why);
 MM_MUST enum mm_err mm_production_get(struct mm_store_reader *r, const char *id,
     struct mm_production **out, struct mm_why *why);
+/* The same with its serial numbers, kept while its document is at that
+ * version: a long list is not read and sorted each time.  Both are the desk's,
+ * until it is asked for the next one. */
+struct mm_roll;
+MM_MUST enum mm_err mm_desk_batch(struct mm_desk *d, const char *id,
+    const struct mm_production **b, const struct mm_roll **roll,
+    struct mm_why *why);
 /* What may be signed in all: quantity and scrap allowance. */
 int64_t mm_production_authorised(const struct mm_production *b);
 /* How many serial numbers it has. */

@@ -156,3 +156,24 @@ mm_batches_facts(struct mm_batches *all, struct mm_store_reader *r,
 	MM_TRY(rc);
 	return fill(r, k, job->station, device, out, why);
 }
+
+/* see production.h */
+enum mm_err
+mm_desk_batch(struct mm_desk *d, const char *id,
+    const struct mm_production **b, const struct mm_roll **roll,
+    struct mm_why *why)
+{
+	struct kept *k;
+	enum mm_err rc;
+
+	if (d->batches == NULL)
+		MM_TRY(mm_batches_new(&d->batches, why));
+	rc = find(d->batches, d->r, id, &k, why);
+	if (rc == MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "no such batch");
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	*b = k->b;
+	*roll = &k->roll;
+	return MM_OK;
+}

@@ -12,9 +12,18 @@
  * again: the same is nothing new.  A serial number that another station has,
  * or that came with another key, is quarantined with both named, and stays
  * so.  What is scrapped is revoked, and gives its quota back.
+ *
+ * The entry goes first, and then what it tells of, as many units at once as a
+ * commit has: whatever ends a report in its midst, nothing was changed that
+ * the ledger does not know of, and the report may come again.
  */
-enum { UNITS_MOST = 1000, CERTS_MOST = 100, REASON_SCRAPPED = 5,
-	AHEAD_MS = 300000 /* of a station's clock */ };
+enum {
+	UNITS_MOST = 1000,
+	ROUND = MM_DESK_DOCS, /* units of one commit */
+	CERTS_MOST = 100,
+	REASON_SCRAPPED = 5,
+	AHEAD_MS = 300000, /* of a station's clock */
+};
 
 struct unit {
 	struct mm_made made;
@@ -151,6 +160,34 @@ find_certs(struct mm_rest *r, const struct mm_made *m, struct scrap *s,
 	return mm_list_certs(r->reader, &l, note_cert, s, why);
 }
 
+/* More than the allowance, of the station's share or of the whole, is for an
+ * operator to say: a line would have all that it made revoked. */
+static enum mm_err
+check_allowance(struct mm_rest *r, const struct mm_production *b,
+    const char *station, int64_t n, struct mm_why *why)
+{
+	const struct mm_share *s = mm_production_share_of(b, station);
+	struct mm_quota q;
+
+	MM_TRY(mm_quota_get(r->reader, b, "", &q, why));
+	if (q.back + n > b->scrap)
+		return MM_FAIL(why, MM_EPOLICY, "batch %s allows %lld to be "
+		    "scrapped: more, an operator scraps", b->id,
+		    (long long)b->scrap);
+	if (s == NULL)
+		return MM_OK;
+	MM_TRY(mm_quota_get(r->reader, b, station, &q, why));
+	return q.back + n <= s->scrap ? MM_OK : MM_FAIL(why, MM_EPOLICY,
+	    "batch %s allows station %s to scrap %lld: more, an operator "
+	    "scraps", b->id, station, (long long)s->scrap);
+}
+
+static bool
+is_the_lines(const struct mm_rest *r)
+{
+	return (r->login.roles & (MM_ROLE_ADMIN | MM_ROLE_OPERATOR)) == 0;
+}
+
 /*
  * A station scraps what it is making.  What has proved its identity may have
  * left the line, and so may all of a batch that is closed: that is an
@@ -163,8 +200,7 @@ may_scrap(struct mm_rest *r, const struct mm_production *b,
 {
 	struct scrap s = { .n = 0 };
 
-	if (!u->gives ||
-	    (r->login.roles & (MM_ROLE_ADMIN | MM_ROLE_OPERATOR)) != 0)
+	if (!u->gives || !is_the_lines(r))
 		return MM_OK;
 	if (b->state == MM_WORK_CLOSED)
 		return MM_FAIL(why, MM_EPOLICY,
@@ -193,29 +229,56 @@ revoke(struct mm_rest *r, const struct mm_made *m, struct mm_why *why)
 
 /* ---- writing ---- */
 
+/* Documents of one commit, with their bodies. */
+struct round {
+	struct mm_op op[ROUND];
+	struct mm_buf body[ROUND];
+	char back[ROUND][2][MM_DOC_ID_MAX + 1];
+	size_t n;
+};
+
+static void
+round_free(struct round **owner)
+{
+	struct round *d = MM_MOVE(*owner);
+
+	for (size_t i = 0; d != NULL && i < ROUND; i++)
+		mm_buf_done(&d->body[i]);
+	free(d);
+}
+
 /* The version is asked for, so that two reports at once do not lose each
  * other's. */
 static enum mm_err
-write_one(struct mm_rest *r, const char *batch, const struct unit *u,
+add_unit(struct round *d, const char *batch, const struct unit *u,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(1024);
-	char made[MM_DOC_ID_MAX + 1], back[2][MM_DOC_ID_MAX + 1];
-	struct mm_op op = { .u.doc = { .kind = MM_DOC_UNIT,
-				.expect = u->made.version } };
-	enum mm_err rc;
+	struct mm_op_doc *doc = &d->op[d->n].u.doc;
+	struct mm_buf *body = &d->body[d->n];
+	char made[MM_DOC_ID_MAX + 1];
 
-	if (u->gives)
-		MM_TRY(revoke(r, &u->made, why));
-	mm_made_put(&u->made, &body);
-	MM_TRY(mm_buf_ok(&body, why));
-	op.u.doc.body = mm_buf_view(&body);
-	mm_made_id(batch, u->made.serial, op.u.doc.id);
-	mm_quota_names(batch, "", made, back[0]);
-	mm_quota_names(batch, u->made.station, made, back[1]);
+	if (body->max == 0)
+		mm_buf_init(body, 1024);
+	mm_buf_reset(body);
+	mm_made_put(&u->made, body);
+	MM_TRY(mm_buf_ok(body, why));
+	*doc = (struct mm_op_doc){ .kind = MM_DOC_UNIT,
+		.expect = u->made.version, .body = mm_buf_view(body) };
+	mm_made_id(batch, u->made.serial, doc->id);
+	mm_quota_names(batch, "", made, d->back[d->n][0]);
+	mm_quota_names(batch, u->made.station, made, d->back[d->n][1]);
 	for (size_t i = 0; i < 2 && u->gives; i++)
-		op.u.doc.counts[i] = back[i];
-	rc = mm_desk_docs_put(r->desk, &op, 1, why);
+		doc->counts[i] = d->back[d->n][i];
+	d->n++;
+	return MM_OK;
+}
+
+static enum mm_err
+put_round(struct mm_rest *r, struct round *d, struct mm_why *why)
+{
+	enum mm_err rc = mm_desk_docs_put(r->desk, d->op, d->n, why);
+
+	d->n = 0;
 	return rc == MM_ESTALE ? MM_ECONFLICT : rc;
 }
 
@@ -239,16 +302,35 @@ enter(struct mm_rest *r, const char *batch, const char *station, size_t n,
 }
 
 static enum mm_err
-write_news(struct mm_rest *r, const char *batch, const char *station,
-    const struct unit *u, size_t n, size_t *written, struct mm_why *why)
+write_all(struct mm_rest *r, const char *batch, const struct unit *u, size_t n,
+    struct mm_why *why)
 {
+	MM_OWN(round_free) struct round *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++) {
 		if (u[i].same)
 			continue;
-		MM_TRY(write_one(r, batch, &u[i], why));
-		++*written;
+		if (u[i].gives)
+			MM_TRY(revoke(r, &u[i].made, why));
+		MM_TRY(add_unit(d, batch, &u[i], why));
+		if (d->n == ROUND)
+			MM_TRY(put_round(r, d, why));
 	}
-	return *written == 0 ? MM_OK : enter(r, batch, station, *written, why);
+	return put_round(r, d, why);
+}
+
+static enum mm_err
+write_news(struct mm_rest *r, const char *batch, const char *station,
+    const struct unit *u, size_t n, size_t *written, struct mm_why *why)
+{
+	for (size_t i = 0; i < n; i++)
+		*written += !u[i].same;
+	if (*written == 0)
+		return MM_OK;
+	MM_TRY(enter(r, batch, station, *written, why));
+	return write_all(r, batch, u, n, why);
 }
 
 static void
@@ -281,20 +363,29 @@ by_serial(const void *a, const void *b)
 }
 
 static enum mm_err
-read_units(struct mm_rest *r, const json_t *list, const struct mm_production *b,
-    const char *station, struct unit *u, struct mm_why *why)
+look_up_all(struct mm_rest *r, const struct mm_production *b,
+    const char *station, struct unit *u, size_t n, struct mm_why *why)
+{
+	int64_t gives = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		MM_TRY(look_up(r, b->id, &u[i], why));
+		MM_TRY(may_scrap(r, b, &u[i], why));
+		gives += u[i].gives;
+	}
+	return gives == 0 || !is_the_lines(r) ? MM_OK :
+	    check_allowance(r, b, station, gives, why);
+}
+
+static enum mm_err
+read_units(const json_t *list, const struct mm_roll *roll, const char *station,
+    struct unit *u, struct mm_why *why)
 {
 	size_t n = json_array_size(list);
-	struct mm_roll roll;
-	enum mm_err rc;
 
-	MM_TRY(mm_roll_open(r->reader, b->order, &roll, why));
-	rc = MM_OK;
-	for (size_t i = 0; rc == MM_OK && i < n; i++)
-		rc = read_unit(
-		    json_array_get(list, i), &roll, station, &u[i], why);
-	mm_roll_done(&roll);
-	MM_TRY(rc);
+	for (size_t i = 0; i < n; i++)
+		MM_TRY(read_unit(
+		    json_array_get(list, i), roll, station, &u[i], why));
 	qsort(u, n, sizeof(*u), by_serial);
 	for (size_t i = 1; i < n; i++)
 		if (by_serial(&u[i - 1], &u[i]) == 0)
@@ -302,10 +393,6 @@ read_units(struct mm_rest *r, const json_t *list, const struct mm_production *b,
 			    "serial: %s stands "
 			    "twice",
 			    u[i].made.serial);
-	for (size_t i = 0; i < n; i++) {
-		MM_TRY(look_up(r, b->id, &u[i], why));
-		MM_TRY(may_scrap(r, b, &u[i], why));
-	}
 	return MM_OK;
 }
 
@@ -327,8 +414,9 @@ whose(struct mm_rest *r, const struct mm_production *b, struct mm_station *s,
 enum mm_err
 mm_rest_batch_units(struct mm_rest *r, struct mm_why *why)
 {
-	MM_OWN(mm_production_free) struct mm_production *b = NULL;
 	MM_OWN(units_free) struct unit *u = NULL;
+	const struct mm_production *b;
+	const struct mm_roll *roll;
 	const json_t *list = json_object_get(r->in, "units");
 	size_t n = json_array_size(list), written = 0;
 	char id[MM_NAME_MAX + 1];
@@ -341,12 +429,13 @@ mm_rest_batch_units(struct mm_rest *r, struct mm_why *why)
 		    "%d units",
 		    UNITS_MOST);
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
-	MM_TRY(mm_production_get(r->reader, id, &b, why));
+	MM_TRY(mm_desk_batch(r->desk, id, &b, &roll, why));
 	MM_TRY(whose(r, b, &s, why));
 	u = calloc(n, sizeof(*u));
 	if (u == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	MM_TRY(read_units(r, list, b, s.id, u, why));
+	MM_TRY(read_units(list, roll, s.id, u, why));
+	MM_TRY(look_up_all(r, b, s.id, u, n, why));
 	MM_TRY(write_news(r, b->id, s.id, u, n, &written, why));
 	put_answer(r, u, n, written);
 	return MM_OK;

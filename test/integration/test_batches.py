@@ -58,13 +58,15 @@ class Factory:
         return a.json
 
     def entries(self, batch):
-        """The ledger's, of a batch, without what differs each time."""
+        return [e for e in self.every_entry() if e.get("batch") == batch]
+
+    def every_entry(self):
         entries, after = [], ""
         while after is not None:  # a page that took too long ends early
             a = self.w.rest("GET", f"/ledger/entries?limit=1000{after}")
             entries += [i["entry"] for i in a.json["items"]]
             after = f"&after={a.json['next']}" if "next" in a.json else None
-        return [e for e in entries if e.get("batch") == batch]
+        return entries
 
 
 @pytest.fixture(scope="module")
@@ -590,12 +592,76 @@ def test_scrap_gives_back_no_more_than_is_allowed(factory):
                 "batch": name}
         a = factory.w.rest("POST", f"/devices/{p}00{i}/enrol", body, key=key)
         assert a.status == want, a
-        if want == 200:
-            tell(factory, name, "scrap-1", [unit(f"{p}00{i}", "scrapped")],
-                 key=key)
+        scrapped = [unit(f"{p}00{i}", "scrapped")]
+        if i == 1:
+            tell(factory, name, "scrap-1", scrapped, key=key)
+        if i == 2:  # past the allowance it is an operator's
+            a = tell(factory, name, "scrap-1", scrapped, key=key, want=403)
+            assert "operator" in a["detail"], a
+            tell(factory, name, "scrap-1", scrapped)
     r = factory.w.rest("GET", f"/batches/{name}/report").json
     assert (r["authorised"], r["issued"], r["scrapped"], r["left"]) == \
         (2, 2, 2, 0)
+
+
+def test_a_line_scraps_no_more_than_its_share_may(factory):
+    key = factory.station("scr-1")
+    factory.station("scr-2")
+    name = factory.batch(4, scrap=2, shares=[
+        {"station": "scr-1", "share": 2},
+        {"station": "scr-2", "share": 2}])["id"]
+    p = f"P{factory.n}-"
+    certs = []
+    for i in (1, 2):
+        _, csr = factory.w.key_and_csr(f"scr-{i}")
+        factory.w.rest("POST", "/devices", {"id": f"{p}00{i}",
+                                            "product": "thermo"})
+        a = factory.w.rest("POST", f"/devices/{p}00{i}/enrol", {
+            "csr": base64.b64encode(csr.read_bytes()).decode(),
+            "batch": name}, key=key)
+        assert a.status == 200, a
+        certs.append(a.json["serial"])
+    both = [unit(p + "001", "scrapped"), unit(p + "002", "scrapped")]
+    tell(factory, name, "scr-1", both, key=key, want=403)
+    state = lambda s: factory.w.rest("GET", f"/certificates/{s}").json["state"]
+    assert [state(s) for s in certs] == ["issued"] * 2
+    tell(factory, name, "scr-1", both[:1], key=key)
+    assert [state(s) for s in certs] == ["revoked", "issued"]
+
+
+def test_a_report_is_entered_before_anything_is_done(factory):
+    """Whatever ends it then, the ledger knows what was begun."""
+    w = factory.w
+    key = factory.station("first-1")
+    name = factory.batch(2, scrap=1)["id"]
+    serial = f"P{factory.n}-001"
+    _, csr = w.key_and_csr("first-1")
+    w.rest("POST", "/devices", {"id": serial, "product": "thermo"})
+    a = w.rest("POST", f"/devices/{serial}/enrol", {
+        "csr": base64.b64encode(csr.read_bytes()).decode(), "batch": name},
+        key=key)
+    assert a.status == 200, a
+    tell(factory, name, "first-1", [unit(serial, "scrapped")], key=key)
+    told = [e["type"] for e in factory.every_entry()
+            if e.get("batch") == name or
+            e.get("serial") == a.json["serial"]]
+    assert told == ["batch.created", "certificate.issued", "units.reported",
+                    "certificate.revoked"]
+
+
+def test_a_long_report_is_written_in_few_commits(factory):
+    key = factory.station("long-1")
+    name = factory.batch(700, serials="LONG-{001..900}")["id"]
+    units = [unit(f"LONG-{i:03}", "passed") for i in range(1, 701)]
+    a = tell(factory, name, "long-1", units, key=key)
+    assert a["written"] == 700 and a["quarantined"] == []
+    a = tell(factory, name, "long-1", units, key=key)
+    assert a == {"written": 0, "unchanged": 700, "quarantined": []}
+    r = factory.w.rest("GET", f"/batches/{name}/report").json
+    assert r["passed"] == 700, r
+    reported, = [e for e in factory.entries(name)
+                 if e["type"] == "units.reported"]
+    assert reported["count"] == 700
 
 
 def test_a_line_scraps_only_what_it_is_making(factory):
