@@ -51,12 +51,16 @@ const deeds = {
 	async press({ key }) {
 		await page.keyboard.press(key);
 	},
-	/* until an expression in the page is true */
+	/* until an expression in the page is true; one that asks for what is not
+	   there yet is not */
 	async until({ what, seconds = 30 }) {
 		const end = Date.now() + seconds * 1000;
-		while (!await page.evaluate(what)) {
+		let last = "false";
+		while (!await page.evaluate(what).catch((e) => {
+			last = e.message;
+		})) {
 			if (Date.now() > end)
-				throw new Error(`not so in ${seconds} s`);
+				throw new Error(`not so in ${seconds} s: ${last}`);
 			await new Promise((done) => setTimeout(done, 30));
 		}
 	},

@@ -1,0 +1,81 @@
+"""The screen of a station that works by an order, without any centre."""
+import itertools
+
+import pytest
+
+from offline import Centre, Offline
+from screen import Browser, Running
+from world import World
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def centre():
+    world = World()
+    try:
+        world.start().product()
+        c = Centre(world)
+        world.stop()
+        yield c
+    finally:
+        world.close()
+
+
+@pytest.fixture
+def station(centre, tmp_path):
+    s = Offline(centre, tmp_path / "station", f"show-{next(NUMBERS)}", n=2)
+    s.conf.write_text('screen = "127.0.0.1:0"\n' + s.conf.read_text())
+    try:
+        yield s
+    finally:
+        s.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    b = Browser()
+    try:
+        yield b
+    finally:
+        b.close()
+
+
+def left(browser, n):
+    browser.until("document.querySelector('#counters .left span')"
+                  f".innerText === '{n}'")
+
+
+def test_what_the_order_lets_be_made(station, browser):
+    station.takes(share=2)
+    station.plug(2)
+    with Running(station) as line:
+        browser.open(line.url())
+        left(browser, 2)
+        assert "of 2" in browser.text()
+        assert "Making by work order" in browser.text()
+        assert line.status()["counters"]["level"] == "software"
+        browser.scan("f1 SN-01")
+        browser.until_tile("f1", "passed")
+        left(browser, 1)
+        browser.scan("f2 SN-02")
+        browser.until_tile("f2", "passed")
+        left(browser, 0)
+        # all that were ordered: nothing more is to be scanned
+        browser.until("document.querySelector('#next').dataset.do"
+                      " === 'stop'")
+        assert "Stop the line" in browser.text()
+        assert line.status()["stopped"]["what"]
+    assert station.counted() == 2
+
+
+def test_a_station_without_an_order_says_so(station, browser):
+    station.plug(1)
+    with Running(station) as line:
+        browser.open(line.url())
+        browser.until("document.querySelector('#next').dataset.do"
+                      " === 'stop'")
+        assert "order" in line.status()["stopped"]["what"]
+        browser.scan("f1 SN-01")
+        browser.until_tile("f1", "failed")
+        assert "This station has no work order" in browser.text()
