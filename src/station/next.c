@@ -20,6 +20,13 @@ mm_next_name(enum mm_next next)
 }
 
 /* see shift.h */
+enum mm_unit_reason
+mm_shift_stopped(const struct mm_shift *s)
+{
+	return s->line.broken != MM_OK ? MM_UR_JOURNAL : s->stopped_for;
+}
+
+/* see shift.h */
 enum mm_next
 mm_shift_next(const struct mm_shift *s, const struct mm_place **place)
 {
@@ -34,7 +41,7 @@ mm_shift_next(const struct mm_shift *s, const struct mm_place **place)
 	};
 
 	*place = NULL;
-	if (s->line.broken != MM_OK || s->stopped[0] != '\0')
+	if (mm_shift_stopped(s) != MM_UR_NONE)
 		return MM_NEXT_STOP;
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		for (unsigned p = 0; p < s->line.nplaces; p++)

@@ -81,7 +81,8 @@ struct mm_shift {
 	/* What may still be made; -1: not known. */
 	int64_t left, of;
 	char level[MM_NAME_MAX + 1]; /* of the counter; "" the centre's */
-	char stopped[161];           /* the signer's words, or "" */
+	enum mm_unit_reason stopped_for; /* NONE: it signs */
+	char stopped[161];           /* the signer's words for it */
 	int64_t asked_ms;            /* the centre, last; monotonic */
 	bool asking;
 	enum mm_centre_is centre_was;
@@ -141,6 +142,8 @@ enum mm_next {
 enum mm_next mm_shift_next(
     const struct mm_shift *s, const struct mm_place **place);
 const char *mm_next_name(enum mm_next next);
+/* Why no unit is made any more; NONE: they are. */
+enum mm_unit_reason mm_shift_stopped(const struct mm_shift *s);
 
 /* shift_json.c: all of it, as the screen and the API show it. */
 void mm_shift_json(const struct mm_shift *s, struct mm_buf *out);

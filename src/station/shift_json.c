@@ -115,15 +115,16 @@ put_failures(struct mm_json *j, const struct mm_shift *s)
 static void
 put_stopped(struct mm_json *j, const struct mm_shift *s)
 {
-	if (s->line.broken == MM_OK && s->stopped[0] == '\0') {
+	enum mm_unit_reason why = mm_shift_stopped(s);
+
+	if (why == MM_UR_NONE) {
 		mm_json_null(j, "stopped");
 		return;
 	}
 	mm_json_open_key(j, "stopped", '{');
-	if (s->line.broken != MM_OK)
-		mm_report_reason(j, MM_UR_JOURNAL);
-	else
-		mm_json_str(j, "what", s->stopped);
+	mm_report_reason(j, why);
+	if (why == s->stopped_for)
+		mm_json_str(j, "note", s->stopped);
 	mm_json_close(j, '}');
 }
 

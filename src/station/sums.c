@@ -40,7 +40,10 @@ ask_signer(struct mm_shift *s)
 	s->of = (int64_t)r.share;
 	s->left = r.counted < r.share ? (int64_t)(r.share - r.counted) : 0;
 	snprintf(s->level, sizeof(s->level), "%s", r.level);
-	snprintf(s->stopped, sizeof(s->stopped), "%s", r.may == 0 ? r.why : "");
+	snprintf(s->stopped, sizeof(s->stopped), "%s", r.why);
+	s->stopped_for = r.may != 0     ? MM_UR_NONE
+			 : s->left == 0 ? MM_UR_QUOTA
+					: MM_UR_ORDER;
 }
 
 /* see shift.h */
@@ -171,13 +174,18 @@ static void
 ask_own(struct mm_shift *s)
 {
 	struct mm_why why = { 0 };
+	enum mm_err rc = MM_OK;
 
 	if (s->asked_ms != 0)
 		return;
 	s->asked_ms = mm_mono_ms();
-	if (s->line.own == NULL &&
-	    mm_own_open(s->line.conf, 0, &s->line.own, &why) != MM_OK)
+	if (s->line.own == NULL)
+		rc = mm_own_open(s->line.conf, 0, &s->line.own, &why);
+	if (rc != MM_OK) {
+		s->stopped_for =
+		    rc == MM_ENOTFOUND ? MM_UR_NO_ORDER : MM_UR_SIGNER;
 		snprintf(s->stopped, sizeof(s->stopped), "%s", why.text);
+	}
 	ask_signer(s);
 	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_SUMS });
 }

@@ -257,10 +257,9 @@ put_step(struct page *p)
 	}
 	put_key(p, "next", mm_next_name(next), "", where);
 	mm_buf_text(&p->out, ": ");
-	if (next == MM_NEXT_STOP && p->t->shift->line.broken != MM_OK)
-		mm_catalogue_reason(p->t->texts, &p->out, MM_UR_JOURNAL, false);
-	else if (next == MM_NEXT_STOP)
-		mm_buf_text(&p->out, p->t->shift->stopped);
+	if (next == MM_NEXT_STOP)
+		mm_catalogue_reason(
+		    p->t->texts, &p->out, mm_shift_stopped(p->t->shift), false);
 	else
 		put_key(p, "next", mm_next_name(next), ".more", where);
 }

@@ -65,7 +65,8 @@ def test_what_the_order_lets_be_made(station, browser):
         browser.until("document.querySelector('#next').dataset.do"
                       " === 'stop'")
         assert "Stop the line" in browser.text()
-        assert line.status()["stopped"]["what"]
+        assert line.status()["stopped"]["reason"] == "quota-gone"
+        assert "As many as were ordered are made" in browser.text()
     assert station.counted() == 2
 
 
@@ -75,7 +76,7 @@ def test_a_station_without_an_order_says_so(station, browser):
         browser.open(line.url())
         browser.until("document.querySelector('#next').dataset.do"
                       " === 'stop'")
-        assert "order" in line.status()["stopped"]["what"]
+        assert line.status()["stopped"]["reason"] == "no-order"
         browser.scan("f1 SN-01")
         browser.until_tile("f1", "failed")
         assert "This station has no work order" in browser.text()

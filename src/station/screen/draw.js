@@ -102,7 +102,7 @@ function nextOf(view) {
 	if (n.do === "stop") {
 		const r = reason(view.state.stopped);
 		return { icon: "stop", tone: "stop", text: t("next.stop"),
-			more: [r.what, r.todo].filter(Boolean).join(": ") };
+			more: `${r.what}. ${r.todo}.` };
 	}
 	return {
 		icon: icons[n.do], tone: tones[n.do] ?? "",

@@ -167,8 +167,11 @@ a_line_that_stands_still(void **state)
 	s->line.broken = MM_ESYS;
 	assert_int_equal(mm_shift_next(s, &p), MM_NEXT_STOP);
 	s->line.broken = MM_OK;
-	strcpy(s->stopped, "the order has ended");
+	s->stopped_for = MM_UR_ORDER;
 	assert_int_equal(mm_shift_next(s, &p), MM_NEXT_STOP);
+	assert_int_equal(mm_shift_stopped(s), MM_UR_ORDER);
+	s->line.broken = MM_ESYS;
+	assert_int_equal(mm_shift_stopped(s), MM_UR_JOURNAL);
 }
 
 /* ---- what is typed ---- */
