@@ -83,6 +83,8 @@ struct mm_shift {
 	char level[MM_NAME_MAX + 1]; /* of the counter; "" the centre's */
 	enum mm_unit_reason stopped_for; /* NONE: it signs */
 	char stopped[161];           /* the signer's words for it */
+	bool own_stale;              /* the signer would say something else */
+	int64_t own_asked_ms;        /* it, last; monotonic */
 	int64_t asked_ms;            /* the centre, last; monotonic */
 	bool asking;
 	enum mm_centre_is centre_was;

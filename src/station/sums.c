@@ -11,7 +11,8 @@ enum {
 	MINUTE_MS = 60000,
 	ASK_MS = 10000,
 	ASK_AWAY_MS = 2000,
-	ASK_BUSY_MS = 60000
+	ASK_BUSY_MS = 60000,
+	ASK_OWN_MS = 300
 };
 
 /* ---- how fast ---- */
@@ -50,8 +51,7 @@ ask_signer(struct mm_shift *s)
 void
 mm_sums_take(struct mm_shift *s, const struct mm_place *p)
 {
-	if (p->offline)
-		ask_signer(s);
+	s->own_stale |= p->offline;
 	if (p->ended != MM_UNIT_PASSED)
 		return;
 	turn(s, mm_mono_ms());
@@ -171,21 +171,33 @@ ask_centre(struct mm_shift *s)
 /* A station that never asks a centre has its signer's word from the start;
  * one that has no order yet is told so by its first unit. */
 static void
-ask_own(struct mm_shift *s)
+open_own(struct mm_shift *s)
 {
 	struct mm_why why = { 0 };
-	enum mm_err rc = MM_OK;
+	enum mm_err rc;
 
-	if (s->asked_ms != 0)
-		return;
 	s->asked_ms = mm_mono_ms();
-	if (s->line.own == NULL)
-		rc = mm_own_open(s->line.conf, 0, &s->line.own, &why);
-	if (rc != MM_OK) {
-		s->stopped_for =
-		    rc == MM_ENOTFOUND ? MM_UR_NO_ORDER : MM_UR_SIGNER;
-		snprintf(s->stopped, sizeof(s->stopped), "%s", why.text);
-	}
+	s->own_stale = true;
+	if (s->line.own != NULL)
+		return;
+	rc = mm_own_open(s->line.conf, 0, &s->line.own, &why);
+	if (rc == MM_OK)
+		return;
+	s->stopped_for = rc == MM_ENOTFOUND ? MM_UR_NO_ORDER : MM_UR_SIGNER;
+	snprintf(s->stopped, sizeof(s->stopped), "%s", why.text);
+}
+
+/* Its units change what the signer says; it is asked for those who look, and
+ * not more often than they can. */
+static void
+ask_own(struct mm_shift *s)
+{
+	int64_t now = mm_mono_ms();
+
+	if (!s->own_stale || now - s->own_asked_ms < ASK_OWN_MS)
+		return;
+	s->own_stale = false;
+	s->own_asked_ms = now;
 	ask_signer(s);
 	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_SUMS });
 }
@@ -203,10 +215,11 @@ span_ms(const struct mm_shift *s)
 void
 mm_sums_ask(struct mm_shift *s)
 {
-	if (s->line.conf->offline == MM_OFFLINE_ALWAYS) {
-		ask_own(s);
+	if (s->line.conf->offline == MM_OFFLINE_ALWAYS && s->asked_ms == 0)
+		open_own(s);
+	ask_own(s);
+	if (s->line.conf->offline == MM_OFFLINE_ALWAYS)
 		return;
-	}
 	if (s->asking)
 		take_answer(s);
 	else if (s->asked_ms == 0 || mm_mono_ms() - s->asked_ms >= span_ms(s))
