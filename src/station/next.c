@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/time.h"
 #include "station/shift.h"
 
 /* What the person at the line does next: the first of these that is so. */
@@ -23,7 +24,20 @@ mm_next_name(enum mm_next next)
 enum mm_unit_reason
 mm_shift_stopped(const struct mm_shift *s)
 {
-	return s->line.broken != MM_OK ? MM_UR_JOURNAL : s->stopped_for;
+	if (s->line.broken != MM_OK)
+		return MM_UR_JOURNAL;
+	if (s->stopped_for == MM_UR_NONE && s->syncs &&
+	    mm_unsynced_stops(&s->unsynced, mm_now_ms()))
+		return MM_UR_UNSYNCED;
+	return s->stopped_for;
+}
+
+/* see shift.h */
+bool
+mm_shift_sync_late(const struct mm_shift *s)
+{
+	return s->unsynced.limit_s > 0 && s->unsynced.units > 0 &&
+	       mm_now_ms() - s->unsynced.since_ms > s->unsynced.limit_s * 500;
 }
 
 /* see shift.h */

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "station/line.h"
+#include "station/sync.h"
 
 /*
  * The line as people and programs beside it see it: fixtures and what is in
@@ -83,6 +84,12 @@ struct mm_shift {
 	char level[MM_NAME_MAX + 1]; /* of the counter; "" the centre's */
 	enum mm_unit_reason stopped_for; /* NONE: it signs */
 	char stopped[161];           /* the signer's words for it */
+	struct mm_unsynced unsynced;
+	bool syncs;                  /* it is known */
+	uint64_t sync_have, sync_of; /* entries, when that was counted */
+	int64_t sync_ms;             /* last looked; monotonic */
+	bool sync_late;              /* as last told */
+	enum mm_unit_reason stopped_was;
 	bool own_stale;              /* the signer would say something else */
 	int64_t own_asked_ms;        /* it, last; monotonic */
 	int64_t asked_ms;            /* the centre, last; monotonic */
@@ -144,6 +151,8 @@ enum mm_next {
 enum mm_next mm_shift_next(
     const struct mm_shift *s, const struct mm_place **place);
 const char *mm_next_name(enum mm_next next);
+/* The centre was without them for more than half as long as it may be. */
+bool mm_shift_sync_late(const struct mm_shift *s);
 /* Why no unit is made any more; NONE: they are. */
 enum mm_unit_reason mm_shift_stopped(const struct mm_shift *s);
 

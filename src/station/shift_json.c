@@ -161,6 +161,23 @@ put_centre(struct mm_json *j, const struct mm_shift *s)
 	mm_json_close(j, '}');
 }
 
+static void
+put_sync(struct mm_json *j, const struct mm_shift *s)
+{
+	if (!s->syncs) {
+		mm_json_null(j, "sync");
+		return;
+	}
+	mm_json_open_key(j, "sync", '{');
+	mm_json_int(j, "unsynced", (int64_t)s->unsynced.units);
+	if (s->unsynced.units > 0)
+		mm_json_time(j, "since", s->unsynced.since_ms);
+	if (s->unsynced.limit_s > 0)
+		mm_json_int(j, "limit_s", s->unsynced.limit_s);
+	mm_json_bool(j, "late", mm_shift_sync_late(s));
+	mm_json_close(j, '}');
+}
+
 /* see shift.h */
 void
 mm_shift_json(const struct mm_shift *s, struct mm_buf *out)
@@ -180,6 +197,7 @@ mm_shift_json(const struct mm_shift *s, struct mm_buf *out)
 	put_sums(&j, s);
 	put_failures(&j, s);
 	put_centre(&j, s);
+	put_sync(&j, s);
 	put_stopped(&j, s);
 	put_next(&j, s);
 	mm_json_close(&j, '}');

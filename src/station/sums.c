@@ -12,7 +12,8 @@ enum {
 	ASK_MS = 10000,
 	ASK_AWAY_MS = 2000,
 	ASK_BUSY_MS = 60000,
-	ASK_OWN_MS = 300
+	ASK_OWN_MS = 300,
+	ASK_SYNC_MS = 1000
 };
 
 /* ---- how fast ---- */
@@ -202,6 +203,45 @@ ask_own(struct mm_shift *s)
 	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_SUMS });
 }
 
+/* Time alone makes it late. */
+static void
+look_at_lateness(struct mm_shift *s)
+{
+	enum mm_unit_reason stopped = mm_shift_stopped(s);
+	bool late = mm_shift_sync_late(s);
+
+	if (late == s->sync_late && stopped == s->stopped_was)
+		return;
+	s->sync_late = late;
+	s->stopped_was = stopped;
+	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_SUMS });
+}
+
+/* What the centre does not have yet; counted anew only when it is another
+ * number, for each of them is read. */
+static void
+ask_synced(struct mm_shift *s)
+{
+	int64_t now = mm_mono_ms();
+	struct mm_synced have;
+	uint64_t n;
+
+	if (s->line.own == NULL ||
+	    (s->syncs && now - s->sync_ms < ASK_SYNC_MS) ||
+	    mm_synced_read(s->line.conf, &have, NULL) != MM_OK)
+		return;
+	s->sync_ms = now;
+	look_at_lateness(s);
+	n = mm_entries_n(s->line.own->entries);
+	if ((s->syncs && n == s->sync_of && have.size == s->sync_have) ||
+	    mm_unsynced_get(s->line.own, true, &s->unsynced, NULL) != MM_OK)
+		return;
+	s->syncs = true;
+	s->sync_of = n;
+	s->sync_have = have.size;
+	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_SUMS });
+}
+
 /* Units that are made ask it themselves, and have the one connection. */
 static int64_t
 span_ms(const struct mm_shift *s)
@@ -218,6 +258,7 @@ mm_sums_ask(struct mm_shift *s)
 	if (s->line.conf->offline == MM_OFFLINE_ALWAYS && s->asked_ms == 0)
 		open_own(s);
 	ask_own(s);
+	ask_synced(s);
 	if (s->line.conf->offline == MM_OFFLINE_ALWAYS)
 		return;
 	if (s->asking)

@@ -213,7 +213,7 @@ put_head(struct page *p)
 		[MM_CENTRE_THERE] = "centre.there",
 		[MM_CENTRE_AWAY] = "centre.away",
 	};
-	char since[6], now[6];
+	char since[6], now[6], units[24];
 	int64_t at = 0;
 	enum mm_centre_is is = mm_centre_is(l->centre, &at);
 
@@ -223,6 +223,15 @@ put_head(struct page *p)
 	    l->conf->product, l->conf->batch);
 	text(p, l->conf->offline == MM_OFFLINE_ALWAYS ? "centre.own" : keys[is],
 	    since);
+	if (p->t->shift->syncs) {
+		snprintf(units, sizeof(units), "%llu",
+		    (unsigned long long)p->t->shift->unsynced.units);
+		mm_buf_text(&p->out, "  |  ");
+		text(p,
+		    p->t->shift->unsynced.units > 0 ? "sync.waits"
+						    : "sync.none",
+		    units);
+	}
 	mm_buf_printf(&p->out, "  |  %s", now);
 	end_line(p);
 	end_line(p);

@@ -5,6 +5,8 @@ import pytest
 
 from offline import Centre, Offline
 from screen import Browser, Running
+from test_offline_order import Line
+from test_sync import Synced
 from world import World
 
 NUMBERS = itertools.count(1)
@@ -80,3 +82,47 @@ def test_a_station_without_an_order_says_so(station, browser):
         browser.scan("f1 SN-01")
         browser.until_tile("f1", "failed")
         assert "This station has no work order" in browser.text()
+
+
+def test_what_the_centre_does_not_have(browser, tmp_path):
+    with World() as world:
+        x = Synced(Line(world), tmp_path, "shy", quantity=5)
+        try:
+            x.make("01")
+            conf = x.s.conf.read_text()
+            x.s.conf.write_text('screen = "127.0.0.1:0"\n' + conf)
+            with Running(x.s) as line:
+                browser.open(line.url())
+                browser.until("document.querySelector('#sync').innerText"
+                              " === '1 not at the centre yet'")
+                x.s.plug()
+                browser.scan("f1 SHY-02")
+                browser.until("document.querySelector('#sync').innerText"
+                              " === '2 not at the centre yet'")
+                assert line.status()["sync"]["since"]
+            x.s.conf.write_text(
+                'screen = "127.0.0.1:0"\nsync = 1s\n' + conf)
+            with Running(x.s) as line:
+                browser.open(line.url())
+                browser.until("document.querySelector('#sync').innerText"
+                              " === 'All at the centre'")
+                assert line.status()["sync"]["unsynced"] == 0
+            # and for too long without it nothing more is made
+            x.s.unplug()
+            x.s.blank(1)
+            x.s.plug()
+            x.s.conf.write_text(
+                'screen = "127.0.0.1:0"\nunsynced = 1s\n' + conf)
+            with Running(x.s) as line:
+                browser.open(line.url())
+                browser.until_tile("f1", "ready")
+                browser.scan("f1 SHY-03")
+                browser.until_tile("f1", "passed")
+                browser.until("document.querySelector('#next').dataset.do"
+                              " === 'stop'")
+                browser.until("document.querySelector('#sync').dataset.late"
+                              " === 'true'")
+                assert line.status()["stopped"]["reason"] == "unsynced"
+                assert "too long" in browser.text()
+        finally:
+            x.s.close()

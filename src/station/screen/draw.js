@@ -54,6 +54,20 @@ function drawCentre(centre) {
 	}));
 }
 
+/* What was made here and the centre does not have. */
+function drawSync(sync) {
+	const node = $("sync");
+	node.hidden = sync === null;
+	if (sync === null)
+		return;
+	if (node.childElementCount === 0)
+		node.append(icon("out"), element("span"));
+	mark(node, "late", String(sync.late));
+	setIcon(node.firstElementChild, sync.unsynced > 0 ? "out" : "passed");
+	put(node.lastElementChild, sync.unsynced > 0
+		? t("sync.waits", { n: number(sync.unsynced) }) : t("sync.none"));
+}
+
 function drawFrame(view) {
 	const s = view.state;
 	put($("clock"), time(Date.now()));
@@ -65,6 +79,7 @@ function drawFrame(view) {
 	put($("station"), s.station);
 	put($("making"), [s.product, s.batch].filter(Boolean).join(" · "));
 	drawCentre(s.centre);
+	drawSync(s.sync);
 }
 
 /* ---- the next step ---- */
