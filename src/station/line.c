@@ -24,6 +24,9 @@ take_row(void *ctx, const struct mm_row *r)
 
 	MM_TRY(mm_book_need(l->book, r->unit.serial, &u, &l->why));
 	*u = r->unit;
+	u->at_ms = r->at_ms;
+	u->told = r->n <= l->telling.row ? MM_UNIT_TOLD : MM_UNIT_UNTOLD;
+	l->telling.news |= u->told == MM_UNIT_UNTOLD;
 	return MM_OK;
 }
 
@@ -62,15 +65,15 @@ struct kept {
 	size_t at, n;
 };
 
-/* Units that are over and have their record are found by that.  One row there
- * must be: rows are numbered on from it. */
+/* Units that are over, have their record and were told of are found by that.
+ * One row there must be: rows are numbered on from it. */
 static bool
 is_kept(const struct kept *k, const struct mm_unit *u)
 {
 	bool last = k->at == mm_book_n(k->l->book);
 
 	return u->state != MM_UNIT_IDLE && (u->state != MM_UNIT_PASSED ||
-	    (last && k->n == 0) ||
+	    (last && k->n == 0) || mm_line_owes(k->l, u) ||
 	    !mm_record_is_there(k->l->conf, u->serial));
 }
 
@@ -96,8 +99,12 @@ renew_if_long(struct mm_line *l, struct mm_why *why)
 {
 	struct kept k = { l, 0, 0 };
 
-	return mm_rows_size(l->rows) < RENEW ? MM_OK
-	    : mm_rows_renew(l->rows, next_kept, &k, why);
+	/* what is kept each time is not what makes it long */
+	if (mm_rows_size(l->rows) < RENEW + l->kept)
+		return MM_OK;
+	MM_TRY(mm_rows_renew(l->rows, next_kept, &k, why));
+	l->kept = mm_rows_size(l->rows);
+	return MM_OK;
 }
 
 static enum mm_err
@@ -111,6 +118,7 @@ open_state(struct mm_line *l, struct mm_why *why)
 	MM_TRY(mm_path_join(path, sizeof(path), l->conf->state, "journal",
 	    why));
 	MM_TRY(mm_book_new(&l->book, why));
+	l->telling.row = mm_line_told(l);
 	MM_TRY(mm_rows_open(path, take_row, l, &l->rows, why));
 	MM_TRY(interrupt_all(l, why));
 	return renew_if_long(l, why);
@@ -199,10 +207,12 @@ write_row(struct mm_line *l, struct mm_unit *u, const struct mm_unit *now)
 	mm_die_at("row");
 	rc = mm_rows_add(l->rows, now, mm_unit_syncs(now->state), &l->why);
 	mm_die_at("rowed");
-	if (rc == MM_OK)
+	if (rc == MM_OK) {
 		*u = *now;
-	else
+		mm_line_note(l, u);
+	} else {
 		l->broken = rc;
+	}
 	return rc;
 }
 
@@ -223,6 +233,14 @@ leave(struct mm_line *l, struct mm_place *p, enum mm_unit_state state,
 		l->failed++;
 }
 
+/* The one that it counts in; "" none. */
+static const char *
+batch_of(const struct mm_line *l, const struct mm_place *p)
+{
+	return p->offline && l->own != NULL ? l->own->order->batch
+					    : l->conf->batch;
+}
+
 /* The row of what came, before anything else is done on its account. */
 static void
 step(struct mm_line *l, struct mm_place *p, enum mm_unit_event e,
@@ -233,6 +251,8 @@ step(struct mm_line *l, struct mm_place *p, enum mm_unit_event e,
 
 	MM_INVARIANT(next != MM_UNIT_STATES);
 	set_state(&now, mm_unit_after(p->unit, e, reason), reason);
+	if (now.state == MM_UNIT_ADMITTED)
+		strcpy(now.batch, batch_of(l, p));
 	/* Whoever is asked for the certificate has the unit from here on. */
 	if (now.state == MM_UNIT_REQUESTED)
 		now.by = p->offline ? MM_UNIT_BY_STATION : MM_UNIT_BY_CENTRE;
@@ -588,6 +608,7 @@ mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
 	for (unsigned i = 0; i < l->nplaces; i++)
 		busy |= l->place[i].unit != NULL;
 	mm_line_sync(l);
+	mm_line_tell(l);
 	at = wishes(l, more, n, p);
 	/* A link wants to be looked at within 20 ms: its times run.  Who waits
 	 * for a unit's end has it at once. */

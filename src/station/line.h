@@ -48,6 +48,16 @@ struct mm_place {
 	enum { MM_MES_UNASKED, MM_MES_ASKED, MM_MES_MAY } mes_is;
 };
 
+/* Results that go to the centre: line_told.c. */
+struct mm_telling {
+	bool news;        /* there may be some */
+	bool asked, all;  /* all: nothing else was to be told */
+	unsigned n, most; /* under way; in one report */
+	uint64_t row;     /* the journal's last when it was asked */
+	int64_t due_ms;   /* monotonic */
+	char batch[MM_NAME_MAX + 1];
+};
+
 struct mm_line {
 	const struct mm_station_conf *conf;
 	struct mm_unit_rules rules;
@@ -58,6 +68,8 @@ struct mm_line {
 	int64_t away_until_ms; /* the centre is not asked before; monotonic */
 	struct mm_syncing syncing; /* what goes to it beside the units */
 	int64_t sync_due_ms;       /* monotonic; 0: not yet looked */
+	struct mm_telling telling;
+	size_t kept;  /* bytes of rows that the journal was begun anew with */
 	struct mm_place place[MM_FIXTURES_MOST];
 	unsigned nplaces;
 	bool accept_clock; /* a supervisor says that it is right */
@@ -98,6 +110,14 @@ bool mm_place_busy(const struct mm_place *p);
 /* line_sync.c: brings what was made offline to the centre, when it is due; a
  * little at a time, and without waiting. */
 void mm_line_sync(struct mm_line *l);
+/* line_told.c: the row up to which results were told before; whether u's is
+ * to be told; tells what is new, without waiting; the rest, for so long at
+ * most; u has a new row. */
+uint64_t mm_line_told(const struct mm_line *l);
+bool mm_line_owes(const struct mm_line *l, const struct mm_unit *u);
+void mm_line_tell(struct mm_line *l);
+void mm_line_tell_rest(struct mm_line *l, int64_t ms);
+void mm_line_note(struct mm_line *l, struct mm_unit *u);
 /* Goes on with every place; waits at most ms if there is nothing to do.  more:
  * descriptors that end the waiting, too. */
 void mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n,

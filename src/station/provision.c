@@ -4,7 +4,7 @@
 #include "station/report.h"
 #include "station/run.h"
 
-enum { WAIT_MS = 1000 };
+enum { WAIT_MS = 1000, TELL_MS = 1000 };
 
 static int
 refused(const struct mm_place *p, const char *serial,
@@ -56,6 +56,7 @@ mm_run_provision(const struct mm_station_conf *conf,
 	l.accept_clock = a->accept_clock;
 	l.sync_due_ms = INT64_MAX; /* one unit does not wait for others */
 	status = one(&l, a);
+	mm_line_tell_rest(&l, TELL_MS);
 	mm_line_close(&l);
 	return status;
 }

@@ -35,6 +35,7 @@ static const struct mm_line_column columns[] = {
 	MM_LINE_NAMES("by", struct mm_row, unit.by, false, mm_unit_by_names),
 	MM_LINE_NAMES("was", struct mm_row, unit.was, false,
 	    mm_unit_was_names),
+	COL("batch", TEXT, unit.batch, false),
 	COL("hw", TEXT, unit.hw, false),
 	COL("spki_sha256", HEX, unit.spki, false),
 	COL("cert_sha256", HEX, unit.cert, false),
@@ -458,6 +459,13 @@ size_t
 mm_rows_torn(const struct mm_rows *j)
 {
 	return j->torn;
+}
+
+/* see rows.h */
+uint64_t
+mm_rows_last(const struct mm_rows *j)
+{
+	return j->n;
 }
 
 /* see rows.h */

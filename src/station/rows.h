@@ -69,6 +69,8 @@ MM_MUST enum mm_err mm_rows_renew(struct mm_rows *j,
     struct mm_why *why);
 /* Bytes of rows. */
 size_t mm_rows_size(const struct mm_rows *j);
+/* The number of the last row; 0: there is none. */
+uint64_t mm_rows_last(const struct mm_rows *j);
 /* When the last row was written, by the clock then; 0: there is none. */
 int64_t mm_rows_last_at(const struct mm_rows *j);
 /* Bytes of a torn row that were cut off when it was opened. */

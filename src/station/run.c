@@ -17,7 +17,7 @@
  * The line as text: labels come in on standard input, as a scanner types them,
  * a line each (labels.c); what becomes of them goes out on standard output.
  */
-enum { LINE_MAX_N = 256, WAIT_MS = 500 };
+enum { LINE_MAX_N = 256, WAIT_MS = 500, TELL_MS = 1000 };
 
 /* see run.h */
 volatile sig_atomic_t mm_run_stopped;
@@ -259,6 +259,7 @@ mm_run_line(const struct mm_station_conf *conf, const struct mm_station_args *a,
 	if (*err == MM_OK) {
 		loop(&r);
 		mm_tty_close(&r.tty);
+		mm_line_tell_rest(&r.shift.line, TELL_MS);
 		summary(&r, began);
 	}
 	status = *err != MM_OK                  ? mm_err_exit(*err)

@@ -103,6 +103,9 @@ extern const char *const mm_unit_by_names[MM_UNIT_BYS];
 enum mm_unit_was { MM_UNIT_WAS_NOTHING, MM_UNIT_WAS_PASSED, MM_UNIT_WASES };
 extern const char *const mm_unit_was_names[MM_UNIT_WASES];
 
+/* Whether the centre has heard what became of it; not in the journal. */
+enum mm_unit_told { MM_UNIT_UNTOLD, MM_UNIT_TELLING, MM_UNIT_TOLD };
+
 /* What is known of a unit, and kept in a row of the journal for each step. */
 struct mm_unit {
 	char serial[MM_DEVICE_ID_MAX + 1];
@@ -112,6 +115,9 @@ struct mm_unit {
 	enum mm_unit_reason reason; /* FAILED, INTERRUPTED, QUARANTINED */
 	enum mm_unit_by by;
 	enum mm_unit_was was; /* when its label was scanned */
+	char batch[MM_NAME_MAX + 1]; /* once it was admitted; "" none */
+	enum mm_unit_told told;
+	int64_t at_ms;    /* of its last row, by the clock */
 	char hw[65];      /* the chip's id in hexadecimal; "" not known */
 	uint8_t spki[32]; /* SHA-256 of its public key; 0: not known */
 	uint8_t cert[32]; /* SHA-256 of its certificate; 0: none yet */

@@ -4,6 +4,7 @@ import concurrent.futures
 import datetime
 import hashlib
 import json
+import subprocess
 import time
 
 import pytest
@@ -511,12 +512,64 @@ def test_boards_of_a_batch(factory, tmp_path):
         s.blank(4)
         s.plug()
         s.passes("BD-4", "f4")
+        # What became of them the station has told by itself, each time.
+        report = w.rest("GET", f"/batches/{name}/report").json
+        assert (report["passed"], report["failed"]) == (4, 0), report
     finally:
         s.close()
     issued = [e for e in factory.entries(name)
               if e["type"] == "certificate.issued"]
     assert [e["device"] for e in issued] == [f"BD-{i}" for i in (1, 2, 3, 4)]
     assert {e["station"] for e in issued} == {"board-line"}
+
+
+def test_results_are_told_once_the_centre_can_hear(factory, tmp_path):
+    """Also what an earlier run made and did not live to tell."""
+    w = factory.w
+    name = factory.batch(9, serials="TL-{1..9}")["id"]
+    s = Station(w, tmp_path / "station", "told-line",
+                more=f"batch = {name}\n")
+
+    def report():
+        r = w.rest("GET", f"/batches/{name}/report").json
+        return r["issued"], r["passed"], r["failed"], r["quarantined"]
+
+    try:
+        (key,) = [k["id"] for k in w.rest(
+            "GET", "/keys?limit=1000").json["items"]
+            if k.get("name") == "told-line"]
+        a = w.rest("POST", "/stations", {"id": "told-line", "key": key})
+        assert a.status == 201, a
+        s.plug()
+        # SIGKILL as soon as it says PASS: the row is there, nothing was told
+        p = s.begin("run", "--json", stdin=subprocess.PIPE)
+        p.stdin.write("f1 TL-1\n")
+        p.stdin.flush()
+        for line in p.stdout:
+            if json.loads(line).get("result") == "passed":
+                break
+        p.kill()
+        p.communicate()
+        assert s.provision("TL-2", "f2")[0] == 0
+        assert report() == (2, 2, 0, 0)
+        # a blank board under a label that was used is told, too
+        code, a = s.provision("TL-2", "f3")
+        assert (code, a["reason"]) == (22, "other-board"), a
+        assert report() == (2, 1, 0, 1)
+        # a slip is no fault of the unit's
+        code, a = s.provision("TL-1", "f4")
+        assert code == 22, a
+        code, a = s.provision("TL-3", "f1")
+        assert (code, a["reason"]) == (21, "key-of-another"), a
+        # told twice is as told once
+        (s.dir / "state/told").unlink()
+        s.passes("TL-4", "f4")
+        assert report() == (3, 1, 0, 2)
+        entries = len(factory.entries(name))
+        s.passes("TL-4", "f4")
+        assert len(factory.entries(name)) == entries
+    finally:
+        s.close()
 
 
 # ---- units and reports ----
