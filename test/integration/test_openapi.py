@@ -48,9 +48,12 @@ def resolve(node):
     return node
 
 
+# one for all: each would look through the whole file for its own
+RESOLVER = jsonschema.RefResolver("", API)
+
+
 def validate(value, schema):
-    jsonschema.Draft4Validator({**schema, "components": API["components"]}
-                               ).validate(value)
+    jsonschema.Draft4Validator(schema, resolver=RESOLVER).validate(value)
 
 
 def check(op, answer):

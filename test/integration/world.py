@@ -8,6 +8,7 @@ database of its own on a private PostgreSQL instead of SQLite.
 """
 import base64
 import contextlib
+import functools
 import glob
 import http.client
 import json
@@ -300,9 +301,18 @@ class World:
         return ctx
 
     def https(self, port, cert=None, key=None, timeout=30):
+        files = [self.anchor, *(f for f in (cert, key) if f)]
+        stats = [os.stat(f) for f in files]
         return http.client.HTTPSConnection(
             "127.0.0.1", port, timeout=timeout,
-            context=self.tls(cert, key))
+            context=self._tls_of(cert, key, tuple(
+                (s.st_ino, s.st_mtime_ns, s.st_size) for s in stats)))
+
+    @functools.lru_cache(maxsize=64)
+    def _tls_of(self, cert, key, _stats):
+        """Half of what a request takes here is to make one; files may have
+        been replaced since."""
+        return self.tls(cert, key)
 
     @staticmethod
     def ask(conn, method, path, body=None, headers=None):
