@@ -130,23 +130,31 @@ no_passphrase(char *buf, int size, int rw, void *u)
 	return -1;
 }
 
+static EVP_PKEY *
+decode(const uint8_t *pem, size_t n)
+{
+	BIO *bio = BIO_new_mem_buf(pem, (int)n);
+	EVP_PKEY *key = NULL;
+
+	if (bio != NULL)
+		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	BIO_free(bio);
+	return key;
+}
+
 /* see posix_openssl.h */
 enum mmd_rc
 mmd_openssl_key(const struct mmd_nv *nv, unsigned slot, EVP_PKEY **out)
 {
 	uint8_t pem[PEM_MAX];
 	size_t n;
-	BIO *bio;
-	EVP_PKEY *key = NULL;
+	EVP_PKEY *key;
 	enum mmd_rc rc = nv->get(nv->ctx, slot, MMD_NV_KEY, pem, sizeof(pem),
 	    &n);
 
 	if (rc != MMD_OK)
 		return rc;
-	bio = BIO_new_mem_buf(pem, (int)n);
-	if (bio != NULL)
-		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-	BIO_free(bio);
+	key = decode(pem, n);
 	OPENSSL_cleanse(pem, sizeof(pem));
 	if (key == NULL)
 		return MMD_EPORT;
@@ -154,30 +162,54 @@ mmd_openssl_key(const struct mmd_nv *nv, unsigned slot, EVP_PKEY **out)
 	return MMD_OK;
 }
 
-/* Encoded once: OpenSSL looks for the encoder each time, for long. */
 static enum mmd_rc
-public(void *ctx, unsigned slot, uint8_t *p, size_t cap, size_t *n)
+learn(struct mmd_openssl_keys *keys, const uint8_t *pem, size_t n)
 {
-	const struct mmd_openssl_keys *keys = ctx;
-	EVP_PKEY *key = NULL;
+	EVP_PKEY *key = decode(pem, n);
 	uint8_t *der = NULL;
-	enum mmd_rc rc = mmd_openssl_key(keys->nv, slot, &key);
-	int len;
+	int len = key == NULL ? -1 : i2d_PUBKEY(key, &der);
+	enum mmd_rc rc = MMD_EPORT;
 
-	if (rc != MMD_OK)
-		return rc;
-	len = i2d_PUBKEY(key, &der);
-	if (len <= 0) {
-		rc = MMD_EPORT;
-	} else if ((size_t)len > cap) {
-		rc = MMD_ESPACE;
-	} else {
-		memcpy(p, der, (size_t)len);
-		*n = (size_t)len;
+	if (len > 0 && (size_t)len <= sizeof(keys->spki)) {
+		memcpy(keys->spki, der, (size_t)len);
+		keys->spki_n = (size_t)len;
+		rc = MMD_OK;
 	}
 	OPENSSL_free(der);
 	EVP_PKEY_free(key);
 	return rc;
+}
+
+/*
+ * A device is asked for it in every greeting, and OpenSSL looks for a key's
+ * decoder for a millisecond: once for what is stored.
+ */
+static enum mmd_rc
+public(void *ctx, unsigned slot, uint8_t *p, size_t cap, size_t *n)
+{
+	struct mmd_openssl_keys *keys = ctx;
+	uint8_t pem[PEM_MAX], of[MMD_HASH];
+	struct mmd_bytes stored = { pem, 0 };
+	enum mmd_rc rc = keys->nv->get(keys->nv->ctx, slot, MMD_NV_KEY, pem,
+	    sizeof(pem), &stored.n);
+
+	if (rc != MMD_OK)
+		return rc;
+	rc = hash(NULL, &stored, 1, of);
+	if (rc == MMD_OK && (keys->spki_n == 0 ||
+	    memcmp(of, keys->of, sizeof(of)) != 0)) {
+		keys->spki_n = 0;
+		rc = learn(keys, pem, stored.n);
+		memcpy(keys->of, of, sizeof(of));
+	}
+	OPENSSL_cleanse(pem, sizeof(pem));
+	if (rc != MMD_OK)
+		return rc;
+	if (keys->spki_n > cap)
+		return MMD_ESPACE;
+	memcpy(p, keys->spki, keys->spki_n);
+	*n = keys->spki_n;
+	return MMD_OK;
 }
 
 static enum mmd_rc

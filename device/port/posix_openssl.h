@@ -12,9 +12,15 @@
  * Each struct is the caller's and must outlive the port made over it.
  */
 
-/* Keys are PKCS#8 PEM in nv's MMD_NV_KEY, unencrypted, made and used here. */
+/*
+ * Keys are PKCS#8 PEM in nv's MMD_NV_KEY, unencrypted, made and used here.
+ * Zeroed but for nv to begin with.
+ */
 struct mmd_openssl_keys {
 	const struct mmd_nv *nv;
+	/* The port's own: a public key, and the hash of what it is in. */
+	uint8_t of[MMD_HASH], spki[MMD_SPKI_MAX];
+	size_t spki_n;
 };
 
 struct mmd_crypto mmd_openssl_crypto(struct mmd_openssl_keys *keys);
