@@ -93,9 +93,10 @@ def thread_stop(pid, tids):
 def event_loops(pid):
     tids = []
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        words = (task / "syscall").read_text().split()
-        if words[0].isdigit() and int(words[0]) in EPOLL_WAITS:
-            tids.append(int(task.name))
+        with contextlib.suppress(OSError):  # a thread that has ended since
+            words = (task / "syscall").read_text().split()
+            if words[0].isdigit() and int(words[0]) in EPOLL_WAITS:
+                tids.append(int(task.name))
     return tids
 
 
