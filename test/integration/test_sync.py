@@ -658,11 +658,11 @@ def test_while_units_are_made(centre, tmp_path, closing):
 def test_the_end_of_a_line_ca(centre, tmp_path, closing):
     """What a station says of its copy of the key is entered once, and only of
     its own line CA."""
-    x = Synced(centre, tmp_path, "sye")
+    x = Synced(centre, tmp_path, "syd")
     closing(x)
     x.make("01")
-    centre.w.cli("batch", "close", "sye")
-    x.s.imports(centre.order("sye", x.s))
+    centre.w.cli("batch", "close", "syd")
+    x.s.imports(centre.order("syd", x.s))
     over_network(x)
 
     def ends():
@@ -670,7 +670,7 @@ def test_the_end_of_a_line_ca(centre, tmp_path, closing):
                 if e["station"] == x.name]
     (end,) = ends()
     assert (end["batch"], end["issuer"], end["number"]) == (
-        "sye", x.issuer, 2), end
+        "syd", x.issuer, 2), end
     own = next(e for e in (json.loads(json.loads(line)["entry"]) for line in
                            x.export().read_text().splitlines()[1:-1])
                if e["type"] == "line.destroyed")
