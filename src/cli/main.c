@@ -110,13 +110,15 @@ find(const char *noun, const char *verb, bool *noun_known)
 /* What a server's refusal means for a person who has no better hint. */
 static const struct {
 	enum mm_err code;
+	bool answered; /* by the server, or nobody did */
 	const char *hint;
 } hints[] = {
-	{ MM_EAUTH, "check the API key file (--key-file) or the certificate (--cert), or those of the context" },
-	{ MM_EPOLICY, "\"mintmark status\" says which roles your key has" },
-	{ MM_ENOTFOUND, "list what there is with the noun's \"list\"" },
-	{ MM_EAGAIN, "is mintmarkd running? its log and /readyz say why it does not answer" },
-	{ MM_ERATE, "wait a little, then the same command again" },
+	{ MM_EAUTH, true, "check the API key file (--key-file) or the certificate (--cert), or those of the context" },
+	{ MM_EPOLICY, true, "\"mintmark status\" says which roles your key has" },
+	{ MM_ENOTFOUND, true, "list what there is with the noun's \"list\"" },
+	{ MM_EAGAIN, true, "it answers, and cannot do this now: \"mintmark doctor\" and /readyz say why; then the same command again" },
+	{ MM_EAGAIN, false, "is mintmarkd running? its log and /readyz say why it does not answer" },
+	{ MM_ERATE, true, "wait a little, then the same command again" },
 };
 
 /* The one place where a failure is printed, and where an exit begins. */
@@ -164,7 +166,7 @@ complain(struct mm_cli *cli, enum mm_err rc, const struct mm_why *why)
 		return fail(cli, "unverified", MM_CLI_EXIT_UNVERIFIED, text);
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
 		if (hints[i].code == rc && cli->client != NULL &&
-		    (cli->request_id[0] != '\0' || rc == MM_EAGAIN))
+		    hints[i].answered == (cli->request_id[0] != '\0'))
 			mm_cli_hint(cli, "%s", hints[i].hint);
 	return fail(cli, mm_err_slug(rc), mm_err_exit(rc), text);
 }

@@ -699,6 +699,21 @@ def test_lists_say_when_a_thing_was_created(world):
     assert a[:19] in world.cli("product", "list").stdout
 
 
+def test_a_server_that_answers_is_not_asked_whether_it_runs(world):
+    """No checkpoint is signed while the signer stands still."""
+    world.product("still", ldevid_profile="thermo")
+    signer = world.children()["signer"]
+    os.kill(signer, signal.SIGSTOP)
+    try:
+        world.cli("device", "create", "STILL-1", "--product", "still")
+        size = world.rest("GET", "/status").json["ledger"]["size"]
+        p = world.cli("ledger", "receipt", str(size - 1), check=False)
+    finally:
+        os.kill(signer, signal.SIGCONT)
+    assert p.returncode == 7 and "no checkpoint covers" in p.stderr, p
+    assert "mintmark doctor" in p.stderr and "running" not in p.stderr, p
+
+
 def test_a_list_that_is_cut_goes_on_where_it_ended(world):
     ids = [f"CUT-{i}" for i in range(7)]
     world.product("cut", ldevid_profile="thermo")
