@@ -115,6 +115,13 @@ send_piece(struct sync *s, uint64_t from, uint64_t *to, struct mm_why *why)
 	return MM_OK;
 }
 
+static void
+hint_damaged(struct mm_cli *cli)
+{
+	mm_cli_hint(cli, "copy the export again, or write it again at the "
+			 "station");
+}
+
 /* One at least, though there is nothing new: the centre looks at what was
  * signed. */
 static enum mm_err
@@ -132,6 +139,8 @@ send_all(struct sync *s, struct mm_why *why)
 	if (rc == MM_ECONFLICT || rc == MM_EAGAIN)
 		mm_cli_hint(s->cli, "what was sent is stored: the same "
 				    "command goes on from there");
+	if (rc == MM_EINPUT)
+		hint_damaged(s->cli);
 	return rc;
 }
 
@@ -232,7 +241,10 @@ mm_cmd_station_sync(
 	enum mm_err rc;
 
 	MM_TRY(mm_file_read(a->pos[1], &bytes, why));
-	MM_TRY(mm_upload_open(mm_buf_view(&bytes), &file, why));
+	rc = mm_upload_open(mm_buf_view(&bytes), &file, why);
+	if (rc == MM_EINPUT)
+		hint_damaged(cli);
+	MM_TRY(rc);
 	s.file = file;
 	s.quarantined = json_array();
 	rc = sync_file(&s, a->pos[0], why);

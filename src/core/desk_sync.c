@@ -182,33 +182,55 @@ units_done(struct mm_sync *s)
 	mm_key_templates_free(&s->templates);
 }
 
+/* No key vouches for what stands beside an entry: whoever carries the file can
+ * change it, so that it says nothing of the unit. */
+static enum mm_err
+check_beside(const struct mm_sync *s, const struct mm_sync_unit *u,
+    uint64_t index, const struct mm_sync_line *l, struct mm_why *why)
+{
+	const char *what = mm_export_damage(&u->e, l->der, l->proof);
+
+	return what == NULL ? MM_OK
+			    : MM_FAIL(why, MM_EINPUT,
+				  "entries: %s of entry %" PRIu64
+				  " of station %s is missing, or not what was "
+				  "entered: damaged on its way",
+				  what, index, s->station->id);
+}
+
 /* Issuances become units; what is no entry of a station's is put aside. */
+static enum mm_err
+take_line(struct mm_sync *s, size_t i, struct mm_why *why)
+{
+	const struct mm_sync_line *l = &s->piece->line[i];
+	struct mm_sync_unit *u = &s->unit[s->n];
+	uint64_t index = s->piece->before.size + i;
+	bool good = mm_sync_parse(l, u);
+	enum mm_err rc = good ? check_beside(s, u, index, l, why) : MM_OK;
+
+	if (good && u->e.type == MM_E_CERT_ISSUED) {
+		take_issuance(s, index, l, u);
+		return rc;
+	}
+	if (!good)
+		mm_sync_put_aside(
+		    s, index, "", "", "an entry that is not in its form");
+	else if (!mm_export_may_hold(u->e.type, index))
+		mm_sync_put_aside(
+		    s, index, "", "", "an entry that no station writes");
+	free(u->texts);
+	*u = (struct mm_sync_unit){ .index = 0 };
+	return rc;
+}
+
 static enum mm_err
 take_lines(struct mm_sync *s, struct mm_why *why)
 {
-	const struct mm_sync_piece *p = s->piece;
-
-	s->unit = calloc(p->n + 1, sizeof(*s->unit));
+	s->unit = calloc(s->piece->n + 1, sizeof(*s->unit));
 	if (s->unit == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	for (size_t i = 0; i < p->n; i++) {
-		struct mm_sync_unit *u = &s->unit[s->n];
-		uint64_t index = p->before.size + i;
-		bool good = mm_sync_parse(&p->line[i], u);
-
-		if (good && u->e.type == MM_E_CERT_ISSUED) {
-			take_issuance(s, index, &p->line[i], u);
-			continue;
-		}
-		if (!good)
-			mm_sync_put_aside(s, index, "", "",
-			    "an entry that is not in its form");
-		else if (!mm_export_may_hold(u->e.type, index))
-			mm_sync_put_aside(s, index, "", "",
-			    "an entry that no station writes");
-		free(u->texts);
-		*u = (struct mm_sync_unit){ .index = 0 };
-	}
+	for (size_t i = 0; i < s->piece->n; i++)
+		MM_TRY(take_line(s, i, why));
 	return MM_OK;
 }
 

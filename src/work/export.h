@@ -75,6 +75,11 @@ bool mm_export_may_hold(enum mm_entry_type type, uint64_t index);
  * proves the certificate.
  */
 #define MM_EXPORT_NOT_MADE "proved a certificate that was not made for it"
+/* What stands beside an entry is not signed, but the entry names its hash: NULL
+ * if it is that, else what is not, which is the file's damage and no fault of
+ * the unit. */
+const char *mm_export_damage(
+    const struct mm_entry *e, struct mm_bytes der, struct mm_bytes proof);
 const char *mm_export_fault_of_cert(
     const struct mm_entry *e, struct mm_bytes der, struct mm_cert *c);
 const char *mm_export_fault_of_proof(

@@ -126,6 +126,23 @@ fault_of_order(const struct mm_export *x, const struct mm_entry *e, size_t at)
 
 /* see export.h */
 const char *
+mm_export_damage(
+    const struct mm_entry *e, struct mm_bytes der, struct mm_bytes proof)
+{
+	const char *cert = field(e, MM_F_CERT_SHA256);
+	const char *detail = field(e, MM_F_DETAIL_SHA256);
+
+	if (e->type == MM_E_CERT_ISSUED && cert[0] != '\0' &&
+	    !is_hash(cert, der))
+		return "its certificate";
+	if (e->type == MM_E_CERT_CONFIRMED && detail[0] != '\0' &&
+	    !is_hash(detail, proof))
+		return "what its device signed";
+	return NULL;
+}
+
+/* see export.h */
+const char *
 mm_export_fault_of_cert(
     const struct mm_entry *e, struct mm_bytes der, struct mm_cert *c)
 {

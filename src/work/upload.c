@@ -51,6 +51,32 @@ grow(struct mm_upload *u, struct mm_why *why)
 	return MM_OK;
 }
 
+/* The centre would refuse the piece, but others may have gone before it. */
+static enum mm_err
+check_beside(
+    const json_t *o, struct mm_bytes json, uint64_t index, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_SYNC_PIECE_MAX);
+	char texts[MM_SYNC_ENTRY_MAX + 64];
+	struct mm_entry e;
+	const char *what;
+
+	if (json.n > MM_SYNC_ENTRY_MAX ||
+	    mm_entry_parse(json, texts, sizeof(texts), &e, NULL) != MM_OK)
+		return MM_OK;
+	if (mm_base64_parse(mm_export_text(o, "certificate"), &der, NULL) !=
+	    MM_OK)
+		return damaged(why);
+	what =
+	    mm_export_damage(&e, mm_buf_view(&der), mm_export_text(o, "proof"));
+	return what == NULL
+		   ? MM_OK
+		   : MM_FAIL(why, MM_EINPUT,
+			 "export: entry %" PRIu64 ": %s is missing, or "
+			 "not what was entered: the file is damaged",
+			 index, what);
+}
+
 static enum mm_err
 take_entry(struct mm_upload *u, const json_t *o, struct mm_bytes line,
     struct mm_why *why)
@@ -59,6 +85,7 @@ take_entry(struct mm_upload *u, const json_t *o, struct mm_bytes line,
 
 	if (json.n == 0)
 		return damaged(why);
+	MM_TRY(check_beside(o, json, u->n, why));
 	MM_TRY(grow(u, why));
 	u->line[u->n] = line;
 	u->level[0][u->n] = mm_tree_leaf(json);

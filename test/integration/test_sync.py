@@ -218,18 +218,6 @@ def by_another_ca(f):
     f.ca_key = own
 
 
-def no_certificate(f):
-    f.unit("SYH-03", proof=False)
-    del f.lines[-1]["certificate"]
-
-
-def other_certificate(f):
-    f.unit("SYH-03", proof=False)
-    f.unit("SYH-04", proof=False)
-    f.lines[-2]["certificate"] = f.lines[-1]["certificate"]
-    f.lines.pop()
-
-
 # what is written, and the reason that is named
 BAD = {
     "another station": (
@@ -276,9 +264,9 @@ BAD = {
         other_device, "its certificate is not as profile thermo@1 says: "),
     "a key that the profile has not": (
         other_key_type, "its certificate is not as profile thermo@1 says: "),
-    "no certificate": (no_certificate, "its certificate is missing"),
-    "another certificate": (
-        other_certificate, "its certificate is another than the entry's"),
+    "a certificate of another key": (
+        lambda f: f.unit("SYH-03", spki_sha256="22" * 32),
+        "its certificate has another serial number or key than the entry"),
     "a device that is none": (
         lambda f: f.unit("SYH 03"),
         "its device has no name that one may have"),
@@ -375,17 +363,66 @@ def test_proofs(honest, tmp_path):
     f.prove("SYH-09", two, der, number)          # by another key
     f.prove("SYH-02", one, der, number)          # as another device
     f.prove("SYH-09", one, der, "ab" * 16)       # of none
-    f.prove("SYH-09", one, der, number)
-    f.lines[-1]["proof"] += " "                  # not what was hashed
     code, out, words = honest.sync(f.write(tmp_path / "x"))
     assert code == 3 and (out["issued"], out["confirmed"]) == (1, 0), words
     assert sorted(q["reason"] for q in out["quarantined"]) == [
         "proved a certificate that was not made for it",
         "proved a certificate that was not made for it",
-        "what it signed does not prove its certificate",
-        "what it signed is missing, or another than the entry's"], words
+        "what it signed does not prove its certificate"], words
     (c,) = honest.w.rest("GET", "/certificates?device=SYH-09").json["items"]
     assert c["state"] == "issued"
+
+
+def piece(f):
+    """All of a ledger, as one that has not looked at it sends it."""
+    end = json.loads(f.text().splitlines()[-1])
+    return {"v": 1, "checkpoint": end["checkpoint"],
+            "frontier": base64.b64encode(bytes(8)).decode(), "seen": "",
+            "rest": "", "entries": f.lines}
+
+
+DAMAGE = {
+    "no certificate": lambda a, b: a.pop("certificate"),
+    "another certificate": lambda a, b: a.update(
+        certificate=b64(b64(a["certificate"])[:-1] + b"x")),
+    "a certificate that is no text": lambda a, b: a.update(certificate=7),
+    "no proof": lambda a, b: b.pop("proof"),
+    "another proof": lambda a, b: b.update(proof=b["proof"] + " "),
+}
+
+
+def b64(x):
+    return (base64.b64decode(x) if isinstance(x, str)
+            else base64.b64encode(x).decode())
+
+
+def test_a_damaged_file_is_no_fault_of_its_units(centre, tmp_path, closing):
+    """What stands beside the entries nobody has signed: whoever carries the
+    file must not be able to make an honest unit's quarantine of it."""
+    x = Synced(centre, tmp_path, "sydam", quantity=9)
+    closing(x)
+    x.make("01").export()
+    f = forger(x, "damaged")
+    for i in range(2, 5):
+        f.unit(f"SYDAM-0{i}")
+    whole = f.lines
+    for what, harm in DAMAGE.items():
+        f.lines = [dict(line) for line in whole]
+        harm(*f.lines[3:5])
+        for more in (["--dry-run"], []):
+            code, out, words = x.sync(f.write(tmp_path / "x"), *more)
+            assert code == 2 and out is None, (what, words)
+            assert "damaged" in words and "copy the export again" in words
+        a = centre.w.rest("POST", f"/stations/{x.name}/sync", piece(f))
+        assert a.status == 400 and "damaged on its way" in a.text, (what, a)
+    at = centre.w.rest("GET", f"/stations/{x.name}/sync").json
+    assert (at["size"], at["quarantined"]) == (0, 0), at
+    assert centre.w.rest("GET", "/devices/SYDAM-02").status == 404
+    for kind in ("station.synced", "unit.quarantined", "certificate.synced"):
+        assert x.name not in {e["station"] for e in centre.entries(kind)}
+    f.lines = whole
+    code, out, words = x.sync(f.write(tmp_path / "x"))
+    assert code == 0 and x.counts(out) == (7, 3, 3, 0, 0), words
 
 
 def test_more_than_the_share(centre, tmp_path, closing):
@@ -417,7 +454,8 @@ def test_forged_cut_and_swapped(honest, tmp_path):
             (lines[:-1], "half a file"), (lines[:2], "half a file"),
             ([text[:len(text) // 2]], "half a file"),
             ([*lines, lines[-1]], "half a file"),
-            ([x.replace("SYH-08", "SYH-80") for x in lines],
+            ([x.replace(r'\"device\":\"SYH-08\",\"pro',
+                        r'\"device\":\"SYH-80\",\"pro') for x in lines],
              "not those that the station's signer signed"),
             ([lines[0], *lines[2:]], "half a file"),
             ([lines[0], lines[2], lines[1], *lines[3:]],
