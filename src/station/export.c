@@ -31,32 +31,20 @@ put_head(struct mm_buf *out, const struct mm_own *o)
 	mm_buf_text(out, "\n");
 }
 
-static bool
-text_of(struct mm_bytes v, char *out, size_t n)
-{
-	return v.n > 0 && mm_text_copy(out, n, v);
-}
-
 /* An issuance goes with its certificate. */
 static enum mm_err
-put_certificate(struct mm_json *j, struct mm_own *o, struct mm_bytes entry,
+put_certificate(struct mm_json *j, struct mm_own *o, const struct mm_entry *e,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_done)
-	struct mm_buf arena = MM_BUF_INIT(MM_ENTRY_MAX + 64);
-	uint8_t *room = mm_buf_room(&arena, entry.n + 64), spki[32];
-	struct mm_entry e;
+	uint8_t spki[32];
 	struct mm_bytes der;
 	enum mm_err rc;
 
-	if (room == NULL)
-		return mm_buf_ok(&arena, why);
-	MM_TRY(mm_entry_parse(entry, (char *)room, entry.n + 64, &e, why));
-	if (e.type != MM_E_CERT_ISSUED || e.field[MM_F_BATCH] == NULL)
+	if (e->type != MM_E_CERT_ISSUED || e->field[MM_F_BATCH] == NULL)
 		return MM_OK;
-	MM_TRY(mm_hex_parse(e.field[MM_F_SPKI_SHA256], 64, spki, 32, why));
+	MM_TRY(mm_hex_parse(e->field[MM_F_SPKI_SHA256], 64, spki, 32, why));
 	rc = mm_own_find(
-	    o, e.field[MM_F_BATCH], e.field[MM_F_DEVICE], spki, &der, NULL);
+	    o, e->field[MM_F_BATCH], e->field[MM_F_DEVICE], spki, &der, NULL);
 	if (rc == MM_OK)
 		mm_json_b64(j, "certificate", der);
 	/* One that was never signed: the centre will find that. */
@@ -65,26 +53,45 @@ put_certificate(struct mm_json *j, struct mm_own *o, struct mm_bytes entry,
 		   : MM_FAIL(why, rc, "export: the signer does not answer");
 }
 
+/* A confirmation goes with what the device signed, if that was kept. */
+static enum mm_err
+put_proof(struct mm_json *j, struct mm_own *o, const struct mm_entry *e,
+    struct mm_why *why)
+{
+	const char *hex = e->field[MM_F_DETAIL_SHA256];
+	struct mm_bytes proof;
+	uint8_t hash[32];
+
+	if (e->type != MM_E_CERT_CONFIRMED || hex == NULL)
+		return MM_OK;
+	MM_TRY(mm_hex_parse(hex, strlen(hex), hash, sizeof(hash), why));
+	if (mm_own_proof(o, e->field[MM_F_SERIAL], hash, &proof))
+		mm_json_strn(j, "proof", proof);
+	return MM_OK;
+}
+
 /* see own.h */
 enum mm_err
 mm_own_put_entry(
     struct mm_own *o, uint64_t index, struct mm_buf *out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_ENTRY_MAX);
+	MM_OWN(mm_buf_done)
+	struct mm_buf arena = MM_BUF_INIT(MM_ENTRY_MAX + 64);
 	struct mm_json j = mm_json_over(out);
-	struct mm_entry_view v;
-	struct mm_bytes proof;
-	char serial[64];
+	struct mm_entry e;
+	uint8_t *room;
 
 	MM_TRY(mm_entries_get(o->entries, index, &b, why));
-	mm_entry_look(mm_buf_view(&b), &v);
+	room = mm_buf_room(&arena, b.n + 64);
+	if (room == NULL)
+		return mm_buf_ok(&arena, why);
+	MM_TRY(mm_entry_parse(
+	    mm_buf_view(&b), (char *)room, b.n + 64, &e, why));
 	mm_json_open(&j, '{');
 	mm_json_strn(&j, "entry", mm_buf_view(&b));
-	MM_TRY(put_certificate(&j, o, mm_buf_view(&b), why));
-	if (mm_bytes_eq(v.type, mm_bytes_of("certificate.confirmed")) &&
-	    text_of(v.serial, serial, sizeof(serial)) &&
-	    mm_own_proof(o, serial, &proof))
-		mm_json_strn(&j, "proof", proof);
+	MM_TRY(put_certificate(&j, o, &e, why));
+	MM_TRY(put_proof(&j, o, &e, why));
 	mm_json_close(&j, '}');
 	mm_buf_text(out, "\n");
 	return mm_buf_ok(out, why);

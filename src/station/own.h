@@ -24,6 +24,7 @@ struct mm_own {
 	struct mm_serials run;
 	struct mm_entries *entries;
 	struct mm_buf proofs;    /* the file of that name, once it was asked */
+	size_t proofs_at;        /* behind the last that was found in it */
 	char origin[256];        /* of the station's ledger */
 	char profile[MM_NAME_MAX + 1]; /* that is asked for */
 	uint32_t profile_version;
@@ -74,9 +75,10 @@ MM_MUST enum mm_err mm_own_find(struct mm_own *o, const char *batch,
 /* export.c: appends the entry as an export has it, a line of JSON. */
 MM_MUST enum mm_err mm_own_put_entry(struct mm_own *o, uint64_t index,
     struct mm_buf *out, struct mm_why *why);
-/* What the device signed; borrowed until o is closed; false: not kept. */
+/* What the device signed that the certificate was confirmed by, of that hash;
+ * borrowed until the next call; false: not kept. */
 bool mm_own_proof(struct mm_own *o, const char *serial,
-    struct mm_bytes *out);
+    const uint8_t sha256[32], struct mm_bytes *out);
 bool mm_own_confirmed(const struct mm_own *o, const char *serial);
 /* Receipts (ledger/receipt.h) of both, under one checkpoint. */
 MM_MUST enum mm_err mm_own_receipts(struct mm_own *o, const char *serial,

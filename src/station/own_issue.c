@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/faults.h"
 #include "pki/cert.h"
 #include "station/own_priv.h"
 
@@ -188,6 +189,7 @@ mm_own_confirm(struct mm_own *o, const char *device, const char *serial,
 	mm_sha256(proof, hash);
 	mm_hex_text(hash, sizeof(hash), hex);
 	MM_TRY(mm_own_keep_proof(o, proof, why));
+	mm_die_at("proof");
 	return mm_own_enter(o, &e, why);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/own.h"
+#include "pki/key.h"
 #include "station/own_priv.h"
 
 enum { LINE_MAX_N = 4096 + 2 };
@@ -72,26 +73,64 @@ mm_own_keep_proof(struct mm_own *o, struct mm_bytes json, struct mm_why *why)
 			"written: is the disk full?");
 }
 
-/* see own.h */
+/* The line that begins there, without its end; what was torn: none. */
+static struct mm_bytes
+line_at(struct mm_bytes all, size_t at)
+{
+	const uint8_t *from = all.p + at;
+	const uint8_t *end = memchr(from, '\n', all.n - at);
+
+	return end == NULL ? (struct mm_bytes){ from, 0 }
+			   : (struct mm_bytes){ from, (size_t)(end - from) };
+}
+
+/* A device that comes again after a cut signs anew: of its lines the one is
+ * meant that the entry has the hash of. */
+static bool
+is_the_one(struct mm_bytes line, struct mm_bytes key, const uint8_t sha256[32])
+{
+	uint8_t hash[32];
+
+	if (memmem(line.p, line.n, key.p, key.n) == NULL)
+		return false;
+	mm_sha256(line, hash);
+	return memcmp(hash, sha256, sizeof(hash)) == 0;
+}
+
+/* From one place up to another. */
+static bool
+look(struct mm_own *o, size_t at, size_t end, struct mm_bytes key,
+    const uint8_t sha256[32], struct mm_bytes *out)
+{
+	while (at < end) {
+		*out = line_at(mm_buf_view(&o->proofs), at);
+		at += out->n + 1;
+		if (!is_the_one(*out, key, sha256))
+			continue;
+		o->proofs_at = at;
+		return true;
+	}
+	return false;
+}
+
+/* see own.h; entries come in the order of their proofs: each is looked for
+ * behind the one before, so that all of them are one way through the file */
 bool
-mm_own_proof(struct mm_own *o, const char *serial, struct mm_bytes *out)
+mm_own_proof(struct mm_own *o, const char *serial, const uint8_t sha256[32],
+    struct mm_bytes *out)
 {
 	char path[PATH_MAX + 16], key[80];
-	const uint8_t *at, *from, *end;
-	int n = snprintf(key, sizeof(key), ",\"serial\":\"%s\",", serial);
+	struct mm_bytes k = { (const uint8_t *)key, 0 };
+	size_t from;
 
+	k.n = (size_t)snprintf(key, sizeof(key), ",\"serial\":\"%s\",", serial);
+	if (k.n >= sizeof(key))
+		return false;
 	if (o->proofs.n == 0 &&
 	    (path_of(o, path, NULL) != MM_OK ||
 		mm_file_read(path, &o->proofs, NULL) != MM_OK))
 		return false;
-	end = o->proofs.p + o->proofs.n;
-	at = memmem(o->proofs.p, o->proofs.n, key, (size_t)n);
-	if (at == NULL)
-		return false;
-	from = memrchr(o->proofs.p, '\n', (size_t)(at - o->proofs.p));
-	from = from == NULL ? o->proofs.p : from + 1;
-	at = memchr(at, '\n', (size_t)(end - at));
-	*out =
-	    (struct mm_bytes){ from, (size_t)((at == NULL ? end : at) - from) };
-	return at != NULL;
+	from = o->proofs_at <= o->proofs.n ? o->proofs_at : 0;
+	return look(o, from, o->proofs.n, k, sha256, out) ||
+	       look(o, 0, from, k, sha256, out);
 }

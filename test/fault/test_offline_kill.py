@@ -1,6 +1,7 @@
 """SIGKILL of an offline station and of its signer at every step: exactly one
 key, certificate, entry and record a unit, and a quota that is exact."""
 import itertools
+import json
 
 import pytest
 
@@ -62,6 +63,23 @@ def test_the_station_is_killed_at_each_step(station, place):
     # the last pair was the share's last
     code, a = station.provision("SN-20")
     assert (code, a["reason"]) == (1, "quota-gone"), a
+
+
+@faulty
+def test_killed_between_proof_and_entry(station):
+    """The board comes again and signs anew: the entry has that one's hash,
+    and the export has the one that the entry is about."""
+    station.takes(share=3)
+    station.plug(1)
+    for n in range(1, 4):
+        serial = f"SN-{n:02}"
+        code, a = station.provision(serial, env=die_at("proof", 1))
+        assert (code, a) == (-9, None), (n, code, a)
+        again(station, serial, n)
+    lines = [json.loads(x) for x in (station.dir / "state/proofs")
+             .read_text().splitlines() if x]
+    assert len(lines) == 6
+    assert len(station.proofs()) == 3
 
 
 @faulty

@@ -1,5 +1,6 @@
 """A station that works offline: its own signer, a work order that the
 centre's signer signed, no network."""
+import hashlib
 import json
 import pathlib
 import socket
@@ -134,6 +135,16 @@ class Offline(Station):
     def counted(self):
         return json.loads(run(*self.argv("status", "--json")).stdout)[
             "order"]["counted"]
+
+    def proofs(self):
+        """What came along with each confirmation is what its entry has the
+        hash of."""
+        lines = [json.loads(x["entry"]) | x for x in self.export()[1:-1]]
+        done = [x for x in lines if x["type"] == "certificate.confirmed"]
+        for x in done:
+            assert hashlib.sha256(x["proof"].encode()).hexdigest() == \
+                x["detail_sha256"], x
+        return done
 
     def once(self, serial, key=None):
         """Exactly one certificate, entered, confirmed, and a record."""
