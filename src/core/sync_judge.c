@@ -146,9 +146,9 @@ find_batch(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	for (size_t i = 0; i < s->nbatches; i++)
 		if (strcmp(s->batch[i].b->id, id) == 0)
 			return u->batch = &s->batch[i], MM_OK;
-	if (s->nbatches == MM_SYNC_BATCHES)
+	if (s->nbatches == MM_SYNC_BATCHES_MAX)
 		return MM_FAIL(why, MM_EINPUT,
-		    "entries: of more than %d batches", MM_SYNC_BATCHES);
+		    "entries: of more than %d batches", MM_SYNC_BATCHES_MAX);
 	memset(k, 0, sizeof(*k));
 	rc = read_batch(s, id, k, &own);
 	if (rc == MM_OK) {

@@ -6,8 +6,6 @@
 
 /* Between desk_sync.c, which leads, sync_judge.c and sync_store.c. */
 
-enum { MM_SYNC_BATCHES = 8 };
-
 struct mm_sync_batch { /* as it stood when the piece came */
 	struct mm_production *b;
 	struct mm_roll roll;
@@ -39,7 +37,7 @@ struct mm_sync {
 	const struct mm_station *station;
 	const struct mm_sync_piece *piece;
 	struct mm_key_templates *templates;
-	struct mm_sync_batch batch[MM_SYNC_BATCHES];
+	struct mm_sync_batch batch[MM_SYNC_BATCHES_MAX];
 	size_t nbatches;
 	struct mm_sync_unit *unit;
 	size_t n;

@@ -1,10 +1,17 @@
 #include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/own.h"
+#include "base/text.h"
+#include "ledger/entry.h"
+#include "work/export_priv.h"
 #include "work/upload.h"
 
 /* A piece of a station's ledger, for the centre. */
+MM_FREE_FN(json_free, json_t, json_decref)
+
 enum { PIECE_BYTES = 512 * 1024, LEVELS = 64 };
 
 /* The peaks of the tree of that size: one for each of its bits. */
@@ -54,16 +61,67 @@ put_proof(const struct mm_piece_of *of, const char *member, uint64_t from,
 	return MM_OK;
 }
 
+/* ---- as many as the centre looks up for one piece ---- */
+
+struct batches {
+	char id[MM_SYNC_BATCHES_MAX][MM_NAME_MAX + 1];
+	size_t n;
+};
+
+/* "": it is made in none. */
+static void
+batch_of(struct mm_bytes line, char id[MM_NAME_MAX + 1])
+{
+	MM_OWN(json_free)
+	json_t *o = json_loadb((const char *)line.p, line.n, 0, NULL);
+	struct mm_bytes json = mm_export_text(o, "entry");
+	char texts[MM_SYNC_ENTRY_MAX + 64];
+	struct mm_entry e;
+
+	id[0] = '\0';
+	if (json.n <= MM_SYNC_ENTRY_MAX &&
+	    mm_entry_parse(json, texts, sizeof(texts), &e, NULL) == MM_OK &&
+	    e.type == MM_E_CERT_ISSUED && e.field[MM_F_BATCH] != NULL &&
+	    !mm_text_copy(
+		id, MM_NAME_MAX + 1, mm_bytes_of(e.field[MM_F_BATCH])))
+		id[0] = '\0';
+}
+
+static bool
+has_room(struct batches *b, struct mm_bytes line)
+{
+	char id[MM_NAME_MAX + 1];
+
+	batch_of(line, id);
+	for (size_t i = 0; i < b->n; i++)
+		if (strcmp(b->id[i], id) == 0)
+			return true;
+	if (id[0] == '\0')
+		return true;
+	if (b->n == MM_SYNC_BATCHES_MAX)
+		return false;
+	strcpy(b->id[b->n++], id);
+	return true;
+}
+
 static enum mm_err
 put_lines(const struct mm_piece_of *of, uint64_t from, uint64_t *to,
     struct mm_buf *out, struct mm_why *why)
 {
+	struct batches seen = { .n = 0 };
+
 	*to = from;
 	mm_buf_text(out, "[");
 	while (
 	    *to < of->size && *to - from < of->most && out->n < PIECE_BYTES) {
+		MM_OWN(mm_buf_done)
+		struct mm_buf line = MM_BUF_INIT(MM_SYNC_PIECE_MAX);
+
+		MM_TRY(of->line(of->ctx, *to, &line, why));
+		if (!has_room(&seen, mm_buf_view(&line)))
+			break;
 		mm_buf_text(out, *to > from ? "," : "");
-		MM_TRY(of->line(of->ctx, *to, out, why));
+		mm_buf_bytes(out, mm_buf_view(&line));
 		++*to;
 	}
 	mm_buf_text(out, "]");

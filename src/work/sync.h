@@ -26,6 +26,7 @@
  */
 #define MM_SYNC_ENTRIES_MAX 512
 #define MM_SYNC_ENTRY_MAX   8192 /* bytes; no station writes a longer one */
+#define MM_SYNC_BATCHES_MAX 8    /* that the units of a piece are of */
 #define MM_SYNC_PIECE_MAX   (1U << 20)
 
 struct mm_sync_line {

@@ -442,6 +442,29 @@ def test_more_than_the_share(centre, tmp_path, closing):
     agree(centre.w)
 
 
+def test_many_small_batches(centre, tmp_path, closing):
+    """More than the centre looks up for one piece."""
+    x = Synced(centre, tmp_path, "symany")
+    closing(x)
+    x.make("01").export()
+    f = forger(x, "many")
+    names = [f"symany{i}" for i in range(12)]
+    for name in names:
+        centre.w.cli("batch", "create", "--id", name, "--product", "thermo",
+                     "--quantity", 1, "--until", "30d", "--serials",
+                     f"{name.upper()}-{{1..1}}")
+        f.unit(f"{name.upper()}-1", batch=name, authority=f"order:{name}:1",
+               at=time.time() + 2, proof=False)  # behind the batch's start
+    f.unit("SYMANY-01")
+    for more in (["--dry-run"], []):
+        code, out, words = x.sync(f.write(tmp_path / "x"), *more)
+        assert code == 3 and x.counts(out) == (15, 1, 1, 0, 12), words
+    assert {r for _, r in reasons(out)} == {
+        f"batch {name} has no order with a line CA for station {x.name}"
+        for name in names}, words
+    assert x.size() == 15
+
+
 # ---- ledgers ----
 
 def test_forged_cut_and_swapped(honest, tmp_path):
