@@ -252,8 +252,9 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("station", "trust", "STATION KEY", 2, 2, MM_C_FILE, station_trust,
 	    "say by which key a station's own ledger is verified",
 	    "KEY is the text that \"mintmark-signer station-init\" printed at "
-	    "the station, or a file with it.  Another key is another ledger: "
-	    "what came of the one before stays."),
+	    "the station, or a file with it.  Another key is another ledger, "
+	    "and an administrator's to say: what came of the one before "
+	    "stays."),
 	ROW("station", "sync", "STATION FILE", 2, 2, MM_C_FILE, station_sync,
 	    "take in what a station made offline",
 	    "FILE is what \"mintmark-station export\" wrote there.  The "

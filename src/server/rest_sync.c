@@ -31,7 +31,19 @@ static const struct mm_member trust_members[] = {
 	    MM_NOTE_KEY_TEXT },
 };
 
-/* Another key is another ledger: the old one was taken as far as it came. */
+/* Another key is another ledger, which is judged from its beginning, also what
+ * was put aside before: that is no operator's to say. */
+static enum mm_err
+may_pin(const struct mm_rest *r, const struct mm_station *s, struct mm_why *why)
+{
+	return s->ledger[0] == '\0' || (r->login.roles & MM_ROLE_ADMIN) != 0
+		   ? MM_OK
+		   : MM_FAIL(why, MM_EPOLICY,
+			 "station %s has a ledger's key: an administrator says "
+			 "another",
+			 s->id);
+}
+
 enum mm_err
 mm_rest_station_trust(struct mm_rest *r, struct mm_why *why)
 {
@@ -47,6 +59,7 @@ mm_rest_station_trust(struct mm_rest *r, struct mm_why *why)
 		    "key: want a ledger's, as \"mintmark-signer "
 		    "station-init\" prints it");
 	if (strcmp(s.ledger, w.key) != 0) {
+		MM_TRY(may_pin(r, &s, why));
 		strcpy(s.ledger, w.key);
 		rc = mm_desk_station_put(r->desk, &r->login, &s, "ledger", why);
 		MM_TRY(rc == MM_ESTALE ? MM_ECONFLICT : rc);

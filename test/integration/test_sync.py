@@ -169,13 +169,31 @@ def honest(centre, tmp_path_factory):
     x.s.close()
 
 
+def forged_by(x):
+    return ((x.w.dir / f"lines/{x.issuer}.crt").read_bytes(),
+            opened(x.w.dir / f"lines/{x.issuer}.key", x.w.passphrase))
+
+
 def forger(x, name):
-    f = Forger(x.s.dir / "export.jsonl",
-               (x.w.dir / f"lines/{x.issuer}.crt").read_bytes(),
-               opened(x.w.dir / f"lines/{x.issuer}.key", x.w.passphrase),
-               x.name, f"localhost/ledger/{x.name}/{name}")
+    f = Forger(x.s.dir / "export.jsonl", *forged_by(x), x.name,
+               f"localhost/ledger/{x.name}/{name}")
     x.trust(f.key)
     return f
+
+
+def test_another_ledger_is_an_administrators_to_say(honest):
+    w = honest.w
+    key = w.rest("POST", "/keys", {"name": "syn-op",
+                                   "roles": ["operator"]}).json["key"]
+    have = w.rest("GET", f"/stations/{honest.name}").json
+    path = f"/stations/{honest.name}/trust"
+    other = Forger(honest.s.dir / "export.jsonl", *forged_by(honest),
+                   honest.name, f"localhost/ledger/{honest.name}/other").key
+    a = w.rest("POST", path, {"key": other}, key=key)
+    assert a.status == 403 and "administrator" in a.json["detail"], a
+    assert w.rest("GET", f"/stations/{honest.name}").json == have
+    assert w.rest("POST", path, {"key": have["ledger_key"]},
+                  key=key).status == 200
 
 
 def reasons(out):
