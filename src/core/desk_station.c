@@ -19,6 +19,8 @@ put_station(const struct mm_station *s, struct mm_buf *body)
 	mm_json_hex(&j, "hash", (struct mm_bytes){ s->last.hash, 32 });
 	if (s->ledger[0] != '\0')
 		mm_json_str(&j, "ledger", s->ledger);
+	if (s->removed_at != 0)
+		mm_json_time(&j, "removed", s->removed_at);
 	mm_json_close(&j, '}');
 }
 
@@ -31,18 +33,22 @@ mm_station_parse(
 	json_t *o = json_loadb((const char *)doc->body.p, doc->body.n, 0, NULL);
 	struct mm_station s = { .version = doc->version };
 	const char *state, *created, *key, *description, *hash, *ledger = "";
+	const char *removed = NULL;
 	json_int_t number;
 
 	if (o == NULL ||
-	    json_unpack(o, "{s:s,s:s,s:s,s:s,s:I,s:s,s?s}", "state", &state,
+	    json_unpack(o, "{s:s,s:s,s:s,s:s,s:I,s:s,s?s,s?s}", "state", &state,
 		"created", &created, "key", &key, "description", &description,
-		"number", &number, "hash", &hash, "ledger", &ledger) != 0 ||
+		"number", &number, "hash", &hash, "ledger", &ledger,
+		"removed", &removed) != 0 ||
 	    !mm_text_copy(s.id, sizeof(s.id), mm_bytes_of(doc->id)) ||
 	    !mm_text_copy(s.key, sizeof(s.key), mm_bytes_of(key)) ||
 	    !mm_text_copy(s.ledger, sizeof(s.ledger), mm_bytes_of(ledger)) ||
 	    !mm_text_copy(s.description, sizeof(s.description),
 		mm_bytes_of(description)) ||
 	    mm_time_parse(created, &s.created_at, NULL) != MM_OK ||
+	    (removed != NULL &&
+		mm_time_parse(removed, &s.removed_at, NULL) != MM_OK) ||
 	    mm_hex_parse(hash, strlen(hash), s.last.hash, 32, NULL) != MM_OK)
 		return MM_FAIL(why, MM_ESYS,
 		    "station %.32s: its record "

@@ -53,6 +53,8 @@ mm_production_plan(
 	put_shares(b, &j);
 	mm_json_str(&j, "note", b->note);
 	mm_json_str(&j, "salt", b->salt);
+	if (b->closed_at != 0)
+		mm_json_time(&j, "closed", b->closed_at);
 	if (b->low[0] != '\0') {
 		mm_json_str(&j, "low", b->low);
 		mm_json_str(&j, "high", b->high);
@@ -116,6 +118,17 @@ read_bounds(const json_t *plan, struct mm_production *b)
 }
 
 static bool
+read_closed(const json_t *plan, struct mm_production *b)
+{
+	char at[MM_TIME_TEXT];
+
+	if (json_object_get(plan, "closed") == NULL)
+		return true;
+	return text_of(plan, "closed", at, sizeof(at)) &&
+	       mm_time_parse(at, &b->closed_at, NULL) == MM_OK;
+}
+
+static bool
 read_plan(const json_t *plan, struct mm_production *b)
 {
 	const json_t *order = json_object_get(plan, "order");
@@ -126,6 +139,7 @@ read_plan(const json_t *plan, struct mm_production *b)
 	return read_word(plan, "mode", mm_work_mode_words, MM_WORK_MODE_COUNT,
 		   &b->mode) &&
 	       read_shares(json_object_get(plan, "shares"), b) &&
+	       read_closed(plan, b) &&
 	       text_of(plan, "note", b->note, sizeof(b->note)) &&
 	       text_of(plan, "salt", b->salt, sizeof(b->salt)) &&
 	       json_is_string(order) &&
@@ -384,5 +398,7 @@ mm_production_become(struct mm_production *b, int state, struct mm_why *why)
 		return MM_FAIL(why, MM_ECONFLICT, "batch %s is %s", b->id,
 		    mm_work_state_words[b->state]);
 	b->state = state;
+	if (state == MM_WORK_CLOSED)
+		b->closed_at = mm_now_ms();
 	return MM_OK;
 }

@@ -29,6 +29,7 @@ struct mm_production {
 	int mode;  /* enum mm_work_mode */
 	int64_t quantity, scrap;
 	int64_t created_at;
+	int64_t closed_at; /* 0: it is not, or was before this was noted */
 	char note[MM_PRODUCTION_NOTE]; /* of the last change: why */
 	char salt[33];                 /* so that the note cannot be guessed */
 	struct mm_share share[MM_PRODUCTION_SHARES_MAX];
@@ -169,6 +170,7 @@ struct mm_station {
 	char description[129];
 	int64_t created_at;
 	bool removed;
+	int64_t removed_at; /* 0: it is not, or was before this was noted */
 	struct mm_work_last last; /* its newest order */
 	char ledger[MM_NOTE_KEY_TEXT]; /* its own ledger's key; "" : no sync */
 	uint64_t version;

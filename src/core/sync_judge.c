@@ -241,6 +241,21 @@ is_in_time(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 		   : fault(u, "made after now, by the station's clock");
 }
 
+/* What the centre has ended since: its own clock and the station's. */
+static enum mm_err
+is_before_the_end(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const struct mm_production *b = u->batch->b;
+	const struct mm_station *from = s->station;
+
+	(void)why;
+	if (b->closed_at != 0 && u->e.at_ms > b->closed_at)
+		return fault(u, "made after batch %s was closed", b->id);
+	if (from->removed_at != 0 && u->e.at_ms > from->removed_at)
+		return fault(u, "made after station %s was removed", from->id);
+	return MM_OK;
+}
+
 /* ---- its certificate ---- */
 
 static bool
@@ -445,8 +460,9 @@ is_once(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 
 /* In this order: later ones use what earlier ones found. */
 static check_fn *const checks[] = { is_the_entrys, is_new, is_by_an_order,
-	find_batch, is_in_scope, is_of_the_batch, is_in_time, is_of_the_ca,
-	is_of_the_profile, is_its_device, is_its_key, is_once, has_quota };
+	find_batch, is_in_scope, is_of_the_batch, is_in_time, is_before_the_end,
+	is_of_the_ca, is_of_the_profile, is_its_device, is_its_key, is_once,
+	has_quota };
 
 /* see sync_priv.h */
 enum mm_err

@@ -139,6 +139,7 @@ mm_rest_station_remove(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(this_station(r, &s, why));
 	if (!s.removed) {
 		s.removed = true;
+		s.removed_at = mm_now_ms();
 		rc =
 		    mm_desk_station_put(r->desk, &r->login, &s, "removed", why);
 		MM_TRY(rc == MM_ESTALE ? MM_ECONFLICT : rc);

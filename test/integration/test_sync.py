@@ -460,6 +460,38 @@ def test_more_than_the_share(centre, tmp_path, closing):
     agree(centre.w)
 
 
+def test_after_its_batch_was_closed(centre, tmp_path, closing):
+    """What was made before is taken afterwards, too."""
+    x = Synced(centre, tmp_path, "syend", quantity=9)
+    closing(x)
+    x.make("01").export()
+    f = forger(x, "end")
+    f.unit("SYEND-02")
+    x.w.cli("batch", "close", "syend")
+    f.unit("SYEND-03", at=time.time() + 2, proof=False)
+    code, out, words = x.sync(f.write(tmp_path / "x"))
+    assert code == 3 and (out["issued"], out["confirmed"]) == (1, 1), words
+    assert reasons(out) == {
+        ("SYEND-03", "made after batch syend was closed")}, words
+    assert centre.w.rest("GET", "/devices/SYEND-03").status == 404
+    agree(centre.w)
+
+
+def test_after_the_station_was_removed(centre, tmp_path, closing):
+    x = Synced(centre, tmp_path, "sygone", quantity=9)
+    closing(x)
+    x.make("01").export()
+    f = forger(x, "gone")
+    f.unit("SYGONE-02")
+    x.w.cli("station", "remove", x.name)
+    f.unit("SYGONE-03", at=time.time() + 2, proof=False)
+    code, out, words = x.sync(f.write(tmp_path / "x"))
+    assert code == 3 and (out["issued"], out["confirmed"]) == (1, 1), words
+    assert reasons(out) == {
+        ("SYGONE-03", f"made after station {x.name} was removed")}, words
+    agree(centre.w)
+
+
 def test_many_small_batches(centre, tmp_path, closing):
     """More than the centre looks up for one piece."""
     x = Synced(centre, tmp_path, "symany")
