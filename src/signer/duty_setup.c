@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/faults.h"
 #include "base/file.h"
 #include "base/time.h"
 #include "signer/duty.h"
@@ -184,25 +185,16 @@ keep(struct taking *t, const char *what, struct mm_bytes data,
 	return mm_file_replace_locked(path, data, 0600, why);
 }
 
-/* Whether the batch's order that is here has the line CA's key. */
-static enum mm_err
-has_key(const char *path, bool *has, struct mm_why *why)
+/* Whether the file is an order without a line CA's key: one that is torn, or
+ * was half overwritten, is none. */
+static bool
+is_without_key(struct mm_bytes file)
 {
-	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
 	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
-	enum mm_err rc = mm_file_read(path, &b, why);
 	struct mm_bytes text;
 
-	*has = false;
-	if (rc == MM_ENOTFOUND) {
-		*why = (struct mm_why){ 0 };
-		return MM_OK;
-	}
-	MM_TRY(rc);
-	MM_TRY(mm_note_text(mm_buf_view(&b), &text, why));
-	MM_TRY(mm_work_order_parse(text, &o, why));
-	*has = o->ca_key.n > 0;
-	return MM_OK;
+	return mm_note_text(file, &text, NULL) == MM_OK &&
+	       mm_work_order_parse(text, &o, NULL) == MM_OK && o->ca_key.n == 0;
 }
 
 static enum mm_err
@@ -219,34 +211,56 @@ journal_destroyed(struct taking *t, struct mm_why *why)
 	return mm_record_write(t->s->record, &l, 1, why);
 }
 
-/* The batch is closed: its key is overwritten where it lies, not only
- * replaced.  What is killed in between is taken again. */
+/*
+ * The batch is closed: its key is overwritten where it lies, not only
+ * replaced, and the journal says so when it is gone.  An order that is taken
+ * again finds no file where it was killed behind the wiping.
+ */
 static enum mm_err
 destroy(struct taking *t, struct mm_why *why)
 {
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
 	char path[MM_PATH_MAX + 1];
-	bool has;
+	enum mm_err rc;
 
 	MM_TRY(mm_duty_path(
 	    &t->s->conf->set, t->order->batch, "order", path, why));
-	MM_TRY(has_key(path, &has, why));
-	if (!has)
+	rc = mm_file_read(path, &b, why);
+	if (rc == MM_ENOTFOUND) {
+		*why = (struct mm_why){ 0 };
+		return t->again ? journal_destroyed(t, why) : MM_OK;
+	}
+	MM_TRY(rc);
+	if (is_without_key(mm_buf_view(&b)))
 		return MM_OK;
-	MM_TRY(journal_destroyed(t, why));
-	return mm_file_wipe(path, why);
+	MM_TRY(mm_file_wipe(path, why));
+	mm_die_at("wiped");
+	return journal_destroyed(t, why);
 }
 
-/* First the number: what was cut off here is taken again, nothing older. */
 static enum mm_err
-keep_all(struct taking *t, struct mm_why *why)
+keep_last(struct taking *t, struct mm_why *why)
 {
-	struct mm_bytes paper = { 0 };
 	char last[LAST_MAX], hex[65], path[MM_PATH_MAX + 1];
 
 	mm_hex_text(t->hash, sizeof(t->hash), hex);
 	snprintf(last, sizeof(last), "%" PRId64 " %s\n", t->order->number, hex);
 	MM_TRY(mm_signer_path(&t->s->conf->set, "orders/last", path, why));
-	MM_TRY(mm_file_replace_locked(path, mm_bytes_of(last), 0600, why));
+	return mm_file_replace_locked(path, mm_bytes_of(last), 0600, why);
+}
+
+/* First the number: what was cut off here is taken again, nothing older.
+ * Last the order: where it is, all else was done. */
+static enum mm_err
+keep_all(struct taking *t, struct mm_why *why)
+{
+	struct mm_bytes paper = { 0 };
+
+	MM_TRY(keep_last(t, why));
+	mm_die_at("taken");
+	if (t->order->state == MM_WORK_CLOSED && t->order->ca_key.n == 0)
+		MM_TRY(destroy(t, why));
+	mm_die_at("destroyed");
 	MM_TRY(keep(t, "profiles", t->file.profiles, why));
 	if (mm_work_file_paper(&t->file, t->order->serials_sha256, &paper))
 		MM_TRY(keep(t, "serials", paper, why));
@@ -321,8 +335,6 @@ take_order(struct taking *t, struct mm_why *why)
 	MM_TRY(split(mm_buf_view(&b), &t->file, why));
 	MM_TRY(check_order(t, why));
 	MM_TRY(check_ca(t, why));
-	if (t->order->state == MM_WORK_CLOSED && t->order->ca_key.n == 0)
-		MM_TRY(destroy(t, why));
 	MM_TRY(keep_all(t, why));
 	return tell_order(t, why);
 }

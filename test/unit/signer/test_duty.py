@@ -426,6 +426,53 @@ def test_killed_while_it_counts(station, place, monkeypatch):
     refused(EPOLICY, station.issue, "SN-01", station.devices.csr())
 
 
+@pytest.mark.parametrize("place", ["taken", "wiped", "destroyed"])
+def test_killed_while_a_key_is_destroyed(station, place, monkeypatch):
+    """What the journal calls destroyed is gone, and no stick brings it back."""
+    if b"MINTMARK_DIE_AT" not in open(program(), "rb").read():
+        pytest.skip("needs a build with -Dfaults=true")
+    station.takes()
+    first = (station.dir / "order.json").read_text()
+    last = station.order(number=2, previous=hash_of(station), state="closed",
+                         ca_key=None)
+    key, here = station.line["ca_key"], station.dir / "signer/orders/b7.order"
+    assert key in here.read_text()
+
+    def destroyed():
+        return [x for x in station.signer.journal()
+                if x["kind"] == "destroyed"]
+
+    monkeypatch.setenv("MINTMARK_DIE_AT", f"{place}:1")
+    assert station.take(last).returncode == -9
+    monkeypatch.delenv("MINTMARK_DIE_AT")
+    assert bool(destroyed()) <= (not here.exists())
+    assert here.exists() == (place == "taken")
+    done = station.take(first)
+    assert done.returncode == 3 and "older than 2" in done.stderr
+    done = station.take(last)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["again"] is True
+    assert not any(key in p.read_text(errors="replace") for p in
+                   (station.dir / "signer").rglob("*") if p.is_file())
+    n = len(destroyed())
+    assert n == (2 if place == "destroyed" else 1)
+    assert station.take(last).returncode == 0 and len(destroyed()) == n
+
+
+def test_a_key_whose_wiping_was_cut_off(station):
+    """Half of it is zeros: no order, and no reason to stop."""
+    station.takes()
+    last = station.order(number=2, previous=hash_of(station), state="closed",
+                         ca_key=None)
+    here = station.dir / "signer/orders/b7.order"
+    here.write_bytes(bytes(4096) + here.read_bytes()[4096:])
+    done = station.take(last)
+    assert done.returncode == 0, done.stderr
+    assert station.line["ca_key"] not in here.read_text()
+    assert [x["number"] for x in station.signer.journal()
+            if x["kind"] == "destroyed"] == [2]
+
+
 def test_a_full_disk_counts_nothing_and_signs_nothing(station):
     station.takes()
     station.start()
