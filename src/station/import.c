@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "base/faults.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/own.h"
@@ -73,6 +74,7 @@ take(const struct mm_station_conf *conf, const struct mm_work_file *f,
 	MM_TRY(pack(f, o, &stream, why));
 	MM_TRY(mm_order_take(conf, mm_buf_view(&stream), said, why));
 	MM_TRY(keep(conf, o, json, why));
+	mm_die_at("kept");
 	return enter_end(conf, o, why);
 }
 

@@ -47,14 +47,6 @@ read_order(const struct mm_station_conf *conf, const char *batch,
 	return rc;
 }
 
-static int64_t
-number_of(const struct mm_station_conf *conf, const char *batch)
-{
-	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
-
-	return read_order(conf, batch, &o, NULL) == MM_OK ? o->number : 0;
-}
-
 /* see own.h */
 enum mm_err
 mm_order_product(const struct mm_station_conf *conf, const char *batch,
@@ -91,33 +83,63 @@ mm_order_has(const struct mm_station_conf *conf, const char *batch)
 
 /* see own.h */
 enum mm_err
-mm_order_pick(const struct mm_station_conf *conf, char batch[MM_NAME_MAX + 1],
+mm_order_each(const struct mm_station_conf *conf, mm_order_fn *fn, void *ctx,
     struct mm_why *why)
 {
 	char path[PATH_MAX + 64], one[MM_NAME_MAX + 1];
 	const struct dirent *e;
-	int64_t best = 0, n;
+	enum mm_err rc = MM_OK;
 	DIR *d;
+
+	MM_TRY(mm_order_path(conf, "", path, sizeof(path), why));
+	d = opendir(path);
+	while (d != NULL && rc == MM_OK && (e = readdir(d)) != NULL) {
+		MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
+
+		if (batch_of(e->d_name, one) &&
+		    read_order(conf, one, &o, NULL) == MM_OK)
+			rc = fn(ctx, o, why);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	return rc;
+}
+
+struct newest {
+	int64_t number;
+	char batch[MM_NAME_MAX + 1];
+};
+
+static enum mm_err
+note_newest(void *ctx, const struct mm_work_order *o, struct mm_why *why)
+{
+	struct newest *n = ctx;
+
+	(void)why;
+	if (o->number > n->number) {
+		n->number = o->number;
+		memcpy(n->batch, o->batch, sizeof(n->batch));
+	}
+	return MM_OK;
+}
+
+/* see own.h */
+enum mm_err
+mm_order_pick(const struct mm_station_conf *conf, char batch[MM_NAME_MAX + 1],
+    struct mm_why *why)
+{
+	struct newest n = { .number = 0 };
 
 	memcpy(batch, conf->batch, MM_NAME_MAX + 1);
 	if (batch[0] != '\0' && (conf->offline != MM_OFFLINE_AWAY ||
 	    mm_order_has(conf, batch)))
 		return MM_OK;
-	MM_TRY(mm_order_path(conf, "", path, sizeof(path), why));
-	d = opendir(path);
-	while (d != NULL && (e = readdir(d)) != NULL) {
-		n = batch_of(e->d_name, one) ? number_of(conf, one) : 0;
-		if (n <= best)
-			continue;
-		best = n;
-		memcpy(batch, one, sizeof(one));
-	}
-	if (d != NULL)
-		(void)closedir(d);
-	return best > 0 ? MM_OK
-			: MM_FAIL(why, MM_ENOTFOUND,
-			      "there is no "
-			      "work order: mintmark-station import");
+	MM_TRY(mm_order_each(conf, note_newest, &n, why));
+	if (n.number == 0)
+		return MM_FAIL(why, MM_ENOTFOUND,
+		    "there is no work order: mintmark-station import");
+	memcpy(batch, n.batch, sizeof(n.batch));
+	return MM_OK;
 }
 
 /* ---- to the signer ---- */

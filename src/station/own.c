@@ -368,7 +368,7 @@ open_all(struct mm_own *o, const char *batch, int64_t wait_ms,
 	MM_TRY(check_same(o, why));
 	MM_TRY(open_ledger(o, &hello, why));
 	MM_TRY(settle(o, why));
-	return mm_own_enter_end(o, why);
+	return mm_own_enter_ends(o, why);
 }
 
 /* see own.h */

@@ -96,6 +96,12 @@ MM_MUST enum mm_err mm_order_pick(const struct mm_station_conf *conf,
 /* What an order of that batch, which was imported, makes. */
 MM_MUST enum mm_err mm_order_product(const struct mm_station_conf *conf,
     const char *batch, char product[MM_NAME_MAX + 1], struct mm_why *why);
+/* Each order that is here, of any batch, until one is not MM_OK; one that
+ * cannot be read is passed over. */
+typedef enum mm_err mm_order_fn(
+    void *ctx, const struct mm_work_order *o, struct mm_why *why);
+MM_MUST enum mm_err mm_order_each(const struct mm_station_conf *conf,
+    mm_order_fn *fn, void *ctx, struct mm_why *why);
 /* Runs the signer's take-order on it: its own words, or why not. */
 MM_MUST enum mm_err mm_order_take(const struct mm_station_conf *conf,
     struct mm_bytes stream, struct mm_buf *said, struct mm_why *why);

@@ -193,12 +193,12 @@ mm_own_confirm(struct mm_own *o, const char *device, const char *serial,
 	return mm_own_enter(o, &e, why);
 }
 
-/* see own_priv.h; the signer has destroyed it, or it would not have taken the
- * order: an order without the key closes its batch */
-enum mm_err
-mm_own_enter_end(struct mm_own *o, struct mm_why *why)
+/* The signer has destroyed it, or it would not have taken the order: one
+ * without the key closes its batch. */
+static enum mm_err
+enter_end(void *ctx, const struct mm_work_order *order, struct mm_why *why)
 {
-	const struct mm_work_order *order = o->order;
+	struct mm_own *o = ctx;
 	struct mm_rd r = mm_rd_over(order->ca_chain);
 	const char *name = order->ca_name;
 	struct mm_entry e = { .type = MM_E_LINE_DESTROYED,
@@ -223,6 +223,13 @@ mm_own_enter_end(struct mm_own *o, struct mm_why *why)
 	e.field[MM_F_SERIAL] = serial;
 	e.field[MM_F_NUMBER] = number;
 	return mm_own_enter(o, &e, why);
+}
+
+/* see own_priv.h */
+enum mm_err
+mm_own_enter_ends(struct mm_own *o, struct mm_why *why)
+{
+	return mm_order_each(o->conf, enter_end, o, why);
 }
 
 /* ---- receipts ---- */

@@ -22,8 +22,9 @@ struct mm_own_pair {
 };
 MM_MUST enum mm_err mm_own_enter_issued(struct mm_own *o,
     const struct mm_own_pair *p, struct mm_own_cert *out, struct mm_why *why);
-/* That the line CA's key is destroyed, once, where the order says so. */
-MM_MUST enum mm_err mm_own_enter_end(struct mm_own *o, struct mm_why *why);
+/* That the line CA's key is destroyed, once for each order here without one:
+ * the station may have been killed when it took it. */
+MM_MUST enum mm_err mm_own_enter_ends(struct mm_own *o, struct mm_why *why);
 /* proofs.c: on the disk when it returns. */
 MM_MUST enum mm_err mm_own_keep_proof(struct mm_own *o,
     struct mm_bytes json, struct mm_why *why);

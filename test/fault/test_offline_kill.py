@@ -2,12 +2,13 @@
 key, certificate, entry and record a unit, and a quota that is exact."""
 import itertools
 import json
+import os
 
 import pytest
 
 from offline import Centre, Offline
 from test_station_kill import die_at, faulty
-from world import World
+from world import World, run
 
 NUMBERS = itertools.count(1)
 ROWS = 15
@@ -107,3 +108,18 @@ def test_the_share_is_not_passed_by_killing(station):
         station.blank(1)
     assert len(station.signed()) == 1 == station.counted()
     assert len(station.entries("certificate.issued")) == 1
+
+
+@faulty
+def test_a_keys_end_is_entered_whatever_is_made_next(centre, station):
+    station.takes()
+    last = station.dir / "last.json"
+    last.write_text(centre.order(station, number=3, state="closed",
+                                 ca_key=None))
+    p = run(*station.argv("import", "--order", last), check=False,
+            env={**os.environ, **die_at("kept", 1)})
+    assert p.returncode == -9, (p.stdout, p.stderr)
+    station.takes(batch="b8", number=5, serials="SM-{01..05}")
+    for _ in range(2):
+        (e,) = station.entries("line.destroyed")
+        assert (e["batch"], e["issuer"], e["number"]) == ("b7", "line-b7", 3)
