@@ -64,12 +64,15 @@ slice(struct mm_desk *d, const struct mm_share *s, struct mm_work_order *o,
 
 /* ---- what it should say ---- */
 
-/* The profiles are as they were when the batch was made, or it ends here. */
+/* The profiles are as they were when the batch was made, or it ends here.  What
+ * ends the batch goes without: it must not wait for a configuration. */
 static enum mm_err
 put_profiles(const struct mm_desk *d, const struct mm_work_order *o,
     struct mm_buf *out, struct mm_why *why)
 {
-	for (size_t i = 0; i < o->profiles_n; i++) {
+	size_t n = o->state == MM_WORK_CLOSED ? 0 : o->profiles_n;
+
+	for (size_t i = 0; i < n; i++) {
 		const struct mm_work_profile *w = &o->profiles[i];
 		const struct mm_profile *p =
 		    mm_config_profile(d->c->config, w->name);
@@ -92,17 +95,21 @@ put_profiles(const struct mm_desk *d, const struct mm_work_order *o,
 	return mm_buf_ok(out, why);
 }
 
-struct papers { /* that are made for this order; empty: none */
-	struct mm_buf list, fields;
+struct papers { /* what goes with this order; empty: none */
+	struct mm_buf list, config, fields, profiles;
 };
 
 static void
 papers_done(struct papers *p)
 {
 	mm_buf_done(&p->list);
+	mm_buf_done(&p->config);
 	mm_buf_wipe(&p->fields);
+	mm_buf_done(&p->profiles);
 }
 
+/* All of it is there before the order is entered and signed: one whose file
+ * cannot be had would be the station's newest. */
 static enum mm_err
 build(struct mm_desk *d, const struct mm_production *b,
     const struct mm_share *s, struct mm_work_order *o, struct papers *p,
@@ -115,6 +122,9 @@ build(struct mm_desk *d, const struct mm_production *b,
 	o->share = s->n;
 	o->scrap = s->scrap;
 	MM_TRY(slice(d, s, o, &p->list, why));
+	MM_TRY(put_profiles(d, o, &p->profiles, why));
+	if (o->config_version > 0)
+		MM_TRY(mm_paper_get(d->r, o->config_sha256, &p->config, why));
 	return mm_fields_cut(
 	    d->r, o, mm_buf_view(&p->list), &p->fields, why);
 }
@@ -279,25 +289,18 @@ make(struct mm_desk *d, const struct mm_login *by,
 /* ---- the file ---- */
 
 static enum mm_err
-put_file(struct mm_desk *d, const struct mm_work_order *o, struct mm_bytes note,
-    const struct papers *p, struct mm_buf *out, struct mm_why *why)
+put_file(struct mm_bytes note, const struct papers *p, struct mm_buf *out,
+    struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf profiles = MM_BUF_INIT(MM_PAPER_MAX);
-	MM_OWN(mm_buf_done) struct mm_buf config = MM_BUF_INIT(MM_PAPER_MAX);
+	const struct mm_buf *const all[] = { &p->list, &p->config, &p->fields };
 	struct mm_bytes paper[3];
 	size_t n = 0;
 
-	MM_TRY(put_profiles(d, o, &profiles, why));
-	if (p->list.n > 0)
-		paper[n++] = mm_buf_view(&p->list);
-	if (o->config_version > 0) {
-		MM_TRY(mm_paper_get(d->r, o->config_sha256, &config, why));
-		paper[n++] = mm_buf_view(&config);
-	}
-	if (p->fields.n > 0)
-		paper[n++] = mm_buf_view(&p->fields);
+	for (size_t i = 0; i < 3; i++)
+		if (all[i]->n > 0)
+			paper[n++] = mm_buf_view(all[i]);
 	return mm_work_file_encode(
-	    note, mm_buf_view(&profiles), paper, n, out, why);
+	    note, mm_buf_view(&p->profiles), paper, n, out, why);
 }
 
 /* see production.h */
@@ -308,7 +311,9 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 {
 	MM_OWN(papers_done)
 	struct papers p = { .list = MM_BUF_INIT(MM_PAPER_MAX),
-		.fields = MM_BUF_INIT(MM_PAPER_MAX) };
+		.config = MM_BUF_INIT(MM_PAPER_MAX),
+		.fields = MM_BUF_INIT(MM_PAPER_MAX),
+		.profiles = MM_BUF_INIT(MM_PAPER_MAX) };
 	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_DOC_MAX);
 	MM_OWN(mm_work_order_free) struct mm_work_order *old = NULL;
 	const struct mm_share *share = mm_production_share_of(b, s->id);
@@ -330,7 +335,7 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 	MM_TRY(says_the_same(&o, old, &note, &same, why));
 	if (!same)
 		MM_TRY(make(d, by, b, s, &o, &note, why));
-	return put_file(d, &o, mm_buf_view(&note), &p, file, why);
+	return put_file(mm_buf_view(&note), &p, file, why);
 }
 
 /* ---- extensions ---- */

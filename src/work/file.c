@@ -127,6 +127,10 @@ mm_work_file_profiles(const struct mm_work_file *f,
 {
 	MM_OWN(mm_profiles_done) struct mm_profile_set s = { .n = 0 };
 
+	if (f->profiles.n == 0 && o->state == MM_WORK_CLOSED) {
+		*out = s;
+		return MM_OK;
+	}
 	MM_TRY(mm_profiles_parse(f->profiles, "the work order's profiles", &s,
 	    why));
 	for (size_t i = 0; i < s.n; i++)

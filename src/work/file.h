@@ -39,9 +39,10 @@ bool mm_work_file_paper(const struct mm_work_file *f,
 MM_MUST enum mm_err mm_work_file_check(const struct mm_work_file *f,
     const struct mm_work_order *o, struct mm_why *why);
 /*
- * The profiles that the order names, and no other.  Like mm_profiles_parse,
- * one at a time a process.  MM_EINPUT: one is missing, too many or another
- * than the order's.  Done with mm_profiles_done.
+ * The profiles that the order names, and no other; an order that closes its
+ * batch may come without them, since nothing is made by it.  Like
+ * mm_profiles_parse, one at a time a process.  MM_EINPUT: one is missing, too
+ * many or another than the order's.  Done with mm_profiles_done.
  */
 MM_MUST enum mm_err mm_work_file_profiles(const struct mm_work_file *f,
     const struct mm_work_order *o, struct mm_profile_set *out,

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -186,6 +187,39 @@ def test_from_the_centre_to_the_station_and_back(centre, tmp_path):
         s.close()
         if w.daemon is None:
             w.start()
+
+
+def test_a_profile_that_went_on_ends_no_batch_by_halves(tmp_path):
+    """An order that cannot be had is not numbered, and what closes the batch
+    waits for no profile: the key at the station must go."""
+    with World() as w:
+        centre = Line(w)
+        s = new(centre, tmp_path, "on-1")
+        try:
+            _, file = centre.line_ca(s, "went")
+            centre.again()
+            centre.batch("went", "on-1=2", "--mode", "offline")
+            first = s.dir / "first.json"
+            shutil.copy(centre.order("went", s, "--line-ca", file), first)
+            s.imports(first)
+            s.plug()
+            s.passes("WENT-01")
+            w.edit("\tversion = 2", "")
+            centre.again()
+            w.cli("batch", "extend", "went", "--until", "60d", "--reason", "x")
+            p = centre.order("went", s, check=False)
+            assert p.returncode == 5 and "is at version 2" in p.stderr, p
+            assert [e["number"] for e in centre.entries("order.signed")] == [1]
+            w.cli("batch", "close", "went")
+            last = centre.order("went", s)
+            assert s.imports(last)["number"] == 2
+            assert s.journal()[-1]["kind"] == "destroyed"
+            run(*s.argv("export", "--out", s.dir / "l.jsonl"))
+            w.cli("line", "check", s.dir / "l.jsonl", first, last, "--key",
+                  s.made["ledger_key"])
+            w.cli("ledger", "reconcile", "--config", w.conf)
+        finally:
+            s.close()
 
 
 def test_a_closed_batch_leaves_no_key(centre, tmp_path):
