@@ -18,6 +18,7 @@
 #include "cli/heads.h"
 #include "cli/marks.h"
 #include "cli/orders.h"
+#include "cli/quotas.h"
 #include "ledger/journal.h"
 #include "pki/cert.h"
 #include "pki/profile.h"
@@ -56,6 +57,7 @@ struct reconcile {
 	struct mm_clock_list clocks[MM_OF_STORE]; /* of journal and ledger */
 	struct mm_marks glass[MM_OF_STORE]; /* recovered administrators */
 	struct mm_facts *facts;
+	struct mm_quotas *quotas;
 	struct mm_heads heads;
 	uint64_t size;      /* of the database's ledger */
 	bool unread;        /* some of the database's certificates */
@@ -200,6 +202,7 @@ one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
 	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], e, m.later, why));
 	MM_TRY(mm_orders_entry(&r->orders[MM_OF_LEDGER], e, m.later, why));
 	MM_TRY(mm_facts_entry(r->facts, index, e, why));
+	MM_TRY(mm_quotas_entry(r->quotas, e, why));
 	if ((!is_signature(e->type) && e->type != MM_E_OPERATOR_RECOVERED) ||
 	    e->field[MM_F_SERIAL] == NULL)
 		return MM_OK;
@@ -309,6 +312,7 @@ read_store(struct reconcile *r, struct mm_store_reader *db,
 	rc = mm_orders_stored(&r->orders[MM_OF_STORE], db, r->differences,
 	    &own);
 	MM_TRY(mm_differ_unread(r->differences, "orders", rc, &own, why));
+	MM_TRY(mm_quotas_compare(r->quotas, why));
 	return mm_facts_compare(r->facts, why);
 }
 
@@ -442,6 +446,7 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	r->db = db;
 	MM_TRY(mm_facts_new(&(struct mm_facts_of){ db, config, r->differences,
 	    r->began_ms }, &r->facts, why));
+	MM_TRY(mm_quotas_new(db, r->differences, &r->quotas, why));
 	MM_TRY(read_store(r, db, config, why));
 	rc = read_journals(r, a, journal, why);
 	if (rc != MM_OK)
@@ -482,6 +487,7 @@ mm_cmd_ledger_reconcile(struct mm_cli *cli, const struct mm_args *a,
 	r->began_ms = mm_now_ms();
 	rc = reconcile(r, a, why);
 	mm_facts_free(&r->facts);
+	mm_quotas_free(&r->quotas);
 	mm_heads_done(&r->heads);
 	for (int i = 0; i < MM_OF_RECORDS; i++) {
 		mm_marks_done(&r->of[i]);

@@ -5,12 +5,13 @@ from test_batches import Factory
 from test_reconcile import TREE, changed, reconcile, rewrite
 from world import World
 
-BATCH, STATION, ORDER = 9, 10, 11  # enum mm_doc_kind
+BATCH, STATION, ORDER, UNIT, COUNT = 9, 10, 11, 13, 14  # mm_doc_kind
 
 
 @pytest.fixture(scope="module")
 def made():
-    """A stopped CA: a batch with an order, an extension, a certificate."""
+    """A stopped CA: a batch with an order, an extension, a certificate; and
+    one that was shared out later."""
     w = World()
     try:
         w.start()
@@ -25,6 +26,11 @@ def made():
         assert ask(extension=True).status == 200
         a = f.enrol("P1-001", batch=f.id, key=f.key)
         assert a.status == 200, a
+        # shared out after the first of it was made
+        later = f.batch(3)["id"]
+        assert f.enrol("P2-001", batch=later, key=f.key, csr=1).status == 200
+        f.change(later, "shares", shares=[{"station": "l1", "share": 2}])
+        assert f.enrol("P2-002", batch=later, key=f.key, csr=2).status == 200
         w.cli("ledger", "verify")
         w.stop()
         yield f
@@ -46,6 +52,19 @@ def test_untouched_they_agree(made):
 
 
 EXTENDED = "{json} LIKE '%\"order.extended\"%'"
+GIVEN = "more given back in the database than was reported"
+
+
+def counted(told, said):
+    return (f"{told} certificates by the ledger, {said} counted in the "
+            "database")
+
+
+def count_of(name):
+    return f"INSERT INTO doc (kind, id, version, body) VALUES ({COUNT}, " \
+           f"'{name}', 1, '{{}}')"
+
+
 SIGNED = "{json} LIKE '%\"order.signed\"%'"
 
 
@@ -71,8 +90,20 @@ SIGNED = "{json} LIKE '%\"order.signed\"%'"
     (rewrite('"count":3', '"count":5', EXTENDED), {TREE}),
     (rewrite('"count":4', '"count":9', "{json} LIKE '%\"batch.changed\"%'"),
      {TREE, "another quota in the database"}),
+    (f"DELETE FROM doc WHERE kind = {COUNT}",
+     {counted(1, 0), counted(2, 0)}),
+    (f"DELETE FROM doc WHERE kind = {COUNT} AND id LIKE '%/l1'",
+     {counted(1, 0), counted(2, 0)}),
+    (f"UPDATE doc SET version = 2 WHERE kind = {COUNT} AND id = 'b1'",
+     {counted(1, 2)}),
+    (count_of("b1//"), {GIVEN}),
+    (count_of("b1/l1/"), {GIVEN}),
+    (count_of("b1/l2"), {"not in the ledger"}),
+    (f"DELETE FROM doc WHERE kind = {UNIT}", {"not in the database"}),
 ], ids=["plan", "state", "batch", "removed", "order", "station", "share",
-        "note", "number", "extension", "count", "quota"])
+        "note", "number", "extension", "count", "quota", "counts",
+        "a station's", "too many", "given back", "by a station",
+        "of nobody", "unit"])
 def test_what_was_changed_is_named(made, change, says):
     with changed(made.w, change):
         rc, differences, p = reconcile(made.w)
