@@ -175,6 +175,54 @@ differ(json_t *differences, const struct mm_order_seen *o, const char *what)
 	mm_differ(differences, record, what);
 }
 
+static bool
+are_of_one(const struct mm_order_seen *a, const struct mm_order_seen *b)
+{
+	return a->extension == b->extension &&
+	       strcmp(a->station, b->station) == 0 &&
+	       strcmp(a->batch, b->batch) == 0;
+}
+
+/* The first that is not before it. */
+static size_t
+lower(const struct mm_orders *s, const struct mm_order_seen *key)
+{
+	size_t from = 0, to = s->n;
+
+	while (from < to) {
+		size_t mid = from + (to - from) / 2;
+
+		if (order(&s->at[mid], key) < 0)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return from;
+}
+
+/* The database keeps the newest for each station and batch: one that was
+ * signed, for what was entered only may never have been. */
+static void
+look_for_newest(const struct mm_orders *journal, const struct mm_orders *store,
+    json_t *differences)
+{
+	for (size_t i = 0; i < journal->n; i++) {
+		const struct mm_order_seen *o = &journal->at[i];
+		const struct mm_order_seen *next =
+		    i + 1 < journal->n ? o + 1 : NULL;
+		struct mm_order_seen first = *o;
+		size_t at;
+
+		if (o->extension || o->young ||
+		    (next != NULL && are_of_one(o, next) && !next->young))
+			continue;
+		memset(first.tbs, 0, sizeof(first.tbs));
+		at = lower(store, &first);
+		if (at == store->n || !are_of_one(o, &store->at[at]))
+			differ(differences, o, "the newest, not in the database");
+	}
+}
+
 /* see orders.h */
 void
 mm_orders_compare(struct mm_orders of[MM_OF_RECORDS], bool torn,
@@ -209,6 +257,7 @@ mm_orders_compare(struct mm_orders of[MM_OF_RECORDS], bool torn,
 			differ(differences, o,
 			    "in the database, not in the journal");
 	}
+	look_for_newest(journal, store, differences);
 }
 
 /* see orders.h */

@@ -9,9 +9,9 @@
 /*
  * For "ledger reconcile": work orders and their extensions.  What the signer's
  * journal has was entered before it was signed, word for word, and the order
- * that the database keeps for a station is one of those.  An entry without a
- * line is no difference by itself: the signer was away, and nothing was
- * signed.
+ * that the database keeps for a station and a batch is the newest of those.  An
+ * entry without a line is no difference by itself: the signer was away, and
+ * nothing was signed.
  */
 struct mm_order_seen {
 	char station[MM_NAME_MAX + 1], batch[MM_NAME_MAX + 1];

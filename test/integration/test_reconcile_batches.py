@@ -1,6 +1,7 @@
 """Batches, stations, work orders: what one record hides or changes."""
 import pytest
 
+from records import records
 from test_batches import Factory
 from test_reconcile import TREE, changed, reconcile, rewrite
 from world import World
@@ -31,6 +32,16 @@ def made():
         assert f.enrol("P2-001", batch=later, key=f.key, csr=1).status == 200
         f.change(later, "shares", shares=[{"station": "l1", "share": 2}])
         assert f.enrol("P2-002", batch=later, key=f.key, csr=2).status == 200
+        # the order for it was followed by another
+        f.station("l2")
+        twice = f.batch(6, shares=[{"station": "l2", "share": 3}])["id"]
+        order = f"/batches/{twice}/order", {"station": "l2"}
+        assert w.rest("POST", *order).status == 200
+        f.older = records(w).sql(
+            "SELECT " + records(w).hex("body") +
+            f" FROM doc WHERE kind = {ORDER} AND id = 'l2/{twice}'")[0][0]
+        f.change(twice, "shares", shares=[{"station": "l2", "share": 5}])
+        assert w.rest("POST", *order).status == 200
         w.cli("ledger", "verify")
         w.stop()
         yield f
@@ -52,6 +63,7 @@ def test_untouched_they_agree(made):
 
 
 EXTENDED = "{json} LIKE '%\"order.extended\"%'"
+NEWEST = "the newest, not in the database"
 GIVEN = "more given back in the database than was reported"
 
 
@@ -82,7 +94,9 @@ SIGNED = "{json} LIKE '%\"order.signed\"%'"
     (document(ORDER, r'\"share\":2', r'\"share\":7'),
      {"in the database, not in the journal",
       "in the database, not in the ledger"}),
-    (document(ORDER, '"share', '"sh_re'), {"is none in the database"}),
+    (document(ORDER, '"share', '"sh_re'),
+     {"is none in the database", NEWEST}),
+    (f"DELETE FROM doc WHERE kind = {ORDER}", {NEWEST}),
     (rewrite('"number":1', '"number":7', SIGNED),
      {"not in the ledger", "in the database, not in the ledger", TREE}),
     (rewrite('"number":1', '"number":7', EXTENDED),
@@ -101,10 +115,19 @@ SIGNED = "{json} LIKE '%\"order.signed\"%'"
     (count_of("b1/l2"), {"not in the ledger"}),
     (f"DELETE FROM doc WHERE kind = {UNIT}", {"not in the database"}),
 ], ids=["plan", "state", "batch", "removed", "order", "station", "share",
-        "note", "number", "extension", "count", "quota", "counts",
+        "note", "no order", "number", "extension", "count", "quota", "counts",
         "a station's", "too many", "given back", "by a station",
         "of nobody", "unit"])
 def test_what_was_changed_is_named(made, change, says):
     with changed(made.w, change):
         rc, differences, p = reconcile(made.w)
     assert rc == 9 and set(differences) == says, p
+
+
+def test_an_order_that_was_put_back(made):
+    older = lambda db: (
+        f"UPDATE doc SET body = {db.blob(bytes.fromhex(made.older))} "
+        f"WHERE kind = {ORDER} AND id LIKE 'l2/%'")
+    with changed(made.w, older):
+        rc, differences, p = reconcile(made.w)
+    assert rc == 9 and differences == [NEWEST], p
