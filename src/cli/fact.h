@@ -25,6 +25,8 @@ enum mm_fact_kind {
 	MM_FACT_BATCH,
 	MM_FACT_STATION,
 	MM_FACT_SYNC,
+	MM_FACT_LINE,
+	MM_FACT_QUARANTINE,
 	MM_FACT_KINDS
 };
 enum { MM_OPERATOR_GOOD, MM_OPERATOR_REVOKED };
@@ -49,7 +51,7 @@ struct mm_fact {
 	uint64_t history; /* a device's: sum over its entries' indexes */
 	uint8_t text[8];  /* of mm_fact_kinds[].told */
 	uint8_t who[8];   /* its public key; an approval's: who decided; a
-			   * station's: its newest order */
+			   * station's: its newest order; a line CA's: whose */
 	uint32_t name;    /* a device's id as it was written */
 	uint32_t owner;   /* a token's, certificate's: its device's place + 1 */
 	uint32_t link;    /* a certificate's: its token's; and back */
@@ -80,6 +82,9 @@ struct mm_facts {
 struct mm_fact_kind_of {
 	const char *name;
 	enum mm_entry_field id;
+	/* More fields that its id is made of, with "/" before each. */
+	enum mm_entry_field more[4];
+	unsigned nmore;
 	/* What its entries tell as texts, and how people call it. */
 	struct {
 		enum mm_entry_field field;
@@ -115,6 +120,11 @@ void mm_fact_texts(enum mm_fact_kind kind, const char *const text[MM_FACT_TOLD],
 /* The texts that an entry tells of a record of that kind. */
 void mm_fact_told(enum mm_fact_kind kind, const struct mm_entry *e,
     const char *text[MM_FACT_TOLD]);
+/* What an entry calls a record of that kind, from the entry or in out; NULL:
+ * it is about none. */
+#define MM_FACT_ID_MAX 384
+const char *mm_fact_id(
+    enum mm_fact_kind kind, const struct mm_entry *e, char out[MM_FACT_ID_MAX]);
 /* What an index adds to a device's history. */
 uint64_t mm_fact_mix(uint64_t index);
 const char *mm_fact_state_name(enum mm_fact_kind kind, unsigned state);
@@ -137,7 +147,7 @@ struct mm_said {
 	uint8_t reason, before;
 	const char *text[MM_FACT_TOLD];
 	char own[4][65];
-	char longer[MM_NOTE_KEY_TEXT];
+	char longer[MM_NOTE_KEY_TEXT + MM_FACT_ID_MAX];
 };
 typedef enum mm_err mm_said_fn(
     void *ctx, const struct mm_said *said, const void *row, struct mm_why *why);

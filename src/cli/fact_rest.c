@@ -42,8 +42,9 @@ look_at_noted(struct mm_facts *s, struct mm_fact *f, struct mm_why *why)
 		return MM_OK; /* not seen */
 	MM_TRY(rc);
 	mm_hex_text(sha256, 32, said.own[0]);
+	mm_fact_hash(said.own[0], said.who);
 	said.id = id;
-	said.text[0] = said.own[0];
+	said.text[0] = said.own[0]; /* or who */
 	return mm_fact_look(s, f, &said, why);
 }
 
@@ -62,6 +63,42 @@ look_for_noted(struct mm_facts *s, enum mm_fact_kind kind, const char *id,
 	return rc == MM_ENOTFOUND ? MM_OK : rc;
 }
 
+struct claims {
+	struct mm_facts *s;
+	char next[MM_DOC_ID_MAX + 1];
+	size_t page;
+};
+
+static enum mm_err
+one_claim(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct claims *c = ctx;
+	const char *id = strchr(((const struct mm_doc *)row)->id, ':') + 1;
+
+	(void)why;
+	c->page++;
+	snprintf(c->next, sizeof(c->next), "%s", next);
+	if (mm_fact_find(c->s, MM_FACT_LINE, id) == NULL)
+		mm_fact_differ(c->s, MM_FACT_LINE, id, "not in the ledger");
+	return MM_OK;
+}
+
+/* Line CAs that have gone from the configuration were somebody's, too. */
+static enum mm_err
+look_for_claims(struct mm_facts *s, struct mm_why *why)
+{
+	struct mm_list l = { .most = 1000, .state = -1 };
+	struct claims c = { .s = s };
+
+	do {
+		c.page = 0;
+		snprintf(l.after, sizeof(l.after), "%s", c.next);
+		MM_TRY(mm_list_docs(
+		    s->of.db, MM_DOC_NOTED, "line:", &l, one_claim, &c, why));
+	} while (c.page == l.most);
+	return MM_OK;
+}
+
 /* Only what the configuration has can be asked for by name. */
 static enum mm_err
 look_for_all_noted(struct mm_facts *s, struct mm_why *why)
@@ -77,7 +114,7 @@ look_for_all_noted(struct mm_facts *s, struct mm_why *why)
 		    (long long)c->profile[i].version);
 		MM_TRY(look_for_noted(s, MM_FACT_PROFILE, id, why));
 	}
-	return MM_OK;
+	return look_for_claims(s, why);
 }
 
 /* ---- what is missing ---- */
@@ -99,11 +136,12 @@ name_missing(struct mm_facts *s, const struct mm_fact *f, const char *what,
     bool gone_is_fine, struct mm_why *why)
 {
 	enum mm_fact_kind kind = (enum mm_fact_kind)f->kind;
+	char made[MM_FACT_ID_MAX];
 	const char *id;
 	struct mm_entry e;
 
 	MM_TRY(mm_fact_reread(s, f, &e, why));
-	id = e.field[mm_fact_kinds[kind].id];
+	id = mm_fact_id(kind, &e, made);
 	if (!gone_is_fine || !may_be_gone(s, f, &e))
 		mm_fact_differ(s, kind, id != NULL ? id : "?", what);
 	return MM_OK;
@@ -183,7 +221,8 @@ mm_facts_compare(struct mm_facts *s, struct mm_why *why)
 	static const enum mm_fact_kind kinds[] = { MM_FACT_PRODUCT,
 		MM_FACT_DEVICE, MM_FACT_TOKEN, MM_FACT_OPERATOR, MM_FACT_SCHEMA,
 		MM_FACT_WEBHOOK, MM_FACT_APPROVAL, MM_FACT_SECRET,
-		MM_FACT_BATCH, MM_FACT_STATION, MM_FACT_SYNC };
+		MM_FACT_BATCH, MM_FACT_STATION, MM_FACT_SYNC,
+		MM_FACT_QUARANTINE };
 	unsigned unread = 0;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -199,7 +238,8 @@ mm_facts_compare(struct mm_facts *s, struct mm_why *why)
 	}
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->fact[i].kind == MM_FACT_PROFILE ||
-		    s->fact[i].kind == MM_FACT_ISSUER)
+		    s->fact[i].kind == MM_FACT_ISSUER ||
+		    s->fact[i].kind == MM_FACT_LINE)
 			MM_TRY(look_at_noted(s, &s->fact[i], why));
 	MM_TRY(look_for_all_noted(s, why));
 	/* certificates: marks.c says so */

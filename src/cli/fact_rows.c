@@ -307,6 +307,25 @@ sync_says(const json_t *o, struct mm_said *s)
 	s->text[2] = copy_of(member(o, "root"), s->own[1]);
 }
 
+static const char *
+text_in(const json_t *o, const char *name)
+{
+	const char *text = member(o, name);
+
+	return text != NULL ? text : "";
+}
+
+/* All that its entry says is its id: two at once may have put it aside, under
+ * two names of documents. */
+static void
+quarantine_says(const json_t *o, struct mm_said *s)
+{
+	snprintf(s->longer, sizeof(s->longer), "%.*s/%lld/%s/%s/%s",
+	    (int)strcspn(s->id, "/"), s->id, (long long)number(o, "entry"),
+	    text_in(o, "serial"), text_in(o, "device"), text_in(o, "reason"));
+	s->id = s->longer;
+}
+
 static const struct {
 	enum mm_doc_kind kind;
 	void (*says)(const json_t *o, struct mm_said *s);
@@ -318,6 +337,7 @@ static const struct {
 	[MM_FACT_BATCH] = { MM_DOC_BATCH, batch_says },
 	[MM_FACT_STATION] = { MM_DOC_STATION, station_says },
 	[MM_FACT_SYNC] = { MM_DOC_SYNC, sync_says },
+	[MM_FACT_QUARANTINE] = { MM_DOC_QUARANTINE, quarantine_says },
 };
 
 /* A body that is no JSON says nothing, which differs. */

@@ -39,7 +39,7 @@ typedef void also_fn(const struct step *t);
 static also_fn cert_made, cert_confirmed, cert_revoked, cert_held, token_made,
     token_thawed, device_told, operator_made, operator_recovered,
     operator_erased, hook_made, hook_rotated, hook_replayed, decided,
-    order_signed;
+    order_signed, line_assigned;
 
 /* From: in these states, else nothing happens.  Reason: the entries of that
  * reason only; "": of none; NULL: of any. */
@@ -157,6 +157,10 @@ static const struct rule {
 	{ MM_E_ORDER_SIGNED, MM_FACT_STATION, NULL, 0, ANY, THE_SAME,
 	    order_signed },
 	{ MM_E_ORDER_EXTENDED, MM_FACT_STATION, NULL, 0, ANY, THE_SAME, NULL },
+	{ MM_E_LINE_ASSIGNED, MM_FACT_LINE, NULL, MAKES | TELLS, ANY, 0,
+	    line_assigned },
+	{ MM_E_UNIT_QUARANTINED, MM_FACT_QUARANTINE, NULL, MAKES | TELLS, ANY,
+	    0, NULL },
 };
 #define NRULES (sizeof(rules) / sizeof(rules[0]))
 
@@ -164,7 +168,7 @@ static const struct rule {
 static const enum mm_entry_type of_no_record[] = { MM_E_LEDGER_OPENED,
 	MM_E_REFUSED, MM_E_COUNTED, MM_E_ALERT, MM_E_CRL_SIGNED,
 	MM_E_CLOCK_SET_BACK, MM_E_LEDGER_TAKEN, MM_E_UNITS_REPORTED,
-	MM_E_LINE_ASSIGNED, MM_E_LINE_DESTROYED, MM_E_UNIT_QUARANTINED };
+	MM_E_LINE_DESTROYED };
 #define NOTHERS (sizeof(of_no_record) / sizeof(of_no_record[0]))
 
 static uint32_t
@@ -338,6 +342,21 @@ order_signed(const struct step *t)
 	mm_fact_hash(t->e->field[MM_F_DETAIL_SHA256], t->f->who);
 }
 
+/* As the database notes it. */
+static void
+line_assigned(const struct step *t)
+{
+	const char *const *field = t->e->field;
+	char whose[2 * MM_NAME_MAX + 2], hex[65];
+	uint8_t hash[32];
+
+	snprintf(whose, sizeof(whose), "%s/%s", field[MM_F_STATION],
+	    field[MM_F_BATCH]);
+	mm_sha256(mm_bytes_of(whose), hash);
+	mm_hex_text(hash, 32, hex);
+	mm_fact_hash(hex, t->f->who);
+}
+
 /* ---- an entry ---- */
 
 /* Other secrets are entered like a webhook's, under a name. */
@@ -354,9 +373,10 @@ static bool
 applies(const struct rule *r, const struct mm_entry *e)
 {
 	const char *reason = e->field[MM_F_REASON];
+	char id[MM_FACT_ID_MAX];
 
 	return r->type == e->type &&
-	       is_of(r->kind, e->field[mm_fact_kinds[r->kind].id]) &&
+	       is_of(r->kind, mm_fact_id(r->kind, e, id)) &&
 	       (r->reason == NULL ||
 		   strcmp(r->reason, reason != NULL ? reason : "") == 0);
 }
@@ -429,7 +449,8 @@ static enum mm_err
 run(struct mm_facts *s, const struct rule *r, uint64_t index,
     const struct mm_entry *e, struct mm_why *why)
 {
-	const char *id = e->field[mm_fact_kinds[r->kind].id];
+	char made[MM_FACT_ID_MAX];
+	const char *id = mm_fact_id(r->kind, e, made);
 	struct step t = { s, mm_fact_find(s, r->kind, id), r, e, index };
 	bool known = t.f != NULL;
 

@@ -115,6 +115,13 @@ const struct mm_fact_kind_of mm_fact_kinds[MM_FACT_KINDS] = {
 		{ MM_F_DETAIL_SHA256, "root" } },
 	    .ntold = 3,
 	    .version = "version" },
+	[MM_FACT_LINE] = { .name = "line",
+	    .id = MM_F_ISSUER,
+	    .who = "station and batch" },
+	[MM_FACT_QUARANTINE] = { .name = "quarantined unit",
+	    .id = MM_F_STATION,
+	    .more = { MM_F_NUMBER, MM_F_SERIAL, MM_F_DEVICE, MM_F_REASON },
+	    .nmore = 4 },
 };
 
 /* see fact.h */
@@ -174,7 +181,7 @@ mm_facts_free(struct mm_facts **owner)
 static void
 key_of(enum mm_fact_kind kind, const char *id, uint8_t key[16])
 {
-	char text[MM_AUTHORITY_TEXT + MM_DOC_ID_MAX];
+	char text[MM_FACT_ID_MAX + 16];
 	uint8_t hash[32];
 	int n = snprintf(text, sizeof(text), "%d:%s", (int)kind, id);
 
@@ -320,6 +327,28 @@ mm_fact_told(enum mm_fact_kind kind, const struct mm_entry *e,
 	}
 }
 
+/* see fact.h */
+const char *
+mm_fact_id(
+    enum mm_fact_kind kind, const struct mm_entry *e, char out[MM_FACT_ID_MAX])
+{
+	const struct mm_fact_kind_of *k = &mm_fact_kinds[kind];
+	const char *id = e->field[k->id];
+	size_t n;
+
+	if (id == NULL || k->nmore == 0)
+		return id;
+	snprintf(out, MM_FACT_ID_MAX, "%s", id);
+	for (unsigned i = 0; i < k->nmore; i++) {
+		const char *v = e->field[k->more[i]];
+
+		n = strlen(out);
+		snprintf(
+		    out + n, MM_FACT_ID_MAX - n, "/%s", v != NULL ? v : "");
+	}
+	return out;
+}
+
 /* see fact.h; splitmix64's finish, so that sums of few do not meet */
 uint64_t
 mm_fact_mix(uint64_t index)
@@ -348,7 +377,7 @@ void
 mm_fact_differ(struct mm_facts *s, enum mm_fact_kind kind, const char *id,
     const char *what)
 {
-	char record[MM_AUTHORITY_TEXT + MM_DOC_ID_MAX];
+	char record[MM_FACT_ID_MAX + 32];
 
 	snprintf(record, sizeof(record), "%s %s", mm_fact_kinds[kind].name, id);
 	mm_differ(s->of.differences, record, what);
