@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,23 +16,40 @@
 void
 mm_child_init(struct mm_child *c)
 {
-	*c = (struct mm_child){ .out = -1 };
+	*c = (struct mm_child){ .out = -1, .end = -1 };
 	mm_buf_init(&c->said, MM_CHILD_OUT_MAX);
 }
 
-/* see child.h; its children too: a flasher that hangs is often one */
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+/* Its children too: a flasher that hangs is often one.  The group has its
+ * number for as long as the leader was not waited for. */
+static int
+kill_all(struct mm_child *c)
+{
+	int status = 0;
+
+	(void)kill(-c->pid, SIGKILL);
+	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	c->pid = 0;
+	return status;
+}
+
+/* see child.h */
 void
 mm_child_close(struct mm_child *c)
 {
-	if (c->pid > 0) {
-		(void)kill(-c->pid, SIGKILL);
-		while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
-	}
-	c->pid = 0;
-	if (c->out >= 0)
-		(void)close(c->out);
-	c->out = -1;
+	if (c->pid > 0)
+		(void)kill_all(c);
+	close_fd(&c->out);
+	close_fd(&c->end);
 }
 
 /* see child.h */
@@ -105,6 +123,7 @@ mm_child_begin(struct mm_child *c, const struct mm_conf_list *program,
 	    write(in[1], job.p, job.n) == (ssize_t)job.n &&
 	    spawn(c, program, in[0], out[1])) {
 		c->spawned = true;
+		c->end = pidfd_open(c->pid, 0);
 		c->out = out[0];
 		out[0] = -1;
 	}
@@ -127,8 +146,7 @@ read_some(struct mm_child *c)
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return true;
 		if (n <= 0) {
-			(void)close(c->out);
-			c->out = -1;
+			close_fd(&c->out);
 			return true;
 		}
 		mm_buf_put(&c->said, chunk, (size_t)n);
@@ -138,21 +156,33 @@ read_some(struct mm_child *c)
 	return true;
 }
 
+/* Whether it is over, whoever of its children is not. */
+static bool
+has_ended(const struct mm_child *c)
+{
+	siginfo_t i = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)c->pid, &i, WEXITED | WNOHANG | WNOWAIT) ==
+		   0 &&
+	       i.si_pid == c->pid;
+}
+
+/* What it said was in the pipe before it ended: it is read after that. */
 static enum mm_child_got
 look(struct mm_child *c, int *status)
 {
+	bool ended;
+
 	if (!c->spawned)
 		return MM_CHILD_NOTHING;
+	ended = has_ended(c);
 	if (!read_some(c))
 		return MM_CHILD_FLOODS;
-	if (mm_mono_ms() >= c->end_ms)
-		return MM_CHILD_LATE;
-	if (c->out >= 0 || waitpid(c->pid, status, WNOHANG) != c->pid)
-		return MM_CHILD_WAIT;
-	/* What it leaves behind ends with it. */
-	(void)kill(-c->pid, SIGKILL);
-	c->pid = 0;
-	return MM_CHILD_ENDED;
+	if (ended) {
+		*status = kill_all(c);
+		return MM_CHILD_ENDED;
+	}
+	return mm_mono_ms() >= c->end_ms ? MM_CHILD_LATE : MM_CHILD_WAIT;
 }
 
 /* see child.h */
@@ -166,9 +196,10 @@ mm_child_run(struct mm_child *c, int *status)
 	return got;
 }
 
-/* see child.h */
+/* see child.h; what it says waits in the pipe, which holds as much as it may
+ * say */
 struct pollfd
 mm_child_wish(const struct mm_child *c)
 {
-	return (struct pollfd){ .fd = c->out, .events = POLLIN };
+	return (struct pollfd){ .fd = c->end, .events = POLLIN };
 }

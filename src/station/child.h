@@ -11,7 +11,8 @@
  * A program of the maker's that is run once for one question: a line of JSON
  * on its standard input, what it says on its standard output, its end.  No
  * shell; a process group of its own, that is killed with all its children
- * when its time is over or it is closed; nothing here waits for it.
+ * when the program has ended, its time is over or it is closed; nothing here
+ * waits for it.
  */
 #define MM_CHILD_JOB_MAX (48 << 10)
 #define MM_CHILD_OUT_MAX (64 << 10)
@@ -19,6 +20,7 @@
 struct mm_child {
 	pid_t pid; /* 0: none runs */
 	int out;   /* -1: it has ended its output */
+	int end;   /* pidfd_open(2); -1: none runs, or it is seen at a tick */
 	int64_t end_ms;
 	struct mm_buf said;
 	bool spawned;
@@ -39,6 +41,7 @@ void mm_child_begin(struct mm_child *c, const struct mm_conf_list *program,
     int64_t limit_s, struct mm_bytes job);
 /* All but WAIT end it, and what it has left behind. */
 enum mm_child_got mm_child_run(struct mm_child *c, int *status);
+/* Ready when it has ended. */
 struct pollfd mm_child_wish(const struct mm_child *c);
 void mm_child_close(struct mm_child *c);
 
