@@ -16,6 +16,10 @@ struct mm_book {
 	size_t n, npages;
 	uint32_t *slot; /* 1 + index; 0: free */
 	size_t nslots;  /* a power of 2, at least twice n */
+	/* The same by key.  A place stays when its unit has another key: what
+	 * is found is compared with what the unit has now. */
+	uint32_t *key;
+	size_t nkeys, nkeyslots;
 };
 
 /* FNV-1a, without case. */
@@ -56,6 +60,7 @@ mm_book_free(struct mm_book **owner)
 		free((*owner)->page[i]);
 	free((*owner)->page);
 	free((*owner)->slot);
+	free((*owner)->key);
 	free(*owner);
 	*owner = NULL;
 }
@@ -95,21 +100,97 @@ mm_book_find(const struct mm_book *b, const char *serial)
 	return at == 0 ? NULL : mm_book_at(b, at - 1);
 }
 
+/* ---- by key ---- */
+
+/* It is a hash. */
+static size_t
+key_place(const struct mm_book *b, const uint8_t spki[32])
+{
+	uint32_t h;
+
+	memcpy(&h, spki, sizeof(h));
+	return h & (b->nkeyslots - 1);
+}
+
+static bool
+has_key(const uint8_t spki[32])
+{
+	static const uint8_t none[32];
+
+	return memcmp(spki, none, sizeof(none)) != 0;
+}
+
 /* see book.h */
 const struct mm_unit *
 mm_book_find_key(const struct mm_book *b, const uint8_t spki[32])
 {
-	static const uint8_t none[32];
+	uint32_t first = UINT32_MAX;
 
-	for (size_t i = 0; i < b->n; i++) {
-		const struct mm_unit *u = mm_book_at(b, i);
+	if (b->nkeyslots == 0 || !has_key(spki))
+		return NULL;
+	for (size_t i = key_place(b, spki); b->key[i] != 0;
+	     i = (i + 1) & (b->nkeyslots - 1)) {
+		const struct mm_unit *u = mm_book_at(b, b->key[i] - 1);
 
-		if (memcmp(u->spki, spki, 32) == 0 &&
-		    memcmp(u->cert, none, 32) != 0)
-			return u;
+		if (b->key[i] < first && memcmp(u->spki, spki, 32) == 0 &&
+		    has_key(u->cert))
+			first = b->key[i];
 	}
-	return NULL;
+	return first == UINT32_MAX ? NULL : mm_book_at(b, first - 1);
 }
+
+/* Which unit it is is 1 + its index. */
+static void
+put_key(struct mm_book *b, uint32_t which, const uint8_t spki[32])
+{
+	size_t i = key_place(b, spki);
+
+	while (b->key[i] != 0 && b->key[i] != which)
+		i = (i + 1) & (b->nkeyslots - 1);
+	b->nkeys += b->key[i] == 0;
+	b->key[i] = which;
+}
+
+/* Made anew of what the units have now; at most half of it is taken. */
+static bool
+grow_keys(struct mm_book *b)
+{
+	size_t live = 0, n = FIRST;
+	uint32_t *slot;
+
+	if (2 * (b->nkeys + 1) <= b->nkeyslots)
+		return true;
+	for (size_t i = 0; i < b->n; i++)
+		live += has_key(mm_book_at(b, i)->spki);
+	while (n < 4 * (live + 1))
+		n *= 2;
+	slot = calloc(n, sizeof(*slot));
+	if (slot == NULL)
+		return false;
+	free(b->key);
+	b->key = slot;
+	b->nkeyslots = n;
+	b->nkeys = 0;
+	for (size_t i = 0; i < b->n; i++)
+		if (has_key(mm_book_at(b, i)->spki))
+			put_key(b, (uint32_t)(i + 1), mm_book_at(b, i)->spki);
+	return true;
+}
+
+/* see book.h */
+enum mm_err
+mm_book_key(struct mm_book *b, const struct mm_unit *u, const uint8_t spki[32],
+    struct mm_why *why)
+{
+	if (!has_key(spki))
+		return MM_OK;
+	if (!grow_keys(b))
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	put_key(b, b->slot[place(b, u->serial)], spki);
+	return MM_OK;
+}
+
+/* ---- making room ---- */
 
 static bool
 grow_slots(struct mm_book *b)

@@ -23,6 +23,7 @@ take_row(void *ctx, const struct mm_row *r)
 	struct mm_unit *u;
 
 	MM_TRY(mm_book_need(l->book, r->unit.serial, &u, &l->why));
+	MM_TRY(mm_book_key(l->book, u, r->unit.spki, &l->why));
 	*u = r->unit;
 	u->at_ms = r->at_ms;
 	u->told = r->n <= l->telling.row ? MM_UNIT_TOLD : MM_UNIT_UNTOLD;
@@ -205,7 +206,10 @@ write_row(struct mm_line *l, struct mm_unit *u, const struct mm_unit *now)
 	enum mm_err rc;
 
 	mm_die_at("row");
-	rc = mm_rows_add(l->rows, now, mm_unit_syncs(now->state), &l->why);
+	rc = mm_book_key(l->book, u, now->spki, &l->why);
+	if (rc == MM_OK)
+		rc = mm_rows_add(
+		    l->rows, now, mm_unit_syncs(now->state), &l->why);
 	mm_die_at("rowed");
 	if (rc == MM_OK) {
 		*u = *now;
@@ -429,8 +433,10 @@ find_unit(struct mm_line *l, const char *serial, struct mm_unit **out)
 		return rc;
 	MM_TRY(mm_book_need(l->book, rc == MM_OK ? was.serial : serial, out,
 	    &l->why));
-	if (rc == MM_OK)
+	if (rc == MM_OK) {
+		MM_TRY(mm_book_key(l->book, *out, was.spki, &l->why));
 		**out = was;
+	}
 	return MM_OK;
 }
 
