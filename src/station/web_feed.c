@@ -14,8 +14,8 @@
  * standard has it do when a stream ends; so a feed that nobody reads costs a
  * place for 25 s, and one that is read by a plain HTTP client is a long poll.
  *
- * A cursor is the start of the station and a number, so that a client of an
- * earlier start begins anew.
+ * A cursor is the start of the station and a number.  A client of an earlier
+ * start is told that it has lost something, and has what this one told.
  */
 static const char type_feed[] = "text/event-stream";
 
@@ -101,10 +101,14 @@ find_place(struct mm_web *w, struct mm_ask *a)
 	if (a->wait_ms == 0)
 		a->until_ms = mm_mono_ms() + MM_WEB_FEED_MS;
 	if (sscanf(a->after, "%8x-%19" SCNu64 "%n", &run, &seq, &end) == 2 &&
-	    a->after[end] == '\0' && run == w->run && seq <= w->seq)
+	    a->after[end] == '\0' && run == w->run && seq <= w->seq) {
 		a->from = seq;
-	else
-		a->after[0] = '\0';
+		return;
+	}
+	a->foreign = a->after[0] != '\0';
+	if (a->foreign)
+		a->from = 0;
+	a->after[0] = '\0';
 }
 
 /* The first thing told that is kept and that the client has not; how many. */
@@ -124,6 +128,8 @@ first_news(const struct mm_web *w, const struct mm_ask *a)
 static bool
 has_lost(const struct mm_web *w, const struct mm_ask *a)
 {
+	if (a->foreign)
+		return true;
 	return a->after[0] != '\0' && w->ntold > MM_WEB_RING &&
 	       w->ring[w->ntold % MM_WEB_RING].seq > a->from + 1 &&
 	       first_news(w, a) == MM_WEB_RING;
@@ -176,7 +182,7 @@ call_events(struct mm_web *w, struct mm_ask *a, bool due)
 
 	if (!a->begun)
 		find_place(w, a);
-	news = first_news(w, a) > 0 ||
+	news = a->foreign || first_news(w, a) > 0 ||
 	       (!a->units_only && (a->after[0] == '\0' || w->seq > a->from));
 	if (!news && !due)
 		return false;

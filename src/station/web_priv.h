@@ -35,6 +35,7 @@ struct mm_ask {
 	char name[MM_DEVICE_ID_MAX + 1]; /* the ":" of its path */
 	char after[40];
 	bool units_only;
+	bool foreign;     /* after is a cursor, and none of this start */
 	int64_t wait_ms;  /* as asked for */
 	int64_t until_ms; /* monotonic */
 	uint64_t from;    /* a feed's place */

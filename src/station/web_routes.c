@@ -61,7 +61,7 @@ static const struct {
 	{ "no", "what was typed or scanned leads to nothing: `code` and "
 		"`what`" },
 	{ "lost", "more was told since the client's last event than is kept "
-		  "(256): ask for the units" },
+		  "(256), or the station was started anew: ask for the units" },
 };
 
 /* see web.h */

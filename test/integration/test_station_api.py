@@ -136,12 +136,29 @@ def test_events(line, key):
     assert told[0] == ("unit", made)
     assert told[1][0] == "no" and told[1][1]["code"] == "no-such-fixture"
     assert later[-1][1] == "state"
-    # Nothing is told twice, and a cursor of another start is none.
+    # Nothing is told twice.
     assert not [e for _, e, _ in events(line.call(
         "GET", f"/api/v1/events?only=unit&wait=1&after={later[-1][0]}",
         key=key).text) if e]
-    a = line.call("GET", "/api/v1/events?after=00000000-7", key=key)
-    assert [e for _, e, _ in events(a.text)] == ["state"]
+
+
+def test_a_cursor_of_an_earlier_start_has_lost_something(line, key):
+    """A test program that was away while the station was restarted is told
+    so, at once and first, and has what this start told."""
+    made = line.call("POST", "/api/v1/units?wait=60", {
+        "serial": "AP-2", "fixture": "f1"}, key).json
+    for foreign in ("00000000-7", "ffffffff-99999", "x"):
+        a = line.call("GET", f"/api/v1/events?after={foreign}", key=key)
+        assert [e for _, e, _ in events(a.text)] == ["lost", "state"]
+        got = events(line.call(
+            "GET", f"/api/v1/events?only=unit&wait=60&after={foreign}",
+            key=key).text)
+        assert got[0][1:] == ("lost", {}), got
+        assert made in [d for _, e, d in got if e == "unit"]
+        # told once: the next cursor is this start's
+        assert not [e for _, e, _ in events(line.call(
+            "GET", f"/api/v1/events?only=unit&wait=1&after={got[-1][0]}",
+            key=key).text) if e]
 
 
 def test_events_come_when_they_happen(line, key):
