@@ -17,7 +17,8 @@ enum mm_mes_got mm_mes_may(
 /*
  * Results: a file each in the station's folder mes/ until the program that is
  * told it has ended with 0, in their order; then the next.  So each is told at
- * least once, after a restart too.
+ * least once, after a restart too.  With 65 it says that it never takes it:
+ * the file goes into mes/refused/.
  */
 struct mm_results;
 /* *out is NULL if nobody wants to be told. */

@@ -18,11 +18,13 @@ enum {
 	FIRST_RETRY_MS = 1000,
 	RETRY_MS = 60000,
 	RESULT_MAX = 8192,
-	NAME_N = 32
+	NAME_N = 40,
+	REFUSED = 65 /* EX_DATAERR of sysexits.h */
 };
 
 struct mm_results {
 	const struct mm_station_conf *conf;
+	struct mm_results_sum *sum; /* the shift's, for who looks */
 	char dir[PATH_MAX + 16];
 	uint64_t first, next; /* numbers of files: the oldest, one to come */
 	struct mm_child child;
@@ -30,14 +32,32 @@ struct mm_results {
 	int64_t retry_ms, pause_ms; /* 0: the last one was told */
 };
 
+static const char refused[] = "refused";
+
+/* In the folder, or in its folder. */
+static enum mm_err
+path_in(const struct mm_results *r, const char *folder, uint64_t n, char *out,
+    size_t outn, struct mm_why *why)
+{
+	char name[NAME_N];
+
+	snprintf(name, sizeof(name), "%s%s%020" PRIu64 ".json", folder,
+	    *folder == '\0' ? "" : "/", n);
+	return mm_path_join(out, outn, r->dir, name, why);
+}
+
 static enum mm_err
 path_of(const struct mm_results *r, uint64_t n, char *out, size_t outn,
     struct mm_why *why)
 {
-	char name[NAME_N];
+	return path_in(r, "", n, out, outn, why);
+}
 
-	snprintf(name, sizeof(name), "%020" PRIu64 ".json", n);
-	return mm_path_join(out, outn, r->dir, name, why);
+static void
+count(struct mm_results *r)
+{
+	r->sum->waiting = r->next - r->first;
+	r->sum->failing = r->pause_ms > 0;
 }
 
 /* ---- what is to be told ---- */
@@ -55,6 +75,7 @@ keep(struct mm_results *r, struct mm_bytes text)
 		r->next++;
 	else
 		MM_LOG(MM_LOG_ERROR, "result-lost", MM_S("why", why.text));
+	count(r);
 }
 
 static void
@@ -104,6 +125,24 @@ told(struct mm_results *r)
 	r->retry_ms = r->pause_ms = 0;
 }
 
+/* It will never be taken, so says the program: those behind it go on. */
+static bool
+put_aside(struct mm_results *r)
+{
+	char from[PATH_MAX + 64], to[PATH_MAX + 64], dir[PATH_MAX + 64];
+
+	if (mm_path_join(dir, sizeof(dir), r->dir, refused, NULL) != MM_OK ||
+	    mm_dir_make(dir, 0750, NULL) != MM_OK ||
+	    path_of(r, r->first, from, sizeof(from), NULL) != MM_OK ||
+	    path_in(r, refused, r->first, to, sizeof(to), NULL) != MM_OK ||
+	    rename(from, to) != 0)
+		return false;
+	MM_LOG(MM_LOG_WARN, "result-refused", MM_S("file", to));
+	r->sum->refused++;
+	told(r);
+	return true;
+}
+
 static void
 not_told(struct mm_results *r)
 {
@@ -121,7 +160,7 @@ not_told(struct mm_results *r)
 void
 mm_results_run(struct mm_results *r)
 {
-	int status = 0;
+	int status = 0, code;
 	enum mm_child_got got;
 
 	if (!r->running && r->first < r->next && mm_mono_ms() >= r->retry_ms)
@@ -132,11 +171,13 @@ mm_results_run(struct mm_results *r)
 	if (got == MM_CHILD_WAIT)
 		return;
 	r->running = false;
-	if (got == MM_CHILD_ENDED && WIFEXITED(status) &&
-	    WEXITSTATUS(status) == 0)
+	code = got == MM_CHILD_ENDED && WIFEXITED(status) ? WEXITSTATUS(status)
+							  : -1;
+	if (code == 0)
 		told(r);
-	else
+	else if (code != REFUSED || !put_aside(r))
 		not_told(r);
+	count(r);
 }
 
 /* see mes.h */
@@ -155,23 +196,29 @@ mm_results_busy(const struct mm_results *r)
 
 /* ---- opening ---- */
 
+static bool
+number_of(const char *name, uint64_t *n)
+{
+	int end = 0;
+
+	return sscanf(name, "%20" SCNu64 ".json%n", n, &end) == 1 && end > 0 &&
+	       end == (int)strlen(name);
+}
+
 /* The numbers that are there, from an earlier start. */
 static enum mm_err
 look(struct mm_results *r, struct mm_why *why)
 {
 	const struct dirent *e;
 	DIR *d = opendir(r->dir);
+	uint64_t n = 0;
 
 	if (d == NULL)
 		return MM_FAIL(
 		    why, MM_ESYS, "%.100s: %s", r->dir, strerror(errno));
 	r->first = UINT64_MAX;
 	while ((e = readdir(d)) != NULL) {
-		uint64_t n = 0;
-		int end = 0;
-
-		if (sscanf(e->d_name, "%20" SCNu64 ".json%n", &n, &end) != 1 ||
-		    end != (int)strlen(e->d_name) || end == 0)
+		if (!number_of(e->d_name, &n))
 			continue;
 		r->first = n < r->first ? n : r->first;
 		r->next = n + 1 > r->next ? n + 1 : r->next;
@@ -180,6 +227,30 @@ look(struct mm_results *r, struct mm_why *why)
 	if (r->first == UINT64_MAX)
 		r->first = r->next;
 	return MM_OK;
+}
+
+/* Those too; a number is not given to another one. */
+static void
+look_aside(struct mm_results *r)
+{
+	char dir[PATH_MAX + 64];
+	const struct dirent *e;
+	uint64_t n = 0;
+	bool none = r->first == r->next;
+	DIR *d = mm_path_join(dir, sizeof(dir), r->dir, refused, NULL) == MM_OK
+		     ? opendir(dir)
+		     : NULL;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (!number_of(e->d_name, &n))
+			continue;
+		r->sum->refused++;
+		r->next = n + 1 > r->next ? n + 1 : r->next;
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	if (none)
+		r->first = r->next;
 }
 
 /* see mes.h */
@@ -200,6 +271,10 @@ mm_results_open(struct mm_shift *s, struct mm_results **out, struct mm_why *why)
 	    mm_path_join(r->dir, sizeof(r->dir), r->conf->state, "mes", why));
 	MM_TRY(mm_dir_make(r->dir, 0750, why));
 	MM_TRY(look(r, why));
+	r->sum = &s->results;
+	*r->sum = (struct mm_results_sum){ .tells = true };
+	look_aside(r);
+	count(r);
 	mm_shift_listen(s, hear, r);
 	*out = MM_MOVE(r);
 	return MM_OK;

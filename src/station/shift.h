@@ -67,8 +67,15 @@ struct mm_shift;
 typedef void mm_shift_ear_fn(
     void *ctx, const struct mm_shift *s, const struct mm_said *what);
 
+struct mm_results_sum { /* mes.h's, for who looks */
+	bool tells;       /* somebody is told */
+	bool failing;     /* the oldest was not taken when it was last told */
+	uint64_t waiting, refused;
+};
+
 struct mm_shift {
 	struct mm_line line;
+	struct mm_results_sum results;
 	bool there[MM_FIXTURES_MOST]; /* plugged in, as last looked */
 	bool gone[MM_FIXTURES_MOST];  /* its last unit's board was taken out */
 	struct mm_shift_failure failure[MM_SHIFT_FAILURES];

@@ -178,6 +178,20 @@ put_sync(struct mm_json *j, const struct mm_shift *s)
 	mm_json_close(j, '}');
 }
 
+static void
+put_results(struct mm_json *j, const struct mm_shift *s)
+{
+	if (!s->results.tells) {
+		mm_json_null(j, "results");
+		return;
+	}
+	mm_json_open_key(j, "results", '{');
+	mm_json_int(j, "waiting", (int64_t)s->results.waiting);
+	mm_json_int(j, "refused", (int64_t)s->results.refused);
+	mm_json_bool(j, "failing", s->results.failing);
+	mm_json_close(j, '}');
+}
+
 /* see shift.h */
 void
 mm_shift_json(const struct mm_shift *s, struct mm_buf *out)
@@ -198,6 +212,7 @@ mm_shift_json(const struct mm_shift *s, struct mm_buf *out)
 	put_failures(&j, s);
 	put_centre(&j, s);
 	put_sync(&j, s);
+	put_results(&j, s);
 	put_stopped(&j, s);
 	put_next(&j, s);
 	mm_json_close(&j, '}');

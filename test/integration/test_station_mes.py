@@ -42,6 +42,8 @@ folder = pathlib.Path("%s")
 text = sys.stdin.read()
 with open(folder / "told", "a") as f:
     f.write(text)
+if (folder / "never").exists() and "-no" in text:
+    sys.exit(65)
 sys.exit((folder / "broken").exists())
 """
 
@@ -167,3 +169,36 @@ def test_results_are_told_in_order_after_restarts_too(station, tmp_path):
         until(lambda: not list((station.dir / "state/mes").iterdir()))
     assert sorted((a["device"], a["exit"]) for a in lines(told)) == \
         [("ME-5", 0), ("ME-6-no", 3)]
+
+
+def test_what_is_never_taken_holds_no_other_up(station, tmp_path):
+    station.conf.write_text(f'mes_result = {{"{tmp_path}/result"}}\n'
+                            'screen = "127.0.0.1:0"\n' +
+                            station.conf.read_text())
+    told, folder = tmp_path / "told", station.dir / "state/mes"
+    (tmp_path / "never").touch()
+    (tmp_path / "broken").touch()
+
+    def results(line):
+        return line.call("GET", "/api/v1/status").json["results"]
+
+    with Running(station) as line:
+        assert results(line) == {"waiting": 0, "refused": 0, "failing": False}
+        for n, serial in ((1, "ME-8-no"), (2, "ME-9")):
+            line.call("POST", "/api/v1/units?wait=60",
+                      {"serial": serial, "fixture": f"f{n}"})
+        until(lambda: results(line) == {"waiting": 1, "refused": 1,
+                                        "failing": True})
+        (tmp_path / "broken").unlink()
+        until(lambda: results(line)["waiting"] == 0)
+        assert results(line) == {"waiting": 0, "refused": 1,
+                                 "failing": False}
+    (aside,) = (folder / "refused").iterdir()
+    assert json.loads(aside.read_text())["device"] == "ME-8-no"
+    assert lines(told)[-1]["device"] == "ME-9"
+    with Running(station) as line:  # and no number is given again
+        assert results(line)["refused"] == 1
+        line.call("POST", "/api/v1/units?wait=60",
+                  {"serial": "ME-8-no", "fixture": "f1"})
+        until(lambda: results(line)["refused"] == 2)
+    assert len(list((folder / "refused").iterdir())) == 2
