@@ -178,6 +178,7 @@ units_done(struct mm_sync *s)
 		mm_buf_done(&s->unit[i].made);
 	}
 	units_free(&s->unit);
+	free(s->news);
 	mm_sync_batches_done(s);
 	mm_key_templates_free(&s->templates);
 }
@@ -247,21 +248,23 @@ judge_all(struct mm_sync *s, struct mm_why *why)
 	return MM_OK;
 }
 
-static void
-count_units(struct mm_sync *s)
+static enum mm_err
+count_units(struct mm_sync *s, struct mm_why *why)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const struct mm_sync_unit *u = &s->unit[i];
 
-		if (u->fault[0] != '\0')
+		if (u->fault[0] != '\0') {
 			mm_sync_put_aside(s, u->index,
 			    mm_sync_field(u, MM_F_DEVICE),
 			    mm_sync_field(u, MM_F_SERIAL), u->fault);
-		else if (u->known)
+			MM_TRY(mm_sync_unit_aside(s, u, why));
+		} else if (u->known)
 			s->out->unchanged++;
 		else
 			s->out->issued++;
 	}
+	return MM_OK;
 }
 
 /* ---- a piece ---- */
@@ -275,10 +278,13 @@ take(struct mm_sync *s, const struct mm_synced *have,
 	MM_TRY(judge_all(s, why));
 	if (!dry_run)
 		MM_TRY(mm_sync_store(s, why));
-	count_units(s);
+	MM_TRY(count_units(s, why));
 	MM_TRY(mm_sync_proofs(s, dry_run, why));
 	MM_TRY(mm_sync_ends(s, dry_run, why));
-	return dry_run ? MM_OK : mm_sync_end(s, have, heads, why);
+	if (dry_run)
+		return MM_OK;
+	MM_TRY(mm_sync_units(s, why));
+	return mm_sync_end(s, have, heads, why);
 }
 
 /* see sync.h */

@@ -220,6 +220,7 @@ is_of_the_batch(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 				 k->share->scrap)))
 		return fault(u, "a serial number of another station's share");
 	strcpy(u->row.product, o->product);
+	u->of_the_share = true;
 	return MM_OK;
 }
 
@@ -469,7 +470,7 @@ enum mm_err
 mm_sync_judge(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 {
 	u->fault[0] = '\0';
-	u->known = false;
+	u->known = u->of_the_share = false;
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		MM_TRY(checks[i](s, u, why));
 		if (u->fault[0] != '\0' || u->known)

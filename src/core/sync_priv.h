@@ -25,10 +25,16 @@ struct mm_sync_unit { /* an issuance */
 	struct mm_sync_batch *batch;
 	char fault[161]; /* "": it fits */
 	bool known;      /* it is stored already */
+	bool of_the_share; /* its serial number is the station's to make */
 	bool new_device, stored;
 	struct mm_op device, op;
 	struct mm_op_share share;
 	struct mm_buf papers[2], made;
+};
+
+struct mm_sync_news { /* of a unit, for its batch's report */
+	char batch[MM_NAME_MAX + 1];
+	struct mm_made made;
 };
 
 struct mm_sync {
@@ -41,6 +47,8 @@ struct mm_sync {
 	size_t nbatches;
 	struct mm_sync_unit *unit;
 	size_t n;
+	struct mm_sync_news *news; /* owned; at most one a line */
+	size_t nnews;
 	struct mm_sync_result *out;
 };
 
@@ -66,6 +74,15 @@ MM_MUST enum mm_err mm_sync_proofs(
 /* sync_line.c: line CAs whose key the station has destroyed. */
 MM_MUST enum mm_err mm_sync_ends(
     struct mm_sync *s, bool dry_run, struct mm_why *why);
+
+/* sync_units.c: what is noted goes to the store with mm_sync_units.  A unit
+ * that was put aside counts where nothing else is known of its serial number;
+ * one that has proved its certificate has passed, if it was made here. */
+MM_MUST enum mm_err mm_sync_unit_aside(
+    struct mm_sync *s, const struct mm_sync_unit *u, struct mm_why *why);
+MM_MUST enum mm_err mm_sync_unit_proved(struct mm_sync *s, const char *batch,
+    const struct mm_cert_row *row, int64_t at, struct mm_why *why);
+MM_MUST enum mm_err mm_sync_units(struct mm_sync *s, struct mm_why *why);
 
 /* sync_store.c */
 /* Devices and certificates of all units that fit; what is refused has a fault

@@ -138,7 +138,9 @@ count_proof(struct mm_sync *s, const struct proof *p, struct mm_why *why)
 		return MM_FAIL(why, rc, "%s", p->op.why.text);
 	s->out->confirmed += rc == MM_OK && !p->op.u.confirm.already;
 	s->out->unchanged += rc == MM_OK && p->op.u.confirm.already;
-	return MM_OK;
+	return rc != MM_OK ? MM_OK
+			   : mm_sync_unit_proved(s, text(p, MM_F_BATCH),
+				 &p->row, p->e.at_ms, why);
 }
 
 static enum mm_err

@@ -182,13 +182,14 @@ put_serials(struct mm_json *j, const struct report *p)
 static void
 put_problems(struct mm_json *j, const struct report *p)
 {
-	char text[96];
+	char text[192];
 
 	mm_json_open_key(j, "problems", '[');
 	if (p->all.n[MM_UNIT_QUARANTINED] > 0) {
 		snprintf(text, sizeof(text),
 		    "%lld quarantined: a serial "
-		    "number came from two stations, or with two keys",
+		    "number came from two stations, or with two keys, or "
+		    "what a station made offline does not fit",
 		    (long long)p->all.n[MM_UNIT_QUARANTINED]);
 		mm_json_str(j, NULL, text);
 	}

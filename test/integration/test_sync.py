@@ -136,6 +136,8 @@ def test_what_was_made_offline_is_there(centre, tmp_path, closing):
     assert (facts["batch"], facts["station"]) == ("sya", x.name)
     report = w.rest("GET", "/batches/sya/report").json
     assert (report["issued"], report["first_serial"]) == (3, "SYA-01")
+    assert (report["passed"], report["quarantined"],
+            report["yield_percent"]) == (3, 0, 100), report
     # entered: each certificate, and how far the station's ledger was taken
     assert {e["device"] for e in centre.entries("certificate.synced")
             if e["station"] == x.name} == {"SYA-01", "SYA-02", "SYA-03"}
@@ -474,6 +476,13 @@ def test_after_its_batch_was_closed(centre, tmp_path, closing):
     assert reasons(out) == {
         ("SYEND-03", "made after batch syend was closed")}, words
     assert centre.w.rest("GET", "/devices/SYEND-03").status == 404
+    report = centre.w.rest("GET", "/batches/syend/report").json
+    for sums in (report, report["stations"][0]):
+        assert (sums["issued"], sums["passed"], sums["quarantined"],
+                sums["yield_percent"]) == (1, 1, 1, 50), report
+    assert report["problems"] == [
+        "1 quarantined: a serial number came from two stations, or with two "
+        "keys, or what a station made offline does not fit"]
     agree(centre.w)
 
 
