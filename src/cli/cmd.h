@@ -59,6 +59,7 @@ struct mm_cli {
 	struct mm_client *client; /* made at first use */
 	int status; /* the exit status of a command that has not failed */
 	bool unverified; /* failed, since what was checked does not hold */
+	const char *code; /* of its failure; NULL: its error's */
 	const char *beside; /* a configuration that may have a context */
 	char hint[256];
 	char request_id[33];      /* of the last answer that was a problem */

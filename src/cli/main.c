@@ -168,7 +168,8 @@ complain(struct mm_cli *cli, enum mm_err rc, const struct mm_why *why)
 		if (hints[i].code == rc && cli->client != NULL &&
 		    hints[i].answered == (cli->request_id[0] != '\0'))
 			mm_cli_hint(cli, "%s", hints[i].hint);
-	return fail(cli, mm_err_slug(rc), mm_err_exit(rc), text);
+	return fail(cli, cli->code != NULL ? cli->code : mm_err_slug(rc),
+	    mm_err_exit(rc), text);
 }
 
 /* Wrong words, before there is a command. */

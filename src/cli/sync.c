@@ -198,6 +198,23 @@ print_words(const struct sync *s, const char *station)
 		    (long long)s->unchanged);
 }
 
+/* The command was allowed: units of the station were not. */
+static enum mm_err
+tell_aside(const struct sync *s, const char *station, struct mm_why *why)
+{
+	if (s->dry_run)
+		mm_cli_hint(s->cli, "each is named above; nothing was written");
+	else
+		mm_cli_hint(s->cli,
+		    "all else was taken; \"mintmark station quarantine %s\" "
+		    "lists what was put aside, and why",
+		    station);
+	s->cli->code = "quarantined";
+	return MM_FAIL(why, MM_EPOLICY,
+	    s->dry_run ? "%zu would be quarantined" : "%zu quarantined",
+	    json_array_size(s->quarantined));
+}
+
 static enum mm_err
 say(const struct sync *s, const char *station, struct mm_why *why)
 {
@@ -215,7 +232,7 @@ say(const struct sync *s, const char *station, struct mm_why *why)
 	} else {
 		print_words(s, station);
 	}
-	return n == 0 ? MM_OK : MM_FAIL(why, MM_EPOLICY, "%zu quarantined", n);
+	return n == 0 ? MM_OK : tell_aside(s, station, why);
 }
 
 static enum mm_err

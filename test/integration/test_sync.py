@@ -476,6 +476,10 @@ def test_after_its_batch_was_closed(centre, tmp_path, closing):
     assert reasons(out) == {
         ("SYEND-03", "made after batch syend was closed")}, words
     assert centre.w.rest("GET", "/devices/SYEND-03").status == 404
+    error = json.loads(words.splitlines()[-1])["error"]
+    assert (error["code"], error["exit"], error["reason"]) == (
+        "quarantined", 3, "1 quarantined"), error
+    assert f"mintmark station quarantine {x.name}" in error["hint"], error
     report = centre.w.rest("GET", "/batches/syend/report").json
     for sums in (report, report["stations"][0]):
         assert (sums["issued"], sums["passed"], sums["quarantined"],
