@@ -1,19 +1,25 @@
 #include "station/api_keys.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <openssl/rand.h>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/own.h"
 #include "base/secret.h"
+#include "base/time.h"
 #include "pki/key.h"
 #include "station/run.h"
 
-enum { FILE_MAX = 8192, RANDOM_N = 32 };
+enum { FILE_MAX = 8192, RANDOM_N = 32, LOCK_MS = 10000 };
 
 static const char prefix[] = "mmk_";
 
@@ -57,10 +63,11 @@ read_all(struct mm_api_keys *k, struct mm_why *why)
 	return rc;
 }
 
-/* One that cannot be read lets nobody in. */
+/* One that cannot be read lets nobody in, and says so once. */
 static void
 look(struct mm_api_keys *k)
 {
+	struct mm_why why = { 0 };
 	struct stat st;
 
 	if (stat(k->path, &st) != 0) {
@@ -68,13 +75,13 @@ look(struct mm_api_keys *k)
 		k->inode = 0;
 		return;
 	}
-	if (st.st_ino == k->inode && st.st_mtim.tv_sec == k->read_at.tv_sec &&
-	    st.st_mtim.tv_nsec == k->read_at.tv_nsec)
+	if (st.st_ino == k->inode && st.st_ctim.tv_sec == k->read_at.tv_sec &&
+	    st.st_ctim.tv_nsec == k->read_at.tv_nsec)
 		return;
 	k->inode = st.st_ino;
-	k->read_at = st.st_mtim;
-	if (read_all(k, NULL) != MM_OK)
-		k->n = 0;
+	k->read_at = st.st_ctim;
+	if (read_all(k, &why) != MM_OK)
+		MM_LOG(MM_LOG_ERROR, "api-keys-unread", MM_S("why", why.text));
 }
 
 /* see api_keys.h */
@@ -109,10 +116,31 @@ mm_api_keys_find(struct mm_api_keys *k, struct mm_bytes key)
 	return whose;
 }
 
+/* Whoever has the folder runs the station: what root writes is his. */
+static enum mm_err
+owner(const struct mm_api_keys *k, struct mm_file_own *own, struct mm_why *why)
+{
+	char folder[sizeof(k->path)];
+	struct stat st;
+
+	*own = (struct mm_file_own){ 0600, (uid_t)-1, (gid_t)-1 };
+	if (geteuid() != 0)
+		return MM_OK;
+	memcpy(folder, k->path, sizeof(folder));
+	*strrchr(folder, '/') = '\0';
+	if (stat(folder, &st) != 0)
+		return MM_FAIL(
+		    why, MM_ESYS, "%.100s: %s", folder, strerror(errno));
+	own->uid = st.st_uid;
+	own->gid = st.st_gid;
+	return MM_OK;
+}
+
 static enum mm_err
 write_all(const struct mm_api_keys *k, struct mm_why *why)
 {
 	struct mm_buf text = MM_BUF_INIT(FILE_MAX);
+	struct mm_file_own own;
 	enum mm_err rc;
 
 	for (size_t i = 0; i < k->n; i++) {
@@ -123,7 +151,9 @@ write_all(const struct mm_api_keys *k, struct mm_why *why)
 	}
 	rc = mm_buf_ok(&text, why);
 	if (rc == MM_OK)
-		rc = mm_file_replace(k->path, mm_buf_view(&text), 0600, why);
+		rc = owner(k, &own, why);
+	if (rc == MM_OK)
+		rc = mm_file_replace_as(k->path, mm_buf_view(&text), &own, why);
 	mm_buf_done(&text);
 	return rc;
 }
@@ -207,20 +237,52 @@ say(const char *name, const char *text, bool json)
 	mm_run_put(&out);
 }
 
+/* Read, changed and written by one at a time. */
+static enum mm_err
+lock(const char *state, int *fd, struct mm_why *why)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	int64_t until_ms = mm_mono_ms() + LOCK_MS;
+
+	*fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0)
+		return MM_FAIL(
+		    why, MM_ESYS, "%.100s: %s", state, strerror(errno));
+	while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK || mm_mono_ms() >= until_ms)
+			return MM_FAIL(why, MM_ECONFLICT,
+			    "%.100s: another api-key is at work", state);
+		(void)nanosleep(&pause, NULL);
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+change(const struct mm_station_conf *conf, const struct mm_station_args *a,
+    char text[MM_API_KEY_TEXT], struct mm_why *why)
+{
+	struct mm_api_keys k;
+
+	MM_TRY(mm_api_keys_open(&k, conf, why));
+	return a->remove ? mm_api_keys_remove(&k, a->name, why)
+			 : mm_api_keys_make(&k, a->name, text, why);
+}
+
 /* see run.h */
 int
 mm_run_api_key(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why)
 {
-	char text[MM_API_KEY_TEXT];
-	struct mm_api_keys k;
+	char text[MM_API_KEY_TEXT] = "";
+	int fd = -1;
 
 	*err = mm_dir_make(conf->state, 0750, why);
 	if (*err == MM_OK)
-		*err = mm_api_keys_open(&k, conf, why);
+		*err = lock(conf->state, &fd, why);
 	if (*err == MM_OK)
-		*err = a->remove ? mm_api_keys_remove(&k, a->name, why)
-				 : mm_api_keys_make(&k, a->name, text, why);
+		*err = change(conf, a, text, why);
+	if (fd >= 0)
+		(void)close(fd);
 	if (*err == MM_OK)
 		say(a->name, a->remove ? NULL : text, a->json);
 	mm_wipe(text, sizeof(text));

@@ -17,7 +17,7 @@
 
 struct mm_api_keys {
 	char path[PATH_MAX + 16];
-	struct timespec read_at; /* the file's time, then */
+	struct timespec read_at; /* its last change, then */
 	ino_t inode;
 	size_t n;
 	struct {

@@ -239,6 +239,55 @@ def test_the_network_wants_a_key(station, line, key):
     assert p.returncode == 4, p
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="for root alone")
+def test_a_key_that_root_makes_is_the_stations(station, line, key):
+    file, folder = station.dir / "state/api-keys", station.dir / "state"
+    was = folder.stat()
+    os.chown(folder, 65534, 65533)
+    try:
+        one = make_key(station, "by-root")
+        st = file.stat()
+        assert (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) == (
+            65534, 65533, 0o600)
+    finally:
+        os.chown(folder, was.st_uid, was.st_gid)
+    assert line.call("GET", "/api/v1/status", key=one).status == 200
+    run(*station.argv("api-key", "--name", "by-root", "--remove"))
+    assert file.stat().st_uid == was.st_uid
+
+
+def test_keys_that_are_made_at_once(station, line, key):
+    for more in ((), ("--remove",)):
+        made = [station.begin("api-key", "--name", f"k{i}", *more)
+                for i in range(12)]
+        said = [p.communicate(timeout=60) for p in made]
+        assert [p.returncode for p in made] == [0] * 12, said
+        names = [x.split()[0] for x in (station.dir / "state/api-keys")
+                 .read_text().splitlines()]
+        assert sum(f"k{i}" in names for i in range(12)) == 12 * (not more)
+    assert line.call("GET", "/api/v1/status", key=key).status == 200
+
+
+def test_keys_that_cannot_be_read_are_told_once(station, line, key):
+    file = station.dir / "state/api-keys"
+    text = file.read_text()
+
+    def put(text):  # another file: two writes may have the same time
+        (station.dir / "keys").write_text(text)
+        (station.dir / "keys").replace(file)
+
+    try:
+        put("no keys\n")
+        for _ in range(3):
+            a = line.call("GET", "/api/v1/status", key=key)
+            assert a.status == 401, a
+    finally:
+        put(text)
+        file.chmod(0o600)
+    assert line.call("GET", "/api/v1/status", key=key).status == 200
+    assert line.log.read_text().count("event=api-keys-unread") == 1
+
+
 def test_clients_that_are_slow_or_many_hold_nothing_up(line, key):
     """Half a head, half a body, feeds that nobody reads: up to the door's
     ceiling and above it, and a unit goes through the other door."""
