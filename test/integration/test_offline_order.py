@@ -127,8 +127,13 @@ class Line:
         return out if check else p
 
     def entries(self, kind):
-        items = self.w.rest("GET", f"/ledger/entries?limit=1000&type={kind}")
-        return [i.get("entry", i) for i in items.json["items"]]
+        entries, after = [], ""
+        while after is not None:  # a page that took too long ends early
+            a = self.w.rest("GET", f"/ledger/entries?limit=1000&type={kind}"
+                            f"{after}").json
+            entries += [i.get("entry", i) for i in a["items"]]
+            after = f"&after={a['next']}" if "next" in a else None
+        return entries
 
 
 @pytest.fixture(scope="module")
