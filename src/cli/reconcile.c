@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "cli/clocks.h"
 #include "cli/commands.h"
+#include "cli/copies.h"
 #include "cli/crls.h"
 #include "cli/entries.h"
 #include "cli/facts.h"
@@ -313,6 +314,7 @@ read_store(struct reconcile *r, struct mm_store_reader *db,
 	    &own);
 	MM_TRY(mm_differ_unread(r->differences, "orders", rc, &own, why));
 	MM_TRY(mm_quotas_compare(r->quotas, why));
+	MM_TRY(mm_copies_compare(db, r->differences, why));
 	return mm_facts_compare(r->facts, why);
 }
 

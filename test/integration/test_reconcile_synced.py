@@ -54,8 +54,11 @@ CLAIM = f"kind = {NOTED} AND id LIKE 'line:%'"
      {"not in the database", "not in the ledger"}),
     (document(QUARANTINE, '"entry":1', '"entry":7'),
      {"not in the database", "not in the ledger"}),
+    (f"DELETE FROM doc WHERE kind = {COPY}", {"not whole in the database"}),
+    (document(COPY, "certificate.issued", "certificate.1ssued"),
+     {"does not make the tree that was entered"}),
 ], ids=["counts", "given back", "units", "claim", "claimed by another",
-        "claimed alone", "put aside", "device", "reason", "number"])
+        "claimed alone", "put aside", "device", "reason", "number", "copy", "another copy"])
 def test_what_was_changed_is_named(made, change, says):
     with changed(made, change):
         rc, differences, p = reconcile(made)
