@@ -253,6 +253,7 @@ put_body(const struct mm_sync *s, const struct mm_quarantined *q,
 	mm_json_str(&j, "device", q->device);
 	mm_json_str(&j, "serial", q->serial);
 	mm_json_int(&j, "entry", (int64_t)q->entry);
+	mm_json_str(&j, "ledger", s->station->ledger);
 	mm_json_str(&j, "reason", q->reason);
 	mm_json_time(&j, "at", mm_now_ms());
 	if (l->der.n > 0 && l->der.n <= MM_CERT_MAX)
@@ -260,23 +261,40 @@ put_body(const struct mm_sync *s, const struct mm_quarantined *q,
 	mm_json_close(&j, '}');
 }
 
-/* The first of a serial is found by it; others by their entry, too. */
+/* Whether what is there is of the same entry of the same ledger: a piece that
+ * was cut off comes again, and others may bring it at the same time. */
 static enum mm_err
-name_aside(struct mm_sync *s, const struct mm_quarantined *q, size_t nth,
-    char id[MM_DOC_ID_MAX + 1], struct mm_why *why)
+is_there(struct mm_sync *s, const char *id, uint64_t entry, bool *same,
+    struct mm_why *why)
 {
-	char tail[24 + sizeof(q->serial)];
-	bool taken = q->serial[0] == '\0';
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	MM_OWN(mm_json_free) json_t *have = NULL;
+	const char *ledger;
+	uint64_t version;
 
-	aside_id(s, q->serial, id);
-	for (size_t i = 0; i < nth; i++)
-		taken |= strcmp(s->out->put[i].serial, q->serial) == 0;
-	if (!taken)
-		MM_TRY(has_doc(s, id, &taken, why));
-	snprintf(tail, sizeof(tail), "%s.%" PRIu64, q->serial, q->entry);
-	if (taken)
-		aside_id(s, tail, id);
+	MM_TRY(mm_get_doc(
+	    s->d->r, MM_DOC_QUARANTINE, id, &version, &body, why));
+	have = json_loadb((const char *)body.p, body.n, 0, NULL);
+	ledger = json_string_value(json_object_get(have, "ledger"));
+	*same = ledger != NULL && strcmp(ledger, s->station->ledger) == 0 &&
+		json_integer_value(json_object_get(have, "entry")) ==
+		    (json_int_t)entry;
 	return MM_OK;
+}
+
+/* The first of a serial is found by it; others by ledger and entry, too. */
+static void
+name_aside(const struct mm_sync *s, const struct mm_quarantined *q, bool first,
+    char id[MM_DOC_ID_MAX + 1])
+{
+	char tail[40 + sizeof(q->serial)], key[9];
+	uint8_t hash[32];
+
+	mm_sha256(mm_bytes_of(s->station->ledger), hash);
+	mm_hex_text(hash, 4, key);
+	snprintf(tail, sizeof(tail), "%s.%s.%" PRIu64, q->serial, key,
+	    q->entry);
+	aside_id(s, first ? q->serial : tail, id);
 }
 
 static enum mm_err
@@ -284,8 +302,8 @@ write_aside(struct mm_sync *s, size_t nth, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(ASIDE_MAX);
 	const struct mm_quarantined *q = &s->out->put[nth];
-	struct mm_op_doc doc = { .kind = MM_DOC_QUARANTINE,
-		.expect = MM_DOC_ANY };
+	bool first = q->serial[0] != '\0', same = false;
+	struct mm_op_doc doc = { .kind = MM_DOC_QUARANTINE };
 	char number[24];
 	const struct mm_entry e = { .type = MM_E_UNIT_QUARANTINED,
 		.field = { [MM_F_ACTOR] = s->by->id,
@@ -294,13 +312,21 @@ write_aside(struct mm_sync *s, size_t nth, struct mm_why *why)
 		    [MM_F_SERIAL] = q->serial[0] != '\0' ? q->serial : NULL,
 		    [MM_F_REASON] = q->reason,
 		    [MM_F_NUMBER] = number } };
+	enum mm_err rc;
 
 	number_text(q->entry, number);
 	put_body(s, q, &body);
 	MM_TRY(mm_buf_ok(&body, why));
-	MM_TRY(name_aside(s, q, nth, doc.id, why));
-	doc.body = mm_buf_view(&body);
-	return mm_desk_doc_put(s->d, &doc, &e, 1, why);
+	for (;; first = false) {
+		name_aside(s, q, first, doc.id);
+		doc.body = mm_buf_view(&body);
+		rc = mm_desk_doc_put(s->d, &doc, &e, 1, why);
+		if (rc != MM_ECONFLICT)
+			return rc;
+		MM_TRY(is_there(s, doc.id, q->entry, &same, why));
+		if (same || !first)
+			return MM_OK;
+	}
 }
 
 /* ---- the copy ---- */

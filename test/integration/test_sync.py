@@ -320,6 +320,32 @@ def test_what_does_not_fit_is_put_aside(honest, tmp_path, what):
     assert code == 0 and out["entries"] == 0, words
 
 
+def test_what_does_not_fit_is_put_aside_once_whoever_brings_it(
+        honest, tmp_path):
+    """Three at once, and again: one document, one entry for each."""
+    w, f = honest.w, forger(honest, "race")
+    for _ in range(12):
+        f.unit("SYH-03", product="valve")
+        f.lines.append({"entry": '{"v":2}'})
+    path = f.write(tmp_path / "x")
+    before = w.rest("GET", f"/stations/{honest.name}/sync").json
+
+    def entered():
+        return len(honest.centre.entries("unit.quarantined"))
+
+    had = entered()
+    running = [subprocess.Popen(
+        [MINT, "--context", w.context, "--json", "station", "sync",
+         honest.name, path], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL) for _ in range(3)]
+    codes = [p.wait(120) for p in running]
+    assert set(codes) <= {0, 3, 5} and 3 in codes, codes
+    honest.sync(path)
+    after = w.rest("GET", f"/stations/{honest.name}/sync").json
+    assert after["quarantined"] == before["quarantined"] + 24
+    assert entered() == had + 24
+
+
 def test_one_bad_unit_leaves_its_neighbours(honest, tmp_path):
     f = forger(honest, "neighbours")
     f.unit("SYH-98")
