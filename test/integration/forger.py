@@ -19,7 +19,10 @@ UTC = datetime.timezone.utc
 
 
 def stamp(at):
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + ".000Z"
+    """To the millisecond: a batch may have begun in this very second."""
+    ms = int(at * 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(
+        ms // 1000)) + f".{ms % 1000:03}Z"
 
 
 def sha(data):
