@@ -2,21 +2,18 @@
 
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "base/text.h"
 #include "base/time.h"
 
 static enum mm_err
 add(struct mm_clock_list *l, const struct mm_clock *c, struct mm_why *why)
 {
-	if (l->n == l->cap) {
-		size_t cap = l->cap != 0 ? 2 * l->cap : 16;
-		struct mm_clock *p = reallocarray(l->at, cap, sizeof(*p));
+	struct mm_clock *p = mm_grown(l->at, l->n, &l->cap, sizeof(*p));
 
-		if (p == NULL)
-			return MM_FAIL(why, MM_ENOMEM, "out of memory");
-		l->at = p;
-		l->cap = cap;
-	}
+	if (p == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	l->at = p;
 	l->at[l->n++] = *c;
 	return MM_OK;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/grow.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -18,15 +19,11 @@
 static enum mm_err
 add(struct mm_crls *s, const struct mm_crl_seen *seen, struct mm_why *why)
 {
-	if (s->n == s->cap) {
-		size_t cap = s->cap != 0 ? 2 * s->cap : 64;
-		struct mm_crl_seen *p = reallocarray(s->at, cap, sizeof(*p));
+	struct mm_crl_seen *p = mm_grown(s->at, s->n, &s->cap, sizeof(*p));
 
-		if (p == NULL)
-			return MM_FAIL(why, MM_ENOMEM, "out of memory");
-		s->at = p;
-		s->cap = cap;
-	}
+	if (p == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	s->at = p;
 	s->at[s->n++] = *seen;
 	return MM_OK;
 }

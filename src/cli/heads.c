@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -39,15 +40,11 @@ MM_FREE_FN(walk_free, struct walk, free)
 static enum mm_err
 add(struct mm_heads *s, const struct mm_head *head, struct mm_why *why)
 {
-	if (s->n == s->cap) {
-		size_t cap = s->cap ? 2 * s->cap : 256;
-		struct mm_head *h = reallocarray(s->h, cap, sizeof(*h));
+	struct mm_head *h = mm_grown(s->h, s->n, &s->cap, sizeof(*h));
 
-		if (h == NULL)
-			return MM_FAIL(why, MM_ENOMEM, "out of memory");
-		s->h = h;
-		s->cap = cap;
-	}
+	if (h == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	s->h = h;
 	s->h[s->n++] = *head;
 	return MM_OK;
 }

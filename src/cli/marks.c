@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "base/text.h"
 #include "cli/cmd.h"
 #include "pki/key.h"
@@ -67,15 +68,11 @@ mm_mark_who(struct mm_mark *m, const char *device, const char *issuer,
 enum mm_err
 mm_marks_add(struct mm_marks *s, const struct mm_mark *mark, struct mm_why *why)
 {
-	if (s->n == s->cap) {
-		size_t cap = s->cap ? 2 * s->cap : 1024;
-		struct mm_mark *m = reallocarray(s->m, cap, sizeof(*m));
+	struct mm_mark *m = mm_grown(s->m, s->n, &s->cap, sizeof(*m));
 
-		if (m == NULL)
-			return MM_FAIL(why, MM_ENOMEM, "out of memory");
-		s->m = m;
-		s->cap = cap;
-	}
+	if (m == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	s->m = m;
 	s->m[s->n++] = *mark;
 	return MM_OK;
 }

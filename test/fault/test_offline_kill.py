@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from offline import Centre, Offline
+from offline import Offline, stopped_centre
 from test_station_kill import die_at, faulty
-from world import World, run
+from world import run
 
 NUMBERS = itertools.count(1)
 ROWS = 15
@@ -19,14 +19,8 @@ SIGNER = ["count:1", "counted:1", "journal:1", "journalled:1", "answer:1",
 
 @pytest.fixture(scope="module")
 def centre():
-    world = World()
-    try:
-        world.start().product()
-        c = Centre(world)
-        world.stop()
+    with stopped_centre() as c:
         yield c
-    finally:
-        world.close()
 
 
 @pytest.fixture

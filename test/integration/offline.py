@@ -1,6 +1,7 @@
 """A station that works offline: its own signer, a work order that the
 centre's signer signed, no network."""
 import hashlib
+import contextlib
 import json
 import pathlib
 import socket
@@ -8,7 +9,7 @@ import subprocess
 import sys
 
 from station import Station
-from world import ROOT, SIGNER, run
+from world import ROOT, SIGNER, World, run
 
 sys.path.append(str(ROOT / "test/unit/signer"))
 import harness  # noqa: E402
@@ -75,6 +76,16 @@ class Centre:
             "centre": self.name, "station": station.name, **changed})
         return orders.work_file(self.sign(orders.text(fields)),
                                 self.profiles, papers)
+
+
+@contextlib.contextmanager
+def stopped_centre():
+    """Who needs it running starts it."""
+    with World() as world:
+        world.start().product()
+        c = Centre(world)
+        world.stop()
+        yield c
 
 
 class Offline(Station):

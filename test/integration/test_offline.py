@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from offline import Centre, Offline, orders
+from offline import Centre, Offline, orders, stopped_centre
 from world import MINT, World, run
 
 NUMBERS = itertools.count(1)
@@ -15,15 +15,8 @@ NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def centre():
-    """Stopped: who needs it running starts it."""
-    world = World()
-    try:
-        world.start().product()
-        c = Centre(world)
-        world.stop()
+    with stopped_centre() as c:
         yield c
-    finally:
-        world.close()
 
 
 @pytest.fixture

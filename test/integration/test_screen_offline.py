@@ -3,7 +3,7 @@ import itertools
 
 import pytest
 
-from offline import Centre, Offline
+from offline import Offline, stopped_centre
 from screen import Browser, Running
 from test_offline_order import Line
 from test_sync import Synced
@@ -14,14 +14,8 @@ NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def centre():
-    world = World()
-    try:
-        world.start().product()
-        c = Centre(world)
-        world.stop()
+    with stopped_centre() as c:
         yield c
-    finally:
-        world.close()
 
 
 @pytest.fixture
