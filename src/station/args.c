@@ -5,10 +5,10 @@
 
 enum { ENROL = 1, PROVISION = 2, RUN = 4, STATUS = 8, RELEASE = 16,
 	SCRAP = 32, IMPORT = 64, EXPORT = 128, API_KEY = 256,
-	SYNC = 512,
+	SYNC = 512, LABEL = 1024,
 	PEOPLE = RELEASE | SCRAP,
 	ANY = ENROL | PROVISION | RUN | STATUS | PEOPLE | IMPORT | EXPORT |
-	    API_KEY | SYNC };
+	    API_KEY | SYNC | LABEL };
 
 /* see args.h; in the order of the bits above */
 const struct mm_station_command mm_station_commands[] = {
@@ -29,6 +29,8 @@ const struct mm_station_command mm_station_commands[] = {
 	    "remove it; it is shown once" },
 	{ "sync", "bring what was made offline to the centre, over the network, and "
 	    "take the newest order; export and import do the same by file" },
+	{ "label", "print the label of a unit that has passed once more; while "
+	    "run is at work, \"print LABEL\" is typed there" },
 	{ "man", "print the manual page" },
 	{ "completion", "print the completion for bash" },
 	{ "reference", "print docs/reference/station.md" },
@@ -42,7 +44,7 @@ const struct mm_station_option mm_station_options[] = {
 	{ "--config", "FILE", "station.conf; default "
 	    "/etc/mintmark/station.conf", AT(config), ANY },
 	{ "--serial", "SN", "the serial number on the label", AT(serial),
-	    PROVISION | PEOPLE },
+	    PROVISION | PEOPLE | LABEL },
 	{ "--fixture", "NAME", "the fixture that the board is in", AT(fixture),
 	    PROVISION },
 	{ "--order", "FILE", "the work order's file", AT(order), IMPORT },
@@ -102,7 +104,7 @@ take_option(struct mm_station_args *a, unsigned *used, int argc, char **argv,
 static enum mm_err
 check_needs(const struct mm_station_args *a, unsigned bit, struct mm_why *why)
 {
-	if ((bit & (PROVISION | PEOPLE)) != 0 && a->serial == NULL)
+	if ((bit & (PROVISION | PEOPLE | LABEL)) != 0 && a->serial == NULL)
 		return MM_FAIL(why, MM_EINPUT, "%s wants --serial",
 		    a->command);
 	if (bit == IMPORT && a->order == NULL)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "line/printer.h"
 
 static const char *const drivers[] = { "serial", "exec", NULL };
 
@@ -83,6 +84,23 @@ static const struct mm_conf_key keys[] = {
 	    "A program that is told what became of each unit of run", NULL },
 	{ "mes_limit", MM_CONF_DURATION, TOP(mes_limit_s), 1, 3600, "10s",
 	    "How long one run of these two may take", NULL },
+	{ "printer", MM_CONF_TEXT, TOP(printer), 0, 255, "",
+	    "Of a label for each unit that passes: tcp:ADDRESS[:PORT] (9100) "
+	    "or a device: /dev/usb/lp0; empty: none is printed", NULL },
+	{ "printer_asks", MM_CONF_BOOL, TOP(printer_asks), 0, 0, "false",
+	    "A printer by TCP is asked how it is (ZPL's ~HS) before and after "
+	    "each label: paper, ribbon, head, whether it has read all of it",
+	    NULL },
+	{ "printer_limit", MM_CONF_DURATION, TOP(printer_limit_s), 1, 3600,
+	    "15s", "How long a unit waits for a printer that is away or out "
+	    "of paper", NULL },
+	{ "label_template", MM_CONF_PATH, TOP(label_template), 0,
+	    PATH_MAX - 1, "",
+	    "ZPL with {{device}}, {{product}}, {{batch}}, {{code}}; empty: "
+	    "our own, for 50 x 25 mm at 203 dpi", NULL },
+	{ "label_files", MM_CONF_PATH, TOP(label_files), 0, PATH_MAX - 1, "",
+	    "A folder where each unit's label is written, too: SERIAL.zpl, "
+	    "and its code as SERIAL.png; empty: nowhere", NULL },
 };
 
 #define FIX(f) offsetof(struct mm_fixture_conf, f)
@@ -155,8 +173,20 @@ check_doors(const struct mm_station_conf *c, struct mm_why *why)
 }
 
 static enum mm_err
+check_printer(const struct mm_station_conf *c, struct mm_why *why)
+{
+	if (c->printer[0] == '\0')
+		return MM_OK;
+	MM_TRY(mm_printer_check(c->printer, true, why));
+	return !c->printer_asks || strncmp(c->printer, "tcp:", 4) == 0 ? MM_OK
+	    : MM_FAIL(why, MM_EINPUT, "printer_asks: only a printer by TCP "
+	    "can be asked");
+}
+
+static enum mm_err
 check(const struct mm_station_conf *c, struct mm_why *why)
 {
+	MM_TRY(check_printer(c, why));
 	if (c->offline != MM_OFFLINE_NEVER && c->signer[0] == '\0')
 		return MM_FAIL(why, MM_EINPUT, "offline: wants signer, this "
 		    "station's own");

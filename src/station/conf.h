@@ -46,6 +46,10 @@ struct mm_station_conf {
 	char api_cert[PATH_MAX], api_cert_key[PATH_MAX];
 	struct mm_conf_list mes_may, mes_result; /* programs; none */
 	int64_t mes_limit_s;
+	char printer[256];        /* of labels (line/printer.h); "" none */
+	bool printer_asks;
+	int64_t printer_limit_s;  /* how long a unit waits for its label */
+	char label_template[PATH_MAX], label_files[PATH_MAX]; /* "" none */
 	int language;             /* enum mm_language */
 	struct mm_fixture_conf *fixture;
 	size_t nfixture;

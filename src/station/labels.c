@@ -7,6 +7,7 @@
  *
  *	LABEL            the first free fixture with a board in it
  *	FIXTURE LABEL    this one
+ *	print LABEL      the label of what has passed, once more
  *	LABEL+N          N boards at once: this label and the ones that follow
  */
 enum { LABEL_MAX = 256 };
@@ -41,6 +42,14 @@ begin(struct mm_shift *s, const char *fixture, const char *label)
 	struct mm_place *p;
 
 	(void)mm_shift_scan(s, fixture, label, &p, &reason);
+}
+
+/* A fixture of that name is the fixture. */
+static bool
+is_print(struct mm_shift *s, const char *word)
+{
+	return strcmp(word, "print") == 0 &&
+	    mm_shift_place(s, "print") == NULL;
 }
 
 static void
@@ -81,7 +90,10 @@ mm_shift_type(struct mm_shift *s, const char *text)
 		gang(s, line, plus + 1);
 	} else if (space != NULL) {
 		*space = '\0';
-		begin(s, line, space + 1);
+		if (is_print(s, line))
+			(void)mm_shift_print(s, space + 1);
+		else
+			begin(s, line, space + 1);
 	} else {
 		begin(s, "", line);
 	}

@@ -146,6 +146,7 @@ open_all(struct mm_line *l, const struct mm_fixture_conf *const *fixture,
     unsigned n, struct mm_why *why)
 {
 	MM_INVARIANT(n <= MM_FIXTURES_MOST);
+	MM_TRY(mm_print_open(&l->print, l->conf, why));
 	MM_TRY(open_state(l, why));
 	MM_TRY(mm_centre_open(l->conf, &l->centre, why));
 	for (unsigned i = 0; i < n; i++)
@@ -186,6 +187,7 @@ mm_line_close(struct mm_line *l)
 	l->nplaces = 0;
 	mm_centre_close(&l->centre);
 	mm_own_close(&l->own);
+	mm_print_close(&l->print);
 	mm_rows_close(&l->rows);
 	mm_book_free(&l->book);
 }
@@ -229,6 +231,7 @@ leave(struct mm_line *l, struct mm_place *p, enum mm_unit_state state,
 	p->took_ms = mm_mono_ms() - p->began_ms;
 	snprintf(p->last, sizeof(p->last), "%s", p->unit->serial);
 	p->driver->class->close(p->driver);
+	mm_print_drop(&l->print, p->unit);
 	mm_child_close(&p->mes);
 	mm_centre_drop(l->centre, p->number);
 	if (state == MM_UNIT_PASSED)
@@ -260,6 +263,8 @@ step(struct mm_line *l, struct mm_place *p, enum mm_unit_event e,
 	/* Whoever is asked for the certificate has the unit from here on. */
 	if (now.state == MM_UNIT_REQUESTED)
 		now.by = p->offline ? MM_UNIT_BY_STATION : MM_UNIT_BY_CENTRE;
+	mm_unit_note_label(&now, l->conf->printer[0] != '\0', p->unit->state,
+	    e, reason);
 	p->step_ms[mm_unit_effect(p->unit->state)] = mm_mono_ms() -
 	    p->step_began_ms;
 	p->begun = false;
@@ -371,6 +376,16 @@ look_at_centre(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
 		p->away_ms = 0;
 }
 
+static void
+look_at_printer(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
+{
+	enum mm_unit_reason reason = MM_UR_NONE;
+	enum mm_unit_event e = s->end(l, p, NULL, &reason);
+
+	if (e != MM_EVENTS)
+		step(l, p, e, reason);
+}
+
 /* Before the authority is: a unit that the maker's own system does not let be
  * made costs neither certificate nor quota. */
 static bool
@@ -400,6 +415,8 @@ look(struct mm_line *l, struct mm_place *p)
 		begin(l, p);
 	else if (s->by == MM_BY_DEVICE)
 		look_at_device(l, p, s);
+	else if (s->by == MM_BY_PRINTER)
+		look_at_printer(l, p, s);
 	else
 		look_at_centre(l, p, s);
 }
@@ -417,9 +434,9 @@ has_room(const struct mm_line *l)
 	    (uint64_t)fs.f_bavail * fs.f_frsize >= ROOM;
 }
 
-/* The unit as the journal has it, or as its record says that it was made. */
-static enum mm_err
-find_unit(struct mm_line *l, const char *serial, struct mm_unit **out)
+/* see line.h */
+enum mm_err
+mm_line_find(struct mm_line *l, const char *serial, struct mm_unit **out)
 {
 	struct mm_unit was;
 	enum mm_err rc = MM_OK;
@@ -451,7 +468,7 @@ may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
 	if (l->broken != MM_OK || !has_room(l) ||
 	    mm_rows_reserve(l->rows, &l->why) != MM_OK ||
 	    renew_if_long(l, &l->why) != MM_OK ||
-	    find_unit(l, serial, u) != MM_OK)
+	    mm_line_find(l, serial, u) != MM_OK)
 		return MM_UR_JOURNAL;
 	if (mm_unit_active((*u)->state))
 		return MM_UR_IN_WORK;
@@ -472,6 +489,7 @@ forget_last(struct mm_place *p)
 	p->begun = p->known = p->replayed = false;
 	p->retry_ms = p->away_ms = 0;
 	p->proof_n = 0;
+	p->labels = 0;
 	p->mes_is = MM_MES_UNASKED;
 	p->cert_serial[0] = p->profile[0] = '\0';
 	mm_buf_reset(&p->csr);
@@ -533,6 +551,13 @@ mm_line_stop(struct mm_line *l, struct mm_place *p)
 
 /* see line.h */
 enum mm_err
+mm_line_write(struct mm_line *l, struct mm_unit *u, const struct mm_unit *now)
+{
+	return write_row(l, u, now);
+}
+
+/* see line.h */
+enum mm_err
 mm_line_decide(struct mm_line *l, const char *serial, enum mm_unit_event e,
     struct mm_why *why)
 {
@@ -540,7 +565,7 @@ mm_line_decide(struct mm_line *l, const char *serial, enum mm_unit_event e,
 
 	if (!mm_device_id_valid(serial))
 		return MM_FAIL(why, MM_EINPUT, "not a serial");
-	if (find_unit(l, serial, &u) != MM_OK || u->state == MM_UNIT_IDLE)
+	if (mm_line_find(l, serial, &u) != MM_OK || u->state == MM_UNIT_IDLE)
 		return MM_FAIL(why, MM_ENOTFOUND, "this station has no unit "
 		    "%.64s", serial);
 	now = *u;
@@ -595,6 +620,7 @@ wishes(struct mm_line *l, const struct pollfd *more, unsigned n,
 		else if (p->unit != NULL && p->mes_is == MM_MES_ASKED)
 			out[at++] = mm_child_wish(&p->mes);
 	}
+	out[at++] = mm_print_wish(&l->print);
 	for (unsigned i = 0; i < n; i++)
 		out[at++] = more[i];
 	return at;
@@ -608,11 +634,13 @@ mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
 	unsigned ended = l->passed + l->failed, at;
 	bool busy = false;
 
-	MM_INVARIANT(n <= 8);
+	MM_INVARIANT(n <= 7); /* and the printer's */
 	for (unsigned i = 0; i < MM_EFFECTS && look_at_all(l); i++)
 		continue;
 	for (unsigned i = 0; i < l->nplaces; i++)
 		busy |= l->place[i].unit != NULL;
+	mm_print_run(l);
+	busy |= mm_line_prints(l);
 	mm_line_sync(l);
 	mm_line_tell(l);
 	at = wishes(l, more, n, p);

@@ -6,6 +6,7 @@
 #include "station/child.h"
 #include "station/driver.h"
 #include "station/own.h"
+#include "station/print.h"
 #include "station/rows.h"
 #include "station/sync.h"
 
@@ -42,6 +43,7 @@ struct mm_place {
 	uint8_t proof[MM_DRIVER_SIG_MAX];
 	size_t proof_n;
 	bool replayed, known;  /* known: it was confirmed before */
+	uint64_t labels; /* the label that was printed is its n-th; 0: none */
 	bool offline; /* the station signs, not the centre */
 	/* The maker's own system is asked before the authority (mes.h). */
 	struct mm_child mes;
@@ -69,6 +71,7 @@ struct mm_line {
 	struct mm_syncing syncing; /* what goes to it beside the units */
 	int64_t sync_due_ms;       /* monotonic; 0: not yet looked */
 	struct mm_telling telling;
+	struct mm_print print;
 	size_t kept;  /* bytes of rows that the journal was begun anew with */
 	struct mm_place place[MM_FIXTURES_MOST];
 	unsigned nplaces;
@@ -79,6 +82,9 @@ struct mm_line {
 	unsigned interrupted;     /* units that the start found begun */
 	/* Each step that was made, for whoever shows it; may be NULL. */
 	void (*stepped)(void *ctx, const struct mm_place *p);
+	/* What came of a label that was asked for again; may be NULL. */
+	void (*printed)(void *ctx, const struct mm_unit *u,
+	    enum mm_unit_reason reason);
 	void *ctx;
 };
 
@@ -107,6 +113,22 @@ void mm_line_stop(struct mm_line *l, struct mm_place *p);
 MM_MUST enum mm_err mm_line_decide(struct mm_line *l, const char *serial,
     enum mm_unit_event e, struct mm_why *why);
 bool mm_place_busy(const struct mm_place *p);
+/* The unit as the journal has it, or as its record says that it was made; a
+ * new one, idle, if neither knows it.  l->why says what failed. */
+MM_MUST enum mm_err mm_line_find(struct mm_line *l, const char *serial,
+    struct mm_unit **out);
+/* For who does more to a unit than its steps: writes its new row, on the disk
+ * when it returns, and takes it over; or nothing has happened. */
+MM_MUST enum mm_err mm_line_write(struct mm_line *l, struct mm_unit *u,
+    const struct mm_unit *now);
+/*
+ * print.c: the label of a unit that has passed once more.  MM_ENOTFOUND: it
+ * has not, or there is no printer; MM_ECONFLICT: one is being printed again.
+ * printed tells what came of it.
+ */
+MM_MUST enum mm_err mm_line_print(struct mm_line *l, const char *serial,
+    struct mm_why *why);
+bool mm_line_prints(const struct mm_line *l);
 /* line_sync.c: brings what was made offline to the centre, when it is due; a
  * little at a time, and without waiting. */
 void mm_line_sync(struct mm_line *l);

@@ -27,6 +27,7 @@ static const struct {
 	{ "release", mm_run_release },
 	{ "scrap", mm_run_scrap },
 	{ "api-key", mm_run_api_key },
+	{ "label", mm_run_label },
 };
 
 static const struct {

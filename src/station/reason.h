@@ -150,7 +150,21 @@ enum mm_unit_exit {
 	    "stop the line; make room on the disk")                        \
 	X(MM_UR_RECORD, "record", MM_EXIT_STATION,                         \
 	    "the birth record cannot be written: is the disk full?",       \
-	    "stop the line; make room on the disk, then start again")
+	    "stop the line; make room on the disk, then start again")      \
+	X(MM_UR_PRINTER, "printer-away", MM_EXIT_LATER,                    \
+	    "only its label is missing: the printer does not answer",      \
+	    "switch the printer on, check its cable, then scan again")     \
+	X(MM_UR_PRINTER_STOPS, "printer-stopped", MM_EXIT_LATER,           \
+	    "only its label is missing: the printer is out of paper or "   \
+	    "ribbon, open or paused",                                      \
+	    "see to the printer, then scan again")                         \
+	X(MM_UR_LABEL_UNSURE, "label-unsure", MM_EXIT_LATER,               \
+	    "the label may have come out, or only a part of it",           \
+	    "throw away what came out, then scan again: it is printed "    \
+	    "again")                                                       \
+	X(MM_UR_LABEL, "label", MM_EXIT_STATION,                           \
+	    "its label cannot be made",                                    \
+	    "call the line engineer: the log says why")
 
 enum mm_unit_reason {
 #define X(reason, code, exit, what, todo) reason,

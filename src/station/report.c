@@ -40,6 +40,13 @@ plain_note(const struct mm_place *p, char plain[NOTE_N])
 	return plain;
 }
 
+/* see report.h */
+const char *
+mm_report_labelled(const struct mm_place *p)
+{
+	return p->labels > 1 ? "reprinted" : "printed";
+}
+
 static void
 as_json(struct mm_buf *out, const struct mm_station_conf *conf,
     const struct mm_place *p)
@@ -58,6 +65,9 @@ as_json(struct mm_buf *out, const struct mm_station_conf *conf,
 		if (mm_record_path(conf, p->last, path, sizeof(path), NULL) ==
 		    MM_OK)
 			mm_json_str(&j, "record", path);
+		if (p->labels > 0)
+			mm_json_str(&j, "label",
+			    mm_report_labelled(p));
 	} else {
 		mm_report_reason(&j, p->reason);
 		if (p->note[0] != '\0')
@@ -79,8 +89,10 @@ mm_report_unit(struct mm_buf *out, const struct mm_station_conf *conf,
 	if (json)
 		as_json(out, conf, p);
 	else if (p->ended == MM_UNIT_PASSED)
-		mm_buf_printf(out, "%-8s PASS  %s  %lld ms\n", p->conf->name,
-		    p->last, (long long)p->took_ms);
+		mm_buf_printf(out, "%-8s PASS  %s  %lld ms%s%s\n",
+		    p->conf->name, p->last, (long long)p->took_ms,
+		    p->labels > 0 ? ", label " : "",
+		    p->labels > 0 ? mm_report_labelled(p) : "");
 	else
 		mm_buf_printf(out, "%-8s FAIL  %s  %s%s%s%s: %s\n",
 		    p->conf->name, p->last, r->what,
@@ -107,6 +119,32 @@ mm_report_refused(struct mm_buf *out, const struct mm_place *p,
 	mm_json_str(&j, "fixture", p->conf->name);
 	mm_json_str(&j, "result", "refused");
 	mm_report_reason(&j, reason);
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}
+
+/* see report.h */
+void
+mm_report_label(struct mm_buf *out, const char *serial,
+    enum mm_unit_reason reason, bool json)
+{
+	const struct mm_unit_reason_text *r = &mm_unit_reasons[reason];
+	struct mm_json j = mm_json_over(out);
+
+	if (!json && reason == MM_UR_NONE) {
+		mm_buf_printf(out, "label    %s  printed again\n", serial);
+		return;
+	}
+	if (!json) {
+		mm_buf_printf(out, "label    FAIL  %s  %s: %s\n", serial,
+		    r->what, r->todo);
+		return;
+	}
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "device", serial);
+	mm_json_str(&j, "label", reason == MM_UR_NONE ? "reprinted" : "failed");
+	if (reason != MM_UR_NONE)
+		mm_report_reason(&j, reason);
 	mm_json_close(&j, '}');
 	mm_buf_text(out, "\n");
 }

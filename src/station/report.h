@@ -10,6 +10,12 @@ void mm_report_unit(struct mm_buf *out, const struct mm_station_conf *conf,
     const struct mm_place *p, bool json);
 void mm_report_refused(struct mm_buf *out, const struct mm_place *p,
     const char *serial, enum mm_unit_reason reason, bool json);
+/* Of a place whose unit has its label: a second one is said to be one, for the
+ * first is somewhere. */
+const char *mm_report_labelled(const struct mm_place *p);
+/* A label that was asked for again. */
+void mm_report_label(struct mm_buf *out, const char *serial,
+    enum mm_unit_reason reason, bool json);
 void mm_report_failure(struct mm_buf *out, enum mm_err err,
     const struct mm_why *why, bool json);
 /* reason, exit, what, to_do: members of an object that is open. */

@@ -99,6 +99,9 @@ hear(void *ctx, const struct mm_shift *s, const struct mm_said *what)
 		mm_report_refused(
 		    &out, what->place, what->serial, what->reason, json);
 		break;
+	case MM_SAID_LABEL:
+		mm_report_label(&out, what->serial, what->reason, json);
+		break;
 	case MM_SAID_NO:
 		say_no(&out, what->no, json);
 		break;

@@ -157,6 +157,38 @@ mm_shift_scan(struct mm_shift *s, const char *fixture, const char *serial,
 	return MM_NO_REFUSED;
 }
 
+/* ---- a label once more ---- */
+
+static void
+printed(void *ctx, const struct mm_unit *u, enum mm_unit_reason reason)
+{
+	struct mm_shift *s = ctx;
+
+	if (reason != MM_UR_NONE)
+		note_failure(s, "", u->serial, reason);
+	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_LABEL,
+			     .serial = u->serial,
+			     .reason = reason });
+}
+
+/* see shift.h */
+enum mm_no
+mm_shift_print(struct mm_shift *s, const char *serial)
+{
+	struct mm_why why = { 0 };
+
+	if (s->line.conf->printer[0] == '\0')
+		return say_no(s, MM_NO_PRINTER);
+	switch (mm_line_print(&s->line, serial, &why)) {
+	case MM_OK:
+		return MM_NO_NONE;
+	case MM_ECONFLICT:
+		return say_no(s, MM_NO_PRINTING);
+	default:
+		return say_no(s, MM_NO_PASSED);
+	}
+}
+
 /* ---- the whole ---- */
 
 /* see shift.h */
@@ -176,6 +208,7 @@ mm_shift_open(
 		f[i] = &conf->fixture[i];
 	MM_TRY(mm_line_open(&s->line, conf, f, (unsigned)conf->nfixture, why));
 	s->line.stepped = stepped;
+	s->line.printed = printed;
 	s->line.ctx = s;
 	return MM_OK;
 }
@@ -221,5 +254,5 @@ mm_shift_busy(const struct mm_shift *s)
 	for (unsigned i = 0; i < s->line.nplaces; i++)
 		if (mm_place_busy(&s->line.place[i]))
 			return true;
-	return false;
+	return mm_line_prints(&s->line);
 }

@@ -23,6 +23,11 @@
 	X(MM_NO_GANG, "bad-count", "want LABEL+N, with N of 1 to 32")          \
 	X(MM_NO_COUNT, "no-number", "this label has no number that counts on") \
 	X(MM_NO_LABEL, "no-label", "that is no label")                         \
+	X(MM_NO_PRINTER, "no-printer", "this station has no label printer")    \
+	X(MM_NO_PRINTING, "printer-busy",                                      \
+	    "another label is being printed again: wait a moment")             \
+	X(MM_NO_PASSED, "not-passed",                                          \
+	    "no label: this unit has not passed here")                         \
 	X(MM_NO_REFUSED, "refused", "this unit is not begun")
 
 enum mm_no {
@@ -41,6 +46,7 @@ enum mm_said_kind {
 	MM_SAID_UNIT,    /* a unit is over: place says how */
 	MM_SAID_BOARD,   /* a board came (there) or went */
 	MM_SAID_REFUSED, /* serial was not begun at place, for reason */
+	MM_SAID_LABEL,   /* serial's label was printed again, or reason */
 	MM_SAID_NO,      /* what was typed leads to nothing */
 	MM_SAID_SUMS,    /* only what stands beside the fixtures changed */
 };
@@ -135,6 +141,8 @@ void mm_shift_type(struct mm_shift *s, const char *text);
  */
 enum mm_no mm_shift_scan(struct mm_shift *s, const char *fixture,
     const char *serial, struct mm_place **place, enum mm_unit_reason *reason);
+/* The label of a unit that has passed, once more; the ears are told. */
+enum mm_no mm_shift_print(struct mm_shift *s, const char *serial);
 struct mm_place *mm_shift_place(struct mm_shift *s, const char *fixture);
 
 /* sums.c */

@@ -47,6 +47,8 @@ put_fixture(struct mm_json *j, const struct mm_shift *s, unsigned i)
 	} else if (strcmp(tile, "passed") == 0) {
 		mm_json_str(j, "device", p->last);
 		mm_json_bool(j, "again", p->known || p->replayed);
+		if (p->labels > 0)
+			mm_json_str(j, "label", mm_report_labelled(p));
 		mm_json_int(j, "ms", p->took_ms);
 	} else if (strcmp(tile, "failed") == 0) {
 		mm_json_str(j, "device", p->last);

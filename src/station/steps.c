@@ -159,16 +159,6 @@ want_lock(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 						: tell(l, p, reason);
 }
 
-/* No label is printed by this version. */
-static enum mm_unit_event
-no_label(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
-{
-	(void)l;
-	(void)p;
-	(void)reason;
-	return MM_EV_SKIP;
-}
-
 /* see steps.h */
 const struct mm_step mm_steps[MM_EFFECTS] = {
 	[MM_DO_HELLO] = { MM_BY_DEVICE, open_way, heard },
@@ -184,7 +174,8 @@ const struct mm_step mm_steps[MM_EFFECTS] = {
 	[MM_DO_LOCK] = { MM_BY_DEVICE, want_lock, stored },
 	[MM_DO_CHECK] = { MM_BY_DEVICE, tell, read_back },
 	[MM_DO_RECORD] = { MM_BY_CENTRE, mm_step_record, mm_step_recorded },
-	[MM_DO_LABEL] = { MM_BY_US, no_label, NULL },
+	[MM_DO_LABEL] = { MM_BY_PRINTER, mm_step_label,
+	    mm_step_labelled },
 };
 
 /* see steps.h */

@@ -48,7 +48,8 @@ hear(void *ctx, const struct mm_shift *s, const struct mm_said *what)
 	struct mm_tty *t = ctx;
 
 	(void)s;
-	if (what->kind == MM_SAID_NO || what->kind == MM_SAID_REFUSED) {
+	if (what->kind == MM_SAID_NO || what->kind == MM_SAID_REFUSED ||
+	    what->kind == MM_SAID_LABEL) {
 		t->alert = *what;
 		t->alert_ms = mm_mono_ms();
 	} else if (what->kind == MM_SAID_UNIT) {
@@ -242,8 +243,13 @@ put_alert(struct page *p)
 {
 	const struct mm_said *a = &p->t->alert;
 
-	if (a->kind == MM_SAID_REFUSED) {
-		mm_buf_printf(&p->out, "%s: ", a->place->conf->name);
+	if (a->kind == MM_SAID_LABEL && a->reason == MM_UR_NONE) {
+		text(p, "label.again", "");
+		return;
+	}
+	if (a->kind != MM_SAID_NO) {
+		if (a->place != NULL)
+			mm_buf_printf(&p->out, "%s: ", a->place->conf->name);
 		mm_catalogue_reason(p->t->texts, &p->out, a->reason, false);
 		mm_buf_text(&p->out, ": ");
 		mm_catalogue_reason(p->t->texts, &p->out, a->reason, true);
@@ -308,8 +314,11 @@ put_more(struct page *p, unsigned i, const char *tile)
 	    (long long)place->took_ms / 1000,
 	    (long long)place->took_ms / 100 % 10);
 	put_key(p, tile,
-	    strcmp(tile, "passed") == 0 && again ? "again" : "more", "",
-	    seconds);
+	    strcmp(tile, "passed") != 0 ? "more"
+	    : place->labels > 1         ? "reprinted"
+	    : again                     ? "again"
+					: "more",
+	    "", seconds);
 }
 
 static void

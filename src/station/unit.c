@@ -111,6 +111,10 @@ const char *const mm_unit_by_names[MM_UNIT_BYS] = { "", "centre", "station" };
 const char *const mm_unit_was_names[MM_UNIT_WASES] = { "", "passed" };
 
 /* see unit.h */
+const char *const mm_unit_label_names[MM_UNIT_LABELS] = { "", "begun",
+	"printed" };
+
+/* see unit.h */
 enum mm_unit_state
 mm_unit_next(enum mm_unit_state state, enum mm_unit_event event)
 {
@@ -172,6 +176,41 @@ mm_unit_syncs(enum mm_unit_state state)
 	};
 
 	return irrevocable[effects[state]];
+}
+
+/* ---- its label ---- */
+
+/* see unit.h */
+void
+mm_unit_take_back_label(struct mm_unit *u)
+{
+	u->labels--;
+	u->label = u->labels > 0 ? MM_UNIT_LABEL_BEGUN : MM_UNIT_LABEL_NONE;
+}
+
+/* One that had passed has its label, whoever printed it. */
+static bool
+wants_label(const struct mm_unit *u)
+{
+	return u->label == MM_UNIT_LABEL_BEGUN ||
+	    (u->label == MM_UNIT_LABEL_NONE && u->was != MM_UNIT_WAS_PASSED);
+}
+
+/* see unit.h */
+void
+mm_unit_note_label(struct mm_unit *now, bool prints, enum mm_unit_state from,
+    enum mm_unit_event event, enum mm_unit_reason reason)
+{
+	if (now->state == MM_UNIT_RECORDED && prints && wants_label(now)) {
+		now->label = MM_UNIT_LABEL_BEGUN;
+		now->labels++;
+	}
+	if (from != MM_UNIT_RECORDED || now->label != MM_UNIT_LABEL_BEGUN)
+		return;
+	if (event == MM_EV_DONE)
+		now->label = MM_UNIT_LABEL_PRINTED;
+	else if (event == MM_EV_FAIL && reason != MM_UR_LABEL_UNSURE)
+		mm_unit_take_back_label(now);
 }
 
 /* ---- what a device said ---- */

@@ -103,6 +103,11 @@ extern const char *const mm_unit_by_names[MM_UNIT_BYS];
 enum mm_unit_was { MM_UNIT_WAS_NOTHING, MM_UNIT_WAS_PASSED, MM_UNIT_WASES };
 extern const char *const mm_unit_was_names[MM_UNIT_WASES];
 
+/* Its printed label: BEGUN: one may be out, and nobody knows. */
+enum mm_unit_label { MM_UNIT_LABEL_NONE, MM_UNIT_LABEL_BEGUN,
+	MM_UNIT_LABEL_PRINTED, MM_UNIT_LABELS };
+extern const char *const mm_unit_label_names[MM_UNIT_LABELS];
+
 /* Whether the centre has heard what became of it; not in the journal. */
 enum mm_unit_told { MM_UNIT_UNTOLD, MM_UNIT_TELLING, MM_UNIT_TOLD };
 
@@ -115,6 +120,8 @@ struct mm_unit {
 	enum mm_unit_reason reason; /* FAILED, INTERRUPTED, QUARANTINED */
 	enum mm_unit_by by;
 	enum mm_unit_was was; /* when its label was scanned */
+	enum mm_unit_label label;
+	uint64_t labels; /* that are out, or may be */
 	char batch[MM_NAME_MAX + 1]; /* once it was admitted; "" none */
 	enum mm_unit_told told;
 	int64_t at_ms;    /* of its last row, by the clock */
@@ -122,6 +129,18 @@ struct mm_unit {
 	uint8_t spki[32]; /* SHA-256 of its public key; 0: not known */
 	uint8_t cert[32]; /* SHA-256 of its certificate; 0: none yet */
 };
+
+/*
+ * What a row says of the label: before one is sent (prints: there is a
+ * printer), and of what came of it.  from: the state before.  A label that was
+ * sent, or may have been, is not sent again by itself: a person has seen the
+ * unit fail, and scans it once more.
+ */
+void mm_unit_note_label(struct mm_unit *now, bool prints,
+    enum mm_unit_state from, enum mm_unit_event event,
+    enum mm_unit_reason reason);
+/* Nothing was sent after all. */
+void mm_unit_take_back_label(struct mm_unit *u);
 
 /* What a device says of itself, however it was asked (station/driver.h). */
 struct mm_unit_said {

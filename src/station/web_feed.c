@@ -38,6 +38,10 @@ put_said(
 		    out, what->place, what->serial, what->reason, true);
 		return;
 	}
+	if (what->kind == MM_SAID_LABEL) {
+		mm_report_label(out, what->serial, what->reason, true);
+		return;
+	}
 	mm_json_open(&j, '{');
 	mm_json_str(&j, "code", mm_nos[what->no].code);
 	mm_json_str(&j, "what", mm_nos[what->no].text);
@@ -53,6 +57,8 @@ name_of(enum mm_said_kind kind)
 		return "unit";
 	case MM_SAID_REFUSED:
 		return "refused";
+	case MM_SAID_LABEL:
+		return "label";
 	case MM_SAID_NO:
 		return "no";
 	default:

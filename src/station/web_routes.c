@@ -58,6 +58,8 @@ static const struct {
 	{ "unit", "a unit is over: the object that `provision --json` prints" },
 	{ "refused", "a label was not begun: the same with `result` "
 		     "`refused`" },
+	{ "label", "a label was asked for again: `device`, `label` "
+		   "(`reprinted` or `failed`), and why" },
 	{ "no", "what was typed or scanned leads to nothing: `code` and "
 		"`what`" },
 	{ "lost", "more was told since the client's last event than is kept "

@@ -94,6 +94,10 @@ function alertOf({ kind, data }) {
 			more: r.todo,
 		};
 	}
+	if (kind === "label")
+		return { icon: "passed", tone: "",
+			text: t("label.again", { device: data.device }),
+			more: t("label.again.more") };
 	return { icon: "see", tone: "warn", text: t(`no.${data.code}`), more: "" };
 }
 
@@ -166,7 +170,8 @@ function moreOf(f) {
 	case "working":
 		return t(f.waits_for_centre ? "step.waits" : `step.${f.step}`);
 	case "passed":
-		return t(f.again ? "passed.again" : "passed.more",
+		return t(f.label === "reprinted" ? "passed.reprinted"
+			: f.again ? "passed.again" : "passed.more",
 			{ seconds: number(f.ms / 1000, 1) });
 	case "failed":
 		return reason(f).what;
@@ -273,7 +278,7 @@ function drawHelp(language) {
 	put(node.querySelector("h2"), t("help.title"));
 	put(node.querySelector("p"), t("help.close"));
 	node.querySelector("dl").replaceChildren(
-		...["label", "fixture", "gang", "escape", "f2"].flatMap((name) => [
+		...["label", "fixture", "gang", "print", "escape", "f2"].flatMap((name) => [
 			element("dt", "", t(`help.${name}`)),
 			element("dd", "", t(`help.${name}.does`)),
 		]));

@@ -41,6 +41,9 @@ const feed = new Feed({
 	refused(data) {
 		alertFor("refused", data);
 	},
+	label(data) {
+		alertFor(data.reason ? "refused" : "label", data);
+	},
 	no(data) {
 		alertFor("no", data);
 	},

@@ -314,6 +314,65 @@ reasons_have_words(void **state)
 	}
 }
 
+/* What a row says of the label: one that may be out is never forgotten. */
+static void
+labels_are_counted_before_they_are_sent(void **state)
+{
+	static const struct {
+		const char *what;
+		enum mm_unit_label label;
+		uint64_t labels;
+		enum mm_unit_was was;
+		bool prints;
+		enum mm_unit_event event;
+		enum mm_unit_reason why;
+		enum mm_unit_label begun, then;
+		uint64_t n;
+	} rows[] = {
+#define NONE  MM_UNIT_LABEL_NONE
+#define BEGUN MM_UNIT_LABEL_BEGUN
+#define DONE  MM_UNIT_LABEL_PRINTED
+#define NEW   MM_UNIT_WAS_NOTHING
+#define MADE  MM_UNIT_WAS_PASSED
+		{ "no printer", NONE, 0, NEW, false, MM_EV_SKIP, MM_UR_NONE,
+		    NONE, NONE, 0 },
+		{ "printed", NONE, 0, NEW, true, MM_EV_DONE, MM_UR_NONE,
+		    BEGUN, DONE, 1 },
+		{ "away", NONE, 0, NEW, true, MM_EV_FAIL, MM_UR_PRINTER,
+		    BEGUN, NONE, 0 },
+		{ "cut off", NONE, 0, NEW, true, MM_EV_FAIL,
+		    MM_UR_LABEL_UNSURE, BEGUN, BEGUN, 1 },
+		{ "switched off", NONE, 0, NEW, true, MM_EV_RESTART,
+		    MM_UR_INTERRUPTED, BEGUN, BEGUN, 1 },
+		{ "stopped", NONE, 0, NEW, true, MM_EV_STOP, MM_UR_STOPPED,
+		    BEGUN, BEGUN, 1 },
+		{ "after a cut", BEGUN, 1, NEW, true, MM_EV_DONE, MM_UR_NONE,
+		    BEGUN, DONE, 2 },
+		{ "after a cut, away", BEGUN, 1, NEW, true, MM_EV_FAIL,
+		    MM_UR_PRINTER, BEGUN, BEGUN, 1 },
+		{ "it has one", DONE, 1, MADE, true, MM_EV_SKIP, MM_UR_NONE,
+		    DONE, DONE, 1 },
+		{ "its record says that it passed", NONE, 0, MADE, true,
+		    MM_EV_SKIP, MM_UR_NONE, NONE, NONE, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_unit u = { .state = MM_UNIT_RECORDED,
+			.label = rows[i].label, .labels = rows[i].labels,
+			.was = rows[i].was };
+
+		mm_unit_note_label(&u, rows[i].prints, MM_UNIT_CHECKED,
+		    MM_EV_DONE, MM_UR_NONE);
+		ROW(rows[i].what, u.label == rows[i].begun);
+		u.state = mm_unit_next(u.state, rows[i].event);
+		mm_unit_note_label(&u, rows[i].prints, MM_UNIT_RECORDED,
+		    rows[i].event, rows[i].why);
+		ROW(rows[i].what, u.label == rows[i].then &&
+		    u.labels == rows[i].n);
+	}
+}
+
 int
 main(void)
 {
@@ -328,6 +387,7 @@ main(void)
 		cmocka_unit_test(a_certificate_is_written_or_there),
 		cmocka_unit_test(it_is_read_back),
 		cmocka_unit_test(reasons_have_words),
+		cmocka_unit_test(labels_are_counted_before_they_are_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
