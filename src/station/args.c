@@ -49,6 +49,8 @@ const struct mm_station_option mm_station_options[] = {
 	    PROVISION },
 	{ "--order", "FILE", "the work order's file", AT(order), IMPORT },
 	{ "--out", "FILE", "where to write to", AT(out), EXPORT },
+	{ "--mirror", "FOLDER", "the copy that a mirror has of a station: its "
+	    "export is made of that alone", AT(mirror), EXPORT },
 	{ "--name", "NAME", "whose key it is", AT(name), API_KEY },
 	{ "--remove", NULL, "the key is none from now on", AT(remove),
 	    API_KEY },

@@ -14,7 +14,7 @@
 
 struct mm_station_args {
 	const char *command; /* a row of mm_station_commands; help, version */
-	const char *config, *serial, *fixture, *order, *out, *name;
+	const char *config, *serial, *fixture, *order, *out, *name, *mirror;
 	bool json, accept_clock, once, remove, tty;
 };
 

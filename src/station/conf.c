@@ -11,6 +11,8 @@ static const char *const drivers[] = { "serial", "exec", NULL };
 static const char *const offlines[] = { "never", "when-away", "always",
 	NULL };
 
+static const char *const mirror_gones[] = { "stop", "warn", NULL };
+
 /* see conf.h */
 const char *const mm_languages[MM_LANGUAGES + 1] = { "en", "de", NULL };
 
@@ -84,6 +86,12 @@ static const struct mm_conf_key keys[] = {
 	    "A program that is told what became of each unit of run", NULL },
 	{ "mes_limit", MM_CONF_DURATION, TOP(mes_limit_s), 1, 3600, "10s",
 	    "How long one run of these two may take", NULL },
+	{ "mirror", MM_CONF_PATH, TOP(mirror), 0, PATH_MAX - 1, "",
+	    "A folder on a second disk or a stick that has a copy of all "
+	    "before a unit passes; empty: none", NULL },
+	{ "mirror_gone", MM_CONF_CHOICE, TOP(mirror_gone), 0, 0, "stop",
+	    "While that disk is away: stop: no unit passes or begins; warn: "
+	    "units are made, and the copy catches up later", mirror_gones },
 	{ "printer", MM_CONF_TEXT, TOP(printer), 0, 255, "",
 	    "Of a label for each unit that passes: tcp:ADDRESS[:PORT] (9100) "
 	    "or a device: /dev/usb/lp0; empty: none is printed", NULL },

@@ -12,6 +12,9 @@ enum mm_driver_kind { MM_DRIVER_SERIAL, MM_DRIVER_EXEC, MM_DRIVERS };
 /* When the station makes units by its own signer. */
 enum mm_offline { MM_OFFLINE_NEVER, MM_OFFLINE_AWAY, MM_OFFLINE_ALWAYS };
 
+/* What happens without the mirror. */
+enum mm_mirror_gone { MM_MIRROR_STOP, MM_MIRROR_WARN };
+
 enum mm_language { MM_LANGUAGE_EN, MM_LANGUAGE_DE, MM_LANGUAGES };
 extern const char *const mm_languages[MM_LANGUAGES + 1];
 
@@ -46,6 +49,8 @@ struct mm_station_conf {
 	char api_cert[PATH_MAX], api_cert_key[PATH_MAX];
 	struct mm_conf_list mes_may, mes_result; /* programs; none */
 	int64_t mes_limit_s;
+	char mirror[PATH_MAX];    /* a folder on another disk; "" none */
+	int mirror_gone;          /* enum mm_mirror_gone */
 	char printer[256];        /* of labels (line/printer.h); "" none */
 	bool printer_asks;
 	int64_t printer_limit_s;  /* how long a unit waits for its label */

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/own.h"
 #include "ledger/entry.h"
+#include "station/mirror.h"
 #include "station/own.h"
 #include "station/run.h"
 
@@ -16,8 +17,9 @@
  */
 enum { OUT_MAX = 1 << 30 };
 
-static void
-put_head(struct mm_buf *out, const struct mm_own *o)
+/* see own.h */
+void
+mm_own_put_head(const struct mm_own *o, struct mm_buf *out)
 {
 	struct mm_json j = mm_json_over(out);
 
@@ -97,8 +99,9 @@ mm_own_put_entry(
 	return mm_buf_ok(out, why);
 }
 
-static void
-put_end(struct mm_buf *out, const struct mm_own *o)
+/* see own.h */
+void
+mm_own_put_end(const struct mm_own *o, struct mm_buf *out)
 {
 	struct mm_json j = mm_json_over(out);
 
@@ -120,11 +123,22 @@ static enum mm_err export(const struct mm_station_conf *conf, const char *path,
 	MM_TRY(mm_own_open(conf, MM_OWN_WAIT_MS, &o, why));
 	MM_TRY(mm_own_checkpoint(o, why));
 	*n = mm_entries_n(o->entries);
-	put_head(&out, o);
+	mm_own_put_head(o, &out);
 	for (uint64_t i = 0; i < *n; i++)
 	    MM_TRY(mm_own_put_entry(o, i, &out, why));
-	put_end(&out, o);
+	mm_own_put_end(o, &out);
 	MM_TRY(mm_buf_ok(&out, why));
+	return mm_file_replace(path, mm_buf_view(&out), 0640, why);
+}
+
+/* Of a station whose disk was lost: by its mirror alone. */
+static enum mm_err
+export_mirror(const char *folder, const char *path, uint64_t *n,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(OUT_MAX);
+
+	MM_TRY(mm_mirror_export(folder, &out, n, why));
 	return mm_file_replace(path, mm_buf_view(&out), 0640, why);
 }
 
@@ -137,7 +151,8 @@ mm_run_export(const struct mm_station_conf *conf,
 	struct mm_json j = mm_json_over(&out);
 	uint64_t n = 0;
 
-	*err = export(conf, a->out, &n, why);
+	*err = a->mirror != NULL ? export_mirror(a->mirror, a->out, &n, why)
+				 : export(conf, a->out, &n, why);
 	if (*err != MM_OK)
 		return mm_err_exit(*err);
 	if (a->json) {

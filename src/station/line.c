@@ -148,6 +148,7 @@ open_all(struct mm_line *l, const struct mm_fixture_conf *const *fixture,
 	MM_INVARIANT(n <= MM_FIXTURES_MOST);
 	MM_TRY(mm_print_open(&l->print, l->conf, why));
 	MM_TRY(open_state(l, why));
+	MM_TRY(mm_mirror_open(l->conf, &l->mirror, why));
 	MM_TRY(mm_centre_open(l->conf, &l->centre, why));
 	for (unsigned i = 0; i < n; i++)
 		MM_TRY(open_place(l, fixture[i], why));
@@ -188,6 +189,7 @@ mm_line_close(struct mm_line *l)
 	mm_centre_close(&l->centre);
 	mm_own_close(&l->own);
 	mm_print_close(&l->print);
+	mm_mirror_close(&l->mirror);
 	mm_rows_close(&l->rows);
 	mm_book_free(&l->book);
 }
@@ -377,7 +379,7 @@ look_at_centre(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
 }
 
 static void
-look_at_printer(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
+look_outside(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
 {
 	enum mm_unit_reason reason = MM_UR_NONE;
 	enum mm_unit_event e = s->end(l, p, NULL, &reason);
@@ -415,8 +417,8 @@ look(struct mm_line *l, struct mm_place *p)
 		begin(l, p);
 	else if (s->by == MM_BY_DEVICE)
 		look_at_device(l, p, s);
-	else if (s->by == MM_BY_PRINTER)
-		look_at_printer(l, p, s);
+	else if (s->by == MM_BY_OUTSIDE)
+		look_outside(l, p, s);
 	else
 		look_at_centre(l, p, s);
 }
@@ -465,6 +467,8 @@ may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
 	if (!l->accept_clock &&
 	    mm_now_ms() + CLOCK_BACK_MS < mm_rows_last_at(l->rows))
 		return MM_UR_CLOCK;
+	if (mm_line_mirror(l) != MM_UR_NONE)
+		return MM_UR_MIRROR;
 	if (l->broken != MM_OK || !has_room(l) ||
 	    mm_rows_reserve(l->rows, &l->why) != MM_OK ||
 	    renew_if_long(l, &l->why) != MM_OK ||
@@ -621,6 +625,8 @@ wishes(struct mm_line *l, const struct pollfd *more, unsigned n,
 			out[at++] = mm_child_wish(&p->mes);
 	}
 	out[at++] = mm_print_wish(&l->print);
+	if (l->mirror != NULL)
+		out[at++] = mm_mirror_wish(l->mirror);
 	for (unsigned i = 0; i < n; i++)
 		out[at++] = more[i];
 	return at;
@@ -634,7 +640,7 @@ mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
 	unsigned ended = l->passed + l->failed, at;
 	bool busy = false;
 
-	MM_INVARIANT(n <= 7); /* and the printer's */
+	MM_INVARIANT(n <= 6); /* and the mirror's and the printer's */
 	for (unsigned i = 0; i < MM_EFFECTS && look_at_all(l); i++)
 		continue;
 	for (unsigned i = 0; i < l->nplaces; i++)

@@ -5,6 +5,7 @@
 #include "station/centre.h"
 #include "station/child.h"
 #include "station/driver.h"
+#include "station/mirror.h"
 #include "station/own.h"
 #include "station/print.h"
 #include "station/rows.h"
@@ -43,6 +44,10 @@ struct mm_place {
 	uint8_t proof[MM_DRIVER_SIG_MAX];
 	size_t proof_n;
 	bool replayed, known;  /* known: it was confirmed before */
+	/* The last step: */
+	bool mirrored;
+	uint64_t ticket; /* the mirror was asked; 0: not yet */
+	char mirror_why[160];
 	uint64_t labels; /* the label that was printed is its n-th; 0: none */
 	bool offline; /* the station signs, not the centre */
 	/* The maker's own system is asked before the authority (mes.h). */
@@ -72,6 +77,7 @@ struct mm_line {
 	int64_t sync_due_ms;       /* monotonic; 0: not yet looked */
 	struct mm_telling telling;
 	struct mm_print print;
+	struct mm_mirror *mirror; /* NULL: none */
 	size_t kept;  /* bytes of rows that the journal was begun anew with */
 	struct mm_place place[MM_FIXTURES_MOST];
 	unsigned nplaces;
@@ -128,6 +134,8 @@ MM_MUST enum mm_err mm_line_write(struct mm_line *l, struct mm_unit *u,
  */
 MM_MUST enum mm_err mm_line_print(struct mm_line *l, const char *serial,
     struct mm_why *why);
+/* mirror_line.c: MM_UR_MIRROR if no unit begins without it, and it is away. */
+enum mm_unit_reason mm_line_mirror(const struct mm_line *l);
 bool mm_line_prints(const struct mm_line *l);
 /* line_sync.c: brings what was made offline to the centre, when it is due; a
  * little at a time, and without waiting. */

@@ -26,6 +26,8 @@ mm_shift_stopped(const struct mm_shift *s)
 {
 	if (s->line.broken != MM_OK)
 		return MM_UR_JOURNAL;
+	if (mm_line_mirror(&s->line) != MM_UR_NONE)
+		return MM_UR_MIRROR;
 	if (s->stopped_for == MM_UR_NONE && s->syncs &&
 	    mm_unsynced_stops(&s->unsynced, mm_now_ms()))
 		return MM_UR_UNSYNCED;

@@ -75,6 +75,9 @@ MM_MUST enum mm_err mm_own_find(struct mm_own *o, const char *batch,
 /* export.c: appends the entry as an export has it, a line of JSON. */
 MM_MUST enum mm_err mm_own_put_entry(struct mm_own *o, uint64_t index,
     struct mm_buf *out, struct mm_why *why);
+/* An export's first line, and its last, of o->checkpoint. */
+void mm_own_put_head(const struct mm_own *o, struct mm_buf *out);
+void mm_own_put_end(const struct mm_own *o, struct mm_buf *out);
 /* What the device signed that the certificate was confirmed by, of that hash;
  * borrowed until the next call; false: not kept. */
 bool mm_own_proof(struct mm_own *o, const char *serial,

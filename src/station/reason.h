@@ -151,6 +151,9 @@ enum mm_unit_exit {
 	X(MM_UR_RECORD, "record", MM_EXIT_STATION,                         \
 	    "the birth record cannot be written: is the disk full?",       \
 	    "stop the line; make room on the disk, then start again")      \
+	X(MM_UR_MIRROR, "mirror-away", MM_EXIT_LATER,                      \
+	    "the second disk that keeps a copy of it is away",             \
+	    "put that disk or stick in, then scan again")                  \
 	X(MM_UR_PRINTER, "printer-away", MM_EXIT_LATER,                    \
 	    "only its label is missing: the printer does not answer",      \
 	    "switch the printer on, check its cable, then scan again")     \

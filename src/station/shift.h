@@ -103,6 +103,7 @@ struct mm_shift {
 	int64_t sync_ms;             /* last looked; monotonic */
 	bool sync_late;              /* as last told */
 	enum mm_unit_reason stopped_was;
+	enum mm_mirror_is mirror_was;
 	bool own_stale;              /* the signer would say something else */
 	int64_t own_asked_ms;        /* it, last; monotonic */
 	int64_t asked_ms;            /* the centre, last; monotonic */

@@ -181,6 +181,30 @@ put_sync(struct mm_json *j, const struct mm_shift *s)
 }
 
 static void
+put_mirror(struct mm_json *j, const struct mm_shift *s)
+{
+	static const char *const is[] = { [MM_MIRROR_UNKNOWN] = "unknown",
+		[MM_MIRROR_THERE] = "there",
+		[MM_MIRROR_AWAY] = "away" };
+	enum mm_mirror_is now;
+	int64_t since = 0;
+	char why[160];
+
+	if (s->line.mirror == NULL) {
+		mm_json_null(j, "mirror");
+		return;
+	}
+	now = mm_mirror_is(s->line.mirror, &since, why);
+	mm_json_open_key(j, "mirror", '{');
+	mm_json_str(j, "is", is[now]);
+	if (now != MM_MIRROR_UNKNOWN)
+		mm_json_time(j, "since", since);
+	if (now == MM_MIRROR_AWAY)
+		mm_json_str(j, "why", why);
+	mm_json_close(j, '}');
+}
+
+static void
 put_results(struct mm_json *j, const struct mm_shift *s)
 {
 	if (!s->results.tells) {
@@ -214,6 +238,7 @@ mm_shift_json(const struct mm_shift *s, struct mm_buf *out)
 	put_failures(&j, s);
 	put_centre(&j, s);
 	put_sync(&j, s);
+	put_mirror(&j, s);
 	put_results(&j, s);
 	put_stopped(&j, s);
 	put_next(&j, s);

@@ -174,8 +174,8 @@ const struct mm_step mm_steps[MM_EFFECTS] = {
 	[MM_DO_LOCK] = { MM_BY_DEVICE, want_lock, stored },
 	[MM_DO_CHECK] = { MM_BY_DEVICE, tell, read_back },
 	[MM_DO_RECORD] = { MM_BY_CENTRE, mm_step_record, mm_step_recorded },
-	[MM_DO_LABEL] = { MM_BY_PRINTER, mm_step_label,
-	    mm_step_labelled },
+	[MM_DO_LABEL] = { MM_BY_OUTSIDE, mm_step_last,
+	    mm_step_last_end },
 };
 
 /* see steps.h */

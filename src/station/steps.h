@@ -9,7 +9,7 @@
 /* How each effect is begun and what its answer is worth; for line.c alone. */
 struct mm_step {
 	/* Who does it. */
-	enum { MM_BY_NOBODY, MM_BY_DEVICE, MM_BY_CENTRE, MM_BY_PRINTER,
+	enum { MM_BY_NOBODY, MM_BY_DEVICE, MM_BY_CENTRE, MM_BY_OUTSIDE,
 		MM_BY_US } by;
 	/*
 	 * Begins it: DONE: it is under way; SKIP: it is not needed; FAIL, HOLD
@@ -18,8 +18,8 @@ struct mm_step {
 	enum mm_unit_event (*begin)(struct mm_line *l, struct mm_place *p,
 	    enum mm_unit_reason *reason);
 	/* What came: of a device p->answer, of the centre a.  MM_EVENTS:
-	 * it asked for something more, or waits till p->retry_ms; or of the
-	 * printer nothing yet. */
+	 * it asked for something more, or waits till p->retry_ms; or of
+	 * mirror and printer nothing yet. */
 	enum mm_unit_event (*end)(struct mm_line *l, struct mm_place *p,
 	    struct mm_centre_answer *a, enum mm_unit_reason *reason);
 };
@@ -85,6 +85,11 @@ enum mm_unit_event mm_step_confirmed(struct mm_line *l, struct mm_place *p,
 enum mm_unit_event mm_step_recorded(struct mm_line *l, struct mm_place *p,
     struct mm_centre_answer *a, enum mm_unit_reason *reason);
 
+/* mirror_line.c: the mirror, then the label */
+enum mm_unit_event mm_step_last(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_last_end(struct mm_line *l, struct mm_place *p,
+    struct mm_centre_answer *a, enum mm_unit_reason *reason);
 /* print.c */
 enum mm_unit_event mm_step_label(struct mm_line *l, struct mm_place *p,
     enum mm_unit_reason *reason);

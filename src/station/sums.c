@@ -209,9 +209,13 @@ look_at_lateness(struct mm_shift *s)
 {
 	enum mm_unit_reason stopped = mm_shift_stopped(s);
 	bool late = mm_shift_sync_late(s);
+	enum mm_mirror_is mirror = s->line.mirror == NULL ? MM_MIRROR_UNKNOWN
+	    : mm_mirror_is(s->line.mirror, NULL, NULL);
 
-	if (late == s->sync_late && stopped == s->stopped_was)
+	if (late == s->sync_late && stopped == s->stopped_was &&
+	    mirror == s->mirror_was)
 		return;
+	s->mirror_was = mirror;
 	s->sync_late = late;
 	s->stopped_was = stopped;
 	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_SUMS });

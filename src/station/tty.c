@@ -233,6 +233,10 @@ put_head(struct page *p)
 						    : "sync.none",
 		    units);
 	}
+	if (p->t->shift->mirror_was == MM_MIRROR_AWAY) {
+		mm_buf_text(&p->out, "  |  ");
+		text(p, "mirror.away", "");
+	}
 	mm_buf_printf(&p->out, "  |  %s", now);
 	end_line(p);
 	end_line(p);

@@ -68,6 +68,15 @@ function drawSync(sync) {
 		? t("sync.waits", { n: number(sync.unsynced) }) : t("sync.none"));
 }
 
+/* A second disk that is there is worth no word. */
+function drawMirror(mirror) {
+	const node = $("mirror");
+	node.hidden = mirror?.is !== "away";
+	if (node.childElementCount === 0)
+		node.append(icon("see"), element("span"));
+	put(node.lastElementChild, t("mirror.away"));
+}
+
 function drawFrame(view) {
 	const s = view.state;
 	put($("clock"), time(Date.now()));
@@ -80,6 +89,7 @@ function drawFrame(view) {
 	put($("making"), [s.product, s.batch].filter(Boolean).join(" · "));
 	drawCentre(s.centre);
 	drawSync(s.sync);
+	drawMirror(s.mirror);
 }
 
 /* ---- the next step ---- */

@@ -1,0 +1,405 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "station/mirror.h"
+#include "station/rows.h"
+
+enum { JOURNAL_MAX = 256 << 20, RECORD_MAX = 1 << 20, EXPORT_MAX = 1 << 30 };
+
+static enum mm_err
+join(const char *dir, const char *name, char out[PATH_MAX], struct mm_why *why)
+{
+	return mm_path_join(out, PATH_MAX, dir, name, why);
+}
+
+static enum mm_err
+failed(const char *path, struct mm_why *why)
+{
+	return MM_FAIL(
+	    why, MM_EAGAIN, "mirror: %.100s: %s", path, strerror(errno));
+}
+
+/* see mirror.h */
+enum mm_err
+mm_mirror_find(struct mm_mirror_files *f, struct mm_why *why)
+{
+	struct stat home, there;
+	char records[PATH_MAX];
+
+	if (stat(f->disk, &there) != 0)
+		return failed(f->disk, why);
+	/* a folder that nothing is mounted at is the same disk's */
+	if (stat(f->from, &home) == 0 && home.st_dev == there.st_dev)
+		return MM_FAIL(why, MM_EAGAIN,
+		    "mirror: %.100s is on the "
+		    "station's own disk: nothing is mounted there",
+		    f->disk);
+	MM_TRY(join(f->to, "records", records, why));
+	return mm_dir_make(records, 0700, why);
+}
+
+/* Bytes behind what is there, and on that disk when it returns. */
+static enum mm_err
+append(const char *path, struct mm_bytes data, struct mm_why *why)
+{
+	int fd = open(
+	    path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	enum mm_err rc;
+
+	if (fd < 0)
+		return failed(path, why);
+	rc = mm_fd_write(fd, data, why);
+	if (rc == MM_OK && fdatasync(fd) != 0)
+		rc = failed(path, why);
+	(void)close(fd);
+	return rc;
+}
+
+static enum mm_err
+cut(const char *path, off_t at, struct mm_why *why)
+{
+	return truncate(path, at) == 0 ? MM_OK : failed(path, why);
+}
+
+/* ---- rows ---- */
+
+struct journal {
+	uint64_t first, last, inode;
+	size_t whole, all; /* bytes */
+};
+
+/* Rows from at on, of which those after the row-th go to out (or nowhere). */
+static enum mm_err
+read_rows(const char *path, off_t at, uint64_t row, struct mm_buf *out,
+    struct journal *j, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(JOURNAL_MAX);
+	struct mm_bytes rest;
+	struct mm_row r;
+	uint64_t n = 0;
+	enum mm_err rc;
+
+	memset(j, 0, sizeof(*j));
+	MM_TRY(mm_file_read(path, &text, why));
+	j->all = text.n;
+	if ((size_t)at > text.n)
+		at = 0;
+	rest = (struct mm_bytes){ text.p + at, text.n - (size_t)at };
+	for (;;) {
+		const uint8_t *from = rest.p;
+
+		rc = mm_row_next(&rest, &n, &r, why);
+		if (rc != MM_OK)
+			break;
+		j->first = j->first == 0 ? r.n : j->first;
+		j->last = r.n;
+		if (out != NULL && r.n > row)
+			mm_buf_put(out, from, (size_t)(rest.p - from));
+	}
+	j->whole = text.n - rest.n;
+	return rc == MM_ENOTFOUND || rc == MM_EAGAIN ? MM_OK : rc;
+}
+
+static enum mm_err
+inode_of(const char *path, uint64_t *out, struct mm_why *why)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return failed(path, why);
+	*out = st.st_ino;
+	return MM_OK;
+}
+
+/* The station has begun its journal anew: so is the copy. */
+static enum mm_err
+put_by(struct mm_mirror_files *f, const char *path, struct mm_why *why)
+{
+	char old[PATH_MAX + 24];
+
+	snprintf(old, sizeof(old), "%s.%" PRIu64, path, f->row);
+	return rename(path, old) == 0 || errno == ENOENT ? MM_OK
+							 : failed(path, why);
+}
+
+/* see mirror.h */
+enum mm_err
+mm_mirror_rows(struct mm_mirror_files *f, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf news = MM_BUF_INIT(JOURNAL_MAX);
+	char own[PATH_MAX], copy[PATH_MAX];
+	struct journal j;
+	uint64_t inode = 0;
+
+	MM_TRY(join(f->from, "journal", own, why));
+	MM_TRY(join(f->to, "journal", copy, why));
+	MM_TRY(inode_of(own, &inode, why));
+	if (inode != f->inode && f->inode != 0)
+		MM_TRY(put_by(f, copy, why));
+	if (inode != f->inode)
+		f->at = 0;
+	f->inode = inode;
+	MM_TRY(read_rows(own, f->at, f->row, &news, &j, why));
+	MM_TRY(mm_buf_ok(&news, why));
+	if (news.n > 0)
+		MM_TRY(append(copy, mm_buf_view(&news), why));
+	f->at = (off_t)j.whole;
+	if (j.last > f->row)
+		f->row = j.last;
+	return MM_OK;
+}
+
+/* Where the copy ends, without what was being written when it went away. */
+static enum mm_err
+find_row(struct mm_mirror_files *f, struct mm_why *why)
+{
+	char own[PATH_MAX], copy[PATH_MAX];
+	struct journal mine, there;
+	enum mm_err rc;
+
+	MM_TRY(join(f->from, "journal", own, why));
+	MM_TRY(join(f->to, "journal", copy, why));
+	f->row = 0;
+	f->at = 0;
+	f->inode = 0;
+	rc = read_rows(copy, 0, 0, NULL, &there, NULL);
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	if (rc != MM_OK)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "mirror: %.100s is damaged: "
+		    "put that folder aside",
+		    copy);
+	MM_TRY(read_rows(own, 0, 0, NULL, &mine, why));
+	if (there.last > mine.last)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "mirror: %.100s has more than "
+		    "this station's journal: was its disk put back?",
+		    copy);
+	if (there.whole < there.all)
+		MM_TRY(cut(copy, (off_t)there.whole, why));
+	f->row = there.last;
+	return mine.first > there.first && there.first > 0
+		   ? put_by(f, copy, why)
+		   : MM_OK;
+}
+
+/* ---- records ---- */
+
+/* see mirror.h */
+enum mm_err
+mm_mirror_record(
+    struct mm_mirror_files *f, const char *name, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(RECORD_MAX);
+	char own[PATH_MAX], copy[PATH_MAX], dir[PATH_MAX];
+
+	MM_TRY(join(f->from, "records", dir, why));
+	MM_TRY(join(dir, name, own, why));
+	MM_TRY(join(f->to, "records", dir, why));
+	MM_TRY(join(dir, name, copy, why));
+	MM_TRY(mm_file_read(own, &text, why));
+	return mm_file_replace(copy, mm_buf_view(&text), 0600, why);
+}
+
+static bool
+is_newer(const struct stat *a, const struct stat *b)
+{
+	return a->st_size != b->st_size ||
+	       a->st_mtim.tv_sec > b->st_mtim.tv_sec ||
+	       (a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+		   a->st_mtim.tv_nsec > b->st_mtim.tv_nsec);
+}
+
+static bool
+lacks(int own, int there, const char *name)
+{
+	struct stat a, b;
+	size_t n = strlen(name);
+
+	return n > 5 && strcmp(name + n - 5, ".json") == 0 &&
+	       fstatat(own, name, &a, 0) == 0 &&
+	       (fstatat(there, name, &b, 0) != 0 || is_newer(&a, &b));
+}
+
+static enum mm_err
+copy_records(struct mm_mirror_files *f, struct mm_why *why)
+{
+	char path[PATH_MAX];
+	const struct dirent *e;
+	enum mm_err rc = MM_OK;
+	DIR *own, *there;
+
+	MM_TRY(join(f->from, "records", path, why));
+	own = opendir(path);
+	MM_TRY(join(f->to, "records", path, why));
+	there = opendir(path);
+	while (own != NULL && there != NULL && rc == MM_OK &&
+	       (e = readdir(own)) != NULL)
+		if (lacks(dirfd(own), dirfd(there), e->d_name))
+			rc = mm_mirror_record(f, e->d_name, why);
+	if (own != NULL)
+		(void)closedir(own);
+	if (there != NULL)
+		(void)closedir(there);
+	return there == NULL ? failed(path, why) : rc;
+}
+
+/* ---- entries ---- */
+
+/* Whole lines of a file, and where the last of them ends. */
+static enum mm_err
+count_lines(const char *path, uint64_t *lines, off_t *end, off_t *all,
+    struct mm_why *why)
+{
+	static const size_t chunk = 65536;
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(chunk);
+	uint8_t *room = mm_buf_room(&b, chunk);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n = 0;
+
+	*lines = 0;
+	*end = *all = 0;
+	if (room == NULL || (fd < 0 && errno != ENOENT)) {
+		if (fd >= 0)
+			(void)close(fd);
+		return failed(path, why);
+	}
+	while (fd >= 0 && (n = read(fd, room, chunk)) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			if (room[i] == '\n') {
+				++*lines;
+				*end = *all + i + 1;
+			}
+		*all += n;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return n < 0 ? failed(path, why) : MM_OK;
+}
+
+static enum mm_err
+find_entries(struct mm_mirror_files *f, struct mm_why *why)
+{
+	char path[PATH_MAX];
+	off_t end, all;
+
+	MM_TRY(join(f->to, "entries.jsonl", path, why));
+	MM_TRY(count_lines(path, &f->entries, &end, &all, why));
+	return end < all ? cut(path, end, why) : MM_OK;
+}
+
+/* see mirror.h */
+enum mm_err
+mm_mirror_put_entries(struct mm_mirror_files *f,
+    const struct mm_mirror_job *job, struct mm_why *why)
+{
+	struct mm_bytes lines = job->lines;
+	uint64_t at = job->first, n = 0;
+	char path[PATH_MAX];
+
+	if (job->checkpoint.n == 0)
+		return MM_OK;
+	if (at > f->entries)
+		return MM_FAIL(why, MM_EAGAIN, "mirror: a gap");
+	while (lines.n > 0 && at < f->entries) {
+		const uint8_t *lf = memchr(lines.p, '\n', lines.n);
+
+		MM_INVARIANT(lf != NULL);
+		lines.n -= (size_t)(lf + 1 - lines.p);
+		lines.p = lf + 1;
+		at++;
+	}
+	for (size_t i = 0; i < lines.n; i++)
+		n += lines.p[i] == '\n';
+	MM_TRY(join(f->to, "entries.jsonl", path, why));
+	if (lines.n > 0)
+		MM_TRY(append(path, lines, why));
+	f->entries += n;
+	MM_TRY(join(f->to, "checkpoint", path, why));
+	return mm_file_replace(path, job->checkpoint, 0600, why);
+}
+
+/* see mirror.h */
+enum mm_err
+mm_mirror_catch_up(struct mm_mirror_files *f, struct mm_why *why)
+{
+	MM_TRY(find_row(f, why));
+	MM_TRY(find_entries(f, why));
+	MM_TRY(copy_records(f, why));
+	f->known = true;
+	return MM_OK;
+}
+
+/* ---- what the centre gets of it ---- */
+
+/* The checkpoint file's second line says how many entries it is of. */
+static enum mm_err
+read_size(
+    struct mm_bytes ends, size_t *head, uint64_t *size, struct mm_why *why)
+{
+	const uint8_t *lf = memchr(ends.p, '\n', ends.n);
+	json_t *last = lf == NULL
+			   ? NULL
+			   : json_loadb((const char *)lf + 1,
+				 (size_t)(ends.p + ends.n - lf - 1), 0, NULL);
+	json_int_t n = json_is_integer(json_object_get(last, "size"))
+			   ? json_integer_value(json_object_get(last, "size"))
+			   : -1;
+
+	json_decref(last);
+	if (n < 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "mirror: its checkpoint cannot "
+		    "be read");
+	*head = (size_t)(lf + 1 - ends.p);
+	*size = (uint64_t)n;
+	return MM_OK;
+}
+
+static enum mm_err
+first_lines(
+    struct mm_bytes all, uint64_t n, struct mm_buf *out, struct mm_why *why)
+{
+	size_t end = 0;
+
+	for (; end < all.n && n > 0; end++)
+		n -= all.p[end] == '\n';
+	if (n > 0)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "mirror: %" PRIu64 " entries "
+		    "are missing in entries.jsonl",
+		    n);
+	mm_buf_put(out, all.p, end);
+	return mm_buf_ok(out, why);
+}
+
+/* see mirror.h */
+enum mm_err
+mm_mirror_export(
+    const char *folder, struct mm_buf *out, uint64_t *n, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf ends = MM_BUF_INIT(RECORD_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf lines = MM_BUF_INIT(EXPORT_MAX);
+	char path[PATH_MAX];
+	size_t head = 0;
+
+	MM_TRY(join(folder, "checkpoint", path, why));
+	MM_TRY(mm_file_read(path, &ends, why));
+	MM_TRY(read_size(mm_buf_view(&ends), &head, n, why));
+	MM_TRY(join(folder, "entries.jsonl", path, why));
+	MM_TRY(mm_file_read(path, &lines, why));
+	mm_buf_put(out, ends.p, head);
+	MM_TRY(first_lines(mm_buf_view(&lines), *n, out, why));
+	mm_buf_put(out, ends.p + head, ends.n - head);
+	return mm_buf_ok(out, why);
+}

@@ -1,0 +1,111 @@
+#include <string.h>
+
+#include "base/own.h"
+#include "base/time.h"
+#include "station/steps.h"
+
+/*
+ * The last step: what is known of the unit is on the mirror, then its label
+ * comes out.
+ */
+enum { LINES_MAX = 64 << 20, ENDS_MAX = 1 << 16, FIRST_MS = 10000 };
+
+/* see line.h */
+enum mm_unit_reason
+mm_line_mirror(const struct mm_line *l)
+{
+	return l->mirror != NULL && l->conf->mirror_gone == MM_MIRROR_STOP &&
+		       mm_mirror_is(l->mirror, NULL, NULL) == MM_MIRROR_AWAY
+		   ? MM_UR_MIRROR
+		   : MM_UR_NONE;
+}
+
+/* What was made offline, from what the mirror has on. */
+static enum mm_err
+put_entries(struct mm_line *l, struct mm_mirror_job *job, struct mm_buf *lines,
+    struct mm_buf *ends, struct mm_why *why)
+{
+	uint64_t n = l->own != NULL ? mm_entries_n(l->own->entries) : 0;
+
+	job->first = mm_mirror_entries(l->mirror);
+	if (n == 0)
+		return MM_OK;
+	MM_TRY(mm_own_checkpoint(l->own, why));
+	for (uint64_t i = job->first; i < n; i++)
+		MM_TRY(mm_own_put_entry(l->own, i, lines, why));
+	mm_own_put_head(l->own, ends);
+	mm_own_put_end(l->own, ends);
+	job->lines = mm_buf_view(lines);
+	job->checkpoint = mm_buf_view(ends);
+	return mm_buf_ok(ends, why);
+}
+
+static enum mm_err
+ask(struct mm_line *l, struct mm_place *p, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf lines = MM_BUF_INIT(LINES_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf ends = MM_BUF_INIT(ENDS_MAX);
+	struct mm_mirror_job job = { .serial = p->unit->serial };
+
+	MM_TRY(put_entries(l, &job, &lines, &ends, why));
+	p->ticket = mm_mirror_ask(l->mirror, &job);
+	return p->ticket != 0
+		   ? MM_OK
+		   : MM_FAIL(why, MM_ENOMEM, "mirror: out of memory");
+}
+
+static enum mm_mirror_got
+look(struct mm_line *l, struct mm_place *p)
+{
+	enum mm_mirror_is is = mm_mirror_is(l->mirror, NULL, p->mirror_why);
+	bool late = mm_mono_ms() - p->step_began_ms > FIRST_MS;
+	struct mm_why why = { 0 };
+	enum mm_mirror_got got = MM_MIRROR_AGAIN;
+
+	if (is == MM_MIRROR_UNKNOWN)
+		return late ? MM_MIRROR_GONE : MM_MIRROR_WAIT;
+	if (is == MM_MIRROR_AWAY)
+		return MM_MIRROR_GONE;
+	if (p->ticket != 0)
+		got = mm_mirror_look(l->mirror, p->ticket);
+	if (got != MM_MIRROR_AGAIN)
+		return got;
+	if (ask(l, p, &why) == MM_OK)
+		return MM_MIRROR_WAIT;
+	strcpy(p->mirror_why, why.text);
+	return MM_MIRROR_GONE;
+}
+
+/* see steps.h */
+enum mm_unit_event
+mm_step_last(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	p->ticket = 0;
+	p->mirrored = l->mirror == NULL;
+	if (p->mirrored)
+		return mm_step_label(l, p, reason);
+	return MM_EV_DONE;
+}
+
+/* see steps.h */
+enum mm_unit_event
+mm_step_last_end(struct mm_line *l, struct mm_place *p,
+    struct mm_centre_answer *a, enum mm_unit_reason *reason)
+{
+	enum mm_unit_event e;
+	enum mm_mirror_got got;
+
+	if (p->mirrored)
+		return mm_step_labelled(l, p, a, reason);
+	got = look(l, p);
+	if (got == MM_MIRROR_WAIT)
+		return MM_EVENTS;
+	if (got == MM_MIRROR_GONE && l->conf->mirror_gone == MM_MIRROR_STOP) {
+		mm_step_note(p, p->mirror_why);
+		return mm_step_fail(MM_UR_MIRROR, reason);
+	}
+	p->mirrored = true;
+	p->step_began_ms = mm_mono_ms(); /* the printer's time */
+	e = mm_step_label(l, p, reason);
+	return e == MM_EV_DONE ? MM_EVENTS : e;
+}
