@@ -240,6 +240,9 @@ _mintmark() {
 	'station list --after') words=' ' ;;
 	'station create --key') words=' ' ;;
 	'station create --description') words=' ' ;;
+	'station quarantine --accept') words=' ' ;;
+	'station quarantine --reject') words=' ' ;;
+	'station quarantine --reason') words=' ' ;;
 	'station quarantine --limit') words=' ' ;;
 	'station quarantine --after') words=' ' ;;
 	'webhook list --limit') words=' ' ;;
@@ -360,7 +363,7 @@ _mintmark() {
 	'station pin') words='--help '; kind='' ;;
 	'station trust') words='--help '; kind='@file' ;;
 	'station sync') words='--help --dry-run '; kind='@file' ;;
-	'station quarantine') words='--help --limit --after '; kind='' ;;
+	'station quarantine') words='--help --accept --reject --reason --limit --after '; kind='' ;;
 	'webhook list') words='--help --limit --after '; kind='' ;;
 	'webhook show') words='--help '; kind='' ;;
 	'webhook create') words='--help --types --products --batch --from --description '; kind='' ;;

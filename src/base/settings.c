@@ -159,8 +159,8 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "Keep the peer's address with each refusal in the attempt log."),
 	{ "four_eyes", MM_CONF_LIST, AT(four_eyes), 1, 15, "",
 	    "What one administrator asks for and another one approves: "
-	    "profile, issuer, quota, mass-revoke, bulk-thaw, bulk-mint, keys. "
-	    "Empty for nothing; anything else has keys with it. Make two "
+	    "profile, issuer, quota, mass-revoke, bulk-thaw, bulk-mint, keys, "
+	    "quarantine. Empty for nothing; anything else has keys with it. Make two "
 	    "administrators first.", NULL },
 	INT(bulk_mint_above, 1, 10000000, "100",
 	    "Tokens that a credential may mint within 24 hours before "
@@ -406,7 +406,7 @@ static enum mm_err
 check_four_eyes(const struct mm_settings *s, struct mm_why *why)
 {
 	static const char *const words[] = { "profile", "issuer", "quota",
-		"mass-revoke", "bulk-thaw", "bulk-mint", "keys" };
+		"mass-revoke", "bulk-thaw", "bulk-mint", "keys", "quarantine" };
 	const size_t n = sizeof(words) / sizeof(words[0]);
 
 	for (size_t i = 0; i < s->four_eyes.n; i++) {

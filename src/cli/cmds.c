@@ -264,8 +264,14 @@ const struct mm_cmd mm_cmds[] = {
 	    "quarantined and named, and the exit status is 3.  The same file "
 	    "again adds nothing; one that was cut off goes on."),
 	ROW("station", "quarantine", "STATION", 1, 1, MM_C_NONE,
-	    station_quarantine, "list what a station made and does not fit",
-	    NULL),
+	    station_quarantine,
+	    "list what a station made and does not fit, or decide of one",
+	    "ENTRY is its number in the station's ledger, or its certificate's "
+	    "serial number.  What is accepted is judged again, by all but what "
+	    "the list calls acceptable \"yes\" (the clock, the window, a "
+	    "closed batch, a removed station, the quota); with \"mended\" "
+	    "it may fit by now; \"no\" is never accepted.  The same again "
+	    "changes nothing."),
 	ROW("webhook", "list", "", 0, 0, MM_C_NONE, webhook_list,
 	    "list the webhooks", NULL),
 	ROW("webhook", "show", "ID", 1, 1, MM_C_NONE, webhook_show,

@@ -31,6 +31,9 @@ enum mm_fact_kind {
 };
 enum { MM_OPERATOR_GOOD, MM_OPERATOR_REVOKED };
 enum { MM_STATION_ACTIVE, MM_STATION_REMOVED };
+/* An accept that was cut off has its words in the database, and its entry in
+ * the ledger or not yet. */
+enum { MM_UNIT_WAITING, MM_UNIT_ACCEPTED, MM_UNIT_REJECTED, MM_UNIT_BEGUN };
 enum { MM_WEBHOOK_ACTIVE, MM_WEBHOOK_PAUSED, MM_WEBHOOK_DISABLED };
 enum {
 	MM_GRANT_WAITING,
@@ -51,7 +54,8 @@ struct mm_fact {
 	uint64_t history; /* a device's: sum over its entries' indexes */
 	uint8_t text[8];  /* of mm_fact_kinds[].told */
 	uint8_t who[8];   /* its public key; an approval's: who decided; a
-			   * station's: its newest order; a line CA's: whose */
+			   * station's: its newest order; a line CA's: whose; a
+			   * quarantined unit's: why it was decided so */
 	uint32_t name;    /* a device's id as it was written */
 	uint32_t owner;   /* a token's, certificate's: its device's place + 1 */
 	uint32_t link;    /* a certificate's: its token's; and back */
@@ -83,7 +87,7 @@ struct mm_fact_kind_of {
 	const char *name;
 	enum mm_entry_field id;
 	/* More fields that its id is made of, with "/" before each. */
-	enum mm_entry_field more[4];
+	enum mm_entry_field more[5];
 	unsigned nmore;
 	/* What its entries tell as texts, and how people call it. */
 	struct {
@@ -122,7 +126,7 @@ void mm_fact_told(enum mm_fact_kind kind, const struct mm_entry *e,
     const char *text[MM_FACT_TOLD]);
 /* What an entry calls a record of that kind, from the entry or in out; NULL:
  * it is about none. */
-#define MM_FACT_ID_MAX 384
+#define MM_FACT_ID_MAX 768
 const char *mm_fact_id(
     enum mm_fact_kind kind, const struct mm_entry *e, char out[MM_FACT_ID_MAX]);
 /* What an index adds to a device's history. */
@@ -137,6 +141,7 @@ void mm_fact_differ(struct mm_facts *s, enum mm_fact_kind kind, const char *id,
 
 /* ---- fact_rows.c ---- */
 
+#define MM_SAID_WISHES 16
 /* What a row says; texts borrowed from the row and from own. */
 struct mm_said {
 	const char *id;
@@ -148,6 +153,9 @@ struct mm_said {
 	const char *text[MM_FACT_TOLD];
 	char own[4][65];
 	char longer[MM_NOTE_KEY_TEXT + MM_FACT_ID_MAX];
+	/* A quarantined unit's: decisions that were begun. */
+	uint8_t wish[MM_SAID_WISHES][8];
+	unsigned nwishes;
 };
 typedef enum mm_err mm_said_fn(
     void *ctx, const struct mm_said *said, const void *row, struct mm_why *why);

@@ -49,7 +49,7 @@ moved(struct mm_facts *s, const struct mm_fact *f, const char *product,
 		return MM_OK;
 	MM_TRY(mm_fact_reread(s, device, &e, why));
 	*out = e.field[MM_F_PRODUCT] != NULL &&
-	    strcmp(e.field[MM_F_PRODUCT], product) == 0;
+	       strcmp(e.field[MM_F_PRODUCT], product) == 0;
 	return MM_OK;
 }
 
@@ -77,8 +77,8 @@ name_texts(struct mm_facts *s, const struct mm_fact *f,
 	}
 	if (product == NULL)
 		return MM_OK;
-	MM_TRY(moved(s, f, said->text[1] != NULL ? said->text[1] : "", &fine,
-	    why));
+	MM_TRY(moved(
+	    s, f, said->text[1] != NULL ? said->text[1] : "", &fine, why));
 	if (!fine)
 		another(s, f, said->id, product);
 	return MM_OK;
@@ -108,6 +108,20 @@ same_state(const struct mm_fact *f, unsigned state)
 	return f->state == state;
 }
 
+/* An accept that was cut off: the ledger has its words, or none yet. */
+static bool
+same_begun(const struct mm_fact *f, const struct mm_said *said)
+{
+	if (f->kind != MM_FACT_QUARANTINE || said->state != MM_UNIT_BEGUN)
+		return false;
+	if (f->state == MM_UNIT_WAITING)
+		return true;
+	for (unsigned i = 0; i < said->nwishes; i++)
+		if (memcmp(said->wish[i], f->who, sizeof(f->who)) == 0)
+			return f->state == MM_UNIT_ACCEPTED;
+	return false;
+}
+
 static void
 look_at_state(
     struct mm_facts *s, const struct mm_fact *f, const struct mm_said *said)
@@ -115,7 +129,7 @@ look_at_state(
 	enum mm_fact_kind kind = (enum mm_fact_kind)f->kind;
 	char what[96];
 
-	if (same_state(f, said->state))
+	if (same_state(f, said->state) || same_begun(f, said))
 		return;
 	snprintf(what, sizeof(what), "%s in the ledger, %s in the database",
 	    mm_fact_state_name(kind, f->state),
@@ -159,6 +173,13 @@ same_before(const struct mm_fact *f, uint8_t before)
 	return f->before == before;
 }
 
+static bool
+same_who(const struct mm_fact *f, const struct mm_said *said)
+{
+	return memcmp(f->who, said->who, sizeof(f->who)) == 0 ||
+	       same_begun(f, said);
+}
+
 static void
 look_at_numbers(
     struct mm_facts *s, const struct mm_fact *f, const struct mm_said *said)
@@ -171,7 +192,7 @@ look_at_numbers(
 		another(s, f, said->id, k->reason);
 	if (k->before != NULL && !same_before(f, said->before))
 		another(s, f, said->id, k->before);
-	if (k->who != NULL && memcmp(f->who, said->who, sizeof(f->who)) != 0)
+	if (k->who != NULL && !same_who(f, said))
 		another(s, f, said->id, k->who);
 }
 

@@ -241,8 +241,8 @@ approval_says(const json_t *o, struct mm_said *s)
 	mm_fact_hash(decider, s->who);
 	s->text[0] = copy_of(member(o, "action"), s->own[0]);
 	s->text[1] = copy_of(member(o, "requester"), s->own[1]);
-	s->text[2] = salted_of(salt, (struct mm_bytes){ request,
-	    sizeof(request) }, s->own[2]);
+	s->text[2] = salted_of(
+	    salt, (struct mm_bytes){ request, sizeof(request) }, s->own[2]);
 	s->text[3] = time_of(time_in(o, "expires"), s->own[3]);
 }
 
@@ -256,12 +256,14 @@ plan_says(const json_t *plan, struct mm_said *s)
 
 	s->text[3] = hash_of(text != NULL ? text : "", s->own[2]);
 	free(text);
-	snprintf(s->own[1], sizeof(s->own[1]), "%lld", (long long)(
-	    number(plan, "quantity") + number(plan, "scrap")));
+	snprintf(s->own[1], sizeof(s->own[1]), "%lld",
+	    (long long)(number(plan, "quantity") + number(plan, "scrap")));
 	s->text[1] = s->own[1];
-	if (!json_is_string(order) || mm_work_order_parse((struct mm_bytes){
-	    (const uint8_t *)json_string_value(order),
-	    json_string_length(order) }, &o, NULL) != MM_OK)
+	if (!json_is_string(order) ||
+	    mm_work_order_parse(
+		(struct mm_bytes){ (const uint8_t *)json_string_value(order),
+		    json_string_length(order) },
+		&o, NULL) != MM_OK)
 		return;
 	s->text[0] = copy_of(o->product, s->own[0]);
 	s->text[2] = time_of(o->until_ms, s->own[3]);
@@ -293,16 +295,16 @@ station_says(const json_t *o, struct mm_said *s)
 	s->made_ms = time_in(o, "created");
 	s->text[0] = copy_of(member(o, "key"), s->own[0]);
 	s->text[1] = long_of(member(o, "ledger"), s);
-	mm_fact_hash(number(o, "number") > 0 ? member(o, "hash") : NULL,
-	    s->who);
+	mm_fact_hash(
+	    number(o, "number") > 0 ? member(o, "hash") : NULL, s->who);
 }
 
 static void
 sync_says(const json_t *o, struct mm_said *s)
 {
 	s->text[0] = long_of(member(o, "key"), s);
-	snprintf(s->own[0], sizeof(s->own[0]), "%lld",
-	    (long long)number(o, "size"));
+	snprintf(
+	    s->own[0], sizeof(s->own[0]), "%lld", (long long)number(o, "size"));
 	s->text[1] = s->own[0];
 	s->text[2] = copy_of(member(o, "root"), s->own[1]);
 }
@@ -315,15 +317,75 @@ text_in(const json_t *o, const char *name)
 	return text != NULL ? text : "";
 }
 
+/* As the entry has it; words NULL: none. */
+static const char *
+hash_of_words(const json_t *words, char hex[65])
+{
+	const char *note = member(words, "note"), *salt = member(words, "salt");
+	uint8_t raw[MM_SALT_N], hash[32];
+
+	if (note == NULL || salt == NULL ||
+	    mm_hex_parse(salt, strlen(salt), raw, MM_SALT_N, NULL) != MM_OK)
+		return NULL;
+	mm_salted_sha256(raw, mm_bytes_of(note), hash);
+	mm_hex_text(hash, 32, hex);
+	return hex;
+}
+
+static unsigned
+state_of_unit(const json_t *o)
+{
+	unsigned state = state_of(MM_FACT_QUARANTINE, member(o, "state"));
+
+	return state == MM_UNIT_WAITING &&
+		       json_array_size(json_object_get(o, "wishes")) > 0
+		   ? MM_UNIT_BEGUN
+		   : state;
+}
+
+static void
+add_wishes(const json_t *list, struct mm_said *s)
+{
+	const json_t *words;
+	char hex[65];
+	size_t i;
+
+	json_array_foreach(list, i, words) if (s->nwishes < MM_SAID_WISHES)
+	    mm_fact_hash(hash_of_words(words, hex), s->wish[s->nwishes++]);
+}
+
+static const char *
+hash_of_cert(const json_t *o, char hex[65])
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_DOC_MAX);
+	const char *text = member(o, "certificate");
+	uint8_t hash[32];
+
+	if (text == NULL)
+		return NULL;
+	(void)!mm_base64_parse(mm_bytes_of(text), &der, NULL);
+	mm_sha256(mm_buf_view(&der), hash);
+	mm_hex_text(hash, 32, hex);
+	return hex;
+}
+
 /* All that its entry says is its id: two at once may have put it aside, under
  * two names of documents. */
 static void
 quarantine_says(const json_t *o, struct mm_said *s)
 {
-	snprintf(s->longer, sizeof(s->longer), "%.*s/%lld/%s/%s/%s",
+	char hex[65];
+
+	snprintf(s->longer, sizeof(s->longer), "%.*s/%lld/%s/%s/%s/%s",
 	    (int)strcspn(s->id, "/"), s->id, (long long)number(o, "entry"),
-	    text_in(o, "serial"), text_in(o, "device"), text_in(o, "reason"));
+	    text_in(o, "serial"), text_in(o, "device"), text_in(o, "reason"),
+	    text_in(o, "ledger"));
 	s->id = s->longer;
+	s->state = (uint8_t)state_of_unit(o);
+	mm_fact_hash(
+	    hash_of_words(json_object_get(o, "decision"), hex), s->who);
+	add_wishes(json_object_get(o, "wishes"), s);
+	s->text[0] = hash_of_cert(o, s->own[0]);
 }
 
 static const struct {

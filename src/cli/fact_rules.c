@@ -39,7 +39,7 @@ typedef void also_fn(const struct step *t);
 static also_fn cert_made, cert_confirmed, cert_revoked, cert_held, token_made,
     token_thawed, device_told, operator_made, operator_recovered,
     operator_erased, hook_made, hook_rotated, hook_replayed, decided,
-    order_signed, line_assigned;
+    order_signed, line_assigned, unit_released, unit_decided;
 
 /* From: in these states, else nothing happens.  Reason: the entries of that
  * reason only; "": of none; NULL: of any. */
@@ -160,7 +160,11 @@ static const struct rule {
 	{ MM_E_LINE_ASSIGNED, MM_FACT_LINE, NULL, MAKES | TELLS, ANY, 0,
 	    line_assigned },
 	{ MM_E_UNIT_QUARANTINED, MM_FACT_QUARANTINE, NULL, MAKES | TELLS, ANY,
-	    0, NULL },
+	    MM_UNIT_WAITING, NULL },
+	{ MM_E_UNIT_RELEASED, MM_FACT_QUARANTINE, NULL, 0,
+	    IN(MM_UNIT_WAITING), MM_UNIT_ACCEPTED, unit_released },
+	{ MM_E_UNIT_REJECTED, MM_FACT_QUARANTINE, NULL, 0,
+	    IN(MM_UNIT_WAITING), MM_UNIT_REJECTED, unit_decided },
 };
 #define NRULES (sizeof(rules) / sizeof(rules[0]))
 
@@ -355,6 +359,23 @@ line_assigned(const struct step *t)
 	mm_sha256(mm_bytes_of(whose), hash);
 	mm_hex_text(hash, 32, hex);
 	mm_fact_hash(hex, t->f->who);
+}
+
+static void
+unit_decided(const struct step *t)
+{
+	mm_fact_hash(t->e->field[MM_F_DETAIL_SHA256], t->f->who);
+}
+
+/* It is in the chain of the certificate that it is written with. */
+static void
+unit_released(const struct step *t)
+{
+	struct mm_fact *cert =
+	    mm_fact_find(t->s, MM_FACT_CERT, t->e->field[MM_F_SERIAL]);
+
+	unit_decided(t);
+	t->f->owner = cert != NULL ? cert->owner : 0;
 }
 
 /* ---- an entry ---- */

@@ -120,8 +120,12 @@ const struct mm_fact_kind_of mm_fact_kinds[MM_FACT_KINDS] = {
 	    .who = "station and batch" },
 	[MM_FACT_QUARANTINE] = { .name = "quarantined unit",
 	    .id = MM_F_STATION,
-	    .more = { MM_F_NUMBER, MM_F_SERIAL, MM_F_DEVICE, MM_F_REASON },
-	    .nmore = 4 },
+	    .more = { MM_F_NUMBER, MM_F_SERIAL, MM_F_DEVICE, MM_F_REASON,
+		MM_F_ORIGIN },
+	    .nmore = 5,
+	    .told = { { MM_F_CERT_SHA256, "certificate" } },
+	    .ntold = 1,
+	    .who = "decision" },
 };
 
 /* see fact.h */
@@ -136,6 +140,8 @@ mm_fact_state_name(enum mm_fact_kind kind, unsigned state)
 		    "expired", "used" },
 		[MM_FACT_BATCH] = { "open", "paused", "closed" },
 		[MM_FACT_STATION] = { "active", "removed" },
+		[MM_FACT_QUARANTINE] = { "waiting", "accepted", "rejected",
+		    "being accepted" },
 	};
 
 	if (kind == MM_FACT_CERT && state < MM_CERT_STATES)

@@ -177,6 +177,14 @@ is_signature(enum mm_entry_type t)
 	    t == MM_E_SIG_ORPHANED || t == MM_E_CERT_SYNCED;
 }
 
+/* By a station's signer: taken in, or listed so that nobody takes it. */
+static bool
+signed_elsewhere(const struct mm_entry *e)
+{
+	return e->type == MM_E_CERT_SYNCED ||
+	    (e->type == MM_E_SIG_ORPHANED && e->field[MM_F_STATION] != NULL);
+}
+
 static enum mm_err
 hex(const struct mm_entry *e, enum mm_entry_field f, uint8_t *out, size_t n,
     struct mm_why *why)
@@ -193,7 +201,7 @@ one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
 {
 	struct reconcile *r = ctx;
 	struct mm_mark m = { .later = index >= r->copied_at,
-		.elsewhere = e->type == MM_E_CERT_SYNCED };
+		.elsewhere = signed_elsewhere(e) };
 	uint8_t cert[32] = { 0 };
 	int64_t end_ms = 0;
 

@@ -43,7 +43,37 @@ mm_cmd_station_trust(
 
 /* ---- what was put aside ---- */
 
-const struct mm_opt mm_opts_station_quarantine[] = { MM_LIST_OPTS, END };
+const struct mm_opt mm_opts_station_quarantine[] = {
+	{ "accept", "ENTRY",
+	    "take that one in all the same, as the centre would have: it is "
+	    "judged again, and ACCEPT says what can be",
+	    MM_C_NONE, NULL },
+	{ "reject", "ENTRY",
+	    "never take that one in: its certificate goes on its line CA's "
+	    "list",
+	    MM_C_NONE, NULL },
+	{ "reason", "TEXT", "why; wanted for either", MM_C_NONE, NULL },
+	MM_LIST_OPTS, END
+};
+
+static enum mm_err
+decide(struct mm_cli *cli, const struct mm_args *a, const char *what,
+    struct mm_why *why)
+{
+	const char *reason = mm_arg(a, "reason");
+	char path[1024];
+
+	if (mm_arg(a, "accept") != NULL && mm_arg(a, "reject") != NULL)
+		return MM_FAIL(
+		    why, MM_EINPUT, "--accept or --reject, not both");
+	if (reason == NULL)
+		return MM_FAIL(why, MM_EINPUT, "missing --reason");
+	MM_TRY(mm_path(path, why, "/stations/%s/quarantine/%s/", a->pos[0],
+	    mm_arg(a, what)));
+	strncat(path, what, sizeof(path) - strlen(path) - 1);
+	return mm_object_command(
+	    cli, "POST", path, json_pack("{s:s}", "reason", reason), why);
+}
 
 enum mm_err
 mm_cmd_station_quarantine(
@@ -53,10 +83,16 @@ mm_cmd_station_quarantine(
 		{ "ENTRY", "entry" },
 		{ "DEVICE", "device" },
 		{ "SERIAL", "serial" },
+		{ "STATE", "state" },
+		{ "ACCEPT", "acceptable" },
 		{ "REASON", "reason" },
 	};
 	char path[1024];
 
+	if (mm_arg(a, "accept") != NULL)
+		return decide(cli, a, "accept", why);
+	if (mm_arg(a, "reject") != NULL)
+		return decide(cli, a, "reject", why);
 	MM_TRY(mm_path(path, why, "/stations/%s/quarantine", a->pos[0]));
 	return mm_list_command(cli, a, path, NULL, 0, columns,
 	    sizeof(columns) / sizeof(columns[0]), why);

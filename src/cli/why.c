@@ -21,6 +21,7 @@ static const struct {
 	{ "basic", "at the token's HTTP door" },
 	{ "mtls", "by its certificate" },
 	{ "rest", "when an operator asked for it" },
+	{ "sync", "in what a station made offline" },
 };
 
 static const char *

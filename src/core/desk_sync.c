@@ -44,29 +44,6 @@ mm_synced_get(struct mm_store_reader *r, const char *station,
 	return MM_OK;
 }
 
-/* see sync.h */
-enum mm_err
-mm_quarantined_parse(
-    const struct mm_doc *doc, struct mm_quarantined *out, struct mm_why *why)
-{
-	MM_OWN(mm_json_free)
-	json_t *o = json_loadb((const char *)doc->body.p, doc->body.n, 0, NULL);
-	struct mm_quarantined q = { .entry = 0 };
-	const char *device, *serial, *reason;
-	json_int_t entry;
-
-	if (json_unpack(o, "{s:s,s:s,s:s,s:I}", "device", &device, "serial",
-		&serial, "reason", &reason, "entry", &entry) != 0 ||
-	    !mm_text_copy(q.device, sizeof(q.device), mm_bytes_of(device)) ||
-	    !mm_text_copy(q.serial, sizeof(q.serial), mm_bytes_of(serial)) ||
-	    !mm_text_copy(q.reason, sizeof(q.reason), mm_bytes_of(reason)))
-		return MM_FAIL(why, MM_ESYS,
-		    "quarantine %.90s: its record cannot be read", doc->id);
-	q.entry = (uint64_t)entry;
-	*out = q;
-	return MM_OK;
-}
-
 /* ---- where a piece begins ---- */
 
 /* Two histories that one key signed: entered once. */
@@ -156,20 +133,22 @@ mm_sync_parse(const struct mm_sync_line *l, struct mm_sync_unit *u)
 	       mm_entry_parse(l->json, u->texts, n, &u->e, NULL) == MM_OK;
 }
 
-static void
-take_issuance(struct mm_sync *s, uint64_t index, const struct mm_sync_line *l,
-    struct mm_sync_unit *u)
+/* see sync_priv.h */
+void
+mm_sync_take_issuance(struct mm_sync *s, uint64_t index,
+    const struct mm_sync_line *l, struct mm_sync_unit *u)
 {
 	u->index = index;
 	u->line = l;
 	for (unsigned i = 0; i < 2; i++)
-		mm_buf_init(&u->papers[i], MM_ENTRY_MAX);
+		mm_buf_init(&u->papers[i], 2 * MM_ENTRY_MAX);
 	mm_buf_init(&u->made, 4096);
 	s->n++;
 }
 
-static void
-units_done(struct mm_sync *s)
+/* see sync_priv.h */
+void
+mm_sync_done(struct mm_sync *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		free(s->unit[i].texts);
@@ -179,6 +158,7 @@ units_done(struct mm_sync *s)
 	}
 	units_free(&s->unit);
 	free(s->news);
+	free(s->late);
 	mm_sync_batches_done(s);
 	mm_key_templates_free(&s->templates);
 }
@@ -210,15 +190,17 @@ take_line(struct mm_sync *s, size_t i, struct mm_why *why)
 	enum mm_err rc = good ? check_beside(s, u, index, l, why) : MM_OK;
 
 	if (good && u->e.type == MM_E_CERT_ISSUED) {
-		take_issuance(s, index, l, u);
+		mm_sync_take_issuance(s, index, l, u);
 		return rc;
 	}
 	if (!good)
 		mm_sync_put_aside(
-		    s, index, "", "", "an entry that is not in its form");
+		    s, &(struct mm_sync_aside){ index, "", "",
+			   "an entry that is not in its form", MM_SYNC_FORM });
 	else if (!mm_export_may_hold(u->e.type, index))
 		mm_sync_put_aside(
-		    s, index, "", "", "an entry that no station writes");
+		    s, &(struct mm_sync_aside){ index, "", "",
+			   "an entry that no station writes", MM_SYNC_FORM });
 	free(u->texts);
 	*u = (struct mm_sync_unit){ .index = 0 };
 	return rc;
@@ -255,9 +237,10 @@ count_units(struct mm_sync *s, struct mm_why *why)
 		const struct mm_sync_unit *u = &s->unit[i];
 
 		if (u->fault[0] != '\0') {
-			mm_sync_put_aside(s, u->index,
-			    mm_sync_field(u, MM_F_DEVICE),
-			    mm_sync_field(u, MM_F_SERIAL), u->fault);
+			mm_sync_put_aside(s, &(struct mm_sync_aside){ u->index,
+						 mm_sync_field(u, MM_F_DEVICE),
+						 mm_sync_field(u, MM_F_SERIAL),
+						 u->fault, u->code });
 			MM_TRY(mm_sync_unit_aside(s, u, why));
 		} else if (u->known)
 			s->out->unchanged++;
@@ -293,7 +276,7 @@ mm_desk_sync(struct mm_desk *d, const struct mm_login *by,
     const struct mm_station *station, const struct mm_sync_piece *p,
     bool dry_run, struct mm_sync_result *out, struct mm_why *why)
 {
-	MM_OWN(units_done)
+	MM_OWN(mm_sync_done)
 	struct mm_sync s = {
 		.d = d, .by = by, .station = station, .piece = p, .out = out
 	};

@@ -17,12 +17,13 @@ enum { AHEAD_MS = 300000 /* of a station's clock */ };
 typedef enum mm_err check_fn(
     struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why);
 
-MM_PRINTF(2)
+MM_PRINTF(3)
 static enum mm_err
-fault(struct mm_sync_unit *u, const char *fmt, ...)
+fault(struct mm_sync_unit *u, enum mm_sync_fault code, const char *fmt, ...)
 {
 	va_list ap;
 
+	u->code = code;
 	va_start(ap, fmt);
 	(void)vsnprintf(u->fault, sizeof(u->fault), fmt, ap);
 	va_end(ap);
@@ -37,20 +38,23 @@ unread(enum mm_err rc, struct mm_why *why)
 
 /* ---- the certificate by itself ---- */
 
-static enum mm_err
-is_the_entrys(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+/* see sync_priv.h */
+enum mm_err
+mm_sync_walk(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 {
 	const char *what = mm_export_fault_of_cert(&u->e, u->line->der, &u->c);
 
 	(void)s;
 	(void)why;
 	if (what != NULL)
-		return fault(u, "%s", what);
+		return fault(u, MM_SYNC_CERTIFICATE, "%s", what);
 	if (u->c.serial.n != MM_SERIAL_N)
-		return fault(u, "its serial number has %zu bytes, want %d",
-		    u->c.serial.n, MM_SERIAL_N);
+		return fault(u, MM_SYNC_CERTIFICATE,
+		    "its serial number has %zu bytes, want %d", u->c.serial.n,
+		    MM_SERIAL_N);
 	if (!mm_device_id_valid(mm_sync_field(u, MM_F_DEVICE)))
-		return fault(u, "its device has no name that one may have");
+		return fault(u, MM_SYNC_CERTIFICATE,
+		    "its device has no name that one may have");
 	memcpy(u->row.serial, u->c.serial.p, MM_SERIAL_N);
 	mm_sha256(u->c.spki.whole, u->row.spki_sha256);
 	mm_sha256(u->line->der, u->row.cert_sha256);
@@ -72,14 +76,38 @@ is_new(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	if (rc != MM_OK)
 		return unread(rc, why);
 	if (memcmp(have.cert_sha256, u->row.cert_sha256, 32) != 0)
-		return fault(u,
+		return fault(u, MM_SYNC_DOUBLE,
 		    "its serial number is another certificate's, "
 		    "of device %s",
 		    have.device);
 	if (strcmp(have.device, u->row.device) != 0)
-		return fault(u, "its certificate is device %s's", have.device);
+		return fault(u, MM_SYNC_DOUBLE,
+		    "its certificate is device %s's", have.device);
 	u->known = true;
 	return MM_OK;
+}
+
+/* What was put aside is for a supervisor to take in, whatever comes again and
+ * however it would be judged now. */
+static enum mm_err
+is_not_aside(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	MM_OWN(mm_aside_done) struct mm_aside a = { .o = NULL };
+	struct mm_quarantined q;
+	enum mm_err rc;
+
+	if (s->release != NULL)
+		return MM_OK;
+	rc = mm_aside_of_serial(
+	    s->d->r, s->station->id, mm_sync_field(u, MM_F_SERIAL), &a, why);
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND ? MM_OK : rc;
+	MM_TRY(mm_aside_bytes(&a, "certificate", &der, why));
+	MM_TRY(mm_aside_parse(&a, &q, why));
+	return mm_bytes_eq(mm_buf_view(&der), u->line->der)
+		   ? fault(u, q.fault, "%s", q.reason)
+		   : MM_OK;
 }
 
 /* ---- its batch ---- */
@@ -158,7 +186,8 @@ find_batch(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	}
 	batch_done(k);
 	return rc == MM_ENOTFOUND
-		   ? fault(u, "made in a batch that the centre does not have")
+		   ? fault(u, MM_SYNC_BATCH,
+			 "made in a batch that the centre does not have")
 		   : MM_FAIL(why, rc, "%s", own.text);
 }
 
@@ -173,15 +202,15 @@ is_by_an_order(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 
 	(void)why;
 	if (strcmp(mm_sync_field(u, MM_F_STATION), s->station->id) != 0)
-		return fault(u, "made at another station");
+		return fault(u, MM_SYNC_ORDER, "made at another station");
 	snprintf(
 	    head, sizeof(head), "order:%.32s:", mm_sync_field(u, MM_F_BATCH));
 	if (colon == NULL || strncmp(authority, head, strlen(head)) != 0 ||
 	    colon + 1 != authority + strlen(head) ||
 	    mm_int_parse(colon + 1, &number, NULL) != MM_OK || number < 1 ||
 	    number > s->station->last.number)
-		return fault(
-		    u, "made by an order that the centre did not sign");
+		return fault(u, MM_SYNC_ORDER,
+		    "made by an order that the centre did not sign");
 	return MM_OK;
 }
 
@@ -207,18 +236,21 @@ is_of_the_batch(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	(void)s;
 	(void)why;
 	if (strcmp(mm_sync_field(u, MM_F_PRODUCT), o->product) != 0)
-		return fault(u, "of another product than batch %s", k->b->id);
+		return fault(u, MM_SYNC_BATCH,
+		    "of another product than batch %s", k->b->id);
 	if (k->b->nshares > 0 && k->share == NULL)
-		return fault(u, "batch %s has no share for station %s",
-		    k->b->id, s->station->id);
+		return fault(u, MM_SYNC_BATCH,
+		    "batch %s has no share for station %s", k->b->id,
+		    s->station->id);
 	if (!mm_roll_find(&k->roll, u->row.device, &at))
-		return fault(
-		    u, "a serial number that batch %s does not have", k->b->id);
+		return fault(u, MM_SYNC_BATCH,
+		    "a serial number that batch %s does not have", k->b->id);
 	if (o->take == MM_WORK_NEXT && k->share != NULL &&
 	    (at < (uint64_t)k->share->first ||
 		at >= (uint64_t)(k->share->first + k->share->n +
 				 k->share->scrap)))
-		return fault(u, "a serial number of another station's share");
+		return fault(u, MM_SYNC_BATCH,
+		    "a serial number of another station's share");
 	strcpy(u->row.product, o->product);
 	u->of_the_share = true;
 	return MM_OK;
@@ -235,11 +267,12 @@ is_in_time(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	(void)why;
 	if (u->e.at_ms < o->not_before_ms || u->e.at_ms >= o->until_ms ||
 	    u->row.not_before_s >= o->until_ms / 1000)
-		return fault(
-		    u, "made outside the window of batch %s", u->batch->b->id);
+		return fault(u, MM_SYNC_WINDOW,
+		    "made outside the window of batch %s", u->batch->b->id);
 	return u->e.at_ms <= mm_now_ms() + AHEAD_MS
 		   ? MM_OK
-		   : fault(u, "made after now, by the station's clock");
+		   : fault(u, MM_SYNC_CLOCK,
+			 "made after now, by the station's clock");
 }
 
 /* What the centre has ended since: its own clock and the station's. */
@@ -251,16 +284,20 @@ is_before_the_end(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 
 	(void)why;
 	if (b->closed_at != 0 && u->e.at_ms > b->closed_at)
-		return fault(u, "made after batch %s was closed", b->id);
+		return fault(
+		    u, MM_SYNC_ENDED, "made after batch %s was closed", b->id);
 	if (from->removed_at != 0 && u->e.at_ms > from->removed_at)
-		return fault(u, "made after station %s was removed", from->id);
+		return fault(u, MM_SYNC_ENDED,
+		    "made after station %s was removed", from->id);
 	return MM_OK;
 }
 
 /* ---- its certificate ---- */
 
-static bool
-is_signed(struct mm_sync *s, const struct mm_cert *c, struct mm_bytes issuer)
+/* see sync_priv.h */
+bool
+mm_sync_is_signed(
+    struct mm_sync *s, const struct mm_cert *c, struct mm_bytes issuer)
 {
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
 	struct mm_cert ca;
@@ -282,16 +319,17 @@ is_of_the_ca(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 
 	(void)why;
 	if (o == NULL || o->ca_name[0] == '\0')
-		return fault(u,
+		return fault(u, MM_SYNC_ISSUER,
 		    "batch %s has no order with a line CA for "
 		    "station %s",
 		    u->batch->b->id, s->station->id);
 	if (chain == NULL || strcmp(o->ca_name, name) != 0)
-		return fault(u, "its issuer is not line CA %s of batch %s",
-		    o->ca_name, u->batch->b->id);
-	if (!is_signed(s, &u->c, chain->der[0]))
-		return fault(
-		    u, "its certificate is not signed by line CA %s", name);
+		return fault(u, MM_SYNC_ISSUER,
+		    "its issuer is not line CA %s of batch %s", o->ca_name,
+		    u->batch->b->id);
+	if (!mm_sync_is_signed(s, &u->c, chain->der[0]))
+		return fault(u, MM_SYNC_CERTIFICATE,
+		    "its certificate is not signed by line CA %s", name);
 	strcpy(u->row.issuer, name);
 	return MM_OK;
 }
@@ -323,7 +361,7 @@ is_of_the_profile(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 
 	(void)why;
 	if (p == NULL || p->version != w->version)
-		return fault(u,
+		return fault(u, MM_SYNC_PROFILE,
 		    "profile %.40s is none of batch %s, or not in "
 		    "the configuration any more",
 		    mm_sync_field(u, MM_F_PROFILE), u->batch->b->id);
@@ -333,7 +371,7 @@ is_of_the_profile(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	what = mm_export_fault_of_profile(
 	    u->batch->order, p, u->row.device, &u->c, &room);
 	return what == NULL ? MM_OK
-			    : fault(u,
+			    : fault(u, MM_SYNC_PROFILE,
 				  "its certificate is not as profile %s says: "
 				  "%.90s",
 				  u->row.profile, what);
@@ -352,11 +390,12 @@ made_already(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		return unread(rc, why);
 	if (rc == MM_OK && m.station[0] != '\0')
-		return fault(u,
+		return fault(u, MM_SYNC_DOUBLE,
 		    "device %s has a certificate already: station "
 		    "%s made it",
 		    u->row.device, m.station);
-	return fault(u, "device %s has a certificate already", u->row.device);
+	return fault(u, MM_SYNC_DOUBLE, "device %s has a certificate already",
+	    u->row.device);
 }
 
 static enum mm_err
@@ -388,15 +427,18 @@ is_its_device(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	if (rc != MM_OK)
 		return unread(rc, why);
 	if (strcmp(have.id, u->row.device) != 0)
-		return fault(u, "device %s is there, in other case", have.id);
+		return fault(u, MM_SYNC_DEVICE,
+		    "device %s is there, in other case", have.id);
 	if (strcmp(have.product, u->row.product) != 0)
-		return fault(
-		    u, "device %s is of product %s", have.id, have.product);
+		return fault(u, MM_SYNC_DEVICE, "device %s is of product %s",
+		    have.id, have.product);
 	if (have.state != MM_DEVICE_ACTIVE)
-		return fault(u, "device %s is retired", have.id);
+		return fault(
+		    u, MM_SYNC_DEVICE, "device %s is retired", have.id);
 	if (!mm_zero(have.bound_spki, 32) &&
 	    memcmp(have.bound_spki, u->row.spki_sha256, 32) != 0)
-		return fault(u, "device %s is bound to another key", have.id);
+		return fault(u, MM_SYNC_DEVICE,
+		    "device %s is bound to another key", have.id);
 	return is_alone(s, u, why);
 }
 
@@ -408,9 +450,12 @@ is_its_key(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 
 	MM_TRY(mm_get_key_device(s->d->r, u->row.spki_sha256, device, why));
 	if (device[0] != '\0')
-		return fault(u, "its key is certified for device %s", device);
+		return fault(u, MM_SYNC_DOUBLE,
+		    "its key is certified for device %s", device);
 	MM_TRY(mm_get_key_compromised(s->d->r, u->row.spki_sha256, &bad, why));
-	return bad ? fault(u, "its key was revoked as compromised") : MM_OK;
+	return bad ? fault(u, MM_SYNC_DEVICE,
+			 "its key was revoked as compromised")
+		   : MM_OK;
 }
 
 static enum mm_err
@@ -421,14 +466,15 @@ has_quota(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 
 	MM_TRY(mm_quota_get(s->d->r, k->b, "", &q, why));
 	if (q.made + k->fits >= k->most)
-		return fault(u, "batch %s: its quota of %" PRId64 " is gone",
-		    k->b->id, k->most);
+		return fault(u, MM_SYNC_QUOTA,
+		    "batch %s: its quota of %" PRId64 " is gone", k->b->id,
+		    k->most);
 	if (k->share == NULL)
 		return MM_OK;
 	MM_TRY(mm_quota_get(s->d->r, k->b, s->station->id, &q, why));
 	return q.made + k->fits < k->station_most
 		   ? MM_OK
-		   : fault(u,
+		   : fault(u, MM_SYNC_QUOTA,
 			 "batch %s: the share of %" PRId64 " of station "
 			 "%s is gone",
 			 k->b->id, k->station_most, s->station->id);
@@ -443,15 +489,16 @@ is_once(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 		if (o->fault[0] != '\0' || o->known || o->stored)
 			continue;
 		if (strcasecmp(o->row.device, u->row.device) == 0)
-			return fault(u,
+			return fault(u, MM_SYNC_DOUBLE,
 			    "device %s was made before, in entry "
 			    "%" PRIu64,
 			    u->row.device, o->index);
 		if (memcmp(o->row.spki_sha256, u->row.spki_sha256, 32) == 0)
-			return fault(u, "its key is certified for device %s",
+			return fault(u, MM_SYNC_DOUBLE,
+			    "its key is certified for device %s",
 			    o->row.device);
 		if (memcmp(o->row.serial, u->row.serial, MM_SERIAL_N) == 0)
-			return fault(u,
+			return fault(u, MM_SYNC_DOUBLE,
 			    "its serial number is another "
 			    "certificate's, of device %s",
 			    o->row.device);
@@ -460,20 +507,32 @@ is_once(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 }
 
 /* In this order: later ones use what earlier ones found. */
-static check_fn *const checks[] = { is_the_entrys, is_new, is_by_an_order,
-	find_batch, is_in_scope, is_of_the_batch, is_in_time, is_before_the_end,
-	is_of_the_ca, is_of_the_profile, is_its_device, is_its_key, is_once,
-	has_quota };
+static check_fn *const checks[] = { mm_sync_walk, is_new, is_not_aside,
+	is_by_an_order, find_batch, is_in_scope, is_of_the_batch, is_in_time,
+	is_before_the_end, is_of_the_ca, is_of_the_profile, is_its_device,
+	is_its_key, is_once, has_quota };
+
+/* Whether a supervisor may take it in all the same, who wants to. */
+static bool
+is_waived(const struct mm_sync *s, struct mm_sync_unit *u)
+{
+	if (u->fault[0] == '\0' || s->release == NULL ||
+	    mm_sync_faults[u->code].may != MM_SYNC_YES)
+		return false;
+	u->over |= u->code == MM_SYNC_QUOTA;
+	u->fault[0] = '\0';
+	return true;
+}
 
 /* see sync_priv.h */
 enum mm_err
 mm_sync_judge(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 {
 	u->fault[0] = '\0';
-	u->known = u->of_the_share = false;
+	u->known = u->of_the_share = u->over = false;
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		MM_TRY(checks[i](s, u, why));
-		if (u->fault[0] != '\0' || u->known)
+		if (!is_waived(s, u) && (u->fault[0] != '\0' || u->known))
 			return MM_OK;
 	}
 	return MM_OK;

@@ -96,8 +96,10 @@ take(struct mm_sync *s, const struct ended *e, bool dry_run, struct mm_why *why)
 
 	MM_TRY(is_its_own(s, e, &yes, why));
 	if (!yes)
-		mm_sync_put_aside(s, e->index, "", "",
-		    "the end of a line CA that is not this station's");
+		mm_sync_put_aside(
+		    s, &(struct mm_sync_aside){ e->index, "", "",
+			   "the end of a line CA that is not this station's",
+			   MM_SYNC_FORM });
 	return yes && !dry_run ? enter(s, e, why) : MM_OK;
 }
 

@@ -24,7 +24,9 @@ struct mm_sync_unit { /* an issuance */
 	struct mm_cert_row row;
 	struct mm_sync_batch *batch;
 	char fault[161]; /* "": it fits */
-	bool known;      /* it is stored already */
+	enum mm_sync_fault code;
+	bool over;         /* a supervisor takes it in beyond its quota */
+	bool known;        /* it is stored already */
 	bool of_the_share; /* its serial number is the station's to make */
 	bool new_device, stored;
 	struct mm_op device, op;
@@ -35,6 +37,18 @@ struct mm_sync_unit { /* an issuance */
 struct mm_sync_news { /* of a unit, for its batch's report */
 	char batch[MM_NAME_MAX + 1];
 	struct mm_made made;
+};
+
+struct mm_sync_late { /* a proof of a certificate that was put aside */
+	char serial[33];
+	size_t line; /* of the piece */
+};
+
+struct mm_sync_release { /* by a supervisor, of one unit that was put aside */
+	const char *reason;   /* why it was */
+	const char *ledger;   /* whose entry it is ... */
+	char number[24];      /* ... and which */
+	char note_sha256[65]; /* why it is taken in, salted */
 };
 
 struct mm_sync {
@@ -49,8 +63,12 @@ struct mm_sync {
 	size_t n;
 	struct mm_sync_news *news; /* owned; at most one a line */
 	size_t nnews;
+	struct mm_sync_late *late; /* owned; at most one a line */
+	size_t nlate;
+	const struct mm_sync_release *release; /* NULL: a sync */
 	struct mm_sync_result *out;
 };
+void mm_sync_done(struct mm_sync *s);
 
 static inline const char *
 mm_sync_field(const struct mm_sync_unit *u, enum mm_entry_field f)
@@ -60,10 +78,20 @@ mm_sync_field(const struct mm_sync_unit *u, enum mm_entry_field f)
 
 /* desk_sync.c: into texts and e.  false: not an entry in its form. */
 bool mm_sync_parse(const struct mm_sync_line *l, struct mm_sync_unit *u);
+/* What was parsed is an issuance: it stays, as the next of unit[]. */
+void mm_sync_take_issuance(struct mm_sync *s, uint64_t index,
+    const struct mm_sync_line *l, struct mm_sync_unit *u);
 
-/* sync_judge.c: fault, known, row, batch.  An error is the store's. */
+/* sync_judge.c: fault, known, row, batch.  An error is the store's.  Where it
+ * is for a release, what a supervisor may take in is no fault. */
 MM_MUST enum mm_err mm_sync_judge(
     struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why);
+/* Its certificate is its entry's: row has what that says. */
+MM_MUST enum mm_err mm_sync_walk(
+    struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why);
+/* The CA has signed it. */
+bool mm_sync_is_signed(
+    struct mm_sync *s, const struct mm_cert *c, struct mm_bytes issuer);
 void mm_sync_batches_done(struct mm_sync *s);
 
 /* sync_proofs.c: judged, counted and, but in a dry run, written; after the
@@ -92,11 +120,41 @@ MM_MUST enum mm_err mm_sync_store(struct mm_sync *s, struct mm_why *why);
 MM_MUST enum mm_err mm_sync_end(struct mm_sync *s,
     const struct mm_synced *before, const struct mm_sync_heads *heads,
     struct mm_why *why);
-/* Another one that does not fit; serial may be "". */
-void mm_sync_put_aside(struct mm_sync *s, uint64_t index, const char *device,
-    const char *serial, const char *reason);
+
+/* sync_aside.c */
+struct mm_sync_aside { /* a new one; serial, device may be "" */
+	uint64_t index;
+	const char *device, *serial, *reason;
+	enum mm_sync_fault code;
+};
+void mm_sync_put_aside(struct mm_sync *s, const struct mm_sync_aside *a);
 /* Whether a certificate of that serial was put aside, now or before. */
 MM_MUST enum mm_err mm_sync_is_aside(
     struct mm_sync *s, const char *serial, bool *yes, struct mm_why *why);
+/* Those of the piece, with their entries; and proofs of earlier ones. */
+MM_MUST enum mm_err mm_sync_asides(struct mm_sync *s, struct mm_why *why);
+
+struct mm_aside { /* as it is stored */
+	char id[MM_DOC_ID_MAX + 1];
+	uint64_t version;
+	json_t *o; /* owned */
+};
+void mm_aside_done(struct mm_aside *a);
+MM_MUST enum mm_err mm_aside_parse(
+    const struct mm_aside *a, struct mm_quarantined *out, struct mm_why *why);
+/* The first of that serial.  MM_ENOTFOUND, without words: none. */
+MM_MUST enum mm_err mm_aside_of_serial(struct mm_store_reader *r,
+    const char *station, const char *serial, struct mm_aside *out,
+    struct mm_why *why);
+/* As struct mm_decision has it. */
+MM_MUST enum mm_err mm_aside_find(struct mm_store_reader *r,
+    const struct mm_station *s, const char *entry, struct mm_aside *out,
+    struct mm_why *why);
+/* Changed, with that entry or NULL.  MM_ECONFLICT: somebody was first. */
+MM_MUST enum mm_err mm_aside_put(struct mm_desk *d, struct mm_aside *a,
+    const struct mm_entry *e, struct mm_why *why);
+/* What it has in base64, appended; nothing where it has no such member. */
+MM_MUST enum mm_err mm_aside_bytes(const struct mm_aside *a, const char *member,
+    struct mm_buf *out, struct mm_why *why);
 
 #endif

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,6 +160,22 @@ write_proofs(struct mm_sync *s, struct proofs *all, struct mm_why *why)
 	return MM_OK;
 }
 
+/* For who accepts its certificate, which was put aside. */
+static enum mm_err
+note_late(struct mm_sync *s, const struct proof *p, struct mm_why *why)
+{
+	struct mm_sync_late *l;
+
+	if (s->late == NULL)
+		s->late = calloc(s->piece->n, sizeof(*s->late));
+	if (s->late == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	l = &s->late[s->nlate++];
+	snprintf(l->serial, sizeof(l->serial), "%s", text(p, MM_F_SERIAL));
+	l->line = (size_t)(p->line - s->piece->line);
+	return MM_OK;
+}
+
 /* It stays in the list if it is to be written. */
 static enum mm_err
 take_proof(struct mm_sync *s, struct proofs *all, struct mm_why *why)
@@ -169,7 +186,11 @@ take_proof(struct mm_sync *s, struct proofs *all, struct mm_why *why)
 
 	MM_TRY(judge_proof(s, p, &what, &good, why));
 	if (what != NULL)
-		mm_sync_put_aside(s, p->index, text(p, MM_F_DEVICE), "", what);
+		mm_sync_put_aside(
+		    s, &(struct mm_sync_aside){ p->index, text(p, MM_F_DEVICE),
+			   "", what, MM_SYNC_PROOF });
+	else if (!good)
+		MM_TRY(note_late(s, p, why));
 	all->n += good;
 	return MM_OK;
 }

@@ -7,7 +7,7 @@
 #include "core/sync_priv.h"
 
 /* What becomes of a piece, in the store. */
-enum { COPY_MAX = 48 * 1024, ASIDE_MAX = 32 * 1024, COPIES = 128 };
+enum { COPY_MAX = 48 * 1024 };
 
 MM_FREE_FN(list_free, struct mm_op *, free)
 
@@ -50,12 +50,31 @@ fill_share(struct mm_sync *s, struct mm_sync_unit *u)
 	mm_buf_reset(&u->made);
 	mm_made_put(&m, &u->made);
 	u->share = (struct mm_op_share){ .version = k->b->version,
-		.most = (uint64_t)k->most,
-		.station_most = (uint64_t)k->station_most,
+		.most = u->over ? INT64_MAX : (uint64_t)k->most,
+		.station_most = u->over ? INT64_MAX : (uint64_t)k->station_most,
 		.unit = mm_buf_view(&u->made) };
 	strcpy(u->share.batch, k->b->id);
 	snprintf(u->share.place, sizeof(u->share.place), "%s/%s", k->b->id,
 	    k->share != NULL ? s->station->id : "");
+}
+
+/* A supervisor's word goes with the certificate: the one is not there without
+ * the other. */
+static void
+add_release(struct mm_sync *s, struct mm_sync_unit *u, struct mm_papers *p)
+{
+	const struct mm_entry e = { .type = MM_E_UNIT_RELEASED,
+		.field = { [MM_F_ACTOR] = s->by->id,
+		    [MM_F_BATCH] = u->batch->b->id,
+		    [MM_F_STATION] = s->station->id,
+		    [MM_F_DEVICE] = u->row.device,
+		    [MM_F_SERIAL] = mm_sync_field(u, MM_F_SERIAL),
+		    [MM_F_NUMBER] = s->release->number,
+		    [MM_F_ORIGIN] = s->release->ledger,
+		    [MM_F_REASON] = s->release->reason,
+		    [MM_F_DETAIL_SHA256] = s->release->note_sha256 } };
+
+	mm_papers_add(p, &e);
 }
 
 /* When it was made the certificate says; a row's time is that of its entry,
@@ -82,6 +101,8 @@ fill_issue(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	e.field[MM_F_STATION] = s->station->id;
 	e.field[MM_F_NUMBER] = number;
 	mm_papers_add(&p, &e);
+	if (s->release != NULL)
+		add_release(s, u, &p);
 	u->op.u.issue = (struct mm_op_issue){
 		.row = u->row, .der = u->line->der, .share = &u->share
 	};
@@ -129,8 +150,10 @@ refused(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	    u->op.result != MM_EINPUT)
 		return MM_FAIL(why, u->op.result, "%s", u->op.why.text);
 	MM_TRY(mm_sync_judge(s, u, why));
-	if (u->fault[0] == '\0' && !u->known)
+	if (u->fault[0] == '\0' && !u->known) {
+		u->code = MM_SYNC_MEANWHILE;
 		snprintf(u->fault, sizeof(u->fault), "%s", u->op.why.text);
+	}
 	return MM_OK;
 }
 
@@ -175,158 +198,6 @@ mm_sync_store(struct mm_sync *s, struct mm_why *why)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	MM_TRY(write_devices(s, list, why));
 	return write_certificates(s, list, why);
-}
-
-/* ---- quarantine ---- */
-
-/* What a station wrote is cut anywhere, and goes into JSON. */
-static void
-mend(char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
-/* see sync_priv.h */
-void
-mm_sync_put_aside(struct mm_sync *s, uint64_t index, const char *device,
-    const char *serial, const char *reason)
-{
-	struct mm_quarantined *q = &s->out->put[s->out->nput++];
-
-	*q = (struct mm_quarantined){ .entry = index };
-	snprintf(q->device, sizeof(q->device), "%s",
-	    mm_device_id_valid(device) ? device : "");
-	if (strlen(serial) < sizeof(q->serial) &&
-	    strspn(serial, "0123456789abcdef") == strlen(serial))
-		strcpy(q->serial, serial);
-	snprintf(q->reason, sizeof(q->reason), "%s", reason);
-	mend(q->reason);
-}
-
-static void
-aside_id(
-    const struct mm_sync *s, const char *serial, char id[MM_DOC_ID_MAX + 1])
-{
-	snprintf(id, MM_DOC_ID_MAX + 1, "%s/%.63s", s->station->id, serial);
-}
-
-static enum mm_err
-has_doc(struct mm_sync *s, const char *id, bool *yes, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
-	uint64_t version;
-	enum mm_err rc =
-	    mm_get_doc(s->d->r, MM_DOC_QUARANTINE, id, &version, &body, NULL);
-
-	*yes = rc == MM_OK;
-	return rc == MM_OK || rc == MM_ENOTFOUND
-		   ? MM_OK
-		   : MM_FAIL(why, rc, "the store cannot be read");
-}
-
-/* see sync_priv.h */
-enum mm_err
-mm_sync_is_aside(
-    struct mm_sync *s, const char *serial, bool *yes, struct mm_why *why)
-{
-	char id[MM_DOC_ID_MAX + 1];
-
-	*yes = true;
-	for (size_t i = 0; i < s->out->nput; i++)
-		if (strcmp(s->out->put[i].serial, serial) == 0)
-			return MM_OK;
-	aside_id(s, serial, id);
-	return has_doc(s, id, yes, why);
-}
-
-static void
-put_body(const struct mm_sync *s, const struct mm_quarantined *q,
-    struct mm_buf *body)
-{
-	const struct mm_sync_piece *p = s->piece;
-	const struct mm_sync_line *l = &p->line[q->entry - p->before.size];
-	struct mm_json j = mm_json_over(body);
-
-	mm_json_open(&j, '{');
-	mm_json_str(&j, "device", q->device);
-	mm_json_str(&j, "serial", q->serial);
-	mm_json_int(&j, "entry", (int64_t)q->entry);
-	mm_json_str(&j, "ledger", s->station->ledger);
-	mm_json_str(&j, "reason", q->reason);
-	mm_json_time(&j, "at", mm_now_ms());
-	if (l->der.n > 0 && l->der.n <= MM_CERT_MAX)
-		mm_json_b64(&j, "certificate", l->der);
-	mm_json_close(&j, '}');
-}
-
-/* Whether what is there is of the same entry of the same ledger: a piece that
- * was cut off comes again, and others may bring it at the same time. */
-static enum mm_err
-is_there(struct mm_sync *s, const char *id, uint64_t entry, bool *same,
-    struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
-	MM_OWN(mm_json_free) json_t *have = NULL;
-	const char *ledger;
-	uint64_t version;
-
-	MM_TRY(mm_get_doc(
-	    s->d->r, MM_DOC_QUARANTINE, id, &version, &body, why));
-	have = json_loadb((const char *)body.p, body.n, 0, NULL);
-	ledger = json_string_value(json_object_get(have, "ledger"));
-	*same = ledger != NULL && strcmp(ledger, s->station->ledger) == 0 &&
-		json_integer_value(json_object_get(have, "entry")) ==
-		    (json_int_t)entry;
-	return MM_OK;
-}
-
-/* The first of a serial is found by it; others by ledger and entry, too. */
-static void
-name_aside(const struct mm_sync *s, const struct mm_quarantined *q, bool first,
-    char id[MM_DOC_ID_MAX + 1])
-{
-	char tail[40 + sizeof(q->serial)], key[9];
-	uint8_t hash[32];
-
-	mm_sha256(mm_bytes_of(s->station->ledger), hash);
-	mm_hex_text(hash, 4, key);
-	snprintf(tail, sizeof(tail), "%s.%s.%" PRIu64, q->serial, key,
-	    q->entry);
-	aside_id(s, first ? q->serial : tail, id);
-}
-
-static enum mm_err
-write_aside(struct mm_sync *s, size_t nth, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(ASIDE_MAX);
-	const struct mm_quarantined *q = &s->out->put[nth];
-	bool first = q->serial[0] != '\0', same = false;
-	struct mm_op_doc doc = { .kind = MM_DOC_QUARANTINE };
-	char number[24];
-	const struct mm_entry e = { .type = MM_E_UNIT_QUARANTINED,
-		.field = { [MM_F_ACTOR] = s->by->id,
-		    [MM_F_STATION] = s->station->id,
-		    [MM_F_DEVICE] = q->device[0] != '\0' ? q->device : NULL,
-		    [MM_F_SERIAL] = q->serial[0] != '\0' ? q->serial : NULL,
-		    [MM_F_REASON] = q->reason,
-		    [MM_F_NUMBER] = number } };
-	enum mm_err rc;
-
-	number_text(q->entry, number);
-	put_body(s, q, &body);
-	MM_TRY(mm_buf_ok(&body, why));
-	for (;; first = false) {
-		name_aside(s, q, first, doc.id);
-		doc.body = mm_buf_view(&body);
-		rc = mm_desk_doc_put(s->d, &doc, &e, 1, why);
-		if (rc != MM_ECONFLICT)
-			return rc;
-		MM_TRY(is_there(s, doc.id, q->entry, &same, why));
-		if (same || !first)
-			return MM_OK;
-	}
 }
 
 /* ---- the copy ---- */
@@ -436,8 +307,7 @@ enum mm_err
 mm_sync_end(struct mm_sync *s, const struct mm_synced *before,
     const struct mm_sync_heads *heads, struct mm_why *why)
 {
-	for (size_t i = 0; i < s->out->nput; i++)
-		MM_TRY(write_aside(s, i, why));
+	MM_TRY(mm_sync_asides(s, why));
 	MM_TRY(write_copies(s, why));
 	return write_synced(s, before, heads, why);
 }

@@ -122,7 +122,8 @@ static const char *const advice[MM_REASON_COUNT] = {
 	    "show",
 	[MM_R_BATCH_UNIT] =
 	    "The serial number was told of by two stations, or with two keys: "
-	    "find the boards that have it: mintmark batch report",
+	    "or a sync put one of them aside: find the boards that have it: "
+	    "mintmark batch report, mintmark station quarantine",
 	[MM_R_BATCH_SHARE] =
 	    "The batch is shared out among other stations: mintmark batch "
 	    "share",

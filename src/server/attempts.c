@@ -14,6 +14,7 @@ static const char *const doors[MM_DOORS] = {
 	[MM_DOOR_BASIC] = "basic",
 	[MM_DOOR_MTLS] = "mtls",
 	[MM_DOOR_REST] = "rest",
+	[MM_DOOR_SYNC] = "sync",
 };
 
 /* see attempts.h */

@@ -25,6 +25,7 @@ enum mm_door {
 	MM_DOOR_BASIC,     /* the token in an Authorization header */
 	MM_DOOR_MTLS,      /* a client certificate */
 	MM_DOOR_REST,      /* an operator, for the device */
+	MM_DOOR_SYNC,      /* what a station made offline */
 	MM_DOORS
 };
 const char *mm_door_name(unsigned door);

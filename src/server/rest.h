@@ -71,7 +71,8 @@ struct mm_danger {
 	bool recovery_may; /* a recovered administrator alone may */
 };
 extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
-    mm_danger_profile, mm_danger_move, mm_danger_quota;
+    mm_danger_profile, mm_danger_move, mm_danger_quota,
+    mm_danger_quarantine;
 /* After the scope, before the call: *go_on false, the answer is made (202).
  * An approval is spent here. */
 MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
@@ -278,7 +279,7 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(stations) X(station)             \
 	X(station_create) X(station_remove) X(batch_order)                \
 	X(station_trust) X(station_synced) X(station_sync)                \
-	X(station_quarantine)                                             \
+	X(station_quarantine) X(quarantine_accept) X(quarantine_reject)   \
 	X(batch_report) X(batch_units) X(orders_key)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)

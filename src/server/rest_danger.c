@@ -118,6 +118,8 @@ const struct mm_danger mm_danger_profile = { "profile", changes_profile,
 const struct mm_danger mm_danger_move = { "profile", moves, false };
 /* More units, or more time for them. */
 const struct mm_danger mm_danger_quota = { "quota", always, false };
+/* What did not fit is in force from then on. */
+const struct mm_danger mm_danger_quarantine = { "quarantine", always, false };
 /* There is no call that thaws several: one by one is how it is done. */
 const struct mm_danger mm_danger_thaw = { "bulk-thaw", always, false };
 

@@ -113,7 +113,9 @@ put_sums(struct mm_json *j, const struct sums *s)
 	mm_json_int(j, "issued", s->quota.made);
 	for (int i = MM_UNIT_PASSED; i < MM_UNIT_COUNT; i++)
 		mm_json_int(j, mm_unit_result_words[i], s->n[i]);
-	mm_json_int(j, "left", s->quota.most - s->quota.made);
+	/* a supervisor may have taken in more than there was room for */
+	mm_json_int(j, "left",
+	    s->quota.made < s->quota.most ? s->quota.most - s->quota.made : 0);
 	if (tried > 0)
 		mm_json_int(
 		    j, "yield_percent", s->n[MM_UNIT_PASSED] * 100 / tried);

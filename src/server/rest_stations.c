@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "base/time.h"
+#include "core/sync.h"
 #include "server/batches.h"
 
 /* Stations, and whose a request is. */
@@ -78,13 +79,25 @@ this_station(struct mm_rest *r, struct mm_station *s, struct mm_why *why)
 	return mm_station_get(r->reader, id, s, why);
 }
 
+/* How many units wait for a decision, of one that syncs; so many at most. */
+enum { WAITING_MOST = 1000 };
+
 enum mm_err
 mm_rest_station(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_station s;
+	unsigned waiting = 0;
 
 	MM_TRY(this_station(r, &s, why));
-	mm_station_put(r, &s);
+	if (s.ledger[0] != '\0')
+		MM_TRY(mm_quarantined_waiting(
+		    r->reader, s.id, WAITING_MOST, &waiting, why));
+	mm_rest_etag(r, s.version);
+	mm_json_open(&r->j, '{');
+	put_station(&r->j, &s);
+	if (s.ledger[0] != '\0')
+		mm_json_int(&r->j, "quarantined", (int64_t)waiting);
+	mm_json_close(&r->j, '}');
 	return MM_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "core/sync.h"
+#include "server/attempts.h"
 #include "server/batches.h"
 
 /* What stations made offline, and what of it was put aside. */
@@ -108,6 +109,12 @@ put_quarantined(struct mm_json *j, const struct mm_quarantined *q)
 	mm_json_str(j, "device", q->device);
 	mm_json_str(j, "serial", q->serial);
 	mm_json_str(j, "reason", q->reason);
+	mm_json_str(j, "fault", mm_sync_faults[q->fault].word);
+	mm_json_str(
+	    j, "acceptable", mm_sync_may_words[mm_sync_faults[q->fault].may]);
+	mm_json_str(j, "state", mm_aside_words[q->state]);
+	if (q->note[0] != '\0')
+		mm_json_str(j, "decision", q->note);
 }
 
 static void
@@ -131,6 +138,18 @@ put_result(struct mm_rest *r, const struct mm_station *s,
 	}
 	mm_json_close(&r->j, ']');
 	mm_json_close(&r->j, '}');
+}
+
+/* For who asks about such a device. */
+static void
+note_put_aside(struct mm_rest *r, const struct mm_sync_result *out)
+{
+	for (size_t i = 0; i < out->nput; i++)
+		mm_attempts_note(r->s->attempts,
+		    &(struct mm_attempt){ .door = MM_DOOR_SYNC,
+			.reason = MM_R_BATCH_UNIT,
+			.device = out->put[i].device,
+			.text = out->put[i].reason });
 }
 
 /* What a station that was removed has made before, an operator brings. */
@@ -164,6 +183,8 @@ mm_rest_station_sync(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(mm_desk_sync(
 	    r->desk, &r->login, &s, p, json_is_true(dry), out, why));
 	put_result(r, &s, out, json_is_true(dry));
+	if (!json_is_true(dry))
+		note_put_aside(r, out);
 	return MM_OK;
 }
 
@@ -199,4 +220,59 @@ mm_rest_station_quarantine(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(this_station(r, &s, why));
 	page.list.device = s.id;
 	return mm_page_put(r, &page, list_quarantined, put_row, why);
+}
+
+/* ---- what becomes of one ---- */
+
+struct decision_wish {
+	char reason[129];
+};
+static const struct mm_member decision_members[] = {
+	{ "reason", MM_M_TEXT, true, offsetof(struct decision_wish, reason),
+	    129 },
+};
+
+typedef enum mm_err decide_fn(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_station *s, const struct mm_decision *w,
+    struct mm_decided *out, struct mm_why *why);
+
+static enum mm_err
+decide(struct mm_rest *r, decide_fn *fn, struct mm_decided *out,
+    struct mm_why *why)
+{
+	struct decision_wish w = { .reason = "" };
+	char entry[2 * 16 + 1];
+	struct mm_station s;
+
+	MM_TRY(mm_rest_members(r->in, decision_members, 1, &w, why));
+	MM_TRY(this_station(r, &s, why));
+	if (!mm_text_copy(entry, sizeof(entry), mm_http_segment(r->req, 1)))
+		return MM_FAIL(why, MM_ENOTFOUND, "no such entry");
+	MM_TRY(fn(r->desk, &r->login, &s,
+	    &(struct mm_decision){ entry, w.reason }, out, why));
+	mm_json_open(&r->j, '{');
+	put_quarantined(&r->j, &out->unit);
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_quarantine_accept(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_decided out;
+
+	MM_TRY(decide(r, mm_desk_quarantine_accept, &out, why));
+	mm_json_bool(&r->j, "confirmed", out.confirmed);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_quarantine_reject(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_decided out;
+
+	MM_TRY(decide(r, mm_desk_quarantine_reject, &out, why));
+	mm_json_bool(&r->j, "listed", out.listed);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
 }

@@ -36,7 +36,8 @@ NOTHING = {"id": dict.fromkeys(("devices", "tokens", "keys"), "WALK-1") | {
     "batches": "nosuch", "stations": "nosuch"}, "serial": {"certificates": "0" * 32}}
 # an example that cannot succeed where nothing went wrong before
 REFUSED = {"thawToken": 409, "retryDeadLetter": 404, "getApproval": 404,
-           "approve": 404, "refuse": 404, "syncStation": 403}
+           "approve": 404, "refuse": 404, "syncStation": 403,
+           "acceptQuarantined": 404, "rejectQuarantined": 404}
 
 
 def resolve(node):
@@ -98,7 +99,7 @@ def names(world):
             "id": {"devices": "WALK-1", "approvals": "0" * 16,
                    "batches": "walk", "stations": "walk-line"}, "serial": {}, "index": {
                 "ledger": "0", "webhooks": "0"}, "path": {
-                "ledger": "0/000.p/1"}}
+                "ledger": "0/000.p/1"}, "entry": {"stations": "7"}}
 
 
 def fill(path, names, other=None):

@@ -1,4 +1,6 @@
 """What stations brought: what the database hides or changes of it."""
+import time
+
 import pytest
 
 from test_offline_order import Line
@@ -20,8 +22,13 @@ def made(tmp_path_factory):
         assert code == 0, words
         f = forger(x, "bad")
         f.unit("RCS-98")
-        code, _, words = x.sync(f.write(folder / "bad"))
+        for _ in range(2):  # one is taken in all the same, one never
+            f.unit("RCS-03", at=time.time() + 86400)
+        code, out, words = x.sync(f.write(folder / "bad"))
         assert code == 3, words
+        for q, what in zip(out["quarantined"][1:], ("accept", "reject")):
+            w.cli("station", "quarantine", x.name, f"--{what}", q["entry"],
+                  "--reason", "its clock")
         w.cli("ledger", "verify")
         w.stop()
         yield w
@@ -37,7 +44,7 @@ CLAIM = f"kind = {NOTED} AND id LIKE 'line:%'"
 
 
 @pytest.mark.parametrize("change, says", [
-    (f"DELETE FROM doc WHERE kind = {COUNT}", {counted(2, 0)}),
+    (f"DELETE FROM doc WHERE kind = {COUNT}", {counted(3, 0)}),
     (count_of("rcs//"),
      {"more given back in the database than was reported"}),
     (f"DELETE FROM doc WHERE kind = {UNIT}", {"not in the database"}),
@@ -54,11 +61,20 @@ CLAIM = f"kind = {NOTED} AND id LIKE 'line:%'"
      {"not in the database", "not in the ledger"}),
     (document(QUARANTINE, '"entry":1', '"entry":7'),
      {"not in the database", "not in the ledger"}),
+    (document(QUARANTINE, '"state":"rejected"', '"state":"waiting"'),
+     {"rejected in the ledger, waiting in the database"}),
+    (document(QUARANTINE, '"state":"accepted"', '"state":"waiting"'),
+     {"accepted in the ledger, waiting in the database"}),
+    (document(QUARANTINE, '"note":"its clock"', '"note":"none"'),
+     {"another decision in the database"}),
+    (document(QUARANTINE, '"certificate":"MII', '"certificate":"MIJ'),
+     {"another certificate in the database"}),
     (f"DELETE FROM doc WHERE kind = {COPY}", {"not whole in the database"}),
     (document(COPY, "certificate.issued", "certificate.1ssued"),
      {"does not make the tree that was entered"}),
 ], ids=["counts", "given back", "units", "claim", "claimed by another",
-        "claimed alone", "put aside", "device", "reason", "number", "copy", "another copy"])
+        "claimed alone", "put aside", "device", "reason", "number", "not rejected",
+        "not accepted", "reason of a decision", "kept certificate", "copy", "another copy"])
 def test_what_was_changed_is_named(made, change, says):
     with changed(made, change):
         rc, differences, p = reconcile(made)
