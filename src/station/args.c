@@ -5,10 +5,10 @@
 
 enum { ENROL = 1, PROVISION = 2, RUN = 4, STATUS = 8, RELEASE = 16,
 	SCRAP = 32, IMPORT = 64, EXPORT = 128, API_KEY = 256,
-	SYNC = 512, LABEL = 1024,
+	SYNC = 512, LABEL = 1024, FIXTURES = 2048, BLINK = 4096,
 	PEOPLE = RELEASE | SCRAP,
 	ANY = ENROL | PROVISION | RUN | STATUS | PEOPLE | IMPORT | EXPORT |
-	    API_KEY | SYNC | LABEL };
+	    API_KEY | SYNC | LABEL | FIXTURES | BLINK };
 
 /* see args.h; in the order of the bits above */
 const struct mm_station_command mm_station_commands[] = {
@@ -31,6 +31,10 @@ const struct mm_station_command mm_station_commands[] = {
 	    "take the newest order; export and import do the same by file" },
 	{ "label", "print the label of a unit that has passed once more; while "
 	    "run is at work, \"print LABEL\" is typed there" },
+	{ "fixtures", "what is plugged in at which fixture, and the terminals "
+	    "at USB places that are no fixture's yet" },
+	{ "blink", "greet what is plugged in at a fixture again and again: the "
+	    "adapter whose lamps flicker is that fixture's" },
 	{ "man", "print the manual page" },
 	{ "completion", "print the completion for bash" },
 	{ "reference", "print docs/reference/station.md" },
@@ -46,7 +50,9 @@ const struct mm_station_option mm_station_options[] = {
 	{ "--serial", "SN", "the serial number on the label", AT(serial),
 	    PROVISION | PEOPLE | LABEL },
 	{ "--fixture", "NAME", "the fixture that the board is in", AT(fixture),
-	    PROVISION },
+	    PROVISION | BLINK },
+	{ "--times", "N", "how often; default 20, some six seconds",
+	    AT(times), BLINK },
 	{ "--order", "FILE", "the work order's file", AT(order), IMPORT },
 	{ "--out", "FILE", "where to write to", AT(out), EXPORT },
 	{ "--mirror", "FOLDER", "the copy that a mirror has of a station: its "
@@ -115,8 +121,9 @@ check_needs(const struct mm_station_args *a, unsigned bit, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "export wants --out");
 	if (bit == API_KEY && a->name == NULL)
 		return MM_FAIL(why, MM_EINPUT, "api-key wants --name");
-	if (bit == PROVISION && a->fixture == NULL)
-		return MM_FAIL(why, MM_EINPUT, "provision wants --fixture");
+	if ((bit & (PROVISION | BLINK)) != 0 && a->fixture == NULL)
+		return MM_FAIL(why, MM_EINPUT, "%s wants --fixture",
+		    a->command);
 	return MM_OK;
 }
 

@@ -14,7 +14,8 @@
 
 struct mm_station_args {
 	const char *command; /* a row of mm_station_commands; help, version */
-	const char *config, *serial, *fixture, *order, *out, *name, *mirror;
+	const char *config, *serial, *fixture, *order, *out, *name;
+	const char *mirror, *times;
 	bool json, accept_clock, once, remove, tty;
 };
 

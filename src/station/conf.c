@@ -5,6 +5,7 @@
 
 #include "base/own.h"
 #include "line/printer.h"
+#include "station/usb.h"
 
 static const char *const drivers[] = { "serial", "exec", NULL };
 
@@ -86,6 +87,11 @@ static const struct mm_conf_key keys[] = {
 	    "A program that is told what became of each unit of run", NULL },
 	{ "mes_limit", MM_CONF_DURATION, TOP(mes_limit_s), 1, 3600, "10s",
 	    "How long one run of these two may take", NULL },
+	{ "sysfs", MM_CONF_PATH, TOP(sysfs), 1, PATH_MAX - 128, "/sys",
+	    "Where the kernel tells what is plugged in at which USB place",
+	    NULL },
+	{ "dev", MM_CONF_PATH, TOP(dev), 1, PATH_MAX - 128, "/dev",
+	    "Where its terminals are", NULL },
 	{ "mirror", MM_CONF_PATH, TOP(mirror), 0, PATH_MAX - 1, "",
 	    "A folder on a second disk or a stick that has a copy of all "
 	    "before a unit passes; empty: none", NULL },
@@ -115,8 +121,12 @@ static const struct mm_conf_key keys[] = {
 static const struct mm_conf_key fixture_keys[] = {
 	{ "driver", MM_CONF_CHOICE, FIX(driver), 0, 0, "serial",
 	    "How the device is spoken to", drivers },
-	{ "port", MM_CONF_PATH, FIX(port), 1, PATH_MAX - 1, NULL,
-	    "The terminal, best by its place: /dev/serial/by-path/...", NULL },
+	{ "usb", MM_CONF_TEXT, FIX(usb), 0, 63, "",
+	    "The USB place that the board is plugged in at, with its "
+	    "interface if the adapter has several: 1-1.4 or 1-1.4:1.2; "
+	    "mintmark-station fixtures shows them", NULL },
+	{ "port", MM_CONF_PATH, FIX(port), 0, PATH_MAX - 1, "",
+	    "Or the terminal: /dev/serial/by-path/...", NULL },
 	{ "baud", MM_CONF_INT, FIX(baud), 0, 921600, "115200",
 	    "The line's speed; 0 leaves it as it is", NULL },
 	{ "program", MM_CONF_LIST, FIX(program), 0, MM_CONF_ITEM_MAX - 1, "",
@@ -140,6 +150,14 @@ is_program(const struct mm_conf_list *words)
 	return words->n == 0 || words->item[0][0] == '/';
 }
 
+static bool
+is_same_port(const struct mm_fixture_conf *a, const struct mm_fixture_conf *b)
+{
+	if (a->usb[0] != '\0' && b->usb[0] != '\0')
+		return mm_usb_same(a->usb, b->usb);
+	return a->port[0] != '\0' && strcmp(a->port, b->port) == 0;
+}
+
 static enum mm_err
 check_fixture(const struct mm_station_conf *c, size_t i, struct mm_why *why)
 {
@@ -152,8 +170,12 @@ check_fixture(const struct mm_station_conf *c, size_t i, struct mm_why *why)
 	    (f->program.n == 0 || !is_program(&f->program)))
 		return MM_FAIL(why, MM_EINPUT, "fixture %s: driver exec wants "
 		    "program, with a whole path", f->name);
+	if ((f->port[0] == '\0') == (f->usb[0] == '\0') ||
+	    (f->usb[0] != '\0' && !mm_usb_valid(f->usb)))
+		return MM_FAIL(why, MM_EINPUT, "fixture %s: wants either port "
+		    "or usb, a place as 1-1.4 or 1-1.4:1.2", f->name);
 	for (size_t j = 0; j < i; j++)
-		if (strcmp(c->fixture[j].port, f->port) == 0)
+		if (is_same_port(&c->fixture[j], f))
 			return MM_FAIL(why, MM_EINPUT, "fixture %s: its port "
 			    "is fixture %s's", f->name, c->fixture[j].name);
 	return MM_OK;
@@ -223,6 +245,10 @@ mm_station_conf_load(const char *path, struct mm_station_conf **out,
 	MM_TRY(mm_conf_load(path, &spec, &c->doc, why));
 	c->fixture = c->doc.blocks[0];
 	c->nfixture = c->doc.n[0];
+	for (size_t i = 0; i < c->nfixture; i++) {
+		c->fixture[i].sysfs = c->sysfs;
+		c->fixture[i].dev = c->dev;
+	}
 	MM_TRY(check(c, why));
 	*out = MM_MOVE(c);
 	return MM_OK;

@@ -23,6 +23,8 @@ extern const char *const mm_languages[MM_LANGUAGES + 1];
 struct mm_fixture_conf {
 	char name[MM_NAME_MAX + 1];
 	int driver;               /* enum mm_driver_kind */
+	char usb[64];             /* its place (usb.h), instead of port; "" */
+	const char *sysfs, *dev;  /* the station's, borrowed */
 	char port[PATH_MAX];      /* serial: the terminal; exec: told to it */
 	int64_t baud;             /* 0: as it is */
 	struct mm_conf_list program; /* exec: its words */
@@ -56,6 +58,7 @@ struct mm_station_conf {
 	int64_t printer_limit_s;  /* how long a unit waits for its label */
 	char label_template[PATH_MAX], label_files[PATH_MAX]; /* "" none */
 	int language;             /* enum mm_language */
+	char sysfs[PATH_MAX], dev[PATH_MAX]; /* where places are looked up */
 	struct mm_fixture_conf *fixture;
 	size_t nfixture;
 	struct mm_conf_doc doc;

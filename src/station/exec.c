@@ -7,6 +7,7 @@
 #include "pki/cert.h"
 #include "station/child.h"
 #include "station/exec.h"
+#include "station/usb.h"
 
 /*
  * The driver for boards that a maker's own program speaks to.  One run of the
@@ -51,13 +52,17 @@ exec_free(struct mm_driver **owner)
 	*owner = NULL;
 }
 
-/* Whether something is there is the program's to say. */
+/* Whether something is there is the program's to say, but at a USB place. */
 static enum mm_driver_got
 exec_open(struct mm_driver *d, enum mm_unit_reason *reason)
 {
-	(void)reason;
+	char port[PATH_MAX];
+
 	exec_close(d);
-	return MM_DRIVER_DONE;
+	if (d->conf->usb[0] == '\0' || mm_fixture_port(d->conf, port))
+		return MM_DRIVER_DONE;
+	*reason = MM_UR_NO_PORT;
+	return MM_DRIVER_FAILED;
 }
 
 static void

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "pki/cert.h"
 #include "station/exec.h"
+#include "station/usb.h"
 
 static void
 put_pem(struct mm_json *j, const char *key, struct mm_bytes der)
@@ -37,12 +38,14 @@ mm_exec_put_job(struct mm_buf *out, const struct mm_fixture_conf *conf,
 {
 	struct mm_json j = mm_json_over(out);
 	struct mm_bytes random = { job->random, sizeof(job->random) };
+	char port[PATH_MAX];
 
 	mm_json_open(&j, '{');
 	mm_json_int(&j, "v", 1);
 	mm_json_str(&j, "step", mm_unit_effect_names[job->effect]);
 	mm_json_str(&j, "fixture", conf->name);
-	mm_json_str(&j, "port", conf->port);
+	(void)mm_fixture_port(conf, port);
+	mm_json_str(&j, "port", port);
 	mm_json_str(&j, "serial", job->serial);
 	mm_json_int(&j, "time", job->now_s);
 	if (job->effect == MM_DO_KEY)

@@ -28,6 +28,8 @@ static const struct {
 	{ "scrap", mm_run_scrap },
 	{ "api-key", mm_run_api_key },
 	{ "label", mm_run_label },
+	{ "fixtures", mm_run_fixtures },
+	{ "blink", mm_run_blink },
 };
 
 static const struct {

@@ -7,6 +7,7 @@
 #include "port/posix_flash.h"
 #include "port/posix_openssl.h"
 #include "station/driver.h"
+#include "station/usb.h"
 
 /* The driver for boards with the device library: docs/protocol/link.md. */
 struct serial {
@@ -66,11 +67,16 @@ static enum mm_driver_got
 serial_open(struct mm_driver *d, enum mm_unit_reason *reason)
 {
 	struct serial *s = of(d);
+	char port[PATH_MAX];
 	enum mmd_rc rc;
 
 	serial_close(d);
 	d->note[0] = '\0';
-	rc = mmd_posix_serial(d->conf->port, (uint32_t)d->conf->baud, &s->fd);
+	if (!mm_fixture_port(d->conf, port)) {
+		*reason = MM_UR_NO_PORT;
+		return MM_DRIVER_FAILED;
+	}
+	rc = mmd_posix_serial(port, (uint32_t)d->conf->baud, &s->fd);
 	if (rc != MMD_OK) {
 		*reason = rc == MMD_NONE ? MM_UR_NO_PORT : MM_UR_DRIVER;
 		return MM_DRIVER_FAILED;

@@ -2,9 +2,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/time.h"
+#include "station/usb.h"
 
 enum { LOOK_MS = 500 };
 
@@ -69,10 +69,12 @@ is_over(const struct mm_place *p, bool there)
 static void
 look(struct mm_shift *s, bool all)
 {
+	char port[PATH_MAX];
+
 	s->looked_ms = mm_mono_ms();
 	for (unsigned i = 0; i < s->line.nplaces; i++) {
 		struct mm_place *p = &s->line.place[i];
-		bool there = access(p->conf->port, F_OK) == 0;
+		bool there = mm_fixture_port(p->conf, port);
 
 		if (mm_place_busy(p) || (there == s->there[i] && !all))
 			continue;
