@@ -302,11 +302,16 @@ station_says(const json_t *o, struct mm_said *s)
 static void
 sync_says(const json_t *o, struct mm_said *s)
 {
-	s->text[0] = long_of(member(o, "key"), s);
+	const char *key = member(o, "key");
+
+	snprintf(s->longer, sizeof(s->longer), "%.*s/%s",
+	    (int)strcspn(s->id, "/"), s->id, key != NULL ? key : "");
 	snprintf(
 	    s->own[0], sizeof(s->own[0]), "%lld", (long long)number(o, "size"));
-	s->text[1] = s->own[0];
-	s->text[2] = copy_of(member(o, "root"), s->own[1]);
+	s->text[0] = s->own[0];
+	s->text[1] = copy_of(member(o, "root"), s->own[1]);
+	/* what it signed was seen, and nothing of it is taken yet */
+	s->id = number(o, "size") > 0 ? s->longer : NULL;
 }
 
 static const char *
@@ -459,6 +464,8 @@ one_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 		return MM_OK;
 	else
 		doc_says(l->kind, row, &said);
+	if (said.id == NULL)
+		return MM_OK;
 	return l->fn(l->ctx, &said, row, why);
 }
 

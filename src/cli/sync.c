@@ -111,7 +111,7 @@ const struct mm_opt mm_opts_station_sync[] = {
 struct sync {
 	struct mm_cli *cli;
 	struct mm_client *client;
-	const struct mm_upload *file;
+	struct mm_upload *file;
 	char path[1024];
 	bool dry_run;
 	uint64_t began; /* what the centre had */
@@ -196,13 +196,10 @@ ask_where(struct sync *s, const char *station, struct mm_why *why)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "station %s: no key of its ledger is trusted yet", station);
 	}
+	mm_upload_since(s->file, (uint64_t)number(have, "signed"));
+	/* one that ends earlier is the centre's to hear of, too */
 	if (s->began > mm_upload_size(s->file))
-		return MM_FAIL(why, MM_EPOLICY,
-		    "the file ends at entry %" PRIu64
-		    ", the centre has %" PRIu64
-		    " of station %s: an older export, or the station "
-		    "was put back",
-		    mm_upload_size(s->file), s->began, station);
+		s->began = mm_upload_size(s->file);
 	return MM_OK;
 }
 

@@ -3,122 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/faults.h"
 #include "base/own.h"
 #include "core/sync_priv.h"
 
 MM_FREE_FN(units_free, struct mm_sync_unit, free)
-
-/* ---- how far it is ---- */
-
-/* see sync.h */
-enum mm_err
-mm_synced_get(struct mm_store_reader *r, const char *station,
-    struct mm_synced *out, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
-	MM_OWN(mm_json_free) json_t *o = NULL;
-	struct mm_synced s = { .size = 0 };
-	const char *key, *root, *at;
-	json_int_t size;
-	enum mm_err rc =
-	    mm_get_doc(r, MM_DOC_SYNC, station, &s.version, &body, NULL);
-
-	*out = (struct mm_synced){ .size = 0 };
-	if (rc != MM_OK)
-		return rc == MM_ENOTFOUND
-			   ? MM_OK
-			   : MM_FAIL(why, rc, "the store cannot be read");
-	o = json_loadb((const char *)body.p, body.n, 0, NULL);
-	if (json_unpack(o, "{s:s,s:I,s:s,s:s}", "key", &key, "size", &size,
-		"root", &root, "at", &at) != 0 ||
-	    size < 0 || !mm_text_copy(s.key, sizeof(s.key), mm_bytes_of(key)) ||
-	    mm_hex_parse(root, strlen(root), s.root.b, sizeof(s.root.b),
-		NULL) != MM_OK ||
-	    mm_time_parse(at, &s.at, NULL) != MM_OK)
-		return MM_FAIL(why, MM_ESYS,
-		    "station %.32s: how far its ledger was taken cannot be "
-		    "read",
-		    station);
-	s.size = (uint64_t)size;
-	*out = s;
-	return MM_OK;
-}
-
-/* ---- where a piece begins ---- */
-
-/* Two histories that one key signed: entered once. */
-static enum mm_err
-tell_fork(struct mm_sync *s, const struct mm_synced *have, struct mm_why *why)
-{
-	struct mm_papers p = mm_papers_over(&s->d->buf);
-	char id[MM_DOC_ID_MAX + 1], body[MM_NOTED_TEXT], hex[65], size[24];
-	const struct mm_entry e = { .type = MM_E_ALERT,
-		.field = { [MM_F_ACTOR] = s->by->id,
-		    [MM_F_STATION] = s->station->id,
-		    [MM_F_ORIGIN] = s->station->ledger,
-		    [MM_F_REASON] = "station-ledger-forked",
-		    [MM_F_DETAIL_SHA256] = hex,
-		    [MM_F_SIZE] = size } };
-	uint8_t hash[32];
-	struct mm_op op;
-	enum mm_err rc;
-
-	snprintf(
-	    id, sizeof(id), "fork:%s:%" PRIu64, s->station->id, have->size);
-	snprintf(size, sizeof(size), "%" PRIu64, have->size);
-	mm_sha256(s->piece->note, hash);
-	mm_hex_text(hash, sizeof(hash), hex);
-	mm_noted_op(id, hash, body, &op);
-	mm_papers_add(&p, &e);
-	rc = mm_desk_run(s->d, &p, &op, NULL);
-	if (rc != MM_OK && rc != MM_ECONFLICT)
-		return MM_FAIL(why, rc, "the alert cannot be entered");
-	return MM_FAIL(why, MM_EPOLICY,
-	    "station %s: another history than the %" PRIu64
-	    " entries that the centre has: was it put back, or copied?",
-	    s->station->id, have->size);
-}
-
-/* What is signed is consistent with where the piece begins: mm_sync_verify. */
-static enum mm_err
-check_place(struct mm_sync *s, const struct mm_synced *have, bool dry_run,
-    struct mm_why *why)
-{
-	const struct mm_frontier *f = &s->piece->before;
-	struct mm_hash root = mm_frontier_root(f);
-
-	if (f->size == have->size && f->size > 0 &&
-	    memcmp(&root, &have->root, sizeof(root)) != 0)
-		return dry_run
-			   ? MM_FAIL(why, MM_EPOLICY,
-				 "station %s: another history than the %" PRIu64
-				 " entries "
-				 "that the centre has",
-				 s->station->id, have->size)
-			   : tell_fork(s, have, why);
-	if (!dry_run && f->size != have->size)
-		return MM_FAIL(why, MM_ECONFLICT,
-		    "station %s: the centre has %" PRIu64
-		    " entries, not %" PRIu64,
-		    s->station->id, have->size, f->size);
-	return MM_OK;
-}
-
-/* Another key is another ledger, and begins at nothing. */
-static enum mm_err
-read_state(struct mm_sync *s, struct mm_note_key *key, struct mm_synced *have,
-    struct mm_why *why)
-{
-	if (s->station->ledger[0] == '\0')
-		return MM_FAIL(why, MM_EPOLICY,
-		    "station %s: no key of its ledger is trusted yet",
-		    s->station->id);
-	MM_TRY(mm_note_key_parse(mm_bytes_of(s->station->ledger), key, why));
-	MM_TRY(mm_synced_get(s->d->r, s->station->id, have, why));
-	if (strcmp(have->key, s->station->ledger) != 0)
-		*have = (struct mm_synced){ .version = have->version };
-	return MM_OK;
-}
 
 /* ---- its units ---- */
 
@@ -253,14 +142,17 @@ count_units(struct mm_sync *s, struct mm_why *why)
 /* ---- a piece ---- */
 
 static enum mm_err
-take(struct mm_sync *s, const struct mm_synced *have,
+take(struct mm_sync *s, struct mm_synced *have,
     const struct mm_sync_heads *heads, bool dry_run, struct mm_why *why)
 {
 	MM_TRY(mm_key_templates_new(NULL, &s->templates, why));
 	MM_TRY(take_lines(s, why));
 	MM_TRY(judge_all(s, why));
-	if (!dry_run)
+	if (!dry_run) {
+		MM_TRY(mm_sync_claim(s, have, heads, why));
+		mm_die_at("sync.claimed");
 		MM_TRY(mm_sync_store(s, why));
+	}
 	MM_TRY(count_units(s, why));
 	MM_TRY(mm_sync_proofs(s, dry_run, why));
 	MM_TRY(mm_sync_ends(s, dry_run, why));
@@ -285,9 +177,9 @@ mm_desk_sync(struct mm_desk *d, const struct mm_login *by,
 	struct mm_synced have;
 
 	*out = (struct mm_sync_result){ .size = 0 };
-	MM_TRY(read_state(&s, &key, &have, why));
+	MM_TRY(mm_sync_state(&s, &key, &have, why));
 	MM_TRY(mm_sync_verify(p, &key, &heads, why));
-	MM_TRY(check_place(&s, &have, dry_run, why));
+	MM_TRY(mm_sync_place(&s, &have, &heads, dry_run, why));
 	out->size = heads.after.size;
 	out->of = heads.signed_.size;
 	out->entries = p->n;

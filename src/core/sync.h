@@ -17,16 +17,20 @@
  * piece that comes again adds nothing, and one that was cut off goes on where
  * its units ended.
  */
-struct mm_synced {                  /* how far the station's ledger was taken */
-	char key[MM_NOTE_KEY_TEXT]; /* of that ledger */
+struct mm_synced { /* how far a station's ledger was taken, under one key */
 	uint64_t size;
 	struct mm_hash root;
 	int64_t at;
+	/* The largest tree that the key was seen to sign: nothing is taken of a
+	 * ledger that is not its continuation. */
+	uint64_t signed_size;
+	struct mm_hash signed_root;
 	uint64_t version; /* the document's; 0: never */
 };
-/* All zero where nothing was taken yet. */
+/* All zero where nothing was seen yet.  key "": of none. */
 MM_MUST enum mm_err mm_synced_get(struct mm_store_reader *r,
-    const char *station, struct mm_synced *out, struct mm_why *why);
+    const char *station, const char *key, struct mm_synced *out,
+    struct mm_why *why);
 
 /*
  * Why a unit is put aside: a word, and whether a supervisor may take it in all

@@ -121,6 +121,25 @@ MM_MUST enum mm_err mm_sync_end(struct mm_sync *s,
     const struct mm_synced *before, const struct mm_sync_heads *heads,
     struct mm_why *why);
 
+/*
+ * sync_place.c: where a piece begins, and whose history it is.  place:
+ * MM_EPOLICY, entered (but in a dry run), if the key has signed another one;
+ * MM_ECONFLICT: ask again how far it is.  claim: what is signed is noted before
+ * anything of it is stored, so that of two histories at once one is refused;
+ * MM_ECONFLICT: somebody was first.
+ */
+MM_MUST enum mm_err mm_sync_state(struct mm_sync *s, struct mm_note_key *key,
+    struct mm_synced *have, struct mm_why *why);
+MM_MUST enum mm_err mm_sync_place(struct mm_sync *s,
+    const struct mm_synced *have, const struct mm_sync_heads *heads,
+    bool dry_run, struct mm_why *why);
+MM_MUST enum mm_err mm_sync_claim(struct mm_sync *s, struct mm_synced *have,
+    const struct mm_sync_heads *heads, struct mm_why *why);
+/* The piece is through, with its entry. */
+MM_MUST enum mm_err mm_sync_through(struct mm_sync *s,
+    const struct mm_synced *have, const struct mm_sync_heads *heads,
+    struct mm_why *why);
+
 /* sync_aside.c */
 struct mm_sync_aside { /* a new one; serial, device may be "" */
 	uint64_t index;

@@ -264,43 +264,7 @@ write_copies(struct mm_sync *s, struct mm_why *why)
 	return rc;
 }
 
-/* ---- how far it is ---- */
-
-static enum mm_err
-write_synced(struct mm_sync *s, const struct mm_synced *before,
-    const struct mm_sync_heads *heads, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_NOTE_MAX * 2);
-	struct mm_op_doc doc = { .kind = MM_DOC_SYNC,
-		.expect = before->version };
-	struct mm_hash root = mm_frontier_root(&heads->after);
-	struct mm_json j = mm_json_over(&body);
-	char size[24], count[24], hex[65];
-	const struct mm_entry e = { .type = MM_E_STATION_SYNCED,
-		.field = { [MM_F_ACTOR] = s->by->id,
-		    [MM_F_STATION] = s->station->id,
-		    [MM_F_ORIGIN] = s->station->ledger,
-		    [MM_F_DETAIL_SHA256] = hex,
-		    [MM_F_COUNT] = count,
-		    [MM_F_SIZE] = size } };
-	enum mm_err rc;
-
-	number_text(heads->after.size, size);
-	number_text(s->piece->n, count);
-	mm_hex_text(root.b, sizeof(root.b), hex);
-	mm_json_open(&j, '{');
-	mm_json_str(&j, "key", s->station->ledger);
-	mm_json_int(&j, "size", (int64_t)heads->after.size);
-	mm_json_str(&j, "root", hex);
-	mm_json_time(&j, "at", mm_now_ms());
-	mm_json_strn(&j, "checkpoint", s->piece->note);
-	mm_json_close(&j, '}');
-	MM_TRY(mm_buf_ok(&body, why));
-	strcpy(doc.id, s->station->id);
-	doc.body = mm_buf_view(&body);
-	rc = mm_desk_doc_put(s->d, &doc, &e, 1, why);
-	return rc == MM_ESTALE || rc == MM_ENOTFOUND ? MM_ECONFLICT : rc;
-}
+/* ---- the end of a piece ---- */
 
 /* see sync_priv.h */
 enum mm_err
@@ -309,5 +273,5 @@ mm_sync_end(struct mm_sync *s, const struct mm_synced *before,
 {
 	MM_TRY(mm_sync_asides(s, why));
 	MM_TRY(write_copies(s, why));
-	return write_synced(s, before, heads, why);
+	return mm_sync_through(s, before, heads, why);
 }

@@ -80,12 +80,10 @@ mm_rest_station_synced(struct mm_rest *r, struct mm_why *why)
 	unsigned n;
 
 	MM_TRY(this_station(r, &s, why));
-	MM_TRY(mm_synced_get(r->reader, s.id, &have, why));
+	MM_TRY(mm_synced_get(r->reader, s.id, s.ledger, &have, why));
 	snprintf(prefix, sizeof(prefix), "%s/", s.id);
 	MM_TRY(mm_count_docs(
 	    r->reader, MM_DOC_QUARANTINE, prefix, COUNT_MOST, &n, why));
-	if (strcmp(have.key, s.ledger) != 0)
-		have = (struct mm_synced){ .size = 0 };
 	mm_json_open(&r->j, '{');
 	mm_json_str(&r->j, "station", s.id);
 	if (s.ledger[0] != '\0')
@@ -95,6 +93,8 @@ mm_rest_station_synced(struct mm_rest *r, struct mm_why *why)
 		mm_rest_put_sha256(&r->j, "root", have.root.b);
 		mm_rest_put_time(&r->j, "at", have.at);
 	}
+	if (have.signed_size > 0)
+		mm_json_int(&r->j, "signed", (int64_t)have.signed_size);
 	mm_json_int(&r->j, "quarantined", (int64_t)n);
 	mm_json_close(&r->j, '}');
 	return MM_OK;

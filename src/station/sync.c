@@ -147,12 +147,11 @@ send_from(struct mm_syncing *s, uint64_t from, struct mm_why *why)
 	MM_TRY(mm_own_checkpoint(s->own, why));
 	of.size = s->own->checkpoint_n;
 	of.note = mm_buf_view(&s->own->checkpoint);
-	if (from > of.size)
-		return MM_FAIL(why, MM_EPOLICY,
-		    "the centre has %" PRIu64 " entries of this station, which "
-		    "has %" PRIu64 " itself: it was put back to an older "
-		    "state. Make nothing more with it",
-		    from, of.size);
+	of.since = s->seen;
+	/* the centre is to hear of it, too */
+	s->older = from > of.size;
+	if (s->older)
+		from = of.size;
 	MM_TRY(mm_piece_put(&of, from, false, &s->to, &text, why));
 	MM_TRY(ask(s, mm_buf_cstr(&text), why));
 	s->phase = MM_SYNC_SENT;
@@ -207,11 +206,17 @@ static enum mm_err
 answered(
     struct mm_syncing *s, const struct mm_centre_answer *a, struct mm_why *why)
 {
+	if (a->rc == MM_EPOLICY && s->older)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "the centre has more entries of this station than there "
+		    "are here: it was put back to an older state. Make nothing "
+		    "more with it");
 	if (a->rc != MM_OK)
 		return MM_FAIL(why, a->rc, "%s", a->why.text);
-	return s->phase == MM_SYNC_ASKED
-		   ? send_from(s, number(a->body, "size"), why)
-		   : took(s, a->body, why);
+	if (s->phase != MM_SYNC_ASKED)
+		return took(s, a->body, why);
+	s->seen = number(a->body, "signed");
+	return send_from(s, number(a->body, "size"), why);
 }
 
 /* see sync.h */

@@ -16,6 +16,8 @@ struct mm_syncing {
 	unsigned slot, most; /* entries in a piece */
 	enum { MM_SYNC_REST, MM_SYNC_ASKED, MM_SYNC_SENT } phase;
 	uint64_t to; /* behind what is under way */
+	uint64_t seen; /* that the centre knows to be signed */
+	bool older;    /* the centre has more than there is here */
 	/* Of what was acknowledged: */
 	uint64_t entries, issued, confirmed, unchanged, quarantined;
 	char aside[161]; /* the last one that was put aside, and why */

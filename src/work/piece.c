@@ -61,6 +61,20 @@ put_proof(const struct mm_piece_of *of, const char *member, uint64_t from,
 	return MM_OK;
 }
 
+/* Larger ones the centre asks for: this is no later state of that ledger. */
+static enum mm_err
+put_since(const struct mm_piece_of *of, uint64_t from, struct mm_json *j,
+    struct mm_why *why)
+{
+	if (of->since <= from || of->since >= of->size)
+		return MM_OK;
+	mm_json_open_key(j, "since", '{');
+	mm_json_int(j, "size", (int64_t)of->since);
+	MM_TRY(put_proof(of, "proof", of->since, j, why));
+	mm_json_close(j, '}');
+	return MM_OK;
+}
+
 /* ---- as many as the centre looks up for one piece ---- */
 
 struct batches {
@@ -149,6 +163,7 @@ mm_piece_put(const struct mm_piece_of *of, uint64_t from, bool dry_run,
 	MM_TRY(put_frontier(of, from, &j, why));
 	MM_TRY(put_proof(of, "seen", from, &j, why));
 	MM_TRY(put_proof(of, "rest", end, &j, why));
+	MM_TRY(put_since(of, from, &j, why));
 	mm_json_raw(&j, "entries", mm_buf_view(&lines));
 	mm_json_bool(&j, "dry_run", dry_run);
 	mm_json_close(&j, '}');

@@ -96,6 +96,19 @@ read_lines(const json_t *list, struct mm_sync_piece *p, struct mm_why *why)
 }
 
 static enum mm_err
+read_since(const json_t *o, struct mm_sync_piece *p, struct mm_why *why)
+{
+	const json_t *size = json_object_get(o, "size");
+
+	if (o == NULL)
+		return MM_OK;
+	if (!json_is_integer(size) || json_integer_value(size) < 1)
+		return malformed("since", why);
+	p->since_size = (uint64_t)json_integer_value(size);
+	return read_proof(o, "proof", &p->since, why);
+}
+
+static enum mm_err
 read_all(const json_t *o, struct mm_sync_piece *p, struct mm_why *why)
 {
 	p->note = mm_export_text(o, "checkpoint");
@@ -106,6 +119,7 @@ read_all(const json_t *o, struct mm_sync_piece *p, struct mm_why *why)
 	MM_TRY(read_frontier(o, &p->before, why));
 	MM_TRY(read_proof(o, "seen", &p->seen, why));
 	MM_TRY(read_proof(o, "rest", &p->rest, why));
+	MM_TRY(read_since(json_object_get(o, "since"), p, why));
 	return read_lines(json_object_get(o, "entries"), p, why);
 }
 

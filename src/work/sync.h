@@ -12,12 +12,15 @@
  * itself, so that what was taken once is not sent again.  One JSON object:
  *
  *	{"v":1,"checkpoint":"<note>","frontier":"<base64>","seen":"<base64>",
- *	 "rest":"<base64>","entries":[{"entry":"<JSON>","certificate","proof"}]}
+ *	 "rest":"<base64>","entries":[{"entry":"<JSON>","certificate","proof"}],
+ *	 "since":{"size":N,"proof":"<base64>"}}
  *
  * frontier: of the tree before the first of them (ledger/tree.h).  seen, rest:
  * the hashes of the consistency proofs (RFC 6962 2.1.2) from the tree before
- * the first and from the tree after the last to the checkpoint's.  Entries are
- * as in an export (work/export.h).
+ * the first and from the tree after the last to the checkpoint's.  since: from
+ * the largest tree whose checkpoint the centre has seen, where that is larger
+ * than what it has taken and smaller than this one.  Entries are as in an
+ * export (work/export.h).
  *
  * Holding what mm_sync_verify took proves that the key signed these entries,
  * at that place.  It does not prove that any of them is true.
@@ -38,6 +41,8 @@ struct mm_sync_piece {
 	struct mm_bytes note;
 	struct mm_frontier before;
 	struct mm_proof seen, rest;
+	uint64_t since_size; /* 0: none */
+	struct mm_proof since;
 	struct mm_sync_line line[MM_SYNC_ENTRIES_MAX];
 	size_t n;
 	struct mm_buf ders;

@@ -18,6 +18,7 @@ struct mm_upload {
 	struct mm_buf note;
 	struct mm_bytes *line; /* each entry's, as it stands in the file */
 	size_t n, cap;
+	uint64_t since;
 	struct mm_hash *level[LEVELS]; /* roots of 2^level leaves */
 };
 
@@ -193,6 +194,13 @@ mm_upload_size(const struct mm_upload *u)
 	return u->n;
 }
 
+/* see upload.h */
+void
+mm_upload_since(struct mm_upload *u, uint64_t size)
+{
+	u->since = size;
+}
+
 /* ---- pieces ---- */
 
 static enum mm_err
@@ -228,7 +236,8 @@ mm_upload_piece(const struct mm_upload *u, uint64_t from, bool dry_run,
 		.note = mm_buf_view(&u->note),
 		.line = copy_line,
 		.ctx = ctx,
-		.most = PIECE_ENTRIES };
+		.most = PIECE_ENTRIES,
+		.since = u->since };
 
 	return mm_piece_put(&of, from, dry_run, to, out, why);
 }

@@ -17,6 +17,8 @@ struct mm_piece_of {
 	    void *ctx, uint64_t index, struct mm_buf *out, struct mm_why *why);
 	void *ctx;
 	unsigned most; /* entries in a piece, up to MM_SYNC_ENTRIES_MAX */
+	uint64_t since; /* the largest tree whose checkpoint the centre has
+			 * seen: proved to be this one's beginning; 0: none */
 };
 /*
  * Appends the piece from one entry on, as many as fit; *to is behind its last.
@@ -38,6 +40,8 @@ MM_MUST enum mm_err mm_upload_open(
 void mm_upload_close(struct mm_upload **owner);
 const char *mm_upload_station(const struct mm_upload *u);
 uint64_t mm_upload_size(const struct mm_upload *u);
+/* What the centre has seen signed: see struct mm_piece_of. */
+void mm_upload_since(struct mm_upload *u, uint64_t size);
 /* As mm_piece_put. */
 MM_MUST enum mm_err mm_upload_piece(const struct mm_upload *u, uint64_t from,
     bool dry_run, uint64_t *to, struct mm_buf *out, struct mm_why *why);
