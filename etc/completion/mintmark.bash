@@ -236,6 +236,7 @@ _mintmark() {
 	'batch order --station') words=' ' ;;
 	'batch order --out') kind='@file' ;;
 	'batch order --line-ca') kind='@file' ;;
+	'batch order --recipient') kind='@file' ;;
 	'station list --limit') words=' ' ;;
 	'station list --after') words=' ' ;;
 	'station create --key') words=' ' ;;
@@ -355,7 +356,7 @@ _mintmark() {
 	'batch extend') words='--help --reason --quantity --scrap --until --if-version '; kind='' ;;
 	'batch share') words='--help --if-version '; kind='' ;;
 	'batch report') words='--help '; kind='' ;;
-	'batch order') words='--help --station --out --line-ca --extension '; kind='' ;;
+	'batch order') words='--help --station --out --line-ca --recipient --extension '; kind='' ;;
 	'station list') words='--help --limit --after '; kind='' ;;
 	'station show') words='--help '; kind='' ;;
 	'station create') words='--help --key --description '; kind='' ;;

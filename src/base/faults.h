@@ -9,7 +9,8 @@
  * N-th time.  The server's places are the numbers of issuance's steps.  The
  * signer's, for a batch of certificates: "journal" and "journalled" before and
  * after its lines are written (and synced, with journal_sync), "answer" and
- * "answered".  MINTMARK_HANG_AT=PLACE:N has that thread stay there for ever.
+ * "answered"; for a line CA: "line" and "line-made", then the server's
+ * "line-store" and "line-stored".  MINTMARK_HANG_AT=PLACE:N has that thread stay there for ever.
  *
  * MINTMARK_SLOW_AT=PLACE:N makes each pass N microseconds longer: what a test
  * of equal times must see.  The signer's place "decoy" is the key of a token

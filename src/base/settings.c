@@ -160,7 +160,8 @@ const struct mm_conf_key mm_settings_keys[] = {
 	{ "four_eyes", MM_CONF_LIST, AT(four_eyes), 1, 15, "",
 	    "What one administrator asks for and another one approves: "
 	    "profile, issuer, quota, mass-revoke, bulk-thaw, bulk-mint, keys, "
-	    "quarantine. Empty for nothing; anything else has keys with it. Make two "
+	    "quarantine, line-ca. Empty for nothing; anything else has keys "
+	    "with it. Make two "
 	    "administrators first.", NULL },
 	INT(bulk_mint_above, 1, 10000000, "100",
 	    "Tokens that a credential may mint within 24 hours before "
@@ -192,6 +193,11 @@ static const struct mm_conf_key issuer_keys[] = {
 	    "A line CA: its key is sealed for one station's signer, which "
 	    "signs devices by a work order; here it signs revocation lists "
 	    "alone.", NULL },
+	{ "lines", MM_CONF_INT, offsetof(struct mm_issuer_conf, lines), 0,
+	    100000, "0",
+	    "So many line CAs a day does the signer make below this CA, when "
+	    "an operator's order asks for one; it signs no devices. Their "
+	    "lists have its crl_hours. 0: none.", NULL },
 };
 
 /* see settings.h */
@@ -406,7 +412,8 @@ static enum mm_err
 check_four_eyes(const struct mm_settings *s, struct mm_why *why)
 {
 	static const char *const words[] = { "profile", "issuer", "quota",
-		"mass-revoke", "bulk-thaw", "bulk-mint", "keys", "quarantine" };
+		"mass-revoke", "bulk-thaw", "bulk-mint", "keys", "quarantine",
+		"line-ca" };
 	const size_t n = sizeof(words) / sizeof(words[0]);
 
 	for (size_t i = 0; i < s->four_eyes.n; i++) {

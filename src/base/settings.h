@@ -73,6 +73,7 @@ struct mm_issuer_conf {
 	int64_t crl_shards;                /* 1..65536, fixed for its life */
 	int64_t crl_hours;                 /* nextUpdate after thisUpdate */
 	bool line;                         /* a station's signer has its key */
+	int64_t lines;                     /* line CAs it signs a day */
 };
 
 extern const struct mm_conf_key mm_settings_keys[];

@@ -226,6 +226,10 @@ const struct mm_opt mm_opts_batch_order[] = {
 	    "an offline batch: the station's line CA, as mintmark-signer "
 	    "export-line printed it; with the station's first order",
 	    MM_C_FILE, NULL },
+	{ "recipient", "FILE",
+	    "instead: the certificate that the station's station-init made; "
+	    "the centre makes the line CA for it",
+	    MM_C_FILE, NULL },
 	{ "extension", NULL,
 	    "print the order's new share and end as a line "
 	    "to be scanned",
@@ -269,6 +273,17 @@ put_line(const char *path, json_t *o, struct mm_why *why)
 }
 
 static enum mm_err
+put_recipient(const char *path, json_t *o, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(ORDER_LINE_MAX);
+
+	MM_TRY(mm_file_read(path, &b, why));
+	json_object_set_new(o, "recipient",
+	    json_stringn((const char *)b.p, b.n));
+	return MM_OK;
+}
+
+static enum mm_err
 ask_order(struct mm_cli *cli, const struct mm_args *a, json_t **out,
     struct mm_why *why)
 {
@@ -280,6 +295,8 @@ ask_order(struct mm_cli *cli, const struct mm_args *a, json_t **out,
 
 	if (mm_arg(a, "line-ca") != NULL)
 		MM_TRY(put_line(mm_arg(a, "line-ca"), o, why));
+	if (mm_arg(a, "recipient") != NULL)
+		MM_TRY(put_recipient(mm_arg(a, "recipient"), o, why));
 	MM_TRY(mm_path(p, why, "/batches/%s/order", a->pos[0]));
 	MM_TRY(mm_cli_client(cli, &c, why));
 	return mm_client_call(c, "POST", p, o, out, why);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/grow.h"
 #include "base/own.h"
 #include "base/text.h"
@@ -14,7 +13,6 @@
 
 /* A lost list is settled within half a minute. */
 #define YOUNG_MS 60000
-#define FILE_MAX ((size_t)256 << 10)
 
 static enum mm_err
 add(struct mm_crls *s, const struct mm_crl_seen *seen, struct mm_why *why)
@@ -84,22 +82,15 @@ split(struct mm_bytes der, struct mm_cert *out)
 	return true;
 }
 
-/* By the first certificate of the issuer's file. */
 static enum mm_err
-verify(const struct mm_issuer_conf *issuer, const struct mm_cert *list)
+verify(struct mm_bytes der, const struct mm_cert *list)
 {
-	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(FILE_MAX);
-	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
 	MM_OWN(mm_key_templates_free) struct mm_key_templates *t = NULL;
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
 	struct mm_cert cert;
 	struct mm_spki spki;
-	struct mm_bytes rest;
 
-	MM_TRY(mm_file_read(issuer->certificate, &pem, NULL));
-	rest = mm_buf_view(&pem);
-	MM_TRY(mm_pem_next(&rest, "CERTIFICATE", &der, NULL));
-	MM_TRY(mm_cert_walk(mm_buf_view(&der), &cert, NULL));
+	MM_TRY(mm_cert_walk(der, &cert, NULL));
 	MM_TRY(mm_spki_parse(cert.spki.whole, &spki, NULL));
 	MM_TRY(mm_key_templates_new(NULL, &t, NULL));
 	MM_TRY(mm_spki_load(&spki, t, &key, NULL));
@@ -108,7 +99,7 @@ verify(const struct mm_issuer_conf *issuer, const struct mm_cert *list)
 
 /* see crls.h */
 enum mm_err
-mm_crls_stored(struct mm_crls *s, const struct mm_issuer_conf *issuer,
+mm_crls_stored(struct mm_crls *s, const char *issuer, struct mm_bytes cert,
     const struct mm_crl_row *row, struct mm_why *why)
 {
 	struct mm_crl_seen seen = { .number = row->number,
@@ -118,11 +109,11 @@ mm_crls_stored(struct mm_crls *s, const struct mm_issuer_conf *issuer,
 
 	if (row->number != 0)
 		seen.forged = !split(row->der, &list) ||
-		    verify(issuer, &list) != MM_OK;
+		    verify(cert, &list) != MM_OK;
 	mm_sha256(list.tbs, hash);
 	memcpy(seen.tbs, hash, sizeof(seen.tbs));
 	(void)!mm_text_copy(seen.issuer, sizeof(seen.issuer),
-	    mm_bytes_of(issuer->name));
+	    mm_bytes_of(issuer));
 	return add(s, &seen, why);
 }
 

@@ -39,9 +39,9 @@ struct mm_crl_row {
 	int64_t next_s;
 	struct mm_bytes der;
 };
-MM_MUST enum mm_err mm_crls_stored(struct mm_crls *s,
-    const struct mm_issuer_conf *issuer, const struct mm_crl_row *row,
-    struct mm_why *why);
+/* cert: the issuer's, DER; empty: it cannot be read. */
+MM_MUST enum mm_err mm_crls_stored(struct mm_crls *s, const char *issuer,
+    struct mm_bytes cert, const struct mm_crl_row *row, struct mm_why *why);
 /* Appends {"issuer", "crl", "difference"} for each; adds to *waiting.
  * Sorts. */
 void mm_crls_compare(struct mm_crls of[MM_OF_RECORDS], json_t *differences,

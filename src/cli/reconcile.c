@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -17,6 +18,7 @@
 #include "cli/entries.h"
 #include "cli/facts.h"
 #include "cli/heads.h"
+#include "cli/line_cas.h"
 #include "cli/marks.h"
 #include "cli/orders.h"
 #include "cli/quotas.h"
@@ -48,6 +50,7 @@ const struct mm_opt mm_opts_ledger_reconcile[] = {
 
 enum { YOUNG_MS = 15000 };
 #define CRL_MAX ((size_t)256 << 20)
+#define PEM_MAX ((size_t)256 << 10)
 
 struct reconcile {
 	struct mm_cli *cli;
@@ -98,7 +101,7 @@ journal_mark(struct reconcile *r, const struct mm_journal_line *l,
 	memcpy(m.serial, l->serial, 16);
 	memcpy(m.spki, l->spki_sha256, 32);
 	memcpy(m.tbs, l->tbs_sha256, 8);
-	mm_mark_who(&m, l->device, l->issuer, l->profile);
+	mm_line_ca_who(&m, l->device, l->issuer, l->profile);
 	return mm_marks_add(&r->of[MM_OF_JOURNAL], &m, why);
 }
 
@@ -174,7 +177,8 @@ static bool
 is_signature(enum mm_entry_type t)
 {
 	return t == MM_E_CERT_ISSUED || t == MM_E_CERT_RENEWED ||
-	    t == MM_E_SIG_ORPHANED || t == MM_E_CERT_SYNCED;
+	    t == MM_E_SIG_ORPHANED || t == MM_E_CERT_SYNCED ||
+	    t == MM_E_ISSUER_MADE;
 }
 
 /* By a station's signer: taken in, or listed so that nobody takes it. */
@@ -225,8 +229,12 @@ one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
 	if (e->field[MM_F_NOT_AFTER] != NULL)
 		MM_TRY(mm_time_parse(e->field[MM_F_NOT_AFTER], &end_ms, why));
 	m.not_after_s = end_ms / 1000;
-	mm_mark_who(&m, e->field[MM_F_DEVICE], e->field[MM_F_ISSUER],
-	    e->field[MM_F_PROFILE]);
+	if (e->type == MM_E_ISSUER_MADE)
+		mm_line_ca_who(&m, e->field[MM_F_ISSUER], NULL,
+		    MM_LINE_CA_LABEL);
+	else
+		mm_line_ca_who(&m, e->field[MM_F_DEVICE],
+		    e->field[MM_F_ISSUER], e->field[MM_F_PROFILE]);
 	return mm_marks_add(&r->of[MM_OF_LEDGER], &m, why);
 }
 
@@ -264,25 +272,50 @@ one_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 	r->page++;
 	memcpy(m.serial, c->serial, 16);
 	memcpy(m.spki, c->spki_sha256, 32);
-	mm_mark_who(&m, c->device, c->issuer, c->profile);
+	mm_line_ca_who(&m, c->device, c->issuer, c->profile);
 	MM_TRY(stored_hashes(r, c, &m, why));
 	return mm_marks_add(&r->of[MM_OF_STORE], &m, why);
 }
 
 static enum mm_err
-read_crl(struct reconcile *r, const struct mm_issuer_conf *issuer,
+read_crl(struct reconcile *r, const char *issuer, struct mm_bytes cert,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(CRL_MAX);
 	struct mm_crl_row row = { 0 };
-	enum mm_err rc = mm_get_crl(r->db, issuer->name, &row.number,
-	    &row.next_s, &der, NULL);
+	enum mm_err rc = mm_get_crl(r->db, issuer, &row.number, &row.next_s,
+	    &der, NULL);
 
 	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		return MM_FAIL(why, rc, "the database's CRL of issuer %s "
-		    "cannot be read", issuer->name);
+		    "cannot be read", issuer);
 	row.der = mm_buf_view(&der);
-	return mm_crls_stored(&r->crls[MM_OF_STORE], issuer, &row, why);
+	return mm_crls_stored(&r->crls[MM_OF_STORE], issuer, cert, &row, why);
+}
+
+/* By the first certificate of the issuer's file. */
+static enum mm_err
+read_crl_of(struct reconcile *r, const struct mm_issuer_conf *issuer,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_bytes rest = { NULL, 0 };
+
+	if (mm_file_read(issuer->certificate, &pem, NULL) == MM_OK)
+		rest = mm_buf_view(&pem);
+	if (mm_pem_next(&rest, "CERTIFICATE", &der, NULL) != MM_OK)
+		mm_buf_reset(&der);
+	return read_crl(r, issuer->name, mm_buf_view(&der), why);
+}
+
+static enum mm_err
+one_line_ca(void *ctx, const struct mm_line_ca_seen *seen, struct mm_why *why)
+{
+	struct reconcile *r = ctx;
+
+	MM_TRY(mm_marks_add(&r->of[MM_OF_STORE], &seen->mark, why));
+	return read_crl(r, seen->name, mm_buf_view(&seen->der), why);
 }
 
 static enum mm_err
@@ -312,7 +345,8 @@ read_store(struct reconcile *r, struct mm_store_reader *db,
 	    why));
 	mm_progress_end(&r->progress);
 	for (size_t i = 0; i < config->nissuer; i++)
-		MM_TRY(read_crl(r, &config->issuer[i], why));
+		MM_TRY(read_crl_of(r, &config->issuer[i], why));
+	MM_TRY(mm_line_cas_each(db, r->differences, one_line_ca, r, why));
 	rc = read_certs(r, db, &own);
 	r->unread = rc != MM_OK;
 	MM_TRY(mm_differ_unread(r->differences, "certificates", rc, &own,

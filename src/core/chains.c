@@ -150,6 +150,17 @@ mm_chains_issuer(const struct mm_chains *c, const char *name)
 	return NULL;
 }
 
+/* see priv.h */
+const struct mm_chain *
+mm_issuer_chain(struct mm_core *c, const char *name)
+{
+	const struct mm_chain *chain = mm_chains_issuer(c->chains, name);
+	const struct mm_made_line *line = chain != NULL ? NULL :
+	    mm_lines_find(c->lines, name);
+
+	return line != NULL ? &line->chain : chain;
+}
+
 /* ---- what core.h shows of it ---- */
 
 /* see core.h */
@@ -187,7 +198,7 @@ enum mm_err
 mm_core_issuer_chain(struct mm_core *c, const char *name,
     const struct mm_bytes **der, size_t *n, struct mm_why *why)
 {
-	const struct mm_chain *chain = mm_chains_issuer(c->chains, name);
+	const struct mm_chain *chain = mm_issuer_chain(c, name);
 
 	if (chain == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND, "no issuer \"%.32s\"", name);

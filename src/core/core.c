@@ -71,6 +71,7 @@ init(struct mm_core *c, struct mm_why *why)
 	if (c->marks == NULL || c->listed == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "core: no memory");
 	MM_TRY(open_store(c, why));
+	MM_TRY(mm_lines_new(c, &c->lines, why));
 	return read_ledger(c, why);
 }
 
@@ -117,6 +118,7 @@ mm_core_close(struct mm_core **owner)
 	mm_reader_close(&c->commit_reader);
 	mm_reader_close(&c->feed_reader);
 	mm_store_close(&c->store);
+	mm_lines_free(&c->lines);
 	mm_chains_free(&c->chains);
 	mm_reserve_free(&c->reserve);
 	mm_batches_free(&c->at_work);

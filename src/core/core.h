@@ -625,6 +625,16 @@ MM_MUST enum mm_err mm_desk_answer_put(struct mm_desk *d, const char *key,
     struct mm_why *why);
 MM_MUST enum mm_err mm_desk_answer_forget(struct mm_desk *d, const char *key,
     uint64_t version, struct mm_why *why);
+/* Line CAs that the signer made: how many there are, and one of them, by name,
+ * with the number of its newest list (0: not known); it may be another one
+ * when there are more.  false: not so many. */
+size_t mm_core_lines(struct mm_core *c);
+bool mm_core_line_at(struct mm_core *c, size_t i, char name[MM_NAME_MAX + 1],
+    uint64_t *list);
+/* The certificate of the one with that subject (DER); borrowed for as long as
+ * the core is there.  false: there is none. */
+bool mm_core_line_named(struct mm_core *c, struct mm_bytes subject,
+    struct mm_bytes *der);
 /* How many of this desk's writes were done, or may have been. */
 uint64_t mm_desk_writes(const struct mm_desk *d);
 /* Writes or takes away a document, with up to MM_OP_ENTRIES entries about it;

@@ -13,6 +13,9 @@
 #define TRIES      5               /* of nodes that sign at once */
 #define READ_N     (96 * 1024)
 #define CRL_MAX    ((size_t)256 << 20)
+#define LOOK_BACK_MS  600000       /* a clock's, and a transaction's, slack */
+#define AGAIN_MS      60000        /* a line CA's, that could not be signed */
+#define LINES_A_ROUND 64
 
 struct listing {
 	struct mm_desk *d;
@@ -74,15 +77,32 @@ read_back(struct mm_desk *d, uint64_t n, struct mm_buf *der,
 	return MM_OK;
 }
 
+/* A line CA's key is the signer's for this list alone. */
+static enum mm_err
+open_line(struct mm_desk *d, const struct mm_made_line *line,
+    struct mm_why *why)
+{
+	MM_OWN(mm_line_kept_done) struct mm_line_kept k = { .to = { 0 } };
+	struct mm_line_open_req req = { .der = mm_buf_view(&line->der) };
+	struct mm_line_open_rep rep;
+
+	MM_TRY(mm_line_read(d->r, line->name, &k, why));
+	strcpy(req.name, line->name);
+	req.kept = mm_buf_view(&k.kept);
+	return ask(d, MM_IPC_LINE_OPEN, &req, &rep, why);
+}
+
 /* The whole conversation; the line is locked. */
 static enum mm_err
-build(struct listing *l, struct mm_crl_begin_req *begin,
-    struct mm_buf *der, struct mm_why *why)
+build(struct listing *l, const struct mm_list_of *of,
+    struct mm_crl_begin_req *begin, struct mm_buf *der, struct mm_why *why)
 {
 	const struct mm_crl_sign_req none = { 0 };
 	struct mm_crl_begin_rep begun;
 	struct mm_crl_sign_rep sign;
 
+	if (of->line != NULL)
+		MM_TRY(open_line(l->d, of->line, why));
 	MM_TRY(ask(l->d, MM_IPC_CRL_BEGIN, begin, &begun, why));
 	begin->number = begun.number;
 	MM_TRY(mm_get_ledger_size(l->d->r, &l->size, why));
@@ -126,10 +146,9 @@ store_crl(struct listing *l, const struct mm_crl_begin_req *begin,
 /* Number: Unix milliseconds, never below the last one's successor; the signer
  * may know of one that was signed and never stored. */
 static enum mm_err
-sign(struct mm_desk *d, size_t at, struct mm_crl_mark *mark,
-    struct mm_why *why)
+sign(struct mm_desk *d, const struct mm_list_of *of,
+    struct mm_crl_mark *mark, struct mm_why *why)
 {
-	const struct mm_issuer_conf *issuer = &d->c->config->issuer[at];
 	struct listing l = { d, MM_BUF_INIT(PIECE_N), 0, mark->number, 0 };
 	struct mm_buf der = MM_BUF_INIT(CRL_MAX);
 	struct mm_crl_begin_req begin = { .number = (uint64_t)mm_now_ms(),
@@ -141,18 +160,18 @@ sign(struct mm_desk *d, size_t at, struct mm_crl_mark *mark,
 		return MM_FAIL(why, MM_EAGAIN, "the store is away");
 	if (begin.number <= mark->number)
 		begin.number = mark->number + 1;
-	begin.next_s = begin.this_s + (uint64_t)issuer->crl_hours * 3600;
-	strcpy(begin.issuer, issuer->name);
+	begin.next_s = begin.this_s + (uint64_t)of->crl_hours * 3600;
+	strcpy(begin.issuer, of->name);
 	/* stored before the next one is begun: lists never go back */
 	mm_wire_lock(d->c->wire, MM_LINE_OPS);
-	rc = build(&l, &begin, &der, why);
+	rc = build(&l, of, &begin, &der, why);
 	if (rc == MM_OK)
 		rc = store_crl(&l, &begin, mm_buf_view(&der), why);
 	mm_wire_unlock(d->c->wire, MM_LINE_OPS);
 	if (rc == MM_OK) {
 		*mark = (struct mm_crl_mark){ mark->revocations, begin.number,
 			(int64_t)begin.next_s };
-		mm_listed_stored(d->c, at, l.size);
+		mm_listed_stored(d->c, of->listed, l.size);
 	}
 	mm_buf_done(&l.piece);
 	mm_buf_done(&der);
@@ -162,98 +181,126 @@ sign(struct mm_desk *d, size_t at, struct mm_crl_mark *mark,
 /* Half of its time is the overlap in which a new one reaches everybody.  One
  * by a clock that was ahead is not good yet for anybody. */
 static bool
-due(const struct mm_issuer_conf *issuer, int64_t next_s)
+due(int64_t crl_hours, int64_t next_s)
 {
 	int64_t left = next_s - mm_now_s();
 
-	return left < issuer->crl_hours * 1800 ||
-	    left > issuer->crl_hours * 3600 + AHEAD_S;
-}
-
-static const struct mm_issuer_conf *
-find(const struct mm_config *config, const char *name, size_t *at)
-{
-	for (*at = 0; *at < config->nissuer; ++*at)
-		if (strcmp(config->issuer[*at].name, name) == 0)
-			return &config->issuer[*at];
-	return NULL;
+	return left < crl_hours * 1800 || left > crl_hours * 3600 + AHEAD_S;
 }
 
 /* The number and the end of the list that stands: a process before this one,
  * or another node, signed it. */
 static enum mm_err
-stored_list(struct mm_desk *d, size_t at, struct mm_crl_mark *out,
-    struct mm_why *why)
+stored_list(struct mm_desk *d, const struct mm_list_of *of,
+    struct mm_crl_mark *out, struct mm_why *why)
 {
-	enum mm_err rc = mm_get_crl(d->r, d->c->config->issuer[at].name,
-	    &out->number, &out->next_s, NULL, NULL);
+	enum mm_err rc = mm_get_crl(d->r, of->name, &out->number,
+	    &out->next_s, NULL, NULL);
 
 	return rc == MM_OK || rc == MM_ENOTFOUND ? MM_OK :
 	    MM_FAIL(why, rc, "the store cannot be read");
 }
 
-/* What was signed last, as far as this process knows. */
 static enum mm_err
-last_list(struct mm_desk *d, size_t at, struct mm_crl_mark *out,
+last_revoked(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_cert_row *c = row;
+	int64_t *last = ctx;
+
+	(void)next, (void)why;
+	if (c->revoked_at > *last)
+		*last = c->revoked_at;
+	return MM_OK;
+}
+
+/* A restart signs a fresh list of each configured issuer; of line CAs only
+ * where something was revoked about when the last one was signed, or since: it
+ * may have been the last thing that was done. */
+static enum mm_err
+look_back(struct mm_desk *d, const struct mm_list_of *of, uint64_t number,
     struct mm_why *why)
 {
+	int64_t last = 0;
+
+	MM_TRY(mm_list_revoked(d->r, of->name, mm_now_s(), last_revoked, &last,
+	    why));
+	pthread_mutex_lock(&d->c->lock);
+	of->line->looked = true;
+	if (last > 0 && last + LOOK_BACK_MS > (int64_t)number &&
+	    of->listed->since == 0)
+		of->listed->since = mm_mono_ms();
+	pthread_mutex_unlock(&d->c->lock);
+	return MM_OK;
+}
+
+/* What was signed last, as far as this process knows. */
+static enum mm_err
+last_list(struct mm_desk *d, const struct mm_list_of *of,
+    struct mm_crl_mark *out, struct mm_why *why)
+{
 	struct mm_core *c = d->c;
+	bool looked;
 
 	pthread_mutex_lock(&c->lock);
-	*out = c->marks[at];
+	*out = *of->mark;
+	looked = of->line == NULL || of->line->looked;
 	pthread_mutex_unlock(&c->lock);
-	return out->number != 0 ? MM_OK : stored_list(d, at, out, why);
+	if (out->number == 0)
+		MM_TRY(stored_list(d, of, out, why));
+	return looked ? MM_OK : look_back(d, of, out->number, why);
 }
 
 static void
-keep_mark(struct mm_core *c, size_t at, const struct mm_crl_mark *mark)
+keep_mark(struct mm_core *c, const struct mm_list_of *of,
+    const struct mm_crl_mark *mark)
 {
 	pthread_mutex_lock(&c->lock);
-	if (mark->number > c->marks[at].number)
-		c->marks[at] = *mark;
+	if (mark->number > of->mark->number)
+		*of->mark = *mark;
 	pthread_mutex_unlock(&c->lock);
 }
 
 /* Another node's list came first: the store is asked again. */
 static void
-forget_number(struct mm_core *c, size_t at)
+forget_number(struct mm_core *c, const struct mm_list_of *of)
 {
 	pthread_mutex_lock(&c->lock);
-	c->marks[at].number = 0;
+	of->mark->number = 0;
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* Not each of thousands of line CAs for what another one's device did: theirs
+ * say the entries, whoever wrote them. */
 static bool
-wanted(struct mm_core *c, size_t at, const struct mm_crl_mark *mark,
-    uint64_t revocations)
+wanted(struct mm_core *c, const struct mm_list_of *of,
+    const struct mm_crl_mark *mark, uint64_t revocations)
 {
-	return mark->revocations != revocations ||
-	    due(&c->config->issuer[at], mark->next_s) ||
-	    mm_listed_late(c, at);
+	return (of->line == NULL && mark->revocations != revocations) ||
+	    due(of->crl_hours, mark->next_s) || mm_listed_late(c, of->listed);
 }
 
 static enum mm_err
-sign_if_due(struct mm_desk *d, size_t at, bool force, uint64_t *number,
-    struct mm_why *why)
+sign_if_due(struct mm_desk *d, const struct mm_list_of *of, bool force,
+    uint64_t *number, struct mm_why *why)
 {
 	struct mm_core *c = d->c;
 	uint64_t now = c->revocations;
 	struct mm_crl_mark mark;
 	bool want;
 
-	MM_TRY(last_list(d, at, &mark, why));
-	want = force || wanted(c, at, &mark, now);
+	MM_TRY(last_list(d, of, &mark, why));
+	want = force || wanted(c, of, &mark, now);
 	/* another node may have signed one since: no number is lost, and
 	 * perhaps nothing is due */
 	if (want && mm_store_shared(c->store)) {
-		MM_TRY(stored_list(d, at, &mark, why));
-		want = force || wanted(c, at, &mark, now);
+		MM_TRY(stored_list(d, of, &mark, why));
+		want = force || wanted(c, of, &mark, now);
 	}
 	if (want) {
 		mark.revocations = now;
-		MM_TRY(sign(d, at, &mark, why));
+		MM_TRY(sign(d, of, &mark, why));
 	}
-	keep_mark(d->c, at, &mark);
+	keep_mark(d->c, of, &mark);
 	*number = mark.number;
 	return MM_OK;
 }
@@ -265,16 +312,67 @@ mm_desk_crl(struct mm_desk *d, const char *issuer, bool force,
 {
 	struct mm_why own = { 0 };
 	enum mm_err rc = MM_ECONFLICT;
-	size_t at;
+	struct mm_list_of of;
 
-	if (find(d->c->config, issuer, &at) == NULL)
+	if (!mm_list_find(d->c, issuer, &of))
 		return MM_FAIL(why, MM_ENOTFOUND, "no issuer \"%.32s\"",
 		    issuer);
 	for (unsigned i = 0; i < TRIES && rc == MM_ECONFLICT; i++) {
 		own = (struct mm_why){ 0 };
-		rc = sign_if_due(d, at, force, number, &own);
+		rc = sign_if_due(d, &of, force, number, &own);
 		if (rc == MM_ECONFLICT)
-			forget_number(d->c, at);
+			forget_number(d->c, &of);
 	}
 	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
+}
+
+/* ---- line CAs ---- */
+
+/* What the core remembers says that there may be something to do. */
+static bool
+may_be_due(struct mm_core *c, struct mm_made_line *line, int64_t now)
+{
+	bool may;
+
+	pthread_mutex_lock(&c->lock);
+	may = line->mark.number == 0 || !line->looked ||
+	    line->listed.since != 0 ||
+	    due(mm_lines_hours(c->config), line->mark.next_s);
+	if (line->failed_at != 0 && now - line->failed_at < AGAIN_MS)
+		may = false;
+	pthread_mutex_unlock(&c->lock);
+	return may;
+}
+
+static void
+list_line(struct mm_desk *d, struct mm_made_line *line, int64_t now)
+{
+	struct mm_why why = { 0 };
+	uint64_t number;
+	enum mm_err rc = mm_desk_crl(d, line->name, false, &number, &why);
+
+	if (rc != MM_OK)
+		mm_core_note(d->c, 2, "crl.failed", why.text);
+	pthread_mutex_lock(&d->c->lock);
+	line->failed_at = rc == MM_OK ? 0 : now;
+	pthread_mutex_unlock(&d->c->lock);
+}
+
+/* see priv.h; one round after the other gets to all of them */
+void
+mm_lines_list(struct mm_desk *d)
+{
+	struct mm_core *c = d->c;
+	size_t n = mm_lines_n(c->lines);
+	unsigned left = LINES_A_ROUND;
+	int64_t now = mm_mono_ms();
+
+	for (size_t i = 0; i < n && left > 0; i++) {
+		struct mm_made_line *line = mm_lines_at(c->lines, i);
+
+		if (line == NULL || !may_be_due(c, line, now))
+			continue;
+		list_line(d, line, now);
+		left--;
+	}
 }

@@ -9,6 +9,31 @@
  * good; the entry that says so is durable before that order is signed.
  */
 
+static bool
+is_line(struct mm_core *c, const char *name)
+{
+	const struct mm_issuer_conf *i = mm_config_issuer(c->config, name);
+
+	return i != NULL ? i->line : mm_lines_find(c->lines, name) != NULL;
+}
+
+/* It goes into an order, and with it into each device: all of it is the one
+ * that we publish, perhaps without what is on top. */
+static bool
+is_chain(struct mm_bytes given, const struct mm_chain *chain)
+{
+	struct mm_rd r = mm_rd_over(given);
+	size_t n = 0;
+
+	while (!r.bad && r.left > 0) {
+		struct mm_bytes der = mm_der_take_whole(&r, MM_DER_SEQ);
+
+		if (n == chain->n || !mm_bytes_eq(der, chain->der[n++]))
+			return false;
+	}
+	return n > 0 && mm_rd_end(&r);
+}
+
 /* Made here, of the certificate that the ledger was told of at the start, and
  * published under that URL. */
 static enum mm_err
@@ -16,21 +41,18 @@ check_known(struct mm_desk *d, const struct mm_line_ca *l, uint8_t sha256[32],
     struct mm_why *why)
 {
 	const struct mm_config *config = d->c->config;
-	const struct mm_issuer_conf *i = mm_config_issuer(config, l->name);
-	struct mm_rd r = mm_rd_over(l->chain);
-	struct mm_bytes first = mm_der_take_whole(&r, MM_DER_SEQ), der;
+	const struct mm_chain *chain = mm_issuer_chain(d->c, l->name);
 	char id[MM_DOC_ID_MAX + 1];
 	uint8_t noted[32];
 
-	if (i == NULL || !i->line ||
-	    mm_core_issuer_der(d->c, l->name, &der, NULL) != MM_OK)
+	if (chain == NULL || !is_line(d->c, l->name))
 		return MM_FAIL(why, MM_ENOTFOUND,
 		    "line: there is no line CA %s here, or it was made since "
 		    "the server started",
 		    l->name);
-	mm_sha256(first, sha256);
+	mm_sha256(chain->der[0], sha256);
 	snprintf(id, sizeof(id), "issuer:%s", l->name);
-	if (!mm_bytes_eq(first, der) ||
+	if (!is_chain(l->chain, chain) ||
 	    strcmp(l->url, config->set.public_url) != 0 ||
 	    mm_noted_get(d->r, id, noted, NULL) != MM_OK ||
 	    memcmp(noted, sha256, 32) != 0)

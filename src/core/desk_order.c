@@ -303,6 +303,14 @@ put_file(struct mm_bytes note, const struct papers *p, struct mm_buf *out,
 	    note, mm_buf_view(&p->profiles), paper, n, out, why);
 }
 
+static bool
+wants_line(const struct mm_work_order *old, const struct mm_line_ca *line,
+    const struct mm_work_order *o)
+{
+	return o->mode == MM_WORK_OFFLINE && line != NULL &&
+	    line->recipient.n > 0 && (old == NULL || old->ca_chain.n == 0);
+}
+
 /* see production.h */
 enum mm_err
 mm_desk_order(struct mm_desk *d, const struct mm_login *by,
@@ -316,7 +324,9 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 		.profiles = MM_BUF_INIT(MM_PAPER_MAX) };
 	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_DOC_MAX);
 	MM_OWN(mm_work_order_free) struct mm_work_order *old = NULL;
+	MM_OWN(mm_line_buf_done) struct mm_line_buf buf = { .key = { 0 } };
 	const struct mm_share *share = mm_production_share_of(b, s->id);
+	struct mm_line_ca made;
 	struct mm_work_order o;
 	bool same;
 
@@ -331,6 +341,13 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 	MM_TRY(build(d, b, share, &o, &p, why));
 	MM_TRY(mm_desk_order_stored(d, s->id, b->id, &note, why));
 	old = parse_stored(&note);
+	if (wants_line(old, line, &o)) {
+		MM_TRY(mm_desk_line_make(d, by, &o, line->recipient, &buf,
+		    &made, why));
+		line = &made;
+	} else if (line != NULL && line->recipient.n > 0) {
+		line = NULL; /* it has one */
+	}
 	MM_TRY(mm_desk_line(d, by, old, line, &o, why));
 	MM_TRY(says_the_same(&o, old, &note, &same, why));
 	if (!same)

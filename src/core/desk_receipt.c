@@ -74,7 +74,7 @@ static void
 put_chain(struct mm_desk *d, const char *issuer, struct mm_buf *pem)
 {
 	const struct mm_chain *chain = issuer == NULL ? NULL :
-	    mm_chains_issuer(d->c->chains, issuer);
+	    mm_issuer_chain(d->c, issuer);
 
 	for (size_t i = 0; chain != NULL && i < chain->n; i++)
 		mm_pem_put(pem, "CERTIFICATE", chain->der[i]);

@@ -41,7 +41,7 @@ feed_one(void *ctx, uint64_t index, struct mm_bytes entry,
 	if (!mm_frame_put_req(g->out, g->tag++, &req))
 		return MM_ELIMIT;
 	g->next = index + 1;
-	if (mm_store_shared(g->c->store))
+	if (mm_store_shared(g->c->store) || mm_lines_n(g->c->lines) > 0)
 		mm_listed_entry(g->c, index, entry);
 	return MM_OK;
 }

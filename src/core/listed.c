@@ -11,14 +11,35 @@
  * and stored after it does not count for it.  Each node waits for a little
  * longer or shorter than the others (patience_ms), so that one of them signs.
  */
-static struct mm_listed *
-of_issuer(struct mm_core *c, struct mm_bytes name)
+/* see priv.h */
+bool
+mm_list_find(struct mm_core *c, const char *name, struct mm_list_of *out)
 {
-	for (size_t i = 0; i < c->config->nissuer; i++)
-		if (mm_bytes_eq(name,
-		    mm_bytes_of(c->config->issuer[i].name)))
-			return &c->listed[i];
-	return NULL;
+	const struct mm_config *config = c->config;
+	struct mm_made_line *line;
+
+	for (size_t i = 0; i < config->nissuer; i++)
+		if (strcmp(config->issuer[i].name, name) == 0) {
+			*out = (struct mm_list_of){ config->issuer[i].name,
+				config->issuer[i].crl_hours, &c->marks[i],
+				&c->listed[i], NULL };
+			return true;
+		}
+	line = mm_lines_find(c->lines, name);
+	if (line != NULL)
+		*out = (struct mm_list_of){ line->name,
+			mm_lines_hours(config), &line->mark, &line->listed,
+			line };
+	return line != NULL;
+}
+
+static bool
+of_issuer(struct mm_core *c, struct mm_bytes name, struct mm_list_of *out)
+{
+	char text[MM_NAME_MAX + 1];
+
+	return mm_text_copy(text, sizeof(text), name) &&
+	    mm_list_find(c, text, out);
 }
 
 static bool
@@ -67,43 +88,61 @@ revoked(struct mm_listed *l, uint64_t index)
 		l->since = mm_mono_ms();
 }
 
+/* Another node's line CA; our own is there already. */
+static void
+joined(struct mm_core *c, struct mm_bytes issuer)
+{
+	char name[MM_NAME_MAX + 1];
+	struct mm_why why = { 0 };
+	enum mm_err rc;
+
+	if (!mm_text_copy(name, sizeof(name), issuer) ||
+	    mm_issuer_chain(c, name) != NULL)
+		return;
+	rc = mm_lines_join(c, c->feed_reader, name, &why);
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		mm_core_note(c, 2, "line", why.text);
+}
+
 /* see priv.h */
 void
 mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry)
 {
 	struct mm_entry_view v;
-	struct mm_listed *l;
+	struct mm_list_of of;
 	bool signed_;
 
 	mm_entry_look(entry, &v);
+	if (is_of(v.type, MM_E_ISSUER_MADE))
+		joined(c, v.issuer);
 	signed_ = is_of(v.type, MM_E_CRL_SIGNED);
-	if (!signed_ && !changes_list(v.type))
-		return;
-	l = of_issuer(c, v.issuer);
-	if (l == NULL)
+	if ((!signed_ && !changes_list(v.type)) ||
+	    !of_issuer(c, v.issuer, &of))
 		return;
 	pthread_mutex_lock(&c->lock);
 	if (signed_)
-		covered(l, size_of(&v));
+		covered(of.listed, size_of(&v));
 	else
-		revoked(l, index);
+		revoked(of.listed, index);
+	/* it may be another node's: the store knows which one stands */
+	if (signed_ && of.line != NULL)
+		of.mark->number = 0;
 	pthread_mutex_unlock(&c->lock);
 }
 
 /* see priv.h */
 void
-mm_listed_stored(struct mm_core *c, size_t issuer, uint64_t size)
+mm_listed_stored(struct mm_core *c, struct mm_listed *l, uint64_t size)
 {
 	pthread_mutex_lock(&c->lock);
-	covered(&c->listed[issuer], size);
+	covered(l, size);
 	pthread_mutex_unlock(&c->lock);
 }
 
 /* see priv.h */
 bool
-mm_listed_late(struct mm_core *c, size_t issuer)
+mm_listed_late(struct mm_core *c, const struct mm_listed *l)
 {
-	const struct mm_listed *l = &c->listed[issuer];
 	bool late;
 
 	pthread_mutex_lock(&c->lock);

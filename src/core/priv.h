@@ -253,9 +253,12 @@ struct mm_chains; /* chains.c */
 MM_MUST enum mm_err mm_chains_load(const struct mm_config *config,
     struct mm_chains **out, struct mm_why *why);
 void mm_chains_free(struct mm_chains **owner);
-/* An issuer's chain, itself first, the root last; NULL: no such issuer. */
+/* A configured issuer's chain, itself first, the root last; NULL: no such
+ * issuer. */
 const struct mm_chain *mm_chains_issuer(const struct mm_chains *c,
     const char *name);
+/* The same of line CAs, too; it stays until the core is closed. */
+const struct mm_chain *mm_issuer_chain(struct mm_core *c, const char *name);
 
 enum { MM_ROUND_OPS = 2048 }; /* at most, a transaction */
 /* Who has waited so long for its decision, or for the signer, comes again. */
@@ -295,12 +298,56 @@ struct mm_listed {
 	uint64_t revoked, covers; /* the ledger's size at the last of each */
 	int64_t since;            /* monotonic: not listed; 0: all is */
 };
+/* An issuer and its list; what it points at is behind the core's lock. */
+struct mm_list_of {
+	const char *name;
+	int64_t crl_hours;
+	struct mm_crl_mark *mark;
+	struct mm_listed *listed;
+	struct mm_made_line *line; /* NULL: it is one of the configuration */
+};
+/* false: there is no such issuer. */
+bool mm_list_find(struct mm_core *c, const char *name,
+    struct mm_list_of *out);
 /* L: an entry goes by, again perhaps. */
 void mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry);
 /* A list of ours is stored. */
-void mm_listed_stored(struct mm_core *c, size_t issuer, uint64_t size);
+void mm_listed_stored(struct mm_core *c, struct mm_listed *l, uint64_t size);
 /* Whether something is revoked that no node has listed in good time. */
-bool mm_listed_late(struct mm_core *c, size_t issuer);
+bool mm_listed_late(struct mm_core *c, const struct mm_listed *l);
+
+/* lines.c: line CAs that the signer made, all that the store has. */
+struct mm_made_line {
+	char name[MM_NAME_MAX + 1], above[MM_NAME_MAX + 1];
+	struct mm_buf der;
+	struct mm_bytes view[18]; /* the chain's */
+	struct mm_chain chain;
+	/* behind the core's lock */
+	struct mm_crl_mark mark;
+	struct mm_listed listed;
+	int64_t failed_at;        /* monotonic; 0: its list can be signed */
+	bool looked;              /* what was revoked before the start */
+};
+struct mm_lines;
+MM_MUST enum mm_err mm_lines_new(struct mm_core *c, struct mm_lines **out,
+    struct mm_why *why);
+void mm_lines_free(struct mm_lines **owner);
+/* NULL: there is no such line CA, or not that many.  They stay. */
+struct mm_made_line *mm_lines_find(struct mm_lines *l, const char *name);
+struct mm_made_line *mm_lines_at(struct mm_lines *l, size_t i);
+size_t mm_lines_n(struct mm_lines *l);
+/* Of their lists. */
+int64_t mm_lines_hours(const struct mm_config *c);
+/* Joins those that the store has; one of that name is read again by nobody. */
+MM_MUST enum mm_err mm_lines_join(struct mm_core *c,
+    struct mm_store_reader *r, const char *name, struct mm_why *why);
+/* What the store has of one besides its certificate. */
+struct mm_line_kept { struct mm_buf given, kept; uint8_t to[32]; };
+MM_MUST enum mm_err mm_line_read(struct mm_store_reader *r, const char *name,
+    struct mm_line_kept *out, struct mm_why *why);
+void mm_line_kept_done(struct mm_line_kept *k);
+/* Housekeeping: some of the lists that are due. */
+void mm_lines_list(struct mm_desk *d);
 
 struct mm_lease { /* nodes.c */
 	const char *id;       /* of its document */
@@ -340,6 +387,7 @@ struct mm_core {
 	struct mm_store *store;
 	struct mm_store_reader *decide_reader, *commit_reader, *feed_reader;
 	struct mm_chains *chains;
+	struct mm_lines *lines;
 	struct mm_reserve *reserve;
 	struct mm_counts *counts;
 	struct mm_batches *at_work;

@@ -195,7 +195,21 @@ MM_MUST enum mm_err mm_desk_station_put(struct mm_desk *d,
 struct mm_line_ca {
 	char name[MM_NAME_MAX + 1], url[MM_URL_MAX + 1];
 	struct mm_bytes chain, key; /* as an order has them */
+	/* Not empty: there is none yet, and the signer makes it for the one
+	 * whose certificate (DER) this is. */
+	struct mm_bytes recipient;
 };
+/*
+ * The line CA of that station and batch: made now, entered, and kept, or the
+ * one that was.  What out gets is in buf.  MM_ECONFLICT: it was made for
+ * another signer; MM_EPOLICY: this centre makes none.
+ */
+struct mm_line_buf { struct mm_buf chain, key; };
+void mm_line_buf_done(struct mm_line_buf *buf);
+MM_MUST enum mm_err mm_desk_line_make(struct mm_desk *d,
+    const struct mm_login *by, const struct mm_work_order *o,
+    struct mm_bytes recipient, struct mm_line_buf *buf,
+    struct mm_line_ca *out, struct mm_why *why);
 /*
  * The line CA of a station's order of an offline batch, into o: that of its
  * newest order (old, or NULL), or the given one (or NULL), which then is this

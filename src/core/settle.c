@@ -165,25 +165,47 @@ enter_lost(struct mm_core *c, const struct mm_outstanding *o,
 	return MM_OK;
 }
 
-/* The certificates among the lines, or the CRLs; *crls: how many those are. */
+/* Lists, and line CAs: whoever has one signed holds the line meanwhile. */
+static bool
+is_held(const struct mm_outstanding *o)
+{
+	return o->crl != 0 || strcmp(o->profile, MM_LINE_CA_LABEL) == 0;
+}
+
+static enum mm_err
+settle_held(struct mm_core *c, const struct mm_outstanding *o,
+    struct mm_why *why)
+{
+	struct mm_cert_row row;
+	enum mm_err rc;
+
+	if (o->crl != 0)
+		return enter_lost(c, o, why);
+	row_of(c, o, &row);
+	rc = orphan(c, &row, why);
+	return rc == MM_ECONFLICT ? MM_OK : rc;
+}
+
+/* What somebody holds the line for among the lines, or the others; *held: how
+ * many the first are. */
 static enum mm_err
 settle_lines(struct mm_core *c, const struct mm_outstanding_rep *rep,
-    bool want_crls, unsigned *crls, struct mm_why *why)
+    bool want_held, unsigned *held, struct mm_why *why)
 {
 	struct mm_rd r = mm_rd_over(rep->lines);
 	struct mm_outstanding o;
 	struct mm_cert_row row;
 
-	*crls = 0;
+	*held = 0;
 	for (uint32_t i = 0; i < rep->n; i++) {
 		struct mm_bytes line = mm_rd_block16(&r);
 		MM_TRY(mm_fields_get(line, mm_outstanding_fields,
 		    mm_outstanding_nfields, &o, why));
-		*crls += o.crl != 0;
-		if (want_crls != (o.crl != 0))
+		*held += is_held(&o);
+		if (want_held != is_held(&o))
 			continue;
-		if (want_crls) {
-			MM_TRY(enter_lost(c, &o, why));
+		if (want_held) {
+			MM_TRY(settle_held(c, &o, why));
 			continue;
 		}
 		row_of(c, &o, &row);
@@ -195,7 +217,7 @@ settle_lines(struct mm_core *c, const struct mm_outstanding_rep *rep,
 #define ASK_MOST 256
 
 static enum mm_err
-ask(struct mm_core *c, uint64_t age_ms, bool want_crls, unsigned *crls,
+ask(struct mm_core *c, uint64_t age_ms, bool want_held, unsigned *held,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf frame =
@@ -205,26 +227,26 @@ ask(struct mm_core *c, uint64_t age_ms, bool want_crls, unsigned *crls,
 
 	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_OUTSTANDING, &req,
 	    &rep, &frame, why));
-	return settle_lines(c, &rep, want_crls, crls, why);
+	return settle_lines(c, &rep, want_held, held, why);
 }
 
 /*
- * Whoever signs a list holds the line from before the signature until the
- * store has said yes or no (desk_crl.c).  So while it is ours and all that is
- * stored has been fed, what is still outstanding was not stored and never will
- * be.  Is a list under way, then another time.
+ * Whoever signs a list, or a line CA, holds the line from before the signature
+ * until the store has said yes or no (desk_crl.c, line_make.c).  So while it
+ * is ours and all that is stored has been fed, what is still outstanding was
+ * not stored and never will be.  Is one under way, then another time.
  */
 static enum mm_err
-settle_crls(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
+settle_all_held(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
 {
 	enum mm_err rc;
-	unsigned crls;
+	unsigned held;
 
 	if (!mm_wire_try(c->wire, MM_LINE_OPS))
 		return MM_OK;
 	rc = mm_feed_all(c, why);
 	if (rc == MM_OK)
-		rc = ask(c, age_ms, true, &crls, why);
+		rc = ask(c, age_ms, true, &held, why);
 	mm_wire_unlock(c->wire, MM_LINE_OPS);
 	return rc;
 }
@@ -233,8 +255,8 @@ settle_crls(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
 enum mm_err
 mm_settle_ask(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
 {
-	unsigned crls;
+	unsigned held;
 
-	MM_TRY(ask(c, age_ms, false, &crls, why));
-	return crls > 0 ? settle_crls(c, age_ms, why) : MM_OK;
+	MM_TRY(ask(c, age_ms, false, &held, why));
+	return held > 0 ? settle_all_held(c, age_ms, why) : MM_OK;
 }

@@ -315,7 +315,7 @@ is_of_the_ca(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 {
 	const char *name = mm_sync_field(u, MM_F_ISSUER);
 	const struct mm_work_order *o = u->batch->order;
-	const struct mm_chain *chain = mm_chains_issuer(s->d->c->chains, name);
+	const struct mm_chain *chain = mm_issuer_chain(s->d->c, name);
 
 	(void)why;
 	if (o == NULL || o->ca_name[0] == '\0')

@@ -164,6 +164,25 @@ static const struct mm_field order_sign_rep[] = {
 	BYTES(mm_order_sign_rep, note),
 };
 
+static const struct mm_field line_make_req[] = {
+	TEXT(mm_line_make_req, name),
+	TEXT(mm_line_make_req, station),
+	BYTES(mm_line_make_req, recipient),
+};
+static const struct mm_field line_make_rep[] = {
+	BYTES(mm_line_make_rep, der),
+	BYTES(mm_line_make_rep, given),
+	BYTES(mm_line_make_rep, kept),
+};
+static const struct mm_field line_open_req[] = {
+	TEXT(mm_line_open_req, name),
+	BYTES(mm_line_open_req, der),
+	BYTES(mm_line_open_req, kept),
+};
+static const struct mm_field line_open_rep[] = {
+	U8(mm_line_open_rep, none),
+};
+
 static const struct mm_field duty_status_req[] = {
 	U8(mm_duty_status_req, none),
 };

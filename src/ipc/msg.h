@@ -53,7 +53,9 @@ enum mm_link {
 	X(MM_IPC_LEDGER_CHECK, ledger_check, MM_LINK_LEDGER)              \
 	X(MM_IPC_ORDER_SIGN, order_sign, MM_LINK_OPS)                     \
 	X(MM_IPC_DUTY_STATUS, duty_status, MM_LINK_ISSUE)                 \
-	X(MM_IPC_DUTY_FIND, duty_find, MM_LINK_ISSUE)
+	X(MM_IPC_DUTY_FIND, duty_find, MM_LINK_ISSUE)                     \
+	X(MM_IPC_LINE_MAKE, line_make, MM_LINK_OPS)                       \
+	X(MM_IPC_LINE_OPEN, line_open, MM_LINK_OPS)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -176,6 +178,35 @@ struct mm_order_sign_req {
 	struct mm_bytes text;
 };
 struct mm_order_sign_rep { struct mm_bytes note; };
+
+/*
+ * A line CA, made below the issuer of the configuration that signs such, for
+ * the station's signer whose certificate recipient is.  Its key is nowhere
+ * afterwards but in given (CMS, for that signer alone) and in kept, which
+ * only signers that have the centre's master keys open; both go where the
+ * order and the lists need them.  MM_EPOLICY: there is no such issuer, or it
+ * has made its number for today; MM_EINPUT: recipient.
+ */
+struct mm_line_make_req {
+	char name[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
+	struct mm_bytes recipient; /* DER */
+};
+struct mm_line_make_rep {
+	struct mm_bytes der;   /* its certificate */
+	struct mm_bytes given, kept;
+};
+/* The next crl_begin for it is of this one, of which line_make gave kept.
+ * MM_EAUTH: it did not. */
+struct mm_line_open_req {
+	char name[MM_NAME_MAX + 1];
+	struct mm_bytes der, kept;
+};
+struct mm_line_open_rep { uint8_t none; };
+
+/* What a line CA's certificate is called where a device's has name@version: in
+ * the journal, and in the list of what is outstanding. */
+#define MM_LINE_CA_PROFILE "line+ca"
+#define MM_LINE_CA_LABEL   MM_LINE_CA_PROFILE "@1"
 
 /* A station's signer: what its order still lets it make.  MM_EPOLICY: this
  * signer works to no order. */

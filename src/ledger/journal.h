@@ -24,11 +24,15 @@
 #define MM_JOURNAL_LINE_MAX 1024
 
 enum mm_journal_kind {
-	MM_J_CERTIFICATE, /* a device's */
+	MM_J_CERTIFICATE, /* a device's; or a line CA's that the signer made:
+			   * profile "line+ca@1", device: its name, authority:
+			   * "line:" and the station */
 	MM_J_CA,          /* a CA's own */
 	MM_J_SERVER,      /* a TLS server's */
 	MM_J_REQUEST,     /* a request for a CA certificate, by its own key */
-	MM_J_CRL,         /* number: the CRL's */
+	MM_J_CRL,         /* number: the CRL's; of such a line CA,
+			   * authority: the issuer above it, whose line CAs
+			   * have one run of numbers */
 	MM_J_CHECKPOINT,  /* number: the tree's size */
 	MM_J_TOKEN,       /* token: its id */
 	MM_J_RECOVERED,   /* number: index of an entry whose certificate this

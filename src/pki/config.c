@@ -36,9 +36,13 @@ check_issuer_of(const struct mm_config *c, const struct mm_profile *p,
 		return MM_FAIL(why, MM_EINPUT,
 		    "profile %s: there is no issuer \"%s\"", p->name,
 		    p->issuer);
-	return !i->line ? MM_OK :
-	    MM_FAIL(why, MM_EINPUT, "profile %s: issuer %s is a line CA, "
-		"which signs at its station alone", p->name, p->issuer);
+	if (i->line)
+		return MM_FAIL(why, MM_EINPUT, "profile %s: issuer %s is a "
+		    "line CA, which signs at its station alone", p->name,
+		    p->issuer);
+	return i->lines == 0 ? MM_OK :
+	    MM_FAIL(why, MM_EINPUT, "profile %s: issuer %s signs line CAs "
+		"alone", p->name, p->issuer);
 }
 
 static enum mm_err
@@ -69,9 +73,36 @@ check_authorise(const struct mm_config *c, struct mm_why *why)
 	return MM_OK;
 }
 
+/* see profile.h */
+const struct mm_issuer_conf *
+mm_config_lines(const struct mm_config *c)
+{
+	for (size_t i = 0; i < c->nissuer; i++)
+		if (c->issuer[i].lines > 0)
+			return &c->issuer[i];
+	return NULL;
+}
+
+static enum mm_err
+check_lines(const struct mm_config *c, struct mm_why *why)
+{
+	const struct mm_issuer_conf *one = mm_config_lines(c);
+
+	for (size_t i = 0; one != NULL && i < c->nissuer; i++) {
+		const struct mm_issuer_conf *other = &c->issuer[i];
+
+		if (other->lines > 0 && (other != one || other->line))
+			return MM_FAIL(why, MM_EINPUT,
+			    "issuer %s: one issuer signs line CAs, and is "
+			    "none itself", other->name);
+	}
+	return MM_OK;
+}
+
 static enum mm_err
 check_issuers(const struct mm_config *c, struct mm_why *why)
 {
+	MM_TRY(check_lines(c, why));
 	for (size_t i = 0; i < c->nissuer; i++)
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(c->issuer[i].name, c->issuer[j].name) == 0)

@@ -27,9 +27,10 @@ read_key_id(const struct mm_cert *c, struct mm_issuer *out,
 	return MM_OK;
 }
 
-/* RFC 5280 4.2.1.9, 4.2.1.3 */
+/* RFC 5280 4.2.1.9, 4.2.1.3; above: it signs CAs, too */
 static enum mm_err
-check_ca(const struct mm_cert *c, const char *name, struct mm_why *why)
+check_ca(const struct mm_cert *c, const char *name, bool above,
+    struct mm_why *why)
 {
 	struct mm_bytes value = { NULL, 0 }, bits;
 	struct mm_rd outer, r;
@@ -42,6 +43,9 @@ check_ca(const struct mm_cert *c, const char *name, struct mm_why *why)
 	if (mm_der_take(&r, MM_DER_BOOLEAN).n != 1)
 		return MM_FAIL(why, MM_EINPUT,
 		    "issuer %s: RFC 5280 4.2.1.9: not a CA", name);
+	if (above && r.left > 0 && mm_der_take_uint(&r) == 0)
+		return MM_FAIL(why, MM_EPOLICY, "issuer %s: RFC 5280 4.2.1.9: "
+		    "its certificate allows no CA below it", name);
 	if (!mm_cert_extension(c, OID_KU, NULL, &value))
 		return MM_OK;
 	r = mm_rd_over(value);
@@ -83,7 +87,7 @@ mm_issuer_make(struct mm_issuer *out, const struct mm_issuer_conf *conf,
 
 	MM_TRY(mm_cert_walk(der, &c, why));
 	memcpy(i.name, conf->name, sizeof(i.name));
-	MM_TRY(check_ca(&c, i.name, why));
+	MM_TRY(check_ca(&c, i.name, conf->lines > 0, why));
 	MM_TRY(read_key_id(&c, &i, why));
 	if (!make_urls(&i, public_url))
 		return MM_FAIL(why, MM_ELIMIT, "issuer %s: public_url is too "

@@ -112,6 +112,16 @@ MM_MUST enum mm_err mm_key_load_plain(const char *path, EVP_PKEY **out,
     struct mm_why *why);
 
 /*
+ * The same for a program that has a key already, of 32 random bytes, for this
+ * secret alone: a nonce of 12 bytes, the ciphertext, a tag of 16.  MM_EAUTH:
+ * it was sealed by another key, or changed.
+ */
+MM_MUST enum mm_err mm_box_seal(const uint8_t key[32], struct mm_bytes secret,
+    struct mm_buf *out, struct mm_why *why);
+MM_MUST enum mm_err mm_box_open(const uint8_t key[32], struct mm_bytes box,
+    struct mm_secret **out, struct mm_why *why);
+
+/*
  * A private key on its way to one machine: CMS AuthEnvelopedData (RFC 5083,
  * AES-256-GCM) of its PKCS#8 for a recipient's certificate, by key agreement
  * (RFC 5753, SHA-256).  cert: DER, of a key on a NIST curve; nothing of it but

@@ -293,3 +293,43 @@ mm_unseal(struct mm_bytes pem, struct mm_bytes passphrase,
 	*out = MM_MOVE(plain);
 	return MM_OK;
 }
+
+/* see key.h */
+enum mm_err
+mm_box_seal(const uint8_t key[32], struct mm_bytes secret, struct mm_buf *out,
+    struct mm_why *why)
+{
+	uint8_t nonce[NONCE_N], *room;
+	const struct sealed s = { .nonce = { nonce, NONCE_N } };
+
+	if (RAND_bytes(nonce, sizeof(nonce)) != 1)
+		return MM_FAIL(why, MM_ECRYPTO, "box: no random bytes");
+	mm_buf_put(out, nonce, sizeof(nonce));
+	room = secret.n > SECRET_MAX ? NULL :
+	    mm_buf_room(out, secret.n + TAG_N);
+	if (room == NULL)
+		return MM_FAIL(why, MM_ELIMIT, "box: secret is too long");
+	return gcm(true, key, &s, secret, room, room + secret.n) ? MM_OK :
+	    MM_FAIL(why, MM_ECRYPTO, "box: cannot encrypt");
+}
+
+/* see key.h */
+enum mm_err
+mm_box_open(const uint8_t key[32], struct mm_bytes box, struct mm_secret **out,
+    struct mm_why *why)
+{
+	MM_OWN(mm_secret_free) struct mm_secret *plain = NULL;
+	struct mm_bytes body = { NULL, 0 };
+	struct sealed s = { .nonce = { box.p, NONCE_N } };
+	uint8_t tag[TAG_N];
+
+	if (box.n <= NONCE_N + TAG_N || box.n > NONCE_N + TEXT_MAX)
+		return MM_FAIL(why, MM_EAUTH, "box: damaged");
+	body = (struct mm_bytes){ box.p + NONCE_N, box.n - NONCE_N - TAG_N };
+	MM_TRY(mm_secret_new(body.n, &plain, why));
+	memcpy(tag, body.p + body.n, TAG_N);
+	if (!gcm(false, key, &s, body, plain->p, tag))
+		return MM_FAIL(why, MM_EAUTH, "box: another key's, or damaged");
+	*out = MM_MOVE(plain);
+	return MM_OK;
+}

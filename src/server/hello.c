@@ -33,6 +33,13 @@ loop_of(const SSL *ssl)
 	return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 }
 
+/* see priv.h */
+const struct mm_tls_loop *
+mm_hello_loop(const SSL *ssl)
+{
+	return loop_of(ssl);
+}
+
 struct mm_conn *
 mm_hello_conn(SSL *ssl)
 {

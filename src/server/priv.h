@@ -167,6 +167,7 @@ void mm_tls_anchor(const struct mm_tls *t, uint8_t sha256[32]);
 struct mm_tls_loop {
 	struct mm_server *s;
 	uint16_t loop;
+	OSSL_LIB_CTX *lib; /* of its contexts */
 	int conn_index, token_index;
 	struct mm_buf frame; /* the PSK link's */
 };
@@ -175,6 +176,7 @@ struct mm_tls_loop {
 MM_MUST enum mm_err mm_hello_install(SSL_CTX *ctx, SSL_CTX *take_token_ctx,
     struct mm_tls_loop *l, struct mm_why *why);
 struct mm_conn *mm_hello_conn(SSL *ssl);
+const struct mm_tls_loop *mm_hello_loop(const SSL *ssl);
 /* Whether a pre_shared_key extension names an identity of token form. */
 bool mm_hello_offers_token(struct mm_bytes extension);
 /* tls-unique (RFC 5929 3.1) and tls-exporter (RFC 9266): whether challenge

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/grow.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
@@ -32,12 +33,15 @@ struct crl {
 	uint64_t number;     /* Unix milliseconds: its thisUpdate */
 	int64_t next_s;
 	struct blob *blob;   /* NULL: none yet */
+	bool read;           /* a line CA's: the store was asked */
 };
 struct mm_public {
 	struct mm_server *s;
 	pthread_mutex_t lock; /* the CRLs */
-	struct crl *crl;
+	struct crl *crl;      /* of the configured issuers */
 	size_t n;
+	struct crl **line;    /* of line CAs, by name; they stay */
+	size_t nline, cap;
 	struct mm_buf anchor; /* PEM */
 };
 
@@ -52,13 +56,44 @@ let_go(void *owner)
 	free(b);
 }
 
+/* Where it stands among line CAs, or would; the lock is held. */
+static size_t
+place(const struct mm_public *p, const char *issuer, bool *there)
+{
+	size_t low = 0, high = p->nline;
+
+	*there = false;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int c = strcmp(p->line[mid]->issuer, issuer);
+
+		if (c == 0) {
+			*there = true;
+			return mid;
+		}
+		if (c < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 static struct crl *
 find(struct mm_public *p, const char *issuer)
 {
+	struct crl *c;
+	bool there;
+	size_t at;
+
 	for (size_t i = 0; i < p->n; i++)
 		if (strcmp(p->crl[i].issuer, issuer) == 0)
 			return &p->crl[i];
-	return NULL;
+	pthread_mutex_lock(&p->lock);
+	at = place(p, issuer, &there);
+	c = there ? p->line[at] : NULL;
+	pthread_mutex_unlock(&p->lock);
+	return c;
 }
 
 /* ---- on a worker ---- */
@@ -113,17 +148,75 @@ take(struct mm_public *p, struct crl *c, struct mm_store_reader *r,
 	return rc;
 }
 
+static void
+refresh(struct mm_public *p, struct crl *c, struct mm_store_reader *r)
+{
+	struct mm_why why = { 0 };
+	enum mm_err rc = take(p, c, r, &why);
+
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		MM_LOG(MM_LOG_WARN, "crl", MM_S("why", why.text));
+}
+
+/* One that is new, if there is memory for it; else another time. */
+static struct crl *
+join(struct mm_public *p, const char *name)
+{
+	struct crl *c = calloc(1, sizeof(*c)), **list = NULL;
+	bool there = false;
+	size_t at;
+
+	if (c == NULL)
+		return NULL;
+	memcpy(c->issuer, name, strlen(name) + 1);
+	pthread_mutex_lock(&p->lock);
+	at = place(p, name, &there);
+	if (!there)
+		list = mm_grown(p->line, p->nline, &p->cap, sizeof(*list));
+	if (list != NULL) {
+		p->line = list;
+		memmove(list + at + 1, list + at,
+		    (p->nline++ - at) * sizeof(*list));
+		list[at] = c;
+	}
+	pthread_mutex_unlock(&p->lock);
+	if (list == NULL)
+		free(c);
+	return list == NULL ? NULL : c;
+}
+
+/* There may be tens of thousands: the store is asked about a list when the
+ * core knows of another one. */
+static void
+refresh_lines(struct mm_public *p, struct mm_store_reader *r)
+{
+	size_t n = mm_core_lines(p->s->core);
+
+	for (size_t i = 0; i < n; i++) {
+		char name[MM_NAME_MAX + 1];
+		uint64_t number;
+		struct crl *c;
+
+		if (!mm_core_line_at(p->s->core, i, name, &number))
+			continue;
+		c = find(p, name);
+		if (c == NULL)
+			c = join(p, name);
+		if (c == NULL || (c->read && number == 0) ||
+		    (c->read && number == number_of(p, c)))
+			continue;
+		c->read = true;
+		refresh(p, c, r);
+	}
+}
+
 /* see priv.h */
 void
 mm_public_refresh(struct mm_public *p, struct mm_store_reader *r)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		struct mm_why why = { 0 };
-		enum mm_err rc = take(p, &p->crl[i], r, &why);
-
-		if (rc != MM_OK && rc != MM_ENOTFOUND)
-			MM_LOG(MM_LOG_WARN, "crl", MM_S("why", why.text));
-	}
+	for (size_t i = 0; i < p->n; i++)
+		refresh(p, &p->crl[i], r);
+	refresh_lines(p, r);
 }
 
 /* see priv.h */
@@ -192,7 +285,12 @@ mm_public_free(struct mm_public **owner)
 		return;
 	for (size_t i = 0; i < p->n; i++)
 		let_go(p->crl[i].blob);
+	for (size_t i = 0; i < p->nline; i++) {
+		let_go(p->line[i]->blob);
+		free(p->line[i]);
+	}
 	mm_buf_done(&p->anchor);
+	free(p->line);
 	free(p->crl);
 	free(p);
 }

@@ -72,7 +72,7 @@ struct mm_danger {
 };
 extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
     mm_danger_profile, mm_danger_move, mm_danger_quota,
-    mm_danger_quarantine;
+    mm_danger_quarantine, mm_danger_line;
 /* After the scope, before the call: *go_on false, the answer is made (202).
  * An approval is spent here. */
 MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,

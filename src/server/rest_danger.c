@@ -110,6 +110,16 @@ always(struct mm_rest *r, bool *yes, struct mm_why *why)
 	return MM_OK;
 }
 
+/* A line CA signs whatever its station's signer is told to sign. */
+static enum mm_err
+gives_line(struct mm_rest *r, bool *yes, struct mm_why *why)
+{
+	(void)why;
+	*yes = json_object_get(r->in, "recipient") != NULL ||
+	    json_object_get(r->in, "line") != NULL;
+	return MM_OK;
+}
+
 /* see rest.h; a recovery makes administrators where there are none to ask */
 const struct mm_danger mm_danger_keys = { "keys", makes_admin, true };
 const struct mm_danger mm_danger_mint = { "bulk-mint", mints_many, false };
@@ -120,6 +130,7 @@ const struct mm_danger mm_danger_move = { "profile", moves, false };
 const struct mm_danger mm_danger_quota = { "quota", always, false };
 /* What did not fit is in force from then on. */
 const struct mm_danger mm_danger_quarantine = { "quarantine", always, false };
+const struct mm_danger mm_danger_line = { "line-ca", gives_line, false };
 /* There is no call that thaws several: one by one is how it is done. */
 const struct mm_danger mm_danger_thaw = { "bulk-thaw", always, false };
 

@@ -14,15 +14,20 @@ mm_rest_orders_key(struct mm_rest *r, struct mm_why *why)
 	return MM_OK;
 }
 
+enum { RECIPIENT_MAX = 8192 };
+
 struct order_wish {
 	char station[MM_NAME_MAX + 1];
 	bool extension;
+	char recipient[RECIPIENT_MAX]; /* PEM */
 };
 static const struct mm_member order_members[] = {
 	{ "station", MM_M_NAME, true, offsetof(struct order_wish, station),
 	    MM_NAME_MAX + 1 },
 	{ "extension", MM_M_BOOL, false, offsetof(struct order_wish, extension),
 	    0 },
+	{ "recipient", MM_M_TEXT, false, offsetof(struct order_wish, recipient),
+	    RECIPIENT_MAX },
 };
 
 /* ---- a line CA, as export-line printed it ---- */
@@ -94,6 +99,31 @@ put_extension(struct mm_rest *r, const struct mm_production *b,
 	return MM_OK;
 }
 
+/* One that was made, or for whose signer one is to be made; or neither. */
+static enum mm_err
+take_line(struct mm_rest *r, json_t *line, const struct order_wish *w,
+    struct line_wish *l, struct mm_line_ca *ca, struct mm_why *why)
+{
+	struct mm_bytes pem = mm_bytes_of(w->recipient);
+
+	if (line == NULL && pem.n == 0)
+		return MM_OK;
+	if ((r->login.roles & ~(unsigned)MM_ROLE_LINE) == 0)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "line: an operator says whose a line CA is");
+	if (line != NULL && pem.n > 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "want line or recipient, not both");
+	if (line != NULL)
+		return read_line(line, l, ca, why);
+	mm_buf_init(&l->chain, MM_CERT_MAX);
+	if (mm_pem_next(&pem, "CERTIFICATE", &l->chain, NULL) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "recipient: want the "
+		    "certificate that station-init made, PEM");
+	ca->recipient = mm_buf_view(&l->chain);
+	return MM_OK;
+}
+
 static enum mm_err
 order(struct mm_rest *r, json_t *line, struct mm_why *why)
 {
@@ -104,19 +134,15 @@ order(struct mm_rest *r, json_t *line, struct mm_why *why)
 	struct mm_station s;
 	char id[MM_NAME_MAX + 1];
 
-	MM_TRY(mm_rest_members(r->in, order_members, 2, &w, why));
+	MM_TRY(mm_rest_members(r->in, order_members, 3, &w, why));
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
 	MM_TRY(mm_production_get(r->reader, id, &b, why));
 	MM_TRY(mm_batch_station(r, w.station, &s, why));
 	if (w.extension)
 		return put_extension(r, b, &s, why);
-	if (line != NULL && (r->login.roles & ~(unsigned)MM_ROLE_LINE) == 0)
-		return MM_FAIL(why, MM_EPOLICY,
-		    "line: an operator says whose a line CA is");
-	if (line != NULL)
-		MM_TRY(read_line(line, &l, &ca, why));
-	return mm_desk_order(
-	    r->desk, &r->login, b, &s, line != NULL ? &ca : NULL, &r->out, why);
+	MM_TRY(take_line(r, line, &w, &l, &ca, why));
+	return mm_desk_order(r->desk, &r->login, b, &s,
+	    line != NULL || ca.recipient.n > 0 ? &ca : NULL, &r->out, why);
 }
 
 /* The file as work/file.h has it. */

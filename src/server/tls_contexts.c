@@ -174,6 +174,37 @@ on_verify(int ok, X509_STORE_CTX *store)
 	return 1;
 }
 
+/* A device may send nothing but its own certificate.  That of the line CA
+ * which signed it is in no store: there are many, and more each day. */
+static int
+find_line(X509 **issuer, X509_STORE_CTX *store, X509 *x)
+{
+	int found = X509_STORE_CTX_get1_issuer(issuer, store, x);
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store,
+	    SSL_get_ex_data_X509_STORE_CTX_idx());
+	const struct mm_tls_loop *l = ssl == NULL ? NULL : mm_hello_loop(ssl);
+	unsigned char *name = NULL;
+	MM_OWN(free_x509) X509 *line = NULL;
+	const unsigned char *p;
+	struct mm_bytes der;
+	int n;
+
+	if (found != 0 || l == NULL)
+		return found;
+	n = i2d_X509_NAME(X509_get_issuer_name(x), &name);
+	if (n > 0 && mm_core_line_named(l->s->core,
+	    (struct mm_bytes){ name, (size_t)n }, &der)) {
+		p = der.p;
+		line = X509_new_ex(l->lib, NULL);
+		found = line != NULL &&
+		    d2i_X509(&line, &p, (long)der.n) != NULL;
+	}
+	if (found == 1)
+		*issuer = MM_MOVE(line);
+	OPENSSL_free(name);
+	return found;
+}
+
 static enum mm_err
 trust(struct mm_tls *t, SSL_CTX *ctx, OSSL_LIB_CTX *lib, struct mm_why *why)
 {
@@ -190,6 +221,7 @@ trust(struct mm_tls *t, SSL_CTX *ctx, OSSL_LIB_CTX *lib, struct mm_why *why)
 	}
 	/* An issuer suffices: one signature to verify, not the chain's. */
 	X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+	X509_STORE_set_get_issuer(store, find_line);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, on_verify);
 	SSL_CTX_set_verify_depth(ctx, MM_CHAIN_MAX);
 	return MM_OK;
@@ -204,6 +236,7 @@ mm_tls_devices_ctx(void *ctx_, uint16_t loop, OSSL_LIB_CTX *lib,
 	struct mm_tls *t = s->tls;
 	MM_OWN(free_ctx) SSL_CTX *ctx = NULL, *token = NULL;
 
+	t->loop[loop].lib = lib;
 	MM_TRY(server_ctx(t, lib, &ctx, why));
 	MM_TRY(trust(t, ctx, lib, why));
 	MM_TRY(bare_ctx(lib, TOKEN13, TOKEN12, &token, why));

@@ -51,9 +51,9 @@ mm_ca_dates(const struct mm_signing *by, int64_t lifetime_s,
 	return MM_OK;
 }
 
-/* RFC 5280 4.2.1.1: the issuer's subject key identifier. */
-static enum mm_err
-take_issuer(const struct mm_signing *by, struct mm_ca_fields *f,
+/* see setup.h; RFC 5280 4.2.1.1: the issuer's subject key identifier */
+enum mm_err
+mm_ca_issuer(const struct mm_signing *by, struct mm_ca_fields *f,
     struct mm_why *why)
 {
 	struct mm_cert c;
@@ -103,7 +103,7 @@ mm_ca_sign(struct mm_setup *s, const struct mm_signing *by, EVP_PKEY *subject,
 	mm_serial_make(mm_now_ms(), random, f->serial);
 	MM_TRY(mm_key_spki(subject, &spki, why));
 	f->spki = mm_buf_view(&spki);
-	MM_TRY(take_issuer(by, f, why));
+	MM_TRY(mm_ca_issuer(by, f, why));
 	MM_TRY(mm_sign_new(NULL, by->key, &key, why));
 	MM_TRY(mm_ca_build(f, mm_sign_alg(key), &tbs, why));
 	MM_TRY(mm_sign_bytes(key, mm_buf_view(&tbs), &sig, why));
@@ -137,19 +137,29 @@ life_of(const struct mm_setup *s, const struct mm_issuer_conf *conf)
 {
 	if (s->o->issuer_years >= 0)
 		return s->o->issuer_years;
-	return conf->line ? 0 : ISSUER_YEARS;
+	return conf->line || conf->lines > 0 ? 0 : ISSUER_YEARS;
 }
 
-/* There are many line CAs: no two of one name. */
-static void
-name_issuer(const struct mm_setup *s, const struct mm_issuer_conf *conf,
+/* see setup.h; there are many: no two of one name */
+void
+mm_line_subject(const struct mm_settings *set, const char *name,
     struct mm_conf_list *subject)
 {
 	char what[MM_NAME_MAX + 16];
 
-	snprintf(what, sizeof(what), "Line CA %s", conf->name);
-	mm_default_subject(
-	    &s->conf->set, conf->line ? what : "Issuing CA", subject);
+	snprintf(what, sizeof(what), MM_LINE_CN " %s", name);
+	mm_default_subject(set, what, subject);
+}
+
+static void
+name_issuer(const struct mm_setup *s, const struct mm_issuer_conf *conf,
+    struct mm_conf_list *subject)
+{
+	if (conf->line)
+		mm_line_subject(&s->conf->set, conf->name, subject);
+	else
+		mm_default_subject(&s->conf->set, conf->lines > 0 ?
+		    "CA of lines" : "Issuing CA", subject);
 }
 
 /* see setup.h */
@@ -164,6 +174,7 @@ mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
 	enum mm_key_type type;
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
+	f.path_len = conf->lines > 0 ? 1 : 0;
 	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
 	name_issuer(s, conf, &subject);
 	MM_TRY(mm_ca_dates(root, life_of(s, conf) * YEAR_S, &f, why));

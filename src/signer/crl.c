@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,17 +13,26 @@
 /* Room for an entry on the wire and in DER, with its extension and lengths. */
 #define DER_MAX ((size_t)ENTRIES_MAX * 64 + 65536)
 
+/* run: the name under which its lists' numbers are kept. */
 static enum mm_err
-find_ca(const struct mm_signer *s, const char *name, size_t *out,
-    struct mm_why *why)
+find_ca(const struct mm_signer *s, const char *name, const struct mm_ca **out,
+    const char **run, struct mm_why *why)
 {
+	const struct mm_ca *line = &s->crl.line;
+
 	for (size_t i = 0; i < s->nca; i++)
 		if (s->ca[i].key != NULL &&
 		    strcmp(s->ca[i].issuer.name, name) == 0) {
-			*out = i;
+			*out = &s->ca[i];
+			*run = name;
 			return MM_OK;
 		}
-	return MM_FAIL(why, MM_EPOLICY, "crl: the signer has no such issuer");
+	if (line->key == NULL || strcmp(line->issuer.name, name) != 0)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "crl: the signer has no such issuer");
+	*out = line;
+	*run = mm_signer_lines(s)->issuer.name;
+	return MM_OK;
 }
 
 /*
@@ -56,16 +66,18 @@ begin(struct mm_signer *s, const struct mm_crl_begin_req *q,
     uint64_t *number, struct mm_why *why)
 {
 	struct mm_crl_job *c = &s->crl;
+	const struct mm_ca *ca = NULL;
+	const char *run = "";
 	uint64_t next;
-	size_t ca = 0;
 
-	MM_TRY(find_ca(s, q->issuer, &ca, why));
-	next = mm_record_crl_next(s->record, q->issuer);
-	MM_TRY(check_times(q, s->ca[ca].crl_hours, next, why));
+	MM_TRY(find_ca(s, q->issuer, &ca, &run, why));
+	next = mm_record_crl_next(s->record, run);
+	MM_TRY(check_times(q, ca->crl_hours, next, why));
 	*number = q->number > next ? q->number : next;
-	MM_TRY(mm_record_crl_number(s->record, q->issuer, *number, why));
+	MM_TRY(mm_record_crl_number(s->record, run, *number, why));
 	c->open = true;
 	c->ca = ca;
+	memcpy(c->run, run, strlen(run) + 1);
 	c->number = *number;
 	c->this_s = (int64_t)q->this_s;
 	c->next_s = (int64_t)q->next_s;
@@ -133,12 +145,18 @@ static enum mm_err
 join(struct mm_worker *w, struct mm_crl_job *c, struct mm_buf *tbs,
     struct mm_why *why)
 {
-	const struct mm_ca *ca = &w->s->ca[c->ca];
-	struct mm_sign *s = w->sign[c->ca];
+	const struct mm_ca *ca = c->ca;
+	MM_OWN(mm_sign_free) struct mm_sign *own = NULL;
 	struct mm_journal_line l = { .kind = MM_J_CRL, .number = c->number };
 	struct mm_buf der = MM_BUF_INIT(DER_MAX);
+	struct mm_sign *s;
 	enum mm_err err;
 
+	if (ca == &c->line) {
+		MM_TRY(mm_sign_new(NULL, ca->key, &own, why));
+		snprintf(l.authority, sizeof(l.authority), "%s", c->run);
+	}
+	s = own != NULL ? own : w->sign[ca - w->s->ca];
 	MM_TRY(mm_crl_build(&ca->issuer, c->number, c->this_s, c->next_s,
 	    c->entry, c->n, mm_sign_alg(s), tbs, why));
 	mm_buf_reset(&w->sig);
@@ -188,8 +206,7 @@ finish(struct mm_worker *w, struct mm_crl_sign_rep *p, struct mm_why *why)
 		    "not in the ledger yet");
 	if (!c->open)
 		return MM_FAIL(why, MM_ECONFLICT, "crl: none was begun");
-	MM_TRY(mm_record_crl_number(w->s->record,
-	    w->s->ca[c->ca].issuer.name, c->number, why));
+	MM_TRY(mm_record_crl_number(w->s->record, c->run, c->number, why));
 	err = join(w, c, &tbs, why);
 	mm_buf_done(&tbs);
 	close_job(c);

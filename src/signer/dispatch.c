@@ -38,6 +38,8 @@ static const struct {
 	[MM_IPC_ORDER_SIGN] = { mm_on_order_sign, 0 },
 	[MM_IPC_DUTY_STATUS] = { mm_on_duty_status, 0 },
 	[MM_IPC_DUTY_FIND] = { mm_on_duty_find, 0 },
+	[MM_IPC_LINE_MAKE] = { mm_on_line_make, 0 },
+	[MM_IPC_LINE_OPEN] = { mm_on_line_open, 0 },
 };
 
 static void

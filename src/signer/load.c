@@ -397,11 +397,9 @@ mm_signer_free(struct mm_signer **owner)
 	mm_duty_free(&s->duty);
 	mm_record_close(&s->record);
 	mm_trail_free(&s->tree.trail);
-	for (size_t i = 0; i < s->nca; i++) {
-		mm_pkey_free(&s->ca[i].key);
-		mm_buf_done(&s->ca[i].chain_pem);
-		mm_buf_done(&s->ca[i].der);
-	}
+	for (size_t i = 0; i < s->nca; i++)
+		mm_ca_done(&s->ca[i]);
+	mm_ca_done(&s->crl.line);
 	mm_pkey_free(&s->ledger_key);
 	mm_pkey_free(&s->orders_key);
 	for (size_t v = 0; v < 256; v++)

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/time.h"
-#include "pki/der.h"
 #include "signer/priv.h"
 #include "work/order.h"
 
@@ -15,17 +14,10 @@ static enum mm_err
 check_line(const struct mm_signer *s, const struct mm_work_order *o,
     struct mm_why *why)
 {
-	struct mm_rd r = mm_rd_over(o->ca_chain);
-	struct mm_bytes first = mm_der_take_whole(&r, MM_DER_SEQ);
-
-	for (size_t i = 0; i < s->nca; i++)
-		if (strcmp(s->ca[i].issuer.name, o->ca_name) == 0 &&
-		    s->ca[i].line && s->ca[i].key != NULL &&
-		    mm_bytes_eq(mm_buf_view(&s->ca[i].der), first) &&
-		    strcmp(o->ca_url, s->conf->set.public_url) == 0)
-			return MM_OK;
-	return MM_FAIL(why, MM_EPOLICY, "order: \"%.32s\" is no line CA of "
-	    "this signer", o->ca_name);
+	if (strcmp(o->ca_url, s->conf->set.public_url) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "order: \"%.32s\" is no line "
+		    "CA that is published there", o->ca_name);
+	return mm_line_check(s, o->ca_name, o->ca_chain, why);
 }
 
 static enum mm_err

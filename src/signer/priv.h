@@ -42,7 +42,9 @@ struct mm_use { /* a profile of the configuration */
 struct mm_crl_job { /* one at a time; behind lock */
 	pthread_mutex_t lock;
 	bool open;
-	size_t ca;
+	const struct mm_ca *ca;
+	struct mm_ca line; /* a line CA that was opened, or nothing */
+	char run[MM_NAME_MAX + 1]; /* whose numbers its lists have */
 	uint64_t number;
 	int64_t this_s, next_s;
 	struct mm_crl_entry *entry;
@@ -153,6 +155,15 @@ MM_MUST enum mm_err mm_uses_load(struct mm_signer *s, struct mm_why *why);
 /* Before a profile's first certificate leaves. */
 MM_MUST enum mm_err mm_use_note(struct mm_signer *s, struct mm_use *u,
     struct mm_why *why);
+
+/* line.c: line CAs that the signer makes.  lines: who signs them; NULL: there
+ * is none here. */
+const struct mm_ca *mm_signer_lines(const struct mm_signer *s);
+/* MM_EPOLICY: the chain of DER is not of one that was made here under that
+ * name. */
+MM_MUST enum mm_err mm_line_check(const struct mm_signer *s, const char *name,
+    struct mm_bytes chain, struct mm_why *why);
+void mm_ca_done(struct mm_ca *ca);
 
 /* trail.c: what the tree has grown by since the last checkpoint of another
  * node's signer, so that the next one can be looked at although the tree has

@@ -82,6 +82,13 @@ struct mm_signing {
  * beyond the signing certificate. */
 MM_MUST enum mm_err mm_ca_dates(const struct mm_signing *by,
     int64_t lifetime_s, struct mm_ca_fields *f, struct mm_why *why);
+/* Whose issuer it is: by's subject and key, borrowed; nothing for a root. */
+MM_MUST enum mm_err mm_ca_issuer(const struct mm_signing *by,
+    struct mm_ca_fields *f, struct mm_why *why);
+/* A line CA's, where the list is empty; its CN ends so, then the name. */
+#define MM_LINE_CN "Line CA"
+void mm_line_subject(const struct mm_settings *set, const char *name,
+    struct mm_conf_list *subject);
 /* Builds, journals, signs; f's serial, spki and issuer are filled in. */
 MM_MUST enum mm_err mm_ca_sign(struct mm_setup *s,
     const struct mm_signing *by, EVP_PKEY *subject, struct mm_ca_fields *f,

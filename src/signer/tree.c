@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -109,6 +110,13 @@ claim_of(struct mm_bytes e, struct mm_journal_line *claim)
 		return false;
 	(void)hex_field(e, ",\"spki_sha256\":\"", claim->spki_sha256,
 	    sizeof(claim->spki_sha256));
+	if (starts(e, HEAD "issuer.made\"")) { /* a line CA */
+		text_field(e, ",\"issuer\":\"", claim->device,
+		    sizeof(claim->device));
+		snprintf(claim->profile, sizeof(claim->profile), "%s",
+		    MM_LINE_CA_LABEL);
+		return true;
+	}
 	text_field(e, ",\"device\":\"", claim->device,
 	    sizeof(claim->device));
 	text_field(e, ",\"profile\":\"", claim->profile,
@@ -183,7 +191,8 @@ settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
 	if (starts(q->entry, HEAD "crl.signed\"") &&
 	    !is_anothers(w->s, q->entry))
 		settle_crl(w, q->entry);
-	if (!certificate && !starts(q->entry, HEAD "signature.orphaned\""))
+	if (!certificate && !starts(q->entry, HEAD "signature.orphaned\"") &&
+	    !starts(q->entry, HEAD "issuer.made\""))
 		return MM_OK;
 	if (!claim_of(q->entry, &claim))
 		return MM_OK;

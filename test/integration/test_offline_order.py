@@ -426,9 +426,9 @@ class Page:
 def test_the_pages_commands(centre, tmp_path):
     page = (ROOT / "docs/line.md").read_text()
     lines = commands(page)
-    assert len(lines) == 15, lines
+    assert len(lines) == 14, lines
     p = Page(centre, tmp_path)
-    block = re.search(r"^ {7}issuer \"line-b7\" \{\n(?:.*\n)*? {7}\}\n", page,
+    block = re.search(r"^ {7}issuer \"lines\" \{\n(?:.*\n)*? {7}\}\n", page,
                       re.M).group()
     block = block.replace("/etc/mintmark/", f"{tmp_path}/").replace(
         "/var/lib/mintmark/signer/keys/", f"{tmp_path}/")

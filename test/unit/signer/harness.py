@@ -13,16 +13,17 @@ import subprocess
 KINDS = ["none", "hello", "issue", "possess", "token_mint", "token_psk",
          "token_check", "crl_begin", "crl_add", "crl_sign", "crl_read",
          "ledger_add", "ledger_sign", "outstanding", "status",
-         "ledger_check", "order_sign", "duty_status", "duty_find"]
+         "ledger_check", "order_sign", "duty_status", "duty_find",
+         "line_make", "line_open"]
 NUMBER = {name: n for n, name in enumerate(KINDS)}
-for _name in ("ledger_check", "order_sign", "duty_status", "duty_find"):
+for _name in KINDS[KINDS.index("ledger_check"):]:
     NUMBER[_name] += 1  # deliver is no request to a signer
 LINKS = {  # link: the kinds it carries
     "issue": {"hello", "issue", "possess", "duty_status", "duty_find"},
     "ledger": {"hello", "ledger_add", "ledger_sign", "ledger_check",
                "outstanding", "status"},
     "ops": {"hello", "token_mint", "crl_begin", "crl_add", "crl_sign",
-            "crl_read", "status", "order_sign"},
+            "crl_read", "status", "order_sign", "line_make", "line_open"},
     "psk": {"hello", "token_psk"},
     "check": {"hello", "token_check"},
 }
@@ -48,6 +49,8 @@ FIELDS = {
     "duty_status": (["b"], ["t", "t", "q", "q", "q", "q", "q", "t", "b",
                             "t", "b"]),
     "duty_find": (["t", "t", 32], ["q", "t", "t", "d"]),
+    "line_make": (["t", "t", "d"], ["d", "d", "d"]),
+    "line_open": (["t", "d", "d"], ["b"]),
     "status": (["b"], ["q", "q", "q", "q", "q", "b", "t", "q",
                        "q", "i", "t", "t"]),
 }

@@ -130,6 +130,8 @@ def sample(kind, csr):
         "order_sign": body("order_sign", 0, order()),
         "duty_status": body("duty_status", 0),
         "duty_find": body("duty_find", "b7", "SN-1", bytes(32)),
+        "line_make": body("line_make", "line-x", "l3", b"cert"),
+        "line_open": body("line_open", "line-x", b"cert", b"key"),
         "status": body("status", 0),
     }[kind]
 
@@ -234,7 +236,7 @@ def test_what_is_no_order_of_its_own_is_not_signed(signer, what, extension,
 def test_kind_on_wrong_link_ends_that_link(signer, csr):
     signer.kill()
     pairs = [(r, k) for r in LINKS for k in KINDS[1:] if k not in LINKS[r]]
-    for some in (pairs[:30], pairs[30:]):
+    for some in (pairs[i:i + 30] for i in range(0, len(pairs), 30)):
         signer.start(roles=[r for r, _ in some] + ["ops"])
         for role, kind in some:
             link = signer.links[role].pop(0)

@@ -1,0 +1,347 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/grow.h"
+#include "core/production_priv.h"
+
+/*
+ * The line CAs that the signer made: documents of the store, so that each node
+ * learns of them and no configuration names them.  Their certificates stay in
+ * memory, sorted by name; what is sealed is read when it is needed.
+ */
+struct mm_lines {
+	pthread_mutex_t lock;
+	struct mm_made_line **at;
+	size_t n, cap;
+};
+
+enum { PAGE = 1000, BLOB_MAX = 8192 };
+
+/* see priv.h */
+int64_t
+mm_lines_hours(const struct mm_config *c)
+{
+	const struct mm_issuer_conf *i = mm_config_lines(c);
+
+	return i == NULL ? 24 : i->crl_hours;
+}
+
+/* ---- the table ---- */
+
+static void
+line_free(struct mm_made_line *line)
+{
+	if (line != NULL)
+		mm_buf_done(&line->der);
+	free(line);
+}
+
+/* Where it stands, or would. */
+static size_t
+place(const struct mm_lines *l, const char *name, bool *there)
+{
+	size_t low = 0, high = l->n;
+
+	*there = false;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int c = strcmp(l->at[mid]->name, name);
+
+		if (c == 0) {
+			*there = true;
+			return mid;
+		}
+		if (c < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* see priv.h */
+struct mm_made_line *
+mm_lines_find(struct mm_lines *l, const char *name)
+{
+	struct mm_made_line *line = NULL;
+	bool there;
+	size_t i;
+
+	if (l == NULL)
+		return NULL;
+	pthread_mutex_lock(&l->lock);
+	i = place(l, name, &there);
+	if (there)
+		line = l->at[i];
+	pthread_mutex_unlock(&l->lock);
+	return line;
+}
+
+/* see priv.h */
+struct mm_made_line *
+mm_lines_at(struct mm_lines *l, size_t i)
+{
+	struct mm_made_line *line;
+
+	pthread_mutex_lock(&l->lock);
+	line = i < l->n ? l->at[i] : NULL;
+	pthread_mutex_unlock(&l->lock);
+	return line;
+}
+
+/* see priv.h */
+size_t
+mm_lines_n(struct mm_lines *l)
+{
+	size_t n;
+
+	if (l == NULL)
+		return 0;
+	pthread_mutex_lock(&l->lock);
+	n = l->n;
+	pthread_mutex_unlock(&l->lock);
+	return n;
+}
+
+static enum mm_err
+insert(struct mm_lines *l, struct mm_made_line *take_line, struct mm_why *why)
+{
+	struct mm_made_line **p;
+	bool there;
+	size_t i;
+
+	pthread_mutex_lock(&l->lock);
+	i = place(l, take_line->name, &there);
+	p = there ? NULL : mm_grown(l->at, l->n, &l->cap, sizeof(*p));
+	if (p != NULL) {
+		l->at = p;
+		memmove(p + i + 1, p + i, (l->n - i) * sizeof(*p));
+		p[i] = take_line;
+		l->n++;
+	}
+	pthread_mutex_unlock(&l->lock);
+	if (p == NULL)
+		line_free(take_line);
+	return p != NULL || there ? MM_OK :
+	    MM_FAIL(why, MM_ENOMEM, "lines: out of memory");
+}
+
+/* ---- a document ---- */
+
+static json_t *
+parse(struct mm_bytes body)
+{
+	return json_loadb((const char *)body.p, body.n, 0, NULL);
+}
+
+static bool
+blob(const json_t *o, const char *name, struct mm_buf *out)
+{
+	const char *text = json_string_value(json_object_get(o, name));
+
+	return text != NULL &&
+	    mm_base64_parse(mm_bytes_of(text), out, NULL) == MM_OK &&
+	    out->n > 0;
+}
+
+/* Itself, then what is above the issuer that signed it. */
+static void
+make_chain(struct mm_core *c, struct mm_made_line *line)
+{
+	const struct mm_chain *above =
+	    mm_chains_issuer(c->chains, line->above);
+
+	line->view[line->chain.n++] = mm_buf_view(&line->der);
+	for (size_t i = 0; above != NULL && i < above->n &&
+	     line->chain.n < sizeof(line->view) / sizeof(line->view[0]); i++)
+		line->view[line->chain.n++] = above->der[i];
+	line->chain.der = line->view;
+}
+
+static enum mm_err
+add(struct mm_core *c, const char *id, struct mm_bytes body,
+    struct mm_why *why)
+{
+	MM_OWN(mm_json_free) json_t *o = parse(body);
+	const char *above = json_string_value(json_object_get(o, "issuer"));
+	struct mm_made_line *line = calloc(1, sizeof(*line));
+
+	if (line == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "lines: out of memory");
+	mm_buf_init(&line->der, MM_CERT_MAX);
+	if (above == NULL || !blob(o, "certificate", &line->der) ||
+	    !mm_text_copy(line->name, sizeof(line->name), mm_bytes_of(id)) ||
+	    !mm_text_copy(line->above, sizeof(line->above),
+		mm_bytes_of(above))) {
+		line_free(line);
+		return MM_FAIL(why, MM_ESYS, "line CA %.32s: its record "
+		    "cannot be read", id);
+	}
+	make_chain(c, line);
+	return insert(c->lines, line, why);
+}
+
+static enum mm_err
+read_doc(struct mm_store_reader *r, const char *name, struct mm_buf *body,
+    struct mm_why *why)
+{
+	uint64_t version;
+	enum mm_err rc = mm_get_doc(r, MM_DOC_LINE_CA, name, &version, body,
+	    NULL);
+
+	return rc == MM_OK ? MM_OK :
+	    MM_FAIL(why, rc, "line CA %.32s: %s", name, rc == MM_ENOTFOUND ?
+		"there is none" : "the store cannot be read");
+}
+
+/* see priv.h */
+enum mm_err
+mm_lines_join(struct mm_core *c, struct mm_store_reader *r, const char *name,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+
+	MM_TRY(read_doc(r, name, &body, why));
+	return add(c, name, mm_buf_view(&body), why);
+}
+
+/* see priv.h */
+void
+mm_line_kept_done(struct mm_line_kept *k)
+{
+	mm_buf_done(&k->given);
+	mm_buf_done(&k->kept);
+}
+
+/* see priv.h */
+enum mm_err
+mm_line_read(struct mm_store_reader *r, const char *name,
+    struct mm_line_kept *out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	MM_OWN(mm_json_free) json_t *o = NULL;
+	const char *to;
+
+	mm_buf_init(&out->given, BLOB_MAX);
+	mm_buf_init(&out->kept, BLOB_MAX);
+	MM_TRY(read_doc(r, name, &body, why));
+	o = parse(mm_buf_view(&body));
+	to = json_string_value(json_object_get(o, "recipient"));
+	if (!blob(o, "given", &out->given) || !blob(o, "kept", &out->kept) ||
+	    to == NULL || mm_hex_parse(to, 64, out->to, 32, NULL) != MM_OK)
+		return MM_FAIL(why, MM_ESYS, "line CA %.32s: its record "
+		    "cannot be read", name);
+	return MM_OK;
+}
+
+/* ---- all of them ---- */
+
+struct loading {
+	struct mm_core *c;
+	char next[MM_DOC_ID_MAX + 1];
+	size_t page;
+};
+
+static enum mm_err
+one(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_doc *doc = row;
+	struct loading *l = ctx;
+
+	l->page++;
+	snprintf(l->next, sizeof(l->next), "%s", next);
+	return add(l->c, doc->id, doc->body, why);
+}
+
+static enum mm_err
+load(struct mm_core *c, struct mm_why *why)
+{
+	struct mm_list list = { .most = PAGE, .state = -1 };
+	struct loading l = { .c = c };
+
+	do {
+		l.page = 0;
+		snprintf(list.after, sizeof(list.after), "%s", l.next);
+		MM_TRY(mm_list_docs(c->feed_reader, MM_DOC_LINE_CA, "", &list,
+		    one, &l, why));
+	} while (l.page == list.most);
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_lines_new(struct mm_core *c, struct mm_lines **out, struct mm_why *why)
+{
+	struct mm_lines *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "lines: out of memory");
+	pthread_mutex_init(&l->lock, NULL);
+	*out = l; /* the core frees it, full or not */
+	return load(c, why);
+}
+
+/* see priv.h */
+void
+mm_lines_free(struct mm_lines **owner)
+{
+	struct mm_lines *l = *owner;
+
+	if (l == NULL)
+		return;
+	for (size_t i = 0; i < l->n; i++)
+		line_free(l->at[i]);
+	free(l->at);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+	*owner = NULL;
+}
+
+/* ---- what core.h shows of it ---- */
+
+/* see core.h */
+size_t
+mm_core_lines(struct mm_core *c)
+{
+	return mm_lines_n(c->lines);
+}
+
+/* see core.h */
+bool
+mm_core_line_at(struct mm_core *c, size_t i, char name[MM_NAME_MAX + 1],
+    uint64_t *list)
+{
+	struct mm_made_line *line = mm_lines_at(c->lines, i);
+
+	if (line == NULL)
+		return false;
+	memcpy(name, line->name, sizeof(line->name));
+	pthread_mutex_lock(&c->lock);
+	*list = line->mark.number;
+	pthread_mutex_unlock(&c->lock);
+	return true;
+}
+
+/* see core.h */
+bool
+mm_core_line_named(struct mm_core *c, struct mm_bytes subject,
+    struct mm_bytes *der)
+{
+	char cn[128];
+	const char *name;
+	struct mm_made_line *line;
+	struct mm_cert cert;
+
+	/* the signer names it so: "... Line CA <name>" */
+	if (!mm_name_attribute(subject, "2.5.4.3", cn, sizeof(cn)))
+		return false;
+	name = strrchr(cn, ' ');
+	line = name == NULL ? NULL : mm_lines_find(c->lines, name + 1);
+	if (line == NULL ||
+	    mm_cert_walk(mm_buf_view(&line->der), &cert, NULL) != MM_OK ||
+	    !mm_bytes_eq(cert.subject, subject))
+		return false;
+	*der = mm_buf_view(&line->der);
+	return true;
+}

@@ -1,0 +1,250 @@
+"""Line CAs that the centre's signer makes while it works: one a station and
+batch, without a block in the configuration and without a restart."""
+import base64
+import json
+import subprocess
+
+import pytest
+
+from records import records
+from test_offline_order import Line, Lone
+from world import SIGNER, World, run, until
+
+LINES = """
+issuer "lines" {{
+  certificate = "{dir}/lines.crt"
+  key = "{dir}/lines.key"
+  lines = {most}
+}}
+"""
+FEW = 200  # in one centre
+
+
+def add_lines(w, most=FEW + 20):
+    """Once in a centre's life."""
+    with open(w.conf, "a") as f:
+        f.write(LINES.format(dir=w.dir, most=most))
+    run(SIGNER, "issuer", "--config", w.conf, "--issuer", "lines")
+
+
+def certificate(folder, name):
+    """As a station's signer has one; its key is of no interest here."""
+    path = folder / f"{name}.crt"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+        "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "k.key",
+        "-subj", f"/CN={name}", "-out", path)
+    return path.read_text()
+
+
+@pytest.fixture(scope="module")
+def centre():
+    with World() as world:
+        add_lines(world)
+        yield Line(world)
+
+
+def stations(w, names):
+    for n in names:
+        key = w.rest("POST", "/keys", {"name": n, "roles": ["line"]})
+        assert w.rest("POST", "/stations", {
+            "id": n, "key": key.json["id"]}).status == 201
+
+
+def batch(w, name, names):
+    w.cli("batch", "create", "--id", name, "--product", "thermo",
+          "--quantity", str(len(names)), "--until", "30d", "--mode",
+          "offline", "--serials", f"{name.upper()}-{{001..{len(names):03}}}",
+          "--shares", ",".join(f"{n}=1" for n in names))
+
+
+def ask(w, batch, station, pem, key=None, **more):
+    return w.rest("POST", f"/batches/{batch}/order", {
+        "station": station, "recipient": pem, **more}, key=key)
+
+
+def ca_of(order):
+    """(its name, its chain as DER)"""
+    text = json.loads(order["order"].splitlines()[1])
+    chain, all_ = base64.b64decode(text["ca_chain"]), []
+    while chain:  # lengths of two bytes: RFC 5280's certificates
+        assert chain[:2] == b"\x30\x82", chain[:4]
+        n = int.from_bytes(chain[2:4], "big") + 4
+        all_.append(chain[:n])
+        chain = chain[n:]
+    return text["ca_name"], all_
+
+
+def made(centre):
+    return {e["issuer"]: e for e in centre.entries("issuer.made")
+            if "serial" in e}
+
+
+def agrees(w):
+    p = w.cli("--json", "ledger", "reconcile", "--config", w.conf,
+              check=False)
+    assert json.loads(p.stdout)["agree"], p.stdout
+    assert p.returncode == 0
+
+
+def crl(w, name):
+    a = w.get_public(f"/crl/{name}.crl")
+    return a.body if a.status == 200 else None
+
+
+def number(der):
+    text = subprocess.run(["openssl", "crl", "-inform", "DER", "-noout",
+                           "-crlnumber"], input=der, capture_output=True,
+                          check=True).stdout.decode()
+    return int(text.partition("=")[2].removeprefix("0x"), 16)
+
+
+def verify(w, folder, name, chain):
+    """The line CA below the root, and its list by its key."""
+    for i, der in enumerate(chain):
+        (folder / f"c{i}.der").write_bytes(der)
+        run("openssl", "x509", "-inform", "DER", "-in", folder / f"c{i}.der",
+            "-out", folder / f"c{i}.crt")
+    run("openssl", "verify", "-CAfile", w.anchor, "-untrusted",
+        folder / "c1.crt", folder / "c0.crt")
+    (folder / "l.crl").write_bytes(crl(w, name))
+    p = run("openssl", "crl", "-inform", "DER", "-in", folder / "l.crl",
+            "-CAfile", folder / "c0.crt", "-noout")
+    assert "verify OK" in p.stderr
+
+
+def test_an_order_makes_its_line_ca(centre, tmp_path):
+    w = centre.w
+    s = Lone(w, tmp_path / "made-1", "made-1")
+    try:
+        batch(w, "mk", ["made-1"])
+        out = tmp_path / "mk.json"
+        pid = w.daemon.pid
+        w.cli("batch", "order", "mk", "--station", "made-1", "--recipient",
+              s.transport, "--out", out)
+        name, chain = ca_of(json.loads(out.read_text()))
+        assert len(chain) == 3 and name.startswith("made-1-")
+        # who it is for is in the ledger before the order is
+        entry = made(centre)[name]
+        assert (entry["batch"], entry["station"]) == ("mk", "made-1")
+        (whose,) = [e for e in centre.entries("line.assigned")
+                    if e["issuer"] == name]
+        assert whose["cert_sha256"] == entry["cert_sha256"]
+        # again: the same, with the certificate and without
+        for more in (("--recipient", s.transport), ()):
+            again = tmp_path / "again.json"
+            w.cli("batch", "order", "mk", "--station", "made-1", "--out",
+                  again, *more)
+            assert again.read_text() == out.read_text()
+        until(lambda: crl(w, name))
+        verify(w, tmp_path, name, chain)
+        assert w.get_public(f"/issuer/{name}.cer").body == chain[0]
+        # the station works by it, and the centre takes what it made
+        assert s.imports(out)["share"] == 1
+        s.plug()
+        s.passes("MK-001")
+        run(*s.argv("export", "--out", s.dir / "l.jsonl"))
+        key = s.dir / "ledger.pub"
+        key.write_text(s.made["ledger_key"])
+        p = w.cli("line", "check", s.dir / "l.jsonl", out, "--key", key)
+        assert "1 certificates, 1 proved, 0 faults" in p.stdout
+        w.cli("station", "trust", "made-1", key)
+        w.cli("station", "sync", "made-1", s.dir / "l.jsonl")
+        w.cli("device", "birth-record", "--verify",
+              s.dir / "state/records/mk-001.json", "--key", key, "--root",
+              w.anchor)
+        # a device of it that is revoked is on its list, and on no other
+        (cert,) = w.rest("GET", "/devices/MK-001").json["certificates"]
+        others = number(crl(w, "lines"))
+        old = number(crl(w, name))
+        assert w.rest("POST", f"/certificates/{cert['serial']}/revoke",
+                      {"reason": "keyCompromise"}).status == 200
+        until(lambda: number(crl(w, name)) > old)
+        text = subprocess.run(
+            ["openssl", "crl", "-inform", "DER", "-noout", "-text"],
+            input=crl(w, name), capture_output=True, check=True)
+        assert cert["serial"].upper() in text.stdout.decode().replace(
+            ":", ""), text
+        assert number(crl(w, "lines")) >= others
+        assert w.daemon.pid == pid
+        agrees(w)
+    finally:
+        s.close()
+
+
+def test_whose_it_is(centre, tmp_path):
+    w = centre.w
+    pem, other = (certificate(tmp_path, n) for n in ("one", "two"))
+    stations(w, ["who-1"])
+    batch(w, "who", ["who-1"])
+    w.cli("batch", "create", "--id", "online", "--product", "thermo",
+          "--quantity", "1", "--until", "30d", "--serials", "ON-{1..1}",
+          "--shares", "who-1=1")
+    before = len(made(centre))
+    for want, body in ((400, {"recipient": "no certificate"}),
+                       (400, {"recipient": pem, "line": {}})):
+        a = w.rest("POST", "/batches/who/order", {"station": "who-1", **body})
+        assert a.status == want, a
+    # a station has no say in it
+    key = w.rest("POST", "/keys", {"name": "x", "roles": ["line"]}).json
+    w.rest("POST", "/stations", {"id": "who-2", "key": key["id"]})
+    a = ask(w, "who", "who-2", pem, key=key["key"])
+    assert a.status == 403, a
+    assert len(made(centre)) == before
+    a = ask(w, "who", "who-1", pem)
+    assert a.status == 200, a
+    # the station has one: a certificate says nothing any more
+    assert ask(w, "who", "who-1", other).json == a.json
+    assert len(made(centre)) == before + 1
+
+
+def test_two_hundred(centre, tmp_path):
+    w = centre.w
+    pem = certificate(tmp_path, "all")
+    names = [f"many-{i}" for i in range(50)]
+    stations(w, names)
+    lines = {}
+    for b in ("m1", "m2", "m3", "m4"):
+        batch(w, b, names)
+        for n in names:
+            a = ask(w, b, n, pem)
+            assert a.status == 200, a
+            lines[ca_of(a.json)[0]] = (b, n)
+    assert len(lines) == FEW
+    until(lambda: all(crl(w, n) for n in lines))
+    entries = made(centre)
+    assert lines.items() <= {n: (e["batch"], e["station"])
+                             for n, e in entries.items()}.items()
+    serials = {e["serial"] for e in entries.values()}
+    assert len(serials) == len(entries)
+    # numbers only grow, whoever's list it is; a restart signs none anew
+    numbers = {n: number(crl(w, n)) for n in lines}
+    assert len(set(numbers.values())) == FEW
+    w.kill_all()
+    w.start()
+    until(lambda: all(crl(w, n) for n in lines))
+    assert {n: number(crl(w, n)) for n in lines} == numbers
+    a = w.rest("POST", f"/issuers/{min(lines)}/crl", {})
+    assert a.json["number"] > max(numbers.values()), a
+    assert number(crl(w, min(lines))) == a.json["number"]
+    agrees(w)
+
+
+def test_so_many_a_day(tmp_path):
+    with World() as w:
+        add_lines(w, most=1)
+        centre = Line(w)
+        pem = certificate(tmp_path, "few")
+        stations(w, ["few-1", "few-2"])
+        batch(w, "few", ["few-1", "few-2"])
+        assert ask(w, "few", "few-1", pem).status == 200
+        a = ask(w, "few", "few-2", pem)
+        assert a.status == 403 and "1 a day" in a.text, a
+        assert ask(w, "few", "few-1", pem).status == 200
+        centre.again()  # the journal knows
+        assert ask(w, "few", "few-2", pem).status == 403
+        # one that is in journal and ledger alone is seen
+        w.stop()
+        records(w).sql("DELETE FROM doc WHERE kind = 20")
+        p = w.cli("--json", "ledger", "reconcile", "--config", w.conf,
+                  check=False)
+        assert p.returncode == 9 and "not in the database" in p.stdout, p
