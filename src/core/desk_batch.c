@@ -15,6 +15,9 @@ put_doc(
 	mm_json_str(&j, "state", mm_work_state_words[b->state]);
 	mm_json_time(&j, "created", b->created_at);
 	mm_json_raw(&j, "plan", plan);
+	if (!mm_zero(b->profiles_sha256, 32))
+		mm_json_hex(&j, "profiles",
+		    (struct mm_bytes){ b->profiles_sha256, 32 });
 	mm_json_close(&j, '}');
 }
 

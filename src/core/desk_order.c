@@ -64,37 +64,6 @@ slice(struct mm_desk *d, const struct mm_share *s, struct mm_work_order *o,
 
 /* ---- what it should say ---- */
 
-/* The profiles are as they were when the batch was made, or it ends here.  What
- * ends the batch goes without: it must not wait for a configuration. */
-static enum mm_err
-put_profiles(const struct mm_desk *d, const struct mm_work_order *o,
-    struct mm_buf *out, struct mm_why *why)
-{
-	size_t n = o->state == MM_WORK_CLOSED ? 0 : o->profiles_n;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct mm_work_profile *w = &o->profiles[i];
-		const struct mm_profile *p =
-		    mm_config_profile(d->c->config, w->name);
-		uint8_t hash[32];
-
-		if (p == NULL)
-			return MM_FAIL(why, MM_ECONFLICT,
-			    "profile %s of the "
-			    "batch is gone",
-			    w->name);
-		MM_TRY(mm_profile_hash(p, hash, why));
-		if (memcmp(hash, w->sha256, 32) != 0)
-			return MM_FAIL(why, MM_ECONFLICT,
-			    "profile %s is at "
-			    "version %lld, the batch was made for %lld",
-			    w->name, (long long)p->version,
-			    (long long)w->version);
-		mm_profile_text(p, out);
-	}
-	return mm_buf_ok(out, why);
-}
-
 struct papers { /* what goes with this order; empty: none */
 	struct mm_buf list, config, fields, profiles;
 };
@@ -122,11 +91,12 @@ build(struct mm_desk *d, const struct mm_production *b,
 	o->share = s->n;
 	o->scrap = s->scrap;
 	MM_TRY(slice(d, s, o, &p->list, why));
-	MM_TRY(put_profiles(d, o, &p->profiles, why));
+	/* what ends the batch goes without */
+	if (o->state != MM_WORK_CLOSED)
+		MM_TRY(mm_desk_profiles(d, b, &p->profiles, why));
 	if (o->config_version > 0)
 		MM_TRY(mm_paper_get(d->r, o->config_sha256, &p->config, why));
-	return mm_fields_cut(
-	    d->r, o, mm_buf_view(&p->list), &p->fields, why);
+	return mm_fields_cut(d->r, o, mm_buf_view(&p->list), &p->fields, why);
 }
 
 static enum mm_err
@@ -362,7 +332,8 @@ enter_extension(struct mm_desk *d, const struct mm_login *by,
     const struct mm_work_extension *x, struct mm_bytes line,
     struct mm_station *s, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf tbs =
+	MM_OWN(mm_buf_done)
+	struct mm_buf tbs =
 	    MM_BUF_INIT(MM_WORK_EXTENSION_MAX + MM_ORIGIN_MAX + 64);
 	char key[MM_ORIGIN_MAX + 1], number[24], share[24], hex[65];
 	char until[MM_TIME_TEXT];
@@ -394,9 +365,10 @@ may_extend(const struct mm_production *b, const struct mm_station *s,
 	if (s->removed)
 		return MM_FAIL(
 		    why, MM_ECONFLICT, "station %s was removed", s->id);
-	return b->state == MM_WORK_OPEN ? MM_OK :
-	    MM_FAIL(why, MM_ECONFLICT, "batch %s is %s", b->id,
-		mm_work_state_words[b->state]);
+	return b->state == MM_WORK_OPEN
+		   ? MM_OK
+		   : MM_FAIL(why, MM_ECONFLICT, "batch %s is %s", b->id,
+			 mm_work_state_words[b->state]);
 }
 
 /* see production.h */

@@ -149,6 +149,17 @@ read_plan(const json_t *plan, struct mm_production *b)
 		   &b->order, NULL) == MM_OK;
 }
 
+/* Where it has one. */
+static bool
+read_profiles(const json_t *v, struct mm_production *b)
+{
+	const char *hex = json_string_value(v);
+
+	return v == NULL ||
+	       (hex != NULL && mm_hex_parse(hex, strlen(hex),
+				   b->profiles_sha256, 32, NULL) == MM_OK);
+}
+
 /* see production.h */
 enum mm_err
 mm_production_parse(
@@ -167,7 +178,8 @@ mm_production_parse(
 		&b->state) ||
 	    !text_of(o, "created", created, sizeof(created)) ||
 	    mm_time_parse(created, &b->created_at, NULL) != MM_OK ||
-	    !read_plan(json_object_get(o, "plan"), b))
+	    !read_plan(json_object_get(o, "plan"), b) ||
+	    !read_profiles(json_object_get(o, "profiles"), b))
 		return MM_FAIL(why, MM_ESYS,
 		    "batch %.24s: its record cannot "
 		    "be read",
@@ -180,8 +192,7 @@ mm_production_parse(
 /* see production_priv.h */
 enum mm_err
 mm_production_doc(struct mm_store_reader *r, enum mm_doc_kind kind,
-    const char *id, struct mm_doc *out, struct mm_buf *body,
-    struct mm_why *why)
+    const char *id, struct mm_doc *out, struct mm_buf *body, struct mm_why *why)
 {
 	const char *what = kind == MM_DOC_BATCH ? "batch" : "station";
 	enum mm_err rc;
@@ -245,8 +256,8 @@ mm_production_share_of(const struct mm_production *b, const char *station)
 
 /* The first index that no share has, and what the shares sum up to. */
 static void
-sum_shares(const struct mm_production *b, int64_t *sum, int64_t *scrap,
-    int64_t *next)
+sum_shares(
+    const struct mm_production *b, int64_t *sum, int64_t *scrap, int64_t *next)
 {
 	*sum = *scrap = *next = 0;
 	for (size_t i = 0; i < b->nshares; i++) {
@@ -351,8 +362,7 @@ mm_production_check(const struct mm_production *b, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT,
 		    "shares: %lld may be scrapped in all, %lld of the batch",
 		    (long long)scrap, (long long)b->scrap);
-	return b->order->take == MM_WORK_NEXT ? check_cut(b, next, why)
-					      : MM_OK;
+	return b->order->take == MM_WORK_NEXT ? check_cut(b, next, why) : MM_OK;
 }
 
 /* see production.h */

@@ -37,6 +37,9 @@ struct mm_production {
 	/* A list's first and last without case, so that it is not read to see
 	 * that another batch is elsewhere; "": a run, or not known. */
 	char low[MM_DEVICE_ID_MAX + 1], high[MM_DEVICE_ID_MAX + 1];
+	/* Of the text of its profiles, a paper; zero: it has none, and goes by
+	 * the configuration's. */
+	uint8_t profiles_sha256[32];
 	struct mm_work_order *order; /* owned; station "-", number 1 */
 	uint64_t version;            /* the document's; 0: new */
 	uint64_t others; /* of a new one: how many there had been when
@@ -161,6 +164,22 @@ MM_MUST enum mm_err mm_desk_paper_put(struct mm_desk *d, struct mm_bytes text,
 /* Appends it.  MM_ENOTFOUND; MM_ESYS: it is not what its name says. */
 MM_MUST enum mm_err mm_paper_get(struct mm_store_reader *r,
     const uint8_t sha256[32], struct mm_buf *out, struct mm_why *why);
+
+/*
+ * Profiles of a batch as they were when it was made.  read: mm_profiles_parse,
+ * which is one at a time a process.  keep: of a new batch, from the
+ * configuration, into a paper.  MM_ECONFLICT: the batch has no paper, and the
+ * configuration has another version.
+ */
+MM_MUST enum mm_err mm_profiles_read(struct mm_bytes text, const char *path,
+    struct mm_profile_set *out, struct mm_why *why);
+MM_MUST enum mm_err mm_desk_profiles_keep(
+    struct mm_desk *d, struct mm_production *b, struct mm_why *why);
+MM_MUST enum mm_err mm_desk_profiles(struct mm_desk *d,
+    const struct mm_production *b, struct mm_buf *out, struct mm_why *why);
+/* "thermo@3", if the batch was made for it as it is here; NULL. */
+const struct mm_profile *mm_production_profile(const struct mm_production *b,
+    const struct mm_profile_set *set, const char *label);
 
 /* ---- stations ---- */
 

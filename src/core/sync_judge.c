@@ -126,6 +126,22 @@ read_order(struct mm_sync *s, struct mm_sync_batch *k, struct mm_why *why)
 	return MM_OK;
 }
 
+/* Those that its stations have with their orders. */
+static enum mm_err
+read_profiles(struct mm_sync *s, struct mm_sync_batch *k, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_PAPER_MAX);
+	struct mm_why own = { 0 };
+	enum mm_err rc = mm_desk_profiles(s->d, k->b, &text, &own);
+
+	if (rc == MM_ECONFLICT)
+		return MM_OK;
+	if (rc == MM_OK)
+		rc = mm_profiles_read(mm_buf_view(&text),
+		    "the batch's profiles", &k->profiles, &own);
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
+}
+
 static enum mm_err
 read_batch(struct mm_sync *s, const char *id, struct mm_sync_batch *k,
     struct mm_why *why)
@@ -135,6 +151,7 @@ read_batch(struct mm_sync *s, const char *id, struct mm_sync_batch *k,
 	MM_TRY(mm_production_get(s->d->r, id, &k->b, why));
 	MM_TRY(mm_roll_open(s->d->r, k->b->order, &k->roll, why));
 	MM_TRY(read_order(s, k, why));
+	MM_TRY(read_profiles(s, k, why));
 	k->share = mm_production_share_of(k->b, s->station->id);
 	MM_TRY(mm_quota_get(s->d->r, k->b, "", &q, why));
 	k->most = q.most;
@@ -151,6 +168,7 @@ batch_done(struct mm_sync_batch *k)
 	if (k->b != NULL)
 		mm_roll_done(&k->roll);
 	mm_work_order_free(&k->order);
+	mm_profiles_done(&k->profiles);
 	mm_production_free(&k->b);
 }
 
@@ -334,33 +352,17 @@ is_of_the_ca(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	return MM_OK;
 }
 
-/* "thermo@3", as the batch has it. */
-static const struct mm_work_profile *
-profile_of(const struct mm_sync_unit *u)
-{
-	const struct mm_work_order *o = u->batch->b->order;
-	char name[MM_PROFILE_TEXT];
-
-	for (size_t i = 0; i < o->profiles_n; i++) {
-		snprintf(name, sizeof(name), "%s@%" PRId64, o->profiles[i].name,
-		    o->profiles[i].version);
-		if (strcmp(name, mm_sync_field(u, MM_F_PROFILE)) == 0)
-			return &o->profiles[i];
-	}
-	return NULL;
-}
-
 static enum mm_err
 is_of_the_profile(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 {
-	const struct mm_work_profile *w = profile_of(u);
-	const struct mm_profile *p =
-	    w == NULL ? NULL : mm_config_profile(s->d->c->config, w->name);
+	const struct mm_profile *p = mm_production_profile(
+	    u->batch->b, &u->batch->profiles, mm_sync_field(u, MM_F_PROFILE));
 	struct mm_why room;
 	const char *what;
 
+	(void)s;
 	(void)why;
-	if (p == NULL || p->version != w->version)
+	if (p == NULL)
 		return fault(u, MM_SYNC_PROFILE,
 		    "profile %.40s is none of batch %s, or not in "
 		    "the configuration any more",

@@ -11,6 +11,7 @@ struct mm_sync_batch { /* as it stood when the piece came */
 	struct mm_roll roll;
 	const struct mm_share *share; /* the station's; NULL: of the whole */
 	struct mm_work_order *order;  /* the station's newest; NULL: none */
+	struct mm_profile_set profiles; /* none: they are not to be had */
 	int64_t most, station_most;
 	int64_t fits; /* units of this piece so far, not stored yet */
 };

@@ -258,6 +258,8 @@ keep(struct mm_rest *r, const struct mm_batch_wish *w, struct mm_production *b,
 		if (paper[i].text.n > 0)
 			MM_TRY(mm_desk_paper_put(
 			    r->desk, paper[i].text, paper[i].sha256, why));
+	if (b->mode == MM_WORK_OFFLINE)
+		MM_TRY(mm_desk_profiles_keep(r->desk, b, why));
 	rc = mm_desk_batch_put(r->desk, &r->login, b, NULL, why);
 	return rc == MM_ESTALE ? MM_ECONFLICT : rc;
 }

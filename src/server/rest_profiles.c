@@ -1,7 +1,7 @@
-#include <pthread.h>
 #include <string.h>
 
 #include "base/own.h"
+#include "core/production.h"
 #include "server/rest.h"
 
 /* Certificate profiles: as configured, and texts that may become some. */
@@ -63,19 +63,6 @@ put_checked(struct mm_rest *r, const struct mm_profile *p,
 	return MM_OK;
 }
 
-static enum mm_err
-parse(struct mm_bytes text, struct mm_profile_set *out, struct mm_why *why)
-{
-	/* conf.h: one load at a time a process */
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	enum mm_err rc;
-
-	pthread_mutex_lock(&lock);
-	rc = mm_profiles_parse(text, "profile", out, why);
-	pthread_mutex_unlock(&lock);
-	return rc;
-}
-
 enum mm_err
 mm_rest_profile_check(struct mm_rest *r, struct mm_why *why)
 {
@@ -84,9 +71,9 @@ mm_rest_profile_check(struct mm_rest *r, struct mm_why *why)
 
 	if (!json_is_string(text) || json_object_size(r->in) != 1)
 		return MM_FAIL(why, MM_EINPUT, "JSON: want \"text\" alone");
-	MM_TRY(parse((struct mm_bytes){
+	MM_TRY(mm_profiles_read((struct mm_bytes){
 	    (const uint8_t *)json_string_value(text),
-	    json_string_length(text) }, &set, why));
+	    json_string_length(text) }, "profile", &set, why));
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
 	for (size_t i = 0; i < set.n; i++)

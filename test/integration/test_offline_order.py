@@ -194,9 +194,10 @@ def test_from_the_centre_to_the_station_and_back(centre, tmp_path):
             w.start()
 
 
-def test_a_profile_that_went_on_ends_no_batch_by_halves(tmp_path):
-    """An order that cannot be had is not numbered, and what closes the batch
-    waits for no profile: the key at the station must go."""
+def test_a_batch_keeps_the_profiles_that_it_was_made_for(tmp_path):
+    """The configuration goes on: what is made offline by the batch's profile
+    is taken in, and its next order brings that one; an online batch's order,
+    which cannot be had, is not numbered; what closes it waits for none."""
     with World() as w:
         centre = Line(w)
         s = new(centre, tmp_path, "on-1")
@@ -204,24 +205,37 @@ def test_a_profile_that_went_on_ends_no_batch_by_halves(tmp_path):
             _, file = centre.line_ca(s, "went")
             centre.again()
             centre.batch("went", "on-1=2", "--mode", "offline")
+            centre.batch("online", "on-1=2")
             first = s.dir / "first.json"
             shutil.copy(centre.order("went", s, "--line-ca", file), first)
             s.imports(first)
             s.plug()
             s.passes("WENT-01")
-            w.edit("\tversion = 2", "")
+            w.edit("\tversion = 2\n\tlifetime = 2d", "")
             centre.again()
-            w.cli("batch", "extend", "went", "--until", "60d", "--reason", "x")
-            p = centre.order("went", s, check=False)
+            p = centre.order("online", s, check=False)
             assert p.returncode == 5 and "is at version 2" in p.stderr, p
             assert [e["number"] for e in centre.entries("order.signed")] == [1]
+            w.cli("batch", "extend", "went", "--until", "60d", "--reason", "x")
+            second = s.dir / "second.json"
+            shutil.copy(centre.order("went", s), second)
+            assert s.imports(second)["number"] == 2
+            s.unplug()
+            s.blank(1)
+            s.plug()
+            s.passes("WENT-02")
+            run(*s.argv("export", "--out", s.dir / "l.jsonl"))
+            w.cli("station", "trust", "on-1", s.made["ledger_key"])
+            out = json.loads(w.cli("--json", "station", "sync", "on-1",
+                                   s.dir / "l.jsonl").stdout)
+            assert (out["issued"], out["confirmed"]) == (2, 2), out
             w.cli("batch", "close", "went")
             last = centre.order("went", s)
-            assert s.imports(last)["number"] == 2
+            assert s.imports(last)["number"] == 3
             assert s.journal()[-1]["kind"] == "destroyed"
             run(*s.argv("export", "--out", s.dir / "l.jsonl"))
-            w.cli("line", "check", s.dir / "l.jsonl", first, last, "--key",
-                  s.made["ledger_key"])
+            w.cli("line", "check", s.dir / "l.jsonl", first, second, last,
+                  "--key", s.made["ledger_key"])
             w.cli("ledger", "reconcile", "--config", w.conf)
         finally:
             s.close()
