@@ -129,9 +129,7 @@ mm_said_cert(const struct mm_cert_row *c, struct mm_said *s)
 		mm_time_text_s(c->not_before_s, s->own[2]);
 		s->text[3] = s->own[2];
 	}
-	s->text[4] = c->key_origin == 1   ? "server"
-		     : c->key_origin == 0 ? "device"
-					  : "unknown";
+	s->text[4] = mm_key_origin_name(c->key_origin);
 	if (c->state != MM_CERT_ORPHANED)
 		s->text[5] = hex_of(c->predecessor, 16, s->own[3]);
 	else

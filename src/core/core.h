@@ -216,6 +216,7 @@ struct mm_job {
 	/* OPERATOR: the batch that this counts in, and whose station asks; ""
 	 * none.  What a station asks for must be in a batch. */
 	char batch[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
+	bool station_key;              /* its station made the key, not it */
 	char peer[MM_PEER_TEXT];       /* its address, for questions; or "" */
 	void *user;
 	uint16_t loop;

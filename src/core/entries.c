@@ -77,7 +77,7 @@ mm_entry_cert(struct mm_entry *e, struct mm_cert_texts *t,
 	if (row->not_before_s != 0)
 		e->field[MM_F_NOT_BEFORE] = t->not_before;
 	e->field[MM_F_NOT_AFTER] = t->not_after;
-	e->field[MM_F_KEY_ORIGIN] = row->key_origin == 1 ? "server" : "device";
+	e->field[MM_F_KEY_ORIGIN] = mm_key_origin_name(row->key_origin);
 	e->field[MM_F_NODE] = node[0] ? node : NULL;
 	e->field[MM_F_PREDECESSOR] = hex_or_null(row->predecessor, 16,
 	    t->predecessor);

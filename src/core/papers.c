@@ -168,7 +168,8 @@ fill_row(const struct mm_flight *f, const struct mm_issue_rep *rep,
 	    v->profile->name, (long long)v->profile->version);
 	strcpy(row->authority, v->authority);
 	row->idevid = v->profile->kind == MM_PROFILE_IDEVID;
-	row->key_origin = f->job->kind == MM_JOB_KEYGEN;
+	row->key_origin = f->job->kind == MM_JOB_KEYGEN ? MM_ORIGIN_SERVER
+	    : f->job->station_key ? MM_ORIGIN_STATION : MM_ORIGIN_DEVICE;
 	memcpy(row->spki_sha256, rep->spki_sha256, 32);
 	mm_sha256(rep->der, row->cert_sha256);
 	memcpy(row->predecessor, v->predecessor.serial, 16);

@@ -141,7 +141,8 @@ is(const struct mm_entry *e, enum mm_entry_field f, const char *v)
 	return e->field[f] != NULL && strcmp(e->field[f], v) == 0;
 }
 
-/* That a key was made on the device, the CA has of the device. */
+/* That a key was made on the device, the CA has of the device; who made one
+ * for it saw that. */
 static enum mm_err
 set_origin(struct mm_birth *b, const struct mm_entry *e, struct mm_why *why)
 {
@@ -149,7 +150,7 @@ set_origin(struct mm_birth *b, const struct mm_entry *e, struct mm_why *why)
 
 	if (origin == NULL)
 		origin = "device";
-	return set(b, MM_B_key_origin, strcmp(origin, "server") == 0
+	return set(b, MM_B_key_origin, strcmp(origin, "device") != 0
 	    ? MM_OBSERVED : MM_CLAIMED, mm_bytes_of(origin), why);
 }
 

@@ -28,6 +28,37 @@ load(struct mm_bytes der, struct mm_cert *c, EVP_PKEY **key,
 	return mm_spki_load(&c->spki, t, key, why);
 }
 
+static enum mm_err
+put_text(struct mm_bytes cert, const uint8_t nonce[MM_POSSESSION_NONCE],
+    struct mm_bytes hardware, struct mm_buf *out, struct mm_why *why)
+{
+	uint8_t hash[32];
+
+	if (hardware.n == 0 || hardware.n > MM_POSSESSION_HARDWARE)
+		return MM_FAIL(why, MM_EINPUT, "hardware: want 1 to %d bytes",
+		    MM_POSSESSION_HARDWARE);
+	mm_sha256(cert, hash);
+	mm_buf_put(out, label, sizeof(label) - 1);
+	mm_buf_put(out, nonce, MM_POSSESSION_NONCE);
+	mm_buf_bytes(out, hardware);
+	mm_buf_put(out, hash, sizeof(hash));
+	return mm_buf_ok(out, why);
+}
+
+/* see possession.h */
+enum mm_err
+mm_possession_sign(struct mm_bytes cert, EVP_PKEY *key,
+    const uint8_t nonce[MM_POSSESSION_NONCE], struct mm_bytes hardware,
+    struct mm_buf *out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(128);
+	MM_OWN(mm_sign_free) struct mm_sign *sign = NULL;
+
+	MM_TRY(put_text(cert, nonce, hardware, &text, why));
+	MM_TRY(mm_sign_new(NULL, key, &sign, why));
+	return mm_sign_bytes(sign, mm_buf_view(&text), out, why);
+}
+
 /* see possession.h */
 enum mm_err
 mm_possession_verify(struct mm_bytes cert, const struct mm_possession *p,
@@ -35,21 +66,12 @@ mm_possession_verify(struct mm_bytes cert, const struct mm_possession *p,
 {
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(128);
-	uint8_t hash[32];
 	char words[120];
 	struct mm_cert c;
 	enum mm_err rc;
 
-	if (p->hardware.n == 0 || p->hardware.n > MM_POSSESSION_HARDWARE)
-		return MM_FAIL(why, MM_EINPUT, "hardware: want 1 to %d bytes",
-		    MM_POSSESSION_HARDWARE);
+	MM_TRY(put_text(cert, p->nonce, p->hardware, &text, why));
 	MM_TRY(load(cert, &c, &key, why));
-	mm_sha256(cert, hash);
-	mm_buf_put(&text, label, sizeof(label) - 1);
-	mm_buf_put(&text, p->nonce, sizeof(p->nonce));
-	mm_buf_bytes(&text, p->hardware);
-	mm_buf_put(&text, hash, sizeof(hash));
-	MM_TRY(mm_buf_ok(&text, why));
 	rc = mm_sig_verify(NULL, key, algorithm(c.spki.type),
 	    mm_buf_view(&text), p->signature);
 	if (rc == MM_OK)

@@ -24,4 +24,9 @@ struct mm_possession {
 MM_MUST enum mm_err mm_possession_verify(struct mm_bytes cert,
     const struct mm_possession *p, struct mm_why *why);
 
+/* For a key that is not in a device: appends what it would sign. */
+MM_MUST enum mm_err mm_possession_sign(struct mm_bytes cert, EVP_PKEY *key,
+    const uint8_t nonce[MM_POSSESSION_NONCE], struct mm_bytes hardware,
+    struct mm_buf *out, struct mm_why *why);
+
 #endif

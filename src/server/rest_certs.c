@@ -20,7 +20,7 @@ put_cert(struct mm_json *j, const void *row)
 	mm_json_str(j, "authority", c->authority);
 	mm_json_str(j, "state", mm_cert_state_name(c->state));
 	mm_json_bool(j, "idevid", c->idevid);
-	mm_json_str(j, "key_origin", c->key_origin == 0 ? "device" : "server");
+	mm_json_str(j, "key_origin", mm_key_origin_name(c->key_origin));
 	if (c->key_type != 0)
 		mm_json_str(j, "key_type", mm_key_type_name(
 		    (enum mm_key_type)(c->key_type - 1)));

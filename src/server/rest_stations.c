@@ -181,13 +181,27 @@ mm_batch_station(
 
 struct unit_wish {
 	char batch[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
+	char key_origin[MM_NAME_MAX + 1];
 };
+enum { UNIT_MEMBERS = 3 };
 static const struct mm_member unit_members[] = {
 	{ "batch", MM_M_NAME, false, offsetof(struct unit_wish, batch),
 	    MM_NAME_MAX + 1 },
 	{ "station", MM_M_NAME, false, offsetof(struct unit_wish, station),
 	    MM_NAME_MAX + 1 },
+	{ "key_origin", MM_M_NAME, false,
+	    offsetof(struct unit_wish, key_origin), MM_NAME_MAX + 1 },
 };
+
+/* Who made the key: whoever asks says so, and nothing is the device. */
+static enum mm_err
+key_of(const struct unit_wish *w, struct mm_job *job, struct mm_why *why)
+{
+	job->station_key = strcmp(w->key_origin, "station") == 0;
+	return job->station_key || w->key_origin[0] == '\0' ||
+	    strcmp(w->key_origin, "device") == 0 ? MM_OK : MM_FAIL(why,
+	    MM_EINPUT, "key_origin: want device or station");
+}
 
 /* A station is who has its credential; else only who is more than a line may
  * speak for one. */
@@ -219,7 +233,7 @@ mm_rest_unit(
 	struct mm_station s;
 	bool is;
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < UNIT_MEMBERS; i++) {
 		json_t *v = json_object_get(rest, unit_members[i].name);
 
 		if (v == NULL)
@@ -227,7 +241,8 @@ mm_rest_unit(
 		(void)json_object_set(in, unit_members[i].name, v);
 		(void)json_object_del(rest, unit_members[i].name);
 	}
-	MM_TRY(mm_rest_members(in, unit_members, 2, &w, why));
+	MM_TRY(mm_rest_members(in, unit_members, UNIT_MEMBERS, &w, why));
+	MM_TRY(key_of(&w, job, why));
 	MM_TRY(whose(r, &w, &s, &is, why));
 	if (is && s.removed)
 		return MM_FAIL(why, MM_EPOLICY, "station %s was removed", s.id);

@@ -38,6 +38,18 @@ enum mm_device_state { MM_DEVICE_ACTIVE, MM_DEVICE_RETIRED };
 const char *mm_token_state_name(enum mm_token_state s);
 const char *mm_cert_state_name(enum mm_cert_state s);
 
+/* Who made a device's key. */
+enum mm_key_origin { MM_ORIGIN_DEVICE, MM_ORIGIN_SERVER, MM_ORIGIN_STATION };
+/* As entries and answers have it; "unknown" of what is none. */
+static inline const char *
+mm_key_origin_name(unsigned origin)
+{
+	static const char *const names[] = { "device", "server", "station" };
+
+	return origin < sizeof(names) / sizeof(names[0]) ? names[origin]
+							  : "unknown";
+}
+
 struct mm_product {
 	char name[MM_NAME_MAX + 1];
 	char description[129];
@@ -80,7 +92,7 @@ struct mm_cert_row {
 	char authority[MM_AUTHORITY_TEXT];
 	enum mm_cert_state state;
 	bool idevid;
-	uint8_t key_origin;    /* 0 device, 1 server */
+	uint8_t key_origin;    /* enum mm_key_origin */
 	uint8_t spki_sha256[32];
 	uint8_t cert_sha256[32];
 	uint8_t predecessor[16]; /* all zero: none */
