@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "line/output.h"
 #include "line/printer.h"
 #include "station/usb.h"
 
-static const char *const drivers[] = { "serial", "exec", NULL };
+static const char *const drivers[] = { "serial", "exec", "files", NULL };
 
 static const char *const offlines[] = { "never", "when-away", "always",
 	NULL };
@@ -133,6 +134,14 @@ static const struct mm_conf_key fixture_keys[] = {
 	    "exec: the program with its words; no shell reads them", NULL },
 	{ "limit", MM_CONF_DURATION, FIX(limit_s), 1, 3600, "60s",
 	    "exec: how long one step may take", NULL },
+	{ "folder", MM_CONF_PATH, FIX(folder), 0, PATH_MAX - 256, "",
+	    "files: where each device's bundle is made, in a folder of its "
+	    "name", NULL },
+	{ "outputs", MM_CONF_LIST, FIX(outputs), 0, MM_CONF_ITEM_MAX - 1,
+	    "pem", "files: what is in a bundle: forms as mintmark cert export "
+	    "has them (pem, der, header, esp-secure-cert, nvs, hex)", NULL },
+	{ "address", MM_CONF_INT, FIX(address), -1, UINT32_MAX - 1, "-1",
+	    "files: of hex, in the device's memory", NULL },
 };
 
 static const struct mm_conf_block blocks[] = {
@@ -159,6 +168,44 @@ is_same_port(const struct mm_fixture_conf *a, const struct mm_fixture_conf *b)
 }
 
 static enum mm_err
+check_output(const struct mm_fixture_conf *f, const char *form,
+    struct mm_why *why)
+{
+	const unsigned has = MM_OUT_KEY | (f->address >= 0 ? MM_OUT_ADDRESS
+	    : 0U);
+
+	for (size_t i = 0; i < mm_noutput_forms; i++)
+		if (strcmp(mm_output_forms[i].name, form) == 0)
+			return (mm_output_forms[i].needs & ~has) == 0 ? MM_OK
+			    : MM_FAIL(why, MM_EINPUT, "fixture %s: %s needs "
+			    "more than a bundle has", f->name, form);
+	return MM_FAIL(why, MM_EINPUT, "fixture %s: no output is named "
+	    "\"%.40s\"", f->name, form);
+}
+
+/* The key is the station's to make: an order says that it is the device's. */
+static enum mm_err
+check_files(const struct mm_station_conf *c, const struct mm_fixture_conf *f,
+    struct mm_why *why)
+{
+	if (f->folder[0] == '\0' || f->port[0] != '\0' || f->usb[0] != '\0')
+		return MM_FAIL(why, MM_EINPUT, "fixture %s: driver files "
+		    "wants folder, and neither port nor usb", f->name);
+	if (c->offline != MM_OFFLINE_NEVER)
+		return MM_FAIL(why, MM_EINPUT, "fixture %s: driver files "
+		    "wants offline = never: by a work order devices make "
+		    "their keys", f->name);
+	for (size_t i = 0; i < f->outputs.n; i++)
+		MM_TRY(check_output(f, f->outputs.item[i], why));
+	for (size_t i = 0; &c->fixture[i] != f; i++)
+		if (strcmp(c->fixture[i].folder, f->folder) == 0)
+			return MM_FAIL(why, MM_EINPUT, "fixture %s: its "
+			    "folder is fixture %s's", f->name,
+			    c->fixture[i].name);
+	return MM_OK;
+}
+
+static enum mm_err
 check_fixture(const struct mm_station_conf *c, size_t i, struct mm_why *why)
 {
 	const struct mm_fixture_conf *f = &c->fixture[i];
@@ -170,6 +217,8 @@ check_fixture(const struct mm_station_conf *c, size_t i, struct mm_why *why)
 	    (f->program.n == 0 || !is_program(&f->program)))
 		return MM_FAIL(why, MM_EINPUT, "fixture %s: driver exec wants "
 		    "program, with a whole path", f->name);
+	if (f->driver == MM_DRIVER_FILES)
+		return check_files(c, f, why);
 	if ((f->port[0] == '\0') == (f->usb[0] == '\0') ||
 	    (f->usb[0] != '\0' && !mm_usb_valid(f->usb)))
 		return MM_FAIL(why, MM_EINPUT, "fixture %s: wants either port "

@@ -7,7 +7,8 @@
 #include "base/text.h"
 
 /* The station's configuration: station.conf. */
-enum mm_driver_kind { MM_DRIVER_SERIAL, MM_DRIVER_EXEC, MM_DRIVERS };
+enum mm_driver_kind { MM_DRIVER_SERIAL, MM_DRIVER_EXEC, MM_DRIVER_FILES,
+	MM_DRIVERS };
 
 /* When the station makes units by its own signer. */
 enum mm_offline { MM_OFFLINE_NEVER, MM_OFFLINE_AWAY, MM_OFFLINE_ALWAYS };
@@ -29,6 +30,9 @@ struct mm_fixture_conf {
 	int64_t baud;             /* 0: as it is */
 	struct mm_conf_list program; /* exec: its words */
 	int64_t limit_s;          /* exec: for one step */
+	char folder[PATH_MAX];    /* files: where the bundles go */
+	struct mm_conf_list outputs; /* files: forms of line/output.h */
+	int64_t address;          /* files: of hex; -1: none */
 };
 
 struct mm_station_conf {

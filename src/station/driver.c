@@ -3,6 +3,7 @@
 static const struct mm_driver_class *const classes[MM_DRIVERS] = {
 	[MM_DRIVER_SERIAL] = &mm_driver_serial,
 	[MM_DRIVER_EXEC] = &mm_driver_exec,
+	[MM_DRIVER_FILES] = &mm_driver_files,
 };
 
 /* see driver.h */

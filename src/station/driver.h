@@ -57,7 +57,8 @@ struct mm_driver_class {
 	void (*close)(struct mm_driver *d);
 	void (*free)(struct mm_driver **owner);
 };
-extern const struct mm_driver_class mm_driver_serial, mm_driver_exec;
+extern const struct mm_driver_class mm_driver_serial, mm_driver_exec,
+    mm_driver_files;
 
 /* What every driver begins with. */
 struct mm_driver {

@@ -78,6 +78,10 @@ enum mm_unit_exit {
 	X(MM_UR_DRIVER_LATE, "driver-late", MM_EXIT_BOARD,                 \
 	    "the fixture's program took too long and was ended",           \
 	    "start again; if it stays so, call the line engineer")         \
+	X(MM_UR_FILES, "bundle-failed", MM_EXIT_STATION,                   \
+	    "the device's files cannot be written or read: is the disk "   \
+	    "full?",                                                       \
+	    "call the line engineer: the log says why")                    \
 	X(MM_UR_SERIAL, "bad-serial", MM_EXIT_REFUSED,                     \
 	    "this is no serial number that may be made here",              \
 	    "scan the right label")                                        \

@@ -47,6 +47,7 @@ static enum mm_err
 say(struct mm_birth *b, const struct mm_place *p, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf took = MM_BUF_INIT(MM_BIRTH_VALUE);
+	bool files = p->conf->driver == MM_DRIVER_FILES;
 	char attempts[24];
 	const struct {
 		enum mm_birth_fact fact;
@@ -56,13 +57,17 @@ say(struct mm_birth *b, const struct mm_place *p, struct mm_why *why)
 		{ MM_B_attempts, MM_OBSERVED, attempts },
 		{ MM_B_durations_ms, MM_OBSERVED, NULL },
 		{ MM_B_fixture, MM_OBSERVED, p->unit->fixture },
-		{ MM_B_hardware_id, MM_CLAIMED, p->unit->hw },
+		/* a bundle's is no chip's */
+		{ MM_B_hardware_id, MM_CLAIMED, files ? "" : p->unit->hw },
 		{ MM_B_firmware, MM_CLAIMED, p->said.firmware },
 		/* Nobody sees it from outside: it is what the device says. */
 		{ MM_B_lock_state, MM_CLAIMED, p->said.locked ? "locked"
 			: "open" },
-		{ MM_B_randomness, MM_CLAIMED, "the device's own, with 32 "
+		{ MM_B_randomness, MM_CLAIMED, files
+		    ? "the station's own" : "the device's own, with 32 "
 		    "bytes of the station's mixed in" },
+		{ MM_B_storage_class, MM_CLAIMED, files ? "a file at the "
+		    "station, until it is flashed" : "" },
 	};
 
 	snprintf(attempts, sizeof(attempts), "%" PRIu64, p->unit->attempt);

@@ -177,6 +177,8 @@ mm_step_issue(
 		mm_json_str(&j, "label", l->conf->label);
 	if (l->conf->batch[0] != '\0')
 		mm_json_str(&j, "batch", l->conf->batch);
+	if (p->conf->driver == MM_DRIVER_FILES)
+		mm_json_str(&j, "key_origin", "station");
 	mm_json_close(&j, '}');
 	return post(l, p, "/enrol", &body, reason);
 }

@@ -193,7 +193,8 @@ mm_fixture_port(const struct mm_fixture_conf *f, char out[PATH_MAX])
 	bool found;
 
 	if (f->usb[0] == '\0') {
-		strcpy(out, f->port);
+		strcpy(out, f->driver == MM_DRIVER_FILES ? f->folder
+							  : f->port);
 		return access(out, F_OK) == 0;
 	}
 	out[0] = '\0';

@@ -24,7 +24,8 @@ enum { MM_USB_MOST = 128 };
 unsigned mm_usb_list(const char *sysfs, struct mm_usb_port out[MM_USB_MOST]);
 
 /*
- * The terminal of a fixture now: its port, or what is plugged in at its place.
+ * The terminal of a fixture now: its port, or what is plugged in at its place;
+ * of driver files its folder.
  * false: nothing is.
  */
 bool mm_fixture_port(const struct mm_fixture_conf *f, char out[PATH_MAX]);
