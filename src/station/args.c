@@ -6,9 +6,11 @@
 enum { ENROL = 1, PROVISION = 2, RUN = 4, STATUS = 8, RELEASE = 16,
 	SCRAP = 32, IMPORT = 64, EXPORT = 128, API_KEY = 256,
 	SYNC = 512, LABEL = 1024, FIXTURES = 2048, BLINK = 4096,
+	REPORT = 8192,
 	PEOPLE = RELEASE | SCRAP,
 	ANY = ENROL | PROVISION | RUN | STATUS | PEOPLE | IMPORT | EXPORT |
-	    API_KEY | SYNC | LABEL | FIXTURES | BLINK };
+	    API_KEY | SYNC | LABEL | FIXTURES | BLINK |
+	    REPORT };
 
 /* see args.h; in the order of the bits above */
 const struct mm_station_command mm_station_commands[] = {
@@ -35,6 +37,8 @@ const struct mm_station_command mm_station_commands[] = {
 	    "at USB places that are no fixture's yet" },
 	{ "blink", "greet what is plugged in at a fixture again and again: the "
 	    "adapter whose lamps flicker is that fixture's" },
+	{ "report", "units, yield and units an hour of each shift and batch, as "
+	    "CSV" },
 	{ "man", "print the manual page" },
 	{ "completion", "print the completion for bash" },
 	{ "reference", "print docs/reference/station.md" },

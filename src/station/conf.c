@@ -93,6 +93,9 @@ static const struct mm_conf_key keys[] = {
 	    NULL },
 	{ "dev", MM_CONF_PATH, TOP(dev), 1, PATH_MAX - 128, "/dev",
 	    "Where its terminals are", NULL },
+	{ "shifts", MM_CONF_LIST, TOP(shifts), 5, 5, "00:00",
+	    "When shifts begin, by this machine's time zone: 06:00, 14:00, "
+	    "22:00; for report", NULL },
 	{ "mirror", MM_CONF_PATH, TOP(mirror), 0, PATH_MAX - 1, "",
 	    "A folder on a second disk or a stick that has a copy of all "
 	    "before a unit passes; empty: none", NULL },
@@ -251,6 +254,30 @@ check_doors(const struct mm_station_conf *c, struct mm_why *why)
 	    "or api_plain = true");
 }
 
+static bool
+is_clock(const char *s)
+{
+	static const char digits[] = "0123456789";
+
+	return strlen(s) == 5 && strspn(s, digits) == 2 && s[2] == ':' &&
+	    strspn(s + 3, digits) == 2 && memcmp(s, "24", 2) < 0 &&
+	    s[3] < '6';
+}
+
+static enum mm_err
+check_shifts(const struct mm_station_conf *c, struct mm_why *why)
+{
+	const struct mm_conf_list *l = &c->shifts;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (!is_clock(l->item[i]) ||
+		    (i > 0 && strcmp(l->item[i - 1], l->item[i]) >= 0))
+			return MM_FAIL(why, MM_EINPUT, "shifts: want HH:MM, "
+			    "in order");
+	return l->n > 0 ? MM_OK
+	    : MM_FAIL(why, MM_EINPUT, "shifts: want one at least");
+}
+
 static enum mm_err
 check_printer(const struct mm_station_conf *c, struct mm_why *why)
 {
@@ -266,6 +293,7 @@ static enum mm_err
 check(const struct mm_station_conf *c, struct mm_why *why)
 {
 	MM_TRY(check_printer(c, why));
+	MM_TRY(check_shifts(c, why));
 	if (c->offline != MM_OFFLINE_NEVER && c->signer[0] == '\0')
 		return MM_FAIL(why, MM_EINPUT, "offline: wants signer, this "
 		    "station's own");

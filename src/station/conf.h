@@ -55,6 +55,7 @@ struct mm_station_conf {
 	char api_cert[PATH_MAX], api_cert_key[PATH_MAX];
 	struct mm_conf_list mes_may, mes_result; /* programs; none */
 	int64_t mes_limit_s;
+	struct mm_conf_list shifts; /* when they begin: HH:MM, in order */
 	char mirror[PATH_MAX];    /* a folder on another disk; "" none */
 	int mirror_gone;          /* enum mm_mirror_gone */
 	char printer[256];        /* of labels (line/printer.h); "" none */

@@ -30,6 +30,7 @@ static const struct {
 	{ "label", mm_run_label },
 	{ "fixtures", mm_run_fixtures },
 	{ "blink", mm_run_blink },
+	{ "report", mm_run_report },
 };
 
 static const struct {

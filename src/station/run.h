@@ -33,6 +33,8 @@ int mm_run_scrap(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
 int mm_run_label(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
+int mm_run_report(const struct mm_station_conf *conf,
+    const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
 int mm_run_fixtures(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
 int mm_run_blink(const struct mm_station_conf *conf,
