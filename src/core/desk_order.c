@@ -140,6 +140,36 @@ mm_desk_order_stored(struct mm_desk *d, const char *station, const char *batch,
 	return mm_buf_ok(note, why);
 }
 
+/* Which batch each number was for: what was made by it says the number. */
+static enum mm_err
+note_number(struct mm_desk *d, const struct mm_station *s, const char *batch,
+    struct mm_why *why)
+{
+	char id[MM_DOC_ID_MAX + 1], body[MM_NOTED_TEXT];
+	uint8_t hash[32];
+	struct mm_op op;
+	enum mm_err rc;
+
+	mm_order_number_id(s->id, s->last.number, id);
+	mm_sha256(mm_bytes_of(batch), hash);
+	mm_noted_op(id, hash, body, &op);
+	rc = mm_desk_docs_put(d, &op, 1, NULL);
+	return rc == MM_OK || rc == MM_ECONFLICT
+		   ? MM_OK
+		   : MM_FAIL(why, rc,
+			 "order %lld of station %s cannot be noted",
+			 (long long)s->last.number, s->id);
+}
+
+/* see production_priv.h */
+void
+mm_order_number_id(
+    const char *station, int64_t number, char id[MM_DOC_ID_MAX + 1])
+{
+	snprintf(id, MM_DOC_ID_MAX + 1, "order:%.32s/%lld", station,
+	    (long long)number);
+}
+
 static enum mm_err
 keep(struct mm_desk *d, const char *station, const char *batch,
     struct mm_bytes note, struct mm_why *why)
@@ -253,6 +283,7 @@ make(struct mm_desk *d, const struct mm_login *by,
 	MM_TRY(enter_order(d, by, b, s, why));
 	mm_buf_reset(note);
 	MM_TRY(sign(d, false, mm_buf_view(&text), note, why));
+	MM_TRY(note_number(d, s, b->id, why));
 	return keep(d, s->id, b->id, mm_buf_view(note), why);
 }
 
@@ -305,7 +336,8 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 		    "batch %s has no share for "
 		    "station %s",
 		    b->id, s->id);
-	if (s->removed)
+	/* the one that ends the batch takes its key away */
+	if (s->removed && b->state != MM_WORK_CLOSED)
 		return MM_FAIL(
 		    why, MM_ECONFLICT, "station %s was removed", s->id);
 	MM_TRY(build(d, b, share, &o, &p, why));

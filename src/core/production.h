@@ -240,6 +240,11 @@ MM_MUST enum mm_err mm_desk_line_make(struct mm_desk *d,
 MM_MUST enum mm_err mm_desk_line(struct mm_desk *d, const struct mm_login *by,
     const struct mm_work_order *old, const struct mm_line_ca *given,
     struct mm_work_order *o, struct mm_why *why);
+/* Whether a station has the key of its line CA of that batch still: by its
+ * order, and by what its ledger has said at the centre (line.destroyed). */
+enum mm_line_key { MM_LINE_KEY_NONE, MM_LINE_KEY_HELD, MM_LINE_KEY_DESTROYED };
+MM_MUST enum mm_err mm_line_key_at(struct mm_desk *d, const char *station,
+    const char *batch, enum mm_line_key *out, struct mm_why *why);
 /*
  * The station's order of the batch: the newest, if that says what the batch
  * says now, else a new one, signed and entered.  line: as mm_desk_line.  file

@@ -263,11 +263,17 @@ mm_aside_put(struct mm_desk *d, struct mm_aside *a, const struct mm_entry *e,
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	strcpy(doc.id, a->id);
 	doc.body = mm_bytes_of(text);
-	rc = mm_desk_doc_put(d, &doc, e, e != NULL, why);
+	rc = mm_desk_doc_put(d, &doc, e, e != NULL, NULL);
 	free(text);
 	if (rc == MM_OK)
 		a->version = doc.version;
-	return rc == MM_ESTALE ? MM_ECONFLICT : rc;
+	if (rc == MM_ESTALE || rc == MM_ENOTFOUND)
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "what was put aside was changed by somebody else "
+		    "meanwhile: once more");
+	return rc == MM_OK
+		   ? MM_OK
+		   : MM_FAIL(why, rc, "what was put aside cannot be stored");
 }
 
 /* ---- what a piece puts aside ---- */

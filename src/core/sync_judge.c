@@ -352,6 +352,31 @@ is_of_the_ca(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	return MM_OK;
 }
 
+/* Numbers are of a station, whatever the batch: one that another batch's order
+ * has, or that was never signed, is none. */
+static enum mm_err
+is_by_its_order(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const char *number = strrchr(mm_sync_field(u, MM_F_AUTHORITY), ':');
+	char id[MM_DOC_ID_MAX + 1];
+	uint8_t have[32], want[32];
+	int64_t n = 0;
+	enum mm_err rc;
+
+	MM_INVARIANT(number != NULL); /* is_by_an_order */
+	(void)!mm_int_parse(number + 1, &n, NULL);
+	mm_order_number_id(s->station->id, n, id);
+	rc = mm_noted_get(s->d->r, id, have, NULL);
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return unread(rc, why);
+	mm_sha256(mm_bytes_of(u->batch->b->id), want);
+	return rc == MM_OK && memcmp(have, want, sizeof(want)) == 0
+		   ? MM_OK
+		   : fault(u, MM_SYNC_ORDER,
+			 "made by an order that is not of batch %s",
+			 u->batch->b->id);
+}
+
 static enum mm_err
 is_of_the_profile(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 {
@@ -511,8 +536,8 @@ is_once(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 /* In this order: later ones use what earlier ones found. */
 static check_fn *const checks[] = { mm_sync_walk, is_new, is_not_aside,
 	is_by_an_order, find_batch, is_in_scope, is_of_the_batch, is_in_time,
-	is_before_the_end, is_of_the_ca, is_of_the_profile, is_its_device,
-	is_its_key, is_once, has_quota };
+	is_before_the_end, is_of_the_ca, is_by_its_order, is_of_the_profile,
+	is_its_device, is_its_key, is_once, has_quota };
 
 /* Whether a supervisor may take it in all the same, who wants to. */
 static bool

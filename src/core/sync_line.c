@@ -59,6 +59,39 @@ is_its_own(
 	return MM_OK;
 }
 
+static void
+ended_id(const char *station, const char *ca, char id[MM_DOC_ID_MAX + 1])
+{
+	snprintf(id, MM_DOC_ID_MAX + 1, "destroyed:%.32s/%.32s", station, ca);
+}
+
+/* see production.h */
+enum mm_err
+mm_line_key_at(struct mm_desk *d, const char *station, const char *batch,
+    enum mm_line_key *out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_DOC_MAX);
+	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
+	char id[MM_DOC_ID_MAX + 1];
+	struct mm_bytes text;
+	uint8_t hash[32];
+	enum mm_err rc;
+
+	*out = MM_LINE_KEY_NONE;
+	MM_TRY(mm_desk_order_stored(d, station, batch, &note, why));
+	if (note.n == 0 ||
+	    mm_note_text(mm_buf_view(&note), &text, NULL) != MM_OK ||
+	    mm_work_order_parse(text, &o, NULL) != MM_OK ||
+	    o->ca_name[0] == '\0')
+		return MM_OK;
+	ended_id(station, o->ca_name, id);
+	rc = mm_noted_get(d->r, id, hash, NULL);
+	*out = rc == MM_OK ? MM_LINE_KEY_DESTROYED : MM_LINE_KEY_HELD;
+	return rc == MM_OK || rc == MM_ENOTFOUND
+		   ? MM_OK
+		   : MM_FAIL(why, rc, "the store cannot be read");
+}
+
 static enum mm_err
 enter(struct mm_sync *s, const struct ended *e, struct mm_why *why)
 {
@@ -75,8 +108,7 @@ enter(struct mm_sync *s, const struct ended *e, struct mm_why *why)
 	struct mm_op op;
 	enum mm_err rc;
 
-	snprintf(id, sizeof(id), "destroyed:%s/%.32s", s->station->id,
-	    field(e, MM_F_ISSUER));
+	ended_id(s->station->id, field(e, MM_F_ISSUER), id);
 	mm_sha256(mm_bytes_of(field(e, MM_F_SERIAL)), hash);
 	mm_noted_op(id, hash, body, &op);
 	mm_papers_add(&p, &entry);

@@ -51,6 +51,29 @@ unit_of(const struct mm_sync *s, const uint8_t serial[MM_SERIAL_N])
 	return NULL;
 }
 
+/* This station has brought it, as its entry says for good: another's, or the
+ * centre's own, is not its to confirm, and neither is what the credential is
+ * not for. */
+static enum mm_err
+is_its_own(struct mm_sync *s, struct proof *p, bool *yes, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf json = MM_BUF_INIT(MM_ENTRY_MAX);
+	char texts[MM_ENTRY_MAX + 64];
+	struct mm_entry e;
+
+	MM_TRY(mm_get_entry(s->d->r, p->row.entry, &json, why));
+	MM_TRY(
+	    mm_entry_parse(mm_buf_view(&json), texts, sizeof(texts), &e, why));
+	*yes = (e.type == MM_E_CERT_SYNCED || e.type == MM_E_SIG_ORPHANED) &&
+	       e.field[MM_F_STATION] != NULL &&
+	       strcmp(e.field[MM_F_STATION], s->station->id) == 0;
+	if (*yes && !mm_scope_sees(&s->by->scope, p->row.product,
+			e.field[MM_F_BATCH] != NULL ? e.field[MM_F_BATCH] : ""))
+		return MM_FAIL(why, MM_EPOLICY,
+		    "entries: some are of what this credential is not for");
+	return MM_OK;
+}
+
 static enum mm_err
 find_cert(struct mm_sync *s, struct proof *p, struct mm_buf *der, bool *found,
     struct mm_why *why)
@@ -73,8 +96,9 @@ find_cert(struct mm_sync *s, struct proof *p, struct mm_buf *der, bool *found,
 	rc = mm_get_cert(s->d->r, p->serial, &p->row, NULL);
 	if (rc == MM_OK)
 		rc = mm_get_cert_der(s->d->r, p->serial, der, NULL);
-	*found = rc == MM_OK;
-	return rc == MM_OK || rc == MM_ENOTFOUND
+	if (rc == MM_OK)
+		return is_its_own(s, p, found, why);
+	return rc == MM_ENOTFOUND
 		   ? MM_OK
 		   : MM_FAIL(why, rc, "the store cannot be read");
 }

@@ -15,6 +15,7 @@ struct sums {
 	int64_t first_at, last_at; /* of those that passed */
 	struct mm_quota quota;
 	int64_t authorised;
+	enum mm_line_key key; /* a share's */
 };
 struct report {
 	const struct mm_production *b;
@@ -75,6 +76,8 @@ read_quota(struct mm_rest *r, struct report *p, struct mm_why *why)
 		p->share[i].authorised = b->share[i].n + b->share[i].scrap;
 		MM_TRY(mm_quota_get(r->reader, b, b->share[i].station,
 		    &p->share[i].quota, why));
+		MM_TRY(mm_line_key_at(r->desk, b->share[i].station, b->id,
+		    &p->share[i].key, why));
 	}
 	return MM_OK;
 }
@@ -179,6 +182,25 @@ put_serials(struct mm_json *j, const struct report *p)
 	put_gaps(j, p, first, last);
 }
 
+/* What ends the batch is to take the key away, and its word for that is to
+ * come. */
+static void
+put_keys(struct mm_json *j, const struct report *p)
+{
+	char text[192];
+
+	for (size_t i = 0; i < p->b->nshares; i++) {
+		if (p->b->state != MM_WORK_CLOSED ||
+		    p->share[i].key != MM_LINE_KEY_HELD)
+			continue;
+		snprintf(text, sizeof(text),
+		    "station %s has the key of its line CA still: bring it "
+		    "the batch's last order, and its ledger here",
+		    p->b->share[i].station);
+		mm_json_str(j, NULL, text);
+	}
+}
+
 /* A share that became smaller than what was made cannot be; a station that
  * lost its share with what it had made can. */
 static void
@@ -200,6 +222,7 @@ put_problems(struct mm_json *j, const struct report *p)
 		    (long long)p->all.quota.made, (long long)p->all.authorised);
 		mm_json_str(j, NULL, text);
 	}
+	put_keys(j, p);
 	mm_json_close(j, ']');
 }
 
@@ -219,6 +242,10 @@ put_report(struct mm_json *j, const struct report *p)
 		mm_json_open(j, '{');
 		mm_json_str(j, "station", b->share[i].station);
 		put_sums(j, &p->share[i]);
+		if (p->share[i].key != MM_LINE_KEY_NONE)
+			mm_json_str(j, "line_ca_key",
+			    p->share[i].key == MM_LINE_KEY_HELD ? "held"
+								: "destroyed");
 		mm_json_close(j, '}');
 	}
 	mm_json_close(j, ']');

@@ -79,8 +79,48 @@ this_station(struct mm_rest *r, struct mm_station *s, struct mm_why *why)
 	return mm_station_get(r->reader, id, s, why);
 }
 
-/* How many units wait for a decision, of one that syncs; so many at most. */
-enum { WAITING_MOST = 1000 };
+/* So many are looked at: units that wait for a decision, of one that syncs, and
+ * orders. */
+enum { WAITING_MOST = 1000, ORDERS_MOST = 200 };
+
+struct orders {
+	char batch[ORDERS_MOST][MM_NAME_MAX + 1];
+	size_t n;
+};
+
+static enum mm_err
+add_order(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct orders *o = ctx;
+	const char *slash = strchr(((const struct mm_doc *)row)->id, '/');
+
+	(void)next, (void)why;
+	o->n += slash != NULL && mm_text_copy(o->batch[o->n], MM_NAME_MAX + 1,
+				     mm_bytes_of(slash + 1));
+	return MM_OK;
+}
+
+/* Batches whose line CA's key it has. */
+static enum mm_err
+put_keys(struct mm_rest *r, const struct mm_station *s, struct mm_why *why)
+{
+	struct mm_list l = { .most = ORDERS_MOST, .state = -1 };
+	struct orders all = { .n = 0 };
+	char prefix[MM_NAME_MAX + 2];
+	enum mm_line_key key;
+
+	snprintf(prefix, sizeof(prefix), "%s/", s->id);
+	MM_TRY(mm_list_docs(
+	    r->reader, MM_DOC_ORDER, prefix, &l, add_order, &all, why));
+	mm_json_open_key(&r->j, "line_ca_keys", '[');
+	for (size_t i = 0; i < all.n; i++) {
+		MM_TRY(mm_line_key_at(r->desk, s->id, all.batch[i], &key, why));
+		if (key == MM_LINE_KEY_HELD)
+			mm_json_str(&r->j, NULL, all.batch[i]);
+	}
+	mm_json_close(&r->j, ']');
+	return MM_OK;
+}
 
 enum mm_err
 mm_rest_station(struct mm_rest *r, struct mm_why *why)
@@ -97,6 +137,7 @@ mm_rest_station(struct mm_rest *r, struct mm_why *why)
 	put_station(&r->j, &s);
 	if (s.ledger[0] != '\0')
 		mm_json_int(&r->j, "quarantined", (int64_t)waiting);
+	MM_TRY(put_keys(r, &s, why));
 	mm_json_close(&r->j, '}');
 	return MM_OK;
 }

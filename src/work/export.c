@@ -47,6 +47,15 @@ mm_export_text(const json_t *o, const char *key)
 }
 
 /* see export_priv.h */
+bool
+mm_export_is(const json_t *o, const char *key, json_int_t want)
+{
+	const json_t *v = json_object_get(o, key);
+
+	return json_is_integer(v) && json_integer_value(v) == want;
+}
+
+/* see export_priv.h */
 void
 mm_export_fault(
     struct mm_export *x, uint64_t index, const char *device, const char *what)
@@ -152,8 +161,7 @@ take_head(struct mm_export *x, const json_t *line, struct mm_why *why)
 {
 	struct mm_bytes station = mm_export_text(line, "station");
 
-	if (json_integer_value(json_object_get(line, "v")) != 1 ||
-	    json_integer_value(json_object_get(line, "from")) != 0 ||
+	if (!mm_export_is(line, "v", 1) || !mm_export_is(line, "from", 0) ||
 	    !mm_text_copy(
 		x->report.station, sizeof(x->report.station), station) ||
 	    !mm_name_valid(x->report.station))

@@ -15,6 +15,9 @@ json_t *mm_export_line(struct mm_bytes *rest);
 /* {NULL, 0}: it has no such text. */
 struct mm_bytes mm_export_text(const json_t *o, const char *key);
 
+/* It has that whole number, and not a text or nothing. */
+bool mm_export_is(const json_t *o, const char *key, json_int_t want);
+
 struct mm_export_cert { /* an issuance */
 	uint64_t index;
 	char device[MM_DEVICE_ID_MAX + 1], serial[65];

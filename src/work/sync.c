@@ -112,7 +112,7 @@ static enum mm_err
 read_all(const json_t *o, struct mm_sync_piece *p, struct mm_why *why)
 {
 	p->note = mm_export_text(o, "checkpoint");
-	if (json_integer_value(json_object_get(o, "v")) != 1)
+	if (!mm_export_is(o, "v", 1))
 		return malformed("v", why);
 	if (p->note.n == 0 || p->note.n > MM_NOTE_MAX)
 		return malformed("checkpoint", why);

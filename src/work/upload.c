@@ -113,9 +113,8 @@ read_all(struct mm_upload *u, struct mm_bytes rest, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *head = mm_export_line(&rest);
 
-	if (head == NULL ||
-	    json_integer_value(json_object_get(head, "v")) != 1 ||
-	    json_integer_value(json_object_get(head, "from")) != 0 ||
+	if (head == NULL || !mm_export_is(head, "v", 1) ||
+	    !mm_export_is(head, "from", 0) ||
 	    !mm_text_copy(u->station, sizeof(u->station),
 		mm_export_text(head, "station")) ||
 	    !mm_name_valid(u->station))

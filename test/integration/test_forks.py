@@ -2,7 +2,6 @@
 the beginning of all that the centre takes from it afterwards."""
 import base64
 import copy
-import json
 import subprocess
 
 import pytest
@@ -209,11 +208,19 @@ def test_what_is_signed_is_noted_before_anything_is_stored(line, tmp_path):
     agree(w)
 
 
-def test_what_is_no_proof(line):
-    """Of what was signed before: its form."""
-    body = {**piece(forger(line, "form")), "dry_run": True}
-    for since in (7, {}, {"size": 0, "proof": ""}, {"size": "3", "proof": ""},
-                  {"size": 3, "proof": "x"}):
-        a = post(line, {**body, "since": since})
-        assert a.status == 400 and "since" in json.dumps(a.json) or \
-            "proof" in json.dumps(a.json), (since, a)
+def test_what_is_not_in_its_form(line, tmp_path):
+    """Of a piece, and of an export: a number is no text, nor nothing."""
+    f = forger(line, "form")
+    body = {**piece(f), "dry_run": True}
+    assert post(line, body).status == 200
+    for more in ({"since": 7}, {"since": {}}, {"since": {"size": 0,
+                                                        "proof": ""}},
+                 {"since": {"size": "3", "proof": ""}},
+                 {"since": {"size": 3, "proof": "x"}}, {"v": "1"}, {"v": 1.5},
+                 {"v": True}):
+        a = post(line, {**body, **more})
+        assert a.status == 400, (more, a)
+    for change in ({"from": "0"}, {"from": None}, {"v": "1"}):
+        f.head = {**f.head, "from": 0, "v": 1, **change}
+        code, out, words = line.sync(f.write(tmp_path / "x"))
+        assert code == 2 and "damaged" in words, (change, words)

@@ -5,6 +5,8 @@ import json
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from test_offline_order import Line
@@ -25,6 +27,11 @@ def line(centre, tmp_path_factory):
     """A station whose ledger the tests forge; its own unit is not synced."""
     x = Synced(centre, tmp_path_factory.mktemp("line"), "sqa", quantity=9)
     x.make("01").export()
+    # an order of another batch has the number 2
+    centre.w.cli("batch", "create", "--id", "sqo", "--product", "thermo",
+                 "--quantity", 1, "--until", "30d", "--serials",
+                 "SQO-{1..1}", "--shares", f"{x.name}=1")
+    centre.order("sqo", x.s)
     yield x
     x.s.close()
 
@@ -169,6 +176,8 @@ NEVER = {
     "one number": (its_number_again, "double", False),
     "no order": (lambda f: f.unit("SQA-08", authority="order:sqa:7"),
                  "order", True),
+    "another batch's order": (
+        lambda f: f.unit("SQA-08", authority="order:sqa:2"), "order", True),
     "another batch's": (lambda f: f.unit("SQA-99"), "batch", True),
     "another profile": (lambda f: f.unit("SQA-08", profile="thermo@9"),
                         "profile", True),
@@ -240,6 +249,27 @@ def test_a_proof_that_comes_later(line, tmp_path):
     assert decide(x, "accept", serial)["confirmed"]
     (cert,) = w.rest("GET", "/certificates?device=SQA-08").json["items"]
     assert cert["state"] == "confirmed", cert
+    agree(w)
+
+
+def test_what_the_centre_made_no_station_confirms(line, tmp_path):
+    x, w = line, line.w
+    path, csr = w.key_and_csr("cen-1")
+    w.rest("POST", "/devices", {"id": "CEN-1", "product": "thermo"})
+    a = w.rest("POST", "/devices/CEN-1/enrol", {
+        "csr": base64.b64encode(csr.read_bytes()).decode()})
+    assert a.status == 200, a
+    der = x509.load_pem_x509_certificate(
+        a.json["certificate"].encode()).public_bytes(
+            serialization.Encoding.DER)
+    f = forger(x, "theirs")
+    f.prove("CEN-1", serialization.load_pem_private_key(
+        path.read_bytes(), None), der, a.json["serial"])
+    code, out, words = x.sync(f.write(tmp_path / "theirs"))
+    assert code == 3 and [q["fault"] for q in out["quarantined"]] == [
+        "proof"], words
+    cert = w.rest("GET", f"/certificates/{a.json['serial']}").json
+    assert cert["state"] == "issued", cert
     agree(w)
 
 

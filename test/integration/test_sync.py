@@ -512,7 +512,9 @@ def test_after_its_batch_was_closed(centre, tmp_path, closing):
                 sums["yield_percent"]) == (1, 1, 1, 50), report
     assert report["problems"] == [
         "1 quarantined: a serial number came from two stations, or with two "
-        "keys, or what a station made offline does not fit"]
+        "keys, or what a station made offline does not fit",
+        f"station {x.name} has the key of its line CA still: bring it the "
+        "batch's last order, and its ledger here"]
     agree(centre.w)
 
 
@@ -528,6 +530,12 @@ def test_after_the_station_was_removed(centre, tmp_path, closing):
     assert code == 3 and (out["issued"], out["confirmed"]) == (1, 1), words
     assert reasons(out) == {
         ("SYGONE-03", f"made after station {x.name} was removed")}, words
+    # no order any more, but the one that takes its key away
+    p = centre.order("sygone", x.s, check=False)
+    assert p.returncode == 5 and "was removed" in p.stderr, p
+    x.w.cli("batch", "close", "sygone")
+    x.s.imports(centre.order("sygone", x.s))
+    assert x.s.journal()[-1]["kind"] == "destroyed"
     agree(centre.w)
 
 
@@ -812,8 +820,22 @@ def test_the_end_of_a_line_ca(centre, tmp_path, closing):
     closing(x)
     x.make("01")
     centre.w.cli("batch", "close", "syd")
-    x.s.imports(centre.order("syd", x.s))
+    last = centre.order("syd", x.s)
+
+    def keys():
+        report = centre.w.rest("GET", "/batches/syd/report").json
+        return ([s["line_ca_key"] for s in report["stations"]],
+                [p for p in report["problems"] if "line CA" in p],
+                centre.w.rest("GET", f"/stations/{x.name}").json[
+                    "line_ca_keys"])
+    held = ["held"], [f"station {x.name} has the key of its line CA still: "
+                      "bring it the batch's last order, and its ledger here"
+                      ], ["syd"]
+    assert keys() == held
+    x.s.imports(last)
+    assert keys() == held  # the centre has not heard of it
     over_network(x)
+    assert keys() == (["destroyed"], [], [])
 
     def ends():
         return [e for e in centre.entries("line.destroyed")
