@@ -9,8 +9,9 @@
  * good; the entry that says so is durable before that order is signed.
  */
 
-static bool
-is_line(struct mm_core *c, const char *name)
+/* see production_priv.h */
+bool
+mm_issuer_is_line(struct mm_core *c, const char *name)
 {
 	const struct mm_issuer_conf *i = mm_config_issuer(c->config, name);
 
@@ -45,7 +46,7 @@ check_known(struct mm_desk *d, const struct mm_line_ca *l, uint8_t sha256[32],
 	char id[MM_DOC_ID_MAX + 1];
 	uint8_t noted[32];
 
-	if (chain == NULL || !is_line(d->c, l->name))
+	if (chain == NULL || !mm_issuer_is_line(d->c, l->name))
 		return MM_FAIL(why, MM_ENOTFOUND,
 		    "line: there is no line CA %s here, or it was made since "
 		    "the server started",

@@ -281,12 +281,10 @@ is_a_cas(struct decision *x)
 {
 	struct mm_sync_unit *u = x->s.unit;
 	const char *name = mm_sync_field(u, MM_F_ISSUER);
-	const struct mm_issuer_conf *conf =
-	    mm_config_issuer(x->s.d->c->config, name);
-	const struct mm_chain *chain =
-	    mm_chains_issuer(x->s.d->c->chains, name);
+	const struct mm_chain *chain = mm_issuer_chain(x->s.d->c, name);
 
-	if (x->s.n == 0 || conf == NULL || !conf->line || chain == NULL ||
+	if (x->s.n == 0 || chain == NULL ||
+	    !mm_issuer_is_line(x->s.d->c, name) ||
 	    mm_sync_walk(&x->s, u, NULL) != MM_OK || u->fault[0] != '\0' ||
 	    !mm_sync_is_signed(&x->s, &u->c, chain->der[0]))
 		return false;
