@@ -14,6 +14,7 @@ import threading
 
 import pytest
 
+from printer import Printer
 from screen import Browser, Running
 from station import Station
 from world import free_ports, ROOT, until
@@ -315,6 +316,86 @@ def test_what_is_left_of_a_batch_and_the_picture(centre, tmp_path, browser):
     data = DOCS_SHOT.read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) < 150000
     assert struct.unpack(">II", data[16:24]) == (1024, 768)
+
+
+# ---- the technician's sheet ----
+
+SHEET = ROOT / "docs/sheet"
+SHOTS = ("ready", "working", "passed", "failed", "label", "see", "stop")
+# what the sheet says as the screen does
+SAID = ("tile.ready", "tile.working", "tile.passed", "tile.failed",
+        "next.stop", "centre.away", "passed.reprinted", "help.print",
+        "help.gang", "lost")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_sheet_says_what_the_screen_does(language):
+    page = ROOT / f"docs/sheet{'' if language == 'en' else '.de'}.md"
+    text = page.read_text()
+    for key in SAID:
+        said = words(language)[key].split(" {")[0]
+        assert said in text, key
+    for name in SHOTS:
+        assert f"sheet/{language}-{name}.png" in text, name
+    for shot in SHEET.glob(f"{language}-*.png"):
+        data = shot.read_bytes()
+        assert data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) < 30000
+        assert shot.name in text
+    assert len(text.splitlines()) < 60  # one sheet
+
+
+@pytest.mark.skipif(not os.environ.get("MINTMARK_SCREENSHOT"),
+                    reason="MINTMARK_SCREENSHOT=1 takes its pictures anew")
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_sheets_pictures(centre, tmp_path, browser, language):
+    printer = Printer("paper")
+    s = Station(centre, tmp_path / "station", f"sheet-{language}",
+                more=f'screen = "127.0.0.1:0"\nlanguage = {language}\n'
+                     f'printer = "{printer.name}"\nprinter_asks = true\n'
+                     "printer_limit = 1s\n")
+    number = 500 if language == "de" else 400
+    serials = [f"SH-{number + i:06}" for i in range(4)]
+
+    def shot(name, of):
+        browser.do("shot", path=str(SHEET / f"{language}-{name}.png"), of=of)
+
+    def tile(i):
+        return f'[data-fixture="f{i}"]'
+
+    s.plug(4, "-w", "150")
+    try:
+        with Running(s) as line:
+            browser.open(line.url())
+            browser.do("get", what="localStorage.clear()")
+            browser.open(line.url())
+            browser.until_tile("f1", "ready")
+            shot("ready", tile(1))
+            browser.scan(f"f1 {serials[0]}")
+            browser.until(f"document.querySelector('{tile(1)} progress')"
+                          ".value >= 8")
+            shot("working", tile(1))
+            browser.until_tile("f1", "failed")
+            shot("label", tile(1))
+            printer.let_go()
+            browser.scan(f"f1 {serials[0]}")
+            browser.until_tile("f1", "passed")
+            browser.scan(f"f2 {serials[1]}")
+            browser.until_tile("f2", "passed")
+            shot("passed", tile(2))
+            browser.scan(f"f3 {serials[1]}")
+            browser.until_tile("f3", "failed")
+            browser.until("document.querySelector('#next').dataset.do"
+                          " === 'see'")
+            shot("failed", tile(3))
+            shot("see", "#next")
+            line.p.kill()
+            browser.until("document.querySelector('#next').dataset.do"
+                          " === 'lost'")
+            shot("stop", "#next")
+            line.p.wait(20)
+    finally:
+        s.close()
+        printer.close()
 
 
 # ---- the catalogue ----

@@ -70,8 +70,8 @@ const deeds = {
 	async size({ width, height }) {
 		await page.setViewportSize({ width, height });
 	},
-	async shot({ path }) {
-		await page.screenshot({ path, scale: "css" });
+	async shot({ path, of }) {
+		await (of ? page.locator(of) : page).screenshot({ path, scale: "css" });
 	},
 	/* by the debugger's way in, which no policy of the page's stands in */
 	async axe() {
