@@ -10,6 +10,7 @@ mmd_factory_refuse(struct mmd_factory *f, enum mmd_rc rc)
 		[MMD_ECHECKSUM] = MMD_R_HASH,
 		[MMD_ESPACE] = MMD_R_SPACE,
 		[MMD_ESTATE] = MMD_R_NEWER,
+		[MMD_EOLDER] = MMD_R_OLDER,
 		[MMD_EPATH] = MMD_R_FOREIGN,
 	};
 

@@ -30,9 +30,10 @@ static const struct mmd_cbor_key hello_keys[] = {
 	{ "key", MMD_CBOR_BYTES, false, MMD_HASH, MMD_HASH },
 	{ "cert", MMD_CBOR_BYTES, false, MMD_HASH, MMD_HASH },
 	{ "all", MMD_CBOR_BYTES, false, MMD_HASH, MMD_HASH },
+	{ "conf", MMD_CBOR_UINT, false, 0, MMD_CBOR_32 },
 };
 enum { V, FW, HW, STATE, KINDS, MAX, STEP, ROOM, TIME, LINES, MESSAGES, FLASH,
-	KEY, CERT, ALL };
+	KEY, CERT, ALL, CONF };
 
 /* What a screen and a record can show without harm. */
 static bool
@@ -93,6 +94,7 @@ mmd_link_read_hello(struct mmd_bytes body, struct mmd_hello *out)
 	copy_hash(h.key, &v[KEY]);
 	copy_hash(h.cert, &v[CERT]);
 	copy_hash(h.all, &v[ALL]);
+	h.config = (uint32_t)v[CONF].n;
 	if (!holds_together(&h))
 		return MMD_EINPUT;
 	*out = h;

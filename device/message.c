@@ -38,11 +38,17 @@ static const struct mmd_cbor_key hello_keys[] = {
 };
 
 static void
+tell(struct mmd_call *c, const char *key, uint32_t v)
+{
+	mmd_cborw_uint(&c->w, key, v);
+}
+
+static void
 put_counters(struct mmd_call *c)
 {
-	mmd_cborw_uint(&c->w, "lines", c->f->rx.bad);
-	mmd_cborw_uint(&c->w, "messages", c->f->bad_messages);
-	mmd_cborw_uint(&c->w, "flash", c->f->bad_flash);
+	tell(c, "lines", c->f->rx.bad);
+	tell(c, "messages", c->f->bad_messages);
+	tell(c, "flash", c->f->bad_flash);
 }
 
 static enum mmd_refusal
@@ -54,16 +60,14 @@ hello(struct mmd_call *c)
 
 	if (told_s > c->f->floor_s && told_s <= (uint64_t)MMD_TIME_FOREVER)
 		c->f->floor_s = told_s;
-	mmd_cborw_uint(&c->w, "v", MMD_FACTORY_PROTOCOL);
+	tell(c, "v", MMD_FACTORY_PROTOCOL);
 	mmd_cborw_text(&c->w, "fw", mmd_bytes_of(conf->firmware));
 	mmd_cborw_bytes(&c->w, "hw", conf->hardware);
-	mmd_cborw_uint(&c->w, "state",
-	    l->locked ? MMD_STATE_LOCKED : l->state);
-	mmd_cborw_uint(&c->w, "kinds", conf->kinds);
-	mmd_cborw_uint(&c->w, "max", c->w.cap);
-	mmd_cborw_uint(&c->w, "step", mmd_store_step(conf->store));
-	mmd_cborw_uint(&c->w, "room", mmd_store_room(conf->store,
-	    c->identity));
+	tell(c, "state", l->locked ? MMD_STATE_LOCKED : l->state);
+	tell(c, "kinds", conf->kinds);
+	tell(c, "max", (uint32_t)c->w.cap);
+	tell(c, "step", mmd_store_step(conf->store));
+	tell(c, "room", mmd_store_room(conf->store, c->identity));
 	mmd_cborw_uint(&c->w, "time", c->f->floor_s);
 	put_counters(c);
 	if (l->state >= MMD_STATE_KEY)
@@ -71,6 +75,7 @@ hello(struct mmd_call *c)
 	if (l->state >= MMD_STATE_READY) {
 		put_hash(&c->w, "cert", l->bundle.cert);
 		put_hash(&c->w, "all", l->bundle.all);
+		tell(c, "conf", l->bundle.config);
 	}
 	return MMD_R_NONE;
 }
@@ -207,17 +212,18 @@ static enum mmd_refusal
 commit(struct mmd_call *c)
 {
 	struct mmd_bundle b = { .floor_s = c->f->floor_s };
+	const uint8_t *cert = c->look.bundle.cert;
 	enum mmd_rc rc = MMD_OK;
 
 	for (size_t i = 0; i < MMD_PARTS; i++)
 		b.n[i] = (uint32_t)c->v[1 + i].n;
 	memcpy(b.all, c->v[4].v.p, MMD_HASH);
-	if (in_use(&c->look, &b))
-		b = c->look.bundle;
-	else
+	if (!in_use(&c->look, &b)) {
 		rc = take_into_use(c, &b);
+		cert = b.cert;
+	}
 	if (rc == MMD_OK)
-		put_hash(&c->w, "cert", b.cert);
+		put_hash(&c->w, "cert", cert);
 	return mmd_factory_refuse(c->f, rc);
 }
 

@@ -54,6 +54,7 @@ enum mmd_rc {
 	MMD_ECHECKSUM, /* a token with a typing error */
 	MMD_ESPACE,    /* the caller's memory is too small, or a cap is hit */
 	MMD_ESTATE,    /* not now: a call out of order */
+	MMD_EOLDER,    /* a configuration older than the one in use */
 	MMD_EANCHOR,   /* not the trust anchor that the token names */
 	MMD_EPATH,     /* the peer did not prove itself */
 	MMD_EREFUSED,  /* the peer refused what we proved ourselves with */

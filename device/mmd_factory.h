@@ -31,7 +31,8 @@
  *
  * What holds afterwards: a key that was made is never replaced and never
  * leaves; a certificate is in use only if it is of that key, whole, and its
- * chain names fit; after lock nothing of the identity changes any more.
+ * chain names fit; a configuration's version never goes down; after lock
+ * nothing of the identity changes any more.
  * Whoever holds the console can do what the station can, until lock: who may
  * stand there is the factory's matter.  (A time floor far ahead can be said to
  * a device by mistake or malice; it is reported by hello, and only commit
@@ -81,6 +82,7 @@ enum mmd_refusal {
 	MMD_R_OTHER,   /* lock: another certificate is in use */
 	MMD_R_NEWER,   /* storage was written by newer firmware */
 	MMD_R_BOARD,   /* the board failed: storage or crypto */
+	MMD_R_OLDER,   /* a configuration older than the one in use */
 	MMD_REFUSALS
 };
 

@@ -64,6 +64,7 @@ struct mmd_hello {
 	uint8_t key[MMD_HASH];  /* of its public key's DER */
 	uint8_t cert[MMD_HASH]; /* of its certificate's DER */
 	uint8_t all[MMD_HASH];  /* of its bundle */
+	uint32_t config; /* its configuration's version; 0: none */
 };
 
 /* A message that is under way. */

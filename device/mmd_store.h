@@ -71,6 +71,13 @@ struct mmd_store {
 
 enum mmd_part { MMD_PART_CERT, MMD_PART_CHAIN, MMD_PART_CONFIG, MMD_PARTS };
 
+/*
+ * A configuration begins with its version, from 1, high byte first; behind is
+ * the document, whatever the firmware reads.  No older one comes into use
+ * after a newer one.
+ */
+#define MMD_STORE_CONFIG 4
+
 /* What a half holds, or shall hold. */
 struct mmd_bundle {
 	uint32_t n[MMD_PARTS];    /* bytes of each, one after another */
@@ -79,6 +86,7 @@ struct mmd_bundle {
 	uint8_t key[MMD_STORE_KEY]; /* of SHA-256 of the certificate's key */
 	uint64_t floor_s;         /* it was at least this late: Unix seconds */
 	bool locked;              /* mmd_store_lock */
+	uint32_t config;          /* its configuration's version; 0: none */
 	uint32_t generation;
 	unsigned half;
 };
@@ -126,9 +134,10 @@ enum mmd_rc mmd_store_verify(const struct mmd_store *s,
     const struct mmd_crypto *crypto, unsigned identity, struct mmd_bundle *b,
     uint8_t *scratch, size_t scratch_n) MMD_MUST;
 /*
- * Takes it into use: the commit point.  generation and half are set here.
- * MMD_ECHECKSUM: a head was begun there and cut off; the bundle must be put
- * once more.
+ * Takes it into use: the commit point.  generation, half and config are set
+ * here.  MMD_ECHECKSUM: a head was begun there and cut off; the bundle must be
+ * put once more.  MMD_EOLDER: its configuration is older than the one in use,
+ * or it has none and that one has.
  */
 enum mmd_rc mmd_store_commit(const struct mmd_store *s, unsigned identity,
     struct mmd_bundle *b) MMD_MUST;

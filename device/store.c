@@ -73,6 +73,22 @@ mmd_store_fits(const struct mmd_bundle *b, uint32_t room)
 	return true;
 }
 
+static enum mmd_rc
+read_config(const struct mmd_flash *f, const struct mmd_area *a,
+    struct mmd_bundle *b)
+{
+	uint8_t *v = (uint8_t *)&b->config;
+	enum mmd_rc rc = MMD_OK;
+
+	b->config = 0;
+	if (b->n[MMD_PART_CONFIG] >= MMD_STORE_CONFIG)
+		rc = f->read(f->ctx, a->at + MMD_STORE_HEAD +
+		    b->n[MMD_PART_CERT] + b->n[MMD_PART_CHAIN], v,
+		    MMD_STORE_CONFIG);
+	b->config = mmd_get32(v);
+	return rc;
+}
+
 /* MMD_NONE: no head, or one that was cut off. */
 static enum mmd_rc
 read_head(const struct mmd_flash *f, const struct mmd_area *a, uint8_t what,
@@ -96,14 +112,8 @@ read_head(const struct mmd_flash *f, const struct mmd_area *a, uint8_t what,
 	    mmd_get32(h + FLOOR + 4);
 	b->locked = (h[FLAGS] & LOCKED) != 0;
 	memcpy((uint8_t *)b + HASHES, h + CERT, CRC - CERT);
-	return mmd_store_fits(b, a->n - MMD_STORE_HEAD) ? MMD_OK : MMD_NONE;
-}
-
-static bool
-whole_blocks(const struct mmd_flash *f, const struct mmd_area *a)
-{
-	/* A block is a power of two on every chip; so no division. */
-	return ((a->at | a->n) & (f->block - 1)) == 0;
+	return mmd_store_fits(b, a->n - MMD_STORE_HEAD)
+	    ? read_config(f, a, b) : MMD_NONE;
 }
 
 /* see mmd_store.h */
@@ -114,12 +124,13 @@ mmd_store_check(const struct mmd_store *s)
 	bool ok = f->unit > 0 && f->unit <= MMD_FLASH_STEP_MAX &&
 	    (f->unit & (f->unit - 1)) == 0 && f->block > 0 &&
 	    (f->block & (f->block - 1)) == 0;
+	uint32_t bits = 0;
 
 	for (unsigned i = 0; i < MMD_IDENTITIES; i++)
-		ok = ok && whole_blocks(f, &s->key[i]) &&
-		    whole_blocks(f, &s->half[i][0]) &&
-		    whole_blocks(f, &s->half[i][1]);
-	return ok ? MMD_OK : MMD_EINPUT;
+		bits |= s->key[i].at | s->key[i].n | s->half[i][0].at |
+		    s->half[i][0].n | s->half[i][1].at | s->half[i][1].n;
+	/* A block is a power of two on every chip; so no division. */
+	return ok && (bits & (f->block - 1)) == 0 ? MMD_OK : MMD_EINPUT;
 }
 
 /* The bundle in use, and in how many halves the mark is: 0 to 2. */
@@ -280,6 +291,10 @@ mmd_store_commit(const struct mmd_store *s, unsigned identity,
 	struct mmd_bundle used;
 	enum mmd_rc rc = mmd_store_idle(s, identity, &idle, &used);
 
+	if (rc == MMD_OK)
+		rc = read_config(s->flash, idle, b);
+	if (rc == MMD_OK && b->config < used.config)
+		rc = MMD_EOLDER;
 	if (rc != MMD_OK)
 		return rc;
 	b->generation = used.generation + 1;

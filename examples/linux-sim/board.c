@@ -50,3 +50,23 @@ board_off(struct board *b)
 {
 	mmd_posix_flash_close(&b->flash);
 }
+
+/* see board.h */
+enum mmd_rc
+board_config(const struct board *b, uint32_t *version, uint8_t *p, size_t cap,
+    size_t *n)
+{
+	struct mmd_bundle in_use;
+	enum mmd_rc rc = mmd_store_bundle(&b->store, MMD_IDEVID, &in_use);
+
+	if (rc != MMD_OK)
+		return rc;
+	if (in_use.config == 0)
+		return MMD_NONE;
+	*version = in_use.config;
+	*n = in_use.n[MMD_PART_CONFIG] - MMD_STORE_CONFIG;
+	if (*n > cap)
+		return MMD_ESPACE;
+	return mmd_store_read(&b->store, MMD_IDEVID, &in_use, MMD_PART_CONFIG,
+	    MMD_STORE_CONFIG, p, *n);
+}

@@ -36,5 +36,11 @@ enum mmd_rc board_on(struct board *b, const char *flash, const char *id)
 /* What runs when power comes back: everything but the flash is forgotten. */
 enum mmd_rc board_reset(struct board *b) MMD_MUST;
 void board_off(struct board *b);
+/*
+ * The configuration that came with the factory's certificate, as firmware
+ * reads it: its version and n bytes of document.  MMD_NONE: there is none.
+ */
+enum mmd_rc board_config(const struct board *b, uint32_t *version, uint8_t *p,
+    size_t cap, size_t *n) MMD_MUST;
 
 #endif

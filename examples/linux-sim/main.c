@@ -3,10 +3,12 @@
  * pseudo-terminals, one a device, each with a file as flash.
  *
  *	linux-sim -n 4 DIR
+ *	linux-sim -p DIR/SIM-0001.flash
  *
  * makes DIR/SIM-0001 (the terminal, a link) and DIR/SIM-0001.flash (kept over
  * a restart or a kill) and so on, prints a line for each, and runs until it is
- * told to stop (SIGTERM, SIGINT, or its standard input closed with -i).
+ * told to stop (SIGTERM, SIGINT, or its standard input closed with -i).  The
+ * second prints the configuration that such a device was given.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +42,7 @@ struct options {
 	unsigned off_ms;    /* and comes back after so long */
 	unsigned think_ms;  /* before each answer, as a small chip would */
 	unsigned seed;
-	bool chatter, stdin_ends;
+	bool chatter, stdin_ends, print;
 };
 
 static volatile sig_atomic_t stopped;
@@ -258,11 +260,14 @@ usage(void)
 {
 	fputs("usage: linux-sim [-n devices] [-f first] [-w ms] [-l] [-i]\n"
 	    "                 [-c bytes [-o ms] [-s seed]] DIR\n"
+	    "       linux-sim -p DEVICE.flash\n"
 	    "  -l  the devices log between their answers\n"
 	    "  -c  power goes after up to so many bytes written to flash\n"
 	    "  -o  and comes back after so many milliseconds (300)\n"
 	    "  -w  each answer takes so many milliseconds to compute\n"
-	    "  -i  end when standard input does\n", stderr);
+	    "  -i  end when standard input does\n"
+	    "  -p  print a device's configuration: its version, a line end,\n"
+	    "      the document\n", stderr);
 	return 2;
 }
 
@@ -285,14 +290,15 @@ parse(int argc, char **argv, struct options *o)
 	int c;
 
 	*o = (struct options){ .first = 1, .n = 1, .off_ms = 300, .seed = 1 };
-	while (ok && (c = getopt(argc, argv, "n:f:c:o:s:w:li")) != -1) {
+	while (ok && (c = getopt(argc, argv, "n:f:c:o:s:w:lip")) != -1) {
 		ok = c == 'n' ? number(optarg, 1, DEVICES, &o->n)
 		    : c == 'f' ? number(optarg, 1, 9999 - DEVICES, &o->first)
 		    : c == 'c' ? number(optarg, 1, 1000000, &o->cut_bytes)
 		    : c == 'o' ? number(optarg, 1, 60000, &o->off_ms)
 		    : c == 'w' ? number(optarg, 1, 10000, &o->think_ms)
 		    : c == 's' ? number(optarg, 1, 1000000000, &o->seed)
-		    : c == 'l' || c == 'i';
+		    : c == 'l' || c == 'i' || c == 'p';
+		o->print |= c == 'p';
 		o->chatter |= c == 'l';
 		o->stdin_ends |= c == 'i';
 	}
@@ -300,6 +306,30 @@ parse(int argc, char **argv, struct options *o)
 		return false;
 	o->dir = argv[optind];
 	return strlen(o->dir) < 400;
+}
+
+static int
+print_config(const char *flash)
+{
+	static uint8_t document[BOARD_HALF];
+	static struct board b;
+	uint32_t version;
+	size_t n;
+	enum mmd_rc rc;
+
+	if (access(flash, R_OK) != 0 || board_on(&b, flash, "-") != MMD_OK) {
+		fprintf(stderr, "linux-sim: %s: no device's flash\n", flash);
+		return 1;
+	}
+	rc = board_config(&b, &version, document, sizeof(document), &n);
+	board_off(&b);
+	if (rc != MMD_OK) {
+		fprintf(stderr, "linux-sim: %s: no configuration\n", flash);
+		return 1;
+	}
+	printf("%u\n", (unsigned)version);
+	return fwrite(document, 1, n, stdout) == n && fflush(stdout) == 0
+	    ? 0 : 1;
 }
 
 int
@@ -312,6 +342,8 @@ main(int argc, char **argv)
 
 	if (!parse(argc, argv, &o))
 		return usage();
+	if (o.print)
+		return print_config(o.dir);
 	srand(o.seed);
 	(void)sigaction(SIGTERM, &sa, NULL);
 	(void)sigaction(SIGINT, &sa, NULL);

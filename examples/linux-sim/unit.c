@@ -23,6 +23,7 @@ const char *const unit_refusals[MMD_REFUSALS] = {
 	[MMD_R_OTHER] = "another certificate is in use",
 	[MMD_R_NEWER] = "its storage was written by newer firmware",
 	[MMD_R_BOARD] = "storage or crypto failed",
+	[MMD_R_OLDER] = "has a newer configuration",
 };
 
 static void

@@ -102,8 +102,11 @@ def exchanges():
     yield exchange("lock", {"cert": CERT}, {}, 7)
     yield exchange("lock", {"cert": CERT},
                    {"err": {"group": GROUP, "rc": 10}}, 8)
-    ready = dict(hello, state=2, key=KEY, cert=CERT, all=ALL)
+    ready = dict(hello, state=2, key=KEY, cert=CERT, all=ALL, conf=7)
     yield exchange("hello", {}, ready, 9)
+    yield exchange("commit", {"cert": 500, "chain": 400, "conf": 36,
+                              "all": ALL},
+                   {"err": {"group": GROUP, "rc": 13}}, 10)
 
 
 def store_head(version=1, reader=1, what=0, flags=0, generation=0x01020304):

@@ -145,6 +145,67 @@ generations(void **state)
 	}
 }
 
+/* A certificate and a configuration; version 0: none. */
+static enum mmd_rc
+write_config(struct chip *c, uint32_t version, const char *document)
+{
+	uint8_t p[64] = "cert";
+	struct mmd_bundle b = { .n = { 4 } };
+	uint32_t next = 0, n = 4;
+	enum mmd_rc rc = MMD_OK;
+
+	if (version > 0) {
+		const uint8_t head[] = { (uint8_t)(version >> 24),
+			(uint8_t)(version >> 16), (uint8_t)(version >> 8),
+			(uint8_t)version };
+
+		memcpy(p + 4, head, sizeof(head));
+		strcpy((char *)p + 8, document);
+		b.n[MMD_PART_CONFIG] = (uint32_t)(4 + strlen(document));
+	}
+	n += b.n[MMD_PART_CONFIG];
+	memset(p + n, 0, sizeof(p) - n);
+	for (int i = 0; rc == MMD_OK && next < n && i < 100; i++)
+		rc = mmd_store_put(&c->store, 0, n, next,
+		    (struct mmd_bytes){ p + next, n - next }, &next);
+	return rc != MMD_OK ? rc : mmd_store_commit(&c->store, 0, &b);
+}
+
+/* A configuration's version never goes down, nor does it vanish. */
+static void
+versions_rise(void **state)
+{
+	static const struct {
+		uint32_t version;
+		enum mmd_rc want;
+		uint32_t in_use;
+	} rows[] = {
+		{ 0, MMD_OK, 0 }, { 7, MMD_OK, 7 }, { 6, MMD_EOLDER, 7 },
+		{ 7, MMD_OK, 7 }, { 0, MMD_EOLDER, 7 }, { 8, MMD_OK, 8 },
+		{ 7, MMD_EOLDER, 8 }, { UINT32_MAX, MMD_OK, UINT32_MAX },
+		{ 8, MMD_EOLDER, UINT32_MAX },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(chips); i++) {
+		struct chip c;
+		struct mmd_bundle b;
+
+		chip_open(&c, chips[i].block, chips[i].unit);
+		for (size_t k = 0; k < COUNT(rows); k++) {
+			assert_int_equal(write_config(&c, rows[k].version,
+			    "{\"a\":1}"), rows[k].want);
+			assert_int_equal(mmd_store_bundle(&c.store, 0, &b),
+			    MMD_OK);
+			assert_int_equal(b.config, rows[k].in_use);
+		}
+		assert_int_equal(mmd_store_lock(&c.store, 0), MMD_OK);
+		assert_int_equal(mmd_store_bundle(&c.store, 0, &b), MMD_OK);
+		assert_int_equal(b.config, UINT32_MAX);
+		mmd_posix_flash_close(&c.flash);
+	}
+}
+
 /* What is there is left alone: not a byte is programmed a second time. */
 static void
 put_again(void **state)
@@ -478,6 +539,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(generations),
+		cmocka_unit_test(versions_rise),
 		cmocka_unit_test(put_again),
 		cmocka_unit_test(put_rows),
 		cmocka_unit_test(cuts_in_put),
