@@ -68,15 +68,36 @@ split(struct place *p, const char *arg)
 	return true;
 }
 
+struct wish {
+	bool lock;
+	struct mmd_bytes config;
+};
+
+/* A configuration as a device gets it: 4 bytes of version, the document. */
+static bool
+read_config(const char *path, struct wish *w)
+{
+	static uint8_t config[2048];
+	FILE *f = fopen(path, "r");
+
+	if (f == NULL)
+		return false;
+	w->config = (struct mmd_bytes){ config,
+		fread(config, 1, sizeof(config), f) };
+	return fclose(f) == 0;
+}
+
 static void
-begin(struct place *p, struct ca *ca, const struct mmd_clock *clock, bool lock)
+begin(struct place *p, struct ca *ca, const struct mmd_clock *clock,
+    const struct wish *w)
 {
 	p->io = mmd_posix_io(&p->fd);
 	p->conf = (struct mmd_link_conf){ .io = &p->io, .clock = clock,
 		.buf = p->buf, .cap = sizeof(p->buf) };
 	p->unit.ca = ca;
 	p->unit.name = p->name;
-	p->unit.lock = lock;
+	p->unit.lock = w->lock;
+	p->unit.config = w->config;
 	p->began_ms = now_ms();
 	p->rc = mmd_posix_serial(p->port, 0, &p->fd);
 	if (p->rc != MMD_OK)
@@ -145,16 +166,22 @@ main(int argc, char **argv)
 	static struct place places[PLACES];
 	struct mmd_clock clock = mmd_posix_clock();
 	struct ca ca;
-	bool lock = true;
+	struct wish w = { .lock = true };
+	bool ok = true;
 	size_t n;
 	int c, failed = 0;
 
-	while ((c = getopt(argc, argv, "u")) != -1)
-		lock = false;
+	while (ok && (c = getopt(argc, argv, "ug:")) != -1) {
+		ok = c == 'u' || (c == 'g' && read_config(optarg, &w));
+		w.lock = w.lock && c != 'u';
+	}
 	n = (size_t)(argc - optind - 1);
-	if (argc - optind < 2 || n > PLACES) {
-		fputs("usage: provision [-u] CA-FOLDER PORT=NAME...\n"
-		    "  -u  leave the devices unlocked\n", stderr);
+	if (!ok || argc - optind < 2 || n > PLACES) {
+		fputs("usage: provision [-u] [-g FILE] CA-FOLDER "
+		    "PORT=NAME...\n"
+		    "  -u  leave the devices unlocked\n"
+		    "  -g  a configuration: 4 bytes of version, the document\n",
+		    stderr);
 		return 2;
 	}
 	if (!ca_open(&ca, argv[optind])) {
@@ -166,7 +193,7 @@ main(int argc, char **argv)
 			fputs("provision: PORT=NAME\n", stderr);
 			return 2;
 		}
-		begin(&places[i], &ca, &clock, lock);
+		begin(&places[i], &ca, &clock, &w);
 		if (places[i].rc != MMD_MORE)
 			report(&places[i]);
 	}

@@ -218,6 +218,10 @@ struct mm_job {
 	char batch[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
 	bool station_key;              /* its station made the key, not it */
 	char peer[MM_PEER_TEXT];       /* its address, for questions; or "" */
+	/* At a station: the configuration that it gives the device with the
+	 * certificate, for the entry; version 0: none. */
+	int64_t config_version;
+	uint8_t config_sha256[32];
 	void *user;
 	uint16_t loop;
 	/* out */

@@ -1,3 +1,5 @@
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/priv.h"
@@ -81,6 +83,19 @@ mm_entry_cert(struct mm_entry *e, struct mm_cert_texts *t,
 	e->field[MM_F_NODE] = node[0] ? node : NULL;
 	e->field[MM_F_PREDECESSOR] = hex_or_null(row->predecessor, 16,
 	    t->predecessor);
+}
+
+/* see priv.h */
+void
+mm_entry_config(struct mm_entry *e, struct mm_config_texts *t,
+    int64_t version, const uint8_t sha256[32])
+{
+	if (version == 0)
+		return;
+	snprintf(t->version, sizeof(t->version), "%" PRId64, version);
+	mm_hex_text(sha256, 32, t->sha256);
+	e->field[MM_F_CONFIG_VERSION] = t->version;
+	e->field[MM_F_CONFIG_SHA256] = t->sha256;
 }
 
 static const char *

@@ -212,6 +212,7 @@ issue_entries(struct mm_flight *f, struct mm_papers *p,
 {
 	const struct mm_verdict *v = &f->verdict;
 	struct mm_named made = { .serial = { 0 } };
+	struct mm_config_texts config;
 	struct mm_cert_texts t;
 	struct mm_entry e = { .type = v->effects & MM_FX_RENEWAL ?
 	    MM_E_CERT_RENEWED : MM_E_CERT_ISSUED };
@@ -224,6 +225,8 @@ issue_entries(struct mm_flight *f, struct mm_papers *p,
 	if (v->in_batch && f->job->station[0] != '\0')
 		e.field[MM_F_STATION] = f->job->station;
 	e.field[MM_F_RESULT] = v->effects & MM_FX_LATE ? "late" : NULL;
+	mm_entry_config(&e, &config, f->job->config_version,
+	    f->job->config_sha256);
 	mm_papers_add(p, &e);
 	if (v->replaces)
 		mm_papers_short(p, &(struct mm_short){

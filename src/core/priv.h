@@ -184,6 +184,13 @@ struct mm_cert_texts {
 void mm_entry_cert(struct mm_entry *e, struct mm_cert_texts *t,
     const struct mm_cert_row *row, const char *node);
 /* A short entry about a certificate; what is NULL or "" is left out. */
+/* The configuration's fields in their texts; version 0: none. */
+struct mm_config_texts {
+	char version[24], sha256[65];
+};
+void mm_entry_config(struct mm_entry *e, struct mm_config_texts *t,
+    int64_t version, const uint8_t sha256[32]);
+
 struct mm_short {
 	enum mm_entry_type type;
 	const struct mm_named *cert;

@@ -100,6 +100,8 @@ fill_issue(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	e.field[MM_F_BATCH] = u->batch->b->id;
 	e.field[MM_F_STATION] = s->station->id;
 	e.field[MM_F_NUMBER] = number;
+	e.field[MM_F_CONFIG_VERSION] = u->e.field[MM_F_CONFIG_VERSION];
+	e.field[MM_F_CONFIG_SHA256] = u->e.field[MM_F_CONFIG_SHA256];
 	mm_papers_add(&p, &e);
 	if (s->release != NULL)
 		add_release(s, u, &p);

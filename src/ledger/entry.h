@@ -29,7 +29,7 @@
 	X(MM_E_TOKEN_THAWED,    "token.thawed", "an operator thawed a token") \
 	X(MM_E_TOKEN_CANCELLED, "token.cancelled", "an operator cancelled a token") \
 	X(MM_E_TOKEN_EXPIRED,   "token.expired", "a token's end was noticed") \
-	X(MM_E_CERT_ISSUED,     "certificate.issued", "a certificate was issued") \
+	X(MM_E_CERT_ISSUED,     "certificate.issued", "a certificate was issued; config_version and config_sha256: of the initial configuration that a station gives the device with it") \
 	X(MM_E_CERT_RENEWED,    "certificate.renewed", "a certificate was issued on the authority of its predecessor") \
 	X(MM_E_CERT_CONFIRMED,  "certificate.confirmed", "the device proved its certificate") \
 	X(MM_E_CERT_SUPERSEDED, "certificate.superseded", "its successor was confirmed") \
@@ -101,7 +101,9 @@ enum mm_entry_type {
 	X(MM_F_APPROVAL, "approval")     X(MM_F_REQUESTER, "requester")     \
 	X(MM_F_ACTION, "action")         X(MM_F_APPROVER, "approver")       \
 	X(MM_F_NODE, "node")             X(MM_F_SOURCES, "sources")         \
-	X(MM_F_SIZE, "size")
+	X(MM_F_SIZE, "size")                                                \
+	X(MM_F_CONFIG_VERSION, "config_version")                            \
+	X(MM_F_CONFIG_SHA256, "config_sha256")
 
 enum mm_entry_field {
 #define X(e, name) e,
@@ -111,8 +113,8 @@ enum mm_entry_field {
 };
 
 /* An entry to write.  A field is absent while its text is NULL (and it is
- * not one of the numbers: COUNT, NUMBER, SIZE; they are given as decimal
- * text). */
+ * not one of the numbers: COUNT, NUMBER, SIZE, CONFIG_VERSION; they are given
+ * as decimal text). */
 struct mm_entry {
 	enum mm_entry_type type;
 	int64_t at_ms;

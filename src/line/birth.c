@@ -165,6 +165,8 @@ from_issuance(struct mm_birth *b, const struct mm_entry *e,
 		{ MM_B_device, MM_F_DEVICE }, { MM_B_product, MM_F_PRODUCT },
 		{ MM_B_batch, MM_F_BATCH }, { MM_B_station, MM_F_STATION },
 		{ MM_B_profile, MM_F_PROFILE },
+		{ MM_B_configuration_sha256, MM_F_CONFIG_SHA256 },
+		{ MM_B_configuration_version, MM_F_CONFIG_VERSION },
 	};
 
 	if (e->type != MM_E_CERT_ISSUED && e->type != MM_E_CERT_RENEWED &&

@@ -34,9 +34,9 @@ const char *mm_birth_grade_name(enum mm_birth_grade g);
 	    "IEC 62443-4-2 CR 2.8")                                        \
 	X(certificate_sha256, D, MM_PROVED, "SHA-256 of its certificate",  \
 	    "IEC 62443-4-2 CR 1.8")                                        \
-	X(configuration_sha256, S, MM_OBSERVED, "SHA-256 of its initial "  \
-	    "configuration", "")                                           \
-	X(configuration_version, S, MM_OBSERVED, "and its version", "")    \
+	X(configuration_sha256, D, MM_OBSERVED, "SHA-256 of the initial "  \
+	    "configuration that it was given", "")                         \
+	X(configuration_version, D, MM_OBSERVED, "and its version", "")    \
 	X(confirmed_at, D, MM_OBSERVED, "when the CA saw it use its key",  \
 	    "IEC 62443-4-2 CR 1.9")                                        \
 	X(device, D, MM_PROVED, "its name", "IEC 62443-4-2 CR 1.2")        \

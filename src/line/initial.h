@@ -42,6 +42,19 @@ MM_MUST enum mm_err mm_initial_render(const struct mm_initial *m,
     uint8_t sha256[32], struct mm_why *why);
 
 /*
+ * The same by a batch's papers: the template, and its table of devices' fields
+ * as JSON, {"columns":[...],"rows":[[...],...]}, of texts (n 0: there is none).
+ * The table is well formed: its hash is what the batch says.  Wipe out.
+ * MM_ENOTFOUND: the device has no row.
+ */
+struct mm_initial_of {
+	struct mm_bytes template, fields;
+	const char *device, *product, *batch;
+};
+MM_MUST enum mm_err mm_initial_make(const struct mm_initial_of *of,
+    struct mm_buf *out, uint8_t sha256[32], struct mm_why *why);
+
+/*
  * Whether a device that has one document may get another: versions rise, and
  * a version is one document.  MM_EPOLICY: older, or another of the same
  * version; *same: it has it already.  have NULL: it has none.

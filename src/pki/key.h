@@ -53,6 +53,8 @@ MM_MUST enum mm_err mm_spki_load(const struct mm_spki *spki,
 /* SHA-256 of any bytes, the fast way. */
 void mm_sha256(struct mm_bytes b, uint8_t out[32]);
 void mm_sha256_2(struct mm_bytes a, struct mm_bytes b, uint8_t out[32]);
+/* Of n parts in a row. */
+void mm_sha256_parts(const struct mm_bytes *part, size_t n, uint8_t out[32]);
 /* RFC 2104; not HMAC(3), whose every use fetches the algorithm anew. */
 void mm_hmac_sha256(struct mm_bytes key, struct mm_bytes data,
     uint8_t out[32]);

@@ -14,15 +14,22 @@
 
 /* see key.h */
 void
-mm_sha256_2(struct mm_bytes a, struct mm_bytes b, uint8_t out[32])
+mm_sha256_parts(const struct mm_bytes *part, size_t n, uint8_t out[32])
 {
 	SHA256_CTX c;
 
 	SHA256_Init(&c);
-	SHA256_Update(&c, a.p, a.n);
-	SHA256_Update(&c, b.p, b.n);
+	for (size_t i = 0; i < n; i++)
+		SHA256_Update(&c, part[i].p, part[i].n);
 	SHA256_Final(out, &c);
 	mm_wipe(&c, sizeof(c)); /* tokens and master keys pass through here */
+}
+
+/* see key.h */
+void
+mm_sha256_2(struct mm_bytes a, struct mm_bytes b, uint8_t out[32])
+{
+	mm_sha256_parts((const struct mm_bytes[]){ a, b }, 2, out);
 }
 
 /* see key.h */

@@ -2,10 +2,11 @@
 #define MM_SERVER_BATCHES_H
 
 #include "core/production.h"
+#include "line/fill.h"
 #include "server/rest.h"
 
 /* What rest_batches.c, rest_batch_read.c, rest_batch_initial.c,
- * rest_stations.c and rest_sync.c share. */
+ * rest_configuration.c, rest_stations.c and rest_sync.c share. */
 
 /* What a request for a batch says, besides what is in b. */
 struct mm_batch_wish {
@@ -37,5 +38,23 @@ void mm_station_put(struct mm_rest *r, const struct mm_station *s);
 /* "configuration" of the request: template and rows, each row rendered. */
 MM_MUST enum mm_err mm_batch_initial(const json_t *in, struct mm_batch_wish *w,
     struct mm_production *b, struct mm_why *why);
+
+/* rest_configuration.c: what the batch gives a device. */
+struct mm_set_up {
+	int64_t version;     /* 0: nothing */
+	uint8_t sha256[32];
+	struct mm_buf document;
+};
+#define MM_SET_UP_INIT { .document = MM_BUF_INIT(MM_FILL_MAX) }
+void mm_set_up_done(struct mm_set_up *g);
+/* MM_ENOTFOUND: no such batch, or it has no row for the device; MM_EPOLICY:
+ * the login is only the line's, and its station has no share. */
+MM_MUST enum mm_err mm_batch_configuration(struct mm_rest *r,
+    const char *batch, const char *device, struct mm_set_up *out,
+    struct mm_why *why);
+/* Into the job, what a station says that it will give: version and hash,
+ * which must be those of what the batch gives the device.  MM_ECONFLICT. */
+MM_MUST enum mm_err mm_batch_claim(struct mm_rest *r, const char *batch,
+    const struct mm_set_up *said, struct mm_job *job, struct mm_why *why);
 
 #endif

@@ -223,8 +223,8 @@ mm_batch_station(
 struct unit_wish {
 	char batch[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
 	char key_origin[MM_NAME_MAX + 1];
+	struct mm_set_up config; /* version and hash alone */
 };
-enum { UNIT_MEMBERS = 3 };
 static const struct mm_member unit_members[] = {
 	{ "batch", MM_M_NAME, false, offsetof(struct unit_wish, batch),
 	    MM_NAME_MAX + 1 },
@@ -232,7 +232,12 @@ static const struct mm_member unit_members[] = {
 	    MM_NAME_MAX + 1 },
 	{ "key_origin", MM_M_NAME, false,
 	    offsetof(struct unit_wish, key_origin), MM_NAME_MAX + 1 },
+	{ "config_version", MM_M_INT, false,
+	    offsetof(struct unit_wish, config.version), 0 },
+	{ "config_sha256", MM_M_SHA256, false,
+	    offsetof(struct unit_wish, config.sha256), 32 },
 };
+enum { UNIT_MEMBERS = sizeof(unit_members) / sizeof(unit_members[0]) };
 
 /* Who made the key: whoever asks says so, and nothing is the device. */
 static enum mm_err
@@ -289,5 +294,6 @@ mm_rest_unit(
 		return MM_FAIL(why, MM_EPOLICY, "station %s was removed", s.id);
 	strcpy(job->batch, w.batch);
 	strcpy(job->station, is ? s.id : "");
-	return MM_OK;
+	return w.config.version == 0 ? MM_OK
+	    : mm_batch_claim(r, w.batch, &w.config, job, why);
 }

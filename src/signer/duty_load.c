@@ -63,10 +63,6 @@ check_can(const struct mm_work_order *o, struct mm_why *why)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "order: this station makes no "
 		    "keys for devices");
-	if (o->config_version != 0)
-		return MM_FAIL(why, MM_EPOLICY,
-		    "order: this station brings "
-		    "no initial configuration to devices");
 	return MM_OK;
 }
 

@@ -145,7 +145,7 @@ check_order(struct taking *t, struct mm_why *why)
 	MM_TRY(read_last(t, why));
 	MM_TRY(mm_work_order_follows(
 	    t->order, t->hash, &t->last, t->order->station, &t->again, why));
-	MM_TRY(mm_work_file_check(&t->file, t->order, why));
+	MM_TRY(mm_work_file_check_list(&t->file, t->order, why));
 	MM_TRY(mm_work_file_profiles(&t->file, t->order, &profiles, why));
 	mm_profiles_done(&profiles);
 	(void)mm_work_file_paper(&t->file, t->order->serials_sha256, &paper);

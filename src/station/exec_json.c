@@ -60,6 +60,9 @@ mm_exec_put_job(struct mm_buf *out, const struct mm_fixture_conf *conf,
 		mm_json_hex(&j, "bundle_sha256", (struct mm_bytes){
 		    job->bundle_hash, sizeof(job->bundle_hash) });
 	}
+	if (job->conf.n > 0 && (job->effect == MM_DO_PUT ||
+	    job->effect == MM_DO_COMMIT))
+		mm_json_b64(&j, "configuration", job->conf);
 	mm_json_close(&j, '}');
 	mm_buf_text(out, "\n");
 }
@@ -101,8 +104,11 @@ take_said(const json_t *o, struct mm_unit_said *said)
 		if (*s < ' ' || *s > '~')
 			*s = '?';
 	said->locked = json_is_true(json_object_get(o, "locked"));
+	said->config = json_integer_value(json_object_get(o,
+	    "config_version"));
 	return take_hash(o, "spki_sha256", &said->has_key, said->spki) &&
-	    take_hash(o, "cert_sha256", &said->has_cert, said->cert);
+	    take_hash(o, "cert_sha256", &said->has_cert, said->cert) &&
+	    take_hash(o, "bundle_sha256", &said->has_bundle, said->bundle);
 }
 
 static bool

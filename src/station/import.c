@@ -42,7 +42,8 @@ keep(const struct mm_station_conf *conf, const struct mm_work_order *o,
 	MM_TRY(mm_order_path(conf, o->batch, path, sizeof(path), why));
 	if (o->ca_key.n == 0) /* what lies there has the line CA's, sealed */
 		MM_TRY(mm_file_wipe(path, why));
-	return mm_file_replace(path, json, 0640, why);
+	/* devices' secrets are in its papers */
+	return mm_file_replace(path, json, 0600, why);
 }
 
 /* The station's ledger says that the key is gone. */

@@ -137,6 +137,7 @@ open_place(struct mm_line *l, const struct mm_fixture_conf *conf,
 	mm_buf_init(&p->cert, DER_MAX);
 	mm_buf_init(&p->chain, DER_MAX);
 	mm_child_init(&p->mes);
+	mm_given_init(&p->given);
 	l->nplaces++;
 	return mm_driver_new(conf, &p->driver, why);
 }
@@ -184,6 +185,7 @@ mm_line_close(struct mm_line *l)
 		mm_buf_done(&p->cert);
 		mm_buf_done(&p->chain);
 		mm_child_done(&p->mes);
+		mm_given_done(&p->given);
 	}
 	l->nplaces = 0;
 	mm_centre_close(&l->centre);
@@ -234,6 +236,7 @@ leave(struct mm_line *l, struct mm_place *p, enum mm_unit_state state,
 	snprintf(p->last, sizeof(p->last), "%s", p->unit->serial);
 	p->driver->class->close(p->driver);
 	mm_print_drop(&l->print, p->unit);
+	mm_given_forget(&p->given);
 	mm_child_close(&p->mes);
 	mm_centre_drop(l->centre, p->number);
 	if (state == MM_UNIT_PASSED)

@@ -5,6 +5,7 @@
 #include "station/centre.h"
 #include "station/child.h"
 #include "station/driver.h"
+#include "station/given.h"
 #include "station/mirror.h"
 #include "station/own.h"
 #include "station/print.h"
@@ -50,6 +51,7 @@ struct mm_place {
 	char mirror_why[160];
 	uint64_t labels; /* the label that was printed is its n-th; 0: none */
 	bool offline; /* the station signs, not the centre */
+	struct mm_given given; /* its initial configuration */
 	/* The maker's own system is asked before the authority (mes.h). */
 	struct mm_child mes;
 	enum { MM_MES_UNASKED, MM_MES_ASKED, MM_MES_MAY } mes_is;
@@ -72,6 +74,7 @@ struct mm_line {
 	struct mm_book *book;
 	struct mm_centre *centre;
 	struct mm_own *own; /* offline; NULL: not needed yet */
+	bool gives_nothing;    /* conf's batch has no configuration */
 	int64_t away_until_ms; /* the centre is not asked before; monotonic */
 	struct mm_syncing syncing; /* what goes to it beside the units */
 	int64_t sync_due_ms;       /* monotonic; 0: not yet looked */

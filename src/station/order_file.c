@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/own.h"
+#include "line/initial.h"
 #include "station/own.h"
 #include "work/file.h"
 
@@ -27,24 +28,46 @@ mm_order_path(const struct mm_station_conf *conf, const char *batch, char *out,
 	return MM_OK;
 }
 
+/* What is done with an order that is here. */
+typedef enum mm_err order_fn(void *ctx, const struct mm_work_order *o,
+    const struct mm_work_file *f, struct mm_why *why);
+
 static enum mm_err
-read_order(const struct mm_station_conf *conf, const char *batch,
-    struct mm_work_order **out, struct mm_why *why)
+parse_order(const struct mm_work_file *f, order_fn *fn, void *ctx,
+    struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
+	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
+	struct mm_bytes text;
+
+	MM_TRY(mm_note_text(f->note, &text, why));
+	MM_TRY(mm_work_order_parse(text, &o, why));
+	return fn(ctx, o, f, why);
+}
+
+static enum mm_err
+with_order(const struct mm_station_conf *conf, const char *batch,
+    order_fn *fn, void *ctx, struct mm_why *why)
+{
+	MM_OWN(mm_buf_wipe) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
 	struct mm_work_file f = { .json = NULL };
 	char path[PATH_MAX + 64];
-	struct mm_bytes text;
 	enum mm_err rc;
 
 	MM_TRY(mm_order_path(conf, batch, path, sizeof(path), why));
 	MM_TRY(mm_file_read(path, &b, why));
 	MM_TRY(mm_work_file_parse(mm_buf_view(&b), &f, why));
-	rc = mm_note_text(f.note, &text, why);
-	if (rc == MM_OK)
-		rc = mm_work_order_parse(text, out, why);
+	rc = parse_order(&f, fn, ctx, why);
 	mm_work_file_done(&f);
 	return rc;
+}
+
+static enum mm_err
+copy_product(void *ctx, const struct mm_work_order *o,
+    const struct mm_work_file *f, struct mm_why *why)
+{
+	(void)f, (void)why;
+	memcpy(ctx, o->product, MM_NAME_MAX + 1);
+	return MM_OK;
 }
 
 /* see own.h */
@@ -52,11 +75,52 @@ enum mm_err
 mm_order_product(const struct mm_station_conf *conf, const char *batch,
     char product[MM_NAME_MAX + 1], struct mm_why *why)
 {
-	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
+	return with_order(conf, batch, copy_product, product, why);
+}
 
-	MM_TRY(read_order(conf, batch, &o, why));
-	memcpy(product, o->product, MM_NAME_MAX + 1);
-	return MM_OK;
+/* see own.h */
+enum mm_err
+mm_order_render(const struct mm_work_order *o, struct mm_bytes template,
+    struct mm_bytes fields, const char *device, struct mm_given *out,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_wipe) struct mm_buf document = MM_BUF_INIT(MM_FILL_MAX);
+	const struct mm_initial_of of = { template, fields, device,
+		o->product, o->batch };
+	uint8_t hash[32] = { 0 };
+
+	if (o->config_version > 0)
+		MM_TRY(mm_initial_make(&of, &document, hash, why));
+	return mm_given_set(out, o->config_version, mm_buf_view(&document),
+	    hash, why);
+}
+
+struct giving {
+	const char *device;
+	struct mm_given *out;
+};
+
+static enum mm_err
+give(void *ctx, const struct mm_work_order *o, const struct mm_work_file *f,
+    struct mm_why *why)
+{
+	const struct giving *g = ctx;
+	struct mm_bytes template = { 0 }, fields = { 0 };
+
+	MM_TRY(mm_work_file_check(f, o, why));
+	(void)mm_work_file_paper(f, o->config_sha256, &template);
+	(void)mm_work_file_paper(f, o->fields_sha256, &fields);
+	return mm_order_render(o, template, fields, g->device, g->out, why);
+}
+
+/* see own.h */
+enum mm_err
+mm_order_give(const struct mm_station_conf *conf, const char *batch,
+    const char *device, struct mm_given *out, struct mm_why *why)
+{
+	struct giving g = { device, out };
+
+	return with_order(conf, batch, give, &g, why);
 }
 
 static bool
@@ -81,6 +145,24 @@ mm_order_has(const struct mm_station_conf *conf, const char *batch)
 	    access(path, F_OK) == 0;
 }
 
+struct each {
+	mm_order_fn *fn;
+	void *ctx;
+	enum mm_err rc;
+	struct mm_why *why;
+};
+
+static enum mm_err
+tell(void *ctx, const struct mm_work_order *o, const struct mm_work_file *f,
+    struct mm_why *why)
+{
+	struct each *e = ctx;
+
+	(void)f, (void)why;
+	e->rc = e->fn(e->ctx, o, e->why);
+	return MM_OK;
+}
+
 /* see own.h */
 enum mm_err
 mm_order_each(const struct mm_station_conf *conf, mm_order_fn *fn, void *ctx,
@@ -94,11 +176,11 @@ mm_order_each(const struct mm_station_conf *conf, mm_order_fn *fn, void *ctx,
 	MM_TRY(mm_order_path(conf, "", path, sizeof(path), why));
 	d = opendir(path);
 	while (d != NULL && rc == MM_OK && (e = readdir(d)) != NULL) {
-		MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
+		struct each each = { fn, ctx, MM_OK, why };
 
-		if (batch_of(e->d_name, one) &&
-		    read_order(conf, one, &o, NULL) == MM_OK)
-			rc = fn(ctx, o, why);
+		if (batch_of(e->d_name, one))
+			(void)!with_order(conf, one, tell, &each, NULL);
+		rc = each.rc;
 	}
 	if (d != NULL)
 		(void)closedir(d);

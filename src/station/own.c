@@ -203,10 +203,12 @@ static enum mm_err
 settle_one(struct mm_own *o, const struct mm_outstanding *one,
     struct mm_why *why)
 {
+	MM_OWN(mm_given_done) struct mm_given given = MM_GIVEN_INIT;
 	char product[MM_NAME_MAX + 1];
 	struct mm_own_pair p = { .product = product,
 		.device = one->device,
-		.spki = one->spki_sha256 };
+		.spki = one->spki_sha256,
+		.given = &given };
 	struct mm_own_cert cert;
 
 	if (strncmp(one->authority, "batch:", 6) != 0)
@@ -214,6 +216,7 @@ settle_one(struct mm_own *o, const struct mm_outstanding *one,
 		    "which is no batch", one->authority);
 	p.batch = one->authority + 6;
 	MM_TRY(mm_order_product(o->conf, p.batch, product, why));
+	MM_TRY(mm_order_give(o->conf, p.batch, one->device, &given, why));
 	return mm_own_enter_issued(o, &p, &cert, why);
 }
 
@@ -260,6 +263,18 @@ take_serials(struct mm_own *o, const struct mm_work_file *f, struct mm_why *why)
 	return mm_buf_ok(&o->list, why);
 }
 
+/* One that the order names is there: mm_work_file_check. */
+static enum mm_err
+take_paper(const struct mm_work_file *f, const uint8_t sha256[32],
+    struct mm_buf *out, struct mm_why *why)
+{
+	struct mm_bytes paper;
+
+	if (mm_work_file_paper(f, sha256, &paper))
+		mm_buf_bytes(out, paper);
+	return mm_buf_ok(out, why);
+}
+
 static enum mm_err
 take_chain(struct mm_own *o, struct mm_why *why)
 {
@@ -297,7 +312,10 @@ take_file(struct mm_own *o, const struct mm_work_file *f, struct mm_why *why)
 
 	MM_TRY(mm_note_text(f->note, &text, why));
 	MM_TRY(mm_work_order_parse(text, &o->order, why));
+	MM_TRY(mm_work_file_check(f, o->order, why));
 	MM_TRY(take_serials(o, f, why));
+	MM_TRY(take_paper(f, o->order->config_sha256, &o->config, why));
+	MM_TRY(take_paper(f, o->order->fields_sha256, &o->fields, why));
 	MM_TRY(take_chain(o, why));
 	return pick_profile(o, why);
 }
@@ -386,6 +404,8 @@ mm_own_open_batch(const struct mm_station_conf *conf, const char *batch,
 	mm_buf_init(&o->cert, MM_CERT_MAX);
 	mm_buf_init(&o->proofs, PROOFS_MAX);
 	mm_buf_init(&o->list, LIST_MAX + 2);
+	mm_buf_init(&o->config, LIST_MAX);
+	mm_buf_init(&o->fields, LIST_MAX);
 	mm_buf_init(&o->chain_pem, PEM_MAX);
 	mm_buf_init(&o->checkpoint, MM_NOTE_MAX);
 	MM_TRY(open_all(o, batch, wait_ms, why));
@@ -419,10 +439,21 @@ mm_own_close(struct mm_own **owner)
 	mm_buf_done(&o->cert);
 	mm_buf_done(&o->proofs);
 	mm_buf_done(&o->list);
+	mm_buf_done(&o->config);
+	mm_buf_wipe(&o->fields);
 	mm_buf_done(&o->chain_pem);
 	mm_buf_done(&o->checkpoint);
 	free(o);
 	*owner = NULL;
+}
+
+/* see own.h */
+enum mm_err
+mm_own_give(const struct mm_own *o, const char *device, struct mm_given *out,
+    struct mm_why *why)
+{
+	return mm_order_render(o->order, mm_buf_view(&o->config),
+	    mm_buf_view(&o->fields), device, out, why);
 }
 
 /* see own.h */

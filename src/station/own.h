@@ -4,6 +4,7 @@
 #include "ipc/msg.h"
 #include "station/conf.h"
 #include "station/entries.h"
+#include "station/given.h"
 #include "station/unit.h"
 #include "work/order.h"
 
@@ -19,6 +20,7 @@ struct mm_own {
 	const struct mm_station_conf *conf;
 	int pid, issue, ledger; /* -1: not running */
 	struct mm_buf frame, cert, list, chain_pem, checkpoint;
+	struct mm_buf config, fields; /* the order's papers; fields: secret */
 	uint64_t checkpoint_n;   /* size of its tree */
 	struct mm_work_order *order;
 	struct mm_serials run;
@@ -58,11 +60,21 @@ struct mm_own_cert {
 	char serial[33], profile[MM_NAME_MAX + 12];
 	bool again;          /* it was signed before */
 };
+struct mm_own_wish {
+	const char *device;
+	struct mm_bytes csr;
+	const uint8_t *spki;
+	const struct mm_given *given; /* what it will be given */
+};
 /* A certificate for the request; its entry is in the ledger when this
  * returns. */
-MM_MUST enum mm_err mm_own_issue(struct mm_own *o, const char *device,
-    struct mm_bytes csr, const uint8_t spki[32], struct mm_own_cert *out,
+MM_MUST enum mm_err mm_own_issue(struct mm_own *o,
+    const struct mm_own_wish *w, struct mm_own_cert *out,
     struct mm_why *why);
+/* What the order gives the device, by its papers.  MM_ENOTFOUND: it has no
+ * row. */
+MM_MUST enum mm_err mm_own_give(const struct mm_own *o, const char *device,
+    struct mm_given *out, struct mm_why *why);
 /* The device has proved it; proof: what it signed, kept for the centre. */
 MM_MUST enum mm_err mm_own_confirm(struct mm_own *o, const char *device,
     const char *serial, struct mm_bytes proof, struct mm_why *why);
@@ -96,9 +108,17 @@ bool mm_order_has(const struct mm_station_conf *conf, const char *batch);
  * is made online and the centre is away.  MM_ENOTFOUND. */
 MM_MUST enum mm_err mm_order_pick(const struct mm_station_conf *conf,
     char batch[MM_NAME_MAX + 1], struct mm_why *why);
-/* What an order of that batch, which was imported, makes. */
+/* What an order of that batch, which was imported, makes, and what it gives
+ * the device. */
 MM_MUST enum mm_err mm_order_product(const struct mm_station_conf *conf,
     const char *batch, char product[MM_NAME_MAX + 1], struct mm_why *why);
+MM_MUST enum mm_err mm_order_give(const struct mm_station_conf *conf,
+    const char *batch, const char *device, struct mm_given *out,
+    struct mm_why *why);
+/* The same of an order's papers; n 0: it has none. */
+MM_MUST enum mm_err mm_order_render(const struct mm_work_order *o,
+    struct mm_bytes template, struct mm_bytes fields, const char *device,
+    struct mm_given *out, struct mm_why *why);
 /* Each order that is here, of any batch, until one is not MM_OK; one that
  * cannot be read is passed over. */
 typedef enum mm_err mm_order_fn(

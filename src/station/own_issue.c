@@ -60,8 +60,19 @@ mm_own_find(struct mm_own *o, const char *batch, const char *device,
 
 struct words { /* of an entry */
 	char authority[TEXT], cert[65], spki[65], from[MM_TIME_TEXT],
-	    to[MM_TIME_TEXT];
+	    to[MM_TIME_TEXT], version[24], config[65];
 };
+
+static void
+put_given(const struct mm_given *g, struct words *w, struct mm_entry *e)
+{
+	if (g->version == 0)
+		return;
+	snprintf(w->version, sizeof(w->version), "%" PRId64, g->version);
+	mm_hex_text(g->sha256, sizeof(g->sha256), w->config);
+	e->field[MM_F_CONFIG_VERSION] = w->version;
+	e->field[MM_F_CONFIG_SHA256] = w->config;
+}
 
 static void
 put_words(const char *batch, const struct mm_duty_find_rep *rep,
@@ -104,6 +115,7 @@ enter_issued(struct mm_own *o, const struct mm_own_pair *p,
 		    [MM_F_RESULT] = "ok" } };
 
 	put_words(p->batch, rep, c, &w);
+	put_given(p->given, &w, &e);
 	return mm_own_enter(o, &e, why);
 }
 
@@ -136,17 +148,17 @@ mm_own_enter_issued(struct mm_own *o, const struct mm_own_pair *p,
 
 /* see own.h */
 enum mm_err
-mm_own_issue(struct mm_own *o, const char *device, struct mm_bytes csr,
-    const uint8_t spki[32], struct mm_own_cert *out, struct mm_why *why)
+mm_own_issue(struct mm_own *o, const struct mm_own_wish *w,
+    struct mm_own_cert *out, struct mm_why *why)
 {
-	struct mm_issue_req q = { .csr = csr,
+	struct mm_issue_req q = { .csr = w->csr,
 		.profile_version = o->profile_version };
 	const struct mm_own_pair p = { o->order->batch, o->order->product,
-		device, spki };
+		w->device, w->spki, w->given };
 	struct mm_issue_rep rep;
 
 	memcpy(q.profile, o->profile, sizeof(q.profile));
-	snprintf(q.device, sizeof(q.device), "%s", device);
+	snprintf(q.device, sizeof(q.device), "%s", w->device);
 	memcpy(q.product, o->order->product, sizeof(q.product));
 	snprintf(q.authority, sizeof(q.authority), "batch:%s", o->order->batch);
 	MM_TRY(mm_own_call(o, MM_IPC_ISSUE, &q, &rep, why));

@@ -19,6 +19,7 @@ MM_MUST enum mm_err mm_own_enter(struct mm_own *o, const struct mm_entry *e,
 struct mm_own_pair {
 	const char *batch, *product, *device;
 	const uint8_t *spki;
+	const struct mm_given *given;
 };
 MM_MUST enum mm_err mm_own_enter_issued(struct mm_own *o,
     const struct mm_own_pair *p, struct mm_own_cert *out, struct mm_why *why);

@@ -60,6 +60,15 @@ enum mm_unit_exit {
 	X(MM_UR_ROOM, "no-room", MM_EXIT_BOARD,                            \
 	    "certificate and configuration do not fit into the board",     \
 	    "call the line engineer")                                      \
+	X(MM_UR_CONFIG_OLDER, "configuration-older", MM_EXIT_BOARD,        \
+	    "the board has a newer configuration than this batch gives",   \
+	    "call the line engineer: wrong batch, or erase the board")     \
+	X(MM_UR_CONFIG_OTHER, "other-configuration", MM_EXIT_SUPERVISOR,  \
+	    "the board was made with another configuration",               \
+	    "put it aside for the supervisor")                             \
+	X(MM_UR_CONFIG, "no-configuration", MM_EXIT_STATION,               \
+	    "the batch's configuration for this serial cannot be had",     \
+	    "call the line engineer: the log says why")                    \
 	X(MM_UR_REQUEST, "bad-request", MM_EXIT_BOARD,                     \
 	    "the board's request is not one that its key has signed",      \
 	    "start again; if it stays so, the board is for repair")        \

@@ -186,6 +186,7 @@ static const enum mm_unit_reason refusals[MMD_REFUSALS] = {
 	[MMD_R_OTHER] = MM_UR_READ_BACK,
 	[MMD_R_NEWER] = MM_UR_FIRMWARE,
 	[MMD_R_BOARD] = MM_UR_BOARD,
+	[MMD_R_OLDER] = MM_UR_CONFIG_OLDER,
 };
 
 static enum mm_unit_reason
@@ -218,11 +219,15 @@ say(const struct mmd_hello *h, struct mm_unit_said *out)
 	strcpy(out->firmware, h->fw);
 	out->has_key = h->has_key;
 	out->has_cert = h->has_cert;
+	out->has_bundle = h->has_cert;
 	out->locked = h->state == MMD_STATE_LOCKED;
+	out->config = h->config;
 	if (h->has_key)
 		memcpy(out->spki, h->key, sizeof(out->spki));
 	if (h->has_cert)
 		memcpy(out->cert, h->cert, sizeof(out->cert));
+	if (h->has_cert)
+		memcpy(out->bundle, h->all, sizeof(out->bundle));
 }
 
 static enum mm_driver_got

@@ -8,6 +8,24 @@
 #include "base/time.h"
 #include "pki/possession.h"
 
+/* see steps.h */
+enum mm_unit_event
+mm_step_given(struct mm_place *p, enum mm_unit_event cert,
+    enum mm_unit_reason *reason)
+{
+	const struct mm_bytes parts[] = { mm_buf_view(&p->cert),
+		mm_buf_view(&p->chain), mm_buf_view(&p->given.part) };
+
+	mm_sha256_parts(parts, 3, p->given.bundle);
+	/* It was in use, and the board does not have it any more. */
+	if (p->known && cert == MM_EV_DONE)
+		return mm_step_hold(MM_UR_CERT_GONE, reason);
+	cert = mm_given_judge(&p->given, &p->said, cert, reason);
+	/* What the ledger says that it was given stays so. */
+	return p->known && cert == MM_EV_DONE
+	    ? mm_step_hold(MM_UR_CONFIG_OTHER, reason) : cert;
+}
+
 /* ---- the device's ---- */
 
 static enum mm_unit_event
@@ -24,8 +42,10 @@ tell(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 		return mm_step_fail(MM_UR_RANDOM, reason);
 	j->cert = mm_buf_view(&p->cert);
 	j->chain = mm_buf_view(&p->chain);
+	j->conf = mm_buf_view(&p->given.part);
 	memcpy(j->cert_hash, p->unit->cert, sizeof(j->cert_hash));
-	mm_sha256_2(j->cert, j->chain, j->bundle_hash);
+	memcpy(j->bundle_hash, p->given.bundle, sizeof(j->bundle_hash));
+	p->given.written |= j->effect == MM_DO_COMMIT;
 	p->driver->class->begin(p->driver, j);
 	return MM_EV_DONE;
 }
@@ -122,8 +142,9 @@ read_back(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
 	(void)l;
 	(void)a;
 	p->said = p->answer.said;
-	return mm_unit_read_back(p->unit, &p->said,
-	    p->unit->state == MM_UNIT_LOCKED, reason);
+	return mm_given_read_back(&p->given, &p->said,
+	    mm_unit_read_back(p->unit, &p->said,
+	    p->unit->state == MM_UNIT_LOCKED, reason), reason);
 }
 
 static enum mm_unit_event

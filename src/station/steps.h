@@ -55,6 +55,10 @@ mm_step_note(struct mm_place *p, const char *text)
 	    text);
 }
 
+/* What is to be done with a certificate, now that all is here that goes with
+ * it: see mm_given_judge. */
+enum mm_unit_event mm_step_given(struct mm_place *p, enum mm_unit_event cert,
+    enum mm_unit_reason *reason);
 /* What a board has signed, as fields of an object. */
 void mm_step_put_proof(const struct mm_place *p, struct mm_json *j);
 

@@ -108,6 +108,7 @@ mm_step_admit(
 	char path[PATH_N];
 
 	p->asked = false;
+	mm_given_forget(&p->given);
 	if (l->conf->product[0] == '\0') {
 		p->asked = true;
 		device_path(p, "", path);
@@ -141,6 +142,42 @@ may_be_made(
 		   strcmp(product, l->conf->product) == 0);
 }
 
+/* Before anything is made: a unit that has none costs nothing. */
+static enum mm_unit_event
+ask_given(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	char path[PATH_N];
+
+	if (l->conf->batch[0] == '\0' || l->gives_nothing)
+		return MM_EV_DONE;
+	p->given.is = MM_GIVEN_ASKED;
+	snprintf(path, sizeof(path), "/batches/%s/configurations/%s",
+	    l->conf->batch, p->unit->serial);
+	return ask_more(l, p, path, reason);
+}
+
+static enum mm_unit_event
+take_given(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
+    enum mm_unit_reason *reason)
+{
+	struct mm_why why = { 0 };
+
+	/* That it is none of the batch is told with its certificate. */
+	if (a->rc == MM_ENOTFOUND || a->rc == MM_EPOLICY) {
+		mm_step_note(p, a->why.text);
+		return mm_step_fail(MM_UR_CONFIG, reason);
+	}
+	if (a->rc != MM_OK)
+		return refused(p, a, reason);
+	if (mm_given_take(&p->given, p->unit->serial, a->body, &why) !=
+	    MM_OK) {
+		mm_step_note(p, why.text);
+		return mm_step_fail(MM_UR_CONFIG, reason);
+	}
+	l->gives_nothing = p->given.version == 0;
+	return MM_EV_DONE;
+}
+
 /* see steps.h */
 enum mm_unit_event
 mm_step_admitted(struct mm_line *l, struct mm_place *p,
@@ -148,6 +185,8 @@ mm_step_admitted(struct mm_line *l, struct mm_place *p,
 {
 	char path[PATH_N];
 
+	if (p->given.is == MM_GIVEN_ASKED)
+		return take_given(l, p, a, reason);
 	/* It is registered already: as what? */
 	if (a->rc == MM_ECONFLICT && !p->asked) {
 		p->asked = true;
@@ -158,7 +197,7 @@ mm_step_admitted(struct mm_line *l, struct mm_place *p,
 		return mm_step_fail(MM_UR_SERIAL, reason);
 	if (a->rc != MM_OK)
 		return refused(p, a, reason);
-	return may_be_made(l, p, a->body) ? MM_EV_DONE
+	return may_be_made(l, p, a->body) ? ask_given(l, p, reason)
 					  : mm_step_fail(MM_UR_SERIAL, reason);
 }
 
@@ -179,6 +218,7 @@ mm_step_issue(
 		mm_json_str(&j, "batch", l->conf->batch);
 	if (p->conf->driver == MM_DRIVER_FILES)
 		mm_json_str(&j, "key_origin", "station");
+	mm_given_put(&p->given, &j);
 	mm_json_close(&j, '}');
 	return post(l, p, "/enrol", &body, reason);
 }
@@ -263,19 +303,13 @@ enum mm_unit_event
 mm_step_issued(struct mm_line *l, struct mm_place *p,
     struct mm_centre_answer *a, enum mm_unit_reason *reason)
 {
-	enum mm_unit_event e;
-
 	if (!p->known && strcmp(a->reason, "already-confirmed") == 0)
 		return ask_known(l, p, reason);
 	if (a->rc != MM_OK)
 		return refused(p, a, reason);
 	if (p->known && !p->asked)
 		return take_list(l, p, a->body, reason);
-	e = take_cert(p, a->body, reason);
-	/* It was in use, and the board does not have it any more. */
-	if (p->known && e == MM_EV_DONE)
-		return mm_step_hold(MM_UR_CERT_GONE, reason);
-	return e;
+	return mm_step_given(p, take_cert(p, a->body, reason), reason);
 }
 
 /* see steps.h */

@@ -68,6 +68,17 @@ why_not(const struct mm_duty_status_rep *s)
 	return s->counted >= s->share ? MM_UR_QUOTA : MM_UR_SIGNER;
 }
 
+static enum mm_unit_event
+give(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	struct mm_why why = { 0 };
+
+	if (mm_own_give(l->own, p->unit->serial, &p->given, &why) == MM_OK)
+		return MM_EV_DONE;
+	mm_step_note(p, why.text);
+	return mm_step_fail(MM_UR_CONFIG, reason);
+}
+
 /* see steps.h */
 enum mm_unit_event
 mm_step_own_admit(
@@ -92,7 +103,7 @@ mm_step_own_admit(
 		return mm_step_fail(MM_UR_SERIAL, reason);
 	late = s.may != 0 && is_late(l, p);
 	if ((s.may != 0 && !late) || was_signed(l, p))
-		return MM_EV_DONE;
+		return give(l, p, reason);
 	if (late)
 		return mm_step_fail(MM_UR_UNSYNCED, reason);
 	mm_step_note(p, s.why);
@@ -138,21 +149,17 @@ enum mm_unit_event
 mm_step_own_issue(
     struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
+	const struct mm_own_wish wish = { p->unit->serial,
+		mm_buf_view(&p->csr), p->unit->spki, &p->given };
 	struct mm_own_cert got;
 	struct mm_why why = { 0 };
-	enum mm_unit_event e;
 	enum mm_err rc = need_own(l, &why);
 
 	if (rc == MM_OK)
-		rc = mm_own_issue(l->own, p->unit->serial, mm_buf_view(&p->csr),
-		    p->unit->spki, &got, &why);
+		rc = mm_own_issue(l->own, &wish, &got, &why);
 	if (rc != MM_OK)
 		return refused(p, rc, &why, reason);
-	e = take_cert(l, p, &got, reason);
-	/* It was in use, and the board does not have it any more. */
-	if (p->known && e == MM_EV_DONE)
-		return mm_step_hold(MM_UR_CERT_GONE, reason);
-	return e;
+	return mm_step_given(p, take_cert(l, p, &got, reason), reason);
 }
 
 /* see steps.h */

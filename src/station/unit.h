@@ -146,8 +146,10 @@ void mm_unit_take_back_label(struct mm_unit *u);
 struct mm_unit_said {
 	char hw[65];
 	char firmware[33];
-	bool has_key, has_cert, locked;
+	bool has_key, has_cert, has_bundle, locked;
 	uint8_t spki[32], cert[32];
+	uint8_t bundle[32]; /* SHA-256 of all that goes with the certificate */
+	int64_t config;     /* version of its configuration; 0: none */
 };
 
 struct mm_unit_rules {

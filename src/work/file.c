@@ -95,10 +95,20 @@ enum mm_err
 mm_work_file_check(const struct mm_work_file *f,
     const struct mm_work_order *o, struct mm_why *why)
 {
-	struct mm_bytes list = { 0 }, unused;
+	struct mm_bytes unused;
 
 	MM_TRY(find(f, o->config_sha256, "the configuration", &unused, why));
 	MM_TRY(find(f, o->fields_sha256, "the fields' table", &unused, why));
+	return mm_work_file_check_list(f, o, why);
+}
+
+/* see file.h */
+enum mm_err
+mm_work_file_check_list(const struct mm_work_file *f,
+    const struct mm_work_order *o, struct mm_why *why)
+{
+	struct mm_bytes list = { 0 };
+
 	MM_TRY(find(f, o->serials_sha256, "the list of serial numbers",
 	    &list, why));
 	return o->serials_count == 0 ? MM_OK :

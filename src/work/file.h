@@ -38,6 +38,9 @@ bool mm_work_file_paper(const struct mm_work_file *f,
  * has as many as it says, each a device_id.  MM_EINPUT. */
 MM_MUST enum mm_err mm_work_file_check(const struct mm_work_file *f,
     const struct mm_work_order *o, struct mm_why *why);
+/* The list alone, for the signer, which gets no other paper. */
+MM_MUST enum mm_err mm_work_file_check_list(const struct mm_work_file *f,
+    const struct mm_work_order *o, struct mm_why *why);
 /*
  * The profiles that the order names, and no other; an order that closes its
  * batch may come without them, since nothing is made by it.  Like

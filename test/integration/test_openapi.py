@@ -98,7 +98,8 @@ def names(world):
                          0]["name"]},
             "id": {"devices": "WALK-1", "approvals": "0" * 16,
                    "batches": "walk", "stations": "walk-line"}, "serial": {}, "index": {
-                "ledger": "0", "webhooks": "0"}, "path": {
+                "ledger": "0", "webhooks": "0"}, "device": {
+                "batches": "WALK-1"}, "path": {
                 "ledger": "0/000.p/1"}, "entry": {"stations": "7"}}
 
 

@@ -159,7 +159,7 @@ encode_full(enum mm_entry_type t, struct mm_entry *e, struct mm_buf *out)
 	*e = (struct mm_entry){ .type = t, .at_ms = 1, .time_source = "ntp" };
 	for (unsigned f = 0; f < MM_ENTRY_FIELD_COUNT; f++)
 		e->field[f] = f == MM_F_COUNT || f == MM_F_NUMBER ||
-		    f == MM_F_SIZE ? "12" : A64;
+		    f == MM_F_SIZE || f == MM_F_CONFIG_VERSION ? "12" : A64;
 	while (mm_entry_encode(e, out, &why) != MM_OK) {
 		if (!drop_field(e, &why))
 			return why.code;

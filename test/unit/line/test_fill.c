@@ -270,6 +270,80 @@ renders_rows(void **state)
 	mm_fill_free(&f);
 }
 
+/* A device's row, wherever and however it stands in a table. */
+static void
+makes_of_papers(void **state)
+{
+	static const struct {
+		const char *what, *fields, *device, *want;
+		enum mm_err rc;
+	} rows[] = {
+		{ "compact", "{\"columns\":[\"device\",\"k\"],\"rows\":[[\"A-1\","
+		    "\"x\"],[\"A-2\",\"y\"]]}", "A-2",
+		    "{\"d\":\"A-2\",\"k\":\"y\"}", MM_OK },
+		{ "with spaces, the other way round", " { \"rows\" : [ [ \"x\" , "
+		    "\"A-1\" ] ,\n [\"y\",\"A-2\"] ] , \"columns\" : [\"k\", "
+		    "\"device\"] }\n", "A-2", "{\"d\":\"A-2\",\"k\":\"y\"}",
+		    MM_OK },
+		{ "brackets and quotes in values", "{\"columns\":[\"device\","
+		    "\"k\"],\"rows\":[[\"A-1\",\"],[\\\"A-2\\\",{\\\\\"],"
+		    "[\"A-2\",\"]}\"]]}", "A-2",
+		    "{\"d\":\"A-2\",\"k\":\"]}\"}", MM_OK },
+		{ "another's value has its name", "{\"columns\":[\"device\","
+		    "\"k\"],\"rows\":[[\"A-1\",\"A-2\"],[\"A-22\",\"n\"],"
+		    "[\"A-2\",\"y\"]]}", "A-2",
+		    "{\"d\":\"A-2\",\"k\":\"y\"}", MM_OK },
+		{ "no row", "{\"columns\":[\"device\",\"k\"],\"rows\":"
+		    "[[\"A-1\",\"x\"]]}", "A-2", NULL, MM_ENOTFOUND },
+		{ "no rows", "{\"columns\":[\"device\",\"k\"],\"rows\":[]}",
+		    "A-2", NULL, MM_ENOTFOUND },
+		{ "no column of that name", "{\"columns\":[\"device\"],"
+		    "\"rows\":[[\"A-2\"]]}", "A-2", NULL, MM_EINPUT },
+		{ "cut off", "{\"columns\":[\"device\",\"k\"],\"rows\":"
+		    "[[\"A-2\",\"y", "A-2", NULL, MM_EINPUT },
+		{ "no table", "[[\"A-2\"]]", "A-2", NULL, MM_EINPUT },
+		{ "numbers", "{\"columns\":[\"device\",\"k\"],\"rows\":"
+		    "[[\"A-2\",7]]}", "A-2", NULL, MM_ENOTFOUND },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct mm_initial_of of = {
+			mm_bytes_of("{\"d\":\"{{device}}\",\"k\":"
+			    "\"{{k:secret}}\"}"),
+			mm_bytes_of(rows[i].fields), rows[i].device, "thermo",
+			"b7" };
+		struct mm_buf out = MM_BUF_INIT(4096);
+		uint8_t hash[32], want[32];
+
+		ROW(rows[i].what, mm_initial_make(&of, &out, hash, NULL) ==
+		    rows[i].rc);
+		if (rows[i].rc == MM_OK) {
+			mm_sha256(mm_bytes_of(rows[i].want), want);
+			ROW(rows[i].what, strcmp(mm_buf_cstr(&out),
+			    rows[i].want) == 0);
+			ROW(rows[i].what, memcmp(want, hash, 32) == 0);
+		}
+		mm_buf_done(&out);
+	}
+}
+
+static void
+makes_without_a_table(void **state)
+{
+	const struct mm_initial_of of = {
+		mm_bytes_of("{\"d\":\"{{device}}\",\"b\":\"{{batch}}\"}"),
+		{ NULL, 0 }, "A-1", "thermo", "b7" };
+	struct mm_buf out = MM_BUF_INIT(4096);
+	uint8_t hash[32];
+
+	(void)state;
+	assert_int_equal(mm_initial_make(&of, &out, hash, NULL), MM_OK);
+	assert_string_equal(mm_buf_cstr(&out), "{\"d\":\"A-1\",\"b\":"
+	    "\"b7\"}");
+	mm_buf_done(&out);
+}
+
 static void
 versions_never_fall(void **state)
 {
@@ -309,6 +383,8 @@ main(void)
 		cmocka_unit_test(holds_to_limits),
 		cmocka_unit_test(maps_columns),
 		cmocka_unit_test(renders_rows),
+		cmocka_unit_test(makes_of_papers),
+		cmocka_unit_test(makes_without_a_table),
 		cmocka_unit_test(versions_never_fall),
 	};
 

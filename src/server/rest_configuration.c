@@ -1,0 +1,139 @@
+#include <string.h>
+
+#include "base/own.h"
+#include "line/initial.h"
+#include "server/batches.h"
+
+/*
+ * A device's initial configuration, for the station that makes it.  It may
+ * hold secrets: nothing of it but its hash goes into a log, an entry or an
+ * error.
+ */
+
+/* see batches.h */
+void
+mm_set_up_done(struct mm_set_up *g)
+{
+	mm_buf_wipe(&g->document);
+}
+
+static bool
+is_line(const struct mm_rest *r)
+{
+	return (r->login.roles & ~(unsigned)MM_ROLE_LINE) == 0;
+}
+
+/* Where the station takes the next serial number, others' are none of its
+ * business. */
+static enum mm_err
+check_serial(struct mm_rest *r, const struct mm_production *b,
+    const struct mm_share *s, const char *device, struct mm_why *why)
+{
+	MM_OWN(mm_roll_done) struct mm_roll roll = { .text = MM_BUF_INIT(0) };
+	uint64_t at;
+
+	if (b->order->take != MM_WORK_NEXT)
+		return MM_OK;
+	MM_TRY(mm_roll_open(r->reader, b->order, &roll, why));
+	if (mm_roll_find(&roll, device, &at) && at >= (uint64_t)s->first &&
+	    at < (uint64_t)(s->first + s->n + s->scrap))
+		return MM_OK;
+	return MM_FAIL(why, MM_ENOTFOUND, "%.64s is another station's",
+	    device);
+}
+
+/* Who is only the line's gets what its station may make. */
+static enum mm_err
+check_station(struct mm_rest *r, const struct mm_production *b,
+    const char *device, struct mm_why *why)
+{
+	const struct mm_share *share;
+	struct mm_station s;
+
+	if (!is_line(r) || b->nshares == 0)
+		return MM_OK;
+	if (mm_station_of_key(r->reader, r->login.id, &s, NULL) != MM_OK ||
+	    s.removed)
+		return MM_FAIL(why, MM_EPOLICY, "batch %s is its stations'",
+		    b->id);
+	share = mm_production_share_of(b, s.id);
+	if (share == NULL)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "station %s has no share of batch %s", s.id, b->id);
+	return check_serial(r, b, share, device, why);
+}
+
+static enum mm_err
+render(struct mm_rest *r, const struct mm_production *b, const char *device,
+    struct mm_set_up *out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_wipe) struct mm_buf fields = MM_BUF_INIT(MM_PAPER_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_PAPER_MAX);
+	static const uint8_t none[32];
+	const struct mm_work_order *o = b->order;
+	struct mm_initial_of of = { .device = device,
+		.product = o->product, .batch = b->id };
+
+	MM_TRY(mm_paper_get(r->reader, o->config_sha256, &text, why));
+	if (memcmp(o->fields_sha256, none, sizeof(none)) != 0)
+		MM_TRY(mm_paper_get(r->reader, o->fields_sha256, &fields, why));
+	of.template = mm_buf_view(&text);
+	of.fields = mm_buf_view(&fields);
+	out->version = o->config_version;
+	return mm_initial_make(&of, &out->document, out->sha256, why);
+}
+
+/* see batches.h */
+enum mm_err
+mm_batch_configuration(struct mm_rest *r, const char *batch,
+    const char *device, struct mm_set_up *out, struct mm_why *why)
+{
+	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+
+	if (!mm_device_id_valid(device))
+		return MM_FAIL(why, MM_ENOTFOUND, "no such device");
+	MM_TRY(mm_production_get(r->reader, batch, &b, why));
+	MM_TRY(check_station(r, b, device, why));
+	return b->order->config_version == 0 ? MM_OK
+	    : render(r, b, device, out, why);
+}
+
+/* see batches.h */
+enum mm_err
+mm_batch_claim(struct mm_rest *r, const char *batch,
+    const struct mm_set_up *said, struct mm_job *job, struct mm_why *why)
+{
+	MM_OWN(mm_set_up_done) struct mm_set_up g = MM_SET_UP_INIT;
+	char device[MM_DEVICE_ID_MAX + 1];
+
+	MM_TRY(mm_rest_segment(r, 0, device, sizeof(device), why));
+	MM_TRY(mm_batch_configuration(r, batch, device, &g, why));
+	if (g.version != said->version ||
+	    memcmp(g.sha256, said->sha256, sizeof(g.sha256)) != 0)
+		return MM_FAIL(why, MM_ECONFLICT, "configuration: batch %s "
+		    "gives %s another one", batch, device);
+	job->config_version = g.version;
+	memcpy(job->config_sha256, g.sha256, sizeof(g.sha256));
+	return MM_OK;
+}
+
+enum mm_err
+mm_rest_batch_configuration(struct mm_rest *r, struct mm_why *why)
+{
+	MM_OWN(mm_set_up_done) struct mm_set_up g = MM_SET_UP_INIT;
+	char batch[MM_NAME_MAX + 1], device[MM_DEVICE_ID_MAX + 1];
+
+	MM_TRY(mm_rest_segment(r, 0, batch, sizeof(batch), why));
+	MM_TRY(mm_rest_segment(r, 1, device, sizeof(device), why));
+	MM_TRY(mm_batch_configuration(r, batch, device, &g, why));
+	mm_json_open(&r->j, '{');
+	mm_json_str(&r->j, "batch", batch);
+	mm_json_str(&r->j, "device", device);
+	mm_json_int(&r->j, "version", g.version);
+	if (g.version > 0) {
+		mm_rest_put_sha256(&r->j, "sha256", g.sha256);
+		mm_json_strn(&r->j, "document", mm_buf_view(&g.document));
+	}
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}

@@ -1,0 +1,258 @@
+"""Initial configuration: rendered for each device, given over the link, its
+hash in ledger and record, its secrets nowhere."""
+import hashlib
+import itertools
+import json
+
+import pytest
+
+from offline import Offline, stopped_centre
+from station import SIM, Station
+from world import BUILD, World, run
+
+PROVISION = BUILD / "examples/linux-sim/provision"
+
+NUMBERS = itertools.count(1)
+TEMPLATE = '{"name": "{{device}}", "host": "{{host}}", "psk": "{{psk:secret}}"}'
+SECRET = "hush-hush-"
+
+
+def document(serial, host="a.example"):
+    return (TEMPLATE.replace("{{device}}", serial).replace("{{host}}", host)
+            .replace("{{psk:secret}}", SECRET + serial))
+
+
+def table(serials, host="a.example"):
+    return {"columns": ["host", "device", "psk"],
+            "rows": [[host, s, SECRET + s] for s in serials]}
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def given(station, i=1):
+    """What a board holds, read by the device library: version, document."""
+    out = run(SIM, "-p", station.boards / f"SIM-{i:04}.flash").stdout
+    version, _, text = out.partition("\n")
+    return int(version), text
+
+
+def holds(station, serial, version, text, i=1):
+    """Board, record and ledger say the same."""
+    assert given(station, i) == (version, text)
+    facts = station.record(serial)["facts"]
+    assert facts["configuration_version"] == {
+        "grade": "observed", "value": str(version)}
+    assert facts["configuration_sha256"]["value"] == sha256(text)
+    entry = json.loads(json.loads(station.record(serial)["receipt"])["entry"])
+    assert entry["config_version"] == version
+    assert entry["config_sha256"] == sha256(text)
+
+
+def no_secret(*folders):
+    """In no file, but for boards and what carries a batch to a station."""
+    looked = 0
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file() and path.suffix != ".flash" and \
+                    path.parent.name != "orders" and \
+                    path.name != "order.json":
+                looked += 1
+                assert SECRET.encode() not in path.read_bytes(), path
+    assert looked > 3
+
+
+@pytest.fixture(scope="module")
+def world():
+    with World() as w:
+        yield w.start().product()
+
+
+@pytest.fixture
+def line(world, tmp_path):
+    """A station, and a batch that only it makes; more is the batch's."""
+    stations = []
+
+    def make(n=2, batch=None, **more):
+        k = next(NUMBERS)
+        s = Station(world, tmp_path / f"s{k}", f"conf-{k}", n=n)
+        stations.append(s)
+        key, = [x["id"] for x in world.rest("GET", "/keys").json["items"]
+                if x["name"] == s.name]
+        a = world.rest("POST", "/stations", {"id": s.name, "key": key})
+        assert a.status == 201, a
+        s.batch = batch or f"conf-{k}"
+        s.serials = [f"C{k}-{i}" for i in range(1, 6)]
+        a = world.rest("POST", "/batches", {
+            "id": s.batch, "product": "thermo", "quantity": 5,
+            "serials": f"C{k}-{{1..5}}", "until": "2030-01-01T00:00:00Z",
+            "shares": [{"station": s.name, "share": 5}],
+            "configuration": {"version": 3, "template": TEMPLATE,
+                              **table(s.serials)}, **more})
+        assert a.status == 201, a
+        s.conf.write_text(f"batch = {s.batch}\n" + s.conf.read_text())
+        return s
+
+    yield make
+    for s in stations:
+        s.close()
+
+
+def test_online(world, line):
+    s = line().plug()
+    serial = s.serials[0]
+    answer = s.passes(serial)
+    holds(s, serial, 3, document(serial))
+    again = s.passes(serial)
+    assert again["again"] and again["serial"] == answer["serial"]
+    s.passes(s.serials[1], "f2")
+    holds(s, s.serials[1], 3, document(s.serials[1]), 2)
+    s.once(serial)
+    key = s.dir / "ledger.pub"
+    key.write_text(world.cli("ledger", "key").stdout)
+    world.cli("device", "birth-record", "--verify", s.dir /
+              f"state/records/{serial.lower()}.json", "--key", key, "--root",
+              world.anchor)
+    s.unplug()
+    no_secret(s.dir, world.etc)
+    assert SECRET not in world.log()
+
+
+def test_only_its_station_gets_it(world, line):
+    one, two = line(n=1), line(n=1)
+
+    def ask(station, whose, serial):
+        conn = world.https(world.operators, station.dir / "station.crt",
+                           station.dir / "station.key")
+        try:
+            return world.ask(conn, "GET", f"/api/v1/batches/{whose.batch}"
+                             f"/configurations/{serial}")
+        finally:
+            conn.close()
+
+    a = ask(one, one, one.serials[0])
+    assert a.status == 200 and a.json == {
+        "batch": one.batch, "device": one.serials[0], "version": 3,
+        "sha256": sha256(document(one.serials[0])),
+        "document": document(one.serials[0])}
+    assert ask(two, one, one.serials[0]).status == 403
+    assert ask(one, one, two.serials[0]).status == 404
+
+
+def test_the_board_loses_power(line):
+    """In the midst of what it writes (test_power.c: at each byte of it): it
+    gets all of the configuration, or none yet."""
+    s = line(n=1)
+    s.plug(1, "-c", "9000", "-o", "60", "-s", "3")
+    s.passes(s.serials[0])
+    s.unplug()
+    holds(s, s.serials[0], 3, document(s.serials[0]))
+    s.once(s.serials[0])
+
+
+def provision(station, version, text, *more):
+    """The example's own station gives a board a configuration."""
+    file = station.dir / f"given-{version}"
+    file.write_bytes(version.to_bytes(4, "big") + text.encode())
+    ca = station.dir / "sim-ca"
+    ca.mkdir(exist_ok=True)
+    p = run(PROVISION, *more, "-g", file, ca, f"{station.port(1)}=SIM",
+            check=False)
+    return json.loads(p.stdout)
+
+
+def test_a_version_never_goes_down(line):
+    """By the board itself, and the station sees it first."""
+    s = line(n=1).plug()
+    assert provision(s, 7, '{"a":7}', "-u")["result"] == "done"
+    assert provision(s, 6, '{"a":6}', "-u")["why"] == \
+        "has a newer configuration"
+    assert provision(s, 8, '{"a":8}', "-u")["result"] == "done"
+    assert given(s) == (8, '{"a":8}')
+    code, a = s.provision(s.serials[0])
+    assert (code, a["reason"]) == (20, "configuration-older"), a
+    assert given(s) == (8, '{"a":8}')
+
+
+def test_a_board_that_was_given_another(line):
+    """Same certificate, locked, another configuration than the batch's."""
+    s = line(n=1)
+    s.plug()
+    serial = s.serials[0]
+    s.passes(serial)
+    s.conf.write_text(s.conf.read_text().replace(
+        f"batch = {s.batch}\n", ""))
+    again = s.passes(serial)  # without a batch nothing is compared
+    assert again["again"]
+    assert given(s) == (3, document(serial))
+
+
+# ---- without a network ----
+
+@pytest.fixture(scope="module")
+def centre():
+    with stopped_centre() as c:
+        yield c
+
+
+@pytest.fixture
+def away(centre, tmp_path):
+    s = Offline(centre, tmp_path / "station", f"own-{next(NUMBERS)}")
+    try:
+        yield s
+    finally:
+        s.close()
+
+
+def papers(serials, host="a.example"):
+    return TEMPLATE, json.dumps(table(serials, host), separators=(",", ":"))
+
+
+def order(version, template, rows):
+    return {"config_version": version, "config_sha256": sha256(template),
+            "fields_sha256": sha256(rows)}
+
+
+def test_offline(away):
+    serials = [f"SN-{i:02}" for i in range(1, 25)]
+    text = papers(serials)
+    away.takes(text, share=3, **order(5, *text))
+    away.plug()
+    away.passes("SN-01")
+    holds(away, "SN-01", 5, document("SN-01"))
+    away.once("SN-01")
+    assert away.passes("SN-01")["again"]
+    # The order has 25 serial numbers, and rows for 24 of them.
+    away.unplug()
+    away.blank(1)
+    away.plug()
+    code, a = away.provision("SN-25")
+    assert (code, a["reason"]) == (1, "no-configuration"), a
+    assert away.counted() == 1
+    # The centre takes the entry as it is.
+    entry, = away.entries("certificate.issued")
+    assert entry["config_sha256"] == sha256(document("SN-01"))
+    away.unplug()
+    no_secret(away.dir)
+    kept = away.dir / "state/orders/b7.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_paper_that_was_changed(away):
+    """On its way, or on the station's disk: nothing is made of it."""
+    text = papers(["SN-01"])
+    good = away.centre.order(away, text, share=3, **order(5, *text))
+    bad = json.loads(good)
+    bad["papers"][1] = text[1].replace("a.example", "b.example")
+    p = away.give(json.dumps(bad))
+    assert p.returncode != 0 and "fields' table" in p.stdout, p
+    assert away.give(good).returncode == 0
+    away.plug()
+    kept = away.dir / "state/orders/b7.json"
+    kept.write_text(json.dumps(bad))
+    code, a = away.provision("SN-01")
+    assert (code, a["reason"]) == (1, "signer"), a
+    kept.write_text(good)
+    away.passes("SN-01")
+    holds(away, "SN-01", 5, document("SN-01"))
