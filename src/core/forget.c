@@ -99,6 +99,18 @@ make_op(const struct mm_forget *f, struct mm_op *op)
 	strcpy(op->u.doc.id, f->key);
 }
 
+/* Only a store that is away will say something else another time; whatever
+ * else it says is its last word, and must not keep the others waiting. */
+static bool
+is_over(struct mm_core *c, enum mm_err rc, const struct mm_why *own)
+{
+	if (rc == MM_EAGAIN || rc == MM_ESYS || rc == MM_ENOMEM)
+		return false;
+	if (rc != MM_OK && rc != MM_ENOTFOUND && rc != MM_ESTALE)
+		mm_core_note(c, 2, "answers.forget", own->text);
+	return true;
+}
+
 static enum mm_err
 try_again(struct mm_core *c, struct mm_forget *f, struct mm_why *why)
 {
@@ -109,7 +121,7 @@ try_again(struct mm_core *c, struct mm_forget *f, struct mm_why *why)
 
 	make_op(f, &op);
 	rc = mm_core_run1(c, &op, &own);
-	done = rc == MM_OK || rc == MM_ENOTFOUND || rc == MM_ESTALE;
+	done = is_over(c, rc, &own);
 	give_back(c, f, done);
 	return done ? MM_OK : MM_FAIL(why, MM_EAGAIN, "%s", own.text);
 }

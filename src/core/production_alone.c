@@ -21,6 +21,7 @@ enum {
 struct names { /* lines of a list, by their hash without case */
 	uint32_t *slot;  /* a line's place + 1; 0: none */
 	size_t mask;
+	uint64_t seed;
 };
 struct others {
 	struct mm_store_reader *r;
@@ -114,11 +115,12 @@ next_line(struct mm_buf *text, size_t *at)
 	return p;
 }
 
-/* FNV-1a, without case. */
+/* FNV-1a, without case, from a number that nobody knows: lines that were made
+ * to collide would take hours of a list of 4 MiB. */
 static uint64_t
-hash_of(const char *s)
+hash_of(uint64_t seed, const char *s)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	uint64_t h = seed;
 
 	for (; *s != '\0'; s++)
 		h = (h ^ (uint64_t)tolower((unsigned char)*s)) *
@@ -130,7 +132,7 @@ hash_of(const char *s)
 static uint32_t *
 slot_of(const struct others *o, const char *name)
 {
-	size_t i = hash_of(name) & o->names.mask;
+	size_t i = hash_of(o->names.seed, name) & o->names.mask;
 
 	while (o->names.slot[i] != 0 && strcasecmp(name,
 	    o->roll->line[o->names.slot[i] - 1]) != 0)
@@ -141,10 +143,13 @@ slot_of(const struct others *o, const char *name)
 static enum mm_err
 make_names(struct others *o, struct mm_why *why)
 {
+	uint8_t salt[MM_SALT_N];
 	size_t n = 16;
 
 	if (o->names.slot != NULL)
 		return MM_OK;
+	MM_TRY(mm_salt_make(salt, why));
+	memcpy(&o->names.seed, salt, sizeof(o->names.seed));
 	while (n < 2 * o->roll->n)
 		n *= 2;
 	o->names.slot = calloc(n, sizeof(*o->names.slot));

@@ -51,6 +51,7 @@ hear(void *ctx, const struct mm_shift *s, const struct mm_said *what)
 	if (what->kind == MM_SAID_NO || what->kind == MM_SAID_REFUSED ||
 	    what->kind == MM_SAID_LABEL) {
 		t->alert = *what;
+		t->alert.serial = NULL; /* it is the teller's */
 		t->alert_ms = mm_mono_ms();
 	} else if (what->kind == MM_SAID_UNIT) {
 		t->alert_ms = 0;
