@@ -23,8 +23,7 @@ enum {
 	CALL_MS = 5000,
 	END_MS = 10000,
 	PEM_MAX = 65536,
-	LIST_MAX = MM_WORK_FILE_MAX,
-	PROOFS_MAX = 1 << 30
+	LIST_MAX = MM_WORK_FILE_MAX
 };
 
 /* ---- its process ---- */
@@ -140,21 +139,38 @@ greet(struct mm_own *o, struct mm_hello_rep *hello, struct mm_why *why)
 /* ---- the ledger ---- */
 
 static enum mm_err
-feed(struct mm_own *o, uint64_t from, struct mm_why *why)
+feed_one(struct mm_own *o, struct mm_buf *b, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_ENTRY_MAX);
+	struct mm_ledger_add_req q = { .index = o->fed };
 	struct mm_ledger_add_rep rep;
 
-	for (uint64_t i = from; i < mm_entries_n(o->entries); i++) {
-		struct mm_ledger_add_req q = { .index = i };
-
-		mm_buf_reset(&b);
-		MM_TRY(mm_entries_get(o->entries, i, &b, why));
-		q.entry = mm_buf_view(&b);
-		MM_TRY(call(
-		    o->ledger, o, MM_IPC_LEDGER_ADD, &q, &rep, CALL_MS, why));
-	}
+	mm_buf_reset(b);
+	MM_TRY(mm_entries_get(o->entries, o->fed, b, why));
+	q.entry = mm_buf_view(b);
+	MM_TRY(call(o->ledger, o, MM_IPC_LEDGER_ADD, &q, &rep, CALL_MS, why));
+	o->fed = rep.size;
 	return MM_OK;
+}
+
+/* An entry that is on the disk stays there, whether the signer took it or
+ * not: what it lacks goes first the next time, from what it says it has. */
+static enum mm_err
+feed(struct mm_own *o, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_ENTRY_MAX);
+	const struct mm_hello_req q = { MM_IPC_VERSION };
+	struct mm_hello_rep hello;
+	enum mm_err rc = MM_OK;
+
+	if (o->unfed) {
+		MM_TRY(call(o->ledger, o, MM_IPC_HELLO, &q, &hello, CALL_MS,
+		    why));
+		o->fed = hello.tree_size;
+	}
+	while (rc == MM_OK && o->fed < mm_entries_n(o->entries))
+		rc = feed_one(o, &b, why);
+	o->unfed = rc != MM_OK;
+	return rc;
 }
 
 /* see own_priv.h */
@@ -162,11 +178,10 @@ enum mm_err
 mm_own_enter(struct mm_own *o, const struct mm_entry *e, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_ENTRY_MAX);
-	uint64_t at = mm_entries_n(o->entries);
 
 	MM_TRY(mm_entry_encode(e, &b, why));
 	MM_TRY(mm_entries_add(o->entries, mm_buf_view(&b), why));
-	return feed(o, at, why);
+	return feed(o, why);
 }
 
 static enum mm_err
@@ -189,7 +204,8 @@ open_ledger(
 		    " are signed: an old copy was "
 		    "put back, or it was cut",
 		    mm_entries_n(o->entries), hello->tree_size);
-	MM_TRY(feed(o, hello->tree_size, why));
+	o->fed = hello->tree_size;
+	MM_TRY(feed(o, why));
 	if (mm_entries_n(o->entries) > 0)
 		return MM_OK;
 	mm_note_key_make(&k, hello->origin, hello->ledger_key);
@@ -402,7 +418,6 @@ mm_own_open_batch(const struct mm_station_conf *conf, const char *batch,
 	o->pid = o->issue = o->ledger = -1;
 	mm_buf_init(&o->frame, MM_IPC_FRAME_MAX);
 	mm_buf_init(&o->cert, MM_CERT_MAX);
-	mm_buf_init(&o->proofs, PROOFS_MAX);
 	mm_buf_init(&o->list, LIST_MAX + 2);
 	mm_buf_init(&o->config, LIST_MAX);
 	mm_buf_init(&o->fields, LIST_MAX);
@@ -437,7 +452,7 @@ mm_own_close(struct mm_own **owner)
 	mm_entries_close(&o->entries);
 	mm_buf_done(&o->frame);
 	mm_buf_done(&o->cert);
-	mm_buf_done(&o->proofs);
+	mm_own_forget_proofs(o);
 	mm_buf_done(&o->list);
 	mm_buf_done(&o->config);
 	mm_buf_wipe(&o->fields);

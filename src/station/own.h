@@ -25,8 +25,10 @@ struct mm_own {
 	struct mm_work_order *order;
 	struct mm_serials run;
 	struct mm_entries *entries;
-	struct mm_buf proofs;    /* the file of that name, once it was asked */
-	size_t proofs_at;        /* behind the last that was found in it */
+	uint64_t fed;  /* entries that the signer's tree has */
+	bool unfed;    /* or does not: it is asked */
+	/* The file of that name, once it is asked; nobody shortens it. */
+	struct { uint8_t *p; size_t n, at, dropped; } proofs;
 	char origin[256];        /* of the station's ledger */
 	char profile[MM_NAME_MAX + 1]; /* that is asked for */
 	uint32_t profile_version;

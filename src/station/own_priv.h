@@ -29,6 +29,7 @@ MM_MUST enum mm_err mm_own_enter_ends(struct mm_own *o, struct mm_why *why);
 /* proofs.c: on the disk when it returns. */
 MM_MUST enum mm_err mm_own_keep_proof(struct mm_own *o,
     struct mm_bytes json, struct mm_why *why);
+void mm_own_forget_proofs(struct mm_own *o);
 static inline int64_t
 mm_own_now(void)
 {

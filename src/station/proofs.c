@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -13,7 +15,7 @@
 #include "pki/key.h"
 #include "station/own_priv.h"
 
-enum { LINE_MAX_N = 4096 + 2 };
+enum { LINE_MAX_N = 4096 + 2, DROP = 4 << 20 };
 
 static enum mm_err
 path_of(const struct mm_own *o, char path[PATH_MAX + 16], struct mm_why *why)
@@ -38,17 +40,64 @@ append(int fd, struct mm_bytes json)
 	return ok;
 }
 
-/* What was read of the file goes on with it. */
-static void
-remember(struct mm_own *o, struct mm_bytes json)
+/* see own_priv.h */
+void
+mm_own_forget_proofs(struct mm_own *o)
 {
-	if (o->proofs.n == 0)
-		return;
-	mm_buf_u8(&o->proofs, '\n');
-	mm_buf_bytes(&o->proofs, json);
-	mm_buf_u8(&o->proofs, '\n');
-	if (mm_buf_ok(&o->proofs, NULL) != MM_OK)
-		mm_buf_reset(&o->proofs);
+	if (o->proofs.p != NULL)
+		(void)munmap(o->proofs.p, o->proofs.n);
+	o->proofs.p = NULL;
+	o->proofs.n = 0;
+}
+
+/* As long as the file is by now. */
+static bool
+map(struct mm_own *o, int fd)
+{
+	struct stat st;
+	void *p;
+
+	if (fstat(fd, &st) != 0 || st.st_size <= 0)
+		return false;
+	if ((size_t)st.st_size == o->proofs.n)
+		return true;
+	mm_own_forget_proofs(o);
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return false;
+	o->proofs.p = p;
+	o->proofs.n = (size_t)st.st_size;
+	o->proofs.dropped = 0;
+	return true;
+}
+
+static bool
+look_up(struct mm_own *o)
+{
+	char path[PATH_MAX + 16];
+	bool ok;
+	int fd;
+
+	if (path_of(o, path, NULL) != MM_OK)
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ok = fd >= 0 && map(o, fd);
+	if (fd >= 0)
+		(void)close(fd);
+	return ok;
+}
+
+/* What was gone through need not stay in memory; it can be read again. */
+static void
+drop(struct mm_own *o, size_t at)
+{
+	if (at < o->proofs.dropped)
+		o->proofs.dropped = at / DROP * DROP;
+	while (at - o->proofs.dropped >= 2 * DROP) {
+		(void)madvise(o->proofs.p + o->proofs.dropped, DROP,
+		    MADV_DONTNEED);
+		o->proofs.dropped += DROP;
+	}
 }
 
 /* see own_priv.h */
@@ -65,8 +114,6 @@ mm_own_keep_proof(struct mm_own *o, struct mm_bytes json, struct mm_why *why)
 	ok = fd >= 0 && append(fd, json);
 	if (fd >= 0)
 		(void)close(fd);
-	if (ok)
-		remember(o, json);
 	return ok ? MM_OK
 		  : MM_FAIL(why, MM_ESYS,
 			"proofs: cannot be "
@@ -103,12 +150,14 @@ look(struct mm_own *o, size_t at, size_t end, struct mm_bytes key,
     const uint8_t sha256[32], struct mm_bytes *out)
 {
 	while (at < end) {
-		*out = line_at(mm_buf_view(&o->proofs), at);
+		*out = line_at((struct mm_bytes){ o->proofs.p, o->proofs.n },
+		    at);
 		at += out->n + 1;
-		if (!is_the_one(*out, key, sha256))
-			continue;
-		o->proofs_at = at;
-		return true;
+		if (is_the_one(*out, key, sha256)) {
+			o->proofs.at = at;
+			return true;
+		}
+		drop(o, at);
 	}
 	return false;
 }
@@ -119,18 +168,14 @@ bool
 mm_own_proof(struct mm_own *o, const char *serial, const uint8_t sha256[32],
     struct mm_bytes *out)
 {
-	char path[PATH_MAX + 16], key[80];
+	char key[80];
 	struct mm_bytes k = { (const uint8_t *)key, 0 };
 	size_t from;
 
 	k.n = (size_t)snprintf(key, sizeof(key), ",\"serial\":\"%s\",", serial);
-	if (k.n >= sizeof(key))
+	if (k.n >= sizeof(key) || !look_up(o))
 		return false;
-	if (o->proofs.n == 0 &&
-	    (path_of(o, path, NULL) != MM_OK ||
-		mm_file_read(path, &o->proofs, NULL) != MM_OK))
-		return false;
-	from = o->proofs_at <= o->proofs.n ? o->proofs_at : 0;
+	from = o->proofs.at <= o->proofs.n ? o->proofs.at : 0;
 	return look(o, from, o->proofs.n, k, sha256, out) ||
 	       look(o, 0, from, k, sha256, out);
 }

@@ -83,7 +83,6 @@ of_its_lines_the_one_of_the_hash(void **state)
 	size_t at = 0;
 
 	(void)state;
-	mm_buf_init(&o.proofs, 1 << 20);
 	for (unsigned i = 0; i < N; i++) {
 		keep(&o, i, 1);
 		if (i % 10 == 0) /* it was cut off, and came again */
@@ -92,8 +91,8 @@ of_its_lines_the_one_of_the_hash(void **state)
 	/* In the order in which they were kept each is behind the last one. */
 	for (unsigned i = 0; i < N; i++) {
 		assert_true(find(&o, i, i % 10 == 0 ? 2 : 1));
-		assert_true(o.proofs_at > at);
-		at = o.proofs_at;
+		assert_true(o.proofs.at > at);
+		at = o.proofs.at;
 	}
 	/* In any other, too. */
 	for (unsigned i = N; i-- > 0;)
@@ -103,7 +102,7 @@ of_its_lines_the_one_of_the_hash(void **state)
 	/* What is kept later is found without the file. */
 	keep(&o, N, 1);
 	assert_true(find(&o, N, 1));
-	mm_buf_done(&o.proofs);
+	mm_own_forget_proofs(&o);
 }
 
 int
