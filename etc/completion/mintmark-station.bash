@@ -18,7 +18,7 @@ _mintmark_station() {
 	release) w='--config --serial --json ' ;;
 	scrap) w='--config --serial --json ' ;;
 	import) w='--config --order --json ' ;;
-	export) w='--config --out --mirror --json ' ;;
+	export) w='--config --out --from --mirror --json ' ;;
 	api-key) w='--config --name --remove --json ' ;;
 	sync) w='--config --json ' ;;
 	label) w='--config --serial --json ' ;;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -212,6 +213,80 @@ mm_file_replace(const char *path, struct mm_bytes data, mode_t mode,
 	const struct mm_file_own own = { mode, (uid_t)-1, (gid_t)-1 };
 
 	return mm_file_replace_as(path, data, &own, why);
+}
+
+/* see file.h */
+enum mm_err
+mm_file_new_begin(const char *path, struct mm_file_new *out,
+    struct mm_why *why)
+{
+	int n = snprintf(out->tmp, PATH_MAX, "%s.XXXXXX", path);
+
+	out->fd = -1;
+	if (n < 0 || n >= PATH_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "path is too long");
+	strcpy(out->path, path);
+	out->fd = mkostemp(out->tmp, O_CLOEXEC);
+	return out->fd >= 0 ? MM_OK : sys_fail(why, "write", path);
+}
+
+/* see file.h */
+void
+mm_file_new_drop(struct mm_file_new *f)
+{
+	if (f->fd < 0)
+		return;
+	close(f->fd);
+	unlink(f->tmp);
+	f->fd = -1;
+}
+
+/* see file.h */
+enum mm_err
+mm_file_new_end(struct mm_file_new *f, mode_t mode, struct mm_why *why)
+{
+	const struct mm_file_own own = { mode, (uid_t)-1, (gid_t)-1 };
+
+	MM_TRY(fill(f->fd, (struct mm_bytes){ NULL, 0 }, &own, why));
+	if (rename(f->tmp, f->path) != 0)
+		return sys_fail(why, "replace", f->path);
+	close(f->fd);
+	f->fd = -1;
+	return sync_parent(f->path, why);
+}
+
+/* see file.h */
+enum mm_err
+mm_file_map(const char *path, struct mm_bytes *out, struct mm_why *why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	enum mm_err rc = MM_OK;
+	struct stat st;
+	void *p = NULL;
+
+	if (fd < 0)
+		return sys_fail(why, "open", path);
+	if (fstat(fd, &st) != 0)
+		rc = sys_fail(why, "read", path);
+	else if (st.st_size > 0)
+		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd,
+		    0);
+	if (p == MAP_FAILED)
+		rc = sys_fail(why, "read", path);
+	close(fd);
+	if (rc == MM_OK)
+		*out = (struct mm_bytes){ p, p == NULL ? 0 :
+						     (size_t)st.st_size };
+	return rc;
+}
+
+/* see file.h */
+void
+mm_file_unmap(struct mm_bytes *map)
+{
+	if (map->n > 0)
+		(void)munmap((void *)(uintptr_t)map->p, map->n);
+	*map = (struct mm_bytes){ NULL, 0 };
 }
 
 /* The file of a descriptor that has no name gets one. */

@@ -1,6 +1,7 @@
 #ifndef MM_BASE_FILE_H
 #define MM_BASE_FILE_H
 
+#include <limits.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -16,6 +17,24 @@ MM_MUST enum mm_err mm_file_read(const char *path, struct mm_buf *out,
  */
 MM_MUST enum mm_err mm_file_replace(const char *path, struct mm_bytes data,
     mode_t mode, struct mm_why *why);
+/*
+ * The same for what is too long to be in memory: written to fd, from begin to
+ * end.  drop: nothing came of it; after end it does nothing.
+ */
+struct mm_file_new {
+	int fd;                 /* -1: not begun, or over */
+	char path[PATH_MAX], tmp[PATH_MAX];
+};
+MM_MUST enum mm_err mm_file_new_begin(const char *path,
+    struct mm_file_new *out, struct mm_why *why);
+MM_MUST enum mm_err mm_file_new_end(struct mm_file_new *f, mode_t mode,
+    struct mm_why *why);
+void mm_file_new_drop(struct mm_file_new *f);
+/* A file as it stands in memory, read where it is looked at; nobody may
+ * shorten it meanwhile.  An empty one is no bytes.  Unmapped by the second. */
+MM_MUST enum mm_err mm_file_map(const char *path, struct mm_bytes *out,
+    struct mm_why *why);
+void mm_file_unmap(struct mm_bytes *map);
 /*
  * The same for a folder that the caller has locked, and so with no name made
  * up: a kill leaves nothing but path MM_FILE_NEXT, which mm_file_wipe removes

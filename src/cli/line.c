@@ -16,7 +16,7 @@
 	{                                         \
 		NULL, NULL, NULL, MM_C_NONE, NULL \
 	}
-enum { EXPORT_MAX = 1 << 30, KEPT_MAX = 128 };
+enum { KEPT_MAX = 128 };
 
 const struct mm_opt mm_opts_line_check[] = {
 	{ "key", "KEY", "the station's ledger key, as text or file (required)",
@@ -159,7 +159,7 @@ static enum mm_err
 check(struct mm_cli *cli, const struct mm_args *a, struct given *g,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf file = MM_BUF_INIT(EXPORT_MAX);
+	MM_OWN(mm_file_unmap) struct mm_bytes file = { NULL, 0 };
 	struct mm_source nowhere = { .cli = cli };
 	const char *keep = mm_arg(a, "keep");
 	struct mm_export_terms t = { .fault = fault, .ctx = cli };
@@ -176,8 +176,8 @@ check(struct mm_cli *cli, const struct mm_args *a, struct given *g,
 	t.norders = g->n;
 	if (keep != NULL)
 		MM_TRY(read_kept(keep, &t, why));
-	MM_TRY(mm_file_read(a->pos[0], &file, why));
-	rc = mm_export_check(mm_buf_view(&file), &t, &r, why);
+	MM_TRY(mm_file_map(a->pos[0], &file, why));
+	rc = mm_export_check(file, &t, &r, why);
 	if (rc != MM_OK)
 		return mm_cli_unverified(cli, rc);
 	say(cli, &r);

@@ -16,7 +16,6 @@
 	{                                         \
 		NULL, NULL, NULL, MM_C_NONE, NULL \
 	}
-enum { EXPORT_MAX = 1 << 30 };
 
 /* ---- whose ledger is believed ---- */
 
@@ -196,6 +195,14 @@ ask_where(struct sync *s, const char *station, struct mm_why *why)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "station %s: no key of its ledger is trusted yet", station);
 	}
+	if (s->began < mm_upload_from(s->file)) {
+		mm_cli_hint(s->cli, "write it again at the station: "
+		    "mintmark-station export --from %" PRIu64, s->began);
+		return MM_FAIL(why, MM_EPOLICY,
+		    "the file begins at entry %" PRIu64 ", the centre has "
+		    "%" PRIu64 " of station %s",
+		    mm_upload_from(s->file), s->began, station);
+	}
 	mm_upload_since(s->file, (uint64_t)number(have, "signed"));
 	/* one that ends earlier is the centre's to hear of, too */
 	if (s->began > mm_upload_size(s->file))
@@ -265,7 +272,13 @@ say(const struct sync *s, const char *station, struct mm_why *why)
 	} else {
 		print_words(s, station);
 	}
-	return n == 0 ? MM_OK : tell_aside(s, station, why);
+	if (n > 0)
+		return tell_aside(s, station, why);
+	if (!s->dry_run)
+		mm_cli_hint(s->cli, "the next file may begin there: "
+		    "mintmark-station export --from %" PRIu64,
+		    mm_upload_size(s->file));
+	return MM_OK;
 }
 
 static enum mm_err
@@ -285,13 +298,13 @@ enum mm_err
 mm_cmd_station_sync(
     struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf bytes = MM_BUF_INIT(EXPORT_MAX);
+	MM_OWN(mm_file_unmap) struct mm_bytes bytes = { NULL, 0 };
 	MM_OWN(mm_upload_close) struct mm_upload *file = NULL;
 	struct sync s = { .cli = cli, .dry_run = mm_flag(a, "dry-run") };
 	enum mm_err rc;
 
-	MM_TRY(mm_file_read(a->pos[1], &bytes, why));
-	rc = mm_upload_open(mm_buf_view(&bytes), &file, why);
+	MM_TRY(mm_file_map(a->pos[1], &bytes, why));
+	rc = mm_upload_open(bytes, &file, why);
 	if (rc == MM_EINPUT)
 		hint_damaged(cli);
 	MM_TRY(rc);

@@ -32,6 +32,24 @@ mm_frontier_root(const struct mm_frontier *f)
 }
 
 /* see tree.h */
+enum mm_err
+mm_frontier_at(mm_tree_read_fn *read, void *ctx, uint64_t size,
+    struct mm_frontier *out, struct mm_why *why)
+{
+	struct mm_frontier f = { .size = size };
+	uint64_t at = 0;
+
+	for (unsigned i = 64; i-- > 0;) {
+		if ((size >> i & 1) == 0)
+			continue;
+		MM_TRY(read(ctx, i, at >> i, &f.peak[f.n++], why));
+		at += UINT64_C(1) << i;
+	}
+	*out = f;
+	return MM_OK;
+}
+
+/* see tree.h */
 void
 mm_frontier_encode(const struct mm_frontier *f, struct mm_buf *out)
 {

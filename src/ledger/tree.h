@@ -30,18 +30,20 @@ struct mm_frontier {
 
 void mm_frontier_append(struct mm_frontier *f, const struct mm_hash *leaf);
 struct mm_hash mm_frontier_root(const struct mm_frontier *f);
-/* A file or message form: u64 size, then the peaks. */
-struct mm_buf;
-void mm_frontier_encode(const struct mm_frontier *f, struct mm_buf *out);
-MM_MUST enum mm_err mm_frontier_parse(struct mm_bytes b,
-    struct mm_frontier *f, struct mm_why *why);
-
 /*
  * Hash of the perfect subtree at level over leaves [index << level,
  * (index + 1) << level).  Fails if it does not exist yet.
  */
 typedef enum mm_err mm_tree_read_fn(void *ctx, unsigned level,
     uint64_t index, struct mm_hash *out, struct mm_why *why);
+/* Of a tree of that size from stored subtree hashes: one for each bit. */
+MM_MUST enum mm_err mm_frontier_at(mm_tree_read_fn *read, void *ctx,
+    uint64_t size, struct mm_frontier *out, struct mm_why *why);
+/* A file or message form: u64 size, then the peaks. */
+struct mm_buf;
+void mm_frontier_encode(const struct mm_frontier *f, struct mm_buf *out);
+MM_MUST enum mm_err mm_frontier_parse(struct mm_bytes b,
+    struct mm_frontier *f, struct mm_why *why);
 
 #define MM_PROOF_MAX 64
 struct mm_proof {

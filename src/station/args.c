@@ -59,6 +59,8 @@ const struct mm_station_option mm_station_options[] = {
 	    AT(times), BLINK },
 	{ "--order", "FILE", "the work order's file", AT(order), IMPORT },
 	{ "--out", "FILE", "where to write to", AT(out), EXPORT },
+	{ "--from", "N", "without the first N entries, which the centre has: "
+	    "mintmark station sync says how many", AT(from), EXPORT },
 	{ "--mirror", "FOLDER", "the copy that a mirror has of a station: its "
 	    "export is made of that alone", AT(mirror), EXPORT },
 	{ "--name", "NAME", "whose key it is", AT(name), API_KEY },

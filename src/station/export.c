@@ -15,22 +15,40 @@
  * with the certificate that it is about and what its device signed.  The last
  * line has the checkpoint: half a file is none.
  */
-enum { OUT_MAX = 1 << 30 };
+enum { OUT_MAX = 1 << 30, STEP = 256 * 1024 };
 
-/* see own.h */
-void
-mm_own_put_head(const struct mm_own *o, struct mm_buf *out)
+/* The tree before the first entry goes with it, unless there was none. */
+static enum mm_err
+put_head(const struct mm_own *o, uint64_t from, struct mm_buf *out,
+    struct mm_why *why)
 {
+	MM_OWN(mm_buf_done) struct mm_buf peaks = MM_BUF_INIT(4096);
 	struct mm_json j = mm_json_over(out);
+	struct mm_frontier f;
 
 	mm_json_open(&j, '{');
 	mm_json_int(&j, "v", 1);
 	mm_json_str(&j, "station", o->order->station);
 	mm_json_str(&j, "centre", o->order->centre);
 	mm_json_str(&j, "origin", o->origin);
-	mm_json_int(&j, "from", 0);
+	mm_json_int(&j, "from", (int64_t)from);
+	if (from > 0) {
+		MM_TRY(mm_frontier_at(mm_entries_read, o->entries, from, &f,
+		    why));
+		mm_frontier_encode(&f, &peaks);
+		MM_TRY(mm_buf_ok(&peaks, why));
+		mm_json_b64(&j, "frontier", mm_buf_view(&peaks));
+	}
 	mm_json_close(&j, '}');
 	mm_buf_text(out, "\n");
+	return mm_buf_ok(out, why);
+}
+
+/* see own.h */
+void
+mm_own_put_head(const struct mm_own *o, struct mm_buf *out)
+{
+	(void)!put_head(o, 0, out, NULL);
 }
 
 /* An issuance goes with its certificate. */
@@ -112,23 +130,67 @@ mm_own_put_end(const struct mm_own *o, struct mm_buf *out)
 	mm_buf_text(out, "\n");
 }
 
-static enum mm_err export(const struct mm_station_conf *conf, const char *path,
-    uint64_t *n, struct mm_why *why) {
-	MM_OWN(mm_own_close) struct mm_own *o = NULL;
-	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(OUT_MAX);
+static enum mm_err
+flush(const struct mm_file_new *f, struct mm_buf *out, size_t least,
+    struct mm_why *why)
+{
+	if (out->n < least)
+		return MM_OK;
+	MM_TRY(mm_buf_ok(out, why));
+	MM_TRY(mm_fd_write(f->fd, mm_buf_view(out), why));
+	mm_buf_reset(out);
+	return MM_OK;
+}
 
-	if (conf->signer[0] == '\0') return MM_FAIL(why, MM_EINPUT,
-	    "this station has no signer of "
-	    "its own: nothing was made offline");
+static enum mm_err
+write_all(struct mm_own *o, uint64_t from, const struct mm_file_new *f,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(16 * STEP);
+
+	MM_TRY(put_head(o, from, &out, why));
+	for (uint64_t i = from; i < o->checkpoint_n; i++) {
+		MM_TRY(mm_own_put_entry(o, i, &out, why));
+		MM_TRY(flush(f, &out, STEP, why));
+	}
+	mm_own_put_end(o, &out);
+	return flush(f, &out, 0, why);
+}
+
+static enum mm_err
+export(const struct mm_station_conf *conf, const char *path, uint64_t from,
+    uint64_t *n, struct mm_why *why)
+{
+	MM_OWN(mm_own_close) struct mm_own *o = NULL;
+	MM_OWN(mm_file_new_drop) struct mm_file_new f = { .fd = -1 };
+
+	if (conf->signer[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "this station has no signer of "
+		    "its own: nothing was made offline");
 	MM_TRY(mm_own_open(conf, MM_OWN_WAIT_MS, &o, why));
 	MM_TRY(mm_own_checkpoint(o, why));
-	*n = mm_entries_n(o->entries);
-	mm_own_put_head(o, &out);
-	for (uint64_t i = 0; i < *n; i++)
-	    MM_TRY(mm_own_put_entry(o, i, &out, why));
-	mm_own_put_end(o, &out);
-	MM_TRY(mm_buf_ok(&out, why));
-	return mm_file_replace(path, mm_buf_view(&out), 0640, why);
+	if (from > o->checkpoint_n)
+		return MM_FAIL(why, MM_EINPUT, "--from: there are %" PRIu64
+		    " entries", o->checkpoint_n);
+	MM_TRY(mm_file_new_begin(path, &f, why));
+	MM_TRY(write_all(o, from, &f, why));
+	*n = o->checkpoint_n - from;
+	return mm_file_new_end(&f, 0640, why);
+}
+
+/* The entry that it begins with; 0: all of them. */
+static enum mm_err
+read_from(const struct mm_station_args *a, uint64_t *from, struct mm_why *why)
+{
+	int64_t n = 0;
+
+	if (a->from != NULL &&
+	    (a->mirror != NULL || mm_int_parse(a->from, &n, NULL) != MM_OK ||
+		n < 0))
+		return MM_FAIL(why, MM_EINPUT, "--from wants the number of "
+		    "entries that the centre has, and no --mirror");
+	*from = (uint64_t)n;
+	return MM_OK;
 }
 
 /* Of a station whose disk was lost: by its mirror alone. */
@@ -149,10 +211,13 @@ mm_run_export(const struct mm_station_conf *conf,
 {
 	struct mm_buf out = MM_BUF_INIT(PATH_MAX + 256);
 	struct mm_json j = mm_json_over(&out);
-	uint64_t n = 0;
+	uint64_t n = 0, from = 0;
 
-	*err = a->mirror != NULL ? export_mirror(a->mirror, a->out, &n, why)
-				 : export(conf, a->out, &n, why);
+	*err = read_from(a, &from, why);
+	if (*err == MM_OK)
+		*err = a->mirror != NULL
+			   ? export_mirror(a->mirror, a->out, &n, why)
+			   : export(conf, a->out, from, &n, why);
 	if (*err != MM_OK)
 		return mm_err_exit(*err);
 	if (a->json) {

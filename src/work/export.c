@@ -46,6 +46,37 @@ mm_export_text(const json_t *o, const char *key)
 		json_string_length(v) };
 }
 
+static bool
+number_of(const json_t *o, const char *key, uint64_t *out)
+{
+	const json_t *v = json_object_get(o, key);
+
+	*out = (uint64_t)json_integer_value(v);
+	return json_is_integer(v) && json_integer_value(v) >= 0;
+}
+
+/* see export_priv.h */
+bool
+mm_export_head(const json_t *o, char station[MM_NAME_MAX + 1],
+    struct mm_frontier *before)
+{
+	MM_OWN(mm_buf_done) struct mm_buf peaks = MM_BUF_INIT(4096);
+	uint64_t v, from;
+
+	*before = (struct mm_frontier){ .size = 0 };
+	if (!number_of(o, "v", &v) || v != 1 || !number_of(o, "from", &from) ||
+	    !mm_text_copy(station, MM_NAME_MAX + 1,
+		mm_export_text(o, "station")) ||
+	    !mm_name_valid(station))
+		return false;
+	if (from == 0)
+		return true;
+	return mm_base64_parse(mm_export_text(o, "frontier"), &peaks, NULL) ==
+		   MM_OK &&
+	       mm_frontier_parse(mm_buf_view(&peaks), before, NULL) == MM_OK &&
+	       before->size == from && from >> 38 == 0;
+}
+
 /* see export_priv.h */
 bool
 mm_export_is(const json_t *o, const char *key, json_int_t want)
@@ -124,14 +155,10 @@ parse_entry(struct mm_export *x, uint64_t index, struct mm_bytes json,
 
 /* The tree so far must be the one that was seen, when it was as large. */
 static enum mm_err
-grow(struct mm_export *x, struct mm_bytes json, struct mm_why *why)
+check_seen(const struct mm_export *x, struct mm_why *why)
 {
-	struct mm_hash leaf = mm_tree_leaf(json), root;
+	struct mm_hash root = mm_frontier_root(&x->tree);
 
-	mm_frontier_append(&x->tree, &leaf);
-	if (x->tree.size != x->terms->kept_size)
-		return MM_OK;
-	root = mm_frontier_root(&x->tree);
 	return memcmp(&root, &x->terms->kept_root, sizeof(root)) == 0
 		   ? MM_OK
 		   : MM_FAIL(why, MM_EPOLICY,
@@ -140,6 +167,16 @@ grow(struct mm_export *x, struct mm_bytes json, struct mm_why *why)
 			 " entries that were seen before: was the station "
 			 "put back?",
 			 x->tree.size);
+}
+
+static enum mm_err
+grow(struct mm_export *x, struct mm_bytes json, struct mm_why *why)
+{
+	struct mm_hash leaf = mm_tree_leaf(json);
+
+	mm_frontier_append(&x->tree, &leaf);
+	return x->tree.size == x->terms->kept_size ? check_seen(x, why) :
+						     MM_OK;
 }
 
 static enum mm_err
@@ -159,14 +196,16 @@ take_entry(struct mm_export *x, const json_t *line, struct mm_why *why)
 static enum mm_err
 take_head(struct mm_export *x, const json_t *line, struct mm_why *why)
 {
-	struct mm_bytes station = mm_export_text(line, "station");
+	uint64_t seen = x->terms->kept_size;
 
-	if (!mm_export_is(line, "v", 1) || !mm_export_is(line, "from", 0) ||
-	    !mm_text_copy(
-		x->report.station, sizeof(x->report.station), station) ||
-	    !mm_name_valid(x->report.station))
+	if (!mm_export_head(line, x->report.station, &x->tree))
 		return damaged(why);
-	return MM_OK;
+	if (x->tree.size > seen)
+		return MM_FAIL(why, MM_EPOLICY, "export: it begins at entry "
+		    "%" PRIu64 ", and %" PRIu64 " were seen before",
+		    x->tree.size, seen);
+	return x->tree.size > 0 && x->tree.size == seen ?
+	    check_seen(x, why) : MM_OK;
 }
 
 static enum mm_err

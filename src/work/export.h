@@ -7,7 +7,8 @@
 
 /*
  * What a station made offline, as "mintmark-station export" writes it: lines
- * of JSON, {"v":1,"station","centre","origin","from":0}, then for each entry
+ * of JSON, {"v":1,"station","centre","origin","from":N}, with "frontier" (of
+ * the tree before entry N, base64) unless N is 0, then for each entry
  * of the station's ledger {"entry":"<JSON>"} with "certificate" (base64 of
  * DER) beside an issuance and "proof" beside a confirmation, and at the end
  * {"size":N,"checkpoint":"<note>"}.

@@ -12,6 +12,10 @@
 
 /* The next line as JSON; NULL: none, or none that is one. */
 json_t *mm_export_line(struct mm_bytes *rest);
+/* The first line: whose it is, and the tree before its first entry.  false: it
+ * is none. */
+bool mm_export_head(const json_t *o, char station[MM_NAME_MAX + 1],
+    struct mm_frontier *before);
 /* {NULL, 0}: it has no such text. */
 struct mm_bytes mm_export_text(const json_t *o, const char *key);
 

@@ -14,24 +14,6 @@ MM_FREE_FN(json_free, json_t, json_decref)
 
 enum { PIECE_BYTES = 512 * 1024, LEVELS = 64 };
 
-/* The peaks of the tree of that size: one for each of its bits. */
-static enum mm_err
-frontier_at(const struct mm_piece_of *of, uint64_t size,
-    struct mm_frontier *out, struct mm_why *why)
-{
-	struct mm_frontier f = { .size = size };
-	uint64_t at = 0;
-
-	for (unsigned i = LEVELS; i-- > 0;) {
-		if ((size >> i & 1) == 0)
-			continue;
-		MM_TRY(of->read(of->tree, i, at >> i, &f.peak[f.n++], why));
-		at += UINT64_C(1) << i;
-	}
-	*out = f;
-	return MM_OK;
-}
-
 static enum mm_err
 put_frontier(const struct mm_piece_of *of, uint64_t from, struct mm_json *j,
     struct mm_why *why)
@@ -40,7 +22,7 @@ put_frontier(const struct mm_piece_of *of, uint64_t from, struct mm_json *j,
 	struct mm_buf b = MM_BUF_INIT(8 + LEVELS * MM_HASH_N);
 	struct mm_frontier f;
 
-	MM_TRY(frontier_at(of, from, &f, why));
+	MM_TRY(mm_frontier_at(of->read, of->tree, from, &f, why));
 	mm_frontier_encode(&f, &b);
 	mm_json_b64(j, "frontier", mm_buf_view(&b));
 	return mm_buf_ok(&b, why);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "base/json.h"
 #include "base/own.h"
 #include "base/text.h"
@@ -16,10 +17,15 @@ enum { LEVELS = 40, PIECE_ENTRIES = 256 };
 struct mm_upload {
 	char station[MM_NAME_MAX + 1];
 	struct mm_buf note;
+	struct mm_frontier before; /* the file's first entry */
 	struct mm_bytes *line; /* each entry's, as it stands in the file */
 	size_t n, cap;
 	uint64_t since;
-	struct mm_hash *level[LEVELS]; /* roots of 2^level leaves */
+	/* Roots of 2^level leaves, from first on: what is left of the file's
+	 * first entry is known by the frontier alone, and no proof from there
+	 * on needs more of it. */
+	struct mm_hash *level[LEVELS];
+	uint64_t first[LEVELS], have[LEVELS];
 };
 
 static enum mm_err
@@ -34,21 +40,12 @@ damaged(struct mm_why *why)
 static enum mm_err
 grow(struct mm_upload *u, struct mm_why *why)
 {
-	size_t cap = u->cap == 0 ? 256 : u->cap * 2;
-	struct mm_bytes *line;
-	struct mm_hash *leaf;
+	struct mm_bytes *line =
+	    mm_grown(u->line, u->n, &u->cap, sizeof(*line));
 
-	if (u->n < u->cap)
-		return MM_OK;
-	line = reallocarray(u->line, cap, sizeof(*line));
-	if (line != NULL)
-		u->line = line;
-	leaf = reallocarray(u->level[0], cap, sizeof(*leaf));
-	if (leaf != NULL)
-		u->level[0] = leaf;
-	if (line == NULL || leaf == NULL)
+	if (line == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	u->cap = cap;
+	u->line = line;
 	return MM_OK;
 }
 
@@ -86,11 +83,9 @@ take_entry(struct mm_upload *u, const json_t *o, struct mm_bytes line,
 
 	if (json.n == 0)
 		return damaged(why);
-	MM_TRY(check_beside(o, json, u->n, why));
+	MM_TRY(check_beside(o, json, mm_upload_size(u), why));
 	MM_TRY(grow(u, why));
-	u->line[u->n] = line;
-	u->level[0][u->n] = mm_tree_leaf(json);
-	u->n++;
+	u->line[u->n++] = line;
 	return MM_OK;
 }
 
@@ -103,7 +98,7 @@ take_end(struct mm_upload *u, const json_t *o, struct mm_why *why)
 	mm_buf_bytes(&u->note, note);
 	MM_TRY(mm_buf_ok(&u->note, why));
 	return note.n > 0 && json_integer_value(json_object_get(o, "size")) ==
-				 (json_int_t)u->n
+				 (json_int_t)mm_upload_size(u)
 		   ? MM_OK
 		   : damaged(why);
 }
@@ -113,11 +108,7 @@ read_all(struct mm_upload *u, struct mm_bytes rest, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *head = mm_export_line(&rest);
 
-	if (head == NULL || !mm_export_is(head, "v", 1) ||
-	    !mm_export_is(head, "from", 0) ||
-	    !mm_text_copy(u->station, sizeof(u->station),
-		mm_export_text(head, "station")) ||
-	    !mm_name_valid(u->station))
+	if (!mm_export_head(head, u->station, &u->before))
 		return damaged(why);
 	for (;;) {
 		struct mm_bytes line = rest;
@@ -132,18 +123,55 @@ read_all(struct mm_upload *u, struct mm_bytes rest, struct mm_why *why)
 	}
 }
 
+/* Those of a level that end behind the file's first entry, and the one
+ * before them if it is a peak. */
+static enum mm_err
+make_level(struct mm_upload *u, unsigned i, unsigned *peak,
+    struct mm_why *why)
+{
+	uint64_t from = u->before.size, size = mm_upload_size(u);
+	bool has_peak = (from >> i & 1) != 0;
+
+	u->first[i] = (from >> i) - has_peak;
+	u->have[i] = (size >> i) - u->first[i];
+	if (u->have[i] == 0)
+		return MM_OK;
+	u->level[i] = calloc(u->have[i], sizeof(struct mm_hash));
+	if (u->level[i] == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	if (has_peak)
+		u->level[i][0] = u->before.peak[--*peak];
+	return MM_OK;
+}
+
+static struct mm_hash
+leaf_of(struct mm_bytes line)
+{
+	MM_OWN(json_free) json_t *o = mm_export_line(&line);
+
+	return mm_tree_leaf(mm_export_text(o, "entry"));
+}
+
+static struct mm_hash
+node_of(const struct mm_upload *u, unsigned i, uint64_t k)
+{
+	const struct mm_hash *below = u->level[i - 1];
+	uint64_t left = 2 * k - u->first[i - 1];
+
+	return mm_tree_node(&below[left], &below[left + 1]);
+}
+
 static enum mm_err
 hash_levels(struct mm_upload *u, struct mm_why *why)
 {
-	size_t n = u->n / 2;
+	uint64_t from = u->before.size, size = mm_upload_size(u);
+	unsigned peak = u->before.n;
 
-	for (unsigned i = 1; i < LEVELS && n > 0; i++, n /= 2) {
-		u->level[i] = calloc(n, sizeof(struct mm_hash));
-		if (u->level[i] == NULL)
-			return MM_FAIL(why, MM_ENOMEM, "out of memory");
-		for (size_t k = 0; k < n; k++)
-			u->level[i][k] = mm_tree_node(&u->level[i - 1][2 * k],
-			    &u->level[i - 1][2 * k + 1]);
+	for (unsigned i = 0; i < LEVELS; i++) {
+		MM_TRY(make_level(u, i, &peak, why));
+		for (uint64_t k = from >> i; k < size >> i; k++)
+			u->level[i][k - u->first[i]] = i == 0 ?
+			    leaf_of(u->line[k - from]) : node_of(u, i, k);
 	}
 	return MM_OK;
 }
@@ -190,7 +218,14 @@ mm_upload_station(const struct mm_upload *u)
 uint64_t
 mm_upload_size(const struct mm_upload *u)
 {
-	return u->n;
+	return u->before.size + u->n;
+}
+
+/* see upload.h */
+uint64_t
+mm_upload_from(const struct mm_upload *u)
+{
+	return u->before.size;
 }
 
 /* see upload.h */
@@ -208,9 +243,10 @@ read_hash(void *ctx, unsigned level, uint64_t index, struct mm_hash *out,
 {
 	const struct mm_upload *u = ctx;
 
-	if (level >= LEVELS || index >= u->n >> level)
+	if (level >= LEVELS || index < u->first[level] ||
+	    index - u->first[level] >= u->have[level])
 		return MM_FAIL(why, MM_ENOTFOUND, "export: no such subtree");
-	*out = u->level[level][index];
+	*out = u->level[level][index - u->first[level]];
 	return MM_OK;
 }
 
@@ -219,7 +255,7 @@ copy_line(void *ctx, uint64_t index, struct mm_buf *out, struct mm_why *why)
 {
 	const struct mm_upload *u = ctx;
 
-	mm_buf_bytes(out, u->line[index]);
+	mm_buf_bytes(out, u->line[index - u->before.size]);
 	return mm_buf_ok(out, why);
 }
 
@@ -231,12 +267,15 @@ mm_upload_piece(const struct mm_upload *u, uint64_t from, bool dry_run,
 	void *ctx = (void *)(uintptr_t)u;
 	const struct mm_piece_of of = { .read = read_hash,
 		.tree = ctx,
-		.size = u->n,
+		.size = mm_upload_size(u),
 		.note = mm_buf_view(&u->note),
 		.line = copy_line,
 		.ctx = ctx,
 		.most = PIECE_ENTRIES,
 		.since = u->since };
 
+	if (from < u->before.size)
+		return MM_FAIL(why, MM_EINPUT, "export: it begins at entry "
+		    "%" PRIu64 ", behind %" PRIu64, u->before.size, from);
 	return mm_piece_put(&of, from, dry_run, to, out, why);
 }

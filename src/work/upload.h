@@ -39,10 +39,12 @@ MM_MUST enum mm_err mm_upload_open(
     struct mm_bytes file, struct mm_upload **out, struct mm_why *why);
 void mm_upload_close(struct mm_upload **owner);
 const char *mm_upload_station(const struct mm_upload *u);
+/* Of the ledger, to the file's end; and before its first entry. */
 uint64_t mm_upload_size(const struct mm_upload *u);
+uint64_t mm_upload_from(const struct mm_upload *u);
 /* What the centre has seen signed: see struct mm_piece_of. */
 void mm_upload_since(struct mm_upload *u, uint64_t size);
-/* As mm_piece_put. */
+/* As mm_piece_put.  MM_EINPUT: the file begins behind that entry. */
 MM_MUST enum mm_err mm_upload_piece(const struct mm_upload *u, uint64_t from,
     bool dry_run, uint64_t *to, struct mm_buf *out, struct mm_why *why);
 

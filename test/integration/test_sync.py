@@ -113,9 +113,19 @@ def test_what_was_made_offline_is_there(centre, tmp_path, closing):
     assert code == 0 and x.counts(out) == (0, 0, 0, 0, 0), words
     p = w.cli("station", "sync", x.name, path)
     assert "nothing new, the centre has all 5 entries" in p.stdout
-    # it goes on
-    code, out, words = x.sync(x.make("03").export())
+    # it goes on, by a file without what the centre has; not behind that
+    x.make("03")
+    late, part = tmp_path / "late.jsonl", tmp_path / "part.jsonl"
+    for n, file in ((6, late), (5, part)):
+        run(*x.s.argv("export", "--out", file, "--from", n))
+    assert len(part.read_text().splitlines()) == 4
+    code, out, words = x.sync(late)
+    assert code == 3 and "export --from 5" in words, words
+    code, out, words = x.sync(part)
     assert code == 0 and x.counts(out) == (2, 1, 1, 0, 0), words
+    key = x.s.made["ledger_key"]
+    p = w.cli("line", "check", part, "--key", key, check=False)
+    assert p.returncode != 0 and "begins at entry 5" in p.stderr, p
     # devices and certificates like others
     (cert,) = w.rest("GET", "/certificates?device=SYA-01").json["items"]
     assert (cert["state"], cert["issuer"]) == ("confirmed", x.issuer)
@@ -143,8 +153,7 @@ def test_what_was_made_offline_is_there(centre, tmp_path, closing):
             if e["station"] == x.name} == {"SYA-01", "SYA-02", "SYA-03"}
     last = [e for e in centre.entries("station.synced")
             if e["station"] == x.name][-1]
-    end = json.loads(path.with_name("export.jsonl").read_text().splitlines()[
-        -1])
+    end = json.loads(part.read_text().splitlines()[-1])
     assert last["size"] == end["size"] == 7
     root = end["checkpoint"].splitlines()[2]
     assert bytes.fromhex(last["detail_sha256"]) == base64.b64decode(root)

@@ -52,17 +52,48 @@ put_end(struct mm_buf *out, uint8_t seed, const struct mm_frontier *tree)
 	mm_buf_done(&note);
 }
 
-/* tail: how many of the last entries are of another history. */
 static void
-export_of(struct mm_buf *out, unsigned n, unsigned tail, uint8_t seed)
+put_head(struct mm_buf *out, const struct mm_frontier *before)
+{
+	struct mm_buf peaks = MM_BUF_INIT(4096);
+	struct mm_json j = mm_json_over(out);
+
+	mm_frontier_encode(before, &peaks);
+	mm_buf_reset(out);
+	mm_json_open(&j, '{');
+	mm_json_int(&j, "v", 1);
+	mm_json_str(&j, "station", "l3");
+	mm_json_int(&j, "from", (int64_t)before->size);
+	if (before->size > 0)
+		mm_json_b64(&j, "frontier", mm_buf_view(&peaks));
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+	mm_buf_done(&peaks);
+}
+
+/* Without the first ones. */
+static void
+export_from(struct mm_buf *out, unsigned from, unsigned n, unsigned tail,
+    uint8_t seed)
 {
 	struct mm_frontier tree = { .size = 0 };
 
 	mm_buf_init(out, FILE_MAX);
-	mm_buf_text(out, "{\"v\":1,\"station\":\"l3\",\"from\":0}\n");
-	for (unsigned i = 0; i < n; i++)
+	if (from == 0)
+		put_head(out, &tree);
+	for (unsigned i = 0; i < n; i++) {
 		put_line(out, i + tail >= n ? "other" : "one", i, &tree);
+		if (i + 1 == from)
+			put_head(out, &tree);
+	}
 	put_end(out, seed, &tree);
+}
+
+/* tail: how many of the last entries are of another history. */
+static void
+export_of(struct mm_buf *out, unsigned n, unsigned tail, uint8_t seed)
+{
+	export_from(out, 0, n, tail, seed);
 }
 
 struct cut { /* a piece, read back */
@@ -257,6 +288,77 @@ what_was_not_signed_is_refused(void **state)
 	}
 }
 
+/* A file that begins anywhere gives the pieces that the whole one gives. */
+static void
+begins_anywhere(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n < 40; n++)
+		for (unsigned from = 0; from <= n; from++) {
+			struct mm_buf whole, part, a, b;
+			struct mm_upload *u = NULL, *v = NULL;
+			uint64_t to, end;
+
+			export_of(&whole, n, 0, 1);
+			export_from(&part, from, n, 0, 1);
+			assert_int_equal(mm_upload_open(mm_buf_view(&whole),
+			    &u, NULL), MM_OK);
+			assert_int_equal(mm_upload_open(mm_buf_view(&part), &v,
+			    NULL), MM_OK);
+			assert_int_equal(mm_upload_from(v), from);
+			assert_int_equal(mm_upload_size(v), n);
+			for (unsigned i = 0; i <= n; i++) {
+				mm_buf_init(&a, MM_SYNC_PIECE_MAX);
+				mm_buf_init(&b, MM_SYNC_PIECE_MAX);
+				mm_upload_since(u, n - (n > i));
+				mm_upload_since(v, n - (n > i));
+				assert_int_equal(mm_upload_piece(u, i, false,
+				    &to, &a, NULL), MM_OK);
+				assert_int_equal(mm_upload_piece(v, i, false,
+				    &end, &b, NULL), i < from ? MM_EINPUT :
+								MM_OK);
+				if (i >= from)
+					assert_true(mm_bytes_eq(
+					    mm_buf_view(&a), mm_buf_view(&b)));
+				mm_buf_done(&a);
+				mm_buf_done(&b);
+			}
+			mm_upload_close(&u);
+			mm_upload_close(&v);
+			mm_buf_done(&whole);
+			mm_buf_done(&part);
+		}
+}
+
+/* "from" is a number, with the tree of that size. */
+static void
+no_such_head(void **state)
+{
+	static const char *const heads[] = {
+		"{\"v\":1,\"station\":\"l3\"}\n",
+		"{\"v\":1,\"station\":\"l3\",\"from\":\"0\"}\n",
+		"{\"v\":1,\"station\":\"l3\",\"from\":-1}\n",
+		"{\"v\":1.0,\"station\":\"l3\",\"from\":0}\n",
+		"{\"v\":1,\"station\":\"l3\",\"from\":2}\n",
+		"{\"v\":1,\"station\":\"l3\",\"from\":2,\"frontier\":\"AAAA\"}"
+		"\n",
+	};
+	struct mm_upload *u = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		struct mm_frontier tree = { .size = 0 };
+		struct mm_buf file = MM_BUF_INIT(FILE_MAX);
+
+		mm_buf_text(&file, heads[i]);
+		put_line(&file, "one", 0, &tree);
+		put_end(&file, 1, &tree);
+		ROW(heads[i], mm_upload_open(mm_buf_view(&file), &u, NULL) ==
+		    MM_EINPUT);
+		mm_buf_done(&file);
+	}
+}
+
 static void
 half_a_file_is_none(void **state)
 {
@@ -280,6 +382,8 @@ main(void)
 		cmocka_unit_test(every_place),
 		cmocka_unit_test(what_was_not_signed_is_refused),
 		cmocka_unit_test(half_a_file_is_none),
+		cmocka_unit_test(begins_anywhere),
+		cmocka_unit_test(no_such_head),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
