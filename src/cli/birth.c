@@ -190,7 +190,8 @@ make(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	from = (struct mm_birth_from){
 		mm_bytes_of(mm_json_text(p.cert, "pem")),
 		mm_bytes_of(mm_json_text(p.cert, "chain")),
-		mm_buf_view(&p.receipt), mm_buf_view(&p.confirmation) };
+		mm_buf_view(&p.receipt), mm_buf_view(&p.confirmation),
+		mm_bytes_of(mm_json_text(p.cert, "station_entry")) };
 	MM_TRY(mm_birth_new(&from, &b, why));
 	return put_record(cli, a, b, why);
 }

@@ -91,6 +91,12 @@ MM_MUST enum mm_err mm_desk_sync(struct mm_desk *d, const struct mm_login *by,
     const struct mm_station *s, const struct mm_sync_piece *p, bool dry_run,
     struct mm_sync_result *out, struct mm_why *why);
 
+/* Appends the station's own entry of a certificate that a sync brought, which
+ * the ledger has the hash of: by which order it was made, and when.  Nothing
+ * where it is no such certificate. */
+MM_MUST enum mm_err mm_station_entry(struct mm_store_reader *r,
+    const struct mm_cert_row *row, struct mm_buf *out, struct mm_why *why);
+
 /* A quarantined unit's document, for a list of MM_DOC_QUARANTINE. */
 MM_MUST enum mm_err mm_quarantined_parse(
     const struct mm_doc *doc, struct mm_quarantined *out, struct mm_why *why);

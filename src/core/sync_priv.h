@@ -141,6 +141,9 @@ MM_MUST enum mm_err mm_sync_through(struct mm_sync *s,
     const struct mm_synced *have, const struct mm_sync_heads *heads,
     struct mm_why *why);
 
+/* sync_copy.c: the piece's entries, with what devices signed. */
+MM_MUST enum mm_err mm_sync_copy(struct mm_sync *s, struct mm_why *why);
+
 /* sync_aside.c */
 struct mm_sync_aside { /* a new one; serial, device may be "" */
 	uint64_t index;

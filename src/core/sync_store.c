@@ -7,7 +7,6 @@
 #include "core/sync_priv.h"
 
 /* What becomes of a piece, in the store. */
-enum { COPY_MAX = 48 * 1024 };
 
 MM_FREE_FN(list_free, struct mm_op *, free)
 
@@ -85,7 +84,8 @@ fill_issue(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	struct mm_papers p = mm_papers_over(&u->papers[1]);
 	struct mm_entry e = { .type = MM_E_CERT_SYNCED };
 	struct mm_cert_texts t;
-	char number[24];
+	char number[24], hex[65];
+	uint8_t hash[32];
 
 	u->op = (struct mm_op){ .kind = MM_OP_ISSUE };
 	u->row.issued_at = mm_now_ms();
@@ -102,6 +102,9 @@ fill_issue(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	e.field[MM_F_NUMBER] = number;
 	e.field[MM_F_CONFIG_VERSION] = u->e.field[MM_F_CONFIG_VERSION];
 	e.field[MM_F_CONFIG_SHA256] = u->e.field[MM_F_CONFIG_SHA256];
+	mm_sha256(u->line->json, hash);
+	mm_hex_text(hash, 32, hex);
+	e.field[MM_F_DETAIL_SHA256] = hex;
 	mm_papers_add(&p, &e);
 	if (s->release != NULL)
 		add_release(s, u, &p);
@@ -202,70 +205,6 @@ mm_sync_store(struct mm_sync *s, struct mm_why *why)
 	return write_certificates(s, list, why);
 }
 
-/* ---- the copy ---- */
-
-struct copy {
-	struct mm_buf body;
-	struct mm_json j;
-	uint64_t from;
-};
-
-static enum mm_err
-write_copy(struct mm_sync *s, struct copy *c, struct mm_why *why)
-{
-	struct mm_op_doc doc = { .kind = MM_DOC_COPY, .expect = MM_DOC_ANY };
-	uint8_t hash[32];
-	char key[17];
-
-	if (c->body.n == 0)
-		return MM_OK;
-	mm_json_close(&c->j, ']');
-	MM_TRY(mm_buf_ok(&c->body, why));
-	mm_sha256(mm_bytes_of(s->station->ledger), hash);
-	mm_hex_text(hash, 8, key);
-	snprintf(doc.id, sizeof(doc.id), "%s/%s/%012" PRIu64, s->station->id,
-	    key, c->from);
-	doc.body = mm_buf_view(&c->body);
-	MM_TRY(mm_desk_doc_put(s->d, &doc, NULL, 0, why));
-	mm_buf_reset(&c->body);
-	return MM_OK;
-}
-
-static enum mm_err
-copy_line(struct mm_sync *s, struct copy *c, size_t i, struct mm_why *why)
-{
-	const struct mm_sync_line *l = &s->piece->line[i];
-
-	if (c->body.n + l->json.n + l->proof.n > COPY_MAX / 2)
-		MM_TRY(write_copy(s, c, why));
-	if (c->body.n == 0) {
-		c->j = mm_json_over(&c->body);
-		c->from = s->piece->before.size + i;
-		mm_json_open(&c->j, '[');
-	}
-	mm_json_open(&c->j, '{');
-	mm_json_strn(&c->j, "entry", l->json);
-	if (l->proof.n > 0)
-		mm_json_strn(&c->j, "proof", l->proof);
-	mm_json_close(&c->j, '}');
-	return MM_OK;
-}
-
-/* Certificates are in their own place. */
-static enum mm_err
-write_copies(struct mm_sync *s, struct mm_why *why)
-{
-	struct copy c = { .body = MM_BUF_INIT(MM_DOC_MAX) };
-	enum mm_err rc = MM_OK;
-
-	for (size_t i = 0; rc == MM_OK && i < s->piece->n; i++)
-		rc = copy_line(s, &c, i, why);
-	if (rc == MM_OK)
-		rc = write_copy(s, &c, why);
-	mm_buf_done(&c.body);
-	return rc;
-}
-
 /* ---- the end of a piece ---- */
 
 /* see sync_priv.h */
@@ -274,6 +213,6 @@ mm_sync_end(struct mm_sync *s, const struct mm_synced *before,
     const struct mm_sync_heads *heads, struct mm_why *why)
 {
 	MM_TRY(mm_sync_asides(s, why));
-	MM_TRY(write_copies(s, why));
+	MM_TRY(mm_sync_copy(s, why));
 	return mm_sync_through(s, before, heads, why);
 }

@@ -52,6 +52,7 @@ mm_birth_free(struct mm_birth **owner)
 	mm_buf_done(&b->chain);
 	mm_buf_done(&b->receipt);
 	mm_buf_done(&b->confirmation);
+	mm_buf_done(&b->station);
 	free(b);
 	*owner = NULL;
 }
@@ -154,6 +155,30 @@ set_origin(struct mm_birth *b, const struct mm_entry *e, struct mm_why *why)
 	    ? MM_OBSERVED : MM_CLAIMED, mm_bytes_of(origin), why);
 }
 
+/* The entry whose hash the receipt's has: of the same certificate, in the
+ * station's own ledger. */
+static enum mm_err
+from_station(struct mm_birth *b, const char *sha256, struct mm_why *why)
+{
+	struct mm_bytes json = mm_buf_view(&b->station);
+	char texts[MM_ENTRY_MAX + 64], hex[2 * 32 + 1];
+	uint8_t hash[32];
+	struct mm_entry e;
+
+	mm_sha256(json, hash);
+	mm_hex_text(hash, sizeof(hash), hex);
+	if (sha256 == NULL || strcmp(hex, sha256) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "birth record: its station's "
+		    "entry is not the one that the receipt has the hash of");
+	MM_TRY(mm_entry_parse(json, texts, sizeof(texts), &e, why));
+	if (e.type != MM_E_CERT_ISSUED ||
+	    !is(&e, MM_F_CERT_SHA256, b->value[MM_B_certificate_sha256]))
+		return MM_FAIL(why, MM_EPOLICY, "birth record: its station's "
+		    "entry is of another certificate");
+	MM_TRY(set_time(b, MM_B_made_at, e.at_ms / 1000, why));
+	return set_text(b, MM_B_made_by, e.field[MM_F_AUTHORITY], why);
+}
+
 static enum mm_err
 from_issuance(struct mm_birth *b, const struct mm_entry *e,
     struct mm_why *why)
@@ -181,6 +206,8 @@ from_issuance(struct mm_birth *b, const struct mm_entry *e,
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		MM_TRY(set_text(b, rows[i].fact, e->field[rows[i].field],
 		    why));
+	if (b->station.n > 0)
+		MM_TRY(from_station(b, e->field[MM_F_DETAIL_SHA256], why));
 	MM_TRY(set_time(b, MM_B_issued_at, e->at_ms / 1000, why));
 	MM_TRY(set_text(b, MM_B_time_source, e->time_source != NULL
 	    ? e->time_source : "system", why));
@@ -243,8 +270,8 @@ mm_birth_new(const struct mm_birth_from *from, struct mm_birth **out,
 {
 	MM_OWN(mm_birth_free) struct mm_birth *b = calloc(1, sizeof(*b));
 	const struct mm_bytes part[] = { from->certificate, from->chain,
-		from->receipt, from->confirmation };
-	struct mm_buf *to[4];
+		from->receipt, from->confirmation, from->station };
+	struct mm_buf *to[5];
 
 	if (b == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
@@ -252,7 +279,8 @@ mm_birth_new(const struct mm_birth_from *from, struct mm_birth **out,
 	to[1] = &b->chain;
 	to[2] = &b->receipt;
 	to[3] = &b->confirmation;
-	for (size_t i = 0; i < 4; i++) {
+	to[4] = &b->station;
+	for (size_t i = 0; i < 5; i++) {
 		mm_buf_init(to[i], MM_BIRTH_MAX / 4);
 		mm_buf_bytes(to[i], part[i]);
 		MM_TRY(mm_buf_ok(to[i], why));
@@ -317,6 +345,8 @@ mm_birth_encode(const struct mm_birth *b, struct mm_buf *out,
 	}
 	mm_json_close(&j, '}');
 	mm_json_strn(&j, "receipt", mm_buf_view(&b->receipt));
+	if (b->station.n > 0)
+		mm_json_strn(&j, "station", mm_buf_view(&b->station));
 	mm_json_int(&j, "v", 1);
 	mm_json_close(&j, '}');
 	return mm_buf_ok(out, why);
@@ -390,8 +420,8 @@ read_record(struct mm_bytes json, struct mm_birth **out, struct mm_why *why)
 {
 	MM_OWN(mm_birth_free) struct mm_birth *b = NULL;
 	MM_OWN(json_free) json_t *root = NULL;
-	struct mm_birth_from from;
-	const char *text[4];
+	struct mm_birth_from from = { .station = { NULL, 0 } };
+	const char *text[5] = { NULL };
 	json_t *facts;
 	int v;
 
@@ -399,16 +429,18 @@ read_record(struct mm_bytes json, struct mm_birth **out, struct mm_why *why)
 		root = json_loadb((const char *)json.p, json.n,
 		    JSON_REJECT_DUPLICATES, NULL);
 	if (root == NULL || json_unpack(root,
-	    "{s:s%,s:s%,s:s%,s:o,s:s%,s:i!}", "certificate", &text[0],
+	    "{s:s%,s:s%,s:s%,s:o,s:s%,s?s%,s:i!}", "certificate", &text[0],
 	    &from.certificate.n, "chain", &text[1], &from.chain.n,
 	    "confirmation", &text[2], &from.confirmation.n, "facts", &facts,
-	    "receipt", &text[3], &from.receipt.n, "v", &v) != 0 || v != 1 ||
+	    "receipt", &text[3], &from.receipt.n, "station", &text[4],
+	    &from.station.n, "v", &v) != 0 || v != 1 ||
 	    !json_is_object(facts))
 		return MM_FAIL(why, MM_EINPUT, "birth record: malformed");
 	from.certificate.p = (const uint8_t *)text[0];
 	from.chain.p = (const uint8_t *)text[1];
 	from.confirmation.p = (const uint8_t *)text[2];
 	from.receipt.p = (const uint8_t *)text[3];
+	from.station.p = (const uint8_t *)text[4];
 	MM_TRY(mm_birth_new(&from, &b, why));
 	MM_TRY(take_facts(b, facts, why));
 	*out = MM_MOVE(b);

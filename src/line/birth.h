@@ -15,9 +15,10 @@
  *
  * As JSON in canonical form (RFC 8785): facts, the certificate and its chain
  * (PEM), the ledger's receipt of the issuance and, if there is one, of the
- * confirmation.  What the receipts and the certificate say is derived from
- * them, never taken from anybody: a record whose facts say something else
- * does not verify.
+ * confirmation; of one that its station made offline and a sync brought, the
+ * station's own entry, whose hash the receipt has.  What the receipts and the
+ * certificate say is derived from them, never taken from anybody: a record
+ * whose facts say something else does not verify.
  */
 enum mm_birth_grade { MM_CLAIMED, MM_OBSERVED, MM_PROVED };
 const char *mm_birth_grade_name(enum mm_birth_grade g);
@@ -64,6 +65,10 @@ const char *mm_birth_grade_name(enum mm_birth_grade g);
 	    "EN 18031-1 CCK-1; IEC 62443-4-2 CR 1.9")                      \
 	X(lock_state, S, MM_OBSERVED, "whether its identity can be changed " \
 	    "over the link", "EN 303 645 5.4-2")                           \
+	X(made_at, D, MM_OBSERVED, "when its station made it, which then "   \
+	    "was offline, by that one's clock", "IEC 62443-4-2 CR 2.11")   \
+	X(made_by, D, MM_OBSERVED, "the work order that its station made " \
+	    "it by, offline", "IEC 62443-4-2 CR 2.8")                      \
 	X(not_after, D, MM_PROVED, "the end of its certificate",           \
 	    "IEC 62443-4-2 CR 1.5")                                        \
 	X(not_before, D, MM_PROVED, "the beginning of its certificate",    \
@@ -103,6 +108,7 @@ struct mm_birth {
 	enum mm_birth_grade grade[MM_BIRTH_COUNT];
 	struct mm_buf certificate, chain; /* PEM; the chain may be empty */
 	struct mm_buf receipt, confirmation; /* JSON; the second may be "" */
+	struct mm_buf station; /* the station's entry, JSON; may be "" */
 };
 
 /*
@@ -112,6 +118,7 @@ struct mm_birth {
 struct mm_birth_from {
 	struct mm_bytes certificate, chain; /* PEM; chain n 0: none */
 	struct mm_bytes receipt, confirmation; /* JSON; n 0: none */
+	struct mm_bytes station; /* its entry, JSON; n 0: none */
 };
 MM_MUST enum mm_err mm_birth_new(const struct mm_birth_from *from,
     struct mm_birth **out, struct mm_why *why);

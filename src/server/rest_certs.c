@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "core/sync.h"
 #include "server/rest.h"
 
 /* Certificates and their issuers. */
@@ -75,6 +76,19 @@ put_chain(struct mm_rest *r, const char *issuer)
 		mm_rest_put_pem(&r->j, "chain", der, n);
 }
 
+/* What the station that made it has entered of it. */
+static enum mm_err
+put_station_entry(
+    struct mm_rest *r, const struct mm_cert_row *row, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_SYNC_ENTRY_MAX);
+
+	MM_TRY(mm_station_entry(r->reader, row, &text, why));
+	if (text.n > 0)
+		mm_json_strn(&r->j, "station_entry", mm_buf_view(&text));
+	return MM_OK;
+}
+
 /* An orphan has no DER: its bytes never reached the store. */
 enum mm_err
 mm_rest_cert(struct mm_rest *r, struct mm_why *why)
@@ -94,8 +108,9 @@ mm_rest_cert(struct mm_rest *r, struct mm_why *why)
 		mm_rest_put_pem(&r->j, "pem", &view, 1);
 		put_chain(r, row.issuer);
 	}
-	mm_json_close(&r->j, '}');
 	mm_buf_done(&der);
+	MM_TRY(put_station_entry(r, &row, why));
+	mm_json_close(&r->j, '}');
 	return MM_OK;
 }
 

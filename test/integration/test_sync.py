@@ -144,6 +144,22 @@ def test_what_was_made_offline_is_there(centre, tmp_path, closing):
     facts = {k: v["value"] for k, v in
              json.loads(record.read_text())["facts"].items()}
     assert (facts["batch"], facts["station"]) == ("sya", x.name)
+    # by which order it was made, and when: the station's own entry, which the
+    # centre's has the hash of
+    own = json.loads(record.read_text())["station"]
+    assert own in [json.loads(line).get("entry") for line in
+                   path.read_text().splitlines()]
+    assert (facts["made_by"], facts["made_at"]) == (
+        "order:sya:1", json.loads(own)["at"].split(".")[0] + "Z")
+    for other, said in ((own.replace("order:sya:1", "order:sya:2"),
+                         "not the one that the receipt has the hash of"),
+                        ("", "made_at is not what")):
+        bad = tmp_path / "bad.json"
+        bad.write_text(record.read_text().replace(
+            json.dumps(own), json.dumps(other)))
+        p = w.cli("device", "birth-record", "--verify", bad, "--key", key,
+                  "--root", w.anchor, check=False)
+        assert p.returncode != 0 and said in p.stderr, p
     report = w.rest("GET", "/batches/sya/report").json
     assert (report["issued"], report["first_serial"]) == (3, "SYA-01")
     assert (report["passed"], report["quarantined"],
