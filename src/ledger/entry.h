@@ -36,7 +36,7 @@
 	X(MM_E_CERT_REVOKED,    "certificate.revoked", "a certificate was revoked") \
 	X(MM_E_CERT_HELD,       "certificate.held", "put on hold") \
 	X(MM_E_CERT_RELEASED,   "certificate.released", "taken off hold") \
-	X(MM_E_SIG_ORPHANED,    "signature.orphaned", "a signature whose commit failed; its serial is revoked") \
+	X(MM_E_SIG_ORPHANED,    "signature.orphaned", "a signature whose commit failed, or one of a station's whose unit was rejected; its serial is revoked") \
 	X(MM_E_OPERATOR_CREATED, "operator.created", "an operator's credential") \
 	X(MM_E_OPERATOR_REVOKED, "operator.revoked", "an operator's credential was revoked") \
 	X(MM_E_OPERATOR_ERASED, "operator.erased", "the name behind a credential was forgotten") \
