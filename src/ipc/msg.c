@@ -211,6 +211,14 @@ static const struct mm_field duty_find_rep[] = {
 	BYTES(mm_duty_find_rep, der),
 };
 
+static const struct mm_field duty_extend_req[] = {
+	TEXT(mm_duty_extend_req, line),
+};
+static const struct mm_field duty_extend_rep[] = {
+	U64(mm_duty_extend_rep, share),
+	U64(mm_duty_extend_rep, until_ms),
+};
+
 static const struct mm_field status_req[] = {
 	U8(mm_status_req, none),
 };

@@ -55,7 +55,8 @@ enum mm_link {
 	X(MM_IPC_DUTY_STATUS, duty_status, MM_LINK_ISSUE)                 \
 	X(MM_IPC_DUTY_FIND, duty_find, MM_LINK_ISSUE)                     \
 	X(MM_IPC_LINE_MAKE, line_make, MM_LINK_OPS)                       \
-	X(MM_IPC_LINE_OPEN, line_open, MM_LINK_OPS)
+	X(MM_IPC_LINE_OPEN, line_open, MM_LINK_OPS)                       \
+	X(MM_IPC_DUTY_EXTEND, duty_extend, MM_LINK_ISSUE)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -232,6 +233,11 @@ struct mm_duty_find_rep {
 	char profile[MM_NAME_MAX + 12], issuer[MM_NAME_MAX + 1];
 	struct mm_bytes der;
 };
+
+/* A line that extends the order (work/order.h).  MM_EPOLICY: not of this
+ * order, not signed, or less than it has; MM_EINPUT: no such line. */
+struct mm_duty_extend_req { char line[512]; };
+struct mm_duty_extend_rep { uint64_t share, until_ms; };
 
 struct mm_status_req { uint8_t none; };
 struct mm_status_rep {

@@ -40,6 +40,7 @@ static const struct {
 	[MM_IPC_DUTY_FIND] = { mm_on_duty_find, 0 },
 	[MM_IPC_LINE_MAKE] = { mm_on_line_make, 0 },
 	[MM_IPC_LINE_OPEN] = { mm_on_line_open, 0 },
+	[MM_IPC_DUTY_EXTEND] = { mm_on_duty_extend, 0 },
 };
 
 static void

@@ -266,15 +266,15 @@ mm_on_duty_status(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	rep->counted = mm_quota_counted(l->quota);
 	rep->may = check_right(l, &not ) == MM_OK && stopped == NULL;
 	rep->over = check_order(l, NULL) != MM_OK;
+	rep->share = (uint64_t)l->order->share;
+	rep->until_ms = (uint64_t)l->order->until_ms;
 	pthread_mutex_unlock(&w->s->duty->lock);
 	snprintf(rep->why, sizeof(rep->why), "%s",
 	    stopped != NULL ? stopped : not .text);
 	memcpy(rep->batch, l->order->batch, sizeof(rep->batch));
 	memcpy(rep->station, l->order->station, sizeof(rep->station));
 	rep->number = (uint64_t)l->order->number;
-	rep->share = (uint64_t)l->order->share;
 	rep->not_before_ms = (uint64_t)l->order->not_before_ms;
-	rep->until_ms = (uint64_t)l->order->until_ms;
 	snprintf(rep->level, sizeof(rep->level), "%s",
 	    mm_work_level_words[MM_WORK_SOFTWARE]);
 	return MM_OK;

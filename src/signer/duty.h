@@ -19,13 +19,15 @@
  *	keys/station.key, station.crt    the key that line CAs come wrapped for
  *	orders/last           number and hash of the last order that was taken
  *	orders/<batch>.order, .profiles, .serials    the batch's newest order
+ *	orders/<batch>.extension    the last that was taken of it
  *	orders/clock          the latest time that was seen, in milliseconds
  *	orders/<batch>.ended  number of the order whose end was seen
  *	orders/<batch>.issued the quota's counter (signer/quota.h)
  */
 struct mm_duty {
 	pthread_mutex_t lock; /* of quota, before, arena, ended, settled */
-	struct mm_work_order *order;
+	struct mm_work_order *order; /* its share and end by the lock */
+	struct mm_note_key key; /* orders.pub */
 	struct mm_profile_set profiles;
 	struct mm_serials run; /* or */
 	struct mm_buf list;    /* "\nSN-1\nSN-2\n" */
@@ -65,6 +67,10 @@ MM_MUST enum mm_err mm_duty_serials(const struct mm_work_order *o,
 MM_MUST enum mm_err mm_duty_load(struct mm_signer *s, const char *batch,
     struct mm_bytes pass, struct mm_why *why);
 void mm_duty_free(struct mm_duty **owner);
+
+/* duty_extend.c: what was taken of the order before; with its clock. */
+MM_MUST enum mm_err mm_duty_extend_load(struct mm_signer *s,
+    struct mm_why *why);
 
 /* duty_clock.c: the latest time that was seen; 0: none.  A clock that is so
  * much behind was set back. */

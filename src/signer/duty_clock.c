@@ -72,7 +72,6 @@ mm_duty_clock_load(struct mm_signer *s, struct mm_why *why)
 	ended_name(l->order->batch, name);
 	MM_TRY(read_number(&s->conf->set, name, &number, why));
 	l->ended = number == l->order->number;
-	mm_duty_tick(s);
 	return MM_OK;
 }
 

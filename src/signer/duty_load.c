@@ -66,20 +66,28 @@ check_can(const struct mm_work_order *o, struct mm_why *why)
 	return MM_OK;
 }
 
+static enum mm_err
+orders_key(const struct mm_settings *set, struct mm_note_key *out,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf pub = MM_BUF_INIT(MM_NOTE_MAX);
+
+	MM_TRY(mm_duty_text(set, "orders.pub", &pub, why));
+	return mm_note_key_parse(mm_buf_view(&pub), out, why);
+}
+
 /* see duty.h */
 enum mm_err
 mm_duty_verify(const struct mm_config *conf, struct mm_bytes note,
     struct mm_work_order **out, struct mm_why *why)
 {
 	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
-	MM_OWN(mm_buf_done) struct mm_buf pub = MM_BUF_INIT(MM_NOTE_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf name = MM_BUF_INIT(256);
 	bool production = conf->set.production;
 	struct mm_note_key key;
 
-	MM_TRY(mm_duty_text(&conf->set, "orders.pub", &pub, why));
+	MM_TRY(orders_key(&conf->set, &key, why));
 	MM_TRY(mm_duty_text(&conf->set, "station", &name, why));
-	MM_TRY(mm_note_key_parse(mm_buf_view(&pub), &key, why));
 	MM_TRY(mm_work_order_verify(note, &key, &o, why));
 	if (strcmp(o->station, mm_buf_cstr(&name)) != 0)
 		return MM_FAIL(why, MM_EPOLICY,
@@ -326,7 +334,11 @@ load(struct mm_signer *s, struct mm_duty *l, const char *batch,
 	MM_TRY(mm_duty_open_ca(s->conf, l->order, pass, &s->ca[s->nca++], why));
 	MM_TRY(load_profiles(s, l, mm_buf_view(&text), why));
 	MM_TRY(open_quota(s, l, why));
-	return mm_duty_clock_load(s, why);
+	MM_TRY(orders_key(&s->conf->set, &l->key, why));
+	MM_TRY(mm_duty_clock_load(s, why));
+	MM_TRY(mm_duty_extend_load(s, why));
+	mm_duty_tick(s);
+	return MM_OK;
 }
 
 /* see duty.h */

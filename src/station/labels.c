@@ -8,9 +8,11 @@
  *	LABEL            the first free fixture with a board in it
  *	FIXTURE LABEL    this one
  *	print LABEL      the label of what has passed, once more
+ *	MMX1 ...         the work order's extension, signed
  *	LABEL+N          N boards at once: this label and the ones that follow
  */
 enum { LABEL_MAX = 256 };
+#define EXTENSION "MMX1 "
 
 /* The next label: its last digits count on, as wide as they are. */
 static bool
@@ -81,6 +83,10 @@ mm_shift_type(struct mm_shift *s, const char *text)
 		return;
 	if (!mm_text_copy(line, sizeof(line), mm_bytes_of(text))) {
 		say(s, MM_NO_LABEL);
+		return;
+	}
+	if (strncmp(line, EXTENSION, strlen(EXTENSION)) == 0) {
+		(void)mm_shift_extend(s, line);
 		return;
 	}
 	plus = strchr(line, '+');

@@ -137,6 +137,8 @@ MM_MUST enum mm_err mm_line_write(struct mm_line *l, struct mm_unit *u,
  */
 MM_MUST enum mm_err mm_line_print(struct mm_line *l, const char *serial,
     struct mm_why *why);
+/* The signer, started when it is needed, and again when it has gone; l->own. */
+MM_MUST enum mm_err mm_line_own(struct mm_line *l, struct mm_why *why);
 /* mirror_line.c: MM_UR_MIRROR if no unit begins without it, and it is away. */
 enum mm_unit_reason mm_line_mirror(const struct mm_line *l);
 bool mm_line_prints(const struct mm_line *l);

@@ -481,6 +481,18 @@ mm_own_status(
 	return call(o->issue, o, MM_IPC_DUTY_STATUS, &q, out, CALL_MS, why);
 }
 
+/* see own.h */
+enum mm_err
+mm_own_extend(struct mm_own *o, const char *line, struct mm_why *why)
+{
+	struct mm_duty_extend_req q;
+	struct mm_duty_extend_rep rep;
+
+	if (!mm_text_copy(q.line, sizeof(q.line), mm_bytes_of(line)))
+		return MM_FAIL(why, MM_EINPUT, "extension: too long");
+	return call(o->issue, o, MM_IPC_DUTY_EXTEND, &q, &rep, CALL_MS, why);
+}
+
 /* see own_priv.h */
 enum mm_err
 mm_own_call(struct mm_own *o, unsigned kind, const void *req, void *rep,

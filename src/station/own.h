@@ -52,6 +52,10 @@ void mm_own_close(struct mm_own **owner);
 /* What it may still make.  MM_ENOTFOUND: the signer is gone. */
 MM_MUST enum mm_err mm_own_status(struct mm_own *o,
     struct mm_duty_status_rep *out, struct mm_why *why);
+/* A line that extends it (docs/protocol/order.md): more units, more time.
+ * MM_EPOLICY: not of this order, or not signed; MM_EINPUT: no such line. */
+MM_MUST enum mm_err mm_own_extend(struct mm_own *o, const char *line,
+    struct mm_why *why);
 /* Whether the order has that serial number. */
 bool mm_own_has(const struct mm_own *o, const char *serial);
 /* Whether the pair was signed for before. */

@@ -151,6 +151,22 @@ mm_report_label(struct mm_buf *out, const char *serial,
 
 /* see report.h */
 void
+mm_report_order(struct mm_buf *out, bool json)
+{
+	struct mm_json j = mm_json_over(out);
+
+	if (!json) {
+		mm_buf_text(out, "the work order is extended\n");
+		return;
+	}
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "order", "extended");
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}
+
+/* see report.h */
+void
 mm_report_failure(struct mm_buf *out, enum mm_err err,
     const struct mm_why *why, bool json)
 {

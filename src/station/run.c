@@ -102,6 +102,9 @@ hear(void *ctx, const struct mm_shift *s, const struct mm_said *what)
 	case MM_SAID_LABEL:
 		mm_report_label(&out, what->serial, what->reason, json);
 		break;
+	case MM_SAID_ORDER:
+		mm_report_order(&out, json);
+		break;
 	case MM_SAID_NO:
 		say_no(&out, what->no, json);
 		break;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/time.h"
 #include "station/usb.h"
 
@@ -189,6 +190,28 @@ mm_shift_print(struct mm_shift *s, const char *serial)
 	default:
 		return say_no(s, MM_NO_PASSED);
 	}
+}
+
+/* ---- an order's extension ---- */
+
+/* see shift.h */
+enum mm_no
+mm_shift_extend(struct mm_shift *s, const char *line)
+{
+	struct mm_why why = { 0 };
+	enum mm_err rc = MM_EINPUT;
+
+	if (s->line.conf->signer[0] != '\0')
+		rc = mm_line_own(&s->line, &why);
+	if (rc == MM_OK)
+		rc = mm_own_extend(s->line.own, line, &why);
+	if (rc != MM_OK) {
+		MM_LOG(MM_LOG_WARN, "extension.refused", MM_S("why", why.text));
+		return say_no(s, MM_NO_EXTENSION);
+	}
+	s->own_stale = true;
+	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_ORDER });
+	return MM_NO_NONE;
 }
 
 /* ---- the whole ---- */

@@ -28,6 +28,8 @@
 	    "another label is being printed again: wait a moment")             \
 	X(MM_NO_PASSED, "not-passed",                                          \
 	    "no label: this unit has not passed here")                         \
+	X(MM_NO_EXTENSION, "bad-extension",                                    \
+	    "this extends no work order of this station")                      \
 	X(MM_NO_REFUSED, "refused", "this unit is not begun")
 
 enum mm_no {
@@ -47,6 +49,7 @@ enum mm_said_kind {
 	MM_SAID_BOARD,   /* a board came (there) or went */
 	MM_SAID_REFUSED, /* serial was not begun at place, for reason */
 	MM_SAID_LABEL,   /* serial's label was printed again, or reason */
+	MM_SAID_ORDER,   /* the work order has more units or more time */
 	MM_SAID_NO,      /* what was typed leads to nothing */
 	MM_SAID_SUMS,    /* only what stands beside the fixtures changed */
 };
@@ -144,6 +147,8 @@ enum mm_no mm_shift_scan(struct mm_shift *s, const char *fixture,
     const char *serial, struct mm_place **place, enum mm_unit_reason *reason);
 /* The label of a unit that has passed, once more; the ears are told. */
 enum mm_no mm_shift_print(struct mm_shift *s, const char *serial);
+/* A line that extends the work order goes to the signer; the ears are told. */
+enum mm_no mm_shift_extend(struct mm_shift *s, const char *line);
 struct mm_place *mm_shift_place(struct mm_shift *s, const char *fixture);
 
 /* sums.c */

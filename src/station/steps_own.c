@@ -14,9 +14,9 @@
  */
 enum { RECEIPT_MAX = 1 << 20 };
 
-/* The signer is started when it is needed, and again when it has gone. */
-static enum mm_err
-need_own(struct mm_line *l, struct mm_why *why)
+/* see line.h */
+enum mm_err
+mm_line_own(struct mm_line *l, struct mm_why *why)
 {
 	struct mm_duty_status_rep s;
 
@@ -86,7 +86,7 @@ mm_step_own_admit(
 {
 	struct mm_duty_status_rep s;
 	struct mm_why why = { 0 };
-	enum mm_err rc = need_own(l, &why);
+	enum mm_err rc = mm_line_own(l, &why);
 	bool late;
 
 	if (rc == MM_ENOTFOUND) {
@@ -153,7 +153,7 @@ mm_step_own_issue(
 		mm_buf_view(&p->csr), p->unit->spki, &p->given };
 	struct mm_own_cert got;
 	struct mm_why why = { 0 };
-	enum mm_err rc = need_own(l, &why);
+	enum mm_err rc = mm_line_own(l, &why);
 
 	if (rc == MM_OK)
 		rc = mm_own_issue(l->own, &wish, &got, &why);
@@ -178,7 +178,7 @@ mm_step_own_confirm(
 	mm_json_str(&j, "device", p->unit->serial);
 	mm_step_put_proof(p, &j);
 	mm_json_close(&j, '}');
-	rc = need_own(l, &why);
+	rc = mm_line_own(l, &why);
 	if (rc == MM_OK)
 		rc = mm_buf_ok(&proof, &why);
 	if (rc == MM_OK)
@@ -196,7 +196,7 @@ mm_step_own_record(
 	struct mm_buf issued = MM_BUF_INIT(RECEIPT_MAX);
 	struct mm_buf confirmed = MM_BUF_INIT(RECEIPT_MAX);
 	struct mm_why why = { 0 };
-	enum mm_err rc = need_own(l, &why);
+	enum mm_err rc = mm_line_own(l, &why);
 	struct mm_record_from from;
 
 	if (rc == MM_OK)

@@ -49,7 +49,7 @@ hear(void *ctx, const struct mm_shift *s, const struct mm_said *what)
 
 	(void)s;
 	if (what->kind == MM_SAID_NO || what->kind == MM_SAID_REFUSED ||
-	    what->kind == MM_SAID_LABEL) {
+	    what->kind == MM_SAID_LABEL || what->kind == MM_SAID_ORDER) {
 		t->alert = *what;
 		t->alert.serial = NULL; /* it is the teller's */
 		t->alert_ms = mm_mono_ms();
@@ -250,6 +250,10 @@ put_alert(struct page *p)
 
 	if (a->kind == MM_SAID_LABEL && a->reason == MM_UR_NONE) {
 		text(p, "label.again", "");
+		return;
+	}
+	if (a->kind == MM_SAID_ORDER) {
+		text(p, "order.extended", "");
 		return;
 	}
 	if (a->kind != MM_SAID_NO) {

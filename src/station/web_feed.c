@@ -42,6 +42,10 @@ put_said(
 		mm_report_label(out, what->serial, what->reason, true);
 		return;
 	}
+	if (what->kind == MM_SAID_ORDER) {
+		mm_report_order(out, true);
+		return;
+	}
 	mm_json_open(&j, '{');
 	mm_json_str(&j, "code", mm_nos[what->no].code);
 	mm_json_str(&j, "what", mm_nos[what->no].text);
@@ -59,6 +63,8 @@ name_of(enum mm_said_kind kind)
 		return "refused";
 	case MM_SAID_LABEL:
 		return "label";
+	case MM_SAID_ORDER:
+		return "order";
 	case MM_SAID_NO:
 		return "no";
 	default:

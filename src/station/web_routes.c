@@ -60,6 +60,7 @@ static const struct {
 		     "`refused`" },
 	{ "label", "a label was asked for again: `device`, `label` "
 		   "(`reprinted` or `failed`), and why" },
+	{ "order", "the work order was extended" },
 	{ "no", "what was typed or scanned leads to nothing: `code` and "
 		"`what`" },
 	{ "lost", "more was told since the client's last event than is kept "

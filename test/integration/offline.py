@@ -50,7 +50,11 @@ class Centre:
             self.signer("issuer", "--issuer", f"line-{batch}")
         return f"line-{batch}"
 
-    def sign(self, text):
+    def extension(self, batch, station, number, share, until):
+        words = f"MMX1 {batch} {station} {number} {share} {until}"
+        return self.sign(words.encode(), 1).decode()
+
+    def sign(self, text, extension=0):
         ours, theirs = socket.socketpair(socket.AF_UNIX,
                                          socket.SOCK_SEQPACKET)
         p = subprocess.Popen(
@@ -59,7 +63,8 @@ class Centre:
             stderr=subprocess.DEVNULL)
         theirs.close()
         try:
-            note, = harness.Link("ops", ours).call("order_sign", 0, text)
+            note, = harness.Link("ops", ours).call(
+                "order_sign", extension, text)
         finally:
             ours.close()
             p.wait(30)

@@ -8,7 +8,9 @@ import shutil
 import pytest
 
 from offline import Centre, Offline, orders, stopped_centre
+from screen import Running
 from world import MINT, World, run
+from world import until as wait_until
 
 NUMBERS = itertools.count(1)
 
@@ -50,6 +52,40 @@ def test_a_unit_passes_without_a_centre(station):
                       "requested", "issued", "stored", "written", "read-back",
                       "proved", "confirmed", "locked", "checked", "recorded",
                       "passed"]
+
+
+def test_more_units_by_a_line_that_is_scanned(centre, tmp_path):
+    s = Offline(centre, tmp_path / "station", "extended", n=2)
+    until = "2099-01-01T00:00:00Z"
+    try:
+        s.conf.write_text('screen = "127.0.0.1:0"\n' + s.conf.read_text())
+        s.takes(share=1)
+        s.plug()
+        good = centre.extension("b7", s.name, 1, 2, until)
+        other = centre.extension("b7", "another", 1, 9, until)
+        with Running(s) as r:
+            def unit(serial, fixture):
+                a = r.call("POST", "/api/v1/units?wait=60",
+                           {"serial": serial, "fixture": fixture}).json
+                return a["result"], a.get("reason")
+
+            assert unit("SN-01", "f1") == ("passed", None)
+            assert unit("SN-02", "f2") == ("failed", "quota-gone")
+            for text in (other, good[:-1], good):
+                a = r.call("POST", "/api/v1/scan", {"text": text})
+                assert a.status == 202, a.json
+            assert unit("SN-02", "f2") == ("passed", None)
+            wait_until(lambda: r.status()["counters"]["of"] == 2)
+            out = r.end()
+        said = [json.loads(x) for x in out.splitlines()]
+        assert [x for x in said if "order" in x] == [{"order": "extended"}]
+        assert [x["code"] for x in said if "code" in x] == \
+            ["bad-extension"] * 2
+        status = json.loads(run(*s.argv("status", "--json")).stdout)
+        assert (status["order"]["share"], status["order"]["until"]) == (
+            2, "2099-01-01T00:00:00.000Z")
+    finally:
+        s.close()
 
 
 def test_what_is_shown(station):

@@ -108,6 +108,8 @@ function alertOf({ kind, data }) {
 		return { icon: "passed", tone: "",
 			text: t("label.again", { device: data.device }),
 			more: t("label.again.more") };
+	if (kind === "order")
+		return { icon: "passed", tone: "", text: t("order.extended"), more: "" };
 	return { icon: "see", tone: "warn", text: t(`no.${data.code}`), more: "" };
 }
 

@@ -44,6 +44,9 @@ const feed = new Feed({
 	label(data) {
 		alertFor(data.reason ? "refused" : "label", data);
 	},
+	order(data) {
+		alertFor("order", data);
+	},
 	no(data) {
 		alertFor("no", data);
 	},

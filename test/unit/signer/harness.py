@@ -14,12 +14,13 @@ KINDS = ["none", "hello", "issue", "possess", "token_mint", "token_psk",
          "token_check", "crl_begin", "crl_add", "crl_sign", "crl_read",
          "ledger_add", "ledger_sign", "outstanding", "status",
          "ledger_check", "order_sign", "duty_status", "duty_find",
-         "line_make", "line_open"]
+         "line_make", "line_open", "duty_extend"]
 NUMBER = {name: n for n, name in enumerate(KINDS)}
 for _name in KINDS[KINDS.index("ledger_check"):]:
     NUMBER[_name] += 1  # deliver is no request to a signer
 LINKS = {  # link: the kinds it carries
-    "issue": {"hello", "issue", "possess", "duty_status", "duty_find"},
+    "issue": {"hello", "issue", "possess", "duty_status", "duty_find",
+              "duty_extend"},
     "ledger": {"hello", "ledger_add", "ledger_sign", "ledger_check",
                "outstanding", "status"},
     "ops": {"hello", "token_mint", "crl_begin", "crl_add", "crl_sign",
@@ -51,6 +52,7 @@ FIELDS = {
     "duty_find": (["t", "t", 32], ["q", "t", "t", "d"]),
     "line_make": (["t", "t", "d"], ["d", "d", "d"]),
     "line_open": (["t", "d", "d"], ["b"]),
+    "duty_extend": (["t"], ["q", "q"]),
     "status": (["b"], ["q", "q", "q", "q", "q", "b", "t", "q",
                        "q", "i", "t", "t"]),
 }

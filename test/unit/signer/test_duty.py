@@ -344,6 +344,68 @@ def test_an_order_that_is_over_or_not_yet(station):
     assert station.counted() == 0
 
 
+def extension(station, number=1, share=2, until=86400, name="l3",
+              batch="b7"):
+    """A line as the centre signs it; until: seconds from now."""
+    end = stamp(time.time() + until)[:19] + "Z"
+    words = f"MMX1 {batch} {name} {number} {share} {end}"
+    return station.centre.signer["ops"].call(
+        "order_sign", 1, words.encode())[0].decode()
+
+
+def extend(station, line):
+    return station.signer["issue"].call("duty_extend", line)
+
+
+def test_more_units_by_a_line(station):
+    until = time.time() + 3600
+    station.takes(share=1, until=stamp(until))
+    station.start()
+    csr = station.devices.csr
+    station.issue("SN-01", csr())
+    assert "share" in refused(EPOLICY, station.issue, "SN-02", csr())
+    good = extension(station, until=7200)
+    last = good[-2]
+    for line, code in (
+            (good[:-2] + ("A" if last != "A" else "B") + good[-1], EPOLICY),
+            (good.replace(" 1 2 ", " 1 9 "), EPOLICY),
+            (extension(station, batch="b8", until=7200), EPOLICY),
+            (extension(station, name="l4", until=7200), EPOLICY),
+            (extension(station, number=2, until=7200), EPOLICY),
+            (extension(station, until=60), EPOLICY),  # less than it has
+            (good[:40], EINPUT), (good + " ", EINPUT), ("", EINPUT)):
+        refused(code, extend, station, line)
+    assert "share" in refused(EPOLICY, station.issue, "SN-02", csr())
+    share, end = extend(station, good)
+    assert share == 2 and end > until * 1000
+    assert extend(station, good)[0] == 2  # the same again
+    station.issue("SN-02", csr())
+    assert "share" in refused(EPOLICY, station.issue, "SN-03", csr())
+    # it is kept
+    station.signer.stop()
+    station.start()
+    status = station.signer["issue"].call("duty_status", 0)
+    assert (status[3], status[4], status[6]) == (2, 2, end)
+    # of an order that another one has replaced it says nothing
+    station.signer.stop()
+    station.takes(share=1, number=2, previous=hash_of(station))
+    station.start()
+    assert station.signer["issue"].call("duty_status", 0)[3] == 1
+
+
+def test_more_time_by_a_line(station):
+    now = time.time()
+    station.takes(not_before=stamp(now - 90), until=stamp(now - 30))
+    station.start()
+    csr = station.devices.csr
+    refused(EPOLICY, station.issue, "SN-01", csr())
+    extend(station, extension(station, share=3, until=3600))
+    station.issue("SN-01", csr())
+    station.signer.stop()
+    station.start()
+    station.issue("SN-02", csr())
+
+
 def test_what_was_signed_is_given_when_the_order_is_over(station):
     station.takes()
     station.start()

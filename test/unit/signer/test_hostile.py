@@ -132,6 +132,7 @@ def sample(kind, csr):
         "duty_find": body("duty_find", "b7", "SN-1", bytes(32)),
         "line_make": body("line_make", "line-x", "l3", b"cert"),
         "line_open": body("line_open", "line-x", b"cert", b"key"),
+        "duty_extend": body("duty_extend", "MMX1 b7 l3 1 2 x"),
         "status": body("status", 0),
     }[kind]
 
