@@ -95,6 +95,10 @@ const struct mm_conf_key mm_settings_keys[] = {
 	BOOL(journal_sync, "false",
 	    "Sync the signer's journal to the disk for every batch instead "
 	    "of every second."),
+	PATH(tpm, 0, "",
+	    "TPM 2.0 that a station's signer binds its quota's counter to, "
+	    "as /dev/tpmrm0; empty for a counter in a file. Fixed when "
+	    "station-init sets the signer up."),
 	INT(threads, 1, 16, "2", "Event loops of the server."),
 	INT(connections, 16, 1000000, "20000",
 	    "Most connections at a time on one listener; fewer if there are "

@@ -42,6 +42,7 @@ struct mm_settings {
 	struct mm_conf_list est_unwrapped_labels;
 	char ledger_origin[MM_URL_MAX + 1];  /* checkpoint's key name */
 	bool journal_sync;                   /* fdatasync every batch */
+	char tpm[MM_PATH_MAX + 1];           /* a station's; "" : none */
 	int64_t threads;                     /* event loops, 1..16 */
 	int64_t connections;                 /* per listener, all loops */
 	int64_t connections_per_source;

@@ -198,6 +198,8 @@ static const struct mm_field duty_status_rep[] = {
 	U8(mm_duty_status_rep, may),
 	TEXT(mm_duty_status_rep, why),
 	U8(mm_duty_status_rep, over),
+	U64(mm_duty_status_rep, lost),
+	U8(mm_duty_status_rep, counter),
 };
 static const struct mm_field duty_find_req[] = {
 	TEXT(mm_duty_find_req, batch),

@@ -209,6 +209,14 @@ struct mm_line_open_rep { uint8_t none; };
 #define MM_LINE_CA_PROFILE "line+ca"
 #define MM_LINE_CA_LABEL   MM_LINE_CA_PROFILE "@1"
 
+/* What its counter says of itself: the TPM that it is bound to does not
+ * answer; or its files are not the newest that there were. */
+enum mm_ipc_counter {
+	MM_IPC_COUNTER_FINE,
+	MM_IPC_COUNTER_AWAY,
+	MM_IPC_COUNTER_BACK
+};
+
 /* A station's signer: what its order still lets it make.  MM_EPOLICY: this
  * signer works to no order. */
 struct mm_duty_status_req { uint8_t none; };
@@ -220,6 +228,8 @@ struct mm_duty_status_rep {
 	uint8_t may;                     /* 0: nothing is signed */
 	char why[161];                   /* why not */
 	uint8_t over; /* the order itself: not open, too early, ended */
+	uint64_t lost;   /* of the share, with leases that were cut off */
+	uint8_t counter; /* enum mm_ipc_counter: what stops it */
 };
 /* The certificate that was signed for a pair of device and public key, by
  * orders of a batch: "" this one's, or an earlier one's.  MM_ENOTFOUND: none. */

@@ -196,7 +196,7 @@ finish(struct mm_worker *w, struct mm_crl_sign_rep *p, struct mm_why *why)
 {
 	struct mm_crl_job *c = &w->s->crl;
 	struct mm_buf tbs = MM_BUF_INIT(DER_MAX);
-	const char *clock = mm_signer_clock(w->s, &w->sum);
+	const char *clock = mm_signer_barred(w->s, &w->sum);
 	enum mm_err err;
 
 	if (clock != NULL)

@@ -32,13 +32,21 @@ check_order(const struct mm_duty *l, struct mm_why *why)
 static enum mm_err
 check_right(const struct mm_duty *l, struct mm_why *why)
 {
+	uint64_t share = mm_duty_share(l);
+	uint64_t lost = (uint64_t)l->order->share - share;
+
 	MM_TRY(check_order(l, why));
-	if (mm_quota_counted(l->quota) >= (uint64_t)l->order->share)
+	if (mm_quota_counted(l->quota) < share)
+		return MM_OK;
+	if (lost == 0)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "order: all %" PRId64 " of "
 		    "this station's share are made",
 		    l->order->share);
-	return MM_OK;
+	return MM_FAIL(why, MM_EPOLICY,
+	    "order: all %" PRId64 " of this station's share are made, or "
+	    "were lost (%" PRIu64 ") when the signer was cut off",
+	    l->order->share, lost);
 }
 
 /* see duty.h */
@@ -130,7 +138,8 @@ count_locked(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	snprintf(p.device, sizeof(p.device), "%s", i->line.device);
 	snprintf(p.profile, sizeof(p.profile), "%s", i->line.profile);
 	snprintf(p.issuer, sizeof(p.issuer), "%s", i->line.issuer);
-	MM_TRY(mm_quota_count(l->quota, (uint64_t)l->order->share, &p, why));
+	MM_TRY(mm_duty_counter_take(l, why));
+	MM_TRY(mm_quota_count(l->quota, mm_duty_share(l), &p, why));
 	l->settled = false;
 	i->journal = false; /* not with its frame: now */
 	MM_TRY(write_line(w->s, l, &i->line, why));
@@ -248,34 +257,52 @@ mm_on_duty_find(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	return MM_OK;
 }
 
+/* What the counter says comes first: it is the station's, not the order's. */
+static void
+fill_right(struct mm_worker *w, struct mm_duty *l,
+    struct mm_duty_status_rep *rep)
+{
+	const char *stopped = mm_signer_stopped(w->s, &w->sum);
+	struct mm_why not = { 0 };
+	enum mm_err rc = check_right(l, &not );
+
+	if (stopped == NULL && rc == MM_OK)
+		rc = mm_duty_counter_look(l, &not );
+	else if (l->barred != MM_OK)
+		rc = (enum mm_err)l->barred;
+	rep->may = rc == MM_OK && stopped == NULL;
+	rep->over = check_order(l, NULL) != MM_OK;
+	rep->counted = mm_quota_counted(l->quota);
+	rep->lost = (uint64_t)l->order->share - mm_duty_share(l);
+	if (l->barred == MM_EPOLICY)
+		rep->counter = MM_IPC_COUNTER_BACK;
+	else if (l->barred != MM_OK || rc == MM_EAGAIN)
+		rep->counter = MM_IPC_COUNTER_AWAY;
+	snprintf(rep->why, sizeof(rep->why), "%s",
+	    stopped != NULL ? stopped : not .text);
+}
+
 /* see priv.h */
 enum mm_err
 mm_on_duty_status(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
 	struct mm_duty_status_rep *rep = &i->rep.duty_status;
-	const struct mm_duty *l = w->s->duty;
-	struct mm_why not = { 0 };
-	const char *stopped;
+	struct mm_duty *l = w->s->duty;
 
 	if (l == NULL)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "this signer works to no "
 		    "order");
-	stopped = mm_signer_stopped(w->s, &w->sum);
-	pthread_mutex_lock(&w->s->duty->lock);
-	rep->counted = mm_quota_counted(l->quota);
-	rep->may = check_right(l, &not ) == MM_OK && stopped == NULL;
-	rep->over = check_order(l, NULL) != MM_OK;
+	pthread_mutex_lock(&l->lock);
+	fill_right(w, l, rep);
 	rep->share = (uint64_t)l->order->share;
 	rep->until_ms = (uint64_t)l->order->until_ms;
-	pthread_mutex_unlock(&w->s->duty->lock);
-	snprintf(rep->why, sizeof(rep->why), "%s",
-	    stopped != NULL ? stopped : not .text);
+	pthread_mutex_unlock(&l->lock);
 	memcpy(rep->batch, l->order->batch, sizeof(rep->batch));
 	memcpy(rep->station, l->order->station, sizeof(rep->station));
 	rep->number = (uint64_t)l->order->number;
 	rep->not_before_ms = (uint64_t)l->order->not_before_ms;
 	snprintf(rep->level, sizeof(rep->level), "%s",
-	    mm_work_level_words[MM_WORK_SOFTWARE]);
+	    mm_work_level_words[l->level]);
 	return MM_OK;
 }

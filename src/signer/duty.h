@@ -1,6 +1,7 @@
 #ifndef MM_SIGNER_DUTY_H
 #define MM_SIGNER_DUTY_H
 
+#include "signer/counter.h"
 #include "signer/priv.h"
 #include "signer/quota.h"
 #include "work/order.h"
@@ -23,15 +24,23 @@
  *	orders/clock          the latest time that was seen, in milliseconds
  *	orders/<batch>.ended  number of the order whose end was seen
  *	orders/<batch>.issued the quota's counter (signer/quota.h)
+ *	orders/counter        what binds that to a TPM (signer/counter.h)
  */
 struct mm_duty {
-	pthread_mutex_t lock; /* of quota, before, arena, ended, settled */
+	pthread_mutex_t lock; /* of quota, counter, before, arena, ended,
+	                       * settled */
 	struct mm_work_order *order; /* its share and end by the lock */
 	struct mm_note_key key; /* orders.pub */
 	struct mm_profile_set profiles;
 	struct mm_serials run; /* or */
 	struct mm_buf list;    /* "\nSN-1\nSN-2\n" */
 	struct mm_quota *quota;
+	int level; /* enum mm_work_level: what the counter withstands */
+	struct mm_counter *counter; /* NULL: a file; or barred */
+	/* enum mm_err: the TPM is away, or (MM_EPOLICY) all of this was put
+	 * back; once and for all, and set when its words are there. */
+	atomic_int barred;
+	char barred_why[sizeof(((struct mm_why *)0)->text)];
 	struct mm_buf arena;
 	/* An earlier batch's, as it was asked for last; NULL: none yet. */
 	struct mm_quota *before;
@@ -83,6 +92,22 @@ MM_MUST enum mm_err mm_duty_clock_load(struct mm_signer *s,
     struct mm_why *why);
 /* Once a second, by the main thread; of a centre's signer nothing. */
 void mm_duty_tick(struct mm_signer *s);
+
+/* duty_counter.c: the batch's counter and what it is bound to; a TPM that is
+ * away, or files that are not its newest, bar the signer and do not end it,
+ * so that it can say so. */
+MM_MUST enum mm_err mm_duty_counter_load(
+    struct mm_signer *s, struct mm_why *why);
+/* The caller holds the lock, also below.  What may be counted of the share. */
+uint64_t mm_duty_share(const struct mm_duty *l);
+/* Before one more is counted.  MM_EAGAIN, MM_EPOLICY. */
+MM_MUST enum mm_err mm_duty_counter_take(
+    struct mm_duty *l, struct mm_why *why);
+/* Whether one more could be. */
+MM_MUST enum mm_err mm_duty_counter_look(
+    struct mm_duty *l, struct mm_why *why);
+/* The process ends in order: no lease is lost. */
+void mm_duty_end(struct mm_signer *s);
 
 /* issue.c's: the certificate that the pair has, as the answer; MM_ENOTFOUND:
  * it has none. */

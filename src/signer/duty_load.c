@@ -43,18 +43,18 @@ mm_duty_text(const struct mm_settings *set, const char *name,
 /* What this version, or this signer, does not do is refused before the first
  * unit, not at it. */
 static enum mm_err
-check_can(const struct mm_work_order *o, struct mm_why *why)
+check_can(const struct mm_work_order *o, int level, struct mm_why *why)
 {
 	if (o->mode != MM_WORK_OFFLINE)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "order: batch %s is made "
 		    "online: the centre signs",
 		    o->batch);
-	if (o->level != MM_WORK_SOFTWARE)
+	if (o->level > level)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "order: it wants a %s quota "
-		    "counter; this station's is software",
-		    mm_work_level_words[o->level]);
+		    "counter; this station's is %s",
+		    mm_work_level_words[o->level], mm_work_level_words[level]);
 	if (o->take != MM_WORK_SCAN)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "order: this station takes "
@@ -85,6 +85,7 @@ mm_duty_verify(const struct mm_config *conf, struct mm_bytes note,
 	MM_OWN(mm_buf_done) struct mm_buf name = MM_BUF_INIT(256);
 	bool production = conf->set.production;
 	struct mm_note_key key;
+	int level;
 
 	MM_TRY(orders_key(&conf->set, &key, why));
 	MM_TRY(mm_duty_text(&conf->set, "station", &name, why));
@@ -100,7 +101,8 @@ mm_duty_verify(const struct mm_config *conf, struct mm_bytes note,
 		    "%s order",
 		    production ? "production" : "test",
 		    mm_work_marker_words[o->marker]);
-	MM_TRY(check_can(o, why));
+	MM_TRY(mm_counter_level(&conf->set, &level, why));
+	MM_TRY(check_can(o, level, why));
 	*out = MM_MOVE(o);
 	return MM_OK;
 }
@@ -337,6 +339,7 @@ load(struct mm_signer *s, struct mm_duty *l, const char *batch,
 	MM_TRY(orders_key(&s->conf->set, &l->key, why));
 	MM_TRY(mm_duty_clock_load(s, why));
 	MM_TRY(mm_duty_extend_load(s, why));
+	MM_TRY(mm_duty_counter_load(s, why));
 	mm_duty_tick(s);
 	return MM_OK;
 }
@@ -375,6 +378,7 @@ mm_duty_free(struct mm_duty **owner)
 	mm_buf_done(&l->list);
 	mm_buf_done(&l->arena);
 	mm_quota_close(&l->quota);
+	mm_counter_close(&l->counter);
 	mm_quota_close(&l->before);
 	pthread_mutex_destroy(&l->lock);
 	free(l);

@@ -42,6 +42,28 @@ make_station_key(struct mm_setup *s, struct mm_why *why)
 	return mm_json_cert(s, "station_key", s->o->station, path, cert, why);
 }
 
+/* With a TPM its counter, which the ledger's key is bound to. */
+static enum mm_err
+make_counter(struct mm_setup *s, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(1024);
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	char path[MM_PATH_MAX + 1];
+	bool bound = s->conf->set.tpm[0] != '\0';
+
+	mm_json_str(&s->json, "level",
+	    mm_work_level_words[bound ? MM_WORK_ROLLBACK_PROOF
+				      : MM_WORK_SOFTWARE]);
+	if (!bound)
+		return MM_OK;
+	MM_TRY(mm_signer_path(&s->conf->set, "keys/ledger.key", path, why));
+	MM_TRY(mm_key_load(
+	    path, mm_secret_view(s->pass), s->stretched, &key, why));
+	MM_TRY(mm_counter_make(&s->conf->set, key, &b, why));
+	MM_TRY(mm_signer_path(&s->conf->set, MM_COUNTER_FILE, path, why));
+	return mm_place(s, path, mm_buf_view(&b), 0600, MM_OF_SIGNER, why);
+}
+
 static enum mm_err
 pin(struct mm_setup *s, struct mm_why *why)
 {
@@ -88,6 +110,7 @@ mm_cmd_station_init(const struct mm_opts *o, struct mm_why *why)
 	mm_json_str(&s.json, "station", o->station);
 	MM_TRY(pin(&s, why));
 	MM_TRY(mm_make_note_key(&s, "ledger", s.conf->set.ledger_origin, why));
+	MM_TRY(make_counter(&s, why));
 	MM_TRY(mm_setup_journal(&s, why));
 	MM_TRY(make_station_key(&s, why));
 	mm_json_close(&s.json, '}');
@@ -280,6 +303,7 @@ tell_order(struct taking *t, struct mm_why *why)
 	mm_json_str(j, "state", mm_work_state_words[t->order->state]);
 	mm_json_str(j, "marker", mm_work_marker_words[t->order->marker]);
 	mm_json_int(j, "share", t->order->share);
+	mm_json_str(j, "level", mm_work_level_words[t->order->level]);
 	mm_json_time(j, "not_before", t->order->not_before_ms);
 	mm_json_time(j, "until", t->order->until_ms);
 	mm_json_close(j, '}');

@@ -29,10 +29,12 @@ all_expired(const struct mm_signer *s, int64_t now_s)
 /* A clock that is ahead must leave no line: each later one, by a clock set
  * right, would be before it. */
 const char *
-mm_signer_clock(const struct mm_signer *s, const struct mm_record_sum *sum)
+mm_signer_barred(const struct mm_signer *s, const struct mm_record_sum *sum)
 {
 	int64_t now = mm_now_ms();
 
+	if (s->duty != NULL && s->duty->barred != MM_OK)
+		return s->duty->barred_why;
 	if (now / 1000 < MM_BUILD_TIME)
 		return "the clock is before this program was built";
 	if (now + CLOCK_SLACK_MS < sum->at_ms)
@@ -52,7 +54,7 @@ mm_signer_clock(const struct mm_signer *s, const struct mm_record_sum *sum)
 const char *
 mm_signer_stopped(const struct mm_signer *s, const struct mm_record_sum *sum)
 {
-	const char *clock = mm_signer_clock(s, sum);
+	const char *clock = mm_signer_barred(s, sum);
 	int64_t now = mm_now_ms();
 
 	if (clock != NULL)

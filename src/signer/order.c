@@ -99,7 +99,7 @@ sign_extension(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 enum mm_err
 mm_on_order_sign(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
-	const char *stopped = mm_signer_clock(w->s, &w->sum);
+	const char *stopped = mm_signer_barred(w->s, &w->sum);
 
 	if (w->sign_orders == NULL)
 		return MM_FAIL(why, MM_EPOLICY,

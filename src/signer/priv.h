@@ -189,8 +189,9 @@ void mm_worker_free(struct mm_worker **owner);
 MM_IPC_KINDS(X)
 #undef X
 
-/* Why nothing at all may be signed now, or NULL: the clock. */
-const char *mm_signer_clock(const struct mm_signer *s,
+/* Why nothing at all may be signed now, or NULL: the clock, or a station's
+ * counter. */
+const char *mm_signer_barred(const struct mm_signer *s,
     const struct mm_record_sum *sum);
 /* Why nothing may be issued now, or NULL. */
 const char *mm_signer_stopped(const struct mm_signer *s,

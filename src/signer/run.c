@@ -326,6 +326,7 @@ work(struct crew *c, const struct mm_links *links, const sigset_t *wait,
 	keep(c, wait);
 	for (unsigned i = 0; i < c->n; i++)
 		pthread_join(c->thread[i], NULL);
+	mm_duty_end(c->s);
 	return MM_OK;
 }
 

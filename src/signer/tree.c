@@ -276,7 +276,7 @@ sign_locked(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
 	struct mm_tree_state *t = &w->s->tree;
 	struct mm_ledger_sign_rep *p = &i->rep.ledger_sign;
-	const char *clock = mm_signer_clock(w->s, &w->sum);
+	const char *clock = mm_signer_barred(w->s, &w->sum);
 
 	if (clock != NULL)
 		return MM_FAIL(why, MM_EAGAIN, "ledger: %s", clock);

@@ -160,7 +160,7 @@ def test_what_is_no_batch(factory):
     assert factory.batch(1, want=404, shares=[{"station": "nosuch",
                                                "share": 1}])
     assert factory.batch(1, want=403, marker="production")
-    for more in ({"level": "rollback-proof"}, {"key_origin": "station"},
+    for more in ({"level": "hardware"}, {"key_origin": "station"},
                  {"take": "next", "serials": None}):
         assert "offline" in factory.batch(1, want=400, mode="offline",
                                           **more)["detail"]

@@ -367,7 +367,7 @@ def test_an_offline_share_is_not_the_centres_too(centre, tmp_path):
 
 
 def test_an_offline_batch_is_what_stations_can_do(centre):
-    for more in (("--level", "rollback-proof"), ("--next-free",)):
+    for more in (("--level", "hardware"), ("--next-free",)):
         p = centre.w.cli(
             "batch", "create", "--id", "bad", "--product", "thermo",
             "--quantity", "1", "--until", "30d", "--mode", "offline",

@@ -48,7 +48,7 @@ FIELDS = {
     "outstanding": (["q", "i"], ["i", "d"]),
     "order_sign": (["b", "d"], ["d"]),
     "duty_status": (["b"], ["t", "t", "q", "q", "q", "q", "q", "t", "b",
-                            "t", "b"]),
+                            "t", "b", "q", "b"]),
     "duty_find": (["t", "t", 32], ["q", "t", "t", "d"]),
     "line_make": (["t", "t", "d"], ["d", "d", "d"]),
     "line_open": (["t", "d", "d"], ["b"]),

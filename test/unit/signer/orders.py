@@ -81,13 +81,15 @@ def block(conf, kind, name):
 
 
 def station_signer(program, folder, orders_key, name="l3",
-                   centre="localhost/ledger"):
-    """A station's signer, set up; (it, what station-init printed)."""
+                   centre="localhost/ledger", more=""):
+    """A station's signer, set up; (it, what station-init printed).  more: of
+    its configuration."""
     folder = pathlib.Path(folder)
     folder.mkdir(exist_ok=True)
     origin = f"{centre}/{name}"
     s = Signer(program, folder,
-               lambda _: STATION.format(dir=folder, name=name, origin=origin))
+               lambda _: STATION.format(
+                   dir=folder, name=name, origin=origin) + more)
     key = folder / "orders.key.pub"
     key.write_text(orders_key)
     made = json.loads(s.command("station-init", "--station", name,
