@@ -359,6 +359,7 @@ check_same(struct mm_own *o, struct mm_why *why)
 	struct mm_duty_status_rep s;
 
 	MM_TRY(mm_own_status(o, &s, why));
+	memcpy(o->level, s.level, sizeof(o->level));
 	if (strcmp(s.batch, o->order->batch) == 0 &&
 	    s.number == (uint64_t)o->order->number)
 		return MM_OK;
@@ -491,6 +492,19 @@ mm_own_extend(struct mm_own *o, const char *line, struct mm_why *why)
 	if (!mm_text_copy(q.line, sizeof(q.line), mm_bytes_of(line)))
 		return MM_FAIL(why, MM_EINPUT, "extension: too long");
 	return call(o->issue, o, MM_IPC_DUTY_EXTEND, &q, &rep, CALL_MS, why);
+}
+
+/* see own.h */
+enum mm_unit_reason
+mm_own_why_not(const struct mm_duty_status_rep *s)
+{
+	if (s->counter == MM_IPC_COUNTER_BACK)
+		return MM_UR_PUT_BACK;
+	if (s->counter == MM_IPC_COUNTER_AWAY)
+		return MM_UR_COUNTER;
+	if (s->over != 0)
+		return MM_UR_ORDER;
+	return s->counted + s->lost >= s->share ? MM_UR_QUOTA : MM_UR_SIGNER;
 }
 
 /* see own_priv.h */

@@ -30,6 +30,7 @@ struct mm_own {
 	/* The file of that name, once it is asked; nobody shortens it. */
 	struct { uint8_t *p; size_t n, at, dropped; } proofs;
 	char origin[256];        /* of the station's ledger */
+	char level[MM_NAME_MAX + 1]; /* what the signer's counter withstands */
 	char profile[MM_NAME_MAX + 1]; /* that is asked for */
 	uint32_t profile_version;
 };
@@ -56,6 +57,8 @@ MM_MUST enum mm_err mm_own_status(struct mm_own *o,
  * MM_EPOLICY: not of this order, or not signed; MM_EINPUT: no such line. */
 MM_MUST enum mm_err mm_own_extend(struct mm_own *o, const char *line,
     struct mm_why *why);
+/* Why the signer says that nothing may be made, for the screen. */
+enum mm_unit_reason mm_own_why_not(const struct mm_duty_status_rep *s);
 /* Whether the order has that serial number. */
 bool mm_own_has(const struct mm_own *o, const char *serial);
 /* Whether the pair was signed for before. */

@@ -143,6 +143,12 @@ enum mm_unit_exit {
 	X(MM_UR_SIGNER, "signer", MM_EXIT_STATION,                         \
 	    "this station's signer does not sign",                         \
 	    "stop the line, call the line engineer: the log says why")     \
+	X(MM_UR_COUNTER, "counter", MM_EXIT_STATION,                       \
+	    "this station's quota counter (TPM) does not answer",          \
+	    "stop the line, call the line engineer: the log says why")     \
+	X(MM_UR_PUT_BACK, "put-back", MM_EXIT_STATION,                     \
+	    "this station was put back to an older state",                 \
+	    "stop the line, call the line engineer: it makes no more")     \
 	X(MM_UR_INTERRUPTED, "interrupted", MM_EXIT_LATER,                 \
 	    "the station was switched off meanwhile",                      \
 	    "scan the label again: it goes on where it was")               \

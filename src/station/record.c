@@ -106,7 +106,7 @@ say_order(const struct mm_line *l, struct mm_birth *b, struct mm_why *why)
 	    l->own->order->number);
 	MM_TRY(mm_birth_say(b, MM_B_order, MM_OBSERVED, order, why));
 	return mm_birth_say(b, MM_B_quota_level, MM_OBSERVED,
-	    mm_work_level_words[MM_WORK_SOFTWARE], why);
+	    l->own->level, why);
 }
 
 /* see record.h */

@@ -128,6 +128,7 @@ put_order_json(struct mm_json *j, const struct order *o)
 		mm_json_int(j, "number", (int64_t)o->s.number);
 		mm_json_int(j, "share", (int64_t)o->s.share);
 		mm_json_int(j, "counted", (int64_t)o->s.counted);
+		mm_json_int(j, "lost", (int64_t)o->s.lost);
 		mm_json_time(j, "not_before", (int64_t)o->s.not_before_ms);
 		mm_json_time(j, "until", (int64_t)o->s.until_ms);
 		mm_json_str(j, "level", o->s.level);
@@ -148,9 +149,11 @@ put_order(struct mm_buf *out, const struct order *o)
 		return;
 	mm_buf_printf(out, "order        %s, number %" PRIu64 "\n", o->s.batch,
 	    o->s.number);
-	mm_buf_printf(out,
-	    "quota        %" PRIu64 " of %" PRIu64 ", counter: %s\n",
-	    o->s.counted, o->s.share, o->s.level);
+	mm_buf_printf(out, "quota        %" PRIu64 " of %" PRIu64,
+	    o->s.counted, o->s.share);
+	if (o->s.lost > 0)
+		mm_buf_printf(out, ", %" PRIu64 " lost", o->s.lost);
+	mm_buf_printf(out, ", counter: %s\n", o->s.level);
 	put_unsynced(out, &o->u);
 	if (o->s.may == 0)
 		mm_buf_printf(out, "stopped      %s\n", o->s.why);

@@ -27,14 +27,26 @@ mm_line_own(struct mm_line *l, struct mm_why *why)
 		   : mm_own_open(l->conf, MM_OWN_WAIT_MS, &l->own, why);
 }
 
+/* A signer that cannot, and says what of it it is. */
+static enum mm_unit_reason
+why_unable(struct mm_line *l)
+{
+	struct mm_duty_status_rep s;
+
+	return l->own != NULL && mm_own_status(l->own, &s, NULL) == MM_OK &&
+		       s.counter != MM_IPC_COUNTER_FINE
+		   ? mm_own_why_not(&s)
+		   : MM_UR_SIGNER;
+}
+
 static enum mm_unit_event
-refused(struct mm_place *p, enum mm_err rc, const struct mm_why *why,
-    enum mm_unit_reason *reason)
+refused(struct mm_line *l, struct mm_place *p, enum mm_err rc,
+    const struct mm_why *why, enum mm_unit_reason *reason)
 {
 	mm_step_note(p, why->text);
 	return mm_step_fail(rc == MM_EPOLICY  ? MM_UR_ORDER
 			    : rc == MM_EINPUT ? MM_UR_REQUEST
-					      : MM_UR_SIGNER,
+					      : why_unable(l),
 	    reason);
 }
 
@@ -57,15 +69,6 @@ is_late(struct mm_line *l, struct mm_place *p)
 		return mm_unsynced_stops(&u, mm_now_ms());
 	mm_step_note(p, why.text);
 	return true;
-}
-
-/* The signer has said no; which of its reasons it is, for the screen. */
-static enum mm_unit_reason
-why_not(const struct mm_duty_status_rep *s)
-{
-	if (s->over != 0)
-		return MM_UR_ORDER;
-	return s->counted >= s->share ? MM_UR_QUOTA : MM_UR_SIGNER;
 }
 
 static enum mm_unit_event
@@ -107,7 +110,7 @@ mm_step_own_admit(
 	if (late)
 		return mm_step_fail(MM_UR_UNSYNCED, reason);
 	mm_step_note(p, s.why);
-	return mm_step_fail(why_not(&s), reason);
+	return mm_step_fail(mm_own_why_not(&s), reason);
 }
 
 static bool
@@ -158,7 +161,7 @@ mm_step_own_issue(
 	if (rc == MM_OK)
 		rc = mm_own_issue(l->own, &wish, &got, &why);
 	if (rc != MM_OK)
-		return refused(p, rc, &why, reason);
+		return refused(l, p, rc, &why, reason);
 	return mm_step_given(p, take_cert(l, p, &got, reason), reason);
 }
 
@@ -185,7 +188,7 @@ mm_step_own_confirm(
 		rc = mm_own_confirm(l->own, p->unit->serial, p->cert_serial,
 		    mm_buf_view(&proof), &why);
 	mm_buf_done(&proof);
-	return rc == MM_OK ? MM_EV_DONE : refused(p, rc, &why, reason);
+	return rc == MM_OK ? MM_EV_DONE : refused(l, p, rc, &why, reason);
 }
 
 /* see steps.h */

@@ -40,12 +40,12 @@ ask_signer(struct mm_shift *s)
 	    mm_own_status(s->line.own, &r, NULL) != MM_OK)
 		return;
 	s->of = (int64_t)r.share;
-	s->left = r.counted < r.share ? (int64_t)(r.share - r.counted) : 0;
+	s->left = (int64_t)(r.share - r.lost);
+	s->left = (int64_t)r.counted < s->left ? s->left - (int64_t)r.counted
+					       : 0;
 	snprintf(s->level, sizeof(s->level), "%s", r.level);
 	snprintf(s->stopped, sizeof(s->stopped), "%s", r.why);
-	s->stopped_for = r.may != 0     ? MM_UR_NONE
-			 : s->left == 0 ? MM_UR_QUOTA
-					: MM_UR_ORDER;
+	s->stopped_for = r.may != 0 ? MM_UR_NONE : mm_own_why_not(&r);
 }
 
 /* see shift.h */

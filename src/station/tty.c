@@ -368,6 +368,19 @@ put_count(struct page *p, const char *key, int64_t n, const char *unit)
 }
 
 static void
+put_level(struct page *p, const char *level)
+{
+	char key[sizeof("level.") + MM_NAME_MAX];
+
+	if (level[0] == '\0')
+		return;
+	snprintf(key, sizeof(key), "level.%s", level);
+	mm_buf_text(&p->out, "(");
+	text(p, key, "");
+	mm_buf_text(&p->out, ") ");
+}
+
+static void
 put_counts(struct page *p)
 {
 	const struct mm_shift *s = p->t->shift;
@@ -376,6 +389,7 @@ put_counts(struct page *p)
 	put_count(p, "counter.passed", s->line.passed, "");
 	put_count(p, "counter.failed", s->line.failed, "");
 	put_count(p, "counter.left", s->left, "");
+	put_level(p, s->level);
 	put_count(p, "counter.rate", mm_sums_per_hour(s), "");
 	put_count(p, "counter.p99", mm_sums_p99_ms(s), " ms");
 	end_line(p);

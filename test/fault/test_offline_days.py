@@ -9,7 +9,9 @@ import subprocess
 import pytest
 
 from test_disk import Small
-from test_offline_kill import centre, station  # noqa: F401
+from offline import Offline
+from swtpm import Tpm
+from test_offline_kill import NUMBERS, centre, station  # noqa: F401
 from world import SIGNER, faketime, run
 
 
@@ -191,6 +193,85 @@ def test_the_whole_station_is_put_back(station):
     assert station.counted() == 1
     assert station.signed()[0]["serial"] != first
     assert station.fact("SN-02", "quota_level") == "software"
+
+
+# ---- the same with a counter in a TPM ----
+
+@pytest.fixture
+def bound(centre, tmp_path):  # noqa: F811
+    with Tpm(tmp_path / "tpm") as tpm:
+        s = Offline(centre, tmp_path / "station", f"tpm-{next(NUMBERS)}",
+                    tpm=tpm)
+        try:
+            yield s
+        finally:
+            s.close()
+
+
+def image(station, name):
+    for part in ("own", "state"):
+        shutil.copytree(station.dir / part, station.dir / name / part)
+
+
+def put_back(station, name):
+    for part in ("own", "state"):
+        shutil.rmtree(station.dir / part)
+        shutil.copytree(station.dir / name / part, station.dir / part)
+
+
+def test_a_station_with_a_tpm_is_put_back(bound):
+    """From a disk image, all of it: it makes no more, and says so."""
+    bound.takes(share=60, level="rollback-proof")
+    bound.plug(1)
+    image(bound, "old")
+    bound.passes("SN-01")
+    bound.once("SN-01")
+    image(bound, "new")
+    put_back(bound, "old")
+    fresh(bound)
+    code, a = bound.provision("SN-02")
+    assert (code, a["reason"]) == (1, "put-back"), a
+    assert "older copy" in a["note"], a
+    order = shown(bound)
+    assert not order["may"] and "older copy" in order["why"], order
+    assert not bound.signed()
+    p = run(*bound.argv("export", "--out", bound.dir / "out"), check=False)
+    assert p.returncode != 0, "no checkpoint is signed either"
+    put_back(bound, "new")
+    bound.passes("SN-02")
+    bound.once("SN-02")
+    order = shown(bound)
+    assert (order["level"], order["counted"], order["lost"]) == (
+        "rollback-proof", 2, 0)
+    assert "2 of 60, counter: rollback-proof" in run(
+        *bound.argv("status")).stdout
+
+
+def test_a_signer_with_a_tpm_is_killed(bound):
+    """One certificate, and what is lost of the share is its lease's rest."""
+    if b"MINTMARK_DIE_AT" not in SIGNER.read_bytes():
+        pytest.skip("needs a build with -Dfaults=true")
+    bound.takes(share=60, level="rollback-proof")
+    bound.plug(1)
+    code, a = bound.provision("SN-01", env={"MINTMARK_DIE_AT": "counted:1"})
+    assert (code, a["reason"]) == (1, "signer"), a
+    bound.passes("SN-01")
+    bound.once("SN-01")
+    assert "1 of 60, 49 lost, counter" in run(*bound.argv("status")).stdout
+    assert bound.counted() == 1 == len(bound.signed())
+
+
+def test_the_tpm_is_away(bound):
+    bound.takes(share=60)
+    bound.plug(1)
+    bound.tpm.stop()
+    code, a = bound.provision("SN-01")
+    assert (code, a["reason"]) == (1, "counter"), a
+    assert "the TPM is not there" in a["note"], a
+    bound.tpm.start()
+    bound.passes("SN-01")
+    bound.once("SN-01")
+    assert shown(bound)["lost"] == 0
 
 
 def test_a_signer_that_hangs(station):

@@ -94,10 +94,13 @@ def stopped_centre():
 
 
 class Offline(Station):
-    """mode: always, or when-away of a station that is enrolled."""
+    """mode: always, or when-away of a station that is enrolled; tpm: what its
+    signer's counter is bound to (swtpm.Tpm)."""
 
-    def __init__(self, centre, folder, name="l3", n=1, mode="always"):
-        self.centre, self.mode = centre, mode
+    def __init__(self, centre, folder, name="l3", n=1, mode="always",
+                 tpm=None):
+        self.centre, self.mode, self.tpm = centre, mode, tpm
+        self.level = "software" if tpm is None else "rollback-proof"
         folder.mkdir()
         self.set_up_signer(centre, folder / "own", name)
         super().__init__(centre.world, folder, name, n, more=(
@@ -106,7 +109,9 @@ class Offline(Station):
 
     def set_up_signer(self, centre, folder, name):
         self.own, made = orders.station_signer(
-            SIGNER, folder, centre.signer("orders-key"), name, centre.name)
+            SIGNER, folder, centre.signer("orders-key"), name, centre.name,
+            more=f'tpm = "{self.tpm.path}"\n' if self.tpm else "")
+        assert made["level"] == self.level
         self.transport = made["station_key"]["certificate"]
         self.ledger_key = folder / "ledger.key"
         self.ledger_key.write_text(made["ledger_key"] + "\n")
@@ -171,6 +176,6 @@ class Offline(Station):
                    if e["device"] == serial]
         assert line["serial"] == entry["serial"] == done["serial"] == \
             self.fact(serial, "serial")
-        assert self.fact(serial, "quota_level") == "software"
+        assert self.fact(serial, "quota_level") == self.level
         self.verify(serial)
         return line

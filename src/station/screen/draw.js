@@ -222,8 +222,8 @@ function drawTiles({ fixtures, steps }) {
 
 /* ---- counters ---- */
 
-function counter(name, value, small = "", sign = "") {
-	return { name, value: value === null ? "–" : value, small, sign };
+function counter(name, value, small = "", sign = "", note = "") {
+	return { name, value: value === null ? "–" : value, small, sign, note };
 }
 
 function drawCounters(c) {
@@ -231,7 +231,8 @@ function drawCounters(c) {
 		counter("passed", number(c.passed), "", "passed"),
 		counter("failed", number(c.failed), "", "failed"),
 		counter("left", c.left === null ? null : number(c.left),
-			c.of === null ? "" : t("of", { n: number(c.of) })),
+			c.of === null ? "" : t("of", { n: number(c.of) }), "",
+			c.level === "" ? "" : ` · ${t(`level.${c.level}`)}`),
 		counter("rate", c.units_per_hour === null ? null
 			: number(c.units_per_hour)),
 		counter("p99", c.p99_ms === null ? null
@@ -250,7 +251,7 @@ function drawCounters(c) {
 		}
 	rows.forEach((r, i) => {
 		const box = list.children[i];
-		put(box.querySelector("dt"), t(`counter.${r.name}`));
+		put(box.querySelector("dt"), t(`counter.${r.name}`) + r.note);
 		put(box.querySelector("span"), r.value);
 		put(box.querySelector("small"), r.small);
 	});
