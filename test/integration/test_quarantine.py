@@ -300,7 +300,7 @@ def test_one_that_was_cut_off_is_ended(line, tmp_path, place):
     """The centre dies between two of its commits: nothing is half, reconcile
     agrees on what is there, and the same again ends it."""
     x, w, what = line, line.w, PLACES[place]
-    serial = {"release.wish": "SQA-03", "release.stored": "SQA-04",
+    serial = {"release.wish": "SQA-01", "release.stored": "SQA-04",
               "release.proved": "SQA-06", "reject.listed": "SQA-09"}[place]
     q = put_aside(x, tmp_path, place, lambda f: f.unit(
         serial, at=time.time() + DAY))
