@@ -12,11 +12,11 @@ _mintmark_station() {
 	esac
 	case $command in
 	enrol) w='--config --json ' ;;
-	provision) w='--config --serial --fixture --accept-clock --json ' ;;
-	run) w='--config --once --accept-clock --tty --json ' ;;
+	provision) w='--config --serial --fixture --accept-clock --operator-badge-file --supervisor-badge-file --reason --json ' ;;
+	run) w='--config --once --accept-clock --supervisor-badge-file --reason --tty --json ' ;;
 	status) w='--config --json ' ;;
-	release) w='--config --serial --json ' ;;
-	scrap) w='--config --serial --json ' ;;
+	release) w='--config --serial --supervisor-badge-file --reason --json ' ;;
+	scrap) w='--config --serial --supervisor-badge-file --reason --json ' ;;
 	import) w='--config --order --json ' ;;
 	export) w='--config --out --from --mirror --json ' ;;
 	api-key) w='--config --name --remove --json ' ;;

@@ -564,6 +564,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	POST(API "/batches/:/units", LINES, BODY_BULK, mm_scope_batch,
 	    batch_units),
 	ONE(API "/batches/:/report", ANY, mm_scope_batch, batch_report),
+	ONE(API "/batches/:/people", LINES, mm_scope_batch, batch_people),
 	ONE(API "/batches/:/configurations/:", LINES, mm_scope_batch,
 	    batch_configuration),
 	ONE(API "/orders/key", ANY, mm_scope_open, orders_key),

@@ -5,9 +5,9 @@
 #include "server/batches.h"
 
 /*
- * A device's initial configuration, for the station that makes it.  It may
- * hold secrets: nothing of it but its hash goes into a log, an entry or an
- * error.
+ * What only a batch's stations get: a device's initial configuration, and the
+ * people's badges, by their hashes.  A configuration may hold secrets: nothing
+ * of it but its hash goes into a log, an entry or an error.
  */
 
 /* see batches.h */
@@ -42,25 +42,24 @@ check_serial(struct mm_rest *r, const struct mm_production *b,
 	    device);
 }
 
-/* Who is only the line's gets what its station may make. */
+/* Who is only the line's gets what its station makes: its share; NULL: who it
+ * is, or the batch, has none. */
 static enum mm_err
 check_station(struct mm_rest *r, const struct mm_production *b,
-    const char *device, struct mm_why *why)
+    const struct mm_share **share, struct mm_why *why)
 {
-	const struct mm_share *share;
 	struct mm_station s;
 
+	*share = NULL;
 	if (!is_line(r) || b->nshares == 0)
 		return MM_OK;
 	if (mm_station_of_key(r->reader, r->login.id, &s, NULL) != MM_OK ||
 	    s.removed)
 		return MM_FAIL(why, MM_EPOLICY, "batch %s is its stations'",
 		    b->id);
-	share = mm_production_share_of(b, s.id);
-	if (share == NULL)
-		return MM_FAIL(why, MM_EPOLICY,
-		    "station %s has no share of batch %s", s.id, b->id);
-	return check_serial(r, b, share, device, why);
+	*share = mm_production_share_of(b, s.id);
+	return *share != NULL ? MM_OK : MM_FAIL(why, MM_EPOLICY,
+	    "station %s has no share of batch %s", s.id, b->id);
 }
 
 static enum mm_err
@@ -89,11 +88,14 @@ mm_batch_configuration(struct mm_rest *r, const char *batch,
     const char *device, struct mm_set_up *out, struct mm_why *why)
 {
 	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+	const struct mm_share *share;
 
 	if (!mm_device_id_valid(device))
 		return MM_FAIL(why, MM_ENOTFOUND, "no such device");
 	MM_TRY(mm_production_get(r->reader, batch, &b, why));
-	MM_TRY(check_station(r, b, device, why));
+	MM_TRY(check_station(r, b, &share, why));
+	if (share != NULL)
+		MM_TRY(check_serial(r, b, share, device, why));
 	return b->order->config_version == 0 ? MM_OK
 	    : render(r, b, device, out, why);
 }
@@ -134,6 +136,44 @@ mm_rest_batch_configuration(struct mm_rest *r, struct mm_why *why)
 		mm_rest_put_sha256(&r->j, "sha256", g.sha256);
 		mm_json_strn(&r->j, "document", mm_buf_view(&g.document));
 	}
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+/* ---- people ---- */
+
+static void
+put_people(struct mm_json *j, const struct mm_work_order *o)
+{
+	mm_json_open_key(j, "people", '[');
+	for (size_t i = 0; i < o->people_n; i++) {
+		const struct mm_work_person *p = &o->people[i];
+
+		mm_json_open(j, '{');
+		mm_json_str(j, "id", p->id);
+		mm_json_str(j, "role", mm_work_role_words[p->role]);
+		mm_rest_put_sha256(j, "badge", p->badge);
+		mm_json_close(j, '}');
+	}
+	mm_json_close(j, ']');
+}
+
+enum mm_err
+mm_rest_batch_people(struct mm_rest *r, struct mm_why *why)
+{
+	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+	const struct mm_share *share;
+	char batch[MM_NAME_MAX + 1];
+
+	MM_TRY(mm_rest_segment(r, 0, batch, sizeof(batch), why));
+	MM_TRY(mm_production_get(r->reader, batch, &b, why));
+	MM_TRY(check_station(r, b, &share, why));
+	mm_json_open(&r->j, '{');
+	mm_json_str(&r->j, "batch", b->id);
+	if (b->order->people_n > 0)
+		mm_json_hex(&r->j, "badge_salt",
+		    (struct mm_bytes){ b->order->badge_salt, 16 });
+	put_people(&r->j, b->order);
 	mm_json_close(&r->j, '}');
 	return MM_OK;
 }

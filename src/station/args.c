@@ -71,6 +71,13 @@ const struct mm_station_option mm_station_options[] = {
 	{ "--accept-clock", NULL, "a supervisor says that this station's "
 	    "clock is right, though the journal is ahead of it",
 	    AT(accept_clock), PROVISION | RUN },
+	{ "--operator-badge-file", "FILE", "the text of the badge of who "
+	    "stands there, where the batch names its people; - is standard "
+	    "input", AT(operator_badge), PROVISION },
+	{ "--supervisor-badge-file", "FILE", "the same of a supervisor, who "
+	    "decides", AT(supervisor_badge), PEOPLE | PROVISION | RUN },
+	{ "--reason", "TEXT", "why: kept with the decision", AT(reason),
+	    PEOPLE | PROVISION | RUN },
 	{ "--tty", NULL, "the screen as text in this terminal, instead of "
 	    "lines", AT(tty), RUN },
 	{ "--json", NULL, "results as JSON, an object a line", AT(json), ANY },

@@ -14,6 +14,7 @@
 
 struct mm_station_args {
 	const char *command; /* a row of mm_station_commands; help, version */
+	const char *operator_badge, *supervisor_badge, *reason;
 	const char *config, *serial, *fixture, *order, *out, *name;
 	const char *mirror, *times, *from;
 	bool json, accept_clock, once, remove, tty;

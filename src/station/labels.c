@@ -79,7 +79,7 @@ mm_shift_type(struct mm_shift *s, const char *text)
 {
 	char line[LABEL_MAX], *plus, *space;
 
-	if (text[0] == '\0')
+	if (text[0] == '\0' || mm_shift_word(s, text))
 		return;
 	if (!mm_text_copy(line, sizeof(line), mm_bytes_of(text))) {
 		say(s, MM_NO_LABEL);

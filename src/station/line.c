@@ -151,6 +151,7 @@ open_all(struct mm_line *l, const struct mm_fixture_conf *const *fixture,
 	MM_TRY(open_state(l, why));
 	MM_TRY(mm_mirror_open(l->conf, &l->mirror, why));
 	MM_TRY(mm_centre_open(l->conf, &l->centre, why));
+	MM_TRY(mm_crew_open(l->conf, l->centre, n > 0, &l->crew, why));
 	for (unsigned i = 0; i < n; i++)
 		MM_TRY(open_place(l, fixture[i], why));
 	return MM_OK;
@@ -188,6 +189,7 @@ mm_line_close(struct mm_line *l)
 		mm_given_done(&p->given);
 	}
 	l->nplaces = 0;
+	mm_crew_close(&l->crew);
 	mm_centre_close(&l->centre);
 	mm_own_close(&l->own);
 	mm_print_close(&l->print);
@@ -467,6 +469,10 @@ may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
 {
 	if (!mm_device_id_valid(serial))
 		return MM_UR_SERIAL;
+	if (mm_crew_unknown(l->crew))
+		return MM_UR_AWAY;
+	if (mm_crew_asks(l->crew) && mm_crew_operator(l->crew)[0] == '\0')
+		return MM_UR_OPERATOR;
 	if (!l->accept_clock &&
 	    mm_now_ms() + CLOCK_BACK_MS < mm_rows_last_at(l->rows))
 		return MM_UR_CLOCK;
@@ -543,6 +549,8 @@ mm_line_scan(struct mm_line *l, struct mm_place *p, const char *serial)
 	forget_last(p);
 	p->unit = u;
 	p->offline = is_offline(l, u);
+	snprintf(p->operator, sizeof(p->operator), "%s",
+	    mm_crew_operator(l->crew));
 	if (l->stepped != NULL)
 		l->stepped(l->ctx, p);
 	return MM_UR_NONE;
@@ -565,21 +573,33 @@ mm_line_write(struct mm_line *l, struct mm_unit *u, const struct mm_unit *now)
 
 /* see line.h */
 enum mm_err
-mm_line_decide(struct mm_line *l, const char *serial, enum mm_unit_event e,
-    struct mm_why *why)
+mm_line_may_decide(struct mm_line *l, const char *serial,
+    enum mm_unit_event e, struct mm_why *why)
 {
-	struct mm_unit *u = NULL, now;
+	struct mm_unit *u = NULL;
 
 	if (!mm_device_id_valid(serial))
 		return MM_FAIL(why, MM_EINPUT, "not a serial");
 	if (mm_line_find(l, serial, &u) != MM_OK || u->state == MM_UNIT_IDLE)
 		return MM_FAIL(why, MM_ENOTFOUND, "this station has no unit "
 		    "%.64s", serial);
+	return mm_unit_next(u->state, e) != MM_UNIT_STATES ? MM_OK
+	    : MM_FAIL(why, MM_ECONFLICT, "unit %s is %s", u->serial,
+	    mm_unit_state_names[u->state]);
+}
+
+/* see line.h */
+enum mm_err
+mm_line_decide(struct mm_line *l, const char *serial, enum mm_unit_event e,
+    struct mm_why *why)
+{
+	struct mm_unit *u = NULL, now;
+
+	MM_TRY(mm_line_may_decide(l, serial, e, why));
+	if (mm_line_find(l, serial, &u) != MM_OK)
+		return MM_FAIL(why, MM_ESYS, "%s", l->why.text);
 	now = *u;
 	now.state = mm_unit_next(u->state, e);
-	if (now.state == MM_UNIT_STATES)
-		return MM_FAIL(why, MM_ECONFLICT, "unit %s is %s", u->serial,
-		    mm_unit_state_names[u->state]);
 	now.reason = MM_UR_NONE;
 	if (e == MM_EV_RELEASE) {
 		now.hw[0] = '\0';

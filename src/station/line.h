@@ -4,6 +4,7 @@
 #include "station/book.h"
 #include "station/centre.h"
 #include "station/child.h"
+#include "station/crew.h"
 #include "station/driver.h"
 #include "station/given.h"
 #include "station/mirror.h"
@@ -52,6 +53,7 @@ struct mm_place {
 	uint64_t labels; /* the label that was printed is its n-th; 0: none */
 	bool offline; /* the station signs, not the centre */
 	struct mm_given given; /* its initial configuration */
+	char operator[MM_DEVICE_ID_MAX + 1]; /* who stood there; "" nobody */
 	/* The maker's own system is asked before the authority (mes.h). */
 	struct mm_child mes;
 	enum { MM_MES_UNASKED, MM_MES_ASKED, MM_MES_MAY } mes_is;
@@ -75,6 +77,7 @@ struct mm_line {
 	struct mm_centre *centre;
 	struct mm_own *own; /* offline; NULL: not needed yet */
 	bool gives_nothing;    /* conf's batch has no configuration */
+	struct mm_crew *crew;  /* who stands there */
 	int64_t away_until_ms; /* the centre is not asked before; monotonic */
 	struct mm_syncing syncing; /* what goes to it beside the units */
 	int64_t sync_due_ms;       /* monotonic; 0: not yet looked */
@@ -109,7 +112,7 @@ MM_MUST enum mm_err mm_line_open(struct mm_line *l,
 void mm_line_close(struct mm_line *l);
 /*
  * A label was scanned for a free place: begins, or says why not: bad-serial,
- * in-work, held, clock, journal.
+ * in-work, held, clock, journal, no-operator.
  */
 enum mm_unit_reason mm_line_scan(struct mm_line *l, struct mm_place *p,
     const char *serial);
@@ -120,6 +123,9 @@ void mm_line_stop(struct mm_line *l, struct mm_place *p);
  * MM_ENOTFOUND, MM_ECONFLICT: not in this state, or what the journal said.
  */
 MM_MUST enum mm_err mm_line_decide(struct mm_line *l, const char *serial,
+    enum mm_unit_event e, struct mm_why *why);
+/* Whether it could be; nothing is done. */
+MM_MUST enum mm_err mm_line_may_decide(struct mm_line *l, const char *serial,
     enum mm_unit_event e, struct mm_why *why);
 bool mm_place_busy(const struct mm_place *p);
 /* The unit as the journal has it, or as its record says that it was made; a

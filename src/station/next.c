@@ -6,6 +6,7 @@
 /* What the person at the line does next: the first of these that is so. */
 static const char *const names[MM_NEXTS] = {
 	[MM_NEXT_STOP] = "stop",
+	[MM_NEXT_BADGE] = "badge",
 	[MM_NEXT_SEE] = "see",
 	[MM_NEXT_SCAN] = "scan",
 	[MM_NEXT_OUT] = "out",
@@ -59,6 +60,9 @@ mm_shift_next(const struct mm_shift *s, const struct mm_place **place)
 	*place = NULL;
 	if (mm_shift_stopped(s) != MM_UR_NONE)
 		return MM_NEXT_STOP;
+	if (mm_crew_asks(s->line.crew) &&
+	    mm_crew_operator(s->line.crew)[0] == '\0')
+		return MM_NEXT_BADGE;
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		for (unsigned p = 0; p < s->line.nplaces; p++)
 			if (strcmp(mm_shift_tile(s, p), order[i].tile) == 0) {

@@ -165,6 +165,17 @@ tell(void *ctx, const struct mm_work_order *o, const struct mm_work_file *f,
 
 /* see own.h */
 enum mm_err
+mm_order_look(const struct mm_station_conf *conf, const char *batch,
+    mm_order_fn *fn, void *ctx, struct mm_why *why)
+{
+	struct each e = { fn, ctx, MM_OK, why };
+
+	MM_TRY(with_order(conf, batch, tell, &e, why));
+	return e.rc;
+}
+
+/* see own.h */
+enum mm_err
 mm_order_each(const struct mm_station_conf *conf, mm_order_fn *fn, void *ctx,
     struct mm_why *why)
 {

@@ -124,6 +124,11 @@ MM_MUST enum mm_err mm_order_product(const struct mm_station_conf *conf,
 MM_MUST enum mm_err mm_order_give(const struct mm_station_conf *conf,
     const char *batch, const char *device, struct mm_given *out,
     struct mm_why *why);
+/* fn sees the order of that batch. */
+MM_MUST enum mm_err mm_order_look(const struct mm_station_conf *conf,
+    const char *batch, enum mm_err (*fn)(void *ctx,
+    const struct mm_work_order *o, struct mm_why *why), void *ctx,
+    struct mm_why *why);
 /* The same of an order's papers; n 0: it has none. */
 MM_MUST enum mm_err mm_order_render(const struct mm_work_order *o,
     struct mm_bytes template, struct mm_bytes fields, const char *device,

@@ -1,41 +1,65 @@
-#include <stdio.h>
-
-#include "base/json.h"
+#include "station/report.h"
 #include "station/run.h"
 
 /* What supervisors decide. */
 
-static void
-say(const struct mm_unit *u, bool json)
+/* Where a batch names its people, it is one of its supervisors. */
+static enum mm_err
+ask_supervisor(struct mm_line *l, const struct mm_station_args *a,
+    const char *what, struct mm_why *why)
 {
-	struct mm_buf out = MM_BUF_INIT(1024);
-	struct mm_json j = mm_json_over(&out);
+	char id[MM_DEVICE_ID_MAX + 1];
+	const struct mm_crew_decision d = { what,
+		a->serial != NULL && what[0] != 'c' ? a->serial : "", id,
+		a->reason };
 
-	if (json) {
-		mm_json_open(&j, '{');
-		mm_json_str(&j, "device", u->serial);
-		mm_json_str(&j, "result", mm_unit_state_names[u->state]);
-		mm_json_close(&j, '}');
-		mm_buf_text(&out, "\n");
-	} else {
-		mm_buf_printf(&out, "%s %s\n", u->serial,
-		    mm_unit_state_names[u->state]);
-	}
-	mm_run_put(&out);
+	if (!mm_crew_asks(l->crew))
+		return MM_OK;
+	if (a->supervisor_badge == NULL)
+		return MM_FAIL(why, MM_EPOLICY, "%s: the batch has "
+		    "supervisors: --supervisor-badge-file and --reason", what);
+	MM_TRY(mm_crew_who_file(l->crew, a->supervisor_badge,
+	    MM_WORK_SUPERVISOR, id, why));
+	return mm_crew_decide(l->crew, &d, why);
+}
+
+/* see run.h */
+enum mm_err
+mm_run_clock(struct mm_line *l, const struct mm_station_args *a,
+    struct mm_why *why)
+{
+	if (a->accept_clock)
+		MM_TRY(ask_supervisor(l, a, "clock", why));
+	l->accept_clock = a->accept_clock;
+	return MM_OK;
+}
+
+static enum mm_err
+decide_open(struct mm_line *l, const struct mm_station_args *a,
+    enum mm_unit_event e, struct mm_why *why)
+{
+	MM_TRY(mm_line_may_decide(l, a->serial, e, why));
+	MM_TRY(ask_supervisor(l, a, e == MM_EV_SCRAP ? "scrap" : "release",
+	    why));
+	return mm_line_decide(l, a->serial, e, why);
 }
 
 static int
 decide(const struct mm_station_conf *conf, const struct mm_station_args *a,
     enum mm_unit_event e, enum mm_err *err, struct mm_why *why)
 {
+	struct mm_buf out = MM_BUF_INIT(1024);
 	static struct mm_line l;
 
 	*err = mm_line_open(&l, conf, NULL, 0, why);
 	if (*err != MM_OK)
 		return mm_err_exit(*err);
-	*err = mm_line_decide(&l, a->serial, e, why);
-	if (*err == MM_OK)
-		say(mm_book_find(l.book, a->serial), a->json);
+	*err = decide_open(&l, a, e, why);
+	if (*err == MM_OK) {
+		mm_report_decided(&out, mm_book_find(l.book, a->serial),
+		    a->json);
+		mm_run_put(&out);
+	}
 	mm_line_close(&l);
 	return mm_err_exit(*err);
 }

@@ -36,6 +36,20 @@ one(struct mm_line *l, const struct mm_station_args *a)
 	return mm_report_exit(p);
 }
 
+static enum mm_err
+enter(struct mm_line *l, const struct mm_station_args *a, struct mm_why *why)
+{
+	char id[MM_DEVICE_ID_MAX + 1];
+
+	MM_TRY(mm_run_clock(l, a, why));
+	if (a->operator_badge == NULL || !mm_crew_asks(l->crew))
+		return MM_OK;
+	MM_TRY(mm_crew_who_file(l->crew, a->operator_badge, MM_WORK_OPERATOR,
+	    id, why));
+	mm_crew_enter(l->crew, id);
+	return MM_OK;
+}
+
 /* see run.h */
 int
 mm_run_provision(const struct mm_station_conf *conf,
@@ -53,9 +67,9 @@ mm_run_provision(const struct mm_station_conf *conf,
 	*err = mm_line_open(&l, conf, &f, 1, why);
 	if (*err != MM_OK)
 		return mm_err_exit(*err);
-	l.accept_clock = a->accept_clock;
 	l.sync_due_ms = INT64_MAX; /* one unit does not wait for others */
-	status = one(&l, a);
+	*err = enter(&l, a, why);
+	status = *err != MM_OK ? mm_err_exit(*err) : one(&l, a);
 	mm_line_tell_rest(&l, TELL_MS);
 	mm_line_close(&l);
 	return status;

@@ -94,6 +94,9 @@ enum mm_unit_exit {
 	X(MM_UR_SERIAL, "bad-serial", MM_EXIT_REFUSED,                     \
 	    "this is no serial number that may be made here",              \
 	    "scan the right label")                                        \
+	X(MM_UR_OPERATOR, "no-operator", MM_EXIT_REFUSED,                  \
+	    "nobody has badged in at this station",                        \
+	    "scan your badge, then the label")                             \
 	X(MM_UR_IN_WORK, "in-work", MM_EXIT_REFUSED,                       \
 	    "this label is being worked on at another fixture",            \
 	    "scan the label of the board in this fixture")                 \

@@ -57,6 +57,7 @@ say(struct mm_birth *b, const struct mm_place *p, struct mm_why *why)
 		{ MM_B_attempts, MM_OBSERVED, attempts },
 		{ MM_B_durations_ms, MM_OBSERVED, NULL },
 		{ MM_B_fixture, MM_OBSERVED, p->unit->fixture },
+		{ MM_B_operator, MM_OBSERVED, p->operator },
 		/* a bundle's is no chip's */
 		{ MM_B_hardware_id, MM_CLAIMED, files ? "" : p->unit->hw },
 		{ MM_B_firmware, MM_CLAIMED, p->said.firmware },

@@ -125,6 +125,24 @@ mm_report_refused(struct mm_buf *out, const struct mm_place *p,
 
 /* see report.h */
 void
+mm_report_decided(struct mm_buf *out, const struct mm_unit *u, bool json)
+{
+	struct mm_json j = mm_json_over(out);
+
+	if (!json) {
+		mm_buf_printf(out, "%s %s\n", u->serial,
+		    mm_unit_state_names[u->state]);
+		return;
+	}
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "device", u->serial);
+	mm_json_str(&j, "result", mm_unit_state_names[u->state]);
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}
+
+/* see report.h */
+void
 mm_report_label(struct mm_buf *out, const char *serial,
     enum mm_unit_reason reason, bool json)
 {

@@ -18,6 +18,8 @@ void mm_report_label(struct mm_buf *out, const char *serial,
     enum mm_unit_reason reason, bool json);
 /* The work order was extended. */
 void mm_report_order(struct mm_buf *out, bool json);
+/* What a unit is, once a supervisor has decided of it. */
+void mm_report_decided(struct mm_buf *out, const struct mm_unit *u, bool json);
 void mm_report_failure(struct mm_buf *out, enum mm_err err,
     const struct mm_why *why, bool json);
 /* reason, exit, what, to_do: members of an object that is open. */

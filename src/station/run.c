@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/secret.h"
 #include "base/time.h"
 #include "station/mes.h"
 #include "station/report.h"
@@ -82,6 +83,23 @@ say_no(struct mm_buf *out, enum mm_no no, bool json)
 }
 
 static void
+say_crew(struct mm_buf *out, const struct mm_shift *s, bool json)
+{
+	const char *who = mm_crew_operator(s->line.crew);
+	struct mm_json j = mm_json_over(out);
+
+	if (!json) {
+		mm_buf_printf(out, "%s%s\n", who[0] != '\0' ? "badged in: "
+		    : "nobody is badged in", who);
+		return;
+	}
+	mm_json_open(&j, '{');
+	mm_shift_put_crew(&j, s);
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}
+
+static void
 hear(void *ctx, const struct mm_shift *s, const struct mm_said *what)
 {
 	const struct runner *r = ctx;
@@ -107,6 +125,13 @@ hear(void *ctx, const struct mm_shift *s, const struct mm_said *what)
 		break;
 	case MM_SAID_NO:
 		say_no(&out, what->no, json);
+		break;
+	case MM_SAID_DECIDED:
+		mm_report_decided(&out,
+		    mm_book_find(s->line.book, what->serial), json);
+		break;
+	case MM_SAID_CREW:
+		say_crew(&out, s, json);
 		break;
 	default:
 		break;
@@ -139,6 +164,7 @@ take_char(struct runner *r, char c)
 		    &(struct mm_said){ .kind = MM_SAID_NO, .no = MM_NO_LABEL });
 	else
 		mm_shift_type(&r->shift, r->in);
+	mm_wipe(r->in, sizeof(r->in)); /* it may have been a badge */
 	r->too_long = false;
 }
 
@@ -242,7 +268,7 @@ open_all(
     struct runner *r, const struct mm_station_conf *conf, struct mm_why *why)
 {
 	MM_TRY(mm_shift_open(&r->shift, conf, why));
-	r->shift.line.accept_clock = r->args->accept_clock;
+	MM_TRY(mm_run_clock(&r->shift.line, r->args, why));
 	if (r->args->tty)
 		MM_TRY(mm_tty_open(&r->shift, &r->tty, why));
 	else

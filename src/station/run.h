@@ -42,6 +42,10 @@ int mm_run_blink(const struct mm_station_conf *conf,
 int mm_run_api_key(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
 
+/* people.c: --accept-clock, by a supervisor where there are any. */
+MM_MUST enum mm_err mm_run_clock(struct mm_line *l,
+    const struct mm_station_args *a, struct mm_why *why);
+
 /* Set by SIGTERM and SIGINT: units are stopped, then it ends. */
 extern volatile sig_atomic_t mm_run_stopped;
 void mm_run_put(struct mm_buf *text);

@@ -30,6 +30,12 @@
 	    "no label: this unit has not passed here")                         \
 	X(MM_NO_EXTENSION, "bad-extension",                                    \
 	    "this extends no work order of this station")                      \
+	X(MM_NO_SUPERVISOR, "needs-supervisor",                                \
+	    "a supervisor decides that: scan that badge first")                \
+	X(MM_NO_REASON, "no-reason", "say why, behind it")                     \
+	X(MM_NO_DECIDE, "not-decided",                                         \
+	    "nothing is to be decided of this unit")                           \
+	X(MM_NO_WORD, "no-such-word", "want !release, !scrap, !clock or !out") \
 	X(MM_NO_REFUSED, "refused", "this unit is not begun")
 
 enum mm_no {
@@ -51,6 +57,8 @@ enum mm_said_kind {
 	MM_SAID_LABEL,   /* serial's label was printed again, or reason */
 	MM_SAID_ORDER,   /* the work order has more units or more time */
 	MM_SAID_NO,      /* what was typed leads to nothing */
+	MM_SAID_DECIDED, /* a supervisor decided of serial */
+	MM_SAID_CREW,    /* somebody badged in, or out */
 	MM_SAID_SUMS,    /* only what stands beside the fixtures changed */
 };
 struct mm_said {
@@ -151,6 +159,14 @@ enum mm_no mm_shift_print(struct mm_shift *s, const char *serial);
 enum mm_no mm_shift_extend(struct mm_shift *s, const char *line);
 struct mm_place *mm_shift_place(struct mm_shift *s, const char *fixture);
 
+/* words.c: a supervisor's decision, on the disk with its reason before it is
+ * made; as mm_line_decide and mm_crew_decide. */
+MM_MUST enum mm_err mm_shift_decide(struct mm_shift *s, const char *serial,
+    enum mm_unit_event e, const struct mm_crew_decision *d,
+    struct mm_why *why);
+/* Where a batch names its people: true: it was a badge, or a word of theirs. */
+bool mm_shift_word(struct mm_shift *s, const char *text);
+
 /* sums.c */
 void mm_sums_take(struct mm_shift *s, const struct mm_place *p);
 /* -1: none has passed yet. */
@@ -162,6 +178,7 @@ void mm_sums_ask(struct mm_shift *s);
 /* next.c: what the person at the line does next, and where (NULL: anywhere) */
 enum mm_next {
 	MM_NEXT_STOP, /* nothing is made any more */
+	MM_NEXT_BADGE, /* scan one: nobody is badged in */
 	MM_NEXT_SEE,  /* to a unit that failed */
 	MM_NEXT_SCAN,
 	MM_NEXT_OUT, /* take a board out that passed */
@@ -182,6 +199,8 @@ void mm_shift_json(const struct mm_shift *s, struct mm_buf *out);
 /* The array of the fixtures alone. */
 void mm_shift_put_fixtures(
     struct mm_json *j, const struct mm_shift *s, const char *key);
+/* operator and supervisor: ids, or null; and whether somebody must be there. */
+void mm_shift_put_crew(struct mm_json *j, const struct mm_shift *s);
 /* What a tile says of a place: a word that never changes its meaning. */
 const char *mm_shift_tile(const struct mm_shift *s, unsigned place);
 

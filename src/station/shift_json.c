@@ -218,6 +218,26 @@ put_results(struct mm_json *j, const struct mm_shift *s)
 	mm_json_close(j, '}');
 }
 
+static void
+put_person(struct mm_json *j, const char *key, const char *id)
+{
+	if (id[0] == '\0')
+		mm_json_null(j, key);
+	else
+		mm_json_str(j, key, id);
+}
+
+/* see shift.h */
+void
+mm_shift_put_crew(struct mm_json *j, const struct mm_shift *s)
+{
+	const struct mm_crew *c = s->line.crew;
+
+	mm_json_bool(j, "badges", mm_crew_asks(c));
+	put_person(j, "operator", mm_crew_operator(c));
+	put_person(j, "supervisor", mm_crew_supervisor(c));
+}
+
 /* see shift.h */
 void
 mm_shift_json(const struct mm_shift *s, struct mm_buf *out)
@@ -233,6 +253,7 @@ mm_shift_json(const struct mm_shift *s, struct mm_buf *out)
 	mm_json_str(&j, "language", mm_languages[c->language]);
 	mm_json_time(&j, "at", mm_now_ms());
 	mm_json_int(&j, "steps", MM_EFFECTS - 1);
+	mm_shift_put_crew(&j, s);
 	mm_shift_put_fixtures(&j, s, "fixtures");
 	put_sums(&j, s);
 	put_failures(&j, s);

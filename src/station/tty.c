@@ -207,6 +207,22 @@ clock_text(int64_t at_ms, char out[6])
 }
 
 static void
+put_crew(struct page *p)
+{
+	const struct mm_crew *c = p->t->shift->line.crew;
+	const char *who = mm_crew_operator(c);
+
+	if (!mm_crew_asks(c))
+		return;
+	mm_buf_text(&p->out, "  |  ");
+	text(p, who[0] != '\0' ? "crew.in" : "crew.nobody", who);
+	if (mm_crew_supervisor(c)[0] != '\0') {
+		mm_buf_text(&p->out, "  ");
+		text(p, "crew.supervisor", mm_crew_supervisor(c));
+	}
+}
+
+static void
 put_head(struct page *p)
 {
 	const struct mm_line *l = &p->t->shift->line;
@@ -238,6 +254,7 @@ put_head(struct page *p)
 		mm_buf_text(&p->out, "  |  ");
 		text(p, "mirror.away", "");
 	}
+	put_crew(p);
 	mm_buf_printf(&p->out, "  |  %s", now);
 	end_line(p);
 	end_line(p);
@@ -442,6 +459,15 @@ draw(struct mm_tty *t)
 	mm_buf_done(&p.out);
 }
 
+/* What is typed next is a badge. */
+static bool
+hides(const struct mm_tty *t)
+{
+	const struct mm_crew *c = t->shift->line.crew;
+
+	return mm_crew_asks(c) && mm_crew_operator(c)[0] == '\0';
+}
+
 /* What was typed came from anywhere: nothing of it moves the cursor. */
 static bool
 take_typed(struct mm_tty *t, const char *typed)
@@ -450,7 +476,8 @@ take_typed(struct mm_tty *t, const char *typed)
 	size_t n = 0;
 
 	for (; typed[n] != '\0' && n + 1 < sizeof(plain); n++)
-		plain[n] = typed[n] < ' ' || typed[n] > '~' ? '?' : typed[n];
+		plain[n] = hides(t) ? '*'
+		    : typed[n] < ' ' || typed[n] > '~' ? '?' : typed[n];
 	plain[n] = '\0';
 	if (strcmp(t->typed, plain) == 0)
 		return false;

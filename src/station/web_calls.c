@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/secret.h"
 #include "base/time.h"
 #include "station/record.h"
 #include "station/report.h"
@@ -149,10 +150,10 @@ const struct mm_web_call mm_call_unit = { call_unit,
 
 /* ---- to begin ---- */
 
-/* An object of texts, each of them known, and those that must be there. */
-static enum mm_err
-read_texts(struct mm_bytes body, const char *const name[2], char text[2][256],
-    struct mm_why *why)
+/* see web_priv.h */
+enum mm_err
+mm_web_texts(struct mm_bytes body, const char *const name[2],
+    char text[2][256], struct mm_why *why)
 {
 	json_error_t where;
 	json_t *o = json_loadb(
@@ -225,7 +226,7 @@ call_start(struct mm_web *w, struct mm_ask *a, bool due)
 
 	if (a->begun)
 		return call_unit(w, a, due);
-	if (read_texts(mm_buf_view(&a->body), names, text, &why) == MM_OK)
+	if (mm_web_texts(mm_buf_view(&a->body), names, text, &why) == MM_OK)
 		return start(w, a, text[0], text[1]);
 	mm_web_refuse(w, a, why.code, why.text, NULL);
 	return true;
@@ -245,11 +246,12 @@ call_scan(struct mm_web *w, struct mm_ask *a, bool due)
 	struct mm_why why = { 0 };
 
 	(void)due;
-	if (read_texts(mm_buf_view(&a->body), names, text, &why) != MM_OK) {
+	if (mm_web_texts(mm_buf_view(&a->body), names, text, &why) != MM_OK) {
 		mm_web_refuse(w, a, why.code, why.text, NULL);
 		return true;
 	}
 	mm_shift_type(w->shift, text[0]);
+	mm_wipe(text, sizeof(text)); /* it may have been a badge */
 	mm_buf_text(&out, "{}");
 	answer(w, a, 202, &out);
 	return true;

@@ -46,6 +46,11 @@ put_said(
 		mm_report_order(out, true);
 		return;
 	}
+	if (what->kind == MM_SAID_DECIDED) {
+		mm_report_decided(
+		    out, mm_book_find(s->line.book, what->serial), true);
+		return;
+	}
 	mm_json_open(&j, '{');
 	mm_json_str(&j, "code", mm_nos[what->no].code);
 	mm_json_str(&j, "what", mm_nos[what->no].text);
@@ -65,6 +70,8 @@ name_of(enum mm_said_kind kind)
 		return "label";
 	case MM_SAID_ORDER:
 		return "order";
+	case MM_SAID_DECIDED:
+		return "decided";
 	case MM_SAID_NO:
 		return "no";
 	default:

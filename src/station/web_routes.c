@@ -34,6 +34,9 @@ const struct mm_http_route mm_web_routes[] = {
 	CALL(MM_HTTP_POST, "fixtures/:/stop", MM_WEB_BODY, mm_call_stop),
 	CALL(MM_HTTP_POST, "units", MM_WEB_BODY, mm_call_start),
 	CALL(MM_HTTP_GET, "units/:", 0, mm_call_unit),
+	CALL(MM_HTTP_POST, "units/:/release", MM_WEB_BODY, mm_call_release),
+	CALL(MM_HTTP_POST, "units/:/scrap", MM_WEB_BODY, mm_call_scrap),
+	CALL(MM_HTTP_POST, "badge", MM_WEB_BODY, mm_call_badge),
 	CALL(MM_HTTP_POST, "scan", MM_WEB_BODY, mm_call_scan),
 	CALL(MM_HTTP_GET, "events", 0, mm_call_events),
 	FILE_("/", HTML, mm_screen_index_html),
@@ -61,6 +64,7 @@ static const struct {
 	{ "label", "a label was asked for again: `device`, `label` "
 		   "(`reprinted` or `failed`), and why" },
 	{ "order", "the work order was extended" },
+	{ "decided", "a supervisor decided of a unit: `device`, `result`" },
 	{ "no", "what was typed or scanned leads to nothing: `code` and "
 		"`what`" },
 	{ "lost", "more was told since the client's last event than is kept "

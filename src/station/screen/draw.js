@@ -77,6 +77,21 @@ function drawMirror(mirror) {
 	put(node.lastElementChild, t("mirror.away"));
 }
 
+/* Who stands here: an id, never a name. */
+function drawCrew(s) {
+	const node = $("crew");
+	node.hidden = !s.badges;
+	if (!s.badges)
+		return;
+	if (node.childElementCount === 0)
+		node.append(icon("badge"), element("span"));
+	mark(node, "in", String(s.operator !== null));
+	put(node.lastElementChild, [
+		s.operator ? t("crew.in", { value: s.operator }) : t("crew.nobody"),
+		s.supervisor ? t("crew.supervisor", { value: s.supervisor }) : "",
+	].filter(Boolean).join(" · "));
+}
+
 function drawFrame(view) {
 	const s = view.state;
 	put($("clock"), time(Date.now()));
@@ -88,6 +103,7 @@ function drawFrame(view) {
 	put($("station"), s.station);
 	put($("making"), [s.product, s.batch].filter(Boolean).join(" · "));
 	drawCentre(s.centre);
+	drawCrew(s);
 	drawSync(s.sync);
 	drawMirror(s.mirror);
 }
@@ -114,7 +130,7 @@ function alertOf({ kind, data }) {
 }
 
 const icons = {
-	stop: "stop", see: "see", scan: "ready", out: "out", insert: "empty",
+	badge: "badge", stop: "stop", see: "see", scan: "ready", out: "out", insert: "empty",
 	wait: "working",
 };
 const tones = { stop: "stop", see: "warn" };
@@ -159,8 +175,11 @@ function drawNext(view) {
 	put(node.querySelector("p"), step.more);
 	const typed = $("typed");
 	typed.hidden = view.typed === "";
-	if (typed.textContent !== view.typed)
-		typed.replaceChildren(element("bdi", "", view.typed));
+	/* a badge is nobody's to read along */
+	const shown = view.state?.next.do === "badge"
+		? "•".repeat(view.typed.length) : view.typed;
+	if (typed.textContent !== shown)
+		typed.replaceChildren(element("bdi", "", shown));
 }
 
 /* ---- fixtures ---- */
@@ -291,7 +310,7 @@ function drawHelp(language) {
 	put(node.querySelector("h2"), t("help.title"));
 	put(node.querySelector("p"), t("help.close"));
 	node.querySelector("dl").replaceChildren(
-		...["label", "fixture", "gang", "print", "escape", "f2"].flatMap((name) => [
+		...["badge", "decide", "label", "fixture", "gang", "print", "escape", "f2"].flatMap((name) => [
 			element("dt", "", t(`help.${name}`)),
 			element("dd", "", t(`help.${name}.does`)),
 		]));

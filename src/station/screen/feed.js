@@ -16,7 +16,8 @@ export class Feed {
 		this.#source = new EventSource("api/v1/events");
 		this.#source.addEventListener("open", () => this.#heard());
 		this.#source.addEventListener("error", () => this.#unsure());
-		for (const name of ["state", "unit", "refused", "label", "order", "no"])
+		for (const name of ["state", "unit", "refused", "label", "order",
+			"decided", "no"])
 			this.#source.addEventListener(name, (e) => {
 				this.#heard();
 				this.#told[name](JSON.parse(e.data));

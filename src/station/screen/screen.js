@@ -47,6 +47,9 @@ const feed = new Feed({
 	order(data) {
 		alertFor("order", data);
 	},
+	decided() {
+		view.alert = null;
+	},
 	no(data) {
 		alertFor("no", data);
 	},

@@ -1,0 +1,146 @@
+#include <string.h>
+
+#include "station/shift.h"
+
+/*
+ * What a supervisor types: a word behind "!", which no label begins with.
+ *
+ *	!release SN reason   a unit that was put aside may be tried again
+ *	!scrap SN reason     a unit is thrown away
+ *	!clock reason        this station's clock is right
+ *	!out                 whoever is badged in leaves
+ */
+enum { WORD_MAX = 256 };
+
+static void
+say(struct mm_shift *s, enum mm_no no)
+{
+	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_NO, .no = no });
+}
+
+/* Up to the first space; what follows it stays. */
+static char *
+first(char **rest)
+{
+	char *word = *rest, *space = strchr(word, ' ');
+
+	*rest = space == NULL ? word + strlen(word) : space + 1;
+	if (space != NULL)
+		*space = '\0';
+	return word;
+}
+
+/* see shift.h */
+enum mm_err
+mm_shift_decide(struct mm_shift *s, const char *serial, enum mm_unit_event e,
+    const struct mm_crew_decision *d, struct mm_why *why)
+{
+	struct mm_line *l = &s->line;
+
+	MM_TRY(mm_line_may_decide(l, serial, e, why));
+	MM_TRY(mm_crew_decide(l->crew, d, why));
+	MM_TRY(mm_line_decide(l, serial, e, why));
+	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_DECIDED,
+			     .serial = serial });
+	return MM_OK;
+}
+
+static void
+decide(struct mm_shift *s, char *rest, enum mm_unit_event e, const char *word)
+{
+	struct mm_crew_decision d = { word, first(&rest),
+		mm_crew_supervisor(s->line.crew), rest };
+	struct mm_why why = { 0 };
+	enum mm_err rc;
+
+	if (d.by[0] == '\0') {
+		say(s, MM_NO_SUPERVISOR);
+		return;
+	}
+	rc = mm_shift_decide(s, d.device, e, &d, &why);
+	if (rc != MM_OK)
+		say(s, rc == MM_EINPUT && d.reason[0] == '\0' ? MM_NO_REASON
+							       : MM_NO_DECIDE);
+}
+
+static void
+release(struct mm_shift *s, char *rest)
+{
+	decide(s, rest, MM_EV_RELEASE, "release");
+}
+
+static void
+scrap(struct mm_shift *s, char *rest)
+{
+	decide(s, rest, MM_EV_SCRAP, "scrap");
+}
+
+static void
+clock_is_right(struct mm_shift *s, char *rest)
+{
+	const struct mm_crew_decision d = { "clock", "",
+		mm_crew_supervisor(s->line.crew), rest };
+
+	if (d.by[0] == '\0') {
+		say(s, MM_NO_SUPERVISOR);
+	} else if (mm_crew_decide(s->line.crew, &d, NULL) != MM_OK) {
+		say(s, MM_NO_REASON);
+	} else {
+		s->line.accept_clock = true;
+		mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_CREW });
+	}
+}
+
+static void
+leave(struct mm_shift *s, char *rest)
+{
+	(void)rest;
+	mm_crew_leave(s->line.crew);
+	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_CREW });
+}
+
+static const struct {
+	const char *word;
+	void (*does)(struct mm_shift *s, char *rest);
+} words[] = {
+	{ "release", release },
+	{ "scrap", scrap },
+	{ "clock", clock_is_right },
+	{ "out", leave },
+};
+
+static void
+take_word(struct mm_shift *s, const char *text)
+{
+	char line[WORD_MAX], *rest = line, *word;
+
+	if (!mm_text_copy(line, sizeof(line), mm_bytes_of(text))) {
+		say(s, MM_NO_WORD);
+		return;
+	}
+	word = first(&rest);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i].word, word) == 0) {
+			words[i].does(s, rest);
+			return;
+		}
+	say(s, MM_NO_WORD);
+}
+
+/* see shift.h */
+bool
+mm_shift_word(struct mm_shift *s, const char *text)
+{
+	struct mm_crew *c = s->line.crew;
+
+	if (!mm_crew_asks(c))
+		return false;
+	if (text[0] == '!') {
+		take_word(s, text + 1);
+		return true;
+	}
+	if (!mm_crew_scan(c, mm_bytes_of(text)))
+		return false;
+	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_CREW });
+	return true;
+}

@@ -1,0 +1,211 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "station/crew.h"
+
+/* Who stands at the line, of people that were told before. */
+static char folder[] = "/tmp/mintmark-crew-XXXXXX";
+static struct mm_station_conf conf = { .batch = "b7",
+	.offline = MM_OFFLINE_NEVER };
+
+static const struct {
+	const char *id, *role, *badge;
+} people[] = { { "op-1", "operator", "0012345678" },
+	{ "op-2", "operator", "B-2 x" }, { "boss", "supervisor", "S-99" } };
+enum { PEOPLE = sizeof(people) / sizeof(people[0]) };
+
+static void
+keep(const char *text)
+{
+	char path[sizeof(conf.state) + 16];
+
+	snprintf(path, sizeof(path), "%s/people-b7", conf.state);
+	assert_int_equal(
+	    mm_file_replace(path, mm_bytes_of(text), 0600, NULL), MM_OK);
+}
+
+static void
+keep_people(void)
+{
+	static const uint8_t salt[16] = { 1, 2, 3 };
+	char text[1024], hex[65];
+	size_t n = (size_t)sprintf(text,
+	    "{\"batch\":\"b7\",\"badge_salt\":\"01020300000000000000000000000"
+	    "000\",\"people\":[");
+
+	for (size_t i = 0; i < PEOPLE; i++) {
+		uint8_t hash[32];
+
+		assert_int_equal(mm_work_badge(mm_bytes_of(people[i].badge),
+		    salt, hash, NULL), MM_OK);
+		mm_hex_text(hash, 32, hex);
+		n += (size_t)sprintf(text + n, "%s{\"id\":\"%s\",\"role\":"
+		    "\"%s\",\"badge\":\"%s\"}", i > 0 ? "," : "",
+		    people[i].id, people[i].role, hex);
+	}
+	strcpy(text + n, "]}");
+	keep(text);
+}
+
+static struct mm_crew *
+fresh(void)
+{
+	struct mm_crew *c = NULL;
+
+	assert_int_equal(mm_crew_open(&conf, NULL, false, &c, NULL), MM_OK);
+	return c;
+}
+
+static void
+badges_in_and_out(void **state)
+{
+	static const struct {
+		const char *line;
+		bool badge;
+		const char *operator, *supervisor;
+	} rows[] = {
+		{ "0012345678", true, "op-1", "" },
+		{ "SN-000001", false, "op-1", "" },
+		{ "B-2 x", true, "op-2", "" },
+		{ "B-2 x", true, "", "" },
+		{ "S-99", true, "boss", "boss" },
+		{ "0012345678", true, "op-1", "boss" },
+		{ "S-99", true, "op-1", "boss" },
+		{ "0012345678", true, "", "" },
+		{ "", false, "", "" }, { "S-9", false, "", "" },
+		{ "S-99 ", false, "", "" },
+	};
+	struct mm_crew *c;
+
+	(void)state;
+	keep_people();
+	c = fresh();
+	assert_true(mm_crew_asks(c) && !mm_crew_unknown(c));
+	assert_string_equal(mm_crew_operator(c), "");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (mm_crew_scan(c, mm_bytes_of(rows[i].line)) !=
+		    rows[i].badge ||
+		    strcmp(mm_crew_operator(c), rows[i].operator) != 0 ||
+		    strcmp(mm_crew_supervisor(c), rows[i].supervisor) != 0)
+			fail_msg("row %zu, %s", i, rows[i].line);
+	mm_crew_close(&c);
+}
+
+static void
+whose_it_is(void **state)
+{
+	char id[MM_DEVICE_ID_MAX + 1] = "";
+	struct mm_crew *c;
+
+	(void)state;
+	keep_people();
+	c = fresh();
+	assert_int_equal(mm_crew_who(c, mm_bytes_of("B-2 x"), MM_WORK_OPERATOR,
+	    id, NULL), MM_OK);
+	assert_string_equal(id, "op-2");
+	assert_int_equal(mm_crew_who(c, mm_bytes_of("B-2 x"),
+	    MM_WORK_SUPERVISOR, id, NULL), MM_EPOLICY);
+	assert_int_equal(mm_crew_who(c, mm_bytes_of("S-99"), MM_WORK_OPERATOR,
+	    id, NULL), MM_OK);
+	assert_string_equal(id, "boss");
+	assert_int_equal(mm_crew_who(c, mm_bytes_of("guess"), MM_WORK_OPERATOR,
+	    id, NULL), MM_EPOLICY);
+	assert_int_equal(mm_crew_who(c, mm_bytes_of("S-99"), MM_WORK_OPERATOR,
+	    id, NULL), MM_ERATE);
+	/* nobody is in by that alone */
+	assert_string_equal(mm_crew_operator(c), "");
+	mm_crew_close(&c);
+}
+
+static void
+nobody_is_asked_for(void **state)
+{
+	struct mm_crew *c;
+
+	(void)state;
+	keep("{\"batch\":\"b7\",\"people\":[]}");
+	c = fresh();
+	assert_false(mm_crew_asks(c));
+	assert_false(mm_crew_scan(c, mm_bytes_of("S-99")));
+	mm_crew_close(&c);
+	assert_false(mm_crew_asks(NULL));
+}
+
+/* What was damaged lets nobody make anything. */
+static void
+damaged(void **state)
+{
+	static const char *const rows[] = { "", "{}", "[]", "{\"people\":[{}]}",
+		"{\"people\":[{\"id\":\"a\",\"role\":\"king\",\"badge\":"
+		"\"00\"}]}",
+		"{\"people\":[{\"id\":\"a\",\"role\":\"operator\",\"badge\":"
+		"\"0000000000000000000000000000000000000000000000000000000000"
+		"000000\"}]}" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_crew *c = NULL;
+
+		keep(rows[i]);
+		assert_int_equal(mm_crew_open(&conf, NULL, false, &c, NULL),
+		    MM_EINPUT);
+		assert_null(c);
+	}
+}
+
+static void
+decisions_are_kept(void **state)
+{
+	const struct mm_crew_decision good = { "scrap", "SN-1", "boss",
+		"it \"fell\"" }, none = { "scrap", "SN-1", "boss", "" };
+	struct mm_buf b = MM_BUF_INIT(4096);
+	char path[sizeof(conf.state) + 16];
+	struct mm_crew *c;
+
+	(void)state;
+	keep_people();
+	c = fresh();
+	assert_int_equal(mm_crew_decide(c, &none, NULL), MM_EINPUT);
+	assert_int_equal(mm_crew_decide(c, &good, NULL), MM_OK);
+	assert_int_equal(mm_crew_decide(c, &good, NULL), MM_OK);
+	snprintf(path, sizeof(path), "%s/decisions", conf.state);
+	assert_int_equal(mm_file_read(path, &b, NULL), MM_OK);
+	assert_non_null(strstr(mm_buf_cstr(&b), "\"decision\":\"scrap\","
+	    "\"device\":\"SN-1\",\"by\":\"boss\",\"reason\":\"it \\\"fell\\\""
+	    "\"}\n{\"at\":"));
+	mm_buf_done(&b);
+	(void)unlink(path);
+	mm_crew_close(&c);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(badges_in_and_out),
+		cmocka_unit_test(whose_it_is),
+		cmocka_unit_test(nobody_is_asked_for),
+		cmocka_unit_test(damaged),
+		cmocka_unit_test(decisions_are_kept),
+	};
+	int failed;
+
+	if (mkdtemp(folder) == NULL)
+		return 1;
+	snprintf(conf.state, sizeof(conf.state), "%s", folder);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	(void)!chdir(folder);
+	(void)unlink("people-b7");
+	(void)rmdir(folder);
+	return failed;
+}
