@@ -115,13 +115,13 @@ check_offline(const struct mm_production *b, struct mm_why *why)
 
 	if (b->mode != MM_WORK_OFFLINE)
 		return MM_OK;
-	if (o->config_version > 0 || o->take != MM_WORK_SCAN ||
-	    o->key_origin != MM_WORK_DEVICE || o->level == MM_WORK_HARDWARE)
+	if (o->take != MM_WORK_SCAN || o->key_origin != MM_WORK_DEVICE ||
+	    o->level == MM_WORK_HARDWARE)
 		return MM_FAIL(why, MM_EINPUT,
 		    "mode: offline, stations of "
-		    "this version take serial numbers from labels and bring "
-		    "no configuration; devices make their keys, and the "
-		    "counter is software or rollback-proof");
+		    "this version take serial numbers from labels; devices "
+		    "make their keys, and the counter is software or "
+		    "rollback-proof");
 	return MM_OK;
 }
 

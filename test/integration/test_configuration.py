@@ -8,6 +8,8 @@ import pytest
 
 from offline import Offline, stopped_centre
 from station import SIM, Station
+from test_offline_order import Line
+from test_sync import new
 from world import BUILD, World, run
 
 PROVISION = BUILD / "examples/linux-sim/provision"
@@ -256,3 +258,32 @@ def test_a_paper_that_was_changed(away):
     kept.write_text(good)
     away.passes("SN-01")
     holds(away, "SN-01", 5, document("SN-01"))
+
+
+def test_the_centre_takes_it_with_the_entry(tmp_path):
+    """Batch, order, station and sync by the commands alone."""
+    (tmp_path / "template.json").write_text(TEMPLATE)
+    (tmp_path / "rows.csv").write_text("device,host,psk\n" + "".join(
+        f"CF-0{i},a.example,{SECRET}CF-0{i}\n" for i in range(1, 10)))
+    with World() as world:
+        line = Line(world)
+        s = new(line, tmp_path, "st-cf")
+        _, ca = line.line_ca(s, "cf")
+        line.again()
+        line.batch("cf", f"{s.name}=3", "--mode", "offline", "--template",
+                   tmp_path / "template.json", "--rows",
+                   tmp_path / "rows.csv", "--config-version", "4")
+        s.imports(line.order("cf", s, "--line-ca", ca))
+        try:
+            s.plug().passes("CF-01")
+        finally:
+            s.close()
+        holds(s, "CF-01", 4, document("CF-01"))
+        export = s.dir / "export.jsonl"
+        run(*s.argv("export", "--out", export))
+        world.cli("station", "trust", s.name, s.made["ledger_key"])
+        world.cli("station", "sync", s.name, export)
+        entry, = line.entries("certificate.synced")
+        assert (entry["config_version"], entry["config_sha256"]) == (
+            4, sha256(document("CF-01")))
+        no_secret(s.dir)
