@@ -153,13 +153,21 @@ is_whole(const struct files *f, const json_t *file)
 	return memcmp(is, want, sizeof(is)) == 0;
 }
 
-/* Every file is read back; the certificate's hash. */
 static bool
-read_bundle(const struct files *f, uint8_t cert[32])
+read_hash(const json_t *b, const char *key, uint8_t out[32])
+{
+	const char *hex = json_string_value(json_object_get(b, key));
+
+	return hex != NULL &&
+	       mm_hex_parse(hex, strlen(hex), out, 32, NULL) == MM_OK;
+}
+
+/* Every file is read back; what it says of itself. */
+static bool
+read_bundle(const struct files *f, struct mm_unit_said *said)
 {
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(1 << 16);
 	json_t *b, *list, *one;
-	const char *hex;
 	bool whole;
 	size_t i;
 
@@ -168,10 +176,12 @@ read_bundle(const struct files *f, uint8_t cert[32])
 	b = json_loadb(
 	    (const char *)text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
 	list = json_object_get(b, "files");
-	hex = json_string_value(json_object_get(b, "cert_sha256"));
-	whole = json_array_size(list) > 0 && hex != NULL &&
-		mm_hex_parse(hex, strlen(hex), cert, 32, NULL) == MM_OK;
+	whole = json_array_size(list) > 0 &&
+		read_hash(b, "cert_sha256", said->cert);
 	json_array_foreach(list, i, one) whole = whole && is_whole(f, one);
+	said->has_bundle = whole && read_hash(b, "bundle_sha256", said->bundle);
+	said->config = json_integer_value(json_object_get(b,
+	    "config_version"));
 	json_decref(b);
 	return whole;
 }
@@ -251,11 +261,26 @@ put_outputs(struct files *f, struct mm_json *j, struct mm_why *why)
 	return MM_OK;
 }
 
+/* The device's configuration as it is; what may be secret in it, is. */
+static enum mm_err
+put_config(const struct files *f, struct mm_json *j, uint32_t *version,
+    struct mm_why *why)
+{
+	struct mm_rd r = mm_rd_over(f->job.conf);
+
+	if (f->job.conf.n == 0)
+		return MM_OK;
+	*version = mm_rd_u32(&r);
+	return note(f, j, "configuration.json", mm_rd_take(&r, r.left), true,
+	    why);
+}
+
 static enum mm_err
 make_bundle(struct files *f, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(1 << 16);
 	struct mm_json j = mm_json_over(&text);
+	uint32_t version = 0;
 	uint8_t hash[32];
 
 	MM_TRY(load_key(f, why));
@@ -265,9 +290,14 @@ make_bundle(struct files *f, struct mm_why *why)
 	mm_json_str(&j, "device", f->job.serial);
 	mm_json_str(&j, "key_made_by", "station");
 	mm_json_hex(&j, "cert_sha256", (struct mm_bytes){ hash, 32 });
+	mm_json_hex(&j, "bundle_sha256", (struct mm_bytes){
+	    f->job.bundle_hash, sizeof(f->job.bundle_hash) });
 	mm_json_open_key(&j, "files", '[');
 	MM_TRY(put_outputs(f, &j, why));
+	MM_TRY(put_config(f, &j, &version, why));
 	mm_json_close(&j, ']');
+	if (version > 0)
+		mm_json_int(&j, "config_version", version);
 	mm_json_close(&j, '}');
 	mm_buf_text(&text, "\n");
 	MM_TRY(mm_buf_ok(&text, why));
@@ -313,7 +343,7 @@ hello(struct files *f, struct mm_driver_answer *out, struct mm_why *why)
 		return MM_FAIL(why, rc, "private.pkcs8 cannot be read");
 	MM_TRY(say_key(f, out, why));
 	mm_sha256((struct mm_bytes){ out->der, out->der_n }, out->said.spki);
-	out->said.has_cert = read_bundle(f, out->said.cert);
+	out->said.has_cert = read_bundle(f, &out->said);
 	out->said.locked = out->said.has_cert && has(f, "locked");
 	return MM_OK;
 }

@@ -153,6 +153,27 @@ def test_the_board_loses_power(line):
     s.once(s.serials[0])
 
 
+def test_into_a_bundle(line):
+    """The driver files: for whoever flashes it later, and nobody else."""
+    s = line(n=1)
+    folder = s.dir / "bundles"
+    folder.mkdir()
+    s.conf.write_text(s.conf.read_text().partition("fixture")[0] +
+                      f'fixture "f1" {{\n\tdriver = files\n\tfolder = '
+                      f'"{folder}"\n}}\n')
+    serial = s.serials[0]
+    s.passes(serial)
+    config = folder / serial / "configuration.json"
+    assert config.read_text() == document(serial)
+    assert config.stat().st_mode & 0o777 == 0o600
+    made = json.loads((folder / serial / "bundle.json").read_text())
+    assert made["config_version"] == 3
+    assert s.fact(serial, "configuration_sha256") == sha256(document(serial))
+    assert s.passes(serial)["again"]
+    config.write_text(document(serial, "b.example"))
+    assert s.provision(serial)[0] != 0
+
+
 def provision(station, version, text, *more):
     """The example's own station gives a board a configuration."""
     file = station.dir / f"given-{version}"
