@@ -144,7 +144,9 @@ struct mm_http *mm_http_of(const struct mm_http_loop *loop);
 const char *mm_http_listener_name(const struct mm_http_listener *listener);
 
 /* Routes are a table; the first match wins; GET serves HEAD.  A pattern is
- * segments: literal, ":" (any one segment), or a last "*" (the rest).  A path
+ * segments: literal, ":" (any one segment), or a last "*" (the rest; "/" stands
+ * between segments that are not empty) or "**" (whatever is there, which alone
+ * may have an escaped "/").  A path
  * that exists under another method answers 405 with Allow. */
 typedef void mm_http_handler_fn(struct mm_http_req *req, void *ctx);
 struct mm_http_route {

@@ -47,6 +47,7 @@ struct mm_http_head {
 	enum mm_http_method method; /* MM_HTTP_METHODS: a token unknown here */
 	uint8_t minor;              /* HTTP/1.minor: 0 or 1 */
 	uint8_t hosts;
+	bool slashed; /* a "/" of the path was escaped */
 	bool has_length, chunked, expects, closes, keeps;
 	uint64_t length;
 	struct mm_http_span path; /* decoded, in place */
@@ -64,7 +65,7 @@ int mm_http_head_feed(struct mm_http_head *h, uint8_t *buf, size_t n);
 /*
  * The request target at buf[t.at..+t.n) (RFC 9112 3.2.1, 3.2.2): 400 unless
  * it is in origin-form or absolute-form, all of RFC 3986's characters, with
- * no escape for NUL, a control or "/", no "." or ".." segment, UTF-8.
+ * no escape for NUL or a control, no "." or ".." segment, UTF-8.
  */
 int mm_http_target_read(
     struct mm_http_head *h, uint8_t *buf, struct mm_http_span t);

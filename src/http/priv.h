@@ -264,6 +264,8 @@ void mm_http_request_view(const struct conn *c, struct mm_http_req *out);
 const struct mm_http_route *mm_http_route_find(
     const struct mm_http_listener_conf *conf, enum mm_http_method method,
     struct mm_bytes path, char allow[ALLOW_TEXT]);
+/* Its pattern ends in "**". */
+bool mm_http_route_opaque(const struct mm_http_route *r);
 /* The i-th ":" segment, or what "*" matched for i = UINT_MAX. */
 bool mm_http_route_match(const char *pattern, struct mm_bytes path, unsigned i,
     struct mm_bytes *out);

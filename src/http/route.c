@@ -39,6 +39,11 @@ mm_http_route_match(
 		w = segment(&want);
 		if (!slash_skip(&path))
 			return false;
+		if (mm_bytes_eq(w, mm_bytes_of("**"))) {
+			if (i == UINT_MAX)
+				*out = path;
+			return true;
+		}
 		if (mm_bytes_eq(w, mm_bytes_of("*"))) {
 			if (i == UINT_MAX)
 				*out = path;
@@ -99,6 +104,14 @@ mm_http_route_find(const struct mm_http_listener_conf *conf,
 	}
 	allow_put(allow, methods);
 	return NULL;
+}
+
+bool
+mm_http_route_opaque(const struct mm_http_route *r)
+{
+	size_t n = strlen(r->pattern);
+
+	return n > 2 && strcmp(r->pattern + n - 2, "**") == 0;
 }
 
 struct mm_bytes

@@ -147,6 +147,10 @@ head_accept(struct conn *c)
 	r->route = mm_http_route_find(conf, r->head.method,
 	    (struct mm_bytes){ r->in + r->head.path.at, r->head.path.n },
 	    allow);
+	if (r->head.slashed &&
+	    (r->route == NULL || !mm_http_route_opaque(r->route)))
+		return mm_http_serve_refuse(c, 400,
+		    "escaped slash in the path");
 	if (r->route == NULL && allow[0] == '\0')
 		return mm_http_serve_refuse(c, 404, "no such resource");
 	if (r->route == NULL)

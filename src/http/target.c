@@ -101,10 +101,10 @@ dots_free(struct mm_bytes path)
 	return true;
 }
 
-/* In place: what is decoded is never longer.  An escaped "/" is refused: it
- * would be one thing to who splits first and another to who decodes first. */
+/* In place: what is decoded is never longer.  An escaped "/" is told: it is one
+ * thing to who splits first and another to who decodes first. */
 static const char *
-path_decode(uint8_t *p, uint16_t *n)
+path_decode(uint8_t *p, uint16_t *n, bool *slashed)
 {
 	struct mm_bytes raw = { p, *n };
 	uint16_t out = 0;
@@ -115,8 +115,9 @@ path_decode(uint8_t *p, uint16_t *n)
 
 		if (c < 0 || (!escaped && !in_set(path_set, (uint8_t)c)))
 			return "malformed path";
-		if (c < 0x20 || c == 0x7f || (escaped && c == '/'))
-			return "escaped NUL, control or slash in the path";
+		if (c < 0x20 || c == 0x7f)
+			return "escaped NUL or control in the path";
+		*slashed = *slashed || (escaped && c == '/');
 		p[out++] = (uint8_t)c;
 	}
 	*n = out;
@@ -184,7 +185,7 @@ mm_http_target_read(struct mm_http_head *h, uint8_t *buf, struct mm_http_span t)
 	h->reason = "malformed query";
 	if (!query_valid((struct mm_bytes){ buf + query.at, query.n }))
 		return 400;
-	h->reason = path_decode(buf + path.at, &path.n);
+	h->reason = path_decode(buf + path.at, &path.n, &h->slashed);
 	if (h->reason != NULL)
 		return 400;
 	h->path = path;
