@@ -192,6 +192,14 @@ static const struct mm_conf_key issuer_keys[] = {
 	{ "crl_hours", MM_CONF_INT,
 	    offsetof(struct mm_issuer_conf, crl_hours), 1, 8760, "24",
 	    "Hours from a CRL's thisUpdate to its nextUpdate.", NULL },
+	{ "ocsp", MM_CONF_BOOL, offsetof(struct mm_issuer_conf, ocsp), 0, 1,
+	    "true",
+	    "The issuer's certificates name the OCSP responder, "
+	    "public_url/ocsp. It answers for them in any case.", NULL },
+	{ "ocsp_hours", MM_CONF_INT,
+	    offsetof(struct mm_issuer_conf, ocsp_hours), 1, 168, "4",
+	    "Hours from an OCSP answer's thisUpdate to its nextUpdate.",
+	    NULL },
 	{ "line", MM_CONF_BOOL, offsetof(struct mm_issuer_conf, line), 0, 1,
 	    "false",
 	    "A line CA: its key is sealed for one station's signer, which "

@@ -73,6 +73,8 @@ struct mm_issuer_conf {
 	char key[MM_PATH_MAX + 1];         /* encrypted PKCS#8 */
 	int64_t crl_shards;                /* 1..65536, fixed for its life */
 	int64_t crl_hours;                 /* nextUpdate after thisUpdate */
+	bool ocsp;                         /* named in certificates */
+	int64_t ocsp_hours;                /* nextUpdate after thisUpdate */
 	bool line;                         /* a station's signer has its key */
 	int64_t lines;                     /* line CAs it signs a day */
 };

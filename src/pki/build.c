@@ -12,6 +12,7 @@
 #define OID_AKI  "2.5.29.35"
 #define OID_EKU  "2.5.29.37"
 #define OID_AIA  "1.3.6.1.5.5.7.1.1"
+#define OID_OCSP       "1.3.6.1.5.5.7.48.1"
 #define OID_CA_ISSUERS "1.3.6.1.5.5.7.48.2"
 #define OID_HW_NAME    "1.3.6.1.5.5.7.8.4"
 
@@ -295,21 +296,32 @@ put_cdp(struct build *b)
 	return MM_OK;
 }
 
-/* RFC 5280 4.2.2.1: caIssuers */
+static void
+put_access(struct mm_buf *b, const char *method, const char *url)
+{
+	size_t access;
+
+	if (url[0] == '\0')
+		return;
+	access = mm_der_open(b, MM_DER_SEQ);
+	mm_der_put_oid(b, method);
+	mm_der_put(b, MM_DER_CTX(6), mm_bytes_of(url));
+	mm_der_close(b, access);
+}
+
+/* RFC 5280 4.2.2.1: ocsp, caIssuers */
 static enum mm_err
 put_aia(struct build *b)
 {
 	struct mm_ext_mark m;
-	size_t list, access;
+	size_t list;
 
 	if (!b->p->aia || b->i->aia_url[0] == '\0')
 		return MM_OK;
 	m = mm_ext_open(b->out, OID_AIA, false);
 	list = mm_der_open(b->out, MM_DER_SEQ);
-	access = mm_der_open(b->out, MM_DER_SEQ);
-	mm_der_put_oid(b->out, OID_CA_ISSUERS);
-	mm_der_put(b->out, MM_DER_CTX(6), mm_bytes_of(b->i->aia_url));
-	mm_der_close(b->out, access);
+	put_access(b->out, OID_OCSP, b->i->ocsp_url);
+	put_access(b->out, OID_CA_ISSUERS, b->i->aia_url);
 	mm_der_close(b->out, list);
 	mm_ext_close(b->out, m);
 	return MM_OK;

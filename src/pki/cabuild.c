@@ -6,7 +6,9 @@
 #define OID_BC  "2.5.29.19"
 #define OID_SAN "2.5.29.17"
 #define OID_EKU "2.5.29.37"
-#define OID_SERVER_AUTH "1.3.6.1.5.5.7.3.1"
+#define OID_SERVER_AUTH  "1.3.6.1.5.5.7.3.1"
+#define OID_OCSP_SIGNING "1.3.6.1.5.5.7.3.9"
+#define OID_NO_CHECK     "1.3.6.1.5.5.7.48.1.5"
 
 #define BIT_SIGN      (1U << 0)
 #define BIT_ENCIPHER  (1U << 2)
@@ -29,13 +31,23 @@ put_basic(struct mm_buf *b, int path_len)
 }
 
 static void
-put_server_auth(struct mm_buf *b)
+put_purpose(struct mm_buf *b, const char *oid)
 {
 	struct mm_ext_mark m = mm_ext_open(b, OID_EKU, false);
 	size_t seq = mm_der_open(b, MM_DER_SEQ);
 
-	mm_der_put_oid(b, OID_SERVER_AUTH);
+	mm_der_put_oid(b, oid);
 	mm_der_close(b, seq);
+	mm_ext_close(b, m);
+}
+
+/* RFC 6960 4.2.2.2.1: it lives for days, and nobody asks about it */
+static void
+put_no_check(struct mm_buf *b)
+{
+	struct mm_ext_mark m = mm_ext_open(b, OID_NO_CHECK, false);
+
+	mm_der_put(b, MM_DER_NULL, (struct mm_bytes){ NULL, 0 });
 	mm_ext_close(b, m);
 }
 
@@ -131,11 +143,15 @@ put_extensions(struct mm_buf *b, const struct mm_ca_fields *f,
 	} else if (f->recovery) {
 		mm_ext_put_usage(b, BIT_SIGN);
 		mm_recovery_put_purpose(b);
+	} else if (f->responder) {
+		mm_ext_put_usage(b, BIT_SIGN);
+		put_purpose(b, OID_OCSP_SIGNING);
+		put_no_check(b);
 	} else {
 		/* NSS wants keyEncipherment of an RSA server */
 		mm_ext_put_usage(b, key->type >= MM_KEY_RSA2048 ?
 		    BIT_SIGN | BIT_ENCIPHER : BIT_SIGN);
-		put_server_auth(b);
+		put_purpose(b, OID_SERVER_AUTH);
 		MM_TRY(put_names(b, f, why));
 	}
 	mm_der_close(b, seq);

@@ -57,6 +57,7 @@ struct mm_issuer {
 	/* "<public_url>/crl/<name>/", then "<shard>.crl"; "" without URL */
 	char crl_url[MM_URL_MAX + 64];
 	char aia_url[MM_URL_MAX + 64]; /* "<public_url>/issuer/<name>.cer" */
+	char ocsp_url[MM_URL_MAX + 64]; /* "<public_url>/ocsp", or "" */
 };
 MM_MUST enum mm_err mm_issuer_make(struct mm_issuer *out,
     const struct mm_issuer_conf *conf, const char *public_url,
@@ -102,7 +103,8 @@ struct mm_ca_fields {
 	const struct mm_conf_list *subject; /* as in a profile */
 	int path_len;                        /* -1: none stated */
 	bool ca;                             /* else a TLS server ... */
-	bool recovery;                       /* ... or an administrator */
+	bool recovery;                       /* ... or an administrator ... */
+	bool responder;                      /* ... or an OCSP responder */
 	const struct mm_conf_list *dns, *ip; /* server's SAN */
 	struct mm_bytes spki;
 	struct mm_bytes issuer_subject;      /* empty: self-signed */

@@ -47,6 +47,8 @@ void mm_der_put_bits(struct mm_buf *b, struct mm_bytes body, unsigned unused);
 void mm_der_put_oid(struct mm_buf *b, const char *dotted);
 /* UTCTime up to 2049, then GeneralizedTime (RFC 5280 4.1.2.5). */
 void mm_der_put_time(struct mm_buf *b, int64_t at_s);
+/* GeneralizedTime in any year (RFC 6960 4.2.2.1). */
+void mm_der_put_gentime(struct mm_buf *b, int64_t at_s);
 bool mm_der_oid_is(struct mm_bytes body, const char *dotted);
 
 #endif

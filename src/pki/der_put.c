@@ -186,13 +186,11 @@ two(char *p, int v)
 	p[1] = (char)('0' + v % 10);
 }
 
-/* see der.h */
-void
-mm_der_put_time(struct mm_buf *b, int64_t at_s)
+/* YYYYMMDDHHMMSSZ */
+static void
+time_digits(int64_t at_s, char t[15])
 {
 	struct mm_civil c = mm_time_civil(at_s);
-	bool utc = c.year >= 1950 && c.year < 2050;
-	char t[15];
 
 	two(t, c.year / 100);
 	two(t + 2, c.year);
@@ -202,7 +200,30 @@ mm_der_put_time(struct mm_buf *b, int64_t at_s)
 	two(t + 10, c.minute);
 	two(t + 12, c.second);
 	t[14] = 'Z';
-	mm_der_put(b, utc ? MM_DER_UTCTIME : MM_DER_GENTIME,
-	    utc ? (struct mm_bytes){ (const uint8_t *)t + 2, 13 } :
-		  (struct mm_bytes){ (const uint8_t *)t, 15 });
+}
+
+/* see der.h */
+void
+mm_der_put_gentime(struct mm_buf *b, int64_t at_s)
+{
+	char t[15];
+
+	time_digits(at_s, t);
+	mm_der_put(b, MM_DER_GENTIME,
+	    (struct mm_bytes){ (const uint8_t *)t, sizeof(t) });
+}
+
+/* see der.h */
+void
+mm_der_put_time(struct mm_buf *b, int64_t at_s)
+{
+	int year = mm_time_civil(at_s).year;
+	char t[15];
+
+	time_digits(at_s, t);
+	if (year >= 1950 && year < 2050)
+		mm_der_put(b, MM_DER_UTCTIME,
+		    (struct mm_bytes){ (const uint8_t *)t + 2, 13 });
+	else
+		mm_der_put_gentime(b, at_s);
 }

@@ -57,24 +57,33 @@ check_ca(const struct mm_cert *c, const char *name, bool above,
 	return MM_OK;
 }
 
+/* "" is no URL; false: it does not fit. */
 static bool
-make_urls(struct mm_issuer *i, const char *public_url)
+make_url(char *out, size_t outn, const char *base, const char *path,
+    const char *name, const char *end)
 {
-	size_t n = strlen(public_url);
-	int a, b;
+	size_t n = strlen(base);
+	int made;
 
-	while (n > 0 && public_url[n - 1] == '/')
+	while (n > 0 && base[n - 1] == '/')
 		n--;
-	if (n == 0) {
-		i->crl_url[0] = i->aia_url[0] = '\0';
+	out[0] = '\0';
+	if (n == 0)
 		return true;
-	}
-	a = snprintf(i->crl_url, sizeof(i->crl_url), "%.*s/crl/%s/", (int)n,
-	    public_url, i->name);
-	b = snprintf(i->aia_url, sizeof(i->aia_url), "%.*s/issuer/%s.cer",
-	    (int)n, public_url, i->name);
-	return a > 0 && (size_t)a < sizeof(i->crl_url) && b > 0 &&
-	    (size_t)b < sizeof(i->aia_url);
+	made = snprintf(out, outn, "%.*s/%s%s%s", (int)n, base, path, name,
+	    end);
+	return made > 0 && (size_t)made < outn;
+}
+
+static bool
+make_urls(struct mm_issuer *i, const char *base, bool ocsp)
+{
+	return make_url(i->crl_url, sizeof(i->crl_url), base, "crl/", i->name,
+	    "/") &&
+	    make_url(i->aia_url, sizeof(i->aia_url), base, "issuer/", i->name,
+	    ".cer") &&
+	    make_url(i->ocsp_url, sizeof(i->ocsp_url), ocsp ? base : "",
+	    "ocsp", "", "");
 }
 
 /* see cert.h */
@@ -89,7 +98,7 @@ mm_issuer_make(struct mm_issuer *out, const struct mm_issuer_conf *conf,
 	memcpy(i.name, conf->name, sizeof(i.name));
 	MM_TRY(check_ca(&c, i.name, conf->lines > 0, why));
 	MM_TRY(read_key_id(&c, &i, why));
-	if (!make_urls(&i, public_url))
+	if (!make_urls(&i, public_url, conf->ocsp))
 		return MM_FAIL(why, MM_ELIMIT, "issuer %s: public_url is too "
 		    "long", i.name);
 	if (c.spki.type == MM_KEY_TYPES)

@@ -55,6 +55,9 @@ void mm_sha256(struct mm_bytes b, uint8_t out[32]);
 void mm_sha256_2(struct mm_bytes a, struct mm_bytes b, uint8_t out[32]);
 /* Of n parts in a row. */
 void mm_sha256_parts(const struct mm_bytes *part, size_t n, uint8_t out[32]);
+/* Where a protocol names issuers by it (RFC 6960 4.1.1); never to sign. */
+void mm_sha1(struct mm_bytes b, uint8_t out[20]);
+
 /* RFC 2104; not HMAC(3), whose every use fetches the algorithm anew. */
 void mm_hmac_sha256(struct mm_bytes key, struct mm_bytes data,
     uint8_t out[32]);

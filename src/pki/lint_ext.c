@@ -207,10 +207,22 @@ crl_exact(const struct mm_lint *l)
 	return mm_rd_end(&r) && mm_bytes_eq(got, mm_bytes_of(url));
 }
 
+/* The next AccessDescription is of this method and URI. */
+static bool
+access_is(struct mm_rd *list, const char *method, const char *url)
+{
+	struct mm_rd r = mm_rd_over(mm_der_take(list, MM_DER_SEQ));
+	struct mm_bytes oid = mm_der_take(&r, MM_DER_OID);
+	struct mm_bytes uri = mm_der_take(&r, MM_DER_CTX(6));
+
+	return mm_rd_end(&r) && mm_der_oid_is(oid, method) &&
+	    mm_bytes_eq(uri, mm_bytes_of(url));
+}
+
 static bool
 authority_exact(const struct mm_lint *l)
 {
-	struct mm_bytes value = { NULL, 0 }, method, got;
+	struct mm_bytes value = { NULL, 0 };
 	struct mm_rd r;
 
 	if (!l->p->aia || l->i->aia_url[0] == '\0')
@@ -219,11 +231,11 @@ authority_exact(const struct mm_lint *l)
 	if (!mm_lint_value(l, "1.3.6.1.5.5.7.1.1", false, &value))
 		return false;
 	r = only(mm_rd_over(value), MM_DER_SEQ);
-	r = only(r, MM_DER_SEQ);
-	method = mm_der_take(&r, MM_DER_OID);
-	got = mm_der_take(&r, MM_DER_CTX(6));
-	return mm_rd_end(&r) && mm_der_oid_is(method, "1.3.6.1.5.5.7.48.2") &&
-	    mm_bytes_eq(got, mm_bytes_of(l->i->aia_url));
+	if (l->i->ocsp_url[0] != '\0' &&
+	    !access_is(&r, "1.3.6.1.5.5.7.48.1", l->i->ocsp_url))
+		return false;
+	return access_is(&r, "1.3.6.1.5.5.7.48.2", l->i->aia_url) &&
+	    mm_rd_end(&r);
 }
 
 /* "OID:critical:hex", "OID::hex" or "OID:hex" against the extension. */

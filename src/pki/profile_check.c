@@ -73,6 +73,13 @@ check_san(const struct mm_profile *p, struct mm_why *why)
 	return MM_OK;
 }
 
+/* RFC 6960 4.2.2.2: it would answer for all of its issuer's certificates. */
+static bool
+speaks_for_the_issuer(const char *eku)
+{
+	return strcmp(eku, "1.3.6.1.5.5.7.3.9") == 0;
+}
+
 static enum mm_err
 check_usages(const struct mm_profile *p, struct mm_why *why)
 {
@@ -89,7 +96,8 @@ check_usages(const struct mm_profile *p, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT,
 		    "profile %s: key_usage: want one", p->name);
 	for (size_t i = 0; i < p->eku.n; i++)
-		if (mm_template_eku(p->eku.item[i]) == NULL)
+		if (mm_template_eku(p->eku.item[i]) == NULL ||
+		    speaks_for_the_issuer(p->eku.item[i]))
 			return WRONG(p, why, "eku", p->eku.item[i]);
 	return MM_OK;
 }

@@ -39,6 +39,17 @@ mm_sha256(struct mm_bytes b, uint8_t out[32])
 	mm_sha256_2(b, (struct mm_bytes){ NULL, 0 }, out);
 }
 
+/* see key.h */
+void
+mm_sha1(struct mm_bytes b, uint8_t out[20])
+{
+	SHA_CTX c;
+
+	SHA1_Init(&c);
+	SHA1_Update(&c, b.p, b.n);
+	SHA1_Final(out, &c);
+}
+
 /* see key.h; RFC 2104 2 */
 void
 mm_hmac_sha256(struct mm_bytes key, struct mm_bytes data, uint8_t out[32])

@@ -183,7 +183,7 @@ enum mm_err
 mm_duty_open_ca(const struct mm_config *conf, const struct mm_work_order *o,
     struct mm_bytes pass, struct mm_ca *ca, struct mm_why *why)
 {
-	struct mm_issuer_conf named = { .crl_shards = 1 };
+	struct mm_issuer_conf named = { .crl_shards = 1, .ocsp = true };
 
 	snprintf(named.name, sizeof(named.name), "%s",
 	    o->ca_name[0] != '\0' ? o->ca_name : o->batch);

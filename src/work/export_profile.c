@@ -13,7 +13,7 @@ static enum mm_err
 issuer_of(const struct mm_work_order *o, struct mm_issuer *out,
     struct mm_why *why)
 {
-	struct mm_issuer_conf named = { .crl_shards = 1 };
+	struct mm_issuer_conf named = { .crl_shards = 1, .ocsp = true };
 	struct mm_rd r = mm_rd_over(o->ca_chain);
 
 	snprintf(named.name, sizeof(named.name), "%s",
