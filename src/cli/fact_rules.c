@@ -171,6 +171,7 @@ static const struct rule {
 /* They change no record: heads.c, clocks.c, crls.c, orders.c look at some. */
 static const enum mm_entry_type of_no_record[] = { MM_E_LEDGER_OPENED,
 	MM_E_REFUSED, MM_E_COUNTED, MM_E_ALERT, MM_E_CRL_SIGNED,
+	MM_E_RESPONDER_MADE,
 	MM_E_CLOCK_SET_BACK, MM_E_LEDGER_TAKEN, MM_E_UNITS_REPORTED,
 	MM_E_LINE_DESTROYED };
 #define NOTHERS (sizeof(of_no_record) / sizeof(of_no_record[0]))

@@ -154,6 +154,19 @@ revokes(const struct mm_op *op)
 	    (op->kind == MM_OP_CONFIRM && op->u.confirm.revoke_superseded));
 }
 
+/* Answers that were kept about these are no longer true (desk_ocsp.c). */
+static void
+turn(struct mm_core *c, const struct mm_op *op)
+{
+	struct mm_entry_view v;
+
+	for (unsigned i = 0; i < op->nentries; i++) {
+		mm_entry_look(op->entry[i], &v);
+		if (mm_listed_changes(v.type))
+			mm_cert_turned(c, v.serial);
+	}
+}
+
 static void
 publish(struct mm_round *r, enum mm_err rc)
 {
@@ -162,8 +175,10 @@ publish(struct mm_round *r, enum mm_err rc)
 	bool grown;
 
 	for (size_t i = 0; i < r->n && rc == MM_OK; i++)
-		if (revokes(r->op[i]))
+		if (revokes(r->op[i])) {
 			c->revocations++;
+			turn(c, r->op[i]);
+		}
 	pthread_mutex_lock(&c->lock);
 	/* another node may have written since, and L have seen it */
 	grown = size > c->ledger_size;

@@ -8,7 +8,9 @@
 #include "base/secret.h"
 #include "ipc/msg.h"
 #include "ledger/note.h"
+#include "pki/cert.h"
 #include "pki/csr.h"
+#include "pki/ocsp.h"
 #include "pki/profile.h"
 #include "pki/token.h"
 #include "store/store.h"
@@ -590,6 +592,36 @@ MM_MUST enum mm_err mm_desk_receipt_at(struct mm_desk *d, uint64_t index,
 /* Signs a new CRL for the issuer if it changed or is near its end; force. */
 MM_MUST enum mm_err mm_desk_crl(struct mm_desk *d, const char *issuer,
     bool force, uint64_t *number, struct mm_why *why);
+/*
+ * OCSP (RFC 6960): what the store says of certificates, signed.  At most
+ * MM_IPC_ITEMS_MAX at a time.  MM_OK: each has its own rc; MM_EAGAIN or
+ * MM_ESYS: come again.
+ */
+struct mm_ocsp_ask {
+	struct mm_bytes id, nonce; /* the CertID, whole; nonce may be empty */
+	char issuer[MM_NAME_MAX + 1];
+	uint8_t serial[MM_SERIAL_N];
+	bool has_serial;      /* of the length that ours have */
+	int64_t life_s;       /* nextUpdate after thisUpdate, at most */
+	/* out */
+	enum mm_err rc;
+	enum mm_ocsp_status status;
+	uint8_t reason;
+	int64_t revoked_s, this_s, next_s;
+	unsigned turn;        /* mm_core_cert_turn before the store was read */
+	struct mm_buf der;    /* OCSPResponse; the caller's */
+};
+MM_MUST enum mm_err mm_desk_ocsp(struct mm_desk *d, struct mm_ocsp_ask *asks,
+    size_t n, struct mm_why *why);
+/* Whether a line CA that the signer made is asked about; reads through all of
+ * them. */
+bool mm_core_ocsp_line(struct mm_core *c, const struct mm_ocsp_id *id,
+    char name[MM_NAME_MAX + 1]);
+/* Goes up when the state of this serial's certificate changes, before whoever
+ * changed it is answered; other nodes' changes as their entries come by (and
+ * with other serials').  An answer of another turn is no longer to be used. */
+unsigned mm_core_cert_turn(struct mm_core *c,
+    const uint8_t serial[MM_SERIAL_N]);
 /* Runs on a worker when the core says so: CRLs due, refusals hourly, ... */
 void mm_desk_housekeeping(struct mm_desk *d);
 /* One request at a time works under a key: false, somebody does.  The hold is

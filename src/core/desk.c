@@ -30,6 +30,7 @@ mm_desk_close(struct mm_desk **owner)
 	if (d == NULL)
 		return;
 	mm_batches_free(&d->batches);
+	mm_ocsp_free(&d->ocsp);
 	mm_reader_close(&d->r);
 	mm_buf_done(&d->buf);
 	mm_buf_wipe(&d->frame);

@@ -178,6 +178,11 @@ add(struct mm_core *c, const char *id, struct mm_bytes body,
 		return MM_FAIL(why, MM_ESYS, "line CA %.32s: its record "
 		    "cannot be read", id);
 	}
+	if (mm_ocsp_issuer_make(mm_buf_view(&line->der), &line->ocsp, why) !=
+	    MM_OK) {
+		line_free(line);
+		return MM_ESYS;
+	}
 	make_chain(c, line);
 	return insert(c->lines, line, why);
 }

@@ -48,9 +48,9 @@ is_of(struct mm_bytes type, enum mm_entry_type t)
 	return mm_bytes_eq(type, mm_bytes_of(mm_entry_type_name(t)));
 }
 
-/* What changes a list: commit.c counts the same by its operations. */
-static bool
-changes_list(struct mm_bytes type)
+/* see priv.h; commit.c counts the same by its operations */
+bool
+mm_listed_changes(struct mm_bytes type)
 {
 	return is_of(type, MM_E_CERT_REVOKED) || is_of(type, MM_E_CERT_HELD) ||
 	    is_of(type, MM_E_CERT_RELEASED) ||
@@ -116,8 +116,11 @@ mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry)
 	if (is_of(v.type, MM_E_ISSUER_MADE))
 		joined(c, v.issuer);
 	signed_ = is_of(v.type, MM_E_CRL_SIGNED);
-	if ((!signed_ && !changes_list(v.type)) ||
-	    !of_issuer(c, v.issuer, &of))
+	if (!signed_ && !mm_listed_changes(v.type))
+		return;
+	if (!signed_)
+		mm_cert_turned(c, v.serial);
+	if (!of_issuer(c, v.issuer, &of))
 		return;
 	pthread_mutex_lock(&c->lock);
 	if (signed_)

@@ -236,7 +236,9 @@ void mm_wire_set_up(struct mm_wire *w, bool up);
 int mm_wire_psk(struct mm_wire *w, unsigned loop);
 
 /* The lines where one asks and waits. */
-enum mm_line { MM_LINE_CHECK, MM_LINE_LEDGER, MM_LINE_OPS, MM_LINES };
+enum mm_line {
+	MM_LINE_CHECK, MM_LINE_LEDGER, MM_LINE_OPS, MM_LINE_OCSP, MM_LINES
+};
 void mm_wire_lock(struct mm_wire *w, enum mm_line line);
 /* false: somebody has it. */
 bool mm_wire_try(struct mm_wire *w, enum mm_line line);
@@ -316,6 +318,8 @@ struct mm_list_of {
 /* false: there is no such issuer. */
 bool mm_list_find(struct mm_core *c, const char *name,
     struct mm_list_of *out);
+/* Of an entry: whether it changes what a list, or an OCSP answer, says. */
+bool mm_listed_changes(struct mm_bytes type);
 /* L: an entry goes by, again perhaps. */
 void mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry);
 /* A list of ours is stored. */
@@ -329,6 +333,7 @@ struct mm_made_line {
 	struct mm_buf der;
 	struct mm_bytes view[18]; /* the chain's */
 	struct mm_chain chain;
+	struct mm_ocsp_issuer ocsp; /* what it is asked for by */
 	/* behind the core's lock */
 	struct mm_crl_mark mark;
 	struct mm_listed listed;
@@ -375,6 +380,8 @@ struct mm_nodes { /* L's own, but what is atomic */
 	atomic_int_fast64_t delivers_at; /* monotonic: the lease is good from */
 };
 
+enum { MM_CERT_TURNS = 16384 };
+
 #define MM_PEERS 64
 struct mm_peer { /* peers.c: a lease of a node, our own among them */
 	char id[MM_DOC_ID_MAX + 1];
@@ -419,6 +426,7 @@ struct mm_core {
 	atomic_uint_fast64_t refusals[MM_REASON_COUNT];
 	struct mm_hist hist[MM_CORE_HISTS];
 	atomic_uint_fast64_t revocations; /* changes that a CRL must show */
+	atomic_uint cert_turn[MM_CERT_TURNS]; /* by serial: desk_ocsp.c */
 
 	pthread_mutex_t lock;     /* what follows */
 	pthread_cond_t tick;      /* wakes L */
@@ -608,6 +616,7 @@ struct mm_desk {
 	struct mm_core *c;
 	struct mm_store_reader *r;
 	struct mm_batches *batches; /* NULL until one is asked for */
+	struct mm_ocsp *ocsp;       /* ... too */
 	struct mm_buf buf, frame;
 	uint64_t writes; /* that were done, or may have been */
 };
@@ -621,6 +630,12 @@ MM_MUST enum mm_err mm_desk_write1(struct mm_desk *d, struct mm_op *op,
 MM_MUST enum mm_err mm_desk_run(struct mm_desk *d, struct mm_papers *p,
     struct mm_op *op, struct mm_why *why);
 
+/* desk_ocsp.c */
+struct mm_ocsp;
+void mm_ocsp_free(struct mm_ocsp **owner);
+/* A certificate's state has changed; serial in hex digits, as entries have
+ * it. */
+void mm_cert_turned(struct mm_core *c, struct mm_bytes serial_hex);
 /* desk_answer.c: begun calls of which nobody will ask any more. */
 MM_MUST enum mm_err mm_desk_answers_tidy(struct mm_desk *d,
     struct mm_why *why);

@@ -82,6 +82,7 @@ static const struct { uint8_t role; enum mm_line line; } lines[] = {
 	{ MM_LINK_CHECK, MM_LINE_CHECK },
 	{ MM_LINK_LEDGER, MM_LINE_LEDGER },
 	{ MM_LINK_OPS, MM_LINE_OPS },
+	{ MM_LINK_OCSP, MM_LINE_OCSP },
 };
 
 /* Where the n-th link of a role belongs; NULL: too many of it. */
@@ -137,7 +138,8 @@ mm_wire_install(struct mm_wire *w, const struct mm_links *links,
 		w->issue[i].up = i < seen[MM_LINK_ISSUE];
 	pthread_mutex_unlock(&w->lock);
 	if (seen[MM_LINK_ISSUE] == 0 || seen[MM_LINK_LEDGER] == 0 ||
-	    seen[MM_LINK_OPS] == 0 || seen[MM_LINK_CHECK] == 0)
+	    seen[MM_LINK_OPS] == 0 || seen[MM_LINK_CHECK] == 0 ||
+	    seen[MM_LINK_OCSP] == 0)
 		return MM_FAIL(why, MM_EINPUT, "signer: a link is missing");
 	return MM_OK;
 }

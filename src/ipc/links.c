@@ -145,6 +145,7 @@ make_all(unsigned loops, struct mm_links *server, struct mm_links *signer,
 		{ MM_LINK_LEDGER, 1 },
 		{ MM_LINK_OPS, 1 },
 		{ MM_LINK_CHECK, 1 },
+		{ MM_LINK_OCSP, 1 },
 		{ MM_LINK_PSK, loops },
 	};
 
@@ -162,7 +163,7 @@ mm_links_make(unsigned loops, struct mm_links *server,
 	struct mm_links a = { 0 }, b = { 0 };
 	enum mm_err err;
 
-	if (loops == 0 || loops > MM_LINKS_MAX - ISSUE_LINKS - 3)
+	if (loops == 0 || loops > MM_LINKS_MAX - ISSUE_LINKS - 4)
 		return MM_FAIL(why, MM_EINPUT, "links: %u event loops", loops);
 	err = make_all(loops, &a, &b, why);
 	if (err != MM_OK) {

@@ -221,6 +221,33 @@ static const struct mm_field duty_extend_rep[] = {
 	U64(mm_duty_extend_rep, until_ms),
 };
 
+static const struct mm_field ocsp_start_req[] = {
+	TEXT(mm_ocsp_start_req, issuer),
+	BYTES(mm_ocsp_start_req, der),
+	BYTES(mm_ocsp_start_req, kept),
+};
+static const struct mm_field ocsp_start_rep[] = {
+	U64(mm_ocsp_start_rep, journal_n),
+	FIXED(mm_ocsp_start_rep, serial),
+	U64(mm_ocsp_start_rep, not_before_s),
+	U64(mm_ocsp_start_rep, not_after_s),
+	FIXED(mm_ocsp_start_rep, spki_sha256),
+	FIXED(mm_ocsp_start_rep, cert_sha256),
+};
+static const struct mm_field ocsp_sign_req[] = {
+	FIXED(mm_ocsp_sign_req, responder),
+	BYTES(mm_ocsp_sign_req, id),
+	U8(mm_ocsp_sign_req, status),
+	U8(mm_ocsp_sign_req, reason),
+	U64(mm_ocsp_sign_req, revoked_s),
+	U64(mm_ocsp_sign_req, this_s),
+	U64(mm_ocsp_sign_req, next_s),
+	BYTES(mm_ocsp_sign_req, nonce),
+};
+static const struct mm_field ocsp_sign_rep[] = {
+	BYTES(mm_ocsp_sign_rep, der),
+};
+
 static const struct mm_field status_req[] = {
 	U8(mm_status_req, none),
 };

@@ -30,7 +30,8 @@ enum mm_link {
 	MM_LINK_OPS = 1 << 2,   /* workers: tokens, CRL, status */
 	MM_LINK_PSK = 1 << 3,   /* one per event loop: token_psk */
 	MM_LINK_CHECK = 1 << 4, /* pipeline: token_check */
-	MM_LINK_COURIER = 1 << 5, /* the courier's: deliver */
+	MM_LINK_OCSP = 1 << 5,  /* the OCSP thread: ocsp_start, ocsp_sign */
+	MM_LINK_COURIER = 1 << 6, /* the courier's: deliver */
 };
 
 /* kind: name, links */
@@ -56,7 +57,9 @@ enum mm_link {
 	X(MM_IPC_DUTY_FIND, duty_find, MM_LINK_ISSUE)                     \
 	X(MM_IPC_LINE_MAKE, line_make, MM_LINK_OPS)                       \
 	X(MM_IPC_LINE_OPEN, line_open, MM_LINK_OPS)                       \
-	X(MM_IPC_DUTY_EXTEND, duty_extend, MM_LINK_ISSUE)
+	X(MM_IPC_DUTY_EXTEND, duty_extend, MM_LINK_ISSUE)                 \
+	X(MM_IPC_OCSP_START, ocsp_start, MM_LINK_OCSP)                    \
+	X(MM_IPC_OCSP_SIGN, ocsp_sign, MM_LINK_OCSP)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -249,6 +252,33 @@ struct mm_duty_find_rep {
 struct mm_duty_extend_req { char line[512]; };
 struct mm_duty_extend_rep { uint64_t share, until_ms; };
 
+/*
+ * OCSP answers are signed by a delegated responder (RFC 6960 4.2.2.2): start
+ * makes its key, which stays in the signer's memory, and has the issuer
+ * certify it for some days.  Sign asks for the answer to one CertID of that
+ * issuer.  MM_ENOTFOUND: the signer has no such responder (any more).
+ */
+struct mm_ocsp_start_req {
+	char issuer[MM_NAME_MAX + 1];
+	struct mm_bytes der, kept; /* of a line CA that the signer made, as
+	                            * line_open has them; else empty */
+};
+struct mm_ocsp_start_rep {
+	uint64_t journal_n;
+	uint8_t serial[16]; /* of the responder's certificate */
+	uint64_t not_before_s, not_after_s;
+	uint8_t spki_sha256[32], cert_sha256[32];
+};
+struct mm_ocsp_sign_req {
+	uint8_t responder[16];       /* its serial */
+	struct mm_bytes id;          /* CertID, whole */
+	uint8_t status, reason;      /* enum mm_ocsp_status; RFC 5280 5.3.1 */
+	uint64_t revoked_s;
+	uint64_t this_s, next_s;
+	struct mm_bytes nonce;
+};
+struct mm_ocsp_sign_rep { struct mm_bytes der; /* OCSPResponse */ };
+
 struct mm_status_req { uint8_t none; };
 struct mm_status_rep {
 	uint64_t signed_n, refused_n, journal_n, tree_size, outstanding;
@@ -360,8 +390,8 @@ MM_MUST enum mm_err mm_links_send(int control, const struct mm_links *l,
     struct mm_why *why);
 MM_MUST enum mm_err mm_links_recv(int control, struct mm_links *l,
     struct mm_why *why);
-/* For so many event loops (1 to 35): two issue links, one ledger, one ops, one
- * check, a psk each; both ends, the server's not blocking. */
+/* For so many event loops (1 to 34): two issue links, one ledger, one ops, one
+ * check, one ocsp, a psk each; both ends, the server's not blocking. */
 MM_MUST enum mm_err mm_links_make(unsigned loops, struct mm_links *server,
     struct mm_links *signer, struct mm_why *why);
 void mm_links_close(struct mm_links *l);

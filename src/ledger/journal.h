@@ -50,6 +50,8 @@ enum mm_journal_kind {
 	MM_J_DESTROYED,   /* a station's copy of a line CA's key, at the end
 			   * of its batch; number: the order's, authority as
 			   * there */
+	MM_J_RESPONDER,   /* an OCSP responder's; its key is in the signer's
+			   * memory alone */
 	MM_J_KINDS
 };
 const char *mm_journal_kind_name(enum mm_journal_kind k);

@@ -24,7 +24,7 @@ role_name(unsigned role)
 	} rows[] = {
 		{ MM_LINK_ISSUE, "issue" }, { MM_LINK_LEDGER, "ledger" },
 		{ MM_LINK_OPS, "ops" }, { MM_LINK_PSK, "psk" },
-		{ MM_LINK_CHECK, "check" },
+		{ MM_LINK_CHECK, "check" }, { MM_LINK_OCSP, "ocsp" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/time.h"
+#include "server/ocsp.h"
 #include "server/process.h"
 
 /* Every metric, in the order of docs/reference/metrics.md. */
@@ -35,6 +36,7 @@ ONE(written, c->attempts.written)
 ONE(asked, c->authorise.asked)
 ONE(hooks_failing, c->hooks.failing)
 ONE(hooks_dead, c->hooks.dead)
+ONE(ocsp_kept, mm_ocsp_kept(c->s->ocsp))
 ONE(rss, mm_process_rss())
 ONE(fds, mm_process_fds())
 ONE(fds_max, mm_process_fds_max())
@@ -346,6 +348,15 @@ put_crls(struct mm_scrape *c, bool next)
 }
 
 static void
+put_ocsp(struct mm_scrape *c)
+{
+	for (unsigned i = 0; i < MM_OCSP_SAIDS; i++)
+		mm_sample_label(c, "answer",
+		    mm_ocsp_said_name((enum mm_ocsp_said)i),
+		    mm_ocsp_said(c->s->ocsp, (enum mm_ocsp_said)i));
+}
+
+static void
 put_crl_this(struct mm_scrape *c)
 {
 	put_crls(c, false);
@@ -522,6 +533,10 @@ const struct mm_family mm_families[] = {
 	    "When the issuer's newest CRL was signed.", put_crl_this },
 	{ M "crl_next_update_timestamp_seconds", GAUGE, "issuer",
 	    "When the issuer's newest CRL ends.", put_crl_next },
+	{ M "ocsp_answers", COUNTER, "answer",
+	    "OCSP requests by what was answered.", put_ocsp },
+	{ M "ocsp_kept", COUNTER, "",
+	    "OCSP answers that had been signed before.", put_ocsp_kept },
 	{ M "certificate_not_after_timestamp_seconds", GAUGE, "kind, name",
 	    "When a certificate of the CA itself ends: anchor, issuer, tls.",
 	    put_certs },

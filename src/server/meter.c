@@ -17,6 +17,7 @@ static const struct {
 	{ "/metrics", "metrics" },
 	{ "/api/", "rest" },
 	{ "/crl", "crl" },
+	{ "/ocsp", "ocsp" },
 	{ "/issuer", "issuer" },
 	{ "/healthz", "health" },
 	{ "/readyz", "health" },

@@ -11,7 +11,7 @@
  * Label values come from tables of constants and from the configuration's
  * names: none from a request, so their number is bounded.
  */
-enum { MM_STATUSES = 24, MM_CLASSES = 13 };
+enum { MM_STATUSES = 24, MM_CLASSES = 14 };
 
 /* One event loop's; written by its thread alone. */
 struct mm_meter {

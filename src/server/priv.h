@@ -39,6 +39,7 @@ struct mm_attempts;
 struct mm_meter;
 struct mm_scrapers;
 struct mm_cover;
+struct mm_ocsp_door;
 
 /* What one event loop's thread has for itself. */
 struct mm_loop_state {
@@ -72,6 +73,7 @@ struct mm_server {
 	struct mm_meter *meter; /* one an event loop */
 	struct mm_scrapers *scrapers;
 	struct mm_cover *cover;
+	struct mm_ocsp_door *ocsp;
 	bool asking;           /* the start waits for the signer */
 	atomic_bool announced; /* the monitor knows that it serves */
 	atomic_bool tidied;    /* the first round of housekeeping is over */

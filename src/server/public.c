@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
+#include "server/blob.h"
+#include "server/ocsp.h"
 #include "server/priv.h"
 
 /*
@@ -22,18 +24,12 @@ enum {
 	SHARD_MAX = 65535,
 };
 
-/* Of one signed CRL: answers being written hold it, not a copy each. */
-struct blob {
-	atomic_uint held;
-	struct mm_buf der;
-};
-
 struct crl {
 	char issuer[MM_NAME_MAX + 1];
 	uint64_t number;     /* Unix milliseconds: its thisUpdate */
 	int64_t next_s;
-	struct blob *blob;   /* NULL: none yet */
-	bool read;           /* a line CA's: the store was asked */
+	struct mm_blob *blob; /* NULL: none yet */
+	bool read;            /* a line CA's: the store was asked */
 };
 struct mm_public {
 	struct mm_server *s;
@@ -44,17 +40,6 @@ struct mm_public {
 	size_t nline, cap;
 	struct mm_buf anchor; /* PEM */
 };
-
-static void
-let_go(void *owner)
-{
-	struct blob *b = owner;
-
-	if (b == NULL || atomic_fetch_sub(&b->held, 1) != 1)
-		return;
-	mm_buf_done(&b->der);
-	free(b);
-}
 
 /* Where it stands among line CAs, or would; the lock is held. */
 static size_t
@@ -103,7 +88,7 @@ replace(struct mm_public *p, struct crl *c, struct crl *fresh)
 {
 	pthread_mutex_lock(&p->lock);
 	if (fresh->number > c->number) {
-		struct blob *old = c->blob;
+		struct mm_blob *old = c->blob;
 		c->number = fresh->number;
 		c->next_s = fresh->next_s;
 		c->blob = fresh->blob;
@@ -135,16 +120,14 @@ take(struct mm_public *p, struct crl *c, struct mm_store_reader *r,
 	    why));
 	if (fresh.number == number_of(p, c))
 		return MM_OK;
-	fresh.blob = calloc(1, sizeof(*fresh.blob));
+	fresh.blob = mm_blob_new(CRL_MAX);
 	if (fresh.blob == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	atomic_init(&fresh.blob->held, 1);
-	mm_buf_init(&fresh.blob->der, CRL_MAX);
 	rc = mm_get_crl(r, c->issuer, &fresh.number, &fresh.next_s,
-	    &fresh.blob->der, why);
+	    &fresh.blob->bytes, why);
 	if (rc == MM_OK)
 		replace(p, c, &fresh);
-	let_go(fresh.blob);
+	mm_blob_let_go(fresh.blob);
 	return rc;
 }
 
@@ -284,9 +267,9 @@ mm_public_free(struct mm_public **owner)
 	if (p == NULL)
 		return;
 	for (size_t i = 0; i < p->n; i++)
-		let_go(p->crl[i].blob);
+		mm_blob_let_go(p->crl[i].blob);
 	for (size_t i = 0; i < p->nline; i++) {
-		let_go(p->line[i]->blob);
+		mm_blob_let_go(p->line[i]->blob);
 		free(p->line[i]);
 	}
 	mm_buf_done(&p->anchor);
@@ -318,10 +301,18 @@ header_is(const struct mm_http_req *req, const char *name, const char *want)
 	    mm_bytes_of(want));
 }
 
-/* Validators and life time; true: the client has it already (RFC 9110
- * 13.1.2: If-None-Match goes before If-Modified-Since). */
 static bool
-validate(const struct mm_http_req *req, struct mm_http_resp *resp,
+has_it(const struct mm_http_req *req, const char *etag, const char *date)
+{
+	if (mm_http_header(req, "If-None-Match", NULL).n > 0)
+		return header_is(req, "If-None-Match", etag);
+	return header_is(req, "If-Modified-Since", date);
+}
+
+/* see blob.h; RFC 9110 13.1.2: If-None-Match goes before
+ * If-Modified-Since */
+bool
+mm_public_validate(const struct mm_http_req *req, struct mm_http_resp *resp,
     const char *etag, int64_t changed_s, int64_t age_s)
 {
 	char date[32], cache[64];
@@ -332,9 +323,11 @@ validate(const struct mm_http_req *req, struct mm_http_resp *resp,
 	mm_http_resp_header(resp, "ETag", etag);
 	mm_http_resp_header(resp, "Last-Modified", date);
 	mm_http_resp_header(resp, "Cache-Control", cache);
-	if (mm_http_header(req, "If-None-Match", NULL).n > 0)
-		return header_is(req, "If-None-Match", etag);
-	return header_is(req, "If-Modified-Since", date);
+	if (!has_it(req, etag, date))
+		return false;
+	resp->status = 304;
+	resp->content_type = NULL;
+	return true;
 }
 
 static void
@@ -364,16 +357,9 @@ send_crl(struct mm_server *s, const struct mm_http_req *req, struct crl *c)
 	left = c->next_s - mm_now_s();
 	snprintf(etag, sizeof(etag), "\"%llu\"",
 	    (unsigned long long)c->number);
-	if (validate(req, &resp, etag, (int64_t)(c->number / 1000),
-	    left < age ? left : age)) {
-		resp.status = 304;
-		resp.content_type = NULL;
-	} else {
-		resp.owner = c->blob;
-		resp.lent = mm_buf_view(&c->blob->der);
-		resp.give_back = let_go;
-		atomic_fetch_add(&c->blob->held, 1);
-	}
+	if (!mm_public_validate(req, &resp, etag, (int64_t)(c->number / 1000),
+	    left < age ? left : age))
+		mm_blob_lend(c->blob, &resp);
 	pthread_mutex_unlock(&s->pub->lock);
 	mm_http_answer(s->http, req->ref, &resp);
 }
@@ -440,10 +426,8 @@ send_fixed(struct mm_server *s, const struct mm_http_req *req,
 	mm_sha256(body, hash);
 	mm_hex_text(hash, 16, etag + 1);
 	strcat(etag, "\"");
-	if (validate(req, &resp, etag, s->started_at / 1000, CERT_AGE_S)) {
-		resp.status = 304;
-		resp.content_type = NULL;
-	} else {
+	if (!mm_public_validate(req, &resp, etag, s->started_at / 1000,
+	    CERT_AGE_S)) {
 		mm_buf_init(&resp.body, body.n);
 		mm_buf_bytes(&resp.body, body);
 	}
@@ -480,6 +464,8 @@ const struct mm_http_route mm_public_routes[] = {
 	GET("/crl/:/:", get_shard),
 	GET("/issuer/:", get_issuer),
 	GET("/anchor.pem", get_anchor),
+	GET("/ocsp/**", mm_ocsp_get),
+	{ MM_HTTP_POST, "/ocsp", MM_OCSP_REQUEST_MAX, 0, mm_ocsp_post, NULL },
 	GET("/healthz", mm_health_live),
 	GET("/readyz", mm_health_ready),
 };

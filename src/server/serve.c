@@ -19,6 +19,7 @@
 #include "sandbox/sandbox.h"
 #include "server/attempts.h"
 #include "server/authorise.h"
+#include "server/ocsp.h"
 #include "server/hook.h"
 #include "server/metrics.h"
 #include "server/process.h"
@@ -182,6 +183,7 @@ open_content(struct mm_server *s, struct mm_why *why)
 	MM_TRY(mm_public_new(s, &s->pub, why));
 	MM_TRY(mm_scrapers_new(&s->scrapers, why));
 	MM_TRY(mm_cover_new(s, &s->cover, why));
+	MM_TRY(mm_ocsp_open(s, &s->ocsp, why));
 	MM_TRY(mm_watch_open(s, &watch, why));
 	s->watch = watch;
 	return MM_OK;
@@ -308,6 +310,7 @@ stop(struct mm_server *s)
 	struct mm_deliver *deliver = s->deliver;
 
 	mm_watch_stop(watch);
+	mm_ocsp_stop(s->ocsp);
 	if (s->work != NULL)
 		mm_http_drain(s->http, MM_DRAIN_MS);
 	mm_work_stop(s->work);
@@ -320,6 +323,7 @@ stop(struct mm_server *s)
 	mm_deliver_close(&deliver);
 	mm_http_close(&s->http);
 	mm_scrapers_free(&s->scrapers);
+	mm_ocsp_close(&s->ocsp);
 	mm_public_free(&s->pub);
 	mm_est_free(&s->est);
 	mm_attempts_free(&s->attempts);

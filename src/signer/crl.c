@@ -19,14 +19,13 @@ find_ca(const struct mm_signer *s, const char *name, const struct mm_ca **out,
     const char **run, struct mm_why *why)
 {
 	const struct mm_ca *line = &s->crl.line;
+	size_t i;
 
-	for (size_t i = 0; i < s->nca; i++)
-		if (s->ca[i].key != NULL &&
-		    strcmp(s->ca[i].issuer.name, name) == 0) {
-			*out = &s->ca[i];
-			*run = name;
-			return MM_OK;
-		}
+	if (mm_signer_find_ca(s, name, &i, NULL) == MM_OK) {
+		*out = &s->ca[i];
+		*run = name;
+		return MM_OK;
+	}
 	if (line->key == NULL || strcmp(line->issuer.name, name) != 0)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "crl: the signer has no such issuer");

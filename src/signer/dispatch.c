@@ -41,6 +41,8 @@ static const struct {
 	[MM_IPC_LINE_MAKE] = { mm_on_line_make, 0 },
 	[MM_IPC_LINE_OPEN] = { mm_on_line_open, 0 },
 	[MM_IPC_DUTY_EXTEND] = { mm_on_duty_extend, 0 },
+	[MM_IPC_OCSP_START] = { mm_on_ocsp_start, 0 },
+	[MM_IPC_OCSP_SIGN] = { mm_on_ocsp_sign, 0 },
 };
 
 static void

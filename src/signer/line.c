@@ -288,8 +288,9 @@ mm_line_check(const struct mm_signer *s, const char *name,
 
 /* ---- its lists ---- */
 
-static enum mm_err
-open_line(struct mm_signer *s, const struct mm_line_open_req *q,
+/* see priv.h */
+enum mm_err
+mm_line_ca_open(const struct mm_signer *s, const struct mm_line_open_req *q,
     struct mm_ca *ca, struct mm_why *why)
 {
 	const struct mm_issuer_conf *lines = mm_config_lines(s->conf);
@@ -323,7 +324,7 @@ mm_on_line_open(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	if (c->open && c->ca == &c->line)
 		c->open = false;
 	mm_ca_done(&c->line);
-	rc = open_line(w->s, &i->req.line_open, &c->line, why);
+	rc = mm_line_ca_open(w->s, &i->req.line_open, &c->line, why);
 	if (rc != MM_OK)
 		mm_ca_done(&c->line);
 	pthread_mutex_unlock(&c->lock);

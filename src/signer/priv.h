@@ -115,6 +115,7 @@ struct mm_worker {
 	struct mm_key_templates *templates;
 	struct mm_sign *sign[MM_CAS_MAX]; /* as s->ca */
 	struct mm_sign *sign_ledger, *sign_orders;
+	struct mm_responder *responder; /* ocsp.c: a list; NULL: none yet */
 	struct mm_buf in, out, tbs, sig;
 	struct mm_item item[MM_IPC_ITEMS_MAX];
 	struct mm_journal_line line[MM_IPC_ITEMS_MAX];
@@ -177,6 +178,18 @@ void mm_trail_append(struct mm_trail *t, const struct mm_hash *leaf);
  * MM_EPOLICY: the tree of that size had another root. */
 MM_MUST enum mm_err mm_trail_check(struct mm_trail *t,
     const struct mm_checkpoint *c, struct mm_why *why);
+
+/* line.c: one that this signer made, with its key, until mm_ca_done, which also
+ * what failed wants. */
+MM_MUST enum mm_err mm_line_ca_open(const struct mm_signer *s,
+    const struct mm_line_open_req *q, struct mm_ca *ca, struct mm_why *why);
+
+/* ocsp.c: keys of OCSP responders, a worker's own. */
+struct mm_responder;
+void mm_responders_free(struct mm_responder **owner);
+/* By name, of those with a key; MM_EPOLICY. */
+MM_MUST enum mm_err mm_signer_find_ca(const struct mm_signer *s,
+    const char *name, size_t *out, struct mm_why *why);
 
 MM_MUST enum mm_err mm_worker_new(struct mm_signer *s, unsigned role, int fd,
     struct mm_worker **out, struct mm_why *why);

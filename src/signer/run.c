@@ -37,14 +37,16 @@ struct post { /* what a new thread is given; its own to free */
 	struct mm_worker *worker;
 };
 
+enum { ROLES = 6 }; /* of enum mm_link, from its first */
+
 static const char *
 role_name(unsigned role)
 {
 	static const char *const names[] = { "issue", "ledger", "ops", "psk",
-		"check" };
+		"check", "ocsp" };
 	unsigned i = 0;
 
-	while (i < 4 && role >> i != 1)
+	while (i < ROLES - 1 && role >> i != 1)
 		i++;
 	return names[i];
 }
@@ -60,12 +62,12 @@ mm_links_parse(const char *text, struct mm_links *out, struct mm_why *why)
 		char *end = NULL;
 		long fd;
 		unsigned bit = 0;
-		while (bit < 5 && (strlen(role_name(1u << bit)) != n ||
+		while (bit < ROLES && (strlen(role_name(1u << bit)) != n ||
 			memcmp(text, role_name(1u << bit), n) != 0))
 			bit++;
 		digits = text[n] == ':' ? strspn(text + n + 1, "0123456789") :
 					  0;
-		if (bit == 5 || digits == 0 || digits > 6 ||
+		if (bit == ROLES || digits == 0 || digits > 6 ||
 		    l.n == MM_LINKS_MAX)
 			return MM_FAIL(why, MM_EINPUT,
 			    "--links: want ROLE:FD[,ROLE:FD...]");

@@ -61,6 +61,7 @@ mm_worker_free(struct mm_worker **owner)
 		mm_sign_free(&w->sign[i]);
 	mm_sign_free(&w->sign_ledger);
 	mm_sign_free(&w->sign_orders);
+	mm_responders_free(&w->responder);
 	mm_buf_wipe(&w->in);
 	mm_buf_wipe(&w->out);
 	mm_buf_done(&w->tbs);

@@ -7,7 +7,7 @@ import pytest
 
 from world import AGENT, MINT, ROOT
 
-PAGES = {"docs/getting-started.md": ["GS-2", "verified:"],
+PAGES = {"docs/getting-started.md": ["GS-2", "verified:", "gs2.crt: revoked"],
          "docs/api-tour.md": [],
          "docs/integrate.md": ["IN-1", "token.minted", "state", "paused",
                                "removed"]}

@@ -98,13 +98,13 @@ role_text(const struct mm_links *l, char *out, size_t n)
 	static const struct { uint8_t role; const char *name; } names[] = {
 		{ MM_LINK_ISSUE, "issue" }, { MM_LINK_LEDGER, "ledger" },
 		{ MM_LINK_OPS, "ops" }, { MM_LINK_PSK, "psk" },
-		{ MM_LINK_CHECK, "check" },
+		{ MM_LINK_CHECK, "check" }, { MM_LINK_OCSP, "ocsp" },
 	};
 	size_t at = 0;
 
 	out[0] = '\0';
 	for (unsigned i = 0; i < l->n; i++)
-		for (size_t k = 0; k < 5; k++)
+		for (size_t k = 0; k < 6; k++)
 			if (names[k].role == l->link[i].role)
 				at += (size_t)snprintf(out + at, n - at,
 				    "%s%s:%d", at > 0 ? "," : "",

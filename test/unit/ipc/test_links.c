@@ -36,8 +36,8 @@ test_links_make(void **state)
 
 	(void)state;
 	assert_int_equal(mm_links_make(3, &a, &b, NULL), MM_OK);
-	assert_int_equal(a.n, 8);
-	assert_int_equal(b.n, 8);
+	assert_int_equal(a.n, 9);
+	assert_int_equal(b.n, 9);
 	for (unsigned i = 0; i < a.n; i++) {
 		assert_int_equal(a.link[i].role, b.link[i].role);
 		assert_int_not_equal(fcntl(a.link[i].fd, F_GETFL) & O_NONBLOCK,
@@ -49,7 +49,7 @@ test_links_make(void **state)
 	mm_links_close(&b);
 	assert_int_equal(count_fds(), before);
 	assert_int_equal(mm_links_make(0, &a, &b, NULL), MM_EINPUT);
-	assert_int_equal(mm_links_make(36, &a, &b, NULL), MM_EINPUT);
+	assert_int_equal(mm_links_make(35, &a, &b, NULL), MM_EINPUT);
 }
 
 /* Descriptors that were sent are the same sockets on the other side. */
@@ -61,7 +61,7 @@ test_links_pass(void **state)
 
 	(void)state;
 	make_pair(control);
-	assert_int_equal(mm_links_make(35, &a, &b, NULL), MM_OK);
+	assert_int_equal(mm_links_make(34, &a, &b, NULL), MM_OK);
 	assert_int_equal(mm_links_send(control[0], &a, NULL), MM_OK);
 	mm_links_close(&a);
 	assert_int_equal(mm_links_recv(control[1], &c, NULL), MM_OK);

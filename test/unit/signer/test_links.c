@@ -15,7 +15,8 @@ test_forms(void **state)
 		unsigned want; /* links; 0: refused */
 	} rows[] = {
 		{ "issue:5", 1 },
-		{ "issue:5,issue:6,ledger:7,ops:8,psk:9,psk:10,check:11", 7 },
+		{ "issue:5,issue:6,ledger:7,ops:8,psk:9,psk:10,check:11,ocsp:12",
+		    8 },
 		{ "", 0 }, { "issue", 0 }, { "issue:", 0 }, { ":5", 0 },
 		{ "issue:x", 0 }, { "issue:-1", 0 }, { "issue:5;psk:6", 0 },
 		{ "issues:5", 0 }, { "issu:5", 0 }, { "issue:5 ", 0 },

@@ -1,0 +1,392 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/priv.h"
+#include "pki/ocsp.h"
+
+/*
+ * OCSP: what the store says of serial numbers, signed by a responder that the
+ * issuer has certified (signer/ocsp.c).  The responder is in the ledger
+ * before its first answer leaves.
+ *
+ * Whoever keeps an answer must know when it is no longer true: each serial
+ * number has a turn (shared with others of the same hash), which goes up when
+ * a certificate's state changes, before the call that changed it returns.
+ */
+enum {
+	RESPONDERS = 512,
+	SINCE_S = 1700000000, /* before there was any serial of ours */
+	AHEAD_MS = 300 * 1000,
+	ALARM_MS = 3600 * 1000,
+};
+
+struct responder {
+	char issuer[MM_NAME_MAX + 1];
+	uint8_t serial[MM_SERIAL_N];
+	int64_t not_before_s, not_after_s;
+};
+struct mm_ocsp {
+	struct responder of[RESPONDERS];
+	unsigned n, oldest; /* oldest: the next to go */
+	struct mm_buf out, in;
+	int64_t alarmed_at; /* monotonic; 0: never */
+};
+
+/* see priv.h */
+void
+mm_ocsp_free(struct mm_ocsp **owner)
+{
+	struct mm_ocsp *o = MM_MOVE(*owner);
+
+	if (o == NULL)
+		return;
+	mm_buf_done(&o->out);
+	mm_buf_done(&o->in);
+	free(o);
+}
+
+static enum mm_err
+open_(struct mm_desk *d, struct mm_why *why)
+{
+	if (d->ocsp != NULL)
+		return MM_OK;
+	d->ocsp = calloc(1, sizeof(*d->ocsp));
+	if (d->ocsp == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	mm_buf_init(&d->ocsp->out, MM_IPC_FRAME_MAX);
+	mm_buf_init(&d->ocsp->in, MM_IPC_FRAME_MAX);
+	return MM_OK;
+}
+
+/* ---- turns ---- */
+
+/* The serial's random end. */
+static size_t
+slot_of(const uint8_t *serial, size_t n)
+{
+	return (((size_t)serial[n - 2] << 8) | serial[n - 1]) % MM_CERT_TURNS;
+}
+
+/* see core.h */
+unsigned
+mm_core_cert_turn(struct mm_core *c, const uint8_t serial[MM_SERIAL_N])
+{
+	return atomic_load(&c->cert_turn[slot_of(serial, MM_SERIAL_N)]);
+}
+
+/* see priv.h */
+void
+mm_cert_turned(struct mm_core *c, struct mm_bytes serial_hex)
+{
+	uint8_t serial[MM_SERIAL_N];
+
+	if (mm_hex_parse((const char *)serial_hex.p, serial_hex.n, serial,
+	    sizeof(serial), NULL) == MM_OK)
+		atomic_fetch_add(&c->cert_turn[slot_of(serial, MM_SERIAL_N)],
+		    1);
+}
+
+/* see core.h; only whoever asks for the first time has to be found */
+bool
+mm_core_ocsp_line(struct mm_core *c, const struct mm_ocsp_id *id,
+    char name[MM_NAME_MAX + 1])
+{
+	struct mm_made_line *line;
+
+	for (size_t i = 0; (line = mm_lines_at(c->lines, i)) != NULL; i++)
+		if (mm_ocsp_is_of(id, &line->ocsp)) {
+			memcpy(name, line->name, MM_NAME_MAX + 1);
+			return true;
+		}
+	return false;
+}
+
+/* ---- what the store says ---- */
+
+static void
+set_revoked(struct mm_ocsp_ask *a, const struct mm_cert_row *row)
+{
+	a->status = MM_OCSP_REVOKED;
+	a->revoked_s = row->revoked_at / 1000;
+	a->reason = row->state == MM_CERT_HELD ? 6 : row->reason;
+}
+
+static bool
+is_line(struct mm_core *c, const char *issuer)
+{
+	const struct mm_issuer_conf *i = mm_config_issuer(c->config, issuer);
+
+	return i == NULL || i->line;
+}
+
+/* Our serial numbers begin with the time at which they were made. */
+static bool
+is_plausible(const struct mm_ocsp_ask *a)
+{
+	int64_t ms = 0;
+
+	for (unsigned i = 0; i < 6; i++)
+		ms = ms << 8 | a->serial[i];
+	return a->has_serial && ms / 1000 > SINCE_S &&
+	    ms <= mm_now_ms() + AHEAD_MS;
+}
+
+/*
+ * Somebody has a certificate that carries our issuer's name and that we never
+ * issued, or has made its serial number up.  Once an hour; a station's are
+ * not known here until it has synced.
+ */
+static void
+alarm_(struct mm_desk *d, const struct mm_ocsp_ask *a)
+{
+	struct mm_entry e = { .type = MM_E_ALERT };
+	int64_t now = mm_mono_ms();
+	char serial[33];
+
+	if (!is_plausible(a) || is_line(d->c, a->issuer) ||
+	    (d->ocsp->alarmed_at != 0 &&
+	    now - d->ocsp->alarmed_at < ALARM_MS))
+		return;
+	d->ocsp->alarmed_at = now;
+	mm_hex_text(a->serial, sizeof(a->serial), serial);
+	e.field[MM_F_REASON] = "ocsp-unknown-serial";
+	e.field[MM_F_ISSUER] = a->issuer;
+	e.field[MM_F_SERIAL] = serial;
+	if (mm_desk_enter(d, &e, NULL) == MM_OK)
+		mm_core_note(d->c, 2, "ocsp.unknown-serial", serial);
+}
+
+/* An issued certificate is good until it is revoked: whoever asks looks at
+ * its dates himself. */
+static enum mm_err
+look_up(struct mm_desk *d, struct mm_ocsp_ask *a, struct mm_why *why)
+{
+	struct mm_cert_row row;
+	enum mm_err rc = MM_ENOTFOUND;
+
+	a->turn = mm_core_cert_turn(d->c, a->serial);
+	a->status = MM_OCSP_UNKNOWN;
+	if (a->has_serial)
+		rc = mm_get_cert(d->r, a->serial, &row, NULL);
+	if (rc == MM_ENOTFOUND ||
+	    (rc == MM_OK && strcmp(row.issuer, a->issuer) != 0)) {
+		alarm_(d, a);
+		return MM_OK;
+	}
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	if (row.state == MM_CERT_HELD || row.state == MM_CERT_REVOKED ||
+	    row.state == MM_CERT_ORPHANED)
+		set_revoked(a, &row);
+	else
+		a->status = MM_OCSP_GOOD;
+	return MM_OK;
+}
+
+/* ---- responders ---- */
+
+static struct responder *
+find(struct mm_ocsp *o, const char *issuer)
+{
+	for (unsigned i = 0; i < o->n; i++)
+		if (strcmp(o->of[i].issuer, issuer) == 0)
+			return &o->of[i];
+	return NULL;
+}
+
+static enum mm_err
+enter(struct mm_desk *d, const char *issuer,
+    const struct mm_ocsp_start_rep *p, struct mm_why *why)
+{
+	struct mm_entry e = { .type = MM_E_RESPONDER_MADE };
+	char serial[33], spki[65], cert[65];
+	char from[MM_TIME_TEXT], to[MM_TIME_TEXT];
+
+	mm_hex_text(p->serial, sizeof(p->serial), serial);
+	mm_hex_text(p->spki_sha256, sizeof(p->spki_sha256), spki);
+	mm_hex_text(p->cert_sha256, sizeof(p->cert_sha256), cert);
+	mm_time_text_s((int64_t)p->not_before_s, from);
+	mm_time_text_s((int64_t)p->not_after_s, to);
+	e.field[MM_F_ISSUER] = issuer;
+	e.field[MM_F_SERIAL] = serial;
+	e.field[MM_F_SPKI_SHA256] = spki;
+	e.field[MM_F_CERT_SHA256] = cert;
+	e.field[MM_F_NOT_BEFORE] = from;
+	e.field[MM_F_NOT_AFTER] = to;
+	e.field[MM_F_NODE] = mm_node_or_null(d->c);
+	return mm_desk_enter(d, &e, why);
+}
+
+static struct responder *
+place_for(struct mm_ocsp *o, const char *issuer)
+{
+	struct responder *p = find(o, issuer);
+
+	if (p != NULL)
+		return p;
+	if (o->n < RESPONDERS)
+		return &o->of[o->n++];
+	p = &o->of[o->oldest];
+	o->oldest = (o->oldest + 1) % RESPONDERS;
+	return p;
+}
+
+/* The key of a line CA that the signer made is in the store, sealed. */
+static enum mm_err
+certify(struct mm_desk *d, const char *issuer, struct mm_ocsp_start_rep *rep,
+    struct mm_why *why)
+{
+	MM_OWN(mm_line_kept_done) struct mm_line_kept k = { .to = { 0 } };
+	const struct mm_made_line *line = mm_lines_find(d->c->lines, issuer);
+	struct mm_ocsp_start_req req = { .der = { NULL, 0 } };
+
+	strcpy(req.issuer, issuer);
+	if (line != NULL) {
+		MM_TRY(mm_line_read(d->r, issuer, &k, why));
+		req.der = mm_buf_view(&line->der);
+		req.kept = mm_buf_view(&k.kept);
+	}
+	return mm_wire_call(d->c->wire, MM_LINE_OCSP, MM_IPC_OCSP_START, &req,
+	    rep, &d->ocsp->in, why);
+}
+
+static enum mm_err
+start(struct mm_desk *d, const char *issuer, struct mm_why *why)
+{
+	struct mm_ocsp_start_rep rep;
+	struct responder *p;
+
+	/* promise 8: what cannot be entered is not signed */
+	if (!d->c->store_ok)
+		return MM_FAIL(why, MM_EAGAIN, "the store is away");
+	MM_TRY(certify(d, issuer, &rep, why));
+	MM_TRY(enter(d, issuer, &rep, why));
+	p = place_for(d->ocsp, issuer);
+	strcpy(p->issuer, issuer);
+	memcpy(p->serial, rep.serial, sizeof(p->serial));
+	p->not_before_s = (int64_t)rep.not_before_s;
+	p->not_after_s = (int64_t)rep.not_after_s;
+	return MM_OK;
+}
+
+/* A new one at half of its life: answers by the old one are still good. */
+static enum mm_err
+need(struct mm_desk *d, const char *issuer, struct responder **out,
+    struct mm_why *why)
+{
+	struct responder *p = find(d->ocsp, issuer);
+	int64_t now = mm_now_s();
+
+	if (p == NULL ||
+	    now - p->not_before_s > (p->not_after_s - p->not_before_s) / 2 ||
+	    now < p->not_before_s) {
+		MM_TRY(start(d, issuer, why));
+		p = find(d->ocsp, issuer);
+	}
+	*out = p;
+	return MM_OK;
+}
+
+/* ---- asking the signer ---- */
+
+static void
+put(struct mm_desk *d, struct mm_ocsp_ask *a, const struct responder *p,
+    uint32_t tag)
+{
+	struct mm_ocsp_sign_req req = { .id = a->id,
+		.status = (uint8_t)a->status, .reason = a->reason,
+		.revoked_s = (uint64_t)a->revoked_s, .nonce = a->nonce };
+
+	memcpy(req.responder, p->serial, sizeof(req.responder));
+	a->this_s = mm_now_s();
+	a->next_s = a->this_s + a->life_s;
+	if (a->next_s > p->not_after_s)
+		a->next_s = p->not_after_s;
+	req.this_s = (uint64_t)a->this_s;
+	req.next_s = (uint64_t)a->next_s;
+	if (!mm_frame_put_req(&d->ocsp->out, tag, &req))
+		a->rc = MM_EAGAIN;
+}
+
+static void
+take(struct mm_desk *d, struct mm_ocsp_ask *a, struct mm_bytes body)
+{
+	struct mm_ocsp_sign_rep rep;
+	struct responder *p;
+
+	a->rc = mm_answer_get(MM_IPC_OCSP_SIGN, body, &rep, NULL);
+	if (a->rc == MM_ENOTFOUND) { /* the signer is another one since */
+		p = find(d->ocsp, a->issuer);
+		if (p != NULL)
+			p->not_before_s = INT64_MAX; /* start anew */
+	}
+	if (a->rc != MM_OK)
+		return;
+	mm_buf_reset(&a->der);
+	mm_buf_bytes(&a->der, rep.der);
+	a->rc = mm_buf_ok(&a->der, NULL);
+}
+
+/* Those of one frame: who is asked for has MM_EAGAIN until he is answered. */
+static enum mm_err
+sign(struct mm_desk *d, struct mm_ocsp_ask *asks, size_t n,
+    struct mm_why *why)
+{
+	uint32_t first = mm_wire_tag(d->c->wire), tag;
+	struct responder *p;
+	struct mm_frame answer;
+	struct mm_bytes body;
+	unsigned asked = 0;
+
+	mm_frame_begin(&d->ocsp->out, MM_IPC_OCSP_SIGN);
+	for (size_t i = 0; i < n; i++) {
+		if (asks[i].rc != MM_EAGAIN)
+			continue;
+		MM_TRY(need(d, asks[i].issuer, &p, why));
+		put(d, &asks[i], p, first + (uint32_t)i);
+		asked++;
+	}
+	if (asked == 0)
+		return MM_OK;
+	MM_TRY(mm_wire_batch(d->c->wire, MM_LINE_OCSP, &d->ocsp->out,
+	    &d->ocsp->in, &answer, why));
+	while (mm_frame_next(&answer, &tag, &body))
+		if (tag - first < n)
+			take(d, &asks[tag - first], body);
+	return MM_OK;
+}
+
+/* Once more for whoever met a signer that was started since. */
+static enum mm_err
+sign_all(struct mm_desk *d, struct mm_ocsp_ask *asks, size_t n,
+    struct mm_why *why)
+{
+	bool again = false;
+
+	MM_TRY(sign(d, asks, n, why));
+	for (size_t i = 0; i < n; i++)
+		if (asks[i].rc == MM_ENOTFOUND) {
+			asks[i].rc = MM_EAGAIN;
+			again = true;
+		}
+	return again ? sign(d, asks, n, why) : MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_ocsp(struct mm_desk *d, struct mm_ocsp_ask *asks, size_t n,
+    struct mm_why *why)
+{
+	enum mm_err rc;
+
+	MM_INVARIANT(n <= MM_IPC_ITEMS_MAX);
+	MM_TRY(open_(d, why));
+	for (size_t i = 0; i < n; i++) {
+		rc = look_up(d, &asks[i], why);
+		asks[i].rc = rc == MM_OK ? MM_EAGAIN : MM_ESYS;
+	}
+	mm_wire_lock(d->c->wire, MM_LINE_OCSP);
+	rc = sign_all(d, asks, n, why);
+	mm_wire_unlock(d->c->wire, MM_LINE_OCSP);
+	return rc;
+}
