@@ -242,8 +242,7 @@ class Signer:
         return json.loads(self.command("init", *args).stdout)
 
     def start(self, roles=("issue", "issue", "ledger", "ops", "psk", "check",
-                             "ocsp"),
-              before=()):
+                           "ocsp"), before=()):
         """Runs it; before: a command in front (faketime)."""
         self.links, ends = {}, []
         for role in roles:

@@ -21,8 +21,8 @@ import pytest
 HERE = os.path.dirname(__file__)
 sys.path[:0] = [HERE, os.path.join(HERE, "../../integration")]
 from world import open_files  # noqa: E402
-from harness import (EAGAIN, ECONFLICT, EINPUT, ENOTFOUND, EPOLICY, ERATE,  # noqa
-                     FIELDS, KINDS, LINKS, Gone, Link, Refused, Requests,
+from harness import (EAGAIN, EAUTH, ECONFLICT, EINPUT, ENOTFOUND,  # noqa
+                     EPOLICY, ERATE, FIELDS, KINDS, LINKS, Gone, Link, Refused, Requests,
                      Signer, body, encode, entry, frame, program)
 
 
@@ -760,6 +760,57 @@ def test_crl_number_never_goes_back(signer):
     signer["ops"].call("crl_sign", 0)
     assert [x["number"] for x in signer.journal()
             if x["kind"] == "crl"] == [7, 8]
+
+
+# ---- OCSP ----
+
+def question(tmp, issuer, serial="0x" + "01" * 16):
+    """A CertID as "openssl ocsp" makes it."""
+    req = tmp / "request.der"
+    subprocess.run(["openssl", "ocsp", "-issuer", issuer, "-serial", serial,
+                    "-no_nonce", "-reqout", req], check=True,
+                   capture_output=True)
+    der = req.read_bytes()
+    assert der[8] == 0x30  # four SEQUENCEs, then the CertID
+    return der[8:]
+
+
+def test_ocsp_refusals(signer, tmp_path):
+    ocsp, now = signer["ocsp"], int(time.time())
+    issuing = signer.dir / "signer/issuers/issuing.crt"
+    refused(EPOLICY, ocsp.call, "ocsp_start", "nosuch", b"", b"")
+    refused(EPOLICY, ocsp.call, "ocsp_start", "root", b"", b"")
+    refused(EAUTH, ocsp.call, "ocsp_start", "line-x", b"cert", b"kept")
+    _, serial, begins, ends, *_ = ocsp.call("ocsp_start", "issuing", b"",
+                                            b"")
+    assert ends - now <= 14 * 86400 and begins <= now
+    line, = [x for x in signer.journal() if x["kind"] == "responder"]
+    assert line["serial"] == serial.hex() and line["issuer"] == "issuing"
+    good = question(tmp_path, issuing)
+
+    def sign(responder=serial, id_=good, status=0, reason=0, revoked=0,
+             this=now, life=3600, nonce=b""):
+        return ocsp.call("ocsp_sign", responder, id_, status, reason,
+                         revoked, this, this + life, nonce)
+
+    assert sign()[0][:2] == b"\x30\x82"
+    refused(ENOTFOUND, sign, bytes(16))
+    for bad in (b"", good[:-1], good + b"\0", b"\x30\x00"):
+        refused(EINPUT, lambda: sign(id_=bad))
+    key = hashlib.sha1(b"another").digest()  # the CA's name, not its key
+    at = good.rindex(b"\x02\x10") - 20
+    other = good[:at] + key + good[at + 20:]
+    refused(EPOLICY, lambda: sign(id_=other))
+    for bad in ({"status": 3}, {"reason": 7}, {"reason": 8}, {"reason": 11},
+                {"revoked": 2 ** 63}, {"nonce": b"n" * 129}):
+        refused(EINPUT, lambda: sign(**bad))
+    for bad in ({"this": now + 9999}, {"life": 0}, {"life": 8 * 86400},
+                {"this": now - 86400, "life": 30 * 86400}):
+        refused(EPOLICY, lambda: sign(**bad))
+    signer.kill()
+    signer.start()
+    ocsp = signer["ocsp"]
+    refused(ENOTFOUND, sign)  # its key ended with the process
 
 
 def test_large_crl(signer, tmp_path):
