@@ -112,6 +112,18 @@ def verify(w, folder, name, chain):
     assert "verify OK" in p.stderr
 
 
+def ocsp(w, folder, serial):
+    """What the responder says, for this line CA (c0.crt below c1.crt)."""
+    between = folder / "between.crt"
+    between.write_text("".join((folder / f"c{i}.crt").read_text()
+                               for i in range(2)))
+    p = run("openssl", "ocsp", "-issuer", folder / "c0.crt", "-serial",
+            f"0x{serial}", "-CAfile", w.anchor, "-verify_other", between,
+            "-url", f"http://127.0.0.1:{w.public}/ocsp")
+    assert "Response verify OK" in p.stderr, p.stderr
+    return p.stdout.split(": ", 1)[1].split()[0]
+
+
 def test_an_order_makes_its_line_ca(centre, tmp_path):
     w = centre.w
     s = Lone(w, tmp_path / "made-1", "made-1")
@@ -156,8 +168,11 @@ def test_an_order_makes_its_line_ca(centre, tmp_path):
         (cert,) = w.rest("GET", "/devices/MK-001").json["certificates"]
         others = number(crl(w, "lines"))
         old = number(crl(w, name))
+        assert ocsp(w, tmp_path, cert["serial"]) == "good"
         assert w.rest("POST", f"/certificates/{cert['serial']}/revoke",
                       {"reason": "keyCompromise"}).status == 200
+        assert ocsp(w, tmp_path, cert["serial"]) == "revoked"
+        assert ocsp(w, tmp_path, "01" * 16) == "unknown"
         until(lambda: number(crl(w, name)) > old)
         text = subprocess.run(
             ["openssl", "crl", "-inform", "DER", "-noout", "-text"],
