@@ -205,7 +205,7 @@ enum mm_err
 mm_on_ocsp_start(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
 	const struct mm_ocsp_start_req *q = &i->req.ocsp_start;
-	const char *clock = mm_signer_clock(w->s, &w->sum);
+	const char *clock = mm_signer_barred(w->s, &w->sum);
 	struct mm_responder *made = NULL;
 	size_t ca = 0;
 
@@ -283,7 +283,7 @@ enum mm_err
 mm_on_ocsp_sign(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
 	const struct mm_ocsp_sign_req *q = &i->req.ocsp_sign;
-	const char *clock = mm_signer_clock(w->s, &w->sum);
+	const char *clock = mm_signer_barred(w->s, &w->sum);
 	struct mm_responder *p = w->responder;
 
 	if (clock != NULL)
