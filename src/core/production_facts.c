@@ -16,9 +16,14 @@ struct kept {
 	struct mm_roll roll;
 	uint64_t used;
 };
+struct papers { /* by their hashes, so they never are others */
+	uint8_t config[32], table[32];
+	struct mm_buf template, fields; /* fields: devices' secrets */
+};
 struct mm_batches {
 	uint64_t clock;
 	struct kept kept[KEPT];
+	struct papers papers;
 };
 
 /* see priv.h */
@@ -41,12 +46,24 @@ forget(struct kept *k)
 	mm_production_free(&k->b);
 }
 
+static void
+forget_papers(struct papers *p)
+{
+	mm_buf_done(&p->template);
+	mm_buf_wipe(&p->fields);
+	*p = (struct papers){ .template = MM_BUF_INIT(MM_PAPER_MAX),
+		.fields = MM_BUF_INIT(MM_PAPER_MAX) };
+}
+
 /* see priv.h */
 void
 mm_batches_free(struct mm_batches **owner)
 {
-	for (unsigned i = 0; *owner != NULL && i < KEPT; i++)
+	if (*owner == NULL)
+		return;
+	for (unsigned i = 0; i < KEPT; i++)
 		forget(&(*owner)->kept[i]);
+	forget_papers(&(*owner)->papers);
 	free(*owner);
 	*owner = NULL;
 }
@@ -175,5 +192,37 @@ mm_desk_batch(struct mm_desk *d, const char *id,
 		return MM_FAIL(why, rc, "the store cannot be read");
 	*b = k->b;
 	*roll = &k->roll;
+	return MM_OK;
+}
+
+static enum mm_err
+read_papers(struct mm_store_reader *r, const struct mm_work_order *o,
+    struct papers *p, struct mm_why *why)
+{
+	MM_TRY(mm_paper_get(r, o->config_sha256, &p->template, why));
+	if (!mm_zero(o->fields_sha256, 32))
+		MM_TRY(mm_paper_get(r, o->fields_sha256, &p->fields, why));
+	memcpy(p->config, o->config_sha256, 32);
+	memcpy(p->table, o->fields_sha256, 32);
+	return MM_OK;
+}
+
+/* see production.h */
+enum mm_err
+mm_desk_papers(struct mm_desk *d, const struct mm_work_order *o,
+    struct mm_bytes *template, struct mm_bytes *fields, struct mm_why *why)
+{
+	struct papers *p;
+
+	if (d->batches == NULL)
+		MM_TRY(mm_batches_new(&d->batches, why));
+	p = &d->batches->papers;
+	if (memcmp(p->config, o->config_sha256, 32) != 0 ||
+	    memcmp(p->table, o->fields_sha256, 32) != 0) {
+		forget_papers(p);
+		MM_TRY(read_papers(d->r, o, p, why));
+	}
+	*template = mm_buf_view(&p->template);
+	*fields = mm_buf_view(&p->fields);
 	return MM_OK;
 }

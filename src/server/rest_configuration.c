@@ -23,20 +23,20 @@ is_line(const struct mm_rest *r)
 	return (r->login.roles & ~(unsigned)MM_ROLE_LINE) == 0;
 }
 
-/* Where the station takes the next serial number, others' are none of its
- * business. */
+/* One of the batch; where the station (s, or NULL) takes the next serial
+ * number, others' are none of its business. */
 static enum mm_err
-check_serial(struct mm_rest *r, const struct mm_production *b,
+check_serial(const struct mm_production *b, const struct mm_roll *roll,
     const struct mm_share *s, const char *device, struct mm_why *why)
 {
-	MM_OWN(mm_roll_done) struct mm_roll roll = { .text = MM_BUF_INIT(0) };
 	uint64_t at;
 
-	if (b->order->take != MM_WORK_NEXT)
-		return MM_OK;
-	MM_TRY(mm_roll_open(r->reader, b->order, &roll, why));
-	if (mm_roll_find(&roll, device, &at) && at >= (uint64_t)s->first &&
-	    at < (uint64_t)(s->first + s->n + s->scrap))
+	if (!mm_device_id_valid(device) || !mm_roll_find(roll, device, &at))
+		return MM_FAIL(why, MM_ENOTFOUND, "batch %s has no such device",
+		    b->id);
+	if (s == NULL || b->order->take != MM_WORK_NEXT ||
+	    (at >= (uint64_t)s->first &&
+	    at < (uint64_t)(s->first + s->n + s->scrap)))
 		return MM_OK;
 	return MM_FAIL(why, MM_ENOTFOUND, "%.64s is another station's",
 	    device);
@@ -66,18 +66,11 @@ static enum mm_err
 render(struct mm_rest *r, const struct mm_production *b, const char *device,
     struct mm_set_up *out, struct mm_why *why)
 {
-	MM_OWN(mm_buf_wipe) struct mm_buf fields = MM_BUF_INIT(MM_PAPER_MAX);
-	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(MM_PAPER_MAX);
-	static const uint8_t none[32];
 	const struct mm_work_order *o = b->order;
 	struct mm_initial_of of = { .device = device,
 		.product = o->product, .batch = b->id };
 
-	MM_TRY(mm_paper_get(r->reader, o->config_sha256, &text, why));
-	if (memcmp(o->fields_sha256, none, sizeof(none)) != 0)
-		MM_TRY(mm_paper_get(r->reader, o->fields_sha256, &fields, why));
-	of.template = mm_buf_view(&text);
-	of.fields = mm_buf_view(&fields);
+	MM_TRY(mm_desk_papers(r->desk, o, &of.template, &of.fields, why));
 	out->version = o->config_version;
 	return mm_initial_make(&of, &out->document, out->sha256, why);
 }
@@ -87,15 +80,13 @@ enum mm_err
 mm_batch_configuration(struct mm_rest *r, const char *batch,
     const char *device, struct mm_set_up *out, struct mm_why *why)
 {
-	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+	const struct mm_production *b;
 	const struct mm_share *share;
+	const struct mm_roll *roll;
 
-	if (!mm_device_id_valid(device))
-		return MM_FAIL(why, MM_ENOTFOUND, "no such device");
-	MM_TRY(mm_production_get(r->reader, batch, &b, why));
+	MM_TRY(mm_desk_batch(r->desk, batch, &b, &roll, why));
 	MM_TRY(check_station(r, b, &share, why));
-	if (share != NULL)
-		MM_TRY(check_serial(r, b, share, device, why));
+	MM_TRY(check_serial(b, roll, share, device, why));
 	return b->order->config_version == 0 ? MM_OK
 	    : render(r, b, device, out, why);
 }

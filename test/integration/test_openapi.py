@@ -99,7 +99,7 @@ def names(world):
             "id": {"devices": "WALK-1", "approvals": "0" * 16,
                    "batches": "walk", "stations": "walk-line"}, "serial": {}, "index": {
                 "ledger": "0", "webhooks": "0"}, "device": {
-                "batches": "WALK-1"}, "path": {
+                "batches": "WK-001"}, "path": {
                 "ledger": "0/000.p/1"}, "entry": {"stations": "7"}}
 
 
