@@ -139,8 +139,7 @@ def test_the_people_are_known_without_the_centre(station, world):
     (station.dir / f"state/people-{station.batch}").unlink()
     code, a = make(station, station.serials[0], "--operator-badge-file",
                    badge_file(station, "op-8"))
-    assert (code, a["reason"]) == (4, "centre-away") or \
-        a["reason"] == "centre-away", a
+    assert code != 0 and a["reason"] == "centre-away", a
 
 
 def put_aside(station, serial):
