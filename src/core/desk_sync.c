@@ -180,6 +180,7 @@ mm_desk_sync(struct mm_desk *d, const struct mm_login *by,
 	MM_TRY(mm_sync_state(&s, &key, &have, why));
 	MM_TRY(mm_sync_verify(p, &key, &heads, why));
 	MM_TRY(mm_sync_place(&s, &have, &heads, dry_run, why));
+	s.ahead = dry_run && p->before.size > have.size;
 	out->size = heads.after.size;
 	out->of = heads.signed_.size;
 	out->entries = p->n;

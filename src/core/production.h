@@ -52,7 +52,9 @@ MM_MUST enum mm_err mm_production_get(struct mm_store_reader *r, const char *id,
     struct mm_production **out, struct mm_why *why);
 /* The same with its serial numbers, kept while its document is at that
  * version: a long list is not read and sorted each time.  Both are the desk's,
- * until it is asked for the next one. */
+ * until it is asked for MM_DESK_BATCHES other ones, or for this one after
+ * that was changed. */
+#define MM_DESK_BATCHES 8
 struct mm_roll;
 MM_MUST enum mm_err mm_desk_batch(struct mm_desk *d, const char *id,
     const struct mm_production **b, const struct mm_roll **roll,

@@ -9,7 +9,7 @@
  * were read, by the version of their document: a list of serial numbers is
  * not sorted for each unit.
  */
-enum { KEPT = 8 };
+enum { KEPT = MM_DESK_BATCHES };
 
 struct kept {
 	struct mm_production *b;

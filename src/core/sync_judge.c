@@ -148,8 +148,8 @@ read_batch(struct mm_sync *s, const char *id, struct mm_sync_batch *k,
 {
 	struct mm_quota q;
 
-	MM_TRY(mm_production_get(s->d->r, id, &k->b, why));
-	MM_TRY(mm_roll_open(s->d->r, k->b->order, &k->roll, why));
+	/* the desk keeps as many as a piece may have: none of them goes */
+	MM_TRY(mm_desk_batch(s->d, id, &k->b, &k->roll, why));
 	MM_TRY(read_order(s, k, why));
 	MM_TRY(read_profiles(s, k, why));
 	k->share = mm_production_share_of(k->b, s->station->id);
@@ -165,11 +165,8 @@ read_batch(struct mm_sync *s, const char *id, struct mm_sync_batch *k,
 static void
 batch_done(struct mm_sync_batch *k)
 {
-	if (k->b != NULL)
-		mm_roll_done(&k->roll);
 	mm_work_order_free(&k->order);
 	mm_profiles_done(&k->profiles);
-	mm_production_free(&k->b);
 }
 
 /* see sync_priv.h */
@@ -260,7 +257,7 @@ is_of_the_batch(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 		return fault(u, MM_SYNC_BATCH,
 		    "batch %s has no share for station %s", k->b->id,
 		    s->station->id);
-	if (!mm_roll_find(&k->roll, u->row.device, &at))
+	if (!mm_roll_find(k->roll, u->row.device, &at))
 		return fault(u, MM_SYNC_BATCH,
 		    "a serial number that batch %s does not have", k->b->id);
 	if (o->take == MM_WORK_NEXT && k->share != NULL &&

@@ -7,8 +7,8 @@
 /* Between desk_sync.c, which leads, sync_judge.c and sync_store.c. */
 
 struct mm_sync_batch { /* as it stood when the piece came */
-	struct mm_production *b;
-	struct mm_roll roll;
+	const struct mm_production *b; /* the desk's, as is roll */
+	const struct mm_roll *roll;
 	const struct mm_share *share; /* the station's; NULL: of the whole */
 	struct mm_work_order *order;  /* the station's newest; NULL: none */
 	struct mm_profile_set profiles; /* none: they are not to be had */
@@ -67,6 +67,7 @@ struct mm_sync {
 	struct mm_sync_late *late; /* owned; at most one a line */
 	size_t nlate;
 	const struct mm_sync_release *release; /* NULL: a sync */
+	bool ahead; /* a dry run: what comes before the piece is not stored */
 	struct mm_sync_result *out;
 };
 void mm_sync_done(struct mm_sync *s);

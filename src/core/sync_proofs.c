@@ -116,6 +116,11 @@ judge_proof(struct mm_sync *s, struct proof *p, const char **what, bool *good,
 	*good = false;
 	*what = NULL;
 	MM_TRY(find_cert(s, p, &der, &found, why));
+	/* its certificate is in a piece that a dry run has not stored */
+	if (!found && s->ahead) {
+		*good = true;
+		return MM_OK;
+	}
 	if (!found) {
 		MM_TRY(mm_sync_is_aside(s, text(p, MM_F_SERIAL), &aside, why));
 		*what = aside ? NULL : MM_EXPORT_NOT_MADE;

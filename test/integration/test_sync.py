@@ -674,6 +674,9 @@ def test_what_was_cut_off_goes_on(centre, tmp_path, closing):
     for i in range(1, 141):
         f.unit(f"SYK-{i:03}")
     path = f.write(tmp_path / "x")
+    # a unit whose proof is in the next piece is none that does not fit
+    code, out, words = x.sync(path, "--dry-run")
+    assert code == 0 and x.counts(out) == (281, 140, 140, 0, 0), words
     for ms in (5, 20, 60, 120):
         p = subprocess.Popen([MINT, "--context", w.context, "station", "sync",
                               x.name, path], stdout=subprocess.DEVNULL,
