@@ -69,7 +69,7 @@ class Busy:
 
     def enrol(self, name, token=None, label="", csr=None, **more):
         k, own = self.w.key_and_csr(name, cn=more.pop("cn", None),
-                                    kind=more.pop("kind", "ec"))
+                                    kind=more.pop("kind", "p256"))
         a = self.w.enrol_basic(token or self.token(name, **more), csr or own,
                                label=label)
         if a.status == 200:

@@ -1,33 +1,23 @@
-"""What a device signs to prove its certificate, made by openssl."""
+"""What a device signs to prove its certificate, made by OpenSSL."""
 import base64
+import hashlib
 import os
-import subprocess
-import tempfile
+import ssl
 
-from world import run
+from keys import sign
 
 
 def der_of(world, serial):
-    pem = world.rest("GET", f"/certificates/{serial}").json["pem"]
-    return subprocess.run(["openssl", "x509", "-outform", "DER"],
-                          input=pem.encode(), capture_output=True,
-                          check=True).stdout
+    return ssl.PEM_cert_to_DER_cert(
+        world.rest("GET", f"/certificates/{serial}").json["pem"])
 
 
 def proof(key, der, serial, hardware=b"1", nonce=None,
           label=b"mintmark-prove"):
     """The body of POST /devices/{id}/proof."""
     nonce = nonce or os.urandom(32)
-    digest = subprocess.run(["openssl", "dgst", "-sha256", "-binary"],
-                            input=der, capture_output=True,
-                            check=True).stdout
-    with tempfile.NamedTemporaryFile() as text, \
-            tempfile.NamedTemporaryFile() as sig:
-        text.write(label + nonce + hardware + digest)
-        text.flush()
-        run("openssl", "dgst", "-sha256", "-sign", key, "-out", sig.name,
-            text.name)
-        signature = sig.read()
+    signature = sign(key, label + nonce + hardware +
+                     hashlib.sha256(der).digest())
     return {"serial": serial, "nonce": nonce.hex(),
             "hardware": hardware.hex(),
             "signature": base64.b64encode(signature).decode()}

@@ -1,7 +1,7 @@
 """A whole Mintmark in a temporary folder: real programs, real sockets.
 
 World() sets a test CA up with "mintmark init", starts mintmarkd on free
-ports and ends it; nothing it starts outlives it.  Only the standard library.
+ports and ends it; nothing it starts outlives it.
 
 With MINTMARK_DATABASE=postgresql in the environment every World has a
 database of its own on a private PostgreSQL instead of SQLite.
@@ -15,16 +15,20 @@ import json
 import os
 import pathlib
 import random
+import select
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.parse
 
+import keys
 import postgres
+from keys import serial_of  # noqa: F401  who asks a world asks this, too
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MINTMARK_BUILD", ROOT / "build/test"))
@@ -33,6 +37,7 @@ DAEMON = BUILD / "src/server/mintmarkd"
 SIGNER = BUILD / "src/signer/mintmark-signer"
 AGENT = BUILD / "src/agent/mintmark-agent"
 READY_S = 60
+KEPT_S = 5
 
 
 def open_files(pid):
@@ -88,6 +93,13 @@ def no_finding(said):
                           said.find(": runtime error: ")) if i >= 0),
              default=None)
     assert at is None, said[max(0, at - 200):at + 3000]
+
+
+def selected(sock):
+    """What can be read at once."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return poll.poll(0)
 
 
 def until(what, seconds=60, passing=(), told=lambda: "in time"):
@@ -301,12 +313,14 @@ class World:
         return ctx
 
     def https(self, port, cert=None, key=None, timeout=30):
+        return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout,
+                                           context=self.tls_of(cert, key))
+
+    def tls_of(self, cert=None, key=None):
         files = [self.anchor, *(f for f in (cert, key) if f)]
         stats = [os.stat(f) for f in files]
-        return http.client.HTTPSConnection(
-            "127.0.0.1", port, timeout=timeout,
-            context=self._tls_of(cert, key, tuple(
-                (s.st_ino, s.st_mtime_ns, s.st_size) for s in stats)))
+        return self._tls_of(cert, key, tuple(
+            (s.st_ino, s.st_mtime_ns, s.st_size) for s in stats))
 
     @functools.lru_cache(maxsize=64)
     def _tls_of(self, cert, key, _stats):
@@ -355,11 +369,39 @@ class World:
         if body is not None:
             head["Content-Type"] = "application/json"
         head.update(headers or {})
-        conn = self.https(self.operators)
+        conn = self.kept()
         try:
-            return self.ask(conn, method, base + path, body, head)
-        finally:
+            a = self.ask(conn, method, base + path, body, head)
+        except BaseException:
             conn.close()
+            raise
+        self.local.asked_at = time.monotonic()
+        return a
+
+    @functools.cached_property
+    def local(self):
+        """A thread's own: its connection, and when it asked last."""
+        return threading.local()
+
+    def kept(self):
+        """This thread's connection to the operators' listener: a handshake
+        takes both sides longer than what most ask.  A new one where the
+        server has ended it, or may be about to because it is idle."""
+        tls = self.tls_of()
+        conn, made_for = getattr(self.local, "kept", (None, None))
+        if conn is not None and (made_for != tls or self.ended(conn)):
+            conn.close()
+            conn = None
+        if conn is None:
+            conn = self.https(self.operators)
+            self.local.kept = conn, tls
+        return conn
+
+    def ended(self, conn):
+        """Nothing is asked: what can be read is the connection's end."""
+        return conn.sock is None or \
+            time.monotonic() - self.local.asked_at > KEPT_S or \
+            bool(selected(conn.sock))
 
     def cli(self, *argv, check=True, timeout=120):
         return run(MINT, "--context", self.context, *argv, check=check,
@@ -383,16 +425,13 @@ class World:
 
     # ---- devices made of openssl and http.client ----
 
-    def key_and_csr(self, name, cn=None, kind="ec"):
+    def key_and_csr(self, name, cn=None, kind="p256"):
         """Paths of a new key and its request (DER)."""
         key, csr = self.dir / f"{name}.key", self.dir / f"{name}.csr"
-        how = ["-newkey", "rsa:2048"] if kind == "rsa" else \
-            ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:" +
-             ("P-384" if kind == "p384" else "P-256")]
-        if kind == "ed25519":
-            how = ["-newkey", "ed25519"]
-        run("openssl", "req", "-new", "-nodes", *how, "-keyout", key, "-subj",
-            f"/CN={cn or name}", "-outform", "DER", "-out", csr)
+        pem, der = keys.request(cn or name, kind)
+        key.touch(0o600)
+        key.write_bytes(pem)
+        csr.write_bytes(der)
         return key, csr
 
     def enrol_basic(self, token, csr, path="simpleenroll", label="",
@@ -409,13 +448,9 @@ class World:
         return self.device_call("POST", where, body, head)
 
     def save_p7(self, answer, name):
-        """The leaf of a certs-only answer as a PEM file."""
-        der = self.dir / f"{name}.p7"
-        der.write_bytes(base64.b64decode(answer.body))
+        """The certificates of a certs-only answer as a PEM file."""
         pem = self.dir / f"{name}.crt"
-        out = run("openssl", "pkcs7", "-inform", "DER", "-in", der,
-                  "-print_certs").stdout
-        pem.write_text(out)
+        pem.write_text(keys.certificates(base64.b64decode(answer.body)))
         return pem
 
 
@@ -437,11 +472,6 @@ def faketime(when):
 def x509(path, *what):
     """Fields of a certificate as openssl prints them."""
     return run("openssl", "x509", "-in", path, "-noout", *what).stdout
-
-
-def serial_of(path):
-    """Lower-case hex as the API prints it."""
-    return x509(path, "-serial").strip().split("=")[1].lower().rjust(32, "0")
 
 
 def quote(s):
