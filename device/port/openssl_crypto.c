@@ -2,7 +2,9 @@
 
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
+#include <openssl/decoder.h>
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
@@ -119,26 +121,31 @@ make(void *ctx, unsigned slot, enum mmd_key_kind kind)
 	return rc;
 }
 
-/* Without a passphrase: a key file that wants one is not ours. */
-static int
-no_passphrase(char *buf, int size, int rw, void *u)
+/* By name: to look for whatever may read it takes OpenSSL a millisecond. */
+static EVP_PKEY *
+decode_as(const char *type, const uint8_t *pem, size_t n)
 {
-	(void)buf;
-	(void)size;
-	(void)rw;
-	(void)u;
-	return -1;
+	EVP_PKEY *key = NULL;
+	OSSL_DECODER_CTX *d = OSSL_DECODER_CTX_new_for_pkey(&key, "PEM",
+	    "PrivateKeyInfo", type, EVP_PKEY_KEYPAIR, NULL, NULL);
+
+	if (d != NULL)
+		(void)OSSL_DECODER_from_data(d, &pem, &n);
+	OSSL_DECODER_CTX_free(d);
+	return key;
 }
 
+/* Only PKCS#8 in the clear: a key file that wants a passphrase is not ours. */
 static EVP_PKEY *
 decode(const uint8_t *pem, size_t n)
 {
-	BIO *bio = BIO_new_mem_buf(pem, (int)n);
+	static const char *const types[] = { "EC", "RSA", "ED25519" };
 	EVP_PKEY *key = NULL;
 
-	if (bio != NULL)
-		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-	BIO_free(bio);
+	for (size_t i = 0; key == NULL && i < sizeof(types) / sizeof(*types);
+	    i++)
+		key = decode_as(types[i], pem, n);
+	ERR_clear_error();
 	return key;
 }
 
