@@ -35,7 +35,6 @@ def station(centre, tmp_path):
 def again(station, serial, n):
     """The same board, whole again; afterwards n units were ever counted."""
     station.passes(serial)
-    station.once(serial)
     assert station.counted() == n == len(station.signed())
     station.unplug()
     station.blank(1)
@@ -55,6 +54,7 @@ def test_the_station_is_killed_at_each_step(station, place):
         killed += code == -9
         again(station, serial, n)
     assert killed >= ROWS - 1
+    station.once(*(f"SN-{n:02}" for n in range(1, ROWS + 1)))
     # the last pair was the share's last
     code, a = station.provision("SN-20")
     assert (code, a["reason"]) == (1, "quota-gone"), a
@@ -71,6 +71,7 @@ def test_killed_between_proof_and_entry(station):
         code, a = station.provision(serial, env=die_at("proof", 1))
         assert (code, a) == (-9, None), (n, code, a)
         again(station, serial, n)
+    station.once("SN-01", "SN-02", "SN-03")
     lines = [json.loads(x) for x in (station.dir / "state/proofs")
              .read_text().splitlines() if x]
     assert len(lines) == 6
@@ -88,6 +89,7 @@ def test_the_signer_is_killed_at_each_step(station):
         assert code in (0, 1), (place, code, a)
         assert code == 0 or a["reason"] == "signer", (place, a)
         again(station, serial, n)
+    station.once(*(f"SN-{n:02}" for n in range(1, len(SIGNER) + 1)))
 
 
 @faulty

@@ -136,9 +136,9 @@ class Offline(Station):
         run(*self.argv("export", "--out", path))
         return [json.loads(x) for x in path.read_text().splitlines()]
 
-    def entries(self, kind):
+    def entries(self, *kinds):
         return [e for e in (json.loads(x["entry"]) for x in
-                            self.export()[1:-1]) if e["type"] == kind]
+                            self.export()[1:-1]) if e["type"] in kinds]
 
     def verify(self, serial):
         """By the station's ledger key and the root, without any network."""
@@ -167,15 +167,18 @@ class Offline(Station):
                 x["detail_sha256"], x
         return done
 
-    def once(self, serial, key=None):
-        """Exactly one certificate, entered, confirmed, and a record."""
-        (line,) = [x for x in self.signed() if x["device"] == serial]
-        (entry,) = [e for e in self.entries("certificate.issued")
-                    if e["device"] == serial]
-        (done,) = [e for e in self.entries("certificate.confirmed")
-                   if e["device"] == serial]
-        assert line["serial"] == entry["serial"] == done["serial"] == \
-            self.fact(serial, "serial")
-        assert self.fact(serial, "quota_level") == self.level
-        self.verify(serial)
+    def once(self, *serials):
+        """Of each exactly one certificate, entered, confirmed, and a record;
+        the last one's line of the journal."""
+        signed = self.signed()
+        entries = self.entries("certificate.issued", "certificate.confirmed")
+        for serial in serials:
+            (line,) = [x for x in signed if x["device"] == serial]
+            of = [e for e in entries if e["device"] == serial]
+            assert sorted(e["type"] for e in of) == [
+                "certificate.confirmed", "certificate.issued"], of
+            assert {line["serial"], self.fact(serial, "serial")} == {
+                e["serial"] for e in of}
+            assert self.fact(serial, "quota_level") == self.level
+            self.verify(serial)
         return line

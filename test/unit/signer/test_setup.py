@@ -173,6 +173,7 @@ def test_renewal_takes_no_names_from_the_server(signer):
     assert crt.read_bytes() not in (good, forged)
 
 
+@pytest.mark.plain
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("strace") or
                     "MM_SANITIZED" in os.environ,
                     reason="wants root, strace and no sanitizer")
