@@ -103,11 +103,14 @@ COMMANDS = {
     "getStationSync": "station sync {station} {export}",
     "syncStation": "station sync {station} {export}",
     "listQuarantine": "station quarantine {station}",
+    "acceptQuarantined": "station quarantine {station} --accept 1 --reason x",
+    "rejectQuarantined": "station quarantine {station} --reject 1 --reason x",
     "removeStation": "station remove {station}",
 }
 REASONS = {
     "proveDevice": "a station sends it: nobody else has what a device signed",
     "reportUnits": "a station's test program tells what became of units",
+    "showConfiguration": "a station asks for what it gives its board",
     "metrics": "for Prometheus, which asks by itself",
     "openapi": "the file is docs/reference/openapi.json, installed with it",
     "checkProfiles": "profile check does the same without a server",
