@@ -7,7 +7,7 @@ import os
 import pytest
 
 from offline import Offline, stopped_centre
-from test_station_kill import die_at, faulty
+from test_station_kill import KILLS, die_at, faulty, kills_at_any_moment
 from world import run
 
 NUMBERS = itertools.count(1)
@@ -57,6 +57,23 @@ def test_the_station_is_killed_at_each_step(station, place):
     station.once(*(f"SN-{n:02}" for n in range(1, ROWS + 1)))
     # the last pair was the share's last
     code, a = station.provision("SN-20")
+    assert (code, a["reason"]) == (1, "quota-gone"), a
+
+
+def test_kills_at_any_moment(station):
+    """Of station and signer: each unit has one certificate, entry and record,
+    and the quota is exact."""
+    n = KILLS // 5 + (KILLS % 5 > 0)
+    station.takes(share=n, serials="SOAK-{000..999}")
+    made = kills_at_any_moment(station, KILLS, "SOAK-{:03}")
+    assert station.counted() == n == len(station.signed()) == len(made)
+    entries = [e["device"] for e in station.entries("certificate.issued")]
+    assert sorted(entries) == sorted(made)
+    for serial in made[-20:]:  # all were looked at when they were made
+        station.once(serial)
+    station.blank(1)
+    station.plug(1)
+    code, a = station.provision(f"SOAK-{n:03}")
     assert (code, a["reason"]) == (1, "quota-gone"), a
 
 

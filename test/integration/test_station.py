@@ -11,7 +11,7 @@ import zlib
 import pytest
 
 from station import Station
-from world import alive, run
+from world import alive, faketime, run
 
 NUMBERS = itertools.count(1)
 
@@ -175,6 +175,19 @@ def test_power_cuts(station):
         assert code == 20, a
     assert code == 0
     station.once("ST-F-1")
+
+
+def test_the_clock_goes_back_a_year(station):
+    station.plug(1)
+    station.passes("ST-J-1")
+    station.unplug()
+    station.blank(1)
+    station.plug(1)
+    code, a = station.provision("ST-J-2", env=faketime("-1y"))
+    assert (code, a["reason"]) == (1, "clock"), a
+    assert station.certificates("ST-J-2") == []
+    station.passes("ST-J-2")
+    station.once("ST-J-2")
 
 
 def test_the_centre_is_away(station):
