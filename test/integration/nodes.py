@@ -72,10 +72,11 @@ def passphrase_run(w, *argv, check=True):
 class Cluster:
     """Nodes a, b, c, ...; the first holds the ledger's key."""
 
-    def __init__(self, database, n=3):
+    def __init__(self, database, n=3, prepare=lambda first: None):
         self.first = World(profile="\tbearer = true", database=database)
         self.first.name = "a"
         self.first.set_conf("node", '"a"')
+        prepare(self.first)
         bundle = self.first.dir / "node.pem"
         passphrase_run(self.first, "export-node", "--out", bundle)
         self.nodes = [self.first] + [

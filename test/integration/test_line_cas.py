@@ -6,9 +6,11 @@ import subprocess
 
 import pytest
 
+import postgres
+from nodes import Cluster, passphrase_run
 from records import records
 from test_offline_order import Line, Lone
-from world import SIGNER, World, run, until
+from world import World, run, until
 
 LINES = """
 issuer "lines" {{
@@ -24,7 +26,7 @@ def add_lines(w, most=FEW + 20):
     """Once in a centre's life."""
     with open(w.conf, "a") as f:
         f.write(LINES.format(dir=w.dir, most=most))
-    run(SIGNER, "issuer", "--config", w.conf, "--issuer", "lines")
+    passphrase_run(w, "issuer", "--issuer", "lines")
 
 
 def certificate(folder, name):
@@ -263,3 +265,24 @@ def test_so_many_a_day(tmp_path):
         p = w.cli("--json", "ledger", "reconcile", "--config", w.conf,
                   check=False)
         assert p.returncode == 9 and "not in the database" in p.stdout, p
+
+
+def test_of_several_nodes_each_signs_its_list(tmp_path):
+    with Cluster(postgres.shared().database(), 2, add_lines) as c:
+        a, b = c.nodes
+        c.start()
+        pem = certificate(tmp_path, "n")
+        stations(a, ["n-1", "n-2"])
+        batch(a, "nn", ["n-1", "n-2"])
+        first, second = (ask(w, "nn", n, pem) for w, n in (
+            (a, "n-1"), (b, "n-2")))
+        name, chain = ca_of(first.json)
+        other, _ = ca_of(second.json)
+        until(lambda: crl(b, name) and crl(a, other))
+        assert b.get_public(f"/issuer/{name}.cer").body == chain[0]
+        # the one that did not make it
+        z = b.rest("POST", f"/issuers/{name}/crl", {})
+        assert z.status == 200, z
+        until(lambda: number(crl(a, name)) == z.json["number"])
+        assert ask(b, "nn", "n-1", pem).json == first.json
+        assert json.loads(c.reconcile().stdout)["agree"]
