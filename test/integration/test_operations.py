@@ -110,6 +110,7 @@ COMMANDS = {
 REASONS = {
     "proveDevice": "a station sends it: nobody else has what a device signed",
     "reportUnits": "a station's test program tells what became of units",
+    "listPeople": "a station asks for who may work and decide there",
     "showConfiguration": "a station asks for what it gives its board",
     "metrics": "for Prometheus, which asks by itself",
     "openapi": "the file is docs/reference/openapi.json, installed with it",
