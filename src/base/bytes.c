@@ -74,26 +74,9 @@ mm_rd_block32(struct mm_rd *r)
 }
 
 bool
-mm_rd_skip(struct mm_rd *r, const char *text)
-{
-	size_t n = strlen(text);
-
-	if (r->left < n || memcmp(r->p, text, n) != 0)
-		return false;
-	(void)mm_rd_take(r, n);
-	return true;
-}
-
-bool
 mm_rd_end(const struct mm_rd *r)
 {
 	return !r->bad && r->left == 0;
-}
-
-struct mm_bytes
-mm_bytes_of(const char *s)
-{
-	return (struct mm_bytes){ (const uint8_t *)s, strlen(s) };
 }
 
 bool

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Borrowed bytes.  Never freed through this type, never NUL-terminated. */
 struct mm_bytes {
@@ -38,12 +39,29 @@ struct mm_bytes mm_rd_take(struct mm_rd *r, size_t n);
 struct mm_bytes mm_rd_block32(struct mm_rd *r); /* u32 length, then bytes */
 struct mm_bytes mm_rd_block16(struct mm_rd *r); /* u16 length, then bytes */
 bool mm_rd_end(const struct mm_rd *r);          /* all read, none missing */
+
 /* Reads over text if it comes next; else nothing is read, which is no
- * failure. */
-bool mm_rd_skip(struct mm_rd *r, const char *text);
+ * failure.  Here, as mm_bytes_of is, because most texts are constants: the
+ * compiler knows their lengths and compares them in a register or two. */
+static inline bool
+mm_rd_skip(struct mm_rd *r, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (r->left < n || memcmp(r->p, text, n) != 0)
+		return false;
+	r->p += n;
+	r->left -= n;
+	return true;
+}
 
 /* A C string's bytes, without the NUL; and equality (not constant-time). */
-struct mm_bytes mm_bytes_of(const char *s);
+static inline struct mm_bytes
+mm_bytes_of(const char *s)
+{
+	return (struct mm_bytes){ (const uint8_t *)s, strlen(s) };
+}
+
 bool mm_bytes_eq(struct mm_bytes a, struct mm_bytes b);
 /* Constant-time in the contents for equal lengths; for secrets. */
 bool mm_bytes_eq_ct(struct mm_bytes a, struct mm_bytes b);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/eight.h"
 #include "base/text.h"
 
 /* see canon.h */
@@ -9,13 +10,6 @@ struct mm_canon
 mm_canon_over(struct mm_bytes json, char *arena, size_t n)
 {
 	return (struct mm_canon){ mm_rd_over(json), arena, n };
-}
-
-/* see canon.h */
-bool
-mm_canon_skip(struct mm_canon *c, const char *text)
-{
-	return mm_rd_skip(&c->in, text);
 }
 
 static bool
@@ -45,29 +39,38 @@ put_escaped(struct mm_canon *s)
 	    MM_OK && hex != 0 && put(s, hex);
 }
 
-static size_t
-upto(const uint8_t *p, uint8_t c, size_t n)
+static bool
+is_plain(uint8_t c)
 {
-	const uint8_t *at = n == 0 ? NULL : memchr(p, c, n);
-
-	return at == NULL ? n : (size_t)(at - p);
+	return c != '"' && c != '\\' && c != '\0';
 }
 
-/* Copies up to the next quote, backslash or NUL. */
 static bool
+are_plain(uint64_t x)
+{
+	return (MM_LESS(x, 1) | MM_LESS(x ^ MM_EACH('"'), 1) |
+	    MM_LESS(x ^ MM_EACH('\\'), 1)) == 0;
+}
+
+/* Copies up to the next quote, backslash or NUL, or the arena's end, in one
+ * look: texts are short, and a memchr for each takes longer than that. */
+static void
 put_plain(struct mm_canon *s)
 {
-	size_t n = upto(s->in.p, '"', s->in.left);
+	size_t most = s->in.left < s->left ? s->in.left : s->left, n = 0;
+	uint64_t x;
 
-	n = upto(s->in.p, '\\', n);
-	n = upto(s->in.p, '\0', n);
-	if (n > s->left)
-		return false;
-	memcpy(s->arena, s->in.p, n);
+	for (; most - n >= sizeof(x); n += sizeof(x)) {
+		memcpy(&x, s->in.p + n, sizeof(x));
+		if (!are_plain(x))
+			break;
+		memcpy(s->arena + n, &x, sizeof(x));
+	}
+	for (; n < most && is_plain(s->in.p[n]); n++)
+		s->arena[n] = (char)s->in.p[n];
 	s->arena += n;
 	s->left -= n;
 	(void)mm_rd_take(&s->in, n);
-	return true;
 }
 
 /* see canon.h */
@@ -76,14 +79,18 @@ mm_canon_text(struct mm_canon *s)
 {
 	const char *text = s->arena;
 
-	while (put_plain(s) && s->in.left > 0) {
-		uint8_t c = mm_rd_u8(&s->in);
+	for (;;) {
+		uint8_t c;
+
+		put_plain(s);
+		if (s->in.left == 0)
+			return NULL;
+		c = mm_rd_u8(&s->in);
 		if (c == '"')
 			return put(s, '\0') ? text : NULL;
 		if (c != '\\' || !put_escaped(s))
 			return NULL;
 	}
-	return NULL;
 }
 
 /* see canon.h */

@@ -17,7 +17,12 @@ struct mm_canon {
 
 struct mm_canon mm_canon_over(struct mm_bytes json, char *arena, size_t n);
 /* Reads over it if it comes next. */
-bool mm_canon_skip(struct mm_canon *c, const char *text);
+static inline bool
+mm_canon_skip(struct mm_canon *c, const char *text)
+{
+	return mm_rd_skip(&c->in, text);
+}
+
 /* The text after its opening quote, and over the closing one; NULL if it does
  * not end, holds a NUL or has no room. */
 const char *mm_canon_text(struct mm_canon *c);

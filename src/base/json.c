@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/eight.h"
 #include "base/text.h"
 #include "base/time.h"
 
@@ -30,10 +31,6 @@ put_escape(struct mm_buf *out, uint8_t c)
 	mm_buf_u8(out, (uint8_t)short_escapes[c]);
 }
 
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-/* Has a bit where a byte of x is less than n (at most 128). */
-#define LESS(x, n) (((x) - EACH(n)) & ~(x) & EACH(0x80))
-
 /* Printable ASCII without a quote or a backslash, eight bytes at a time: most
  * of what is ever written. */
 static bool
@@ -41,11 +38,11 @@ is_plain(struct mm_bytes v)
 {
 	while (v.n > 0) {
 		size_t n = v.n < 8 ? v.n : 8;
-		uint64_t x = EACH(' ');
+		uint64_t x = MM_EACH(' ');
 
 		memcpy(&x, v.p, n);
-		if (((x & EACH(0x80)) | LESS(x, 0x20) |
-		    LESS(x ^ EACH('"'), 1) | LESS(x ^ EACH('\\'), 1)) != 0)
+		if (((x & MM_EACH(0x80)) | MM_LESS(x, 0x20) |
+		    MM_LESS(x ^ MM_EACH('"'), 1) | MM_LESS(x ^ MM_EACH('\\'), 1)) != 0)
 			return false;
 		v.p += n;
 		v.n -= n;
@@ -97,13 +94,19 @@ put_string(struct mm_buf *out, struct mm_bytes v)
 static void
 lead(struct mm_json *j, const char *key)
 {
-	if (j->comma)
-		mm_buf_u8(j->out, ',');
+	size_t n = key != NULL ? strlen(key) : 0, comma = j->comma;
+	uint8_t *p = mm_buf_room(j->out, comma + (key != NULL ? n + 3 : 0));
+
 	j->comma = true;
+	if (p == NULL)
+		return;
+	if (comma)
+		*p++ = ',';
 	if (key == NULL)
 		return;
-	put_plain(j->out, mm_bytes_of(key));
-	mm_buf_u8(j->out, ':');
+	p[0] = p[n + 1] = '"';
+	p[n + 2] = ':';
+	memcpy(p + 1, key, n);
 }
 
 /* see json.h */
