@@ -327,25 +327,35 @@ take(struct mm_desk *d, struct mm_ocsp_ask *a, struct mm_bytes body)
 	a->rc = mm_buf_ok(&a->der, NULL);
 }
 
+/* An issuer that has no responder now is nobody else's trouble. */
+static bool
+ask(struct mm_desk *d, struct mm_ocsp_ask *a, uint32_t tag)
+{
+	struct responder *p;
+	enum mm_err rc = need(d, a->issuer, &p, NULL);
+
+	if (rc != MM_OK) {
+		a->rc = rc == MM_EPOLICY ? rc : MM_ESYS;
+		return false;
+	}
+	put(d, a, p, tag);
+	return true;
+}
+
 /* Those of one frame: who is asked for has MM_EAGAIN until he is answered. */
 static enum mm_err
 sign(struct mm_desk *d, struct mm_ocsp_ask *asks, size_t n,
     struct mm_why *why)
 {
 	uint32_t first = mm_wire_tag(d->c->wire), tag;
-	struct responder *p;
 	struct mm_frame answer;
 	struct mm_bytes body;
 	unsigned asked = 0;
 
 	mm_frame_begin(&d->ocsp->out, MM_IPC_OCSP_SIGN);
-	for (size_t i = 0; i < n; i++) {
-		if (asks[i].rc != MM_EAGAIN)
-			continue;
-		MM_TRY(need(d, asks[i].issuer, &p, why));
-		put(d, &asks[i], p, first + (uint32_t)i);
-		asked++;
-	}
+	for (size_t i = 0; i < n; i++)
+		if (asks[i].rc == MM_EAGAIN)
+			asked += ask(d, &asks[i], first + (uint32_t)i);
 	if (asked == 0)
 		return MM_OK;
 	MM_TRY(mm_wire_batch(d->c->wire, MM_LINE_OCSP, &d->ocsp->out,

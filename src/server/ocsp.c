@@ -13,6 +13,7 @@
 enum {
 	WAITING_MAX = 1024, /* above: tryLater */
 	AGE_S = 60,         /* a cache on the way may be this late */
+	LOG_MS = 60000,
 };
 
 /* Who waits for an answer that has to be signed. */
@@ -42,6 +43,7 @@ struct mm_ocsp_door {
 	/* the thread's own */
 	struct mm_desk *desk;
 	struct mm_ocsp_ask ask[MM_IPC_ITEMS_MAX];
+	int64_t log_at; /* monotonic: strangers decide how often one fails */
 };
 
 static const char *const names[MM_OCSP_SAIDS] = {
@@ -335,8 +337,10 @@ work(struct mm_ocsp_door *o, struct waiting *list)
 
 	list = sort_out(o, list, &n);
 	rc = mm_desk_ocsp(o->desk, o->ask, n, &why);
-	if (rc != MM_OK)
+	if (rc != MM_OK && mm_mono_ms() >= o->log_at) {
 		MM_LOG(MM_LOG_WARN, "ocsp", MM_S("why", why.text));
+		o->log_at = mm_mono_ms() + LOG_MS;
+	}
 	for (; list != NULL; list = next, i++) {
 		next = list->next;
 		if (rc != MM_OK && o->ask[i].rc == MM_OK)
