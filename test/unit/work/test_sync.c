@@ -340,8 +340,7 @@ no_such_head(void **state)
 		"{\"v\":1,\"station\":\"l3\",\"from\":-1}\n",
 		"{\"v\":1.0,\"station\":\"l3\",\"from\":0}\n",
 		"{\"v\":1,\"station\":\"l3\",\"from\":2}\n",
-		"{\"v\":1,\"station\":\"l3\",\"from\":2,\"frontier\":\"AAAA\"}"
-		"\n",
+		"{\"v\":1,\"station\":\"l3\",\"from\":2,\"frontier\":\"AAAA\"}\n",
 	};
 	struct mm_upload *u = NULL;
 
