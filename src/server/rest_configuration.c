@@ -84,9 +84,14 @@ mm_batch_configuration(struct mm_rest *r, const char *batch,
 	const struct mm_share *share;
 	const struct mm_roll *roll;
 
+	/* as an enrolment would be refused: its station tells people why */
+	r->reason = MM_R_NO_BATCH;
 	MM_TRY(mm_desk_batch(r->desk, batch, &b, &roll, why));
+	r->reason = MM_R_BATCH_SHARE;
 	MM_TRY(check_station(r, b, &share, why));
+	r->reason = MM_R_BATCH_SERIAL;
 	MM_TRY(check_serial(b, roll, share, device, why));
+	r->reason = MM_R_NONE;
 	return b->order->config_version == 0 ? MM_OK
 	    : render(r, b, device, out, why);
 }

@@ -32,13 +32,15 @@ failed(const char *path, struct mm_why *why)
 enum mm_err
 mm_mirror_find(struct mm_mirror_files *f, struct mm_why *why)
 {
-	struct stat home, there;
+	struct stat home, root, there;
 	char records[PATH_MAX];
 
 	if (stat(f->disk, &there) != 0)
 		return failed(f->disk, why);
-	/* a folder that nothing is mounted at is the same disk's */
-	if (stat(f->from, &home) == 0 && home.st_dev == there.st_dev)
+	/* a folder that nothing is mounted at is of the same disk, or of the
+	 * root's, where the station's own folder may be a disk for itself */
+	if ((stat(f->from, &home) == 0 && home.st_dev == there.st_dev) ||
+	    (stat("/", &root) == 0 && root.st_dev == there.st_dev))
 		return MM_FAIL(why, MM_EAGAIN,
 		    "mirror: %.100s is on the "
 		    "station's own disk: nothing is mounted there",

@@ -162,11 +162,6 @@ take_given(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
 {
 	struct mm_why why = { 0 };
 
-	/* That it is none of the batch is told with its certificate. */
-	if (a->rc == MM_ENOTFOUND || a->rc == MM_EPOLICY) {
-		mm_step_note(p, a->why.text);
-		return mm_step_fail(MM_UR_CONFIG, reason);
-	}
 	if (a->rc != MM_OK)
 		return refused(p, a, reason);
 	if (mm_given_take(&p->given, p->unit->serial, a->body, &why) !=
