@@ -10,12 +10,13 @@ mmd_flash_step(const struct mmd_flash *f)
 	return f->unit < STEP_MIN ? STEP_MIN : f->unit;
 }
 
-/* The first is, and each is as the one before it. */
 static bool
 all_blank(const struct mmd_flash *f, const uint8_t *p, size_t n)
 {
-	return n == 0 ||
-	    (p[0] == f->blank && memcmp(p, p + 1, n - 1) == 0);
+	for (size_t i = 0; i < n; i++)
+		if (p[i] != f->blank)
+			return false;
+	return true;
 }
 
 /* see flash.h */

@@ -613,10 +613,10 @@ struct mm_ocsp_ask {
 };
 MM_MUST enum mm_err mm_desk_ocsp(struct mm_desk *d, struct mm_ocsp_ask *asks,
     size_t n, struct mm_why *why);
-/* Whether a line CA that the signer made is asked about; reads through all of
- * them. */
+/* Whether a line CA that the signer made is asked about, and for how long its
+ * answers are good. */
 bool mm_core_ocsp_line(struct mm_core *c, const struct mm_ocsp_id *id,
-    char name[MM_NAME_MAX + 1]);
+    char name[MM_NAME_MAX + 1], int64_t *life_s);
 /* Goes up when the state of this serial's certificate changes, before whoever
  * changed it is answered; other nodes' changes as their entries come by (and
  * with other serials').  An answer of another turn is no longer to be used. */

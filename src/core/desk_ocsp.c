@@ -14,10 +14,11 @@
  * a certificate's state changes, before the call that changed it returns.
  */
 enum {
-	RESPONDERS = 512,
+	RESPONDERS = 1024,
 	SINCE_S = 1700000000, /* before there was any serial of ours */
 	AHEAD_MS = 300 * 1000,
 	ALARM_MS = 3600 * 1000,
+	REST_MS = 2000, /* after a responder could not be had */
 };
 
 struct responder {
@@ -30,6 +31,7 @@ struct mm_ocsp {
 	unsigned n, oldest; /* oldest: the next to go */
 	struct mm_buf out, in;
 	int64_t alarmed_at; /* monotonic; 0: never */
+	int64_t rests_until; /* monotonic: store or signer is away */
 };
 
 /* see priv.h */
@@ -86,19 +88,20 @@ mm_cert_turned(struct mm_core *c, struct mm_bytes serial_hex)
 		    1);
 }
 
-/* see core.h; only whoever asks for the first time has to be found */
+/* see core.h */
 bool
 mm_core_ocsp_line(struct mm_core *c, const struct mm_ocsp_id *id,
-    char name[MM_NAME_MAX + 1])
+    char name[MM_NAME_MAX + 1], int64_t *life_s)
 {
-	struct mm_made_line *line;
+	const struct mm_made_line *line = mm_lines_asked(c->lines, id);
+	const struct mm_issuer_conf *above;
 
-	for (size_t i = 0; (line = mm_lines_at(c->lines, i)) != NULL; i++)
-		if (mm_ocsp_is_of(id, &line->ocsp)) {
-			memcpy(name, line->name, MM_NAME_MAX + 1);
-			return true;
-		}
-	return false;
+	if (line == NULL)
+		return false;
+	above = mm_config_issuer(c->config, line->above);
+	*life_s = (above == NULL ? 1 : above->ocsp_hours) * 3600;
+	memcpy(name, line->name, MM_NAME_MAX + 1);
+	return true;
 }
 
 /* ---- what the store says ---- */
@@ -164,6 +167,8 @@ look_up(struct mm_desk *d, struct mm_ocsp_ask *a, struct mm_why *why)
 	struct mm_cert_row row;
 	enum mm_err rc = MM_ENOTFOUND;
 
+	/* what is read now must not look newer than a revocation that comes */
+	a->this_s = mm_now_s();
 	a->turn = mm_core_cert_turn(d->c, a->serial);
 	a->status = MM_OCSP_UNKNOWN;
 	if (a->has_serial)
@@ -298,7 +303,6 @@ put(struct mm_desk *d, struct mm_ocsp_ask *a, const struct responder *p,
 		.revoked_s = (uint64_t)a->revoked_s, .nonce = a->nonce };
 
 	memcpy(req.responder, p->serial, sizeof(req.responder));
-	a->this_s = mm_now_s();
 	a->next_s = a->this_s + a->life_s;
 	if (a->next_s > p->not_after_s)
 		a->next_s = p->not_after_s;
@@ -327,12 +331,32 @@ take(struct mm_desk *d, struct mm_ocsp_ask *a, struct mm_bytes body)
 	a->rc = mm_buf_ok(&a->der, NULL);
 }
 
-/* An issuer that has no responder now is nobody else's trouble. */
+/*
+ * An issuer that has no responder now is nobody else's trouble; a store or a
+ * signer that is away is everybody's, and is left in peace for a while.  For a
+ * line CA none is made for who makes serial numbers up: there are thousands.
+ */
+static enum mm_err
+have(struct mm_desk *d, const struct mm_ocsp_ask *a, struct responder **out)
+{
+	enum mm_err rc;
+
+	if (mm_mono_ms() < d->ocsp->rests_until)
+		return MM_EAGAIN;
+	if (a->status == MM_OCSP_UNKNOWN && find(d->ocsp, a->issuer) == NULL &&
+	    mm_config_issuer(d->c->config, a->issuer) == NULL)
+		return MM_EPOLICY;
+	rc = need(d, a->issuer, out, NULL);
+	if (rc != MM_OK && rc != MM_EPOLICY)
+		d->ocsp->rests_until = mm_mono_ms() + REST_MS;
+	return rc;
+}
+
 static bool
 ask(struct mm_desk *d, struct mm_ocsp_ask *a, uint32_t tag)
 {
 	struct responder *p;
-	enum mm_err rc = need(d, a->issuer, &p, NULL);
+	enum mm_err rc = have(d, a, &p);
 
 	if (rc != MM_OK) {
 		a->rc = rc == MM_EPOLICY ? rc : MM_ESYS;

@@ -14,6 +14,12 @@ struct mm_lines {
 	pthread_mutex_t lock;
 	struct mm_made_line **at;
 	size_t n, cap;
+	/* as they joined: strangers' questions look through these numbers */
+	struct asked {
+		uint64_t tag[MM_OCSP_HASHES];
+		struct mm_made_line *line;
+	} *asked;
+	size_t nasked, asked_cap;
 };
 
 enum { PAGE = 1000, BLOB_MAX = 8192 };
@@ -104,6 +110,49 @@ mm_lines_n(struct mm_lines *l)
 	return n;
 }
 
+static uint64_t
+tag_of(const uint8_t *hash)
+{
+	uint64_t tag;
+
+	memcpy(&tag, hash, sizeof(tag));
+	return tag;
+}
+
+/* see priv.h */
+struct mm_made_line *
+mm_lines_asked(struct mm_lines *l, const struct mm_ocsp_id *id)
+{
+	uint64_t tag = tag_of(id->key_hash.p);
+	struct mm_made_line *line = NULL;
+
+	if (l == NULL)
+		return NULL;
+	pthread_mutex_lock(&l->lock);
+	for (size_t i = 0; i < l->nasked && line == NULL; i++)
+		if (l->asked[i].tag[id->hash] == tag &&
+		    mm_ocsp_is_of(id, &l->asked[i].line->ocsp))
+			line = l->asked[i].line;
+	pthread_mutex_unlock(&l->lock);
+	return line;
+}
+
+/* With the lock.  false: no memory. */
+static bool
+note_asked(struct mm_lines *l, struct mm_made_line *line)
+{
+	struct asked *p = mm_grown(l->asked, l->nasked, &l->asked_cap,
+	    sizeof(*p));
+
+	if (p == NULL)
+		return false;
+	l->asked = p;
+	for (unsigned i = 0; i < MM_OCSP_HASHES; i++)
+		p[l->nasked].tag[i] = tag_of(line->ocsp.key_hash[i]);
+	p[l->nasked++].line = line;
+	return true;
+}
+
 static enum mm_err
 insert(struct mm_lines *l, struct mm_made_line *take_line, struct mm_why *why)
 {
@@ -114,8 +163,11 @@ insert(struct mm_lines *l, struct mm_made_line *take_line, struct mm_why *why)
 	pthread_mutex_lock(&l->lock);
 	i = place(l, take_line->name, &there);
 	p = there ? NULL : mm_grown(l->at, l->n, &l->cap, sizeof(*p));
-	if (p != NULL) {
+	if (p != NULL)
 		l->at = p;
+	if (p != NULL && !note_asked(l, take_line))
+		p = NULL;
+	if (p != NULL) {
 		memmove(p + i + 1, p + i, (l->n - i) * sizeof(*p));
 		p[i] = take_line;
 		l->n++;
@@ -298,6 +350,7 @@ mm_lines_free(struct mm_lines **owner)
 	for (size_t i = 0; i < l->n; i++)
 		line_free(l->at[i]);
 	free(l->at);
+	free(l->asked);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 	*owner = NULL;

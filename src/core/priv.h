@@ -348,6 +348,9 @@ void mm_lines_free(struct mm_lines **owner);
 struct mm_made_line *mm_lines_find(struct mm_lines *l, const char *name);
 struct mm_made_line *mm_lines_at(struct mm_lines *l, size_t i);
 size_t mm_lines_n(struct mm_lines *l);
+/* Whom an OCSP request is about; NULL: none of them. */
+struct mm_made_line *mm_lines_asked(struct mm_lines *l,
+    const struct mm_ocsp_id *id);
 /* Of their lists. */
 int64_t mm_lines_hours(const struct mm_config *c);
 /* Joins those that the store has; one of that name is read again by nobody. */

@@ -14,6 +14,7 @@ enum {
 	WAITING_MAX = 1024, /* above: tryLater */
 	AGE_S = 60,         /* a cache on the way may be this late */
 	LOG_MS = 60000,
+	TRIES = 3,
 };
 
 /* Who waits for an answer that has to be signed. */
@@ -254,37 +255,46 @@ take(struct mm_ocsp_door *o)
 	return list;
 }
 
-/* Whose certificate it is; NULL: nobody's here. */
-static const struct mm_issuer_conf *
-whose(struct mm_ocsp_door *o, const struct waiting *w,
-    char name[MM_NAME_MAX + 1])
+/* Whose certificate it is, and how long an answer is good; false: nobody's
+ * here. */
+static bool
+whose(struct mm_ocsp_door *o, const struct waiting *w, struct mm_ocsp_ask *a)
 {
-	const struct mm_config *c = o->s->config;
+	const struct mm_issuer_conf *i = &o->s->config->issuer[w->issuer];
 	struct mm_ocsp_id id;
 
-	if (w->issuer < o->n) {
-		memcpy(name, c->issuer[w->issuer].name, MM_NAME_MAX + 1);
-		return &c->issuer[w->issuer];
-	}
-	if (mm_ocsp_id_parse((struct mm_bytes){ w->id, w->id_n }, &id,
-	    NULL) == MM_OK && mm_core_ocsp_line(o->s->core, &id, name))
-		return mm_config_lines(c);
-	return NULL;
+	if (w->issuer == o->n)
+		return mm_ocsp_id_parse((struct mm_bytes){ w->id, w->id_n },
+		    &id, NULL) == MM_OK &&
+		    mm_core_ocsp_line(o->s->core, &id, a->issuer, &a->life_s);
+	memcpy(a->issuer, i->name, sizeof(a->issuer));
+	a->life_s = i->ocsp_hours * 3600;
+	return true;
 }
 
 static bool
 fill(struct mm_ocsp_door *o, const struct waiting *w, struct mm_ocsp_ask *a)
 {
-	const struct mm_issuer_conf *issuer = whose(o, w, a->issuer);
-
-	if (issuer == NULL)
+	if (!whose(o, w, a))
 		return false;
 	a->id = (struct mm_bytes){ w->id, w->id_n };
 	a->nonce = (struct mm_bytes){ w->nonce, w->nonce_n };
-	a->life_s = issuer->ocsp_hours * 3600;
 	a->has_serial = w->has_serial;
 	memcpy(a->serial, w->serial, sizeof(a->serial));
 	return true;
+}
+
+/* Its certificate's state changed while it was being signed: whoever changed
+ * it may have been answered already. */
+static void
+renew(struct mm_ocsp_door *o, struct mm_ocsp_ask *a)
+{
+	for (unsigned i = 0; i < TRIES && a->rc == MM_OK &&
+	     a->turn != mm_core_cert_turn(o->s->core, a->serial); i++)
+		if (mm_desk_ocsp(o->desk, a, 1, NULL) != MM_OK)
+			a->rc = MM_EAGAIN;
+	if (a->turn != mm_core_cert_turn(o->s->core, a->serial))
+		a->rc = MM_EAGAIN;
 }
 
 static void
@@ -345,6 +355,7 @@ work(struct mm_ocsp_door *o, struct waiting *list)
 		next = list->next;
 		if (rc != MM_OK && o->ask[i].rc == MM_OK)
 			o->ask[i].rc = rc;
+		renew(o, &o->ask[i]);
 		answer(o, list, &o->ask[i]);
 		free(list);
 	}

@@ -30,7 +30,7 @@ find_ca(const struct mm_signer *s, const char *name, const struct mm_ca **out,
 		return MM_FAIL(why, MM_EPOLICY,
 		    "crl: the signer has no such issuer");
 	*out = line;
-	*run = mm_signer_lines(s)->issuer.name;
+	*run = line->above->issuer.name;
 	return MM_OK;
 }
 

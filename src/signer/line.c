@@ -242,10 +242,21 @@ check_made(const struct mm_ca *above, const char *name, struct mm_bytes der,
 	struct mm_cert c;
 
 	MM_TRY(mm_cert_walk(der, &c, why));
-	MM_TRY(mm_cert_verify(&c, above->key, why));
-	return mm_bytes_eq(c.issuer, above->issuer.subject) &&
-	       is_named(&c, name) ? MM_OK :
-	    MM_FAIL(why, MM_EPOLICY, "line: not of that name");
+	if (!mm_bytes_eq(c.issuer, above->issuer.subject) ||
+	    !is_named(&c, name))
+		return MM_FAIL(why, MM_EPOLICY, "line: not of that name");
+	return mm_cert_verify(&c, above->key, why);
+}
+
+/* The issuer that made it, which may make none any more; NULL: nobody here. */
+static const struct mm_ca *
+maker_of(const struct mm_signer *s, const char *name, struct mm_bytes der)
+{
+	for (size_t i = 0; i < s->nca; i++)
+		if (s->ca[i].key != NULL && !s->ca[i].line &&
+		    check_made(&s->ca[i], name, der, NULL) == MM_OK)
+			return &s->ca[i];
+	return NULL;
 }
 
 /* What is left of the chain is the same as in that PEM, from its first or
@@ -272,15 +283,14 @@ mm_line_check(const struct mm_signer *s, const char *name,
 {
 	struct mm_rd r = mm_rd_over(chain), after = r;
 	struct mm_bytes first = mm_der_take_whole(&after, MM_DER_SEQ);
-	const struct mm_ca *above = mm_signer_lines(s);
+	const struct mm_ca *above = maker_of(s, name, first);
 
 	for (size_t i = 0; i < s->nca; i++)
 		if (strcmp(s->ca[i].issuer.name, name) == 0 &&
 		    s->ca[i].line && s->ca[i].key != NULL &&
 		    goes_on_as(r, &s->ca[i]))
 			return MM_OK;
-	if (above != NULL && check_made(above, name, first, NULL) == MM_OK &&
-	    goes_on_as(after, above))
+	if (above != NULL && goes_on_as(after, above))
 		return MM_OK;
 	return MM_FAIL(why, MM_EPOLICY, "order: \"%.32s\" is no line CA of "
 	    "this signer, or that is not its chain", name);
@@ -293,13 +303,12 @@ enum mm_err
 mm_line_ca_open(const struct mm_signer *s, const struct mm_line_open_req *q,
     struct mm_ca *ca, struct mm_why *why)
 {
-	const struct mm_issuer_conf *lines = mm_config_lines(s->conf);
 	struct mm_issuer_conf conf = { .crl_shards = 1, .line = true };
-	const struct mm_ca *above = mm_signer_lines(s);
+	const struct mm_ca *above = maker_of(s, q->name, q->der);
 
 	if (above == NULL)
-		return MM_FAIL(why, MM_EAUTH, "line: this signer makes none");
-	MM_TRY(check_made(above, q->name, q->der, why));
+		return MM_FAIL(why, MM_EAUTH, "line: \"%.32s\" was made by no "
+		    "issuer that is here", q->name);
 	snprintf(conf.name, sizeof(conf.name), "%s", q->name);
 	mm_buf_init(&ca->chain_pem, 0);
 	mm_buf_init(&ca->der, MM_CERT_MAX);
@@ -307,7 +316,8 @@ mm_line_ca_open(const struct mm_signer *s, const struct mm_line_open_req *q,
 	MM_TRY(mm_buf_ok(&ca->der, why));
 	MM_TRY(mm_issuer_make(&ca->issuer, &conf, s->conf->set.public_url,
 	    mm_buf_view(&ca->der), why));
-	ca->crl_hours = lines->crl_hours;
+	ca->crl_hours = above->crl_hours;
+	ca->above = above;
 	ca->line = true;
 	MM_TRY(open_kept(s, q, &ca->key, why));
 	return mm_ca_check_pair(ca, why);

@@ -14,7 +14,7 @@
  * believes of a serial, and no CA's key is used for it.
  */
 enum {
-	RESPONDERS_MAX = 1024,     /* older ones go: start makes new ones */
+	RESPONDERS_MAX = 2048,     /* older ones go: start makes new ones */
 	LIFE_S = 7 * 86400,
 	BACK_S = 300,              /* backdated, for clocks that differ */
 	ANSWER_MOST_S = 7 * 86400, /* nextUpdate after thisUpdate */
@@ -90,7 +90,7 @@ fill(const struct mm_issuer *issuer, struct mm_ca_fields *f,
 	f->issuer_key_id = (struct mm_bytes){ issuer->key_id,
 		sizeof(issuer->key_id) };
 	return f->not_after_s > mm_now_s() ? MM_OK :
-	    MM_FAIL(why, MM_EAGAIN, "issuer %s has expired", issuer->name);
+	    MM_FAIL(why, MM_EPOLICY, "issuer %s has expired", issuer->name);
 }
 
 /* The journal has its line, on the disk, before anybody can see it. */

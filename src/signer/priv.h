@@ -30,6 +30,7 @@ struct mm_ca { /* an issuer block that has a key and a certificate */
 	EVP_PKEY *key;
 	int64_t crl_hours;
 	bool line; /* its devices' certificates are a station's to sign */
+	const struct mm_ca *above; /* of a line CA that was made here */
 };
 struct mm_use { /* a profile of the configuration */
 	const struct mm_profile *profile;
