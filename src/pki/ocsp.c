@@ -53,8 +53,8 @@ mm_ocsp_id_parse(struct mm_bytes der, struct mm_ocsp_id *out,
 	id.name_hash = mm_der_take(&r, MM_DER_OCTETS);
 	id.key_hash = mm_der_take(&r, MM_DER_OCTETS);
 	id.serial = mm_der_take(&r, MM_DER_INTEGER);
-	if (!mm_rd_end(&r) || !mm_rd_end(&whole) || id.serial.n == 0 ||
-	    id.serial.n > 20)
+	if (!mm_rd_end(&r) || !mm_rd_end(&whole) ||
+	    !mm_der_natural_ok(id.serial) || id.serial.n > 20)
 		return MM_FAIL(why, MM_EINPUT, "ocsp: RFC 6960 4.1.1: CertID");
 	if (!known)
 		return MM_FAIL(why, MM_ENOTFOUND, "ocsp: issuer hashed by an "

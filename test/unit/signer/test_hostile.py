@@ -935,7 +935,7 @@ def test_process_is_locked_in(signer):
         if "sandbox.no-seccomp" not in (signer.dir / "log").read_text():
             assert "Seccomp:\t2" in status
     sockets = [f for f in open_files(pid) if f.startswith("socket:")]
-    assert len(sockets) == 6
+    assert len(sockets) == 7
 
 
 def test_what_was_said_is_searched(signer, csr):
