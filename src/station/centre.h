@@ -26,7 +26,8 @@ void mm_centre_answer_done(struct mm_centre_answer *a);
 #define MM_CENTRE_ASIDE MM_FIXTURES_MOST
 #define MM_CENTRE_SYNC  (MM_FIXTURES_MOST + 1) /* sync.h's */
 #define MM_CENTRE_TOLD  (MM_FIXTURES_MOST + 2) /* line_told.c's */
-#define MM_CENTRE_SLOTS (MM_FIXTURES_MOST + 3)
+#define MM_CENTRE_CREW  (MM_FIXTURES_MOST + 3) /* crew.h's */
+#define MM_CENTRE_SLOTS (MM_FIXTURES_MOST + 4)
 
 MM_MUST enum mm_err mm_centre_open(const struct mm_station_conf *conf,
     struct mm_centre **out, struct mm_why *why);

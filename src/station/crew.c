@@ -10,12 +10,15 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/own.h"
 #include "base/secret.h"
 #include "base/time.h"
 #include "station/own.h"
+#include "station/steps.h"
 
-enum { ASK_MS = 5000, ANSWER_MAX = 1 << 17, BADGE_MAX = 130, SETS = 2,
+enum { ASK_MS = 5000, AGAIN_MS = 1000, AGAIN_MOST_MS = 30000,
+	ANSWER_MAX = 1 << 17, BADGE_MAX = 130, SETS = 2,
 	REASON_MAX = 200, LINE_MAX_N = 1024 };
 
 struct set { /* of one batch: a salt serves all */
@@ -28,7 +31,10 @@ struct mm_crew {
 	const struct mm_station_conf *conf;
 	struct set set[SETS];
 	size_t n;
-	bool unknown;
+	enum mm_unit_reason unknown; /* why; NONE: who they are is known */
+	bool asking;
+	int64_t ask_ms;   /* the centre, not before; monotonic */
+	int64_t again_ms; /* and then after */
 	char operator[MM_DEVICE_ID_MAX + 1];
 	char supervisor[MM_DEVICE_ID_MAX + 1];
 	int64_t operator_ms, supervisor_ms; /* until; monotonic */
@@ -116,35 +122,87 @@ keep(const struct mm_crew *c, const json_t *answer, struct mm_why *why)
 	return rc;
 }
 
-static enum mm_err
-ask_centre(struct mm_crew *c, struct mm_centre *centre, struct mm_why *why)
+/* Why they are not known; rc: what became of the answer. */
+static enum mm_unit_reason
+why_unknown(const struct mm_centre_answer *a, enum mm_err rc)
 {
-	int64_t until = mm_mono_ms() + ASK_MS;
-	struct mm_centre_answer a;
-	char path[MM_NAME_MAX + 32];
-	enum mm_err rc;
-
-	snprintf(path, sizeof(path), "/batches/%s/people", c->conf->batch);
-	MM_TRY(mm_centre_ask(centre, MM_CENTRE_ASIDE, path, NULL, why));
-	while (!mm_centre_take(centre, MM_CENTRE_ASIDE, &a)) {
-		if (mm_mono_ms() >= until) {
-			mm_centre_drop(centre, MM_CENTRE_ASIDE);
-			return MM_FAIL(why, MM_EAGAIN, "the centre is away");
-		}
-		mm_centre_wait(centre, NULL, 0, 100);
-	}
-	rc = a.rc;
-	if (rc == MM_OK)
-		rc = take_people(c, a.body, why);
-	if (rc == MM_OK)
-		rc = keep(c, a.body, why);
-	mm_centre_answer_done(&a);
-	return rc;
+	if (rc == MM_ESYS && a->rc == MM_OK)
+		return MM_UR_JOURNAL; /* it cannot be kept */
+	if (a->rc == MM_ENOTFOUND || a->rc == MM_EPOLICY)
+		return MM_UR_BATCH; /* none of that name, or not ours */
+	return mm_step_refusal(a);
 }
 
-/* Of conf's batch, which the centre signs: a refusal is told with a unit. */
+/* That it names nobody is an answer too; whatever is none leaves it open. */
+static void
+take_answer(struct mm_crew *c, const struct mm_centre_answer *a)
+{
+	enum mm_unit_reason was = c->unknown;
+	struct mm_why why = a->why;
+	enum mm_err rc = a->rc;
+	size_t had = c->n;
+
+	if (rc == MM_OK)
+		rc = take_people(c, a->body, &why);
+	if (rc == MM_OK)
+		rc = keep(c, a->body, &why);
+	c->unknown = rc == MM_OK ? MM_UR_NONE : why_unknown(a, rc);
+	if (rc == MM_OK)
+		return;
+	c->n = had;
+	if (c->unknown != was || c->again_ms == AGAIN_MS)
+		MM_LOG(MM_LOG_WARN, "people.unknown",
+		    MM_S("batch", c->conf->batch), MM_S("why", why.text));
+}
+
+static void
+ask(struct mm_crew *c, struct mm_centre *centre)
+{
+	char path[MM_NAME_MAX + 32];
+
+	snprintf(path, sizeof(path), "/batches/%s/people", c->conf->batch);
+	c->asking = mm_centre_ask(centre, MM_CENTRE_CREW, path, NULL, NULL) ==
+	    MM_OK;
+	c->ask_ms = mm_mono_ms() + c->again_ms;
+}
+
+/* see crew.h */
+void
+mm_crew_run(struct mm_crew *c, struct mm_centre *centre)
+{
+	struct mm_centre_answer a;
+
+	if (c->unknown == MM_UR_NONE)
+		return;
+	if (!c->asking && mm_mono_ms() >= c->ask_ms)
+		ask(c, centre);
+	if (!c->asking || !mm_centre_take(centre, MM_CENTRE_CREW, &a))
+		return;
+	c->asking = false;
+	take_answer(c, &a);
+	mm_centre_answer_done(&a);
+	c->ask_ms = mm_mono_ms() + c->again_ms;
+	if (c->again_ms < AGAIN_MOST_MS)
+		c->again_ms *= 2;
+}
+
+/* see crew.h */
+void
+mm_crew_wait(struct mm_crew *c, struct mm_centre *centre)
+{
+	int64_t until = mm_mono_ms() + ASK_MS;
+
+	c->ask_ms = 0;
+	mm_crew_run(c, centre);
+	while (c->asking && mm_mono_ms() < until) {
+		mm_centre_wait(centre, NULL, 0, 100);
+		mm_crew_run(c, centre);
+	}
+}
+
+/* Of conf's batch, which the centre signs. */
 static enum mm_err
-people_of_centre(struct mm_crew *c, struct mm_centre *centre, bool ask,
+people_of_centre(struct mm_crew *c, struct mm_centre *centre, bool waits,
     struct mm_why *why)
 {
 	struct mm_why own = { 0 };
@@ -154,13 +212,13 @@ people_of_centre(struct mm_crew *c, struct mm_centre *centre, bool ask,
 	    c->conf->batch[0] == '\0' || mm_order_has(c->conf, c->conf->batch))
 		return MM_OK;
 	rc = recall(c, &own);
-	if (rc == MM_ENOTFOUND && ask) {
-		own = (struct mm_why){ 0 };
-		rc = ask_centre(c, centre, &own);
-	}
-	c->unknown = rc == MM_EAGAIN;
-	if (rc == MM_EINPUT || rc == MM_ESYS)
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		return MM_FAIL(why, rc, "%s", own.text);
+	if (rc == MM_OK)
+		return MM_OK;
+	c->unknown = MM_UR_AWAY;
+	if (waits)
+		mm_crew_wait(c, centre);
 	return MM_OK;
 }
 
@@ -196,14 +254,15 @@ people_of_order(struct mm_crew *c, struct mm_why *why)
 /* see crew.h */
 enum mm_err
 mm_crew_open(const struct mm_station_conf *conf, struct mm_centre *centre,
-    bool ask, struct mm_crew **out, struct mm_why *why)
+    bool waits, struct mm_crew **out, struct mm_why *why)
 {
 	MM_OWN(mm_crew_close) struct mm_crew *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	c->conf = conf;
-	MM_TRY(people_of_centre(c, centre, ask, why));
+	c->again_ms = AGAIN_MS;
+	MM_TRY(people_of_centre(c, centre, waits, why));
 	MM_TRY(people_of_order(c, why));
 	*out = MM_MOVE(c);
 	return MM_OK;
@@ -225,10 +284,10 @@ mm_crew_asks(const struct mm_crew *c)
 }
 
 /* see crew.h */
-bool
+enum mm_unit_reason
 mm_crew_unknown(const struct mm_crew *c)
 {
-	return c->unknown;
+	return c != NULL ? c->unknown : MM_UR_NONE;
 }
 
 /* ---- badges ---- */
@@ -265,6 +324,9 @@ mm_crew_who(struct mm_crew *c, struct mm_bytes badge, enum mm_work_role role,
 {
 	const struct mm_work_person *p;
 
+	if (c->unknown != MM_UR_NONE)
+		return MM_FAIL(why, MM_EAGAIN, "badge: whom the batch names "
+		    "is not known yet");
 	if (mm_mono_ms() < c->wrong_ms)
 		return MM_FAIL(why, MM_ERATE,
 		    "badge: a wrong one came just before");
@@ -330,7 +392,8 @@ mm_crew_leave(struct mm_crew *c)
 bool
 mm_crew_scan(struct mm_crew *c, struct mm_bytes line)
 {
-	const struct mm_work_person *p = find(c, line);
+	const struct mm_work_person *p =
+	    c->unknown == MM_UR_NONE ? find(c, line) : NULL;
 
 	if (p == NULL)
 		return false;

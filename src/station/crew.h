@@ -2,6 +2,7 @@
 #define MM_STATION_CREW_H
 
 #include "station/centre.h"
+#include "station/reason.h"
 #include "work/order.h"
 
 /*
@@ -9,7 +10,8 @@
  * (the hash of a badge's text; docs/protocol/order.md), with and without a
  * network.  An operator badges in and units are made under that id, which is
  * opaque; a supervisor decides what needs a reason.  Where a batch names
- * nobody, nobody is asked for.
+ * nobody, nobody is asked for: once the centre or the order has said so.  Until
+ * then nothing is made, and nothing decided.
  *
  * A badge's text is in memory as long as it is compared, and nowhere else.
  * Kept are a supervisor's decisions; not who stood there how long, nor how
@@ -21,23 +23,29 @@
 
 struct mm_crew;
 /*
- * The people of conf's batch, as the centre tells them once (asked for at most
- * 5 s, and only if ask; kept in state/people-<batch>), and of the order that
- * this station makes by itself.
+ * The people of conf's batch, as the centre tells them once (waits
+ * for that at most 5 s, and only if waits is set; kept in
+ * state/people-<batch>), and of the order that this station makes by itself.
  */
 MM_MUST enum mm_err mm_crew_open(const struct mm_station_conf *conf,
-    struct mm_centre *centre, bool ask, struct mm_crew **out,
+    struct mm_centre *centre, bool waits, struct mm_crew **out,
     struct mm_why *why);
 void mm_crew_close(struct mm_crew **owner);
 /* Whether units are made under somebody's id, and decisions a supervisor's;
  * NULL: not. */
 bool mm_crew_asks(const struct mm_crew *c);
-/* Of a batch whose people nobody could tell yet: nothing is made. */
-bool mm_crew_unknown(const struct mm_crew *c);
+/* Of a batch whose people nobody could tell yet: why; nothing is made, and
+ * nothing decided.  NONE: they are known. */
+enum mm_unit_reason mm_crew_unknown(const struct mm_crew *c);
+/* Asks again, if it is time (1 s after the first answer that was none, up to
+ * 30 s after later ones), and takes what has come; waits for nothing. */
+void mm_crew_run(struct mm_crew *c, struct mm_centre *centre);
+/* Asks at once, and waits for the answer; at most 5 s. */
+void mm_crew_wait(struct mm_crew *c, struct mm_centre *centre);
 
 /* Whose badge that is, without consequences; role is the least that it must
- * be.  MM_EPOLICY: nobody's, or an operator's for a supervisor's; MM_ERATE: a
- * wrong one came just before.  About 50 ms. */
+ * be.  MM_EPOLICY: nobody's, or an operator's for a supervisor's; MM_EAGAIN:
+ * whose they are is not known yet; MM_ERATE: a wrong one came just before.  About 50 ms. */
 MM_MUST enum mm_err mm_crew_who(struct mm_crew *c, struct mm_bytes badge,
     enum mm_work_role role, char id[MM_DEVICE_ID_MAX + 1],
     struct mm_why *why);

@@ -469,8 +469,8 @@ may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
 {
 	if (!mm_device_id_valid(serial))
 		return MM_UR_SERIAL;
-	if (mm_crew_unknown(l->crew))
-		return MM_UR_AWAY;
+	if (mm_crew_unknown(l->crew) != MM_UR_NONE)
+		return mm_crew_unknown(l->crew);
 	if (mm_crew_asks(l->crew) && mm_crew_operator(l->crew)[0] == '\0')
 		return MM_UR_OPERATOR;
 	if (!l->accept_clock &&
@@ -672,6 +672,7 @@ mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
 	busy |= mm_line_prints(l);
 	mm_line_sync(l);
 	mm_line_tell(l);
+	mm_crew_run(l->crew, l->centre);
 	at = wishes(l, more, n, p);
 	/* A link wants to be looked at within 20 ms: its times run.  Who waits
 	 * for a unit's end has it at once. */

@@ -29,6 +29,8 @@ mm_shift_stopped(const struct mm_shift *s)
 		return MM_UR_JOURNAL;
 	if (mm_line_mirror(&s->line) != MM_UR_NONE)
 		return MM_UR_MIRROR;
+	if (mm_crew_unknown(s->line.crew) != MM_UR_NONE)
+		return mm_crew_unknown(s->line.crew);
 	if (s->stopped_for == MM_UR_NONE && s->syncs &&
 	    mm_unsynced_stops(&s->unsynced, mm_now_ms()))
 		return MM_UR_UNSYNCED;

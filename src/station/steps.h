@@ -47,6 +47,8 @@ mm_step_hold(enum mm_unit_reason why, enum mm_unit_reason *reason)
 	return MM_EV_HOLD;
 }
 
+/* What the centre's refusal (rc is not MM_OK) means at the line. */
+enum mm_unit_reason mm_step_refusal(const struct mm_centre_answer *a);
 /* Words for the log. */
 static inline void
 mm_step_note(struct mm_place *p, const char *text)

@@ -34,23 +34,49 @@ static const struct {
 	{ "quota-gone", MM_EV_FAIL, MM_UR_QUOTA },
 };
 
+static bool
+comes_again(const struct mm_centre_answer *a)
+{
+	return a->rc == MM_EAGAIN || a->rc == MM_ERATE || a->rc == MM_EBUSY;
+}
+
+/* Its index; -1: the centre gave none of these. */
+static int
+find_refusal(const struct mm_centre_answer *a)
+{
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (strcmp(refusals[i].reason, a->reason) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* see steps.h */
+enum mm_unit_reason
+mm_step_refusal(const struct mm_centre_answer *a)
+{
+	int i = find_refusal(a);
+
+	if (comes_again(a))
+		return MM_UR_AWAY;
+	if (i >= 0)
+		return refusals[i].why;
+	return a->rc == MM_EAUTH ? MM_UR_CREDENTIAL : MM_UR_REFUSED;
+}
+
 /* A refusal's end; MM_EVENTS: it is asked again a little later. */
 static enum mm_unit_event
 refused(struct mm_place *p, const struct mm_centre_answer *a,
     enum mm_unit_reason *reason)
 {
+	int i = find_refusal(a);
+
 	mm_step_note(p, a->why.text);
-	if (a->rc == MM_EAGAIN || a->rc == MM_ERATE || a->rc == MM_EBUSY) {
+	if (comes_again(a)) {
 		p->retry_ms = mm_mono_ms() + MM_RETRY_MS;
 		return MM_EVENTS;
 	}
-	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
-		if (strcmp(refusals[i].reason, a->reason) == 0) {
-			*reason = refusals[i].why;
-			return refusals[i].event;
-		}
-	return mm_step_fail(
-	    a->rc == MM_EAUTH ? MM_UR_CREDENTIAL : MM_UR_REFUSED, reason);
+	*reason = mm_step_refusal(a);
+	return i >= 0 ? refusals[i].event : MM_EV_FAIL;
 }
 
 static enum mm_unit_event

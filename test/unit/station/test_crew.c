@@ -90,7 +90,8 @@ badges_in_and_out(void **state)
 	(void)state;
 	keep_people();
 	c = fresh();
-	assert_true(mm_crew_asks(c) && !mm_crew_unknown(c));
+	assert_true(mm_crew_asks(c));
+	assert_int_equal(mm_crew_unknown(c), MM_UR_NONE);
 	assert_string_equal(mm_crew_operator(c), "");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (mm_crew_scan(c, mm_bytes_of(rows[i].line)) !=
@@ -136,9 +137,28 @@ nobody_is_asked_for(void **state)
 	keep("{\"batch\":\"b7\",\"people\":[]}");
 	c = fresh();
 	assert_false(mm_crew_asks(c));
+	assert_int_equal(mm_crew_unknown(c), MM_UR_NONE);
 	assert_false(mm_crew_scan(c, mm_bytes_of("S-99")));
 	mm_crew_close(&c);
 	assert_false(mm_crew_asks(NULL));
+}
+
+/* Not having heard is no answer. */
+static void
+nobody_has_said(void **state)
+{
+	char id[MM_DEVICE_ID_MAX + 1] = "", path[sizeof(conf.state) + 16];
+	struct mm_crew *c;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/people-b7", conf.state);
+	(void)unlink(path);
+	c = fresh();
+	assert_int_equal(mm_crew_unknown(c), MM_UR_AWAY);
+	assert_false(mm_crew_scan(c, mm_bytes_of("S-99")));
+	assert_int_equal(mm_crew_who(c, mm_bytes_of("S-99"), MM_WORK_OPERATOR,
+	    id, NULL), MM_EAGAIN);
+	mm_crew_close(&c);
 }
 
 /* What was damaged lets nobody make anything. */
@@ -195,6 +215,7 @@ main(void)
 		cmocka_unit_test(badges_in_and_out),
 		cmocka_unit_test(whose_it_is),
 		cmocka_unit_test(nobody_is_asked_for),
+		cmocka_unit_test(nobody_has_said),
 		cmocka_unit_test(damaged),
 		cmocka_unit_test(decisions_are_kept),
 	};
