@@ -3,6 +3,22 @@
 
 /* What supervisors decide. */
 
+/* That nobody has said who decides does not mean that everybody does. */
+static enum mm_err
+know_people(struct mm_line *l, const char *what, struct mm_why *why)
+{
+	enum mm_unit_reason unknown;
+
+	if (mm_crew_unknown(l->crew) != MM_UR_NONE)
+		mm_crew_wait(l->crew, l->centre);
+	unknown = mm_crew_unknown(l->crew);
+	if (unknown == MM_UR_NONE)
+		return MM_OK;
+	return MM_FAIL(why, MM_EAGAIN, "%s: whether batch %s has supervisors "
+	    "is not known yet: %s", what, l->conf->batch,
+	    mm_unit_reasons[unknown].what);
+}
+
 /* Where a batch names its people, it is one of its supervisors. */
 static enum mm_err
 ask_supervisor(struct mm_line *l, const struct mm_station_args *a,
@@ -13,6 +29,7 @@ ask_supervisor(struct mm_line *l, const struct mm_station_args *a,
 		a->serial != NULL && what[0] != 'c' ? a->serial : "", id,
 		a->reason };
 
+	MM_TRY(know_people(l, what, why));
 	if (!mm_crew_asks(l->crew))
 		return MM_OK;
 	if (a->supervisor_badge == NULL)

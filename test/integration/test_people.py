@@ -188,6 +188,35 @@ def test_a_supervisor_lets_a_repaired_board_be_tried(station):
     no_badge(station)
 
 
+def test_no_decision_while_the_people_are_unknown(station, world):
+    """Another disk, or the state's copy: that no file names supervisors does
+    not make everybody one."""
+    serial = station.serials[0]
+    put_aside(station, serial)
+    kept = station.dir / f"state/people-{station.batch}"
+    conf = station.conf.read_text()
+    kept.unlink()
+    station.conf.write_text(conf.replace(
+        f"localhost:{world.operators}", "localhost:9"))
+    for word in ("release", "scrap"):
+        for more in ((), ("--supervisor-badge-file",
+                          badge_file(station, "boss-1"), "--reason", "x")):
+            code, out = command(station, word, "--serial", serial, *more)
+            assert code == 7 and "not known yet" in out, (code, out)
+    assert station.rows()[-1]["state"] == "quarantined"
+    assert not (station.dir / "state/decisions").exists()
+    # the centre is asked for them; an answer that is not its own is none
+    station.conf.write_text(conf.replace(
+        f'anchor = "{world.anchor}"',
+        f'anchor = "{station.dir}/state/station.crt"'))
+    code, out = command(station, "scrap", "--serial", serial)
+    assert code != 0 and not kept.exists(), out
+    station.conf.write_text(conf)
+    code, out = command(station, "scrap", "--serial", serial)
+    assert code == 3 and "supervisors" in out, out
+    assert kept.exists()
+
+
 def test_lines(station):
     """As a scanner types them into run."""
     one, two = station.serials[:2]
