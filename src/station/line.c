@@ -467,12 +467,13 @@ mm_line_find(struct mm_line *l, const char *serial, struct mm_unit **out)
 static enum mm_unit_reason
 may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
 {
-	if (!mm_device_id_valid(serial))
-		return MM_UR_SERIAL;
+	/* Before anything is said of what may be a badge. */
 	if (mm_crew_unknown(l->crew) != MM_UR_NONE)
 		return mm_crew_unknown(l->crew);
 	if (mm_crew_asks(l->crew) && mm_crew_operator(l->crew)[0] == '\0')
 		return MM_UR_OPERATOR;
+	if (!mm_device_id_valid(serial))
+		return MM_UR_SERIAL;
 	if (!l->accept_clock &&
 	    mm_now_ms() + CLOCK_BACK_MS < mm_rows_last_at(l->rows))
 		return MM_UR_CLOCK;

@@ -132,6 +132,18 @@ say_no(struct mm_shift *s, enum mm_no no)
 	return no;
 }
 
+/* What was scanned, if it may be told on: a text that came while nobody was
+ * in, or could be, may be a badge; "" then, and of what is no label. */
+static const char *
+sayable(const struct mm_shift *s, const char *serial,
+    enum mm_unit_reason reason)
+{
+	bool hidden = reason == MM_UR_OPERATOR ||
+	    mm_crew_unknown(s->line.crew) != MM_UR_NONE;
+
+	return hidden || !mm_device_id_valid(serial) ? "" : serial;
+}
+
 /* see shift.h */
 enum mm_no
 mm_shift_scan(struct mm_shift *s, const char *fixture, const char *serial,
@@ -151,8 +163,9 @@ mm_shift_scan(struct mm_shift *s, const char *fixture, const char *serial,
 	*reason = mm_line_scan(&s->line, p, serial);
 	if (*reason == MM_UR_NONE)
 		return MM_NO_NONE;
-	note_failure(s, p->conf->name,
-	    mm_device_id_valid(serial) ? serial : "?", *reason);
+	serial = sayable(s, serial, *reason);
+	note_failure(s, p->conf->name, serial[0] != '\0' ? serial : "?",
+	    *reason);
 	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_REFUSED,
 			     .place = p,
 			     .serial = serial,

@@ -133,7 +133,7 @@ mm_shift_word(struct mm_shift *s, const char *text)
 {
 	struct mm_crew *c = s->line.crew;
 
-	if (!mm_crew_asks(c))
+	if (!mm_crew_asks(c) && mm_crew_unknown(c) == MM_UR_NONE)
 		return false;
 	if (text[0] == '!') {
 		take_word(s, text + 1);

@@ -10,7 +10,7 @@ from offline import Offline, stopped_centre
 from screen import DOORS, Browser, Running
 from station import Station
 from test_screen import Terminal, accessible, clean
-from world import run, World
+from world import run, until, World
 
 NUMBERS = itertools.count(1)
 SALT = bytes(range(16))
@@ -24,6 +24,7 @@ def hashed(text):
                           maxmem=1 << 26, dklen=32).hex()
 
 
+NOBODYS = "0099887766"  # a badge of another batch, and a label's form
 PEOPLE = [{"id": i, "role": ROLES[i], "badge": hashed(BADGES[i])}
           for i in sorted(BADGES)]
 
@@ -32,6 +33,14 @@ def badge_file(station, who, end="\n"):
     path = station.dir.parent / f"badge-{who}"
     path.write_text(BADGES.get(who, who) + end)
     return path
+
+
+def nowhere(station, text, *more):
+    """A text that was scanned and that nobody knows."""
+    for path in station.dir.rglob("*"):
+        if path.is_file():
+            assert text.encode() not in path.read_bytes(), path
+    assert not any(text in said for said in more), more
 
 
 def no_badge(station, *more):
@@ -217,6 +226,38 @@ def test_no_decision_while_the_people_are_unknown(station, world):
     assert kept.exists()
 
 
+def test_asked_until_they_are_known(station, world):
+    """A line that was started before its batch was made."""
+    late = f"late-{station.batch}"
+    station.conf.write_text(station.conf.read_text().replace(
+        f"batch = {station.batch}", f"batch = {late}"))
+    station.plug(1)
+    with Running(station) as line:
+        status = line.status()
+        assert status["stopped"]["reason"] == "no-batch", status
+        assert status["next"] == {"do": "stop"}
+        for text in (NOBODYS, BADGES["boss-1"], "!clock why"):
+            line.call("POST", "/api/v1/scan", {"text": text})
+        status = line.status()
+        assert status["operator"] is status["supervisor"] is None
+        assert {f["reason"] for f in status["failures"]} == {"no-batch"}
+        assert not any(b in json.dumps(status) for b in (
+            NOBODYS, *BADGES.values()))
+        a = world.rest("POST", "/batches", {
+            "id": late, "product": "thermo", "quantity": 2,
+            "serials": f"{late}-{{1..2}}", "until": "2030-01-01T00:00:00Z",
+            "shares": [{"station": station.name, "share": 2}],
+            "badge_salt": SALT.hex(), "people": PEOPLE})
+        assert a.status == 201, a
+        until(lambda: line.status()["next"] == {"do": "badge"}, 60)
+        assert line.status()["stopped"] is None
+        line.call("POST", "/api/v1/scan", {"text": BADGES["op-7"]})
+        assert line.status()["operator"] == "op-7"
+        log = line.log.read_text()
+    no_badge(station, log)
+    nowhere(station, NOBODYS)
+
+
 def test_lines(station):
     """As a scanner types them into run."""
     one, two = station.serials[:2]
@@ -236,8 +277,11 @@ def test_lines(station):
                     return got
             raise AssertionError(want)
 
-        say(f"f1 {one}")
-        hears(result="refused", reason="no-operator")
+        for text in (NOBODYS, f"f1 {NOBODYS}"):
+            say(text)
+            assert hears(result="refused", reason="no-operator")[
+                "device"] == ""
+        assert NOBODYS not in json.dumps(line.status())
         say(BADGES["op-7"])
         hears(operator="op-7", supervisor=None)
         say(f"f1 {one}")
@@ -267,6 +311,7 @@ def test_lines(station):
     assert [(d["decision"], d["by"], d["reason"]) for d in
             decisions(station)] == [("scrap", "boss-1", "fell down")]
     no_badge(station)
+    nowhere(station, NOBODYS)
 
 
 def test_the_api(station):
