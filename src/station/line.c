@@ -547,6 +547,7 @@ mm_line_scan(struct mm_line *l, struct mm_place *p, const char *serial)
 	snprintf(now.fixture, sizeof(now.fixture), "%s", p->conf->name);
 	if (write_row(l, u, &now) != MM_OK)
 		return MM_UR_JOURNAL;
+	l->accept_clock = false; /* the journal's last row has it now */
 	forget_last(p);
 	p->unit = u;
 	p->offline = is_offline(l, u);

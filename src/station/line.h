@@ -87,7 +87,7 @@ struct mm_line {
 	size_t kept;  /* bytes of rows that the journal was begun anew with */
 	struct mm_place place[MM_FIXTURES_MOST];
 	unsigned nplaces;
-	bool accept_clock; /* a supervisor says that it is right */
+	bool accept_clock; /* a supervisor says that it is right, for a unit */
 	enum mm_err broken; /* the journal: nothing begins any more */
 	struct mm_why why;
 	unsigned passed, failed;  /* since the start */

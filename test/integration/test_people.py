@@ -10,7 +10,7 @@ from offline import Offline, stopped_centre
 from screen import DOORS, Browser, Running
 from station import Station
 from test_screen import Terminal, accessible, clean
-from world import run, until, World
+from world import faketime, run, until, World
 
 NUMBERS = itertools.count(1)
 SALT = bytes(range(16))
@@ -256,6 +256,42 @@ def test_asked_until_they_are_known(station, world):
         log = line.log.read_text()
     no_badge(station, log)
     nowhere(station, NOBODYS)
+
+
+def test_a_clock_is_right_once(station):
+    station.plug(1)
+    now = station.dir.parent / "now"
+    now.write_text("+30m\n")
+    env = {**faketime("+30m"), "FAKETIME_TIMESTAMP_FILE": str(now),
+           "FAKETIME_NO_CACHE": "1"}
+    del env["FAKETIME"]
+    p = station.begin("run", "--json", stdin=-1, stderr=-3, env=env)
+
+    def say(text, **want):
+        p.stdin.write(text + "\n")
+        p.stdin.flush()
+        for line in iter(p.stdout.readline, ""):
+            got = json.loads(line)
+            if all(got.get(k) == v for k, v in want.items()):
+                return
+        raise AssertionError(want)
+
+    label = f"f1 {station.serials[0]}"
+    try:
+        say(BADGES["op-7"], operator="op-7")
+        say(label, result="passed")
+        for at in ("+20m", "+10m"):
+            now.write_text(at + "\n")
+            say(label, result="refused", reason="clock")
+            say(BADGES["boss-1"], supervisor="boss-1")
+            say("!clock battery changed", supervisor="boss-1")
+            say(label, result="passed")
+    finally:
+        p.stdin.close()
+        p.terminate()
+        p.wait(20)
+        p.stdout.close()
+    assert [d["decision"] for d in decisions(station)] == ["clock"] * 2
 
 
 def test_lines(station):
