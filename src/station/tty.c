@@ -459,13 +459,15 @@ draw(struct mm_tty *t)
 	mm_buf_done(&p.out);
 }
 
-/* What is typed next is a badge. */
+/* What is typed may be a badge, a supervisor's while an operator is in, too:
+ * all but a decision's words. */
 static bool
-hides(const struct mm_tty *t)
+hides(const struct mm_tty *t, const char *typed)
 {
 	const struct mm_crew *c = t->shift->line.crew;
 
-	return mm_crew_asks(c) && mm_crew_operator(c)[0] == '\0';
+	return typed[0] != '!' &&
+	    (mm_crew_asks(c) || mm_crew_unknown(c) != MM_UR_NONE);
 }
 
 /* What was typed came from anywhere: nothing of it moves the cursor. */
@@ -473,10 +475,11 @@ static bool
 take_typed(struct mm_tty *t, const char *typed)
 {
 	char plain[TYPED_N];
+	bool hidden = hides(t, typed);
 	size_t n = 0;
 
 	for (; typed[n] != '\0' && n + 1 < sizeof(plain); n++)
-		plain[n] = hides(t) ? '*'
+		plain[n] = hidden ? '*'
 		    : typed[n] < ' ' || typed[n] > '~' ? '?' : typed[n];
 	plain[n] = '\0';
 	if (strcmp(t->typed, plain) == 0)

@@ -400,14 +400,15 @@ def test_in_a_terminal(station):
         t.shows("Scan the label: The board is in f1.")
         t.type(station.serials[0] + "\n")
         t.shows(f" PASS   {station.serials[0]}")
-        t.type(BADGES["boss-1"] + "\n")
+        t.type(BADGES["boss-1"])
+        t.shows(" > " + "*" * len(BADGES["boss-1"]))
+        t.type("\n")
         t.shows("Supervisor boss-1 may decide")
         t.type(BADGES["op-7"] + "\n")
         t.shows("Nobody is badged in")
     finally:
         assert t.end()
-    no_badge(station, t.seen.decode("utf-8", "replace").replace(
-        f" > {BADGES['boss-1']}", ""))
+    no_badge(station, t.seen.decode("utf-8", "replace"))
 
 
 def test_on_the_screen(station):
@@ -434,6 +435,11 @@ def test_on_the_screen(station):
             browser.until(f"{crew} === 'Badged in: op-7'")
             browser.scan(f"f1 {one}")
             browser.until_tile("f1", "passed")
+            for c in "S 0":
+                browser.press(c)
+            browser.until("document.querySelector('#typed').innerText"
+                          " === '•••'")
+            browser.press("Escape")
             browser.scan(f"!scrap {one} scratched")
             browser.until(f"{next_} === 'no'")
             assert "A supervisor decides that" in browser.text()

@@ -175,9 +175,10 @@ function drawNext(view) {
 	put(node.querySelector("p"), step.more);
 	const typed = $("typed");
 	typed.hidden = view.typed === "";
-	/* a badge is nobody's to read along */
-	const shown = view.state?.next.do === "badge"
-		? "•".repeat(view.typed.length) : view.typed;
+	/* a badge is nobody's to read along, whoever is in: all but a decision's words */
+	const open = view.typed.startsWith("!") ||
+		(view.state && !view.state.badges && view.state.next.do !== "stop");
+	const shown = open ? view.typed : "•".repeat(view.typed.length);
 	if (typed.textContent !== shown)
 		typed.replaceChildren(element("bdi", "", shown));
 }
