@@ -45,7 +45,8 @@ void mm_crew_wait(struct mm_crew *c, struct mm_centre *centre);
 
 /* Whose badge that is, without consequences; role is the least that it must
  * be.  MM_EPOLICY: nobody's, or an operator's for a supervisor's; MM_EAGAIN:
- * whose they are is not known yet; MM_ERATE: a wrong one came just before.  About 50 ms. */
+ * whose they are is not known yet; MM_ERATE: a wrong one came just before.
+ * About 50 ms. */
 MM_MUST enum mm_err mm_crew_who(struct mm_crew *c, struct mm_bytes badge,
     enum mm_work_role role, char id[MM_DEVICE_ID_MAX + 1],
     struct mm_why *why);
