@@ -31,8 +31,10 @@ mm_export_line(struct mm_bytes *rest)
 			   : json_loadb((const char *)rest->p, n,
 				 JSON_REJECT_DUPLICATES, NULL);
 
-	rest->p += lf == NULL ? 0 : n + 1;
-	rest->n -= lf == NULL ? 0 : n + 1;
+	if (lf != NULL) {
+		rest->p += n + 1;
+		rest->n -= n + 1;
+	}
 	return j;
 }
 

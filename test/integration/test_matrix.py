@@ -45,6 +45,7 @@ NAMES = {"est": ("thermo", "nosuch"), "profiles": ("thermo", "nosuch"),
          "webhooks": ("wh_0000000000000000", "nosuch"),
          "batches": ("nosuch", "nosuch"), "stations": ("nosuch", "nosuch"),
          "dead-letters": ("0", "nosuch"), "quarantine": ("0", "nosuch"),
+         "configurations": ("M-1", "NOSUCH"),
          "approvals": ("0" * 16, "0" * 16),
          "receipts": ("0", "999999"), "tile": ("0/000", "9/999")}
 
