@@ -109,7 +109,8 @@ def fill(pattern, o, nothing=False):
              "tokens": o["token"], "certificates": o["serial"],
              "receipts": str(o["index"]), "profiles": "thermo",
              "issuers": "issuing", "keys": "0" * 16, "approvals": "0" * 16,
-             "webhooks": "0" * 16, "dead-letters": "1",
+             "webhooks": "0" * 16, "dead-letters": "1", "quarantine": "0",
+             "configurations": o["device"],
              "batches": o.get("batch", "nosuch"), "stations": "nosuch"}
     if nothing:
         names |= {"products": "nosuch", "devices": "NOSUCH",

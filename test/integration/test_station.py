@@ -179,7 +179,7 @@ def test_power_cuts(station):
 
 def test_the_clock_goes_back_a_year(station):
     station.plug(1)
-    station.passes("ST-J-1")
+    station.passes("ST-OC-1")
     station.unplug()
     station.blank(1)
     station.plug(1)
