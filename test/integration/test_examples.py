@@ -113,6 +113,7 @@ def test_the_list_resumes_after_a_kill_and_tells_the_broker(
             _, first = enrol(world, "BR-3")
             until(lambda: allow.exists() and first in allow.read_text())
             assert broker.stdout.readline() == "again\n"
+            until((tmp_path / "state.json").exists)  # it is written last
         cursor = json.loads((tmp_path / "state.json").read_text())["after"]
         serial, second = enrol(world, "BR-4")  # while nobody looks
         with following(world, auditor, tmp_path, *hup):
