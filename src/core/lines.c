@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/grow.h"
+#include "base/sorted.h"
 #include "core/production_priv.h"
 
 /*
@@ -43,27 +44,19 @@ line_free(struct mm_made_line *line)
 	free(line);
 }
 
+static const char *
+name_at(const void *lines, size_t i)
+{
+	const struct mm_lines *l = lines;
+
+	return l->at[i]->name;
+}
+
 /* Where it stands, or would. */
 static size_t
 place(const struct mm_lines *l, const char *name, bool *there)
 {
-	size_t low = 0, high = l->n;
-
-	*there = false;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int c = strcmp(l->at[mid]->name, name);
-
-		if (c == 0) {
-			*there = true;
-			return mid;
-		}
-		if (c < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return mm_sorted_place(l, l->n, name_at, name, there);
 }
 
 /* see priv.h */

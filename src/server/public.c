@@ -7,6 +7,7 @@
 #include "base/grow.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "base/sorted.h"
 #include "base/time.h"
 #include "server/blob.h"
 #include "server/ocsp.h"
@@ -41,27 +42,19 @@ struct mm_public {
 	struct mm_buf anchor; /* PEM */
 };
 
+static const char *
+issuer_at(const void *pub, size_t i)
+{
+	const struct mm_public *p = pub;
+
+	return p->line[i]->issuer;
+}
+
 /* Where it stands among line CAs, or would; the lock is held. */
 static size_t
 place(const struct mm_public *p, const char *issuer, bool *there)
 {
-	size_t low = 0, high = p->nline;
-
-	*there = false;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int c = strcmp(p->line[mid]->issuer, issuer);
-
-		if (c == 0) {
-			*there = true;
-			return mid;
-		}
-		if (c < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return mm_sorted_place(p, p->nline, issuer_at, issuer, there);
 }
 
 static struct crl *
