@@ -1,4 +1,5 @@
-"""What Schemathesis does before it sends a request that it made up."""
+"""What Schemathesis does before it sends a request that it made up, and what
+it wants of the answer."""
 import schemathesis
 
 # A minute for an answer without events is test_events.py's; here it would be
@@ -10,3 +11,10 @@ LONG = {str(s) for s in range(2, 61)}
 def before_call(context, case, kwargs):
     if case.query and str(case.query.get("wait")) in LONG:
         case.query["wait"] = 1
+
+
+@schemathesis.check
+def later_says_when(ctx, response, case):
+    """503 is no error of the server where it is busy: it then says when."""
+    if response.status_code == 503:
+        assert response.headers.get("Retry-After"), "503 without Retry-After"
