@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -118,7 +119,10 @@ mm_cmd_batch_create(
 
 	if (rc != MM_OK)
 		return json_decref(o), rc;
-	return mm_object_command(cli, "POST", "/batches", o, why);
+	MM_TRY(mm_object_command(cli, "POST", "/batches", o, why));
+	if (mm_flag(a, "dry-run") && !cli->quiet)
+		fputs("mintmark: note: --dry-run: nothing was made\n", stderr);
+	return MM_OK;
 }
 
 /* ---- open, pause, close, extend, share ---- */

@@ -974,7 +974,9 @@ def test_the_command_line(factory, tmp_path):
             "--scrap", "50%", "--until", "30d", "--serials", "CL-{01..02}",
             "--template", template, "--rows", rows, "--people", people,
             "--id", "cl", "--note", "first"]
-    dry = json.loads(w.cli("--json", *make, "--dry-run").stdout)
+    told = w.cli("--json", *make, "--dry-run")
+    assert "nothing was made" in told.stderr
+    dry = json.loads(told.stdout)
     assert "version" in dry and dry["scrap"] == 1
     made = json.loads(w.cli("--json", *make).stdout)
     assert made["id"] == "cl" and made["people"] == [
