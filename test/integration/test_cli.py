@@ -19,7 +19,15 @@ import time
 
 import pytest
 
+import world as worlds
 from world import MINT, World, run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leaks_are_looked_for():
+    worlds.leaks = True
+    yield
+    worlds.leaks = False
 
 
 def test_every_command_has_help_and_is_in_the_usage():
