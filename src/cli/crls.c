@@ -8,7 +8,6 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "pki/cert.h"
-#include "pki/der.h"
 #include "pki/key.h"
 
 /* A lost list is settled within half a minute. */
@@ -64,26 +63,8 @@ mm_crls_entry(struct mm_crls *s, const struct mm_entry *e, bool later,
 	return add(s, &seen, why);
 }
 
-/* RFC 5280 5.1: what is signed, how, and the signature. */
-static bool
-split(struct mm_bytes der, struct mm_cert *out)
-{
-	struct mm_rd whole = mm_rd_over(der);
-	struct mm_rd list = mm_rd_over(mm_der_take(&whole, MM_DER_SEQ));
-	struct mm_bytes bits;
-
-	out->tbs = mm_der_take_whole(&list, MM_DER_SEQ);
-	out->alg = mm_der_take_whole(&list, MM_DER_SEQ);
-	bits = mm_der_take(&list, MM_DER_BITS);
-	if (!mm_rd_end(&whole) || !mm_rd_end(&list) || bits.n < 2 ||
-	    bits.p[0] != 0)
-		return false;
-	out->signature = (struct mm_bytes){ bits.p + 1, bits.n - 1 };
-	return true;
-}
-
 static enum mm_err
-verify(struct mm_bytes der, const struct mm_cert *list)
+verify(struct mm_bytes der, const struct mm_crl *list)
 {
 	MM_OWN(mm_key_templates_free) struct mm_key_templates *t = NULL;
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
@@ -94,7 +75,7 @@ verify(struct mm_bytes der, const struct mm_cert *list)
 	MM_TRY(mm_spki_parse(cert.spki.whole, &spki, NULL));
 	MM_TRY(mm_key_templates_new(NULL, &t, NULL));
 	MM_TRY(mm_spki_load(&spki, t, &key, NULL));
-	return mm_cert_verify(list, key, NULL);
+	return mm_crl_verify(list, key, NULL);
 }
 
 /* see crls.h */
@@ -104,11 +85,11 @@ mm_crls_stored(struct mm_crls *s, const char *issuer, struct mm_bytes cert,
 {
 	struct mm_crl_seen seen = { .number = row->number,
 		.next_s = row->next_s };
-	struct mm_cert list = { .tbs = { NULL, 0 } };
+	struct mm_crl list = { .tbs = { NULL, 0 } };
 	uint8_t hash[32];
 
 	if (row->number != 0)
-		seen.forged = !split(row->der, &list) ||
+		seen.forged = mm_crl_walk(row->der, &list, NULL) != MM_OK ||
 		    verify(cert, &list) != MM_OK;
 	mm_sha256(list.tbs, hash);
 	memcpy(seen.tbs, hash, sizeof(seen.tbs));

@@ -1,18 +1,13 @@
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#include <curl/curl.h>
-#include <openssl/x509.h>
 
 #include "base/own.h"
 #include "base/time.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "client/fetch.h"
 #include "doctor/doctor.h"
 #include "pki/cert.h"
-
-MM_FREE_FN(free_crl, X509_CRL, X509_CRL_free)
 
 /*
  * "doctor": the server's findings, what only another machine can see (its
@@ -168,51 +163,27 @@ ask(struct exam *e, struct mm_client *c, json_t **out, struct mm_why *why)
 
 /* ---- the public listener, from here ---- */
 
-static size_t
-on_body(char *p, size_t size, size_t n, void *arg)
-{
-	struct mm_buf *b = arg;
-
-	mm_buf_put(b, p, size * n);
-	return mm_buf_ok(b, NULL) == MM_OK ? size * n : 0;
-}
-
 static enum mm_err
 fetch(const char *url, struct mm_buf *out, struct mm_why *why)
 {
-	CURL *c = curl_easy_init();
+	CURL *curl = curl_easy_init();
 	long status = 0;
-	CURLcode rc;
+	enum mm_err rc;
 
-	if (c == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	curl_easy_setopt(c, CURLOPT_URL, url);
-	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)FETCH_S);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, out);
-	rc = curl_easy_perform(c);
-	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_cleanup(c);
-	if (rc != CURLE_OK)
-		return MM_FAIL(why, MM_EAGAIN, "%s", curl_easy_strerror(rc));
-	return status == 200
-		   ? MM_OK
-		   : MM_FAIL(why, MM_EAGAIN, "HTTP status %ld", status);
+	if (curl != NULL)
+		curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)FETCH_S);
+	rc = mm_fetch(curl, url, "", out, &status, why);
+	curl_easy_cleanup(curl);
+	return rc;
 }
 
 static enum mm_err
-crl_end(struct mm_bytes der, int64_t *next_s, struct mm_why *why)
+crl_end(struct mm_bytes der, int64_t *next_s)
 {
-	const unsigned char *p = der.p;
-	MM_OWN(free_crl) X509_CRL *crl = d2i_X509_CRL(NULL, &p, (long)der.n);
-	const ASN1_TIME *t = crl == NULL ? NULL : X509_CRL_get0_nextUpdate(crl);
-	struct tm tm = { 0 };
+	struct mm_crl crl;
 
-	if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
-		return MM_FAIL(why, MM_EINPUT, "this is no revocation list");
-	*next_s = timegm(&tm);
+	MM_TRY(mm_crl_walk(der, &crl, NULL));
+	*next_s = crl.next_s;
 	return MM_OK;
 }
 
@@ -225,7 +196,8 @@ look_url(struct exam *e, const char *url, bool crl)
 	enum mm_err rc = fetch(url, &der, &why);
 
 	if (rc == MM_OK && crl)
-		rc = crl_end(mm_buf_view(&der), &next_s, &why);
+		rc = crl_end(mm_buf_view(&der), &next_s) == MM_OK ? MM_OK
+		    : MM_FAIL(&why, MM_EINPUT, "this is no revocation list");
 	if (rc != MM_OK)
 		mm_find(&e->f, MM_CHECK_PUBLIC, MM_LEVEL_FAIL,
 		    "Devices and "

@@ -124,6 +124,26 @@ struct mm_crl_entry {
 MM_MUST enum mm_err mm_crl_build(const struct mm_issuer *i, uint64_t number,
     int64_t this_s, int64_t next_s, const struct mm_crl_entry *e, size_t ne,
     struct mm_bytes alg, struct mm_buf *tbs, struct mm_why *why);
+/* A list that was read; slices borrow the DER. */
+struct mm_crl {
+	struct mm_bytes tbs, alg, issuer, signature;
+	struct mm_bytes key_id; /* of who signed it; empty: not said */
+	struct mm_bytes number; /* INTEGER's contents; empty: none */
+	int64_t this_s, next_s;
+	size_t entries;
+	bool partial; /* an issuingDistributionPoint: not of all (5.2.5) */
+	bool strange; /* another critical extension: not to be used (5.2) */
+};
+/* RFC 5280 5.1, with a nextUpdate as 5.1.2.5 wants it.  MM_EINPUT.  Verifies
+ * nothing. */
+MM_MUST enum mm_err mm_crl_walk(struct mm_bytes der, struct mm_crl *out,
+    struct mm_why *why);
+/* By name and key: of two CAs of one name, too. */
+bool mm_crl_same_issuer(const struct mm_crl *a, const struct mm_crl *b);
+/* As strcmp's: which number is larger. */
+int mm_crl_number_order(const struct mm_crl *a, const struct mm_crl *b);
+MM_MUST enum mm_err mm_crl_verify(const struct mm_crl *c, EVP_PKEY *issuer,
+    struct mm_why *why);
 const char *mm_reason_name(unsigned reason); /* "keyCompromise" */
 /* RFC 5280 5.3.1: 7 is unused, 8 is for delta lists, 6 is a hold. */
 bool mm_reason_revokes(unsigned reason);

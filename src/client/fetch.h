@@ -1,0 +1,18 @@
+#ifndef MM_CLIENT_FETCH_H
+#define MM_CLIENT_FETCH_H
+
+#include <curl/curl.h>
+
+#include "base/buf.h"
+
+/*
+ * What the public listener gives to everyone, over plain HTTP or HTTPS.  curl
+ * is the caller's handle, whose connection is kept.  etag: "" or what the
+ * caller has, as the server would tag it (then 304, and out is empty); no cache
+ * on the way may answer without asking.  MM_EAGAIN: no answer, or another than
+ * 200 and 304; MM_ELIMIT: more than out may hold.
+ */
+MM_MUST enum mm_err mm_fetch(CURL *curl, const char *url, const char *etag,
+    struct mm_buf *out, long *status, struct mm_why *why);
+
+#endif

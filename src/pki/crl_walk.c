@@ -1,0 +1,153 @@
+#include <string.h>
+
+#include "pki/priv.h"
+
+#define OID_AKI    "2.5.29.35"
+#define OID_NUMBER "2.5.29.20"
+#define OID_IDP    "2.5.29.28"
+
+/* RFC 5280 5.1.2.6: serial, date, extensions; absent where there are none. */
+static bool
+count_entries(struct mm_rd *r, size_t *n)
+{
+	struct mm_rd list;
+
+	*n = 0;
+	if (!mm_der_peek(r, MM_DER_SEQ))
+		return true;
+	list = mm_rd_over(mm_der_take(r, MM_DER_SEQ));
+	while (list.left > 0 && !list.bad) {
+		struct mm_rd e = mm_rd_over(mm_der_take(&list, MM_DER_SEQ));
+
+		if (!mm_der_natural_ok(mm_der_take(&e, MM_DER_INTEGER)) ||
+		    e.bad)
+			return false;
+		(*n)++;
+	}
+	return mm_rd_end(&list);
+}
+
+/* RFC 5280 4.2.1.1: its keyIdentifier, or nothing */
+static bool
+read_aki(struct mm_bytes value, struct mm_bytes *key_id)
+{
+	struct mm_rd outer = mm_rd_over(value);
+	struct mm_rd r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
+
+	if (mm_der_peek(&r, MM_DER_CTX(0)))
+		*key_id = mm_der_take(&r, MM_DER_CTX(0));
+	return mm_rd_end(&outer) && !r.bad;
+}
+
+/* RFC 5280 5.2.3 */
+static bool
+read_number(struct mm_bytes value, struct mm_bytes *number)
+{
+	struct mm_rd r = mm_rd_over(value);
+
+	*number = mm_der_take(&r, MM_DER_INTEGER);
+	return mm_rd_end(&r) && mm_der_natural_ok(*number) && number->n <= 21;
+}
+
+static bool
+read_extension(const struct mm_extension *e, struct mm_crl *c)
+{
+	if (mm_der_oid_is(e->oid, OID_AKI))
+		return read_aki(e->value, &c->key_id);
+	if (mm_der_oid_is(e->oid, OID_NUMBER))
+		return read_number(e->value, &c->number);
+	if (mm_der_oid_is(e->oid, OID_IDP))
+		c->partial = true;
+	else if (e->critical)
+		c->strange = true;
+	return true;
+}
+
+static bool
+read_extensions(struct mm_rd *r, struct mm_crl *c)
+{
+	struct mm_extension e;
+	struct mm_bytes all;
+	struct mm_rd in;
+
+	if (r->left == 0)
+		return true;
+	in = mm_rd_over(mm_der_take(r, MM_DER_CTXC(0)));
+	all = mm_der_take(&in, MM_DER_SEQ);
+	if (!mm_rd_end(&in) || !mm_extensions_ok(all))
+		return false;
+	in = mm_rd_over(all);
+	while (mm_extension_next(&in, &e))
+		if (!read_extension(&e, c))
+			return false;
+	return true;
+}
+
+/* RFC 5280 5.1.2: what is signed, in its order */
+static const char *
+read_tbs(struct mm_crl *c)
+{
+	struct mm_rd outer = mm_rd_over(c->tbs);
+	struct mm_rd r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
+
+	if (!mm_rd_end(&outer) || mm_der_take_uint(&r) != 1)
+		return "version";
+	if (!mm_bytes_eq(mm_der_take_whole(&r, MM_DER_SEQ), c->alg))
+		return "signature";
+	c->issuer = mm_der_take_whole(&r, MM_DER_SEQ);
+	if (r.bad || !mm_name_ok(c->issuer))
+		return "issuer";
+	c->this_s = mm_der_take_time(&r);
+	c->next_s = mm_der_take_time(&r); /* 5.1.2.5: CAs must say it */
+	if (r.bad || !count_entries(&r, &c->entries))
+		return "revokedCertificates";
+	return read_extensions(&r, c) && mm_rd_end(&r) ? NULL : "crlExtensions";
+}
+
+/* see cert.h; RFC 5280 5.1.1 */
+enum mm_err
+mm_crl_walk(struct mm_bytes der, struct mm_crl *out, struct mm_why *why)
+{
+	struct mm_rd outer = mm_rd_over(der);
+	struct mm_rd r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
+	struct mm_crl c = { .tbs = mm_der_take_whole(&r, MM_DER_SEQ) };
+	const char *part = "form";
+	struct mm_bytes bits;
+
+	c.alg = mm_der_take_whole(&r, MM_DER_SEQ);
+	bits = mm_der_take(&r, MM_DER_BITS);
+	if (mm_rd_end(&outer) && mm_rd_end(&r) && bits.n >= 2 &&
+	    bits.p[0] == 0)
+		part = read_tbs(&c);
+	if (part != NULL)
+		return MM_FAIL(why, MM_EINPUT, "crl: RFC 5280 5.1: malformed "
+		    "%s", part);
+	c.signature = (struct mm_bytes){ bits.p + 1, bits.n - 1 };
+	*out = c;
+	return MM_OK;
+}
+
+/* see cert.h */
+int
+mm_crl_number_order(const struct mm_crl *a, const struct mm_crl *b)
+{
+	if (a->number.n != b->number.n)
+		return a->number.n < b->number.n ? -1 : 1;
+	return a->number.n == 0 ? 0 :
+	    memcmp(a->number.p, b->number.p, a->number.n);
+}
+
+/* see cert.h */
+bool
+mm_crl_same_issuer(const struct mm_crl *a, const struct mm_crl *b)
+{
+	return mm_bytes_eq(a->issuer, b->issuer) &&
+	    mm_bytes_eq(a->key_id, b->key_id);
+}
+
+/* see cert.h */
+enum mm_err
+mm_crl_verify(const struct mm_crl *c, EVP_PKEY *issuer, struct mm_why *why)
+{
+	return mm_verify_bytes(NULL, issuer, c->alg, c->tbs, c->signature, why);
+}
