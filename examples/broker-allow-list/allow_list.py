@@ -15,6 +15,7 @@ import os
 import pathlib
 import signal
 import ssl
+import subprocess
 import sys
 import time
 import urllib.parse
@@ -72,6 +73,10 @@ def replace(path, text):
     os.replace(tmp, path)
 
 
+def devices_of(text):
+    return {line.split(" ", 1)[1] for line in text.splitlines()}
+
+
 class Feed:
     def __init__(self, server, ca, key):
         url = urllib.parse.urlsplit(server)
@@ -118,13 +123,15 @@ class Feed:
 
 
 class Follower:
-    def __init__(self, feed, folder, on_change=None):
+    def __init__(self, feed, folder, on_change=None, on_gone=None):
         self.feed, self.folder = feed, folder
-        self.on_change = on_change
+        self.on_change, self.on_gone = on_change, on_gone
         self.allow, self.state = folder / "allow.txt", folder / "state.json"
         self.known = Known(json.loads(self.state.read_text())
                            if self.state.exists() else None)
         self.shown = None
+        self.listed = devices_of(self.allow.read_text()
+                                 if self.allow.exists() else "")
         self.stored_at, self.unstored = 0, False
 
     def store(self):
@@ -134,6 +141,7 @@ class Follower:
         text = "".join(f"{sha256} {device}\n"
                        for sha256, device in self.known.allowed(now))
         if text != self.shown:
+            self.end_sessions(devices_of(text))
             replace(self.allow, text)
             self.shown = text
             if self.on_change:
@@ -142,6 +150,14 @@ class Follower:
         replace(self.state, json.dumps({
             "after": self.known.after, "certificates": self.known.certs}))
         self.stored_at, self.unstored = time.monotonic(), False
+
+    def end_sessions(self, listed):
+        """Of devices that are no longer listed; before the list says so, so
+        that a crash does it twice rather than never."""
+        gone = sorted(self.listed - listed)
+        if gone and self.on_gone:
+            self.on_gone(gone)
+        self.listed = listed
 
     def step(self, wait):
         """One page; True if there is more at once."""
@@ -188,6 +204,21 @@ def hup(pid_file):
     return tell
 
 
+def tell_of_gone(program):
+    """Runs a program with the devices as its arguments, 100 at a time; again
+    until it succeeds, for who lost the right to be in is in until then."""
+    def tell(devices):
+        for i in range(0, len(devices), 100):
+            pause = 1
+            while subprocess.run([program, *devices[i:i + 100]],
+                                 stdin=subprocess.DEVNULL).returncode != 0:
+                print(f"allow-list: {program} failed; again in {pause} s",
+                      file=sys.stderr)
+                time.sleep(pause)
+                pause = min(2 * pause, PAUSE_MOST_S)
+    return tell
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--server", required=True, help="https://host:8444")
@@ -198,12 +229,16 @@ def main():
                     help="for allow.txt and state.json")
     ap.add_argument("--hup", metavar="PIDFILE",
                     help="send SIGHUP there when the list changed")
+    ap.add_argument("--on-gone", metavar="PROGRAM",
+                    help="run with the ids of devices that have gone from "
+                    "the list, to end their sessions")
     ap.add_argument("--once", action="store_true",
                     help="catch up and end")
     a = ap.parse_args()
     key = pathlib.Path(a.key_file).read_text().strip()
     Follower(Feed(a.server, a.ca, key), a.dir,
-             hup(a.hup) if a.hup else None).run(a.once)
+             hup(a.hup) if a.hup else None,
+             tell_of_gone(a.on_gone) if a.on_gone else None).run(a.once)
 
 
 if __name__ == "__main__":
