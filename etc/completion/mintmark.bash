@@ -58,6 +58,11 @@ _mintmark() {
 	'ca issuer --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
 	'ca issuer --root-key') kind='@file' ;;
 	'ca issuer --issuer-years') words=' ' ;;
+	'ca root-crl --config') kind='@file' ;;
+	'ca root-crl --passphrase-file') kind='@file' ;;
+	'ca root-crl --passphrase-fd') words=' ' ;;
+	'ca root-crl --root-key') kind='@file' ;;
+	'ca root-crl --root-years') words=' ' ;;
 	'ca renew-tls --config') kind='@file' ;;
 	'ca renew-tls --passphrase-file') kind='@file' ;;
 	'ca renew-tls --passphrase-fd') words=' ' ;;
@@ -156,6 +161,10 @@ _mintmark() {
 	'cert export --image') words='der esp-secure-cert nvs' ;;
 	'cert export --size') words=' ' ;;
 	'cert revoke --reason') kind='reason' ;;
+	'crl sync --out') kind='@file' ;;
+	'crl sync --url') words=' ' ;;
+	'crl sync --on-change') words=' ' ;;
+	'crl sync --every') words=' ' ;;
 	'audit  --type') words=' ' ;;
 	'audit  --device') kind='device' ;;
 	'audit  --actor') words=' ' ;;
@@ -290,7 +299,7 @@ _mintmark() {
 	'--context') kind='@file' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status doctor ca profile product device token cert audit ledger line ledger event batch station webhook authorise key approval completion man reference complete' ;;
+	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status doctor ca profile product device token cert crl audit ledger line ledger event batch station webhook authorise key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
 	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
@@ -301,6 +310,7 @@ _mintmark() {
 	'ca request') words='--help --config --passphrase-file --passphrase-fd --key-type --out '; kind='' ;;
 	'ca install') words='--help --config --passphrase-file --passphrase-fd --chain '; kind='' ;;
 	'ca issuer') words='--help --config --passphrase-file --passphrase-fd --key-type --root-key --issuer-years '; kind='' ;;
+	'ca root-crl') words='--help --config --passphrase-file --passphrase-fd --root-key --root-years '; kind='' ;;
 	'ca renew-tls') words='--help --config --passphrase-file --passphrase-fd --tls-dns --tls-ip --tls-days '; kind='' ;;
 	'profile list') words='--help '; kind='' ;;
 	'profile show') words='--help '; kind='profile' ;;
@@ -335,6 +345,7 @@ _mintmark() {
 	'cert revoke') words='--help --reason --dry-run '; kind='serial' ;;
 	'cert hold') words='--help '; kind='serial' ;;
 	'cert release') words='--help '; kind='serial' ;;
+	'crl sync') words='--help --out --url --on-change --every --once --allow-fewer --dry-run '; kind='' ;;
 	'audit ') words='--help --type --device --actor --token --serial --from --to --order --limit --after '; kind='' ;;
 	'ledger checkpoint') words='--help '; kind='' ;;
 	'ledger key') words='--help '; kind='' ;;
@@ -391,12 +402,13 @@ _mintmark() {
 	'man ') words='--help '; kind='' ;;
 	'reference ') words='--help '; kind='' ;;
 	'complete ') words='--help '; kind='' ;;
-	'ca ') words='list crl request install issuer renew-tls ' ;;
+	'ca ') words='list crl request install issuer root-crl renew-tls ' ;;
 	'profile ') words='list show check diff ' ;;
 	'product ') words='list show create update schema ' ;;
 	'device ') words='list show create update import history retire enrol receipt birth-record label why ' ;;
 	'token ') words='list show create cancel label thaw ' ;;
 	'cert ') words='list show export revoke hold release ' ;;
+	'crl ') words='sync ' ;;
 	'ledger ') words='checkpoint key entries verify receipt verify-receipt reconcile export ' ;;
 	'line ') words='check ' ;;
 	'ledger ') words='checkpoint key entries verify receipt verify-receipt reconcile export ' ;;

@@ -75,6 +75,11 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "PEM file with the private key of the TLS certificate."),
 	PATH(trust_anchor, 0, "/var/lib/mintmark/server/root.crt",
 	    "PEM file with the root certificate that devices pin."),
+	PATH(root_crl, 0, "",
+	    "PEM file with revocation lists of the CAs above the issuers, "
+	    "beneath /etc or server_dir: those whose time it is are in "
+	    "/crl/bundle.pem. A root of one's own signs years of them "
+	    "beforehand; another root's are put here. Empty: none."),
 
 	{ "default_label", MM_CONF_NAME, AT(default_label), 0, MM_NAME_MAX, "",
 	    "Profile for EST requests without a label; empty takes the one "

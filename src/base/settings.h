@@ -36,6 +36,7 @@ struct mm_settings {
 	char tls_certificate[MM_PATH_MAX + 1]; /* PEM chain */
 	char tls_key[MM_PATH_MAX + 1];
 	char trust_anchor[MM_PATH_MAX + 1]; /* PEM: the root devices pin */
+	char root_crl[MM_PATH_MAX + 1];     /* PEM: lists above issuers; "" */
 
 	char default_label[MM_NAME_MAX + 1]; /* "" : the product's profile */
 	bool est_wrap;                       /* wrap base64 bodies at 64 */

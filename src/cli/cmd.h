@@ -80,6 +80,11 @@ MM_MUST enum mm_err mm_cli_client(struct mm_cli *cli, struct mm_client **out,
 MM_MUST enum mm_err mm_cli_client_new(struct mm_cli *cli,
     struct mm_client **out, struct mm_why *why);
 
+/* The trust anchor's file, by option or context; for who asks no server of
+ * the operators'. */
+MM_MUST enum mm_err mm_cli_anchor(struct mm_cli *cli, char out[512],
+    struct mm_why *why);
+
 typedef enum mm_err mm_cmd_fn(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why);
 

@@ -38,6 +38,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "root."),
 	ROW("ca", "issuer", "ISSUER", 1, 1, MM_C_NONE, ca_issuer,
 	    "offline: one more issuing CA under your own root", NULL),
+	ROW("ca", "root-crl", "", 0, 0, MM_C_NONE, ca_root_crl,
+	    "offline: your own root's revocation lists of the years to come",
+	    "One a year, where root_crl in the configuration says; \"mintmark "
+	    "init\" makes the first.  A file that is there must be moved "
+	    "away."),
 	ROW("ca", "renew-tls", "", 0, 0, MM_C_NONE, ca_renew_tls,
 	    "offline: a new TLS certificate for the server", NULL),
 
@@ -157,6 +162,14 @@ const struct mm_cmd mm_cmds[] = {
 	    "put a certificate on hold", NULL),
 	ROW("cert", "release", "SERIAL", 1, 1, MM_C_SERIAL, cert_release,
 	    "take a certificate off hold", NULL),
+
+	ROW("crl", "sync", "", 0, 0, MM_C_NONE, crl_sync,
+	    "keep a broker's file of revocation lists up to date",
+	    "Fetches all lists in one (PEM) from the public listener, asks "
+	    "each time whether there is another one, verifies each list up to "
+	    "the trust anchor, and replaces the file whole.  A list that is "
+	    "older than the one in the file is refused, and so is a set "
+	    "without one that is there.  Needs no credential."),
 
 	ROW("audit", NULL, "", 0, 0, MM_C_NONE, audit,
 	    "who did what: the ledger's entries, newest first", NULL),

@@ -32,7 +32,7 @@
 	X(batch_close) X(batch_extend) X(batch_share) X(batch_report)      \
 	X(batch_order) X(station_list) X(station_show) X(station_create)   \
 	X(station_remove) X(station_pin) X(station_trust) X(station_sync)  \
-	X(station_quarantine)
+	X(station_quarantine) X(ca_root_crl) X(crl_sync)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \

@@ -118,6 +118,26 @@ mm_cli_client_new(struct mm_cli *cli, struct mm_client **out,
 
 /* see cmd.h */
 enum mm_err
+mm_cli_anchor(struct mm_cli *cli, char out[512], struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *context = NULL;
+	char path[512];
+
+	if (cli->ca != NULL) {
+		snprintf(out, 512, "%s", cli->ca);
+		return MM_OK;
+	}
+	if (find_context(cli, path) == MM_OK)
+		MM_TRY(load_context(path, &context, why));
+	if (member_path(context, "ca", path, out, 512) != NULL)
+		return MM_OK;
+	mm_cli_hint(cli, "give --ca FILE, the root's certificate as \"mintmark "
+	    "init\" or /anchor.pem has it");
+	return MM_FAIL(why, MM_EINPUT, "which trust anchor?");
+}
+
+/* see cmd.h */
+enum mm_err
 mm_cli_client(struct mm_cli *cli, struct mm_client **out, struct mm_why *why)
 {
 	if (cli->client == NULL)

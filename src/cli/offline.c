@@ -39,6 +39,14 @@ const struct mm_opt mm_opts_ca_issuer[] = {
 	{ "issuer-years", "N", "its lifetime (default 15)", MM_C_NONE, NULL },
 	END
 };
+const struct mm_opt mm_opts_ca_root_crl[] = {
+	OFFLINE,
+	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
+	    MM_C_FILE, NULL },
+	{ "root-years", "N", "so many lists, at most 100 and as long as it "
+	    "lives (default 30)", MM_C_NONE, NULL },
+	END
+};
 const struct mm_opt mm_opts_ca_renew_tls[] = {
 	OFFLINE,
 	{ "tls-dns", "NAME", "a name instead of those it has", MM_C_NONE,
@@ -52,7 +60,7 @@ const struct mm_opt mm_opts_ca_renew_tls[] = {
 /* Options that go to the signer under the same name, as they are. */
 static const char *const passed[] = {
 	"key-type", "out", "chain", "root-key", "issuer-years", "tls-dns",
-	"tls-ip", "tls-days",
+	"tls-ip", "tls-days", "root-years",
 };
 
 static const char *
@@ -72,7 +80,7 @@ run(struct mm_cli *cli, const struct mm_args *a, const char *verb,
 	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
 	const char *config = mm_arg(a, "config");
 	const char *argv[40];
-	char program[512], flags[8][24];
+	char program[512], flags[sizeof(passed) / sizeof(passed[0])][24];
 	size_t n = 0;
 
 	(void)cli;
@@ -128,4 +136,11 @@ mm_cmd_ca_renew_tls(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
 	return run(cli, a, "renew-tls", NULL, why);
+}
+
+enum mm_err
+mm_cmd_ca_root_crl(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return run(cli, a, "root-crl", NULL, why);
 }

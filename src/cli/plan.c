@@ -286,6 +286,7 @@ block(struct mm_buf *out, const struct mm_conf_block *b, const char *title,
 struct derived {
 	char certificate[MM_PATH_MAX], key[MM_PATH_MAX];
 	char tls_crt[MM_PATH_MAX], tls_key[MM_PATH_MAX];
+	char root_crl[MM_PATH_MAX];
 	char subject[256];
 };
 
@@ -299,6 +300,8 @@ derive(const struct mm_plan *p, struct derived *d)
 	snprintf(d->tls_crt, sizeof(d->tls_crt), "%.400s/tls.crt",
 	    p->server_dir);
 	snprintf(d->tls_key, sizeof(d->tls_key), "%.400s/tls.key",
+	    p->server_dir);
+	snprintf(d->root_crl, sizeof(d->root_crl), "%.400s/root.crl",
 	    p->server_dir);
 	snprintf(d->subject, sizeof(d->subject),
 	    "O=%s\nCN={device}\nserialNumber={device}", p->name);
@@ -326,6 +329,7 @@ daemon_keys(struct mm_buf *out, const struct mm_plan *p,
 		{ "devices_url", p->devices_url },
 		{ "tls_certificate", d->tls_crt }, { "tls_key", d->tls_key },
 		{ "trust_anchor", p->anchor_path },
+		{ "root_crl", strcmp(p->root, "new") == 0 ? d->root_crl : "" },
 		{ "ledger_origin", p->origin },
 	};
 

@@ -21,6 +21,7 @@ static const char *const kinds[MM_J_KINDS] = {
 	[MM_J_EXTENSION] = "extension",
 	[MM_J_EXPORT] = "export",
 	[MM_J_DESTROYED] = "destroyed",
+	[MM_J_ROOT_CRL] = "root-crl",
 	[MM_J_RESPONDER] = "responder",
 };
 

@@ -50,6 +50,7 @@ enum mm_journal_kind {
 	MM_J_DESTROYED,   /* a station's copy of a line CA's key, at the end
 			   * of its batch; number: the order's, authority as
 			   * there */
+	MM_J_ROOT_CRL,    /* a root's, for a year to come; number: the CRL's */
 	MM_J_RESPONDER,   /* an OCSP responder's; its key is in the signer's
 			   * memory alone */
 	MM_J_KINDS

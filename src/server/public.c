@@ -9,9 +9,8 @@
 #include "base/own.h"
 #include "base/sorted.h"
 #include "base/time.h"
-#include "server/blob.h"
 #include "server/ocsp.h"
-#include "server/priv.h"
+#include "server/public.h"
 
 /*
  * What everyone may read, over plain HTTP: CRLs (RFC 5280 4.2.1.13), issuer
@@ -23,23 +22,6 @@ enum {
 	CRL_AGE_S = 60,      /* a cache may be this late */
 	CERT_AGE_S = 3600,
 	SHARD_MAX = 65535,
-};
-
-struct crl {
-	char issuer[MM_NAME_MAX + 1];
-	uint64_t number;     /* Unix milliseconds: its thisUpdate */
-	int64_t next_s;
-	struct mm_blob *blob; /* NULL: none yet */
-	bool read;            /* a line CA's: the store was asked */
-};
-struct mm_public {
-	struct mm_server *s;
-	pthread_mutex_t lock; /* the CRLs */
-	struct crl *crl;      /* of the configured issuers */
-	size_t n;
-	struct crl **line;    /* of line CAs, by name; they stay */
-	size_t nline, cap;
-	struct mm_buf anchor; /* PEM */
 };
 
 static const char *
@@ -57,10 +39,10 @@ place(const struct mm_public *p, const char *issuer, bool *there)
 	return mm_sorted_place(p, p->nline, issuer_at, issuer, there);
 }
 
-static struct crl *
+static struct mm_public_crl *
 find(struct mm_public *p, const char *issuer)
 {
-	struct crl *c;
+	struct mm_public_crl *c;
 	bool there;
 	size_t at;
 
@@ -77,7 +59,8 @@ find(struct mm_public *p, const char *issuer)
 /* ---- on a worker ---- */
 
 static void
-replace(struct mm_public *p, struct crl *c, struct crl *fresh)
+replace(struct mm_public *p, struct mm_public_crl *c,
+    struct mm_public_crl *fresh)
 {
 	pthread_mutex_lock(&p->lock);
 	if (fresh->number > c->number) {
@@ -91,7 +74,7 @@ replace(struct mm_public *p, struct crl *c, struct crl *fresh)
 }
 
 static uint64_t
-number_of(struct mm_public *p, const struct crl *c)
+number_of(struct mm_public *p, const struct mm_public_crl *c)
 {
 	uint64_t number;
 
@@ -103,10 +86,10 @@ number_of(struct mm_public *p, const struct crl *c)
 
 /* A list's bytes are read when there is another one. */
 static enum mm_err
-take(struct mm_public *p, struct crl *c, struct mm_store_reader *r,
-    struct mm_why *why)
+take(struct mm_public *p, struct mm_public_crl *c,
+    struct mm_store_reader *r, struct mm_why *why)
 {
-	struct crl fresh = { 0 };
+	struct mm_public_crl fresh = { 0 };
 	enum mm_err rc;
 
 	MM_TRY(mm_get_crl(r, c->issuer, &fresh.number, &fresh.next_s, NULL,
@@ -125,7 +108,7 @@ take(struct mm_public *p, struct crl *c, struct mm_store_reader *r,
 }
 
 static void
-refresh(struct mm_public *p, struct crl *c, struct mm_store_reader *r)
+refresh(struct mm_public *p, struct mm_public_crl *c, struct mm_store_reader *r)
 {
 	struct mm_why why = { 0 };
 	enum mm_err rc = take(p, c, r, &why);
@@ -135,10 +118,10 @@ refresh(struct mm_public *p, struct crl *c, struct mm_store_reader *r)
 }
 
 /* One that is new, if there is memory for it; else another time. */
-static struct crl *
+static struct mm_public_crl *
 join(struct mm_public *p, const char *name)
 {
-	struct crl *c = calloc(1, sizeof(*c)), **list = NULL;
+	struct mm_public_crl *c = calloc(1, sizeof(*c)), **list = NULL;
 	bool there = false;
 	size_t at;
 
@@ -171,7 +154,7 @@ refresh_lines(struct mm_public *p, struct mm_store_reader *r)
 	for (size_t i = 0; i < n; i++) {
 		char name[MM_NAME_MAX + 1];
 		uint64_t number;
-		struct crl *c;
+		struct mm_public_crl *c;
 
 		if (!mm_core_line_at(p->s->core, i, name, &number))
 			continue;
@@ -193,6 +176,7 @@ mm_public_refresh(struct mm_public *p, struct mm_store_reader *r)
 	for (size_t i = 0; i < p->n; i++)
 		refresh(p, &p->crl[i], r);
 	refresh_lines(p, r);
+	mm_bundle_refresh(p);
 }
 
 /* see priv.h */
@@ -200,7 +184,7 @@ bool
 mm_public_crl(struct mm_public *p, const char *issuer, uint64_t *number,
     int64_t *next_s)
 {
-	struct crl *c = find(p, issuer);
+	struct mm_public_crl *c = find(p, issuer);
 	bool have = false;
 
 	if (c == NULL)
@@ -247,6 +231,7 @@ mm_public_new(struct mm_server *s, struct mm_public **out, struct mm_why *why)
 		memcpy(p->crl[p->n].issuer, c->issuer[p->n].name,
 		    sizeof(p->crl[p->n].issuer));
 	MM_TRY(anchor_pem(p, why));
+	MM_TRY(mm_bundle_new(s, &p->bundle, why));
 	*out = MM_MOVE(p);
 	return MM_OK;
 }
@@ -266,6 +251,7 @@ mm_public_free(struct mm_public **owner)
 		free(p->line[i]);
 	}
 	mm_buf_done(&p->anchor);
+	mm_bundle_free(&p->bundle);
 	free(p->line);
 	free(p->crl);
 	free(p);
@@ -333,28 +319,40 @@ not_found(struct mm_server *s, const struct mm_http_req *req, const char *what)
 	mm_http_answer(s->http, req->ref, &resp);
 }
 
-static void
-send_crl(struct mm_server *s, const struct mm_http_req *req, struct crl *c)
+/* see public.h */
+void
+mm_public_send(struct mm_public *p, const struct mm_http_req *req,
+    const struct mm_public_item *item, const char *type, const char *missing)
 {
-	struct mm_http_resp resp = { .status = 200,
-		.content_type = "application/pkix-crl" };
-	int64_t left, age = CRL_AGE_S;
-	char etag[32];
+	struct mm_http_resp resp = { .status = 200, .content_type = type };
+	int64_t left = item->next_s - mm_now_s(), age = CRL_AGE_S;
 
-	pthread_mutex_lock(&s->pub->lock);
-	if (c->blob == NULL) {
-		pthread_mutex_unlock(&s->pub->lock);
-		not_found(s, req, "no CRL has been signed yet");
+	if (item->blob == NULL) {
+		pthread_mutex_unlock(&p->lock);
+		not_found(p->s, req, missing);
 		return;
 	}
-	left = c->next_s - mm_now_s();
-	snprintf(etag, sizeof(etag), "\"%llu\"",
-	    (unsigned long long)c->number);
-	if (!mm_public_validate(req, &resp, etag, (int64_t)(c->number / 1000),
+	if (!mm_public_validate(req, &resp, item->etag, item->changed_s,
 	    left < age ? left : age))
-		mm_blob_lend(c->blob, &resp);
-	pthread_mutex_unlock(&s->pub->lock);
-	mm_http_answer(s->http, req->ref, &resp);
+		mm_blob_lend(item->blob, &resp);
+	pthread_mutex_unlock(&p->lock);
+	mm_http_answer(p->s->http, req->ref, &resp);
+}
+
+static void
+send_crl(struct mm_server *s, const struct mm_http_req *req,
+    const struct mm_public_crl *c)
+{
+	struct mm_public_item item;
+
+	pthread_mutex_lock(&s->pub->lock);
+	item = (struct mm_public_item){ .blob = c->blob,
+		.changed_s = (int64_t)(c->number / 1000),
+		.next_s = c->next_s };
+	snprintf(item.etag, sizeof(item.etag), "\"%llu\"",
+	    (unsigned long long)c->number);
+	mm_public_send(s->pub, req, &item, "application/pkix-crl",
+	    "no CRL has been signed yet");
 }
 
 /* A segment without its suffix; false if it has another or is too long. */
@@ -374,7 +372,7 @@ get_crl(struct mm_http_req *req, void *ctx)
 {
 	struct mm_server *s = ctx;
 	char issuer[MM_NAME_MAX + 1];
-	struct crl *c = NULL;
+	struct mm_public_crl *c = NULL;
 
 	if (stem(mm_http_segment(req, 0), ".crl", issuer, sizeof(issuer)))
 		c = find(s->pub, issuer);
@@ -394,7 +392,7 @@ get_shard(struct mm_http_req *req, void *ctx)
 {
 	struct mm_server *s = ctx;
 	char issuer[MM_NAME_MAX + 1], number[16];
-	struct crl *c = NULL;
+	struct mm_public_crl *c = NULL;
 	int64_t shard;
 
 	if (mm_text_copy(issuer, sizeof(issuer), mm_http_segment(req, 0)) &&
@@ -453,6 +451,8 @@ get_anchor(struct mm_http_req *req, void *ctx)
 #define GET(path, fn) { MM_HTTP_GET, path, 0, 0, fn, NULL }
 
 const struct mm_http_route mm_public_routes[] = {
+	GET("/crl/bundle.pem", mm_bundle_get),
+	GET("/crl/issuers.pem", mm_bundle_get_issuers),
 	GET("/crl/:", get_crl),
 	GET("/crl/:/:", get_shard),
 	GET("/issuer/:", get_issuer),

@@ -142,11 +142,14 @@ fence_files(struct mm_server *s, struct mm_why *why)
 	const struct mm_settings *set = &s->config->set;
 	const char *file = file_of(set);
 	char db[MM_PATH_MAX + 1], cert[MM_PATH_MAX + 1], key[MM_PATH_MAX + 1];
+	char root[MM_PATH_MAX + 1];
 	const struct mm_sandbox_path paths[] = {
 		{ set->server_dir, 1 },
 		{ file != NULL ? folder(file, db) : set->server_dir, 1 },
 		{ folder(set->tls_certificate, cert), 0 },
 		{ folder(set->tls_key, key), 0 },
+		{ set->root_crl[0] != '\0' ? folder(set->root_crl, root) :
+		    "/etc", 0 },
 		{ "/etc", 0 }, { "/usr", 0 }, { "/lib", 0 },
 		{ "/dev/urandom", 0 }, { "/dev/null", 1 },
 		{ "/proc/self", 0 }, { "/sys/devices/system/cpu", 0 },

@@ -289,26 +289,17 @@ mm_cmd_request(const struct mm_opts *o, struct mm_why *why)
 	return mm_setup_print(&s, why);
 }
 
-static enum mm_err
-make_below_root(struct mm_setup *s, const struct mm_ca *root,
-    const char *key_path, struct mm_why *why)
+/* see setup.h */
+enum mm_err
+mm_root_open(struct mm_setup *s, struct mm_ca *root, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
-	MM_OWN(mm_pkey_free) EVP_PKEY *root_key = NULL, *key = NULL;
-	struct mm_signing by = { .cert = mm_buf_view(&root->der),
-		.name = "root" };
-	const struct mm_issuer_conf *conf;
+	char anchor[MM_PATH_MAX + 1], key[MM_PATH_MAX + 1];
 
-	MM_TRY(mm_setup_issuer(s, &conf, why));
-	MM_TRY(mm_key_load(key_path, mm_secret_view(s->pass), s->stretched,
-	    &root_key, why));
-	by.key = root_key;
-	MM_TRY(mm_make_issuer(s, &by, &key, &der, why));
-	mm_json_open(&s->json, '{');
-	MM_TRY(mm_json_cert(s, "issuer", conf->name, conf->certificate,
-	    mm_buf_view(&der), why));
-	mm_json_close(&s->json, '}');
-	return mm_setup_print(s, why);
+	MM_TRY(mm_signer_path(&s->conf->set, "anchor.crt", anchor, why));
+	MM_TRY(mm_signer_path(&s->conf->set, "keys/root.key", key, why));
+	MM_TRY(mm_ca_read(anchor, root, why));
+	return mm_key_load(s->o->root_key == NULL ? key : s->o->root_key,
+	    mm_secret_view(s->pass), s->stretched, &root->key, why);
 }
 
 /* see setup.h */
@@ -316,19 +307,22 @@ enum mm_err
 mm_cmd_issuer(const struct mm_opts *o, struct mm_why *why)
 {
 	MM_OWN(mm_setup_done) struct mm_setup s = { 0 };
-	char anchor[MM_PATH_MAX + 1], key[MM_PATH_MAX + 1];
-	struct mm_ca root = { 0 };
-	enum mm_err err;
+	MM_OWN(mm_ca_done) struct mm_ca root = { 0 };
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	struct mm_signing by = { .name = "root" };
+	const struct mm_issuer_conf *conf;
 
 	MM_TRY(mm_setup_begin(&s, o, true, why));
 	MM_TRY(mm_setup_record(&s, why));
-	MM_TRY(mm_signer_path(&s.conf->set, "anchor.crt", anchor, why));
-	MM_TRY(mm_signer_path(&s.conf->set, "keys/root.key", key, why));
-	err = mm_ca_read(anchor, &root, why);
-	if (err == MM_OK)
-		err = make_below_root(&s, &root,
-		    o->root_key == NULL ? key : o->root_key, why);
-	mm_buf_done(&root.chain_pem);
-	mm_buf_done(&root.der);
-	return err;
+	MM_TRY(mm_setup_issuer(&s, &conf, why));
+	MM_TRY(mm_root_open(&s, &root, why));
+	by.key = root.key;
+	by.cert = mm_buf_view(&root.der);
+	MM_TRY(mm_make_issuer(&s, &by, &key, &der, why));
+	mm_json_open(&s.json, '{');
+	MM_TRY(mm_json_cert(&s, "issuer", conf->name, conf->certificate,
+	    mm_buf_view(&der), why));
+	mm_json_close(&s.json, '}');
+	return mm_setup_print(&s, why);
 }

@@ -197,6 +197,7 @@ make_cas(struct mm_setup *s, struct mm_why *why)
 	MM_TRY(mm_setup_issuer(s, &conf, why));
 	MM_TRY(make_root(s, &root_key, &root, why));
 	by = (struct mm_signing){ root_key, mm_buf_view(&root), "root" };
+	MM_TRY(mm_make_root_crls(s, &by, why));
 	MM_TRY(mm_make_issuer(s, &by, &key, &der, why));
 	MM_TRY(mm_json_cert(s, "issuer", conf->name, conf->certificate,
 	    mm_buf_view(&der), why));

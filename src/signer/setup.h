@@ -102,6 +102,14 @@ void mm_default_subject(const struct mm_settings *set, const char *what,
 MM_MUST enum mm_err mm_place_issuer(const struct mm_setup *s,
     const struct mm_issuer_conf *conf, const struct mm_bytes *chain, size_t n,
     struct mm_why *why);
+/* The own root with its key, from --root-key or where it was made; done with
+ * by mm_ca_done. */
+MM_MUST enum mm_err mm_root_open(struct mm_setup *s, struct mm_ca *root,
+    struct mm_why *why);
+/* The root's lists of the years to come, where root_crl says; says nothing:
+ * none.  Writes "root_crls". */
+MM_MUST enum mm_err mm_make_root_crls(struct mm_setup *s,
+    const struct mm_signing *root, struct mm_why *why);
 /* A new issuing CA below a root, placed where the configuration says. */
 MM_MUST enum mm_err mm_make_issuer(struct mm_setup *s,
     const struct mm_signing *root, EVP_PKEY **key, struct mm_buf *der,
@@ -124,6 +132,7 @@ mm_command_fn mm_cmd_init, mm_cmd_request, mm_cmd_install, mm_cmd_issuer,
     mm_cmd_renew_tls, mm_cmd_recover_admin, mm_cmd_token_key,
     mm_cmd_ledger_key, mm_cmd_orders_key, mm_cmd_accept_clock,
     mm_cmd_export_node, mm_cmd_join, mm_cmd_take_ledger,
-    mm_cmd_station_init, mm_cmd_take_order, mm_cmd_export_line;
+    mm_cmd_station_init, mm_cmd_take_order, mm_cmd_export_line,
+    mm_cmd_root_crl;
 
 #endif

@@ -1,0 +1,426 @@
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "cli/bulk.h"
+#include "cli/commands.h"
+#include "cli/crl_set.h"
+#include "client/fetch.h"
+
+/*
+ * A broker's file of revocation lists, kept up to date.  The file is all the
+ * state there is: its bytes make the tag that the server is asked with, and its
+ * lists are what new ones must not fall behind.  FILE.changed stands from
+ * before a replacement until the command has run, so that a crash between the
+ * two does not leave the broker with the old lists.
+ */
+enum {
+	BUNDLE_MAX = 1024 * 1024 * 1024,
+	CERTS_MAX = 64 * 1024 * 1024,
+	ANCHOR_MAX = 1024 * 1024,
+	URL_N = 512,
+	EVERY_S = 2,
+	PAUSE_MOST_S = 30,
+	SOON_S = 3600, /* a list that ends so soon is told of */
+};
+
+const struct mm_opt mm_opts_crl_sync[] = {
+	{ "out", "FILE", "the file that the broker loads (required)",
+	    MM_C_FILE, NULL },
+	{ "url", "URL", "the public listener, as certificates name it: "
+	    "http://pki.example.com (required)", MM_C_NONE, NULL },
+	{ "on-change", "COMMAND", "run by the shell when the file has changed, "
+	    "until it succeeds: systemctl reload mosquitto", MM_C_NONE, NULL },
+	{ "every", "TIME", "ask again after so long (default 2s)", MM_C_NONE,
+	    NULL },
+	{ "once", NULL, "ask once and end, for a timer", MM_C_NONE, NULL },
+	{ "allow-fewer", NULL, "take a set without an issuer that is in the "
+	    "file", MM_C_NONE, NULL },
+	{ "dry-run", NULL, "ask once, verify, say what would change, write "
+	    "nothing", MM_C_NONE, NULL },
+	{ NULL, NULL, NULL, MM_C_NONE, NULL },
+};
+
+struct sync {
+	struct mm_cli *cli;
+	const char *out, *url, *command;
+	bool fewer, dry_run;
+	struct mm_buf anchor;
+	CURL *curl;
+	char etag[36], path[PATH_MAX], changed[PATH_MAX];
+	bool known;      /* etag is of what the file holds */
+	bool told_ended;
+};
+
+static enum mm_err
+fetch(struct sync *s, const char *what, const char *etag, struct mm_buf *out,
+    long *status, struct mm_why *why)
+{
+	size_t n = strlen(s->url);
+	char url[URL_N];
+
+	while (n > 0 && s->url[n - 1] == '/')
+		n--;
+	if ((size_t)snprintf(url, sizeof(url), "%.*s/crl/%s", (int)n, s->url,
+	    what) >= sizeof(url))
+		return MM_FAIL(why, MM_ELIMIT, "--url: too long");
+	return mm_fetch(s->curl, url, etag, out, status, why);
+}
+
+/* As the server makes it: bundle.c. */
+static void
+tag_of(struct mm_bytes text, char etag[36])
+{
+	uint8_t hash[32];
+	char hex[33];
+
+	mm_sha256(text, hash);
+	mm_hex_text(hash, 16, hex);
+	snprintf(etag, 36, "\"%s\"", hex);
+}
+
+/* What the file holds; nothing where there is none. */
+static enum mm_err
+read_before(struct sync *s, struct mm_crl_set *set, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(BUNDLE_MAX);
+	struct mm_why own = { 0 };
+	enum mm_err rc = mm_file_read(s->out, &text, &own);
+
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	if (rc == MM_OK)
+		rc = mm_crl_set_read(set, mm_buf_view(&text), &own);
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "%.100s: %s", s->out, own.text);
+	tag_of(mm_buf_view(&text), s->etag);
+	s->known = true;
+	return MM_OK;
+}
+
+/* ---- what people and programs are told ---- */
+
+/* Another CA's number may have 20 bytes (RFC 5280 5.2.3). */
+static json_t *
+number_json(struct mm_bytes number)
+{
+	struct mm_rd r = mm_rd_over(number);
+	json_int_t v = 0;
+	char hex[48];
+
+	if (number.n > 7) {
+		mm_hex_text(number.p, number.n, hex);
+		return json_string(hex);
+	}
+	while (r.left > 0)
+		v = v * 256 + mm_rd_u8(&r);
+	return json_integer(v);
+}
+
+static json_t *
+list_json(const struct mm_crl *c)
+{
+	char name[80], next[MM_TIME_TEXT];
+
+	mm_crl_issuer_text(c, name, sizeof(name));
+	mm_time_text_s(c->next_s, next);
+	return json_pack("{s:s,s:o,s:I,s:s}", "issuer", name, "number",
+	    number_json(c->number), "revoked", (json_int_t)c->entries,
+	    "next_update", next);
+}
+
+static void
+say_json(const struct sync *s, const struct mm_crl_set *set, bool changed)
+{
+	json_t *o = json_pack("{s:s,s:b,s:b,s:[]}", "file", s->out, "changed",
+	    changed, "dry_run", s->dry_run, "lists");
+
+	for (size_t i = 0; i < set->n; i++)
+		json_array_append_new(json_object_get(o, "lists"),
+		    list_json(&set->at[i].crl));
+	mm_json_dump(stdout, o, JSON_COMPACT);
+	putchar('\n');
+	json_decref(o);
+}
+
+static void
+say(const struct sync *s, const struct mm_crl_set *set, bool changed)
+{
+	size_t revoked = 0;
+
+	for (size_t i = 0; i < set->n; i++)
+		revoked += set->at[i].crl.entries;
+	if (s->cli->json)
+		say_json(s, set, changed);
+	else if (changed || !s->cli->quiet)
+		printf("%s: %zu %s, %zu revoked%s\n", s->out, set->n,
+		    set->n == 1 ? "list" : "lists", revoked,
+		    !changed ? ", nothing new" : s->dry_run ? ", would change"
+							    : ", changed");
+	(void)fflush(stdout);
+}
+
+/* Whoever loads a list that has ended refuses everybody. */
+static void
+warn_of_ends(struct sync *s, const struct mm_crl_set *set)
+{
+	int64_t soon_s = mm_now_s() + SOON_S;
+	char name[80], next[MM_TIME_TEXT];
+	bool any = false;
+
+	for (size_t i = 0; i < set->n; i++) {
+		const struct mm_crl *c = &set->at[i].crl;
+
+		if (c->next_s > soon_s)
+			continue;
+		any = true;
+		mm_crl_issuer_text(c, name, sizeof(name));
+		mm_time_text_s(c->next_s, next);
+		if (!s->told_ended)
+			fprintf(stderr, "mintmark: warning: the list of %s "
+			    "ends at %s, and there is no newer one\n", name,
+			    next);
+	}
+	s->told_ended = any;
+}
+
+/* ---- the command ---- */
+
+/* Signals as they usually are: we wait for some of them, blocked. */
+static enum mm_err
+spawn(const char *command, pid_t *pid)
+{
+	char sh[] = "sh", c[] = "-c", *copy = strdup(command);
+	char *argv[] = { sh, c, copy, NULL };
+	posix_spawnattr_t attr;
+	sigset_t none;
+	int rc;
+
+	if (copy == NULL)
+		return MM_ENOMEM;
+	(void)sigemptyset(&none);
+	(void)posix_spawnattr_init(&attr);
+	(void)posix_spawnattr_setsigmask(&attr, &none);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	rc = posix_spawn(pid, "/bin/sh", NULL, &attr, argv, environ);
+	(void)posix_spawnattr_destroy(&attr);
+	free(copy);
+	return rc == 0 ? MM_OK : MM_ESYS;
+}
+
+static enum mm_err
+run_command(struct sync *s, struct mm_why *why)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (s->command == NULL || access(s->changed, F_OK) != 0)
+		return MM_OK;
+	if (spawn(s->command, &pid) != MM_OK)
+		return MM_FAIL(why, MM_ESYS, "--on-change: cannot start a "
+		    "shell");
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+		s->cli->code = "on-change-failed";
+		return MM_FAIL(why, MM_ESYS, "--on-change failed (%s %d); the "
+		    "file is up to date, and the command runs again the next "
+		    "time", WIFEXITED(status) ? "status" : "signal",
+		    WIFEXITED(status) ? WEXITSTATUS(status)
+				      : WTERMSIG(status));
+	}
+	if (unlink(s->changed) != 0 && errno != ENOENT)
+		return MM_FAIL(why, MM_ESYS, "%.100s: %s", s->changed,
+		    strerror(errno));
+	return MM_OK;
+}
+
+/* ---- one round ---- */
+
+static enum mm_err
+check(struct sync *s, const struct mm_crl_set *set,
+    const struct mm_crl_set *before, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf issuers = MM_BUF_INIT(CERTS_MAX);
+	enum mm_err rc;
+	long status;
+
+	if (set->n == 0)
+		return MM_FAIL(why, MM_EINPUT, "there is no list in what came");
+	MM_TRY(fetch(s, "issuers.pem", "", &issuers, &status, why));
+	MM_TRY(mm_crl_set_verify(set, mm_buf_view(&s->anchor),
+	    mm_buf_view(&issuers), why));
+	rc = mm_crl_set_follows(set, before, s->fewer, why);
+	if (rc == MM_ECONFLICT)
+		mm_cli_hint(s->cli, "the file stays as it is; after a restore "
+		    "from a copy the server's numbers go on where the clock "
+		    "is, so look for a cache or another server first "
+		    "(--allow-fewer: an issuer was taken away on purpose)");
+	return rc;
+}
+
+static enum mm_err
+put(struct sync *s, struct mm_bytes text, struct mm_why *why)
+{
+	if (s->dry_run)
+		return MM_OK;
+	if (s->command != NULL)
+		MM_TRY(mm_file_replace(s->changed, mm_bytes_of(""), 0644,
+		    why));
+	MM_TRY(mm_file_replace(s->out, text, 0644, why));
+	tag_of(text, s->etag);
+	s->known = true;
+	return MM_OK;
+}
+
+static enum mm_err
+take_new(struct sync *s, struct mm_bytes text, const struct mm_crl_set *before,
+    struct mm_why *why)
+{
+	MM_OWN(mm_crl_set_done) struct mm_crl_set set = { 0 };
+
+	MM_TRY(mm_crl_set_read(&set, text, why));
+	MM_TRY(check(s, &set, before, why));
+	MM_TRY(put(s, text, why));
+	warn_of_ends(s, &set);
+	say(s, &set, true);
+	return MM_OK;
+}
+
+/* quiet: where nothing is new nothing is said */
+static enum mm_err
+look(struct sync *s, bool quiet, struct mm_why *why)
+{
+	MM_OWN(mm_crl_set_done) struct mm_crl_set before = { 0 };
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(BUNDLE_MAX);
+	long status = 0;
+
+	/* somebody may have removed it */
+	s->known = s->known && access(s->out, F_OK) == 0;
+	if (!s->known) {
+		s->etag[0] = '\0';
+		MM_TRY(read_before(s, &before, why));
+	}
+	MM_TRY(fetch(s, "bundle.pem", s->etag, &text, &status, why));
+	if (status == 304 && quiet)
+		return MM_OK;
+	if (before.n == 0)
+		MM_TRY(read_before(s, &before, why));
+	if (status == 200)
+		return take_new(s, mm_buf_view(&text), &before, why);
+	warn_of_ends(s, &before);
+	say(s, &before, false);
+	return MM_OK;
+}
+
+static enum mm_err
+round_(struct sync *s, bool quiet, struct mm_why *why)
+{
+	MM_TRY(look(s, quiet, why));
+	return s->dry_run ? MM_OK : run_command(s, why);
+}
+
+/* ---- again and again ---- */
+
+/* A server that is away comes back, a command may succeed the next time; what
+ * does not verify is told once and asked for again. */
+static void
+tell(const struct mm_cli *cli, const struct mm_why *why, char last[128])
+{
+	if (strncmp(last, why->text, 127) == 0)
+		return;
+	snprintf(last, 128, "%.127s", why->text);
+	fprintf(stderr, "mintmark: warning: %s\n", why->text);
+	if (cli->hint[0] != '\0')
+		fprintf(stderr, "mintmark: hint: %s\n", cli->hint);
+}
+
+static enum mm_err
+watch(struct sync *s, int64_t every_s)
+{
+	char last[128] = "";
+	struct mm_stop stop;
+	int64_t pause_s = every_s;
+
+	mm_stop_begin(&stop);
+	do {
+		struct mm_why why = { 0 };
+
+		s->cli->hint[0] = '\0';
+		if (round_(s, true, &why) == MM_OK) {
+			last[0] = '\0';
+			pause_s = every_s;
+			continue;
+		}
+		tell(s->cli, &why, last);
+		pause_s = pause_s * 2 > PAUSE_MOST_S ? PAUSE_MOST_S
+						     : pause_s * 2;
+		if (pause_s < every_s)
+			pause_s = every_s;
+	} while (!mm_stop_wanted(&stop, (long)pause_s));
+	mm_stop_end(&stop);
+	return MM_OK;
+}
+
+static enum mm_err
+names(struct sync *s, struct mm_why *why)
+{
+	if (s->out == NULL || s->url == NULL)
+		return MM_FAIL(why, MM_EINPUT, "missing --%s",
+		    s->out == NULL ? "out" : "url");
+	if ((size_t)snprintf(s->path, sizeof(s->path), "%s.lock", s->out) >=
+	    sizeof(s->path) ||
+	    (size_t)snprintf(s->changed, sizeof(s->changed), "%s.changed",
+	    s->out) >= sizeof(s->changed))
+		return MM_FAIL(why, MM_ELIMIT, "--out: too long");
+	return MM_OK;
+}
+
+static enum mm_err
+work(struct sync *s, const struct mm_args *a, struct mm_why *why)
+{
+	int64_t every_s = EVERY_S;
+	bool once = mm_flag(a, "once") || s->dry_run;
+
+	if (mm_arg(a, "every") != NULL)
+		MM_TRY(mm_duration_parse(mm_arg(a, "every"), &every_s, why));
+	if (every_s < 1 || every_s > 86400)
+		return MM_FAIL(why, MM_EINPUT, "--every: 1s to 1d");
+	return once ? round_(s, false, why) : watch(s, every_s);
+}
+
+enum mm_err
+mm_cmd_crl_sync(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	struct sync s = { .cli = cli, .out = mm_arg(a, "out"),
+		.url = mm_arg(a, "url"), .command = mm_arg(a, "on-change"),
+		.fewer = mm_flag(a, "allow-fewer"),
+		.dry_run = mm_flag(a, "dry-run") };
+	char anchor[512];
+	int lock = -1;
+	enum mm_err rc;
+
+	mm_buf_init(&s.anchor, ANCHOR_MAX);
+	MM_TRY(names(&s, why));
+	MM_TRY(mm_cli_anchor(cli, anchor, why));
+	MM_TRY(mm_file_read(anchor, &s.anchor, why));
+	rc = s.dry_run ? MM_OK : mm_file_lock(s.path, &lock, why);
+	if (rc == MM_OK) {
+		s.curl = curl_easy_init();
+		rc = work(&s, a, why);
+		curl_easy_cleanup(s.curl);
+	}
+	if (lock >= 0)
+		close(lock);
+	mm_buf_done(&s.anchor);
+	return rc;
+}

@@ -1,0 +1,393 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/grow.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "base/time.h"
+#include "server/public.h"
+
+/*
+ * The lists are the public ones as they are; of those above the issuers a file
+ * has as many as somebody signed beforehand, and the clock says which.  Bytes
+ * are made outside the lock, from blobs that are held meanwhile: requests wait
+ * for a pointer at most.
+ */
+enum {
+	BUNDLE_MAX = 1024 * 1024 * 1024,
+	ISSUERS_MAX = 64 * 1024 * 1024,
+	ROOT_MAX = 16 * 1024 * 1024,
+	ROOTS_MOST = 128,
+};
+
+struct part { /* a list that goes in */
+	char issuer[MM_NAME_MAX + 1];
+	struct mm_blob *blob; /* held */
+	uint64_t number;
+	int64_t next_s;
+};
+struct parts {
+	struct part *at;
+	size_t n, cap;
+};
+struct mm_bundle {
+	struct mm_server *s;
+	pthread_mutex_t lock; /* workers take turns at making it */
+	uint8_t stamp[32];    /* what it was made of */
+	struct mm_buf roots;  /* PEM as it was read */
+	bool told;         /* that it cannot be read */
+	struct mm_public_item lists, issuers; /* behind the public lock */
+};
+
+static void
+parts_done(struct parts *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		mm_blob_let_go(s->at[i].blob);
+	free(s->at);
+}
+
+static enum mm_err
+add(struct parts *s, const struct mm_public_crl *c)
+{
+	struct part *at = mm_grown(s->at, s->n, &s->cap, sizeof(*at));
+
+	if (at == NULL)
+		return MM_ENOMEM;
+	s->at = at;
+	at += s->n++;
+	*at = (struct part){ .blob = c->blob, .number = c->number,
+		.next_s = c->next_s };
+	memcpy(at->issuer, c->issuer, sizeof(at->issuer));
+	atomic_fetch_add(&c->blob->held, 1);
+	return MM_OK;
+}
+
+/* In one order whichever node asks: the configuration's, then by name. */
+static enum mm_err
+gather(struct mm_public *p, struct parts *s)
+{
+	enum mm_err rc = MM_OK;
+
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; rc == MM_OK && i < p->n; i++)
+		if (p->crl[i].blob != NULL)
+			rc = add(s, &p->crl[i]);
+	for (size_t i = 0; rc == MM_OK && i < p->nline; i++)
+		if (p->line[i]->blob != NULL)
+			rc = add(s, p->line[i]);
+	pthread_mutex_unlock(&p->lock);
+	return rc;
+}
+
+/* ---- the lists above the issuers ---- */
+
+struct root {
+	struct mm_buf der;
+	struct mm_crl crl;
+};
+struct roots {
+	struct root at[ROOTS_MOST];
+	size_t n;
+};
+
+static void
+roots_free(struct roots **owner)
+{
+	for (size_t i = 0; *owner != NULL && i < (*owner)->n; i++)
+		mm_buf_done(&(*owner)->at[i].der);
+	free(*owner);
+	*owner = NULL;
+}
+
+static void
+tell(struct mm_bundle *b, const char *why)
+{
+	if (!b->told)
+		MM_LOG(MM_LOG_WARN, "root-crl", MM_S("why", why));
+	b->told = true;
+}
+
+/* The file may be replaced while we run: another root's lists are. */
+static void
+read_file(struct mm_bundle *b)
+{
+	struct mm_buf text = MM_BUF_INIT(ROOT_MAX);
+	struct mm_why why = { 0 };
+	enum mm_err rc;
+
+	if (b->s->config->set.root_crl[0] == '\0')
+		return;
+	rc = mm_file_read(b->s->config->set.root_crl, &text, &why);
+	if (rc == MM_OK) {
+		mm_buf_done(&b->roots);
+		b->roots = text;
+		b->told = false;
+		return;
+	}
+	mm_buf_done(&text);
+	tell(b, why.text); /* what was read before is better than none */
+}
+
+static enum mm_err
+parse_roots(struct mm_bundle *b, struct roots *r, struct mm_why *why)
+{
+	struct mm_bytes rest = mm_buf_view(&b->roots);
+
+	while (r->n < ROOTS_MOST) {
+		struct root *at = &r->at[r->n];
+		struct mm_why own = { 0 };
+		enum mm_err rc;
+
+		mm_buf_init(&at->der, ROOT_MAX);
+		rc = mm_pem_next(&rest, "X509 CRL", &at->der, &own);
+		if (rc == MM_OK)
+			rc = mm_crl_walk(mm_buf_view(&at->der), &at->crl,
+			    &own);
+		if (rc != MM_OK) {
+			mm_buf_done(&at->der);
+			return rc == MM_ENOTFOUND ? MM_OK :
+			    MM_FAIL(why, rc, "%s", own.text);
+		}
+		r->n++;
+	}
+	return MM_OK;
+}
+
+/* Of each issuer the last whose time has come. */
+static bool
+stands(const struct roots *r, size_t i, int64_t now_s)
+{
+	const struct mm_crl *c = &r->at[i].crl;
+
+	if (c->this_s > now_s)
+		return false;
+	for (size_t k = 0; k < r->n; k++) {
+		const struct mm_crl *o = &r->at[k].crl;
+
+		if (k != i && o->this_s <= now_s && mm_crl_same_issuer(o, c) &&
+		    (o->this_s > c->this_s || (o->this_s == c->this_s &&
+		    k > i)))
+			return false;
+	}
+	return true;
+}
+
+/* pem: those that stand.  *next_s: the first end of them. */
+static void
+choose_roots(struct mm_bundle *b, struct mm_buf *pem, int64_t *next_s)
+{
+	MM_OWN(roots_free) struct roots *r = calloc(1, sizeof(*r));
+	int64_t now_s = mm_now_s();
+	struct mm_why why = { 0 };
+
+	read_file(b);
+	if (r == NULL || b->roots.n == 0)
+		return;
+	if (parse_roots(b, r, &why) != MM_OK)
+		tell(b, why.text);
+	for (size_t i = 0; i < r->n; i++)
+		if (stands(r, i, now_s)) {
+			mm_pem_put(pem, "X509 CRL",
+			    mm_buf_view(&r->at[i].der));
+			if (r->at[i].crl.next_s < *next_s)
+				*next_s = r->at[i].crl.next_s;
+		}
+}
+
+/* ---- the bytes ---- */
+
+static void
+stamp_of(const struct parts *s, const struct mm_buf *roots, uint8_t out[32])
+{
+	struct mm_buf text = MM_BUF_INIT(64 * 1024 * 1024);
+
+	for (size_t i = 0; i < s->n; i++)
+		mm_buf_printf(&text, "%s %llu\n", s->at[i].issuer,
+		    (unsigned long long)s->at[i].number);
+	mm_buf_bytes(&text, mm_buf_view(roots));
+	mm_sha256(mm_buf_view(&text), out);
+	mm_buf_done(&text);
+}
+
+/* The same bytes have the same tag at every node, and whoever has a file of
+ * them can make it. */
+static void
+finish(struct mm_public_item *item, struct mm_blob *blob)
+{
+	uint8_t hash[32];
+	char hex[33];
+
+	mm_sha256(mm_buf_view(&blob->bytes), hash);
+	mm_hex_text(hash, 16, hex);
+	snprintf(item->etag, sizeof(item->etag), "\"%s\"", hex);
+	item->blob = blob;
+}
+
+static struct mm_blob *
+lists_of(const struct parts *s, const struct mm_buf *roots)
+{
+	struct mm_blob *b = mm_blob_new(BUNDLE_MAX);
+
+	for (size_t i = 0; b != NULL && i < s->n; i++)
+		mm_pem_put(&b->bytes, "X509 CRL",
+		    mm_buf_view(&s->at[i].blob->bytes));
+	if (b != NULL)
+		mm_buf_bytes(&b->bytes, mm_buf_view(roots));
+	return b;
+}
+
+/* Those of the configuration with what is above them, and line CAs'. */
+static struct mm_blob *
+issuers_of(struct mm_core *c)
+{
+	struct mm_blob *b = mm_blob_new(ISSUERS_MAX);
+	const struct mm_bytes *der = NULL;
+	size_t n = 0;
+
+	if (b == NULL || mm_core_cacerts(c, "", &der, &n, NULL) != MM_OK)
+		return b;
+	for (size_t i = 0; i < n; i++)
+		mm_pem_put(&b->bytes, "CERTIFICATE", der[i]);
+	n = mm_core_lines(c);
+	for (size_t i = 0; i < n; i++) {
+		char name[MM_NAME_MAX + 1];
+		struct mm_bytes line;
+		uint64_t number;
+
+		if (mm_core_line_at(c, i, name, &number) &&
+		    mm_core_issuer_der(c, name, &line, NULL) == MM_OK)
+			mm_pem_put(&b->bytes, "CERTIFICATE", line);
+	}
+	return b;
+}
+
+static void
+place(struct mm_public *p, struct mm_public_item *to,
+    struct mm_public_item *fresh)
+{
+	struct mm_blob *old;
+
+	pthread_mutex_lock(&p->lock);
+	old = to->blob;
+	*to = *fresh;
+	pthread_mutex_unlock(&p->lock);
+	mm_blob_let_go(old);
+}
+
+static enum mm_err
+build(struct mm_public *p, const struct parts *s, const struct mm_buf *roots,
+    int64_t next_s)
+{
+	struct mm_blob *lists = lists_of(s, roots);
+	struct mm_blob *issuers = issuers_of(p->s->core);
+	struct mm_public_item item = { .changed_s = mm_now_s(),
+		.next_s = next_s };
+
+	if (lists == NULL || mm_buf_ok(&lists->bytes, NULL) != MM_OK ||
+	    issuers == NULL || mm_buf_ok(&issuers->bytes, NULL) != MM_OK) {
+		mm_blob_let_go(lists);
+		mm_blob_let_go(issuers);
+		return MM_ENOMEM;
+	}
+	/* who is told of a list can ask who signed it */
+	finish(&item, issuers);
+	place(p, &p->bundle->issuers, &item);
+	finish(&item, lists);
+	place(p, &p->bundle->lists, &item);
+	return MM_OK;
+}
+
+static void
+refresh(struct mm_public *p)
+{
+	struct mm_bundle *b = p->bundle;
+	struct mm_buf roots = MM_BUF_INIT(2 * ROOT_MAX);
+	struct parts s = { 0 };
+	int64_t next_s = INT64_MAX;
+	uint8_t stamp[32];
+	enum mm_err rc = gather(p, &s);
+
+	for (size_t i = 0; i < s.n; i++)
+		if (s.at[i].next_s < next_s)
+			next_s = s.at[i].next_s;
+	choose_roots(b, &roots, &next_s);
+	stamp_of(&s, &roots, stamp);
+	if (rc == MM_OK && s.n > 0 &&
+	    memcmp(stamp, b->stamp, sizeof(stamp)) != 0) {
+		rc = build(p, &s, &roots, next_s);
+		if (rc == MM_OK)
+			memcpy(b->stamp, stamp, sizeof(stamp));
+	}
+	if (rc != MM_OK)
+		MM_LOG(MM_LOG_WARN, "crl-bundle", MM_S("why",
+		    "there is no memory for all lists in one"));
+	parts_done(&s);
+	mm_buf_done(&roots);
+}
+
+/* see public.h */
+void
+mm_bundle_refresh(struct mm_public *p)
+{
+	pthread_mutex_lock(&p->bundle->lock);
+	refresh(p);
+	pthread_mutex_unlock(&p->bundle->lock);
+}
+
+/* see public.h */
+enum mm_err
+mm_bundle_new(struct mm_server *s, struct mm_bundle **out, struct mm_why *why)
+{
+	struct mm_bundle *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	b->s = s;
+	pthread_mutex_init(&b->lock, NULL);
+	mm_buf_init(&b->roots, ROOT_MAX);
+	*out = b;
+	return MM_OK;
+}
+
+/* see public.h */
+void
+mm_bundle_free(struct mm_bundle **owner)
+{
+	struct mm_bundle *b = MM_MOVE(*owner);
+
+	if (b == NULL)
+		return;
+	mm_blob_let_go(b->lists.blob);
+	mm_blob_let_go(b->issuers.blob);
+	mm_buf_done(&b->roots);
+	pthread_mutex_destroy(&b->lock);
+	free(b);
+}
+
+/* ---- on a loop ---- */
+
+/* see public.h */
+void
+mm_bundle_get(struct mm_http_req *req, void *ctx)
+{
+	struct mm_server *s = ctx;
+
+	pthread_mutex_lock(&s->pub->lock);
+	mm_public_send(s->pub, req, &s->pub->bundle->lists,
+	    "application/x-pem-file", "no CRL has been signed yet");
+}
+
+/* see public.h */
+void
+mm_bundle_get_issuers(struct mm_http_req *req, void *ctx)
+{
+	struct mm_server *s = ctx;
+
+	pthread_mutex_lock(&s->pub->lock);
+	mm_public_send(s->pub, req, &s->pub->bundle->issuers,
+	    "application/x-pem-file", "no CRL has been signed yet");
+}

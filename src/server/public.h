@@ -1,0 +1,50 @@
+#ifndef MM_SERVER_PUBLIC_H
+#define MM_SERVER_PUBLIC_H
+
+#include "server/blob.h"
+#include "server/priv.h"
+
+/* Inside public.c and bundle.c: what everyone may read. */
+
+struct mm_public_crl {
+	char issuer[MM_NAME_MAX + 1];
+	uint64_t number;     /* Unix milliseconds: its thisUpdate */
+	int64_t next_s;
+	struct mm_blob *blob; /* NULL: none yet */
+	bool read;            /* a line CA's: the store was asked */
+};
+struct mm_bundle;
+struct mm_public {
+	struct mm_server *s;
+	pthread_mutex_t lock; /* the CRLs, and what is made of them */
+	struct mm_public_crl *crl; /* of the configured issuers */
+	size_t n;
+	struct mm_public_crl **line; /* of line CAs, by name; they stay */
+	size_t nline, cap;
+	struct mm_buf anchor; /* PEM */
+	struct mm_bundle *bundle;
+};
+
+/* One thing that is asked for; blob NULL: there is none yet. */
+struct mm_public_item {
+	struct mm_blob *blob;
+	char etag[36];
+	int64_t changed_s, next_s; /* next_s: no cache keeps it for longer */
+};
+/* The caller has the lock, which this lets go. */
+void mm_public_send(struct mm_public *p, const struct mm_http_req *req,
+    const struct mm_public_item *item, const char *type, const char *missing);
+
+/*
+ * bundle.c: all of the lists in one PEM, for who keeps a file: the issuers',
+ * line CAs' too, and those above them whose time it is; and the certificates
+ * of who signed them.  Made anew on a worker when one of them has changed.
+ */
+MM_MUST enum mm_err mm_bundle_new(struct mm_server *s, struct mm_bundle **out,
+    struct mm_why *why);
+void mm_bundle_free(struct mm_bundle **owner);
+void mm_bundle_refresh(struct mm_public *p);
+void mm_bundle_get(struct mm_http_req *req, void *ctx);
+void mm_bundle_get_issuers(struct mm_http_req *req, void *ctx);
+
+#endif

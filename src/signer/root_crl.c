@@ -1,0 +1,124 @@
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "signer/setup.h"
+
+/*
+ * A root is offline, and whoever checks each certificate of a chain (nginx,
+ * OpenSSL with -crl_check_all) wants its list, too.  So it signs years of them
+ * beforehand, each good from the next one's beginning for a while yet, and the
+ * server publishes the one whose time it is.  They are empty: what a root
+ * revokes, it revokes when it is there.
+ */
+#define YEAR_S    31557600 /* 365.25 days */
+#define OVERLAP_S (90 * 86400)
+#define BACK_S    86400    /* for clocks that differ */
+#define YEARS_MOST 100
+
+struct years {
+	const struct mm_issuer *root;
+	struct mm_sign *key;
+	struct mm_buf *pem;
+	struct mm_journal_line *line;
+	size_t n;
+};
+
+/* The number is its thisUpdate in milliseconds, as all lists' are. */
+static enum mm_err
+sign_one(struct years *y, int64_t this_s, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf tbs = MM_BUF_INIT(MM_CERT_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf sig = MM_BUF_INIT(1024);
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_journal_line l = { .kind = MM_J_ROOT_CRL, .issuer = "root",
+		.number = (uint64_t)this_s * 1000 };
+
+	MM_TRY(mm_crl_build(y->root, l.number, this_s,
+	    this_s + YEAR_S + OVERLAP_S, NULL, 0, mm_sign_alg(y->key), &tbs,
+	    why));
+	MM_TRY(mm_sign_bytes(y->key, mm_buf_view(&tbs), &sig, why));
+	mm_cert_join(&der, mm_buf_view(&tbs), mm_sign_alg(y->key),
+	    mm_buf_view(&sig));
+	mm_pem_put(y->pem, "X509 CRL", mm_buf_view(&der));
+	mm_sha256(mm_buf_view(&tbs), l.tbs_sha256);
+	y->line[y->n++] = l;
+	return mm_buf_ok(y->pem, why);
+}
+
+/* For as long as the root lives, or so many years.  All of them have their
+ * line before any leaves. */
+static enum mm_err
+sign_years(struct mm_setup *s, struct years *y, struct mm_why *why)
+{
+	int64_t most = s->o->root_years, from = mm_now_s() - BACK_S;
+
+	if (most == 0 || most > YEARS_MOST)
+		most = YEARS_MOST;
+	for (int64_t i = 0; i < most; i++)
+		if (from + i * YEAR_S < y->root->not_after_s)
+			MM_TRY(sign_one(y, from + i * YEAR_S, why));
+	return mm_record_write(s->record, y->line, y->n, why);
+}
+
+static enum mm_err
+make(struct mm_setup *s, struct years *y, struct mm_why *why)
+{
+	enum mm_err rc;
+
+	y->line = calloc(YEARS_MOST, sizeof(*y->line));
+	if (y->line == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	rc = sign_years(s, y, why);
+	free(y->line);
+	MM_TRY(rc);
+	mm_json_int(&s->json, "root_crls", (int64_t)y->n);
+	return mm_place(s, s->conf->set.root_crl, mm_buf_view(y->pem), 0644,
+	    MM_OF_SERVER, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_make_root_crls(struct mm_setup *s, const struct mm_signing *root,
+    struct mm_why *why)
+{
+	const struct mm_issuer_conf conf = { .name = "root",
+		.crl_shards = 1 };
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(1 << 20);
+	MM_OWN(mm_sign_free) struct mm_sign *key = NULL;
+	struct mm_issuer issuer;
+
+	if (s->conf->set.root_crl[0] == '\0')
+		return MM_OK;
+	MM_TRY(mm_issuer_make(&issuer, &conf, "", root->cert, why));
+	MM_TRY(mm_sign_new(NULL, root->key, &key, why));
+	return make(s, &(struct years){ &issuer, key, &pem, NULL, 0 }, why);
+}
+
+/* see setup.h */
+enum mm_err
+mm_cmd_root_crl(const struct mm_opts *o, struct mm_why *why)
+{
+	MM_OWN(mm_setup_done) struct mm_setup s = { 0 };
+	MM_OWN(mm_ca_done) struct mm_ca root = { 0 };
+	struct mm_signing by = { .name = "root" };
+	const char *path;
+
+	MM_TRY(mm_setup_begin(&s, o, true, why));
+	path = s.conf->set.root_crl;
+	if (path[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "root-crl: root_crl in %.80s "
+		    "says no file", o->config);
+	if (access(path, F_OK) == 0)
+		return MM_FAIL(why, MM_ECONFLICT, "%.90s is there: move it "
+		    "away first", path);
+	MM_TRY(mm_setup_record(&s, why));
+	MM_TRY(mm_root_open(&s, &root, why));
+	by.key = root.key;
+	by.cert = mm_buf_view(&root.der);
+	mm_json_open(&s.json, '{');
+	mm_json_str(&s.json, "root_crl", path);
+	MM_TRY(mm_make_root_crls(&s, &by, why));
+	mm_json_close(&s.json, '}');
+	return mm_setup_print(&s, why);
+}

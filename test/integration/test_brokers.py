@@ -1,0 +1,482 @@
+"""docs/brokers.md: revocation lists as brokers load them, "mintmark crl sync",
+and Debian's own mosquitto and nginx, which refuse a device within 5 s of its
+revocation.  An open session ends by examples/mosquitto-kick."""
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import uuid
+
+import pytest
+
+from world import MINT, ROOT, free_ports, run, until
+
+pytestmark = pytest.mark.skipif(
+    not pathlib.Path("/usr/sbin/mosquitto").exists(),
+    reason="script/setup test installs mosquitto")
+PLUGIN = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so"
+
+
+@pytest.fixture(scope="module")
+def pki(world):
+    """What a broker trusts: the issuing CA and the root."""
+    der = world.dir / "issuing.cer"
+    der.write_bytes(world.get_public("/issuer/issuing.cer").body)
+    pem = run("openssl", "x509", "-inform", "DER", "-in", der).stdout
+    chain = world.dir / "broker-chain.pem"
+    chain.write_text(pem + world.anchor.read_text())
+    until(lambda: world.get_public("/crl/bundle.pem").status == 200)
+    return chain
+
+
+def device(world):
+    name = f"BR-{uuid.uuid4().hex[:8]}"
+    key, csr = world.key_and_csr(name)
+    a = world.enrol_basic(world.token(name, door="bearer"), csr)
+    assert a.status == 200, a
+    return name, world.save_p7(a, name), key
+
+
+def serial(crt):
+    out = run("openssl", "x509", "-in", crt, "-noout", "-serial").stdout
+    return out.strip().split("=")[1].lower()
+
+
+def revoke(world, crt):
+    world.cli("cert", "revoke", serial(crt), "--reason", "keyCompromise")
+
+
+def lists(text):
+    return re.findall(r"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----\n",
+                      text, re.S)
+
+
+def number(pem):
+    out = run("openssl", "crl", "-noout", "-crlnumber", input=pem).stdout
+    return int(out.strip().split("=")[1], 16)
+
+
+def issuer(pem):
+    return run("openssl", "crl", "-noout", "-issuer", input=pem).stdout
+
+
+def bundle(world):
+    a = world.get_public("/crl/bundle.pem")
+    assert a.status == 200, a
+    return a.text
+
+
+# ---- the bundle ----
+
+def test_openssl_checks_a_whole_chain_by_it(world, pki):
+    """Each certificate of the chain, the issuing CA's by the root's list."""
+    _, crt, _ = device(world)
+    path = world.dir / "all.pem"
+
+    def verify():
+        path.write_text(bundle(world))
+        return run("openssl", "verify", "-crl_check_all", "-CAfile",
+                   world.anchor, "-untrusted", pki, "-CRLfile", path, crt,
+                   check=False)
+
+    assert verify().returncode == 0, verify().stderr
+    revoke(world, crt)
+    until(lambda: "certificate revoked" in verify().stderr, 10)
+
+
+def test_it_is_for_caches_and_says_who_signed(world, pki):
+    a = world.get_public("/crl/bundle.pem")
+    assert a.headers["content-type"] == "application/x-pem-file"
+    assert "max-age" in a.headers["cache-control"]
+    assert "GMT" in a.headers["last-modified"]
+    b = world.get_public("/crl/bundle.pem",
+                         {"If-None-Match": a.headers["etag"]})
+    assert b.status == 304 and b.body == b""
+    certs = world.get_public("/crl/issuers.pem").text
+    assert certs.count("BEGIN CERTIFICATE") == 2
+
+
+def test_the_roots_lists_are_signed_for_years(world, pki):
+    """One of them is in the bundle: the one whose time it is.  Every one is
+    signed by the root and has its line in the journal."""
+    path = world.state / "server/root.crl"
+    signed = lists(path.read_text())
+    assert len(signed) == 30
+    root = [x for x in lists(bundle(world)) if "Root CA" in issuer(x)]
+    assert root == signed[:1]
+    lines = [json.loads(x) for x in (world.state / "signer/journal.jsonl")
+             .read_text().splitlines()]
+    assert [x["number"] for x in lines if x["kind"] == "root-crl"] == \
+        [number(x) for x in signed]
+    ends = run("openssl", "crl", "-noout", "-lastupdate", "-nextupdate",
+               "-verify", "-CAfile", world.anchor, input=signed[29])
+    assert "verify OK" in ends.stderr + ends.stdout
+
+
+def test_new_ones_of_the_root_are_taken_while_it_runs(world, pki):
+    path = world.state / "server/root.crl"
+    argv = ["ca", "root-crl", "--config", world.conf, "--passphrase-file",
+            world.passphrase, "--root-years", "2"]
+    p = world.cli(*argv, check=False)
+    assert p.returncode != 0 and "move it away" in p.stderr
+    before = path.read_text()
+    path.rename(path.with_name("old.crl"))
+    world.cli(*argv)
+    assert len(lists(path.read_text())) == 2
+    want = lists(path.read_text())[0]
+    until(lambda: want in bundle(world), 10)
+    assert lists(before)[0] not in bundle(world)
+
+
+def test_reconcile_agrees(world, pki):
+    p = world.cli("--json", "ledger", "reconcile", "--config", world.conf,
+                  check=False)
+    assert '"agree":true' in p.stdout.replace(" ", ""), p.stdout
+
+
+# ---- mintmark crl sync ----
+
+def sync_argv(world, out, *more, url=None, anchor=None):
+    return [MINT, "crl", "sync", "--ca", anchor or world.anchor, "--url",
+            url or f"http://127.0.0.1:{world.public}", "--out", out, *more]
+
+
+def sync(world, out, *more, url=None, check=True, json_=False, anchor=None):
+    argv = sync_argv(world, out, *more, url=url, anchor=anchor)
+    if json_:
+        argv.insert(1, "--json")
+    return run(*argv, check=check)
+
+
+def test_sync_keeps_a_file(world, pki, tmp_path):
+    out, ran = tmp_path / "crls.pem", tmp_path / "ran"
+    hook = f"echo x >>{ran}"
+    p = sync(world, out, "--dry-run", json_=True)
+    told = json.loads(p.stdout)
+    assert told["changed"] and told["dry_run"] and not out.exists()
+    assert {x["issuer"].split()[-2] for x in told["lists"]} >= {"Issuing"}
+    sync(world, out, "--once", "--on-change", hook)
+    assert out.read_text() == bundle(world) and ran.read_text() == "x\n"
+    assert out.stat().st_mode & 0o777 == 0o644
+    p = sync(world, out, "--once", "--on-change", hook, json_=True)
+    assert not json.loads(p.stdout)["changed"] and ran.read_text() == "x\n"
+    _, crt, _ = device(world)
+    revoke(world, crt)
+    until(lambda: json.loads(sync(world, out, "--once", "--on-change", hook,
+                                  json_=True).stdout)["changed"], 10)
+    assert ran.read_text() == "x\nx\n"
+
+
+def test_a_command_that_failed_runs_again(world, pki, tmp_path):
+    out = tmp_path / "crls.pem"
+    p = sync(world, out, "--once", "--on-change", "exit 3", check=False)
+    assert p.returncode != 0 and "status 3" in p.stderr
+    assert out.exists() and (tmp_path / "crls.pem.changed").exists()
+    sync(world, out, "--once", "--on-change", f"touch {tmp_path}/ran")
+    assert (tmp_path / "ran").exists()
+    assert not (tmp_path / "crls.pem.changed").exists()
+
+
+class Site:
+    """A server of files, for lists that the real one never gives."""
+
+    def __init__(self):
+        self.files = {}
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.sock.getsockname()[1]}"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                conn, _ = self.sock.accept()
+            except OSError:
+                return
+            with conn:
+                path = conn.recv(65536).split(b" ")[1].decode()
+                body = self.files.get(path, "").encode()
+                conn.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+                             b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+@pytest.fixture(scope="module")
+def site():
+    s = Site()
+    yield s
+    s.sock.shutdown(socket.SHUT_RDWR)
+    s.sock.close()
+
+
+def test_what_sync_refuses(world, pki, tmp_path, site):
+    """The file stays as it is."""
+    out = tmp_path / "crls.pem"
+    old = bundle(world)
+    world.cli("ca", "crl", "issuing")
+    until(lambda: bundle(world) != old, 10)
+    new = bundle(world)
+    certs = world.get_public("/crl/issuers.pem").text
+    issuing = next(x for x in lists(new) if "Issuing" in issuer(x))
+    body = issuing.splitlines()
+    body[3] = body[3][::-1]
+    other = tmp_path / "other.crt"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+        "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp_path / "k",
+        "-out", other, "-subj", "/CN=Other", "-days", "2")
+    site.files["/crl/issuers.pem"] = certs
+    out.write_text(new)
+    rows = [
+        ("an older one", old, 5, "older", None),
+        ("without an issuer", issuing, 5, "no longer at the server", None),
+        ("nothing", "", 2, "no list", None),
+        ("a page of a proxy", "<html>sign in</html>", 2, "no list", None),
+        ("another's bytes", new.replace(issuing, "\n".join(body) + "\n"),
+         None, "", None),
+        ("another anchor", new + "\n", 8, "trust anchor",
+         other),
+    ]
+    for what, text, status, words, anchor in rows:
+        site.files["/crl/bundle.pem"] = text
+        p = sync(world, out, "--once", url=site.url, check=False,
+                 anchor=anchor)
+        assert p.returncode != 0, what
+        assert status is None or p.returncode == status, (what, p.stderr)
+        assert words in p.stderr, (what, p.stderr)
+        assert out.read_text() == new, what
+    site.files["/crl/bundle.pem"] = issuing
+    sync(world, out, "--once", "--allow-fewer", url=site.url)
+    assert out.read_text() == issuing
+    (port,) = free_ports(1)
+    p = sync(world, out, "--once", url=f"http://127.0.0.1:{port}",
+             check=False)
+    assert p.returncode == 7, p.stderr
+
+
+def test_two_do_not_keep_one_file(world, pki, tmp_path):
+    out = tmp_path / "crls.pem"
+    p = subprocess.Popen([str(x) for x in sync_argv(world, out)],
+                         stdout=subprocess.PIPE)
+    try:
+        until(out.exists, 20)
+        other = sync(world, out, "--once", check=False)
+        assert other.returncode == 5, other.stderr
+    finally:
+        p.terminate()
+        assert p.wait(10) == -signal.SIGTERM
+        p.stdout.close()
+
+
+# ---- real brokers ----
+
+@pytest.fixture(scope="module")
+def server_cert(tmp_path_factory):
+    d = tmp_path_factory.mktemp("tls")
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+        "ec_paramgen_curve:P-256", "-nodes", "-keyout", d / "tls.key",
+        "-out", d / "tls.crt", "-subj", "/CN=localhost", "-days", "2")
+    for path in d.iterdir():
+        path.chmod(0o644)
+    d.chmod(0o755)
+    return d
+
+
+class Kept:
+    """A program with "crl sync" beside it, which tells it of new lists."""
+
+    def __init__(self, world, argv, out):
+        self.p = subprocess.Popen([str(x) for x in argv],
+                                  stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+        self.sync = subprocess.Popen(
+            [str(x) for x in sync_argv(world, out, "--every", "1s",
+                                       "--on-change",
+                                       f"kill -HUP {self.p.pid}")],
+            stdout=subprocess.DEVNULL)
+
+    def close(self):
+        for p in (self.sync, self.p):
+            p.terminate()
+            p.wait(10)
+
+
+NGINX = """
+daemon off; {user} worker_processes 1; pid {d}/nginx.pid;
+error_log {d}/error.log info;
+events {{ worker_connections 64; }}
+http {{
+  access_log off;
+  client_body_temp_path {d}/t1; proxy_temp_path {d}/t2;
+  fastcgi_temp_path {d}/t3; uwsgi_temp_path {d}/t4; scgi_temp_path {d}/t5;
+  server {{
+    listen 127.0.0.1:{port} ssl;
+    ssl_certificate {tls}/tls.crt; ssl_certificate_key {tls}/tls.key;
+    ssl_client_certificate {chain}; ssl_verify_client on;
+    ssl_verify_depth 3; ssl_session_cache off; ssl_session_tickets off;
+    ssl_crl {crl};
+    location / {{ return 200 "in\\n"; }}
+  }}
+}}
+"""
+
+
+@pytest.fixture
+def nginx(world, pki, server_cert, tmp_path):
+    crl = tmp_path / "crls.pem"
+    sync(world, crl, "--once")
+    (port,) = free_ports(1)
+    (tmp_path / "nginx.conf").write_text(NGINX.format(
+        d=tmp_path, port=port, tls=server_cert, chain=pki, crl=crl,
+        user="user root;" if os.geteuid() == 0 else ""))
+    kept = Kept(world, ["/usr/sbin/nginx", "-p", tmp_path, "-c",
+                        tmp_path / "nginx.conf", "-e",
+                        tmp_path / "error.log"], crl)
+    yield port
+    kept.close()
+
+
+def test_nginx_refuses_by_the_list(world, nginx):
+    """ssl_crl: it looks at every certificate of the chain, and at the list
+    when it is told to."""
+    _, crt, key = device(world)
+
+    def call():
+        return run("curl", "-sk", "--cert", crt, "--key", key,
+                   f"https://127.0.0.1:{nginx}/", check=False).stdout
+
+    until(lambda: call() == "in\n", 20)
+    revoke(world, crt)
+    done = time.monotonic()
+    until(lambda: "400" in call(), 5)
+    assert time.monotonic() - done < 5
+
+
+MOSQUITTO = """
+per_listener_settings false
+allow_anonymous false
+plugin {plugin}
+plugin_opt_config_file {d}/dynsec.json
+listener {port} 127.0.0.1
+cafile {chain}
+certfile {tls}/tls.crt
+keyfile {tls}/tls.key
+require_certificate true
+use_identity_as_username true
+crlfile {crl}
+listener {admin} 127.0.0.1
+"""
+
+
+class Session:
+    """A device's MQTT 3.1.1 connection: CONNECT, CONNACK, PINGREQ."""
+
+    def __init__(self, port, name, crt, key):
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        tls.load_cert_chain(crt, key)
+        self.s = tls.wrap_socket(
+            socket.create_connection(("127.0.0.1", port), 10))
+        cid = name.encode()
+        var = b"\0\4MQTT\4\2\0\x3c" + len(cid).to_bytes(2, "big") + cid
+        self.s.sendall(bytes([0x10, len(var)]) + var)
+        assert self.s.recv(4) == b"\x20\2\0\0"
+
+    def alive(self):
+        try:
+            self.s.sendall(b"\xc0\0")
+            return self.s.recv(2) == b"\xd0\0"
+        except OSError:
+            return False
+
+    def close(self):
+        self.s.close()
+
+
+@pytest.fixture
+def mosquitto(world, pki, server_cert, tmp_path):
+    """Its port for devices, and the folder of mosquitto_ctrl's options."""
+    crl = tmp_path / "crls.pem"
+    sync(world, crl, "--once")
+    port, admin = free_ports(2)
+    run("mosquitto_ctrl", "dynsec", "init", tmp_path / "dynsec.json", "admin",
+        "secret")
+    options = tmp_path / "ctrl"
+    options.mkdir()
+    (options / "mosquitto_ctrl").write_text(
+        f"-h 127.0.0.1\n-p {admin}\n-u admin\n-P secret\n")
+    conf = tmp_path / "mosquitto.conf"
+    conf.write_text(MOSQUITTO.format(
+        plugin=PLUGIN, d=tmp_path, port=port, admin=admin, chain=pki,
+        tls=server_cert, crl=crl) + ("user root\n" if os.geteuid() == 0
+                                     else ""))
+    kept = Kept(world, ["/usr/sbin/mosquitto", "-c", conf], crl)
+    yield port, options
+    kept.close()
+
+
+def let_in(port, name, crt, key):
+    try:
+        return Session(port, name, crt, key)
+    except (OSError, AssertionError):
+        return None
+
+
+def test_mosquitto_refuses_and_a_kick_ends_the_session(world, mosquitto,
+                                                       tmp_path):
+    port, options = mosquitto
+    name, crt, key = device(world)
+    other, other_crt, other_key = device(world)
+    first = until(lambda: let_in(port, name, crt, key), 20)
+    stays = until(lambda: let_in(port, other, other_crt, other_key), 20)
+    auditor = tmp_path / "auditor.key"
+    auditor.write_text(world.cli("--json", "key", "create", "kicks", "--role",
+                                 "auditor").stdout)
+    auditor.write_text(json.loads(auditor.read_text())["key"])
+    auditor.chmod(0o600)
+    consumer = subprocess.Popen(
+        ["/usr/bin/python3", ROOT / "examples/broker-allow-list/allow_list.py",
+         "--server", f"https://localhost:{world.operators}", "--ca",
+         world.anchor, "--key-file", auditor, "--dir", tmp_path, "--on-gone",
+         ROOT / "examples/mosquitto-kick/kick.sh"],
+        env={**os.environ, "MOSQUITTO_CTRL": str(options), "KICK_WAIT": "5"})
+    try:
+        until(lambda: name in (tmp_path / "allow.txt").read_text(), 20,
+              passing=(OSError,))
+        revoke(world, crt)
+        done = time.monotonic()
+        until(lambda: let_in(port, name + "-2", crt, key) is None, 5)
+        assert time.monotonic() - done < 5
+        until(lambda: not first.alive(), 30)
+        assert stays.alive(), "another device's session was ended"
+        assert let_in(port, name, crt, key) is None
+    finally:
+        consumer.terminate()
+        consumer.wait(10)
+        first.close()
+        stays.close()
+
+
+def test_a_client_of_the_plugin_keeps_its_roles(world, mosquitto):
+    port, options = mosquitto
+    name, crt, key = device(world)
+
+    def ctrl(*argv):
+        return run("mosquitto_ctrl", "dynsec", *argv, check=False,
+                   env={**os.environ, "XDG_CONFIG_HOME": str(options)}).stdout
+
+    until(lambda: "admin" in ctrl("listClients"), 20)
+    ctrl("createClient", name, "-p", "x")
+    ctrl("createRole", "reads")
+    ctrl("addClientRole", name, "reads")
+    assert "reads" in ctrl("getClient", name)
+    session = until(lambda: let_in(port, name, crt, key), 20)
+    run(ROOT / "examples/mosquitto-kick/kick.sh", name,
+        env={**os.environ, "MOSQUITTO_CTRL": str(options), "KICK_WAIT": "0"})
+    until(lambda: not session.alive(), 10)
+    told = ctrl("getClient", name)
+    assert "reads" in told and "Disabled" not in told, told
+    session.close()
