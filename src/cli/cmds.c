@@ -9,6 +9,11 @@
 	"With --printed a label is printed once: the file says which were, " \
 	"and an interrupted run is simply run again."
 
+#define MASS_DETAIL                                                        \
+	"A selection is what all of its options say.  It is counted and "  \
+	"shown first: --dry-run ends there, and without --yes it is asked " \
+	"on the terminal.  A run that was cut off is run again."
+
 const struct mm_cmd mm_cmds[] = {
 	ROW("init", NULL, "", 0, 0, MM_C_NONE, init,
 	    "set up a CA: keys, configuration, database, first administrator",
@@ -156,12 +161,12 @@ const struct mm_cmd mm_cmds[] = {
 	    "docs/reference/outputs.md says what each form holds.  A key is "
 	    "written only if --key gives it and the record says that the CA "
 	    "made it.  No file is written over."),
-	ROW("cert", "revoke", "SERIAL", 1, 1, MM_C_SERIAL, cert_revoke,
-	    "revoke a certificate", NULL),
-	ROW("cert", "hold", "SERIAL", 1, 1, MM_C_SERIAL, cert_hold,
-	    "put a certificate on hold", NULL),
-	ROW("cert", "release", "SERIAL", 1, 1, MM_C_SERIAL, cert_release,
-	    "take a certificate off hold", NULL),
+	ROW("cert", "revoke", "[SERIAL]", 0, 1, MM_C_SERIAL, cert_revoke,
+	    "revoke a certificate, or all of a selection", MASS_DETAIL),
+	ROW("cert", "hold", "[SERIAL]", 0, 1, MM_C_SERIAL, cert_hold,
+	    "put a certificate on hold, or all of a selection", MASS_DETAIL),
+	ROW("cert", "release", "[SERIAL]", 0, 1, MM_C_SERIAL, cert_release,
+	    "take a certificate off hold, or all of a selection", MASS_DETAIL),
 
 	ROW("crl", "sync", "", 0, 0, MM_C_NONE, crl_sync,
 	    "keep a broker's file of revocation lists up to date",

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/mass.h"
 #include "pki/cert.h"
 
 /*
@@ -249,16 +250,12 @@ const struct mm_opt mm_opts_cert_list[] = {
 LIST(cert_list, "/certificates", cert_filters, cert_columns)
 const struct mm_opt mm_opts_cert_show[] = { END };
 MM_SHOW(cert_show, "GET", "/certificates/%s")
-const struct mm_opt mm_opts_cert_hold[] = { END };
-MM_SHOW(cert_hold, "POST", "/certificates/%s/hold")
-const struct mm_opt mm_opts_cert_release[] = { END };
-MM_SHOW(cert_release, "POST", "/certificates/%s/release")
+const struct mm_opt mm_opts_cert_hold[] = { MM_MASS_OPTS, END };
+const struct mm_opt mm_opts_cert_release[] = { MM_MASS_OPTS, END };
 const struct mm_opt mm_opts_cert_revoke[] = {
 	{ "reason", "REASON", "RFC 5280 5.3.1; default unspecified",
 	    MM_C_REASON, NULL },
-	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE,
-	    NULL },
-	END
+	MM_MASS_OPTS, END
 };
 
 /* What the server would refuse is refused here too. */
@@ -289,6 +286,43 @@ dry_revoke(struct mm_cli *cli, const struct mm_args *a, const char *reason,
 	return would(cli, now, "revoked", words);
 }
 
+static enum mm_err
+want_serial(const struct mm_args *a, struct mm_why *why)
+{
+	return a->npos == 1 ? MM_OK : MM_FAIL(why, MM_EINPUT, "which "
+	    "certificate, or which selection?");
+}
+
+static enum mm_err
+hold(struct mm_cli *cli, const struct mm_args *a, const char *verb,
+    struct mm_why *why)
+{
+	char p[1024];
+
+	if (mm_mass_selects(a))
+		return mm_mass_run(cli, a, verb, NULL, why);
+	MM_TRY(want_serial(a, why));
+	if (mm_flag(a, "dry-run"))
+		return MM_FAIL(why, MM_EINPUT, "--dry-run: of a selection");
+	MM_TRY(mm_path(p, why, "/certificates/%s/", a->pos[0]));
+	strncat(p, verb, sizeof(p) - strlen(p) - 1);
+	return mm_object_command(cli, "POST", p, NULL, why);
+}
+
+enum mm_err
+mm_cmd_cert_hold(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return hold(cli, a, "hold", why);
+}
+
+enum mm_err
+mm_cmd_cert_release(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return hold(cli, a, "release", why);
+}
+
 enum mm_err
 mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
@@ -297,6 +331,9 @@ mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
 	char p[1024];
 
 	reason = reason ? reason : "unspecified";
+	if (mm_mass_selects(a))
+		return mm_mass_run(cli, a, "revoke", reason, why);
+	MM_TRY(want_serial(a, why));
 	if (mm_flag(a, "dry-run"))
 		return dry_revoke(cli, a, reason, why);
 	MM_TRY(mm_path(p, why, "/certificates/%s/revoke", a->pos[0]));

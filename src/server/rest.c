@@ -507,6 +507,8 @@ const struct mm_http_route mm_operators_routes[] = {
 	    token_thaw, mm_danger_thaw),
 	GET(API "/certificates", ANY, mm_scope_list, certs),
 	ONE(API "/certificates/:", ANY, mm_scope_cert, cert),
+	WATCHED(POST, API "/certificates/revoke", MAKES, BODY_BULK, NO,
+	    certs_revoke, mm_danger_mass),
 	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL, mm_scope_cert,
 	    cert_revoke),
 	POST(API "/certificates/:/hold", MAKES, BODY_SMALL, mm_scope_cert,

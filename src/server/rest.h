@@ -71,7 +71,7 @@ struct mm_danger {
 	bool recovery_may; /* a recovered administrator alone may */
 };
 extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
-    mm_danger_profile, mm_danger_move, mm_danger_quota,
+    mm_danger_mass, mm_danger_profile, mm_danger_move, mm_danger_quota,
     mm_danger_quarantine, mm_danger_line;
 /* After the scope, before the call: *go_on false, the answer is made (202).
  * An approval is spent here. */
@@ -264,7 +264,8 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(device_enrol) X(device_proof) X(device_receipt)                 \
 	X(device_attempts)                                                \
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
-	X(certs) X(cert) X(cert_revoke) X(cert_hold) X(cert_release)      \
+	X(certs) X(cert) X(certs_revoke) X(cert_revoke) X(cert_hold)      \
+	X(cert_release)                                                   \
 	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \
 	X(key_erase) X(approvals) X(approval) X(approval_approve)         \
 	X(approval_refuse)                                                \

@@ -102,6 +102,19 @@ moves(struct mm_rest *r, bool *yes, struct mm_why *why)
 	return MM_OK;
 }
 
+/* To hold what may be stolen is done at once, and can be undone. */
+static enum mm_err
+changes_many(struct mm_rest *r, bool *yes, struct mm_why *why)
+{
+	const char *verb = json_string_value(
+	    json_object_get(r->in, "action"));
+
+	(void)why;
+	*yes = !json_is_true(json_object_get(r->in, "dry_run")) &&
+	    (verb == NULL || strcmp(verb, "hold") != 0);
+	return MM_OK;
+}
+
 static enum mm_err
 always(struct mm_rest *r, bool *yes, struct mm_why *why)
 {
@@ -131,6 +144,8 @@ const struct mm_danger mm_danger_quota = { "quota", always, false };
 /* What did not fit is in force from then on. */
 const struct mm_danger mm_danger_quarantine = { "quarantine", always, false };
 const struct mm_danger mm_danger_line = { "line-ca", gives_line, false };
+const struct mm_danger mm_danger_mass = { "mass-revoke", changes_many,
+	false };
 /* There is no call that thaws several: one by one is how it is done. */
 const struct mm_danger mm_danger_thaw = { "bulk-thaw", always, false };
 

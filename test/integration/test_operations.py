@@ -53,6 +53,7 @@ COMMANDS = {
     "holdCertificate": "cert hold {serial}",
     "releaseCertificate": "cert release {serial}",
     "revokeCertificate": "cert revoke {serial}",
+    "revokeCertificates": "cert revoke --product op-product --dry-run",
     "listIssuers": "ca list",
     "signCrl": "ca crl issuing",
     "listKeys": "key list",

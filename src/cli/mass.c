@@ -1,0 +1,274 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "cli/client.h"
+#include "cli/mass.h"
+
+/*
+ * "cert revoke", "hold" and "release" of many: what is selected is looked at
+ * first, and shown; then the same call is made until nothing is left.
+ */
+enum { CSV_MAX = 64 * 1024 * 1024, SERIALS_MOST = 1000, HEX_N = 32 };
+
+static const char *const members[][2] = {
+	{ "batch", "batch" }, { "station", "station" },
+	{ "product", "product" }, { "issuer", "issuer" },
+	{ "profile", "profile" }, { "device", "device" },
+	{ "issued-from", "issued_from" }, { "issued-to", "issued_to" },
+	{ "key-type", "key_type" },
+};
+#define NMEMBERS (sizeof(members) / sizeof(members[0]))
+
+/* see mass.h */
+bool
+mm_mass_selects(const struct mm_args *a)
+{
+	for (size_t i = 0; i < NMEMBERS; i++)
+		if (mm_arg(a, members[i][0]) != NULL)
+			return true;
+	return mm_arg(a, "csv") != NULL;
+}
+
+struct mass {
+	struct mm_cli *cli;
+	const struct mm_args *a;
+	const char *verb, *reason;
+	json_t *all; /* the answers, added up */
+	struct mm_progress progress;
+};
+
+static json_int_t
+number(const json_t *o, const char *member)
+{
+	return json_integer_value(json_object_get(o, member));
+}
+
+static void
+add_number(json_t *to, const json_t *o, const char *member)
+{
+	json_object_set_new(to, member, json_integer(number(to, member) +
+	    number(o, member)));
+}
+
+static void
+add_up(json_t *all, json_t *o)
+{
+	static const char *const sums[] = { "found", "changed", "refused",
+		"unknown" };
+	json_t *states = json_object_get(o, "states");
+	json_t *to = json_object_get(all, "states"), *sample, *v;
+	const char *key;
+	size_t i;
+
+	for (i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
+		add_number(all, o, sums[i]);
+	json_object_foreach(states, key, v)
+		add_number(to, states, key);
+	sample = json_object_get(all, "sample");
+	json_array_foreach(json_object_get(o, "sample"), i, v)
+		if (json_array_size(sample) < 10)
+			json_array_append(sample, v);
+	json_object_set(all, "left", json_object_get(o, "left"));
+}
+
+static enum mm_err
+call(struct mass *m, json_t *body, bool dry_run, json_t **out,
+    struct mm_why *why)
+{
+	struct mm_client *c;
+
+	json_object_set_new(body, "action", json_string(m->verb));
+	if (m->reason != NULL)
+		json_object_set_new(body, "reason", json_string(m->reason));
+	json_object_set_new(body, "dry_run", json_boolean(dry_run));
+	MM_TRY(mm_cli_client(m->cli, &c, why));
+	return mm_client_call(c, "POST", "/certificates/revoke", body, out,
+	    why);
+}
+
+/* Until nothing is left of it; a look is once. */
+static enum mm_err
+do_part(struct mass *m, json_t *body, bool dry_run, struct mm_why *why)
+{
+	bool left = true;
+
+	while (left) {
+		MM_OWN(json_free) json_t *o = NULL;
+
+		MM_TRY(call(m, body, dry_run, &o, why));
+		add_up(m->all, o);
+		left = !dry_run && json_is_true(json_object_get(o, "left"));
+		if (left && number(o, "changed") == 0)
+			return MM_FAIL(why, MM_EAGAIN, "%lld certificates "
+			    "could not be changed", (long long)number(o,
+			    "refused"));
+		mm_progress_step(&m->progress, (unsigned long long)number(
+		    m->all, "changed"));
+	}
+	return MM_OK;
+}
+
+/* ---- serials from a file ---- */
+
+static bool
+is_serial(const char *at, size_t n)
+{
+	return n == HEX_N && strspn(at, "0123456789abcdefABCDEF") >= n;
+}
+
+/* The first cell of each line that is a serial; a head is passed over. */
+static enum mm_err
+next_serials(const char **at, size_t *line, json_t *list, struct mm_why *why)
+{
+	while (**at != '\0' && json_array_size(list) < SERIALS_MOST) {
+		size_t cell = strcspn(*at, ",;\t\r\n");
+
+		++*line;
+		if (is_serial(*at, cell))
+			json_array_append_new(list, json_stringn(*at, cell));
+		else if (cell > 0 && *line > 1)
+			return MM_FAIL(why, MM_EINPUT, "--csv: line %zu does "
+			    "not begin with a serial number of %d "
+			    "hexadecimal digits", *line, HEX_N);
+		*at += strcspn(*at, "\n");
+		*at += **at == '\n';
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+do_csv(struct mass *m, bool dry_run, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(CSV_MAX);
+	const char *at;
+	size_t line = 0;
+
+	MM_TRY(mm_file_read(mm_arg(m->a, "csv"), &text, why));
+	at = mm_buf_cstr(&text);
+	if (at == NULL)
+		return MM_FAIL(why, MM_ELIMIT, "--csv: too large");
+	while (*at != '\0') {
+		MM_OWN(json_free) json_t *body = json_object();
+		json_t *list = json_array();
+
+		json_object_set_new(body, "serials", list);
+		MM_TRY(next_serials(&at, &line, list, why));
+		if (json_array_size(list) > 0)
+			MM_TRY(do_part(m, body, dry_run, why));
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+do_all(struct mass *m, bool dry_run, struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *body = json_object();
+
+	json_decref(m->all);
+	m->all = json_pack("{s:s,s:b,s:{},s:[]}", "action", m->verb,
+	    "dry_run", dry_run, "states", "sample");
+	if (mm_arg(m->a, "csv") != NULL)
+		return do_csv(m, dry_run, why);
+	for (size_t i = 0; i < NMEMBERS; i++)
+		mm_json_opt(body, members[i][1], m->a, members[i][0]);
+	return do_part(m, body, dry_run, why);
+}
+
+/* ---- what is said ---- */
+
+static void
+print_look(const struct mass *m)
+{
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	printf("%lld%s certificates would be changed (%s%s%s)\n",
+	    (long long)number(m->all, "found"),
+	    json_is_true(json_object_get(m->all, "left")) ? " or more" : "",
+	    m->verb, m->reason != NULL ? ", " : "",
+	    m->reason != NULL ? m->reason : "");
+	json_object_foreach(json_object_get(m->all, "states"), key, v)
+		printf("  %-12s %lld\n", key, (long long)json_integer_value(v));
+	if (number(m->all, "unknown") > 0)
+		printf("  %-12s %lld\n", "unknown",
+		    (long long)number(m->all, "unknown"));
+	json_array_foreach(json_object_get(m->all, "sample"), i, v)
+	{
+		printf("  %s  ", mm_json_text(v, "serial"));
+		mm_text_put(stdout, mm_json_text(v, "device"));
+		printf("  %s\n", mm_json_text(v, "state"));
+	}
+}
+
+static enum mm_err
+say(const struct mass *m, bool dry_run)
+{
+	if (m->cli->json)
+		mm_json_print(m->all);
+	else if (dry_run)
+		print_look(m);
+	else
+		printf("%lld changed, %lld refused, %lld unknown\n",
+		    (long long)number(m->all, "changed"),
+		    (long long)number(m->all, "refused"),
+		    (long long)number(m->all, "unknown"));
+	return MM_OK;
+}
+
+/* Nobody revokes many without having seen how many: on a terminal he is
+ * asked, elsewhere --yes says that he has. */
+static enum mm_err
+confirm(struct mass *m, struct mm_why *why)
+{
+	char answer[16];
+
+	if (mm_flag(m->a, "yes"))
+		return MM_OK;
+	if (!isatty(STDIN_FILENO) || !m->cli->tty) {
+		mm_cli_hint(m->cli, "look first with --dry-run, then say "
+		    "--yes");
+		return MM_FAIL(why, MM_EPOLICY, "not confirmed");
+	}
+	MM_TRY(do_all(m, true, why));
+	print_look(m);
+	fprintf(stderr, "Go on? [y/N] ");
+	if (fgets(answer, sizeof(answer), stdin) == NULL ||
+	    (answer[0] | 32) != 'y')
+		return MM_FAIL(why, MM_EPOLICY, "not confirmed");
+	return MM_OK;
+}
+
+static enum mm_err
+carry_out(struct mass *m, struct mm_why *why)
+{
+	bool dry_run = mm_flag(m->a, "dry-run");
+	enum mm_err rc;
+
+	if (m->a->npos > 0)
+		return MM_FAIL(why, MM_EINPUT, "a serial number or a "
+		    "selection, not both");
+	if (!dry_run)
+		MM_TRY(confirm(m, why));
+	mm_progress_begin(&m->progress, m->cli, "certificates", 0);
+	rc = do_all(m, dry_run, why);
+	mm_progress_end(&m->progress);
+	MM_TRY(rc);
+	return say(m, dry_run);
+}
+
+/* see mass.h */
+enum mm_err
+mm_mass_run(struct mm_cli *cli, const struct mm_args *a, const char *verb,
+    const char *reason, struct mm_why *why)
+{
+	struct mass m = { .cli = cli, .a = a, .verb = verb,
+		.reason = reason };
+	enum mm_err rc = carry_out(&m, why);
+
+	json_decref(m.all);
+	return rc;
+}

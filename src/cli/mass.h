@@ -1,0 +1,35 @@
+#ifndef MM_CLI_MASS_H
+#define MM_CLI_MASS_H
+
+#include "cli/commands.h"
+
+/* mass.c: revoking, holding and releasing by selection. */
+#define MM_MASS_OPTS                                                       \
+	{ "batch", "BATCH", "of the devices of this batch", MM_C_NONE,     \
+	    NULL },                                                        \
+	{ "station", "STATION", "of the devices that this station made",   \
+	    MM_C_NONE, NULL },                                             \
+	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },   \
+	{ "issuer", "ISSUER", "of this issuer", MM_C_ISSUER, NULL },       \
+	{ "profile", "PROFILE@VERSION", "made by this version of a "       \
+	    "profile", MM_C_NONE, NULL },                                  \
+	{ "device", "DEVICE", "of this device", MM_C_DEVICE, NULL },       \
+	{ "issued-from", "TIME", "issued at TIME or later", MM_C_NONE,     \
+	    NULL },                                                        \
+	{ "issued-to", "TIME", "issued before TIME", MM_C_NONE, NULL },    \
+	{ "key-type", "TYPE", "of a key of this type", MM_C_WORDS,         \
+	    "p256 p384 ed25519 rsa2048 rsa3072 rsa4096" },                 \
+	{ "csv", "FILE", "whose serial number begins a line of FILE",      \
+	    MM_C_FILE, NULL },                                             \
+	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE, \
+	    NULL },                                                        \
+	{ "yes", NULL, "of a selection: do not ask before doing it",       \
+	    MM_C_NONE, NULL }
+
+/* Whether there is a selection. */
+bool mm_mass_selects(const struct mm_args *a);
+/* verb: "revoke", "hold", "release"; reason: NULL, or of revoking. */
+MM_MUST enum mm_err mm_mass_run(struct mm_cli *cli, const struct mm_args *a,
+    const char *verb, const char *reason, struct mm_why *why);
+
+#endif

@@ -1,0 +1,175 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "base/text.h"
+#include "server/rest.h"
+
+/*
+ * Certificates revoked, held and released by selection.  The call is the same
+ * to the byte until nothing is left, so that it can be looked at first
+ * ("dry_run") and so that an approval is of all that it names.
+ */
+enum {
+	SERIALS_MOST = 1000,
+	MOST = 10000, /* certificates that one call changes */
+	HEX_N = 2 * MM_SERIAL_N,
+};
+
+struct asked {
+	struct mm_selection of;
+	char verb[8], reason[32], key_type[16];
+	bool dry_run;
+	char serials[SERIALS_MOST * (HEX_N + 1) + 1];
+	uint8_t serial[SERIALS_MOST][MM_SERIAL_N];
+};
+MM_FREE_FN(asked_free, struct asked, free)
+
+#define M(name, type, field)                                  \
+	{ name, type, false, offsetof(struct asked, field),   \
+	    sizeof(((struct asked *)0)->field) }
+static const struct mm_member members[] = {
+	M("batch", MM_M_NAME, of.batch),
+	M("station", MM_M_NAME, of.station),
+	M("product", MM_M_NAME, of.product),
+	M("issuer", MM_M_NAME, of.issuer),
+	M("profile", MM_M_TEXT, of.profile),
+	M("device", MM_M_DEVICE, of.device),
+	M("issued_from", MM_M_TIME, of.issued_from),
+	M("issued_to", MM_M_TIME, of.issued_to),
+	M("key_type", MM_M_TEXT, key_type),
+	M("serials", MM_M_NAMES, serials),
+	M("action", MM_M_TEXT, verb),
+	M("reason", MM_M_TEXT, reason),
+	M("dry_run", MM_M_BOOL, dry_run),
+};
+
+static const char *const verbs[] = {
+	[MM_MASS_REVOKE] = "revoke",
+	[MM_MASS_HOLD] = "hold",
+	[MM_MASS_RELEASE] = "release",
+};
+
+static enum mm_err
+read_serials(struct asked *a, struct mm_why *why)
+{
+	const char *at = a->serials;
+	size_t n = 0;
+
+	while (*at != '\0') {
+		size_t len = strcspn(at, ",");
+
+		if (n == SERIALS_MOST || mm_hex_parse(at, len, a->serial[n],
+		    MM_SERIAL_N, NULL) != MM_OK)
+			return MM_FAIL(why, MM_EINPUT, "serials: want at most "
+			    "%d of %d hexadecimal digits", SERIALS_MOST,
+			    HEX_N);
+		n++;
+		at += len + (at[len] == ',');
+	}
+	a->of.serial = &a->serial[0][0];
+	a->of.nserials = n;
+	return MM_OK;
+}
+
+static enum mm_err
+read_key_type(struct asked *a, struct mm_why *why)
+{
+	enum mm_key_type type;
+
+	if (a->key_type[0] == '\0')
+		return MM_OK;
+	MM_TRY(mm_key_type_parse(a->key_type, &type, why));
+	a->of.key_type = (uint8_t)(1 + type);
+	return MM_OK;
+}
+
+static enum mm_err
+read_verb(const struct asked *a, struct mm_mass *m, struct mm_why *why)
+{
+	size_t n = sizeof(verbs) / sizeof(verbs[0]), i = 0;
+
+	while (i < n && strcmp(verbs[i], a->verb) != 0)
+		i++;
+	if (i == n && a->verb[0] != '\0')
+		return MM_FAIL(why, MM_EINPUT, "action: want revoke, hold or "
+		    "release");
+	m->verb = i == n ? MM_MASS_REVOKE : (enum mm_mass_verb)i;
+	if (a->reason[0] == '\0')
+		return MM_OK;
+	if (m->verb != MM_MASS_REVOKE)
+		return MM_FAIL(why, MM_EINPUT, "reason: of revoking alone");
+	return mm_reason_parse(a->reason, &m->reason, why);
+}
+
+static enum mm_err
+read_asked(struct mm_rest *r, struct asked *a, struct mm_mass *m,
+    struct mm_why *why)
+{
+	MM_TRY(mm_rest_members(r->in, members,
+	    sizeof(members) / sizeof(members[0]), a, why));
+	MM_TRY(read_serials(a, why));
+	MM_TRY(read_key_type(a, why));
+	MM_TRY(read_verb(a, m, why));
+	m->dry_run = a->dry_run;
+	m->most = MOST;
+	return MM_OK;
+}
+
+static void
+put_sample(struct mm_json *j, const struct mm_mass *m)
+{
+	mm_json_open_key(j, "sample", '[');
+	for (unsigned i = 0; i < m->nsample; i++) {
+		const struct mm_cert_row *c = &m->sample[i];
+
+		mm_json_open(j, '{');
+		mm_rest_put_serial(j, "serial", c->serial);
+		mm_json_str(j, "device", c->device);
+		mm_json_str(j, "product", c->product);
+		mm_json_str(j, "issuer", c->issuer);
+		mm_json_str(j, "state", mm_cert_state_name(c->state));
+		mm_rest_put_time(j, "issued", c->issued_at);
+		mm_json_close(j, '}');
+	}
+	mm_json_close(j, ']');
+}
+
+static void
+put_answer(struct mm_rest *r, const struct mm_mass *m)
+{
+	struct mm_json *j = &r->j;
+
+	mm_json_open(j, '{');
+	mm_json_str(j, "action", verbs[m->verb]);
+	mm_json_bool(j, "dry_run", m->dry_run);
+	mm_json_int(j, "found", (int64_t)m->found);
+	mm_json_int(j, "changed", (int64_t)m->changed);
+	mm_json_int(j, "refused", (int64_t)m->refused);
+	mm_json_int(j, "unknown", (int64_t)m->unknown);
+	mm_json_bool(j, "left", m->left);
+	mm_json_open_key(j, "states", '{');
+	for (int i = 0; i < MM_CERT_STATES; i++)
+		if (m->state[i] > 0)
+			mm_json_int(j, mm_cert_state_name(
+			    (enum mm_cert_state)i), (int64_t)m->state[i]);
+	mm_json_close(j, '}');
+	put_sample(j, m);
+	mm_json_close(j, '}');
+}
+
+enum mm_err
+mm_rest_certs_revoke(struct mm_rest *r, struct mm_why *why)
+{
+	MM_OWN(asked_free) struct asked *a = calloc(1, sizeof(*a));
+	struct mm_mass m = { 0 };
+
+	if (a == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	MM_TRY(read_asked(r, a, &m, why));
+	MM_TRY(mm_desk_mass(r->desk, &r->login, &a->of, &m, why));
+	put_answer(r, &m);
+	mm_work_tick(r->s->work); /* new lists, now */
+	return MM_OK;
+}
