@@ -170,6 +170,9 @@ mm_rest_batch_people(struct mm_rest *r, struct mm_why *why)
 		mm_json_hex(&r->j, "badge_salt",
 		    (struct mm_bytes){ b->order->badge_salt, 16 });
 	put_people(&r->j, b->order);
+	/* what a label of its own looks like; a list is its order's */
+	if (b->order->serials[0] != '\0')
+		mm_json_str(&r->j, "serials", b->order->serials);
 	mm_json_close(&r->j, '}');
 	return MM_OK;
 }

@@ -19,7 +19,14 @@
  */
 #define MM_CREW_SHIFT_MS      (12 * 3600000) /* then an operator badges anew */
 #define MM_CREW_SUPERVISOR_MS 60000 /* within it a supervisor has decided */
-#define MM_CREW_WRONG_MS      1000  /* after a wrong badge, before the next */
+
+/*
+ * Where a text comes in.  At each of them wrong badges are limited by
+ * themselves (guess.h): who guesses at one holds nobody up at another.  API:
+ * the line's network, where a supervisor decides with the badge beside each
+ * decision alone.
+ */
+enum mm_crew_door { MM_DOOR_TYPED, MM_DOOR_SCREEN, MM_DOOR_API, MM_DOORS };
 
 struct mm_crew;
 /*
@@ -43,10 +50,38 @@ void mm_crew_run(struct mm_crew *c, struct mm_centre *centre);
 /* Asks at once, and waits for the answer; at most 5 s. */
 void mm_crew_wait(struct mm_crew *c, struct mm_centre *centre);
 
-/* Whose badge that is, without consequences; role is the least that it must
- * be.  MM_EPOLICY: nobody's, or an operator's for a supervisor's; MM_EAGAIN:
- * whose they are is not known yet; MM_ERATE: a wrong one came just before.
- * About 50 ms. */
+/* Whether that is one of the serial numbers that are made here, as batch and
+ * order say.  MAYBE: they have some that are not known here. */
+enum mm_crew_label { MM_CREW_NO_LABEL, MM_CREW_A_LABEL, MM_CREW_MAYBE_LABEL };
+enum mm_crew_label mm_crew_label(const struct mm_crew *c, const char *serial);
+
+struct mm_crew_badge {
+	char id[MM_DEVICE_ID_MAX + 1]; /* "" nobody's */
+	int role; /* enum mm_work_role */
+};
+/*
+ * Whose badge a text is takes about 50 ms: it is found beside the line's
+ * thread.  A number to ask by; 0: ask again a little later: another is being
+ * compared, or there were too many wrong ones at that door (mm_crew_may says
+ * which).
+ */
+uint64_t mm_crew_ask(struct mm_crew *c, enum mm_crew_door door,
+    struct mm_bytes text);
+bool mm_crew_may(const struct mm_crew *c, enum mm_crew_door door);
+/* false: it is not known yet. */
+bool mm_crew_look(struct mm_crew *c, uint64_t ticket,
+    struct mm_crew_badge *out);
+/* Ready when one is. */
+struct pollfd mm_crew_wish(struct mm_crew *c);
+/* MM_EAGAIN: whose badges there are is not known yet. */
+MM_MUST enum mm_err mm_crew_known(const struct mm_crew *c,
+    struct mm_why *why);
+/* MM_EPOLICY: nobody's, or less than role. */
+MM_MUST enum mm_err mm_crew_judge(const struct mm_crew_badge *b,
+    enum mm_work_role role, char id[MM_DEVICE_ID_MAX + 1],
+    struct mm_why *why);
+
+/* All of that at once, for who has nothing else to do. */
 MM_MUST enum mm_err mm_crew_who(struct mm_crew *c, struct mm_bytes badge,
     enum mm_work_role role, char id[MM_DEVICE_ID_MAX + 1],
     struct mm_why *why);
@@ -58,15 +93,20 @@ MM_MUST enum mm_err mm_crew_who_file(struct mm_crew *c, const char *path,
 /* Somebody stands here from now on. */
 void mm_crew_enter(struct mm_crew *c, const char *id);
 /*
- * A line that was scanned: true: it was a badge.  An operator's: in, or out if
- * that one was in; a supervisor's: may decide for a minute, and is in where
- * nobody was.
+ * Somebody's badge was scanned.  An operator's: in, or out if that one was in;
+ * a supervisor's: may decide once, within a minute, at that door, and is in
+ * where nobody was.
  */
-bool mm_crew_scan(struct mm_crew *c, struct mm_bytes line);
+void mm_crew_came(struct mm_crew *c, enum mm_crew_door door,
+    const struct mm_crew_badge *b);
 void mm_crew_leave(struct mm_crew *c);
 /* "": nobody. */
 const char *mm_crew_operator(const struct mm_crew *c);
 const char *mm_crew_supervisor(const struct mm_crew *c);
+/* The supervisor whose decision a word at this door is; "": nobody's. */
+const char *mm_crew_decides(const struct mm_crew *c, enum mm_crew_door door);
+/* And was: the next one wants the badge again. */
+void mm_crew_decided(struct mm_crew *c);
 
 /* A decision, on the disk before it is made: state/decisions, a line of JSON
  * each.  MM_EINPUT: no reason was given; MM_ELIMIT: more than 200 bytes. */

@@ -11,7 +11,6 @@
  *	MMX1 ...         the work order's extension, signed
  *	LABEL+N          N boards at once: this label and the ones that follow
  */
-enum { LABEL_MAX = 256 };
 #define EXTENSION "MMX1 "
 
 /* The next label: its last digits count on, as wide as they are. */
@@ -73,34 +72,68 @@ gang(struct mm_shift *s, char *label, const char *count)
 	}
 }
 
-/* see shift.h */
-void
-mm_shift_type(struct mm_shift *s, const char *text)
-{
-	char line[LABEL_MAX], *plus, *space;
+/* ---- its parts ---- */
 
-	if (text[0] == '\0' || mm_shift_word(s, text))
-		return;
-	if (!mm_text_copy(line, sizeof(line), mm_bytes_of(text))) {
-		say(s, MM_NO_LABEL);
-		return;
-	}
-	if (strncmp(line, EXTENSION, strlen(EXTENSION)) == 0) {
-		(void)mm_shift_extend(s, line);
-		return;
-	}
-	plus = strchr(line, '+');
-	space = strchr(line, ' ');
+struct parts {
+	char line[MM_SHIFT_LINE];
+	const char *fixture; /* "" any */
+	char *label, *count; /* count: NULL: one */
+	bool extends, prints;
+};
+
+static bool
+take_apart(struct mm_shift *s, const char *text, struct parts *p)
+{
+	char *plus, *space;
+
+	*p = (struct parts){ .fixture = "" };
+	if (!mm_text_copy(p->line, sizeof(p->line), mm_bytes_of(text)))
+		return false;
+	p->label = p->line;
+	p->extends = strncmp(p->line, EXTENSION, strlen(EXTENSION)) == 0;
+	plus = p->extends ? NULL : strchr(p->line, '+');
+	space = p->extends ? NULL : strchr(p->line, ' ');
 	if (plus != NULL) {
 		*plus = '\0';
-		gang(s, line, plus + 1);
+		p->count = plus + 1;
 	} else if (space != NULL) {
 		*space = '\0';
-		if (is_print(s, line))
-			(void)mm_shift_print(s, space + 1);
-		else
-			begin(s, line, space + 1);
-	} else {
-		begin(s, "", line);
+		p->prints = is_print(s, p->line);
+		p->fixture = p->prints ? "" : p->line;
+		p->label = space + 1;
 	}
+	return true;
+}
+
+/* see shift.h */
+void
+mm_shift_label(struct mm_shift *s, const char *text)
+{
+	struct parts p;
+
+	if (!take_apart(s, text, &p))
+		say(s, MM_NO_LABEL);
+	else if (p.extends)
+		(void)mm_shift_extend(s, p.line);
+	else if (p.count != NULL)
+		gang(s, p.label, p.count);
+	else if (p.prints)
+		(void)mm_shift_print(s, p.label);
+	else
+		begin(s, p.fixture, p.label);
+}
+
+/* see shift.h */
+bool
+mm_shift_is_label(struct mm_shift *s, const char *text)
+{
+	struct parts p;
+
+	if (!take_apart(s, text, &p))
+		return false;
+	if (p.extends)
+		return true;
+	return (p.fixture[0] == '\0' ||
+		   mm_shift_place(s, p.fixture) != NULL) &&
+	    mm_line_label(&s->line, p.label) == MM_CREW_A_LABEL;
 }

@@ -464,6 +464,23 @@ mm_line_find(struct mm_line *l, const char *serial, struct mm_unit **out)
 	return MM_OK;
 }
 
+/* see line.h */
+enum mm_crew_label
+mm_line_label(const struct mm_line *l, const char *serial)
+{
+	const struct mm_unit *u;
+
+	if (!mm_device_id_valid(serial))
+		return MM_CREW_NO_LABEL;
+	if (!mm_crew_asks(l->crew))
+		return MM_CREW_A_LABEL;
+	u = mm_book_find(l->book, serial);
+	if ((u != NULL && u->state != MM_UNIT_IDLE) ||
+	    mm_record_is_there(l->conf, serial))
+		return MM_CREW_A_LABEL;
+	return mm_crew_label(l->crew, serial);
+}
+
 static enum mm_unit_reason
 may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
 {
@@ -472,7 +489,9 @@ may_begin(struct mm_line *l, const char *serial, struct mm_unit **u)
 		return mm_crew_unknown(l->crew);
 	if (mm_crew_asks(l->crew) && mm_crew_operator(l->crew)[0] == '\0')
 		return MM_UR_OPERATOR;
-	if (!mm_device_id_valid(serial))
+	/* What is no label here may be a badge: it goes into no journal and to
+	 * no centre. */
+	if (mm_line_label(l, serial) == MM_CREW_NO_LABEL)
 		return MM_UR_SERIAL;
 	if (!l->accept_clock &&
 	    mm_now_ms() + CLOCK_BACK_MS < mm_rows_last_at(l->rows))
@@ -649,6 +668,7 @@ wishes(struct mm_line *l, const struct pollfd *more, unsigned n,
 		else if (p->unit != NULL && p->mes_is == MM_MES_ASKED)
 			out[at++] = mm_child_wish(&p->mes);
 	}
+	out[at++] = mm_crew_wish(l->crew);
 	out[at++] = mm_print_wish(&l->print);
 	if (l->mirror != NULL)
 		out[at++] = mm_mirror_wish(l->mirror);
@@ -661,11 +681,12 @@ wishes(struct mm_line *l, const struct pollfd *more, unsigned n,
 void
 mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
 {
-	struct pollfd p[MM_FIXTURES_MOST + 8];
+	struct pollfd p[MM_FIXTURES_MOST + 10];
 	unsigned ended = l->passed + l->failed, at;
 	bool busy = false;
 
-	MM_INVARIANT(n <= 6); /* and the mirror's and the printer's */
+	/* and the badges', the mirror's and the printer's */
+	MM_INVARIANT(n <= 6);
 	for (unsigned i = 0; i < MM_EFFECTS && look_at_all(l); i++)
 		continue;
 	for (unsigned i = 0; i < l->nplaces; i++)

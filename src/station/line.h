@@ -127,6 +127,9 @@ MM_MUST enum mm_err mm_line_decide(struct mm_line *l, const char *serial,
 /* Whether it could be; nothing is done. */
 MM_MUST enum mm_err mm_line_may_decide(struct mm_line *l, const char *serial,
     enum mm_unit_event e, struct mm_why *why);
+/* Whether that is the serial number of a unit that is made here, or was.
+ * Where nobody badges in, whatever is typed is one. */
+enum mm_crew_label mm_line_label(const struct mm_line *l, const char *serial);
 bool mm_place_busy(const struct mm_place *p);
 /* The unit as the journal has it, or as its record says that it was made; a
  * new one, idle, if neither knows it.  l->why says what failed. */

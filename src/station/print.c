@@ -231,7 +231,7 @@ mm_line_print(struct mm_line *l, const char *serial, struct mm_why *why)
 		return MM_FAIL(why, MM_ECONFLICT,
 		    "another label is being "
 		    "printed again");
-	if (!mm_device_id_valid(serial) ||
+	if (mm_line_label(l, serial) == MM_CREW_NO_LABEL ||
 	    mm_line_find(l, serial, &u) != MM_OK ||
 	    u->state != MM_UNIT_PASSED || strcmp(u->serial, serial) != 0)
 		return MM_FAIL(why, MM_ENOTFOUND,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -18,7 +19,8 @@
  * The line as text: labels come in on standard input, as a scanner types them,
  * a line each (labels.c); what becomes of them goes out on standard output.
  */
-enum { LINE_MAX_N = 256, WAIT_MS = 500, TELL_MS = 1000 };
+enum { LINE_MAX_N = MM_SHIFT_LINE, CHUNK_N = 256, WAIT_MS = 500,
+	TELL_MS = 1000 };
 
 /* see run.h */
 volatile sig_atomic_t mm_run_stopped;
@@ -32,6 +34,9 @@ struct runner {
 	char in[LINE_MAX_N];
 	size_t n;
 	bool ended, too_long;
+	bool is_tty; /* standard input, and it is shown there what is typed */
+	bool hidden; /* but not now */
+	struct termios was;
 };
 
 /* see run.h */
@@ -159,23 +164,31 @@ take_char(struct runner *r, char c)
 	}
 	r->in[r->n] = '\0';
 	r->n = 0;
-	if (r->too_long)
+	if (r->too_long || !mm_shift_type(&r->shift, MM_DOOR_TYPED, r->in))
 		mm_shift_tell(&r->shift,
-		    &(struct mm_said){ .kind = MM_SAID_NO, .no = MM_NO_LABEL });
-	else
-		mm_shift_type(&r->shift, r->in);
+		    &(struct mm_said){ .kind = MM_SAID_NO,
+			.no = r->too_long ? MM_NO_LABEL : MM_NO_ROOM });
 	mm_wipe(r->in, sizeof(r->in)); /* it may have been a badge */
 	r->too_long = false;
+}
+
+/* What is not read yet waits where it comes from. */
+static bool
+takes_labels(const struct runner *r)
+{
+	/* a chunk's lines, the one before and their ends */
+	return !r->ended && mm_shift_takes(&r->shift, MM_DOOR_TYPED,
+	    LINE_MAX_N + 2 * CHUNK_N);
 }
 
 static void
 read_labels(struct runner *r)
 {
 	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
-	char chunk[256];
+	char chunk[CHUNK_N];
 	ssize_t n;
 
-	if (r->ended || poll(&p, 1, 0) != 1)
+	if (!takes_labels(r) || poll(&p, 1, 0) != 1)
 		return;
 	n = read(STDIN_FILENO, chunk, sizeof(chunk));
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -184,6 +197,37 @@ read_labels(struct runner *r)
 		r->ended = true;
 	for (ssize_t i = 0; i < n; i++)
 		take_char(r, chunk[i]);
+	mm_wipe(chunk, sizeof(chunk));
+}
+
+/* ---- what a terminal shows of it ---- */
+
+static void
+find_terminal(struct runner *r)
+{
+	r->is_tty = r->tty == NULL && tcgetattr(STDIN_FILENO, &r->was) == 0;
+}
+
+static void
+set_echo(struct runner *r, bool hidden)
+{
+	struct termios now = r->was;
+
+	if (!r->is_tty || r->hidden == hidden)
+		return;
+	if (hidden)
+		now.c_lflag &= ~(tcflag_t)ECHO;
+	(void)tcsetattr(STDIN_FILENO, TCSANOW, &now);
+	r->hidden = hidden;
+}
+
+/* Where people badge in, or may have to, a badge is nobody's to read. */
+static void
+hide_badges(struct runner *r)
+{
+	const struct mm_crew *c = r->shift.line.crew;
+
+	set_echo(r, mm_crew_asks(c) || mm_crew_unknown(c) != MM_UR_NONE);
 }
 
 /* ---- the whole ---- */
@@ -191,6 +235,7 @@ read_labels(struct runner *r)
 static void
 show(struct runner *r)
 {
+	hide_badges(r);
 	if (r->web != NULL)
 		mm_web_run(r->web);
 	if (r->web != NULL || r->tty != NULL)
@@ -208,7 +253,7 @@ go_on(struct runner *r)
 	unsigned n = 0;
 	int ms = r->tty != NULL ? WAIT_MS / 5 : WAIT_MS;
 
-	if (!r->ended)
+	if (takes_labels(r))
 		more[n++] =
 		    (struct pollfd){ .fd = STDIN_FILENO, .events = POLLIN };
 	if (r->web != NULL)
@@ -232,10 +277,13 @@ is_done(const struct runner *r)
 static void
 loop(struct runner *r)
 {
+	find_terminal(r);
+	hide_badges(r);
 	mm_shift_look(&r->shift);
 	while (!mm_run_stopped && !is_done(r))
 		go_on(r);
 	mm_shift_stop(&r->shift);
+	set_echo(r, false);
 }
 
 static void

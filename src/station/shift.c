@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/time.h"
 #include "station/usb.h"
 
@@ -133,12 +134,14 @@ say_no(struct mm_shift *s, enum mm_no no)
 }
 
 /* What was scanned, if it may be told on: a text that came while nobody was
- * in, or could be, may be a badge; "" then, and of what is no label. */
+ * in, or could be, or that is no label where people badge in, may be a badge;
+ * "" then. */
 static const char *
 sayable(const struct mm_shift *s, const char *serial,
     enum mm_unit_reason reason)
 {
 	bool hidden = reason == MM_UR_OPERATOR ||
+	    (reason == MM_UR_SERIAL && mm_crew_asks(s->line.crew)) ||
 	    mm_crew_unknown(s->line.crew) != MM_UR_NONE;
 
 	return hidden || !mm_device_id_valid(serial) ? "" : serial;
@@ -263,6 +266,7 @@ mm_shift_stop(struct mm_shift *s)
 void
 mm_shift_close(struct mm_shift *s)
 {
+	mm_wipe(s->typed, sizeof(s->typed));
 	mm_line_close(&s->line);
 }
 
@@ -280,7 +284,9 @@ mm_shift_listen(struct mm_shift *s, mm_shift_ear_fn *hear, void *ctx)
 void
 mm_shift_run(struct mm_shift *s, const struct pollfd *more, unsigned n, int ms)
 {
+	mm_shift_go_on_typing(s);
 	mm_line_run(&s->line, more, n, ms < LOOK_MS ? ms : LOOK_MS);
+	mm_shift_go_on_typing(s);
 	if (mm_mono_ms() - s->looked_ms >= LOOK_MS)
 		look(s, false);
 }
@@ -291,6 +297,9 @@ mm_shift_busy(const struct mm_shift *s)
 {
 	for (unsigned i = 0; i < s->line.nplaces; i++)
 		if (mm_place_busy(&s->line.place[i]))
+			return true;
+	for (unsigned door = 0; door < MM_DOORS; door++)
+		if (mm_shift_typing(s, door))
 			return true;
 	return mm_line_prints(&s->line);
 }

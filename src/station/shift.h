@@ -36,6 +36,11 @@
 	X(MM_NO_DECIDE, "not-decided",                                         \
 	    "nothing is to be decided of this unit")                           \
 	X(MM_NO_WORD, "no-such-word", "want !release, !scrap, !clock or !out") \
+	X(MM_NO_LONG, "reason-too-long",                                       \
+	    "the reason is too long: say it in fewer words")                   \
+	X(MM_NO_KEPT, "not-kept",                                              \
+	    "nothing can be kept: call the line engineer")                     \
+	X(MM_NO_ROOM, "too-fast", "too much at a time: scan it again")         \
 	X(MM_NO_REFUSED, "refused", "this unit is not begun")
 
 enum mm_no {
@@ -79,6 +84,16 @@ struct mm_shift_failure {
 #define MM_SHIFT_FAILURES 8
 #define MM_SHIFT_TOOK     1024
 #define MM_SHIFT_EARS     4
+#define MM_SHIFT_TYPED    4096 /* bytes that wait at a door */
+#define MM_SHIFT_LINE     256  /* one of them, with its end */
+
+/* Lines that came in at a door, in their order: the first may be a badge, and
+ * is compared; all of them are wiped. */
+struct mm_shift_typed {
+	char text[MM_SHIFT_TYPED];
+	size_t n;
+	uint64_t ticket; /* of the first; 0: not asked yet */
+};
 
 struct mm_shift;
 typedef void mm_shift_ear_fn(
@@ -122,6 +137,7 @@ struct mm_shift {
 	enum mm_centre_is centre_was;
 	int64_t looked_ms;
 	uint64_t changes; /* grows with each thing told */
+	struct mm_shift_typed typed[MM_DOORS];
 	struct {
 		mm_shift_ear_fn *hear;
 		void *ctx;
@@ -143,9 +159,23 @@ void mm_shift_run(
 void mm_shift_look(struct mm_shift *s);
 bool mm_shift_busy(const struct mm_shift *s);
 
-/* labels.c: what was typed or scanned, a line without its end; what becomes of
- * it the ears are told. */
-void mm_shift_type(struct mm_shift *s, const char *text);
+/*
+ * typed.c: what was typed or scanned at a door, a line without its end; what
+ * becomes of it the ears are told, at once, or when whose badge it is has been
+ * found.  false: too much waits there.
+ */
+bool mm_shift_type(struct mm_shift *s, enum mm_crew_door door,
+    const char *text);
+/* Whether there is room for a line's n bytes. */
+bool mm_shift_takes(const struct mm_shift *s, enum mm_crew_door door,
+    size_t n);
+/* Something waits there. */
+bool mm_shift_typing(const struct mm_shift *s, enum mm_crew_door door);
+void mm_shift_go_on_typing(struct mm_shift *s);
+/* labels.c: a line that is no badge; and whether that is certain: of a unit
+ * that is made here, by its serial number. */
+void mm_shift_label(struct mm_shift *s, const char *text);
+bool mm_shift_is_label(struct mm_shift *s, const char *text);
 /*
  * Begins a unit at the fixture of that name ("" the first free one).  *place:
  * where, if there is one; MM_NO_REFUSED: *reason says why.  The ears are told
@@ -164,8 +194,9 @@ struct mm_place *mm_shift_place(struct mm_shift *s, const char *fixture);
 MM_MUST enum mm_err mm_shift_decide(struct mm_shift *s, const char *serial,
     enum mm_unit_event e, const struct mm_crew_decision *d,
     struct mm_why *why);
-/* Where a batch names its people: true: it was a badge, or a word of theirs. */
-bool mm_shift_word(struct mm_shift *s, const char *text);
+/* A word of theirs, without its "!". */
+void mm_shift_word(struct mm_shift *s, enum mm_crew_door door,
+    const char *text);
 
 /* sums.c */
 void mm_sums_take(struct mm_shift *s, const struct mm_place *p);

@@ -105,6 +105,7 @@ mm_web_handle(struct mm_http_req *req, void *ctx)
 
 	if (rc == MM_OK) {
 		a->call = req->route->data;
+		a->door = d->screen ? MM_DOOR_SCREEN : MM_DOOR_API;
 		a->ref = req->ref;
 		memcpy(a->id, req->id, sizeof(a->id));
 		if (enqueue(d->web, a))

@@ -236,29 +236,43 @@ const struct mm_web_call mm_call_start = { call_start,
 	"409 with `exit` and `reason` if it is not begun. `?wait=S` "
 	"as above" };
 
-/* As a scanner types it; what becomes of it is told by the events. */
+static enum mm_err
+type(struct mm_web *w, struct mm_ask *a, struct mm_why *why)
+{
+	static const char *const names[2] = { "text", NULL };
+	char text[2][256] = { "", "" };
+	enum mm_err rc = mm_web_texts(mm_buf_view(&a->body), names, text, why);
+
+	if (rc == MM_OK && !mm_shift_type(w->shift, a->door, text[0]))
+		rc = MM_FAIL(why, MM_ERATE, "%s", mm_nos[MM_NO_ROOM].text);
+	mm_wipe(text, sizeof(text)); /* it may have been a badge */
+	return rc;
+}
+
+/* As a scanner types it; what becomes of it is told by the events.  One that
+ * may be a badge is answered when whose it is has been found. */
 static bool
 call_scan(struct mm_web *w, struct mm_ask *a, bool due)
 {
-	static const char *const names[2] = { "text", NULL };
 	struct mm_buf out = MM_BUF_INIT(64);
-	char text[2][256] = { "", "" };
 	struct mm_why why = { 0 };
 
 	(void)due;
-	if (mm_web_texts(mm_buf_view(&a->body), names, text, &why) != MM_OK) {
+	if (!a->begun && type(w, a, &why) != MM_OK) {
 		mm_web_refuse(w, a, why.code, why.text, NULL);
 		return true;
 	}
-	mm_shift_type(w->shift, text[0]);
-	mm_wipe(text, sizeof(text)); /* it may have been a badge */
+	a->begun = true;
+	if (mm_shift_typing(w->shift, a->door))
+		return false;
 	mm_buf_text(&out, "{}");
 	answer(w, a, 202, &out);
 	return true;
 }
 const struct mm_web_call mm_call_scan = { call_scan,
 	"`text` as a scanner types it: a label, `FIXTURE LABEL`, "
-	"`LABEL+N`. 202; the events say what became of it" };
+	"`LABEL+N`. 202; the events say what became of it. After ten wrong "
+	"badges it waits, a second for each; 429: too much at a time" };
 
 static bool
 call_stop(struct mm_web *w, struct mm_ask *a, bool due)

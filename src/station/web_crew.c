@@ -16,84 +16,116 @@ answer(struct mm_web *w, const struct mm_ask *a, struct mm_buf *take_out)
 	mm_web_answer(w, a, 200, type_json, take_out);
 }
 
+struct who {
+	enum mm_work_role role; /* the least that it must be */
+	bool says;              /* the body may have a reason */
+	char id[MM_DEVICE_ID_MAX + 1], reason[256];
+	enum mm_err rc;
+	struct mm_why why;
+};
+
+/* Begins to compare the badge that the body has. */
 static enum mm_err
-enter(struct mm_web *w, const struct mm_ask *a, struct mm_why *why)
+ask(struct mm_web *w, struct mm_ask *a, struct who *who)
 {
-	static const char *const names[2] = { "badge", NULL };
+	const char *const names[2] = { "badge", who->says ? "reason" : NULL };
 	struct mm_crew *c = w->shift->line.crew;
-	char text[2][256] = { "", "" }, id[MM_DEVICE_ID_MAX + 1];
+	char text[2][256] = { "", "" };
 	enum mm_err rc;
 
-	rc = mm_web_texts(mm_buf_view(&a->body), names, text, why);
+	rc = mm_web_texts(mm_buf_view(&a->body), names, text, &who->why);
 	if (rc == MM_OK)
-		rc = mm_crew_who(c, mm_bytes_of(text[0]), MM_WORK_OPERATOR, id,
-		    why);
+		rc = mm_crew_known(c, &who->why);
+	if (rc == MM_OK && a->ticket == 0 && !mm_crew_may(c, a->door))
+		rc = MM_FAIL(&who->why, MM_ERATE,
+		    "badge: too many wrong ones came before");
+	if (rc == MM_OK && a->ticket == 0)
+		a->ticket = mm_crew_ask(c, a->door, mm_bytes_of(text[0]));
+	memcpy(who->reason, text[1], sizeof(text[1]));
 	mm_wipe(text, sizeof(text));
-	if (rc == MM_OK)
-		mm_crew_enter(c, id);
 	return rc;
 }
 
+/* false: whose it is is not known yet. */
 static bool
-call_badge(struct mm_web *w, struct mm_ask *a, bool due)
+find(struct mm_web *w, struct mm_ask *a, struct who *who)
+{
+	struct mm_crew_badge b;
+
+	who->rc = ask(w, a, who);
+	if (who->rc != MM_OK)
+		return true;
+	if (a->ticket == 0 ||
+	    !mm_crew_look(w->shift->line.crew, a->ticket, &b))
+		return false;
+	who->rc = mm_crew_judge(&b, who->role, who->id, &who->why);
+	return true;
+}
+
+static void
+answer_crew(struct mm_web *w, struct mm_ask *a)
 {
 	struct mm_buf out = MM_BUF_INIT(ANSWER_MAX);
 	struct mm_json j = mm_json_over(&out);
-	struct mm_why why = { 0 };
 
-	(void)due;
-	if (enter(w, a, &why) != MM_OK) {
-		mm_web_refuse(w, a, why.code, why.text, NULL);
-		return true;
-	}
 	mm_shift_tell(w->shift, &(struct mm_said){ .kind = MM_SAID_CREW });
 	mm_json_open(&j, '{');
 	mm_shift_put_crew(&j, w->shift);
 	mm_json_close(&j, '}');
 	answer(w, a, &out);
+}
+
+static bool
+call_badge(struct mm_web *w, struct mm_ask *a, bool due)
+{
+	struct who who = { .role = MM_WORK_OPERATOR };
+
+	(void)due;
+	if (!find(w, a, &who))
+		return false;
+	if (who.rc != MM_OK) {
+		mm_web_refuse(w, a, who.rc, who.why.text, NULL);
+		return true;
+	}
+	mm_crew_enter(w->shift->line.crew, who.id);
+	answer_crew(w, a);
 	return true;
 }
 const struct mm_web_call mm_call_badge = { call_badge,
 	"somebody badges in: `badge` is its text. 403: nobody's whom the batch "
-	"names; 429 for a second after that" };
+	"names; 429 after ten of them, for a second each" };
 
 /* ---- a supervisor's decisions ---- */
 
-static enum mm_err
-decide(struct mm_web *w, const struct mm_ask *a, enum mm_unit_event e,
-    const char *what, struct mm_why *why)
-{
-	static const char *const names[2] = { "badge", "reason" };
-	char text[2][256] = { "", "" }, id[MM_DEVICE_ID_MAX + 1] = "";
-	const struct mm_crew_decision d = { what, a->name, id, text[1] };
-	enum mm_err rc;
-
-	rc = mm_web_texts(mm_buf_view(&a->body), names, text, why);
-	if (rc == MM_OK)
-		rc = mm_crew_who(w->shift->line.crew, mm_bytes_of(text[0]),
-		    MM_WORK_SUPERVISOR, id, why);
-	mm_wipe(text[0], sizeof(text[0]));
-	return rc != MM_OK ? rc
-			   : mm_shift_decide(w->shift, a->name, e, &d, why);
-}
-
-static bool
-answer_decided(struct mm_web *w, struct mm_ask *a, enum mm_unit_event e,
-    const char *what)
+static void
+answer_decided(struct mm_web *w, struct mm_ask *a, const char *what)
 {
 	struct mm_buf out = MM_BUF_INIT(ANSWER_MAX);
 	struct mm_json j = mm_json_over(&out);
-	struct mm_why why = { 0 };
 
-	if (decide(w, a, e, what, &why) != MM_OK) {
-		mm_web_refuse(w, a, why.code, why.text, NULL);
-		return true;
-	}
 	mm_json_open(&j, '{');
 	mm_json_str(&j, "device", a->name);
 	mm_json_str(&j, "decision", what);
 	mm_json_close(&j, '}');
 	answer(w, a, &out);
+}
+
+static bool
+decide(struct mm_web *w, struct mm_ask *a, enum mm_unit_event e,
+    const char *what)
+{
+	struct who who = { .role = MM_WORK_SUPERVISOR, .says = true };
+	const struct mm_crew_decision d = { what, a->name, who.id,
+		who.reason };
+
+	if (!find(w, a, &who))
+		return false;
+	if (who.rc == MM_OK)
+		who.rc = mm_shift_decide(w->shift, a->name, e, &d, &who.why);
+	if (who.rc == MM_OK)
+		answer_decided(w, a, what);
+	else
+		mm_web_refuse(w, a, who.rc, who.why.text, NULL);
 	return true;
 }
 
@@ -101,7 +133,7 @@ static bool
 call_release(struct mm_web *w, struct mm_ask *a, bool due)
 {
 	(void)due;
-	return answer_decided(w, a, MM_EV_RELEASE, "release");
+	return decide(w, a, MM_EV_RELEASE, "release");
 }
 const struct mm_web_call mm_call_release = { call_release,
 	"a supervisor, by `badge` and with a `reason`: a unit that was put "
@@ -111,7 +143,7 @@ static bool
 call_scrap(struct mm_web *w, struct mm_ask *a, bool due)
 {
 	(void)due;
-	return answer_decided(w, a, MM_EV_SCRAP, "scrap");
+	return decide(w, a, MM_EV_SCRAP, "scrap");
 }
 const struct mm_web_call mm_call_scrap = { call_scrap,
 	"the same: a unit is thrown away, its label is used up" };

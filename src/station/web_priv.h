@@ -40,6 +40,8 @@ struct mm_ask {
 	int64_t until_ms; /* monotonic */
 	uint64_t from;    /* a feed's place */
 	bool begun;       /* what it asked for is done; it waits for the end */
+	enum mm_crew_door door;
+	uint64_t ticket;  /* its badge is compared; 0: not yet */
 	struct mm_buf body;
 };
 

@@ -9,9 +9,10 @@
  *	!scrap SN reason     a unit is thrown away
  *	!clock reason        this station's clock is right
  *	!out                 whoever is badged in leaves
+ *
+ * A decision is of the supervisor whose badge was the last thing scanned at
+ * the same door, and is one: the next wants the badge again.
  */
-enum { WORD_MAX = 256 };
-
 static void
 say(struct mm_shift *s, enum mm_no no)
 {
@@ -45,11 +46,22 @@ mm_shift_decide(struct mm_shift *s, const char *serial, enum mm_unit_event e,
 	return MM_OK;
 }
 
-static void
-decide(struct mm_shift *s, char *rest, enum mm_unit_event e, const char *word)
+/* What it was that could not be decided. */
+static enum mm_no
+no_of(enum mm_err rc, const char *reason)
 {
-	struct mm_crew_decision d = { word, first(&rest),
-		mm_crew_supervisor(s->line.crew), rest };
+	if (rc == MM_EINPUT && reason[0] == '\0')
+		return MM_NO_REASON;
+	if (rc == MM_ELIMIT)
+		return MM_NO_LONG;
+	return rc == MM_ESYS || rc == MM_ENOMEM ? MM_NO_KEPT : MM_NO_DECIDE;
+}
+
+static void
+decide(struct mm_shift *s, const char *by, char *rest, enum mm_unit_event e,
+    const char *word)
+{
+	struct mm_crew_decision d = { word, first(&rest), by, rest };
 	struct mm_why why = { 0 };
 	enum mm_err rc;
 
@@ -59,49 +71,54 @@ decide(struct mm_shift *s, char *rest, enum mm_unit_event e, const char *word)
 	}
 	rc = mm_shift_decide(s, d.device, e, &d, &why);
 	if (rc != MM_OK)
-		say(s, rc == MM_EINPUT && d.reason[0] == '\0' ? MM_NO_REASON
-							       : MM_NO_DECIDE);
+		say(s, no_of(rc, d.reason));
+	else
+		mm_crew_decided(s->line.crew);
 }
 
 static void
-release(struct mm_shift *s, char *rest)
+release(struct mm_shift *s, const char *by, char *rest)
 {
-	decide(s, rest, MM_EV_RELEASE, "release");
+	decide(s, by, rest, MM_EV_RELEASE, "release");
 }
 
 static void
-scrap(struct mm_shift *s, char *rest)
+scrap(struct mm_shift *s, const char *by, char *rest)
 {
-	decide(s, rest, MM_EV_SCRAP, "scrap");
+	decide(s, by, rest, MM_EV_SCRAP, "scrap");
 }
 
 static void
-clock_is_right(struct mm_shift *s, char *rest)
+clock_is_right(struct mm_shift *s, const char *by, char *rest)
 {
-	const struct mm_crew_decision d = { "clock", "",
-		mm_crew_supervisor(s->line.crew), rest };
+	const struct mm_crew_decision d = { "clock", "", by, rest };
+	enum mm_err rc;
 
 	if (d.by[0] == '\0') {
 		say(s, MM_NO_SUPERVISOR);
-	} else if (mm_crew_decide(s->line.crew, &d, NULL) != MM_OK) {
-		say(s, MM_NO_REASON);
-	} else {
-		s->line.accept_clock = true;
-		mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_CREW });
+		return;
 	}
+	rc = mm_crew_decide(s->line.crew, &d, NULL);
+	if (rc != MM_OK) {
+		say(s, no_of(rc, d.reason));
+		return;
+	}
+	s->line.accept_clock = true;
+	mm_crew_decided(s->line.crew);
+	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_CREW });
 }
 
 static void
-leave(struct mm_shift *s, char *rest)
+leave(struct mm_shift *s, const char *by, char *rest)
 {
-	(void)rest;
+	(void)by, (void)rest;
 	mm_crew_leave(s->line.crew);
 	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_CREW });
 }
 
 static const struct {
 	const char *word;
-	void (*does)(struct mm_shift *s, char *rest);
+	void (*does)(struct mm_shift *s, const char *by, char *rest);
 } words[] = {
 	{ "release", release },
 	{ "scrap", scrap },
@@ -109,10 +126,12 @@ static const struct {
 	{ "out", leave },
 };
 
-static void
-take_word(struct mm_shift *s, const char *text)
+/* see shift.h */
+void
+mm_shift_word(struct mm_shift *s, enum mm_crew_door door, const char *text)
 {
-	char line[WORD_MAX], *rest = line, *word;
+	const char *by = mm_crew_decides(s->line.crew, door);
+	char line[MM_SHIFT_LINE], *rest = line, *word;
 
 	if (!mm_text_copy(line, sizeof(line), mm_bytes_of(text))) {
 		say(s, MM_NO_WORD);
@@ -121,26 +140,8 @@ take_word(struct mm_shift *s, const char *text)
 	word = first(&rest);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcmp(words[i].word, word) == 0) {
-			words[i].does(s, rest);
+			words[i].does(s, by, rest);
 			return;
 		}
 	say(s, MM_NO_WORD);
-}
-
-/* see shift.h */
-bool
-mm_shift_word(struct mm_shift *s, const char *text)
-{
-	struct mm_crew *c = s->line.crew;
-
-	if (!mm_crew_asks(c) && mm_crew_unknown(c) == MM_UR_NONE)
-		return false;
-	if (text[0] == '!') {
-		take_word(s, text + 1);
-		return true;
-	}
-	if (!mm_crew_scan(c, mm_bytes_of(text)))
-		return false;
-	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_CREW });
-	return true;
 }

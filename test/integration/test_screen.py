@@ -439,11 +439,11 @@ def test_every_text_is_in_every_language():
 class Terminal:
     """The station behind a pseudo-terminal of 100 columns."""
 
-    def __init__(self, station):
+    def __init__(self, station, how=("--tty",)):
         self.main, side = pty.openpty()
         fcntl.ioctl(side, termios.TIOCSWINSZ,
                     struct.pack("HHHH", 40, 100, 0, 0))
-        self.p = station.begin("run", "--tty", stdin=side, stdout=side)
+        self.p = station.begin("run", *how, stdin=side, stdout=side)
         self.side = side
         self.seen = b""
         self.reader = threading.Thread(target=self.read)
@@ -473,7 +473,8 @@ class Terminal:
     def end(self):
         self.p.send_signal(signal.SIGTERM)
         self.p.wait(30)
-        sane = bool(termios.tcgetattr(self.side)[3] & termios.ICANON)
+        flags = termios.tcgetattr(self.side)[3]
+        sane = bool(flags & termios.ICANON and flags & termios.ECHO)
         os.close(self.side)
         self.reader.join(10)
         os.close(self.main)

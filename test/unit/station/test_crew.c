@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "station/crew.h"
+#include "station/crew_priv.h"
 
 /* Who stands at the line, of people that were told before. */
 static char folder[] = "/tmp/mintmark-crew-XXXXXX";
@@ -35,13 +35,13 @@ keep(const char *text)
 }
 
 static void
-keep_people(void)
+keep_people_of(const char *serials)
 {
 	static const uint8_t salt[16] = { 1, 2, 3 };
 	char text[1024], hex[65];
 	size_t n = (size_t)sprintf(text,
 	    "{\"batch\":\"b7\",\"badge_salt\":\"01020300000000000000000000000"
-	    "000\",\"people\":[");
+	    "000\",%s\"people\":[", serials);
 
 	for (size_t i = 0; i < PEOPLE; i++) {
 		uint8_t hash[32];
@@ -57,6 +57,12 @@ keep_people(void)
 	keep(text);
 }
 
+static void
+keep_people(void)
+{
+	keep_people_of("");
+}
+
 static struct mm_crew *
 fresh(void)
 {
@@ -64,6 +70,26 @@ fresh(void)
 
 	assert_int_equal(mm_crew_open(&conf, NULL, false, &c, NULL), MM_OK);
 	return c;
+}
+
+/* As a scanner's text goes: compared, and then it counts. */
+static bool
+scan(struct mm_crew *c, const char *text)
+{
+	uint64_t ticket = mm_crew_ask(c, MM_DOOR_TYPED, mm_bytes_of(text));
+	struct mm_crew_badge b;
+
+	assert_int_not_equal(ticket, 0);
+	while (!mm_crew_look(c, ticket, &b)) {
+		struct pollfd p = mm_crew_wish(c);
+
+		if (mm_crew_look(c, ticket, &b))
+			break;
+		(void)poll(&p, 1, 1000);
+	}
+	if (b.id[0] != '\0')
+		mm_crew_came(c, MM_DOOR_TYPED, &b);
+	return b.id[0] != '\0';
 }
 
 static void
@@ -79,7 +105,7 @@ badges_in_and_out(void **state)
 		{ "B-2 x", true, "op-2", "" },
 		{ "B-2 x", true, "", "" },
 		{ "S-99", true, "boss", "boss" },
-		{ "0012345678", true, "op-1", "boss" },
+		{ "0012345678", true, "op-1", "" },
 		{ "S-99", true, "op-1", "boss" },
 		{ "0012345678", true, "", "" },
 		{ "", false, "", "" }, { "S-9", false, "", "" },
@@ -94,8 +120,7 @@ badges_in_and_out(void **state)
 	assert_int_equal(mm_crew_unknown(c), MM_UR_NONE);
 	assert_string_equal(mm_crew_operator(c), "");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (mm_crew_scan(c, mm_bytes_of(rows[i].line)) !=
-		    rows[i].badge ||
+		if (scan(c, rows[i].line) != rows[i].badge ||
 		    strcmp(mm_crew_operator(c), rows[i].operator) != 0 ||
 		    strcmp(mm_crew_supervisor(c), rows[i].supervisor) != 0)
 			fail_msg("row %zu, %s", i, rows[i].line);
@@ -121,8 +146,6 @@ whose_it_is(void **state)
 	assert_string_equal(id, "boss");
 	assert_int_equal(mm_crew_who(c, mm_bytes_of("guess"), MM_WORK_OPERATOR,
 	    id, NULL), MM_EPOLICY);
-	assert_int_equal(mm_crew_who(c, mm_bytes_of("S-99"), MM_WORK_OPERATOR,
-	    id, NULL), MM_ERATE);
 	/* nobody is in by that alone */
 	assert_string_equal(mm_crew_operator(c), "");
 	mm_crew_close(&c);
@@ -131,6 +154,7 @@ whose_it_is(void **state)
 static void
 nobody_is_asked_for(void **state)
 {
+	char id[MM_DEVICE_ID_MAX + 1] = "";
 	struct mm_crew *c;
 
 	(void)state;
@@ -138,7 +162,8 @@ nobody_is_asked_for(void **state)
 	c = fresh();
 	assert_false(mm_crew_asks(c));
 	assert_int_equal(mm_crew_unknown(c), MM_UR_NONE);
-	assert_false(mm_crew_scan(c, mm_bytes_of("S-99")));
+	assert_int_equal(mm_crew_who(c, mm_bytes_of("S-99"), MM_WORK_OPERATOR,
+	    id, NULL), MM_EPOLICY);
 	mm_crew_close(&c);
 	assert_false(mm_crew_asks(NULL));
 }
@@ -155,10 +180,111 @@ nobody_has_said(void **state)
 	(void)unlink(path);
 	c = fresh();
 	assert_int_equal(mm_crew_unknown(c), MM_UR_AWAY);
-	assert_false(mm_crew_scan(c, mm_bytes_of("S-99")));
 	assert_int_equal(mm_crew_who(c, mm_bytes_of("S-99"), MM_WORK_OPERATOR,
 	    id, NULL), MM_EAGAIN);
 	mm_crew_close(&c);
+}
+
+/* A supervisor's badge is good for one decision, where it was scanned. */
+static void
+one_decision(void **state)
+{
+	const struct mm_crew_badge boss = { "boss", MM_WORK_SUPERVISOR },
+		op = { "op-1", MM_WORK_OPERATOR };
+	struct mm_crew *c;
+
+	(void)state;
+	keep_people();
+	c = fresh();
+	mm_crew_came(c, MM_DOOR_TYPED, &op);
+	mm_crew_came(c, MM_DOOR_SCREEN, &boss);
+	assert_string_equal(mm_crew_decides(c, MM_DOOR_SCREEN), "boss");
+	assert_string_equal(mm_crew_decides(c, MM_DOOR_TYPED), "");
+	assert_string_equal(mm_crew_decides(c, MM_DOOR_API), "");
+	mm_crew_decided(c);
+	assert_string_equal(mm_crew_decides(c, MM_DOOR_SCREEN), "");
+	assert_string_equal(mm_crew_operator(c), "op-1");
+	mm_crew_came(c, MM_DOOR_API, &boss);
+	assert_string_equal(mm_crew_decides(c, MM_DOOR_API), "");
+	mm_crew_close(&c);
+}
+
+/* Many wrong ones at one door are no matter at another. */
+static void
+doors_are_apart(void **state)
+{
+	const struct mm_bytes wrong = mm_bytes_of("wrong"),
+		right = mm_bytes_of("B-2 x");
+	struct mm_crew_badge b;
+	struct mm_crew *c;
+	uint64_t first;
+
+	(void)state;
+	keep_people();
+	c = fresh();
+	first = mm_crew_ask(c, MM_DOOR_API, wrong);
+	assert_int_not_equal(first, 0);
+	while (!mm_crew_look(c, first, &b))
+		(void)usleep(1000);
+	assert_string_equal(b.id, "");
+	c->guess[MM_DOOR_API].paid_ms = INT64_MAX / 2;
+	assert_false(mm_crew_may(c, MM_DOOR_API));
+	assert_int_equal(mm_crew_ask(c, MM_DOOR_API, right), 0);
+	assert_true(mm_crew_may(c, MM_DOOR_TYPED));
+	do
+		first = mm_crew_ask(c, MM_DOOR_TYPED, right);
+	while (first == 0);
+	while (!mm_crew_look(c, first, &b))
+		(void)usleep(1000);
+	assert_string_equal(b.id, "op-2");
+	mm_crew_close(&c);
+}
+
+static void
+what_is_a_label(void **state)
+{
+	static const struct {
+		const char *serials, *text;
+		enum mm_crew_label want;
+	} rows[] = {
+		{ "", "SN-01", MM_CREW_MAYBE_LABEL },
+		{ "\"serials\":\"SN-{01..20}\",", "SN-01", MM_CREW_A_LABEL },
+		{ "\"serials\":\"SN-{01..20}\",", "SN-21",
+		    MM_CREW_NO_LABEL },
+		{ "\"serials\":\"SN-{01..20}\",", "0012345678",
+		    MM_CREW_NO_LABEL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_crew *c;
+
+		keep_people_of(rows[i].serials);
+		c = fresh();
+		if (mm_crew_label(c, rows[i].text) != rows[i].want)
+			fail_msg("row %zu, %s", i, rows[i].text);
+		mm_crew_close(&c);
+	}
+}
+
+/* A burst, then one a second, whatever came between. */
+static void
+guesses(void **state)
+{
+	struct mm_guess g = { 0 };
+	unsigned n = 0;
+
+	(void)state;
+	for (; mm_guess_may(&g, 5000) && n < 100; n++)
+		mm_guess_wrong(&g, 5000);
+	assert_int_equal(n, MM_GUESS_FREE);
+	assert_false(mm_guess_may(&g, 5000 + MM_GUESS_MS - 1));
+	assert_true(mm_guess_may(&g, 5000 + MM_GUESS_MS));
+	mm_guess_wrong(&g, 5000 + MM_GUESS_MS);
+	assert_false(mm_guess_may(&g, 5000 + MM_GUESS_MS));
+	for (n = 0; mm_guess_may(&g, 3600000) && n < 100; n++)
+		mm_guess_wrong(&g, 3600000);
+	assert_int_equal(n, MM_GUESS_FREE);
 }
 
 /* What was damaged lets nobody make anything. */
@@ -216,6 +342,10 @@ main(void)
 		cmocka_unit_test(whose_it_is),
 		cmocka_unit_test(nobody_is_asked_for),
 		cmocka_unit_test(nobody_has_said),
+		cmocka_unit_test(one_decision),
+		cmocka_unit_test(doors_are_apart),
+		cmocka_unit_test(what_is_a_label),
+		cmocka_unit_test(guesses),
 		cmocka_unit_test(damaged),
 		cmocka_unit_test(decisions_are_kept),
 	};

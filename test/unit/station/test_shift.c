@@ -218,7 +218,7 @@ what_leads_to_nothing(void **state)
 		struct heard h = { MM_NO_NONE, 0 };
 
 		mm_shift_listen(s, hear, &h);
-		mm_shift_type(s, rows[i].typed);
+		assert_true(mm_shift_type(s, MM_DOOR_TYPED, rows[i].typed));
 		ROW(rows[i].typed, h.no == rows[i].no && h.n == rows[i].n);
 	}
 	memset(longest, 'x', sizeof(longest) - 1);
@@ -227,7 +227,7 @@ what_leads_to_nothing(void **state)
 	struct heard h = { MM_NO_NONE, 0 };
 
 	mm_shift_listen(s, hear, &h);
-	mm_shift_type(s, longest);
+	assert_true(mm_shift_type(s, MM_DOOR_TYPED, longest));
 	assert_int_equal(h.no, MM_NO_LABEL);
 }
 
