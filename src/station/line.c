@@ -693,6 +693,7 @@ mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
 		busy |= l->place[i].unit != NULL;
 	mm_print_run(l);
 	busy |= mm_line_prints(l);
+	mm_line_copy(l);
 	mm_line_sync(l);
 	mm_line_tell(l);
 	mm_crew_run(l->crew, l->centre);

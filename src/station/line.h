@@ -84,6 +84,7 @@ struct mm_line {
 	struct mm_telling telling;
 	struct mm_print print;
 	struct mm_mirror *mirror; /* NULL: none */
+	int64_t copy_due_ms;      /* it is not brought more before; monotonic */
 	size_t kept;  /* bytes of rows that the journal was begun anew with */
 	struct mm_place place[MM_FIXTURES_MOST];
 	unsigned nplaces;
@@ -150,6 +151,8 @@ MM_MUST enum mm_err mm_line_print(struct mm_line *l, const char *serial,
 MM_MUST enum mm_err mm_line_own(struct mm_line *l, struct mm_why *why);
 /* mirror_line.c: MM_UR_MIRROR if no unit begins without it, and it is away. */
 enum mm_unit_reason mm_line_mirror(const struct mm_line *l);
+/* Brings the mirror a little nearer to what was made offline. */
+void mm_line_copy(struct mm_line *l);
 bool mm_line_prints(const struct mm_line *l);
 /* line_sync.c: brings what was made offline to the centre, when it is due; a
  * little at a time, and without waiting. */

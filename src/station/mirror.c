@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +15,9 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "station/chore.h"
 
-enum { LOOK_S = 2, HANG_MS = 10000, CLOSE_S = 5, QUEUE_MAX = 64 << 20 };
+enum { LOOK_S = 2, HANG_MS = 10000, CLOSE_MS = 5000, QUEUE_MAX = 64 << 20 };
 
 struct item {
 	struct item *next;
@@ -38,9 +38,11 @@ struct mm_mirror {
 	uint64_t asked, done,
 	    lost; /* tickets: given; the newest of both ends */
 	enum mm_mirror_is is;
-	int64_t since_ms, asked_ms; /* asked_ms: the oldest that waits; 0: none;
-				     * monotonic */
-	uint64_t entries;
+	/* waits_ms: something waits since then, or since the disk last took a
+	 * file; 0: nothing does; monotonic */
+	int64_t since_ms, waits_ms;
+	uint64_t entries, want; /* want: that there are */
+	uint64_t far, of;       /* records, when it COPIES them */
 	bool stop;
 	char why[160];
 };
@@ -59,6 +61,24 @@ free_items(struct item *i)
 }
 
 /* ---- the thread ---- */
+
+/* Another record is there: a disk that has much to take does not hang. */
+static void
+moved(void *ctx, uint64_t done, uint64_t of)
+{
+	struct mm_mirror *m = ctx;
+
+	pthread_mutex_lock(&m->lock);
+	if (m->is != MM_MIRROR_COPIES) {
+		m->since_ms = mm_now_ms();
+		m->is = MM_MIRROR_COPIES;
+	}
+	if (m->waits_ms != 0)
+		m->waits_ms = mm_mono_ms();
+	m->far = done;
+	m->of = of;
+	pthread_mutex_unlock(&m->lock);
+}
 
 static enum mm_err
 copy_one(struct mm_mirror *m, const struct item *i, struct mm_why *why)
@@ -109,6 +129,7 @@ note(struct mm_mirror *m, enum mm_err rc, uint64_t ticket,
 		m->lost = ticket;
 	m->entries = m->files.entries;
 	m->files.known = rc == MM_OK;
+	m->far = m->of = 0;
 	if (is != m->is) {
 		m->since_ms = mm_now_ms();
 		MM_LOG(rc == MM_OK ? MM_LOG_INFO : MM_LOG_WARN,
@@ -143,7 +164,7 @@ run(void *arg)
 		free_items(i);
 		pthread_mutex_lock(&m->lock);
 		note(m, rc, ticket, &why);
-		m->asked_ms = m->head != NULL ? mm_mono_ms() : 0;
+		m->waits_ms = m->head != NULL ? mm_mono_ms() : 0;
 		(void)!write(m->event, &(uint64_t){ 1 }, sizeof(uint64_t));
 	}
 	pthread_mutex_unlock(&m->lock);
@@ -151,21 +172,6 @@ run(void *arg)
 }
 
 /* ---- the line's side ---- */
-
-/* Signals are the line's. */
-static enum mm_err
-start(struct mm_mirror *m, struct mm_why *why)
-{
-	sigset_t all, was;
-	int rc;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_BLOCK, &all, &was);
-	rc = pthread_create(&m->thread, NULL, run, m);
-	(void)pthread_sigmask(SIG_SETMASK, &was, NULL);
-	return rc == 0 ? MM_OK
-		       : MM_FAIL(why, MM_ESYS, "mirror: %s", strerror(rc));
-}
 
 static void
 free_mirror(struct mm_mirror **owner)
@@ -198,11 +204,13 @@ set_up(
 	pthread_condattr_destroy(&attr);
 	if (m->event < 0)
 		return MM_FAIL(why, MM_ESYS, "eventfd: %s", strerror(errno));
+	m->files.moved = moved;
+	m->files.ctx = m;
 	strcpy(m->files.from, conf->state);
 	strcpy(m->files.disk, conf->mirror);
 	MM_TRY(mm_path_join(
 	    m->files.to, sizeof(m->files.to), conf->mirror, conf->name, why));
-	return start(m, why);
+	return mm_thread_begin(&m->thread, run, m, why);
 }
 
 /* see mirror.h */
@@ -228,7 +236,6 @@ void
 mm_mirror_close(struct mm_mirror **owner)
 {
 	struct mm_mirror *m = *owner;
-	struct timespec until;
 
 	if (m == NULL)
 		return;
@@ -236,10 +243,8 @@ mm_mirror_close(struct mm_mirror **owner)
 	m->stop = true;
 	pthread_cond_signal(&m->work);
 	pthread_mutex_unlock(&m->lock);
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += CLOSE_S;
 	/* A disk that hangs has its thread: that goes with the process. */
-	if (pthread_clockjoin_np(m->thread, NULL, CLOCK_MONOTONIC, &until) == 0)
+	if (mm_thread_end(m->thread, CLOSE_MS))
 		free_mirror(owner);
 	*owner = NULL;
 }
@@ -278,8 +283,8 @@ mm_mirror_ask(struct mm_mirror *m, const struct mm_mirror_job *job)
 	ticket = i->ticket = ++m->asked;
 	*m->tail = i;
 	m->tail = &i->next;
-	if (m->asked_ms == 0)
-		m->asked_ms = mm_mono_ms();
+	if (m->waits_ms == 0)
+		m->waits_ms = mm_mono_ms();
 	for (size_t k = 0; k < job->lines.n; k++)
 		m->entries += job->lines.p[k] == '\n';
 	pthread_cond_signal(&m->work);
@@ -287,11 +292,11 @@ mm_mirror_ask(struct mm_mirror *m, const struct mm_mirror_job *job)
 	return ticket;
 }
 
-/* A disk that does not end what it was told is away, too. */
+/* A disk that takes nothing any more is away, too. */
 static bool
 hangs(const struct mm_mirror *m)
 {
-	return m->asked_ms != 0 && mm_mono_ms() - m->asked_ms > HANG_MS;
+	return m->waits_ms != 0 && mm_mono_ms() - m->waits_ms > HANG_MS;
 }
 
 /* see mirror.h */
@@ -319,6 +324,8 @@ mm_mirror_is(struct mm_mirror *m, int64_t *since_ms, char *why)
 
 	pthread_mutex_lock(&m->lock);
 	is = hangs(m) ? MM_MIRROR_AWAY : m->is;
+	if (is == MM_MIRROR_THERE && m->entries < m->want)
+		is = MM_MIRROR_COPIES;
 	if (since_ms != NULL)
 		*since_ms = m->since_ms;
 	if (why != NULL)
@@ -338,6 +345,37 @@ mm_mirror_entries(struct mm_mirror *m)
 	n = m->entries;
 	pthread_mutex_unlock(&m->lock);
 	return n;
+}
+
+/* see mirror.h */
+void
+mm_mirror_want(struct mm_mirror *m, uint64_t entries)
+{
+	pthread_mutex_lock(&m->lock);
+	m->want = entries;
+	pthread_mutex_unlock(&m->lock);
+}
+
+/* see mirror.h */
+bool
+mm_mirror_takes(struct mm_mirror *m)
+{
+	bool takes;
+
+	pthread_mutex_lock(&m->lock);
+	takes = m->is == MM_MIRROR_THERE && m->head == NULL;
+	pthread_mutex_unlock(&m->lock);
+	return takes;
+}
+
+/* see mirror.h */
+void
+mm_mirror_far(struct mm_mirror *m, uint64_t *done, uint64_t *of)
+{
+	pthread_mutex_lock(&m->lock);
+	*done = m->of > 0 ? m->far : m->entries;
+	*of = m->of > 0 ? m->of : m->want;
+	pthread_mutex_unlock(&m->lock);
 }
 
 /* see mirror.h; whoever looks has heard it */

@@ -21,6 +21,7 @@
 enum mm_mirror_is {
 	MM_MIRROR_UNKNOWN, /* it is being looked at, for the first time */
 	MM_MIRROR_THERE,
+	MM_MIRROR_COPIES, /* there, and brought up to date: mm_mirror_far */
 	MM_MIRROR_AWAY
 };
 enum mm_mirror_got {
@@ -41,7 +42,8 @@ void mm_mirror_close(struct mm_mirror **owner);
 struct mm_mirror_job {
 	const char *serial; /* whose record; NULL: none */
 	/* Lines of entries.jsonl from the first-th on, and the checkpoint
-	 * file; n 0: none. */
+	 * file; n 0: none.  One that has lines only leaves the checkpoint as
+	 * it is: good for what was there before. */
 	uint64_t first;
 	struct mm_bytes lines, checkpoint;
 };
@@ -53,10 +55,19 @@ enum mm_mirror_is mm_mirror_is(
     struct mm_mirror *m, int64_t *since_ms, char *why);
 /* How many lines of entries.jsonl it has, or will have by what was asked. */
 uint64_t mm_mirror_entries(struct mm_mirror *m);
+/* How many there are: as long as it has fewer, it COPIES. */
+void mm_mirror_want(struct mm_mirror *m, uint64_t entries);
+/* It would take more of them now: nothing waits for the disk. */
+bool mm_mirror_takes(struct mm_mirror *m);
+/* How far it has come, of how much (records, or entries). */
+void mm_mirror_far(struct mm_mirror *m, uint64_t *done, uint64_t *of);
 struct pollfd mm_mirror_wish(struct mm_mirror *m);
 
 /* mirror_files.c, for that thread: the second disk's files. */
 struct mm_mirror_files {
+	/* Told of each record that catching up has copied; may be NULL. */
+	void (*moved)(void *ctx, uint64_t done, uint64_t of);
+	void *ctx;
 	char from[PATH_MAX], disk[PATH_MAX], to[PATH_MAX];
 	bool known;     /* the rest is as the disk has it */
 	uint64_t row;   /* the last one that is there */

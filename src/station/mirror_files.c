@@ -223,37 +223,77 @@ is_newer(const struct stat *a, const struct stat *b)
 }
 
 static bool
+is_record(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 5 && strcmp(name + n - 5, ".json") == 0;
+}
+
+static bool
 lacks(int own, int there, const char *name)
 {
 	struct stat a, b;
-	size_t n = strlen(name);
 
-	return n > 5 && strcmp(name + n - 5, ".json") == 0 &&
-	       fstatat(own, name, &a, 0) == 0 &&
+	return fstatat(own, name, &a, 0) == 0 &&
 	       (fstatat(there, name, &b, 0) != 0 || is_newer(&a, &b));
+}
+
+/* Those that are looked at one after the other, and how many there are. */
+struct records {
+	DIR *own, *there;
+	uint64_t done, of;
+};
+
+static enum mm_err
+open_records(const struct mm_mirror_files *f, struct records *r,
+    struct mm_why *why)
+{
+	const struct dirent *e;
+	char path[PATH_MAX];
+
+	MM_TRY(join(f->from, "records", path, why));
+	r->own = opendir(path);
+	while (r->own != NULL && (e = readdir(r->own)) != NULL)
+		r->of += is_record(e->d_name);
+	if (r->own != NULL)
+		rewinddir(r->own);
+	MM_TRY(join(f->to, "records", path, why));
+	r->there = opendir(path);
+	return r->there == NULL ? failed(path, why) : MM_OK;
+}
+
+static enum mm_err
+copy_lacking(struct mm_mirror_files *f, struct records *r, struct mm_why *why)
+{
+	const struct dirent *e;
+
+	while (r->own != NULL && (e = readdir(r->own)) != NULL) {
+		if (!is_record(e->d_name))
+			continue;
+		r->done++;
+		if (!lacks(dirfd(r->own), dirfd(r->there), e->d_name))
+			continue;
+		MM_TRY(mm_mirror_record(f, e->d_name, why));
+		if (f->moved != NULL)
+			f->moved(f->ctx, r->done, r->of);
+	}
+	return MM_OK;
 }
 
 static enum mm_err
 copy_records(struct mm_mirror_files *f, struct mm_why *why)
 {
-	char path[PATH_MAX];
-	const struct dirent *e;
-	enum mm_err rc = MM_OK;
-	DIR *own, *there;
+	struct records r = { NULL, NULL, 0, 0 };
+	enum mm_err rc = open_records(f, &r, why);
 
-	MM_TRY(join(f->from, "records", path, why));
-	own = opendir(path);
-	MM_TRY(join(f->to, "records", path, why));
-	there = opendir(path);
-	while (own != NULL && there != NULL && rc == MM_OK &&
-	       (e = readdir(own)) != NULL)
-		if (lacks(dirfd(own), dirfd(there), e->d_name))
-			rc = mm_mirror_record(f, e->d_name, why);
-	if (own != NULL)
-		(void)closedir(own);
-	if (there != NULL)
-		(void)closedir(there);
-	return there == NULL ? failed(path, why) : rc;
+	if (rc == MM_OK)
+		rc = copy_lacking(f, &r, why);
+	if (r.own != NULL)
+		(void)closedir(r.own);
+	if (r.there != NULL)
+		(void)closedir(r.there);
+	return rc;
 }
 
 /* ---- entries ---- */
@@ -309,7 +349,7 @@ mm_mirror_put_entries(struct mm_mirror_files *f,
 	uint64_t at = job->first, n = 0;
 	char path[PATH_MAX];
 
-	if (job->checkpoint.n == 0)
+	if (job->checkpoint.n == 0 && lines.n == 0)
 		return MM_OK;
 	if (at > f->entries)
 		return MM_FAIL(why, MM_EAGAIN, "mirror: a gap");
@@ -327,6 +367,8 @@ mm_mirror_put_entries(struct mm_mirror_files *f,
 	if (lines.n > 0)
 		MM_TRY(append(path, lines, why));
 	f->entries += n;
+	if (job->checkpoint.n == 0)
+		return MM_OK;
 	MM_TRY(join(f->to, "checkpoint", path, why));
 	return mm_file_replace(path, job->checkpoint, 0600, why);
 }

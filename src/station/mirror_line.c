@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
 #include "station/steps.h"
@@ -8,7 +9,15 @@
  * The last step: what is known of the unit is on the mirror, then its label
  * comes out.
  */
-enum { LINES_MAX = 64 << 20, ENDS_MAX = 1 << 16, FIRST_MS = 10000 };
+enum {
+	LINES_MAX = 4 << 20,
+	ENDS_MAX = 1 << 16,
+	FIRST_MS = 10000,
+	FEW = 4,       /* entries that a unit brings with it; else it waits */
+	STEP = 128,    /* and of one turn, */
+	STEP_MS = 5,   /* which takes no longer */
+	AGAIN_MS = 1000 /* after it could not */
+};
 
 /* see line.h */
 enum mm_unit_reason
@@ -18,6 +27,43 @@ mm_line_mirror(const struct mm_line *l)
 		       mm_mirror_is(l->mirror, NULL, NULL) == MM_MIRROR_AWAY
 		   ? MM_UR_MIRROR
 		   : MM_UR_NONE;
+}
+
+/* What a mirror is behind goes there a few at a time, beside the units. */
+static enum mm_err
+copy_some(struct mm_line *l, uint64_t n, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf lines = MM_BUF_INIT(LINES_MAX);
+	int64_t until = mm_mono_ms() + STEP_MS;
+	struct mm_mirror_job job = { .first = mm_mirror_entries(l->mirror) };
+	uint64_t most = job.first + STEP < n ? job.first + STEP : n;
+
+	for (uint64_t i = job.first; i < most && mm_mono_ms() < until; i++)
+		MM_TRY(mm_own_put_entry(l->own, i, &lines, why));
+	job.lines = mm_buf_view(&lines);
+	return mm_mirror_ask(l->mirror, &job) != 0
+		   ? MM_OK
+		   : MM_FAIL(why, MM_ENOMEM, "mirror: out of memory");
+}
+
+/* see line.h */
+void
+mm_line_copy(struct mm_line *l)
+{
+	struct mm_why why = { 0 };
+	uint64_t n;
+
+	if (l->mirror == NULL || l->own == NULL)
+		return;
+	n = mm_entries_n(l->own->entries);
+	/* the last few come with the unit that made them */
+	mm_mirror_want(l->mirror, n > FEW ? n - FEW : 0);
+	if (mm_mono_ms() < l->copy_due_ms || !mm_mirror_takes(l->mirror) ||
+	    mm_mirror_entries(l->mirror) + FEW >= n ||
+	    copy_some(l, n, &why) == MM_OK)
+		return;
+	l->copy_due_ms = mm_mono_ms() + AGAIN_MS;
+	MM_LOG(MM_LOG_WARN, "mirror.copy", MM_S("why", why.text));
 }
 
 /* What was made offline, from what the mirror has on. */
@@ -66,6 +112,8 @@ look(struct mm_line *l, struct mm_place *p)
 		return late ? MM_MIRROR_GONE : MM_MIRROR_WAIT;
 	if (is == MM_MIRROR_AWAY)
 		return MM_MIRROR_GONE;
+	if (is == MM_MIRROR_COPIES)
+		return MM_MIRROR_WAIT;
 	if (p->ticket != 0)
 		got = mm_mirror_look(l->mirror, p->ticket);
 	if (got != MM_MIRROR_AGAIN)

@@ -128,6 +128,7 @@ struct mm_shift {
 	uint64_t sync_have, sync_of; /* entries, when that was counted */
 	int64_t sync_ms;             /* last looked; monotonic */
 	bool sync_late;              /* as last told */
+	int64_t late_ms;             /* that was looked at; monotonic */
 	enum mm_unit_reason stopped_was;
 	enum mm_mirror_is mirror_was;
 	bool own_stale;              /* the signer would say something else */

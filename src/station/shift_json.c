@@ -185,7 +185,9 @@ put_mirror(struct mm_json *j, const struct mm_shift *s)
 {
 	static const char *const is[] = { [MM_MIRROR_UNKNOWN] = "unknown",
 		[MM_MIRROR_THERE] = "there",
+		[MM_MIRROR_COPIES] = "copies",
 		[MM_MIRROR_AWAY] = "away" };
+	uint64_t done, of;
 	enum mm_mirror_is now;
 	int64_t since = 0;
 	char why[160];
@@ -201,6 +203,11 @@ put_mirror(struct mm_json *j, const struct mm_shift *s)
 		mm_json_time(j, "since", since);
 	if (now == MM_MIRROR_AWAY)
 		mm_json_str(j, "why", why);
+	if (now == MM_MIRROR_COPIES) {
+		mm_mirror_far(s->line.mirror, &done, &of);
+		mm_json_int(j, "copied", (int64_t)done);
+		mm_json_int(j, "of", (int64_t)of);
+	}
 	mm_json_close(j, '}');
 }
 

@@ -13,7 +13,8 @@ enum {
 	ASK_AWAY_MS = 2000,
 	ASK_BUSY_MS = 60000,
 	ASK_OWN_MS = 300,
-	ASK_SYNC_MS = 1000
+	ASK_SYNC_MS = 1000,
+	LATE_MS = 1000
 };
 
 /* ---- how fast ---- */
@@ -203,17 +204,21 @@ ask_own(struct mm_shift *s)
 	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_SUMS });
 }
 
-/* Time alone makes it late. */
+/* What time alone changes: what is late, the second disk. */
 static void
 look_at_lateness(struct mm_shift *s)
 {
 	enum mm_unit_reason stopped = mm_shift_stopped(s);
 	bool late = mm_shift_sync_late(s);
+	int64_t now = mm_mono_ms();
 	enum mm_mirror_is mirror = s->line.mirror == NULL ? MM_MIRROR_UNKNOWN
 	    : mm_mirror_is(s->line.mirror, NULL, NULL);
 
+	if (s->late_ms != 0 && now - s->late_ms < LATE_MS)
+		return;
+	s->late_ms = now;
 	if (late == s->sync_late && stopped == s->stopped_was &&
-	    mirror == s->mirror_was)
+	    mirror == s->mirror_was && mirror != MM_MIRROR_COPIES)
 		return;
 	s->mirror_was = mirror;
 	s->sync_late = late;
@@ -235,7 +240,6 @@ ask_synced(struct mm_shift *s)
 	    mm_synced_read(s->line.conf, &have, NULL) != MM_OK)
 		return;
 	s->sync_ms = now;
-	look_at_lateness(s);
 	n = mm_entries_n(s->line.own->entries);
 	if ((s->syncs && n == s->sync_of && have.size == s->sync_have) ||
 	    mm_unsynced_get(s->line.own, true, &s->unsynced, NULL) != MM_OK)
@@ -261,6 +265,7 @@ mm_sums_ask(struct mm_shift *s)
 {
 	if (s->line.conf->offline == MM_OFFLINE_ALWAYS && s->asked_ms == 0)
 		open_own(s);
+	look_at_lateness(s);
 	ask_own(s);
 	ask_synced(s);
 	if (s->line.conf->offline == MM_OFFLINE_ALWAYS)

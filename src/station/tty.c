@@ -222,6 +222,26 @@ put_crew(struct page *p)
 	}
 }
 
+/* One that is there is worth no word. */
+static void
+put_mirror(struct page *p)
+{
+	const struct mm_shift *s = p->t->shift;
+	uint64_t done = 0, of = 0;
+	char far[48];
+
+	if (s->mirror_was == MM_MIRROR_AWAY) {
+		mm_buf_text(&p->out, "  |  ");
+		text(p, "mirror.away", "");
+	} else if (s->mirror_was == MM_MIRROR_COPIES) {
+		mm_mirror_far(s->line.mirror, &done, &of);
+		snprintf(far, sizeof(far), "%llu / %llu",
+		    (unsigned long long)done, (unsigned long long)of);
+		mm_buf_text(&p->out, "  |  ");
+		text(p, "mirror.copies", far);
+	}
+}
+
 static void
 put_head(struct page *p)
 {
@@ -250,10 +270,7 @@ put_head(struct page *p)
 						    : "sync.none",
 		    units);
 	}
-	if (p->t->shift->mirror_was == MM_MIRROR_AWAY) {
-		mm_buf_text(&p->out, "  |  ");
-		text(p, "mirror.away", "");
-	}
+	put_mirror(p);
 	put_crew(p);
 	mm_buf_printf(&p->out, "  |  %s", now);
 	end_line(p);

@@ -151,15 +151,24 @@ def test_what_was_made_offline_outlives_its_disk(stick, tmp_path):
     with stopped_centre() as centre:
         s = Offline(centre, tmp_path / "station", "mirrored")
         conf(s, "offline = ", f'mirror = "{stick}"\noffline = ')
-        s.takes(share=3)
+        s.takes(share=4)
         order = tmp_path / "order.json"
         shutil.copy(s.dir / "order.json", order)
         try:
-            for serial in ("SN-01", "SN-02"):
+            for serial in ("SN-01", "SN-02", "SN-03"):
                 s.plug()
                 s.passes(serial)
                 s.unplug()
                 s.blank(1)
+            # an empty stick is behind by more than a unit brings with it
+            copy = stick / s.name
+            was = (copy / "entries.jsonl").read_bytes()
+            shutil.rmtree(copy)
+            s.plug()
+            s.passes("SN-04")
+            now = (copy / "entries.jsonl").read_bytes()
+            assert now.startswith(was) and now.count(b"\n") > was.count(b"\n")
+            assert mirrored(s, stick)
         finally:
             s.close()
         whole = s.export()

@@ -71,10 +71,11 @@ function drawSync(sync) {
 /* A second disk that is there is worth no word. */
 function drawMirror(mirror) {
 	const node = $("mirror");
-	node.hidden = mirror?.is !== "away";
+	node.hidden = mirror?.is !== "away" && mirror?.is !== "copies";
 	if (node.childElementCount === 0)
 		node.append(icon("see"), element("span"));
-	put(node.lastElementChild, t("mirror.away"));
+	put(node.lastElementChild, mirror?.is !== "copies" ? t("mirror.away")
+		: t("mirror.copies", { n: `${number(mirror.copied)} / ${number(mirror.of)}` }));
 }
 
 /* Who stands here: an id, never a name. */

@@ -1,0 +1,169 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../base/rows.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "station/mirror.h"
+#include "station/rows.h"
+
+/* The files of a second disk, by folders of one: which disk they are on is
+ * test_station_mirror.py's. */
+static char folder[] = "/tmp/mintmark-mirror-XXXXXX";
+
+struct far {
+	unsigned n;
+	uint64_t done, of;
+};
+
+static void
+moved(void *ctx, uint64_t done, uint64_t of)
+{
+	struct far *f = ctx;
+
+	assert_true(done > f->done && done <= of);
+	f->n++;
+	f->done = done;
+	f->of = of;
+}
+
+static void
+put(const char *name, const char *text)
+{
+	char path[PATH_MAX];
+
+	assert_int_equal(
+	    mm_path_join(path, sizeof(path), folder, name, NULL), MM_OK);
+	assert_int_equal(
+	    mm_file_replace(path, mm_bytes_of(text), 0600, NULL), MM_OK);
+}
+
+static bool
+says(const char *name, const char *text)
+{
+	struct mm_buf b = MM_BUF_INIT(1 << 20);
+	char path[PATH_MAX];
+	bool same;
+
+	assert_int_equal(
+	    mm_path_join(path, sizeof(path), folder, name, NULL), MM_OK);
+	same = mm_file_read(path, &b, NULL) == MM_OK &&
+	    strcmp(mm_buf_cstr(&b), text) == 0;
+	mm_buf_done(&b);
+	return same;
+}
+
+/* n rows of one station: which, by its label. */
+static void
+put_rows(const char *name, const char *serial, uint64_t from, uint64_t n)
+{
+	struct mm_buf b = MM_BUF_INIT(1 << 16);
+	struct mm_row r = { .at_ms = 1700000000000,
+		.unit = { .attempt = 1, .state = MM_UNIT_SCANNED,
+		    .fixture = "f1" } };
+
+	strcpy(r.unit.serial, serial);
+	for (r.n = from; r.n < from + n; r.n++)
+		mm_row_encode(&r, &b);
+	put(name, mm_buf_cstr(&b));
+	mm_buf_done(&b);
+}
+
+static struct mm_mirror_files
+fresh(void)
+{
+	struct mm_mirror_files f = { .known = false };
+
+	(void)!system("rm -rf own disk; mkdir -p own/records "
+		      "disk/s/records");
+	snprintf(f.from, sizeof(f.from), "%s/own", folder);
+	snprintf(f.disk, sizeof(f.disk), "%s/disk", folder);
+	snprintf(f.to, sizeof(f.to), "%s/disk/s", folder);
+	put_rows("own/journal", "SN-1", 1, 3);
+	return f;
+}
+
+/* A disk that is behind says how far it is with each record. */
+static void
+each_record_is_told(void **state)
+{
+	struct mm_mirror_files f = fresh();
+	struct far far = { 0 };
+	char name[40];
+
+	(void)state;
+	f.moved = moved;
+	f.ctx = &far;
+	for (int i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "own/records/sn-%d.json", i);
+		put(name, "{}");
+	}
+	put("own/records/.new", "no record");
+	assert_int_equal(mm_mirror_record(&f, "sn-1.json", NULL), MM_OK);
+	assert_int_equal(mm_mirror_catch_up(&f, NULL), MM_OK);
+	assert_int_equal(far.n, 4);
+	assert_int_equal(far.of, 5);
+	assert_true(says("disk/s/records/sn-4.json", "{}"));
+	assert_int_equal(mm_mirror_catch_up(&f, NULL), MM_OK);
+	assert_int_equal(far.n, 4);
+}
+
+/* Entries come a few at a time; the checkpoint that is there is good until
+ * one comes that is of them all. */
+static void
+entries_in_steps(void **state)
+{
+	static const struct {
+		const char *what;
+		uint64_t first;
+		const char *lines, *checkpoint;
+		enum mm_err want;
+		const char *are, *last;
+	} rows[] = {
+		{ "the first ones", 0, "a\nb\n", "", MM_OK, "a\nb\n", NULL },
+		{ "with a checkpoint", 2, "c\n", "3", MM_OK, "a\nb\nc\n",
+		    "3" },
+		{ "more of them", 3, "d\ne\n", "", MM_OK, "a\nb\nc\nd\ne\n",
+		    "3" },
+		{ "some again", 4, "e\nf\n", "", MM_OK,
+		    "a\nb\nc\nd\ne\nf\n", "3" },
+		{ "a gap", 7, "h\n", "8", MM_EAGAIN, "a\nb\nc\nd\ne\nf\n",
+		    "3" },
+		{ "a checkpoint alone", 6, "", "6", MM_OK,
+		    "a\nb\nc\nd\ne\nf\n", "6" },
+	};
+	struct mm_mirror_files f = fresh();
+
+	(void)state;
+	assert_int_equal(mm_mirror_catch_up(&f, NULL), MM_OK);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct mm_mirror_job job = { NULL, rows[i].first,
+			mm_bytes_of(rows[i].lines),
+			mm_bytes_of(rows[i].checkpoint) };
+
+		ROW(rows[i].what, mm_mirror_put_entries(&f, &job, NULL) ==
+		    rows[i].want);
+		ROW(rows[i].what, says("disk/s/entries.jsonl", rows[i].are));
+		ROW(rows[i].what, rows[i].last == NULL ||
+		    says("disk/s/checkpoint", rows[i].last));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_record_is_told),
+		cmocka_unit_test(entries_in_steps),
+	};
+	int failed;
+
+	if (mkdtemp(folder) == NULL || chdir(folder) != 0)
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	(void)!system("rm -rf own disk");
+	(void)rmdir(folder);
+	return failed;
+}
