@@ -128,8 +128,9 @@ flag(const struct mm_printer *p, unsigned i, unsigned k)
 	return at < end && *at == '1';
 }
 
-static enum go
-is_ready(struct mm_printer *p)
+/* NULL: nothing. */
+static const char *
+what_stops(const struct mm_printer *p)
 {
 	static const struct {
 		unsigned text, field;
@@ -142,12 +143,34 @@ is_ready(struct mm_printer *p)
 	};
 
 	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
-		if (flag(p, stops[i].text, stops[i].field)) {
-			p->rc = MM_FAIL(&p->why, MM_EPOLICY,
-			    "printer %.80s: %s", p->job.printer, stops[i].what);
-			return OVER;
-		}
-	return GO;
+		if (flag(p, stops[i].text, stops[i].field))
+			return stops[i].what;
+	return NULL;
+}
+
+static enum go
+is_ready(struct mm_printer *p)
+{
+	const char *what = what_stops(p);
+
+	if (what == NULL)
+		return GO;
+	p->rc = MM_FAIL(&p->why, MM_EPOLICY, "printer %.80s: %s",
+	    p->job.printer, what);
+	return OVER;
+}
+
+/* It stopped in this label, or behind it: who knows what came out? */
+static enum go
+came_out(struct mm_printer *p)
+{
+	const char *what = what_stops(p);
+
+	if (what == NULL)
+		return GO;
+	p->rc = MM_FAIL(&p->why, MM_EUNSURE, "printer %.80s: %s, after it "
+	    "had the label", p->job.printer, what);
+	return OVER;
 }
 
 /* ---- TCP ---- */
@@ -237,8 +260,8 @@ settle(struct mm_printer *p)
 static const struct mm_printer_stage plain[] = { { connected }, { send_job },
 	{ settle }, { NULL } };
 static const struct mm_printer_stage asking[] = { { connected }, { ask },
-	{ hear }, { is_ready }, { send_job }, { ask }, { hear }, { settle },
-	{ NULL } };
+	{ hear }, { is_ready }, { send_job }, { ask }, { hear }, { came_out },
+	{ settle }, { NULL } };
 
 static void
 begin_tcp(struct mm_printer *p)

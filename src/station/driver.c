@@ -1,5 +1,7 @@
 #include "station/driver.h"
 
+#include "station/usb.h"
+
 static const struct mm_driver_class *const classes[MM_DRIVERS] = {
 	[MM_DRIVER_SERIAL] = &mm_driver_serial,
 	[MM_DRIVER_EXEC] = &mm_driver_exec,
@@ -28,4 +30,14 @@ mm_driver_free(struct mm_driver **owner)
 {
 	if (*owner != NULL)
 		(*owner)->class->free(owner);
+}
+
+/* see driver.h */
+bool
+mm_driver_there(struct mm_driver *d)
+{
+	char port[PATH_MAX];
+
+	return d->class->there != NULL ? d->class->there(d)
+				       : mm_fixture_port(d->conf, port);
 }

@@ -46,13 +46,17 @@ struct mm_driver_class {
 	const char *name;
 	/* NULL: no memory. */
 	struct mm_driver *(*new)(const struct mm_fixture_conf *conf);
-	/* Opens the way for one unit. */
+	/* Opens the way for one unit; WAIT: another program has it, and begin
+	 * waits for that. */
 	enum mm_driver_got (*open)(struct mm_driver *d,
 	    enum mm_unit_reason *reason);
 	void (*begin)(struct mm_driver *d, const struct mm_driver_job *job);
 	enum mm_driver_got (*run)(struct mm_driver *d,
 	    struct mm_driver_answer *out, enum mm_unit_reason *reason);
 	struct pollfd (*wish)(const struct mm_driver *d); /* fd -1: none */
+	/* Whether there is something at it, between units; NULL: as
+	 * mm_fixture_port says, which waits for nothing. */
+	bool (*there)(struct mm_driver *d);
 	/* Gives up what is being done, and the way. */
 	void (*close)(struct mm_driver *d);
 	void (*free)(struct mm_driver **owner);
@@ -71,5 +75,6 @@ struct mm_driver {
 MM_MUST enum mm_err mm_driver_new(const struct mm_fixture_conf *conf,
     struct mm_driver **out, struct mm_why *why);
 void mm_driver_free(struct mm_driver **owner);
+bool mm_driver_there(struct mm_driver *d);
 
 #endif

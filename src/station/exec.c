@@ -143,4 +143,4 @@ exec_wish(const struct mm_driver *d)
 
 /* see driver.h */
 const struct mm_driver_class mm_driver_exec = { "exec", exec_new, exec_open,
-	exec_begin, exec_run, exec_wish, exec_close, exec_free };
+	exec_begin, exec_run, exec_wish, NULL, exec_close, exec_free };

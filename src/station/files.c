@@ -1,31 +1,37 @@
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/json.h"
 #include "base/own.h"
-#include "line/output.h"
-#include "pki/csr.h"
-#include "pki/possession.h"
-#include "station/driver.h"
-#include "station/usb.h"
+#include "base/time.h"
+#include "station/folder.h"
+#include "station/chore.h"
+
+enum { CERTS_MAX = 1 << 20, LIMIT_MS = 30000, FIRST_MS = 1000, CLOSE_MS = 2000,
+	TICK_MS = 10 };
 
 /*
- * The driver for boards that are flashed later: it plays the device by a
- * folder of files, FOLDER/SERIAL.  The key is made once and never made again
- * while its file is there; bundle.json is written last, and names every file
- * with its hash: without it there is no bundle.  "locked" is the end.
+ * The driver for boards that are flashed later (folder.h).  All of it is done
+ * by a thread of the fixture's own: a folder on a disk that is slow, or on a
+ * share that hangs, holds no other fixture up.
  */
-enum { FILE_MAX = 8 << 20, MADE_UP = 16 };
-
 struct files {
 	struct mm_driver base;
-	struct mm_driver_job job;
-	char dir[PATH_MAX];
-	EVP_PKEY *key; /* of dir; NULL: not loaded */
+	struct mm_chore *chore;
+	int64_t until_ms; /* for the effect under way; monotonic; 0: none */
+	bool waits;   /* an effect that was not begun yet */
+	bool working; /* the thread has one */
+	bool dropped; /* and nobody waits for it any more */
+	bool looked, there;
+	/* The thread's, as long as the chore is busy: */
+	struct mm_folder folder;
+	char serial[MM_DEVICE_ID_MAX + 1];
+	struct mm_buf cert, chain, given; /* what its job borrows */
+	struct mm_driver_answer answer;
+	bool is_there;
+	enum mm_err rc;
+	struct mm_why why;
 };
 
 static struct files *
@@ -34,10 +40,39 @@ of(struct mm_driver *d)
 	return (struct files *)d;
 }
 
+static bool
+is_busy(struct files *f)
+{
+	return f->chore != NULL && mm_chore_busy(f->chore);
+}
+
+/* A unit's; a look at the folder touches nothing of that. */
+static bool
+has_work(struct files *f)
+{
+	return f->working && is_busy(f);
+}
+
+/* Of the unit that was there last; the thread must have none. */
+static void
+forget(struct files *f)
+{
+	mm_pkey_free(&f->folder.key);
+	mm_buf_wipe(&f->given);
+	mm_buf_init(&f->given, CERTS_MAX);
+	f->working = f->dropped = f->waits = false;
+	f->until_ms = 0;
+}
+
 static void
 files_close(struct mm_driver *d)
 {
-	mm_pkey_free(&of(d)->key);
+	struct files *f = of(d);
+
+	f->waits = false;
+	f->dropped = has_work(f);
+	if (!f->dropped)
+		forget(f);
 }
 
 static struct mm_driver *
@@ -45,432 +80,195 @@ files_new(const struct mm_fixture_conf *conf)
 {
 	struct files *f = calloc(1, sizeof(*f));
 
-	(void)conf;
-	return f == NULL ? NULL : &f->base;
+	if (f == NULL)
+		return NULL;
+	f->folder.conf = conf;
+	mm_buf_init(&f->cert, CERTS_MAX);
+	mm_buf_init(&f->chain, CERTS_MAX);
+	mm_buf_init(&f->given, CERTS_MAX);
+	return &f->base;
 }
 
+/* A folder that hangs has its thread: that goes with the process. */
 static void
 files_free(struct mm_driver **owner)
 {
-	files_close(*owner);
-	free(*owner);
+	struct files *f = of(*owner);
+
 	*owner = NULL;
+	if (!mm_chore_free(&f->chore, CLOSE_MS))
+		return;
+	forget(f);
+	mm_buf_done(&f->cert);
+	mm_buf_done(&f->chain);
+	mm_buf_wipe(&f->given);
+	free(f);
 }
 
 static enum mm_driver_got
 files_open(struct mm_driver *d, enum mm_unit_reason *reason)
 {
-	char folder[PATH_MAX];
+	struct files *f = of(d);
 
-	files_close(d);
 	d->note[0] = '\0';
-	if (mm_fixture_port(d->conf, folder))
-		return MM_DRIVER_DONE;
-	*reason = MM_UR_NO_PORT;
-	return MM_DRIVER_FAILED;
+	if (has_work(f) || (f->chore == NULL &&
+	    mm_chore_new(&f->chore, NULL) != MM_OK)) {
+		snprintf(d->note, sizeof(d->note),
+		    "its folder has not answered since the last unit");
+		*reason = MM_UR_FILES;
+		return MM_DRIVER_FAILED;
+	}
+	forget(f);
+	return MM_DRIVER_DONE;
+}
+
+static bool
+borrow(struct mm_buf *own, struct mm_bytes *v)
+{
+	mm_buf_reset(own);
+	mm_buf_bytes(own, *v);
+	*v = mm_buf_view(own);
+	return mm_buf_ok(own, NULL) == MM_OK;
+}
+
+/* What the caller may forget before the thread has done with it is copied. */
+static bool
+take_job(struct files *f, const struct mm_driver_job *job)
+{
+	f->folder.job = *job;
+	f->folder.job.serial = f->serial;
+	return mm_text_copy(f->serial, sizeof(f->serial),
+		   mm_bytes_of(job->serial)) &&
+	    borrow(&f->cert, &f->folder.job.cert) &&
+	    borrow(&f->chain, &f->folder.job.chain) &&
+	    borrow(&f->given, &f->folder.job.conf);
 }
 
 static void
 files_begin(struct mm_driver *d, const struct mm_driver_job *job)
 {
-	of(d)->job = *job;
+	struct files *f = of(d);
+
+	/* only a look at the folder can be under way, which has none of it */
+	MM_INVARIANT(!f->working);
+	f->rc = take_job(f, job) ? MM_OK : MM_ENOMEM;
+	f->waits = true;
+	f->until_ms = mm_mono_ms() + LIMIT_MS;
 }
 
-/* ---- its files ---- */
+/* ---- by its thread ---- */
 
-static enum mm_err
-path_of(const struct files *f, const char *name, char out[PATH_MAX],
-    struct mm_why *why)
-{
-	return mm_path_join(out, PATH_MAX, f->dir, name, why);
-}
-
-static enum mm_err
-read_file(const struct files *f, const char *name, struct mm_buf *out,
-    struct mm_why *why)
-{
-	char path[PATH_MAX];
-
-	MM_TRY(path_of(f, name, path, why));
-	return mm_file_read(path, out, why);
-}
-
-static enum mm_err
-put_file(const struct files *f, const char *name, struct mm_bytes data,
-    bool secret, struct mm_why *why)
-{
-	char path[PATH_MAX];
-
-	MM_TRY(path_of(f, name, path, why));
-	return mm_file_replace(path, data, secret ? 0600 : 0640, why);
-}
-
-static bool
-has(const struct files *f, const char *name)
-{
-	char path[PATH_MAX];
-
-	return path_of(f, name, path, NULL) == MM_OK && access(path, F_OK) == 0;
-}
-
-/* MM_ENOTFOUND: none was made yet. */
-static enum mm_err
-load_key(struct files *f, struct mm_why *why)
-{
-	char path[PATH_MAX];
-
-	if (f->key != NULL)
-		return MM_OK;
-	MM_TRY(path_of(f, "private.pkcs8", path, why));
-	return mm_key_load_plain(path, &f->key, why);
-}
-
-/* No board has said a thing: a name that two bundles never share. */
 static void
-make_up(const struct files *f, uint8_t out[MADE_UP])
+work(void *arg)
 {
-	uint8_t hash[32];
+	struct files *f = arg;
 
-	mm_sha256(mm_bytes_of(f->job.serial), hash);
-	memcpy(out, hash, MADE_UP);
+	f->is_there = access(f->base.conf->folder, F_OK) == 0;
+	if (!f->is_there)
+		return;
+	f->why = (struct mm_why){ 0 };
+	f->rc = mm_folder_do(&f->folder, &f->answer, &f->why);
 }
 
-/* ---- the bundle ---- */
-
-static bool
-is_whole(const struct files *f, const json_t *file)
+static enum mm_driver_got
+end(struct files *f, struct mm_driver_answer *out,
+    enum mm_unit_reason *reason)
 {
-	MM_OWN(mm_buf_wipe) struct mm_buf data = MM_BUF_INIT(FILE_MAX);
-	const char *name = json_string_value(json_object_get(file, "name"));
-	const char *hex = json_string_value(json_object_get(file, "sha256"));
-	uint8_t want[32], is[32];
-
-	if (name == NULL || hex == NULL || strchr(name, '/') != NULL ||
-	    mm_hex_parse(hex, strlen(hex), want, 32, NULL) != MM_OK ||
-	    read_file(f, name, &data, NULL) != MM_OK)
-		return false;
-	mm_sha256(mm_buf_view(&data), is);
-	return memcmp(is, want, sizeof(is)) == 0;
-}
-
-static bool
-read_hash(const json_t *b, const char *key, uint8_t out[32])
-{
-	const char *hex = json_string_value(json_object_get(b, key));
-
-	return hex != NULL &&
-	       mm_hex_parse(hex, strlen(hex), out, 32, NULL) == MM_OK;
-}
-
-/* Every file is read back; what it says of itself. */
-static bool
-read_bundle(const struct files *f, struct mm_unit_said *said)
-{
-	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(1 << 16);
-	json_t *b, *list, *one;
-	bool whole;
-	size_t i;
-
-	if (read_file(f, "bundle.json", &text, NULL) != MM_OK)
-		return false;
-	b = json_loadb(
-	    (const char *)text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
-	list = json_object_get(b, "files");
-	whole = json_array_size(list) > 0 &&
-		read_hash(b, "cert_sha256", said->cert);
-	json_array_foreach(list, i, one) whole = whole && is_whole(f, one);
-	said->has_bundle = whole && read_hash(b, "bundle_sha256", said->bundle);
-	said->config = json_integer_value(json_object_get(b,
-	    "config_version"));
-	json_decref(b);
-	return whole;
-}
-
-static enum mm_err
-note(const struct files *f, struct mm_json *j, const char *name,
-    struct mm_bytes data, bool secret, struct mm_why *why)
-{
-	uint8_t hash[32];
-
-	mm_sha256(data, hash);
-	mm_json_open(j, '{');
-	mm_json_str(j, "name", name);
-	mm_json_bool(j, "secret", secret);
-	mm_json_hex(j, "sha256", (struct mm_bytes){ hash, sizeof(hash) });
-	mm_json_close(j, '}');
-	return put_file(f, name, data, secret, why);
-}
-
-static enum mm_err
-put_output(const struct files *f, const struct mm_output_in *in,
-    const char *form, struct mm_json *j, struct mm_why *why)
-{
-	struct mm_output_in one = *in;
-	struct mm_output out = { 0 };
-	enum mm_err rc;
-
-	if (strcmp(form, "hex") == 0) {
-		one.address = (uint32_t)f->base.conf->address;
-		one.key = NULL; /* DER of the certificates takes none */
+	f->working = false;
+	f->until_ms = 0;
+	if (f->is_there && f->rc == MM_OK) {
+		*out = f->answer;
+		return MM_DRIVER_DONE;
 	}
-	rc = mm_output_make(form, &one, &out, why);
-	for (size_t i = 0; rc == MM_OK && i < out.n; i++)
-		rc = note(f, j, out.file[i].name,
-		    mm_buf_view(&out.file[i].data), out.file[i].secret, why);
-	mm_output_done(&out);
-	return rc;
+	if (f->is_there)
+		snprintf(f->base.note, sizeof(f->base.note), "%s",
+		    f->why.text);
+	*reason = f->is_there ? MM_UR_FILES : MM_UR_NO_PORT;
+	return MM_DRIVER_FAILED;
 }
 
-static enum mm_err
-split_chain(struct mm_bytes all, struct mm_output_in *in, struct mm_why *why)
+static enum mm_driver_got
+give_up(struct files *f, enum mm_unit_reason *reason)
 {
-	while (all.n > 0) {
-		struct mm_cert c;
-		struct mm_bytes one = all;
-
-		if (in->nchain == MM_OUTPUT_CHAIN || all.n < 4 ||
-		    all.p[1] != 0x82)
-			return MM_FAIL(why, MM_EINPUT,
-			    "chain: too long, or no "
-			    "certificates");
-		one.n = 4U + ((size_t)all.p[2] << 8) + all.p[3];
-		if (one.n > all.n)
-			return MM_FAIL(why, MM_EINPUT, "chain: cut off");
-		MM_TRY(mm_cert_walk(one, &c, why));
-		in->chain[in->nchain++] = one;
-		all.p += one.n;
-		all.n -= one.n;
-	}
-	return MM_OK;
+	snprintf(f->base.note, sizeof(f->base.note),
+	    "its folder does not answer");
+	*reason = MM_UR_FILES;
+	return MM_DRIVER_FAILED;
 }
-
-static enum mm_err
-put_outputs(struct files *f, struct mm_json *j, struct mm_why *why)
-{
-	const struct mm_conf_list *forms = &f->base.conf->outputs;
-	struct mm_output_in in = { .device = f->job.serial,
-		.cert = f->job.cert,
-		.key = f->key,
-		.made_by_server = true,
-		.address = MM_OUTPUT_NOWHERE };
-
-	MM_TRY(split_chain(f->job.chain, &in, why));
-	MM_TRY(note(f, j, "certificate.der", f->job.cert, false, why));
-	for (size_t i = 0; i < forms->n; i++)
-		MM_TRY(put_output(f, &in, forms->item[i], j, why));
-	return MM_OK;
-}
-
-/* The device's configuration as it is; what may be secret in it, is. */
-static enum mm_err
-put_config(const struct files *f, struct mm_json *j, uint32_t *version,
-    struct mm_why *why)
-{
-	struct mm_rd r = mm_rd_over(f->job.conf);
-
-	if (f->job.conf.n == 0)
-		return MM_OK;
-	*version = mm_rd_u32(&r);
-	return note(f, j, "configuration.json", mm_rd_take(&r, r.left), true,
-	    why);
-}
-
-static enum mm_err
-make_bundle(struct files *f, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(1 << 16);
-	struct mm_json j = mm_json_over(&text);
-	uint32_t version = 0;
-	uint8_t hash[32];
-
-	MM_TRY(load_key(f, why));
-	mm_sha256(f->job.cert, hash);
-	mm_json_open(&j, '{');
-	mm_json_int(&j, "v", 1);
-	mm_json_str(&j, "device", f->job.serial);
-	mm_json_str(&j, "key_made_by", "station");
-	mm_json_hex(&j, "cert_sha256", (struct mm_bytes){ hash, 32 });
-	mm_json_hex(&j, "bundle_sha256", (struct mm_bytes){
-	    f->job.bundle_hash, sizeof(f->job.bundle_hash) });
-	mm_json_open_key(&j, "files", '[');
-	MM_TRY(put_outputs(f, &j, why));
-	MM_TRY(put_config(f, &j, &version, why));
-	mm_json_close(&j, ']');
-	if (version > 0)
-		mm_json_int(&j, "config_version", version);
-	mm_json_close(&j, '}');
-	mm_buf_text(&text, "\n");
-	MM_TRY(mm_buf_ok(&text, why));
-	return put_file(f, "bundle.json", mm_buf_view(&text), false, why);
-}
-
-/* ---- what a device would answer ---- */
-
-static enum mm_err
-put_der(
-    struct mm_driver_answer *out, const struct mm_buf *der, struct mm_why *why)
-{
-	MM_TRY(mm_buf_ok(der, why));
-	if (der->n > sizeof(out->der))
-		return MM_FAIL(why, MM_ELIMIT, "too long");
-	memcpy(out->der, der->p, der->n);
-	out->der_n = der->n;
-	return MM_OK;
-}
-
-static enum mm_err
-say_key(struct files *f, struct mm_driver_answer *out, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_DRIVER_DER_MAX);
-
-	MM_TRY(mm_key_spki(f->key, &der, why));
-	return put_der(out, &der, why);
-}
-
-static enum mm_err
-hello(struct files *f, struct mm_driver_answer *out, struct mm_why *why)
-{
-	uint8_t name[MADE_UP];
-	enum mm_err rc = load_key(f, NULL);
-
-	memset(&out->said, 0, sizeof(out->said));
-	make_up(f, name);
-	mm_hex_text(name, sizeof(name), out->said.hw);
-	out->said.has_key = rc == MM_OK;
-	if (rc == MM_ENOTFOUND)
-		return MM_OK;
-	if (rc != MM_OK)
-		return MM_FAIL(why, rc, "private.pkcs8 cannot be read");
-	MM_TRY(say_key(f, out, why));
-	mm_sha256((struct mm_bytes){ out->der, out->der_n }, out->said.spki);
-	out->said.has_cert = read_bundle(f, &out->said);
-	out->said.locked = out->said.has_cert && has(f, "locked");
-	return MM_OK;
-}
-
-/* The one there is, if there is one. */
-static enum mm_err
-make_key(struct files *f, struct mm_driver_answer *out, struct mm_why *why)
-{
-	char path[PATH_MAX];
-	enum mm_err rc;
-
-	MM_TRY(mm_dir_make(f->dir, 0700, why));
-	rc = load_key(f, NULL);
-	if (rc != MM_OK && rc != MM_ENOTFOUND)
-		return MM_FAIL(why, rc, "private.pkcs8 cannot be read");
-	if (rc == MM_ENOTFOUND) {
-		MM_TRY(path_of(f, "private.pkcs8", path, why));
-		MM_TRY(mm_key_make(MM_KEY_P256, &f->key, why));
-		rc = mm_key_save_plain(path, f->key, 0600, why);
-		if (rc != MM_OK)
-			mm_pkey_free(&f->key);
-		MM_TRY(rc);
-	}
-	return say_key(f, out, why);
-}
-
-static enum mm_err
-csr(struct files *f, struct mm_driver_answer *out, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_DRIVER_DER_MAX);
-
-	MM_TRY(load_key(f, why));
-	MM_TRY(mm_csr_make(f->key, f->job.serial, &der, why));
-	return put_der(out, &der, why);
-}
-
-/* What is locked is written once more only as it was. */
-static enum mm_err
-put(struct files *f, struct mm_driver_answer *out, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(256);
-	uint8_t is[32], hash[32] = { 0 };
-
-	(void)out;
-	if (!has(f, "locked"))
-		return MM_OK;
-	MM_TRY(read_file(f, "locked", &text, why));
-	mm_sha256(f->job.cert, is);
-	return text.n > 64 && mm_hex_parse((const char *)text.p, 64, hash, 32,
-	    NULL) == MM_OK && memcmp(is, hash, 32) == 0 ? MM_OK
-	    : MM_FAIL(why, MM_EPOLICY, "it is locked with another "
-	    "certificate");
-}
-
-static enum mm_err
-commit(struct files *f, struct mm_driver_answer *out, struct mm_why *why)
-{
-	MM_TRY(put(f, out, why));
-	return make_bundle(f, why);
-}
-
-static enum mm_err
-prove(struct files *f, struct mm_driver_answer *out, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf cert = MM_BUF_INIT(FILE_MAX);
-	MM_OWN(mm_buf_done) struct mm_buf sig = MM_BUF_INIT(MM_DRIVER_DER_MAX);
-	uint8_t name[MADE_UP];
-
-	make_up(f, name);
-	MM_TRY(load_key(f, why));
-	MM_TRY(read_file(f, "certificate.der", &cert, why));
-	MM_TRY(mm_possession_sign(mm_buf_view(&cert), f->key, f->job.random,
-	    (struct mm_bytes){ name, sizeof(name) }, &sig, why));
-	return put_der(out, &sig, why);
-}
-
-static enum mm_err
-lock(struct files *f, struct mm_driver_answer *out, struct mm_why *why)
-{
-	char hex[66];
-
-	(void)out;
-	mm_hex_text(f->job.cert_hash, 32, hex);
-	strcpy(hex + 64, "\n");
-	return put_file(f, "locked", mm_bytes_of(hex), false, why);
-}
-
-static enum mm_err (*const effects[MM_EFFECTS])(
-    struct files *f, struct mm_driver_answer *out, struct mm_why *why) = {
-	[MM_DO_HELLO] = hello,
-	[MM_DO_KEY] = make_key,
-	[MM_DO_CSR] = csr,
-	[MM_DO_PUT] = put,
-	[MM_DO_COMMIT] = commit,
-	[MM_DO_READ_BACK] = hello,
-	[MM_DO_PROVE] = prove,
-	[MM_DO_LOCK] = lock,
-	[MM_DO_CHECK] = hello,
-};
 
 static enum mm_driver_got
 files_run(struct mm_driver *d, struct mm_driver_answer *out,
     enum mm_unit_reason *reason)
 {
 	struct files *f = of(d);
-	struct mm_why why = { 0 };
-	enum mm_err rc;
 
-	MM_INVARIANT(effects[f->job.effect] != NULL);
-	rc = mm_path_join(
-	    f->dir, sizeof(f->dir), d->conf->folder, f->job.serial, &why);
-	if (rc == MM_OK)
-		rc = effects[f->job.effect](f, out, &why);
-	if (rc == MM_OK)
-		return MM_DRIVER_DONE;
-	snprintf(d->note, sizeof(d->note), "%s", why.text);
-	*reason = MM_UR_FILES;
-	return MM_DRIVER_FAILED;
+	if (f->rc == MM_ENOMEM && f->waits)
+		return give_up(f, reason);
+	if (is_busy(f))
+		return mm_mono_ms() < f->until_ms ? MM_DRIVER_WAIT
+						  : give_up(f, reason);
+	if (f->working)
+		return end(f, out, reason);
+	f->waits = false;
+	f->working = true;
+	mm_chore_begin(f->chore, work, f);
+	return MM_DRIVER_WAIT;
 }
 
 static struct pollfd
 files_wish(const struct mm_driver *d)
 {
-	(void)d;
-	return (struct pollfd){ .fd = -1 };
+	const struct files *f = (const struct files *)d;
+
+	return f->chore != NULL ? mm_chore_wish(f->chore)
+				: (struct pollfd){ .fd = -1 };
+}
+
+/* ---- whether it is there ---- */
+
+static void
+look(void *arg)
+{
+	struct files *f = arg;
+
+	f->is_there = access(f->base.conf->folder, F_OK) == 0;
+}
+
+static void
+wait_a_moment(struct files *f)
+{
+	int64_t until = mm_mono_ms() + FIRST_MS;
+
+	while (is_busy(f) && mm_mono_ms() < until) {
+		struct pollfd p = mm_chore_wish(f->chore);
+
+		if (is_busy(f))
+			(void)poll(&p, 1, TICK_MS);
+	}
+}
+
+/* As the last look had it, which for the first one is waited for. */
+static bool
+files_there(struct mm_driver *d)
+{
+	struct files *f = of(d);
+
+	if (f->dropped && !is_busy(f))
+		forget(f);
+	if (is_busy(f) || f->working || f->waits ||
+	    (f->chore == NULL && mm_chore_new(&f->chore, NULL) != MM_OK))
+		return f->there;
+	f->there = f->looked && f->is_there;
+	mm_chore_begin(f->chore, look, f);
+	if (!f->looked) {
+		wait_a_moment(f);
+		f->there = !is_busy(f) && f->is_there;
+	}
+	f->looked = true;
+	return f->there;
 }
 
 /* see driver.h */
 const struct mm_driver_class mm_driver_files = { "files", files_new, files_open,
-	files_begin, files_run, files_wish, files_close, files_free };
+	files_begin, files_run, files_wish, files_there, files_close,
+	files_free };

@@ -3,7 +3,6 @@
 
 #include "base/json.h"
 #include "base/own.h"
-#include "base/time.h"
 #include "station/driver.h"
 #include "station/run.h"
 #include "station/usb.h"
@@ -115,19 +114,27 @@ nap(int ms)
 	(void)nanosleep(&t, NULL);
 }
 
-/* Bytes there and, if there is a board, back: the adapter's lamps flicker. */
-static bool
-greet(struct mm_driver *d)
+/*
+ * Bytes there and, if there is a board, back: the adapter's lamps flicker.
+ * Never a time: whether this station's clock is right is not looked at here,
+ * and a board's goes forward only.  MM_ECONFLICT: it is at work.
+ */
+static enum mm_err
+greet(struct mm_driver *d, int64_t *answers, struct mm_why *why)
 {
-	const struct mm_driver_job job = {
-		.effect = MM_DO_HELLO, .serial = "", .now_s = mm_now_s()
-	};
+	const struct mm_driver_job job = { .effect = MM_DO_HELLO,
+		.serial = "" };
 	enum mm_unit_reason reason;
 	struct mm_driver_answer a;
 	enum mm_driver_got got = d->class->open(d, &reason);
 
+	if (got == MM_DRIVER_WAIT) {
+		d->class->close(d);
+		return MM_FAIL(why, MM_ECONFLICT, "fixture %s is at work",
+		    d->conf->name);
+	}
 	if (got != MM_DRIVER_DONE)
-		return false;
+		return MM_OK;
 	d->class->begin(d, &job);
 	while ((got = d->class->run(d, &a, &reason)) == MM_DRIVER_WAIT &&
 	       !mm_run_stopped) {
@@ -136,7 +143,8 @@ greet(struct mm_driver *d)
 		(void)poll(&p, 1, TICK_MS);
 	}
 	d->class->close(d);
-	return got == MM_DRIVER_DONE;
+	*answers += got == MM_DRIVER_DONE;
+	return MM_OK;
 }
 
 static void
@@ -187,10 +195,12 @@ mm_run_blink(const struct mm_station_conf *conf,
 		*err = mm_driver_new(f, &d, why);
 	if (*err != MM_OK)
 		return mm_err_exit(*err);
-	for (; n < times && !mm_run_stopped; n++) {
-		answers += greet(d);
-		nap(PAUSE_MS);
+	for (; n < times && *err == MM_OK && !mm_run_stopped; n++) {
+		*err = greet(d, &answers, why);
+		nap(*err == MM_OK ? PAUSE_MS : 0);
 	}
+	if (*err != MM_OK)
+		return mm_err_exit(*err);
 	say(f, n, answers, a->json);
 	return answers > 0 ? 0 : MM_EXIT_BOARD;
 }

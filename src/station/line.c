@@ -670,6 +670,7 @@ wishes(struct mm_line *l, const struct pollfd *more, unsigned n,
 	}
 	out[at++] = mm_crew_wish(l->crew);
 	out[at++] = mm_print_wish(&l->print);
+	out[at++] = mm_filing_wish(l->print.filing);
 	if (l->mirror != NULL)
 		out[at++] = mm_mirror_wish(l->mirror);
 	for (unsigned i = 0; i < n; i++)
@@ -685,7 +686,7 @@ mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
 	unsigned ended = l->passed + l->failed, at;
 	bool busy = false;
 
-	/* and the badges', the mirror's and the printer's */
+	/* and the badges', the mirror's, the printer's, the labels' */
 	MM_INVARIANT(n <= 6);
 	for (unsigned i = 0; i < MM_EFFECTS && look_at_all(l); i++)
 		continue;

@@ -50,6 +50,9 @@ struct mm_place {
 	bool mirrored;
 	uint64_t ticket; /* the mirror was asked; 0: not yet */
 	char mirror_why[160];
+	bool filed;      /* its label's files are there, or none are wanted */
+	int64_t turn_ms; /* since then it waits for them, or for the printer;
+			  * monotonic */
 	uint64_t labels; /* the label that was printed is its n-th; 0: none */
 	bool offline; /* the station signs, not the centre */
 	struct mm_given given; /* its initial configuration */

@@ -153,7 +153,6 @@ mm_step_last_end(struct mm_line *l, struct mm_place *p,
 		return mm_step_fail(MM_UR_MIRROR, reason);
 	}
 	p->mirrored = true;
-	p->step_began_ms = mm_mono_ms(); /* the printer's time */
 	e = mm_step_label(l, p, reason);
 	return e == MM_EV_DONE ? MM_EVENTS : e;
 }

@@ -8,7 +8,6 @@
 #include "base/own.h"
 #include "base/time.h"
 #include "line/label.h"
-#include "line/qr.h"
 #include "station/steps.h"
 
 enum { RETRY_MS = 500 };
@@ -23,8 +22,7 @@ mm_print_open(
 	t->conf = conf;
 	mm_printer_init(&t->printer);
 	mm_buf_init(&t->zpl, MM_FILL_MAX);
-	if (conf->label_files[0] != '\0')
-		MM_TRY(mm_dir_make(conf->label_files, 0750, why));
+	MM_TRY(mm_filing_new(conf, &t->filing, why));
 	if (conf->label_template[0] == '\0')
 		return MM_OK;
 	MM_TRY(mm_file_read(conf->label_template, &text, why));
@@ -38,6 +36,7 @@ void
 mm_print_close(struct mm_print *t)
 {
 	mm_printer_close(&t->printer);
+	mm_filing_free(&t->filing);
 	mm_buf_done(&t->zpl);
 	mm_fill_free(&t->template);
 	t->unit = NULL;
@@ -45,41 +44,15 @@ mm_print_close(struct mm_print *t)
 }
 
 static enum mm_err
-render(struct mm_print *t, const struct mm_unit *u, struct mm_why *why)
+render(const struct mm_print *t, const struct mm_unit *u, struct mm_buf *out,
+    struct mm_why *why)
 {
 	const struct mm_label label = { .device = u->serial,
 		.product = t->conf->product,
 		.batch = u->batch };
 
-	mm_buf_reset(&t->zpl);
-	return mm_label_zpl(t->template, &label, &t->zpl, why);
-}
-
-/* ---- as files ---- */
-
-static enum mm_err
-put_file(const struct mm_print *t, const struct mm_unit *u, const char *end,
-    struct mm_bytes data, struct mm_why *why)
-{
-	char name[MM_DEVICE_ID_MAX + 8], path[PATH_MAX + 80];
-
-	snprintf(name, sizeof(name), "%s.%s", u->serial, end);
-	MM_TRY(
-	    mm_path_join(path, sizeof(path), t->conf->label_files, name, why));
-	return mm_file_replace(path, data, 0640, why);
-}
-
-static enum mm_err
-put_files(struct mm_print *t, const struct mm_unit *u, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf png = MM_BUF_INIT(MM_QR_PNG_MAX);
-
-	if (t->conf->label_files[0] == '\0')
-		return MM_OK;
-	MM_TRY(render(t, u, why));
-	MM_TRY(mm_qr_png(u->serial, &png, why));
-	MM_TRY(put_file(t, u, "zpl", mm_buf_view(&t->zpl), why));
-	return put_file(t, u, "png", mm_buf_view(&png), why);
+	mm_buf_reset(out);
+	return mm_label_zpl(t->template, &label, out, why);
 }
 
 /* ---- to the printer ---- */
@@ -93,36 +66,53 @@ start(struct mm_print *t, const struct mm_unit *u, int64_t left_ms,
 		.asks = t->conf->printer_asks,
 		.address = true };
 
-	MM_TRY(render(t, u, why));
+	MM_TRY(render(t, u, &t->zpl, why));
 	job.data = mm_buf_view(&t->zpl);
 	mm_printer_begin(&t->printer, &job);
 	t->unit = u;
 	return MM_OK;
 }
 
+/* see print.h */
+bool
+mm_print_turn(const struct mm_print *t, const struct mm_unit *u, int64_t now,
+    int64_t *from_ms)
+{
+	bool printing = t->unit != NULL && t->unit != u;
+
+	if (printing && t->is == MM_OK)
+		*from_ms = now;
+	return !printing && (t->unit == u || now >= t->retry_ms);
+}
+
+static enum mm_err
+not_in_time(const struct mm_print *t, struct mm_why *why)
+{
+	return MM_FAIL(why, t->is != MM_OK ? t->is : MM_EAGAIN, "%s",
+	    t->is != MM_OK ? t->why.text
+			   : "the printer was not free in time");
+}
+
 /*
  * Sends the label of u as soon as the printer is free and takes it; true: it
- * is over, and *rc says how (line/printer.h).  Until until_ms it is tried
- * again, as long as nothing of it was sent.
+ * is over, and *rc says how (line/printer.h).  For printer_limit from *from_ms
+ * on it is tried again, as long as nothing of it was sent.
  */
 static bool
-go_on(struct mm_print *t, const struct mm_unit *u, int64_t until_ms,
+go_on(struct mm_print *t, const struct mm_unit *u, int64_t *from_ms,
     enum mm_err *rc, struct mm_why *why)
 {
-	int64_t now = mm_mono_ms();
-	bool late = now >= until_ms;
+	int64_t now = mm_mono_ms(), limit = t->conf->printer_limit_s * 1000;
+	bool turn = mm_print_turn(t, u, now, from_ms);
+	int64_t until = *from_ms + limit;
 
-	if (t->unit != u && (t->unit != NULL || now < t->retry_ms)) {
-		if (late)
-			*rc = MM_FAIL(why, t->is != MM_OK ? t->is : MM_EAGAIN,
-			    "%s",
-			    t->is != MM_OK
-				? t->why.text
-				: "the printer was not free in time");
-		return late;
+	if (!turn) {
+		if (now >= until)
+			*rc = not_in_time(t, why);
+		return now >= until;
 	}
 	if (t->unit == NULL) {
-		*rc = start(t, u, late ? 1 : until_ms - now, why);
+		*rc = start(t, u, now >= until ? 1 : until - now, why);
 		if (*rc != MM_OK)
 			return true;
 	}
@@ -130,7 +120,7 @@ go_on(struct mm_print *t, const struct mm_unit *u, int64_t until_ms,
 		return false;
 	t->unit = NULL;
 	t->is = *rc != MM_EAGAIN && *rc != MM_EPOLICY ? MM_OK : *rc;
-	if (t->is == MM_OK || mm_mono_ms() >= until_ms)
+	if (t->is == MM_OK || mm_mono_ms() >= until)
 		return true;
 	t->retry_ms = now + RETRY_MS;
 	t->why = *why;
@@ -155,18 +145,48 @@ reason_of(enum mm_err rc)
 	}
 }
 
+/* Its label is to be sent, or there is none to send. */
+static enum mm_unit_event
+next_of(const struct mm_unit *u)
+{
+	return u->label == MM_UNIT_LABEL_BEGUN ? MM_EV_DONE : MM_EV_SKIP;
+}
+
 /* see steps.h */
 enum mm_unit_event
 mm_step_label(
     struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
-	struct mm_why why = { 0 };
+	(void)reason;
+	p->turn_ms = mm_mono_ms();
+	p->filed = l->print.filing == NULL;
+	return p->filed ? next_of(p->unit) : MM_EV_DONE;
+}
 
-	if (put_files(&l->print, p->unit, &why) != MM_OK) {
+/* MM_EVENTS: they are not there yet. */
+static enum mm_unit_event
+file_it(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	MM_OWN(mm_buf_done) struct mm_buf zpl = MM_BUF_INIT(MM_FILL_MAX);
+	struct mm_print *t = &l->print;
+	struct mm_why why = { 0 };
+	enum mm_err rc = render(t, p->unit, &zpl, &why);
+
+	if (rc == MM_OK && !mm_filing_run(t->filing, p->unit,
+	    mm_buf_view(&zpl), &rc, &why)) {
+		if (mm_mono_ms() - p->turn_ms <=
+		    l->conf->printer_limit_s * 1000)
+			return MM_EVENTS;
+		rc = MM_FAIL(&why, MM_EAGAIN,
+		    "the folder of label_files does not answer");
+	}
+	if (rc != MM_OK) {
 		mm_step_note(p, why.text);
 		return mm_step_fail(MM_UR_LABEL, reason);
 	}
-	return p->unit->label == MM_UNIT_LABEL_BEGUN ? MM_EV_DONE : MM_EV_SKIP;
+	p->filed = true;
+	p->turn_ms = mm_mono_ms();
+	return next_of(p->unit);
 }
 
 /* see steps.h */
@@ -174,12 +194,14 @@ enum mm_unit_event
 mm_step_labelled(struct mm_line *l, struct mm_place *p,
     struct mm_centre_answer *a, enum mm_unit_reason *reason)
 {
-	int64_t until = p->step_began_ms + l->conf->printer_limit_s * 1000;
 	struct mm_why why = { 0 };
 	enum mm_err rc = MM_OK;
+	enum mm_unit_event e = p->filed ? MM_EV_DONE : file_it(l, p, reason);
 
 	(void)a;
-	if (!go_on(&l->print, p->unit, until, &rc, &why))
+	if (e != MM_EV_DONE)
+		return e;
+	if (!go_on(&l->print, p->unit, &p->turn_ms, &rc, &why))
 		return MM_EVENTS;
 	if (rc == MM_OK) {
 		p->labels = p->unit->labels;
@@ -193,6 +215,7 @@ mm_step_labelled(struct mm_line *l, struct mm_place *p,
 void
 mm_print_drop(struct mm_print *t, const struct mm_unit *u)
 {
+	mm_filing_drop(t->filing, u);
 	if (t->unit != u)
 		return;
 	mm_printer_close(&t->printer);
@@ -246,7 +269,7 @@ mm_line_print(struct mm_line *l, const char *serial, struct mm_why *why)
 	if (mm_line_write(l, u, &now) != MM_OK)
 		return MM_FAIL(why, MM_ESYS, "%s", l->why.text);
 	t->again = u;
-	t->again_until_ms = mm_mono_ms() + l->conf->printer_limit_s * 1000;
+	t->again_from_ms = mm_mono_ms();
 	return MM_OK;
 }
 
@@ -267,6 +290,24 @@ end_again(struct mm_line *l, enum mm_unit_reason reason)
 		l->printed(l->ctx, u, reason);
 }
 
+/* Its board is in work again, and gets one there; who asked is told whether
+ * another may be out. */
+static void
+cut_short(struct mm_line *l)
+{
+	struct mm_print *t = &l->print;
+	const struct mm_unit *u = t->again;
+	bool sent = u != NULL && t->unit == u;
+
+	if (u == NULL || u->state == MM_UNIT_PASSED)
+		return;
+	mm_print_drop(t, u);
+	t->again = NULL;
+	if (l->printed != NULL)
+		l->printed(l->ctx, u,
+		    sent ? MM_UR_LABEL_UNSURE : MM_UR_STOPPED);
+}
+
 /* see print.h */
 void
 mm_print_run(struct mm_line *l)
@@ -275,13 +316,9 @@ mm_print_run(struct mm_line *l)
 	struct mm_why why = { 0 };
 	enum mm_err rc = MM_OK;
 
-	/* its board is in work again, and gets it there */
-	if (t->again != NULL && t->again->state != MM_UNIT_PASSED) {
-		mm_print_drop(t, t->again);
-		t->again = NULL;
-	}
+	cut_short(l);
 	if (t->again == NULL ||
-	    !go_on(t, t->again, t->again_until_ms, &rc, &why))
+	    !go_on(t, t->again, &t->again_from_ms, &rc, &why))
 		return;
 	if (rc != MM_OK)
 		MM_LOG(MM_LOG_WARN, "label", MM_S("device", t->again->serial),

@@ -16,6 +16,7 @@
  * the row after says what came of it: so one that may be out is known as such
  * after any accident, and a second one is said to be one.
  */
+struct mm_filing; /* a label's files, written by a thread of their own */
 struct mm_print {
 	const struct mm_station_conf *conf;
 	struct mm_fill *template; /* NULL: our own */
@@ -25,9 +26,10 @@ struct mm_print {
 	int64_t retry_ms; /* the printer is left alone until then; monotonic */
 	enum mm_err is;   /* what it said last */
 	struct mm_why why;
+	struct mm_filing *filing; /* NULL: no label_files */
 	/* Asked for again by a person; NULL: none. */
 	struct mm_unit *again;
-	int64_t again_until_ms;
+	int64_t again_from_ms;
 };
 
 struct mm_line;
@@ -39,5 +41,24 @@ void mm_print_run(struct mm_line *l);
 /* Nobody waits for this unit's label any more. */
 void mm_print_drop(struct mm_print *t, const struct mm_unit *u);
 struct pollfd mm_print_wish(const struct mm_print *t);
+/*
+ * Whether u's label may go to the printer now.  That others have theirs first
+ * is no fault of the printer's: *from_ms, where the wait for it began, goes on
+ * with now as long as it is.
+ */
+bool mm_print_turn(const struct mm_print *t, const struct mm_unit *u,
+    int64_t now, int64_t *from_ms);
+
+/* filing.c */
+MM_MUST enum mm_err mm_filing_new(const struct mm_station_conf *conf,
+    struct mm_filing **out, struct mm_why *why);
+void mm_filing_free(struct mm_filing **owner);
+/* Writes u's, as soon as no other's are written: true: it is over, *rc says
+ * how.  zpl is copied. */
+bool mm_filing_run(struct mm_filing *f, const struct mm_unit *u,
+    struct mm_bytes zpl, enum mm_err *rc, struct mm_why *why);
+/* Nobody waits for it any more. */
+void mm_filing_drop(struct mm_filing *f, const struct mm_unit *u);
+struct pollfd mm_filing_wish(const struct mm_filing *f);
 
 #endif

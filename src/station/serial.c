@@ -1,8 +1,12 @@
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/time.h"
 #include "mmd_link.h"
 #include "port/posix_flash.h"
 #include "port/posix_openssl.h"
@@ -10,6 +14,8 @@
 #include "station/usb.h"
 
 /* The driver for boards with the device library: docs/protocol/link.md. */
+enum { LOCK_MS = 10000 };
+
 struct serial {
 	struct mm_driver base;
 	int fd;
@@ -20,6 +26,8 @@ struct serial {
 	struct mmd_bytes parts[MMD_PARTS];
 	struct mm_driver_job job;
 	enum mmd_rc begun; /* what beginning a message said */
+	bool locked;       /* nobody else has the terminal */
+	int64_t until_ms;  /* it is waited for; monotonic */
 	uint8_t buf[MMD_LINK_BUF];
 };
 
@@ -63,6 +71,16 @@ serial_free(struct mm_driver **owner)
 	*owner = NULL;
 }
 
+/* Of run and blink, one talks to a board: the other would hear half of the
+ * answers. */
+static bool
+lock(struct serial *s)
+{
+	s->locked = flock(s->fd, LOCK_EX | LOCK_NB) == 0 ||
+	    errno != EWOULDBLOCK;
+	return s->locked;
+}
+
 static enum mm_driver_got
 serial_open(struct mm_driver *d, enum mm_unit_reason *reason)
 {
@@ -82,7 +100,8 @@ serial_open(struct mm_driver *d, enum mm_unit_reason *reason)
 		return MM_DRIVER_FAILED;
 	}
 	mmd_link_init(&s->link, &s->conf);
-	return MM_DRIVER_DONE;
+	s->until_ms = mm_mono_ms() + LOCK_MS;
+	return lock(s) ? MM_DRIVER_DONE : MM_DRIVER_WAIT;
 }
 
 /* ---- an effect's message ---- */
@@ -166,7 +185,23 @@ serial_begin(struct mm_driver *d, const struct mm_driver_job *job)
 	s->parts[MMD_PART_CERT] = bytes(job->cert);
 	s->parts[MMD_PART_CHAIN] = bytes(job->chain);
 	s->parts[MMD_PART_CONFIG] = bytes(job->conf);
-	s->begun = begins[job->effect](s);
+	s->begun = s->locked ? begins[job->effect](s) : MMD_MORE;
+}
+
+/* As soon as nobody else has the terminal. */
+static enum mm_driver_got
+begin_late(struct serial *s, enum mm_unit_reason *reason)
+{
+	if (lock(s)) {
+		s->begun = begins[s->job.effect](s);
+		return MM_DRIVER_WAIT;
+	}
+	if (mm_mono_ms() < s->until_ms)
+		return MM_DRIVER_WAIT;
+	snprintf(s->base.note, sizeof(s->base.note),
+	    "another program has its terminal");
+	*reason = MM_UR_SILENT;
+	return MM_DRIVER_FAILED;
 }
 
 /* ---- what came of it ---- */
@@ -258,6 +293,8 @@ serial_run(struct mm_driver *d, struct mm_driver_answer *out,
 	struct serial *s = of(d);
 	enum mmd_rc rc = s->begun;
 
+	if (!s->locked)
+		return begin_late(s, reason);
 	if (rc == MMD_MORE)
 		rc = mmd_link_run(&s->link);
 	if (rc == MMD_MORE)
@@ -276,11 +313,11 @@ serial_wish(const struct mm_driver *d)
 {
 	const struct serial *s = (const struct serial *)d;
 
-	return (struct pollfd){ .fd = s->fd,
+	return (struct pollfd){ .fd = s->locked ? s->fd : -1,
 		.events = s->link.sending ? POLLOUT : POLLIN };
 }
 
 /* see driver.h */
 const struct mm_driver_class mm_driver_serial = { "serial", serial_new,
-	serial_open, serial_begin, serial_run, serial_wish, serial_close,
+	serial_open, serial_begin, serial_run, serial_wish, NULL, serial_close,
 	serial_free };

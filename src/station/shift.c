@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
-#include "station/usb.h"
 
 enum { LOOK_MS = 500 };
 
@@ -71,14 +70,15 @@ is_over(const struct mm_place *p, bool there)
 static void
 look(struct mm_shift *s, bool all)
 {
-	char port[PATH_MAX];
-
 	s->looked_ms = mm_mono_ms();
 	for (unsigned i = 0; i < s->line.nplaces; i++) {
 		struct mm_place *p = &s->line.place[i];
-		bool there = mm_fixture_port(p->conf, port);
+		bool there;
 
-		if (mm_place_busy(p) || (there == s->there[i] && !all))
+		if (mm_place_busy(p))
+			continue;
+		there = mm_driver_there(p->driver);
+		if (there == s->there[i] && !all)
 			continue;
 		s->there[i] = there;
 		s->gone[i] |= is_over(p, there);

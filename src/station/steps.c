@@ -53,7 +53,7 @@ tell(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 static enum mm_unit_event
 open_way(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
-	if (p->driver->class->open(p->driver, reason) != MM_DRIVER_DONE)
+	if (p->driver->class->open(p->driver, reason) == MM_DRIVER_FAILED)
 		return MM_EV_FAIL;
 	return tell(l, p, reason);
 }

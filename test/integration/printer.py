@@ -8,12 +8,14 @@ import threading
 
 class Printer:
     """how: "ok"; "paper" out of paper; "hangs" says nothing; "reads" a label,
-    and then says nothing; "cuts" the connection when it has read one."""
+    and then says nothing; "cuts" the connection when it has read one; "ends":
+    out of paper once it has read one."""
 
     def __init__(self, how="ok"):
         self.how = how
         self.labels = []   # what came out, each from ^XA to ^XZ
         self.met = 0       # connections
+        self.read = 0      # labels, as it is now
         self.holds = []    # connections that it says nothing on any more
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -22,7 +24,8 @@ class Printer:
         self.thread.start()
 
     def status(self):
-        paper = int(self.how == "paper")
+        paper = int(self.how == "paper" or
+                    (self.how == "ends" and self.read > 0))
         return (f"\x02030,{paper},0,0203,000,0,0,0,000,0,0,0\x03\r\n"
                 "\x02001,0,0,0,1,2,6,0,00000000,1,000\x03\r\n"
                 "\x021234,0\x03\r\n").encode()
@@ -53,6 +56,7 @@ class Printer:
             got += some
             for one in re.findall(rb"\^XA.*?\^XZ", got, re.S):
                 self.labels.append(one.decode())
+                self.read += 1
                 got = got.replace(one, b"", 1)
                 if self.how == "cuts":
                     c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
@@ -68,6 +72,7 @@ class Printer:
     def let_go(self, how="ok"):
         """It was switched off and on."""
         self.how = how
+        self.read = 0
         for c in self.holds:
             c.close()
         self.holds.clear()

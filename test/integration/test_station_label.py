@@ -111,15 +111,16 @@ def test_a_printer_that_is_away_stopped_or_cut_off(station, printer):
     assert rows(station, "LA-4", "failed") == [(None, None)] * 3
     cert = station.once("LA-4")
     conf(station, printer_limit="20s")
-    printer.let_go("cuts")
-    code, a = station.provision("LA-4")
-    assert (code, a["reason"]) == (7, "label-unsure"), a
-    assert rows(station, "LA-4", "failed")[-1] == ("begun", 1)
+    for n, how in enumerate(("cuts", "ends"), 1):
+        printer.let_go(how)
+        code, a = station.provision("LA-4")
+        assert (code, a["reason"]) == (7, "label-unsure"), a
+        assert rows(station, "LA-4", "failed")[-1] == ("begun", n)
     # it is not printed by itself; who scans again has it, and is told
     printer.let_go()
-    assert len(printer.labels) == 1
-    assert station.passes("LA-4")["label"] == "reprinted"
     assert len(printer.labels) == 2
+    assert station.passes("LA-4")["label"] == "reprinted"
+    assert len(printer.labels) == 3
     assert station.once("LA-4")["serial"] == cert["serial"]
 
 
@@ -157,9 +158,21 @@ def test_a_printer_holds_no_fixture_up_and_is_waited_for(station, printer):
         r.p.stdin.write("print LA-7\nprint LA-6\n")
         r.p.stdin.flush()
         until(lambda: rows(station, "LA-6", "passed")[-1] == ("printed", 3))
+        # one that its board's scan cuts short is told of, too
+        printer.how, met = "hangs", printer.met
+        r.p.stdin.write("print LA-6\n")
+        r.p.stdin.flush()
+        until(lambda: printer.met > met)
+        a = r.call("POST", "/api/v1/units",
+                   {"serial": "LA-6", "fixture": "f2"})
+        assert a.status == 202, a
+        printer.let_go()
+        until(lambda: states("LA-6")[-1] == "passed")
         out = r.end()
     said = [json.loads(x) for x in out.splitlines()]
     assert {"device": "LA-6", "label": "reprinted"} in said
+    assert [a["reason"] for a in said if a.get("label") == "failed"] == [
+        "label-unsure"], said
     assert "not-passed" in [a.get("code") for a in said]
     for serial in ("LA-5", "LA-6"):
         station.once(serial)

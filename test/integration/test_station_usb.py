@@ -1,5 +1,6 @@
 """Fixtures by the USB place that a board is plugged in at: a tree as the
 kernel's, whose terminals are pseudo-terminals."""
+import fcntl
 import json
 import os
 import re
@@ -87,6 +88,18 @@ def test_a_place_stays_what_it_is(station):
     p = run(*station.argv("blink", "--fixture", "f2", "--times", "2",
                           "--json"))
     assert json.loads(p.stdout) == {"fixture": "f2", "times": 2, "answers": 2}
+    # a terminal that is at work is left alone, and waited for
+    with open(station.port(2), "rb+", buffering=0) as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        p = run(*station.argv("blink", "--fixture", "f2", "--times", "2"),
+                check=False)
+        assert p.returncode != 0 and "is at work" in p.stderr, p
+        made = station.begin("provision", "--serial", "US-0", "--fixture",
+                             "f2", "--json")
+        until(lambda: [r["state"] for r in station.rows()
+                       if r["serial"] == "US-0"] == ["scanned"])
+    out, _ = made.communicate(timeout=60)
+    assert json.loads(out)["result"] == "passed", out
     # who gets which name is chance: the place decides
     with Running(station) as r:
         def boards():
