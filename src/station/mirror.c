@@ -101,6 +101,7 @@ copy_all(struct mm_mirror *m, const struct item *i, struct mm_why *why)
 		MM_TRY(mm_mirror_catch_up(&m->files, why));
 	for (; i != NULL; i = i->next)
 		MM_TRY(copy_one(m, i, why));
+	MM_TRY(mm_mirror_papers(&m->files, why));
 	return mm_mirror_rows(&m->files, why);
 }
 

@@ -10,8 +10,9 @@
 /*
  * A copy of what the station knows on a second disk or a stick, so that its
  * own disk may die: DIR/STATION has journal and records as the station's
- * folder does, and of what is made offline entries.jsonl (the lines of an
- * export) and checkpoint (its first and its last line).  A unit passes when
+ * folder does, decisions and people-*, and of what is made offline
+ * entries.jsonl (the lines of an export) and checkpoint (its first and its
+ * last line).  A unit passes when
  * all of it is there and synced.
  *
  * The second disk is written by a thread of its own: one that is slow, or
@@ -64,6 +65,11 @@ void mm_mirror_far(struct mm_mirror *m, uint64_t *done, uint64_t *of);
 struct pollfd mm_mirror_wish(struct mm_mirror *m);
 
 /* mirror_files.c, for that thread: the second disk's files. */
+struct mm_mirror_left { /* as it was left */
+	dev_t dev;
+	ino_t ino;
+	off_t rows, lines; /* bytes */
+};
 struct mm_mirror_files {
 	/* Told of each record that catching up has copied; may be NULL. */
 	void (*moved)(void *ctx, uint64_t done, uint64_t of);
@@ -74,16 +80,20 @@ struct mm_mirror_files {
 	uint64_t inode; /* of the journal that it is from, and where */
 	off_t at;
 	uint64_t entries; /* lines of entries.jsonl */
+	struct mm_mirror_left left;
 };
 /* Whether the disk is there, and another one than the station's; makes the
- * folder.  MM_EAGAIN, with why. */
+ * folder.  Known no more if it is not as it was left.  MM_EAGAIN, with why. */
 MM_MUST enum mm_err mm_mirror_find(
     struct mm_mirror_files *f, struct mm_why *why);
 /* What it has; copies the records that it lacks.  MM_EPOLICY: it has more
- * than the journal does. */
+ * than the journal or the ledger does, or what is not theirs. */
 MM_MUST enum mm_err mm_mirror_catch_up(
     struct mm_mirror_files *f, struct mm_why *why);
 MM_MUST enum mm_err mm_mirror_rows(
+    struct mm_mirror_files *f, struct mm_why *why);
+/* Decisions, and whom batches name, where they are newer here. */
+MM_MUST enum mm_err mm_mirror_papers(
     struct mm_mirror_files *f, struct mm_why *why);
 MM_MUST enum mm_err mm_mirror_record(
     struct mm_mirror_files *f, const char *name, struct mm_why *why);

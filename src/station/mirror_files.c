@@ -10,79 +10,73 @@
 
 #include "base/file.h"
 #include "base/own.h"
-#include "station/mirror.h"
+#include "station/mirror_priv.h"
 #include "station/rows.h"
 
-enum { JOURNAL_MAX = 256 << 20, RECORD_MAX = 1 << 20, EXPORT_MAX = 1 << 30 };
+enum { JOURNAL_MAX = 256 << 20, RECORD_MAX = 1 << 20, PAPER_MAX = 16 << 20,
+	EXPORT_MAX = 1 << 30 };
 
-static enum mm_err
-join(const char *dir, const char *name, char out[PATH_MAX], struct mm_why *why)
-{
-	return mm_path_join(out, PATH_MAX, dir, name, why);
-}
-
-static enum mm_err
-failed(const char *path, struct mm_why *why)
+/* see mirror_priv.h */
+enum mm_err
+mm_mirror_failed(const char *path, struct mm_why *why)
 {
 	return MM_FAIL(
 	    why, MM_EAGAIN, "mirror: %.100s: %s", path, strerror(errno));
 }
 
-/* see mirror.h */
+/* see mirror_priv.h */
 enum mm_err
-mm_mirror_find(struct mm_mirror_files *f, struct mm_why *why)
+mm_mirror_sync_dir(const char *path, struct mm_why *why)
 {
-	struct stat home, root, there;
-	char records[PATH_MAX];
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum mm_err rc = fd >= 0 && fsync(fd) == 0
+			     ? MM_OK
+			     : mm_mirror_failed(path, why);
 
-	if (stat(f->disk, &there) != 0)
-		return failed(f->disk, why);
-	/* a folder that nothing is mounted at is of the same disk, or of the
-	 * root's, where the station's own folder may be a disk for itself */
-	if ((stat(f->from, &home) == 0 && home.st_dev == there.st_dev) ||
-	    (stat("/", &root) == 0 && root.st_dev == there.st_dev))
-		return MM_FAIL(why, MM_EAGAIN,
-		    "mirror: %.100s is on the "
-		    "station's own disk: nothing is mounted there",
-		    f->disk);
-	MM_TRY(join(f->to, "records", records, why));
-	return mm_dir_make(records, 0700, why);
+	if (fd >= 0)
+		(void)close(fd);
+	return rc;
+}
+
+/* A file that is new is one of its folder's, too. */
+static enum mm_err
+open_end(const struct mm_mirror_files *f, const char *path, int *fd,
+    struct mm_why *why)
+{
+	const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+
+	*fd = open(path, flags);
+	if (*fd >= 0)
+		return MM_OK;
+	if (errno == ENOENT)
+		*fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+	return *fd < 0 ? mm_mirror_failed(path, why)
+		       : mm_mirror_sync_dir(f->to, why);
 }
 
 /* Bytes behind what is there, and on that disk when it returns. */
 static enum mm_err
-append(const char *path, struct mm_bytes data, struct mm_why *why)
+append(const struct mm_mirror_files *f, const char *path,
+    struct mm_bytes data, struct mm_why *why)
 {
-	int fd = open(
-	    path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	enum mm_err rc;
+	int fd = -1;
+	enum mm_err rc = open_end(f, path, &fd, why);
 
-	if (fd < 0)
-		return failed(path, why);
-	rc = mm_fd_write(fd, data, why);
+	if (rc == MM_OK)
+		rc = mm_fd_write(fd, data, why);
 	if (rc == MM_OK && fdatasync(fd) != 0)
-		rc = failed(path, why);
-	(void)close(fd);
+		rc = mm_mirror_failed(path, why);
+	if (fd >= 0)
+		(void)close(fd);
 	return rc;
-}
-
-static enum mm_err
-cut(const char *path, off_t at, struct mm_why *why)
-{
-	return truncate(path, at) == 0 ? MM_OK : failed(path, why);
 }
 
 /* ---- rows ---- */
 
-struct journal {
-	uint64_t first, last, inode;
-	size_t whole, all; /* bytes */
-};
-
-/* Rows from at on, of which those after the row-th go to out (or nowhere). */
-static enum mm_err
-read_rows(const char *path, off_t at, uint64_t row, struct mm_buf *out,
-    struct journal *j, struct mm_why *why)
+/* see mirror_priv.h */
+enum mm_err
+mm_mirror_read_rows(const char *path, off_t at, uint64_t row,
+    struct mm_buf *out, struct mm_mirror_journal *j, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(JOURNAL_MAX);
 	struct mm_bytes rest;
@@ -104,6 +98,10 @@ read_rows(const char *path, off_t at, uint64_t row, struct mm_buf *out,
 			break;
 		j->first = j->first == 0 ? r.n : j->first;
 		j->last = r.n;
+		memcpy(j->last_crc, r.crc, sizeof(r.crc));
+		if (r.n == row)
+			memcpy(j->row_crc, r.crc, sizeof(r.crc));
+		j->has_row |= r.n == row;
 		if (out != NULL && r.n > row)
 			mm_buf_put(out, from, (size_t)(rest.p - from));
 	}
@@ -117,20 +115,35 @@ inode_of(const char *path, uint64_t *out, struct mm_why *why)
 	struct stat st;
 
 	if (stat(path, &st) != 0)
-		return failed(path, why);
+		return mm_mirror_failed(path, why);
 	*out = st.st_ino;
 	return MM_OK;
 }
 
-/* The station has begun its journal anew: so is the copy. */
-static enum mm_err
-put_by(struct mm_mirror_files *f, const char *path, struct mm_why *why)
+/* see mirror_priv.h */
+enum mm_err
+mm_mirror_put_by(struct mm_mirror_files *f, const char *path,
+    struct mm_why *why)
 {
 	char old[PATH_MAX + 24];
 
 	snprintf(old, sizeof(old), "%s.%" PRIu64, path, f->row);
-	return rename(path, old) == 0 || errno == ENOENT ? MM_OK
-							 : failed(path, why);
+	if (rename(path, old) != 0)
+		return errno == ENOENT ? MM_OK : mm_mirror_failed(path, why);
+	return mm_mirror_sync_dir(f->to, why);
+}
+
+static enum mm_err
+sync_own(const char *path, struct mm_why *why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	enum mm_err rc = fd >= 0 && fdatasync(fd) == 0
+			     ? MM_OK
+			     : mm_mirror_failed(path, why);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return rc;
 }
 
 /* see mirror.h */
@@ -139,60 +152,29 @@ mm_mirror_rows(struct mm_mirror_files *f, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf news = MM_BUF_INIT(JOURNAL_MAX);
 	char own[PATH_MAX], copy[PATH_MAX];
-	struct journal j;
+	struct mm_mirror_journal j;
 	uint64_t inode = 0;
 
-	MM_TRY(join(f->from, "journal", own, why));
-	MM_TRY(join(f->to, "journal", copy, why));
+	MM_TRY(mm_mirror_join(f->from, "journal", own, why));
+	MM_TRY(mm_mirror_join(f->to, "journal", copy, why));
 	MM_TRY(inode_of(own, &inode, why));
 	if (inode != f->inode && f->inode != 0)
-		MM_TRY(put_by(f, copy, why));
+		MM_TRY(mm_mirror_put_by(f, copy, why));
 	if (inode != f->inode)
 		f->at = 0;
 	f->inode = inode;
-	MM_TRY(read_rows(own, f->at, f->row, &news, &j, why));
+	MM_TRY(mm_mirror_read_rows(own, f->at, f->row, &news, &j, why));
 	MM_TRY(mm_buf_ok(&news, why));
+	/* what a power cut takes from the station the copy must not have */
 	if (news.n > 0)
-		MM_TRY(append(copy, mm_buf_view(&news), why));
+		MM_TRY(sync_own(own, why));
+	if (news.n > 0)
+		MM_TRY(append(f, copy, mm_buf_view(&news), why));
 	f->at = (off_t)j.whole;
 	if (j.last > f->row)
 		f->row = j.last;
+	mm_mirror_note(f);
 	return MM_OK;
-}
-
-/* Where the copy ends, without what was being written when it went away. */
-static enum mm_err
-find_row(struct mm_mirror_files *f, struct mm_why *why)
-{
-	char own[PATH_MAX], copy[PATH_MAX];
-	struct journal mine, there;
-	enum mm_err rc;
-
-	MM_TRY(join(f->from, "journal", own, why));
-	MM_TRY(join(f->to, "journal", copy, why));
-	f->row = 0;
-	f->at = 0;
-	f->inode = 0;
-	rc = read_rows(copy, 0, 0, NULL, &there, NULL);
-	if (rc == MM_ENOTFOUND)
-		return MM_OK;
-	if (rc != MM_OK)
-		return MM_FAIL(why, MM_EPOLICY,
-		    "mirror: %.100s is damaged: "
-		    "put that folder aside",
-		    copy);
-	MM_TRY(read_rows(own, 0, 0, NULL, &mine, why));
-	if (there.last > mine.last)
-		return MM_FAIL(why, MM_EPOLICY,
-		    "mirror: %.100s has more than "
-		    "this station's journal: was its disk put back?",
-		    copy);
-	if (there.whole < there.all)
-		MM_TRY(cut(copy, (off_t)there.whole, why));
-	f->row = there.last;
-	return mine.first > there.first && there.first > 0
-		   ? put_by(f, copy, why)
-		   : MM_OK;
 }
 
 /* ---- records ---- */
@@ -205,10 +187,10 @@ mm_mirror_record(
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(RECORD_MAX);
 	char own[PATH_MAX], copy[PATH_MAX], dir[PATH_MAX];
 
-	MM_TRY(join(f->from, "records", dir, why));
-	MM_TRY(join(dir, name, own, why));
-	MM_TRY(join(f->to, "records", dir, why));
-	MM_TRY(join(dir, name, copy, why));
+	MM_TRY(mm_mirror_join(f->from, "records", dir, why));
+	MM_TRY(mm_mirror_join(dir, name, own, why));
+	MM_TRY(mm_mirror_join(f->to, "records", dir, why));
+	MM_TRY(mm_mirror_join(dir, name, copy, why));
 	MM_TRY(mm_file_read(own, &text, why));
 	return mm_file_replace(copy, mm_buf_view(&text), 0600, why);
 }
@@ -252,15 +234,15 @@ open_records(const struct mm_mirror_files *f, struct records *r,
 	const struct dirent *e;
 	char path[PATH_MAX];
 
-	MM_TRY(join(f->from, "records", path, why));
+	MM_TRY(mm_mirror_join(f->from, "records", path, why));
 	r->own = opendir(path);
 	while (r->own != NULL && (e = readdir(r->own)) != NULL)
 		r->of += is_record(e->d_name);
 	if (r->own != NULL)
 		rewinddir(r->own);
-	MM_TRY(join(f->to, "records", path, why));
+	MM_TRY(mm_mirror_join(f->to, "records", path, why));
 	r->there = opendir(path);
-	return r->there == NULL ? failed(path, why) : MM_OK;
+	return r->there == NULL ? mm_mirror_failed(path, why) : MM_OK;
 }
 
 static enum mm_err
@@ -281,8 +263,9 @@ copy_lacking(struct mm_mirror_files *f, struct records *r, struct mm_why *why)
 	return MM_OK;
 }
 
-static enum mm_err
-copy_records(struct mm_mirror_files *f, struct mm_why *why)
+/* see mirror_priv.h */
+enum mm_err
+mm_mirror_copy_records(struct mm_mirror_files *f, struct mm_why *why)
 {
 	struct records r = { NULL, NULL, 0, 0 };
 	enum mm_err rc = open_records(f, &r, why);
@@ -296,49 +279,48 @@ copy_records(struct mm_mirror_files *f, struct mm_why *why)
 	return rc;
 }
 
+/* ---- papers ---- */
+
+/* What a supervisor decided, and whom batches name. */
+static bool
+is_paper(const char *name)
+{
+	return strcmp(name, "decisions") == 0 ||
+	    strncmp(name, "people-", 7) == 0;
+}
+
+static enum mm_err
+copy_paper(struct mm_mirror_files *f, const char *name, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(PAPER_MAX);
+	char own[PATH_MAX], copy[PATH_MAX];
+	struct stat a, b;
+
+	MM_TRY(mm_mirror_join(f->from, name, own, why));
+	MM_TRY(mm_mirror_join(f->to, name, copy, why));
+	if (stat(own, &a) != 0 || (stat(copy, &b) == 0 && !is_newer(&a, &b)))
+		return MM_OK;
+	MM_TRY(mm_file_read(own, &text, why));
+	return mm_file_replace(copy, mm_buf_view(&text), 0600, why);
+}
+
+/* see mirror.h */
+enum mm_err
+mm_mirror_papers(struct mm_mirror_files *f, struct mm_why *why)
+{
+	DIR *d = opendir(f->from);
+	const struct dirent *e;
+	enum mm_err rc = MM_OK;
+
+	while (d != NULL && rc == MM_OK && (e = readdir(d)) != NULL)
+		if (is_paper(e->d_name))
+			rc = copy_paper(f, e->d_name, why);
+	if (d != NULL)
+		(void)closedir(d);
+	return rc;
+}
+
 /* ---- entries ---- */
-
-/* Whole lines of a file, and where the last of them ends. */
-static enum mm_err
-count_lines(const char *path, uint64_t *lines, off_t *end, off_t *all,
-    struct mm_why *why)
-{
-	static const size_t chunk = 65536;
-	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(chunk);
-	uint8_t *room = mm_buf_room(&b, chunk);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	ssize_t n = 0;
-
-	*lines = 0;
-	*end = *all = 0;
-	if (room == NULL || (fd < 0 && errno != ENOENT)) {
-		if (fd >= 0)
-			(void)close(fd);
-		return failed(path, why);
-	}
-	while (fd >= 0 && (n = read(fd, room, chunk)) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			if (room[i] == '\n') {
-				++*lines;
-				*end = *all + i + 1;
-			}
-		*all += n;
-	}
-	if (fd >= 0)
-		(void)close(fd);
-	return n < 0 ? failed(path, why) : MM_OK;
-}
-
-static enum mm_err
-find_entries(struct mm_mirror_files *f, struct mm_why *why)
-{
-	char path[PATH_MAX];
-	off_t end, all;
-
-	MM_TRY(join(f->to, "entries.jsonl", path, why));
-	MM_TRY(count_lines(path, &f->entries, &end, &all, why));
-	return end < all ? cut(path, end, why) : MM_OK;
-}
 
 /* see mirror.h */
 enum mm_err
@@ -363,25 +345,15 @@ mm_mirror_put_entries(struct mm_mirror_files *f,
 	}
 	for (size_t i = 0; i < lines.n; i++)
 		n += lines.p[i] == '\n';
-	MM_TRY(join(f->to, "entries.jsonl", path, why));
+	MM_TRY(mm_mirror_join(f->to, "entries.jsonl", path, why));
 	if (lines.n > 0)
-		MM_TRY(append(path, lines, why));
+		MM_TRY(append(f, path, lines, why));
 	f->entries += n;
+	mm_mirror_note(f);
 	if (job->checkpoint.n == 0)
 		return MM_OK;
-	MM_TRY(join(f->to, "checkpoint", path, why));
+	MM_TRY(mm_mirror_join(f->to, "checkpoint", path, why));
 	return mm_file_replace(path, job->checkpoint, 0600, why);
-}
-
-/* see mirror.h */
-enum mm_err
-mm_mirror_catch_up(struct mm_mirror_files *f, struct mm_why *why)
-{
-	MM_TRY(find_row(f, why));
-	MM_TRY(find_entries(f, why));
-	MM_TRY(copy_records(f, why));
-	f->known = true;
-	return MM_OK;
 }
 
 /* ---- what the centre gets of it ---- */
@@ -437,10 +409,10 @@ mm_mirror_export(
 	char path[PATH_MAX];
 	size_t head = 0;
 
-	MM_TRY(join(folder, "checkpoint", path, why));
+	MM_TRY(mm_mirror_join(folder, "checkpoint", path, why));
 	MM_TRY(mm_file_read(path, &ends, why));
 	MM_TRY(read_size(mm_buf_view(&ends), &head, n, why));
-	MM_TRY(join(folder, "entries.jsonl", path, why));
+	MM_TRY(mm_mirror_join(folder, "entries.jsonl", path, why));
 	MM_TRY(mm_file_read(path, &lines, why));
 	mm_buf_put(out, ends.p, head);
 	MM_TRY(first_lines(mm_buf_view(&lines), *n, out, why));

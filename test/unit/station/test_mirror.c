@@ -6,7 +6,7 @@
 #include "../base/rows.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "station/mirror.h"
+#include "station/mirror_priv.h"
 #include "station/rows.h"
 
 /* The files of a second disk, by folders of one: which disk they are on is
@@ -151,12 +151,132 @@ entries_in_steps(void **state)
 	}
 }
 
+/* Numbers that fit are not enough: of rows and entries, the last that the
+ * disk has must be the station's. */
+static void
+of_another_history(void **state)
+{
+	static const struct {
+		const char *what, *serial;
+		uint64_t from, n;     /* rows of the copy */
+		const char *lines;    /* its entries; the station has a, bc */
+		enum mm_err want;
+	} rows[] = {
+		{ "nothing", NULL, 0, 0, NULL, MM_OK },
+		{ "the same", "SN-1", 1, 3, NULL, MM_OK },
+		{ "fewer", "SN-1", 1, 2, NULL, MM_OK },
+		{ "more", "SN-1", 1, 4, NULL, MM_EPOLICY },
+		{ "another station's", "SN-2", 1, 3, NULL, MM_EPOLICY },
+		{ "fewer of another's", "SN-2", 1, 1, NULL, MM_EPOLICY },
+		{ "one entry", "SN-1", 1, 3, "{\"entry\":\"a\"}\n", MM_OK },
+		{ "both", "SN-1", 1, 3, "{\"entry\":\"a\"}\n"
+		    "{\"entry\":\"bc\"}\n{\"ent", MM_OK },
+		{ "another entry", "SN-1", 1, 3, "{\"entry\":\"a\"}\n"
+		    "{\"entry\":\"bd\"}\n", MM_EPOLICY },
+		{ "more entries", "SN-1", 1, 3, "{\"entry\":\"a\"}\n"
+		    "{\"entry\":\"bc\"}\n{\"entry\":\"d\"}\n",
+		    MM_EPOLICY },
+		{ "no entry", "SN-1", 1, 3, "nonsense\n", MM_EPOLICY },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_mirror_files f = fresh();
+		struct mm_buf ledger = MM_BUF_INIT(64);
+		char path[PATH_MAX];
+
+		mm_buf_block16(&ledger, mm_bytes_of("a"));
+		mm_buf_block16(&ledger, mm_bytes_of("bc"));
+		assert_int_equal(mm_path_join(path, sizeof(path), f.from,
+		    "ledger", NULL), MM_OK);
+		assert_int_equal(mm_file_replace(path, mm_buf_view(&ledger),
+		    0600, NULL), MM_OK);
+		mm_buf_done(&ledger);
+		if (rows[i].serial != NULL)
+			put_rows("disk/s/journal", rows[i].serial,
+			    rows[i].from, rows[i].n);
+		if (rows[i].lines != NULL)
+			put("disk/s/entries.jsonl", rows[i].lines);
+		ROW(rows[i].what,
+		    mm_mirror_catch_up(&f, NULL) == rows[i].want);
+		ROW(rows[i].what, f.known == (rows[i].want == MM_OK));
+	}
+}
+
+/* The station's journal was begun anew since: its row stands in an older
+ * one. */
+static void
+rows_that_were_put_by(void **state)
+{
+	static const struct {
+		const char *what, *older, *serial;
+		enum mm_err want;
+	} rows[] = {
+		{ "it is there", "own/journal.7", "SN-1", MM_OK },
+		{ "of another", "own/journal.7", "SN-2", MM_EPOLICY },
+		{ "it ends before", "own/journal.2", "SN-1", MM_EPOLICY },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_mirror_files f = fresh();
+
+		put_rows("own/journal", "SN-9", 8, 2);
+		put_rows("own/journal.90", "SN-8", 9, 80);
+		put_rows(rows[i].older, rows[i].serial, 1, 7);
+		put_rows("disk/s/journal", "SN-1", 1, 5);
+		ROW(rows[i].what,
+		    mm_mirror_catch_up(&f, NULL) == rows[i].want);
+	}
+}
+
+/* What somebody did to it is seen: it is looked at anew. */
+static void
+as_it_was_left(void **state)
+{
+	static const char *const does[] = { "true", "rm disk/s/journal",
+		"truncate -s -1 disk/s/journal", "echo >> disk/s/entries.jsonl",
+		"mv disk/s disk/old; cp -r disk/old disk/s" };
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(does); i++) {
+		struct mm_mirror_files f = fresh();
+
+		assert_int_equal(mm_mirror_catch_up(&f, NULL), MM_OK);
+		assert_int_equal(mm_mirror_rows(&f, NULL), MM_OK);
+		assert_int_equal(system(does[i]), 0);
+		ROW(does[i], mm_mirror_is_as_left(&f) == (i == 0));
+	}
+}
+
+static void
+papers(void **state)
+{
+	struct mm_mirror_files f = fresh();
+
+	(void)state;
+	put("own/decisions", "one\n");
+	put("own/people-b7", "{}");
+	put("own/station.key", "secret");
+	assert_int_equal(mm_mirror_papers(&f, NULL), MM_OK);
+	assert_true(says("disk/s/decisions", "one\n"));
+	assert_true(says("disk/s/people-b7", "{}"));
+	assert_int_not_equal(access("disk/s/station.key", F_OK), 0);
+	put("own/decisions", "one\ntwo\n");
+	assert_int_equal(mm_mirror_papers(&f, NULL), MM_OK);
+	assert_true(says("disk/s/decisions", "one\ntwo\n"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_record_is_told),
 		cmocka_unit_test(entries_in_steps),
+		cmocka_unit_test(of_another_history),
+		cmocka_unit_test(rows_that_were_put_by),
+		cmocka_unit_test(as_it_was_left),
+		cmocka_unit_test(papers),
 	};
 	int failed;
 
