@@ -79,7 +79,7 @@ exec_begin(struct mm_driver *d, const struct mm_driver_job *job)
 	if (mm_buf_ok(&text, NULL) == MM_OK)
 		mm_child_begin(&x->child, &d->conf->program, d->conf->limit_s,
 		    mm_buf_view(&text));
-	mm_buf_done(&text);
+	mm_buf_wipe(&text); /* it has the configuration */
 }
 
 /* ---- what came of it ---- */

@@ -339,7 +339,7 @@ take_file(struct mm_own *o, const struct mm_work_file *f, struct mm_why *why)
 static enum mm_err
 load_order(struct mm_own *o, const char *batch, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
+	MM_OWN(mm_buf_wipe) struct mm_buf b = MM_BUF_INIT(MM_WORK_FILE_MAX);
 	struct mm_work_file f = { .json = NULL };
 	char path[PATH_MAX + 64];
 	enum mm_err rc;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/file.h"
@@ -18,7 +19,7 @@
  * what it came to last in it; one that had passed before and passes again is
  * not made again.
  */
-enum { SUMS_MOST = 20000, FILES_MOST = 10000, OUT_MAX = 8 << 20 };
+enum { SUMS_MOST = 20000, FILES_MOST = 10000, TRIES = 5, OUT_MAX = 8 << 20 };
 
 enum result { NOTHING, PASSED, AGAIN, FAILED, ASIDE, INTERRUPTED, RESULTS };
 static const char *const words[RESULTS] = { "", "passed", "again", "failed",
@@ -199,19 +200,56 @@ read_one(struct report *r, const char *name, struct mm_why *why)
 }
 
 static enum mm_err
-read_all(struct report *r, struct mm_why *why)
+read_listed(struct report *r, struct dirent **e, int n, struct mm_why *why)
+{
+	if (n > FILES_MOST)
+		return MM_FAIL(why, MM_ELIMIT, "report: more than %d files of "
+		    "the journal: put the oldest aside", FILES_MOST);
+	for (int i = 0; i < n; i++)
+		MM_TRY(read_one(r, e[i]->d_name, why));
+	return read_one(r, "journal", why);
+}
+
+static enum mm_err
+read_once(struct report *r, struct mm_why *why)
 {
 	struct dirent **e = NULL;
 	int n = scandir(r->conf->state, &e, is_journal, by_number);
-	enum mm_err rc = MM_OK;
+	enum mm_err rc = read_listed(r, e, n, why);
 
-	for (int i = 0; i < n; i++) {
-		if (rc == MM_OK && i < FILES_MOST)
-			rc = read_one(r, e[i]->d_name, why);
+	for (int i = 0; i < n; i++)
 		free(e[i]);
-	}
 	free(e);
-	return rc == MM_OK ? read_one(r, "journal", why) : rc;
+	return rc;
+}
+
+static ino_t
+journal_of(const struct report *r)
+{
+	char path[PATH_MAX + 16];
+	struct stat st;
+
+	return mm_path_join(path, sizeof(path), r->conf->state, "journal",
+		   NULL) == MM_OK && stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* One that the station began anew meanwhile has other rows than the files
+ * that were listed: all of it is read again. */
+static enum mm_err
+read_all(struct report *r, struct mm_why *why)
+{
+	for (int tries = 0; tries < TRIES; tries++) {
+		ino_t was = journal_of(r);
+
+		report_done(r);
+		*r = (struct report){ .conf = r->conf };
+		MM_TRY(mm_book_new(&r->book, why));
+		MM_TRY(read_once(r, why));
+		if (journal_of(r) == was)
+			return MM_OK;
+	}
+	return MM_FAIL(why, MM_EAGAIN, "report: the journal is begun anew all "
+	    "the time");
 }
 
 /* ---- what is told ---- */
@@ -289,9 +327,7 @@ mm_run_report(const struct mm_station_conf *conf,
 	struct mm_buf out = MM_BUF_INIT(OUT_MAX);
 	struct report r = { .conf = conf };
 
-	*err = mm_book_new(&r.book, why);
-	if (*err == MM_OK)
-		*err = read_all(&r, why);
+	*err = read_all(&r, why);
 	if (*err == MM_OK && r.n > 0)
 		qsort(r.sum, r.n, sizeof(r.sum[0]), by_start);
 	if (!a->json)

@@ -198,17 +198,35 @@ def test_a_version_never_goes_down(line):
     assert given(s) == (8, '{"a":8}')
 
 
-def test_a_board_that_was_given_another(line):
-    """Same certificate, locked, another configuration than the batch's."""
-    s = line(n=1)
-    s.plug()
-    serial = s.serials[0]
-    s.passes(serial)
-    s.conf.write_text(s.conf.read_text().replace(
-        f"batch = {s.batch}\n", ""))
-    again = s.passes(serial)  # without a batch nothing is compared
-    assert again["again"]
-    assert given(s) == (3, document(serial))
+def test_a_board_that_was_given_another(world, tmp_path):
+    """Same certificate, locked, another configuration than the batch's: made
+    before there was a batch, by a line that has one now."""
+    k = next(NUMBERS)
+    s = Station(world, tmp_path / "s", f"conf-{k}", n=1)
+    serial = f"D{k}-1"
+    try:
+        s.plug()
+        first = s.passes(serial)
+        flash = s.boards / "SIM-0001.flash"
+        was = flash.read_bytes()
+        key, = [x["id"] for x in world.rest("GET", "/keys").json["items"]
+                if x["name"] == s.name]
+        assert world.rest("POST", "/stations", {
+            "id": s.name, "key": key}).status == 201
+        a = world.rest("POST", "/batches", {
+            "id": f"conf-{k}", "product": "thermo", "quantity": 5,
+            "serials": f"D{k}-{{1..5}}", "until": "2030-01-01T00:00:00Z",
+            "shares": [{"station": s.name, "share": 5}],
+            "configuration": {"version": 4, "template": TEMPLATE, **table(
+                [f"D{k}-{i}" for i in range(1, 6)])}})
+        assert a.status == 201, a
+        s.conf.write_text(f"batch = conf-{k}\n" + s.conf.read_text())
+        code, a = s.provision(serial)
+        assert (code, a["reason"]) == (22, "other-configuration"), a
+        assert flash.read_bytes() == was
+        assert s.once(serial)["serial"] == first["serial"]
+    finally:
+        s.close()
 
 
 # ---- without a network ----

@@ -112,3 +112,15 @@ def test_hours_that_are_none(station, shifts):
                             f"shifts = {{{shifts}}}\n")
     p = run(STATION, "report", "--config", station.conf, check=False)
     assert p.returncode == 2 and "shifts" in p.stderr
+
+
+def test_more_files_than_are_read(station):
+    """It says so: sums that lack the newest or the oldest look like others."""
+    station.unit("01-05T10:00", "SN-1")
+    station.end("journal")
+    for n in range(1, 10002):
+        (station.folder / f"journal.{n}").touch()
+    p = run(STATION, "report", "--config", station.conf, check=False)
+    assert p.returncode == 6 and "more than 10000 files" in p.stderr, p
+    (station.folder / "journal.1").unlink()
+    assert len(report(station)) == 1
