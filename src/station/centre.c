@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/secret.h"
 #include "base/time.h"
 #include "client/easy.h"
 #include "client/problem.h"
@@ -98,7 +99,7 @@ mm_centre_close(struct mm_centre **owner)
 			curl_easy_cleanup(s->curl);
 		curl_slist_free_all(s->head);
 		mm_buf_done(&s->body);
-		mm_buf_done(&s->answer);
+		mm_buf_wipe(&s->answer);
 	}
 	if (c->multi != NULL)
 		(void)curl_multi_cleanup(c->multi);
@@ -222,6 +223,7 @@ judge(struct mm_centre *c, struct slot *s, struct mm_centre_answer *out)
 	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
 	out->body = json_loadb((const char *)s->answer.p, s->answer.n,
 	    JSON_REJECT_DUPLICATES, &where);
+	mm_wipe(s->answer.p, s->answer.n); /* it may be a configuration */
 	if (status >= 200 && status < 300 && status != 202) {
 		if (out->body == NULL)
 			out->rc = MM_FAIL(&out->why, MM_EAGAIN,

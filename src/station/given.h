@@ -12,7 +12,7 @@
  * counts in, from the centre, or rendered here from the work order's papers.
  * It may hold secrets: it is in the board and in memory as long as its unit is
  * worked on, and nowhere else; rows, records, results and log have version and
- * hash.
+ * hash.  What it came in is wiped, too, but for what libcurl read it into.
  */
 struct mm_given {
 	enum { MM_GIVEN_UNKNOWN, MM_GIVEN_ASKED, MM_GIVEN_HERE } is;

@@ -1,12 +1,17 @@
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "base/log.h"
+#include "base/secret.h"
 #include "pki/key.h"
 #include "station/report.h"
 #include "station/run.h"
@@ -101,6 +106,15 @@ page(const struct mm_station_args *a)
 	return true;
 }
 
+/* Configurations, with their secrets, come and are kept as JSON. */
+static void
+wipe_free(void *p)
+{
+	if (p != NULL)
+		mm_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
 static int
 run(const struct mm_station_args *a)
 {
@@ -132,6 +146,7 @@ main(int argc, char **argv)
 	if (err != MM_OK)
 		return failed(err, &why, a.json);
 	mm_log_open("mintmark-station", MM_LOG_INFO);
+	json_set_alloc_funcs(malloc, wipe_free);
 	if (page(&a))
 		return fflush(stdout) == 0 && !ferror(stdout) ? 0
 		    : mm_err_exit(MM_ESYS);
