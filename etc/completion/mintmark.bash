@@ -22,7 +22,7 @@ _mintmark() {
 		esac
 		i=$((i+1))
 	done
-	case " init status doctor audit completion man reference complete " in *" $noun "*) verb= ;; esac
+	case " init status doctor expiry audit completion man reference complete " in *" $noun "*) verb= ;; esac
 	case "$noun $verb $prev" in
 	'init  --name') words=' ' ;;
 	'init  --dir') kind='@dir' ;;
@@ -43,6 +43,10 @@ _mintmark() {
 	'init  --passphrase-file') kind='@file' ;;
 	'init  --passphrase-fd') words=' ' ;;
 	'doctor  --config') kind='@file' ;;
+	'expiry  --days') words=' ' ;;
+	'expiry  --by') words='day week month' ;;
+	'expiry  --product') kind='product' ;;
+	'expiry  --issuer') kind='issuer' ;;
 	'ca request --config') kind='@file' ;;
 	'ca request --passphrase-file') kind='@file' ;;
 	'ca request --passphrase-fd') words=' ' ;;
@@ -329,12 +333,13 @@ _mintmark() {
 	'--context') kind='@file' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status doctor ca profile product device token cert crl audit ledger line ledger event batch station webhook authorise key approval completion man reference complete' ;;
+	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status doctor expiry ca profile product device token cert crl audit ledger line ledger event batch station webhook authorise key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
 	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
 	'status ') words='--help '; kind='' ;;
 	'doctor ') words='--help --config --deep --verbose '; kind='' ;;
+	'expiry ') words='--help --days --by --product --issuer '; kind='' ;;
 	'ca list') words='--help '; kind='' ;;
 	'ca crl') words='--help '; kind='issuer' ;;
 	'ca request') words='--help --config --passphrase-file --passphrase-fd --key-type --out '; kind='' ;;

@@ -29,6 +29,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "Asks the server, looks at it from here, and with --config at "
 	    "this machine's files, also while the server is down.  The exit "
 	    "status is 0 if all is well, 1 with a warning, 2 with a failure."),
+	ROW("expiry", NULL, "", 0, 0, MM_C_NONE, expiry,
+	    "how many certificates end when, as a chart",
+	    "Of the certificates in force: issued, confirmed and held ones.  "
+	    "The server counts them in the background and says as of when; "
+	    "those that end each day are what has to be renewed before."),
 
 	ROW("ca", "list", "", 0, 0, MM_C_NONE, ca_list, "list the issuers",
 	    NULL),

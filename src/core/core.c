@@ -62,6 +62,7 @@ init(struct mm_core *c, struct mm_why *why)
 	MM_TRY(mm_chains_load(c->config, &c->chains, why));
 	MM_TRY(mm_reserve_new(most, &c->reserve, why));
 	MM_TRY(mm_counts_new(&c->counts, why));
+	MM_TRY(mm_forecaster_new(&c->forecaster, why));
 	MM_TRY(mm_batches_new(&c->at_work, why));
 	MM_TRY(mm_asking_new(&c->asking, why));
 	MM_TRY(mm_wire_new(most, &c->wire, why));
@@ -123,6 +124,7 @@ mm_core_close(struct mm_core **owner)
 	mm_reserve_free(&c->reserve);
 	mm_batches_free(&c->at_work);
 	mm_counts_free(&c->counts);
+	mm_forecaster_free(&c->forecaster);
 	mm_asking_free(&c->asking);
 	mm_wire_free(&c->wire);
 	free(c->round);

@@ -656,6 +656,28 @@ bool mm_core_ocsp_line(struct mm_core *c, const struct mm_ocsp_id *id,
  * with other serials').  An answer of another turn is no longer to be used. */
 unsigned mm_core_cert_turn(struct mm_core *c,
     const uint8_t serial[MM_SERIAL_N]);
+/*
+ * When the certificates in force end (UTC days since 1970), as counted last:
+ * see forecast.c.  The cells are in no order, and a class may have several of
+ * a day.  Line CAs have the issuer "".
+ */
+struct mm_forecast_class {
+	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
+};
+struct mm_forecast_cell {
+	uint32_t class, day;
+	uint64_t n;
+};
+struct mm_forecast {
+	int64_t as_of; /* ms */
+	struct mm_forecast_class *class;
+	struct mm_forecast_cell *cell;
+	size_t nclass, ncell;
+	unsigned held; /* forecast.c's */
+};
+/* NULL: none yet.  The caller gives it back. */
+struct mm_forecast *mm_core_forecast(struct mm_core *c);
+void mm_core_forecast_done(struct mm_core *c, struct mm_forecast *take_f);
 /* Runs on a worker when the core says so: CRLs due, refusals hourly, ... */
 void mm_desk_housekeeping(struct mm_desk *d);
 /* One request at a time works under a key: false, somebody does.  The hold is

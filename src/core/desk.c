@@ -125,6 +125,8 @@ mm_desk_housekeeping(struct mm_desk *d)
 	why = (struct mm_why){ 0 };
 	keep(d, mm_desk_unconfirmed(d, &why), "unconfirmed.failed", &why);
 	why = (struct mm_why){ 0 };
+	keep(d, mm_desk_forecast(d, &why), "forecast.failed", &why);
+	why = (struct mm_why){ 0 };
 	keep(d, mm_desk_answers_tidy(d, &why), "answers.tidy", &why);
 	why = (struct mm_why){ 0 };
 	keep(d, mm_store_tidy(d->r, &why), "store.tidy", &why);

@@ -149,6 +149,16 @@ void mm_ask_late(struct mm_core *c);
 /* Who waited for the same name need not ask the same once more. */
 void mm_ask_pass(const struct mm_flight *from, struct mm_flight *to);
 
+/* ---- forecast.c ---- */
+
+struct mm_forecaster;
+MM_MUST enum mm_err mm_forecaster_new(struct mm_forecaster **out,
+    struct mm_why *why);
+void mm_forecaster_free(struct mm_forecaster **owner);
+struct mm_desk;
+/* Housekeeping: a piece of the count that is under way, if one is due. */
+MM_MUST enum mm_err mm_desk_forecast(struct mm_desk *d, struct mm_why *why);
+
 /* ---- counts.c ---- */
 
 struct mm_counts;
@@ -407,6 +417,7 @@ struct mm_core {
 	struct mm_lines *lines;
 	struct mm_reserve *reserve;
 	struct mm_counts *counts;
+	struct mm_forecaster *forecaster;
 	struct mm_batches *at_work;
 	struct mm_asking *asking;
 	struct mm_wire *wire;

@@ -378,6 +378,31 @@ put_cert(struct mm_scrape *c, const char *kind, const char *name,
 	mm_sample(c, labels, (uint64_t)not_after_s);
 }
 
+/* As GET /expiry has it; absent until the first count. */
+static void
+put_ending(struct mm_scrape *c)
+{
+	static const struct {
+		const char *name;
+		int64_t days; /* of which they end, at most */
+	} rows[] = { { "ended", 0 }, { "1d", 1 }, { "7d", 7 }, { "30d", 30 },
+		{ "90d", 90 }, { "all", INT64_MAX } };
+	struct mm_forecast *f = mm_core_forecast(c->s->core);
+	int64_t today = mm_now_s() / 86400;
+
+	for (size_t i = 0; f != NULL && i < sizeof(rows) / sizeof(rows[0]);
+	    i++) {
+		uint64_t n = 0;
+
+		for (size_t k = 0; k < f->ncell; k++)
+			n += (int64_t)f->cell[k].day - today < rows[i].days &&
+			    (i == 0 || f->cell[k].day >= today)
+			    ? f->cell[k].n : 0;
+		mm_sample_label(c, "within", rows[i].name, n);
+	}
+	mm_core_forecast_done(c->s->core, f);
+}
+
 static void
 put_certs(struct mm_scrape *c)
 {
@@ -540,6 +565,12 @@ const struct mm_family mm_families[] = {
 	{ M "certificate_not_after_timestamp_seconds", GAUGE, "kind, name",
 	    "When a certificate of the CA itself ends: anchor, issuer, tls.",
 	    put_certs },
+
+	{ M "device_certificates_ending", GAUGE, "within",
+	    "Certificates in force that end within so many days (1d to 90d, "
+	    "each holds those before it), that have ended (ended), and all "
+	    "that have not (all); absent before the first count.",
+	    put_ending },
 
 	{ M "store_up", GAUGE, "", "1 while the database is read and written.",
 	    put_store_up },

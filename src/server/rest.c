@@ -505,6 +505,8 @@ const struct mm_http_route mm_operators_routes[] = {
 	    token_cancel),
 	WATCHED(POST, API "/tokens/:/thaw", ADMIN, BODY_SMALL, mm_scope_token,
 	    token_thaw, mm_danger_thaw),
+	{ MM_HTTP_GET, API "/expiry", 0, ANY, enter,
+	    ASKS(expiry, " days product issuer ", mm_scope_list) },
 	GET(API "/certificates", ANY, mm_scope_list, certs),
 	ONE(API "/certificates/:", ANY, mm_scope_cert, cert),
 	WATCHED(POST, API "/certificates/revoke", MAKES, BODY_BULK, NO,

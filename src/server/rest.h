@@ -282,7 +282,7 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(station_trust) X(station_synced) X(station_sync)                \
 	X(station_quarantine) X(quarantine_accept) X(quarantine_reject)   \
 	X(batch_report) X(batch_units) X(batch_configuration) X(orders_key) \
-	X(batch_people)
+	X(batch_people) X(expiry)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

@@ -50,6 +50,12 @@ struct mm_doc_range {
 	unsigned most;
 };
 
+/* Where the ends of a class and state go. */
+struct mm_end_sink {
+	void (*fn)(void *ctx, int64_t not_after_s, int64_t id);
+	void *ctx;
+};
+
 struct mm_store_backend {
 	const char *scheme;
 	bool shared; /* several processes may write */
@@ -102,6 +108,14 @@ struct mm_store_backend {
 	enum mm_err (*get_unconfirmed)(struct mm_store_reader *r,
 	    int64_t before_ms, uint64_t most, uint64_t *n,
 	    struct mm_why *why);
+
+	/* The class after at's; MM_ENOTFOUND: that was the last. */
+	enum mm_err (*next_class)(struct mm_store_reader *r,
+	    struct mm_ending *at, struct mm_why *why);
+	/* Those of at's class in the state, after at's place. */
+	enum mm_err (*list_ends)(struct mm_store_reader *r,
+	    const struct mm_ending *at, enum mm_cert_state state, unsigned most,
+	    const struct mm_end_sink *to, struct mm_why *why);
 
 	enum mm_err (*get_entry)(struct mm_store_reader *r, uint64_t index,
 	    struct mm_buf *entry, struct mm_why *why);

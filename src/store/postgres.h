@@ -190,6 +190,11 @@ enum mm_err mm_pg_list_docs(struct mm_store_reader *r,
     struct mm_why *why);
 enum mm_err mm_pg_get_unconfirmed(struct mm_store_reader *r,
     int64_t before_ms, uint64_t most, uint64_t *n, struct mm_why *why);
+enum mm_err mm_pg_next_class(struct mm_store_reader *r, struct mm_ending *at,
+    struct mm_why *why);
+enum mm_err mm_pg_list_ends(struct mm_store_reader *r,
+    const struct mm_ending *at, enum mm_cert_state state, unsigned most,
+    const struct mm_end_sink *to, struct mm_why *why);
 enum mm_err mm_pg_get_counts(struct mm_store_reader *r,
     struct mm_store_counts *out, struct mm_why *why);
 enum mm_err mm_pg_list(struct mm_store_reader *r, enum mm_list_kind kind,

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "store/postgres.h"
@@ -189,5 +190,35 @@ mm_pg_get_unconfirmed(struct mm_store_reader *r, int64_t before_ms,
 	MM_TRY(mm_pg_ints(mm_pg_db(r), ASK(UNCONFIRMED_COUNT, INT(before_ms),
 	    INT(most)), &count, 1, why));
 	*n = (uint64_t)count;
+	return MM_OK;
+}
+
+enum mm_err
+mm_pg_next_class(struct mm_store_reader *r, struct mm_ending *at,
+    struct mm_why *why)
+{
+	MM_OWN(mm_pg_clear) PGresult *res = NULL;
+
+	MM_TRY(mm_pg_first(mm_pg_db(r), ASK(CLASS_AFTER, INT(at->class)), &res,
+	    why));
+	at->class = mm_pg_int(res, 0, 0);
+	snprintf(at->product, sizeof(at->product), "%s",
+	    PQgetvalue(res, 0, 1));
+	snprintf(at->issuer, sizeof(at->issuer), "%s", PQgetvalue(res, 0, 2));
+	return MM_OK;
+}
+
+enum mm_err
+mm_pg_list_ends(struct mm_store_reader *r, const struct mm_ending *at,
+    enum mm_cert_state state, unsigned most, const struct mm_end_sink *to,
+    struct mm_why *why)
+{
+	MM_OWN(mm_pg_clear) PGresult *res = NULL;
+
+	MM_TRY(mm_pg_rows(mm_pg_db(r), ASK(CERT_ENDS, INT(at->class),
+	    INT(state), INT(at->not_after_s), INT(at->id), INT(most)), &res,
+	    why));
+	for (int i = 0; i < PQntuples(res); i++)
+		to->fn(to->ctx, mm_pg_int(res, i, 0), mm_pg_int(res, i, 1));
 	return MM_OK;
 }

@@ -216,6 +216,12 @@
 	    " AND $6 = 0"))                                               \
 	X(CERTS_UNCONFIRMED_OF_DEVICE,                                    \
 	    SQL_CERTS_OF_DEVICE_BY("c.issued_at"))                        \
+	X(CLASS_AFTER, "SELECT id, product, issuer FROM class"            \
+	    " WHERE id > $1 ORDER BY id LIMIT 1")                         \
+	X(CERT_ENDS, "SELECT not_after_s, id FROM cert"                   \
+	    " WHERE class = $1 AND state = $2"                            \
+	    " AND (not_after_s, id) > ($3, $4)"                           \
+	    " ORDER BY not_after_s, id LIMIT $5")                         \
 	X(UNCONFIRMED_COUNT, "SELECT count(*) FROM (SELECT 1 FROM"        \
 	    " class k CROSS JOIN LATERAL (SELECT 1 FROM cert"             \
 	    " WHERE class = k.id AND state = 0 AND issued_at < $1"        \

@@ -229,6 +229,11 @@ enum mm_err mm_sqlite_list_revoked(struct mm_store_reader *r,
     struct mm_why *why);
 enum mm_err mm_sqlite_get_unconfirmed(struct mm_store_reader *r,
     int64_t before_ms, uint64_t most, uint64_t *n, struct mm_why *why);
+enum mm_err mm_sqlite_next_class(struct mm_store_reader *r,
+    struct mm_ending *at, struct mm_why *why);
+enum mm_err mm_sqlite_list_ends(struct mm_store_reader *r,
+    const struct mm_ending *at, enum mm_cert_state state, unsigned most,
+    const struct mm_end_sink *to, struct mm_why *why);
 enum mm_err mm_sqlite_page(struct db *db, enum mm_list_kind kind,
     const struct mm_list *l, const struct mm_row_sink *to,
     struct mm_why *why);

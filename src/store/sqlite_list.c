@@ -1,5 +1,6 @@
 #include "store/sqlite.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- lists whose key is the name ---- */
@@ -110,4 +111,41 @@ mm_sqlite_get_unconfirmed(struct mm_store_reader *r, int64_t before_ms,
 	    INT(before_ms), INT(most)), &count, 1, why));
 	*n = (uint64_t)count;
 	return MM_OK;
+}
+
+/* ---- when they end ---- */
+
+enum mm_err
+mm_sqlite_next_class(struct mm_store_reader *r, struct mm_ending *at,
+    struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+
+	MM_TRY(mm_sqlite_first(mm_sqlite_db(r), ASK(CLASS_AFTER,
+	    INT(at->class)), &st, why));
+	at->class = sqlite3_column_int64(st, 0);
+	snprintf(at->product, sizeof(at->product), "%s",
+	    (const char *)sqlite3_column_text(st, 1));
+	snprintf(at->issuer, sizeof(at->issuer), "%s",
+	    (const char *)sqlite3_column_text(st, 2));
+	return MM_OK;
+}
+
+enum mm_err
+mm_sqlite_list_ends(struct mm_store_reader *r, const struct mm_ending *at,
+    enum mm_cert_state state, unsigned most, const struct mm_end_sink *to,
+    struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	struct db *db = mm_sqlite_db(r);
+	enum mm_err err = mm_sqlite_first(db, ASK(CERT_ENDS, INT(at->class),
+	    INT(state), INT(at->not_after_s), INT(at->id), INT(most)), &st,
+	    why);
+
+	while (err == MM_OK) {
+		to->fn(to->ctx, sqlite3_column_int64(st, 0),
+		    sqlite3_column_int64(st, 1));
+		err = mm_sqlite_next(db, st, why);
+	}
+	return err == MM_ENOTFOUND ? MM_OK : err;
 }

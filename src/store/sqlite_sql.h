@@ -194,6 +194,12 @@
 	    " INDEXED BY cert_expiry WHERE class = ?1 AND state = ?2"     \
 	    " AND (not_after_s, id) > (?3, ?4)"                           \
 	    " AND not_after_s < ?5 ORDER BY not_after_s, id LIMIT ?6")    \
+	X(CLASS_AFTER, "SELECT id, product, issuer FROM class"            \
+	    " WHERE id > ?1 ORDER BY id LIMIT 1")                         \
+	X(CERT_ENDS, "SELECT not_after_s, id FROM cert"                   \
+	    " INDEXED BY cert_expiry WHERE class = ?1 AND state = ?2"     \
+	    " AND (not_after_s, id) > (?3, ?4)"                           \
+	    " ORDER BY not_after_s, id LIMIT ?5")                         \
 	X(CERTS_UNCONFIRMED, "SELECT issued_at, id FROM cert"             \
 	    " INDEXED BY cert_issued WHERE class = ?1 AND state = 0"      \
 	    " AND (issued_at, id) > (?3, ?4) AND issued_at < ?5"          \

@@ -606,6 +606,25 @@ MM_MUST enum mm_err mm_get_unconfirmed(struct mm_store_reader *r,
     int64_t before_ms, uint64_t most, uint64_t *n, struct mm_why *why);
 
 /*
+ * A walk over all certificates in force (issued, confirmed, held) for when
+ * they end: `most` at a time, product and issuer after product and issuer, in
+ * each by its end.  Begins at {0}.  A class that is empty costs a look at an
+ * index and is none of `most`.  What changes state meanwhile may be missed, or
+ * come twice.
+ */
+struct mm_ending {
+	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
+	int64_t not_after_s;
+	bool over;
+	int64_t class, id; /* the store's own, with state */
+	unsigned state;
+};
+typedef void mm_end_fn(void *ctx, const struct mm_ending *at);
+MM_MUST enum mm_err mm_walk_ends(struct mm_store_reader *r,
+    struct mm_ending *at, unsigned most, mm_end_fn *fn, void *ctx,
+    struct mm_why *why);
+
+/*
  * A device's history, newest first: entries of its own, of its tokens and of
  * its certificates, as the chains of ops give them; at most `most` of those
  * before the index `before` (UINT64_MAX: all).  MM_ENOTFOUND: no such device.

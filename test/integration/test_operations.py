@@ -84,6 +84,7 @@ COMMANDS = {
     "removeWebhook": "webhook remove {webhook}",
     "getAuthorise": "authorise show",
     "rotateAuthorise": "authorise rotate",
+    "expiry": "expiry",
     "retireDevice": "device retire {device} --yes",
     "listBatches": "batch list",
     "createBatch": "batch create --product thermo --quantity 1 --until 30d "
