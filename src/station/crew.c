@@ -90,7 +90,7 @@ take_text(const struct mm_crew *c, struct mm_bytes text, struct mm_crew_job *j)
 {
 	j->n = c->n;
 	for (size_t i = 0; i < c->n; i++)
-		memcpy(j->salt[i], c->set[i].salt, sizeof(j->salt[i]));
+		memcpy(j->of[i].salt, c->set[i].salt, sizeof(j->of[i].salt));
 	/* what is longer is no badge: mm_work_badge says so */
 	j->text_n = text.n < sizeof(j->text) ? text.n : sizeof(j->text);
 	if (j->text_n > 0)
@@ -103,9 +103,11 @@ hash_all(void *arg)
 	struct mm_crew_job *j = arg;
 	const struct mm_bytes text = { j->text, j->text_n };
 
-	for (size_t i = 0; i < j->n; i++)
-		j->hashed[i] = mm_work_badge(text, j->salt[i], j->hash[i],
-		    NULL) == MM_OK;
+	for (size_t i = 0; i < j->n; i++) {
+		struct mm_crew_hash *h = &j->of[i];
+
+		h->done = mm_work_badge(text, h->salt, h->hash, NULL) == MM_OK;
+	}
 }
 
 /* Whose it is, of a job that is done; nothing of it stays. */
@@ -116,8 +118,8 @@ take_badge(const struct mm_crew *c, struct mm_crew_job *j)
 	const struct mm_work_person *p = NULL;
 
 	for (size_t i = 0; i < j->n && p == NULL; i++)
-		if (j->hashed[i])
-			p = look_up(&c->set[i], j->hash[i]);
+		if (j->of[i].done)
+			p = look_up(&c->set[i], j->of[i].hash);
 	mm_wipe(j, sizeof(*j));
 	if (p != NULL) {
 		memcpy(badge.id, p->id, sizeof(badge.id));

@@ -21,9 +21,11 @@ struct mm_crew_job {
 	enum mm_crew_door door;
 	uint8_t text[MM_CREW_BADGE_MAX];
 	size_t text_n;
-	uint8_t salt[MM_CREW_SETS][16], hash[MM_CREW_SETS][32];
+	struct mm_crew_hash {
+		uint8_t salt[16], hash[32];
+		bool done;
+	} of[MM_CREW_SETS];
 	size_t n;
-	bool hashed[MM_CREW_SETS];
 };
 
 struct mm_crew_answer {
