@@ -41,6 +41,13 @@ mm_mono_ms(void)
 
 /* see time.h */
 int64_t
+mm_boot_ms(void)
+{
+	return read_clock(CLOCK_BOOTTIME, 1000);
+}
+
+/* see time.h */
+int64_t
 mm_mono_us(void)
 {
 	return read_clock(CLOCK_MONOTONIC, 1000000);

@@ -13,6 +13,7 @@ int64_t mm_now_ms(void);
 int64_t mm_now_s(void);
 int64_t mm_mono_ms(void); /* monotonic: for deadlines and durations */
 int64_t mm_mono_us(void);
+int64_t mm_boot_ms(void); /* the same, with what the machine slept */
 
 /* "2026-11-23T05:00:00.123Z": 24 characters and a NUL. */
 #define MM_TIME_TEXT 25

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/guard.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/own.h"
 #include "base/time.h"
 #include "sandbox/sandbox.h"
@@ -43,7 +44,7 @@ begin_stop(struct mm_monitor *m, int status)
 	m->stopping = true;
 	m->status = status;
 	m->stop_by = mm_mono_ms() + STOP_MS;
-	mm_child_notify("STOPPING=1");
+	mm_notify("STOPPING=1");
 	if (m->server.pid != 0)
 		kill(m->server.pid, SIGTERM);
 	/* a server that starts waits for the signer and hears nothing else */
@@ -117,7 +118,7 @@ on_control(struct mm_monitor *m)
 		mm_pulse_beat(&m->server.pulse);
 	if (n == 1 && byte == MM_READY_BYTE && !m->ready) {
 		m->ready = true;
-		mm_child_notify("READY=1");
+		mm_notify("READY=1");
 	}
 	if (n == 0) { /* it ends, or has ended: reap() sees it */
 		shutdown(m->control, SHUT_RDWR);

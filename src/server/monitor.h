@@ -25,8 +25,6 @@ MM_MUST enum mm_err mm_child_self(const char *role, const char *config_path,
 /* From the descriptor, the configured file, or the terminal. */
 MM_MUST enum mm_err mm_child_passphrase(const struct mm_config *config,
     int fd, struct mm_secret **out, struct mm_why *why);
-/* sd_notify(3), without the library; does nothing without NOTIFY_SOCKET. */
-void mm_child_notify(const char *text);
 
 /*
  * pulse.c: how long a child has given no sign of life.

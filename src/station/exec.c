@@ -3,9 +3,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/json.h"
 #include "pki/cert.h"
-#include "station/child.h"
 #include "station/exec.h"
 #include "station/usb.h"
 

@@ -1,9 +1,9 @@
 #ifndef MM_STATION_LINE_H
 #define MM_STATION_LINE_H
 
+#include "base/child.h"
 #include "station/book.h"
 #include "station/centre.h"
-#include "station/child.h"
 #include "station/crew.h"
 #include "station/driver.h"
 #include "station/given.h"

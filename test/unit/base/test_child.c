@@ -2,8 +2,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "../base/rows.h"
-#include "station/child.h"
+#include "rows.h"
+#include "base/child.h"
 
 enum { RUNS = 30, LIMIT_S = 60, WAIT_MS = 30000 };
 

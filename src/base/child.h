@@ -1,5 +1,5 @@
-#ifndef MM_STATION_CHILD_H
-#define MM_STATION_CHILD_H
+#ifndef MM_BASE_CHILD_H
+#define MM_BASE_CHILD_H
 
 #include <poll.h>
 #include <sys/types.h>
