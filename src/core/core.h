@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/hist.h"
 #include "base/secret.h"
+#include "core/window.h"
 #include "ipc/msg.h"
 #include "ledger/note.h"
 #include "pki/cert.h"
@@ -620,6 +621,17 @@ MM_MUST enum mm_err mm_desk_receipt(struct mm_desk *d, const char *device,
  * force as for a proof (step 8).  Refused: reason says why. */
 MM_MUST enum mm_err mm_desk_receipt_own(struct mm_desk *d,
     const struct mm_authority *a, struct mm_buf *json, uint64_t *uncovered,
+    enum mm_reason *reason, struct mm_why *why);
+/*
+ * When the certificate that a device asks by is to be renewed; it must be in
+ * force as for a proof.  Refused: reason says why.
+ */
+struct mm_renewal {
+	uint8_t serial[16];
+	struct mm_window window;
+};
+MM_MUST enum mm_err mm_desk_renewal(struct mm_desk *d,
+    const struct mm_authority *a, struct mm_renewal *out,
     enum mm_reason *reason, struct mm_why *why);
 MM_MUST enum mm_err mm_desk_receipt_at(struct mm_desk *d, uint64_t index,
     struct mm_buf *json, uint64_t *uncovered, struct mm_why *why);

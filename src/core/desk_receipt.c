@@ -143,22 +143,40 @@ mm_desk_receipt(struct mm_desk *d, const char *device, struct mm_buf *json,
 
 /* ---- by a device ---- */
 
-/* What the pipeline would say to a proof; nothing is written. */
 static enum mm_err
-judge(struct mm_desk *d, struct mm_job *job, struct mm_why *why)
+decide(struct mm_desk *d, struct mm_job *job, struct mm_facts *facts,
+    struct mm_why *why)
 {
 	struct mm_flight *f = mm_flight_of(job);
-	struct mm_facts facts = { 0 };
 	enum mm_err rc;
 
 	MM_TRY(mm_reader_begin(d->r, why));
-	rc = mm_facts_read(d->c, d->r, f, &facts, why);
+	rc = mm_facts_read(d->c, d->r, f, facts, why);
 	mm_reader_end(d->r);
 	MM_TRY(rc);
-	mm_decide(&facts, &f->verdict);
+	mm_decide(facts, &f->verdict);
 	return f->verdict.act != MM_ACT_REFUSE ? MM_OK :
 	    MM_FAIL(why, f->verdict.code, "%s",
 	    mm_reason_text(f->verdict.reason));
+}
+
+/* see priv.h */
+enum mm_err
+mm_desk_judge(struct mm_desk *d, const struct mm_authority *a,
+    struct mm_facts *facts, enum mm_reason *reason, struct mm_why *why)
+{
+	MM_OWN(mm_job_free) struct mm_job *job = mm_job_new(MM_JOB_CONFIRM);
+	const struct mm_verdict *v;
+
+	*reason = MM_R_NONE;
+	if (job == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	job->authority = *a;
+	v = &mm_flight_of(job)->verdict;
+	if (decide(d, job, facts, why) == MM_OK)
+		return MM_OK;
+	*reason = v->reason;
+	return v->reason != MM_R_NONE ? v->code : MM_EAGAIN;
 }
 
 /* see core.h */
@@ -167,18 +185,9 @@ mm_desk_receipt_own(struct mm_desk *d, const struct mm_authority *a,
     struct mm_buf *json, uint64_t *uncovered, enum mm_reason *reason,
     struct mm_why *why)
 {
-	MM_OWN(mm_job_free) struct mm_job *job = mm_job_new(MM_JOB_CONFIRM);
-	const struct mm_verdict *v;
+	struct mm_facts facts = { 0 };
 
-	if (job == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "receipt: no memory");
-	job->authority = *a;
-	v = &mm_flight_of(job)->verdict;
-	*reason = MM_R_NONE;
 	*uncovered = UINT64_MAX;
-	if (judge(d, job, why) != MM_OK) {
-		*reason = v->reason;
-		return v->reason != MM_R_NONE ? v->code : MM_EAGAIN;
-	}
-	return mm_desk_receipt(d, v->device, json, uncovered, why);
+	MM_TRY(mm_desk_judge(d, a, &facts, reason, why));
+	return mm_desk_receipt(d, facts.cert.device, json, uncovered, why);
 }

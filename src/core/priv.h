@@ -568,6 +568,11 @@ MM_MUST enum mm_err mm_turn_read(struct mm_store_reader *r,
 /* The text after key in one of these documents, which we wrote: a quote
  * inside a text is escaped, so key can only be a key.  false: none. */
 bool mm_node_text(struct mm_bytes b, const char *key, char *out, size_t n);
+/* What the pipeline would say to a proof by that device; nothing is written.
+ * Refused: reason says why.  facts->cert is what it proves. */
+MM_MUST enum mm_err mm_desk_judge(struct mm_desk *d,
+    const struct mm_authority *a, struct mm_facts *facts,
+    enum mm_reason *reason, struct mm_why *why);
 /* Root of the stored tree of that size. */
 MM_MUST enum mm_err mm_stored_root(struct mm_store_reader *r, uint64_t size,
     struct mm_hash *out, struct mm_why *why);

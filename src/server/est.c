@@ -232,22 +232,17 @@ receipt_run(struct mm_worker *w, struct mm_call *c)
 		mm_buf_done(&resp.body);
 		return;
 	}
-	if (rc != MM_OK) {
-		mm_buf_done(&resp.body);
-		mm_http_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
-		    reason != MM_R_NONE ? mm_answer_sentence(reason)
-		    : why.text, mm_reason_text(reason), c->req.id);
-		if (rc == MM_EAGAIN)
-			mm_answer_retry(&resp, 2);
-	}
+	if (rc != MM_OK)
+		mm_est_refuse(&resp, c, rc, reason, &why);
 	mm_http_answer(w->s->http, c->req.ref, &resp);
 	mm_call_free(&c);
 }
 
-static void
-get_receipt(struct mm_http_req *req, void *ctx)
+/* see priv.h */
+void
+mm_est_hand(struct mm_http_req *req, struct mm_server *s,
+    void (*run)(struct mm_worker *w, struct mm_call *c))
 {
-	struct mm_server *s = ctx;
 	struct mm_authority a;
 	struct mm_http_resp resp = { 0 };
 	struct mm_why why = { 0 };
@@ -262,7 +257,26 @@ get_receipt(struct mm_http_req *req, void *ctx)
 		mm_http_answer(s->http, req->ref, &resp);
 		return;
 	}
-	mm_work_hand(s, req, receipt_run, &a);
+	mm_work_hand(s, req, run, &a);
+}
+
+/* see priv.h */
+void
+mm_est_refuse(struct mm_http_resp *resp, const struct mm_call *c,
+    enum mm_err rc, enum mm_reason reason, const struct mm_why *why)
+{
+	mm_buf_done(&resp->body);
+	mm_http_problem(resp, mm_err_http(rc), mm_err_slug(rc),
+	    reason != MM_R_NONE ? mm_answer_sentence(reason) : why->text,
+	    mm_reason_text(reason), c->req.id);
+	if (rc == MM_EAGAIN)
+		mm_answer_retry(resp, 2);
+}
+
+static void
+get_receipt(struct mm_http_req *req, void *ctx)
+{
+	mm_est_hand(req, ctx, receipt_run);
 }
 
 #define EST "/.well-known/est"
@@ -283,6 +297,7 @@ const struct mm_http_route mm_devices_routes[] = {
 	POST(EST "/:/serverkeygen", REQUEST_MAX, keygen),
 	POST("/.well-known/mintmark/confirm", REQUEST_MAX, confirm),
 	GET("/.well-known/mintmark/receipt", get_receipt),
+	GET("/.well-known/mintmark/renewal", mm_renewal_get),
 	POST("/api/v1/enrol", REQUEST_MAX, json),
 	GET("/healthz", mm_health_live),
 	GET("/readyz", mm_health_ready),

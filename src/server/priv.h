@@ -347,6 +347,16 @@ void mm_work_reload(struct mm_work *w);
 void mm_work_stop(struct mm_work *w); /* joins; later calls are dropped */
 void mm_work_close(struct mm_work **owner);
 
+/* ---- est.c, renewal.c: what a device asks for by its certificate ---- */
+
+/* Hands the call to a worker, or answers why the device may not. */
+void mm_est_hand(struct mm_http_req *req, struct mm_server *s,
+    void (*run)(struct mm_worker *w, struct mm_call *c));
+/* The call's refusal into resp, whose body is freed. */
+void mm_est_refuse(struct mm_http_resp *resp, const struct mm_call *c,
+    enum mm_err rc, enum mm_reason reason, const struct mm_why *why);
+void mm_renewal_get(struct mm_http_req *req, void *ctx);
+
 /* ---- rest.c, operators listener ---- */
 
 /* on_head: nobody without the form of a key takes memory or a worker's
