@@ -5,10 +5,10 @@ _mintmark_agent() {
 	    --retry --timeout --deadline --renew-percent --dir --json -v'
 
 	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case $w in enrol|renew|status) command=$w ;; esac
+		case $w in enrol|renew|run|status) command=$w ;; esac
 	done
 	case $before in
-	--token-file) COMPREPLY=($(compgen -f -- "$word")); return ;;
+	--token-file|--config) COMPREPLY=($(compgen -f -- "$word")); return ;;
 	--dir) COMPREPLY=($(compgen -d -- "$word")); return ;;
 	--key-type) COMPREPLY=($(compgen -W 'p256 p384 rsa2048 ed25519' \
 	    -- "$word")); return ;;
@@ -20,9 +20,10 @@ _mintmark_agent() {
 	esac
 	case $command in
 	enrol) w="$online --token-file --device --keep-token --erase-token" ;;
-	renew) w="$online --now --keep-key" ;;
-	status) w='--dir --renew-percent --json -v' ;;
-	*) w='enrol renew status --json -v --help --version' ;;
+	renew) w="$online --now --ask --keep-key" ;;
+	run) w='--config --json' ;;
+	status) w='--dir --config --renew-percent --json -v' ;;
+	*) w='enrol renew run status reference --json -v --help --version' ;;
 	esac
 	COMPREPLY=($(compgen -W "$w" -- "$word"))
 }

@@ -37,6 +37,13 @@ struct mm_agent_link {
 	enum mm_err (*ask)(void *ctx, enum mmd_est_op op,
 	    struct mm_bytes request, struct mm_agent_reply *out,
 	    struct mm_why *why);
+	/*
+	 * The same for a resource of the server's own: path is below
+	 * /.well-known/mintmark; tag is what is at hand of it (ETag's text
+	 * with its quotes), NULL: nothing.
+	 */
+	enum mm_err (*get)(void *ctx, const char *path, const char *tag,
+	    struct mm_agent_reply *out, struct mm_why *why);
 	void (*close)(void *ctx);
 	void (*pause)(void *ctx, int64_t ms);
 	void *ctx;
@@ -68,9 +75,20 @@ struct mm_agent {
 	bool keep_key;         /* renew: the same key again */
 	bool replace;          /* enrol: a token of another time is used */
 	bool now;              /* renew: whether it is time or not */
+	bool ask;              /* renew: the server is asked when it is time */
 	unsigned renew_percent; /* of a certificate's life, then it is time */
 	enum mm_agent_clock clock;
 	int64_t skew_s;        /* added to the clock; found out on the way */
+	/* Found out: the server's clock as last told, over a channel that it
+	 * proved itself on (0: never), and how long it said to wait with the
+	 * last try that failed (-1: it did not). */
+	int64_t told_s;
+	int32_t retry_s;
+	/* And with ask, if said: the time to renew by the server's word (0:
+	 * never), and in how many seconds to ask again (-1: not said). */
+	bool said;
+	int64_t renew_at_s;
+	int32_t ask_s;
 	/* Found out too: the type of a key that was there and is kept, where
 	 * it is not key_kind; else NULL. */
 	const char *kept_key;

@@ -22,8 +22,13 @@ const char mm_agent_usage[] =
     "  renew   a new certificate by the present one, if it is time\n"
     "          --dir DIR  [--server HOST:PORT] [--keep-key] [--key-type TYPE]\n"
     "          --now                whether it is time or not\n"
-    "  status  the identity in use\n"
-    "          --dir DIR\n"
+    "          --ask                the server says when it is time\n"
+    "  status  the identity in use, and how the service does\n"
+    "          --dir DIR, or --config FILE\n"
+    "  run     the service: both of these by itself, and programs of yours\n"
+    "          that are told; see mintmark-agent(1)\n"
+    "          --config FILE        default: /etc/mintmark/agent.conf\n"
+    "  reference  what may be in that file\n"
     "\n"
     "  --renew-percent N  of a certificate's life, then it is time: default 66\n"
     "  --tls 1.2|1.3      only this version (a token's default: 1.3)\n"
@@ -42,14 +47,16 @@ const char mm_agent_usage[] =
     "7 try again later, 8 token or certificate refused, 9 not yet time to\n"
     "renew, 10 there is an identity and the token was not used, 70 a bug\n";
 
-enum { ENROL = 1, RENEW = 2, STATUS = 4, ONLINE = ENROL | RENEW,
-	ANY = ENROL | RENEW | STATUS };
+enum { ENROL = 1, RENEW = 2, STATUS = 4, RUN = 8, REFERENCE = 16,
+	ONLINE = ENROL | RENEW, ONCE = ENROL | RENEW | STATUS,
+	ANY = ONCE | RUN | REFERENCE };
 
 static const struct {
 	const char *name;
 	unsigned bit;
 } commands[] = {
 	{ "enrol", ENROL }, { "renew", RENEW }, { "status", STATUS },
+	{ "run", RUN }, { "reference", REFERENCE },
 };
 
 #define AT(field) offsetof(struct mm_agent_args, field)
@@ -61,7 +68,8 @@ static const struct option {
 } options[] = {
 	{ "--token-file", AT(token_file), false, ENROL },
 	{ "--server", AT(server), false, ONLINE },
-	{ "--dir", AT(dir), false, ANY },
+	{ "--config", AT(config), false, RUN | STATUS },
+	{ "--dir", AT(dir), false, ONCE },
 	{ "--device", AT(device), false, ENROL },
 	{ "--label", AT(label), false, ONLINE },
 	{ "--key-type", AT(key_type), false, ONLINE },
@@ -70,8 +78,9 @@ static const struct option {
 	{ "--retry", AT(retry), false, ONLINE },
 	{ "--timeout", AT(timeout), false, ONLINE },
 	{ "--deadline", AT(deadline), false, ONLINE },
-	{ "--renew-percent", AT(percent), false, ANY },
+	{ "--renew-percent", AT(percent), false, ONCE },
 	{ "--now", AT(now), true, RENEW },
+	{ "--ask", AT(ask), true, RENEW },
 	{ "--keep-key", AT(keep_key), true, RENEW },
 	{ "--keep-token", AT(keep_token), true, ENROL },
 	{ "--replace", AT(replace), true, ENROL },
@@ -219,8 +228,11 @@ check(struct mm_agent_args *a, unsigned used, struct mm_why *why)
 	if ((used & commands[i].bit) == 0)
 		return MM_FAIL(why, MM_EINPUT,
 		    "an option is not for \"%s\"", a->command);
-	if (a->dir == NULL)
+	if ((commands[i].bit & ONCE) != 0 && a->dir == NULL &&
+	    a->config == NULL)
 		return MM_FAIL(why, MM_EINPUT, "--dir is missing");
+	if (commands[i].bit == STATUS && a->dir != NULL && a->config != NULL)
+		return MM_FAIL(why, MM_EINPUT, "--dir or --config");
 	return interpret(a, why);
 }
 

@@ -5,11 +5,12 @@
 
 /* The command line: "mintmark-agent [global options] command [options]". */
 struct mm_agent_args {
-	const char *command; /* enrol, renew, status, help, version */
+	const char *command; /* enrol, renew, run, status, ... */
 	const char *token_file, *server, *dir, *device, *label;
 	const char *key_type, *tls, *clock, *retry, *timeout, *deadline;
-	const char *percent;
-	bool keep_key, keep_token, replace, now, json, verbose, quiet;
+	const char *percent, *config;
+	const char *status_file; /* no option: of the configuration; or NULL */
+	bool keep_key, keep_token, replace, now, ask, json, verbose, quiet;
 	/* What the texts above say: */
 	enum mmd_key_kind key_kind;
 	enum mm_agent_clock clock_mode;

@@ -96,6 +96,7 @@ static const struct {
 } statuses[] = {
 	{ 200, MM_OK, "" },
 	{ 204, MM_OK, "" },
+	{ 304, MM_OK, "" },
 	{ 202, MM_EAGAIN, "waits for approval" },
 	{ 401, MM_EAUTH, "not authorised" },
 	{ 403, MM_EPOLICY, "not allowed" },
@@ -129,25 +130,46 @@ reason(struct mm_bytes body, char out[96])
 	out[n] = '\0';
 }
 
+static enum mm_err
+judge(struct mm_agent *a, const struct mm_agent_reply *r, struct mm_why *why)
+{
+	char words[96];
+	size_t i = 0, n = sizeof(statuses) / sizeof(statuses[0]);
+
+	if (r->date_s != 0)
+		a->told_s = r->date_s;
+	while (i < n && statuses[i].status != r->status)
+		i++;
+	if (i < n && statuses[i].err == MM_OK)
+		return MM_OK;
+	reason(r->body, words);
+	return MM_FAIL(why, i < n ? statuses[i].err : MM_EINPUT,
+	    "server says %d (%s): %s", r->status,
+	    i < n ? statuses[i].words : "unexpected", words);
+}
+
 /* see priv.h */
 enum mm_err
 mm_agent_ask(struct mm_agent *a, enum mmd_est_op op, struct mm_bytes request,
     struct mm_agent_reply *out, struct mm_why *why)
 {
 	struct mm_agent_reply r = { .retry_s = -1 };
-	char words[96];
-	size_t i = 0, n = sizeof(statuses) / sizeof(statuses[0]);
 
 	MM_TRY(a->link->ask(a->link->ctx, op, request, &r, why));
 	*out = r;
-	while (i < n && statuses[i].status != r.status)
-		i++;
-	if (i < n && statuses[i].err == MM_OK)
-		return MM_OK;
-	reason(r.body, words);
-	return MM_FAIL(why, i < n ? statuses[i].err : MM_EINPUT,
-	    "server says %d (%s): %s", r.status,
-	    i < n ? statuses[i].words : "unexpected", words);
+	return judge(a, &r, why);
+}
+
+/* see priv.h */
+enum mm_err
+mm_agent_get(struct mm_agent *a, const char *path, const char *tag,
+    struct mm_agent_reply *out, struct mm_why *why)
+{
+	struct mm_agent_reply r = { .retry_s = -1 };
+
+	MM_TRY(a->link->get(a->link->ctx, path, tag, &r, why));
+	*out = r;
+	return judge(a, &r, why);
 }
 
 /* RFC 9110 10.2.3, or doubling from a second; half of it by chance more. */
@@ -179,6 +201,7 @@ mm_agent_attempt(struct mm_agent *a, const struct mm_agent_try *t,
 		    tries >= a->retries) {
 			if (err != MM_OK && why != NULL && why->code == MM_OK)
 				*why = w;
+			a->retry_s = err != MM_OK ? retry_s : -1;
 			return err;
 		}
 		ms = wait_ms(tries, retry_s);

@@ -23,17 +23,47 @@ mm_agent_renew_at(struct mm_agent *a, const struct mmd_cert *c,
 struct asking {
 	unsigned slot;
 	const struct mm_agent_identity *id;
+	const struct mmd_cert *c;
+	bool window;   /* asked for, and not only the time */
+	int64_t *at_s; /* changed by it */
 };
 
+/* A server that has no such resource does not say; nor does one whose answer
+ * we cannot read: renewing is more than when. */
 static enum mm_err
-run_ask_time(struct mm_agent *a, void *arg, int32_t *retry_s,
+ask_window(struct mm_agent *a, const struct asking *q, int32_t *retry_s,
     struct mm_why *why)
+{
+	struct mm_agent_reply r = { .retry_s = -1 };
+	uint8_t hash[MMD_HASH];
+	enum mm_err err = mm_agent_get(a, "renewal", NULL, &r, why);
+
+	mm_agent_learn_time(a, r.date_s);
+	*retry_s = r.retry_s;
+	if (err == MM_ENOTFOUND)
+		return MM_OK;
+	MM_TRY(err);
+	MM_TRY(mm_agent_fail(a->crypto->hash(a->crypto->ctx, &q->c->whole, 1,
+	    hash), "hashing the certificate", why));
+	if (mm_agent_window_parse(r.body, q->c, hash,
+	    q->at_s, NULL) != MM_OK)
+		return MM_OK;
+	a->ask_s = r.retry_s;
+	a->renew_at_s = *q->at_s;
+	a->said = true;
+	return MM_OK;
+}
+
+static enum mm_err
+run_ask(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
 {
 	const struct asking *q = arg;
 	struct mm_agent_reply r = { .retry_s = -1 };
 	enum mm_err err;
 
 	MM_TRY(mm_agent_open_mutual(a, q->slot, q->id, why));
+	if (q->window)
+		return ask_window(a, q, retry_s, why);
 	err = mm_agent_ask(a, MMD_EST_CACERTS, (struct mm_bytes){ NULL, 0 },
 	    &r, why);
 	mm_agent_learn_time(a, r.date_s);
@@ -59,10 +89,10 @@ enum mm_err
 mm_agent_due(struct mm_agent *a, unsigned slot,
     const struct mm_agent_identity *id, bool *due, struct mm_why *why)
 {
-	struct asking q = { slot, id };
-	const struct mm_agent_try ask = { run_ask_time, &q };
 	struct mmd_cert c;
 	int64_t at = 0;
+	struct asking q = { slot, id, &c, a->ask, &at };
+	const struct mm_agent_try ask = { run_ask, &q };
 
 	*due = a->now;
 	if (a->now)
@@ -70,10 +100,10 @@ mm_agent_due(struct mm_agent *a, unsigned slot,
 	MM_TRY(mm_agent_fail(mmd_cert_parse(mm_to_mmd(mm_buf_view(&id->cert)),
 	    &c), "own certificate", why));
 	MM_TRY(mm_agent_renew_at(a, &c, &at, why));
-	if (at == 0)
+	if (!a->ask && at == 0)
 		return MM_OK;
-	if (must_ask_time(a, slot))
+	if (a->ask || must_ask_time(a, slot))
 		MM_TRY(mm_agent_attempt(a, &ask, why));
-	*due = mm_agent_now_s(a) >= at;
+	*due = at != 0 && mm_agent_now_s(a) >= at;
 	return MM_OK;
 }

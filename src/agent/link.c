@@ -64,6 +64,12 @@ run(struct mm_agent_wire *w)
 	return mmd_est_run(&w->est, &w->port.io);
 }
 
+static enum mmd_rc
+run_fetch(struct mm_agent_wire *w)
+{
+	return mm_agent_fetch_run(&w->fetch, &w->port.io);
+}
+
 static enum mm_err
 fail(const struct mm_agent_wire *w, enum mmd_rc rc, const char *what,
     struct mm_why *why)
@@ -105,6 +111,7 @@ open_link(void *ctx, const struct mmd_tls_want *want, struct mm_why *why)
 	if (rc != MMD_OK)
 		return fail(w, rc, "TLS", why);
 	w->open = true;
+	w->closes = false;
 	rc = drive(w, shake);
 	if (w->verbose)
 		MM_LOG(MM_LOG_INFO, "handshake", MM_S("server", w->server),
@@ -118,25 +125,63 @@ open_link(void *ctx, const struct mmd_tls_want *want, struct mm_why *why)
 }
 
 static enum mm_err
+check_open(const struct mm_agent_wire *w, struct mm_why *why)
+{
+	return !w->closes ? MM_OK
+	    : MM_FAIL(why, MM_EAGAIN, "the server closes early");
+}
+
+/* The answer as it is borrowed; said where it is wanted. */
+static void
+answer(struct mm_agent_wire *w, const struct mmd_http *http,
+    struct mmd_bytes body, struct mm_agent_reply *out, const char *what)
+{
+	*out = (struct mm_agent_reply){ http->status, http->date_s,
+		http->retry_s, mm_of_mmd(body) };
+	w->closes = http->close;
+	if (w->verbose)
+		MM_LOG(MM_LOG_INFO, "answer", MM_S("request", what),
+		    MM_I("status", out->status));
+}
+
+static enum mm_err
 ask(void *ctx, enum mmd_est_op op, struct mm_bytes request,
     struct mm_agent_reply *out, struct mm_why *why)
 {
+	static const char *const words[MMD_EST_OPS] = {
+		[MMD_EST_CACERTS] = "cacerts", [MMD_EST_CSRATTRS] = "csrattrs",
+		[MMD_EST_ENROLL] = "simpleenroll",
+		[MMD_EST_REENROLL] = "simplereenroll",
+		[MMD_EST_CONFIRM] = "confirm", [MMD_EST_RECEIPT] = "receipt",
+	};
 	struct mm_agent_wire *w = ctx;
 	enum mmd_rc rc;
 
-	if (w->est.http.headed && w->est.http.close)
-		return MM_FAIL(why, MM_EAGAIN, "the server closes early");
+	MM_TRY(check_open(w, why));
 	rc = mmd_est_start(&w->est, op, mm_to_mmd(request));
 	if (rc == MMD_OK)
 		rc = drive(w, run);
 	if (rc != MMD_OK)
 		return fail(w, rc, "answer", why);
-	*out = (struct mm_agent_reply){ w->est.http.status,
-		w->est.http.date_s, w->est.http.retry_s,
-		mm_of_mmd(w->est.body) };
-	if (w->verbose)
-		MM_LOG(MM_LOG_INFO, "answer", MM_I("request", op),
-		    MM_I("status", out->status));
+	answer(w, &w->est.http, w->est.body, out, words[op]);
+	return MM_OK;
+}
+
+static enum mm_err
+get(void *ctx, const char *path, const char *tag, struct mm_agent_reply *out,
+    struct mm_why *why)
+{
+	struct mm_agent_wire *w = ctx;
+	enum mmd_rc rc;
+
+	MM_TRY(check_open(w, why));
+	rc = mm_agent_fetch_start(&w->fetch, w->server, path, tag, w->buf,
+	    sizeof(w->buf));
+	if (rc == MMD_OK)
+		rc = drive(w, run_fetch);
+	if (rc != MMD_OK)
+		return fail(w, rc, "answer", why);
+	answer(w, &w->fetch.http, w->fetch.body, out, path);
 	return MM_OK;
 }
 
@@ -160,6 +205,6 @@ mm_agent_wire_link(struct mm_agent_wire *w)
 	w->tls = (struct mmd_openssl_tls){ .fd = -1, .nv = w->nv };
 	w->port = mmd_openssl_tls(&w->tls);
 	w->open = false;
-	return (struct mm_agent_link){ open_link, ask, close_link, pause_for,
-		w };
+	return (struct mm_agent_link){ open_link, ask, get, close_link,
+		pause_for, w };
 }

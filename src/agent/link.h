@@ -2,6 +2,7 @@
 #define MM_AGENT_LINK_H
 
 #include "agent/agent.h"
+#include "agent/fetch.h"
 #include "port/posix_openssl.h"
 
 /* The link to a real server: TCP, TLS by the device library's port, EST. */
@@ -17,7 +18,8 @@ struct mm_agent_wire {
 	struct mmd_tls port;
 	struct mmd_est_conf conf;
 	struct mmd_est est;
-	bool open;
+	struct mm_agent_fetch fetch;
+	bool open, closes; /* closes: the server, after its last answer */
 	uint8_t buf[MM_AGENT_CHAIN_MAX];
 };
 

@@ -6,158 +6,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/args.h"
-#include "agent/link.h"
 #include "agent/priv.h"
+#include "agent/program.h"
 #include "agent/report.h"
-#include "agent/store.h"
-#include "agent/token_file.h"
+#include "agent/service.h"
+#include "base/file.h"
 #include "base/log.h"
-#include "base/own.h"
-#include "base/secret.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "pki/key.h"
 
-/* All that a command works with; too large for a stack frame of its own. */
-struct program {
-	struct mm_agent_args args;
-	struct mm_agent_store store;
-	struct mmd_nv nv;
-	struct mmd_openssl_keys keys;
-	struct mmd_crypto crypto;
-	struct mmd_clock clock;
-	struct mm_agent_wire wire;
-	struct mm_agent_link link;
-	struct mm_agent agent;
-};
-
-/* A device that waits does not look like one that hangs. */
-static void
-tell_wait(unsigned tries, int64_t ms, const struct mm_why *why)
-{
-	fprintf(stderr, "mintmark-agent: try %u: %s; the next in %lld s\n",
-	    tries, why->text, (long long)(ms + 999) / 1000);
-}
-
-static void
-assemble(struct program *p)
-{
-	const struct mm_agent_args *args = &p->args;
-
-	p->nv = mm_agent_store_nv(&p->store);
-	p->keys = (struct mmd_openssl_keys){ &p->nv };
-	p->crypto = mmd_openssl_crypto(&p->keys);
-	p->clock = mmd_posix_clock();
-	p->wire.server = p->agent.server;
-	p->wire.more = p->agent.more;
-	p->wire.label = args->label;
-	p->wire.nv = &p->nv;
-	p->wire.timeout_ms = (int)args->timeout_s * 1000;
-	p->wire.verbose = args->verbose;
-	p->link = mm_agent_wire_link(&p->wire);
-	p->agent = (struct mm_agent){ .nv = &p->nv, .crypto = &p->crypto,
-		.time = &p->clock, .link = &p->link, .device = args->device,
-		.key_kind = args->key_kind, .tls_version = args->tls_version,
-		.retries = args->retries, .keep_key = args->keep_key,
-		.replace = args->replace,
-		.waits = args->quiet ? NULL : tell_wait,
-		.now = args->now, .renew_percent = args->renew_percent,
-		.clock = args->clock_mode };
-}
-
-static enum mm_err
-set_server(struct program *p, const char *server, struct mm_why *why)
-{
-	if (server == NULL || server[0] == '\0')
-		return MM_FAIL(why, MM_EINPUT, "--server is missing");
-	return mm_agent_set_server(&p->agent, server, why);
-}
-
-static enum mm_err
-enrol_with(struct program *p, struct mmd_token *t,
-    struct mm_agent_status *out, struct mm_why *why)
-{
-	const struct mmd_token *token = t;
-	const char *server = p->args.server;
-	struct mm_agent_status s;
-	struct mm_agent_token_source file = { .path = p->args.token_file };
-	struct mm_why w = { 0 };
-	enum mm_err err = mm_agent_token_read(&file, &p->crypto, t, &w);
-
-	if (err == MM_ENOTFOUND) {
-		/* Removed after use, if there is an identity already. */
-		if (mm_agent_status(&p->agent, &s, NULL) != MM_OK)
-			return MM_FAIL(why, MM_ENOTFOUND, "%s", w.text);
-		token = NULL;
-		server = server != NULL ? server : s.server;
-	} else if (err != MM_OK)
-		return MM_FAIL(why, err, "%s", w.text);
-	else if (server == NULL)
-		server = t->server;
-	if (file.exposed)
-		fprintf(stderr, "mintmark-agent: warning: others may read "
-		    "the token file: chmod go= it\n");
-	MM_TRY(set_server(p, server, why));
-	MM_TRY(mm_agent_enrol(&p->agent, token, out, why));
-	return p->args.keep_token || out->unspent != MM_AGENT_SPENT ? MM_OK
-	    : mm_agent_token_erase(p->args.token_file, why);
-}
-
-static enum mm_err
-enrol(struct program *p, struct mm_agent_status *out, struct mm_why *why)
-{
-	struct mmd_token token = { .anchor_n = 0 };
-	enum mm_err err;
-
-	if (p->args.token_file == NULL)
-		return MM_FAIL(why, MM_EINPUT, "--token-file is missing");
-	MM_TRY(mm_agent_store_open(&p->store, p->args.dir, why));
-	err = enrol_with(p, &token, out, why);
-	mm_wipe(&token, sizeof(token));
-	return err;
-}
-
-static enum mm_err
-renew(struct program *p, struct mm_agent_status *out, struct mm_why *why)
-{
-	struct mm_agent_status now;
-	unsigned slot;
-
-	/* Nothing is made in a folder that is not an identity's. */
-	MM_TRY(mm_agent_store_look(&p->store, p->args.dir, why));
-	MM_TRY(mm_agent_selected(&p->agent, &slot, why));
-	MM_TRY(mm_agent_store_open(&p->store, p->args.dir, why));
-	MM_TRY(mm_agent_status(&p->agent, &now, why));
-	MM_TRY(set_server(p, p->args.server != NULL ? p->args.server
-	    : now.server, why));
-	return mm_agent_renew(&p->agent, out, why);
-}
-
-static enum mm_err
-status(struct program *p, struct mm_agent_status *out, struct mm_why *why)
-{
-	MM_TRY(mm_agent_store_look(&p->store, p->args.dir, why));
-	return mm_agent_status(&p->agent, out, why);
-}
-
 static const struct {
 	const char *name;
-	enum mm_err (*run)(struct program *p, struct mm_agent_status *out,
-	    struct mm_why *why);
+	enum mm_err (*run)(struct mm_agent_program *p,
+	    struct mm_agent_status *out, struct mm_why *why);
 } commands[] = {
-	{ "enrol", enrol }, { "renew", renew }, { "status", status },
+	{ "enrol", mm_agent_program_enrol },
+	{ "renew", mm_agent_program_renew },
+	{ "status", mm_agent_program_status },
 };
 
 static int
-finish(struct program *p, enum mm_err err, struct mm_buf *out, FILE *to)
+finish(struct mm_agent_program *p, enum mm_err err, struct mm_buf *out,
+    FILE *to)
 {
 	const char *text = mm_buf_cstr(out);
 
 	if (text == NULL || fputs(text, to) == EOF || fflush(to) != 0)
 		err = err != MM_OK ? err : MM_ESYS;
 	mm_buf_done(out);
-	mm_agent_store_close(&p->store);
+	mm_agent_program_done(p);
 	return mm_err_exit(err);
 }
 
@@ -194,7 +72,7 @@ set_deadline(const struct mm_agent_args *args)
 }
 
 static enum mm_err
-run_command(struct program *p, struct mm_agent_status *out,
+run_command(struct mm_agent_program *p, struct mm_agent_status *out,
     struct mm_why *why)
 {
 	MM_TRY(mm_openssl_ready(why));
@@ -204,19 +82,8 @@ run_command(struct program *p, struct mm_agent_status *out,
 	return MM_EBUG;
 }
 
-/* What the system said is more use than that it failed. */
 static void
-explain(const struct program *p, enum mm_err err, struct mm_why *why)
-{
-	struct mm_why first = *why;
-
-	if (err == MM_ESYS && p->store.why.code == MM_ESYS)
-		snprintf(why->text, sizeof(why->text), "%.50s: %.100s",
-		    first.text, p->store.why.text);
-}
-
-static void
-note_kept_key(const struct program *p)
+note_kept_key(const struct mm_agent_program *p)
 {
 	if (p->args.key_type != NULL && p->agent.kept_key != NULL)
 		fprintf(stderr, "mintmark-agent: note: --key-type %s is not "
@@ -224,10 +91,30 @@ note_kept_key(const struct program *p)
 		    p->args.key_type, p->agent.kept_key);
 }
 
-static int
-run(struct program *p)
+/* What the service wrote last; of a file that is no JSON, nothing. */
+static struct mm_bytes
+read_service(const struct mm_agent_program *p, struct mm_buf *file)
 {
-	struct mm_buf out = MM_BUF_INIT(8192);
+	struct mm_bytes v, none = { NULL, 0 };
+	char path[PATH_MAX];
+
+	if (strcmp(p->args.command, "status") != 0)
+		return none;
+	mm_agent_status_path(p->args.status_file, p->args.dir, path);
+	if (mm_file_read(path, file, NULL) != MM_OK)
+		return none;
+	v = mm_buf_view(file);
+	while (v.n > 0 && v.p[v.n - 1] == '\n')
+		v.n--;
+	return v.n > 1 && v.p[0] == '{' && v.p[v.n - 1] == '}' &&
+	    mm_utf8_valid(v) ? v : none;
+}
+
+static int
+run(struct mm_agent_program *p)
+{
+	struct mm_buf out = MM_BUF_INIT(16384), file = MM_BUF_INIT(8192);
+	struct mm_agent_report_of of = { .json = p->args.json };
 	struct mm_agent_status s = { .early = false };
 	struct mm_why why = { 0 };
 	int64_t start = mm_mono_ms();
@@ -236,12 +123,15 @@ run(struct program *p)
 
 	(void)alarm(0);
 	note_kept_key(p);
-	explain(p, err, &why);
+	mm_agent_program_explain(p, err, &why);
+	of.now_s = mm_agent_now_s(&p->agent);
+	of.took_ms = mm_mono_ms() - start;
+	of.service = read_service(p, &file);
 	if (err == MM_OK)
-		mm_agent_report(&out, &s, p->args.json,
-		    mm_agent_now_s(&p->agent), mm_mono_ms() - start);
+		mm_agent_report(&out, &s, &of);
 	else
-		mm_agent_report_failure(&out, err, &why, p->args.json);
+		mm_agent_report_failure(&out, err, &why, &of);
+	mm_buf_done(&file);
 	status = finish(p, err, &out,
 	    err == MM_OK || p->args.json ? stdout : stderr);
 	if (status == 0 && s.unspent != MM_AGENT_SPENT)
@@ -252,10 +142,11 @@ run(struct program *p)
 static int
 usage_failure(enum mm_err err, const struct mm_why *why, bool json)
 {
+	const struct mm_agent_report_of of = { .json = json };
 	struct mm_buf out = MM_BUF_INIT(1024);
 	const char *text;
 
-	mm_agent_report_failure(&out, err, why, json);
+	mm_agent_report_failure(&out, err, why, &of);
 	text = mm_buf_cstr(&out);
 	if (text != NULL)
 		(void)fputs(text, json ? stdout : stderr);
@@ -263,6 +154,37 @@ usage_failure(enum mm_err err, const struct mm_why *why, bool json)
 		(void)fputs("try mintmark-agent --help\n", stderr);
 	mm_buf_done(&out);
 	return mm_err_exit(err);
+}
+
+/* The service, which is not much more than this: the rest is a visit's. */
+static int
+serve(const struct mm_agent_args *args)
+{
+	static struct mm_agent_conf conf;
+	struct mm_why why = { 0 };
+	enum mm_err err = mm_agent_conf_load(args->config != NULL
+	    ? args->config : "/etc/mintmark/agent.conf", &conf, &why);
+
+	if (err == MM_OK)
+		err = mm_agent_serve(&conf, &why);
+	return err == MM_OK ? 0 : usage_failure(err, &why, args->json);
+}
+
+static int
+reference(void)
+{
+	struct mm_buf out = MM_BUF_INIT(1 << 16);
+	const char *text;
+	bool ok;
+
+	mm_buf_text(&out, "# Agent configuration\n\n`agent.conf`, in "
+	    "libconfuse syntax: of `mintmark-agent run`. Made by "
+	    "`mintmark-agent reference`; do not edit.\n\n");
+	mm_agent_conf_reference(&out);
+	text = mm_buf_cstr(&out);
+	ok = text != NULL && fputs(text, stdout) != EOF;
+	mm_buf_done(&out);
+	return !ok;
 }
 
 /*
@@ -283,10 +205,37 @@ harden(void)
 	return setrlimit(RLIMIT_CORE, &none) == 0;
 }
 
+/* status finds the folder in the service's configuration, too. */
+static enum mm_err
+take_config(struct mm_agent_args *args, struct mm_why *why)
+{
+	static struct mm_agent_conf conf;
+
+	if (args->config == NULL)
+		return MM_OK;
+	MM_TRY(mm_agent_conf_load(args->config, &conf, why));
+	args->dir = conf.dir;
+	args->status_file = conf.status_file;
+	return MM_OK;
+}
+
+static int
+run_once(struct mm_agent_program *p)
+{
+	struct mm_why why = { 0 };
+	enum mm_err err = take_config(&p->args, &why);
+
+	if (err != MM_OK)
+		return usage_failure(err, &why, p->args.json);
+	mm_agent_program_init(p);
+	set_deadline(&p->args);
+	return run(p);
+}
+
 int
 main(int argc, char **argv)
 {
-	struct program p = { .store.lock = -1 };
+	struct mm_agent_program p = { .store.lock = -1 };
 	struct mm_why why = { 0 };
 	enum mm_err err;
 
@@ -300,8 +249,9 @@ main(int argc, char **argv)
 	if (strcmp(p.args.command, "version") == 0)
 		return puts(p.args.json ? "{\"version\":\"" MM_VERSION "\"}"
 		    : "mintmark-agent " MM_VERSION) == EOF;
+	if (strcmp(p.args.command, "reference") == 0)
+		return reference();
 	mm_log_open("mintmark-agent", MM_LOG_INFO);
-	assemble(&p);
-	set_deadline(&p.args);
-	return run(&p);
+	return strcmp(p.args.command, "run") == 0 ? serve(&p.args)
+	    : run_once(&p);
 }

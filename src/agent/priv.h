@@ -78,6 +78,9 @@ MM_MUST enum mm_err mm_agent_attempt(struct mm_agent *a,
  */
 MM_MUST enum mm_err mm_agent_ask(struct mm_agent *a, enum mmd_est_op op,
     struct mm_bytes request, struct mm_agent_reply *out, struct mm_why *why);
+/* The same for a resource of the server's own; 304 is MM_OK, too. */
+MM_MUST enum mm_err mm_agent_get(struct mm_agent *a, const char *path,
+    const char *tag, struct mm_agent_reply *out, struct mm_why *why);
 
 /* Proves the slot's certificate to the server and notes that it was seen. */
 MM_MUST enum mm_err mm_agent_confirm(struct mm_agent *a, unsigned slot,
@@ -105,6 +108,14 @@ MM_MUST enum mm_err mm_agent_renew_at(struct mm_agent *a,
 /* Whether the slot's certificate is to be renewed now; may ask the server. */
 MM_MUST enum mm_err mm_agent_due(struct mm_agent *a, unsigned slot,
     const struct mm_agent_identity *id, bool *due, struct mm_why *why);
+/*
+ * The server's word on when to renew, from its answer (docs/reference/
+ * rest.md): a second of the window, chosen by the certificate's hash, into
+ * *at_s (0: never).  MM_EINPUT: it is no such answer, or for another one.
+ */
+MM_MUST enum mm_err mm_agent_window_parse(struct mm_bytes json,
+    const struct mmd_cert *c, const uint8_t hash[MMD_HASH], int64_t *at_s,
+    struct mm_why *why);
 /* The last time that the server told, as stored with the slot; 0: never. */
 int64_t mm_agent_last_told(struct mm_agent *a, unsigned slot);
 /* Corrects the clock by the Date of an authenticated answer. */

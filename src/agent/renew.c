@@ -202,6 +202,8 @@ mm_agent_renew(struct mm_agent *a, struct mm_agent_status *out,
 		MM_TRY(replace(a, slot, &id, why));
 	}
 	MM_TRY(mm_agent_status(a, out, why));
+	if (!due && a->said)
+		out->renew_at_s = a->renew_at_s;
 	out->early = !due;
 	out->renewed = due;
 	return MM_OK;

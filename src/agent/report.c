@@ -18,9 +18,19 @@ static const struct {
 	    "--replace uses the token" },
 };
 
+/* One that runs, or ran last. */
+static void
+put_service(struct mm_json *j, struct mm_bytes service)
+{
+	if (service.n > 0)
+		mm_json_raw(j, "service", service);
+	else
+		mm_json_null(j, "service");
+}
+
 static void
 as_json(struct mm_buf *out, const struct mm_agent_status *s, int64_t days,
-    int64_t took_ms)
+    const struct mm_agent_report_of *of)
 {
 	struct mm_json j = mm_json_over(out);
 
@@ -43,7 +53,8 @@ as_json(struct mm_buf *out, const struct mm_agent_status *s, int64_t days,
 	else
 		mm_json_str(&j, "token_unspent", unspent[s->unspent].slug);
 	mm_json_str(&j, "server", s->server);
-	mm_json_int(&j, "ms", took_ms);
+	mm_json_int(&j, "ms", of->took_ms);
+	put_service(&j, of->service);
 	mm_json_close(&j, '}');
 	mm_buf_text(out, "\n");
 }
@@ -55,6 +66,14 @@ make_printable(char *s)
 	for (; *s != '\0'; s++)
 		if (*s < ' ' || *s > '~')
 			*s = '?';
+}
+
+/* see report.h */
+void
+mm_agent_printable(const char *text, char *out, size_t n)
+{
+	snprintf(out, n, "%s", text);
+	make_printable(out);
 }
 
 static void
@@ -84,17 +103,17 @@ as_text(struct mm_buf *out, const struct mm_agent_status *s, int64_t days)
 
 /* see report.h */
 void
-mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s, bool json,
-    int64_t now_s, int64_t took_ms)
+mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s,
+    const struct mm_agent_report_of *of)
 {
 	struct mm_agent_status shown = *s;
-	int64_t days = (s->not_after_s - now_s) / DAY_S;
+	int64_t days = (s->not_after_s - of->now_s) / DAY_S;
 
 	make_printable(shown.server);
-	if (!json || !mm_utf8_valid(mm_bytes_of(shown.device)))
+	if (!of->json || !mm_utf8_valid(mm_bytes_of(shown.device)))
 		make_printable(shown.device);
-	if (json)
-		as_json(out, &shown, days, took_ms);
+	if (of->json)
+		as_json(out, &shown, days, of);
 	else
 		as_text(out, &shown, days);
 }
@@ -102,15 +121,14 @@ mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s, bool json,
 /* see report.h */
 void
 mm_agent_report_failure(struct mm_buf *out, enum mm_err err,
-    const struct mm_why *why, bool json)
+    const struct mm_why *why, const struct mm_agent_report_of *of)
 {
 	struct mm_json j = mm_json_over(out);
 	char text[sizeof(why->text)];
 
-	snprintf(text, sizeof(text), "%s", why->text[0] != '\0' ? why->text
-	    : mm_err_slug(err));
-	make_printable(text);
-	if (!json) {
+	mm_agent_printable(why->text[0] != '\0' ? why->text
+	    : mm_err_slug(err), text, sizeof(text));
+	if (!of->json) {
 		mm_buf_printf(out, "mintmark-agent: %s\n", text);
 		return;
 	}
@@ -118,6 +136,8 @@ mm_agent_report_failure(struct mm_buf *out, enum mm_err err,
 	mm_json_str(&j, "error", mm_err_slug(err));
 	mm_json_str(&j, "detail", text);
 	mm_json_int(&j, "exit", mm_err_exit(err));
+	if (of->service.n > 0)
+		put_service(&j, of->service);
 	mm_json_close(&j, '}');
 	mm_buf_text(out, "\n");
 }

@@ -3,11 +3,19 @@
 
 #include "agent/agent.h"
 
-/* What came of a command, as text or JSON, appended to out. */
+/* How it is said. */
+struct mm_agent_report_of {
+	bool json;
+	int64_t now_s, took_ms;
+	struct mm_bytes service; /* JSON of the service's (service.h), or n 0 */
+};
+/* What came of a command, appended to out. */
 void mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s,
-    bool json, int64_t now_s, int64_t took_ms);
+    const struct mm_agent_report_of *of);
 /* A failure, for standard error (text) or standard output (JSON). */
 void mm_agent_report_failure(struct mm_buf *out, enum mm_err err,
-    const struct mm_why *why, bool json);
+    const struct mm_why *why, const struct mm_agent_report_of *of);
+/* text cut to n - 1 and in printable ASCII: others become '?'. */
+void mm_agent_printable(const char *text, char *out, size_t n);
 
 #endif

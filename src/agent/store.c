@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/faults.h"
 #include "base/text.h"
 
 static const char *const slots[MMD_SLOTS] = { "a", "b" };
@@ -86,9 +87,14 @@ put(void *ctx, unsigned slot, enum mmd_nv_item item, struct mmd_bytes data)
 	struct mm_agent_store *s = ctx;
 	char path[PATH_MAX];
 
+	enum mm_err err;
+
 	item_path(s, slot, item, path);
-	return rc_of(mm_file_replace_locked(path,
-	    (struct mm_bytes){ data.p, data.n }, items[item].mode, fresh(s)));
+	mm_die_at("nv");
+	err = mm_file_replace_locked(path, (struct mm_bytes){ data.p, data.n },
+	    items[item].mode, fresh(s));
+	mm_die_at("nv");
+	return rc_of(err);
 }
 
 static enum mm_err
@@ -110,6 +116,7 @@ erase(void *ctx, unsigned slot, enum mmd_nv_item item)
 	char path[PATH_MAX];
 
 	item_path(s, slot, item, path);
+	mm_die_at("nv");
 	if (item == MMD_NV_KEY)
 		return rc_of(mm_file_wipe(path, fresh(s)));
 	if (unlink(path) != 0)
@@ -129,6 +136,7 @@ select_slot(void *ctx, unsigned slot)
 
 	snprintf(next, sizeof(next), "%s/current" MM_FILE_NEXT, s->dir);
 	snprintf(current, sizeof(current), "%s/current", s->dir);
+	mm_die_at("nv");
 	if ((unlink(next) != 0 && errno != ENOENT) ||
 	    symlink(mm_agent_slot_name(slot), next) != 0 ||
 	    rename(next, current) != 0)

@@ -1,6 +1,8 @@
 #include "server.h"
 
+#include <ctype.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -259,6 +261,52 @@ ask(void *ctx, enum mmd_est_op op, struct mm_bytes request,
 	return MM_OK;
 }
 
+/* "%s" in the window is the serial of the connection's certificate. */
+static void
+renewal(const struct server *s, struct mm_agent_reply *r)
+{
+	const uint8_t *p = conn.client->der;
+	X509 *x = d2i_X509(NULL, &p, (long)conn.client->n);
+	BIGNUM *n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(x), NULL);
+	char *hex = BN_bn2hex(n);
+	const char *mark = strstr(s->window, "%s");
+
+	for (char *c = hex; *c != '\0'; c++)
+		*c = (char)tolower((unsigned char)*c);
+	r->body.p = conn.body;
+	r->body.n = (size_t)snprintf((char *)conn.body, sizeof(conn.body),
+	    "%.*s%s%s", mark != NULL ? (int)(mark - s->window) : 0, s->window,
+	    mark != NULL ? hex : "", mark != NULL ? mark + 2 : s->window);
+	r->retry_s = s->again_s;
+	OPENSSL_free(hex);
+	BN_free(n);
+	X509_free(x);
+}
+
+static enum mm_err
+get(void *ctx, const char *path, const char *tag, struct mm_agent_reply *out,
+    struct mm_why *why)
+{
+	struct server *s = ctx;
+	struct mm_agent_reply r = { .status = 200, .date_s = s->date_s,
+		.retry_s = -1 };
+
+	(void)why;
+	(void)tag;
+	server_step(s);
+	if (s->busy > 0) {
+		s->busy--;
+		r.status = 503;
+		r.retry_s = 3;
+	} else if (strcmp(path, "renewal") != 0 || s->window[0] == '\0' ||
+	    conn.client == NULL)
+		r.status = 404;
+	else
+		renewal(s, &r);
+	*out = r;
+	return MM_OK;
+}
+
 static void
 close_conn(void *ctx)
 {
@@ -277,6 +325,6 @@ pause_for(void *ctx, int64_t ms)
 struct mm_agent_link
 server_link(struct server *s)
 {
-	return (struct mm_agent_link){ open_conn, ask, close_conn, pause_for,
-		s };
+	return (struct mm_agent_link){ open_conn, ask, get, close_conn,
+		pause_for, s };
 }

@@ -31,6 +31,8 @@ struct server {
 	/* steps taken by the agent; at kill_at it dies by SIGKILL */
 	unsigned steps, kill_at;
 	unsigned opened; /* connections */
+	char window[256]; /* of the renewal resource; "": it has none */
+	int32_t again_s;
 };
 
 struct server *server_new(void);

@@ -79,7 +79,7 @@ selected(void *ctx, unsigned *slot)
 
 /* What the agent takes the time for, and whether it is told to hurry. */
 static int64_t offset_s;
-static bool hurry = true;
+static bool hurry = true, asks;
 
 static bool
 now_s(void *ctx, int64_t *at_s)
@@ -103,7 +103,7 @@ bench_open(struct bench *b, struct mm_why *why)
 	b->link = server_link(server);
 	b->agent = (struct mm_agent){ .nv = &b->nv, .crypto = &b->crypto,
 		.time = &b->clock, .link = &b->link, .retries = 3, .now = hurry,
-		.renew_percent = 66 };
+		.ask = asks, .renew_percent = 66 };
 	return mm_agent_set_server(&b->agent, "ca:8443", why);
 }
 
@@ -132,6 +132,7 @@ fresh(void **state)
 	calls = (struct calls){ .no_tmpfile = false };
 	offset_s = 0;
 	hurry = true;
+	asks = false;
 	snprintf(dir, sizeof(dir), "%s/%u", root, n++);
 	return 0;
 }
@@ -512,6 +513,59 @@ asks_the_time(void **state)
 	assert_true(s.renewed);
 }
 
+/* The server's word counts, and without a readable one our own does. */
+static const struct {
+	const char *window; /* from now on: "%s" is the serial */
+	bool renewed, said;
+} window_rows[] = {
+	{ "", false, false },
+	{ "{\"serial\":\"%s\",\"suggestedWindow\":{"
+	    "\"start\":\"2020-01-01T00:00:00Z\","
+	    "\"end\":\"2020-01-02T00:00:00Z\"}}", true, false },
+	{ "{\"serial\":\"%s\",\"suggestedWindow\":{"
+	    "\"start\":\"2999-01-01T00:00:00Z\","
+	    "\"end\":\"2999-01-02T00:00:00Z\"}}", false, true },
+	{ "{\"serial\":\"%s\",\"suggestedWindow\":null}", false, true },
+	/* another's, the wrong way round, no times, no JSON */
+	{ "{\"serial\":\"7%s\",\"suggestedWindow\":{"
+	    "\"start\":\"2020-01-01T00:00:00Z\","
+	    "\"end\":\"2020-01-02T00:00:00Z\"}}", false, false },
+	{ "{\"serial\":\"%s\",\"suggestedWindow\":{"
+	    "\"start\":\"2020-01-03T00:00:00Z\","
+	    "\"end\":\"2020-01-02T00:00:00Z\"}}", false, false },
+	{ "{\"serial\":\"%s\",\"suggestedWindow\":{\"start\":1}}", false,
+	    false },
+	{ "{\"serial\":\"%s\"}", false, false },
+	{ "soon", false, false },
+};
+
+static void
+obeys_the_window(void **state)
+{
+	struct mm_agent_status s, own;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(window_rows) / sizeof(window_rows[0]);
+	    i++) {
+		assert_int_equal(fresh(NULL), 0);
+		assert_int_equal(run(false, &own, NULL), MM_OK);
+		hurry = false;
+		asks = true;
+		server->again_s = 4711;
+		snprintf(server->window, sizeof(server->window), "%s",
+		    window_rows[i].window);
+		assert_int_equal(run(true, &s, NULL), MM_OK);
+		assert_int_equal(s.renewed, window_rows[i].renewed);
+		assert_int_equal(s.early, !window_rows[i].renewed);
+		if (!s.renewed)
+			assert_int_equal(s.renew_at_s != own.renew_at_s,
+			    window_rows[i].said);
+		/* a busy one is asked again, and is no reason to renew */
+		server->busy = 99;
+		assert_int_equal(run(true, &s, NULL), MM_EAGAIN);
+	}
+}
+
 /* Certificate there, switch or confirmation not: finished before its time. */
 static void
 finishes_what_was_begun(void **state)
@@ -610,6 +664,7 @@ main(void)
 		cmocka_unit_test_setup(renews_when_due, fresh),
 		cmocka_unit_test_setup(spreads, fresh),
 		cmocka_unit_test_setup(asks_the_time, fresh),
+		cmocka_unit_test_setup(obeys_the_window, fresh),
 		cmocka_unit_test_setup(finishes_what_was_begun, fresh),
 		cmocka_unit_test_setup(refuses_folders, fresh),
 		cmocka_unit_test(names),

@@ -1,0 +1,203 @@
+#include "agent/program.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "agent/priv.h"
+#include "agent/token_file.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+/* A device that waits does not look like one that hangs. */
+static void
+tell_wait(unsigned tries, int64_t ms, const struct mm_why *why)
+{
+	fprintf(stderr, "mintmark-agent: try %u: %s; the next in %lld s\n",
+	    tries, why->text, (long long)(ms + 999) / 1000);
+}
+
+/* see program.h */
+void
+mm_agent_program_init(struct mm_agent_program *p)
+{
+	const struct mm_agent_args *args = &p->args;
+
+	p->nv = mm_agent_store_nv(&p->store);
+	p->keys = (struct mmd_openssl_keys){ &p->nv };
+	p->crypto = mmd_openssl_crypto(&p->keys);
+	p->clock = mmd_posix_clock();
+	p->wire.server = p->agent.server;
+	p->wire.more = p->agent.more;
+	p->wire.label = args->label;
+	p->wire.nv = &p->nv;
+	p->wire.timeout_ms = (int)args->timeout_s * 1000;
+	p->wire.verbose = args->verbose;
+	p->link = mm_agent_wire_link(&p->wire);
+	p->agent = (struct mm_agent){ .nv = &p->nv, .crypto = &p->crypto,
+		.time = &p->clock, .link = &p->link, .device = args->device,
+		.key_kind = args->key_kind, .tls_version = args->tls_version,
+		.retries = args->retries, .keep_key = args->keep_key,
+		.replace = args->replace,
+		.waits = args->quiet ? NULL : tell_wait,
+		.now = args->now, .ask = args->ask,
+		.renew_percent = args->renew_percent,
+		.clock = args->clock_mode, .retry_s = -1, .ask_s = -1 };
+}
+
+static enum mm_err
+set_server(struct mm_agent_program *p, const char *server, struct mm_why *why)
+{
+	if (server == NULL || server[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "--server is missing");
+	return mm_agent_set_server(&p->agent, server, why);
+}
+
+static enum mm_err
+enrol_with(struct mm_agent_program *p, struct mmd_token *t,
+    struct mm_agent_status *out, struct mm_why *why)
+{
+	const struct mmd_token *token = t;
+	const char *server = p->args.server;
+	struct mm_agent_status s;
+	struct mm_agent_token_source file = { .path = p->args.token_file };
+	struct mm_why w = { 0 };
+	enum mm_err err = mm_agent_token_read(&file, &p->crypto, t, &w);
+
+	if (err == MM_ENOTFOUND) {
+		/* Removed after use, if there is an identity already. */
+		if (mm_agent_status(&p->agent, &s, NULL) != MM_OK)
+			return MM_FAIL(why, MM_ENOTFOUND, "%s", w.text);
+		token = NULL;
+		server = server != NULL ? server : s.server;
+	} else if (err != MM_OK)
+		return MM_FAIL(why, err, "%s", w.text);
+	else if (server == NULL)
+		server = t->server;
+	if (file.exposed)
+		fprintf(stderr, "mintmark-agent: warning: others may read "
+		    "the token file: chmod go= it\n");
+	MM_TRY(set_server(p, server, why));
+	MM_TRY(mm_agent_enrol(&p->agent, token, out, why));
+	return p->args.keep_token || out->unspent != MM_AGENT_SPENT ? MM_OK
+	    : mm_agent_token_erase(p->args.token_file, why);
+}
+
+/* see program.h */
+enum mm_err
+mm_agent_program_enrol(struct mm_agent_program *p,
+    struct mm_agent_status *out, struct mm_why *why)
+{
+	struct mmd_token token = { .anchor_n = 0 };
+	enum mm_err err;
+
+	if (p->args.token_file == NULL)
+		return MM_FAIL(why, MM_EINPUT, "--token-file is missing");
+	MM_TRY(mm_agent_store_open(&p->store, p->args.dir, why));
+	err = enrol_with(p, &token, out, why);
+	mm_wipe(&token, sizeof(token));
+	return err;
+}
+
+/* see program.h */
+enum mm_err
+mm_agent_program_renew(struct mm_agent_program *p,
+    struct mm_agent_status *out, struct mm_why *why)
+{
+	struct mm_agent_status now;
+	unsigned slot;
+
+	/* Nothing is made in a folder that is not an identity's. */
+	MM_TRY(mm_agent_store_look(&p->store, p->args.dir, why));
+	MM_TRY(mm_agent_selected(&p->agent, &slot, why));
+	MM_TRY(mm_agent_store_open(&p->store, p->args.dir, why));
+	MM_TRY(mm_agent_status(&p->agent, &now, why));
+	MM_TRY(set_server(p, p->args.server != NULL ? p->args.server
+	    : now.server, why));
+	return mm_agent_renew(&p->agent, out, why);
+}
+
+/* see program.h */
+enum mm_err
+mm_agent_program_status(struct mm_agent_program *p,
+    struct mm_agent_status *out, struct mm_why *why)
+{
+	MM_TRY(mm_agent_store_look(&p->store, p->args.dir, why));
+	return mm_agent_status(&p->agent, out, why);
+}
+
+/* A token lies there, or one is needed. */
+static bool
+wants_token(struct mm_agent_program *p)
+{
+	struct mm_agent_status s;
+
+	return p->args.token_file != NULL &&
+	    (access(p->args.token_file, F_OK) == 0 ||
+	    mm_agent_status(&p->agent, &s, NULL) == MM_ENOTFOUND);
+}
+
+/* A token that is no use must not keep an identity from being renewed. */
+static enum mm_err
+take_token(struct mm_agent_program *p, enum mm_agent_unspent *unspent,
+    struct mm_why *why)
+{
+	struct mmd_token token = { .anchor_n = 0 };
+	struct mm_agent_status s = { .unspent = MM_AGENT_SPENT };
+	struct mm_why w = { 0 };
+	enum mm_err err;
+
+	if (!wants_token(p))
+		return MM_OK;
+	err = enrol_with(p, &token, &s, &w);
+	mm_wipe(&token, sizeof(token));
+	*unspent = s.unspent;
+	if (err == MM_OK)
+		return MM_OK;
+	if (mm_agent_status(&p->agent, &s, NULL) != MM_OK)
+		return MM_FAIL(why, err, "%s", w.text);
+	MM_LOG(MM_LOG_WARN, "token", MM_S("why", w.text));
+	return MM_OK;
+}
+
+/* see program.h */
+enum mm_err
+mm_agent_program_visit(struct mm_agent_program *p, bool look,
+    struct mm_agent_status *out, struct mm_why *why)
+{
+	enum mm_agent_unspent unspent = MM_AGENT_SPENT;
+	struct mm_agent_status now;
+
+	MM_TRY(mm_agent_store_open(&p->store, p->args.dir, why));
+	MM_TRY(take_token(p, &unspent, why));
+	MM_TRY(mm_agent_status(&p->agent, &now, why));
+	p->looked = look && now.confirmed && (now.renew_at_s == 0 ||
+	    mm_agent_now_s(&p->agent) < now.renew_at_s);
+	if (p->looked) {
+		*out = now;
+		return MM_OK;
+	}
+	MM_TRY(set_server(p, p->args.server != NULL ? p->args.server
+	    : now.server, why));
+	MM_TRY(mm_agent_renew(&p->agent, out, why));
+	out->unspent = unspent;
+	return MM_OK;
+}
+
+/* see program.h */
+void
+mm_agent_program_explain(const struct mm_agent_program *p, enum mm_err err,
+    struct mm_why *why)
+{
+	struct mm_why first = *why;
+
+	if (err == MM_ESYS && p->store.why.code == MM_ESYS)
+		snprintf(why->text, sizeof(why->text), "%.50s: %.100s",
+		    first.text, p->store.why.text);
+}
+
+/* see program.h */
+void
+mm_agent_program_done(struct mm_agent_program *p)
+{
+	mm_agent_store_close(&p->store);
+}

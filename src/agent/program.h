@@ -1,0 +1,47 @@
+#ifndef MM_AGENT_PROGRAM_H
+#define MM_AGENT_PROGRAM_H
+
+#include "agent/args.h"
+#include "agent/link.h"
+#include "agent/store.h"
+
+/* All that a command works with; too large for a stack frame of its own. */
+struct mm_agent_program {
+	struct mm_agent_args args;
+	struct mm_agent_store store;
+	struct mmd_nv nv;
+	struct mmd_openssl_keys keys;
+	struct mmd_crypto crypto;
+	struct mmd_clock clock;
+	struct mm_agent_wire wire;
+	struct mm_agent_link link;
+	struct mm_agent agent;
+	bool looked; /* by the last visit, and nothing was to be done */
+};
+
+/* By p->args, which is borrowed from then on.  Nothing is opened. */
+void mm_agent_program_init(struct mm_agent_program *p);
+void mm_agent_program_done(struct mm_agent_program *p);
+
+/* The commands of the command line; *out is written only on success. */
+MM_MUST enum mm_err mm_agent_program_enrol(struct mm_agent_program *p,
+    struct mm_agent_status *out, struct mm_why *why);
+MM_MUST enum mm_err mm_agent_program_renew(struct mm_agent_program *p,
+    struct mm_agent_status *out, struct mm_why *why);
+MM_MUST enum mm_err mm_agent_program_status(struct mm_agent_program *p,
+    struct mm_agent_status *out, struct mm_why *why);
+/*
+ * All that there is to do now, as the service does it: the first identity by
+ * the token's file, if there is one and no identity; a renewal, if it is
+ * time.  MM_ENOTFOUND: neither identity nor token.
+ *
+ * look: the server is not asked if we see by ourselves that there is nothing
+ * to do.
+ */
+MM_MUST enum mm_err mm_agent_program_visit(struct mm_agent_program *p,
+    bool look, struct mm_agent_status *out, struct mm_why *why);
+/* What the system said is more use than that it failed. */
+void mm_agent_program_explain(const struct mm_agent_program *p,
+    enum mm_err err, struct mm_why *why);
+
+#endif
