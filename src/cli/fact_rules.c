@@ -168,7 +168,8 @@ static const struct rule {
 };
 #define NRULES (sizeof(rules) / sizeof(rules[0]))
 
-/* They change no record: heads.c, clocks.c, crls.c, orders.c look at some. */
+/* They change no record: heads.c, clocks.c, crls.c, orders.c and reconcile.c
+ * look at some. */
 static const enum mm_entry_type of_no_record[] = { MM_E_LEDGER_OPENED,
 	MM_E_REFUSED, MM_E_COUNTED, MM_E_ALERT, MM_E_CRL_SIGNED,
 	MM_E_RESPONDER_MADE,

@@ -46,6 +46,8 @@ mm_differ_unread(json_t *differences, const char *record, enum mm_err rc,
 
 struct comparing {
 	struct mm_marks *of;
+	int n;            /* of the records */
+	const char *what; /* of each that differs */
 	json_t *differences;
 	struct mm_waiting *waiting;
 };
@@ -95,10 +97,10 @@ static void
 differ(struct comparing *r, const uint8_t serial[16], const char *what,
     const char *where)
 {
-	char hex[33], text[96];
+	char hex[33], text[128];
 
 	mm_hex_text(serial, 16, hex);
-	snprintf(text, sizeof(text), "%s %s", what, where);
+	snprintf(text, sizeof(text), "%s%s %s", r->what, what, where);
 	json_array_append_new(r->differences, json_pack("{s:s,s:s}", "serial",
 	    hex, "difference", text));
 }
@@ -111,7 +113,7 @@ smallest(const struct comparing *r, const size_t at[MM_OF_RECORDS],
 	unsigned have = 0;
 
 	*least = NULL;
-	for (int i = 0; i < MM_OF_RECORDS; i++) {
+	for (int i = 0; i < r->n; i++) {
 		const struct mm_marks *s = &r->of[i];
 		int c;
 
@@ -207,7 +209,7 @@ is_excused(const struct mm_mark *m, struct mm_waiting *waiting)
 	return true;
 }
 
-/* Three sorted lists, one walk. */
+/* Sorted lists, one walk. */
 static void
 compare(struct comparing *r)
 {
@@ -227,7 +229,7 @@ compare(struct comparing *r)
 		excused = (have & 1u << MM_OF_JOURNAL) == 0 &&
 			  is_excused(entry, r->waiting);
 		known = *least;
-		for (int i = 0; i < MM_OF_RECORDS; i++)
+		for (int i = 0; i < r->n; i++)
 			if (have & 1u << i)
 				at[i] = check_one(r, i, at[i], &known);
 			else if (i != MM_OF_JOURNAL || !excused)
@@ -238,12 +240,12 @@ compare(struct comparing *r)
 
 /* see marks.h */
 void
-mm_marks_compare(struct mm_marks of[MM_OF_RECORDS], json_t *differences,
-    struct mm_waiting *waiting)
+mm_marks_compare(struct mm_marks *of, int n, const char *what,
+    json_t *differences, struct mm_waiting *waiting)
 {
-	struct comparing r = { of, differences, waiting };
+	struct comparing r = { of, n, what, differences, waiting };
 
-	for (int i = 0; i < MM_OF_RECORDS; i++)
+	for (int i = 0; i < n; i++)
 		if (of[i].n != 0)
 			qsort(of[i].m, of[i].n, sizeof(struct mm_mark),
 			    order);
@@ -255,7 +257,7 @@ void
 mm_marks_missing(const struct mm_marks *s, const struct mm_marks *other,
     const char *what, const char *where, json_t *differences)
 {
-	struct comparing r = { .differences = differences };
+	struct comparing r = { .what = "", .differences = differences };
 
 	for (size_t i = 0; i < s->n; i++) {
 		size_t k = 0;

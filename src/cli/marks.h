@@ -8,7 +8,8 @@
 
 /*
  * For "ledger reconcile": the certificates' signatures as journal, ledger and
- * database have them.  Each serial must be in all three, with the same key.
+ * database have them.  Each serial must be in all three, with the same key;
+ * an OCSP responder's in journal and ledger.
  */
 enum mm_record_of { MM_OF_JOURNAL, MM_OF_LEDGER, MM_OF_STORE, MM_OF_RECORDS };
 extern const char *const mm_record_names[MM_OF_RECORDS];
@@ -52,9 +53,9 @@ void mm_mark_who(struct mm_mark *m, const char *device, const char *issuer,
 MM_MUST enum mm_err mm_marks_add(struct mm_marks *s, const struct mm_mark *m,
     struct mm_why *why);
 void mm_marks_done(struct mm_marks *s);
-/* Appends {"serial", "difference"} for each that is not the same in all; adds
- * to *waiting.  Sorts the marks. */
-void mm_marks_compare(struct mm_marks of[MM_OF_RECORDS],
+/* Appends {"serial", "difference"} for each that is not the same in the first
+ * n records, after "what"; adds to *waiting.  Sorts the marks. */
+void mm_marks_compare(struct mm_marks *of, int n, const char *what,
     json_t *differences, struct mm_waiting *waiting);
 /* Appends "what where" for each that the other list does not have, by serial
  * and key, and that is not later: for lists of few. */

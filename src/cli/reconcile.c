@@ -31,10 +31,10 @@
  * "ledger reconcile": the signer's journal, the ledger's entries and the
  * database are three records of the same signatures, kept by parties that
  * need not trust each other.  Each serial must be in all three, with the same
- * key, each revocation list in journal and ledger, and each work order that was
- * signed in the ledger; the entries must make the trees that the signer
- * signed, and the records be what the entries made of them; whatever is not is
- * named.
+ * key, each revocation list and OCSP responder in journal and ledger, and each
+ * work order that was signed in the ledger; the entries must make the trees
+ * that the signer signed, and the records be what the entries made of them;
+ * whatever is not is named.
  */
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
 const struct mm_opt mm_opts_ledger_reconcile[] = {
@@ -48,7 +48,7 @@ const struct mm_opt mm_opts_ledger_reconcile[] = {
 	END
 };
 
-enum { YOUNG_MS = 15000 };
+enum { YOUNG_MS = 15000, LOST_MS = 60000 /* until one is settled */ };
 #define CRL_MAX ((size_t)256 << 20)
 #define PEM_MAX ((size_t)256 << 10)
 
@@ -56,6 +56,7 @@ struct reconcile {
 	struct mm_cli *cli;
 	struct mm_store_reader *db; /* borrowed */
 	struct mm_marks of[MM_OF_RECORDS];
+	struct mm_marks responders[MM_OF_STORE]; /* of OCSP */
 	struct mm_crls crls[MM_OF_RECORDS];
 	struct mm_orders orders[MM_OF_RECORDS];
 	struct mm_clock_list clocks[MM_OF_STORE]; /* of journal and ledger */
@@ -91,18 +92,33 @@ add_glass(struct reconcile *r, int record, const uint8_t serial[16],
 
 static enum mm_err
 journal_mark(struct reconcile *r, const struct mm_journal_line *l,
-    struct mm_why *why)
+    struct mm_marks *marks, struct mm_why *why)
 {
+	int64_t ms = l->kind == MM_J_RESPONDER ? LOST_MS : YOUNG_MS;
 	struct mm_mark m = { .not_after_s = l->not_after_s,
-		.young = l->at_ms > r->began_ms - YOUNG_MS &&
-		    l->at_ms < mm_now_ms() + YOUNG_MS,
+		.young = l->at_ms > r->began_ms - ms &&
+		    l->at_ms < mm_now_ms() + ms,
 		.partial = l->kind == MM_J_RECOVERED };
 
 	memcpy(m.serial, l->serial, 16);
 	memcpy(m.spki, l->spki_sha256, 32);
 	memcpy(m.tbs, l->tbs_sha256, 8);
 	mm_line_ca_who(&m, l->device, l->issuer, l->profile);
-	return mm_marks_add(&r->of[MM_OF_JOURNAL], &m, why);
+	return mm_marks_add(marks, &m, why);
+}
+
+static enum mm_err
+journal_signature(struct reconcile *r, const struct mm_journal_line *l,
+    struct mm_why *why)
+{
+	if (l->kind == MM_J_RECOVERY)
+		return add_glass(r, MM_OF_JOURNAL, l->serial, l->spki_sha256,
+		    false, why);
+	if (l->kind == MM_J_RESPONDER)
+		return journal_mark(r, l, &r->responders[MM_OF_JOURNAL], why);
+	if (l->kind == MM_J_CERTIFICATE || l->kind == MM_J_RECOVERED)
+		return journal_mark(r, l, &r->of[MM_OF_JOURNAL], why);
+	return MM_OK;
 }
 
 static enum mm_err
@@ -122,12 +138,7 @@ journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 		    r->began_ms, why));
 		MM_TRY(mm_heads_line(&r->heads, &l, r->began_ms, why));
 		mm_facts_line(r->facts, &l);
-		if (l.kind == MM_J_RECOVERY)
-			MM_TRY(add_glass(r, MM_OF_JOURNAL, l.serial,
-			    l.spki_sha256, false, why));
-		if (l.kind != MM_J_CERTIFICATE && l.kind != MM_J_RECOVERED)
-			continue;
-		MM_TRY(journal_mark(r, &l, why));
+		MM_TRY(journal_signature(r, &l, why));
 	}
 	/* A last line without its end is still being written. */
 	return rc == MM_ENOTFOUND || rc == MM_EAGAIN ? MM_OK : rc;
@@ -178,7 +189,8 @@ is_signature(enum mm_entry_type t)
 {
 	return t == MM_E_CERT_ISSUED || t == MM_E_CERT_RENEWED ||
 	    t == MM_E_SIG_ORPHANED || t == MM_E_CERT_SYNCED ||
-	    t == MM_E_ISSUER_MADE;
+	    t == MM_E_ISSUER_MADE || t == MM_E_RESPONDER_MADE ||
+	    t == MM_E_OPERATOR_RECOVERED;
 }
 
 /* By a station's signer: taken in, or listed so that nobody takes it. */
@@ -200,29 +212,20 @@ hex(const struct mm_entry *e, enum mm_entry_field f, uint8_t *out, size_t n,
 }
 
 static enum mm_err
-one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
+entry_signature(struct reconcile *r, const struct mm_entry *e, bool later,
     struct mm_why *why)
 {
-	struct reconcile *r = ctx;
-	struct mm_mark m = { .later = index >= r->copied_at,
+	struct mm_marks *marks = e->type == MM_E_RESPONDER_MADE ?
+	    &r->responders[MM_OF_LEDGER] : &r->of[MM_OF_LEDGER];
+	struct mm_mark m = { .later = later,
 		.elsewhere = signed_elsewhere(e) };
 	uint8_t cert[32] = { 0 };
 	int64_t end_ms = 0;
 
-	if ((index & 1023) == 0)
-		mm_progress_step(&r->progress, index);
-	MM_TRY(mm_clocks_entry(&r->clocks[MM_OF_LEDGER], e, m.later, why));
-	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], e, m.later, why));
-	MM_TRY(mm_orders_entry(&r->orders[MM_OF_LEDGER], e, m.later, why));
-	MM_TRY(mm_facts_entry(r->facts, index, e, why));
-	MM_TRY(mm_quotas_entry(r->quotas, e, why));
-	if ((!is_signature(e->type) && e->type != MM_E_OPERATOR_RECOVERED) ||
-	    e->field[MM_F_SERIAL] == NULL)
-		return MM_OK;
 	MM_TRY(hex(e, MM_F_SERIAL, m.serial, 16, why));
 	MM_TRY(hex(e, MM_F_SPKI_SHA256, m.spki, 32, why));
 	if (e->type == MM_E_OPERATOR_RECOVERED)
-		return add_glass(r, MM_OF_LEDGER, m.serial, m.spki, m.later,
+		return add_glass(r, MM_OF_LEDGER, m.serial, m.spki, later,
 		    why);
 	MM_TRY(hex(e, MM_F_CERT_SHA256, cert, 32, why));
 	memcpy(m.cert, cert, sizeof(m.cert));
@@ -235,7 +238,26 @@ one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
 	else
 		mm_line_ca_who(&m, e->field[MM_F_DEVICE],
 		    e->field[MM_F_ISSUER], e->field[MM_F_PROFILE]);
-	return mm_marks_add(&r->of[MM_OF_LEDGER], &m, why);
+	return mm_marks_add(marks, &m, why);
+}
+
+static enum mm_err
+one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
+    struct mm_why *why)
+{
+	struct reconcile *r = ctx;
+	bool later = index >= r->copied_at;
+
+	if ((index & 1023) == 0)
+		mm_progress_step(&r->progress, index);
+	MM_TRY(mm_clocks_entry(&r->clocks[MM_OF_LEDGER], e, later, why));
+	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], e, later, why));
+	MM_TRY(mm_orders_entry(&r->orders[MM_OF_LEDGER], e, later, why));
+	MM_TRY(mm_facts_entry(r->facts, index, e, why));
+	MM_TRY(mm_quotas_entry(r->quotas, e, why));
+	return is_signature(e->type) && e->field[MM_F_SERIAL] != NULL
+		   ? entry_signature(r, e, later, why)
+		   : MM_OK;
 }
 
 /* The stored certificate itself: its hash is the row's, and what was signed
@@ -393,7 +415,7 @@ report(struct reconcile *r, struct mm_why *why)
 
 	mm_json_plain(r->differences, 3);
 	if (r->cli->json) {
-		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
+		json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
 		    "agree", n == 0, "journal",
 		    (json_int_t)r->of[MM_OF_JOURNAL].n, "ledger",
 		    (json_int_t)r->of[MM_OF_LEDGER].n, "database",
@@ -402,7 +424,8 @@ report(struct reconcile *r, struct mm_why *why)
 		    (json_int_t)r->waiting.in_flight, "later",
 		    (json_int_t)r->waiting.later, "stations",
 		    (json_int_t)r->waiting.elsewhere, "crls",
-		    (json_int_t)r->crls[MM_OF_LEDGER].n, "clock_set_back",
+		    (json_int_t)r->crls[MM_OF_LEDGER].n, "responders",
+		    (json_int_t)r->responders[MM_OF_LEDGER].n, "clock_set_back",
 		    (json_int_t)r->clocks[MM_OF_JOURNAL].n, "differences",
 		    r->differences);
 
@@ -503,7 +526,10 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	MM_TRY(mm_facts_journal(r->facts, lined, why));
 	mm_reader_end(db);
 	if (!r->unread)
-		mm_marks_compare(r->of, r->differences, &r->waiting);
+		mm_marks_compare(r->of, MM_OF_RECORDS, "", r->differences,
+		    &r->waiting);
+	mm_marks_compare(r->responders, MM_OF_STORE, "OCSP responder, ",
+	    r->differences, &r->waiting);
 	mm_crls_compare(r->crls, r->differences, &r->waiting);
 	mm_orders_compare(r->orders, r->recovered != 0, r->differences,
 	    &r->waiting);
@@ -541,6 +567,7 @@ mm_cmd_ledger_reconcile(struct mm_cli *cli, const struct mm_args *a,
 	for (int i = 0; i < MM_OF_STORE; i++) {
 		mm_clocks_done(&r->clocks[i]);
 		mm_marks_done(&r->glass[i]);
+		mm_marks_done(&r->responders[i]);
 	}
 	json_decref(r->differences);
 	free(r);

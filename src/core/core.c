@@ -49,6 +49,7 @@ init(struct mm_core *c, struct mm_why *why)
 	unsigned most = c->conf.jobs_max;
 
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->responding, NULL);
 	pthread_cond_init(&c->tick, NULL);
 	c->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (c->kick < 0)

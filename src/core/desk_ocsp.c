@@ -204,20 +204,12 @@ enter(struct mm_desk *d, const char *issuer,
     const struct mm_ocsp_start_rep *p, struct mm_why *why)
 {
 	struct mm_entry e = { .type = MM_E_RESPONDER_MADE };
-	char serial[33], spki[65], cert[65];
-	char from[MM_TIME_TEXT], to[MM_TIME_TEXT];
+	struct mm_cert_texts t;
 
-	mm_hex_text(p->serial, sizeof(p->serial), serial);
-	mm_hex_text(p->spki_sha256, sizeof(p->spki_sha256), spki);
-	mm_hex_text(p->cert_sha256, sizeof(p->cert_sha256), cert);
-	mm_time_text_s((int64_t)p->not_before_s, from);
-	mm_time_text_s((int64_t)p->not_after_s, to);
+	mm_entry_certified(&e, &t, &(struct mm_certified){ p->serial,
+	    p->spki_sha256, p->cert_sha256, (int64_t)p->not_before_s,
+	    (int64_t)p->not_after_s });
 	e.field[MM_F_ISSUER] = issuer;
-	e.field[MM_F_SERIAL] = serial;
-	e.field[MM_F_SPKI_SHA256] = spki;
-	e.field[MM_F_CERT_SHA256] = cert;
-	e.field[MM_F_NOT_BEFORE] = from;
-	e.field[MM_F_NOT_AFTER] = to;
 	e.field[MM_F_NODE] = mm_node_or_null(d->c);
 	return mm_desk_enter(d, &e, why);
 }
@@ -261,11 +253,18 @@ start(struct mm_desk *d, const char *issuer, struct mm_why *why)
 	struct mm_ocsp_start_rep rep;
 	struct responder *p;
 
+	enum mm_err rc;
+
 	/* promise 8: what cannot be entered is not signed */
 	if (!d->c->store_ok)
 		return MM_FAIL(why, MM_EAGAIN, "the store is away");
-	MM_TRY(certify(d, issuer, &rep, why));
-	MM_TRY(enter(d, issuer, &rep, why));
+	/* while nobody holds it, what is outstanding was never entered */
+	pthread_mutex_lock(&d->c->responding);
+	rc = certify(d, issuer, &rep, why);
+	if (rc == MM_OK)
+		rc = enter(d, issuer, &rep, why);
+	pthread_mutex_unlock(&d->c->responding);
+	MM_TRY(rc);
 	p = place_for(d->ocsp, issuer);
 	strcpy(p->issuer, issuer);
 	memcpy(p->serial, rep.serial, sizeof(p->serial));
@@ -274,22 +273,35 @@ start(struct mm_desk *d, const char *issuer, struct mm_why *why)
 	return MM_OK;
 }
 
-/* A new one at half of its life: answers by the old one are still good. */
+/* A store or a signer that is away is left in peace for a while. */
 static enum mm_err
-need(struct mm_desk *d, const char *issuer, struct responder **out,
-    struct mm_why *why)
+try_start(struct mm_desk *d, const char *issuer)
+{
+	enum mm_err rc;
+
+	if (mm_mono_ms() < d->ocsp->rests_until)
+		return MM_EAGAIN;
+	rc = start(d, issuer, NULL);
+	if (rc != MM_OK && rc != MM_EPOLICY)
+		d->ocsp->rests_until = mm_mono_ms() + REST_MS;
+	return rc;
+}
+
+/* A new one at half of its life: answers by the old one are still good, and
+ * where there is none to be had it goes on to its end. */
+static enum mm_err
+need(struct mm_desk *d, const char *issuer, struct responder **out)
 {
 	struct responder *p = find(d->ocsp, issuer);
 	int64_t now = mm_now_s();
+	enum mm_err rc = MM_OK;
 
-	if (p == NULL ||
-	    now - p->not_before_s > (p->not_after_s - p->not_before_s) / 2 ||
-	    now < p->not_before_s) {
-		MM_TRY(start(d, issuer, why));
-		p = find(d->ocsp, issuer);
-	}
-	*out = p;
-	return MM_OK;
+	if (p == NULL || now < p->not_before_s ||
+	    now - p->not_before_s > (p->not_after_s - p->not_before_s) / 2)
+		rc = try_start(d, issuer);
+	*out = find(d->ocsp, issuer);
+	return *out != NULL && now >= (*out)->not_before_s &&
+	    now < (*out)->not_after_s ? MM_OK : rc;
 }
 
 /* ---- asking the signer ---- */
@@ -331,25 +343,15 @@ take(struct mm_desk *d, struct mm_ocsp_ask *a, struct mm_bytes body)
 	a->rc = mm_buf_ok(&a->der, NULL);
 }
 
-/*
- * An issuer that has no responder now is nobody else's trouble; a store or a
- * signer that is away is everybody's, and is left in peace for a while.  For a
- * line CA none is made for who makes serial numbers up: there are thousands.
- */
+/* An issuer that has no responder now is nobody else's trouble.  For a line CA
+ * none is made for who makes serial numbers up: there are thousands. */
 static enum mm_err
 have(struct mm_desk *d, const struct mm_ocsp_ask *a, struct responder **out)
 {
-	enum mm_err rc;
-
-	if (mm_mono_ms() < d->ocsp->rests_until)
-		return MM_EAGAIN;
 	if (a->status == MM_OCSP_UNKNOWN && find(d->ocsp, a->issuer) == NULL &&
 	    mm_config_issuer(d->c->config, a->issuer) == NULL)
 		return MM_EPOLICY;
-	rc = need(d, a->issuer, out, NULL);
-	if (rc != MM_OK && rc != MM_EPOLICY)
-		d->ocsp->rests_until = mm_mono_ms() + REST_MS;
-	return rc;
+	return need(d, a->issuer, out);
 }
 
 static bool

@@ -55,10 +55,32 @@ mm_papers_seal(struct mm_papers *p, struct mm_op *op, struct mm_why *why)
 static const char *
 hex_or_null(const uint8_t *v, size_t n, char *out)
 {
-	if (mm_zero(v, n))
+	if (v == NULL || mm_zero(v, n))
 		return NULL;
 	mm_hex_text(v, n, out);
 	return out;
+}
+
+static const char *
+time_or_null(int64_t s, char out[MM_TIME_TEXT])
+{
+	if (s == 0)
+		return NULL;
+	mm_time_text_s(s, out);
+	return out;
+}
+
+/* see priv.h */
+void
+mm_entry_certified(struct mm_entry *e, struct mm_cert_texts *t,
+    const struct mm_certified *c)
+{
+	e->field[MM_F_SERIAL] = hex_or_null(c->serial, 16, t->serial);
+	e->field[MM_F_CERT_SHA256] = hex_or_null(c->cert_sha256, 32, t->cert);
+	e->field[MM_F_SPKI_SHA256] = hex_or_null(c->spki_sha256, 32, t->spki);
+	e->field[MM_F_NOT_BEFORE] = time_or_null(c->not_before_s,
+	    t->not_before);
+	e->field[MM_F_NOT_AFTER] = time_or_null(c->not_after_s, t->not_after);
 }
 
 /* see priv.h */
@@ -66,19 +88,14 @@ void
 mm_entry_cert(struct mm_entry *e, struct mm_cert_texts *t,
     const struct mm_cert_row *row, const char *node)
 {
-	mm_time_text_s(row->not_before_s, t->not_before);
-	mm_time_text_s(row->not_after_s, t->not_after);
+	mm_entry_certified(e, t, &(struct mm_certified){ row->serial,
+	    row->spki_sha256, row->cert_sha256, row->not_before_s,
+	    row->not_after_s });
 	e->field[MM_F_AUTHORITY] = row->authority[0] ? row->authority : NULL;
 	e->field[MM_F_DEVICE] = row->device;
 	e->field[MM_F_PRODUCT] = row->product[0] ? row->product : NULL;
 	e->field[MM_F_ISSUER] = row->issuer;
-	e->field[MM_F_SERIAL] = hex_or_null(row->serial, 16, t->serial);
-	e->field[MM_F_CERT_SHA256] = hex_or_null(row->cert_sha256, 32, t->cert);
-	e->field[MM_F_SPKI_SHA256] = hex_or_null(row->spki_sha256, 32, t->spki);
 	e->field[MM_F_PROFILE] = row->profile;
-	if (row->not_before_s != 0)
-		e->field[MM_F_NOT_BEFORE] = t->not_before;
-	e->field[MM_F_NOT_AFTER] = t->not_after;
 	e->field[MM_F_KEY_ORIGIN] = mm_key_origin_name(row->key_origin);
 	e->field[MM_F_NODE] = node[0] ? node : NULL;
 	e->field[MM_F_PREDECESSOR] = hex_or_null(row->predecessor, 16,

@@ -60,25 +60,16 @@ put_entry(struct mm_papers *p, const struct mm_login *by, const char *name,
     const uint8_t sha256[32])
 {
 	struct mm_entry e = { .type = MM_E_ISSUER_MADE };
-	char hex[65], serial[33], spki[65], from[MM_TIME_TEXT];
-	char to[MM_TIME_TEXT];
+	struct mm_cert_texts t;
 	uint8_t key[32];
 
-	mm_hex_text(sha256, 32, hex);
-	mm_hex_text(c->serial.p, MM_SERIAL_N, serial);
 	mm_sha256(c->spki.whole, key);
-	mm_hex_text(key, 32, spki);
-	mm_time_text_s(c->not_before_s, from);
-	mm_time_text_s(c->not_after_s, to);
+	mm_entry_certified(&e, &t, &(struct mm_certified){ c->serial.p, key,
+	    sha256, c->not_before_s, c->not_after_s });
 	e.field[MM_F_ACTOR] = by->id;
 	e.field[MM_F_STATION] = o->station;
 	e.field[MM_F_BATCH] = o->batch;
 	e.field[MM_F_ISSUER] = name;
-	e.field[MM_F_SERIAL] = serial;
-	e.field[MM_F_CERT_SHA256] = hex;
-	e.field[MM_F_SPKI_SHA256] = spki;
-	e.field[MM_F_NOT_BEFORE] = from;
-	e.field[MM_F_NOT_AFTER] = to;
 	mm_papers_add(p, &e);
 	return p->err;
 }

@@ -193,6 +193,13 @@ struct mm_cert_texts {
 };
 void mm_entry_cert(struct mm_entry *e, struct mm_cert_texts *t,
     const struct mm_cert_row *row, const char *node);
+/* The same of any certificate.  NULL, zeros, 0: not known, and left out. */
+struct mm_certified {
+	const uint8_t *serial, *spki_sha256, *cert_sha256;
+	int64_t not_before_s, not_after_s;
+};
+void mm_entry_certified(struct mm_entry *e, struct mm_cert_texts *t,
+    const struct mm_certified *c);
 /* A short entry about a certificate; what is NULL or "" is left out. */
 /* The configuration's fields in their texts; version 0: none. */
 struct mm_config_texts {
@@ -442,6 +449,7 @@ struct mm_core {
 	atomic_uint_fast64_t revocations; /* changes that a CRL must show */
 	atomic_uint cert_turn[MM_CERT_TURNS]; /* by serial: desk_ocsp.c */
 
+	pthread_mutex_t responding; /* an OCSP responder is being made */
 	pthread_mutex_t lock;     /* what follows */
 	pthread_cond_t tick;      /* wakes L */
 	struct mm_links fresh;    /* a restarted signer's, for W */

@@ -57,16 +57,15 @@ enter(struct mm_papers *p, const struct mm_operator *row,
     const struct mm_cert *c, const char *issuer)
 {
 	struct mm_entry e = { .type = MM_E_OPERATOR_RECOVERED };
-	char serial[33], spki[65], expires[MM_TIME_TEXT];
+	char expires[MM_TIME_TEXT];
+	struct mm_cert_texts t;
 
-	mm_hex_text(c->serial.p, MM_SERIAL_N, serial);
-	mm_hex_text(row->spki_sha256, 32, spki);
+	mm_entry_certified(&e, &t, &(struct mm_certified){ .serial =
+	    c->serial.p, .spki_sha256 = row->spki_sha256 });
 	mm_time_text(row->expires_at, expires);
 	e.field[MM_F_KEY] = row->id;
 	e.field[MM_F_ROLE] = row->roles;
 	e.field[MM_F_ISSUER] = issuer;
-	e.field[MM_F_SERIAL] = serial;
-	e.field[MM_F_SPKI_SHA256] = spki;
 	e.field[MM_F_EXPIRES] = expires;
 	mm_papers_add(p, &e);
 	e.type = MM_E_ALERT;

@@ -141,75 +141,122 @@ row_of(struct mm_core *c, const struct mm_outstanding *o,
 		strcpy(row->product, dev.product);
 }
 
-/* A list that nobody ever saw: it was signed, and its end came before it was
- * stored.  Lists are complete, so the next one says all that it said. */
 static enum mm_err
-enter_lost(struct mm_core *c, const struct mm_outstanding *o,
+enter_lost(struct mm_core *c, struct mm_entry *e, const char *issuer,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(4096);
 	struct mm_papers p = mm_papers_over(&buf);
-	struct mm_entry e = { .type = MM_E_CRL_SIGNED };
 	struct mm_op op = { .kind = MM_OP_ENTRY };
+
+	e->field[MM_F_ISSUER] = issuer;
+	e->field[MM_F_RESULT] = "lost";
+	e->field[MM_F_NODE] = mm_node_or_null(c);
+	mm_papers_add(&p, e);
+	MM_TRY(mm_papers_seal(&p, &op, why));
+	return mm_core_run1(c, &op, why);
+}
+
+/* A list that nobody ever saw: it was signed, and its end came before it was
+ * stored.  Lists are complete, so the next one says all that it said. */
+static enum mm_err
+settle_list(struct mm_core *c, const struct mm_outstanding *o,
+    struct mm_why *why)
+{
+	struct mm_entry e = { .type = MM_E_CRL_SIGNED };
 	char number[24];
 
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)o->crl);
-	e.field[MM_F_ISSUER] = o->issuer;
 	e.field[MM_F_NUMBER] = number;
-	e.field[MM_F_RESULT] = "lost";
-	e.field[MM_F_NODE] = mm_node_or_null(c);
-	mm_papers_add(&p, &e);
-	MM_TRY(mm_papers_seal(&p, &op, why));
-	MM_TRY(mm_core_run1(c, &op, why));
+	MM_TRY(enter_lost(c, &e, o->issuer, why));
 	mm_core_note(c, 2, "crl.lost", number);
 	return MM_OK;
 }
 
-/* Lists, and line CAs: whoever has one signed holds the line meanwhile. */
-static bool
-is_held(const struct mm_outstanding *o)
+/* One that was certified, and nobody here knows of it: no answer was asked of
+ * it, and none will be. */
+static enum mm_err
+settle_responder(struct mm_core *c, const struct mm_outstanding *o,
+    struct mm_why *why)
 {
-	return o->crl != 0 || strcmp(o->profile, MM_LINE_CA_LABEL) == 0;
+	struct mm_entry e = { .type = MM_E_RESPONDER_MADE };
+	struct mm_cert_texts t;
+
+	mm_entry_certified(&e, &t, &(struct mm_certified){ .serial = o->serial,
+	    .spki_sha256 = o->spki_sha256,
+	    .not_after_s = (int64_t)o->not_after_s });
+	MM_TRY(enter_lost(c, &e, o->issuer, why));
+	mm_core_note(c, 2, "responder.lost", t.serial);
+	return MM_OK;
 }
 
 static enum mm_err
-settle_held(struct mm_core *c, const struct mm_outstanding *o,
+settle_line_ca(struct mm_core *c, const struct mm_outstanding *o,
     struct mm_why *why)
 {
 	struct mm_cert_row row;
 	enum mm_err rc;
 
-	if (o->crl != 0)
-		return enter_lost(c, o, why);
 	row_of(c, o, &row);
 	rc = orphan(c, &row, why);
 	return rc == MM_ECONFLICT ? MM_OK : rc;
 }
 
-/* What somebody holds the line for among the lines, or the others; *held: how
- * many the first are. */
+static enum mm_err
+settle_device(struct mm_core *c, const struct mm_outstanding *o,
+    struct mm_why *why)
+{
+	struct mm_cert_row row;
+
+	row_of(c, o, &row);
+	return settle(c, &row, why);
+}
+
+/* Whoever has it signed holds something meanwhile: the line for operators, the
+ * making of responders, or nothing where the store is asked by serial. */
+enum held { BY_NOTHING, BY_LINE, BY_RESPONDING, HELD };
+
+static enum held
+held_by(const struct mm_outstanding *o)
+{
+	if (o->responder != 0)
+		return BY_RESPONDING;
+	return o->crl != 0 || strcmp(o->profile, MM_LINE_CA_LABEL) == 0
+		   ? BY_LINE
+		   : BY_NOTHING;
+}
+
+static enum mm_err
+settle_one(struct mm_core *c, const struct mm_outstanding *o,
+    struct mm_why *why)
+{
+	switch (held_by(o)) {
+	case BY_RESPONDING:
+		return settle_responder(c, o, why);
+	case BY_LINE:
+		return o->crl != 0 ? settle_list(c, o, why)
+				   : settle_line_ca(c, o, why);
+	default:
+		return settle_device(c, o, why);
+	}
+}
+
+/* Those that are held so; n: how many of each there are. */
 static enum mm_err
 settle_lines(struct mm_core *c, const struct mm_outstanding_rep *rep,
-    bool want_held, unsigned *held, struct mm_why *why)
+    enum held want, unsigned n[HELD], struct mm_why *why)
 {
 	struct mm_rd r = mm_rd_over(rep->lines);
 	struct mm_outstanding o;
-	struct mm_cert_row row;
 
-	*held = 0;
+	memset(n, 0, HELD * sizeof(n[0]));
 	for (uint32_t i = 0; i < rep->n; i++) {
 		struct mm_bytes line = mm_rd_block16(&r);
 		MM_TRY(mm_fields_get(line, mm_outstanding_fields,
 		    mm_outstanding_nfields, &o, why));
-		*held += is_held(&o);
-		if (want_held != is_held(&o))
-			continue;
-		if (want_held) {
-			MM_TRY(settle_held(c, &o, why));
-			continue;
-		}
-		row_of(c, &o, &row);
-		MM_TRY(settle(c, &row, why));
+		n[held_by(&o)]++;
+		if (held_by(&o) == want)
+			MM_TRY(settle_one(c, &o, why));
 	}
 	return MM_OK;
 }
@@ -217,7 +264,7 @@ settle_lines(struct mm_core *c, const struct mm_outstanding_rep *rep,
 #define ASK_MOST 256
 
 static enum mm_err
-ask(struct mm_core *c, uint64_t age_ms, bool want_held, unsigned *held,
+ask(struct mm_core *c, uint64_t age_ms, enum held want, unsigned n[HELD],
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf frame =
@@ -227,27 +274,45 @@ ask(struct mm_core *c, uint64_t age_ms, bool want_held, unsigned *held,
 
 	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_OUTSTANDING, &req,
 	    &rep, &frame, why));
-	return settle_lines(c, &rep, want_held, held, why);
+	return settle_lines(c, &rep, want, n, why);
+}
+
+static bool
+try_(struct mm_core *c, enum held by)
+{
+	return by == BY_LINE ? mm_wire_try(c->wire, MM_LINE_OPS) :
+	    pthread_mutex_trylock(&c->responding) == 0;
+}
+
+static void
+let_go(struct mm_core *c, enum held by)
+{
+	if (by == BY_LINE)
+		mm_wire_unlock(c->wire, MM_LINE_OPS);
+	else
+		pthread_mutex_unlock(&c->responding);
 }
 
 /*
  * Whoever signs a list, or a line CA, holds the line from before the signature
- * until the store has said yes or no (desk_crl.c, line_make.c).  So while it
- * is ours and all that is stored has been fed, what is still outstanding was
- * not stored and never will be.  Is one under way, then another time.
+ * until the store has said yes or no (desk_crl.c, line_make.c); and likewise
+ * whoever has a responder certified (desk_ocsp.c).  So while that is ours and
+ * all that is stored has been fed, what is still outstanding was not stored
+ * and never will be.  Is one under way, then another time.
  */
 static enum mm_err
-settle_all_held(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
+settle_held(struct mm_core *c, uint64_t age_ms, enum held by,
+    struct mm_why *why)
 {
+	unsigned n[HELD];
 	enum mm_err rc;
-	unsigned held;
 
-	if (!mm_wire_try(c->wire, MM_LINE_OPS))
+	if (!try_(c, by))
 		return MM_OK;
 	rc = mm_feed_all(c, why);
 	if (rc == MM_OK)
-		rc = ask(c, age_ms, true, &held, why);
-	mm_wire_unlock(c->wire, MM_LINE_OPS);
+		rc = ask(c, age_ms, by, n, why);
+	let_go(c, by);
 	return rc;
 }
 
@@ -255,8 +320,11 @@ settle_all_held(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
 enum mm_err
 mm_settle_ask(struct mm_core *c, uint64_t age_ms, struct mm_why *why)
 {
-	unsigned held;
+	unsigned n[HELD];
 
-	MM_TRY(ask(c, age_ms, false, &held, why));
-	return held > 0 ? settle_all_held(c, age_ms, why) : MM_OK;
+	MM_TRY(ask(c, age_ms, BY_NOTHING, n, why));
+	for (enum held by = BY_LINE; by < HELD; by++)
+		if (n[by] > 0)
+			MM_TRY(settle_held(c, age_ms, by, why));
+	return MM_OK;
 }

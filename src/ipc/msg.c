@@ -150,6 +150,7 @@ const struct mm_field mm_outstanding_fields[] = {
 	U64(mm_outstanding, not_after_s),
 	FIXED(mm_outstanding, spki_sha256),
 	FIXED(mm_outstanding, tbs_sha256),
+	U8(mm_outstanding, responder),
 	TEXT(mm_outstanding, authority),
 	U64(mm_outstanding, crl),
 };

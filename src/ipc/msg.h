@@ -170,6 +170,7 @@ struct mm_outstanding {
 	char profile[MM_NAME_MAX + 12]; /* name@version */
 	uint64_t not_after_s;
 	uint8_t spki_sha256[32], tbs_sha256[32];
+	uint8_t responder; /* 1: an OCSP responder of that issuer */
 	uint64_t crl; /* a CRL's number, with its issuer; 0: a certificate */
 	char authority[MM_AUTHORITY_MAX + 1];
 };

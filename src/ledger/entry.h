@@ -72,7 +72,7 @@
 	X(MM_E_UNIT_QUARANTINED, "unit.quarantined", "what a station's ledger says of a unit does not fit; number is its entry there") \
 	X(MM_E_UNIT_RELEASED, "unit.released", "a unit that was quarantined, for that reason, is taken in all the same, with the certificate of the entry before; detail_sha256 is of a salt and of why") \
 	X(MM_E_UNIT_REJECTED, "unit.rejected", "a unit that was quarantined, for that reason, is not taken in; detail_sha256 is of a salt and of why") \
-	X(MM_E_RESPONDER_MADE,  "responder.made", "an issuer certified a key that signs its OCSP answers; before the first of them")
+	X(MM_E_RESPONDER_MADE,  "responder.made", "an issuer certified a key that signs its OCSP answers; before the first of them; result lost: and no answer was ever asked of it")
 
 enum mm_entry_type {
 #define X(e, name, help) e,

@@ -205,12 +205,12 @@ enum mm_err
 mm_on_ocsp_start(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
 	const struct mm_ocsp_start_req *q = &i->req.ocsp_start;
-	const char *clock = mm_signer_barred(w->s, &w->sum);
+	const char *stopped = mm_signer_stopped(w->s, &w->sum);
 	struct mm_responder *made = NULL;
 	size_t ca = 0;
 
-	if (clock != NULL)
-		return MM_FAIL(why, MM_EAGAIN, "ocsp: %s", clock);
+	if (stopped != NULL)
+		return MM_FAIL(why, MM_EAGAIN, "ocsp: %s", stopped);
 	if (q->kept.n > 0) {
 		MM_TRY(start_line(w, i, &made, why));
 	} else {

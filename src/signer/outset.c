@@ -76,6 +76,15 @@ mm_outset_crl(const struct mm_journal_line *l)
 }
 
 /* see outset.h */
+bool
+mm_outset_of(const struct mm_journal_line *l, struct mm_journal_line *out)
+{
+	*out = l->kind == MM_J_CRL ? mm_outset_crl(l) : *l;
+	return l->kind == MM_J_CERTIFICATE || l->kind == MM_J_RESPONDER ||
+	    l->kind == MM_J_CRL;
+}
+
+/* see outset.h */
 enum mm_err
 mm_outset_put(struct mm_outset *s, const struct mm_journal_line *l,
     uint64_t offset, struct mm_why *why)

@@ -5,9 +5,10 @@
 #include "ledger/journal.h"
 
 /*
- * Certificates and CRLs that were signed and have not been seen in the tree: a
- * hash table by serial over a list in journal order.  Not locked: the record
- * is.  A CRL has a serial here only, which is made of its issuer and number.
+ * Certificates, OCSP responders' among them, and CRLs that were signed and
+ * have not been seen in the tree: a hash table by serial over a list in
+ * journal order.  Not locked: the record is.  A CRL has a serial here only,
+ * which is made of its issuer and number.
  */
 #define MM_OUTSET_MAX 8192 /* issuing stops at half of it */
 
@@ -23,6 +24,9 @@ MM_MUST enum mm_err mm_outset_new(struct mm_outset **out, struct mm_why *why);
 void mm_outset_free(struct mm_outset **owner);
 /* The CRL's line with its serial of here. */
 struct mm_journal_line mm_outset_crl(const struct mm_journal_line *l);
+/* A line as it stands here; false: the ledger has no entry of its kind. */
+bool mm_outset_of(const struct mm_journal_line *l,
+    struct mm_journal_line *out);
 /* MM_ELIMIT: full.  A serial that is there is kept as it is. */
 MM_MUST enum mm_err mm_outset_put(struct mm_outset *s,
     const struct mm_journal_line *l, uint64_t offset, struct mm_why *why);

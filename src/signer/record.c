@@ -42,16 +42,12 @@ static enum mm_err
 await(struct mm_record *r, const struct mm_journal_line *l, bool later,
     struct mm_why *why)
 {
-	struct mm_journal_line crl;
+	struct mm_journal_line one;
 
-	if (l->kind == MM_J_CRL) {
-		crl = mm_outset_crl(l);
-		l = &crl;
-	} else if (l->kind != MM_J_CERTIFICATE) {
+	if (!mm_outset_of(l, &one) ||
+	    (!later && !in_state(r->state, one.serial)))
 		return MM_OK;
-	}
-	return later || in_state(r->state, l->serial) ?
-	    mm_outset_put(r->out, l, r->end, why) : MM_OK;
+	return mm_outset_put(r->out, &one, r->end, why);
 }
 
 /* A line that was read: what the state does not cover is remembered. */

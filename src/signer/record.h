@@ -27,8 +27,8 @@ MM_MUST enum mm_err mm_record_open(const char *dir, bool sync,
 void mm_record_close(struct mm_record **owner);
 
 /* Numbers, dates and chains the lines and appends them by one write().
- * MM_EAGAIN: nothing was written; nothing may leave.  A certificate's or
- * CRL's line is outstanding from then on. */
+ * MM_EAGAIN: nothing was written; nothing may leave.  A certificate's, an
+ * OCSP responder's or a CRL's line is outstanding from then on. */
 MM_MUST enum mm_err mm_record_write(struct mm_record *r,
     struct mm_journal_line *lines, size_t n, struct mm_why *why);
 /* What was written is on the disk.  MM_EAGAIN: it may not be. */
@@ -52,9 +52,10 @@ unsigned mm_record_used(struct mm_record *r, const char *profile,
 MM_MUST enum mm_err mm_record_spend_token(struct mm_record *r, int64_t now_s,
     struct mm_why *why);
 
-/* The entry of a certificate, or by mm_outset_crl of a CRL, came by: MM_OK: it
- * was outstanding and no longer is; MM_ENOTFOUND: this journal is not waiting
- * for it; MM_EPOLICY: the entry's device, profile and key are not all the
+/* The entry of a certificate, of an OCSP responder (by its kind), or by
+ * mm_outset_crl of a CRL, came by: MM_OK: it was outstanding and no longer is;
+ * MM_ENOTFOUND: this journal is not waiting for it; MM_EPOLICY: the entry's
+ * device, profile and key, or a responder's issuer and key, are not all the
  * line's, so it stays outstanding. */
 MM_MUST enum mm_err mm_record_settle(struct mm_record *r,
     const struct mm_journal_line *claim, struct mm_why *why);

@@ -121,13 +121,18 @@ mm_record_spend_token(struct mm_record *r, int64_t now_s, struct mm_why *why)
 	return err;
 }
 
-/* A CRL's are all in its serial. */
+/* A CRL's are all in its serial; a responder has an issuer and a key. */
 static bool
 same_signature(const struct mm_journal_line *a,
     const struct mm_journal_line *b)
 {
+	bool responder = a->kind == MM_J_RESPONDER;
+
 	if (a->kind == MM_J_CRL || b->kind == MM_J_CRL)
 		return a->kind == b->kind;
+	if (responder != (b->kind == MM_J_RESPONDER) ||
+	    (responder && strcmp(a->issuer, b->issuer) != 0))
+		return false;
 	return strcmp(a->device, b->device) == 0 &&
 	    strcmp(a->profile, b->profile) == 0 &&
 	    memcmp(a->spki_sha256, b->spki_sha256, 32) == 0;
@@ -214,6 +219,7 @@ put_outstanding(struct mm_buf *out, const struct mm_journal_line *l)
 {
 	struct mm_outstanding o = { .journal_n = l->n,
 		.not_after_s = (uint64_t)l->not_after_s,
+		.responder = l->kind == MM_J_RESPONDER,
 		.crl = l->kind == MM_J_CRL ? l->number : 0 };
 	struct mm_buf body = MM_BUF_INIT(MM_JOURNAL_LINE_MAX);
 

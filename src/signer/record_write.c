@@ -48,15 +48,12 @@ write_locked(struct mm_record *r, struct mm_journal_line *lines, size_t n,
 	r->end += r->buf.n;
 	r->chain = chain;
 	for (size_t i = 0; i < n; i++) {
-		if (lines[i].kind == MM_J_CERTIFICATE)
-			MM_TRY(mm_outset_put(r->out, &lines[i], at, why));
-		if (lines[i].kind == MM_J_CRL) {
-			const struct mm_journal_line l =
-			    mm_outset_crl(&lines[i]);
+		struct mm_journal_line l;
 
-			mm_record_note_crl(r->state, &l);
+		if (lines[i].kind == MM_J_CRL)
+			mm_record_note_crl(r->state, &lines[i]);
+		if (mm_outset_of(&lines[i], &l))
 			MM_TRY(mm_outset_put(r->out, &l, at, why));
-		}
 	}
 	return MM_OK;
 }

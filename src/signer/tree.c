@@ -110,6 +110,12 @@ claim_of(struct mm_bytes e, struct mm_journal_line *claim)
 		return false;
 	(void)hex_field(e, ",\"spki_sha256\":\"", claim->spki_sha256,
 	    sizeof(claim->spki_sha256));
+	if (starts(e, HEAD "responder.made\"")) {
+		claim->kind = MM_J_RESPONDER;
+		text_field(e, ",\"issuer\":\"", claim->issuer,
+		    sizeof(claim->issuer));
+		return true;
+	}
 	if (starts(e, HEAD "issuer.made\"")) { /* a line CA */
 		text_field(e, ",\"issuer\":\"", claim->device,
 		    sizeof(claim->device));
@@ -192,7 +198,8 @@ settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
 	    !is_anothers(w->s, q->entry))
 		settle_crl(w, q->entry);
 	if (!certificate && !starts(q->entry, HEAD "signature.orphaned\"") &&
-	    !starts(q->entry, HEAD "issuer.made\""))
+	    !starts(q->entry, HEAD "issuer.made\"") &&
+	    !starts(q->entry, HEAD "responder.made\""))
 		return MM_OK;
 	if (!claim_of(q->entry, &claim))
 		return MM_OK;

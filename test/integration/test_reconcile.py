@@ -1,13 +1,36 @@
 """What one of the three records hides or changes, reconcile names."""
 import contextlib
+import http.client
 import json
 import os
+import socket
+import subprocess
 import time
 
 import pytest
 
+from offline import harness
 from records import records
-from world import MINT, World, faketime, run
+from world import MINT, SIGNER, World, faketime, run, until
+
+
+@contextlib.contextmanager
+def asked(w):
+    """An OCSP question that a responder has to answer; the connection."""
+    der = w.dir / "question.der"
+    run("openssl", "ocsp", "-issuer", w.state / "signer/issuers/issuing.crt",
+        "-serial", "0x1234", "-no_nonce", "-reqout", der)
+    with contextlib.closing(http.client.HTTPConnection(
+            "127.0.0.1", w.public, timeout=30)) as conn:
+        conn.request("POST", "/ocsp", der.read_bytes(),
+                     {"Content-Type": "application/ocsp-request"})
+        yield conn
+
+
+def responders(w):
+    text = (w.state / "signer/journal.jsonl").read_text()
+    return [json.loads(s)["serial"] for s in text.splitlines()
+            if '"kind":"responder"' in s]
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +46,8 @@ def settled():
         db = records(w)
         w.old, = db.sql(f"SELECT number, {db.hex('der')} FROM crl")
         w.cli("ca", "crl", "issuing")
+        with asked(w) as conn:
+            assert conn.getresponse().status == 200
         w.cli("ledger", "verify")
         w.stop()
         yield w
@@ -104,14 +129,63 @@ def test_a_changed_journal(settled):
         path.write_bytes(good)
 
 
+# ---- OCSP responders ----
+
+TREE = "the database's entries are not what was signed"
+MADE = "{json} LIKE '%\"responder.made\"%'"
+
+
+@pytest.mark.parametrize("old, new, says", [
+    ("responder.made", "certificate.held", {"not in the ledger"}),
+    ('"serial":"0', '"serial":"1', {"not in the ledger",
+                                    "not in the journal"}),
+    ('"issuer":"issuing"', '"issuer":"root"',
+     {"another device, issuer or profile in the ledger"}),
+    ('"not_after":"2', '"not_after":"3', {"another end in the ledger"}),
+], ids=["none", "serial", "issuer", "end"])
+def test_a_changed_responder(settled, old, new, says):
+    with changed(settled, rewrite(old, new, MADE)):
+        rc, differences, p = reconcile(settled)
+    assert rc == 9 and set(differences) == {TREE} | {
+        f"OCSP responder, {s}" for s in says}, p
+
+
+def hostile_start(w):
+    """By a server that was taken over: its signer certifies a responder, and
+    nobody hears of it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    p = subprocess.Popen([SIGNER, "run", "--config", w.conf, "--links",
+                          f"ocsp:{theirs.fileno()}"],
+                         pass_fds=[theirs.fileno()],
+                         stderr=subprocess.DEVNULL)
+    theirs.close()
+    try:
+        return harness.Link("ocsp", ours).call(
+            "ocsp_start", "issuing", b"", b"")[1].hex()
+    finally:
+        ours.close()
+        p.wait(30)
+
+
+def test_a_responder_that_was_never_entered(settled):
+    folder = settled.state / "signer"
+    good = {n: (folder / n).read_bytes() for n in ("journal.jsonl", "state")}
+    try:
+        serial = hostile_start(settled)
+        rc, differences, p = reconcile(settled)
+    finally:
+        for name, data in good.items():
+            (folder / name).write_bytes(data)
+    assert rc == 9 and differences == ["OCSP responder, not in the ledger"], p
+    assert [d["serial"] for d in json.loads(p.stdout)["differences"]] == [
+        serial]
+
+
 # ---- revocation lists ----
 
 LIST = "{json} LIKE '%\"crl.signed\"%'"
 OLDEST = f"{LIST} AND idx = (SELECT min(idx) FROM entry WHERE {LIST})"
 NEWEST = f"{LIST} AND idx = (SELECT max(idx) FROM entry WHERE {LIST})"
-
-
-TREE = "the database's entries are not what was signed"
 
 
 def one_byte(db):
@@ -179,6 +253,27 @@ def test_a_list_whose_end_came_before_it_was_stored():
         entries = w.rest("GET", "/ledger/entries?limit=1000&type=crl.signed")
         assert [e["entry"].get("result") for e in entries.json["items"]
                 ].count("lost") == len(differences)
+        lose_a_responder(w)
         w.stop()
         rc, differences, p = reconcile(w)
         assert rc == 0, p
+
+
+def lose_a_responder(w):
+    """The end comes between its certificate and its entry: the next start
+    enters it as lost, and has another one certified."""
+    with records(w).held(), asked(w):
+        until(lambda: responders(w))
+        w.kill_all()
+    rc, differences, p = reconcile(w)
+    assert rc == 9 and set(differences) == {
+        "OCSP responder, not in the ledger"}, p
+    w.start()
+    with asked(w) as conn:
+        assert conn.getresponse().status == 200
+    entries = w.rest("GET", "/ledger/entries?type=responder.made").json
+    made = {e["entry"]["serial"]: e["entry"].get("result")
+            for e in entries["items"]}
+    assert set(made) == set(responders(w)), made
+    assert sorted(made.values(), key=str) == [None, *[
+        "lost"] * len(differences)], made

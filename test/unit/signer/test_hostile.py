@@ -534,6 +534,40 @@ def test_crl_outstanding_until_its_entry(signer):
     assert count() == 0
 
 
+def responder_entry(serial, spki, issuer="issuing", **more):
+    return json.dumps({"v": 1, "type": "responder.made",
+                       "at": "2026-11-23T05:00:00.000Z", "issuer": issuer,
+                       "serial": serial.hex(), "spki_sha256": spki.hex(),
+                       "not_after": "2026-11-30T05:00:00Z", **more},
+                      separators=(",", ":")).encode()
+
+
+def test_responder_outstanding_until_its_entry(signer):
+    count = lambda: signer["ledger"].call("status", 0)[4]  # noqa: E731
+    (_, a, _, _, key_a, _), (_, b, _, _, key_b, _) = [
+        signer["ocsp"].call("ocsp_start", "issuing", b"", b"")
+        for _ in range(2)]
+    assert count() == 2
+    wrong = [responder_entry(a, key_a, "root"), responder_entry(a, key_b),
+             entry("certificate.issued", "SN-1", a, key_a),
+             entry("signature.orphaned", "", a, key_a, profile=""),
+             crl_entry(1)]
+    for n, one in enumerate(wrong):
+        signer["ledger"].call("ledger_add", n, one)
+        assert count() == 2, "another's entry settles nothing"
+    signer["ledger"].call("ledger_add", 5, responder_entry(b, key_b))
+    assert count() == 1
+    signer["ledger"].call("ledger_sign", 6)
+    for how in (signer.kill, signer.stop):
+        how()
+        signer.start()
+        n, lines = signer["ledger"].call("outstanding", 0, 10)
+        assert n == 1 and a in lines and b not in lines
+    signer["ledger"].call("ledger_add", 6,
+                          responder_entry(a, key_a, result="lost"))
+    assert count() == 0
+
+
 def test_certificate_unknown_to_the_journal_is_recovered(signer):
     forged = b"\1" + b"\xab" * 15
     signer["ledger"].call("ledger_add", 0, entry(
@@ -708,6 +742,8 @@ def test_old_outstanding_stops_issuing(signer, csr):
     signer.stop()
     signer.start(before=("faketime", "-f", "+15m"))
     assert "turned up" in refused(EAGAIN, issue, signer, csr)
+    assert "turned up" in refused(EAGAIN, signer["ocsp"].call, "ocsp_start",
+                                  "issuing", b"", b"")
     settle(signer, cert)
     issue(signer, csr)
 
