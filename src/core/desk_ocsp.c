@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ocsp_alarm.h"
 #include "core/priv.h"
 #include "pki/ocsp.h"
 
@@ -17,7 +18,6 @@ enum {
 	RESPONDERS = 1024,
 	SINCE_S = 1700000000, /* before there was any serial of ours */
 	AHEAD_MS = 300 * 1000,
-	ALARM_MS = 3600 * 1000,
 	REST_MS = 2000, /* after a responder could not be had */
 };
 
@@ -30,7 +30,7 @@ struct mm_ocsp {
 	struct responder of[RESPONDERS];
 	unsigned n, oldest; /* oldest: the next to go */
 	struct mm_buf out, in;
-	int64_t alarmed_at; /* monotonic; 0: never */
+	struct mm_ocsp_alarms alarms;
 	int64_t rests_until; /* monotonic: store or signer is away */
 };
 
@@ -134,29 +134,46 @@ is_plausible(const struct mm_ocsp_ask *a)
 	    ms <= mm_now_ms() + AHEAD_MS;
 }
 
-/*
- * Somebody has a certificate that carries our issuer's name and that we never
- * issued, or has made its serial number up.  Once an hour; a station's are
- * not known here until it has synced.
- */
+/* A station's are not known here until it has synced. */
 static void
 alarm_(struct mm_desk *d, const struct mm_ocsp_ask *a)
 {
-	struct mm_entry e = { .type = MM_E_ALERT };
-	int64_t now = mm_mono_ms();
-	char serial[33];
+	struct mm_ocsp_alarm alarm;
 
-	if (!is_plausible(a) || is_line(d->c, a->issuer) ||
-	    (d->ocsp->alarmed_at != 0 &&
-	    now - d->ocsp->alarmed_at < ALARM_MS))
+	if (!is_plausible(a) || is_line(d->c, a->issuer))
 		return;
-	d->ocsp->alarmed_at = now;
-	mm_hex_text(a->serial, sizeof(a->serial), serial);
-	e.field[MM_F_REASON] = "ocsp-unknown-serial";
-	e.field[MM_F_ISSUER] = a->issuer;
-	e.field[MM_F_SERIAL] = serial;
-	if (mm_desk_enter(d, &e, NULL) == MM_OK)
-		mm_core_note(d->c, 2, "ocsp.unknown-serial", serial);
+	memcpy(alarm.issuer, a->issuer, sizeof(alarm.issuer));
+	memcpy(alarm.serial, a->serial, sizeof(alarm.serial));
+	mm_ocsp_alarm(d, &d->ocsp->alarms, &alarm, mm_mono_ms());
+}
+
+static bool
+is_below(const struct mm_chain *chain, const struct mm_chain *above,
+    struct mm_bytes serial)
+{
+	struct mm_cert c;
+
+	return chain != NULL && chain->n > 1 &&
+	    mm_bytes_eq(chain->der[1], above->der[0]) &&
+	    mm_cert_walk(chain->der[0], &c, NULL) == MM_OK &&
+	    mm_bytes_eq(c.serial, serial);
+}
+
+/* A CA's own certificate is no row: it is a document, or in the
+ * configuration. */
+static bool
+is_ca(struct mm_core *c, const struct mm_ocsp_ask *a)
+{
+	const struct mm_chain *above = mm_chains_issuer(c->chains, a->issuer);
+	const struct mm_bytes serial = { a->serial, sizeof(a->serial) };
+
+	if (!a->has_serial || above == NULL || above->n == 0)
+		return false;
+	for (size_t i = 0; i < c->config->nissuer; i++)
+		if (is_below(mm_chains_issuer(c->chains,
+			c->config->issuer[i].name), above, serial))
+			return true;
+	return mm_lines_made(c->lines, a->issuer, a->serial);
 }
 
 /* An issued certificate is good until it is revoked: whoever asks looks at
@@ -175,7 +192,10 @@ look_up(struct mm_desk *d, struct mm_ocsp_ask *a, struct mm_why *why)
 		rc = mm_get_cert(d->r, a->serial, &row, NULL);
 	if (rc == MM_ENOTFOUND ||
 	    (rc == MM_OK && strcmp(row.issuer, a->issuer) != 0)) {
-		alarm_(d, a);
+		if (is_ca(d->c, a))
+			a->status = MM_OCSP_GOOD;
+		else
+			alarm_(d, a);
 		return MM_OK;
 	}
 	if (rc != MM_OK)
@@ -417,6 +437,7 @@ mm_desk_ocsp(struct mm_desk *d, struct mm_ocsp_ask *asks, size_t n,
 
 	MM_INVARIANT(n <= MM_IPC_ITEMS_MAX);
 	MM_TRY(open_(d, why));
+	mm_ocsp_alarms_turn(d, &d->ocsp->alarms, mm_mono_ms());
 	for (size_t i = 0; i < n; i++) {
 		rc = look_up(d, &asks[i], why);
 		asks[i].rc = rc == MM_OK ? MM_EAGAIN : MM_ESYS;

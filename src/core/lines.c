@@ -17,7 +17,7 @@ struct mm_lines {
 	size_t n, cap;
 	/* as they joined: strangers' questions look through these numbers */
 	struct asked {
-		uint64_t tag[MM_OCSP_HASHES];
+		uint64_t tag[MM_OCSP_HASHES], serial;
 		struct mm_made_line *line;
 	} *asked;
 	size_t nasked, asked_cap;
@@ -130,6 +130,32 @@ mm_lines_asked(struct mm_lines *l, const struct mm_ocsp_id *id)
 	return line;
 }
 
+/* A serial number's random end. */
+static uint64_t
+end_of(const uint8_t serial[MM_SERIAL_N])
+{
+	return tag_of(serial + MM_SERIAL_N - sizeof(uint64_t));
+}
+
+/* see priv.h */
+bool
+mm_lines_made(struct mm_lines *l, const char *above,
+    const uint8_t serial[MM_SERIAL_N])
+{
+	uint64_t end = end_of(serial);
+	bool made = false;
+
+	if (l == NULL)
+		return false;
+	pthread_mutex_lock(&l->lock);
+	for (size_t i = 0; i < l->nasked && !made; i++)
+		made = l->asked[i].serial == end &&
+		    memcmp(l->asked[i].line->serial, serial, MM_SERIAL_N) ==
+			0 && strcmp(l->asked[i].line->above, above) == 0;
+	pthread_mutex_unlock(&l->lock);
+	return made;
+}
+
 /* With the lock.  false: no memory. */
 static bool
 note_asked(struct mm_lines *l, struct mm_made_line *line)
@@ -142,6 +168,7 @@ note_asked(struct mm_lines *l, struct mm_made_line *line)
 	l->asked = p;
 	for (unsigned i = 0; i < MM_OCSP_HASHES; i++)
 		p[l->nasked].tag[i] = tag_of(line->ocsp.key_hash[i]);
+	p[l->nasked].serial = end_of(line->serial);
 	p[l->nasked++].line = line;
 	return true;
 }
@@ -205,6 +232,18 @@ make_chain(struct mm_core *c, struct mm_made_line *line)
 }
 
 static enum mm_err
+read_certificate(struct mm_made_line *line, struct mm_why *why)
+{
+	struct mm_bytes der = mm_buf_view(&line->der);
+	struct mm_cert c;
+
+	MM_TRY(mm_cert_walk(der, &c, why));
+	if (c.serial.n == sizeof(line->serial))
+		memcpy(line->serial, c.serial.p, sizeof(line->serial));
+	return mm_ocsp_issuer_make(der, &line->ocsp, why);
+}
+
+static enum mm_err
 add(struct mm_core *c, const char *id, struct mm_bytes body,
     struct mm_why *why)
 {
@@ -223,8 +262,7 @@ add(struct mm_core *c, const char *id, struct mm_bytes body,
 		return MM_FAIL(why, MM_ESYS, "line CA %.32s: its record "
 		    "cannot be read", id);
 	}
-	if (mm_ocsp_issuer_make(mm_buf_view(&line->der), &line->ocsp, why) !=
-	    MM_OK) {
+	if (read_certificate(line, why) != MM_OK) {
 		line_free(line);
 		return MM_ESYS;
 	}

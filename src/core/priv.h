@@ -351,6 +351,7 @@ struct mm_made_line {
 	struct mm_bytes view[18]; /* the chain's */
 	struct mm_chain chain;
 	struct mm_ocsp_issuer ocsp; /* what it is asked for by */
+	uint8_t serial[MM_SERIAL_N];
 	/* behind the core's lock */
 	struct mm_crl_mark mark;
 	struct mm_listed listed;
@@ -368,6 +369,9 @@ size_t mm_lines_n(struct mm_lines *l);
 /* Whom an OCSP request is about; NULL: none of them. */
 struct mm_made_line *mm_lines_asked(struct mm_lines *l,
     const struct mm_ocsp_id *id);
+/* Whether that issuer made one whose certificate has this serial number. */
+bool mm_lines_made(struct mm_lines *l, const char *above,
+    const uint8_t serial[MM_SERIAL_N]);
 /* Of their lists. */
 int64_t mm_lines_hours(const struct mm_config *c);
 /* Joins those that the store has; one of that name is read again by nobody. */

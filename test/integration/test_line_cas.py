@@ -114,12 +114,13 @@ def verify(w, folder, name, chain):
     assert "verify OK" in p.stderr
 
 
-def ocsp(w, folder, serial):
-    """What the responder says, for this line CA (c0.crt below c1.crt)."""
+def ocsp(w, folder, serial, issuer="c0.crt"):
+    """What the responder says, for this line CA (c0.crt below c1.crt), or for
+    who made it."""
     between = folder / "between.crt"
     between.write_text("".join((folder / f"c{i}.crt").read_text()
                                for i in range(2)))
-    p = run("openssl", "ocsp", "-issuer", folder / "c0.crt", "-serial",
+    p = run("openssl", "ocsp", "-issuer", folder / issuer, "-serial",
             f"0x{serial}", "-CAfile", w.anchor, "-verify_other", between,
             "-url", f"http://127.0.0.1:{w.public}/ocsp")
     assert "Response verify OK" in p.stderr, p.stderr
@@ -175,6 +176,10 @@ def test_an_order_makes_its_line_ca(centre, tmp_path):
                       {"reason": "keyCompromise"}).status == 200
         assert ocsp(w, tmp_path, cert["serial"]) == "revoked"
         assert ocsp(w, tmp_path, "01" * 16) == "unknown"
+        # so is its own, to who looks through the whole chain, and no alarm
+        assert ocsp(w, tmp_path, entry["serial"], "c1.crt") == "good"
+        assert "ocsp-unknown-serial" not in [
+            e["reason"] for e in centre.entries("alert")]
         until(lambda: number(crl(w, name)) > old)
         text = subprocess.run(
             ["openssl", "crl", "-inform", "DER", "-noout", "-text"],

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "core/ocsp_alarm.h"
 #include "core/priv.h"
 #include "base/time.h"
 #include "ledger/receipt.h"
@@ -121,6 +122,43 @@ tokens(void **state)
 	job = claim(r, &t);
 	assert_int_equal(job->reason, MM_R_BOUND_KEY);
 	mm_job_free(&job);
+}
+
+static void
+ask_for(struct rig *r, struct mm_ocsp_alarms *s, unsigned from, unsigned to)
+{
+	struct mm_ocsp_alarm a = { .issuer = "factory", .serial = { 1 } };
+
+	for (unsigned i = from; i < to; i++) {
+		a.serial[15] = (uint8_t)i;
+		mm_ocsp_alarm(r->desk, s, &a, 1000 + i);
+	}
+}
+
+/* Strangers' numbers do not end it, and do not fill the ledger. */
+static void
+ocsp_alarms(void **state)
+{
+	struct rig *r = *state;
+	struct mm_ocsp_alarms s = { .since = 0 };
+	unsigned n = rig_entries(r, "alert");
+
+	ask_for(r, &s, 1, 4);
+	ask_for(r, &s, 1, 4);
+	assert_int_equal(rig_entries(r, "alert"), n + 3);
+	ask_for(r, &s, 4, 12); /* eight are entered, three drawn */
+	assert_int_equal(rig_entries(r, "alert"), n + 8);
+	assert_int_equal(s.ndrawn, 3);
+	mm_ocsp_alarms_turn(r->desk, &s, 1000 + MM_OCSP_ALARM_MS);
+	assert_int_equal(rig_entries(r, "alert"), n + 8);
+	mm_ocsp_alarms_turn(r->desk, &s, 1001 + MM_OCSP_ALARM_MS);
+	assert_int_equal(rig_entries(r, "alert"), n + 11);
+	assert_int_equal(s.since, 0);
+	ask_for(r, &s, 1, 250); /* another hour */
+	assert_int_equal(rig_entries(r, "alert"), n + 19);
+	assert_int_equal(s.more, 249 - 8);
+	mm_ocsp_alarms_turn(r->desk, &s, 1001 + MM_OCSP_ALARM_MS);
+	assert_int_equal(rig_entries(r, "alert"), n + 27);
 }
 
 static void
@@ -502,6 +540,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(receipts),
 		cmocka_unit_test(tokens),
+		cmocka_unit_test(ocsp_alarms),
 		cmocka_unit_test(revocation),
 		cmocka_unit_test(successors),
 		cmocka_unit_test(devices),
