@@ -154,7 +154,8 @@ revokes(const struct mm_op *op)
 	    (op->kind == MM_OP_CONFIRM && op->u.confirm.revoke_superseded));
 }
 
-/* Answers that were kept about these are no longer true (desk_ocsp.c). */
+/* Answers that were kept about these are no longer true (desk_ocsp.c), and
+ * their issuers' lists are signed by us. */
 static void
 turn(struct mm_core *c, const struct mm_op *op)
 {
@@ -162,8 +163,10 @@ turn(struct mm_core *c, const struct mm_op *op)
 
 	for (unsigned i = 0; i < op->nentries; i++) {
 		mm_entry_look(op->entry[i], &v);
-		if (mm_listed_changes(v.type))
-			mm_cert_turned(c, v.serial);
+		if (!mm_listed_changes(v.type))
+			continue;
+		mm_cert_turned(c, v.serial);
+		mm_listed_ours(c, v.issuer);
 	}
 }
 

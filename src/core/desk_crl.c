@@ -15,7 +15,10 @@
 #define CRL_MAX    ((size_t)256 << 20)
 #define LOOK_BACK_MS  600000       /* a clock's, and a transaction's, slack */
 #define AGAIN_MS      60000        /* a line CA's, that could not be signed */
-#define LINES_A_ROUND 64
+/* Of line CAs' lists in a round: 64 that are signed, or 1,024 looks at the
+ * store that find none to be due. */
+#define LIST_COST     16
+#define ROUND_COST    (64 * LIST_COST)
 
 struct listing {
 	struct mm_desk *d;
@@ -269,22 +272,41 @@ forget_number(struct mm_core *c, const struct mm_list_of *of)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* Not each of thousands of line CAs for what another one's device did: theirs
- * say the entries, whoever wrote them. */
+/* What this process has revoked: a configured issuer's list is signed after
+ * whatever it was, but not each of thousands of line CAs' for what another
+ * one's device did. */
+static uint64_t
+revoked_by_us(struct mm_core *c, const struct mm_list_of *of)
+{
+	uint64_t n = c->revocations;
+
+	if (of->line == NULL)
+		return n;
+	pthread_mutex_lock(&c->lock);
+	n = of->listed->ours;
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}
+
 static bool
 wanted(struct mm_core *c, const struct mm_list_of *of,
     const struct mm_crl_mark *mark, uint64_t revocations)
 {
-	return (of->line == NULL && mark->revocations != revocations) ||
+	return mark->revocations != revocations ||
 	    due(of->crl_hours, mark->next_s) || mm_listed_late(c, of->listed);
 }
 
+struct done {
+	uint64_t number; /* of the list that stands */
+	bool fresh;      /* signed now */
+};
+
 static enum mm_err
 sign_if_due(struct mm_desk *d, const struct mm_list_of *of, bool force,
-    uint64_t *number, struct mm_why *why)
+    struct done *done, struct mm_why *why)
 {
 	struct mm_core *c = d->c;
-	uint64_t now = c->revocations;
+	uint64_t now = revoked_by_us(c, of);
 	struct mm_crl_mark mark;
 	bool want;
 
@@ -301,14 +323,13 @@ sign_if_due(struct mm_desk *d, const struct mm_list_of *of, bool force,
 		MM_TRY(sign(d, of, &mark, why));
 	}
 	keep_mark(d->c, of, &mark);
-	*number = mark.number;
+	*done = (struct done){ mark.number, want };
 	return MM_OK;
 }
 
-/* see core.h */
-enum mm_err
-mm_desk_crl(struct mm_desk *d, const char *issuer, bool force,
-    uint64_t *number, struct mm_why *why)
+static enum mm_err
+list(struct mm_desk *d, const char *issuer, bool force, struct done *done,
+    struct mm_why *why)
 {
 	struct mm_why own = { 0 };
 	enum mm_err rc = MM_ECONFLICT;
@@ -319,60 +340,101 @@ mm_desk_crl(struct mm_desk *d, const char *issuer, bool force,
 		    issuer);
 	for (unsigned i = 0; i < TRIES && rc == MM_ECONFLICT; i++) {
 		own = (struct mm_why){ 0 };
-		rc = sign_if_due(d, &of, force, number, &own);
+		rc = sign_if_due(d, &of, force, done, &own);
 		if (rc == MM_ECONFLICT)
 			forget_number(d->c, &of);
 	}
 	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
 }
 
+/* see core.h */
+enum mm_err
+mm_desk_crl(struct mm_desk *d, const char *issuer, bool force,
+    uint64_t *number, struct mm_why *why)
+{
+	struct done done;
+
+	MM_TRY(list(d, issuer, force, &done, why));
+	*number = done.number;
+	return MM_OK;
+}
+
 /* ---- line CAs ---- */
+
+/* One that could not be signed is left in peace for a while. */
+static bool
+is_resting(const struct mm_made_line *line, int64_t now)
+{
+	return line->failed_at != 0 && now - line->failed_at < AGAIN_MS;
+}
+
+/* Something was revoked, by us or so long ago that we do it. */
+static bool
+waits(struct mm_core *c, const struct mm_made_line *line, int64_t now)
+{
+	const struct mm_listed *l = &line->listed;
+
+	return !is_resting(line, now) &&
+	    (l->ours != line->mark.revocations || (l->since != 0 &&
+	    now - l->since >= c->nodes.patience_ms));
+}
 
 /* What the core remembers says that there may be something to do. */
 static bool
-may_be_due(struct mm_core *c, struct mm_made_line *line, int64_t now)
+may_be_due(struct mm_core *c, const struct mm_made_line *line, int64_t now)
 {
-	bool may;
-
-	pthread_mutex_lock(&c->lock);
-	may = line->mark.number == 0 || !line->looked ||
-	    line->listed.since != 0 ||
-	    due(mm_lines_hours(c->config), line->mark.next_s);
-	if (line->failed_at != 0 && now - line->failed_at < AGAIN_MS)
-		may = false;
-	pthread_mutex_unlock(&c->lock);
-	return may;
+	return !is_resting(line, now) && (line->mark.number == 0 ||
+	    !line->looked || due(mm_lines_hours(c->config),
+	    line->mark.next_s));
 }
 
-static void
+static unsigned
 list_line(struct mm_desk *d, struct mm_made_line *line, int64_t now)
 {
+	struct done done = { .fresh = true };
 	struct mm_why why = { 0 };
-	uint64_t number;
-	enum mm_err rc = mm_desk_crl(d, line->name, false, &number, &why);
+	enum mm_err rc = list(d, line->name, false, &done, &why);
 
 	if (rc != MM_OK)
 		mm_core_note(d->c, 2, "crl.failed", why.text);
 	pthread_mutex_lock(&d->c->lock);
 	line->failed_at = rc == MM_OK ? 0 : now;
 	pthread_mutex_unlock(&d->c->lock);
+	return done.fresh ? LIST_COST : 1;
 }
 
-/* see priv.h; one round after the other gets to all of them */
+typedef bool may_fn(struct mm_core *c, const struct mm_made_line *line,
+    int64_t now);
+
+/* From where the last round stopped, so that each has its turn. */
+static void
+go_round(struct mm_desk *d, may_fn *may, size_t *at, unsigned *left)
+{
+	struct mm_core *c = d->c;
+	size_t n = mm_lines_n(c->lines), i;
+	int64_t now = mm_mono_ms();
+
+	for (i = 0; i < n && *left >= LIST_COST; i++) {
+		struct mm_made_line *line =
+		    mm_lines_at(c->lines, (*at + i) % n);
+		bool must = false;
+
+		pthread_mutex_lock(&c->lock);
+		must = line != NULL && may(c, line, now);
+		pthread_mutex_unlock(&c->lock);
+		if (must)
+			*left -= list_line(d, line, now);
+	}
+	if (n > 0)
+		*at = (*at + i) % n;
+}
+
+/* see priv.h; what was revoked goes before what ends some day */
 void
 mm_lines_list(struct mm_desk *d)
 {
-	struct mm_core *c = d->c;
-	size_t n = mm_lines_n(c->lines);
-	unsigned left = LINES_A_ROUND;
-	int64_t now = mm_mono_ms();
+	unsigned left = ROUND_COST;
 
-	for (size_t i = 0; i < n && left > 0; i++) {
-		struct mm_made_line *line = mm_lines_at(c->lines, i);
-
-		if (line == NULL || !may_be_due(c, line, now))
-			continue;
-		list_line(d, line, now);
-		left--;
-	}
+	go_round(d, waits, &d->c->lines_at[0], &left);
+	go_round(d, may_be_due, &d->c->lines_at[1], &left);
 }

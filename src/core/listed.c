@@ -133,6 +133,19 @@ mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* see priv.h; a configured issuer's list is signed after each change */
+void
+mm_listed_ours(struct mm_core *c, struct mm_bytes issuer)
+{
+	struct mm_list_of of;
+
+	if (!of_issuer(c, issuer, &of))
+		return;
+	pthread_mutex_lock(&c->lock);
+	of.listed->ours++;
+	pthread_mutex_unlock(&c->lock);
+}
+
 /* see priv.h */
 void
 mm_listed_stored(struct mm_core *c, struct mm_listed *l, uint64_t size)

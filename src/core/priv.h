@@ -315,7 +315,7 @@ struct mm_batch {
 };
 
 struct mm_crl_mark { /* what an issuer's last list shows */
-	uint64_t revocations, number;
+	uint64_t revocations, number; /* revocations: of a line CA, its own */
 	int64_t next_s;
 };
 
@@ -323,6 +323,7 @@ struct mm_crl_mark { /* what an issuer's last list shows */
 struct mm_listed {
 	uint64_t revoked, covers; /* the ledger's size at the last of each */
 	int64_t since;            /* monotonic: not listed; 0: all is */
+	uint64_t ours;            /* changes that this process committed */
 };
 /* An issuer and its list; what it points at is behind the core's lock. */
 struct mm_list_of {
@@ -339,6 +340,8 @@ bool mm_list_find(struct mm_core *c, const char *name,
 bool mm_listed_changes(struct mm_bytes type);
 /* L: an entry goes by, again perhaps. */
 void mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry);
+/* W: an entry of ours is stored that changes what a list says. */
+void mm_listed_ours(struct mm_core *c, struct mm_bytes issuer);
 /* A list of ours is stored. */
 void mm_listed_stored(struct mm_core *c, struct mm_listed *l, uint64_t size);
 /* Whether something is revoked that no node has listed in good time. */
@@ -477,6 +480,7 @@ struct mm_core {
 	struct mm_peer peer[MM_PEERS];
 	int64_t peers_at;                 /* L's own */
 	int64_t tidy_at;                  /* housekeeping's own */
+	size_t lines_at[2];               /* ... too: mm_lines_list */
 	struct mm_used used[MM_USED_MOST];
 	unsigned nused, admins;
 	int64_t admins_until, admins_at; /* admins_at: monotonic, next look */

@@ -82,14 +82,24 @@ spawn(const char *const argv[], const struct mm_links *keep)
 }
 
 static void
-init_signer(struct rig *r)
+set_up(struct rig *r, const char *what, const char *issuer)
 {
-	const char *argv[] = { signer_program(), "init",
-		"--config", r->conf, NULL };
+	const char *argv[] = { signer_program(), what, "--config", r->conf,
+		"--issuer", issuer, NULL };
 	int status;
 
 	MUST(waitpid(spawn(argv, NULL), &status, 0) > 0);
 	MUST(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Issuers that the test adds are made below the same root. */
+static void
+init_signer(struct rig *r)
+{
+	set_up(r, "init", "factory");
+	for (size_t i = 0; i < r->config->nissuer; i++)
+		if (strcmp(r->config->issuer[i].name, "factory") != 0)
+			set_up(r, "issuer", r->config->issuer[i].name);
 }
 
 static void
