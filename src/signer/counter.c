@@ -15,8 +15,9 @@
 #include "signer/tpm.h"
 #include "work/order.h"
 
-enum { VERSION = 1, MAC_N = 32, SECRET_N = 32, BATCHES = 1024 };
+enum { VERSION = 2, MAC_N = 32, SECRET_N = 32, BATCHES = MM_COUNTER_BATCHES };
 enum { FILE_MAX = 128 + BATCHES * (MM_NAME_MAX + 32) };
+enum { ROOM = BATCHES / 4 }; /* made at once: each order is read for it */
 
 struct batch {
 	char name[MM_NAME_MAX + 1];
@@ -30,6 +31,7 @@ struct mm_counter {
 	uint8_t mac_key[MAC_N];
 	uint64_t value; /* what the file says */
 	bool behind;    /* the TPM may not be there yet */
+	uint64_t floor; /* orders up to here begin no batch */
 	size_t n, at;   /* at: what is worked on */
 	struct batch batch[BATCHES];
 };
@@ -76,6 +78,7 @@ encode(const struct mm_counter *c, struct mm_buf *out)
 		mm_buf_u64(out, b->spent);
 		mm_buf_u8(out, b->open);
 	}
+	mm_buf_u64(out, c->floor);
 	mm_hmac_sha256(
 	    (struct mm_bytes){ c->mac_key, MAC_N }, mm_buf_view(out), mac);
 	mm_buf_put(out, mac, MAC_N);
@@ -99,6 +102,7 @@ decode(struct mm_counter *c, struct mm_bytes file)
 	struct mm_bytes body = file, name;
 	uint8_t mac[MAC_N];
 	struct mm_rd r;
+	uint32_t version;
 	bool ok;
 
 	if (file.n < MAC_N)
@@ -108,7 +112,8 @@ decode(struct mm_counter *c, struct mm_bytes file)
 	if (CRYPTO_memcmp(mac, file.p + body.n, MAC_N) != 0)
 		return false;
 	r = mm_rd_over(body);
-	ok = mm_rd_u32(&r) == VERSION;
+	version = mm_rd_u32(&r);
+	ok = version == 1 || version == VERSION;
 	c->index.handle = mm_rd_u32(&r);
 	name = mm_rd_take(&r, MM_TPM_NAME);
 	if (name.n == MM_TPM_NAME)
@@ -117,6 +122,7 @@ decode(struct mm_counter *c, struct mm_bytes file)
 	c->n = mm_rd_u16(&r);
 	for (size_t i = 0; ok && i < c->n; i++)
 		ok = i < BATCHES && take_batch(&r, &c->batch[i]);
+	c->floor = version == 1 ? 0 : mm_rd_u64(&r);
 	return ok && mm_rd_end(&r);
 }
 
@@ -195,8 +201,12 @@ move(struct mm_counter *c, struct batch *b, const struct batch *to,
 {
 	const struct batch was = *b;
 	enum mm_err rc;
+	uint64_t tpm;
 
 	MM_TRY(catch_up(c, why));
+	/* while it does not answer no lease is begun, and none is lost */
+	MM_TRY(mm_tpm_counter_read(c->tpm, &tpm, why));
+	MM_TRY(compare(c, tpm, why));
 	*b = *to;
 	c->value++;
 	mm_die_at("lease");
@@ -265,19 +275,6 @@ mm_counter_make(const struct mm_settings *set, EVP_PKEY *ledger,
 	return mm_buf_ok(out, why);
 }
 
-/* Written and not yet begun when it was killed: it never was a lease. */
-static enum mm_err
-drop_unused(struct mm_counter *c, struct mm_why *why)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < c->n; i++) {
-		any |= c->batch[i].open;
-		c->batch[i].open = false;
-	}
-	return any ? write_file(c, why) : MM_OK;
-}
-
 /* see counter.h */
 enum mm_err
 mm_counter_open(const struct mm_settings *set, EVP_PKEY *ledger,
@@ -293,9 +290,9 @@ mm_counter_open(const struct mm_settings *set, EVP_PKEY *ledger,
 	MM_TRY(mm_tpm_counter_find(c->tpm, &c->index, secret, why));
 	MM_TRY(mm_tpm_counter_read(c->tpm, &tpm, why));
 	MM_TRY(compare(c, tpm, why));
+	/* whoever wrote a lease and did not begin it yet may only have been
+	 * paused, and go on: it is left open, and charged like others */
 	c->behind = tpm < c->value;
-	if (c->behind)
-		MM_TRY(drop_unused(c, why));
 	MM_TRY(catch_up(c, why));
 	*out = MM_MOVE(c);
 	return MM_OK;
@@ -362,21 +359,89 @@ mm_counter_charge(struct mm_counter *c, uint64_t records, struct mm_why *why)
 	return move(c, b, &to, why);
 }
 
+/* ---- room ---- */
+
+struct closed {
+	uint64_t order; /* 0: it is not */
+	size_t i;
+};
+
+static int
+by_order(const void *a_, const void *b_)
+{
+	const struct closed *a = a_, *b = b_;
+
+	return a->order < b->order ? -1 : a->order > b->order;
+}
+
+/* The others move up, in their order. */
+static void
+take_out(struct mm_counter *c, const bool gone[BATCHES])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		if (!gone[i])
+			c->batch[n++] = c->batch[i];
+	memset(&c->batch[n], 0, (c->n - n) * sizeof(c->batch[0]));
+	c->n = n;
+}
+
+/* see counter.h */
+void
+mm_counter_make_room(struct mm_counter *c, mm_counter_closed_fn *closed,
+    void *ctx)
+{
+	struct closed all[BATCHES];
+	bool gone[BATCHES] = { false };
+	size_t n = 0;
+
+	if (c->n < BATCHES)
+		return;
+	for (size_t i = 0; i < c->n; i++) {
+		all[n] = (struct closed){ closed(ctx, c->batch[i].name), i };
+		if (all[n].order != 0 && !c->batch[i].open)
+			n++;
+	}
+	qsort(all, n, sizeof(all[0]), by_order);
+	for (size_t i = 0; i < n && i < ROOM; i++) {
+		gone[all[i].i] = true;
+		if (all[i].order > c->floor)
+			c->floor = all[i].order;
+	}
+	take_out(c, gone);
+}
+
+static enum mm_err
+add(struct mm_counter *c, const char *batch, uint64_t order,
+    struct mm_why *why)
+{
+	if (order <= c->floor)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "counter: batch %s was not begun by order %" PRIu64
+		    ", and batches were closed by %" PRIu64 " since: it wants "
+		    "a new order, or an older copy was put back",
+		    batch, order, c->floor);
+	if (c->n == BATCHES)
+		return MM_FAIL(why, MM_ELIMIT,
+		    "counter: %d batches were begun here and are not closed: "
+		    "take the orders that close those that are done",
+		    BATCHES);
+	snprintf(c->batch[c->n++].name, sizeof(c->batch[0].name), "%s", batch);
+	return MM_OK;
+}
+
 /* see counter.h */
 enum mm_err
-mm_counter_begin(struct mm_counter *c, const char *batch, uint64_t records,
-    struct mm_why *why)
+mm_counter_begin(struct mm_counter *c, const char *batch, uint64_t order,
+    uint64_t records, struct mm_why *why)
 {
 	size_t i = 0;
 
 	while (i < c->n && strcmp(c->batch[i].name, batch) != 0)
 		i++;
-	if (i == BATCHES)
-		return MM_FAIL(why, MM_ELIMIT,
-		    "counter: %d batches were made here", BATCHES);
 	if (i == c->n)
-		snprintf(c->batch[c->n++].name, sizeof(c->batch[0].name), "%s",
-		    batch);
+		MM_TRY(add(c, batch, order, why));
 	c->at = i;
 	return c->batch[i].records == records
 		   ? MM_OK

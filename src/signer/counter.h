@@ -15,8 +15,8 @@
  * begun, and for one that is ended in order, the file signer_dir/orders/counter
  * is written with the TPM's next value, and then the TPM is advanced.  A file
  * whose value is the TPM's is the newest there is; one that is one ahead was
- * written when the process was killed, and nothing was done under it yet; all
- * else was put back, or is another TPM's.
+ * written when the process was killed, or paused; all else was put back, or is
+ * another TPM's.
  *
  * A lease serves one process.  One that was not ended in order has a file that
  * could be any of its units old: all of it is counted, what was not made of it
@@ -24,10 +24,15 @@
  * share, and pulling the plug costs at most a lease's rest.
  *
  *	u32 version, handle; name[34]; u64 value; u16 n; a batch: block16 name,
- *	u64 records, spent, u8 open; HMAC-SHA256 of all before it
+ *	u64 records, spent, u8 open; u64 floor (not in version 1); HMAC-SHA256
+ *	of all before it
  *
  * records: pairs in the batch's counter (signer/quota.h) and spent: what is
  * counted of its share, when the newest lease began or the last one ended.
+ * It has room for MM_COUNTER_BATCHES.  Batches that were closed leave it when
+ * it is full, and the highest number of the orders that closed them stays as
+ * floor: a batch that is not in the file is begun by an order above it only, so
+ * that none of theirs, put back with all else, begins at nothing again.
  * Secret and HMAC key come from the ledger's private key: another ledger's
  * file, and another TPM's answers, do not verify.
  *
@@ -35,6 +40,7 @@
  */
 #define MM_COUNTER_LEASE 50
 #define MM_COUNTER_FILE  "orders/counter"
+#define MM_COUNTER_BATCHES 1024
 
 struct mm_counter;
 
@@ -57,9 +63,17 @@ const char *mm_counter_cut(const struct mm_counter *c);
 /* Charges it; records: the pairs that batch has. */
 MM_MUST enum mm_err mm_counter_charge(
     struct mm_counter *c, uint64_t records, struct mm_why *why);
-/* Works on that batch from now on.  MM_EPOLICY: it never had so many pairs. */
+/* The number of the order that closed a batch; 0: it is not closed. */
+typedef uint64_t mm_counter_closed_fn(void *ctx, const char *batch);
+/* Where the file is full, the batches leave it that were closed the longest
+ * ago; with the next lease. */
+void mm_counter_make_room(struct mm_counter *c, mm_counter_closed_fn *closed,
+    void *ctx);
+/* Works on that batch from now on, by the order of that number.  MM_EPOLICY: it
+ * never had so many pairs, or the order is from before batches that have left;
+ * MM_ELIMIT: there is no room. */
 MM_MUST enum mm_err mm_counter_begin(struct mm_counter *c, const char *batch,
-    uint64_t records, struct mm_why *why);
+    uint64_t order, uint64_t records, struct mm_why *why);
 /* What of the batch's share was lost with leases. */
 uint64_t mm_counter_lost(const struct mm_counter *c);
 /*

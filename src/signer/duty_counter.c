@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "signer/duty.h"
 
@@ -38,6 +39,25 @@ charge(struct mm_signer *s, struct mm_counter *c, struct mm_why *why)
 	return mm_counter_charge(c, records, why);
 }
 
+/* The centre says so for good: no batch is opened again. */
+static uint64_t
+closed_by(void *ctx, const char *batch)
+{
+	MM_OWN(mm_buf_done)
+	struct mm_buf note = MM_BUF_INIT(MM_WORK_TEXT_MAX + 4096);
+	MM_OWN(mm_work_order_free) struct mm_work_order *o = NULL;
+	char path[MM_PATH_MAX + 1];
+	struct mm_signer *s = ctx;
+
+	if (mm_duty_path(&s->conf->set, batch, "order", path, NULL) != MM_OK ||
+	    mm_file_read(path, &note, NULL) != MM_OK ||
+	    mm_duty_verify(s->conf, mm_buf_view(&note), &o, NULL) != MM_OK)
+		return 0;
+	return strcmp(o->batch, batch) == 0 && o->state == MM_WORK_CLOSED
+		   ? (uint64_t)o->number
+		   : 0;
+}
+
 static enum mm_err
 open_counter(struct mm_signer *s, struct mm_why *why)
 {
@@ -46,8 +66,11 @@ open_counter(struct mm_signer *s, struct mm_why *why)
 
 	MM_TRY(mm_counter_open(&s->conf->set, s->ledger_key, &c, why));
 	MM_TRY(charge(s, c, why));
-	MM_TRY(mm_counter_begin(
-	    c, l->order->batch, mm_quota_counted(l->quota), why));
+	if (l->order->state == MM_WORK_CLOSED && l->order->ca_key.n == 0)
+		return MM_OK; /* nothing to count: its key is gone */
+	mm_counter_make_room(c, closed_by, s);
+	MM_TRY(mm_counter_begin(c, l->order->batch,
+	    (uint64_t)l->order->number, mm_quota_counted(l->quota), why));
 	l->counter = MM_MOVE(c);
 	return MM_OK;
 }
@@ -76,7 +99,7 @@ mm_duty_counter_load(struct mm_signer *s, struct mm_why *why)
 	if (l->level == MM_WORK_SOFTWARE)
 		return MM_OK;
 	rc = open_counter(s, &own);
-	if (rc == MM_EAGAIN || rc == MM_EPOLICY)
+	if (rc == MM_EAGAIN || rc == MM_EPOLICY || rc == MM_ELIMIT)
 		bar(l, &own);
 	else if (rc != MM_OK)
 		return MM_FAIL(why, rc, "%s", own.text);

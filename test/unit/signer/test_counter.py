@@ -1,8 +1,11 @@
 """A station's counter in a TPM: an old copy of the signer's files signs
 nothing, and no accident lets more be signed than the share."""
+import hashlib
+import hmac
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -232,6 +235,90 @@ def test_two_batches_and_a_lease_that_was_cut_off(station):
     assert (s["counted"], s["lost"]) == (3, LEASE - 3)
 
 
+class File:
+    """orders/counter, read and written by somebody who has the ledger's
+    key."""
+
+    def __init__(self, station):
+        self.path = station.dir / "signer/orders/counter"
+        key = subprocess.run(
+            [os.environ["MM_UNSEAL"], station.dir / "signer/keys/ledger.key",
+             station.dir / "pass"], check=True, capture_output=True).stdout
+        self.key = hmac.digest(key.split(b"\x04\x20", 1)[1][:32],
+                               b"mintmark-counter/1 file", hashlib.sha256)
+
+    def read(self):
+        """{batch: what the file has of it}, floor"""
+        data, out = self.path.read_bytes()[:-32], {}
+        n, = struct.unpack_from(">H", data, 50)
+        at = 52
+        for _ in range(n):
+            name = at + 2, at + 2 + struct.unpack_from(">H", data, at)[0]
+            at = name[1] + 17
+            out[data[slice(*name)].decode()] = data[name[1]:at]
+        floor = struct.unpack_from(">Q", data, at)[0]
+        assert at + 8 == len(data)
+        return out, floor
+
+    def fill(self, name):
+        """As if many batches had been made here before, one unit each."""
+        batches, floor = self.read()
+        for n in range(1024 - len(batches)):
+            batches[f"{name}-{n}"] = struct.pack(">QQB", 1, 1, 0)
+        assert len(batches) == 1024
+        body = self.path.read_bytes()[:50] + struct.pack(
+            ">H", len(batches)) + b"".join(
+                struct.pack(">H", len(k)) + k.encode() + v
+                for k, v in batches.items()) + struct.pack(">Q", floor)
+        self.path.write_bytes(body + hmac.digest(self.key, body, "sha256"))
+
+
+def test_batches_that_were_closed_make_room(station):
+    """The 1,025th batch is made, and none of those that left their place is
+    made again from an old copy."""
+    file = File(station)
+    for n, batch in enumerate(("b7", "c1", "c2")):
+        station.takes(batch=batch, number=n + 1, share=60, serials=MANY,
+                      **({"previous": hash_of(station)} if n else {}))
+        station.copy(f"{batch}-open")
+        station.start(batch=batch)
+        station.number = 100 * n
+        station.issue(f"SN-{100 * n + 1:03}", station.devices.csr(),
+                      batch=batch)
+        station.signer.stop()
+    for n, batch in enumerate(("c1", "c2")):
+        station.takes(batch=batch, number=n + 4, share=60, serials=MANY,
+                      state="closed", ca_key=None, previous=hash_of(station))
+    file.fill("old")
+    station.takes(batch="d1", number=6, share=60, serials=MANY,
+                  previous=hash_of(station))
+    station.start(batch="d1")
+    station.issue("SN-301", station.devices.csr(), batch="d1")
+    station.signer.stop()
+    batches, floor = file.read()
+    assert len(batches) == 1023 and floor == 5
+    assert "d1" in batches and "b7" in batches and "c1" not in batches
+    # a closed one is nothing to be barred for
+    station.start(batch="c1")
+    assert station.status()["counter"] == FINE
+    station.signer.stop()
+    newest = file.path.read_bytes()
+    station.copy("newest")
+    station.put_back("c1-open")
+    file.path.write_bytes(newest)
+    station.start(batch="c1")
+    assert "older copy was put back" in station.status()["why"]
+    station.signer.stop()
+    station.put_back("newest")
+    # none of those that are left is closed
+    file.fill("more")
+    station.takes(batch="d2", number=7, share=60, serials=MANY,
+                  previous=hash_of(station))
+    station.start(batch="d2")
+    s = station.status()
+    assert "are not closed" in s["why"] and s["may"] == 0, s
+
+
 def test_levels(station, centre, tmp_path):  # noqa: F811
     """Less than an order wants is refused, more is not."""
     station.takes(share=5, level="software")
@@ -274,7 +361,7 @@ def test_no_tpm_at_set_up(station, tmp_path):
 # Each place, for the n-th time in a run that begins a lease (and ends it):
 # what is lost of it.
 PLACES = [
-    ("lease", 1, 0), ("leased", 1, 0), ("advanced", 1, LEASE),
+    ("lease", 1, 0), ("leased", 1, LEASE), ("advanced", 1, LEASE),
     ("count", 1, LEASE), ("counted", 1, LEASE - 1),
     ("journal", 1, LEASE - 1), ("journalled", 1, LEASE - 1),
     ("count", 3, LEASE - 2), ("lease", 2, LEASE - 5),
