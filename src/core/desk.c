@@ -117,6 +117,7 @@ mm_desk_housekeeping(struct mm_desk *d)
 		keep(d, mm_desk_crl(d, config->issuer[i].name, false, &number,
 		    &why), "crl.failed", &why);
 	}
+	mm_lines_again(d);
 	mm_lines_list(d);
 	struct mm_why why = { 0 };
 	keep(d, mm_counts_flush(d->c, false, &why), "counts.failed", &why);

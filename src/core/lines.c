@@ -21,6 +21,8 @@ struct mm_lines {
 		struct mm_made_line *line;
 	} *asked;
 	size_t nasked, asked_cap;
+	char (*missed)[MM_NAME_MAX + 1];
+	size_t nmissed, missed_cap;
 };
 
 enum { PAGE = 1000, BLOB_MAX = 8192 };
@@ -294,6 +296,54 @@ mm_lines_join(struct mm_core *c, struct mm_store_reader *r, const char *name,
 	return add(c, name, mm_buf_view(&body), why);
 }
 
+/* ---- those that the store could not be asked about ---- */
+
+/* see priv.h */
+void
+mm_lines_missed(struct mm_core *c, const char *name)
+{
+	struct mm_lines *l = c->lines;
+	char (*p)[MM_NAME_MAX + 1];
+
+	pthread_mutex_lock(&l->lock);
+	p = mm_grown(l->missed, l->nmissed, &l->missed_cap, sizeof(*p));
+	if (p != NULL) {
+		l->missed = p;
+		snprintf(p[l->nmissed++], sizeof(*p), "%s", name);
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+static bool
+take_missed(struct mm_lines *l, char name[MM_NAME_MAX + 1])
+{
+	bool any;
+
+	pthread_mutex_lock(&l->lock);
+	any = l->nmissed > 0;
+	if (any)
+		memcpy(name, l->missed[--l->nmissed], MM_NAME_MAX + 1);
+	pthread_mutex_unlock(&l->lock);
+	return any;
+}
+
+/* see priv.h; the first that is missed again ends it, for now */
+void
+mm_lines_again(struct mm_desk *d)
+{
+	struct mm_core *c = d->c;
+	char name[MM_NAME_MAX + 1];
+
+	while (c->lines != NULL && take_missed(c->lines, name)) {
+		enum mm_err rc = mm_lines_join(c, d->r, name, NULL);
+
+		if (rc == MM_OK || rc == MM_ENOTFOUND)
+			continue;
+		mm_lines_missed(c, name);
+		return;
+	}
+}
+
 /* see priv.h */
 void
 mm_line_kept_done(struct mm_line_kept *k)
@@ -382,6 +432,7 @@ mm_lines_free(struct mm_lines **owner)
 		line_free(l->at[i]);
 	free(l->at);
 	free(l->asked);
+	free(l->missed);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 	*owner = NULL;

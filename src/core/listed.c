@@ -100,8 +100,10 @@ joined(struct mm_core *c, struct mm_bytes issuer)
 	    mm_issuer_chain(c, name) != NULL)
 		return;
 	rc = mm_lines_join(c, c->feed_reader, name, &why);
-	if (rc != MM_OK && rc != MM_ENOTFOUND)
-		mm_core_note(c, 2, "line", why.text);
+	if (rc == MM_OK || rc == MM_ENOTFOUND)
+		return;
+	mm_core_note(c, 2, "line", why.text);
+	mm_lines_missed(c, name);
 }
 
 /* see priv.h */

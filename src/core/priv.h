@@ -380,6 +380,9 @@ int64_t mm_lines_hours(const struct mm_config *c);
 /* Joins those that the store has; one of that name is read again by nobody. */
 MM_MUST enum mm_err mm_lines_join(struct mm_core *c,
     struct mm_store_reader *r, const char *name, struct mm_why *why);
+/* One that could not be joined now is tried again, by housekeeping. */
+void mm_lines_missed(struct mm_core *c, const char *name);
+void mm_lines_again(struct mm_desk *d);
 /* What the store has of one besides its certificate. */
 struct mm_line_kept { struct mm_buf given, kept; uint8_t to[32]; };
 MM_MUST enum mm_err mm_line_read(struct mm_store_reader *r, const char *name,

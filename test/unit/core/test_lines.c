@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <openssl/x509.h>
@@ -179,12 +180,75 @@ who_revokes_signs_at_once(void **state)
 	assert_true(number_of(r, made.name[0]) == first);
 }
 
+static void
+put_doc(struct rig *r, const char *body, uint64_t expect, bool entered)
+{
+	struct mm_buf buf = MM_BUF_INIT(8192);
+	struct mm_papers p = mm_papers_over(&buf);
+	struct mm_entry e = { .type = MM_E_ISSUER_MADE };
+	struct mm_op op = { .kind = MM_OP_DOC_PUT };
+
+	op.u.doc.kind = MM_DOC_LINE_CA;
+	op.u.doc.expect = expect;
+	op.u.doc.body = mm_bytes_of(body);
+	strcpy(op.u.doc.id, "elsewhere-1");
+	e.field[MM_F_ISSUER] = "elsewhere-1";
+	e.field[MM_F_CERT_SHA256] =
+	    "00000000000000000000000000000000000000000000000000000000000000ff";
+	if (entered)
+		mm_papers_add(&p, &e);
+	assert_int_equal(mm_papers_seal(&p, &op, NULL), MM_OK);
+	assert_int_equal(mm_core_run1(r->core, &op, NULL), MM_OK);
+	mm_buf_done(&buf);
+}
+
+static void
+wait_until_fed(struct rig *r)
+{
+	const struct timespec tick = { 0, 5000000 };
+	int64_t end = mm_mono_ms() + 20000;
+	bool fed = false;
+
+	while (!fed) {
+		assert_true(mm_mono_ms() < end);
+		nanosleep(&tick, NULL);
+		pthread_mutex_lock(&r->core->lock);
+		fed = r->core->fed == r->core->ledger_size;
+		pthread_mutex_unlock(&r->core->lock);
+	}
+}
+
+/* Its entry goes by while its document cannot be read. */
+static void
+another_nodes_is_not_missed(void **state)
+{
+	struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	struct mm_json j = mm_json_over(&body);
+	struct rig *r = *state;
+	const struct mm_chain *chain = mm_issuer_chain(r->core, "lines");
+
+	put_doc(r, "not now", 0, true);
+	wait_until_fed(r);
+	assert_null(mm_issuer_chain(r->core, "elsewhere-1"));
+	mm_desk_housekeeping(r->desk);
+	assert_null(mm_issuer_chain(r->core, "elsewhere-1"));
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "issuer", "lines");
+	mm_json_b64(&j, "certificate", chain->der[0]);
+	mm_json_close(&j, '}');
+	put_doc(r, mm_buf_cstr(&body), 1, false);
+	mm_desk_housekeeping(r->desk);
+	assert_non_null(mm_issuer_chain(r->core, "elsewhere-1"));
+	mm_buf_done(&body);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_revoked_comes_first),
 		cmocka_unit_test(who_revokes_signs_at_once),
+		cmocka_unit_test(another_nodes_is_not_missed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
