@@ -5,6 +5,7 @@
 
 #include "base/own.h"
 #include "core/sync_priv.h"
+#include "line/initial.h"
 #include "work/export.h"
 
 /*
@@ -401,6 +402,50 @@ is_of_the_profile(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 				  u->row.profile, what);
 }
 
+/* What the batch gives the device, by its papers; sha256 "": nothing. */
+static enum mm_err
+what_it_gives(struct mm_sync *s, const struct mm_sync_unit *u, char sha256[65],
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_wipe) struct mm_buf document = MM_BUF_INIT(MM_FILL_MAX);
+	const struct mm_work_order *o = u->batch->b->order;
+	struct mm_initial_of of = { .device = u->row.device,
+		.product = o->product, .batch = u->batch->b->id };
+	uint8_t hash[32];
+
+	sha256[0] = '\0';
+	if (o->config_version == 0)
+		return MM_OK;
+	MM_TRY(mm_desk_papers(s->d, o, &of.template, &of.fields, why));
+	if (mm_initial_make(&of, &document, hash, NULL) == MM_OK)
+		mm_hex_text(hash, sizeof(hash), sha256);
+	return MM_OK;
+}
+
+/* The centre enters no hash but that of what it makes itself. */
+static enum mm_err
+is_set_up(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	int64_t want = u->batch->b->order->config_version, version = 0;
+	const char *said = u->e.field[MM_F_CONFIG_VERSION];
+	char sha256[65];
+
+	if (said != NULL)
+		(void)!mm_int_parse(said, &version, NULL);
+	if (version != want)
+		return fault(u, MM_SYNC_PROFILE,
+		    "it was given version %" PRId64 " of a configuration, and "
+		    "batch %s has %" PRId64,
+		    version, u->batch->b->id, want);
+	MM_TRY(what_it_gives(s, u, sha256, why));
+	if (want != 0 &&
+	    strcmp(mm_sync_field(u, MM_F_CONFIG_SHA256), sha256) != 0)
+		return fault(u, MM_SYNC_PROFILE,
+		    "it was given another configuration than batch %s gives it",
+		    u->batch->b->id);
+	return MM_OK;
+}
+
 /* ---- beside other devices ---- */
 
 /* Who made it is in the unit's record, if it was made in this batch. */
@@ -534,7 +579,7 @@ is_once(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 static check_fn *const checks[] = { mm_sync_walk, is_new, is_not_aside,
 	is_by_an_order, find_batch, is_in_scope, is_of_the_batch, is_in_time,
 	is_before_the_end, is_of_the_ca, is_by_its_order, is_of_the_profile,
-	is_its_device, is_its_key, is_once, has_quota };
+	is_set_up, is_its_device, is_its_key, is_once, has_quota };
 
 /* Whether a supervisor may take it in all the same, who wants to. */
 static bool

@@ -53,7 +53,8 @@ MM_MUST enum mm_err mm_batch_configuration(struct mm_rest *r,
     const char *batch, const char *device, struct mm_set_up *out,
     struct mm_why *why);
 /* Into the job, what a station says that it will give: version and hash,
- * which must be those of what the batch gives the device.  MM_ECONFLICT. */
+ * which must be those of what the batch gives the device, and nothing (version
+ * 0) where it gives nothing.  MM_ECONFLICT. */
 MM_MUST enum mm_err mm_batch_claim(struct mm_rest *r, const char *batch,
     const struct mm_set_up *said, struct mm_job *job, struct mm_why *why);
 

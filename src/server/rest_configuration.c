@@ -96,6 +96,26 @@ mm_batch_configuration(struct mm_rest *r, const char *batch,
 	    : render(r, b, device, out, why);
 }
 
+/* A batch that gives each device a configuration has none made without.  Of
+ * one that is not there the enrolment says so. */
+static enum mm_err
+claim_nothing(struct mm_rest *r, const char *batch, struct mm_why *why)
+{
+	const struct mm_production *b;
+	const struct mm_roll *roll;
+	struct mm_why own = { 0 };
+	enum mm_err rc = batch[0] == '\0' ? MM_ENOTFOUND :
+	    mm_desk_batch(r->desk, batch, &b, &roll, &own);
+
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "%s", own.text);
+	return b->order->config_version == 0 ? MM_OK : MM_FAIL(why,
+	    MM_ECONFLICT, "configuration: batch %s gives each device one, and "
+	    "this says of none", batch);
+}
+
 /* see batches.h */
 enum mm_err
 mm_batch_claim(struct mm_rest *r, const char *batch,
@@ -104,6 +124,8 @@ mm_batch_claim(struct mm_rest *r, const char *batch,
 	MM_OWN(mm_set_up_done) struct mm_set_up g = MM_SET_UP_INIT;
 	char device[MM_DEVICE_ID_MAX + 1];
 
+	if (said->version == 0)
+		return claim_nothing(r, batch, why);
 	MM_TRY(mm_rest_segment(r, 0, device, sizeof(device), why));
 	MM_TRY(mm_batch_configuration(r, batch, device, &g, why));
 	if (g.version != said->version ||

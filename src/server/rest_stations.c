@@ -294,6 +294,5 @@ mm_rest_unit(
 		return MM_FAIL(why, MM_EPOLICY, "station %s was removed", s.id);
 	strcpy(job->batch, w.batch);
 	strcpy(job->station, is ? s.id : "");
-	return w.config.version == 0 ? MM_OK
-	    : mm_batch_claim(r, w.batch, &w.config, job, why);
+	return mm_batch_claim(r, w.batch, &w.config, job, why);
 }

@@ -181,6 +181,9 @@ NEVER = {
     "another batch's": (lambda f: f.unit("SQA-99"), "batch", True),
     "another profile": (lambda f: f.unit("SQA-08", profile="thermo@9"),
                         "profile", True),
+    "a configuration": (lambda f: f.unit(
+        "SQA-08", config_version=1, config_sha256="22" * 32), "profile",
+        True),
 }
 
 
