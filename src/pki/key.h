@@ -130,7 +130,8 @@ MM_MUST enum mm_err mm_box_open(const uint8_t key[32], struct mm_bytes box,
  * A private key on its way to one machine: CMS AuthEnvelopedData (RFC 5083,
  * AES-256-GCM) of its PKCS#8 for a recipient's certificate, by key agreement
  * (RFC 5753, SHA-256).  cert: DER, of a key on a NIST curve; nothing of it but
- * its key, issuer and serial is used.  MM_EINPUT: no certificate, no such CMS;
+ * its key, issuer and serial is used.  MM_EINPUT: no certificate, or of
+ * another kind of key, no such CMS;
  * MM_EAUTH: it is for another key, or was changed.
  */
 MM_MUST enum mm_err mm_key_wrap(EVP_PKEY *key, struct mm_bytes cert,

@@ -73,7 +73,9 @@ mm_key_wrap(
 	MM_TRY(mm_key_pkcs8(key, &der, why));
 	in = BIO_new_mem_buf(der.p, (int)der.n);
 	cms = CMS_encrypt(NULL, in, EVP_aes_256_gcm(), FLAGS);
-	if (in == NULL || cms == NULL || !add_recipient(cms, to) ||
+	if (in != NULL && cms != NULL && !add_recipient(cms, to))
+		return failed(MM_EINPUT, "not for such a key", why);
+	if (in == NULL || cms == NULL ||
 	    CMS_final(cms, in, NULL, CMS_BINARY) != 1 || !take(cms, out))
 		return failed(MM_ECRYPTO, "cannot be made", why);
 	return mm_buf_ok(out, why);

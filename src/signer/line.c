@@ -17,6 +17,7 @@
  * place; what comes back is kept by whoever asked.
  */
 #define KEPT_MAX 4096
+#define GIVEN_MAX 8192
 #define RANDOM_N 10
 #define CN_OID   "2.5.4.3"
 
@@ -177,47 +178,48 @@ journal(struct mm_worker *w, const struct mm_line_make_req *q,
 /* given and kept stand behind the certificate in one buffer. */
 static enum mm_err
 make(struct mm_worker *w, struct mm_item *i, const struct mm_ca *above,
-    struct mm_why *why)
+    EVP_PKEY *key, struct mm_bytes given, struct mm_why *why)
 {
 	const struct mm_line_make_req *q = &i->req.line_make;
 	struct mm_journal_line l = { .kind = MM_J_CERTIFICATE,
 		.profile = MM_LINE_CA_LABEL };
-	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
-	size_t cert, given;
+	size_t cert;
 
-	MM_TRY(mm_key_make(MM_KEY_P256, &key, why));
 	snprintf(l.issuer, sizeof(l.issuer), "%s", above->issuer.name);
 	snprintf(l.device, sizeof(l.device), "%s", q->name);
 	snprintf(l.authority, sizeof(l.authority), "line:%s", q->station);
 	MM_TRY(sign_it(w, above, q->name, key, &l, &i->body, why));
 	cert = i->body.n;
-	MM_TRY(mm_key_wrap(key, q->recipient, &i->body, why));
-	given = i->body.n - cert;
+	mm_buf_bytes(&i->body, given);
 	MM_TRY(keep(w->s, q->name, (struct mm_bytes){ i->body.p, cert }, key,
 	    &i->body, why));
 	MM_TRY(mm_buf_ok(&i->body, why));
 	i->rep.line_make = (struct mm_line_make_rep){
 		.der = { i->body.p, cert },
-		.given = { i->body.p + cert, given },
-		.kept = { i->body.p + cert + given,
-		    i->body.n - cert - given } };
+		.given = { i->body.p + cert, given.n },
+		.kept = { i->body.p + cert + given.n,
+		    i->body.n - cert - given.n } };
 	return journal(w, q, &l, i->rep.line_make.given, why);
 }
 
 /* see priv.h; the ceiling is counted last, so that what was refused spends
- * nothing */
+ * nothing: nor what cannot be sealed */
 enum mm_err
 mm_on_line_make(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
+	MM_OWN(mm_buf_done) struct mm_buf given = MM_BUF_INIT(GIVEN_MAX);
 	const struct mm_line_make_req *q = &i->req.line_make;
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
 	const struct mm_ca *above;
 	struct mm_cert to;
 
 	MM_TRY(check_wish(w, q, &above, why));
 	MM_TRY(mm_cert_walk(q->recipient, &to, why));
+	MM_TRY(mm_key_make(MM_KEY_P256, &key, why));
+	MM_TRY(mm_key_wrap(key, q->recipient, &given, why));
 	MM_TRY(mm_record_spend(w->s->record, MM_LINE_CA_PROFILE, 0,
 	    mm_config_lines(w->s->conf)->lines, mm_now_s(), why));
-	return make(w, i, above, why);
+	return make(w, i, above, key, mm_buf_view(&given), why);
 }
 
 /* ---- one that was made ---- */
