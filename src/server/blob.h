@@ -20,8 +20,10 @@ void mm_blob_let_go(void *blob); /* NULL is fine */
 /* The answer holds it until it is written.  The caller has it held. */
 void mm_blob_lend(struct mm_blob *b, struct mm_http_resp *resp);
 
-/* public.c: validators and life time of what a cache may keep; true: the
- * client has it already, and the answer has become 304. */
+/* public.c: validators and life time of what a cache may keep. */
+void mm_public_caches(struct mm_http_resp *resp, const char *etag,
+    int64_t changed_s, int64_t age_s);
+/* The same; true: the client has it already, and the answer has become 304. */
 bool mm_public_validate(const struct mm_http_req *req,
     struct mm_http_resp *resp, const char *etag, int64_t changed_s,
     int64_t age_s);

@@ -25,7 +25,7 @@ struct waiting {
 	uint8_t id[MM_OCSP_ID_MAX], nonce[MM_OCSP_NONCE_MAX];
 	size_t id_n, nonce_n;
 	uint8_t serial[MM_SERIAL_N];
-	bool has_serial;
+	bool has_serial, get;
 };
 
 struct mm_ocsp_door {
@@ -107,22 +107,38 @@ said_of(enum mm_ocsp_status status)
 					MM_OCSP_SAID_UNKNOWN;
 }
 
-/* Takes the blob's hold over.  RFC 9919 6.2: what a GET gets, caches keep. */
+/* RFC 9919 6.2: what a GET gets, caches keep. */
+enum { ETAG_N = 2 * MM_OCSP_TAG_N + 3 };
+static void
+etag_of(const uint8_t tag[MM_OCSP_TAG_N], char etag[ETAG_N])
+{
+	etag[0] = '"';
+	mm_hex_text(tag, MM_OCSP_TAG_N, etag + 1);
+	strcpy(etag + ETAG_N - 2, "\"");
+}
+
+static int64_t
+age_of(int64_t next_s)
+{
+	int64_t left = next_s - mm_now_s();
+
+	return left < AGE_S ? left : AGE_S;
+}
+
+/* Takes the blob's hold over. */
 static void
 give(struct mm_ocsp_door *o, const struct mm_http_req *req,
     struct mm_ocsp_found *f)
 {
 	struct mm_http_resp resp = { .status = 200,
 		.content_type = "application/ocsp-response" };
-	int64_t left = f->next_s - mm_now_s();
-	char etag[36] = "\"";
+	char etag[ETAG_N];
 
-	mm_hex_text(f->tag, sizeof(f->tag), etag + 1);
-	strcat(etag, "\"");
+	etag_of(f->tag, etag);
 	o->said[said_of(f->status)]++;
 	o->from_kept++;
 	if (req->method == MM_HTTP_POST || !mm_public_validate(req, &resp,
-	    etag, f->this_s, left < AGE_S ? left : AGE_S))
+	    etag, f->this_s, age_of(f->next_s)))
 		mm_blob_lend(f->blob, &resp);
 	mm_blob_let_go(f->blob);
 	mm_http_answer(o->s->http, req->ref, &resp);
@@ -149,6 +165,7 @@ waiting_new(const struct mm_http_req *http, const struct mm_ocsp_request *q,
 	if (w == NULL)
 		return NULL;
 	w->ref = http->ref;
+	w->get = http->method != MM_HTTP_POST;
 	w->issuer = issuer;
 	memcpy(w->id, q->id.whole.p, q->id.whole.n);
 	w->id_n = q->id.whole.n;
@@ -298,6 +315,17 @@ renew(struct mm_ocsp_door *o, struct mm_ocsp_ask *a)
 }
 
 static void
+let_keep(const struct mm_ocsp_ask *a, struct mm_http_resp *resp)
+{
+	uint8_t tag[MM_OCSP_TAG_N];
+	char etag[ETAG_N];
+
+	mm_ocsp_tag(mm_buf_view(&a->der), tag);
+	etag_of(tag, etag);
+	mm_public_caches(resp, etag, a->this_s, age_of(a->next_s));
+}
+
+static void
 answer(struct mm_ocsp_door *o, const struct waiting *w,
     const struct mm_ocsp_ask *a)
 {
@@ -309,8 +337,11 @@ answer(struct mm_ocsp_door *o, const struct waiting *w,
 		    MM_OCSP_SAID_UNAUTHORIZED : MM_OCSP_SAID_LATER);
 		return;
 	}
-	if (w->nonce_n == 0 && a->status != MM_OCSP_UNKNOWN)
+	if (w->nonce_n == 0 && a->status != MM_OCSP_UNKNOWN) {
 		mm_ocsp_kept_put(o->kept, a);
+		if (w->get)
+			let_keep(a, &resp);
+	}
 	o->said[said_of(a->status)]++;
 	mm_buf_init(&resp.body, a->der.n);
 	mm_buf_bytes(&resp.body, mm_buf_view(&a->der));

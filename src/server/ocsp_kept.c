@@ -90,11 +90,20 @@ place(struct kept **set, struct mm_bytes id)
 	return best;
 }
 
+/* see ocsp_kept.h */
+void
+mm_ocsp_tag(struct mm_bytes der, uint8_t tag[MM_OCSP_TAG_N])
+{
+	uint8_t hash[32];
+
+	mm_sha256(der, hash);
+	memcpy(tag, hash, MM_OCSP_TAG_N);
+}
+
 static struct kept *
 make(const struct mm_ocsp_ask *a)
 {
 	struct kept *e = calloc(1, sizeof(*e));
-	uint8_t hash[32];
 
 	if (e != NULL)
 		e->found.blob = mm_blob_new(a->der.n);
@@ -110,8 +119,7 @@ make(const struct mm_ocsp_ask *a)
 	e->found.status = a->status;
 	e->found.this_s = a->this_s;
 	e->found.next_s = a->next_s;
-	mm_sha256(mm_buf_view(&a->der), hash);
-	memcpy(e->found.tag, hash, sizeof(e->found.tag));
+	mm_ocsp_tag(mm_buf_view(&a->der), e->found.tag);
 	return e;
 }
 

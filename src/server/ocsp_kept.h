@@ -14,11 +14,13 @@ MM_MUST enum mm_err mm_ocsp_kept_new(struct mm_core *c,
 void mm_ocsp_kept_free(struct mm_ocsp_kept **owner);
 void mm_ocsp_kept_put(struct mm_ocsp_kept *k, const struct mm_ocsp_ask *a);
 
+enum { MM_OCSP_TAG_N = 16 };
+void mm_ocsp_tag(struct mm_bytes der, uint8_t tag[MM_OCSP_TAG_N]);
 struct mm_ocsp_found {
 	struct mm_blob *blob; /* held for the caller */
 	enum mm_ocsp_status status;
 	int64_t this_s, next_s;
-	uint8_t tag[16];      /* of its bytes */
+	uint8_t tag[MM_OCSP_TAG_N]; /* of its bytes */
 };
 /* false: there is none, half of its time is over, or the certificate's state
  * may have changed since. */

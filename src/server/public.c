@@ -288,11 +288,10 @@ has_it(const struct mm_http_req *req, const char *etag, const char *date)
 	return header_is(req, "If-Modified-Since", date);
 }
 
-/* see blob.h; RFC 9110 13.1.2: If-None-Match goes before
- * If-Modified-Since */
-bool
-mm_public_validate(const struct mm_http_req *req, struct mm_http_resp *resp,
-    const char *etag, int64_t changed_s, int64_t age_s)
+/* see blob.h */
+void
+mm_public_caches(struct mm_http_resp *resp, const char *etag,
+    int64_t changed_s, int64_t age_s)
 {
 	char date[32], cache[64];
 
@@ -302,6 +301,18 @@ mm_public_validate(const struct mm_http_req *req, struct mm_http_resp *resp,
 	mm_http_resp_header(resp, "ETag", etag);
 	mm_http_resp_header(resp, "Last-Modified", date);
 	mm_http_resp_header(resp, "Cache-Control", cache);
+}
+
+/* see blob.h; RFC 9110 13.1.2: If-None-Match goes before
+ * If-Modified-Since */
+bool
+mm_public_validate(const struct mm_http_req *req, struct mm_http_resp *resp,
+    const char *etag, int64_t changed_s, int64_t age_s)
+{
+	char date[32];
+
+	http_date(changed_s, date);
+	mm_public_caches(resp, etag, changed_s, age_s);
 	if (!has_it(req, etag, date))
 		return false;
 	resp->status = 304;

@@ -190,7 +190,9 @@ def test_get_is_for_caches(world, pki, quoted):
     again = get(world, q, quoted=quoted)
     assert first.status == again.status == 200
     assert first.body == again.body, "signed twice"
-    assert "max-age=60" in again.headers["cache-control"]
+    for name in ("cache-control", "etag", "last-modified"):
+        assert first.headers[name] == again.headers[name], name
+    assert again.headers["cache-control"] == "public, max-age=60"
     tag = again.headers["etag"]
     same = get(world, q, {"If-None-Match": tag}, quoted=quoted)
     assert same.status == 304 and same.body == b""
