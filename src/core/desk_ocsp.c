@@ -19,12 +19,14 @@ enum {
 	SINCE_S = 1700000000, /* before there was any serial of ours */
 	AHEAD_MS = 300 * 1000,
 	REST_MS = 2000, /* after a responder could not be had */
+	LEAST_S = 3600, /* of its life, before it is renewed */
 };
 
 struct responder {
 	char issuer[MM_NAME_MAX + 1];
 	uint8_t serial[MM_SERIAL_N];
 	int64_t not_before_s, not_after_s;
+	int64_t renew_s; /* 0: it is not there any more */
 };
 struct mm_ocsp {
 	struct responder of[RESPONDERS];
@@ -267,6 +269,16 @@ certify(struct mm_desk *d, const char *issuer, struct mm_ocsp_start_rep *rep,
 	    rep, &d->ocsp->in, why);
 }
 
+/* At half of what is left.  An issuer that ends soon has shorter and shorter
+ * ones, and in its last hour the same one to the end. */
+static int64_t
+renewal_of(int64_t not_after_s)
+{
+	int64_t now = mm_now_s(), half = (not_after_s - now) / 2;
+
+	return now + (half > LEAST_S ? half : LEAST_S);
+}
+
 static enum mm_err
 start(struct mm_desk *d, const char *issuer, struct mm_why *why)
 {
@@ -290,6 +302,7 @@ start(struct mm_desk *d, const char *issuer, struct mm_why *why)
 	memcpy(p->serial, rep.serial, sizeof(p->serial));
 	p->not_before_s = (int64_t)rep.not_before_s;
 	p->not_after_s = (int64_t)rep.not_after_s;
+	p->renew_s = renewal_of(p->not_after_s);
 	return MM_OK;
 }
 
@@ -316,12 +329,11 @@ need(struct mm_desk *d, const char *issuer, struct responder **out)
 	int64_t now = mm_now_s();
 	enum mm_err rc = MM_OK;
 
-	if (p == NULL || now < p->not_before_s ||
-	    now - p->not_before_s > (p->not_after_s - p->not_before_s) / 2)
+	if (p == NULL || now >= p->renew_s || now < p->not_before_s)
 		rc = try_start(d, issuer);
-	*out = find(d->ocsp, issuer);
-	return *out != NULL && now >= (*out)->not_before_s &&
-	    now < (*out)->not_after_s ? MM_OK : rc;
+	p = *out = find(d->ocsp, issuer);
+	return p != NULL && p->renew_s != 0 && now >= p->not_before_s &&
+	    now < p->not_after_s ? MM_OK : rc;
 }
 
 /* ---- asking the signer ---- */
@@ -354,7 +366,7 @@ take(struct mm_desk *d, struct mm_ocsp_ask *a, struct mm_bytes body)
 	if (a->rc == MM_ENOTFOUND) { /* the signer is another one since */
 		p = find(d->ocsp, a->issuer);
 		if (p != NULL)
-			p->not_before_s = INT64_MAX; /* start anew */
+			p->renew_s = 0; /* start anew */
 	}
 	if (a->rc != MM_OK)
 		return;
