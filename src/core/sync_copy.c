@@ -7,7 +7,7 @@
 #include "core/sync_priv.h"
 
 /* The copies of stations' ledgers: written as pieces come, and looked up. */
-enum { COPY_MAX = 48 * 1024, LEDGERS_MAX = 64 };
+enum { COPY_MAX = 48 * 1024, LEDGERS_MAX = 64, PAGE = 64 };
 
 static void
 part_id(const char *station, const char *key, uint64_t from,
@@ -17,7 +17,39 @@ part_id(const char *station, const char *key, uint64_t from,
 	    from);
 }
 
+static uint64_t
+from_of(const struct mm_doc *part)
+{
+	return strtoull(strrchr(part->id, '/') + 1, NULL, 10);
+}
+
+static json_t *
+part_open(const struct mm_doc *part)
+{
+	return json_loadb(
+	    (const char *)part->body.p, part->body.n, JSON_ALLOW_NUL, NULL);
+}
+
+/* n 0: it does not have so many. */
+static struct mm_bytes
+entry_at(const json_t *part, size_t i)
+{
+	const json_t *text = json_object_get(json_array_get(part, i), "entry");
+
+	return (struct mm_bytes){ (const uint8_t *)json_string_value(text),
+		json_string_length(text) };
+}
+
 /* ---- written ---- */
+
+static void
+key_of(const struct mm_sync *s, char key[17])
+{
+	uint8_t hash[32];
+
+	mm_sha256(mm_bytes_of(s->station->ledger), hash);
+	mm_hex_text(hash, 8, key);
+}
 
 struct copy {
 	struct mm_buf body;
@@ -29,15 +61,13 @@ static enum mm_err
 write_copy(struct mm_sync *s, struct copy *c, struct mm_why *why)
 {
 	struct mm_op_doc doc = { .kind = MM_DOC_COPY, .expect = MM_DOC_ANY };
-	uint8_t hash[32];
 	char key[17];
 
 	if (c->body.n == 0)
 		return MM_OK;
 	mm_json_close(&c->j, ']');
 	MM_TRY(mm_buf_ok(&c->body, why));
-	mm_sha256(mm_bytes_of(s->station->ledger), hash);
-	mm_hex_text(hash, 8, key);
+	key_of(s, key);
 	part_id(s->station->id, key, c->from, doc.id);
 	doc.body = mm_buf_view(&c->body);
 	MM_TRY(mm_desk_doc_put(s->d, &doc, NULL, 0, why));
@@ -80,6 +110,66 @@ mm_sync_copy(struct mm_sync *s, struct mm_why *why)
 	return rc;
 }
 
+/* ---- its beginning ---- */
+
+struct beginning {
+	struct mm_frontier f;
+	uint64_t size; /* up to here */
+	char next[MM_DOC_ID_MAX + 1];
+	size_t page;
+};
+
+/* Pieces that were cut elsewhere overlap. */
+static enum mm_err
+append(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_doc *doc = row;
+	uint64_t from = from_of(doc);
+	struct beginning *b = ctx;
+	MM_OWN(mm_json_free) json_t *o = NULL;
+	struct mm_bytes entry;
+
+	(void)why;
+	b->page++;
+	snprintf(b->next, sizeof(b->next), "%s", next);
+	if (from > b->f.size || b->f.size >= b->size)
+		return MM_OK;
+	o = part_open(doc);
+	while (b->f.size < b->size &&
+	    (entry = entry_at(o, (size_t)(b->f.size - from))).n > 0) {
+		const struct mm_hash leaf = mm_tree_leaf(entry);
+
+		mm_frontier_append(&b->f, &leaf);
+	}
+	return MM_OK;
+}
+
+/* see sync_priv.h */
+enum mm_err
+mm_sync_begins(struct mm_sync *s, const struct mm_checkpoint *c, bool *begins,
+    struct mm_why *why)
+{
+	struct mm_list l = { .most = PAGE, .state = -1 };
+	struct beginning b = { .size = c->size };
+	char prefix[MM_DOC_ID_MAX + 1], key[17];
+	struct mm_hash root;
+
+	key_of(s, key);
+	snprintf(prefix, sizeof(prefix), "%.32s/%.16s/", s->station->id, key);
+	do {
+		b.page = 0;
+		snprintf(l.after, sizeof(l.after), "%s", b.next);
+		if (mm_list_docs(s->d->r, MM_DOC_COPY, prefix, &l, append, &b,
+			NULL) != MM_OK)
+			return MM_FAIL(why, MM_EAGAIN,
+			    "the store cannot be read");
+	} while (b.page == l.most && b.f.size < b.size);
+	root = mm_frontier_root(&b.f);
+	*begins = b.f.size == c->size &&
+		  memcmp(&root, &c->root, sizeof(root)) == 0;
+	return MM_OK;
+}
+
 /* ---- one entry of it ---- */
 
 struct search { /* among a station's ledgers, for the entry of that hash */
@@ -108,28 +198,23 @@ look(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	const struct mm_doc *doc = row;
 	struct search *s = ctx;
-	uint64_t from = strtoull(strrchr(doc->id, '/') + 1, NULL, 10);
+	uint64_t from = from_of(doc);
 	MM_OWN(mm_json_free) json_t *o = NULL;
-	const json_t *text;
+	struct mm_bytes entry;
 	uint8_t hash[32];
 	char hex[65];
 
 	(void)next;
 	if (s->out->n > 0 || from > s->index)
 		return MM_OK;
-	o = json_loadb(
-	    (const char *)doc->body.p, doc->body.n, JSON_ALLOW_NUL, NULL);
-	text = json_object_get(
-	    json_array_get(o, (size_t)(s->index - from)), "entry");
-	if (text == NULL)
+	o = part_open(doc);
+	entry = entry_at(o, (size_t)(s->index - from));
+	if (entry.n == 0)
 		return MM_OK;
-	mm_sha256((struct mm_bytes){ (const uint8_t *)json_string_value(text),
-		      json_string_length(text) },
-	    hash);
+	mm_sha256(entry, hash);
 	mm_hex_text(hash, 32, hex);
 	if (strcmp(hex, s->sha256) == 0)
-		mm_buf_put(
-		    s->out, json_string_value(text), json_string_length(text));
+		mm_buf_bytes(s->out, entry);
 	return mm_buf_ok(s->out, why);
 }
 

@@ -214,17 +214,39 @@ forked(struct mm_sync *s, uint64_t at, bool dry_run, struct mm_why *why)
 	    s->station->id, at);
 }
 
+/* A stick that comes late is no alarm, where the centre can say that it is one:
+ * it has all of it.  What a station says of itself is. */
 static enum mm_err
-ended_earlier(struct mm_sync *s, uint64_t signed_size, uint64_t seen,
-    bool dry_run, struct mm_why *why)
+came_late(struct mm_sync *s, const struct mm_synced *have,
+    const struct mm_checkpoint *now, bool *late, struct mm_why *why)
 {
+	bool itself = (s->by->roles & ~(unsigned)MM_ROLE_LINE) == 0;
+
+	*late = false;
+	return itself || now->size > have->size
+		   ? MM_OK
+		   : mm_sync_begins(s, now, late, why);
+}
+
+static enum mm_err
+ended_earlier(struct mm_sync *s, const struct mm_synced *have,
+    const struct mm_checkpoint *now, bool dry_run, struct mm_why *why)
+{
+	bool late;
+
+	MM_TRY(came_late(s, have, now, &late, why));
+	if (late)
+		return MM_FAIL(why, MM_EPOLICY,
+		    "station %s: an older export: it ends at entry %" PRIu64
+		    ", and the centre has %" PRIu64 " of the same ledger",
+		    s->station->id, now->size, have->size);
 	if (!dry_run)
-		MM_TRY(enter_fork(s, seen, why));
+		MM_TRY(enter_fork(s, have->signed_size, why));
 	return MM_FAIL(why, MM_EPOLICY,
 	    "station %s: its ledger ends at entry %" PRIu64
 	    ", of which its key has signed %" PRIu64
 	    " before: an older export, or it was put back",
-	    s->station->id, signed_size, seen);
+	    s->station->id, now->size, have->signed_size);
 }
 
 /* Whatever the key signed before is the beginning of what it signs now. */
@@ -236,8 +258,7 @@ is_signed_on(struct mm_sync *s, const struct mm_synced *have,
 	const struct mm_sync_piece *p = s->piece;
 
 	if (now->size < have->signed_size)
-		return ended_earlier(
-		    s, now->size, have->signed_size, dry_run, why);
+		return ended_earlier(s, have, now, dry_run, why);
 	if (now->size == have->signed_size)
 		return memcmp(&now->root, &have->signed_root, MM_HASH_N) == 0
 			   ? MM_OK

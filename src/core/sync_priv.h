@@ -137,6 +137,9 @@ MM_MUST enum mm_err mm_sync_place(struct mm_sync *s,
     bool dry_run, struct mm_why *why);
 MM_MUST enum mm_err mm_sync_claim(struct mm_sync *s, struct mm_synced *have,
     const struct mm_sync_heads *heads, struct mm_why *why);
+/* sync_copy.c: whether the copy of the station's ledger begins so. */
+MM_MUST enum mm_err mm_sync_begins(struct mm_sync *s,
+    const struct mm_checkpoint *c, bool *begins, struct mm_why *why);
 /* The piece is through, with its entry. */
 MM_MUST enum mm_err mm_sync_through(struct mm_sync *s,
     const struct mm_synced *have, const struct mm_sync_heads *heads,

@@ -112,9 +112,9 @@ def test_what_was_signed_is_kept_to(line, tmp_path):
     agree(x.w)
 
 
-def test_an_older_export_is_heard_of(line, tmp_path):
-    """The file ends before what the centre has: the centre is told, and says
-    so in its ledger."""
+def test_an_older_export_is_no_alarm(line, tmp_path):
+    """The file ends before what the centre has, and is the beginning of it: a
+    stick that came late.  Another history of that size is a fork still."""
     x, f = line, forger(line, "older")
     f.unit("SFK-030")
     old = f.write(tmp_path / "old")
@@ -122,7 +122,14 @@ def test_an_older_export_is_heard_of(line, tmp_path):
     assert x.sync(f.write(tmp_path / "new"))[0] == 0
     for _ in range(2):
         code, out, words = x.sync(old)
-        assert code == 3 and "ends at entry 3, of which" in words, words
+        assert code == 3 and "an older export: it ends at entry 3, and the " \
+            "centre has 5" in words, words
+    assert not alerts(x, f)
+    g = clone(f)
+    del g.lines[1:]
+    g.unit("SFK-032")
+    code, out, words = x.sync(g.write(tmp_path / "other"))
+    assert code == 3 and "ends at entry 3, of which" in words, words
     assert len(alerts(x, f)) == 1
     assert x.sync(tmp_path / "new")[0] == 0
     agree(x.w)
