@@ -70,6 +70,7 @@ keep(const struct mm_signer *s, const char *name, struct mm_bytes der,
 	enum mm_err rc;
 
 	MM_TRY(mm_key_pkcs8(key, &plain, why));
+	MM_TRY(mm_masters_use(s->masters, s->version, why));
 	box_key(s->master[s->version], name, der, own);
 	mm_buf_u8(out, s->version);
 	rc = mm_box_seal(own, mm_buf_view(&plain), out, why);
@@ -93,6 +94,8 @@ open_kept(const struct mm_signer *s, const struct mm_line_open_req *q,
 	rc = mm_box_open(own, mm_rd_take(&r, r.left), &plain, why);
 	mm_wipe(own, sizeof(own));
 	MM_TRY(rc);
+	/* another node's signer made it, perhaps: it is needed here, too */
+	(void)!mm_masters_use(s->masters, version, NULL);
 	return mm_key_from_pkcs8(mm_secret_view(plain), out, why);
 }
 

@@ -315,6 +315,7 @@ load_keys(struct mm_signer *s, const struct mm_load_opts *o,
 		return mm_duty_load(s, o->batch, mm_secret_view(w.pass), why);
 	MM_TRY(load_orders_key(s, &w, why));
 	MM_TRY(load_masters(s, &w, why));
+	MM_TRY(mm_masters_load(s, &s->masters, why));
 	for (size_t i = 0; i < s->conf->nissuer; i++)
 		MM_TRY(load_ca(s, &s->conf->issuer[i], &w, why));
 	return MM_OK;
@@ -405,6 +406,7 @@ mm_signer_free(struct mm_signer **owner)
 	for (size_t v = 0; v < 256; v++)
 		mm_secret_free(&s->master[v]);
 	mm_secret_free(&s->decoy);
+	mm_masters_free(&s->masters);
 	mm_buf_done(&s->uses_text);
 	mm_buf_done(&s->tree.note);
 	mm_buf_done(&s->crl.der);

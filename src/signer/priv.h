@@ -78,6 +78,7 @@ struct mm_signer {
 	EVP_PKEY *orders_key; /* NULL: none was made */
 	struct mm_note_key orders_note;
 	struct mm_secret *master[256]; /* by version; NULL: none */
+	struct mm_masters *masters; /* those that line CAs are kept by */
 	struct mm_secret *decoy;
 	uint8_t version; /* of new tokens */
 	uint8_t anchor[32];
@@ -179,6 +180,16 @@ void mm_trail_append(struct mm_trail *t, const struct mm_hash *leaf);
  * MM_EPOLICY: the tree of that size had another root. */
 MM_MUST enum mm_err mm_trail_check(struct mm_trail *t,
     const struct mm_checkpoint *c, struct mm_why *why);
+
+/* masters.c: which versions of the token master line CAs are kept by.
+ * MM_EPOLICY: one of them is not there any more. */
+struct mm_masters;
+MM_MUST enum mm_err mm_masters_load(const struct mm_signer *s,
+    struct mm_masters **out, struct mm_why *why);
+void mm_masters_free(struct mm_masters **owner);
+/* On the disk when it returns; thread-safe. */
+MM_MUST enum mm_err mm_masters_use(struct mm_masters *m, uint8_t version,
+    struct mm_why *why);
 
 /* line.c: one that this signer made, with its key, until mm_ca_done, which also
  * what failed wants. */

@@ -155,6 +155,30 @@ def test_so_many_a_day_whatever_starts_anew(tmp_path):
         s.kill()
 
 
+def test_the_master_that_they_are_kept_by_stays(tmp_path):
+    """Tokens may have gone on to another one: lists are signed by it still."""
+    Link.heard.clear()
+    s = make(tmp_path)
+    der, _, kept = s["ops"].call("line_make", "l3-b7", "l3",
+                                 recipient(tmp_path))
+    s.stop()
+    s.command("token-key")
+    first, second = sorted((tmp_path / "signer/keys").glob("token-*.key"))
+    away = tmp_path / "away"
+    second.rename(away)  # of no use yet
+    assert s.start().stop() == 0
+    away.rename(second)
+    first.rename(away)
+    s.start()
+    assert s.wait() != 0
+    log = (tmp_path / "log").read_text()
+    assert f"keys/{first.name} is gone" in log, log
+    away.rename(first)
+    s.start()
+    s["ops"].call("line_open", "l3-b7", der, kept)
+    s.kill()
+
+
 def test_a_signer_without_such_an_issuer_makes_none(tmp_path):
     Link.heard.clear()
     s = Signer(program(), tmp_path)
