@@ -200,7 +200,8 @@ static const struct mm_conf_key issuer_keys[] = {
 	{ "ocsp", MM_CONF_BOOL, offsetof(struct mm_issuer_conf, ocsp), 0, 1,
 	    "true",
 	    "The issuer's certificates name the OCSP responder, "
-	    "public_url/ocsp. It answers for them in any case.", NULL },
+	    "public_url/ocsp. It answers for them in any case; what a "
+	    "station makes by a line CA names it always.", NULL },
 	{ "ocsp_hours", MM_CONF_INT,
 	    offsetof(struct mm_issuer_conf, ocsp_hours), 1, 168, "4",
 	    "Hours from an OCSP answer's thisUpdate to its nextUpdate.",
