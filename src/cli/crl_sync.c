@@ -331,7 +331,8 @@ round_(struct sync *s, bool quiet, struct mm_why *why)
 /* ---- again and again ---- */
 
 /* A server that is away comes back, a command may succeed the next time; what
- * does not verify is told once and asked for again. */
+ * does not verify is told once and asked for again.  Of several nodes one may
+ * be a second behind: that is told where it stays so. */
 static void
 tell(const struct mm_cli *cli, const struct mm_why *why, char last[128])
 {
@@ -349,13 +350,17 @@ watch(struct sync *s, int64_t every_s)
 	char last[128] = "";
 	struct mm_stop stop;
 	int64_t pause_s = every_s;
+	bool behind = false;
 
 	mm_stop_begin(&stop);
 	do {
 		struct mm_why why = { 0 };
+		enum mm_err rc;
 
 		s->cli->hint[0] = '\0';
-		if (round_(s, true, &why) == MM_OK) {
+		rc = round_(s, true, &why);
+		if (rc == MM_OK || (rc == MM_ECONFLICT && !behind)) {
+			behind = rc != MM_OK;
 			last[0] = '\0';
 			pause_s = every_s;
 			continue;

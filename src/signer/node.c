@@ -15,8 +15,9 @@
  *   u8 version, then until the end: block16 name, block32 contents
  *
  * Names: "ledger.pub", "anchor.crt", "profiles", "orders.pub",
- * "keys/orders.key", "keys/token-<xx>.key", "issuers/<name>.crt" as in signer_dir; "issuer/<name>" is the issuer's key,
- * wherever each configuration has it.
+ * "keys/orders.key", "keys/token-<xx>.key", "issuers/<name>.crt" as in
+ * signer_dir; "issuer/<name>", the issuer's key, and "root.crl", the root's
+ * lists, are wherever each configuration has them.
  */
 #define BUNDLE_MAX (4 << 20)
 #define VERSION    1
@@ -25,6 +26,7 @@
 /* Stations take orders of whichever node they reach. */
 static const char *const own_names[] = { "ledger.pub", "anchor.crt",
 	"profiles", "orders.pub", "keys/orders.key" };
+#define ROOT_CRL "root.crl"
 #define NOWN (sizeof(own_names) / sizeof(own_names[0]))
 
 /* ---- giving ---- */
@@ -51,6 +53,16 @@ add_own(struct mm_setup *s, struct mm_buf *out, const char *name,
 	return access(path, F_OK) != 0 ? MM_OK : add_file(out, name, path, why);
 }
 
+/* Every node's bundle of lists is to be the same. */
+static enum mm_err
+add_root_crl(struct mm_setup *s, struct mm_buf *out, struct mm_why *why)
+{
+	const char *path = s->conf->set.root_crl;
+
+	return path[0] == '\0' || access(path, F_OK) != 0 ? MM_OK :
+	    add_file(out, ROOT_CRL, path, why);
+}
+
 static enum mm_err
 add_all(struct mm_setup *s, struct mm_buf *out, struct mm_why *why)
 {
@@ -63,6 +75,7 @@ add_all(struct mm_setup *s, struct mm_buf *out, struct mm_why *why)
 		snprintf(name, sizeof(name), "keys/token-%02x.key", v);
 		MM_TRY(add_own(s, out, name, why));
 	}
+	MM_TRY(add_root_crl(s, out, why));
 	for (size_t i = 0; i < s->conf->nissuer; i++) {
 		const struct mm_issuer_conf *c = &s->conf->issuer[i];
 
@@ -177,6 +190,9 @@ place_one(struct mm_setup *s, const char *name, struct mm_bytes data,
 {
 	char path[MM_PATH_MAX + 1];
 
+	if (strcmp(name, ROOT_CRL) == 0)
+		return s->conf->set.root_crl[0] == '\0' ? MM_OK :
+		    place_public(s, s->conf->set.root_crl, data, why);
 	if (!is_own_name(name))
 		return place_issuer(s, name, data, why);
 	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));

@@ -287,6 +287,15 @@ def test_a_revocation_at_one_node_is_on_every_nodes_list(cluster):
         until(lambda w=w: all(on_list(w, s) for s in serials))
 
 
+def test_all_lists_in_one_are_the_same_everywhere(cluster):
+    """The root's too: a broker may ask whichever node answers."""
+    def all_of():
+        return {w.get_public("/crl/bundle.pem").text for w in cluster.nodes}
+
+    until(lambda: len(all_of()) == 1)
+    assert all_of().pop().count("BEGIN X509 CRL") == 2
+
+
 def on_list(w, serial):
     crl = w.dir / "crl"
     crl.write_bytes(w.get_public("/crl/issuing.crl").body)
