@@ -15,7 +15,7 @@ import uuid
 
 import pytest
 
-from world import MINT, ROOT, free_ports, run, until
+from world import MINT, ROOT, faketime, free_ports, run, until
 
 pytestmark = pytest.mark.skipif(
     not pathlib.Path("/usr/sbin/mosquitto").exists(),
@@ -480,3 +480,15 @@ def test_a_client_of_the_plugin_keeps_its_roles(world, mosquitto):
     told = ctrl("getClient", name)
     assert "reads" in told and "Disabled" not in told, told
     session.close()
+
+
+def test_the_roots_next_list_when_its_time_has_come(world):
+    """Last: the server goes on 400 days later."""
+    signed = lists((world.state / "server/root.crl").read_text())
+    assert signed[0] in bundle(world) and signed[1] not in bundle(world)
+    world.stop()
+    world.start(wait=False, env=faketime("+400d"))
+    until(lambda: world.get_public("/crl/bundle.pem").status == 200,
+          passing=(OSError,))
+    until(lambda: signed[1] in bundle(world))
+    assert signed[0] not in bundle(world)
