@@ -202,7 +202,7 @@ files_run(struct mm_driver *d, struct mm_driver_answer *out,
 {
 	struct files *f = of(d);
 
-	if (f->rc == MM_ENOMEM && f->waits)
+	if (f->waits && f->rc == MM_ENOMEM)
 		return give_up(f, reason);
 	if (is_busy(f))
 		return mm_mono_ms() < f->until_ms ? MM_DRIVER_WAIT
