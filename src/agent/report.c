@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "agent/store.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -77,6 +79,34 @@ mm_agent_printable(const char *text, char *out, size_t n)
 }
 
 static void
+put_word(struct mm_buf *out, const char *before, const json_t *word)
+{
+	char text[256];
+
+	if (!json_is_string(word))
+		return;
+	mm_agent_printable(json_string_value(word), text, sizeof(text));
+	mm_buf_printf(out, "%s%s", before, text);
+}
+
+/* What the service wrote, which may be anything. */
+static void
+service_text(struct mm_buf *out, struct mm_bytes service)
+{
+	json_t *o = service.n == 0 ? NULL :
+	    json_loadb((const char *)service.p, service.n, 0, NULL);
+
+	if (json_is_object(o)) {
+		put_word(out, "service    ", json_object_get(o, "state"));
+		put_word(out, ", next visit ", json_object_get(o, "next_at"));
+		put_word(out, ": ", json_object_get(
+		    json_object_get(o, "failure"), "detail"));
+		mm_buf_text(out, "\n");
+	}
+	json_decref(o);
+}
+
+static void
 as_text(struct mm_buf *out, const struct mm_agent_status *s, int64_t days)
 {
 	char from[MM_TIME_TEXT], until[MM_TIME_TEXT];
@@ -114,8 +144,10 @@ mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s,
 		make_printable(shown.device);
 	if (of->json)
 		as_json(out, &shown, days, of);
-	else
+	else {
 		as_text(out, &shown, days);
+		service_text(out, of->service);
+	}
 }
 
 /* see report.h */

@@ -97,6 +97,8 @@ def test_a_hook_that_fails_is_told_again(world):
         s.reaches(lambda x: x["hooks"]["renewed"]["state"] == "done")
         assert len(lines(told)) >= 3
         assert 'event=renewed result=failed' in s.said()
+        said = run(AGENT, "status", "--config", s.conf).stdout
+        assert "\nservice    w" in said and ", next visit 20" in said, said
 
 
 def test_nobody_there_for_a_while(world):
