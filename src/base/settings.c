@@ -216,6 +216,15 @@ static const struct mm_conf_key issuer_keys[] = {
 	    "So many line CAs a day does the signer make below this CA, when "
 	    "an operator's order asks for one; it signs no devices. Their "
 	    "lists have its crl_hours. 0: none.", NULL },
+	{ "renew_before", MM_CONF_TEXT,
+	    offsetof(struct mm_issuer_conf, renew_before), 0, MM_TIME_WORD,
+	    "", "After an incident: devices are told to renew what it issued "
+	    "before that time, 2026-11-29T12:00:00Z; empty for nothing.",
+	    NULL },
+	{ "renew_within", MM_CONF_DURATION,
+	    offsetof(struct mm_issuer_conf, renew_within_s), 60, 31536000,
+	    "3d", "So long after renew_before, evenly. A day is what it takes "
+	    "until all devices have asked.", NULL },
 };
 
 /* see settings.h */

@@ -13,6 +13,7 @@
 #define MM_PATH_MAX 512
 #define MM_URL_MAX 256
 #define MM_LISTEN_MAX 80
+#define MM_TIME_WORD 35
 
 enum mm_metrics_for { MM_METRICS_KEY, MM_METRICS_OPEN, MM_METRICS_OFF };
 
@@ -78,6 +79,8 @@ struct mm_issuer_conf {
 	int64_t ocsp_hours;                /* nextUpdate after thisUpdate */
 	bool line;                         /* a station's signer has its key */
 	int64_t lines;                     /* line CAs it signs a day */
+	char renew_before[MM_TIME_WORD + 1]; /* RFC 3339; "": none */
+	int64_t renew_within_s;            /* of then */
 };
 
 extern const struct mm_conf_key mm_settings_keys[];

@@ -1,10 +1,27 @@
 #include <string.h>
 
+#include "base/time.h"
 #include "core/checks.h"
 #include "core/priv.h"
 #include "pki/key.h"
 
 /* When a certificate is to be renewed: its record, its profile, window.h. */
+
+/* What an operator wants renewed early: core/window.h's pull. */
+static void
+pull(const struct mm_facts *f, struct mm_window_of *of)
+{
+	const struct mm_issuer_conf *i = mm_config_issuer(f->config,
+	    f->cert.issuer);
+	int64_t at_ms;
+
+	if (i == NULL || i->renew_before[0] == '\0' ||
+	    mm_time_parse(i->renew_before, &at_ms, NULL) != MM_OK ||
+	    f->cert.issued_at >= at_ms)
+		return;
+	of->pull_from_s = at_ms / 1000;
+	of->pull_until_s = of->pull_from_s + i->renew_within_s;
+}
 
 static void
 find(const struct mm_facts *f, struct mm_renewal *out)
@@ -19,6 +36,7 @@ find(const struct mm_facts *f, struct mm_renewal *out)
 	};
 	uint8_t hash[32];
 
+	pull(f, &of);
 	/* The device's place, not the certificate's: it stays. */
 	mm_sha256(mm_bytes_of(f->cert.device), hash);
 	memcpy(of.place, hash, sizeof(of.place));

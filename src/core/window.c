@@ -6,6 +6,7 @@
 
 #define MINUTE_S     60
 #define DAY_S        86400
+#define MISSED_MIN_S 5
 #define MISSED_MAX_S (2 * DAY_S)
 #define LIFE_MAX_S   INT64_C(0xffffffff)
 
@@ -82,7 +83,7 @@ miss(const struct plan *p, int64_t period, enum mm_window_why why,
 {
 	int64_t width, start;
 
-	period = clamp(period, MINUTE_S, MISSED_MAX_S);
+	period = clamp(period, MISSED_MIN_S, MISSED_MAX_S);
 	width = clamp(period / 32, 1, DAY_S);
 	start = next_place(p->of->now_s - width, period, p->again);
 	*out = (struct mm_window){ .why = why, .start_s = start,
@@ -110,7 +111,7 @@ by_pull(const struct plan *p, struct mm_window *out)
 	int64_t start = of->pull_from_s + part(clamp(all, 1, LIFE_MAX_S),
 	    p->place);
 
-	if (of->pull_until_s == 0 || of->not_before_s >= of->pull_before_s)
+	if (of->pull_until_s == 0)
 		return false;
 	*out = (struct mm_window){ .why = MM_WINDOW_PULLED, .start_s = start,
 		.end_s = start + all / 512 };

@@ -29,9 +29,9 @@ struct mm_window_of {
 	int64_t life_s;     /* the profile's; 0: as the certificate has it */
 	unsigned percent;   /* the profile's renew_percent, 1 to 99 */
 	uint8_t place[8];   /* the device's: uniform, such as a hash */
-	/* After an incident: what was issued before pull_before_s is renewed
-	 * between pull_from_s and pull_until_s (0: there was none). */
-	int64_t pull_before_s, pull_from_s, pull_until_s;
+	/* After an incident it is renewed between pull_from_s and pull_until_s
+	 * (0: there was none, or it was issued since). */
+	int64_t pull_from_s, pull_until_s;
 };
 
 enum mm_window_why {

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/own.h"
+#include "base/time.h"
 #include "pki/priv.h"
 
 /* see profile.h */
@@ -100,9 +101,25 @@ check_lines(const struct mm_config *c, struct mm_why *why)
 }
 
 static enum mm_err
+check_renewals(const struct mm_config *c, struct mm_why *why)
+{
+	int64_t at;
+
+	for (size_t i = 0; i < c->nissuer; i++)
+		if (c->issuer[i].renew_before[0] != '\0' &&
+		    mm_time_parse(c->issuer[i].renew_before, &at, NULL) !=
+		    MM_OK)
+			return MM_FAIL(why, MM_EINPUT, "issuer %s: "
+			    "renew_before: want 2026-11-29T12:00:00Z",
+			    c->issuer[i].name);
+	return MM_OK;
+}
+
+static enum mm_err
 check_issuers(const struct mm_config *c, struct mm_why *why)
 {
 	MM_TRY(check_lines(c, why));
+	MM_TRY(check_renewals(c, why));
 	for (size_t i = 0; i < c->nissuer; i++)
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(c->issuer[i].name, c->issuer[j].name) == 0)

@@ -1,7 +1,10 @@
 """mintmark-agent run: the agent as a service, against the real server."""
+import datetime
+import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -170,6 +173,38 @@ def test_a_visit_that_hangs_is_killed(world):
         got = s.reaches(lambda x: x.get("failures", 0) >= 1)
         assert got["failure"]["detail"] == "the visit took too long"
         assert s.stop() == 0
+
+
+def test_all_that_an_issuer_issued_is_renewed(world):
+    """After an incident: by the server's word, long before its time.  The
+    device is one whose place is at the beginning."""
+    told = world.dir / "told-pull"
+    name = next(n for n in (f"RUN-p{i}" for i in range(9999))
+                if hashlib.sha256(n.encode()).digest()[0] < 4)
+    with Service(world, name, on_renewed=hook(told)) as s:
+        old = s.good()["identity"]
+        at = datetime.datetime.now(datetime.timezone.utc) + \
+            datetime.timedelta(seconds=1)
+        world.stop()
+        text = re.sub('renew_before = ""',
+                      f'renew_before = "{at:%Y-%m-%dT%H:%M:%SZ}"',
+                      world.conf.read_text())
+        world.conf.write_text(re.sub('renew_within = .*',
+                                     'renew_within = "60s"', text))
+        world.start()
+        cert, key = identity(s.dir)
+        a = world.device_call("GET", "/.well-known/mintmark/renewal",
+                              cert=cert, key=key)
+        assert a.json["why"] == "pulled", a
+        assert a.json["suggestedWindow"]["start"] < old["renew_at"]
+        s.p.send_signal(signal.SIGHUP)
+        until(lambda: len(lines(told)) == 2, told=s.said)
+        new = s.reaches(lambda x: x["identity"]["serial"] != old["serial"])
+        cert, key = identity(s.dir)
+        a = world.device_call("GET", "/.well-known/mintmark/renewal",
+                              cert=cert, key=key)
+        assert a.json["why"] == "place", a
+        assert a.json["serial"] == new["identity"]["serial"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None,

@@ -128,9 +128,9 @@ ask(const struct fleet *f, uint32_t i, int64_t at_s, struct mm_window *w)
 		.not_after_s = EPOCH_S + d->from + f->of.life_s,
 		.life_s = f->of.life_s,
 		.percent = PERCENT,
-		.pull_before_s = EPOCH_S + f->pulled_s,
 		.pull_from_s = EPOCH_S + f->pulled_s,
-		.pull_until_s = f->until_s != 0 ? EPOCH_S + f->until_s : 0,
+		.pull_until_s = d->from + BACKDATE_S < f->pulled_s
+		    ? EPOCH_S + f->until_s : 0,
 	};
 	struct mm_window_of mine = of;
 	uint64_t place = mix(i);

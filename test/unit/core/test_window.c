@@ -137,7 +137,6 @@ pulls(void **state)
 	struct mm_window w;
 
 	(void)state;
-	of.pull_before_s = BORN + 5;
 	of.pull_from_s = BORN + DAY;
 	of.pull_until_s = BORN + 4 * DAY;
 	w = find(&of);
@@ -148,19 +147,14 @@ pulls(void **state)
 	w = find(&of);
 	assert_int_equal(w.why, MM_WINDOW_PULLED);
 	assert_in_range(w.start_s, of.now_s - DAY, of.now_s + DAY);
-	/* what was issued after it is not pulled */
-	of.not_before_s = BORN + 5;
-	of.now_s = of.not_before_s;
-	assert_int_equal(find(&of).why, MM_WINDOW_PLACE);
 	/* what has no end is renewed if it is pulled, and else never */
 	of.not_after_s = MM_TIME_FOREVER_S;
+	assert_int_equal(find(&of).why, MM_WINDOW_PULLED);
+	of.pull_until_s = 0;
 	assert_int_equal(find(&of).why, MM_WINDOW_NEVER);
 	assert_int_equal(find(&of).start_s, 0);
-	of.not_before_s = BORN;
-	assert_int_equal(find(&of).why, MM_WINDOW_PULLED);
 	/* a pull that comes later than its own time changes nothing */
 	of = of_place(64, 0);
-	of.pull_before_s = BORN + 5;
 	of.pull_from_s = BORN + 2 * (int64_t)LIFE;
 	of.pull_until_s = of.pull_from_s + DAY;
 	assert_int_equal(find(&of).why, MM_WINDOW_PLACE);
