@@ -59,12 +59,13 @@ struct mm_roll;
 MM_MUST enum mm_err mm_desk_batch(struct mm_desk *d, const char *id,
     const struct mm_production **b, const struct mm_roll **roll,
     struct mm_why *why);
-/* The papers that its devices' configurations are made of, kept for the order
- * that was asked for last; fields n 0: it has no table.  They are the desk's
- * until then. */
+/* The papers that its devices' configurations are made of, into of, with the
+ * table's index; fields n 0: it has no table.  They are the desk's, until it
+ * was asked for those of several others. */
+struct mm_initial_of;
 MM_MUST enum mm_err mm_desk_papers(struct mm_desk *d,
-    const struct mm_work_order *o, struct mm_bytes *template,
-    struct mm_bytes *fields, struct mm_why *why);
+    const struct mm_work_order *o, struct mm_initial_of *of,
+    struct mm_why *why);
 /* What may be signed in all: quantity and scrap allowance. */
 int64_t mm_production_authorised(const struct mm_production *b);
 /* How many serial numbers it has. */

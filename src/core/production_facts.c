@@ -3,13 +3,14 @@
 
 #include "base/own.h"
 #include "core/production_priv.h"
+#include "line/initial.h"
 
 /*
  * What a decision asks of a batch.  The few that are at work are kept as they
  * were read, by the version of their document: a list of serial numbers is
  * not sorted for each unit.
  */
-enum { KEPT = MM_DESK_BATCHES };
+enum { KEPT = MM_DESK_BATCHES, PAPERS = 4 /* of some megabytes each */ };
 
 struct kept {
 	struct mm_production *b;
@@ -19,11 +20,13 @@ struct kept {
 struct papers { /* by their hashes, so they never are others */
 	uint8_t config[32], table[32];
 	struct mm_buf template, fields; /* fields: devices' secrets */
+	struct mm_initial_index *index; /* of fields; NULL: there are none */
+	uint64_t used;                  /* 0: there is nothing */
 };
 struct mm_batches {
 	uint64_t clock;
 	struct kept kept[KEPT];
-	struct papers papers;
+	struct papers papers[PAPERS];
 };
 
 /* see priv.h */
@@ -49,6 +52,7 @@ forget(struct kept *k)
 static void
 forget_papers(struct papers *p)
 {
+	mm_initial_index_free(&p->index);
 	mm_buf_done(&p->template);
 	mm_buf_wipe(&p->fields);
 	*p = (struct papers){ .template = MM_BUF_INIT(MM_PAPER_MAX),
@@ -63,7 +67,8 @@ mm_batches_free(struct mm_batches **owner)
 		return;
 	for (unsigned i = 0; i < KEPT; i++)
 		forget(&(*owner)->kept[i]);
-	forget_papers(&(*owner)->papers);
+	for (unsigned i = 0; i < PAPERS; i++)
+		forget_papers(&(*owner)->papers[i]);
 	free(*owner);
 	*owner = NULL;
 }
@@ -200,29 +205,49 @@ read_papers(struct mm_store_reader *r, const struct mm_work_order *o,
     struct papers *p, struct mm_why *why)
 {
 	MM_TRY(mm_paper_get(r, o->config_sha256, &p->template, why));
-	if (!mm_zero(o->fields_sha256, 32))
+	if (!mm_zero(o->fields_sha256, 32)) {
 		MM_TRY(mm_paper_get(r, o->fields_sha256, &p->fields, why));
+		MM_TRY(mm_initial_index_new(mm_buf_view(&p->fields),
+		    &p->index, why));
+	}
 	memcpy(p->config, o->config_sha256, 32);
 	memcpy(p->table, o->fields_sha256, 32);
 	return MM_OK;
 }
 
+/* Those, or the ones that were not used for longest. */
+static struct papers *
+papers_of(struct mm_batches *all, const struct mm_work_order *o)
+{
+	struct papers *p = all->papers, *oldest = p;
+
+	for (unsigned i = 0; i < PAPERS; i++, p++) {
+		if (p->used != 0 &&
+		    memcmp(p->config, o->config_sha256, 32) == 0 &&
+		    memcmp(p->table, o->fields_sha256, 32) == 0)
+			return p;
+		if (p->used < oldest->used)
+			oldest = p;
+	}
+	forget_papers(oldest);
+	return oldest;
+}
+
 /* see production.h */
 enum mm_err
 mm_desk_papers(struct mm_desk *d, const struct mm_work_order *o,
-    struct mm_bytes *template, struct mm_bytes *fields, struct mm_why *why)
+    struct mm_initial_of *of, struct mm_why *why)
 {
 	struct papers *p;
 
 	if (d->batches == NULL)
 		MM_TRY(mm_batches_new(&d->batches, why));
-	p = &d->batches->papers;
-	if (memcmp(p->config, o->config_sha256, 32) != 0 ||
-	    memcmp(p->table, o->fields_sha256, 32) != 0) {
-		forget_papers(p);
+	p = papers_of(d->batches, o);
+	if (p->used == 0)
 		MM_TRY(read_papers(d->r, o, p, why));
-	}
-	*template = mm_buf_view(&p->template);
-	*fields = mm_buf_view(&p->fields);
+	p->used = ++d->batches->clock;
+	of->template = mm_buf_view(&p->template);
+	of->fields = mm_buf_view(&p->fields);
+	of->index = p->index;
 	return MM_OK;
 }

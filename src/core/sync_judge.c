@@ -416,7 +416,7 @@ what_it_gives(struct mm_sync *s, const struct mm_sync_unit *u, char sha256[65],
 	sha256[0] = '\0';
 	if (o->config_version == 0)
 		return MM_OK;
-	MM_TRY(mm_desk_papers(s->d, o, &of.template, &of.fields, why));
+	MM_TRY(mm_desk_papers(s->d, o, &of, why));
 	if (mm_initial_make(&of, &document, hash, NULL) == MM_OK)
 		mm_hex_text(hash, sizeof(hash), sha256);
 	return MM_OK;

@@ -50,9 +50,19 @@ MM_MUST enum mm_err mm_initial_render(const struct mm_initial *m,
 struct mm_initial_of {
 	struct mm_bytes template, fields;
 	const char *device, *product, *batch;
+	const struct mm_initial_index *index; /* of fields; NULL: none */
 };
 MM_MUST enum mm_err mm_initial_make(const struct mm_initial_of *of,
     struct mm_buf *out, uint8_t sha256[32], struct mm_why *why);
+
+/*
+ * Where each device's row stands in such a table, which it borrows: for who
+ * makes many, so that the last of ten thousand is found as the first.
+ */
+struct mm_initial_index;
+MM_MUST enum mm_err mm_initial_index_new(struct mm_bytes fields,
+    struct mm_initial_index **out, struct mm_why *why);
+void mm_initial_index_free(struct mm_initial_index **owner);
 
 /*
  * Whether a device that has one document may get another: versions rise, and

@@ -1,18 +1,30 @@
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "base/own.h"
 #include "line/initial.h"
 #include "pki/key.h"
 
 /*
  * A device's row of a batch's table, found where it stands: of a table of
- * some thousand rows no other one is read.
+ * some thousand rows no other one is read.  Of a device id JSON escapes
+ * nothing.
  */
 MM_FREE_FN(json_free, json_t, json_decref)
 
 struct table {
 	struct mm_bytes columns, rows;
+};
+struct row {
+	struct mm_bytes id, json;
+	unsigned long long number;
+};
+struct mm_initial_index {
+	struct mm_bytes columns;
+	struct row *row; /* by id, then by number */
+	size_t n, cap;
 };
 
 /* How long the text, list or object is that v begins with, in JSON; 0: it
@@ -105,30 +117,173 @@ texts(struct mm_bytes json, json_t **owner,
 	return true;
 }
 
+/* ---- the index ---- */
+
+static int
+compare(struct mm_bytes a, struct mm_bytes b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int c = n == 0 ? 0 : memcmp(a.p, b.p, n);
+
+	return c != 0 ? c : (a.n > b.n) - (a.n < b.n);
+}
+
+static int
+by_id(const void *a_, const void *b_)
+{
+	const struct row *a = a_, *b = b_;
+	int c = compare(a->id, b->id);
+
+	return c != 0 ? c : (a->number > b->number) - (a->number < b->number);
+}
+
+static bool
+device_column(struct mm_bytes columns, size_t *at)
+{
+	MM_OWN(json_free) json_t *list = NULL;
+	const char *column[MM_INITIAL_COLUMNS];
+	size_t n;
+
+	if (!texts(columns, &list, column, &n))
+		return false;
+	for (*at = 0; *at < n; ++*at)
+		if (strcmp(column[*at], "device") == 0)
+			return true;
+	return false;
+}
+
+/* The text between its quotes; n 0: there is none. */
+static struct mm_bytes
+cell_at(struct mm_bytes row, size_t column)
+{
+	struct mm_bytes in = { row.p + 1, row.n - 1 }, cell = next(&in);
+
+	while (column-- > 0 && cell.n > 0)
+		cell = next(&in);
+	if (cell.n < 2 || cell.p[0] != '"')
+		return (struct mm_bytes){ NULL, 0 };
+	return (struct mm_bytes){ cell.p + 1, cell.n - 2 };
+}
+
+static enum mm_err
+put_rows(struct mm_initial_index *x, struct mm_bytes rows, size_t column,
+    struct mm_why *why)
+{
+	struct mm_bytes in = { rows.p + 1, rows.n - 1 }, json;
+
+	for (unsigned long long n = 1; (json = next(&in)).n > 0; n++) {
+		struct row *p = mm_grown(x->row, x->n, &x->cap, sizeof(*p));
+
+		if (p == NULL)
+			return MM_FAIL(why, MM_ENOMEM, "out of memory");
+		x->row = p;
+		p[x->n++] = (struct row){ cell_at(json, column), json, n };
+	}
+	if (x->n > 0)
+		qsort(x->row, x->n, sizeof(x->row[0]), by_id);
+	return MM_OK;
+}
+
+/* see initial.h */
+enum mm_err
+mm_initial_index_new(struct mm_bytes fields, struct mm_initial_index **out,
+    struct mm_why *why)
+{
+	MM_OWN(mm_initial_index_free)
+	struct mm_initial_index *x = calloc(1, sizeof(*x));
+	struct table t = { .rows = { NULL, 0 } };
+	size_t column;
+
+	if (x == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	MM_TRY(open_table(fields, &t, why));
+	if (!device_column(t.columns, &column))
+		return MM_FAIL(why, MM_EINPUT,
+		    "the table of devices' fields has no devices");
+	x->columns = t.columns;
+	MM_TRY(put_rows(x, t.rows, column, why));
+	*out = MM_MOVE(x);
+	return MM_OK;
+}
+
+/* see initial.h */
+void
+mm_initial_index_free(struct mm_initial_index **owner)
+{
+	if (*owner != NULL)
+		free((*owner)->row);
+	free(*owner);
+	*owner = NULL;
+}
+
+/* ---- a row ---- */
+
+/* MM_ENOTFOUND: it is another device's. */
+static enum mm_err
+render(const struct mm_initial_of *of, const struct row *row,
+    const struct mm_initial *map, struct mm_buf *out, uint8_t sha256[32],
+    struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *list = NULL;
+	const char *cell[MM_INITIAL_COLUMNS];
+	const struct mm_initial_row r = { row->number, cell, of->product,
+		of->batch };
+	size_t n;
+
+	if (!texts(row->json, &list, cell, &n) || n != map->ncolumns ||
+	    strcmp(cell[map->device], of->device) != 0)
+		return MM_ENOTFOUND;
+	return mm_initial_render(map, &r, out, NULL, sha256, why);
+}
+
+static enum mm_err
+find_indexed(const struct mm_initial_of *of, const struct mm_initial *map,
+    struct mm_buf *out, uint8_t sha256[32], struct mm_why *why)
+{
+	const struct mm_initial_index *x = of->index;
+	struct mm_bytes id = mm_bytes_of(of->device);
+	enum mm_err rc = MM_ENOTFOUND;
+	size_t low = 0, high = x->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (compare(x->row[mid].id, id) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; rc == MM_ENOTFOUND && low < x->n &&
+	     mm_bytes_eq(x->row[low].id, id); low++)
+		rc = render(of, &x->row[low], map, out, sha256, why);
+	return rc;
+}
+
 static enum mm_err
 find_row(const struct mm_initial_of *of, const struct table *t,
     const struct mm_initial *map, struct mm_buf *out, uint8_t sha256[32],
     struct mm_why *why)
 {
-	struct mm_bytes in = { t->rows.p + 1, t->rows.n - 1 }, json;
-	const char *cell[MM_INITIAL_COLUMNS];
-	size_t n;
+	struct mm_bytes in = { t->rows.p + 1, t->rows.n - 1 };
+	struct row row = { .number = 1 };
+	enum mm_err rc = MM_ENOTFOUND;
 
-	for (unsigned long long row = 1; (json = next(&in)).n > 0; row++) {
-		const struct mm_initial_row r = { row, cell, of->product,
-			of->batch };
-		MM_OWN(json_free) json_t *list = NULL;
+	for (; rc == MM_ENOTFOUND && (row.json = next(&in)).n > 0;
+	     row.number++)
+		if (memmem(row.json.p, row.json.n, of->device,
+			strlen(of->device)) != NULL)
+			rc = render(of, &row, map, out, sha256, why);
+	return rc;
+}
 
-		/* Of a device id JSON escapes nothing. */
-		if (memmem(json.p, json.n, of->device, strlen(of->device)) ==
-		    NULL || !texts(json, &list, cell, &n) ||
-		    n != map->ncolumns ||
-		    strcmp(cell[map->device], of->device) != 0)
-			continue;
-		return mm_initial_render(map, &r, out, NULL, sha256, why);
-	}
-	return MM_FAIL(why, MM_ENOTFOUND, "%.64s has no row in the table of "
-	    "devices' fields", of->device);
+/* Its columns, and where it has rows that are looked through. */
+static enum mm_err
+open_for(const struct mm_initial_of *of, struct table *t, struct mm_why *why)
+{
+	if (of->index == NULL)
+		return open_table(of->fields, t, why);
+	t->columns = of->index->columns;
+	return MM_OK;
 }
 
 /* see initial.h */
@@ -136,23 +291,28 @@ enum mm_err
 mm_initial_make(const struct mm_initial_of *of, struct mm_buf *out,
     uint8_t sha256[32], struct mm_why *why)
 {
-	MM_OWN(mm_fill_free) struct mm_fill *fill = NULL;
+	MM_OWN(mm_fill_free) struct mm_fill *template = NULL;
 	MM_OWN(json_free) json_t *list = NULL;
 	const char *column[MM_INITIAL_COLUMNS] = { "device" };
 	const struct mm_initial_row only = { 1, &of->device, of->product,
 		of->batch };
 	struct table t = { .rows = { NULL, 0 } };
 	struct mm_initial map;
+	enum mm_err rc;
 	size_t n = 1;
 
-	MM_TRY(mm_fill_parse(MM_FILL_JSON, of->template, &fill, why));
+	MM_TRY(mm_fill_parse(MM_FILL_JSON, of->template, &template, why));
 	if (of->fields.n > 0) {
-		MM_TRY(open_table(of->fields, &t, why));
+		MM_TRY(open_for(of, &t, why));
 		if (!texts(t.columns, &list, column, &n))
 			return MM_FAIL(why, MM_EINPUT,
 			    "the table of devices' fields has no columns");
 	}
-	MM_TRY(mm_initial_map(fill, column, n, &map, why));
-	return of->fields.n > 0 ? find_row(of, &t, &map, out, sha256, why)
-	    : mm_initial_render(&map, &only, out, NULL, sha256, why);
+	MM_TRY(mm_initial_map(template, column, n, &map, why));
+	if (of->fields.n == 0)
+		return mm_initial_render(&map, &only, out, NULL, sha256, why);
+	rc = of->index != NULL ? find_indexed(of, &map, out, sha256, why)
+			       : find_row(of, &t, &map, out, sha256, why);
+	return rc != MM_ENOTFOUND ? rc : MM_FAIL(why, MM_ENOTFOUND, "%.64s has "
+	    "no row in the table of devices' fields", of->device);
 }

@@ -70,7 +70,7 @@ render(struct mm_rest *r, const struct mm_production *b, const char *device,
 	struct mm_initial_of of = { .device = device,
 		.product = o->product, .batch = b->id };
 
-	MM_TRY(mm_desk_papers(r->desk, o, &of.template, &of.fields, why));
+	MM_TRY(mm_desk_papers(r->desk, o, &of, why));
 	out->version = o->config_version;
 	return mm_initial_make(&of, &out->document, out->sha256, why);
 }

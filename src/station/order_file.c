@@ -86,7 +86,7 @@ mm_order_render(const struct mm_work_order *o, struct mm_bytes template,
 {
 	MM_OWN(mm_buf_wipe) struct mm_buf document = MM_BUF_INIT(MM_FILL_MAX);
 	const struct mm_initial_of of = { template, fields, device,
-		o->product, o->batch };
+		o->product, o->batch, NULL };
 	uint8_t hash[32] = { 0 };
 
 	if (o->config_version > 0)

@@ -271,6 +271,21 @@ renders_rows(void **state)
 }
 
 /* A device's row, wherever and however it stands in a table. */
+static enum mm_err
+make(struct mm_initial_of *of, bool indexed, struct mm_buf *out,
+    uint8_t hash[32])
+{
+	struct mm_initial_index *index = NULL;
+	enum mm_err rc = indexed ?
+	    mm_initial_index_new(of->fields, &index, NULL) : MM_OK;
+
+	of->index = index;
+	if (rc == MM_OK)
+		rc = mm_initial_make(of, out, hash, NULL);
+	mm_initial_index_free(&index);
+	return rc;
+}
+
 static void
 makes_of_papers(void **state)
 {
@@ -307,16 +322,17 @@ makes_of_papers(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		const struct mm_initial_of of = {
+	for (size_t n = 0; n < 2 * ROWS(rows); n++) {
+		size_t i = n / 2; /* without an index, and with one */
+		struct mm_initial_of of = {
 			mm_bytes_of("{\"d\":\"{{device}}\",\"k\":"
 			    "\"{{k:secret}}\"}"),
 			mm_bytes_of(rows[i].fields), rows[i].device, "thermo",
-			"b7" };
+			"b7", NULL };
 		struct mm_buf out = MM_BUF_INIT(4096);
 		uint8_t hash[32], want[32];
 
-		ROW(rows[i].what, mm_initial_make(&of, &out, hash, NULL) ==
+		ROW(rows[i].what, make(&of, n % 2 == 1, &out, hash) ==
 		    rows[i].rc);
 		if (rows[i].rc == MM_OK) {
 			mm_sha256(mm_bytes_of(rows[i].want), want);
@@ -328,12 +344,53 @@ makes_of_papers(void **state)
 	}
 }
 
+/* Ids that are each other's beginning, in no order; two rows of one. */
+static void
+finds_each_by_the_index(void **state)
+{
+	struct mm_initial_index *index = NULL;
+	struct mm_buf table = MM_BUF_INIT(1 << 20);
+	struct mm_initial_of of = {
+		mm_bytes_of("{\"d\":\"{{device}}\",\"k\":\"{{k}}\"}"),
+		{ NULL, 0 }, NULL, "thermo", "b7", NULL };
+
+	(void)state;
+	mm_buf_text(&table, "{\"columns\":[\"k\",\"device\"],\"rows\":[");
+	for (unsigned i = 0; i < 1000; i++)
+		mm_buf_printf(&table, "[\"%u\",\"D-%u\"],", i,
+		    i * 617 % 1000);
+	mm_buf_text(&table, "[\"again\",\"D-7\"]]}");
+	of.fields = mm_buf_view(&table);
+	assert_int_equal(mm_initial_index_new(of.fields, &index, NULL),
+	    MM_OK);
+	for (unsigned i = 0; i <= 1000; i++) {
+		struct mm_buf one = MM_BUF_INIT(4096), two = MM_BUF_INIT(4096);
+		uint8_t hash[2][32] = { { 0 } };
+		char device[16];
+		enum mm_err rc;
+
+		snprintf(device, sizeof(device), "D-%u", i);
+		of.device = device;
+		of.index = NULL;
+		rc = mm_initial_make(&of, &one, hash[0], NULL);
+		assert_int_equal(rc, i < 1000 ? MM_OK : MM_ENOTFOUND);
+		of.index = index;
+		assert_int_equal(mm_initial_make(&of, &two, hash[1], NULL),
+		    rc);
+		assert_memory_equal(hash[0], hash[1], 32);
+		mm_buf_done(&one);
+		mm_buf_done(&two);
+	}
+	mm_initial_index_free(&index);
+	mm_buf_done(&table);
+}
+
 static void
 makes_without_a_table(void **state)
 {
 	const struct mm_initial_of of = {
 		mm_bytes_of("{\"d\":\"{{device}}\",\"b\":\"{{batch}}\"}"),
-		{ NULL, 0 }, "A-1", "thermo", "b7" };
+		{ NULL, 0 }, "A-1", "thermo", "b7", NULL };
 	struct mm_buf out = MM_BUF_INIT(4096);
 	uint8_t hash[32];
 
@@ -384,6 +441,7 @@ main(void)
 		cmocka_unit_test(maps_columns),
 		cmocka_unit_test(renders_rows),
 		cmocka_unit_test(makes_of_papers),
+		cmocka_unit_test(finds_each_by_the_index),
 		cmocka_unit_test(makes_without_a_table),
 		cmocka_unit_test(versions_never_fall),
 	};
