@@ -7,7 +7,7 @@
 #include "core/sync_priv.h"
 
 /* The copies of stations' ledgers: written as pieces come, and looked up. */
-enum { COPY_MAX = 48 * 1024, LEDGERS_MAX = 64, PAGE = 64 };
+enum { COPY_MAX = 48 * 1024, LEDGERS_MAX = 64, PAGE = 64, A_FEW = 16 };
 
 static void
 part_id(const char *station, const char *key, uint64_t from,
@@ -173,8 +173,10 @@ mm_sync_begins(struct mm_sync *s, const struct mm_checkpoint *c, bool *begins,
 /* ---- one entry of it ---- */
 
 struct search { /* among a station's ledgers, for the entry of that hash */
-	char key[LEDGERS_MAX][17];
-	size_t n;
+	char key[LEDGERS_MAX][17], next[MM_DOC_ID_MAX + 1];
+	char part[MM_DOC_ID_MAX + 1]; /* the last that was read */
+	size_t n, page;
+	bool over; /* found, or past it: the list ends */
 	uint64_t index;
 	const char *sha256; /* hex */
 	struct mm_buf *out;
@@ -186,9 +188,10 @@ add_key(void *ctx, const void *row, const char *next, struct mm_why *why)
 	const char *slash = strchr(((const struct mm_doc *)row)->id, '/');
 	struct search *s = ctx;
 
-	(void)next, (void)why;
-	s->n += slash != NULL &&
-		mm_text_copy(s->key[s->n], 17, mm_bytes_of(slash + 1));
+	(void)why;
+	snprintf(s->next, sizeof(s->next), "%s", next);
+	(void)!mm_text_copy(s->key[s->n++], 17,
+	    mm_bytes_of(slash != NULL ? slash + 1 : ""));
 	return MM_OK;
 }
 
@@ -204,18 +207,23 @@ look(void *ctx, const void *row, const char *next, struct mm_why *why)
 	uint8_t hash[32];
 	char hex[65];
 
-	(void)next;
-	if (s->out->n > 0 || from > s->index)
-		return MM_OK;
+	s->page++;
+	snprintf(s->part, sizeof(s->part), "%s", next);
+	s->over = from > s->index;
+	if (s->over)
+		return MM_ELIMIT;
 	o = part_open(doc);
 	entry = entry_at(o, (size_t)(s->index - from));
 	if (entry.n == 0)
 		return MM_OK;
 	mm_sha256(entry, hash);
 	mm_hex_text(hash, 32, hex);
-	if (strcmp(hex, s->sha256) == 0)
-		mm_buf_bytes(s->out, entry);
-	return mm_buf_ok(s->out, why);
+	if (strcmp(hex, s->sha256) != 0)
+		return MM_OK;
+	mm_buf_bytes(s->out, entry);
+	MM_TRY(mm_buf_ok(s->out, why));
+	s->over = true;
+	return MM_ELIMIT;
 }
 
 /* No part is of more entries than a piece. */
@@ -223,15 +231,22 @@ static enum mm_err
 look_in(struct mm_store_reader *r, const char *station, const char *key,
     struct search *s, struct mm_why *why)
 {
-	struct mm_list l = { .most = MM_SYNC_ENTRIES_MAX + 1, .state = -1 };
+	struct mm_list l = { .most = A_FEW, .state = -1 };
 	char prefix[MM_DOC_ID_MAX + 1], after[MM_DOC_ID_MAX + 1];
+	enum mm_err rc;
 
+	s->over = false;
 	snprintf(prefix, sizeof(prefix), "%.32s/%.16s/", station, key);
 	if (s->index >= MM_SYNC_ENTRIES_MAX) {
 		part_id(station, key, s->index - MM_SYNC_ENTRIES_MAX, after);
 		strcpy(l.after, after);
 	}
-	return mm_list_docs(r, MM_DOC_COPY, prefix, &l, look, s, why);
+	do {
+		s->page = 0;
+		rc = mm_list_docs(r, MM_DOC_COPY, prefix, &l, look, s, why);
+		snprintf(l.after, sizeof(l.after), "%s", s->part);
+	} while (rc == MM_OK && s->page == l.most);
+	return s->over ? MM_OK : rc;
 }
 
 static enum mm_err
@@ -242,9 +257,14 @@ find(struct mm_store_reader *r, const char *station, struct search *s,
 	char prefix[MM_NAME_MAX + 2];
 
 	snprintf(prefix, sizeof(prefix), "%.32s/", station);
-	MM_TRY(mm_list_docs(r, MM_DOC_SYNC, prefix, &l, add_key, s, why));
-	for (size_t i = 0; i < s->n && s->out->n == 0; i++)
-		MM_TRY(look_in(r, station, s->key[i], s, why));
+	do {
+		s->n = 0;
+		MM_TRY(mm_list_docs(
+		    r, MM_DOC_SYNC, prefix, &l, add_key, s, why));
+		for (size_t i = 0; i < s->n && s->out->n == 0; i++)
+			MM_TRY(look_in(r, station, s->key[i], s, why));
+		snprintf(l.after, sizeof(l.after), "%s", s->next);
+	} while (s->n == LEDGERS_MAX && s->out->n == 0);
 	return MM_OK;
 }
 
