@@ -21,7 +21,7 @@
 #define NONCE_N 12
 #define TAG_N   16
 #define KEY_N   32
-#define SECRET_MAX 16384
+#define SECRET_MAX 65536
 #define TEXT_MAX   (SECRET_MAX + TAG_N)
 
 /* What we write, and the most that a hostile file can make us spend. */
