@@ -178,6 +178,7 @@ flat(void **state)
 	assert_true(load.renewals > 2 * of.devices);
 	assert_true(load.peak_hour < 1.5 * load.mean);
 	assert_int_equal(load.expired, 0);
+	fleet_load_done(&load);
 	fleet_free(f);
 }
 
