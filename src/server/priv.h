@@ -290,7 +290,9 @@ MM_MUST enum mm_err mm_public_new(struct mm_server *s, struct mm_public **out,
 void mm_public_free(struct mm_public **owner);
 extern const struct mm_http_route mm_public_routes[];
 extern const size_t mm_public_nroutes;
-/* Takes new CRLs from the store.  On a worker. */
+/* Takes new CRLs from the store, or the issuer's.  On a worker. */
+void mm_public_take(struct mm_public *p, const char *issuer,
+    struct mm_store_reader *r);
 void mm_public_refresh(struct mm_public *p, struct mm_store_reader *r);
 /* Number and end of the issuer's CRL; false: none yet. */
 bool mm_public_crl(struct mm_public *p, const char *issuer, uint64_t *number,

@@ -171,6 +171,19 @@ refresh_lines(struct mm_public *p, struct mm_store_reader *r)
 
 /* see priv.h */
 void
+mm_public_take(struct mm_public *p, const char *issuer,
+    struct mm_store_reader *r)
+{
+	struct mm_public_crl *c = find(p, issuer);
+
+	if (c == NULL)
+		c = join(p, issuer);
+	if (c != NULL)
+		refresh(p, c, r);
+}
+
+/* see priv.h */
+void
 mm_public_refresh(struct mm_public *p, struct mm_store_reader *r)
 {
 	for (size_t i = 0; i < p->n; i++)

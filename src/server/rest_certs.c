@@ -229,6 +229,7 @@ mm_rest_issuer_crl(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(mm_rest_segment(r, 0, name, sizeof(name), why));
 	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(mm_desk_crl(r->desk, name, true, &number, why));
+	mm_public_take(r->s->pub, name, r->reader);
 	mm_public_refresh(r->s->pub, r->reader);
 	mm_json_open(&r->j, '{');
 	mm_json_int(&r->j, "number", (int64_t)number);
