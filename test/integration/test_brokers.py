@@ -11,10 +11,11 @@ import ssl
 import subprocess
 import threading
 import time
-import uuid
 
 import pytest
 
+import relying
+from relying import revoke, serial
 from world import MINT, ROOT, faketime, free_ports, run, until
 
 pytestmark = pytest.mark.skipif(
@@ -26,30 +27,14 @@ PLUGIN = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so"
 @pytest.fixture(scope="module")
 def pki(world):
     """What a broker trusts: the issuing CA and the root."""
-    der = world.dir / "issuing.cer"
-    der.write_bytes(world.get_public("/issuer/issuing.cer").body)
-    pem = run("openssl", "x509", "-inform", "DER", "-in", der).stdout
     chain = world.dir / "broker-chain.pem"
-    chain.write_text(pem + world.anchor.read_text())
+    chain.write_text(relying.issuer(world) + world.anchor.read_text())
     until(lambda: world.get_public("/crl/bundle.pem").status == 200)
     return chain
 
 
 def device(world):
-    name = f"BR-{uuid.uuid4().hex[:8]}"
-    key, csr = world.key_and_csr(name)
-    a = world.enrol_basic(world.token(name, door="bearer"), csr)
-    assert a.status == 200, a
-    return name, world.save_p7(a, name), key
-
-
-def serial(crt):
-    out = run("openssl", "x509", "-in", crt, "-noout", "-serial").stdout
-    return out.strip().split("=")[1].lower()
-
-
-def revoke(world, crt):
-    world.cli("cert", "revoke", serial(crt), "--reason", "keyCompromise")
+    return relying.device(world, "BR")
 
 
 def lists(text):

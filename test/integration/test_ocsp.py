@@ -8,10 +8,11 @@ import re
 import subprocess
 import time
 import urllib.parse
-import uuid
 
 import pytest
 
+import relying
+from relying import revoke, serial
 from world import free_ports, run, until
 
 GOOD, MALFORMED, LATER, UNAUTHORIZED = b"\0", b"\1", b"\3", b"\6"
@@ -20,28 +21,13 @@ GOOD, MALFORMED, LATER, UNAUTHORIZED = b"\0", b"\1", b"\3", b"\6"
 @pytest.fixture(scope="module")
 def pki(world):
     """The issuing CA's certificate, and three devices of a product."""
-    der = world.dir / "issuing.cer"
-    der.write_bytes(world.get_public("/issuer/issuing.cer").body)
     pem = world.dir / "issuing.pem"
-    run("openssl", "x509", "-inform", "DER", "-in", der, "-out", pem)
+    pem.write_text(relying.issuer(world))
     return pem
 
 
 def device(world):
-    name = f"OC-{uuid.uuid4().hex[:8]}"
-    key, csr = world.key_and_csr(name)
-    a = world.enrol_basic(world.token(name, door="bearer"), csr)
-    assert a.status == 200, a
-    return name, world.save_p7(a, name), key
-
-
-def serial(crt):
-    out = run("openssl", "x509", "-in", crt, "-noout", "-serial").stdout
-    return out.strip().split("=")[1].lower()
-
-
-def revoke(world, crt, reason="keyCompromise"):
-    world.cli("cert", "revoke", serial(crt), "--reason", reason)
+    return relying.device(world, "OC")
 
 
 def ocsp(world, pki, *what, check=True):

@@ -3,13 +3,12 @@
  * sign, join.  Prints CPU time per call of each part, the arithmetic floor
  * (verify and sign alone, of the same run) and the whole path's ratio to it.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <openssl/rand.h>
 
+#include "bench.h"
 #include "pki/cert.h"
 
 #define ROUNDS 3000
@@ -25,24 +24,6 @@ struct bench {
 	struct mm_csr csr;
 	struct mm_cert_fields fields;
 };
-
-static void
-must(enum mm_err rc, const struct mm_why *why)
-{
-	if (rc == MM_OK)
-		return;
-	fprintf(stderr, "bench: %s\n", why->text);
-	exit(1);
-}
-
-static double
-cpu_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
 
 static void
 walk(struct bench *b)
