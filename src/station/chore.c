@@ -19,6 +19,7 @@ struct mm_chore {
 	void (*does)(void *arg);
 	void *arg;
 	bool busy, stop;
+	uint64_t ended, heard; /* how many; at the last wish */
 };
 
 /* see chore.h */
@@ -68,6 +69,7 @@ run(void *arg)
 		c->does(c->arg);
 		pthread_mutex_lock(&c->lock);
 		c->busy = false;
+		c->ended++;
 		(void)!write(c->event, &(uint64_t){ 1 }, sizeof(uint64_t));
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -158,6 +160,10 @@ mm_chore_wish(struct mm_chore *c)
 {
 	uint64_t n;
 
-	(void)!read(c->event, &n, sizeof(n));
+	pthread_mutex_lock(&c->lock);
+	if (c->ended == c->heard)
+		(void)!read(c->event, &n, sizeof(n));
+	c->heard = c->ended;
+	pthread_mutex_unlock(&c->lock);
 	return (struct pollfd){ .fd = c->event, .events = POLLIN };
 }

@@ -23,7 +23,8 @@ bool mm_chore_free(struct mm_chore **owner, int64_t ms);
 void mm_chore_begin(struct mm_chore *c, void (*does)(void *arg), void *arg);
 /* What was done is seen by who hears that nothing is being done. */
 bool mm_chore_busy(struct mm_chore *c);
-/* Ready when something was done; whoever looks has heard it. */
+/* Ready when something was done since it was asked for last: who looks first
+ * and waits then misses nothing that ended in between. */
 struct pollfd mm_chore_wish(struct mm_chore *c);
 
 /* A thread that takes no signals: they are the line's. */
