@@ -88,6 +88,8 @@ struct mm_line {
 	struct mm_print print;
 	struct mm_mirror *mirror; /* NULL: none */
 	int64_t copy_due_ms;      /* it is not brought more before; monotonic */
+	int64_t stuck_ms;         /* since when it cannot be; 0: it can */
+	char stuck_why[160];
 	size_t kept;  /* bytes of rows that the journal was begun anew with */
 	struct mm_place place[MM_FIXTURES_MOST];
 	unsigned nplaces;

@@ -1,8 +1,7 @@
-#include "station/mirror.h"
+#include "station/mirror_priv.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,41 +16,13 @@
 #include "base/time.h"
 #include "station/chore.h"
 
-enum { LOOK_S = 2, HANG_MS = 10000, CLOSE_MS = 5000, QUEUE_MAX = 64 << 20 };
-
-struct item {
-	struct item *next;
-	uint64_t ticket;
-	char name[MM_DEVICE_ID_MAX + 6]; /* of a record; "" none */
-	uint64_t first;
-	struct mm_buf lines, checkpoint;
-};
-
-struct mm_mirror {
-	struct mm_mirror_files files; /* the thread's */
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t work;
-	int event;
-	/* Under the lock: */
-	struct item *head, **tail;
-	uint64_t asked, done,
-	    lost; /* tickets: given; the newest of both ends */
-	enum mm_mirror_is is;
-	/* waits_ms: something waits since then, or since the disk last took a
-	 * file; 0: nothing does; monotonic */
-	int64_t since_ms, waits_ms;
-	uint64_t entries, want; /* want: that there are */
-	uint64_t far, of;       /* records, when it COPIES them */
-	bool stop;
-	char why[160];
-};
+enum { LOOK_S = 2, CLOSE_MS = 5000, QUEUE_MAX = 64 << 20 };
 
 static void
-free_items(struct item *i)
+free_items(struct mm_mirror_item *i)
 {
 	while (i != NULL) {
-		struct item *next = i->next;
+		struct mm_mirror_item *next = i->next;
 
 		mm_buf_done(&i->lines);
 		mm_buf_done(&i->checkpoint);
@@ -62,7 +33,18 @@ free_items(struct item *i)
 
 /* ---- the thread ---- */
 
-/* Another record is there: a disk that has much to take does not hang. */
+/* Something was read or is there: a disk that has much to take, or to show,
+ * does not hang. */
+static void
+ticked(void *ctx)
+{
+	struct mm_mirror *m = ctx;
+
+	pthread_mutex_lock(&m->lock);
+	m->waits_ms = mm_mono_ms();
+	pthread_mutex_unlock(&m->lock);
+}
+
 static void
 moved(void *ctx, uint64_t done, uint64_t of)
 {
@@ -73,15 +55,15 @@ moved(void *ctx, uint64_t done, uint64_t of)
 		m->since_ms = mm_now_ms();
 		m->is = MM_MIRROR_COPIES;
 	}
-	if (m->waits_ms != 0)
-		m->waits_ms = mm_mono_ms();
+	m->waits_ms = mm_mono_ms();
 	m->far = done;
 	m->of = of;
 	pthread_mutex_unlock(&m->lock);
 }
 
 static enum mm_err
-copy_one(struct mm_mirror *m, const struct item *i, struct mm_why *why)
+copy_one(
+    struct mm_mirror *m, const struct mm_mirror_item *i, struct mm_why *why)
 {
 	const struct mm_mirror_job job = { .first = i->first,
 		.lines = mm_buf_view(&i->lines),
@@ -89,19 +71,25 @@ copy_one(struct mm_mirror *m, const struct item *i, struct mm_why *why)
 
 	if (i->name[0] != '\0')
 		MM_TRY(mm_mirror_record(&m->files, i->name, why));
+	ticked(m);
 	return mm_mirror_put_entries(&m->files, &job, why);
 }
 
 /* Rows last: one that says what became of a unit has its record there. */
 static enum mm_err
-copy_all(struct mm_mirror *m, const struct item *i, struct mm_why *why)
+copy_all(
+    struct mm_mirror *m, const struct mm_mirror_item *i, struct mm_why *why)
 {
 	MM_TRY(mm_mirror_find(&m->files, why));
 	if (!m->files.known)
 		MM_TRY(mm_mirror_catch_up(&m->files, why));
-	for (; i != NULL; i = i->next)
+	for (; i != NULL; i = i->next) {
+		ticked(m);
 		MM_TRY(copy_one(m, i, why));
+	}
+	ticked(m);
 	MM_TRY(mm_mirror_papers(&m->files, why));
+	ticked(m);
 	return mm_mirror_rows(&m->files, why);
 }
 
@@ -150,7 +138,7 @@ run(void *arg)
 	pthread_mutex_lock(&m->lock);
 	while (!last) {
 		struct mm_why why = { 0 };
-		struct item *i;
+		struct mm_mirror_item *i;
 		uint64_t ticket;
 		enum mm_err rc;
 
@@ -160,12 +148,14 @@ run(void *arg)
 		m->head = NULL;
 		m->tail = &m->head;
 		ticket = m->asked;
+		m->waits_ms = mm_mono_ms();
 		pthread_mutex_unlock(&m->lock);
 		rc = copy_all(m, i, &why);
 		free_items(i);
 		pthread_mutex_lock(&m->lock);
 		note(m, rc, ticket, &why);
 		m->waits_ms = m->head != NULL ? mm_mono_ms() : 0;
+		m->ended++;
 		(void)!write(m->event, &(uint64_t){ 1 }, sizeof(uint64_t));
 	}
 	pthread_mutex_unlock(&m->lock);
@@ -205,6 +195,7 @@ set_up(
 	pthread_condattr_destroy(&attr);
 	if (m->event < 0)
 		return MM_FAIL(why, MM_ESYS, "eventfd: %s", strerror(errno));
+	m->files.ticked = ticked;
 	m->files.moved = moved;
 	m->files.ctx = m;
 	strcpy(m->files.from, conf->state);
@@ -227,6 +218,7 @@ mm_mirror_open(const struct mm_station_conf *conf, struct mm_mirror **out,
 	m = calloc(1, sizeof(*m));
 	if (m == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	m->waits_ms = mm_mono_ms();
 	MM_TRY(set_up(m, conf, why));
 	*out = MM_MOVE(m);
 	return MM_OK;
@@ -251,7 +243,7 @@ mm_mirror_close(struct mm_mirror **owner)
 }
 
 static bool
-fill(struct item *i, const struct mm_mirror_job *job)
+fill(struct mm_mirror_item *i, const struct mm_mirror_job *job)
 {
 	size_t n = job->serial != NULL ? strlen(job->serial) : 0;
 
@@ -273,7 +265,7 @@ fill(struct item *i, const struct mm_mirror_job *job)
 uint64_t
 mm_mirror_ask(struct mm_mirror *m, const struct mm_mirror_job *job)
 {
-	struct item *i = calloc(1, sizeof(*i));
+	struct mm_mirror_item *i = calloc(1, sizeof(*i));
 	uint64_t ticket;
 
 	if (i == NULL || !fill(i, job)) {
@@ -297,7 +289,8 @@ mm_mirror_ask(struct mm_mirror *m, const struct mm_mirror_job *job)
 static bool
 hangs(const struct mm_mirror *m)
 {
-	return m->waits_ms != 0 && mm_mono_ms() - m->waits_ms > HANG_MS;
+	return m->waits_ms != 0 &&
+	       mm_mono_ms() - m->waits_ms > MM_MIRROR_HANG_MS;
 }
 
 /* see mirror.h */
@@ -379,12 +372,16 @@ mm_mirror_far(struct mm_mirror *m, uint64_t *done, uint64_t *of)
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* see mirror.h; whoever looks has heard it */
+/* see mirror.h; as mm_chore_wish */
 struct pollfd
 mm_mirror_wish(struct mm_mirror *m)
 {
 	uint64_t n;
 
-	(void)!read(m->event, &n, sizeof(n));
+	pthread_mutex_lock(&m->lock);
+	if (m->ended == m->heard)
+		(void)!read(m->event, &n, sizeof(n));
+	m->heard = m->ended;
+	pthread_mutex_unlock(&m->lock);
 	return (struct pollfd){ .fd = m->event, .events = POLLIN };
 }

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "station/conf.h"
@@ -56,7 +57,8 @@ enum mm_mirror_is mm_mirror_is(
     struct mm_mirror *m, int64_t *since_ms, char *why);
 /* How many lines of entries.jsonl it has, or will have by what was asked. */
 uint64_t mm_mirror_entries(struct mm_mirror *m);
-/* How many there are: as long as it has fewer, it COPIES. */
+/* How many there are, of those that are brought beside the units: as long as
+ * it has fewer, it COPIES. */
 void mm_mirror_want(struct mm_mirror *m, uint64_t entries);
 /* It would take more of them now: nothing waits for the disk. */
 bool mm_mirror_takes(struct mm_mirror *m);
@@ -68,10 +70,15 @@ struct pollfd mm_mirror_wish(struct mm_mirror *m);
 struct mm_mirror_left { /* as it was left */
 	dev_t dev;
 	ino_t ino;
-	off_t rows, lines; /* bytes */
+	off_t rows, lines, ends; /* bytes */
+	ino_t records;
+	struct timespec changed;
 };
 struct mm_mirror_files {
-	/* Told of each record that catching up has copied; may be NULL. */
+	/* Told, while it is caught up, of each record that was copied, and of
+	 * each hundredth that was looked at; ticked: of each piece beside
+	 * them, that a disk got on with.  Both may be NULL. */
+	void (*ticked)(void *ctx);
 	void (*moved)(void *ctx, uint64_t done, uint64_t of);
 	void *ctx;
 	char from[PATH_MAX], disk[PATH_MAX], to[PATH_MAX];
@@ -92,7 +99,8 @@ MM_MUST enum mm_err mm_mirror_catch_up(
     struct mm_mirror_files *f, struct mm_why *why);
 MM_MUST enum mm_err mm_mirror_rows(
     struct mm_mirror_files *f, struct mm_why *why);
-/* Decisions, and whom batches name, where they are newer here. */
+/* Whom batches name, where it is newer here, and the decisions that the disk
+ * lacks.  MM_EPOLICY: it has others. */
 MM_MUST enum mm_err mm_mirror_papers(
     struct mm_mirror_files *f, struct mm_why *why);
 MM_MUST enum mm_err mm_mirror_record(

@@ -14,7 +14,7 @@
 #include "station/rows.h"
 
 enum { JOURNAL_MAX = 256 << 20, RECORD_MAX = 1 << 20, PAPER_MAX = 16 << 20,
-	EXPORT_MAX = 1 << 30 };
+	EXPORT_MAX = 1 << 30, LOOKED = 100 };
 
 /* see mirror_priv.h */
 enum mm_err
@@ -249,15 +249,16 @@ static enum mm_err
 copy_lacking(struct mm_mirror_files *f, struct records *r, struct mm_why *why)
 {
 	const struct dirent *e;
+	bool lack;
 
 	while (r->own != NULL && (e = readdir(r->own)) != NULL) {
 		if (!is_record(e->d_name))
 			continue;
+		lack = lacks(dirfd(r->own), dirfd(r->there), e->d_name);
 		r->done++;
-		if (!lacks(dirfd(r->own), dirfd(r->there), e->d_name))
-			continue;
-		MM_TRY(mm_mirror_record(f, e->d_name, why));
-		if (f->moved != NULL)
+		if (lack)
+			MM_TRY(mm_mirror_record(f, e->d_name, why));
+		if (f->moved != NULL && (lack || r->done % LOOKED == 0))
 			f->moved(f->ctx, r->done, r->of);
 	}
 	return MM_OK;
@@ -285,8 +286,32 @@ mm_mirror_copy_records(struct mm_mirror_files *f, struct mm_why *why)
 static bool
 is_paper(const char *name)
 {
+	/* one that is being written has another name */
 	return strcmp(name, "decisions") == 0 ||
-	    strncmp(name, "people-", 7) == 0;
+	    (strncmp(name, "people-", 7) == 0 && mm_name_valid(name + 7));
+}
+
+/* They are only appended to, so what the copy has is the beginning. */
+static enum mm_err
+append_decisions(struct mm_mirror_files *f, const char *own, const char *copy,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf mine = MM_BUF_INIT(JOURNAL_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf there = MM_BUF_INIT(JOURNAL_MAX);
+	enum mm_err rc = mm_file_read(copy, &there, why);
+
+	if (rc != MM_ENOTFOUND)
+		MM_TRY(rc);
+	MM_TRY(mm_file_read(own, &mine, why));
+	if (there.n > mine.n ||
+	    (there.n > 0 && memcmp(mine.p, there.p, there.n) != 0))
+		return MM_FAIL(why, MM_EPOLICY, "mirror: %.100s has decisions "
+		    "that this station has not: put that folder aside", f->to);
+	if (there.n == mine.n)
+		return MM_OK;
+	MM_TRY(sync_own(own, why));
+	return append(f, copy, (struct mm_bytes){ mine.p + there.n,
+	    mine.n - there.n }, why);
 }
 
 static enum mm_err
@@ -295,12 +320,17 @@ copy_paper(struct mm_mirror_files *f, const char *name, struct mm_why *why)
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(PAPER_MAX);
 	char own[PATH_MAX], copy[PATH_MAX];
 	struct stat a, b;
+	enum mm_err rc;
 
 	MM_TRY(mm_mirror_join(f->from, name, own, why));
 	MM_TRY(mm_mirror_join(f->to, name, copy, why));
 	if (stat(own, &a) != 0 || (stat(copy, &b) == 0 && !is_newer(&a, &b)))
 		return MM_OK;
-	MM_TRY(mm_file_read(own, &text, why));
+	if (strcmp(name, "decisions") == 0)
+		return append_decisions(f, own, copy, why);
+	rc = mm_file_read(own, &text, why);
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND ? MM_OK : rc;
 	return mm_file_replace(copy, mm_buf_view(&text), 0600, why);
 }
 

@@ -24,7 +24,8 @@ enum { LINE_MAX_N = 1 << 20 };
 
 /* ---- whether it is there ---- */
 
-/* Which folder it is, and how long its files are. */
+/* Which folder it is, how long its files are, and when a record was made or
+ * removed. */
 static void
 look(const struct mm_mirror_files *f, struct mm_mirror_left *out)
 {
@@ -42,6 +43,14 @@ look(const struct mm_mirror_files *f, struct mm_mirror_left *out)
 	if (mm_mirror_join(f->to, "entries.jsonl", path, NULL) == MM_OK &&
 	    stat(path, &st) == 0)
 		out->lines = st.st_size;
+	if (mm_mirror_join(f->to, "checkpoint", path, NULL) == MM_OK &&
+	    stat(path, &st) == 0)
+		out->ends = st.st_size;
+	if (mm_mirror_join(f->to, "records", path, NULL) == MM_OK &&
+	    stat(path, &st) == 0) {
+		out->records = st.st_ino;
+		out->changed = st.st_mtim;
+	}
 }
 
 /* see mirror_priv.h */
@@ -59,7 +68,10 @@ mm_mirror_is_as_left(const struct mm_mirror_files *f)
 
 	look(f, &now);
 	return now.dev == f->left.dev && now.ino == f->left.ino &&
-	    now.rows == f->left.rows && now.lines == f->left.lines;
+	    now.rows == f->left.rows && now.lines == f->left.lines &&
+	    now.ends == f->left.ends && now.records == f->left.records &&
+	    now.changed.tv_sec == f->left.changed.tv_sec &&
+	    now.changed.tv_nsec == f->left.changed.tv_nsec;
 }
 
 static enum mm_err
@@ -162,6 +174,7 @@ find_row(struct mm_mirror_files *f, struct mm_why *why)
 	f->at = 0;
 	f->inode = 0;
 	rc = mm_mirror_read_rows(copy, 0, 0, NULL, &there, NULL);
+	mm_mirror_tick(f);
 	if (rc == MM_ENOTFOUND)
 		return MM_OK;
 	if (rc != MM_OK)
@@ -170,6 +183,7 @@ find_row(struct mm_mirror_files *f, struct mm_why *why)
 		    "put that folder aside",
 		    copy);
 	MM_TRY(mm_mirror_read_rows(own, 0, there.last, NULL, &mine, why));
+	mm_mirror_tick(f);
 	if (there.last > mine.last)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "mirror: %.100s has more than "
@@ -193,7 +207,8 @@ struct lines {
 };
 
 static enum mm_err
-count_lines(const char *path, struct lines *l, struct mm_why *why)
+count_lines(const struct mm_mirror_files *f, const char *path,
+    struct lines *l, struct mm_why *why)
 {
 	static const size_t chunk = 65536;
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(chunk);
@@ -215,6 +230,7 @@ count_lines(const char *path, struct lines *l, struct mm_why *why)
 				l->end = l->all + i + 1;
 			}
 		l->all += n;
+		mm_mirror_tick(f);
 	}
 	if (fd >= 0)
 		(void)close(fd);
@@ -296,7 +312,7 @@ find_all(struct mm_mirror_files *f, struct mm_why *why)
 	struct lines l;
 
 	MM_TRY(mm_mirror_join(f->to, "entries.jsonl", path, why));
-	MM_TRY(count_lines(path, &l, why));
+	MM_TRY(count_lines(f, path, &l, why));
 	MM_TRY(compare_entries(f, path, &l, why));
 	MM_TRY(find_row(f, why));
 	f->entries = l.n;

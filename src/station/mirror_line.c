@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -12,19 +13,30 @@
 enum {
 	LINES_MAX = 4 << 20,
 	ENDS_MAX = 1 << 16,
-	FIRST_MS = 10000,
+	STUCK_MS = 10000,
 	FEW = 4,       /* entries that a unit brings with it; else it waits */
 	STEP = 128,    /* and of one turn, */
 	STEP_MS = 5,   /* which takes no longer */
 	AGAIN_MS = 1000 /* after it could not */
 };
 
+/* What the disk lacks could not be brought for so long that nobody waits. */
+static bool
+is_stuck(const struct mm_line *l)
+{
+	return l->stuck_ms != 0 && mm_mono_ms() - l->stuck_ms > STUCK_MS;
+}
+
 /* see line.h */
 enum mm_unit_reason
 mm_line_mirror(const struct mm_line *l)
 {
-	return l->mirror != NULL && l->conf->mirror_gone == MM_MIRROR_STOP &&
-		       mm_mirror_is(l->mirror, NULL, NULL) == MM_MIRROR_AWAY
+	enum mm_mirror_is is;
+
+	if (l->mirror == NULL || l->conf->mirror_gone != MM_MIRROR_STOP)
+		return MM_UR_NONE;
+	is = mm_mirror_is(l->mirror, NULL, NULL);
+	return is == MM_MIRROR_AWAY || (is == MM_MIRROR_COPIES && is_stuck(l))
 		   ? MM_UR_MIRROR
 		   : MM_UR_NONE;
 }
@@ -46,24 +58,40 @@ copy_some(struct mm_line *l, uint64_t n, struct mm_why *why)
 		   : MM_FAIL(why, MM_ENOMEM, "mirror: out of memory");
 }
 
+static void
+copy_failed(struct mm_line *l, const struct mm_why *why)
+{
+	int64_t now = mm_mono_ms();
+
+	l->copy_due_ms = now + AGAIN_MS;
+	if (l->stuck_ms == 0)
+		l->stuck_ms = now;
+	snprintf(l->stuck_why, sizeof(l->stuck_why), "%s", why->text);
+	MM_LOG(MM_LOG_WARN, "mirror.copy", MM_S("why", why->text));
+}
+
 /* see line.h */
 void
 mm_line_copy(struct mm_line *l)
 {
+	uint64_t n = l->own != NULL ? mm_entries_n(l->own->entries) : 0;
 	struct mm_why why = { 0 };
-	uint64_t n;
 
-	if (l->mirror == NULL || l->own == NULL)
+	if (l->mirror == NULL)
 		return;
-	n = mm_entries_n(l->own->entries);
-	/* the last few come with the unit that made them */
+	/* the last few come with the unit that made them; where nothing is
+	 * made offline any more, there is nothing to wait for */
 	mm_mirror_want(l->mirror, n > FEW ? n - FEW : 0);
-	if (mm_mono_ms() < l->copy_due_ms || !mm_mirror_takes(l->mirror) ||
-	    mm_mirror_entries(l->mirror) + FEW >= n ||
-	    copy_some(l, n, &why) == MM_OK)
+	if (mm_mirror_entries(l->mirror) + FEW >= n) {
+		l->stuck_ms = 0;
 		return;
-	l->copy_due_ms = mm_mono_ms() + AGAIN_MS;
-	MM_LOG(MM_LOG_WARN, "mirror.copy", MM_S("why", why.text));
+	}
+	if (mm_mono_ms() < l->copy_due_ms || !mm_mirror_takes(l->mirror))
+		return;
+	if (copy_some(l, n, &why) == MM_OK)
+		l->stuck_ms = 0;
+	else
+		copy_failed(l, &why);
 }
 
 /* What was made offline, from what the mirror has on. */
@@ -100,27 +128,43 @@ ask(struct mm_line *l, struct mm_place *p, struct mm_why *why)
 		   : MM_FAIL(why, MM_ENOMEM, "mirror: out of memory");
 }
 
+/* It gets its turn, unless nobody is to wait for the disk: then its record
+ * goes there when the disk has come so far. */
+static enum mm_mirror_got
+look_at_copying(struct mm_line *l, struct mm_place *p)
+{
+	const struct mm_mirror_job job = { .serial = p->unit->serial };
+
+	if (l->conf->mirror_gone == MM_MIRROR_WARN) {
+		(void)mm_mirror_ask(l->mirror, &job);
+		return MM_MIRROR_GONE;
+	}
+	if (!is_stuck(l))
+		return MM_MIRROR_WAIT;
+	strcpy(p->mirror_why, l->stuck_why);
+	return MM_MIRROR_GONE;
+}
+
 static enum mm_mirror_got
 look(struct mm_line *l, struct mm_place *p)
 {
 	enum mm_mirror_is is = mm_mirror_is(l->mirror, NULL, p->mirror_why);
-	bool late = mm_mono_ms() - p->step_began_ms > FIRST_MS;
 	struct mm_why why = { 0 };
 	enum mm_mirror_got got = MM_MIRROR_AGAIN;
 
 	if (is == MM_MIRROR_UNKNOWN)
-		return late ? MM_MIRROR_GONE : MM_MIRROR_WAIT;
+		return MM_MIRROR_WAIT;
 	if (is == MM_MIRROR_AWAY)
 		return MM_MIRROR_GONE;
 	if (is == MM_MIRROR_COPIES)
-		return MM_MIRROR_WAIT;
+		return look_at_copying(l, p);
 	if (p->ticket != 0)
 		got = mm_mirror_look(l->mirror, p->ticket);
 	if (got != MM_MIRROR_AGAIN)
 		return got;
 	if (ask(l, p, &why) == MM_OK)
 		return MM_MIRROR_WAIT;
-	strcpy(p->mirror_why, why.text);
+	snprintf(p->mirror_why, sizeof(p->mirror_why), "%s", why.text);
 	return MM_MIRROR_GONE;
 }
 

@@ -1,8 +1,42 @@
 #ifndef MM_STATION_MIRROR_PRIV_H
 #define MM_STATION_MIRROR_PRIV_H
 
+#include <pthread.h>
+
 #include "base/file.h"
 #include "station/mirror.h"
+
+/* mirror.c: the thread, and who asks it. */
+#define MM_MIRROR_HANG_MS 10000 /* that took nothing for so long */
+
+struct mm_mirror_item {
+	struct mm_mirror_item *next;
+	uint64_t ticket;
+	char name[MM_DEVICE_ID_MAX + 6]; /* of a record; "" none */
+	uint64_t first;
+	struct mm_buf lines, checkpoint;
+};
+
+struct mm_mirror {
+	struct mm_mirror_files files; /* the thread's */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	int event;
+	/* Under the lock: */
+	struct mm_mirror_item *head, **tail;
+	uint64_t asked, done,
+	    lost; /* tickets: given; the newest of both ends */
+	enum mm_mirror_is is;
+	/* waits_ms: the disk is worked on since then, or since it last got on,
+	 * whoever asked; 0: it is not; monotonic */
+	int64_t since_ms, waits_ms;
+	uint64_t entries, want; /* want: that there are */
+	uint64_t far, of;       /* records, when it COPIES them */
+	uint64_t ended, heard;  /* passes; at the last wish */
+	bool stop;
+	char why[160];
+};
 
 /* mirror_files.c copies; mirror_find.c finds out what is there. */
 struct mm_mirror_journal {
@@ -25,6 +59,12 @@ void mm_mirror_note(struct mm_mirror_files *f);
 /* Not another stick, nor one that somebody has emptied. */
 bool mm_mirror_is_as_left(const struct mm_mirror_files *f);
 
+static inline void
+mm_mirror_tick(const struct mm_mirror_files *f)
+{
+	if (f->ticked != NULL)
+		f->ticked(f->ctx);
+}
 MM_MUST enum mm_err mm_mirror_failed(const char *path, struct mm_why *why);
 MM_MUST enum mm_err mm_mirror_sync_dir(const char *path, struct mm_why *why);
 static inline enum mm_err

@@ -236,13 +236,17 @@ as_it_was_left(void **state)
 {
 	static const char *const does[] = { "true", "rm disk/s/journal",
 		"truncate -s -1 disk/s/journal", "echo >> disk/s/entries.jsonl",
-		"mv disk/s disk/old; cp -r disk/old disk/s" };
+		"mv disk/s disk/old; cp -r disk/old disk/s",
+		"rm disk/s/checkpoint", "rm -r disk/s/records",
+		"sleep .05; rm disk/s/records/sn-1.json" };
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(does); i++) {
 		struct mm_mirror_files f = fresh();
 
+		put("own/records/sn-1.json", "{}");
 		assert_int_equal(mm_mirror_catch_up(&f, NULL), MM_OK);
+		put("disk/s/checkpoint", "1");
 		assert_int_equal(mm_mirror_rows(&f, NULL), MM_OK);
 		assert_int_equal(system(does[i]), 0);
 		ROW(does[i], mm_mirror_is_as_left(&f) == (i == 0));
@@ -255,6 +259,7 @@ papers(void **state)
 	struct mm_mirror_files f = fresh();
 
 	(void)state;
+	put("own/people-b7.AbC123", "half");
 	put("own/decisions", "one\n");
 	put("own/people-b7", "{}");
 	put("own/station.key", "secret");
@@ -262,9 +267,19 @@ papers(void **state)
 	assert_true(says("disk/s/decisions", "one\n"));
 	assert_true(says("disk/s/people-b7", "{}"));
 	assert_int_not_equal(access("disk/s/station.key", F_OK), 0);
+	assert_int_not_equal(access("disk/s/people-b7.AbC123", F_OK), 0);
 	put("own/decisions", "one\ntwo\n");
 	assert_int_equal(mm_mirror_papers(&f, NULL), MM_OK);
 	assert_true(says("disk/s/decisions", "one\ntwo\n"));
+	/* what it has is never shortened, nor replaced by another's */
+	put("own/decisions", "one\n");
+	assert_int_equal(mm_mirror_papers(&f, NULL), MM_EPOLICY);
+	put("own/decisions", "one\nTWO\nthree\n");
+	assert_int_equal(mm_mirror_papers(&f, NULL), MM_EPOLICY);
+	assert_true(says("disk/s/decisions", "one\ntwo\n"));
+	put("disk/s/decisions", "one\nT");
+	assert_int_equal(mm_mirror_papers(&f, NULL), MM_OK);
+	assert_true(says("disk/s/decisions", "one\nTWO\nthree\n"));
 }
 
 int
