@@ -9,7 +9,7 @@
 #include "station/chore.h"
 
 enum { CERTS_MAX = 1 << 20, LIMIT_MS = 30000, FIRST_MS = 1000, CLOSE_MS = 2000,
-	TICK_MS = 10 };
+	TICK_MS = 10, LATE_MS = 2000 };
 
 /*
  * The driver for boards that are flashed later (folder.h).  All of it is done
@@ -19,6 +19,7 @@ enum { CERTS_MAX = 1 << 20, LIMIT_MS = 30000, FIRST_MS = 1000, CLOSE_MS = 2000,
 struct files {
 	struct mm_driver base;
 	struct mm_chore *chore;
+	int64_t begun_ms; /* the thread's work; monotonic */
 	int64_t until_ms; /* for the effect under way; monotonic; 0: none */
 	bool waits;   /* an effect that was not begun yet */
 	bool working; /* the thread has one */
@@ -170,6 +171,13 @@ work(void *arg)
 	f->rc = mm_folder_do(&f->folder, &f->answer, &f->why);
 }
 
+static void
+set_to(struct files *f, void (*does)(void *arg))
+{
+	f->begun_ms = mm_mono_ms();
+	mm_chore_begin(f->chore, does, f);
+}
+
 static enum mm_driver_got
 end(struct files *f, struct mm_driver_answer *out,
     enum mm_unit_reason *reason)
@@ -211,7 +219,7 @@ files_run(struct mm_driver *d, struct mm_driver_answer *out,
 		return end(f, out, reason);
 	f->waits = false;
 	f->working = true;
-	mm_chore_begin(f->chore, work, f);
+	set_to(f, work);
 	return MM_DRIVER_WAIT;
 }
 
@@ -247,6 +255,15 @@ wait_a_moment(struct files *f)
 	}
 }
 
+/* A folder that says nothing for so long is not there: the next unit goes to
+ * another one.  What a unit waits for has its own limit. */
+static bool
+is_late(struct files *f)
+{
+	return (!f->working || f->dropped) && is_busy(f) &&
+	    mm_mono_ms() - f->begun_ms > LATE_MS;
+}
+
 /* As the last look had it, which for the first one is waited for. */
 static bool
 files_there(struct mm_driver *d)
@@ -255,11 +272,13 @@ files_there(struct mm_driver *d)
 
 	if (f->dropped && !is_busy(f))
 		forget(f);
+	if (is_late(f))
+		f->there = false;
 	if (is_busy(f) || f->working || f->waits ||
 	    (f->chore == NULL && mm_chore_new(&f->chore, NULL) != MM_OK))
 		return f->there;
 	f->there = f->looked && f->is_there;
-	mm_chore_begin(f->chore, look, f);
+	set_to(f, look);
 	if (!f->looked) {
 		wait_a_moment(f);
 		f->there = !is_busy(f) && f->is_there;

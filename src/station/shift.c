@@ -64,7 +64,8 @@ static bool
 is_over(const struct mm_place *p, bool there)
 {
 	return there ||
-	       (p->reason != MM_UR_NO_PORT && p->reason != MM_UR_UNPLUGGED);
+	       (p->reason != MM_UR_NO_PORT && p->reason != MM_UR_UNPLUGGED &&
+		   p->reason != MM_UR_FILES);
 }
 
 static void

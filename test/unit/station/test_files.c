@@ -39,8 +39,17 @@ says_hello(struct mm_driver *d, const char *serial)
 	return goes_on(d, &reason);
 }
 
-/* Neither an effect nor a look waits for it; the unit fails when it is over,
- * and the next one is made. */
+/* As a look that was waited for, or one after it, has it. */
+static void
+becomes(struct mm_driver *d, bool there)
+{
+	for (int i = 0; i < 10000 && mm_driver_there(d) != there; i++)
+		(void)usleep(1000);
+	assert_int_equal(mm_driver_there(d), there);
+}
+
+/* Neither an effect nor a look waits for it; whoever looks for a free fixture
+ * soon hears that it is none; and when it is over the next unit is made. */
 static void
 a_folder_that_hangs(void **state)
 {
@@ -54,7 +63,7 @@ a_folder_that_hangs(void **state)
 	assert_int_equal(mkdir("SN-1", 0700), 0);
 	assert_int_equal(mkfifo("SN-1/private.pkcs8", 0600), 0);
 	assert_int_equal(mm_driver_new(&conf, &d, NULL), MM_OK);
-	assert_true(mm_driver_there(d));
+	becomes(d, true);
 	assert_int_equal(d->class->open(d, &reason), MM_DRIVER_DONE);
 	d->class->begin(d, &job);
 	for (int i = 0; i < 3; i++)
@@ -67,10 +76,12 @@ a_folder_that_hangs(void **state)
 	d->class->close(d);
 	assert_int_equal(d->class->open(d, &reason), MM_DRIVER_FAILED);
 	assert_int_equal(reason, MM_UR_FILES);
+	becomes(d, false);
 	assert_int_equal(write(fd, "no key\n", 7), 7);
 	assert_int_equal(close(fd), 0);
 	while (d->class->open(d, &reason) != MM_DRIVER_DONE)
 		(void)usleep(1000);
+	becomes(d, true);
 	assert_int_equal(says_hello(d, "SN-2"), MM_DRIVER_DONE);
 	assert_false(answer.said.has_key);
 	d->class->close(d);
