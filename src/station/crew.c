@@ -329,13 +329,27 @@ mm_crew_decided(struct mm_crew *c)
 
 /* ---- decisions ---- */
 
+/* A line that was torn (a full disk, a power cut) stays by itself. */
+static bool
+is_torn(int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+	char last = '\n';
+
+	return end > 0 && pread(fd, &last, 1, end - 1) == 1 && last != '\n';
+}
+
 static enum mm_err
 append(const char *path, struct mm_bytes line, struct mm_why *why)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	enum mm_err rc = fd < 0 ? MM_FAIL(why, MM_ESYS,
-	    "decisions: the file cannot be written")
-	    : mm_fd_write(fd, line, why);
+	    "decisions: the file cannot be written") : MM_OK;
+
+	if (rc == MM_OK && is_torn(fd))
+		rc = mm_fd_write(fd, mm_bytes_of("\n"), why);
+	if (rc == MM_OK)
+		rc = mm_fd_write(fd, line, why);
 
 	if (rc == MM_OK && fsync(fd) != 0)
 		rc = MM_FAIL(why, MM_ESYS, "decisions: not on the disk");

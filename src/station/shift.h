@@ -40,7 +40,8 @@
 	    "the reason is too long: say it in fewer words")                   \
 	X(MM_NO_KEPT, "not-kept",                                              \
 	    "nothing can be kept: call the line engineer")                     \
-	X(MM_NO_ROOM, "too-fast", "too much at a time: scan it again")         \
+	X(MM_NO_ROOM, "too-fast",                                              \
+	    "too much at a time, or too many wrong badges: scan it again")         \
 	X(MM_NO_REFUSED, "refused", "this unit is not begun")
 
 enum mm_no {
@@ -163,7 +164,7 @@ bool mm_shift_busy(const struct mm_shift *s);
 /*
  * typed.c: what was typed or scanned at a door, a line without its end; what
  * becomes of it the ears are told, at once, or when whose badge it is has been
- * found.  false: too much waits there.
+ * found.  false: too much waits there, or there were too many wrong badges.
  */
 bool mm_shift_type(struct mm_shift *s, enum mm_crew_door door,
     const char *text);

@@ -6,8 +6,11 @@
 /*
  * Lines as they come in, in their order at each door.  Where people badge in,
  * one that may be a badge is compared first, and those behind it wait; all
- * others go on at once.
+ * others go on at once.  After too many wrong ones it is refused instead of
+ * holding up what comes behind it; but where no serial numbers are known it
+ * may well be a label, and some of these wait for their second.
  */
+enum { PATIENT_N = MM_FIXTURES_MOST };
 
 static void
 say(struct mm_shift *s, enum mm_no no)
@@ -23,6 +26,30 @@ may_be_badge(struct mm_shift *s, const char *text)
 
 	return mm_crew_asks(c) && mm_crew_unknown(c) == MM_UR_NONE &&
 	    text[0] != '!' && !mm_shift_is_label(s, text);
+}
+
+static bool
+may_be_label(struct mm_shift *s, const char *text)
+{
+	return mm_line_label(&s->line, text) == MM_CREW_MAYBE_LABEL;
+}
+
+static size_t
+lines_of(const struct mm_shift_typed *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n; i++)
+		n += t->text[i] == '\0';
+	return n;
+}
+
+static bool
+is_too_fast(struct mm_shift *s, enum mm_crew_door door, const char *text)
+{
+	return may_be_badge(s, text) && !mm_crew_may(s->line.crew, door) &&
+	    (!may_be_label(s, text) ||
+		lines_of(&s->typed[door]) > PATIENT_N);
 }
 
 static void
@@ -67,6 +94,11 @@ go_on(struct mm_shift *s, enum mm_crew_door door)
 	struct mm_shift_typed *t = &s->typed[door];
 	struct mm_crew_badge b = { .id = "" };
 
+	if (t->ticket == 0 && is_too_fast(s, door, t->text)) {
+		say(s, MM_NO_ROOM);
+		drop_first(t);
+		return true;
+	}
 	if (t->ticket == 0 && may_be_badge(s, t->text)) {
 		t->ticket = mm_crew_ask(s->line.crew, door,
 		    mm_bytes_of(t->text));
@@ -116,7 +148,8 @@ mm_shift_type(struct mm_shift *s, enum mm_crew_door door, const char *text)
 		say(s, MM_NO_LABEL);
 		return true;
 	}
-	if (!mm_shift_takes(s, door, n))
+	if (!mm_shift_takes(s, door, n) ||
+	    (t->n == 0 && is_too_fast(s, door, text)))
 		return false;
 	memcpy(t->text + t->n, text, n);
 	t->n += n;

@@ -271,8 +271,8 @@ call_scan(struct mm_web *w, struct mm_ask *a, bool due)
 }
 const struct mm_web_call mm_call_scan = { call_scan,
 	"`text` as a scanner types it: a label, `FIXTURE LABEL`, "
-	"`LABEL+N`. 202; the events say what became of it. After ten wrong "
-	"badges it waits, a second for each; 429: too much at a time" };
+	"`LABEL+N`. 202; the events say what became of it. 429: too much "
+	"at a time; or what may be a badge, after ten wrong ones" };
 
 static bool
 call_stop(struct mm_web *w, struct mm_ask *a, bool due)

@@ -67,7 +67,8 @@ async function send(text) {
 			body: JSON.stringify({ text }),
 		});
 		if (!answer.ok)
-			alertFor("no", { code: "no-label" });
+			alertFor("no", { code: answer.status === 429
+				? "too-fast" : "no-label" });
 	} catch {
 		feed.check();
 	}

@@ -227,6 +227,9 @@ doors_are_apart(void **state)
 	while (!mm_crew_look(c, first, &b))
 		(void)usleep(1000);
 	assert_string_equal(b.id, "");
+	assert_true(c->guess[MM_DOOR_API].paid_ms > 0);
+	assert_int_equal(c->guess[MM_DOOR_TYPED].paid_ms, 0);
+	assert_int_equal(c->guess[MM_DOOR_SCREEN].paid_ms, 0);
 	c->guess[MM_DOOR_API].paid_ms = INT64_MAX / 2;
 	assert_false(mm_crew_may(c, MM_DOOR_API));
 	assert_int_equal(mm_crew_ask(c, MM_DOOR_API, right), 0);
@@ -329,6 +332,13 @@ decisions_are_kept(void **state)
 	assert_non_null(strstr(mm_buf_cstr(&b), "\"decision\":\"scrap\","
 	    "\"device\":\"SN-1\",\"by\":\"boss\",\"reason\":\"it \\\"fell\\\""
 	    "\"}\n{\"at\":"));
+	mm_buf_reset(&b);
+	/* one that was torn is none of the next one's */
+	assert_int_equal(mm_file_replace(path, mm_bytes_of("{\"at\":"), 0600,
+	    NULL), MM_OK);
+	assert_int_equal(mm_crew_decide(c, &good, NULL), MM_OK);
+	assert_int_equal(mm_file_read(path, &b, NULL), MM_OK);
+	assert_memory_equal(mm_buf_cstr(&b), "{\"at\":\n{\"at\":", 13);
 	mm_buf_done(&b);
 	(void)unlink(path);
 	mm_crew_close(&c);
