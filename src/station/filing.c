@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/own.h"
+#include "base/time.h"
 #include "line/qr.h"
 #include "station/chore.h"
 #include "station/print.h"
@@ -15,6 +16,7 @@ struct mm_filing {
 	const struct mm_station_conf *conf;
 	struct mm_chore *chore;
 	const struct mm_unit *unit; /* whose are written; NULL: nobody waits */
+	int64_t begun_ms;           /* the last ones; monotonic; 0: none */
 	/* The thread's, as long as the chore is busy: */
 	char serial[MM_DEVICE_ID_MAX + 1];
 	struct mm_buf zpl;
@@ -113,8 +115,16 @@ mm_filing_run(struct mm_filing *f, const struct mm_unit *u,
 	if (*rc != MM_OK)
 		return true;
 	f->unit = u;
+	f->begun_ms = mm_mono_ms();
 	mm_chore_begin(f->chore, work, f);
 	return false;
+}
+
+/* see print.h */
+int64_t
+mm_filing_begun_ms(const struct mm_filing *f)
+{
+	return f->begun_ms;
 }
 
 /* see print.h */

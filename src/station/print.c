@@ -163,6 +163,17 @@ mm_step_label(
 	return p->filed ? next_of(p->unit) : MM_EV_DONE;
 }
 
+/* It has gone on with nobody's for so long. */
+static bool
+filing_hangs(const struct mm_line *l, const struct mm_place *p)
+{
+	int64_t from = mm_filing_begun_ms(l->print.filing);
+
+	if (from < p->turn_ms)
+		from = p->turn_ms;
+	return mm_mono_ms() - from > l->conf->printer_limit_s * 1000;
+}
+
 /* MM_EVENTS: they are not there yet. */
 static enum mm_unit_event
 file_it(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
@@ -174,8 +185,7 @@ file_it(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 
 	if (rc == MM_OK && !mm_filing_run(t->filing, p->unit,
 	    mm_buf_view(&zpl), &rc, &why)) {
-		if (mm_mono_ms() - p->turn_ms <=
-		    l->conf->printer_limit_s * 1000)
+		if (!filing_hangs(l, p))
 			return MM_EVENTS;
 		rc = MM_FAIL(&why, MM_EAGAIN,
 		    "the folder of label_files does not answer");

@@ -58,6 +58,9 @@ void mm_filing_free(struct mm_filing **owner);
 bool mm_filing_run(struct mm_filing *f, const struct mm_unit *u,
     struct mm_bytes zpl, enum mm_err *rc, struct mm_why *why);
 /* Nobody waits for it any more. */
+/* When it last began some, whoever's: as long as it goes on with others' the
+ * folder answers.  Monotonic. */
+int64_t mm_filing_begun_ms(const struct mm_filing *f);
 void mm_filing_drop(struct mm_filing *f, const struct mm_unit *u);
 struct pollfd mm_filing_wish(const struct mm_filing *f);
 
