@@ -73,6 +73,9 @@ struct mm_http_req {
  * there is none.  *more is set if the field came more than once. */
 struct mm_bytes mm_http_header(
     const struct mm_http_req *req, const char *name, bool *more);
+/* Whether an If-None-Match has a tag (with its quotes), as strong or weak, or
+ * is "*": RFC 9110 13.1.2. */
+bool mm_http_tag_listed(struct mm_bytes field, const char *etag);
 /* A query parameter, percent-decoded ('+' is a space) into out + NUL;
  * MM_ENOTFOUND, MM_ELIMIT, MM_EINPUT (bad escape, repeated, NUL, not UTF-8). */
 MM_MUST enum mm_err mm_http_query(const struct mm_http_req *req,

@@ -296,8 +296,10 @@ header_is(const struct mm_http_req *req, const char *name, const char *want)
 static bool
 has_it(const struct mm_http_req *req, const char *etag, const char *date)
 {
-	if (mm_http_header(req, "If-None-Match", NULL).n > 0)
-		return header_is(req, "If-None-Match", etag);
+	struct mm_bytes listed = mm_http_header(req, "If-None-Match", NULL);
+
+	if (listed.n > 0)
+		return mm_http_tag_listed(listed, etag);
 	return header_is(req, "If-Modified-Since", date);
 }
 
