@@ -488,7 +488,8 @@ mm_dir_make(const char *path, mode_t mode, struct mm_why *why)
 enum mm_err
 mm_file_lock(const char *path, int *fd, struct mm_why *why)
 {
-	int f = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	int f = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY |
+	    O_NOFOLLOW | O_NONBLOCK, 0600);
 
 	if (f < 0)
 		return sys_fail(why, "open", path);

@@ -75,7 +75,8 @@ MM_MUST enum mm_err mm_dir_make(const char *path, mode_t mode,
     struct mm_why *why);
 /*
  * Takes an exclusive lock held until the descriptor is closed; MM_ECONFLICT
- * if another process holds it.
+ * if another process holds it.  A link is not followed (MM_ESYS): in a folder
+ * of another user's it would make a file wherever he likes.
  */
 MM_MUST enum mm_err mm_file_lock(const char *path, int *fd,
     struct mm_why *why);

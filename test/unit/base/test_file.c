@@ -186,6 +186,9 @@ a_lock_is_one_holders(void **state)
 	close(first);
 	assert_int_equal(mm_file_lock("l", &second, NULL), MM_OK);
 	close(second);
+	assert_int_equal(symlink("elsewhere", "link"), 0);
+	assert_int_equal(mm_file_lock("link", &second, NULL), MM_ESYS);
+	assert_int_equal(access("elsewhere", F_OK), -1);
 }
 
 static void
