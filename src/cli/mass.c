@@ -119,17 +119,40 @@ is_serial(const char *at, size_t n)
 	return n == HEX_N && strspn(at, "0123456789abcdefABCDEF") >= n;
 }
 
+/* The first cell, without the quotes that a spreadsheet may set. */
+static const char *
+first_cell(const char *at, size_t *n)
+{
+	*n = strcspn(at, ",;\t\r\n");
+	if (*n < 2 || at[0] != '"' || at[*n - 1] != '"')
+		return at;
+	*n -= 2;
+	return at + 1;
+}
+
+/* A first line may say what is below it, in a word; with a digit it is a
+ * serial with a mistake in it, which is not passed over. */
+static bool
+is_head(const char *at, size_t n, size_t line)
+{
+	for (size_t i = 0; i < n; i++)
+		if (at[i] >= '0' && at[i] <= '9')
+			return false;
+	return line == 1;
+}
+
 /* The first cell of each line that is a serial; a head is passed over. */
 static enum mm_err
 next_serials(const char **at, size_t *line, json_t *list, struct mm_why *why)
 {
 	while (**at != '\0' && json_array_size(list) < SERIALS_MOST) {
-		size_t cell = strcspn(*at, ",;\t\r\n");
+		size_t n;
+		const char *cell = first_cell(*at, &n);
 
 		++*line;
-		if (is_serial(*at, cell))
-			json_array_append_new(list, json_stringn(*at, cell));
-		else if (cell > 0 && *line > 1)
+		if (is_serial(cell, n))
+			json_array_append_new(list, json_stringn(cell, n));
+		else if (n > 0 && !is_head(cell, n, *line))
 			return MM_FAIL(why, MM_EINPUT, "--csv: line %zu does "
 			    "not begin with a serial number of %d "
 			    "hexadecimal digits", *line, HEX_N);
@@ -150,6 +173,8 @@ do_csv(struct mass *m, bool dry_run, struct mm_why *why)
 	at = mm_buf_cstr(&text);
 	if (at == NULL)
 		return MM_FAIL(why, MM_ELIMIT, "--csv: too large");
+	if (strncmp(at, "\xef\xbb\xbf", 3) == 0)
+		at += 3; /* a spreadsheet's byte order mark */
 	while (*at != '\0') {
 		MM_OWN(json_free) json_t *body = json_object();
 		json_t *list = json_array();

@@ -131,9 +131,16 @@ def test_the_command_line(world, made, tmp_path):
     p = world.cli("cert", "revoke", certs[2]["serial"], "--batch", batch,
                   check=False)
     assert p.returncode == 2 and "not both" in p.stderr
-    csv.write_text("serial\nnonsense\n")
-    p = world.cli("cert", "revoke", "--csv", csv, "--yes", check=False)
-    assert p.returncode == 2 and "line 2" in p.stderr
+    for text, line in (("serial\nnonsense\n", 2), ("0" * 31 + "\n", 1),
+                       ("0" * 31 + "O,x\n" + "0" * 32 + "\n", 1)):
+        csv.write_text(text)
+        p = world.cli("cert", "revoke", "--csv", csv, "--yes", check=False)
+        assert p.returncode == 2 and f"line {line} " in p.stderr, text
+    for text in ("\ufeff" + "0" * 32 + "\n", '"' + "0" * 32 + '",x\r\n',
+                 '\ufeff"Serial number"\n"' + "0" * 32 + '"\n'):
+        csv.write_text(text)
+        p = world.cli("--json", "cert", "revoke", "--csv", csv, "--yes")
+        assert json.loads(p.stdout)["unknown"] == 1, text
 
 
 def test_reconcile_agrees(world):
