@@ -127,11 +127,14 @@ class Follower:
         self.feed, self.folder = feed, folder
         self.on_change, self.on_gone = on_change, on_gone
         self.allow, self.state = folder / "allow.txt", folder / "state.json"
+        self.gone = folder / "gone.txt"
         self.known = Known(json.loads(self.state.read_text())
                            if self.state.exists() else None)
         self.shown = None
         self.listed = devices_of(self.allow.read_text()
                                  if self.allow.exists() else "")
+        self.pending = set(self.gone.read_text().splitlines()
+                           if self.gone.exists() else [])
         self.stored_at, self.unstored = 0, False
 
     def store(self):
@@ -141,7 +144,7 @@ class Follower:
         text = "".join(f"{sha256} {device}\n"
                        for sha256, device in self.known.allowed(now))
         if text != self.shown:
-            self.end_sessions(devices_of(text))
+            self.note_gone(devices_of(text))
             replace(self.allow, text)
             self.shown = text
             if self.on_change:
@@ -150,14 +153,24 @@ class Follower:
         replace(self.state, json.dumps({
             "after": self.known.after, "certificates": self.known.certs}))
         self.stored_at, self.unstored = time.monotonic(), False
+        self.end_sessions()
 
-    def end_sessions(self, listed):
-        """Of devices that are no longer listed; before the list says so, so
-        that a crash does it twice rather than never."""
-        gone = sorted(self.listed - listed)
-        if gone and self.on_gone:
-            self.on_gone(gone)
+    def note_gone(self, listed):
+        """Devices that are no longer listed, in a file before the list says
+        so: after a crash their sessions are ended twice rather than never."""
+        if self.on_gone:
+            self.set_pending((self.pending | self.listed) - listed)
         self.listed = listed
+
+    def set_pending(self, devices):
+        if devices != self.pending:
+            replace(self.gone, "".join(f"{d}\n" for d in sorted(devices)))
+        self.pending = devices
+
+    def end_sessions(self):
+        """After the list: whoever cannot be reached keeps nobody on it."""
+        if self.pending and self.on_gone:
+            self.set_pending(set(self.on_gone(sorted(self.pending))))
 
     def step(self, wait):
         """One page; True if there is more at once."""
@@ -177,20 +190,25 @@ class Follower:
         return page["more"]
 
     def run(self, once):
-        pause = 1
+        pause = kick = 1
         while True:
             try:
-                more = self.step(0 if once else WAIT_S)
+                kick = min(2 * kick, PAUSE_MOST_S) if self.pending else 1
+                more = self.step(0 if once else kick if self.pending
+                                 else WAIT_S)
                 pause = 1
             except (OSError, http.client.HTTPException) as e:
                 if once:
                     raise
                 print(f"allow-list: {e}; again in {pause} s",
                       file=sys.stderr)
+                self.end_sessions()
                 time.sleep(pause)
                 pause = min(2 * pause, PAUSE_MOST_S)
                 continue
             if once and not more:
+                if self.pending:
+                    sys.exit("sessions are open still: see gone.txt")
                 return
 
 
@@ -205,17 +223,23 @@ def hup(pid_file):
 
 
 def tell_of_gone(program):
-    """Runs a program with the devices as its arguments, 100 at a time; again
-    until it succeeds, for who lost the right to be in is in until then."""
+    """Runs a program with the devices as its arguments, 100 at a time; returns
+    those that it failed for, who are in until it is run again."""
     def tell(devices):
+        left = []
         for i in range(0, len(devices), 100):
-            pause = 1
-            while subprocess.run([program, *devices[i:i + 100]],
-                                 stdin=subprocess.DEVNULL).returncode != 0:
-                print(f"allow-list: {program} failed; again in {pause} s",
+            some = devices[i:i + 100]
+            try:
+                status = subprocess.run([program, *some],
+                                        stdin=subprocess.DEVNULL).returncode
+            except OSError as e:
+                status = e
+            if status != 0:
+                print(f"allow-list: {program} failed ({status}) for "
+                      f"{len(some)} devices; it is run again",
                       file=sys.stderr)
-                time.sleep(pause)
-                pause = min(2 * pause, PAUSE_MOST_S)
+                left += some
+        return left
     return tell
 
 

@@ -13,23 +13,37 @@ set -eu
 [ $# -gt 0 ] || { echo 'usage: kick.sh DEVICE...' >&2; exit 2; }
 sleep "${KICK_WAIT:-5}"
 
-# Its exit status is 0 whatever the broker answers: its words tell.
+# Its exit status is 0 whatever the broker answers, and its words have several
+# forms: done is what ends with 0 and says nothing, but that we come without
+# TLS.
 ctrl() {
-	said=$(XDG_CONFIG_HOME=$MOSQUITTO_CTRL mosquitto_ctrl dynsec "$@" 2>&1 |
-	    sed -n 's/^.*Error: //p')
+	said=$(XDG_CONFIG_HOME=$MOSQUITTO_CTRL mosquitto_ctrl dynsec "$@" \
+	    2>&1) || said="$said (status $?)"
+	said=$(printf '%s' "$said" | sed \
+	    -e '/^Warning: You are running mosquitto_ctrl without encryption/d' \
+	    -e '/^This means all of the configuration changes you are making/d')
 }
 must() {
 	ctrl "$@"
-	[ -z "$said" ] || { echo "kick.sh: $*: $said" >&2; exit 1; }
+	[ -z "$said" ] || { echo "kick.sh: $*: $said" >&2; return 1; }
 }
-for device; do
-	ctrl createClient "$device" -p \
+kick() {
+	[ "$1" != "$admin" ] || {
+		echo "kick.sh: $1: that is our own name at the broker" >&2
+		return 1
+	}
+	ctrl createClient "$1" -p \
 	    "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
 	case $said in
-	'') must deleteClient "$device" ;;
+	'') must deleteClient "$1" ;;
 	*'already exists'*)
-		must disableClient "$device"
-		must enableClient "$device" ;;
-	*) echo "kick.sh: $device: $said" >&2; exit 1 ;;
+		must disableClient "$1" && must enableClient "$1" ;;
+	*) echo "kick.sh: $1: $said" >&2; return 1 ;;
 	esac
+}
+admin=$(sed -n 's/^-u *//p' "$MOSQUITTO_CTRL/mosquitto_ctrl")
+failed=0
+for device; do
+	kick "$device" || failed=1 # and the others are not let off
 done
+exit $failed
