@@ -1,9 +1,7 @@
 #include <errno.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -12,15 +10,19 @@
 #include "base/time.h"
 #include "cli/bulk.h"
 #include "cli/commands.h"
+#include "cli/crl_hook.h"
 #include "cli/crl_set.h"
 #include "client/fetch.h"
 
 /*
  * A broker's file of revocation lists, kept up to date.  The file is all the
  * state there is: its bytes make the tag that the server is asked with, and its
- * lists are what new ones must not fall behind.  FILE.changed stands from
- * before a replacement until the command has run, so that a crash between the
- * two does not leave the broker with the old lists.
+ * lists are what new ones must not fall behind.  Whoever is on the way to the
+ * server decides when we hear of something and in what words: so only a list
+ * that is news replaces the file and has the command run, and what is written
+ * are the lists that were verified, not the bytes that came.  FILE.changed
+ * stands from before a replacement until the command has run, so that a crash
+ * between the two does not leave the broker with the old lists.
  */
 enum {
 	BUNDLE_MAX = 1024 * 1024 * 1024,
@@ -29,7 +31,8 @@ enum {
 	URL_N = 512,
 	EVERY_S = 2,
 	PAUSE_MOST_S = 30,
-	SOON_S = 3600, /* a list that ends so soon is told of */
+	SOON_S = 3600, /* a list that ends so soon is told of, so often */
+	HOOK_S = 60,   /* for --on-change */
 };
 
 const struct mm_opt mm_opts_crl_sync[] = {
@@ -38,7 +41,8 @@ const struct mm_opt mm_opts_crl_sync[] = {
 	{ "url", "URL", "the public listener, as certificates name it: "
 	    "http://pki.example.com (required)", MM_C_NONE, NULL },
 	{ "on-change", "COMMAND", "run by the shell when the file has changed, "
-	    "until it succeeds: systemctl reload mosquitto", MM_C_NONE, NULL },
+	    "until it succeeds, a minute at most: systemctl reload mosquitto",
+	    MM_C_NONE, NULL },
 	{ "every", "TIME", "ask again after so long (default 2s)", MM_C_NONE,
 	    NULL },
 	{ "once", NULL, "ask once and end, for a timer", MM_C_NONE, NULL },
@@ -49,6 +53,14 @@ const struct mm_opt mm_opts_crl_sync[] = {
 	{ NULL, NULL, NULL, MM_C_NONE, NULL },
 };
 
+/* A file is another one when one of these is: also if it was put back. */
+struct face {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec data, node;
+};
+
 struct sync {
 	struct mm_cli *cli;
 	const char *out, *url, *command;
@@ -56,8 +68,14 @@ struct sync {
 	struct mm_buf anchor;
 	CURL *curl;
 	char etag[36], path[PATH_MAX], changed[PATH_MAX];
-	bool known;      /* etag is of what the file holds */
-	bool told_ended;
+	bool known;       /* etag is of what the file holds, whose face is: */
+	struct face face;
+	bool odd;         /* there is more in it than lists */
+	bool told_bad;    /* that there is no reading it */
+	int64_t ends_s;   /* the first end of a list in it; 0: none */
+	char ends[80];    /* whose it is */
+	int64_t told_ms;  /* when that was told last; 0: not */
+	struct mm_stop *stop; /* NULL: once */
 };
 
 static enum mm_err
@@ -87,22 +105,111 @@ tag_of(struct mm_bytes text, char etag[36])
 	snprintf(etag, 36, "\"%s\"", hex);
 }
 
+static bool
+same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* MM_ENOTFOUND; MM_EINPUT: neither read nor replaced is what is no file, a
+ * pipe that nobody writes into or a device. */
+static enum mm_err
+look_at_file(const struct sync *s, struct face *out, struct mm_why *why)
+{
+	struct stat st;
+
+	if (stat(s->out, &st) != 0)
+		return MM_FAIL(why, errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
+		    "%.100s: %s", s->out, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return MM_FAIL(why, MM_EINPUT, "%.100s is no regular file",
+		    s->out);
+	*out = (struct face){ st.st_dev, st.st_ino, st.st_size, st.st_mtim,
+		st.st_ctim };
+	return MM_OK;
+}
+
+/* Somebody may have removed it, or put another in its place. */
+static bool
+is_known(const struct sync *s)
+{
+	struct face now;
+
+	return s->known && look_at_file(s, &now, NULL) == MM_OK &&
+	    now.dev == s->face.dev && now.ino == s->face.ino &&
+	    now.size == s->face.size && same_time(now.data, s->face.data) &&
+	    same_time(now.node, s->face.node);
+}
+
+/* Of what the file holds now, or will. */
+static void
+note_ends(struct sync *s, const struct mm_crl_set *set)
+{
+	int64_t before_s = s->ends_s;
+
+	s->ends_s = 0;
+	for (size_t i = 0; i < set->n; i++) {
+		const struct mm_crl *c = &set->at[i].crl;
+
+		if (s->ends_s != 0 && c->next_s >= s->ends_s)
+			continue;
+		s->ends_s = c->next_s;
+		mm_crl_issuer_text(c, s->ends, sizeof(s->ends));
+	}
+	if (s->ends_s != before_s)
+		s->told_ms = 0;
+}
+
+/* What we have not written ourselves: nginx takes a certificate between the
+ * lists for a trust anchor. */
+static bool
+is_odd(struct mm_bytes text, const struct mm_crl_set *set)
+{
+	MM_OWN(mm_buf_done) struct mm_buf plain = MM_BUF_INIT(BUNDLE_MAX);
+
+	mm_crl_set_write(set, &plain);
+	return !mm_bytes_eq(text, mm_buf_view(&plain));
+}
+
+/* A broker cannot load it either: it is replaced as if it were not there. */
+static void
+take_for_none(struct sync *s, struct mm_crl_set *set, const char *words)
+{
+	mm_crl_set_done(set);
+	if (!s->told_bad)
+		fprintf(stderr, "mintmark: warning: %.100s: %s; it counts as "
+		    "none\n", s->out, words);
+	s->told_bad = true;
+}
+
 /* What the file holds; nothing where there is none. */
 static enum mm_err
 read_before(struct sync *s, struct mm_crl_set *set, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(BUNDLE_MAX);
 	struct mm_why own = { 0 };
-	enum mm_err rc = mm_file_read(s->out, &text, &own);
+	enum mm_err rc = look_at_file(s, &s->face, &own);
 
-	if (rc == MM_ENOTFOUND)
-		return MM_OK;
+	s->known = s->odd = false;
+	s->etag[0] = '\0';
 	if (rc == MM_OK)
-		rc = mm_crl_set_read(set, mm_buf_view(&text), &own);
-	if (rc != MM_OK)
-		return MM_FAIL(why, rc, "%.100s: %s", s->out, own.text);
-	tag_of(mm_buf_view(&text), s->etag);
-	s->known = true;
+		rc = mm_file_read(s->out, &text, &own);
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "%s", own.text);
+	if (rc == MM_OK && mm_crl_set_read(set, mm_buf_view(&text), &own) !=
+	    MM_OK)
+		take_for_none(s, set, own.text);
+	else if (text.n > 0 && set->n == 0)
+		take_for_none(s, set, "no list is in it");
+	else
+		s->told_bad = false;
+	note_ends(s, set);
+	if (set->n == 0)
+		return MM_OK;
+	s->odd = is_odd(mm_buf_view(&text), set);
+	if (!s->odd)
+		tag_of(mm_buf_view(&text), s->etag);
+	s->known = !s->odd;
 	return MM_OK;
 }
 
@@ -168,74 +275,39 @@ say(const struct sync *s, const struct mm_crl_set *set, bool changed)
 	(void)fflush(stdout);
 }
 
-/* Whoever loads a list that has ended refuses everybody. */
+/* Whoever loads a list that has ended refuses everybody: whatever keeps a newer
+ * one away, it is told, and told again. */
 static void
-warn_of_ends(struct sync *s, const struct mm_crl_set *set)
+warn_of_ends(struct sync *s)
 {
-	int64_t soon_s = mm_now_s() + SOON_S;
-	char name[80], next[MM_TIME_TEXT];
-	bool any = false;
+	int64_t now_ms = mm_mono_ms();
+	char next[MM_TIME_TEXT];
 
-	for (size_t i = 0; i < set->n; i++) {
-		const struct mm_crl *c = &set->at[i].crl;
-
-		if (c->next_s > soon_s)
-			continue;
-		any = true;
-		mm_crl_issuer_text(c, name, sizeof(name));
-		mm_time_text_s(c->next_s, next);
-		if (!s->told_ended)
-			fprintf(stderr, "mintmark: warning: the list of %s "
-			    "ends at %s, and there is no newer one\n", name,
-			    next);
-	}
-	s->told_ended = any;
+	if (s->ends_s == 0 || s->ends_s > mm_now_s() + SOON_S ||
+	    (s->told_ms != 0 && now_ms - s->told_ms < SOON_S * 1000))
+		return;
+	s->told_ms = now_ms;
+	mm_time_text_s(s->ends_s, next);
+	fprintf(stderr, "mintmark: warning: the list of %s ends at %s, and "
+	    "there is no newer one\n", s->ends, next);
 }
 
 /* ---- the command ---- */
 
-/* Signals as they usually are: we wait for some of them, blocked. */
-static enum mm_err
-spawn(const char *command, pid_t *pid)
-{
-	char sh[] = "sh", c[] = "-c", *copy = strdup(command);
-	char *argv[] = { sh, c, copy, NULL };
-	posix_spawnattr_t attr;
-	sigset_t none;
-	int rc;
-
-	if (copy == NULL)
-		return MM_ENOMEM;
-	(void)sigemptyset(&none);
-	(void)posix_spawnattr_init(&attr);
-	(void)posix_spawnattr_setsigmask(&attr, &none);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	rc = posix_spawn(pid, "/bin/sh", NULL, &attr, argv, environ);
-	(void)posix_spawnattr_destroy(&attr);
-	free(copy);
-	return rc == 0 ? MM_OK : MM_ESYS;
-}
-
 static enum mm_err
 run_command(struct sync *s, struct mm_why *why)
 {
-	int status = 0;
-	pid_t pid;
+	struct mm_why own = { 0 };
+	enum mm_err rc;
 
-	if (s->command == NULL || access(s->changed, F_OK) != 0)
+	if (s->dry_run || s->command == NULL || access(s->changed, F_OK) != 0)
 		return MM_OK;
-	if (spawn(s->command, &pid) != MM_OK)
-		return MM_FAIL(why, MM_ESYS, "--on-change: cannot start a "
-		    "shell");
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+	rc = mm_crl_hook_run(s->command, HOOK_S, s->stop, &own);
+	if (rc != MM_OK) {
 		s->cli->code = "on-change-failed";
-		return MM_FAIL(why, MM_ESYS, "--on-change failed (%s %d); the "
-		    "file is up to date, and the command runs again the next "
-		    "time", WIFEXITED(status) ? "status" : "signal",
-		    WIFEXITED(status) ? WEXITSTATUS(status)
-				      : WTERMSIG(status));
+		return MM_FAIL(why, rc, "--on-change failed (%s); the file is "
+		    "up to date, and the command runs again the next time",
+		    own.text);
 	}
 	if (unlink(s->changed) != 0 && errno != ENOENT)
 		return MM_FAIL(why, MM_ESYS, "%.100s: %s", s->changed,
@@ -246,8 +318,8 @@ run_command(struct sync *s, struct mm_why *why)
 /* ---- one round ---- */
 
 static enum mm_err
-check(struct sync *s, const struct mm_crl_set *set,
-    const struct mm_crl_set *before, struct mm_why *why)
+check(struct sync *s, const struct mm_crl_set *set, struct mm_crl_set *before,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf issuers = MM_BUF_INIT(CERTS_MAX);
 	enum mm_err rc;
@@ -256,7 +328,7 @@ check(struct sync *s, const struct mm_crl_set *set,
 	if (set->n == 0)
 		return MM_FAIL(why, MM_EINPUT, "there is no list in what came");
 	MM_TRY(fetch(s, "issuers.pem", "", &issuers, &status, why));
-	MM_TRY(mm_crl_set_verify(set, mm_buf_view(&s->anchor),
+	MM_TRY(mm_crl_set_verify(set, before, mm_buf_view(&s->anchor),
 	    mm_buf_view(&issuers), why));
 	rc = mm_crl_set_follows(set, before, s->fewer, why);
 	if (rc == MM_ECONFLICT)
@@ -267,31 +339,39 @@ check(struct sync *s, const struct mm_crl_set *set,
 	return rc;
 }
 
+/* What is there afterwards is read again: somebody else may write it, too. */
 static enum mm_err
-put(struct sync *s, struct mm_bytes text, struct mm_why *why)
+put(struct sync *s, const struct mm_crl_set *set, struct mm_why *why)
 {
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(BUNDLE_MAX);
+
 	if (s->dry_run)
 		return MM_OK;
+	mm_crl_set_write(set, &text);
+	MM_TRY(mm_buf_ok(&text, why));
 	if (s->command != NULL)
 		MM_TRY(mm_file_replace(s->changed, mm_bytes_of(""), 0644,
 		    why));
-	MM_TRY(mm_file_replace(s->out, text, 0644, why));
-	tag_of(text, s->etag);
-	s->known = true;
+	MM_TRY(mm_file_replace(s->out, mm_buf_view(&text), 0644, why));
+	note_ends(s, set);
+	s->known = false;
 	return MM_OK;
 }
 
 static enum mm_err
-take_new(struct sync *s, struct mm_bytes text, const struct mm_crl_set *before,
-    struct mm_why *why)
+take_new(struct sync *s, struct mm_bytes text, struct mm_crl_set *before,
+    bool quiet, struct mm_why *why)
 {
 	MM_OWN(mm_crl_set_done) struct mm_crl_set set = { 0 };
+	bool news;
 
 	MM_TRY(mm_crl_set_read(&set, text, why));
 	MM_TRY(check(s, &set, before, why));
-	MM_TRY(put(s, text, why));
-	warn_of_ends(s, &set);
-	say(s, &set, true);
+	news = s->odd || mm_crl_set_is_news(&set, before);
+	if (news)
+		MM_TRY(put(s, &set, why));
+	if (news || !quiet)
+		say(s, &set, news);
 	return MM_OK;
 }
 
@@ -303,29 +383,35 @@ look(struct sync *s, bool quiet, struct mm_why *why)
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(BUNDLE_MAX);
 	long status = 0;
 
-	/* somebody may have removed it */
-	s->known = s->known && access(s->out, F_OK) == 0;
-	if (!s->known) {
-		s->etag[0] = '\0';
+	s->known = is_known(s);
+	if (!s->known)
 		MM_TRY(read_before(s, &before, why));
-	}
 	MM_TRY(fetch(s, "bundle.pem", s->etag, &text, &status, why));
+	if (status == 304 && s->etag[0] == '\0')
+		return MM_FAIL(why, MM_EAGAIN, "%.200s: HTTP status 304, and "
+		    "that was not asked", s->url);
 	if (status == 304 && quiet)
 		return MM_OK;
 	if (before.n == 0)
 		MM_TRY(read_before(s, &before, why));
 	if (status == 200)
-		return take_new(s, mm_buf_view(&text), &before, why);
-	warn_of_ends(s, &before);
+		return take_new(s, mm_buf_view(&text), &before, quiet, why);
 	say(s, &before, false);
 	return MM_OK;
 }
 
+/* The command that is still to be run does not wait for the server. */
 static enum mm_err
 round_(struct sync *s, bool quiet, struct mm_why *why)
 {
-	MM_TRY(look(s, quiet, why));
-	return s->dry_run ? MM_OK : run_command(s, why);
+	struct mm_why own = { 0 };
+	enum mm_err ran = run_command(s, &own), rc = look(s, quiet, why);
+
+	warn_of_ends(s);
+	MM_TRY(rc);
+	if (ran != MM_OK)
+		return MM_FAIL(why, ran, "%s", own.text);
+	return run_command(s, why);
 }
 
 /* ---- again and again ---- */
@@ -353,6 +439,7 @@ watch(struct sync *s, int64_t every_s)
 	bool behind = false;
 
 	mm_stop_begin(&stop);
+	s->stop = &stop;
 	do {
 		struct mm_why why = { 0 };
 		enum mm_err rc;
@@ -371,6 +458,7 @@ watch(struct sync *s, int64_t every_s)
 		if (pause_s < every_s)
 			pause_s = every_s;
 	} while (!mm_stop_wanted(&stop, (long)pause_s));
+	s->stop = NULL;
 	mm_stop_end(&stop);
 	return MM_OK;
 }

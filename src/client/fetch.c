@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #define CONNECT_S 5L
-#define SILENT_S  10L /* without a byte */
+#define SLOW_S    10L   /* so long slower than: */
+#define LEAST_BPS 4096L
+#define TOTAL_S   1800L
 
 static size_t
 on_body(char *p, size_t size, size_t n, void *arg)
@@ -21,8 +23,9 @@ usual(CURL *curl, const char *url, struct mm_buf *out)
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENT_S);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, LEAST_BPS);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SLOW_S);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, TOTAL_S);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, out);
 }

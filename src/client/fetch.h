@@ -9,8 +9,9 @@
  * What the public listener gives to everyone, over plain HTTP or HTTPS.  curl
  * is the caller's handle, whose connection is kept.  etag: "" or what the
  * caller has, as the server would tag it (then 304, and out is empty); no cache
- * on the way may answer without asking.  MM_EAGAIN: no answer, or another than
- * 200 and 304; MM_ELIMIT: more than out may hold.
+ * on the way may answer without asking.  MM_EAGAIN: no answer, one that takes
+ * half an hour, or for 10 s comes with less than 4 KiB a second, or another
+ * than 200 and 304; MM_ELIMIT: more than out may hold.
  */
 MM_MUST enum mm_err mm_fetch(CURL *curl, const char *url, const char *etag,
     struct mm_buf *out, long *status, struct mm_why *why);
