@@ -10,8 +10,9 @@
 #include "server/metrics.h"
 
 /*
- * Two threads with a desk each for everything that may block.  The queue is
- * bounded: above it a request is told to come again.
+ * Two threads with a desk each for calls that may block, and one for
+ * housekeeping: lists are signed and published however long a call takes.  The
+ * queue is bounded: above it a request is told to come again.
  */
 enum {
 	QUEUE_MAX = 512,
@@ -20,21 +21,21 @@ enum {
 	LATE_MS = 10000, /* what has waited so long is told to come again */
 	RETRY_S = 1,
 	ORDER_MS = 100,
+	THREADS = MM_WORKERS + 1, /* the first keeps house */
 };
 
 struct mm_work {
 	struct mm_server *s;
 	pthread_mutex_t lock;
-	pthread_cond_t more;
+	pthread_cond_t more, due; /* calls; housekeeping */
 	struct mm_call *first, **last;
 	unsigned n;
 	size_t bytes;
 	bool closed;
-	bool tick, ticking; /* wanted; being done */
-	bool reload;
-	int64_t tls_at;     /* the ticker's own */
-	struct mm_worker worker[MM_WORKERS];
-	pthread_t thread[MM_WORKERS];
+	bool tick, reload; /* wanted */
+	int64_t tls_at;    /* the housekeeper's own */
+	struct mm_worker worker[THREADS];
+	pthread_t thread[THREADS];
 	unsigned started;
 };
 
@@ -196,7 +197,7 @@ mm_work_again(struct mm_server *s, struct mm_call *take_call)
 	mm_call_free(&take_call);
 }
 
-/* ---- housekeeping: one worker at a time ---- */
+/* ---- housekeeping ---- */
 
 static void
 look_at_tls(struct mm_work *w, bool force)
@@ -228,7 +229,7 @@ keep_attempts(struct mm_work *w, struct mm_desk *d)
 		MM_LOG(MM_LOG_WARN, "attempts", MM_S("why", why.text));
 }
 
-/* Ahead of searches by time, in bits: a worker is not away for long. */
+/* Ahead of searches by time, in bits: the lists do not wait for long. */
 static void
 keep_order(struct mm_worker *me)
 {
@@ -253,44 +254,39 @@ housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 
 /* ---- threads ---- */
 
-/* What a worker takes from the queue in one go. */
-struct taken {
-	struct mm_call *call;
-	bool tick, reload;
-};
-
-static bool
-take(struct mm_work *w, struct taken *t)
+static struct mm_call *
+take(struct mm_work *w)
 {
-	*t = (struct taken){ 0 };
+	struct mm_call *c;
+
 	pthread_mutex_lock(&w->lock);
-	while (w->first == NULL && !w->closed &&
-	    !((w->tick || w->reload) && !w->ticking))
+	while (w->first == NULL && !w->closed)
 		pthread_cond_wait(&w->more, &w->lock);
-	if ((w->tick || w->reload) && !w->ticking && !w->closed) {
-		t->tick = true;
-		t->reload = w->reload;
-		w->tick = w->reload = false;
-		w->ticking = true;
-	} else if (w->first != NULL) {
-		t->call = w->first;
-		w->first = t->call->next;
+	c = w->first;
+	if (c != NULL) {
+		w->first = c->next;
 		w->n--;
-		w->bytes -= t->call->data.cap;
+		w->bytes -= c->data.cap;
 		if (w->first == NULL)
 			w->last = &w->first;
 	}
 	pthread_mutex_unlock(&w->lock);
-	return t->tick || t->call != NULL;
+	return c;
 }
 
-static void
-ticked(struct mm_work *w)
+static bool
+is_due(struct mm_work *w, bool *reload)
 {
+	bool closed;
+
 	pthread_mutex_lock(&w->lock);
-	w->ticking = false;
-	pthread_cond_signal(&w->more);
+	while (!w->tick && !w->reload && !w->closed)
+		pthread_cond_wait(&w->due, &w->lock);
+	*reload = w->reload;
+	w->tick = w->reload = false;
+	closed = w->closed;
 	pthread_mutex_unlock(&w->lock);
+	return !closed;
 }
 
 /* Where the store is slow, nobody waits for all who came before. */
@@ -309,17 +305,23 @@ static void *
 work_thread(void *arg)
 {
 	struct mm_worker *me = arg;
-	struct mm_work *w = me->s->work;
-	struct taken t;
+	struct mm_call *c;
 
-	while (take(w, &t)) {
-		if (t.call != NULL) {
-			run_call(me, t.call);
-			continue;
-		}
-		housekeep(w, me, t.reload);
+	while ((c = take(me->s->work)) != NULL)
+		run_call(me, c);
+	return NULL;
+}
+
+static void *
+house_thread(void *arg)
+{
+	struct mm_worker *me = arg;
+	struct mm_work *w = me->s->work;
+	bool reload;
+
+	while (is_due(w, &reload)) {
+		housekeep(w, me, reload);
 		atomic_store(&me->s->tidied, true);
-		ticked(w);
 	}
 	return NULL;
 }
@@ -329,7 +331,7 @@ want(struct mm_work *w, bool *what)
 {
 	pthread_mutex_lock(&w->lock);
 	*what = true;
-	pthread_cond_signal(&w->more);
+	pthread_cond_signal(&w->due);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -362,13 +364,13 @@ mm_work_reload(struct mm_work *w)
 static enum mm_err
 start(struct mm_work *w, struct mm_why *why)
 {
-	for (; w->started < MM_WORKERS; w->started++) {
+	for (; w->started < THREADS; w->started++) {
 		struct mm_worker *me = &w->worker[w->started];
 
 		me->s = w->s;
 		MM_TRY(mm_desk_open(w->s->core, &me->desk, why));
-		if (pthread_create(&w->thread[w->started], NULL, work_thread,
-		    me) != 0)
+		if (pthread_create(&w->thread[w->started], NULL,
+		    w->started == 0 ? house_thread : work_thread, me) != 0)
 			return MM_FAIL(why, MM_ESYS, "cannot make a thread");
 	}
 	return MM_OK;
@@ -388,6 +390,7 @@ mm_work_open(struct mm_server *s, struct mm_work **out, struct mm_why *why)
 	w->tls_at = mm_mono_ms() + TLS_EVERY_MS;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->more, NULL);
+	pthread_cond_init(&w->due, NULL);
 	*out = w; /* the threads look for it there */
 	rc = start(w, why);
 	if (rc != MM_OK)
@@ -404,13 +407,14 @@ mm_work_stop(struct mm_work *w)
 	pthread_mutex_lock(&w->lock);
 	w->closed = true;
 	pthread_cond_broadcast(&w->more);
+	pthread_cond_signal(&w->due);
 	pthread_mutex_unlock(&w->lock);
 	for (unsigned i = 0; i < w->started; i++)
 		pthread_join(w->thread[i], NULL);
 	if (w->started > 0)
 		keep_attempts(w, w->worker[0].desk);
 	w->started = 0;
-	for (unsigned i = 0; i < MM_WORKERS; i++)
+	for (unsigned i = 0; i < THREADS; i++)
 		mm_desk_close(&w->worker[i].desk);
 }
 
@@ -429,6 +433,7 @@ mm_work_close(struct mm_work **owner)
 		mm_call_free(&c);
 	}
 	pthread_cond_destroy(&w->more);
+	pthread_cond_destroy(&w->due);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 	*owner = NULL;
