@@ -175,6 +175,7 @@ _mintmark() {
 	'cert revoke --issued-to') words=' ' ;;
 	'cert revoke --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
 	'cert revoke --csv') kind='@file' ;;
+	'cert revoke --limit') words=' ' ;;
 	'cert hold --batch') words=' ' ;;
 	'cert hold --station') words=' ' ;;
 	'cert hold --product') kind='product' ;;
@@ -185,6 +186,7 @@ _mintmark() {
 	'cert hold --issued-to') words=' ' ;;
 	'cert hold --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
 	'cert hold --csv') kind='@file' ;;
+	'cert hold --limit') words=' ' ;;
 	'cert release --batch') words=' ' ;;
 	'cert release --station') words=' ' ;;
 	'cert release --product') kind='product' ;;
@@ -195,6 +197,7 @@ _mintmark() {
 	'cert release --issued-to') words=' ' ;;
 	'cert release --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
 	'cert release --csv') kind='@file' ;;
+	'cert release --limit') words=' ' ;;
 	'crl sync --out') kind='@file' ;;
 	'crl sync --url') words=' ' ;;
 	'crl sync --on-change') words=' ' ;;
@@ -377,9 +380,9 @@ _mintmark() {
 	'cert list') words='--help --device --state --issuer --product --profile --key --expires-from --expires-to --older-than --limit --after '; kind='' ;;
 	'cert show') words='--help '; kind='serial' ;;
 	'cert export') words='--help --format --out --key --config --passphrase-file --passphrase-fd --address --image --size '; kind='serial' ;;
-	'cert revoke') words='--help --reason --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --csv --dry-run --yes '; kind='serial' ;;
-	'cert hold') words='--help --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --csv --dry-run --yes '; kind='serial' ;;
-	'cert release') words='--help --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --csv --dry-run --yes '; kind='serial' ;;
+	'cert revoke') words='--help --reason --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --csv --limit --dry-run --yes '; kind='serial' ;;
+	'cert hold') words='--help --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --csv --limit --dry-run --yes '; kind='serial' ;;
+	'cert release') words='--help --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --csv --limit --dry-run --yes '; kind='serial' ;;
 	'crl sync') words='--help --out --url --on-change --every --once --allow-fewer --dry-run '; kind='' ;;
 	'audit ') words='--help --type --device --actor --token --serial --from --to --order --limit --after '; kind='' ;;
 	'ledger checkpoint') words='--help '; kind='' ;;

@@ -110,9 +110,7 @@ mm_client_open(const struct mm_client_conf *conf, struct mm_client **out,
 	if (conf->key_file != NULL)
 		MM_TRY(load_key(conf->key_file, &c->auth, why));
 	MM_TRY(use_cert(c, conf, why));
-	if (conf->approval != NULL)
-		snprintf(c->approval, sizeof(c->approval),
-		    "Mintmark-Approval: %.40s", conf->approval);
+	mm_client_approval(c, conf->approval);
 	mm_easy_usual(c->curl, conf->ca);
 	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, 120L);
 	curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->error);
@@ -172,6 +170,16 @@ mm_client_if_version(struct mm_client *c, int64_t version)
 	if (version >= 0)
 		snprintf(c->if_match, sizeof(c->if_match),
 		    "If-Match: \"%" PRId64 "\"", version);
+}
+
+/* see client.h */
+void
+mm_client_approval(struct mm_client *c, const char *id)
+{
+	c->approval[0] = '\0';
+	if (id != NULL)
+		snprintf(c->approval, sizeof(c->approval),
+		    "Mintmark-Approval: %.40s", id);
 }
 
 /* see client.h */

@@ -44,6 +44,8 @@ int64_t mm_client_version(const struct mm_client *c);
 /* Sent with the next change as If-Match: MM_ESTALE if there is another
  * version; -1: any will do. */
 void mm_client_if_version(struct mm_client *c, int64_t version);
+/* Sent with the next change as Mintmark-Approval; NULL: none is. */
+void mm_client_approval(struct mm_client *c, const char *id);
 /* Sent with the next POST as Idempotency-Key. */
 void mm_client_idempotency(struct mm_client *c, const char *key);
 

@@ -9,9 +9,16 @@
 
 /*
  * "cert revoke", "hold" and "release" of many: what is selected is looked at
- * first, and shown; then the same call is made until nothing is left.
+ * first, and shown; then the same call is made until nothing is left, each
+ * from where the one before ended.
  */
-enum { CSV_MAX = 64 * 1024 * 1024, SERIALS_MOST = 1000, HEX_N = 32 };
+enum {
+	CSV_MAX = 64 * 1024 * 1024,
+	SERIALS_MOST = 1000,
+	HEX_N = 32,
+	PATH_N = 512,
+	TRIES = 120, /* where another's selection is at work, a second each */
+};
 
 static const char *const members[][2] = {
 	{ "batch", "batch" }, { "station", "station" },
@@ -36,6 +43,7 @@ struct mass {
 	struct mm_cli *cli;
 	const struct mm_args *a;
 	const char *verb, *reason;
+	const char *approval; /* of the first part; NULL */
 	json_t *all; /* the answers, added up */
 	struct mm_progress progress;
 };
@@ -74,39 +82,78 @@ add_up(json_t *all, json_t *o)
 	json_object_set(all, "left", json_object_get(o, "left"));
 }
 
+/* Where it goes on, and how much at once, are no part of what is asked for. */
 static enum mm_err
-call(struct mass *m, json_t *body, bool dry_run, json_t **out,
+path_of(const struct mass *m, const char *next, char path[PATH_N],
     struct mm_why *why)
 {
-	struct mm_client *c;
+	const char *limit = mm_arg(m->a, "limit");
+	size_t n = limit != NULL ? strlen(limit) : 0;
 
+	if (n > 0 && (n > 5 || strspn(limit, "0123456789") != n))
+		return MM_FAIL(why, MM_EINPUT, "--limit: want a number");
+	if ((size_t)snprintf(path, PATH_N,
+	    "/certificates/revoke?limit=%s&after=%s", n > 0 ? limit : "",
+	    next) >= PATH_N)
+		return MM_FAIL(why, MM_ELIMIT, "the server's key is too long");
+	return MM_OK;
+}
+
+/* One at a time at a server: another one's call is over in seconds. */
+static enum mm_err
+call(struct mass *m, json_t *body, bool dry_run, const char *next,
+    json_t **out, struct mm_why *why)
+{
+	struct mm_client *c;
+	char path[PATH_N];
+
+	MM_TRY(path_of(m, next, path, why));
+	MM_TRY(mm_cli_client(m->cli, &c, why));
+	for (unsigned tries = 0;; tries++) {
+		struct mm_why said = { 0 };
+		enum mm_err rc;
+
+		mm_client_approval(c, dry_run ? NULL : m->approval);
+		rc = mm_client_call(c, "POST", path, body, out, &said);
+		if (rc != MM_EBUSY || tries == TRIES)
+			return rc == MM_OK ? rc :
+			    MM_FAIL(why, rc, "%s", said.text);
+		sleep(1);
+	}
+}
+
+static void
+begin_body(const struct mass *m, json_t *body, bool dry_run)
+{
 	json_object_set_new(body, "action", json_string(m->verb));
 	if (m->reason != NULL)
 		json_object_set_new(body, "reason", json_string(m->reason));
 	json_object_set_new(body, "dry_run", json_boolean(dry_run));
-	MM_TRY(mm_cli_client(m->cli, &c, why));
-	return mm_client_call(c, "POST", "/certificates/revoke", body, out,
-	    why);
 }
 
-/* Until nothing is left of it; a look is once. */
+/* Until nothing is left of it. */
 static enum mm_err
 do_part(struct mass *m, json_t *body, bool dry_run, struct mm_why *why)
 {
+	MM_OWN(json_free) json_t *last = NULL;
+	const char *next = "";
 	bool left = true;
 
+	begin_body(m, body, dry_run);
 	while (left) {
-		MM_OWN(json_free) json_t *o = NULL;
+		json_t *o = NULL;
 
-		MM_TRY(call(m, body, dry_run, &o, why));
+		MM_TRY(call(m, body, dry_run, next, &o, why));
 		add_up(m->all, o);
-		left = !dry_run && json_is_true(json_object_get(o, "left"));
-		if (left && number(o, "changed") == 0)
-			return MM_FAIL(why, MM_EAGAIN, "%lld certificates "
-			    "could not be changed", (long long)number(o,
-			    "refused"));
+		left = json_is_true(json_object_get(o, "left"));
+		json_decref(last);
+		last = o;
+		next = json_string_value(json_object_get(o, "next"));
+		if (left && next == NULL)
+			return MM_FAIL(why, MM_EAGAIN, "the server does not "
+			    "say where it goes on");
 		mm_progress_step(&m->progress, (unsigned long long)number(
-		    m->all, "changed"));
+		    m->all, dry_run ? "found" : "changed"));
 	}
 	return MM_OK;
 }
@@ -183,6 +230,7 @@ do_csv(struct mass *m, bool dry_run, struct mm_why *why)
 		MM_TRY(next_serials(&at, &line, list, why));
 		if (json_array_size(list) > 0)
 			MM_TRY(do_part(m, body, dry_run, why));
+		m->approval = NULL; /* it was of that part */
 	}
 	return MM_OK;
 }
@@ -192,6 +240,7 @@ do_all(struct mass *m, bool dry_run, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *body = json_object();
 
+	m->approval = m->cli->approval;
 	json_decref(m->all);
 	m->all = json_pack("{s:s,s:b,s:{},s:[]}", "action", m->verb,
 	    "dry_run", dry_run, "states", "sample");

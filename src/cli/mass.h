@@ -21,6 +21,8 @@
 	    "p256 p384 ed25519 rsa2048 rsa3072 rsa4096" },                 \
 	{ "csv", "FILE", "whose serial number begins a line of FILE",      \
 	    MM_C_FILE, NULL },                                             \
+	{ "limit", "N", "certificates that one call changes, 10000",       \
+	    MM_C_NONE, NULL },                                             \
 	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE, \
 	    NULL },                                                        \
 	{ "yes", NULL, "of a selection: do not ask before doing it",       \

@@ -96,7 +96,8 @@ enum mm_err
 mm_approval_may_use(const struct mm_approval *a,
     const struct mm_operator *decider, struct mm_why *why)
 {
-	MM_TRY(can_become(a, MM_APPROVAL_USED, why));
+	if (a->state != MM_APPROVAL_USED || a->good_until <= mm_now_ms())
+		MM_TRY(can_become(a, MM_APPROVAL_USED, why));
 	if (strcmp(a->decider, decider->id) != 0 ||
 	    !mm_operator_alive(decider) || !mm_operator_admin(decider))
 		return MM_FAIL(why, MM_EPOLICY, "approval %s: who approved it "
@@ -157,6 +158,17 @@ mm_desk_approval_put(struct mm_desk *d, const struct mm_approval *a,
 	if (a->state == MM_APPROVAL_USED)
 		e.field[MM_F_APPROVER] = a->decider;
 	return put(d, &doc, &e, 1, why);
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_approval_close(struct mm_desk *d, const struct mm_approval *a,
+    struct mm_bytes body, struct mm_why *why)
+{
+	struct mm_op_doc doc = doc_of(a, body);
+
+	doc.as = a->version; /* one more for each entry, and this has none */
+	return put(d, &doc, NULL, 0, why);
 }
 
 /* see core.h */

@@ -516,40 +516,6 @@ MM_MUST enum mm_err mm_desk_cert_revoke(struct mm_desk *d,
 MM_MUST enum mm_err mm_desk_cert_hold(struct mm_desk *d,
     const struct mm_login *by, const uint8_t serial[16], bool release,
     struct mm_why *why);
-/*
- * Certificates by selection: all conditions that are not "" or 0 hold.  batch,
- * station: of the devices that it made, their later certificates too.
- * serials: these, and nothing else is looked at.
- */
-struct mm_selection {
-	char batch[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
-	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
-	char profile[MM_PROFILE_TEXT], device[MM_DEVICE_ID_MAX + 1];
-	int64_t issued_from, issued_to; /* milliseconds; to is exclusive */
-	uint8_t key_type;               /* as in struct mm_cert_row */
-	const uint8_t *serial; /* MM_SERIAL_N bytes each */
-	size_t nserials;
-};
-enum mm_mass_verb { MM_MASS_REVOKE, MM_MASS_HOLD, MM_MASS_RELEASE };
-#define MM_MASS_SAMPLE 10
-struct mm_mass {
-	enum mm_mass_verb verb;
-	unsigned reason;   /* of revoking */
-	bool dry_run;      /* counts alone */
-	uint64_t most;     /* to be changed by this call, about */
-	/* out */
-	uint64_t found;    /* in a state to be changed */
-	uint64_t changed;  /* unconfirmed successors, too */
-	uint64_t refused;  /* something else was done to it meanwhile */
-	uint64_t unknown;  /* serials of nothing */
-	uint64_t state[MM_CERT_STATES]; /* of all that were looked at */
-	struct mm_cert_row sample[MM_MASS_SAMPLE];
-	unsigned nsample;
-	bool left;         /* the same call goes on */
-};
-/* MM_EINPUT: nothing is selected; the reason does not revoke. */
-MM_MUST enum mm_err mm_desk_mass(struct mm_desk *d, const struct mm_login *by,
-    const struct mm_selection *of, struct mm_mass *m, struct mm_why *why);
 /* A new credential; texts may be NULL. */
 struct mm_operator_spec {
 	const char *name, *description, *scope, *sources;
@@ -585,6 +551,7 @@ struct mm_approval {
 	uint8_t salt[MM_SALT_N];    /* of what its entries have of that */
 	char requester[17], decider[17]; /* credentials' ids; decider "" */
 	int64_t requested_at, expires_at, decided_at;
+	int64_t good_until;    /* used, and still good for its next calls; 0 */
 	enum mm_approval_state state;
 	uint64_t version;      /* the document's; 0: new */
 };
@@ -607,6 +574,9 @@ MM_MUST enum mm_err mm_approval_may_use(const struct mm_approval *a,
 MM_MUST enum mm_err mm_desk_approval_put(struct mm_desk *d,
     const struct mm_approval *a, struct mm_bytes doc, const char *actor,
     struct mm_why *why);
+/* Stores doc of one that was used, with no entry: that it is complete. */
+MM_MUST enum mm_err mm_desk_approval_close(struct mm_desk *d,
+    const struct mm_approval *a, struct mm_bytes doc, struct mm_why *why);
 /* Takes it away; its entries stay. */
 MM_MUST enum mm_err mm_desk_approval_drop(struct mm_desk *d,
     const struct mm_approval *a, struct mm_why *why);

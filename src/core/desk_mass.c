@@ -1,21 +1,23 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mass.h"
 #include "core/priv.h"
 #include "core/production.h"
 
 /*
  * Revoking by selection: a walk over what is selected, some rows of which fill
- * a page, and each page is one transaction.  What has been done is passed over
- * by the next call with the same words, so that one that was cut off, or came
- * to its limit, is simply made again.
+ * a page, and each page is one transaction.  Whatever is selected, a call ends
+ * after so many changes, rows or milliseconds, and says where the next one
+ * goes on.  What has been done is passed over by a call with the same words,
+ * so that one that was cut off is simply made again.
  */
 enum {
 	PAGE = 256,
 	PAPER_ROOM = 1024,
 	UNITS = 500,
 	HOLD = 6, /* RFC 5280 5.3.1: certificateHold */
-	LOOK_MS = 20000,
 };
 
 /* What each verb does, and to which states. */
@@ -39,9 +41,14 @@ struct walk {
 	const struct mm_login *by;
 	const struct mm_selection *of;
 	struct mm_mass *m;
-	int64_t until; /* monotonic; a look alone */
-	unsigned rows; /* that the last page of a list had */
-	char after[MM_DOC_ID_MAX + MM_AUTHORITY_TEXT];
+	int64_t until;   /* monotonic */
+	uint64_t looked; /* rows, of any kind */
+	unsigned rows;   /* that the last page of a list had */
+	bool past;       /* whatever comes is younger than what is wanted */
+	/* Where it stands: the state, or the serial of the call; the unit whose
+	 * successors are next; the certificate, of that state or unit. */
+	unsigned at;
+	char unit[MM_AUTHORITY_TEXT], after[MM_AUTHORITY_TEXT];
 	unsigned n;
 	struct mm_cert_row row[PAGE];
 	struct mm_op op[PAGE], *ops[PAGE];
@@ -152,6 +159,14 @@ fits(const struct mm_selection *of, const struct mm_cert_row *c)
 	    (of->key_type == 0 || c->key_type == of->key_type);
 }
 
+/* Rows are in the order in which they were made. */
+static bool
+is_past(const struct mm_selection *of, const struct mm_cert_row *c)
+{
+	return of->in_order && of->issued_to != 0 &&
+	    c->issued_at >= of->issued_to + MM_RECALL_SLACK_MS;
+}
+
 static void
 take(struct walk *w, const struct mm_cert_row *c)
 {
@@ -177,32 +192,50 @@ see(void *ctx, const void *row, const char *next, struct mm_why *why)
 	w->rows++;
 	strcpy(w->after, next);
 	take(w, row);
+	w->past = is_past(w->of, row);
 	return MM_OK;
 }
 
-/* That there is more than this call does. */
+/* That this call has done enough, and that there may be more.  Asked when
+ * something was done: each call comes further. */
 static bool
 is_full(struct walk *w)
 {
-	w->m->left = w->m->dry_run ? mm_mono_ms() > w->until :
-				     w->m->found >= w->m->most;
-	return w->m->left;
+	struct mm_mass *m = w->m;
+
+	m->left = (!m->dry_run && m->found >= m->most) ||
+	    w->looked >= m->rows || mm_mono_ms() >= w->until;
+	return m->left;
+}
+
+/* Rows of the next page; at least one. */
+static unsigned
+page_of(const struct walk *w)
+{
+	const struct mm_mass *m = w->m;
+	uint64_t n = PAGE - w->n;
+
+	if (w->looked + n > m->rows)
+		n = w->looked < m->rows ? m->rows - w->looked : 1;
+	if (!m->dry_run && m->found + n > m->most)
+		n = m->found < m->most ? m->most - m->found : 1;
+	return (unsigned)n;
 }
 
 static enum mm_err
 walk_list(struct walk *w, struct mm_list *l, struct mm_why *why)
 {
-	w->after[0] = '\0';
 	do {
 		if (w->n == PAGE)
 			MM_TRY(flush(w, why));
-		if (is_full(w))
-			return MM_OK;
 		w->rows = 0;
-		l->most = PAGE - w->n;
+		l->most = page_of(w);
 		strcpy(l->after, w->after);
 		MM_TRY(mm_list_certs(w->d->r, l, see, w, why));
-	} while (w->rows == l->most);
+		w->looked += w->rows;
+	} while (w->rows == l->most && !w->past && !is_full(w));
+	if (!w->m->left)
+		w->after[0] = '\0';
 	return MM_OK;
 }
 
@@ -224,17 +257,24 @@ walk_certs(struct walk *w, const char *device, struct mm_why *why)
 
 	if (w->m->dry_run || device != NULL)
 		return walk_list(w, &l, why);
-	for (l.state = 0; l.state < MM_CERT_STATES && !w->m->left; l.state++)
-		if ((verbs[w->m->verb].from & 1U << l.state) != 0)
+	for (; w->at < MM_CERT_STATES; w->at++) {
+		l.state = (int)w->at;
+		if ((verbs[w->m->verb].from & 1U << w->at) != 0)
 			MM_TRY(walk_list(w, &l, why));
+		if (w->m->left)
+			break;
+	}
 	return MM_OK;
 }
 
+struct unit {
+	char id[MM_DOC_ID_MAX + 1], device[MM_DEVICE_ID_MAX + 1];
+};
 struct units {
 	const char *station;
-	char (*device)[MM_DEVICE_ID_MAX + 1];
+	struct unit *unit;
 	unsigned rows, n;
-	char after[MM_DOC_ID_MAX + 1];
+	char last[MM_DOC_ID_MAX + 1];
 };
 
 static enum mm_err
@@ -244,10 +284,27 @@ see_unit(void *ctx, const void *row, const char *next, struct mm_why *why)
 	struct mm_made made;
 
 	u->rows++;
-	(void)!mm_text_copy(u->after, sizeof(u->after), mm_bytes_of(next));
+	(void)!mm_text_copy(u->last, sizeof(u->last), mm_bytes_of(next));
 	MM_TRY(mm_made_parse(row, &made, why));
-	if (u->station[0] == '\0' || strcmp(u->station, made.station) == 0)
-		memcpy(u->device[u->n++], made.serial, sizeof(made.serial));
+	if (u->station[0] != '\0' && strcmp(u->station, made.station) != 0)
+		return MM_OK;
+	strcpy(u->unit[u->n].id, u->last);
+	memcpy(u->unit[u->n++].device, made.serial, sizeof(made.serial));
+	return MM_OK;
+}
+
+static enum mm_err
+walk_page(struct walk *w, struct units *u, struct mm_why *why)
+{
+	for (unsigned i = 0; i < u->n; i++) {
+		MM_TRY(walk_certs(w, u->unit[i].device, why));
+		if (w->m->left) /* in the midst of it */
+			return MM_OK;
+		strcpy(w->unit, u->unit[i].id);
+		if (is_full(w))
+			return MM_OK;
+	}
+	strcpy(w->unit, u->last);
 	return MM_OK;
 }
 
@@ -259,13 +316,13 @@ walk_some_units(struct walk *w, struct units *u, const char *prefix,
 
 	do {
 		u->rows = u->n = 0;
-		(void)!mm_text_copy(l.after, sizeof(l.after),
-		    mm_bytes_of(u->after));
+		strcpy(l.after, w->unit);
 		MM_TRY(mm_list_docs(w->d->r, MM_DOC_UNIT, prefix, &l, see_unit,
 		    u, why));
-		for (unsigned i = 0; i < u->n && !w->m->left; i++)
-			MM_TRY(walk_certs(w, u->device[i], why));
-	} while (u->rows == UNITS && !w->m->left);
+		w->looked += u->rows;
+		if (u->rows > 0)
+			MM_TRY(walk_page(w, u, why));
+	} while (!w->m->left && u->rows == UNITS && !is_full(w));
 	return MM_OK;
 }
 
@@ -282,30 +339,40 @@ walk_units(struct walk *w, struct mm_why *why)
 		strcpy(prefix, w->of->batch);
 		strcat(prefix, "/");
 	}
-	u.device = calloc(UNITS, sizeof(*u.device));
-	if (u.device == NULL)
+	u.unit = calloc(UNITS, sizeof(*u.unit));
+	if (u.unit == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	rc = walk_some_units(w, &u, prefix, why);
-	free(u.device);
+	free(u.unit);
 	return rc;
+}
+
+static enum mm_err
+take_serial(struct walk *w, const uint8_t *serial, struct mm_why *why)
+{
+	struct mm_cert_row row;
+	enum mm_err rc = mm_get_cert(w->d->r, serial, &row, NULL);
+
+	w->looked++;
+	if (w->n == PAGE)
+		MM_TRY(flush(w, why));
+	if (rc == MM_OK)
+		take(w, &row);
+	else if (rc == MM_ENOTFOUND)
+		w->m->unknown++;
+	else
+		return MM_FAIL(why, rc, "the store cannot be read");
+	return MM_OK;
 }
 
 static enum mm_err
 walk_serials(struct walk *w, struct mm_why *why)
 {
-	for (size_t i = 0; i < w->of->nserials && !is_full(w); i++) {
-		struct mm_cert_row row;
-		enum mm_err rc = mm_get_cert(w->d->r,
-		    w->of->serial + i * MM_SERIAL_N, &row, NULL);
-
-		if (w->n == PAGE)
-			MM_TRY(flush(w, why));
-		if (rc == MM_OK)
-			take(w, &row);
-		else if (rc == MM_ENOTFOUND)
-			w->m->unknown++;
-		else
-			return MM_FAIL(why, rc, "the store cannot be read");
+	while (w->at < w->of->nserials && !w->m->left) {
+		MM_TRY(take_serial(w, w->of->serial + w->at * MM_SERIAL_N,
+		    why));
+		if (++w->at < w->of->nserials)
+			(void)is_full(w);
 	}
 	return MM_OK;
 }
@@ -345,7 +412,38 @@ check(const struct mm_selection *of, const struct mm_mass *m,
 	return MM_OK;
 }
 
-/* see core.h */
+/* ---- where it goes on ---- */
+
+/* "NUMBER/CERTIFICATE/UNIT" */
+static enum mm_err
+read_place(struct walk *w, struct mm_why *why)
+{
+	const char *at = w->m->after, *cert = strchr(at, '/');
+	const char *unit = cert != NULL ? strchr(cert + 1, '/') : NULL;
+	unsigned long n;
+	char *end;
+
+	if (at[0] == '\0')
+		return MM_OK;
+	n = strtoul(at, &end, 10);
+	if (unit == NULL || end != cert || n > UINT32_MAX ||
+	    !mm_text_copy(w->after, sizeof(w->after), (struct mm_bytes){
+	    (const uint8_t *)cert + 1, (size_t)(unit - cert - 1) }) ||
+	    !mm_text_copy(w->unit, sizeof(w->unit), mm_bytes_of(unit + 1)))
+		return MM_FAIL(why, MM_EINPUT, "after: not of this call");
+	w->at = (unsigned)n;
+	return MM_OK;
+}
+
+static void
+write_place(struct walk *w)
+{
+	if (w->m->left)
+		snprintf(w->m->next, sizeof(w->m->next), "%u/%s/%s", w->at,
+		    w->after, w->unit);
+}
+
+/* see mass.h */
 enum mm_err
 mm_desk_mass(struct mm_desk *d, const struct mm_login *by,
     const struct mm_selection *of, struct mm_mass *m, struct mm_why *why)
@@ -359,11 +457,14 @@ mm_desk_mass(struct mm_desk *d, const struct mm_login *by,
 	w->by = by;
 	w->of = of;
 	w->m = m;
-	w->until = mm_mono_ms() + LOOK_MS;
+	w->until = mm_mono_ms() + m->run_ms;
+	MM_TRY(read_place(w, why));
 	if (m->verb == MM_MASS_HOLD)
 		m->reason = HOLD;
 	for (unsigned i = 0; i < PAGE; i++)
 		mm_buf_init(&w->papers[i], PAPER_ROOM);
 	MM_TRY(walk_all(w, why));
-	return flush(w, why);
+	MM_TRY(flush(w, why));
+	write_place(w);
+	return MM_OK;
 }

@@ -20,6 +20,9 @@ MM_MUST enum mm_err mm_approval_load(struct mm_rest *r, const char *id,
 MM_MUST enum mm_err mm_approval_store(struct mm_desk *d,
     const struct mm_approval *a, const char *actor, json_t *request,
     struct mm_why *why);
+/* Stores that it is good for nothing more; its entry is that of its use. */
+MM_MUST enum mm_err mm_approval_close(struct mm_desk *d,
+    const struct mm_approval *a, struct mm_why *why);
 /* Every one there is, in the order of their time. */
 typedef void mm_approval_fn(void *ctx, const struct mm_approval *a);
 MM_MUST enum mm_err mm_approval_each(struct mm_store_reader *r,

@@ -41,6 +41,7 @@ mm_approval_put(struct mm_json *j, const struct mm_approval *a)
 	if (a->decider[0] != '\0')
 		mm_json_str(j, "decider", a->decider);
 	mm_rest_put_time(j, "decided", a->decided_at);
+	mm_rest_put_time(j, "good_until", a->good_until);
 }
 
 static bool
@@ -103,7 +104,8 @@ mm_approval_read(struct mm_bytes body, struct mm_approval *a, json_t **request,
 	    !get_text(o, "decider", a->decider, sizeof(a->decider)) ||
 	    !get_time(o, "requested", &a->requested_at) ||
 	    !get_time(o, "expires", &a->expires_at) ||
-	    !get_time(o, "decided", &a->decided_at))
+	    !get_time(o, "decided", &a->decided_at) ||
+	    !get_time(o, "good_until", &a->good_until))
 		return MM_FAIL(why, MM_EBUG, "approval: not as it was stored");
 	if (request != NULL)
 		*request = json_incref(json_object_get(o, "request"));
@@ -126,13 +128,11 @@ mm_approval_load(struct mm_rest *r, const char *id, struct mm_approval *a,
 	return MM_OK;
 }
 
-/* see approval.h */
-enum mm_err
-mm_approval_store(struct mm_desk *d, const struct mm_approval *a,
-    const char *actor, json_t *request, struct mm_why *why)
+static enum mm_err
+put_doc(struct mm_buf *body, const struct mm_approval *a, json_t *request,
+    struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
-	struct mm_json j = mm_json_over(&body);
+	struct mm_json j = mm_json_over(body);
 	char *text = request != NULL ? json_dumps(request, JSON_COMPACT)
 				     : NULL;
 
@@ -143,8 +143,29 @@ mm_approval_store(struct mm_desk *d, const struct mm_approval *a,
 		mm_json_raw(&j, "request", mm_bytes_of(text));
 	mm_json_close(&j, '}');
 	free(text);
-	MM_TRY(mm_buf_ok(&body, why));
+	return mm_buf_ok(body, why);
+}
+
+/* see approval.h */
+enum mm_err
+mm_approval_store(struct mm_desk *d, const struct mm_approval *a,
+    const char *actor, json_t *request, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+
+	MM_TRY(put_doc(&body, a, request, why));
 	return mm_desk_approval_put(d, a, mm_buf_view(&body), actor, why);
+}
+
+/* see approval.h */
+enum mm_err
+mm_approval_close(struct mm_desk *d, const struct mm_approval *a,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+
+	MM_TRY(put_doc(&body, a, NULL, why));
+	return mm_desk_approval_close(d, a, mm_buf_view(&body), why);
 }
 
 /* ---- all of them ---- */

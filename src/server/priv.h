@@ -19,11 +19,12 @@
  * courier makes the POSTs that the server hands it (courier.c).  The server is
  * this header's struct mm_server: three listeners on N event loops
  * (tls.c, est.c, public.c, health.c), two workers that may block (work.c,
- * rest*.c) and a main thread that waits for signals and the monitor.
+ * rest*.c), one that keeps house, and a main thread that waits for signals and
+ * the monitor.
  */
 enum {
 	MM_LOOPS_MAX = 16,
-	MM_WORKERS = 2,
+	MM_WORKERS = 2, /* and one for housekeeping */
 	MM_DRAIN_MS = 10000,
 };
 
@@ -81,6 +82,7 @@ struct mm_server {
 	int64_t started_at;
 	atomic_uint signer_starts;
 	atomic_bool scanning; /* a worker, for an event feed's filter */
+	atomic_bool massing;  /* ... for a selection of certificates */
 	atomic_int_fast64_t approvals_at; /* next look at what waits */
 	struct mm_order order; /* of times, for searches */
 	int listener[MM_LISTENERS]; /* index in http, or -1: off */

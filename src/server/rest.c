@@ -123,6 +123,20 @@ mm_rest_request_hash(const struct mm_http_req *req, uint8_t out[32])
 	mm_sha256_2((struct mm_bytes){ head, sizeof(head) }, req->body, out);
 }
 
+/* Of one key, all that says what is wanted: the query too, where a call has
+ * one.  (An approval is of all pages of what it is for.) */
+static void
+whole_hash(const struct mm_http_req *req, uint8_t out[32])
+{
+	uint8_t head[32];
+
+	mm_rest_request_hash(req, out);
+	if (req->query.n == 0)
+		return;
+	memcpy(head, out, sizeof(head));
+	mm_sha256_2((struct mm_bytes){ head, sizeof(head) }, req->query, out);
+}
+
 static enum mm_err
 idempotency_key(const struct mm_rest *r, const char *given, char key[129],
     struct mm_why *why)
@@ -150,7 +164,7 @@ replay(struct mm_rest *r, const char *key, enum mm_err *rc,
 {
 	uint8_t now[32];
 
-	mm_rest_request_hash(r->req, now);
+	whole_hash(r->req, now);
 	*rc = mm_desk_answer_find(r->desk, key, now, &r->status, &r->out, why);
 	return *rc != MM_ENOTFOUND;
 }
@@ -165,7 +179,7 @@ remember(struct mm_rest *r, const char *key, struct mm_why *why)
 	mm_buf_put(&r->stored, r->out.p + r->stored_n,
 	    r->out.n - r->stored_n);
 	MM_TRY(mm_buf_ok(&r->stored, why));
-	mm_rest_request_hash(r->req, now);
+	whole_hash(r->req, now);
 	rc = mm_desk_answer_put(r->desk, key, now, r->status,
 	    mm_buf_view(&r->stored), why);
 	/* The work is done: a lost answer must not make it look undone. */
@@ -210,7 +224,7 @@ start(struct mm_rest *r, const char *key, struct mm_why *why)
 {
 	uint8_t now[32];
 
-	mm_rest_request_hash(r->req, now);
+	whole_hash(r->req, now);
 	return mm_desk_answer_start(r->desk, key, now, &r->call->hold.begun,
 	    why);
 }
@@ -509,8 +523,9 @@ const struct mm_http_route mm_operators_routes[] = {
 	    ASKS(expiry, " days product issuer ", mm_scope_list) },
 	GET(API "/certificates", ANY, mm_scope_list, certs),
 	ONE(API "/certificates/:", ANY, mm_scope_cert, cert),
-	WATCHED(POST, API "/certificates/revoke", MAKES, BODY_BULK, NO,
-	    certs_revoke, mm_danger_mass),
+	{ MM_HTTP_POST, API "/certificates/revoke", BODY_BULK, MAKES, enter,
+	    &(const struct mm_rest_call){ mm_rest_certs_revoke,
+		" after limit ", NO, &mm_danger_mass } },
 	POST(API "/certificates/:/revoke", MAKES, BODY_SMALL, mm_scope_cert,
 	    cert_revoke),
 	POST(API "/certificates/:/hold", MAKES, BODY_SMALL, mm_scope_cert,

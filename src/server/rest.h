@@ -69,6 +69,8 @@ struct mm_danger {
 	enum mm_err (*applies)(struct mm_rest *r, bool *yes,
 	    struct mm_why *why);
 	bool recovery_may; /* a recovered administrator alone may */
+	bool goes_on;      /* in several calls, which one approval is for until
+	                    * mm_approval_end, an hour at most */
 };
 extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
     mm_danger_mass, mm_danger_profile, mm_danger_move, mm_danger_quota,
@@ -77,6 +79,8 @@ extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
  * An approval is spent here. */
 MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
     struct mm_why *why);
+/* What it was spent on is complete; where none was, nothing. */
+void mm_approval_end(struct mm_rest *r);
 MM_MUST enum mm_err mm_approval_needed(struct mm_rest *r, bool *yes,
     struct mm_why *why);
 /* Whether the setting has the word. */
@@ -84,7 +88,8 @@ bool mm_danger_watched(const struct mm_settings *set, const char *action);
 /* After the call: what was counted for it and not minted is given back.
  * before: mm_desk_writes before it ran. */
 void mm_danger_minted(struct mm_rest *r, enum mm_err rc, uint64_t before);
-/* What makes two requests the same: method, path and body. */
+/* What makes two requests the same: method, path and body.  The query is not
+ * of it: it says which page of what is asked for. */
 void mm_rest_request_hash(const struct mm_http_req *req, uint8_t out[32]);
 
 /* ---- scope: rest_scope.c ---- */

@@ -13,6 +13,7 @@
  */
 enum {
 	LIFE_MS = 24 * 3600 * 1000,
+	GOES_ON_MS = 3600 * 1000, /* what takes several calls, from the first */
 	SHOWN_MOST = 60 * 1024,   /* as the document has it, with the rest */
 	WAITING_MOST = 20,        /* of one requester */
 	A_DAY_MOST = 100,         /* ... whatever became of them */
@@ -115,10 +116,12 @@ ask(struct mm_rest *r, struct mm_why *why)
 
 /* ---- carrying out ---- */
 
-/* Spent before the call runs: at most once, whatever becomes of the call. */
+/* Spent before the call runs: at most once, whatever becomes of the call; or
+ * until what goes on in further calls is complete, each use with an entry. */
 static enum mm_err
 spend(struct mm_rest *r, const char *id, struct mm_why *why)
 {
+	const struct mm_rest_call *c = r->req->route->data;
 	struct mm_operator decider;
 	struct mm_approval a;
 	uint8_t now[32];
@@ -134,10 +137,31 @@ spend(struct mm_rest *r, const char *id, struct mm_why *why)
 	    &decider, NULL) != MM_OK)
 		decider = (struct mm_operator){ .id = "" };
 	MM_TRY(mm_approval_may_use(&a, &decider, why));
+	if (c->danger->goes_on && a.state == MM_APPROVAL_APPROVED)
+		a.good_until = mm_now_ms() + GOES_ON_MS;
 	a.state = MM_APPROVAL_USED;
 	MM_TRY(mm_approval_store(r->desk, &a, r->login.id, NULL, why));
 	r->approved = true;
 	return MM_OK;
+}
+
+/* see rest.h; it ends by itself if it cannot be stored */
+void
+mm_approval_end(struct mm_rest *r)
+{
+	struct mm_why why = { 0 };
+	struct mm_approval a;
+	enum mm_err rc;
+
+	if (!r->approved)
+		return;
+	rc = mm_approval_load(r, r->approval, &a, NULL, &why);
+	if (rc == MM_OK && a.good_until != 0) {
+		a.good_until = 0;
+		rc = mm_approval_close(r->desk, &a, &why);
+	}
+	if (rc != MM_OK)
+		MM_LOG(MM_LOG_WARN, "approvals", MM_S("why", why.text));
 }
 
 /* see rest.h */

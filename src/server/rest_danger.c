@@ -134,20 +134,21 @@ gives_line(struct mm_rest *r, bool *yes, struct mm_why *why)
 }
 
 /* see rest.h; a recovery makes administrators where there are none to ask */
-const struct mm_danger mm_danger_keys = { "keys", makes_admin, true };
-const struct mm_danger mm_danger_mint = { "bulk-mint", mints_many, false };
+const struct mm_danger mm_danger_keys = { "keys", makes_admin, true, false };
+const struct mm_danger mm_danger_mint = { "bulk-mint", mints_many, false, false };
 const struct mm_danger mm_danger_profile = { "profile", changes_profile,
+	false, false };
+const struct mm_danger mm_danger_move = { "profile", moves, false,
 	false };
-const struct mm_danger mm_danger_move = { "profile", moves, false };
 /* More units, or more time for them. */
-const struct mm_danger mm_danger_quota = { "quota", always, false };
+const struct mm_danger mm_danger_quota = { "quota", always, false, false };
 /* What did not fit is in force from then on. */
-const struct mm_danger mm_danger_quarantine = { "quarantine", always, false };
-const struct mm_danger mm_danger_line = { "line-ca", gives_line, false };
+const struct mm_danger mm_danger_quarantine = { "quarantine", always, false, false };
+const struct mm_danger mm_danger_line = { "line-ca", gives_line, false, false };
 const struct mm_danger mm_danger_mass = { "mass-revoke", changes_many,
-	false };
+	false, true };
 /* There is no call that thaws several: one by one is how it is done. */
-const struct mm_danger mm_danger_thaw = { "bulk-thaw", always, false };
+const struct mm_danger mm_danger_thaw = { "bulk-thaw", always, false, false };
 
 /* see rest.h; whoever watches anything watches who is an administrator: else
  * one of them would make himself a second */

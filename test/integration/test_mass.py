@@ -2,11 +2,12 @@
 counted, and watched where four eyes are asked for."""
 import base64
 import json
+import re
 
 import pytest
 
 from test_batches import Factory
-from test_operators import key
+from test_operators import key, pages
 
 
 @pytest.fixture(scope="module")
@@ -143,20 +144,75 @@ def test_the_command_line(world, made, tmp_path):
         assert json.loads(p.stdout)["unknown"] == 1, text
 
 
+def test_call_by_call(world, made):
+    """A certificate a call: the next call goes on where the last one ended,
+    and is the same but for that."""
+    batch, stations, serials = made
+    where = {"batch": batch, "dry_run": True}
+    one = mass(world, **where)
+    assert one["found"] == 3 and "next" not in one
+    body = {"batch": batch, "reason": "superseded"}
+    path, changed, seen = "/certificates/revoke?limit=1", [], ""
+    while True:
+        a = world.rest("POST", path + seen, body)
+        assert a.status == 200, a
+        changed.append(a.json["changed"])
+        assert a.json["left"] == ("next" in a.json)
+        if not a.json["left"]:
+            break
+        seen = "&after=" + a.json["next"]
+    assert changed == [1, 1, 1, 0]
+    assert states(world, serials) == ["revoked"] * 3
+    for query, b in ((seen, where), (seen[:7] + "A" * 10 + seen[17:], body),
+                     ("&after=AAAA", body), ("&after=%00", body)):
+        assert world.rest("POST", path + query, b).status == 400, (query, b)
+    for limit in ("0", "10001", "-1", "x"):
+        a = world.rest("POST", f"/certificates/revoke?limit={limit}", body)
+        assert a.status == 400, a
+
+
+def test_the_command_goes_on(world, made, tmp_path):
+    batch, stations, serials = made
+    last = world.rest("GET", f"/certificates?device={serials[2]}").json[
+        "items"][0]["serial"]
+    for verb, *selection in (
+            ("hold", "--batch", batch), ("release", "--station", stations[0]),
+            ("release", "--batch", batch, "--station", stations[1])):
+        p = world.cli("--json", "cert", verb, *selection, "--limit", "1",
+                      "--yes")
+        told = json.loads(p.stdout)
+        want = {"hold": 3}.get(verb, 2 if batch not in selection else 1)
+        assert (told["changed"], told["left"]) == (want, False), selection
+    csv = tmp_path / "two-parts.csv"
+    csv.write_text("".join(f"{n:032x}\n" for n in range(1000)) + last + "\n")
+    p = world.cli("cert", "revoke", "--csv", csv, "--yes")
+    assert "1 changed, 0 refused, 1000 unknown" in p.stdout
+    assert states(world, serials)[2] == "revoked"
+    p = world.cli("cert", "revoke", "--batch", batch, "--yes", "--limit",
+                  "0x", check=False)
+    assert p.returncode == 2
+
+
 def test_reconcile_agrees(world):
     p = world.cli("--json", "ledger", "reconcile", "--config", world.conf,
                   check=False)
     assert '"agree":true' in p.stdout.replace(" ", ""), p.stdout
 
 
-def test_four_eyes(world, made):
-    """Revoking and releasing many waits for another administrator; looking,
-    and holding, does not.  Last: the setting stays."""
-    batch, _, serials = made
+@pytest.fixture(scope="module")
+def ada(world):
+    """Another administrator, whom revoking many waits for from then on."""
     ada = key(world, "Ada", roles=["admin"])
     assert world.stop() == 0
     world.set_conf("four_eyes", "{mass-revoke}")
     world.start()
+    return ada
+
+
+def test_four_eyes(world, ada, made):
+    """Revoking and releasing many waits for another administrator; looking,
+    and holding, does not.  Last: the setting stays."""
+    batch, _, serials = made
     assert mass(world, batch=batch, dry_run=True)["found"] == 3
     assert mass(world, batch=batch, action="hold")["changed"] == 3
     body = {"batch": batch, "reason": "keyCompromise"}
@@ -168,3 +224,40 @@ def test_four_eyes(world, made):
                    headers={"Mintmark-Approval": waits})
     assert a.status == 200 and a.json["changed"] == 3, a
     assert states(world, serials) == ["revoked"] * 3
+    a = world.rest("POST", "/certificates/revoke", body,
+                   headers={"Mintmark-Approval": waits})
+    assert a.status == 409, a  # nothing was left of it
+
+
+def test_one_approval_of_all_calls(world, ada, made):
+    batch, _, serials = made
+    argv = ("cert", "revoke", "--batch", batch, "--limit", "1", "--yes")
+    p = world.cli(*argv, check=False)
+    waits = re.search(r"approval ([0-9a-f]{16})", p.stderr)[1]
+    assert world.rest("POST", f"/approvals/{waits}/approve", {},
+                      key=ada).status == 200
+    # the first call by hand: the command makes the same
+    asked = world.rest("GET", f"/approvals/{waits}").json["request"]
+    body = json.dumps(asked, separators=(",", ":"))
+    a = world.rest("POST", "/certificates/revoke?limit=1", body,
+                   headers={"Mintmark-Approval": waits})
+    assert a.status == 200 and a.json["left"], a
+    told = world.rest("GET", f"/approvals/{waits}").json
+    assert told["state"] == "used" and "good_until" in told
+    other = json.dumps({"batch": "other"})
+    assert world.rest("POST", "/certificates/revoke", other, headers={
+        "Mintmark-Approval": waits}).status == 409
+    assert states(world, serials) == ["revoked", "issued", "issued"]
+    p = world.cli(*argv, "--approval", waits)
+    assert "2 changed" in p.stdout
+    assert states(world, serials) == ["revoked"] * 3
+    assert "good_until" not in world.rest("GET", f"/approvals/{waits}").json
+    p = world.cli(*argv, "--approval", waits, check=False)
+    assert p.returncode != 0 and "used already" in p.stderr
+    uses = [e for e in pages(world, None, "/ledger/entries", 1000)
+            if e["entry"].get("approval") == waits
+            and e["entry"]["type"] == "approval.used"]
+    assert len(uses) == 4  # three certificates, and that nothing is left
+    p = world.cli("--json", "ledger", "reconcile", "--config", world.conf,
+                  check=False)
+    assert '"agree":true' in p.stdout.replace(" ", ""), p.stdout

@@ -198,6 +198,29 @@ approvals_become(void **state)
 		}
 }
 
+/* What takes several calls: until its time, and by who may. */
+static void
+used_again(void **state)
+{
+	struct mm_operator other = admin("other", "Other");
+	struct mm_approval a = waits();
+
+	(void)state;
+	a.state = MM_APPROVAL_USED;
+	strcpy(a.decider, "other");
+	a.expires_at = mm_now_ms(); /* it was used in time */
+	a.good_until = mm_now_ms() + 60000;
+	assert_int_equal(mm_approval_may_use(&a, &other, NULL), MM_OK);
+	other.revoked_at = 1;
+	assert_int_equal(mm_approval_may_use(&a, &other, NULL), MM_EPOLICY);
+	other.revoked_at = 0;
+	a.good_until = mm_now_ms();
+	assert_int_equal(mm_approval_may_use(&a, &other, NULL), MM_ECONFLICT);
+	a.good_until = mm_now_ms() + 60000;
+	a.state = MM_APPROVAL_REFUSED;
+	assert_int_equal(mm_approval_may_use(&a, &other, NULL), MM_ECONFLICT);
+}
+
 static void
 young(struct mm_approval *a, struct mm_operator *o)
 {
@@ -328,6 +351,7 @@ main(void)
 		cmocka_unit_test(scopes_are_in_order),
 		cmocka_unit_test(sources),
 		cmocka_unit_test(approvals_become),
+		cmocka_unit_test(used_again),
 		cmocka_unit_test(who_decides),
 	};
 

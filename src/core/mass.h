@@ -1,0 +1,51 @@
+#ifndef MM_CORE_MASS_H
+#define MM_CORE_MASS_H
+
+#include "core/core.h"
+
+/*
+ * Certificates by selection: all conditions that are not "" or 0 hold.  batch,
+ * station: of the devices that it made, their later certificates too.
+ * serials: these, and nothing else is looked at.
+ */
+struct mm_selection {
+	char batch[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
+	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
+	char profile[MM_PROFILE_TEXT], device[MM_DEVICE_ID_MAX + 1];
+	int64_t issued_from, issued_to; /* milliseconds; to is exclusive */
+	uint8_t key_type;               /* as in struct mm_cert_row */
+	/* Records stand by their time of issue, within MM_RECALL_SLACK_MS: the
+	 * walk ends at issued_to. */
+	bool in_order;
+	const uint8_t *serial; /* MM_SERIAL_N bytes each */
+	size_t nserials;
+};
+enum mm_mass_verb { MM_MASS_REVOKE, MM_MASS_HOLD, MM_MASS_RELEASE };
+#define MM_MASS_SAMPLE 10
+#define MM_MASS_AFTER  256
+struct mm_mass {
+	enum mm_mass_verb verb;
+	unsigned reason;   /* of revoking */
+	bool dry_run;      /* counts alone */
+	/* When this call ends, looking or not: of certificates to be changed;
+	 * of records looked at, about; of time. */
+	uint64_t most, rows;
+	int64_t run_ms;
+	char after[MM_MASS_AFTER]; /* next of the call before; "" : begins */
+	/* out */
+	uint64_t found;    /* in a state to be changed */
+	uint64_t changed;  /* unconfirmed successors, too */
+	uint64_t refused;  /* something else was done to it meanwhile */
+	uint64_t unknown;  /* serials of nothing */
+	uint64_t state[MM_CERT_STATES]; /* of all that were looked at */
+	struct mm_cert_row sample[MM_MASS_SAMPLE];
+	unsigned nsample;
+	bool left;         /* there may be more ... */
+	char next[MM_MASS_AFTER]; /* ... and the same call goes on here */
+};
+/* MM_EINPUT: nothing is selected; the reason does not revoke; after is not of
+ * such a call. */
+MM_MUST enum mm_err mm_desk_mass(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_selection *of, struct mm_mass *m, struct mm_why *why);
+
+#endif
