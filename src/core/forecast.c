@@ -12,7 +12,8 @@
  * large one so that it takes a hundredth of a processor.
  */
 enum {
-	PIECE = 50000,    /* certificates a turn: some 15 ms */
+	PIECE = 50000,    /* certificates a turn: some 15 ms ... */
+	PIECE_MS = 15,    /* ... and no more are begun after that */
 	REST_MS = 1000,   /* between two counts, at least ... */
 	REST_TIMES = 100, /* ... and in turns of what one took */
 	DAY_S = 86400,
@@ -206,7 +207,8 @@ piece(struct mm_desk *d, struct mm_forecaster *f, struct mm_why *why)
 
 	if (f->next == NULL)
 		MM_TRY(begin(f, why));
-	MM_TRY(mm_walk_ends(d->r, &f->at, PIECE, take, &k, why));
+	MM_TRY(mm_walk_ends(d->r, &f->at, PIECE, began + PIECE_MS, take,
+	    &k, why));
 	if (f->short_of_memory)
 		return MM_FAIL(why, MM_ENOMEM, "forecast: no memory");
 	f->spent_ms += mm_mono_ms() - began;

@@ -1,5 +1,7 @@
 #include "store/backend.h"
 
+#include "base/time.h"
+
 /*
  * When the certificates in force end.  The index of expiry has them by class
  * (product, issuer, profile) and state: the walk goes through it as it is.
@@ -44,19 +46,23 @@ turn(struct mm_store_reader *r, struct mm_ending *at, struct mm_why *why)
 /* see store.h */
 enum mm_err
 mm_walk_ends(struct mm_store_reader *r, struct mm_ending *at, unsigned most,
-    mm_end_fn *fn, void *ctx, struct mm_why *why)
+    int64_t until_ms, mm_end_fn *fn, void *ctx, struct mm_why *why)
 {
 	struct walk w = { at, most, fn, ctx };
+	bool late = false;
 
 	if (at->class == 0)
 		MM_TRY(turn(r, at, why));
-	while (!at->over && w.left > 0) {
+	while (!at->over && w.left > 0 && !late) {
 		unsigned asked = w.left;
 
 		MM_TRY(r->backend->list_ends(r, at, in_force[at->state], asked,
 		    &(struct mm_end_sink){ step, &w }, why));
 		if (w.left > 0)
 			MM_TRY(turn(r, at, why));
+		if (w.left == asked)
+			w.left--;
+		late = until_ms != 0 && mm_mono_ms() >= until_ms;
 	}
 	return MM_OK;
 }

@@ -608,9 +608,10 @@ MM_MUST enum mm_err mm_get_unconfirmed(struct mm_store_reader *r,
 /*
  * A walk over all certificates in force (issued, confirmed, held) for when
  * they end: `most` at a time, product and issuer after product and issuer, in
- * each by its end.  Begins at {0}.  A class that is empty costs a look at an
- * index and is none of `most`.  What changes state meanwhile may be missed, or
- * come twice.
+ * each by its end.  Begins at {0}.  A class that is empty counts as one of
+ * `most`: it costs a look at an index.  Ends early at until_ms (mm_mono_ms; 0:
+ * no end), a step further at least.  What changes state meanwhile may be
+ * missed, or come twice.
  */
 struct mm_ending {
 	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
@@ -621,8 +622,8 @@ struct mm_ending {
 };
 typedef void mm_end_fn(void *ctx, const struct mm_ending *at);
 MM_MUST enum mm_err mm_walk_ends(struct mm_store_reader *r,
-    struct mm_ending *at, unsigned most, mm_end_fn *fn, void *ctx,
-    struct mm_why *why);
+    struct mm_ending *at, unsigned most, int64_t until_ms, mm_end_fn *fn,
+    void *ctx, struct mm_why *why);
 
 /*
  * A device's history, newest first: entries of its own, of its tokens and of

@@ -514,6 +514,63 @@ devices_and_tokens(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+struct ends {
+	unsigned n, rounds;
+};
+
+static void
+see_end(void *ctx, const struct mm_ending *at)
+{
+	struct ends *ends = ctx;
+
+	assert_true(at->not_after_s >= 1000 && at->not_after_s < 1100);
+	ends->n++;
+}
+
+static struct ends
+walk_ends(struct fx *f, unsigned most, int64_t until_ms)
+{
+	struct mm_ending at = { .over = false };
+	struct ends ends = { 0 };
+
+	for (; !at.over; ends.rounds++) {
+		unsigned before = ends.n;
+
+		assert_true(ends.rounds < 10 * N);
+		assert_int_equal(mm_walk_ends(f->r, &at, most, until_ms,
+		    see_end, &ends, NULL), MM_OK);
+		assert_true(ends.n - before <= most);
+	}
+	return ends;
+}
+
+/* Each once, whatever a round is; states that have none are part of it. */
+static void
+ends_in_rounds(const struct mm_store_backend *b)
+{
+	const struct {
+		unsigned most;
+		int64_t until_ms;
+		unsigned least;
+	} rows[] = { { 10000, 0, 1 }, { 1, 0, N / 5 * 4 }, { 7, 0, 41 },
+		{ 10000, 1, 36 } }; /* no time: a state of a class at once */
+	struct fx f;
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = 0; i < N; i++)
+		make_cert(&f, i);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ends ends = walk_ends(&f, rows[i].most,
+		    rows[i].until_ms);
+
+		assert_int_equal(ends.n, N / 5 * 4);
+		assert_true(ends.rounds >= rows[i].least);
+	}
+	fx_close(&f);
+}
+
+ON_BACKENDS(ends_in_rounds)
 ON_BACKENDS(every_combination)
 ON_BACKENDS(rows_added_between_pages)
 ON_BACKENDS(keys_that_are_none)
@@ -530,6 +587,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ends_in_rounds),
 		cmocka_unit_test(test_every_combination),
 		cmocka_unit_test(test_rows_added_between_pages),
 		cmocka_unit_test(test_keys_that_are_none),
