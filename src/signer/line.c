@@ -70,7 +70,6 @@ keep(const struct mm_signer *s, const char *name, struct mm_bytes der,
 	enum mm_err rc;
 
 	MM_TRY(mm_key_pkcs8(key, &plain, why));
-	MM_TRY(mm_masters_use(s->masters, s->version, why));
 	box_key(s->master[s->version], name, der, own);
 	mm_buf_u8(out, s->version);
 	rc = mm_box_seal(own, mm_buf_view(&plain), out, why);
@@ -206,7 +205,7 @@ make(struct mm_worker *w, struct mm_item *i, const struct mm_ca *above,
 }
 
 /* see priv.h; the ceiling is counted last, so that what was refused spends
- * nothing: nor what cannot be sealed */
+ * nothing: nor what cannot be sealed, nor that by which it is kept noted */
 enum mm_err
 mm_on_line_make(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
@@ -220,6 +219,7 @@ mm_on_line_make(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	MM_TRY(mm_cert_walk(q->recipient, &to, why));
 	MM_TRY(mm_key_make(MM_KEY_P256, &key, why));
 	MM_TRY(mm_key_wrap(key, q->recipient, &given, why));
+	MM_TRY(mm_masters_use(w->s->masters, w->s->version, why));
 	MM_TRY(mm_record_spend(w->s->record, MM_LINE_CA_PROFILE, 0,
 	    mm_config_lines(w->s->conf)->lines, mm_now_s(), why));
 	return make(w, i, above, key, mm_buf_view(&given), why);

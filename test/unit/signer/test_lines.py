@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import (EAUTH, EINPUT, EPOLICY, Link, Refused, Signer,
+from harness import (EAGAIN, EAUTH, EINPUT, EPOLICY, Link, Refused, Signer,
                      program)
 
 LINES = """
@@ -145,6 +145,11 @@ def test_so_many_a_day_whatever_starts_anew(tmp_path):
     try:
         for _ in range(3):  # what is refused spends nothing
             refused(EINPUT, s["ops"].call, "line_make", "l3-x", "l3", ed)
+        noted = tmp_path / "signer/line-masters"
+        noted.mkdir()  # it cannot be noted by what they are kept
+        for _ in range(3):
+            refused(EAGAIN, s["ops"].call, "line_make", "l3-x", "l3", to)
+        noted.rmdir()
         for n in range(2):
             s["ops"].call("line_make", f"l3-{n}", "l3", to)
         refused(EPOLICY, s["ops"].call, "line_make", "l3-2", "l3", to)
