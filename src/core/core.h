@@ -629,6 +629,9 @@ struct mm_ocsp_ask {
 };
 MM_MUST enum mm_err mm_desk_ocsp(struct mm_desk *d, struct mm_ocsp_ask *asks,
     size_t n, struct mm_why *why);
+/* When nobody asks: alerts whose hour is over are entered; last: all that
+ * there are, for the server ends. */
+void mm_desk_ocsp_rest(struct mm_desk *d, bool last);
 /* Whether a line CA that the signer made is asked about, and for how long its
  * answers are good. */
 bool mm_core_ocsp_line(struct mm_core *c, const struct mm_ocsp_id *id,

@@ -441,6 +441,17 @@ sign_all(struct mm_desk *d, struct mm_ocsp_ask *asks, size_t n,
 }
 
 /* see core.h */
+void
+mm_desk_ocsp_rest(struct mm_desk *d, bool last)
+{
+	int64_t now = mm_mono_ms();
+
+	if (d->ocsp != NULL) /* somebody has asked */
+		mm_ocsp_alarms_turn(d, &d->ocsp->alarms,
+		    last ? now + MM_OCSP_ALARM_MS : now);
+}
+
+/* see core.h */
 enum mm_err
 mm_desk_ocsp(struct mm_desk *d, struct mm_ocsp_ask *asks, size_t n,
     struct mm_why *why)

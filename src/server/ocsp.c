@@ -1,8 +1,10 @@
 #include "server/ocsp.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/own.h"
@@ -14,6 +16,7 @@ enum {
 	WAITING_MAX = 1024, /* above: tryLater */
 	AGE_S = 60,         /* a cache on the way may be this late */
 	LOG_MS = 60000,
+	REST_S = 30,        /* between two looks at what is to be entered */
 	TRIES = 3,
 };
 
@@ -248,17 +251,32 @@ mm_ocsp_get(struct mm_http_req *req, void *ctx)
 
 /* ---- on the thread ---- */
 
-/* Up to a frame of them, the oldest first; NULL: it is over. */
-static struct waiting *
-take(struct mm_ocsp_door *o)
+static void
+wait_for_some(struct mm_ocsp_door *o)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += REST_S;
+	while (o->first == NULL && !o->closed)
+		if (pthread_cond_timedwait(&o->more, &o->lock, &until) ==
+		    ETIMEDOUT)
+			return;
+}
+
+/* Up to a frame of them, the oldest first, or none for a while; false: it is
+ * over. */
+static bool
+take(struct mm_ocsp_door *o, struct waiting **out)
 {
 	struct waiting *list, *w;
 	unsigned n = 1;
+	bool closed;
 
 	pthread_mutex_lock(&o->lock);
-	while (o->first == NULL && !o->closed)
-		pthread_cond_wait(&o->more, &o->lock);
-	list = o->closed ? NULL : o->first;
+	wait_for_some(o);
+	closed = o->closed;
+	list = closed ? NULL : o->first;
 	if (list != NULL) {
 		for (w = list; w->next != NULL && n < MM_IPC_ITEMS_MAX; n++)
 			w = w->next;
@@ -269,7 +287,8 @@ take(struct mm_ocsp_door *o)
 		w->next = NULL;
 	}
 	pthread_mutex_unlock(&o->lock);
-	return list;
+	*out = list;
+	return !closed;
 }
 
 /* Whose certificate it is, and how long an answer is good; false: nobody's
@@ -398,8 +417,12 @@ run(void *door)
 	struct mm_ocsp_door *o = door;
 	struct waiting *list;
 
-	while ((list = take(o)) != NULL)
-		work(o, list);
+	while (take(o, &list))
+		if (list != NULL)
+			work(o, list);
+		else
+			mm_desk_ocsp_rest(o->desk, false);
+	mm_desk_ocsp_rest(o->desk, true);
 	return NULL;
 }
 
@@ -428,13 +451,17 @@ mm_ocsp_open(struct mm_server *s, struct mm_ocsp_door **out,
     struct mm_why *why)
 {
 	MM_OWN(mm_ocsp_close) struct mm_ocsp_door *o = calloc(1, sizeof(*o));
+	pthread_condattr_t attr;
 
 	if (o == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	o->s = s;
 	o->last = &o->first;
 	pthread_mutex_init(&o->lock, NULL);
-	pthread_cond_init(&o->more, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&o->more, &attr);
+	pthread_condattr_destroy(&attr);
 	for (size_t i = 0; i < MM_IPC_ITEMS_MAX; i++)
 		mm_buf_init(&o->ask[i].der, MM_OCSP_ANSWER_MAX);
 	MM_TRY(read_issuers(o, why));

@@ -288,3 +288,23 @@ def test_nginx_lets_a_device_in_until_it_is_revoked(world, pki, nginx):
     done = time.monotonic()
     until(lambda: "400" in call(), 5)
     assert time.monotonic() - done < 5
+
+
+def test_what_was_drawn_is_entered_at_the_end(world, pki):
+    """More than are entered at once: the others wait for their hour, or for
+    the server's end."""
+    began = f"{int(time.time() * 1000):012x}"
+    numbers = {began + f"{i:02x}" * 10 for i in range(11)}
+
+    def told():
+        return numbers & {i["entry"]["serial"] for i in world.rest(
+            "GET", "/ledger/entries?type=alert&limit=1000").json["items"]
+            if "serial" in i["entry"]}
+
+    for n in numbers:
+        q = question(world, pki, "-serial", "0x" + n)
+        assert post(world, q).status == 200
+    assert 1 <= len(told()) <= 8
+    assert world.stop() == 0
+    world.start()
+    assert told() == numbers
