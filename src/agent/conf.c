@@ -49,7 +49,7 @@ static const struct mm_conf_key rows[] = {
 	{ "retry", MM_CONF_DURATION, AT(again_s), 1, 3600, "30s",
 	    "Pause after a visit that failed; it doubles with each.", NULL },
 	{ "retry_most", MM_CONF_DURATION, AT(most_s), 1, 7 * DAY_S, "1h",
-	    "And the longest.", NULL },
+	    "And the longest, also where the server says when.", NULL },
 	{ "timeout", MM_CONF_DURATION, AT(timeout_s), 1, 3600, "30s",
 	    "Most time for a connection, for a handshake, and for an answer.",
 	    NULL },

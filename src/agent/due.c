@@ -26,6 +26,7 @@ struct asking {
 	const struct mmd_cert *c;
 	bool window;   /* asked for, and not only the time */
 	int64_t *at_s; /* changed by it */
+	bool there;    /* the server is: it is there for a renewal, too */
 };
 
 /* A server that has no such resource does not say; nor does one whose answer
@@ -57,11 +58,13 @@ ask_window(struct mm_agent *a, const struct asking *q, int32_t *retry_s,
 static enum mm_err
 run_ask(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
 {
-	const struct asking *q = arg;
+	struct asking *q = arg;
 	struct mm_agent_reply r = { .retry_s = -1 };
 	enum mm_err err;
 
+	q->there = false;
 	MM_TRY(mm_agent_open_mutual(a, q->slot, q->id, why));
+	q->there = true;
 	if (q->window)
 		return ask_window(a, q, retry_s, why);
 	err = mm_agent_ask(a, MMD_EST_CACERTS, (struct mm_bytes){ NULL, 0 },
@@ -84,6 +87,30 @@ must_ask_time(struct mm_agent *a, unsigned slot)
 	    mm_agent_now_s(a) < mm_agent_last_told(a, slot);
 }
 
+/*
+ * What a server says of when is a hint: whatever it or a proxy before it
+ * answers, or does not, a certificate that is due by our own reckoning is
+ * renewed, and one that has ended is so whatever was said.
+ */
+static enum mm_err
+ask_server(struct mm_agent *a, struct asking *q, bool *due,
+    struct mm_why *why)
+{
+	const struct mm_agent_try t = { run_ask, q };
+	struct mm_why w = { 0 };
+	enum mm_err err = mm_agent_attempt(a, &t, &w);
+	int64_t now = mm_agent_now_s(a);
+
+	*due = *q->at_s != 0 && now >= *q->at_s;
+	if (q->window && q->there && q->c->not_after_s != MMD_TIME_FOREVER)
+		*due |= now > q->c->not_after_s;
+	if (err == MM_OK || (q->window && q->there && *due))
+		return MM_OK;
+	if (why != NULL && why->code == MM_OK)
+		*why = w;
+	return err;
+}
+
 /* see priv.h */
 enum mm_err
 mm_agent_due(struct mm_agent *a, unsigned slot,
@@ -91,8 +118,8 @@ mm_agent_due(struct mm_agent *a, unsigned slot,
 {
 	struct mmd_cert c;
 	int64_t at = 0;
-	struct asking q = { slot, id, &c, a->ask, &at };
-	const struct mm_agent_try ask = { run_ask, &q };
+	struct asking q = { .slot = slot, .id = id, .c = &c,
+		.window = a->ask, .at_s = &at };
 
 	*due = a->now;
 	if (a->now)
@@ -103,7 +130,7 @@ mm_agent_due(struct mm_agent *a, unsigned slot,
 	if (!a->ask && at == 0)
 		return MM_OK;
 	if (a->ask || must_ask_time(a, slot))
-		MM_TRY(mm_agent_attempt(a, &ask, why));
+		return ask_server(a, &q, due, why);
 	*due = at != 0 && mm_agent_now_s(a) >= at;
 	return MM_OK;
 }

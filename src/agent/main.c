@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "agent/service.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/own.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "pki/key.h"
@@ -91,10 +93,13 @@ note_kept_key(const struct mm_agent_program *p)
 		    p->args.key_type, p->agent.kept_key);
 }
 
+MM_FREE_FN(json_free, json_t, json_decref)
+
 /* What the service wrote last; of a file that is no JSON, nothing. */
 static struct mm_bytes
 read_service(const struct mm_agent_program *p, struct mm_buf *file)
 {
+	MM_OWN(json_free) json_t *top = NULL;
 	struct mm_bytes v, none = { NULL, 0 };
 	char path[PATH_MAX];
 
@@ -106,8 +111,8 @@ read_service(const struct mm_agent_program *p, struct mm_buf *file)
 	v = mm_buf_view(file);
 	while (v.n > 0 && v.p[v.n - 1] == '\n')
 		v.n--;
-	return v.n > 1 && v.p[0] == '{' && v.p[v.n - 1] == '}' &&
-	    mm_utf8_valid(v) ? v : none;
+	top = json_loadb((const char *)v.p, v.n, JSON_REJECT_DUPLICATES, NULL);
+	return json_is_object(top) ? v : none;
 }
 
 static int

@@ -4,6 +4,7 @@
 #define ASK_MOST_S  (7 * 86400)
 #define SKEW_MAX_S  300
 #define JUMP_MS     (5 * 60 * 1000)
+#define ENDS_SHARE  8 /* of what is left of a certificate, at most a wait */
 
 /* So much of n, by dice. */
 static int64_t
@@ -21,15 +22,19 @@ clamp(int64_t v, int64_t least, int64_t most)
 static int64_t
 failed_ms(const struct mm_pace *p, const struct mm_pace_of *of, uint16_t dice)
 {
-	int64_t s = p->least_s;
+	int64_t s = p->least_s, ms, most_s = p->most_s;
 
+	if (of->end_s > of->now_s)
+		most_s = clamp((of->end_s - of->now_s) / ENDS_SHARE,
+		    p->least_s, most_s);
 	if (of->retry_s >= 0) {
-		s = clamp(of->retry_s, 1, ASK_MOST_S);
-		return s * 1000 + share(s * 500, dice);
+		ms = clamp(of->retry_s * INT64_C(1000), 1000,
+		    most_s * 1000 / 3 * 2);
+		return ms + share(ms / 2, dice);
 	}
-	for (unsigned i = 1; i < of->failures && s < p->most_s; i++)
+	for (unsigned i = 1; i < of->failures && s < most_s; i++)
 		s *= 2;
-	s = clamp(s, 1, p->most_s);
+	s = clamp(s, 1, most_s);
 	return s * 1000 - share(s * 500, dice);
 }
 

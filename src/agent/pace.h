@@ -19,6 +19,7 @@ struct mm_pace_of {
 	int32_t retry_s;     /* said by the server: to ask again in; -1 */
 	int64_t now_s;       /* the time as best known */
 	int64_t renew_at_s;  /* 0: never */
+	int64_t end_s;       /* of the certificate; 0: none, or it has none */
 };
 
 /*
@@ -27,7 +28,9 @@ struct mm_pace_of {
  * After a visit that went well: when the server said to ask again, or every_s,
  * by up to an eighth earlier; but at renew_at_s, if that is before it.  After
  * one that failed: what the server said, by up to half longer; else least_s,
- * doubled for each failure up to most_s, by up to half shorter.
+ * doubled for each failure, by up to half shorter.  Both are never more than
+ * most_s, nor than an eighth of what is left of the certificate (but least_s
+ * may be): who says "later" does not have the device lose it.
  */
 int64_t mm_pace_next_ms(const struct mm_pace *p, const struct mm_pace_of *of,
     uint16_t dice);

@@ -56,8 +56,8 @@ tell_systemd(const struct mm_service *s)
 		    mm_service_words[s->state], s->failures, t->why.text);
 	else
 		snprintf(text, sizeof(text), "STATUS=%s%s%s",
-		    mm_service_words[s->state], t->known ? ": " : "",
-		    t->known ? t->s.device : "");
+		    mm_service_words[s->state], s->has ? ": " : "",
+		    s->has ? s->id.device : "");
 	for (char *c = text; *c != '\0'; c++)
 		if (*c == '\n') /* it would be another word */
 			*c = ' ';
@@ -122,30 +122,70 @@ state_after(const struct mm_visit_told *t)
 	    : MM_SERVICE_FAILS;
 }
 
+/* A visit that was killed tells nothing: what was in use is so still. */
 static void
-conclude(struct mm_service *s)
+take_told(struct mm_service *s)
 {
-	const struct mm_pace pace = { s->conf->every_s, s->conf->again_s,
-		s->conf->most_s };
 	const struct mm_visit_told *t = &s->told;
-	struct mm_pace_of of = { .err = t->err, .retry_s = t->retry_s,
-		.now_s = t->now_s };
-	int64_t wait_ms;
 
-	s->failures = t->err == MM_OK ? 0 : s->failures + 1;
-	of.failures = s->failures;
-	of.renew_at_s = t->known ? t->s.renew_at_s : 0;
 	if (t->told_s != 0)
 		s->clock = (struct mm_pace_clock){ t->told_s, mm_boot_ms() };
 	if (t->err == MM_OK && !t->looked)
 		s->good_s = t->now_s;
-	wait_ms = t->looked ? s->conf->spread_s * 1000 * throw_dice() / 65536
-	    : mm_pace_next_ms(&pace, &of, throw_dice());
+	if (t->known || t->err == MM_ENOTFOUND) {
+		s->has = t->known;
+		s->id = t->s;
+	}
+	if (s->has && s->id.confirmed)
+		mm_hook_want(&s->renewed, s->id.serial);
+}
+
+static int64_t
+wait_after(const struct mm_service *s)
+{
+	const struct mm_pace pace = { s->conf->every_s, s->conf->again_s,
+		s->conf->most_s };
+	const struct mm_visit_told *t = &s->told;
+	const struct mm_pace_of of = { .err = t->err, .failures = s->failures,
+		.retry_s = t->retry_s, .now_s = mm_now_s() + skew_s(s),
+		.renew_at_s = s->has ? s->id.renew_at_s : 0,
+		.end_s = s->has ? s->id.not_after_s : 0 };
+
+	if (s->wanted)
+		return 0;
+	if (t->looked)
+		return s->conf->spread_s * 1000 * throw_dice() / 65536;
+	return mm_pace_next_ms(&pace, &of, throw_dice());
+}
+
+static void
+conclude(struct mm_service *s)
+{
+	int64_t wait_ms;
+
+	s->failures = s->told.err == MM_OK ? 0 : s->failures + 1;
+	take_told(s);
+	wait_ms = wait_after(s);
+	s->wanted = false;
 	s->next_ms = mm_boot_ms() + wait_ms;
 	log_visit(s, wait_ms);
-	if (t->known && t->s.confirmed)
-		mm_hook_want(&s->renewed, t->s.serial);
-	enter(s, state_after(t));
+	enter(s, state_after(&s->told));
+}
+
+/* A disk that could not be written at the start may be so now, for another
+ * service, too. */
+static enum mm_err
+lock_folder(struct mm_service *s, struct mm_why *why)
+{
+	char path[PATH_MAX];
+	struct mm_why w = { 0 };
+	enum mm_err err;
+
+	if (s->lock >= 0)
+		return MM_OK;
+	snprintf(path, sizeof(path), "%s/service.lock", s->conf->dir);
+	err = mm_file_lock(path, &s->lock, &w);
+	return err == MM_ECONFLICT ? MM_FAIL(why, err, "%s", w.text) : MM_OK;
 }
 
 static void
@@ -154,7 +194,9 @@ begin_visit(struct mm_service *s)
 	struct mm_visit_told none = { .retry_s = -1 };
 	const struct mm_visit_of of = { s->conf, skew_s(s), s->look };
 
-	none.err = mm_visit_begin(&s->visit, &of, &none.why);
+	none.err = lock_folder(s, &none.why);
+	if (none.err == MM_OK)
+		none.err = mm_visit_begin(&s->visit, &of, &none.why);
 	if (none.err == MM_OK) {
 		s->look = false;
 		enter(s, MM_SERVICE_WORKS);
@@ -187,8 +229,8 @@ begin_hook(struct mm_service *s, int64_t boot_ms)
 	mm_json_open(&j, '{');
 	mm_json_str(&j, "event", s->renewed.event);
 	mm_json_str(&j, "device", mm_utf8_valid(mm_bytes_of(
-	    s->told.s.device)) ? s->told.s.device : "");
-	mm_json_str(&j, "serial", s->told.s.serial);
+	    s->id.device)) ? s->id.device : "");
+	mm_json_str(&j, "serial", s->renewed.want);
 	put_path(&j, s, "certificate", "cert.pem");
 	put_path(&j, s, "chain", "chain.pem");
 	put_path(&j, s, "anchor", "anchor.pem");
@@ -257,10 +299,12 @@ take_signal(struct mm_service *s)
 
 	if (read(s->signals, &i, sizeof(i)) != (ssize_t)sizeof(i))
 		return;
-	if (i.ssi_signo == SIGHUP)
-		s->next_ms = mm_boot_ms();
-	else
+	if (i.ssi_signo != SIGHUP)
 		s->stop = true;
+	else if (s->visit.pid > 0)
+		s->wanted = true;
+	else
+		s->next_ms = mm_boot_ms();
 }
 
 /* timerfd_create(2): ECANCELED: somebody set the clock. */
@@ -324,15 +368,13 @@ turn(struct mm_service *s)
 /* The visit of a service that was killed is about to end, and may have its
  * lock for so long. */
 static enum mm_err
-lock_patiently(const char *path, int *fd, struct mm_why *why)
+lock_patiently(struct mm_service *s, struct mm_why *why)
 {
 	struct mm_why w;
-	enum mm_err err;
 
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		w = (struct mm_why){ 0 };
-		err = mm_file_lock(path, fd, &w);
-		if (err != MM_ECONFLICT)
+		if (lock_folder(s, &w) == MM_OK)
 			return MM_OK;
 		(void)poll(NULL, 0, LOCK_MS);
 	}
@@ -348,14 +390,12 @@ take_folder(struct mm_service *s, struct mm_why *why)
 {
 	struct mm_agent_store store = { .lock = -1 };
 	struct mm_why w = { 0 };
-	char path[PATH_MAX];
 	enum mm_err err = mm_agent_store_open(&store, s->conf->dir, &w);
 
 	mm_agent_store_close(&store);
 	if (err == MM_EPOLICY)
 		return MM_FAIL(why, err, "%s", w.text);
-	snprintf(path, sizeof(path), "%s/service.lock", s->conf->dir);
-	return lock_patiently(path, &s->lock, why);
+	return lock_patiently(s, why);
 }
 
 static enum mm_err

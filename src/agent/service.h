@@ -28,6 +28,8 @@ struct mm_service {
 	enum mm_service_state state;
 	struct mm_visit visit;
 	struct mm_visit_told told; /* of the last one */
+	bool has;                  /* id is what is in use, as last known */
+	struct mm_agent_status id;
 	struct mm_hook renewed;
 	struct mm_pace_clock clock;
 	unsigned failures;
@@ -37,6 +39,7 @@ struct mm_service {
 	int lock, signals, timer, set; /* set: the system's clock was */
 	int64_t watchdog_ms, beat_ms;
 	bool file_failed, stop;
+	bool wanted;               /* a visit, by SIGHUP during one */
 	bool look;                 /* the first visit need not be at once */
 };
 

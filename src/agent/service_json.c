@@ -103,8 +103,8 @@ mm_service_json(struct mm_buf *out, const struct mm_service *s,
 	put_time(&j, "good_at", s->good_s);
 	mm_json_int(&j, "failures", s->failures);
 	put_failure(&j, &s->told);
-	if (s->told.known)
-		put_identity(&j, &s->told.s);
+	if (s->has)
+		put_identity(&j, &s->id);
 	else
 		mm_json_null(&j, "identity");
 	mm_json_open_key(&j, "hooks", '{');

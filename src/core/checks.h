@@ -66,7 +66,7 @@ mm_check_fn mm_rule_claim;
 mm_check_fn mm_rule_batch;
 /* decide_token.c */
 mm_check_fn mm_rule_token;
-/* decide_cert.c: IDevID to LDevID, renewal, confirmation */
-mm_check_fn mm_rule_idevid, mm_rule_renewal, mm_rule_proof;
+/* decide_cert.c: IDevID to LDevID, renewal, confirmation, when to renew */
+mm_check_fn mm_rule_idevid, mm_rule_renewal, mm_rule_proof, mm_rule_ask;
 
 #endif

@@ -146,7 +146,8 @@ MM_MUST enum mm_err mm_authority_operator(struct mm_authority *a,
 /* ---- the pipeline ---- */
 
 enum mm_job_kind {
-	MM_JOB_ENROL, MM_JOB_REENROL, MM_JOB_KEYGEN, MM_JOB_CONFIRM
+	MM_JOB_ENROL, MM_JOB_REENROL, MM_JOB_KEYGEN, MM_JOB_CONFIRM,
+	MM_JOB_ASK /* judged only, for what is told: never posted */
 };
 
 /* A reason a device can show; stable text, part of the API. */
@@ -594,7 +595,7 @@ MM_MUST enum mm_err mm_desk_receipt_own(struct mm_desk *d,
     enum mm_reason *reason, struct mm_why *why);
 /*
  * When the certificate that a device asks by is to be renewed; it must be in
- * force as for a proof.  Refused: reason says why.
+ * force, or be such that it could be renewed late.  Refused: reason says why.
  */
 struct mm_renewal {
 	uint8_t serial[16];

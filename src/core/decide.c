@@ -44,7 +44,7 @@ by_operator(const struct mm_facts *f, struct mm_verdict *v)
 							: r;
 }
 
-#define JOB_KINDS (MM_JOB_CONFIRM + 1)
+#define JOB_KINDS (MM_JOB_ASK + 1)
 
 static mm_check_fn *const rules[MM_AUTH_KINDS][JOB_KINDS] = {
 	[MM_AUTH_TOKEN_PSK] = {
@@ -60,6 +60,7 @@ static mm_check_fn *const rules[MM_AUTH_KINDS][JOB_KINDS] = {
 		[MM_JOB_KEYGEN] = mm_rule_idevid,
 		[MM_JOB_REENROL] = mm_rule_renewal,
 		[MM_JOB_CONFIRM] = mm_rule_proof,
+		[MM_JOB_ASK] = mm_rule_ask,
 	},
 	[MM_AUTH_OPERATOR] = {
 		[MM_JOB_ENROL] = by_operator,

@@ -176,3 +176,29 @@ mm_rule_proof(const struct mm_facts *f, struct mm_verdict *v)
 	    f->cert.state == MM_CERT_CONFIRMED ? MM_ACT_DONE : MM_ACT_CONFIRM;
 	return MM_R_NONE;
 }
+
+/* An IDevID is not renewed, and has no grace. */
+static enum mm_reason
+cert_in_grace(const struct mm_facts *f, struct mm_verdict *v)
+{
+	if (f->cert.idevid || !past_end(f))
+		return cert_in_time(f, v);
+	return mm_check_own(f, v) != MM_R_NONE ? MM_R_CERT_EXPIRED
+					       : cert_late(f, v);
+}
+
+static mm_check_fn *const ask_fit[] = { cert_known, cert_good, cert_in_grace,
+	NULL };
+
+/* see checks.h */
+enum mm_reason
+mm_rule_ask(const struct mm_facts *f, struct mm_verdict *v)
+{
+	enum mm_reason r = mm_check_all(ask_fit, f, v);
+
+	if (r != MM_R_NONE)
+		return r;
+	v->effects = 0;
+	v->act = MM_ACT_DONE;
+	return MM_R_NONE;
+}

@@ -162,10 +162,11 @@ decide(struct mm_desk *d, struct mm_job *job, struct mm_facts *facts,
 
 /* see priv.h */
 enum mm_err
-mm_desk_judge(struct mm_desk *d, const struct mm_authority *a,
-    struct mm_facts *facts, enum mm_reason *reason, struct mm_why *why)
+mm_desk_judge(struct mm_desk *d, enum mm_job_kind kind,
+    const struct mm_authority *a, struct mm_facts *facts,
+    enum mm_reason *reason, struct mm_why *why)
 {
-	MM_OWN(mm_job_free) struct mm_job *job = mm_job_new(MM_JOB_CONFIRM);
+	MM_OWN(mm_job_free) struct mm_job *job = mm_job_new(kind);
 	const struct mm_verdict *v;
 
 	*reason = MM_R_NONE;
@@ -188,6 +189,6 @@ mm_desk_receipt_own(struct mm_desk *d, const struct mm_authority *a,
 	struct mm_facts facts = { 0 };
 
 	*uncovered = UINT64_MAX;
-	MM_TRY(mm_desk_judge(d, a, &facts, reason, why));
+	MM_TRY(mm_desk_judge(d, MM_JOB_CONFIRM, a, &facts, reason, why));
 	return mm_desk_receipt(d, facts.cert.device, json, uncovered, why);
 }

@@ -51,7 +51,7 @@ mm_desk_renewal(struct mm_desk *d, const struct mm_authority *a,
 {
 	struct mm_facts facts = { 0 };
 
-	MM_TRY(mm_desk_judge(d, a, &facts, reason, why));
+	MM_TRY(mm_desk_judge(d, MM_JOB_ASK, a, &facts, reason, why));
 	find(&facts, out);
 	return MM_OK;
 }

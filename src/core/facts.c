@@ -179,16 +179,23 @@ read_predecessor(struct reading *g)
 	return MM_OK;
 }
 
+/* Of a device whose certificate has ended. */
 static enum mm_err
-read_renewal(struct reading *g)
+read_newest(struct reading *g)
 {
 	struct mm_facts *f = g->f;
 
-	MM_TRY(read_names(g));
 	if (!f->expired && f->now_ms / 1000 <= f->cert.not_after_s)
 		return MM_OK;
 	return maybe(mm_get_device_cert(g->r, f->cert.device, false,
 	    &f->newest, NULL), &f->has_newest);
+}
+
+static enum mm_err
+read_renewal(struct reading *g)
+{
+	MM_TRY(read_names(g));
+	return read_newest(g);
 }
 
 static enum mm_err
@@ -204,6 +211,8 @@ read_cert(struct reading *g)
 	MM_TRY(read_predecessor(g));
 	if (f->job == MM_JOB_CONFIRM)
 		return MM_OK;
+	if (f->job == MM_JOB_ASK)
+		return read_newest(g);
 	MM_TRY(read_claim(g));
 	return f->job == MM_JOB_REENROL && !f->cert.idevid ?
 	    read_renewal(g) : MM_OK;
@@ -332,6 +341,7 @@ mm_facts_read(struct mm_core *c, struct mm_store_reader *r,
 	    readers[a->kind](&g) != MM_OK)
 		return MM_FAIL(why, MM_EAGAIN, "store: cannot be read");
 	if (flight->job->kind == MM_JOB_CONFIRM ||
+	    flight->job->kind == MM_JOB_ASK ||
 	    flight->job->kind == MM_JOB_KEYGEN)
 		return MM_OK;
 	if (maybe(mm_get_key_device(r, out->spki, out->key_device, NULL),

@@ -587,9 +587,10 @@ MM_MUST enum mm_err mm_turn_read(struct mm_store_reader *r,
 /* The text after key in one of these documents, which we wrote: a quote
  * inside a text is escaped, so key can only be a key.  false: none. */
 bool mm_node_text(struct mm_bytes b, const char *key, char *out, size_t n);
-/* What the pipeline would say to a proof by that device; nothing is written.
- * Refused: reason says why.  facts->cert is what it proves. */
-MM_MUST enum mm_err mm_desk_judge(struct mm_desk *d,
+/* What the policy says to that device: to a proof (MM_JOB_CONFIRM), or to
+ * when to renew (MM_JOB_ASK); nothing is written.  Refused: reason says why.
+ * facts->cert is what it asks by. */
+MM_MUST enum mm_err mm_desk_judge(struct mm_desk *d, enum mm_job_kind kind,
     const struct mm_authority *a, struct mm_facts *facts,
     enum mm_reason *reason, struct mm_why *why);
 /* Root of the stored tree of that size. */

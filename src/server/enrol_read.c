@@ -28,7 +28,7 @@ peer_of(const struct mm_http_req *req, struct mm_authority *a,
 	return MM_OK;
 }
 
-/* An expired identity is good for late renewal only. */
+/* An expired identity is good for late renewal only, and for asking when. */
 static enum mm_err
 in_time(const struct mm_http_req *req, enum mm_reason *reason,
     struct mm_why *why)
@@ -51,15 +51,15 @@ enrols_nothing(enum mm_reason *reason, struct mm_why *why)
 
 /* see priv.h */
 enum mm_err
-mm_enrol_device(const struct mm_http_req *req, struct mm_authority *a,
-    enum mm_reason *reason, struct mm_why *why)
+mm_enrol_device(const struct mm_http_req *req, bool late,
+    struct mm_authority *a, enum mm_reason *reason, struct mm_why *why)
 {
 	bool more;
 
 	if (mm_http_header(req, "Authorization", &more).p != NULL)
 		return enrols_nothing(reason, why);
 	MM_TRY(peer_of(req, a, reason, why));
-	return in_time(req, reason, why);
+	return late ? MM_OK : in_time(req, reason, why);
 }
 
 /* RFC 7617 2: "Basic " and the base64 of user-id ":" password. */

@@ -240,7 +240,7 @@ receipt_run(struct mm_worker *w, struct mm_call *c)
 
 /* see priv.h */
 void
-mm_est_hand(struct mm_http_req *req, struct mm_server *s,
+mm_est_hand(struct mm_http_req *req, struct mm_server *s, bool late,
     void (*run)(struct mm_worker *w, struct mm_call *c))
 {
 	struct mm_authority a;
@@ -250,7 +250,7 @@ mm_est_hand(struct mm_http_req *req, struct mm_server *s,
 	enum mm_err rc;
 
 	mm_enrol_touch(s, req);
-	rc = mm_enrol_device(req, &a, &reason, &why);
+	rc = mm_enrol_device(req, late, &a, &reason, &why);
 	if (rc != MM_OK) {
 		mm_http_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
 		    why.text, mm_reason_text(reason), req->id);
@@ -276,7 +276,7 @@ mm_est_refuse(struct mm_http_resp *resp, const struct mm_call *c,
 static void
 get_receipt(struct mm_http_req *req, void *ctx)
 {
-	mm_est_hand(req, ctx, receipt_run);
+	mm_est_hand(req, ctx, false, receipt_run);
 }
 
 #define EST "/.well-known/est"

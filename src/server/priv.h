@@ -227,8 +227,9 @@ void mm_enrol_round(void *ctx, struct mm_http_loop *loop);
  * step 8); once a connection, not waited for. */
 void mm_enrol_touch(struct mm_server *s, const struct mm_http_req *req);
 /* The device that a connection's certificate speaks for, where nothing is
- * enrolled: an Authorization header is MM_EINPUT, an expired one MM_EPOLICY. */
-MM_MUST enum mm_err mm_enrol_device(const struct mm_http_req *req,
+ * enrolled: an Authorization header is MM_EINPUT, an expired one MM_EPOLICY,
+ * unless it may come late. */
+MM_MUST enum mm_err mm_enrol_device(const struct mm_http_req *req, bool late,
     struct mm_authority *a, enum mm_reason *reason, struct mm_why *why);
 
 /* est_body.c: bodies as real clients send and read them. */
@@ -353,8 +354,9 @@ void mm_work_close(struct mm_work **owner);
 
 /* ---- est.c, renewal.c: what a device asks for by its certificate ---- */
 
-/* Hands the call to a worker, or answers why the device may not. */
-void mm_est_hand(struct mm_http_req *req, struct mm_server *s,
+/* Hands the call to a worker, or answers why the device may not; late: with
+ * an expired certificate, too. */
+void mm_est_hand(struct mm_http_req *req, struct mm_server *s, bool late,
     void (*run)(struct mm_worker *w, struct mm_call *c));
 /* The call's refusal into resp, whose body is freed. */
 void mm_est_refuse(struct mm_http_resp *resp, const struct mm_call *c,

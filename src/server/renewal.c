@@ -53,5 +53,5 @@ renewal_run(struct mm_worker *w, struct mm_call *c)
 void
 mm_renewal_get(struct mm_http_req *req, void *ctx)
 {
-	mm_est_hand(req, ctx, renewal_run);
+	mm_est_hand(req, ctx, true, renewal_run);
 }

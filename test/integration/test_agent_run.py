@@ -4,24 +4,42 @@ import hashlib
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
+import tempfile
 
 import pytest
 
 from agent_service import Service, hook, lines
 from test_agent import identity, token_file
-from world import AGENT, World, run, sanitized, until
+from world import (AGENT, ROOT, World, faketime, free_ports, run, sanitized,
+                   until)
 
+OWN_KIB = 1024
 UNIT = pathlib.Path(__file__).parents[2] / "etc/systemd/mintmark-agent.service"
+
+
+LATE = """
+profile "graced" {
+	issuer = "issuing"
+	lifetime = "30m"
+	grace = "30d"
+}
+profile "brief" {
+	issuer = "issuing"
+	lifetime = "30m"
+}
+"""
 
 
 @pytest.fixture(scope="module")
 def world():
-    with World(profile="\tbearer = true") as w:
+    with World(profile="\tbearer = true", extra=LATE) as w:
         yield w.start().product()
 
 
@@ -54,6 +72,9 @@ def test_first_identity_hook_and_words(world):
         assert s.stop() == 0
         s.hear("STOPPING=1")
         assert s.service()["state"] == "stopped"
+        for wrong in '{"state":}', '{} {}', '{"a":1', "\xff", "[]":
+            (s.dir / "status.json").write_text(wrong)
+            assert s.status()["service"] is None, wrong
     # once is enough, whoever starts again
     with Service(world, "RUN-1", token=False, on_renewed=hook(told)) as s:
         s.good()
@@ -61,16 +82,18 @@ def test_first_identity_hook_and_words(world):
 
 
 def test_it_is_small(world):
-    """What waits is under 4 MiB; most of it are pages that it shares."""
+    """What waits is under 4 MiB, and of its own it has less than one: the
+    rest are pages of libraries, as large as they are."""
     if sanitized():
         pytest.skip("a sanitizer's memory is in it")
     with Service(world, "RUN-small") as s:
         s.good()
-        text = pathlib.Path(f"/proc/{s.p.pid}/status").read_text()
+        text = pathlib.Path(f"/proc/{s.p.pid}/smaps_rollup").read_text()
         kib = {k: int(v.split()[0]) for k, v in (
-            x.split(":") for x in text.splitlines()) if k.startswith("Vm")}
-        print("resident", kib["VmRSS"], "at most", kib["VmHWM"], "KiB")
-        assert kib["VmRSS"] < 4096, kib
+            x.split(":") for x in text.splitlines()[1:])}
+        own = kib["Private_Clean"] + kib["Private_Dirty"]
+        print("resident", kib["Rss"], "of 4096 KiB, its own", own)
+        assert own < OWN_KIB, kib
 
 
 def test_another_identity_is_told(world):
@@ -169,10 +192,94 @@ def test_a_visit_that_hangs_is_killed(world):
     """A server that takes the connection and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as mute, \
             Service(world, "RUN-8", server="127.0.0.1:%d" %
-                    mute.getsockname()[1], timeout="60s", visit="2s") as s:
-        got = s.reaches(lambda x: x.get("failures", 0) >= 1)
-        assert got["failure"]["detail"] == "the visit took too long"
+                    mute.getsockname()[1], timeout="60s", visit="2s",
+                    retry="10m", retry_most="10m") as s:
+        mute.settimeout(60)
+        with mute.accept()[0]:
+            # asked for while it is there: the next one is at once
+            s.p.send_signal(signal.SIGHUP)
+            got = s.reaches(lambda x: x.get("failures", 0) >= 1)
+            assert got["failure"]["detail"] == "the visit took too long"
+            mute.accept()[0].close()
         assert s.stop() == 0
+
+
+def test_a_hook_knows_whom_it_is_told_of(world):
+    """A visit that was killed told nothing: what is in use is known still."""
+    with Service(world, "RUN-10") as s:
+        serial = s.good()["identity"]["serial"]
+        assert s.stop() == 0
+    told = world.dir / "told-10"
+    with socket.create_server(("127.0.0.1", 0)) as mute, \
+            Service(world, "RUN-10", env={"NOTIFY_SOCKET": ""}, token=False,
+                    spread="1s", visit="1s", timeout="60s",
+                    server="127.0.0.1:%d" % mute.getsockname()[1],
+                    on_renewed=hook(told, "exit 1")) as s:
+        got = s.reaches(lambda x: x.get("failures", 0) >= 1 and x)
+        n = len(lines(told))
+        assert got["identity"]["serial"] == serial, got
+        until(lambda: len(lines(told)) > n + 1, told=s.said)
+        assert {(x["device"], x["serial"]) for x in lines(told)} == {
+            ("RUN-10", serial)}
+        assert s.stop() == 0
+
+
+BROKER = "/usr/sbin/mosquitto"
+
+
+def served(port):
+    """The serial number of who answers there; None: nobody yet."""
+    context = ssl._create_unverified_context()
+    try:
+        with socket.create_connection(("127.0.0.1", port), 10) as raw, \
+                context.wrap_socket(raw) as s:
+            der = s.getpeercert(binary_form=True)
+    except OSError:
+        return None
+    return int(run("openssl", "x509", "-noout", "-serial",
+                   input=ssl.DER_cert_to_PEM_cert(der)
+                   ).stdout.strip().partition("=")[2], 16)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not pathlib.Path(BROKER).exists(),
+                    reason="needs root, and Debian's mosquitto")
+def test_mosquitto_serves_the_new_one_as_its_own_user(world):
+    """By the hook of examples/mosquitto-identity, without a capability."""
+    base = pathlib.Path(tempfile.mkdtemp(prefix="mintmark-mosquitto-"))
+    base.chmod(0o755)
+    to, pid, [port] = base / "device", base / "pid", free_ports(1)
+    to.mkdir()
+    shutil.chown(to, group="mosquitto")
+    to.chmod(0o2750)
+    (base / "conf").write_text(
+        f"user mosquitto\nlistener {port} 127.0.0.1\n"
+        f"allow_anonymous true\ncertfile {to}/cert.pem\n"
+        f"keyfile {to}/key.pem\n")
+    hook_ = [str(ROOT / "examples/mosquitto-identity/renewed.sh"),
+             str(world.dir / "run-RUN-mosquitto/identity"), str(to),
+             "/bin/sh", "-c", f"! test -e {pid} || kill -HUP $(cat {pid})"]
+    with Service(world, "RUN-mosquitto", on_renewed=hook_) as s:
+        s.good()
+        s.reaches(lambda x: x["hooks"]["renewed"]["state"] == "done")
+        broker = subprocess.Popen([BROKER, "-c", base / "conf"],
+                                  stderr=subprocess.DEVNULL)
+        try:
+            pid.write_text(str(broker.pid))
+            old = int(s.status()["serial"], 16)
+            until(lambda: served(port) == old)
+            assert f"\nUid:\t{pwd.getpwnam('mosquitto').pw_uid}\t" in \
+                pathlib.Path(f"/proc/{broker.pid}/status").read_text()
+            run(AGENT, "renew", "--now", "--dir", s.dir)
+            s.p.send_signal(signal.SIGHUP)
+            until(lambda: served(port) not in (None, old), told=s.said)
+            assert served(port) == int(s.status()["serial"], 16)
+            assert {f.name for f in to.iterdir()} == {"cert.pem", "key.pem"}
+            assert (to / "key.pem").stat().st_mode & 0o777 == 0o640
+        finally:
+            broker.terminate()
+            broker.wait(60)
+        assert s.stop() == 0
+    shutil.rmtree(base)
 
 
 def test_all_that_an_issuer_issued_is_renewed(world):
@@ -224,3 +331,38 @@ def test_the_unit_is_well_formed(tmp_path):
                         "--threshold=30", str(unit)],
                        capture_output=True, text=True, timeout=60)
     assert p.returncode == 0, p.stdout[-400:] + p.stderr
+
+
+def test_one_that_comes_after_its_end(world):
+    """Two lay in a drawer until their certificates had ended: the one whose
+    profile has a grace renews, the other says why it does not.  The clock of
+    the machine is the old one: the server's counts.  Comes last, for time
+    does not go back."""
+    serials = {}
+    for profile in "graced", "brief":
+        world.product(profile)
+        with Service(world, f"RUN-{profile}", token=False,
+                     token_file=token_file(world, f"RUN-{profile}",
+                                           product=profile)) as s:
+            serials[profile] = s.good()["identity"]["serial"]
+            assert s.stop() == 0
+    world.stop()
+    world.start(env=faketime("+2h"))
+    with Service(world, "RUN-brief", token=False) as s:
+        cert, key = identity(s.dir)
+        a = world.device_call("GET", "/.well-known/mintmark/renewal",
+                              cert=cert, key=key)
+        assert a.status == 403 and a.json["reason"] == "certificate-expired"
+        got = s.reaches(lambda x: x.get("failures", 0) >= 1)
+        assert "expired" in got["failure"]["detail"], got
+        assert got["identity"]["serial"] == serials["brief"]
+        assert s.stop() == 0
+    cert, key = identity(world.dir / "run-RUN-graced/identity")
+    a = world.device_call("GET", "/.well-known/mintmark/renewal",
+                          cert=cert, key=key)
+    assert a.status == 200 and a.json["why"] == "last", a
+    with Service(world, "RUN-graced", token=False) as s:
+        got = s.reaches(lambda x: (x.get("identity") or {}).get(
+            "serial", serials["graced"]) != serials["graced"])
+        assert got["identity"]["confirmed"] is True, got
+        assert s.stop() == 0

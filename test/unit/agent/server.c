@@ -298,6 +298,8 @@ get(void *ctx, const char *path, const char *tag, struct mm_agent_reply *out,
 		s->busy--;
 		r.status = 503;
 		r.retry_s = 3;
+	} else if (s->refuse_window != 0) {
+		r.status = s->refuse_window;
 	} else if (strcmp(path, "renewal") != 0 || s->window[0] == '\0' ||
 	    conn.client == NULL)
 		r.status = 404;

@@ -33,6 +33,7 @@ struct server {
 	unsigned opened; /* connections */
 	char window[256]; /* of the renewal resource; "": it has none */
 	int32_t again_s;
+	int refuse_window; /* status, or 0 */
 };
 
 struct server *server_new(void);

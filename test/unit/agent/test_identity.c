@@ -566,6 +566,47 @@ obeys_the_window(void **state)
 	}
 }
 
+/* Before its time a refusal is a failure; when it is time, no hindrance. */
+static void
+needs_no_window(void **state)
+{
+	static const int refusals[] = { 400, 403, 405, 429, 500, 502, 503 };
+	struct mm_agent_status own, s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		assert_int_equal(fresh(NULL), 0);
+		assert_int_equal(run(false, &own, NULL), MM_OK);
+		hurry = false;
+		asks = true;
+		server->refuse_window = refusals[i];
+		assert_int_not_equal(run(true, &s, NULL), MM_OK);
+		offset_s = own.renew_at_s - (int64_t)time(NULL) + 1;
+		assert_int_equal(run(true, &s, NULL), MM_OK);
+		assert_true(s.renewed);
+	}
+}
+
+/* Nor is what the server says of when, once the certificate has ended. */
+static void
+waits_for_nothing_past_its_end(void **state)
+{
+	struct mm_agent_status own, s;
+
+	(void)state;
+	assert_int_equal(run(false, &own, NULL), MM_OK);
+	hurry = false;
+	asks = true;
+	snprintf(server->window, sizeof(server->window), "%s",
+	    window_rows[2].window);
+	offset_s = own.not_after_s - (int64_t)time(NULL) - 60;
+	assert_int_equal(run(true, &s, NULL), MM_OK);
+	assert_true(s.early);
+	offset_s += 120;
+	assert_int_equal(run(true, &s, NULL), MM_OK);
+	assert_true(s.renewed);
+}
+
 /* Certificate there, switch or confirmation not: finished before its time. */
 static void
 finishes_what_was_begun(void **state)
@@ -665,6 +706,8 @@ main(void)
 		cmocka_unit_test_setup(spreads, fresh),
 		cmocka_unit_test_setup(asks_the_time, fresh),
 		cmocka_unit_test_setup(obeys_the_window, fresh),
+		cmocka_unit_test_setup(needs_no_window, fresh),
+		cmocka_unit_test_setup(waits_for_nothing_past_its_end, fresh),
 		cmocka_unit_test_setup(finishes_what_was_begun, fresh),
 		cmocka_unit_test_setup(refuses_folders, fresh),
 		cmocka_unit_test(names),

@@ -88,6 +88,7 @@ static const struct {
 	{ MM_AUTH_DEVICE, MM_JOB_KEYGEN, MM_ACT_ISSUE },
 	{ MM_AUTH_DEVICE, MM_JOB_REENROL, MM_ACT_ISSUE },
 	{ MM_AUTH_DEVICE, MM_JOB_CONFIRM, MM_ACT_DONE },
+	{ MM_AUTH_DEVICE, MM_JOB_ASK, MM_ACT_DONE },
 	{ MM_AUTH_OPERATOR, MM_JOB_ENROL, MM_ACT_ISSUE },
 	{ MM_AUTH_OPERATOR, MM_JOB_KEYGEN, MM_ACT_ISSUE },
 };
@@ -107,7 +108,7 @@ all_pairs(void **state)
 {
 	(void)state;
 	for (unsigned a = 0; a <= MM_AUTH_KINDS; a++)
-		for (unsigned k = 0; k <= MM_JOB_CONFIRM + 1; k++) {
+		for (unsigned k = 0; k <= MM_JOB_ASK + 1; k++) {
 			struct mm_facts f = granted(a, k);
 			struct mm_verdict v;
 
@@ -174,6 +175,7 @@ SPOIL(before_confirmed, before_revoked(f);
     f->cert.state = MM_CERT_CONFIRMED)
 SPOIL(cert_expired, f->expired = true;
     f->cert.not_after_s = NOW_MS / 1000 - 10)
+SPOIL(idevid_expired, cert_expired(f); f->cert.idevid = true)
 SPOIL(long_expired, cert_expired(f); f->cert.not_after_s -= 1000000)
 SPOIL(expired_unproved, cert_expired(f); f->cert.state = MM_CERT_ISSUED)
 SPOIL(expired_not_newest, cert_expired(f); f->has_newest = true;
@@ -239,6 +241,7 @@ SPOIL(again_exporter, again_no_exporter(f); f->binding_ok = true)
 #define ENROL MM_JOB_ENROL
 #define RENEW MM_JOB_REENROL
 #define PROOF MM_JOB_CONFIRM
+#define WHEN MM_JOB_ASK
 #define KEYS  MM_JOB_KEYGEN
 
 /* ---- batches ---- */
@@ -459,6 +462,24 @@ static const struct row {
 	{ "proof, revoked", CERT, PROOF, cert_revoked,
 	    NO(MM_R_CERT_REVOKED) },
 	{ "proof, expired", CERT, PROOF, cert_expired,
+	    NO(MM_R_CERT_EXPIRED) },
+
+	{ "when, unconfirmed", CERT, WHEN, cert_issued, MM_R_NONE,
+	    MM_ACT_DONE, 0 },
+	{ "when, an IDevID", CERT, WHEN, cert_other_kind, MM_R_NONE,
+	    MM_ACT_DONE, 0 },
+	{ "when, revoked", CERT, WHEN, cert_revoked, NO(MM_R_CERT_REVOKED) },
+	{ "when, unknown", CERT, WHEN, cert_unknown,
+	    ALERT(MM_R_CERT_UNKNOWN) },
+	{ "when, late, in grace", CERT, WHEN, cert_expired, MM_R_NONE,
+	    MM_ACT_DONE, 0 },
+	{ "when, late, past grace", CERT, WHEN, long_expired,
+	    NO(MM_R_CERT_EXPIRED) },
+	{ "when, late, unproved", CERT, WHEN, expired_unproved,
+	    NO(MM_R_CERT_EXPIRED) },
+	{ "when, late, not newest", CERT, WHEN, expired_not_newest,
+	    NO(MM_R_CERT_EXPIRED) },
+	{ "when, an IDevID, late", CERT, WHEN, idevid_expired,
 	    NO(MM_R_CERT_EXPIRED) },
 
 	{ "operator, IDevID", OPER, ENROL, idevid_label, YES },
