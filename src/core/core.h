@@ -649,6 +649,9 @@ unsigned mm_core_cert_turn(struct mm_core *c,
  */
 struct mm_forecast_class {
 	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
+	/* Confirmed, renewable (LDevIDs that have an end) and not past it; of
+	 * those, with less than a tenth of the profile's lifetime left. */
+	uint64_t in_use, late;
 };
 struct mm_forecast_cell {
 	uint32_t class, day;
@@ -661,6 +664,8 @@ struct mm_forecast {
 	size_t nclass, ncell;
 	unsigned held; /* forecast.c's */
 };
+/* A line CA's name, of the configuration or made since. */
+bool mm_issuer_is_line(struct mm_core *c, const char *name);
 /* NULL: none yet.  The caller gives it back. */
 struct mm_forecast *mm_core_forecast(struct mm_core *c);
 void mm_core_forecast_done(struct mm_core *c, struct mm_forecast *take_f);

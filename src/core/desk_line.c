@@ -9,7 +9,7 @@
  * good; the entry that says so is durable before that order is signed.
  */
 
-/* see production_priv.h */
+/* see core.h */
 bool
 mm_issuer_is_line(struct mm_core *c, const char *name)
 {

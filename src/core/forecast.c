@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,8 @@ struct mm_forecaster {
 	size_t class_cap, cell_cap;
 	int64_t class_id, spent_ms, again_at; /* monotonic */
 	uint32_t class;                       /* of class_id, in next */
+	bool renews; /* what is of class_id */
+	int64_t now_s, late_s; /* what ends before late_s is late */
 	bool short_of_memory;
 };
 
@@ -128,6 +131,23 @@ struct count {
 	struct mm_forecaster *f;
 };
 
+/* Of what is renewed: none is so after nine tenths of its life (window.h).
+ * A profile that is gone has nobody who would say how long that was. */
+static void
+profile_of(struct count *k, const struct mm_ending *at)
+{
+	char name[MM_PROFILE_TEXT];
+	const struct mm_profile *p;
+
+	snprintf(name, sizeof(name), "%s", at->profile);
+	name[strcspn(name, "@")] = '\0';
+	p = mm_config_profile(k->c->config, name);
+	k->f->renews = p != NULL && p->kind == MM_PROFILE_LDEVID &&
+	    p->lifetime_s > 0;
+	k->f->now_s = mm_now_s();
+	k->f->late_s = k->f->now_s + (k->f->renews ? p->lifetime_s / 10 : 0);
+}
+
 /* Line CAs, of which there are many, count together. */
 static bool
 class_of(struct count *k, const struct mm_ending *at)
@@ -138,6 +158,7 @@ class_of(struct count *k, const struct mm_ending *at)
 	struct mm_forecast_class *grown;
 
 	k->f->class_id = at->class;
+	profile_of(k, at);
 	for (k->f->class = 0; k->f->class < n->nclass; k->f->class ++)
 		if (strcmp(n->class[k->f->class].product, at->product) == 0 &&
 		    strcmp(n->class[k->f->class].issuer, issuer) == 0)
@@ -147,6 +168,7 @@ class_of(struct count *k, const struct mm_ending *at)
 	if (grown == NULL)
 		return false;
 	n->class = grown;
+	n->class[n->nclass] = (struct mm_forecast_class){ .in_use = 0 };
 	strcpy(n->class[n->nclass].product, at->product);
 	strcpy(n->class[n->nclass++].issuer, issuer);
 	return true;
@@ -184,6 +206,11 @@ take(void *ctx, const struct mm_ending *at)
 		return;
 	}
 	f->next->cell[f->next->ncell - 1].n++;
+	if (!f->renews || at->in != MM_CERT_CONFIRMED ||
+	    at->not_after_s < f->now_s)
+		return;
+	f->next->class[f->class].in_use++;
+	f->next->class[f->class].late += at->not_after_s < f->late_s;
 }
 
 static enum mm_err

@@ -32,8 +32,6 @@ MM_MUST enum mm_err mm_fields_cut(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_production_doc(struct mm_store_reader *r,
     enum mm_doc_kind kind, const char *id, struct mm_doc *out,
     struct mm_buf *body, struct mm_why *why);
-/* A line CA's name, of the configuration or made since. */
-bool mm_issuer_is_line(struct mm_core *c, const char *name);
 /* Where the batch of a station's order is noted, by its number. */
 void mm_order_number_id(
     const char *station, int64_t number, char id[MM_DOC_ID_MAX + 1]);

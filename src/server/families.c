@@ -403,6 +403,42 @@ put_ending(struct mm_scrape *c)
 	mm_core_forecast_done(c->s->core, f);
 }
 
+/* One sample a product, whatever issuers it has. */
+static void
+put_by_product(struct mm_scrape *c, size_t number)
+{
+	struct mm_forecast *f = mm_core_forecast(c->s->core);
+
+	for (size_t i = 0; f != NULL && i < f->nclass; i++) {
+		const char *product = f->class[i].product;
+		uint64_t n = 0;
+		size_t k = 0;
+
+		while (strcmp(f->class[k].product, product) != 0)
+			k++;
+		if (k < i) /* told with the first of it */
+			continue;
+		for (; k < f->nclass; k++)
+			if (strcmp(f->class[k].product, product) == 0)
+				n += *(const uint64_t *)(const void *)
+				    ((const char *)&f->class[k] + number);
+		mm_sample_label(c, "product", product, n);
+	}
+	mm_core_forecast_done(c->s->core, f);
+}
+
+static void
+put_in_use(struct mm_scrape *c)
+{
+	put_by_product(c, offsetof(struct mm_forecast_class, in_use));
+}
+
+static void
+put_late(struct mm_scrape *c)
+{
+	put_by_product(c, offsetof(struct mm_forecast_class, late));
+}
+
 static void
 put_certs(struct mm_scrape *c)
 {
@@ -571,6 +607,12 @@ const struct mm_family mm_families[] = {
 	    "each holds those before it), that have ended (ended), and all "
 	    "that have not (all); absent before the first count.",
 	    put_ending },
+	{ M "device_certificates_in_use", GAUGE, "product",
+	    "Certificates that devices use (confirmed) and renew: LDevIDs that "
+	    "have an end and have not reached it.", put_in_use },
+	{ M "device_certificates_late", GAUGE, "product",
+	    "Of them, those with less than a tenth of their profile's lifetime "
+	    "left, before which each should have been renewed.", put_late },
 
 	{ M "store_up", GAUGE, "", "1 while the database is read and written.",
 	    put_store_up },

@@ -39,6 +39,9 @@ choose(struct mm_rest *r, struct sums *s, struct mm_why *why)
 
 	MM_TRY(mm_rest_query(r, "product", product, sizeof(product), why));
 	MM_TRY(mm_rest_query(r, "issuer", issuer, sizeof(issuer), why));
+	if (issuer[0] != '\0' && mm_issuer_is_line(r->s->core, issuer))
+		return MM_FAIL(why, MM_EINPUT, "issuer: %s is a line CA, and "
+		    "those are counted together", issuer);
 	s->seen = calloc(s->f->nclass + 1, sizeof(*s->seen));
 	s->of = calloc(s->f->nclass + 1, sizeof(*s->of));
 	s->part = calloc(s->f->nclass + 1, sizeof(*s->part));

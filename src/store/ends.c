@@ -56,7 +56,8 @@ mm_walk_ends(struct mm_store_reader *r, struct mm_ending *at, unsigned most,
 	while (!at->over && w.left > 0 && !late) {
 		unsigned asked = w.left;
 
-		MM_TRY(r->backend->list_ends(r, at, in_force[at->state], asked,
+		at->in = in_force[at->state];
+		MM_TRY(r->backend->list_ends(r, at, at->in, asked,
 		    &(struct mm_end_sink){ step, &w }, why));
 		if (w.left > 0)
 			MM_TRY(turn(r, at, why));

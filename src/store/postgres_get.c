@@ -205,6 +205,8 @@ mm_pg_next_class(struct mm_store_reader *r, struct mm_ending *at,
 	snprintf(at->product, sizeof(at->product), "%s",
 	    PQgetvalue(res, 0, 1));
 	snprintf(at->issuer, sizeof(at->issuer), "%s", PQgetvalue(res, 0, 2));
+	snprintf(at->profile, sizeof(at->profile), "%s",
+	    PQgetvalue(res, 0, 3));
 	return MM_OK;
 }
 

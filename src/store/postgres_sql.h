@@ -216,7 +216,7 @@
 	    " AND $6 = 0"))                                               \
 	X(CERTS_UNCONFIRMED_OF_DEVICE,                                    \
 	    SQL_CERTS_OF_DEVICE_BY("c.issued_at"))                        \
-	X(CLASS_AFTER, "SELECT id, product, issuer FROM class"            \
+	X(CLASS_AFTER, "SELECT id, product, issuer, profile FROM class"   \
 	    " WHERE id > $1 ORDER BY id LIMIT 1")                         \
 	X(CERT_ENDS, "SELECT not_after_s, id FROM cert"                   \
 	    " WHERE class = $1 AND state = $2"                            \

@@ -128,6 +128,8 @@ mm_sqlite_next_class(struct mm_store_reader *r, struct mm_ending *at,
 	    (const char *)sqlite3_column_text(st, 1));
 	snprintf(at->issuer, sizeof(at->issuer), "%s",
 	    (const char *)sqlite3_column_text(st, 2));
+	snprintf(at->profile, sizeof(at->profile), "%s",
+	    (const char *)sqlite3_column_text(st, 3));
 	return MM_OK;
 }
 

@@ -194,7 +194,7 @@
 	    " INDEXED BY cert_expiry WHERE class = ?1 AND state = ?2"     \
 	    " AND (not_after_s, id) > (?3, ?4)"                           \
 	    " AND not_after_s < ?5 ORDER BY not_after_s, id LIMIT ?6")    \
-	X(CLASS_AFTER, "SELECT id, product, issuer FROM class"            \
+	X(CLASS_AFTER, "SELECT id, product, issuer, profile FROM class"   \
 	    " WHERE id > ?1 ORDER BY id LIMIT 1")                         \
 	X(CERT_ENDS, "SELECT not_after_s, id FROM cert"                   \
 	    " INDEXED BY cert_expiry WHERE class = ?1 AND state = ?2"     \

@@ -615,6 +615,8 @@ MM_MUST enum mm_err mm_get_unconfirmed(struct mm_store_reader *r,
  */
 struct mm_ending {
 	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
+	char profile[MM_PROFILE_TEXT]; /* name@version */
+	enum mm_cert_state in;
 	int64_t not_after_s;
 	bool over;
 	int64_t class, id; /* the store's own, with state */

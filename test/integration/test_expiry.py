@@ -3,6 +3,7 @@ it, by day, product and issuer."""
 import base64
 import datetime
 import json
+import re
 
 import pytest
 
@@ -37,10 +38,13 @@ def fleet():
         yield w
 
 
+KEYS = {}
+
+
 def issue(w, device, product):
     made = w.rest("POST", "/devices", {"id": device, "product": product})
     assert made.status == 201, made
-    csr = keys.request(device)[1]
+    KEYS[device], csr = keys.request(device)
     answer = w.rest("POST", f"/devices/{device}/enrol",
                     {"csr": base64.b64encode(csr).decode()})
     assert answer.status in (200, 201), answer
@@ -113,6 +117,35 @@ def test_the_chart_by_month_and_for_programs(fleet):
     p = run(MINT, "--context", fleet.context, "expiry", "--by", "year",
             check=False)
     assert p.returncode == 2 and "day, week or month" in p.stderr
+
+
+def by_product(w):
+    """What the alert compares: (in use, of that late) of each product."""
+    text = w.rest("GET", "/metrics", base="").text
+    return {p: (int(n), int(re.search(
+        rf'_certificates_late{{product="{p}"}} (\d+)', text)[1]))
+        for p, n in re.findall(
+            r'_certificates_in_use{product="(\w+)"} (\d+)', text)}
+
+
+def test_what_should_have_been_renewed_by_product(fleet, tmp_path):
+    """Of what is confirmed alone.  Time does not go back: then the last."""
+    for device in "thermo-1", "lamp-1":
+        row = fleet.rest("GET", f"/certificates?device={device}").json
+        got = fleet.rest(
+            "GET", f"/certificates/{row['items'][0]['serial']}").json
+        cert, key = tmp_path / "c", tmp_path / "k"
+        cert.write_text(got["pem"])
+        key.write_bytes(KEYS[device])
+        a = fleet.device_call("POST", "/.well-known/mintmark/confirm", b"",
+                              cert=cert, key=key)
+        assert a.status == 204, a
+    forecast(fleet)
+    assert by_product(fleet) == {"thermo": (1, 0), "lamp": (1, 0)}
+    fleet.stop()
+    fleet.start(env=faketime("+37d"))
+    until(lambda: by_product(fleet) == {"thermo": (1, 0), "lamp": (1, 1)},
+          told=lambda: by_product(fleet))
 
 
 def test_what_has_ended_is_told(fleet):

@@ -11,7 +11,7 @@ import pytest
 
 from offline import ISSUER
 from station import Station
-from world import BUILD, ROOT, SIGNER, World, run
+from world import BUILD, ROOT, SIGNER, World, run, until
 
 OWN = """
 name = "Acme"
@@ -164,6 +164,10 @@ def test_from_the_centre_to_the_station_and_back(centre, tmp_path):
         assert (whose["batch"], whose["station"], whose["issuer"]) == (
             "far", "lone-1", name)
         assert whose["cert_sha256"] == made["cert_sha256"]
+        # line CAs are counted together: what ends of one is not known
+        a = until(lambda: (a := w.rest("GET", f"/expiry?issuer={name}")) and
+                  a.status != 503 and a)
+        assert a.status == 400 and "line CA" in a.text, a
         # without it, from now on; with it, the same
         assert centre.order("far", s).read_text() == order.read_text()
         centre.order("far", s, "--line-ca", file)
