@@ -43,10 +43,7 @@ mm_crl_set_read(struct mm_crl_set *s, struct mm_bytes pem, struct mm_why *why)
 		s->at = at;
 		at += s->n;
 		mm_buf_init(&at->der, CRL_MAX);
-		rc = mm_pem_next(&pem, "X509 CRL", &at->der, &own);
-		if (rc == MM_OK)
-			rc = mm_crl_walk(mm_buf_view(&at->der), &at->crl,
-			    &own);
+		rc = mm_crl_next(&pem, &at->der, &at->crl, &own);
 		if (rc != MM_OK) {
 			mm_buf_done(&at->der);
 			return rc == MM_ENOTFOUND ? MM_OK :

@@ -162,5 +162,9 @@ void mm_pem_put(struct mm_buf *out, const char *label, struct mm_bytes der);
  * around blocks is passed over.  MM_ENOTFOUND at the end, MM_EINPUT. */
 MM_MUST enum mm_err mm_pem_next(struct mm_bytes *rest, const char *label,
     struct mm_buf *der, struct mm_why *why);
+/* The next revocation list, walked: out points into der.  As the two say;
+ * MM_ENOTFOUND at the end. */
+MM_MUST enum mm_err mm_crl_next(struct mm_bytes *rest, struct mm_buf *der,
+    struct mm_crl *out, struct mm_why *why);
 
 #endif

@@ -151,3 +151,12 @@ mm_crl_verify(const struct mm_crl *c, EVP_PKEY *issuer, struct mm_why *why)
 {
 	return mm_verify_bytes(NULL, issuer, c->alg, c->tbs, c->signature, why);
 }
+
+/* see cert.h */
+enum mm_err
+mm_crl_next(struct mm_bytes *rest, struct mm_buf *der, struct mm_crl *out,
+    struct mm_why *why)
+{
+	MM_TRY(mm_pem_next(rest, "X509 CRL", der, why));
+	return mm_crl_walk(mm_buf_view(der), out, why);
+}

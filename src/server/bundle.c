@@ -143,10 +143,7 @@ parse_roots(struct mm_bundle *b, struct roots *r, struct mm_why *why)
 		enum mm_err rc;
 
 		mm_buf_init(&at->der, ROOT_MAX);
-		rc = mm_pem_next(&rest, "X509 CRL", &at->der, &own);
-		if (rc == MM_OK)
-			rc = mm_crl_walk(mm_buf_view(&at->der), &at->crl,
-			    &own);
+		rc = mm_crl_next(&rest, &at->der, &at->crl, &own);
 		if (rc != MM_OK) {
 			mm_buf_done(&at->der);
 			return rc == MM_ENOTFOUND ? MM_OK :

@@ -23,6 +23,12 @@ def revoke(world, crt, reason="keyCompromise"):
     world.cli("cert", "revoke", serial(crt), "--reason", reason)
 
 
+def page(port, crt, key):
+    """What a server on that port gives to a device."""
+    return run("curl", "-sk", "--cert", crt, "--key", key,
+               f"https://127.0.0.1:{port}/", check=False).stdout
+
+
 def issuer(world):
     """The issuing CA's certificate, as it is published."""
     der = world.dir / "issuing.cer"

@@ -416,8 +416,7 @@ def nginx_revokes(world, port):
     _, crt, key = device(world)
 
     def call():
-        return run("curl", "-sk", "--cert", crt, "--key", key,
-                   f"https://127.0.0.1:{port}/", check=False).stdout
+        return relying.page(port, crt, key)
 
     until(lambda: call() == "in\n", 20)
     revoke(world, crt)

@@ -280,8 +280,7 @@ def test_nginx_lets_a_device_in_until_it_is_revoked(world, pki, nginx):
     _, crt, key = device(world)
 
     def call():
-        return run("curl", "-sk", "--cert", crt, "--key", key,
-                   f"https://127.0.0.1:{nginx}/", check=False).stdout
+        return relying.page(nginx, crt, key)
 
     until(lambda: call() == "in\n", 10)
     revoke(world, crt)
