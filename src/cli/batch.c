@@ -45,6 +45,35 @@ mm_cmd_batch_list(
 const struct mm_opt mm_opts_batch_show[] = { END };
 MM_SHOW(batch_show, "GET", "/batches/%s")
 
+static const struct mm_column unit_columns[] = {
+	{ "DEVICE", "device" },
+	{ "RESULT", "result" },
+	{ "STATION", "station" },
+	{ "AT", "at" },
+	{ "REASON", "reason" },
+};
+static const struct mm_filter unit_filters[] = {
+	{ "result", "result" },
+	{ "station", "station" },
+};
+const struct mm_opt mm_opts_batch_units[] = {
+	{ "result", "RESULT", "of which this became", MM_C_WORDS,
+	    "issued passed failed scrapped quarantined" },
+	{ "station", "STATION", "of this station", MM_C_NONE, NULL },
+	MM_LIST_OPTS, END
+};
+
+enum mm_err
+mm_cmd_batch_units(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	char path[1024];
+
+	MM_TRY(mm_path(path, why, "/batches/%s/units", a->pos[0]));
+	return mm_list_command(cli, a, path, unit_filters,
+	    NCOL(unit_filters), unit_columns, NCOL(unit_columns), why);
+}
+
 const struct mm_opt mm_opts_batch_report[] = { END };
 MM_SHOW(batch_report, "GET", "/batches/%s/report")
 

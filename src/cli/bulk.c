@@ -18,14 +18,26 @@
 
 #define OWN_CSV __attribute__((cleanup(mm_csv_close)))
 
-/* Rows a request carries, and the columns that are written. */
-enum { BATCH = 500, NFIELDS = 5 };
-static const char *const fields[NFIELDS] = {
-	"device", "id", "token", "expires", "uri",
-};
-static const char *const inputs[] = {
-	"device", "product", "profile", "ttl", "not_before", "door",
-	"bound_spki_sha256",
+enum { BATCH = 500 }; /* rows a request carries */
+
+/* The columns that are read and written: of tokens that are made, and of
+ * codes that there are. */
+static const struct form {
+	const char *const *input, *const *output; /* to NULL */
+	const char *inputs;                       /* in words */
+	bool code;
+} forms[] = {
+	{ (const char *const[]){ "device", "product", "profile", "ttl",
+	      "not_before", "door", "bound_spki_sha256", NULL },
+	    (const char *const[]){ "device", "id", "token", "expires", "uri",
+		NULL },
+	    "device, product, profile, ttl, not_before, door or "
+	    "bound_spki_sha256", false },
+	{ (const char *const[]){ "device", "code", "product", "profile",
+	      "ttl", "not_before", "bound_spki_sha256", NULL },
+	    (const char *const[]){ "device", "id", "expires", NULL },
+	    "device, code, product, profile, ttl, not_before or "
+	    "bound_spki_sha256", true },
 };
 /* How long a batch waits for a server that says when to come again. */
 enum { WAIT_MOST_S = 900, PAUSE_MOST_S = 300 };
@@ -33,7 +45,10 @@ enum { WAIT_MOST_S = 900, PAUSE_MOST_S = 300 };
 struct job {
 	struct mm_cli *cli;
 	struct mm_csv *csv;
+	const struct mm_args *a;
+	const struct form *form;
 	json_t *defaults; /* borrowed */
+	FILE *rows; /* that no file of the caller's has; or NULL */
 	FILE *out;
 	json_t *done; /* by device: rows of --out, for --resume; or NULL */
 	unsigned long long made, failed, skipped;
@@ -47,11 +62,11 @@ spec(const struct job *j)
 {
 	json_t *o = json_copy(j->defaults);
 
-	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
-		const char *v = mm_csv_get(j->csv, inputs[i]);
+	for (const char *const *in = j->form->input; *in != NULL; in++) {
+		const char *v = mm_csv_get(j->csv, *in);
 
 		if (v != NULL && v[0] != '\0')
-			json_object_set_new(o, inputs[i], json_string(v));
+			json_object_set_new(o, *in, json_string(v));
 	}
 	return o;
 }
@@ -74,18 +89,18 @@ write_row(struct job *j, json_t *item)
 		return;
 	}
 	/* The answer to a request of before, which does not say it again. */
-	if (json_string_value(json_object_get(item, "token")) == NULL) {
+	if (!j->form->code &&
+	    json_string_value(json_object_get(item, "token")) == NULL) {
 		fprintf(stderr, "mintmark: device %s: token %s was made, but "
 		    "its text was lost: cancel it\n", device ? device : "?",
 		    mm_json_text(item, "id"));
 		j->failed++;
 		return;
 	}
-	for (int i = 0; i < NFIELDS; i++) {
-		const char *v = json_string_value(
-		    json_object_get(item, fields[i]));
+	for (const char *const *out = j->form->output; *out != NULL; out++) {
+		const char *v = json_string_value(json_object_get(item, *out));
 
-		mm_csv_put(j->out, v ? v : "", i + 1 == NFIELDS);
+		mm_csv_put(j->out, v ? v : "", out[1] == NULL);
 	}
 	j->made++;
 }
@@ -193,13 +208,27 @@ mm_out_open(struct mm_cli *cli, const char *path, bool append, FILE **out,
 	return MM_OK;
 }
 
+/* The first line of what is written. */
+static const char *
+head_of(const struct job *j, char head[MM_BULK_HEAD])
+{
+	head[0] = '\0';
+	for (const char *const *out = j->form->output; *out != NULL; out++) {
+		strcat(head, *out);
+		strcat(head, out[1] != NULL ? "," : "\n");
+	}
+	return head;
+}
+
 static enum mm_err
 open_out(struct job *j, const struct mm_args *a, struct mm_why *why)
 {
+	char head[MM_BULK_HEAD];
 	const char *path = mm_arg(a, "out");
 
 	if (mm_flag(a, "resume"))
-		return mm_bulk_resume(j->cli, path, j->done, &j->out, why);
+		return mm_bulk_resume(j->cli, path, head_of(j, head),
+		    j->done, &j->out, why);
 	j->out = stdout;
 	if (path != NULL) {
 		if (access(path, F_OK) == 0)
@@ -208,7 +237,7 @@ open_out(struct job *j, const struct mm_args *a, struct mm_why *why)
 		j->out = NULL;
 		MM_TRY(mm_out_open(j->cli, path, false, &j->out, why));
 	}
-	fputs(MM_TOKEN_HEAD, j->out);
+	fputs(head_of(j, head), j->out);
 	return MM_OK;
 }
 
@@ -246,8 +275,9 @@ finish(struct job *j, enum mm_err rc, struct mm_why *why)
 		rc = MM_FAIL(why, MM_ESYS, "cannot write the tokens: %s",
 		    strerror(errno));
 	if (!j->cli->quiet)
-		fprintf(stderr, "mintmark: %llu tokens minted, %llu refused\n",
-		    j->made, j->failed);
+		fprintf(stderr, "mintmark: %llu %s, %llu refused\n", j->made,
+		    j->form->code ? "codes imported" : "tokens minted",
+		    j->failed);
 	if (rc == MM_OK && j->failed != 0)
 		rc = MM_FAIL(why, MM_ECONFLICT, "%llu rows were refused",
 		    j->failed);
@@ -262,10 +292,10 @@ finish(struct job *j, enum mm_err rc, struct mm_why *why)
 }
 
 static bool
-is_input(const char *name)
+is_input(const struct form *form, const char *name)
 {
-	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++)
-		if (strcmp(inputs[i], name) == 0)
+	for (const char *const *in = form->input; *in != NULL; in++)
+		if (strcmp(*in, name) == 0)
 			return true;
 	return false;
 }
@@ -273,19 +303,22 @@ is_input(const char *name)
 /* A column that is left out because its name is mistyped could be the one that
  * binds tokens to keys. */
 static enum mm_err
-open_csv(struct mm_csv *csv, const char *path, struct mm_why *why)
+open_csv(struct job *j, struct mm_why *why)
 {
-	MM_TRY(mm_csv_open(csv, path, why));
-	if (!mm_csv_has(csv, "device"))
-		return MM_FAIL(why, MM_EINPUT, "%.80s: the first line names "
-		    "the columns; \"device\" is not among them", csv->path);
+	struct mm_csv *csv = j->csv;
+
+	MM_TRY(mm_bulk_rows(j->cli, j->a, &j->rows, csv, why));
+	for (int i = 0; i < 1 + j->form->code; i++)
+		if (!mm_csv_has(csv, j->form->input[i]))
+			return MM_FAIL(why, MM_EINPUT, "%.80s: the first line "
+			    "names the columns; \"%s\" is not among them",
+			    csv->path, j->form->input[i]);
 	MM_TRY(mm_csv_names(csv, csv->path, why));
 	for (size_t i = 0; i < csv->nnames; i++)
-		if (!is_input(csv->name[i]))
+		if (!is_input(j->form, csv->name[i]))
 			return MM_FAIL(why, MM_EINPUT, "%.80s: column "
-			    "\"%.40s\": want device, product, profile, ttl, "
-			    "not_before, door or bound_spki_sha256",
-			    csv->path, csv->name[i]);
+			    "\"%.40s\": want %s", csv->path, csv->name[i],
+			    j->form->inputs);
 	return MM_OK;
 }
 
@@ -293,7 +326,6 @@ open_csv(struct mm_csv *csv, const char *path, struct mm_why *why)
 static enum mm_err
 check_first(struct job *j, unsigned long long *rows, struct mm_why *why)
 {
-	const char *path = j->csv->path;
 	struct stat st;
 
 	if (fstat(fileno(j->csv->f), &st) != 0 || !S_ISREG(st.st_mode) ||
@@ -301,7 +333,7 @@ check_first(struct job *j, unsigned long long *rows, struct mm_why *why)
 		return MM_OK;
 	MM_TRY(mm_bulk_check(j->cli, j->csv, j->defaults, false, rows, why));
 	mm_csv_close(j->csv);
-	return open_csv(j->csv, path, why);
+	return open_csv(j, why);
 }
 
 static enum mm_err
@@ -316,36 +348,48 @@ dry_run(struct job *j, struct mm_why *why)
 	return rc;
 }
 
+static enum mm_err
+mint(struct job *j, struct mm_why *why)
+{
+	unsigned long long rows = 0;
+	enum mm_err rc;
+
+	MM_TRY(check_first(j, &rows, why));
+	rc = open_out(j, j->a, why);
+	if (rc != MM_OK) {
+		if (j->out != NULL)
+			fclose(j->out);
+		return rc;
+	}
+	mm_progress_begin(&j->progress, j->cli, "rows", rows);
+	mm_stop_begin(&j->stop);
+	rc = each(j, why);
+	return finish(j, rc, why);
+}
+
 /* see bulk.h */
 enum mm_err
-mm_bulk_tokens(struct mm_cli *cli, const struct mm_args *a,
+mm_bulk_tokens(struct mm_cli *cli, const struct mm_args *a, bool codes,
     struct mm_why *why)
 {
-	MM_OWN(json_free) json_t *defaults = mm_token_defaults(a);
+	MM_OWN(json_free) json_t *defaults = codes ? json_object() :
+	    mm_token_defaults(a);
 	MM_OWN(json_free) json_t *done = NULL;
 	OWN_CSV struct mm_csv csv = { 0 };
-	struct job j = { .cli = cli, .csv = &csv, .defaults = defaults };
-	unsigned long long rows = 0;
+	struct job j = { .cli = cli, .csv = &csv, .a = a,
+		.form = &forms[codes], .defaults = defaults };
 	enum mm_err rc;
 
 	if (mm_flag(a, "resume") && mm_arg(a, "out") == NULL)
 		return MM_FAIL(why, MM_EINPUT, "--resume needs --out FILE");
-	MM_TRY(open_csv(&csv, mm_arg(a, "csv"), why));
-	if (mm_flag(a, "dry-run"))
-		return dry_run(&j, why);
-	MM_TRY(check_first(&j, &rows, why));
 	if (mm_flag(a, "resume"))
 		j.done = done = json_object();
-	rc = open_out(&j, a, why);
-	if (rc != MM_OK) {
-		if (j.out != NULL)
-			fclose(j.out);
-		return rc;
-	}
-	mm_progress_begin(&j.progress, cli, "rows", rows);
-	mm_stop_begin(&j.stop);
-	rc = each(&j, why);
-	return finish(&j, rc, why);
+	rc = open_csv(&j, why);
+	if (rc == MM_OK)
+		rc = mm_flag(a, "dry-run") ? dry_run(&j, why) : mint(&j, why);
+	if (j.rows != NULL)
+		fclose(j.rows);
+	return rc;
 }
 
 /* see bulk.h */

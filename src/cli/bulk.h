@@ -59,18 +59,27 @@ void mm_stop_begin(struct mm_stop *s);
 bool mm_stop_wanted(struct mm_stop *s, long wait_s);
 void mm_stop_end(struct mm_stop *s);
 
-/* token create --csv */
+/* token create of many: --csv, --serials or --batch */
+bool mm_bulk_wanted(const struct mm_args *a);
+/*
+ * Opens their rows from the first on, as often as is wanted.  *made: NULL
+ * before the first time; a file that then is the caller's to close, also after
+ * a failure.  MM_ENOTFOUND: a batch nothing was made of.
+ */
+MM_MUST enum mm_err mm_bulk_rows(struct mm_cli *cli, const struct mm_args *a,
+    FILE **made, struct mm_csv *csv, struct mm_why *why);
 json_t *mm_token_defaults(const struct mm_args *a);
+/* codes: rows have a printed code each, which is imported. */
 MM_MUST enum mm_err mm_bulk_tokens(struct mm_cli *cli,
-    const struct mm_args *a, struct mm_why *why);
-#define MM_TOKEN_HEAD "device,id,token,expires,uri\n"
+    const struct mm_args *a, bool codes, struct mm_why *why);
+#define MM_BULK_HEAD 64 /* of what is written, the first line and its NUL */
 /*
  * Opens the output of an interrupted run to go on there, cuts a last row that
  * was torn, and counts in done how many rows it has for each device.  *out is
  * the caller's, also after a failure, if it was opened.
  */
 MM_MUST enum mm_err mm_bulk_resume(struct mm_cli *cli, const char *path,
-    json_t *done, FILE **out, struct mm_why *why);
+    const char *head, json_t *done, FILE **out, struct mm_why *why);
 /* --ttl, if it was given: more than nothing. */
 MM_MUST enum mm_err mm_bulk_ttl(const char *text, struct mm_why *why);
 /*

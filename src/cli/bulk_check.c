@@ -75,6 +75,18 @@ complain(struct check *k, const char *what, const char *value)
 	return false;
 }
 
+/* 8 to 64 printable characters, as the server wants them. */
+static bool
+code_good(const char *code)
+{
+	size_t n = strlen(code);
+
+	for (size_t i = 0; i < n; i++)
+		if (code[i] <= ' ' || code[i] > '~')
+			return false;
+	return n >= 8 && n <= 64;
+}
+
 /* The row by itself. */
 static bool
 row_good(struct check *k)
@@ -90,6 +102,11 @@ row_good(struct check *k)
 	if (door != NULL && strcmp(door, "handshake") != 0 &&
 	    strcmp(door, "bearer") != 0)
 		return complain(k, "no such door:", door);
+	/* the code itself is not shown */
+	if (mm_csv_has(k->csv, "code") && !code_good(value(k, "code") ?
+	    value(k, "code") : ""))
+		return complain(k, "not a code of 8 to 64 printable "
+		    "characters without a space", NULL);
 	return true;
 }
 

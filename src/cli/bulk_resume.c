@@ -16,10 +16,10 @@
 
 /* Whether nothing is there but the header or a piece of it. */
 static enum mm_err
-only_head(const char *path, bool *out, struct mm_why *why)
+only_head(const char *path, const char *head, bool *out, struct mm_why *why)
 {
-	static const char head[] = MM_TOKEN_HEAD;
-	char text[sizeof(head) + 1];
+	size_t want = strlen(head) + 1;
+	char text[MM_BULK_HEAD + 1];
 	FILE *f = fopen(path, "re");
 	size_t n;
 
@@ -28,7 +28,7 @@ only_head(const char *path, bool *out, struct mm_why *why)
 		    "%.100s: %s", path, strerror(errno));
 	n = fread(text, 1, sizeof(text), f);
 	fclose(f);
-	*out = n < sizeof(head) && memcmp(text, head, n) == 0;
+	*out = n < want && memcmp(text, head, n) == 0;
 	return MM_OK;
 }
 
@@ -103,21 +103,21 @@ mend(struct mm_cli *cli, const char *path, const struct tail *t, FILE *out,
 
 /* see bulk.h */
 enum mm_err
-mm_bulk_resume(struct mm_cli *cli, const char *path, json_t *done, FILE **out,
-    struct mm_why *why)
+mm_bulk_resume(struct mm_cli *cli, const char *path, const char *head,
+    json_t *done, FILE **out, struct mm_why *why)
 {
 	__attribute__((cleanup(mm_csv_close))) struct mm_csv old = { 0 };
 	struct tail t = { .torn = false };
 	enum mm_err rc;
 	bool fresh = false;
 
-	MM_TRY(only_head(path, &fresh, why));
+	MM_TRY(only_head(path, head, &fresh, why));
 	MM_TRY(mm_out_open(cli, path, true, out, why));
 	if (fresh) {
 		if (ftruncate(fileno(*out), 0) != 0)
 			return MM_FAIL(
 			    why, MM_ESYS, "%.100s: %s", path, strerror(errno));
-		fputs(MM_TOKEN_HEAD, *out);
+		fputs(head, *out);
 		return MM_OK;
 	}
 	MM_TRY(mm_csv_open(&old, path, why));

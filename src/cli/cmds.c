@@ -111,6 +111,17 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("device", "retire", "DEVICE", 1, 1, MM_C_DEVICE, device_retire,
 	    "retire a device: its certificates are revoked, its id is gone",
 	    NULL),
+	ROW("device", "transfer", "DEVICE", 1, 1, MM_C_DEVICE, device_transfer,
+	    "give a device to another product, which may be another owner's",
+	    "Its operational certificates are revoked and its tokens "
+	    "cancelled; its IDevID stays, so that it can fetch a certificate "
+	    "of the new product by itself."),
+	ROW("device", "repair", "DEVICE", 1, 1, MM_C_DEVICE, device_repair,
+	    "a device has got another board: its certificates are replaced",
+	    "All its certificates are revoked (superseded) and its tokens "
+	    "cancelled; the next one is for another key, which a line may "
+	    "make, too.  The key that the factory recorded is forgotten, or "
+	    "replaced by --bound-key."),
 	ROW("device", "enrol", "DEVICE", 1, 1, MM_C_DEVICE, device_enrol,
 	    "issue a certificate for a device on your own authority", NULL),
 	ROW("device", "receipt", "DEVICE", 1, 1, MM_C_DEVICE, device_receipt,
@@ -137,7 +148,9 @@ const struct mm_cmd mm_cmds[] = {
 	    "show one token, never its secret", NULL),
 	ROW("token", "create", "", 0, 0, MM_C_NONE, token_create,
 	    "make one-time tokens",
-	    "One token with --device, or one for each row of a CSV file with "
+	    "One token with --device, one for each serial number of a run "
+	    "with --serials, one for each unit that was made of a batch with "
+	    "--batch, or one for each row of a CSV file with "
 	    "--csv: its first line names the columns, of which \"device\" is "
 	    "needed, and \"product\", \"profile\", \"ttl\", "
 	    "\"not_before\", \"door\" and \"bound_spki_sha256\" may be "
@@ -148,14 +161,30 @@ const struct mm_cmd mm_cmds[] = {
 	    "interrupted run, or once refused rows are mended; a last row "
 	    "that was torn is cut, and its device gets another token.  When the "
 	    "server asks to come again later, the run waits."),
-	ROW("token", "cancel", "TOKEN", 1, 1, MM_C_TOKEN, token_cancel,
-	    "cancel a token", NULL),
+	ROW("token", "import", "", 0, 0, MM_C_NONE, token_import,
+	    "take in codes that are on labels already, for the compatible door",
+	    "The table's first line names the columns: \"device\" and "
+	    "\"code\" (8 to 64 characters) are needed, \"product\", "
+	    "\"profile\", \"ttl\", \"not_before\" and "
+	    "\"bound_spki_sha256\" may be there.  The device enrols by HTTP "
+	    "Basic with its name and the code, where the profile allows "
+	    "that.  A code is only as strong as it is long: after ten wrong "
+	    "ones a device's code is tried once in six minutes.  Nothing "
+	    "that is stored tells a code."),
+	ROW("token", "remint", "TOKEN", 1, 1, MM_C_TOKEN, token_remint,
+	    "make a token again that was lost or has run out",
+	    "The old one is cancelled first; the new one is for the same "
+	    "device, profile, door and key.  One that a device has claimed is "
+	    "not made again."),
+	ROW("token", "cancel", "[TOKEN]", 0, 1, MM_C_TOKEN, token_cancel,
+	    "cancel a token, or all of a selection", MASS_DETAIL),
 	ROW("token", "label", "FILE", 1, 1, MM_C_FILE, token_label,
 	    "make or print the labels of tokens, from \"token create --out\"",
 	    "The code is the token's URI, which is a secret: over tcp: it "
 	    "crosses the network as it is.  " LABEL_DETAIL),
-	ROW("token", "thaw", "TOKEN", 1, 1, MM_C_TOKEN, token_thaw,
-	    "thaw a token that was frozen by a conflict", NULL),
+	ROW("token", "thaw", "[TOKEN]", 0, 1, MM_C_TOKEN, token_thaw,
+	    "thaw a token that was frozen by a conflict, or all of a "
+	    "selection", MASS_DETAIL),
 
 	ROW("cert", "list", "", 0, 0, MM_C_NONE, cert_list,
 	    "list the certificates", NULL),
@@ -254,6 +283,8 @@ const struct mm_cmd mm_cmds[] = {
 	    "give stations their part of the quantity",
 	    "LIST is STATION=NUMBER with commas between them; what is not "
 	    "named stays, and no share becomes less."),
+	ROW("batch", "units", "BATCH", 1, 1, MM_C_NONE, batch_units,
+	    "list what became of a batch's units", NULL),
 	ROW("batch", "report", "BATCH", 1, 1, MM_C_NONE, batch_report,
 	    "what a batch has come to: issued, passed, left, gaps, yield",
 	    NULL),

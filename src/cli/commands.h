@@ -12,6 +12,8 @@
 	X(device_retire) X(device_enrol) X(device_receipt) X(device_why)  \
 	X(token_list)                                                      \
 	X(token_show) X(token_create) X(token_cancel) X(token_thaw)        \
+	X(token_remint) X(token_import) X(device_transfer)                 \
+	X(device_repair)                                                   \
 	X(cert_list) X(cert_show) X(cert_revoke) X(cert_hold)              \
 	X(cert_release) X(ledger_checkpoint) X(ledger_key)                 \
 	X(ledger_entries) X(ledger_verify) X(ledger_verify_receipt)        \
@@ -30,6 +32,7 @@
 	X(token_label) X(device_birth_record) X(line_check) X(batch_list)  \
 	X(batch_show) X(batch_create) X(batch_open) X(batch_pause)         \
 	X(batch_close) X(batch_extend) X(batch_share) X(batch_report)      \
+	X(batch_units)                                                     \
 	X(batch_order) X(station_list) X(station_show) X(station_create)   \
 	X(station_remove) X(station_pin) X(station_trust) X(station_sync)  \
 	X(station_quarantine) X(ca_root_crl) X(crl_sync)
@@ -69,6 +72,10 @@ MM_MUST enum mm_err mm_path(char out[1024], struct mm_why *why,
 /* GET a text and print it, with --json as that member of an object. */
 MM_MUST enum mm_err mm_print_bytes(struct mm_cli *cli, const char *path,
     const char *member, struct mm_why *why);
+/* Of --dry-run: what "would" happen in words; with --json the object as it is
+ * now, with what it would be. */
+MM_MUST enum mm_err mm_dry_print(const struct mm_cli *cli, json_t *now,
+    const char *state, const char *words);
 /* A text member, "" if there is none. */
 const char *mm_json_text(const json_t *o, const char *member);
 /* Adds the option's value as a text member, if it was given. */

@@ -330,3 +330,17 @@ mm_object_command(struct mm_cli *cli, const char *method, const char *path,
 		mm_object_print(answer);
 	return MM_OK;
 }
+
+/* see commands.h */
+enum mm_err
+mm_dry_print(const struct mm_cli *cli, json_t *now, const char *state,
+    const char *words)
+{
+	json_object_set_new(now, "dry_run", json_true());
+	json_object_set_new(now, "would_be", json_string(state));
+	if (cli->json)
+		mm_json_print(now);
+	else
+		mm_text_put(stdout, words);
+	return MM_OK;
+}

@@ -18,10 +18,10 @@
 enum { ZPL_MAX = 8 * MM_FILL_MAX, JSON_MAX = 65536, DEADLINE_MS = 15000 };
 
 #define LABEL_OPTS                                                         \
-	{ "format", "FORM", "png: a QR code; zpl: a whole label (default " \
-	    "zpl)", MM_C_WORDS, "png zpl" },                               \
-	{ "out", "FILE", "a new file of mode 0600; png of several tokens: a " \
-	    "folder", MM_C_FILE, NULL },                                   \
+	{ "format", "FORM", "png, svg: a QR code; zpl: a whole label "     \
+	    "(default zpl)", MM_C_WORDS, "png svg zpl" },                  \
+	{ "out", "FILE", "a new file of mode 0600; codes of several "      \
+	    "tokens: a folder", MM_C_FILE, NULL },                                   \
 	{ "printer", "PRINTER", "tcp:HOST[:PORT] (9100), or a device: "    \
 	    "/dev/usb/lp0", MM_C_FILE, NULL },                             \
 	{ "template", "FILE", "ZPL with {{device}}, {{product}}, "         \
@@ -39,10 +39,21 @@ const struct mm_opt mm_opts_device_label[] = {
 };
 const struct mm_opt mm_opts_token_label[] = { LABEL_OPTS, END };
 
+/* Forms that are a picture of the code alone. */
+static const struct picture {
+	const char *name;
+	enum mm_err (*draw)(const char *text, struct mm_buf *out,
+	    struct mm_why *why);
+} pictures[] = {
+	{ "png", mm_qr_png },
+	{ "svg", mm_qr_svg },
+};
+
 struct press {
 	const struct mm_args *a;
 	struct mm_fill *template; /* NULL: our own */
-	bool png, logged;
+	const struct picture *picture; /* NULL: zpl */
+	bool logged;
 	struct mm_printed_log log;
 	struct mm_buf sheet; /* of zpl: what goes to --out */
 	unsigned long long printed, skipped;
@@ -72,19 +83,28 @@ load_template(struct press *p, struct mm_why *why)
 }
 
 static enum mm_err
+read_format(struct press *p, const char *name, struct mm_why *why)
+{
+	for (size_t i = 0; i < sizeof(pictures) / sizeof(pictures[0]); i++)
+		if (strcmp(pictures[i].name, name) == 0)
+			p->picture = &pictures[i];
+	if (p->picture == NULL && strcmp(name, "zpl") != 0)
+		return MM_FAIL(why, MM_EINPUT, "--format: want png, svg or "
+		    "zpl, not \"%.40s\"", name);
+	return MM_OK;
+}
+
+static enum mm_err
 press_open(struct press *p, const struct mm_args *a, struct mm_why *why)
 {
 	const char *format = mm_arg(a, "format");
 
 	p->a = a;
-	p->png = format != NULL && strcmp(format, "png") == 0;
-	if (!p->png && format != NULL && strcmp(format, "zpl") != 0)
-		return MM_FAIL(why, MM_EINPUT,
-		    "--format: want png or zpl, not \"%.40s\"", format);
+	MM_TRY(read_format(p, format != NULL ? format : "zpl", why));
 	if ((mm_arg(a, "out") != NULL) == (mm_arg(a, "printer") != NULL))
 		return MM_FAIL(why, MM_EINPUT, "say either --out FILE or "
 		    "--printer PRINTER");
-	if (p->png && (mm_arg(a, "printer") != NULL ||
+	if (p->picture != NULL && (mm_arg(a, "printer") != NULL ||
 	    mm_arg(a, "template") != NULL))
 		return MM_FAIL(why, MM_EINPUT,
 		    "--printer and --template go with zpl");
@@ -160,13 +180,14 @@ put_zpl(struct press *p, const struct mm_label *l, struct mm_why *why)
 }
 
 static enum mm_err
-put_png(struct press *p, const struct mm_label *l, const char *path,
+put_picture(struct press *p, const struct mm_label *l, const char *path,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_wipe) struct mm_buf png = MM_BUF_INIT(MM_QR_PNG_MAX);
+	MM_OWN(mm_buf_wipe) struct mm_buf b = MM_BUF_INIT(MM_QR_PNG_MAX);
 
-	MM_TRY(mm_qr_png(l->code != NULL ? l->code : l->device, &png, why));
-	MM_TRY(mm_file_create(path, mm_buf_view(&png), 0600, why));
+	MM_TRY(p->picture->draw(l->code != NULL ? l->code : l->device, &b,
+	    why));
+	MM_TRY(mm_file_create(path, mm_buf_view(&b), 0600, why));
 	p->printed++;
 	return MM_OK;
 }
@@ -208,8 +229,8 @@ mm_cmd_device_label(struct mm_cli *cli, const struct mm_args *a,
 	l = (struct mm_label){ .device = mm_json_text(device, "id"),
 		.product = mm_json_text(device, "product"),
 		.code = mm_arg(a, "code") };
-	if (p.png)
-		MM_TRY(put_png(&p, &l, mm_arg(a, "out"), why));
+	if (p.picture != NULL)
+		MM_TRY(put_picture(&p, &l, mm_arg(a, "out"), why));
 	else
 		MM_TRY(put_zpl(&p, &l, why));
 	return press_end(cli, &p, why);
@@ -226,13 +247,13 @@ put_token(struct press *p, const struct mm_label *l, bool folder,
 	    l->code == NULL || strncmp(l->code, "mintmark:", 9) != 0)
 		return MM_FAIL(why, MM_EINPUT,
 		    "a row without device and uri");
-	if (!p->png)
+	if (p->picture == NULL)
 		return put_zpl(p, l, why);
 	if (!folder)
-		return put_png(p, l, out, why);
-	snprintf(name, sizeof(name), "%s.png", l->device);
+		return put_picture(p, l, out, why);
+	snprintf(name, sizeof(name), "%s.%s", l->device, p->picture->name);
 	MM_TRY(mm_path_join(path, sizeof(path), out, name, why));
-	return put_png(p, l, path, why);
+	return put_picture(p, l, path, why);
 }
 
 /* Of "token create --csv": the columns device, id, uri. */
@@ -244,7 +265,7 @@ from_csv(struct press *p, const char *path, struct mm_why *why)
 	struct mm_csv csv;
 	enum mm_err rc;
 
-	if (p->png && mkdir(out, 0700) != 0 && errno != EEXIST)
+	if (p->picture != NULL && mkdir(out, 0700) != 0 && errno != EEXIST)
 		return MM_FAIL(why, MM_ESYS, "%.100s: %s", out,
 		    strerror(errno));
 	MM_TRY(mm_csv_open(&csv, path, why));

@@ -8,9 +8,9 @@
 #include "cli/mass.h"
 
 /*
- * "cert revoke", "hold" and "release" of many: what is selected is looked at
- * first, and shown; then the same call is made until nothing is left, each
- * from where the one before ended.
+ * "cert revoke", "hold" and "release", "token thaw" and "cancel" of many: what
+ * is selected is looked at first, and shown; then the same call is made until
+ * nothing is left, each from where the one before ended.
  */
 enum {
 	CSV_MAX = 64 * 1024 * 1024,
@@ -20,29 +20,42 @@ enum {
 	TRIES = 120, /* where another's selection is at work, a second each */
 };
 
-static const char *const members[][2] = {
+static const char *const cert_members[][2] = {
 	{ "batch", "batch" }, { "station", "station" },
 	{ "product", "product" }, { "issuer", "issuer" },
 	{ "profile", "profile" }, { "device", "device" },
 	{ "issued-from", "issued_from" }, { "issued-to", "issued_to" },
-	{ "key-type", "key_type" },
+	{ "key-type", "key_type" }, { NULL, NULL },
 };
-#define NMEMBERS (sizeof(members) / sizeof(members[0]))
+static const char *const token_members[][2] = {
+	{ "batch", "batch" }, { "product", "product" },
+	{ "created-from", "created_from" }, { "created-to", "created_to" },
+	{ NULL, NULL },
+};
+/* see mass.h */
+const struct mm_mass_kind mm_mass_certs = { "certificates",
+	"/certificates/revoke", cert_members };
+const struct mm_mass_kind mm_mass_thaw = { "tokens", "/tokens/thaw",
+	token_members };
+const struct mm_mass_kind mm_mass_cancel = { "tokens", "/tokens/cancel",
+	token_members };
 
 /* see mass.h */
 bool
-mm_mass_selects(const struct mm_args *a)
+mm_mass_selects(const struct mm_mass_kind *k, const struct mm_args *a)
 {
-	for (size_t i = 0; i < NMEMBERS; i++)
-		if (mm_arg(a, members[i][0]) != NULL)
+	for (size_t i = 0; k->members[i][0] != NULL; i++)
+		if (mm_arg(a, k->members[i][0]) != NULL)
 			return true;
-	return mm_arg(a, "csv") != NULL;
+	return k == &mm_mass_certs && mm_arg(a, "csv") != NULL;
 }
 
 struct mass {
 	struct mm_cli *cli;
 	const struct mm_args *a;
+	const struct mm_mass_kind *k;
 	const char *verb, *reason;
+	json_t *said; /* besides the selection */
 	const char *approval; /* of the first part; NULL */
 	json_t *all; /* the answers, added up */
 	struct mm_progress progress;
@@ -93,7 +106,7 @@ path_of(const struct mass *m, const char *next, char path[PATH_N],
 	if (n > 0 && (n > 5 || strspn(limit, "0123456789") != n))
 		return MM_FAIL(why, MM_EINPUT, "--limit: want a number");
 	if ((size_t)snprintf(path, PATH_N,
-	    "/certificates/revoke?limit=%s&after=%s", n > 0 ? limit : "",
+	    "%s?limit=%s&after=%s", m->k->path, n > 0 ? limit : "",
 	    next) >= PATH_N)
 		return MM_FAIL(why, MM_ELIMIT, "the server's key is too long");
 	return MM_OK;
@@ -125,9 +138,7 @@ call(struct mass *m, json_t *body, bool dry_run, const char *next,
 static void
 begin_body(const struct mass *m, json_t *body, bool dry_run)
 {
-	json_object_set_new(body, "action", json_string(m->verb));
-	if (m->reason != NULL)
-		json_object_set_new(body, "reason", json_string(m->reason));
+	json_object_update(body, m->said);
 	json_object_set_new(body, "dry_run", json_boolean(dry_run));
 }
 
@@ -244,10 +255,11 @@ do_all(struct mass *m, bool dry_run, struct mm_why *why)
 	json_decref(m->all);
 	m->all = json_pack("{s:s,s:b,s:{},s:[]}", "action", m->verb,
 	    "dry_run", dry_run, "states", "sample");
-	if (mm_arg(m->a, "csv") != NULL)
+	if (m->k == &mm_mass_certs && mm_arg(m->a, "csv") != NULL)
 		return do_csv(m, dry_run, why);
-	for (size_t i = 0; i < NMEMBERS; i++)
-		mm_json_opt(body, members[i][1], m->a, members[i][0]);
+	for (size_t i = 0; m->k->members[i][0] != NULL; i++)
+		mm_json_opt(body, m->k->members[i][1], m->a,
+		    m->k->members[i][0]);
 	return do_part(m, body, dry_run, why);
 }
 
@@ -260,10 +272,10 @@ print_look(const struct mass *m)
 	json_t *v;
 	size_t i;
 
-	printf("%lld%s certificates would be changed (%s%s%s)\n",
+	printf("%lld%s %s would be changed (%s%s%s)\n",
 	    (long long)number(m->all, "found"),
 	    json_is_true(json_object_get(m->all, "left")) ? " or more" : "",
-	    m->verb, m->reason != NULL ? ", " : "",
+	    m->k->things, m->verb, m->reason != NULL ? ", " : "",
 	    m->reason != NULL ? m->reason : "");
 	json_object_foreach(json_object_get(m->all, "states"), key, v)
 		printf("  %-12s %lld\n", key, (long long)json_integer_value(v));
@@ -272,7 +284,8 @@ print_look(const struct mass *m)
 		    (long long)number(m->all, "unknown"));
 	json_array_foreach(json_object_get(m->all, "sample"), i, v)
 	{
-		printf("  %s  ", mm_json_text(v, "serial"));
+		printf("  %s  ", mm_json_text(v, m->k == &mm_mass_certs ?
+		    "serial" : "id"));
 		mm_text_put(stdout, mm_json_text(v, "device"));
 		printf("  %s\n", mm_json_text(v, "state"));
 	}
@@ -323,11 +336,11 @@ carry_out(struct mass *m, struct mm_why *why)
 	enum mm_err rc;
 
 	if (m->a->npos > 0)
-		return MM_FAIL(why, MM_EINPUT, "a serial number or a "
+		return MM_FAIL(why, MM_EINPUT, "say one by its name, or a "
 		    "selection, not both");
 	if (!dry_run)
 		MM_TRY(confirm(m, why));
-	mm_progress_begin(&m->progress, m->cli, "certificates", 0);
+	mm_progress_begin(&m->progress, m->cli, m->k->things, 0);
 	rc = do_all(m, dry_run, why);
 	mm_progress_end(&m->progress);
 	MM_TRY(rc);
@@ -336,11 +349,13 @@ carry_out(struct mass *m, struct mm_why *why)
 
 /* see mass.h */
 enum mm_err
-mm_mass_run(struct mm_cli *cli, const struct mm_args *a, const char *verb,
-    const char *reason, struct mm_why *why)
+mm_mass_run(struct mm_cli *cli, const struct mm_args *a,
+    const struct mm_mass_kind *k, const char *verb, const char *reason,
+    json_t *take_body, struct mm_why *why)
 {
-	struct mass m = { .cli = cli, .a = a, .verb = verb,
-		.reason = reason };
+	MM_OWN(json_free) json_t *said = take_body;
+	struct mass m = { .cli = cli, .a = a, .k = k, .verb = verb,
+		.reason = reason, .said = said };
 	enum mm_err rc = carry_out(&m, why);
 
 	json_decref(m.all);

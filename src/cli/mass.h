@@ -3,7 +3,8 @@
 
 #include "cli/commands.h"
 
-/* mass.c: revoking, holding and releasing by selection. */
+/* mass.c: revoking, holding and releasing certificates, thawing and cancelling
+ * tokens, by selection. */
 #define MM_MASS_OPTS                                                       \
 	{ "batch", "BATCH", "of the devices of this batch", MM_C_NONE,     \
 	    NULL },                                                        \
@@ -28,10 +29,37 @@
 	{ "yes", NULL, "of a selection: do not ask before doing it",       \
 	    MM_C_NONE, NULL }
 
+/* The same of tokens. */
+#define MM_TOKEN_MASS_OPTS                                                 \
+	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },   \
+	{ "batch", "BATCH", "of the devices of this batch", MM_C_NONE,     \
+	    NULL },                                                        \
+	{ "created-from", "TIME", "made at TIME or later", MM_C_NONE,      \
+	    NULL },                                                        \
+	{ "created-to", "TIME", "made before TIME", MM_C_NONE, NULL },     \
+	{ "reason", "WORD", "why, for the audit; of a selection it is "    \
+	    "needed", MM_C_NONE, NULL },                                   \
+	{ "limit", "N", "tokens that one call changes, 10000", MM_C_NONE,  \
+	    NULL },                                                        \
+	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE, \
+	    NULL },                                                        \
+	{ "yes", NULL, "of a selection: do not ask before doing it",       \
+	    MM_C_NONE, NULL }
+
+/* What is selected, and where it is asked for. */
+struct mm_mass_kind {
+	const char *things; /* "certificates" */
+	const char *path;
+	const char *const (*members)[2]; /* option, member; to NULL */
+};
+extern const struct mm_mass_kind mm_mass_certs, mm_mass_thaw, mm_mass_cancel;
+
 /* Whether there is a selection. */
-bool mm_mass_selects(const struct mm_args *a);
-/* verb: "revoke", "hold", "release"; reason: NULL, or of revoking. */
+bool mm_mass_selects(const struct mm_mass_kind *k, const struct mm_args *a);
+/* take_body: what is said besides the selection; verb, reason: the words for
+ * it, reason NULL. */
 MM_MUST enum mm_err mm_mass_run(struct mm_cli *cli, const struct mm_args *a,
-    const char *verb, const char *reason, struct mm_why *why);
+    const struct mm_mass_kind *k, const char *verb, const char *reason,
+    json_t *take_body, struct mm_why *why);
 
 #endif

@@ -126,96 +126,6 @@ mm_cmd_product_update(struct mm_cli *cli, const struct mm_args *a,
 	return mm_object_command(cli, "PUT", p, body, why);
 }
 
-/* ---- device ---- */
-
-const struct mm_opt mm_opts_device_retire[] = {
-	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE,
-	    NULL },
-	{ "yes", NULL, "do not ask before doing it", MM_C_NONE, NULL },
-	END
-};
-
-static bool
-is_in(const json_t *o, const char *member, const char *const words[])
-{
-	const char *v = mm_json_text(o, member);
-
-	for (size_t i = 0; words[i] != NULL; i++)
-		if (strcmp(words[i], v) == 0)
-			return true;
-	return false;
-}
-
-/* What is not over yet, of a device's certificates. */
-static size_t
-count_live(json_t *device)
-{
-	static const char *const live[] = { "issued", "confirmed",
-		"superseded", "held", NULL };
-	size_t n = 0, i;
-	json_t *c;
-
-	json_array_foreach(json_object_get(device, "certificates"), i, c)
-		n += is_in(c, "state", live);
-	return n;
-}
-
-/* On a terminal only: who calls from a script has decided. */
-static enum mm_err
-confirm_retire(struct mm_cli *cli, const struct mm_args *a, size_t live,
-    struct mm_why *why)
-{
-	char answer[16];
-
-	if (mm_flag(a, "yes") || !isatty(STDIN_FILENO) || !cli->tty)
-		return MM_OK;
-	fprintf(stderr, "Retire %s for good, and revoke its %zu certificates? "
-	    "[y/N] ", a->pos[0], live);
-	if (fgets(answer, sizeof(answer), stdin) == NULL ||
-	    (answer[0] | 32) != 'y')
-		return MM_FAIL(why, MM_EPOLICY, "not confirmed");
-	return MM_OK;
-}
-
-/* "would" and what; with --json the object with what would be in it. */
-static enum mm_err
-would(const struct mm_cli *cli, json_t *now, const char *state,
-    const char *words)
-{
-	json_object_set_new(now, "dry_run", json_true());
-	json_object_set_new(now, "would_be", json_string(state));
-	if (cli->json)
-		mm_json_print(now);
-	else
-		mm_text_put(stdout, words);
-	return MM_OK;
-}
-
-enum mm_err
-mm_cmd_device_retire(struct mm_cli *cli, const struct mm_args *a,
-    struct mm_why *why)
-{
-	static const char *const over[] = { "retired", NULL };
-	MM_OWN(json_free) json_t *now = NULL;
-	char p[1024], words[512];
-	struct mm_client *c;
-
-	MM_TRY(mm_path(p, why, "/devices/%s", a->pos[0]));
-	MM_TRY(mm_cli_client(cli, &c, why));
-	MM_TRY(mm_client_call(c, "GET", p, NULL, &now, why));
-	if (mm_flag(a, "dry-run")) {
-		snprintf(words, sizeof(words), is_in(now, "state", over)
-		    ? "%s is retired already: nothing would happen.\n"
-		    : "%s would be retired for good: its id never comes back, "
-		    "and %zu certificates would be revoked.\n", a->pos[0],
-		    count_live(now));
-		return would(cli, now, "retired", words);
-	}
-	MM_TRY(confirm_retire(cli, a, count_live(now), why));
-	MM_TRY(mm_path(p, why, "/devices/%s/retire", a->pos[0]));
-	return mm_object_command(cli, "POST", p, NULL, why);
-}
-
 /* ---- cert ---- */
 
 static const struct mm_column cert_columns[] = {
@@ -263,11 +173,11 @@ static enum mm_err
 dry_revoke(struct mm_cli *cli, const struct mm_args *a, const char *reason,
     struct mm_why *why)
 {
-	static const char *const over[] = { "revoked", NULL };
 	MM_OWN(json_free) json_t *now = NULL;
 	char p[1024], words[512];
 	struct mm_client *c;
 	unsigned code;
+	bool over;
 
 	MM_TRY(mm_reason_parse(reason, &code, why));
 	if (!mm_reason_revokes(code))
@@ -276,14 +186,15 @@ dry_revoke(struct mm_cli *cli, const struct mm_args *a, const char *reason,
 	MM_TRY(mm_path(p, why, "/certificates/%s", a->pos[0]));
 	MM_TRY(mm_cli_client(cli, &c, why));
 	MM_TRY(mm_client_call(c, "GET", p, NULL, &now, why));
-	snprintf(words, sizeof(words), is_in(now, "state", over)
+	over = strcmp(mm_json_text(now, "state"), "revoked") == 0;
+	snprintf(words, sizeof(words), over
 	    ? "%s of %s is revoked already (%s): nothing would happen.\n"
 	    : "%s of %s, now %s, would be revoked for good, with the reason "
 	    "%s.\n", mm_json_text(now, "serial"), mm_json_text(now, "device"),
-	    mm_json_text(now, is_in(now, "state", over) ? "reason" : "state"),
+	    mm_json_text(now, over ? "reason" : "state"),
 	    reason);
 	json_object_set_new(now, "would_be_reason", json_string(reason));
-	return would(cli, now, "revoked", words);
+	return mm_dry_print(cli, now, "revoked", words);
 }
 
 static enum mm_err
@@ -299,8 +210,9 @@ hold(struct mm_cli *cli, const struct mm_args *a, const char *verb,
 {
 	char p[1024];
 
-	if (mm_mass_selects(a))
-		return mm_mass_run(cli, a, verb, NULL, why);
+	if (mm_mass_selects(&mm_mass_certs, a))
+		return mm_mass_run(cli, a, &mm_mass_certs, verb, NULL,
+		    json_pack("{s:s}", "action", verb), why);
 	MM_TRY(want_serial(a, why));
 	if (mm_flag(a, "dry-run"))
 		return MM_FAIL(why, MM_EINPUT, "--dry-run: of a selection");
@@ -331,8 +243,10 @@ mm_cmd_cert_revoke(struct mm_cli *cli, const struct mm_args *a,
 	char p[1024];
 
 	reason = reason ? reason : "unspecified";
-	if (mm_mass_selects(a))
-		return mm_mass_run(cli, a, "revoke", reason, why);
+	if (mm_mass_selects(&mm_mass_certs, a))
+		return mm_mass_run(cli, a, &mm_mass_certs, "revoke", reason,
+		    json_pack("{s:s,s:s}", "action", "revoke", "reason",
+		    reason), why);
 	MM_TRY(want_serial(a, why));
 	if (mm_flag(a, "dry-run"))
 		return dry_revoke(cli, a, reason, why);

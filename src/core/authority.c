@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "core/codes.h"
 #include "core/priv.h"
 #include "pki/possession.h"
 
@@ -15,6 +16,17 @@ mm_authority_token_psk(struct mm_authority *a,
 	mm_token_id_text(id, a->token);
 }
 
+/* A device's name and its printed code. */
+static enum mm_err
+by_code(struct mm_authority *a, struct mm_bytes user, struct mm_bytes code)
+{
+	if (!mm_text_copy(a->device, sizeof(a->device), user) ||
+	    !mm_device_id_valid(a->device) || !mm_code_valid(code))
+		return MM_EAUTH;
+	memcpy(a->code, code.p, code.n);
+	return MM_OK;
+}
+
 /* see core.h */
 enum mm_err
 mm_authority_token_basic(struct mm_authority *a, struct mm_bytes user,
@@ -24,12 +36,15 @@ mm_authority_token_basic(struct mm_authority *a, struct mm_bytes user,
 	uint8_t id[MM_TOKEN_ID_N];
 	enum mm_err rc = mm_token_id_parse(user, id, NULL);
 
-	if (rc == MM_OK)
+	if (rc == MM_OK) {
 		rc = mm_token_secret_parse(password, made.secret, NULL);
+		mm_token_id_text(id, made.token);
+	} else {
+		rc = by_code(&made, user, password);
+	}
 	if (rc != MM_OK)
 		return MM_FAIL(why, MM_EAUTH, "%s",
 		    mm_reason_text(MM_R_CREDENTIAL));
-	mm_token_id_text(id, made.token);
 	*a = made;
 	mm_wipe(&made, sizeof(made));
 	return MM_OK;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/time.h"
+#include "core/codes.h"
 #include "core/priv.h"
 
 #define JOBS_DEFAULT 1024
@@ -62,6 +63,7 @@ init(struct mm_core *c, struct mm_why *why)
 	c->revocations = 1; /* a restart signs fresh lists */
 	MM_TRY(mm_chains_load(c->config, &c->chains, why));
 	MM_TRY(mm_reserve_new(most, &c->reserve, why));
+	MM_TRY(mm_guesses_new(&c->guesses, why));
 	MM_TRY(mm_counts_new(&c->counts, why));
 	MM_TRY(mm_forecaster_new(&c->forecaster, why));
 	MM_TRY(mm_batches_new(&c->at_work, why));
@@ -123,6 +125,7 @@ mm_core_close(struct mm_core **owner)
 	mm_lines_free(&c->lines);
 	mm_chains_free(&c->chains);
 	mm_reserve_free(&c->reserve);
+	mm_guesses_free(&c->guesses);
 	mm_batches_free(&c->at_work);
 	mm_counts_free(&c->counts);
 	mm_forecaster_free(&c->forecaster);

@@ -98,6 +98,9 @@ enum mm_authority_kind {
 	MM_AUTH_OPERATOR,    /* an API key with role line or admin */
 	MM_AUTH_KINDS
 };
+/* A code that was printed before: codes.h. */
+#define MM_CODE_MIN 8
+#define MM_CODE_MAX 64
 /* Made by the constructors below only; contents are core's. */
 struct mm_authority {
 	enum mm_authority_kind kind;
@@ -112,10 +115,16 @@ struct mm_authority {
 	/* OPERATOR: only role line gives the right, which ends when the device
 	 * has proved an identity. */
 	bool line;
-	char device[MM_DEVICE_ID_MAX + 1]; /* OPERATOR: names the device */
+	char device[MM_DEVICE_ID_MAX + 1]; /* OPERATOR: names the device;
+	                                    * TOKEN_BASIC: says who it is */
+	/* TOKEN_BASIC: instead of id and secret, until they are found by it
+	 * (codes.h); named: they were. */
+	char code[MM_CODE_MAX + 1];
+	bool named;
 };
 void mm_authority_token_psk(struct mm_authority *a,
     const uint8_t id[MM_TOKEN_ID_N]);
+/* user, password: a token's id and secret, or a device's name and code. */
 MM_MUST enum mm_err mm_authority_token_basic(struct mm_authority *a,
     struct mm_bytes user, struct mm_bytes password, struct mm_why *why);
 /* der: the verified peer certificate (chain checked by TLS against our
@@ -190,6 +199,7 @@ enum mm_job_kind {
 	X(MM_R_BATCH_SHARE, "station-has-no-share")                             \
 	X(MM_R_BATCH_OFFLINE, "batch-made-offline")                             \
 	X(MM_R_QUOTA, "quota-gone")                                             \
+	X(MM_R_GUESSED, "too-many-wrong-codes")                                 \
 	X(MM_R_TOO_MANY, "too-many-replacements")                               \
 	X(MM_R_CEILING, "ceiling-reached")                                      \
 	X(MM_R_AUTHORISE_NO, "authorise-refused")                               \
@@ -413,6 +423,7 @@ struct mm_token_spec {
 	int64_t not_before_at;         /* 0: now */
 	bool bearer;
 	uint8_t bound_spki[32];        /* all zero: none */
+	char code[MM_CODE_MAX + 1];    /* a secret: wipe after use; "" none */
 };
 struct mm_token_made {
 	char id[MM_TOKEN_ID_TEXT];
@@ -426,12 +437,14 @@ struct mm_token_made {
 MM_MUST enum mm_err mm_desk_tokens_mint(struct mm_desk *d,
     const struct mm_login *by, const struct mm_token_spec *spec, size_t n,
     struct mm_token_made *out, struct mm_why *why);
+/* reason: a word for the entry; NULL or "" none. */
 MM_MUST enum mm_err mm_desk_token_cancel(struct mm_desk *d,
-    const struct mm_login *by, const char *id, struct mm_why *why);
-/* keep: the first key stays; else rebind to spki (revokes the first). */
+    const struct mm_login *by, const char *id, const char *reason,
+    struct mm_why *why);
+/* The first key stays; else rebind to spki (revokes the first). */
 MM_MUST enum mm_err mm_desk_token_thaw(struct mm_desk *d,
     const struct mm_login *by, const char *id, const uint8_t *rebind_spki,
-    struct mm_why *why);
+    const char *reason, struct mm_why *why);
 /*
  * Tokens that a credential mints within a day (24 hours and the one that
  * runs), counted beforehand: *over, and nothing is counted, where n more would
@@ -511,6 +524,23 @@ MM_MUST enum mm_err mm_desk_where(struct mm_desk *d, const char *text,
  * and one is not revoked yet. */
 MM_MUST enum mm_err mm_desk_device_retire(struct mm_desk *d,
     const struct mm_login *by, const char *id, struct mm_why *why);
+/*
+ * It goes to another product, which may be another owner's: its operational
+ * certificates are revoked (cessationOfOperation), its tokens cancelled, its
+ * IDevID stays.  reason: a word for the entries.  The same again goes on where
+ * it was cut off, and else does nothing.  MM_ECONFLICT: retired.
+ */
+MM_MUST enum mm_err mm_desk_device_transfer(struct mm_desk *d,
+    const struct mm_login *by, const char *id, const char *product,
+    const char *reason, struct mm_why *why);
+/*
+ * It has got another board: all its certificates are revoked (superseded),
+ * its tokens cancelled, and the key that the factory recorded is replaced by
+ * spki, all zero: by none.  Its next certificate is for another key.
+ */
+MM_MUST enum mm_err mm_desk_device_repair(struct mm_desk *d,
+    const struct mm_login *by, const char *id, const uint8_t spki[32],
+    const char *reason, struct mm_why *why);
 MM_MUST enum mm_err mm_desk_cert_revoke(struct mm_desk *d,
     const struct mm_login *by, const uint8_t serial[16], unsigned reason,
     bool *already, struct mm_why *why);

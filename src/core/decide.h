@@ -42,6 +42,7 @@ struct mm_facts {
 	bool fielded;                       /* ... for a device that has
 	                                     * proved another key */
 	bool proved;                        /* secret or handshake right */
+	bool guessed;                       /* nobody looked: codes.h */
 	uint8_t cert_sha256[32];            /* of the TLS certificate */
 	char claim_name[MM_AUTHORITY_TEXT]; /* what the claim is made under */
 	/* the records */

@@ -59,6 +59,7 @@ fill_op(struct mm_op *op, const struct mm_device *dev,
 struct put {
 	bool replace;
 	const uint64_t *if_version;
+	const char *action, *reason; /* words for the entry; NULL */
 };
 
 /* The product that it leaves, "" none.  What is said of it must still be so
@@ -110,6 +111,8 @@ put_once(struct mm_desk *d, const struct mm_login *by,
 	device_entry(&e, &t, by, &op.u.device.row);
 	if (from[0] != '\0')
 		e.field[MM_F_FROM] = from;
+	e.field[MM_F_ACTION] = how->action;
+	e.field[MM_F_REASON] = how->reason;
 	mm_papers_add(&p, &e);
 	return mm_desk_run(d, &p, &op, why);
 }
@@ -149,7 +152,7 @@ enum mm_err
 mm_desk_device_put(struct mm_desk *d, const struct mm_login *by,
     const struct mm_device *dev, bool replace, struct mm_why *why)
 {
-	return put(d, by, dev, &(struct put){ replace, NULL }, why);
+	return put(d, by, dev, &(struct put){ .replace = replace }, why);
 }
 
 /* see core.h */
@@ -158,7 +161,19 @@ mm_desk_device_replace(struct mm_desk *d, const struct mm_login *by,
     const struct mm_device *dev, const uint64_t *if_version,
     struct mm_why *why)
 {
-	return put(d, by, dev, &(struct put){ true, if_version }, why);
+	return put(d, by, dev, &(struct put){ .replace = true,
+	    .if_version = if_version }, why);
+}
+
+/* see priv.h */
+enum mm_err
+mm_desk_device_turn(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_device *dev, const char *action, const char *reason,
+    struct mm_why *why)
+{
+	return put(d, by, dev, &(struct put){ .replace = true,
+	    .if_version = &dev->version, .action = action,
+	    .reason = reason }, why);
 }
 
 /* ---- many ---- */

@@ -1,21 +1,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/desk_schema.h"
 #include "core/priv.h"
 
 /*
- * The end of a device.  It is retired first, so that nothing new is issued
+ * The end of a device, or of a part of its life.  What is retired or repaired
+ * is so in its record first, so that nothing new is issued on what was before
  * while its certificates are revoked, a page of them in one transaction; what
  * is left after a failure is revoked by asking again.
  */
 enum {
 	PAGE = 64,
 	PAPER_ROOM = 1024,
-	REASON = 5, /* RFC 5280 5.3.1: cessationOfOperation */
+};
+/* RFC 5280 5.3.1 */
+enum { SUPERSEDED = 4, CESSATION = 5 };
+
+/* Which of its certificates end, and of what. */
+struct extent {
+	unsigned reason;
+	bool keeps_idevid;
 };
 
 struct ending {
 	const struct mm_login *by;
+	const struct extent *of;
 	char after[MM_AUTHORITY_TEXT];
 	unsigned rows, n;
 	struct mm_op op[PAGE], *ops[PAGE];
@@ -40,12 +50,18 @@ end_one(struct ending *e, const struct mm_cert_row *row, struct mm_why *why)
 	*op = (struct mm_op){ .kind = MM_OP_REVOKE };
 	memcpy(op->u.revoke.serial, row->serial, 16);
 	op->u.revoke.to = MM_CERT_REVOKED;
-	op->u.revoke.reason = REASON;
+	op->u.revoke.reason = (uint8_t)e->of->reason;
 	op->u.revoke.at = mm_now_ms();
 	mm_papers_short(&p, &(struct mm_short){ .type = MM_E_CERT_REVOKED,
 	    .cert = &cert, .device = row->device, .product = row->product,
-	    .actor = e->by->id, .reason = mm_reason_name(REASON) });
+	    .actor = e->by->id, .reason = mm_reason_name(e->of->reason) });
 	return mm_papers_seal(&p, op, why);
+}
+
+static bool
+ends(const struct extent *of, const struct mm_cert_row *c)
+{
+	return !is_over(c->state) && !(of->keeps_idevid && c->idevid);
 }
 
 static enum mm_err
@@ -56,7 +72,7 @@ see(void *ctx, const void *row, const char *next, struct mm_why *why)
 
 	e->rows++;
 	strcpy(e->after, next);
-	return is_over(c->state) ? MM_OK : end_one(e, c, why);
+	return ends(e->of, c) ? end_one(e, c, why) : MM_OK;
 }
 
 static enum mm_err
@@ -81,25 +97,29 @@ static enum mm_err
 refuse_left(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	const struct mm_cert_row *c = row;
+	const struct extent *of = ctx;
 	char serial[33];
 
-	(void)ctx, (void)next;
+	(void)next;
+	if (!ends(of, c))
+		return MM_OK;
 	mm_hex_text(c->serial, 16, serial);
-	return MM_FAIL(why, MM_EAGAIN, "device %s is retired, but not all its "
-	    "certificates are revoked (%s is not): ask again", c->device,
-	    serial);
+	return MM_FAIL(why, MM_EAGAIN, "device %s: its record has changed, "
+	    "but not all its certificates are revoked (%s is not): ask again",
+	    c->device, serial);
 }
 
 /* Nobody is told that it is over while one certificate is not. */
 static enum mm_err
-none_left(struct mm_desk *d, const char *device, struct mm_why *why)
+none_left(struct mm_desk *d, const char *device, struct extent *of,
+    struct mm_why *why)
 {
-	struct mm_list l = { .most = 1, .device = device };
+	struct mm_list l = { .most = PAGE, .device = device };
 
 	for (l.state = 0; l.state < MM_CERT_STATES; l.state++)
 		if (!is_over((enum mm_cert_state)l.state))
-			MM_TRY(mm_list_certs(d->r, &l, refuse_left, NULL,
-			    why));
+			MM_TRY(mm_list_certs(d->r, &l, refuse_left,
+			    of, why));
 	return MM_OK;
 }
 
@@ -113,19 +133,20 @@ ending_free(struct ending **owner)
 
 static enum mm_err
 revoke_all(struct mm_desk *d, const struct mm_login *by, const char *device,
-    struct mm_why *why)
+    struct extent *of, struct mm_why *why)
 {
 	MM_OWN(ending_free) struct ending *e = calloc(1, sizeof(*e));
 
 	if (e == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "retire: no memory");
 	e->by = by;
+	e->of = of;
 	for (unsigned i = 0; i < PAGE; i++)
 		mm_buf_init(&e->papers[i], PAPER_ROOM);
 	do {
 		MM_TRY(end_page(d, e, device, why));
 	} while (e->rows == PAGE);
-	return none_left(d, device, why);
+	return none_left(d, device, of, why);
 }
 
 /* see core.h */
@@ -145,5 +166,100 @@ mm_desk_device_retire(struct mm_desk *d, const struct mm_login *by,
 	e.field[MM_F_PRODUCT] = dev.product;
 	mm_papers_add(&p, &e);
 	MM_TRY(mm_desk_run(d, &p, &op, why));
-	return revoke_all(d, by, dev.id, why);
+	return revoke_all(d, by, dev.id, &(struct extent){ CESSATION, false },
+	    why);
+}
+
+/* ---- a new owner, a new board ---- */
+
+static enum mm_err
+cancel_row(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_token_row *t = row;
+	char (*id)[MM_TOKEN_ID_TEXT] = ctx;
+
+	(void)next, (void)why;
+	if (t->state != MM_TOKEN_CANCELLED && t->state != MM_TOKEN_CONFIRMED)
+		memcpy(*id, t->id, sizeof(*id));
+	return MM_OK;
+}
+
+/* One after the other: a device has few. */
+static enum mm_err
+cancel_tokens(struct mm_desk *d, const struct mm_login *by,
+    const char *device, const char *reason, struct mm_why *why)
+{
+	struct mm_list l = { .most = 1000, .device = device, .state = -1 };
+	char id[MM_TOKEN_ID_TEXT];
+
+	for (;;) {
+		id[0] = '\0';
+		MM_TRY(mm_list_tokens(d->r, &l, cancel_row, &id, why));
+		if (id[0] == '\0')
+			return MM_OK;
+		MM_TRY(mm_desk_token_cancel(d, by, id, reason, why));
+	}
+}
+
+static enum mm_err
+living(struct mm_desk *d, const char *id, struct mm_device *out,
+    struct mm_why *why)
+{
+	MM_TRY(mm_get_device(d->r, id, out, why));
+	return out->state == MM_DEVICE_ACTIVE ? MM_OK :
+	    MM_FAIL(why, MM_ECONFLICT, "device %s: retired", id);
+}
+
+/* Whether it could come there, before anything is done about it. */
+static enum mm_err
+may_come(struct mm_desk *d, const struct mm_device *dev, const char *product,
+    struct mm_why *why)
+{
+	MM_OWN(mm_desk_schema_done) struct mm_desk_schema s = { .version = 0 };
+	char column[MM_SCHEMA_COLUMN];
+	struct mm_product p;
+
+	MM_TRY(mm_get_product(d->r, product, &p, why));
+	MM_TRY(mm_desk_schema_load(d, product, &s, why));
+	return s.schema == NULL ? MM_OK :
+	    mm_schema_check(s.schema, dev->attributes, column, why);
+}
+
+/*
+ * see core.h.  What the owner before had ends before the device is another's:
+ * a call that was cut off is made again, and nothing of the new owner's is
+ * touched.  */
+enum mm_err
+mm_desk_device_transfer(struct mm_desk *d, const struct mm_login *by,
+    const char *id, const char *product, const char *reason,
+    struct mm_why *why)
+{
+	struct extent of = { CESSATION, true };
+	struct mm_device dev;
+
+	MM_TRY(living(d, id, &dev, why));
+	MM_TRY(may_come(d, &dev, product, why));
+	if (strcmp(dev.product, product) == 0)
+		return MM_OK;
+	MM_TRY(cancel_tokens(d, by, dev.id, reason, why));
+	MM_TRY(revoke_all(d, by, dev.id, &of, why));
+	MM_TRY(mm_get_device(d->r, id, &dev, why));
+	strcpy(dev.product, product);
+	return mm_desk_device_turn(d, by, &dev, "transfer", reason, why);
+}
+
+/* see core.h; said again of a board that is there, it would end that one's */
+enum mm_err
+mm_desk_device_repair(struct mm_desk *d, const struct mm_login *by,
+    const char *id, const uint8_t spki[32], const char *reason,
+    struct mm_why *why)
+{
+	struct extent of = { SUPERSEDED, false };
+	struct mm_device dev;
+
+	MM_TRY(living(d, id, &dev, why));
+	memcpy(dev.bound_spki, spki, 32);
+	MM_TRY(mm_desk_device_turn(d, by, &dev, "repair", reason, why));
+	MM_TRY(cancel_tokens(d, by, dev.id, reason, why));
+	return revoke_all(d, by, dev.id, &of, why);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/codes.h"
 #include "core/priv.h"
 
 /* Tokens: minted by the signer, which alone makes secrets; recorded here. */
@@ -11,6 +12,8 @@
 
 struct plan {
 	struct mm_op op;
+	struct mm_code code; /* of one that stands for a printed code */
+	uint8_t secret[MM_TOKEN_SECRET_N]; /* ... too */
 	struct mm_buf papers;
 	const struct mm_token_spec *spec;
 	struct mm_token_made *made;
@@ -137,6 +140,36 @@ check_device(struct minting *m, struct plan *p, struct mm_why *why)
 	return check_fielded(m, p, &dev, why);
 }
 
+/* A device has one code at a time: one whose token is over gives way. */
+static enum mm_err
+check_code(struct minting *m, struct plan *p, struct mm_why *why)
+{
+	const char *device = p->op.u.mint.row.device;
+	struct mm_token_row old;
+	enum mm_err rc;
+
+	if (p->spec->code[0] == '\0')
+		return MM_OK;
+	for (const struct plan *q = m->plan; q < p; q++)
+		if (q->good && q->spec->code[0] != '\0' &&
+		    strcasecmp(q->op.u.mint.row.device, device) == 0)
+			return MM_FAIL(why, MM_ECONFLICT, "device %s: twice "
+			    "in one call", device);
+	rc = mm_code_get(m->d->r, device, &p->code, why);
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	MM_TRY(rc);
+	rc = mm_get_token(m->d->r, p->code.token, &old, NULL);
+	if (rc == MM_ENOTFOUND || (rc == MM_OK &&
+	    (old.state == MM_TOKEN_CANCELLED ||
+	    (old.state == MM_TOKEN_MINTED && old.expires_at < m->now_ms) ||
+	    old.state == MM_TOKEN_EXPIRED)))
+		return MM_OK;
+	return rc != MM_OK ? MM_FAIL(why, rc, "the store cannot be read") :
+	    MM_FAIL(why, MM_ECONFLICT, "device %s: it has a code, token %s: "
+	    "cancel that first", device, old.id);
+}
+
 static enum mm_err
 plan_row(struct minting *m, struct plan *p, struct mm_why *why)
 {
@@ -149,6 +182,7 @@ plan_row(struct minting *m, struct plan *p, struct mm_why *why)
 	if (ttl < 1 || ttl > TTL_MAX_S)
 		return MM_FAIL(why, MM_EINPUT, "ttl: 1 second to 10 years");
 	MM_TRY(check_device(m, p, why));
+	MM_TRY(check_code(m, p, why));
 	MM_TRY(mm_get_product(m->d->r, row->product, &product, why));
 	MM_TRY(check_profile(m, spec, &product, why));
 	strcpy(row->profile, spec->profile);
@@ -175,6 +209,11 @@ take_secret(struct plan *p, const struct mm_token_mint_rep *rep)
 	mm_token_id_text(t.id, p->made->id);
 	strcpy(p->op.u.mint.row.id, p->made->id);
 	p->made->expires_at = p->op.u.mint.row.expires_at;
+	if (p->spec->code[0] != '\0') {
+		memcpy(p->secret, t.secret, sizeof(p->secret));
+		memcpy(p->code.token, p->made->id, sizeof(p->code.token));
+		mm_wipe(p->made->text, sizeof(p->made->text));
+	}
 	mm_wipe(&t, sizeof(t));
 }
 
@@ -295,11 +334,43 @@ tell(struct minting *m)
 	}
 }
 
+/* ---- printed codes ---- */
+
+/* After the token's record: without one a code opens nothing. */
+static enum mm_err
+keep_code(struct minting *m, struct plan *p, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(512);
+	struct mm_op op = { .kind = MM_OP_DOC_PUT };
+
+	MM_TRY(mm_code_put(&p->code, p->op.u.mint.row.device, p->spec->code,
+	    p->secret, &body, &op.u.doc, why));
+	return mm_desk_write1(m->d, &op, why);
+}
+
+/* A token whose code could not be kept is nobody's: it is cancelled. */
+static void
+keep_codes(struct minting *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		struct plan *p = &m->plan[i];
+
+		if (p->made->result != MM_OK || p->spec->code[0] == '\0')
+			continue;
+		p->made->result = keep_code(m, p, &p->made->why);
+		if (p->made->result != MM_OK)
+			(void)!mm_desk_token_cancel(m->d, m->by, p->made->id,
+			    "code-not-kept", NULL);
+	}
+}
+
 static void
 done(struct minting *m)
 {
-	for (size_t i = 0; m->plan != NULL && i < m->n; i++)
+	for (size_t i = 0; m->plan != NULL && i < m->n; i++) {
 		mm_buf_done(&m->plan[i].papers);
+		mm_wipe(m->plan[i].secret, sizeof(m->plan[i].secret));
+	}
 	free(m->plan);
 }
 
@@ -338,109 +409,6 @@ mm_desk_tokens_mint(struct mm_desk *d, const struct mm_login *by,
 	MM_TRY(mint_all(&m, why));
 	MM_TRY(record(&m, ops, why));
 	tell(&m);
+	keep_codes(&m);
 	return MM_OK;
-}
-
-/* ---- cancelling and thawing ---- */
-
-/* The product is the device's of now, as in every entry. */
-static enum mm_err
-token_entry(struct mm_desk *d, struct mm_papers *p,
-    const struct mm_login *by, const struct mm_token_row *row,
-    enum mm_entry_type type, const uint8_t *spki)
-{
-	struct mm_entry e = { .type = type };
-	struct mm_device dev;
-	char hex[65];
-
-	MM_TRY(mm_get_device(d->r, row->device, &dev, NULL));
-	e.field[MM_F_ACTOR] = by->id;
-	e.field[MM_F_TOKEN] = row->id;
-	e.field[MM_F_DEVICE] = dev.id;
-	e.field[MM_F_PRODUCT] = dev.product;
-	if (spki != NULL) {
-		mm_hex_text(spki, 32, hex);
-		e.field[MM_F_SPKI_SHA256] = hex;
-	}
-	mm_papers_add(p, &e);
-	return MM_OK;
-}
-
-/* see core.h */
-enum mm_err
-mm_desk_token_cancel(struct mm_desk *d, const struct mm_login *by,
-    const char *id, struct mm_why *why)
-{
-	struct mm_papers p = mm_papers_over(&d->buf);
-	struct mm_op op = { .kind = MM_OP_TOKEN_STATE };
-	struct mm_token_row row;
-
-	MM_TRY(mm_get_token(d->r, id, &row, why));
-	if (row.state == MM_TOKEN_CANCELLED)
-		return MM_OK;
-	strcpy(op.u.token.id, row.id);
-	op.u.token.from = 1U << MM_TOKEN_MINTED | 1U << MM_TOKEN_ISSUED |
-	    1U << MM_TOKEN_FROZEN | 1U << MM_TOKEN_EXPIRED;
-	op.u.token.to = MM_TOKEN_CANCELLED;
-	MM_TRY(token_entry(d, &p, by, &row, MM_E_TOKEN_CANCELLED, NULL));
-	return mm_desk_run(d, &p, &op, why);
-}
-
-/* The first key's certificate, if the token was claimed. */
-static enum mm_err
-first_cert(struct mm_desk *d, const struct mm_token_row *row,
-    struct mm_cert_row *cert, bool *has, struct mm_why *why)
-{
-	char authority[MM_AUTHORITY_TEXT] = "token:";
-	struct mm_claim claim;
-	enum mm_err rc;
-
-	strcat(authority, row->id);
-	rc = mm_get_claim(d->r, authority, &claim, NULL);
-	if (rc == MM_OK)
-		rc = mm_get_cert(d->r, claim.serial, cert, NULL);
-	*has = rc == MM_OK;
-	return rc == MM_OK || rc == MM_ENOTFOUND ? MM_OK :
-	    MM_FAIL(why, rc, "the store cannot be read");
-}
-
-static enum mm_token_state
-thawed(const struct mm_cert_row *cert)
-{
-	return cert->confirmed_at != 0 ? MM_TOKEN_CONFIRMED : MM_TOKEN_ISSUED;
-}
-
-/* Rebinding revokes the first key's certificate before the token can make
- * another one. */
-enum mm_err
-mm_desk_token_thaw(struct mm_desk *d, const struct mm_login *by,
-    const char *id, const uint8_t *rebind_spki, struct mm_why *why)
-{
-	struct mm_op op = { .kind = MM_OP_TOKEN_STATE };
-	struct mm_op_token_state *t = &op.u.token;
-	struct mm_token_row row;
-	struct mm_cert_row cert;
-	struct mm_papers p;
-	bool has;
-
-	MM_TRY(mm_get_token(d->r, id, &row, why));
-	MM_TRY(first_cert(d, &row, &cert, &has, why));
-	if (row.state != MM_TOKEN_FROZEN)
-		return MM_FAIL(why, MM_ECONFLICT, "token %s: it is %s", id,
-		    mm_token_state_name(row.state));
-	if (rebind_spki != NULL && has)
-		/* RFC 5280 5.3.1: superseded */
-		MM_TRY(mm_desk_cert_revoke(d, by, cert.serial, 4, NULL,
-		    why));
-	strcpy(t->id, row.id);
-	t->from = 1U << MM_TOKEN_FROZEN;
-	t->to = rebind_spki != NULL || !has ? MM_TOKEN_MINTED :
-					      thawed(&cert);
-	if (rebind_spki != NULL) {
-		t->rebind = t->drop_claim = true;
-		memcpy(t->bound_spki, rebind_spki, 32);
-	}
-	p = mm_papers_over(&d->buf);
-	MM_TRY(token_entry(d, &p, by, &row, MM_E_TOKEN_THAWED, rebind_spki));
-	return mm_desk_run(d, &p, &op, why);
 }

@@ -334,6 +334,7 @@ mm_facts_read(struct mm_core *c, struct mm_store_reader *r,
 	out->job = flight->job->kind;
 	out->proved = a->kind != MM_AUTH_TOKEN_BASIC ||
 	    (flight->flags & MM_FLIGHT_SECRET) != 0;
+	out->guessed = (flight->flags & MM_FLIGHT_GUESSED) != 0;
 	memcpy(out->spki, flight->spki, 32);
 	read_request(flight->job, out);
 	mm_facts_authority(a, out->claim_name);

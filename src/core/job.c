@@ -42,6 +42,7 @@ mm_job_free(struct mm_job **owner)
 	for (size_t i = 0; i < 3; i++)
 		mm_buf_done(&mm_flight_of(job)->papers[i]);
 	mm_wipe(job->authority.secret, sizeof(job->authority.secret));
+	mm_wipe(job->authority.code, sizeof(job->authority.code));
 	mm_buf_done(&job->request);
 	mm_buf_done(&job->der);
 	mm_buf_done(&job->entries);

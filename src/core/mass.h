@@ -48,4 +48,33 @@ struct mm_mass {
 MM_MUST enum mm_err mm_desk_mass(struct mm_desk *d, const struct mm_login *by,
     const struct mm_selection *of, struct mm_mass *m, struct mm_why *why);
 
+/*
+ * Tokens by selection, likewise.  batch: of the devices that it made.
+ */
+struct mm_token_selection {
+	char product[MM_NAME_MAX + 1], batch[MM_NAME_MAX + 1];
+	int64_t created_from, created_to; /* milliseconds; to is exclusive */
+};
+enum mm_token_verb { MM_TOKENS_THAW, MM_TOKENS_CANCEL };
+struct mm_token_mass {
+	enum mm_token_verb verb;
+	char reason[MM_NAME_MAX + 1]; /* a word, for the entries; "" none */
+	bool dry_run;
+	uint64_t most, rows; /* as in struct mm_mass */
+	int64_t run_ms;
+	char after[MM_MASS_AFTER];
+	/* out */
+	uint64_t found, changed, refused;
+	uint64_t state[MM_TOKEN_STATES];
+	struct mm_token_row sample[MM_MASS_SAMPLE];
+	unsigned nsample;
+	bool left;
+	char next[MM_MASS_AFTER];
+};
+/* Thawing keeps the first key.  MM_EINPUT: nothing is selected; after is not
+ * of such a call. */
+MM_MUST enum mm_err mm_desk_token_mass(struct mm_desk *d,
+    const struct mm_login *by, const struct mm_token_selection *of,
+    struct mm_token_mass *m, struct mm_why *why);
+
 #endif

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "core/codes.h"
 #include "core/priv.h"
 
 /*
@@ -36,8 +37,35 @@ static bool
 needs_check(const struct mm_job *job)
 {
 	return job->authority.kind == MM_AUTH_TOKEN_BASIC &&
-	    (mm_flight_of(job)->flags &
-	    (MM_FLIGHT_SECRET | MM_FLIGHT_BUSY | MM_FLIGHT_HELD)) == 0;
+	    (mm_flight_of(job)->flags & (MM_FLIGHT_SECRET | MM_FLIGHT_BUSY |
+	    MM_FLIGHT_HELD | MM_FLIGHT_GUESSED)) == 0;
+}
+
+/* Of who comes with a device's name and code: its token, and what the code
+ * makes of it. */
+static void
+open_code(struct pipe *p, struct mm_job *job)
+{
+	struct mm_authority *a = &job->authority;
+	struct mm_flight *f = mm_flight_of(job);
+
+	if (a->code[0] == '\0')
+		return;
+	a->named = true;
+	if (mm_code_open(p->c->decide_reader, a, NULL) != MM_OK)
+		f->flags |= MM_FLIGHT_NOSIGNER;
+	else if (!mm_guesses_may(p->c->guesses, a->token, mm_now_s(),
+	    &job->retry_after_s))
+		f->flags |= MM_FLIGHT_GUESSED;
+}
+
+static void
+count_guess(struct pipe *p, const struct mm_flight *f)
+{
+	const struct mm_authority *a = &f->job->authority;
+
+	if (a->named && (f->flags & MM_FLIGHT_SECRET) == 0)
+		mm_guesses_add(p->c->guesses, a->token, mm_now_s());
 }
 
 static void
@@ -69,8 +97,11 @@ check(struct pipe *p, struct mm_flight **asked, unsigned n)
 	mm_wire_unlock(p->c->wire, MM_LINE_CHECK);
 	if (rc == MM_OK)
 		take_answers(&answer, asked);
-	for (unsigned i = 0; i < n && rc != MM_OK; i++)
-		asked[i]->flags |= MM_FLIGHT_NOSIGNER;
+	for (unsigned i = 0; i < n; i++)
+		if (rc != MM_OK)
+			asked[i]->flags |= MM_FLIGHT_NOSIGNER;
+		else
+			count_guess(p, asked[i]);
 	mm_wipe(p->out.p, p->out.n);
 }
 
@@ -96,6 +127,8 @@ check_secrets(struct pipe *p)
 	unsigned n = 0;
 
 	for (struct mm_job *j = p->work.head; j != NULL; j = j->next) {
+		if (needs_check(j))
+			open_code(p, j);
 		if (!needs_check(j))
 			continue;
 		if (n == 0) {

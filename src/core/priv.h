@@ -52,6 +52,7 @@ enum mm_flight_flag {
 	MM_FLIGHT_NOSIGNER = 1 << 3,/* the check could not be made */
 	MM_FLIGHT_ASKING = 1 << 4,  /* its op is a lease's: leases.c */
 	MM_FLIGHT_LEASED = 1 << 5,  /* no other node signs meanwhile */
+	MM_FLIGHT_GUESSED = 1 << 6, /* wrong codes came: none is looked at */
 };
 
 struct mm_answer { /* to a question, or the question that waits for one */
@@ -433,6 +434,7 @@ struct mm_core {
 	struct mm_chains *chains;
 	struct mm_lines *lines;
 	struct mm_reserve *reserve;
+	struct mm_guesses *guesses; /* D's own */
 	struct mm_counts *counts;
 	struct mm_forecaster *forecaster;
 	struct mm_batches *at_work;
@@ -668,6 +670,12 @@ MM_MUST enum mm_err mm_desk_write1(struct mm_desk *d, struct mm_op *op,
 /* The op with its papers in d->buf. */
 MM_MUST enum mm_err mm_desk_run(struct mm_desk *d, struct mm_papers *p,
     struct mm_op *op, struct mm_why *why);
+
+/* desk_devices.c: as mm_desk_device_replace at the version that dev has; the
+ * entry says what for. */
+MM_MUST enum mm_err mm_desk_device_turn(struct mm_desk *d,
+    const struct mm_login *by, const struct mm_device *dev,
+    const char *action, const char *reason, struct mm_why *why);
 
 /* desk_ocsp.c */
 struct mm_ocsp;

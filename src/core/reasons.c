@@ -48,6 +48,7 @@ static const struct {
 	[MM_R_BATCH_SHARE] = { MM_EPOLICY, 0 },
 	[MM_R_BATCH_OFFLINE] = { MM_EPOLICY, 0 },
 	[MM_R_QUOTA] = { MM_EPOLICY, 0 },
+	[MM_R_GUESSED] = { MM_ERATE, MM_FX_ALERT },
 	[MM_R_TOO_MANY] = { MM_ERATE, MM_FX_ALERT },
 	[MM_R_CEILING] = { MM_EPOLICY, 0 },
 	[MM_R_AUTHORISE_NO] = { MM_EPOLICY, 0 },

@@ -134,6 +134,11 @@ static const char *const advice[MM_REASON_COUNT] = {
 	[MM_R_QUOTA] =
 	    "As many as the batch, or the station's share of it, allows were "
 	    "made: mintmark batch report; mintmark batch extend with a reason",
+	[MM_R_GUESSED] =
+	    "Somebody tries this device's printed code; the true one is not "
+	    "looked at for some minutes either.  Find out where they come "
+	    "from, and give the device a token instead: mintmark token cancel "
+	    "{token}; mintmark token create --device {device}",
 	[MM_R_TOO_MANY] =
 	    "The device asks for a new certificate again and "
 	    "again: find out why it cannot keep its key; it may try again "

@@ -78,6 +78,8 @@ static const struct {
 	    "the centre does not" },
 	{ MM_R_QUOTA, "the batch's quota, or the station's share of it, is "
 	    "used up" },
+	{ MM_R_GUESSED, "wrong codes came for this device: wait before "
+	    "trying again" },
 	{ MM_R_TOO_MANY, "the certificate was replaced too often today" },
 	{ MM_R_CEILING, "a ceiling of the signer is reached" },
 	{ MM_R_AUTHORISE_NO, "the maker's own system does not allow it" },

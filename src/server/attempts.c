@@ -226,7 +226,8 @@ mm_attempts_job(struct mm_attempts *a, const struct mm_job *job,
 
 	if (reason == MM_R_NONE)
 		return;
-	if (by->kind == MM_AUTH_TOKEN_PSK || by->kind == MM_AUTH_TOKEN_BASIC)
+	if ((by->kind == MM_AUTH_TOKEN_PSK || by->kind == MM_AUTH_TOKEN_BASIC)
+	    && by->token[0] != '\0')
 		what.token = by->token;
 	else if (by->kind == MM_AUTH_DEVICE)
 		what.serial = by->serial;

@@ -82,7 +82,7 @@ struct mm_server {
 	int64_t started_at;
 	atomic_uint signer_starts;
 	atomic_bool scanning; /* a worker, for an event feed's filter */
-	atomic_bool massing;  /* ... for a selection of certificates */
+	atomic_bool massing;  /* ... for a selection */
 	atomic_int_fast64_t approvals_at; /* next look at what waits */
 	struct mm_order order; /* of times, for searches */
 	int listener[MM_LISTENERS]; /* index in http, or -1: off */

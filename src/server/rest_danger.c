@@ -147,8 +147,10 @@ const struct mm_danger mm_danger_quarantine = { "quarantine", always, false, fal
 const struct mm_danger mm_danger_line = { "line-ca", gives_line, false, false };
 const struct mm_danger mm_danger_mass = { "mass-revoke", changes_many,
 	false, true };
-/* There is no call that thaws several: one by one is how it is done. */
+/* One after the other is many, too. */
 const struct mm_danger mm_danger_thaw = { "bulk-thaw", always, false, false };
+const struct mm_danger mm_danger_thaws = { "bulk-thaw", changes_many, false,
+	true };
 
 /* see rest.h; whoever watches anything watches who is an administrator: else
  * one of them would make himself a second */

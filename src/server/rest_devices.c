@@ -19,6 +19,7 @@ const struct mm_member mm_device_members[MM_DEVICE_MEMBERS] = {
 	M("attributes", MM_M_OBJECT, false, attributes),
 	M("bound_spki_sha256", MM_M_SHA256, false, bound_spki),
 };
+#undef M
 
 /* see rest.h */
 void
@@ -285,6 +286,49 @@ mm_rest_device_retire(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(device_id(r, id, why));
 	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	MM_TRY(mm_desk_device_retire(r->desk, &r->login, id, why));
+	return answer_device(r, id, why);
+}
+
+struct turn_wish {
+	char product[MM_NAME_MAX + 1], reason[MM_NAME_MAX + 1];
+	uint8_t spki[32];
+};
+#define M(name, type, must, field)                              \
+	{ name, type, must, offsetof(struct turn_wish, field), \
+	    sizeof(((struct turn_wish *)0)->field) }
+static const struct mm_member transfer_members[] = {
+	M("product", MM_M_NAME, true, product),
+	M("reason", MM_M_NAME, true, reason),
+};
+static const struct mm_member repair_members[] = {
+	M("bound_spki_sha256", MM_M_SHA256, false, spki),
+	M("reason", MM_M_NAME, true, reason),
+};
+#undef M
+
+enum mm_err
+mm_rest_device_transfer(struct mm_rest *r, struct mm_why *why)
+{
+	struct turn_wish in = { .product = "" };
+	char id[MM_DEVICE_ID_MAX + 1];
+
+	MM_TRY(device_id(r, id, why));
+	MM_TRY(mm_rest_members(r->in, transfer_members, 2, &in, why));
+	MM_TRY(mm_desk_device_transfer(r->desk, &r->login, id, in.product,
+	    in.reason, why));
+	return answer_device(r, id, why);
+}
+
+enum mm_err
+mm_rest_device_repair(struct mm_rest *r, struct mm_why *why)
+{
+	struct turn_wish in = { .product = "" };
+	char id[MM_DEVICE_ID_MAX + 1];
+
+	MM_TRY(device_id(r, id, why));
+	MM_TRY(mm_rest_members(r->in, repair_members, 2, &in, why));
+	MM_TRY(mm_desk_device_repair(r->desk, &r->login, id, in.spki,
+	    in.reason, why));
 	return answer_device(r, id, why);
 }
 

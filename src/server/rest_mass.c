@@ -6,22 +6,12 @@
 #include "base/text.h"
 #include "core/mass.h"
 #include "server/rest.h"
+#include "server/select.h"
 
-/*
- * Certificates revoked, held and released by selection.  The body is the same
- * to the byte until nothing is left, so that it can be looked at first
- * ("dry_run") and so that an approval is of all that it names; where a call
- * goes on stands in the query.  A worker is away with one for seconds at most,
- * and there is one such call at a time: other calls have a worker still.
- */
+/* Certificates revoked, held and released by selection. */
 enum {
 	SERIALS_MOST = 1000,
-	MOST = 10000, /* certificates that one call changes ... */
-	ROWS = 100000, /* ... and records that it looks at ... */
-	RUN_MS = 5000, /* ... and time */
 	HEX_N = 2 * MM_SERIAL_N,
-	BOUND_N = 8, /* of the request's hash, in front of a key */
-	AFTER_N = 4 * (BOUND_N + MM_MASS_AFTER) / 3 + 2,
 };
 
 struct asked {
@@ -126,57 +116,11 @@ read_asked(struct mm_rest *r, struct asked *a, struct mm_mass *m,
 /* ---- from call to call ---- */
 
 static enum mm_err
-read_limit(const struct mm_rest *r, struct mm_mass *m, struct mm_why *why)
+read_place(const struct mm_rest *r, struct mm_mass *m, struct mm_why *why)
 {
-	char text[16];
-	int64_t n = MOST;
-
-	MM_TRY(mm_rest_query(r, "limit", text, sizeof(text), why));
-	if (text[0] != '\0' && (mm_int_parse(text, &n, NULL) != MM_OK ||
-	    n < 1 || n > MOST))
-		return MM_FAIL(why, MM_EINPUT, "limit: want 1 to %d", MOST);
-	m->most = (uint64_t)n;
-	m->rows = ROWS;
-	m->run_ms = RUN_MS;
-	return MM_OK;
-}
-
-/* A key is of one request: another's would leave out what it passed. */
-static enum mm_err
-read_after(const struct mm_rest *r, struct mm_mass *m, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf key = MM_BUF_INIT(AFTER_N);
-	char text[AFTER_N];
-	uint8_t hash[32];
-
-	MM_TRY(mm_rest_query(r, "after", text, sizeof(text), why));
-	if (text[0] == '\0')
-		return MM_OK;
-	mm_rest_request_hash(r->req, hash);
-	if (mm_base64url_parse(mm_bytes_of(text), &key, NULL) != MM_OK ||
-	    key.n <= BOUND_N || memcmp(key.p, hash, BOUND_N) != 0 ||
-	    !mm_text_copy(m->after, sizeof(m->after), (struct mm_bytes){
-	    key.p + BOUND_N, key.n - BOUND_N }))
-		return MM_FAIL(why, MM_EINPUT, "after: not a key of this "
-		    "request");
-	return MM_OK;
-}
-
-static void
-put_next(struct mm_rest *r, const struct mm_mass *m)
-{
-	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(AFTER_N);
-	uint8_t key[BOUND_N + MM_MASS_AFTER], hash[32];
-	size_t n = strlen(m->next);
-
-	if (!m->left)
-		return;
-	mm_rest_request_hash(r->req, hash);
-	memcpy(key, hash, BOUND_N);
-	memcpy(key + BOUND_N, m->next, n);
-	mm_base64url_put(&text, (struct mm_bytes){ key, BOUND_N + n });
-	if (mm_buf_cstr(&text) != NULL)
-		mm_json_str(&r->j, "next", mm_buf_cstr(&text));
+	m->rows = MM_SELECT_ROWS;
+	m->run_ms = MM_SELECT_RUN_MS;
+	return mm_select_read(r, &m->most, m->after, why);
 }
 
 /* Whether a walk may end at issued_to: the clock was right, always. */
@@ -226,7 +170,8 @@ put_answer(struct mm_rest *r, const struct mm_mass *m)
 	mm_json_int(j, "refused", (int64_t)m->refused);
 	mm_json_int(j, "unknown", (int64_t)m->unknown);
 	mm_json_bool(j, "left", m->left);
-	put_next(r, m);
+	if (m->left)
+		mm_select_put_next(r, m->next);
 	mm_json_open_key(j, "states", '{');
 	for (int i = 0; i < MM_CERT_STATES; i++)
 		if (m->state[i] > 0)
@@ -237,36 +182,22 @@ put_answer(struct mm_rest *r, const struct mm_mass *m)
 	mm_json_close(j, '}');
 }
 
-static enum mm_err
-run_alone(struct mm_rest *r, const struct mm_selection *of, struct mm_mass *m,
-    struct mm_why *why)
-{
-	enum mm_err rc;
-
-	if (atomic_exchange(&r->s->massing, true))
-		return MM_FAIL(why, MM_EBUSY, "another selection is being "
-		    "looked at or changed: one at a time");
-	rc = mm_desk_mass(r->desk, &r->login, of, m, why);
-	atomic_store(&r->s->massing, false);
-	mm_work_tick(r->s->work); /* new lists, now */
-	return rc;
-}
-
 enum mm_err
 mm_rest_certs_revoke(struct mm_rest *r, struct mm_why *why)
 {
 	MM_OWN(asked_free) struct asked *a = calloc(1, sizeof(*a));
 	struct mm_mass m = { 0 };
+	enum mm_err rc;
 
 	if (a == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	MM_TRY(read_asked(r, a, &m, why));
-	MM_TRY(read_limit(r, &m, why));
-	MM_TRY(read_after(r, &m, why));
+	MM_TRY(read_place(r, &m, why));
 	MM_TRY(look_at_order(r, &a->of, why));
-	MM_TRY(run_alone(r, &a->of, &m, why));
-	if (!m.left)
-		mm_approval_end(r);
+	MM_TRY(mm_select_begin(r, why));
+	rc = mm_desk_mass(r->desk, &r->login, &a->of, &m, why);
+	mm_select_end(r, rc == MM_OK && !m.left);
+	MM_TRY(rc);
 	put_answer(r, &m);
 	return MM_OK;
 }

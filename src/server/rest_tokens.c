@@ -4,6 +4,7 @@
 #include "base/own.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "core/codes.h"
 #include "core/production.h"
 #include "server/attempts.h"
 #include "server/rest.h"
@@ -16,6 +17,7 @@ enum { BULK_MAX = 1000, URI_MAX = 512 };
 struct wish {
 	struct mm_token_spec spec;
 	char door[12];
+	char code[MM_CODE_MAX + 2]; /* one that is too long is seen */
 };
 #define M(name, type, must, field)                                   \
 	{ name, type, must, offsetof(struct wish, field),            \
@@ -29,15 +31,42 @@ static const struct mm_member members[] = {
 	M("not_before", MM_M_TIME, false, spec.not_before_at),
 	M("door", MM_M_TEXT, false, door),
 	M("bound_spki_sha256", MM_M_SHA256, false, spec.bound_spki),
+	M("code", MM_M_TEXT, false, code),
 };
+
+#undef M
+
+static void
+wish_wipe(struct wish *w)
+{
+	mm_wipe(w, sizeof(*w));
+}
+
+/* A code that is on a label opens the compatible door alone. */
+static enum mm_err
+read_code(const json_t *in, struct wish *w, struct mm_why *why)
+{
+	if (json_object_get(in, "code") == NULL)
+		return MM_OK;
+	if (w->door[0] != '\0' && strcmp(w->door, "bearer") != 0)
+		return MM_FAIL(why, MM_EINPUT, "code: its door is \"bearer\"");
+	if (!mm_code_valid(mm_bytes_of(w->code)))
+		return MM_FAIL(why, MM_EINPUT, "code: want %d to %d printable "
+		    "ASCII characters and no space", MM_CODE_MIN,
+		    MM_CODE_MAX);
+	strcpy(w->door, "bearer");
+	strcpy(w->spec.code, w->code);
+	return MM_OK;
+}
 
 static enum mm_err
 read_spec(json_t *in, struct mm_token_spec *out, struct mm_why *why)
 {
-	struct wish w = { 0 };
+	MM_OWN(wish_wipe) struct wish w = { 0 };
 
 	MM_TRY(mm_rest_members(in, members,
 	    sizeof(members) / sizeof(members[0]), &w, why));
+	MM_TRY(read_code(in, &w, why));
 	/* Nothing given is the preset; nothing asked for is not. */
 	if (w.spec.ttl_s == 0 && json_object_get(in, "ttl") != NULL)
 		return MM_FAIL(why, MM_EINPUT, "ttl: 1 second to 10 years");
@@ -81,11 +110,13 @@ put_made(struct mm_rest *r, const struct mm_token_spec *spec,
 
 	mm_tls_anchor(r->s->tls, anchor);
 	mm_json_str(&r->j, "id", made->id);
-	mm_rest_put_secret(r, "token", made->text);
+	if (spec->code[0] == '\0')
+		mm_rest_put_secret(r, "token", made->text);
 	mm_json_str(&r->j, "device", spec->device);
 	mm_rest_put_time(&r->j, "expires", made->expires_at);
 	mm_json_str(&r->j, "door", spec->bearer ? "bearer" : "handshake");
-	put_uri(r, made->text, anchor);
+	if (spec->code[0] == '\0')
+		put_uri(r, made->text, anchor);
 	mm_json_str(&r->j, "server", server_name(r));
 	mm_json_hex(&r->j, "anchor_sha256",
 	    (struct mm_bytes){ anchor, sizeof(anchor) });
@@ -118,6 +149,8 @@ bulk_done(struct bulk *b)
 {
 	if (b->made != NULL)
 		mm_wipe(b->made, b->n * sizeof(*b->made));
+	if (b->spec != NULL)
+		mm_wipe(b->spec, b->n * sizeof(*b->spec));
 	free(b->made);
 	free(b->spec);
 }
@@ -162,22 +195,28 @@ mint(struct mm_rest *r, struct bulk *b, struct mm_why *why)
 }
 
 static enum mm_err
+mint_one(struct mm_rest *r, struct bulk *b, struct mm_why *why)
+{
+	MM_TRY(mint(r, b, why));
+	if (b->made[0].result != MM_OK) {
+		r->reason = b->made[0].reason;
+		*why = b->made[0].why;
+		return b->made[0].result;
+	}
+	mm_json_open(&r->j, '{');
+	put_made(r, &b->spec[0], &b->made[0]);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
+}
+
+static enum mm_err
 create_one(struct mm_rest *r, struct mm_why *why)
 {
 	MM_OWN(bulk_done) struct bulk b = { 0 };
 
 	MM_TRY(bulk_room(&b, 1, why));
 	MM_TRY(read_spec(r->in, &b.spec[0], why));
-	MM_TRY(mint(r, &b, why));
-	if (b.made[0].result != MM_OK) {
-		r->reason = b.made[0].reason;
-		*why = b.made[0].why;
-		return b.made[0].result;
-	}
-	mm_json_open(&r->j, '{');
-	put_made(r, &b.spec[0], &b.made[0]);
-	mm_json_close(&r->j, '}');
-	return MM_OK;
+	return mint_one(r, &b, why);
 }
 
 static enum mm_err
@@ -233,6 +272,62 @@ mm_rest_token_create(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(not_a_stations(r, why));
 	r->status = 201;
 	return list != NULL ? create_many(r, list, why) : create_one(r, why);
+}
+
+/* ---- minting again ---- */
+
+struct again_wish {
+	char reason[MM_NAME_MAX + 1];
+	int64_t ttl_s;
+};
+static const struct mm_member again_members[] = {
+	{ "reason", MM_M_NAME, false, offsetof(struct again_wish, reason),
+	    MM_NAME_MAX + 1 },
+	{ "ttl", MM_M_DURATION, false, offsetof(struct again_wish, ttl_s),
+	    sizeof(int64_t) },
+};
+
+/* What was lost, ran out or was cancelled before anybody came with it. */
+static enum mm_err
+may_again(struct mm_rest *r, const struct mm_token_row *t,
+    struct mm_why *why)
+{
+	char authority[MM_AUTHORITY_TEXT] = "token:";
+	struct mm_claim claim;
+	enum mm_err rc;
+
+	strcat(authority, t->id);
+	rc = mm_get_claim(r->reader, authority, &claim, NULL);
+	if (rc == MM_OK)
+		return MM_FAIL(why, MM_ECONFLICT, "token %s: a device has "
+		    "claimed it: make another one", t->id);
+	return rc == MM_ENOTFOUND ? MM_OK :
+	    MM_FAIL(why, rc, "the store cannot be read");
+}
+
+/* The old one is cancelled first: never are two of them good. */
+enum mm_err
+mm_rest_token_remint(struct mm_rest *r, struct mm_why *why)
+{
+	MM_OWN(bulk_done) struct bulk b = { 0 };
+	struct again_wish in = { .ttl_s = 0 };
+	char id[MM_TOKEN_ID_TEXT];
+	struct mm_token_row t;
+
+	MM_TRY(not_a_stations(r, why));
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(mm_rest_members(r->in, again_members, 2, &in, why));
+	MM_TRY(mm_get_token(r->reader, id, &t, why));
+	MM_TRY(may_again(r, &t, why));
+	MM_TRY(bulk_room(&b, 1, why));
+	strcpy(b.spec[0].device, t.device);
+	strcpy(b.spec[0].profile, t.profile);
+	b.spec[0].ttl_s = in.ttl_s;
+	b.spec[0].bearer = t.bearer;
+	memcpy(b.spec[0].bound_spki, t.bound_spki, 32);
+	MM_TRY(mm_desk_token_cancel(r->desk, &r->login, id, in.reason, why));
+	r->status = 201;
+	return mint_one(r, &b, why);
 }
 
 /* ---- rows ---- */
@@ -292,14 +387,30 @@ mm_rest_token(struct mm_rest *r, struct mm_why *why)
 	return answer_token(r, id, why);
 }
 
+struct change_wish {
+	char reason[MM_NAME_MAX + 1];
+	bool keep;
+	uint8_t spki[32];
+};
+#define M(name, type, field)                                      \
+	{ name, type, false, offsetof(struct change_wish, field), \
+	    sizeof(((struct change_wish *)0)->field) }
+static const struct mm_member change_members[] = {
+	M("reason", MM_M_NAME, reason),
+	M("keep", MM_M_BOOL, keep), /* this and below: of thawing */
+	M("rebind_spki_sha256", MM_M_SHA256, spki),
+};
+#undef M
+
 enum mm_err
 mm_rest_token_cancel(struct mm_rest *r, struct mm_why *why)
 {
+	struct change_wish in = { .keep = false };
 	char id[MM_TOKEN_ID_TEXT];
 
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
-	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
-	MM_TRY(mm_desk_token_cancel(r->desk, &r->login, id, why));
+	MM_TRY(mm_rest_members(r->in, change_members, 1, &in, why));
+	MM_TRY(mm_desk_token_cancel(r->desk, &r->login, id, in.reason, why));
 	return answer_token(r, id, why);
 }
 
@@ -307,26 +418,18 @@ mm_rest_token_cancel(struct mm_rest *r, struct mm_why *why)
 enum mm_err
 mm_rest_token_thaw(struct mm_rest *r, struct mm_why *why)
 {
-	struct {
-		bool keep;
-		uint8_t spki[32];
-	} in = { 0 };
 	static const uint8_t none[32];
-	const struct mm_member rows[] = {
-		{ "keep", MM_M_BOOL, false, 0, sizeof(in.keep) },
-		{ "rebind_spki_sha256", MM_M_SHA256, false,
-		    (size_t)((char *)in.spki - (char *)&in), 32 },
-	};
+	struct change_wish in = { .keep = false };
 	char id[MM_TOKEN_ID_TEXT];
 	bool rebind;
 
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
-	MM_TRY(mm_rest_members(r->in, rows, 2, &in, why));
+	MM_TRY(mm_rest_members(r->in, change_members, 3, &in, why));
 	rebind = memcmp(in.spki, none, sizeof(none)) != 0;
 	if (in.keep == rebind)
 		return MM_FAIL(why, MM_EINPUT, "want either \"keep\":true or "
 		    "\"rebind_spki_sha256\"");
 	MM_TRY(mm_desk_token_thaw(r->desk, &r->login, id,
-	    rebind ? in.spki : NULL, why));
+	    rebind ? in.spki : NULL, in.reason, why));
 	return answer_token(r, id, why);
 }

@@ -160,6 +160,7 @@ enum mm_doc_kind {
 	MM_DOC_COPY,       /* a part of it; id: station "/" key "/" index */
 	MM_DOC_QUARANTINE, /* what of it does not fit; id: station "/" serial */
 	MM_DOC_LINE_CA,    /* one that the signer made; id: its name */
+	MM_DOC_CODE,       /* a printed code's token; id: the device's name */
 	MM_DOC_KINDS
 };
 #define MM_DOC_ID_MAX 96

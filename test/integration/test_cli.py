@@ -95,7 +95,7 @@ def test_help_is_about_what_was_asked():
     (["nonsense"], 2, "no such command"),
     (["token", "nonsense"], 2, "hint: \"mintmark token\""),
     (["token", "show"], 2, "missing TOKEN"),
-    (["token", "create"], 2, "either --device DEVICE or --csv FILE"),
+    (["token", "create"], 2, "say one of --device DEVICE"),
     (["token", "create", "--devise", "x"], 2, "unknown option --devise"),
     (["token", "create", "--device"], 2, "--device wants DEVICE"),
     (["status"], 2, "which server?"),

@@ -9,6 +9,7 @@ from world import AGENT, MINT, ROOT
 
 PAGES = {"docs/getting-started.md": ["GS-2", "verified:", "gs2.crt: revoked"],
          "docs/api-tour.md": [],
+         "docs/tokens.md": ["mintmark:mm1-", "cancelled"],
          "docs/integrate.md": ["IN-1", "token.minted", "state", "paused",
                                "removed"]}
 

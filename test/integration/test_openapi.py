@@ -22,8 +22,9 @@ OPERATIONS = [(method, path, op) for path, item in API["paths"].items()
 IDS = [op["operationId"] for _, _, op in OPERATIONS]
 # what undoes what others need comes last
 ORDER = {"post": 0, "put": 1, "patch": 2, "get": 3, "delete": 5}
-LAST = {"retireDevice": 9, "revokeCertificate": 8, "revokeCertificates": 7.5, "holdCertificate": 6,
+LAST = {"retireDevice": 9, "transferDevice": 8.8, "repairDevice": 8.9, "revokeCertificate": 8, "revokeCertificates": 7.5, "holdCertificate": 6,
         "releaseCertificate": 7, "cancelToken": 8, "thawToken": 7,
+        "remintToken": 7.6,
         "revokeKey": 8, "eraseKey": 8.5, "enrolDevice": 0.5,
         "proveDevice": 0.6, "indexSchema": 4,
         "checkSchema": 4, "createStation": 0.7, "shareBatch": 4,

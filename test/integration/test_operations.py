@@ -48,6 +48,9 @@ COMMANDS = {
     "getToken": "token show {token}",
     "cancelToken": "token cancel {token}",
     "thawToken": "token thaw {token} --keep",
+    "remintToken": "token remint {token}",
+    "cancelTokens": "token cancel --product op-product --dry-run",
+    "thawTokens": "token thaw --product op-product --keep --dry-run",
     "listCertificates": "cert list",
     "getCertificate": "cert show {serial}",
     "holdCertificate": "cert hold {serial}",
@@ -85,6 +88,9 @@ COMMANDS = {
     "getAuthorise": "authorise show",
     "rotateAuthorise": "authorise rotate",
     "expiry": "expiry",
+    "transferDevice": "device transfer {device} --product op-product "
+                      "--reason sold --yes",
+    "repairDevice": "device repair {device} --reason rma --yes",
     "retireDevice": "device retire {device} --yes",
     "listBatches": "batch list",
     "createBatch": "batch create --product thermo --quantity 1 --until 30d "
@@ -94,6 +100,7 @@ COMMANDS = {
     "openBatch": "batch open {batch}",
     "extendBatch": "batch extend {batch} --quantity 3 --reason more",
     "shareBatch": "batch share {batch} {station}=1",
+    "listUnits": "batch units {batch}",
     "reportBatch": "batch report {batch}",
     "orderBatch": "batch order {batch} --station {station} --extension",
     "closeBatch": "batch close {batch}",

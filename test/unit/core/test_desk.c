@@ -105,7 +105,7 @@ tokens(void **state)
 	    rig_entries(r, "device.created") > 60, true);
 
 	assert_int_equal(mm_desk_token_cancel(r->desk, &r->admin, made[0].id,
-	    NULL), MM_OK);
+	    NULL, NULL), MM_OK);
 	job = claim(r, &made[0]);
 	assert_int_equal(job->reason, MM_R_CANCELLED);
 	mm_job_free(&job);
@@ -118,7 +118,7 @@ tokens(void **state)
 	assert_int_equal(job->reason, MM_R_OTHER_KEY);
 	mm_job_free(&job);
 	assert_int_equal(mm_desk_token_thaw(r->desk, &r->admin, t.id, spki,
-	    &why), MM_OK);
+	    NULL, &why), MM_OK);
 	job = claim(r, &t);
 	assert_int_equal(job->reason, MM_R_BOUND_KEY);
 	mm_job_free(&job);

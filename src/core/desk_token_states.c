@@ -1,0 +1,430 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mass.h"
+#include "core/priv.h"
+#include "core/production.h"
+
+/*
+ * Tokens cancelled and thawed: one, or all of a selection.  A selection is a
+ * walk over what is selected; each page of it is one transaction, and a call
+ * ends after so many changes, rows or milliseconds and says where the next one
+ * goes on.
+ */
+enum { PAGE = 256, PAPER_ROOM = 1024, UNITS = 500 };
+
+#define IN(state) (1U << MM_TOKEN_##state)
+static const struct {
+	enum mm_entry_type type;
+	unsigned from;
+} verbs[] = {
+	[MM_TOKENS_THAW] = { MM_E_TOKEN_THAWED, IN(FROZEN) },
+	[MM_TOKENS_CANCEL] = { MM_E_TOKEN_CANCELLED,
+	    IN(MINTED) | IN(ISSUED) | IN(FROZEN) | IN(EXPIRED) },
+};
+#undef IN
+
+/* ---- one ---- */
+
+/* The product is the device's of now, as in every entry. */
+static enum mm_err
+put_entry(struct mm_desk *d, struct mm_papers *p, const struct mm_login *by,
+    const struct mm_token_row *row, enum mm_token_verb verb,
+    const uint8_t *spki, const char *reason)
+{
+	struct mm_entry e = { .type = verbs[verb].type };
+	struct mm_device dev;
+	char hex[65];
+
+	MM_TRY(mm_get_device(d->r, row->device, &dev, NULL));
+	e.field[MM_F_ACTOR] = by->id;
+	e.field[MM_F_TOKEN] = row->id;
+	e.field[MM_F_DEVICE] = dev.id;
+	e.field[MM_F_PRODUCT] = dev.product;
+	if (reason != NULL && reason[0] != '\0')
+		e.field[MM_F_REASON] = reason;
+	if (spki != NULL) {
+		mm_hex_text(spki, 32, hex);
+		e.field[MM_F_SPKI_SHA256] = hex;
+	}
+	mm_papers_add(p, &e);
+	return MM_OK;
+}
+
+/* The first key's certificate, if the token was claimed. */
+static enum mm_err
+first_cert(struct mm_desk *d, const struct mm_token_row *row,
+    struct mm_cert_row *cert, bool *has, struct mm_why *why)
+{
+	char authority[MM_AUTHORITY_TEXT] = "token:";
+	struct mm_claim claim;
+	enum mm_err rc;
+
+	strcat(authority, row->id);
+	rc = mm_get_claim(d->r, authority, &claim, NULL);
+	if (rc == MM_OK)
+		rc = mm_get_cert(d->r, claim.serial, cert, NULL);
+	*has = rc == MM_OK;
+	return rc == MM_OK || rc == MM_ENOTFOUND ? MM_OK :
+	    MM_FAIL(why, rc, "the store cannot be read");
+}
+
+static enum mm_token_state
+thawed(const struct mm_cert_row *cert, bool has)
+{
+	return !has ? MM_TOKEN_MINTED : cert->confirmed_at != 0
+	    ? MM_TOKEN_CONFIRMED : MM_TOKEN_ISSUED;
+}
+
+/* What becomes of a token whose first key stays. */
+static enum mm_err
+plan(struct mm_desk *d, const struct mm_token_row *row,
+    enum mm_token_verb verb, struct mm_op *op, struct mm_why *why)
+{
+	struct mm_op_token_state *t = &op->u.token;
+	struct mm_cert_row cert;
+	bool has;
+
+	*op = (struct mm_op){ .kind = MM_OP_TOKEN_STATE };
+	strcpy(t->id, row->id);
+	t->from = verbs[verb].from;
+	t->to = MM_TOKEN_CANCELLED;
+	if (verb == MM_TOKENS_CANCEL)
+		return MM_OK;
+	MM_TRY(first_cert(d, row, &cert, &has, why));
+	t->to = thawed(&cert, has);
+	return MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_token_cancel(struct mm_desk *d, const struct mm_login *by,
+    const char *id, const char *reason, struct mm_why *why)
+{
+	struct mm_papers p = mm_papers_over(&d->buf);
+	struct mm_token_row row;
+	struct mm_op op;
+
+	MM_TRY(mm_get_token(d->r, id, &row, why));
+	if (row.state == MM_TOKEN_CANCELLED)
+		return MM_OK;
+	MM_TRY(plan(d, &row, MM_TOKENS_CANCEL, &op, why));
+	MM_TRY(put_entry(d, &p, by, &row, MM_TOKENS_CANCEL, NULL, reason));
+	return mm_desk_run(d, &p, &op, why);
+}
+
+/* Rebinding revokes the first key's certificate before the token can make
+ * another one. */
+static enum mm_err
+rebind(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_token_row *row, const uint8_t spki[32], struct mm_op *op,
+    struct mm_why *why)
+{
+	struct mm_cert_row cert;
+	bool has;
+
+	MM_TRY(first_cert(d, row, &cert, &has, why));
+	if (has)
+		/* RFC 5280 5.3.1: superseded */
+		MM_TRY(mm_desk_cert_revoke(d, by, cert.serial, 4, NULL, why));
+	op->u.token.to = MM_TOKEN_MINTED;
+	op->u.token.rebind = op->u.token.drop_claim = true;
+	memcpy(op->u.token.bound_spki, spki, 32);
+	return MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_token_thaw(struct mm_desk *d, const struct mm_login *by,
+    const char *id, const uint8_t *rebind_spki, const char *reason,
+    struct mm_why *why)
+{
+	struct mm_token_row row;
+	struct mm_papers p;
+	struct mm_op op;
+
+	MM_TRY(mm_get_token(d->r, id, &row, why));
+	if (row.state != MM_TOKEN_FROZEN)
+		return MM_FAIL(why, MM_ECONFLICT, "token %s: it is %s", id,
+		    mm_token_state_name(row.state));
+	MM_TRY(plan(d, &row, MM_TOKENS_THAW, &op, why));
+	if (rebind_spki != NULL)
+		MM_TRY(rebind(d, by, &row, rebind_spki, &op, why));
+	p = mm_papers_over(&d->buf);
+	MM_TRY(put_entry(d, &p, by, &row, MM_TOKENS_THAW, rebind_spki,
+	    reason));
+	return mm_desk_run(d, &p, &op, why);
+}
+
+/* ---- many ---- */
+
+struct walk {
+	struct mm_desk *d;
+	const struct mm_login *by;
+	const struct mm_token_selection *of;
+	struct mm_token_mass *m;
+	int64_t until;   /* monotonic */
+	uint64_t looked; /* rows, of any kind */
+	unsigned rows;   /* that the last page of a list had */
+	/* Where it stands: the state; the unit whose device is done; the token,
+	 * of that state or of the next unit's device. */
+	unsigned at;
+	char unit[MM_AUTHORITY_TEXT], after[MM_AUTHORITY_TEXT];
+	unsigned n;
+	struct mm_token_row row[PAGE];
+	struct mm_op op[PAGE], *ops[PAGE];
+	struct mm_buf papers[PAGE];
+};
+
+static void
+walk_free(struct walk **owner)
+{
+	for (unsigned i = 0; *owner != NULL && i < PAGE; i++)
+		mm_buf_done(&(*owner)->papers[i]);
+	free(*owner);
+	*owner = NULL;
+}
+
+static enum mm_err
+prepare(struct walk *w, unsigned i, struct mm_why *why)
+{
+	struct mm_papers p;
+
+	mm_buf_reset(&w->papers[i]);
+	p = mm_papers_over(&w->papers[i]);
+	w->ops[i] = &w->op[i];
+	MM_TRY(plan(w->d, &w->row[i], w->m->verb, &w->op[i], why));
+	MM_TRY(put_entry(w->d, &p, w->by, &w->row[i], w->m->verb, NULL,
+	    w->m->reason));
+	return mm_papers_seal(&p, &w->op[i], why);
+}
+
+/* One that changed meanwhile is another call's. */
+static enum mm_err
+flush(struct walk *w, struct mm_why *why)
+{
+	unsigned n = w->n;
+
+	w->n = 0;
+	if (n == 0 || w->m->dry_run)
+		return MM_OK;
+	for (unsigned i = 0; i < n; i++)
+		MM_TRY(prepare(w, i, why));
+	MM_TRY(mm_desk_write(w->d, w->ops, n, why));
+	for (unsigned i = 0; i < n; i++) {
+		enum mm_err rc = w->op[i].result;
+
+		if (rc == MM_OK)
+			w->m->changed++;
+		else if (rc == MM_ECONFLICT)
+			w->m->refused++;
+		else
+			return MM_FAIL(why, rc, "%s", w->op[i].why.text);
+	}
+	return MM_OK;
+}
+
+static bool
+fits(const struct mm_token_selection *of, const struct mm_token_row *t)
+{
+	return (of->product[0] == '\0' ||
+	    strcmp(of->product, t->product) == 0) &&
+	    (of->created_from == 0 || t->created_at >= of->created_from) &&
+	    (of->created_to == 0 || t->created_at < of->created_to);
+}
+
+static enum mm_err
+see(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_token_row *t = row;
+	struct walk *w = ctx;
+	struct mm_token_mass *m = w->m;
+
+	(void)why;
+	w->rows++;
+	strcpy(w->after, next);
+	if (!fits(w->of, t))
+		return MM_OK;
+	m->state[t->state]++;
+	if ((verbs[m->verb].from & 1U << t->state) == 0)
+		return MM_OK;
+	if (m->nsample < MM_MASS_SAMPLE)
+		m->sample[m->nsample++] = *t;
+	m->found++;
+	w->row[w->n++] = *t;
+	return MM_OK;
+}
+
+/* That this call has done enough, and that there may be more.  Asked when
+ * something was done: each call comes further. */
+static bool
+is_full(struct walk *w)
+{
+	struct mm_token_mass *m = w->m;
+
+	m->left = (!m->dry_run && m->found >= m->most) ||
+	    w->looked >= m->rows || mm_mono_ms() >= w->until;
+	return m->left;
+}
+
+/* Rows of the next page; at least one. */
+static unsigned
+page_of(const struct walk *w)
+{
+	const struct mm_token_mass *m = w->m;
+	uint64_t n = PAGE - w->n;
+
+	if (w->looked + n > m->rows)
+		n = w->looked < m->rows ? m->rows - w->looked : 1;
+	if (!m->dry_run && m->found + n > m->most)
+		n = m->found < m->most ? m->most - m->found : 1;
+	return (unsigned)n;
+}
+
+static enum mm_err
+walk_list(struct walk *w, struct mm_list *l, struct mm_why *why)
+{
+	do {
+		if (w->n == PAGE)
+			MM_TRY(flush(w, why));
+		w->rows = 0;
+		l->most = page_of(w);
+		strcpy(l->after, w->after);
+		MM_TRY(mm_list_tokens(w->d->r, l, see, w, why));
+		w->looked += w->rows;
+	} while (w->rows == l->most && !is_full(w));
+	if (!w->m->left)
+		w->after[0] = '\0';
+	return MM_OK;
+}
+
+/* State by state where nothing is to be counted: what is done is passed over
+ * by the index. */
+static enum mm_err
+walk_states(struct walk *w, struct mm_why *why)
+{
+	struct mm_list l = { .product = w->of->product[0] != '\0'
+	    ? w->of->product : NULL, .state = -1 };
+
+	if (w->m->dry_run)
+		return walk_list(w, &l, why);
+	for (; w->at < MM_TOKEN_STATES; w->at++) {
+		l.state = (int)w->at;
+		if ((verbs[w->m->verb].from & 1U << w->at) != 0)
+			MM_TRY(walk_list(w, &l, why));
+		if (w->m->left)
+			break;
+	}
+	return MM_OK;
+}
+
+struct units {
+	char id[UNITS][MM_DOC_ID_MAX + 1];
+	unsigned n;
+};
+MM_FREE_FN(units_free, struct units, free)
+
+static enum mm_err
+see_unit(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct units *u = ctx;
+
+	(void)row;
+	return mm_text_copy(u->id[u->n++], sizeof(u->id[0]),
+	    mm_bytes_of(next)) ? MM_OK : MM_FAIL(why, MM_EBUG, "unit: key");
+}
+
+/* Tokens of some units' devices; "batch/device" is a unit's key. */
+static enum mm_err
+walk_page(struct walk *w, const struct units *u, struct mm_why *why)
+{
+	for (unsigned i = 0; i < u->n; i++) {
+		const char *slash = strchr(u->id[i], '/');
+		struct mm_list l = { .device = slash != NULL ? slash + 1 : "",
+			.state = -1 };
+
+		MM_TRY(walk_list(w, &l, why));
+		if (w->m->left) /* in the midst of it */
+			return MM_OK;
+		strcpy(w->unit, u->id[i]);
+		if (is_full(w))
+			return MM_OK;
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+walk_batch(struct walk *w, struct mm_why *why)
+{
+	MM_OWN(units_free) struct units *u = calloc(1, sizeof(*u));
+	struct mm_list l = { .most = UNITS, .state = -1 };
+	char prefix[MM_NAME_MAX + 2];
+
+	if (u == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	snprintf(prefix, sizeof(prefix), "%.32s/", w->of->batch);
+	do {
+		u->n = 0;
+		strcpy(l.after, w->unit);
+		MM_TRY(mm_list_docs(w->d->r, MM_DOC_UNIT, prefix, &l,
+		    see_unit, u, why));
+		w->looked += u->n;
+		MM_TRY(walk_page(w, u, why));
+	} while (!w->m->left && u->n == UNITS && !is_full(w));
+	return MM_OK;
+}
+
+/* ---- where it goes on ---- */
+
+/* "STATE/TOKEN/UNIT" */
+static enum mm_err
+read_place(struct walk *w, struct mm_why *why)
+{
+	const char *at = w->m->after, *token = strchr(at, '/');
+	const char *unit = token != NULL ? strchr(token + 1, '/') : NULL;
+	unsigned long n;
+	char *end;
+
+	if (at[0] == '\0')
+		return MM_OK;
+	n = strtoul(at, &end, 10);
+	if (unit == NULL || end != token || n >= MM_TOKEN_STATES ||
+	    !mm_text_copy(w->after, sizeof(w->after), (struct mm_bytes){
+	    (const uint8_t *)token + 1, (size_t)(unit - token - 1) }) ||
+	    !mm_text_copy(w->unit, sizeof(w->unit), mm_bytes_of(unit + 1)))
+		return MM_FAIL(why, MM_EINPUT, "after: not of this call");
+	w->at = (unsigned)n;
+	return MM_OK;
+}
+
+/* see mass.h */
+enum mm_err
+mm_desk_token_mass(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_token_selection *of, struct mm_token_mass *m,
+    struct mm_why *why)
+{
+	MM_OWN(walk_free) struct walk *w = calloc(1, sizeof(*w));
+
+	if (of->product[0] == '\0' && of->batch[0] == '\0' &&
+	    of->created_from == 0 && of->created_to == 0)
+		return MM_FAIL(why, MM_EINPUT, "nothing is selected, and that "
+		    "is not everything");
+	if (w == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	w->d = d;
+	w->by = by;
+	w->of = of;
+	w->m = m;
+	w->until = mm_mono_ms() + m->run_ms;
+	MM_TRY(read_place(w, why));
+	for (unsigned i = 0; i < PAGE; i++)
+		mm_buf_init(&w->papers[i], PAPER_ROOM);
+	MM_TRY(of->batch[0] != '\0' ? walk_batch(w, why)
+	    : walk_states(w, why));
+	MM_TRY(flush(w, why));
+	if (m->left)
+		snprintf(m->next, sizeof(m->next), "%u/%s/%s", w->at,
+		    w->after, w->unit);
+	return MM_OK;
+}

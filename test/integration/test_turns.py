@@ -1,0 +1,156 @@
+"""A device that comes to another owner, or back with another board."""
+import base64
+import json
+
+import pytest
+
+import postgres
+from test_batches import Factory
+from world import World, serial_of
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def world(request):
+    database = postgres.shared().database() \
+        if request.param == "postgresql" else None
+    with World(profile="\tbearer = true", database=database) as w:
+        w.start().product()
+        yield w.product("second", ldevid_profile="thermo")
+
+
+def enrolled(world, name, **more):
+    """A device with a confirmed certificate: its state by serial."""
+    t = world.token(name, door="bearer", **more)
+    key, csr = world.key_and_csr(name)
+    pem = world.save_p7(world.enrol_basic(t, csr), name)
+    a = world.device_call("POST", "/.well-known/mintmark/confirm", cert=pem,
+                          key=key)
+    assert a.status in (200, 204), a
+    return key, pem
+
+
+def device(world, name):
+    return world.rest("GET", f"/devices/{name}").json
+
+
+def states(world, name):
+    return {c["serial"]: c["state"] for c in device(world, name)
+            ["certificates"]}
+
+
+def entries(world, name):
+    world.cli("ledger", "checkpoint")
+    a = world.rest("GET", f"/devices/{name}/history?limit=1000")
+    assert a.status == 200, a
+    return [i["entry"] for i in a.json["items"]]
+
+
+def renew(world, key, pem):
+    csr = world.key_and_csr(key.stem + "-next", cn=key.stem)[1]
+    return world.device_call(
+        "POST", "/.well-known/est/simplereenroll",
+        base64.encodebytes(csr.read_bytes()),
+        {"Content-Type": "application/pkcs10"}, cert=pem, key=key)
+
+
+def test_a_new_owner(world):
+    key, pem = enrolled(world, "TO-1")
+    old = world.token("TO-1", door="bearer")
+    look = world.cli("device", "transfer", "TO-1", "--product", "second",
+                     "--reason", "sold", "--dry-run")
+    assert "1 certificates would be revoked" in look.stdout
+    assert device(world, "TO-1")["product"] == "thermo"
+    p = world.cli("--json", "device", "transfer", "TO-1", "--product",
+                  "second", "--reason", "sold-to-acme", "--yes")
+    assert json.loads(p.stdout)["product"] == "second"
+    assert states(world, "TO-1") == {serial_of(pem): "revoked"}
+    assert renew(world, key, pem).status == 403
+    csr = world.key_and_csr("TO-1b", cn="TO-1")[1]
+    assert world.enrol_basic(old, csr).status == 403
+    told = entries(world, "TO-1")
+    (turn,) = [e for e in told if e.get("action") == "transfer"]
+    assert (turn["type"], turn["from"], turn["product"], turn["reason"]) == (
+        "device.changed", "thermo", "second", "sold-to-acme")
+    (gone,) = [e for e in told if e["type"] == "certificate.revoked"]
+    assert gone["reason"] == "cessationOfOperation"
+    # the new owner's token
+    new = world.token("TO-1", door="bearer", product="second")
+    assert world.enrol_basic(new, csr).status == 200
+    # the same again changes nothing of the new owner's
+    world.cli("device", "transfer", "TO-1", "--product", "second",
+              "--reason", "again", "--yes")
+    assert sorted(states(world, "TO-1").values()) == ["issued", "revoked"]
+
+
+def test_what_cannot_come_loses_nothing(world):
+    """Its attributes do not fit: it is as it was."""
+    world.product("strict", ldevid_profile="thermo")
+    a = world.rest("PUT", "/products/strict/schema", {
+        "type": "object", "required": ["lot"],
+        "properties": {"lot": {"type": "string"}}})
+    assert a.status in (200, 201), a
+    _, pem = enrolled(world, "TO-2")
+    a = world.rest("POST", "/devices/TO-2/transfer",
+                   {"product": "strict", "reason": "sold"})
+    assert a.status == 400 and "lot" in a.text
+    assert states(world, "TO-2")[serial_of(pem)] == "confirmed"
+    assert device(world, "TO-2")["product"] == "thermo"
+
+
+def test_another_board(world):
+    key, pem = enrolled(world, "RB-1")
+    factory = Factory(world)
+    line = factory.station("rb-line")
+    # as long as the first board is in the field the line gives no other key
+    factory.csr[0] = base64.b64encode(world.key_and_csr("RB-1b", cn="RB-1")[
+        1].read_bytes()).decode()
+    b = factory.batch(3, serials="RB-{1..9}")
+    a = factory.enrol("RB-1", key=line, batch=b["id"])
+    assert a.status == 403 and "field" in a.text
+    look = world.cli("device", "repair", "RB-1", "--reason", "rma-1",
+                     "--dry-run")
+    assert "another key" in look.stdout
+    world.cli("device", "repair", "RB-1", "--reason", "rma-1", "--yes")
+    assert states(world, "RB-1") == {serial_of(pem): "revoked"}
+    assert renew(world, key, pem).status == 403
+    assert factory.enrol("RB-1", key=line, batch=b["id"]).status == 200
+    assert sorted(states(world, "RB-1").values()) == ["issued", "revoked"]
+    told = entries(world, "RB-1")
+    (turn,) = [e for e in told if e.get("action") == "repair"]
+    assert (turn["type"], turn["reason"]) == ("device.changed", "rma-1")
+    (gone,) = [e for e in told if e["type"] == "certificate.revoked"]
+    assert gone["reason"] == "superseded"
+
+
+def test_another_boards_key_is_recorded(world):
+    world.rest("POST", "/devices", {"id": "RB-2", "product": "thermo",
+                                    "bound_spki_sha256": "aa" * 32})
+    a = world.rest("POST", "/devices/RB-2/repair",
+                   {"reason": "x", "bound_spki_sha256": "bb" * 32})
+    assert a.json["bound_spki_sha256"] == "bb" * 32
+    a = world.rest("POST", "/devices/RB-2/repair", {"reason": "x"})
+    assert "bound_spki_sha256" not in a.json
+
+
+@pytest.mark.parametrize("path, body, status", [
+    ("transfer", {"product": "second"}, 400),
+    ("transfer", {"reason": "x"}, 400),
+    ("transfer", {"product": "nosuch", "reason": "x"}, 404),
+    ("transfer", {"product": "second", "reason": "Two words"}, 400),
+    ("repair", {}, 400),
+    ("repair", {"reason": "x", "bound_spki_sha256": "zz"}, 400),
+])
+def test_what_is_no_turn(world, path, body, status):
+    world.rest("POST", "/devices", {"id": "NT-1", "product": "thermo"})
+    a = world.rest("POST", f"/devices/NT-1/{path}", body)
+    assert a.status == status, a
+    assert device(world, "NT-1")["product"] == "thermo"
+
+
+def test_what_is_retired_stays_so(world):
+    world.rest("POST", "/devices", {"id": "NT-2", "product": "thermo"})
+    world.rest("POST", "/devices/NT-2/retire", {})
+    for path, body in (("transfer", {"product": "second", "reason": "x"}),
+                       ("repair", {"reason": "x"})):
+        a = world.rest("POST", f"/devices/NT-2/{path}", body)
+        assert a.status == 409 and "retired" in a.text
