@@ -10,6 +10,7 @@ from world import AGENT, MINT, ROOT
 PAGES = {"docs/getting-started.md": ["GS-2", "verified:", "gs2.crt: revoked"],
          "docs/api-tour.md": [],
          "docs/tokens.md": ["mintmark:mm1-", "cancelled"],
+         "docs/operate.md": ["certificates would be revoked", "gateway"],
          "docs/integrate.md": ["IN-1", "token.minted", "state", "paused",
                                "removed"]}
 
