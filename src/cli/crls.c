@@ -31,14 +31,37 @@ mm_crls_line(struct mm_crls *s, const struct mm_journal_line *l,
     int64_t began_ms, struct mm_why *why)
 {
 	struct mm_crl_seen seen = { .number = l->number,
+		.shard = l->kind == MM_J_SHARD ? (uint32_t)l->shard :
+		    MM_SHARDS_WHOLE,
 		.young = l->at_ms > began_ms - YOUNG_MS &&
 		    l->at_ms < mm_now_ms() + YOUNG_MS };
 
-	if (l->kind != MM_J_CRL)
+	if (l->kind != MM_J_CRL && l->kind != MM_J_SHARD)
 		return MM_OK;
 	memcpy(seen.issuer, l->issuer, sizeof(seen.issuer));
 	memcpy(seen.tbs, l->tbs_sha256, sizeof(seen.tbs));
 	return add(s, &seen, why);
+}
+
+/* Each list of the run. */
+static enum mm_err
+add_run(struct mm_crls *s, struct mm_crl_seen *seen, const char *shards,
+    struct mm_why *why)
+{
+	struct mm_shard_range at[MM_SHARDS_RANGES + 1] = {
+		{ MM_SHARDS_WHOLE, MM_SHARDS_WHOLE } };
+	size_t n = 1;
+
+	if (shards != NULL &&
+	    mm_shards_parse(mm_bytes_of(shards), at, &n) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "crl.signed: \"%.40s\" are no "
+		    "shards", shards);
+	for (size_t i = 0; i < n; i++)
+		for (uint64_t k = at[i].from; k <= at[i].to; k++) {
+			seen->shard = (uint32_t)k;
+			MM_TRY(add(s, seen, why));
+		}
+	return MM_OK;
 }
 
 /* see crls.h */
@@ -60,7 +83,7 @@ mm_crls_entry(struct mm_crls *s, const struct mm_entry *e, bool later,
 	seen.lost = result != NULL && strcmp(result, "lost") == 0;
 	(void)!mm_text_copy(seen.issuer, sizeof(seen.issuer),
 	    mm_bytes_of(e->field[MM_F_ISSUER]));
-	return add(s, &seen, why);
+	return add_run(s, &seen, e->field[MM_F_SHARDS], why);
 }
 
 static enum mm_err
@@ -84,7 +107,7 @@ mm_crls_stored(struct mm_crls *s, const char *issuer, struct mm_bytes cert,
     const struct mm_crl_row *row, struct mm_why *why)
 {
 	struct mm_crl_seen seen = { .number = row->number,
-		.next_s = row->next_s };
+		.shard = row->shard, .next_s = row->next_s };
 	struct mm_crl list = { .tbs = { NULL, 0 } };
 	uint8_t hash[32];
 
@@ -101,14 +124,20 @@ mm_crls_stored(struct mm_crls *s, const char *issuer, struct mm_bytes cert,
 /* ---- comparing ---- */
 
 static int
+compare(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int
 order(const void *a_, const void *b_)
 {
 	const struct mm_crl_seen *a = a_, *b = b_;
 	int c = strcmp(a->issuer, b->issuer);
 
-	if (c != 0)
-		return c;
-	return a->number < b->number ? -1 : a->number > b->number;
+	if (c == 0)
+		c = compare(a->shard, b->shard);
+	return c != 0 ? c : compare(a->number, b->number);
 }
 
 /* Of two nodes' with one number the one that was stored comes first. */
@@ -124,9 +153,19 @@ order_lost(const void *a_, const void *b_)
 static void
 differ(json_t *differences, const struct mm_crl_seen *c, const char *what)
 {
-	json_array_append_new(differences, json_pack("{s:s,s:I,s:s}",
-	    "issuer", c->issuer, "crl", (json_int_t)c->number, "difference",
-	    what));
+	json_t *o = json_pack("{s:s,s:I,s:s}", "issuer", c->issuer, "crl",
+	    (json_int_t)c->number, "difference", what);
+
+	if (c->shard != MM_SHARDS_WHOLE)
+		json_object_set_new(o, "shard", json_integer(c->shard));
+	json_array_append_new(differences, o);
+}
+
+static void
+sort(struct mm_crls *s)
+{
+	if (s->n != 0)
+		qsort(s->at, s->n, sizeof(s->at[0]), order_lost);
 }
 
 /* The first one of that number, or NULL. */
@@ -199,17 +238,44 @@ compare_ledger(const struct mm_crls *journal, const struct mm_crls *ledger,
 	}
 }
 
-/* The issuer's newest in the ledger that was stored; 0: none was. */
-static uint64_t
-newest(const struct mm_crls *ledger, const char *issuer)
+/* How many there are before the first that is not below it. */
+static size_t
+below(const struct mm_crls *s, const struct mm_crl_seen *key)
 {
-	uint64_t number = 0;
+	size_t low = 0, high = s->n;
 
-	for (size_t i = 0; i < ledger->n; i++)
-		if (!ledger->at[i].lost && ledger->at[i].number > number &&
-		    strcmp(ledger->at[i].issuer, issuer) == 0)
-			number = ledger->at[i].number;
-	return number;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (order(&s->at[mid], key) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool
+of_one(const struct mm_crl_seen *a, const struct mm_crl_seen *b)
+{
+	return a->shard == b->shard && strcmp(a->issuer, b->issuer) == 0;
+}
+
+/* The issuer's, or shard's, newest in the ledger that was stored; 0: none
+ * was. */
+static uint64_t
+newest(const struct mm_crls *ledger, const struct mm_crl_seen *c)
+{
+	struct mm_crl_seen end = *c;
+	size_t i;
+
+	end.number = UINT64_MAX;
+	for (i = below(ledger, &end); i > 0; i--)
+		if (!of_one(&ledger->at[i - 1], c))
+			return 0;
+		else if (!ledger->at[i - 1].lost)
+			return ledger->at[i - 1].number;
+	return 0;
 }
 
 static void
@@ -220,7 +286,7 @@ compare_stored(const struct mm_crls *journal, const struct mm_crls *ledger,
 	const struct mm_crl_seen *entry = find(ledger, c);
 	struct mm_crl_seen last = *c;
 
-	last.number = newest(ledger, c->issuer);
+	last.number = newest(ledger, c);
 	if (last.number > c->number)
 		differ(differences, &last, c->number == 0 ?
 		    "not in the database" : "an older one in the database");
@@ -243,22 +309,116 @@ compare_stored(const struct mm_crls *journal, const struct mm_crls *ledger,
 		    "in the database, lost in the ledger");
 }
 
-/* see crls.h */
-void
-mm_crls_compare(struct mm_crls of[MM_OF_RECORDS], json_t *differences,
-    struct mm_waiting *waiting)
+/* ---- lost runs ---- */
+
+/* Of equals how many; all: those that are lost, too. */
+static size_t
+count(const struct mm_crls *s, const struct mm_crl_seen *key, bool all)
 {
-	const struct mm_crls *journal = &of[MM_OF_JOURNAL];
-	const struct mm_crls *ledger = &of[MM_OF_LEDGER];
-	const struct mm_crls *store = &of[MM_OF_STORE];
+	size_t n = 0;
+
+	for (size_t i = below(s, key); i < s->n &&
+	     order(&s->at[i], key) == 0; i++)
+		n += all || !s->at[i].lost;
+	return n;
+}
+
+static size_t
+count_added(const struct mm_crls *s, const struct mm_crl_seen *key)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += order(&s->at[i], key) == 0;
+	return n;
+}
+
+/* What of that number the journal has, and no entry says was stored. */
+static enum mm_err
+add_lost(const struct mm_crls *journal, const struct mm_crls *ledger,
+    const struct mm_crl_seen *lost, struct mm_crls *out, struct mm_why *why)
+{
+	const size_t before = out->n;
+
+	for (size_t i = 0; i < journal->n; i++) {
+		struct mm_crl_seen one = *lost;
+
+		if (journal->at[i].number != lost->number ||
+		    strcmp(journal->at[i].issuer, lost->issuer) != 0 ||
+		    (i > 0 && order(&journal->at[i], &journal->at[i - 1]) ==
+		    0))
+			continue;
+		one.shard = journal->at[i].shard;
+		if (count(journal, &one, true) >
+		    count(ledger, &one, false) + count_added(out, &one))
+			MM_TRY(add(out, &one, why));
+	}
+	return out->n > before ? MM_OK : add(out, lost, why);
+}
+
+/* A lost entry names a run; here, each of its lists. */
+static enum mm_err
+name_lost(const struct mm_crls *journal, struct mm_crls *ledger,
+    struct mm_why *why)
+{
+	struct mm_crls out = { 0 };
+	enum mm_err rc = MM_OK;
+
+	for (size_t i = 0; rc == MM_OK && i < ledger->n; i++)
+		if (ledger->at[i].lost)
+			rc = add_lost(journal, ledger, &ledger->at[i], &out,
+			    why);
+	for (size_t i = 0; rc == MM_OK && i < ledger->n; i++)
+		if (!ledger->at[i].lost)
+			rc = add(&out, &ledger->at[i], why);
+	if (rc != MM_OK) {
+		mm_crls_done(&out);
+		return rc;
+	}
+	mm_crls_done(ledger);
+	*ledger = out;
+	sort(ledger);
+	return MM_OK;
+}
+
+/* Shards of which the ledger says that a list was stored, and there is none. */
+static void
+compare_missing(const struct mm_crls *ledger, const struct mm_crls *store,
+    json_t *differences)
+{
+	for (size_t i = 0; i < ledger->n; i++) {
+		struct mm_crl_seen one = ledger->at[i];
+		size_t at;
+
+		if (one.shard == MM_SHARDS_WHOLE ||
+		    (i + 1 < ledger->n && of_one(&one, &ledger->at[i + 1])))
+			continue;
+		one.number = 0;
+		at = below(store, &one);
+		one.number = newest(ledger, &one);
+		if (one.number != 0 &&
+		    (at == store->n || !of_one(&one, &store->at[at])))
+			differ(differences, &one, "not in the database");
+	}
+}
+
+/* see crls.h */
+enum mm_err
+mm_crls_compare(struct mm_crls of[MM_OF_RECORDS], json_t *differences,
+    struct mm_waiting *waiting, struct mm_why *why)
+{
+	struct mm_crls *journal = &of[MM_OF_JOURNAL];
+	struct mm_crls *ledger = &of[MM_OF_LEDGER];
+	struct mm_crls *store = &of[MM_OF_STORE];
 
 	for (int i = 0; i < MM_OF_RECORDS; i++)
-		if (of[i].n != 0)
-			qsort(of[i].at, of[i].n, sizeof(of[i].at[0]),
-			    order_lost);
+		sort(&of[i]);
+	MM_TRY(name_lost(journal, ledger, why));
 	compare_ledger(journal, ledger, differences, waiting);
 	for (size_t i = 0; i < store->n; i++)
 		compare_stored(journal, ledger, &store->at[i], differences);
+	compare_missing(ledger, store, differences);
+	return MM_OK;
 }
 
 /* see crls.h */

@@ -4,16 +4,20 @@
 #include "cli/marks.h"
 #include "ledger/entry.h"
 #include "ledger/journal.h"
+#include "ledger/shards.h"
 #include "pki/profile.h"
 
 /*
- * For "ledger reconcile": revocation lists.  Each that the signer's journal
- * has is in the ledger once, signed or lost, and no other; the database has
- * each issuer's newest, byte for byte what was signed, with the issuer's
- * signature and the end that the ledger has.
+ * For "ledger reconcile": revocation lists, complete ones and shards'.  Each
+ * that the signer's journal has is in the ledger once, signed or lost, and no
+ * other; the database has each issuer's and shard's newest, byte for byte what
+ * was signed, with the issuer's signature and the end that the ledger has.  An
+ * entry is of a run, which may be of many lists; a lost one does not say of
+ * which.
  */
 struct mm_crl_seen {
 	char issuer[MM_NAME_MAX + 1];
+	uint32_t shard;  /* MM_SHARDS_WHOLE: it is complete */
 	uint64_t number; /* 0: the database has none */
 	int64_t next_s;  /* its end; 0: not known */
 	uint8_t tbs[8];  /* of the hash of what was signed; the ledger: 0 */
@@ -35,6 +39,7 @@ MM_MUST enum mm_err mm_crls_entry(struct mm_crls *s, const struct mm_entry *e,
     bool later, struct mm_why *why);
 /* What the database has of an issuer; number 0: nothing. */
 struct mm_crl_row {
+	uint32_t shard;
 	uint64_t number;
 	int64_t next_s;
 	struct mm_bytes der;
@@ -42,10 +47,10 @@ struct mm_crl_row {
 /* cert: the issuer's, DER; empty: it cannot be read. */
 MM_MUST enum mm_err mm_crls_stored(struct mm_crls *s, const char *issuer,
     struct mm_bytes cert, const struct mm_crl_row *row, struct mm_why *why);
-/* Appends {"issuer", "crl", "difference"} for each; adds to *waiting.
- * Sorts. */
-void mm_crls_compare(struct mm_crls of[MM_OF_RECORDS], json_t *differences,
-    struct mm_waiting *waiting);
+/* Appends {"issuer", "crl", "shard", "difference"} for each, without "shard"
+ * of a complete one; adds to *waiting.  Sorts. */
+MM_MUST enum mm_err mm_crls_compare(struct mm_crls of[MM_OF_RECORDS],
+    json_t *differences, struct mm_waiting *waiting, struct mm_why *why);
 void mm_crls_done(struct mm_crls *s);
 
 #endif

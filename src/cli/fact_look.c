@@ -1,4 +1,5 @@
 #include "cli/fact.h"
+#include "cli/listed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,6 +224,8 @@ look_at_der(struct mm_facts *s, const struct mm_fact *f,
 
 	if (der != NULL && row->key_type != 1 + der->spki.type)
 		another(s, f, said->id, "kind of key");
+	if (der != NULL && !mm_listed_names(der, row->issuer, row->shard))
+		another(s, f, said->id, "shard");
 	if (at == NULL)
 		return;
 	snprintf(

@@ -19,6 +19,7 @@
 #include "cli/facts.h"
 #include "cli/heads.h"
 #include "cli/line_cas.h"
+#include "cli/listed.h"
 #include "cli/marks.h"
 #include "cli/orders.h"
 #include "cli/quotas.h"
@@ -300,11 +301,57 @@ one_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 }
 
 static enum mm_err
+read_shard(struct reconcile *r, const char *issuer, struct mm_bytes cert,
+    uint32_t shard, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(CRL_MAX);
+	struct mm_crl_row row = { .shard = shard };
+	enum mm_err rc = mm_get_shard(r->db, issuer, shard, &row.number,
+	    &row.next_s, &der, NULL);
+
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the database's CRL of issuer %s, "
+		    "shard %u, cannot be read", issuer, shard);
+	row.der = mm_buf_view(&der);
+	return mm_crls_stored(&r->crls[MM_OF_STORE], issuer, cert, &row, why);
+}
+
+static enum mm_err
+one_shard(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_shard_row *s = row;
+	struct mm_buf *shards = ctx;
+
+	(void)next;
+	mm_buf_u32(shards, s->shard);
+	return mm_buf_ok(shards, why);
+}
+
+static enum mm_err
+read_shards(struct reconcile *r, const char *issuer, struct mm_bytes cert,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf shards = MM_BUF_INIT(1 << 20);
+	struct mm_rd rd;
+	struct mm_why own = { 0 };
+	enum mm_err rc = mm_listed_compare(r->db, issuer, r->differences,
+	    &own);
+
+	MM_TRY(mm_differ_unread(r->differences, "certificates by shard", rc,
+	    &own, why));
+	MM_TRY(mm_list_shards(r->db, issuer, one_shard, &shards, why));
+	rd = mm_rd_over(mm_buf_view(&shards));
+	while (rd.left > 0)
+		MM_TRY(read_shard(r, issuer, cert, mm_rd_u32(&rd), why));
+	return MM_OK;
+}
+
+static enum mm_err
 read_crl(struct reconcile *r, const char *issuer, struct mm_bytes cert,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(CRL_MAX);
-	struct mm_crl_row row = { 0 };
+	struct mm_crl_row row = { .shard = MM_SHARDS_WHOLE };
 	enum mm_err rc = mm_get_crl(r->db, issuer, &row.number, &row.next_s,
 	    &der, NULL);
 
@@ -312,7 +359,8 @@ read_crl(struct reconcile *r, const char *issuer, struct mm_bytes cert,
 		return MM_FAIL(why, rc, "the database's CRL of issuer %s "
 		    "cannot be read", issuer);
 	row.der = mm_buf_view(&der);
-	return mm_crls_stored(&r->crls[MM_OF_STORE], issuer, cert, &row, why);
+	MM_TRY(mm_crls_stored(&r->crls[MM_OF_STORE], issuer, cert, &row, why));
+	return read_shards(r, issuer, cert, why);
 }
 
 /* By the first certificate of the issuer's file. */
@@ -385,6 +433,19 @@ read_store(struct reconcile *r, struct mm_store_reader *db,
 /* ---- telling ---- */
 
 static void
+print_crl(json_t *item, const char *what)
+{
+	const json_t *shard = json_object_get(item, "shard");
+
+	printf("CRL %lld of issuer %s", (long long)json_integer_value(
+	    json_object_get(item, "crl")), json_string_value(
+	    json_object_get(item, "issuer")));
+	if (shard != NULL)
+		printf(", shard %lld", (long long)json_integer_value(shard));
+	printf("  %s\n", what);
+}
+
+static void
 print_difference(json_t *item)
 {
 	const char *what = json_string_value(
@@ -399,9 +460,7 @@ print_difference(json_t *item)
 	else if (record != NULL)
 		printf("%s  %s\n", record, what);
 	else if (json_object_get(item, "crl") != NULL)
-		printf("CRL %lld of issuer %s  %s\n", (long long)
-		    json_integer_value(json_object_get(item, "crl")),
-		    json_string_value(json_object_get(item, "issuer")), what);
+		print_crl(item, what);
 	else
 		printf("journal line %lld  %s\n", (long long)
 		    json_integer_value(json_object_get(item, "line")), what);
@@ -530,7 +589,7 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 		    &r->waiting);
 	mm_marks_compare(r->responders, MM_OF_STORE, "OCSP responder, ",
 	    r->differences, &r->waiting);
-	mm_crls_compare(r->crls, r->differences, &r->waiting);
+	MM_TRY(mm_crls_compare(r->crls, r->differences, &r->waiting, why));
 	mm_orders_compare(r->orders, r->recovered != 0, r->differences,
 	    &r->waiting);
 	mm_clocks_compare(&r->clocks[MM_OF_JOURNAL], &r->clocks[MM_OF_LEDGER],

@@ -166,7 +166,7 @@ turn(struct mm_core *c, const struct mm_op *op)
 		if (!mm_listed_changes(v.type))
 			continue;
 		mm_cert_turned(c, v.serial);
-		mm_listed_ours(c, v.issuer);
+		mm_listed_ours(c, v.issuer, v.serial);
 	}
 }
 

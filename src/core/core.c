@@ -74,6 +74,7 @@ init(struct mm_core *c, struct mm_why *why)
 	c->listed = calloc(c->config->nissuer + 1, sizeof(*c->listed));
 	if (c->marks == NULL || c->listed == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "core: no memory");
+	MM_TRY(mm_shards_new(c->config, &c->shards, why));
 	MM_TRY(open_store(c, why));
 	MM_TRY(mm_lines_new(c, &c->lines, why));
 	return read_ledger(c, why);
@@ -134,6 +135,7 @@ mm_core_close(struct mm_core **owner)
 	free(c->round);
 	free(c->marks);
 	free(c->listed);
+	mm_shards_free(c->config, &c->shards);
 	free(c);
 	*owner = NULL;
 }

@@ -636,7 +636,16 @@ MM_MUST enum mm_err mm_desk_renewal(struct mm_desk *d,
     enum mm_reason *reason, struct mm_why *why);
 MM_MUST enum mm_err mm_desk_receipt_at(struct mm_desk *d, uint64_t index,
     struct mm_buf *json, uint64_t *uncovered, struct mm_why *why);
-/* Signs a new CRL for the issuer if it changed or is near its end; force. */
+/* Signs the lists of the issuer's shards that changed or are near their end;
+ * force: all.  Nothing where it has none; a line CA's is signed with its
+ * complete list. */
+MM_MUST enum mm_err mm_desk_shards(struct mm_desk *d, const char *issuer,
+    bool force, struct mm_why *why);
+/* How many shards a configured issuer's lists have; 0: the complete list
+ * stands for all, and is right for each.  *turn changes when a list does. */
+size_t mm_core_shards(struct mm_core *c, const char *issuer, uint64_t *turn);
+/* Signs a new CRL for the issuer if it changed or is near its end; force: and
+ * those of its shards. */
 MM_MUST enum mm_err mm_desk_crl(struct mm_desk *d, const char *issuer,
     bool force, uint64_t *number, struct mm_why *why);
 /*

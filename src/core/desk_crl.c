@@ -4,15 +4,11 @@
 #include "core/priv.h"
 
 /*
- * Revocation lists.  The signer builds them from serials that we list; its
- * line is ours alone from begin to the last piece read.
+ * Complete revocation lists: when one is to be signed.  How, is crl_run.c's;
+ * those of shards are shards.c's.
  */
-#define ENTRY_N    25              /* serial, u64 at_s, u8 reason */
-#define PIECE_N    (4000 * ENTRY_N)
 #define AHEAD_S    300
 #define TRIES      5               /* of nodes that sign at once */
-#define READ_N     (96 * 1024)
-#define CRL_MAX    ((size_t)256 << 20)
 #define LOOK_BACK_MS  600000       /* a clock's, and a transaction's, slack */
 #define AGAIN_MS      60000        /* a line CA's, that could not be signed */
 /* Of line CAs' lists in a round: 64 that are signed, or 1,024 looks at the
@@ -20,171 +16,30 @@
 #define LIST_COST     16
 #define ROUND_COST    (64 * LIST_COST)
 
-struct listing {
-	struct mm_desk *d;
-	struct mm_buf piece;
-	uint64_t n, follows;
-	uint64_t size; /* of the ledger, before the serials were read */
-};
-
-static enum mm_err
-ask(struct mm_desk *d, unsigned kind, const void *req, void *rep,
-    struct mm_why *why)
-{
-	return mm_wire_call(d->c->wire, MM_LINE_OPS, kind, req, rep,
-	    &d->frame, why);
-}
-
-static enum mm_err
-send_piece(struct listing *l, struct mm_why *why)
-{
-	struct mm_crl_add_req req = { mm_buf_view(&l->piece) };
-	struct mm_crl_add_rep rep;
-
-	if (l->piece.n == 0)
-		return MM_OK;
-	MM_TRY(ask(l->d, MM_IPC_CRL_ADD, &req, &rep, why));
-	mm_buf_reset(&l->piece);
-	return MM_OK;
-}
-
-static enum mm_err
-list_one(void *ctx, const void *row, const char *next, struct mm_why *why)
-{
-	const struct mm_cert_row *c = row;
-	struct listing *l = ctx;
-
-	(void)next;
-	mm_buf_put(&l->piece, c->serial, 16);
-	mm_buf_u64(&l->piece, (uint64_t)(c->revoked_at / 1000));
-	mm_buf_u8(&l->piece, c->reason);
-	MM_TRY(mm_buf_ok(&l->piece, why));
-	l->n++;
-	return l->piece.n == PIECE_N ? send_piece(l, why) : MM_OK;
-}
-
-static enum mm_err
-read_back(struct mm_desk *d, uint64_t n, struct mm_buf *der,
-    struct mm_why *why)
-{
-	while (der->n < n) {
-		struct mm_crl_read_req req = { der->n, READ_N };
-		struct mm_crl_read_rep rep;
-
-		MM_TRY(ask(d, MM_IPC_CRL_READ, &req, &rep, why));
-		if (rep.der.n == 0)
-			return MM_FAIL(why, MM_EBUG, "crl: ends early");
-		mm_buf_bytes(der, rep.der);
-		MM_TRY(mm_buf_ok(der, why));
-	}
-	return MM_OK;
-}
-
-/* A line CA's key is the signer's for this list alone. */
-static enum mm_err
-open_line(struct mm_desk *d, const struct mm_made_line *line,
-    struct mm_why *why)
-{
-	MM_OWN(mm_line_kept_done) struct mm_line_kept k = { .to = { 0 } };
-	struct mm_line_open_req req = { .der = mm_buf_view(&line->der) };
-	struct mm_line_open_rep rep;
-
-	MM_TRY(mm_line_read(d->r, line->name, &k, why));
-	strcpy(req.name, line->name);
-	req.kept = mm_buf_view(&k.kept);
-	return ask(d, MM_IPC_LINE_OPEN, &req, &rep, why);
-}
-
-/* The whole conversation; the line is locked. */
-static enum mm_err
-build(struct listing *l, const struct mm_list_of *of,
-    struct mm_crl_begin_req *begin, struct mm_buf *der, struct mm_why *why)
-{
-	const struct mm_crl_sign_req none = { 0 };
-	struct mm_crl_begin_rep begun;
-	struct mm_crl_sign_rep sign;
-
-	if (of->line != NULL)
-		MM_TRY(open_line(l->d, of->line, why));
-	MM_TRY(ask(l->d, MM_IPC_CRL_BEGIN, begin, &begun, why));
-	begin->number = begun.number;
-	MM_TRY(mm_get_ledger_size(l->d->r, &l->size, why));
-	MM_TRY(mm_list_revoked(l->d->r, begin->issuer,
-	    (int64_t)begin->this_s, list_one, l, why));
-	MM_TRY(send_piece(l, why));
-	MM_TRY(ask(l->d, MM_IPC_CRL_SIGN, &none, &sign, why));
-	return read_back(l->d, sign.der_n, der, why);
-}
-
-static enum mm_err
-store_crl(struct listing *l, const struct mm_crl_begin_req *begin,
-    struct mm_bytes der, struct mm_why *why)
-{
-	struct mm_papers p = mm_papers_over(&l->d->buf);
-	struct mm_entry e = { .type = MM_E_CRL_SIGNED };
-	struct mm_op op = { .kind = MM_OP_CRL_PUT };
-	char number[24], count[24], size[24], expires[MM_TIME_TEXT];
-
-	strcpy(op.u.crl.issuer, begin->issuer);
-	op.u.crl.number = begin->number;
-	op.u.crl.this_s = (int64_t)begin->this_s;
-	op.u.crl.next_s = (int64_t)begin->next_s;
-	op.u.crl.der = der;
-	op.u.crl.follows = &l->follows;
-	snprintf(number, sizeof(number), "%llu",
-	    (unsigned long long)begin->number);
-	snprintf(count, sizeof(count), "%llu", (unsigned long long)l->n);
-	snprintf(size, sizeof(size), "%llu", (unsigned long long)l->size);
-	mm_time_text_s((int64_t)begin->next_s, expires);
-	e.field[MM_F_ISSUER] = begin->issuer;
-	e.field[MM_F_NUMBER] = number;
-	e.field[MM_F_COUNT] = count;
-	e.field[MM_F_SIZE] = size;
-	e.field[MM_F_EXPIRES] = expires;
-	e.field[MM_F_NODE] = mm_node_or_null(l->d->c);
-	mm_papers_add(&p, &e);
-	return mm_desk_run(l->d, &p, &op, why);
-}
-
 /* Number: Unix milliseconds, never below the last one's successor; the signer
- * may know of one that was signed and never stored. */
+ * may know of one that was signed and never stored.  Of a line CA the one
+ * shard that its certificates name is in the same run. */
 static enum mm_err
 sign(struct mm_desk *d, const struct mm_list_of *of,
     struct mm_crl_mark *mark, struct mm_why *why)
 {
-	struct listing l = { d, MM_BUF_INIT(PIECE_N), 0, mark->number, 0 };
-	struct mm_buf der = MM_BUF_INIT(CRL_MAX);
-	struct mm_crl_begin_req begin = { .number = (uint64_t)mm_now_ms(),
-		.this_s = (uint64_t)mm_now_s() };
-	enum mm_err rc;
+	static const uint16_t first = 0;
+	const bool shard = of->line != NULL &&
+	    d->c->config->set.public_url[0] != '\0';
+	struct mm_crl_run run = { .of = of, .whole = true,
+		.follows = mark->number, .number = mark->number + 1,
+		.shard = &first, .nshard = shard };
 
-	/* promise 8: what cannot be entered is not signed */
-	if (!d->c->store_ok)
-		return MM_FAIL(why, MM_EAGAIN, "the store is away");
-	if (begin.number <= mark->number)
-		begin.number = mark->number + 1;
-	begin.next_s = begin.this_s + (uint64_t)of->crl_hours * 3600;
-	strcpy(begin.issuer, of->name);
-	/* stored before the next one is begun: lists never go back */
-	mm_wire_lock(d->c->wire, MM_LINE_OPS);
-	rc = build(&l, of, &begin, &der, why);
-	if (rc == MM_OK)
-		rc = store_crl(&l, &begin, mm_buf_view(&der), why);
-	mm_wire_unlock(d->c->wire, MM_LINE_OPS);
-	if (rc == MM_OK) {
-		*mark = (struct mm_crl_mark){ mark->revocations, begin.number,
-			(int64_t)begin.next_s };
-		mm_listed_stored(d->c, of->listed, l.size);
-	}
-	mm_buf_done(&l.piece);
-	mm_buf_done(&der);
-	return rc;
+	MM_TRY(mm_crl_run(d, &run, why));
+	*mark = (struct mm_crl_mark){ mark->revocations, run.number,
+		run.next_s };
+	mm_listed_stored(d->c, of->listed, run.size);
+	return MM_OK;
 }
 
-/* Half of its time is the overlap in which a new one reaches everybody.  One
- * by a clock that was ahead is not good yet for anybody. */
-static bool
-due(int64_t crl_hours, int64_t next_s)
+/* see priv.h */
+bool
+mm_crl_due(int64_t crl_hours, int64_t next_s)
 {
 	int64_t left = next_s - mm_now_s();
 
@@ -293,7 +148,8 @@ wanted(struct mm_core *c, const struct mm_list_of *of,
     const struct mm_crl_mark *mark, uint64_t revocations)
 {
 	return mark->revocations != revocations ||
-	    due(of->crl_hours, mark->next_s) || mm_listed_late(c, of->listed);
+	    mm_crl_due(of->crl_hours, mark->next_s) ||
+	    mm_listed_late(c, of->listed);
 }
 
 struct done {
@@ -356,7 +212,7 @@ mm_desk_crl(struct mm_desk *d, const char *issuer, bool force,
 
 	MM_TRY(list(d, issuer, force, &done, why));
 	*number = done.number;
-	return MM_OK;
+	return force ? mm_desk_shards(d, issuer, true, why) : MM_OK;
 }
 
 /* ---- line CAs ---- */
@@ -384,7 +240,7 @@ static bool
 may_be_due(struct mm_core *c, const struct mm_made_line *line, int64_t now)
 {
 	return !is_resting(line, now) && (line->mark.number == 0 ||
-	    !line->looked || due(mm_lines_hours(c->config),
+	    !line->looked || mm_crl_due(mm_lines_hours(c->config),
 	    line->mark.next_s));
 }
 

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "core/priv.h"
+#include "ledger/shards.h"
 
 /*
  * Whoever revokes signs the list that shows it, as a rule within a second.
@@ -22,14 +23,14 @@ mm_list_find(struct mm_core *c, const char *name, struct mm_list_of *out)
 		if (strcmp(config->issuer[i].name, name) == 0) {
 			*out = (struct mm_list_of){ config->issuer[i].name,
 				config->issuer[i].crl_hours, &c->marks[i],
-				&c->listed[i], NULL };
+				&c->listed[i], NULL, &c->shards[i] };
 			return true;
 		}
 	line = mm_lines_find(c->lines, name);
 	if (line != NULL)
 		*out = (struct mm_list_of){ line->name,
 			mm_lines_hours(config), &line->mark, &line->listed,
-			line };
+			line, NULL };
 	return line != NULL;
 }
 
@@ -106,12 +107,61 @@ joined(struct mm_core *c, struct mm_bytes issuer)
 	mm_lines_missed(c, name);
 }
 
+/* Where an entry's certificate is listed, besides in the complete list; NULL:
+ * there is no such place. */
+static struct mm_shard *
+shard_of(const struct mm_list_of *of, struct mm_bytes serial_hex)
+{
+	uint8_t serial[MM_SERIAL_N];
+
+	if (of->shards == NULL || of->shards->n == 0 ||
+	    serial_hex.n != sizeof(serial) * 2 ||
+	    mm_hex_parse((const char *)serial_hex.p, serial_hex.n, serial,
+		sizeof(serial), NULL) != MM_OK)
+		return NULL;
+	return &of->shards->at[mm_serial_shard(serial,
+	    (unsigned)of->shards->n)];
+}
+
+static void
+shards_covered(struct mm_shards *s, const struct mm_shard_range *at,
+    uint64_t size)
+{
+	for (size_t k = at->from; s != NULL && k <= at->to && k < s->n; k++)
+		covered(&s->at[k].listed, size);
+	if (s != NULL)
+		s->turn++;
+}
+
+/* What a run has signed; the store knows which list stands. */
+static void
+run_signed(const struct mm_list_of *of, const struct mm_entry_view *v)
+{
+	struct mm_shard_range at[MM_SHARDS_RANGES + 1] = {
+		{ MM_SHARDS_WHOLE, MM_SHARDS_WHOLE } };
+	size_t n = 1;
+
+	if (v->shards.n > 0 && mm_shards_parse(v->shards, at, &n) != MM_OK)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (at[i].from != MM_SHARDS_WHOLE) {
+			shards_covered(of->shards, &at[i], size_of(v));
+			continue;
+		}
+		covered(of->listed, size_of(v));
+		/* it may be another node's */
+		if (of->line != NULL)
+			of->mark->number = 0;
+	}
+}
+
 /* see priv.h */
 void
 mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry)
 {
 	struct mm_entry_view v;
 	struct mm_list_of of;
+	struct mm_shard *shard;
 	bool signed_;
 
 	mm_entry_look(entry, &v);
@@ -124,27 +174,32 @@ mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry)
 		mm_cert_turned(c, v.serial);
 	if (!of_issuer(c, v.issuer, &of))
 		return;
+	shard = signed_ ? NULL : shard_of(&of, v.serial);
 	pthread_mutex_lock(&c->lock);
 	if (signed_)
-		covered(of.listed, size_of(&v));
+		run_signed(&of, &v);
 	else
 		revoked(of.listed, index);
-	/* it may be another node's: the store knows which one stands */
-	if (signed_ && of.line != NULL)
-		of.mark->number = 0;
+	if (shard != NULL)
+		revoked(&shard->listed, index);
 	pthread_mutex_unlock(&c->lock);
 }
 
 /* see priv.h; a configured issuer's list is signed after each change */
 void
-mm_listed_ours(struct mm_core *c, struct mm_bytes issuer)
+mm_listed_ours(struct mm_core *c, struct mm_bytes issuer,
+    struct mm_bytes serial_hex)
 {
 	struct mm_list_of of;
+	struct mm_shard *shard;
 
 	if (!of_issuer(c, issuer, &of))
 		return;
+	shard = shard_of(&of, serial_hex);
 	pthread_mutex_lock(&c->lock);
 	of.listed->ours++;
+	if (shard != NULL)
+		shard->listed.ours++;
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -326,6 +326,25 @@ struct mm_listed {
 	int64_t since;            /* monotonic: not listed; 0: all is */
 	uint64_t ours;            /* changes that this process committed */
 };
+/* shards.c: the lists of a configured issuer's shards; behind the core's
+ * lock.  A line CA's one shard has no state of its own: its list is signed
+ * with the complete one. */
+struct mm_shard {
+	struct mm_crl_mark mark; /* revocations: its own */
+	struct mm_listed listed;
+};
+struct mm_shards {
+	size_t n;            /* 0: certificates name no list */
+	struct mm_shard *at;
+	atomic_bool loaded;  /* what the store has */
+	atomic_bool odd;     /* crl_shards was another once: none is signed */
+	size_t most;         /* in a run */
+	uint64_t turn;       /* one more when one was stored, by any node */
+};
+MM_MUST enum mm_err mm_shards_new(const struct mm_config *config,
+    struct mm_shards **out, struct mm_why *why);
+void mm_shards_free(const struct mm_config *config, struct mm_shards **owner);
+
 /* An issuer and its list; what it points at is behind the core's lock. */
 struct mm_list_of {
 	const char *name;
@@ -333,7 +352,30 @@ struct mm_list_of {
 	struct mm_crl_mark *mark;
 	struct mm_listed *listed;
 	struct mm_made_line *line; /* NULL: it is one of the configuration */
+	struct mm_shards *shards;  /* NULL: a line CA */
 };
+/* crl_run.c: signs and stores lists of one issuer.  number: the least that is
+ * wanted, then what it became. */
+struct mm_crl_run {
+	const struct mm_list_of *of;
+	bool whole;               /* the complete one */
+	const uint16_t *shard;    /* ascending, at most MM_SHARDS_RANGES */
+	size_t nshard;
+	unsigned shards;          /* how many the issuer has; not with whole */
+	uint64_t follows;         /* the number of the complete one before */
+	const uint64_t *after;    /* ... of each shard's; NULL: any */
+	uint64_t number;
+	/* out */
+	int64_t this_s, next_s;
+	uint64_t n, size;         /* entries; the ledger before them */
+	bool odd;                 /* a certificate names another shard */
+};
+struct mm_desk;
+MM_MUST enum mm_err mm_crl_run(struct mm_desk *d, struct mm_crl_run *run,
+    struct mm_why *why);
+/* desk_crl.c: half of its time is the overlap in which a new one reaches
+ * everybody.  One by a clock that was ahead is not good yet for anybody. */
+bool mm_crl_due(int64_t crl_hours, int64_t next_s);
 /* false: there is no such issuer. */
 bool mm_list_find(struct mm_core *c, const char *name,
     struct mm_list_of *out);
@@ -342,7 +384,8 @@ bool mm_listed_changes(struct mm_bytes type);
 /* L: an entry goes by, again perhaps. */
 void mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry);
 /* W: an entry of ours is stored that changes what a list says. */
-void mm_listed_ours(struct mm_core *c, struct mm_bytes issuer);
+void mm_listed_ours(struct mm_core *c, struct mm_bytes issuer,
+    struct mm_bytes serial_hex);
 /* A list of ours is stored. */
 void mm_listed_stored(struct mm_core *c, struct mm_listed *l, uint64_t size);
 /* Whether something is revoked that no node has listed in good time. */
@@ -478,6 +521,7 @@ struct mm_core {
 	int64_t signer_skew_ms;   /* its clock against ours, then */
 	struct mm_crl_mark *marks; /* an issuer each */
 	struct mm_listed *listed;  /* ... too */
+	struct mm_shards *shards;  /* ... too */
 	struct mm_nodes nodes;
 	struct mm_answer_hold *answering; /* Idempotency-Keys at work */
 	struct mm_forget *forgets;        /* forget.c */

@@ -61,8 +61,8 @@ static const struct {
 	    "the sizes differ, or entries are older than a minute and not " \
 	    "covered"
 #define ROW_CRL                                                             \
-	"server", "each issuer's revocation list", "past 60 % of its time", \
-	    "none, or ended"
+	"server", "each issuer's revocation list, and its shards'",         \
+	    "past 60 % of its time; shards without a list", "none, or ended"
 #define ROW_KEYS                                               \
 	"server", "operators' credentials",                    \
 	    "one ends in less than 14 days, the last "         \

@@ -84,6 +84,8 @@ static const struct mm_field crl_begin_req[] = {
 	U64(mm_crl_begin_req, number),
 	U64(mm_crl_begin_req, this_s),
 	U64(mm_crl_begin_req, next_s),
+	U8(mm_crl_begin_req, whole),
+	BYTES(mm_crl_begin_req, shards),
 };
 static const struct mm_field crl_begin_rep[] = {
 	U64(mm_crl_begin_rep, number),

@@ -125,12 +125,21 @@ struct mm_token_psk_rep { uint8_t psk[32]; };
 struct mm_token_check_req { uint8_t id[12], secret[20]; };
 struct mm_token_check_rep { uint8_t yes; };
 
-/* A CRL is built inside the signer, one at a time: begin, add..., sign, then
- * read the finished DER in pieces. */
+/*
+ * CRLs are built inside the signer, one run at a time: begin, add..., sign,
+ * then read the finished DER in pieces.  A run is the complete list, or lists
+ * of some shards, or both; all of one number.  What is read is the complete
+ * one, then the shards' in their order, one DER after the other.  The signer
+ * knows itself which shard an entry is of: one that is of none of the run is
+ * refused, and with a complete list every entry is taken.
+ */
+#define MM_CRL_RUN_MOST 4096
 struct mm_crl_begin_req {
 	char issuer[MM_NAME_MAX + 1];
 	uint64_t number;           /* the least that is wanted */
 	uint64_t this_s, next_s;
+	uint8_t whole;             /* 1: the complete one, too */
+	struct mm_bytes shards;    /* n * u16, ascending; none: whole alone */
 };
 struct mm_crl_begin_rep { uint64_t number; /* what it will be */ };
 struct mm_crl_add_req {

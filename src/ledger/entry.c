@@ -92,7 +92,7 @@ static const struct {
 #define RULE_MM_E_CRL_SIGNED \
 	RULE(B(MM_F_ISSUER) | B(MM_F_NUMBER), \
 	    B(MM_F_COUNT) | B(MM_F_EXPIRES) | SPAN | B(MM_F_NODE) | \
-	        B(MM_F_SIZE))
+	        B(MM_F_SIZE) | B(MM_F_SHARDS))
 #define RULE_MM_E_CLOCK_SET_BACK \
 	RULE(B(MM_F_NUMBER) | B(MM_F_FROM) | B(MM_F_TO), B(MM_F_NODE))
 #define RULE_MM_E_WEBHOOK_CREATED RULE(B(MM_F_WEBHOOK), 0)

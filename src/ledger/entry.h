@@ -104,7 +104,8 @@ enum mm_entry_type {
 	X(MM_F_NODE, "node")             X(MM_F_SOURCES, "sources")         \
 	X(MM_F_SIZE, "size")                                                \
 	X(MM_F_CONFIG_VERSION, "config_version")                            \
-	X(MM_F_CONFIG_SHA256, "config_sha256")
+	X(MM_F_CONFIG_SHA256, "config_sha256")                              \
+	X(MM_F_SHARDS, "shards")
 
 enum mm_entry_field {
 #define X(e, name) e,
@@ -159,6 +160,7 @@ struct mm_entry_view {
 	struct mm_bytes token, serial, issuer;
 	struct mm_bytes key; /* operator.revoked: which one */
 	struct mm_bytes size; /* crl.signed; its digits */
+	struct mm_bytes shards; /* crl.signed; see ledger/shards.h */
 };
 void mm_entry_look(struct mm_bytes json, struct mm_entry_view *out);
 /*

@@ -47,7 +47,7 @@ mm_entry_look(struct mm_bytes json, struct mm_entry_view *out)
 		{ "device", &out->device }, { "product", &out->product },
 		{ "token", &out->token }, { "serial", &out->serial },
 		{ "issuer", &out->issuer }, { "key", &out->key },
-		{ "size", &out->size },
+		{ "size", &out->size }, { "shards", &out->shards },
 	};
 	size_t at = 1;
 

@@ -23,6 +23,7 @@ static const char *const kinds[MM_J_KINDS] = {
 	[MM_J_DESTROYED] = "destroyed",
 	[MM_J_ROOT_CRL] = "root-crl",
 	[MM_J_RESPONDER] = "responder",
+	[MM_J_SHARD] = "shard",
 };
 
 #define COL(key, type, f, must)                                      \
@@ -37,6 +38,7 @@ static const struct mm_line_column columns[] = {
 	COL("serial", HEX, serial, false),
 	COL("token", TEXT, token, false),
 	COL("number", NUMBER, number, false),
+	COL("shard", NUMBER, shard, false),
 	COL("device", TEXT, device, false),
 	COL("authority", TEXT, authority, false),
 	COL("profile", TEXT, profile, false),

@@ -53,6 +53,8 @@ enum mm_journal_kind {
 	MM_J_ROOT_CRL,    /* a root's, for a year to come; number: the CRL's */
 	MM_J_RESPONDER,   /* an OCSP responder's; its key is in the signer's
 			   * memory alone */
+	MM_J_SHARD,       /* a CRL of one shard; as a CRL, and whose number
+			   * may be another's of the same run */
 	MM_J_KINDS
 };
 const char *mm_journal_kind_name(enum mm_journal_kind k);
@@ -66,6 +68,7 @@ struct mm_journal_line {
 	uint8_t serial[16];
 	char token[26];
 	uint64_t number;
+	uint64_t shard; /* of that kind; 0 is absent here, too */
 	char device[MM_DEVICE_ID_MAX + 1];
 	char authority[97];
 	char profile[MM_NAME_MAX + 12]; /* name@version */

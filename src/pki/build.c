@@ -272,22 +272,19 @@ put_policies(struct build *b)
 static enum mm_err
 put_cdp(struct build *b)
 {
-	char url[sizeof(b->i->crl_url) + 16];
+	char url[MM_CRL_URL_MAX];
 	struct mm_ext_mark m;
 	size_t points, point, name, full;
-	int n;
 
 	if (!b->p->crl_dp || b->i->crl_url[0] == '\0')
 		return MM_OK;
-	n = snprintf(url, sizeof(url), "%s%u.crl", b->i->crl_url,
-	    mm_issuer_shard(b->i, b->f->serial));
+	mm_issuer_crl_url(b->i, mm_issuer_shard(b->i, b->f->serial), url);
 	m = mm_ext_open(b->out, OID_CDP, false);
 	points = mm_der_open(b->out, MM_DER_SEQ);
 	point = mm_der_open(b->out, MM_DER_SEQ);
 	name = mm_der_open(b->out, MM_DER_CTXC(0));
 	full = mm_der_open(b->out, MM_DER_CTXC(0));
-	mm_der_put(b->out, MM_DER_CTX(6),
-	    (struct mm_bytes){ (const uint8_t *)url, (size_t)n });
+	mm_der_put(b->out, MM_DER_CTX(6), mm_bytes_of(url));
 	mm_der_close(b->out, full);
 	mm_der_close(b->out, name);
 	mm_der_close(b->out, point);

@@ -53,7 +53,7 @@ struct mm_issuer {
 	uint8_t key_id[20];       /* its subjectKeyIdentifier */
 	enum mm_key_type key_type;
 	int64_t not_before_s, not_after_s;
-	unsigned shards;
+	unsigned shards; /* of a line CA 1: its station knows no other */
 	/* "<public_url>/crl/<name>/", then "<shard>.crl"; "" without URL */
 	char crl_url[MM_URL_MAX + 64];
 	char aia_url[MM_URL_MAX + 64]; /* "<public_url>/issuer/<name>.cer" */
@@ -62,9 +62,17 @@ struct mm_issuer {
 MM_MUST enum mm_err mm_issuer_make(struct mm_issuer *out,
     const struct mm_issuer_conf *conf, const char *public_url,
     struct mm_bytes der, struct mm_why *why);
+/* How many shards its lists have; 0: its certificates name no list. */
+unsigned mm_issuer_shards(const struct mm_issuer_conf *conf,
+    const char *public_url);
+/* Where the list of a shard is: what certificates and the list itself say. */
+#define MM_CRL_URL_MAX (MM_URL_MAX + 80)
+void mm_issuer_crl_url(const struct mm_issuer *i, unsigned shard,
+    char out[MM_CRL_URL_MAX]);
 /* The shard is a pure function of the serial: fixed at issue. */
 unsigned mm_issuer_shard(const struct mm_issuer *i,
     const uint8_t serial[MM_SERIAL_N]);
+unsigned mm_serial_shard(const uint8_t serial[MM_SERIAL_N], unsigned shards);
 
 struct mm_cert_fields {
 	uint8_t serial[MM_SERIAL_N];
@@ -115,15 +123,29 @@ bool mm_host_name_valid(const char *s);
 MM_MUST enum mm_err mm_ca_build(const struct mm_ca_fields *f,
     struct mm_bytes alg, struct mm_buf *tbs, struct mm_why *why);
 
-/* CRL v2 (RFC 5280 5): complete, no issuingDistributionPoint. */
+/*
+ * CRL v2 (RFC 5280 5): complete, without an issuingDistributionPoint, which
+ * some clients cannot read; or of one shard, with one that is critical (5.2.5)
+ * and has the address that is in the shard's certificates.
+ */
+#define MM_CRL_WHOLE UINT32_MAX
 struct mm_crl_entry {
 	uint8_t serial[MM_SERIAL_N];
 	int64_t at_s;
 	uint8_t reason; /* RFC 5280 5.3.1; 0 is left out */
 };
-MM_MUST enum mm_err mm_crl_build(const struct mm_issuer *i, uint64_t number,
-    int64_t this_s, int64_t next_s, const struct mm_crl_entry *e, size_t ne,
-    struct mm_bytes alg, struct mm_buf *tbs, struct mm_why *why);
+struct mm_crl_of {
+	uint64_t number;
+	int64_t this_s, next_s;
+	uint32_t shard; /* MM_CRL_WHOLE: it is complete */
+	const struct mm_crl_entry *entry;
+	size_t n;
+};
+/* Appends the TBSCertList.  MM_EINPUT: a time, a reason, or an entry that is
+ * of another shard. */
+MM_MUST enum mm_err mm_crl_build(const struct mm_issuer *i,
+    const struct mm_crl_of *of, struct mm_bytes alg, struct mm_buf *tbs,
+    struct mm_why *why);
 /* A list that was read; slices borrow the DER. */
 struct mm_crl {
 	struct mm_bytes tbs, alg, issuer, signature;
@@ -132,6 +154,7 @@ struct mm_crl {
 	int64_t this_s, next_s;
 	size_t entries;
 	bool partial; /* an issuingDistributionPoint: not of all (5.2.5) */
+	struct mm_bytes point; /* its URI, if it is as a shard's of ours */
 	bool strange; /* another critical extension: not to be used (5.2) */
 };
 /* RFC 5280 5.1, with a nextUpdate as 5.1.2.5 wants it.  MM_EINPUT.  Verifies

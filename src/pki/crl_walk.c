@@ -49,6 +49,31 @@ read_number(struct mm_bytes value, struct mm_bytes *number)
 	return mm_rd_end(&r) && mm_der_natural_ok(*number) && number->n <= 21;
 }
 
+/* What is in the one element of this tag. */
+static struct mm_rd
+inside(struct mm_rd *r, uint8_t tag)
+{
+	return mm_rd_over(mm_der_take(r, tag));
+}
+
+/* RFC 5280 5.2.5: the one URI, where that and onlyContainsUserCerts is all it
+ * says; of any other form nothing is taken. */
+static struct mm_bytes
+read_point(struct mm_bytes value)
+{
+	struct mm_rd outer = mm_rd_over(value);
+	struct mm_rd seq = inside(&outer, MM_DER_SEQ);
+	struct mm_rd name = inside(&seq, MM_DER_CTXC(0));
+	struct mm_rd full = inside(&name, MM_DER_CTXC(0));
+	struct mm_bytes uri = mm_der_take(&full, MM_DER_CTX(6)), users;
+
+	users = mm_der_take(&seq, MM_DER_CTX(1));
+	if (!mm_rd_end(&outer) || !mm_rd_end(&seq) || !mm_rd_end(&name) ||
+	    !mm_rd_end(&full) || users.n != 1 || users.p[0] != 0xff)
+		return (struct mm_bytes){ NULL, 0 };
+	return uri;
+}
+
 static bool
 read_extension(const struct mm_extension *e, struct mm_crl *c)
 {
@@ -56,10 +81,13 @@ read_extension(const struct mm_extension *e, struct mm_crl *c)
 		return read_aki(e->value, &c->key_id);
 	if (mm_der_oid_is(e->oid, OID_NUMBER))
 		return read_number(e->value, &c->number);
-	if (mm_der_oid_is(e->oid, OID_IDP))
-		c->partial = true;
-	else if (e->critical)
-		c->strange = true;
+	if (!mm_der_oid_is(e->oid, OID_IDP)) {
+		c->strange |= e->critical;
+		return true;
+	}
+	c->partial = true;
+	if (e->critical)
+		c->point = read_point(e->value);
 	return true;
 }
 

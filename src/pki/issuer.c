@@ -86,6 +86,30 @@ make_urls(struct mm_issuer *i, const char *base, bool ocsp)
 	    "ocsp", "", "");
 }
 
+/* What a station signs by a line CA names its first shard (signer/duty_load.c,
+ * work/export_profile.c). */
+static unsigned
+shards_of(const struct mm_issuer_conf *conf)
+{
+	return conf->line || conf->crl_shards < 1 ? 1 :
+	    (unsigned)conf->crl_shards;
+}
+
+/* see cert.h */
+unsigned
+mm_issuer_shards(const struct mm_issuer_conf *conf, const char *public_url)
+{
+	return public_url[0] == '\0' ? 0 : shards_of(conf);
+}
+
+/* see cert.h */
+void
+mm_issuer_crl_url(const struct mm_issuer *i, unsigned shard,
+    char out[MM_CRL_URL_MAX])
+{
+	snprintf(out, MM_CRL_URL_MAX, "%s%u.crl", i->crl_url, shard);
+}
+
 /* see cert.h */
 enum mm_err
 mm_issuer_make(struct mm_issuer *out, const struct mm_issuer_conf *conf,
@@ -109,19 +133,26 @@ mm_issuer_make(struct mm_issuer *out, const struct mm_issuer_conf *conf,
 	i.subject = c.subject;
 	i.not_before_s = c.not_before_s;
 	i.not_after_s = c.not_after_s;
-	i.shards = conf->crl_shards < 1 ? 1 : (unsigned)conf->crl_shards;
+	i.shards = shards_of(conf);
 	*out = i;
 	return MM_OK;
 }
 
 /* see cert.h: of the serial's random end, so the shards fill evenly */
 unsigned
-mm_issuer_shard(const struct mm_issuer *i, const uint8_t serial[MM_SERIAL_N])
+mm_serial_shard(const uint8_t serial[MM_SERIAL_N], unsigned shards)
 {
 	struct mm_rd r = mm_rd_over((struct mm_bytes){
 	    serial + MM_SERIAL_N - 4, 4 });
 
-	return mm_rd_u32(&r) % i->shards;
+	return mm_rd_u32(&r) % shards;
+}
+
+/* see cert.h */
+unsigned
+mm_issuer_shard(const struct mm_issuer *i, const uint8_t serial[MM_SERIAL_N])
+{
+	return mm_serial_shard(serial, i->shards);
 }
 
 /* see cert.h; RFC 5280 4.1.2.2: positive, and minimal as DER */

@@ -347,6 +347,34 @@ put_crls(struct mm_scrape *c, bool next)
 			    next ? (uint64_t)next_s : number / 1000);
 }
 
+/* Of each issuer the shard that is furthest behind. */
+static void
+put_shards(struct mm_scrape *c, bool next)
+{
+	const struct mm_config *conf = c->s->config;
+
+	for (size_t i = 0; i < conf->nissuer; i++) {
+		struct mm_shard_times t;
+
+		mm_public_shard_times(c->s->pub, &conf->issuer[i], &t);
+		if (t.n > 0)
+			mm_sample_label(c, "issuer", conf->issuer[i].name,
+			    next ? (uint64_t)t.next_s : t.number / 1000);
+	}
+}
+
+static void
+put_shard_this(struct mm_scrape *c)
+{
+	put_shards(c, false);
+}
+
+static void
+put_shard_next(struct mm_scrape *c)
+{
+	put_shards(c, true);
+}
+
 static void
 put_ocsp(struct mm_scrape *c)
 {
@@ -594,6 +622,11 @@ const struct mm_family mm_families[] = {
 	    "When the issuer's newest CRL was signed.", put_crl_this },
 	{ M "crl_next_update_timestamp_seconds", GAUGE, "issuer",
 	    "When the issuer's newest CRL ends.", put_crl_next },
+	{ M "crl_shard_this_update_timestamp_seconds", GAUGE, "issuer",
+	    "When the oldest of the CRLs of the issuer's shards was signed; "
+	    "none where the complete one stands for them.", put_shard_this },
+	{ M "crl_shard_next_update_timestamp_seconds", GAUGE, "issuer",
+	    "When the first of them ends.", put_shard_next },
 	{ M "ocsp_answers", COUNTER, "answer",
 	    "OCSP requests by what was answered.", put_ocsp },
 	{ M "ocsp_kept", COUNTER, "",

@@ -297,6 +297,17 @@ extern const size_t mm_public_nroutes;
 void mm_public_take(struct mm_public *p, const char *issuer,
     struct mm_store_reader *r);
 void mm_public_refresh(struct mm_public *p, struct mm_store_reader *r);
+/* Shards' lists alone, which are small. */
+void mm_public_refresh_shards(struct mm_public *p, struct mm_store_reader *r);
+/* A configured issuer's shards: how many have a list, when the oldest of those
+ * was signed and the first ends.  want: how many there should be. */
+struct mm_shard_times {
+	size_t n, want;
+	uint64_t number;
+	int64_t next_s;
+};
+void mm_public_shard_times(struct mm_public *p,
+    const struct mm_issuer_conf *issuer, struct mm_shard_times *out);
 /* Number and end of the issuer's CRL; false: none yet. */
 bool mm_public_crl(struct mm_public *p, const char *issuer, uint64_t *number,
     int64_t *next_s);

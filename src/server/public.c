@@ -22,6 +22,7 @@ enum {
 	CRL_AGE_S = 60,      /* a cache may be this late */
 	CERT_AGE_S = 3600,
 	SHARD_MAX = 65535,
+	WHOLE = SHARD_MAX + 1,
 };
 
 static const char *
@@ -39,8 +40,9 @@ place(const struct mm_public *p, const char *issuer, bool *there)
 	return mm_sorted_place(p, p->nline, issuer_at, issuer, there);
 }
 
-static struct mm_public_crl *
-find(struct mm_public *p, const char *issuer)
+/* see public.h */
+struct mm_public_crl *
+mm_public_find(struct mm_public *p, const char *issuer)
 {
 	struct mm_public_crl *c;
 	bool there;
@@ -158,7 +160,7 @@ refresh_lines(struct mm_public *p, struct mm_store_reader *r)
 
 		if (!mm_core_line_at(p->s->core, i, name, &number))
 			continue;
-		c = find(p, name);
+		c = mm_public_find(p, name);
 		if (c == NULL)
 			c = join(p, name);
 		if (c == NULL || (c->read && number == 0) ||
@@ -166,6 +168,7 @@ refresh_lines(struct mm_public *p, struct mm_store_reader *r)
 			continue;
 		c->read = true;
 		refresh(p, c, r);
+		mm_public_shards_take(p, c, true, r);
 	}
 }
 
@@ -174,18 +177,30 @@ void
 mm_public_take(struct mm_public *p, const char *issuer,
     struct mm_store_reader *r)
 {
-	struct mm_public_crl *c = find(p, issuer);
+	struct mm_public_crl *c = mm_public_find(p, issuer);
 
 	if (c == NULL)
 		c = join(p, issuer);
-	if (c != NULL)
-		refresh(p, c, r);
+	if (c == NULL)
+		return;
+	refresh(p, c, r);
+	if (c < p->crl || c >= p->crl + p->n)
+		mm_public_shards_take(p, c, true, r);
+}
+
+/* see priv.h */
+void
+mm_public_refresh_shards(struct mm_public *p, struct mm_store_reader *r)
+{
+	for (size_t i = 0; i < p->n; i++)
+		mm_public_shards_take(p, &p->crl[i], false, r);
 }
 
 /* see priv.h */
 void
 mm_public_refresh(struct mm_public *p, struct mm_store_reader *r)
 {
+	mm_public_refresh_shards(p, r);
 	for (size_t i = 0; i < p->n; i++)
 		refresh(p, &p->crl[i], r);
 	refresh_lines(p, r);
@@ -197,7 +212,7 @@ bool
 mm_public_crl(struct mm_public *p, const char *issuer, uint64_t *number,
     int64_t *next_s)
 {
-	struct mm_public_crl *c = find(p, issuer);
+	struct mm_public_crl *c = mm_public_find(p, issuer);
 	bool have = false;
 
 	if (c == NULL)
@@ -257,10 +272,13 @@ mm_public_free(struct mm_public **owner)
 
 	if (p == NULL)
 		return;
-	for (size_t i = 0; i < p->n; i++)
+	for (size_t i = 0; i < p->n; i++) {
 		mm_blob_let_go(p->crl[i].blob);
+		mm_public_shards_done(&p->crl[i].shards);
+	}
 	for (size_t i = 0; i < p->nline; i++) {
 		mm_blob_let_go(p->line[i]->blob);
+		mm_public_shards_done(&p->line[i]->shards);
 		free(p->line[i]);
 	}
 	mm_buf_done(&p->anchor);
@@ -365,18 +383,21 @@ mm_public_send(struct mm_public *p, const struct mm_http_req *req,
 	mm_http_answer(p->s->http, req->ref, &resp);
 }
 
+/* shard: of that one, if it has a list of its own. */
 static void
 send_crl(struct mm_server *s, const struct mm_http_req *req,
-    const struct mm_public_crl *c)
+    const struct mm_public_crl *c, unsigned shard)
 {
 	struct mm_public_item item;
 
 	pthread_mutex_lock(&s->pub->lock);
-	item = (struct mm_public_item){ .blob = c->blob,
-		.changed_s = (int64_t)(c->number / 1000),
-		.next_s = c->next_s };
-	snprintf(item.etag, sizeof(item.etag), "\"%llu\"",
-	    (unsigned long long)c->number);
+	if (!mm_public_shards_item(c, shard, &item)) {
+		item = (struct mm_public_item){ .blob = c->blob,
+			.changed_s = (int64_t)(c->number / 1000),
+			.next_s = c->next_s };
+		snprintf(item.etag, sizeof(item.etag), "\"%llu\"",
+		    (unsigned long long)c->number);
+	}
 	mm_public_send(s->pub, req, &item, "application/pkix-crl",
 	    "no CRL has been signed yet");
 }
@@ -401,17 +422,17 @@ get_crl(struct mm_http_req *req, void *ctx)
 	struct mm_public_crl *c = NULL;
 
 	if (stem(mm_http_segment(req, 0), ".crl", issuer, sizeof(issuer)))
-		c = find(s->pub, issuer);
+		c = mm_public_find(s->pub, issuer);
 	if (c == NULL)
 		not_found(s, req, "no such issuer");
 	else
-		send_crl(s, req, c);
+		send_crl(s, req, c, WHOLE);
 }
 
 /*
- * Every shard's address answers the complete CRL: what is in it is right, and
- * no client takes another's shard for its own.  That holds for any number,
- * and certificates outlive a lowered crl_shards: any number is served.
+ * The address that is in certificates.  Where a shard has no list (not yet, or
+ * crl_shards was changed, and certificates outlive that) the complete one is
+ * served: what is in it is right for any number.
  */
 static void
 get_shard(struct mm_http_req *req, void *ctx)
@@ -425,11 +446,11 @@ get_shard(struct mm_http_req *req, void *ctx)
 	    stem(mm_http_segment(req, 1), ".crl", number, sizeof(number)) &&
 	    mm_int_parse(number, &shard, NULL) == MM_OK && shard >= 0 &&
 	    shard <= SHARD_MAX)
-		c = find(s->pub, issuer);
+		c = mm_public_find(s->pub, issuer);
 	if (c == NULL)
 		not_found(s, req, "no such CRL");
 	else
-		send_crl(s, req, c);
+		send_crl(s, req, c, (unsigned)shard);
 }
 
 static void

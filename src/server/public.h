@@ -6,12 +6,25 @@
 
 /* Inside public.c and bundle.c: what everyone may read. */
 
+struct mm_public_list {
+	uint64_t number;     /* Unix milliseconds: its thisUpdate */
+	int64_t next_s;
+	struct mm_blob *blob; /* NULL: none yet */
+};
+/* The lists of an issuer's shards; see shards.c. */
+struct mm_public_shards {
+	struct mm_public_list *at;
+	size_t n, cap;       /* n 0: the complete list stands for all */
+	uint64_t turn;       /* of the core, when they were read */
+	bool read;
+};
 struct mm_public_crl {
 	char issuer[MM_NAME_MAX + 1];
 	uint64_t number;     /* Unix milliseconds: its thisUpdate */
 	int64_t next_s;
 	struct mm_blob *blob; /* NULL: none yet */
 	bool read;            /* a line CA's: the store was asked */
+	struct mm_public_shards shards;
 };
 struct mm_bundle;
 struct mm_public {
@@ -34,6 +47,17 @@ struct mm_public_item {
 /* The caller has the lock, which this lets go. */
 void mm_public_send(struct mm_public *p, const struct mm_http_req *req,
     const struct mm_public_item *item, const char *type, const char *missing);
+
+/* shards.c: what certificates name.  take: those that the store has others of;
+ * line: a line CA's one.  item: false: the complete list stands for it.  The
+ * lock is held for item; done frees. */
+void mm_public_shards_take(struct mm_public *p, struct mm_public_crl *c,
+    bool line, struct mm_store_reader *r);
+bool mm_public_shards_item(const struct mm_public_crl *c, unsigned shard,
+    struct mm_public_item *out);
+void mm_public_shards_done(struct mm_public_shards *s);
+/* public.c: the list of that issuer, or NULL; they stay. */
+struct mm_public_crl *mm_public_find(struct mm_public *p, const char *issuer);
 
 /*
  * bundle.c: all of the lists in one PEM, for who keeps a file: the issuers',

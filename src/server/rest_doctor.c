@@ -242,13 +242,42 @@ look_crl(struct exam *e, const struct mm_issuer_conf *i)
 	    (long long)(left < 0 ? -left : left) / 60);
 }
 
+/* Where certificates say that it is. */
+static void
+look_shards(struct exam *e, const struct mm_issuer_conf *i)
+{
+	int64_t left, span = i->crl_hours * 3600;
+	struct mm_shard_times t;
+
+	mm_public_shard_times(e->r->s->pub, i, &t);
+	left = t.next_s - mm_now_s();
+	if (t.want == 0)
+		return;
+	if (t.n < t.want)
+		mm_find(e->f, MM_CHECK_CRL, MM_LEVEL_WARN,
+		    "crl_shards is fixed for an issuer's life: put it back to "
+		    "what it was; else mintmark ca crl says what is wrong",
+		    "issuer %s: %zu of %zu shards have a list; the complete "
+		    "one stands for the others", i->name, t.n, t.want);
+	else
+		mm_find(e->f, MM_CHECK_CRL, left <= 0 ? MM_LEVEL_FAIL :
+		    left < span * 2 / 5 ? MM_LEVEL_WARN : MM_LEVEL_OK,
+		    "mintmark ca crl says why they cannot be signed",
+		    "issuer %s: the first of %zu shards' lists %s %lld "
+		    "minutes", i->name, t.n,
+		    left <= 0 ? "has ended since" : "is good for",
+		    (long long)(left < 0 ? -left : left) / 60);
+}
+
 static void
 look_crls(struct exam *e)
 {
 	const struct mm_config *c = e->r->s->config;
 
-	for (size_t i = 0; i < c->nissuer; i++)
+	for (size_t i = 0; i < c->nissuer; i++) {
 		look_crl(e, &c->issuer[i]);
+		look_shards(e, &c->issuer[i]);
+	}
 }
 
 /* ---- keys and load ---- */

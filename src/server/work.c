@@ -240,10 +240,27 @@ keep_order(struct mm_worker *me)
 		mm_order_look(&me->s->order, reader, size, ORDER_MS);
 }
 
+/* Before the complete lists, which may take seconds. */
+static void
+keep_shards(struct mm_work *w, struct mm_worker *me)
+{
+	const struct mm_config *config = w->s->config;
+
+	for (size_t i = 0; i < config->nissuer; i++) {
+		struct mm_why why = { 0 };
+
+		if (mm_desk_shards(me->desk, config->issuer[i].name, false,
+		    &why) != MM_OK)
+			MM_LOG(MM_LOG_WARN, "crl", MM_S("why", why.text));
+	}
+	mm_public_refresh_shards(w->s->pub, mm_desk_reader(me->desk));
+}
+
 static void
 housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 {
 	look_at_tls(w, reload);
+	keep_shards(w, me);
 	mm_desk_housekeeping(me->desk);
 	keep_attempts(w, me->desk);
 	mm_approvals_tidy(me);

@@ -10,8 +10,6 @@
 #define ENTRY_N     25 /* 16 serial, u64 at_s, u8 reason */
 #define FUTURE_S    300
 #define READ_MOST   (120 * 1024)
-/* Room for an entry on the wire and in DER, with its extension and lengths. */
-#define DER_MAX ((size_t)ENTRIES_MAX * 64 + 65536)
 
 /* run: the name under which its lists' numbers are kept. */
 static enum mm_err
@@ -60,6 +58,34 @@ check_times(const struct mm_crl_begin_req *q, int64_t crl_hours,
 	return MM_OK;
 }
 
+/* Ascending, so none twice; of an issuer whose certificates say where their
+ * shard is. */
+static enum mm_err
+take_shards(struct mm_crl_job *c, const struct mm_crl_begin_req *q,
+    const struct mm_issuer *i, struct mm_why *why)
+{
+	struct mm_rd r = mm_rd_over(q->shards);
+	size_t n = q->shards.n / 2;
+
+	if (q->shards.n % 2 != 0 || n > MM_CRL_RUN_MOST || q->whole > 1)
+		return MM_FAIL(why, MM_EINPUT, "crl: a run is of at most %d "
+		    "shards", MM_CRL_RUN_MOST);
+	if (n > 0 && i->crl_url[0] == '\0')
+		return MM_FAIL(why, MM_EPOLICY, "crl: without public_url there "
+		    "are no shards");
+	for (size_t k = 0; k < n; k++) {
+		c->shard[k] = mm_rd_u16(&r);
+		if (c->shard[k] >= i->shards ||
+		    (k > 0 && c->shard[k] <= c->shard[k - 1]))
+			return MM_FAIL(why, MM_EPOLICY, "crl: issuer %s has "
+			    "%u shards, and each is named once, in order",
+			    i->name, i->shards);
+	}
+	c->nshard = n;
+	c->whole = q->whole != 0 || n == 0;
+	return MM_OK;
+}
+
 static enum mm_err
 begin(struct mm_signer *s, const struct mm_crl_begin_req *q,
     uint64_t *number, struct mm_why *why)
@@ -74,6 +100,8 @@ begin(struct mm_signer *s, const struct mm_crl_begin_req *q,
 	MM_TRY(check_times(q, ca->crl_hours, next, why));
 	*number = q->number > next ? q->number : next;
 	MM_TRY(mm_record_crl_number(s->record, run, *number, why));
+	c->open = false;
+	MM_TRY(take_shards(c, q, &ca->issuer, why));
 	c->open = true;
 	c->ca = ca;
 	memcpy(c->run, run, strlen(run) + 1);
@@ -82,7 +110,6 @@ begin(struct mm_signer *s, const struct mm_crl_begin_req *q,
 	c->next_s = (int64_t)q->next_s;
 	c->n = 0;
 	mm_buf_done(&c->der);
-	mm_buf_init(&c->der, DER_MAX);
 	return MM_OK;
 }
 
@@ -113,11 +140,23 @@ reason_valid(uint8_t reason)
 	return reason <= 10 && reason != 7 && reason != 8;
 }
 
+/* What is left out of its shard can be hidden in no other one. */
+static const char *
+fault_of(const struct mm_crl_job *c, const struct mm_crl_entry *e)
+{
+	if (!reason_valid(e->reason) || e->at_s < 0 ||
+	    e->at_s > MM_TIME_FOREVER_S)
+		return "out of range";
+	return c->whole || mm_crl_job_place(c, e->serial) != SIZE_MAX ? NULL :
+	    "of no shard of this run";
+}
+
 static enum mm_err
 add(struct mm_crl_job *c, struct mm_bytes in, struct mm_why *why)
 {
 	struct mm_rd r = mm_rd_over(in);
 	size_t n = in.n / ENTRY_N, kept = c->n;
+	const char *fault;
 
 	if (!c->open)
 		return MM_FAIL(why, MM_ECONFLICT, "crl: none was begun");
@@ -129,54 +168,14 @@ add(struct mm_crl_job *c, struct mm_bytes in, struct mm_why *why)
 		memcpy(e->serial, mm_rd_take(&r, 16).p, 16);
 		e->at_s = (int64_t)mm_rd_u64(&r);
 		e->reason = mm_rd_u8(&r);
-		if (!reason_valid(e->reason) || e->at_s < 0 ||
-		    e->at_s > MM_TIME_FOREVER_S) {
+		fault = fault_of(c, e);
+		if (fault != NULL) {
 			c->n = kept;
-			return MM_FAIL(why, MM_EINPUT, "crl: entry %zu is out "
-			    "of range", kept + k);
+			return MM_FAIL(why, MM_EINPUT, "crl: entry %zu is %s",
+			    kept + k, fault);
 		}
 	}
 	c->n += n;
-	return MM_OK;
-}
-
-static enum mm_err
-join(struct mm_worker *w, struct mm_crl_job *c, struct mm_buf *tbs,
-    struct mm_why *why)
-{
-	const struct mm_ca *ca = c->ca;
-	MM_OWN(mm_sign_free) struct mm_sign *own = NULL;
-	struct mm_journal_line l = { .kind = MM_J_CRL, .number = c->number };
-	struct mm_buf der = MM_BUF_INIT(DER_MAX);
-	struct mm_sign *s;
-	enum mm_err err;
-
-	if (ca == &c->line) {
-		MM_TRY(mm_sign_new(NULL, ca->key, &own, why));
-		snprintf(l.authority, sizeof(l.authority), "%s", c->run);
-	}
-	s = own != NULL ? own : w->sign[ca - w->s->ca];
-	MM_TRY(mm_crl_build(&ca->issuer, c->number, c->this_s, c->next_s,
-	    c->entry, c->n, mm_sign_alg(s), tbs, why));
-	mm_buf_reset(&w->sig);
-	MM_TRY(mm_sign_bytes(s, mm_buf_view(tbs), &w->sig, why));
-	mm_cert_join(&der, mm_buf_view(tbs), mm_sign_alg(s),
-	    mm_buf_view(&w->sig));
-	memcpy(l.issuer, ca->issuer.name, sizeof(l.issuer));
-	mm_sha256(mm_buf_view(tbs), l.tbs_sha256);
-	err = mm_buf_ok(&der, why);
-	if (err == MM_OK)
-		err = mm_record_write(w->s->record, &l, 1, why);
-	/* no entry brings its line back after a power cut */
-	if (err == MM_OK)
-		err = mm_record_flush(w->s->record, why);
-	if (err != MM_OK) {
-		mm_buf_done(&der);
-		return err;
-	}
-	mm_buf_done(&c->der);
-	c->der = der;
-	w->s->signed_n++;
 	return MM_OK;
 }
 
@@ -194,7 +193,6 @@ static enum mm_err
 finish(struct mm_worker *w, struct mm_crl_sign_rep *p, struct mm_why *why)
 {
 	struct mm_crl_job *c = &w->s->crl;
-	struct mm_buf tbs = MM_BUF_INIT(DER_MAX);
 	const char *clock = mm_signer_barred(w->s, &w->sum);
 	enum mm_err err;
 
@@ -206,8 +204,7 @@ finish(struct mm_worker *w, struct mm_crl_sign_rep *p, struct mm_why *why)
 	if (!c->open)
 		return MM_FAIL(why, MM_ECONFLICT, "crl: none was begun");
 	MM_TRY(mm_record_crl_number(w->s->record, c->run, c->number, why));
-	err = join(w, c, &tbs, why);
-	mm_buf_done(&tbs);
+	err = mm_crl_job_sign(w, c, why);
 	close_job(c);
 	MM_TRY(err);
 	p->der_n = c->der.n;

@@ -72,6 +72,7 @@ mm_outset_crl(const struct mm_journal_line *l)
 	    (unsigned long long)l->number);
 	mm_sha256(mm_bytes_of(text), sha256);
 	memcpy(out.serial, sha256, sizeof(out.serial));
+	out.kind = MM_J_CRL;
 	return out;
 }
 
@@ -79,9 +80,11 @@ mm_outset_crl(const struct mm_journal_line *l)
 bool
 mm_outset_of(const struct mm_journal_line *l, struct mm_journal_line *out)
 {
-	*out = l->kind == MM_J_CRL ? mm_outset_crl(l) : *l;
+	bool list = l->kind == MM_J_CRL || l->kind == MM_J_SHARD;
+
+	*out = list ? mm_outset_crl(l) : *l;
 	return l->kind == MM_J_CERTIFICATE || l->kind == MM_J_RESPONDER ||
-	    l->kind == MM_J_CRL;
+	    list;
 }
 
 /* see outset.h */

@@ -8,7 +8,7 @@
  * Certificates, OCSP responders' among them, and CRLs that were signed and
  * have not been seen in the tree: a hash table by serial over a list in
  * journal order.  Not locked: the record is.  A CRL has a serial here only,
- * which is made of its issuer and number.
+ * which is made of its issuer and number; those of a run are one.
  */
 #define MM_OUTSET_MAX 8192 /* issuing stops at half of it */
 

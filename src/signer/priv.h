@@ -48,9 +48,12 @@ struct mm_crl_job { /* one at a time; behind lock */
 	char run[MM_NAME_MAX + 1]; /* whose numbers its lists have */
 	uint64_t number;
 	int64_t this_s, next_s;
+	bool whole;
+	uint16_t shard[MM_CRL_RUN_MOST]; /* ascending */
+	size_t nshard;
 	struct mm_crl_entry *entry;
 	size_t n, cap;
-	struct mm_buf der; /* the last one that was signed */
+	struct mm_buf der; /* the last run that was signed */
 };
 struct mm_tree_state { /* behind lock */
 	pthread_mutex_t lock;
@@ -206,6 +209,14 @@ MM_MUST enum mm_err mm_signer_find_ca(const struct mm_signer *s,
 MM_MUST enum mm_err mm_worker_new(struct mm_signer *s, unsigned role, int fd,
     struct mm_worker **out, struct mm_why *why);
 void mm_worker_free(struct mm_worker **owner);
+
+/* crl_run.c: builds, signs and lines the lists of a run; the lines are on the
+ * disk when it returns.  Its lock is held. */
+MM_MUST enum mm_err mm_crl_job_sign(struct mm_worker *w, struct mm_crl_job *c,
+    struct mm_why *why);
+/* Where a shard, an entry's, stands in the run; SIZE_MAX: nowhere. */
+size_t mm_crl_job_place(const struct mm_crl_job *c,
+    const uint8_t serial[MM_SERIAL_N]);
 
 /* Handlers, one a kind; what they refuse is an answer. */
 #define X(e, name, links)                                              \

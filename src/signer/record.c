@@ -57,7 +57,7 @@ replay(struct mm_record *r, const struct mm_journal_line *l,
 {
 	bool later = r->end >= r->state->journal_at;
 
-	if (l->kind == MM_J_CRL)
+	if (l->kind == MM_J_CRL || l->kind == MM_J_SHARD)
 		mm_record_note_crl(r->state, l);
 	if (l->kind == MM_J_CLOCK)
 		MM_TRY(mm_clocks_note(&r->clocks, l, later ? r->state : NULL,

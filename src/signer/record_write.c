@@ -50,7 +50,7 @@ write_locked(struct mm_record *r, struct mm_journal_line *lines, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		struct mm_journal_line l;
 
-		if (lines[i].kind == MM_J_CRL)
+		if (lines[i].kind == MM_J_CRL || lines[i].kind == MM_J_SHARD)
 			mm_record_note_crl(r->state, &lines[i]);
 		if (mm_outset_of(&lines[i], &l))
 			MM_TRY(mm_outset_put(r->out, &l, at, why));

@@ -34,9 +34,9 @@ sign_one(struct years *y, int64_t this_s, struct mm_why *why)
 	struct mm_journal_line l = { .kind = MM_J_ROOT_CRL, .issuer = "root",
 		.number = (uint64_t)this_s * 1000 };
 
-	MM_TRY(mm_crl_build(y->root, l.number, this_s,
-	    this_s + YEAR_S + OVERLAP_S, NULL, 0, mm_sign_alg(y->key), &tbs,
-	    why));
+	MM_TRY(mm_crl_build(y->root, &(struct mm_crl_of){ .number = l.number,
+	    .this_s = this_s, .next_s = this_s + YEAR_S + OVERLAP_S,
+	    .shard = MM_CRL_WHOLE }, mm_sign_alg(y->key), &tbs, why));
 	MM_TRY(mm_sign_bytes(y->key, mm_buf_view(&tbs), &sig, why));
 	mm_cert_join(&der, mm_buf_view(&tbs), mm_sign_alg(y->key),
 	    mm_buf_view(&sig));

@@ -97,6 +97,9 @@ struct mm_store_backend {
 	enum mm_err (*get_crl)(struct mm_store_reader *r, const char *issuer,
 	    uint64_t *number, int64_t *next_s, struct mm_buf *der,
 	    struct mm_why *why);
+	enum mm_err (*get_shard)(struct mm_store_reader *r,
+	    const char *issuer, uint32_t shard, uint64_t *number,
+	    int64_t *next_s, struct mm_buf *der, struct mm_why *why);
 	enum mm_err (*get_answer)(struct mm_store_reader *r, const char *key,
 	    struct mm_answer_row *out, struct mm_buf *body, struct mm_why *why);
 	enum mm_err (*get_doc)(struct mm_store_reader *r,
@@ -136,6 +139,12 @@ struct mm_store_backend {
 	    struct mm_why *why);
 	enum mm_err (*list_revoked)(struct mm_store_reader *r,
 	    const char *issuer, int64_t now_s, const struct mm_row_sink *to,
+	    struct mm_why *why);
+	enum mm_err (*list_revoked_shards)(struct mm_store_reader *r,
+	    const struct mm_shards_of *of, const struct mm_row_sink *to,
+	    struct mm_why *why);
+	enum mm_err (*list_shards)(struct mm_store_reader *r,
+	    const char *issuer, const struct mm_row_sink *to,
 	    struct mm_why *why);
 	enum mm_err (*list_history)(struct mm_store_reader *r,
 	    const char *device, const struct mm_history *h,

@@ -118,7 +118,8 @@ enum mm_err mm_pg_session(struct pg *db, struct mm_why *why);
 enum mm_err mm_pg_schema(struct pg *db, struct mm_why *why);
 extern const char mm_pg_setup[]; /* settings that any session pins */
 extern const char mm_postgres_schema[], mm_postgres_ops_schema[],
-    mm_postgres_reads_schema[], mm_postgres_3_schema[];
+    mm_postgres_reads_schema[], mm_postgres_3_schema[],
+    mm_postgres_4_schema[];
 
 /* ---- the writing side (postgres_run.c, postgres_ops.c) ---- */
 
@@ -200,6 +201,14 @@ enum mm_err mm_pg_get_counts(struct mm_store_reader *r,
 enum mm_err mm_pg_list(struct mm_store_reader *r, enum mm_list_kind kind,
     const struct mm_list *l, const struct mm_row_sink *to,
     struct mm_why *why);
+enum mm_err mm_pg_get_shard(struct mm_store_reader *r, const char *issuer,
+    uint32_t shard, uint64_t *number, int64_t *next_s, struct mm_buf *der,
+    struct mm_why *why);
+enum mm_err mm_pg_list_revoked_shards(struct mm_store_reader *r,
+    const struct mm_shards_of *of, const struct mm_row_sink *to,
+    struct mm_why *why);
+enum mm_err mm_pg_list_shards(struct mm_store_reader *r, const char *issuer,
+    const struct mm_row_sink *to, struct mm_why *why);
 enum mm_err mm_pg_list_revoked(struct mm_store_reader *r, const char *issuer,
     int64_t now_s, const struct mm_row_sink *to, struct mm_why *why);
 enum mm_err mm_pg_list_history(struct mm_store_reader *r, const char *device,

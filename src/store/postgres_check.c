@@ -6,7 +6,7 @@
 
 /* What a session must be, and what the server must promise. */
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 #define SERVER_MIN     150000
 
 /*
@@ -128,6 +128,11 @@ static const char tables[] =
     " pg_class WHERE relnamespace = to_regnamespace('mintmark')),"
     " to_regnamespace('mintmark') IS NOT NULL";
 
+/* What a version adds to the one before it. */
+#define FIRST 2 /* what there is first */
+static const char *const later[SCHEMA_VERSION - FIRST] = {
+	mm_postgres_3_schema, mm_postgres_4_schema };
+
 static enum mm_err
 check_version(struct pg *db, struct mm_why *why)
 {
@@ -165,8 +170,8 @@ schema_make(struct pg *db, bool named, struct mm_why *why)
 		err = run(db, mm_postgres_ops_schema, why);
 	if (err == MM_OK)
 		err = run(db, mm_postgres_reads_schema, why);
-	if (err == MM_OK)
-		err = run(db, mm_postgres_3_schema, why);
+	for (int v = FIRST; err == MM_OK && v < SCHEMA_VERSION; v++)
+		err = run(db, later[v - FIRST], why);
 	if (err == MM_OK)
 		err = run(db, "COMMIT", why);
 	if (err != MM_OK)
@@ -179,14 +184,18 @@ static enum mm_err
 grow(struct pg *db, bool *grown, struct mm_why *why)
 {
 	MM_OWN(mm_pg_clear) PGresult *res = NULL;
+	int have;
 
-	MM_TRY(mm_pg_text(db, "SELECT 1 FROM meta WHERE application ="
-	    " 'mintmark' AND version = 2 FOR UPDATE", &res, why));
-	*grown = PQntuples(res) == 1;
-	return *grown ? run(db, mm_postgres_3_schema, why) : MM_OK;
+	MM_TRY(mm_pg_text(db, "SELECT version FROM meta WHERE application ="
+	    " 'mintmark' FOR UPDATE", &res, why));
+	have = PQntuples(res) == 1 ? atoi(PQgetvalue(res, 0, 0)) : 0;
+	*grown = have >= FIRST && have < SCHEMA_VERSION;
+	for (int v = have; *grown && v < SCHEMA_VERSION; v++)
+		MM_TRY(run(db, later[v - FIRST], why));
+	return MM_OK;
 }
 
-/* Of the version before, by who writes; whole or not at all. */
+/* Of a version before, by who writes; whole or not at all. */
 static enum mm_err
 bring_up(struct pg *db, struct mm_why *why)
 {

@@ -116,6 +116,25 @@ mm_pg_get_checkpoint(struct mm_store_reader *r, uint64_t *size,
 	return err;
 }
 
+/* see backend.h */
+enum mm_err
+mm_pg_get_shard(struct mm_store_reader *r, const char *issuer,
+    uint32_t shard, uint64_t *number, int64_t *next_s, struct mm_buf *der,
+    struct mm_why *why)
+{
+	MM_OWN(mm_pg_clear) PGresult *res = NULL;
+	enum mm_err err = get_document(r, ASK(SHARD, TEXT(issuer),
+	    INT(shard)), 2, &res, der, why);
+
+	if (err == MM_ENOTFOUND)
+		return MM_FAIL(why, err, "issuer %.40s: no CRL of shard %u "
+		    "yet", issuer, shard);
+	MM_TRY(err);
+	*number = (uint64_t)mm_pg_int(res, 0, 0);
+	*next_s = mm_pg_int(res, 0, 1);
+	return MM_OK;
+}
+
 enum mm_err
 mm_pg_get_crl(struct mm_store_reader *r, const char *issuer,
     uint64_t *number, int64_t *next_s, struct mm_buf *der, struct mm_why *why)

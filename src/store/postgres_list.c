@@ -230,6 +230,40 @@ give_revoked(void *ctx, PGresult *res, struct mm_why *why)
 
 /* see backend.h */
 enum mm_err
+mm_pg_list_revoked_shards(struct mm_store_reader *r,
+    const struct mm_shards_of *of, const struct mm_row_sink *to,
+    struct mm_why *why)
+{
+	struct mm_row_sink sink = *to;
+
+	return mm_pg_stream(mm_pg_db(r), ASK(CERTS_REVOKED_OF,
+	    TEXT(of->issuer), INT(of->now_s), INT(of->from), INT(of->to)),
+	    give_revoked, &sink, why);
+}
+
+static enum mm_err
+give_shard(void *ctx, PGresult *res, struct mm_why *why)
+{
+	const struct mm_row_sink *to = ctx;
+	struct mm_shard_row row = { (uint32_t)mm_pg_int(res, 0, 0),
+		(uint64_t)mm_pg_int(res, 0, 1), mm_pg_int(res, 0, 2) };
+
+	return to->fn(to->ctx, &row, "", why);
+}
+
+/* see backend.h */
+enum mm_err
+mm_pg_list_shards(struct mm_store_reader *r, const char *issuer,
+    const struct mm_row_sink *to, struct mm_why *why)
+{
+	struct mm_row_sink sink = *to;
+
+	return mm_pg_stream(mm_pg_db(r), ASK(SHARDS, TEXT(issuer)),
+	    give_shard, &sink, why);
+}
+
+/* see backend.h */
+enum mm_err
 mm_pg_list_revoked(struct mm_store_reader *r, const char *issuer,
     int64_t now_s, const struct mm_row_sink *to, struct mm_why *why)
 {

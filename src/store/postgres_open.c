@@ -176,6 +176,7 @@ const struct mm_store_backend mm_postgres_backend = {
 	.get_device_cert = mm_pg_get_device_cert,
 	.get_checkpoint = mm_pg_get_checkpoint,
 	.get_crl = mm_pg_get_crl,
+	.get_shard = mm_pg_get_shard,
 	.get_answer = mm_pg_get_answer,
 	.get_doc = mm_pg_get_doc,
 	.get_counts = mm_pg_get_counts,
@@ -189,6 +190,8 @@ const struct mm_store_backend mm_postgres_backend = {
 	.list_docs = mm_pg_list_docs,
 	.count_docs = mm_pg_count_docs,
 	.list_revoked = mm_pg_list_revoked,
+	.list_revoked_shards = mm_pg_list_revoked_shards,
+	.list_shards = mm_pg_list_shards,
 	.list_history = mm_pg_list_history,
 	.recall = mm_pg_recall,
 };

@@ -231,7 +231,10 @@ crl(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_NUMBER] = INT(c->number);
 	v[C_NOT_BEFORE_S] = INT(c->this_s);
 	v[C_NOT_AFTER_S] = INT(c->next_s);
-	v[C_BODY] = BYTES(c->der);
+	if (c->der.n > 0)
+		v[C_BODY] = BYTES(c->der);
+	if (c->shards.n > 0)
+		v[C_OTHER] = BYTES(c->shards);
 	v[C_FROM_AT] = INT(c->follows == NULL ? -1 : (int64_t)*c->follows);
 }
 

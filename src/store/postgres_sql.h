@@ -232,6 +232,10 @@
 	X(CERTS_UNCONFIRMED_OF_KEY, SQL_CERTS_OF_KEY_BY("c.issued_at"))   \
 	X(CERTS_REVOKED, SQL_CERT "WHERE k.issuer = $1 AND c.state >= 3"  \
 	    " AND c.not_after_s >= $2 ORDER BY c.serial")                 \
+	X(CERTS_REVOKED_OF, SQL_CERT_OF("class i JOIN listed r"           \
+	    " ON r.class = i.id JOIN cert c ON c.serial = r.serial")      \
+	    "WHERE i.issuer = $1 AND r.shard BETWEEN $3 AND $4"           \
+	    " AND r.not_after_s >= $2 ORDER BY c.serial")                 \
 	/* recalls */                                                     \
 	X(DEVICES_BEFORE, "SELECT devices_before($1)")                    \
 	X(CERTS_BEFORE, "SELECT certs_before($1)")                        \
@@ -281,6 +285,10 @@
 	X(CHECKPOINT, "SELECT size, note FROM checkpoint WHERE id = 1")   \
 	X(CRL, "SELECT number, next_s, der FROM crl WHERE issuer = $1")   \
 	X(CRL_HEAD, "SELECT number, next_s FROM crl WHERE issuer = $1")   \
+	X(SHARD, "SELECT number, next_s, der FROM shard"                  \
+	    " WHERE issuer = $1 AND shard = $2")                          \
+	X(SHARDS, "SELECT shard, number, next_s FROM shard"               \
+	    " WHERE issuer = $1 ORDER BY shard")                          \
 	X(ANSWER, "SELECT request_sha256, status, at, body FROM answer"   \
 	    " WHERE key = $1")                                            \
 	X(DOC, "SELECT version, body FROM doc WHERE kind = $1"            \

@@ -111,7 +111,7 @@ struct sqlite_reader {
 /* sqlite_schema.c.  Writing: made if create and empty, brought up to date if
  * older; reading: must be this program's.  MM_ENOTFOUND: empty. */
 extern const char mm_sqlite_schema[], mm_sqlite_2_schema[],
-    mm_sqlite_3_schema[], mm_sqlite_4_schema[];
+    mm_sqlite_3_schema[], mm_sqlite_4_schema[], mm_sqlite_5_schema[];
 enum mm_err mm_sqlite_schema_write(struct db *db, bool create,
     struct mm_why *why);
 enum mm_err mm_sqlite_schema_read(struct db *db, struct mm_why *why);
@@ -224,6 +224,14 @@ enum mm_err mm_sqlite_recall(struct mm_store_reader *r,
 enum mm_err mm_sqlite_list(struct mm_store_reader *r, enum mm_list_kind kind,
     const struct mm_list *l, const struct mm_row_sink *to,
     struct mm_why *why);
+enum mm_err mm_sqlite_get_shard(struct mm_store_reader *r, const char *issuer,
+    uint32_t shard, uint64_t *number, int64_t *next_s, struct mm_buf *der,
+    struct mm_why *why);
+enum mm_err mm_sqlite_list_revoked_shards(struct mm_store_reader *r,
+    const struct mm_shards_of *of, const struct mm_row_sink *to,
+    struct mm_why *why);
+enum mm_err mm_sqlite_list_shards(struct mm_store_reader *r, const char *issuer,
+    const struct mm_row_sink *to, struct mm_why *why);
 enum mm_err mm_sqlite_list_revoked(struct mm_store_reader *r,
     const char *issuer, int64_t now_s, const struct mm_row_sink *to,
     struct mm_why *why);

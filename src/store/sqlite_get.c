@@ -137,6 +137,27 @@ mm_sqlite_get_crl(struct mm_store_reader *r, const char *issuer,
 	return MM_OK;
 }
 
+/* see backend.h */
+enum mm_err
+mm_sqlite_get_shard(struct mm_store_reader *r, const char *issuer,
+    uint32_t shard, uint64_t *number, int64_t *next_s, struct mm_buf *der,
+    struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	enum mm_err err = mm_sqlite_first(mm_sqlite_db(r), ASK(SHARD,
+	    TEXT(issuer), INT(shard)), &st, why);
+
+	if (err == MM_ENOTFOUND)
+		return MM_FAIL(why, err, "issuer %.40s: no CRL of shard %u "
+		    "yet", issuer, shard);
+	MM_TRY(err);
+	mm_buf_bytes(der, mm_sqlite_blob(st, 2));
+	MM_TRY(mm_buf_ok(der, why));
+	*number = (uint64_t)sqlite3_column_int64(st, 0);
+	*next_s = sqlite3_column_int64(st, 1);
+	return MM_OK;
+}
+
 enum mm_err
 mm_sqlite_get_answer(struct mm_store_reader *r, const char *key,
     struct mm_answer_row *out, struct mm_buf *body, struct mm_why *why)

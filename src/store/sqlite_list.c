@@ -79,21 +79,60 @@ mm_sqlite_list(struct mm_store_reader *r, enum mm_list_kind kind,
 
 /* ---- for a CRL ---- */
 
-enum mm_err
-mm_sqlite_list_revoked(struct mm_store_reader *r, const char *issuer,
-    int64_t now_s, const struct mm_row_sink *to, struct mm_why *why)
+static enum mm_err
+each_revoked(struct db *db, const struct ask *ask,
+    const struct mm_row_sink *to, struct mm_why *why)
 {
 	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
-	struct db *db = mm_sqlite_db(r);
 	struct mm_cert_row row;
 	char serial[33];
-	enum mm_err err = mm_sqlite_first(db, ASK(CERTS_REVOKED,
-	    TEXT(issuer), INT(now_s)), &st, why);
+	enum mm_err err = mm_sqlite_first(db, ask, &st, why);
 
 	while (err == MM_OK) {
 		MM_TRY(mm_sqlite_load(st, &mm_shape_cert, &row, why));
 		mm_hex_text(row.serial, sizeof(row.serial), serial);
 		MM_TRY(to->fn(to->ctx, &row, serial, why));
+		err = mm_sqlite_next(db, st, why);
+	}
+	return err == MM_ENOTFOUND ? MM_OK : err;
+}
+
+enum mm_err
+mm_sqlite_list_revoked(struct mm_store_reader *r, const char *issuer,
+    int64_t now_s, const struct mm_row_sink *to, struct mm_why *why)
+{
+	return each_revoked(mm_sqlite_db(r), ASK(CERTS_REVOKED, TEXT(issuer),
+	    INT(now_s)), to, why);
+}
+
+/* see backend.h */
+enum mm_err
+mm_sqlite_list_revoked_shards(struct mm_store_reader *r,
+    const struct mm_shards_of *of, const struct mm_row_sink *to,
+    struct mm_why *why)
+{
+	return each_revoked(mm_sqlite_db(r), ASK(CERTS_REVOKED_OF,
+	    TEXT(of->issuer), INT(of->now_s), INT(of->from), INT(of->to)), to,
+	    why);
+}
+
+/* see backend.h */
+enum mm_err
+mm_sqlite_list_shards(struct mm_store_reader *r, const char *issuer,
+    const struct mm_row_sink *to, struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	struct db *db = mm_sqlite_db(r);
+	enum mm_err err = mm_sqlite_first(db, ASK(SHARDS, TEXT(issuer)), &st,
+	    why);
+
+	while (err == MM_OK) {
+		struct mm_shard_row row = {
+			(uint32_t)sqlite3_column_int64(st, 0),
+			(uint64_t)sqlite3_column_int64(st, 1),
+			sqlite3_column_int64(st, 2) };
+
+		MM_TRY(to->fn(to->ctx, &row, "", why));
 		err = mm_sqlite_next(db, st, why);
 	}
 	return err == MM_ENOTFOUND ? MM_OK : err;

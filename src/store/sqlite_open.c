@@ -255,6 +255,7 @@ const struct mm_store_backend mm_sqlite_backend = {
 	.get_device_cert = mm_sqlite_get_device_cert,
 	.get_checkpoint = mm_sqlite_get_checkpoint,
 	.get_crl = mm_sqlite_get_crl,
+	.get_shard = mm_sqlite_get_shard,
 	.get_unconfirmed = mm_sqlite_get_unconfirmed,
 	.next_class = mm_sqlite_next_class,
 	.list_ends = mm_sqlite_list_ends,
@@ -268,6 +269,8 @@ const struct mm_store_backend mm_sqlite_backend = {
 	.list_docs = mm_sqlite_list_docs,
 	.count_docs = mm_sqlite_count_docs,
 	.list_revoked = mm_sqlite_list_revoked,
+	.list_revoked_shards = mm_sqlite_list_revoked_shards,
+	.list_shards = mm_sqlite_list_shards,
 	.list_history = mm_sqlite_list_history,
 	.recall = mm_sqlite_recall,
 };

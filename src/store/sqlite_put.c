@@ -83,30 +83,101 @@ mm_sqlite_checkpoint_put(struct sqlite_store *s, struct mm_op *op,
 	    BYTES(c->note)), why);
 }
 
+/* ---- revocation lists ---- */
+
 /* RFC 5280 5.2.3: numbers only grow. */
+static enum mm_err
+check_number(const struct mm_op_crl *c, uint64_t follows, const int64_t *have,
+    struct mm_why *why)
+{
+	uint64_t number = have == NULL ? 0 : (uint64_t)*have;
+
+	if (follows != MM_CRL_ANY && follows != number)
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "issuer %s: another CRL came first", c->issuer);
+	if (have != NULL && c->number <= number)
+		return MM_FAIL(why, MM_ECONFLICT,
+		    "issuer %s: CRL number %llu, last was %llu", c->issuer,
+		    (unsigned long long)c->number,
+		    (unsigned long long)number);
+	return MM_OK;
+}
+
+static enum mm_err
+check_list(struct sqlite_store *s, const struct mm_op_crl *c,
+    const struct ask *ask, uint64_t follows, struct mm_why *why)
+{
+	int64_t number = 0;
+	enum mm_err err = mm_sqlite_ints(&s->db, ask, &number, 1, why);
+
+	if (err != MM_OK && err != MM_ENOTFOUND)
+		return err;
+	return check_number(c, follows, err == MM_OK ? &number : NULL, why);
+}
+
+struct shard_list {
+	uint32_t shard;
+	uint64_t follows;
+	struct mm_bytes der;
+};
+
+/* false: that was the last. */
+static bool
+next_shard(struct mm_rd *r, struct shard_list *out)
+{
+	if (r->left == 0 || r->bad)
+		return false;
+	out->shard = mm_rd_u32(r);
+	out->follows = mm_rd_u64(r);
+	out->der = mm_rd_block32(r);
+	return !r->bad;
+}
+
+static enum mm_err
+check_shards(struct sqlite_store *s, const struct mm_op_crl *c,
+    struct mm_why *why)
+{
+	struct mm_rd r = mm_rd_over(c->shards);
+	struct shard_list l;
+
+	while (next_shard(&r, &l))
+		MM_TRY(check_list(s, c, ASK(SHARD_NUMBER, TEXT(c->issuer),
+		    INT(l.shard)), l.follows, why));
+	return mm_rd_end(&r) ? MM_OK :
+	    MM_FAIL(why, MM_EINPUT, "crl: its shards are not whole");
+}
+
+static enum mm_err
+put_shards(struct sqlite_store *s, const struct mm_op_crl *c,
+    struct mm_why *why)
+{
+	struct mm_rd r = mm_rd_over(c->shards);
+	struct shard_list l;
+
+	while (next_shard(&r, &l))
+		MM_TRY(mm_sqlite_exec(&s->db, ASK(SHARD_PUT, TEXT(c->issuer),
+		    INT(l.shard), INT(c->number), INT(c->this_s),
+		    INT(c->next_s), BYTES(l.der)), why));
+	return MM_OK;
+}
+
+/* All or none: what is checked comes before what is written. */
 enum mm_err
 mm_sqlite_crl_put(struct sqlite_store *s, struct mm_op *op, bool *written,
     struct mm_why *why)
 {
 	const struct mm_op_crl *c = &op->u.crl;
-	int64_t number = 0;
-	enum mm_err err = mm_sqlite_ints(&s->db, ASK(CRL_HEAD,
-	    TEXT(c->issuer)),
-	    &number, 1, why);
+	bool whole = c->der.n > 0;
 
-	if (err != MM_OK && err != MM_ENOTFOUND)
-		return err;
-	if (c->follows != NULL && *c->follows != (uint64_t)number)
-		return MM_FAIL(why, MM_ECONFLICT,
-		    "issuer %s: another CRL came first", c->issuer);
-	if (err == MM_OK && c->number <= (uint64_t)number)
-		return MM_FAIL(why, MM_ECONFLICT,
-		    "issuer %s: CRL number %llu, last was %lld", c->issuer,
-		    (unsigned long long)c->number, (long long)number);
+	if (whole)
+		MM_TRY(check_list(s, c, ASK(CRL_HEAD, TEXT(c->issuer)),
+		    c->follows != NULL ? *c->follows : MM_CRL_ANY, why));
+	MM_TRY(check_shards(s, c, why));
 	*written = true;
-	return mm_sqlite_exec(&s->db, ASK(CRL_PUT, TEXT(c->issuer),
-	    INT(c->number), INT(c->this_s), INT(c->next_s), BYTES(c->der)),
-	    why);
+	MM_TRY(put_shards(s, c, why));
+	return !whole ? MM_OK : mm_sqlite_exec(&s->db, ASK(CRL_PUT,
+	    TEXT(c->issuer), INT(c->number), INT(c->this_s), INT(c->next_s),
+	    BYTES(c->der)), why);
 }
 
 enum mm_err

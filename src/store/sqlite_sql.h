@@ -218,6 +218,10 @@
 	    " WHERE i.issuer = ?1 AND r.class = i.id"                     \
 	    " AND r.state >= 3 AND r.not_after_s >= ?2)"                  \
 	    " ORDER BY c.serial")                                         \
+	X(CERTS_REVOKED_OF, SQL_CERT "WHERE c.id IN (SELECT r.cert FROM"  \
+	    " class i CROSS JOIN listed r ON r.class = i.id"              \
+	    " WHERE i.issuer = ?1 AND r.shard BETWEEN ?3 AND ?4"          \
+	    " AND r.not_after_s >= ?2) ORDER BY c.serial")                \
 	X(TOKENS_ALL, "SELECT 0, id FROM token NOT INDEXED"               \
 	    " WHERE id > ?4 ORDER BY id LIMIT ?6")                        \
 	X(TOKENS_OF, "SELECT 0, id FROM token INDEXED BY token_class"     \
@@ -312,6 +316,14 @@
 	X(CRL_HEAD, "SELECT number, next_s FROM crl WHERE issuer = ?1")   \
 	X(CRL_PUT, "INSERT OR REPLACE INTO crl"                           \
 	    " VALUES (?1, ?2, ?3, ?4, ?5)")                               \
+	X(SHARD, "SELECT number, next_s, der FROM shard"                  \
+	    " WHERE issuer = ?1 AND shard = ?2")                          \
+	X(SHARD_NUMBER, "SELECT number FROM shard WHERE issuer = ?1"      \
+	    " AND shard = ?2")                                            \
+	X(SHARDS, "SELECT shard, number, next_s FROM shard"               \
+	    " WHERE issuer = ?1 ORDER BY shard")                          \
+	X(SHARD_PUT, "INSERT OR REPLACE INTO shard"                       \
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                           \
 	X(ANSWER, "SELECT request_sha256, status, at, body FROM answer"   \
 	    " WHERE key = ?1")                                            \
 	X(ANSWER_FIND, "SELECT at FROM answer WHERE key = ?1")            \

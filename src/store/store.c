@@ -230,6 +230,10 @@ FORWARD(mm_get_crl, get_crl,
     (struct mm_store_reader *r, const char *issuer, uint64_t *number,
 	int64_t *next_s, struct mm_buf *der, struct mm_why *why),
     (r, issuer, number, next_s, der, why))
+FORWARD(mm_get_shard, get_shard,
+    (struct mm_store_reader *r, const char *issuer, uint32_t shard,
+	uint64_t *number, int64_t *next_s, struct mm_buf *der,
+	struct mm_why *why), (r, issuer, shard, number, next_s, der, why))
 FORWARD(mm_get_answer, get_answer,
     (struct mm_store_reader *r, const char *key, struct mm_answer_row *out,
 	struct mm_buf *body, struct mm_why *why),
@@ -260,6 +264,25 @@ FORWARD(mm_list_revoked, list_revoked,
     (struct mm_store_reader *r, const char *issuer, int64_t now_s,
 	mm_row_fn *fn, void *ctx, struct mm_why *why),
     (r, issuer, now_s, &(struct mm_row_sink){ fn, ctx }, why))
+
+FORWARD(mm_list_revoked_shards, list_revoked_shards,
+    (struct mm_store_reader *r, const struct mm_shards_of *of, mm_row_fn *fn,
+	void *ctx, struct mm_why *why),
+    (r, of, &(struct mm_row_sink){ fn, ctx }, why))
+FORWARD(mm_list_shards, list_shards,
+    (struct mm_store_reader *r, const char *issuer, mm_row_fn *fn, void *ctx,
+	struct mm_why *why),
+    (r, issuer, &(struct mm_row_sink){ fn, ctx }, why))
+
+/* see store.h */
+void
+mm_op_crl_shard(struct mm_buf *shards, uint32_t shard, uint64_t follows,
+    struct mm_bytes der)
+{
+	mm_buf_u32(shards, shard);
+	mm_buf_u64(shards, follows);
+	mm_buf_block32(shards, der);
+}
 
 enum mm_err
 mm_get_ledger_size(struct mm_store_reader *r, uint64_t *size,

@@ -310,14 +310,24 @@ struct mm_op_checkpoint {
 	struct mm_bytes note;
 	uint64_t turn;              /* 0: there is no such document */
 };
-struct mm_op_crl { /* MM_ECONFLICT: number not above the last, or the
-		    * last one is not the one it follows */
+/*
+ * The lists of a run: the complete one, those of shards, or both; all of them
+ * or none.  MM_ECONFLICT: the number of one is not above its last, or the last
+ * one is not the one it follows.
+ */
+struct mm_op_crl {
 	char issuer[MM_NAME_MAX + 1];
 	uint64_t number;
 	int64_t this_s, next_s;
-	struct mm_bytes der;
+	struct mm_bytes der;        /* the complete one; empty: it is none */
 	const uint64_t *follows;    /* its number, 0 none; NULL: any */
+	/* n * (u32 shard, u64 the number it follows or MM_CRL_ANY, u32 length,
+	 * DER): by mm_op_crl_shard */
+	struct mm_bytes shards;
 };
+#define MM_CRL_ANY UINT64_MAX
+void mm_op_crl_shard(struct mm_buf *shards, uint32_t shard, uint64_t follows,
+    struct mm_bytes der);
 #define MM_ANSWER_KEPT_MS 86400000 /* docs/reference/rest.md: 24 h */
 struct mm_op_answer { /* MM_ECONFLICT: the key has an answer of 24 h */
 	char key[129];              /* operator id + Idempotency-Key */
@@ -510,6 +520,10 @@ MM_MUST enum mm_err mm_get_checkpoint(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_get_crl(struct mm_store_reader *r, const char *issuer,
     uint64_t *number, int64_t *next_s, struct mm_buf *der,
     struct mm_why *why);
+/* The list of a shard, with its bytes. */
+MM_MUST enum mm_err mm_get_shard(struct mm_store_reader *r,
+    const char *issuer, uint32_t shard, uint64_t *number, int64_t *next_s,
+    struct mm_buf *der, struct mm_why *why);
 /* However old: what is past its time stays until a later one is written. */
 struct mm_answer_row {
 	uint8_t request_sha256[32];
@@ -601,6 +615,26 @@ MM_MUST enum mm_err mm_count_docs(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_list_revoked(struct mm_store_reader *r,
     const char *issuer, int64_t now_s, mm_row_fn *fn, void *ctx,
     struct mm_why *why);
+/* The same of some shards, from the first to the last, in serial order; and
+ * orphans, whose shard nobody has looked up, as those of MM_SHARD_NONE. */
+#define MM_SHARD_NONE (-1)
+struct mm_shards_of {
+	const char *issuer;
+	int64_t now_s;
+	int64_t from, to;
+};
+MM_MUST enum mm_err mm_list_revoked_shards(struct mm_store_reader *r,
+    const struct mm_shards_of *of, mm_row_fn *fn, void *ctx,
+    struct mm_why *why);
+/* The lists of an issuer's shards that there are, without their bytes: the row
+ * is a struct mm_shard_row.  fn does not use r. */
+struct mm_shard_row {
+	uint32_t shard;
+	uint64_t number;
+	int64_t next_s;
+};
+MM_MUST enum mm_err mm_list_shards(struct mm_store_reader *r,
+    const char *issuer, mm_row_fn *fn, void *ctx, struct mm_why *why);
 /* How many certificates in state issued were issued before before_ms, at most
  * most: a look at so many places of an index. */
 MM_MUST enum mm_err mm_get_unconfirmed(struct mm_store_reader *r,

@@ -41,6 +41,7 @@ NOT_IN = "not in the database"
 ENTRIES = "the database's entries are not what was signed"
 
 # column: [(becomes, where, what reconcile says)]
+AMONG = "revoked, and not among its shard's"
 TOLD = {
     "meta.products": [("products + 1", "1", "counter products: ")],
     "meta.devices": [("devices + 1", "1", "counter devices: ")],
@@ -237,6 +238,19 @@ TOLD = {
                          "'localhost.') AS BLOB)", "1",
                          "the stored checkpoint is not signed with the")],
 
+    "cert.shard": [("63 - shard", "der IS NOT NULL",
+                    "another shard in the database")],
+    "listed.class": [("99", "1", AMONG)],
+    "listed.shard": [("shard + 1", "1", AMONG)],
+    "listed.not_after_s": [("-1", "1", AMONG)],
+    "listed.cert": [("(SELECT max(id) FROM cert) + 1", "cert = (SELECT "
+                     "min(cert) FROM listed)", AMONG)],
+    "shard.issuer": [("'other'", "1", NOT_IN)],
+    "shard.shard": [("999 + shard", "1", NOT_IN)],
+    "shard.number": [("number - 1", "1", "an older one in the database"),
+                     ("number + 1", "1", "in the database, not in the")],
+    "shard.next_s": [("next_s + 3600", "1", "another end in the database")],
+    "shard.der": [("x'00'", "1", "not what was signed in the database")],
     "crl.issuer": [("'other'", "1", NOT_IN)],
     "crl.number": [("number - 1", "1", "an older one in the database"),
                    ("number + 1", "1", "in the database, not in the journal")],
@@ -327,11 +341,11 @@ UNTOLD = {
     "cert.replaced_at": "a limit's count of one day",
     "cert.held_from": "no reader gives it; once the certificate is released "
                       "it is the state, which is told",
-    "cert.shard": "all lists are complete: no shards are in use",
     "operator.secret_sha256": "a secret's hash is not put into a ledger",
     "operator.sources": "addresses of people are not put into a ledger",
     "operator.used_at": "to the hour, for people",
     "crl.this_s": "nobody reads it; the list says it itself",
+    "shard.this_s": "nobody reads it; the list says it itself",
     "answer.key": ANSWER, "answer.request_sha256": ANSWER,
     "answer.status": ANSWER, "answer.at": ANSWER, "answer.body": ANSWER,
     "attribute.name": INDEX, "attribute.value": INDEX,
@@ -434,6 +448,8 @@ REMOVED = [
     ("entry", "idx", "WHERE idx = 7", "entry 7: " + NOT_IN),
     ("tile", "id", "", "tile/0/000: not made of"),
     ("crl", "issuer", "", "CRL: " + NOT_IN),
+    ("shard", "shard", "", "CRL: " + NOT_IN),
+    ("listed", "cert", "", r"certificate \w{32}: " + AMONG),
     ("checkpoint", "id", "", "signed, but no checkpoint is stored"),
     ("doc", "id", "WHERE id LIKE 'profile:%'", "profile .*: " + NOT_IN),
     ("doc", "id", "WHERE id LIKE 'issuer:%'", "issuer .*: " + NOT_IN),

@@ -84,8 +84,9 @@ make_list(struct bench *b, size_t n)
 
 	mm_buf_reset(&b->tbs);
 	mm_buf_reset(&b->der);
-	must(mm_crl_build(&b->issuer, (uint64_t)NOW * 1000, NOW, NOW + DAY,
-	    b->entry, n, mm_sign_alg(b->sign), &b->tbs, &why), &why);
+	must(mm_crl_build(&b->issuer, &(struct mm_crl_of){
+	    (uint64_t)NOW * 1000, NOW, NOW + DAY, MM_CRL_WHOLE, b->entry, n },
+	    mm_sign_alg(b->sign), &b->tbs, &why), &why);
 	sign(b);
 	mm_cert_join(&b->der, mm_buf_view(&b->tbs), mm_sign_alg(b->sign),
 	    mm_buf_view(&b->sig));

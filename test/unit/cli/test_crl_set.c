@@ -87,8 +87,9 @@ put_list(struct mm_buf *pem, const struct node *n, uint64_t number,
 	struct mm_buf tbs = MM_BUF_INIT(8192), der = MM_BUF_INIT(8192);
 	struct mm_why why = { 0 };
 
-	OK(why, mm_crl_build(&n->issuer, number, this_s, this_s + DAY, NULL, 0,
-	    mm_sign_alg(n->sign), &tbs, &why));
+	OK(why, mm_crl_build(&n->issuer, &(struct mm_crl_of){ number, this_s,
+	    this_s + DAY, MM_CRL_WHOLE, NULL, 0 }, mm_sign_alg(n->sign), &tbs,
+	    &why));
 	join(n, mm_buf_view(&tbs), &der);
 	mm_pem_put(pem, "X509 CRL", mm_buf_view(&der));
 	mm_buf_done(&tbs);

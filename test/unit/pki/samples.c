@@ -59,8 +59,9 @@ crl(const struct ca *ca, const char *name, size_t ne)
 		    e[i].serial);
 	e[0].serial[15] = MM_KEY_P384;
 	e[1].serial[15] = MM_KEY_RSA2048;
-	OK(why, mm_crl_build(&ca->issuer, (uint64_t)NOW * 1000, NOW - 60,
-	    NOW + DAY, e, ne, mm_sign_alg(ca->sign), &tbs, &why));
+	OK(why, mm_crl_build(&ca->issuer, &(struct mm_crl_of){
+	    (uint64_t)NOW * 1000, NOW - 60, NOW + DAY, MM_CRL_WHOLE, e, ne },
+	    mm_sign_alg(ca->sign), &tbs, &why));
 	OK(why, mm_sign_bytes(ca->sign, mm_buf_view(&tbs), &sig, &why));
 	mm_cert_join(&der, mm_buf_view(&tbs), mm_sign_alg(ca->sign),
 	    mm_buf_view(&sig));

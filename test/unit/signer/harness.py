@@ -39,7 +39,7 @@ FIELDS = {
     "token_mint": (["t"], [12, 20, 10]),
     "token_psk": ([12, "b"], [32]),
     "token_check": ([12, 20], ["b"]),
-    "crl_begin": (["t", "q", "q", "q"], ["q"]),
+    "crl_begin": (["t", "q", "q", "q", "b", "d"], ["q"]),
     "crl_add": (["d"], ["q"]),
     "crl_sign": (["b"], ["q", 32]),
     "crl_read": (["q", "i"], ["d"]),

@@ -119,7 +119,8 @@ def sample(kind, csr):
         "token_mint": body("token_mint", "SN-1"),
         "token_psk": body("token_psk", b"\x81" * 12, 0),
         "token_check": body("token_check", b"\x81" * 12, b"s" * 20),
-        "crl_begin": body("crl_begin", "issuing", 10 ** 6, now, now + 60),
+        "crl_begin": body("crl_begin", "issuing", 10 ** 6, now, now + 60,
+                          1, b""),
         "crl_add": body("crl_add", bytes(16) + struct.pack(">QB", now, 0)),
         "crl_sign": body("crl_sign", 0),
         "crl_read": body("crl_read", 0, 100),
@@ -766,7 +767,8 @@ def test_clock_behind_the_journal_stops_issuing(signer, csr):
 
 def crl(s, number, issuer="issuing", this=None, life=3600):
     this = int(time.time()) if this is None else this
-    return s["ops"].call("crl_begin", issuer, number, this, this + life)[0]
+    return s["ops"].call("crl_begin", issuer, number, this, this + life, 1,
+                         b"")[0]
 
 
 def test_crl_refusals(signer):

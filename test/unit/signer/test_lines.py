@@ -62,7 +62,8 @@ def refused(code, f, *args):
 
 def begin(signer, name, number=1):
     now = int(time.time())
-    return signer["ops"].call("crl_begin", name, number, now, now + 3600)
+    return signer["ops"].call("crl_begin", name, number, now, now + 3600,
+                               1, b"")
 
 
 def test_it_is_journalled_before_it_leaves(signer, line):

@@ -296,6 +296,49 @@ top_crl(struct top *t, unsigned number)
 	t->op.u.crl.der = mm_bytes_of("crl");
 }
 
+/* Of the run: shards 5 and 7, or 7 alone after another one. */
+#define FOLLOWS(n) 0, 0, 0, 0, 0, 0, 0, n
+#define ANY_ONE    255, 255, 255, 255, 255, 255, 255, 255
+#define LIST(c)    0, 0, 0, 1, c
+
+void
+fx_shards_alone(struct top *t)
+{
+	static const uint8_t two[] = { 0, 0, 0, 5, ANY_ONE, LIST('a'),
+		0, 0, 0, 7, ANY_ONE, LIST('b') };
+
+	t->op.u.crl.der.n = 0;
+	t->op.u.crl.shards = (struct mm_bytes){ two, sizeof(two) };
+}
+
+void
+fx_shards_too(struct top *t)
+{
+	struct mm_bytes der = t->op.u.crl.der;
+
+	fx_shards_alone(t);
+	t->op.u.crl.der = der;
+}
+
+void
+fx_shard_after_2(struct top *t)
+{
+	static const uint8_t one[] = { 0, 0, 0, 7, FOLLOWS(2), LIST('c') };
+
+	t->op.u.crl.der.n = 0;
+	t->op.u.crl.shards = (struct mm_bytes){ one, sizeof(one) };
+}
+
+void
+fx_shards_5_any_7_after_2(struct top *t)
+{
+	static const uint8_t two[] = { 0, 0, 0, 5, ANY_ONE, LIST('d'),
+		0, 0, 0, 7, FOLLOWS(2), LIST('d') };
+
+	t->op.u.crl.der.n = 0;
+	t->op.u.crl.shards = (struct mm_bytes){ two, sizeof(two) };
+}
+
 void
 top_answer(struct top *t, unsigned hours)
 {

@@ -63,6 +63,11 @@ void top_operator_erase(struct top *t, unsigned n);
 void top_checkpoint(struct top *t, unsigned size);
 void top_answer(struct top *t, unsigned hours); /* put at T0 + hours */
 void top_crl(struct top *t, unsigned number);
+/* What becomes of it: lists of shards 5 and 7, or of 7 alone. */
+void fx_shards_alone(struct top *t);
+void fx_shards_too(struct top *t);
+void fx_shard_after_2(struct top *t);
+void fx_shards_5_any_7_after_2(struct top *t);
 
 /* Runs one op; its own result. */
 enum mm_err run1(struct fx *f, struct top *t);

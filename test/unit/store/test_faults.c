@@ -245,6 +245,8 @@ test_older_grows(void **state)
 	mm_store_close(&f.s);
 	shape_of(f.url, fresh, sizeof(fresh), "");
 	shape_of(f.url, old, sizeof(old),
+	    "DROP TRIGGER listed_new; DROP TRIGGER listed_now;"
+	    "DROP TABLE listed; DROP TABLE shard;"
 	    "DROP INDEX cert_class; DROP INDEX cert_expiry;"
 	    "DROP INDEX token_class;"
 	    "CREATE INDEX cert_place ON cert"

@@ -441,6 +441,70 @@ revoked(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+static bool
+is_listed(unsigned i, int64_t from, int64_t to)
+{
+	struct fact w = fact_of(i);
+
+	return strcmp(w.issuer, "cloud-ca") == 0 && w.not_after_s >= 1050 &&
+	    (w.state == MM_CERT_REVOKED || w.state == MM_CERT_HELD) &&
+	    i % 7 >= from && i % 7 <= to;
+}
+
+static void
+check_shards(struct fx *f, int64_t from, int64_t to, unsigned but)
+{
+	struct mm_shards_of of = { "cloud-ca", 1050, from, to };
+	struct seen seen = { 0 };
+	unsigned n = 0;
+
+	assert_int_equal(mm_list_revoked_shards(f->r, &of, see, &seen, NULL),
+	    MM_OK);
+	for (unsigned i = 0; i < N; i++)
+		if (is_listed(i, from, to) && i != but)
+			assert_int_equal(seen.number[n++], i);
+	assert_int_equal(seen.n, n);
+}
+
+/* The same by shard, whatever becomes of a certificate; an orphan apart. */
+static void
+revoked_shards(const struct mm_store_backend *b)
+{
+	const struct mm_shards_of apart = { ISSUER, 0, MM_SHARD_NONE,
+		MM_SHARD_NONE };
+	struct seen seen = { 0 };
+	struct fx f;
+	struct top t;
+	unsigned held = 3;
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = N; i-- > 0;)
+		make_cert(&f, i);
+	for (unsigned k = 0; k < 8; k++)
+		check_shards(&f, k, k, N);
+	check_shards(&f, 2, 5, N);
+	while (!is_listed(held, 0, 6) ||
+	    fact_of(held).state != MM_CERT_HELD)
+		held++;
+	top_revoke(&t, held, MM_CERT_CONFIRMED);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	check_shards(&f, 0, 6, held);
+	top_revoke(&t, held, MM_CERT_HELD);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_revoke(&t, held, MM_CERT_REVOKED);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	check_shards(&f, 0, 6, N);
+	check_shards(&f, -1, -1, N);
+	top_orphan(&t, N);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(mm_list_revoked_shards(f.r, &apart, see, &seen,
+	    NULL), MM_OK);
+	assert_int_equal(seen.n, 1);
+	assert_int_equal(seen.number[0], N);
+	fx_close(&f);
+}
+
 struct names {
 	unsigned n;
 	char last[MM_AUTHORITY_TEXT];
@@ -575,6 +639,7 @@ ON_BACKENDS(every_combination)
 ON_BACKENDS(rows_added_between_pages)
 ON_BACKENDS(keys_that_are_none)
 ON_BACKENDS(revoked)
+ON_BACKENDS(revoked_shards)
 ON_BACKENDS(devices_and_tokens)
 ON_BACKENDS(newest_first)
 ON_BACKENDS(newest_tokens_first)
@@ -592,6 +657,7 @@ main(void)
 		cmocka_unit_test(test_rows_added_between_pages),
 		cmocka_unit_test(test_keys_that_are_none),
 		cmocka_unit_test(test_revoked),
+		cmocka_unit_test(test_revoked_shards),
 		cmocka_unit_test(test_devices_and_tokens),
 		cmocka_unit_test(test_newest_first),
 		cmocka_unit_test(test_newest_tokens_first),

@@ -183,6 +183,68 @@ successor_and_replacements(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+struct heads {
+	unsigned n;
+	struct mm_shard_row row[4];
+};
+
+static enum mm_err
+head(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct heads *h = ctx;
+
+	(void)next, (void)why;
+	assert_true(h->n < 4);
+	h->row[h->n++] = *(const struct mm_shard_row *)row;
+	return MM_OK;
+}
+
+/* Each shard's newest, of one issuer. */
+static void
+shards(const struct mm_store_backend *b)
+{
+	struct mm_buf list = MM_BUF_INIT(100), got = MM_BUF_INIT(100);
+	struct heads h = { 0 };
+	struct fx f;
+	struct top t;
+	uint64_t n;
+	int64_t next;
+
+	if (!fx_open(&f, b))
+		return;
+	mm_op_crl_shard(&list, 65535, MM_CRL_ANY, mm_bytes_of("last"));
+	mm_op_crl_shard(&list, 2, 0, mm_bytes_of("two"));
+	top_crl(&t, 4);
+	t.op.u.crl.der.n = 0;
+	t.op.u.crl.shards = mm_buf_view(&list);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	mm_buf_reset(&list);
+	mm_op_crl_shard(&list, 2, 4, mm_bytes_of("two again"));
+	top_crl(&t, 9);
+	t.op.u.crl.der.n = 0;
+	t.op.u.crl.shards = mm_buf_view(&list);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(mm_list_shards(f.r, ISSUER, head, &h, NULL), MM_OK);
+	assert_int_equal(h.n, 2);
+	assert_int_equal(h.row[0].shard, 2);
+	assert_int_equal(h.row[0].number, 9);
+	assert_int_equal(h.row[1].shard, 65535);
+	assert_int_equal(h.row[1].number, 4);
+	assert_int_equal(h.row[1].next_s, 77);
+	assert_int_equal(mm_get_shard(f.r, ISSUER, 2, &n, &next, &got, NULL),
+	    MM_OK);
+	assert_int_equal(n, 9);
+	assert_int_equal(next, 77);
+	assert_string_equal(mm_buf_cstr(&got), "two again");
+	assert_int_equal(mm_get_shard(f.r, "another", 2, &n, &next, &got,
+	    NULL), MM_ENOTFOUND);
+	assert_int_equal(mm_get_crl(f.r, ISSUER, &n, &next, NULL, NULL),
+	    MM_ENOTFOUND);
+	mm_buf_done(&list);
+	mm_buf_done(&got);
+	fx_close(&f);
+}
+
 static void
 documents_come_back(const struct mm_store_backend *b)
 {
@@ -213,6 +275,8 @@ documents_come_back(const struct mm_store_backend *b)
 	assert_int_equal(mm_get_crl(f.r, ISSUER, &n, &next, NULL, NULL),
 	    MM_OK);
 	assert_int_equal(n, 4);
+	assert_int_equal(mm_get_shard(f.r, ISSUER, 7, &n, &next, &buf, NULL),
+	    MM_ENOTFOUND);
 	assert_int_equal(mm_get_checkpoint(f.r, &n, &buf, NULL), MM_OK);
 	assert_int_equal(n, 1);
 	assert_int_equal(mm_get_answer(f.r, "op/key", &row, &buf, NULL),
@@ -283,6 +347,7 @@ ON_BACKENDS(certificate_comes_back)
 ON_BACKENDS(certificate_is_found)
 ON_BACKENDS(successor_and_replacements)
 ON_BACKENDS(documents_come_back)
+ON_BACKENDS(shards)
 ON_BACKENDS(snapshot_holds)
 ON_BACKENDS(opening)
 
@@ -296,6 +361,7 @@ main(void)
 		cmocka_unit_test(test_certificate_is_found),
 		cmocka_unit_test(test_successor_and_replacements),
 		cmocka_unit_test(test_documents_come_back),
+		cmocka_unit_test(test_shards),
 		cmocka_unit_test(test_snapshot_holds),
 		cmocka_unit_test(test_opening),
 	};

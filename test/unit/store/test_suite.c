@@ -629,6 +629,16 @@ static const struct row rows[] = {
 	    { top_crl, 9, follows_1, NO(MM_ECONFLICT), ANY, ANY },
 	    { top_crl, 9, follows_none, NO(MM_ECONFLICT), ANY, ANY },
 	    { top_crl, 9, follows_2, OK1, ANY, ANY } } },
+	{ "lists of shards are stored whole or not at all", {
+	    { top_crl, 2, fx_shard_after_2, NO(MM_ECONFLICT), ANY, ANY },
+	    { top_crl, 2, fx_shards_alone, OK1, ANY, ANY },
+	    { top_crl, 2, fx_shards_alone, NO(MM_ECONFLICT), ANY, ANY },
+	    { top_crl, 2, follows_none, OK1, ANY, ANY },
+	    { top_crl, 3, fx_shard_after_2, OK1, ANY, ANY },
+	    { top_crl, 4, fx_shards_5_any_7_after_2, NO(MM_ECONFLICT), ANY,
+		ANY },
+	    { top_crl, 3, fx_shards_too, NO(MM_ECONFLICT), ANY, ANY },
+	    { top_crl, 4, fx_shards_too, OK1, ANY, ANY } } },
 	{ "answers are kept for a day", {
 	    { top_answer, 0, NULL, OK0, ANY, ANY },
 	    { top_answer, 24, NULL, NO(MM_ECONFLICT), ANY, ANY },

@@ -1,0 +1,251 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/priv.h"
+#include "ledger/shards.h"
+
+/*
+ * Lists of shards.  Each has its time and its changes; those that are wanted
+ * are signed in runs, one number and one ledger entry a run, so that a
+ * revocation signs what it touches, and a start or half of the lists' life all
+ * of them at once.
+ */
+#define RUN_MOST    1024   /* MM_CRL_RUN_MOST is the signer's */
+#define RUN_ENTRIES 250000 /* of a run; what is larger is halved */
+#define RUNS_MOST   256    /* at one go */
+#define TRIES       5      /* of nodes that sign at once */
+
+struct batch { /* what a run is of */
+	uint16_t shard[RUN_MOST];
+	uint64_t after[RUN_MOST], ours[RUN_MOST];
+	size_t n;
+	uint64_t number; /* the last one of theirs */
+};
+
+/* see priv.h; a restart signs fresh lists */
+enum mm_err
+mm_shards_new(const struct mm_config *config, struct mm_shards **out,
+    struct mm_why *why)
+{
+	struct mm_shards *s = calloc(config->nissuer + 1, sizeof(*s));
+
+	if (s == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "shards: out of memory");
+	*out = s; /* the core frees it, full or not */
+	for (size_t i = 0; i < config->nissuer; i++) {
+		s[i].n = mm_issuer_shards(&config->issuer[i],
+		    config->set.public_url);
+		s[i].most = RUN_MOST;
+		s[i].at = calloc(s[i].n + 1, sizeof(*s[i].at));
+		if (s[i].at == NULL)
+			return MM_FAIL(why, MM_ENOMEM,
+			    "shards: out of memory");
+		for (size_t k = 0; k < s[i].n; k++)
+			s[i].at[k].listed.ours = 1;
+	}
+	return MM_OK;
+}
+
+/* see priv.h */
+void
+mm_shards_free(const struct mm_config *config, struct mm_shards **owner)
+{
+	for (size_t i = 0; *owner != NULL && i < config->nissuer; i++)
+		free((*owner)[i].at);
+	free(*owner);
+	*owner = NULL;
+}
+
+/* ---- what is wanted ---- */
+
+struct stored {
+	struct mm_core *c;
+	struct mm_shards *s;
+};
+
+static enum mm_err
+take_row(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_shard_row *r = row;
+	const struct stored *to = ctx;
+
+	(void)next, (void)why;
+	pthread_mutex_lock(&to->c->lock);
+	if (r->shard < to->s->n) {
+		to->s->at[r->shard].mark.number = r->number;
+		to->s->at[r->shard].mark.next_s = r->next_s;
+	}
+	pthread_mutex_unlock(&to->c->lock);
+	return MM_OK;
+}
+
+/* Numbers and ends of those that stand. */
+static enum mm_err
+load(struct mm_desk *d, const struct mm_list_of *of, struct mm_why *why)
+{
+	struct stored to = { d->c, of->shards };
+
+	MM_TRY(mm_list_shards(d->r, of->name, take_row, &to, why));
+	of->shards->loaded = true;
+	return MM_OK;
+}
+
+static bool
+is_wanted(struct mm_core *c, const struct mm_list_of *of,
+    const struct mm_shard *s)
+{
+	const struct mm_listed *l = &s->listed;
+
+	return s->mark.number == 0 || l->ours != s->mark.revocations ||
+	    mm_crl_due(of->crl_hours, s->mark.next_s) ||
+	    (l->since != 0 && mm_mono_ms() - l->since >=
+	    c->nodes.patience_ms);
+}
+
+/* From *at on, which moves behind what was taken. */
+static void
+pick(struct mm_core *c, const struct mm_list_of *of, bool force, size_t *at,
+    struct batch *b)
+{
+	struct mm_shards *s = of->shards;
+
+	b->n = 0;
+	b->number = 0;
+	pthread_mutex_lock(&c->lock);
+	for (; *at < s->n && b->n < s->most; (*at)++) {
+		const struct mm_shard *k = &s->at[*at];
+
+		if (!force && !is_wanted(c, of, k))
+			continue;
+		b->shard[b->n] = (uint16_t)*at;
+		b->after[b->n] = k->mark.number;
+		b->ours[b->n++] = k->listed.ours;
+		if (k->mark.number > b->number)
+			b->number = k->mark.number;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (b->n > 0) {
+		b->n = mm_shards_fit(b->shard, b->n);
+		*at = (size_t)b->shard[b->n - 1] + 1;
+	}
+}
+
+/* ---- signing ---- */
+
+static void
+keep(struct mm_core *c, struct mm_shards *s, const struct batch *b,
+    const struct mm_crl_run *run)
+{
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = 0; i < b->n; i++)
+		s->at[b->shard[i]].mark = (struct mm_crl_mark){ b->ours[i],
+			run->number, run->next_s };
+	s->turn++;
+	if (run->n > RUN_ENTRIES && s->most > 1)
+		s->most /= 2;
+	pthread_mutex_unlock(&c->lock);
+	for (size_t i = 0; i < b->n; i++)
+		mm_listed_stored(c, &s->at[b->shard[i]].listed, run->size);
+}
+
+static enum mm_err
+sign(struct mm_desk *d, const struct mm_list_of *of, const struct batch *b,
+    struct mm_why *why)
+{
+	struct mm_shards *s = of->shards;
+	struct mm_crl_run run = { .of = of, .shard = b->shard,
+		.nshard = b->n, .shards = (unsigned)s->n, .after = b->after,
+		.number = b->number + 1 };
+	enum mm_err rc = mm_crl_run(d, &run, why);
+
+	pthread_mutex_lock(&d->c->lock);
+	if (run.odd)
+		s->odd = true;
+	s->turn += run.odd;
+	if (rc == MM_ELIMIT && s->most > 1)
+		s->most /= 2; /* too large for a transaction */
+	pthread_mutex_unlock(&d->c->lock);
+	if (rc == MM_OK)
+		keep(d->c, s, b, &run);
+	return rc;
+}
+
+/* What another node has signed is not signed again; where one was first, the
+ * store is asked what stands now. */
+static enum mm_err
+sign_some(struct mm_desk *d, const struct mm_list_of *of, bool force,
+    size_t *at, struct mm_why *why)
+{
+	struct mm_why own = { 0 };
+	enum mm_err rc = MM_ECONFLICT;
+	const size_t from = *at;
+	struct batch b;
+
+	for (unsigned i = 0; i < TRIES && rc == MM_ECONFLICT; i++) {
+		pick(d->c, of, force, at, &b);
+		if (b.n == 0)
+			return MM_OK;
+		if (i > 0 || mm_store_shared(d->c->store)) {
+			MM_TRY(load(d, of, why));
+			*at = from;
+			pick(d->c, of, force, at, &b);
+		}
+		own = (struct mm_why){ 0 };
+		rc = b.n == 0 ? MM_OK : sign(d, of, &b, &own);
+		if (rc == MM_ECONFLICT)
+			*at = from;
+	}
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
+}
+
+/* Nobody asks for the list of a CA that has ended. */
+static bool
+has_ended(struct mm_core *c, const char *issuer)
+{
+	struct mm_bytes der;
+	struct mm_cert cert;
+
+	return mm_core_issuer_der(c, issuer, &der, NULL) == MM_OK &&
+	    mm_cert_walk(der, &cert, NULL) == MM_OK &&
+	    cert.not_after_s < mm_now_s();
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_shards(struct mm_desk *d, const char *issuer, bool force,
+    struct mm_why *why)
+{
+	struct mm_list_of of;
+	size_t at = 0;
+
+	if (!mm_list_find(d->c, issuer, &of))
+		return MM_FAIL(why, MM_ENOTFOUND, "no issuer \"%.32s\"",
+		    issuer);
+	if (of.shards == NULL || of.shards->n == 0 || of.shards->odd ||
+	    has_ended(d->c, issuer))
+		return MM_OK;
+	if (!of.shards->loaded)
+		MM_TRY(load(d, &of, why));
+	for (unsigned i = 0; i < RUNS_MOST && at < of.shards->n; i++) {
+		enum mm_err rc = sign_some(d, &of, force, &at, why);
+
+		MM_TRY(rc);
+	}
+	return MM_OK;
+}
+
+/* see core.h */
+size_t
+mm_core_shards(struct mm_core *c, const char *issuer, uint64_t *turn)
+{
+	struct mm_list_of of;
+	size_t n;
+
+	if (!mm_list_find(c, issuer, &of) || of.shards == NULL)
+		return 0;
+	pthread_mutex_lock(&c->lock);
+	*turn = of.shards->turn;
+	n = of.shards->odd ? 0 : of.shards->n;
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}
