@@ -81,6 +81,7 @@ mm_crls_entry(struct mm_crls *s, const struct mm_entry *e, bool later,
 	seen.number = (uint64_t)number;
 	seen.next_s = end_ms / 1000;
 	seen.lost = result != NULL && strcmp(result, "lost") == 0;
+	seen.vague = seen.lost && e->field[MM_F_SHARDS] == NULL;
 	(void)!mm_text_copy(seen.issuer, sizeof(seen.issuer),
 	    mm_bytes_of(e->field[MM_F_ISSUER]));
 	return add_run(s, &seen, e->field[MM_F_SHARDS], why);
@@ -365,11 +366,11 @@ name_lost(const struct mm_crls *journal, struct mm_crls *ledger,
 	enum mm_err rc = MM_OK;
 
 	for (size_t i = 0; rc == MM_OK && i < ledger->n; i++)
-		if (ledger->at[i].lost)
+		if (ledger->at[i].vague)
 			rc = add_lost(journal, ledger, &ledger->at[i], &out,
 			    why);
 	for (size_t i = 0; rc == MM_OK && i < ledger->n; i++)
-		if (!ledger->at[i].lost)
+		if (!ledger->at[i].vague)
 			rc = add(&out, &ledger->at[i], why);
 	if (rc != MM_OK) {
 		mm_crls_done(&out);

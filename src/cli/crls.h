@@ -23,7 +23,8 @@ struct mm_crl_seen {
 	uint8_t tbs[8];  /* of the hash of what was signed; the ledger: 0 */
 	bool forged;     /* the database's: without the issuer's signature */
 	bool young;      /* the journal's: may still be on its way */
-	bool lost;       /* the ledger's: never stored */
+	bool lost;       /* the ledger's: never stored ... */
+	bool vague;      /* ... and of which lists is not said */
 	bool later;      /* the ledger's: see struct mm_mark */
 };
 struct mm_crls {

@@ -321,7 +321,15 @@ def test_a_revocation_is_listed_though_its_node_died(cluster):
              if i["entry"]["type"] == "certificate.revoked")
     lists = [i["entry"] for i in items
              if i["entry"]["type"] == "crl.signed"]
-    assert [x["node"] for x in lists if x["size"] > at] in (["a"], ["c"])
+    # the complete one and its shard's, each by one of them, once
+    mine = str(int(serial[-8:], 16) % 64)
+    for shards in (None, mine):
+        assert [x["node"] for x in lists if x["size"] > at and
+                x.get("shards") == shards] in (["a"], ["c"]), lists
+    assert len([x for x in lists if x["size"] > at]) == 2
+    for w in (a, c):
+        der = w.get_public(f"/crl/issuing/{mine}.crl").body
+        assert bytes.fromhex(serial) in der
 
 
 def test_lists_at_alternating_nodes_lose_no_number(cluster):
@@ -330,9 +338,10 @@ def test_lists_at_alternating_nodes_lose_no_number(cluster):
         for w in (a, b):
             assert w.rest("POST", "/issuers/issuing/crl",
                           {}).status == 200
-    lines = [x for j in cluster.journals()
-             for x in j.read_text().split("\n") if '"kind":"crl"' in x]
-    assert len(lines) == len(entries(a, "crl.signed"))
+    runs = {(n, x["number"]) for n, j in enumerate(cluster.journals())
+            for x in map(json.loads, j.read_text().splitlines())
+            if x["kind"] in ("crl", "shard")}
+    assert len(runs) == len(entries(a, "crl.signed"))
 
 
 def test_takeover_and_the_old_holder_is_fenced(cluster):
@@ -480,7 +489,8 @@ def test_the_journals_may_have_been_copied(cluster, tmp_path):
     assert p.returncode == 9 and "--copied-at" in p.stderr, p.stderr
     out = json.loads(cluster.reconcile("--copied-at", size,
                                        journals=copies).stdout)
-    assert out["agree"] and out["later"] == 4, out
+    # two certificates; the complete list and 64 of shards, twice
+    assert out["agree"] and out["later"] == 2 + 2 * 65, out
     # what was there before is missed all the same
     p = cluster.reconcile("--copied-at", size, check=False,
                           journals=[copies[0], copies[2]])
