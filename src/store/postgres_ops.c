@@ -42,7 +42,9 @@ static const uint16_t column_type[C_COLUMNS] = {
 static void
 of_batch(const struct mm_op_share *s, struct val v[C_COLUMNS])
 {
-	v[C_TEXT1] = TEXT(s->place);
+	if (s->group)
+		v[C_REASON] = INT(MM_DOC_GROUP);
+	v[C_TEXT1] = TEXT(s->group ? s->batch : s->place);
 	v[C_TEXT2] = BYTES(s->unit);
 	v[C_FROM_AT] = INT(s->version);
 	v[C_TO_AT] = INT(s->most);

@@ -1,5 +1,6 @@
 #include "store/sqlite.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,7 +53,8 @@ mm_sqlite_count_is(
 }
 
 static enum mm_err
-below(struct sqlite_store *s, const char *id, uint64_t most, struct mm_why *why)
+below(struct sqlite_store *s, const char *id, uint64_t most, const char *what,
+    struct mm_why *why)
 {
 	int64_t have;
 
@@ -60,13 +62,22 @@ below(struct sqlite_store *s, const char *id, uint64_t most, struct mm_why *why)
 	return (uint64_t)have < most
 		   ? MM_OK
 		   : MM_FAIL(why, MM_ECONFLICT, "batch %s: its %s is gone", id,
-			 strchr(id, '/') != NULL ? "share" : "quota");
+			 what);
 }
 
 static bool
 has_station(const struct mm_op_share *sh)
 {
-	return sh->place[strlen(sh->place) - 1] != '/';
+	return !sh->group && sh->place[strlen(sh->place) - 1] != '/';
+}
+
+/* What counts the whole: a name has no colon. */
+static const char *
+count_of(const struct mm_op_share *sh, char id[MM_DOC_ID_MAX + 1])
+{
+	snprintf(id, MM_DOC_ID_MAX + 1, "%s%s", sh->group ? "group:" : "",
+	    sh->batch);
+	return id;
 }
 
 /* see sqlite.h */
@@ -74,17 +85,30 @@ enum mm_err
 mm_sqlite_share_check(
     struct sqlite_store *s, const struct mm_op_share *sh, struct mm_why *why)
 {
+	char id[MM_DOC_ID_MAX + 1];
 	int64_t have;
 
 	if (sh == NULL)
 		return MM_OK;
-	MM_TRY(version_of(s, MM_DOC_BATCH, sh->batch, &have, why));
+	MM_TRY(version_of(s, sh->group ? MM_DOC_GROUP : MM_DOC_BATCH,
+	    sh->batch, &have, why));
 	if ((uint64_t)have != sh->version)
-		return MM_FAIL(
-		    why, MM_ECONFLICT, "batch %s: has changed", sh->batch);
-	MM_TRY(below(s, sh->batch, sh->most, why));
-	return has_station(sh) ? below(s, sh->place, sh->station_most, why)
+		return MM_FAIL(why, MM_ECONFLICT, "%s %s: has changed",
+		    sh->group ? "group" : "batch", sh->batch);
+	MM_TRY(below(s, count_of(sh, id), sh->most, "quota", why));
+	return has_station(sh) ? below(s, sh->place, sh->station_most, "share",
+				     why)
 			       : MM_OK;
+}
+
+/* A device's name is one whatever its case. */
+static void
+unit_of(const struct mm_op_share *sh, const char *device,
+    char id[MM_DOC_ID_MAX + 1])
+{
+	snprintf(id, MM_DOC_ID_MAX + 1, "%s/%s", sh->batch, device);
+	for (char *p = id + strlen(sh->batch); sh->group && *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
 }
 
 /* see sqlite.h */
@@ -96,9 +120,10 @@ mm_sqlite_share_write(struct sqlite_store *s, const struct mm_op_share *sh,
 
 	if (sh == NULL)
 		return MM_OK;
-	MM_TRY(mm_sqlite_count_up(s, sh->batch, why));
+	MM_TRY(mm_sqlite_count_up(s, count_of(sh, id), why));
 	if (has_station(sh))
 		MM_TRY(mm_sqlite_count_up(s, sh->place, why));
-	snprintf(id, sizeof(id), "%s/%s", sh->batch, device);
-	return put(s, MM_DOC_UNIT, id, sh->unit, why);
+	unit_of(sh, device, id);
+	return put(s, sh->group ? MM_DOC_MEMBER : MM_DOC_UNIT, id, sh->unit,
+	    why);
 }

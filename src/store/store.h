@@ -161,6 +161,11 @@ enum mm_doc_kind {
 	MM_DOC_QUARANTINE, /* what of it does not fit; id: station "/" serial */
 	MM_DOC_LINE_CA,    /* one that the signer made; id: its name */
 	MM_DOC_CODE,       /* a printed code's token; id: the device's name */
+	MM_DOC_GROUP,      /* old credentials that may enrol; id: its name */
+	MM_DOC_MEMBER,     /* the next; a device that may: group "/" device */
+	MM_DOC_WAITING,    /* one that a person has to look at; so, too */
+	MM_DOC_CONFLICT,   /* another key that came for one; so, too */
+	MM_DOC_CREDENTIAL, /* an old one; id: "ca/" or "cert/", SHA-256 */
 	MM_DOC_KINDS
 };
 #define MM_DOC_ID_MAX 96
@@ -217,8 +222,13 @@ enum mm_op_kind {
  * one more, and MM_DOC_UNIT "batch/device" becomes unit.  MM_ECONFLICT: the
  * batch's document is not at that version any more, or a count is not below
  * its most.
+ *
+ * The same of a group (MM_DOC_GROUP): its count is "group:" and its name,
+ * place and station_most are not looked at, and MM_DOC_MEMBER "group/device",
+ * the device in lower case, becomes unit.
  */
 struct mm_op_share {
+	bool group;
 	char batch[MM_NAME_MAX + 1];
 	char place[2 * (MM_NAME_MAX + 1)]; /* "batch/station", "batch/" */
 	uint64_t version, most, station_most;

@@ -235,6 +235,66 @@ counts(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+/* The same of a group: the device's name in lower case, a count of its own. */
+static const struct take group_takes[] = {
+	{ "of another version", 1, "g", 2, 2, 0, MM_ECONFLICT },
+	{ "of no group", 1, "h", 1, 2, 0, MM_ECONFLICT },
+	{ "none at all", 1, "g", 1, 0, 0, MM_ECONFLICT },
+	{ "the first", 1, "g", 1, 2, 0, MM_OK },
+	{ "the first again", 1, "g", 1, 2, 0, MM_ECONFLICT },
+	{ "the second", 2, "g", 1, 2, 0, MM_OK },
+	{ "more than the quota", 3, "g", 1, 2, 0, MM_ECONFLICT },
+};
+
+static enum mm_err
+group_take(struct fx *f, const struct take *k)
+{
+	struct mm_op_share share = { .group = true, .version = k->version,
+		.most = k->most,
+		.unit = mm_bytes_of("{\"state\":\"issued\"}") };
+	struct top t;
+
+	strcpy(share.batch, k->place);
+	top_issue(&t, k->n);
+	t.op.u.issue.share = &share;
+	return run1(f, &t);
+}
+
+static void
+groups(const struct mm_store_backend *b)
+{
+	const size_t n = sizeof(group_takes) / sizeof(group_takes[0]);
+	uint64_t made = 0;
+	struct top t;
+	struct fx f;
+
+	if (!fx_open(&f, b))
+		return;
+	top_product(&t, PRODUCT);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	for (unsigned i = 1; i <= 3; i++) {
+		top_mint(&t, i);
+		assert_int_equal(run1(&f, &t), MM_OK);
+	}
+	doc(&t, MM_DOC_GROUP, "g", 0, "{}");
+	assert_int_equal(run1(&f, &t), MM_OK);
+	/* a batch of that name is another thing */
+	doc(&t, MM_DOC_BATCH, "g", 0, "{}");
+	assert_int_equal(run1(&f, &t), MM_OK);
+	for (size_t i = 0; i < n; i++) {
+		print_message("%s\n", group_takes[i].what);
+		assert_int_equal(group_take(&f, &group_takes[i]),
+		    group_takes[i].want);
+		made += group_takes[i].want == MM_OK;
+		assert_int_equal(count_of(&f, MM_DOC_COUNT, "group:g"), made);
+	}
+	assert_int_equal(count_of(&f, MM_DOC_COUNT, "g"), 0);
+	assert_int_equal(count_of(&f, MM_DOC_MEMBER, "g/sn-2"), 1);
+	assert_int_equal(count_of(&f, MM_DOC_UNIT, "g/SN-2"), 0);
+	check_whole(&f);
+	fx_close(&f);
+}
+
 /* A document that counts does so where it is written, and not else. */
 static void
 documents(const struct mm_store_backend *b)
@@ -265,6 +325,7 @@ documents(const struct mm_store_backend *b)
 
 ON_BACKENDS(counts)
 ON_BACKENDS(documents)
+ON_BACKENDS(groups)
 ON_BACKENDS(versions)
 ON_BACKENDS(list)
 
@@ -276,6 +337,7 @@ main(void)
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_documents),
+		cmocka_unit_test(test_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -445,8 +445,8 @@ test_databases_that_are_refused(void **state)
  * away.  A reader leaves it alone; who writes brings it up, once. */
 static const char older[] =
     "SET search_path = mintmark;"
-    "DROP FUNCTION op_issue(op, bigint), op_doc_put(op), not_in_batch(op),"
-    " count_of(text), count_up(text);"
+    "DROP FUNCTION op_issue(op, bigint), op_issue_in_batch(op, bigint),"
+    " op_doc_put(op), not_in_batch(op), count_of(text), count_up(text);"
     "ALTER FUNCTION op_issue_alone(op, bigint) RENAME TO op_issue;"
     "ALTER FUNCTION op_doc_put_alone(op) RENAME TO op_doc_put;"
     "ALTER TABLE device DROP COLUMN salt;"
