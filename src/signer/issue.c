@@ -263,6 +263,8 @@ mm_on_issue(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	if (w->s->duty != NULL)
 		MM_TRY(mm_duty_admit(w->s, q, why));
 	MM_TRY(check_allowed(w, q, &u, why));
+	if (w->s->duty == NULL)
+		MM_TRY(mm_authority_fits(q, u->profile, why));
 	MM_TRY(take_key(w, u->profile, i, &f.spki, why));
 	MM_TRY(mm_record_spend(w->s->record, u->profile->name,
 	    u->profile->per_minute, u->profile->per_day, mm_now_s(), why));

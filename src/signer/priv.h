@@ -225,6 +225,11 @@ size_t mm_crl_job_place(const struct mm_crl_job *c,
 MM_IPC_KINDS(X)
 #undef X
 
+/* authority.c: whether an authority of that kind can be for this request.
+ * MM_EPOLICY, MM_EINPUT. */
+MM_MUST enum mm_err mm_authority_fits(const struct mm_issue_req *q,
+    const struct mm_profile *p, struct mm_why *why);
+
 /* Why nothing at all may be signed now, or NULL: the clock, or a station's
  * counter. */
 const char *mm_signer_barred(const struct mm_signer *s,

@@ -346,6 +346,21 @@ def test_issue_refusals_spend_nothing(signer, requests, csr):
         issue(signer, csr, "few", 3)
 
 
+def test_an_authority_is_of_a_known_kind_and_fits(signer, csr):
+    """A group's names the device, and makes no keys."""
+    def asks(authority, keygen=0, profile="plain", device="SN-1"):
+        return signer["issue"].call("issue", profile, 1, device, "thermo",
+                                    authority, 0, keygen, csr)
+    before = len(certificates(signer))
+    for authority in ("group:old/SN-2", "group:old/sn-11", "group:old",
+                      "group:old/", "wish:x", "token", "batch:B7", "SN-1"):
+        refused(EINPUT, asks, authority)
+    refused(EPOLICY, asks, "group:old/given", 1, "given", "given")
+    asks("token:x", 1, "given", "given")
+    asks("group:old/sn-1")
+    assert len(certificates(signer)) == before + 2
+
+
 def test_each_signature_has_its_journal_line(signer, csr):
     got = signer["issue"].many("issue", [
         ("plain", 1, f"SN-{n}", "thermo", "token:x", 0, 0, csr)
