@@ -292,6 +292,44 @@ const struct mm_cmd mm_cmds[] = {
 	    "a station's signed work order, for a stick",
 	    "The same order again as long as the batch says the same; else a "
 	    "new one with the next number."),
+	ROW("group", "list", "", 0, 0, MM_C_NONE, group_list,
+	    "list bootstrap groups: old credentials that devices come with",
+	    NULL),
+	ROW("group", "show", "GROUP", 1, 1, MM_C_NONE, group_show,
+	    "show a group, and how far it has come", NULL),
+	ROW("group", "create", "GROUP", 1, 1, MM_C_NONE, group_create,
+	    "let devices in the field enrol with an old or shared certificate",
+	    "The group is paused until it is opened.  Which devices may come "
+	    "are its range and its list; one that has a second fact in the "
+	    "list (its new key's hash, a hardware id, an address, its own old "
+	    "certificate), or whose certificate names it (--names), gets its "
+	    "certificate at once.  Any other waits for \"group approve\"."),
+	ROW("group", "add", "GROUP", 1, 1, MM_C_NONE, group_add,
+	    "put devices on a group's list",
+	    "Of a table at most a thousand rows are held; rows that are "
+	    "refused are told, the others stay."),
+	ROW("group", "devices", "GROUP", 1, 1, MM_C_NONE, group_devices,
+	    "list the devices of a group's list, and those that came", NULL),
+	ROW("group", "waiting", "GROUP", 1, 1, MM_C_NONE, group_waiting,
+	    "list the devices that wait for a person, with their keys", NULL),
+	ROW("group", "approve", "GROUP DEVICE KEY", 3, 3, MM_C_NONE,
+	    group_approve, "let a device have its certificate with that key",
+	    "KEY is the fingerprint that the device shows, compared with what "
+	    "\"group waiting\" lists.  The device gets its certificate when "
+	    "it comes again."),
+	ROW("group", "refuse", "GROUP DEVICE KEY", 3, 3, MM_C_NONE,
+	    group_refuse, "refuse that key",
+	    "Another key for the same device may come and wait."),
+	ROW("group", "open", "GROUP", 1, 1, MM_C_NONE, group_open,
+	    "let a group's devices come; also again, after conflicts", NULL),
+	ROW("group", "pause", "GROUP", 1, 1, MM_C_NONE, group_pause,
+	    "stop a group for a while", NULL),
+	ROW("group", "extend", "GROUP", 1, 1, MM_C_NONE, group_extend,
+	    "more certificates or more time", NULL),
+	ROW("group", "close", "GROUP", 1, 1, MM_C_NONE, group_close,
+	    "end a group for good",
+	    "Its old credentials are refused, recorded and told from then "
+	    "on."),
 	ROW("station", "list", "", 0, 0, MM_C_NONE, station_list,
 	    "list stations", NULL),
 	ROW("station", "show", "STATION", 1, 1, MM_C_NONE, station_show,

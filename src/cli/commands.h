@@ -35,7 +35,10 @@
 	X(batch_units)                                                     \
 	X(batch_order) X(station_list) X(station_show) X(station_create)   \
 	X(station_remove) X(station_pin) X(station_trust) X(station_sync)  \
-	X(station_quarantine) X(ca_root_crl) X(crl_sync)
+	X(station_quarantine) X(ca_root_crl) X(crl_sync) X(group_list)     \
+	X(group_show) X(group_create) X(group_open) X(group_pause)         \
+	X(group_close) X(group_extend) X(group_add) X(group_devices)       \
+	X(group_waiting) X(group_approve) X(group_refuse)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \

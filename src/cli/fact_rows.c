@@ -276,6 +276,23 @@ batch_says(const json_t *o, struct mm_said *s)
 	plan_says(json_object_get(o, "plan"), s);
 }
 
+static void
+group_says(const json_t *o, struct mm_said *s)
+{
+	const json_t *plan = json_object_get(o, "plan");
+	char *text = json_dumps(plan, JSON_COMPACT);
+
+	s->state = state_of(MM_FACT_GROUP, member(o, "state"));
+	s->made_ms = time_in(o, "created");
+	s->text[0] = copy_of(member(plan, "product"), s->own[0]);
+	snprintf(s->own[1], sizeof(s->own[1]), "%lld",
+	    (long long)number(plan, "most"));
+	s->text[1] = s->own[1];
+	s->text[2] = time_of(time_in(plan, "until"), s->own[3]);
+	s->text[3] = hash_of(text != NULL ? text : "", s->own[2]);
+	free(text);
+}
+
 /* A ledger's key is longer than other texts. */
 static const char *
 long_of(const char *text, struct mm_said *s)
@@ -403,6 +420,7 @@ static const struct {
 	[MM_FACT_STATION] = { MM_DOC_STATION, station_says },
 	[MM_FACT_SYNC] = { MM_DOC_SYNC, sync_says },
 	[MM_FACT_QUARANTINE] = { MM_DOC_QUARANTINE, quarantine_says },
+	[MM_FACT_GROUP] = { MM_DOC_GROUP, group_says },
 };
 
 /* A body that is no JSON says nothing, which differs. */

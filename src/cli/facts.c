@@ -126,6 +126,13 @@ const struct mm_fact_kind_of mm_fact_kinds[MM_FACT_KINDS] = {
 	    .told = { { MM_F_CERT_SHA256, "certificate" } },
 	    .ntold = 1,
 	    .who = "decision" },
+	[MM_FACT_GROUP] = { .name = "group",
+	    .id = MM_F_GROUP,
+	    .told = { { MM_F_PRODUCT, "product" }, { MM_F_COUNT, "quota" },
+		{ MM_F_NOT_AFTER, "end" }, { MM_F_DETAIL_SHA256, "plan" } },
+	    .ntold = 4,
+	    .made = "created",
+	    .version = "version" },
 };
 
 /* see fact.h */
@@ -139,6 +146,7 @@ mm_fact_state_name(enum mm_fact_kind kind, unsigned state)
 		[MM_FACT_APPROVAL] = { "waiting", "approved", "refused",
 		    "expired", "used" },
 		[MM_FACT_BATCH] = { "open", "paused", "closed" },
+		[MM_FACT_GROUP] = { "open", "paused", "closed" },
 		[MM_FACT_STATION] = { "active", "removed" },
 		[MM_FACT_QUARANTINE] = { "waiting", "accepted", "rejected",
 		    "being accepted" },

@@ -1,5 +1,6 @@
 #include "cli/quotas.h"
 
+#include <ctype.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,6 +224,50 @@ static const struct {
 	{ MM_E_ORDER_SIGNED, ordered },
 };
 
+/* ---- entries of groups: places of their own, which no batch has ---- */
+
+/* Each has the record of its device. */
+static enum mm_err
+look_for_member(
+    const struct mm_quotas *q, const struct mm_entry *e, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	char id[MM_DOC_ID_MAX + 1];
+	struct mm_why own = { 0 };
+	uint64_t version;
+	enum mm_err rc;
+
+	snprintf(id, sizeof(id), "%s/%s", e->field[MM_F_GROUP],
+	    e->field[MM_F_DEVICE]);
+	for (char *p = strchr(id, '/'); *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	rc = mm_get_doc(q->db, MM_DOC_MEMBER, id, &version, &body, &own);
+	if (rc == MM_ENOTFOUND)
+		differ(q, "member", id, "not in the database");
+	else if (rc != MM_OK)
+		return mm_differ_unread(q->differences, id, rc, &own, why);
+	return MM_OK;
+}
+
+/* A certificate, or another key that came: its alert names the group. */
+static enum mm_err
+group_entry(struct mm_quotas *q, const struct mm_entry *e, struct mm_why *why)
+{
+	const char *reason = e->field[MM_F_REASON];
+	bool issued = e->type == MM_E_CERT_ISSUED;
+	char id[MM_DOC_ID_MAX + 1];
+	struct place *p;
+
+	if (!issued && (e->type != MM_E_ALERT || reason == NULL ||
+	    strcmp(reason, "group-paused") == 0))
+		return MM_OK;
+	snprintf(id, sizeof(id), "%s:%s", issued ? "group" : "conflicts",
+	    e->field[MM_F_GROUP]);
+	MM_TRY(place_of(q, id, NULL, &p, why));
+	p->made++;
+	return issued ? look_for_member(q, e, why) : MM_OK;
+}
+
 /* see quotas.h */
 enum mm_err
 mm_quotas_entry(
@@ -233,6 +278,8 @@ mm_quotas_entry(
 	struct place *b, *s = NULL;
 	size_t i = 0;
 
+	if (e->field[MM_F_GROUP] != NULL)
+		return group_entry(q, e, why);
 	while (i < sizeof(told) / sizeof(told[0]) && told[i].type != e->type)
 		i++;
 	if (i == sizeof(told) / sizeof(told[0]) || batch == NULL)
@@ -262,7 +309,8 @@ one_count(void *ctx, const void *row, const char *next, struct mm_why *why)
 	(void)why;
 	q->page++;
 	snprintf(q->next, sizeof(q->next), "%s", next);
-	if (strcmp(d->id, "*") == 0) /* batches */
+	/* batches; rows of a group's list */
+	if (strcmp(d->id, "*") == 0 || strncmp(d->id, "listed:", 7) == 0)
 		return MM_OK;
 	strcpy(id, d->id);
 	while (back && n > 0 && id[n - 1] == '/')
@@ -359,7 +407,8 @@ compare_one(
 	    shared ? (unsigned long long)p->made : 0ULL,
 	    (unsigned long long)p->counted);
 	if (!good)
-		differ(q, "quota of batch", p->id, what);
+		differ(q, strchr(p->id, ':') != NULL ? "count" :
+		    "quota of batch", p->id, what);
 	if (p->back > p->reported)
 		differ(q, "quota of batch", p->id,
 		    "more given back in the database than was reported");

@@ -79,6 +79,35 @@ mm_authority_proved(struct mm_authority *a, struct mm_bytes der,
 }
 
 /* see core.h */
+void
+mm_authority_bootstrap(struct mm_authority *a, const struct mm_old_cert *old)
+{
+	memset(a, 0, sizeof(*a));
+	a->kind = MM_AUTH_BOOTSTRAP;
+	a->old = *old;
+}
+
+/* see core.h */
+enum mm_err
+mm_authority_asks(struct mm_authority *a, const struct mm_csr *csr,
+    struct mm_why *why)
+{
+	char cn[65], number[65];
+	const char *device = cn;
+
+	mm_csr_subject_names(csr, cn, number);
+	if (cn[0] == '\0')
+		device = number;
+	if (!mm_device_id_valid(device))
+		return MM_FAIL(why, MM_EINPUT, "request: its subject's CN or "
+		    "serialNumber must be the device's id");
+	strcpy(a->device, device);
+	if (strcmp(number, device) != 0)
+		strcpy(a->hardware, number);
+	return MM_OK;
+}
+
+/* see core.h */
 enum mm_err
 mm_authority_operator(struct mm_authority *a, const struct mm_login *login,
     const char *device, struct mm_why *why)

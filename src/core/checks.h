@@ -66,6 +66,8 @@ mm_check_fn mm_rule_claim;
 mm_check_fn mm_rule_batch;
 /* decide_token.c */
 mm_check_fn mm_rule_token;
+/* decide_group.c */
+mm_check_fn mm_rule_group;
 /* decide_cert.c: IDevID to LDevID, renewal, confirmation, when to renew */
 mm_check_fn mm_rule_idevid, mm_rule_renewal, mm_rule_proof, mm_rule_ask;
 

@@ -96,11 +96,25 @@ enum mm_authority_kind {
 	MM_AUTH_TOKEN_BASIC, /* id and secret; the signer checks */
 	MM_AUTH_DEVICE,      /* a certificate of ours by mutual TLS */
 	MM_AUTH_OPERATOR,    /* an API key with role line or admin */
+	MM_AUTH_BOOTSTRAP,   /* an old or shared certificate: core/group.h */
 	MM_AUTH_KINDS
 };
 /* A code that was printed before: codes.h. */
 #define MM_CODE_MIN 8
 #define MM_CODE_MAX 64
+/*
+ * What TLS found out about a client certificate that is none of ours: its
+ * holder has proved that key.  What it is worth a group says.
+ */
+struct mm_old_cert {
+	uint8_t sha256[32];
+	uint8_t anchor[32];  /* SHA-256 of the group's CA that it chains to, as
+	                      * OpenSSL's level 2 verifies; zero: to none */
+	bool expired;        /* it, or a certificate of its chain */
+	bool weak;           /* its own key is below that level */
+	char cn[65], serial_number[65]; /* its subject's, "" absent */
+	struct in6_addr peer;
+};
 /* Made by the constructors below only; contents are core's. */
 struct mm_authority {
 	enum mm_authority_kind kind;
@@ -115,12 +129,15 @@ struct mm_authority {
 	/* OPERATOR: only role line gives the right, which ends when the device
 	 * has proved an identity. */
 	bool line;
-	char device[MM_DEVICE_ID_MAX + 1]; /* OPERATOR: names the device;
-	                                    * TOKEN_BASIC: says who it is */
+	/* OPERATOR: names the device; TOKEN_BASIC: says who it is; BOOTSTRAP:
+	 * its request does. */
+	char device[MM_DEVICE_ID_MAX + 1];
 	/* TOKEN_BASIC: instead of id and secret, until they are found by it
 	 * (codes.h); named: they were. */
 	char code[MM_CODE_MAX + 1];
 	bool named;
+	char hardware[MM_DEVICE_ID_MAX + 1]; /* BOOTSTRAP: its request's; or "" */
+	struct mm_old_cert old;
 };
 void mm_authority_token_psk(struct mm_authority *a,
     const uint8_t id[MM_TOKEN_ID_N]);
@@ -147,6 +164,13 @@ struct mm_possession;
 MM_MUST enum mm_err mm_authority_proved(struct mm_authority *a,
     struct mm_bytes der, const struct mm_possession *proof,
     struct mm_why *why);
+/* Good for a first enrolment only, of a device that its request names: by the
+ * CN, and then the serialNumber, where it is another, is its hardware id; or
+ * by the serialNumber alone.  MM_EINPUT: it names none. */
+void mm_authority_bootstrap(struct mm_authority *a,
+    const struct mm_old_cert *old);
+MM_MUST enum mm_err mm_authority_asks(struct mm_authority *bootstrap,
+    const struct mm_csr *csr, struct mm_why *why);
 /* Only from an operator that mm_desk_login gave. */
 struct mm_login;
 MM_MUST enum mm_err mm_authority_operator(struct mm_authority *a,
@@ -203,6 +227,17 @@ enum mm_job_kind {
 	X(MM_R_TOO_MANY, "too-many-replacements")                               \
 	X(MM_R_CEILING, "ceiling-reached")                                      \
 	X(MM_R_AUTHORISE_NO, "authorise-refused")                               \
+	X(MM_R_GROUP_WAITS, "waits-for-approval")                               \
+	X(MM_R_GROUP_REFUSED, "approval-refused")                               \
+	X(MM_R_GROUP_CLOSED, "group-closed")                                    \
+	X(MM_R_GROUP_PAUSED, "group-paused")                                    \
+	X(MM_R_GROUP_DEVICE, "device-not-of-the-group")                         \
+	X(MM_R_GROUP_FACT, "second-fact-differs")                               \
+	X(MM_R_GROUP_KEY, "claimed-with-another-key")                           \
+	X(MM_R_GROUP_SUPERSEDED, "old-credential-superseded")                   \
+	X(MM_R_GROUP_EXPIRED, "old-credential-expired")                         \
+	X(MM_R_GROUP_WEAK, "old-credential-weak")                               \
+	X(MM_R_GROUP_QUEUE, "too-many-waiting")                                 \
 	X(MM_R_AUTHORISE_AWAY, "authorise-unavailable")                         \
 	X(MM_R_BUSY, "try-later")
 

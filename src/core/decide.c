@@ -66,6 +66,10 @@ static mm_check_fn *const rules[MM_AUTH_KINDS][JOB_KINDS] = {
 		[MM_JOB_ENROL] = by_operator,
 		[MM_JOB_KEYGEN] = by_operator,
 	},
+	/* a first enrolment with a key of the device's own, nothing else */
+	[MM_AUTH_BOOTSTRAP] = {
+		[MM_JOB_ENROL] = mm_rule_group,
+	},
 };
 
 /* A certificate may renew, a token may not: 403, not "who are you". */
@@ -78,7 +82,8 @@ refuse(const struct mm_facts *f, struct mm_verdict *v, enum mm_reason r,
 	v->act = MM_ACT_REFUSE;
 	v->reason = r;
 	v->code = !ruled && known ? MM_EPOLICY : mm_reason_code(r);
-	v->effects = (v->effects & (MM_FX_FREEZE | MM_FX_HOLD | MM_FX_EXPIRE)) |
+	v->effects = (v->effects & (MM_FX_FREEZE | MM_FX_HOLD | MM_FX_EXPIRE |
+				       MM_FX_WAIT | MM_FX_CONFLICT)) |
 		     mm_reason_effects(r);
 }
 

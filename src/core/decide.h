@@ -2,6 +2,7 @@
 #define MM_CORE_DECIDE_H
 
 #include "core/core.h"
+#include "core/group.h"
 
 struct mm_work_order;
 struct mm_batch_facts {
@@ -15,6 +16,30 @@ struct mm_batch_facts {
 	bool quarantined;           /* the device: a person has to look */
 	bool offline;               /* its stations sign, not the centre */
 	int64_t made, most, station_made, station_most;
+};
+
+/* What the group of an old credential says of the device that came with it. */
+struct mm_group_facts {
+	bool known;              /* the credential is some group's */
+	bool of_it;              /* and the device is of that group */
+	char id[MM_GROUP_ID_MAX + 1];
+	char device[MM_DEVICE_ID_MAX + 1]; /* as it is on record */
+	char product[MM_NAME_MAX + 1], profile[MM_NAME_MAX + 1];
+	int state;               /* enum mm_work_state */
+	uint64_t version;
+	int64_t until_ms, made, most;
+	bool expired, accepts_expired, weak;
+	bool halted;             /* by too many conflicts */
+	bool last;               /* one more, and it is */
+	bool differs;            /* a second fact that it should have */
+	bool bound;              /* one holds, or the credential is its own */
+	bool fielded;            /* it has proved another identity */
+	bool makes;              /* nobody has registered it */
+	struct mm_group_member member;
+	bool waits;              /* somebody does, with ... */
+	uint8_t waiting_spki[32];
+	bool queue_full;
+	bool conflict_known;     /* this key came before, and was counted */
 };
 
 /*
@@ -61,6 +86,7 @@ struct mm_facts {
 	bool key_compromised;               /* one of its was revoked as that */
 	char key_device[MM_DEVICE_ID_MAX + 1]; /* whose the key is, "" nobody's */
 	struct mm_batch_facts batch;
+	struct mm_group_facts group;
 	/* last: it outlives a job, until its snapshot ends; see facts.c */
 	struct mm_product product;
 };
@@ -76,6 +102,9 @@ enum mm_effect { /* what else a verdict writes */
 	MM_FX_LATE = 1 << 4,   /* renewed after its end, within the grace */
 	MM_FX_PROVED = 1 << 5, /* the presented certificate was unconfirmed */
 	MM_FX_RENEWAL = 1 << 6,
+	MM_FX_WAIT = 1 << 7,     /* it waits for a person from now on */
+	MM_FX_CONFLICT = 1 << 8, /* another key, not counted before */
+	MM_FX_MAKE = 1 << 9,     /* ISSUE: the device is registered first */
 };
 
 struct mm_named { /* a certificate, as entries name it */
@@ -97,6 +126,10 @@ struct mm_verdict {
 	struct mm_named predecessor;
 	bool revoke_superseded;             /* CONFIRM */
 	bool in_batch;                      /* ISSUE: counts in share */
+	bool in_group;                      /* ... too, with its member */
+	char group[MM_GROUP_ID_MAX + 1];    /* "" none */
+	struct mm_group_member member;            /* as it is */
+	bool halts;                         /* CONFLICT: the last it bears */
 	struct mm_op_share share;           /* but its unit */
 };
 

@@ -106,6 +106,7 @@ mm_rule_batch(const struct mm_facts *f, struct mm_verdict *v)
 	if (r != MM_R_NONE)
 		return r;
 	v->in_batch = true;
+	v->share.group = false;
 	v->share.version = b->version;
 	v->share.most = (uint64_t)b->most;
 	v->share.station_most = (uint64_t)b->station_most;

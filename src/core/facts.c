@@ -47,6 +47,9 @@ mm_facts_authority(const struct mm_authority *a, char out[MM_AUTHORITY_TEXT])
 		n = strlen(a->device);
 		for (size_t i = 0; i < n; i++)
 			out[3 + i] = (char)tolower((unsigned char)a->device[i]);
+	} else if (a->kind == MM_AUTH_BOOTSTRAP) {
+		/* which group it is, the records say */
+		mm_member_id("boot", a->device, out);
 	}
 }
 
@@ -296,12 +299,23 @@ read_operator(struct reading *g)
 	    f->spki, &f->fielded, g->why) : MM_OK;
 }
 
+static enum mm_err
+read_bootstrap(struct reading *g)
+{
+	MM_TRY(mm_facts_group(g->r, g->a, g->f->spki, g->f));
+	if (!g->f->group.of_it)
+		return MM_OK;
+	MM_TRY(read_claim(g));
+	return read_product(g);
+}
+
 typedef enum mm_err read_fn(struct reading *g);
 static read_fn *const readers[MM_AUTH_KINDS] = {
 	[MM_AUTH_TOKEN_PSK] = read_token,
 	[MM_AUTH_TOKEN_BASIC] = read_token,
 	[MM_AUTH_DEVICE] = read_cert,
 	[MM_AUTH_OPERATOR] = read_operator,
+	[MM_AUTH_BOOTSTRAP] = read_bootstrap,
 };
 
 static void

@@ -75,6 +75,81 @@ hold(struct mm_flight *f, struct mm_why *why)
 	return seal(f, &p, why);
 }
 
+/* ---- refusals of who came with an old certificate ---- */
+
+static void
+caller_op(struct mm_flight *f, enum mm_doc_kind kind)
+{
+	const struct mm_verdict *v = &f->verdict;
+	struct mm_caller c = { .at = mm_now_ms() };
+	struct mm_op *op = next_op(f, &f->job->alert, MM_OP_DOC_PUT);
+
+	strcpy(c.device, v->device);
+	memcpy(c.spki, f->spki, 32);
+	memcpy(c.credential, f->job->authority.old.sha256, 32);
+	memcpy(c.peer, f->job->peer, sizeof(c.peer));
+	if (kind == MM_DOC_CONFLICT)
+		snprintf(c.reason, sizeof(c.reason), "%s",
+		    mm_reason_text(v->reason));
+	mm_buf_reset(&f->unit);
+	mm_caller_put(&c, &f->unit);
+	op->u.doc.kind = kind;
+	op->u.doc.body = mm_buf_view(&f->unit);
+	mm_member_id(v->group, v->device, op->u.doc.id);
+}
+
+static void
+group_entry(struct mm_papers *p, const struct mm_flight *f,
+    enum mm_entry_type type, enum mm_reason reason)
+{
+	const struct mm_verdict *v = &f->verdict;
+	char spki[65], credential[65];
+	struct mm_entry e = { .type = type };
+
+	mm_hex_text(f->spki, 32, spki);
+	mm_hex_text(f->job->authority.old.sha256, 32, credential);
+	e.field[MM_F_AUTHORITY] = v->authority;
+	e.field[MM_F_GROUP] = v->group;
+	e.field[MM_F_DEVICE] = v->device;
+	e.field[MM_F_PRODUCT] = v->product;
+	e.field[MM_F_SPKI_SHA256] = spki;
+	e.field[MM_F_CREDENTIAL] = credential;
+	if (reason != MM_R_NONE)
+		e.field[MM_F_REASON] = mm_reason_text(reason);
+	mm_papers_add(p, &e);
+}
+
+/* Two at once for one device: the second finds the first's when it comes
+ * again. */
+static enum mm_err
+wait(struct mm_flight *f, struct mm_why *why)
+{
+	struct mm_papers p = papers_of(f);
+
+	caller_op(f, MM_DOC_WAITING);
+	group_entry(&p, f, MM_E_GROUP_ASKED, MM_R_NONE);
+	MM_TRY(mm_buf_ok(&f->unit, why));
+	return seal(f, &p, why);
+}
+
+/* Counted where it is kept, so that the group pauses when they are many. */
+static enum mm_err
+conflict(struct mm_flight *f, struct mm_why *why)
+{
+	struct mm_papers p = papers_of(f);
+
+	caller_op(f, MM_DOC_CONFLICT);
+	snprintf(f->counted, sizeof(f->counted), "conflicts:%s",
+	    f->verdict.group);
+	f->job->alert.u.doc.expect = MM_DOC_ANY;
+	f->job->alert.u.doc.counts[0] = f->counted;
+	group_entry(&p, f, MM_E_ALERT, f->verdict.reason);
+	if (f->verdict.halts)
+		group_entry(&p, f, MM_E_ALERT, MM_R_GROUP_PAUSED);
+	MM_TRY(mm_buf_ok(&f->unit, why));
+	return seal(f, &p, why);
+}
+
 /* see priv.h */
 enum mm_err
 mm_ops_refuse(struct mm_flight *f, bool alert, struct mm_why *why)
@@ -82,6 +157,10 @@ mm_ops_refuse(struct mm_flight *f, bool alert, struct mm_why *why)
 	unsigned effects = f->verdict.effects;
 	struct mm_papers p;
 
+	if (effects & MM_FX_WAIT)
+		return wait(f, why);
+	if (effects & MM_FX_CONFLICT)
+		return conflict(f, why);
 	if (effects & MM_FX_HOLD)
 		MM_TRY(hold(f, why));
 	p = papers_of(f);
@@ -187,6 +266,24 @@ actor_of(const struct mm_job *job)
 	    job->authority.operator_ : NULL;
 }
 
+/* Its group does as well; second facts stay on record. */
+static enum mm_err
+member_out(struct mm_flight *f, struct mm_op_issue *issue, struct mm_why *why)
+{
+	struct mm_verdict *v = &f->verdict;
+	struct mm_group_member m = v->member;
+
+	strcpy(m.device, v->device);
+	m.state = MM_MEMBER_ISSUED;
+	m.at = issue->row.issued_at;
+	memcpy(m.spki, issue->row.spki_sha256, 32);
+	mm_buf_reset(&f->unit);
+	mm_member_put(&m, &f->unit);
+	v->share.unit = mm_buf_view(&f->unit);
+	issue->share = &v->share;
+	return mm_buf_ok(&f->unit, why);
+}
+
 /* Its batch gets to know of it in the same step. */
 static enum mm_err
 share_out(struct mm_flight *f, struct mm_op_issue *issue, struct mm_why *why)
@@ -195,6 +292,8 @@ share_out(struct mm_flight *f, struct mm_op_issue *issue, struct mm_why *why)
 	struct mm_made u = { .result = MM_UNIT_ISSUED,
 		.at = issue->row.issued_at };
 
+	if (v->in_group)
+		return member_out(f, issue, why);
 	if (!v->in_batch)
 		return MM_OK;
 	strcpy(u.station, f->job->station);
@@ -214,10 +313,16 @@ issue_entries(struct mm_flight *f, struct mm_papers *p,
 	struct mm_named made = { .serial = { 0 } };
 	struct mm_config_texts config;
 	struct mm_cert_texts t;
+	char credential[65];
 	struct mm_entry e = { .type = v->effects & MM_FX_RENEWAL ?
 	    MM_E_CERT_RENEWED : MM_E_CERT_ISSUED };
 
 	mm_entry_cert(&e, &t, &issue->row, f->node);
+	if (v->in_group) {
+		mm_hex_text(f->job->authority.old.sha256, 32, credential);
+		e.field[MM_F_GROUP] = v->group;
+		e.field[MM_F_CREDENTIAL] = credential;
+	}
 	e.at_ms = issue->row.issued_at;
 	e.field[MM_F_ACTOR] = actor_of(f->job);
 	if (v->in_batch)
@@ -242,6 +347,26 @@ issue_entries(struct mm_flight *f, struct mm_papers *p,
 	    .reason = "issue" });
 }
 
+/* A device of a group's range that nobody has registered. */
+static enum mm_err
+make_device(struct mm_flight *f, struct mm_why *why)
+{
+	const struct mm_verdict *v = &f->verdict;
+	struct mm_papers p = papers_of(f);
+	struct mm_op *op = next_op(f, &f->confirm, MM_OP_DEVICE_PUT);
+	struct mm_entry e = { .type = MM_E_DEVICE_CREATED };
+
+	strcpy(op->u.device.row.id, v->device);
+	strcpy(op->u.device.row.product, v->product);
+	op->u.device.row.created_at = mm_now_ms();
+	op->u.device.same_is_fine = true;
+	e.field[MM_F_AUTHORITY] = v->authority;
+	e.field[MM_F_DEVICE] = v->device;
+	e.field[MM_F_PRODUCT] = v->product;
+	mm_papers_add(&p, &e);
+	return seal(f, &p, why);
+}
+
 /* The TLS handshake of this very request was the presented one's proof. */
 enum mm_err
 mm_ops_issue(struct mm_flight *f, const struct mm_issue_rep *rep,
@@ -253,6 +378,8 @@ mm_ops_issue(struct mm_flight *f, const struct mm_issue_rep *rep,
 
 	if (v->effects & MM_FX_PROVED)
 		MM_TRY(confirm(f, &f->confirm, &v->presented, why));
+	if (v->effects & MM_FX_MAKE)
+		MM_TRY(make_device(f, why));
 	p = papers_of(f);
 	next_op(f, &f->job->op, MM_OP_ISSUE);
 	fill_row(f, rep, &issue->row);

@@ -8,7 +8,7 @@
  * secrets are checked in one frame, names are reserved, then one snapshot is
  * begun and every leader is decided in it.
  */
-enum { ASK_AGAIN_S = 5 };
+enum { ASK_AGAIN_S = 5, PERSON_S = 30, PAUSE_S = 600 };
 
 struct pipe {
 	struct mm_core *c;
@@ -248,6 +248,15 @@ to_commit(struct pipe *p, struct mm_job *job)
 	mm_queue_put(&p->c->commits, job);
 }
 
+/* Where people have to do something first, nobody need come every second. */
+static unsigned
+again_s(enum mm_reason r)
+{
+	if (r == MM_R_GROUP_WAITS)
+		return PERSON_S;
+	return r == MM_R_GROUP_PAUSED || r == MM_R_GROUP_QUEUE ? PAUSE_S : 0;
+}
+
 /* Steps 3 and 4 done, nothing spent. */
 static void
 act_refuse(struct pipe *p, struct mm_job *job)
@@ -256,12 +265,14 @@ act_refuse(struct pipe *p, struct mm_job *job)
 	const struct mm_verdict *v = &f->verdict;
 	bool first = false;
 
+	if (v->reason != MM_R_GUESSED) /* that one has its own */
+		job->retry_after_s = again_s(v->reason);
 	mm_core_refuse(job, v->reason, NULL);
 	job->result = v->code;
 	strcpy(job->device, v->device);
 	if (v->code == MM_EAUTH)
 		mm_counts_counted(p->c->counts, v->reason);
-	else
+	else if (v->code != MM_EAGAIN)
 		first = mm_counts_refused(p->c->counts, v);
 	if (mm_ops_refuse(f, first, NULL) != MM_OK || f->nops == 0)
 		finish(p, job);

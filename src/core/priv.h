@@ -79,13 +79,15 @@ struct mm_flight {
 	/* wire_issue.c */
 	unsigned line;
 	/* What W is to write, in this order; the papers are their entries. */
-	struct mm_op confirm;          /* of the presented certificate */
+	struct mm_op confirm;          /* of the presented certificate; or
+	                                * the device that is made first */
 	struct mm_op lease;            /* leases.c */
 	int64_t ask_at, ask_until;     /* monotonic: for it again; 0 */
 	struct mm_op *op[3];
 	unsigned nops;
 	struct mm_buf papers[3];
-	struct mm_buf unit;            /* what its batch says of it */
+	struct mm_buf unit;            /* what its batch or group says of it */
+	char counted[MM_GROUP_ID_MAX + 12]; /* conflicts of its group */
 };
 static inline struct mm_flight *
 mm_flight_of(const struct mm_job *job)
@@ -578,6 +580,12 @@ MM_MUST enum mm_err mm_facts_read(struct mm_core *c,
 /* The reservation's name: from what was presented alone. */
 void mm_facts_authority(const struct mm_authority *a,
     char out[MM_AUTHORITY_TEXT]);
+
+/* group_facts.c: the group of an old certificate, and what its claim is made
+ * under; any failure is that the store cannot be read. */
+MM_MUST enum mm_err mm_facts_group(struct mm_store_reader *r,
+    const struct mm_authority *a, const uint8_t spki[32],
+    struct mm_facts *f);
 
 /* fielded.c: whether it has a certificate in force (or on hold) that it has
  * proved, and this is none of those keys nor the one that it is bound to. */

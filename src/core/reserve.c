@@ -76,6 +76,7 @@ may_wait(const struct mm_flight *leader, const struct mm_flight *f)
 	enum mm_authority_kind kind = f->job->authority.kind;
 
 	return kind == MM_AUTH_TOKEN_PSK || kind == MM_AUTH_TOKEN_BASIC ||
+	    kind == MM_AUTH_BOOTSTRAP ||
 	    (leader->job->kind == f->job->kind &&
 	    memcmp(leader->spki, f->spki, 32) == 0);
 }

@@ -153,6 +153,48 @@ static const char *const advice[MM_REASON_COUNT] = {
 	[MM_R_AUTHORISE_AWAY] =
 	    "Your own system (authorise_url) gave no answer that counts: the "
 	    "text says why; mintmark authorise show",
+	[MM_R_GROUP_WAITS] =
+	    "It came with a shared certificate: compare the key that the "
+	    "device shows, then mintmark group approve, or refuse; mintmark "
+	    "group waiting lists them",
+	[MM_R_GROUP_REFUSED] =
+	    "An operator refused this key: if it is the right device after "
+	    "all, let it make a new one and come again, or mint a token: "
+	    "mintmark token create --device {device}",
+	[MM_R_GROUP_CLOSED] =
+	    "The group of its old certificate is closed or past its end: "
+	    "mint a token (mintmark token create --device {device}), or "
+	    "mintmark group extend",
+	[MM_R_GROUP_PAUSED] =
+	    "The group of its old certificate is paused, by an operator or by "
+	    "too many conflicts: mintmark group show says which; mintmark "
+	    "group open",
+	[MM_R_GROUP_DEVICE] =
+	    "Somebody who has a shared certificate came as this device, which "
+	    "is in no list and no range of its group: if it should be, "
+	    "mintmark group add; if not, the shared key is in wrong hands",
+	[MM_R_GROUP_FACT] =
+	    "Its key, hardware id, address or old certificate is not what the "
+	    "group's list has for it: correct the list (mintmark group add), "
+	    "or treat the shared key as stolen",
+	[MM_R_GROUP_KEY] =
+	    "Another key came for this device before: find out which is the "
+	    "true device; if it was reset, revoke the first certificate and "
+	    "mint a token: mintmark token create --device {device}",
+	[MM_R_GROUP_SUPERSEDED] =
+	    "The device has proved its new identity, and somebody comes with "
+	    "the old one: if it was reset, mint a token (mintmark token create "
+	    "--device {device}); if not, the shared key is in wrong hands",
+	[MM_R_GROUP_EXPIRED] =
+	    "Its old certificate is past its end: make a group that takes "
+	    "such (--accept-expired), or mint a token: mintmark token create "
+	    "--device {device}",
+	[MM_R_GROUP_WEAK] =
+	    "Its old certificate's key is too small to be believed on this "
+	    "listener: mint a token: mintmark token create --device {device}",
+	[MM_R_GROUP_QUEUE] =
+	    "As many devices wait for an operator as the group lets: mintmark "
+	    "group waiting, then approve or refuse them",
 	[MM_R_BUSY] =
 	    "The server could not answer then: nothing is wrong "
 	    "with the device, it may try again; if it goes on: mintmark "

@@ -85,6 +85,23 @@ static const struct {
 	{ MM_R_AUTHORISE_NO, "the maker's own system does not allow it" },
 	{ MM_R_AUTHORISE_AWAY, "the maker's own system cannot be asked now: "
 	    "try again" },
+	{ MM_R_GROUP_WAITS, "an operator must allow this key first" },
+	{ MM_R_GROUP_REFUSED, "an operator did not allow this key" },
+	{ MM_R_GROUP_CLOSED, "old certificates like this one are no longer "
+	    "taken" },
+	{ MM_R_GROUP_PAUSED, "old certificates like this one are not taken "
+	    "for the time being" },
+	{ MM_R_GROUP_DEVICE, "this device is not one of those that may come "
+	    "with this certificate" },
+	{ MM_R_GROUP_FACT, "what the device says of itself, or where it comes "
+	    "from, is not what is on record" },
+	{ MM_R_GROUP_KEY, "this device was claimed with another key before" },
+	{ MM_R_GROUP_SUPERSEDED, "this device has its identity: its old "
+	    "certificate is nothing any more" },
+	{ MM_R_GROUP_EXPIRED, "the old certificate has expired" },
+	{ MM_R_GROUP_WEAK, "the old certificate's key is too weak here" },
+	{ MM_R_GROUP_QUEUE, "too many devices wait for an operator: come "
+	    "later" },
 	{ MM_R_BUSY, "the server is busy: try again" },
 };
 

@@ -77,6 +77,7 @@ static const char *const kinds[MM_AUTH_KINDS] = {
 	[MM_AUTH_TOKEN_BASIC] = "token-bearer",
 	[MM_AUTH_DEVICE] = "idevid",
 	[MM_AUTH_OPERATOR] = "operator",
+	[MM_AUTH_BOOTSTRAP] = "bootstrap",
 };
 
 static void

@@ -49,12 +49,28 @@ door_of(const struct claim *c)
 							     : MM_DOOR_MTLS;
 }
 
+/* The fingerprint that a person compares. */
+static const char *
+waits(const struct claim *c, char *out, size_t n)
+{
+	uint8_t spki[32];
+	char hex[65];
+
+	mm_csr_key_hash(&c->job->csr, spki);
+	mm_hex_text(spki, 32, hex);
+	snprintf(out, n, "an operator must allow the key %s", hex);
+	return out;
+}
+
 static void
 answer_refusal(struct mm_http_resp *resp, const struct claim *c, int status,
     enum mm_reason reason, const char *text)
 {
 	const char *r = mm_reason_text(reason);
+	char key[128];
 
+	if (reason == MM_R_GROUP_WAITS)
+		text = waits(c, key, sizeof(key));
 	if (text[0] == '\0' || strcmp(text, r) == 0)
 		text = mm_answer_sentence(reason);
 	/* Bouncy Castle's client takes a body here for an error. */
@@ -68,7 +84,7 @@ answer_refusal(struct mm_http_resp *resp, const struct claim *c, int status,
 	if (status == 401)
 		mm_http_resp_header(resp, "WWW-Authenticate",
 		    "Basic realm=\"mintmark\", charset=\"UTF-8\"");
-	if (status == 503 || status == 429)
+	if (status == 503 || status == 429 || status == 202)
 		mm_answer_retry(resp, c->job->retry_after_s > 0
 		    ? c->job->retry_after_s : RETRY_S);
 	mm_attempts_job(c->s->attempts, c->job, door_of(c), reason, &c->peer,
@@ -139,6 +155,9 @@ status_of(const struct mm_job *job)
 {
 	int status = mm_err_http(job->result);
 
+	/* RFC 7030 4.2.3: a person has to allow it */
+	if (job->reason == MM_R_GROUP_WAITS)
+		return 202;
 	return status == 401 && job->authority.kind != MM_AUTH_TOKEN_BASIC
 	    ? 403 : status;
 }

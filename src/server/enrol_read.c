@@ -3,6 +3,7 @@
 
 #include "base/faults.h"
 #include "base/log.h"
+#include "server/bootstrap.h"
 #include "server/enrol.h"
 
 /* ---- who asks ---- */
@@ -141,9 +142,26 @@ by_token_connection(
 	return MM_OK;
 }
 
+/* One that is none of ours is good for a first enrolment, if a group says so;
+ * for nothing else it is anything. */
+static bool
+is_old(const struct mm_enrol_entry *e)
+{
+	const struct mm_conn *c = e->req->conn_data;
+	struct mm_old_cert old;
+
+	if (e->end->kind != MM_JOB_ENROL || c == NULL || c->der.n == 0 ||
+	    !c->cert_bad || !mm_boot_look(e->s->boot, e->req, &old))
+		return false;
+	mm_authority_bootstrap(&e->job->authority, &old);
+	return true;
+}
+
 static enum mm_err
 by_certificate(struct mm_enrol_entry *e)
 {
+	if (is_old(e))
+		return MM_OK;
 	MM_TRY(peer_of(e->req, &e->job->authority, &e->reason, &e->job->why));
 	return e->end->kind == MM_JOB_REENROL
 		   ? MM_OK
@@ -295,6 +313,8 @@ read_request(struct mm_enrol_entry *e)
 	rc = mm_csr_walk(mm_buf_view(&job->request), &job->csr, &job->why);
 	if (rc == MM_EPOLICY)
 		e->reason = MM_R_KEY_TYPE;
+	if (rc == MM_OK && job->authority.kind == MM_AUTH_BOOTSTRAP)
+		rc = mm_authority_asks(&job->authority, &job->csr, &job->why);
 	if (rc == MM_OK && e->req->ssl != NULL)
 		job->binding_ok = mm_hello_binding(
 		    e->req->ssl, job->csr.challenge, &job->binding_wrong);

@@ -41,6 +41,7 @@ struct mm_meter;
 struct mm_scrapers;
 struct mm_cover;
 struct mm_ocsp_door;
+struct mm_boot;
 
 /* What one event loop's thread has for itself. */
 struct mm_loop_state {
@@ -75,6 +76,7 @@ struct mm_server {
 	struct mm_scrapers *scrapers;
 	struct mm_cover *cover;
 	struct mm_ocsp_door *ocsp;
+	struct mm_boot *boot; /* old certificates that groups take */
 	bool asking;           /* the start waits for the signer */
 	atomic_bool announced; /* the monitor knows that it serves */
 	atomic_bool tidied;    /* the first round of housekeeping is over */

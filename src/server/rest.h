@@ -74,7 +74,8 @@ struct mm_danger {
 };
 extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
     mm_danger_thaws, mm_danger_mass, mm_danger_profile, mm_danger_move,
-    mm_danger_quota, mm_danger_quarantine, mm_danger_line;
+    mm_danger_quota, mm_danger_quarantine, mm_danger_line, mm_danger_group,
+    mm_danger_members;
 /* After the scope, before the call: *go_on false, the answer is made (202).
  * An approval is spent here. */
 MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
@@ -287,8 +288,12 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(station_trust) X(station_synced) X(station_sync)                \
 	X(station_quarantine) X(quarantine_accept) X(quarantine_reject)   \
 	X(batch_report) X(batch_units) X(batch_configuration) X(orders_key) \
-	X(batch_people) X(batch_made) X(expiry) X(tokens_thaw)          \
-	X(tokens_cancel) X(token_remint) X(device_transfer) X(device_repair)
+	X(batch_people) X(batch_made) X(expiry) X(tokens_thaw)            \
+	X(tokens_cancel) X(token_remint) X(device_transfer)               \
+	X(device_repair)                                                  \
+	X(groups) X(group) X(group_create) X(group_open) X(group_pause)   \
+	X(group_close) X(group_extend) X(group_devices) X(group_list)     \
+	X(group_waiting) X(group_approve) X(group_refuse)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

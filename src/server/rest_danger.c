@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/group.h"
 #include "server/rest.h"
 
 /* What one administrator alone should not do: a table of conditions, which
@@ -133,6 +134,26 @@ gives_line(struct mm_rest *r, bool *yes, struct mm_why *why)
 	return MM_OK;
 }
 
+/* While it is paused nobody comes; opening it is looked at. */
+static enum mm_err
+adds_to_open(struct mm_rest *r, bool *yes, struct mm_why *why)
+{
+	struct mm_group g;
+	char id[MM_NAME_MAX + 1];
+	enum mm_err rc;
+
+	*yes = false;
+	if (mm_rest_segment(r, 0, id, sizeof(id), NULL) != MM_OK)
+		return MM_OK;
+	rc = mm_group_get(r->reader, id, &g, NULL);
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	*yes = g.state == MM_WORK_OPEN;
+	return MM_OK;
+}
+
 /* see rest.h; a recovery makes administrators where there are none to ask */
 const struct mm_danger mm_danger_keys = { "keys", makes_admin, true, false };
 const struct mm_danger mm_danger_mint = { "bulk-mint", mints_many, false, false };
@@ -145,6 +166,10 @@ const struct mm_danger mm_danger_quota = { "quota", always, false, false };
 /* What did not fit is in force from then on. */
 const struct mm_danger mm_danger_quarantine = { "quarantine", always, false, false };
 const struct mm_danger mm_danger_line = { "line-ca", gives_line, false, false };
+/* Whoever holds an old credential gets what is opened here. */
+const struct mm_danger mm_danger_group = { "bootstrap", always, false, false };
+const struct mm_danger mm_danger_members = { "bootstrap", adds_to_open,
+	false, false };
 const struct mm_danger mm_danger_mass = { "mass-revoke", changes_many,
 	false, true };
 /* One after the other is many, too. */

@@ -17,6 +17,7 @@
 #include "base/own.h"
 #include "base/time.h"
 #include "sandbox/sandbox.h"
+#include "server/bootstrap.h"
 #include "server/attempts.h"
 #include "server/authorise.h"
 #include "server/ocsp.h"
@@ -183,6 +184,7 @@ open_content(struct mm_server *s, struct mm_why *why)
 	MM_TRY(mm_est_new(s, &s->est, why));
 	MM_TRY(mm_attempts_new(s->config->set.attempt_peers, &s->attempts,
 	    why));
+	MM_TRY(mm_boot_new(s, &s->boot, why));
 	MM_TRY(mm_public_new(s, &s->pub, why));
 	MM_TRY(mm_scrapers_new(&s->scrapers, why));
 	MM_TRY(mm_cover_new(s, &s->cover, why));
@@ -329,6 +331,7 @@ stop(struct mm_server *s)
 	mm_ocsp_close(&s->ocsp);
 	mm_public_free(&s->pub);
 	mm_est_free(&s->est);
+	mm_boot_free(&s->boot);
 	mm_attempts_free(&s->attempts);
 	mm_core_close(&s->core);
 	mm_tls_free(&s->tls);

@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "server/attempts.h"
+#include "server/bootstrap.h"
 #include "server/metrics.h"
 
 /*
@@ -266,6 +267,7 @@ housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 	mm_approvals_tidy(me);
 	keep_order(me);
 	mm_public_refresh(w->s->pub, mm_desk_reader(me->desk));
+	mm_boot_refresh(w->s->boot, mm_desk_reader(me->desk));
 	mm_scrapers_tidy(w->s->scrapers, mm_desk_reader(me->desk));
 }
 

@@ -4,6 +4,7 @@ import base64
 import datetime
 import http.client
 
+from fleet import Comer, Fleet, listed, make
 from world import Answer, basic_of, faketime, run, serial_of
 
 CONFIRM = "/.well-known/mintmark/confirm"
@@ -33,6 +34,12 @@ CERTS = {
     "of a CA that has our name": ("M-1", (), "certificate-unknown"),
     "of a production CA": ("M-1", (), "certificate-unknown"),
     "the server's own": ("M-1", (), "certificate-unknown"),
+    "old, of an open group": ("B-1", {"simpleenroll", "enrol"}, None),
+    "old, for another device": ("B-9", (), "device-not-of-the-group"),
+    "old, of a closed group": ("B-2", (), "group-closed"),
+    "old, expired": ("B-3", (), "old-credential-expired"),
+    "old, of one that is over": ("B-4", (), "old-credential-superseded"),
+    "old, of a CA of that name": ("B-1", (), "credential-refused"),
 }
 TOKENS = {
     "good": ("T-good", {"simpleenroll", "serverkeygen", "enrol"}, None),
@@ -100,6 +107,7 @@ profile "{name}" {{
             assert a.status == 201, a
         self.make_devices()
         self.make_strangers()
+        self.make_old_ones()
         self.make_tokens()
         self.make_keys()
 
@@ -188,6 +196,26 @@ profile "{name}" {{
         self.certs["the server's own"] = (self.w.state / "server/tls.crt",
                                           self.w.state / "server/tls.key")
         self.device("of a production CA", w=self.other)
+
+    # ---- old certificates, of bootstrap groups ----
+
+    def make_old_ones(self):
+        fleet, like = Fleet(self.w), Fleet(self.w)
+        self.certs["old, of a CA of that name"] = like.leaf()
+        for kind in ("of an open group", "for another device",
+                     "of one that is over", "of a closed group"):
+            self.certs[f"old, {kind}"] = fleet.leaf()
+        self.certs["old, expired"] = fleet.leaf("B-3", -900, -400)
+        here = [{"device": f"B-{n}", "address": "127.0.0.1"}
+                for n in (1, 3, 4)]
+        make(self.w, "old", [fleet.ca])
+        listed(self.w, "old", *here)
+        make(self.w, "gone", [self.certs["old, of a closed group"][0]],
+             "certificates")
+        listed(self.w, "gone", {**here[0], "device": "B-2"})
+        assert self.w.rest("POST", "/groups/gone/close").status == 200
+        over = Comer(self.w, "B-4", self.certs["old, of one that is over"])
+        over.confirm(over.come())
 
     # ---- tokens ----
 

@@ -31,15 +31,17 @@ LAST = {"retireDevice": 9, "transferDevice": 8.8, "repairDevice": 8.9, "revokeCe
         "trustStation": 0.8, "syncStation": 4,
         "extendBatch": 4, "pauseBatch": 4.1, "openBatch": 4.2,
         "closeBatch": 8, "removeStation": 9, "orderBatch": 4.3,
-        "reportUnits": 4.3}
+        "reportUnits": 4.3, "listInGroup": 2, "extendGroup": 4,
+        "openGroup": 4.05, "pauseGroup": 4.3, "closeGroup": 8}
 # there, but nothing that an operation's example would name
 NOTHING = {"id": dict.fromkeys(("devices", "tokens", "keys"), "WALK-1") | {
     "webhooks": "wh_0000000000000000", "approvals": "0" * 16,
-    "batches": "nosuch", "stations": "nosuch"}, "serial": {"certificates": "0" * 32}}
+    "batches": "nosuch", "stations": "nosuch", "groups": "nosuch"}, "serial": {"certificates": "0" * 32}}
 # an example that cannot succeed where nothing went wrong before
 REFUSED = {"thawToken": 409, "retryDeadLetter": 404, "getApproval": 404,
            "approve": 404, "refuse": 404, "syncStation": 403,
-           "acceptQuarantined": 404, "rejectQuarantined": 404}
+           "acceptQuarantined": 404, "rejectQuarantined": 404,
+           "approveComer": 404, "refuseComer": 404}
 
 
 def resolve(node):
@@ -99,9 +101,10 @@ def names(world):
                      "issuers": world.rest("GET", "/issuers").json["items"][
                          0]["name"]},
             "id": {"devices": "WALK-1", "approvals": "0" * 16,
-                   "batches": "walk", "stations": "walk-line"}, "serial": {}, "index": {
+                   "batches": "walk", "stations": "walk-line",
+                   "groups": "walkers"}, "serial": {}, "index": {
                 "ledger": "0", "webhooks": "0"}, "device": {
-                "batches": "WK-001"}, "path": {
+                "batches": "WK-001", "groups": "WALK-7"}, "path": {
                 "ledger": "0/000.p/1"}, "entry": {"stations": "7"}}
 
 

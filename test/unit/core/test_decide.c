@@ -58,6 +58,16 @@ granted(enum mm_authority_kind a, enum mm_job_kind k)
 		f.token.not_before_at = NOW_MS - DAY_MS;
 		f.token.expires_at = NOW_MS + DAY_MS;
 	}
+	if (a == MM_AUTH_BOOTSTRAP) {
+		f.group.known = f.group.of_it = f.group.bound = true;
+		strcpy(f.group.id, "g");
+		strcpy(f.group.device, "SN-1");
+		strcpy(f.group.product, "p");
+		f.group.state = MM_WORK_OPEN;
+		f.group.version = 7;
+		f.group.until_ms = NOW_MS + DAY_MS;
+		f.group.most = 10;
+	}
 	if (a == MM_AUTH_DEVICE) {
 		f.has_cert = true;
 		f.cert.idevid = k == MM_JOB_ENROL || k == MM_JOB_KEYGEN;
@@ -91,6 +101,7 @@ static const struct {
 	{ MM_AUTH_DEVICE, MM_JOB_ASK, MM_ACT_DONE },
 	{ MM_AUTH_OPERATOR, MM_JOB_ENROL, MM_ACT_ISSUE },
 	{ MM_AUTH_OPERATOR, MM_JOB_KEYGEN, MM_ACT_ISSUE },
+	{ MM_AUTH_BOOTSTRAP, MM_JOB_ENROL, MM_ACT_ISSUE },
 };
 
 static enum mm_act
@@ -304,6 +315,45 @@ batch_full_again(struct mm_facts *f)
 	again(f);
 }
 
+/* ---- groups ---- */
+
+#define GROUP MM_AUTH_BOOTSTRAP
+#define HELD(m, key, s) ((m)->state = (s), memset((m)->spki, (key), 32))
+SPOIL(group_none, f->group.known = f->group.of_it = false)
+SPOIL(group_other, f->group.of_it = false)
+SPOIL(group_paused, f->group.state = MM_WORK_PAUSED)
+SPOIL(group_closed, f->group.state = MM_WORK_CLOSED)
+SPOIL(group_over, f->now_ms = f->group.until_ms)
+SPOIL(group_halted, f->group.halted = true)
+SPOIL(group_expired, f->group.expired = true)
+SPOIL(group_lenient, group_expired(f); f->group.accepts_expired = true)
+SPOIL(group_weak, f->group.weak = true)
+SPOIL(group_differs, f->group.differs = true)
+SPOIL(group_full, f->group.made = 10)
+SPOIL(group_fielded, f->group.fielded = true)
+SPOIL(group_makes, f->group.makes = true)
+SPOIL(group_product, strcpy(f->device.product, "q"))
+SPOIL(group_pinned, strcpy(f->group.profile, "xx"))
+SPOIL(group_shared, f->group.bound = false)
+SPOIL(group_queue, group_shared(f); f->group.queue_full = true)
+SPOIL(group_waiting, group_shared(f); f->group.waits = true;
+    memset(f->group.waiting_spki, 1, 32))
+SPOIL(group_waiting_full, group_waiting(f); f->group.queue_full = true)
+SPOIL(group_other_waits, group_waiting(f);
+    memset(f->group.waiting_spki, 2, 32))
+SPOIL(group_other_waits_again, group_other_waits(f);
+    f->group.conflict_known = true)
+SPOIL(group_approved, group_shared(f);
+    HELD(&f->group.member, 1, MM_MEMBER_APPROVED))
+SPOIL(group_other_approved, group_shared(f);
+    HELD(&f->group.member, 2, MM_MEMBER_APPROVED))
+SPOIL(group_refused, group_shared(f);
+    HELD(&f->group.member, 1, MM_MEMBER_REFUSED))
+SPOIL(group_other_refused, group_shared(f);
+    HELD(&f->group.member, 2, MM_MEMBER_REFUSED))
+SPOIL(group_shared_full, group_shared(f); f->group.made = 10)
+SPOIL(group_again_closed, again(f); group_closed(f); group_full(f))
+
 static const struct row {
 	const char *what;
 	enum mm_authority_kind a;
@@ -388,6 +438,68 @@ static const struct row {
 	{ "record gone", PSK, ENROL, gone, NO(MM_R_CONFIRMED) },
 	{ "record gone, Basic", BASIC, ENROL, gone, NO(MM_R_CONFIRMED) },
 	{ "record gone, keygen", PSK, KEYS, gone, NO(MM_R_CONFIRMED) },
+
+#define CLASH(reason) (reason), MM_ACT_REFUSE, MM_FX_ALERT | MM_FX_CONFLICT
+	{ "old, of no group", GROUP, ENROL, group_none, NO(MM_R_CREDENTIAL) },
+	{ "old, another device", GROUP, ENROL, group_other,
+	    ALERT(MM_R_GROUP_DEVICE) },
+	{ "old, paused", GROUP, ENROL, group_paused, NO(MM_R_GROUP_PAUSED) },
+	{ "old, halted", GROUP, ENROL, group_halted, NO(MM_R_GROUP_PAUSED) },
+	{ "old, closed", GROUP, ENROL, group_closed,
+	    ALERT(MM_R_GROUP_CLOSED) },
+	{ "old, past the end", GROUP, ENROL, group_over,
+	    ALERT(MM_R_GROUP_CLOSED) },
+	{ "old, expired", GROUP, ENROL, group_expired,
+	    NO(MM_R_GROUP_EXPIRED) },
+	{ "old, expired, lenient", GROUP, ENROL, group_lenient, YES },
+	{ "old, weak", GROUP, ENROL, group_weak, NO(MM_R_GROUP_WEAK) },
+	{ "old, a fact differs", GROUP, ENROL, group_differs,
+	    ALERT(MM_R_GROUP_FACT) },
+	{ "old, full", GROUP, ENROL, group_full, NO(MM_R_QUOTA) },
+	{ "old, in the field", GROUP, ENROL, group_fielded,
+	    ALERT(MM_R_GROUP_SUPERSEDED) },
+	{ "old, not registered", GROUP, ENROL, group_makes, MM_R_NONE,
+	    MM_ACT_ISSUE, MM_FX_MAKE },
+	{ "old, retired", GROUP, ENROL, retired, NO(MM_R_DEVICE) },
+	{ "old, other product", GROUP, ENROL, group_product,
+	    NO(MM_R_DEVICE) },
+	{ "old, other profile", GROUP, ENROL, group_pinned,
+	    NO(MM_R_KEY_TYPE) },
+	{ "old, other label", GROUP, ENROL, other_label, NO(MM_R_PROFILE) },
+	{ "old, key taken", GROUP, ENROL, key_taken, ALERT(MM_R_KEY_TAKEN) },
+	{ "old, bound elsewhere", GROUP, ENROL, bad_binding,
+	    NO(MM_R_BINDING) },
+	{ "shared", GROUP, ENROL, group_shared, MM_R_GROUP_WAITS,
+	    MM_ACT_REFUSE, MM_FX_WAIT },
+	{ "shared, full", GROUP, ENROL, group_shared_full, NO(MM_R_QUOTA) },
+	{ "shared, queue full", GROUP, ENROL, group_queue,
+	    NO(MM_R_GROUP_QUEUE) },
+	{ "shared, waits", GROUP, ENROL, group_waiting,
+	    NO(MM_R_GROUP_WAITS) },
+	{ "shared, waits, queue full", GROUP, ENROL, group_waiting_full,
+	    NO(MM_R_GROUP_WAITS) },
+	{ "shared, another waits", GROUP, ENROL, group_other_waits,
+	    CLASH(MM_R_GROUP_KEY) },
+	{ "shared, known to clash", GROUP, ENROL, group_other_waits_again,
+	    ALERT(MM_R_GROUP_KEY) },
+	{ "shared, approved", GROUP, ENROL, group_approved, YES },
+	{ "shared, another approved", GROUP, ENROL, group_other_approved,
+	    CLASH(MM_R_GROUP_KEY) },
+	{ "shared, refused", GROUP, ENROL, group_refused,
+	    NO(MM_R_GROUP_REFUSED) },
+	{ "shared, another refused", GROUP, ENROL, group_other_refused,
+	    MM_R_GROUP_WAITS, MM_ACT_REFUSE, MM_FX_WAIT },
+	{ "old, again", GROUP, ENROL, again, OLD },
+	{ "old, again, closed and full", GROUP, ENROL, group_again_closed,
+	    OLD },
+	{ "old, again, over", GROUP, ENROL, again_confirmed,
+	    NO(MM_R_CONFIRMED) },
+	{ "old, again, revoked", GROUP, ENROL, again_revoked,
+	    NO(MM_R_CERT_REVOKED) },
+	{ "old, other key", GROUP, ENROL, other, CLASH(MM_R_GROUP_KEY) },
+	{ "old, other key, over", GROUP, ENROL, other_confirmed,
+	    CLASH(MM_R_GROUP_SUPERSEDED) },
+	{ "old, record gone", GROUP, ENROL, gone, NO(MM_R_CONFIRMED) },
 
 	{ "IDevID unknown", CERT, ENROL, cert_unknown,
 	    ALERT(MM_R_CERT_UNKNOWN) },

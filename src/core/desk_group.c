@@ -1,0 +1,411 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/production_priv.h"
+
+/* Groups as operators make and change them, each change with its entry. */
+
+MM_FREE_FN(ops_free, struct mm_op, free)
+
+enum { TRIES = 3, BODY_ROOM = 1024 };
+
+/* ---- the group itself ---- */
+
+static enum mm_err
+salted(struct mm_group *g, struct mm_why *why)
+{
+	char half[17];
+
+	for (unsigned i = 0; i < 2; i++) {
+		MM_TRY(mm_desk_random_id(half, why));
+		memcpy(g->salt + 16 * i, half, sizeof(half));
+	}
+	return MM_OK;
+}
+
+static void
+put_body(const struct mm_group *g, struct mm_bytes plan, struct mm_buf *body)
+{
+	struct mm_json j = mm_json_over(body);
+
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "state", mm_work_state_words[g->state]);
+	mm_json_time(&j, "created", g->created_at);
+	mm_json_raw(&j, "plan", plan);
+	mm_json_close(&j, '}');
+}
+
+struct group_texts {
+	char count[24], until[MM_TIME_TEXT], hex[65];
+};
+
+static void
+group_entry(struct mm_entry *e, struct group_texts *t,
+    const struct mm_login *by, const struct mm_group *g, struct mm_bytes plan)
+{
+	uint8_t hash[32];
+
+	mm_sha256(plan, hash);
+	mm_hex_text(hash, 32, t->hex);
+	snprintf(t->count, sizeof(t->count), "%lld", (long long)g->most);
+	mm_time_text(g->until_ms, t->until);
+	e->field[MM_F_ACTOR] = by->id;
+	e->field[MM_F_GROUP] = g->id;
+	e->field[MM_F_PRODUCT] = g->product;
+	e->field[MM_F_COUNT] = t->count;
+	e->field[MM_F_NOT_AFTER] = t->until;
+	e->field[MM_F_DETAIL_SHA256] = t->hex;
+}
+
+/* see group.h */
+enum mm_err
+mm_desk_group_put(struct mm_desk *d, const struct mm_login *by,
+    struct mm_group *g, const char *reason, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf plan = MM_BUF_INIT(MM_DOC_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	struct mm_op_doc doc = { .kind = MM_DOC_GROUP, .expect = g->version };
+	struct mm_entry e = { .type = g->version == 0 ? MM_E_GROUP_CREATED
+						       : MM_E_GROUP_CHANGED };
+	struct group_texts t;
+
+	MM_TRY(salted(g, why));
+	mm_group_plan(g, &plan);
+	put_body(g, mm_buf_view(&plan), &body);
+	MM_TRY(mm_buf_ok(&plan, why));
+	MM_TRY(mm_buf_ok(&body, why));
+	group_entry(&e, &t, by, g, mm_buf_view(&plan));
+	e.field[MM_F_REASON] = reason;
+	strcpy(doc.id, g->id);
+	doc.body = mm_buf_view(&body);
+	MM_TRY(mm_desk_doc_put(d, &doc, &e, 1, why));
+	g->version = doc.version;
+	return MM_OK;
+}
+
+/* ---- credentials ---- */
+
+static bool
+has_group(const struct mm_credential *c, const char *group)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (strcmp(c->group[i], group) == 0)
+			return true;
+	return false;
+}
+
+static void
+put_credential(const struct mm_credential *c, struct mm_buf *body)
+{
+	struct mm_json j = mm_json_over(body);
+
+	mm_json_open(&j, '{');
+	mm_json_open_key(&j, "groups", '[');
+	for (size_t i = 0; i < c->n; i++)
+		mm_json_str(&j, NULL, c->group[i]);
+	mm_json_close(&j, ']');
+	if (c->der.n > 0)
+		mm_json_b64(&j, "certificate", mm_buf_view(&c->der));
+	mm_json_close(&j, '}');
+}
+
+/* The op that adds the group; *needed false: it is there. */
+static enum mm_err
+credential_op(struct mm_desk *d, const char *group,
+    const struct mm_old_one *one, struct mm_op *op, struct mm_buf *body,
+    bool *needed, struct mm_why *why)
+{
+	MM_OWN(mm_credential_done)
+	struct mm_credential c = MM_CREDENTIAL_INIT;
+	bool ca = one->der.n > 0;
+	enum mm_err rc = mm_credential_get(d->r, ca, one->sha256, &c, why);
+
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return rc;
+	*needed = rc == MM_ENOTFOUND || !has_group(&c, group);
+	if (!*needed)
+		return MM_OK;
+	if (c.n == MM_CREDENTIAL_GROUPS)
+		return MM_FAIL(why, MM_ELIMIT, "a credential is of %d groups "
+		    "at most", MM_CREDENTIAL_GROUPS);
+	strcpy(c.group[c.n++], group);
+	if (c.der.n == 0)
+		mm_buf_bytes(&c.der, one->der);
+	put_credential(&c, body);
+	*op = (struct mm_op){ .kind = MM_OP_DOC_PUT };
+	op->u.doc.kind = MM_DOC_CREDENTIAL;
+	op->u.doc.expect = rc == MM_OK ? c.version : 0;
+	mm_credential_id(ca, one->sha256, op->u.doc.id);
+	return mm_buf_ok(body, why);
+}
+
+/* see group.h */
+enum mm_err
+mm_desk_credential_put(struct mm_desk *d, const struct mm_group *g,
+    const struct mm_old_one *one, struct mm_why *why)
+{
+	struct mm_why own = { 0 };
+	enum mm_err rc = MM_ESTALE;
+
+	for (unsigned i = 0; i < TRIES && (rc == MM_ESTALE ||
+	    rc == MM_ECONFLICT); i++) {
+		MM_OWN(mm_buf_done)
+		struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+		struct mm_op op;
+		bool needed;
+
+		own = (struct mm_why){ 0 };
+		rc = credential_op(d, g->id, one, &op, &body, &needed, &own);
+		if (rc != MM_OK || !needed)
+			break;
+		op.u.doc.body = mm_buf_view(&body);
+		rc = mm_desk_docs_put(d, &op, 1, &own);
+	}
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
+}
+
+/* ---- the list ---- */
+
+struct listing {
+	struct mm_desk *d;
+	const struct mm_group *g;
+	struct mm_op op[MM_DESK_DOCS];
+	struct mm_group_row *of[MM_DESK_DOCS];
+	size_t n;
+	struct mm_buf bodies;
+	size_t at[MM_DESK_DOCS + 1];
+	char counted[MM_GROUP_ID_MAX + 12];
+};
+
+static bool
+same_facts(const struct mm_group_member *a, const struct mm_group_member *b)
+{
+	return memcmp(a->key, b->key, 32) == 0 &&
+	       memcmp(a->hardware, b->hardware, 32) == 0 &&
+	       memcmp(a->certificate, b->certificate, 32) == 0 &&
+	       strcmp(a->address, b->address) == 0;
+}
+
+/* What it may not be any more, and what it is already. */
+static enum mm_err
+check_row(struct listing *l, struct mm_group_row *row,
+    struct mm_group_member *old, struct mm_why *why)
+{
+	struct mm_device dev;
+	enum mm_err rc = mm_get_device(l->d->r, row->m.device, &dev, NULL);
+
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	if (rc == MM_OK && dev.state != MM_DEVICE_ACTIVE)
+		return MM_FAIL(why, MM_ECONFLICT, "retired");
+	if (rc == MM_OK && strcmp(dev.product, l->g->product) != 0)
+		return MM_FAIL(why, MM_ECONFLICT, "of product %s",
+		    dev.product);
+	MM_TRY(mm_member_get(l->d->r, l->g->id, row->m.device, old, why));
+	row->already = old->state != MM_MEMBER_NONE &&
+		       same_facts(old, &row->m);
+	if (!row->already && old->state == MM_MEMBER_ISSUED)
+		return MM_FAIL(why, MM_ECONFLICT, "it has its certificate");
+	return MM_OK;
+}
+
+/* The op that was filled is this row's. */
+static void
+add_op(struct listing *l, struct mm_group_row *row)
+{
+	l->of[l->n++] = row;
+	l->at[l->n] = l->bodies.n;
+}
+
+/* Of its certificate, first: one that leads to no row yet leads nowhere. */
+static enum mm_err
+own_certificate(struct listing *l, struct mm_group_row *row,
+    struct mm_why *why)
+{
+	struct mm_old_one one = { .der = { NULL, 0 } };
+	bool needed;
+
+	if (mm_zero(row->m.certificate, 32))
+		return MM_OK;
+	memcpy(one.sha256, row->m.certificate, 32);
+	MM_TRY(credential_op(l->d, l->g->id, &one, &l->op[l->n], &l->bodies,
+	    &needed, why));
+	if (needed)
+		add_op(l, row);
+	return MM_OK;
+}
+
+static enum mm_err
+plan_row(struct listing *l, struct mm_group_row *row, struct mm_why *why)
+{
+	struct mm_group_member old, m = row->m;
+	struct mm_op *op;
+
+	MM_TRY(check_row(l, row, &old, why));
+	if (row->already)
+		return MM_OK;
+	MM_TRY(own_certificate(l, row, why));
+	m.state = MM_MEMBER_LISTED;
+	m.at = mm_now_ms();
+	mm_member_put(&m, &l->bodies);
+	MM_TRY(mm_buf_ok(&l->bodies, why));
+	op = &l->op[l->n];
+	*op = (struct mm_op){ .kind = MM_OP_DOC_PUT };
+	op->u.doc.kind = MM_DOC_MEMBER;
+	op->u.doc.expect = old.version;
+	mm_member_id(l->g->id, m.device, op->u.doc.id);
+	if (old.version == 0)
+		op->u.doc.counts[0] = l->counted;
+	add_op(l, row);
+	return MM_OK;
+}
+
+/* A row that somebody changed meanwhile says so alone. */
+static enum mm_err
+write_rows(struct listing *l, struct mm_why *why)
+{
+	struct mm_op *ops[MM_DESK_DOCS];
+
+	for (size_t i = 0; i < l->n; i++) {
+		l->op[i].u.doc.body = (struct mm_bytes){
+			l->bodies.p + l->at[i], l->at[i + 1] - l->at[i] };
+		ops[i] = &l->op[i];
+	}
+	if (l->n > 0)
+		MM_TRY(mm_desk_write(l->d, ops, l->n, why));
+	for (size_t i = 0; i < l->n; i++)
+		if (l->op[i].result != MM_OK && l->of[i]->result == MM_OK)
+			l->of[i]->result = MM_FAIL(&l->of[i]->why,
+			    MM_EAGAIN, "it has just changed: try again");
+	l->n = 0;
+	mm_buf_reset(&l->bodies);
+	return MM_OK;
+}
+
+static enum mm_err
+write_all(struct listing *l, struct mm_group_row *row, size_t n,
+    struct mm_why *why)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (row[i].result == MM_OK)
+			row[i].result = plan_row(l, &row[i], &row[i].why);
+		if (l->n + 2 > MM_DESK_DOCS)
+			MM_TRY(write_rows(l, why));
+	}
+	return write_rows(l, why);
+}
+
+/* see group.h; the entry comes first: no row counts that no entry tells of */
+enum mm_err
+mm_desk_group_list(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_group *g, struct mm_group_row *row, size_t n,
+    const uint8_t hash[32], struct mm_why *why)
+{
+	struct listing *l = calloc(1, sizeof(*l));
+	char count[24], hex[65];
+	const struct mm_entry e = { .type = MM_E_GROUP_LISTED,
+		.field = { [MM_F_ACTOR] = by->id,
+		    [MM_F_PRODUCT] = g->product,
+		    [MM_F_DETAIL_SHA256] = hex,
+		    [MM_F_COUNT] = count,
+		    [MM_F_GROUP] = g->id } };
+	enum mm_err rc;
+
+	if (l == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	l->d = d;
+	l->g = g;
+	mm_buf_init(&l->bodies, (size_t)MM_DESK_DOCS * BODY_ROOM);
+	snprintf(l->counted, sizeof(l->counted), "listed:%s", g->id);
+	snprintf(count, sizeof(count), "%zu", n);
+	mm_hex_text(hash, 32, hex);
+	rc = mm_desk_enter(d, &e, why);
+	if (rc == MM_OK)
+		rc = write_all(l, row, n, why);
+	mm_buf_done(&l->bodies);
+	free(l);
+	return rc;
+}
+
+/* ---- who waits ---- */
+
+static enum mm_err
+read_waiting(struct mm_desk *d, const struct mm_group *g, const char *device,
+    const uint8_t spki[32], struct mm_caller *c, struct mm_why *why)
+{
+	enum mm_err rc = mm_caller_get(d->r, MM_DOC_WAITING, g->id, device, c,
+	    why);
+
+	if (rc == MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "no device of that name waits");
+	MM_TRY(rc);
+	return memcmp(c->spki, spki, 32) == 0
+		   ? MM_OK
+		   : MM_FAIL(why, MM_ECONFLICT,
+			 "it waits with another key than this");
+}
+
+/* The decision, with its entry, and the end of the waiting: one step, for both
+ * are of one call of the writer, and the second cannot fail alone. */
+static enum mm_err
+write_decision(struct mm_desk *d, const struct mm_caller *c,
+    const struct mm_group_member *m, const struct mm_group *g,
+    const struct mm_entry *e, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(BODY_ROOM);
+	MM_OWN(ops_free) struct mm_op *op = calloc(2, sizeof(*op));
+	struct mm_papers p = mm_papers_over(&d->buf);
+
+	if (op == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	mm_member_put(m, &body);
+	MM_TRY(mm_buf_ok(&body, why));
+	for (unsigned i = 0; i < 2; i++) {
+		op[i].kind = MM_OP_DOC_PUT;
+		op[i].u.doc.kind = i == 0 ? MM_DOC_MEMBER : MM_DOC_WAITING;
+		op[i].u.doc.expect = i == 0 ? m->version : c->version;
+		mm_member_id(g->id, m->device, op[i].u.doc.id);
+	}
+	op[0].u.doc.body = mm_buf_view(&body);
+	mm_papers_add(&p, e);
+	MM_TRY(mm_papers_seal(&p, &op[0], why));
+	MM_TRY(mm_desk_write(d, (struct mm_op *[]){ &op[0], &op[1] }, 2,
+	    why));
+	return op[0].result == MM_OK
+		   ? MM_OK
+		   : MM_FAIL(why, MM_ECONFLICT, "it has just changed: look "
+			 "again");
+}
+
+/* see group.h */
+enum mm_err
+mm_desk_group_decide(struct mm_desk *d, const struct mm_login *by,
+    const char *group, const char *device, const uint8_t spki[32],
+    bool approve, struct mm_why *why)
+{
+	struct mm_group g;
+	struct mm_caller c;
+	struct mm_group_member m;
+	char hex[65];
+	const struct mm_entry e = { .type = approve ? MM_E_GROUP_APPROVED
+						     : MM_E_GROUP_REFUSED,
+		.field = { [MM_F_ACTOR] = by->id,
+		    [MM_F_DEVICE] = c.device,
+		    [MM_F_PRODUCT] = g.product,
+		    [MM_F_SPKI_SHA256] = hex,
+		    [MM_F_GROUP] = g.id } };
+
+	MM_TRY(mm_group_get(d->r, group, &g, why));
+	MM_TRY(read_waiting(d, &g, device, spki, &c, why));
+	MM_TRY(mm_member_get(d->r, g.id, device, &m, why));
+	if (m.state == MM_MEMBER_ISSUED)
+		return MM_FAIL(why, MM_ECONFLICT, "it has its certificate");
+	mm_hex_text(spki, 32, hex);
+	strcpy(m.device, c.device);
+	strcpy(m.by, by->id);
+	memcpy(m.spki, spki, 32);
+	m.state = approve ? MM_MEMBER_APPROVED : MM_MEMBER_REFUSED;
+	m.at = mm_now_ms();
+	return write_decision(d, &c, &m, &g, &e, why);
+}

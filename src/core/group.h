@@ -1,0 +1,202 @@
+#ifndef MM_CORE_GROUP_H
+#define MM_CORE_GROUP_H
+
+#include "base/buf.h"
+#include "core/core.h"
+#include "work/order.h"
+#include "work/serials.h"
+
+/*
+ * Bootstrap groups: devices in the field that come for their permanent
+ * identity with an old or shared certificate.
+ *
+ * A group is a document: which old credentials count, which devices may come
+ * with them, until when and how many.  All that was decided ("plan") has its
+ * SHA-256 in the group's entries, as a batch's has.  What is known of a device
+ * is a member, a document of its own; a device that is in the group's range
+ * and nobody has said anything of has none.
+ *
+ * A group gives a right to one enrolment of each device and to nothing else.
+ * Its claims are made under the authority "group:ID/device".
+ */
+#define MM_GROUP_ID_MAX      20 /* "group:" ID "/" device is an authority */
+#define MM_GROUP_AUTHORITY   "group:"
+#define MM_GROUP_CREDENTIALS 64 /* of a group; others stand in its rows */
+#define MM_GROUP_NOTE        129
+#define MM_GROUP_ADDRESS     129
+#define MM_GROUP_WAITING     1000 /* that wait for a person, preset */
+#define MM_GROUP_CONFLICTS   20
+
+enum mm_group_kind {
+	MM_GROUP_CA,           /* any certificate that chains to one of its */
+	MM_GROUP_CERTIFICATES, /* just these, and those of its rows */
+	MM_GROUP_KINDS
+};
+extern const char *const mm_group_kind_words[MM_GROUP_KINDS];
+
+struct mm_group {
+	char id[MM_GROUP_ID_MAX + 1];
+	int state;              /* enum mm_work_state */
+	int kind;               /* enum mm_group_kind */
+	char product[MM_NAME_MAX + 1];
+	char profile[MM_NAME_MAX + 1]; /* "" : the product's */
+	char range[MM_SERIALS_TEXT];   /* "" : those of its list alone */
+	int64_t created_at, closed_at, until_ms;
+	int64_t most;           /* certificates in all */
+	int64_t conflicts_most; /* more than so many, and it pauses */
+	int64_t forgiven;       /* conflicts before it was opened */
+	int64_t waiting_most;
+	bool accept_expired;    /* old certificates past their end */
+	bool names;             /* the old certificate names its device */
+	uint8_t credential[MM_GROUP_CREDENTIALS][32]; /* SHA-256 */
+	size_t ncredentials;
+	char note[MM_GROUP_NOTE]; /* of the last change: why */
+	char salt[33];            /* so that the note cannot be guessed */
+	uint64_t version;         /* the document's; 0: new */
+};
+MM_MUST enum mm_err mm_group_parse(
+    const struct mm_doc *doc, struct mm_group *out, struct mm_why *why);
+MM_MUST enum mm_err mm_group_get(struct mm_store_reader *r, const char *id,
+    struct mm_group *out, struct mm_why *why);
+/* All that was decided, as JSON. */
+void mm_group_plan(const struct mm_group *g, struct mm_buf *out);
+bool mm_group_id_valid(const char *id);
+/* open and paused become each other, both become closed; MM_ECONFLICT. */
+MM_MUST enum mm_err mm_group_become(
+    struct mm_group *g, int state, struct mm_why *why);
+
+/* How many certificates it gave, conflicts there were, and rows it has. */
+struct mm_group_counts {
+	int64_t made, conflicts, listed;
+	unsigned waiting; /* at most waiting_most */
+};
+MM_MUST enum mm_err mm_group_counts(struct mm_store_reader *r,
+    const struct mm_group *g, struct mm_group_counts *out,
+    struct mm_why *why);
+/* Since it was opened last there were too many: it is paused, whatever its
+ * state is. */
+static inline bool
+mm_group_halted(const struct mm_group *g, int64_t conflicts)
+{
+	return conflicts - g->forgiven > g->conflicts_most;
+}
+
+/* ---- members ---- */
+
+enum mm_member_state {
+	MM_MEMBER_NONE,     /* no document: of the range, or not at all */
+	MM_MEMBER_LISTED,   /* may come */
+	MM_MEMBER_APPROVED, /* with this key */
+	MM_MEMBER_REFUSED,  /* not with this key */
+	MM_MEMBER_ISSUED,   /* came, with this key */
+	MM_MEMBER_STATES
+};
+extern const char *const mm_member_words[MM_MEMBER_STATES];
+struct mm_group_member {
+	char device[MM_DEVICE_ID_MAX + 1]; /* as it is written */
+	int state;                         /* enum mm_member_state */
+	int64_t at;                        /* of that */
+	char by[17];                       /* who decided; "" nobody */
+	uint8_t spki[32];
+	/* Second facts; zero or "" : none.  key: of the new key; hardware: the
+	 * hash of the id that its request has; certificate: its own old one. */
+	uint8_t key[32], hardware[32], certificate[32];
+	char address[MM_GROUP_ADDRESS];
+	uint64_t version;                  /* the document's; 0: new */
+};
+void mm_member_put(const struct mm_group_member *m, struct mm_buf *body);
+MM_MUST enum mm_err mm_member_parse(
+    const struct mm_doc *doc, struct mm_group_member *out, struct mm_why *why);
+/* MM_OK and NONE: there is none. */
+MM_MUST enum mm_err mm_member_get(struct mm_store_reader *r,
+    const char *group, const char *device, struct mm_group_member *out,
+    struct mm_why *why);
+/* The id of a document about that device; without case. */
+void mm_member_id(const char *group, const char *device,
+    char id[MM_DOC_ID_MAX + 1]);
+/* What the device's claim in that group is made under. */
+void mm_group_authority(const char *group, const char *device,
+    char out[MM_AUTHORITY_TEXT]);
+/* Of a hardware id as a request has it; never all zero. */
+void mm_member_hardware(const char *device, const char *id, uint8_t out[32]);
+
+/* One that waits for a person, or another key that came: MM_DOC_WAITING,
+ * MM_DOC_CONFLICT. */
+struct mm_caller {
+	char device[MM_DEVICE_ID_MAX + 1];
+	uint8_t spki[32], credential[32];
+	char peer[MM_PEER_TEXT];
+	char reason[40]; /* of a conflict */
+	int64_t at;
+	uint64_t version;
+};
+void mm_caller_put(const struct mm_caller *c, struct mm_buf *body);
+MM_MUST enum mm_err mm_caller_parse(
+    const struct mm_doc *doc, struct mm_caller *out, struct mm_why *why);
+/* MM_ENOTFOUND, without words. */
+MM_MUST enum mm_err mm_caller_get(struct mm_store_reader *r,
+    enum mm_doc_kind kind, const char *group, const char *device,
+    struct mm_caller *out, struct mm_why *why);
+
+/* ---- old credentials ---- */
+
+/*
+ * Which groups a credential is of, at most this many; a device is of the first
+ * that has it.  With the certificate of a CA, which chains are verified to.
+ */
+#define MM_CREDENTIAL_GROUPS 16
+struct mm_credential {
+	char group[MM_CREDENTIAL_GROUPS][MM_GROUP_ID_MAX + 1];
+	size_t n;
+	struct mm_buf der; /* of a CA; else empty */
+	uint64_t version;
+};
+void mm_credential_done(struct mm_credential *c);
+void mm_credential_id(bool ca, const uint8_t sha256[32],
+    char id[MM_DOC_ID_MAX + 1]);
+/* out is an initialised one; MM_ENOTFOUND, without words. */
+MM_MUST enum mm_err mm_credential_get(struct mm_store_reader *r, bool ca,
+    const uint8_t sha256[32], struct mm_credential *out, struct mm_why *why);
+MM_MUST enum mm_err mm_credential_parse(
+    const struct mm_doc *doc, struct mm_credential *out, struct mm_why *why);
+#define MM_CREDENTIAL_INIT { .der = MM_BUF_INIT(MM_CERT_MAX) }
+#define MM_CREDENTIAL_CAS "ca/" /* ids of documents of CAs begin so */
+#define MM_CREDENTIAL_CAS_MAX 64
+
+/* ---- the desk ---- */
+
+/* A CA's certificate, or the hash of a single one (der empty). */
+struct mm_old_one {
+	uint8_t sha256[32];
+	struct mm_bytes der;
+};
+/* Stores it with its entry: created where its version is 0, after its
+ * credentials; else changed, for that reason (a word).  MM_ESTALE, MM_ECONFLICT
+ * as a document. */
+MM_MUST enum mm_err mm_desk_group_put(struct mm_desk *d,
+    const struct mm_login *by, struct mm_group *g, const char *reason,
+    struct mm_why *why);
+/* A credential is the group's, too.  MM_ELIMIT: it is of many already. */
+MM_MUST enum mm_err mm_desk_credential_put(struct mm_desk *d,
+    const struct mm_group *g, const struct mm_old_one *one,
+    struct mm_why *why);
+/* Rows of the list, up to 1,000; each has its own result, and column which
+ * part of it is wrong.  hash: of the request, for the entry. */
+struct mm_group_row {
+	struct mm_group_member m;
+	/* out */
+	enum mm_err result;
+	struct mm_why why;
+	bool already;
+};
+MM_MUST enum mm_err mm_desk_group_list(struct mm_desk *d,
+    const struct mm_login *by, const struct mm_group *g,
+    struct mm_group_row *row, size_t n, const uint8_t hash[32],
+    struct mm_why *why);
+/* Who waits may come with that key, or not; MM_ENOTFOUND: nobody waits;
+ * MM_ECONFLICT: another key does. */
+MM_MUST enum mm_err mm_desk_group_decide(struct mm_desk *d,
+    const struct mm_login *by, const char *group, const char *device,
+    const uint8_t spki[32], bool approve, struct mm_why *why);
+
+#endif

@@ -1,0 +1,333 @@
+"""Devices in the field that come with an old or shared certificate."""
+import json
+import pathlib
+
+import pytest
+
+import postgres
+from fleet import Comer, Fleet, approve, listed, make, sha256, why
+from test_enrol import entries, journal
+from world import World, faketime, run, serial_of, until
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def world(request):
+    database = postgres.shared().database() \
+        if request.param == "postgresql" else None
+    with World(profile="\tserverkeygen = true", database=database) as w:
+        w.start().product()
+        w.fleet = Fleet(w)
+        w.shared = w.fleet.leaf()
+        yield w
+
+
+def refused(answer, status, reason):
+    assert answer.status == status, answer
+    assert reason in answer.text, answer
+
+
+def test_an_old_certificate_without_a_group_is_a_strangers(world):
+    a = Comer(world, "N-1", world.shared).come()
+    refused(a, 403, "certificate-unknown")
+
+
+def test_a_shared_certificate_waits_for_a_person(world):
+    make(world, "shared", [world.shared[0]], "certificates")
+    listed(world, "shared", "A-1", "A-2")
+    c = Comer(world, "A-1", world.shared)
+    a = c.come()
+    refused(a, 202, "waits-for-approval")
+    assert int(a.headers["retry-after"]) > 0
+    assert c.spki in a.text
+    # the same again is the same: one entry, one that waits
+    refused(c.come(), 202, "waits-for-approval")
+    got = world.rest("GET", "/groups/shared/waiting").json["items"]
+    assert [(i["device"], i["spki_sha256"]) for i in got] == \
+        [("A-1", c.spki)]
+    asked = [e for e in entries(world, "group.asked") if e["device"] == "A-1"]
+    assert len(asked) == 1 and asked[0]["spki_sha256"] == c.spki
+    assert asked[0]["credential"] == sha256(world.shared[0])
+    assert journal(world, "A-1") == []
+    # nothing but the key that was compared
+    assert world.rest("POST", "/groups/shared/waiting/A-1/approve",
+                      {"spki_sha256": "ab" * 32}).status == 409
+    assert approve(world, "shared", c).json["state"] == "approved"
+    a = c.come()
+    assert a.status == 200, a
+    assert c.come().body == a.body
+    assert len(journal(world, "A-1")) == 1
+    issued = [e for e in entries(world, "certificate.issued")
+              if e["device"] == "A-1"][0]
+    assert issued["authority"] == "group:shared/a-1"
+    assert issued["credential"] == sha256(world.shared[0])
+    assert world.rest("GET", "/groups/shared").json["issued"] == 1
+    # confirmed, the old credential is nothing for it, whatever key comes
+    c.confirm(a)
+    refused(c.come(), 409, "already-confirmed")
+    refused(Comer(world, "A-1", world.shared).come(), 403,
+            "old-credential-superseded")
+    why(world, "A-1", "old-credential-superseded")
+    row = world.rest("GET", "/groups/shared/devices?state=issued").json
+    assert row["items"][0]["over"] is True
+
+
+def test_it_is_good_for_nothing_else(world):
+    """Not to renew, confirm, fetch, nor to have a key made; not beside a
+    token."""
+    c = Comer(world, "A-2", world.shared)
+    for path in ("simplereenroll", "serverkeygen"):
+        refused(c.come(f"/.well-known/est/{path}"), 403,
+                "certificate-unknown")
+    for method, path in (("POST", "confirm"), ("GET", "receipt"),
+                         ("GET", "renewal")):
+        a = world.device_call(method, f"/.well-known/mintmark/{path}",
+                              cert=c.old[0], key=c.old[1])
+        refused(a, 403, "certificate-unknown")
+    assert world.rest("GET", "/groups/shared/waiting").json["items"] == []
+
+
+def test_refused_and_another_key_may_wait(world):
+    bad, good = (Comer(world, "A-2", world.shared) for _ in range(2))
+    assert bad.come().status == 202
+    # while one waits, another one is a conflict
+    refused(good.come(), 409, "claimed-with-another-key")
+    assert approve(world, "shared", bad, "refuse").json["state"] == "refused"
+    refused(bad.come(), 403, "approval-refused")
+    assert good.come().status == 202
+    assert approve(world, "shared", good).status == 200
+    refused(bad.come(), 409, "claimed-with-another-key")
+    assert good.come().status == 200
+    alerts = [e for e in entries(world, "alert")
+              if e.get("device") == "A-2" and
+              e["reason"] == "claimed-with-another-key"]
+    assert {e["spki_sha256"] for e in alerts} == {bad.spki, good.spki}
+    assert world.rest("GET", "/groups/shared").json["conflicts"] >= 2
+
+
+def test_a_shared_key_that_comes_as_another_device(world):
+    c = Comer(world, "NOBODY", world.shared)
+    refused(c.come(), 403, "device-not-of-the-group")
+    until(lambda: [e for e in entries(world, "alert")
+                   if e.get("device") == "NOBODY" and
+                   e["reason"] == "device-not-of-the-group"])
+    assert world.rest("GET", "/devices/NOBODY").status == 404
+
+
+FACTS = {
+    "its key": (lambda c: {"key": c.spki}, lambda c: {"key": "cd" * 32}),
+    "a hardware id": (lambda c: {"hardware": "HW-7"},
+                      lambda c: {"hardware": "HW-8"}),
+    "an address": (lambda c: {"address": "127.0.0.0/8,::1"},
+                   lambda c: {"address": "10.0.0.0/8"}),
+}
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_a_second_fact_lets_it_in_at_once(world, fact):
+    id_ = "fact-" + fact.split()[-1]
+    make(world, id_, [world.shared[0]], "certificates")
+    right, wrong = (Comer(world, f"F-{id_}-{n}", world.shared, "HW-7")
+                    for n in (1, 2))
+    holds, differs = FACTS[fact]
+    got = listed(world, id_, {"device": right.device, **holds(right)},
+                 {"device": wrong.device, **differs(wrong)})
+    assert got["listed"] == 2
+    a = right.come()
+    assert a.status == 200, a
+    refused(wrong.come(), 403, "second-fact-differs")
+    assert world.rest("GET", f"/groups/{id_}/waiting").json["items"] == []
+
+
+def test_an_old_ca_whose_certificates_name_their_devices(world):
+    make(world, "oldca", [world.fleet.ca], names=True,
+         range="SN-{0001..0100}")
+    own = world.fleet.leaf("SN-0007")
+    c = Comer(world, "SN-0007", own)
+    assert world.rest("GET", "/devices/SN-0007").status == 404
+    a = c.come()
+    assert a.status == 200, a
+    made = world.rest("GET", "/devices/SN-0007").json
+    assert made["product"] == "thermo"
+    # with another one's certificate, out of the range, after it
+    refused(Comer(world, "SN-0008", own).come(), 403, "second-fact-differs")
+    refused(Comer(world, "SN-0101", world.fleet.leaf("SN-0101")).come(), 403,
+            "device-not-of-the-group")
+    other = Fleet(world, "Somebody Else CA").leaf("SN-0009")
+    refused(Comer(world, "SN-0009", other).come(), 403, "credential-refused")
+
+
+def test_a_row_with_a_certificate_of_its_own(world):
+    make(world, "single", [], "certificates")
+    mine, other = (world.fleet.leaf() for _ in range(2))
+    listed(world, "single",
+           {"device": "S-1", "certificate": sha256(mine[0])},
+           {"device": "S-2", "certificate": sha256(other[0])})
+    refused(Comer(world, "S-2", mine).come(), 403, "second-fact-differs")
+    assert Comer(world, "S-1", mine).come().status == 200
+
+
+def test_expired_ones_where_the_group_says_so(world):
+    gone = world.fleet.leaf("X-1", -900, -400)
+    make(world, "strict", [gone[0]], "certificates")
+    listed(world, "strict", {"device": "X-1", "address": "127.0.0.1"})
+    refused(Comer(world, "X-1", gone).come(), 403, "old-credential-expired")
+    make(world, "lenient", [gone[0]], "certificates", accept_expired=True)
+    listed(world, "lenient", {"device": "X-2", "address": "127.0.0.1"})
+    assert Comer(world, "X-2", gone).come().status == 200
+
+
+def test_a_weak_key_is_not_believed_here(world):
+    weak = world.fleet.leaf("W-1", bits=1024)
+    make(world, "weak", [weak[0]], "certificates")
+    listed(world, "weak", {"device": "W-1", "address": "127.0.0.1"})
+    refused(Comer(world, "W-1", weak).come_weakly(), 403,
+            "old-credential-weak")
+
+
+def test_too_many_conflicts_pause_it(world):
+    make(world, "halts", [world.shared[0]], "certificates", conflicts=2)
+    first = Comer(world, "H-1", world.shared)
+    listed(world, "halts", {"device": "H-1", "address": "127.0.0.1"}, "H-2")
+    assert first.come().status == 200
+    thieves = [Comer(world, "H-1", world.shared) for _ in range(3)]
+    for t in thieves:
+        for _ in range(2):  # the same key twice is one conflict
+            refused(t.come(), 409, "claimed-with-another-key")
+    now = world.rest("GET", "/groups/halts").json
+    assert (now["state"], now["paused_by"], now["conflicts"]) == \
+        ("paused", "conflicts", 3)
+    a = Comer(world, "H-2", world.shared).come()
+    refused(a, 503, "group-paused")
+    assert int(a.headers["retry-after"]) >= 60
+    assert any(e["reason"] == "group-paused" and e["group"] == "halts"
+               for e in entries(world, "alert"))
+    # the first one's owner is not punished
+    assert first.come().status == 200
+    assert world.rest("POST", "/groups/halts/open").json["state"] == "open"
+    assert Comer(world, "H-2", world.shared).come().status == 202
+
+
+def test_closed_it_is_refused_recorded_and_told(world):
+    make(world, "closes", [world.shared[0]], "certificates")
+    c = Comer(world, "C-1", world.shared)
+    listed(world, "closes", {"device": "C-1", "address": "127.0.0.1"},
+           {"device": "C-2", "address": "127.0.0.1"})
+    answer = c.come()
+    assert answer.status == 200
+    assert world.rest("POST", "/groups/closes/close",
+                      {"reason": "all over"}).json["state"] == "closed"
+    refused(Comer(world, "C-2", world.shared).come(), 403, "group-closed")
+    assert c.come().body == answer.body  # an answer that was lost
+    until(lambda: [e for e in entries(world, "alert")
+                   if e["reason"] == "group-closed" and
+                   e["device"] == "C-2"])
+    assert world.rest("POST", "/groups/closes/open").status == 409
+    assert world.rest("POST", "/groups/closes/devices", {"devices": [
+        {"device": "C-9"}]}).status == 409
+
+
+def test_it_gives_no_more_than_its_quantity(world):
+    make(world, "few", [world.shared[0]], "certificates", quantity=2)
+    rows = [{"device": f"Q-{n}", "address": "127.0.0.1"} for n in range(3)]
+    listed(world, "few", *rows)
+    got = [Comer(world, r["device"], world.shared).come().status
+           for r in rows]
+    assert got == [200, 200, 403]
+    assert len(journal(world, "Q-2")) == 0
+    a = world.rest("POST", "/groups/few/extend",
+                   {"quantity": 3, "reason": "one more"})
+    assert a.status == 200
+    assert Comer(world, "Q-2", world.shared).come().status == 200
+
+
+def test_a_device_that_proved_another_identity_is_not_replaced(world):
+    make(world, "fielded", [world.shared[0]], "certificates")
+    t = world.token("P-1")
+    out = world.dir / "P-1"
+    token = world.dir / "P-1.token"
+    token.touch(0o600)
+    token.write_text(t["token"])
+    world.agent("enrol", "--server", f"127.0.0.1:{world.devices}",
+                "--token-file", token, "--dir", out)
+    listed(world, "fielded", {"device": "P-1", "address": "127.0.0.1"})
+    refused(Comer(world, "P-1", world.shared).come(), 403,
+            "old-credential-superseded")
+
+
+def test_what_may_not_be_made(world):
+    ours = (world.etc / "issuing.crt").read_text()
+    body = {"id": "bad", "product": "thermo", "kind": "ca", "quantity": 1,
+            "until": "2096-01-01T00:00:00Z"}
+    rows = [
+        (403, {**body, "certificates": [ours]}),
+        (400, {**body, "certificates": []}),
+        (400, {**body, "certificates": [world.shared[0].read_text()],
+               "until": "2001-01-01T00:00:00Z"}),
+        (400, {**body, "certificates": ["nonsense"]}),
+        (404, {**body, "product": "nosuch",
+               "certificates": [world.fleet.ca.read_text()]}),
+        (400, {**body, "kind": "wish", "certificates": []}),
+        (409, {**body, "id": "shared", "kind": "certificates",
+               "certificates": ["ab" * 32]}),
+    ]
+    for status, b in rows:
+        a = world.rest("POST", "/groups", b)
+        assert a.status == status, (b, a)
+
+
+def test_a_list_that_is_partly_wrong(world):
+    make(world, "rows", [world.shared[0]], "certificates", opened=False)
+    world.token("L-other")
+    assert world.rest("POST", "/products", {
+        "name": "valve", "ldevid_profile": "thermo"}).status in (201, 409)
+    assert world.rest("POST", "/devices", {
+        "id": "L-valve", "product": "valve"}).status in (201, 409)
+    got = listed(world, "rows", "L-1", {"device": "L-valve"},
+                 {"device": "not an id"}, {"device": "L-2", "key": "zz"})
+    assert (got["listed"], got["failed"]) == (1, 3)
+    assert [e["row"] for e in got["errors"]] == [2, 3, 4]
+    assert listed(world, "rows", "L-1", "l-1")["unchanged"] == 2
+
+
+def test_by_the_command_line(world):
+    w = world
+    old = w.fleet.leaf()
+    w.cli("group", "create", "cli", "--product", "thermo", "--certificate",
+          old[0], "--quantity", "10", "--until", "90d", "--note", "by hand")
+    table = w.dir / "list.csv"
+    table.write_text("device,address\n" + "".join(
+        f"CLI-{n},127.0.0.1\n" for n in range(2500)) + "CLI-plain,\n")
+    said = w.cli("group", "add", "cli", "--csv", table).stderr
+    assert "2501 listed" in said
+    w.cli("group", "open", "cli")
+    assert Comer(w, "CLI-2400", old).come().status == 200
+    c = Comer(w, "CLI-plain", old)
+    assert c.come().status == 202
+    got = json.loads(w.cli("--json", "group", "waiting", "cli").stdout)
+    assert got[0]["spki_sha256"] == c.spki
+    w.cli("group", "approve", "cli", "CLI-plain", c.spki)
+    assert c.come().status == 200
+    shown = json.loads(w.cli("--json", "group", "show", "cli").stdout)
+    assert (shown["issued"], shown["listed"]) == (2, 2501)
+    assert "cli" in w.cli("group", "list").stdout
+    w.cli("group", "close", "cli", "--reason", "done")
+
+
+def test_what_the_records_say_is_what_the_ledger_says(world):
+    if world.database.startswith("postgresql"):
+        pytest.skip("as on SQLite")
+    p = world.cli("--json", "ledger", "reconcile", "--config", world.conf,
+                  check=False)
+    assert p.returncode == 0, p.stdout + p.stderr
+
+
+def test_nothing_is_left_after_a_restart(world):
+    """CAs are known before the first request, and what waits still does."""
+    make(world, "again", [world.fleet.ca], range="R-{1..9}")
+    c = Comer(world, "R-1", world.fleet.leaf())
+    assert c.come().status == 202
+    world.stop()
+    world.start()
+    refused(c.come(), 202, "waits-for-approval")
+    assert approve(world, "again", c).status == 200
+    assert c.come().status == 200
