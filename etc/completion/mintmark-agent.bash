@@ -8,7 +8,7 @@ _mintmark_agent() {
 		case $w in enrol|renew|run|status) command=$w ;; esac
 	done
 	case $before in
-	--token-file|--config) COMPREPLY=($(compgen -f -- "$word")); return ;;
+	--token-file|--config|--credential|--key|--anchor) COMPREPLY=($(compgen -f -- "$word")); return ;;
 	--dir) COMPREPLY=($(compgen -d -- "$word")); return ;;
 	--key-type) COMPREPLY=($(compgen -W 'p256 p384 rsa2048 ed25519' \
 	    -- "$word")); return ;;
@@ -19,7 +19,8 @@ _mintmark_agent() {
 		 COMPREPLY=(); return ;;
 	esac
 	case $command in
-	enrol) w="$online --token-file --device --keep-token --erase-token" ;;
+	enrol) w="$online --token-file --device --keep-token --erase-token
+	    --credential --key --anchor --replace" ;;
 	renew) w="$online --now --ask --keep-key" ;;
 	run) w='--config --json' ;;
 	status) w='--dir --config --renew-percent --json -v' ;;

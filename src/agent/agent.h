@@ -55,6 +55,8 @@ enum mm_agent_clock {
 	MM_CLOCK_SERVER, /* the server's, as told over the token's channel */
 };
 
+struct mm_agent_old;
+
 struct mm_agent {
 	const struct mmd_nv *nv;
 	const struct mmd_crypto *crypto;
@@ -65,6 +67,7 @@ struct mm_agent {
 	/* The link tells it with an enrolment: what this will replace, as
 	 * mmd_est.h says it; "" nothing. */
 	char more[64];
+	const struct mm_agent_old *old; /* instead of a token; NULL: none */
 	const char *device;    /* what the request is named; NULL: token's */
 	enum mmd_key_kind key_kind;
 	unsigned tls_version;  /* 0, 12, 13 */
@@ -126,7 +129,8 @@ MM_MUST enum mm_err mm_agent_set_server(struct mm_agent *a, const char *server,
     struct mm_why *why);
 
 /*
- * The first identity, by a token: key made and stored, then the token
+ * The first identity, by a token (or, where a->old is, an old certificate,
+ * for a->device): key made and stored, then the token
  * handshake, anchor checked, certificate asked for, checked and stored, then
  * confirmed by using it.
  *

@@ -11,8 +11,11 @@
 const char mm_agent_usage[] =
     "usage: mintmark-agent [--json] [-v] command [options]\n"
     "\n"
-    "  enrol   first identity, by a token\n"
+    "  enrol   first identity, by a token or an old certificate\n"
     "          --token-file FILE    the token: text, URI or JSON\n"
+    "          --credential FILE    or an old certificate, with its issuers\n"
+    "          --key FILE           and its private key (default: same file)\n"
+    "          --anchor FILE        and whom the server is believed by\n"
     "          --server HOST:PORT   default: what the token says\n"
     "          --dir DIR            where the identity is kept\n"
     "          --device NAME        default: what the token says\n"
@@ -67,6 +70,9 @@ static const struct option {
 	unsigned commands;
 } options[] = {
 	{ "--token-file", AT(token_file), false, ENROL },
+	{ "--credential", AT(credential), false, ENROL },
+	{ "--key", AT(credential_key), false, ENROL },
+	{ "--anchor", AT(anchor), false, ENROL },
 	{ "--server", AT(server), false, ONLINE },
 	{ "--config", AT(config), false, RUN | STATUS },
 	{ "--dir", AT(dir), false, ONCE },

@@ -6,6 +6,7 @@
 /* The command line: "mintmark-agent [global options] command [options]". */
 struct mm_agent_args {
 	const char *command; /* enrol, renew, run, status, ... */
+	const char *credential, *credential_key, *anchor; /* old.h */
 	const char *token_file, *server, *dir, *device, *label;
 	const char *key_type, *tls, *clock, *retry, *timeout, *deadline;
 	const char *percent, *config;

@@ -22,6 +22,16 @@ static const struct mm_conf_key rows[] = {
 	{ "token_file", MM_CONF_PATH, AT(token_file), 0, PATH_MAX - 1, "",
 	    "File of a token for the first identity, looked for at each "
 	    "visit and removed after use; empty for none.", NULL },
+	{ "credential", MM_CONF_PATH, AT(credential), 0, PATH_MAX - 1, "",
+	    "File of an old or shared certificate (PEM, then its issuers) for "
+	    "the first identity, instead of a token; wants device, server and "
+	    "anchor. It is left alone; empty for none.", NULL },
+	{ "credential_key", MM_CONF_PATH, AT(credential_key), 0, PATH_MAX - 1,
+	    "", "Its private key (PEM); empty for one in the same file.",
+	    NULL },
+	{ "anchor", MM_CONF_PATH, AT(anchor), 0, PATH_MAX - 1, "",
+	    "PEM of the trust anchor, whom the server is believed by where "
+	    "an old certificate is used.", NULL },
 	{ "device", MM_CONF_TEXT, AT(device), 0, 64, "",
 	    "The name in the first request; empty for the token's.", NULL },
 	{ "label", MM_CONF_NAME, AT(label), 0, MM_NAME_MAX, "",
@@ -117,6 +127,9 @@ mm_agent_conf_args(const struct mm_agent_conf *c)
 		.dir = c->dir,
 		.server = given(c->server),
 		.token_file = given(c->token_file),
+		.credential = given(c->credential),
+		.credential_key = given(c->credential_key),
+		.anchor = given(c->anchor),
 		.device = given(c->device),
 		.label = given(c->label),
 		.keep_key = c->keep_key,

@@ -13,6 +13,8 @@ struct mm_agent_conf {
 	char dir[MM_AGENT_DIR_MAX];
 	char server[MM_AGENT_HOST_MAX + 1]; /* "": who issued, or the token */
 	char token_file[PATH_MAX];          /* "": none */
+	char credential[PATH_MAX], credential_key[PATH_MAX]; /* "": none */
+	char anchor[PATH_MAX];
 	char device[65], label[MM_NAME_MAX + 1];
 	char status_file[PATH_MAX];         /* "": dir/status.json */
 	int key, tls, clock;                /* indices of their words */

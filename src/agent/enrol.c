@@ -1,3 +1,4 @@
+#include "agent/old.h"
 #include "agent/priv.h"
 
 #include <stdio.h>
@@ -92,6 +93,28 @@ open_token(struct mm_agent *a, const struct mmd_token *token,
 	return err;
 }
 
+/* The anchor that came with the old one is whom the server is believed by. */
+static enum mm_err
+open_old(struct mm_agent *a, struct mm_agent_identity *id, struct mm_why *why)
+{
+	const struct mm_agent_old *o = a->old;
+	const struct mmd_tls_want want = {
+		.mode = MMD_TLS_MUTUAL,
+		.version = a->tls_version,
+		.host = a->host,
+		.anchor = mm_to_mmd(mm_buf_view(&o->anchor)),
+		.cert = mm_to_mmd(mm_buf_view(&o->cert)),
+		.chain = mm_to_mmd(mm_buf_view(&o->chain)),
+		.slot = MM_AGENT_OLD_SLOT,
+		.at_s = a->clock == MM_CLOCK_SYSTEM ? 0 : mm_agent_now_s(a),
+	};
+
+	mm_buf_reset(&id->anchor);
+	mm_buf_bytes(&id->anchor, mm_buf_view(&o->anchor));
+	MM_TRY(mm_buf_ok(&id->anchor, why));
+	return a->link->open(a->link->ctx, &want, why);
+}
+
 static enum mm_err
 run_claim(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
 {
@@ -100,7 +123,8 @@ run_claim(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
 	struct claim *c = arg;
 	enum mm_err err;
 
-	MM_TRY(open_token(a, c->token, why));
+	MM_TRY(c->token != NULL ? open_token(a, c->token, why)
+	    : open_old(a, c->id, why));
 	err = mm_agent_ask(a, MMD_EST_CACERTS, none, &r, why);
 	mm_agent_learn_time(a, r.date_s);
 	*retry_s = r.retry_s;
@@ -125,16 +149,21 @@ static enum mm_err
 choose_name(const struct mm_agent *a, const struct mmd_token *token,
     char out[MMD_TOKEN_DEVICE_MAX + 1], struct mm_why *why)
 {
-	const char *name = a->device != NULL ? a->device : token->device;
+	const char *name = a->device != NULL || token == NULL ? a->device
+	    : token->device;
 	char identity[MMD_TOKEN_IDENTITY];
 
-	if (a->device != NULL && token->device[0] != '\0' &&
+	if (name == NULL)
+		return MM_FAIL(why, MM_EINPUT, "device: missing: an old "
+		    "credential does not name it");
+	if (a->device != NULL && token != NULL && token->device[0] != '\0' &&
 	    strcmp(a->device, token->device) != 0)
 		return MM_FAIL(why, MM_ECONFLICT, "the token is for %.64s",
 		    token->device);
-	mmd_token_identity(token, identity);
-	if (name[0] == '\0')
+	if (name[0] == '\0' && token != NULL) {
+		mmd_token_identity(token, identity);
 		name = identity;
+	}
 	if (!mm_device_id_valid(name))
 		return MM_FAIL(why, MM_EINPUT, "device: bad name");
 	(void)strcpy(out, name);
@@ -175,7 +204,8 @@ claim(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
 	*other = c.other;
 	MM_TRY(err);
 	MM_TRY(check_name(a, slot, id, why));
-	mmd_token_identity(token, id->token);
+	if (token != NULL)
+		mmd_token_identity(token, id->token);
 	MM_TRY(mm_agent_identity_store(a, slot, id, why));
 	return mm_agent_fail(a->nv->select(a->nv->ctx, slot),
 	    "switching to the new identity", why);
@@ -276,7 +306,7 @@ first(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
 {
 	bool other;
 
-	if (token == NULL)
+	if (token == NULL && a->old == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND,
 		    "no identity here yet, and no token");
 	return claim(a, token, slot, id, &other, why);

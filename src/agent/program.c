@@ -29,7 +29,9 @@ mm_agent_program_init(struct mm_agent_program *p)
 	p->wire.server = p->agent.server;
 	p->wire.more = p->agent.more;
 	p->wire.label = args->label;
-	p->wire.nv = &p->nv;
+	mm_agent_old_init(&p->old, &p->nv);
+	p->nv_old = mm_agent_old_nv(&p->old);
+	p->wire.nv = &p->nv_old;
 	p->wire.timeout_ms = (int)args->timeout_s * 1000;
 	p->wire.verbose = args->verbose;
 	p->link = mm_agent_wire_link(&p->wire);
@@ -82,6 +84,29 @@ enrol_with(struct mm_agent_program *p, struct mmd_token *t,
 	    : mm_agent_token_erase(p->args.token_file, why);
 }
 
+/* It is read for a first identity only: who has one needs no other. */
+static enum mm_err
+enrol_with_old(struct mm_agent_program *p, struct mm_agent_status *out,
+    struct mm_why *why)
+{
+	struct mm_agent_old_files files = { .cert = p->args.credential,
+		.key = p->args.credential_key, .anchor = p->args.anchor };
+	const char *server = p->args.server;
+	struct mm_agent_status s;
+
+	if (mm_agent_status(&p->agent, &s, NULL) == MM_OK) {
+		server = server != NULL ? server : s.server;
+	} else {
+		MM_TRY(mm_agent_old_load(&p->old, &files, why));
+		p->agent.old = &p->old;
+		if (files.exposed)
+			fprintf(stderr, "mintmark-agent: warning: others may "
+			    "read the old credential's key: chmod go= it\n");
+	}
+	MM_TRY(set_server(p, server, why));
+	return mm_agent_enrol(&p->agent, NULL, out, why);
+}
+
 /* see program.h */
 enum mm_err
 mm_agent_program_enrol(struct mm_agent_program *p,
@@ -90,9 +115,14 @@ mm_agent_program_enrol(struct mm_agent_program *p,
 	struct mmd_token token = { .anchor_n = 0 };
 	enum mm_err err;
 
-	if (p->args.token_file == NULL)
+	if (p->args.token_file != NULL && p->args.credential != NULL)
+		return MM_FAIL(why, MM_EINPUT,
+		    "--token-file or --credential, not both");
+	if (p->args.token_file == NULL && p->args.credential == NULL)
 		return MM_FAIL(why, MM_EINPUT, "--token-file is missing");
 	MM_TRY(mm_agent_store_open(&p->store, p->args.dir, why));
+	if (p->args.credential != NULL)
+		return enrol_with_old(p, out, why);
 	err = enrol_with(p, &token, out, why);
 	mm_wipe(&token, sizeof(token));
 	return err;
@@ -123,6 +153,13 @@ mm_agent_program_status(struct mm_agent_program *p,
 {
 	MM_TRY(mm_agent_store_look(&p->store, p->args.dir, why));
 	return mm_agent_status(&p->agent, out, why);
+}
+
+static bool
+has_token(const struct mm_agent_program *p)
+{
+	return p->args.token_file != NULL &&
+	    access(p->args.token_file, F_OK) == 0;
 }
 
 /* A token lies there, or one is needed. */
@@ -159,6 +196,19 @@ take_token(struct mm_agent_program *p, enum mm_agent_unspent *unspent,
 	return MM_OK;
 }
 
+/* An old credential is for who has nothing else. */
+static enum mm_err
+take_old(struct mm_agent_program *p, struct mm_why *why)
+{
+	struct mm_agent_status s;
+
+	if (p->args.credential == NULL ||
+	    mm_agent_status(&p->agent, &s, NULL) != MM_ENOTFOUND ||
+	    has_token(p))
+		return MM_OK;
+	return enrol_with_old(p, &s, why);
+}
+
 /* see program.h */
 enum mm_err
 mm_agent_program_visit(struct mm_agent_program *p, bool look,
@@ -168,7 +218,9 @@ mm_agent_program_visit(struct mm_agent_program *p, bool look,
 	struct mm_agent_status now;
 
 	MM_TRY(mm_agent_store_open(&p->store, p->args.dir, why));
-	MM_TRY(take_token(p, &unspent, why));
+	if (p->args.credential == NULL || has_token(p))
+		MM_TRY(take_token(p, &unspent, why));
+	MM_TRY(take_old(p, why));
 	MM_TRY(mm_agent_status(&p->agent, &now, why));
 	p->looked = look && now.confirmed && (now.renew_at_s == 0 ||
 	    mm_agent_now_s(&p->agent) < now.renew_at_s);
@@ -199,5 +251,6 @@ mm_agent_program_explain(const struct mm_agent_program *p, enum mm_err err,
 void
 mm_agent_program_done(struct mm_agent_program *p)
 {
+	mm_agent_old_done(&p->old);
 	mm_agent_store_close(&p->store);
 }

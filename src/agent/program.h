@@ -3,6 +3,7 @@
 
 #include "agent/args.h"
 #include "agent/link.h"
+#include "agent/old.h"
 #include "agent/store.h"
 
 /* All that a command works with; too large for a stack frame of its own. */
@@ -15,6 +16,8 @@ struct mm_agent_program {
 	struct mmd_clock clock;
 	struct mm_agent_wire wire;
 	struct mm_agent_link link;
+	struct mm_agent_old old;
+	struct mmd_nv nv_old; /* nv, with the old one's key */
 	struct mm_agent agent;
 	bool looked; /* by the last visit, and nothing was to be done */
 };

@@ -331,3 +331,52 @@ def test_nothing_is_left_after_a_restart(world):
     refused(c.come(), 202, "waits-for-approval")
     assert approve(world, "again", c).status == 200
     assert c.come().status == 200
+
+
+def old_agent(world, device, old, *more, **kw):
+    return world.agent(
+        "enrol", "--credential", old[0], "--key", old[1], "--anchor",
+        world.anchor, "--server", f"127.0.0.1:{world.devices}", "--device",
+        device, "--dir", world.dir / f"agent-{device}", *more, **kw)
+
+
+def test_the_agent_comes_with_an_old_certificate(world):
+    """Waits until it is approved, with one key; then renews by its own."""
+    old = world.fleet.leaf()
+    make(world, "agents", [old[0]], "certificates")
+    listed(world, "agents", {"device": "AG-1", "address": "127.0.0.1"},
+           "AG-2")
+    got = json.loads(old_agent(world, "AG-1", old).stdout)
+    assert got["device"] == "AG-1" and got["confirmed"]
+    assert old[1].read_text()  # the firmware's: left alone
+    again = json.loads(old_agent(world, "AG-1", old).stdout)
+    assert again["serial"] == got["serial"]
+    p = world.agent("renew", "--now", "--dir", world.dir / "agent-AG-1")
+    assert json.loads(p.stdout)["renewed"]
+    p = old_agent(world, "AG-2", old, "--retry", "0", check=False)
+    assert p.returncode == 7 and "waits" in p.stdout + p.stderr, p
+    (row,) = world.rest("GET", "/groups/agents/waiting").json["items"]
+    world.rest("POST", "/groups/agents/waiting/AG-2/approve",
+               {"spki_sha256": row["spki_sha256"]})
+    assert json.loads(old_agent(world, "AG-2", old).stdout)["confirmed"]
+    # what is left of the old one is nothing
+    p = world.agent(
+        "enrol", "--credential", old[0], "--key", old[1], "--anchor",
+        world.anchor, "--server", f"127.0.0.1:{world.devices}", "--device",
+        "AG-1", "--dir", world.dir / "thief", "--retry", "0", check=False)
+    assert p.returncode == 3, p
+    assert "old-credential-superseded" in p.stdout + p.stderr
+
+
+def test_the_agent_says_what_is_missing(world):
+    old = world.fleet.leaf()
+    rows = [(2, ("--credential", old[0], "--key", old[1])),
+            (2, ("--credential", old[0], "--token-file", old[1])),
+            (2, ("--credential", old[0], "--key", old[1], "--anchor",
+                 world.anchor, "--server", "127.0.0.1:1")),
+            (4, ("--credential", world.dir / "nothing", "--anchor",
+                 world.anchor))]
+    for status, argv in rows:
+        p = world.agent("enrol", "--dir", world.dir / "agent-none", *argv,
+                        check=False)
+        assert p.returncode == status, (argv, p)
