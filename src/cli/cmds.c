@@ -312,6 +312,10 @@ const struct mm_cmd mm_cmds[] = {
 	    "list the devices of a group's list, and those that came", NULL),
 	ROW("group", "waiting", "GROUP", 1, 1, MM_C_NONE, group_waiting,
 	    "list the devices that wait for a person, with their keys", NULL),
+	ROW("group", "report", "GROUP", 1, 1, MM_C_NONE, group_report,
+	    "how far the devices of a group have come: over, waiting, not yet",
+	    "Devices of the range that have not come are counted by its "
+	    "length; --csv has those that the centre has a record of."),
 	ROW("group", "approve", "GROUP DEVICE KEY", 3, 3, MM_C_NONE,
 	    group_approve, "let a device have its certificate with that key",
 	    "KEY is the fingerprint that the device shows, compared with what "

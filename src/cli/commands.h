@@ -38,7 +38,8 @@
 	X(station_quarantine) X(ca_root_crl) X(crl_sync) X(group_list)     \
 	X(group_show) X(group_create) X(group_open) X(group_pause)         \
 	X(group_close) X(group_extend) X(group_add) X(group_devices)       \
-	X(group_waiting) X(group_approve) X(group_refuse)
+	X(group_waiting) X(group_approve) X(group_refuse)                  \
+	X(group_report)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \

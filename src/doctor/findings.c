@@ -80,6 +80,13 @@ static const struct {
 #define ROW_WEBHOOKS                                                    \
 	"server", "webhooks: disabled, failing, dead letters",          \
 	    "one was disabled, fails for an hour, or has dead letters", ""
+#define ROW_GROUPS                                                           \
+	"server",                                                            \
+	    "shared secrets: bootstrap groups that take old credentials, "   \
+	    "how far each has come",                                         \
+	    "an open one is past its end, paused by conflicts, or has "        \
+	    "devices that wait",                                               \
+	    ""
 #define ROW_CLOCK                                   \
 	"server, client",                           \
 	    "clocks: server, signer, its journal, " \

@@ -611,6 +611,8 @@ const struct mm_http_route mm_operators_routes[] = {
 	GET(API "/groups/:/devices", READS, NO, group_devices),
 	WATCHED(POST, API "/groups/:/devices", MAKES, BODY_BULK, NO,
 	    group_list, mm_danger_members),
+	{ MM_HTTP_GET, API "/groups/:/report", 0, READS, enter,
+	    ASKS(group_report, " after ", NO) },
 	GET(API "/groups/:/waiting", READS, NO, group_waiting),
 	WATCHED(POST, API "/groups/:/waiting/:/approve", MAKES, BODY_SMALL, NO,
 	    group_approve, mm_danger_group),

@@ -293,7 +293,7 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(device_repair)                                                  \
 	X(groups) X(group) X(group_create) X(group_open) X(group_pause)   \
 	X(group_close) X(group_extend) X(group_devices) X(group_list)     \
-	X(group_waiting) X(group_approve) X(group_refuse)
+	X(group_waiting) X(group_approve) X(group_refuse) X(group_report)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

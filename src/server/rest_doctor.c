@@ -6,6 +6,7 @@
 #include "doctor/doctor.h"
 #include "sandbox/sandbox.h"
 #include "server/authorise.h"
+#include "server/exam.h"
 #include "server/process.h"
 #include "server/rest.h"
 
@@ -25,13 +26,6 @@ enum {
 	HOOK_FAILING_MS = 3600 * 1000,
 };
 #define LAST_ADMIN_WARN_MS ((int64_t)30 * 86400 * 1000) /* as health.c */
-
-struct exam {
-	struct mm_rest *r;
-	struct mm_findings *f;
-	struct mm_core_stats st;
-	bool deep;
-};
 
 /* ---- sandbox, signer, clock, version ---- */
 
@@ -540,6 +534,7 @@ static void (*const looks[])(struct exam *e) = {
 	look_load,
 	look_authorise,
 	look_hooks,
+	mm_exam_groups,
 };
 
 static void

@@ -115,6 +115,20 @@ COMMANDS = {
     "acceptQuarantined": "station quarantine {station} --accept 1 --reason x",
     "rejectQuarantined": "station quarantine {station} --reject 1 --reason x",
     "removeStation": "station remove {station}",
+    "listGroups": "group list",
+    "createGroup": "group create op-group-2 --product thermo --quantity 1 "
+                   "--until 30d",
+    "getGroup": "group show {group}",
+    "openGroup": "group open {group}",
+    "pauseGroup": "group pause {group} --reason lunch",
+    "extendGroup": "group extend {group} --quantity 3 --reason more",
+    "listInGroup": "group add {group} --device {device} --key " + "ab" * 32,
+    "listGroupDevices": "group devices {group}",
+    "getGroupReport": "group report {group}",
+    "listWaiting": "group waiting {group}",
+    "approveComer": "group approve {group} {device} " + "ab" * 32,
+    "refuseComer": "group refuse {group} {device} " + "ab" * 32,
+    "closeGroup": "group close {group}",
 }
 REASONS = {
     "proveDevice": "a station sends it: nobody else has what a device signed",
@@ -209,7 +223,10 @@ def made(world):
             ("/stations", {"id": "op-station", "key": line.json["id"]}),
             ("/batches", {"id": "op-batch", "product": "thermo", "quantity": 2,
                           "serials": "OB-{1..9}",
-                          "until": "2099-01-01T00:00:00Z"})):
+                          "until": "2099-01-01T00:00:00Z"}),
+            ("/groups", {"id": "op-group", "product": "thermo", "quantity": 2,
+                         "kind": "certificates", "range": "OG-{1..9}",
+                         "until": "2099-01-01T00:00:00Z"})):
         a = world.rest("POST", at, body)
         assert a.status == 201, a
     ledger = API["paths"]["/stations/{id}/trust"]["post"]["requestBody"][
@@ -220,7 +237,8 @@ def made(world):
     export.write_text('{"v":1,"station":"op-station","from":0}\n'
                       '{"size":0,"checkpoint":"none"}\n')
     return {"ledger": ledger, "export": export,
-            "batch": "op-batch", "station": "op-station", "schema": schema, "csv": csv, "csr": path, "device": "op-enrolled",
+            "batch": "op-batch", "station": "op-station",
+            "group": "op-group", "schema": schema, "csv": csv, "csr": path, "device": "op-enrolled",
             "token": token["id"], "serial": "0" * 32,
             "webhook": hook.json["id"], "key": key.json["id"]}
 

@@ -111,7 +111,8 @@ def fill(pattern, o, nothing=False):
              "issuers": "issuing", "keys": "0" * 16, "approvals": "0" * 16,
              "webhooks": "0" * 16, "dead-letters": "1", "quarantine": "0",
              "configurations": o["device"],
-             "batches": o.get("batch", "nosuch"), "stations": "nosuch"}
+             "batches": o.get("batch", "nosuch"), "stations": "nosuch",
+             "groups": "nosuch", "waiting": o["device"]}
     if nothing:
         names |= {"products": "nosuch", "devices": "NOSUCH",
                   "tokens": "mm1-" + "0" * 20, "certificates": "0" * 32,
