@@ -143,6 +143,9 @@ put_extensions(struct mm_buf *b, const struct mm_ca_fields *f,
 	} else if (f->recovery) {
 		mm_ext_put_usage(b, BIT_SIGN);
 		mm_recovery_put_purpose(b);
+	} else if (f->configures) {
+		mm_ext_put_usage(b, BIT_SIGN);
+		mm_confdoc_put_purpose(b);
 	} else if (f->responder) {
 		mm_ext_put_usage(b, BIT_SIGN);
 		put_purpose(b, OID_OCSP_SIGNING);

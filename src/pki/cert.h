@@ -112,7 +112,8 @@ struct mm_ca_fields {
 	int path_len;                        /* -1: none stated */
 	bool ca;                             /* else a TLS server ... */
 	bool recovery;                       /* ... or an administrator ... */
-	bool responder;                      /* ... or an OCSP responder */
+	bool responder;                      /* ... or an OCSP responder ... */
+	bool configures;                     /* ... or confdoc.h's signer */
 	const struct mm_conf_list *dns, *ip; /* server's SAN */
 	struct mm_bytes spki;
 	struct mm_bytes issuer_subject;      /* empty: self-signed */

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pki/confdoc.h"
+
 #define KU_NAMES 9
 
 /* RFC 5280 4.2.1.3 with RFC 5480 3, RFC 8410 5 and RFC 3279 2.3.1 */
@@ -153,6 +155,13 @@ not_a_recovery(const struct mm_lint *l)
 	return !mm_cert_names_recovery(&l->c);
 }
 
+/* It would sign other devices' configurations: see confdoc.h. */
+static bool
+not_a_configurer(const struct mm_lint *l)
+{
+	return !mm_cert_names_configuring(&l->c);
+}
+
 static bool
 policies_exact(const struct mm_lint *l)
 {
@@ -297,6 +306,7 @@ const struct mm_lint_rule mm_lint_ext_rules[] = {
 	{ "RFC 5280 4.2.1.12: extended key usage is the profile's",
 	    purposes_exact },
 	{ "no device has a recovery's purpose", not_a_recovery },
+	{ "no device signs configurations", not_a_configurer },
 	{ "RFC 5280 4.2.1.4: policies are the profile's", policies_exact },
 	{ "RFC 5280 4.2.1.13: CRL distribution point is the shard's",
 	    crl_exact },

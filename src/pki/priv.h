@@ -97,6 +97,7 @@ struct mm_ext_mark {
 struct mm_ext_mark mm_ext_open(struct mm_buf *b, const char *oid,
     bool critical);
 void mm_recovery_put_purpose(struct mm_buf *b);
+void mm_confdoc_put_purpose(struct mm_buf *b);
 void mm_ext_close(struct mm_buf *b, struct mm_ext_mark m);
 void mm_ext_put_aki(struct mm_buf *b, struct mm_bytes key_id);
 void mm_ext_put_ski(struct mm_buf *b, struct mm_bytes key);
