@@ -228,6 +228,7 @@ static const struct mm_field ocsp_start_req[] = {
 	TEXT(mm_ocsp_start_req, issuer),
 	BYTES(mm_ocsp_start_req, der),
 	BYTES(mm_ocsp_start_req, kept),
+	U8(mm_ocsp_start_req, use),
 };
 static const struct mm_field ocsp_start_rep[] = {
 	U64(mm_ocsp_start_rep, journal_n),
@@ -249,6 +250,17 @@ static const struct mm_field ocsp_sign_req[] = {
 };
 static const struct mm_field ocsp_sign_rep[] = {
 	BYTES(mm_ocsp_sign_rep, der),
+};
+
+static const struct mm_field config_sign_req[] = {
+	FIXED(mm_config_sign_req, responder),
+	TEXT(mm_config_sign_req, device),
+	FIXED(mm_config_sign_req, certificate),
+	U64(mm_config_sign_req, version),
+	BYTES(mm_config_sign_req, document),
+};
+static const struct mm_field config_sign_rep[] = {
+	BYTES(mm_config_sign_rep, der),
 };
 
 static const struct mm_field status_req[] = {

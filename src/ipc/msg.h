@@ -30,7 +30,7 @@ enum mm_link {
 	MM_LINK_OPS = 1 << 2,   /* workers: tokens, CRL, status */
 	MM_LINK_PSK = 1 << 3,   /* one per event loop: token_psk */
 	MM_LINK_CHECK = 1 << 4, /* pipeline: token_check */
-	MM_LINK_OCSP = 1 << 5,  /* the OCSP thread: ocsp_start, ocsp_sign */
+	MM_LINK_OCSP = 1 << 5,  /* keys in memory: ocsp_*, config_sign */
 	MM_LINK_COURIER = 1 << 6, /* the courier's: deliver */
 };
 
@@ -59,7 +59,8 @@ enum mm_link {
 	X(MM_IPC_LINE_OPEN, line_open, MM_LINK_OPS)                       \
 	X(MM_IPC_DUTY_EXTEND, duty_extend, MM_LINK_ISSUE)                 \
 	X(MM_IPC_OCSP_START, ocsp_start, MM_LINK_OCSP)                    \
-	X(MM_IPC_OCSP_SIGN, ocsp_sign, MM_LINK_OCSP)
+	X(MM_IPC_OCSP_SIGN, ocsp_sign, MM_LINK_OCSP)                      \
+	X(MM_IPC_CONFIG_SIGN, config_sign, MM_LINK_OCSP)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -272,6 +273,13 @@ struct mm_ocsp_start_req {
 	char issuer[MM_NAME_MAX + 1];
 	struct mm_bytes der, kept; /* of a line CA that the signer made, as
 	                            * line_open has them; else empty */
+	uint8_t use;               /* enum mm_responder_use */
+};
+/* What the key that start makes is certified for; nothing else. */
+enum mm_responder_use {
+	MM_RESPONDER_OCSP,
+	MM_RESPONDER_CONFIG, /* config_sign */
+	MM_RESPONDER_USES
 };
 struct mm_ocsp_start_rep {
 	uint64_t journal_n;
@@ -288,6 +296,20 @@ struct mm_ocsp_sign_req {
 	struct mm_bytes nonce;
 };
 struct mm_ocsp_sign_rep { struct mm_bytes der; /* OCSPResponse */ };
+
+/*
+ * A fielded device's configuration, signed as pki/confdoc.h says by a key that
+ * was started for it.  The journal has a line of each.  MM_ENOTFOUND: the
+ * signer has no such key (any more).
+ */
+struct mm_config_sign_req {
+	uint8_t responder[16];       /* its certificate's serial */
+	char device[MM_DEVICE_ID_MAX + 1];
+	uint8_t certificate[32];     /* hash of the one that asked */
+	uint64_t version;
+	struct mm_bytes document;
+};
+struct mm_config_sign_rep { struct mm_bytes der; /* ContentInfo */ };
 
 struct mm_status_req { uint8_t none; };
 struct mm_status_rep {

@@ -24,6 +24,7 @@ static const char *const kinds[MM_J_KINDS] = {
 	[MM_J_ROOT_CRL] = "root-crl",
 	[MM_J_RESPONDER] = "responder",
 	[MM_J_SHARD] = "shard",
+	[MM_J_CONFIGURATION] = "configuration",
 };
 
 #define COL(key, type, f, must)                                      \

@@ -51,10 +51,13 @@ enum mm_journal_kind {
 			   * of its batch; number: the order's, authority as
 			   * there */
 	MM_J_ROOT_CRL,    /* a root's, for a year to come; number: the CRL's */
-	MM_J_RESPONDER,   /* an OCSP responder's; its key is in the signer's
+	MM_J_RESPONDER,   /* an OCSP responder's, or a signer's of
+			   * configurations; its key is in the signer's
 			   * memory alone */
 	MM_J_SHARD,       /* a CRL of one shard; as a CRL, and whose number
 			   * may be another's of the same run */
+	MM_J_CONFIGURATION, /* a fielded device's; number: its version, issuer
+			   * and serial: the certificate of who signed */
 	MM_J_KINDS
 };
 const char *mm_journal_kind_name(enum mm_journal_kind k);

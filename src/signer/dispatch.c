@@ -43,6 +43,7 @@ static const struct {
 	[MM_IPC_DUTY_EXTEND] = { mm_on_duty_extend, 0 },
 	[MM_IPC_OCSP_START] = { mm_on_ocsp_start, 0 },
 	[MM_IPC_OCSP_SIGN] = { mm_on_ocsp_sign, 0 },
+	[MM_IPC_CONFIG_SIGN] = { mm_on_config_sign, SECRET },
 };
 
 static void

@@ -9,9 +9,10 @@
 #include "signer/priv.h"
 
 /*
- * Delegated OCSP responders (RFC 6960 4.2.2.2).  Their keys are made here,
- * never leave, and end with the process: what they sign says what the server
- * believes of a serial, and no CA's key is used for it.
+ * Delegated OCSP responders (RFC 6960 4.2.2.2), and likewise who signs
+ * configurations (configuration.c).  Their keys are made here, never leave, and
+ * end with the process: what they sign says what the server believes of a
+ * serial, or wants of a device, and no CA's key is used for it.
  */
 enum {
 	RESPONDERS_MAX = 2048,     /* older ones go: start makes new ones */
@@ -20,22 +21,13 @@ enum {
 	ANSWER_MOST_S = 7 * 86400, /* nextUpdate after thisUpdate */
 };
 
-struct mm_responder {
-	struct mm_responder *next;
-	uint8_t serial[MM_SERIAL_N];
-	int64_t not_after_s;
-	struct mm_ocsp_issuer issuer;
-	struct mm_buf der;   /* its certificate */
-	struct mm_bytes key; /* its public key's bytes, in der */
-	struct mm_sign *sign;
-};
-
 static void
 free_one(struct mm_responder *p)
 {
 	if (p == NULL)
 		return;
 	mm_sign_free(&p->sign);
+	mm_buf_done(&p->issuer_der);
 	mm_buf_done(&p->der);
 	free(p);
 }
@@ -119,15 +111,22 @@ enter(struct mm_worker *w, const struct mm_issuer *issuer,
 /* The CA signs its certificate; tbs and sig are the worker's. */
 static enum mm_err
 certify(struct mm_worker *w, const struct mm_ca *ca, struct mm_bytes spki,
-    struct mm_buf *der, struct mm_ocsp_start_rep *p, struct mm_why *why)
+    struct mm_responder *n, struct mm_ocsp_start_rep *p, struct mm_why *why)
 {
+	static const char *const names[MM_RESPONDER_USES] = {
+		[MM_RESPONDER_OCSP] = "CN=OCSP responder",
+		[MM_RESPONDER_CONFIG] = "CN=Configuration signer",
+	};
 	MM_OWN(mm_sign_free) struct mm_sign *sign = NULL;
 	const struct mm_issuer *issuer = &ca->issuer;
-	struct mm_conf_list subject = { .n = 1,
-		.item = { "CN=OCSP responder" } };
-	struct mm_ca_fields f = { .responder = true, .subject = &subject,
-		.spki = spki };
+	struct mm_conf_list subject = { .n = 1 };
+	struct mm_ca_fields f = { .responder = n->use == MM_RESPONDER_OCSP,
+		.configures = n->use == MM_RESPONDER_CONFIG,
+		.subject = &subject, .spki = spki };
+	struct mm_buf *der = &n->der;
 
+	(void)!mm_text_copy(subject.item[0], sizeof(subject.item[0]),
+	    mm_bytes_of(names[n->use]));
 	MM_TRY(mm_sign_new(NULL, ca->key, &sign, why));
 	MM_TRY(fill(issuer, &f, why));
 	mm_buf_reset(&w->tbs);
@@ -143,8 +142,8 @@ certify(struct mm_worker *w, const struct mm_ca *ca, struct mm_bytes spki,
 }
 
 static enum mm_err
-make(struct mm_worker *w, const struct mm_ca *ca, struct mm_ocsp_start_rep *p,
-    struct mm_responder **out, struct mm_why *why)
+make(struct mm_worker *w, const struct mm_ca *ca, enum mm_responder_use use,
+    struct mm_ocsp_start_rep *p, struct mm_responder **out, struct mm_why *why)
 {
 	MM_OWN(responder_free) struct mm_responder *n = calloc(1, sizeof(*n));
 	MM_OWN(mm_buf_done) struct mm_buf spki = MM_BUF_INIT(256);
@@ -153,13 +152,18 @@ make(struct mm_worker *w, const struct mm_ca *ca, struct mm_ocsp_start_rep *p,
 
 	if (n == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	n->use = use;
+	memcpy(n->issuer_name, ca->issuer.name, sizeof(n->issuer_name));
 	mm_buf_init(&n->der, MM_CERT_MAX);
+	mm_buf_init(&n->issuer_der, MM_CERT_MAX);
+	mm_buf_bytes(&n->issuer_der, mm_buf_view(&ca->der));
+	MM_TRY(mm_buf_ok(&n->issuer_der, why));
 	MM_TRY(mm_key_make(MM_KEY_P256, &key, why));
 	MM_TRY(mm_key_spki(key, &spki, why));
 	MM_TRY(mm_sign_new(NULL, key, &n->sign, why));
 	MM_TRY(mm_ocsp_issuer_make(mm_buf_view(&ca->der), &n->issuer,
 	    why));
-	MM_TRY(certify(w, ca, mm_buf_view(&spki), &n->der, p, why));
+	MM_TRY(certify(w, ca, mm_buf_view(&spki), n, p, why));
 	MM_TRY(mm_cert_walk(mm_buf_view(&n->der), &c, why));
 	n->key = c.spki.key;
 	n->not_after_s = c.not_after_s;
@@ -195,7 +199,8 @@ start_line(struct mm_worker *w, struct mm_item *i, struct mm_responder **out,
 	memcpy(open.name, q->issuer, sizeof(open.name));
 	rc = mm_line_ca_open(w->s, &open, &ca, why);
 	if (rc == MM_OK)
-		rc = make(w, &ca, &i->rep.ocsp_start, out, why);
+		rc = make(w, &ca, (enum mm_responder_use)q->use,
+		    &i->rep.ocsp_start, out, why);
 	mm_ca_done(&ca);
 	return rc;
 }
@@ -211,13 +216,32 @@ mm_on_ocsp_start(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 
 	if (stopped != NULL)
 		return MM_FAIL(why, MM_EAGAIN, "ocsp: %s", stopped);
+	if (q->use >= MM_RESPONDER_USES)
+		return MM_FAIL(why, MM_EINPUT, "ocsp: no such use");
 	if (q->kept.n > 0) {
 		MM_TRY(start_line(w, i, &made, why));
 	} else {
 		MM_TRY(mm_signer_find_ca(w->s, q->issuer, &ca, why));
-		MM_TRY(make(w, &w->s->ca[ca], &i->rep.ocsp_start, &made, why));
+		MM_TRY(make(w, &w->s->ca[ca], (enum mm_responder_use)q->use,
+		    &i->rep.ocsp_start, &made, why));
 	}
 	keep(w, made);
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_responder_find(struct mm_worker *w, const uint8_t serial[MM_SERIAL_N],
+    enum mm_responder_use use, struct mm_responder **out, struct mm_why *why)
+{
+	struct mm_responder *p = w->responder;
+
+	while (p != NULL && (p->use != use ||
+	    memcmp(p->serial, serial, sizeof(p->serial)) != 0))
+		p = p->next;
+	if (p == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "no such responder");
+	*out = p;
 	return MM_OK;
 }
 
@@ -284,15 +308,12 @@ mm_on_ocsp_sign(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
 	const struct mm_ocsp_sign_req *q = &i->req.ocsp_sign;
 	const char *clock = mm_signer_barred(w->s, &w->sum);
-	struct mm_responder *p = w->responder;
+	struct mm_responder *p;
 
 	if (clock != NULL)
 		return MM_FAIL(why, MM_EAGAIN, "ocsp: %s", clock);
-	while (p != NULL &&
-	    memcmp(p->serial, q->responder, sizeof(p->serial)) != 0)
-		p = p->next;
-	if (p == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "ocsp: no such responder");
+	MM_TRY(mm_responder_find(w, q->responder, MM_RESPONDER_OCSP, &p,
+	    why));
 	MM_TRY(check(q, p, why));
 	MM_TRY(answer(w, q, p, &i->body, why));
 	i->rep.ocsp_sign.der = mm_buf_view(&i->body);

@@ -9,6 +9,7 @@
 #include "ipc/msg.h"
 #include "ledger/note.h"
 #include "pki/cert.h"
+#include "pki/ocsp.h"
 #include "signer/record.h"
 
 /*
@@ -199,9 +200,23 @@ MM_MUST enum mm_err mm_masters_use(struct mm_masters *m, uint8_t version,
 MM_MUST enum mm_err mm_line_ca_open(const struct mm_signer *s,
     const struct mm_line_open_req *q, struct mm_ca *ca, struct mm_why *why);
 
-/* ocsp.c: keys of OCSP responders, a worker's own. */
-struct mm_responder;
+/* ocsp.c: keys of OCSP responders and of who signs configurations, a worker's
+ * own, each for one use.  find: MM_ENOTFOUND. */
+struct mm_responder {
+	struct mm_responder *next;
+	enum mm_responder_use use;
+	uint8_t serial[MM_SERIAL_N];
+	int64_t not_after_s;
+	struct mm_ocsp_issuer issuer;
+	char issuer_name[MM_NAME_MAX + 1];
+	struct mm_buf issuer_der, der; /* certificates */
+	struct mm_bytes key; /* its public key's bytes, in der */
+	struct mm_sign *sign;
+};
 void mm_responders_free(struct mm_responder **owner);
+MM_MUST enum mm_err mm_responder_find(struct mm_worker *w,
+    const uint8_t serial[MM_SERIAL_N], enum mm_responder_use use,
+    struct mm_responder **out, struct mm_why *why);
 /* By name, of those with a key; MM_EPOLICY. */
 MM_MUST enum mm_err mm_signer_find_ca(const struct mm_signer *s,
     const char *name, size_t *out, struct mm_why *why);

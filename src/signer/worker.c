@@ -2,10 +2,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pki/confdoc.h"
 #include "signer/priv.h"
 
 #define BODY_MAX   (MM_IPC_FRAME_MAX + 4096)
-#define SECRET_MAX 8192 /* PKCS#8 of RSA-4096 and its public key */
+#define SECRET_MAX MM_CONFDOC_SIGNED_MAX /* more than a PKCS#8 */
 
 static enum mm_err
 make_signers(struct mm_worker *w, struct mm_why *why)

@@ -14,7 +14,8 @@ KINDS = ["none", "hello", "issue", "possess", "token_mint", "token_psk",
          "token_check", "crl_begin", "crl_add", "crl_sign", "crl_read",
          "ledger_add", "ledger_sign", "outstanding", "status",
          "ledger_check", "order_sign", "duty_status", "duty_find",
-         "line_make", "line_open", "duty_extend", "ocsp_start", "ocsp_sign"]
+         "line_make", "line_open", "duty_extend", "ocsp_start", "ocsp_sign",
+         "config_sign"]
 NUMBER = {name: n for n, name in enumerate(KINDS)}
 for _name in KINDS[KINDS.index("ledger_check"):]:
     NUMBER[_name] += 1  # deliver is no request to a signer
@@ -27,7 +28,7 @@ LINKS = {  # link: the kinds it carries
             "crl_read", "status", "order_sign", "line_make", "line_open"},
     "psk": {"hello", "token_psk"},
     "check": {"hello", "token_check"},
-    "ocsp": {"ocsp_start", "ocsp_sign"},
+    "ocsp": {"ocsp_start", "ocsp_sign", "config_sign"},
 }
 # name: request, answer; a letter a field: b u8, i u32, q u64, t text,
 # d bytes, or a number of fixed bytes.
@@ -54,8 +55,9 @@ FIELDS = {
     "line_make": (["t", "t", "d"], ["d", "d", "d"]),
     "line_open": (["t", "d", "d"], ["b"]),
     "duty_extend": (["t"], ["q", "q"]),
-    "ocsp_start": (["t", "d", "d"], ["q", 16, "q", "q", 32, 32]),
+    "ocsp_start": (["t", "d", "d", "b"], ["q", 16, "q", "q", 32, 32]),
     "ocsp_sign": ([16, "d", "b", "b", "q", "q", "q", "d"], ["d"]),
+    "config_sign": ([16, "t", 32, "q", "d"], ["d"]),
     "status": (["b"], ["q", "q", "q", "q", "q", "b", "t", "q",
                        "q", "i", "t", "t"]),
 }

@@ -134,9 +134,11 @@ def sample(kind, csr):
         "line_make": body("line_make", "line-x", "l3", b"cert"),
         "line_open": body("line_open", "line-x", b"cert", b"key"),
         "duty_extend": body("duty_extend", "MMX1 b7 l3 1 2 x"),
-        "ocsp_start": body("ocsp_start", "issuing", b"", b""),
+        "ocsp_start": body("ocsp_start", "issuing", b"", b"", 0),
         "ocsp_sign": body("ocsp_sign", b"\x01" * 16, b"0", 0, 0, 0, now,
                           now + 60, b""),
+        "config_sign": body("config_sign", b"\x01" * 16, "SN-1", bytes(32),
+                            1, b"{}"),
         "status": body("status", 0),
     }[kind]
 
@@ -561,7 +563,7 @@ def responder_entry(serial, spki, issuer="issuing", **more):
 def test_responder_outstanding_until_its_entry(signer):
     count = lambda: signer["ledger"].call("status", 0)[4]  # noqa: E731
     (_, a, _, _, key_a, _), (_, b, _, _, key_b, _) = [
-        signer["ocsp"].call("ocsp_start", "issuing", b"", b"")
+        signer["ocsp"].call("ocsp_start", "issuing", b"", b"", 0)
         for _ in range(2)]
     assert count() == 2
     wrong = [responder_entry(a, key_a, "root"), responder_entry(a, key_b),
@@ -759,7 +761,7 @@ def test_old_outstanding_stops_issuing(signer, csr):
     signer.start(before=("faketime", "-f", "+15m"))
     assert "turned up" in refused(EAGAIN, issue, signer, csr)
     assert "turned up" in refused(EAGAIN, signer["ocsp"].call, "ocsp_start",
-                                  "issuing", b"", b"")
+                                  "issuing", b"", b"", 0)
     settle(signer, cert)
     issue(signer, csr)
 
@@ -832,11 +834,11 @@ def question(tmp, issuer, serial="0x" + "01" * 16):
 def test_ocsp_refusals(signer, tmp_path):
     ocsp, now = signer["ocsp"], int(time.time())
     issuing = signer.dir / "signer/issuers/issuing.crt"
-    refused(EPOLICY, ocsp.call, "ocsp_start", "nosuch", b"", b"")
-    refused(EPOLICY, ocsp.call, "ocsp_start", "root", b"", b"")
-    refused(EAUTH, ocsp.call, "ocsp_start", "line-x", b"cert", b"kept")
+    refused(EPOLICY, ocsp.call, "ocsp_start", "nosuch", b"", b"", 0)
+    refused(EPOLICY, ocsp.call, "ocsp_start", "root", b"", b"", 0)
+    refused(EAUTH, ocsp.call, "ocsp_start", "line-x", b"cert", b"kept", 0)
     _, serial, begins, ends, *_ = ocsp.call("ocsp_start", "issuing", b"",
-                                            b"")
+                                            b"", 0)
     assert ends - now <= 14 * 86400 and begins <= now
     line, = [x for x in signer.journal() if x["kind"] == "responder"]
     assert line["serial"] == serial.hex() and line["issuer"] == "issuing"
@@ -865,6 +867,49 @@ def test_ocsp_refusals(signer, tmp_path):
     signer.start()
     ocsp = signer["ocsp"]
     refused(ENOTFOUND, sign)  # its key ended with the process
+
+
+# ---- configurations of devices in the field ----
+
+def test_configuration_refusals(signer, tmp_path):
+    """What is signed says whose it is; a key is good for one use."""
+    ocsp, now = signer["ocsp"], int(time.time())
+    refused(EINPUT, ocsp.call, "ocsp_start", "issuing", b"", b"", 2)
+    _, answers, *_ = ocsp.call("ocsp_start", "issuing", b"", b"", 0)
+    _, serial, _, ends, *_ = ocsp.call("ocsp_start", "issuing", b"", b"", 1)
+    assert ends - now <= 14 * 86400
+
+    def sign(responder=serial, device="SN-1", certificate=b"c" * 32,
+             version=7, document=b'{"a":1}'):
+        return ocsp.call("config_sign", responder, device, certificate,
+                         version, document)[0]
+
+    (tmp_path / "c.p7m").write_bytes(sign())
+    done = subprocess.run(
+        ["openssl", "cms", "-verify", "-inform", "DER", "-binary", "-purpose",
+         "any", "-in", tmp_path / "c.p7m", "-CAfile",
+         tmp_path / "server/root.crt"], capture_output=True)
+    text = b"mintmark-configuration 1\ndevice SN-1\ncertificate " + \
+        (b"c" * 32).hex().encode() + b'\nversion 7\n\n{"a":1}'
+    assert done.stdout == text, done.stderr
+    line = [x for x in signer.journal() if x["kind"] == "configuration"]
+    assert len(line) == 1 and line[0]["number"] == 7
+    assert line[0]["device"] == "SN-1" and line[0]["serial"] == serial.hex()
+    assert line[0]["tbs_sha256"] == hashlib.sha256(text).hexdigest()
+    refused(ENOTFOUND, sign, bytes(16))
+    refused(ENOTFOUND, sign, answers)  # an OCSP responder's
+    refused(ENOTFOUND, lambda: ocsp.call(
+        "ocsp_sign", serial, b"0", 0, 0, 0, now, now + 60, b""))
+    for bad in ({"device": ""}, {"device": "SN 1"}, {"device": "SN-1\nx"},
+                {"version": 0}, {"version": 2 ** 31}, {"version": 2 ** 63},
+                {"document": b""}, {"document": b"x" * 65537}):
+        refused(EINPUT, lambda: sign(**bad))
+    assert len(sign(document=b"x" * 65536)) > 65536
+    assert len(signer.journal()) == len(set(map(str, signer.journal())))
+    signer.kill()
+    signer.start()
+    ocsp = signer["ocsp"]
+    refused(ENOTFOUND, sign)
 
 
 def test_large_crl(signer, tmp_path):
