@@ -24,6 +24,7 @@ enum {
 
 struct responder {
 	char issuer[MM_NAME_MAX + 1];
+	enum mm_responder_use use;
 	uint8_t serial[MM_SERIAL_N];
 	int64_t not_before_s, not_after_s;
 	int64_t renew_s; /* 0: it is not there any more */
@@ -213,20 +214,30 @@ look_up(struct mm_desk *d, struct mm_ocsp_ask *a, struct mm_why *why)
 /* ---- responders ---- */
 
 static struct responder *
-find(struct mm_ocsp *o, const char *issuer)
+find_for(struct mm_ocsp *o, const char *issuer, enum mm_responder_use use)
 {
 	for (unsigned i = 0; i < o->n; i++)
-		if (strcmp(o->of[i].issuer, issuer) == 0)
+		if (o->of[i].use == use &&
+		    strcmp(o->of[i].issuer, issuer) == 0)
 			return &o->of[i];
 	return NULL;
 }
 
+static struct responder *
+find(struct mm_ocsp *o, const char *issuer)
+{
+	return find_for(o, issuer, MM_RESPONDER_OCSP);
+}
+
 static enum mm_err
-enter(struct mm_desk *d, const char *issuer,
+enter(struct mm_desk *d, const char *issuer, enum mm_responder_use use,
     const struct mm_ocsp_start_rep *p, struct mm_why *why)
 {
 	struct mm_entry e = { .type = MM_E_RESPONDER_MADE };
 	struct mm_cert_texts t;
+
+	if (use == MM_RESPONDER_CONFIG)
+		e.field[MM_F_ACTION] = "configuration";
 
 	mm_entry_certified(&e, &t, &(struct mm_certified){ p->serial,
 	    p->spki_sha256, p->cert_sha256, (int64_t)p->not_before_s,
@@ -237,9 +248,9 @@ enter(struct mm_desk *d, const char *issuer,
 }
 
 static struct responder *
-place_for(struct mm_ocsp *o, const char *issuer)
+place_for(struct mm_ocsp *o, const char *issuer, enum mm_responder_use use)
 {
-	struct responder *p = find(o, issuer);
+	struct responder *p = find_for(o, issuer, use);
 
 	if (p != NULL)
 		return p;
@@ -252,12 +263,12 @@ place_for(struct mm_ocsp *o, const char *issuer)
 
 /* The key of a line CA that the signer made is in the store, sealed. */
 static enum mm_err
-certify(struct mm_desk *d, const char *issuer, struct mm_ocsp_start_rep *rep,
-    struct mm_why *why)
+certify(struct mm_desk *d, const char *issuer, enum mm_responder_use use,
+    struct mm_ocsp_start_rep *rep, struct mm_why *why)
 {
 	MM_OWN(mm_line_kept_done) struct mm_line_kept k = { .to = { 0 } };
 	const struct mm_made_line *line = mm_lines_find(d->c->lines, issuer);
-	struct mm_ocsp_start_req req = { .der = { NULL, 0 } };
+	struct mm_ocsp_start_req req = { .use = (uint8_t)use };
 
 	strcpy(req.issuer, issuer);
 	if (line != NULL) {
@@ -280,7 +291,8 @@ renewal_of(int64_t not_after_s)
 }
 
 static enum mm_err
-start(struct mm_desk *d, const char *issuer, struct mm_why *why)
+start(struct mm_desk *d, const char *issuer, enum mm_responder_use use,
+    struct mm_why *why)
 {
 	struct mm_ocsp_start_rep rep;
 	struct responder *p;
@@ -292,13 +304,14 @@ start(struct mm_desk *d, const char *issuer, struct mm_why *why)
 		return MM_FAIL(why, MM_EAGAIN, "the store is away");
 	/* while nobody holds it, what is outstanding was never entered */
 	pthread_mutex_lock(&d->c->responding);
-	rc = certify(d, issuer, &rep, why);
+	rc = certify(d, issuer, use, &rep, why);
 	if (rc == MM_OK)
-		rc = enter(d, issuer, &rep, why);
+		rc = enter(d, issuer, use, &rep, why);
 	pthread_mutex_unlock(&d->c->responding);
 	MM_TRY(rc);
-	p = place_for(d->ocsp, issuer);
+	p = place_for(d->ocsp, issuer, use);
 	strcpy(p->issuer, issuer);
+	p->use = use;
 	memcpy(p->serial, rep.serial, sizeof(p->serial));
 	p->not_before_s = (int64_t)rep.not_before_s;
 	p->not_after_s = (int64_t)rep.not_after_s;
@@ -308,13 +321,13 @@ start(struct mm_desk *d, const char *issuer, struct mm_why *why)
 
 /* A store or a signer that is away is left in peace for a while. */
 static enum mm_err
-try_start(struct mm_desk *d, const char *issuer)
+try_start(struct mm_desk *d, const char *issuer, enum mm_responder_use use)
 {
 	enum mm_err rc;
 
 	if (mm_mono_ms() < d->ocsp->rests_until)
 		return MM_EAGAIN;
-	rc = start(d, issuer, NULL);
+	rc = start(d, issuer, use, NULL);
 	if (rc != MM_OK && rc != MM_EPOLICY)
 		d->ocsp->rests_until = mm_mono_ms() + REST_MS;
 	return rc;
@@ -323,17 +336,39 @@ try_start(struct mm_desk *d, const char *issuer)
 /* A new one at half of its life: answers by the old one are still good, and
  * where there is none to be had it goes on to its end. */
 static enum mm_err
-need(struct mm_desk *d, const char *issuer, struct responder **out)
+need(struct mm_desk *d, const char *issuer, enum mm_responder_use use,
+    struct responder **out)
 {
-	struct responder *p = find(d->ocsp, issuer);
+	struct responder *p = find_for(d->ocsp, issuer, use);
 	int64_t now = mm_now_s();
 	enum mm_err rc = MM_OK;
 
 	if (p == NULL || now >= p->renew_s || now < p->not_before_s)
-		rc = try_start(d, issuer);
-	p = *out = find(d->ocsp, issuer);
+		rc = try_start(d, issuer, use);
+	p = *out = find_for(d->ocsp, issuer, use);
 	return p != NULL && p->renew_s != 0 && now >= p->not_before_s &&
 	    now < p->not_after_s ? MM_OK : rc;
+}
+
+/* see priv.h */
+enum mm_err
+mm_desk_responder(struct mm_desk *d, const char *issuer,
+    enum mm_responder_use use, bool anew, uint8_t serial[MM_SERIAL_N],
+    struct mm_why *why)
+{
+	struct responder *p = NULL;
+	enum mm_err rc;
+
+	MM_TRY(open_(d, why));
+	p = find_for(d->ocsp, issuer, use);
+	if (anew && p != NULL)
+		p->renew_s = 0;
+	rc = need(d, issuer, use, &p);
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc == MM_EPOLICY ? rc : MM_EAGAIN,
+		    "issuer %s certifies no key for this now", issuer);
+	memcpy(serial, p->serial, MM_SERIAL_N);
+	return MM_OK;
 }
 
 /* ---- asking the signer ---- */
@@ -383,7 +418,7 @@ have(struct mm_desk *d, const struct mm_ocsp_ask *a, struct responder **out)
 	if (a->status == MM_OCSP_UNKNOWN && find(d->ocsp, a->issuer) == NULL &&
 	    mm_config_issuer(d->c->config, a->issuer) == NULL)
 		return MM_EPOLICY;
-	return need(d, a->issuer, out);
+	return need(d, a->issuer, MM_RESPONDER_OCSP, out);
 }
 
 static bool

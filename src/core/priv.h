@@ -732,6 +732,14 @@ MM_MUST enum mm_err mm_desk_device_turn(struct mm_desk *d,
 /* desk_ocsp.c */
 struct mm_ocsp;
 void mm_ocsp_free(struct mm_ocsp **owner);
+/*
+ * The serial number of a key that the issuer certified for that use; anew: the
+ * signer does not know the last one (any more).  MM_LINE_OCSP is the caller's.
+ * MM_EPOLICY: the signer has no such issuer.
+ */
+MM_MUST enum mm_err mm_desk_responder(struct mm_desk *d, const char *issuer,
+    enum mm_responder_use use, bool anew, uint8_t serial[MM_SERIAL_N],
+    struct mm_why *why);
 /* A certificate's state has changed; serial in hex digits, as entries have
  * it. */
 void mm_cert_turned(struct mm_core *c, struct mm_bytes serial_hex);

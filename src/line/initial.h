@@ -51,6 +51,7 @@ struct mm_initial_of {
 	struct mm_bytes template, fields;
 	const char *device, *product, *batch;
 	const struct mm_initial_index *index; /* of fields; NULL: none */
+	struct mm_buf *shown; /* as mm_initial_render has it */
 };
 MM_MUST enum mm_err mm_initial_make(const struct mm_initial_of *of,
     struct mm_buf *out, uint8_t sha256[32], struct mm_why *why);

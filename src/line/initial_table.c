@@ -233,7 +233,7 @@ render(const struct mm_initial_of *of, const struct row *row,
 	if (!texts(row->json, &list, cell, &n) || n != map->ncolumns ||
 	    strcmp(cell[map->device], of->device) != 0)
 		return MM_ENOTFOUND;
-	return mm_initial_render(map, &r, out, NULL, sha256, why);
+	return mm_initial_render(map, &r, out, of->shown, sha256, why);
 }
 
 static enum mm_err
@@ -310,7 +310,8 @@ mm_initial_make(const struct mm_initial_of *of, struct mm_buf *out,
 	}
 	MM_TRY(mm_initial_map(template, column, n, &map, why));
 	if (of->fields.n == 0)
-		return mm_initial_render(&map, &only, out, NULL, sha256, why);
+		return mm_initial_render(&map, &only, out, of->shown, sha256,
+		    why);
 	rc = of->index != NULL ? find_indexed(of, &map, out, sha256, why)
 			       : find_row(of, &t, &map, out, sha256, why);
 	return rc != MM_ENOTFOUND ? rc : MM_FAIL(why, MM_ENOTFOUND, "%.64s has "
