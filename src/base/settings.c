@@ -169,7 +169,8 @@ const struct mm_conf_key mm_settings_keys[] = {
 	{ "four_eyes", MM_CONF_LIST, AT(four_eyes), 1, 15, "",
 	    "What one administrator asks for and another one approves: "
 	    "profile, issuer, quota, mass-revoke, bulk-thaw, bulk-mint, keys, "
-	    "quarantine, line-ca, bootstrap. Empty for nothing; anything else has keys "
+	    "quarantine, line-ca, bootstrap, configuration. Empty for "
+	    "nothing; anything else has keys "
 	    "with it. Make two "
 	    "administrators first.", NULL },
 	INT(bulk_mint_above, 1, 10000000, "100",
@@ -440,7 +441,7 @@ check_four_eyes(const struct mm_settings *s, struct mm_why *why)
 {
 	static const char *const words[] = { "profile", "issuer", "quota",
 		"mass-revoke", "bulk-thaw", "bulk-mint", "keys", "quarantine",
-		"line-ca", "bootstrap" };
+		"line-ca", "bootstrap", "configuration" };
 	const size_t n = sizeof(words) / sizeof(words[0]);
 
 	for (size_t i = 0; i < s->four_eyes.n; i++) {

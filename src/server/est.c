@@ -298,6 +298,7 @@ const struct mm_http_route mm_devices_routes[] = {
 	POST("/.well-known/mintmark/confirm", REQUEST_MAX, confirm),
 	GET("/.well-known/mintmark/receipt", get_receipt),
 	GET("/.well-known/mintmark/renewal", mm_renewal_get),
+	GET("/.well-known/mintmark/config", mm_configuration_get),
 	POST("/api/v1/enrol", REQUEST_MAX, json),
 	GET("/healthz", mm_health_live),
 	GET("/readyz", mm_health_ready),

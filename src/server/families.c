@@ -385,6 +385,14 @@ put_ocsp(struct mm_scrape *c)
 }
 
 static void
+put_configured(struct mm_scrape *c)
+{
+	for (unsigned i = 0; i < MM_CONFIGURED; i++)
+		mm_sample_label(c, "result", mm_configured_words[i],
+		    atomic_load(&c->s->configured[i]));
+}
+
+static void
 put_crl_this(struct mm_scrape *c)
 {
 	put_crls(c, false);
@@ -634,6 +642,11 @@ const struct mm_family mm_families[] = {
 	{ M "certificate_not_after_timestamp_seconds", GAUGE, "kind, name",
 	    "When a certificate of the CA itself ends: anchor, issuer, tls.",
 	    put_certs },
+
+	{ M "device_configurations", COUNTER, "result",
+	    "Devices that asked for their configuration: served, "
+	    "not-modified, none (nothing is configured), refused.",
+	    put_configured },
 
 	{ M "device_certificates_ending", GAUGE, "within",
 	    "Certificates in force that end within so many days (1d to 90d, "

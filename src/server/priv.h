@@ -30,6 +30,13 @@ enum {
 
 enum mm_listener { MM_DEVICES, MM_OPERATORS, MM_PUBLIC, MM_LISTENERS };
 
+/* What became of a device's question for its configuration. */
+enum mm_configured {
+	MM_CONFIGURED_SERVED, MM_CONFIGURED_SAME, MM_CONFIGURED_NONE,
+	MM_CONFIGURED_REFUSED, MM_CONFIGURED
+};
+extern const char *const mm_configured_words[MM_CONFIGURED];
+
 struct mm_tls;
 struct mm_est;
 struct mm_public;
@@ -86,6 +93,7 @@ struct mm_server {
 	atomic_bool scanning; /* a worker, for an event feed's filter */
 	atomic_bool massing;  /* ... for a selection */
 	atomic_int_fast64_t approvals_at; /* next look at what waits */
+	atomic_uint_fast64_t configured[MM_CONFIGURED]; /* since the start */
 	struct mm_order order; /* of times, for searches */
 	int listener[MM_LISTENERS]; /* index in http, or -1: off */
 	struct mm_loop_state loop[MM_LOOPS_MAX];
@@ -333,6 +341,7 @@ struct mm_call {
 	char accept[64];        /* its beginning */
 	char idempotency[66];   /* one more than allowed: too long shows */
 	char if_match[66];
+	char if_none_match[66];
 	char approval[34];      /* as many: Mintmark-Approval */
 	struct mm_bytes certificate;   /* an operator's */
 	struct mm_authority authority; /* est.c: the device that asks */
@@ -375,6 +384,8 @@ void mm_est_hand(struct mm_http_req *req, struct mm_server *s, bool late,
 void mm_est_refuse(struct mm_http_resp *resp, const struct mm_call *c,
     enum mm_err rc, enum mm_reason reason, const struct mm_why *why);
 void mm_renewal_get(struct mm_http_req *req, void *ctx);
+/* configuration.c */
+void mm_configuration_get(struct mm_http_req *req, void *ctx);
 
 /* ---- rest.c, operators listener ---- */
 

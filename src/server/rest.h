@@ -75,7 +75,7 @@ struct mm_danger {
 extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
     mm_danger_thaws, mm_danger_mass, mm_danger_profile, mm_danger_move,
     mm_danger_quota, mm_danger_quarantine, mm_danger_line, mm_danger_group,
-    mm_danger_members;
+    mm_danger_members, mm_danger_configuration;
 /* After the scope, before the call: *go_on false, the answer is made (202).
  * An approval is spent here. */
 MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
@@ -293,7 +293,13 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(device_repair)                                                  \
 	X(groups) X(group) X(group_create) X(group_open) X(group_pause)   \
 	X(group_close) X(group_extend) X(group_devices) X(group_list)     \
-	X(group_waiting) X(group_approve) X(group_refuse) X(group_report)
+	X(group_waiting) X(group_approve) X(group_refuse) X(group_report) \
+	X(devconfs) X(product_devconf) X(product_devconf_put)             \
+	X(product_devconf_drop) X(product_devconf_check)                  \
+	X(product_devconf_devices) X(batch_devconf) X(batch_devconf_put)  \
+	X(batch_devconf_drop) X(batch_devconf_check) X(device_devconf)    \
+	X(device_devconf_put) X(device_devconf_drop)                      \
+	X(device_devconf_check) X(device_devconf_preview)
 #define X(name) mm_rest_fn mm_rest_##name;
 MM_REST_CALLS(X)
 #undef X

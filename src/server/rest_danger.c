@@ -165,6 +165,9 @@ const struct mm_danger mm_danger_move = { "profile", moves, false,
 const struct mm_danger mm_danger_quota = { "quota", always, false, false };
 /* What did not fit is in force from then on. */
 const struct mm_danger mm_danger_quarantine = { "quarantine", always, false, false };
+/* A product's, or a batch's: what thousands of devices do from then on. */
+const struct mm_danger mm_danger_configuration = { "configuration", always,
+	false, false };
 const struct mm_danger mm_danger_line = { "line-ca", gives_line, false, false };
 /* Whoever holds an old credential gets what is opened here. */
 const struct mm_danger mm_danger_group = { "bootstrap", always, false, false };

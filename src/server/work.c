@@ -98,6 +98,8 @@ mm_call_new(const struct mm_http_req *req)
 	keep_header(req, "Idempotency-Key", c->idempotency,
 	    sizeof(c->idempotency));
 	keep_header(req, "If-Match", c->if_match, sizeof(c->if_match));
+	keep_header(req, "If-None-Match", c->if_none_match,
+	    sizeof(c->if_none_match));
 	keep_header(req, "Mintmark-Approval", c->approval,
 	    sizeof(c->approval));
 	return c;

@@ -14,10 +14,10 @@ PKCS10 = {"Content-Type": "application/pkcs10"}
 # kind: (device, doors that it may pass, the reason to be told at the door
 # that it could pass if it were good)
 CERTS = {
-    "good": ("M-1", {"simplereenroll", "confirm", "receipt",
+    "good": ("M-1", {"simplereenroll", "confirm", "receipt", "config",
                       "renewal"}, None),
     "good IDevID": ("M-1", {"simpleenroll", "serverkeygen", "enrol",
-                            "confirm", "receipt", "renewal"}, None),
+                            "confirm", "receipt", "renewal", "config"}, None),
     "revoked": ("M-2", (), "certificate-revoked"),
     "held": ("M-3", (), "certificate-revoked"),
     "of a retired device": ("M-4", (), "certificate-revoked"),

@@ -84,7 +84,7 @@ def body_for(path, csr):
     der = base64.b64encode(csr.read_bytes())
     if path.startswith("/api"):
         return json.dumps({"csr": der.decode()}).encode(), "application/json"
-    if last(path) in ("confirm", "receipt", "renewal"):
+    if last(path) in ("confirm", "receipt", "renewal", "config"):
         return b"", None
     return der, "application/pkcs10"
 
@@ -243,7 +243,7 @@ def test_a_certificate_that_may_not(cast, kind):
 def test_the_certificate_of_one_with_the_request_of_another(cast):
     with Line(cast.w, *cast.certs["good"]) as line:
         got = at_doors(line, cast.csr("M-5"), ("confirm", "receipt",
-                                               "renewal"))
+                                               "renewal", "config"))
     all_refused(got, (403,))
     says(got, "simplereenroll", "names-differ-from-certificate")
 
