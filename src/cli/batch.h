@@ -15,4 +15,8 @@ MM_MUST enum mm_err mm_batch_time(
 MM_MUST enum mm_err mm_batch_shares(
     const char *text, json_t *o, struct mm_why *why);
 
+/* A CSV file's as "columns" and "rows". */
+MM_MUST enum mm_err mm_batch_rows(
+    const char *path, json_t *o, struct mm_why *why);
+
 #endif

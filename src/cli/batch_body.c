@@ -200,8 +200,9 @@ put_people(const char *path, json_t *o, struct mm_why *why)
 
 /* ---- initial configuration: a template and a table ---- */
 
-static enum mm_err
-put_rows(const char *path, json_t *config, struct mm_why *why)
+/* see batch.h */
+enum mm_err
+mm_batch_rows(const char *path, json_t *config, struct mm_why *why)
 {
 	OWN_CSV struct mm_csv csv = { 0 };
 	json_t *columns = json_array(), *rows = json_array();
@@ -240,7 +241,7 @@ put_config(const struct mm_args *a, json_t *o, struct mm_why *why)
 	json_object_set_new(config, "version", json_integer(version));
 	json_object_set_new(
 	    config, "template", json_stringn((const char *)text.p, text.n));
-	return put_rows(rows, config, why);
+	return mm_batch_rows(rows, config, why);
 }
 
 /* ---- the whole ---- */

@@ -334,6 +334,36 @@ const struct mm_cmd mm_cmds[] = {
 	    "end a group for good",
 	    "Its old credentials are refused, recorded and told from then "
 	    "on."),
+	ROW("config", "list", "", 0, 0, MM_C_NONE, config_list,
+	    "list what devices in the field are configured to", NULL),
+	ROW("config", "show", "", 0, 0, MM_C_NONE, config_show,
+	    "show the configuration of a product, batch or device",
+	    "Template and table; what the template marks as secret is shown "
+	    "to nobody."),
+	ROW("config", "set", "", 0, 0, MM_C_NONE, config_set,
+	    "configure the devices of a product or batch, or one device",
+	    "The set nearest to a device gives all of its document: device "
+	    "before batch before product.  It is rendered for the devices "
+	    "first, and refused if it cannot be made for one of them, unless "
+	    "with --force; --dry-run renders it for all, names those, and "
+	    "ends there."),
+	ROW("config", "remove", "", 0, 0, MM_C_NONE, config_remove,
+	    "take a configuration away",
+	    "Its devices get what the next wider one gives, as a new version; "
+	    "where there is none they keep what they have."),
+	ROW("config", "history", "", 0, 0, MM_C_NONE, config_history,
+	    "who changed a configuration when", NULL),
+	ROW("config", "check", "", 0, 0, MM_C_NONE, config_check,
+	    "name the devices that a configuration cannot be made for", NULL),
+	ROW("config", "preview", "DEVICE", 1, 1, MM_C_DEVICE, config_preview,
+	    "show what a device would get now, and its version",
+	    "Without the secrets."),
+	ROW("config", "devices", "PRODUCT", 1, 1, MM_C_PRODUCT, config_devices,
+	    "list which version its devices have",
+	    "current: it has what it would get; offered: it was given that, "
+	    "and has not said that it has it; old: something was changed since "
+	    "it asked; never: it never asked."),
+
 	ROW("station", "list", "", 0, 0, MM_C_NONE, station_list,
 	    "list stations", NULL),
 	ROW("station", "show", "STATION", 1, 1, MM_C_NONE, station_show,

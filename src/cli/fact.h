@@ -28,10 +28,13 @@ enum mm_fact_kind {
 	MM_FACT_LINE,
 	MM_FACT_QUARANTINE,
 	MM_FACT_GROUP,
+	MM_FACT_DEVCONF,
+	MM_FACT_GIVEN,
 	MM_FACT_KINDS
 };
 enum { MM_OPERATOR_GOOD, MM_OPERATOR_REVOKED };
 enum { MM_STATION_ACTIVE, MM_STATION_REMOVED };
+enum { MM_DEVCONF_SET, MM_DEVCONF_REMOVED };
 /* An accept that was cut off has its words in the database, and its entry in
  * the ledger or not yet. */
 enum { MM_UNIT_WAITING, MM_UNIT_ACCEPTED, MM_UNIT_REJECTED, MM_UNIT_BEGUN };

@@ -222,7 +222,8 @@ mm_facts_compare(struct mm_facts *s, struct mm_why *why)
 		MM_FACT_DEVICE, MM_FACT_TOKEN, MM_FACT_OPERATOR, MM_FACT_SCHEMA,
 		MM_FACT_WEBHOOK, MM_FACT_APPROVAL, MM_FACT_SECRET,
 		MM_FACT_BATCH, MM_FACT_STATION, MM_FACT_SYNC,
-		MM_FACT_QUARANTINE, MM_FACT_GROUP };
+		MM_FACT_QUARANTINE, MM_FACT_GROUP, MM_FACT_DEVCONF,
+		MM_FACT_GIVEN };
 	unsigned unread = 0;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

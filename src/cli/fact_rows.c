@@ -408,6 +408,38 @@ quarantine_says(const json_t *o, struct mm_said *s)
 	s->text[0] = hash_of_cert(o, s->own[0]);
 }
 
+/* What was decided is the hash of the hashes of its texts. */
+static void
+devconf_says(const json_t *o, struct mm_said *s)
+{
+	static const char *const names[] = { "template", "table", "schema" };
+	const json_t *now = json_array_get(json_object_get(o, "past"), 0);
+	char text[3 * 80] = "", hex[65];
+	uint8_t hash[32];
+
+	for (int i = 0; i < 3; i++) {
+		size_t n = strlen(text);
+
+		bytes_in(now, names[i], hash, sizeof(hash));
+		mm_hex_text(hash, 32, hex);
+		snprintf(text + n, sizeof(text) - n, "%s %s\n", names[i],
+		    hex);
+	}
+	s->state = json_is_true(json_object_get(now, "removed"))
+	    ? MM_DEVCONF_REMOVED : MM_DEVCONF_SET;
+	s->text[0] = copy_of(member(o, "product"), s->own[0]);
+	s->text[1] = hash_of(text, s->own[1]);
+}
+
+static void
+given_says(const json_t *o, struct mm_said *s)
+{
+	snprintf(s->own[0], sizeof(s->own[0]), "%lld",
+	    (long long)number(o, "version"));
+	s->text[0] = s->own[0];
+	s->text[1] = copy_of(member(o, "sha256"), s->own[1]);
+}
+
 static const struct {
 	enum mm_doc_kind kind;
 	void (*says)(const json_t *o, struct mm_said *s);
@@ -421,6 +453,8 @@ static const struct {
 	[MM_FACT_SYNC] = { MM_DOC_SYNC, sync_says },
 	[MM_FACT_QUARANTINE] = { MM_DOC_QUARANTINE, quarantine_says },
 	[MM_FACT_GROUP] = { MM_DOC_GROUP, group_says },
+	[MM_FACT_DEVCONF] = { MM_DOC_DEVCONF, devconf_says },
+	[MM_FACT_GIVEN] = { MM_DOC_GIVEN, given_says },
 };
 
 /* A body that is no JSON says nothing, which differs. */

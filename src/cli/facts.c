@@ -133,6 +133,17 @@ const struct mm_fact_kind_of mm_fact_kinds[MM_FACT_KINDS] = {
 	    .ntold = 4,
 	    .made = "created",
 	    .version = "version" },
+	[MM_FACT_DEVCONF] = { .name = "configuration of",
+	    .id = MM_F_SCOPE,
+	    .told = { { MM_F_PRODUCT, "product" },
+		{ MM_F_DETAIL_SHA256, "text" } },
+	    .ntold = 2,
+	    .version = "version" },
+	[MM_FACT_GIVEN] = { .name = "configuration given to",
+	    .id = MM_F_DEVICE,
+	    .told = { { MM_F_CONFIG_VERSION, "version" },
+		{ MM_F_CONFIG_SHA256, "document" } },
+	    .ntold = 2 },
 };
 
 /* see fact.h */
@@ -150,6 +161,7 @@ mm_fact_state_name(enum mm_fact_kind kind, unsigned state)
 		[MM_FACT_STATION] = { "active", "removed" },
 		[MM_FACT_QUARANTINE] = { "waiting", "accepted", "rejected",
 		    "being accepted" },
+		[MM_FACT_DEVCONF] = { "set", "removed" },
 	};
 
 	if (kind == MM_FACT_CERT && state < MM_CERT_STATES)
@@ -199,7 +211,8 @@ key_of(enum mm_fact_kind kind, const char *id, uint8_t key[16])
 	uint8_t hash[32];
 	int n = snprintf(text, sizeof(text), "%d:%s", (int)kind, id);
 
-	for (int i = 0; kind == MM_FACT_DEVICE && i < n && text[i] != '\0'; i++)
+	for (int i = 0; (kind == MM_FACT_DEVICE || kind == MM_FACT_GIVEN) &&
+	     i < n && text[i] != '\0'; i++)
 		text[i] = (char)tolower((unsigned char)text[i]);
 	mm_sha256(mm_bytes_of(text), hash);
 	memcpy(key, hash, 16);

@@ -21,6 +21,7 @@
 #include "cli/line_cas.h"
 #include "cli/listed.h"
 #include "cli/marks.h"
+#include "cli/givens.h"
 #include "cli/orders.h"
 #include "cli/quotas.h"
 #include "ledger/journal.h"
@@ -60,6 +61,7 @@ struct reconcile {
 	struct mm_marks responders[MM_OF_STORE]; /* of OCSP */
 	struct mm_crls crls[MM_OF_RECORDS];
 	struct mm_orders orders[MM_OF_RECORDS];
+	struct mm_givens givens[MM_OF_STORE];
 	struct mm_clock_list clocks[MM_OF_STORE]; /* of journal and ledger */
 	struct mm_marks glass[MM_OF_STORE]; /* recovered administrators */
 	struct mm_facts *facts;
@@ -136,6 +138,8 @@ journal_lines(struct reconcile *r, struct mm_bytes rest, struct mm_why *why)
 		MM_TRY(mm_crls_line(&r->crls[MM_OF_JOURNAL], &l, r->began_ms,
 		    why));
 		MM_TRY(mm_orders_line(&r->orders[MM_OF_JOURNAL], &l,
+		    r->began_ms, why));
+		MM_TRY(mm_givens_line(&r->givens[MM_OF_JOURNAL], &l,
 		    r->began_ms, why));
 		MM_TRY(mm_heads_line(&r->heads, &l, r->began_ms, why));
 		mm_facts_line(r->facts, &l);
@@ -254,6 +258,7 @@ one_entry(void *ctx, uint64_t index, const struct mm_entry *e,
 	MM_TRY(mm_clocks_entry(&r->clocks[MM_OF_LEDGER], e, later, why));
 	MM_TRY(mm_crls_entry(&r->crls[MM_OF_LEDGER], e, later, why));
 	MM_TRY(mm_orders_entry(&r->orders[MM_OF_LEDGER], e, later, why));
+	MM_TRY(mm_givens_entry(&r->givens[MM_OF_LEDGER], e, why));
 	MM_TRY(mm_facts_entry(r->facts, index, e, why));
 	MM_TRY(mm_quotas_entry(r->quotas, e, why));
 	return is_signature(e->type) && e->field[MM_F_SERIAL] != NULL
@@ -590,6 +595,8 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	mm_marks_compare(r->responders, MM_OF_STORE, "OCSP responder, ",
 	    r->differences, &r->waiting);
 	MM_TRY(mm_crls_compare(r->crls, r->differences, &r->waiting, why));
+	mm_givens_compare(&r->givens[MM_OF_JOURNAL],
+	    &r->givens[MM_OF_LEDGER], r->differences, &r->waiting);
 	mm_orders_compare(r->orders, r->recovered != 0, r->differences,
 	    &r->waiting);
 	mm_clocks_compare(&r->clocks[MM_OF_JOURNAL], &r->clocks[MM_OF_LEDGER],
@@ -625,6 +632,7 @@ mm_cmd_ledger_reconcile(struct mm_cli *cli, const struct mm_args *a,
 	}
 	for (int i = 0; i < MM_OF_STORE; i++) {
 		mm_clocks_done(&r->clocks[i]);
+		mm_givens_done(&r->givens[i]);
 		mm_marks_done(&r->glass[i]);
 		mm_marks_done(&r->responders[i]);
 	}

@@ -161,7 +161,7 @@ def hostile_start(w):
     theirs.close()
     try:
         return harness.Link("ocsp", ours).call(
-            "ocsp_start", "issuing", b"", b"")[1].hex()
+            "ocsp_start", "issuing", b"", b"", 0)[1].hex()
     finally:
         ours.close()
         p.wait(30)
