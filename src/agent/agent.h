@@ -15,6 +15,7 @@
  */
 #define MM_AGENT_DER_MAX   8192
 #define MM_AGENT_CHAIN_MAX 32768
+#define MM_AGENT_ANSWER_MAX 102400 /* pki/confdoc.h has the longest */
 #define MM_AGENT_HOST_MAX  261
 
 /* One answer; body is borrowed until the next call. */

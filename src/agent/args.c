@@ -26,6 +26,8 @@ const char mm_agent_usage[] =
     "          --dir DIR  [--server HOST:PORT] [--keep-key] [--key-type TYPE]\n"
     "          --now                whether it is time or not\n"
     "          --ask                the server says when it is time\n"
+    "  config  what the server configures this device to, fetched and kept\n"
+    "          --dir DIR  [--server HOST:PORT]\n"
     "  status  the identity in use, and how the service does\n"
     "          --dir DIR, or --config FILE\n"
     "  run     the service: both of these by itself, and programs of yours\n"
@@ -50,8 +52,8 @@ const char mm_agent_usage[] =
     "7 try again later, 8 token or certificate refused, 9 not yet time to\n"
     "renew, 10 there is an identity and the token was not used, 70 a bug\n";
 
-enum { ENROL = 1, RENEW = 2, STATUS = 4, RUN = 8, REFERENCE = 16,
-	ONLINE = ENROL | RENEW, ONCE = ENROL | RENEW | STATUS,
+enum { ENROL = 1, RENEW = 2, STATUS = 4, RUN = 8, REFERENCE = 16, CONFIG = 32,
+	ONLINE = ENROL | RENEW | CONFIG, ONCE = ONLINE | STATUS,
 	ANY = ONCE | RUN | REFERENCE };
 
 static const struct {
@@ -59,7 +61,7 @@ static const struct {
 	unsigned bit;
 } commands[] = {
 	{ "enrol", ENROL }, { "renew", RENEW }, { "status", STATUS },
-	{ "run", RUN }, { "reference", REFERENCE },
+	{ "run", RUN }, { "reference", REFERENCE }, { "config", CONFIG },
 };
 
 #define AT(field) offsetof(struct mm_agent_args, field)
@@ -77,8 +79,8 @@ static const struct option {
 	{ "--config", AT(config), false, RUN | STATUS },
 	{ "--dir", AT(dir), false, ONCE },
 	{ "--device", AT(device), false, ENROL },
-	{ "--label", AT(label), false, ONLINE },
-	{ "--key-type", AT(key_type), false, ONLINE },
+	{ "--label", AT(label), false, ENROL | RENEW },
+	{ "--key-type", AT(key_type), false, ENROL | RENEW },
 	{ "--tls", AT(tls), false, ONLINE },
 	{ "--clock", AT(clock), false, ONLINE },
 	{ "--retry", AT(retry), false, ONLINE },

@@ -71,6 +71,10 @@ static const struct mm_conf_key rows[] = {
 	    "A program with its words that is run when the identity is "
 	    "another one; no shell reads them. It is run again until it "
 	    "ends with 0.", NULL },
+	{ "on_configuration", MM_CONF_LIST, AT(on_configuration), 0,
+	    MM_CONF_ITEM_MAX - 1, "",
+	    "The same, when the device is configured to something else: "
+	    "its words on standard input say which version and where.", NULL },
 	{ "hook_limit", MM_CONF_DURATION, AT(hook_s), 1, 3600, "60s",
 	    "How long one run of such a program may take.", NULL },
 	{ "status_file", MM_CONF_PATH, AT(status_file), 0, PATH_MAX - 1, "",
@@ -109,7 +113,8 @@ mm_agent_conf_load(const char *path, struct mm_agent_conf *out,
 	if (out->most_s < out->again_s)
 		return MM_FAIL(why, MM_EINPUT,
 		    "retry_most: shorter than retry");
-	return check_program("on_renewed", &out->on_renewed, why);
+	MM_TRY(check_program("on_renewed", &out->on_renewed, why));
+	return check_program("on_configuration", &out->on_configuration, why);
 }
 
 static const char *

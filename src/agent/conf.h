@@ -21,7 +21,8 @@ struct mm_agent_conf {
 	bool keep_key;
 	int64_t renew_percent;
 	int64_t timeout_s, visit_s, every_s, again_s, most_s, spread_s;
-	struct mm_conf_list on_renewed;     /* a program; none */
+	struct mm_conf_list on_renewed;     /* programs; none */
+	struct mm_conf_list on_configuration;
 	int64_t hook_s;
 };
 

@@ -118,7 +118,7 @@ open_link(void *ctx, const struct mmd_tls_want *want, struct mm_why *why)
 		    MM_S("by", want->mode == MMD_TLS_TOKEN ? "token" :
 		        "certificate"), MM_S("ok", rc == MMD_OK ? "yes" : "no"));
 	w->conf = (struct mmd_est_conf){ .host = w->server,
-		.label = w->label, .buf = w->buf, .cap = sizeof(w->buf),
+		.label = w->label, .buf = w->buf, .cap = MM_AGENT_CHAIN_MAX,
 		.more = w->more };
 	mmd_est_init(&w->est, &w->conf);
 	return rc == MMD_OK ? MM_OK : fail(w, rc, "TLS handshake", why);

@@ -20,7 +20,7 @@ struct mm_agent_wire {
 	struct mmd_est est;
 	struct mm_agent_fetch fetch;
 	bool open, closes; /* closes: the server, after its last answer */
-	uint8_t buf[MM_AGENT_CHAIN_MAX];
+	uint8_t buf[MM_AGENT_ANSWER_MAX];
 };
 
 struct mm_agent_link mm_agent_wire_link(struct mm_agent_wire *w);

@@ -26,6 +26,7 @@ static const struct {
 	{ "enrol", mm_agent_program_enrol },
 	{ "renew", mm_agent_program_renew },
 	{ "status", mm_agent_program_status },
+	{ "config", mm_agent_program_config },
 };
 
 static int
@@ -93,6 +94,20 @@ note_kept_key(const struct mm_agent_program *p)
 		    p->args.key_type, p->agent.kept_key);
 }
 
+/* An identity is as good without it; where there is none nothing is said. */
+static void
+note_no_config(const struct mm_agent_program *p, enum mm_err err)
+{
+	char text[sizeof(p->conf_why.text)];
+
+	if (err != MM_OK || p->conf_err == MM_OK ||
+	    p->conf_err == MM_ENOTFOUND || p->args.quiet)
+		return;
+	mm_agent_printable(p->conf_why.text, text, sizeof(text));
+	fprintf(stderr, "mintmark-agent: note: no configuration: %s\n",
+	    text);
+}
+
 MM_FREE_FN(json_free, json_t, json_decref)
 
 /* What the service wrote last; of a file that is no JSON, nothing. */
@@ -121,6 +136,7 @@ run(struct mm_agent_program *p)
 	struct mm_buf out = MM_BUF_INIT(16384), file = MM_BUF_INIT(8192);
 	struct mm_agent_report_of of = { .json = p->args.json };
 	struct mm_agent_status s = { .early = false };
+	char document[PATH_MAX];
 	struct mm_why why = { 0 };
 	int64_t start = mm_mono_ms();
 	enum mm_err err = run_command(p, &s, &why);
@@ -132,6 +148,10 @@ run(struct mm_agent_program *p)
 	of.now_s = mm_agent_now_s(&p->agent);
 	of.took_ms = mm_mono_ms() - start;
 	of.service = read_service(p, &file);
+	of.configured = &p->configured;
+	mm_agent_document_path(p->args.dir, document);
+	of.document = document;
+	note_no_config(p, err);
 	if (err == MM_OK)
 		mm_agent_report(&out, &s, &of);
 	else
@@ -240,10 +260,11 @@ run_once(struct mm_agent_program *p)
 int
 main(int argc, char **argv)
 {
-	struct mm_agent_program p = { .store.lock = -1 };
+	static struct mm_agent_program p; /* the service uses none of it */
 	struct mm_why why = { 0 };
 	enum mm_err err;
 
+	p.store.lock = -1;
 	if (!harden())
 		return mm_err_exit(MM_ESYS);
 	err = mm_agent_args_parse(argc, argv, &p.args, &why);

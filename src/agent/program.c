@@ -107,6 +107,65 @@ enrol_with_old(struct mm_agent_program *p, struct mm_agent_status *out,
 	return mm_agent_enrol(&p->agent, NULL, out, why);
 }
 
+/* ---- the configuration ---- */
+
+static enum mm_err
+configure(struct mm_agent_program *p, struct mm_why *why)
+{
+	struct mm_agent_confstore s;
+
+	MM_TRY(mm_agent_confstore_open(&p->conf, p->args.dir, false, why));
+	s = mm_agent_confstore(&p->conf);
+	return mm_agent_configure(&p->agent, &s, &p->configured, why);
+}
+
+/* What is in use, without asking or making anything. */
+static void
+look_at_config(struct mm_agent_program *p)
+{
+	struct mm_agent_confstore s;
+	bool whole;
+
+	p->configured = (struct mm_agent_configured){ .version = 0 };
+	if (mm_agent_confstore_open(&p->conf, p->args.dir, true, NULL) !=
+	    MM_OK)
+		return;
+	s = mm_agent_confstore(&p->conf);
+	if (s.have(s.ctx, &p->configured, &whole, NULL) != MM_OK || !whole)
+		p->configured.version = 0;
+}
+
+/* Beside an identity, which is as good without it: once, and no failure. */
+static void
+configure_too(struct mm_agent_program *p)
+{
+	unsigned retries = p->agent.retries;
+	int32_t retry_s = p->agent.retry_s;
+
+	p->agent.retries = 0;
+	p->conf_why = (struct mm_why){ 0 };
+	p->conf_err = configure(p, &p->conf_why);
+	p->conf_retry_s = p->agent.retry_s;
+	p->agent.retries = retries;
+	p->agent.retry_s = retry_s;
+}
+
+/* see program.h */
+enum mm_err
+mm_agent_program_config(struct mm_agent_program *p,
+    struct mm_agent_status *out, struct mm_why *why)
+{
+	unsigned slot;
+
+	MM_TRY(mm_agent_store_look(&p->store, p->args.dir, why));
+	MM_TRY(mm_agent_selected(&p->agent, &slot, why));
+	MM_TRY(mm_agent_store_open(&p->store, p->args.dir, why));
+	MM_TRY(mm_agent_status(&p->agent, out, why));
+	MM_TRY(set_server(p, p->args.server != NULL ? p->args.server
+	    : out->server, why));
+	return configure(p, why);
+}
+
 /* see program.h */
 enum mm_err
 mm_agent_program_enrol(struct mm_agent_program *p,
@@ -121,10 +180,11 @@ mm_agent_program_enrol(struct mm_agent_program *p,
 	if (p->args.token_file == NULL && p->args.credential == NULL)
 		return MM_FAIL(why, MM_EINPUT, "--token-file is missing");
 	MM_TRY(mm_agent_store_open(&p->store, p->args.dir, why));
-	if (p->args.credential != NULL)
-		return enrol_with_old(p, out, why);
-	err = enrol_with(p, &token, out, why);
+	err = p->args.credential != NULL ? enrol_with_old(p, out, why)
+	    : enrol_with(p, &token, out, why);
 	mm_wipe(&token, sizeof(token));
+	if (err == MM_OK && out->unspent != MM_AGENT_OTHER)
+		configure_too(p);
 	return err;
 }
 
@@ -143,7 +203,12 @@ mm_agent_program_renew(struct mm_agent_program *p,
 	MM_TRY(mm_agent_status(&p->agent, &now, why));
 	MM_TRY(set_server(p, p->args.server != NULL ? p->args.server
 	    : now.server, why));
-	return mm_agent_renew(&p->agent, out, why);
+	MM_TRY(mm_agent_renew(&p->agent, out, why));
+	if (!out->early || p->args.ask)
+		configure_too(p);
+	else
+		look_at_config(p);
+	return MM_OK;
 }
 
 /* see program.h */
@@ -152,6 +217,7 @@ mm_agent_program_status(struct mm_agent_program *p,
     struct mm_agent_status *out, struct mm_why *why)
 {
 	MM_TRY(mm_agent_store_look(&p->store, p->args.dir, why));
+	look_at_config(p);
 	return mm_agent_status(&p->agent, out, why);
 }
 
@@ -224,6 +290,7 @@ mm_agent_program_visit(struct mm_agent_program *p, bool look,
 	MM_TRY(mm_agent_status(&p->agent, &now, why));
 	p->looked = look && now.confirmed && (now.renew_at_s == 0 ||
 	    mm_agent_now_s(&p->agent) < now.renew_at_s);
+	look_at_config(p);
 	if (p->looked) {
 		*out = now;
 		return MM_OK;
@@ -232,6 +299,7 @@ mm_agent_program_visit(struct mm_agent_program *p, bool look,
 	    : now.server, why));
 	MM_TRY(mm_agent_renew(&p->agent, out, why));
 	out->unspent = unspent;
+	configure_too(p);
 	return MM_OK;
 }
 

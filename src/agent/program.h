@@ -2,6 +2,7 @@
 #define MM_AGENT_PROGRAM_H
 
 #include "agent/args.h"
+#include "agent/configure.h"
 #include "agent/link.h"
 #include "agent/old.h"
 #include "agent/store.h"
@@ -20,6 +21,12 @@ struct mm_agent_program {
 	struct mmd_nv nv_old; /* nv, with the old one's key */
 	struct mm_agent agent;
 	bool looked; /* by the last visit, and nothing was to be done */
+	/* Of the configuration, found out beside the rest. */
+	struct mm_agent_store conf;
+	struct mm_agent_configured configured; /* in use */
+	enum mm_err conf_err; /* MM_ENOTFOUND: the server has none */
+	struct mm_why conf_why;
+	int32_t conf_retry_s; /* as struct mm_agent has it */
 };
 
 /* By p->args, which is borrowed from then on.  Nothing is opened. */
@@ -33,10 +40,14 @@ MM_MUST enum mm_err mm_agent_program_renew(struct mm_agent_program *p,
     struct mm_agent_status *out, struct mm_why *why);
 MM_MUST enum mm_err mm_agent_program_status(struct mm_agent_program *p,
     struct mm_agent_status *out, struct mm_why *why);
+/* Asks for the configuration by the identity that is there; out is that. */
+MM_MUST enum mm_err mm_agent_program_config(struct mm_agent_program *p,
+    struct mm_agent_status *out, struct mm_why *why);
 /*
  * All that there is to do now, as the service does it: the first identity by
  * the token's file, if there is one and no identity; a renewal, if it is
- * time.  MM_ENOTFOUND: neither identity nor token.
+ * time; then the configuration, of which p has the rest.  MM_ENOTFOUND: neither
+ * identity nor token.
  *
  * look: the server is not asked if we see by ourselves that there is nothing
  * to do.

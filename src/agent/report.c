@@ -30,6 +30,44 @@ put_service(struct mm_json *j, struct mm_bytes service)
 		mm_json_null(j, "service");
 }
 
+static bool
+is_configured(const struct mm_agent_report_of *of)
+{
+	return of->configured != NULL && of->configured->version > 0;
+}
+
+static void
+put_configuration(struct mm_json *j, const struct mm_agent_report_of *of)
+{
+	const struct mm_agent_configured *c = of->configured;
+
+	if (!is_configured(of)) {
+		mm_json_null(j, "configuration");
+		return;
+	}
+	mm_json_open_key(j, "configuration", '{');
+	mm_json_int(j, "version", c->version);
+	mm_json_hex(j, "sha256", (struct mm_bytes){ c->sha256,
+	    sizeof(c->sha256) });
+	mm_json_str(j, "document", mm_utf8_valid(mm_bytes_of(of->document))
+	    ? of->document : "");
+	mm_json_bool(j, "changed", c->fresh);
+	mm_json_close(j, '}');
+}
+
+static void
+configuration_text(struct mm_buf *out, const struct mm_agent_report_of *of)
+{
+	char path[PATH_MAX];
+
+	if (!is_configured(of))
+		return;
+	mm_agent_printable(of->document, path, sizeof(path));
+	mm_buf_printf(out, "configured version %lu%s: %s\n",
+	    (unsigned long)of->configured->version,
+	    of->configured->fresh ? " (new)" : "", path);
+}
+
 static void
 as_json(struct mm_buf *out, const struct mm_agent_status *s, int64_t days,
     const struct mm_agent_report_of *of)
@@ -56,6 +94,7 @@ as_json(struct mm_buf *out, const struct mm_agent_status *s, int64_t days,
 		mm_json_str(&j, "token_unspent", unspent[s->unspent].slug);
 	mm_json_str(&j, "server", s->server);
 	mm_json_int(&j, "ms", of->took_ms);
+	put_configuration(&j, of);
 	put_service(&j, of->service);
 	mm_json_close(&j, '}');
 	mm_buf_text(out, "\n");
@@ -146,6 +185,7 @@ mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s,
 		as_json(out, &shown, days, of);
 	else {
 		as_text(out, &shown, days);
+		configuration_text(out, of);
 		service_text(out, of->service);
 	}
 }

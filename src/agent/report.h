@@ -1,13 +1,15 @@
 #ifndef MM_AGENT_REPORT_H
 #define MM_AGENT_REPORT_H
 
-#include "agent/agent.h"
+#include "agent/configure.h"
 
 /* How it is said. */
 struct mm_agent_report_of {
 	bool json;
 	int64_t now_s, took_ms;
 	struct mm_bytes service; /* JSON of the service's (service.h), or n 0 */
+	const struct mm_agent_configured *configured; /* in use; or NULL */
+	const char *document;    /* where that is */
 };
 /* What came of a command, appended to out. */
 void mm_agent_report(struct mm_buf *out, const struct mm_agent_status *s,

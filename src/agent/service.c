@@ -122,6 +122,23 @@ state_after(const struct mm_visit_told *t)
 	    : MM_SERVICE_FAILS;
 }
 
+/* One that was killed has told of none, which may be there all the same. */
+static void
+take_config(struct mm_service *s)
+{
+	const struct mm_visit_told *t = &s->told;
+	char mark[MM_AGENT_CONFMARK];
+
+	if (t->err == MM_OK && !t->looked)
+		s->conf_failures = t->conf_err == MM_OK ||
+		    t->conf_err == MM_ENOTFOUND ? 0 : s->conf_failures + 1;
+	if (t->configured.version == 0)
+		return;
+	s->conf_in_use = t->configured;
+	mm_agent_confmark(&s->conf_in_use, mark);
+	mm_hook_want(&s->configured, mark);
+}
+
 /* A visit that was killed tells nothing: what was in use is so still. */
 static void
 take_told(struct mm_service *s)
@@ -138,6 +155,25 @@ take_told(struct mm_service *s)
 	}
 	if (s->has && s->id.confirmed)
 		mm_hook_want(&s->renewed, s->id.serial);
+	take_config(s);
+}
+
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* An identity that is well does not wait long for its configuration. */
+static int64_t
+config_after(const struct mm_service *s, const struct mm_pace *pace)
+{
+	const struct mm_pace_of of = { .err = s->told.conf_err,
+		.failures = s->conf_failures, .now_s = s->told.now_s,
+		.retry_s = s->told.conf_retry_s };
+
+	return s->told.err != MM_OK || s->conf_failures == 0 ? INT64_MAX
+	    : mm_pace_next_ms(pace, &of, throw_dice());
 }
 
 static int64_t
@@ -155,7 +191,8 @@ wait_after(const struct mm_service *s)
 		return 0;
 	if (t->looked)
 		return s->conf->spread_s * 1000 * throw_dice() / 65536;
-	return mm_pace_next_ms(&pace, &of, throw_dice());
+	return sooner(mm_pace_next_ms(&pace, &of, throw_dice()),
+	    config_after(s, &pace));
 }
 
 static void
@@ -219,32 +256,50 @@ put_path(struct mm_json *j, const struct mm_service *s, const char *key,
 }
 
 static void
-begin_hook(struct mm_service *s, int64_t boot_ms)
+put_renewed(struct mm_json *j, const struct mm_service *s)
+{
+	mm_json_str(j, "serial", s->renewed.want);
+	put_path(j, s, "certificate", "cert.pem");
+	put_path(j, s, "chain", "chain.pem");
+	put_path(j, s, "anchor", "anchor.pem");
+	put_path(j, s, "key", "key.pem");
+}
+
+static void
+put_configured(struct mm_json *j, const struct mm_service *s)
+{
+	char path[PATH_MAX];
+
+	mm_agent_document_path(s->conf->dir, path);
+	mm_json_int(j, "version", s->conf_in_use.version);
+	mm_json_hex(j, "sha256", (struct mm_bytes){ s->conf_in_use.sha256,
+	    sizeof(s->conf_in_use.sha256) });
+	mm_json_str(j, "document", path);
+}
+
+static void
+begin_hook(struct mm_service *s, struct mm_hook *h, int64_t boot_ms,
+    void (*put)(struct mm_json *j, const struct mm_service *s))
 {
 	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(JOB_MAX);
 	struct mm_json j = mm_json_over(&out);
 
-	if (!mm_hook_due(&s->renewed))
+	if (!mm_hook_due(h))
 		return;
 	mm_json_open(&j, '{');
-	mm_json_str(&j, "event", s->renewed.event);
+	mm_json_str(&j, "event", h->event);
 	mm_json_str(&j, "device", mm_utf8_valid(mm_bytes_of(
 	    s->id.device)) ? s->id.device : "");
-	mm_json_str(&j, "serial", s->renewed.want);
-	put_path(&j, s, "certificate", "cert.pem");
-	put_path(&j, s, "chain", "chain.pem");
-	put_path(&j, s, "anchor", "anchor.pem");
-	put_path(&j, s, "key", "key.pem");
+	put(&j, s);
 	mm_json_close(&j, '}');
 	mm_buf_text(&out, "\n");
 	if (mm_buf_ok(&out, NULL) == MM_OK)
-		mm_hook_begin(&s->renewed, boot_ms, mm_buf_view(&out));
+		mm_hook_begin(h, boot_ms, mm_buf_view(&out));
 }
 
 static void
-run_hook(struct mm_service *s, int64_t boot_ms)
+run_hook(struct mm_service *s, struct mm_hook *h, int64_t boot_ms)
 {
-	struct mm_hook *h = &s->renewed;
 
 	if (!mm_hook_run(h, boot_ms, throw_dice()))
 		return;
@@ -260,10 +315,14 @@ run_hook(struct mm_service *s, int64_t boot_ms)
 
 /* ---- waiting ---- */
 
+/* When a hook has to be looked after; INT64_MAX: it has not. */
 static int64_t
-sooner(int64_t a, int64_t b)
+hook_at(const struct mm_hook *h, int64_t boot_ms, int64_t behind)
 {
-	return a < b ? a : b;
+	if (h->runs[0] != '\0')
+		return h->child.end < 0 ? boot_ms + TICK_MS
+		    : h->child.end_ms + behind;
+	return mm_hook_due(h) ? h->next_ms : INT64_MAX;
 }
 
 /* When something is to be done, by mm_boot_ms, if nothing happens before. */
@@ -271,15 +330,11 @@ static int64_t
 wake_at(const struct mm_service *s, int64_t boot_ms)
 {
 	int64_t behind = boot_ms - mm_mono_ms(), at = s->next_ms;
-	const struct mm_hook *h = &s->renewed;
 
 	if (s->visit.pid > 0)
 		at = s->visit.end_ms + behind;
-	if (h->runs[0] != '\0')
-		at = sooner(at, h->child.end < 0 ? boot_ms + TICK_MS
-		    : h->child.end_ms + behind);
-	else if (mm_hook_due(h))
-		at = sooner(at, h->next_ms);
+	at = sooner(at, hook_at(&s->renewed, boot_ms, behind));
+	at = sooner(at, hook_at(&s->configured, boot_ms, behind));
 	return s->watchdog_ms > 0 ? sooner(at, s->beat_ms) : at;
 }
 
@@ -334,6 +389,7 @@ wait_for(struct mm_service *s)
 		{ .fd = s->timer, .events = POLLIN },
 		{ .fd = s->visit.out, .events = POLLIN },
 		mm_child_wish(&s->renewed.child),
+		mm_child_wish(&s->configured.child),
 	};
 
 	if (at > boot_ms && timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &t,
@@ -359,10 +415,12 @@ turn(struct mm_service *s)
 	}
 	if (s->visit.pid > 0 && mm_visit_run(&s->visit, &s->told))
 		conclude(s);
-	run_hook(s, boot_ms);
+	run_hook(s, &s->renewed, boot_ms);
+	run_hook(s, &s->configured, boot_ms);
 	if (s->visit.pid == 0 && mm_boot_ms() >= s->next_ms)
 		begin_visit(s);
-	begin_hook(s, boot_ms);
+	begin_hook(s, &s->renewed, boot_ms, put_renewed);
+	begin_hook(s, &s->configured, boot_ms, put_configured);
 }
 
 /* The visit of a service that was killed is about to end, and may have its
@@ -425,6 +483,7 @@ close_all(struct mm_service *s)
 
 	mm_visit_close(&s->visit);
 	mm_hook_done(&s->renewed);
+	mm_hook_done(&s->configured);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			(void)close(fds[i]);
@@ -437,6 +496,7 @@ serve(struct mm_service *s)
 	s->next_ms = mm_boot_ms();
 	s->look = s->conf->spread_s > 0;
 	mm_hook_init(&s->renewed, s->conf->dir);
+	mm_hook_init(&s->configured, s->conf->dir);
 	mm_notify("READY=1");
 	while (!s->stop) {
 		turn(s);
@@ -455,11 +515,15 @@ mm_agent_serve(const struct mm_agent_conf *c, struct mm_why *why)
 		.timer = -1, .set = -1, .told.retry_s = -1,
 		.renewed = { .event = "renewed", .program = &c->on_renewed,
 		    .limit_s = c->hook_s,
+		    .pace = { c->every_s, c->again_s, c->most_s } },
+		.configured = { .event = "configuration",
+		    .program = &c->on_configuration, .limit_s = c->hook_s,
 		    .pace = { c->every_s, c->again_s, c->most_s } } };
 	enum mm_err err;
 
 	mm_visit_init(&s.visit);
 	mm_child_init(&s.renewed.child);
+	mm_child_init(&s.configured.child);
 	err = take_folder(&s, why);
 	if (err == MM_OK)
 		err = open_all(&s, why);

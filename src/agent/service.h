@@ -30,7 +30,9 @@ struct mm_service {
 	struct mm_visit_told told; /* of the last one */
 	bool has;                  /* id is what is in use, as last known */
 	struct mm_agent_status id;
-	struct mm_hook renewed;
+	struct mm_hook renewed, configured;
+	struct mm_agent_configured conf_in_use;
+	unsigned conf_failures;    /* in a row */
 	struct mm_pace_clock clock;
 	unsigned failures;
 	int64_t next_ms;           /* by mm_boot_ms: the next visit */

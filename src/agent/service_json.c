@@ -56,6 +56,28 @@ put_identity(struct mm_json *j, const struct mm_agent_status *s)
 	mm_json_close(j, '}');
 }
 
+static void
+put_configuration(struct mm_json *j, const struct mm_service *s)
+{
+	const struct mm_agent_configured *c = &s->conf_in_use;
+	char text[sizeof(s->told.conf_why.text)];
+
+	mm_json_open_key(j, "configuration", '{');
+	mm_json_int(j, "version", c->version);
+	if (c->version > 0)
+		mm_json_hex(j, "sha256", (struct mm_bytes){ c->sha256,
+		    sizeof(c->sha256) });
+	else
+		mm_json_null(j, "sha256");
+	mm_json_int(j, "failures", s->conf_failures);
+	mm_agent_printable(s->told.conf_why.text, text, sizeof(text));
+	if (s->conf_failures > 0)
+		mm_json_str(j, "failure", text);
+	else
+		mm_json_null(j, "failure");
+	mm_json_close(j, '}');
+}
+
 static const char *
 hook_word(const struct mm_hook *h)
 {
@@ -107,8 +129,10 @@ mm_service_json(struct mm_buf *out, const struct mm_service *s,
 		put_identity(&j, &s->id);
 	else
 		mm_json_null(&j, "identity");
+	put_configuration(&j, s);
 	mm_json_open_key(&j, "hooks", '{');
 	put_hook(&j, &s->renewed);
+	put_hook(&j, &s->configured);
 	mm_json_close(&j, '}');
 	mm_json_close(&j, '}');
 	mm_buf_text(out, "\n");

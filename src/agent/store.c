@@ -265,6 +265,18 @@ mm_agent_store_open(struct mm_agent_store *s, const char *dir,
 }
 
 /* see store.h */
+enum mm_err
+mm_agent_store_within(struct mm_agent_store *s, const char *dir,
+    struct mm_why *why)
+{
+	*s = (struct mm_agent_store){ .lock = -1 };
+	if (!mm_text_copy(s->dir, sizeof(s->dir), mm_bytes_of(dir)))
+		return MM_FAIL(why, MM_ELIMIT, "--dir: the path is too long");
+	MM_TRY(open_slots(dir, why));
+	return sweep(s, why);
+}
+
+/* see store.h */
 void
 mm_agent_store_close(struct mm_agent_store *s)
 {

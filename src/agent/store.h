@@ -31,6 +31,10 @@ struct mm_agent_store {
  */
 MM_MUST enum mm_err mm_agent_store_open(struct mm_agent_store *s,
     const char *dir, struct mm_why *why);
+/* The same of a folder inside of one whose lock is the caller's; there are only
+ * slots and the link in it that the caller knows. */
+MM_MUST enum mm_err mm_agent_store_within(struct mm_agent_store *s,
+    const char *dir, struct mm_why *why);
 /* Without making or locking anything; MM_ENOTFOUND. */
 MM_MUST enum mm_err mm_agent_store_look(struct mm_agent_store *s,
     const char *dir, struct mm_why *why);

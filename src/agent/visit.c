@@ -35,8 +35,9 @@ work(struct mm_agent_program *p, bool look, struct mm_visit_told *t)
 static void
 visit(const struct mm_visit_of *of, struct mm_visit_told *t)
 {
-	static struct mm_agent_program p = { .store.lock = -1 };
+	static struct mm_agent_program p; /* no page of it but what is used */
 
+	p.store.lock = -1;
 	p.args = mm_agent_conf_args(of->conf);
 	mm_agent_program_init(&p);
 	p.agent.skew_s = of->skew_s;
@@ -47,6 +48,10 @@ visit(const struct mm_visit_of *of, struct mm_visit_told *t)
 	    mm_agent_status(&p.agent, &t->s, NULL) == MM_OK);
 	t->retry_s = t->err == MM_OK ? p.agent.ask_s : p.agent.retry_s;
 	t->looked = p.looked;
+	t->configured = p.configured;
+	t->conf_err = p.conf_err;
+	t->conf_why = p.conf_why;
+	t->conf_retry_s = p.conf_retry_s;
 	t->told_s = p.agent.told_s;
 	t->now_s = mm_agent_now_s(&p.agent);
 	mm_agent_program_done(&p);

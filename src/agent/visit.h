@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include "agent/conf.h"
+#include "agent/configure.h"
 
 /*
  * One visit to the server, in a process of its own: keys, TLS and whatever a
@@ -27,6 +28,12 @@ struct mm_visit_told {
 	int32_t retry_s; /* as struct mm_agent has it */
 	int64_t told_s;  /* the server's clock, 0: not heard */
 	int64_t now_s;   /* the time as best known at its end */
+	/* The configuration: that which is in use, and what came of asking;
+	 * MM_ENOTFOUND: the server has none. */
+	struct mm_agent_configured configured;
+	enum mm_err conf_err;
+	struct mm_why conf_why;
+	int32_t conf_retry_s;
 };
 
 void mm_visit_init(struct mm_visit *v);
