@@ -5,7 +5,7 @@ _mintmark_agent() {
 	    --retry --timeout --deadline --renew-percent --dir --json -v'
 
 	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case $w in enrol|renew|run|status) command=$w ;; esac
+		case $w in enrol|renew|config|run|status) command=$w ;; esac
 	done
 	case $before in
 	--token-file|--config|--credential|--key|--anchor) COMPREPLY=($(compgen -f -- "$word")); return ;;
@@ -22,9 +22,11 @@ _mintmark_agent() {
 	enrol) w="$online --token-file --device --keep-token --erase-token
 	    --credential --key --anchor --replace" ;;
 	renew) w="$online --now --ask --keep-key" ;;
+	config) w='--server --tls --clock --retry --timeout --deadline --dir
+	    --json -v' ;;
 	run) w='--config --json' ;;
 	status) w='--dir --config --renew-percent --json -v' ;;
-	*) w='enrol renew run status reference --json -v --help --version' ;;
+	*) w='enrol renew config run status reference --json -v --help --version' ;;
 	esac
 	COMPREPLY=($(compgen -W "$w" -- "$word"))
 }

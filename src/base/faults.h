@@ -11,9 +11,10 @@
  * after its lines are written (and synced, with journal_sync), "answer" and
  * "answered"; for a line CA: "line" and "line-made", then the server's
  * "line-store" and "line-stored"; the agent's: "nv" before and after each
- * write of an identity, "status" and "told" those of the service's files.
- * MINTMARK_HANG_AT=PLACE:N has that thread
- * stay there for ever.
+ * write of an identity, "configuration" of one of a configuration, "status" and
+ * "told" those of the service's files.
+ *
+ * MINTMARK_HANG_AT=PLACE:N has that thread stay there for ever.
  *
  * MINTMARK_SLOW_AT=PLACE:N makes each pass N microseconds longer: what a test
  * of equal times must see.  The signer's place "decoy" is the key of a token

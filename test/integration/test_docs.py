@@ -8,6 +8,7 @@ import pytest
 from world import AGENT, MINT, ROOT
 
 PAGES = {"docs/getting-started.md": ["GS-2", "verified:", "gs2.crt: revoked"],
+         "docs/configuration.md": ["product"],
          "docs/api-tour.md": [],
          "docs/tokens.md": ["mintmark:mm1-", "cancelled"],
          "docs/operate.md": ["certificates would be revoked", "gateway"],

@@ -233,7 +233,7 @@ def test_power_cuts(world):
         assert kept(d) == before, place
         assert config(world, d)[0] == 0
         assert kept(d)[0]["n"] == n
-        assert not list(d.glob("configuration/*/*.next")), place
+        assert not list(d.glob("configuration/*/*.new")), place
 
 
 def test_a_disk_that_takes_nothing(world):
