@@ -288,6 +288,55 @@ decode_lock(struct mmd_link *l, struct mmd_bytes body)
 	return MMD_OK;
 }
 
+static void
+encode_get(struct mmd_link *l, struct mmd_cborw *w)
+{
+	mmd_cborw_uint(w, "off", l->off);
+}
+
+/* The next piece; of what is as long as its first answer said. */
+static enum mmd_rc
+take_piece(struct mmd_link *l, uint32_t cert, uint32_t chain,
+    struct mmd_bytes piece)
+{
+	struct mmd_ask *a = &l->ask;
+
+	if (l->off == 0) {
+		a->part_n[MMD_PART_CERT] = cert;
+		a->part_n[MMD_PART_CHAIN] = chain;
+		if (cert > a->cap || chain > a->cap - cert)
+			return MMD_ESPACE;
+	}
+	if (cert != a->part_n[MMD_PART_CERT] ||
+	    chain != a->part_n[MMD_PART_CHAIN] || piece.n == 0 ||
+	    piece.n > cert + chain - l->off)
+		return MMD_EINPUT;
+	memcpy(a->out + l->off, piece.p, piece.n);
+	l->off += (uint32_t)piece.n;
+	return l->off < cert + chain ? MMD_MORE : MMD_OK;
+}
+
+static enum mmd_rc
+decode_get(struct mmd_link *l, struct mmd_bytes body)
+{
+	static const struct mmd_cbor_key keys[] = {
+		{ "cert", MMD_CBOR_UINT, true, 1, MMD_CBOR_32 },
+		{ "chain", MMD_CBOR_UINT, true, 0, MMD_CBOR_32 },
+		{ "data", MMD_CBOR_BYTES, true, 1, 0 },
+	};
+	struct mmd_cbor_value v[MMD_COUNT(keys)];
+	enum mmd_rc rc;
+
+	if (mmd_cbor_read(body, keys, MMD_COUNT(keys), v) != MMD_OK)
+		return MMD_EINPUT;
+	rc = take_piece(l, (uint32_t)v[0].n, (uint32_t)v[1].n, v[2].v);
+	if (rc == MMD_OK) {
+		l->value = (struct mmd_bytes){ l->ask.out, l->off };
+		l->cert_n = (uint32_t)v[0].n;
+	}
+	return rc;
+}
+
 /* see link.h */
 const struct mmd_link_message mmd_link_messages[MMD_MESSAGES] = {
 	[MMD_HELLO] = { MMD_SMP_READ, MMD_LINK_ANSWER_MS, encode_hello,
@@ -304,6 +353,8 @@ const struct mmd_link_message mmd_link_messages[MMD_MESSAGES] = {
 	    decode_prove },
 	[MMD_LOCK] = { MMD_SMP_WRITE, MMD_LINK_COMPUTE_MS, encode_lock,
 	    decode_lock },
+	[MMD_GET] = { MMD_SMP_READ, MMD_LINK_ANSWER_MS, encode_get,
+	    decode_get },
 };
 
 /* bytes: the 32 that some messages have, or NULL. */
@@ -417,5 +468,17 @@ mmd_link_lock(struct mmd_link *l, const uint8_t cert[MMD_HASH])
 {
 	struct mmd_ask a = ask_of(MMD_LOCK, MMD_IDEVID, cert);
 
+	mmd_link_begin(l, &a);
+}
+
+/* see mmd_link.h */
+void
+mmd_link_get(struct mmd_link *l, unsigned identity, uint8_t *out, size_t cap)
+{
+	struct mmd_ask a = ask_of(MMD_GET, identity, NULL);
+
+	a.out = out;
+	a.cap = cap;
+	l->off = 0;
 	mmd_link_begin(l, &a);
 }

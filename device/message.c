@@ -285,6 +285,37 @@ lock(struct mmd_call *c)
 	return mmd_factory_refuse(c->f, rc);
 }
 
+static const struct mmd_cbor_key get_keys[] = {
+	ID,
+	{ "off", MMD_CBOR_UINT, false, 0, MMD_CBOR_32 },
+};
+
+/* What everybody may see of a bundle: its configuration may hold secrets. */
+static enum mmd_refusal
+get(struct mmd_call *c)
+{
+	struct mmd_bundle *b = &c->look.bundle;
+	uint32_t off = (uint32_t)c->v[1].n;
+	struct mmd_bytes piece;
+	struct room r;
+	enum mmd_rc rc;
+
+	tell(c, "cert", b->n[MMD_PART_CERT]);
+	tell(c, "chain", b->n[MMD_PART_CHAIN]);
+	/* One lies behind the other: for the read they are one. */
+	b->n[MMD_PART_CERT] += b->n[MMD_PART_CHAIN];
+	if (off > b->n[MMD_PART_CERT])
+		return MMD_R_PIECE;
+	r = behind(c);
+	piece = (struct mmd_bytes){ r.p, b->n[MMD_PART_CERT] - off };
+	if (piece.n > r.n)
+		piece.n = r.n;
+	rc = mmd_store_read(c->f->conf->store, c->identity, b, MMD_PART_CERT,
+	    off, r.p, piece.n);
+	mmd_cborw_bytes(&c->w, "data", piece);
+	return mmd_factory_refuse(c->f, rc);
+}
+
 #define KEYS(a) MMD_COUNT(a), a
 
 /* see factory.h */
@@ -302,4 +333,6 @@ const struct mmd_message mmd_messages[MMD_MESSAGES] = {
 	    prove },
 	[MMD_LOCK] = { MMD_SMP_WRITE, MMD_STATE_READY, true, KEYS(lock_keys),
 	    lock },
+	[MMD_GET] = { MMD_SMP_READ, MMD_STATE_READY, true, KEYS(get_keys),
+	    get },
 };

@@ -28,6 +28,7 @@
  *	commit	of what is in use: fine
  *	prove	signs; keeps nothing
  *	lock	of the certificate in use: fine
+ *	get	reads only
  *
  * What holds afterwards: a key that was made is never replaced and never
  * leaves; a certificate is in use only if it is of that key, whole, and its
@@ -55,6 +56,7 @@ enum mmd_factory_message {
 	MMD_COMMIT,
 	MMD_PROVE,
 	MMD_LOCK,
+	MMD_GET,
 	MMD_MESSAGES
 };
 

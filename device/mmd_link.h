@@ -74,7 +74,9 @@ struct mmd_ask {
 	uint64_t n; /* hello: time; key: kind */
 	uint8_t bytes[32]; /* what to stir in; nonce; hash */
 	struct mmd_bytes parts[MMD_PARTS];
-	uint32_t part_n[MMD_PARTS];
+	uint32_t part_n[MMD_PARTS]; /* get: what the device says */
+	uint8_t *out; /* get */
+	size_t cap;
 };
 
 struct mmd_link {
@@ -84,9 +86,11 @@ struct mmd_link {
 	/*
 	 * Once MMD_OK, borrowed until the next message: key: the public key;
 	 * csr: the request; prove: the signature; all in DER; commit: the
-	 * certificate's hash.
+	 * certificate's hash; get: the certificate and behind it its chain,
+	 * in the caller's memory.
 	 */
 	struct mmd_bytes value;
+	uint32_t cert_n; /* get: where in it the chain begins */
 	/* Once MMD_EREFUSED: the device's reason, or else SMP's. */
 	enum mmd_refusal refusal;
 	uint32_t smp_rc;
@@ -129,12 +133,20 @@ void mmd_link_prove(struct mmd_link *l, unsigned identity,
     const uint8_t nonce[MMD_NONCE]);
 /* cert: SHA-256 of the IDevID in use. */
 void mmd_link_lock(struct mmd_link *l, const uint8_t cert[MMD_HASH]);
+/*
+ * Reads the certificate in use and its chain into out, as many messages as it
+ * takes.  That it is the certificate whose hash hello told is the caller's to
+ * compare.
+ */
+void mmd_link_get(struct mmd_link *l, unsigned identity, uint8_t *out,
+    size_t cap);
 
 /*
  * MMD_MORE: wait and call again, within 20 ms; at most a few kilobytes are
  * read at once.  MMD_OK.  MMD_EREFUSED: see refusal.  MMD_ESILENT: no answer;
  * MMD_EINPUT: answers that are none; MMD_EPATH: another device answers;
- * MMD_EPORT: a bundle that will not stay; or what io failed with.
+ * MMD_EPORT: a bundle that will not stay; MMD_ESPACE: get: longer than cap; or
+ * what io failed with.
  * MMD_ESTATE: nothing is under way.
  */
 enum mmd_rc mmd_link_run(struct mmd_link *l) MMD_MUST;

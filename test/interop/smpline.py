@@ -20,7 +20,7 @@ import cbor2  # noqa: E402
 from smp import header as smphdr, message, packet  # noqa: E402
 
 GROUP = 0x4D4D
-READS = {"hello": 0, "csr": 2, "prove": 5}
+READS = {"hello": 0, "csr": 2, "prove": 5, "get": 7}
 WRITES = {"key": 1, "put": 3, "commit": 4, "lock": 6}
 
 
@@ -32,6 +32,18 @@ def request(name, version=smphdr.Version.V2, **fields):
     cls = type(name, (base,), {"_GROUP_ID": GROUP, "_COMMAND_ID": number,
                                "__annotations__": annotations})
     return cls(version=version, **fields)
+
+
+def read_back(line):
+    """(certificate, chain) that a device has in use, by get."""
+    whole, said = b"", None
+    while said is None or len(whole) < sum(said):
+        told = line.tell("get", off=len(whole))
+        assert said in (None, (told["cert"], told["chain"])), told
+        said = told["cert"], told["chain"]
+        assert set(told) == {"cert", "chain", "data"} and told["data"], told
+        whole += told["data"]
+    return whole[:said[0]], whole[said[0]:]
 
 
 class Line:

@@ -20,7 +20,7 @@ import pytest
 
 import qemu
 from qemu import Board, Modem, Noise, symbols
-from smpline import Line
+from smpline import Line, read_back
 from world import BUILD, World, run
 
 PROVISION = BUILD / "examples/linux-sim/provision"
@@ -158,6 +158,9 @@ def test_made_by_others_smp_and_certified_by_mintmarkd(world, folder, kind,
         assert unit.take(line)["state"] == LOCKED
         assert line.tell("put", len=16, off=0, data=bytes(16))["err"]["rc"] \
             == 1
+        # and who has lost its record can read what it is
+        cert, chain = read_back(line)
+        assert {cert} == unit.certs and chain
         line.close()
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from world import BUILD, ROOT
 
-from smpline import GROUP, Line, cbor2, packet, request, smphdr
+from smpline import GROUP, Line, cbor2, packet, read_back, request, smphdr
 from smp.error import ErrorV1, MGMT_ERR  # smpline found it
 from smp.os_management import EchoWriteRequest
 
 SIM = BUILD / "examples/linux-sim/linux-sim"
-LOCKED, NO_CERT, OTHER = 1, 3, 10
+LOCKED, NO_CERT, PIECE, OTHER = 1, 3, 6, 10
 VECTORS = json.loads((ROOT / "test/vectors/link.json").read_text())
 
 
@@ -93,6 +93,7 @@ def test_a_whole_unit(line, ca):
     assert line.tell("key", kind=0, stir=os.urandom(32))["pub"] == pub
     cert, issuer = certify(ca, line.tell("csr")["csr"])
     assert der_of((ca / "d.pub").read_bytes()) == pub
+    assert line.tell("get") == {"err": {"group": GROUP, "rc": NO_CERT}}
     bundle = cert + issuer + b"{}"
     put_all(line, hello, bundle)
     digest = hashlib.sha256(cert).digest()
@@ -111,6 +112,12 @@ def test_a_whole_unit(line, ca):
         assert line.tell("lock", cert=digest) == {}
     assert line.tell("put", len=16, off=0, data=bytes(16)) == {
         "err": {"group": GROUP, "rc": LOCKED}}
+    # what everybody may see of it, and not its configuration
+    assert read_back(line) == (cert, issuer)
+    end = len(cert + issuer)
+    assert line.tell("get", off=end)["data"] == b""
+    assert line.tell("get", off=end + 1) == {
+        "err": {"group": GROUP, "rc": PIECE}}
     hello = line.tell("hello")
     assert hello["state"] == 3 and hello["cert"] == digest
     assert hello["key"] == hashlib.sha256(pub).digest()

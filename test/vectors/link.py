@@ -14,7 +14,7 @@ import zlib
 
 GROUP = 0x4D4D
 IDS = {"hello": 0, "key": 1, "csr": 2, "put": 3, "commit": 4, "prove": 5,
-       "lock": 6}
+       "lock": 6, "get": 7}
 WRITES = {"key", "put", "commit", "lock"}
 
 
@@ -107,6 +107,8 @@ def exchanges():
     yield exchange("commit", {"cert": 500, "chain": 400, "conf": 36,
                               "all": ALL},
                    {"err": {"group": GROUP, "rc": 13}}, 10)
+    yield exchange("get", {"off": 0}, {"cert": 80, "chain": 52,
+                                       "data": run(0x50, 132)}, 11)
 
 
 def store_head(version=1, reader=1, what=0, flags=0, generation=0x01020304):

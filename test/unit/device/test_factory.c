@@ -275,11 +275,11 @@ all_pairs(void **state)
 	enum { OK = MMD_R_NONE, L = MMD_R_LOCKED, K = MMD_R_NO_KEY,
 		C = MMD_R_NO_CERT, H = MMD_R_HASH };
 	static const uint8_t want[MMD_STATES][MMD_MESSAGES] = {
-		/*           hello key csr put commit prove lock */
-		[MMD_STATE_EMPTY] = { OK, OK, K, K, K, K, K },
-		[MMD_STATE_KEY] = { OK, OK, OK, OK, H, C, C },
-		[MMD_STATE_READY] = { OK, OK, OK, OK, OK, OK, OK },
-		[MMD_STATE_LOCKED] = { OK, L, OK, L, L, OK, OK },
+		/*           hello key csr put commit prove lock get */
+		[MMD_STATE_EMPTY] = { OK, OK, K, K, K, K, K, K },
+		[MMD_STATE_KEY] = { OK, OK, OK, OK, H, C, C, C },
+		[MMD_STATE_READY] = { OK, OK, OK, OK, OK, OK, OK, OK },
+		[MMD_STATE_LOCKED] = { OK, L, OK, L, L, OK, OK, OK },
 	};
 	struct call *c = *state;
 	struct bundle b = { .n = 300, .part = { 300 } };

@@ -198,8 +198,9 @@ static void
 say_answer(unsigned message, uint8_t seq, const char *body, size_t n)
 {
 	uint8_t p[600], line[900];
-	struct mmd_smp_head h = { message == MMD_HELLO || message == MMD_CSR ||
-		    message == MMD_PROVE ? 1 : 3, 1, MMD_FACTORY_GROUP, seq,
+	bool reads = message == MMD_HELLO || message == MMD_CSR ||
+	    message == MMD_PROVE || message == MMD_GET;
+	struct mmd_smp_head h = { reads ? 1 : 3, 1, MMD_FACTORY_GROUP, seq,
 		(uint8_t)message };
 	struct mmd_smp_tx tx;
 
@@ -444,6 +445,99 @@ too_much(void **state)
 	assert_int_equal(mmd_link_put(l, MMD_IDEVID, parts), MMD_ESPACE);
 }
 
+/* What a device was given is what it gives back, on a noisy line too. */
+static void
+read_again(void **state)
+{
+	static uint8_t got[2048];
+	struct mmd_link *l = fresh();
+	struct mmd_area half = pair.board.store.half[0][0];
+	const uint8_t *flash = pair.board.flash.map + half.at + 128;
+	uint32_t repeats = 0;
+
+	(void)state;
+	assert_int_equal(whole_unit(60000), MMD_OK);
+	mmd_link_hello(l, MMD_IDEVID, 0);
+	assert_int_equal(pair_run(&pair, l, 1000), MMD_OK);
+	pair.noise_ppm = 2000;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		pair.random = seed;
+		memset(got, 0, sizeof(got));
+		mmd_link_get(l, MMD_IDEVID, got, sizeof(got));
+		assert_int_equal(pair_run(&pair, l, 600000), MMD_OK);
+		assert_ptr_equal(l->value.p, got);
+		assert_in_range(l->value.n, 512, sizeof(got));
+		assert_in_range(l->cert_n, 1, l->value.n - 1);
+		assert_memory_equal(got, flash, l->value.n);
+		repeats += l->repeats;
+	}
+	assert_true(repeats > 0);
+	pair.noise_ppm = 0;
+	mmd_link_get(l, MMD_IDEVID, got, l->value.n - 1);
+	assert_int_equal(pair_run(&pair, l, 1000), MMD_ESPACE);
+	mmd_link_get(l, MMD_LDEVID, got, sizeof(got));
+	assert_int_equal(pair_run(&pair, l, 1000), MMD_EREFUSED);
+	assert_int_equal(l->refusal, MMD_R_NO_KEY);
+}
+
+/* What a device may say of a certificate of two bytes and a chain of one. */
+static const struct {
+	const char *what;
+	const char *first, *then;
+	enum mmd_rc want;
+} told[] = {
+#define CERT(n)  "\xa3\x64" "cert" n
+#define CHAIN(n) "\x65" "chain" n "\x64" "data"
+	{ "all at once", CERT("\2") CHAIN("\1") "\x43" "abc", NULL, MMD_OK },
+	{ "in two", CERT("\2") CHAIN("\1") "\x41" "a",
+	    CERT("\2") CHAIN("\1") "\x42" "bc", MMD_OK },
+	{ "nothing", CERT("\2") CHAIN("\1") "\x40", NULL, MMD_EINPUT },
+	{ "more than it said", CERT("\2") CHAIN("\1") "\x44" "abcd", NULL,
+	    MMD_EINPUT },
+	{ "another length the second time", CERT("\2") CHAIN("\1") "\x41"
+	    "a", CERT("\2") CHAIN("\2") "\x43" "bcd", MMD_EINPUT },
+	{ "more than there is room for", CERT("\x19\x0f\xff") CHAIN("\1")
+	    "\x41" "a", NULL, MMD_ESPACE },
+	{ "lengths whose sum is small again", CERT("\x1a\xff\xff\xff\xff")
+	    CHAIN("\2") "\x41" "a", NULL, MMD_ESPACE },
+};
+
+static const char *told_now;
+
+static void
+say_told(void)
+{
+	say_answer(MMD_GET, asking->seq, told_now, strlen(told_now));
+}
+
+static void
+strange_certificates(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(told); i++) {
+		uint8_t got[4] = "....";
+		enum mmd_rc rc;
+
+		print_message("%s\n", told[i].what);
+		asking = fresh();
+		pair.deaf = true;
+		mmd_link_get(asking, MMD_IDEVID, got, 3);
+		while ((rc = mmd_link_run(asking)) == MMD_MORE) {
+			told_now = asking->off == 0 || told[i].then == NULL
+			    ? told[i].first : told[i].then;
+			pair.down.from = pair.down.to = 0;
+			if (pair.up.from == pair.up.to && !asking->sending)
+				say_told();
+			pair_step(&pair);
+			pair.now_ms++;
+		}
+		assert_int_equal(rc, told[i].want);
+		assert_int_equal(got[3], '.');
+		if (rc == MMD_OK)
+			assert_memory_equal(got, "abc", 3);
+	}
+}
+
 /* A peer that floods the device: it stays a device. */
 static void
 flooded_device(void **state)
@@ -522,7 +616,7 @@ fill(uint8_t *p, unsigned first, size_t n)
 static void
 begin_vector(struct mmd_link *l, size_t i)
 {
-	static uint8_t some[512];
+	static uint8_t some[512], room[132];
 	struct mmd_bytes put[MMD_PARTS] = { { some, 128 } };
 	struct mmd_bytes parts[MMD_PARTS] = { { some, 500 }, { some, 400 },
 		{ some, 36 } };
@@ -555,6 +649,9 @@ begin_vector(struct mmd_link *l, size_t i)
 	case 8:
 		mmd_link_hello(l, MMD_IDEVID, 0);
 		break;
+	case 10:
+		mmd_link_get(l, MMD_IDEVID, room, sizeof(room));
+		break;
 	default:
 		mmd_link_lock(l, cert);
 	}
@@ -562,7 +659,7 @@ begin_vector(struct mmd_link *l, size_t i)
 
 /* Whether they are refused. */
 static const enum mmd_refusal vector_refusals[] = { [7] = MMD_R_OTHER,
-	[9] = MMD_R_OLDER };
+	[9] = MMD_R_OLDER, [10] = MMD_R_NONE };
 
 /* docs/protocol/link.md: what the station sends, and takes of an answer. */
 static void
@@ -633,6 +730,8 @@ main(void)
 		cmocka_unit_test(board_swapped),
 		cmocka_unit_test(dirty_flash),
 		cmocka_unit_test(too_much),
+		cmocka_unit_test(read_again),
+		cmocka_unit_test(strange_certificates),
 		cmocka_unit_test(flooded_device),
 		cmocka_unit_test(unplugged),
 	};
