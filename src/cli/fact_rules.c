@@ -190,7 +190,8 @@ static const enum mm_entry_type of_no_record[] = { MM_E_LEDGER_OPENED,
 	MM_E_RESPONDER_MADE,
 	MM_E_CLOCK_SET_BACK, MM_E_LEDGER_TAKEN, MM_E_UNITS_REPORTED,
 	MM_E_LINE_DESTROYED, MM_E_GROUP_LISTED, MM_E_GROUP_ASKED,
-	MM_E_GROUP_APPROVED, MM_E_GROUP_REFUSED };
+	MM_E_GROUP_APPROVED, MM_E_GROUP_REFUSED,
+	MM_E_CERT_ADOPTED };
 #define NOTHERS (sizeof(of_no_record) / sizeof(of_no_record[0]))
 
 static uint32_t

@@ -78,7 +78,7 @@ take_line(struct mm_sync *s, size_t i, struct mm_why *why)
 	bool good = mm_sync_parse(l, u);
 	enum mm_err rc = good ? check_beside(s, u, index, l, why) : MM_OK;
 
-	if (good && u->e.type == MM_E_CERT_ISSUED) {
+	if (good && mm_entry_brings_cert(u->e.type)) {
 		mm_sync_take_issuance(s, index, l, u);
 		return rc;
 	}

@@ -3,6 +3,7 @@
 
 #include "base/faults.h"
 #include "core/production_priv.h"
+#include "work/adopt.h"
 
 /*
  * A line CA that the signer makes while the centre works.  What it is called
@@ -10,7 +11,7 @@
  * the signature and its record the line to the signer is held, so that what is
  * outstanding while nobody holds it was never stored (settle.c).
  */
-enum { BLOB_MAX = 8192, BODY_MAX = 32 * 1024, NAME_STATION = 19 };
+enum { BLOB_MAX = 8192, BODY_MAX = 32 * 1024 };
 
 /* see production.h */
 void
@@ -18,20 +19,6 @@ mm_line_buf_done(struct mm_line_buf *buf)
 {
 	mm_buf_done(&buf->chain);
 	mm_buf_done(&buf->key);
-}
-
-/* "line-1-5f3c09a1be77": of the station, for people, and of both. */
-static void
-name_line(const struct mm_work_order *o, char name[MM_NAME_MAX + 1])
-{
-	char whose[2 * MM_NAME_MAX + 2], hex[65];
-	uint8_t hash[32];
-
-	snprintf(whose, sizeof(whose), "%s/%s", o->station, o->batch);
-	mm_sha256(mm_bytes_of(whose), hash);
-	mm_hex_text(hash, 6, hex);
-	snprintf(name, MM_NAME_MAX + 1, "%.*s-%.12s", NAME_STATION, o->station,
-	    hex);
 }
 
 /* ---- made ---- */
@@ -190,7 +177,7 @@ mm_desk_line_make(struct mm_desk *d, const struct mm_login *by,
 
 	MM_TRY(mm_cert_walk(recipient, &c, why));
 	mm_sha256(c.spki.whole, to);
-	name_line(o, name);
+	mm_work_line_name(o->station, o->batch, name);
 	/* it may be another node's, or of before a crash */
 	rc = mm_lines_find(d->c->lines, name) != NULL ? MM_OK :
 	    mm_lines_join(d->c, d->r, name, &none);

@@ -52,7 +52,8 @@ MM_MUST enum mm_err mm_synced_get(struct mm_store_reader *r,
 	X(WINDOW, "window", YES)          /* made too early or too late */    \
 	X(CLOCK, "clock", YES)            /* made after now */                \
 	X(ENDED, "ended", YES)            /* batch closed, station removed */ \
-	X(QUOTA, "quota", YES)            /* of batch or share gone */
+	X(QUOTA, "quota", YES)            /* of batch or share gone */       \
+	X(ADOPTED, "adopted", YES)        /* its making is in no record */
 #define X(e, word, may) MM_SYNC_##e,
 enum mm_sync_fault { MM_SYNC_FAULTS(X) MM_SYNC_FAULT_COUNT };
 #undef X

@@ -324,6 +324,55 @@ mm_sync_is_signed(
 	       mm_cert_verify(c, key, NULL) == MM_OK;
 }
 
+/* Whether the line CA is one of the batch's, whichever station's: the first
+ * order that it went with has decided (desk_line.c). */
+static enum mm_err
+is_a_ca_of_the_batch(struct mm_sync *s, const struct mm_sync_unit *u,
+    bool *yes, struct mm_why *why)
+{
+	const struct mm_production *b = u->batch->b;
+	char id[MM_DOC_ID_MAX + 1], whose[2 * MM_NAME_MAX + 2];
+	uint8_t have[32], want[32];
+	enum mm_err rc;
+
+	*yes = false;
+	snprintf(id, sizeof(id), "line:%.32s", mm_sync_field(u, MM_F_ISSUER));
+	rc = mm_noted_get(s->d->r, id, have, NULL);
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND ? MM_OK : unread(rc, why);
+	for (size_t i = 0; i < b->nshares && !*yes; i++) {
+		snprintf(whose, sizeof(whose), "%s/%s", b->share[i].station,
+		    b->id);
+		mm_sha256(mm_bytes_of(whose), want);
+		*yes = memcmp(have, want, sizeof(want)) == 0;
+	}
+	return MM_OK;
+}
+
+/* Made by a CA of the batch, and taken over by a station that the batch has,
+ * too; the order of that one is what its profile is looked up in. */
+static enum mm_err
+is_of_a_ca(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	const char *name = mm_sync_field(u, MM_F_ISSUER);
+	const struct mm_chain *chain = mm_issuer_chain(s->d->c, name);
+	bool yes;
+
+	if (u->batch->order == NULL)
+		return fault(u, MM_SYNC_ISSUER,
+		    "batch %s has no order for station %s", u->batch->b->id,
+		    s->station->id);
+	MM_TRY(is_a_ca_of_the_batch(s, u, &yes, why));
+	if (chain == NULL || !yes)
+		return fault(u, MM_SYNC_ISSUER,
+		    "its issuer is no line CA of batch %s", u->batch->b->id);
+	if (!mm_sync_is_signed(s, &u->c, chain->der[0]))
+		return fault(u, MM_SYNC_CERTIFICATE,
+		    "its certificate is not signed by line CA %s", name);
+	strcpy(u->row.issuer, name);
+	return MM_OK;
+}
+
 /* The line CA that the order brought, which the centre has among its issuers:
  * its lists and its chain are found there. */
 static enum mm_err
@@ -333,7 +382,8 @@ is_of_the_ca(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	const struct mm_work_order *o = u->batch->order;
 	const struct mm_chain *chain = mm_issuer_chain(s->d->c, name);
 
-	(void)why;
+	if (u->e.type == MM_E_CERT_ADOPTED)
+		return is_of_a_ca(s, u, why);
 	if (o == NULL || o->ca_name[0] == '\0')
 		return fault(u, MM_SYNC_ISSUER,
 		    "batch %s has no order with a line CA for "
@@ -382,9 +432,14 @@ is_of_the_profile(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	    u->batch->b, &u->batch->profiles, mm_sync_field(u, MM_F_PROFILE));
 	struct mm_why room;
 	const char *what;
+	const struct mm_chain *chain = mm_issuer_chain(s->d->c, u->row.issuer);
+	struct mm_export_ca by = { u->row.issuer, { NULL, 0 } };
+	const struct mm_export_made made = { u->batch->order, &by, p,
+		u->row.device };
 
-	(void)s;
 	(void)why;
+	MM_INVARIANT(chain != NULL); /* is_of_the_ca */
+	by.der = chain->der[0];
 	if (p == NULL)
 		return fault(u, MM_SYNC_PROFILE,
 		    "profile %.40s is none of batch %s, or not in "
@@ -393,8 +448,7 @@ is_of_the_profile(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	snprintf(u->row.profile, sizeof(u->row.profile), "%s",
 	    mm_sync_field(u, MM_F_PROFILE));
 	u->row.idevid = p->kind == MM_PROFILE_IDEVID;
-	what = mm_export_fault_of_profile(
-	    u->batch->order, p, u->row.device, &u->c, &room);
+	what = mm_export_fault_of_made(&made, &u->c, &room);
 	return what == NULL ? MM_OK
 			    : fault(u, MM_SYNC_PROFILE,
 				  "its certificate is not as profile %s says: "
@@ -549,6 +603,17 @@ has_quota(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 			 k->b->id, k->station_most, s->station->id);
 }
 
+/* That it is the batch's does not say that the station which made it kept to
+ * its share, nor that the one which found it did not look away. */
+static enum mm_err
+is_told_of(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
+{
+	(void)s;
+	(void)why;
+	return u->e.type != MM_E_CERT_ADOPTED ? MM_OK
+	    : fault(u, MM_SYNC_ADOPTED, MM_EXPORT_ADOPTED);
+}
+
 /* What is stored with it is not found in the store yet. */
 static enum mm_err
 is_once(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
@@ -579,7 +644,7 @@ is_once(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 static check_fn *const checks[] = { mm_sync_walk, is_new, is_not_aside,
 	is_by_an_order, find_batch, is_in_scope, is_of_the_batch, is_in_time,
 	is_before_the_end, is_of_the_ca, is_by_its_order, is_of_the_profile,
-	is_set_up, is_its_device, is_its_key, is_once, has_quota };
+	is_set_up, is_its_device, is_its_key, is_once, is_told_of, has_quota };
 
 /* Whether a supervisor may take it in all the same, who wants to. */
 static bool

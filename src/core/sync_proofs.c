@@ -51,6 +51,26 @@ unit_of(const struct mm_sync *s, const uint8_t serial[MM_SERIAL_N])
 	return NULL;
 }
 
+/* Another has taken it over, and this is the ledger of who made it. */
+static enum mm_err
+is_by_its_ca(struct mm_sync *s, const struct mm_cert_row *row,
+    const struct mm_entry *e, bool *yes, struct mm_why *why)
+{
+	const char *batch = e->field[MM_F_BATCH];
+	char id[MM_DOC_ID_MAX + 1], whose[2 * MM_NAME_MAX + 2];
+	uint8_t have[32], want[32];
+	enum mm_err rc;
+
+	snprintf(id, sizeof(id), "line:%s", row->issuer);
+	snprintf(whose, sizeof(whose), "%s/%s", s->station->id,
+	    batch != NULL ? batch : "");
+	mm_sha256(mm_bytes_of(whose), want);
+	rc = mm_noted_get(s->d->r, id, have, NULL);
+	*yes = rc == MM_OK && memcmp(have, want, sizeof(want)) == 0;
+	return rc == MM_OK || rc == MM_ENOTFOUND ? MM_OK
+	    : MM_FAIL(why, rc, "the store cannot be read");
+}
+
 /* This station has brought it, as its entry says for good: another's, or the
  * centre's own, is not its to confirm, and neither is what the credential is
  * not for. */
@@ -65,8 +85,9 @@ is_its_own(struct mm_sync *s, struct proof *p, bool *yes, struct mm_why *why)
 	MM_TRY(
 	    mm_entry_parse(mm_buf_view(&json), texts, sizeof(texts), &e, why));
 	*yes = (e.type == MM_E_CERT_SYNCED || e.type == MM_E_SIG_ORPHANED) &&
-	       e.field[MM_F_STATION] != NULL &&
-	       strcmp(e.field[MM_F_STATION], s->station->id) == 0;
+	       e.field[MM_F_STATION] != NULL;
+	if (*yes && strcmp(e.field[MM_F_STATION], s->station->id) != 0)
+		MM_TRY(is_by_its_ca(s, &p->row, &e, yes, why));
 	if (*yes && !mm_scope_sees(&s->by->scope, p->row.product,
 			e.field[MM_F_BATCH] != NULL ? e.field[MM_F_BATCH] : ""))
 		return MM_FAIL(why, MM_EPOLICY,

@@ -93,7 +93,7 @@ take_unit(struct decision *x)
 	struct mm_sync_unit *u = x->s.unit;
 
 	if (mm_sync_parse(&x->piece->line[0], u) &&
-	    u->e.type == MM_E_CERT_ISSUED) {
+	    mm_entry_brings_cert(u->e.type)) {
 		mm_sync_take_issuance(
 		    &x->s, x->out->unit.entry, &x->piece->line[0], u);
 		return;
@@ -156,26 +156,36 @@ is_of(const json_t *words, const char *hex)
 /* Whose wish came true: the entry behind the certificate's says, if it was not
  * this call's. */
 static enum mm_err
-read_released(struct decision *x, struct mm_why *why)
+find_release(struct decision *x, bool *by_release, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf json = MM_BUF_INIT(MM_ENTRY_MAX);
 	char texts[MM_ENTRY_MAX + 64];
 	struct mm_cert_row row;
 	struct mm_entry e;
 
-	if (x->s.unit->stored)
-		return MM_OK;
 	MM_TRY(mm_get_cert(x->s.d->r, x->s.unit->row.serial, &row, why));
 	MM_TRY(mm_get_entry(x->s.d->r, row.entry + 1, &json, why));
 	MM_TRY(
 	    mm_entry_parse(mm_buf_view(&json), texts, sizeof(texts), &e, why));
-	if (e.type != MM_E_UNIT_RELEASED)
-		return MM_FAIL(why, MM_ECONFLICT,
-		    "entry %" PRIu64 ": its certificate is in force",
-		    x->out->unit.entry);
-	snprintf(x->release.note_sha256, sizeof(x->release.note_sha256), "%s",
-	    e.field[MM_F_DETAIL_SHA256]);
+	*by_release = e.type == MM_E_UNIT_RELEASED;
+	if (*by_release)
+		snprintf(x->release.note_sha256,
+		    sizeof(x->release.note_sha256), "%s",
+		    e.field[MM_F_DETAIL_SHA256]);
 	return MM_OK;
+}
+
+static enum mm_err
+read_released(struct decision *x, struct mm_why *why)
+{
+	bool by_release = true;
+
+	if (!x->s.unit->stored)
+		MM_TRY(find_release(x, &by_release, why));
+	return by_release ? MM_OK
+			  : MM_FAIL(why, MM_ECONFLICT,
+				"entry %" PRIu64 ": its certificate is in force",
+				x->out->unit.entry);
 }
 
 static void
@@ -331,11 +341,17 @@ check_taken(
     struct decision *x, const struct mm_cert_row *row, struct mm_why *why)
 {
 	struct mm_cert_row have;
-	bool same;
+	bool same, ours = true;
 
 	MM_TRY(mm_get_cert(x->s.d->r, row->serial, &have, why));
 	same = memcmp(have.cert_sha256, row->cert_sha256, 32) == 0;
-	x->out->listed = same;
+	/* one that was taken over, and the ledger of who made it came after
+	 * all: that one's word stands, and this is not needed */
+	if (same && x->s.unit->e.type == MM_E_CERT_ADOPTED)
+		MM_TRY(find_release(x, &ours, why));
+	x->out->listed = same && ours;
+	if (!ours)
+		return MM_OK;
 	return !same || have.state == MM_CERT_ORPHANED
 		   ? MM_OK
 		   : MM_FAIL(why, MM_ECONFLICT,

@@ -81,7 +81,8 @@
 	X(MM_E_GROUP_REFUSED,   "group.refused", "an operator does not") \
 	X(MM_E_CONFIG_SET,      "configuration.set", "what the devices of a product or batch, or one device, are configured to (scope); config_version counts such changes, detail_sha256 is that of template, table and schema") \
 	X(MM_E_CONFIG_REMOVED,  "configuration.removed", "it was taken away again") \
-	X(MM_E_CONFIG_GIVEN,    "configuration.given", "a device in the field gets this version from now on; before it is signed; config_sha256 is that of the document")
+	X(MM_E_CONFIG_GIVEN,    "configuration.given", "a device in the field gets this version from now on; before it is signed; config_sha256 is that of the document") \
+	X(MM_E_CERT_ADOPTED,    "certificate.adopted", "in a station's ledger: it took a board over whose certificate, of its batch, no record knew, counted it in its share and put it aside for a supervisor")
 
 enum mm_entry_type {
 #define X(e, name, help) e,
@@ -133,6 +134,13 @@ struct mm_entry {
 	const char *time_source; /* NULL: "system" */
 	const char *field[MM_ENTRY_FIELD_COUNT];
 };
+
+/* Whether it is a station's word for a certificate, which comes with it. */
+static inline bool
+mm_entry_brings_cert(enum mm_entry_type t)
+{
+	return t == MM_E_CERT_ISSUED || t == MM_E_CERT_ADOPTED;
+}
 
 const char *mm_entry_type_name(enum mm_entry_type t);
 /* Appends the JSON.  MM_EBUG if a must-field is missing or one not allowed

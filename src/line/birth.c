@@ -155,6 +155,14 @@ set_origin(struct mm_birth *b, const struct mm_entry *e, struct mm_why *why)
 	    ? MM_OBSERVED : MM_CLAIMED, mm_bytes_of(origin), why);
 }
 
+/* Of one that was not made there: whose word it is that it is of this batch. */
+static enum mm_err
+set_adopted(struct mm_birth *b, const struct mm_entry *e, struct mm_why *why)
+{
+	return e->type == MM_E_CERT_ADOPTED
+	    ? set_text(b, MM_B_adopted, e->field[MM_F_STATION], why) : MM_OK;
+}
+
 /* The entry whose hash the receipt's has: of the same certificate, in the
  * station's own ledger. */
 static enum mm_err
@@ -171,10 +179,11 @@ from_station(struct mm_birth *b, const char *sha256, struct mm_why *why)
 		return MM_FAIL(why, MM_EPOLICY, "birth record: its station's "
 		    "entry is not the one that the receipt has the hash of");
 	MM_TRY(mm_entry_parse(json, texts, sizeof(texts), &e, why));
-	if (e.type != MM_E_CERT_ISSUED ||
+	if (!mm_entry_brings_cert(e.type) ||
 	    !is(&e, MM_F_CERT_SHA256, b->value[MM_B_certificate_sha256]))
 		return MM_FAIL(why, MM_EPOLICY, "birth record: its station's "
 		    "entry is of another certificate");
+	MM_TRY(set_adopted(b, &e, why));
 	MM_TRY(set_time(b, MM_B_made_at, e.at_ms / 1000, why));
 	return set_text(b, MM_B_made_by, e.field[MM_F_AUTHORITY], why);
 }
@@ -194,7 +203,7 @@ from_issuance(struct mm_birth *b, const struct mm_entry *e,
 		{ MM_B_configuration_version, MM_F_CONFIG_VERSION },
 	};
 
-	if (e->type != MM_E_CERT_ISSUED && e->type != MM_E_CERT_RENEWED &&
+	if (!mm_entry_brings_cert(e->type) && e->type != MM_E_CERT_RENEWED &&
 	    e->type != MM_E_CERT_SYNCED)
 		return MM_FAIL(why, MM_EINPUT,
 		    "birth record: the receipt is of no issuance");
@@ -206,6 +215,7 @@ from_issuance(struct mm_birth *b, const struct mm_entry *e,
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		MM_TRY(set_text(b, rows[i].fact, e->field[rows[i].field],
 		    why));
+	MM_TRY(set_adopted(b, e, why));
 	if (b->station.n > 0)
 		MM_TRY(from_station(b, e->field[MM_F_DETAIL_SHA256], why));
 	MM_TRY(set_time(b, MM_B_issued_at, e->at_ms / 1000, why));

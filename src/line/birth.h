@@ -29,6 +29,8 @@ const char *mm_birth_grade_name(enum mm_birth_grade g);
  *   name, D or S, best, what it says, clauses that ask for it
  */
 #define MM_BIRTH_FACTS(X)                                                  \
+	X(adopted, D, MM_OBSERVED, "by whom it was taken over, when the "   \
+	    "record of its making was lost", "IEC 62443-4-2 CR 2.8")        \
 	X(attempts, S, MM_OBSERVED, "how often the station began",         \
 	    "IEC 62443-4-2 CR 2.8")                                        \
 	X(batch, D, MM_OBSERVED, "the batch it was made in",               \

@@ -104,7 +104,7 @@ mm_export_fault(
 bool
 mm_export_may_hold(enum mm_entry_type type, uint64_t index)
 {
-	return type == MM_E_CERT_ISSUED || type == MM_E_CERT_CONFIRMED ||
+	return mm_entry_brings_cert(type) || type == MM_E_CERT_CONFIRMED ||
 	       type == MM_E_LINE_DESTROYED ||
 	       (type == MM_E_LEDGER_OPENED && index == 0);
 }
@@ -124,6 +124,7 @@ judge(struct mm_export *x, uint64_t index, const struct mm_entry *e,
 
 	switch (e->type) {
 	case MM_E_CERT_ISSUED:
+	case MM_E_CERT_ADOPTED:
 		if (take_der(line, &der) != MM_OK)
 			mm_buf_reset(&der);
 		return mm_export_issued(x, index, e, mm_buf_view(&der), why);

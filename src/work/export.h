@@ -62,6 +62,20 @@ MM_MUST enum mm_err mm_export_check(struct mm_bytes file,
 const char *mm_export_fault_of_profile(const struct mm_work_order *o,
     const struct mm_profile *p, const char *device, const struct mm_cert *c,
     struct mm_why *room);
+/* The same of one that another CA than the order's own made (work/adopt.h);
+ * by NULL: the order's. */
+struct mm_export_ca {
+	const char *name; /* at the centre */
+	struct mm_bytes der;
+};
+struct mm_export_made {
+	const struct mm_work_order *order;
+	const struct mm_export_ca *by;
+	const struct mm_profile *profile;
+	const char *device;
+};
+const char *mm_export_fault_of_made(const struct mm_export_made *m,
+    const struct mm_cert *c, struct mm_why *room);
 /* The one of "name@version"; NULL: none. */
 const struct mm_profile *mm_export_profile(const struct mm_profile_set *set,
     const char *label);
@@ -75,6 +89,8 @@ bool mm_export_may_hold(enum mm_entry_type type, uint64_t index);
  * whether the text is the one of that hash, and what the device signed in it
  * proves the certificate.
  */
+#define MM_EXPORT_ADOPTED \
+	"taken over from its board: the record of its making was lost"
 #define MM_EXPORT_NOT_MADE "proved a certificate that was not made for it"
 /* What stands beside an entry is not signed, but the entry names its hash: NULL
  * if it is that, else what is not, which is the file's damage and no fault of

@@ -10,16 +10,18 @@
 /* The CA as the station's signer makes it of the order (signer/duty_load.c):
  * its certificates say where its lists are. */
 static enum mm_err
-issuer_of(const struct mm_work_order *o, struct mm_issuer *out,
+issuer_of(const struct mm_export_made *m, struct mm_issuer *out,
     struct mm_why *why)
 {
 	struct mm_issuer_conf named = { .crl_shards = 1, .ocsp = true };
+	const struct mm_work_order *o = m->order;
 	struct mm_rd r = mm_rd_over(o->ca_chain);
+	const char *own = o->ca_name[0] != '\0' ? o->ca_name : o->batch;
 
 	snprintf(named.name, sizeof(named.name), "%s",
-	    o->ca_name[0] != '\0' ? o->ca_name : o->batch);
-	return mm_issuer_make(out, &named, o->ca_url,
-	    mm_der_take_whole(&r, MM_DER_SEQ), why);
+	    m->by != NULL ? m->by->name : own);
+	return mm_issuer_make(out, &named, o->ca_url, m->by != NULL
+	    ? m->by->der : mm_der_take_whole(&r, MM_DER_SEQ), why);
 }
 
 /* Backdated as the profile says, so that it may begin that much before the
@@ -34,26 +36,36 @@ begins_in_window(const struct mm_work_order *o, const struct mm_profile *p,
 
 /* see export.h */
 const char *
-mm_export_fault_of_profile(const struct mm_work_order *o,
-    const struct mm_profile *p, const char *device, const struct mm_cert *c,
-    struct mm_why *room)
+mm_export_fault_of_made(const struct mm_export_made *m,
+    const struct mm_cert *c, struct mm_why *room)
 {
 	struct mm_cert_fields f = { .not_before_s = c->not_before_s,
 		.not_after_s = c->not_after_s,
-		.device = device,
-		.product = o->product,
+		.device = m->device,
+		.product = m->order->product,
 		.spki = c->spki };
 	struct mm_issuer ca;
 
 	*room = (struct mm_why){ 0 };
 	if (c->serial.n != sizeof(f.serial) ||
-	    issuer_of(o, &ca, NULL) != MM_OK)
+	    issuer_of(m, &ca, NULL) != MM_OK)
 		return "its certificate is of no order's CA";
 	memcpy(f.serial, c->serial.p, sizeof(f.serial));
-	if (!begins_in_window(o, p, c))
+	if (!begins_in_window(m->order, m->profile, c))
 		return "its certificate begins outside the order's window";
-	return mm_lint_tbs(c->tbs, p, &ca, &f, room) == MM_OK ? NULL
-							      : room->text;
+	return mm_lint_tbs(c->tbs, m->profile, &ca, &f, room) == MM_OK
+	    ? NULL : room->text;
+}
+
+/* see export.h */
+const char *
+mm_export_fault_of_profile(const struct mm_work_order *o,
+    const struct mm_profile *p, const char *device, const struct mm_cert *c,
+    struct mm_why *room)
+{
+	const struct mm_export_made made = { o, NULL, p, device };
+
+	return mm_export_fault_of_made(&made, c, room);
 }
 
 /* see export.h */

@@ -36,10 +36,12 @@ room(void *p, size_t n, size_t *cap, size_t size)
 
 /* ---- an issuance, by itself ---- */
 
-/* "order:b7:12" */
+/* "order:b7:12"; each station's are numbered by themselves, and of other
+ * stations' there may be some. */
 static size_t
 find_order(const struct mm_export *x, const struct mm_entry *e)
 {
+	size_t found = x->terms->norders;
 	char name[96];
 
 	for (size_t i = 0; i < x->terms->norders; i++) {
@@ -47,11 +49,14 @@ find_order(const struct mm_export *x, const struct mm_entry *e)
 
 		snprintf(name, sizeof(name), "order:%s:%" PRId64, o->batch,
 		    o->number);
-		if (strcmp(name, field(e, MM_F_AUTHORITY)) == 0 &&
-		    strcmp(o->batch, field(e, MM_F_BATCH)) == 0)
+		if (strcmp(name, field(e, MM_F_AUTHORITY)) != 0 ||
+		    strcmp(o->batch, field(e, MM_F_BATCH)) != 0)
+			continue;
+		if (strcmp(o->station, x->report.station) == 0)
 			return i;
+		found = i;
 	}
-	return x->terms->norders;
+	return found;
 }
 
 static bool
@@ -132,7 +137,7 @@ mm_export_damage(
 	const char *cert = field(e, MM_F_CERT_SHA256);
 	const char *detail = field(e, MM_F_DETAIL_SHA256);
 
-	if (e->type == MM_E_CERT_ISSUED && cert[0] != '\0' &&
+	if (mm_entry_brings_cert(e->type) && cert[0] != '\0' &&
 	    !is_hash(cert, der))
 		return "its certificate";
 	if (e->type == MM_E_CERT_CONFIRMED && detail[0] != '\0' &&
@@ -162,16 +167,43 @@ mm_export_fault_of_cert(
 }
 
 static const char *
-fault_of_names(const struct mm_export_order *o, const struct mm_entry *e,
-    const struct mm_cert *c, struct mm_why *room)
+fault_of_names(const struct mm_export_order *o, const struct mm_export_ca *by,
+    const struct mm_entry *e, const struct mm_cert *c, struct mm_why *room)
 {
 	const struct mm_profile *p =
 	    mm_export_profile(o->profiles, field(e, MM_F_PROFILE));
+	const struct mm_export_made made = { o->order, by, p,
+		field(e, MM_F_DEVICE) };
 
-	return p == NULL
-		   ? "of a profile that the order does not name"
-		   : mm_export_fault_of_profile(
-			 o->order, p, field(e, MM_F_DEVICE), c, room);
+	return p == NULL ? "of a profile that the order does not name"
+			 : mm_export_fault_of_made(&made, c, room);
+}
+
+/* Made by another station, whose record of it was lost: by the CA of an order
+ * of the same batch that was given.  That it was taken over is for a
+ * supervisor, whatever else is right. */
+static const char *
+fault_of_adopted(struct mm_export *x, const struct mm_entry *e, size_t order,
+    const struct mm_cert *c, struct mm_why *room)
+{
+	const struct mm_export_terms *t = x->terms;
+	const struct mm_export_order *o = &t->orders[order];
+	const char *fault = "its certificate is of no CA of the batch's "
+			    "orders that were given";
+
+	for (size_t i = 0; i < t->norders; i++) {
+		const struct mm_work_order *by = t->orders[i].order;
+		struct mm_rd r = mm_rd_over(by->ca_chain);
+		const struct mm_export_ca ca = { field(e, MM_F_ISSUER),
+			mm_der_take_whole(&r, MM_DER_SEQ) };
+
+		if (strcmp(by->batch, o->order->batch) != 0 ||
+		    !is_signed(x, by, c))
+			continue;
+		fault = fault_of_names(o, &ca, e, c, room);
+		break;
+	}
+	return fault != NULL ? fault : MM_EXPORT_ADOPTED;
 }
 
 static const char *
@@ -183,9 +215,11 @@ fault_of_cert(struct mm_export *x, const struct mm_entry *e, size_t order,
 
 	if (fault != NULL || order == x->terms->norders)
 		return fault;
+	if (e->type == MM_E_CERT_ADOPTED)
+		return fault_of_adopted(x, e, order, &c, room);
 	if (!is_signed(x, x->terms->orders[order].order, &c))
 		return "its certificate is not of the order's CA";
-	return fault_of_names(&x->terms->orders[order], e, &c, room);
+	return fault_of_names(&x->terms->orders[order], NULL, e, &c, room);
 }
 
 /* see export_priv.h */
@@ -316,14 +350,16 @@ find_doubles(struct mm_export *x)
 
 /* The batch's newest order says how many. */
 static const struct mm_work_order *
-newest(const struct mm_export_terms *t, const char *batch)
+newest(const struct mm_export *x, const char *batch)
 {
+	const struct mm_export_terms *t = x->terms;
 	const struct mm_work_order *best = NULL;
 
 	for (size_t i = 0; i < t->norders; i++) {
 		const struct mm_work_order *o = t->orders[i].order;
 
 		if (strcmp(o->batch, batch) == 0 &&
+		    strcmp(o->station, x->report.station) == 0 &&
 		    (best == NULL || o->number > best->number))
 			best = o;
 	}
@@ -340,7 +376,7 @@ count_shares(struct mm_export *x)
 		const struct mm_work_order *o = t->orders[i].order;
 		int64_t n = 0;
 
-		if (newest(t, o->batch) != o)
+		if (newest(x, o->batch) != o)
 			continue;
 		for (size_t k = 0; k < x->ncert; k++)
 			n += x->cert[k].order < t->norders &&

@@ -77,7 +77,7 @@ batch_of(struct mm_bytes line, char id[MM_NAME_MAX + 1])
 	id[0] = '\0';
 	if (json.n <= MM_SYNC_ENTRY_MAX &&
 	    mm_entry_parse(json, texts, sizeof(texts), &e, NULL) == MM_OK &&
-	    e.type == MM_E_CERT_ISSUED && e.field[MM_F_BATCH] != NULL &&
+	    mm_entry_brings_cert(e.type) && e.field[MM_F_BATCH] != NULL &&
 	    !mm_text_copy(
 		id, MM_NAME_MAX + 1, mm_bytes_of(e.field[MM_F_BATCH])))
 		id[0] = '\0';

@@ -35,7 +35,7 @@ judge(struct mm_export *x, uint64_t index, const json_t *line)
 	if (json.n == 0 || json.n > MM_ENTRY_MAX ||
 	    mm_entry_parse(json, arena, json.n + 64, &e, NULL) != MM_OK)
 		;
-	else if (e.type == MM_E_CERT_ISSUED)
+	else if (mm_entry_brings_cert(e.type))
 		(void)!mm_export_issued(x, index, &e, mm_buf_view(&der), NULL);
 	else if (e.type == MM_E_CERT_CONFIRMED)
 		(void)!mm_export_confirmed(x, index, &e,
