@@ -214,6 +214,19 @@ static const struct mm_field duty_find_rep[] = {
 	TEXT(mm_duty_find_rep, profile),
 	TEXT(mm_duty_find_rep, issuer),
 	BYTES(mm_duty_find_rep, der),
+	BYTES(mm_duty_find_rep, chain),
+};
+
+static const struct mm_field duty_adopt_req[] = {
+	TEXT(mm_duty_adopt_req, device),
+	BYTES(mm_duty_adopt_req, der),
+	BYTES(mm_duty_adopt_req, chain),
+	FIXED(mm_duty_adopt_req, nonce),
+	BYTES(mm_duty_adopt_req, hardware),
+	BYTES(mm_duty_adopt_req, signature),
+};
+static const struct mm_field duty_adopt_rep[] = {
+	U8(mm_duty_adopt_rep, again),
 };
 
 static const struct mm_field duty_extend_req[] = {

@@ -60,7 +60,8 @@ enum mm_link {
 	X(MM_IPC_DUTY_EXTEND, duty_extend, MM_LINK_ISSUE)                 \
 	X(MM_IPC_OCSP_START, ocsp_start, MM_LINK_OCSP)                    \
 	X(MM_IPC_OCSP_SIGN, ocsp_sign, MM_LINK_OCSP)                      \
-	X(MM_IPC_CONFIG_SIGN, config_sign, MM_LINK_OCSP)
+	X(MM_IPC_CONFIG_SIGN, config_sign, MM_LINK_OCSP)                     \
+	X(MM_IPC_DUTY_ADOPT, duty_adopt, MM_LINK_ISSUE)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -256,7 +257,24 @@ struct mm_duty_find_rep {
 	uint64_t number; /* of the order that it was signed under */
 	char profile[MM_NAME_MAX + 12], issuer[MM_NAME_MAX + 1];
 	struct mm_bytes der;
+	struct mm_bytes chain; /* the board's own, of one that was adopted;
+				* else empty: the order's */
 };
+
+/*
+ * A board has a certificate of the order's batch that no record knows
+ * (work/adopt.h).  It is counted for the pair, once, as what was signed is,
+ * and duty_find finds it.  MM_EAUTH: not of this batch, or the board does not
+ * prove it; MM_ECONFLICT: the pair has another certificate; MM_EPOLICY,
+ * MM_EAGAIN: as issue.
+ */
+struct mm_duty_adopt_req {
+	char device[MM_DEVICE_ID_MAX + 1];
+	struct mm_bytes der, chain;
+	uint8_t nonce[32]; /* what the device signed: pki/possession.h */
+	struct mm_bytes hardware, signature;
+};
+struct mm_duty_adopt_rep { uint8_t again; /* the pair was counted before */ };
 
 /* A line that extends the order (work/order.h).  MM_EPOLICY: not of this
  * order, not signed, or less than it has; MM_EINPUT: no such line. */

@@ -7,8 +7,9 @@
 #include "base/faults.h"
 #include "base/time.h"
 
-static bool
-is_ordered(const struct mm_duty *l, const char *serial)
+/* see duty.h */
+bool
+mm_duty_orders(const struct mm_duty *l, const char *serial)
 {
 	char key[MM_DEVICE_ID_MAX + 3];
 	uint64_t at;
@@ -28,9 +29,9 @@ check_order(const struct mm_duty *l, struct mm_why *why)
 	    l->order, l->ended ? l->order->until_ms : mm_now_ms(), why);
 }
 
-/* And of the counter; the caller holds the lock. */
-static enum mm_err
-check_right(const struct mm_duty *l, struct mm_why *why)
+/* see duty.h; and of the counter */
+enum mm_err
+mm_duty_right(const struct mm_duty *l, struct mm_why *why)
 {
 	uint64_t share = mm_duty_share(l);
 	uint64_t lost = (uint64_t)l->order->share - share;
@@ -63,13 +64,13 @@ mm_duty_admit(
 		    "order: it is of batch %s, "
 		    "product %s",
 		    l->order->batch, l->order->product);
-	if (!is_ordered(l, q->device))
+	if (!mm_duty_orders(l, q->device))
 		return MM_FAIL(why, MM_EPOLICY,
 		    "order: %s is none of its "
 		    "serial numbers",
 		    q->device);
 	pthread_mutex_lock(&l->lock);
-	rc = check_right(l, why);
+	rc = mm_duty_right(l, why);
 	pthread_mutex_unlock(&l->lock);
 	return rc;
 }
@@ -87,9 +88,10 @@ write_line(struct mm_signer *s, struct mm_duty *l, struct mm_journal_line *line,
 	return MM_OK;
 }
 
-/* As it was written before the counter's record, but for number and time. */
-static enum mm_err
-line_of(const struct mm_duty *l, const struct mm_quota_pair *p,
+/* see duty.h; as it was written before the counter's record, but for number
+ * and time */
+enum mm_err
+mm_duty_line(const struct mm_duty *l, const struct mm_quota_pair *p,
     struct mm_journal_line *out, struct mm_why *why)
 {
 	struct mm_cert c;
@@ -120,8 +122,22 @@ settle(struct mm_signer *s, struct mm_duty *l, struct mm_why *why)
 	if (l->settled)
 		return MM_OK;
 	MM_TRY(mm_quota_last(l->quota, &l->arena, &last, why));
-	MM_TRY(line_of(l, &last, &line, why));
+	MM_TRY(mm_duty_line(l, &last, &line, why));
 	return write_line(s, l, &line, why);
+}
+
+/* see duty.h */
+enum mm_err
+mm_duty_count_pair(struct mm_worker *w, const struct mm_quota_pair *p,
+    struct mm_journal_line *line, struct mm_why *why)
+{
+	struct mm_duty *l = w->s->duty;
+
+	MM_TRY(settle(w->s, l, why));
+	MM_TRY(mm_duty_counter_take(l, why));
+	MM_TRY(mm_quota_count(l->quota, mm_duty_share(l), p, why));
+	l->settled = false;
+	return write_line(w->s, l, line, why);
 }
 
 static enum mm_err
@@ -132,17 +148,13 @@ count_locked(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 		.at_ms = mm_now_ms(),
 		.der = mm_buf_view(&i->body) };
 
-	MM_TRY(settle(w->s, l, why));
 	memcpy(p.spki_sha256, i->line.spki_sha256, 32);
 	memcpy(p.tbs_sha256, i->line.tbs_sha256, 32);
 	snprintf(p.device, sizeof(p.device), "%s", i->line.device);
 	snprintf(p.profile, sizeof(p.profile), "%s", i->line.profile);
 	snprintf(p.issuer, sizeof(p.issuer), "%s", i->line.issuer);
-	MM_TRY(mm_duty_counter_take(l, why));
-	MM_TRY(mm_quota_count(l->quota, mm_duty_share(l), &p, why));
-	l->settled = false;
 	i->journal = false; /* not with its frame: now */
-	MM_TRY(write_line(w->s, l, &i->line, why));
+	MM_TRY(mm_duty_count_pair(w, &p, &i->line, why));
 	w->s->signed_n++;
 	return MM_OK;
 }
@@ -186,9 +198,24 @@ quota_of(struct mm_signer *s, const char *batch, const struct mm_quota **out,
 	return MM_OK;
 }
 
+/* Both of them, one behind the other. */
 static enum mm_err
-find(struct mm_worker *w, const struct mm_duty_find_req *q, struct mm_item *i,
-    struct mm_quota_pair *out, struct mm_why *why)
+keep(struct mm_item *i, struct mm_quota_pair *p, struct mm_why *why)
+{
+	size_t at = i->body.n;
+
+	mm_buf_bytes(&i->body, p->der);
+	mm_buf_bytes(&i->body, p->chain);
+	MM_TRY(mm_buf_ok(&i->body, why));
+	p->der.p = i->body.p + at;
+	p->chain.p = p->der.p + p->der.n;
+	return MM_OK;
+}
+
+/* see duty.h */
+enum mm_err
+mm_duty_find(struct mm_worker *w, const struct mm_duty_find_req *q,
+    struct mm_item *i, struct mm_quota_pair *out, struct mm_why *why)
 {
 	struct mm_duty *l = w->s->duty;
 	const struct mm_quota *quota = NULL;
@@ -201,11 +228,8 @@ find(struct mm_worker *w, const struct mm_duty_find_req *q, struct mm_item *i,
 	if (rc == MM_OK)
 		rc = mm_quota_find(
 		    quota, q->device, q->spki_sha256, &l->arena, out, why);
-	if (rc == MM_OK) {
-		mm_buf_bytes(&i->body, out->der);
-		out->der = mm_buf_view(&i->body);
-		rc = mm_buf_ok(&i->body, why);
-	}
+	if (rc == MM_OK)
+		rc = keep(i, out, why);
 	pthread_mutex_unlock(&l->lock);
 	return rc;
 }
@@ -224,7 +248,7 @@ mm_duty_again(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	MM_TRY(mm_csr_walk(q->csr, &csr, why));
 	mm_csr_key_hash(&csr, pair.spki_sha256);
 	memcpy(pair.device, q->device, sizeof(pair.device));
-	MM_TRY(find(w, &pair, i, &p, why));
+	MM_TRY(mm_duty_find(w, &pair, i, &p, why));
 	MM_TRY(mm_csr_verify(&csr, NULL, w->templates, why));
 	MM_TRY(mm_cert_walk(p.der, &c, why));
 	MM_INVARIANT(c.serial.n == sizeof(rep->serial));
@@ -249,11 +273,12 @@ mm_on_duty_find(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 		return MM_FAIL(why, MM_EPOLICY,
 		    "this signer works to no "
 		    "order");
-	MM_TRY(find(w, &i->req.duty_find, i, &p, why));
+	MM_TRY(mm_duty_find(w, &i->req.duty_find, i, &p, why));
 	rep->number = p.number;
 	memcpy(rep->profile, p.profile, sizeof(rep->profile));
 	memcpy(rep->issuer, p.issuer, sizeof(rep->issuer));
 	rep->der = p.der;
+	rep->chain = p.chain;
 	return MM_OK;
 }
 
@@ -264,7 +289,7 @@ fill_right(struct mm_worker *w, struct mm_duty *l,
 {
 	const char *stopped = mm_signer_stopped(w->s, &w->sum);
 	struct mm_why not = { 0 };
-	enum mm_err rc = check_right(l, &not );
+	enum mm_err rc = mm_duty_right(l, &not );
 
 	if (stopped == NULL && rc == MM_OK)
 		rc = mm_duty_counter_look(l, &not );

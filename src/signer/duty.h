@@ -116,6 +116,24 @@ MM_MUST enum mm_err mm_duty_again(struct mm_worker *w, struct mm_item *i,
 /* Whether a new one may be signed. */
 MM_MUST enum mm_err mm_duty_admit(struct mm_signer *s,
     const struct mm_issue_req *q, struct mm_why *why);
+/* duty_adopt.c's, under the lock: whether one more may be made now; counts the
+ * pair and enters it: line has its number then. */
+MM_MUST enum mm_err mm_duty_right(const struct mm_duty *l,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_duty_count_pair(struct mm_worker *w,
+    const struct mm_quota_pair *p, struct mm_journal_line *line,
+    struct mm_why *why);
+/* Without the lock: whether the serial number is the order's; what the pair
+ * has, as mm_duty_again finds it: der and chain are i's. */
+bool mm_duty_orders(const struct mm_duty *l, const char *serial);
+MM_MUST enum mm_err mm_duty_find(struct mm_worker *w,
+    const struct mm_duty_find_req *q, struct mm_item *i,
+    struct mm_quota_pair *out, struct mm_why *why);
+/* The journal's line of a pair. */
+MM_MUST enum mm_err mm_duty_line(const struct mm_duty *l,
+    const struct mm_quota_pair *p, struct mm_journal_line *out,
+    struct mm_why *why);
+
 /* Counts what was signed and enters it into the journal: then it may leave. */
 MM_MUST enum mm_err mm_duty_count(struct mm_worker *w, struct mm_item *i,
     struct mm_why *why);

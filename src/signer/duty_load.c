@@ -8,7 +8,7 @@
 #include "signer/duty.h"
 #include "work/file.h"
 
-enum { SMALL = 65536, ARENA_MAX = MM_CERT_MAX + 1024 };
+enum { SMALL = 65536, ARENA_MAX = MM_QUOTA_RECORD };
 
 /* see duty.h */
 enum mm_err

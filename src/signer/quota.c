@@ -15,7 +15,7 @@
 #include "pki/cert.h"
 #include "pki/key.h"
 
-enum { HEAD_N = 8, BODY_MAX = MM_CERT_MAX + 512, SLOTS_LEAST = 1024 };
+enum { HEAD_N = 8, BODY_MAX = MM_QUOTA_RECORD - HEAD_N, SLOTS_LEAST = 1024 };
 
 /* Where a pair's record is, by a hash of the pair; open addressing. */
 struct slot {
@@ -86,6 +86,8 @@ encode(const struct mm_quota_pair *p, struct mm_buf *out)
 	mm_buf_put(&body, p->spki_sha256, 32);
 	mm_buf_put(&body, p->tbs_sha256, 32);
 	mm_buf_block32(&body, p->der);
+	if (p->chain.n > 0)
+		mm_buf_block32(&body, p->chain);
 	mm_buf_u32(out, (uint32_t)body.n);
 	mm_buf_u32(out, mm_crc32(mm_buf_view(&body)));
 	mm_buf_bytes(out, mm_buf_view(&body));
@@ -119,6 +121,7 @@ decode(struct mm_bytes body, struct mm_quota_pair *out)
 	ok &= take_hash(&r, out->spki_sha256);
 	ok &= take_hash(&r, out->tbs_sha256);
 	out->der = mm_rd_block32(&r);
+	out->chain = r.left > 0 ? mm_rd_block32(&r) : (struct mm_bytes){ 0 };
 	return mm_rd_end(&r) && ok && mm_device_id_valid(out->device);
 }
 

@@ -3,20 +3,26 @@
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "pki/cert.h"
 
 /*
- * What a station's signer has signed of one batch: the counter of its quota,
- * one record for each distinct pair of device and public key, with the
- * certificate that it got.  A record is on the disk before its signature
- * leaves, so pulling the plug spends and gives nothing; and the same pair has
- * the same certificate for ever.
+ * What a station's signer has signed of one batch, or taken over: the counter
+ * of its quota, one record for each distinct pair of device and public key,
+ * with the certificate that it got.  A record is on the disk before its
+ * signature leaves, so pulling the plug spends and gives nothing; and the same
+ * pair has the same certificate for ever.
  *
  * It is a file: level "software".  It withstands mistakes and the station
  * program, not whoever can write the signer's files or put an old disk back.
  * One process at a time has it (the signer's lock); not thread-safe.
  *
  *	u32 length, u32 crc32 of the body, body
+ *
+ * A body without a chain ends without one: as all did before boards were
+ * adopted.
  */
+#define MM_QUOTA_RECORD (MM_CERT_MAX + MM_QUOTA_CHAIN + 1024)
+#define MM_QUOTA_CHAIN  8192
 struct mm_quota;
 struct mm_quota_pair {
 	uint64_t number; /* of the order */
@@ -25,6 +31,7 @@ struct mm_quota_pair {
 	char profile[MM_NAME_MAX + 12], issuer[MM_NAME_MAX + 1];
 	uint8_t spki_sha256[32], tbs_sha256[32];
 	struct mm_bytes der;
+	struct mm_bytes chain; /* of one that was adopted; else empty */
 };
 
 /* Reads it, or makes it (make), else MM_ENOTFOUND; a torn last record, whose
@@ -34,7 +41,8 @@ MM_MUST enum mm_err mm_quota_open(const char *path, bool make,
     struct mm_quota **out, uint64_t *cut, struct mm_why *why);
 void mm_quota_close(struct mm_quota **owner);
 uint64_t mm_quota_counted(const struct mm_quota *q);
-/* MM_ENOTFOUND: the pair was never signed for; der lives in *arena. */
+/* MM_ENOTFOUND: the pair was never signed for; der and chain
+ * live in *arena. */
 MM_MUST enum mm_err mm_quota_find(const struct mm_quota *q,
     const char *device, const uint8_t spki_sha256[32], struct mm_buf *arena,
     struct mm_quota_pair *out, struct mm_why *why);

@@ -62,6 +62,7 @@ static bool
 is_certificate(struct mm_bytes e)
 {
 	return starts(e, HEAD "certificate.issued\"") ||
+	    starts(e, HEAD "certificate.adopted\"") ||
 	    starts(e, HEAD "certificate.renewed\"");
 }
 

@@ -15,13 +15,13 @@ KINDS = ["none", "hello", "issue", "possess", "token_mint", "token_psk",
          "ledger_add", "ledger_sign", "outstanding", "status",
          "ledger_check", "order_sign", "duty_status", "duty_find",
          "line_make", "line_open", "duty_extend", "ocsp_start", "ocsp_sign",
-         "config_sign"]
+         "config_sign", "duty_adopt"]
 NUMBER = {name: n for n, name in enumerate(KINDS)}
 for _name in KINDS[KINDS.index("ledger_check"):]:
     NUMBER[_name] += 1  # deliver is no request to a signer
 LINKS = {  # link: the kinds it carries
     "issue": {"hello", "issue", "possess", "duty_status", "duty_find",
-              "duty_extend"},
+              "duty_extend", "duty_adopt"},
     "ledger": {"hello", "ledger_add", "ledger_sign", "ledger_check",
                "outstanding", "status"},
     "ops": {"hello", "token_mint", "crl_begin", "crl_add", "crl_sign",
@@ -51,7 +51,8 @@ FIELDS = {
     "order_sign": (["b", "d"], ["d"]),
     "duty_status": (["b"], ["t", "t", "q", "q", "q", "q", "q", "t", "b",
                             "t", "b", "q", "b"]),
-    "duty_find": (["t", "t", 32], ["q", "t", "t", "d"]),
+    "duty_find": (["t", "t", 32], ["q", "t", "t", "d", "d"]),
+    "duty_adopt": (["t", "d", "d", 32, "d", "d"], ["b"]),
     "line_make": (["t", "t", "d"], ["d", "d", "d"]),
     "line_open": (["t", "d", "d"], ["b"]),
     "duty_extend": (["t"], ["q", "q"]),

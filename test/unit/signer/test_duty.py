@@ -1,5 +1,6 @@
 """A station's signer: it takes orders of its centre alone, and signs within
 them whatever it is asked.  Centre and station are real signers."""
+import base64
 import hashlib
 import json
 import resource
@@ -7,8 +8,11 @@ import subprocess
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from harness import EAGAIN, EINPUT, ENOTFOUND, EPOLICY, Gone
+from harness import EAGAIN, EAUTH, ECONFLICT, EINPUT, ENOTFOUND, EPOLICY, Gone
 from harness import Refused, Signer, program
 from orders import ISSUER, Line, block, fields, stamp, station_signer, text
 from orders import stream, work_file
@@ -148,7 +152,7 @@ def test_the_same_pair_is_free_and_has_the_same_bytes(station):
     again = station.issue("SN-01", csr)
     assert again[0] == 0 and again[7] == first[7]
     found = station.signer["issue"].call("duty_find", "", "SN-01", first[6])
-    assert found == [1, "plain@1", "line-b7", first[7]]
+    assert found == [1, "plain@1", "line-b7", first[7], b""]
     assert station.counted() == 1 and len(station.certificates()) == 1
     # with another process, and when all is made, too
     station.signer.stop()
@@ -568,3 +572,118 @@ def test_it_is_set_up_once(station):
                                   "--orders-key",
                                   station.dir / "orders.key.pub", check=False)
     assert done.returncode == 5 and "set up before" in done.stderr, done
+
+
+# ---- boards that are taken over ----
+
+class Found:
+    """A board that another station made: its certificate, chain and key."""
+
+    def __init__(self, made_by, serial):
+        rep = made_by.issue(serial, made_by.devices.csr())
+        self.serial, self.der = serial, rep[7]
+        key = made_by.dir / f"key{made_by.devices.n}.pem"
+        self.key = serialization.load_pem_private_key(key.read_bytes(), None)
+        self.chain = base64.b64decode(made_by.line["ca_chain"])
+
+    def proof(self, nonce=bytes(32), hw=b"HW-1"):
+        text = b"mintmark-prove" + nonce + hw + hashlib.sha256(
+            self.der).digest()
+        return [nonce, hw, self.key.sign(text, ec.ECDSA(hashes.SHA256()))]
+
+    def adopt(self, station, serial=None, der=None, chain=None, proof=None):
+        return station.signer["issue"].call(
+            "duty_adopt", serial or self.serial, der or self.der,
+            chain or self.chain, *(proof or self.proof()))[0]
+
+
+@pytest.fixture
+def found(centre, tmp_path):
+    s = Station(centre, tmp_path / "lost", name="l2")
+    s.takes(station="l2")
+    s.start()
+    yield Found(s, "SN-01")
+    s.signer.kill()
+
+
+def test_a_board_is_taken_over(station, found):
+    station.takes(share=2)
+    station.start()
+    for again in (0, 1):
+        assert found.adopt(station) == again
+        assert station.counted() == 1
+    (line,) = station.certificates()
+    assert (line["device"], line["authority"]) == ("SN-01", "batch:b7")
+    spki = hashlib.sha256(found.key.public_key().public_bytes(
+        serialization.Encoding.DER,
+        serialization.PublicFormat.SubjectPublicKeyInfo)).digest()
+    rep = station.signer["issue"].call("duty_find", "", "SN-01", spki)
+    assert rep[3:] == [found.der, found.chain]
+    # what it makes itself has no chain of its own, and the share is one
+    station.issue("SN-02", station.devices.csr())
+    text = refused(EPOLICY, station.issue, "SN-03", station.devices.csr())
+    assert "all 2 of this station's share" in text
+    # all of it is there after a power cut, and the pair is still free
+    station.signer.kill()
+    station.start()
+    assert station.counted() == 2 and found.adopt(station) == 1
+
+
+def test_what_is_not_taken_over(station, found, centre):
+    station.takes(share=1)
+    station.start()
+    bad = [
+        (EAUTH, {"proof": found.proof()[:2] + [b"no signature"]}),
+        (EAUTH, {"proof": [b"\1" * 32] + found.proof()[1:]}),
+        (EAUTH, {"proof": [bytes(32), b"HW-2", found.proof()[2]]}),
+        (EAUTH, {"serial": "SN-02"}),  # another's label
+        (EPOLICY, {"serial": "SN-26"}),  # none of the order's
+        (EINPUT, {"serial": "no label"}),
+        (EINPUT, {"chain": b"\x30\x03abc"}),
+        (EINPUT, {"der": found.der[:-1]}),
+        # a CA that is none of a station's for this batch
+        (EAUTH, {"chain": ssl_der(
+            centre.signer.dir / "server/issuing.crt")}),
+    ]
+    for code, changed in bad:
+        refused(code, found.adopt, station, **changed)
+    # signed by somebody else, with all that is right beside it
+    refused(EAUTH, found.adopt, station, der=resigned(found.der))
+    assert station.counted() == 0 and station.certificates() == []
+    station.issue("SN-05", station.devices.csr())
+    text = refused(EPOLICY, found.adopt, station)
+    assert "all 1 of this station's share" in text
+
+
+@pytest.mark.parametrize("changed, words", [
+    ({"state": "paused"}, "paused"),
+    ({"not_before": stamp(time.time() - 99),
+      "until": stamp(time.time() - 9)}, "ended"),
+    ({"not_before": stamp(time.time() + 3600)}, "begin")])
+def test_nor_out_of_the_orders_time(station, found, changed, words):
+    station.takes(**changed)
+    station.start()
+    assert words in refused(EPOLICY, found.adopt, station)
+    assert station.counted() == 0
+
+
+def test_the_pair_has_one_certificate(station, found):
+    station.takes()
+    station.start()
+    csr = x509.CertificateSigningRequestBuilder().subject_name(
+        x509.Name([])).sign(found.key, hashes.SHA256()).public_bytes(
+        serialization.Encoding.DER)
+    mine = station.issue("SN-01", csr)[7]
+    assert mine != found.der
+    refused(ECONFLICT, found.adopt, station)
+    assert station.counted() == 1
+
+
+def ssl_der(path):
+    return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(
+        serialization.Encoding.DER)
+
+
+def resigned(der):
+    """The same, but for the last bytes of its signature."""
+    return der[:-4] + bytes(b ^ 1 for b in der[-4:])

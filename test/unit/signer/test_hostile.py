@@ -134,6 +134,8 @@ def sample(kind, csr):
         "line_make": body("line_make", "line-x", "l3", b"cert"),
         "line_open": body("line_open", "line-x", b"cert", b"key"),
         "duty_extend": body("duty_extend", "MMX1 b7 l3 1 2 x"),
+        "duty_adopt": body("duty_adopt", "SN-1", b"cert", b"chain", bytes(32),
+                           b"HW", b"sig"),
         "ocsp_start": body("ocsp_start", "issuing", b"", b"", 0),
         "ocsp_sign": body("ocsp_sign", b"\x01" * 16, b"0", 0, 0, 0, now,
                           now + 60, b""),

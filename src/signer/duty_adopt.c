@@ -1,0 +1,116 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "pki/possession.h"
+#include "signer/duty.h"
+#include "work/adopt.h"
+
+/*
+ * A board whose record died with a disk.  What it shows is judged here and not
+ * by the station program: the CA, the certificate's names and window, that the
+ * board has its key.  It counts as if it were signed now, so that a share is
+ * no more than a share, and the pair has this certificate from then on.
+ */
+
+/* Nobody was asked whether anything is signed: only where the board was. */
+static enum mm_err
+check_asked(const struct mm_duty *l, const struct mm_duty_adopt_req *q,
+    struct mm_cert *c, struct mm_why *why)
+{
+	if (!mm_device_id_valid(q->device))
+		return MM_FAIL(why, MM_EINPUT, "adopt: not a device id");
+	if (q->chain.n == 0 || q->chain.n > MM_QUOTA_CHAIN ||
+	    q->der.n > MM_CERT_MAX)
+		return MM_FAIL(why, MM_EINPUT, "adopt: certificate or chain "
+		    "of no such length");
+	MM_TRY(mm_cert_walk(q->der, c, why));
+	if (c->serial.n != MM_SERIAL_N)
+		return MM_FAIL(why, MM_EAUTH, "adopt: its serial number is "
+		    "none of ours");
+	return mm_duty_orders(l, q->device) ? MM_OK
+	    : MM_FAIL(why, MM_EPOLICY, "order: %s is none of its serial "
+	    "numbers", q->device);
+}
+
+static enum mm_err
+check_proof(const struct mm_duty_adopt_req *q, struct mm_why *why)
+{
+	struct mm_possession p = { .hardware = q->hardware,
+		.signature = q->signature };
+
+	memcpy(p.nonce, q->nonce, sizeof(p.nonce));
+	return mm_possession_verify(q->der, &p, why) == MM_OK
+	    ? MM_OK : MM_FAIL(why, MM_EAUTH, "adopt: the board does not prove "
+	    "its certificate");
+}
+
+/* Under the lock: an extension changes share and end. */
+static enum mm_err
+count(struct mm_worker *w, const struct mm_duty_adopt_req *q,
+    const struct mm_cert *c, struct mm_why *why)
+{
+	struct mm_duty *l = w->s->duty;
+	struct mm_quota_pair p = { .number = (uint64_t)l->order->number,
+		.at_ms = mm_now_ms(), .der = q->der, .chain = q->chain };
+	const struct mm_profile *profile = NULL;
+	struct mm_journal_line line;
+	struct mm_adopt_ca ca;
+
+	MM_TRY(mm_duty_right(l, why));
+	MM_TRY(mm_adopt_ca(l->order, q->chain, w->templates, &ca, why));
+	MM_TRY(mm_adopt_profile(l->order, &ca, &l->profiles, w->templates,
+	    q->device, c, &profile, why));
+	mm_sha256(c->spki.whole, p.spki_sha256);
+	mm_sha256(c->tbs, p.tbs_sha256);
+	snprintf(p.device, sizeof(p.device), "%s", q->device);
+	snprintf(p.issuer, sizeof(p.issuer), "%s", ca.name);
+	snprintf(p.profile, sizeof(p.profile), "%s@%" PRId64, profile->name,
+	    profile->version);
+	MM_TRY(mm_duty_line(l, &p, &line, why));
+	return mm_duty_count_pair(w, &p, &line, why);
+}
+
+/* What the pair has: the same is nothing new. */
+static enum mm_err
+find(struct mm_worker *w, struct mm_item *i, const struct mm_cert *c,
+    struct mm_why *why)
+{
+	struct mm_duty_find_req pair = { .batch = "" };
+	struct mm_quota_pair have = { .number = 0 };
+
+	memcpy(pair.device, i->req.duty_adopt.device, sizeof(pair.device));
+	mm_sha256(c->spki.whole, pair.spki_sha256);
+	MM_TRY(mm_duty_find(w, &pair, i, &have, why));
+	return mm_bytes_eq(have.der, i->req.duty_adopt.der) ? MM_OK
+	    : MM_FAIL(why, MM_ECONFLICT, "adopt: this pair has another "
+	    "certificate");
+}
+
+/* see priv.h */
+enum mm_err
+mm_on_duty_adopt(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	const struct mm_duty_adopt_req *q = &i->req.duty_adopt;
+	struct mm_duty *l = w->s->duty;
+	const char *stopped = mm_signer_stopped(w->s, &w->sum);
+	struct mm_cert c;
+	enum mm_err rc;
+
+	if (l == NULL)
+		return MM_FAIL(why, MM_EPOLICY, "this signer works to no "
+		    "order");
+	MM_TRY(check_asked(l, q, &c, why));
+	MM_TRY(check_proof(q, why));
+	rc = find(w, i, &c, why);
+	i->rep.duty_adopt.again = rc == MM_OK;
+	if (rc != MM_ENOTFOUND)
+		return rc;
+	if (stopped != NULL)
+		return MM_FAIL(why, MM_EAGAIN, "%s", stopped);
+	pthread_mutex_lock(&l->lock);
+	rc = count(w, q, &c, why);
+	pthread_mutex_unlock(&l->lock);
+	return rc;
+}
