@@ -4,7 +4,7 @@ _mintmark_station() {
 	local before=${COMP_WORDS[COMP_CWORD-1]} command= w=
 
 	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case $w in enrol|provision|run|status|release|scrap|import|export|api-key|sync|label|fixtures|blink|report|man|completion|reference) command=$w ;; esac
+		case $w in enrol|provision|run|status|release|scrap|import|export|api-key|sync|label|fixtures|blink|report|adopt|man|completion|reference) command=$w ;; esac
 	done
 	case $before in
 	--config) COMPREPLY=($(compgen -f -- "$word")); return ;;
@@ -25,10 +25,11 @@ _mintmark_station() {
 	fixtures) w='--config --json ' ;;
 	blink) w='--config --fixture --times --json ' ;;
 	report) w='--config --json ' ;;
+	adopt) w='--config --serial --fixture --accept-clock --operator-badge-file --supervisor-badge-file --reason --json ' ;;
 	man) w='' ;;
 	completion) w='' ;;
 	reference) w='' ;;
-	*) w='enrol provision run status release scrap import export api-key sync label fixtures blink report man completion reference --help --version' ;;
+	*) w='enrol provision run status release scrap import export api-key sync label fixtures blink report adopt man completion reference --help --version' ;;
 	esac
 	COMPREPLY=($(compgen -W "$w" -- "$word"))
 }

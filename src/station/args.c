@@ -6,11 +6,12 @@
 enum { ENROL = 1, PROVISION = 2, RUN = 4, STATUS = 8, RELEASE = 16,
 	SCRAP = 32, IMPORT = 64, EXPORT = 128, API_KEY = 256,
 	SYNC = 512, LABEL = 1024, FIXTURES = 2048, BLINK = 4096,
-	REPORT = 8192,
+	REPORT = 8192, ADOPT = 16384,
+	ONE = PROVISION | ADOPT,
 	PEOPLE = RELEASE | SCRAP,
 	ANY = ENROL | PROVISION | RUN | STATUS | PEOPLE | IMPORT | EXPORT |
 	    API_KEY | SYNC | LABEL | FIXTURES | BLINK |
-	    REPORT };
+	    REPORT | ADOPT };
 
 /* see args.h; in the order of the bits above */
 const struct mm_station_command mm_station_commands[] = {
@@ -39,6 +40,9 @@ const struct mm_station_command mm_station_commands[] = {
 	    "adapter whose lamps flicker is that fixture's" },
 	{ "report", "units, yield and units an hour of each shift and batch, as "
 	    "CSV" },
+	{ "adopt", "take a board over that has a certificate of the batch and "
+	    "no record, because a disk died: it is put aside for a "
+	    "supervisor" },
 	{ "man", "print the manual page" },
 	{ "completion", "print the completion for bash" },
 	{ "reference", "print docs/reference/station.md" },
@@ -52,9 +56,9 @@ const struct mm_station_option mm_station_options[] = {
 	{ "--config", "FILE", "station.conf; default "
 	    "/etc/mintmark/station.conf", AT(config), ANY },
 	{ "--serial", "SN", "the serial number on the label", AT(serial),
-	    PROVISION | PEOPLE | LABEL },
+	    ONE | PEOPLE | LABEL },
 	{ "--fixture", "NAME", "the fixture that the board is in", AT(fixture),
-	    PROVISION | BLINK },
+	    ONE | BLINK },
 	{ "--times", "N", "how often; default 20, some six seconds",
 	    AT(times), BLINK },
 	{ "--order", "FILE", "the work order's file", AT(order), IMPORT },
@@ -70,14 +74,14 @@ const struct mm_station_option mm_station_options[] = {
 	    "input has ended", AT(once), RUN },
 	{ "--accept-clock", NULL, "a supervisor says that this station's "
 	    "clock is right, though the journal is ahead of it",
-	    AT(accept_clock), PROVISION | RUN },
+	    AT(accept_clock), ONE | RUN },
 	{ "--operator-badge-file", "FILE", "the text of the badge of who "
 	    "stands there, where the batch names its people; - is standard "
-	    "input", AT(operator_badge), PROVISION },
+	    "input", AT(operator_badge), ONE },
 	{ "--supervisor-badge-file", "FILE", "the same of a supervisor, who "
-	    "decides", AT(supervisor_badge), PEOPLE | PROVISION | RUN },
+	    "decides", AT(supervisor_badge), PEOPLE | ONE | RUN },
 	{ "--reason", "TEXT", "why: kept with the decision", AT(reason),
-	    PEOPLE | PROVISION | RUN },
+	    PEOPLE | ONE | RUN },
 	{ "--tty", NULL, "the screen as text in this terminal, instead of "
 	    "lines", AT(tty), RUN },
 	{ "--json", NULL, "results as JSON, an object a line", AT(json), ANY },
@@ -125,7 +129,7 @@ take_option(struct mm_station_args *a, unsigned *used, int argc, char **argv,
 static enum mm_err
 check_needs(const struct mm_station_args *a, unsigned bit, struct mm_why *why)
 {
-	if ((bit & (PROVISION | PEOPLE | LABEL)) != 0 && a->serial == NULL)
+	if ((bit & (ONE | PEOPLE | LABEL)) != 0 && a->serial == NULL)
 		return MM_FAIL(why, MM_EINPUT, "%s wants --serial",
 		    a->command);
 	if (bit == IMPORT && a->order == NULL)
@@ -134,7 +138,7 @@ check_needs(const struct mm_station_args *a, unsigned bit, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "export wants --out");
 	if (bit == API_KEY && a->name == NULL)
 		return MM_FAIL(why, MM_EINPUT, "api-key wants --name");
-	if ((bit & (PROVISION | BLINK)) != 0 && a->fixture == NULL)
+	if ((bit & (ONE | BLINK)) != 0 && a->fixture == NULL)
 		return MM_FAIL(why, MM_EINPUT, "%s wants --fixture",
 		    a->command);
 	return MM_OK;

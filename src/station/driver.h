@@ -13,7 +13,7 @@
  * ms.  That it is done says what the device answered, and no more: what it is
  * worth is judged by who asked (station/steps.h).
  */
-#define MM_DRIVER_DER_MAX 2048
+#define MM_DRIVER_DER_MAX 8192
 #define MM_DRIVER_SIG_MAX 512
 #define MM_DRIVER_RANDOM  32
 
@@ -30,8 +30,10 @@ struct mm_driver_job {
 struct mm_driver_answer {
 	struct mm_unit_said said; /* HELLO, READ_BACK, CHECK */
 	uint8_t der[MM_DRIVER_DER_MAX]; /* KEY: public key; CSR: request;
-					 * PROVE: signature */
+					 * PROVE: signature; GET: its
+					 * certificate and chain, in a row */
 	size_t der_n;
+	size_t cert_n; /* GET: where the chain begins */
 };
 
 enum mm_driver_got {

@@ -159,15 +159,22 @@ make_room(struct mm_entries *e)
 static bool
 note_cert(struct mm_entries *e, struct mm_bytes json)
 {
-	static const char *const types[] = { "certificate.issued",
-		"certificate.confirmed", "line.destroyed" };
+	static const struct {
+		const char *type;
+		enum mm_entries_what what;
+	} types[] = {
+		{ "certificate.issued", MM_ENTRIES_ISSUED },
+		{ "certificate.adopted", MM_ENTRIES_ISSUED },
+		{ "certificate.confirmed", MM_ENTRIES_CONFIRMED },
+		{ "line.destroyed", MM_ENTRIES_DESTROYED },
+	};
 	struct mm_entry_view v;
 	uint8_t key[KEY_N];
 	struct cert *c;
 
 	mm_entry_look(json, &v);
-	for (unsigned i = 0; i < MM_ENTRIES_WHATS; i++) {
-		if (!mm_bytes_eq(v.type, mm_bytes_of(types[i])))
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (!mm_bytes_eq(v.type, mm_bytes_of(types[i].type)))
 			continue;
 		if (!make_room(e))
 			return false;
@@ -177,8 +184,8 @@ note_cert(struct mm_entries *e, struct mm_bytes json)
 			memcpy(c->key, key, KEY_N);
 			e->certs++;
 		}
-		if (c->at[i] == 0)
-			c->at[i] = (uint32_t)e->n + 1;
+		if (c->at[types[i].what] == 0)
+			c->at[types[i].what] = (uint32_t)e->n + 1;
 	}
 	return true;
 }

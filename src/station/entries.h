@@ -28,7 +28,8 @@ enum mm_err mm_entries_read(void *entries, unsigned level, uint64_t index,
     struct mm_hash *out, struct mm_why *why);
 /* Where the entry stands that says it of a certificate, by its serial in
  * hexadecimal; false: there is none. */
-enum mm_entries_what { MM_ENTRIES_ISSUED, MM_ENTRIES_CONFIRMED,
+enum mm_entries_what { MM_ENTRIES_ISSUED, /* or adopted */
+	MM_ENTRIES_CONFIRMED,
 	MM_ENTRIES_DESTROYED, /* of a line CA's */
 	MM_ENTRIES_WHATS };
 bool mm_entries_find(const struct mm_entries *e, const char *serial,

@@ -126,6 +126,24 @@ take_der(const json_t *o, const char *key, struct mm_driver_answer *out)
 	return ok;
 }
 
+/* Its issuers, behind it. */
+static bool
+take_chain(const json_t *o, struct mm_driver_answer *out)
+{
+	struct mm_buf der = MM_BUF_INIT(sizeof(out->der));
+	bool ok = mm_base64_parse(mm_bytes_of(text_of(o, "chain")), &der,
+	    NULL) == MM_OK && der.n > 0 &&
+	    der.n <= sizeof(out->der) - out->der_n;
+
+	out->cert_n = out->der_n;
+	if (ok) {
+		memcpy(out->der + out->der_n, der.p, der.n);
+		out->der_n += der.n;
+	}
+	mm_buf_done(&der);
+	return ok;
+}
+
 /* What a step's answer must hold beside its result; NULL: nothing. */
 static const struct {
 	bool said;
@@ -137,6 +155,7 @@ static const struct {
 	[MM_DO_READ_BACK] = { true, NULL },
 	[MM_DO_PROVE] = { false, "signature" },
 	[MM_DO_CHECK] = { true, NULL },
+	[MM_DO_GET] = { false, "certificate" },
 };
 
 static bool
@@ -145,8 +164,10 @@ take_done(const json_t *o, const struct mm_driver_job *job,
 {
 	if (wanted[job->effect].said)
 		return take_said(o, &out->said);
-	return wanted[job->effect].der == NULL ||
-	    take_der(o, wanted[job->effect].der, out);
+	if (wanted[job->effect].der == NULL)
+		return true;
+	return take_der(o, wanted[job->effect].der, out) &&
+	    (job->effect != MM_DO_GET || take_chain(o, out));
 }
 
 /* A reason by its code; the board's and the fixture's only. */

@@ -60,7 +60,7 @@ put_certificate(struct mm_json *j, struct mm_own *o, const struct mm_entry *e,
 	struct mm_bytes der;
 	enum mm_err rc;
 
-	if (e->type != MM_E_CERT_ISSUED || e->field[MM_F_BATCH] == NULL)
+	if (!mm_entry_brings_cert(e->type) || e->field[MM_F_BATCH] == NULL)
 		return MM_OK;
 	MM_TRY(mm_hex_parse(e->field[MM_F_SPKI_SHA256], 64, spki, 32, why));
 	rc = mm_own_find(

@@ -364,6 +364,16 @@ prove(struct mm_folder *f, struct mm_driver_answer *out, struct mm_why *why)
 }
 
 static enum mm_err
+get(struct mm_folder *f, struct mm_driver_answer *out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf cert = MM_BUF_INIT(MM_DRIVER_DER_MAX);
+
+	MM_TRY(read_file(f, "certificate.der", &cert, why));
+	out->cert_n = cert.n; /* a bundle has its chain in other forms */
+	return put_der(out, &cert, why);
+}
+
+static enum mm_err
 lock(struct mm_folder *f, struct mm_driver_answer *out, struct mm_why *why)
 {
 	char hex[66];
@@ -385,6 +395,7 @@ static enum mm_err (*const effects[MM_EFFECTS])(
 	[MM_DO_PROVE] = prove,
 	[MM_DO_LOCK] = lock,
 	[MM_DO_CHECK] = hello,
+	[MM_DO_GET] = get,
 };
 
 /* see folder.h */

@@ -8,6 +8,8 @@
  *	LABEL            the first free fixture with a board in it
  *	FIXTURE LABEL    this one
  *	print LABEL      the label of what has passed, once more
+ *	adopt LABEL      a board is taken over that no record knows; or
+ *	                 adopt FIXTURE LABEL
  *	MMX1 ...         the work order's extension, signed
  *	LABEL+N          N boards at once: this label and the ones that follow
  */
@@ -45,12 +47,20 @@ begin(struct mm_shift *s, const char *fixture, const char *label)
 	(void)mm_shift_scan(s, fixture, label, &p, &reason);
 }
 
+static void
+adopt(struct mm_shift *s, const char *fixture, const char *label)
+{
+	enum mm_unit_reason reason;
+	struct mm_place *p;
+
+	(void)mm_shift_adopt(s, fixture, label, &p, &reason);
+}
+
 /* A fixture of that name is the fixture. */
 static bool
-is_print(struct mm_shift *s, const char *word)
+is_word(struct mm_shift *s, const char *text, const char *word)
 {
-	return strcmp(word, "print") == 0 &&
-	    mm_shift_place(s, "print") == NULL;
+	return strcmp(text, word) == 0 && mm_shift_place(s, word) == NULL;
 }
 
 static void
@@ -78,7 +88,7 @@ struct parts {
 	char line[MM_SHIFT_LINE];
 	const char *fixture; /* "" any */
 	char *label, *count; /* count: NULL: one */
-	bool extends, prints;
+	bool extends, prints, adopts;
 };
 
 static bool
@@ -98,8 +108,15 @@ take_apart(struct mm_shift *s, const char *text, struct parts *p)
 		p->count = plus + 1;
 	} else if (space != NULL) {
 		*space = '\0';
-		p->prints = is_print(s, p->line);
-		p->fixture = p->prints ? "" : p->line;
+		p->prints = is_word(s, p->line, "print");
+		p->adopts = is_word(s, p->line, "adopt");
+		p->fixture = p->prints || p->adopts ? "" : p->line;
+		p->label = space + 1;
+	}
+	space = p->adopts ? strchr(p->label, ' ') : NULL;
+	if (space != NULL) {
+		*space = '\0';
+		p->fixture = p->label;
 		p->label = space + 1;
 	}
 	return true;
@@ -119,6 +136,8 @@ mm_shift_label(struct mm_shift *s, const char *text)
 		gang(s, p.label, p.count);
 	else if (p.prints)
 		(void)mm_shift_print(s, p.label);
+	else if (p.adopts)
+		adopt(s, p.fixture, p.label);
 	else
 		begin(s, p.fixture, p.label);
 }

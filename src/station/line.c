@@ -548,20 +548,24 @@ is_offline(const struct mm_line *l, const struct mm_unit *u)
 	    mm_mono_ms() < l->away_until_ms;
 }
 
-/* see line.h */
-enum mm_unit_reason
-mm_line_scan(struct mm_line *l, struct mm_place *p, const char *serial)
+/* What the station may sign by itself it may take over by itself. */
+static bool
+adopts_offline(struct mm_line *l, const char *serial)
 {
-	struct mm_unit *u = NULL, now;
-	enum mm_unit_reason why = may_begin(l, serial, &u);
+	if (l->conf->offline != MM_OFFLINE_AWAY)
+		return l->conf->offline == MM_OFFLINE_ALWAYS;
+	return mm_line_own(l, NULL) == MM_OK && mm_own_has(l->own, serial);
+}
 
-	MM_INVARIANT(p->unit == NULL);
-	if (why != MM_UR_NONE)
-		return why;
-	now = *u;
+static enum mm_unit_reason
+begin_unit(struct mm_line *l, struct mm_place *p, struct mm_unit *u,
+    enum mm_unit_event e)
+{
+	struct mm_unit now = *u;
+
 	now.was = u->state == MM_UNIT_PASSED ? MM_UNIT_WAS_PASSED
 	    : MM_UNIT_WAS_NOTHING;
-	set_state(&now, mm_unit_next(u->state, MM_EV_SCAN), MM_UR_NONE);
+	set_state(&now, mm_unit_next(u->state, e), MM_UR_NONE);
 	now.attempt++;
 	snprintf(now.fixture, sizeof(now.fixture), "%s", p->conf->name);
 	if (write_row(l, u, &now) != MM_OK)
@@ -569,12 +573,40 @@ mm_line_scan(struct mm_line *l, struct mm_place *p, const char *serial)
 	l->accept_clock = false; /* the journal's last row has it now */
 	forget_last(p);
 	p->unit = u;
-	p->offline = is_offline(l, u);
+	p->offline = e == MM_EV_ADOPT ? adopts_offline(l, u->serial)
+				      : is_offline(l, u);
 	snprintf(p->operator, sizeof(p->operator), "%s",
 	    mm_crew_operator(l->crew));
 	if (l->stepped != NULL)
 		l->stepped(l->ctx, p);
 	return MM_UR_NONE;
+}
+
+/* see line.h */
+enum mm_unit_reason
+mm_line_scan(struct mm_line *l, struct mm_place *p, const char *serial)
+{
+	struct mm_unit *u = NULL;
+	enum mm_unit_reason why = may_begin(l, serial, &u);
+
+	MM_INVARIANT(p->unit == NULL);
+	return why != MM_UR_NONE ? why : begin_unit(l, p, u, MM_EV_SCAN);
+}
+
+/* see line.h; one that the journal has a certificate of needs no other */
+enum mm_unit_reason
+mm_line_adopt(struct mm_line *l, struct mm_place *p, const char *serial)
+{
+	static const uint8_t none[32];
+	struct mm_unit *u = NULL;
+	enum mm_unit_reason why = may_begin(l, serial, &u);
+
+	MM_INVARIANT(p->unit == NULL);
+	if (why != MM_UR_NONE)
+		return why;
+	return begin_unit(l, p, u, memcmp(u->cert, none, 32) != 0 ||
+	    mm_unit_next(u->state, MM_EV_ADOPT) == MM_UNIT_STATES
+	    ? MM_EV_SCAN : MM_EV_ADOPT);
 }
 
 /* see line.h */
@@ -622,7 +654,8 @@ mm_line_decide(struct mm_line *l, const char *serial, enum mm_unit_event e,
 	now = *u;
 	now.state = mm_unit_next(u->state, e);
 	now.reason = MM_UR_NONE;
-	if (e == MM_EV_RELEASE) {
+	/* of one that was taken over: this very board is let go on */
+	if (e == MM_EV_RELEASE && u->reason != MM_UR_ADOPTED) {
 		now.hw[0] = '\0';
 		memset(now.spki, 0, sizeof(now.spki));
 		memset(now.cert, 0, sizeof(now.cert));

@@ -122,6 +122,13 @@ void mm_line_close(struct mm_line *l);
  */
 enum mm_unit_reason mm_line_scan(struct mm_line *l, struct mm_place *p,
     const char *serial);
+/*
+ * Its board has a certificate and is to be taken over: known after all, the
+ * unit goes on as if it was scanned; else it ends put aside for a supervisor
+ * (adopted), or says why not.
+ */
+enum mm_unit_reason mm_line_adopt(struct mm_line *l, struct mm_place *p,
+    const char *serial);
 /* The operator takes it off. */
 void mm_line_stop(struct mm_line *l, struct mm_place *p);
 /*

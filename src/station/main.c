@@ -36,6 +36,7 @@ static const struct {
 	{ "fixtures", mm_run_fixtures },
 	{ "blink", mm_run_blink },
 	{ "report", mm_run_report },
+	{ "adopt", mm_run_provision },
 };
 
 static const struct {

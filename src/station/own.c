@@ -419,6 +419,7 @@ mm_own_open_batch(const struct mm_station_conf *conf, const char *batch,
 	o->pid = o->issue = o->ledger = -1;
 	mm_buf_init(&o->frame, MM_IPC_FRAME_MAX);
 	mm_buf_init(&o->cert, MM_CERT_MAX);
+	mm_buf_init(&o->chain, MM_WORK_BLOB_MAX);
 	mm_buf_init(&o->list, LIST_MAX + 2);
 	mm_buf_init(&o->config, LIST_MAX);
 	mm_buf_init(&o->fields, LIST_MAX);
@@ -453,6 +454,7 @@ mm_own_close(struct mm_own **owner)
 	mm_entries_close(&o->entries);
 	mm_buf_done(&o->frame);
 	mm_buf_done(&o->cert);
+	mm_buf_done(&o->chain);
 	mm_own_forget_proofs(o);
 	mm_buf_done(&o->list);
 	mm_buf_done(&o->config);

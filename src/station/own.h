@@ -19,7 +19,7 @@
 struct mm_own {
 	const struct mm_station_conf *conf;
 	int pid, issue, ledger; /* -1: not running */
-	struct mm_buf frame, cert, list, chain_pem, checkpoint;
+	struct mm_buf frame, cert, chain, list, chain_pem, checkpoint;
 	struct mm_buf config, fields; /* the order's papers; fields: secret */
 	uint64_t checkpoint_n;   /* size of its tree */
 	struct mm_work_order *order;
@@ -68,6 +68,9 @@ struct mm_own_cert {
 	struct mm_bytes der; /* borrowed until the next call */
 	char serial[33], profile[MM_NAME_MAX + 12];
 	bool again;          /* it was signed before */
+	struct mm_bytes chain; /* that goes with it; likewise borrowed */
+	char issuer[MM_NAME_MAX + 1];
+	bool adopted;        /* not signed here: taken over from its board */
 };
 struct mm_own_wish {
 	const char *device;
@@ -80,13 +83,34 @@ struct mm_own_wish {
 MM_MUST enum mm_err mm_own_issue(struct mm_own *o,
     const struct mm_own_wish *w, struct mm_own_cert *out,
     struct mm_why *why);
+/* A board's own certificate, which it has proved (pki/possession.h: hw in
+ * hexadecimal, a nonce of 32 bytes, signature). */
+struct mm_own_found {
+	const char *device, *hw;
+	struct mm_bytes der, chain, signature;
+	const uint8_t *nonce, *spki;
+	const struct mm_given *given;
+};
+/*
+ * The signer takes it over, or knows it (out->adopted: not as its own); its
+ * entry is in the ledger when this returns.  MM_EAUTH: not of this batch, or
+ * not proved; MM_ECONFLICT: the pair has another certificate.
+ */
+MM_MUST enum mm_err mm_own_adopt(struct mm_own *o,
+    const struct mm_own_found *f, struct mm_own_cert *out,
+    struct mm_why *why);
 /* What the order gives the device, by its papers.  MM_ENOTFOUND: it has no
  * row. */
 MM_MUST enum mm_err mm_own_give(const struct mm_own *o, const char *device,
     struct mm_given *out, struct mm_why *why);
 /* The device has proved it; proof: what it signed, kept for the centre. */
-MM_MUST enum mm_err mm_own_confirm(struct mm_own *o, const char *device,
-    const char *serial, struct mm_bytes proof, struct mm_why *why);
+struct mm_own_shown {
+	const char *device, *serial;
+	const char *issuer; /* "": the order's CA */
+	struct mm_bytes proof;
+};
+MM_MUST enum mm_err mm_own_confirm(struct mm_own *o,
+    const struct mm_own_shown *s, struct mm_why *why);
 /* The newest checkpoint, o->checkpoint, has all entries. */
 MM_MUST enum mm_err mm_own_checkpoint(struct mm_own *o, struct mm_why *why);
 /* The pair's certificate, of that batch, borrowed until the next call. */
@@ -104,9 +128,11 @@ void mm_own_put_end(const struct mm_own *o, struct mm_buf *out);
 bool mm_own_proof(struct mm_own *o, const char *serial,
     const uint8_t sha256[32], struct mm_bytes *out);
 bool mm_own_confirmed(const struct mm_own *o, const char *serial);
-/* Receipts (ledger/receipt.h) of both, under one checkpoint. */
+/* Receipts (ledger/receipt.h) that it was issued, or taken over, and that it
+ * was confirmed, under one checkpoint; with its chain. */
 MM_MUST enum mm_err mm_own_receipts(struct mm_own *o, const char *serial,
-    struct mm_buf *issued, struct mm_buf *confirmed, struct mm_why *why);
+    struct mm_bytes chain_pem, struct mm_buf *const out[2],
+    struct mm_why *why);
 
 /* order_file.c: where a batch's order is kept, as it was imported. */
 MM_MUST enum mm_err mm_order_path(const struct mm_station_conf *conf,

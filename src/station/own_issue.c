@@ -5,6 +5,7 @@
 
 #include "base/faults.h"
 #include "pki/cert.h"
+#include "pki/possession.h"
 #include "station/own_priv.h"
 
 enum { TEXT = 160 };
@@ -96,7 +97,8 @@ enter_issued(struct mm_own *o, const struct mm_own_pair *p,
     const char *serial, struct mm_why *why)
 {
 	struct words w;
-	struct mm_entry e = { .type = MM_E_CERT_ISSUED,
+	struct mm_entry e = { .type = rep->chain.n > 0 ? MM_E_CERT_ADOPTED
+						       : MM_E_CERT_ISSUED,
 		.at_ms = mm_own_now(),
 		.field = { [MM_F_ACTOR] = "station",
 		    [MM_F_AUTHORITY] = w.authority,
@@ -119,6 +121,24 @@ enter_issued(struct mm_own *o, const struct mm_own_pair *p,
 	return mm_own_enter(o, &e, why);
 }
 
+/* Longer than the signer's answer. */
+static enum mm_err
+keep(struct mm_own *o, struct mm_duty_find_rep *rep, struct mm_own_cert *out,
+    struct mm_why *why)
+{
+	mm_buf_reset(&o->cert);
+	mm_buf_bytes(&o->cert, rep->der);
+	MM_TRY(mm_buf_ok(&o->cert, why));
+	mm_buf_reset(&o->chain);
+	mm_buf_bytes(&o->chain, rep->chain);
+	MM_TRY(mm_buf_ok(&o->chain, why));
+	out->der = rep->der = mm_buf_view(&o->cert);
+	out->adopted = rep->chain.n > 0;
+	rep->chain = mm_buf_view(&o->chain);
+	out->chain = out->adopted ? rep->chain : o->order->ca_chain;
+	return MM_OK;
+}
+
 /* see own_priv.h */
 enum mm_err
 mm_own_enter_issued(struct mm_own *o, const struct mm_own_pair *p,
@@ -136,10 +156,8 @@ mm_own_enter_issued(struct mm_own *o, const struct mm_own_pair *p,
 		    "a serial of another form");
 	mm_hex_text(c.serial.p, c.serial.n, out->serial);
 	memcpy(out->profile, rep.profile, sizeof(out->profile));
-	mm_buf_reset(&o->cert);
-	mm_buf_bytes(&o->cert, rep.der);
-	MM_TRY(mm_buf_ok(&o->cert, why));
-	out->der = rep.der = mm_buf_view(&o->cert);
+	memcpy(out->issuer, rep.issuer, sizeof(out->issuer));
+	MM_TRY(keep(o, &rep, out, why));
 	MM_TRY(mm_cert_walk(rep.der, &c, why));
 	if (mm_entries_find(o->entries, out->serial, MM_ENTRIES_ISSUED, &at))
 		return MM_OK;
@@ -167,6 +185,30 @@ mm_own_issue(struct mm_own *o, const struct mm_own_wish *w,
 }
 
 /* see own.h */
+enum mm_err
+mm_own_adopt(struct mm_own *o, const struct mm_own_found *f,
+    struct mm_own_cert *out, struct mm_why *why)
+{
+	uint8_t hw[MM_POSSESSION_HARDWARE];
+	size_t n = strlen(f->hw) / 2;
+	struct mm_duty_adopt_req q = { .der = f->der, .chain = f->chain,
+		.hardware = { hw, n }, .signature = f->signature };
+	const struct mm_own_pair p = { o->order->batch, o->order->product,
+		f->device, f->spki, f->given };
+	struct mm_duty_adopt_rep rep;
+
+	if (n > sizeof(hw))
+		return MM_FAIL(why, MM_EINPUT, "adopt: its hardware id");
+	MM_TRY(mm_hex_parse(f->hw, strlen(f->hw), hw, n, why));
+	snprintf(q.device, sizeof(q.device), "%s", f->device);
+	memcpy(q.nonce, f->nonce, sizeof(q.nonce));
+	MM_TRY(mm_own_call(o, MM_IPC_DUTY_ADOPT, &q, &rep, why));
+	mm_die_at("adopted");
+	out->again = rep.again != 0;
+	return mm_own_enter_issued(o, &p, out, why);
+}
+
+/* see own.h */
 bool
 mm_own_confirmed(const struct mm_own *o, const char *serial)
 {
@@ -177,30 +219,31 @@ mm_own_confirmed(const struct mm_own *o, const char *serial)
 
 /* see own.h */
 enum mm_err
-mm_own_confirm(struct mm_own *o, const char *device, const char *serial,
-    struct mm_bytes proof, struct mm_why *why)
+mm_own_confirm(struct mm_own *o, const struct mm_own_shown *s,
+    struct mm_why *why)
 {
 	const struct mm_work_order *order = o->order;
+	const char *own = order->ca_name[0] != '\0' ? order->ca_name
+						    : order->batch;
 	char hex[65];
 	uint8_t hash[32];
 	struct mm_entry e = { .type = MM_E_CERT_CONFIRMED,
 		.at_ms = mm_own_now(),
 		.field = { [MM_F_ACTOR] = "station",
 		    [MM_F_AUTHORITY] = "proof",
-		    [MM_F_DEVICE] = device,
+		    [MM_F_DEVICE] = s->device,
 		    [MM_F_BATCH] = order->batch,
 		    [MM_F_STATION] = order->station,
-		    [MM_F_ISSUER] = order->ca_name[0] != '\0' ? order->ca_name
-							      : order->batch,
-		    [MM_F_SERIAL] = serial,
+		    [MM_F_ISSUER] = s->issuer[0] != '\0' ? s->issuer : own,
+		    [MM_F_SERIAL] = s->serial,
 		    [MM_F_DETAIL_SHA256] = hex,
 		    [MM_F_RESULT] = "ok" } };
 
-	if (mm_own_confirmed(o, serial))
+	if (mm_own_confirmed(o, s->serial))
 		return MM_OK;
-	mm_sha256(proof, hash);
+	mm_sha256(s->proof, hash);
 	mm_hex_text(hash, sizeof(hash), hex);
-	MM_TRY(mm_own_keep_proof(o, proof, why));
+	MM_TRY(mm_own_keep_proof(o, s->proof, why));
 	mm_die_at("proof");
 	return mm_own_enter(o, &e, why);
 }
@@ -279,19 +322,24 @@ mm_own_checkpoint(struct mm_own *o, struct mm_why *why)
 	return mm_buf_ok(&o->checkpoint, why);
 }
 
+struct of {
+	const char *serial;
+	struct mm_bytes chain_pem;
+};
+
 static enum mm_err
-receipt(struct mm_own *o, const char *serial, enum mm_entries_what what,
+receipt(struct mm_own *o, const struct of *of, enum mm_entries_what what,
     struct mm_buf *out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf entry = MM_BUF_INIT(MM_ENTRY_MAX);
 	struct mm_receipt r = { .note = mm_buf_view(&o->checkpoint),
-		.chain_pem = mm_buf_view(&o->chain_pem) };
+		.chain_pem = of->chain_pem };
 
-	if (!mm_entries_find(o->entries, serial, what, &r.index))
+	if (!mm_entries_find(o->entries, of->serial, what, &r.index))
 		return MM_FAIL(why, MM_ENOTFOUND,
 		    "ledger: certificate %s is "
 		    "not in it",
-		    serial);
+		    of->serial);
 	MM_TRY(mm_entries_get(o->entries, r.index, &entry, why));
 	MM_TRY(mm_proof_inclusion(mm_entries_read, o->entries, r.index,
 	    o->checkpoint_n, &r.proof, why));
@@ -301,10 +349,13 @@ receipt(struct mm_own *o, const char *serial, enum mm_entries_what what,
 
 /* see own.h */
 enum mm_err
-mm_own_receipts(struct mm_own *o, const char *serial, struct mm_buf *issued,
-    struct mm_buf *confirmed, struct mm_why *why)
+mm_own_receipts(struct mm_own *o, const char *serial,
+    struct mm_bytes chain_pem, struct mm_buf *const out[2],
+    struct mm_why *why)
 {
+	const struct of of = { serial, chain_pem };
+
 	MM_TRY(mm_own_checkpoint(o, why));
-	MM_TRY(receipt(o, serial, MM_ENTRIES_ISSUED, issued, why));
-	return receipt(o, serial, MM_ENTRIES_CONFIRMED, confirmed, why);
+	MM_TRY(receipt(o, &of, MM_ENTRIES_ISSUED, out[0], why));
+	return receipt(o, &of, MM_ENTRIES_CONFIRMED, out[1], why);
 }

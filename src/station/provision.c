@@ -22,7 +22,9 @@ one(struct mm_line *l, const struct mm_station_args *a)
 {
 	struct mm_buf out = MM_BUF_INIT(8192);
 	struct mm_place *p = &l->place[0];
-	enum mm_unit_reason reason = mm_line_scan(l, p, a->serial);
+	bool adopts = strcmp(a->command, "adopt") == 0;
+	enum mm_unit_reason reason = adopts
+	    ? mm_line_adopt(l, p, a->serial) : mm_line_scan(l, p, a->serial);
 
 	if (reason != MM_UR_NONE)
 		return refused(p, a->serial, reason, a->json);

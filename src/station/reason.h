@@ -187,6 +187,21 @@ enum mm_unit_exit {
 	    "the label may have come out, or only a part of it",           \
 	    "throw away what came out, then scan again: it is printed "    \
 	    "again")                                                       \
+	X(MM_UR_ADOPTED, "adopted", MM_EXIT_SUPERVISOR,                    \
+	    "the board was taken over: no record here knew its "           \
+	    "certificate",                                                 \
+	    "put it aside for the supervisor; once released, scan again")  \
+	X(MM_UR_NO_CERT, "no-certificate", MM_EXIT_REFUSED,                \
+	    "the board has no certificate: nothing is to be taken over",   \
+	    "scan its label: it is made like any other")                   \
+	X(MM_UR_FOREIGN, "foreign-certificate", MM_EXIT_REFUSED,           \
+	    "the board's certificate is not one of this batch",            \
+	    "put it aside for the supervisor: another batch's, or "        \
+	    "another maker's")                                             \
+	X(MM_UR_UNKNOWN, "unknown-certificate", MM_EXIT_REFUSED,           \
+	    "no record here knows the certificate that the board is "      \
+	    "locked with",                                                 \
+	    "scan its own label; if it is this one: adopt LABEL")          \
 	X(MM_UR_LABEL, "label", MM_EXIT_STATION,                           \
 	    "its label cannot be made",                                    \
 	    "call the line engineer: the log says why")

@@ -8,6 +8,7 @@
 
 /* The commands.  Each prints its results and returns an exit status; *err is
  * set, with why, if it could not even begin. */
+/* adopt, too */
 int mm_run_provision(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
 int mm_run_line(const struct mm_station_conf *conf,

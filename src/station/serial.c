@@ -29,6 +29,7 @@ struct serial {
 	bool locked;       /* nobody else has the terminal */
 	int64_t until_ms;  /* it is waited for; monotonic */
 	uint8_t buf[MMD_LINK_BUF];
+	uint8_t got[MM_DRIVER_DER_MAX]; /* of GET */
 };
 
 static struct serial *
@@ -156,6 +157,13 @@ begin_lock(struct serial *s)
 	return MMD_MORE;
 }
 
+static enum mmd_rc
+begin_get(struct serial *s)
+{
+	mmd_link_get(&s->link, MMD_IDEVID, s->got, sizeof(s->got));
+	return MMD_MORE;
+}
+
 static enum mmd_rc (*const begins[MM_EFFECTS])(struct serial *s) = {
 	[MM_DO_HELLO] = begin_hello,
 	[MM_DO_KEY] = begin_key,
@@ -166,6 +174,7 @@ static enum mmd_rc (*const begins[MM_EFFECTS])(struct serial *s) = {
 	[MM_DO_PROVE] = begin_prove,
 	[MM_DO_LOCK] = begin_lock,
 	[MM_DO_CHECK] = begin_hello,
+	[MM_DO_GET] = begin_get,
 };
 
 static struct mmd_bytes
@@ -283,6 +292,7 @@ done(struct serial *s, struct mm_driver_answer *out,
 	if (v.n > 0)
 		memcpy(out->der, v.p, v.n);
 	out->der_n = v.n;
+	out->cert_n = s->link.cert_n;
 	return MM_DRIVER_DONE;
 }
 

@@ -148,10 +148,8 @@ sayable(const struct mm_shift *s, const char *serial,
 	return hidden || !mm_device_id_valid(serial) ? "" : serial;
 }
 
-/* see shift.h */
-enum mm_no
-mm_shift_scan(struct mm_shift *s, const char *fixture, const char *serial,
-    struct mm_place **place, enum mm_unit_reason *reason)
+static enum mm_no
+find_place(struct mm_shift *s, const char *fixture, struct mm_place **place)
 {
 	struct mm_place *p =
 	    fixture[0] == '\0' ? free_place(s) : mm_shift_place(s, fixture);
@@ -164,17 +162,49 @@ mm_shift_scan(struct mm_shift *s, const char *fixture, const char *serial,
 		return say_no(s, MM_NO_BUSY);
 	if (s->first_ms == 0)
 		s->first_ms = mm_mono_ms();
-	*reason = mm_line_scan(&s->line, p, serial);
-	if (*reason == MM_UR_NONE)
+	return MM_NO_NONE;
+}
+
+static enum mm_no
+say_refused(struct mm_shift *s, const struct mm_place *p, const char *serial,
+    enum mm_unit_reason reason)
+{
+	if (reason == MM_UR_NONE)
 		return MM_NO_NONE;
-	serial = sayable(s, serial, *reason);
+	serial = sayable(s, serial, reason);
 	note_failure(s, p->conf->name, serial[0] != '\0' ? serial : "?",
-	    *reason);
+	    reason);
 	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_REFUSED,
 			     .place = p,
 			     .serial = serial,
-			     .reason = *reason });
+			     .reason = reason });
 	return MM_NO_REFUSED;
+}
+
+/* see shift.h */
+enum mm_no
+mm_shift_scan(struct mm_shift *s, const char *fixture, const char *serial,
+    struct mm_place **place, enum mm_unit_reason *reason)
+{
+	enum mm_no no = find_place(s, fixture, place);
+
+	if (no != MM_NO_NONE)
+		return no;
+	*reason = mm_line_scan(&s->line, *place, serial);
+	return say_refused(s, *place, serial, *reason);
+}
+
+/* see shift.h */
+enum mm_no
+mm_shift_adopt(struct mm_shift *s, const char *fixture, const char *serial,
+    struct mm_place **place, enum mm_unit_reason *reason)
+{
+	enum mm_no no = find_place(s, fixture, place);
+
+	if (no != MM_NO_NONE)
+		return no;
+	*reason = mm_line_adopt(&s->line, *place, serial);
+	return say_refused(s, *place, serial, *reason);
 }
 
 /* ---- a label once more ---- */

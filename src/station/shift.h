@@ -185,6 +185,9 @@ bool mm_shift_is_label(struct mm_shift *s, const char *text);
  */
 enum mm_no mm_shift_scan(struct mm_shift *s, const char *fixture,
     const char *serial, struct mm_place **place, enum mm_unit_reason *reason);
+/* The same, of a board that is to be taken over: mm_line_adopt. */
+enum mm_no mm_shift_adopt(struct mm_shift *s, const char *fixture,
+    const char *serial, struct mm_place **place, enum mm_unit_reason *reason);
 /* The label of a unit that has passed, once more; the ears are told. */
 enum mm_no mm_shift_print(struct mm_shift *s, const char *serial);
 /* A line that extends the work order goes to the signer; the ears are told. */

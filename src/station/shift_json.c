@@ -19,6 +19,12 @@ mm_shift_tile(const struct mm_shift *s, unsigned place)
 }
 
 /* How far a unit is: its effects stand in the order in which they are done. */
+static const uint8_t step_of[MM_EFFECTS] = {
+	/* a board is taken over: about as far as that */
+	[MM_DO_GET] = MM_DO_KEY,
+	[MM_DO_ADOPT] = MM_DO_ISSUE,
+};
+
 static void
 put_step(struct mm_json *j, const struct mm_place *p)
 {
@@ -27,7 +33,7 @@ put_step(struct mm_json *j, const struct mm_place *p)
 	mm_json_str(j, "device", p->unit->serial);
 	mm_json_str(j, "state", mm_unit_state_names[p->unit->state]);
 	mm_json_str(j, "step", mm_unit_effect_names[e]);
-	mm_json_int(j, "step_n", e);
+	mm_json_int(j, "step_n", step_of[e] != 0 ? step_of[e] : e);
 	mm_json_int(j, "attempt", (int64_t)p->unit->attempt);
 	mm_json_bool(j, "waits_for_centre", p->away_ms != 0);
 }
@@ -259,7 +265,7 @@ mm_shift_json(const struct mm_shift *s, struct mm_buf *out)
 	mm_json_str(&j, "version", MM_VERSION);
 	mm_json_str(&j, "language", mm_languages[c->language]);
 	mm_json_time(&j, "at", mm_now_ms());
-	mm_json_int(&j, "steps", MM_EFFECTS - 1);
+	mm_json_int(&j, "steps", MM_DO_LABEL);
 	mm_shift_put_crew(&j, s);
 	mm_shift_put_fixtures(&j, s, "fixtures");
 	put_sums(&j, s);

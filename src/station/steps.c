@@ -28,8 +28,9 @@ mm_step_given(struct mm_place *p, enum mm_unit_event cert,
 
 /* ---- the device's ---- */
 
-static enum mm_unit_event
-tell(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+/* see steps.h */
+enum mm_unit_event
+mm_step_tell(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
 	struct mm_driver_job *j = &p->job;
 
@@ -55,7 +56,7 @@ open_way(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
 	if (p->driver->class->open(p->driver, reason) == MM_DRIVER_FAILED)
 		return MM_EV_FAIL;
-	return tell(l, p, reason);
+	return mm_step_tell(l, p, reason);
 }
 
 /* Another unit that this board's key was certified for; NULL: none. */
@@ -89,7 +90,7 @@ heard(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
 static enum mm_unit_event
 want_key(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
-	return p->said.has_key ? MM_EV_SKIP : tell(l, p, reason);
+	return p->said.has_key ? MM_EV_SKIP : mm_step_tell(l, p, reason);
 }
 
 static enum mm_unit_event
@@ -176,8 +177,8 @@ proved(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
 static enum mm_unit_event
 want_lock(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
-	return !l->rules.lock || p->said.locked ? MM_EV_SKIP
-						: tell(l, p, reason);
+	return !l->rules.lock || p->said.locked
+	    ? MM_EV_SKIP : mm_step_tell(l, p, reason);
 }
 
 /* see steps.h */
@@ -185,18 +186,20 @@ const struct mm_step mm_steps[MM_EFFECTS] = {
 	[MM_DO_HELLO] = { MM_BY_DEVICE, open_way, heard },
 	[MM_DO_ADMIT] = { MM_BY_CENTRE, mm_step_admit, mm_step_admitted },
 	[MM_DO_KEY] = { MM_BY_DEVICE, want_key, made_key },
-	[MM_DO_CSR] = { MM_BY_DEVICE, tell, requested },
+	[MM_DO_CSR] = { MM_BY_DEVICE, mm_step_tell, requested },
 	[MM_DO_ISSUE] = { MM_BY_CENTRE, mm_step_issue, mm_step_issued },
-	[MM_DO_PUT] = { MM_BY_DEVICE, tell, stored },
-	[MM_DO_COMMIT] = { MM_BY_DEVICE, tell, stored },
-	[MM_DO_READ_BACK] = { MM_BY_DEVICE, tell, read_back },
-	[MM_DO_PROVE] = { MM_BY_DEVICE, tell, proved },
+	[MM_DO_PUT] = { MM_BY_DEVICE, mm_step_tell, stored },
+	[MM_DO_COMMIT] = { MM_BY_DEVICE, mm_step_tell, stored },
+	[MM_DO_READ_BACK] = { MM_BY_DEVICE, mm_step_tell, read_back },
+	[MM_DO_PROVE] = { MM_BY_DEVICE, mm_step_tell, proved },
 	[MM_DO_CONFIRM] = { MM_BY_CENTRE, mm_step_confirm, mm_step_confirmed },
 	[MM_DO_LOCK] = { MM_BY_DEVICE, want_lock, stored },
-	[MM_DO_CHECK] = { MM_BY_DEVICE, tell, read_back },
+	[MM_DO_CHECK] = { MM_BY_DEVICE, mm_step_tell, read_back },
 	[MM_DO_RECORD] = { MM_BY_CENTRE, mm_step_record, mm_step_recorded },
 	[MM_DO_LABEL] = { MM_BY_OUTSIDE, mm_step_last,
 	    mm_step_last_end },
+	[MM_DO_GET] = { MM_BY_DEVICE, mm_step_get, mm_step_got },
+	[MM_DO_ADOPT] = { MM_BY_CENTRE, mm_step_adopt, mm_step_adopted },
 };
 
 /* see steps.h */
@@ -205,6 +208,7 @@ const struct mm_step mm_steps_own[MM_EFFECTS] = {
 	[MM_DO_ISSUE] = { MM_BY_US, mm_step_own_issue, NULL },
 	[MM_DO_CONFIRM] = { MM_BY_US, mm_step_own_confirm, NULL },
 	[MM_DO_RECORD] = { MM_BY_US, mm_step_own_record, NULL },
+	[MM_DO_ADOPT] = { MM_BY_US, mm_step_own_adopt, NULL },
 };
 
 /* see steps.h */

@@ -61,10 +61,21 @@ mm_step_note(struct mm_place *p, const char *text)
  * it: see mm_given_judge. */
 enum mm_unit_event mm_step_given(struct mm_place *p, enum mm_unit_event cert,
     enum mm_unit_reason *reason);
+/* Has the board do what its unit's state says. */
+enum mm_unit_event mm_step_tell(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
 /* What a board has signed, as fields of an object. */
 void mm_step_put_proof(const struct mm_place *p, struct mm_json *j);
 
 /* steps_own.c */
+/* Whether the order lets this unit be made now, or it was before; renders its
+ * configuration. */
+enum mm_unit_event mm_step_own_right(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+/* What the board has signed is kept, and entered of that issuer's certificate;
+ * once. */
+MM_MUST enum mm_err mm_step_own_prove(struct mm_line *l, struct mm_place *p,
+    const char *issuer, struct mm_why *why);
 enum mm_unit_event mm_step_own_admit(struct mm_line *l, struct mm_place *p,
     enum mm_unit_reason *reason);
 enum mm_unit_event mm_step_own_issue(struct mm_line *l, struct mm_place *p,
@@ -90,6 +101,25 @@ enum mm_unit_event mm_step_confirmed(struct mm_line *l, struct mm_place *p,
     struct mm_centre_answer *a, enum mm_unit_reason *reason);
 enum mm_unit_event mm_step_recorded(struct mm_line *l, struct mm_place *p,
     struct mm_centre_answer *a, enum mm_unit_reason *reason);
+
+/* A refusal's end; MM_EVENTS: it is asked again a little later. */
+enum mm_unit_event mm_step_refused(struct mm_place *p,
+    const struct mm_centre_answer *a, enum mm_unit_reason *reason);
+/* adopt.c */
+enum mm_unit_event mm_step_get(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_got(struct mm_line *l, struct mm_place *p,
+    struct mm_centre_answer *a, enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_adopt(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_adopted(struct mm_line *l, struct mm_place *p,
+    struct mm_centre_answer *a, enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_own_adopt(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
+/* A board that was taken over: it waits for a supervisor.  Its row has its
+ * certificate from then on, so that it is known whether one has spoken. */
+enum mm_unit_event mm_step_put_aside(struct mm_place *p,
+    enum mm_unit_reason *reason);
 
 /* mirror_line.c: the mirror, then the label */
 enum mm_unit_event mm_step_last(struct mm_line *l, struct mm_place *p,

@@ -63,9 +63,9 @@ mm_step_refusal(const struct mm_centre_answer *a)
 	return a->rc == MM_EAUTH ? MM_UR_CREDENTIAL : MM_UR_REFUSED;
 }
 
-/* A refusal's end; MM_EVENTS: it is asked again a little later. */
-static enum mm_unit_event
-refused(struct mm_place *p, const struct mm_centre_answer *a,
+/* see steps.h */
+enum mm_unit_event
+mm_step_refused(struct mm_place *p, const struct mm_centre_answer *a,
     enum mm_unit_reason *reason)
 {
 	int i = find_refusal(a);
@@ -189,7 +189,7 @@ take_given(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
 	struct mm_why why = { 0 };
 
 	if (a->rc != MM_OK)
-		return refused(p, a, reason);
+		return mm_step_refused(p, a, reason);
 	if (mm_given_take(&p->given, p->unit->serial, a->body, &why) !=
 	    MM_OK) {
 		mm_step_note(p, why.text);
@@ -217,7 +217,7 @@ mm_step_admitted(struct mm_line *l, struct mm_place *p,
 	if (a->rc == MM_ENOTFOUND)
 		return mm_step_fail(MM_UR_SERIAL, reason);
 	if (a->rc != MM_OK)
-		return refused(p, a, reason);
+		return mm_step_refused(p, a, reason);
 	return may_be_made(l, p, a->body) ? ask_given(l, p, reason)
 					  : mm_step_fail(MM_UR_SERIAL, reason);
 }
@@ -327,7 +327,7 @@ mm_step_issued(struct mm_line *l, struct mm_place *p,
 	if (!p->known && strcmp(a->reason, "already-confirmed") == 0)
 		return ask_known(l, p, reason);
 	if (a->rc != MM_OK)
-		return refused(p, a, reason);
+		return mm_step_refused(p, a, reason);
 	if (p->known && !p->asked)
 		return take_list(l, p, a->body, reason);
 	return mm_step_given(p, take_cert(p, a->body, reason), reason);
@@ -366,7 +366,7 @@ mm_step_confirmed(struct mm_line *l, struct mm_place *p,
     struct mm_centre_answer *a, enum mm_unit_reason *reason)
 {
 	(void)l;
-	return a->rc == MM_OK ? MM_EV_DONE : refused(p, a, reason);
+	return a->rc == MM_OK ? MM_EV_DONE : mm_step_refused(p, a, reason);
 }
 
 /* ---- the record ---- */
@@ -408,7 +408,7 @@ mm_step_recorded(struct mm_line *l, struct mm_place *p,
 	struct mm_why why = { 0 };
 
 	if (a->rc != MM_OK)
-		return refused(p, a, reason);
+		return mm_step_refused(p, a, reason);
 	if (write_record(l, p, a->body, &why) == MM_OK)
 		return MM_EV_DONE;
 	mm_step_note(p, why.text);

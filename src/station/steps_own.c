@@ -2,8 +2,10 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/own.h"
 #include "base/time.h"
 #include "pki/cert.h"
+#include "pki/der.h"
 #include "station/record.h"
 #include "station/steps.h"
 #include "station/sync.h"
@@ -84,7 +86,7 @@ give(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 
 /* see steps.h */
 enum mm_unit_event
-mm_step_own_admit(
+mm_step_own_right(
     struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
 	struct mm_duty_status_rep s;
@@ -113,6 +115,20 @@ mm_step_own_admit(
 	return mm_step_fail(mm_own_why_not(&s), reason);
 }
 
+/* A board that is locked can only keep what it has: nothing is signed, and
+ * nothing counted, for it. */
+enum mm_unit_event
+mm_step_own_admit(
+    struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
+{
+	enum mm_unit_event e = mm_step_own_right(l, p, reason);
+
+	return e == MM_EV_DONE && p->said.locked && p->said.has_cert &&
+		       !was_signed(l, p)
+		   ? mm_step_fail(MM_UR_UNKNOWN, reason)
+		   : e;
+}
+
 static bool
 take_chain(struct mm_bytes der, struct mm_buf *out)
 {
@@ -133,7 +149,7 @@ take_cert(struct mm_line *l, struct mm_place *p, const struct mm_own_cert *got,
 	mm_buf_reset(&p->cert);
 	mm_buf_bytes(&p->cert, got->der);
 	if (mm_cert_walk(mm_buf_view(&p->cert), &c, NULL) != MM_OK ||
-	    !take_chain(l->own->order->ca_chain, &p->chain))
+	    !take_chain(got->chain, &p->chain))
 		return mm_step_fail(MM_UR_CERT, reason);
 	mm_sha256(c.spki.whole, hash);
 	if (memcmp(hash, p->unit->spki, sizeof(hash)) != 0)
@@ -144,6 +160,9 @@ take_cert(struct mm_line *l, struct mm_place *p, const struct mm_own_cert *got,
 	p->known = mm_own_confirmed(l->own, got->serial);
 	p->replayed = got->again;
 	mm_sha256(mm_buf_view(&p->cert), hash);
+	/* the station was killed before it was put aside */
+	if (got->adopted && memcmp(p->unit->cert, hash, sizeof(hash)) != 0)
+		return mm_step_put_aside(p, reason);
 	return mm_unit_take_cert(p->unit, &p->said, hash, reason);
 }
 
@@ -166,29 +185,61 @@ mm_step_own_issue(
 }
 
 /* see steps.h */
+enum mm_err
+mm_step_own_prove(struct mm_line *l, struct mm_place *p, const char *issuer,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf proof = MM_BUF_INIT(4096);
+	struct mm_own_shown shown = { p->unit->serial, p->cert_serial, issuer,
+		{ NULL, 0 } };
+	struct mm_json j = mm_json_over(&proof);
+
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "device", p->unit->serial);
+	mm_step_put_proof(p, &j);
+	mm_json_close(&j, '}');
+	MM_TRY(mm_buf_ok(&proof, why));
+	MM_TRY(mm_line_own(l, why));
+	shown.proof = mm_buf_view(&proof);
+	return mm_own_confirm(l->own, &shown, why);
+}
+
+/* see steps.h */
 enum mm_unit_event
 mm_step_own_confirm(
     struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
-	struct mm_buf proof = MM_BUF_INIT(4096);
-	struct mm_json j = mm_json_over(&proof);
 	struct mm_why why = { 0 };
 	enum mm_err rc;
 
 	if (p->known)
 		return MM_EV_SKIP;
-	mm_json_open(&j, '{');
-	mm_json_str(&j, "device", p->unit->serial);
-	mm_step_put_proof(p, &j);
-	mm_json_close(&j, '}');
-	rc = mm_line_own(l, &why);
-	if (rc == MM_OK)
-		rc = mm_buf_ok(&proof, &why);
-	if (rc == MM_OK)
-		rc = mm_own_confirm(l->own, p->unit->serial, p->cert_serial,
-		    mm_buf_view(&proof), &why);
-	mm_buf_done(&proof);
+	rc = mm_step_own_prove(l, p, "", &why);
 	return rc == MM_OK ? MM_EV_DONE : refused(l, p, rc, &why, reason);
+}
+
+/* The chain is the board's own: of one that was taken over, another CA's. */
+static enum mm_err
+write_record(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf issued = MM_BUF_INIT(RECEIPT_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf confirmed = MM_BUF_INIT(RECEIPT_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf chain = MM_BUF_INIT(RECEIPT_MAX);
+	struct mm_buf *const out[2] = { &issued, &confirmed };
+	struct mm_rd r = mm_rd_over(mm_buf_view(&p->chain));
+
+	while (r.left > 0 && !r.bad)
+		mm_pem_put(&chain, "CERTIFICATE",
+		    mm_der_take_whole(&r, MM_DER_SEQ));
+	MM_TRY(mm_buf_ok(&chain, why));
+	MM_TRY(mm_line_own(l, why));
+	MM_TRY(mm_own_receipts(l->own, p->cert_serial, mm_buf_view(&chain),
+	    out, why));
+	*reason = MM_UR_RECORD;
+	return mm_record_write(l, p,
+	    &(struct mm_record_from){ mm_buf_view(&issued),
+		mm_buf_view(&confirmed), mm_buf_view(&chain) }, why);
 }
 
 /* see steps.h */
@@ -196,27 +247,11 @@ enum mm_unit_event
 mm_step_own_record(
     struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
-	struct mm_buf issued = MM_BUF_INIT(RECEIPT_MAX);
-	struct mm_buf confirmed = MM_BUF_INIT(RECEIPT_MAX);
 	struct mm_why why = { 0 };
-	enum mm_err rc = mm_line_own(l, &why);
-	struct mm_record_from from;
 
-	if (rc == MM_OK)
-		rc = mm_own_receipts(
-		    l->own, p->cert_serial, &issued, &confirmed, &why);
-	from = (struct mm_record_from){ mm_buf_view(&issued),
-		mm_buf_view(&confirmed), { NULL, 0 } };
-	if (rc != MM_OK) {
-		mm_step_note(p, why.text);
-		*reason = MM_UR_SIGNER;
-	} else {
-		from.chain = mm_buf_view(&l->own->chain_pem);
-		rc = mm_record_write(l, p, &from, &why);
-		mm_step_note(p, why.text);
-		*reason = MM_UR_RECORD;
-	}
-	mm_buf_done(&issued);
-	mm_buf_done(&confirmed);
-	return rc == MM_OK ? MM_EV_DONE : MM_EV_FAIL;
+	*reason = MM_UR_SIGNER;
+	if (write_record(l, p, reason, &why) == MM_OK)
+		return MM_EV_DONE;
+	mm_step_note(p, why.text);
+	return MM_EV_FAIL;
 }

@@ -70,7 +70,8 @@ look(
 
 	MM_TRY(mm_entries_get(o->entries, index, &b, why));
 	mm_entry_look(mm_buf_view(&b), &v);
-	if (!mm_bytes_eq(v.type, mm_bytes_of("certificate.issued")))
+	if (!mm_bytes_eq(v.type, mm_bytes_of("certificate.issued")) &&
+	    !mm_bytes_eq(v.type, mm_bytes_of("certificate.adopted")))
 		return MM_OK;
 	u->units++;
 	if (u->since_ms == 0 &&

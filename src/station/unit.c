@@ -32,6 +32,8 @@ const char *const mm_unit_effect_names[MM_EFFECTS] = {
 	[MM_DO_CHECK] = "check",
 	[MM_DO_RECORD] = "record",
 	[MM_DO_LABEL] = "label",
+	[MM_DO_GET] = "get",
+	[MM_DO_ADOPT] = "adopt",
 };
 
 /* see unit.h */
@@ -46,6 +48,7 @@ const char *const mm_unit_event_names[MM_EVENTS] = {
 	[MM_EV_RESTART] = "restart",
 	[MM_EV_RELEASE] = "release",
 	[MM_EV_SCRAP] = "scrap",
+	[MM_EV_ADOPT] = "adopt",
 };
 
 /*
@@ -85,6 +88,15 @@ static const struct edge {
 	{ MM_UNIT_PASSED, MM_EV_SCAN, MM_UNIT_SCANNED },
 	{ MM_UNIT_FAILED, MM_EV_SCAN, MM_UNIT_SCANNED },
 	{ MM_UNIT_INTERRUPTED, MM_EV_SCAN, MM_UNIT_SCANNED },
+	/* A board that has its certificate: one that is known after all goes
+	 * on as if its label was scanned. */
+	{ MM_UNIT_IDLE, MM_EV_ADOPT, MM_UNIT_CLAIMED },
+	{ MM_UNIT_FAILED, MM_EV_ADOPT, MM_UNIT_CLAIMED },
+	{ MM_UNIT_INTERRUPTED, MM_EV_ADOPT, MM_UNIT_CLAIMED },
+	{ MM_UNIT_CLAIMED, MM_EV_DONE, MM_UNIT_ANSWERED },
+	{ MM_UNIT_ANSWERED, MM_EV_DONE, MM_UNIT_FETCHED },
+	{ MM_UNIT_FETCHED, MM_EV_DONE, MM_UNIT_SHOWN },
+	{ MM_UNIT_SHOWN, MM_EV_DONE, MM_UNIT_IDENTIFIED },
 	/* People. */
 	{ MM_UNIT_QUARANTINED, MM_EV_RELEASE, MM_UNIT_FAILED },
 	{ MM_UNIT_QUARANTINED, MM_EV_SCRAP, MM_UNIT_SCRAPPED },
@@ -173,6 +185,7 @@ mm_unit_syncs(enum mm_unit_state state)
 		[MM_DO_COMMIT] = true,
 		[MM_DO_LOCK] = true,
 		[MM_DO_LABEL] = true,
+		[MM_DO_ADOPT] = true,
 	};
 
 	return irrevocable[effects[state]];

@@ -37,7 +37,12 @@
 	X(MM_UNIT_FAILED,      "failed",      MM_DO_NOTHING)           \
 	X(MM_UNIT_INTERRUPTED, "interrupted", MM_DO_NOTHING)           \
 	X(MM_UNIT_QUARANTINED, "quarantined", MM_DO_NOTHING)           \
-	X(MM_UNIT_SCRAPPED,    "scrapped",    MM_DO_NOTHING)
+	X(MM_UNIT_SCRAPPED,    "scrapped",    MM_DO_NOTHING)           \
+	/* A board is taken over that has a certificate, and no record. */ \
+	X(MM_UNIT_CLAIMED,     "claimed",     MM_DO_HELLO)             \
+	X(MM_UNIT_ANSWERED,    "answered",    MM_DO_GET)               \
+	X(MM_UNIT_FETCHED,     "fetched",     MM_DO_PROVE)             \
+	X(MM_UNIT_SHOWN,       "shown",       MM_DO_ADOPT)
 
 enum mm_unit_state {
 #define X(state, name, effect) state,
@@ -62,6 +67,8 @@ enum mm_unit_effect {
 	MM_DO_CHECK,     /* device: it says that it is locked */
 	MM_DO_RECORD,    /* the birth record, with the authority's receipt */
 	MM_DO_LABEL,     /* and the label */
+	MM_DO_GET,       /* device: its certificate and chain */
+	MM_DO_ADOPT,     /* authority: is it known, or of this batch */
 	MM_EFFECTS
 };
 
@@ -76,6 +83,7 @@ enum mm_unit_event {
 	MM_EV_RESTART, /* the station was switched on, and finds it so */
 	MM_EV_RELEASE, /* a supervisor lets it be tried again */
 	MM_EV_SCRAP,   /* a supervisor throws it away */
+	MM_EV_ADOPT,   /* its board is to be taken over: begin */
 	MM_EVENTS
 };
 

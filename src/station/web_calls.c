@@ -194,13 +194,16 @@ answer_refused(struct mm_web *w, const struct mm_ask *a,
 	mm_web_answer(w, a, 409, type_json, &out);
 }
 
+typedef enum mm_no begin_fn(struct mm_shift *s, const char *fixture,
+    const char *serial, struct mm_place **place, enum mm_unit_reason *reason);
+
 static bool
-start(
-    struct mm_web *w, struct mm_ask *a, const char *serial, const char *fixture)
+start(struct mm_web *w, struct mm_ask *a, begin_fn *begin, const char *serial,
+    const char *fixture)
 {
 	struct mm_place *p = NULL;
 	enum mm_unit_reason reason = MM_UR_NONE;
-	enum mm_no no = mm_shift_scan(w->shift, fixture, serial, &p, &reason);
+	enum mm_no no = begin(w->shift, fixture, serial, &p, &reason);
 
 	if (no == MM_NO_REFUSED) {
 		answer_refused(w, a, p, serial, reason);
@@ -227,7 +230,7 @@ call_start(struct mm_web *w, struct mm_ask *a, bool due)
 	if (a->begun)
 		return call_unit(w, a, due);
 	if (mm_web_texts(mm_buf_view(&a->body), names, text, &why) == MM_OK)
-		return start(w, a, text[0], text[1]);
+		return start(w, a, mm_shift_scan, text[0], text[1]);
 	mm_web_refuse(w, a, why.code, why.text, NULL);
 	return true;
 }
@@ -235,6 +238,26 @@ const struct mm_web_call mm_call_start = { call_start,
 	"begins a unit: `serial` and, if it matters, `fixture`. 202; "
 	"409 with `exit` and `reason` if it is not begun. `?wait=S` "
 	"as above" };
+
+static bool
+call_adopt(struct mm_web *w, struct mm_ask *a, bool due)
+{
+	static const char *const names[2] = { "fixture", NULL };
+	char text[2][256] = { "", "" }, serial[sizeof(a->name)];
+	struct mm_why why = { 0 };
+
+	if (a->begun)
+		return call_unit(w, a, due);
+	memcpy(serial, a->name, sizeof(serial));
+	if (mm_web_texts(mm_buf_view(&a->body), names, text, &why) == MM_OK)
+		return start(w, a, mm_shift_adopt, serial, text[0]);
+	mm_web_refuse(w, a, why.code, why.text, NULL);
+	return true;
+}
+const struct mm_web_call mm_call_adopt = { call_adopt,
+	"the board at `fixture` has a certificate that no record knows: it is "
+	"taken over for that serial number, and put aside (`adopted`). As "
+	"`POST /api/v1/units`" };
 
 static enum mm_err
 type(struct mm_web *w, struct mm_ask *a, struct mm_why *why)

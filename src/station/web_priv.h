@@ -100,7 +100,7 @@ void mm_web_file(struct mm_http_req *req, void *ctx);
 
 /* web_calls.c */
 extern const struct mm_web_call mm_call_status, mm_call_fixtures, mm_call_start,
-    mm_call_unit, mm_call_scan, mm_call_stop, mm_call_events;
+    mm_call_adopt, mm_call_unit, mm_call_scan, mm_call_stop, mm_call_events;
 /* A body: an object of texts, each of them known; the first must be there. */
 MM_MUST enum mm_err mm_web_texts(struct mm_bytes body,
     const char *const name[2], char text[2][256], struct mm_why *why);

@@ -34,6 +34,7 @@ const struct mm_http_route mm_web_routes[] = {
 	CALL(MM_HTTP_POST, "fixtures/:/stop", MM_WEB_BODY, mm_call_stop),
 	CALL(MM_HTTP_POST, "units", MM_WEB_BODY, mm_call_start),
 	CALL(MM_HTTP_GET, "units/:", 0, mm_call_unit),
+	CALL(MM_HTTP_POST, "units/:/adopt", MM_WEB_BODY, mm_call_adopt),
 	CALL(MM_HTTP_POST, "units/:/release", MM_WEB_BODY, mm_call_release),
 	CALL(MM_HTTP_POST, "units/:/scrap", MM_WEB_BODY, mm_call_scrap),
 	CALL(MM_HTTP_POST, "badge", MM_WEB_BODY, mm_call_badge),

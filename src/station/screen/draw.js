@@ -312,7 +312,7 @@ function drawHelp(language) {
 	put(node.querySelector("h2"), t("help.title"));
 	put(node.querySelector("p"), t("help.close"));
 	node.querySelector("dl").replaceChildren(
-		...["badge", "decide", "label", "fixture", "gang", "print", "escape", "f2"].flatMap((name) => [
+		...["badge", "decide", "label", "fixture", "gang", "print", "adopt", "escape", "f2"].flatMap((name) => [
 			element("dt", "", t(`help.${name}`)),
 			element("dd", "", t(`help.${name}.does`)),
 		]));
