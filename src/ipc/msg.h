@@ -60,7 +60,7 @@ enum mm_link {
 	X(MM_IPC_DUTY_EXTEND, duty_extend, MM_LINK_ISSUE)                 \
 	X(MM_IPC_OCSP_START, ocsp_start, MM_LINK_OCSP)                    \
 	X(MM_IPC_OCSP_SIGN, ocsp_sign, MM_LINK_OCSP)                      \
-	X(MM_IPC_CONFIG_SIGN, config_sign, MM_LINK_OCSP)                     \
+	X(MM_IPC_CONFIG_SIGN, config_sign, MM_LINK_OCSP)                  \
 	X(MM_IPC_DUTY_ADOPT, duty_adopt, MM_LINK_ISSUE)
 
 enum mm_ipc_kind {
