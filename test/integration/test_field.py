@@ -1,7 +1,10 @@
 """Configuration in the field: sets, what devices get, and who hears of it."""
 import base64
+import contextlib
 import hashlib
 import json
+import os
+import sqlite3
 import subprocess
 
 import pytest
@@ -393,6 +396,93 @@ def test_it_is_counted(clean):
     now = n()
     assert {k: now[k] - first[k] for k in now} == {
         "served": 1, "not-modified": 1, "none": 1, "refused": 0}
+
+
+# ---- who writes the database, and who has to be asked ----
+
+FALSE = {
+    "set": ("CAST(replace(CAST(body AS TEXT), '\"product\":\"thermo\"', "
+            "'\"product\":\"other\"') AS BLOB)",
+            "id = 'product/thermo'", "configuration of product/thermo"),
+    "given": ("CAST(replace(CAST(body AS TEXT), '\"version\":', "
+              "'\"version\":9') AS BLOB)", "id = 'f-false'",
+              "configuration given to F-false"),
+}
+
+
+@pytest.mark.skipif("MINTMARK_DATABASE" in os.environ,
+                    reason="by SQLite's own words")
+@pytest.mark.parametrize("what", FALSE)
+def test_a_record_that_was_changed(clean, what):
+    w, who = clean, enrol(clean, "F-false")
+    put(w, "products", "thermo", template='{"x":1}')
+    opened(w, ask(w, who))
+    becomes, where, says = FALSE[what]
+    w.stop()
+    path = w.database.removeprefix("sqlite:")
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        was = db.execute(f"SELECT id, body FROM doc WHERE {where}"
+                         ).fetchall()
+        assert len(was) == 1
+        db.execute(f"UPDATE doc SET body = {becomes} WHERE {where}")
+        db.commit()
+        p = run(MINT, "--json", "ledger", "reconcile", "--config", w.conf,
+                check=False)
+        db.execute(f"UPDATE doc SET body = ? WHERE {where}", (was[0][1],))
+        db.commit()
+    w.start()
+    assert p.returncode == 9 and says.lower() in p.stdout.lower(), p.stdout
+
+
+def test_a_second_administrator(tmp_path):
+    """Of what thousands of devices do, not of one."""
+    with World(profile="\tbearer = true") as w:
+        w.start().product()
+        ada = w.rest("POST", "/keys", {"name": "Ada", "roles": ["admin"]}
+                     ).json["key"]
+        w.stop()
+        w.conf.write_text(w.conf.read_text() + "\nfour_eyes = "
+                          "{configuration}\n")
+        w.start()
+        w.rest("POST", "/devices", {"id": "F-eyes", "product": "thermo"})
+        put(w, "devices", "F-eyes", template='{"a":1}')
+        a = put(w, "products", "thermo", 202, template='{"a":2}')
+        assert a.json["action"] == "configuration"
+        assert preview(w, "F-eyes").json["scope"] == "device"
+        one = a.json["approval"]
+        assert w.rest("GET", "/products/thermo/configuration").status == 404
+        assert w.rest("POST", f"/approvals/{one}/approve", {}, key=ada
+                      ).status == 200
+        put(w, "products", "thermo", headers={"Mintmark-Approval": one},
+            template='{"a":2}')
+        assert w.rest("DELETE", "/products/thermo/configuration").status == 202
+
+
+ROLES = {"admin": 200, "operator": 200, "support": 403, "auditor": 403,
+         "line": 403}
+
+
+def test_who_may_set_and_who_may_look(clean):
+    """The line neither, whose station has the documents of its batch."""
+    w = clean
+    put(w, "products", "thermo", template='{"x":1}')
+    for role, status in ROLES.items():
+        key = w.rest("POST", "/keys", {"name": role, "roles": [role]}
+                     ).json["key"]
+        a = w.rest("PUT", "/products/thermo/configuration",
+                   {"template": '{"x":1}'}, key=key)
+        assert a.status == status, (role, a)
+        a = w.rest("GET", "/products/thermo/configuration", key=key)
+        assert a.status == (403 if role == "line" else 200), (role, a)
+    w.rest("POST", "/products", {"name": "valve"})
+    key = w.rest("POST", "/keys", {"name": "v", "roles": ["operator"],
+                 "products": ["valve"]}).json["key"]
+    assert w.rest("GET", "/products/thermo/configuration", key=key
+                  ).status == 404
+    assert w.rest("GET", "/configurations", key=key).json["items"] == []
+    a = w.rest("PUT", "/products/thermo/configuration", {"template": "{}"},
+               key=key)
+    assert a.status in (403, 404)
 
 
 # ---- the command line ----

@@ -288,7 +288,11 @@ def test_no_operation_passes_over_a_member(world, names):
             "serial": {"certificates": serial}}
     read = ["/devices/WALK-9", f"/tokens/{made['tokens']}",
             f"/certificates/{serial}", f"/webhooks/{made['webhooks']}"]
-    before = [world.rest("GET", path).json for path in read]
+
+    def seen():  # but how delivery does, which goes on meanwhile
+        got = [world.rest("GET", path).json for path in read]
+        return [{k: v for k, v in o.items() if k != "delivery"} for o in got]
+    before = seen()
     keys = world.rest("GET", "/keys").json
     for method, path, op in sorted(OPERATIONS, key=rank):
         if method not in ("post", "put", "patch"):
@@ -296,7 +300,7 @@ def test_no_operation_passes_over_a_member(world, names):
         a = rest(world, method.upper(), fill(path, mine), {"nosuch": 1})
         assert a.status == 400, (method, path, a)
         check(op, a)
-    assert before == [world.rest("GET", path).json for path in read]
+    assert before == seen()
     assert keys == world.rest("GET", "/keys").json
 
 

@@ -150,9 +150,9 @@ def test_a_changed_responder(settled, old, new, says):
         f"OCSP responder, {s}" for s in says}, p
 
 
-def hostile_start(w):
+def hostile_start(w, use=0, sign=None):
     """By a server that was taken over: its signer certifies a responder, and
-    nobody hears of it."""
+    nobody hears of it; nor of what is signed by that."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     p = subprocess.Popen([SIGNER, "run", "--config", w.conf, "--links",
                           f"ocsp:{theirs.fileno()}"],
@@ -160,8 +160,11 @@ def hostile_start(w):
                          stderr=subprocess.DEVNULL)
     theirs.close()
     try:
-        return harness.Link("ocsp", ours).call(
-            "ocsp_start", "issuing", b"", b"", 0)[1].hex()
+        link = harness.Link("ocsp", ours)
+        serial = link.call("ocsp_start", "issuing", b"", b"", use)[1]
+        if sign:
+            link.call("config_sign", serial, *sign)
+        return serial.hex()
     finally:
         ours.close()
         p.wait(30)
@@ -179,6 +182,20 @@ def test_a_responder_that_was_never_entered(settled):
     assert rc == 9 and differences == ["OCSP responder, not in the ledger"], p
     assert [d["serial"] for d in json.loads(p.stdout)["differences"]] == [
         serial]
+
+
+def test_a_configuration_that_was_never_entered(settled):
+    folder = settled.state / "signer"
+    good = {n: (folder / n).read_bytes() for n in ("journal.jsonl", "state")}
+    try:
+        hostile_start(settled, 1, ("SN-X", bytes(32), 5, b"{}"))
+        rc, differences, p = reconcile(settled)
+    finally:
+        for name, data in good.items():
+            (folder / name).write_bytes(data)
+    assert rc == 9 and set(differences) == {
+        "OCSP responder, not in the ledger", "signed, not in the ledger"}, p
+    assert "configuration 5 of sn-x" in p.stdout
 
 
 # ---- revocation lists ----

@@ -109,6 +109,15 @@ recovery(struct bench *b)
 	    "9a8ef381dbf4f7e2efeec05b");
 }
 
+/* Who signs other devices' configurations. */
+static void
+configurer(struct bench *b)
+{
+	b->p.eku.n = 0;
+	LIST(&b->p.extensions, "2.5.29.37:critical:301606146981a6c7fdadb6e1"
+	    "caaddd98eacee98bdfa3810f");
+}
+
 static void shard(struct bench *b) { b->i.shards = 1; }
 static void crl_url(struct bench *b) { b->i.crl_url[0] = 'x'; }
 static void aia_url(struct bench *b) { b->i.aia_url[0] = 'x'; }
@@ -237,6 +246,8 @@ static const struct {
 	{ "one purpose too many", both_ekus, NULL },
 	{ "a recovery's purpose", recovery, NULL },
 	{ "a recovery's purpose, and in the profile", recovery, recovery },
+	{ "a configuration signer's purpose", configurer, NULL },
+	{ "that purpose, and in the profile", configurer, configurer },
 	{ "no basic constraints", no_basic, NULL },
 	{ "no distribution point", no_cdp, NULL },
 	{ "no authority information", no_aia, NULL },
