@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/name.h"
+
 #define READ_STEP 16384
 
 static enum mm_err
@@ -113,37 +115,6 @@ mm_fd_write(int fd, struct mm_bytes data, struct mm_why *why)
 	return MM_OK;
 }
 
-/* The folder of path, with "." for a bare name. */
-static enum mm_err
-parent(const char *path, char out[PATH_MAX], struct mm_why *why)
-{
-	const char *slash = strrchr(path, '/');
-	size_t n = slash == NULL ? 0 : (size_t)(slash - path);
-
-	if (n >= PATH_MAX)
-		return MM_FAIL(why, MM_ELIMIT, "path is too long");
-	if (slash == NULL)
-		strcpy(out, ".");
-	else
-		snprintf(out, PATH_MAX, "%.*s", n == 0 ? 1 : (int)n, path);
-	return MM_OK;
-}
-
-static enum mm_err
-sync_parent(const char *path, struct mm_why *why)
-{
-	char dir[PATH_MAX];
-	int fd, rc;
-
-	MM_TRY(parent(path, dir, why));
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return sys_fail(why, "open", dir);
-	rc = fsync(fd);
-	close(fd);
-	return rc == 0 ? MM_OK : sys_fail(why, "sync", dir);
-}
-
 /* The owner first: changing it may clear bits of the mode. */
 static enum mm_err
 set_own(int fd, const char *path, const struct mm_file_own *own,
@@ -202,7 +173,7 @@ mm_file_replace_as(const char *path, struct mm_bytes data,
 		unlink(tmp);
 		return err;
 	}
-	return sync_parent(path, why);
+	return mm_name_sync(path, why);
 }
 
 /* see file.h */
@@ -252,7 +223,7 @@ mm_file_new_end(struct mm_file_new *f, mode_t mode, struct mm_why *why)
 		return sys_fail(why, "replace", f->path);
 	close(f->fd);
 	f->fd = -1;
-	return sync_parent(f->path, why);
+	return mm_name_sync(f->path, why);
 }
 
 /* see file.h */
@@ -305,7 +276,7 @@ open_nameless(const char *path)
 {
 	char dir[PATH_MAX];
 
-	if (parent(path, dir, NULL) != MM_OK ||
+	if (mm_name_folder(path, dir, NULL) != MM_OK ||
 	    access("/proc/self/fd", X_OK) != 0)
 		return -1;
 	return open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
@@ -366,7 +337,7 @@ mm_file_replace_locked(const char *path, struct mm_bytes data, mode_t mode,
 		(void)!mm_file_wipe(x.name, NULL);
 		return err;
 	}
-	return sync_parent(path, why);
+	return mm_name_sync(path, why);
 }
 
 static void
@@ -401,7 +372,7 @@ mm_file_wipe(const char *path, struct mm_why *why)
 	}
 	if (unlink(path) != 0)
 		return errno == ENOENT ? MM_OK : sys_fail(why, "remove", path);
-	return sync_parent(path, why);
+	return mm_name_sync(path, why);
 }
 
 /* link() refuses an existing name, which rename() would overwrite. */
@@ -417,7 +388,7 @@ mm_file_create_as(const char *path, struct mm_bytes data,
 		err = sys_fail(why, "create", path);
 	unlink(tmp);
 	MM_TRY(err);
-	return sync_parent(path, why);
+	return mm_name_sync(path, why);
 }
 
 /* see file.h */

@@ -11,6 +11,7 @@
 
 #include "base/crc.h"
 #include "base/faults.h"
+#include "base/name.h"
 #include "base/own.h"
 #include "pki/cert.h"
 #include "pki/key.h"
@@ -208,26 +209,6 @@ load(struct mm_quota *q, uint64_t *cut, struct mm_why *why)
 	return MM_OK;
 }
 
-/* Its name must last as long as what is in it. */
-static enum mm_err
-sync_folder(const char *path, struct mm_why *why)
-{
-	char dir[4096];
-	const char *slash = strrchr(path, '/');
-	int fd, rc;
-
-	if (slash == NULL || !mm_text_copy(dir, sizeof(dir),
-				 (struct mm_bytes){ (const uint8_t *)path,
-				     (size_t)(slash - path) }))
-		return MM_FAIL(why, MM_EINPUT, "quota: not a whole path");
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = fd < 0 ? -1 : fsync(fd);
-	if (fd >= 0)
-		close(fd);
-	return rc == 0 ? MM_OK
-		       : MM_FAIL(why, MM_ESYS, "quota: %s", strerror(errno));
-}
-
 /* see quota.h */
 enum mm_err
 mm_quota_open(const char *path, bool make, struct mm_quota **out,
@@ -242,7 +223,7 @@ mm_quota_open(const char *path, bool make, struct mm_quota **out,
 	if (q->fd < 0)
 		return MM_FAIL(why, errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
 		    "quota: %.90s: %s", path, strerror(errno));
-	MM_TRY(sync_folder(path, why));
+	MM_TRY(mm_name_sync(path, why));
 	MM_TRY(load(q, cut, why));
 	*out = MM_MOVE(q);
 	return MM_OK;

@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 
 #include "base/file.h"
+#include "base/name.h"
 #include "base/json.h"
 #include "base/own.h"
 #include "base/secret.h"
@@ -346,6 +347,8 @@ append(const char *path, struct mm_bytes line, struct mm_why *why)
 	enum mm_err rc = fd < 0 ? MM_FAIL(why, MM_ESYS,
 	    "decisions: the file cannot be written") : MM_OK;
 
+	if (rc == MM_OK)
+		rc = mm_name_sync(path, why);
 	if (rc == MM_OK && is_torn(fd))
 		rc = mm_fd_write(fd, mm_bytes_of("\n"), why);
 	if (rc == MM_OK)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/grow.h"
+#include "base/name.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "ledger/entry.h"
@@ -305,6 +306,7 @@ mm_entries_open(const char *path, struct mm_entries **out, struct mm_why *why)
 	if (e->fd < 0)
 		return MM_FAIL(
 		    why, MM_ESYS, "ledger: %.90s: %s", path, strerror(errno));
+	MM_TRY(mm_name_sync(path, why));
 	mm_buf_init(&e->block->bytes, BLOCK * (MM_ENTRY_MAX + 2));
 	MM_TRY(read_all(e, why));
 	MM_TRY(cut(e, why));

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/name.h"
 #include "base/own.h"
 #include "pki/key.h"
 #include "station/own_priv.h"
@@ -105,13 +106,17 @@ enum mm_err
 mm_own_keep_proof(struct mm_own *o, struct mm_bytes json, struct mm_why *why)
 {
 	char path[PATH_MAX + 16];
+	struct stat st;
 	bool ok;
 	int fd;
 
 	MM_TRY(path_of(o, path, why));
 	fd = open(
 	    path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
-	ok = fd >= 0 && append(fd, json);
+	/* the first one makes the file, or power went just then */
+	ok = fd >= 0 && fstat(fd, &st) == 0 &&
+	     (st.st_size > 0 || mm_name_sync(path, NULL) == MM_OK) &&
+	     append(fd, json);
 	if (fd >= 0)
 		(void)close(fd);
 	return ok ? MM_OK

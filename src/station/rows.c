@@ -14,6 +14,7 @@
 #include "base/crc.h"
 #include "base/file.h"
 #include "base/line.h"
+#include "base/name.h"
 #include "base/own.h"
 #include "base/time.h"
 
@@ -245,27 +246,6 @@ mm_rows_read(const char *path,
 	return read_file(&j, path, each, ctx, why);
 }
 
-/* Its name must last as long as what is in it. */
-static enum mm_err
-sync_folder(const char *path, struct mm_why *why)
-{
-	char dir[1024];
-	const char *slash = strrchr(path, '/');
-	size_t n = slash == NULL ? 0 : (size_t)(slash - path);
-	int fd, rc;
-
-	if (!mm_text_copy(dir, sizeof(dir), n == 0
-	    ? mm_bytes_of(slash == NULL ? "." : "/")
-	    : (struct mm_bytes){ (const uint8_t *)path, n }))
-		return MM_FAIL(why, MM_EINPUT, "journal: its path is too long");
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = fd < 0 ? -1 : fsync(fd);
-	if (fd >= 0)
-		(void)close(fd);
-	return rc == 0 ? MM_OK : MM_FAIL(why, MM_ESYS, "journal: %.100s: %s",
-	    dir, strerror(errno));
-}
-
 /* Whether the name is still that of the file: another program may have begun
  * a new one between our opening and our lock. */
 static bool
@@ -309,7 +289,7 @@ mm_rows_open(const char *path,
 	if (!mm_text_copy(j->path, sizeof(j->path), mm_bytes_of(path)))
 		return MM_FAIL(why, MM_EINPUT, "journal: its path is too long");
 	MM_TRY(open_file(path, &j->fd, why));
-	MM_TRY(sync_folder(path, why));
+	MM_TRY(mm_name_sync(path, why));
 	MM_TRY(read_file(j, path, each, ctx, why));
 	if (j->torn > 0) {
 		MM_TRY(cut(j, why));
