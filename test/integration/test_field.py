@@ -173,6 +173,18 @@ def test_who_is_served_is_whose_certificate_it_is(clean):
     assert a.status == 403 and a.json["reason"] == "certificate-revoked"
 
 
+def test_as_long_as_may_be(clean):
+    w, who = clean, enrol(clean, "F-long")
+    text = '{"x":"' + "y" * (65536 - 8) + '"}'
+    put(w, "products", "thermo", template=text)
+    assert opened(w, ask(w, who))[1] == text
+    put(w, "products", "thermo", 413, template=text + " ")
+    # what becomes too long with its fields
+    put(w, "devices", "F-long", 409, template='{"a":"{{a}}","x":"' +
+        "y" * 65480 + '"}', columns=["device", "a"],
+        rows=[["F-long", "z" * 99]])
+
+
 # ---- fields ----
 
 def test_attributes_and_tables(clean):

@@ -99,6 +99,14 @@ def test_what_was_damaged_is_fetched_anew(world):
         at = d / "configuration/current"
 
 
+def test_as_long_as_may_be(world):
+    a = world.rest("PUT", "/products/thermo/configuration", {
+        "template": '{"x":"' + "y" * (65536 - 8) + '"}'})
+    assert a.status == 200, a
+    d, _, _ = enrol(world, "FA-long")
+    assert len(kept(d)[0]["x"]) == 65528
+
+
 # ---- a server that lies ----
 
 class Liar:
