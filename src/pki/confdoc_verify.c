@@ -34,9 +34,9 @@ read_cert(const uint8_t **p, const uint8_t *end)
 static bool
 push_all(STACK_OF(X509) *to, struct mm_bytes ders)
 {
-	const uint8_t *p = ders.p, *end = ders.p + ders.n;
+	const uint8_t *p = ders.p, *end = ders.n > 0 ? p + ders.n : p;
 
-	for (int i = 0; ders.n > 0 && p < end; i++) {
+	for (int i = 0; p < end; i++) {
 		MM_OWN(x509_free) X509 *x = read_cert(&p, end);
 
 		if (x == NULL || i == CERTS_MAX || !sk_X509_push(to, x))
