@@ -23,6 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    &r, NULL) != MM_OK)
 		return 0;
 	if (r.got == MM_DRIVER_WAIT || a.der_n > sizeof(a.der) ||
+	    a.cert_n > a.der_n ||
 	    memchr(a.said.hw, '\0', sizeof(a.said.hw)) == NULL ||
 	    memchr(a.said.firmware, '\0', sizeof(a.said.firmware)) == NULL ||
 	    memchr(r.note, '\0', sizeof(r.note)) == NULL ||

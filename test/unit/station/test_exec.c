@@ -39,6 +39,11 @@ static const struct {
 	    MM_EINPUT },
 	{ "no base64", MM_DO_CSR,
 	    "{\"result\":\"done\",\"csr\":\"!\"}", MM_EINPUT },
+	{ "a certificate and its chain", MM_DO_GET, "{\"result\":\"done\","
+	    "\"certificate\":\"AQID\",\"chain\":\"BAU=\"}", MM_OK,
+	    MM_DRIVER_DONE, MM_UR_NONE },
+	{ "no chain", MM_DO_GET, "{\"result\":\"done\","
+	    "\"certificate\":\"AQID\"}", MM_EINPUT },
 	{ "hardware is none", MM_DO_HELLO, "{\"result\":\"done\","
 	    "\"hardware\":\"\"}", MM_EINPUT },
 	{ "hardware is half a digit", MM_DO_HELLO,
@@ -70,6 +75,9 @@ answers(void **state)
 			ROW(rows[i].what, strcmp(a.said.hw, "0aff") == 0);
 		if (job.effect == MM_DO_CSR)
 			ROW(rows[i].what, a.der_n == 3 && a.der[2] == 3);
+		if (job.effect == MM_DO_GET)
+			ROW(rows[i].what, a.cert_n == 3 && a.der_n == 5 &&
+			    a.der[3] == 4);
 	}
 }
 
