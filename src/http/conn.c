@@ -25,7 +25,8 @@ static const unsigned edges[CONN_STATES] = {
 	[CONN_BODY] = TO(CONN_WAIT) | TO(CONN_WRITE) | TO(CONN_DEAD),
 	[CONN_WAIT] = TO(CONN_WRITE) | TO(CONN_DEAD),
 	[CONN_WRITE] =
-	    TO(CONN_IDLE) | TO(CONN_HEAD) | TO(CONN_LINGER) | TO(CONN_DEAD),
+	    TO(CONN_WRITE) | TO(CONN_IDLE) | TO(CONN_HEAD) | TO(CONN_LINGER) |
+	    TO(CONN_DEAD),
 	[CONN_LINGER] = TO(CONN_DEAD),
 	[CONN_DEAD] = 0,
 };
@@ -314,9 +315,27 @@ expire_request(struct conn *c)
 		mm_http_conn_end(c);
 }
 
+/* Who reads on is slow, and not stuck: a large answer takes what it takes. */
+static bool
+goes_on(struct conn *c)
+{
+	size_t least = c->port->listener->conf.limits.write_least;
+	struct request *r = c->req;
+
+	if (least == 0 || r->out_at - r->out_mark < least ||
+	    (r->stands != NULL && !r->stands(r->owner)))
+		return false;
+	r->out_mark = r->out_at;
+	return true;
+}
+
 static void
 expire_write(struct conn *c)
 {
+	if (goes_on(c)) {
+		mm_http_conn_go(c, CONN_WRITE);
+		return;
+	}
 	c->broken = true;
 	mm_http_conn_end(c);
 }

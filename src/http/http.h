@@ -100,6 +100,9 @@ struct mm_http_resp {
 	struct mm_bytes lent;
 	void (*give_back)(void *owner);
 	void *owner;
+	/* NULL, or whether they may be held on; asked before each write.
+	 * false: the connection ends, half an answer or not. */
+	bool (*stands)(void *owner);
 	bool close; /* end the connection after it */
 };
 
@@ -172,6 +175,9 @@ struct mm_http_limits {
 	 * divides it by them: the kernel spreads about evenly. */
 	unsigned connections_per_source;
 	int64_t handshake_ms, header_ms, body_ms, idle_ms, write_ms;
+	/* Whoever has taken so many bytes of an answer within write_ms has as
+	 * long again; 0: all of it goes out within write_ms. */
+	size_t write_least;
 	unsigned handshakes; /* half-open at once, over all loops */
 	/* Memory of all bodies of the listener at a time, from their first
 	 * byte to the answer's last.  Above: the loop's body that has taken

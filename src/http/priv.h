@@ -78,8 +78,10 @@ struct request {
 	struct mm_buf out_body;
 	struct mm_bytes tail; /* after out: out_body, or what was lent */
 	void (*give_back)(void *owner);
+	bool (*stands)(void *owner);
 	void *owner;
 	size_t out_at; /* of both */
+	size_t out_mark; /* where it was when its time began */
 };
 
 struct conn {

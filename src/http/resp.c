@@ -159,6 +159,7 @@ tail_put(struct request *r, struct mm_http_resp *resp)
 		r->tail = resp->lent;
 		r->give_back = resp->give_back;
 		r->owner = resp->owner;
+		r->stands = resp->stands;
 		resp->give_back = NULL;
 		return;
 	}

@@ -330,6 +330,10 @@ mm_http_serve_write(struct conn *c)
 		return finish(c);
 	if (c->budget == 0)
 		return STEP_YIELD;
+	if (r->stands != NULL && !r->stands(r->owner)) {
+		c->broken = true;
+		return STEP_END;
+	}
 	step = mm_http_io_write(c, v.p + at, least(v.n - at, READ_MAX), &put);
 	r->out_at += put;
 	spend(c, put);

@@ -272,7 +272,7 @@ place(struct mm_public *p, struct mm_public_item *to,
 	old = to->blob;
 	*to = *fresh;
 	pthread_mutex_unlock(&p->lock);
-	mm_blob_let_go(old);
+	mm_public_retire(p, old);
 }
 
 static enum mm_err

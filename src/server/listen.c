@@ -4,7 +4,8 @@
 
 /* The three listeners: what each may have, and what it serves. */
 
-enum { HANDSHAKES = 1024, WRITE_MS = 20000 };
+/* WRITE_LEAST: in WRITE_MS, so 32 KiB a second of what is larger. */
+enum { HANDSHAKES = 1024, WRITE_MS = 20000, WRITE_LEAST = 640 * 1024 };
 
 static const char *const names[MM_LISTENERS] = {
 	[MM_DEVICES] = "devices", [MM_OPERATORS] = "operators",
@@ -40,6 +41,7 @@ limits_of(const struct mm_settings *set)
 		.body_ms = set->body_s * 1000,
 		.idle_ms = set->idle_s * 1000,
 		.write_ms = WRITE_MS,
+		.write_least = WRITE_LEAST,
 		/* half-open ones never fill a listener */
 		.handshakes = most / 2 < HANDSHAKES ? most / 2 : HANDSHAKES,
 	};

@@ -19,6 +19,7 @@
  */
 enum {
 	CRL_MAX = 256 * 1024 * 1024,
+	OLD_MOST = 128 * 1024 * 1024, /* lists that are no longer served */
 	CRL_AGE_S = 60,      /* a cache may be this late */
 	CERT_AGE_S = 3600,
 	SHARD_MAX = 65535,
@@ -59,6 +60,15 @@ mm_public_find(struct mm_public *p, const char *issuer)
 }
 
 /* ---- on a worker ---- */
+
+/* see public.h */
+void
+mm_public_retire(struct mm_public *p, struct mm_blob *take_blob)
+{
+	pthread_mutex_lock(&p->lock);
+	mm_blobs_retire(&p->old, take_blob, OLD_MOST);
+	pthread_mutex_unlock(&p->lock);
+}
 
 static void
 replace(struct mm_public *p, struct mm_public_crl *c,
@@ -105,7 +115,7 @@ take(struct mm_public *p, struct mm_public_crl *c,
 	    &fresh.blob->bytes, why);
 	if (rc == MM_OK)
 		replace(p, c, &fresh);
-	mm_blob_let_go(fresh.blob);
+	mm_public_retire(p, fresh.blob);
 	return rc;
 }
 
@@ -205,6 +215,9 @@ mm_public_refresh(struct mm_public *p, struct mm_store_reader *r)
 		refresh(p, &p->crl[i], r);
 	refresh_lines(p, r);
 	mm_bundle_refresh(p);
+	pthread_mutex_lock(&p->lock);
+	mm_blobs_tidy(&p->old, OLD_MOST);
+	pthread_mutex_unlock(&p->lock);
 }
 
 /* see priv.h */
@@ -281,6 +294,7 @@ mm_public_free(struct mm_public **owner)
 		mm_public_shards_done(&p->line[i]->shards);
 		free(p->line[i]);
 	}
+	mm_blobs_done(&p->old);
 	mm_buf_done(&p->anchor);
 	mm_bundle_free(&p->bundle);
 	free(p->line);

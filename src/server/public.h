@@ -34,6 +34,7 @@ struct mm_public {
 	size_t n;
 	struct mm_public_crl **line; /* of line CAs, by name; they stay */
 	size_t nline, cap;
+	struct mm_blobs old; /* that slow readers hold; behind the lock */
 	struct mm_buf anchor; /* PEM */
 	struct mm_bundle *bundle;
 };
@@ -56,7 +57,9 @@ void mm_public_shards_take(struct mm_public *p, struct mm_public_crl *c,
 bool mm_public_shards_item(const struct mm_public_crl *c, unsigned shard,
     struct mm_public_item *out);
 void mm_public_shards_done(struct mm_public_shards *s);
-/* public.c: the list of that issuer, or NULL; they stay. */
+/* public.c: a blob that another one has taken the place of; NULL is fine. */
+void mm_public_retire(struct mm_public *p, struct mm_blob *take_blob);
+/* The list of that issuer, or NULL; they stay. */
 struct mm_public_crl *mm_public_find(struct mm_public *p, const char *issuer);
 
 /*

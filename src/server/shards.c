@@ -77,7 +77,7 @@ replace(struct mm_public *p, struct mm_public_list *to,
 		*to = *fresh;
 	}
 	pthread_mutex_unlock(&p->lock);
-	mm_blob_let_go(old.blob);
+	mm_public_retire(p, old.blob);
 }
 
 static enum mm_err

@@ -248,6 +248,21 @@ def test_slow_reader(serve):
     s.until(lambda c: c[0]["open"] == 0)
 
 
+def test_slow_reader_who_reads_on(serve):
+    """Several times as long as an answer may take, a piece at a time; then
+    nothing any more."""
+    s = serve(**SLOW, write_least=200000)
+    sock = s.dial()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    sock.sendall(GET.replace(b"/hello", b"/big?n=20000000"))
+    began, got = time.monotonic(), 0
+    while time.monotonic() - began < 1.5:
+        got += len(sock.recv(65536))
+        time.sleep(0.01)  # 6 MB/s at most
+    assert got > 1000000 and s.counters()[0]["open"] == 1
+    s.until(lambda c: c[0]["open"] == 0)
+
+
 def test_caps(serve):
     s = serve(connections_per_source=3)
     held = [s.dial() for _ in range(3)]

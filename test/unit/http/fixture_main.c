@@ -30,6 +30,7 @@ static const struct {
 	LIMIT(body_ms),
 	LIMIT(idle_ms),
 	LIMIT(write_ms),
+	LIMIT(write_least),
 	LIMIT(answer_ms),
 };
 

@@ -170,7 +170,7 @@ test_edges(void **state)
 		[CONN_HEAD] = "----BAW-D",
 		[CONN_BODY] = "-----AW-D",
 		[CONN_WAIT] = "------W-D",
-		[CONN_WRITE] = "--IH---LD",
+		[CONN_WRITE] = "--IH--WLD",
 		[CONN_LINGER] = "--------D",
 		[CONN_DEAD] = "---------",
 	};
