@@ -87,21 +87,6 @@ mm_crls_entry(struct mm_crls *s, const struct mm_entry *e, bool later,
 	return add_run(s, &seen, e->field[MM_F_SHARDS], why);
 }
 
-static enum mm_err
-verify(struct mm_bytes der, const struct mm_crl *list)
-{
-	MM_OWN(mm_key_templates_free) struct mm_key_templates *t = NULL;
-	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
-	struct mm_cert cert;
-	struct mm_spki spki;
-
-	MM_TRY(mm_cert_walk(der, &cert, NULL));
-	MM_TRY(mm_spki_parse(cert.spki.whole, &spki, NULL));
-	MM_TRY(mm_key_templates_new(NULL, &t, NULL));
-	MM_TRY(mm_spki_load(&spki, t, &key, NULL));
-	return mm_crl_verify(list, key, NULL);
-}
-
 /* see crls.h */
 enum mm_err
 mm_crls_stored(struct mm_crls *s, const char *issuer, struct mm_bytes cert,
@@ -114,7 +99,7 @@ mm_crls_stored(struct mm_crls *s, const char *issuer, struct mm_bytes cert,
 
 	if (row->number != 0)
 		seen.forged = mm_crl_walk(row->der, &list, NULL) != MM_OK ||
-		    verify(cert, &list) != MM_OK;
+		    mm_crl_verify_by(&list, cert, NULL) != MM_OK;
 	mm_sha256(list.tbs, hash);
 	memcpy(seen.tbs, hash, sizeof(seen.tbs));
 	(void)!mm_text_copy(seen.issuer, sizeof(seen.issuer),

@@ -168,6 +168,9 @@ bool mm_crl_same_issuer(const struct mm_crl *a, const struct mm_crl *b);
 int mm_crl_number_order(const struct mm_crl *a, const struct mm_crl *b);
 MM_MUST enum mm_err mm_crl_verify(const struct mm_crl *c, EVP_PKEY *issuer,
     struct mm_why *why);
+/* By that certificate's key; its name is compared, too.  Not for many. */
+MM_MUST enum mm_err mm_crl_verify_by(const struct mm_crl *c,
+    struct mm_bytes cert, struct mm_why *why);
 const char *mm_reason_name(unsigned reason); /* "keyCompromise" */
 /* RFC 5280 5.3.1: 7 is unused, 8 is for delta lists, 6 is a hold. */
 bool mm_reason_revokes(unsigned reason);

@@ -1,5 +1,7 @@
 #include <string.h>
 
+#include "base/own.h"
+#include "pki/key.h"
 #include "pki/priv.h"
 
 #define OID_AKI    "2.5.29.35"
@@ -178,6 +180,25 @@ enum mm_err
 mm_crl_verify(const struct mm_crl *c, EVP_PKEY *issuer, struct mm_why *why)
 {
 	return mm_verify_bytes(NULL, issuer, c->alg, c->tbs, c->signature, why);
+}
+
+/* see cert.h */
+enum mm_err
+mm_crl_verify_by(const struct mm_crl *c, struct mm_bytes cert_der,
+    struct mm_why *why)
+{
+	MM_OWN(mm_key_templates_free) struct mm_key_templates *t = NULL;
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	struct mm_cert cert;
+	struct mm_spki spki;
+
+	MM_TRY(mm_cert_walk(cert_der, &cert, why));
+	if (!mm_bytes_eq(cert.subject, c->issuer))
+		return MM_FAIL(why, MM_EAUTH, "crl: another issuer's");
+	MM_TRY(mm_spki_parse(cert.spki.whole, &spki, why));
+	MM_TRY(mm_key_templates_new(NULL, &t, why));
+	MM_TRY(mm_spki_load(&spki, t, &key, why));
+	return mm_crl_verify(c, key, why);
 }
 
 /* see cert.h */

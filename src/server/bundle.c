@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/grow.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
 #include "server/public.h"
+#include "server/roots.h"
 
 /*
  * The lists are the public ones as they are; of those above the issuers a file
@@ -19,8 +19,6 @@
 enum {
 	BUNDLE_MAX = 1024 * 1024 * 1024,
 	ISSUERS_MAX = 64 * 1024 * 1024,
-	ROOT_MAX = 16 * 1024 * 1024,
-	ROOTS_MOST = 128,
 };
 
 struct part { /* a list that goes in */
@@ -37,8 +35,7 @@ struct mm_bundle {
 	struct mm_server *s;
 	pthread_mutex_t lock; /* workers take turns at making it */
 	uint8_t stamp[32];    /* what it was made of */
-	struct mm_buf roots;  /* PEM as it was read */
-	bool told;         /* that it cannot be read */
+	struct mm_roots *roots;
 	struct mm_public_item lists, issuers; /* behind the public lock */
 };
 
@@ -81,118 +78,6 @@ gather(struct mm_public *p, struct parts *s)
 			rc = add(s, p->line[i]);
 	pthread_mutex_unlock(&p->lock);
 	return rc;
-}
-
-/* ---- the lists above the issuers ---- */
-
-struct root {
-	struct mm_buf der;
-	struct mm_crl crl;
-};
-struct roots {
-	struct root at[ROOTS_MOST];
-	size_t n;
-};
-
-static void
-roots_free(struct roots **owner)
-{
-	for (size_t i = 0; *owner != NULL && i < (*owner)->n; i++)
-		mm_buf_done(&(*owner)->at[i].der);
-	free(*owner);
-	*owner = NULL;
-}
-
-static void
-tell(struct mm_bundle *b, const char *why)
-{
-	if (!b->told)
-		MM_LOG(MM_LOG_WARN, "root-crl", MM_S("why", why));
-	b->told = true;
-}
-
-/* The file may be replaced while we run: another root's lists are. */
-static void
-read_file(struct mm_bundle *b)
-{
-	struct mm_buf text = MM_BUF_INIT(ROOT_MAX);
-	struct mm_why why = { 0 };
-	enum mm_err rc;
-
-	if (b->s->config->set.root_crl[0] == '\0')
-		return;
-	rc = mm_file_read(b->s->config->set.root_crl, &text, &why);
-	if (rc == MM_OK) {
-		mm_buf_done(&b->roots);
-		b->roots = text;
-		b->told = false;
-		return;
-	}
-	mm_buf_done(&text);
-	tell(b, why.text); /* what was read before is better than none */
-}
-
-static enum mm_err
-parse_roots(struct mm_bundle *b, struct roots *r, struct mm_why *why)
-{
-	struct mm_bytes rest = mm_buf_view(&b->roots);
-
-	while (r->n < ROOTS_MOST) {
-		struct root *at = &r->at[r->n];
-		struct mm_why own = { 0 };
-		enum mm_err rc;
-
-		mm_buf_init(&at->der, ROOT_MAX);
-		rc = mm_crl_next(&rest, &at->der, &at->crl, &own);
-		if (rc != MM_OK) {
-			mm_buf_done(&at->der);
-			return rc == MM_ENOTFOUND ? MM_OK :
-			    MM_FAIL(why, rc, "%s", own.text);
-		}
-		r->n++;
-	}
-	return MM_OK;
-}
-
-/* Of each issuer the last whose time has come. */
-static bool
-stands(const struct roots *r, size_t i, int64_t now_s)
-{
-	const struct mm_crl *c = &r->at[i].crl;
-
-	if (c->this_s > now_s)
-		return false;
-	for (size_t k = 0; k < r->n; k++) {
-		const struct mm_crl *o = &r->at[k].crl;
-
-		if (k != i && o->this_s <= now_s && mm_crl_same_issuer(o, c) &&
-		    (o->this_s > c->this_s || (o->this_s == c->this_s &&
-		    k > i)))
-			return false;
-	}
-	return true;
-}
-
-/* pem: those that stand.  *next_s: the first end of them. */
-static void
-choose_roots(struct mm_bundle *b, struct mm_buf *pem, int64_t *next_s)
-{
-	MM_OWN(roots_free) struct roots *r = calloc(1, sizeof(*r));
-	int64_t now_s = mm_now_s();
-	struct mm_why why = { 0 };
-
-	read_file(b);
-	if (r == NULL || b->roots.n == 0)
-		return;
-	if (parse_roots(b, r, &why) != MM_OK)
-		tell(b, why.text);
-	for (size_t i = 0; i < r->n; i++)
-		if (stands(r, i, now_s)) {
-			mm_pem_put(pem, "X509 CRL",
-			    mm_buf_view(&r->at[i].der));
-			if (r->at[i].crl.next_s < *next_s)
-				*next_s = r->at[i].crl.next_s;
-		}
 }
 
 /* ---- the bytes ---- */
@@ -302,7 +187,7 @@ static void
 refresh(struct mm_public *p)
 {
 	struct mm_bundle *b = p->bundle;
-	struct mm_buf roots = MM_BUF_INIT(2 * ROOT_MAX);
+	struct mm_buf roots = MM_BUF_INIT(MM_ROOTS_PEM);
 	struct parts s = { 0 };
 	int64_t next_s = INT64_MAX;
 	uint8_t stamp[32];
@@ -311,7 +196,7 @@ refresh(struct mm_public *p)
 	for (size_t i = 0; i < s.n; i++)
 		if (s.at[i].next_s < next_s)
 			next_s = s.at[i].next_s;
-	choose_roots(b, &roots, &next_s);
+	mm_roots_choose(b->roots, &roots, &next_s);
 	stamp_of(&s, &roots, stamp);
 	if (rc == MM_OK && s.n > 0 &&
 	    memcmp(stamp, b->stamp, sizeof(stamp)) != 0) {
@@ -345,9 +230,8 @@ mm_bundle_new(struct mm_server *s, struct mm_bundle **out, struct mm_why *why)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	b->s = s;
 	pthread_mutex_init(&b->lock, NULL);
-	mm_buf_init(&b->roots, ROOT_MAX);
-	*out = b;
-	return MM_OK;
+	*out = b; /* whoever asked frees it, full or not */
+	return mm_roots_new(s, &b->roots, why);
 }
 
 /* see public.h */
@@ -360,9 +244,18 @@ mm_bundle_free(struct mm_bundle **owner)
 		return;
 	mm_blob_let_go(b->lists.blob);
 	mm_blob_let_go(b->issuers.blob);
-	mm_buf_done(&b->roots);
+	mm_roots_free(&b->roots);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
+}
+
+/* see priv.h */
+void
+mm_public_root_times(struct mm_public *p, struct mm_root_times *out)
+{
+	pthread_mutex_lock(&p->bundle->lock);
+	mm_roots_times(p->bundle->roots, out);
+	pthread_mutex_unlock(&p->bundle->lock);
 }
 
 /* ---- on a loop ---- */

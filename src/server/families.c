@@ -364,6 +364,18 @@ put_shards(struct mm_scrape *c, bool next)
 }
 
 static void
+put_root(struct mm_scrape *c)
+{
+	struct mm_root_times t;
+
+	mm_public_root_times(c->s->pub, &t);
+	if (t.n > 0)
+		mm_sample_label(c, "which", "present", (uint64_t)t.next_s);
+	if (t.last_s > 0)
+		mm_sample_label(c, "which", "last", (uint64_t)t.last_s);
+}
+
+static void
 put_shard_this(struct mm_scrape *c)
 {
 	put_shards(c, false);
@@ -630,6 +642,10 @@ const struct mm_family mm_families[] = {
 	    "When the issuer's newest CRL was signed.", put_crl_this },
 	{ M "crl_next_update_timestamp_seconds", GAUGE, "issuer",
 	    "When the issuer's newest CRL ends.", put_crl_next },
+	{ M "root_crl_next_update_timestamp_seconds", GAUGE, "which",
+	    "When the list of the CAs above the issuers ends that is "
+	    "published, and the last that was signed beforehand (root_crl).",
+	    put_root },
 	{ M "crl_shard_this_update_timestamp_seconds", GAUGE, "issuer",
 	    "When the oldest of the CRLs of the issuer's shards was signed; "
 	    "none where the complete one stands for them.", put_shard_this },

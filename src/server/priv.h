@@ -309,6 +309,16 @@ void mm_public_take(struct mm_public *p, const char *issuer,
 void mm_public_refresh(struct mm_public *p, struct mm_store_reader *r);
 /* Shards' lists alone, which are small. */
 void mm_public_refresh_shards(struct mm_public *p, struct mm_store_reader *r);
+/* The lists above the issuers: how many stand, when the first of those ends,
+ * and the last that the file has; what of the file is not used, and whether
+ * others than the server may read those of years to come. */
+struct mm_root_times {
+	bool wanted; /* root_crl names a file */
+	size_t n, foreign;
+	bool unread, older, open;
+	int64_t next_s, last_s;
+};
+void mm_public_root_times(struct mm_public *p, struct mm_root_times *out);
 /* A configured issuer's shards: how many have a list, when the oldest of those
  * was signed and the first ends.  want: how many there should be. */
 struct mm_shard_times {

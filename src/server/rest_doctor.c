@@ -21,6 +21,7 @@ enum {
 	OUTSTANDING_WARN = 1000,
 	STARTS_WARN = 3, /* restarts */
 	UNCOVERED_MS = 60000,
+	ROOT_DAYS = 180, /* a root is far away */
 	KEY_WARN_MS = 14 * 86400 * 1000,
 	OPERATORS_PAGE = 1000,
 	HOOK_FAILING_MS = 3600 * 1000,
@@ -263,10 +264,45 @@ look_shards(struct exam *e, const struct mm_issuer_conf *i)
 		    (long long)(left < 0 ? -left : left) / 60);
 }
 
+/* A file that a person has to replace in time. */
+static void
+look_root(struct exam *e)
+{
+	struct mm_root_times t;
+	int64_t left;
+
+	mm_public_root_times(e->r->s->pub, &t);
+	if (!t.wanted)
+		return;
+	left = (t.last_s - mm_now_s()) / 86400;
+	if (t.unread || t.foreign > 0 || t.older)
+		mm_find(e->f, MM_CHECK_CRL, MM_LEVEL_FAIL, "the log says "
+		    "which (root-crl): mintmark ca root-crl makes new ones",
+		    "root_crl: %s", t.unread ? "it cannot be read" :
+		    t.older ? "it has older lists than were published" :
+		    "it has lists that no CA above our issuers has signed");
+	else if (t.n == 0 || t.next_s < mm_now_s())
+		mm_find(e->f, MM_CHECK_CRL, MM_LEVEL_FAIL,
+		    "mintmark ca root-crl makes new ones",
+		    "root_crl: no list of the root is good now");
+	else if (t.open)
+		mm_find(e->f, MM_CHECK_CRL, MM_LEVEL_WARN, "chmod 600, owned "
+		    "by the server's user: whoever has the list of a year to "
+		    "come can show it then, whatever the root revokes",
+		    "root_crl: everybody may read it");
+	else
+		mm_find(e->f, MM_CHECK_CRL, left < ROOT_DAYS ? MM_LEVEL_WARN
+		    : MM_LEVEL_OK, "mintmark ca root-crl makes new ones",
+		    "root_crl: the root's lists are good for %lld days",
+		    (long long)left);
+}
+
 static void
 look_crls(struct exam *e)
 {
 	const struct mm_config *c = e->r->s->config;
+
+	look_root(e);
 
 	for (size_t i = 0; i < c->nissuer; i++) {
 		look_crl(e, &c->issuer[i]);

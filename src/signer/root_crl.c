@@ -9,7 +9,8 @@
  * OpenSSL with -crl_check_all) wants its list, too.  So it signs years of them
  * beforehand, each good from the next one's beginning for a while yet, and the
  * server publishes the one whose time it is.  They are empty: what a root
- * revokes, it revokes when it is there.
+ * revokes, it revokes when it is there; and for that reason they are the
+ * server's alone, or whoever has one of a year to come can show it then.
  */
 #define YEAR_S    31557600 /* 365.25 days */
 #define OVERLAP_S (90 * 86400)
@@ -73,7 +74,7 @@ make(struct mm_setup *s, struct years *y, struct mm_why *why)
 	free(y->line);
 	MM_TRY(rc);
 	mm_json_int(&s->json, "root_crls", (int64_t)y->n);
-	return mm_place(s, s->conf->set.root_crl, mm_buf_view(y->pem), 0644,
+	return mm_place(s, s->conf->set.root_crl, mm_buf_view(y->pem), 0600,
 	    MM_OF_SERVER, why);
 }
 

@@ -1,6 +1,7 @@
 """docs/brokers.md: revocation lists as brokers load them, "mintmark crl sync",
 and Debian's own mosquitto and nginx, which refuse a device within 5 s of its
 revocation.  An open session ends by examples/mosquitto-kick."""
+import datetime
 import json
 import os
 import pathlib
@@ -15,6 +16,10 @@ import threading
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 import relying
 from relying import revoke, serial
@@ -119,6 +124,47 @@ def test_new_ones_of_the_root_are_taken_while_it_runs(world, pki):
     want = lists(path.read_text())[0]
     until(lambda: want in bundle(world), 10)
     assert lists(before)[0] not in bundle(world)
+
+
+def root_numbers(world):
+    return [number(x) for x in lists(bundle(world)) if "Root CA" in issuer(x)]
+
+
+def doctor_says(world, words):
+    return words in world.cli("doctor", check=False).stdout
+
+
+def test_an_older_or_a_foreign_list_of_the_root_is_left_out(world, pki):
+    """What a root has revoked cannot be undone by the file of before; and who
+    may write the file has no say in whom to trust."""
+    path = world.state / "server/root.crl"
+    assert path.stat().st_mode & 0o777 == 0o600
+    good, have = path.read_text(), root_numbers(world)
+    assert len(have) == 1
+    path.write_text(path.with_name("old.crl").read_text())
+    until(lambda: doctor_says(world, "older lists than were published"), 10)
+    assert root_numbers(world) == have
+    name = x509.load_pem_x509_certificate(
+        world.anchor.read_bytes()).subject
+    now = datetime.datetime(2026, 1, 1)
+    foreign = x509.CertificateRevocationListBuilder().issuer_name(
+        name).last_update(now).next_update(now.replace(2090)).add_extension(
+        x509.CRLNumber(2 ** 60), False).sign(
+        ec.generate_private_key(ec.SECP256R1()),
+        hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    path.write_text(foreign + lists(good)[0].replace("M", "A", 1) + good)
+    until(lambda: doctor_says(world, "it cannot be read"), 10)
+    assert root_numbers(world) == have
+    path.write_text(foreign + good)
+    until(lambda: doctor_says(world, "no CA above our issuers has signed"),
+          10)
+    assert root_numbers(world) == have and foreign not in bundle(world)
+    path.write_text(good)
+    path.chmod(0o644)
+    until(lambda: doctor_says(world, "everybody may read it"), 10)
+    path.chmod(0o600)
+    path.write_text(good + "\n")
+    until(lambda: not doctor_says(world, "root_crl:"), 10)
 
 
 def test_reconcile_agrees(world, pki):

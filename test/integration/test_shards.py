@@ -8,6 +8,7 @@ import urllib.parse
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 import relying
 from relying import revoke, serial
@@ -70,7 +71,7 @@ def two_devices(w):
 
 
 def pem(w, path, crl):
-    path.write_bytes(crl.public_bytes(x509.base.serialization.Encoding.PEM))
+    path.write_bytes(crl.public_bytes(Encoding.PEM))
     return path
 
 

@@ -1,0 +1,289 @@
+#include "server/roots.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "base/time.h"
+
+enum {
+	FILE_MAX = 16 * 1024 * 1024,
+	MOST = 128,
+	CAS_MOST = 16,
+};
+
+struct list {
+	struct mm_buf der;
+	struct mm_crl crl;
+};
+struct lists {
+	struct list at[MOST];
+	size_t n;
+};
+struct mm_roots {
+	struct mm_server *s;
+	uint8_t read[32];     /* of the text that was read last */
+	struct lists *have;   /* of it, signed as they should be */
+	struct lists stood;   /* the newest of each CA that was published */
+	struct mm_root_times times;
+	bool told;            /* what is wrong with the file */
+};
+
+static void
+lists_free(struct lists **owner)
+{
+	for (size_t i = 0; *owner != NULL && i < (*owner)->n; i++)
+		mm_buf_done(&(*owner)->at[i].der);
+	free(*owner);
+	*owner = NULL;
+}
+
+/* Once, until it is another file. */
+static void
+tell(struct mm_roots *r, const char *why)
+{
+	if (!r->told)
+		MM_LOG(MM_LOG_WARN, "root-crl", MM_S("why", why));
+	r->told = true;
+}
+
+/* ---- the file ---- */
+
+/* One of the CAs that our certificates are checked by. */
+static bool
+is_ours(struct mm_roots *r, const struct mm_crl *crl)
+{
+	const struct mm_bytes *der;
+	size_t n;
+
+	if (crl->partial || crl->strange ||
+	    mm_core_cacerts(r->s->core, "", &der, &n, NULL) != MM_OK)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (mm_crl_verify_by(crl, der[i], NULL) == MM_OK)
+			return true;
+	return false;
+}
+
+/* What is malformed is passed over, as far as it has an end. */
+static void
+parse(struct mm_roots *r, struct lists *to, struct mm_bytes rest)
+{
+	r->times.foreign = 0;
+	while (to->n < MOST) {
+		struct list *at = &to->at[to->n];
+		struct mm_why why = { 0 };
+		size_t before = rest.n;
+		enum mm_err rc;
+
+		mm_buf_init(&at->der, FILE_MAX);
+		rc = mm_crl_next(&rest, &at->der, &at->crl, &why);
+		if (rc == MM_OK && is_ours(r, &at->crl)) {
+			to->n++;
+			continue;
+		}
+		mm_buf_done(&at->der);
+		if (rc == MM_ENOTFOUND)
+			return;
+		if (rc != MM_OK) {
+			r->times.unread = true;
+			tell(r, why.text);
+			if (rest.n == before)
+				return;
+			continue;
+		}
+		r->times.foreign++;
+		tell(r, "root_crl: a list that no CA above our issuers has "
+		    "signed is left out");
+	}
+}
+
+static bool
+is_open(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0;
+}
+
+/* The file may be replaced while we run: another root's lists are.  What was
+ * read before is better than what cannot be read. */
+static void
+read_file(struct mm_roots *r)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(FILE_MAX);
+	const char *path = r->s->config->set.root_crl;
+	struct mm_why why = { 0 };
+	uint8_t hash[32];
+	struct lists *fresh;
+
+	if (mm_file_read(path, &text, &why) != MM_OK) {
+		r->times.unread = true;
+		tell(r, why.text);
+		return;
+	}
+	r->times.open = is_open(path);
+	mm_sha256(mm_buf_view(&text), hash);
+	fresh = memcmp(hash, r->read, sizeof(hash)) == 0 ? NULL :
+	    calloc(1, sizeof(*fresh));
+	if (fresh == NULL)
+		return;
+	r->told = r->times.unread = false;
+	parse(r, fresh, mm_buf_view(&text));
+	memcpy(r->read, hash, sizeof(hash));
+	lists_free(&r->have);
+	r->have = fresh;
+}
+
+/* ---- which of them ---- */
+
+/* Of each issuer the last whose time has come. */
+static bool
+stands(const struct lists *s, size_t i, int64_t now_s)
+{
+	const struct mm_crl *c = &s->at[i].crl;
+
+	if (c->this_s > now_s)
+		return false;
+	for (size_t k = 0; k < s->n; k++) {
+		const struct mm_crl *o = &s->at[k].crl;
+
+		if (k != i && o->this_s <= now_s && mm_crl_same_issuer(o, c) &&
+		    (o->this_s > c->this_s || (o->this_s == c->this_s &&
+		    k > i)))
+			return false;
+	}
+	return true;
+}
+
+static struct list *
+stood_of(struct mm_roots *r, const struct mm_crl *c)
+{
+	for (size_t i = 0; i < r->stood.n; i++)
+		if (mm_crl_same_issuer(&r->stood.at[i].crl, c))
+			return &r->stood.at[i];
+	return NULL;
+}
+
+/* A copy, which outlives the file. */
+static void
+remember(struct mm_roots *r, struct list *to, const struct list *l)
+{
+	struct list copy = { .der = MM_BUF_INIT(FILE_MAX) };
+
+	if (to == NULL && r->stood.n == CAS_MOST)
+		return;
+	mm_buf_bytes(&copy.der, mm_buf_view(&l->der));
+	if (mm_buf_ok(&copy.der, NULL) != MM_OK ||
+	    mm_crl_walk(mm_buf_view(&copy.der), &copy.crl, NULL) != MM_OK) {
+		mm_buf_done(&copy.der);
+		return;
+	}
+	if (to == NULL)
+		to = &r->stood.at[r->stood.n++];
+	mm_buf_done(&to->der);
+	*to = copy;
+}
+
+/* An older one may lack what a newer one revoked: whoever puts it back does
+ * not undo that. */
+static const struct list *
+not_older(struct mm_roots *r, const struct list *l)
+{
+	struct list *before = stood_of(r, &l->crl);
+
+	if (before != NULL && mm_crl_number_order(&l->crl, &before->crl) < 0) {
+		r->times.older = true;
+		tell(r, "root_crl: older lists than were published: they are "
+		    "left out");
+		return before;
+	}
+	if (before == NULL ||
+	    mm_crl_number_order(&l->crl, &before->crl) > 0)
+		remember(r, before, l);
+	return l;
+}
+
+static void
+put(struct mm_roots *r, const struct list *l, struct mm_buf *pem)
+{
+	mm_pem_put(pem, "X509 CRL", mm_buf_view(&l->der));
+	r->times.n++;
+	if (l->crl.next_s < r->times.next_s)
+		r->times.next_s = l->crl.next_s;
+}
+
+static bool
+has_one(const struct lists *s, const struct mm_crl *c, int64_t now_s)
+{
+	for (size_t i = 0; s != NULL && i < s->n; i++)
+		if (s->at[i].crl.this_s <= now_s &&
+		    mm_crl_same_issuer(&s->at[i].crl, c))
+			return true;
+	return false;
+}
+
+/* see roots.h; a CA whose lists are missing in a new file keeps its last */
+void
+mm_roots_choose(struct mm_roots *r, struct mm_buf *pem, int64_t *next_s)
+{
+	int64_t now_s = mm_now_s();
+
+	r->times.wanted = r->s->config->set.root_crl[0] != '\0';
+	if (r->times.wanted)
+		read_file(r);
+	r->times.n = 0;
+	r->times.older = false;
+	r->times.next_s = INT64_MAX;
+	r->times.last_s = 0;
+	for (size_t i = 0; r->have != NULL && i < r->have->n; i++) {
+		const struct list *l = &r->have->at[i];
+
+		if (l->crl.next_s > r->times.last_s)
+			r->times.last_s = l->crl.next_s;
+		if (stands(r->have, i, now_s))
+			put(r, not_older(r, l), pem);
+	}
+	for (size_t i = 0; i < r->stood.n; i++)
+		if (!has_one(r->have, &r->stood.at[i].crl, now_s))
+			put(r, &r->stood.at[i], pem);
+	if (r->times.next_s < *next_s)
+		*next_s = r->times.next_s;
+}
+
+/* see roots.h */
+void
+mm_roots_times(const struct mm_roots *r, struct mm_root_times *out)
+{
+	*out = r->times;
+}
+
+/* see roots.h */
+enum mm_err
+mm_roots_new(struct mm_server *s, struct mm_roots **out, struct mm_why *why)
+{
+	struct mm_roots *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	r->s = s;
+	*out = r;
+	return MM_OK;
+}
+
+/* see roots.h */
+void
+mm_roots_free(struct mm_roots **owner)
+{
+	struct mm_roots *r = MM_MOVE(*owner);
+
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < r->stood.n; i++)
+		mm_buf_done(&r->stood.at[i].der);
+	lists_free(&r->have);
+	free(r);
+}
