@@ -122,29 +122,22 @@ port_free(const struct mm_http_listener *l)
 	return ok;
 }
 
-/*
- * The loops share the first one's port, also where it was 0.  TCP_NODELAY is
- * inherited by what is accepted: no call per connection; so is how much may
- * lie in the kernel unsent, without which megabytes would for a reader who is
- * slow, and what he takes would not be seen for minutes.
- */
+/* The loops share the first one's port, also where it was 0.  TCP_NODELAY is
+ * inherited by what is accepted: no call per connection. */
 static bool
 socket_bind(struct port *p)
 {
 	struct mm_http_listener *l = p->listener;
 	struct sockaddr_in6 got = { 0 };
 	socklen_t n = sizeof(got);
-	int on = 1, off = 0, unsent = ROUND_BYTES;
+	int on = 1, off = 0;
 
 	l->address.sin6_port = htons(l->port); /* same place in sockaddr_in */
 	if (mm_http_loop_number(p->loop) == 0 && l->port != 0 && !port_free(l))
 		return false;
 	if (setsockopt(p->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
 	    setsockopt(p->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
-	    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) !=
-		0 ||
-	    setsockopt(p->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
-		sizeof(unsent)) != 0)
+	    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
 		return false;
 	if (l->address.sin6_family == AF_INET6 &&
 	    setsockopt(p->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) !=

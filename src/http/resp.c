@@ -1,8 +1,13 @@
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "http/priv.h"
+
+enum { LARGE = 4 * 1024 * 1024 };
 
 static const struct {
 	int status;
@@ -178,6 +183,18 @@ whole_or_none(struct mm_http_resp *resp)
 	*resp = (struct mm_http_resp){ .status = 503 };
 }
 
+/* Of what is large little lies in the kernel unsent: else what a slow reader
+ * takes would not be seen for minutes (write_least). */
+static void
+hold_back(const struct conn *c)
+{
+	const int unsent = ROUND_BYTES;
+
+	if (c->req->tail.n > LARGE)
+		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+		    &unsent, sizeof(unsent));
+}
+
 /*
  * Lays the answer out in c->req, ready to be written: one buffer, so one TLS
  * record, when it is short.  Takes the body.
@@ -201,6 +218,7 @@ mm_http_resp_put(struct conn *c, struct mm_http_resp *resp)
 		mm_buf_bytes(&r->out, mm_buf_view(&resp->body));
 	else if (!silent)
 		tail_put(r, resp);
+	hold_back(c);
 	mm_http_resp_drop(resp);
 	return mm_buf_ok(&r->out, NULL) == MM_OK;
 }

@@ -5,6 +5,7 @@ import json
 import subprocess
 
 import pytest
+from cryptography import x509
 
 import postgres
 from nodes import Cluster, passphrase_run
@@ -187,6 +188,14 @@ def test_an_order_makes_its_line_ca(centre, tmp_path):
         assert cert["serial"].upper() in text.stdout.decode().replace(
             ":", ""), text
         assert number(crl(w, "lines")) >= others
+        # its certificates name one list, which says that it is that one
+        until(lambda: number(crl(w, f"{name}/0")) > old)
+        named = x509.load_der_x509_crl(crl(w, f"{name}/0"))
+        idp = named.extensions.get_extension_for_class(
+            x509.IssuingDistributionPoint)
+        assert idp.critical and idp.value.full_name[0].value == \
+            f"http://localhost:{w.public}/crl/{name}/0.crl"
+        assert [x.serial_number for x in named] == [int(cert["serial"], 16)]
         assert w.daemon.pid == pid
         agrees(w)
     finally:

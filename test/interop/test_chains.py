@@ -1,7 +1,10 @@
 """Certificates of the real server as other libraries judge them: every kind
 of device key under issuers of two kinds, a foreign root (so that each judge is
 seen to refuse), and a revoked one with the CRL of the public listener."""
+import urllib.parse
+
 import pytest
+from cryptography import x509
 
 from peers import ANY_KEY, KINDS, build_c, build_go, build_java, keyed, need, \
     says
@@ -184,6 +187,53 @@ def test_with_the_crl_a_revoked_one_is_refused(pki, judge):
     assert judge(pki.root, pki, pki.leaf["revoked"], False)[0]
     ok, words = judge(pki.root, pki, pki.leaf["revoked"], True)
     assert not ok and "revoked" in words.lower(), words
+
+
+class Named:
+    """A Pki with another list: the one that a leaf names."""
+
+    def __init__(self, pki, leaf, tmp):
+        self.w, self.root, self.issuing = pki.w, pki.root, pki.issuing
+        crt = x509.load_pem_x509_certificate(pki.leaf[leaf].read_bytes())
+        (one,) = crt.extensions.get_extension_for_class(
+            x509.CRLDistributionPoints).value
+        a = self.w.get_public(urllib.parse.urlsplit(
+            one.full_name[0].value).path)
+        self.crl, self.crl_der = tmp / "named.pem", tmp / "named.der"
+        self.crl_der.write_bytes(a.body)
+        run("openssl", "crl", "-inform", "DER", "-in", self.crl_der, "-out",
+            self.crl)
+
+
+# NSS and mbed TLS 2.28 know no issuingDistributionPoint and refuse any list
+# that has one, GnuTLS does not and takes it: docs/revocation.md.  Java fetches
+# the one that is named by itself.
+READ = (OpenSSL, Go, Java, GnuTLS)
+
+
+def test_by_the_list_that_it_names(pki, judge, tmp_path):
+    if not isinstance(judge, READ):
+        pytest.skip("it cannot read it")
+    ok, words = judge(pki.root, Named(pki, "p256", tmp_path),
+                      pki.leaf["p256"], True)
+    assert ok, words
+    ok, words = judge(pki.root, Named(pki, "revoked", tmp_path),
+                      pki.leaf["revoked"], True)
+    assert not ok and "revoked" in words.lower(), words
+
+
+def test_another_shards_list_is_not_taken_for_it(pki, judge, tmp_path):
+    if not isinstance(judge, (OpenSSL, Go)):
+        pytest.skip("it does not look, or elsewhere")
+    for kind in KINDS:
+        other = Named(pki, kind, tmp_path)
+        if other.crl.read_text() != Named(pki, "revoked",
+                                          tmp_path).crl.read_text():
+            break
+    other = Named(pki, kind, tmp_path)
+    ok, words = judge(pki.root, other, pki.leaf["revoked"], True)
+    assert not ok and "certificate revoked" not in words and \
+        "revoked at" not in words, words
 
 
 SERVER_WANTED = {

@@ -5,6 +5,7 @@
  */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <openssl/x509.h>
@@ -13,6 +14,29 @@
 #include "pki/cert.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* RFC 5280 5.2.5: where we took a URI libcrypto has that and nothing else. */
+static bool
+same_point(const struct mm_crl *c, X509_CRL *crl)
+{
+	ISSUING_DIST_POINT *idp = X509_CRL_get_ext_d2i(crl,
+	    NID_issuing_distribution_point, NULL, NULL);
+	const GENERAL_NAME *name = NULL;
+	bool same = false;
+
+	if (idp != NULL && idp->distpoint != NULL && idp->distpoint->type == 0)
+		name = sk_GENERAL_NAME_value(idp->distpoint->name.fullname, 0);
+	if (name != NULL && name->type == GEN_URI)
+		same = idp->onlyuser > 0 && idp->onlyCA <= 0 &&
+		    idp->indirectCRL <= 0 && idp->onlyattr <= 0 &&
+		    idp->onlysomereasons == NULL &&
+		    sk_GENERAL_NAME_num(idp->distpoint->name.fullname) == 1 &&
+		    (size_t)ASN1_STRING_length(name->d.ia5) == c->point.n &&
+		    memcmp(ASN1_STRING_get0_data(name->d.ia5), c->point.p,
+		    c->point.n) == 0;
+	ISSUING_DIST_POINT_free(idp);
+	return same;
+}
 
 static bool
 agrees(const struct mm_crl *c, X509_CRL *crl)
@@ -41,6 +65,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	crl = d2i_X509_CRL(NULL, &p, (long)size);
 	/* libcrypto reads inside of entries, which we pass over */
 	if (crl != NULL && !agrees(&c, crl))
+		abort();
+	if (crl != NULL && c.point.n > 0 && !same_point(&c, crl))
 		abort();
 	X509_CRL_free(crl);
 	if (!mm_crl_same_issuer(&c, &c) || mm_crl_number_order(&c, &c) != 0)

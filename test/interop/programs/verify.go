@@ -4,7 +4,9 @@ package main
 
 import (
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"log"
 	"os"
 )
@@ -34,6 +36,38 @@ func pool(list []*x509.Certificate) *x509.CertPool {
 	return p
 }
 
+// RFC 5280 5.2.5, 6.3.3 (b): a list of a part is of this leaf if it says the
+// address that the leaf names.
+type distributionPointName struct {
+	FullName []asn1.RawValue `asn1:"optional,tag:0"`
+}
+type issuingDistributionPoint struct {
+	DistributionPoint     distributionPointName `asn1:"optional,tag:0"`
+	OnlyContainsUserCerts bool                  `asn1:"optional,tag:1"`
+}
+
+func isOf(list *x509.RevocationList, leaf *x509.Certificate) error {
+	for _, e := range list.Extensions {
+		var idp issuingDistributionPoint
+		if !e.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 28}) {
+			continue
+		}
+		if !e.Critical {
+			return errors.New("issuingDistributionPoint not critical")
+		}
+		must(asn1.Unmarshal(e.Value, &idp))
+		for _, name := range idp.DistributionPoint.FullName {
+			for _, point := range leaf.CRLDistributionPoints {
+				if string(name.Bytes) == point {
+					return nil
+				}
+			}
+		}
+		return errors.New("the CRL of another shard")
+	}
+	return nil
+}
+
 func main() {
 	log.SetFlags(0)
 	above := certificates(os.Args[2])
@@ -49,6 +83,9 @@ func main() {
 	block, _ := pem.Decode(must(os.ReadFile(os.Args[4])))
 	list := must(x509.ParseRevocationList(block.Bytes))
 	if err := list.CheckSignatureFrom(above[0]); err != nil {
+		log.Fatal(err)
+	}
+	if err := isOf(list, leaf); err != nil {
 		log.Fatal(err)
 	}
 	for _, entry := range list.RevokedCertificates {
