@@ -74,7 +74,7 @@ static enum mm_err
 by_certificate(struct mm_desk *d, struct mm_bytes der,
     struct mm_operator *row, struct mm_why *why)
 {
-	char device[MM_DEVICE_ID_MAX + 1];
+	struct mm_key_use use;
 	struct mm_cert c;
 	uint8_t spki[32];
 	enum mm_err rc;
@@ -82,10 +82,10 @@ by_certificate(struct mm_desk *d, struct mm_bytes der,
 	if (mm_cert_walk(der, &c, NULL) != MM_OK)
 		return MM_FAIL(why, MM_EAUTH, "certificate refused");
 	mm_sha256(c.spki.whole, spki);
-	rc = mm_get_key_device(d->r, spki, device, NULL);
-	if (rc == MM_OK && device[0] != '\0')
-		return MM_FAIL(why, MM_EAUTH, "certificate refused");
+	rc = mm_get_key_use(d->r, spki, &use, NULL);
 	if (rc == MM_OK)
+		return MM_FAIL(why, MM_EAUTH, "certificate refused");
+	if (rc == MM_ENOTFOUND)
 		rc = mm_get_operator_key(d->r, spki, row, NULL);
 	if (rc == MM_ENOTFOUND)
 		return mm_recovery_admit(d, der, row, why);

@@ -110,18 +110,24 @@ read_beside(struct reading *g)
 	return MM_OK;
 }
 
+/* One read for a token that nobody claimed yet, as most are. */
 static enum mm_err
 read_token(struct reading *g)
 {
 	struct mm_facts *f = g->f;
+	struct mm_token_facts t;
 
-	MM_TRY(maybe(mm_get_token(g->r, g->a->token, &f->token, NULL),
+	MM_TRY(maybe(mm_get_token_facts(g->r, g->a->token, &t, NULL),
 	    &f->has_token));
 	if (!f->has_token)
 		return MM_OK;
+	f->token = t.token;
+	f->device = t.device;
+	f->has_device = t.device.id[0] != '\0';
 	MM_TRY(read_beside(g));
-	MM_TRY(read_claim(g));
-	return read_device(g, f->token.device);
+	if (t.claimed)
+		MM_TRY(read_claim(g));
+	return f->has_device ? read_product(g) : MM_OK;
 }
 
 /* Whether the request asks for a SubjectAltName that is not the
@@ -309,6 +315,21 @@ read_bootstrap(struct reading *g)
 	return read_product(g);
 }
 
+static enum mm_err
+read_key(struct reading *g)
+{
+	struct mm_facts *f = g->f;
+	struct mm_key_use use;
+	bool has;
+
+	MM_TRY(maybe(mm_get_key_use(g->r, f->spki, &use, NULL), &has));
+	if (!has)
+		return MM_OK;
+	strcpy(f->key_device, use.device);
+	f->key_compromised = use.compromised;
+	return MM_OK;
+}
+
 typedef enum mm_err read_fn(struct reading *g);
 static read_fn *const readers[MM_AUTH_KINDS] = {
 	[MM_AUTH_TOKEN_PSK] = read_token,
@@ -339,7 +360,6 @@ mm_facts_read(struct mm_core *c, struct mm_store_reader *r,
 	const struct mm_authority *a = &flight->job->authority;
 	struct reading g = { r, out, a, &flight->job->csr, why, flight->job,
 		c->at_work };
-	bool has;
 
 	memset(out, 0, offsetof(struct mm_facts, product));
 	out->now_ms = mm_now_ms();
@@ -359,12 +379,7 @@ mm_facts_read(struct mm_core *c, struct mm_store_reader *r,
 	    flight->job->kind == MM_JOB_ASK ||
 	    flight->job->kind == MM_JOB_KEYGEN)
 		return MM_OK;
-	if (maybe(mm_get_key_device(r, out->spki, out->key_device, NULL),
-	    &has) != MM_OK ||
-	    mm_get_key_compromised(r, out->spki, &out->key_compromised,
-	    NULL) != MM_OK)
-		return MM_FAIL(why, MM_EAGAIN, "store: cannot be read");
-	if (!has)
-		out->key_device[0] = '\0';
-	return MM_OK;
+	return read_key(&g) == MM_OK ? MM_OK
+				     : MM_FAIL(why, MM_EAGAIN,
+					   "store: cannot be read");
 }

@@ -568,17 +568,16 @@ is_its_device(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 static enum mm_err
 is_its_key(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 {
-	char device[MM_DEVICE_ID_MAX + 1];
-	bool bad;
+	struct mm_key_use use;
+	enum mm_err rc =
+	    mm_get_key_use(s->d->r, u->row.spki_sha256, &use, NULL);
 
-	MM_TRY(mm_get_key_device(s->d->r, u->row.spki_sha256, device, why));
-	if (device[0] != '\0')
-		return fault(u, MM_SYNC_DOUBLE,
-		    "its key is certified for device %s", device);
-	MM_TRY(mm_get_key_compromised(s->d->r, u->row.spki_sha256, &bad, why));
-	return bad ? fault(u, MM_SYNC_DEVICE,
-			 "its key was revoked as compromised")
-		   : MM_OK;
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	return rc == MM_OK
+		   ? fault(u, MM_SYNC_DOUBLE,
+			 "its key is certified for device %s", use.device)
+		   : unread(rc, why);
 }
 
 static enum mm_err

@@ -22,7 +22,7 @@ bool mm_op_own(enum mm_err err);
 enum mm_get {
 	MM_GET_PRODUCT, MM_GET_DEVICE, MM_GET_TOKEN, MM_GET_CLAIM,
 	MM_GET_CERT, MM_GET_OPERATOR, MM_GET_SUCCESSOR, MM_GET_OPERATOR_KEY,
-	MM_GETS
+	MM_GET_TOKEN_FACTS, MM_GET_KEY_USE, MM_GETS
 };
 enum mm_list_kind {
 	MM_LIST_PRODUCTS, MM_LIST_DEVICES, MM_LIST_TOKENS, MM_LIST_CERTS,
@@ -82,11 +82,6 @@ struct mm_store_backend {
 	 * struct. */
 	enum mm_err (*get)(struct mm_store_reader *r, enum mm_get kind,
 	    const void *key, void *out, struct mm_why *why);
-	enum mm_err (*get_key_device)(struct mm_store_reader *r,
-	    const uint8_t spki[32], char device[MM_DEVICE_ID_MAX + 1],
-	    struct mm_why *why);
-	enum mm_err (*get_key_compromised)(struct mm_store_reader *r,
-	    const uint8_t spki[32], bool *yes, struct mm_why *why);
 	enum mm_err (*get_cert_der)(struct mm_store_reader *r,
 	    const uint8_t serial[16], struct mm_buf *der, struct mm_why *why);
 	enum mm_err (*get_device_cert)(struct mm_store_reader *r,

@@ -16,6 +16,8 @@ static const struct getter getters[MM_GETS] = {
 	[MM_GET_PRODUCT] = { Q_PRODUCT, &mm_shape_product, 0 },
 	[MM_GET_DEVICE] = { Q_DEVICE, &mm_shape_device, 0 },
 	[MM_GET_TOKEN] = { Q_TOKEN, &mm_shape_token, 0 },
+	[MM_GET_TOKEN_FACTS] = { Q_TOKEN_FACTS, &mm_shape_token_facts, 0 },
+	[MM_GET_KEY_USE] = { Q_KEY_USE, &mm_shape_key_use, 32 },
 	[MM_GET_CLAIM] = { Q_CLAIM, &mm_shape_claim, 0 },
 	[MM_GET_CERT] = { Q_CERT, &mm_shape_cert, 16 },
 	[MM_GET_OPERATOR] = { Q_OPERATOR, &mm_shape_operator, 0 },
@@ -48,34 +50,6 @@ mm_pg_get_device_cert(struct mm_store_reader *r, const char *device,
 {
 	return mm_pg_get(mm_pg_db(r), ASK(CERT_OF_DEVICE, TEXT(device),
 	    INT(idevid)), &mm_shape_cert, out, why);
-}
-
-enum mm_err
-mm_pg_get_key_device(struct mm_store_reader *r, const uint8_t spki[32],
-    char device[MM_DEVICE_ID_MAX + 1], struct mm_why *why)
-{
-	MM_OWN(mm_pg_clear) PGresult *res = NULL;
-
-	MM_TRY(mm_pg_rows(mm_pg_db(r), ASK(KEY_DEVICE, BLOB(spki, 32)), &res,
-	    why));
-	if (PQntuples(res) == 0)
-		device[0] = '\0';
-	else if (!mm_text_copy(device, MM_DEVICE_ID_MAX + 1,
-	    mm_pg_blob(res, 0, 0)))
-		return MM_FAIL(why, MM_ESYS, "database: device name too long");
-	return MM_OK;
-}
-
-enum mm_err
-mm_pg_get_key_compromised(struct mm_store_reader *r, const uint8_t spki[32],
-    bool *yes, struct mm_why *why)
-{
-	MM_OWN(mm_pg_clear) PGresult *res = NULL;
-
-	MM_TRY(mm_pg_rows(mm_pg_db(r), ASK(KEY_COMPROMISED, BLOB(spki, 32)),
-	    &res, why));
-	*yes = PQntuples(res) > 0;
-	return MM_OK;
 }
 
 /* ---- bytes, and what stands beside them ---- */

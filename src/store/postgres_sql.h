@@ -152,6 +152,14 @@
 	X(OPERATOR_KEY, SQL_OPERATOR "WHERE spki = $1")                   \
 	/* tokens */                                                      \
 	X(TOKEN, SQL_TOKEN "WHERE t.name = $1")                           \
+	X(TOKEN_FACTS, "SELECT t.name, d.name, k.product, k.profile,"     \
+	    " t.state, t.bearer, t.created_at, t.not_before_at,"          \
+	    " t.expires_at, t.bound_spki, d.name, x.product, d.state,"    \
+	    " d.created_at, d.bound_spki, d.attributes, d.salt,"          \
+	    " coalesce(d.last + 1, 0), t.cert IS NOT NULL FROM token t"   \
+	    " JOIN device d ON d.id = t.device"                           \
+	    " JOIN class k ON k.id = t.class"                             \
+	    " JOIN class x ON x.id = d.class WHERE t.name = $1")          \
 	X(TOKEN_ID, "SELECT id FROM token WHERE name = $1")               \
 	X(TOKENS_ALL, SQL_TOKEN "WHERE t.id > $1 ORDER BY t.id LIMIT $2") \
 	X(TOKENS_OF, SQL_TOKEN_OF("(SELECT x.id FROM " SQL_GROUPS         \
@@ -176,11 +184,10 @@
 	X(CERT_OF_DEVICE, SQL_CERT "WHERE c.device ="                     \
 	    SQL_DEVICE_ID("$1") " AND c.idevid = ($2 <> 0)"               \
 	    " AND c.state IN (0, 1) ORDER BY c.id DESC LIMIT 1")          \
-	X(KEY_DEVICE, "SELECT coalesce(d.name, y.orphan) FROM key y"      \
-	    " LEFT JOIN device d ON d.id = y.device"                      \
+	X(KEY_USE, "SELECT coalesce(d.name, y.orphan), EXISTS (SELECT"    \
+	    " FROM key r WHERE r.spki = $1 AND r.compromised)"            \
+	    " FROM key y LEFT JOIN device d ON d.id = y.device"           \
 	    " WHERE y.spki = $1 LIMIT 1")                                 \
-	X(KEY_COMPROMISED, "SELECT 1 FROM key"                            \
-	    " WHERE spki = $1 AND compromised LIMIT 1")                   \
 	/* it outlives its certificate, whose year may be dropped */      \
 	X(CLAIM, "SELECT l.authority, c.spki, l.serial,"                  \
 	    " coalesce(c.replaced, 0), coalesce(c.replaced_at, 0)"        \

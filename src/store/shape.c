@@ -9,6 +9,18 @@
 #define F(kind, row, member) \
 	{ FIELD_##kind, offsetof(struct row, member), \
 	    sizeof(((struct row *)0)->member) }
+/* Members of a struct within a struct, in its own order. */
+#define DEVICE(row, in)                                               \
+	F(TEXT, row, in id), F(TEXT, row, in product),                \
+	    F(INT, row, in state), F(INT, row, in created_at),        \
+	    F(BLOB, row, in bound_spki), F(TEXT, row, in attributes), \
+	    F(BLOB, row, in salt), F(INT, row, in version)
+#define TOKEN(row, in)                                                 \
+	F(TEXT, row, in id), F(TEXT, row, in device),                  \
+	    F(TEXT, row, in product), F(TEXT, row, in profile),        \
+	    F(INT, row, in state), F(INT, row, in bearer),             \
+	    F(INT, row, in created_at), F(INT, row, in not_before_at), \
+	    F(INT, row, in expires_at), F(BLOB, row, in bound_spki)
 #define SHAPE(name, noun) \
 	const struct shape mm_shape_##name = { \
 		name, sizeof(name) / sizeof(name[0]), noun }
@@ -19,19 +31,12 @@ static const struct field product[] = {
 	F(TEXT, mm_product, ldevid_profile), F(TEXT, mm_product, hw_type_oid),
 	F(INT, mm_product, created_at), F(INT, mm_product, version)
 };
-static const struct field device[] = {
-	F(TEXT, mm_device, id), F(TEXT, mm_device, product),
-	F(INT, mm_device, state), F(INT, mm_device, created_at),
-	F(BLOB, mm_device, bound_spki), F(TEXT, mm_device, attributes),
-	F(BLOB, mm_device, salt), F(INT, mm_device, version)
-};
-static const struct field token[] = {
-	F(TEXT, mm_token_row, id), F(TEXT, mm_token_row, device),
-	F(TEXT, mm_token_row, product), F(TEXT, mm_token_row, profile),
-	F(INT, mm_token_row, state), F(INT, mm_token_row, bearer),
-	F(INT, mm_token_row, created_at), F(INT, mm_token_row, not_before_at),
-	F(INT, mm_token_row, expires_at), F(BLOB, mm_token_row, bound_spki)
-};
+static const struct field device[] = { DEVICE(mm_device, ) };
+static const struct field token[] = { TOKEN(mm_token_row, ) };
+static const struct field token_facts[] = { TOKEN(mm_token_facts, token.),
+	DEVICE(mm_token_facts, device.), F(INT, mm_token_facts, claimed) };
+static const struct field key_use[] = { F(TEXT, mm_key_use, device),
+	F(INT, mm_key_use, compromised) };
 static const struct field cert[] = {
 	F(BLOB, mm_cert_row, serial), F(TEXT, mm_cert_row, device),
 	F(TEXT, mm_cert_row, product), F(TEXT, mm_cert_row, issuer),
@@ -63,7 +68,9 @@ static const struct field operator_[] = {
 SHAPE(product, "product");
 SHAPE(device, "device");
 SHAPE(token, "token");
+SHAPE(token_facts, "token");
 SHAPE(cert, "certificate");
+SHAPE(key_use, "key");
 SHAPE(claim, "authority");
 const struct shape mm_shape_operator = { operator_,
 	sizeof(operator_) / sizeof(operator_[0]), "operator" };

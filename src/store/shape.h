@@ -41,7 +41,8 @@ struct shape {
 	const char *noun;
 };
 extern const struct shape mm_shape_product, mm_shape_device, mm_shape_token,
-    mm_shape_cert, mm_shape_claim, mm_shape_operator;
+    mm_shape_token_facts, mm_shape_cert, mm_shape_claim, mm_shape_key_use,
+    mm_shape_operator;
 
 /* A column of a row: bytes (text, blob) or i (integer); NULL is "none": no
  * bytes, 0.  It is asked for kind. */

@@ -183,11 +183,6 @@ enum mm_err mm_sqlite_tidy(struct mm_store_reader *r, struct mm_why *why);
 
 enum mm_err mm_sqlite_get_row(struct mm_store_reader *r, enum mm_get kind,
     const void *key, void *out, struct mm_why *why);
-enum mm_err mm_sqlite_get_key_device(struct mm_store_reader *r,
-    const uint8_t spki[32], char device[MM_DEVICE_ID_MAX + 1],
-    struct mm_why *why);
-enum mm_err mm_sqlite_get_key_compromised(struct mm_store_reader *r,
-    const uint8_t spki[32], bool *yes, struct mm_why *why);
 enum mm_err mm_sqlite_get_cert_der(struct mm_store_reader *r,
     const uint8_t serial[16], struct mm_buf *der, struct mm_why *why);
 enum mm_err mm_sqlite_get_device_cert(struct mm_store_reader *r,

@@ -78,14 +78,46 @@ cert_id(struct sqlite_store *s, const uint8_t serial[16], int64_t *id,
 
 /* ---- issue ---- */
 
+/* A token and the device it is for, in one statement; not found where it is
+ * for another: then each is asked for by its own name. */
+struct found {
+	bool both;
+	int64_t token[3];  /* id, state, cert */
+	int64_t device[3]; /* id, class, state */
+};
+
+static enum mm_err
+find_both(struct sqlite_store *s, const struct mm_cert_row *row,
+    struct found *f, struct mm_why *why)
+{
+	int64_t v[6];
+	enum mm_err err;
+
+	f->both = false;
+	if (strncmp(row->authority, TOKEN, strlen(TOKEN)) != 0)
+		return MM_OK;
+	err = mm_sqlite_ints(&s->db, ASK(TOKEN_DEVICE_FIND,
+	    TEXT(row->authority + strlen(TOKEN)), TEXT(row->device)), v, 6,
+	    why);
+	if (err != MM_OK)
+		return err == MM_ENOTFOUND ? MM_OK : err;
+	f->both = true;
+	memcpy(f->token, v, sizeof(f->token));
+	memcpy(f->device, v + 3, sizeof(f->device));
+	return MM_OK;
+}
+
 static enum mm_err
 check_device(struct sqlite_store *s, const struct mm_cert_row *row,
-    struct placed *p, struct mm_why *why)
+    const struct found *f, struct placed *p, struct mm_why *why)
 {
 	int64_t d[3], class; /* id, class, state */
-	enum mm_err err = mm_sqlite_ints(&s->db,
-	    ASK(DEVICE_FIND, TEXT(row->device)), d, 3, why);
+	enum mm_err err = MM_OK;
 
+	memcpy(d, f->device, sizeof(d));
+	if (!f->both)
+		err = mm_sqlite_ints(&s->db,
+		    ASK(DEVICE_FIND, TEXT(row->device)), d, 3, why);
 	if (err == MM_ENOTFOUND)
 		return MM_FAIL(why, err, "device %s: no such device",
 		    row->device);
@@ -120,10 +152,16 @@ check_key(struct sqlite_store *s, const struct mm_cert_row *row,
     const struct placed *p, struct mm_why *why)
 {
 	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
-	enum mm_err err = mm_sqlite_first(&s->db, ASK(CERT_OF_OTHER,
+	bool known;
+	enum mm_err err;
+
+	MM_TRY(mm_sqlite_exists(s, ASK(KEY_KNOWN, BLOB(row->spki_sha256, 32)),
+	    &known, why));
+	if (!known)
+		return MM_OK;
+	err = mm_sqlite_first(&s->db, ASK(CERT_OF_OTHER,
 	    BLOB(row->spki_sha256, 32), INT(p->device), TEXT(row->device)),
 	    &st, why);
-
 	if (err == MM_ENOTFOUND)
 		return check_compromised(s, row, why);
 	MM_TRY(err);
@@ -150,15 +188,18 @@ struct authority {
 
 static enum mm_err
 check_token(struct sqlite_store *s, const struct mm_op_issue *i,
-    struct authority *a, struct mm_why *why)
+    const struct found *f, struct authority *a, struct mm_why *why)
 {
 	const char *name = i->row.authority + strlen(TOKEN);
 	enum mm_token_state want = i->replaces != NULL ?
 	    MM_TOKEN_ISSUED : MM_TOKEN_MINTED;
 	int64_t t[3]; /* id, state, cert */
-	enum mm_err err = mm_sqlite_ints(&s->db, ASK(TOKEN_FIND, TEXT(name)),
-	    t, 3, why);
+	enum mm_err err = MM_OK;
 
+	memcpy(t, f->token, sizeof(t));
+	if (!f->both)
+		err = mm_sqlite_ints(&s->db, ASK(TOKEN_FIND, TEXT(name)), t, 3,
+		    why);
 	if (err == MM_ENOTFOUND)
 		return MM_FAIL(why, MM_ECONFLICT, "token %s: no such token",
 		    name);
@@ -212,12 +253,13 @@ check_claim(struct sqlite_store *s, const struct mm_op_issue *i,
 
 static enum mm_err
 check_authority(struct sqlite_store *s, const struct mm_op_issue *i,
-    struct placed *p, struct authority *a, struct mm_why *why)
+    const struct found *f, struct placed *p, struct authority *a,
+    struct mm_why *why)
 {
 	if (i->row.authority[0] == '\0')
 		return MM_FAIL(why, MM_EINPUT, "issue: no authority");
 	if (strncmp(i->row.authority, TOKEN, strlen(TOKEN)) == 0)
-		MM_TRY(check_token(s, i, a, why));
+		MM_TRY(check_token(s, i, f, a, why));
 	else
 		MM_TRY(check_hash(s, i, p, a, why));
 	return check_claim(s, i, p, a, why);
@@ -326,10 +368,12 @@ mm_sqlite_issue(struct sqlite_store *s, struct mm_op *op, bool *written,
 	const struct mm_op_issue *i = &op->u.issue;
 	struct placed p = { .claim = 0 };
 	struct authority a = { 0, 0, 0, -1 };
+	struct found f = { 0 };
 
-	MM_TRY(check_device(s, &i->row, &p, why));
+	MM_TRY(find_both(s, &i->row, &f, why));
+	MM_TRY(check_device(s, &i->row, &f, &p, why));
 	MM_TRY(check_key(s, &i->row, &p, why));
-	MM_TRY(check_authority(s, i, &p, &a, why));
+	MM_TRY(check_authority(s, i, &f, &p, &a, why));
 	MM_TRY(check_presented(s, i->row.authority, why));
 	MM_TRY(check_predecessor(s, &i->row, &p, why));
 	MM_TRY(mm_sqlite_share_check(s, i->share, why));

@@ -13,6 +13,8 @@ static const struct getter getters[MM_GETS] = {
 	[MM_GET_PRODUCT] = { Q_PRODUCT, &mm_shape_product, 0 },
 	[MM_GET_DEVICE] = { Q_DEVICE, &mm_shape_device, 0 },
 	[MM_GET_TOKEN] = { Q_TOKEN, &mm_shape_token, 0 },
+	[MM_GET_TOKEN_FACTS] = { Q_TOKEN_FACTS, &mm_shape_token_facts, 0 },
+	[MM_GET_KEY_USE] = { Q_KEY_USE, &mm_shape_key_use, 32 },
 	[MM_GET_CERT] = { Q_CERT, &mm_shape_cert, 16 },
 	[MM_GET_OPERATOR] = { Q_OPERATOR, &mm_shape_operator, 0 },
 	[MM_GET_SUCCESSOR] = { Q_CERT_SUCCESSOR, &mm_shape_cert, 16 },
@@ -53,38 +55,6 @@ mm_sqlite_get_device_cert(struct mm_store_reader *r, const char *device,
 {
 	return mm_sqlite_get(mm_sqlite_db(r), ASK(CERT_OF_DEVICE,
 	    TEXT(device), INT(idevid)), &mm_shape_cert, out, why);
-}
-
-enum mm_err
-mm_sqlite_get_key_device(struct mm_store_reader *r, const uint8_t spki[32],
-    char device[MM_DEVICE_ID_MAX + 1], struct mm_why *why)
-{
-	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
-	enum mm_err err = mm_sqlite_first(mm_sqlite_db(r),
-	    ASK(KEY_DEVICE, BLOB(spki, 32)), &st, why);
-
-	if (err == MM_ENOTFOUND)
-		device[0] = '\0';
-	if (err != MM_OK)
-		return err == MM_ENOTFOUND ? MM_OK : err;
-	if (!mm_text_copy(device, MM_DEVICE_ID_MAX + 1,
-	    mm_sqlite_blob(st, 0)))
-		return MM_FAIL(why, MM_ESYS, "database: device name too long");
-	return MM_OK;
-}
-
-enum mm_err
-mm_sqlite_get_key_compromised(struct mm_store_reader *r,
-    const uint8_t spki[32], bool *yes, struct mm_why *why)
-{
-	int64_t found;
-	enum mm_err err = mm_sqlite_ints(mm_sqlite_db(r),
-	    ASK(KEY_COMPROMISED, BLOB(spki, 32)), &found, 1, why);
-
-	if (err != MM_OK && err != MM_ENOTFOUND)
-		return err;
-	*yes = err == MM_OK;
-	return MM_OK;
 }
 
 /* ---- bytes, and what stands beside them ---- */

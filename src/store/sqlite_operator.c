@@ -17,7 +17,7 @@ key_is_free(struct sqlite_store *s, const uint8_t spki[32], struct mm_why *why)
 		    "this key is or was an "
 		    "operator's");
 	MM_TRY(
-	    mm_sqlite_exists(s, ASK(KEY_DEVICE, BLOB(spki, 32)), &there, why));
+	    mm_sqlite_exists(s, ASK(KEY_KNOWN, BLOB(spki, 32)), &there, why));
 	return there ? MM_FAIL(why, MM_ECONFLICT,
 			   "this key is certified for "
 			   "a device")

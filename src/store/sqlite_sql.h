@@ -7,15 +7,19 @@
  * is read with (sqlite_shape.c).
  */
 
+#define SQL_OF_DEVICE                                                     \
+	"d.name, k.product, d.state, d.created_at, d.bound_spki,"         \
+	" d.attributes, d.salt, coalesce(d.last + 1, 0)"
 #define SQL_DEVICE                                                        \
-	"SELECT d.name, k.product, d.state, d.created_at, d.bound_spki,"  \
-	" d.attributes, d.salt, coalesce(d.last + 1, 0) FROM device d"    \
+	"SELECT " SQL_OF_DEVICE " FROM device d"                          \
 	" LEFT JOIN class k ON k.id = d.class "
+#define SQL_OF_TOKEN                                                      \
+	"t.name, d.name, x.product, x.profile, t.state, t.bearer,"        \
+	" t.created_at, t.not_before_at, t.expires_at, t.bound_spki"
 #define SQL_TOKEN                                                         \
-	"SELECT t.name, d.name, k.product, k.profile, t.state, t.bearer," \
-	" t.created_at, t.not_before_at, t.expires_at, t.bound_spki"      \
-	" FROM token t LEFT JOIN device d ON d.id = t.device"             \
-	" LEFT JOIN class k ON k.id = t.class "
+	"SELECT " SQL_OF_TOKEN " FROM token t"                            \
+	" LEFT JOIN device d ON d.id = t.device"                          \
+	" LEFT JOIN class x ON x.id = t.class "
 #define SQL_CERT                                                          \
 	"SELECT c.serial, coalesce(c.orphan, d.name), k.product,"         \
 	" k.issuer, k.profile, coalesce(c.authority, 'token:' || t.name),"\
@@ -104,9 +108,18 @@
 	    " VALUES (?1, ?2, ?3)")                                       \
 	/* tokens */                                                      \
 	X(TOKEN, SQL_TOKEN "WHERE t.name = ?1")                           \
+	X(TOKEN_FACTS, "SELECT " SQL_OF_TOKEN ", " SQL_OF_DEVICE          \
+	    ", t.cert <> 0 FROM token t"                                  \
+	    " LEFT JOIN device d ON d.id = t.device"                      \
+	    " LEFT JOIN class x ON x.id = t.class"                        \
+	    " LEFT JOIN class k ON k.id = d.class WHERE t.name = ?1")     \
 	X(TOKEN_ROW, SQL_TOKEN "WHERE t.id = ?1")                         \
 	X(TOKEN_FIND, "SELECT id, state, cert, coalesce(last, -1)"        \
 	    " FROM token WHERE name = ?1")                                \
+	X(TOKEN_DEVICE_FIND, "SELECT t.id, t.state, t.cert, d.id,"        \
+	    " d.class, d.state FROM token t CROSS JOIN device d"          \
+	    " ON d.id = t.device WHERE t.name = ?1"                       \
+	    " AND d.name = ?2 COLLATE NOCASE")                            \
 	X(TOKEN_ADD, "INSERT INTO token (name, device, class, state,"     \
 	    " bearer, created_at, not_before_at, expires_at, cert,"       \
 	    " bound_spki, last)"                                          \
@@ -146,10 +159,16 @@
 	    " AND c.spki = ?1 AND CASE WHEN c.orphan IS NULL"             \
 	    " THEN c.device <> ?2 ELSE c.orphan <> ?3 COLLATE NOCASE END" \
 	    " LIMIT 1")                                                   \
+	X(KEY_KNOWN, "SELECT 1 FROM cert"                                 \
+	    " WHERE substr(spki, 1, 8) = substr(?1, 1, 8)"                \
+	    " AND spki = ?1 LIMIT 1")                                     \
 	X(KEY_COMPROMISED, "SELECT 1 FROM cert"                           \
 	    " WHERE substr(spki, 1, 8) = substr(?1, 1, 8)"                \
 	    " AND spki = ?1 AND state = 4 AND reason = 1 LIMIT 1")        \
-	X(KEY_DEVICE, "SELECT coalesce(c.orphan, d.name) FROM cert c"     \
+	X(KEY_USE, "SELECT coalesce(c.orphan, d.name), EXISTS ("          \
+	    "SELECT 1 FROM cert r WHERE substr(r.spki, 1, 8) ="           \
+	    " substr(?1, 1, 8) AND r.spki = ?1"                           \
+	    " AND r.state = 4 AND r.reason = 1) FROM cert c"              \
 	    " LEFT JOIN device d ON d.id = c.device"                      \
 	    " WHERE substr(c.spki, 1, 8) = substr(?1, 1, 8)"              \
 	    " AND c.spki = ?1 LIMIT 1")                                   \

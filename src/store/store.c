@@ -200,6 +200,9 @@ FORWARD(mm_store_inspect, inspect,
 FORWARD_GET(mm_get_product, MM_GET_PRODUCT, const char *, mm_product)
 FORWARD_GET(mm_get_device, MM_GET_DEVICE, const char *, mm_device)
 FORWARD_GET(mm_get_token, MM_GET_TOKEN, const char *, mm_token_row)
+FORWARD_GET(mm_get_token_facts, MM_GET_TOKEN_FACTS, const char *,
+    mm_token_facts)
+FORWARD_GET(mm_get_key_use, MM_GET_KEY_USE, const uint8_t *, mm_key_use)
 FORWARD_GET(mm_get_claim, MM_GET_CLAIM, const char *, mm_claim)
 FORWARD_GET(mm_get_cert, MM_GET_CERT, const uint8_t *, mm_cert_row)
 FORWARD_GET(mm_get_operator, MM_GET_OPERATOR, const char *, mm_operator)
@@ -209,13 +212,6 @@ FORWARD(mm_get_successor, get, (struct mm_store_reader *r,
     const uint8_t serial[16], struct mm_cert_row *out, struct mm_why *why),
     (r, MM_GET_SUCCESSOR, serial, out, why))
 
-FORWARD(mm_get_key_device, get_key_device,
-    (struct mm_store_reader *r, const uint8_t spki[32],
-	char device[MM_DEVICE_ID_MAX + 1], struct mm_why *why),
-    (r, spki, device, why))
-FORWARD(mm_get_key_compromised, get_key_compromised,
-    (struct mm_store_reader *r, const uint8_t spki[32], bool *yes,
-	struct mm_why *why), (r, spki, yes, why))
 FORWARD(mm_get_cert_der, get_cert_der,
     (struct mm_store_reader *r, const uint8_t serial[16], struct mm_buf *der,
 	struct mm_why *why), (r, serial, der, why))

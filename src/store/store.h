@@ -83,6 +83,12 @@ struct mm_token_row {
 	int64_t created_at, not_before_at, expires_at;
 	uint8_t bound_spki[32];        /* all zero: none */
 };
+/* What deciding on a token takes, in one read. */
+struct mm_token_facts {
+	struct mm_token_row token;
+	struct mm_device device; /* its id "": there is none */
+	bool claimed;            /* mm_get_claim may have one */
+};
 struct mm_cert_row {
 	uint8_t serial[16];
 	char device[MM_DEVICE_ID_MAX + 1];
@@ -102,6 +108,11 @@ struct mm_cert_row {
 	uint32_t shard;
 	uint64_t entry;        /* ledger index of its issuance */
 	uint8_t key_type;      /* a number of the caller's; 0: not known */
+};
+/* A public key that was certified. */
+struct mm_key_use {
+	char device[MM_DEVICE_ID_MAX + 1]; /* whose it is */
+	bool compromised; /* a certificate of it was revoked as that (1) */
 };
 /* A claim: which key and certificate an authority was spent on.  A record of
  * that certificate may be gone with its year: then the key is all zero. */
@@ -504,18 +515,14 @@ void mm_reader_end(struct mm_store_reader *r);
 MM_GET(product, const char *, mm_product);
 MM_GET(device, const char *, mm_device); /* without case */
 MM_GET(token, const char *, mm_token_row);
+MM_GET(token_facts, const char *, mm_token_facts);
 MM_GET(claim, const char *, mm_claim);
 MM_GET(cert, const uint8_t *, mm_cert_row);
 MM_GET(operator, const char *, mm_operator);
 /* By the SHA-256 of a certificate's SPKI, 32 bytes. */
 MM_GET(operator_key, const uint8_t *, mm_operator);
-/* The device a public key was certified for; "" if none. */
-MM_MUST enum mm_err mm_get_key_device(struct mm_store_reader *r,
-    const uint8_t spki_sha256[32], char device[MM_DEVICE_ID_MAX + 1],
-    struct mm_why *why);
-/* Whether one of its certificates was revoked as keyCompromise (1). */
-MM_MUST enum mm_err mm_get_key_compromised(struct mm_store_reader *r,
-    const uint8_t spki_sha256[32], bool *yes, struct mm_why *why);
+/* By a public key's SHA-256, 32 bytes; MM_ENOTFOUND: certified for nobody. */
+MM_GET(key_use, const uint8_t *, mm_key_use);
 /* Appends the certificate's DER. */
 MM_MUST enum mm_err mm_get_cert_der(struct mm_store_reader *r,
     const uint8_t serial[16], struct mm_buf *der, struct mm_why *why);

@@ -108,11 +108,12 @@ static void
 certificate_is_found(const struct mm_store_backend *b)
 {
 	struct fx f;
-	struct top t;
+	struct top t, gone;
 	struct mm_cert_row row, *in = &t.op.u.issue.row;
 	struct mm_claim claim;
 	struct mm_device d;
-	char device[MM_DEVICE_ID_MAX + 1];
+	struct mm_key_use use;
+	struct mm_token_facts facts;
 	uint8_t none[32] = { 0 };
 
 	if (!fx_open(&f, b))
@@ -120,24 +121,44 @@ certificate_is_found(const struct mm_store_backend *b)
 	top_mint(&t, 1);
 	assert_int_equal(run1(&f, &t), MM_OK);
 	top_issue(&t, 1);
+	assert_int_equal(mm_get_token_facts(f.r, in->authority + 6, &facts,
+	    NULL), MM_OK);
+	assert_string_equal(facts.token.id, in->authority + 6);
+	assert_int_equal(facts.token.state, MM_TOKEN_MINTED);
+	assert_string_equal(facts.device.id, "SN-1");
+	assert_int_equal(facts.device.state, MM_DEVICE_ACTIVE);
+	assert_false(facts.claimed);
 	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(mm_get_token_facts(f.r, in->authority + 6, &facts,
+	    NULL), MM_OK);
+	assert_int_equal(facts.token.state, MM_TOKEN_ISSUED);
+	assert_true(facts.claimed);
+	assert_int_equal(mm_get_token_facts(f.r, "mm1-none", &facts, NULL),
+	    MM_ENOTFOUND);
 	assert_int_equal(mm_get_claim(f.r, in->authority, &claim, NULL),
 	    MM_OK);
 	assert_memory_equal(claim.serial, t.serial, 16);
 	assert_int_equal(claim.replaced, 0);
 	assert_int_equal(mm_get_claim(f.r, "token:none", &claim, NULL),
 	    MM_ENOTFOUND);
-	assert_int_equal(mm_get_key_device(f.r, in->spki_sha256, device,
-	    NULL), MM_OK);
-	assert_string_equal(device, "SN-1");
-	assert_int_equal(mm_get_key_device(f.r, none, device, NULL), MM_OK);
-	assert_string_equal(device, "");
+	assert_int_equal(mm_get_key_use(f.r, in->spki_sha256, &use, NULL),
+	    MM_OK);
+	assert_string_equal(use.device, "SN-1");
+	assert_false(use.compromised);
+	assert_int_equal(mm_get_key_use(f.r, none, &use, NULL),
+	    MM_ENOTFOUND);
 	assert_int_equal(mm_get_device(f.r, "sn-1", &d, NULL), MM_OK);
 	assert_string_equal(d.id, "SN-1");
 	assert_int_equal(mm_get_device_cert(f.r, "SN-1", false, &row, NULL),
 	    MM_OK);
 	assert_int_equal(mm_get_device_cert(f.r, "SN-1", true, &row, NULL),
 	    MM_ENOTFOUND);
+	top_revoke(&gone, 1, MM_CERT_REVOKED);
+	gone.op.u.revoke.reason = 1;
+	assert_int_equal(run1(&f, &gone), MM_OK);
+	assert_int_equal(mm_get_key_use(f.r, in->spki_sha256, &use, NULL),
+	    MM_OK);
+	assert_true(use.compromised);
 	fx_close(&f);
 }
 
