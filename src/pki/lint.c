@@ -7,14 +7,46 @@
 #include <string.h>
 
 /* see lint.h */
+const struct mm_extension *
+mm_lint_extension(const struct mm_lint *l, const char *oid)
+{
+	uint8_t want[MM_OID_MAX];
+	size_t n = mm_der_oid_encode(oid, want);
+
+	for (size_t i = 0; n != 0 && i < l->next; i++)
+		if (l->ext[i].oid.n == n &&
+		    memcmp(l->ext[i].oid.p, want, n) == 0)
+			return &l->ext[i];
+	return NULL;
+}
+
+/* see lint.h */
 bool
 mm_lint_value(const struct mm_lint *l, const char *oid, bool critical,
     struct mm_bytes *value)
 {
-	bool is_critical;
+	const struct mm_extension *e = mm_lint_extension(l, oid);
 
-	return mm_cert_extension(&l->c, oid, &is_critical, value) &&
-	    is_critical == critical;
+	if (e == NULL || e->critical != critical)
+		return false;
+	*value = e->value;
+	return true;
+}
+
+/* The rules ask for one after the other: the certificate's extensions are
+ * walked once for all of them. */
+static bool
+index_extensions(struct mm_lint *l)
+{
+	struct mm_rd r = mm_rd_over(l->c.extensions);
+	struct mm_extension e;
+
+	while (mm_extension_next(&r, &e)) {
+		if (l->next == MM_LINT_EXTENSIONS)
+			return false;
+		l->ext[l->next++] = e;
+	}
+	return !r.bad;
 }
 
 static bool
@@ -151,9 +183,14 @@ mm_lint_tbs(struct mm_bytes tbs, const struct mm_profile *p,
     const struct mm_issuer *i, const struct mm_cert_fields *f,
     struct mm_why *why)
 {
-	struct mm_lint l = { .p = p, .i = i, .f = f };
+	struct mm_lint l;
 
-	if (mm_tbs_walk(tbs, &l.c, &l.alg, NULL) != MM_OK)
+	l.p = p;
+	l.i = i;
+	l.f = f;
+	l.next = 0;
+	if (mm_tbs_walk(tbs, &l.c, &l.alg, NULL) != MM_OK ||
+	    !index_extensions(&l))
 		return MM_FAIL(why, MM_EBUG, "lint: profile %s: RFC 5280 4.1: "
 		    "malformed TBSCertificate", p->name);
 	MM_TRY(run(rules, MM_COUNT(rules), &l, why));

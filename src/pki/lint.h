@@ -5,8 +5,13 @@
 
 /* Lint's own files only: rules, and what they look at. */
 
+/* Those of every certificate, and a profile's further ones. */
+#define MM_LINT_EXTENSIONS (MM_CONF_LIST_MAX + 16)
+
 struct mm_lint {
 	struct mm_cert c;
+	struct mm_extension ext[MM_LINT_EXTENSIONS]; /* c's, walked once */
+	size_t next;
 	struct mm_bytes alg;
 	const struct mm_profile *p;
 	const struct mm_issuer *i;
@@ -30,6 +35,9 @@ bool mm_lint_within_constraints(const struct mm_lint *l);
 /* Whether value is what the template says of this device and product. */
 bool mm_lint_matches(const struct mm_lint *l, const char *template,
     struct mm_bytes value);
+/* An extension of the certificate; NULL: it has none of that OID. */
+const struct mm_extension *mm_lint_extension(const struct mm_lint *l,
+    const char *oid);
 /* The extension as it must be: present, with this criticality. */
 bool mm_lint_value(const struct mm_lint *l, const char *oid, bool critical,
     struct mm_bytes *value);

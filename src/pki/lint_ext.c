@@ -107,7 +107,7 @@ not_a_ca(const struct mm_lint *l)
 	struct mm_bytes value = { NULL, 0 };
 
 	if (!l->p->basic_constraints)
-		return !mm_cert_extension(&l->c, "2.5.29.19", NULL, &value);
+		return mm_lint_extension(l, "2.5.29.19") == NULL;
 	return mm_lint_value(l, "2.5.29.19", true, &value) &&
 	    mm_bytes_eq(value, (struct mm_bytes){ empty, sizeof(empty) });
 }
@@ -136,7 +136,7 @@ purposes_exact(const struct mm_lint *l)
 	struct mm_rd outer, r;
 
 	if (l->p->eku.n == 0)
-		return !mm_cert_extension(&l->c, "2.5.29.37", NULL, &value);
+		return mm_lint_extension(l, "2.5.29.37") == NULL;
 	if (!mm_lint_value(l, "2.5.29.37", false, &value))
 		return false;
 	outer = mm_rd_over(value);
@@ -169,7 +169,7 @@ policies_exact(const struct mm_lint *l)
 	struct mm_rd outer, r;
 
 	if (l->p->policies.n == 0)
-		return !mm_cert_extension(&l->c, "2.5.29.32", NULL, &value);
+		return mm_lint_extension(l, "2.5.29.32") == NULL;
 	if (!mm_lint_value(l, "2.5.29.32", false, &value))
 		return false;
 	outer = mm_rd_over(value);
@@ -203,7 +203,7 @@ crl_exact(const struct mm_lint *l)
 	struct mm_rd r;
 
 	if (!l->p->crl_dp || l->i->crl_url[0] == '\0')
-		return !mm_cert_extension(&l->c, "2.5.29.31", NULL, &value);
+		return mm_lint_extension(l, "2.5.29.31") == NULL;
 	if (!mm_lint_value(l, "2.5.29.31", false, &value))
 		return false;
 	snprintf(url, sizeof(url), "%s%u.crl", l->i->crl_url,
@@ -235,8 +235,7 @@ authority_exact(const struct mm_lint *l)
 	struct mm_rd r;
 
 	if (!l->p->aia || l->i->aia_url[0] == '\0')
-		return !mm_cert_extension(&l->c, "1.3.6.1.5.5.7.1.1", NULL,
-		    &value);
+		return mm_lint_extension(l, "1.3.6.1.5.5.7.1.1") == NULL;
 	if (!mm_lint_value(l, "1.3.6.1.5.5.7.1.1", false, &value))
 		return false;
 	r = only(mm_rd_over(value), MM_DER_SEQ);
@@ -279,9 +278,7 @@ raw_exact(const struct mm_lint *l)
 static bool
 nothing_else(const struct mm_lint *l)
 {
-	struct mm_rd r = mm_rd_over(l->c.extensions);
-	struct mm_extension e;
-	size_t n = 0, want = 3 + l->p->extensions.n;
+	size_t want = 3 + l->p->extensions.n;
 
 	want += l->p->basic_constraints;
 	want += l->p->eku.n > 0;
@@ -289,9 +286,7 @@ nothing_else(const struct mm_lint *l)
 	want += l->p->san.n > 0 || l->p->hw_type_oid[0] != '\0';
 	want += l->p->crl_dp && l->i->crl_url[0] != '\0';
 	want += l->p->aia && l->i->aia_url[0] != '\0';
-	while (mm_extension_next(&r, &e))
-		n++;
-	return n == want;
+	return l->next == want;
 }
 
 /* see lint.h */

@@ -188,7 +188,7 @@ alternatives_exact(const struct mm_lint *l)
 	struct mm_rd outer, r;
 
 	if (l->p->san.n == 0 && !want_hw)
-		return !mm_cert_extension(&l->c, "2.5.29.17", NULL, &value);
+		return mm_lint_extension(l, "2.5.29.17") == NULL;
 	if (!mm_lint_value(l, "2.5.29.17", false, &value))
 		return false;
 	outer = mm_rd_over(value);
