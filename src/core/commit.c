@@ -187,7 +187,8 @@ publish(struct mm_round *r, enum mm_err rc)
 	grown = size > c->ledger_size;
 	if (grown) {
 		c->ledger_size = size;
-		pthread_cond_signal(&c->tick);
+		if (!c->feed_rests || size - c->fed >= MM_IPC_ITEMS_MAX)
+			pthread_cond_signal(&c->tick);
 	}
 	pthread_mutex_unlock(&c->lock);
 	if (grown && c->conf.grown != NULL)

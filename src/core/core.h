@@ -291,9 +291,10 @@ struct mm_job {
 	/* the pipeline's own */
 	struct mm_job *next;
 	void *priv;
-	struct mm_op op, alert;
 	struct mm_buf entries;
 	int stage;
+	/* last: large, and as they are until somebody fills them in */
+	struct mm_op op, alert;
 };
 struct mm_job *mm_job_new(enum mm_job_kind kind);
 void mm_job_free(struct mm_job **owner);

@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +14,12 @@ struct whole {
 struct mm_job *
 mm_job_new(enum mm_job_kind kind)
 {
-	struct whole *w = calloc(1, sizeof(*w));
+	struct whole *w = malloc(sizeof(*w));
 
 	if (w == NULL)
 		return NULL;
+	memset(&w->job, 0, offsetof(struct mm_job, op));
+	memset(&w->flight, 0, offsetof(struct mm_flight, confirm));
 	w->job.kind = kind;
 	w->job.priv = &w->flight;
 	w->flight.job = &w->job;

@@ -10,6 +10,7 @@
  * and stored.  It also settles what never became durable.
  */
 #define FEED_BYTES   (100 * 1024)
+#define FEED_MS      25 /* under load entries wait for company */
 #define SIGN_MS      1000
 #define TICK_MS      500
 #define SHARED_TICK_MS 200 /* what other nodes write is looked for */
@@ -252,7 +253,7 @@ mm_feed_greet(struct mm_core *c, struct mm_why *why)
 
 struct feeder {
 	struct mm_core *c;
-	int64_t sign_at, ask_at, status_at, look_at; /* monotonic */
+	int64_t feed_at, sign_at, ask_at, status_at, look_at; /* monotonic */
 	bool greet;              /* a signer has not been met yet */
 	bool tired;              /* something failed: no sooner than a tick */
 };
@@ -269,6 +270,18 @@ deadline(int64_t ms)
 	return t;
 }
 
+/* Reading and a frame cost as much for one entry as for many.  What comes
+ * after a quiet while goes at once, and so does a frame that is full. */
+static bool
+feed_due(const struct feeder *f)
+{
+	const struct mm_core *c = f->c;
+
+	return c->fed < c->ledger_size && (c->want_checkpoint ||
+	    c->ledger_size - c->fed >= MM_IPC_ITEMS_MAX ||
+	    mm_mono_ms() >= f->feed_at);
+}
+
 static bool
 news(const struct feeder *f)
 {
@@ -278,9 +291,30 @@ news(const struct feeder *f)
 		return true;
 	if (f->tired || (c->unsettled == NULL && !mm_wire_up(c->wire)))
 		return false;
-	return c->unsettled != NULL || c->fed < c->ledger_size ||
+	return c->unsettled != NULL || feed_due(f) ||
 	    (c->want_checkpoint && !c->nodes.follows &&
 	    c->checkpoint_size < c->ledger_size);
+}
+
+static int64_t
+sooner(int64_t at, int64_t due, int64_t now)
+{
+	return due > now && due < at ? due : at;
+}
+
+/* A tick, unless a checkpoint is due before, or entries that rest. */
+static int64_t
+wake_at(const struct feeder *f, int64_t tick)
+{
+	const struct mm_core *c = f->c;
+	int64_t now = mm_mono_ms();
+
+	if (f->tired)
+		return tick;
+	if (c->fed < c->ledger_size)
+		tick = sooner(tick, f->feed_at, now);
+	return c->fed > c->checkpoint_size ? sooner(tick, f->sign_at, now)
+					   : tick;
 }
 
 /* Until there is something new, or a tick has passed, or a checkpoint is due.
@@ -289,17 +323,21 @@ static void
 wait_for_news(struct feeder *f)
 {
 	struct mm_core *c = f->c;
-	int64_t ms = mm_store_shared(c->store) ? SHARED_TICK_MS : TICK_MS;
-	int64_t due = f->sign_at - mm_mono_ms();
+	int64_t tick = mm_mono_ms() +
+	    (mm_store_shared(c->store) ? SHARED_TICK_MS : TICK_MS);
 	struct timespec until;
 
 	pthread_mutex_lock(&c->lock);
-	if (c->fed > c->checkpoint_size && due > 0 && due < ms && !f->tired)
-		ms = due;
-	until = deadline(ms);
-	while (!news(f) &&
-	    pthread_cond_timedwait(&c->tick, &c->lock, &until) != ETIMEDOUT)
-		continue;
+	while (!news(f)) {
+		int64_t left = wake_at(f, tick) - mm_mono_ms();
+
+		c->feed_rests = c->fed < c->ledger_size;
+		until = deadline(left > 0 ? left : 0);
+		if (pthread_cond_timedwait(&c->tick, &c->lock, &until) ==
+		    ETIMEDOUT)
+			break;
+	}
+	c->feed_rests = false;
 	f->greet = f->greet || c->greet;
 	c->greet = false;
 	pthread_mutex_unlock(&c->lock);
@@ -328,6 +366,7 @@ work(struct feeder *f, struct mm_why *why)
 		MM_TRY(ask_status(c, why));
 	}
 	MM_TRY(mm_nodes_catch_up(c, why));
+	f->feed_at = mm_mono_ms() + FEED_MS;
 	if (sign_due(f)) {
 		MM_TRY(mm_feed_sign(c, why));
 		f->sign_at = mm_mono_ms() + SIGN_MS;

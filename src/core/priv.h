@@ -79,15 +79,16 @@ struct mm_flight {
 	/* wire_issue.c */
 	unsigned line;
 	/* What W is to write, in this order; the papers are their entries. */
-	struct mm_op confirm;          /* of the presented certificate; or
-	                                * the device that is made first */
-	struct mm_op lease;            /* leases.c */
 	int64_t ask_at, ask_until;     /* monotonic: for it again; 0 */
 	struct mm_op *op[3];
 	unsigned nops;
 	struct mm_buf papers[3];
 	struct mm_buf unit;            /* what its batch or group says of it */
 	char counted[MM_GROUP_ID_MAX + 12]; /* conflicts of its group */
+	/* last, as a job's: each is 2.5 KB */
+	struct mm_op confirm;          /* of the presented certificate; or
+	                                * the device that is made first */
+	struct mm_op lease;            /* leases.c */
 };
 static inline struct mm_flight *
 mm_flight_of(const struct mm_job *job)
@@ -514,6 +515,7 @@ struct mm_core {
 	uint64_t ledger_size, fed, checkpoint_size;
 	int64_t checkpoint_at;
 	bool want_checkpoint;
+	bool feed_rests;               /* L wants no waking for few entries */
 	struct mm_note_key key;
 	uint8_t orders_key[32]; /* zero: the signer has none */
 	struct mm_unsettled *unsettled;
