@@ -11,6 +11,7 @@ import pytest
 
 import postgres
 from test_batches import Factory
+from test_operators import pages
 from test_qr import read_code
 from world import World, until
 
@@ -45,8 +46,8 @@ def frozen(world, name, **more):
 def entries(world, type_, token):
     """At least one, as soon as the ledger has it."""
     def look():
-        a = world.rest("GET", f"/ledger/entries?type={type_}&limit=1000")
-        return [i["entry"] for i in a.json["items"]
+        return [i["entry"] for i in
+                pages(world, None, f"/ledger/entries?type={type_}", 1000)
                 if i["entry"]["token"] == token]
     return until(look)
 
@@ -398,9 +399,9 @@ def test_codes_are_not_guessed(world, tmp_path):
     for n in range(14):
         assert basic(world, "PC-none", f"wrong-code-{n}", csr).status == 401
     def told():
-        return [i["entry"]["reason"] for i in world.rest(
-            "GET", "/ledger/entries?type=alert&limit=1000").json["items"]
-            if i["entry"].get("device") == "PC-7"]
+        return [i["entry"]["reason"] for i in
+                pages(world, None, "/ledger/entries?type=alert", 1000)
+                if i["entry"].get("device") == "PC-7"]
     until(told)
     assert told() == ["too-many-wrong-codes"]
     p = world.cli("device", "why", "PC-7")
