@@ -114,8 +114,8 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("device", "transfer", "DEVICE", 1, 1, MM_C_DEVICE, device_transfer,
 	    "give a device to another product, which may be another owner's",
 	    "Its operational certificates are revoked and its tokens "
-	    "cancelled; its IDevID stays, so that it can fetch a certificate "
-	    "of the new product by itself."),
+	    "cancelled; its IDevID stays.  Its next certificate comes by a "
+	    "token of the new product."),
 	ROW("device", "repair", "DEVICE", 1, 1, MM_C_DEVICE, device_repair,
 	    "a device has got another board: its certificates are replaced",
 	    "All its certificates are revoked (superseded) and its tokens "

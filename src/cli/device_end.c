@@ -36,6 +36,7 @@ struct turn {
 	const char *would; /* what becomes of it */
 	const char *becomes;
 	bool keeps_idevid;
+	const char *product; /* that it comes to; NULL: it stays */
 };
 
 /* What is not over yet, of its certificates. */
@@ -85,10 +86,13 @@ look_and_do(const struct turn *t, json_t *take_body, struct mm_why *why)
 	MM_TRY(mm_cli_client(t->cli, &c, why));
 	MM_TRY(mm_client_call(c, "GET", p, NULL, &now, why));
 	live = count_live(t, now);
-	if (mm_flag(t->a, "dry-run") &&
-	    strcmp(mm_json_text(now, "state"), "retired") == 0)
+	if (strcmp(mm_json_text(now, "state"), "retired") == 0)
 		snprintf(words, sizeof(words), "%s is retired already: "
 		    "nothing would happen.\n", t->a->pos[0]);
+	else if (t->product != NULL &&
+	    strcmp(mm_json_text(now, "product"), t->product) == 0)
+		snprintf(words, sizeof(words), "%s is of product %s already: "
+		    "nothing would be ended.\n", t->a->pos[0], t->product);
 	else
 		snprintf(words, sizeof(words), "%s %s, and %zu certificates "
 		    "would be revoked.\n", t->a->pos[0], t->would, live);
@@ -105,7 +109,7 @@ mm_cmd_device_retire(struct mm_cli *cli, const struct mm_args *a,
 {
 	return look_and_do(&(struct turn){ cli, a, "/devices/%s/retire",
 	    "would be retired for good: its id never comes back", "retired",
-	    false },
+	    false, NULL },
 	    json_object(), why);
 }
 
@@ -129,7 +133,8 @@ mm_cmd_device_transfer(struct mm_cli *cli, const struct mm_args *a,
 	mm_json_opt(body, "reason", a, "reason");
 	return look_and_do(&(struct turn){ cli, a, "/devices/%s/transfer",
 	    "would come to another product and keep its IDevID alone; its "
-	    "tokens would be cancelled", "active", true }, body, why);
+	    "tokens would be cancelled", "active", true,
+	    mm_arg(a, "product") }, body, why);
 }
 
 enum mm_err

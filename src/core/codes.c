@@ -118,9 +118,13 @@ mm_code_put(struct mm_code *c, const char *device, const char *code,
 static void
 nobodys(struct mm_authority *a)
 {
-	static const uint8_t id[MM_TOKEN_ID_N] = { 0x7f };
+	char name[MM_DOC_ID_MAX + 1];
+	uint8_t hash[32];
 
-	mm_token_id_text(id, a->token);
+	name_of(a->device, name);
+	mm_sha256(mm_bytes_of(name), hash);
+	hash[0] = 0x7f;
+	mm_token_id_text(hash, a->token);
 }
 
 /* see codes.h */
@@ -146,8 +150,8 @@ mm_code_open(struct mm_store_reader *r, struct mm_authority *a,
 
 /*
  * Sets of a few, by a hash that is made anew at each start.  A newcomer takes
- * the place of the one with the fewest tries: whoever is being tried a lot
- * stays.
+ * the place of the one with the fewest tries; what that loses, the count of
+ * all has.
  */
 enum { SETS = 1024, WAYS = 4 };
 struct tried {
@@ -157,6 +161,7 @@ struct tried {
 };
 struct mm_guesses {
 	uint8_t salt[16];
+	struct tried all;
 	struct tried place[SETS][WAYS];
 };
 
@@ -194,53 +199,83 @@ set_of(struct mm_guesses *g, const char *token)
 	return g->place[(hash[0] << 8 | hash[1]) % SETS];
 }
 
-/* One is forgotten each MM_CODE_EVERY_S. */
+/* One is forgotten each time that every_s has gone by. */
 static void
-forget(struct tried *t, int64_t now_s)
+forget(struct tried *t, int64_t now_s, int64_t every_s)
 {
-	int64_t steps = (now_s - t->at_s) / MM_CODE_EVERY_S;
+	int64_t steps = (now_s - t->at_s) / every_s;
 
-	if (now_s < t->at_s) /* the clock was set back */
+	if (now_s < t->at_s || t->n == 0) /* the clock was set back */
 		t->at_s = now_s;
-	if (steps <= 0)
-		return;
-	t->n = steps < t->n ? t->n - (unsigned)steps : 0;
-	t->at_s += steps * MM_CODE_EVERY_S;
+	else if (steps > 0) {
+		t->n = steps < t->n ? t->n - (unsigned)steps : 0;
+		t->at_s += steps * every_s;
+	}
 }
 
-/* see codes.h */
-void
-mm_guesses_add(struct mm_guesses *g, const char *token, int64_t now_s)
+static struct tried *
+find(struct mm_guesses *g, const char *token)
+{
+	struct tried *t = set_of(g, token);
+
+	for (unsigned i = 0; i < WAYS; i++, t++)
+		if (t->n > 0 && strcmp(t->token, token) == 0)
+			return t;
+	return NULL;
+}
+
+static struct tried *
+newcomer(struct mm_guesses *g, const char *token, int64_t now_s)
 {
 	struct tried *t = set_of(g, token), *least = t;
 
 	for (unsigned i = 0; i < WAYS; i++, t++) {
-		if (t->n > 0)
-			forget(t, now_s);
-		if (t->n > 0 && strcmp(t->token, token) == 0) {
-			t->n++;
-			return;
-		}
+		forget(t, now_s, MM_CODE_EVERY_S);
 		if (t->n < least->n)
 			least = t;
 	}
-	*least = (struct tried){ .n = 1, .at_s = now_s };
+	*least = (struct tried){ .at_s = now_s };
 	strcpy(least->token, token);
+	return least;
+}
+
+static bool
+has_room(struct tried *t, unsigned most, int64_t every_s, int64_t now_s,
+    unsigned *wait_s)
+{
+	forget(t, now_s, every_s);
+	if (t->n < most)
+		return true;
+	*wait_s = (unsigned)(t->at_s + every_s - now_s);
+	return false;
 }
 
 /* see codes.h */
 bool
-mm_guesses_may(struct mm_guesses *g, const char *token, int64_t now_s,
+mm_guesses_take(struct mm_guesses *g, const char *token, int64_t now_s,
     unsigned *wait_s)
 {
-	struct tried *t = set_of(g, token);
+	struct tried *t = find(g, token);
 
-	for (unsigned i = 0; i < WAYS; i++, t++) {
-		if (t->n == 0 || strcmp(t->token, token) != 0)
-			continue;
-		forget(t, now_s);
-		*wait_s = (unsigned)(t->at_s + MM_CODE_EVERY_S - now_s);
-		return t->n < MM_CODE_TRIES;
-	}
+	if (t == NULL)
+		t = newcomer(g, token, now_s);
+	if (!has_room(t, MM_CODE_TRIES, MM_CODE_EVERY_S, now_s, wait_s) ||
+	    !has_room(&g->all, MM_CODE_ALL, MM_CODE_ALL_EVERY_S, now_s,
+	    wait_s))
+		return false;
+	t->n++;
+	g->all.n++;
 	return true;
+}
+
+/* see codes.h */
+void
+mm_guesses_back(struct mm_guesses *g, const char *token)
+{
+	struct tried *t = find(g, token);
+
+	if (t != NULL)
+		t->n--;
+	if (g->all.n > 0)
+		g->all.n--;
 }

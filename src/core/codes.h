@@ -12,10 +12,13 @@
  * with a pad that is made of the code and a salt.  Every code uncovers
  * something of 20 bytes, and whether it is the secret the signer alone can
  * tell: who steals the database has nothing to try codes on.  Who asks the
- * signer is counted: MM_CODE_TRIES wrong ones, and then one more each
- * MM_CODE_EVERY_S.
+ * signer is counted before the answer: MM_CODE_TRIES wrong ones of a device,
+ * and then one more each MM_CODE_EVERY_S; MM_CODE_ALL of all devices, and then
+ * one more each MM_CODE_ALL_EVERY_S, so that going from device to device is no
+ * way around it.  A name that has no code is counted like one that has.
  */
 enum { MM_CODE_TRIES = 10, MM_CODE_EVERY_S = 360 };
+enum { MM_CODE_ALL = 1000, MM_CODE_ALL_EVERY_S = 4 };
 
 /* From MM_CODE_MIN to MM_CODE_MAX printable ASCII, no space. */
 bool mm_code_valid(struct mm_bytes code);
@@ -40,15 +43,16 @@ struct mm_guesses;
 MM_MUST enum mm_err mm_guesses_new(struct mm_guesses **out,
     struct mm_why *why);
 void mm_guesses_free(struct mm_guesses **owner);
-void mm_guesses_add(struct mm_guesses *g, const char *token, int64_t now_s);
-/* Whether another one may be tried; else *wait_s: when. */
-bool mm_guesses_may(struct mm_guesses *g, const char *token, int64_t now_s,
+/* Whether one may be tried, which is counted then; else *wait_s: when. */
+bool mm_guesses_take(struct mm_guesses *g, const char *token, int64_t now_s,
     unsigned *wait_s);
+/* It was the right one. */
+void mm_guesses_back(struct mm_guesses *g, const char *token);
 
 /*
  * The token and what the code uncovers, into an authority that has a device
- * and a code.  Where the device has none, a token that there is not, so that
- * it is answered as a wrong one.
+ * and a code.  Where the device has none, a token that there is not, of the
+ * device's name, so that it is counted and answered as a wrong one.
  */
 MM_MUST enum mm_err mm_code_open(struct mm_store_reader *r,
     struct mm_authority *a, struct mm_why *why);

@@ -499,7 +499,7 @@ MM_MUST enum mm_err mm_desk_device_retire(struct mm_desk *d,
  * It goes to another product, which may be another owner's: its operational
  * certificates are revoked (cessationOfOperation), its tokens cancelled, its
  * IDevID stays.  reason: a word for the entries.  The same again goes on where
- * it was cut off, and else does nothing.  MM_ECONFLICT: retired.
+ * it was cut off.  MM_ECONFLICT: retired, or of that product already.
  */
 MM_MUST enum mm_err mm_desk_device_transfer(struct mm_desk *d,
     const struct mm_login *by, const char *id, const char *product,

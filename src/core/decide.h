@@ -32,6 +32,7 @@ struct mm_group_facts {
 	bool halted;             /* by too many conflicts */
 	bool last;               /* one more, and it is */
 	bool differs;            /* a second fact that it should have */
+	bool foreign;            /* ... as another row's certificate came */
 	bool bound;              /* one holds, or the credential is its own */
 	bool fielded;            /* it has proved another identity */
 	bool makes;              /* nobody has registered it */

@@ -31,27 +31,6 @@ other_key(const struct mm_facts *f, struct mm_verdict *v, enum mm_reason r)
 	return r;
 }
 
-/* Once the device has proved its new identity, the old credential is nothing
- * any more: whoever holds it may be anybody. */
-static enum mm_reason
-claimed(const struct mm_facts *f, struct mm_verdict *v)
-{
-	bool same = mm_check_same_key(f->claim.spki_sha256, f->spki);
-
-	if (same || !f->has_claimed)
-		return mm_claim_spent(f);
-	if (mm_claim_confirmed(f))
-		return other_key(f, v, MM_R_GROUP_SUPERSEDED);
-	return other_key(f, v, MM_R_GROUP_KEY);
-}
-
-static enum mm_reason
-not_fielded(const struct mm_facts *f, struct mm_verdict *v)
-{
-	(void)v;
-	return f->group.fielded ? MM_R_GROUP_SUPERSEDED : MM_R_NONE;
-}
-
 static enum mm_reason
 is_open(const struct mm_facts *f, struct mm_verdict *v)
 {
@@ -62,6 +41,32 @@ is_open(const struct mm_facts *f, struct mm_verdict *v)
 		return MM_R_GROUP_CLOSED;
 	return g->state == MM_WORK_OPEN && !g->halted ? MM_R_NONE
 						      : MM_R_GROUP_PAUSED;
+}
+
+/* Once the device has proved its new identity, the old credential is nothing
+ * any more: whoever holds it may be anybody. */
+static enum mm_reason
+claimed(const struct mm_facts *f, struct mm_verdict *v)
+{
+	bool same = mm_check_same_key(f->claim.spki_sha256, f->spki);
+	bool open = is_open(f, v) == MM_R_NONE;
+	enum mm_reason r = MM_R_GROUP_KEY;
+
+	if (same || !f->has_claimed)
+		return mm_claim_spent(f);
+	if (f->group.foreign)
+		return MM_R_GROUP_FACT;
+	if (mm_claim_confirmed(f))
+		r = MM_R_GROUP_SUPERSEDED;
+	/* what could not come at all is no conflict that counts */
+	return open ? other_key(f, v, r) : r;
+}
+
+static enum mm_reason
+not_fielded(const struct mm_facts *f, struct mm_verdict *v)
+{
+	(void)v;
+	return f->group.fielded ? MM_R_GROUP_SUPERSEDED : MM_R_NONE;
 }
 
 static enum mm_reason
@@ -75,11 +80,15 @@ is_good(const struct mm_facts *f, struct mm_verdict *v)
 		   : MM_R_NONE;
 }
 
+/* A fact may be guessed: whoever tries many pauses the group.  Whoever came by
+ * another row's certificate has nothing to try. */
 static enum mm_reason
 facts_hold(const struct mm_facts *f, struct mm_verdict *v)
 {
-	(void)v;
-	return f->group.differs ? MM_R_GROUP_FACT : MM_R_NONE;
+	if (!f->group.differs)
+		return MM_R_NONE;
+	return f->group.foreign ? MM_R_GROUP_FACT
+				: other_key(f, v, MM_R_GROUP_FACT);
 }
 
 static enum mm_reason

@@ -59,8 +59,9 @@ token_proved(const struct mm_facts *f, struct mm_verdict *v)
 	if (f->guessed && f->has_token) {
 		strcpy(v->device, f->token.device);
 		strcpy(v->product, f->token.product);
-		return MM_R_GUESSED;
 	}
+	if (f->guessed)
+		return MM_R_GUESSED;
 	if (!f->has_token || !f->proved ||
 	    test_token(f->token.id) == f->config->set.production)
 		return MM_R_CREDENTIAL;

@@ -21,6 +21,7 @@ enum { SUPERSEDED = 4, CESSATION = 5 };
 struct extent {
 	unsigned reason;
 	bool keeps_idevid;
+	const uint8_t *keeps_spki; /* of which those stay; NULL, all zero */
 };
 
 struct ending {
@@ -61,6 +62,9 @@ end_one(struct ending *e, const struct mm_cert_row *row, struct mm_why *why)
 static bool
 ends(const struct extent *of, const struct mm_cert_row *c)
 {
+	if (of->keeps_spki != NULL && !mm_zero(of->keeps_spki, 32) &&
+	    memcmp(of->keeps_spki, c->spki_sha256, 32) == 0)
+		return false;
 	return !is_over(c->state) && !(of->keeps_idevid && c->idevid);
 }
 
@@ -166,8 +170,8 @@ mm_desk_device_retire(struct mm_desk *d, const struct mm_login *by,
 	e.field[MM_F_PRODUCT] = dev.product;
 	mm_papers_add(&p, &e);
 	MM_TRY(mm_desk_run(d, &p, &op, why));
-	return revoke_all(d, by, dev.id, &(struct extent){ CESSATION, false },
-	    why);
+	return revoke_all(d, by, dev.id, &(struct extent){ CESSATION, false,
+	    NULL }, why);
 }
 
 /* ---- a new owner, a new board ---- */
@@ -234,13 +238,15 @@ mm_desk_device_transfer(struct mm_desk *d, const struct mm_login *by,
     const char *id, const char *product, const char *reason,
     struct mm_why *why)
 {
-	struct extent of = { CESSATION, true };
+	struct extent of = { CESSATION, true, NULL };
 	struct mm_device dev;
 
 	MM_TRY(living(d, id, &dev, why));
 	MM_TRY(may_come(d, &dev, product, why));
 	if (strcmp(dev.product, product) == 0)
-		return MM_OK;
+		return MM_FAIL(why, MM_ECONFLICT, "device %s: it is of "
+		    "product %s already, and nothing was ended", dev.id,
+		    product);
 	MM_TRY(cancel_tokens(d, by, dev.id, reason, why));
 	MM_TRY(revoke_all(d, by, dev.id, &of, why));
 	MM_TRY(mm_get_device(d->r, id, &dev, why));
@@ -248,13 +254,14 @@ mm_desk_device_transfer(struct mm_desk *d, const struct mm_login *by,
 	return mm_desk_device_turn(d, by, &dev, "transfer", reason, why);
 }
 
-/* see core.h; said again of a board that is there, it would end that one's */
+/* see core.h; said again when the new board is there, it spares that one's
+ * only where its key was named */
 enum mm_err
 mm_desk_device_repair(struct mm_desk *d, const struct mm_login *by,
     const char *id, const uint8_t spki[32], const char *reason,
     struct mm_why *why)
 {
-	struct extent of = { SUPERSEDED, false };
+	struct extent of = { SUPERSEDED, false, spki };
 	struct mm_device dev;
 
 	MM_TRY(living(d, id, &dev, why));

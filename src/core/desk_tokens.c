@@ -162,6 +162,7 @@ check_code(struct minting *m, struct plan *p, struct mm_why *why)
 	rc = mm_get_token(m->d->r, p->code.token, &old, NULL);
 	if (rc == MM_ENOTFOUND || (rc == MM_OK &&
 	    (old.state == MM_TOKEN_CANCELLED ||
+	    old.state == MM_TOKEN_CONFIRMED ||
 	    (old.state == MM_TOKEN_MINTED && old.expires_at < m->now_ms) ||
 	    old.state == MM_TOKEN_EXPIRED)))
 		return MM_OK;

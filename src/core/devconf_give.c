@@ -33,7 +33,7 @@ version_of(const char *tag)
 	    !mm_text_copy(digits, sizeof(digits), (struct mm_bytes){
 	    (const uint8_t *)tag + 1, (size_t)(end - tag) - 1 }) ||
 	    mm_int_parse(digits, &v, NULL) != MM_OK || v < 1 ||
-	    v >= MM_CONFDOC_VERSION_MAX)
+	    v >= MM_CONFDOC_VERSION_MAX || v >= mm_now_s())
 		return 0;
 	return v;
 }
@@ -216,5 +216,9 @@ mm_desk_devconf_give(struct mm_desk *d, struct mm_devconf_ask *ask,
 
 	MM_TRY(mm_desk_judge(d, MM_JOB_CONFIRM, ask->by, &facts, &ask->reason,
 	    why));
+	if (facts.device.state != MM_DEVICE_ACTIVE) {
+		ask->reason = MM_R_DEVICE;
+		return MM_FAIL(why, MM_EPOLICY, "the device is retired");
+	}
 	return give(d, &facts, ask, &g, der, why);
 }

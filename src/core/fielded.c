@@ -31,10 +31,11 @@ look(void *ctx, const void *row, const char *next, struct mm_why *why)
 
 static enum mm_err
 look_at_state(struct mm_store_reader *r, const char *device,
-    enum mm_cert_state state, struct looking *l, struct mm_why *why)
+    enum mm_cert_state state, int64_t from_s, struct looking *l,
+    struct mm_why *why)
 {
 	struct mm_list of = { .most = PAGE, .device = device,
-		.state = (int)state, .expires_from_s = mm_now_s() };
+		.state = (int)state, .expires_from_s = from_s };
 
 	l->after[0] = '\0';
 	do {
@@ -42,6 +43,20 @@ look_at_state(struct mm_store_reader *r, const char *device,
 		strcpy(of.after, l->after);
 		MM_TRY(mm_list_certs(r, &of, look, l, why));
 	} while (l->rows == PAGE);
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
+mm_ever_proved(struct mm_store_reader *r, const struct mm_device *dev,
+    const uint8_t spki[32], bool *yes, struct mm_why *why)
+{
+	struct looking l = { .spki = spki };
+
+	for (int s = 0; s < MM_CERT_STATES && !l.proved; s++)
+		MM_TRY(look_at_state(r, dev->id, (enum mm_cert_state)s, 0, &l,
+		    why));
+	*yes = l.proved;
 	return MM_OK;
 }
 
@@ -53,8 +68,9 @@ mm_fielded(struct mm_store_reader *r, const struct mm_device *dev,
 	struct looking l = { .spki = spki };
 
 	l.same = !mm_zero(spki, 32) && memcmp(dev->bound_spki, spki, 32) == 0;
-	MM_TRY(look_at_state(r, dev->id, MM_CERT_CONFIRMED, &l, why));
-	MM_TRY(look_at_state(r, dev->id, MM_CERT_HELD, &l, why));
+	MM_TRY(look_at_state(r, dev->id, MM_CERT_CONFIRMED, mm_now_s(), &l,
+	    why));
+	MM_TRY(look_at_state(r, dev->id, MM_CERT_HELD, mm_now_s(), &l, why));
 	*yes = l.proved && !l.same;
 	return MM_OK;
 }

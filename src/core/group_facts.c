@@ -125,7 +125,8 @@ second_facts(struct looking *l)
 	    strcasecmp(old->cn, l->a->device) == 0 ||
 		strcasecmp(old->serial_number, l->a->device) == 0);
 	/* what only another row's certificate led to */
-	g->differs = g->differs || (!own && !of_group(l));
+	g->foreign = !own && !of_group(l);
+	g->differs = g->differs || g->foreign;
 }
 
 /* ---- records ---- */
@@ -147,7 +148,7 @@ read_device(struct looking *l)
 					 : l->a->device);
 		strcpy(f->device.product, l->group.product);
 	} else {
-		MM_TRY(mm_fielded(l->r, &f->device, l->spki, &g->fielded,
+		MM_TRY(mm_ever_proved(l->r, &f->device, l->spki, &g->fielded,
 		    NULL));
 	}
 	strcpy(g->device, f->device.id);

@@ -54,18 +54,18 @@ open_code(struct pipe *p, struct mm_job *job)
 	a->named = true;
 	if (mm_code_open(p->c->decide_reader, a, NULL) != MM_OK)
 		f->flags |= MM_FLIGHT_NOSIGNER;
-	else if (!mm_guesses_may(p->c->guesses, a->token, mm_now_s(),
+	else if (!mm_guesses_take(p->c->guesses, a->token, mm_now_s(),
 	    &job->retry_after_s))
 		f->flags |= MM_FLIGHT_GUESSED;
 }
 
 static void
-count_guess(struct pipe *p, const struct mm_flight *f)
+count_right(struct pipe *p, const struct mm_flight *f)
 {
 	const struct mm_authority *a = &f->job->authority;
 
-	if (a->named && (f->flags & MM_FLIGHT_SECRET) == 0)
-		mm_guesses_add(p->c->guesses, a->token, mm_now_s());
+	if (a->named && (f->flags & MM_FLIGHT_SECRET) != 0)
+		mm_guesses_back(p->c->guesses, a->token);
 }
 
 static void
@@ -101,7 +101,7 @@ check(struct pipe *p, struct mm_flight **asked, unsigned n)
 		if (rc != MM_OK)
 			asked[i]->flags |= MM_FLIGHT_NOSIGNER;
 		else
-			count_guess(p, asked[i]);
+			count_right(p, asked[i]);
 	mm_wipe(p->out.p, p->out.n);
 }
 

@@ -589,6 +589,11 @@ MM_MUST enum mm_err mm_facts_group(struct mm_store_reader *r,
     const struct mm_authority *a, const uint8_t spki[32],
     struct mm_facts *f);
 
+/* fielded.c: whether the device has proved an identity once, whatever became
+ * of it. */
+MM_MUST enum mm_err mm_ever_proved(struct mm_store_reader *r,
+    const struct mm_device *dev, const uint8_t spki[32], bool *yes,
+    struct mm_why *why);
 /* fielded.c: whether it has a certificate in force (or on hold) that it has
  * proved, and this is none of those keys nor the one that it is bound to. */
 MM_MUST enum mm_err mm_fielded(struct mm_store_reader *r,

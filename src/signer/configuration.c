@@ -15,10 +15,12 @@ check(const struct mm_config_sign_req *q, const struct mm_responder *p,
     struct mm_why *why)
 {
 	if (!mm_device_id_valid(q->device) || q->version < 1 ||
-	    q->version > MM_CONFDOC_VERSION_MAX || q->document.n == 0 ||
+	    q->version > (uint64_t)mm_now_s() || q->document.n == 0 ||
 	    q->document.n > MM_CONFDOC_MAX)
 		return MM_FAIL(why, MM_EINPUT, "configuration: out of range");
-	/* the server starts another one in good time */
+	/* a version is less than the seconds of the clock, so that a server
+	 * that was taken over uses none up that the next one needs; the server
+	 * starts another signer in good time */
 	if (mm_now_s() > p->not_after_s)
 		return MM_FAIL(why, MM_ENOTFOUND,
 		    "configuration: its signer's certificate has ended");

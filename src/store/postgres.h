@@ -40,6 +40,7 @@ void mm_pg_where_done(struct pg_where *w);
 struct pg {
 	PGconn *c; /* NULL: none */
 	struct pg_where where;
+	bool patient; /* for what takes as long as it takes */
 	bool writes, create; /* create: the schema need not be there yet */
 	bool began;          /* a reader between begin and end */
 	bool warned;         /* the server sent a warning */

@@ -191,6 +191,9 @@ grow(struct pg *db, bool *grown, struct mm_why *why)
 	    " 'mintmark' FOR UPDATE", &res, why));
 	have = PQntuples(res) == 1 ? atoi(PQgetvalue(res, 0, 0)) : 0;
 	*grown = have >= FIRST && have < SCHEMA_VERSION;
+	if (*grown)
+		MM_TRY(run(db, "SET LOCAL statement_timeout = 0;"
+		    "SET LOCAL enable_seqscan = on;", why));
 	for (int v = have; *grown && v < SCHEMA_VERSION; v++)
 		MM_TRY(run(db, later[v - FIRST], why));
 	return MM_OK;
@@ -206,7 +209,9 @@ bring_up(struct pg *db, struct mm_why *why)
 	if (!db->writes)
 		return MM_OK;
 	MM_TRY(run(db, "BEGIN", why));
+	db->patient = true;
 	err = grow(db, &grown, why);
+	db->patient = false;
 	if (err == MM_OK)
 		err = run(db, grown ? "COMMIT" : "ROLLBACK", why);
 	if (err != MM_OK)

@@ -10,6 +10,7 @@
  * better end: it leaves the connection. */
 #define WRITER_PATIENCE_MS 4000
 #define READER_PATIENCE_MS 12000
+#define GROWING_PATIENCE_MS 3600000 /* an older database is brought up */
 #define BACK_OFF_FIRST_MS  50
 #define BACK_OFF_MAX_MS    1000
 
@@ -137,8 +138,8 @@ wait_for(int fd, short events, int64_t until)
 static enum mm_err
 await(struct pg *db, struct mm_why *why)
 {
-	unsigned patience = db->writes ? WRITER_PATIENCE_MS :
-	    READER_PATIENCE_MS;
+	unsigned patience = db->patient ? GROWING_PATIENCE_MS : db->writes ?
+	    WRITER_PATIENCE_MS : READER_PATIENCE_MS;
 	int64_t until = mm_mono_ms() + patience;
 	int left, n;
 

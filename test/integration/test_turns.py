@@ -1,6 +1,8 @@
 """A device that comes to another owner, or back with another board."""
 import base64
+import hashlib
 import json
+import subprocess
 
 import pytest
 
@@ -76,9 +78,13 @@ def test_a_new_owner(world):
     # the new owner's token
     new = world.token("TO-1", door="bearer", product="second")
     assert world.enrol_basic(new, csr).status == 200
-    # the same again changes nothing of the new owner's
-    world.cli("device", "transfer", "TO-1", "--product", "second",
-              "--reason", "again", "--yes")
+    # the same again touches nothing of the new owner's, and says so
+    look = world.cli("device", "transfer", "TO-1", "--product", "second",
+                     "--reason", "again", "--dry-run")
+    assert "nothing would be ended" in look.stdout
+    p = world.cli("device", "transfer", "TO-1", "--product", "second",
+                  "--reason", "again", "--yes", check=False)
+    assert p.returncode == 5 and "already" in p.stderr
     assert sorted(states(world, "TO-1").values()) == ["issued", "revoked"]
 
 
@@ -120,6 +126,22 @@ def test_another_board(world):
     assert (turn["type"], turn["reason"]) == ("device.changed", "rma-1")
     (gone,) = [e for e in told if e["type"] == "certificate.revoked"]
     assert gone["reason"] == "superseded"
+
+
+def test_a_repair_said_again_spares_the_new_board(world):
+    _, old = enrolled(world, "RB-3")
+    key, csr = world.key_and_csr("RB-3b", cn="RB-3")
+    pub = subprocess.run(["openssl", "pkey", "-in", key, "-pubout",
+                          "-outform", "DER"], capture_output=True,
+                         check=True).stdout
+    said = {"reason": "rma", "bound_spki_sha256":
+            hashlib.sha256(pub).hexdigest()}
+    assert world.rest("POST", "/devices/RB-3/repair", said).status == 200
+    t = world.token("RB-3", door="bearer")
+    new = world.save_p7(world.enrol_basic(t, csr), "RB-3b")
+    assert world.rest("POST", "/devices/RB-3/repair", said).status == 200
+    assert states(world, "RB-3") == {serial_of(old): "revoked",
+                                     serial_of(new): "issued"}
 
 
 def test_another_boards_key_is_recorded(world):

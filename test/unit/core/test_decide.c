@@ -329,6 +329,7 @@ SPOIL(group_expired, f->group.expired = true)
 SPOIL(group_lenient, group_expired(f); f->group.accepts_expired = true)
 SPOIL(group_weak, f->group.weak = true)
 SPOIL(group_differs, f->group.differs = true)
+SPOIL(group_foreign, f->group.differs = f->group.foreign = true)
 SPOIL(group_full, f->group.made = 10)
 SPOIL(group_fielded, f->group.fielded = true)
 SPOIL(group_makes, f->group.makes = true)
@@ -454,6 +455,8 @@ static const struct row {
 	{ "old, expired, lenient", GROUP, ENROL, group_lenient, YES },
 	{ "old, weak", GROUP, ENROL, group_weak, NO(MM_R_GROUP_WEAK) },
 	{ "old, a fact differs", GROUP, ENROL, group_differs,
+	    CLASH(MM_R_GROUP_FACT) },
+	{ "old, another row's certificate", GROUP, ENROL, group_foreign,
 	    ALERT(MM_R_GROUP_FACT) },
 	{ "old, full", GROUP, ENROL, group_full, NO(MM_R_QUOTA) },
 	{ "old, in the field", GROUP, ENROL, group_fielded,

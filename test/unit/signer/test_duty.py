@@ -30,7 +30,7 @@ class Centre:
         self.orders_key = self.signer.command("orders-key").stdout
         self.signer.start(("issue", "ledger", "ops"))
         csr = Line(folder).csr()
-        self.signer["issue"].call("issue", "plain", 1, "SN-0", "thermo", "x:y",
+        self.signer["issue"].call("issue", "plain", 1, "SN-0", "thermo", "op:x:y",
                                   0, 0, csr)
         label, sha = (folder / "signer/profiles").read_text().split()
         self.profile = ("plain", 1, sha)
