@@ -328,8 +328,8 @@ def test_a_revocation_is_listed_though_its_node_died(cluster):
                 x.get("shards") == shards] in (["a"], ["c"]), lists
     assert len([x for x in lists if x["size"] > at]) == 2
     for w in (a, c):
-        der = w.get_public(f"/crl/issuing/{mine}.crl").body
-        assert bytes.fromhex(serial) in der
+        until(lambda w=w: bytes.fromhex(serial) in
+              w.get_public(f"/crl/issuing/{mine}.crl").body)
 
 
 def test_lists_at_alternating_nodes_lose_no_number(cluster):

@@ -555,8 +555,10 @@ def test_the_last_administrator_stays(world):
 
 def test_entries_and_receipts(world):
     enrol_once(world, "LE-1")
-    items = world.rest("GET", "/ledger/entries?device=LE-1&"
-                       "type=certificate.issued").json["items"]
+    # a page may be short where the machine is busy
+    items = wait_for(lambda: world.rest(
+        "GET", "/ledger/entries?device=LE-1&"
+        "type=certificate.issued").json["items"])
     assert len(items) == 1
     index = items[0]["index"]
     assert items[0]["entry"]["device"] == "LE-1"
