@@ -458,6 +458,8 @@ rig_lock_store(struct rig *r)
 
 	snprintf(path, sizeof(path), "%s/mintmark.db", r->dir);
 	MUST(sqlite3_open(path, &db) == SQLITE_OK);
+	/* after whatever is being written just now */
+	MUST(sqlite3_busy_timeout(db, 10000) == SQLITE_OK);
 	MUST(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) ==
 	    SQLITE_OK);
 	return db;

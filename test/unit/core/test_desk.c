@@ -500,6 +500,7 @@ do_sql(struct rig *r, const char *sql)
 
 	snprintf(path, sizeof(path), "%s/mintmark.db", r->dir);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_busy_timeout(db, 10000), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
