@@ -5,6 +5,7 @@
 #include "core/mass.h"
 #include "core/priv.h"
 #include "core/production.h"
+#include "core/tour.h"
 
 /*
  * Revoking by selection: a walk over what is selected, some rows of which fill
@@ -41,8 +42,7 @@ struct walk {
 	const struct mm_login *by;
 	const struct mm_selection *of;
 	struct mm_mass *m;
-	int64_t until;   /* monotonic */
-	uint64_t looked; /* rows, of any kind */
+	struct mm_tour tour;
 	unsigned rows;   /* that the last page of a list had */
 	bool past;       /* whatever comes is younger than what is wanted */
 	/* Where it stands: the state, or the serial of the call; the unit whose
@@ -201,25 +201,7 @@ see(void *ctx, const void *row, const char *next, struct mm_why *why)
 static bool
 is_full(struct walk *w)
 {
-	struct mm_mass *m = w->m;
-
-	m->left = (!m->dry_run && m->found >= m->most) ||
-	    w->looked >= m->rows || mm_mono_ms() >= w->until;
-	return m->left;
-}
-
-/* Rows of the next page; at least one. */
-static unsigned
-page_of(const struct walk *w)
-{
-	const struct mm_mass *m = w->m;
-	uint64_t n = PAGE - w->n;
-
-	if (w->looked + n > m->rows)
-		n = w->looked < m->rows ? m->rows - w->looked : 1;
-	if (!m->dry_run && m->found + n > m->most)
-		n = m->found < m->most ? m->most - m->found : 1;
-	return (unsigned)n;
+	return w->m->left = mm_tour_full(&w->tour, w->m->found);
 }
 
 static enum mm_err
@@ -229,10 +211,10 @@ walk_list(struct walk *w, struct mm_list *l, struct mm_why *why)
 		if (w->n == PAGE)
 			MM_TRY(flush(w, why));
 		w->rows = 0;
-		l->most = page_of(w);
+		l->most = mm_tour_page(&w->tour, PAGE - w->n, w->m->found);
 		strcpy(l->after, w->after);
 		MM_TRY(mm_list_certs(w->d->r, l, see, w, why));
-		w->looked += w->rows;
+		w->tour.looked += w->rows;
 	} while (w->rows == l->most && !w->past && !is_full(w));
 	if (!w->m->left)
 		w->after[0] = '\0';
@@ -319,7 +301,7 @@ walk_some_units(struct walk *w, struct units *u, const char *prefix,
 		strcpy(l.after, w->unit);
 		MM_TRY(mm_list_docs(w->d->r, MM_DOC_UNIT, prefix, &l, see_unit,
 		    u, why));
-		w->looked += u->rows;
+		w->tour.looked += u->rows;
 		if (u->rows > 0)
 			MM_TRY(walk_page(w, u, why));
 	} while (!w->m->left && u->rows == UNITS && !is_full(w));
@@ -353,7 +335,7 @@ take_serial(struct walk *w, const uint8_t *serial, struct mm_why *why)
 	struct mm_cert_row row;
 	enum mm_err rc = mm_get_cert(w->d->r, serial, &row, NULL);
 
-	w->looked++;
+	w->tour.looked++;
 	if (w->n == PAGE)
 		MM_TRY(flush(w, why));
 	if (rc == MM_OK)
@@ -457,7 +439,8 @@ mm_desk_mass(struct mm_desk *d, const struct mm_login *by,
 	w->by = by;
 	w->of = of;
 	w->m = m;
-	w->until = mm_mono_ms() + m->run_ms;
+	w->tour = (struct mm_tour){ m->dry_run, m->most, m->rows,
+	    mm_mono_ms() + m->run_ms, 0 };
 	MM_TRY(read_place(w, why));
 	if (m->verb == MM_MASS_HOLD)
 		m->reason = HOLD;

@@ -5,6 +5,7 @@
 #include "core/mass.h"
 #include "core/priv.h"
 #include "core/production.h"
+#include "core/tour.h"
 
 /*
  * Tokens cancelled and thawed: one, or all of a selection.  A selection is a
@@ -164,8 +165,7 @@ struct walk {
 	const struct mm_login *by;
 	const struct mm_token_selection *of;
 	struct mm_token_mass *m;
-	int64_t until;   /* monotonic */
-	uint64_t looked; /* rows, of any kind */
+	struct mm_tour tour;
 	unsigned rows;   /* that the last page of a list had */
 	/* Where it stands: the state; the unit whose device is done; the token,
 	 * of that state or of the next unit's device. */
@@ -261,25 +261,7 @@ see(void *ctx, const void *row, const char *next, struct mm_why *why)
 static bool
 is_full(struct walk *w)
 {
-	struct mm_token_mass *m = w->m;
-
-	m->left = (!m->dry_run && m->found >= m->most) ||
-	    w->looked >= m->rows || mm_mono_ms() >= w->until;
-	return m->left;
-}
-
-/* Rows of the next page; at least one. */
-static unsigned
-page_of(const struct walk *w)
-{
-	const struct mm_token_mass *m = w->m;
-	uint64_t n = PAGE - w->n;
-
-	if (w->looked + n > m->rows)
-		n = w->looked < m->rows ? m->rows - w->looked : 1;
-	if (!m->dry_run && m->found + n > m->most)
-		n = m->found < m->most ? m->most - m->found : 1;
-	return (unsigned)n;
+	return w->m->left = mm_tour_full(&w->tour, w->m->found);
 }
 
 static enum mm_err
@@ -289,10 +271,10 @@ walk_list(struct walk *w, struct mm_list *l, struct mm_why *why)
 		if (w->n == PAGE)
 			MM_TRY(flush(w, why));
 		w->rows = 0;
-		l->most = page_of(w);
+		l->most = mm_tour_page(&w->tour, PAGE - w->n, w->m->found);
 		strcpy(l->after, w->after);
 		MM_TRY(mm_list_tokens(w->d->r, l, see, w, why));
-		w->looked += w->rows;
+		w->tour.looked += w->rows;
 	} while (w->rows == l->most && !is_full(w));
 	if (!w->m->left)
 		w->after[0] = '\0';
@@ -369,7 +351,7 @@ walk_batch(struct walk *w, struct mm_why *why)
 		strcpy(l.after, w->unit);
 		MM_TRY(mm_list_docs(w->d->r, MM_DOC_UNIT, prefix, &l,
 		    see_unit, u, why));
-		w->looked += u->n;
+		w->tour.looked += u->n;
 		MM_TRY(walk_page(w, u, why));
 	} while (!w->m->left && u->n == UNITS && !is_full(w));
 	return MM_OK;
@@ -416,7 +398,8 @@ mm_desk_token_mass(struct mm_desk *d, const struct mm_login *by,
 	w->by = by;
 	w->of = of;
 	w->m = m;
-	w->until = mm_mono_ms() + m->run_ms;
+	w->tour = (struct mm_tour){ m->dry_run, m->most, m->rows,
+	    mm_mono_ms() + m->run_ms, 0 };
 	MM_TRY(read_place(w, why));
 	for (unsigned i = 0; i < PAGE; i++)
 		mm_buf_init(&w->papers[i], PAPER_ROOM);
