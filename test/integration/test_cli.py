@@ -293,7 +293,11 @@ def test_a_torn_last_row_is_cut_and_made_again(world, tmp_path):
     whole = out.read_bytes()
     head = whole.index(b"\n") + 1
     last = whole[:-1].rindex(b"\n") + 1
-    for at in [*range(head), *range(last, len(whole) + 1)]:
+    # around each end of a cell; between them one cut is as good as another
+    ends = [i for i, c in enumerate(whole) if c in b",\n"]
+    cuts = {at for at in [*range(head), *range(last, len(whole) + 1)]
+            if at % 16 == 0 or any(-1 <= at - i <= 2 for i in ends)}
+    for at in sorted(cuts):
         out.write_bytes(whole[:at])
         p = world.cli("token", "create", "--csv", csv, "--out", out,
                       "--resume")
