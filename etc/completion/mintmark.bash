@@ -339,6 +339,7 @@ _mintmark() {
 	'group waiting --limit') words=' ' ;;
 	'group waiting --after') words=' ' ;;
 	'group report --csv') kind='@file' ;;
+	'group release --reason') words=' ' ;;
 	'group open --reason') words=' ' ;;
 	'group open --if-version') words=' ' ;;
 	'group pause --reason') words=' ' ;;
@@ -515,6 +516,8 @@ _mintmark() {
 	'group report') words='--help --csv '; kind='' ;;
 	'group approve') words='--help '; kind='' ;;
 	'group refuse') words='--help '; kind='' ;;
+	'group release') words='--help --reason '; kind='' ;;
+	'group crl') words='--help '; kind='' ;;
 	'group open') words='--help --reason --if-version '; kind='' ;;
 	'group pause') words='--help --reason --if-version '; kind='' ;;
 	'group extend') words='--help --reason --quantity --until --if-version '; kind='' ;;
@@ -573,7 +576,7 @@ _mintmark() {
 	'ledger ') words='checkpoint key entries verify receipt verify-receipt reconcile export ' ;;
 	'event ') words='list follow ' ;;
 	'batch ') words='list show create open pause close extend share units report order ' ;;
-	'group ') words='list show create add devices waiting report approve refuse open pause extend close ' ;;
+	'group ') words='list show create add devices waiting report approve refuse release crl open pause extend close ' ;;
 	'config ') words='list show set remove history check preview devices ' ;;
 	'station ') words='list show create remove pin trust sync quarantine ' ;;
 	'webhook ') words='list show create change remove pause resume test rotate replay dead-letters ' ;;

@@ -324,6 +324,16 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("group", "refuse", "GROUP DEVICE KEY", 3, 3, MM_C_NONE,
 	    group_refuse, "refuse that key",
 	    "Another key for the same device may come and wait."),
+	ROW("group", "release", "GROUP DEVICE", 2, 2, MM_C_NONE,
+	    group_release, "let a device that lost its new key come again",
+	    "What it has claimed and not proved is revoked, and what was "
+	    "decided of its key is over: it may come with any key.  One that "
+	    "has proved its certificate gets a token instead."),
+	ROW("group", "crl", "GROUP FILE", 2, 2, MM_C_NONE, group_crl,
+	    "tell a group what its old CA has revoked",
+	    "FILE is the CA's revocation list, PEM or DER; its certificates "
+	    "are refused from then on, by all groups that have that CA.  A "
+	    "list past its nextUpdate counts."),
 	ROW("group", "open", "GROUP", 1, 1, MM_C_NONE, group_open,
 	    "let a group's devices come; also again, after conflicts", NULL),
 	ROW("group", "pause", "GROUP", 1, 1, MM_C_NONE, group_pause,

@@ -39,6 +39,7 @@
 	X(group_show) X(group_create) X(group_open) X(group_pause)         \
 	X(group_close) X(group_extend) X(group_add) X(group_devices)       \
 	X(group_waiting) X(group_approve) X(group_refuse)                  \
+	X(group_release) X(group_crl)                                     \
 	X(group_report)                                                    \
 	X(config_list) X(config_show) X(config_set) X(config_remove)       \
 	X(config_history) X(config_check) X(config_preview)                \

@@ -461,3 +461,51 @@ mm_cmd_group_refuse(struct mm_cli *cli, const struct mm_args *a,
 {
 	return decide(cli, a, "/groups/%s/waiting/%s/refuse", why);
 }
+
+const struct mm_opt mm_opts_group_release[] = {
+	{ "reason", "TEXT", "why (required); kept with the device", MM_C_NONE,
+	    NULL },
+	END
+};
+
+enum mm_err
+mm_cmd_group_release(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	json_t *o = json_object();
+	char p[1024];
+	enum mm_err rc = mm_path(p, why, "/groups/%s/devices/%s/release",
+	    a->pos[0], a->pos[1]);
+
+	if (rc == MM_OK && mm_arg(a, "reason") == NULL)
+		rc = MM_FAIL(why, MM_EINPUT, "want --reason");
+	mm_json_opt(o, "reason", a, "reason");
+	if (rc != MM_OK)
+		return json_decref(o), rc;
+	return mm_object_command(cli, "POST", p, o, why);
+}
+
+/* ---- what the old CA has revoked ---- */
+
+const struct mm_opt mm_opts_group_crl[] = { END };
+
+enum mm_err
+mm_cmd_group_crl(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf file = MM_BUF_INIT(4 * PEM_MOST);
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(4 * PEM_MOST);
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(8 * PEM_MOST);
+	struct mm_bytes rest;
+	char p[1024];
+
+	MM_TRY(mm_path(p, why, "/groups/%s/crl", a->pos[0]));
+	MM_TRY(mm_file_read(a->pos[1], &file, why));
+	rest = mm_buf_view(&file);
+	if (mm_pem_next(&rest, "X509 CRL", &der, NULL) != MM_OK)
+		mm_buf_bytes(&der, mm_buf_view(&file));
+	mm_pem_put(&pem, "X509 CRL", mm_buf_view(&der));
+	MM_TRY(mm_buf_ok(&pem, why));
+	return mm_object_command(cli, "POST", p,
+	    json_pack("{s:s%}", "crl", (const char *)pem.p, pem.n), why);
+}

@@ -107,11 +107,18 @@ enum mm_authority_kind {
  * What TLS found out about a client certificate that is none of ours: its
  * holder has proved that key.  What it is worth a group says.
  */
+struct mm_old_anchor { /* a CA of groups that it chains to */
+	uint8_t sha256[32];
+	bool expired;        /* a certificate of that chain is */
+	bool revoked;        /* ... was, by its CA's list */
+};
+#define MM_OLD_ANCHORS 4 /* the nearest */
 struct mm_old_cert {
 	uint8_t sha256[32];
-	uint8_t anchor[32];  /* SHA-256 of the group's CA that it chains to, as
-	                      * OpenSSL's level 2 verifies; zero: to none */
-	bool expired;        /* it, or a certificate of its chain */
+	struct mm_old_anchor anchor[MM_OLD_ANCHORS]; /* as OpenSSL's level 2
+	                                              * verifies */
+	unsigned nanchors;
+	bool expired;        /* it is itself */
 	bool weak;           /* its own key is below that level */
 	char cn[65], serial_number[65]; /* its subject's, "" absent */
 	struct in6_addr peer;

@@ -28,7 +28,7 @@ struct mm_group_facts {
 	int state;               /* enum mm_work_state */
 	uint64_t version;
 	int64_t until_ms, made, most;
-	bool expired, accepts_expired, weak;
+	bool expired, accepts_expired, weak, revoked;
 	bool halted;             /* by too many conflicts */
 	bool last;               /* one more, and it is */
 	bool differs;            /* a second fact that it should have */

@@ -75,6 +75,8 @@ is_good(const struct mm_facts *f, struct mm_verdict *v)
 	(void)v;
 	if (f->group.weak)
 		return MM_R_GROUP_WEAK;
+	if (f->group.revoked)
+		return MM_R_GROUP_REVOKED;
 	return f->group.expired && !f->group.accepts_expired
 		   ? MM_R_GROUP_EXPIRED
 		   : MM_R_NONE;

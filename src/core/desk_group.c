@@ -6,20 +6,19 @@
 
 /* Groups as operators make and change them, each change with its entry. */
 
-MM_FREE_FN(ops_free, struct mm_op, free)
-
-enum { TRIES = 3, BODY_ROOM = 1024 };
+enum { BODY_ROOM = 1024 };
 
 /* ---- the group itself ---- */
 
-static enum mm_err
-salted(struct mm_group *g, struct mm_why *why)
+/* see production_priv.h */
+enum mm_err
+mm_desk_salt(char salt[33], struct mm_why *why)
 {
 	char half[17];
 
 	for (unsigned i = 0; i < 2; i++) {
 		MM_TRY(mm_desk_random_id(half, why));
-		memcpy(g->salt + 16 * i, half, sizeof(half));
+		memcpy(salt + 16 * i, half, sizeof(half));
 	}
 	return MM_OK;
 }
@@ -70,7 +69,7 @@ mm_desk_group_put(struct mm_desk *d, const struct mm_login *by,
 						       : MM_E_GROUP_CHANGED };
 	struct group_texts t;
 
-	MM_TRY(salted(g, why));
+	MM_TRY(mm_desk_salt(g->salt, why));
 	mm_group_plan(g, &plan);
 	put_body(g, mm_buf_view(&plan), &body);
 	MM_TRY(mm_buf_ok(&plan, why));
@@ -82,87 +81,6 @@ mm_desk_group_put(struct mm_desk *d, const struct mm_login *by,
 	MM_TRY(mm_desk_doc_put(d, &doc, &e, 1, why));
 	g->version = doc.version;
 	return MM_OK;
-}
-
-/* ---- credentials ---- */
-
-static bool
-has_group(const struct mm_credential *c, const char *group)
-{
-	for (size_t i = 0; i < c->n; i++)
-		if (strcmp(c->group[i], group) == 0)
-			return true;
-	return false;
-}
-
-static void
-put_credential(const struct mm_credential *c, struct mm_buf *body)
-{
-	struct mm_json j = mm_json_over(body);
-
-	mm_json_open(&j, '{');
-	mm_json_open_key(&j, "groups", '[');
-	for (size_t i = 0; i < c->n; i++)
-		mm_json_str(&j, NULL, c->group[i]);
-	mm_json_close(&j, ']');
-	if (c->der.n > 0)
-		mm_json_b64(&j, "certificate", mm_buf_view(&c->der));
-	mm_json_close(&j, '}');
-}
-
-/* The op that adds the group; *needed false: it is there. */
-static enum mm_err
-credential_op(struct mm_desk *d, const char *group,
-    const struct mm_old_one *one, struct mm_op *op, struct mm_buf *body,
-    bool *needed, struct mm_why *why)
-{
-	MM_OWN(mm_credential_done)
-	struct mm_credential c = MM_CREDENTIAL_INIT;
-	bool ca = one->der.n > 0;
-	enum mm_err rc = mm_credential_get(d->r, ca, one->sha256, &c, why);
-
-	if (rc != MM_OK && rc != MM_ENOTFOUND)
-		return rc;
-	*needed = rc == MM_ENOTFOUND || !has_group(&c, group);
-	if (!*needed)
-		return MM_OK;
-	if (c.n == MM_CREDENTIAL_GROUPS)
-		return MM_FAIL(why, MM_ELIMIT, "a credential is of %d groups "
-		    "at most", MM_CREDENTIAL_GROUPS);
-	strcpy(c.group[c.n++], group);
-	if (c.der.n == 0)
-		mm_buf_bytes(&c.der, one->der);
-	put_credential(&c, body);
-	*op = (struct mm_op){ .kind = MM_OP_DOC_PUT };
-	op->u.doc.kind = MM_DOC_CREDENTIAL;
-	op->u.doc.expect = rc == MM_OK ? c.version : 0;
-	mm_credential_id(ca, one->sha256, op->u.doc.id);
-	return mm_buf_ok(body, why);
-}
-
-/* see group.h */
-enum mm_err
-mm_desk_credential_put(struct mm_desk *d, const struct mm_group *g,
-    const struct mm_old_one *one, struct mm_why *why)
-{
-	struct mm_why own = { 0 };
-	enum mm_err rc = MM_ESTALE;
-
-	for (unsigned i = 0; i < TRIES && (rc == MM_ESTALE ||
-	    rc == MM_ECONFLICT); i++) {
-		MM_OWN(mm_buf_done)
-		struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
-		struct mm_op op;
-		bool needed;
-
-		own = (struct mm_why){ 0 };
-		rc = credential_op(d, g->id, one, &op, &body, &needed, &own);
-		if (rc != MM_OK || !needed)
-			break;
-		op.u.doc.body = mm_buf_view(&body);
-		rc = mm_desk_docs_put(d, &op, 1, &own);
-	}
-	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
 }
 
 /* ---- the list ---- */
@@ -229,7 +147,7 @@ own_certificate(struct listing *l, struct mm_group_row *row,
 	if (mm_zero(row->m.certificate, 32))
 		return MM_OK;
 	memcpy(one.sha256, row->m.certificate, 32);
-	MM_TRY(credential_op(l->d, l->g->id, &one, &l->op[l->n], &l->bodies,
+	MM_TRY(mm_credential_op(l->d, l->g->id, &one, &l->op[l->n], &l->bodies,
 	    &needed, why));
 	if (needed)
 		add_op(l, row);
@@ -326,86 +244,4 @@ mm_desk_group_list(struct mm_desk *d, const struct mm_login *by,
 	mm_buf_done(&l->bodies);
 	free(l);
 	return rc;
-}
-
-/* ---- who waits ---- */
-
-static enum mm_err
-read_waiting(struct mm_desk *d, const struct mm_group *g, const char *device,
-    const uint8_t spki[32], struct mm_caller *c, struct mm_why *why)
-{
-	enum mm_err rc = mm_caller_get(d->r, MM_DOC_WAITING, g->id, device, c,
-	    why);
-
-	if (rc == MM_ENOTFOUND)
-		return MM_FAIL(why, rc, "no device of that name waits");
-	MM_TRY(rc);
-	return memcmp(c->spki, spki, 32) == 0
-		   ? MM_OK
-		   : MM_FAIL(why, MM_ECONFLICT,
-			 "it waits with another key than this");
-}
-
-/* The decision, with its entry, and the end of the waiting: one step, for both
- * are of one call of the writer, and the second cannot fail alone. */
-static enum mm_err
-write_decision(struct mm_desk *d, const struct mm_caller *c,
-    const struct mm_group_member *m, const struct mm_group *g,
-    const struct mm_entry *e, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(BODY_ROOM);
-	MM_OWN(ops_free) struct mm_op *op = calloc(2, sizeof(*op));
-	struct mm_papers p = mm_papers_over(&d->buf);
-
-	if (op == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	mm_member_put(m, &body);
-	MM_TRY(mm_buf_ok(&body, why));
-	for (unsigned i = 0; i < 2; i++) {
-		op[i].kind = MM_OP_DOC_PUT;
-		op[i].u.doc.kind = i == 0 ? MM_DOC_MEMBER : MM_DOC_WAITING;
-		op[i].u.doc.expect = i == 0 ? m->version : c->version;
-		mm_member_id(g->id, m->device, op[i].u.doc.id);
-	}
-	op[0].u.doc.body = mm_buf_view(&body);
-	mm_papers_add(&p, e);
-	MM_TRY(mm_papers_seal(&p, &op[0], why));
-	MM_TRY(mm_desk_write(d, (struct mm_op *[]){ &op[0], &op[1] }, 2,
-	    why));
-	return op[0].result == MM_OK
-		   ? MM_OK
-		   : MM_FAIL(why, MM_ECONFLICT, "it has just changed: look "
-			 "again");
-}
-
-/* see group.h */
-enum mm_err
-mm_desk_group_decide(struct mm_desk *d, const struct mm_login *by,
-    const char *group, const char *device, const uint8_t spki[32],
-    bool approve, struct mm_why *why)
-{
-	struct mm_group g;
-	struct mm_caller c;
-	struct mm_group_member m;
-	char hex[65];
-	const struct mm_entry e = { .type = approve ? MM_E_GROUP_APPROVED
-						     : MM_E_GROUP_REFUSED,
-		.field = { [MM_F_ACTOR] = by->id,
-		    [MM_F_DEVICE] = c.device,
-		    [MM_F_PRODUCT] = g.product,
-		    [MM_F_SPKI_SHA256] = hex,
-		    [MM_F_GROUP] = g.id } };
-
-	MM_TRY(mm_group_get(d->r, group, &g, why));
-	MM_TRY(read_waiting(d, &g, device, spki, &c, why));
-	MM_TRY(mm_member_get(d->r, g.id, device, &m, why));
-	if (m.state == MM_MEMBER_ISSUED)
-		return MM_FAIL(why, MM_ECONFLICT, "it has its certificate");
-	mm_hex_text(spki, 32, hex);
-	strcpy(m.device, c.device);
-	strcpy(m.by, by->id);
-	memcpy(m.spki, spki, 32);
-	m.state = approve ? MM_MEMBER_APPROVED : MM_MEMBER_REFUSED;
-	m.at = mm_now_ms();
-	return write_decision(d, &c, &m, &g, &e, why);
 }

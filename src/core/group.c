@@ -333,6 +333,8 @@ mm_member_put(const struct mm_group_member *m, struct mm_buf *body)
 	put_hash(&j, "hardware", m->hardware);
 	put_hash(&j, "certificate", m->certificate);
 	put_text(&j, "address", m->address);
+	put_text(&j, "note", m->note);
+	put_text(&j, "salt", m->salt);
 	mm_json_close(&j, '}');
 }
 
@@ -354,7 +356,9 @@ mm_member_parse(
 	    !hash_in(o, "key", out->key) ||
 	    !hash_in(o, "hardware", out->hardware) ||
 	    !hash_in(o, "certificate", out->certificate) ||
-	    !maybe_in(o, "address", out->address, sizeof(out->address)))
+	    !maybe_in(o, "address", out->address, sizeof(out->address)) ||
+	    !maybe_in(o, "note", out->note, sizeof(out->note)) ||
+	    !maybe_in(o, "salt", out->salt, sizeof(out->salt)))
 		return cannot("member", doc, why);
 	out->version = doc->version;
 	return MM_OK;
@@ -475,6 +479,9 @@ mm_credential_parse(
 	if (der != NULL &&
 	    mm_base64_parse(mm_bytes_of(der), &out->der, NULL) != MM_OK)
 		return cannot("credential", doc, why);
+	if (!hash_in(o, "crl", out->crl))
+		return cannot("credential", doc, why);
+	out->has_crl = !mm_zero(out->crl, 32);
 	out->version = doc->version;
 	return MM_OK;
 }

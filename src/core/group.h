@@ -81,6 +81,16 @@ mm_group_halted(const struct mm_group *g, int64_t conflicts)
 	return conflicts - g->forgiven > g->conflicts_most;
 }
 
+/* Of all groups at once. */
+struct mm_groups_tally {
+	uint64_t open, paused, halted, ended; /* halted: by conflicts; ended:
+	                                       * past its end, not closed */
+	uint64_t waiting;   /* of those that are not closed */
+	uint64_t conflicts; /* ... too, since each was opened */
+};
+MM_MUST enum mm_err mm_groups_tally(struct mm_store_reader *r,
+    struct mm_groups_tally *out, struct mm_why *why);
+
 /* ---- members ---- */
 
 enum mm_member_state {
@@ -97,6 +107,8 @@ struct mm_group_member {
 	int state;                         /* enum mm_member_state */
 	int64_t at;                        /* of that */
 	char by[17];                       /* who decided; "" nobody */
+	char note[MM_GROUP_NOTE];          /* of its release: why; or "" */
+	char salt[33];                     /* ... as a group's */
 	uint8_t spki[32];
 	/* Second facts; zero or "" : none.  key: of the new key; hardware: the
 	 * hash of the id that its request has; certificate: its own old one. */
@@ -141,14 +153,19 @@ MM_MUST enum mm_err mm_caller_get(struct mm_store_reader *r,
 /* ---- old credentials ---- */
 
 /*
- * Which groups a credential is of, at most this many; a device is of the first
- * that has it.  With the certificate of a CA, which chains are verified to.
+ * Which groups a credential is of: so many that are not closed, and of those
+ * that are the last ones, for what was theirs is told again.  A device is of
+ * the one by which it has a certificate, else of the first open one that has
+ * it.  With the certificate of a CA, which chains are verified to.
  */
-#define MM_CREDENTIAL_GROUPS 16
+#define MM_CREDENTIAL_OPEN   16
+#define MM_CREDENTIAL_GROUPS 32
 struct mm_credential {
 	char group[MM_CREDENTIAL_GROUPS][MM_GROUP_ID_MAX + 1];
 	size_t n;
 	struct mm_buf der; /* of a CA; else empty */
+	bool has_crl;
+	uint8_t crl[32];   /* of its revocation list, a paper; zero: none */
 	uint64_t version;
 };
 void mm_credential_done(struct mm_credential *c);
@@ -193,6 +210,28 @@ MM_MUST enum mm_err mm_desk_group_list(struct mm_desk *d,
     const struct mm_login *by, const struct mm_group *g,
     struct mm_group_row *row, size_t n, const uint8_t hash[32],
     struct mm_why *why);
+/* Makes room for so many more CAs: of those whose groups are all closed the
+ * ones that were closed first are forgotten.  MM_ELIMIT: there is none. */
+MM_MUST enum mm_err mm_desk_credential_room(struct mm_desk *d, size_t n,
+    struct mm_why *why);
+/*
+ * A CA's own revocation list, for all groups that have it (pki/oldcrl.h);
+ * verified by the caller.  MM_ENOTFOUND: no group has that CA.
+ */
+MM_MUST enum mm_err mm_desk_credential_crl(struct mm_desk *d,
+    const uint8_t ca[32], struct mm_bytes der, struct mm_why *why);
+/* Appends the DER of the list under that hash. */
+MM_MUST enum mm_err mm_credential_crl(struct mm_store_reader *r,
+    const uint8_t sha256[32], struct mm_buf *out, struct mm_why *why);
+/*
+ * What a device has claimed, or a person has decided of it, is over: it may
+ * come again, with any key.  A certificate that it has not proved is revoked
+ * first.  MM_ENOTFOUND: nothing was decided; MM_ECONFLICT: it has proved its
+ * certificate.  note: why, for its hash in the entry; m: as it is then.
+ */
+MM_MUST enum mm_err mm_desk_group_release(struct mm_desk *d,
+    const struct mm_login *by, const char *group, const char *device,
+    const char *note, struct mm_group_member *m, struct mm_why *why);
 /* Who waits may come with that key, or not; MM_ENOTFOUND: nobody waits;
  * MM_ECONFLICT: another key does. */
 MM_MUST enum mm_err mm_desk_group_decide(struct mm_desk *d,

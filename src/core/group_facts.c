@@ -24,6 +24,16 @@ maybe(enum mm_err rc, bool *has)
 	return rc == MM_ENOTFOUND ? MM_OK : rc;
 }
 
+/* What is known of its chain to that CA; NULL: it has none. */
+static const struct mm_old_anchor *
+anchor_of(const struct mm_old_cert *old, const uint8_t ca[32])
+{
+	for (unsigned i = 0; i < old->nanchors; i++)
+		if (memcmp(old->anchor[i].sha256, ca, 32) == 0)
+			return &old->anchor[i];
+	return NULL;
+}
+
 static bool
 in_range(const struct mm_group *g, const char *device)
 {
@@ -35,67 +45,123 @@ in_range(const struct mm_group *g, const char *device)
 	       mm_serials_find_caseless(&run, device, &index);
 }
 
-/* Whether it is this group's: in its list or its range, and a certificate of
- * one row is that row's alone. */
-static enum mm_err
-look_at(struct looking *l, const char *id, bool *found)
-{
-	struct mm_group_member *m = &l->f->group.member;
-	enum mm_err rc = mm_group_get(l->r, id, &l->group, NULL);
+/*
+ * Of several groups that have the device, the first of the best: the one by
+ * which it has claimed a certificate, with that key before with another; else
+ * one that lets it in.  One that was closed hides no successor.
+ */
+enum rank { NOT_OF_IT, FOREIGN, CLOSED, PAUSED, OPEN, CLAIMED, SAME_KEY };
 
-	*found = false;
+static enum mm_err
+claimed_in(struct looking *l, const struct mm_group *g, enum rank *rank)
+{
+	char authority[MM_AUTHORITY_TEXT];
+	struct mm_claim claim;
+	bool has;
+
+	mm_group_authority(g->id, l->a->device, authority);
+	MM_TRY(maybe(mm_get_claim(l->r, authority, &claim, NULL), &has));
+	if (has)
+		*rank = memcmp(claim.spki_sha256, l->spki, 32) == 0 ? SAME_KEY
+								    : CLAIMED;
+	return MM_OK;
+}
+
+/* The old certificate is in the group's own list, not only in a row. */
+static bool
+of_group(const struct looking *l, const struct mm_group *g)
+{
+	const struct mm_old_cert *old = &l->a->old;
+
+	for (size_t i = 0; i < g->ncredentials; i++) {
+		if (g->kind == MM_GROUP_CA
+			? anchor_of(old, g->credential[i]) != NULL
+			: memcmp(g->credential[i], old->sha256, 32) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_foreign(const struct looking *l, const struct mm_group *g,
+    const struct mm_group_member *m)
+{
+	return memcmp(m->certificate, l->a->old.sha256, 32) != 0 &&
+	       !of_group(l, g);
+}
+
+/* In its list or its range; what only another row's certificate led to is
+ * none of the device's. */
+static enum mm_err
+rank_of(struct looking *l, const struct mm_group *g,
+    const struct mm_group_member *m, enum rank *out)
+{
+	*out = NOT_OF_IT;
+	if (m->state == MM_MEMBER_NONE && !in_range(g, l->a->device))
+		return MM_OK;
+	*out = is_foreign(l, g, m) ? FOREIGN
+	     : g->state == MM_WORK_CLOSED || g->until_ms <= l->f->now_ms
+		 ? CLOSED
+	     : g->state == MM_WORK_PAUSED ? PAUSED
+					  : OPEN;
+	return claimed_in(l, g, out);
+}
+
+/* A stranger to all of them is told of by the first. */
+static enum mm_err
+look_at(struct looking *l, const char *id, enum rank *best)
+{
+	struct mm_group_facts *f = &l->f->group;
+	struct mm_group_member m;
+	struct mm_group g;
+	enum mm_err rc = mm_group_get(l->r, id, &g, NULL);
+	enum rank rank;
+
 	if (rc != MM_OK)
 		return rc == MM_ENOTFOUND ? MM_OK : rc;
-	l->f->group.known = true;
-	strcpy(l->f->group.id, l->group.id);
-	strcpy(l->f->group.product, l->group.product);
-	MM_TRY(mm_member_get(l->r, id, l->a->device, m, NULL));
-	*found = m->state != MM_MEMBER_NONE ||
-		 in_range(&l->group, l->a->device);
+	MM_TRY(mm_member_get(l->r, id, l->a->device, &m, NULL));
+	MM_TRY(rank_of(l, &g, &m, &rank));
+	if (f->known && rank <= *best)
+		return MM_OK;
+	*best = rank;
+	l->group = g;
+	f->member = m;
+	f->known = true;
+	strcpy(f->id, g.id);
+	strcpy(f->product, g.product);
 	return MM_OK;
 }
 
 static enum mm_err
 look_through(struct looking *l, bool ca, const uint8_t sha256[32],
-    bool *found)
+    enum rank *best)
 {
 	MM_OWN(mm_credential_done)
 	struct mm_credential c = MM_CREDENTIAL_INIT;
 	bool has;
 
 	MM_TRY(maybe(mm_credential_get(l->r, ca, sha256, &c, NULL), &has));
-	for (size_t i = 0; has && i < c.n && !*found; i++)
-		MM_TRY(look_at(l, c.group[i], found));
+	for (size_t i = 0; has && i < c.n; i++)
+		MM_TRY(look_at(l, c.group[i], best));
 	return MM_OK;
 }
 
-/* A single certificate says more than the CA that signed it. */
+/* A single certificate says more than the CA that signed it, a CA more than
+ * one above it. */
 static enum mm_err
 find_group(struct looking *l, bool *found)
 {
 	const struct mm_old_cert *old = &l->a->old;
+	enum rank best = NOT_OF_IT;
 
-	*found = false;
-	MM_TRY(look_through(l, false, old->sha256, found));
-	if (*found || mm_zero(old->anchor, 32))
-		return MM_OK;
-	return look_through(l, true, old->anchor, found);
+	MM_TRY(look_through(l, false, old->sha256, &best));
+	for (unsigned i = 0; i < old->nanchors; i++)
+		MM_TRY(look_through(l, true, old->anchor[i].sha256, &best));
+	*found = best > NOT_OF_IT;
+	return MM_OK;
 }
 
 /* ---- second facts: all that a row has must hold ---- */
-
-static bool
-of_group(const struct looking *l)
-{
-	const struct mm_old_cert *old = &l->a->old;
-	const uint8_t *want = l->group.kind == MM_GROUP_CA ? old->anchor
-							   : old->sha256;
-
-	for (size_t i = 0; i < l->group.ncredentials; i++)
-		if (memcmp(l->group.credential[i], want, 32) == 0)
-			return true;
-	return false;
-}
 
 static void
 weigh(struct mm_group_facts *g, bool has, bool holds)
@@ -124,8 +190,7 @@ second_facts(struct looking *l)
 	weigh(g, l->group.names,
 	    strcasecmp(old->cn, l->a->device) == 0 ||
 		strcasecmp(old->serial_number, l->a->device) == 0);
-	/* what only another row's certificate led to */
-	g->foreign = !own && !of_group(l);
+	g->foreign = is_foreign(l, &l->group, m);
 	g->differs = g->differs || g->foreign;
 }
 
@@ -172,6 +237,27 @@ read_callers(struct looking *l)
 	return MM_OK;
 }
 
+/* Of a CA's group its nearest CA says it. */
+static void
+read_chain(struct looking *l)
+{
+	const struct mm_old_cert *old = &l->a->old;
+	struct mm_group_facts *g = &l->f->group;
+
+	g->weak = old->weak;
+	g->expired = old->expired;
+	for (unsigned i = 0; l->group.kind == MM_GROUP_CA && i < old->nanchors;
+	    i++)
+		for (size_t k = 0; k < l->group.ncredentials; k++) {
+			if (memcmp(old->anchor[i].sha256,
+				l->group.credential[k], 32) != 0)
+				continue;
+			g->expired |= old->anchor[i].expired;
+			g->revoked = old->anchor[i].revoked;
+			return;
+		}
+}
+
 static enum mm_err
 fill(struct looking *l)
 {
@@ -184,8 +270,7 @@ fill(struct looking *l)
 	g->until_ms = l->group.until_ms;
 	g->most = l->group.most;
 	g->accepts_expired = l->group.accept_expired;
-	g->expired = l->a->old.expired;
-	g->weak = l->a->old.weak;
+	read_chain(l);
 	strcpy(g->profile, l->group.profile);
 	MM_TRY(mm_group_counts(l->r, &l->group, &n, NULL));
 	g->made = n.made;

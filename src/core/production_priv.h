@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <strings.h>
 
+#include "core/group.h"
 #include "core/production.h"
 #include "core/priv.h"
 
@@ -21,6 +22,14 @@ MM_MUST enum mm_err mm_production_plan(
 /* With its one entry. */
 MM_MUST enum mm_err mm_station_store(struct mm_desk *d, struct mm_station *s,
     const struct mm_entry *e, struct mm_why *why);
+
+/* desk_group.c: 32 random hex digits, so that a text's hash says nothing. */
+MM_MUST enum mm_err mm_desk_salt(char salt[33], struct mm_why *why);
+/* desk_credential.c: the op that adds the group to a credential's; *needed
+ * false: it is there. */
+MM_MUST enum mm_err mm_credential_op(struct mm_desk *d, const char *group,
+    const struct mm_old_one *one, struct mm_op *op, struct mm_buf *body,
+    bool *needed, struct mm_why *why);
 
 /* The paper with devices' fields that goes with the order, whose serial
  * numbers (list, "" with a run) are the station's; its hash into o. */

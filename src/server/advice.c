@@ -179,8 +179,8 @@ static const char *const advice[MM_REASON_COUNT] = {
 	    "or treat the shared key as stolen",
 	[MM_R_GROUP_KEY] =
 	    "Another key came for this device before: find out which is the "
-	    "true device; if it was reset, revoke the first certificate and "
-	    "mint a token: mintmark token create --device {device}",
+	    "true device; if it was reset, mintmark group release, and it may "
+	    "come again",
 	[MM_R_GROUP_SUPERSEDED] =
 	    "The device has proved its new identity, and somebody comes with "
 	    "the old one: if it was reset, mint a token (mintmark token create "
@@ -192,6 +192,11 @@ static const char *const advice[MM_REASON_COUNT] = {
 	[MM_R_GROUP_WEAK] =
 	    "Its old certificate's key is too small to be believed on this "
 	    "listener: mint a token: mintmark token create --device {device}",
+	[MM_R_GROUP_REVOKED] =
+	    "The old CA revoked its old certificate, says the list that was "
+	    "given to the group (mintmark group crl): if it is the right "
+	    "device after all, mint a token: mintmark token create --device "
+	    "{device}",
 	[MM_R_GROUP_QUEUE] =
 	    "As many devices wait for an operator as the group lets: mintmark "
 	    "group waiting, then approve or refuse them",

@@ -100,6 +100,7 @@ static const struct {
 	    "certificate is nothing any more" },
 	{ MM_R_GROUP_EXPIRED, "the old certificate has expired" },
 	{ MM_R_GROUP_WEAK, "the old certificate's key is too weak here" },
+	{ MM_R_GROUP_REVOKED, "the old certificate was revoked" },
 	{ MM_R_GROUP_QUEUE, "too many devices wait for an operator: come "
 	    "later" },
 	{ MM_R_BUSY, "the server is busy: try again" },

@@ -7,6 +7,7 @@
 #include "base/own.h"
 #include "core/group.h"
 #include "server/bootstrap.h"
+#include "server/oldcrl.h"
 
 enum {
 	LEVEL = 2,       /* SSL_CTX_set_security_level(3): 112 bits */
@@ -15,16 +16,31 @@ enum {
 };
 
 MM_FREE_FN(free_x509, X509, X509_free)
-MM_FREE_FN(free_store, X509_STORE, X509_STORE_free)
 MM_FREE_FN(free_ctx, X509_STORE_CTX, X509_STORE_CTX_free)
 
+static void
+free_cas(STACK_OF(X509) **owner)
+{
+	sk_X509_pop_free(*owner, X509_free);
+	*owner = NULL;
+}
+/* The certificates in it are others'. */
+static void
+free_loan(STACK_OF(X509) **owner)
+{
+	sk_X509_free(*owner);
+	*owner = NULL;
+}
+
 struct ca {
-	uint8_t sha256[32];
+	uint8_t sha256[32], crl[32]; /* hashes */
+	bool has_crl;
 	struct mm_buf der;
+	struct mm_old_crl list;
 };
 struct boot_loop { /* a loop's own */
 	unsigned generation;
-	X509_STORE *store;
+	STACK_OF(X509) *cas;
 };
 struct mm_boot {
 	struct mm_server *s;
@@ -39,6 +55,7 @@ struct mm_boot {
 /* ---- what groups have ---- */
 
 struct taking {
+	struct mm_store_reader *r;
 	struct ca ca[MM_CREDENTIAL_CAS_MAX];
 	size_t n;
 };
@@ -46,51 +63,91 @@ struct taking {
 static void
 taking_done(struct taking *t)
 {
-	for (size_t i = 0; i < t->n; i++)
+	for (size_t i = 0; i < t->n; i++) {
 		mm_buf_done(&t->ca[i].der);
+		mm_old_crl_done(&t->ca[i].list);
+	}
 }
 
 static enum mm_err
 take_ca(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
+	MM_OWN(mm_credential_done)
 	struct mm_credential c = MM_CREDENTIAL_INIT;
 	struct taking *t = ctx;
 
 	(void)next;
 	MM_TRY(mm_credential_parse(row, &c, why));
-	if (c.der.n == 0) {
-		mm_credential_done(&c);
+	if (c.der.n == 0)
 		return MM_OK;
-	}
-	t->ca[t->n].der = c.der;
+	memcpy(t->ca[t->n].crl, c.crl, 32);
+	t->ca[t->n].has_crl = c.has_crl;
 	mm_sha256(mm_buf_view(&c.der), t->ca[t->n].sha256);
+	t->ca[t->n].der = c.der;
+	mm_buf_init(&c.der, 0);
 	t->n++;
 	return MM_OK;
+}
+
+/* Parsed once; it stays with the CA when that is installed again. */
+static enum mm_err
+take_list(struct taking *t, struct ca *ca, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_OLD_CRL_MAX);
+	MM_OWN(free_x509) X509 *x = NULL;
+	const unsigned char *p = ca->der.p;
+
+	x = d2i_X509(NULL, &p, (long)ca->der.n);
+	if (x == NULL)
+		return MM_FAIL(why, MM_ESYS, "a CA of a group cannot be read");
+	MM_TRY(mm_credential_crl(t->r, ca->crl, &der, why));
+	return mm_old_crl_read(mm_buf_view(&der), x, &ca->list, why);
 }
 
 static bool
 same(const struct mm_boot *b, const struct taking *t)
 {
 	for (size_t i = 0; b->n == t->n && i < t->n; i++)
-		if (memcmp(b->ca[i].sha256, t->ca[i].sha256, 32) != 0)
+		if (memcmp(b->ca[i].sha256, t->ca[i].sha256, 32) != 0 ||
+		    memcmp(b->ca[i].crl, t->ca[i].crl, 32) != 0)
 			return false;
 	return b->n == t->n;
 }
 
 static void
-install(struct mm_boot *b, struct taking *t)
+swap(struct mm_boot *b, struct taking *t)
 {
-	pthread_mutex_lock(&b->lock);
-	if (!same(b, t)) {
-		struct taking old = { .n = b->n };
+	struct taking old = { .n = b->n };
 
-		memcpy(old.ca, b->ca, sizeof(old.ca));
-		memcpy(b->ca, t->ca, sizeof(b->ca));
-		b->n = t->n;
-		*t = old;
-		atomic_fetch_add(&b->generation, 1);
-	}
+	memcpy(old.ca, b->ca, sizeof(old.ca));
+	memcpy(b->ca, t->ca, sizeof(b->ca));
+	b->n = t->n;
+	*t = old;
+	atomic_fetch_add(&b->generation, 1);
+}
+
+/* Lists are read before the lock is taken; one thread changes these at a
+ * time, so what was the same still is. */
+static enum mm_err
+install(struct mm_boot *b, struct taking *t, struct mm_why *why)
+{
+	enum mm_err rc = MM_OK;
+	bool is_same;
+
+	pthread_mutex_lock(&b->lock);
+	is_same = same(b, t);
 	pthread_mutex_unlock(&b->lock);
+	if (is_same)
+		return MM_OK;
+	for (size_t i = 0; rc == MM_OK && i < t->n; i++)
+		if (t->ca[i].has_crl)
+			rc = take_list(t, &t->ca[i], why);
+	if (rc != MM_OK)
+		return rc;
+	pthread_mutex_lock(&b->lock);
+	swap(b, t);
+	pthread_mutex_unlock(&b->lock);
+	return MM_OK;
 }
 
 static enum mm_err
@@ -98,13 +155,13 @@ refresh(struct mm_boot *b, struct mm_store_reader *r, struct mm_why *why)
 {
 	const struct mm_list l = { .most = MM_CREDENTIAL_CAS_MAX,
 		.state = -1 };
-	MM_OWN(taking_done) struct taking t = { .n = 0 };
+	MM_OWN(taking_done) struct taking t = { .r = r };
 	unsigned n;
 
 	MM_TRY(mm_count_docs(r, MM_DOC_CREDENTIAL, "", 1, &n, why));
 	MM_TRY(mm_list_docs(r, MM_DOC_CREDENTIAL, MM_CREDENTIAL_CAS, &l,
 	    take_ca, &t, why));
-	install(b, &t);
+	MM_TRY(install(b, &t, why));
 	atomic_store(&b->any, n > 0);
 	return MM_OK;
 }
@@ -148,58 +205,60 @@ mm_boot_free(struct mm_boot **owner)
 
 	if (b == NULL)
 		return;
-	for (size_t i = 0; i < b->n; i++)
+	for (size_t i = 0; i < b->n; i++) {
 		mm_buf_done(&b->ca[i].der);
+		mm_old_crl_done(&b->ca[i].list);
+	}
 	for (size_t i = 0; i < MM_LOOPS_MAX; i++)
-		X509_STORE_free(b->loop[i].store);
+		free_cas(&b->loop[i].cas);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
 }
 
-/* ---- a loop's store ---- */
+/* ---- a loop's certificates ---- */
 
 static bool
-add(X509_STORE *store, OSSL_LIB_CTX *lib, const struct ca *ca)
+add(STACK_OF(X509) *cas, OSSL_LIB_CTX *lib, const struct ca *ca)
 {
 	MM_OWN(free_x509) X509 *x = X509_new_ex(lib, NULL);
 	const unsigned char *p = ca->der.p;
 
-	return x != NULL && d2i_X509(&x, &p, (long)ca->der.n) != NULL &&
-	       X509_STORE_add_cert(store, x) == 1;
+	if (x == NULL || d2i_X509(&x, &p, (long)ca->der.n) == NULL ||
+	    sk_X509_push(cas, x) <= 0)
+		return false;
+	x = NULL;
+	return true;
 }
 
-/* The CA of a group suffices, wherever it stands in its chain. */
-static X509_STORE *
+static STACK_OF(X509) *
 build(struct mm_boot *b, OSSL_LIB_CTX *lib, unsigned *generation)
 {
-	MM_OWN(free_store) X509_STORE *store = X509_STORE_new();
-	bool ok = store != NULL;
+	MM_OWN(free_cas) STACK_OF(X509) *cas = sk_X509_new_null();
+	bool ok = cas != NULL;
 
-	if (ok)
-		X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
 	pthread_mutex_lock(&b->lock);
 	*generation = atomic_load(&b->generation);
 	for (size_t i = 0; i < b->n && ok; i++)
-		ok = add(store, lib, &b->ca[i]);
+		ok = add(cas, lib, &b->ca[i]);
 	pthread_mutex_unlock(&b->lock);
 	ERR_clear_error();
-	return ok ? MM_MOVE(store) : NULL;
+	return ok ? MM_MOVE(cas) : NULL;
 }
 
-static X509_STORE *
-store_of(struct mm_boot *b, const struct mm_tls_loop *tls)
+static STACK_OF(X509) *
+cas_of(struct mm_boot *b, const struct mm_tls_loop *tls)
 {
 	struct boot_loop *l = &b->loop[tls->loop];
-	X509_STORE *fresh;
+	STACK_OF(X509) *fresh;
 	unsigned generation;
 
-	if (l->store != NULL && l->generation == atomic_load(&b->generation))
-		return l->store;
+	if (l->cas != NULL && l->generation == atomic_load(&b->generation))
+		return l->cas;
 	fresh = build(b, tls->lib, &generation);
 	if (fresh == NULL)
-		return l->store;
-	X509_STORE_free(l->store);
-	l->store = fresh;
+		return l->cas;
+	free_cas(&l->cas);
+	l->cas = fresh;
 	l->generation = generation;
 	return fresh;
 }
@@ -211,37 +270,122 @@ store_of(struct mm_boot *b, const struct mm_tls_loop *tls)
 static int
 on_verify(int ok, X509_STORE_CTX *ctx)
 {
-	struct mm_old_cert *out = X509_STORE_CTX_get_app_data(ctx);
+	bool *expired = X509_STORE_CTX_get_app_data(ctx);
 
 	if (X509_STORE_CTX_get_error(ctx) != X509_V_ERR_CERT_HAS_EXPIRED)
 		return ok;
-	out->expired = true;
+	*expired = true;
 	return 1;
 }
 
-/* RFC 5280 6.1, for a TLS client (4.2.1.12). */
+/* A certificate being looked at: which CAs may end its chain, and what may
+ * stand between. */
+struct looking {
+	struct mm_boot *b;
+	OSSL_LIB_CTX *lib;
+	X509 *x;
+	STACK_OF(X509) *ends, *between;
+};
+
+/* Whether a CA's list has one of the chain's, whose issuer is the next. */
 static bool
-chains(X509_STORE *store, OSSL_LIB_CTX *lib, X509 *x, STACK_OF(X509) *rest,
-    struct mm_old_cert *out)
+is_revoked(struct mm_boot *b, STACK_OF(X509) *chain)
 {
-	MM_OWN(free_ctx) X509_STORE_CTX *ctx = X509_STORE_CTX_new_ex(lib, NULL);
+	bool yes = false;
+	unsigned n;
+
+	pthread_mutex_lock(&b->lock);
+	for (int i = 0; i + 1 < sk_X509_num(chain); i++) {
+		uint8_t issuer[32];
+
+		if (X509_digest(sk_X509_value(chain, i + 1), EVP_sha256(),
+			issuer, &n) != 1)
+			yes = true;
+		for (size_t k = 0; k < b->n; k++)
+			yes = yes || (memcmp(b->ca[k].sha256, issuer, 32) ==
+			    0 && mm_old_crl_has(&b->ca[k].list,
+			    X509_get0_serialNumber(sk_X509_value(chain, i))));
+	}
+	pthread_mutex_unlock(&b->lock);
+	return yes;
+}
+
+/* RFC 5280 6.1, for a TLS client (4.2.1.12).  The CA of a group suffices,
+ * wherever it stands in its chain: end is the nearest of ends. */
+static bool
+chains(const struct looking *l, struct mm_old_anchor *out, X509 **end)
+{
+	MM_OWN(free_ctx) X509_STORE_CTX *ctx =
+	    X509_STORE_CTX_new_ex(l->lib, NULL);
 	STACK_OF(X509) *chain;
 	X509_VERIFY_PARAM *param;
 	unsigned n;
 
-	if (ctx == NULL || X509_STORE_CTX_init(ctx, store, x, rest) != 1 ||
+	if (ctx == NULL ||
+	    X509_STORE_CTX_init(ctx, NULL, l->x, l->between) != 1 ||
 	    X509_STORE_CTX_set_default(ctx, "ssl_client") != 1)
 		return false;
+	X509_STORE_CTX_set0_trusted_stack(ctx, l->ends);
 	param = X509_STORE_CTX_get0_param(ctx);
+	if (X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN) != 1)
+		return false;
 	X509_VERIFY_PARAM_set_auth_level(param, LEVEL);
 	X509_VERIFY_PARAM_set_depth(param, DEPTH);
-	X509_STORE_CTX_set_app_data(ctx, out);
+	X509_STORE_CTX_set_app_data(ctx, &out->expired);
 	X509_STORE_CTX_set_verify_cb(ctx, on_verify);
 	if (X509_verify_cert(ctx) != 1)
 		return false;
 	chain = X509_STORE_CTX_get0_chain(ctx);
-	return X509_digest(sk_X509_value(chain, sk_X509_num(chain) - 1),
-	    EVP_sha256(), out->anchor, &n) == 1;
+	*end = sk_X509_value(chain, sk_X509_num(chain) - 1);
+	out->revoked = is_revoked(l->b, chain);
+	return X509_digest(*end, EVP_sha256(), out->sha256, &n) == 1;
+}
+
+static X509 *
+taken_out(STACK_OF(X509) *list, const X509 *x)
+{
+	for (int i = 0; i < sk_X509_num(list); i++)
+		if (X509_cmp(sk_X509_value(list, i), x) == 0)
+			return sk_X509_delete(list, i);
+	return NULL;
+}
+
+/* The nearest CA hides none above it: each that was found is only one that may
+ * stand between for the next. */
+static void
+find_anchors(struct looking *l, struct mm_old_cert *out)
+{
+	X509 *end;
+
+	while (out->nanchors < MM_OLD_ANCHORS) {
+		struct mm_old_anchor a = { .expired = false };
+
+		if (!chains(l, &a, &end))
+			return;
+		out->anchor[out->nanchors++] = a;
+		end = taken_out(l->ends, end);
+		if (end == NULL || sk_X509_push(l->between, end) <= 0)
+			return;
+	}
+}
+
+static void
+look_up(struct mm_boot *b, const struct mm_tls_loop *tls, X509 *x,
+    STACK_OF(X509) *sent, struct mm_old_cert *out)
+{
+	STACK_OF(X509) *cas = cas_of(b, tls);
+	MM_OWN(free_loan) STACK_OF(X509) *ends = NULL;
+	MM_OWN(free_loan) STACK_OF(X509) *between = NULL;
+	struct looking l = { .b = b, .lib = tls->lib, .x = x };
+
+	if (cas == NULL)
+		return;
+	ends = sk_X509_dup(cas);
+	between = sent != NULL ? sk_X509_dup(sent) : sk_X509_new_null();
+	l.ends = ends;
+	l.between = between;
+	if (ends != NULL && between != NULL)
+		find_anchors(&l, out);
 }
 
 static void
@@ -284,9 +428,7 @@ bool
 mm_boot_look(struct mm_boot *b, const struct mm_http_req *req,
     struct mm_old_cert *out)
 {
-	const struct mm_tls_loop *tls;
 	struct mm_old_cert own = { .peer = req->peer };
-	X509_STORE *store;
 	X509 *x;
 
 	if (req->ssl == NULL || !atomic_load(&b->any))
@@ -294,12 +436,9 @@ mm_boot_look(struct mm_boot *b, const struct mm_http_req *req,
 	x = SSL_get0_peer_certificate(req->ssl);
 	if (x == NULL || !look(x, &own))
 		return false;
-	tls = mm_hello_loop(req->ssl);
-	store = store_of(b, tls);
+	look_up(b, mm_hello_loop(req->ssl), x,
+	    SSL_get_peer_cert_chain(req->ssl), &own);
 	*out = own;
-	if (store != NULL && chains(store, tls->lib, x,
-	    SSL_get_peer_cert_chain(req->ssl), &own))
-		*out = own;
 	ERR_clear_error();
 	return true;
 }

@@ -13,7 +13,8 @@
  * does for a client's at security level 2, but for ends that are past, which
  * are said.
  *
- * The CAs are the store's; each loop builds its own X509_STORE of them.
+ * The CAs are the store's; each loop has its own certificates of them.  A
+ * chain may end at several of them, one above the other: all count.
  */
 struct mm_boot;
 MM_MUST enum mm_err mm_boot_new(struct mm_server *s, struct mm_boot **out,

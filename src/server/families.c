@@ -308,6 +308,31 @@ put_records(struct mm_scrape *c)
 }
 
 static void
+put_groups(struct mm_scrape *c)
+{
+	if (!c->store_up)
+		return;
+	mm_sample_label(c, "state", "open", c->groups.open);
+	mm_sample_label(c, "state", "paused", c->groups.paused);
+	mm_sample_label(c, "state", "halted", c->groups.halted);
+	mm_sample_label(c, "state", "ended", c->groups.ended);
+}
+
+static void
+put_waiting(struct mm_scrape *c)
+{
+	if (c->store_up)
+		mm_sample(c, "", c->groups.waiting);
+}
+
+static void
+put_conflicts(struct mm_scrape *c)
+{
+	if (c->store_up)
+		mm_sample(c, "", c->groups.conflicts);
+}
+
+static void
 put_file(
     struct mm_scrape *c, const char *what, const char *path, const char *suffix)
 {
@@ -686,6 +711,16 @@ const struct mm_family mm_families[] = {
 	    "Of the SQLite database and its write-ahead log.", put_size },
 	{ M "store_records", GAUGE, "kind", "Records in the database.",
 	    put_records },
+
+	{ M "groups", GAUGE, "state",
+	    "Bootstrap groups that are not closed: open, paused by an operator, "
+	    "halted by conflicts, past their end.", put_groups },
+	{ M "group_devices_waiting", GAUGE, "",
+	    "Devices that came with a shared credential and wait for an "
+	    "operator.", put_waiting },
+	{ M "group_conflicts", GAUGE, "",
+	    "Other keys that came for devices of groups since each group was "
+	    "opened last.", put_conflicts },
 
 	{ M "attempts_noted", COUNTER, "",
 	    "Refusals of a named device that the attempt log was told of.",

@@ -1,6 +1,7 @@
 #ifndef MM_SERVER_FAMILIES_H
 #define MM_SERVER_FAMILIES_H
 
+#include "core/group.h"
 #include "server/attempts.h"
 #include "server/authorise.h"
 #include "server/metrics.h"
@@ -19,6 +20,7 @@ struct mm_scrape {
 	const struct mm_family *family;
 	struct mm_core_stats core;
 	struct mm_store_counts store;
+	struct mm_groups_tally groups;
 	bool store_up;
 	struct mm_attempts_stats attempts;
 	struct mm_authorise_stats authorise;

@@ -9,5 +9,8 @@
 /* The group of the path's first variable segment. */
 MM_MUST enum mm_err mm_rest_group_of(struct mm_rest *r, struct mm_group *out,
     struct mm_why *why);
+/* A note is a line: its hash stands in an entry, and reconcile writes it
+ * again. */
+MM_MUST enum mm_err mm_group_note_check(const char *note, struct mm_why *why);
 
 #endif

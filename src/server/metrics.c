@@ -100,7 +100,8 @@ mm_metrics_put(struct mm_server *s, struct mm_store_reader *r, bool open,
 	mm_authorise_stats(mm_deliver_authorise(s->deliver), &c.authorise);
 	mm_deliver_stats(s->deliver, &c.hooks);
 	c.store_up = r != NULL &&
-	    mm_get_counts(r, &c.store, NULL) == MM_OK;
+	    mm_get_counts(r, &c.store, NULL) == MM_OK &&
+	    mm_groups_tally(r, &c.groups, NULL) == MM_OK;
 	for (unsigned i = 0; i < MM_LISTENERS; i++)
 		if (s->listener[i] >= 0)
 			mm_http_counters(

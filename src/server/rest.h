@@ -294,6 +294,7 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(groups) X(group) X(group_create) X(group_open) X(group_pause)   \
 	X(group_close) X(group_extend) X(group_devices) X(group_list)     \
 	X(group_waiting) X(group_approve) X(group_refuse) X(group_report) \
+	X(group_release) X(group_crl) \
 	X(devconfs) X(product_devconf) X(product_devconf_put)             \
 	X(product_devconf_drop) X(product_devconf_check)                  \
 	X(product_devconf_devices) X(batch_devconf) X(batch_devconf_put)  \

@@ -212,6 +212,8 @@ put_member(struct listing *l, const struct mm_group_member *m,
 	mm_rest_put_sha256(j, "spki_sha256", m->spki);
 	if (m->by[0] != '\0')
 		mm_json_str(j, "by", m->by);
+	if (m->note[0] != '\0')
+		mm_json_str(j, "released", m->note);
 	put_facts(j, m);
 	MM_TRY(put_certificate(l, m, why));
 	mm_json_close(j, '}');
@@ -374,4 +376,32 @@ enum mm_err
 mm_rest_group_refuse(struct mm_rest *r, struct mm_why *why)
 {
 	return decide(r, false, why);
+}
+
+/* ---- released ---- */
+
+static const struct mm_member release_members[] = {
+	{ "reason", MM_M_TEXT, true, 0, MM_GROUP_NOTE },
+};
+
+enum mm_err
+mm_rest_group_release(struct mm_rest *r, struct mm_why *why)
+{
+	char device[MM_DEVICE_ID_MAX + 1], reason[MM_GROUP_NOTE] = "";
+	struct mm_group_member m;
+	struct mm_group g;
+
+	MM_TRY(mm_rest_members(r->in, release_members, 1, reason, why));
+	MM_TRY(mm_group_note_check(reason, why));
+	MM_TRY(mm_rest_segment(r, 1, device, sizeof(device), why));
+	MM_TRY(mm_rest_group_of(r, &g, why));
+	if (g.state == MM_WORK_CLOSED)
+		return MM_FAIL(why, MM_ECONFLICT, "group %s is closed", g.id);
+	MM_TRY(mm_desk_group_release(r->desk, &r->login, g.id, device, reason,
+	    &m, why));
+	mm_json_open(&r->j, '{');
+	mm_json_str(&r->j, "device", m.device);
+	mm_json_str(&r->j, "state", mm_member_words[m.state]);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
 }

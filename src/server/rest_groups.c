@@ -291,16 +291,23 @@ read_credentials(const struct mm_rest *r, struct mm_group *g, struct wish *w,
 
 /* Each loop has them all in its memory. */
 static enum mm_err
-check_room(struct mm_rest *r, const struct mm_group *g, struct mm_why *why)
+make_room(struct mm_rest *r, const struct mm_group *g, struct mm_why *why)
 {
-	unsigned n;
+	size_t n = 0;
 
 	if (g->kind != MM_GROUP_CA)
 		return MM_OK;
-	MM_TRY(mm_count_docs(r->reader, MM_DOC_CREDENTIAL, MM_CREDENTIAL_CAS,
-	    MM_CREDENTIAL_CAS_MAX, &n, why));
-	return n + g->ncredentials <= MM_CREDENTIAL_CAS_MAX ? MM_OK
-	    : MM_FAIL(why, MM_ELIMIT, "groups have %u CAs already", n);
+	for (size_t i = 0; i < g->ncredentials; i++) {
+		MM_OWN(mm_credential_done)
+		struct mm_credential c = MM_CREDENTIAL_INIT;
+		enum mm_err rc = mm_credential_get(r->reader, true,
+		    g->credential[i], &c, why);
+
+		if (rc != MM_OK && rc != MM_ENOTFOUND)
+			return rc;
+		n += rc == MM_ENOTFOUND;
+	}
+	return n > 0 ? mm_desk_credential_room(r->desk, n, why) : MM_OK;
 }
 
 /* ---- making one ---- */
@@ -326,14 +333,21 @@ static const struct mm_member members[] = {
 };
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
-/* Its hash stands in the entry, and reconcile writes it again. */
-static enum mm_err
-keep_note(struct mm_group *g, const char *note, struct mm_why *why)
+/* see groups.h */
+enum mm_err
+mm_group_note_check(const char *note, struct mm_why *why)
 {
 	for (const char *p = note; *p != '\0'; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			return MM_FAIL(why, MM_EINPUT, "one line, without "
 			    "control characters");
+	return MM_OK;
+}
+
+static enum mm_err
+keep_note(struct mm_group *g, const char *note, struct mm_why *why)
+{
+	MM_TRY(mm_group_note_check(note, why));
 	strcpy(g->note, note);
 	return MM_OK;
 }
@@ -407,8 +421,7 @@ read_group(struct mm_rest *r, struct wish *w, struct mm_group *g,
 	MM_TRY(keep_note(g, w->note, why));
 	MM_TRY(read_limits(g, w, why));
 	MM_TRY(check_profile(r, g, why));
-	MM_TRY(read_credentials(r, g, w, why));
-	return check_room(r, g, why);
+	return read_credentials(r, g, w, why);
 }
 
 /* The group comes last: a credential of one that is not there is nothing. */
@@ -425,6 +438,7 @@ create(struct mm_rest *r, struct wish *w, struct mm_group *g,
 		return MM_FAIL(why, rc == MM_OK ? MM_ECONFLICT : rc,
 		    rc == MM_OK ? "group %s: exists" : "the store cannot be "
 		    "read", g->id);
+	MM_TRY(make_room(r, g, why));
 	for (size_t i = 0; i < g->ncredentials; i++) {
 		struct mm_old_one one = { .der = mm_buf_view(&w->der[i]) };
 

@@ -271,6 +271,12 @@ doc(const struct mm_op *op, struct val v[C_COLUMNS])
 		v[C_FROM_AT] = INT(*d->counted);
 	if (d->as != 0 && d->body.n > 0)
 		v[C_TO_AT] = INT((int64_t)d->as);
+	if (d->ends != NULL) {
+		v[C_MASK] = INT(MM_DOC_WAITING);
+		v[C_DEVICE] = TEXT(d->ends);
+	}
+	if (d->frees != NULL)
+		v[C_AUTHORITY] = TEXT(d->frees);
 }
 
 static void

@@ -40,6 +40,14 @@ mm_sqlite_doc_put(
 	for (unsigned i = 0; i < 2; i++)
 		if (d->counts[i] != NULL)
 			MM_TRY(mm_sqlite_count_up(s, d->counts[i], why));
+	if (d->ends != NULL)
+		MM_TRY(mm_sqlite_exec(&s->db,
+		    ASK(DOC_DROP, INT(MM_DOC_WAITING), TEXT(d->ends)), why));
+	if (d->frees != NULL)
+		MM_TRY(mm_sqlite_exec(&s->db,
+		    ASK(CLAIM_FREE, INT(mm_sqlite_claim(d->frees)),
+			TEXT(d->frees)),
+		    why));
 	d->version = d->as != 0 ? d->as : (uint64_t)have + 1;
 	if (d->body.n == 0)
 		d->version = 0;

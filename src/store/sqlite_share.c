@@ -124,6 +124,9 @@ mm_sqlite_share_write(struct sqlite_store *s, const struct mm_op_share *sh,
 	if (has_station(sh))
 		MM_TRY(mm_sqlite_count_up(s, sh->place, why));
 	unit_of(sh, device, id);
+	if (sh->group)
+		MM_TRY(mm_sqlite_exec(&s->db,
+		    ASK(DOC_DROP, INT(MM_DOC_WAITING), TEXT(id)), why));
 	return put(s, sh->group ? MM_DOC_MEMBER : MM_DOC_UNIT, id, sh->unit,
 	    why);
 }

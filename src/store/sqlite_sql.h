@@ -179,6 +179,8 @@
 	    " CROSS JOIN cert c ON c.id = t.cert WHERE t.name = ?1")      \
 	X(CLAIM_ID, "SELECT id FROM cert"                                 \
 	    " WHERE claim = ?1 AND authority = ?2")                       \
+	X(CLAIM_FREE, "UPDATE cert SET claim = NULL"                      \
+	    " WHERE claim = ?1 AND authority = ?2")                       \
 	X(CLAIMED, "SELECT state, confirmed_at, replaced, replaced_at,"   \
 	    " serial = ?2, coalesce(last, entry, -1)"                     \
 	    " FROM cert WHERE id = ?1")                                   \

@@ -238,7 +238,8 @@ enum mm_op_kind {
  *
  * The same of a group (MM_DOC_GROUP): its count is "group:" and its name,
  * place and station_most are not looked at, and MM_DOC_MEMBER "group/device",
- * the device in lower case, becomes unit.
+ * the device in lower case, becomes unit; MM_DOC_WAITING of that id is taken
+ * away.
  */
 struct mm_op_share {
 	bool group;
@@ -376,6 +377,10 @@ struct mm_op_doc {
 	const char *counts[2];      /* of MM_DOC_COUNT, one more; NULL: none */
 	const uint64_t *counted;    /* counts[0] is that yet, else MM_ESTALE */
 	uint64_t as;                /* the version it gets; 0: the next */
+	/* In the same step, NULL: none.  ends: the MM_DOC_WAITING of that id
+	 * is taken away, if there is one; frees: so is the claim of that
+	 * authority, which is no token's. */
+	const char *ends, *frees;
 	uint64_t version;           /* out: of what now stands; 0: nothing */
 };
 

@@ -31,6 +31,8 @@ def sha256(pem):
 
 
 class Fleet:
+    brings = ()
+
     def __init__(self, world, cn="Old Maker Device CA"):
         self.w, self.n = world, 0
         Fleet.made = getattr(Fleet, "made", 0) + 1
@@ -39,6 +41,34 @@ class Fleet:
         self.cn = cn.replace(" ", "-") + f"-{Fleet.made}"
         self.ca = self.save("ca", self.sign(
             self.ca_name, self.ca_key.public_key(), -3000, 3000, True))
+
+    def below(self, cn):
+        """A fleet whose CA this one's has signed; leaves bring that along."""
+        f = Fleet(self.w, cn)
+        f.ca = f.save("sub", self.sign(
+            f.ca_name, f.ca_key.public_key(), -3000, 3000, True))
+        f.brings = [f.ca]
+        return f
+
+    def revoke(self, *certs, days=-1, **more):
+        """The CA's revocation list, PEM; over long ago."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        b = (x509.CertificateRevocationListBuilder()
+             .issuer_name(more.get("name", self.ca_name))
+             .last_update(now + days * DAY)
+             .next_update(now + (days + 0.5) * DAY))
+        for c in certs:
+            b = b.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(
+                    x509.load_pem_x509_certificate(c.read_bytes())
+                    .serial_number).revocation_date(now - 5 * DAY).build())
+        for e in more.get("extensions", ()):
+            b = b.add_extension(e, True)
+        self.n += 1
+        path = self.w.dir / f"{self.cn}-{self.n}.crl"
+        path.write_bytes(b.sign(self.ca_key, hashes.SHA256()
+                                ).public_bytes(PEM))
+        return path
 
     def sign(self, name, public, start, end, ca=False, hash_=None):
         now = datetime.datetime.now(datetime.timezone.utc)
@@ -53,7 +83,8 @@ class Fleet:
 
     def save(self, name, cert, key=None):
         path = self.w.dir / f"{self.cn}-{name}.pem"
-        path.write_bytes(cert.public_bytes(PEM))
+        path.write_bytes(cert.public_bytes(PEM) + b"".join(
+            p.read_bytes() for p in self.brings))
         if key is None:
             return path
         kpath = self.w.dir / f"{self.cn}-{name}.key"

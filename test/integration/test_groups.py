@@ -1,8 +1,10 @@
 """Devices in the field that come with an old or shared certificate."""
 import json
 import pathlib
+import re
 
 import pytest
+from cryptography import x509
 
 import postgres
 from fleet import Comer, Fleet, approve, listed, make, sha256, why
@@ -228,6 +230,190 @@ def test_closed_it_is_refused_recorded_and_told(world):
     assert world.rest("POST", "/groups/closes/open").status == 409
     assert world.rest("POST", "/groups/closes/devices", {"devices": [
         {"device": "C-9"}]}).status == 409
+
+
+def test_a_closed_group_hides_no_successor(world):
+    """The first one closed, the next takes its devices; who has a certificate
+    by the first has it still, and comes by none of the others."""
+    make(world, "first", [world.shared[0]], "certificates")
+    rows = [{"device": f"SUC-{n}", "address": "127.0.0.1"} for n in (1, 2, 3)]
+    listed(world, "first", *rows)
+    over, lost = (Comer(world, f"SUC-{n}", world.shared) for n in (1, 2))
+    over.confirm(over.come())
+    answer = lost.come()
+    world.rest("POST", "/groups/first/close")
+    refused(Comer(world, "SUC-3", world.shared).come(), 403, "group-closed")
+    make(world, "paused", [world.shared[0]], "certificates", opened=False)
+    listed(world, "paused", *rows)
+    refused(Comer(world, "SUC-3", world.shared).come(), 503, "group-paused")
+    make(world, "next", [world.shared[0]], "certificates")
+    listed(world, "next", *rows)
+    assert Comer(world, "SUC-3", world.shared).come().status == 200
+    assert world.rest("GET", "/groups/next").json["issued"] == 1
+    assert lost.come().body == answer.body
+    refused(Comer(world, "SUC-1", world.shared).come(), 403,
+            "old-credential-superseded")
+    refused(Comer(world, "SUC-2", world.shared).come(), 409,
+            "claimed-with-another-key")
+
+
+def test_closed_groups_take_no_place_from_new_ones(world):
+    """Neither with one credential, nor of the CAs that there can be."""
+    old = world.fleet.leaf()
+    names = [f"place-{n}" for n in range(40)]
+    for n, id_ in enumerate(names):
+        make(world, id_, [old[0]], "certificates", opened=False)
+        if n >= 15:
+            if n == 15:
+                a = world.rest("POST", "/groups", {
+                    "id": "one-more", "product": "thermo",
+                    "kind": "certificates", "quantity": 1,
+                    "until": "2096-01-01T00:00:00Z",
+                    "certificates": [old[0].read_text()]})
+                assert a.status == 413, a
+            world.rest("POST", f"/groups/{names[n - 15]}/close")
+    fleets = [Fleet(world, f"Place {n}") for n in range(66)]
+    made = []
+    for n, f in enumerate(fleets):
+        body = {"id": f"cas-{n}", "product": "thermo", "kind": "ca",
+                "quantity": 1, "until": "2096-01-01T00:00:00Z",
+                "certificates": [f.ca.read_text()]}
+        a = world.rest("POST", "/groups", body)
+        if a.status == 413:
+            assert made
+            world.rest("POST", f"/groups/{made.pop(0)}/close")
+            a = world.rest("POST", "/groups", body)
+        assert a.status == 201, a
+        made.append(body["id"])
+    assert len(made) < len(fleets)
+    for id_ in made + names[25:]:
+        world.rest("POST", f"/groups/{id_}/close")
+
+
+def test_a_nearer_ca_hides_none_above_it(world):
+    """One group has the maker's root, another a CA below it: a device of the
+    root's group is that one's whatever chain it brings."""
+    root = Fleet(world, "Maker Root")
+    sub = root.below("Maker Sub")
+    make(world, "near", [sub.ca], range="NEAR-{1..9}", names=True)
+    make(world, "above", [root.ca], range="ABOVE-{1..9}", names=True)
+    for device, group in (("ABOVE-1", "above"), ("NEAR-1", "near")):
+        a = Comer(world, device, sub.leaf(device)).come()
+        assert a.status == 200, a
+        issued = [e for e in entries(world, "certificate.issued")
+                  if e["device"] == device]
+        assert issued[0]["authority"] == f"group:{group}/{device.lower()}"
+    # the root's own devices are none of the CA below
+    refused(Comer(world, "NEAR-2", root.leaf("NEAR-2")).come(), 403,
+            "device-not-of-the-group")
+
+
+def test_what_its_own_ca_revoked_is_refused(world):
+    fleet = Fleet(world, "Revoking")
+    bad, good, last = (fleet.leaf(f"REV-{n}") for n in (1, 2, 3))
+    make(world, "revoking", [fleet.ca], range="REV-{1..9}", names=True)
+    lists = fleet.revoke(bad[0])
+    said = json.loads(world.cli("--json", "group", "crl", "revoking",
+                                lists).stdout)
+    assert (said["revoked"], said["ca"]) == (1, sha256(fleet.ca))
+    refused(Comer(world, "REV-1", bad).come(), 403, "old-credential-revoked")
+    assert Comer(world, "REV-2", good).come().status == 200
+    until(lambda: [e for e in entries(world, "alert")
+                   if e["reason"] == "old-credential-revoked" and
+                   e["device"] == "REV-1"])
+    changed = [e for e in entries(world, "group.changed")
+               if e["group"] == "revoking"]
+    assert changed[-1]["reason"] == "crl"
+    # what was revoked stays so, another CA's list is none, a part neither
+    rows = [(409, fleet.revoke(days=-9)),
+            (403, Fleet(world, "Another").revoke(bad[0])),
+            (403, Fleet(world, "Forger").revoke(bad[0], name=fleet.ca_name)),
+            (400, fleet.revoke(days=1, extensions=[
+                x509.DeltaCRLIndicator(1)]))]
+    for status, path in rows:
+        a = world.rest("POST", "/groups/revoking/crl",
+                       {"crl": path.read_text()})
+        assert a.status == status, (status, a)
+    refused(Comer(world, "REV-1", bad).come(), 403, "old-credential-revoked")
+    world.rest("POST", "/groups/revoking/crl",
+               {"crl": fleet.revoke(bad[0], last[0]).read_text()})
+    refused(Comer(world, "REV-3", last).come(), 403, "old-credential-revoked")
+
+
+def test_a_released_device_comes_again(world):
+    """Whose new key is lost: what it claimed is revoked, and any key may
+    come; one that has proved its certificate is not released."""
+    w, old = world, world.fleet.leaf()
+    make(w, "release", [old[0]], "certificates")
+    listed(w, "release", {"device": "REL-1", "address": "127.0.0.1"}, "REL-2")
+    lost, new = (Comer(w, "REL-1", old) for _ in range(2))
+    assert lost.come().status == 200
+    refused(new.come(), 409, "claimed-with-another-key")
+    path = "/groups/release/devices/REL-{}/release"
+    assert w.rest("POST", path.format(1), {}).status == 400
+    assert w.rest("POST", path.format(3), {"reason": "x"}).status == 404
+    w.cli("group", "release", "release", "REL-1", "--reason",
+          "flash was erased")
+    a = new.come()
+    assert a.status == 200, a
+    (entry,) = entries(w, "group.released")
+    assert (entry["device"], entry["spki_sha256"]) == ("REL-1", lost.spki)
+    assert "flash" not in json.dumps(entry) and len(
+        entry["detail_sha256"]) == 64
+    state = {c["spki_sha256"]: c["state"] for c in w.rest(
+        "GET", "/certificates?device=REL-1").json["items"]}
+    assert state == {lost.spki: "revoked", new.spki: "issued"}
+    new.confirm(a)
+    assert w.rest("POST", path.format(1), {"reason": "x"}).status == 409
+    # an approved key that is lost
+    lost, new = (Comer(w, "REL-2", old) for _ in range(2))
+    lost.come()
+    approve(w, "release", lost)
+    refused(new.come(), 409, "claimed-with-another-key")
+    assert w.rest("POST", path.format(2), {"reason": "reset"}).json == {
+        "device": "REL-2", "state": "listed"}
+    refused(new.come(), 202, "waits-for-approval")
+
+
+def test_who_got_in_waits_no_longer(world):
+    """One that waited gets a second fact, and comes: nobody is asked for it
+    any more."""
+    w, old = world, world.fleet.leaf()
+    make(w, "nolonger", [old[0]], "certificates")
+    listed(w, "nolonger", "NL-1")
+    c = Comer(w, "NL-1", old)
+    refused(c.come(), 202, "waits-for-approval")
+    assert w.rest("GET", "/groups/nolonger").json["waiting"] == 1
+    listed(w, "nolonger", {"device": "NL-1", "key": c.spki})
+    assert c.come().status == 200
+    assert w.rest("GET", "/groups/nolonger").json["waiting"] == 0
+    assert w.rest("GET", "/groups/nolonger/waiting").json["items"] == []
+
+
+def test_what_is_watched_of_groups(world):
+    """Numbers for /metrics; of closed groups none."""
+    w, old = world, world.fleet.leaf()
+
+    def numbers():
+        text = w.rest("GET", "/metrics", base="").text
+        return {m[1]: int(m[2]) for m in re.finditer(
+            r"^mintmark_(group\S+) (\d+)$", text, re.M)}
+
+    before = numbers()
+    make(w, "watched", [old[0]], "certificates", conflicts=0)
+    listed(w, "watched", {"device": "WA-1", "address": "127.0.0.1"}, "WA-2")
+    assert Comer(w, "WA-2", old).come().status == 202
+    now = numbers()
+    assert now['groups{state="open"}'] == before['groups{state="open"}'] + 1
+    assert now["group_devices_waiting"] == before["group_devices_waiting"] + 1
+    assert Comer(w, "WA-1", old).come().status == 200
+    assert Comer(w, "WA-1", old).come().status == 409
+    now = numbers()
+    assert now['groups{state="halted"}'] == \
+        before['groups{state="halted"}'] + 1
+    assert now["group_conflicts"] == before["group_conflicts"] + 1
+    w.rest("POST", "/groups/watched/close")
+    assert numbers() == before
 
 
 def test_it_gives_no_more_than_its_quantity(world):

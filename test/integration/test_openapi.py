@@ -32,6 +32,7 @@ LAST = {"retireDevice": 9, "transferDevice": 8.8, "repairDevice": 8.9, "revokeCe
         "extendBatch": 4, "pauseBatch": 4.1, "openBatch": 4.2,
         "closeBatch": 8, "removeStation": 9, "orderBatch": 4.3,
         "reportUnits": 4.3, "listInGroup": 2, "extendGroup": 4,
+        "releaseInGroup": 4, "revokedOfGroup": 4,
         "openGroup": 4.05, "pauseGroup": 4.3, "closeGroup": 8}
 # there, but nothing that an operation's example would name
 NOTHING = {"id": dict.fromkeys(("devices", "tokens", "keys"), "WALK-1") | {
@@ -42,7 +43,8 @@ REFUSED = {"thawToken": 409, "transferDevice": 409,
            "retryDeadLetter": 404, "getApproval": 404,
            "approve": 404, "refuse": 404, "syncStation": 403,
            "acceptQuarantined": 404, "rejectQuarantined": 404,
-           "approveComer": 404, "refuseComer": 404}
+           "approveComer": 404, "refuseComer": 404,
+           "releaseInGroup": 404, "revokedOfGroup": 400}
 
 
 def resolve(node):

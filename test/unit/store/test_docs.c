@@ -281,14 +281,22 @@ groups(const struct mm_store_backend *b)
 	/* a batch of that name is another thing */
 	doc(&t, MM_DOC_BATCH, "g", 0, "{}");
 	assert_int_equal(run1(&f, &t), MM_OK);
+	doc(&t, MM_DOC_WAITING, "g/sn-1", 0, "{}");
+	assert_int_equal(run1(&f, &t), MM_OK);
+	doc(&t, MM_DOC_WAITING, "g/sn-3", 0, "{}");
+	assert_int_equal(run1(&f, &t), MM_OK);
 	for (size_t i = 0; i < n; i++) {
 		print_message("%s\n", group_takes[i].what);
 		assert_int_equal(group_take(&f, &group_takes[i]),
 		    group_takes[i].want);
+		assert_int_equal(count_of(&f, MM_DOC_WAITING, "g/sn-1"),
+		    made == 0 && group_takes[i].want != MM_OK);
 		made += group_takes[i].want == MM_OK;
 		assert_int_equal(count_of(&f, MM_DOC_COUNT, "group:g"), made);
 	}
 	assert_int_equal(count_of(&f, MM_DOC_COUNT, "g"), 0);
+	/* whose certificate was refused waits still */
+	assert_int_equal(count_of(&f, MM_DOC_WAITING, "g/sn-3"), 1);
 	assert_int_equal(count_of(&f, MM_DOC_MEMBER, "g/sn-2"), 1);
 	assert_int_equal(count_of(&f, MM_DOC_UNIT, "g/SN-2"), 0);
 	check_whole(&f);
@@ -323,8 +331,52 @@ documents(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+/* What goes with a document goes in its step, and stays where it fails. */
+static void
+endings(const struct mm_store_backend *b)
+{
+	static const char authority[] = "group:g/sn-1";
+	struct mm_claim claim;
+	struct top t;
+	struct fx f;
+
+	if (!fx_open(&f, b))
+		return;
+	top_product(&t, PRODUCT);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_mint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_issue(&t, 1);
+	strcpy(t.op.u.issue.row.authority, authority);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	doc(&t, MM_DOC_WAITING, "g/sn-1", 0, "{}");
+	assert_int_equal(run1(&f, &t), MM_OK);
+	for (unsigned i = 0; i < 3; i++) {
+		bool still = i == 0;
+
+		doc(&t, MM_DOC_MEMBER, "g/sn-1", still ? 7 : MM_DOC_ANY,
+		    "{}");
+		t.op.u.doc.ends = "g/sn-1";
+		t.op.u.doc.frees = authority;
+		assert_int_equal(
+		    run1(&f, &t), still ? MM_ENOTFOUND : MM_OK);
+		assert_int_equal(
+		    count_of(&f, MM_DOC_WAITING, "g/sn-1"), still);
+		assert_int_equal(mm_get_claim(f.r, authority, &claim, NULL),
+		    still ? MM_OK : MM_ENOTFOUND);
+	}
+	/* the authority is good for another one */
+	top_issue(&t, 2);
+	strcpy(t.op.u.issue.row.device, "SN-1");
+	strcpy(t.op.u.issue.row.authority, authority);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	check_whole(&f);
+	fx_close(&f);
+}
+
 ON_BACKENDS(counts)
 ON_BACKENDS(documents)
+ON_BACKENDS(endings)
 ON_BACKENDS(groups)
 ON_BACKENDS(versions)
 ON_BACKENDS(list)
@@ -337,6 +389,7 @@ main(void)
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_documents),
+		cmocka_unit_test(test_endings),
 		cmocka_unit_test(test_groups),
 	};
 
