@@ -44,7 +44,7 @@ REFUSED = {"thawToken": 409, "transferDevice": 409,
            "approve": 404, "refuse": 404, "syncStation": 403,
            "acceptQuarantined": 404, "rejectQuarantined": 404,
            "approveComer": 404, "refuseComer": 404,
-           "releaseInGroup": 404, "revokedOfGroup": 400}
+           "releaseInGroup": 404, "revokedOfGroup": 409}
 
 
 def resolve(node):
