@@ -270,6 +270,7 @@ static const struct mm_field config_sign_req[] = {
 	TEXT(mm_config_sign_req, device),
 	FIXED(mm_config_sign_req, certificate),
 	U64(mm_config_sign_req, version),
+	FIXED(mm_config_sign_req, salt),
 	BYTES(mm_config_sign_req, document),
 };
 static const struct mm_field config_sign_rep[] = {

@@ -325,6 +325,7 @@ struct mm_config_sign_req {
 	char device[MM_DEVICE_ID_MAX + 1];
 	uint8_t certificate[32];     /* hash of the one that asked */
 	uint64_t version;
+	uint8_t salt[16];            /* MM_SALT_N */
 	struct mm_bytes document;
 };
 struct mm_config_sign_rep { struct mm_bytes der; /* ContentInfo */ };

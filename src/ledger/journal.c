@@ -46,6 +46,7 @@ static const struct mm_line_column columns[] = {
 	COL("not_after", TIME_S, not_after_s, false),
 	COL("spki_sha256", HEX, spki_sha256, false),
 	COL("tbs_sha256", HEX, tbs_sha256, false),
+	COL("document_sha256", HEX, document_sha256, false),
 	COL("prev", HEX, prev, true),
 };
 static const struct mm_line_form form = { columns,

@@ -57,7 +57,8 @@ enum mm_journal_kind {
 	MM_J_SHARD,       /* a CRL of one shard; as a CRL, and whose number
 			   * may be another's of the same run */
 	MM_J_CONFIGURATION, /* a fielded device's; number: its version, issuer
-			   * and serial: the certificate of who signed */
+			   * and serial: the certificate of who signed,
+			   * document: its mark (pki/confdoc.h) */
 	MM_J_KINDS
 };
 const char *mm_journal_kind_name(enum mm_journal_kind k);
@@ -78,6 +79,7 @@ struct mm_journal_line {
 	int64_t not_after_s;
 	uint8_t spki_sha256[32];
 	uint8_t tbs_sha256[32];
+	uint8_t document_sha256[32];
 	uint8_t prev[32]; /* SHA-256 of the line before with its LF */
 };
 

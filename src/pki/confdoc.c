@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "pki/key.h"
 #include "pki/priv.h"
 
 #define HEAD            "mintmark-configuration 1\n"
@@ -17,11 +16,12 @@
 void
 mm_confdoc_put(struct mm_buf *out, const struct mm_confdoc *c)
 {
-	char hex[65];
+	char cert[65], salt[2 * MM_SALT_N + 1];
 
-	mm_hex_text(c->certificate, 32, hex);
-	mm_buf_printf(out, HEAD "device %s\ncertificate %s\nversion %lu\n\n",
-	    c->device, hex, (unsigned long)c->version);
+	mm_hex_text(c->certificate, 32, cert);
+	mm_hex_text(c->salt, MM_SALT_N, salt);
+	mm_buf_printf(out, HEAD "device %s\ncertificate %s\nversion %lu\n"
+	    "salt %s\n\n", c->device, cert, (unsigned long)c->version, salt);
 	mm_buf_bytes(out, c->document);
 }
 
@@ -57,13 +57,14 @@ take_version(struct mm_bytes v, uint32_t *out)
 	return true;
 }
 
+/* In small letters: a text has one form. */
 static bool
-is_lower(struct mm_bytes hex)
+take_hex(struct mm_bytes hex, uint8_t *out, size_t n)
 {
 	for (size_t i = 0; i < hex.n; i++)
 		if (hex.p[i] >= 'A' && hex.p[i] <= 'F')
 			return false;
-	return true;
+	return mm_hex_parse((const char *)hex.p, hex.n, out, n, NULL) == MM_OK;
 }
 
 /* see confdoc.h */
@@ -71,20 +72,22 @@ enum mm_err
 mm_confdoc_parse(struct mm_bytes text, struct mm_confdoc *out,
     struct mm_why *why)
 {
-	struct mm_bytes rest = text, line, device, hex, version;
+	struct mm_bytes rest = text, line, device, hex, version, salt;
 	struct mm_confdoc c = { .version = 0 };
 
 	if (!take_line(&rest, "mintmark-configuration 1", &line) ||
 	    line.n != 0 || !take_line(&rest, "device ", &device) ||
 	    !take_line(&rest, "certificate ", &hex) ||
 	    !take_line(&rest, "version ", &version) ||
+	    !take_line(&rest, "salt ", &salt) ||
 	    !take_line(&rest, "", &line) || line.n != 0)
 		return MM_FAIL(why, MM_EINPUT,
 		    "configuration: its head is not one");
 	if (!mm_text_copy(c.device, sizeof(c.device), device) ||
-	    !mm_device_id_valid(c.device) || !is_lower(hex) ||
-	    mm_hex_parse((const char *)hex.p, hex.n, c.certificate, 32,
-	    NULL) != MM_OK || !take_version(version, &c.version))
+	    !mm_device_id_valid(c.device) ||
+	    !take_hex(hex, c.certificate, 32) ||
+	    !take_version(version, &c.version) ||
+	    !take_hex(salt, c.salt, MM_SALT_N))
 		return MM_FAIL(why, MM_EINPUT,
 		    "configuration: its head says nothing");
 	if (rest.n > MM_CONFDOC_MAX)

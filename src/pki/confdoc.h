@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "pki/cert.h"
+#include "pki/key.h"
 
 /*
  * A fielded device's configuration as it travels: a text that says whose it
@@ -12,15 +13,21 @@
  *	device SN-000123 LF
  *	certificate <64 hex: SHA-256 of the certificate that asked> LF
  *	version 7 LF
+ *	salt <32 hex> LF
  *	LF
  *	<the document, JSON>
+ *
+ * The salt is random, of this version and device alone: what is written of a
+ * document where others can read it, in ledger and journal, is its mark: the
+ * salted hash (pki/key.h) of its hash.  So who knows all of a document but a
+ * password cannot try passwords.
  *
  * Whoever holds one that was verified knows that an issuer below the trust
  * anchor had it signed for the owner of that certificate.  Whether it is newer
  * than another one is the caller's to ask.
  */
 #define MM_CONFDOC_MAX         65536 /* bytes of a document */
-#define MM_CONFDOC_HEAD_MAX    256   /* of what stands before it */
+#define MM_CONFDOC_HEAD_MAX    320   /* of what stands before it */
 #define MM_CONFDOC_VERSION_MAX INT32_MAX
 /* Of all that is sent: the text, the signer's certificate and its issuer's. */
 #define MM_CONFDOC_SIGNED_MAX \
@@ -30,6 +37,7 @@ struct mm_confdoc {
 	char device[MM_DEVICE_ID_MAX + 1];
 	uint8_t certificate[32];
 	uint32_t version;         /* 1 and up */
+	uint8_t salt[MM_SALT_N];
 	struct mm_bytes document; /* borrowed */
 };
 

@@ -32,6 +32,7 @@ fill_line(struct mm_item *i, const struct mm_responder *p,
     struct mm_bytes text)
 {
 	const struct mm_config_sign_req *q = &i->req.config_sign;
+	uint8_t document[32];
 
 	i->line = (struct mm_journal_line){ .kind = MM_J_CONFIGURATION,
 		.number = q->version };
@@ -39,6 +40,9 @@ fill_line(struct mm_item *i, const struct mm_responder *p,
 	memcpy(i->line.serial, p->serial, sizeof(i->line.serial));
 	memcpy(i->line.device, q->device, sizeof(i->line.device));
 	mm_sha256(text, i->line.tbs_sha256);
+	mm_sha256(q->document, document);
+	mm_salted_sha256(q->salt, (struct mm_bytes){ document, 32 },
+	    i->line.document_sha256);
 	i->journal = true;
 }
 
@@ -55,6 +59,7 @@ sign(struct mm_worker *w, struct mm_item *i, struct mm_responder *p,
 
 	memcpy(c.device, q->device, sizeof(c.device));
 	memcpy(c.certificate, q->certificate, sizeof(c.certificate));
+	memcpy(c.salt, q->salt, sizeof(c.salt));
 	mm_confdoc_put(text, &c);
 	MM_TRY(mm_buf_ok(text, why));
 	mm_buf_reset(&w->sig);

@@ -7,9 +7,10 @@
 #define SHA                                                            \
 	"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define HEAD "mintmark-configuration 1\n"
+#define SALT "00112233445566778899aabbccddeeff"
 #define TEXT(device, sha, version, document)                          \
 	HEAD "device " device "\ncertificate " sha "\nversion " version \
-	    "\n\n" document
+	    "\nsalt " SALT "\n\n" document
 #define GOOD TEXT("SN-1", SHA, "7", "{\"a\":1}")
 
 static void
@@ -40,12 +41,19 @@ parses(void **state)
 		{ "version -7", TEXT("SN-1", SHA, "-7", "{}"), MM_EINPUT },
 		{ "too large", TEXT("SN-1", SHA, "2147483648", "{}"),
 		    MM_EINPUT },
-		{ "no version", HEAD "device SN-1\ncertificate " SHA "\n\n{}",
-		    MM_EINPUT },
-		{ "no empty line", HEAD "device SN-1\ncertificate " SHA
-		    "\nversion 7\n{}", MM_EINPUT },
-		{ "CR", HEAD "device SN-1\r\ncertificate " SHA
+		{ "no version", HEAD "device SN-1\ncertificate " SHA 
+		    "\nsalt " SALT "\n\n{}", MM_EINPUT },
+		{ "no salt", HEAD "device SN-1\ncertificate " SHA
 		    "\nversion 7\n\n{}", MM_EINPUT },
+		{ "half a salt", HEAD "device SN-1\ncertificate " SHA
+		    "\nversion 7\nsalt 0011223344556677\n\n{}", MM_EINPUT },
+		{ "a salt in capitals", HEAD "device SN-1\ncertificate " SHA
+		    "\nversion 7\nsalt 00112233445566778899AABBCCDDEEFF"
+		    "\n\n{}", MM_EINPUT },
+		{ "no empty line", HEAD "device SN-1\ncertificate " SHA
+		    "\nversion 7\nsalt " SALT "\n{}", MM_EINPUT },
+		{ "CR", HEAD "device SN-1\r\ncertificate " SHA
+		    "\nversion 7\nsalt " SALT "\n\n{}", MM_EINPUT },
 	};
 	struct mm_confdoc c;
 
@@ -56,6 +64,7 @@ parses(void **state)
 	assert_int_equal(mm_confdoc_parse(mm_bytes_of(GOOD), &c, NULL), MM_OK);
 	assert_string_equal(c.device, "SN-1");
 	assert_int_equal(c.version, 7);
+	assert_int_equal(c.salt[15], 0xff);
 	assert_true(mm_bytes_eq(c.document, mm_bytes_of("{\"a\":1}")));
 }
 

@@ -58,7 +58,7 @@ FIELDS = {
     "duty_extend": (["t"], ["q", "q"]),
     "ocsp_start": (["t", "d", "d", "b"], ["q", 16, "q", "q", 32, 32]),
     "ocsp_sign": ([16, "d", "b", "b", "q", "q", "q", "d"], ["d"]),
-    "config_sign": ([16, "t", 32, "q", "d"], ["d"]),
+    "config_sign": ([16, "t", 32, "q", 16, "d"], ["d"]),
     "status": (["b"], ["q", "q", "q", "q", "q", "b", "t", "q",
                        "q", "i", "t", "t"]),
 }

@@ -140,7 +140,7 @@ def sample(kind, csr):
         "ocsp_sign": body("ocsp_sign", b"\x01" * 16, b"0", 0, 0, 0, now,
                           now + 60, b""),
         "config_sign": body("config_sign", b"\x01" * 16, "SN-1", bytes(32),
-                            1, b"{}"),
+                            1, bytes(16), b"{}"),
         "status": body("status", 0),
     }[kind]
 
@@ -882,9 +882,9 @@ def test_configuration_refusals(signer, tmp_path):
     assert ends - now <= 14 * 86400
 
     def sign(responder=serial, device="SN-1", certificate=b"c" * 32,
-             version=7, document=b'{"a":1}'):
+             version=7, document=b'{"a":1}', salt=b"s" * 16):
         return ocsp.call("config_sign", responder, device, certificate,
-                         version, document)[0]
+                         version, salt, document)[0]
 
     (tmp_path / "c.p7m").write_bytes(sign())
     done = subprocess.run(
@@ -892,12 +892,16 @@ def test_configuration_refusals(signer, tmp_path):
          "any", "-in", tmp_path / "c.p7m", "-CAfile",
          tmp_path / "server/root.crt"], capture_output=True)
     text = b"mintmark-configuration 1\ndevice SN-1\ncertificate " + \
-        (b"c" * 32).hex().encode() + b'\nversion 7\n\n{"a":1}'
+        (b"c" * 32).hex().encode() + b"\nversion 7\nsalt " + \
+        (b"s" * 16).hex().encode() + b'\n\n{"a":1}'
     assert done.stdout == text, done.stderr
     line = [x for x in signer.journal() if x["kind"] == "configuration"]
     assert len(line) == 1 and line[0]["number"] == 7
     assert line[0]["device"] == "SN-1" and line[0]["serial"] == serial.hex()
     assert line[0]["tbs_sha256"] == hashlib.sha256(text).hexdigest()
+    mark = hashlib.sha256(b'{"a":1}').digest()
+    assert line[0]["document_sha256"] == hashlib.sha256(
+        b"s" * 16 + mark).hexdigest()
     refused(ENOTFOUND, sign, bytes(16))
     refused(ENOTFOUND, sign, answers)  # an OCSP responder's
     refused(ENOTFOUND, lambda: ocsp.call(
