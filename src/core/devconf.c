@@ -50,12 +50,12 @@ get_text(const json_t *o, const char *key, char *out, size_t n)
 
 /* One that is not there is all zero. */
 static bool
-get_hash(const json_t *o, const char *key, uint8_t out[32])
+get_bytes(const json_t *o, const char *key, uint8_t *out, size_t n)
 {
 	const char *v = json_string_value(json_object_get(o, key));
 
 	return v == NULL ||
-	    mm_hex_parse(v, strlen(v), out, 32, NULL) == MM_OK;
+	    mm_hex_parse(v, strlen(v), out, n, NULL) == MM_OK;
 }
 
 /* see devconf_priv.h */
@@ -69,7 +69,7 @@ mm_devconf_detail(struct mm_devconf_change *c)
 		mm_hex_text(all[i], 32, hex[i]);
 	snprintf(text, sizeof(text), "template %s\ntable %s\nschema %s\n",
 	    hex[0], hex[1], hex[2]);
-	mm_sha256(mm_bytes_of(text), c->detail);
+	mm_salted_sha256(c->salt, mm_bytes_of(text), c->detail);
 }
 
 static bool
@@ -83,9 +83,10 @@ read_change(const json_t *o, struct mm_devconf_change *c)
 	if (c->version == 0 || at == NULL ||
 	    mm_time_parse(at, &c->at, NULL) != MM_OK ||
 	    !get_text(o, "by", c->by, sizeof(c->by)) ||
-	    !get_hash(o, "template", c->template) ||
-	    !get_hash(o, "table", c->table) ||
-	    !get_hash(o, "schema", c->schema))
+	    !get_bytes(o, "template", c->template, 32) ||
+	    !get_bytes(o, "table", c->table, 32) ||
+	    !get_bytes(o, "schema", c->schema, 32) ||
+	    !get_bytes(o, "salt", c->salt, MM_SALT_N))
 		return false;
 	mm_devconf_detail(c);
 	return true;
@@ -184,10 +185,16 @@ mm_devconf_papers(struct mm_store_reader *r, const struct mm_devconf *c,
 /* ---- writing ---- */
 
 static void
+put_bytes(struct mm_json *j, const char *key, struct mm_bytes v)
+{
+	if (!mm_zero(v.p, v.n))
+		mm_json_hex(j, key, v);
+}
+
+static void
 put_hash(struct mm_json *j, const char *key, const uint8_t v[32])
 {
-	if (!mm_zero(v, 32))
-		mm_json_hex(j, key, (struct mm_bytes){ v, 32 });
+	put_bytes(j, key, (struct mm_bytes){ v, 32 });
 }
 
 static void
@@ -210,6 +217,8 @@ put_body(const struct mm_devconf *c, struct mm_buf *body)
 		put_hash(&j, "template", p->template);
 		put_hash(&j, "table", p->table);
 		put_hash(&j, "schema", p->schema);
+		put_bytes(&j, "salt", (struct mm_bytes){ p->salt,
+		    sizeof(p->salt) });
 		mm_json_close(&j, '}');
 	}
 	mm_json_close(&j, ']');
@@ -231,6 +240,7 @@ fill_change(struct mm_desk *d, const struct mm_devconf_text *t,
     struct mm_devconf_change *c, struct mm_why *why)
 {
 	c->removed = t == NULL;
+	MM_TRY(mm_salt_make(c->salt, why));
 	if (t != NULL) {
 		MM_TRY(keep_paper(d, t->template, c->template, why));
 		MM_TRY(keep_paper(d, t->table, c->table, why));

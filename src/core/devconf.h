@@ -3,6 +3,7 @@
 
 #include "core/core.h"
 #include "line/fill.h"
+#include "pki/key.h"
 
 /*
  * Configuration in the field.
@@ -32,8 +33,10 @@ struct mm_devconf_change {
 	int64_t at;
 	char by[17];
 	bool removed;
-	/* Papers; zero: none.  detail: of the three hashes. */
+	/* Papers; zero: none.  detail: of the three hashes and of the salt,
+	 * without which a short table could be guessed. */
 	uint8_t template[32], table[32], schema[32], detail[32];
+	uint8_t salt[MM_SALT_N];
 };
 struct mm_devconf {
 	enum mm_devconf_scope scope;
@@ -114,9 +117,11 @@ struct mm_devconf_given {
 	bool has;                     /* a set gives it something */
 	enum mm_devconf_scope scope;  /* of that set, ... */
 	char set[MM_DEVICE_ID_MAX + 1];
-	uint64_t set_version;         /* ... and at which version */
+	uint64_t set_version;         /* ... and at which version, */
+	int64_t set_at;               /* since when */
 	int64_t version;              /* of the device's document */
 	uint8_t sha256[32];
+	uint8_t salt[MM_SALT_N];      /* of that version: see pki/confdoc.h */
 	bool rendered;                /* document and shown are there */
 	struct mm_buf document, shown;
 	/* What is on record: the version that it was given last (0 none) and
@@ -149,6 +154,20 @@ extern const char *const mm_devconf_state_words[MM_DEVCONF_STATES];
 MM_MUST enum mm_err mm_desk_devconf_state(struct mm_desk *d,
     const struct mm_device *device, struct mm_devconf_given *out,
     enum mm_devconf_state *state, struct mm_why *why);
+
+/* Of the devices that ever asked, the first `most`: how many have not taken
+ * what was there for them before that time.  all: there are no others. */
+struct mm_devconf_behind {
+	unsigned sets, looked, behind;
+	bool all;
+};
+MM_MUST enum mm_err mm_desk_devconf_behind(struct mm_desk *d,
+    int64_t before_ms, unsigned most, struct mm_devconf_behind *out,
+    struct mm_why *why);
+/* Until when the key that signed last is certified (0: none signed yet), and
+ * since when none can be had (0: one can). */
+void mm_core_devconf_key(struct mm_core *c, int64_t *ends_s,
+    int64_t *missing_s);
 
 /*
  * For the device that asks by its certificate, which must be in force.  tag: of

@@ -43,6 +43,16 @@ copy(const json_t *o, const char *key, char *out, size_t n)
 	return v != NULL && mm_text_copy(out, n, mm_bytes_of(v));
 }
 
+/* A record of before there were any has none. */
+static bool
+read_salt(const json_t *o, struct mm_devconf_given *g)
+{
+	const char *hex = json_string_value(json_object_get(o, "salt"));
+
+	return hex == NULL || mm_hex_parse(hex, strlen(hex), g->salt,
+	    sizeof(g->salt), NULL) == MM_OK;
+}
+
 static bool
 read_note(const json_t *o, struct mm_devconf_given *g)
 {
@@ -54,6 +64,7 @@ read_note(const json_t *o, struct mm_devconf_given *g)
 	g->initial = json_integer_value(json_object_get(o, "initial"));
 	return hex != NULL && at != NULL &&
 	    mm_hex_parse(hex, strlen(hex), g->sha256, 32, NULL) == MM_OK &&
+	    read_salt(o, g) &&
 	    mm_time_parse(at, &g->given_at, NULL) == MM_OK &&
 	    copy(o, "basis", g->basis, sizeof(g->basis)) &&
 	    copy(o, "batch", g->batch, sizeof(g->batch)) &&
@@ -219,20 +230,38 @@ render(struct mm_store_reader *r, const struct mm_devconf_sets *s,
 	return MM_OK;
 }
 
+/* It has another document by the version on record: this store was put back to
+ * a backup, and has given that number a second time.  Zeros: of a version
+ * whose document it lost. */
+static bool
+has_another(const struct mm_devconf_who *who, const struct mm_devconf_given *g)
+{
+	char hex[17];
+
+	mm_hex_text(g->sha256, 8, hex);
+	return who->says > 0 && who->says == g->given &&
+	    strncmp(who->mark, hex, 16) != 0 &&
+	    strncmp(who->mark, "0000000000000000", 16) != 0;
+}
+
 /*
  * Another document is another version, above all that the device may have: the
  * one that it was given last, its initial one, and the one that it says it
  * has, which this store may have forgotten with its newest years.
  */
-static void
-number(struct mm_devconf_given *g, const uint8_t sha256[32], int64_t says)
+static enum mm_err
+number(struct mm_devconf_given *g, const uint8_t sha256[32],
+    const struct mm_devconf_who *who, struct mm_why *why)
 {
+	const int64_t says = who->says;
 	int64_t most = g->given;
 
-	if (most > 0 && memcmp(sha256, g->sha256, 32) == 0 && says <= most) {
+	if (most > 0 && memcmp(sha256, g->sha256, 32) == 0 && says <= most &&
+	    !has_another(who, g) && !mm_zero(g->salt, sizeof(g->salt))) {
 		g->version = most;
-		return;
+		return MM_OK;
 	}
+	MM_TRY(mm_salt_make(g->salt, why));
 	if (g->initial > most)
 		most = g->initial;
 	if (says > most)
@@ -240,6 +269,7 @@ number(struct mm_devconf_given *g, const uint8_t sha256[32], int64_t says)
 	g->version = most + 1;
 	g->changed = true;
 	memcpy(g->sha256, sha256, 32);
+	return MM_OK;
 }
 
 /* see devconf_give.h */
@@ -264,21 +294,23 @@ mm_devconf_resolve(struct mm_desk *d, const struct mm_device *dev,
 	MM_TRY(mm_devconf_sets_get(d->r, dev, g->batch, &s, why));
 	set = mm_devconf_nearest(&s);
 	g->has = set != NULL;
+	g->set_at = g->has ? set->past[0].at : 0;
 	put_basis(&s, dev, g->batch, basis);
-	g->noted = g->note > 0 && same && strcmp(basis, g->basis) == 0;
+	g->noted = g->note > 0 && same && strcmp(basis, g->basis) == 0 &&
+	    !mm_zero(g->salt, sizeof(g->salt));
 	strcpy(g->basis, basis);
 	if (!g->has || who->look)
 		return MM_OK;
 	g->scope = set->scope;
 	strcpy(g->set, set->id);
 	g->set_version = set->version;
-	if (g->noted && who->says <= g->given && !who->render) {
+	if (g->noted && who->says <= g->given && !has_another(who, g) &&
+	    !who->render) {
 		g->version = g->given;
 		return MM_OK;
 	}
 	MM_TRY(render(d->r, &s, dev, g, sha256, why));
-	number(g, sha256, who->says);
-	return MM_OK;
+	return number(g, sha256, who, why);
 }
 
 /* see devconf.h */

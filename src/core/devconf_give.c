@@ -48,6 +48,8 @@ put_note(const struct mm_devconf_given *g, int64_t held, struct mm_buf *body)
 	mm_json_open(&j, '{');
 	mm_json_int(&j, "version", g->version);
 	mm_json_hex(&j, "sha256", (struct mm_bytes){ g->sha256, 32 });
+	mm_json_hex(&j, "salt", (struct mm_bytes){ g->salt,
+	    sizeof(g->salt) });
 	mm_json_time(&j, "at", g->changed ? mm_now_ms() : g->given_at);
 	mm_json_int(&j, "held", held);
 	mm_json_int(&j, "initial", g->initial);
@@ -68,6 +70,7 @@ store(struct mm_desk *d, const struct mm_devconf_given *g, int64_t held,
 	struct mm_config_texts t;
 	char scope[MM_DOC_ID_MAX + 1];
 	struct mm_why own = { 0 };
+	uint8_t mark[32];
 	enum mm_err rc;
 
 	mm_devconf_note_id(g->device, doc.id);
@@ -78,7 +81,8 @@ store(struct mm_desk *d, const struct mm_devconf_given *g, int64_t held,
 	e.field[MM_F_DEVICE] = g->device;
 	e.field[MM_F_PRODUCT] = g->product;
 	e.field[MM_F_SCOPE] = scope;
-	mm_entry_config(&e, &t, g->version, g->sha256);
+	mm_salted_sha256(g->salt, (struct mm_bytes){ g->sha256, 32 }, mark);
+	mm_entry_config(&e, &t, g->version, mark);
 	rc = mm_desk_doc_put(d, &doc, &e, g->changed ? 1 : 0, &own);
 	if (rc == MM_ECONFLICT || rc == MM_ESTALE)
 		return MM_FAIL(why, MM_EAGAIN, "it asks twice at once");
@@ -131,6 +135,7 @@ sign(struct mm_desk *d, const struct mm_facts *f,
 
 	strcpy(req.device, g->device);
 	memcpy(req.certificate, f->cert_sha256, 32);
+	memcpy(req.salt, g->salt, sizeof(req.salt));
 	rc = sign_once(d, issuer, false, &req, &frame, der, &own);
 	if (rc == MM_ENOTFOUND) {
 		own = (struct mm_why){ 0 };
@@ -150,11 +155,13 @@ resolve(struct mm_desk *d, const struct mm_facts *f,
     struct mm_why *why)
 {
 	char serial[33];
-	struct mm_devconf_who who = { serial, version_of(ask->tag), false,
-		false };
+	struct mm_devconf_who who = { .serial = serial,
+		.says = version_of(ask->tag) };
 	enum mm_err rc;
 
 	mm_hex_text(f->cert.serial, 16, serial);
+	if (who.says > 0)
+		who.mark = strchr(ask->tag, '-') + 1;
 	rc = mm_devconf_resolve(d, &f->device, &who, g, why);
 	if (rc == MM_EINPUT || rc == MM_ENOTFOUND || rc == MM_ELIMIT)
 		return MM_ECONFLICT;

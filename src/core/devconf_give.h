@@ -9,6 +9,7 @@
 struct mm_devconf_who {
 	const char *serial; /* of its certificate, hex; NULL: not known */
 	int64_t says;       /* the version that it says it has; 0 */
+	const char *mark;   /* 16 hex digits of that one's hash; NULL */
 	bool render;        /* though the record says what it gets */
 	bool look;          /* do not render at all */
 };

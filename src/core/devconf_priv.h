@@ -11,7 +11,7 @@
 /* The id of a set's document; of a device's without case. */
 void mm_devconf_doc_id(enum mm_devconf_scope scope, const char *id,
     char out[MM_DOC_ID_MAX + 1]);
-/* Fills in the hash of the three hashes. */
+/* Fills in the hash of the others. */
 void mm_devconf_detail(struct mm_devconf_change *c);
 
 /* The sets that may be a device's; batch "" : none. */

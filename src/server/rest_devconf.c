@@ -288,6 +288,19 @@ CALLS(device, MM_DEVCONF_DEVICE)
 
 /* ---- what a device would get ---- */
 
+/* As the ledger has it: who sees no secrets cannot try some by it.  What was
+ * not given yet has no salt, and none of this. */
+static void
+put_mark(struct mm_json *j, const struct mm_devconf_given *g)
+{
+	uint8_t mark[32];
+
+	if (g->changed)
+		return;
+	mm_salted_sha256(g->salt, (struct mm_bytes){ g->sha256, 32 }, mark);
+	mm_rest_put_sha256(j, "sha256", mark);
+}
+
 static void
 put_given(struct mm_json *j, const struct mm_devconf_given *g)
 {
@@ -324,7 +337,7 @@ mm_rest_device_devconf_preview(struct mm_rest *r, struct mm_why *why)
 	mm_json_str(&r->j, "scope", mm_devconf_scope_words[g.scope]);
 	mm_json_int(&r->j, "set_version", (int64_t)g.set_version);
 	mm_json_int(&r->j, "version", g.version);
-	mm_rest_put_sha256(&r->j, "sha256", g.sha256);
+	put_mark(&r->j, &g);
 	mm_json_strn(&r->j, "document", mm_buf_view(&g.shown));
 	put_given(&r->j, &g);
 	mm_json_close(&r->j, '}');

@@ -117,6 +117,8 @@ read_table(const json_t *in, const struct mm_fill *fill,
     struct mm_devconf_wish *w, struct mm_why *why)
 {
 	MM_OWN(mm_rest_json_free) json_t *whole = NULL;
+	uint8_t salt[MM_SALT_N];
+	char hex[2 * MM_SALT_N + 1];
 	json_t *columns = json_object_get(in, "columns");
 	json_t *rows = json_object_get(in, "rows");
 	struct table t;
@@ -125,7 +127,11 @@ read_table(const json_t *in, const struct mm_fill *fill,
 		return MM_OK;
 	MM_TRY(read_columns(columns, fill, &t, why));
 	MM_TRY(check_rows(rows, &t, why));
-	whole = json_pack("{s:O,s:O}", "columns", columns, "rows", rows);
+	/* who sees the table's hash cannot try cells by it */
+	MM_TRY(mm_salt_make(salt, why));
+	mm_hex_text(salt, sizeof(salt), hex);
+	whole = json_pack("{s:O,s:O,s:s}", "columns", columns, "rows", rows,
+	    "salt", hex);
 	if (whole == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	return keep(whole, &w->text.table, why);
