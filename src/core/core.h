@@ -506,11 +506,17 @@ MM_MUST enum mm_err mm_desk_device_retire(struct mm_desk *d,
  * It goes to another product, which may be another owner's: its operational
  * certificates are revoked (cessationOfOperation), its tokens cancelled, its
  * IDevID stays.  reason: a word for the entries.  The same again goes on where
- * it was cut off.  MM_ECONFLICT: retired, or of that product already.
+ * it was cut off.  idevid: by its IDevID, whose claim is on an operational
+ * certificate of the owner before, the device may have one of its new owner.
+ * MM_ECONFLICT: retired, or of that product already.
  */
+struct mm_transfer {
+	const char *product, *reason;
+	bool idevid;
+};
 MM_MUST enum mm_err mm_desk_device_transfer(struct mm_desk *d,
-    const struct mm_login *by, const char *id, const char *product,
-    const char *reason, struct mm_why *why);
+    const struct mm_login *by, const char *id, const struct mm_transfer *t,
+    struct mm_why *why);
 /*
  * It has got another board: all its certificates are revoked (superseded),
  * its tokens cancelled, and the key that the factory recorded is replaced by

@@ -157,32 +157,39 @@ run_signed(const struct mm_list_of *of, const struct mm_entry_view *v)
 
 /* see priv.h */
 void
+mm_listed_past(struct mm_core *c, const struct mm_list_of *of, uint64_t index,
+    const struct mm_entry_view *v)
+{
+	const bool signed_ = is_of(v->type, MM_E_CRL_SIGNED);
+	struct mm_shard *shard;
+
+	if (!signed_ && !mm_listed_changes(v->type))
+		return;
+	shard = signed_ ? NULL : shard_of(of, v->serial);
+	pthread_mutex_lock(&c->lock);
+	if (signed_)
+		run_signed(of, v);
+	else
+		revoked(of->listed, index);
+	if (shard != NULL)
+		revoked(&shard->listed, index);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* see priv.h */
+void
 mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry)
 {
 	struct mm_entry_view v;
 	struct mm_list_of of;
-	struct mm_shard *shard;
-	bool signed_;
 
 	mm_entry_look(entry, &v);
 	if (is_of(v.type, MM_E_ISSUER_MADE))
 		joined(c, v.issuer);
-	signed_ = is_of(v.type, MM_E_CRL_SIGNED);
-	if (!signed_ && !mm_listed_changes(v.type))
-		return;
-	if (!signed_)
+	if (mm_listed_changes(v.type))
 		mm_cert_turned(c, v.serial);
-	if (!of_issuer(c, v.issuer, &of))
-		return;
-	shard = signed_ ? NULL : shard_of(&of, v.serial);
-	pthread_mutex_lock(&c->lock);
-	if (signed_)
-		run_signed(&of, &v);
-	else
-		revoked(of.listed, index);
-	if (shard != NULL)
-		revoked(&shard->listed, index);
-	pthread_mutex_unlock(&c->lock);
+	if (of_issuer(c, v.issuer, &of))
+		mm_listed_past(c, &of, index, &v);
 }
 
 /* see priv.h; a configured issuer's list is signed after each change */

@@ -342,6 +342,7 @@ struct mm_shards {
 	atomic_bool loaded;  /* what the store has */
 	atomic_bool odd;     /* crl_shards was another once: none is signed */
 	size_t most;         /* in a run */
+	size_t from;         /* which the next round begins with */
 	uint64_t turn;       /* one more when one was stored, by any node */
 };
 MM_MUST enum mm_err mm_shards_new(const struct mm_config *config,
@@ -357,6 +358,10 @@ struct mm_list_of {
 	struct mm_made_line *line; /* NULL: it is one of the configuration */
 	struct mm_shards *shards;  /* NULL: a line CA */
 };
+/* shards_begin.c, once what the store has is loaded; more: of shards beyond
+ * their number, too.  MM_EPOLICY: it was another number, and they are odd. */
+MM_MUST enum mm_err mm_shards_begin(struct mm_desk *d,
+    const struct mm_list_of *of, bool more, struct mm_why *why);
 /* crl_run.c: signs and stores lists of one issuer.  number: the least that is
  * wanted, then what it became. */
 struct mm_crl_run {
@@ -386,6 +391,10 @@ bool mm_list_find(struct mm_core *c, const char *name,
 bool mm_listed_changes(struct mm_bytes type);
 /* L: an entry goes by, again perhaps. */
 void mm_listed_entry(struct mm_core *c, uint64_t index, struct mm_bytes entry);
+/* The same of one issuer's alone, for who looks back. */
+struct mm_entry_view;
+void mm_listed_past(struct mm_core *c, const struct mm_list_of *of,
+    uint64_t index, const struct mm_entry_view *v);
 /* W: an entry of ours is stored that changes what a list says. */
 void mm_listed_ours(struct mm_core *c, struct mm_bytes issuer,
     struct mm_bytes serial_hex);
@@ -506,6 +515,7 @@ struct mm_core {
 	struct mm_hist hist[MM_CORE_HISTS];
 	atomic_uint_fast64_t revocations; /* changes that a CRL must show */
 	atomic_uint cert_turn[MM_CERT_TURNS]; /* by serial: desk_ocsp.c */
+	atomic_int_fast64_t config_ends, config_missing; /* s; devconf.h */
 
 	pthread_mutex_t responding; /* an OCSP responder is being made */
 	pthread_mutex_t lock;     /* what follows */
@@ -735,6 +745,13 @@ MM_MUST enum mm_err mm_desk_run(struct mm_desk *d, struct mm_papers *p,
 MM_MUST enum mm_err mm_desk_device_turn(struct mm_desk *d,
     const struct mm_login *by, const struct mm_device *dev,
     const char *action, const char *reason, struct mm_why *why);
+
+/* handover.c: a device that has come to another product.  What its IDevID was
+ * claimed for before that time, under that product, is over. */
+MM_MUST enum mm_err mm_handover_put(struct mm_desk *d, const char *device,
+    const char *product, struct mm_why *why);
+MM_MUST enum mm_err mm_handover_get(struct mm_store_reader *r,
+    const struct mm_device *dev, int64_t *at_ms, struct mm_why *why);
 
 /* desk_ocsp.c */
 struct mm_ocsp;

@@ -61,19 +61,22 @@ mm_shards_free(const struct mm_config *config, struct mm_shards **owner)
 struct stored {
 	struct mm_core *c;
 	struct mm_shards *s;
+	bool more; /* of shards that there are not */
 };
 
 static enum mm_err
 take_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	const struct mm_shard_row *r = row;
-	const struct stored *to = ctx;
+	struct stored *to = ctx;
 
 	(void)next, (void)why;
 	pthread_mutex_lock(&to->c->lock);
 	if (r->shard < to->s->n) {
 		to->s->at[r->shard].mark.number = r->number;
 		to->s->at[r->shard].mark.next_s = r->next_s;
+	} else {
+		to->more = true;
 	}
 	pthread_mutex_unlock(&to->c->lock);
 	return MM_OK;
@@ -81,11 +84,23 @@ take_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 
 /* Numbers and ends of those that stand. */
 static enum mm_err
-load(struct mm_desk *d, const struct mm_list_of *of, struct mm_why *why)
+load(struct mm_desk *d, const struct mm_list_of *of, bool *more,
+    struct mm_why *why)
 {
-	struct stored to = { d->c, of->shards };
+	struct stored to = { d->c, of->shards, false };
 
 	MM_TRY(mm_list_shards(d->r, of->name, take_row, &to, why));
+	*more = to.more;
+	return MM_OK;
+}
+
+static enum mm_err
+begin(struct mm_desk *d, const struct mm_list_of *of, struct mm_why *why)
+{
+	bool more;
+
+	MM_TRY(load(d, of, &more, why));
+	MM_TRY(mm_shards_begin(d, of, more, why));
 	of->shards->loaded = true;
 	return MM_OK;
 }
@@ -102,20 +117,27 @@ is_wanted(struct mm_core *c, const struct mm_list_of *of,
 	    c->nodes.patience_ms);
 }
 
-/* From *at on, which moves behind what was taken. */
+/* Where a round is. */
+struct round {
+	const struct mm_list_of *of;
+	bool force;
+	size_t at, to; /* of the shards */
+};
+
+/* From r->at on, which moves behind what was taken. */
 static void
-pick(struct mm_core *c, const struct mm_list_of *of, bool force, size_t *at,
-    struct batch *b)
+pick(struct mm_core *c, struct round *r, struct batch *b)
 {
-	struct mm_shards *s = of->shards;
+	struct mm_shards *s = r->of->shards;
+	size_t *at = &r->at;
 
 	b->n = 0;
 	b->number = 0;
 	pthread_mutex_lock(&c->lock);
-	for (; *at < s->n && b->n < s->most; (*at)++) {
+	for (; *at < r->to && b->n < s->most; (*at)++) {
 		const struct mm_shard *k = &s->at[*at];
 
-		if (!force && !is_wanted(c, of, k))
+		if (!r->force && !is_wanted(c, r->of, k))
 			continue;
 		b->shard[b->n] = (uint16_t)*at;
 		b->after[b->n] = k->mark.number;
@@ -143,6 +165,8 @@ keep(struct mm_core *c, struct mm_shards *s, const struct batch *b,
 	s->turn++;
 	if (run->n > RUN_ENTRIES && s->most > 1)
 		s->most /= 2;
+	else if (run->n < RUN_ENTRIES / 4 && s->most < RUN_MOST)
+		s->most *= 2;
 	pthread_mutex_unlock(&c->lock);
 	for (size_t i = 0; i < b->n; i++)
 		mm_listed_stored(c, &s->at[b->shard[i]].listed, run->size);
@@ -162,8 +186,6 @@ sign(struct mm_desk *d, const struct mm_list_of *of, const struct batch *b,
 	if (run.odd)
 		s->odd = true;
 	s->turn += run.odd;
-	if (rc == MM_ELIMIT && s->most > 1)
-		s->most /= 2; /* too large for a transaction */
 	pthread_mutex_unlock(&d->c->lock);
 	if (rc == MM_OK)
 		keep(d->c, s, b, &run);
@@ -173,29 +195,69 @@ sign(struct mm_desk *d, const struct mm_list_of *of, const struct batch *b,
 /* What another node has signed is not signed again; where one was first, the
  * store is asked what stands now. */
 static enum mm_err
-sign_some(struct mm_desk *d, const struct mm_list_of *of, bool force,
-    size_t *at, struct mm_why *why)
+sign_some(struct mm_desk *d, struct round *r, struct batch *b,
+    struct mm_why *why)
 {
 	struct mm_why own = { 0 };
 	enum mm_err rc = MM_ECONFLICT;
-	const size_t from = *at;
-	struct batch b;
+	const size_t from = r->at;
+	bool more;
 
 	for (unsigned i = 0; i < TRIES && rc == MM_ECONFLICT; i++) {
-		pick(d->c, of, force, at, &b);
-		if (b.n == 0)
+		r->at = from;
+		pick(d->c, r, b);
+		if (b->n == 0)
 			return MM_OK;
 		if (i > 0 || mm_store_shared(d->c->store)) {
-			MM_TRY(load(d, of, why));
-			*at = from;
-			pick(d->c, of, force, at, &b);
+			MM_TRY(load(d, r->of, &more, why));
+			r->at = from;
+			pick(d->c, r, b);
 		}
 		own = (struct mm_why){ 0 };
-		rc = b.n == 0 ? MM_OK : sign(d, of, &b, &own);
-		if (rc == MM_ECONFLICT)
-			*at = from;
+		rc = b->n == 0 ? MM_OK : sign(d, r->of, b, &own);
 	}
 	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
+}
+
+/*
+ * A run that fails is halved (it may be too large for a transaction), so that
+ * what can be signed is: down to the one shard that it is about, behind which
+ * the others have their turn.  Where store or signer is away that goes on in
+ * the next round.
+ */
+static bool
+goes_on(struct mm_core *c, struct round *r, const struct batch *b,
+    enum mm_err rc)
+{
+	struct mm_shards *s = r->of->shards;
+
+	if (rc == MM_OK || b->n == 0)
+		return rc == MM_OK;
+	pthread_mutex_lock(&c->lock);
+	s->most = (b->n + 1) / 2;
+	pthread_mutex_unlock(&c->lock);
+	r->at = b->n > 1 ? b->shard[0] : (size_t)b->shard[0] + 1;
+	return rc != MM_EAGAIN;
+}
+
+/* The first cause is what is said. */
+static enum mm_err
+sign_round(struct mm_desk *d, struct round *r, struct mm_why *why)
+{
+	enum mm_err first = MM_OK;
+	struct batch b;
+
+	for (unsigned i = 0; i < RUNS_MOST && r->at < r->to &&
+	     !r->of->shards->odd; i++) {
+		struct mm_why own = { 0 };
+		enum mm_err rc = sign_some(d, r, &b, &own);
+
+		if (rc != MM_OK)
+			first = MM_FAIL(why, rc, "%s", own.text);
+		if (!goes_on(d->c, r, &b, rc))
+			break;
+	}
+	return first;
 }
 
 /* Nobody asks for the list of a CA that has ended. */
@@ -216,7 +278,8 @@ mm_desk_shards(struct mm_desk *d, const char *issuer, bool force,
     struct mm_why *why)
 {
 	struct mm_list_of of;
-	size_t at = 0;
+	struct round r = { &of, force, 0, 0 };
+	enum mm_err rc;
 
 	if (!mm_list_find(d->c, issuer, &of))
 		return MM_FAIL(why, MM_ENOTFOUND, "no issuer \"%.32s\"",
@@ -225,13 +288,14 @@ mm_desk_shards(struct mm_desk *d, const char *issuer, bool force,
 	    has_ended(d->c, issuer))
 		return MM_OK;
 	if (!of.shards->loaded)
-		MM_TRY(load(d, &of, why));
-	for (unsigned i = 0; i < RUNS_MOST && at < of.shards->n; i++) {
-		enum mm_err rc = sign_some(d, &of, force, &at, why);
-
-		MM_TRY(rc);
-	}
-	return MM_OK;
+		MM_TRY(begin(d, &of, why));
+	r.at = of.shards->from < of.shards->n ? of.shards->from : 0;
+	r.to = of.shards->n;
+	of.shards->from = 0;
+	rc = sign_round(d, &r, why);
+	if (rc != MM_OK) /* the next round goes on there */
+		of.shards->from = r.at;
+	return rc;
 }
 
 /* see core.h */

@@ -50,7 +50,8 @@ void mm_public_send(struct mm_public *p, const struct mm_http_req *req,
     const struct mm_public_item *item, const char *type, const char *missing);
 
 /* shards.c: what certificates name.  take: those that the store has others of;
- * line: a line CA's one.  item: false: the complete list stands for it.  The
+ * line: a line CA's one.  item: false: the complete list stands for it, also
+ * where its own has ended.  The
  * lock is held for item; done frees. */
 void mm_public_shards_take(struct mm_public *p, struct mm_public_crl *c,
     bool line, struct mm_store_reader *r);

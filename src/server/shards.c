@@ -6,6 +6,7 @@
 #include "base/grow.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "base/time.h"
 #include "server/public.h"
 
 /*
@@ -205,6 +206,9 @@ mm_public_shards_item(const struct mm_public_crl *c, unsigned shard,
 	if (shard >= c->shards.n || c->shards.at[shard].blob == NULL)
 		return false;
 	l = &c->shards.at[shard];
+	/* what has ended says nothing, where the complete one still does */
+	if (l->next_s <= mm_now_s() && c->next_s > mm_now_s())
+		return false;
 	*out = (struct mm_public_item){ .blob = l->blob,
 		.changed_s = (int64_t)(l->number / 1000),
 		.next_s = l->next_s };

@@ -1,5 +1,6 @@
 """Lists of shards: each certificate names one (RFC 5280 4.2.1.13), which says
 so itself, critical (5.2.5), and has exactly the revoked ones of that shard."""
+import contextlib
 import json
 import re
 import sqlite3
@@ -172,28 +173,150 @@ def test_openssl_takes_the_list_that_is_named(w, extended):
         assert "revoked" not in p.stderr, p
 
 
-def test_a_restart_signs_fresh_ones(w):
-    crt = device(w)
-    revoke(w, crt)
+@contextlib.contextmanager
+def sql(w):
+    """The database beside the server."""
+    if not w.database.startswith("sqlite:"):
+        pytest.skip("by SQLite's own words")
+    with contextlib.closing(sqlite3.connect(
+            w.database.removeprefix("sqlite:"), timeout=30)) as db:
+        yield db
+        db.commit()
+
+
+def stand(w):
+    """The numbers of all that are served."""
+    return [number(shard(w, n)) for n in range(SHARDS)]
+
+
+def test_a_restart_signs_what_lacks_something_alone(w):
+    """A list that is good stays; what was revoked in the last moment before
+    it is listed."""
+    first, crt = two_devices(w)
+    revoke(w, first)
+    until(lambda: int(serial(first), 16) in listed(shard(w, shard_of(
+        first))), 5)
+    before, mine = stand(w), shard_of(crt)
     w.stop()
-    before = sqlite3.connect(w.state / "server/mintmark.db").execute(
-        "SELECT shard, number FROM shard").fetchall() \
-        if w.database.startswith("sqlite:") else []
     w.start()
-    until(lambda: int(serial(crt), 16) in listed(shard(w, shard_of(crt))), 5)
-    for n, old in before:
-        until(lambda n=n, old=old: number(shard(w, n)) > old, 10)
+    until(lambda: w.rest("GET", "/status").status == 200)
+    until(lambda: is_shard(shard(w, mine)), 10)
+    assert stand(w) == before
+    # never listed: the process ended before the list was signed
+    a = w.rest("POST", f"/certificates/{serial(crt)}/revoke",
+               {"reason": "keyCompromise"})
+    w.kill_all()
+    assert a.status == 200, a
+    w.start()
+    until(lambda: int(serial(crt), 16) in listed(shard(w, mine)), 10)
+    assert [n for n, (a, b) in enumerate(zip(before, stand(w), strict=True))
+            if a != b] == [mine]
     out = json.loads(run(MINT, "--json", "ledger", "reconcile", "--config",
                          w.conf).stdout)
     assert out["agree"], out
 
 
+def test_lists_that_would_name_another_place_are_signed(w):
+    before = stand(w)
+    w.stop()
+    text = w.conf.read_text()
+    w.conf.write_text(text.replace("http://localhost:", "http://127.0.0.1:"))
+    try:
+        w.start()
+        until(lambda: all(a > b for a, b in zip(stand(w), before,
+                                                strict=True)), 10)
+        idp = shard(w, 3).extensions.get_extension_for_class(
+            x509.IssuingDistributionPoint).value
+        assert idp.full_name[0].value.startswith("http://127.0.0.1:")
+    finally:
+        w.stop()
+        w.conf.write_text(text)
+        w.start()
+
+
+def test_a_run_that_fails_holds_nobody_up(w):
+    """One shard whose list cannot be stored: another one's is, though both
+    are wanted at once, and for as long as that lasts."""
+    first, crt = two_devices(w)
+    bad, mine = shard_of(first), shard_of(crt)
+    before = stand(w)
+    with sql(w) as db:
+        db.execute("CREATE TRIGGER poison BEFORE UPDATE ON shard WHEN "
+                   f"NEW.shard = {bad} BEGIN SELECT RAISE(ABORT, 'no'); END")
+        db.execute("CREATE TRIGGER poison2 BEFORE INSERT ON shard WHEN "
+                   f"NEW.shard = {bad} BEGIN SELECT RAISE(ABORT, 'no'); END")
+    try:
+        for one in (first, crt):
+            until(lambda one=one: w.rest(
+                "POST", f"/certificates/{serial(one)}/revoke",
+                {"reason": "keyCompromise"}).status in (200, 409), 20)
+        until(lambda: int(serial(crt), 16) in listed(shard(w, mine)), 30)
+        assert number(shard(w, bad)) == before[bad]
+    finally:
+        with sql(w) as db:
+            db.execute("DROP TRIGGER poison")
+            db.execute("DROP TRIGGER poison2")
+    until(lambda: int(serial(first), 16) in listed(shard(w, bad)), 20)
+
+
+def test_a_list_that_has_ended_is_not_served(w):
+    """Where the complete one is good still."""
+    crt = device(w)
+    mine = shard_of(crt)
+    w.stop()
+    with sql(w) as db:
+        # one that cannot be signed anew, and ends
+        db.execute("UPDATE shard SET next_s = 1 WHERE shard = ?", (mine,))
+        db.execute("CREATE TRIGGER poison BEFORE UPDATE ON shard BEGIN "
+                   "SELECT RAISE(ABORT, 'no'); END")
+        db.execute("CREATE TRIGGER poison2 BEFORE INSERT ON shard BEGIN "
+                   "SELECT RAISE(ABORT, 'no'); END")
+    w.start()
+    try:
+        until(lambda: w.get_public(f"/crl/issuing/{(mine + 1) % SHARDS}.crl"
+                                   ).status == 200)
+        until(lambda: is_shard(shard(w, (mine + 1) % SHARDS)), 10)
+        assert not is_shard(shard(w, mine))
+    finally:
+        with sql(w) as db:
+            db.execute("DROP TRIGGER poison")
+            db.execute("DROP TRIGGER poison2")
+    w.cli("ca", "crl", "issuing")
+    until(lambda: is_shard(shard(w, mine)), 10)
+
+
 def test_by_hand_all_of_them_are_signed(w):
+    for _ in range(3):  # runs grow again after one that failed
+        w.cli("ca", "crl", "issuing")
     before = [number(shard(w, n)) for n in range(SHARDS)]
     w.cli("ca", "crl", "issuing")
     after = [number(shard(w, n)) for n in range(SHARDS)]
     assert all(b > a for a, b in zip(before, after, strict=True))
     assert len(set(after)) == 1  # one run, one entry
+
+
+def shards_stored(w):
+    """Number by shard, as the database has them."""
+    with sql(w) as db:
+        return dict(db.execute("SELECT shard, number FROM shard").fetchall())
+
+
+def test_another_count_is_noticed_before_anything_is_revoked():
+    """By the store, which keeps what the issuer's certificates name."""
+    with World(profile="\tbearer = true") as w:
+        w.start().product()
+        until(lambda: is_shard(shard(w, 0)))
+        crt = device(w)
+        w.stop()
+        text = w.conf.read_text()
+        w.conf.write_text(text.replace("crl_shards = 64", "crl_shards = 128"))
+        w.start()
+        until(lambda: "crl_shards is not what it was" in w.log(), 20)
+        assert not is_shard(shard(w, shard_of(crt)))
+        w.stop()
+        w.conf.write_text(text)
+        w.start()
+        until(lambda: is_shard(shard(w, shard_of(crt))), 10)
 
 
 def test_another_count_of_shards_makes_the_complete_list_stand(w):
@@ -205,6 +328,7 @@ def test_another_count_of_shards_makes_the_complete_list_stand(w):
     until(lambda: no in listed(shard(w, shard_of(crt))), 5)
     w.stop()
     text = w.conf.read_text()
+    stored_before = shards_stored(w)
     changed = text.replace("crl_shards = 64", "crl_shards = 61")
     assert changed != text
     w.conf.write_text(changed)
@@ -215,6 +339,7 @@ def test_another_count_of_shards_makes_the_complete_list_stand(w):
             crl = shard(w, n)
             assert not is_shard(crl) and no in listed(crl)
         assert "crl_shards is not what it was" in w.log()
+        assert stored_before == shards_stored(w)
         assert "crl_shards" in w.cli("doctor", check=False).stdout
     finally:
         w.stop()
