@@ -20,6 +20,8 @@ const struct mm_opt mm_opts_device_retire[] = { LOOK_OPTS, END };
 const struct mm_opt mm_opts_device_transfer[] = {
 	{ "product", "PRODUCT", "that it comes to (required)", MM_C_PRODUCT,
 	    NULL },
+	{ "idevid", NULL, "by its IDevID it may have a certificate of its new "
+	    "owner, without a token", MM_C_NONE, NULL },
 	REASON_OPT, LOOK_OPTS, END
 };
 const struct mm_opt mm_opts_device_repair[] = {
@@ -131,7 +133,12 @@ mm_cmd_device_transfer(struct mm_cli *cli, const struct mm_args *a,
 	body = json_object();
 	mm_json_opt(body, "product", a, "product");
 	mm_json_opt(body, "reason", a, "reason");
+	if (mm_flag(a, "idevid"))
+		json_object_set_new(body, "idevid", json_true());
 	return look_and_do(&(struct turn){ cli, a, "/devices/%s/transfer",
+	    mm_flag(a, "idevid") ? "would come to another product and keep "
+	    "its IDevID alone, by which it may have a certificate of that; "
+	    "its tokens would be cancelled" :
 	    "would come to another product and keep its IDevID alone; its "
 	    "tokens would be cancelled", "active", true,
 	    mm_arg(a, "product") }, body, why);

@@ -21,7 +21,9 @@ cert_known(const struct mm_facts *f, struct mm_verdict *v)
 		return MM_R_CERT_UNKNOWN;
 	mm_check_name(&v->presented, &f->cert);
 	strcpy(v->device, f->cert.device);
-	strcpy(v->product, f->cert.product);
+	/* a factory certificate is the device's, whoever has it now */
+	strcpy(v->product, f->cert.idevid && f->has_device
+	    ? f->device.product : f->cert.product);
 	return MM_R_NONE;
 }
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/faults.h"
 #include "core/desk_schema.h"
 #include "core/priv.h"
 
@@ -22,6 +23,7 @@ struct extent {
 	unsigned reason;
 	bool keeps_idevid;
 	const uint8_t *keeps_spki; /* of which those stay; NULL, all zero */
+	uint64_t before;           /* entered before that alone; 0: any */
 };
 
 struct ending {
@@ -64,6 +66,8 @@ ends(const struct extent *of, const struct mm_cert_row *c)
 {
 	if (of->keeps_spki != NULL && !mm_zero(of->keeps_spki, 32) &&
 	    memcmp(of->keeps_spki, c->spki_sha256, 32) == 0)
+		return false;
+	if (of->before != 0 && c->entry >= of->before)
 		return false;
 	return !is_over(c->state) && !(of->keeps_idevid && c->idevid);
 }
@@ -170,38 +174,45 @@ mm_desk_device_retire(struct mm_desk *d, const struct mm_login *by,
 	e.field[MM_F_PRODUCT] = dev.product;
 	mm_papers_add(&p, &e);
 	MM_TRY(mm_desk_run(d, &p, &op, why));
-	return revoke_all(d, by, dev.id, &(struct extent){ CESSATION, false,
-	    NULL }, why);
+	return revoke_all(d, by, dev.id, &(struct extent){
+	    .reason = CESSATION }, why);
 }
 
 /* ---- a new owner, a new board ---- */
+
+struct cancelling {
+	const char *product; /* NULL: of any */
+	char id[MM_TOKEN_ID_TEXT];
+};
 
 static enum mm_err
 cancel_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	const struct mm_token_row *t = row;
-	char (*id)[MM_TOKEN_ID_TEXT] = ctx;
+	struct cancelling *c = ctx;
 
 	(void)next, (void)why;
-	if (t->state != MM_TOKEN_CANCELLED && t->state != MM_TOKEN_CONFIRMED)
-		memcpy(*id, t->id, sizeof(*id));
+	if (t->state != MM_TOKEN_CANCELLED && t->state != MM_TOKEN_CONFIRMED &&
+	    (c->product == NULL || strcmp(c->product, t->product) == 0))
+		memcpy(c->id, t->id, sizeof(c->id));
 	return MM_OK;
 }
 
 /* One after the other: a device has few. */
 static enum mm_err
 cancel_tokens(struct mm_desk *d, const struct mm_login *by,
-    const char *device, const char *reason, struct mm_why *why)
+    const char *device, const char *product, const char *reason,
+    struct mm_why *why)
 {
 	struct mm_list l = { .most = 1000, .device = device, .state = -1 };
-	char id[MM_TOKEN_ID_TEXT];
+	struct cancelling c = { .product = product };
 
 	for (;;) {
-		id[0] = '\0';
-		MM_TRY(mm_list_tokens(d->r, &l, cancel_row, &id, why));
-		if (id[0] == '\0')
+		c.id[0] = '\0';
+		MM_TRY(mm_list_tokens(d->r, &l, cancel_row, &c, why));
+		if (c.id[0] == '\0')
 			return MM_OK;
-		MM_TRY(mm_desk_token_cancel(d, by, id, reason, why));
+		MM_TRY(mm_desk_token_cancel(d, by, c.id, reason, why));
 	}
 }
 
@@ -229,29 +240,81 @@ may_come(struct mm_desk *d, const struct mm_device *dev, const char *product,
 	    mm_schema_check(s.schema, dev->attributes, column, why);
 }
 
+/* ---- transfer ---- */
+
+static enum mm_err
+take_turn(void *ctx, uint64_t index, struct mm_bytes entry,
+    struct mm_why *why)
+{
+	struct mm_entry_view v;
+	uint64_t *at = ctx;
+
+	(void)why;
+	mm_entry_look(entry, &v);
+	if (*at == 0 && mm_bytes_eq(v.type, mm_bytes_of(mm_entry_type_name(
+	    MM_E_DEVICE_CHANGED))))
+		*at = index;
+	return MM_OK;
+}
+
+/* What came between the last look and the turn has an entry before the turn's:
+ * certificates do not say of which product they were. */
+static enum mm_err
+end_rest(struct mm_desk *d, const struct mm_login *by, const char *device,
+    const char *product, const char *reason, struct mm_why *why)
+{
+	struct extent of = { .reason = CESSATION, .keeps_idevid = true };
+
+	MM_TRY(mm_list_history(d->r, device, UINT64_MAX, PAGE, take_turn,
+	    &of.before, why));
+	if (of.before == 0)
+		return MM_FAIL(why, MM_EBUG, "device %s: its turn is not in "
+		    "its history", device);
+	MM_TRY(cancel_tokens(d, by, device, product, reason, why));
+	return revoke_all(d, by, device, &of, why);
+}
+
+static enum mm_err
+turn(struct mm_desk *d, const struct mm_login *by, const char *id,
+    const struct mm_transfer *t, struct mm_why *why)
+{
+	struct mm_device dev;
+
+	MM_TRY(mm_get_device(d->r, id, &dev, why));
+	if (t->idevid)
+		MM_TRY(mm_handover_put(d, dev.id, t->product, why));
+	strcpy(dev.product, t->product);
+	return mm_desk_device_turn(d, by, &dev, t->idevid ? "transfer-idevid"
+	    : "transfer", t->reason, why);
+}
+
 /*
  * see core.h.  What the owner before had ends before the device is another's:
  * a call that was cut off is made again, and nothing of the new owner's is
- * touched.  */
+ * touched.  What was issued or minted between the last look and the turn is of
+ * the product before, and the store takes no more of that once the device has
+ * turned: so a second look ends it.
+ */
 enum mm_err
 mm_desk_device_transfer(struct mm_desk *d, const struct mm_login *by,
-    const char *id, const char *product, const char *reason,
-    struct mm_why *why)
+    const char *id, const struct mm_transfer *t, struct mm_why *why)
 {
-	struct extent of = { CESSATION, true, NULL };
+	char before[MM_NAME_MAX + 1];
+	struct extent of = { .reason = CESSATION, .keeps_idevid = true };
 	struct mm_device dev;
 
 	MM_TRY(living(d, id, &dev, why));
-	MM_TRY(may_come(d, &dev, product, why));
-	if (strcmp(dev.product, product) == 0)
+	MM_TRY(may_come(d, &dev, t->product, why));
+	if (strcmp(dev.product, t->product) == 0)
 		return MM_FAIL(why, MM_ECONFLICT, "device %s: it is of "
 		    "product %s already, and nothing was ended", dev.id,
-		    product);
-	MM_TRY(cancel_tokens(d, by, dev.id, reason, why));
+		    t->product);
+	strcpy(before, dev.product);
+	MM_TRY(cancel_tokens(d, by, dev.id, NULL, t->reason, why));
 	MM_TRY(revoke_all(d, by, dev.id, &of, why));
-	MM_TRY(mm_get_device(d->r, id, &dev, why));
-	strcpy(dev.product, product);
-	return mm_desk_device_turn(d, by, &dev, "transfer", reason, why);
+	mm_slow_at("transfer");
+	MM_TRY(turn(d, by, id, t, why));
+	return end_rest(d, by, dev.id, before, t->reason, why);
 }
 
 /* see core.h; said again when the new board is there, it spares that one's
@@ -261,12 +324,12 @@ mm_desk_device_repair(struct mm_desk *d, const struct mm_login *by,
     const char *id, const uint8_t spki[32], const char *reason,
     struct mm_why *why)
 {
-	struct extent of = { SUPERSEDED, false, spki };
+	struct extent of = { .reason = SUPERSEDED, .keeps_spki = spki };
 	struct mm_device dev;
 
 	MM_TRY(living(d, id, &dev, why));
 	memcpy(dev.bound_spki, spki, 32);
 	MM_TRY(mm_desk_device_turn(d, by, &dev, "repair", reason, why));
-	MM_TRY(cancel_tokens(d, by, dev.id, reason, why));
+	MM_TRY(cancel_tokens(d, by, dev.id, NULL, reason, why));
 	return revoke_all(d, by, dev.id, &of, why);
 }

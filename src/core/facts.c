@@ -207,29 +207,9 @@ read_renewal(struct reading *g)
 	return read_newest(g);
 }
 
-static enum mm_err
-read_cert(struct reading *g)
-{
-	struct mm_facts *f = g->f;
-
-	MM_TRY(maybe(mm_get_cert(g->r, g->a->serial, &f->cert, NULL),
-	    &f->has_cert));
-	if (!f->has_cert)
-		return MM_OK;
-	MM_TRY(read_device(g, f->cert.device));
-	MM_TRY(read_predecessor(g));
-	if (f->job == MM_JOB_CONFIRM)
-		return MM_OK;
-	if (f->job == MM_JOB_ASK)
-		return read_newest(g);
-	MM_TRY(read_claim(g));
-	return f->job == MM_JOB_REENROL && !f->cert.idevid ?
-	    read_renewal(g) : MM_OK;
-}
-
 #define TIMES_MOST (UINT32_C(1) << 30)
 
-/* The n-th name that an operator's claims for a device have. */
+/* The n-th name that claims have where one may follow another. */
 static void
 name_claim(struct mm_facts *f, size_t base, uint32_t n)
 {
@@ -247,7 +227,7 @@ read_nth(struct reading *g, size_t base, uint32_t n)
 	return read_claim(g);
 }
 
-/* Claims of a device follow each other without a gap: the last one is found
+/* They follow each other without a gap: the last one is found
  * by doubling, then by halving. */
 static enum mm_err
 last_claim(struct reading *g, size_t base, uint32_t *last)
@@ -271,6 +251,58 @@ last_claim(struct reading *g, size_t base, uint32_t *last)
 	}
 	*last = low;
 	return MM_OK;
+}
+
+/* What the owner before had by it, and a transfer has ended.  Its claim stays;
+ * the new owner's is another time. */
+static bool
+was_before(const struct mm_facts *f, int64_t turned_ms)
+{
+	return f->has_claim && (!f->has_claimed ||
+	    (f->claimed.state == MM_CERT_REVOKED &&
+	    f->claimed.issued_at < turned_ms));
+}
+
+/* Looked into only where a claim stands in the way. */
+static enum mm_err
+read_idevid(struct reading *g)
+{
+	struct mm_facts *f = g->f;
+	size_t base = strlen(f->claim_name);
+	int64_t turned_ms;
+	uint32_t last;
+
+	MM_TRY(read_claim(g));
+	if (!was_before(f, INT64_MAX))
+		return MM_OK;
+	MM_TRY(mm_handover_get(g->r, &f->device, &turned_ms, NULL));
+	if (!f->has_device || !was_before(f, turned_ms))
+		return MM_OK;
+	MM_TRY(last_claim(g, base, &last));
+	MM_TRY(read_nth(g, base, last));
+	return was_before(f, turned_ms) ? read_nth(g, base, last + 1) : MM_OK;
+}
+
+static enum mm_err
+read_cert(struct reading *g)
+{
+	struct mm_facts *f = g->f;
+
+	MM_TRY(maybe(mm_get_cert(g->r, g->a->serial, &f->cert, NULL),
+	    &f->has_cert));
+	if (!f->has_cert)
+		return MM_OK;
+	MM_TRY(read_device(g, f->cert.device));
+	MM_TRY(read_predecessor(g));
+	if (f->job == MM_JOB_CONFIRM)
+		return MM_OK;
+	if (f->job == MM_JOB_ASK)
+		return read_newest(g);
+	if (f->cert.idevid && f->job != MM_JOB_REENROL)
+		return read_idevid(g);
+	MM_TRY(read_claim(g));
+	return f->job == MM_JOB_REENROL && !f->cert.idevid ?
+	    read_renewal(g) : MM_OK;
 }
 
 /* An operator's right is not used up: once the certificate of the last time

@@ -292,6 +292,7 @@ mm_rest_device_retire(struct mm_rest *r, struct mm_why *why)
 struct turn_wish {
 	char product[MM_NAME_MAX + 1], reason[MM_NAME_MAX + 1];
 	uint8_t spki[32];
+	bool idevid;
 };
 #define M(name, type, must, field)                              \
 	{ name, type, must, offsetof(struct turn_wish, field), \
@@ -299,6 +300,7 @@ struct turn_wish {
 static const struct mm_member transfer_members[] = {
 	M("product", MM_M_NAME, true, product),
 	M("reason", MM_M_NAME, true, reason),
+	M("idevid", MM_M_BOOL, false, idevid),
 };
 static const struct mm_member repair_members[] = {
 	M("bound_spki_sha256", MM_M_SHA256, false, spki),
@@ -313,9 +315,9 @@ mm_rest_device_transfer(struct mm_rest *r, struct mm_why *why)
 	char id[MM_DEVICE_ID_MAX + 1];
 
 	MM_TRY(device_id(r, id, why));
-	MM_TRY(mm_rest_members(r->in, transfer_members, 2, &in, why));
-	MM_TRY(mm_desk_device_transfer(r->desk, &r->login, id, in.product,
-	    in.reason, why));
+	MM_TRY(mm_rest_members(r->in, transfer_members, 3, &in, why));
+	MM_TRY(mm_desk_device_transfer(r->desk, &r->login, id,
+	    &(struct mm_transfer){ in.product, in.reason, in.idevid }, why));
 	return answer_device(r, id, why);
 }
 

@@ -299,7 +299,8 @@ check_predecessor(struct sqlite_store *s, const struct mm_cert_row *row,
 	    MM_FAIL(why, err, "certificate: no such predecessor");
 }
 
-/* Authority "cert:<serial>": an IDevID's, or the predecessor itself. */
+/* Authority "cert:<serial>": an IDevID's, with ":2" and so on for what came
+ * after a transfer, or the predecessor itself. */
 static enum mm_err
 check_presented(struct sqlite_store *s, const char *authority,
     struct mm_why *why)
@@ -311,7 +312,8 @@ check_presented(struct sqlite_store *s, const char *authority,
 
 	if (strncmp(authority, CERT, strlen(CERT)) != 0)
 		return MM_OK;
-	MM_TRY(mm_hex_parse(name, strlen(name), serial, sizeof(serial), why));
+	MM_TRY(mm_hex_parse(name, strcspn(name, ":"), serial, sizeof(serial),
+	    why));
 	err = check_entitled(s, serial, &id, why);
 	return err != MM_ENOTFOUND ? err :
 	    MM_FAIL(why, err, "certificate %s: unknown", name);

@@ -32,4 +32,13 @@ BEGIN
 	RETURN r;
 END $$;
 
+-- What an IDevID has after a transfer is claimed as "cert:<serial>:2" and so
+-- on: its serial number is the first 32 digits.
+DO $$
+BEGIN
+	EXECUTE replace(pg_get_functiondef(
+	    'op_issue_alone(op, bigint)'::regprocedure),
+	    'substr(o.authority, 6)', 'substr(o.authority, 6, 32)');
+END $$;
+
 UPDATE meta SET version = 6;
