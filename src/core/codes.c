@@ -112,6 +112,14 @@ mm_code_put(struct mm_code *c, const char *device, const char *code,
 	return MM_OK;
 }
 
+/* see codes.h */
+void
+mm_code_uncover(const struct mm_code *c, const char *code,
+    uint8_t secret[MM_TOKEN_SECRET_N])
+{
+	cover(c->salt, code, c->covered, secret);
+}
+
 /* ---- who comes with one ---- */
 
 /* No signer has made a token of that version. */

@@ -38,6 +38,10 @@ MM_MUST enum mm_err mm_code_put(struct mm_code *c, const char *device,
     const char *code, const uint8_t secret[MM_TOKEN_SECRET_N],
     struct mm_buf *body, struct mm_op_doc *out, struct mm_why *why);
 
+/* What a code uncovers of it: the token's secret, if it is the right one. */
+void mm_code_uncover(const struct mm_code *c, const char *code,
+    uint8_t secret[MM_TOKEN_SECRET_N]);
+
 /* Wrong codes, counted by token; a table of fixed size.  For one thread. */
 struct mm_guesses;
 MM_MUST enum mm_err mm_guesses_new(struct mm_guesses **out,

@@ -18,6 +18,7 @@ struct plan {
 	const struct mm_token_spec *spec;
 	struct mm_token_made *made;
 	bool good;
+	bool again; /* its token is there already */
 };
 struct minting {
 	struct mm_desk *d;
@@ -140,12 +141,46 @@ check_device(struct minting *m, struct plan *p, struct mm_why *why)
 	return check_fielded(m, p, &dev, why);
 }
 
+/*
+ * The same code again, of a token that nobody has come with yet: an import
+ * whose answer was lost.  That token is the answer, as it stands.  Whoever may
+ * only make tokens for a line learns nothing so of codes in the field.
+ */
+static enum mm_err
+is_again(struct minting *m, struct plan *p, const struct mm_token_row *old,
+    bool *yes, struct mm_why *why)
+{
+	MM_OWN(mm_buf_wipe) struct mm_buf frame =
+	    MM_BUF_INIT(MM_IPC_FRAME_MAX);
+	const struct mm_token_spec *spec = p->spec;
+	struct mm_token_check_req req = { .id = { 0 } };
+	struct mm_token_check_rep rep = { 0 };
+	struct mm_wire *w = m->d->c->wire;
+	enum mm_err rc;
+
+	*yes = false;
+	if (old->state != MM_TOKEN_MINTED || mm_login_is_line(m->by) ||
+	    strcmp(old->profile, spec->profile) != 0 ||
+	    memcmp(old->bound_spki, spec->bound_spki, 32) != 0 ||
+	    mm_token_id_parse(mm_bytes_of(old->id), req.id, NULL) != MM_OK)
+		return MM_OK;
+	mm_code_uncover(&p->code, spec->code, req.secret);
+	mm_wire_lock(w, MM_LINE_CHECK);
+	rc = mm_wire_call(w, MM_LINE_CHECK, MM_IPC_TOKEN_CHECK, &req, &rep,
+	    &frame, why);
+	mm_wire_unlock(w, MM_LINE_CHECK);
+	mm_wipe(&req, sizeof(req));
+	*yes = rc == MM_OK && rep.yes != 0;
+	return rc;
+}
+
 /* A device has one code at a time: one whose token is over gives way. */
 static enum mm_err
 check_code(struct minting *m, struct plan *p, struct mm_why *why)
 {
 	const char *device = p->op.u.mint.row.device;
 	struct mm_token_row old;
+	bool again;
 	enum mm_err rc;
 
 	if (p->spec->code[0] == '\0')
@@ -166,9 +201,16 @@ check_code(struct minting *m, struct plan *p, struct mm_why *why)
 	    (old.state == MM_TOKEN_MINTED && old.expires_at < m->now_ms) ||
 	    old.state == MM_TOKEN_EXPIRED)))
 		return MM_OK;
-	return rc != MM_OK ? MM_FAIL(why, rc, "the store cannot be read") :
-	    MM_FAIL(why, MM_ECONFLICT, "device %s: it has a code, token %s: "
-	    "cancel that first", device, old.id);
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	MM_TRY(is_again(m, p, &old, &again, why));
+	if (!again)
+		return MM_FAIL(why, MM_ECONFLICT, "device %s: it has a code, "
+		    "token %s: cancel that first", device, old.id);
+	strcpy(p->made->id, old.id);
+	p->made->expires_at = old.expires_at;
+	p->again = true;
+	return MM_OK;
 }
 
 static enum mm_err
@@ -356,7 +398,8 @@ keep_codes(struct minting *m)
 	for (size_t i = 0; i < m->n; i++) {
 		struct plan *p = &m->plan[i];
 
-		if (p->made->result != MM_OK || p->spec->code[0] == '\0')
+		if (p->made->result != MM_OK || p->again ||
+		    p->spec->code[0] == '\0')
 			continue;
 		p->made->result = keep_code(m, p, &p->made->why);
 		if (p->made->result != MM_OK)
@@ -405,7 +448,7 @@ mm_desk_tokens_mint(struct mm_desk *d, const struct mm_login *by,
 			.spec = &spec[m.n], .made = &out[m.n] };
 		mm_buf_init(&p->papers, PAPER_MAX);
 		p->made->result = plan_row(&m, p, &p->made->why);
-		p->good = p->made->result == MM_OK;
+		p->good = p->made->result == MM_OK && !p->again;
 	}
 	MM_TRY(mint_all(&m, why));
 	MM_TRY(record(&m, ops, why));

@@ -358,6 +358,43 @@ def test_one_code_at_a_time(world, tmp_path):
     assert basic(world, "PC-4", "other-code", csr).status == 200
 
 
+def test_an_import_whose_answer_was_lost(world, tmp_path):
+    """The same again has the same tokens, claimed or not; another code, or
+    other conditions, are no such thing."""
+    table = "device,code,product\n" + "".join(
+        f"PC-L{n},lost-code-{n},thermo\n" for n in range(3))
+
+    def tokens(p):
+        return {r["device"]: r["id"]
+                for r in csv.DictReader(io.StringIO(p.stdout))}
+    first = tokens(imported(world, tmp_path, table))
+    assert tokens(imported(world, tmp_path, table)) == first
+    n = len(world.rest("GET", "/tokens?device=PC-L0").json["items"])
+    assert n == 1
+    assert basic(world, "PC-L0", "lost-code-0",
+                 world.key_and_csr("PC-L0")[1]).status == 200
+    p = imported(world, tmp_path, table, check=False)
+    assert p.returncode != 0 and "PC-L0" in p.stderr
+    assert tokens(p) == {k: v for k, v in first.items() if k != "PC-L0"}
+    # who goes on where --out ends
+    out = tmp_path / "out.csv"
+    rest = table.replace("PC-L0,lost-code-0,thermo\n", "")
+    imported(world, tmp_path, rest, "--out", out)
+    assert len(out.read_text().splitlines()) == 3
+    out.write_text("".join(out.read_text().splitlines(True)[:2]))
+    imported(world, tmp_path, rest, "--out", out, "--resume")
+    assert {r["device"]: r["id"] for r in csv.DictReader(
+        out.open())} == {k: first[k] for k in ("PC-L1", "PC-L2")}
+    for other in ("lost-code-X", "LOST-CODE-1"):
+        p = imported(world, tmp_path, "device,code,product\nPC-L1,"
+                     f"{other},thermo\n", check=False)
+        assert p.returncode != 0 and "it has a code" in p.stderr
+    a = world.rest("POST", "/tokens", {
+        "device": "PC-L1", "product": "thermo", "door": "bearer",
+        "code": "lost-code-1", "bound_spki_sha256": "ab" * 32})
+    assert a.status == 409, a
+
+
 @pytest.mark.parametrize("table, said", [
     ("device,code\nPC-5,short\n", "8 to 64"),
     ("device,code\nPC-5,has a space\n", "8 to 64"),
