@@ -350,6 +350,18 @@ need(struct mm_desk *d, const char *issuer, enum mm_responder_use use,
 	    now < p->not_after_s ? MM_OK : rc;
 }
 
+/* For who looks at what signs configurations. */
+static void
+note_key(struct mm_core *c, const struct responder *p)
+{
+	if (p != NULL) {
+		atomic_store(&c->config_ends, p->not_after_s);
+		atomic_store(&c->config_missing, 0);
+	} else if (atomic_load(&c->config_missing) == 0) {
+		atomic_store(&c->config_missing, mm_now_s());
+	}
+}
+
 /* see priv.h */
 enum mm_err
 mm_desk_responder(struct mm_desk *d, const char *issuer,
@@ -364,6 +376,8 @@ mm_desk_responder(struct mm_desk *d, const char *issuer,
 	if (anew && p != NULL)
 		p->renew_s = 0;
 	rc = need(d, issuer, use, &p);
+	if (use == MM_RESPONDER_CONFIG)
+		note_key(d->c, rc == MM_OK ? p : NULL);
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc == MM_EPOLICY ? rc : MM_EAGAIN,
 		    "issuer %s certifies no key for this now", issuer);

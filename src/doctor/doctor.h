@@ -25,7 +25,8 @@ const char *mm_level_name(enum mm_level l); /* "ok", "warn", "fail" */
 		X(DATABASE, "database") X(SANDBOX, "sandbox")             \
 		    X(SIGNER, "signer") X(LEDGER, "ledger") X(CRL, "crl") \
 			X(KEYS, "keys") X(LOAD, "load")               \
-			X(AUTHORISE, "authorise") X(WEBHOOKS, "webhooks") X(GROUPS, "groups") X(CLOCK, "clock") \
+			X(AUTHORISE, "authorise") X(WEBHOOKS, "webhooks") X(GROUPS, "groups") \
+			X(CONFIGURATIONS, "configurations") X(CLOCK, "clock") \
 			    X(VERSION, "version") X(SERVER, "server")     \
 				X(PUBLIC, "public")
 enum mm_check_id {

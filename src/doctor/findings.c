@@ -87,6 +87,13 @@ static const struct {
 	    "an open one is past its end, paused by conflicts, or has "        \
 	    "devices that wait",                                               \
 	    ""
+#define ROW_CONFIGURATIONS                                                 \
+	"server",                                                          \
+	    "configuration in the field: devices behind (of the first "    \
+	    "2,000 that ever asked), the certificate of the key that "     \
+	    "signs it",                                                    \
+	    "over 10 % have not taken what is a week old",                 \
+	    "no issuer certifies that key"
 #define ROW_CLOCK                                   \
 	"server, client",                           \
 	    "clocks: server, signer, its journal, " \

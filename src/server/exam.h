@@ -13,5 +13,7 @@ struct exam {
 };
 /* rest_doctor_groups.c */
 void mm_exam_groups(struct exam *e);
+/* rest_doctor_devconf.c */
+void mm_exam_configurations(struct exam *e);
 
 #endif

@@ -571,6 +571,7 @@ static void (*const looks[])(struct exam *e) = {
 	look_authorise,
 	look_hooks,
 	mm_exam_groups,
+	mm_exam_configurations,
 };
 
 static void
