@@ -414,8 +414,8 @@ devconf_says(const json_t *o, struct mm_said *s)
 {
 	static const char *const names[] = { "template", "table", "schema" };
 	const json_t *now = json_array_get(json_object_get(o, "past"), 0);
+	uint8_t hash[32], salt[MM_SALT_N];
 	char text[3 * 80] = "", hex[65];
-	uint8_t hash[32];
 
 	for (int i = 0; i < 3; i++) {
 		size_t n = strlen(text);
@@ -428,7 +428,22 @@ devconf_says(const json_t *o, struct mm_said *s)
 	s->state = json_is_true(json_object_get(now, "removed"))
 	    ? MM_DEVCONF_REMOVED : MM_DEVCONF_SET;
 	s->text[0] = copy_of(member(o, "product"), s->own[0]);
-	s->text[1] = hash_of(text, s->own[1]);
+	bytes_in(now, "salt", salt, sizeof(salt));
+	s->text[1] = salted_of(salt, mm_bytes_of(text), s->own[1]);
+}
+
+/* What the entry says of it; before there were salts, its hash. */
+static const char *
+mark_of(const json_t *o, char out[65])
+{
+	uint8_t salt[MM_SALT_N], sha256[32];
+
+	if (member(o, "salt") == NULL)
+		return copy_of(member(o, "sha256"), out);
+	bytes_in(o, "salt", salt, sizeof(salt));
+	bytes_in(o, "sha256", sha256, sizeof(sha256));
+	return salted_of(salt, (struct mm_bytes){ sha256, sizeof(sha256) },
+	    out);
 }
 
 static void
@@ -437,7 +452,7 @@ given_says(const json_t *o, struct mm_said *s)
 	snprintf(s->own[0], sizeof(s->own[0]), "%lld",
 	    (long long)number(o, "version"));
 	s->text[0] = s->own[0];
-	s->text[1] = copy_of(member(o, "sha256"), s->own[1]);
+	s->text[1] = mark_of(o, s->own[1]);
 }
 
 static const struct {

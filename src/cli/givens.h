@@ -7,12 +7,15 @@
 
 /*
  * For "ledger reconcile": configurations of devices in the field.  What the
- * signer's journal has, for a device and a version, was entered before it was
- * signed.  An entry without a line is no difference: nothing was signed.
+ * signer's journal has, for a device, a version and a document, was entered
+ * before it was signed.  An entry without a line is no difference: nothing was
+ * signed.  A document is known by its mark (pki/confdoc.h), which lines of
+ * before there were any do not have.
  */
 struct mm_given_seen {
 	char device[MM_DEVICE_ID_MAX + 1]; /* without case */
 	uint64_t version;
+	uint8_t document[32]; /* zero: not known */
 	bool young; /* the journal's: its entry may be after the snapshot */
 };
 struct mm_givens {

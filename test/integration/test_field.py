@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from world import MINT, World, run
+from test_reconcile import hostile_start
+from world import MINT, World, faketime, run
 
 EKU = "2.25.110699661726159169362708747703019946127"
 GET = "/.well-known/mintmark/config"
@@ -131,6 +132,109 @@ def test_a_store_that_has_forgotten_goes_on_above(clean):
     for tag in ['"0-0123456789abcdef"', '"x"', "*", '"99999999999-01234567'
                 '89abcdef"', '"2147483647-0123456789abcdef"', '"-1-']:
         assert opened(w, ask(w, who, tag))[0]["version"] == "42", tag
+
+
+def test_a_version_that_was_given_twice_is_left_behind(clean):
+    """By a store that was put back: the device has another document by the
+    number on record.  One that lost its document says zeros, and gets it."""
+    w, who = clean, enrol(clean, "F-twice")
+    put(w, "products", "thermo", template='{"a":1}')
+    assert opened(w, ask(w, who))[0]["version"] == "1"
+    a = ask(w, who, '"1-0000000000000000"')
+    assert opened(w, a)[0]["version"] == "1"
+    a = ask(w, who, '"1-0123456789abcdef"')
+    assert opened(w, a)[0]["version"] == "2"
+    assert ask(w, who, a.headers["etag"]).status == 304
+    a = ask(w, who, '"1-0123456789abcdef"')
+    assert opened(w, a)[0]["version"] == "2"
+
+
+def given(w, device):
+    """The entries of what it was given."""
+    items = w.rest("GET", "/ledger/entries?type=configuration.given&limit="
+                   "1000").json["items"]
+    return [e["entry"] for e in items if e["entry"]["device"] == device]
+
+
+def test_what_others_read_has_a_salt_in_it(clean):
+    """Ledger, journal and what support sees: no password can be tried by
+    them; who has the document has the salt."""
+    w, who = clean, enrol(clean, "F-salt")
+    table = {"template": '{"psk":"{{psk:secret}}"}', "columns": ["device",
+             "psk"], "rows": [["F-salt", "hunter2"]]}
+    put(w, "devices", "F-salt", **table)
+    assert "sha256" not in preview(w, "F-salt").json
+    heads = []
+    for text in ('{"psk":"hunter2"}', '{"psk":"hunter3"}'):
+        head, doc = opened(w, ask(w, who))
+        assert doc == text
+        plain = hashlib.sha256(doc.encode()).digest()
+        mark = hashlib.sha256(bytes.fromhex(head["salt"]) + plain).hexdigest()
+        assert given(w, "F-salt")[-1]["config_sha256"] == mark
+        assert preview(w, "F-salt").json["sha256"] == mark
+        line = [json.loads(x) for x in (w.state / "signer/journal.jsonl")
+                .read_text().splitlines() if '"device":"F-salt"' in x][-1]
+        assert line["document_sha256"] == mark
+        heads.append(head)
+        put(w, "devices", "F-salt", **{**table, "rows": [["F-salt",
+                                                         "hunter3"]]})
+    assert heads[0]["salt"] != heads[1]["salt"]
+    # the same set twice: nobody sees that it is the same
+    past = w.rest("GET", "/devices/F-salt/configuration").json["history"]
+    assert past[0]["detail_sha256"] != past[1]["detail_sha256"]
+    assert past[0]["rows_sha256"] != past[1]["rows_sha256"]
+
+
+def test_another_document_by_the_same_number_is_named(clean):
+    """Signed by a server that was taken over, for a version that the ledger
+    has."""
+    w, who = clean, enrol(clean, "F-forged")
+    put(w, "products", "thermo", template='{"a":1}')
+    opened(w, ask(w, who))
+    w.stop()
+    folder = w.state / "signer"
+    good = {n: (folder / n).read_bytes() for n in ("journal.jsonl", "state")}
+    try:
+        hostile_start(w, 1, ("F-forged", bytes(32), 1, b"s" * 16,
+                             b'{"a":2}'))
+        p = run(MINT, "--json", "ledger", "reconcile", "--config", w.conf,
+                check=False, env={**os.environ, **faketime("+1h")})
+    finally:
+        for name, data in good.items():
+            (folder / name).write_bytes(data)
+    w.start()
+    named = {d.get("record"): d["difference"]
+             for d in json.loads(p.stdout)["differences"]}
+    assert p.returncode == 9 and named["configuration 1 of f-forged"] == \
+        "another document was signed than the ledger says", p
+
+
+def test_the_doctor_counts_who_is_behind(clean):
+    w = clean
+    put(w, "products", "thermo", template='{"a":1}')
+
+    def rows():
+        return [f for f in w.rest("GET", "/doctor").json["findings"]
+                if f["check"] == "configurations"]
+    names = [f"F-late-{n}" for n in range(3)]
+    for name in names:
+        opened(w, ask(w, enrol(w, name)))
+    told = rows()
+    assert [f["level"] for f in told] == ["ok", "ok"], told
+    assert told[0]["what"].startswith("0 of ") and "certified" in \
+        told[1]["what"]
+    if w.database.startswith("sqlite:"):
+        with contextlib.closing(sqlite3.connect(
+                w.database.removeprefix("sqlite:"))) as db:
+            for name in names:
+                db.execute(
+                    "UPDATE doc SET body = CAST(replace(CAST(body AS TEXT), "
+                    "'\"at\":\"202', '\"at\":\"201') AS BLOB) WHERE id = ?",
+                    (name.lower(),))
+            db.commit()
+        told = rows()
+        assert told[0]["what"].startswith("3 of "), told
+    drop(w, "products", "thermo")
 
 
 def test_the_signer_is_certified_for_this_alone(clean):

@@ -188,7 +188,7 @@ def test_a_configuration_that_was_never_entered(settled):
     folder = settled.state / "signer"
     good = {n: (folder / n).read_bytes() for n in ("journal.jsonl", "state")}
     try:
-        hostile_start(settled, 1, ("SN-X", bytes(32), 5, b"{}"))
+        hostile_start(settled, 1, ("SN-X", bytes(32), 5, bytes(16), b"{}"))
         rc, differences, p = reconcile(settled)
     finally:
         for name, data in good.items():
@@ -230,6 +230,36 @@ def test_a_changed_list(settled, sql, says):
     with changed(settled, sql):
         rc, differences, p = reconcile(settled)
     assert rc == 9 and set(differences) == says, p
+
+
+SHARD = "shard WHERE issuer = 'issuing' AND shard = 7"
+
+
+def other_shard(db):
+    (text,), = db.sql(f"SELECT {db.hex('der')} FROM {SHARD}")
+    der = bytearray.fromhex(text)
+    der[60] ^= 1
+    return (f"UPDATE shard SET der = {db.blob(der)} WHERE issuer = 'issuing' "
+            "AND shard = 7")
+
+
+@pytest.mark.parametrize("sql, says", [
+    (other_shard, {"not what was signed in the database"}),
+    (lambda db: "UPDATE shard SET der = (SELECT der FROM shard WHERE issuer "
+     "= 'issuing' AND shard = 8) WHERE issuer = 'issuing' AND shard = 7",
+     {"not what was signed in the database"}),
+    (f"DELETE FROM {SHARD}", {"not in the database"}),
+    ("UPDATE shard SET next_s = next_s + 1 WHERE shard = 7",
+     {"another end in the database"}),
+    ("UPDATE shard SET number = number - 1 WHERE shard = 7",
+     {"an older one in the database", "in the database, not in the journal",
+      "in the database, not in the ledger"}),
+], ids=["byte", "another's", "none", "end", "number"])
+def test_a_changed_list_of_a_shard(settled, sql, says):
+    with changed(settled, sql):
+        rc, differences, p = reconcile(settled)
+    assert rc == 9 and set(differences) == says, p
+    assert all(d["shard"] == 7 for d in json.loads(p.stdout)["differences"])
 
 
 def test_an_older_list(settled):
