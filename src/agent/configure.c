@@ -13,6 +13,7 @@ struct fetch {
 	unsigned slot;
 	const struct mm_agent_identity *id;
 	const char *tag; /* NULL: nothing is at hand */
+	bool whole;      /* what is at hand */
 	bool same;
 	struct mm_buf signed_;
 };
@@ -61,13 +62,16 @@ check(const struct mm_confdoc *c, const struct mm_agent_identity *id,
 		return MM_FAIL(why, MM_EPOLICY,
 		    "configuration: for another device's certificate");
 	if (got->version < have->version)
-		return MM_FAIL(why, MM_EPOLICY, "configuration: version %lu, "
-		    "and %lu is in use", (unsigned long)got->version,
-		    (unsigned long)have->version);
+		return MM_FAIL(why, MM_EPOLICY, "configuration: the server's "
+		    "version %lu is older than %lu, which is in use and "
+		    "stays; its operator must see to it",
+		    (unsigned long)got->version, (unsigned long)have->version);
 	if (got->version == have->version &&
 	    memcmp(got->sha256, have->sha256, 32) != 0)
-		return MM_FAIL(why, MM_EPOLICY, "configuration: another "
-		    "version %lu than is in use", (unsigned long)got->version);
+		return MM_FAIL(why, MM_EPOLICY, "configuration: the server's "
+		    "version %lu is another one than that in use, which "
+		    "stays; its operator must see to it",
+		    (unsigned long)got->version);
 	return MM_OK;
 }
 
@@ -105,8 +109,26 @@ fetch(struct mm_agent *a, struct fetch *f, const struct mm_agent_confstore *s,
 	MM_TRY(mm_agent_attempt(a, &t, why));
 	if (!f->same)
 		return take(f, s, have, why);
-	return f->tag != NULL ? MM_OK : MM_FAIL(why, MM_EINPUT,
+	return f->whole ? MM_OK : MM_FAIL(why, MM_EINPUT,
 	    "configuration: the same, says the server, as nothing");
+}
+
+/* Of what is not whole the version alone: so the server sends it again, and a
+ * server that was put back to an older backup hears how far it must go. */
+static const char *
+put_tag(const struct mm_agent_configured *have, bool whole,
+    char tag[MM_AGENT_CONFMARK + 2])
+{
+	struct mm_agent_configured said = { .version = have->version };
+	char mark[MM_AGENT_CONFMARK];
+
+	if (have->version == 0)
+		return NULL;
+	if (whole)
+		said = *have;
+	mm_agent_confmark(&said, mark);
+	snprintf(tag, MM_AGENT_CONFMARK + 2, "\"%s\"", mark);
+	return tag;
 }
 
 /* see configure.h; what is not whole is fetched anew, and stays the least */
@@ -117,19 +139,21 @@ mm_agent_configure(struct mm_agent *a, const struct mm_agent_confstore *s,
 	MM_OWN(mm_agent_identity_done) struct mm_agent_identity id;
 	struct fetch f = { .id = &id,
 		.signed_ = MM_BUF_INIT(MM_CONFDOC_SIGNED_MAX) };
-	char mark[MM_AGENT_CONFMARK], tag[MM_AGENT_CONFMARK + 2];
-	bool whole = false;
+	struct mm_agent_configured have = { .version = 0 };
+	char tag[MM_AGENT_CONFMARK + 2];
 	enum mm_err err;
 
 	*out = (struct mm_agent_configured){ .version = 0 };
 	mm_agent_identity_init(&id);
-	MM_TRY(s->have(s->ctx, out, &whole, why));
+	MM_TRY(s->have(s->ctx, &have, &f.whole, why));
+	if (f.whole)
+		*out = have;
 	MM_TRY(mm_agent_selected(a, &f.slot, why));
 	MM_TRY(mm_agent_identity_load(a, f.slot, &id, why));
-	mm_agent_confmark(out, mark);
-	snprintf(tag, sizeof(tag), "\"%s\"", mark);
-	f.tag = out->version > 0 && whole ? tag : NULL;
-	err = fetch(a, &f, s, out, why);
+	f.tag = put_tag(&have, f.whole, tag);
+	err = fetch(a, &f, s, &have, why);
+	if (err == MM_OK)
+		*out = have;
 	mm_buf_wipe(&f.signed_);
 	return err;
 }

@@ -39,9 +39,9 @@ struct mm_agent_confstore mm_agent_confstore(struct mm_agent_store *s);
 
 /*
  * Asks, by the identity in use; *out is what is in use then, also where this
- * fails.  MM_ENOTFOUND: the server has none for this device.  MM_EPOLICY: what
- * it sent is older than what is in use, for another certificate, or not signed
- * as it must be.
+ * fails: version 0 where what is stored is damaged.  MM_ENOTFOUND: the server
+ * has none for this device.  MM_EPOLICY: what it sent is older than what is in
+ * use, for another certificate, or not signed as it must be.
  */
 MM_MUST enum mm_err mm_agent_configure(struct mm_agent *a,
     const struct mm_agent_confstore *s, struct mm_agent_configured *out,

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import resource
+import sqlite3
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -97,6 +98,74 @@ def test_what_was_damaged_is_fetched_anew(world):
         assert code == 0 and got["configuration"]["changed"] is True, got
         assert kept(d)[:2] == ({"id": "FA-broken", "n": 4}, version)
         at = d / "configuration/current"
+
+
+def test_what_is_damaged_is_told_to_nobody(world):
+    """While the server cannot be reached: neither status nor hook says that
+    it is in use."""
+    put(world, 4)
+    told = world.dir / "told-untold"
+    with Service(world, "FA-untold") as s:
+        heard(s, lambda x: (x.get("configuration") or {}).get("version"))
+        assert s.stop() == 0
+    d = s.dir
+    (d / "configuration/current/document.json").write_text("{}")
+    with Service(world, "FA-untold", token=False, server="127.0.0.1:1",
+                 on_configuration=hook(told)) as s:
+        heard(s, lambda x: x.get("failures", 0) >= 1 or
+              (x.get("configuration") or {}).get("failures", 0) >= 1)
+        assert s.stop() == 0
+    assert not told.exists()
+    code, got = config(world, d, 1)
+    assert code != 0 and (got or {}).get("configuration") is None
+    # a server that is there, and has nothing better
+    put(world, 5)
+    assert config(world, d)[0] == 0
+    (d / "configuration/current/document.json").write_text("{}")
+    with Liar(world) as liar:
+        liar.say = 503, b"", {}
+        code, got = config(world, d, liar.port)
+    assert code != 0 and (got or {}).get("configuration") is None, got
+    assert config(world, d)[0] == 0 and kept(d)[0]["n"] == 5
+
+
+@pytest.mark.skipif("MINTMARK_DATABASE" in os.environ,
+                    reason="by SQLite's own words")
+def test_a_server_that_was_put_back_to_a_backup(world):
+    """It has an older version on record, and the device nothing whole: the
+    device says which it had, and gets a higher one."""
+    put(world, 5)
+    d, _, _ = enrol(world, "FA-back")
+    path = world.database.removeprefix("sqlite:")
+
+    def record(change=None):
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            if change:
+                db.execute("UPDATE doc SET body = ? WHERE id = 'fa-back'",
+                           (change,))
+                db.commit()
+            (body,), = db.execute("SELECT body FROM doc WHERE id = "
+                                  "'fa-back'").fetchall()
+        return body
+    backup = record()
+    for n in (6, 7):
+        put(world, n)
+        assert config(world, d)[0] == 0
+    assert kept(d)[1] == 3
+    record(backup)
+    (d / "configuration/current/document.json").unlink()
+    code, got = config(world, d)
+    assert code == 0 and got["configuration"]["version"] == 4, got
+    assert kept(d)[:2] == ({"id": "FA-back", "n": 7}, 4)
+    # a number that was given twice meanwhile, to somebody with this device's
+    # certificate and nothing at hand
+    record(backup)
+    put(world, 8)
+    for _ in range(3):
+        ask(world, identity(d))
+    code, got = config(world, d)
+    assert code == 0 and got["configuration"]["version"] == 5, got
+    assert kept(d)[0]["n"] == 8
 
 
 def test_as_long_as_may_be(world):
