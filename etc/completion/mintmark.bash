@@ -462,7 +462,7 @@ _mintmark() {
 	'device import') words='--help --format --dry-run --all-or-nothing --errors '; kind='@file' ;;
 	'device history') words='--help --limit --after '; kind='device' ;;
 	'device retire') words='--help --dry-run --yes '; kind='device' ;;
-	'device transfer') words='--help --product --reason --dry-run --yes '; kind='device' ;;
+	'device transfer') words='--help --product --idevid --reason --dry-run --yes '; kind='device' ;;
 	'device repair') words='--help --bound-key --reason --dry-run --yes '; kind='device' ;;
 	'device enrol') words='--help --csr --label --out '; kind='device' ;;
 	'device receipt') words='--help --out '; kind='device' ;;
