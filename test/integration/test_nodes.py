@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import test_field as field
 import world
 from nodes import Cluster, kill_all, passphrase_run
 from postgres import Postgres
@@ -342,6 +343,49 @@ def test_lists_at_alternating_nodes_lose_no_number(cluster):
             for x in map(json.loads, j.read_text().splitlines())
             if x["kind"] in ("crl", "shard")}
     assert len(runs) == len(entries(a, "crl.signed"))
+
+
+def test_a_device_has_one_configuration_at_all_nodes(cluster):
+    """Set at one, asked for at all of them at once: one number, one document,
+    one entry a version; each node's signer signs, and reconcile knows of
+    all."""
+    a, b, c = cluster.nodes
+    who = field.enrol(a, "NC-1")
+    tag, got = None, []
+
+    def ask_all(tag, n=6):
+        answers = []
+
+        def ask(w):
+            x = until(lambda: (lambda x: x if x.status in (200, 304) else
+                               None)(field.ask(w, who, tag)))
+            answers.append((w, x))
+        threads = [threading.Thread(target=ask, args=(
+            cluster.nodes[i % 3],)) for i in range(n)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert len(answers) == n
+        return answers
+    for n, w in enumerate((b, c, a), 1):
+        field.put(w, "products", "thermo", template='{"n":%d}' % n)
+        answers = ask_all(tag)
+        assert len({x.headers["etag"] for _, x in answers}) == 1
+        for node, x in answers:
+            head, doc = field.opened(node, x, who)
+            assert head["version"] == str(n)
+            assert json.loads(doc) == {"n": n}
+            got.append(head["salt"])
+        tag = answers[0][1].headers["etag"]
+    assert len(set(got)) == 3
+    # it has it, says the device to another node than gave it
+    assert {x.status for _, x in ask_all(tag, 3)} == {304}
+    states = b.rest("GET", "/products/thermo/configuration/devices").json
+    assert [d["state"] for d in states["items"]] == ["current"]
+    given = entries(a, "configuration.given")
+    assert [e["config_version"] for e in given] == [1, 2, 3]
+    until(lambda: cluster.reconcile(check=False).returncode == 0)
 
 
 def test_takeover_and_the_old_holder_is_fenced(cluster):
