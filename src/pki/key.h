@@ -146,6 +146,17 @@ MM_MUST enum mm_err mm_key_unwrap(struct mm_bytes wrapped, EVP_PKEY *key,
 struct mm_sign;
 MM_MUST enum mm_err mm_sign_new(OSSL_LIB_CTX *lib, EVP_PKEY *key,
     struct mm_sign **out, struct mm_why *why);
+/*
+ * The same for a key that is elsewhere, of which this has the public half: fn
+ * answers as a PKCS#11 module does (CKM_ECDSA of a hash: r and s in a row;
+ * CKM_RSA_PKCS of a DigestInfo), at most *n bytes.  What comes back and does
+ * not verify by key is MM_ECRYPTO: no signature but the key's own leaves.
+ * MM_EPOLICY: an Ed25519 key.
+ */
+typedef enum mm_err mm_sign_far_fn(void *ctx, struct mm_bytes input,
+    uint8_t *sig, size_t *n, struct mm_why *why);
+MM_MUST enum mm_err mm_sign_new_far(EVP_PKEY *key, mm_sign_far_fn *fn,
+    void *ctx, struct mm_sign **out, struct mm_why *why);
 void mm_sign_free(struct mm_sign **owner);
 struct mm_bytes mm_sign_alg(const struct mm_sign *s);
 /* Appends the signature (DER for ECDSA, raw otherwise). */
