@@ -141,9 +141,11 @@ enum mm_err
 mm_conf_value_set(const struct mm_conf_key *key, void *settings,
     const char *text, const char *folder, struct mm_why *why)
 {
+	static const char token[] = "pkcs11:"; /* RFC 7512: no file's name */
 	char absolute[4096];
 
-	if (key->type == MM_CONF_PATH && *text != '\0' && *text != '/') {
+	if (key->type == MM_CONF_PATH && *text != '\0' && *text != '/' &&
+	    strncmp(text, token, sizeof(token) - 1) != 0) {
 		MM_TRY(mm_path_join(absolute, sizeof(absolute), folder, text,
 		    why));
 		text = absolute;

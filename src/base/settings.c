@@ -48,6 +48,12 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "is. Must not be the server's in production."),
 	TEXT(audit_group, 0, "",
 	    "Group that may read the signer's journal; empty for none."),
+	TEXT(keeper_user, 0, "",
+	    "User that the keepers of keys in PKCS#11 tokens become, which "
+	    "load the makers' modules; empty for the signer's."),
+	TEXT(keeper_group, 0, "",
+	    "Group that keepers are in besides: whose token it is, softhsm "
+	    "for instance; empty for none."),
 	PATH(signer_program, 1, "/usr/libexec/mintmark/mintmark-signer",
 	    "The signer's program."),
 	PATH(passphrase_file, 0, "",
@@ -190,7 +196,18 @@ static const struct mm_conf_key issuer_keys[] = {
 	{ "key", MM_CONF_PATH, offsetof(struct mm_issuer_conf, key), 1,
 	    MM_PATH_MAX, NULL,
 	    "The issuer's private key: encrypted PKCS#8 in PEM, readable by "
-	    "the signer only.", NULL },
+	    "the signer only; or pkcs11: and what names one key in a token "
+	    "(RFC 7512), with module-path after a ? unless p11-kit knows the "
+	    "module.", NULL },
+	{ "pin_file", MM_CONF_PATH, offsetof(struct mm_issuer_conf, pin_file),
+	    0, MM_PATH_MAX, "",
+	    "For a key in a token: the file whose first line is its PIN, "
+	    "which nobody else may read; empty: the passphrase is the PIN.",
+	    NULL },
+	{ "key_environ", MM_CONF_LIST,
+	    offsetof(struct mm_issuer_conf, key_environ), 3,
+	    MM_CONF_ITEM_MAX - 1, "", "For a key in a token: NAME=value for the environment of the "
+	    "module's process, which has nothing else.", NULL },
 	{ "crl_shards", MM_CONF_INT,
 	    offsetof(struct mm_issuer_conf, crl_shards), 1, 65536, "64",
 	    "Number of CRLs the issuer's certificates are spread over; fixed "
@@ -227,6 +244,13 @@ static const struct mm_conf_key issuer_keys[] = {
 	    "3d", "So long after renew_before, evenly. A day is what it takes "
 	    "until all devices have asked.", NULL },
 };
+
+/* see settings.h */
+bool
+mm_issuer_in_token(const struct mm_issuer_conf *i)
+{
+	return strncmp(i->key, MM_TOKEN_URI, sizeof(MM_TOKEN_URI) - 1) == 0;
+}
 
 /* see settings.h */
 const struct mm_conf_block mm_issuer_block = {

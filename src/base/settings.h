@@ -25,6 +25,8 @@ struct mm_settings {
 	char database[MM_PATH_MAX + 1];     /* a URL: store.h */
 	char server_user[33], signer_user[33]; /* "" : stay who we are */
 	char audit_group[33];               /* may read the journal; "" none */
+	char keeper_user[33];               /* "" : the signer's */
+	char keeper_group[33];              /* beside it; "" none */
 	char node[MM_NAME_MAX + 1];         /* of several; "" the only one */
 	char signer_program[MM_PATH_MAX + 1];
 	char passphrase_file[MM_PATH_MAX + 1]; /* "" : descriptor or prompt */
@@ -72,7 +74,9 @@ struct mm_settings {
 struct mm_issuer_conf {
 	char name[MM_NAME_MAX + 1];
 	char certificate[MM_PATH_MAX + 1]; /* PEM: issuer first, then up */
-	char key[MM_PATH_MAX + 1];         /* encrypted PKCS#8 */
+	char key[MM_PATH_MAX + 1];         /* encrypted PKCS#8, or pkcs11: */
+	char pin_file[MM_PATH_MAX + 1];    /* "" : the passphrase */
+	struct mm_conf_list key_environ;   /* "NAME=value", its module's */
 	int64_t crl_shards;                /* 1..65536, fixed for its life */
 	int64_t crl_hours;                 /* nextUpdate after thisUpdate */
 	bool ocsp;                         /* named in certificates */
@@ -82,6 +86,10 @@ struct mm_issuer_conf {
 	char renew_before[MM_TIME_WORD + 1]; /* RFC 3339; "": none */
 	int64_t renew_within_s;            /* of then */
 };
+
+/* Its key is in a PKCS#11 token (RFC 7512), not in a file. */
+#define MM_TOKEN_URI "pkcs11:"
+bool mm_issuer_in_token(const struct mm_issuer_conf *i);
 
 extern const struct mm_conf_key mm_settings_keys[];
 extern const size_t mm_settings_nkeys;

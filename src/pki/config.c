@@ -75,6 +75,16 @@ check_authorise(const struct mm_config *c, struct mm_why *why)
 }
 
 /* see profile.h */
+bool
+mm_config_tokens(const struct mm_config *c)
+{
+	for (size_t i = 0; i < c->nissuer; i++)
+		if (mm_issuer_in_token(&c->issuer[i]))
+			return true;
+	return false;
+}
+
+/* see profile.h */
 const struct mm_issuer_conf *
 mm_config_lines(const struct mm_config *c)
 {
@@ -115,11 +125,44 @@ check_renewals(const struct mm_config *c, struct mm_why *why)
 	return MM_OK;
 }
 
+/* RFC 7512 2.3: an object by name, and no secret in a file that all read. */
+static enum mm_err
+check_token(const struct mm_issuer_conf *i, struct mm_why *why)
+{
+	if (!mm_issuer_in_token(i))
+		return i->pin_file[0] == '\0' && i->key_environ.n == 0 ? MM_OK :
+		    MM_FAIL(why, MM_EINPUT, "issuer %s: pin_file and "
+			"key_environ are for a key in a token", i->name);
+	if (i->line)
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: a line CA's key is "
+		    "given to its station, and a token gives none", i->name);
+	if (strstr(i->key, "pin-") != NULL)
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: key: no PIN here: "
+		    "pin_file says where it is", i->name);
+	if (strstr(i->key, "object=") == NULL && strstr(i->key, "id=") == NULL)
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: key: want "
+		    "pkcs11:token=...;object=... or ;id=...", i->name);
+	for (size_t k = 0; k < i->key_environ.n; k++)
+		if (strchr(i->key_environ.item[k], '=') == NULL)
+			return MM_FAIL(why, MM_EINPUT, "issuer %s: "
+			    "key_environ: want NAME=value", i->name);
+	return MM_OK;
+}
+
+static enum mm_err
+check_tokens(const struct mm_config *c, struct mm_why *why)
+{
+	for (size_t i = 0; i < c->nissuer; i++)
+		MM_TRY(check_token(&c->issuer[i], why));
+	return MM_OK;
+}
+
 static enum mm_err
 check_issuers(const struct mm_config *c, struct mm_why *why)
 {
 	MM_TRY(check_lines(c, why));
 	MM_TRY(check_renewals(c, why));
+	MM_TRY(check_tokens(c, why));
 	for (size_t i = 0; i < c->nissuer; i++)
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(c->issuer[i].name, c->issuer[j].name) == 0)

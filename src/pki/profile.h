@@ -107,6 +107,8 @@ const struct mm_profile *mm_config_profile(const struct mm_config *c,
 /* NULL: none of that name. */
 const struct mm_issuer_conf *mm_config_issuer(const struct mm_config *c,
     const char *name);
+/* Whether any issuer's key is in a token. */
+bool mm_config_tokens(const struct mm_config *c);
 /* The issuer that signs line CAs when they are asked for; NULL: none does. */
 const struct mm_issuer_conf *mm_config_lines(const struct mm_config *c);
 /* The whole file's table; blocks is the caller's and must outlive it. */
