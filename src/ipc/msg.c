@@ -293,6 +293,11 @@ static const struct mm_field status_rep[] = {
 	U32(mm_status_rep, ceiling),
 	TEXT(mm_status_rep, ceiling_profile),
 	TEXT(mm_status_rep, version),
+	U32(mm_status_rep, tokens),
+	U32(mm_status_rep, tokens_away),
+	U8(mm_status_rep, token_refused),
+	TEXT(mm_status_rep, token_issuer),
+	TEXT(mm_status_rep, token_why),
 };
 
 static const struct mm_field deliver_req[] = {

@@ -339,6 +339,9 @@ struct mm_status_rep {
 	uint32_t ceiling; /* the fullest profile's, in percent */
 	char ceiling_profile[MM_NAME_MAX + 1];
 	char version[33];
+	uint32_t tokens, tokens_away; /* issuers' keys in PKCS#11 tokens */
+	uint8_t token_refused;        /* one of them wants another PIN */
+	char token_issuer[MM_NAME_MAX + 1], token_why[161];
 };
 
 /*

@@ -104,7 +104,7 @@ mm_ca_sign(struct mm_setup *s, const struct mm_signing *by, EVP_PKEY *subject,
 	MM_TRY(mm_key_spki(subject, &spki, why));
 	f->spki = mm_buf_view(&spki);
 	MM_TRY(mm_ca_issuer(by, f, why));
-	MM_TRY(mm_sign_new(NULL, by->key, &key, why));
+	MM_TRY(mm_signing_new(by, &key, why));
 	MM_TRY(mm_ca_build(f, mm_sign_alg(key), &tbs, why));
 	MM_TRY(mm_sign_bytes(key, mm_buf_view(&tbs), &sig, why));
 	MM_TRY(journal(s, by, f, mm_buf_view(&tbs), why));
@@ -171,15 +171,12 @@ mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
 	struct mm_conf_list subject = s->o->issuer_subject;
 	struct mm_ca_fields f = { .subject = &subject, .ca = true,
 		.path_len = 0 };
-	enum mm_key_type type;
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
 	f.path_len = conf->lines > 0 ? 1 : 0;
-	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
 	name_issuer(s, conf, &subject);
 	MM_TRY(mm_ca_dates(root, life_of(s, conf) * YEAR_S, &f, why));
-	MM_TRY(mm_key_make(type, key, why));
-	MM_TRY(mm_place_key(s, conf->key, *key, why));
+	MM_TRY(mm_setup_new_key(s, conf, key, why));
 	MM_TRY(mm_ca_sign(s, root, *key, &f, der, why));
 	return mm_place_issuer(s, conf, (const struct mm_bytes[]){
 	    mm_buf_view(der), root->cert }, 2, why);
@@ -222,7 +219,7 @@ put_info(struct mm_buf *b, struct mm_bytes name, struct mm_bytes spki)
 }
 
 static enum mm_err
-sign_request(struct mm_setup *s, const char *issuer, EVP_PKEY *key,
+sign_request(struct mm_setup *s, const struct mm_signing *by,
     const struct mm_conf_list *subject, struct mm_buf *der,
     struct mm_why *why)
 {
@@ -234,14 +231,14 @@ sign_request(struct mm_setup *s, const char *issuer, EVP_PKEY *key,
 	struct mm_journal_line l = { .kind = MM_J_REQUEST };
 	struct mm_bytes name;
 
-	MM_TRY(mm_key_spki(key, &spki, why));
-	MM_TRY(mm_sign_new(NULL, key, &sign, why));
+	MM_TRY(mm_key_spki(by->key, &spki, why));
+	MM_TRY(mm_signing_new(by, &sign, why));
 	MM_TRY(make_subject(subject, mm_buf_view(&spki), mm_sign_alg(sign),
 	    &scratch, &name, why));
 	put_info(&info, name, mm_buf_view(&spki));
 	MM_TRY(mm_buf_ok(&info, why));
 	MM_TRY(mm_sign_bytes(sign, mm_buf_view(&info), &sig, why));
-	snprintf(l.issuer, sizeof(l.issuer), "%s", issuer);
+	snprintf(l.issuer, sizeof(l.issuer), "%s", by->name);
 	mm_sha256(mm_buf_view(&spki), l.spki_sha256);
 	mm_sha256(mm_buf_view(&info), l.tbs_sha256);
 	MM_TRY(mm_record_write(s->record, &l, 1, why));
@@ -259,14 +256,14 @@ mm_make_request(struct mm_setup *s, const char *path, struct mm_why *why)
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
 	struct mm_conf_list subject = s->o->issuer_subject;
 	const struct mm_issuer_conf *conf;
-	enum mm_key_type type;
+	struct mm_signing by;
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
-	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
 	name_issuer(s, conf, &subject);
-	MM_TRY(mm_key_make(type, &key, why));
-	MM_TRY(mm_place_key(s, conf->key, key, why));
-	MM_TRY(sign_request(s, conf->name, key, &subject, &der, why));
+	MM_TRY(mm_setup_new_key(s, conf, &key, why));
+	by = (struct mm_signing){ .key = key, .name = conf->name,
+		.hsm = s->hsm };
+	MM_TRY(sign_request(s, &by, &subject, &der, why));
 	mm_pem_put(&pem, "CERTIFICATE REQUEST", mm_buf_view(&der));
 	MM_TRY(mm_buf_ok(&pem, why));
 	return mm_place(s, path, mm_buf_view(&pem), 0644, MM_OF_ROOT, why);
@@ -277,14 +274,17 @@ enum mm_err
 mm_cmd_request(const struct mm_opts *o, struct mm_why *why)
 {
 	MM_OWN(mm_setup_done) struct mm_setup s = { 0 };
+	const struct mm_issuer_conf *conf;
 
 	if (o->out == NULL)
 		return MM_FAIL(why, MM_EINPUT, "request: --out is missing");
 	MM_TRY(mm_setup_begin(&s, o, true, why));
 	MM_TRY(mm_setup_record(&s, why));
+	MM_TRY(mm_setup_issuer(&s, &conf, why));
 	MM_TRY(mm_make_request(&s, o->out, why));
 	mm_json_open(&s.json, '{');
 	mm_json_str(&s.json, "request", o->out);
+	mm_json_token(&s, conf);
 	mm_json_close(&s.json, '}');
 	return mm_setup_print(&s, why);
 }
@@ -323,6 +323,7 @@ mm_cmd_issuer(const struct mm_opts *o, struct mm_why *why)
 	mm_json_open(&s.json, '{');
 	MM_TRY(mm_json_cert(&s, "issuer", conf->name, conf->certificate,
 	    mm_buf_view(&der), why));
+	mm_json_token(&s, conf);
 	mm_json_close(&s.json, '}');
 	return mm_setup_print(&s, why);
 }

@@ -82,8 +82,7 @@ check_key(struct mm_setup *s, const struct mm_issuer_conf *conf,
 
 	MM_TRY(mm_issuer_make(&issuer, conf, s->conf->set.public_url,
 	    c->view[0], why));
-	MM_TRY(mm_key_load(conf->key, mm_secret_view(s->pass), s->stretched,
-	    &key, why));
+	MM_TRY(mm_setup_key(s, conf, &key, why));
 	MM_TRY(mm_key_spki(key, &spki, why));
 	if (!mm_bytes_eq(mm_buf_view(&spki), c->cert[0].spki.whole))
 		return MM_FAIL(why, MM_EINPUT, "chain: its first certificate "

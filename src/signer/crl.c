@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/time.h"
-#include "signer/priv.h"
+#include "signer/far.h"
 
 #define ENTRIES_MAX 2000000
 #define ENTRY_N     25 /* 16 serial, u64 at_s, u8 reason */
@@ -203,6 +203,7 @@ finish(struct mm_worker *w, struct mm_crl_sign_rep *p, struct mm_why *why)
 		    "not in the ledger yet");
 	if (!c->open)
 		return MM_FAIL(why, MM_ECONFLICT, "crl: none was begun");
+	MM_TRY(mm_ca_ready(c->ca, why));
 	MM_TRY(mm_record_crl_number(w->s->record, c->run, c->number, why));
 	err = mm_crl_job_sign(w, c, why);
 	close_job(c);

@@ -196,13 +196,16 @@ make_cas(struct mm_setup *s, struct mm_why *why)
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
 	MM_TRY(make_root(s, &root_key, &root, why));
-	by = (struct mm_signing){ root_key, mm_buf_view(&root), "root" };
+	by = (struct mm_signing){ .key = root_key,
+		.cert = mm_buf_view(&root), .name = "root" };
 	MM_TRY(mm_make_root_crls(s, &by, why));
 	MM_TRY(mm_make_issuer(s, &by, &key, &der, why));
 	MM_TRY(mm_json_cert(s, "issuer", conf->name, conf->certificate,
 	    mm_buf_view(&der), why));
 	mm_json_null(&s->json, "request");
-	by = (struct mm_signing){ key, mm_buf_view(&der), conf->name };
+	mm_json_token(s, conf);
+	by = (struct mm_signing){ .key = key, .cert = mm_buf_view(&der),
+		.name = conf->name, .hsm = s->hsm };
 	if (s->o->tls_dns.n + s->o->tls_ip.n > 0)
 		return mm_make_tls(s, &by, why);
 	mm_json_null(&s->json, "tls");

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "signer/duty.h"
+#include "signer/far.h"
 
 /* Two threads' clocks and journal lines may cross by this much. */
 #define CLOCK_SLACK_MS 2000
@@ -116,6 +117,7 @@ check_allowed(struct mm_worker *w, const struct mm_issue_req *q,
 	if (mm_now_s() > u->ca->issuer.not_after_s)
 		return MM_FAIL(why, MM_EAGAIN, "issuer %s has expired",
 		    u->profile->issuer);
+	MM_TRY(mm_ca_ready(u->ca, why));
 	*use = u;
 	return MM_OK;
 }
@@ -268,8 +270,13 @@ mm_on_issue(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	MM_TRY(take_key(w, u->profile, i, &f.spki, why));
 	MM_TRY(mm_record_spend(w->s->record, u->profile->name,
 	    u->profile->per_minute, u->profile->per_day, mm_now_s(), why));
-	MM_TRY(mm_use_note(w->s, u, why));
-	MM_TRY(certify(w, u, i, &f, why));
+	rc = mm_use_note(w->s, u, why);
+	if (rc == MM_OK)
+		rc = certify(w, u, i, &f, why);
+	if (rc != MM_OK)
+		mm_record_give_back(w->s->record, u->profile->name,
+		    mm_now_s());
+	MM_TRY(rc);
 	return w->s->duty == NULL ? MM_OK : mm_duty_count(w, i, why);
 }
 

@@ -6,6 +6,7 @@
 #include "base/faults.h"
 #include "base/time.h"
 #include "pki/der.h"
+#include "signer/far.h"
 #include "signer/setup.h"
 
 /*
@@ -116,7 +117,7 @@ check_wish(const struct mm_worker *w, const struct mm_line_make_req *q,
 	    mm_config_issuer(w->s->conf, q->name) != NULL)
 		return MM_FAIL(why, MM_EINPUT, "line: \"%.32s\" cannot be its "
 		    "name", q->name);
-	return MM_OK;
+	return mm_ca_ready(*above, why);
 }
 
 static enum mm_err

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "pki/token.h"
+#include "signer/far.h"
 #include "signer/duty.h"
 #include "work/order.h"
 
@@ -262,6 +263,8 @@ load_ca(struct mm_signer *s, const struct mm_issuer_conf *conf,
 	    mm_buf_view(&ca->der), why));
 	ca->crl_hours = conf->crl_hours;
 	ca->line = conf->line;
+	if (mm_issuer_in_token(conf))
+		return mm_far_open(s, s->nca - 1, why);
 	err = open_key(o, conf->key, &ca->key, &cause);
 	if (err != MM_OK)
 		return not_opened(conf->key, err, &cause, why);
@@ -309,6 +312,8 @@ load_keys(struct mm_signer *s, const struct mm_load_opts *o,
 
 	MM_TRY(mm_passphrase_get(o, s->conf->set.passphrase_file, &w.pass,
 	    why));
+	if (o->batch == NULL)
+		MM_TRY(mm_far_begin(s, o->keys, mm_secret_view(w.pass), why));
 	MM_TRY(mm_stretched_new(&w.stretched, why));
 	MM_TRY(load_ledger_key(s, &w, why));
 	if (o->batch != NULL)
@@ -383,6 +388,7 @@ mm_signer_load(const struct mm_load_opts *o, struct mm_signer **out,
 	for (size_t i = 0; i < s->conf->nprofile; i++)
 		MM_TRY(load_use(s, &s->conf->profile[i], why));
 	MM_TRY(mm_uses_load(s, why));
+	mm_far_wait(s);
 	*out = MM_MOVE(s);
 	return MM_OK;
 }
@@ -401,6 +407,8 @@ mm_signer_free(struct mm_signer **owner)
 	for (size_t i = 0; i < s->nca; i++)
 		mm_ca_done(&s->ca[i]);
 	mm_ca_done(&s->crl.line);
+	for (size_t i = 0; i < MM_CAS_MAX; i++)
+		mm_hsm_free(&s->hsm[i]);
 	mm_pkey_free(&s->ledger_key);
 	mm_pkey_free(&s->orders_key);
 	for (size_t v = 0; v < 256; v++)

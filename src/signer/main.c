@@ -13,7 +13,8 @@ cmd_run(const struct mm_opts *o, struct mm_why *why)
 {
 	const struct mm_load_opts lo = { .config = o->config,
 		.passphrase_fd = (int)o->passphrase_fd,
-		.pulse_fd = (int)o->pulse_fd, .batch = o->batch };
+		.pulse_fd = (int)o->pulse_fd, .batch = o->batch,
+		.keys = o->keys };
 	struct mm_links links;
 
 	if (o->links == NULL)
@@ -22,7 +23,7 @@ cmd_run(const struct mm_opts *o, struct mm_why *why)
 	return mm_run(&lo, &links, why);
 }
 
-#define COMMON " config passphrase-fd "
+#define COMMON " config passphrase-fd keys "
 #define ISSUER " issuer issuer-subject key-type "
 #define TLS    " tls-dns tls-ip tls-days "
 
@@ -49,9 +50,11 @@ static const struct {
 	    "a new certificate for the TLS server" },
 	{ "recover-admin", mm_cmd_recover_admin, COMMON "issuer out ",
 	    "break the glass: an administrator's certificate, for an hour" },
+	{ "check-key", mm_cmd_check_key, COMMON "issuer ",
+	    "sign once with an issuer's key, and say what it is" },
 	{ "token-key", mm_cmd_token_key, COMMON,
 	    "a new version of the token master key" },
-	{ "accept-clock", mm_cmd_accept_clock, " config yes ",
+	{ "accept-clock", mm_cmd_accept_clock, " config yes keys ",
 	    "go on after the clock was ahead and is right again" },
 	{ "export-node", mm_cmd_export_node, COMMON "out ",
 	    "what one more node's signer needs, sealed" },

@@ -81,6 +81,8 @@ add_all(struct mm_setup *s, struct mm_buf *out, struct mm_why *why)
 
 		snprintf(name, sizeof(name), "issuers/%s.crt", c->name);
 		MM_TRY(add_own(s, out, name, why));
+		if (mm_issuer_in_token(c))
+			continue; /* the other node reaches it, or has none */
 		snprintf(name, sizeof(name), "issuer/%s", c->name);
 		MM_TRY(add_file(out, name, c->key, why));
 	}
@@ -92,11 +94,16 @@ static enum mm_err
 check_pass(struct mm_setup *s, struct mm_why *why)
 {
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	char path[MM_PATH_MAX + 1];
 
-	if (s->conf->nissuer == 0)
-		return MM_OK;
-	return mm_key_load(s->conf->issuer[0].key, mm_secret_view(s->pass),
-	    s->stretched, &key, why);
+	for (size_t i = 0; i < s->conf->nissuer; i++)
+		if (!mm_issuer_in_token(&s->conf->issuer[i]))
+			return mm_key_load(s->conf->issuer[i].key,
+			    mm_secret_view(s->pass), s->stretched, &key, why);
+	MM_TRY(mm_signer_path(&s->conf->set, "keys/orders.key", path, why));
+	return access(path, F_OK) != 0 ? MM_OK :
+	    mm_key_load(path, mm_secret_view(s->pass), s->stretched, &key,
+		why);
 }
 
 /* see setup.h */

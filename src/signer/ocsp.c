@@ -6,7 +6,7 @@
 
 #include "base/time.h"
 #include "pki/ocsp.h"
-#include "signer/priv.h"
+#include "signer/far.h"
 
 /*
  * Delegated OCSP responders (RFC 6960 4.2.2.2), and likewise who signs
@@ -127,7 +127,7 @@ certify(struct mm_worker *w, const struct mm_ca *ca, struct mm_bytes spki,
 
 	(void)!mm_text_copy(subject.item[0], sizeof(subject.item[0]),
 	    mm_bytes_of(names[n->use]));
-	MM_TRY(mm_sign_new(NULL, ca->key, &sign, why));
+	MM_TRY(mm_ca_sign_new(ca, &sign, why));
 	MM_TRY(fill(issuer, &f, why));
 	mm_buf_reset(&w->tbs);
 	mm_buf_reset(&w->sig);

@@ -37,6 +37,7 @@ static const struct {
 	{ "station", TEXT, AT(station), 0, 0 },
 	{ "orders-key", TEXT, AT(orders_key), 0, 0 },
 	{ "recipient", TEXT, AT(recipient), 0, 0 },
+	{ "keys", TEXT, AT(keys), 0, 0 },
 	{ "yes", FLAG, AT(yes), 0, 0 },
 #undef AT
 };

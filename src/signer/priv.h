@@ -6,6 +6,7 @@
 
 #include "base/own.h"
 #include "base/secret.h"
+#include "hsm/hsm.h"
 #include "ipc/msg.h"
 #include "ledger/note.h"
 #include "pki/cert.h"
@@ -28,7 +29,8 @@
 struct mm_ca { /* an issuer block that has a key and a certificate */
 	struct mm_buf chain_pem, der;
 	struct mm_issuer issuer; /* borrows der */
-	EVP_PKEY *key;
+	EVP_PKEY *key; /* the public half, where it is in a token */
+	struct mm_hsm *hsm; /* the token; NULL: none.  Borrowed */
 	int64_t crl_hours;
 	bool line; /* its devices' certificates are a station's to sign */
 	const struct mm_ca *above; /* of a line CA that was made here */
@@ -72,6 +74,8 @@ struct mm_signer {
 	struct mm_record *record;
 	size_t nca, nuse;
 	struct mm_ca ca[MM_CAS_MAX];
+	struct mm_hsm *hsm[MM_CAS_MAX]; /* by issuer; NULL: none */
+	enum mm_hsm_state hsm_said[MM_CAS_MAX]; /* in the log */
 	struct mm_use use[MM_USES_MAX];
 	pthread_mutex_t use_lock; /* of the file of used profiles */
 	struct mm_buf uses_text;  /* its text; behind use_lock */
@@ -138,6 +142,7 @@ struct mm_load_opts {
 	int pulse_fd;      /* run only; -1: nobody listens */
 	bool ask;
 	const char *batch; /* a station's signer works to its order; NULL */
+	const char *keys;  /* those in tokens: --keys, or NULL */
 };
 MM_MUST enum mm_err mm_passphrase_get(const struct mm_load_opts *o,
     const char *file, struct mm_secret **out, struct mm_why *why);

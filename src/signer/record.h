@@ -45,6 +45,9 @@ const struct mm_frontier *mm_record_frontier(const struct mm_record *r);
 MM_MUST enum mm_err mm_record_spend(struct mm_record *r, const char *profile,
     int64_t per_minute, int64_t per_day, int64_t now_s, struct mm_why *why);
 
+/* What was spent on a certificate that was not signed after all. */
+void mm_record_give_back(struct mm_record *r, const char *profile,
+    int64_t now_s);
 /* How far the profile's ceilings are used, in percent of the fuller one. */
 unsigned mm_record_used(struct mm_record *r, const char *profile,
     int64_t per_minute, int64_t per_day, int64_t now_s);

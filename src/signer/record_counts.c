@@ -71,6 +71,25 @@ mm_record_spend(struct mm_record *r, const char *profile, int64_t per_minute,
 	return err;
 }
 
+/* see record.h; a minute or a day that is over has nothing to give back to */
+void
+mm_record_give_back(struct mm_record *r, const char *profile, int64_t now_s)
+{
+	struct mm_state_row *row;
+
+	pthread_mutex_lock(&r->lock);
+	row = mm_state_row(r->state->day, &r->state->nday, profile);
+	if (row != NULL) {
+		struct mm_minute *m = &r->minute[row - r->state->day];
+
+		if (row->day == now_s / MM_RECORD_DAY_S && row->count > 0)
+			row->count--;
+		if (m->minute == now_s / MM_RECORD_MINUTE_S && m->n > 0)
+			m->n--;
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
 static unsigned
 percent(uint64_t n, int64_t limit)
 {

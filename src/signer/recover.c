@@ -58,10 +58,10 @@ load_and_make(struct mm_setup *s, struct mm_ca *ca, const struct paths *p,
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
 	MM_TRY(mm_ca_read(conf->certificate, ca, why));
-	MM_TRY(mm_key_load(conf->key, mm_secret_view(s->pass), s->stretched,
-	    &ca->key, why));
-	by = (struct mm_signing){ ca->key, mm_buf_view(&ca->der),
-		conf->name };
+	MM_TRY(mm_setup_key(s, conf, &ca->key, why));
+	by = (struct mm_signing){ .key = ca->key,
+		.cert = mm_buf_view(&ca->der), .name = conf->name,
+		.hsm = s->hsm };
 	return make(s, &by, p, why);
 }
 

@@ -1,4 +1,5 @@
 #include "signer/duty.h"
+#include "signer/far.h"
 #include "signer/run.h"
 
 #include <errno.h>
@@ -196,7 +197,7 @@ try_keys(struct mm_worker *w, struct mm_why *why)
 
 	for (size_t i = 0; i < w->s->nca; i++) {
 		mm_buf_reset(&w->sig);
-		if (w->sign[i] != NULL)
+		if (w->sign[i] != NULL && w->s->ca[i].hsm == NULL)
 			MM_TRY(mm_sign_bytes(w->sign[i], b, &w->sig, why));
 	}
 	mm_buf_reset(&w->sig);
@@ -284,6 +285,7 @@ keep(struct crew *c, const sigset_t *wait)
 
 	for (;;) {
 		int sig;
+		bool whole = mm_far_look(c->s);
 		tell_stopped(c->s, &said);
 		beat(c);
 		sig = sigtimedwait(wait, NULL, &second);
@@ -291,7 +293,7 @@ keep(struct crew *c, const sigset_t *wait)
 		mm_duty_tick(c->s);
 		if (c->alive == 0)
 			return;
-		if (sig != SIGTERM)
+		if (sig != SIGTERM && whole)
 			continue;
 		for (unsigned i = 0; i < c->n; i++)
 			(void)shutdown(c->worker[i]->fd, SHUT_RDWR);
@@ -351,7 +353,8 @@ kept(int fd, const struct mm_links *links, const struct mm_load_opts *o)
 	for (unsigned i = 0; i < links->n; i++)
 		if (links->link[i].fd == fd)
 			return true;
-	return fd == o->passphrase_fd || fd == o->pulse_fd;
+	return fd == o->passphrase_fd || fd == o->pulse_fd ||
+	    mm_hsm_keeps(o->keys, fd);
 }
 
 /* Descriptors that the caller let through are none of ours. */

@@ -48,6 +48,7 @@ void
 mm_setup_done(struct mm_setup *s)
 {
 	mm_record_close(&s->record);
+	mm_hsm_free(&s->hsm);
 	mm_stretched_free(&s->stretched);
 	mm_secret_free(&s->pass);
 	mm_config_free(&s->conf);

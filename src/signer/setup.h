@@ -17,6 +17,8 @@ struct mm_setup {
 	struct mm_secret *pass;
 	struct mm_stretched *stretched; /* of pass */
 	struct mm_record *record;
+	struct mm_hsm *hsm; /* the issuer's, once its key was opened */
+	bool key_made;      /* in there, just now */
 	struct mm_buf text; /* the JSON */
 	struct mm_json json;
 };
@@ -76,8 +78,20 @@ MM_MUST enum mm_err mm_setup_issuer(const struct mm_setup *s,
 struct mm_signing {
 	EVP_PKEY *key;
 	struct mm_bytes cert;
-	const char *name; /* in the journal */
+	const char *name;   /* in the journal */
+	struct mm_hsm *hsm; /* key's private half is there; NULL */
 };
+/* The issuer's key, from its file; or the public half of one in a token, which
+ * s->hsm has from then on.  MM_ENOTFOUND: there is none. */
+MM_MUST enum mm_err mm_setup_key(struct mm_setup *s,
+    const struct mm_issuer_conf *conf, EVP_PKEY **key, struct mm_why *why);
+/* The same, made if a token has none, or made and placed as a file. */
+MM_MUST enum mm_err mm_setup_new_key(struct mm_setup *s,
+    const struct mm_issuer_conf *conf, EVP_PKEY **key, struct mm_why *why);
+/* "key" and "key_made", of a key in a token. */
+void mm_json_token(struct mm_setup *s, const struct mm_issuer_conf *conf);
+MM_MUST enum mm_err mm_signing_new(const struct mm_signing *by,
+    struct mm_sign **out, struct mm_why *why);
 /* Dates f from now (backdated a day) for that long, 0 years for ever, never
  * beyond the signing certificate. */
 MM_MUST enum mm_err mm_ca_dates(const struct mm_signing *by,
@@ -133,6 +147,6 @@ mm_command_fn mm_cmd_init, mm_cmd_request, mm_cmd_install, mm_cmd_issuer,
     mm_cmd_ledger_key, mm_cmd_orders_key, mm_cmd_accept_clock,
     mm_cmd_export_node, mm_cmd_join, mm_cmd_take_ledger,
     mm_cmd_station_init, mm_cmd_take_order, mm_cmd_export_line,
-    mm_cmd_root_crl;
+    mm_cmd_root_crl, mm_cmd_check_key;
 
 #endif

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/time.h"
-#include "signer/priv.h"
+#include "signer/far.h"
 
 static uint64_t
 tree_size(struct mm_signer *s)
@@ -78,6 +78,7 @@ mm_on_status(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	p->now_ms = (uint64_t)mm_now_ms();
 	p->journal_ms = (uint64_t)w->sum.at_ms;
 	put_ceiling(w->s, p);
+	mm_far_status(w->s, p);
 	snprintf(p->version, sizeof(p->version), "%s", MM_VERSION);
 	return MM_OK;
 }

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "pki/confdoc.h"
-#include "signer/priv.h"
+#include "signer/far.h"
 
 #define BODY_MAX   (MM_IPC_FRAME_MAX + 4096)
 #define SECRET_MAX MM_CONFDOC_SIGNED_MAX /* more than a PKCS#8 */
@@ -16,8 +16,7 @@ make_signers(struct mm_worker *w, struct mm_why *why)
 	MM_TRY(mm_key_templates_new(NULL, &w->templates, why));
 	for (size_t i = 0; i < s->nca; i++)
 		if (s->ca[i].key != NULL)
-			MM_TRY(mm_sign_new(NULL, s->ca[i].key, &w->sign[i],
-			    why));
+			MM_TRY(mm_ca_sign_new(&s->ca[i], &w->sign[i], why));
 	if (s->orders_key != NULL)
 		MM_TRY(mm_sign_new(NULL, s->orders_key, &w->sign_orders, why));
 	return s->ledger_key == NULL ? MM_OK :

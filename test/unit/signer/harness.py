@@ -60,7 +60,7 @@ FIELDS = {
     "ocsp_sign": ([16, "d", "b", "b", "q", "q", "q", "d"], ["d"]),
     "config_sign": ([16, "t", 32, "q", 16, "d"], ["d"]),
     "status": (["b"], ["q", "q", "q", "q", "q", "b", "t", "q",
-                       "q", "i", "t", "t"]),
+                       "q", "i", "t", "t", "i", "i", "b", "t", "t"]),
 }
 (OK, EINPUT, EAUTH, EPOLICY, ENOTFOUND, ECONFLICT, ELIMIT, ERATE,
  EAGAIN) = range(9)
