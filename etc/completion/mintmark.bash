@@ -29,6 +29,9 @@ _mintmark() {
 	'init  --state') kind='@dir' ;;
 	'init  --root') words='new external' ;;
 	'init  --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
+	'init  --key') words=' ' ;;
+	'init  --pin-file') kind='@file' ;;
+	'init  --key-environ') words=' ' ;;
 	'init  --public-url') words=' ' ;;
 	'init  --host') words=' ' ;;
 	'init  --devices-listen') words=' ' ;;
@@ -56,6 +59,9 @@ _mintmark() {
 	'ca install --passphrase-file') kind='@file' ;;
 	'ca install --passphrase-fd') words=' ' ;;
 	'ca install --chain') kind='@file' ;;
+	'ca check-key --config') kind='@file' ;;
+	'ca check-key --passphrase-file') kind='@file' ;;
+	'ca check-key --passphrase-fd') words=' ' ;;
 	'ca issuer --config') kind='@file' ;;
 	'ca issuer --passphrase-file') kind='@file' ;;
 	'ca issuer --passphrase-fd') words=' ' ;;
@@ -435,7 +441,7 @@ _mintmark() {
 	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status doctor expiry ca profile product device token cert crl audit ledger line ledger event batch group config station webhook authorise key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
-	'init ') words='--help --name --dir --state --root --key-type --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
+	'init ') words='--help --name --dir --state --root --key-type --key --pin-file --key-environ --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
 	'status ') words='--help '; kind='' ;;
 	'doctor ') words='--help --config --deep --verbose '; kind='' ;;
 	'expiry ') words='--help --days --by --product --issuer '; kind='' ;;
@@ -443,6 +449,7 @@ _mintmark() {
 	'ca crl') words='--help '; kind='issuer' ;;
 	'ca request') words='--help --config --passphrase-file --passphrase-fd --key-type --out '; kind='' ;;
 	'ca install') words='--help --config --passphrase-file --passphrase-fd --chain '; kind='' ;;
+	'ca check-key') words='--help --config --passphrase-file --passphrase-fd '; kind='' ;;
 	'ca issuer') words='--help --config --passphrase-file --passphrase-fd --key-type --root-key --issuer-years '; kind='' ;;
 	'ca root-crl') words='--help --config --passphrase-file --passphrase-fd --root-key --root-years '; kind='' ;;
 	'ca renew-tls') words='--help --config --passphrase-file --passphrase-fd --tls-dns --tls-ip --tls-days '; kind='' ;;
@@ -564,7 +571,7 @@ _mintmark() {
 	'man ') words='--help '; kind='' ;;
 	'reference ') words='--help '; kind='' ;;
 	'complete ') words='--help '; kind='' ;;
-	'ca ') words='list crl request install issuer root-crl renew-tls ' ;;
+	'ca ') words='list crl request install check-key issuer root-crl renew-tls ' ;;
 	'profile ') words='list show check diff ' ;;
 	'product ') words='list show create update schema ' ;;
 	'device ') words='list show create update import history retire transfer repair enrol receipt birth-record label why ' ;;

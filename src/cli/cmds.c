@@ -46,6 +46,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "offline: install the chain that another root signed",
 	    "The chain is PEM: the issuer's certificate first, then up to the "
 	    "root."),
+	ROW("ca", "check-key", "ISSUER", 1, 1, MM_C_NONE, ca_check_key,
+	    "offline: sign once with the issuing key, and say what it is",
+	    "Of a key in a PKCS#11 token this is the one try of the PIN that "
+	    "a person makes: if the token takes it, a signer that had been "
+	    "refused tries it again by itself."),
 	ROW("ca", "issuer", "ISSUER", 1, 1, MM_C_NONE, ca_issuer,
 	    "offline: one more issuing CA under your own root", NULL),
 	ROW("ca", "root-crl", "", 0, 0, MM_C_NONE, ca_root_crl,

@@ -6,7 +6,8 @@
 /* The commands' functions and option tables, as cmds.c lists them. */
 #define MM_COMMANDS(X)                                                     \
 	X(init) X(ca_list) X(ca_crl) X(ca_request) X(ca_install)           \
-	X(ca_issuer) X(ca_renew_tls) X(profile_list) X(profile_show)       \
+	X(ca_check_key) X(ca_issuer) X(ca_renew_tls) X(profile_list)       \
+	X(profile_show)                                                    \
 	X(product_list) X(product_show) X(product_create)                  \
 	X(product_update) X(device_list) X(device_show) X(device_create)   \
 	X(device_retire) X(device_enrol) X(device_receipt) X(device_why)  \

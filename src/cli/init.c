@@ -28,6 +28,12 @@ const struct mm_opt mm_opts_init[] = {
 	    "new external" },
 	{ "key-type", "TYPE", "of root and issuing CA (default p256)",
 	    MM_C_WORDS, "p256 p384 ed25519 rsa2048 rsa3072 rsa4096" },
+	{ "key", "URI", "pkcs11:token=...;object=... (RFC 7512): the issuing "
+	    "CA's key is in that token, or is made there", MM_C_NONE, NULL },
+	{ "pin-file", "FILE", "first line is the token's PIN (else it is the "
+	    "passphrase); the signer's user reads it", MM_C_FILE, NULL },
+	{ "key-environ", "NAME=VALUE", "the environment of the token's "
+	    "module", MM_C_NONE, NULL },
 	{ "public-url", "URL", "http://host: baked into every certificate, "
 	    "for revocation lists", MM_C_NONE, NULL },
 	{ "host", "NAMES", "DNS names or addresses of the server for its TLS "
@@ -140,6 +146,7 @@ run_signer(struct mm_plan *p, const struct mm_secret *pass, json_t **made,
 	const char *argv[64];
 	size_t n = 0;
 
+	argv[n++] = p->keeper_program;
 	argv[n++] = p->signer_program;
 	argv[n++] = "init";
 	argv[n++] = "--config";

@@ -39,6 +39,7 @@ const struct mm_opt mm_opts_ca_issuer[] = {
 	{ "issuer-years", "N", "its lifetime (default 15)", MM_C_NONE, NULL },
 	END
 };
+const struct mm_opt mm_opts_ca_check_key[] = { OFFLINE, END };
 const struct mm_opt mm_opts_ca_root_crl[] = {
 	OFFLINE,
 	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
@@ -80,14 +81,17 @@ run(struct mm_cli *cli, const struct mm_args *a, const char *verb,
 	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
 	const char *config = mm_arg(a, "config");
 	const char *argv[40];
-	char program[512], flags[sizeof(passed) / sizeof(passed[0])][24];
+	char flags[sizeof(passed) / sizeof(passed[0])][24];
+	char program[512], keeper[512];
 	size_t n = 0;
 
 	(void)cli;
 	if (needs != NULL && mm_arg(a, needs) == NULL)
 		return MM_FAIL(why, MM_EINPUT, "missing --%s", needs);
 	MM_TRY(mm_find_program("mintmark-signer", program, why));
+	MM_TRY(mm_find_program("mintmark-keeper", keeper, why));
 	MM_TRY(mm_ask_passphrase(a, false, &pass, why));
+	argv[n++] = keeper; /* of keys in tokens; becomes the signer */
 	argv[n++] = program;
 	argv[n++] = verb;
 	argv[n++] = "--config";
@@ -129,6 +133,13 @@ mm_cmd_ca_issuer(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
 	return run(cli, a, "issuer", NULL, why);
+}
+
+enum mm_err
+mm_cmd_ca_check_key(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	return run(cli, a, "check-key", NULL, why);
 }
 
 enum mm_err

@@ -229,6 +229,11 @@ mm_plan_make(struct mm_cli *cli, const struct mm_args *a,
 	host_of(p->public_url, host);
 	snprintf(p->origin, sizeof(p->origin), "%s/ledger", host);
 	users(a, p);
+	preset(p->key, sizeof(p->key), mm_arg(a, "key"), "");
+	preset(p->pin_file, sizeof(p->pin_file), mm_arg(a, "pin-file"), "");
+	preset(p->key_environ, sizeof(p->key_environ),
+	    mm_arg(a, "key-environ"), "");
+	MM_TRY(mm_find_program("mintmark-keeper", p->keeper_program, why));
 	MM_TRY(mm_find_program("mintmark-signer", p->signer_program, why));
 	return mm_find_program("mintmarkd", p->server_program, why);
 }
@@ -295,8 +300,11 @@ derive(const struct mm_plan *p, struct derived *d)
 {
 	snprintf(d->certificate, sizeof(d->certificate), "%s/issuing.crt",
 	    p->dir);
-	snprintf(d->key, sizeof(d->key), "%.400s/keys/issuing.key",
-	    p->signer_dir);
+	if (p->key[0] != '\0')
+		snprintf(d->key, sizeof(d->key), "%s", p->key);
+	else
+		snprintf(d->key, sizeof(d->key), "%.400s/keys/issuing.key",
+		    p->signer_dir);
 	snprintf(d->tls_crt, sizeof(d->tls_crt), "%.400s/tls.crt",
 	    p->server_dir);
 	snprintf(d->tls_key, sizeof(d->tls_key), "%.400s/tls.key",
@@ -342,6 +350,7 @@ blocks(struct mm_buf *out, const struct mm_plan *p, const struct derived *d)
 {
 	const struct value issuer[] = {
 		{ "certificate", d->certificate }, { "key", d->key },
+		{ "pin_file", p->pin_file }, { "key_environ", p->key_environ },
 	};
 	const struct value profile[] = {
 		{ "issuer", "issuing" }, { "subject", d->subject },
@@ -350,7 +359,8 @@ blocks(struct mm_buf *out, const struct mm_plan *p, const struct derived *d)
 		{ "per_minute", "6000" }, { "per_day", "1000000" },
 	};
 
-	block(out, &mm_issuer_block, "issuing", issuer, 2);
+	block(out, &mm_issuer_block, "issuing", issuer,
+	    sizeof(issuer) / sizeof(issuer[0]));
 	block(out, &mm_profile_block, p->product, profile,
 	    p->production ? 5 : 3);
 }

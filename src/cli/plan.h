@@ -15,7 +15,9 @@ struct mm_plan {
 	char server_dir[MM_PATH_MAX], signer_dir[MM_PATH_MAX];
 	char anchor_path[MM_PATH_MAX], ledger_key_path[MM_PATH_MAX];
 	char database[MM_PATH_MAX], passphrase_file[MM_PATH_MAX];
-	char signer_program[512], server_program[512];
+	char signer_program[512], server_program[512], keeper_program[512];
+	char key[MM_PATH_MAX], pin_file[MM_PATH_MAX]; /* in a token, or "" */
+	char key_environ[MM_CONF_ITEM_MAX];
 	char public_url[MM_URL_MAX], devices_url[MM_URL_MAX + 32];
 	char operators_url[MM_URL_MAX + 32], origin[MM_URL_MAX];
 	char devices_listen[MM_LISTEN_MAX], operators_listen[MM_LISTEN_MAX];

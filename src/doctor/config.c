@@ -277,6 +277,9 @@ mm_doctor_config(
 	look_file("tls_key", set->tls_key, S_IRWXO | S_IWGRP, f);
 	look_file(
 	    "passphrase_file", set->passphrase_file, S_IRWXG | S_IRWXO, f);
+	for (size_t i = 0; i < c->nissuer; i++)
+		look_file("pin_file", c->issuer[i].pin_file,
+		    S_IRWXG | S_IRWXO, f);
 	look_disk("server_dir", set->server_dir, f);
 	look_disk("signer_dir", set->signer_dir, f);
 }

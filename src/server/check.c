@@ -9,6 +9,7 @@
 #include "base/own.h"
 #include "base/time.h"
 #include "server/hook.h"
+#include "server/monitor.h"
 #include "server/process.h"
 
 /*
@@ -125,6 +126,12 @@ check_webhooks(const struct mm_config *c, struct mm_why *why)
 static enum mm_err
 check_signer(const struct mm_config *c, struct mm_why *why)
 {
+	char keeper[MM_PATH_MAX + 1];
+
+	MM_TRY(mm_child_keeper(c->set.signer_program, keeper, why));
+	if (mm_config_tokens(c) && access(keeper, X_OK) != 0)
+		return MM_FAIL(why, MM_ENOTFOUND, "%s: %s", keeper,
+		    strerror(errno));
 	if (access(c->set.signer_program, X_OK) != 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "%s: %s",
 		    c->set.signer_program, strerror(errno));

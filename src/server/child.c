@@ -154,13 +154,35 @@ signer_environ(char *out[ENV_MOST + 1])
 
 /* see monitor.h */
 enum mm_err
+mm_child_keeper(const char *signer, char out[MM_PATH_MAX + 1],
+    struct mm_why *why)
+{
+	char folder[MM_PATH_MAX + 1];
+	char *slash;
+
+	snprintf(folder, sizeof(folder), "%s", signer);
+	slash = strrchr(folder, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	return mm_path_join(out, MM_PATH_MAX + 1, folder, "mintmark-keeper",
+	    why);
+}
+
+/* see monitor.h */
+enum mm_err
 mm_child_signer(const struct mm_child_conf *conf, pid_t *pid,
     struct mm_why *why)
 {
 	char roles[512], fd_text[16], pulse[16], *env[ENV_MOST + 1];
+	char keeper[MM_PATH_MAX + 1];
+	const char *const words[] = { keeper, conf->program, "run",
+		"--config", conf->config_path, "--links", roles,
+		"--passphrase-fd", fd_text, "--pulse-fd", pulse, NULL };
+	const char *const *argv = conf->keeper ? words : words + 1;
 	int fd = -1;
 	enum mm_err rc;
 
+	MM_TRY(mm_child_keeper(conf->program, keeper, why));
 	links_text(conf->links, roles, sizeof(roles));
 	MM_TRY(passphrase_pipe(conf->passphrase, &fd, why));
 	snprintf(fd_text, sizeof(fd_text), "%d", fd);
@@ -172,10 +194,8 @@ mm_child_signer(const struct mm_child_conf *conf, pid_t *pid,
 			keep_open(conf->links->link[i].fd);
 		keep_open(conf->pulse);
 		keep_open(fd);
-		execle(conf->program, conf->program, "run", "--config",
-		    conf->config_path, "--links", roles, "--passphrase-fd",
-		    fd_text, "--pulse-fd", pulse, (char *)NULL, env);
-		no_exec(conf->program);
+		execve(argv[0], (char *const *)(uintptr_t)argv, env);
+		no_exec(argv[0]);
 	}
 	close(fd);
 	return rc;

@@ -106,6 +106,8 @@ SIGNER(signer_refused, c->core.signer.refused_n)
 SIGNER(outstanding, c->core.signer.outstanding)
 SIGNER(journal, c->core.signer.journal_n)
 SIGNER(issuing, c->core.signer.issuing != 0)
+SIGNER(tokens, c->core.signer.tokens)
+SIGNER(tokens_away, c->core.signer.tokens_away)
 
 static void
 put_ceiling(struct mm_scrape *c)
@@ -651,6 +653,11 @@ const struct mm_family mm_families[] = {
 	{ M "signer_ceiling_used_ratio", GAUGE, "",
 	    "How far the fullest profile's ceiling is used, 0 to 1.",
 	    put_ceiling },
+	{ M "signer_key_tokens", GAUGE, "",
+	    "Issuing keys in PKCS#11 tokens.", put_tokens },
+	{ M "signer_key_tokens_away", GAUGE, "",
+	    "Of those, the ones that cannot sign now: no token, no session, "
+	    "or a refused PIN.", put_tokens_away },
 	{ M "journal_lines", GAUGE, "",
 	    "Number of the last line of the signer's journal.", put_journal },
 

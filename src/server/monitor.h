@@ -12,12 +12,16 @@
  * pipe. */
 struct mm_child_conf {
 	const char *program, *config_path;
+	bool keeper; /* keys are in tokens: their keepers come first */
 	const struct mm_links *links;
 	int pulse;
 	struct mm_bytes passphrase;
 };
 MM_MUST enum mm_err mm_child_signer(const struct mm_child_conf *conf,
     pid_t *pid, struct mm_why *why);
+/* The keeper's program, beside the signer's. */
+MM_MUST enum mm_err mm_child_keeper(const char *signer,
+    char out[MM_PATH_MAX + 1], struct mm_why *why);
 /* The server or the courier ("serve", "courier"): this program again, so that
  * nothing of the monitor's memory (the passphrase) is in it. */
 MM_MUST enum mm_err mm_child_self(const char *role, const char *config_path,

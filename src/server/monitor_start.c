@@ -62,6 +62,7 @@ fork_signer(struct mm_monitor *m, struct mm_links *ends, struct mm_why *why)
 {
 	struct mm_child_conf conf = { .program = m->config->set.signer_program,
 		.config_path = m->args->config_path, .links = ends,
+		.keeper = mm_config_tokens(m->config),
 		.passphrase = mm_secret_view(m->passphrase) };
 	int fd[2];
 	enum mm_err rc = make_pair(fd, why);

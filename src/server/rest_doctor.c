@@ -80,6 +80,32 @@ look_outstanding(struct exam *e)
 	    "%llu signatures are not in the ledger yet", n);
 }
 
+/* Issuing keys in PKCS#11 tokens. */
+static void
+look_tokens(struct exam *e)
+{
+	const struct mm_status_rep *g = &e->st.signer;
+
+	if (g->tokens == 0)
+		return;
+	if (g->tokens_away == 0)
+		mm_find(e->f, MM_CHECK_SIGNER, MM_LEVEL_OK, NULL,
+		    "%u issuing keys in tokens are ready",
+		    (unsigned)g->tokens);
+	else if (g->token_refused)
+		mm_find(e->f, MM_CHECK_SIGNER, MM_LEVEL_FAIL,
+		    "It is not tried again, or the token would lock itself: "
+		    "put the right PIN into pin_file, then run mintmark ca "
+		    "check-key",
+		    "issuer %s signs nothing: its token: %.110s",
+		    g->token_issuer, g->token_why);
+	else
+		mm_find(e->f, MM_CHECK_SIGNER, MM_LEVEL_FAIL,
+		    "It goes on by itself once the token is back",
+		    "issuer %s signs nothing: its token: %.110s",
+		    g->token_issuer, g->token_why);
+}
+
 static void
 look_signer(struct exam *e)
 {
@@ -115,6 +141,7 @@ look_signer(struct exam *e)
 		    "the signer was started %u times", starts);
 	if (!e->st.signer_known)
 		return;
+	look_tokens(e);
 	look_ceiling(e);
 	look_outstanding(e);
 }
