@@ -12,6 +12,7 @@ PAGES = {"docs/getting-started.md": ["GS-2", "verified:", "gs2.crt: revoked"],
          "docs/api-tour.md": [],
          "docs/tokens.md": ["mintmark:mm1-", "cancelled"],
          "docs/operate.md": ["certificates would be revoked", "gateway"],
+         "docs/hsm.md": ["key_made", "certified"],
          "docs/fielded.md": ["FD-0001", "202", "200", "confirmed"],
          "docs/integrate.md": ["IN-1", "token.minted", "state", "paused",
                                "removed"]}

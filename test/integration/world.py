@@ -163,7 +163,7 @@ class World:
     """
 
     def __init__(self, profile="", extra="", threads=None, users=None,
-                 production=False, database=None):
+                 production=False, database=None, init=()):
         if database is None and os.environ.get("MINTMARK_DATABASE"):
             database = postgres.shared().database()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mintmark-"))
@@ -194,7 +194,7 @@ class World:
             "--passphrase-file", self.passphrase,
             *(["--server-user", users[0], "--signer-user", users[1]]
               if users else []),
-            *(["--database", database] if database else []))
+            *(["--database", database] if database else []), *init)
         self.database = database or \
             f"sqlite:{self.state}/server/mintmark.db"
         if threads:
