@@ -445,8 +445,9 @@ test_databases_that_are_refused(void **state)
  * away.  A reader leaves it alone; who writes brings it up, once. */
 static const char older[] =
     "SET search_path = mintmark;"
-    "DROP FUNCTION op_issue(op, bigint), op_issue_in_batch(op, bigint),"
-    " op_doc_put(op), not_in_batch(op), count_of(text), count_up(text);"
+    "DROP FUNCTION op_issue(op, bigint), op_issue_in_group(op, bigint),"
+    " op_issue_in_batch(op, bigint), op_doc_put(op), op_doc_put_counted(op),"
+    " not_in_batch(op), count_of(text), count_up(text);"
     "ALTER FUNCTION op_issue_alone(op, bigint) RENAME TO op_issue;"
     "ALTER FUNCTION op_doc_put_alone(op) RENAME TO op_doc_put;"
     "ALTER TABLE device DROP COLUMN salt;"
@@ -480,6 +481,7 @@ static void
 test_an_older_database_is_brought_up(void **state)
 {
 	struct mm_store_reader *r = NULL;
+	struct mm_why why = { 0 };
 	struct fx f;
 	struct top t;
 
@@ -496,11 +498,11 @@ test_an_older_database_is_brought_up(void **state)
 	pg_sql(f.url, older);
 	assert_int_equal(mm_reader_open(f.url, &r, NULL), MM_EPOLICY);
 	for (unsigned i = 0; i < 2; i++) {
-		must(mm_store_open(f.url, false, &f.s, NULL), NULL);
+		must(mm_store_open(f.url, false, &f.s, &why), &why);
 		mm_store_close(&f.s);
 	}
-	must(mm_store_open(f.url, false, &f.s, NULL), NULL);
-	must(mm_reader_open(f.url, &f.r, NULL), NULL);
+	must(mm_store_open(f.url, false, &f.s, &why), &why);
+	must(mm_reader_open(f.url, &f.r, &why), &why);
 	assert_int_equal(listed(f.r, MM_SHARD_NONE), 1);
 	top_issue(&t, 1);
 	t.op.u.issue.share = &(struct mm_op_share){ .batch = "B",
