@@ -7,6 +7,7 @@ builds run a short form and do not measure CPU; script/test runs this file
 with the plain build too.
 """
 import json
+import os
 import random
 import statistics
 import subprocess
