@@ -42,12 +42,13 @@ answer(void *ctx, struct mm_bytes in, uint8_t *sig, size_t *n,
     struct mm_why *why)
 {
 	const struct token *t = ctx;
-	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(t->key, NULL);
+	EVP_PKEY_CTX *c;
 	uint8_t der[512];
 	size_t der_n = sizeof(der);
 
 	if (t->harm == AWAY)
 		return MM_FAIL(why, MM_EAGAIN, "away");
+	c = EVP_PKEY_CTX_new(t->key, NULL);
 	assert_int_equal(EVP_PKEY_sign_init(c), 1);
 	if (EVP_PKEY_is_a(t->key, "RSA"))
 		assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(c,
