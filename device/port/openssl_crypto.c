@@ -123,11 +123,12 @@ make(void *ctx, unsigned slot, enum mmd_key_kind kind)
 
 /* By name: to look for whatever may read it takes OpenSSL a millisecond. */
 static EVP_PKEY *
-decode_as(const char *type, const uint8_t *pem, size_t n)
+decode_as(const char *type, const char *structure, const uint8_t *pem,
+    size_t n)
 {
 	EVP_PKEY *key = NULL;
 	OSSL_DECODER_CTX *d = OSSL_DECODER_CTX_new_for_pkey(&key, "PEM",
-	    "PrivateKeyInfo", type, EVP_PKEY_KEYPAIR, NULL, NULL);
+	    structure, type, EVP_PKEY_KEYPAIR, NULL, NULL);
 
 	if (d != NULL)
 		(void)OSSL_DECODER_from_data(d, &pem, &n);
@@ -135,16 +136,33 @@ decode_as(const char *type, const uint8_t *pem, size_t n)
 	return key;
 }
 
-/* Only PKCS#8 in the clear: a key file that wants a passphrase is not ours. */
+static bool
+has(const uint8_t *pem, size_t n, const char *words)
+{
+	size_t len = strlen(words);
+
+	for (size_t i = 0; i + len <= n; i++)
+		if (memcmp(pem + i, words, len) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Only PKCS#8 in the clear: a key file that wants a passphrase is not ours.
+ * A block that is no private key names one, to a provider that the program
+ * has loaded for such.
+ */
 static EVP_PKEY *
 decode(const uint8_t *pem, size_t n)
 {
 	static const char *const types[] = { "EC", "RSA", "ED25519" };
 	EVP_PKEY *key = NULL;
 
+	if (!has(pem, n, "PRIVATE KEY-----"))
+		return decode_as("EC", NULL, pem, n);
 	for (size_t i = 0; key == NULL && i < sizeof(types) / sizeof(*types);
 	    i++)
-		key = decode_as(types[i], pem, n);
+		key = decode_as(types[i], "PrivateKeyInfo", pem, n);
 	ERR_clear_error();
 	return key;
 }

@@ -13,7 +13,8 @@
  */
 
 /*
- * Keys are PKCS#8 PEM in nv's MMD_NV_KEY, unencrypted, made and used here.
+ * Keys are PKCS#8 PEM in nv's MMD_NV_KEY, unencrypted, made and used here; or
+ * PEM of another kind that a provider knows, which the program has loaded.
  * Zeroed but for nv to begin with.
  */
 struct mmd_openssl_keys {

@@ -8,8 +8,9 @@ _mintmark_agent() {
 		case $w in enrol|renew|config|run|status) command=$w ;; esac
 	done
 	case $before in
-	--token-file|--config|--credential|--key|--anchor) COMPREPLY=($(compgen -f -- "$word")); return ;;
+	--token-file|--config|--credential|--credential-key|--anchor) COMPREPLY=($(compgen -f -- "$word")); return ;;
 	--dir) COMPREPLY=($(compgen -d -- "$word")); return ;;
+	--key) COMPREPLY=($(compgen -W 'file: tpm2: pkcs11:' -- "$word")); return ;;
 	--key-type) COMPREPLY=($(compgen -W 'p256 p384 rsa2048 ed25519' \
 	    -- "$word")); return ;;
 	--tls) COMPREPLY=($(compgen -W '1.2 1.3' -- "$word")); return ;;
@@ -20,8 +21,8 @@ _mintmark_agent() {
 	esac
 	case $command in
 	enrol) w="$online --token-file --device --keep-token --erase-token
-	    --credential --key --anchor --replace" ;;
-	renew) w="$online --now --ask --keep-key" ;;
+	    --credential --credential-key --key --anchor --replace" ;;
+	renew) w="$online --now --ask --keep-key --key" ;;
 	config) w='--server --tls --clock --retry --timeout --deadline --dir
 	    --json -v' ;;
 	run) w='--config --json' ;;

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "key/key.h"
 #include "mmd_est.h"
 #include "mmd_token.h"
 
@@ -118,6 +119,8 @@ struct mm_agent_status {
 	enum mm_agent_unspent unspent;
 	bool renewed; /* renew: the certificate is a new one */
 	bool early;   /* renew: it was not time, and nothing was done */
+	enum mm_key_place key_in;
+	char key[MM_KEY_URI_MAX + 1]; /* its URI; "" of a file's */
 };
 
 /* The exit status of a renewal before its time; others are mm_err_exit's. */

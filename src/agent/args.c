@@ -14,16 +14,21 @@ const char mm_agent_usage[] =
     "  enrol   first identity, by a token or an old certificate\n"
     "          --token-file FILE    the token: text, URI or JSON\n"
     "          --credential FILE    or an old certificate, with its issuers\n"
-    "          --key FILE           and its private key (default: same file)\n"
+    "          --credential-key FILE  and its key (default: same file)\n"
     "          --anchor FILE        and whom the server is believed by\n"
     "          --server HOST:PORT   default: what the token says\n"
     "          --dir DIR            where the identity is kept\n"
     "          --device NAME        default: what the token says\n"
+    "          --key URI            make the key there: file: (default),\n"
+    "                               tpm2: or pkcs11:...; see\n"
+    "                               mintmark-agent(1)\n"
     "          --key-type TYPE      p256 (default), p384, rsa2048, ed25519\n"
     "          --keep-token         do not remove the token file afterwards\n"
     "          --replace            use the token though there is an identity\n"
     "  renew   a new certificate by the present one, if it is time\n"
     "          --dir DIR  [--server HOST:PORT] [--keep-key] [--key-type TYPE]\n"
+    "          --key URI            the new one there; default: where the old\n"
+    "                               one is\n"
     "          --now                whether it is time or not\n"
     "          --ask                the server says when it is time\n"
     "  config  what the server configures this device to, fetched and kept\n"
@@ -73,7 +78,8 @@ static const struct option {
 } options[] = {
 	{ "--token-file", AT(token_file), false, ENROL },
 	{ "--credential", AT(credential), false, ENROL },
-	{ "--key", AT(credential_key), false, ENROL },
+	{ "--credential-key", AT(credential_key), false, ENROL },
+	{ "--key", AT(key), false, ENROL | RENEW },
 	{ "--anchor", AT(anchor), false, ENROL },
 	{ "--server", AT(server), false, ONLINE },
 	{ "--config", AT(config), false, RUN | STATUS },
@@ -187,6 +193,28 @@ number(struct mm_agent_args *a, const struct number *x, struct mm_why *why)
 	return MM_OK;
 }
 
+/* --key was the old credential's before keys could be elsewhere. */
+static enum mm_err
+take_key(struct mm_agent_args *a, struct mm_why *why)
+{
+	enum mm_key_place place;
+	const char *colon;
+
+	if (a->key == NULL)
+		return MM_OK;
+	colon = strchr(a->key, ':');
+	if (colon == NULL && a->credential != NULL &&
+	    a->credential_key == NULL) {
+		a->credential_key = a->key;
+		return MM_OK;
+	}
+	if (a->keep_key)
+		return MM_FAIL(why, MM_EINPUT,
+		    "--key is for a new key, --keep-key for the old one");
+	a->key_in = a->key;
+	return mm_key_place_of(a->key, &place, why);
+}
+
 static enum mm_err
 interpret(struct mm_agent_args *a, struct mm_why *why)
 {
@@ -203,6 +231,7 @@ interpret(struct mm_agent_args *a, struct mm_why *why)
 	MM_TRY(choice("--tls", a->tls, versions, &version, why));
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		MM_TRY(number(a, &numbers[i], why));
+	MM_TRY(take_key(a, why));
 	if (a->label != NULL && !mm_name_valid(a->label))
 		return MM_FAIL(why, MM_EINPUT, "--label: bad name");
 	a->key_kind = (enum mmd_key_kind)key;

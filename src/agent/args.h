@@ -7,6 +7,8 @@
 struct mm_agent_args {
 	const char *command; /* enrol, renew, run, status, ... */
 	const char *credential, *credential_key, *anchor; /* old.h */
+	const char *key;    /* a URI as key.h has it, or credential_key */
+	const char *key_in; /* that URI; NULL: where keys are, or files */
 	const char *token_file, *server, *dir, *device, *label;
 	const char *key_type, *tls, *clock, *retry, *timeout, *deadline;
 	const char *percent, *config;

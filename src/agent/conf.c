@@ -38,6 +38,10 @@ static const struct mm_conf_key rows[] = {
 	    "EST label, which chooses a profile; empty for none.", NULL },
 	{ "key_type", MM_CONF_CHOICE, AT(key), 0, 0, "p256",
 	    "Kind of the keys that are made.", keys },
+	{ "key", MM_CONF_TEXT, AT(key_in), 0, MM_KEY_URI_MAX, "",
+	    "Where keys are made, as a URI: file:, tpm2: or pkcs11:... "
+	    "(mintmark-agent(1)); empty for where the present one is, and a "
+	    "file for the first.", NULL },
 	{ "keep_key", MM_CONF_BOOL, AT(keep_key), 0, 0, "false",
 	    "Renew for the same key, where the profile allows it.", NULL },
 	{ "tls", MM_CONF_CHOICE, AT(tls), 0, 0, "any",
@@ -101,11 +105,14 @@ mm_agent_conf_load(const char *path, struct mm_agent_conf *out,
     struct mm_why *why)
 {
 	struct mm_conf_doc doc = { .top = out };
+	enum mm_key_place place;
 	struct mm_agent a;
 	enum mm_err err = mm_conf_load(path, &spec, &doc, why);
 
 	mm_conf_doc_done(&doc);
 	MM_TRY(err);
+	if (out->key_in[0] != '\0')
+		MM_TRY(mm_key_place_of(out->key_in, &place, why));
 	if (out->server[0] != '\0')
 		MM_TRY(mm_agent_set_server(&a, out->server, why));
 	if (out->device[0] != '\0' && !mm_device_id_valid(out->device))
@@ -137,6 +144,7 @@ mm_agent_conf_args(const struct mm_agent_conf *c)
 		.anchor = given(c->anchor),
 		.device = given(c->device),
 		.label = given(c->label),
+		.key_in = given(c->key_in),
 		.keep_key = c->keep_key,
 		.ask = true,
 		.quiet = true,

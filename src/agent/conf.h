@@ -17,6 +17,7 @@ struct mm_agent_conf {
 	char anchor[PATH_MAX];
 	char device[65], label[MM_NAME_MAX + 1];
 	char status_file[PATH_MAX];         /* "": dir/status.json */
+	char key_in[MM_KEY_URI_MAX + 1];    /* "": where it is, or a file */
 	int key, tls, clock;                /* indices of their words */
 	bool keep_key;
 	int64_t renew_percent;

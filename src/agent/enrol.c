@@ -55,22 +55,39 @@ compare_kind(struct mm_agent *a, unsigned slot)
 		a->kept_key = mm_key_type_name(spki.type);
 }
 
-/* see priv.h */
+/* One that was begun before a power cut, and is not made, is none. */
+static bool
+has_key(struct mm_agent *a, unsigned slot)
+{
+	uint8_t der[MMD_SPKI_MAX];
+	size_t n;
+
+	return mm_agent_has(a, slot, MMD_NV_KEY) && a->crypto->public(
+	    a->crypto->ctx, slot, der, sizeof(der), &n) != MMD_NONE;
+}
+
+/* see priv.h; one in a chip that was changed is nowhere any more (MMD_NONE) */
 enum mm_err
 mm_agent_request(struct mm_agent *a, unsigned slot, const char *name,
     struct mm_buf *der, struct mm_why *why)
 {
+	const struct mmd_bytes text = mm_to_mmd(mm_bytes_of(name));
 	uint8_t buf[REQUEST_MAX];
+	enum mmd_rc rc = MMD_NONE;
 	struct mmd_bytes out;
 
-	if (mm_agent_has(a, slot, MMD_NV_KEY))
+	if (has_key(a, slot)) {
 		compare_kind(a, slot);
-	else
+		rc = mmd_request_write(a->crypto, slot, text, buf,
+		    sizeof(buf), &out);
+	}
+	if (rc == MMD_NONE) {
 		MM_TRY(mm_agent_fail(a->crypto->make(a->crypto->ctx, slot,
 		    a->key_kind), "making a key", why));
-	MM_TRY(mm_agent_fail(mmd_request_write(a->crypto, slot,
-	    mm_to_mmd(mm_bytes_of(name)), buf, sizeof(buf), &out),
-	    "writing the request", why));
+		rc = mmd_request_write(a->crypto, slot, text, buf,
+		    sizeof(buf), &out);
+	}
+	MM_TRY(mm_agent_fail(rc, "writing the request", why));
 	mm_buf_bytes(der, mm_of_mmd(out));
 	return mm_buf_ok(der, why);
 }

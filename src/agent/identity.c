@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "pki/cert.h"
 
@@ -174,6 +175,26 @@ mm_agent_identity_store(struct mm_agent *a, unsigned slot,
 	return put_pem(a, slot, MMD_NV_CERT, &id->cert, why);
 }
 
+/* A key that is its file's has no block of ours. */
+static void
+where_is_key(struct mm_agent *a, unsigned slot, struct mm_agent_status *s)
+{
+	uint8_t text[MM_KEY_FILE_MAX * 2];
+	struct mm_bytes v = { text, 0 };
+	struct mm_key key;
+	enum mm_err err = MM_ENOTFOUND;
+
+	s->key_in = MM_KEY_FILE;
+	if (a->nv->get(a->nv->ctx, slot, MMD_NV_KEY, text, sizeof(text),
+	    &v.n) == MMD_OK)
+		err = mm_key_parse(v, &key, NULL);
+	mm_wipe(text, sizeof(text));
+	if (err != MM_OK)
+		return;
+	s->key_in = key.place;
+	(void)!mm_text_copy(s->key, sizeof(s->key), mm_bytes_of(key.uri));
+}
+
 /* see priv.h */
 enum mm_err
 mm_agent_identity_describe(struct mm_agent *a, unsigned slot,
@@ -197,6 +218,7 @@ mm_agent_identity_describe(struct mm_agent *a, unsigned slot,
 	if (a->nv->get(a->nv->ctx, slot, MMD_NV_SERVER, (uint8_t *)s.server,
 	    sizeof(s.server) - 1, &n) == MMD_OK)
 		s.server[n] = '\0';
+	where_is_key(a, slot, &s);
 	*out = s;
 	return MM_OK;
 }

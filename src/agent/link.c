@@ -79,7 +79,11 @@ fail(const struct mm_agent_wire *w, enum mmd_rc rc, const char *what,
 		[MMD_TLS_MUTUAL] = "certificate refused",
 		[MMD_TLS_ANCHOR] = "refused",
 	};
+	struct mm_why own;
 
+	/* A signature of ours that failed is nothing that the server said. */
+	if (mm_agent_keyring_failure(w->keyring, &own))
+		return MM_FAIL(why, own.code, "own key: %s", own.text);
 	if (rc == MMD_EREFUSED)
 		return MM_FAIL(why, MM_EAUTH, "%s: %.100s",
 		    refused[w->tls.mode], w->tls.reason);
@@ -106,6 +110,8 @@ open_link(void *ctx, const struct mmd_tls_want *want, struct mm_why *why)
 	enum mmd_rc rc;
 
 	close_link(w);
+	if (want->mode == MMD_TLS_MUTUAL)
+		MM_TRY(mm_agent_keyring_ready(w->keyring, want->slot, why));
 	MM_TRY(connect_to(w, why));
 	rc = w->port.open(w->port.ctx, want);
 	if (rc != MMD_OK)

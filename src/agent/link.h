@@ -3,6 +3,7 @@
 
 #include "agent/agent.h"
 #include "agent/fetch.h"
+#include "agent/keyring.h"
 #include "port/posix_openssl.h"
 
 /* The link to a real server: TCP, TLS by the device library's port, EST. */
@@ -11,6 +12,7 @@ struct mm_agent_wire {
 	const char *more;     /* header lines of an enrolment, borrowed */
 	const char *label;    /* EST label, or NULL */
 	const struct mmd_nv *nv;
+	struct mm_agent_keyring *keyring;
 	int timeout_ms;       /* of a connection and of an answer */
 	bool verbose;
 	/* Its own: */

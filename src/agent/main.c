@@ -94,6 +94,22 @@ note_kept_key(const struct mm_agent_program *p)
 		    p->args.key_type, p->agent.kept_key);
 }
 
+/* A key that an earlier try left is kept, wherever it is. */
+static void
+note_other_place(const struct mm_agent_program *p,
+    const struct mm_agent_status *s)
+{
+	enum mm_key_place place;
+
+	if (p->args.key_in == NULL || s->early ||
+	    mm_key_place_of(p->args.key_in, &place, NULL) != MM_OK ||
+	    place == s->key_in)
+		return;
+	fprintf(stderr, "mintmark-agent: note: --key %s is not used: the key "
+	    "that is here is kept (%s); \"renew --now --key\" moves it\n",
+	    p->args.key_in, mm_key_place_name(s->key_in));
+}
+
 /* An identity is as good without it; where there is none nothing is said. */
 static void
 note_no_config(const struct mm_agent_program *p, enum mm_err err)
@@ -152,6 +168,8 @@ run(struct mm_agent_program *p)
 	mm_agent_document_path(p->args.dir, document);
 	of.document = document;
 	note_no_config(p, err);
+	if (err == MM_OK)
+		note_other_place(p, &s);
 	if (err == MM_OK)
 		mm_agent_report(&out, &s, &of);
 	else

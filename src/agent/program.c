@@ -1,6 +1,7 @@
 #include "agent/program.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/priv.h"
@@ -23,19 +24,21 @@ mm_agent_program_init(struct mm_agent_program *p)
 	const struct mm_agent_args *args = &p->args;
 
 	p->nv = mm_agent_store_nv(&p->store);
-	p->keys = (struct mmd_openssl_keys){ &p->nv };
-	p->crypto = mmd_openssl_crypto(&p->keys);
+	mm_agent_keyring_init(&p->keyring, &p->nv, args->key_in);
+	p->nv_keys = mm_agent_keyring_nv(&p->keyring);
+	p->crypto = mm_agent_keyring_crypto(&p->keyring);
 	p->clock = mmd_posix_clock();
 	p->wire.server = p->agent.server;
 	p->wire.more = p->agent.more;
 	p->wire.label = args->label;
-	mm_agent_old_init(&p->old, &p->nv);
+	mm_agent_old_init(&p->old, &p->nv_keys);
 	p->nv_old = mm_agent_old_nv(&p->old);
 	p->wire.nv = &p->nv_old;
+	p->wire.keyring = &p->keyring;
 	p->wire.timeout_ms = (int)args->timeout_s * 1000;
 	p->wire.verbose = args->verbose;
 	p->link = mm_agent_wire_link(&p->wire);
-	p->agent = (struct mm_agent){ .nv = &p->nv, .crypto = &p->crypto,
+	p->agent = (struct mm_agent){ .nv = &p->nv_keys, .crypto = &p->crypto,
 		.time = &p->clock, .link = &p->link, .device = args->device,
 		.key_kind = args->key_kind, .tls_version = args->tls_version,
 		.retries = args->retries, .keep_key = args->keep_key,
@@ -305,11 +308,15 @@ mm_agent_program_visit(struct mm_agent_program *p, bool look,
 
 /* see program.h */
 void
-mm_agent_program_explain(const struct mm_agent_program *p, enum mm_err err,
+mm_agent_program_explain(struct mm_agent_program *p, enum mm_err err,
     struct mm_why *why)
 {
-	struct mm_why first = *why;
+	struct mm_why first = *why, key;
 
+	if (err == MM_ESYS && mm_agent_keyring_failure(&p->keyring, &key)) {
+		(void)strcpy(why->text, key.text);
+		return;
+	}
 	if (err == MM_ESYS && p->store.why.code == MM_ESYS)
 		snprintf(why->text, sizeof(why->text), "%.50s: %.100s",
 		    first.text, p->store.why.text);
@@ -320,5 +327,6 @@ void
 mm_agent_program_done(struct mm_agent_program *p)
 {
 	mm_agent_old_done(&p->old);
+	mm_agent_keyring_done(&p->keyring);
 	mm_agent_store_close(&p->store);
 }

@@ -12,13 +12,14 @@ struct mm_agent_program {
 	struct mm_agent_args args;
 	struct mm_agent_store store;
 	struct mmd_nv nv;
-	struct mmd_openssl_keys keys;
+	struct mm_agent_keyring keyring;
+	struct mmd_nv nv_keys; /* nv, with keys that may be elsewhere */
 	struct mmd_crypto crypto;
 	struct mmd_clock clock;
 	struct mm_agent_wire wire;
 	struct mm_agent_link link;
 	struct mm_agent_old old;
-	struct mmd_nv nv_old; /* nv, with the old one's key */
+	struct mmd_nv nv_old; /* nv_keys, with the old one's key */
 	struct mm_agent agent;
 	bool looked; /* by the last visit, and nothing was to be done */
 	/* Of the configuration, found out beside the rest. */
@@ -54,8 +55,8 @@ MM_MUST enum mm_err mm_agent_program_config(struct mm_agent_program *p,
  */
 MM_MUST enum mm_err mm_agent_program_visit(struct mm_agent_program *p,
     bool look, struct mm_agent_status *out, struct mm_why *why);
-/* What the system said is more use than that it failed. */
-void mm_agent_program_explain(const struct mm_agent_program *p,
-    enum mm_err err, struct mm_why *why);
+/* What the system, a TPM or a token said is more use than that it failed. */
+void mm_agent_program_explain(struct mm_agent_program *p, enum mm_err err,
+    struct mm_why *why);
 
 #endif

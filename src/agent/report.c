@@ -86,6 +86,13 @@ as_json(struct mm_buf *out, const struct mm_agent_status *s, int64_t days,
 		mm_json_time(&j, "renew_at", s->renew_at_s * 1000);
 	mm_json_str(&j, "slot", mm_agent_slot_name(s->slot));
 	mm_json_bool(&j, "confirmed", s->confirmed);
+	mm_json_open_key(&j, "key", '{');
+	mm_json_str(&j, "in", mm_key_place_name(s->key_in));
+	if (s->key[0] == '\0')
+		mm_json_null(&j, "uri");
+	else
+		mm_json_str(&j, "uri", s->key);
+	mm_json_close(&j, '}');
 	mm_json_bool(&j, "already", s->already);
 	mm_json_bool(&j, "renewed", s->renewed);
 	if (unspent[s->unspent].slug == NULL)
@@ -164,6 +171,8 @@ as_text(struct mm_buf *out, const struct mm_agent_status *s, int64_t days)
 	    s->early ? " (not yet; --now renews at once)" : "");
 	mm_buf_printf(out, "confirmed  %s\n", s->confirmed ? "yes" : "no");
 	mm_buf_printf(out, "slot       %s\n", mm_agent_slot_name(s->slot));
+	mm_buf_printf(out, "key        %s\n", s->key[0] != '\0' ? s->key
+	    : "in a file");
 	mm_buf_printf(out, "server     %s\n", s->server);
 	if (unspent[s->unspent].words != NULL)
 		mm_buf_printf(out, "token      not used, and left: %s\n",

@@ -3,10 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <tss2/tss2_esys.h>
-
 #include "base/own.h"
-#include "signer/tpm_link.h"
+#include "tpm/chip.h"
 
 enum {
 	FIRST = 0x01800a00, /* of the indices that are an owner's */
@@ -21,8 +19,7 @@ enum {
 	    TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE | TPMA_NV_NO_DA)
 
 struct mm_tpm {
-	struct mm_tpm_link link;
-	ESYS_CONTEXT *esys;
+	struct mm_tpm_chip chip;
 	ESYS_TR index;
 };
 
@@ -42,29 +39,20 @@ failed(const char *what, TSS2_RC rc, struct mm_why *why)
 	return MM_FAIL(why, MM_EAGAIN, "%s: the TPM refuses (0x%x)", what, rc);
 }
 
-/* A format-one code without the number of what it is about. */
-static bool
-is(TSS2_RC rc, TSS2_RC code)
-{
-	return (rc & ~(TSS2_RC)TPM2_RC_N_MASK & ~(TSS2_RC)TPM2_RC_P) == code;
-}
-
 /* see tpm.h */
 enum mm_err
 mm_tpm_open(const char *path, struct mm_tpm **out, struct mm_why *why)
 {
 	MM_OWN(mm_tpm_close) struct mm_tpm *t = calloc(1, sizeof(*t));
+	struct mm_why w = { 0 };
 	TSS2_RC rc;
 
 	if (t == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	t->link.fd = -1;
 	t->index = ESYS_TR_NONE;
-	/* What went wrong is in why; the library would print it, too. */
-	(void)setenv("TSS2_LOG", "all+none", 0);
-	MM_TRY(mm_tpm_link_open(&t->link, path, why));
-	rc =
-	    Esys_Initialize(&t->esys, (TSS2_TCTI_CONTEXT *)&t->link.tcti, NULL);
+	/* Whatever it is that keeps it away may be over later. */
+	if (mm_tpm_chip_open(&t->chip, path, &rc, &w) != MM_OK)
+		return MM_FAIL(why, MM_EAGAIN, "%s", w.text);
 	if (rc != TSS2_RC_SUCCESS)
 		return failed("start", rc, why);
 	*out = MM_MOVE(t);
@@ -79,9 +67,7 @@ mm_tpm_close(struct mm_tpm **owner)
 
 	if (t == NULL)
 		return;
-	Esys_Finalize(&t->esys);
-	if (t->link.fd >= 0)
-		mm_tpm_link_close(&t->link);
+	mm_tpm_chip_close(&t->chip);
 	free(t);
 	*owner = NULL;
 }
@@ -93,13 +79,13 @@ static enum mm_err
 begin(struct mm_tpm *t, ESYS_TR *session, struct mm_why *why)
 {
 	const TPMT_SYM_DEF none = { .algorithm = TPM2_ALG_NULL };
-	TSS2_RC rc = Esys_StartAuthSession(t->esys, ESYS_TR_NONE, ESYS_TR_NONE,
-	    ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, NULL, TPM2_SE_HMAC, &none,
-	    TPM2_ALG_SHA256, session);
+	TSS2_RC rc = Esys_StartAuthSession(t->chip.esys, ESYS_TR_NONE,
+	    ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, NULL,
+	    TPM2_SE_HMAC, &none, TPM2_ALG_SHA256, session);
 
 	if (rc == TSS2_RC_SUCCESS)
 		rc = Esys_TRSess_SetAttributes(
-		    t->esys, *session, 0, TPMA_SESSION_CONTINUESESSION);
+		    t->chip.esys, *session, 0, TPMA_SESSION_CONTINUESESSION);
 	return rc == TSS2_RC_SUCCESS ? MM_OK : failed("session", rc, why);
 }
 
@@ -109,8 +95,8 @@ end(struct mm_tpm *t, ESYS_TR session, const char *what, TSS2_RC rc,
 {
 	if (rc == TSS2_RC_SUCCESS)
 		return MM_OK;
-	(void)Esys_FlushContext(t->esys, session);
-	if (is(rc, TPM2_RC_AUTH_FAIL) || is(rc, TPM2_RC_BAD_AUTH))
+	(void)Esys_FlushContext(t->chip.esys, session);
+	if (mm_tpm_is(rc, TPM2_RC_AUTH_FAIL) || mm_tpm_is(rc, TPM2_RC_BAD_AUTH))
 		return MM_FAIL(why, MM_EPOLICY,
 		    "%s: the TPM's counter has another secret", what);
 	return failed(what, rc, why);
@@ -126,8 +112,8 @@ mm_tpm_counter_read(struct mm_tpm *t, uint64_t *out, struct mm_why *why)
 	TSS2_RC rc;
 
 	MM_TRY(begin(t, &session, why));
-	rc = Esys_NV_Read(t->esys, t->index, t->index, session, ESYS_TR_NONE,
-	    ESYS_TR_NONE, sizeof(n), 0, &data);
+	rc = Esys_NV_Read(t->chip.esys, t->index, t->index, session,
+	    ESYS_TR_NONE, ESYS_TR_NONE, sizeof(n), 0, &data);
 	MM_TRY(end(t, session, "read", rc, why));
 	for (unsigned i = 0; i < data->size; i++)
 		n = n << 8 | data->buffer[i];
@@ -149,7 +135,7 @@ mm_tpm_counter_advance(struct mm_tpm *t, struct mm_why *why)
 
 	MM_TRY(begin(t, &session, why));
 	return end(t, session, "advance",
-	    Esys_NV_Increment(t->esys, t->index, t->index, session,
+	    Esys_NV_Increment(t->chip.esys, t->index, t->index, session,
 		ESYS_TR_NONE, ESYS_TR_NONE),
 	    why);
 }
@@ -164,7 +150,7 @@ unlock(struct mm_tpm *t, const struct mm_secret *secret, struct mm_why *why)
 
 	MM_INVARIANT(secret->n == SECRET_N);
 	memcpy(auth.buffer, secret->p, SECRET_N);
-	rc = Esys_TR_SetAuth(t->esys, t->index, &auth);
+	rc = Esys_TR_SetAuth(t->chip.esys, t->index, &auth);
 	mm_wipe(&auth, sizeof(auth));
 	return rc == TSS2_RC_SUCCESS ? MM_OK : failed("secret", rc, why);
 }
@@ -173,7 +159,7 @@ static enum mm_err
 name_of(struct mm_tpm *t, uint8_t out[MM_TPM_NAME], struct mm_why *why)
 {
 	TPM2B_NAME *name = NULL;
-	TSS2_RC rc = Esys_TR_GetName(t->esys, t->index, &name);
+	TSS2_RC rc = Esys_TR_GetName(t->chip.esys, t->index, &name);
 	bool ok = rc == TSS2_RC_SUCCESS && name->size == MM_TPM_NAME;
 
 	if (ok)
@@ -194,8 +180,9 @@ define(struct mm_tpm *t, uint32_t handle, const struct mm_secret *secret)
 	TSS2_RC rc;
 
 	memcpy(auth.buffer, secret->p, SECRET_N);
-	rc = Esys_NV_DefineSpace(t->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD,
-	    ESYS_TR_NONE, ESYS_TR_NONE, &auth, &as, &t->index);
+	rc = Esys_NV_DefineSpace(t->chip.esys, ESYS_TR_RH_OWNER,
+	    ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &auth, &as,
+	    &t->index);
 	mm_wipe(&auth, sizeof(auth));
 	return rc;
 }
@@ -227,10 +214,10 @@ mm_tpm_counter_find(struct mm_tpm *t, const struct mm_tpm_index *index,
     const struct mm_secret *secret, struct mm_why *why)
 {
 	uint8_t name[MM_TPM_NAME];
-	TSS2_RC rc = Esys_TR_FromTPMPublic(t->esys, index->handle, ESYS_TR_NONE,
-	    ESYS_TR_NONE, ESYS_TR_NONE, &t->index);
+	TSS2_RC rc = Esys_TR_FromTPMPublic(t->chip.esys, index->handle,
+	    ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &t->index);
 
-	if (is(rc, TPM2_RC_HANDLE))
+	if (mm_tpm_is(rc, TPM2_RC_HANDLE))
 		return MM_FAIL(why, MM_EPOLICY,
 		    "the TPM has no counter 0x%08x: it is another one, or was "
 		    "cleared",

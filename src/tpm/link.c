@@ -1,4 +1,4 @@
-#include "signer/tpm_link.h"
+#include "tpm/link.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,7 +70,7 @@ length_of(const uint8_t head[HEAD_N])
 static TSS2_RC
 read_answer(struct mm_tpm_link *l)
 {
-	int64_t until = mm_mono_ms() + MM_TPM_MS;
+	int64_t until = mm_mono_ms() + l->answer_ms;
 	size_t have = 0, want = HEAD_N;
 
 	while (have < want) {
@@ -118,16 +118,25 @@ finalize(TSS2_TCTI_CONTEXT *tcti)
 	(void)tcti; /* whoever opened it closes it */
 }
 
-/* see tpm_link.h */
+static enum mm_err
+kind_of(int errnum)
+{
+	if (errnum == ENOENT || errnum == ENXIO || errnum == ENODEV)
+		return MM_ENOTFOUND;
+	return errnum == EBUSY ? MM_EBUSY : MM_ESYS;
+}
+
+/* see link.h */
 enum mm_err
 mm_tpm_link_open(struct mm_tpm_link *l, const char *path, struct mm_why *why)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
 
 	if (fd < 0)
-		return MM_FAIL(why, MM_EAGAIN,
+		return MM_FAIL(why, kind_of(errno),
 		    "the TPM is not there: %.80s: %s", path, strerror(errno));
 	*l = (struct mm_tpm_link){ .fd = fd,
+		.answer_ms = MM_TPM_MS,
 		.tcti = { .version = 1,
 		    .transmit = transmit,
 		    .receive = receive,
@@ -135,7 +144,7 @@ mm_tpm_link_open(struct mm_tpm_link *l, const char *path, struct mm_why *why)
 	return MM_OK;
 }
 
-/* see tpm_link.h */
+/* see link.h */
 void
 mm_tpm_link_close(struct mm_tpm_link *l)
 {
