@@ -216,12 +216,18 @@ public(void *ctx, unsigned slot, uint8_t *p, size_t cap, size_t *n)
 	return key.made ? mmd_p256_spki(key.xy, p, cap, n) : MMD_NONE;
 }
 
-static enum mmd_rc
-get_ready(struct mm_agent_keyring *k, unsigned slot)
+/* What a power cut left to do of a key that is stored is done by whoever asks
+ * for a certificate with it. */
+static enum mm_err
+settle(struct mm_agent_keyring *k, unsigned slot, struct mm_why *why)
 {
-	struct mm_why why = { 0 };
+	const struct mm_key_ops *ops;
+	struct mm_key key;
 
-	return note(k, mm_agent_keyring_ready(k, slot, &why), &why);
+	if (key_of(k, slot, &key, NULL) != MM_OK)
+		return MM_OK;
+	MM_TRY(desk_of(k, key.place, &ops, why));
+	return ops->settle(&key, why);
 }
 
 static enum mmd_rc
@@ -229,10 +235,12 @@ sign_hash(void *ctx, unsigned slot, const uint8_t digest[MMD_HASH],
     uint8_t *sig, size_t cap, size_t *n)
 {
 	struct mm_agent_keyring *k = ctx;
-	enum mmd_rc rc = get_ready(k, slot);
+	struct mm_why why = { 0 };
+	enum mm_err err = settle(k, slot, &why);
+	enum mmd_rc rc = note(k, err, &why);
 
 	if (rc != MMD_OK)
-		return rc;
+		return err == MM_ESTALE || err == MM_ECONFLICT ? MMD_NONE : rc;
 	rc = k->software.sign_hash(ctx, slot, digest, sig, cap, n);
 	ERR_clear_error();
 	if (rc == MMD_OK || k->desk == NULL || !k->desk->failure(&k->why))

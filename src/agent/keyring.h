@@ -32,7 +32,8 @@ struct mm_agent_keyring {
 void mm_agent_keyring_init(struct mm_agent_keyring *k,
     const struct mmd_nv *under, const char *where);
 void mm_agent_keyring_done(struct mm_agent_keyring *k);
-/* Its sign_hash gives MMD_NONE of a key that is nowhere any more. */
+/* Its sign_hash gives MMD_NONE of a key that is nowhere any more, or whose
+ * place is another one's by now: make another one. */
 struct mmd_crypto mm_agent_keyring_crypto(struct mm_agent_keyring *k);
 struct mmd_nv mm_agent_keyring_nv(struct mm_agent_keyring *k);
 /* Before the slot's key is used; MM_OK where it is a file's, or there is

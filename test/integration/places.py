@@ -4,10 +4,9 @@ import contextlib
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 
-from world import BUILD, ROOT, run, sanitized
+from world import BUILD, ROOT, run
 
 sys.path.append(str(ROOT / "test/unit/signer"))
 from swtpm import Tpm  # noqa: E402
@@ -35,17 +34,6 @@ activate = 1
 """
 
 
-def preload():
-    """What is built with a sanitizer can be loaded by a program that is not
-    only behind the sanitizer's library; what that program leaks is its own."""
-    if not sanitized():
-        return {}
-    lib = subprocess.run(["clang", "-print-file-name=libclang_rt.asan-"
-                          "x86_64.so"], capture_output=True, text=True)
-    return {"LD_PRELOAD": lib.stdout.strip(),
-            "ASAN_OPTIONS": "detect_leaks=0"}
-
-
 class Place:
     """env: of an agent; other: of a program that uses its keys."""
 
@@ -58,7 +46,7 @@ class Place:
 
     @property
     def other(self):
-        return {**self.env, "OPENSSL_CONF": str(self.cnf), **preload()}
+        return {**self.env, "OPENSSL_CONF": str(self.cnf)}
 
     def openssl(self, *argv, **kw):
         return run("openssl", *argv, env=self.other, **kw)
