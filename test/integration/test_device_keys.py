@@ -73,8 +73,8 @@ def enrol(world, place, name, *more, uri=None, check=True, token=None, **kw):
     d = world.dir / f"keys-{name}"
     p = agent(place, "enrol", "--token-file",
               token or token_file(world, name), "--server",
-              f"127.0.0.1:{world.devices}", "--dir", d, "--retry", "0",
-              "--key", uri or place.uri, *more, check=check, **kw)
+              f"127.0.0.1:{world.devices}", "--dir", d, "--key",
+              uri or place.uri, *more, check=check, **kw)
     return d, p
 
 
@@ -322,16 +322,12 @@ def test_killed_at_each_step(world, place):
     argv = ["enrol", "--token-file", t, "--server",
             f"127.0.0.1:{world.devices}", "--dir", world.dir / f"keys-{name}",
             "--key", place.uri]
-    for n in range(1, 5):
-        assert cut(place, f"key:{n}", *argv), n
-        assert t.exists()
+    assert cut(place, "key:2", *argv) and t.exists()
     d, p = enrol(world, place, name, token=t)
     left(place, 1)
     n = 1
     while cut(place, f"key:{n}", "renew", "--now", "--dir", d):
         before = key_of(d)
-        assert told(agent(place, "status", "--dir", d))["key"]["in"] == \
-            place.name
         out = told(agent(place, "renew", "--now", "--dir", d))
         assert out["confirmed"] and (n > 4 or key_of(d) != before)
         left(place, 1)
