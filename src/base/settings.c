@@ -243,6 +243,22 @@ static const struct mm_conf_key issuer_keys[] = {
 	    offsetof(struct mm_issuer_conf, renew_within_s), 60, 31536000,
 	    "3d", "So long after renew_before, evenly. A day is what it takes "
 	    "until all devices have asked.", NULL },
+	{ "follows", MM_CONF_NAME, offsetof(struct mm_issuer_conf, follows), 0,
+	    MM_NAME_MAX, "",
+	    "The issuer whose place this one takes: what profiles have from "
+	    "that one they have from this one, from follows_from on. That one "
+	    "goes on with its revocation lists and OCSP answers. Empty for "
+	    "none.", NULL },
+	{ "follows_from", MM_CONF_TEXT,
+	    offsetof(struct mm_issuer_conf, follows_from), 0, MM_TIME_WORD,
+	    "", "Since when, 2027-01-01T00:00:00Z; empty from the start "
+	    "that reads this on. Before that its certificate is handed out, "
+	    "and it signs revocation lists and OCSP answers alone.", NULL },
+	{ "retired", MM_CONF_BOOL, offsetof(struct mm_issuer_conf, retired), 0,
+	    1, "false",
+	    "All that it issued has ended, and it signs nothing any more: its "
+	    "key is not read. Records and receipts keep its certificate.",
+	    NULL },
 };
 
 /* see settings.h */

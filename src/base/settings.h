@@ -85,6 +85,9 @@ struct mm_issuer_conf {
 	int64_t lines;                     /* line CAs it signs a day */
 	char renew_before[MM_TIME_WORD + 1]; /* RFC 3339; "": none */
 	int64_t renew_within_s;            /* of then */
+	char follows[MM_NAME_MAX + 1];     /* whose place it takes; "" */
+	char follows_from[MM_TIME_WORD + 1]; /* RFC 3339; "": at once */
+	bool retired;                      /* signs nothing any more */
 };
 
 /* Its key is in a PKCS#11 token (RFC 7512), not in a file. */

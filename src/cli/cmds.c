@@ -53,11 +53,30 @@ const struct mm_cmd mm_cmds[] = {
 	    "refused tries it again by itself."),
 	ROW("ca", "issuer", "ISSUER", 1, 1, MM_C_NONE, ca_issuer,
 	    "offline: one more issuing CA under your own root", NULL),
+	ROW("ca", "rollover", "ISSUER", 1, 1, MM_C_ISSUER, ca_rollover,
+	    "offline: another issuing CA takes this one's place at a time",
+	    "Profiles stay as they are: what they have from ISSUER they have "
+	    "from the new one, from --from on.  ISSUER goes on with its "
+	    "revocation lists and OCSP answers until \"ca retire\".  With a "
+	    "root elsewhere in two steps: --out, which also prints what the "
+	    "root's people have to know, then --chain.  mintmark.conf is "
+	    "replaced last, whole; a run that was cut off is repeated."),
+	ROW("ca", "retire", "ISSUER", 1, 1, MM_C_ISSUER, ca_retire,
+	    "end an issuer that another one follows",
+	    "Refused (exit status 5) while what it issued has not ended, by "
+	    "the server's records, or may still be renewed late."),
+	ROW("ca", "incident", "ISSUER", 1, 1, MM_C_ISSUER, ca_incident,
+	    "what became of everything that an issuer has issued, as a file",
+	    "For who has to be told after a CA's key was in the wrong hands: "
+	    "each certificate with its standing (replaced, superseded, "
+	    "revoked, ended, waiting), what replaced it and when, and with "
+	    "--receipts the ledger's proof of both."),
 	ROW("ca", "root-crl", "", 0, 0, MM_C_NONE, ca_root_crl,
 	    "offline: your own root's revocation lists of the years to come",
 	    "One a year, where root_crl in the configuration says; \"mintmark "
-	    "init\" makes the first.  A file that is there must be moved "
-	    "away."),
+	    "init\" makes the first.  Each has all that the root ever revoked: "
+	    "the signer keeps a record.  A file that is there must be moved "
+	    "away, but with --revoke it is replaced at once."),
 	ROW("ca", "renew-tls", "", 0, 0, MM_C_NONE, ca_renew_tls,
 	    "offline: a new TLS certificate for the server", NULL),
 
@@ -129,6 +148,10 @@ const struct mm_cmd mm_cmds[] = {
 	    "replaced by --bound-key."),
 	ROW("device", "enrol", "DEVICE", 1, 1, MM_C_DEVICE, device_enrol,
 	    "issue a certificate for a device on your own authority", NULL),
+	ROW("device", "silent", "", 0, 0, MM_C_NONE, device_silent,
+	    "devices that should have renewed and have not come",
+	    "Their certificate is in use and past nine tenths of its profile's "
+	    "lifetime: the server had it renewed before."),
 	ROW("device", "receipt", "DEVICE", 1, 1, MM_C_DEVICE, device_receipt,
 	    "print the receipt of a device's certificate", NULL),
 	ROW("device", "birth-record", "[DEVICE]", 0, 1, MM_C_DEVICE,

@@ -3,6 +3,7 @@
 #include "base/own.h"
 #include "cli/ask.h"
 #include "cli/commands.h"
+#include "cli/rollover.h"
 
 /*
  * What is done at the CA's own machine, without a running server: each
@@ -40,12 +41,36 @@ const struct mm_opt mm_opts_ca_issuer[] = {
 	END
 };
 const struct mm_opt mm_opts_ca_check_key[] = { OFFLINE, END };
+const struct mm_opt mm_opts_ca_rollover[] = {
+	OFFLINE, KEY_TYPE,
+	{ "name", "NAME", "of the new issuer (default: the old one's, with -2)",
+	    MM_C_NONE, NULL },
+	{ "from", "TIME", "when it takes over, 2027-01-01T00:00:00Z, or now: "
+	    "at the next start (required)", MM_C_NONE, NULL },
+	{ "pull", "TIME", "after an incident: devices renew what the old one "
+	    "issued until now within that time, 3d", MM_C_NONE, NULL },
+	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
+	    MM_C_FILE, NULL },
+	{ "issuer-years", "N", "its lifetime (default 15)", MM_C_NONE, NULL },
+	{ "out", "FILE", "the root is elsewhere: make a request for it, and "
+	    "nothing else yet", MM_C_FILE, NULL },
+	{ "chain", "FILE", "the root is elsewhere: PEM of what it answered, up "
+	    "to the root", MM_C_FILE, NULL },
+	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE,
+	    NULL },
+	END
+};
 const struct mm_opt mm_opts_ca_root_crl[] = {
 	OFFLINE,
 	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
 	    MM_C_FILE, NULL },
 	{ "root-years", "N", "so many lists, at most 100 and as long as it "
 	    "lives (default 30)", MM_C_NONE, NULL },
+	{ "revoke", "FILE", "PEM of a CA certificate that the root revokes "
+	    "first; the lists that are there are replaced", MM_C_FILE, NULL },
+	{ "reason", "REASON", "of that (default cACompromise)", MM_C_WORDS,
+	    "cACompromise superseded cessationOfOperation "
+	    "affiliationChanged" },
 	END
 };
 const struct mm_opt mm_opts_ca_renew_tls[] = {
@@ -61,7 +86,7 @@ const struct mm_opt mm_opts_ca_renew_tls[] = {
 /* Options that go to the signer under the same name, as they are. */
 static const char *const passed[] = {
 	"key-type", "out", "chain", "root-key", "issuer-years", "tls-dns",
-	"tls-ip", "tls-days", "root-years",
+	"tls-ip", "tls-days", "root-years", "revoke", "reason",
 };
 
 static const char *
@@ -73,21 +98,17 @@ known(const struct mm_args *a, const char *name)
 	return NULL;
 }
 
-static enum mm_err
-run(struct mm_cli *cli, const struct mm_args *a, const char *verb,
-    const char *needs, struct mm_why *why)
+/* see rollover.h */
+enum mm_err
+mm_offline_run(const struct mm_args *a, const char *verb, const char *config,
+    const char *issuer, struct mm_buf *out, struct mm_why *why)
 {
 	MM_OWN(mm_secret_free) struct mm_secret *pass = NULL;
-	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
-	const char *config = mm_arg(a, "config");
 	const char *argv[40];
 	char flags[sizeof(passed) / sizeof(passed[0])][24];
 	char program[512], keeper[512];
 	size_t n = 0;
 
-	(void)cli;
-	if (needs != NULL && mm_arg(a, needs) == NULL)
-		return MM_FAIL(why, MM_EINPUT, "missing --%s", needs);
 	MM_TRY(mm_find_program("mintmark-signer", program, why));
 	MM_TRY(mm_find_program("mintmark-keeper", keeper, why));
 	MM_TRY(mm_ask_passphrase(a, false, &pass, why));
@@ -95,12 +116,12 @@ run(struct mm_cli *cli, const struct mm_args *a, const char *verb,
 	argv[n++] = program;
 	argv[n++] = verb;
 	argv[n++] = "--config";
-	argv[n++] = config ? config : "/etc/mintmark/mintmark.conf";
+	argv[n++] = config;
 	argv[n++] = "--passphrase-fd";
 	argv[n++] = "3";
-	if (a->npos > 0) {
+	if (issuer != NULL) {
 		argv[n++] = "--issuer";
-		argv[n++] = a->pos[0];
+		argv[n++] = issuer;
 	}
 	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
 		if (known(a, passed[i]) != NULL) {
@@ -109,7 +130,22 @@ run(struct mm_cli *cli, const struct mm_args *a, const char *verb,
 			argv[n++] = known(a, passed[i]);
 		}
 	argv[n] = NULL;
-	MM_TRY(mm_run_program(argv, pass, &out, why));
+	return mm_run_program(argv, pass, out, why);
+}
+
+static enum mm_err
+run(struct mm_cli *cli, const struct mm_args *a, const char *verb,
+    const char *needs, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
+	const char *config = mm_arg(a, "config");
+
+	(void)cli;
+	if (needs != NULL && mm_arg(a, needs) == NULL)
+		return MM_FAIL(why, MM_EINPUT, "missing --%s", needs);
+	MM_TRY(mm_offline_run(a, verb, config ? config :
+	    "/etc/mintmark/mintmark.conf", a->npos > 0 ? a->pos[0] : NULL,
+	    &out, why));
 	fwrite(out.p, 1, out.n, stdout);
 	return MM_OK;
 }

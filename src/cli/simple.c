@@ -26,8 +26,9 @@
 /* ---- ca ---- */
 
 static const struct mm_column issuer_columns[] = {
-	{ "NAME", "name" }, { "SUBJECT", "subject" },
-	{ "NOT AFTER", "not_after" }, { "CRL", "crl_number" },
+	{ "NAME", "name" }, { "STATE", "state" }, { "SUBJECT", "subject" },
+	{ "NOT AFTER", "not_after" }, { "CERTIFICATES", "certificates" },
+	{ "CRL", "crl_number" },
 	{ "CRL NEXT UPDATE", "crl_next_update" },
 };
 const struct mm_opt mm_opts_ca_list[] = { END };

@@ -15,6 +15,7 @@ struct mm_chains {
 	const struct mm_config *config;
 	struct mm_buf pool;     /* the DER, one after the other */
 	struct mm_chain *chain; /* one an issuer, then the one of all */
+	struct mm_chain *kin;   /* an issuer's with those that follow it */
 };
 
 static enum mm_err
@@ -81,9 +82,30 @@ load_issuer(struct mm_chains *all, size_t i, struct mm_why *why)
 		    config->issuer[i].certificate);
 	if (config->set.trust_anchor[0] != '\0')
 		MM_TRY(take_file(all, config->set.trust_anchor, c, why));
+	if (config->issuer[i].retired)
+		return MM_OK; /* for records, and nobody else */
 	for (size_t k = 0; k < c->n; k++)
 		MM_TRY(add(whole, CHAIN_MAX * config->nissuer, c->der[k],
 		    why));
+	return MM_OK;
+}
+
+/* RFC 7030 4.1.3: who is about to follow is known before it issues, and who is
+ * followed as long as what it issued is good. */
+static enum mm_err
+join_kin(struct mm_chains *all, size_t i, struct mm_why *why)
+{
+	const struct mm_config *config = all->config;
+	const struct mm_issuer_conf *at = mm_config_first(config,
+	    &config->issuer[i]);
+
+	for (; at != NULL; at = mm_config_follower(config, at->name)) {
+		const struct mm_chain *c = &all->chain[at - config->issuer];
+
+		for (size_t k = 0; !at->retired && k < c->n; k++)
+			MM_TRY(add(&all->kin[i], CHAIN_MAX * config->nissuer,
+			    c->der[k], why));
+	}
 	return MM_OK;
 }
 
@@ -97,10 +119,33 @@ mm_chains_free(struct mm_chains **owner)
 		return;
 	for (size_t i = 0; c->chain != NULL && i <= c->config->nissuer; i++)
 		free(c->chain[i].der);
+	for (size_t i = 0; c->kin != NULL && i < c->config->nissuer; i++)
+		free(c->kin[i].der);
 	free(c->chain);
+	free(c->kin);
 	mm_buf_done(&c->pool);
 	free(c);
 	*owner = NULL;
+}
+
+static bool
+make_room(struct mm_chains *c, size_t n)
+{
+	c->chain = calloc(n + 1, sizeof(*c->chain));
+	c->kin = calloc(n + 1, sizeof(*c->kin));
+	if (c->chain == NULL || c->kin == NULL ||
+	    mm_buf_room(&c->pool, (n + 1) * FILE_MAX) == NULL)
+		return false;
+	for (size_t i = 0; i <= n; i++) {
+		size_t most = i < n ? CHAIN_MAX : CHAIN_MAX * (n + 1);
+
+		c->chain[i].der = calloc(most, sizeof(struct mm_bytes));
+		c->kin[i].der = i == n ? NULL :
+		    calloc(CHAIN_MAX * n, sizeof(struct mm_bytes));
+		if (c->chain[i].der == NULL || (i < n && c->kin[i].der == NULL))
+			return false;
+	}
+	return true;
 }
 
 static enum mm_err
@@ -110,19 +155,13 @@ make(struct mm_chains *c, const struct mm_config *config, struct mm_why *why)
 
 	c->config = config;
 	mm_buf_init(&c->pool, (n + 1) * FILE_MAX);
-	c->chain = calloc(n + 1, sizeof(*c->chain));
-	if (c->chain == NULL ||
-	    mm_buf_room(&c->pool, (n + 1) * FILE_MAX) == NULL)
+	if (!make_room(c, n))
 		return MM_FAIL(why, MM_ENOMEM, "chains: no memory");
 	mm_buf_reset(&c->pool);
-	for (size_t i = 0; i <= n; i++) {
-		size_t most = i < n ? CHAIN_MAX : CHAIN_MAX * (n + 1);
-		c->chain[i].der = calloc(most, sizeof(struct mm_bytes));
-		if (c->chain[i].der == NULL)
-			return MM_FAIL(why, MM_ENOMEM, "chains: no memory");
-	}
 	for (size_t i = 0; i < n; i++)
 		MM_TRY(load_issuer(c, i, why));
+	for (size_t i = 0; i < n; i++)
+		MM_TRY(join_kin(c, i, why));
 	return MM_OK;
 }
 
@@ -147,6 +186,37 @@ mm_chains_issuer(const struct mm_chains *c, const char *name)
 	for (size_t i = 0; i < c->config->nissuer; i++)
 		if (strcmp(c->config->issuer[i].name, name) == 0)
 			return &c->chain[i];
+	return NULL;
+}
+
+static enum mm_err
+verify(const struct mm_cert *c, const struct mm_cert *issuer)
+{
+	MM_OWN(mm_key_templates_free) struct mm_key_templates *t = NULL;
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	struct mm_spki spki;
+
+	MM_TRY(mm_spki_parse(issuer->spki.whole, &spki, NULL));
+	MM_TRY(mm_key_templates_new(NULL, &t, NULL));
+	MM_TRY(mm_spki_load(&spki, t, &key, NULL));
+	return mm_cert_verify(c, key, NULL);
+}
+
+/* see priv.h */
+const char *
+mm_chains_signed(const struct mm_chains *all, const struct mm_cert *c)
+{
+	for (size_t i = 0; i < all->config->nissuer; i++) {
+		const char *name = all->config->issuer[i].name;
+		const struct mm_chain *chain = &all->chain[i];
+		struct mm_cert issuer;
+
+		if (chain->n > 0 &&
+		    mm_cert_walk(chain->der[0], &issuer, NULL) == MM_OK &&
+		    mm_bytes_eq(issuer.subject, c->issuer) &&
+		    verify(c, &issuer) == MM_OK)
+			return name;
+	}
 	return NULL;
 }
 
@@ -179,12 +249,14 @@ mm_core_cacerts(struct mm_core *c, const char *label,
     const struct mm_bytes **der, size_t *n, struct mm_why *why)
 {
 	const struct mm_chain *chain = &c->chains->chain[c->config->nissuer];
+	const struct mm_issuer_conf *i;
 	const struct mm_profile *p;
 
 	if (label[0] != '\0') {
 		p = mm_config_profile(c->config, label);
-		chain = p == NULL ? NULL :
-		    mm_chains_issuer(c->chains, p->issuer);
+		i = p == NULL ? NULL : mm_config_issuer(c->config, p->issuer);
+		chain = i == NULL ? NULL :
+		    &c->chains->kin[i - c->config->issuer];
 	}
 	if (chain == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND, "no label \"%.32s\"", label);

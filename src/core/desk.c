@@ -114,6 +114,8 @@ mm_desk_housekeeping(struct mm_desk *d)
 		struct mm_why why = { 0 };
 		uint64_t number;
 
+		if (config->issuer[i].retired)
+			continue;
 		keep(d, mm_desk_crl(d, config->issuer[i].name, false, &number,
 		    &why), "crl.failed", &why);
 	}
@@ -125,6 +127,8 @@ mm_desk_housekeeping(struct mm_desk *d)
 	mm_login_admins(d);
 	why = (struct mm_why){ 0 };
 	keep(d, mm_desk_unconfirmed(d, &why), "unconfirmed.failed", &why);
+	why = (struct mm_why){ 0 };
+	keep(d, mm_desk_ends(d, &why), "ends.failed", &why);
 	why = (struct mm_why){ 0 };
 	keep(d, mm_desk_forecast(d, &why), "forecast.failed", &why);
 	why = (struct mm_why){ 0 };

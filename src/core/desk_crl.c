@@ -240,7 +240,7 @@ static bool
 may_be_due(struct mm_core *c, const struct mm_made_line *line, int64_t now)
 {
 	return !is_resting(line, now) && (line->mark.number == 0 ||
-	    !line->looked || mm_crl_due(mm_lines_hours(c->config),
+	    !line->looked || mm_crl_due(mm_lines_hours(c->config, line),
 	    line->mark.next_s));
 }
 

@@ -11,13 +11,14 @@
  * refused.
  */
 
-struct thing { /* an issuer or a profile@version */
+struct thing { /* an issuer, what it is to others, or a profile@version */
 	const char *kind;
 	char name[MM_PROFILE_TEXT];
 	uint8_t sha256[32];
 	struct mm_entry entry;
 	char hex[65];
 	char issuer[MM_NAME_MAX + 1];
+	char at[MM_TIME_TEXT];
 };
 
 static enum mm_err
@@ -104,6 +105,55 @@ issuer_thing(const struct mm_issuer_conf *i, struct thing *t,
 	return MM_OK;
 }
 
+/* Noted by all that it says: another time is another entry. */
+static void
+follows_thing(const struct mm_issuer_conf *i, struct thing *t)
+{
+	char text[2 * MM_NAME_MAX + MM_TIME_WORD + 8];
+
+	memset(t, 0, sizeof(*t));
+	snprintf(text, sizeof(text), "%s\n%s\n%s\n", i->name, i->follows,
+	    i->follows_from);
+	mm_sha256(mm_bytes_of(text), t->sha256);
+	mm_hex_text(t->sha256, 16, t->name);
+	strcpy(t->issuer, i->name);
+	mm_time_text_s(mm_issuer_from(i), t->at);
+	t->kind = "follows";
+	t->entry.type = MM_E_ISSUER_FOLLOWS;
+	t->entry.field[MM_F_ISSUER] = t->issuer;
+	t->entry.field[MM_F_FROM] = i->follows;
+	if (i->follows_from[0] != '\0')
+		t->entry.field[MM_F_NOT_BEFORE] = t->at;
+}
+
+static void
+retired_thing(const struct mm_issuer_conf *i, struct thing *t)
+{
+	memset(t, 0, sizeof(*t));
+	strcpy(t->name, i->name);
+	mm_sha256(mm_bytes_of(i->name), t->sha256);
+	t->kind = "retired";
+	t->entry.type = MM_E_ISSUER_RETIRED;
+	t->entry.field[MM_F_ISSUER] = t->name;
+}
+
+/* What an issuer is to those before it. */
+static enum mm_err
+issuer_places(struct mm_store *s, struct mm_store_reader *r,
+    const struct mm_issuer_conf *i, struct mm_why *why)
+{
+	struct thing t;
+
+	if (i->follows[0] != '\0') {
+		follows_thing(i, &t);
+		MM_TRY(loaded(s, r, &t, why));
+	}
+	if (!i->retired)
+		return MM_OK;
+	retired_thing(i, &t);
+	return loaded(s, r, &t, why);
+}
+
 /* see priv.h */
 enum mm_err
 mm_found_loaded(struct mm_store *s, struct mm_store_reader *r,
@@ -121,6 +171,7 @@ mm_found_loaded(struct mm_store *s, struct mm_store_reader *r,
 		if (rc != MM_OK)
 			return MM_FAIL(why, rc, "%s", none.text);
 		MM_TRY(loaded(s, r, &t, why));
+		MM_TRY(issuer_places(s, r, &config->issuer[i], why));
 	}
 	for (size_t i = 0; i < config->nprofile; i++) {
 		MM_TRY(profile_thing(&config->profile[i], &t, why));

@@ -87,14 +87,19 @@ store(struct mm_desk *d, const struct mm_login *by, const char *name,
 	struct mm_papers p = mm_papers_over(&d->buf);
 	struct mm_op doc = { .kind = MM_OP_DOC_PUT }, noted;
 	char id[MM_DOC_ID_MAX + 1], text[MM_NOTED_TEXT];
-	struct mm_cert c;
 	uint8_t sha256[32];
+	const char *above;
+	struct mm_cert c;
 
 	MM_TRY(mm_cert_walk(rep->der, &c, why));
 	if (c.serial.n != MM_SERIAL_N)
 		return MM_FAIL(why, MM_EBUG, "line: its serial number");
 	mm_sha256(rep->der, sha256);
-	put_doc(mm_config_lines(d->c->config)->name, o, rep, to, &body);
+	/* whose turn it was is the signer's word, not this clock's */
+	above = mm_chains_signed(d->c->chains, &c);
+	if (above == NULL)
+		return MM_FAIL(why, MM_EBUG, "line: no issuer signed it");
+	put_doc(above, o, rep, to, &body);
 	MM_TRY(mm_buf_ok(&body, why));
 	doc.u.doc.kind = MM_DOC_LINE_CA;
 	strcpy(doc.u.doc.id, name);

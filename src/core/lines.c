@@ -29,9 +29,9 @@ enum { PAGE = 1000, BLOB_MAX = 8192 };
 
 /* see priv.h */
 int64_t
-mm_lines_hours(const struct mm_config *c)
+mm_lines_hours(const struct mm_config *c, const struct mm_made_line *line)
 {
-	const struct mm_issuer_conf *i = mm_config_lines(c);
+	const struct mm_issuer_conf *i = mm_config_issuer(c, line->above);
 
 	return i == NULL ? 24 : i->crl_hours;
 }

@@ -29,8 +29,8 @@ mm_list_find(struct mm_core *c, const char *name, struct mm_list_of *out)
 	line = mm_lines_find(c->lines, name);
 	if (line != NULL)
 		*out = (struct mm_list_of){ line->name,
-			mm_lines_hours(config), &line->mark, &line->listed,
-			line, NULL };
+			mm_lines_hours(config, line), &line->mark,
+			&line->listed, line, NULL };
 	return line != NULL;
 }
 

@@ -287,6 +287,9 @@ void mm_chains_free(struct mm_chains **owner);
  * issuer. */
 const struct mm_chain *mm_chains_issuer(const struct mm_chains *c,
     const char *name);
+/* The configured issuer that signed it, or NULL. */
+const char *mm_chains_signed(const struct mm_chains *c,
+    const struct mm_cert *cert);
 /* The same of line CAs, too; it stays until the core is closed. */
 const struct mm_chain *mm_issuer_chain(struct mm_core *c, const char *name);
 
@@ -432,7 +435,8 @@ struct mm_made_line *mm_lines_asked(struct mm_lines *l,
 bool mm_lines_made(struct mm_lines *l, const char *above,
     const uint8_t serial[MM_SERIAL_N]);
 /* Of their lists. */
-int64_t mm_lines_hours(const struct mm_config *c);
+int64_t mm_lines_hours(const struct mm_config *c,
+    const struct mm_made_line *line);
 /* Joins those that the store has; one of that name is read again by nobody. */
 MM_MUST enum mm_err mm_lines_join(struct mm_core *c,
     struct mm_store_reader *r, const char *name, struct mm_why *why);
@@ -547,6 +551,7 @@ struct mm_core {
 	struct mm_used used[MM_USED_MOST];
 	unsigned nused, admins;
 	int64_t admins_until, admins_at; /* admins_at: monotonic, next look */
+	int64_t ends_at;                 /* the same, desk_ends.c's */
 };
 
 /* For an entry: whose signature it is. */
@@ -770,6 +775,8 @@ void mm_cert_turned(struct mm_core *c, struct mm_bytes serial_hex);
 /* desk_answer.c: begun calls of which nobody will ask any more. */
 MM_MUST enum mm_err mm_desk_answers_tidy(struct mm_desk *d,
     struct mm_why *why);
+/* desk_ends.c: alerts of what is about to end, once each. */
+MM_MUST enum mm_err mm_desk_ends(struct mm_desk *d, struct mm_why *why);
 /* desk_unconfirmed.c: the day's alert, if it is due and not entered yet. */
 MM_MUST enum mm_err mm_desk_unconfirmed(struct mm_desk *d,
     struct mm_why *why);

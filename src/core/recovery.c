@@ -11,38 +11,6 @@
  */
 #define LIFE_MOST_S (MM_RECOVERY_S + MM_RECOVERY_BACK_S)
 
-static enum mm_err
-verify(const struct mm_cert *c, const struct mm_cert *issuer)
-{
-	MM_OWN(mm_key_templates_free) struct mm_key_templates *t = NULL;
-	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
-	struct mm_spki spki;
-
-	MM_TRY(mm_spki_parse(issuer->spki.whole, &spki, NULL));
-	MM_TRY(mm_key_templates_new(NULL, &t, NULL));
-	MM_TRY(mm_spki_load(&spki, t, &key, NULL));
-	return mm_cert_verify(c, key, NULL);
-}
-
-/* The issuer of the configuration that signed it, or NULL. */
-static const char *
-issuer_of(const struct mm_core *core, const struct mm_cert *c)
-{
-	for (size_t i = 0; i < core->config->nissuer; i++) {
-		const char *name = core->config->issuer[i].name;
-		const struct mm_chain *chain =
-		    mm_chains_issuer(core->chains, name);
-		struct mm_cert issuer;
-
-		if (chain != NULL && chain->n > 0 &&
-		    mm_cert_walk(chain->der[0], &issuer, NULL) == MM_OK &&
-		    mm_bytes_eq(issuer.subject, c->issuer) &&
-		    verify(c, &issuer) == MM_OK)
-			return name;
-	}
-	return NULL;
-}
-
 static bool
 in_its_hour(const struct mm_cert *c)
 {
@@ -111,7 +79,7 @@ mm_recovery_admit(struct mm_desk *d, struct mm_bytes der,
 	if (mm_cert_walk(der, &c, NULL) == MM_OK &&
 	    c.serial.n == MM_SERIAL_N && mm_cert_recovers(&c) &&
 	    in_its_hour(&c))
-		issuer = issuer_of(d->c, &c);
+		issuer = mm_chains_signed(d->c->chains, &c);
 	if (issuer == NULL)
 		return MM_FAIL(why, MM_EAUTH, "certificate refused");
 	return record(d, &c, issuer, out, why);

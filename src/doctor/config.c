@@ -173,8 +173,7 @@ static const struct {
 	    "Devices pin it: plan a new "
 	    "root, and give it to them before" },
 	[MM_ENDS_ISSUER] = { "issuer",
-	    "Make a new issuer (mintmark ca "
-	    "issuer) and new profile versions that name it" },
+	    "mintmark ca rollover has another one take its place" },
 };
 
 /* see doctor.h */
@@ -193,18 +192,46 @@ mm_doctor_end(enum mm_ends kind, const char *name, int64_t not_after_s,
 	    left < 0 ? "ago" : "from now");
 }
 
+/* see doctor.h; RFC 5280 6.1: nothing is good longer than its issuer */
+void
+mm_doctor_life(const struct mm_config *c, const struct mm_issuer_conf *i,
+    int64_t not_after_s, struct mm_findings *f)
+{
+	const struct mm_issuer_conf *next = mm_config_follower(c, i->name);
+	const struct mm_profile *p = mm_config_longest(c, i);
+	const int64_t now_s = mm_now_s();
+	int64_t cut_s, left_s;
+
+	if (p == NULL ||
+	    mm_config_state(c, i, now_s) != MM_ISSUER_ISSUING)
+		return;
+	cut_s = not_after_s - p->lifetime_s;
+	left_s = cut_s - now_s;
+	if (left_s >= p->lifetime_s / 4 ||
+	    (next != NULL && mm_issuer_from(next) <= cut_s))
+		return;
+	mm_find(f, MM_CHECK_CERTIFICATES,
+	    left_s < 0 ? MM_LEVEL_FAIL : MM_LEVEL_WARN,
+	    "mintmark ca rollover: another issuing CA takes its place",
+	    "issuer %s: its end cuts short what profile %s has from it, %s "
+	    "%lld days", i->name, p->name, left_s < 0 ? "since" : "in",
+	    (long long)(left_s < 0 ? -left_s : left_s) / DAY_S);
+}
+
 static void
-look_cert(enum mm_ends kind, const char *name, const char *path,
-    struct mm_findings *f)
+look_cert(const struct mm_config *c, enum mm_ends kind, const char *name,
+    const char *path, struct mm_findings *f)
 {
 	struct mm_why why = { 0 };
 	int64_t end;
 
 	if (path[0] == '\0')
 		return;
-	if (first_end(path, &end, &why) == MM_OK)
+	if (first_end(path, &end, &why) == MM_OK) {
 		mm_doctor_end(kind, name, end, f);
-	else
+		if (kind == MM_ENDS_ISSUER)
+			mm_doctor_life(c, mm_config_issuer(c, name), end, f);
+	} else
 		mm_find(f, MM_CHECK_CERTIFICATES, MM_LEVEL_FAIL,
 		    "Restore the "
 		    "file, or correct its path",
@@ -215,10 +242,11 @@ look_cert(enum mm_ends kind, const char *name, const char *path,
 void
 mm_doctor_certs(const struct mm_config *c, struct mm_findings *f)
 {
-	look_cert(MM_ENDS_TLS, "", c->set.tls_certificate, f);
-	look_cert(MM_ENDS_ANCHOR, "", c->set.trust_anchor, f);
+	look_cert(c, MM_ENDS_TLS, "", c->set.tls_certificate, f);
+	look_cert(c, MM_ENDS_ANCHOR, "", c->set.trust_anchor, f);
 	for (size_t i = 0; i < c->nissuer; i++)
-		look_cert(MM_ENDS_ISSUER, c->issuer[i].name,
+		if (!c->issuer[i].retired)
+			look_cert(c, MM_ENDS_ISSUER, c->issuer[i].name,
 		    c->issuer[i].certificate, f);
 }
 

@@ -64,6 +64,10 @@ void mm_doctor_certs(const struct mm_config *c, struct mm_findings *f);
 enum mm_ends { MM_ENDS_TLS, MM_ENDS_ANCHOR, MM_ENDS_ISSUER };
 void mm_doctor_end(enum mm_ends kind, const char *name, int64_t not_after_s,
     struct mm_findings *f);
+/* Whether an issuer's end cuts short what it issues, now or soon; another one
+ * that takes its place in time says no. */
+void mm_doctor_life(const struct mm_config *c, const struct mm_issuer_conf *i,
+    int64_t not_after_s, struct mm_findings *f);
 /* url: the setting.  r NULL: why says why it cannot be opened.  deep: every
  * page is read, where it is files. */
 void mm_doctor_database(const char *url, struct mm_store_reader *r, bool deep,

@@ -18,6 +18,8 @@
 	X(MM_E_LEDGER_OPENED,   "ledger.opened",                            \
 	    "the ledger's first entry: origin and public key")              \
 	X(MM_E_ISSUER_MADE,     "issuer.made", "a CA certificate joined")   \
+	X(MM_E_ISSUER_FOLLOWS,  "issuer.follows", "the configuration has an issuer take another one's (from) place: what profiles have from that one they have from it, from not_before on or, without, at once") \
+	X(MM_E_ISSUER_RETIRED,  "issuer.retired", "the configuration has an issuer sign nothing any more") \
 	X(MM_E_PROFILE_LOADED,  "profile.loaded", "a profile@version came into use") \
 	X(MM_E_PRODUCT_CREATED, "product.created", "a product")             \
 	X(MM_E_PRODUCT_CHANGED, "product.changed", "a product was changed") \

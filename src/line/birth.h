@@ -154,4 +154,7 @@ MM_MUST enum mm_err mm_birth_html(const struct mm_birth *b,
     struct mm_buf *out, struct mm_why *why);
 void mm_birth_print_reference(struct mm_buf *out); /* Markdown */
 
+/* Text as HTML has it, between tags and in quotes. */
+void mm_birth_put_text(struct mm_buf *out, const char *s);
+
 #endif

@@ -54,8 +54,9 @@ static const char *const does_not[] = {
 	"That the times are right beyond the clock that is named.",
 };
 
-static void
-put_text(struct mm_buf *out, const char *s)
+/* see birth.h */
+void
+mm_birth_put_text(struct mm_buf *out, const char *s)
 {
 	for (; *s != '\0'; s++)
 		switch (*s) {
@@ -94,7 +95,7 @@ put_group(struct mm_buf *out, const struct mm_birth *b, size_t g)
 		put_name(out, mm_birth_rows[i].name);
 		mm_buf_text(out, "</th><td>");
 		mm_buf_text(out, strlen(b->value[i]) > 40 ? "<code>" : "");
-		put_text(out, b->value[i]);
+		mm_birth_put_text(out, b->value[i]);
 		mm_buf_text(out, strlen(b->value[i]) > 40 ? "</code>" : "");
 		mm_buf_text(out, "</td></tr>\n");
 	}
@@ -116,10 +117,10 @@ put_header(struct mm_buf *out, const struct mm_birth *b, struct mm_why *why)
 	    b->value[MM_B_device], hash);
 	mm_buf_text(out, head);
 	mm_buf_text(out, "<title>Birth record of ");
-	put_text(out, b->value[MM_B_device]);
+	mm_birth_put_text(out, b->value[MM_B_device]);
 	mm_buf_printf(out, "</title>\n%s</head>\n<body>\n<header><div>\n"
 	    "<h1>", style);
-	put_text(out, b->value[MM_B_device]);
+	mm_birth_put_text(out, b->value[MM_B_device]);
 	mm_buf_printf(out, "</h1>\n<p>Birth record.  SHA-256 of its JSON:<br>"
 	    "<code>%s</code></p>\n<p>Check it with its JSON, the ledger's key "
 	    "and the root: <code>mintmark device birth-record --verify FILE "

@@ -102,10 +102,12 @@ check_lines(const struct mm_config *c, struct mm_why *why)
 	for (size_t i = 0; one != NULL && i < c->nissuer; i++) {
 		const struct mm_issuer_conf *other = &c->issuer[i];
 
-		if (other->lines > 0 && (other != one || other->line))
+		if (other->lines > 0 && (other->line ||
+		    mm_config_first(c, other) != mm_config_first(c, one)))
 			return MM_FAIL(why, MM_EINPUT,
-			    "issuer %s: one issuer signs line CAs, and is "
-			    "none itself", other->name);
+			    "issuer %s: one issuer signs line CAs, or one "
+			    "that follows it, and is none itself",
+			    other->name);
 	}
 	return MM_OK;
 }
@@ -160,16 +162,14 @@ check_tokens(const struct mm_config *c, struct mm_why *why)
 static enum mm_err
 check_issuers(const struct mm_config *c, struct mm_why *why)
 {
-	MM_TRY(check_lines(c, why));
-	MM_TRY(check_renewals(c, why));
-	MM_TRY(check_tokens(c, why));
 	for (size_t i = 0; i < c->nissuer; i++)
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(c->issuer[i].name, c->issuer[j].name) == 0)
-				return MM_FAIL(why, MM_EINPUT,
-				    "issuer %s: stands twice",
-				    c->issuer[i].name);
-	return MM_OK;
+		if (mm_config_issuer(c, c->issuer[i].name) != &c->issuer[i])
+			return MM_FAIL(why, MM_EINPUT,
+			    "issuer %s: stands twice", c->issuer[i].name);
+	MM_TRY(mm_config_check_follows(c, why));
+	MM_TRY(check_lines(c, why));
+	MM_TRY(check_tokens(c, why));
+	return check_renewals(c, why);
 }
 
 /* see profile.h */

@@ -109,8 +109,48 @@ const struct mm_issuer_conf *mm_config_issuer(const struct mm_config *c,
     const char *name);
 /* Whether any issuer's key is in a token. */
 bool mm_config_tokens(const struct mm_config *c);
-/* The issuer that signs line CAs when they are asked for; NULL: none does. */
+/* The first issuer that signs line CAs when they are asked for; NULL: none
+ * does. */
 const struct mm_issuer_conf *mm_config_lines(const struct mm_config *c);
+
+/*
+ * issuing.c: issuers that follow each other.  A profile names the first of
+ * them and does not change when its issuer does; who signs now is what the
+ * configuration says, which the signer reads and the server cannot write.
+ */
+/* Who takes that issuer's place; NULL: nobody does. */
+const struct mm_issuer_conf *mm_config_follower(const struct mm_config *c,
+    const char *name);
+/* When it takes the place of whom it follows, s; 0: it did at the start. */
+int64_t mm_issuer_from(const struct mm_issuer_conf *i);
+/* Who signs at that time for profiles that name that issuer; NULL: there is no
+ * such issuer. */
+const struct mm_issuer_conf *mm_config_issuing(const struct mm_config *c,
+    const char *name, int64_t now_s);
+/* The one that profiles name when they have their certificates from i. */
+const struct mm_issuer_conf *mm_config_first(const struct mm_config *c,
+    const struct mm_issuer_conf *i);
+/* Of the profiles that have their certificates from i the one whose live the
+ * longest; NULL: of none they have an end. */
+const struct mm_profile *mm_config_longest(const struct mm_config *c,
+    const struct mm_issuer_conf *i);
+/* How long after its end something of theirs may be renewed, at the most. */
+int64_t mm_config_grace(const struct mm_config *c,
+    const struct mm_issuer_conf *i);
+/* Of all issuers: no ring, each followed by one of its own kind at most. */
+MM_MUST enum mm_err mm_config_check_follows(const struct mm_config *c,
+    struct mm_why *why);
+/* What an issuer is to its profiles. */
+enum mm_issuer_state {
+	MM_ISSUER_ISSUING,  /* it signs what is asked for */
+	MM_ISSUER_NEXT,     /* its time comes */
+	MM_ISSUER_FOLLOWED, /* lists and OCSP answers alone */
+	MM_ISSUER_RETIRED,  /* nothing */
+	MM_ISSUER_STATES
+};
+extern const char *const mm_issuer_states[MM_ISSUER_STATES];
+enum mm_issuer_state mm_config_state(const struct mm_config *c,
+    const struct mm_issuer_conf *i, int64_t now_s);
 /* The whole file's table; blocks is the caller's and must outlive it. */
 #define MM_CONFIG_BLOCKS 2
 struct mm_conf_spec mm_config_spec(

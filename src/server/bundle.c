@@ -26,6 +26,7 @@ struct part { /* a list that goes in */
 	struct mm_blob *blob; /* held */
 	uint64_t number;
 	int64_t next_s;
+	bool last; /* a retired issuer's: no other one comes */
 };
 struct parts {
 	struct part *at;
@@ -48,7 +49,7 @@ parts_done(struct parts *s)
 }
 
 static enum mm_err
-add(struct parts *s, const struct mm_public_crl *c)
+add(struct parts *s, const struct mm_public_crl *c, bool last)
 {
 	struct part *at = mm_grown(s->at, s->n, &s->cap, sizeof(*at));
 
@@ -57,25 +58,28 @@ add(struct parts *s, const struct mm_public_crl *c)
 	s->at = at;
 	at += s->n++;
 	*at = (struct part){ .blob = c->blob, .number = c->number,
-		.next_s = c->next_s };
+		.next_s = c->next_s, .last = last };
 	memcpy(at->issuer, c->issuer, sizeof(at->issuer));
 	atomic_fetch_add(&c->blob->held, 1);
 	return MM_OK;
 }
 
-/* In one order whichever node asks: the configuration's, then by name. */
+/* In one order whichever node asks: the configuration's, then by name.  A
+ * retired issuer's last list stays: whoever has a file of lists that is never
+ * replaced by one with fewer has nothing to decide. */
 static enum mm_err
 gather(struct mm_public *p, struct parts *s)
 {
+	const struct mm_config *config = p->s->config;
 	enum mm_err rc = MM_OK;
 
 	pthread_mutex_lock(&p->lock);
 	for (size_t i = 0; rc == MM_OK && i < p->n; i++)
 		if (p->crl[i].blob != NULL)
-			rc = add(s, &p->crl[i]);
+			rc = add(s, &p->crl[i], config->issuer[i].retired);
 	for (size_t i = 0; rc == MM_OK && i < p->nline; i++)
 		if (p->line[i]->blob != NULL)
-			rc = add(s, p->line[i]);
+			rc = add(s, p->line[i], false);
 	pthread_mutex_unlock(&p->lock);
 	return rc;
 }
@@ -122,9 +126,10 @@ lists_of(const struct parts *s, const struct mm_buf *roots)
 	return b;
 }
 
-/* Those of the configuration with what is above them, and line CAs'. */
+/* Those of the configuration with what is above them, retired ones, whose last
+ * lists are there, and line CAs'. */
 static struct mm_blob *
-issuers_of(struct mm_core *c)
+issuers_of(struct mm_core *c, const struct mm_config *config)
 {
 	struct mm_blob *b = mm_blob_new(ISSUERS_MAX);
 	const struct mm_bytes *der = NULL;
@@ -134,6 +139,13 @@ issuers_of(struct mm_core *c)
 		return b;
 	for (size_t i = 0; i < n; i++)
 		mm_pem_put(&b->bytes, "CERTIFICATE", der[i]);
+	for (size_t i = 0; i < config->nissuer; i++) {
+		struct mm_bytes one;
+
+		if (config->issuer[i].retired && mm_core_issuer_der(c,
+		    config->issuer[i].name, &one, NULL) == MM_OK)
+			mm_pem_put(&b->bytes, "CERTIFICATE", one);
+	}
 	n = mm_core_lines(c);
 	for (size_t i = 0; i < n; i++) {
 		char name[MM_NAME_MAX + 1];
@@ -165,7 +177,7 @@ build(struct mm_public *p, const struct parts *s, const struct mm_buf *roots,
     int64_t next_s)
 {
 	struct mm_blob *lists = lists_of(s, roots);
-	struct mm_blob *issuers = issuers_of(p->s->core);
+	struct mm_blob *issuers = issuers_of(p->s->core, p->s->config);
 	struct mm_public_item item = { .changed_s = mm_now_s(),
 		.next_s = next_s };
 
@@ -194,7 +206,7 @@ refresh(struct mm_public *p)
 	enum mm_err rc = gather(p, &s);
 
 	for (size_t i = 0; i < s.n; i++)
-		if (s.at[i].next_s < next_s)
+		if (s.at[i].next_s < next_s && !s.at[i].last)
 			next_s = s.at[i].next_s;
 	mm_roots_choose(b->roots, &roots, &next_s);
 	stamp_of(&s, &roots, stamp);

@@ -368,7 +368,7 @@ put_crls(struct mm_scrape *c, bool next)
 	int64_t next_s;
 
 	for (size_t i = 0; i < conf->nissuer; i++)
-		if (mm_public_crl(
+		if (!conf->issuer[i].retired && mm_public_crl(
 			c->s->pub, conf->issuer[i].name, &number, &next_s))
 			mm_sample_label(c, "issuer", conf->issuer[i].name,
 			    next ? (uint64_t)next_s : number / 1000);
@@ -384,7 +384,7 @@ put_shards(struct mm_scrape *c, bool next)
 		struct mm_shard_times t;
 
 		mm_public_shard_times(c->s->pub, &conf->issuer[i], &t);
-		if (t.n > 0)
+		if (t.n > 0 && !conf->issuer[i].retired)
 			mm_sample_label(c, "issuer", conf->issuer[i].name,
 			    next ? (uint64_t)t.next_s : t.number / 1000);
 	}
@@ -527,7 +527,8 @@ put_certs(struct mm_scrape *c)
 	if (mm_tls_anchor_ends(c->s->tls, &at))
 		put_cert(c, "anchor", "root", at);
 	for (size_t i = 0; i < conf->nissuer; i++)
-		if (mm_core_issuer_der(c->s->core, conf->issuer[i].name, &der,
+		if (!conf->issuer[i].retired &&
+		    mm_core_issuer_der(c->s->core, conf->issuer[i].name, &der,
 			NULL) == MM_OK &&
 		    mm_cert_walk(der, &cert, NULL) == MM_OK)
 			put_cert(c, "issuer", conf->issuer[i].name,

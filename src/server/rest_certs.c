@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/time.h"
 #include "core/sync.h"
 #include "server/rest.h"
 
@@ -175,6 +176,36 @@ mm_rest_cert_release(struct mm_rest *r, struct mm_why *why)
 
 /* ---- issuers ---- */
 
+/* Not ended, as counted last; line CAs are counted together. */
+static void
+put_good(struct mm_rest *r, const char *issuer)
+{
+	struct mm_forecast *f = mm_core_forecast(r->s->core);
+	const int64_t today = mm_now_s() / 86400;
+	uint64_t n = 0;
+
+	for (size_t i = 0; f != NULL && i < f->ncell; i++)
+		if (f->cell[i].day >= today &&
+		    strcmp(f->class[f->cell[i].class].issuer, issuer) == 0)
+			n += f->cell[i].n;
+	if (f != NULL && !mm_issuer_is_line(r->s->core, issuer))
+		mm_json_int(&r->j, "certificates", (int64_t)n);
+	mm_core_forecast_done(r->s->core, f);
+}
+
+/* Who takes whose place, and when. */
+static void
+put_place(struct mm_rest *r, const struct mm_issuer_conf *i)
+{
+	mm_json_str(&r->j, "state", mm_issuer_states[mm_config_state(
+	    r->s->config, i, mm_now_s())]);
+	if (i->follows[0] == '\0')
+		return;
+	mm_json_str(&r->j, "follows", i->follows);
+	if (i->follows_from[0] != '\0')
+		mm_rest_put_time_s(&r->j, "follows_from", mm_issuer_from(i));
+}
+
 static enum mm_err
 put_issuer(struct mm_rest *r, const struct mm_issuer_conf *i,
     struct mm_why *why)
@@ -195,6 +226,8 @@ put_issuer(struct mm_rest *r, const struct mm_issuer_conf *i,
 	mm_json_str(&r->j, "name", i->name);
 	mm_json_strn(&r->j, "subject", mm_buf_view(&subject));
 	mm_rest_put_time_s(&r->j, "not_after", c.not_after_s);
+	put_place(r, i);
+	put_good(r, i->name);
 	if (mm_public_crl(r->s->pub, i->name, &number, &next_s)) {
 		mm_json_int(&r->j, "crl_number", (int64_t)number);
 		mm_rest_put_time_s(&r->j, "crl_next_update", next_s);

@@ -332,6 +332,8 @@ look_crls(struct exam *e)
 	look_root(e);
 
 	for (size_t i = 0; i < c->nissuer; i++) {
+		if (c->issuer[i].retired)
+			continue;
 		look_crl(e, &c->issuer[i]);
 		look_shards(e, &c->issuer[i]);
 	}
@@ -552,13 +554,26 @@ look_hooks(struct exam *e)
 		    (unsigned long long)n.delivered);
 }
 
+static void
+look_issuer(struct exam *e, const struct mm_issuer_conf *i)
+{
+	const struct mm_server *s = e->r->s;
+	struct mm_bytes der;
+	struct mm_cert c;
+
+	if (i->retired ||
+	    mm_core_issuer_der(s->core, i->name, &der, NULL) != MM_OK ||
+	    mm_cert_walk(der, &c, NULL) != MM_OK)
+		return;
+	mm_doctor_end(MM_ENDS_ISSUER, i->name, c.not_after_s, e->f);
+	mm_doctor_life(s->config, i, c.not_after_s, e->f);
+}
+
 /* From memory: their files are out of the sandbox's reach. */
 static void
 look_certs(struct exam *e)
 {
 	const struct mm_server *s = e->r->s;
-	struct mm_bytes der;
-	struct mm_cert c;
 	int64_t at;
 
 	if (mm_tls_ends(s->tls, &at))
@@ -566,11 +581,7 @@ look_certs(struct exam *e)
 	if (mm_tls_anchor_ends(s->tls, &at))
 		mm_doctor_end(MM_ENDS_ANCHOR, "", at, e->f);
 	for (size_t i = 0; i < s->config->nissuer; i++)
-		if (mm_core_issuer_der(s->core, s->config->issuer[i].name, &der,
-			NULL) == MM_OK &&
-		    mm_cert_walk(der, &c, NULL) == MM_OK)
-			mm_doctor_end(MM_ENDS_ISSUER, s->config->issuer[i].name,
-			    c.not_after_s, e->f);
+		look_issuer(e, &s->config->issuer[i]);
 }
 
 static void

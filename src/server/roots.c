@@ -5,29 +5,33 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/grow.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
 
 enum {
 	FILE_MAX = 16 * 1024 * 1024,
-	MOST = 128,
+	MOST = 4096, /* lists; a hundred years of some CAs */
 	CAS_MOST = 16,
 };
+#define STOOD "root-crl.stood" /* in server_dir */
 
 struct list {
 	struct mm_buf der;
 	struct mm_crl crl;
 };
 struct lists {
-	struct list at[MOST];
-	size_t n;
+	struct list *at;
+	size_t n, cap;
 };
 struct mm_roots {
 	struct mm_server *s;
 	uint8_t read[32];     /* of the text that was read last */
 	struct lists *have;   /* of it, signed as they should be */
 	struct lists stood;   /* the newest of each CA that was published */
+	bool recalled;        /* those of before the start are in it */
+	bool malformed;       /* something in what was read last */
 	struct mm_root_times times;
 	bool told;            /* what is wrong with the file */
 };
@@ -37,6 +41,8 @@ lists_free(struct lists **owner)
 {
 	for (size_t i = 0; *owner != NULL && i < (*owner)->n; i++)
 		mm_buf_done(&(*owner)->at[i].der);
+	if (*owner != NULL)
+		free((*owner)->at);
 	free(*owner);
 	*owner = NULL;
 }
@@ -68,17 +74,40 @@ is_ours(struct mm_roots *r, const struct mm_crl *crl)
 	return false;
 }
 
+static struct list *
+room(struct lists *to)
+{
+	struct list *at = to->n == MOST ? NULL :
+	    mm_grown(to->at, to->n, &to->cap, sizeof(*at));
+
+	if (at == NULL)
+		return NULL;
+	to->at = at;
+	return &at[to->n];
+}
+
+static void
+doubt(struct mm_roots *r, const char *why)
+{
+	r->malformed = true;
+	tell(r, why);
+}
+
 /* What is malformed is passed over, as far as it has an end. */
 static void
 parse(struct mm_roots *r, struct lists *to, struct mm_bytes rest)
 {
 	r->times.foreign = 0;
-	while (to->n < MOST) {
-		struct list *at = &to->at[to->n];
+	for (;;) {
+		struct list *at = room(to);
 		struct mm_why why = { 0 };
 		size_t before = rest.n;
 		enum mm_err rc;
 
+		if (at == NULL) {
+			doubt(r, "root_crl: it has more lists than are read");
+			return;
+		}
 		mm_buf_init(&at->der, FILE_MAX);
 		rc = mm_crl_next(&rest, &at->der, &at->crl, &why);
 		if (rc == MM_OK && is_ours(r, &at->crl)) {
@@ -89,8 +118,7 @@ parse(struct mm_roots *r, struct lists *to, struct mm_bytes rest)
 		if (rc == MM_ENOTFOUND)
 			return;
 		if (rc != MM_OK) {
-			r->times.unread = true;
-			tell(r, why.text);
+			doubt(r, why.text);
 			if (rest.n == before)
 				return;
 			continue;
@@ -126,13 +154,15 @@ read_file(struct mm_roots *r)
 		return;
 	}
 	r->times.open = is_open(path);
+	r->times.unread = r->malformed;
 	mm_sha256(mm_buf_view(&text), hash);
 	fresh = memcmp(hash, r->read, sizeof(hash)) == 0 ? NULL :
 	    calloc(1, sizeof(*fresh));
 	if (fresh == NULL)
 		return;
-	r->told = r->times.unread = false;
+	r->told = r->malformed = false;
 	parse(r, fresh, mm_buf_view(&text));
+	r->times.unread = r->malformed;
 	memcpy(r->read, hash, sizeof(hash));
 	lists_free(&r->have);
 	r->have = fresh;
@@ -168,13 +198,35 @@ stood_of(struct mm_roots *r, const struct mm_crl *c)
 	return NULL;
 }
 
+/* What was published stays so over a restart, too. */
+static void
+keep_stood(struct mm_roots *r)
+{
+	struct mm_buf pem = MM_BUF_INIT(MM_ROOTS_PEM);
+	struct mm_why why = { 0 };
+	char path[MM_PATH_MAX + 1];
+	enum mm_err rc = mm_path_join(path, sizeof(path),
+	    r->s->config->set.server_dir, STOOD, &why);
+
+	for (size_t i = 0; i < r->stood.n; i++)
+		mm_pem_put(&pem, "X509 CRL",
+		    mm_buf_view(&r->stood.at[i].der));
+	if (rc == MM_OK)
+		rc = mm_buf_ok(&pem, &why);
+	if (rc == MM_OK)
+		rc = mm_file_replace(path, mm_buf_view(&pem), 0600, &why);
+	if (rc != MM_OK)
+		tell(r, why.text);
+	mm_buf_done(&pem);
+}
+
 /* A copy, which outlives the file. */
 static void
 remember(struct mm_roots *r, struct list *to, const struct list *l)
 {
 	struct list copy = { .der = MM_BUF_INIT(FILE_MAX) };
 
-	if (to == NULL && r->stood.n == CAS_MOST)
+	if (to == NULL && (r->stood.n == CAS_MOST || room(&r->stood) == NULL))
 		return;
 	mm_buf_bytes(&copy.der, mm_buf_view(&l->der));
 	if (mm_buf_ok(&copy.der, NULL) != MM_OK ||
@@ -182,10 +234,37 @@ remember(struct mm_roots *r, struct list *to, const struct list *l)
 		mm_buf_done(&copy.der);
 		return;
 	}
-	if (to == NULL)
+	if (to == NULL) {
 		to = &r->stood.at[r->stood.n++];
+		to->der = (struct mm_buf){ .p = NULL };
+	}
 	mm_buf_done(&to->der);
 	*to = copy;
+}
+
+/* Those of before the start; as signed as any. */
+static void
+recall(struct mm_roots *r)
+{
+	struct mm_buf text = MM_BUF_INIT(MM_ROOTS_PEM);
+	char path[MM_PATH_MAX + 1];
+	struct lists before = { .n = 0 };
+	struct mm_bytes rest;
+
+	r->recalled = true;
+	if (mm_path_join(path, sizeof(path), r->s->config->set.server_dir,
+	    STOOD, NULL) == MM_OK && mm_file_read(path, &text, NULL) == MM_OK) {
+		rest = mm_buf_view(&text);
+		parse(r, &before, rest);
+		for (size_t i = 0; i < before.n; i++) {
+			if (stood_of(r, &before.at[i].crl) == NULL)
+				remember(r, NULL, &before.at[i]);
+			mm_buf_done(&before.at[i].der);
+		}
+		free(before.at);
+		r->malformed = false;
+	}
+	mm_buf_done(&text);
 }
 
 /* An older one may lack what a newer one revoked: whoever puts it back does
@@ -202,8 +281,10 @@ not_older(struct mm_roots *r, const struct list *l)
 		return before;
 	}
 	if (before == NULL ||
-	    mm_crl_number_order(&l->crl, &before->crl) > 0)
+	    mm_crl_number_order(&l->crl, &before->crl) > 0) {
 		remember(r, before, l);
+		keep_stood(r);
+	}
 	return l;
 }
 
@@ -233,6 +314,8 @@ mm_roots_choose(struct mm_roots *r, struct mm_buf *pem, int64_t *next_s)
 	int64_t now_s = mm_now_s();
 
 	r->times.wanted = r->s->config->set.root_crl[0] != '\0';
+	if (r->times.wanted && !r->recalled)
+		recall(r);
 	if (r->times.wanted)
 		read_file(r);
 	r->times.n = 0;
@@ -284,6 +367,7 @@ mm_roots_free(struct mm_roots **owner)
 		return;
 	for (size_t i = 0; i < r->stood.n; i++)
 		mm_buf_done(&r->stood.at[i].der);
+	free(r->stood.at);
 	lists_free(&r->have);
 	free(r);
 }

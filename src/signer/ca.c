@@ -15,20 +15,6 @@
 enum { ISSUER_YEARS = 15 };
 
 /* see setup.h */
-void
-mm_default_subject(const struct mm_settings *set, const char *what,
-    struct mm_conf_list *subject)
-{
-	if (subject->n > 0)
-		return;
-	subject->n = 2;
-	snprintf(subject->item[0], MM_CONF_ITEM_MAX, "O=%s", set->name);
-	/* RFC 5280 ub-common-name is 64 */
-	snprintf(subject->item[1], MM_CONF_ITEM_MAX, "CN=%.*s %s",
-	    (int)(63 - strlen(what)), set->name, what);
-}
-
-/* see setup.h */
 enum mm_err
 mm_ca_dates(const struct mm_signing *by, int64_t lifetime_s,
     struct mm_ca_fields *f, struct mm_why *why)
@@ -140,28 +126,6 @@ life_of(const struct mm_setup *s, const struct mm_issuer_conf *conf)
 	return conf->line || conf->lines > 0 ? 0 : ISSUER_YEARS;
 }
 
-/* see setup.h; there are many: no two of one name */
-void
-mm_line_subject(const struct mm_settings *set, const char *name,
-    struct mm_conf_list *subject)
-{
-	char what[MM_NAME_MAX + 16];
-
-	snprintf(what, sizeof(what), MM_LINE_CN " %s", name);
-	mm_default_subject(set, what, subject);
-}
-
-static void
-name_issuer(const struct mm_setup *s, const struct mm_issuer_conf *conf,
-    struct mm_conf_list *subject)
-{
-	if (conf->line)
-		mm_line_subject(&s->conf->set, conf->name, subject);
-	else
-		mm_default_subject(&s->conf->set, conf->lines > 0 ?
-		    "CA of lines" : "Issuing CA", subject);
-}
-
 /* see setup.h */
 enum mm_err
 mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
@@ -171,38 +135,19 @@ mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
 	struct mm_conf_list subject = s->o->issuer_subject;
 	struct mm_ca_fields f = { .subject = &subject, .ca = true,
 		.path_len = 0 };
+	MM_OWN(mm_buf_done) struct mm_buf scratch = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_bytes name;
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
 	f.path_len = conf->lines > 0 ? 1 : 0;
-	name_issuer(s, conf, &subject);
+	mm_name_issuer(s, conf, &subject);
 	MM_TRY(mm_ca_dates(root, life_of(s, conf) * YEAR_S, &f, why));
+	MM_TRY(mm_subject_der(&subject, &scratch, &name, why));
+	MM_TRY(mm_check_subject(s, conf, name, why));
 	MM_TRY(mm_setup_new_key(s, conf, key, why));
 	MM_TRY(mm_ca_sign(s, root, *key, &f, der, why));
 	return mm_place_issuer(s, conf, (const struct mm_bytes[]){
 	    mm_buf_view(der), root->cert }, 2, why);
-}
-
-/* A Name alone is not offered by pki: it is taken out of a certificate that
- * nobody signs. */
-static enum mm_err
-make_subject(const struct mm_conf_list *subject, struct mm_bytes spki,
-    struct mm_bytes alg, struct mm_buf *scratch, struct mm_bytes *name,
-    struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf tbs = MM_BUF_INIT(MM_CERT_MAX);
-	struct mm_ca_fields f = { .subject = subject, .ca = true,
-		.path_len = 0, .serial = { 1 }, .spki = spki,
-		.not_before_s = mm_now_s(), .not_after_s = mm_now_s() + 1 };
-	static const uint8_t unsigned_[1];
-	struct mm_cert c;
-
-	MM_TRY(mm_ca_build(&f, alg, &tbs, why));
-	mm_cert_join(scratch, mm_buf_view(&tbs), alg,
-	    (struct mm_bytes){ unsigned_, sizeof(unsigned_) });
-	MM_TRY(mm_buf_ok(scratch, why));
-	MM_TRY(mm_cert_walk(mm_buf_view(scratch), &c, why));
-	*name = c.subject;
-	return MM_OK;
 }
 
 /* RFC 2986 4.1 */
@@ -220,21 +165,16 @@ put_info(struct mm_buf *b, struct mm_bytes name, struct mm_bytes spki)
 
 static enum mm_err
 sign_request(struct mm_setup *s, const struct mm_signing *by,
-    const struct mm_conf_list *subject, struct mm_buf *der,
-    struct mm_why *why)
+    struct mm_bytes name, struct mm_buf *der, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf spki = MM_BUF_INIT(4096);
 	MM_OWN(mm_buf_done) struct mm_buf info = MM_BUF_INIT(MM_CSR_MAX);
-	MM_OWN(mm_buf_done) struct mm_buf scratch = MM_BUF_INIT(MM_CERT_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf sig = MM_BUF_INIT(1024);
 	MM_OWN(mm_sign_free) struct mm_sign *sign = NULL;
 	struct mm_journal_line l = { .kind = MM_J_REQUEST };
-	struct mm_bytes name;
 
 	MM_TRY(mm_key_spki(by->key, &spki, why));
 	MM_TRY(mm_signing_new(by, &sign, why));
-	MM_TRY(make_subject(subject, mm_buf_view(&spki), mm_sign_alg(sign),
-	    &scratch, &name, why));
 	put_info(&info, name, mm_buf_view(&spki));
 	MM_TRY(mm_buf_ok(&info, why));
 	MM_TRY(mm_sign_bytes(sign, mm_buf_view(&info), &sig, why));
@@ -254,16 +194,20 @@ mm_make_request(struct mm_setup *s, const char *path, struct mm_why *why)
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CSR_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(3 * MM_CSR_MAX);
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	MM_OWN(mm_buf_done) struct mm_buf scratch = MM_BUF_INIT(MM_CERT_MAX);
 	struct mm_conf_list subject = s->o->issuer_subject;
 	const struct mm_issuer_conf *conf;
 	struct mm_signing by;
+	struct mm_bytes name;
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
-	name_issuer(s, conf, &subject);
+	mm_name_issuer(s, conf, &subject);
+	MM_TRY(mm_subject_der(&subject, &scratch, &name, why));
+	MM_TRY(mm_check_subject(s, conf, name, why));
 	MM_TRY(mm_setup_new_key(s, conf, &key, why));
 	by = (struct mm_signing){ .key = key, .name = conf->name,
 		.hsm = s->hsm };
-	MM_TRY(sign_request(s, &by, &subject, &der, why));
+	MM_TRY(sign_request(s, &by, name, &der, why));
 	mm_pem_put(&pem, "CERTIFICATE REQUEST", mm_buf_view(&der));
 	MM_TRY(mm_buf_ok(&pem, why));
 	return mm_place(s, path, mm_buf_view(&pem), 0644, MM_OF_ROOT, why);

@@ -198,7 +198,7 @@ make_cas(struct mm_setup *s, struct mm_why *why)
 	MM_TRY(make_root(s, &root_key, &root, why));
 	by = (struct mm_signing){ .key = root_key,
 		.cert = mm_buf_view(&root), .name = "root" };
-	MM_TRY(mm_make_root_crls(s, &by, why));
+	MM_TRY(mm_make_root_crls(s, &by, NULL, why));
 	MM_TRY(mm_make_issuer(s, &by, &key, &der, why));
 	MM_TRY(mm_json_cert(s, "issuer", conf->name, conf->certificate,
 	    mm_buf_view(&der), why));

@@ -69,6 +69,12 @@ mm_signer_stopped(const struct mm_signer *s, const struct mm_record_sum *sum)
 	return NULL;
 }
 
+/* What signs it: a profile by the issuer whose turn it is. */
+struct by {
+	struct mm_use *use;
+	const struct mm_ca *ca;
+};
+
 static struct mm_use *
 find_use(struct mm_signer *s, const struct mm_issue_req *q)
 {
@@ -95,9 +101,11 @@ check_fields(const struct mm_issue_req *q, struct mm_why *why)
 
 static enum mm_err
 check_allowed(struct mm_worker *w, const struct mm_issue_req *q,
-    struct mm_use **use, struct mm_why *why)
+    struct by *by, struct mm_why *why)
 {
 	struct mm_use *u = find_use(w->s, q);
+	const int64_t now_s = mm_now_s();
+	const struct mm_ca *ca;
 	const char *stopped = mm_signer_stopped(w->s, &w->sum);
 
 	if (u == NULL)
@@ -108,17 +116,18 @@ check_allowed(struct mm_worker *w, const struct mm_issue_req *q,
 		    "the device", u->label);
 	if (stopped != NULL)
 		return MM_FAIL(why, MM_EAGAIN, "%s", stopped);
-	if (u->ca == NULL)
+	ca = mm_ca_issuing(u->ca, now_s);
+	if (ca == NULL)
 		return MM_FAIL(why, MM_EAGAIN, "issuer %s has no certificate "
 		    "yet", u->profile->issuer);
-	if (mm_now_s() < u->ca->issuer.not_before_s)
+	if (now_s < ca->issuer.not_before_s)
 		return MM_FAIL(why, MM_EAGAIN, "the clock is before issuer "
-		    "%s's notBefore", u->profile->issuer);
-	if (mm_now_s() > u->ca->issuer.not_after_s)
+		    "%s's notBefore", ca->issuer.name);
+	if (now_s > ca->issuer.not_after_s)
 		return MM_FAIL(why, MM_EAGAIN, "issuer %s has expired",
-		    u->profile->issuer);
-	MM_TRY(mm_ca_ready(u->ca, why));
-	*use = u;
+		    ca->issuer.name);
+	MM_TRY(mm_ca_ready(ca, why));
+	*by = (struct by){ u, ca };
 	return MM_OK;
 }
 
@@ -159,25 +168,31 @@ take_key(struct mm_worker *w, const struct mm_profile *p, struct mm_item *i,
 	return MM_OK;
 }
 
+static struct mm_sign *
+sign_of(const struct mm_worker *w, const struct by *by)
+{
+	return w->sign[by->ca - w->s->ca];
+}
+
 /* A lint failure is our bug: it stops here, loudly. */
 static enum mm_err
-build(struct mm_worker *w, const struct mm_use *u,
+build(struct mm_worker *w, const struct by *by,
     const struct mm_cert_fields *f, struct mm_why *why)
 {
-	struct mm_bytes alg = mm_sign_alg(w->sign[u->ca_index]);
+	struct mm_bytes alg = mm_sign_alg(sign_of(w, by));
 
 	mm_buf_reset(&w->tbs);
-	MM_TRY(mm_cert_build(u->profile, &u->ca->issuer, f, alg, &w->tbs,
-	    why));
-	return mm_lint_tbs(mm_buf_view(&w->tbs), u->profile, &u->ca->issuer, f,
-	    why);
+	MM_TRY(mm_cert_build(by->use->profile, &by->ca->issuer, f, alg,
+	    &w->tbs, why));
+	return mm_lint_tbs(mm_buf_view(&w->tbs), by->use->profile,
+	    &by->ca->issuer, f, why);
 }
 
 static enum mm_err
-sign(struct mm_worker *w, const struct mm_use *u, struct mm_buf *der,
+sign(struct mm_worker *w, const struct by *by, struct mm_buf *der,
     struct mm_why *why)
 {
-	struct mm_sign *s = w->sign[u->ca_index];
+	struct mm_sign *s = sign_of(w, by);
 
 	mm_buf_reset(&w->sig);
 	MM_TRY(mm_sign_bytes(s, mm_buf_view(&w->tbs), &w->sig, why));
@@ -187,7 +202,7 @@ sign(struct mm_worker *w, const struct mm_use *u, struct mm_buf *der,
 }
 
 static void
-fill(struct mm_worker *w, const struct mm_use *u,
+fill(struct mm_worker *w, const struct by *by,
     const struct mm_cert_fields *f, struct mm_item *i)
 {
 	const struct mm_issue_req *q = &i->req.issue;
@@ -196,11 +211,11 @@ fill(struct mm_worker *w, const struct mm_use *u,
 
 	*l = (struct mm_journal_line){ .kind = MM_J_CERTIFICATE,
 		.not_after_s = f->not_after_s };
-	memcpy(l->issuer, u->ca->issuer.name, sizeof(l->issuer));
+	memcpy(l->issuer, by->ca->issuer.name, sizeof(l->issuer));
 	memcpy(l->serial, f->serial, sizeof(l->serial));
 	memcpy(l->device, q->device, sizeof(l->device));
 	memcpy(l->authority, q->authority, sizeof(l->authority));
-	memcpy(l->profile, u->label, sizeof(l->profile));
+	memcpy(l->profile, by->use->label, sizeof(l->profile));
 	mm_sha256(f->spki.whole, l->spki_sha256);
 	mm_sha256(mm_buf_view(&w->tbs), l->tbs_sha256);
 	i->journal = true;
@@ -208,7 +223,7 @@ fill(struct mm_worker *w, const struct mm_use *u,
 	memcpy(p->serial, f->serial, sizeof(p->serial));
 	p->not_before_s = (uint64_t)f->not_before_s;
 	p->not_after_s = (uint64_t)f->not_after_s;
-	p->shard = mm_issuer_shard(&u->ca->issuer, f->serial);
+	p->shard = mm_issuer_shard(&by->ca->issuer, f->serial);
 	memcpy(p->issuer, l->issuer, sizeof(p->issuer));
 	memcpy(p->spki_sha256, l->spki_sha256, sizeof(p->spki_sha256));
 	p->der = mm_buf_view(&i->body);
@@ -229,7 +244,7 @@ draw(struct mm_worker *w, uint8_t out[RANDOM_N])
 }
 
 static enum mm_err
-certify(struct mm_worker *w, const struct mm_use *u, struct mm_item *i,
+certify(struct mm_worker *w, const struct by *by, struct mm_item *i,
     struct mm_cert_fields *f, struct mm_why *why)
 {
 	uint8_t random[RANDOM_N];
@@ -239,11 +254,12 @@ certify(struct mm_worker *w, const struct mm_use *u, struct mm_item *i,
 		return MM_FAIL(why, MM_ECRYPTO, "no random bytes");
 	memcpy(&jitter, random + 10, sizeof(jitter));
 	mm_serial_make(mm_now_ms(), random, f->serial);
-	mm_cert_validity(u->profile, &u->ca->issuer, mm_now_s(), jitter,
-	    (int64_t)i->req.issue.wish_s, &f->not_before_s, &f->not_after_s);
-	MM_TRY(build(w, u, f, why));
-	MM_TRY(sign(w, u, &i->body, why));
-	fill(w, u, f, i);
+	mm_cert_validity(by->use->profile, &by->ca->issuer, mm_now_s(),
+	    jitter, (int64_t)i->req.issue.wish_s, &f->not_before_s,
+	    &f->not_after_s);
+	MM_TRY(build(w, by, f, why));
+	MM_TRY(sign(w, by, &i->body, why));
+	fill(w, by, f, i);
 	return MM_OK;
 }
 
@@ -254,8 +270,9 @@ mm_on_issue(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	const struct mm_issue_req *q = &i->req.issue;
 	struct mm_cert_fields f = { .device = q->device,
 		.product = q->product };
-	struct mm_use *u = NULL;
+	struct by by = { NULL, NULL };
 	enum mm_err rc = MM_ENOTFOUND;
+	const struct mm_profile *p;
 
 	MM_TRY(check_fields(q, why));
 	if (w->s->duty != NULL)
@@ -264,18 +281,18 @@ mm_on_issue(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 		return rc;
 	if (w->s->duty != NULL)
 		MM_TRY(mm_duty_admit(w->s, q, why));
-	MM_TRY(check_allowed(w, q, &u, why));
+	MM_TRY(check_allowed(w, q, &by, why));
+	p = by.use->profile;
 	if (w->s->duty == NULL)
-		MM_TRY(mm_authority_fits(q, u->profile, why));
-	MM_TRY(take_key(w, u->profile, i, &f.spki, why));
-	MM_TRY(mm_record_spend(w->s->record, u->profile->name,
-	    u->profile->per_minute, u->profile->per_day, mm_now_s(), why));
-	rc = mm_use_note(w->s, u, why);
+		MM_TRY(mm_authority_fits(q, p, why));
+	MM_TRY(take_key(w, p, i, &f.spki, why));
+	MM_TRY(mm_record_spend(w->s->record, p->name, p->per_minute,
+	    p->per_day, mm_now_s(), why));
+	rc = mm_use_note(w->s, by.use, why);
 	if (rc == MM_OK)
-		rc = certify(w, u, i, &f, why);
+		rc = certify(w, &by, i, &f, why);
 	if (rc != MM_OK)
-		mm_record_give_back(w->s->record, u->profile->name,
-		    mm_now_s());
+		mm_record_give_back(w->s->record, p->name, mm_now_s());
 	MM_TRY(rc);
 	return w->s->duty == NULL ? MM_OK : mm_duty_count(w, i, why);
 }

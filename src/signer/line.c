@@ -28,10 +28,11 @@ mm_signer_lines(const struct mm_signer *s)
 {
 	const struct mm_issuer_conf *conf = mm_config_lines(s->conf);
 
+	if (conf != NULL)
+		conf = mm_config_first(s->conf, conf);
 	for (size_t i = 0; conf != NULL && i < s->nca; i++)
-		if (s->ca[i].key != NULL &&
-		    strcmp(s->ca[i].issuer.name, conf->name) == 0)
-			return &s->ca[i];
+		if (strcmp(s->ca[i].issuer.name, conf->name) == 0)
+			return mm_ca_issuing(&s->ca[i], mm_now_s());
 	return NULL;
 }
 

@@ -249,6 +249,9 @@ load_ca(struct mm_signer *s, const struct mm_issuer_conf *conf,
 	enum mm_err err;
 
 	snprintf(ca->issuer.name, sizeof(ca->issuer.name), "%s", conf->name);
+	ca->from_s = mm_issuer_from(conf);
+	if (conf->retired)
+		return MM_OK;
 	snprintf(name, sizeof(name), "issuers/%s.crt", conf->name);
 	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));
 	err = mm_ca_read(path, ca, why);
@@ -285,10 +288,8 @@ mm_signer_add_use(struct mm_signer *s, const struct mm_profile *p, size_t ca,
 	u->profile = p;
 	snprintf(u->label, sizeof(u->label), "%s@%" PRId64, p->name,
 	    p->version);
-	if (ca < s->nca) {
+	if (ca < s->nca)
 		u->ca = &s->ca[ca];
-		u->ca_index = ca;
-	}
 	return mm_profile_hash(p, u->hash, why);
 }
 
@@ -298,8 +299,7 @@ load_use(struct mm_signer *s, const struct mm_profile *p, struct mm_why *why)
 	size_t ca = MM_CAS_MAX;
 
 	for (size_t i = 0; i < s->nca; i++)
-		if (s->ca[i].key != NULL &&
-		    strcmp(s->ca[i].issuer.name, p->issuer) == 0)
+		if (strcmp(s->ca[i].issuer.name, p->issuer) == 0)
 			ca = i;
 	return mm_signer_add_use(s, p, ca, why);
 }
@@ -323,6 +323,7 @@ load_keys(struct mm_signer *s, const struct mm_load_opts *o,
 	MM_TRY(mm_masters_load(s, &s->masters, why));
 	for (size_t i = 0; i < s->conf->nissuer; i++)
 		MM_TRY(load_ca(s, &s->conf->issuer[i], &w, why));
+	mm_signer_link(s);
 	return MM_OK;
 }
 

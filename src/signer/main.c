@@ -44,7 +44,8 @@ static const struct {
 	    "install the certificate that answers the request" },
 	{ "issuer", mm_cmd_issuer, COMMON ISSUER "issuer-years root-key ",
 	    "make one more issuing CA below the own root" },
-	{ "root-crl", mm_cmd_root_crl, COMMON "root-key root-years ",
+	{ "root-crl", mm_cmd_root_crl, COMMON
+	    "root-key root-years revoke reason ",
 	    "the own root's revocation lists of the years to come" },
 	{ "renew-tls", mm_cmd_renew_tls, COMMON TLS "issuer ",
 	    "a new certificate for the TLS server" },

@@ -38,6 +38,8 @@ static const struct {
 	{ "orders-key", TEXT, AT(orders_key), 0, 0 },
 	{ "recipient", TEXT, AT(recipient), 0, 0 },
 	{ "keys", TEXT, AT(keys), 0, 0 },
+	{ "revoke", TEXT, AT(revoke), 0, 0 },
+	{ "reason", TEXT, AT(reason), 0, 0 },
 	{ "yes", FLAG, AT(yes), 0, 0 },
 #undef AT
 };

@@ -34,11 +34,12 @@ struct mm_ca { /* an issuer block that has a key and a certificate */
 	int64_t crl_hours;
 	bool line; /* its devices' certificates are a station's to sign */
 	const struct mm_ca *above; /* of a line CA that was made here */
+	const struct mm_ca *next;  /* who follows it; NULL: nobody does */
+	int64_t from_s;            /* since when it follows */
 };
 struct mm_use { /* a profile of the configuration */
 	const struct mm_profile *profile;
-	const struct mm_ca *ca; /* NULL: its issuer has no certificate yet */
-	size_t ca_index;
+	const struct mm_ca *ca; /* its issuer, or whom others follow */
 	char label[MM_NAME_MAX + 12]; /* name@version */
 	uint8_t hash[32];
 	atomic_bool used;       /* its hash is in signer_dir/profiles */
@@ -168,8 +169,16 @@ MM_MUST enum mm_err mm_uses_load(struct mm_signer *s, struct mm_why *why);
 MM_MUST enum mm_err mm_use_note(struct mm_signer *s, struct mm_use *u,
     struct mm_why *why);
 
-/* line.c: line CAs that the signer makes.  lines: who signs them; NULL: there
- * is none here. */
+/* issuing.c: issuers that follow each other.  By this clock and by what was
+ * read before the signer was locked in, never by what a request says: the first
+ * one's place is taken by whoever follows it, once it has a certificate and its
+ * time has come.  NULL: none of them has one. */
+const struct mm_ca *mm_ca_issuing(const struct mm_ca *first, int64_t now_s);
+/* Who follows whom, once all of them are loaded. */
+void mm_signer_link(struct mm_signer *s);
+
+/* line.c: line CAs that the signer makes.  lines: who signs them now; NULL:
+ * there is none here. */
 const struct mm_ca *mm_signer_lines(const struct mm_signer *s);
 /* MM_EPOLICY: the chain of DER is not of one that was made here under that
  * name. */

@@ -8,14 +8,16 @@
  * A root is offline, and whoever checks each certificate of a chain (nginx,
  * OpenSSL with -crl_check_all) wants its list, too.  So it signs years of them
  * beforehand, each good from the next one's beginning for a while yet, and the
- * server publishes the one whose time it is.  They are empty: what a root
- * revokes, it revokes when it is there; and for that reason they are the
- * server's alone, or whoever has one of a year to come can show it then.
+ * server publishes the one whose time it is.  Each has all that the root has
+ * revoked until it signed them; what it revokes later, it revokes when it is
+ * there, and for that reason they are the server's alone, or whoever has one of
+ * a year to come can show it then.
  */
 #define YEAR_S    31557600 /* 365.25 days */
 #define OVERLAP_S (90 * 86400)
 #define BACK_S    86400    /* for clocks that differ */
 #define YEARS_MOST 100
+#define LIST_MAX   (64 * 1024)
 
 struct years {
 	const struct mm_issuer *root;
@@ -23,21 +25,25 @@ struct years {
 	struct mm_buf *pem;
 	struct mm_journal_line *line;
 	size_t n;
+	const struct mm_root_revoked *revoked; /* NULL: nothing */
 };
 
 /* The number is its thisUpdate in milliseconds, as all lists' are. */
 static enum mm_err
 sign_one(struct years *y, int64_t this_s, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf tbs = MM_BUF_INIT(MM_CERT_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf tbs = MM_BUF_INIT(LIST_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf sig = MM_BUF_INIT(1024);
-	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(LIST_MAX);
 	struct mm_journal_line l = { .kind = MM_J_ROOT_CRL, .issuer = "root",
 		.number = (uint64_t)this_s * 1000 };
 
 	MM_TRY(mm_crl_build(y->root, &(struct mm_crl_of){ .number = l.number,
 	    .this_s = this_s, .next_s = this_s + YEAR_S + OVERLAP_S,
-	    .shard = MM_CRL_WHOLE }, mm_sign_alg(y->key), &tbs, why));
+	    .shard = MM_CRL_WHOLE,
+	    .entry = y->revoked == NULL ? NULL : y->revoked->entry,
+	    .n = y->revoked == NULL ? 0 : y->revoked->n },
+	    mm_sign_alg(y->key), &tbs, why));
 	MM_TRY(mm_sign_bytes(y->key, mm_buf_view(&tbs), &sig, why));
 	mm_cert_join(&der, mm_buf_view(&tbs), mm_sign_alg(y->key),
 	    mm_buf_view(&sig));
@@ -65,6 +71,7 @@ sign_years(struct mm_setup *s, struct years *y, struct mm_why *why)
 static enum mm_err
 make(struct mm_setup *s, struct years *y, struct mm_why *why)
 {
+	struct mm_file_own own = { .mode = 0600 };
 	enum mm_err rc;
 
 	y->line = calloc(YEARS_MOST, sizeof(*y->line));
@@ -74,6 +81,12 @@ make(struct mm_setup *s, struct years *y, struct mm_why *why)
 	free(y->line);
 	MM_TRY(rc);
 	mm_json_int(&s->json, "root_crls", (int64_t)y->n);
+	mm_json_int(&s->json, "revoked",
+	    y->revoked == NULL ? 0 : (int64_t)y->revoked->n);
+	MM_TRY(mm_whose(s, MM_OF_SERVER, &own, why));
+	if (s->o->revoke != NULL) /* by lists that have all of those before */
+		return mm_file_replace_as(s->conf->set.root_crl,
+		    mm_buf_view(y->pem), &own, why);
 	return mm_place(s, s->conf->set.root_crl, mm_buf_view(y->pem), 0600,
 	    MM_OF_SERVER, why);
 }
@@ -81,11 +94,11 @@ make(struct mm_setup *s, struct years *y, struct mm_why *why)
 /* see setup.h */
 enum mm_err
 mm_make_root_crls(struct mm_setup *s, const struct mm_signing *root,
-    struct mm_why *why)
+    const struct mm_root_revoked *revoked, struct mm_why *why)
 {
 	const struct mm_issuer_conf conf = { .name = "root",
 		.crl_shards = 1 };
-	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(1 << 20);
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(16 << 20);
 	MM_OWN(mm_sign_free) struct mm_sign *key = NULL;
 	struct mm_issuer issuer;
 
@@ -93,7 +106,46 @@ mm_make_root_crls(struct mm_setup *s, const struct mm_signing *root,
 		return MM_OK;
 	MM_TRY(mm_issuer_make(&issuer, &conf, "", root->cert, why));
 	MM_TRY(mm_sign_new(NULL, root->key, &key, why));
-	return make(s, &(struct years){ &issuer, key, &pem, NULL, 0 }, why);
+	return make(s, &(struct years){ &issuer, key, &pem, NULL, 0,
+	    revoked }, why);
+}
+
+/* A file that is there is replaced by what revokes more, by nothing else. */
+static enum mm_err
+check_file(const struct mm_setup *s, const struct mm_root_revoked *revoked,
+    struct mm_why *why)
+{
+	const char *path = s->conf->set.root_crl;
+
+	if (path[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "root-crl: root_crl in %.80s "
+		    "says no file", s->o->config);
+	if (s->o->revoke == NULL && access(path, F_OK) == 0)
+		return MM_FAIL(why, MM_ECONFLICT, "%.90s is there: move it "
+		    "away first", path);
+	return mm_root_revoked_covers(revoked, path, why);
+}
+
+static enum mm_err
+root_crl(struct mm_setup *s, struct mm_root_revoked *revoked,
+    struct mm_why *why)
+{
+	MM_OWN(mm_ca_done) struct mm_ca root = { 0 };
+	struct mm_signing by = { .name = "root" };
+
+	MM_TRY(mm_root_revoked_read(s, revoked, why));
+	MM_TRY(check_file(s, revoked, why));
+	MM_TRY(mm_setup_record(s, why));
+	MM_TRY(mm_root_open(s, &root, why));
+	by.key = root.key;
+	by.cert = mm_buf_view(&root.der);
+	if (s->o->revoke != NULL)
+		MM_TRY(mm_root_revoke(s, &by, revoked, why));
+	mm_json_open(&s->json, '{');
+	mm_json_str(&s->json, "root_crl", s->conf->set.root_crl);
+	MM_TRY(mm_make_root_crls(s, &by, revoked, why));
+	mm_json_close(&s->json, '}');
+	return mm_setup_print(s, why);
 }
 
 /* see setup.h */
@@ -101,25 +153,12 @@ enum mm_err
 mm_cmd_root_crl(const struct mm_opts *o, struct mm_why *why)
 {
 	MM_OWN(mm_setup_done) struct mm_setup s = { 0 };
-	MM_OWN(mm_ca_done) struct mm_ca root = { 0 };
-	struct mm_signing by = { .name = "root" };
-	const char *path;
+	struct mm_root_revoked *revoked = calloc(1, sizeof(*revoked));
+	enum mm_err rc = revoked == NULL ? MM_ENOMEM :
+	    mm_setup_begin(&s, o, true, why);
 
-	MM_TRY(mm_setup_begin(&s, o, true, why));
-	path = s.conf->set.root_crl;
-	if (path[0] == '\0')
-		return MM_FAIL(why, MM_EINPUT, "root-crl: root_crl in %.80s "
-		    "says no file", o->config);
-	if (access(path, F_OK) == 0)
-		return MM_FAIL(why, MM_ECONFLICT, "%.90s is there: move it "
-		    "away first", path);
-	MM_TRY(mm_setup_record(&s, why));
-	MM_TRY(mm_root_open(&s, &root, why));
-	by.key = root.key;
-	by.cert = mm_buf_view(&root.der);
-	mm_json_open(&s.json, '{');
-	mm_json_str(&s.json, "root_crl", path);
-	MM_TRY(mm_make_root_crls(&s, &by, why));
-	mm_json_close(&s.json, '}');
-	return mm_setup_print(&s, why);
+	if (rc == MM_OK)
+		rc = root_crl(&s, revoked, why);
+	free(revoked);
+	return rc;
 }

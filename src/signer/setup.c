@@ -192,13 +192,15 @@ enum mm_err
 mm_setup_issuer(const struct mm_setup *s, const struct mm_issuer_conf **out,
     struct mm_why *why)
 {
-	for (size_t i = 0; i < s->conf->nissuer; i++)
-		if (s->o->issuer == NULL ||
-		    strcmp(s->conf->issuer[i].name, s->o->issuer) == 0) {
-			*out = &s->conf->issuer[i];
-			return MM_OK;
-		}
-	return MM_FAIL(why, MM_ENOTFOUND, "%.80s: no issuer \"%.32s\" { } "
+	const struct mm_config *c = s->conf;
+	const struct mm_issuer_conf *i = NULL;
+
+	if (s->o->issuer != NULL)
+		i = mm_config_issuer(c, s->o->issuer);
+	else if (c->nissuer > 0)
+		i = mm_config_issuing(c, c->issuer[0].name, mm_now_s());
+	*out = i;
+	return i != NULL ? MM_OK : MM_FAIL(why, MM_ENOTFOUND, "%.80s: no issuer \"%.32s\" { } "
 	    "block", s->o->config, s->o->issuer == NULL ? "" : s->o->issuer);
 }
 

@@ -70,7 +70,8 @@ MM_MUST enum mm_err mm_place_certs(const struct mm_setup *s, const char *path,
     const struct mm_bytes *der, size_t n, enum mm_owner owner,
     struct mm_why *why);
 
-/* The issuer block that --issuer names, or the first. */
+/* The issuer block that --issuer names, or the first, or who follows it and
+ * issues now. */
 MM_MUST enum mm_err mm_setup_issuer(const struct mm_setup *s,
     const struct mm_issuer_conf **out, struct mm_why *why);
 
@@ -116,14 +117,42 @@ void mm_default_subject(const struct mm_settings *set, const char *what,
 MM_MUST enum mm_err mm_place_issuer(const struct mm_setup *s,
     const struct mm_issuer_conf *conf, const struct mm_bytes *chain, size_t n,
     struct mm_why *why);
+/* What an issuer is called, where the list is empty. */
+void mm_name_issuer(const struct mm_setup *s,
+    const struct mm_issuer_conf *conf, struct mm_conf_list *subject);
+/* The same as a Name, borrowed from scratch. */
+MM_MUST enum mm_err mm_subject_der(const struct mm_conf_list *subject,
+    struct mm_buf *scratch, struct mm_bytes *name, struct mm_why *why);
+/* No other issuer of the configuration may have that Name: lists and OCSP
+ * answers are found by it.  MM_ECONFLICT. */
+MM_MUST enum mm_err mm_check_subject(const struct mm_setup *s,
+    const struct mm_issuer_conf *conf, struct mm_bytes name,
+    struct mm_why *why);
 /* The own root with its key, from --root-key or where it was made; done with
  * by mm_ca_done. */
 MM_MUST enum mm_err mm_root_open(struct mm_setup *s, struct mm_ca *root,
     struct mm_why *why);
+/* root_revoked.c: what the own root has revoked, in the order of time. */
+#define MM_ROOT_REVOKED_MAX 500
+struct mm_root_revoked {
+	struct mm_crl_entry entry[MM_ROOT_REVOKED_MAX];
+	size_t n;
+};
+MM_MUST enum mm_err mm_root_revoked_read(const struct mm_setup *s,
+    struct mm_root_revoked *r, struct mm_why *why);
+/* Adds what --revoke names, and has it on the disk; MM_EPOLICY: the root has
+ * not signed it. */
+MM_MUST enum mm_err mm_root_revoke(const struct mm_setup *s,
+    const struct mm_signing *root, struct mm_root_revoked *r,
+    struct mm_why *why);
+/* MM_EPOLICY: the lists in that file have more revoked than the record. */
+MM_MUST enum mm_err mm_root_revoked_covers(const struct mm_root_revoked *r,
+    const char *path, struct mm_why *why);
 /* The root's lists of the years to come, where root_crl says; says nothing:
- * none.  Writes "root_crls". */
+ * none.  With what is revoked.  Writes "root_crls". */
 MM_MUST enum mm_err mm_make_root_crls(struct mm_setup *s,
-    const struct mm_signing *root, struct mm_why *why);
+    const struct mm_signing *root, const struct mm_root_revoked *revoked,
+    struct mm_why *why);
 /* A new issuing CA below a root, placed where the configuration says. */
 MM_MUST enum mm_err mm_make_issuer(struct mm_setup *s,
     const struct mm_signing *root, EVP_PKEY **key, struct mm_buf *der,

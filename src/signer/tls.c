@@ -32,11 +32,41 @@ add_address(struct mm_conf_list *l, struct mm_bytes v)
 	return add_text(l, text, strlen(text));
 }
 
-/* RFC 5280 4.2.1.6: the names of the certificate that is replaced.  The
- * server can write that file: only what our issuer has signed counts. */
+/* By the signer's own copy of the issuer's certificate. */
 static enum mm_err
-names_of(struct mm_bytes der, EVP_PKEY *issuer, struct mm_conf_list *dns,
-    struct mm_conf_list *ip, struct mm_why *why)
+verify_by(const struct mm_setup *s, const struct mm_issuer_conf *conf,
+    const struct mm_cert *c)
+{
+	MM_OWN(mm_key_templates_free) struct mm_key_templates *t = NULL;
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	MM_OWN(mm_ca_done) struct mm_ca ca = { 0 };
+	char name[64], path[MM_PATH_MAX + 1];
+	struct mm_cert by;
+
+	snprintf(name, sizeof(name), "issuers/%s.crt", conf->name);
+	MM_TRY(mm_signer_path(&s->conf->set, name, path, NULL));
+	MM_TRY(mm_ca_read(path, &ca, NULL));
+	MM_TRY(mm_cert_walk(mm_buf_view(&ca.der), &by, NULL));
+	MM_TRY(mm_key_templates_new(NULL, &t, NULL));
+	MM_TRY(mm_spki_load(&by.spki, t, &key, NULL));
+	return mm_cert_verify(c, key, NULL);
+}
+
+/* The issuer of the certificate that is replaced may have a follower since. */
+static bool
+is_ours(const struct mm_setup *s, const struct mm_cert *c)
+{
+	for (size_t i = 0; i < s->conf->nissuer; i++)
+		if (verify_by(s, &s->conf->issuer[i], c) == MM_OK)
+			return true;
+	return false;
+}
+
+/* RFC 5280 4.2.1.6: the names of the certificate that is replaced.  The
+ * server can write that file: only what an issuer of ours has signed counts. */
+static enum mm_err
+names_of(const struct mm_setup *s, struct mm_bytes der,
+    struct mm_conf_list *dns, struct mm_conf_list *ip, struct mm_why *why)
 {
 	struct mm_cert c;
 	struct mm_bytes value, body, whole;
@@ -44,10 +74,9 @@ names_of(struct mm_bytes der, EVP_PKEY *issuer, struct mm_conf_list *dns,
 	bool fits = true;
 	uint8_t tag;
 
-	if (mm_cert_walk(der, &c, NULL) != MM_OK ||
-	    mm_cert_verify(&c, issuer, NULL) != MM_OK)
+	if (mm_cert_walk(der, &c, NULL) != MM_OK || !is_ours(s, &c))
 		return MM_FAIL(why, MM_EPOLICY, "the TLS certificate is not "
-		    "signed by this issuer: give --tls-dns or --tls-ip");
+		    "signed by an issuer of ours: give --tls-dns or --tls-ip");
 	if (!mm_cert_extension(&c, OID_SAN, NULL, &value))
 		return MM_FAIL(why, MM_EINPUT, "the TLS certificate names no "
 		    "host: give --tls-dns or --tls-ip");
@@ -66,7 +95,7 @@ names_of(struct mm_bytes der, EVP_PKEY *issuer, struct mm_conf_list *dns,
 }
 
 static enum mm_err
-get_names(struct mm_setup *s, EVP_PKEY *issuer, struct mm_conf_list *dns,
+get_names(struct mm_setup *s, struct mm_conf_list *dns,
     struct mm_conf_list *ip, struct mm_why *why)
 {
 	struct mm_ca old = { 0 };
@@ -78,7 +107,7 @@ get_names(struct mm_setup *s, EVP_PKEY *issuer, struct mm_conf_list *dns,
 		return MM_OK;
 	err = mm_ca_read(s->conf->set.tls_certificate, &old, NULL);
 	if (err == MM_OK)
-		err = names_of(mm_buf_view(&old.der), issuer, dns, ip, why);
+		err = names_of(s, mm_buf_view(&old.der), dns, ip, why);
 	else
 		err = MM_FAIL(why, MM_EINPUT, "give --tls-dns or --tls-ip: "
 		    "there is no TLS certificate to take names from");
@@ -136,7 +165,7 @@ mm_make_tls(struct mm_setup *s, const struct mm_signing *by,
 	struct mm_conf_list dns, ip, subject = { .n = 1 };
 	struct mm_ca_fields f = { .subject = &subject, .dns = &dns, .ip = &ip };
 
-	MM_TRY(get_names(s, by->key, &dns, &ip, why));
+	MM_TRY(get_names(s, &dns, &ip, why));
 	/* RFC 5280 ub-common-name is 64; the whole name is in the SAN */
 	snprintf(subject.item[0], MM_CONF_ITEM_MAX, "CN=%.64s",
 	    dns.n > 0 ? dns.item[0] : ip.item[0]);

@@ -4,6 +4,8 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "base/own.h"
+#include "base/time.h"
 #include "doctor/doctor.h"
 
 #define DAY 86400
@@ -29,6 +31,46 @@ certificates_end(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		assert_int_equal(
 		    mm_doctor_end_level(rows[i].left_s), rows[i].want);
+}
+
+#define ISSUER(more) "issuer \"a\" { certificate = \"a\" key = \"b\" }\n" more \
+	"profile \"p\" { issuer = \"a\"\nlifetime = \"100d\"\n" \
+	"subject = { \"CN={device}\" } }\n"
+#define NEXT(from) "issuer \"b\" { certificate = \"c\" key = \"d\"\n" \
+	"follows = \"a\"\n" from "}\n"
+#define FAR "follows_from = \"2099-01-01T00:00:00Z\"\n"
+
+/* Nothing outlives its issuer: it is told before that cuts anything short. */
+static void
+issuers_cut_short(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t left_s;
+		int want; /* -1: nothing is said */
+	} rows[] = {
+		{ ISSUER(""), 200 * DAY, -1 },
+		{ ISSUER(""), 126 * DAY, -1 },
+		{ ISSUER(""), 124 * DAY, MM_LEVEL_WARN },
+		{ ISSUER(""), 101 * DAY, MM_LEVEL_WARN },
+		{ ISSUER(""), 99 * DAY, MM_LEVEL_FAIL },
+		{ ISSUER(NEXT("")), 99 * DAY, -1 }, /* it issues nothing */
+		{ ISSUER(NEXT(FAR)), 99 * DAY, MM_LEVEL_FAIL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		MM_OWN(mm_config_free) struct mm_config *c = NULL;
+		struct mm_findings f = { .n = 0 };
+
+		assert_int_equal(mm_config_parse(mm_bytes_of(rows[i].text),
+		    "/x/y.conf", &c, NULL), MM_OK);
+		mm_doctor_life(c, &c->issuer[0], mm_now_s() + rows[i].left_s,
+		    &f);
+		assert_int_equal(f.n, rows[i].want >= 0);
+		if (rows[i].want >= 0)
+			assert_int_equal(f.f[0].level, rows[i].want);
+	}
 }
 
 /* A tenth of a large disk is much; 10 GiB of a small one is all of it. */
@@ -87,6 +129,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(certificates_end),
+		cmocka_unit_test(issuers_cut_short),
 		cmocka_unit_test(disks_fill),
 		cmocka_unit_test(the_worst_counts),
 	};

@@ -2,6 +2,7 @@
 judged by openssl, and everything they signed stands in the journal."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -150,6 +151,120 @@ def test_one_more_issuer_and_renewal_while_running(tmp_path):
     s.start()
     assert s["issue"].call("hello", 1)[4] == len(s.journal()) == 7
     assert s.stop() == 0
+
+
+def followed(tmp_path, since):
+    """A signer with an issuer that another one follows."""
+    s = Signer(program(), tmp_path, lambda c: c + (
+        f'issuer "second" {{ certificate = "{tmp_path}/server/second.crt"\n'
+        f'key = "{tmp_path}/signer/keys/second.key"\n'
+        f'follows = "issuing"\n{since}\n }}\n'))
+    s.init("--tls-dns", "localhost")
+    return s
+
+
+def issued_by(s, tmp_path):
+    csr = Requests(tmp_path).make()
+    s["issue"].call("issue", "plain", 1, "SN-1", "thermo", "op:x", 0, 0, csr)
+    return s.journal()[-1]["issuer"]
+
+
+@pytest.mark.parametrize("since, want", [
+    ("", "second"), ('follows_from = "2020-01-01T00:00:00Z"', "second"),
+    ('follows_from = "2099-01-01T00:00:00Z"', "issuing")])
+def test_who_follows_signs_when_its_time_has_come(tmp_path, since, want):
+    """The request names a profile, and never an issuer."""
+    s = followed(tmp_path, since)
+    s.command("issuer", "--issuer", "second")
+    s.start()
+    assert issued_by(s, tmp_path) == want
+    assert s.stop() == 0
+
+
+def test_who_follows_without_a_certificate_is_not_waited_for(tmp_path):
+    s = followed(tmp_path, "")
+    s.start()
+    assert issued_by(s, tmp_path) == "issuing"
+    assert s.stop() == 0
+
+
+def test_no_two_issuers_of_one_subject(tmp_path):
+    s = followed(tmp_path, "")
+    name = openssl("x509", "-noout", "-subject", "-nameopt", "multiline",
+                   "-in", tmp_path / "server/issuing.crt")
+    parts = dict(x.split("=", 1) for x in name.splitlines()[1:])
+    subject = [f"{short}={v.strip()}" for k, v in parts.items()
+               for short, long in (("O", "organizationName"),
+                                   ("CN", "commonName")) if long in k]
+    p = s.command("issuer", "--issuer", "second", check=False, *[
+        x for part in subject for x in ("--issuer-subject", part)])
+    assert p.returncode == 5 and "same subject" in p.stderr
+    assert not (tmp_path / "signer/keys/second.key").exists()
+    s.command("issuer", "--issuer", "second")
+
+
+def revoked(path):
+    """Of each list in a file the serial numbers that are on it."""
+    pems = path.read_text().split("-----BEGIN")[1:]
+    texts = [subprocess.run(["openssl", "crl", "-noout", "-text"],
+                            input="-----BEGIN" + p, text=True, check=True,
+                            capture_output=True).stdout for p in pems]
+    return [re.findall(r"Serial Number: ([0-9A-F]+)", t) for t in texts]
+
+
+def test_the_root_forgets_nothing_that_it_revoked(tmp_path):
+    s = Signer(program(), tmp_path, lambda c: (
+        f'root_crl = "{tmp_path}/server/root.crl"\n' + c +
+        f'issuer "second" {{ certificate = "{tmp_path}/server/second.crt"\n'
+        f'key = "{tmp_path}/signer/keys/second.key"\n }}\n'))
+    s.init("--tls-dns", "localhost")
+    s.command("issuer", "--issuer", "second")
+    path = tmp_path / "server/root.crl"
+    serial = [openssl("x509", "-noout", "-serial", "-in",
+                      tmp_path / f"server/{n}.crt").strip().split("=")[1]
+              for n in ("issuing", "second", "tls", "root")]
+    assert revoked(path) == [[]] * 30
+
+    def revoke(name, *more, **kw):
+        return s.command("root-crl", "--root-years", "3", "--revoke",
+                         tmp_path / f"server/{name}.crt", *more, **kw)
+    first = path.read_bytes()
+    revoke("issuing")
+    assert revoked(path) == [[serial[0]]] * 3
+    revoke("second", "--reason", "superseded")
+    assert revoked(path) == [[serial[0], serial[1]]] * 3
+    revoke("issuing")
+    assert revoked(path) == [[serial[0], serial[1]]] * 3
+    (tmp_path / "crls.pem").write_text(path.read_text().split("\n\n")[0])
+    check = subprocess.run(
+        ["openssl", "verify", "-crl_check", "-CAfile",
+         tmp_path / "server/root.crt", "-CRLfile", tmp_path / "crls.pem",
+         tmp_path / "server/issuing.crt"], capture_output=True, text=True)
+    assert check.returncode != 0 and "revoked" in check.stderr
+
+    # not of this root, or the root itself, or no reason for a CA
+    have = path.read_bytes()
+    for name, more, says in (("tls", (), "not one that this root"),
+                             ("root", (), "does not revoke itself"),
+                             ("issuing", ("--reason", "certificateHold"),
+                              "for good")):
+        p = revoke(name, *more, check=False)
+        assert p.returncode != 0 and says in p.stderr, p.stderr
+    assert path.read_bytes() == have
+
+    # without --revoke as before; what is on record is on the new lists
+    assert s.command("root-crl", check=False).returncode == 5
+    path.unlink()
+    s.command("root-crl", "--root-years", "2")
+    assert revoked(path) == [[serial[0], serial[1]]] * 2
+
+    # a record from before takes nothing back
+    (tmp_path / "signer/root-revoked").unlink()
+    p = revoke("issuing", check=False)
+    assert p.returncode != 0 and "take a revocation back" in p.stderr
+    assert first and revoked(path) == [[serial[0], serial[1]]] * 2
+    (tmp_path / "signer/root-revoked").write_text("ff 12\n")
+    assert "line 1" in revoke("issuing", check=False).stderr
 
 
 def test_renewal_takes_no_names_from_the_server(signer):

@@ -1,0 +1,151 @@
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "cli/rollover.h"
+
+/* see rollover.h */
+enum mm_err
+mm_conf_edit_begin(struct mm_conf_edit *e, const struct mm_args *a,
+    struct mm_why *why)
+{
+	const char *path = mm_arg(a, "config");
+
+	e->path = path != NULL ? path : "/etc/mintmark/mintmark.conf";
+	mm_buf_init(&e->text, MM_CONF_FILE_MAX);
+	mm_buf_init(&e->next, MM_CONF_FILE_MAX);
+	MM_TRY(mm_file_read(e->path, &e->text, why));
+	MM_TRY(mm_config_parse(mm_buf_view(&e->text), e->path, &e->config,
+	    why));
+	mm_buf_bytes(&e->next, mm_buf_view(&e->text));
+	return mm_buf_ok(&e->next, why);
+}
+
+/* see rollover.h */
+enum mm_err
+mm_conf_edit_check(struct mm_conf_edit *e, struct mm_why *why)
+{
+	MM_TRY(mm_buf_ok(&e->next, why));
+	return mm_config_parse(mm_buf_view(&e->next), e->path, &e->planned,
+	    why);
+}
+
+/* see rollover.h */
+enum mm_err
+mm_conf_edit_place(const struct mm_conf_edit *e, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf now = MM_BUF_INIT(MM_CONF_FILE_MAX);
+	struct mm_file_own own;
+	struct stat st;
+
+	MM_TRY(mm_file_read(e->path, &now, why));
+	if (!mm_bytes_eq(mm_buf_view(&now), mm_buf_view(&e->text)) ||
+	    stat(e->path, &st) != 0)
+		return MM_FAIL(why, MM_ECONFLICT, "%.100s was changed "
+		    "meanwhile: again", e->path);
+	own = (struct mm_file_own){ st.st_mode & 0777, st.st_uid, st.st_gid };
+	return mm_file_replace_as(e->path, mm_buf_view(&e->next), &own, why);
+}
+
+/* see rollover.h */
+void
+mm_conf_edit_done(struct mm_conf_edit *e)
+{
+	mm_config_free(&e->config);
+	mm_config_free(&e->planned);
+	mm_buf_done(&e->text);
+	mm_buf_done(&e->next);
+}
+
+/* The next line of text from *at on, without what is before its first word;
+ * false: there is none. */
+static bool
+next_line(struct mm_bytes text, size_t *at, struct mm_bytes *line)
+{
+	const uint8_t *from = text.p + *at, *end;
+	size_t n;
+
+	if (*at >= text.n)
+		return false;
+	end = memchr(from, '\n', text.n - *at);
+	n = end == NULL ? text.n - *at : (size_t)(end - from);
+	*at += n + 1;
+	while (n > 0 && (*from == ' ' || *from == '\t')) {
+		from++;
+		n--;
+	}
+	*line = (struct mm_bytes){ from, n };
+	return true;
+}
+
+static bool
+begins(struct mm_bytes line, const char *word)
+{
+	size_t n = strlen(word);
+
+	return line.n >= n && memcmp(line.p, word, n) == 0;
+}
+
+/* The line is the key's: init writes each of them. */
+static bool
+is_key(struct mm_bytes line, const char *key)
+{
+	size_t n = strlen(key);
+
+	return begins(line, key) && (line.n == n || line.p[n] == ' ' ||
+	    line.p[n] == '\t' || line.p[n] == '=');
+}
+
+/* What is to be replaced: the key's line within the issuer's block, or nothing
+ * behind the block's first line.  Titles are names and stand as they are. */
+static bool
+find_place(struct mm_bytes text, const char *issuer, const char *key,
+    struct mm_bytes *out)
+{
+	char head[MM_NAME_MAX + 16];
+	struct mm_bytes line;
+	bool within = false;
+	size_t at = 0;
+
+	snprintf(head, sizeof(head), "issuer \"%s\"", issuer);
+	while (next_line(text, &at, &line)) {
+		if (within && begins(line, "}"))
+			break;
+		if (within && is_key(line, key)) {
+			*out = line;
+			break;
+		}
+		if (!within && begins(line, head) &&
+		    memchr(line.p, '{', line.n) != NULL &&
+		    memchr(line.p, '}', line.n) == NULL) {
+			within = true;
+			*out = (struct mm_bytes){ line.p + line.n, 0 };
+		}
+	}
+	return within;
+}
+
+/* see rollover.h */
+enum mm_err
+mm_conf_edit_issuer(struct mm_conf_edit *e, const char *issuer,
+    const char *key, const char *value, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf whole = MM_BUF_INIT(MM_CONF_FILE_MAX);
+	struct mm_bytes at = { NULL, 0 };
+	size_t before;
+
+	if (!find_place(mm_buf_view(&e->next), issuer, key, &at))
+		return MM_FAIL(why, MM_EINPUT, "%.80s: the line issuer \"%s\" "
+		    "{ is not found: write %s = %.40s into that block",
+		    e->path, issuer, key, value);
+	before = (size_t)(at.p - e->next.p);
+	mm_buf_put(&whole, e->next.p, before);
+	mm_buf_printf(&whole, "%s%s = %s", at.n == 0 ? "\n\t" : "", key,
+	    value);
+	mm_buf_put(&whole, at.p + at.n, e->next.n - before - at.n);
+	MM_TRY(mm_buf_ok(&whole, why));
+	mm_buf_reset(&e->next);
+	mm_buf_bytes(&e->next, mm_buf_view(&whole));
+	return mm_buf_ok(&e->next, why);
+}

@@ -1,0 +1,336 @@
+#include "cli/rollover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "base/time.h"
+#include "cli/commands.h"
+
+/*
+ * "ca rollover": a second issuer under the same profiles.  Its block, key and
+ * certificate are made first, beside a configuration that does not know of
+ * them; the last step is the one that counts, and replaces the file whole.  So
+ * a run that was cut off has changed nothing that anybody reads, and the same
+ * command again goes on with what it finds.
+ */
+struct rollover {
+	struct mm_conf_edit edit;
+	const struct mm_issuer_conf *old;
+	const struct mm_issuer_conf *made; /* of edit.planned */
+	char name[MM_NAME_MAX + 1];
+	char from[MM_TIME_WORD + 1]; /* "": at once */
+	char aside[MM_PATH_MAX + 16];
+	struct mm_buf block;
+	bool there; /* its certificate was made before */
+};
+
+/* ---- what it will be ---- */
+
+/* issuing, issuing-2, issuing-3 */
+static enum mm_err
+choose_name(struct rollover *r, const char *given, struct mm_why *why)
+{
+	const struct mm_config *c = r->edit.config;
+	const char *dash = strrchr(r->old->name, '-');
+	size_t stem = strlen(r->old->name);
+
+	if (given != NULL && !mm_name_valid(given))
+		return MM_FAIL(why, MM_EINPUT, "--name %.40s: want 1 to %d of "
+		    "a-z 0-9 . _ -", given, MM_NAME_MAX);
+	if (given != NULL && mm_config_issuer(c, given) != NULL)
+		return MM_FAIL(why, MM_ECONFLICT, "--name: there is an issuer "
+		    "%s", given);
+	if (given != NULL)
+		return snprintf(r->name, sizeof(r->name), "%s", given) < 0 ?
+		    MM_EBUG : MM_OK;
+	if (dash != NULL && strspn(dash + 1, "0123456789") ==
+	    strlen(dash + 1) && dash[1] != '\0')
+		stem = (size_t)(dash - r->old->name);
+	for (unsigned n = 2; n < 1000; n++) {
+		int len = snprintf(r->name, sizeof(r->name), "%.*s-%u",
+		    (int)stem, r->old->name, n);
+
+		if (len > 0 && (size_t)len < sizeof(r->name) &&
+		    mm_config_issuer(c, r->name) == NULL)
+			return MM_OK;
+	}
+	return MM_FAIL(why, MM_EINPUT, "no name is left: say one with --name");
+}
+
+static enum mm_err
+choose_time(struct rollover *r, const char *from, struct mm_why *why)
+{
+	int64_t at_ms;
+
+	if (from == NULL)
+		return MM_FAIL(why, MM_EINPUT, "missing --from: when it takes "
+		    "over, such as 2027-01-01T00:00:00Z; whoever trusts %s by "
+		    "itself must trust the new one by then; or now",
+		    r->old->name);
+	if (strcmp(from, "now") == 0)
+		return MM_OK;
+	if (strlen(from) > MM_TIME_WORD ||
+	    mm_time_parse(from, &at_ms, NULL) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "--from %.40s: want "
+		    "2027-01-01T00:00:00Z, or now", from);
+	snprintf(r->from, sizeof(r->from), "%s", from);
+	return MM_OK;
+}
+
+static enum mm_err
+choose(struct rollover *r, const struct mm_args *a, struct mm_why *why)
+{
+	const struct mm_config *c = r->edit.config;
+	const struct mm_issuer_conf *next;
+
+	r->old = mm_config_issuer(c, a->pos[0]);
+	if (r->old == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "%.80s: no issuer \"%.32s\" "
+		    "{ } block", r->edit.path, a->pos[0]);
+	next = mm_config_follower(c, r->old->name);
+	if (next != NULL)
+		return MM_FAIL(why, MM_ECONFLICT, "%s follows %s already: "
+		    "mintmark ca rollover %s", next->name, r->old->name,
+		    next->name);
+	if (r->old->line)
+		return MM_FAIL(why, MM_EPOLICY, "issuer %s is one station's "
+		    "line CA: its next batch has another one", r->old->name);
+	MM_TRY(choose_name(r, mm_arg(a, "name"), why));
+	return choose_time(r, mm_arg(a, "from"), why);
+}
+
+/* ---- its block ---- */
+
+/* Beside the old one's file. */
+static enum mm_err
+put_path(struct mm_buf *out, const char *key, const char *beside,
+    const char *name, const char *end)
+{
+	const char *slash = strrchr(beside, '/');
+
+	mm_buf_printf(out, "\t%s = \"%.*s%s%s\"\n", key,
+	    slash == NULL ? 0 : (int)(slash + 1 - beside), beside, name, end);
+	return strpbrk(beside, "\"\\$") == NULL ? MM_OK : MM_EINPUT;
+}
+
+static enum mm_err
+put_block(struct rollover *r, struct mm_why *why)
+{
+	struct mm_buf *out = &r->block;
+	const struct mm_issuer_conf *o = r->old;
+
+	mm_buf_printf(out, "\n# Takes the place of \"%s\".\nissuer \"%s\" {\n"
+	    "\tfollows = \"%s\"\n", o->name, r->name, o->name);
+	if (r->from[0] != '\0')
+		mm_buf_printf(out, "\tfollows_from = \"%s\"\n", r->from);
+	if (put_path(out, "certificate", o->certificate, r->name, ".crt") !=
+	    MM_OK || put_path(out, "key", o->key, r->name, ".key") != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: its paths have "
+		    "characters that need quoting: write the new block "
+		    "yourself", o->name);
+	mm_buf_printf(out, "\tcrl_shards = %lld\n\tcrl_hours = %lld\n"
+	    "\tocsp = %s\n\tocsp_hours = %lld\n", (long long)o->crl_shards,
+	    (long long)o->crl_hours, o->ocsp ? "true" : "false",
+	    (long long)o->ocsp_hours);
+	if (o->lines > 0)
+		mm_buf_printf(out, "\tlines = %lld\n", (long long)o->lines);
+	mm_buf_text(out, "}\n");
+	MM_TRY(mm_buf_ok(out, why));
+	mm_buf_bytes(&r->edit.next, mm_buf_view(out));
+	return mm_buf_ok(&r->edit.next, why);
+}
+
+/* renewal.md: what the old one issued until now is renewed within that time */
+static enum mm_err
+pull(struct rollover *r, const char *within, struct mm_why *why)
+{
+	char at[MM_TIME_TEXT], value[MM_TIME_TEXT + 2];
+	int64_t s;
+
+	if (within == NULL)
+		return MM_OK;
+	if (mm_duration_parse(within, &s, NULL) != MM_OK || s < 60)
+		return MM_FAIL(why, MM_EINPUT, "--pull %.20s: want a time such "
+		    "as 3d", within);
+	mm_time_text_s(mm_now_s() + 1, at);
+	snprintf(value, sizeof(value), "\"%s\"", at);
+	MM_TRY(mm_conf_edit_issuer(&r->edit, r->old->name, "renew_before",
+	    value, why));
+	snprintf(value, sizeof(value), "\"%.20s\"", within);
+	return mm_conf_edit_issuer(&r->edit, r->old->name, "renew_within",
+	    value, why);
+}
+
+static enum mm_err
+plan(struct rollover *r, const struct mm_args *a, struct mm_why *why)
+{
+	MM_TRY(put_block(r, why));
+	MM_TRY(pull(r, mm_arg(a, "pull"), why));
+	MM_TRY(mm_conf_edit_check(&r->edit, why));
+	r->made = mm_config_issuer(r->edit.planned, r->name);
+	r->there = access(r->made->certificate, F_OK) == 0;
+	return MM_OK;
+}
+
+/* ---- telling ---- */
+
+static void
+put_step(json_t *steps, const char *text)
+{
+	json_array_append_new(steps, json_string(text));
+}
+
+static json_t *
+steps_of(const struct rollover *r, const struct mm_args *a)
+{
+	json_t *steps = json_array();
+	char text[400];
+
+	if (mm_arg(a, "out") != NULL) {
+		snprintf(text, sizeof(text), "have the request signed; then: "
+		    "mintmark ca rollover %s --name %s --from %s --chain FILE",
+		    r->old->name, r->name,
+		    r->from[0] != '\0' ? r->from : "now");
+		put_step(steps, text);
+		return steps;
+	}
+	put_step(steps, "where several nodes work over one database: copy "
+	    "certificate and key to each, and the block into its mintmark.conf");
+	put_step(steps, "restart mintmarkd: from then on both issuers are in "
+	    "/cacerts and both sign revocation lists");
+	snprintf(text, sizeof(text), "whoever trusts %s by itself (brokers, "
+	    "clouds) trusts %s, too, before it takes over", r->old->name,
+	    r->name);
+	put_step(steps, text);
+	snprintf(text, sizeof(text), "once everything %s issued has ended: "
+	    "mintmark ca retire %s", r->old->name, r->old->name);
+	put_step(steps, text);
+	return steps;
+}
+
+static void
+print_plan(const struct rollover *r, json_t *o, bool done)
+{
+	json_t *step;
+	size_t i;
+
+	printf("issuer %s %s the place of %s, from %s on\n", r->made->name,
+	    done ? "takes" : "would take", r->old->name,
+	    r->from[0] != '\0' ? r->from : "the next start");
+	printf("  certificate  %s%s\n  key          %s\n",
+	    r->made->certificate, r->there ? " (made before)" : "",
+	    r->made->key);
+	if (!done)
+		printf("\n%.*s\nNothing was done.\n", (int)r->block.n,
+		    (const char *)r->block.p);
+	else
+		puts("\nNext:");
+	json_array_foreach(json_object_get(o, "next"), i, step)
+		if (done)
+			printf("  %zu. %s\n", i + 1, json_string_value(step));
+}
+
+static json_t *
+about(const struct rollover *r, const struct mm_args *a, bool changed)
+{
+	json_t *o = json_pack("{s:b,s:s,s:s,s:s,s:s}", "changed", changed,
+	    "issuer", r->made->name, "follows", r->old->name, "certificate",
+	    r->made->certificate, "key", r->made->key);
+
+	if (r->from[0] != '\0')
+		json_object_set_new(o, "follows_from", json_string(r->from));
+	json_object_set_new(o, "block", json_stringn(
+	    (const char *)r->block.p, r->block.n));
+	json_object_set_new(o, "next", steps_of(r, a));
+	return o;
+}
+
+static enum mm_err
+tell(const struct mm_cli *cli, const struct rollover *r,
+    const struct mm_args *a, bool changed)
+{
+	MM_OWN(json_free) json_t *o = about(r, a, changed);
+
+	if (cli->json)
+		return mm_json_print(o), MM_OK;
+	print_plan(r, o, !mm_flag(a, "dry-run"));
+	return MM_OK;
+}
+
+/* ---- doing ---- */
+
+/* The signer is told of the new block by a file of its own: the one that the
+ * daemons read does not change before all is there. */
+static enum mm_err
+run_signer(struct rollover *r, const struct mm_args *a, struct mm_buf *out,
+    struct mm_why *why)
+{
+	const char *verb = mm_arg(a, "out") != NULL ? "request" :
+	    mm_arg(a, "chain") != NULL ? "install" : "issuer";
+	enum mm_err rc;
+
+	snprintf(r->aside, sizeof(r->aside), "%.500s.rollover", r->edit.path);
+	if (unlink(r->aside) != 0 && errno != ENOENT)
+		return MM_FAIL(why, MM_ESYS, "%.100s: %s", r->aside,
+		    strerror(errno));
+	MM_TRY(mm_file_create(r->aside, mm_buf_view(&r->edit.next), 0644,
+	    why));
+	rc = mm_offline_run(a, verb, r->aside, r->name, out, why);
+	(void)unlink(r->aside);
+	return rc;
+}
+
+static enum mm_err
+ask_root(struct mm_cli *cli, struct rollover *r, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
+	MM_OWN(mm_buf_done) struct mm_buf sheet = MM_BUF_INIT(8192);
+
+	MM_TRY(run_signer(r, a, &out, why));
+	mm_answer_sheet(r->edit.planned, r->made, &sheet);
+	if (!cli->json)
+		printf("%.*s\n", (int)sheet.n, (const char *)sheet.p);
+	return tell(cli, r, a, false);
+}
+
+static enum mm_err
+make(struct mm_cli *cli, struct rollover *r, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
+
+	if (!r->there)
+		MM_TRY(run_signer(r, a, &out, why));
+	MM_TRY(mm_conf_edit_place(&r->edit, why));
+	return tell(cli, r, a, true);
+}
+
+static enum mm_err
+rollover(struct mm_cli *cli, struct rollover *r, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_TRY(mm_conf_edit_begin(&r->edit, a, why));
+	MM_TRY(choose(r, a, why));
+	MM_TRY(plan(r, a, why));
+	if (mm_flag(a, "dry-run"))
+		return tell(cli, r, a, false);
+	return mm_arg(a, "out") != NULL ? ask_root(cli, r, a, why) :
+	    make(cli, r, a, why);
+}
+
+enum mm_err
+mm_cmd_ca_rollover(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	struct rollover r = { .block = MM_BUF_INIT(8192) };
+	enum mm_err rc = rollover(cli, &r, a, why);
+
+	mm_conf_edit_done(&r.edit);
+	mm_buf_done(&r.block);
+	return rc;
+}
