@@ -56,7 +56,7 @@ load_and_make(struct mm_setup *s, struct mm_ca *ca, const struct paths *p,
 	const struct mm_issuer_conf *conf;
 	struct mm_signing by;
 
-	MM_TRY(mm_setup_issuer(s, &conf, why));
+	MM_TRY(mm_setup_issuing(s, &conf, why));
 	MM_TRY(mm_ca_read(conf->certificate, ca, why));
 	MM_TRY(mm_setup_key(s, conf, &ca->key, why));
 	by = (struct mm_signing){ .key = ca->key,

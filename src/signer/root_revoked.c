@@ -143,9 +143,9 @@ check_list(const struct mm_root_revoked *r, const struct mm_crl *c,
     struct mm_why *why)
 {
 	return c->entries <= r->n ? MM_OK : MM_FAIL(why, MM_EPOLICY,
-	    "root-crl: the lists that are there have %zu revoked and the "
-	    "record " NAME " in signer_dir has %zu: it is an older one, and "
-	    "new lists would take a revocation back", c->entries, r->n);
+	    "root-crl: the lists have %zu revoked, the record " NAME " in "
+	    "signer_dir %zu: it is an older one, and new lists would take "
+	    "one back", c->entries, r->n);
 }
 
 /* see setup.h */

@@ -187,21 +187,40 @@ mm_place_certs(const struct mm_setup *s, const char *path,
 	return mm_place(s, path, mm_buf_view(&pem), 0644, owner, why);
 }
 
+static enum mm_err
+no_issuer(const struct mm_setup *s, struct mm_why *why)
+{
+	return MM_FAIL(why, MM_ENOTFOUND, "%.80s: no issuer \"%.32s\" { } "
+	    "block", s->o->config, s->o->issuer == NULL ? "" : s->o->issuer);
+}
+
 /* see setup.h */
 enum mm_err
 mm_setup_issuer(const struct mm_setup *s, const struct mm_issuer_conf **out,
     struct mm_why *why)
 {
 	const struct mm_config *c = s->conf;
-	const struct mm_issuer_conf *i = NULL;
 
-	if (s->o->issuer != NULL)
-		i = mm_config_issuer(c, s->o->issuer);
-	else if (c->nissuer > 0)
-		i = mm_config_issuing(c, c->issuer[0].name, mm_now_s());
+	*out = s->o->issuer != NULL ? mm_config_issuer(c, s->o->issuer) :
+	    c->nissuer > 0 ? &c->issuer[0] : NULL;
+	return *out != NULL ? MM_OK : no_issuer(s, why);
+}
+
+/* see setup.h; as issuing.c has it of the running signer */
+enum mm_err
+mm_setup_issuing(const struct mm_setup *s, const struct mm_issuer_conf **out,
+    struct mm_why *why)
+{
+	const struct mm_issuer_conf *i, *before;
+
+	MM_TRY(mm_setup_issuer(s, &i, why));
+	if (s->o->issuer == NULL)
+		i = mm_config_issuing(s->conf, i->name, mm_now_s());
+	while (s->o->issuer == NULL && access(i->certificate, F_OK) != 0 &&
+	    (before = mm_config_issuer(s->conf, i->follows)) != NULL)
+		i = before;
 	*out = i;
-	return i != NULL ? MM_OK : MM_FAIL(why, MM_ENOTFOUND, "%.80s: no issuer \"%.32s\" { } "
-	    "block", s->o->config, s->o->issuer == NULL ? "" : s->o->issuer);
+	return MM_OK;
 }
 
 /* see setup.h */

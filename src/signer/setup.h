@@ -70,9 +70,11 @@ MM_MUST enum mm_err mm_place_certs(const struct mm_setup *s, const char *path,
     const struct mm_bytes *der, size_t n, enum mm_owner owner,
     struct mm_why *why);
 
-/* The issuer block that --issuer names, or the first, or who follows it and
- * issues now. */
+/* The issuer block that --issuer names, or the first. */
 MM_MUST enum mm_err mm_setup_issuer(const struct mm_setup *s,
+    const struct mm_issuer_conf **out, struct mm_why *why);
+/* The same, or whoever follows the first, has a certificate and issues now. */
+MM_MUST enum mm_err mm_setup_issuing(const struct mm_setup *s,
     const struct mm_issuer_conf **out, struct mm_why *why);
 
 /* What signs: a key, its certificate (empty: the subject's own, a root). */

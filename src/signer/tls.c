@@ -185,7 +185,7 @@ renew(struct mm_setup *s, struct mm_ca *ca, struct mm_why *why)
 	const struct mm_issuer_conf *conf;
 	struct mm_signing by = { 0 };
 
-	MM_TRY(mm_setup_issuer(s, &conf, why));
+	MM_TRY(mm_setup_issuing(s, &conf, why));
 	MM_TRY(mm_ca_read(conf->certificate, ca, why));
 	MM_TRY(mm_setup_key(s, conf, &ca->key, why));
 	by = (struct mm_signing){ .key = ca->key,

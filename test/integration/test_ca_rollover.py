@@ -8,6 +8,7 @@ import re
 import pytest
 
 import relying
+import test_line_cas as line_cas
 from test_est import certs_of, enrolled
 from world import (AGENT, DAEMON, MINT, ROOT, World, faketime, free_ports, run,
                    serial_of, until)
@@ -415,3 +416,45 @@ def test_ends_are_told_before():
 def w_later(w, when, *argv, check=True):
     return run(MINT, "--json", "--context", w.context, *argv, check=check,
                env={**os.environ, **faketime(when)}).stdout
+
+
+# ---- line CAs ----
+
+def test_line_cas_follow(tmp_path):
+    """Each order's line CA is below whoever makes them then; what was made
+    before keeps its list, its answers and its order."""
+    with World() as w:
+        line_cas.add_lines(w)
+        w.start().product()
+        line_cas.stations(w, ["l1", "l2"])
+        pem = line_cas.certificate(tmp_path, "station")
+        made = {}
+
+        def order(batch, station):
+            line_cas.batch(w, batch, [station])
+            a = line_cas.ask(w, batch, station, pem)
+            assert a.status in (200, 201), a
+            made[batch] = line_cas.ca_of(a.json)
+            return a.json
+        first = order("b1", "l1")
+        offline(w, "rollover", "lines", "--from", "now")
+        again(w)
+        order("b2", "l2")
+        der = {n: w.get_public(f"/issuer/{n}.cer").body
+               for n in ("lines", "lines-2")}
+        assert made["b1"][1][1] == der["lines"]
+        assert made["b2"][1][1] == der["lines-2"]
+        for batch, (name, chain) in made.items():
+            folder = tmp_path / batch
+            folder.mkdir()
+            until(lambda: line_cas.crl(w, name))
+            line_cas.verify(w, folder, name, chain)
+            assert line_cas.ocsp(w, folder, serial_of(folder / "c0.crt"),
+                                 "c1.crt") == "good"
+        # the same order is given again, below the old one
+        a = line_cas.ask(w, "b1", "l1", pem)
+        assert line_cas.ca_of(a.json) == made["b1"] == line_cas.ca_of(first)
+        p = run(MINT, "--context", w.context, "ca", "retire", "lines",
+                "--config", w.conf, check=False)
+        assert p.returncode != 0 and "line CAs below it" in p.stderr
+        line_cas.agrees(w)
