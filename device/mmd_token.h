@@ -66,6 +66,15 @@ enum mmd_rc mmd_token_psk(const struct mmd_crypto *crypto,
     const struct mmd_token *t, unsigned version, uint8_t out[MMD_HASH])
     MMD_MUST;
 
+/*
+ * What a device that has nothing shows while the server answers 202 to its
+ * request, for a person to compare: made of its name and of the key in the
+ * slot, "XXXX-XXXX" with a NUL.  Another key has another code.
+ */
+#define MMD_PAIRING_CODE 10
+enum mmd_rc mmd_pairing_code(const struct mmd_crypto *crypto, unsigned slot,
+    struct mmd_bytes device, char out[MMD_PAIRING_CODE]) MMD_MUST;
+
 /* MMD_EANCHOR unless the token names this SubjectPublicKeyInfo. */
 enum mmd_rc mmd_token_anchor_check(const struct mmd_crypto *crypto,
     const struct mmd_token *t, struct mmd_bytes spki) MMD_MUST;

@@ -516,7 +516,7 @@ _mintmark() {
 	'batch order') words='--help --station --out --line-ca --recipient --extension '; kind='' ;;
 	'group list') words='--help --product --state --limit --after '; kind='' ;;
 	'group show') words='--help '; kind='' ;;
-	'group create') words='--help --product --old-ca --certificate --quantity --until --range --names --accept-expired --profile --conflicts --waiting --note '; kind='' ;;
+	'group create') words='--help --product --old-ca --certificate --pairing --claim-secret --bearer --legacy --quantity --until --range --names --accept-expired --profile --conflicts --waiting --note '; kind='' ;;
 	'group add') words='--help --csv --device --key --hardware --address --certificate '; kind='' ;;
 	'group devices') words='--help --state --limit --after '; kind='' ;;
 	'group waiting') words='--help --limit --after '; kind='' ;;

@@ -70,6 +70,11 @@ struct mm_agent {
 	 * mmd_est.h says it; "" nothing. */
 	char more[64];
 	const struct mm_agent_old *old; /* instead of a token; NULL: none */
+	/* Or nothing: the anchor is old's, and a person compares a code, which
+	 * is told while the server says that it waits.  NULL: nobody reads. */
+	bool pairing, patient; /* patient: that is no try that fails */
+	void (*shows)(const char *code);
+	char code[MMD_PAIRING_CODE]; /* found out: the last; "" none */
 	const char *device;    /* what the request is named; NULL: token's */
 	enum mmd_key_kind key_kind;
 	unsigned tls_version;  /* 0, 12, 13 */

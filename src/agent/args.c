@@ -16,6 +16,8 @@ const char mm_agent_usage[] =
     "          --credential FILE    or an old certificate, with its issuers\n"
     "          --credential-key FILE  and its key (default: same file)\n"
     "          --anchor FILE        and whom the server is believed by\n"
+    "          --pairing            or nothing but --anchor: shows a code that\n"
+    "                               a person compares, and waits\n"
     "          --server HOST:PORT   default: what the token says\n"
     "          --dir DIR            where the identity is kept\n"
     "          --device NAME        default: what the token says\n"
@@ -98,6 +100,7 @@ static const struct option {
 	{ "--keep-key", AT(keep_key), true, RENEW },
 	{ "--keep-token", AT(keep_token), true, ENROL },
 	{ "--replace", AT(replace), true, ENROL },
+	{ "--pairing", AT(pairing), true, ENROL },
 	{ "--erase-token", 0, true, ENROL }, /* the default, said aloud */
 	{ "--json", AT(json), true, ANY },
 	{ "--quiet", AT(quiet), true, ANY },

@@ -14,6 +14,7 @@ struct mm_agent_args {
 	const char *percent, *config;
 	const char *status_file; /* no option: of the configuration; or NULL */
 	bool keep_key, keep_token, replace, now, ask, json, verbose, quiet;
+	bool pairing;
 	/* What the texts above say: */
 	enum mmd_key_kind key_kind;
 	enum mm_agent_clock clock_mode;

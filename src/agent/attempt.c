@@ -185,6 +185,13 @@ wait_ms(unsigned tries, int32_t retry_s)
 	return s * 1000 + (s * 500 + 100) * dice / 65536;
 }
 
+/* Somebody is on the way to the device, or stands before it. */
+static bool
+is_shown(const struct mm_agent *a)
+{
+	return a->patient && a->code[0] != '\0';
+}
+
 /* see priv.h */
 enum mm_err
 mm_agent_attempt(struct mm_agent *a, const struct mm_agent_try *t,
@@ -198,14 +205,14 @@ mm_agent_attempt(struct mm_agent *a, const struct mm_agent_try *t,
 
 		a->link->close(a->link->ctx);
 		if ((err != MM_EAGAIN && err != MM_ERATE) ||
-		    tries >= a->retries) {
+		    (tries >= a->retries && !is_shown(a))) {
 			if (err != MM_OK && why != NULL && why->code == MM_OK)
 				*why = w;
 			a->retry_s = err != MM_OK ? retry_s : -1;
 			return err;
 		}
 		ms = wait_ms(tries, retry_s);
-		if (a->waits != NULL)
+		if (a->waits != NULL && !is_shown(a))
 			a->waits(tries + 1, ms, &w);
 		a->link->pause(a->link->ctx, ms);
 	}

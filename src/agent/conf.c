@@ -32,6 +32,10 @@ static const struct mm_conf_key rows[] = {
 	{ "anchor", MM_CONF_PATH, AT(anchor), 0, PATH_MAX - 1, "",
 	    "PEM of the trust anchor, whom the server is believed by where "
 	    "an old certificate is used.", NULL },
+	{ "pairing", MM_CONF_BOOL, AT(pairing), 0, 0, "false",
+	    "While there is no identity: come with nothing but the anchor, "
+	    "and show a code (pairing_code in the status file) that a person "
+	    "compares.", NULL },
 	{ "device", MM_CONF_TEXT, AT(device), 0, 64, "",
 	    "The name in the first request; empty for the token's.", NULL },
 	{ "label", MM_CONF_NAME, AT(label), 0, MM_NAME_MAX, "",
@@ -146,6 +150,7 @@ mm_agent_conf_args(const struct mm_agent_conf *c)
 		.label = given(c->label),
 		.key_in = given(c->key_in),
 		.keep_key = c->keep_key,
+		.pairing = c->pairing && c->credential[0] == '\0',
 		.ask = true,
 		.quiet = true,
 		.key_kind = (enum mmd_key_kind)c->key,

@@ -19,7 +19,7 @@ struct mm_agent_conf {
 	char status_file[PATH_MAX];         /* "": dir/status.json */
 	char key_in[MM_KEY_URI_MAX + 1];    /* "": where it is, or a file */
 	int key, tls, clock;                /* indices of their words */
-	bool keep_key;
+	bool keep_key, pairing;
 	int64_t renew_percent;
 	int64_t timeout_s, visit_s, every_s, again_s, most_s, spread_s;
 	struct mm_conf_list on_renewed;     /* programs; none */

@@ -21,6 +21,7 @@ struct claim {
 	unsigned slot;
 	struct mm_agent_identity *id;
 	bool other; /* the server says that the token is another device's */
+	bool ended; /* ... that nobody compared the code of this key */
 };
 
 /* docs/reference/rest.md: the reason word of a refusal, its first line. */
@@ -116,7 +117,7 @@ open_old(struct mm_agent *a, struct mm_agent_identity *id, struct mm_why *why)
 {
 	const struct mm_agent_old *o = a->old;
 	const struct mmd_tls_want want = {
-		.mode = MMD_TLS_MUTUAL,
+		.mode = a->pairing ? MMD_TLS_ANCHOR : MMD_TLS_MUTUAL,
 		.version = a->tls_version,
 		.host = a->host,
 		.anchor = mm_to_mmd(mm_buf_view(&o->anchor)),
@@ -130,6 +131,36 @@ open_old(struct mm_agent *a, struct mm_agent_identity *id, struct mm_why *why)
 	mm_buf_bytes(&id->anchor, mm_buf_view(&o->anchor));
 	MM_TRY(mm_buf_ok(&id->anchor, why));
 	return a->link->open(a->link->ctx, &want, why);
+}
+
+/*
+ * Somebody else's request for this device may be what waits: the code is shown
+ * only while the server says that this key does.  One whose time is over is
+ * another key's from then on.
+ */
+static enum mm_err
+pair(struct mm_agent *a, struct claim *c, const struct mm_agent_reply *r,
+    enum mm_err err, struct mm_why *why)
+{
+	char code[MMD_PAIRING_CODE];
+
+	if (err == MM_EPOLICY && refused_as(r, "pairing-ended")) {
+		a->code[0] = '\0';
+		MM_TRY(mm_agent_recycle(a, c->slot, NULL));
+		c->ended = true;
+		return err;
+	}
+	if (r->status != 202)
+		return err;
+	MM_TRY(mm_agent_fail(mmd_pairing_code(a->crypto, c->slot,
+	    mm_to_mmd(mm_bytes_of(a->device)), code), "pairing code", NULL));
+	if (strcmp(code, a->code) != 0 && a->shows != NULL)
+		a->shows(code);
+	memcpy(a->code, code, sizeof(code));
+	if (why != NULL)
+		*why = (struct mm_why){ 0 };
+	return MM_FAIL(why, err, "waits for a person to compare its pairing "
+	    "code, %s", code);
 }
 
 static enum mm_err
@@ -157,7 +188,10 @@ run_claim(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
 	*retry_s = r.retry_s;
 	c->other = err == MM_EPOLICY &&
 	    refused_as(&r, "token-beside-another-devices-certificate");
+	if (a->pairing && err != MM_OK)
+		return pair(a, c, &r, err, why);
 	MM_TRY(err);
+	a->code[0] = '\0';
 	return mm_agent_take_cert(a, c->slot, r.body, c->id, why);
 }
 
@@ -204,20 +238,37 @@ check_name(struct mm_agent *a, unsigned slot,
 	    "it is not installed", got.device);
 }
 
+/* With the key that is there; when that one's time is over, with another. */
+static enum mm_err
+ask_for(struct mm_agent *a, struct claim *c, const char *name,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf request = MM_BUF_INIT(REQUEST_MAX);
+	const struct mm_agent_try t = { run_claim, c };
+	struct mm_why w;
+	enum mm_err err;
+
+	do {
+		w = (struct mm_why){ 0 };
+		c->ended = false;
+		mm_buf_reset(&request);
+		MM_TRY(mm_agent_request(a, c->slot, name, &request, why));
+		c->request = mm_buf_view(&request);
+		err = mm_agent_attempt(a, &t, &w);
+	} while (c->ended);
+	return err == MM_OK ? MM_OK : MM_FAIL(why, err, "%s", w.text);
+}
+
 static enum mm_err
 claim(struct mm_agent *a, const struct mmd_token *token, unsigned slot,
     struct mm_agent_identity *id, bool *other, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf request = MM_BUF_INIT(REQUEST_MAX);
 	char name[MMD_TOKEN_DEVICE_MAX + 1];
 	struct claim c = { .token = token, .slot = slot, .id = id };
-	const struct mm_agent_try t = { run_claim, &c };
 	enum mm_err err;
 
 	MM_TRY(choose_name(a, token, name, why));
-	MM_TRY(mm_agent_request(a, slot, name, &request, why));
-	c.request = mm_buf_view(&request);
-	err = mm_agent_attempt(a, &t, why);
+	err = ask_for(a, &c, name, why);
 	*other = c.other;
 	MM_TRY(err);
 	MM_TRY(check_name(a, slot, id, why));

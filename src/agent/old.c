@@ -69,9 +69,11 @@ mm_agent_old_load(struct mm_agent_old *o, struct mm_agent_old_files *files,
 	const char *key = files->key != NULL ? files->key : files->cert;
 
 	if (files->anchor == NULL)
-		return MM_FAIL(why, MM_EINPUT, "an old credential wants "
-		    "the server's anchor, too");
+		return MM_FAIL(why, MM_EINPUT, "--anchor is missing: it "
+		    "wants the server's anchor, too");
 	MM_TRY(read_certs(files->anchor, &o->anchor, NULL, why));
+	if (files->cert == NULL)
+		return MM_OK;
 	MM_TRY(read_certs(files->cert, &o->cert, &o->chain, why));
 	mm_buf_wipe(&o->key);
 	mm_buf_init(&o->key, FILE_MAX);

@@ -19,7 +19,8 @@ struct mm_agent_old {
 void mm_agent_old_init(struct mm_agent_old *o, const struct mmd_nv *under);
 void mm_agent_old_done(struct mm_agent_old *o);
 struct mm_agent_old_files {
-	const char *cert;   /* PEM: its own first, then its issuers */
+	const char *cert;   /* PEM: its own first, then its issuers; NULL:
+	                     * there is none, the anchor alone is read */
 	const char *key;    /* PEM, not encrypted; NULL: in the same file */
 	const char *anchor; /* PEM: whom the server is believed by */
 	bool exposed;       /* out: others than its owner may read the key */

@@ -17,6 +17,14 @@ tell_wait(unsigned tries, int64_t ms, const struct mm_why *why)
 	    tries, why->text, (long long)(ms + 999) / 1000);
 }
 
+/* For whoever stands before the device. */
+static void
+show_code(const char *code)
+{
+	fprintf(stderr, "mintmark-agent: pairing code %s: it waits until "
+	    "somebody has compared that\n", code);
+}
+
 /* see program.h */
 void
 mm_agent_program_init(struct mm_agent_program *p)
@@ -44,6 +52,7 @@ mm_agent_program_init(struct mm_agent_program *p)
 		.retries = args->retries, .keep_key = args->keep_key,
 		.replace = args->replace,
 		.waits = args->quiet ? NULL : tell_wait,
+		.shows = show_code, .patient = true,
 		.now = args->now, .ask = args->ask,
 		.renew_percent = args->renew_percent,
 		.clock = args->clock_mode, .retry_s = -1, .ask_s = -1 };
@@ -102,6 +111,7 @@ enrol_with_old(struct mm_agent_program *p, struct mm_agent_status *out,
 	} else {
 		MM_TRY(mm_agent_old_load(&p->old, &files, why));
 		p->agent.old = &p->old;
+		p->agent.pairing = p->args.credential == NULL;
 		if (files.exposed)
 			fprintf(stderr, "mintmark-agent: warning: others may "
 			    "read the old credential's key: chmod go= it\n");
@@ -169,6 +179,19 @@ mm_agent_program_config(struct mm_agent_program *p,
 	return configure(p, why);
 }
 
+/* How a device comes for its first identity: by one of these. */
+static enum mm_err
+check_ways(const struct mm_agent_args *a, struct mm_why *why)
+{
+	int n = (a->token_file != NULL) + (a->credential != NULL) + a->pairing;
+
+	if (n > 1)
+		return MM_FAIL(why, MM_EINPUT, "--token-file, --credential or "
+		    "--pairing, and one of them");
+	return n == 1 ? MM_OK
+	    : MM_FAIL(why, MM_EINPUT, "--token-file is missing");
+}
+
 /* see program.h */
 enum mm_err
 mm_agent_program_enrol(struct mm_agent_program *p,
@@ -177,13 +200,9 @@ mm_agent_program_enrol(struct mm_agent_program *p,
 	struct mmd_token token = { .anchor_n = 0 };
 	enum mm_err err;
 
-	if (p->args.token_file != NULL && p->args.credential != NULL)
-		return MM_FAIL(why, MM_EINPUT,
-		    "--token-file or --credential, not both");
-	if (p->args.token_file == NULL && p->args.credential == NULL)
-		return MM_FAIL(why, MM_EINPUT, "--token-file is missing");
+	MM_TRY(check_ways(&p->args, why));
 	MM_TRY(mm_agent_store_open(&p->store, p->args.dir, why));
-	err = p->args.credential != NULL ? enrol_with_old(p, out, why)
+	err = p->args.token_file == NULL ? enrol_with_old(p, out, why)
 	    : enrol_with(p, &token, out, why);
 	mm_wipe(&token, sizeof(token));
 	if (err == MM_OK && out->unspent != MM_AGENT_OTHER)
@@ -271,7 +290,7 @@ take_old(struct mm_agent_program *p, struct mm_why *why)
 {
 	struct mm_agent_status s;
 
-	if (p->args.credential == NULL ||
+	if ((p->args.credential == NULL && !p->args.pairing) ||
 	    mm_agent_status(&p->agent, &s, NULL) != MM_ENOTFOUND ||
 	    has_token(p))
 		return MM_OK;

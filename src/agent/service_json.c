@@ -125,6 +125,10 @@ mm_service_json(struct mm_buf *out, const struct mm_service *s,
 	put_time(&j, "good_at", s->good_s);
 	mm_json_int(&j, "failures", s->failures);
 	put_failure(&j, &s->told);
+	if (s->told.code[0] != '\0')
+		mm_json_str(&j, "pairing_code", s->told.code);
+	else
+		mm_json_null(&j, "pairing_code");
 	if (s->has)
 		put_identity(&j, &s->id);
 	else

@@ -41,6 +41,8 @@ visit(const struct mm_visit_of *of, struct mm_visit_told *t)
 	p.args = mm_agent_conf_args(of->conf);
 	mm_agent_program_init(&p);
 	p.agent.skew_s = of->skew_s;
+	p.agent.shows = NULL; /* the service tells it */
+	p.agent.patient = false;
 	t->err = work(&p, of->look, t);
 	mm_agent_program_explain(&p, t->err, &t->why);
 	t->known = t->err == MM_OK ||
@@ -52,6 +54,7 @@ visit(const struct mm_visit_of *of, struct mm_visit_told *t)
 	t->conf_err = p.conf_err;
 	t->conf_why = p.conf_why;
 	t->conf_retry_s = p.conf_retry_s;
+	memcpy(t->code, p.agent.code, sizeof(t->code));
 	t->told_s = p.agent.told_s;
 	t->now_s = mm_agent_now_s(&p.agent);
 	mm_agent_program_done(&p);

@@ -27,6 +27,7 @@ struct mm_visit_told {
 	struct mm_agent_status s;
 	int32_t retry_s; /* as struct mm_agent has it */
 	int64_t told_s;  /* the server's clock, 0: not heard */
+	char code[MMD_PAIRING_CODE]; /* that a person has to compare; or "" */
 	int64_t now_s;   /* the time as best known at its end */
 	/* The configuration: that which is in use, and what came of asking;
 	 * MM_ENOTFOUND: the server has none. */

@@ -63,6 +63,20 @@ const struct mm_conf_key mm_settings_keys[] = {
 	TEXT(devices_listen, 0, "0.0.0.0:8443",
 	    "Address and port for devices (EST and enrolment); empty "
 	    "switches this role off."),
+	TEXT(legacy_listen, 0, "",
+	    "Address and port for fielded devices whose old certificates are "
+	    "weak (RSA-1024, SHA-1), for their first enrolment by a bootstrap "
+	    "group that takes such, and for nothing else; empty, the preset, "
+	    "switches it off."),
+	BOOL(pairing, "false",
+	    "Let bootstrap groups of kind none be made, whose devices have "
+	    "nothing and wait until a person has compared a code."),
+	TIME("pairing_time", pairing_s, 60, 3600, "15m",
+	    "How long a device's pairing code counts; then the device makes "
+	    "another key, and shows another code."),
+	BOOL(claim_secrets, "false",
+	    "Let bootstrap groups of kind claim be made, whose devices share "
+	    "one secret that stands in their firmware."),
 	TEXT(operators_listen, 0, "127.0.0.1:8444",
 	    "Address and port for people and their programs; empty switches "
 	    "this role off."),
@@ -400,6 +414,7 @@ check_listeners(const struct mm_settings *s, struct mm_why *why)
 		const char *key, *value;
 	} rows[] = {
 		{ "devices_listen", s->devices_listen },
+		{ "legacy_listen", s->legacy_listen },
 		{ "operators_listen", s->operators_listen },
 		{ "public_listen", s->public_listen },
 	};
@@ -421,11 +436,12 @@ check_listeners(const struct mm_settings *s, struct mm_why *why)
 static enum mm_err
 check_tls(const struct mm_settings *s, struct mm_why *why)
 {
-	if (s->devices_listen[0] == '\0' && s->operators_listen[0] == '\0')
+	if (s->devices_listen[0] == '\0' && s->operators_listen[0] == '\0' &&
+	    s->legacy_listen[0] == '\0')
 		return MM_OK;
 	if (s->tls_certificate[0] == '\0' || s->tls_key[0] == '\0')
 		return MM_FAIL(why, MM_EINPUT, "tls_certificate, tls_key: "
-		    "needed by the devices and operators listeners");
+		    "needed by the devices, legacy and operators listeners");
 	return MM_OK;
 }
 

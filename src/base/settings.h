@@ -32,6 +32,9 @@ struct mm_settings {
 	char passphrase_file[MM_PATH_MAX + 1]; /* "" : descriptor or prompt */
 
 	char devices_listen[MM_LISTEN_MAX + 1];   /* "127.0.0.1:8443"; "" off */
+	char legacy_listen[MM_LISTEN_MAX + 1];    /* "" off, the preset */
+	bool pairing, claim_secrets;              /* kinds of groups; off */
+	int64_t pairing_s;
 	char operators_listen[MM_LISTEN_MAX + 1];
 	char public_listen[MM_LISTEN_MAX + 1];
 	char public_url[MM_URL_MAX + 1];    /* http://... in CDP and AIA */

@@ -326,7 +326,8 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("group", "show", "GROUP", 1, 1, MM_C_NONE, group_show,
 	    "show a group, and how far it has come", NULL),
 	ROW("group", "create", "GROUP", 1, 1, MM_C_NONE, group_create,
-	    "let devices in the field enrol with an old or shared certificate",
+	    "let devices in the field enrol with an old or shared certificate, a "
+	    "shared secret, or nothing",
 	    "The group is paused until it is opened.  Which devices may come "
 	    "are its range and its list; one that has a second fact in the "
 	    "list (its new key's hash, a hardware id, an address, its own old "
@@ -344,12 +345,13 @@ const struct mm_cmd mm_cmds[] = {
 	    "how far the devices of a group have come: over, waiting, not yet",
 	    "Devices of the range that have not come are counted by its "
 	    "length; --csv has those that the centre has a record of."),
-	ROW("group", "approve", "GROUP DEVICE KEY", 3, 3, MM_C_NONE,
+	ROW("group", "approve", "GROUP [DEVICE] KEY", 2, 3, MM_C_NONE,
 	    group_approve, "let a device have its certificate with that key",
 	    "KEY is the fingerprint that the device shows, compared with what "
-	    "\"group waiting\" lists.  The device gets its certificate when "
-	    "it comes again."),
-	ROW("group", "refuse", "GROUP DEVICE KEY", 3, 3, MM_C_NONE,
+	    "\"group waiting\" lists; of a group made with --pairing, the code "
+	    "that it shows, which may stand alone.  The device gets its "
+	    "certificate when it comes again."),
+	ROW("group", "refuse", "GROUP [DEVICE] KEY", 2, 3, MM_C_NONE,
 	    group_refuse, "refuse that key",
 	    "Another key for the same device may come and wait."),
 	ROW("group", "release", "GROUP DEVICE", 2, 2, MM_C_NONE,

@@ -156,6 +156,8 @@ static const struct rule {
 	    MM_WORK_CLOSED, NULL },
 	{ MM_E_GROUP_CHANGED, MM_FACT_GROUP, "extended", TELLS, ANY, THE_SAME,
 	    NULL },
+	{ MM_E_GROUP_CHANGED, MM_FACT_GROUP, "crl", TELLS, ANY, THE_SAME,
+	    NULL },
 	{ MM_E_STATION_CREATED, MM_FACT_STATION, NULL,
 	    MAKES | TELLS | BEGINS_AT, ANY, MM_STATION_ACTIVE, NULL },
 	{ MM_E_STATION_CHANGED, MM_FACT_STATION, "changed", TELLS, ANY,
@@ -524,6 +526,18 @@ alert(struct mm_facts *s, uint64_t index)
 		enter_history(s, token, index);
 }
 
+/* What a device of a group had claimed; the entry is about no certificate. */
+static void
+released(struct mm_facts *s, const struct mm_entry *e)
+{
+	const char *serial = e->field[MM_F_SERIAL];
+	struct mm_fact *f = serial == NULL ? NULL
+		: mm_fact_find(s, MM_FACT_CERT, serial);
+
+	if (f != NULL)
+		f->claims = false;
+}
+
 static bool
 is_of_no_record(enum mm_entry_type type)
 {
@@ -566,6 +580,8 @@ mm_facts_entry(struct mm_facts *s, uint64_t index, const struct mm_entry *e,
 		unknown(s, index, e);
 	if (e->type == MM_E_ALERT)
 		alert(s, index);
+	if (e->type == MM_E_GROUP_RELEASED)
+		released(s, e);
 	s->last_type = e->type;
 	return MM_OK;
 }

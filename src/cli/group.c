@@ -7,6 +7,7 @@
 #include "cli/bulk.h"
 #include "cli/client.h"
 #include "pki/cert.h"
+#include "pki/token.h"
 
 /* Bootstrap groups: old credentials that devices in the field come with. */
 
@@ -79,6 +80,7 @@ mm_cmd_group_devices(struct mm_cli *cli, const struct mm_args *a,
 
 static const struct mm_column waiting_columns[] = {
 	{ "DEVICE", "device" },
+	{ "CODE", "code" },
 	{ "SINCE", "since" },
 	{ "PEER", "peer" },
 	{ "KEY", "spki_sha256" },
@@ -107,6 +109,14 @@ const struct mm_opt mm_opts_group_create[] = {
 	    "PEM of shared certificates; without --old-ca and this the list names "
 	    "each device's own",
 	    MM_C_FILE, NULL },
+	{ "pairing", NULL, "or devices have nothing, and a person compares the "
+	    "code that each shows", MM_C_NONE, NULL },
+	{ "claim-secret", NULL, "or they share a secret, which is made and "
+	    "shown once", MM_C_NONE, NULL },
+	{ "bearer", NULL, "that secret may come by HTTP Basic, too", MM_C_NONE,
+	    NULL },
+	{ "legacy", NULL, "weak old certificates count, at the legacy listener",
+	    MM_C_NONE, NULL },
 	{ "quantity", "N", "how many certificates in all (required)",
 	    MM_C_NONE, NULL },
 	{ "until", "TIME", "the end, or how long from now, like 90d "
@@ -121,8 +131,8 @@ const struct mm_opt mm_opts_group_create[] = {
 	    MM_C_PROFILE, NULL },
 	{ "conflicts", "N", "pause when more keys than these came for devices "
 	    "that have one (default 20)", MM_C_NONE, NULL },
-	{ "waiting", "N", "at most so many wait for a person (default 1000)",
-	    MM_C_NONE, NULL },
+	{ "waiting", "N", "at most so many wait for a person (default 1000; "
+	    "20 with --pairing)", MM_C_NONE, NULL },
 	{ "note", "TEXT", "words for people", MM_C_NONE, NULL },
 	END
 };
@@ -166,6 +176,50 @@ put_number(const struct mm_args *a, const char *name, json_t *o,
 	return MM_OK;
 }
 
+/* Of which the first is said, or none: then the list names certificates. */
+static enum mm_err
+put_kind(const struct mm_args *a, json_t *o, struct mm_why *why)
+{
+	const struct {
+		const char *kind;
+		bool said;
+	} rows[] = {
+		{ "ca", mm_arg(a, "old-ca") != NULL },
+		{ "certificates", mm_arg(a, "certificate") != NULL },
+		{ "none", mm_flag(a, "pairing") },
+		{ "claim", mm_flag(a, "claim-secret") },
+	};
+	const char *kind = NULL;
+
+	for (size_t i = 0; i < NCOL(rows); i++) {
+		if (rows[i].said && kind != NULL)
+			return MM_FAIL(why, MM_EINPUT, "say one of --old-ca, "
+			    "--certificate, --pairing and --claim-secret");
+		if (rows[i].said)
+			kind = rows[i].kind;
+	}
+	json_object_set_new(o, "kind",
+	    json_string(kind != NULL ? kind : "certificates"));
+	return MM_OK;
+}
+
+static void
+put_flags(const struct mm_args *a, json_t *o)
+{
+	static const struct {
+		const char *flag, *member;
+	} rows[] = {
+		{ "names", "names" },
+		{ "accept-expired", "accept_expired" },
+		{ "bearer", "bearer" },
+		{ "legacy", "legacy" },
+	};
+
+	for (size_t i = 0; i < NCOL(rows); i++)
+		if (mm_flag(a, rows[i].flag))
+			json_object_set_new(o, rows[i].member, json_true());
+}
+
 static enum mm_err
 put_all(const struct mm_args *a, json_t *o, struct mm_why *why)
 {
@@ -177,22 +231,15 @@ put_all(const struct mm_args *a, json_t *o, struct mm_why *why)
 	    mm_arg(a, "until") == NULL)
 		return MM_FAIL(why, MM_EINPUT,
 		    "want --product, --quantity and --until");
-	if (ca != NULL && shared != NULL)
-		return MM_FAIL(why, MM_EINPUT,
-		    "say --old-ca or --certificate, not both");
+	MM_TRY(put_kind(a, o, why));
 	json_object_set_new(o, "id", json_string(a->pos[0]));
-	json_object_set_new(o, "kind",
-	    json_string(ca != NULL ? "ca" : "certificates"));
 	mm_json_opt(o, "product", a, "product");
 	mm_json_opt(o, "profile", a, "profile");
 	mm_json_opt(o, "range", a, "range");
 	mm_json_opt(o, "note", a, "note");
 	for (size_t i = 0; i < 3; i++)
 		MM_TRY(put_number(a, numbers[i], o, why));
-	if (mm_flag(a, "names"))
-		json_object_set_new(o, "names", json_true());
-	if (mm_flag(a, "accept-expired"))
-		json_object_set_new(o, "accept_expired", json_true());
+	put_flags(a, o);
 	MM_TRY(mm_batch_time(o, "until", mm_arg(a, "until"), why));
 	if (ca == NULL && shared == NULL)
 		return MM_OK;
@@ -432,17 +479,81 @@ mm_cmd_group_add(struct mm_cli *cli, const struct mm_args *a,
 
 /* ---- who waits ---- */
 
+struct shown {
+	struct mm_cli *cli;
+	const char *group;
+	char code[MM_PAIRING_TEXT];
+	char device[MM_DEVICE_ID_MAX + 1]; /* "" none yet */
+	char after[256];
+};
+
+static enum mm_err
+look_for_code(struct shown *s, const json_t *items, struct mm_why *why)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(items, i, v) {
+		const char *code = mm_json_text(v, "code");
+		const char *device = mm_json_text(v, "device");
+
+		if (strcmp(code, s->code) != 0)
+			continue;
+		if (s->device[0] != '\0')
+			return MM_FAIL(why, MM_ECONFLICT, "two devices show "
+			    "that code: name the device, too");
+		snprintf(s->device, sizeof(s->device), "%s", device);
+	}
+	return MM_OK;
+}
+
+/* Whose code it is: a page at a time. */
+static enum mm_err
+find_code(struct shown *s, struct mm_why *why)
+{
+	struct mm_client *c;
+	char p[1024];
+
+	MM_TRY(mm_cli_client(s->cli, &c, why));
+	do {
+		MM_OWN(json_free) json_t *answer = NULL;
+
+		MM_TRY(mm_path(p, why, s->after[0] == '\0'
+		    ? "/groups/%s/waiting" : "/groups/%s/waiting?after=%s",
+		    s->group, s->after));
+		MM_TRY(mm_client_call(c, "GET", p, NULL, &answer, why));
+		MM_TRY(look_for_code(s, json_object_get(answer, "items"),
+		    why));
+		snprintf(s->after, sizeof(s->after), "%s",
+		    mm_json_text(answer, "next"));
+	} while (s->after[0] != '\0');
+	return s->device[0] != '\0' ? MM_OK
+	    : MM_FAIL(why, MM_ENOTFOUND, "no device of group %s shows that "
+		  "code", s->group);
+}
+
+/* GROUP DEVICE KEY, or GROUP DEVICE CODE, or GROUP CODE. */
 static enum mm_err
 decide(struct mm_cli *cli, const struct mm_args *a, const char *fmt,
     struct mm_why *why)
 {
-	json_t *o = json_pack("{s:s}", "spki_sha256", a->pos[2]);
+	struct shown s = { .cli = cli, .group = a->pos[0] };
+	const char *key = a->pos[a->npos - 1], *device = a->pos[1];
+	bool by_code = strlen(key) != 64;
 	char p[1024];
-	enum mm_err rc = mm_path(p, why, fmt, a->pos[0], a->pos[1]);
 
-	if (rc != MM_OK)
-		return json_decref(o), rc;
-	return mm_object_command(cli, "POST", p, o, why);
+	if (by_code)
+		MM_TRY(mm_pairing_parse(key, s.code, why));
+	if (a->npos == 2 && !by_code)
+		return MM_FAIL(why, MM_EINPUT, "want GROUP DEVICE KEY, or "
+		    "GROUP CODE");
+	if (a->npos == 2) {
+		MM_TRY(find_code(&s, why));
+		device = s.device;
+	}
+	MM_TRY(mm_path(p, why, fmt, a->pos[0], device));
+	return mm_object_command(cli, "POST", p, json_pack("{s:s}",
+	    by_code ? "code" : "spki_sha256", by_code ? s.code : key), why);
 }
 
 const struct mm_opt mm_opts_group_approve[] = { END };

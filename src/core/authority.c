@@ -88,6 +88,25 @@ mm_authority_bootstrap(struct mm_authority *a, const struct mm_old_cert *old)
 }
 
 /* see core.h */
+void
+mm_authority_secret(struct mm_authority *token, const struct in6_addr *peer)
+{
+	token->basic = token->kind == MM_AUTH_TOKEN_BASIC;
+	token->kind = MM_AUTH_BOOTSTRAP;
+	token->old = (struct mm_old_cert){ .kind = MM_OLD_SECRET,
+		.peer = *peer };
+	mm_sha256(mm_bytes_of(token->token), token->old.sha256);
+}
+
+/* see core.h */
+bool
+mm_authority_presents(const struct mm_authority *a)
+{
+	return a->kind == MM_AUTH_TOKEN_BASIC ||
+	    (a->kind == MM_AUTH_BOOTSTRAP && a->basic);
+}
+
+/* see core.h */
 enum mm_err
 mm_authority_asks(struct mm_authority *a, const struct mm_csr *csr,
     struct mm_why *why)

@@ -113,13 +113,22 @@ struct mm_old_anchor { /* a CA of groups that it chains to */
 	bool revoked;        /* ... was, by its CA's list */
 };
 #define MM_OLD_ANCHORS 4 /* the nearest */
+enum mm_old_kind {
+	MM_OLD_CERTIFICATE,
+	MM_OLD_NOTHING,      /* none came: its request is all there is */
+	MM_OLD_SECRET,       /* none: a secret that is a group's, as a token */
+	MM_OLD_KINDS
+};
 struct mm_old_cert {
-	uint8_t sha256[32];
+	enum mm_old_kind kind;
+	uint8_t sha256[32];  /* its; of the secret's id; zero: of nothing */
 	struct mm_old_anchor anchor[MM_OLD_ANCHORS]; /* as OpenSSL's level 2
 	                                              * verifies */
 	unsigned nanchors;
 	bool expired;        /* it is itself */
-	bool weak;           /* its own key is below that level */
+	bool weak;           /* its own key is below that level, or, at the
+	                      * legacy listener, its chain */
+	bool legacy;         /* that is where it came */
 	char cn[65], serial_number[65]; /* its subject's, "" absent */
 	struct in6_addr peer;
 };
@@ -133,6 +142,7 @@ struct mm_authority {
 	bool replaces;                 /* TOKEN: says what it will replace */
 	uint8_t cert_sha256[32];
 	bool expired;                  /* DEVICE: late renewal only */
+	bool basic;                    /* BOOTSTRAP: the signer checks, too */
 	char operator_[17];
 	/* OPERATOR: only role line gives the right, which ends when the device
 	 * has proved an identity. */
@@ -179,6 +189,11 @@ void mm_authority_bootstrap(struct mm_authority *a,
     const struct mm_old_cert *old);
 MM_MUST enum mm_err mm_authority_asks(struct mm_authority *bootstrap,
     const struct mm_csr *csr, struct mm_why *why);
+/* The same by a token that is a group's secret; peer: whence it came. */
+void mm_authority_secret(struct mm_authority *token,
+    const struct in6_addr *peer);
+/* Whether a secret was presented that only the signer can judge. */
+bool mm_authority_presents(const struct mm_authority *a);
 /* Only from an operator that mm_desk_login gave. */
 struct mm_login;
 MM_MUST enum mm_err mm_authority_operator(struct mm_authority *a,

@@ -37,8 +37,14 @@ struct mm_group_facts {
 	bool fielded;            /* it has proved another identity */
 	bool makes;              /* nobody has registered it */
 	struct mm_group_member member;
+	bool pairs;              /* a person has to compare a code, whatever
+	                          * else holds; who comes proves nothing */
+	bool bearer;             /* its secret may come in a header */
+	bool basic;              /* ... and has */
 	bool waits;              /* somebody does, with ... */
 	uint8_t waiting_spki[32];
+	int64_t waiting_at;      /* since */
+	uint64_t waiting_version; /* its document's */
 	bool queue_full;
 	bool conflict_known;     /* this key came before, and was counted */
 };
@@ -131,6 +137,9 @@ struct mm_verdict {
 	char group[MM_GROUP_ID_MAX + 1];    /* "" none */
 	struct mm_group_member member;            /* as it is */
 	bool halts;                         /* CONFLICT: the last it bears */
+	bool pairs;                         /* nobody has proved anything */
+	uint64_t replaced;                  /* WAIT: the version of that whose
+	                                     * time was over, or 0 */
 	struct mm_op_share share;           /* but its unit */
 };
 

@@ -10,21 +10,25 @@ is_known(const struct mm_facts *f, struct mm_verdict *v)
 {
 	const struct mm_group_facts *g = &f->group;
 
-	if (!g->known)
+	if (!g->known || !f->proved)
 		return MM_R_CREDENTIAL;
+	v->pairs = g->pairs;
 	strcpy(v->group, g->id);
 	strcpy(v->product, g->product);
 	strcpy(v->device, g->device);
 	if (!g->of_it)
 		return MM_R_GROUP_DEVICE;
 	v->member = g->member;
-	return MM_R_NONE;
+	return g->basic && !g->bearer ? MM_R_DOOR : MM_R_NONE;
 }
 
-/* A key that comes twice is one conflict. */
+/* A key that comes twice is one conflict.  Where nobody has to prove anything
+ * they are not counted: anybody could pause the group. */
 static enum mm_reason
 other_key(const struct mm_facts *f, struct mm_verdict *v, enum mm_reason r)
 {
+	if (f->group.pairs)
+		return r;
 	if (!f->group.conflict_known)
 		v->effects |= MM_FX_CONFLICT;
 	v->halts = f->group.last && !f->group.halted;
@@ -110,18 +114,30 @@ has_room(const struct mm_facts *f, struct mm_verdict *v)
 	return f->group.made < f->group.most ? MM_R_NONE : MM_R_QUOTA;
 }
 
+/* A code counts for a while only, and for one key at a time. */
+static bool
+is_late(const struct mm_facts *f)
+{
+	return f->group.pairs && f->group.waits &&
+	       f->now_ms >= f->group.waiting_at +
+				f->config->set.pairing_s * 1000;
+}
+
 /* First claim by what others have, too: a person compares the key. */
 static enum mm_reason
 wait(const struct mm_facts *f, struct mm_verdict *v)
 {
 	const struct mm_group_facts *g = &f->group;
+	bool same = mm_check_same_key(g->waiting_spki, f->spki);
 
-	if (g->waits && !mm_check_same_key(g->waiting_spki, f->spki))
-		return other_key(f, v, MM_R_GROUP_KEY);
-	if (g->waits)
-		return MM_R_GROUP_WAITS;
-	if (g->queue_full)
+	if (is_late(f) && same)
+		return MM_R_GROUP_LATE;
+	if (g->waits && !is_late(f))
+		return same ? MM_R_GROUP_WAITS
+			    : other_key(f, v, MM_R_GROUP_KEY);
+	if (!g->waits && g->queue_full)
 		return MM_R_GROUP_QUEUE;
+	v->replaced = g->waits ? g->waiting_version : 0;
 	v->effects |= MM_FX_WAIT;
 	return MM_R_GROUP_WAITS;
 }
@@ -132,7 +148,7 @@ is_approved(const struct mm_facts *f, struct mm_verdict *v)
 	const struct mm_group_member *m = &f->group.member;
 	bool same = mm_check_same_key(m->spki, f->spki);
 
-	if (f->group.bound)
+	if (f->group.bound && !f->group.pairs)
 		return MM_R_NONE;
 	if (m->state == MM_MEMBER_APPROVED)
 		return same ? MM_R_NONE : other_key(f, v, MM_R_GROUP_KEY);
@@ -144,10 +160,14 @@ is_approved(const struct mm_facts *f, struct mm_verdict *v)
 static enum mm_reason
 profile(const struct mm_facts *f, struct mm_verdict *v)
 {
-	return mm_check_profile(f, mm_check_label(f),
+	enum mm_reason r = mm_check_profile(f, mm_check_label(f),
 	    f->group.profile[0] != '\0' ? f->group.profile
 					: f->product.ldevid_profile,
 	    v);
+
+	return r == MM_R_NONE && f->group.basic && !v->profile->bearer
+		   ? MM_R_DOOR
+		   : r;
 }
 
 static mm_check_fn *const first[] = { not_fielded, is_open, is_good,

@@ -110,8 +110,8 @@ mm_credential_op(struct mm_desk *d, const char *group,
 {
 	MM_OWN(mm_credential_done)
 	struct mm_credential c = MM_CREDENTIAL_INIT;
-	bool ca = one->der.n > 0;
-	enum mm_err rc = mm_credential_get(d->r, ca, one->sha256, &c, why);
+	enum mm_err rc = mm_credential_get(d->r, one->kind,
+	    one->sha256, &c, why);
 
 	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		return rc;
@@ -126,7 +126,7 @@ mm_credential_op(struct mm_desk *d, const char *group,
 	*op = (struct mm_op){ .kind = MM_OP_DOC_PUT };
 	op->u.doc.kind = MM_DOC_CREDENTIAL;
 	op->u.doc.expect = rc == MM_OK ? c.version : 0;
-	mm_credential_id(ca, one->sha256, op->u.doc.id);
+	mm_credential_id(one->kind, one->sha256, op->u.doc.id);
 	return mm_buf_ok(body, why);
 }
 
@@ -268,7 +268,7 @@ mm_desk_credential_crl(struct mm_desk *d, const uint8_t ca[32],
 	struct mm_credential c = MM_CREDENTIAL_INIT;
 	struct mm_op op = { .kind = MM_OP_DOC_PUT };
 
-	MM_TRY(mm_credential_get(d->r, true, ca, &c, why));
+	MM_TRY(mm_credential_get(d->r, MM_CREDENTIAL_CA, ca, &c, why));
 	mm_base64_put(&text, der, 0);
 	MM_TRY(mm_buf_ok(&text, why));
 	mm_sha256(mm_buf_view(&text), c.crl);
@@ -278,6 +278,6 @@ mm_desk_credential_crl(struct mm_desk *d, const uint8_t ca[32],
 	op.u.doc.kind = MM_DOC_CREDENTIAL;
 	op.u.doc.expect = c.version;
 	op.u.doc.body = mm_buf_view(&body);
-	mm_credential_id(true, ca, op.u.doc.id);
+	mm_credential_id(MM_CREDENTIAL_CA, ca, op.u.doc.id);
 	return mm_desk_docs_put(d, &op, 1, why);
 }

@@ -55,6 +55,8 @@ group_entry(struct mm_entry *e, struct group_texts *t,
 	e->field[MM_F_COUNT] = t->count;
 	e->field[MM_F_NOT_AFTER] = t->until;
 	e->field[MM_F_DETAIL_SHA256] = t->hex;
+	if (g->secret[0] != '\0' && g->version == 0)
+		e->field[MM_F_TOKEN] = g->secret;
 }
 
 /* see group.h */
@@ -141,7 +143,7 @@ static enum mm_err
 own_certificate(struct listing *l, struct mm_group_row *row,
     struct mm_why *why)
 {
-	struct mm_old_one one = { .der = { NULL, 0 } };
+	struct mm_old_one one = { .kind = MM_CREDENTIAL_CERT };
 	bool needed;
 
 	if (mm_zero(row->m.certificate, 32))

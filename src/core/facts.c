@@ -48,8 +48,10 @@ mm_facts_authority(const struct mm_authority *a, char out[MM_AUTHORITY_TEXT])
 		for (size_t i = 0; i < n; i++)
 			out[3 + i] = (char)tolower((unsigned char)a->device[i]);
 	} else if (a->kind == MM_AUTH_BOOTSTRAP) {
-		/* which group it is, the records say */
-		mm_member_id("boot", a->device, out);
+		/* which group it is, the records say; who has nothing holds
+		 * up nobody who has something */
+		mm_member_id(a->old.kind == MM_OLD_NOTHING ? "pair" : "boot",
+		    a->device, out);
 	}
 }
 
@@ -398,7 +400,7 @@ mm_facts_read(struct mm_core *c, struct mm_store_reader *r,
 	out->config = c->config;
 	out->authority = a->kind;
 	out->job = flight->job->kind;
-	out->proved = a->kind != MM_AUTH_TOKEN_BASIC ||
+	out->proved = !mm_authority_presents(a) ||
 	    (flight->flags & MM_FLIGHT_SECRET) != 0;
 	out->guessed = (flight->flags & MM_FLIGHT_GUESSED) != 0;
 	memcpy(out->spki, flight->spki, 32);

@@ -12,6 +12,8 @@
 const char *const mm_group_kind_words[MM_GROUP_KINDS] = {
 	[MM_GROUP_CA] = "ca",
 	[MM_GROUP_CERTIFICATES] = "certificates",
+	[MM_GROUP_NONE] = "none",
+	[MM_GROUP_CLAIM] = "claim",
 };
 const char *const mm_member_words[MM_MEMBER_STATES] = {
 	[MM_MEMBER_NONE] = "none",
@@ -145,6 +147,11 @@ mm_group_plan(const struct mm_group *g, struct mm_buf *out)
 	mm_json_int(&j, "waiting", g->waiting_most);
 	mm_json_bool(&j, "accept_expired", g->accept_expired);
 	mm_json_bool(&j, "names", g->names);
+	if (g->bearer)
+		mm_json_bool(&j, "bearer", true);
+	if (g->legacy)
+		mm_json_bool(&j, "legacy", true);
+	put_text(&j, "secret", g->secret);
 	mm_json_open_key(&j, "credentials", '[');
 	for (size_t i = 0; i < g->ncredentials; i++)
 		mm_json_hex(&j, NULL,
@@ -183,11 +190,14 @@ read_plan(const json_t *plan, struct mm_group *g)
 	g->accept_expired = json_is_true(
 	    json_object_get(plan, "accept_expired"));
 	g->names = json_is_true(json_object_get(plan, "names"));
+	g->bearer = json_is_true(json_object_get(plan, "bearer"));
+	g->legacy = json_is_true(json_object_get(plan, "legacy"));
 	return word_in(plan, "kind", mm_group_kind_words, MM_GROUP_KINDS,
 		   &g->kind) &&
 	       text_in(plan, "product", g->product, sizeof(g->product)) &&
 	       maybe_in(plan, "profile", g->profile, sizeof(g->profile)) &&
 	       maybe_in(plan, "range", g->range, sizeof(g->range)) &&
+	       maybe_in(plan, "secret", g->secret, sizeof(g->secret)) &&
 	       time_in(plan, "until", &g->until_ms) &&
 	       time_in(plan, "closed", &g->closed_at) &&
 	       text_in(plan, "note", g->note, sizeof(g->note)) &&
@@ -448,10 +458,17 @@ mm_credential_done(struct mm_credential *c)
 
 /* see group.h */
 void
-mm_credential_id(
-    bool ca, const uint8_t sha256[32], char id[MM_DOC_ID_MAX + 1])
+mm_credential_id(enum mm_credential_kind kind, const uint8_t sha256[32],
+    char id[MM_DOC_ID_MAX + 1])
 {
-	strcpy(id, ca ? MM_CREDENTIAL_CAS : "cert/");
+	static const char *const heads[MM_CREDENTIAL_KINDS] = {
+		[MM_CREDENTIAL_CERT] = "cert/",
+		[MM_CREDENTIAL_CA] = MM_CREDENTIAL_CAS,
+		[MM_CREDENTIAL_SECRET] = MM_CREDENTIAL_SECRETS,
+		[MM_CREDENTIAL_NOTHING] = MM_CREDENTIAL_NOTHINGS,
+	};
+
+	strcpy(id, heads[kind]);
 	mm_hex_text(sha256, 32, id + strlen(id));
 }
 
@@ -488,14 +505,14 @@ mm_credential_parse(
 
 /* see group.h */
 enum mm_err
-mm_credential_get(struct mm_store_reader *r, bool ca,
+mm_credential_get(struct mm_store_reader *r, enum mm_credential_kind kind,
     const uint8_t sha256[32], struct mm_credential *out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
 	char id[MM_DOC_ID_MAX + 1];
 	struct mm_doc doc;
 
-	mm_credential_id(ca, sha256, id);
+	mm_credential_id(kind, sha256, id);
 	MM_TRY(doc_get(r, MM_DOC_CREDENTIAL, id, &doc, &body, why));
 	return mm_credential_parse(&doc, out, why);
 }

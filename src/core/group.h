@@ -3,12 +3,14 @@
 
 #include "base/buf.h"
 #include "core/core.h"
+#include "pki/token.h"
 #include "work/order.h"
 #include "work/serials.h"
 
 /*
  * Bootstrap groups: devices in the field that come for their permanent
- * identity with an old or shared certificate.
+ * identity with an old or shared certificate, with a secret that they share, or
+ * with nothing.
  *
  * A group is a document: which old credentials count, which devices may come
  * with them, until when and how many.  All that was decided ("plan") has its
@@ -25,11 +27,14 @@
 #define MM_GROUP_NOTE        129
 #define MM_GROUP_ADDRESS     129
 #define MM_GROUP_WAITING     1000 /* that wait for a person, preset */
+#define MM_GROUP_PAIRING     20 /* ... of a group of kind none */
 #define MM_GROUP_CONFLICTS   20
 
 enum mm_group_kind {
 	MM_GROUP_CA,           /* any certificate that chains to one of its */
 	MM_GROUP_CERTIFICATES, /* just these, and those of its rows */
+	MM_GROUP_NONE,         /* nothing: a person compares a code */
+	MM_GROUP_CLAIM,        /* one secret, which the signer made */
 	MM_GROUP_KINDS
 };
 extern const char *const mm_group_kind_words[MM_GROUP_KINDS];
@@ -48,6 +53,9 @@ struct mm_group {
 	int64_t waiting_most;
 	bool accept_expired;    /* old certificates past their end */
 	bool names;             /* the old certificate names its device */
+	bool bearer;            /* CLAIM: by HTTP Basic, too */
+	bool legacy;            /* weak ones count, at the legacy listener */
+	char secret[MM_TOKEN_ID_TEXT]; /* CLAIM: its id; else "" */
 	uint8_t credential[MM_GROUP_CREDENTIALS][32]; /* SHA-256 */
 	size_t ncredentials;
 	char note[MM_GROUP_NOTE]; /* of the last change: why */
@@ -168,22 +176,31 @@ struct mm_credential {
 	uint8_t crl[32];   /* of its revocation list, a paper; zero: none */
 	uint64_t version;
 };
+enum mm_credential_kind {
+	MM_CREDENTIAL_CERT, MM_CREDENTIAL_CA, MM_CREDENTIAL_SECRET,
+	MM_CREDENTIAL_NOTHING, MM_CREDENTIAL_KINDS
+};
 void mm_credential_done(struct mm_credential *c);
-void mm_credential_id(bool ca, const uint8_t sha256[32],
+void mm_credential_id(enum mm_credential_kind kind, const uint8_t sha256[32],
     char id[MM_DOC_ID_MAX + 1]);
 /* out is an initialised one; MM_ENOTFOUND, without words. */
-MM_MUST enum mm_err mm_credential_get(struct mm_store_reader *r, bool ca,
-    const uint8_t sha256[32], struct mm_credential *out, struct mm_why *why);
+MM_MUST enum mm_err mm_credential_get(struct mm_store_reader *r,
+    enum mm_credential_kind kind, const uint8_t sha256[32],
+    struct mm_credential *out, struct mm_why *why);
 MM_MUST enum mm_err mm_credential_parse(
     const struct mm_doc *doc, struct mm_credential *out, struct mm_why *why);
 #define MM_CREDENTIAL_INIT { .der = MM_BUF_INIT(MM_CERT_MAX) }
 #define MM_CREDENTIAL_CAS "ca/" /* ids of documents of CAs begin so */
 #define MM_CREDENTIAL_CAS_MAX 64
+#define MM_CREDENTIAL_SECRETS "secret/"
+#define MM_CREDENTIAL_SECRETS_MAX 64
+#define MM_CREDENTIAL_NOTHINGS "nothing/"
 
 /* ---- the desk ---- */
 
-/* A CA's certificate, or the hash of a single one (der empty). */
+/* A CA's certificate, else der is empty. */
 struct mm_old_one {
+	enum mm_credential_kind kind;
 	uint8_t sha256[32];
 	struct mm_bytes der;
 };
@@ -232,10 +249,26 @@ MM_MUST enum mm_err mm_credential_crl(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_desk_group_release(struct mm_desk *d,
     const struct mm_login *by, const char *group, const char *device,
     const char *note, struct mm_group_member *m, struct mm_why *why);
-/* Who waits may come with that key, or not; MM_ENOTFOUND: nobody waits;
- * MM_ECONFLICT: another key does. */
+/*
+ * Who waits may come with that key, or not; MM_ENOTFOUND: nobody waits;
+ * MM_ECONFLICT: another key does, or the time of its code is over.  code:
+ * instead of the key, of a group of kind none; "".
+ */
+struct mm_group_decision {
+	const char *group, *device;
+	uint8_t spki[32];
+	char code[MM_PAIRING_TEXT];
+	bool approve;
+};
 MM_MUST enum mm_err mm_desk_group_decide(struct mm_desk *d,
-    const struct mm_login *by, const char *group, const char *device,
-    const uint8_t spki[32], bool approve, struct mm_why *why);
+    const struct mm_login *by, const struct mm_group_decision *what,
+    struct mm_why *why);
+/* The secret of a group that is being made: its id into the group, all of it
+ * into text, which is shown once and wiped. */
+MM_MUST enum mm_err mm_desk_group_secret(struct mm_desk *d,
+    struct mm_group *g, char text[MM_TOKEN_TEXT], struct mm_why *why);
+/* Housekeeping: those whose time is over wait no longer. */
+MM_MUST enum mm_err mm_desk_pairing_tidy(struct mm_desk *d,
+    struct mm_why *why);
 
 #endif

@@ -73,6 +73,8 @@ of_group(const struct looking *l, const struct mm_group *g)
 {
 	const struct mm_old_cert *old = &l->a->old;
 
+	if (old->kind != MM_OLD_CERTIFICATE) /* what led here is the group's */
+		return true;
 	for (size_t i = 0; i < g->ncredentials; i++) {
 		if (g->kind == MM_GROUP_CA
 			? anchor_of(old, g->credential[i]) != NULL
@@ -133,14 +135,14 @@ look_at(struct looking *l, const char *id, enum rank *best)
 }
 
 static enum mm_err
-look_through(struct looking *l, bool ca, const uint8_t sha256[32],
-    enum rank *best)
+look_through(struct looking *l, enum mm_credential_kind kind,
+    const uint8_t sha256[32], enum rank *best)
 {
 	MM_OWN(mm_credential_done)
 	struct mm_credential c = MM_CREDENTIAL_INIT;
 	bool has;
 
-	MM_TRY(maybe(mm_credential_get(l->r, ca, sha256, &c, NULL), &has));
+	MM_TRY(maybe(mm_credential_get(l->r, kind, sha256, &c, NULL), &has));
 	for (size_t i = 0; has && i < c.n; i++)
 		MM_TRY(look_at(l, c.group[i], best));
 	return MM_OK;
@@ -151,12 +153,18 @@ look_through(struct looking *l, bool ca, const uint8_t sha256[32],
 static enum mm_err
 find_group(struct looking *l, bool *found)
 {
+	static const enum mm_credential_kind kinds[MM_OLD_KINDS] = {
+		[MM_OLD_CERTIFICATE] = MM_CREDENTIAL_CERT,
+		[MM_OLD_NOTHING] = MM_CREDENTIAL_NOTHING,
+		[MM_OLD_SECRET] = MM_CREDENTIAL_SECRET,
+	};
 	const struct mm_old_cert *old = &l->a->old;
 	enum rank best = NOT_OF_IT;
 
-	MM_TRY(look_through(l, false, old->sha256, &best));
+	MM_TRY(look_through(l, kinds[old->kind], old->sha256, &best));
 	for (unsigned i = 0; i < old->nanchors; i++)
-		MM_TRY(look_through(l, true, old->anchor[i].sha256, &best));
+		MM_TRY(look_through(l, MM_CREDENTIAL_CA,
+		    old->anchor[i].sha256, &best));
 	*found = best > NOT_OF_IT;
 	return MM_OK;
 }
@@ -229,8 +237,11 @@ read_callers(struct looking *l)
 
 	MM_TRY(maybe(mm_caller_get(l->r, MM_DOC_WAITING, g->id, l->a->device,
 	    &c, NULL), &g->waits));
-	if (g->waits)
+	if (g->waits) {
 		memcpy(g->waiting_spki, c.spki, 32);
+		g->waiting_at = c.at;
+		g->waiting_version = c.version;
+	}
 	MM_TRY(maybe(mm_caller_get(l->r, MM_DOC_CONFLICT, g->id,
 	    l->a->device, &c, NULL), &has));
 	g->conflict_known = has && memcmp(c.spki, l->spki, 32) == 0;
@@ -244,7 +255,8 @@ read_chain(struct looking *l)
 	const struct mm_old_cert *old = &l->a->old;
 	struct mm_group_facts *g = &l->f->group;
 
-	g->weak = old->weak;
+	g->weak = (old->weak || old->legacy) &&
+		  !(old->legacy && l->group.legacy);
 	g->expired = old->expired;
 	for (unsigned i = 0; l->group.kind == MM_GROUP_CA && i < old->nanchors;
 	    i++)
@@ -270,6 +282,9 @@ fill(struct looking *l)
 	g->until_ms = l->group.until_ms;
 	g->most = l->group.most;
 	g->accepts_expired = l->group.accept_expired;
+	g->pairs = l->group.kind == MM_GROUP_NONE;
+	g->bearer = l->group.bearer;
+	g->basic = l->a->basic;
 	read_chain(l);
 	strcpy(g->profile, l->group.profile);
 	MM_TRY(mm_group_counts(l->r, &l->group, &n, NULL));
@@ -282,10 +297,13 @@ fill(struct looking *l)
 	return read_device(l);
 }
 
-/* Who is not of the group makes up names as he likes: all of them are one. */
+/* Who is not of the group makes up names as he likes: all of them are one.  Who
+ * proves nothing at all is told nothing of it. */
 static void
 name_claim(struct looking *l, bool found)
 {
+	if (l->a->old.kind == MM_OLD_NOTHING && !found)
+		l->f->group.known = false;
 	if (!l->f->group.known)
 		return;
 	mm_group_authority(l->f->group.id, l->a->device, l->f->claim_name);

@@ -91,6 +91,7 @@ caller_op(struct mm_flight *f, enum mm_doc_kind kind)
 	if (kind == MM_DOC_CONFLICT)
 		snprintf(c.reason, sizeof(c.reason), "%s",
 		    mm_reason_text(v->reason));
+	op->u.doc.expect = v->replaced;
 	mm_buf_reset(&f->unit);
 	mm_caller_put(&c, &f->unit);
 	op->u.doc.kind = kind;
@@ -113,7 +114,8 @@ group_entry(struct mm_papers *p, const struct mm_flight *f,
 	e.field[MM_F_DEVICE] = v->device;
 	e.field[MM_F_PRODUCT] = v->product;
 	e.field[MM_F_SPKI_SHA256] = spki;
-	e.field[MM_F_CREDENTIAL] = credential;
+	if (f->job->authority.old.kind != MM_OLD_NOTHING)
+		e.field[MM_F_CREDENTIAL] = credential;
 	if (reason != MM_R_NONE)
 		e.field[MM_F_REASON] = mm_reason_text(reason);
 	mm_papers_add(p, &e);
@@ -321,7 +323,8 @@ issue_entries(struct mm_flight *f, struct mm_papers *p,
 	if (v->in_group) {
 		mm_hex_text(f->job->authority.old.sha256, 32, credential);
 		e.field[MM_F_GROUP] = v->group;
-		e.field[MM_F_CREDENTIAL] = credential;
+		if (f->job->authority.old.kind != MM_OLD_NOTHING)
+			e.field[MM_F_CREDENTIAL] = credential;
 	}
 	e.at_ms = issue->row.issued_at;
 	e.field[MM_F_ACTOR] = actor_of(f->job);

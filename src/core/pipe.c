@@ -8,7 +8,8 @@
  * secrets are checked in one frame, names are reserved, then one snapshot is
  * begun and every leader is decided in it.
  */
-enum { ASK_AGAIN_S = 5, PERSON_S = 30, PAUSE_S = 600 };
+enum { ASK_AGAIN_S = 5, PERSON_S = 30, PAIRING_S = 5, PAUSE_S = 600,
+	PAIRING_MOST = 60 };
 
 struct pipe {
 	struct mm_core *c;
@@ -36,7 +37,7 @@ refuse(struct pipe *p, struct mm_job *job, enum mm_reason r, const char *why)
 static bool
 needs_check(const struct mm_job *job)
 {
-	return job->authority.kind == MM_AUTH_TOKEN_BASIC &&
+	return mm_authority_presents(&job->authority) &&
 	    (mm_flight_of(job)->flags & (MM_FLIGHT_SECRET | MM_FLIGHT_BUSY |
 	    MM_FLIGHT_HELD | MM_FLIGHT_GUESSED)) == 0;
 }
@@ -173,7 +174,7 @@ static bool
 unproven(const struct mm_job *job)
 {
 	return job->authority.kind == MM_AUTH_NONE ||
-	    (job->authority.kind == MM_AUTH_TOKEN_BASIC &&
+	    (mm_authority_presents(&job->authority) &&
 	    (mm_flight_of(job)->flags & MM_FLIGHT_SECRET) == 0);
 }
 
@@ -250,11 +251,40 @@ to_commit(struct pipe *p, struct mm_job *job)
 
 /* Where people have to do something first, nobody need come every second. */
 static unsigned
-again_s(enum mm_reason r)
+again_s(const struct mm_verdict *v)
 {
-	if (r == MM_R_GROUP_WAITS)
-		return PERSON_S;
+	enum mm_reason r = v->reason;
+
+	if (r == MM_R_GROUP_WAITS) /* who compares a code stands beside it */
+		return v->pairs ? PAIRING_S : PERSON_S;
 	return r == MM_R_GROUP_PAUSED || r == MM_R_GROUP_QUEUE ? PAUSE_S : 0;
+}
+
+/* Who proves nothing can be told of by name only where somebody waits: else
+ * each name he makes up would be an entry. */
+static bool
+is_anybody(const struct mm_verdict *v)
+{
+	return v->pairs && v->reason != MM_R_GROUP_KEY;
+}
+
+/* Each that begins to wait is an entry, and anybody can begin to: so many a
+ * minute, whatever groups they are of. */
+static void
+pace_pairing(struct mm_core *c, struct mm_verdict *v)
+{
+	int64_t minute = mm_mono_ms() / 60000;
+
+	if (!v->pairs || (v->effects & MM_FX_WAIT) == 0)
+		return;
+	if (c->pairing_minute != minute)
+		c->pairing_n = 0;
+	c->pairing_minute = minute;
+	if (c->pairing_n++ < PAIRING_MOST)
+		return;
+	v->effects = 0;
+	v->reason = MM_R_GROUP_QUEUE;
+	v->code = mm_reason_code(v->reason);
 }
 
 /* Steps 3 and 4 done, nothing spent. */
@@ -265,12 +295,13 @@ act_refuse(struct pipe *p, struct mm_job *job)
 	const struct mm_verdict *v = &f->verdict;
 	bool first = false;
 
+	pace_pairing(p->c, &f->verdict);
 	if (v->reason != MM_R_GUESSED) /* that one has its own */
-		job->retry_after_s = again_s(v->reason);
+		job->retry_after_s = again_s(v);
 	mm_core_refuse(job, v->reason, NULL);
 	job->result = v->code;
 	strcpy(job->device, v->device);
-	if (v->code == MM_EAUTH)
+	if (v->code == MM_EAUTH || is_anybody(v))
 		mm_counts_counted(p->c->counts, v->reason);
 	else if (v->code != MM_EAGAIN)
 		first = mm_counts_refused(p->c->counts, v);

@@ -494,6 +494,8 @@ struct mm_core {
 	struct mm_lines *lines;
 	struct mm_reserve *reserve;
 	struct mm_guesses *guesses; /* D's own */
+	int64_t pairing_minute;     /* ... too: in which so many with nothing */
+	unsigned pairing_n;         /* began to wait */
 	struct mm_counts *counts;
 	struct mm_forecaster *forecaster;
 	struct mm_batches *at_work;

@@ -65,6 +65,7 @@ static const struct {
 	[MM_R_GROUP_WEAK] = { MM_EPOLICY, 0 },
 	[MM_R_GROUP_REVOKED] = { MM_EPOLICY, MM_FX_ALERT },
 	[MM_R_GROUP_QUEUE] = { MM_EAGAIN, 0 },
+	[MM_R_GROUP_LATE] = { MM_EPOLICY, 0 },
 	[MM_R_BUSY] = { MM_EAGAIN, 0 },
 };
 

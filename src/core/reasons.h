@@ -57,6 +57,7 @@
 	X(MM_R_GROUP_WEAK, "old-credential-weak")                               \
 	X(MM_R_GROUP_REVOKED, "old-credential-revoked")                         \
 	X(MM_R_GROUP_QUEUE, "too-many-waiting")                                 \
+	X(MM_R_GROUP_LATE, "pairing-ended")                                     \
 	X(MM_R_AUTHORISE_AWAY, "authorise-unavailable")                         \
 	X(MM_R_BUSY, "try-later")
 

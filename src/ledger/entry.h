@@ -75,13 +75,13 @@
 	X(MM_E_UNIT_RELEASED, "unit.released", "a unit that was quarantined, for that reason, is taken in all the same, with the certificate of the entry before; detail_sha256 is of a salt and of why") \
 	X(MM_E_UNIT_REJECTED, "unit.rejected", "a unit that was quarantined, for that reason, is not taken in; detail_sha256 is of a salt and of why") \
 	X(MM_E_RESPONDER_MADE,  "responder.made", "an issuer certified a key that signs its OCSP answers, or (action configuration) what devices in the field are configured to; before the first of them; result lost: and no answer was ever asked of it") \
-	X(MM_E_GROUP_CREATED,   "group.created", "a bootstrap group: old credentials that may enrol; count is how many certificates it may give") \
+	X(MM_E_GROUP_CREATED,   "group.created", "a bootstrap group: old credentials that may enrol; count is how many certificates it may give, token the id of the secret that its devices share") \
 	X(MM_E_GROUP_CHANGED,   "group.changed", "a group was opened, paused, closed or extended, or (crl) what its CA revoked is known") \
 	X(MM_E_GROUP_LISTED,    "group.listed", "count devices joined a group's list, or their second facts were changed; detail_sha256 is that of the request") \
 	X(MM_E_GROUP_ASKED,     "group.asked", "a device came with a shared credential and this key; it waits for a person") \
 	X(MM_E_GROUP_APPROVED,  "group.approved", "an operator lets the device have its certificate with this key") \
 	X(MM_E_GROUP_REFUSED,   "group.refused", "an operator does not") \
-	X(MM_E_GROUP_RELEASED,  "group.released", "an operator lets a device of a group come again, with any key; it had that one; detail_sha256 is of a salt and of why") \
+	X(MM_E_GROUP_RELEASED,  "group.released", "an operator lets a device of a group come again, with any key; it had that one, and that certificate; detail_sha256 is of a salt and of why") \
 	X(MM_E_CONFIG_SET,      "configuration.set", "what the devices of a product or batch, or one device, are configured to (scope); config_version counts such changes, detail_sha256 is that of template, table and schema") \
 	X(MM_E_CONFIG_REMOVED,  "configuration.removed", "it was taken away again") \
 	X(MM_E_CONFIG_GIVEN,    "configuration.given", "a device in the field gets this version from now on; before it is signed; config_sha256 is that of the document") \

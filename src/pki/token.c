@@ -1,7 +1,9 @@
 #include "pki/token.h"
 
+#include <ctype.h>
 #include <string.h>
 
+#include "base/own.h"
 #include "pki/priv.h"
 
 #define ID_DIGITS     20
@@ -213,4 +215,55 @@ mm_token_psk(const uint8_t id[MM_TOKEN_ID_N],
 	mm_hmac_sha256((struct mm_bytes){ prk, sizeof(prk) },
 	    (struct mm_bytes){ data, label.n + 1 }, psk);
 	mm_wipe(prk, sizeof(prk));
+}
+
+/* ---- pairing ---- */
+
+static void
+pairing_text(const uint8_t v[5], char out[MM_PAIRING_TEXT])
+{
+	char digits[9];
+
+	mm_base32_text(v, 5, digits);
+	memcpy(out, digits, 4);
+	out[4] = '-';
+	memcpy(out + 5, digits + 4, 5);
+}
+
+/* see token.h */
+void
+mm_pairing_code(const char *device, const uint8_t spki_sha256[32],
+    char out[MM_PAIRING_TEXT])
+{
+	static const char head[] = "mintmark pairing code v1\n";
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(256);
+	uint8_t hash[32];
+
+	mm_buf_text(&b, head);
+	for (const char *p = device; *p != '\0'; p++)
+		mm_buf_u8(&b, (uint8_t)tolower((unsigned char)*p));
+	mm_buf_text(&b, "\n");
+	mm_buf_put(&b, spki_sha256, 32);
+	MM_INVARIANT(b.err == MM_OK);
+	mm_sha256(mm_buf_view(&b), hash);
+	pairing_text(hash, out);
+}
+
+/* see token.h */
+enum mm_err
+mm_pairing_parse(const char *text, char out[MM_PAIRING_TEXT],
+    struct mm_why *why)
+{
+	char digits[9];
+	size_t n = 0;
+	uint8_t v[5];
+
+	for (; *text != '\0' && n < sizeof(digits); text++)
+		if (*text != '-' && *text != ' ')
+			digits[n++] = *text;
+	if (n != 8 || mm_base32_parse(digits, n, v, 5, NULL) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "code: want 8 digits, like "
+		    "7K2M-Q4XD");
+	pairing_text(v, out);
+	return MM_OK;
 }

@@ -40,6 +40,22 @@ void mm_token_secret_text(const uint8_t secret[MM_TOKEN_SECRET_N],
 MM_MUST enum mm_err mm_token_secret_parse(struct mm_bytes text,
     uint8_t out[MM_TOKEN_SECRET_N], struct mm_why *why);
 
+/*
+ * What a device with nothing shows, and a person compares: the first 40 bits of
+ * SHA-256("mintmark pairing code v1\n" device "\n" hash), hash being the
+ * SHA-256 of its SubjectPublicKeyInfo and device its name in lower case, as 8
+ * digits of Crockford base32, a '-' in the middle.
+ *
+ * 40 bits are no commitment to a key: others with that code can be found in
+ * minutes.  docs/fielded.md says what makes that worth nothing.
+ */
+#define MM_PAIRING_TEXT 10
+void mm_pairing_code(const char *device, const uint8_t spki_sha256[32],
+    char out[MM_PAIRING_TEXT]);
+/* As people type it: without the '-', O for 0, I and L for 1, either case. */
+MM_MUST enum mm_err mm_pairing_parse(const char *text,
+    char out[MM_PAIRING_TEXT], struct mm_why *why);
+
 /* HMAC-SHA256(master, "mintmark token secret v1" || id), 160 bits. */
 void mm_token_derive(struct mm_bytes master,
     const uint8_t id[MM_TOKEN_ID_N], uint8_t secret[MM_TOKEN_SECRET_N]);

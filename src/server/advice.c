@@ -197,6 +197,9 @@ static const char *const advice[MM_REASON_COUNT] = {
 	    "given to the group (mintmark group crl): if it is the right "
 	    "device after all, mint a token: mintmark token create --device "
 	    "{device}",
+	[MM_R_GROUP_LATE] =
+	    "Nobody compared its pairing code in time: be at the device when it "
+	    "shows one, and mintmark group approve",
 	[MM_R_GROUP_QUEUE] =
 	    "As many devices wait for an operator as the group lets: mintmark "
 	    "group waiting, then approve or refuse them",

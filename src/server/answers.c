@@ -101,6 +101,8 @@ static const struct {
 	{ MM_R_GROUP_EXPIRED, "the old certificate has expired" },
 	{ MM_R_GROUP_WEAK, "the old certificate's key is too weak here" },
 	{ MM_R_GROUP_REVOKED, "the old certificate was revoked" },
+	{ MM_R_GROUP_LATE, "nobody compared the code in time: make a new key, "
+	    "and show its code" },
 	{ MM_R_GROUP_QUEUE, "too many devices wait for an operator: come "
 	    "later" },
 	{ MM_R_BUSY, "the server is busy: try again" },

@@ -11,6 +11,7 @@
 
 enum {
 	LEVEL = 2,       /* SSL_CTX_set_security_level(3): 112 bits */
+	LEVEL_LEGACY = 0,
 	LEVEL_BITS = 112,
 	DEPTH = 8,
 };
@@ -45,10 +46,13 @@ struct boot_loop { /* a loop's own */
 struct mm_boot {
 	struct mm_server *s;
 	atomic_bool any;          /* there is a credential of a group */
+	atomic_bool nothing;      /* there is a group of kind none */
 	atomic_uint generation;
 	pthread_mutex_t lock;     /* the CAs */
 	struct ca ca[MM_CREDENTIAL_CAS_MAX];
 	size_t n;
+	uint8_t secret[MM_CREDENTIAL_SECRETS_MAX][32]; /* of their ids */
+	size_t nsecrets;
 	struct boot_loop loop[MM_LOOPS_MAX];
 };
 
@@ -150,6 +154,68 @@ install(struct mm_boot *b, struct taking *t, struct mm_why *why)
 	return MM_OK;
 }
 
+/* ---- secrets, and nothing ---- */
+
+struct secrets {
+	uint8_t sha256[MM_CREDENTIAL_SECRETS_MAX][32];
+	size_t n;
+};
+
+static enum mm_err
+take_secret(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const char *hex = next + strlen(MM_CREDENTIAL_SECRETS);
+	struct secrets *s = ctx;
+
+	(void)row;
+	return mm_hex_parse(hex, strlen(hex), s->sha256[s->n++], 32, why);
+}
+
+static enum mm_err
+refresh_others(struct mm_boot *b, struct mm_store_reader *r,
+    struct mm_why *why)
+{
+	const struct mm_list l = { .most = MM_CREDENTIAL_SECRETS_MAX,
+		.state = -1 };
+	struct secrets s = { .n = 0 };
+	unsigned n;
+
+	MM_TRY(mm_count_docs(r, MM_DOC_CREDENTIAL, MM_CREDENTIAL_NOTHINGS, 1,
+	    &n, why));
+	MM_TRY(mm_list_docs(r, MM_DOC_CREDENTIAL, MM_CREDENTIAL_SECRETS, &l,
+	    take_secret, &s, why));
+	pthread_mutex_lock(&b->lock);
+	memcpy(b->secret, s.sha256, sizeof(b->secret));
+	b->nsecrets = s.n;
+	pthread_mutex_unlock(&b->lock);
+	atomic_store(&b->nothing, n > 0);
+	return MM_OK;
+}
+
+/* see bootstrap.h */
+bool
+mm_boot_secret(struct mm_boot *b, const char *token)
+{
+	uint8_t sha256[32];
+	bool yes = false;
+
+	if (!b->s->config->set.claim_secrets)
+		return false;
+	mm_sha256(mm_bytes_of(token), sha256);
+	pthread_mutex_lock(&b->lock);
+	for (size_t i = 0; i < b->nsecrets; i++)
+		yes = yes || memcmp(b->secret[i], sha256, 32) == 0;
+	pthread_mutex_unlock(&b->lock);
+	return yes;
+}
+
+/* see bootstrap.h */
+bool
+mm_boot_nothing(const struct mm_boot *b)
+{
+	return b->s->config->set.pairing && atomic_load(&b->nothing);
+}
+
 static enum mm_err
 refresh(struct mm_boot *b, struct mm_store_reader *r, struct mm_why *why)
 {
@@ -163,7 +229,7 @@ refresh(struct mm_boot *b, struct mm_store_reader *r, struct mm_why *why)
 	    take_ca, &t, why));
 	MM_TRY(install(b, &t, why));
 	atomic_store(&b->any, n > 0);
-	return MM_OK;
+	return refresh_others(b, r, why);
 }
 
 /* see bootstrap.h */
@@ -285,6 +351,7 @@ struct looking {
 	OSSL_LIB_CTX *lib;
 	X509 *x;
 	STACK_OF(X509) *ends, *between;
+	int level;
 };
 
 /* Whether a CA's list has one of the chain's, whose issuer is the next. */
@@ -329,7 +396,7 @@ chains(const struct looking *l, struct mm_old_anchor *out, X509 **end)
 	param = X509_STORE_CTX_get0_param(ctx);
 	if (X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN) != 1)
 		return false;
-	X509_VERIFY_PARAM_set_auth_level(param, LEVEL);
+	X509_VERIFY_PARAM_set_auth_level(param, l->level);
 	X509_VERIFY_PARAM_set_depth(param, DEPTH);
 	X509_STORE_CTX_set_app_data(ctx, &out->expired);
 	X509_STORE_CTX_set_verify_cb(ctx, on_verify);
@@ -370,13 +437,15 @@ find_anchors(struct looking *l, struct mm_old_cert *out)
 }
 
 static void
-look_up(struct mm_boot *b, const struct mm_tls_loop *tls, X509 *x,
-    STACK_OF(X509) *sent, struct mm_old_cert *out)
+look_up(struct mm_boot *b, SSL *ssl, int level, struct mm_old_cert *out)
 {
+	const struct mm_tls_loop *tls = mm_hello_loop(ssl);
+	STACK_OF(X509) *sent = SSL_get_peer_cert_chain(ssl);
 	STACK_OF(X509) *cas = cas_of(b, tls);
 	MM_OWN(free_loan) STACK_OF(X509) *ends = NULL;
 	MM_OWN(free_loan) STACK_OF(X509) *between = NULL;
-	struct looking l = { .b = b, .lib = tls->lib, .x = x };
+	struct looking l = { .b = b, .lib = tls->lib, .level = level,
+		.x = SSL_get0_peer_certificate(ssl) };
 
 	if (cas == NULL)
 		return;
@@ -428,16 +497,21 @@ bool
 mm_boot_look(struct mm_boot *b, const struct mm_http_req *req,
     struct mm_old_cert *out)
 {
+	const struct mm_conn *c = req->conn_data;
 	struct mm_old_cert own = { .peer = req->peer };
 	X509 *x;
 
-	if (req->ssl == NULL || !atomic_load(&b->any))
+	if (req->ssl == NULL || c == NULL || !atomic_load(&b->any))
 		return false;
 	x = SSL_get0_peer_certificate(req->ssl);
 	if (x == NULL || !look(x, &own))
 		return false;
-	look_up(b, mm_hello_loop(req->ssl), x,
-	    SSL_get_peer_cert_chain(req->ssl), &own);
+	look_up(b, req->ssl, LEVEL, &own);
+	own.legacy = c->legacy;
+	if (own.legacy && own.nanchors == 0) {
+		look_up(b, req->ssl, LEVEL_LEGACY, &own);
+		own.weak |= own.nanchors > 0;
+	}
 	*out = own;
 	ERR_clear_error();
 	return true;

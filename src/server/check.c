@@ -104,6 +104,7 @@ check_tls(const struct mm_config *c, struct mm_why *why)
 	enum mm_err rc;
 
 	if (c->set.devices_listen[0] == '\0' &&
+	    c->set.legacy_listen[0] == '\0' &&
 	    c->set.operators_listen[0] == '\0')
 		return MM_OK;
 	rc = first_cert(c->set.tls_certificate, &der, &cert, why);

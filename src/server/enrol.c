@@ -45,8 +45,8 @@ door_of(const struct claim *c)
 {
 	if (c->handshake)
 		return MM_DOOR_HANDSHAKE;
-	return c->job->authority.kind == MM_AUTH_TOKEN_BASIC ? MM_DOOR_BASIC
-							     : MM_DOOR_MTLS;
+	return mm_authority_presents(&c->job->authority) ? MM_DOOR_BASIC
+							      : MM_DOOR_MTLS;
 }
 
 /* The fingerprint that a person compares. */
@@ -151,15 +151,16 @@ answer_est(struct mm_http_resp *resp, const struct claim *c)
 /* RFC 9110 15.5.2: 401 is for who may send an Authorization; a connection
  * made by a token or a certificate may not. */
 static int
-status_of(const struct mm_job *job)
+status_of(const struct claim *c)
 {
+	const struct mm_job *job = c->job;
 	int status = mm_err_http(job->result);
 
 	/* RFC 7030 4.2.3: a person has to allow it */
 	if (job->reason == MM_R_GROUP_WAITS)
 		return 202;
-	return status == 401 && job->authority.kind != MM_AUTH_TOKEN_BASIC
-	    ? 403 : status;
+	return status == 401 && !mm_authority_presents(&job->authority) &&
+	    !c->first ? 403 : status;
 }
 
 static void
@@ -170,7 +171,7 @@ answer(struct claim *c)
 
 	mm_buf_init(&resp.body, BODY_MAX);
 	if (job->result != MM_OK)
-		answer_refusal(&resp, c, status_of(job), job->reason,
+		answer_refusal(&resp, c, status_of(c), job->reason,
 		    job->why.text);
 	else if (c->end->kind == MM_JOB_CONFIRM)
 		resp.status = 204;
@@ -315,6 +316,7 @@ mm_enrol_post(struct mm_http_req *req, void *ctx)
 	rc = mm_enrol_read(&e);
 	mm_rest_json_free(&e.body);
 	if (rc == MM_OK) {
+		c->first = e.asks;
 		mm_enrol_touch(s, req);
 		post_later(s, req->ref.loop, c->job);
 	}

@@ -18,6 +18,7 @@ struct mm_enrol_entry {
 	struct mm_job *job;
 	json_t *body;            /* json only; the caller frees it */
 	int status;              /* where no mm_err says it; else 0 */
+	bool asks;               /* who came with nothing may send a header */
 	enum mm_reason reason;
 };
 

@@ -123,6 +123,18 @@ enrols(const struct mm_enrol_entry *e)
 	return e->end->kind == MM_JOB_ENROL || e->end->kind == MM_JOB_KEYGEN;
 }
 
+/* A token that is a group's, for all of its devices: whose the certificate
+ * will be its request says. */
+static void
+share(struct mm_enrol_entry *e)
+{
+	struct mm_authority *a = &e->job->authority;
+
+	if (e->end->kind == MM_JOB_ENROL && a->token[0] != '\0' &&
+	    mm_boot_secret(e->s->boot, a->token))
+		mm_authority_secret(a, &e->req->peer);
+}
+
 static enum mm_err
 by_token_connection(
     struct mm_enrol_entry *e, const struct mm_conn *c, bool header)
@@ -130,6 +142,7 @@ by_token_connection(
 	struct mm_why *why = &e->job->why;
 
 	mm_authority_token_psk(&e->job->authority, c->id);
+	share(e);
 	e->reason = MM_R_CREDENTIAL;
 	if (header)
 		return MM_FAIL(why, MM_EINPUT,
@@ -155,6 +168,17 @@ is_old(const struct mm_enrol_entry *e)
 		return false;
 	mm_authority_bootstrap(&e->job->authority, &old);
 	return true;
+}
+
+/* Where a group's devices have nothing, a person compares their codes. */
+static void
+by_nothing(struct mm_enrol_entry *e)
+{
+	const struct mm_old_cert none = { .kind = MM_OLD_NOTHING,
+		.peer = e->req->peer };
+
+	mm_authority_bootstrap(&e->job->authority, &none);
+	e->asks = bearer_allowed(e);
 }
 
 static enum mm_err
@@ -183,8 +207,11 @@ by_header(struct mm_enrol_entry *e, struct mm_bytes header)
 		return MM_FAIL(&e->job->why, MM_EPOLICY,
 		    "this profile takes tokens by TLS handshake only");
 	}
-	if (c == NULL || c->der.n == 0)
-		return basic(e, header);
+	if (c == NULL || c->der.n == 0) {
+		MM_TRY(basic(e, header));
+		share(e);
+		return MM_OK;
+	}
 	MM_TRY(peer_of(e->req, &peer, &e->reason, &e->job->why));
 	MM_TRY(basic(e, header));
 	mm_authority_beside(&e->job->authority, &peer);
@@ -214,6 +241,17 @@ read_replaces(struct mm_enrol_entry *e)
 	return MM_OK;
 }
 
+/* What is good elsewhere is not good there. */
+static enum mm_err
+by_legacy(struct mm_enrol_entry *e, bool header)
+{
+	if (!header && is_old(e))
+		return MM_OK;
+	e->reason = MM_R_CREDENTIAL;
+	return MM_FAIL(&e->job->why, MM_EPOLICY,
+	    "this listener is for old certificates of bootstrap groups alone");
+}
+
 static enum mm_err
 admit(struct mm_enrol_entry *e)
 {
@@ -224,12 +262,18 @@ admit(struct mm_enrol_entry *e)
 	if (more)
 		return MM_FAIL(&e->job->why, MM_EINPUT,
 		    "Authorization came more than once");
+	if (c != NULL && c->legacy)
+		return by_legacy(e, header.p != NULL);
 	if (c != NULL && c->token)
 		return by_token_connection(e, c, header.p != NULL);
 	if (header.p != NULL)
 		return by_header(e, header);
 	if ((c != NULL && c->der.n > 0) || !enrols(e))
 		return by_certificate(e);
+	if (e->end->kind == MM_JOB_ENROL && mm_boot_nothing(e->s->boot)) {
+		by_nothing(e);
+		return MM_OK;
+	}
 	e->reason = MM_R_CREDENTIAL;
 	return MM_FAIL(&e->job->why, bearer_allowed(e) ? MM_EAUTH : MM_EPOLICY,
 	    "enrolment wants a token or a certificate");

@@ -305,3 +305,15 @@ const struct mm_http_route mm_devices_routes[] = {
 };
 const size_t mm_devices_nroutes =
     sizeof(mm_devices_routes) / sizeof(mm_devices_routes[0]);
+
+/* For a first enrolment, and what EST clients ask before it. */
+const struct mm_http_route mm_legacy_routes[] = {
+	GET(EST "/cacerts", get_cacerts),
+	GET(EST "/csrattrs", get_csrattrs),
+	POST(EST "/simpleenroll", REQUEST_MAX, enroll),
+	GET(EST "/:/cacerts", get_cacerts),
+	GET(EST "/:/csrattrs", get_csrattrs),
+	POST(EST "/:/simpleenroll", REQUEST_MAX, enroll),
+};
+const size_t mm_legacy_nroutes =
+    sizeof(mm_legacy_routes) / sizeof(mm_legacy_routes[0]);

@@ -228,6 +228,8 @@ mm_hello_install(SSL_CTX *ctx, SSL_CTX *take_token_ctx, struct mm_tls_loop *l,
     struct mm_why *why)
 {
 	callbacks(ctx, l);
+	if (take_token_ctx == NULL)
+		return MM_OK;
 	callbacks(take_token_ctx, l);
 	if (SSL_CTX_set_ex_data(ctx, l->token_index, take_token_ctx) == 1)
 		return MM_OK;

@@ -2,14 +2,14 @@
 #include "server/metrics.h"
 #include "server/process.h"
 
-/* The three listeners: what each may have, and what it serves. */
+/* The listeners: what each may have, and what it serves. */
 
 /* WRITE_LEAST: in WRITE_MS, so 32 KiB a second of what is larger. */
 enum { HANDSHAKES = 1024, WRITE_MS = 20000, WRITE_LEAST = 640 * 1024 };
 
 static const char *const names[MM_LISTENERS] = {
 	[MM_DEVICES] = "devices", [MM_OPERATORS] = "operators",
-	[MM_PUBLIC] = "public",
+	[MM_PUBLIC] = "public", [MM_LEGACY] = "legacy",
 };
 
 /* see metrics.h */
@@ -86,6 +86,15 @@ fill_listener(struct mm_server *s, enum mm_listener which,
 		l->limits.answer_ms = (MM_WATCH_WAIT_MAX_S + 10) * 1000;
 		l->routes = mm_operators_routes;
 		l->nroutes = mm_operators_nroutes;
+		break;
+	case MM_LEGACY:
+		l->address = set->legacy_listen;
+		l->make_ctx = mm_tls_legacy_ctx;
+		l->on_secured = mm_tls_legacy_secured;
+		l->on_failed = mm_tls_failed;
+		l->free_conn_data = mm_tls_conn_free;
+		l->routes = mm_legacy_routes;
+		l->nroutes = mm_legacy_nroutes;
 		break;
 	default:
 		l->address = set->public_listen;

@@ -28,7 +28,8 @@ enum {
 	MM_DRAIN_MS = 10000,
 };
 
-enum mm_listener { MM_DEVICES, MM_OPERATORS, MM_PUBLIC, MM_LISTENERS };
+enum mm_listener { MM_DEVICES, MM_OPERATORS, MM_PUBLIC, MM_LEGACY,
+	MM_LISTENERS };
 
 /* What became of a device's question for its configuration. */
 enum mm_configured {
@@ -136,6 +137,7 @@ int64_t mm_alive_beat(struct mm_server *s);
  * certificate on that of the operators. */
 struct mm_conn {
 	bool operator_;    /* the operators listener: der and no more */
+	bool legacy;       /* the legacy listener: for old certificates alone */
 	bool token;        /* a token connection: it is proven, or it failed */
 	bool psk_known;
 	bool cert_bad;     /* not to be believed; why in cert_why */
@@ -160,8 +162,14 @@ enum mm_err mm_tls_devices_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
     SSL_CTX **out, struct mm_why *why);
 enum mm_err mm_tls_operators_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
     SSL_CTX **out, struct mm_why *why);
+/* As the devices', but takes no tokens, and signatures and keys that nobody
+ * else may use: what they are worth a group says. */
+enum mm_err mm_tls_legacy_ctx(void *ctx, uint16_t loop, OSSL_LIB_CTX *lib,
+    SSL_CTX **out, struct mm_why *why);
 enum mm_err mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
     void **conn_data);
+enum mm_err mm_tls_legacy_secured(void *ctx, SSL *ssl,
+    const struct in6_addr *peer, void **conn_data);
 /* Only a connection with a certificate has data. */
 enum mm_err mm_tls_operator_secured(void *ctx, SSL *ssl,
     const struct in6_addr *peer, void **conn_data);
@@ -186,7 +194,8 @@ struct mm_tls_loop {
 	struct mm_buf frame; /* the PSK link's */
 };
 /* Installs the callbacks; token_ctx holds no certificate and the suites that
- * a token connection may use.  Takes token_ctx. */
+ * a token connection may use; NULL: there are none, and who offers a token
+ * fails.  Takes token_ctx. */
 MM_MUST enum mm_err mm_hello_install(SSL_CTX *ctx, SSL_CTX *take_token_ctx,
     struct mm_tls_loop *l, struct mm_why *why);
 struct mm_conn *mm_hello_conn(SSL *ssl);
@@ -203,6 +212,8 @@ bool mm_hello_binding(SSL *ssl, struct mm_bytes challenge, bool *wrong);
 MM_MUST enum mm_err mm_est_new(struct mm_server *s, struct mm_est **out,
     struct mm_why *why);
 void mm_est_free(struct mm_est **owner);
+extern const struct mm_http_route mm_legacy_routes[];
+extern const size_t mm_legacy_nroutes;
 extern const struct mm_http_route mm_devices_routes[];
 extern const size_t mm_devices_nroutes;
 /* Digits in a line of a label's base64 bodies; 0: one line. */

@@ -80,7 +80,8 @@ unsigned
 mm_process_connections(const struct mm_settings *set, uint64_t fds)
 {
 	const char *const listens[] = { set->devices_listen,
-		set->operators_listen, set->public_listen };
+		set->operators_listen, set->public_listen,
+		set->legacy_listen };
 	uint64_t own = SERVER_FDS + LOOP_FDS * (uint64_t)set->threads;
 	uint64_t n = 0, share;
 

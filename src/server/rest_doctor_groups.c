@@ -12,7 +12,7 @@ enum { GROUPS_PAGE = 200 };
 struct looking {
 	struct exam *e;
 	struct mm_group group[GROUPS_PAGE];
-	unsigned n, open;
+	unsigned n, open, legacy;
 	char last[MM_DOC_ID_MAX + 1];
 };
 
@@ -28,8 +28,21 @@ take(void *ctx, const void *row, const char *next, struct mm_why *why)
 static const char *
 whose(const struct mm_group *g)
 {
-	return g->kind == MM_GROUP_CA ? "certificates of an old CA"
-				      : "old certificates";
+	static const char *const words[MM_GROUP_KINDS] = {
+		[MM_GROUP_CA] = "certificates of an old CA",
+		[MM_GROUP_CERTIFICATES] = "old certificates",
+		[MM_GROUP_NONE] = "devices with nothing, by their codes",
+		[MM_GROUP_CLAIM] = "a secret that its devices share",
+	};
+
+	return words[g->kind];
+}
+
+/* A secret that stands in firmware is one until its group is closed. */
+static bool
+is_shared(const struct mm_group *g)
+{
+	return g->kind == MM_GROUP_CLAIM && g->state != MM_WORK_CLOSED;
 }
 
 static void
@@ -68,13 +81,30 @@ look_page(struct looking *l)
 	snprintf(docs.after, sizeof(docs.after), "%s", l->last);
 	MM_TRY(mm_list_docs(r, MM_DOC_GROUP, "", &docs, take, l, NULL));
 	for (unsigned i = 0; i < l->n; i++) {
-		if (l->group[i].state != MM_WORK_OPEN)
+		if (l->group[i].state != MM_WORK_OPEN &&
+		    !is_shared(&l->group[i]))
 			continue;
 		l->open++;
+		l->legacy += l->group[i].legacy;
 		MM_TRY(mm_group_counts(r, &l->group[i], &n, NULL));
 		look_at(l->e, &l->group[i], &n);
 	}
 	return MM_OK;
+}
+
+/* A door for weak certificates is open as long as somebody needs it. */
+static void
+look_at_legacy(const struct looking *l)
+{
+	if (l->e->r->s->config->set.legacy_listen[0] == '\0')
+		return;
+	if (l->legacy == 0)
+		mm_find(l->e->f, MM_CHECK_GROUPS, MM_LEVEL_WARN,
+		    "mintmark.conf: legacy_listen = \"\"",
+		    "the legacy listener is on, and no open group is for it");
+	else
+		mm_find(l->e->f, MM_CHECK_GROUPS, MM_LEVEL_OK, NULL,
+		    "the legacy listener is on for %u groups", l->legacy);
 }
 
 /* see exam.h */
@@ -97,5 +127,7 @@ mm_exam_groups(struct exam *e)
 	else if (l->open == 0)
 		mm_find(e->f, MM_CHECK_GROUPS, MM_LEVEL_OK, NULL,
 		    "no old or shared credential is taken");
+	if (rc == MM_OK)
+		look_at_legacy(l);
 	free(l);
 }

@@ -48,8 +48,8 @@ find_ca(struct mm_rest *r, const struct mm_group *g, struct mm_bytes der,
 		MM_OWN(x509_free) X509 *x = NULL;
 
 		own = (struct mm_why){ 0 };
-		MM_TRY(mm_credential_get(r->reader, true, g->credential[i], &c,
-		    why));
+		MM_TRY(mm_credential_get(r->reader, MM_CREDENTIAL_CA,
+		    g->credential[i], &c, why));
 		x = certificate(&c);
 		if (x == NULL)
 			return MM_FAIL(why, MM_ESYS, "a CA cannot be read");

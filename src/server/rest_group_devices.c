@@ -54,6 +54,10 @@ read_row(json_t *in, const struct mm_group *g, struct mm_group_member *m,
 	memcpy(m->certificate, t.certificate, 32);
 	if (t.hardware[0] != '\0')
 		mm_member_hardware(t.device, t.hardware, m->hardware);
+	if ((g->kind == MM_GROUP_NONE || g->kind == MM_GROUP_CLAIM) &&
+	    json_object_get(in, "certificate") != NULL)
+		return MM_FAIL(why, MM_EINPUT, "certificate: the group's "
+		    "devices have none");
 	if (g->kind == MM_GROUP_CERTIFICATES && g->ncredentials == 0 &&
 	    t.certificate[31] == 0 && memcmp(t.certificate,
 	    (uint8_t[32]){ 0 }, 32) == 0)
@@ -273,23 +277,33 @@ mm_rest_group_devices(struct mm_rest *r, struct mm_why *why)
 
 /* ---- who waits ---- */
 
+struct waiting {
+	struct mm_rest *r;
+	unsigned left;
+	char last[MM_DOC_ID_MAX + 1];
+	bool more;
+	bool pairs; /* of a group of kind none */
+};
+
 static void
-put_caller(struct mm_json *j, const struct mm_caller *c)
+put_caller(const struct waiting *w, const struct mm_caller *c)
 {
+	struct mm_json *j = &w->r->j;
+	char code[MM_PAIRING_TEXT];
+
 	mm_json_str(j, "device", c->device);
+	if (w->pairs) {
+		mm_pairing_code(c->device, c->spki, code);
+		mm_json_str(j, "code", code);
+		mm_rest_put_time(j, "until", c->at +
+		    w->r->s->config->set.pairing_s * 1000);
+	}
 	mm_rest_put_sha256(j, "spki_sha256", c->spki);
 	mm_rest_put_sha256(j, "credential", c->credential);
 	if (c->peer[0] != '\0')
 		mm_json_str(j, "peer", c->peer);
 	mm_rest_put_time(j, "since", c->at);
 }
-
-struct waiting {
-	struct mm_rest *r;
-	unsigned left;
-	char last[MM_DOC_ID_MAX + 1];
-	bool more;
-};
 
 static enum mm_err
 put_waiting(void *ctx, const void *doc, const char *next, struct mm_why *why)
@@ -305,7 +319,7 @@ put_waiting(void *ctx, const void *doc, const char *next, struct mm_why *why)
 	(void)!mm_text_copy(w->last, sizeof(w->last), mm_bytes_of(next));
 	MM_TRY(mm_caller_parse(doc, &c, why));
 	mm_json_open(&w->r->j, '{');
-	put_caller(&w->r->j, &c);
+	put_caller(w, &c);
 	mm_json_close(&w->r->j, '}');
 	return mm_buf_ok(&w->r->out, why);
 }
@@ -321,6 +335,7 @@ mm_rest_group_waiting(struct mm_rest *r, struct mm_why *why)
 
 	MM_TRY(mm_page_read(r, " ", &page, why));
 	MM_TRY(mm_rest_group_of(r, &g, why));
+	w.pairs = g.kind == MM_GROUP_NONE;
 	docs = page.list;
 	w.left = docs.most++;
 	snprintf(prefix, sizeof(prefix), "%s/", g.id);
@@ -337,26 +352,43 @@ mm_rest_group_waiting(struct mm_rest *r, struct mm_why *why)
 
 struct decision {
 	uint8_t spki[32];
+	char code[33];
 };
 static const struct mm_member decision_members[] = {
-	{ "spki_sha256", MM_M_SHA256, true, offsetof(struct decision, spki),
+	{ "spki_sha256", MM_M_SHA256, false, offsetof(struct decision, spki),
 	    32 },
+	{ "code", MM_M_TEXT, false, offsetof(struct decision, code), 33 },
 };
+
+static enum mm_err
+read_decision(struct mm_rest *r, struct mm_group_decision *out,
+    struct mm_why *why)
+{
+	struct decision d = { .code = "" };
+
+	MM_TRY(mm_rest_members(r->in, decision_members, 2, &d, why));
+	if (json_object_size(r->in) != 1)
+		return MM_FAIL(why, MM_EINPUT, "want spki_sha256 or code");
+	memcpy(out->spki, d.spki, 32);
+	return d.code[0] != '\0' ? mm_pairing_parse(d.code, out->code, why)
+				 : MM_OK;
+}
 
 /* The key is named, so that what was compared is what is decided. */
 static enum mm_err
 decide(struct mm_rest *r, bool approve, struct mm_why *why)
 {
 	char device[MM_DEVICE_ID_MAX + 1];
-	struct decision d = { .spki = { 0 } };
+	struct mm_group_decision what = { .device = device,
+		.approve = approve };
 	struct mm_group_member m;
 	struct mm_group g;
 
-	MM_TRY(mm_rest_members(r->in, decision_members, 1, &d, why));
+	MM_TRY(read_decision(r, &what, why));
 	MM_TRY(mm_rest_segment(r, 1, device, sizeof(device), why));
 	MM_TRY(mm_rest_group_of(r, &g, why));
-	MM_TRY(mm_desk_group_decide(r->desk, &r->login, g.id, device, d.spki,
-	    approve, why));
+	what.group = g.id;
+	MM_TRY(mm_desk_group_decide(r->desk, &r->login, &what, why));
 	MM_TRY(mm_member_get(r->reader, g.id, device, &m, why));
 	mm_json_open(&r->j, '{');
 	mm_json_str(&r->j, "device", m.device);

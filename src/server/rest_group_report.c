@@ -106,6 +106,9 @@ put(struct mm_json *j, const struct mm_group *g,
 	    mm_group_halted(g, n->conflicts);
 
 	mm_json_str(j, "group", g->id);
+	mm_json_str(j, "kind", mm_group_kind_words[g->kind]);
+	if (g->secret[0] != '\0')
+		mm_json_str(j, "secret", g->secret);
 	mm_json_str(j, "state",
 	    mm_work_state_words[halted ? MM_WORK_PAUSED : g->state]);
 	mm_rest_put_time(j, "until", g->until_ms);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/secret.h"
 #include "base/time.h"
 #include "server/bootstrap.h"
 #include "server/groups.h"
@@ -11,7 +12,7 @@
 
 /* Bootstrap groups: made, shown, opened, paused, closed, extended. */
 
-enum { CAS_MOST = 8 };
+enum { CAS_MOST = 8, PAIRING_MOST = 1000 };
 
 MM_FREE_FN(x509_free, X509, X509_free)
 
@@ -26,6 +27,8 @@ put_limits(struct mm_json *j, const struct mm_group *g)
 	mm_json_int(j, "waiting_most", g->waiting_most);
 	mm_json_bool(j, "accept_expired", g->accept_expired);
 	mm_json_bool(j, "names", g->names);
+	mm_json_bool(j, "bearer", g->bearer);
+	mm_json_bool(j, "legacy", g->legacy);
 }
 
 static void
@@ -67,6 +70,8 @@ put_group(struct mm_rest *r, const struct mm_group *g, struct mm_why *why)
 		mm_json_hex(j, NULL,
 		    (struct mm_bytes){ g->credential[i], 32 });
 	mm_json_close(j, ']');
+	if (g->secret[0] != '\0')
+		mm_json_str(j, "secret", g->secret);
 	if (g->note[0] != '\0')
 		mm_json_str(j, "note", g->note);
 	mm_rest_put_time(j, "created", g->created_at);
@@ -192,7 +197,7 @@ struct wish {
 	char profile[MM_NAME_MAX + 1], kind[16], range[MM_SERIALS_TEXT];
 	char note[MM_GROUP_NOTE];
 	int64_t until, quantity, conflicts, waiting;
-	bool accept_expired, names;
+	bool accept_expired, names, bearer, legacy;
 	struct mm_buf der[MM_GROUP_CREDENTIALS]; /* of CAs */
 };
 
@@ -300,7 +305,7 @@ make_room(struct mm_rest *r, const struct mm_group *g, struct mm_why *why)
 	for (size_t i = 0; i < g->ncredentials; i++) {
 		MM_OWN(mm_credential_done)
 		struct mm_credential c = MM_CREDENTIAL_INIT;
-		enum mm_err rc = mm_credential_get(r->reader, true,
+		enum mm_err rc = mm_credential_get(r->reader, MM_CREDENTIAL_CA,
 		    g->credential[i], &c, why);
 
 		if (rc != MM_OK && rc != MM_ENOTFOUND)
@@ -329,6 +334,8 @@ static const struct mm_member members[] = {
 	M(waiting, MM_M_INT, false),
 	M(accept_expired, MM_M_BOOL, false),
 	M(names, MM_M_BOOL, false),
+	M(bearer, MM_M_BOOL, false),
+	M(legacy, MM_M_BOOL, false),
 	M(note, MM_M_TEXT, false),
 };
 #define N(a) (sizeof(a) / sizeof((a)[0]))
@@ -367,9 +374,12 @@ check_profile(struct mm_rest *r, const struct mm_group *g,
 	if (p == NULL)
 		return MM_FAIL(why, MM_ECONFLICT, "profile: there is no "
 		    "\"%s\"", name);
-	return p->kind == MM_PROFILE_LDEVID ? MM_OK
-	    : MM_FAIL(why, MM_ECONFLICT, "profile: a group gives no factory "
-		"certificates");
+	if (p->kind != MM_PROFILE_LDEVID)
+		return MM_FAIL(why, MM_ECONFLICT, "profile: a group gives no "
+		    "factory certificates");
+	return !g->bearer || p->bearer ? MM_OK
+	    : MM_FAIL(why, MM_EPOLICY, "profile %s: its bearer door is closed",
+		name);
 }
 
 static enum mm_err
@@ -383,6 +393,8 @@ read_limits(struct mm_group *g, const struct wish *w, struct mm_why *why)
 	g->waiting_most = w->waiting;
 	g->accept_expired = w->accept_expired;
 	g->names = w->names;
+	g->bearer = w->bearer;
+	g->legacy = w->legacy;
 	strcpy(g->range, w->range);
 	if (g->until_ms <= g->created_at)
 		return MM_FAIL(why, MM_EINPUT, "until: it is past");
@@ -395,6 +407,32 @@ read_limits(struct mm_group *g, const struct wish *w, struct mm_why *why)
 		    "conflicts: at most 1000000");
 	return g->range[0] == '\0' ? MM_OK
 	    : mm_serials_parse(g->range, &run, why);
+}
+
+/* What the configuration has switched on, and what each kind can have. */
+static enum mm_err
+check_kind(const struct mm_rest *r, const struct mm_group *g,
+    struct mm_why *why)
+{
+	const struct mm_settings *set = &r->s->config->set;
+	bool bare = g->kind == MM_GROUP_NONE || g->kind == MM_GROUP_CLAIM;
+
+	if (g->kind == MM_GROUP_NONE && !set->pairing)
+		return MM_FAIL(why, MM_EPOLICY, "kind: groups of kind none are "
+		    "off; mintmark.conf: pairing = true");
+	if (g->kind == MM_GROUP_CLAIM && !set->claim_secrets)
+		return MM_FAIL(why, MM_EPOLICY, "kind: groups of kind claim are "
+		    "off; mintmark.conf: claim_secrets = true");
+	if (bare && (g->names || g->accept_expired || g->legacy ||
+	    json_object_get(r->in, "certificates") != NULL))
+		return MM_FAIL(why, MM_EINPUT, "certificates, names, "
+		    "accept_expired, legacy: there are no old certificates");
+	if (g->bearer && g->kind != MM_GROUP_CLAIM)
+		return MM_FAIL(why, MM_EINPUT, "bearer: of kind claim only");
+	if (g->kind == MM_GROUP_NONE && g->waiting_most > PAIRING_MOST)
+		return MM_FAIL(why, MM_EINPUT, "waiting: 1 to %d",
+		    PAIRING_MOST);
+	return MM_OK;
 }
 
 static enum mm_err
@@ -420,14 +458,68 @@ read_group(struct mm_rest *r, struct wish *w, struct mm_group *g,
 	strcpy(g->profile, w->profile);
 	MM_TRY(keep_note(g, w->note, why));
 	MM_TRY(read_limits(g, w, why));
+	MM_TRY(check_kind(r, g, why));
 	MM_TRY(check_profile(r, g, why));
 	return read_credentials(r, g, w, why);
+}
+
+/* Shown here, and never again. */
+static enum mm_err
+make_secret(struct mm_rest *r, struct mm_group *g, char text[MM_TOKEN_TEXT],
+    struct mm_why *why)
+{
+	unsigned n;
+
+	if (g->kind != MM_GROUP_CLAIM)
+		return MM_OK;
+	MM_TRY(mm_count_docs(r->reader, MM_DOC_CREDENTIAL,
+	    MM_CREDENTIAL_SECRETS, MM_CREDENTIAL_SECRETS_MAX, &n, why));
+	if (n >= MM_CREDENTIAL_SECRETS_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "groups have %u secrets "
+		    "already", n);
+	return mm_desk_group_secret(r->desk, g, text, why);
+}
+
+static enum mm_err
+put_credentials(struct mm_rest *r, struct mm_group *g, const struct wish *w,
+    struct mm_why *why)
+{
+	static const enum mm_credential_kind kinds[MM_GROUP_KINDS] = {
+		[MM_GROUP_CA] = MM_CREDENTIAL_CA,
+		[MM_GROUP_CERTIFICATES] = MM_CREDENTIAL_CERT,
+		[MM_GROUP_NONE] = MM_CREDENTIAL_NOTHING,
+		[MM_GROUP_CLAIM] = MM_CREDENTIAL_SECRET,
+	};
+	struct mm_old_one one = { .kind = kinds[g->kind] };
+
+	for (size_t i = 0; i < g->ncredentials; i++) {
+		one.der = mm_buf_view(&w->der[i]);
+		memcpy(one.sha256, g->credential[i], 32);
+		MM_TRY(mm_desk_credential_put(r->desk, g, &one, why));
+	}
+	if (g->kind == MM_GROUP_CLAIM)
+		mm_sha256(mm_bytes_of(g->secret), one.sha256);
+	return g->kind == MM_GROUP_CLAIM || g->kind == MM_GROUP_NONE
+	    ? mm_desk_credential_put(r->desk, g, &one, why) : MM_OK;
+}
+
+static enum mm_err
+put_new(struct mm_rest *r, const struct mm_group *g, const char *secret,
+    struct mm_why *why)
+{
+	mm_rest_etag(r, g->version);
+	mm_json_open(&r->j, '{');
+	MM_TRY(put_group(r, g, why));
+	if (secret[0] != '\0')
+		mm_rest_put_secret(r, "token", secret);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
 }
 
 /* The group comes last: a credential of one that is not there is nothing. */
 static enum mm_err
 create(struct mm_rest *r, struct wish *w, struct mm_group *g,
-    struct mm_why *why)
+    char secret[MM_TOKEN_TEXT], struct mm_why *why)
 {
 	struct mm_group there;
 	enum mm_err rc;
@@ -439,16 +531,22 @@ create(struct mm_rest *r, struct wish *w, struct mm_group *g,
 		    rc == MM_OK ? "group %s: exists" : "the store cannot be "
 		    "read", g->id);
 	MM_TRY(make_room(r, g, why));
-	for (size_t i = 0; i < g->ncredentials; i++) {
-		struct mm_old_one one = { .der = mm_buf_view(&w->der[i]) };
-
-		memcpy(one.sha256, g->credential[i], 32);
-		MM_TRY(mm_desk_credential_put(r->desk, g, &one, why));
-	}
+	MM_TRY(make_secret(r, g, secret, why));
+	MM_TRY(put_credentials(r, g, w, why));
 	MM_TRY(mm_desk_group_put(r->desk, &r->login, g, NULL, why));
 	mm_boot_refresh(r->s->boot, r->reader);
 	r->status = 201;
-	return put_one(r, g, why);
+	return put_new(r, g, secret, why);
+}
+
+/* Who waits there has proved nothing: the queue is a short one. */
+static bool
+is_none(const json_t *in)
+{
+	const char *kind = json_string_value(json_object_get(in, "kind"));
+
+	return kind != NULL && strcmp(kind,
+	    mm_group_kind_words[MM_GROUP_NONE]) == 0;
 }
 
 enum mm_err
@@ -456,14 +554,18 @@ mm_rest_group_create(struct mm_rest *r, struct mm_why *why)
 {
 	struct wish *w = calloc(1, sizeof(*w));
 	struct mm_group *g = calloc(1, sizeof(*g));
+	char secret[MM_TOKEN_TEXT] = "";
 	enum mm_err rc = MM_ENOMEM;
 
 	if (w != NULL && g != NULL) {
 		w->conflicts = MM_GROUP_CONFLICTS;
 		w->waiting = MM_GROUP_WAITING;
-		rc = create(r, w, g, why);
+		if (is_none(r->in))
+			w->waiting = MM_GROUP_PAIRING;
+		rc = create(r, w, g, secret, why);
 		wish_done(w);
 	}
+	mm_wipe(secret, sizeof(secret));
 	free(w);
 	free(g);
 	return rc != MM_ENOMEM ? rc : MM_FAIL(why, rc, "out of memory");

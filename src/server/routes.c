@@ -27,6 +27,7 @@ mm_routes_print(FILE *f)
 		{ "devices", mm_devices_routes, mm_devices_nroutes },
 		{ "operators", mm_operators_routes, mm_operators_nroutes },
 		{ "public", mm_public_routes, mm_public_nroutes },
+		{ "legacy", mm_legacy_routes, mm_legacy_nroutes },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)

@@ -74,6 +74,16 @@ mm_tls_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
 
 /* see priv.h */
 enum mm_err
+mm_tls_legacy_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
+    void **conn_data)
+{
+	MM_TRY(mm_tls_secured(ctx, ssl, peer, conn_data));
+	((struct mm_conn *)*conn_data)->legacy = true;
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
 mm_tls_operator_secured(void *ctx, SSL *ssl, const struct in6_addr *peer,
     void **conn_data)
 {

@@ -227,6 +227,27 @@ trust(struct mm_tls *t, SSL_CTX *ctx, OSSL_LIB_CTX *lib, struct mm_why *why)
 	return MM_OK;
 }
 
+/*
+ * see priv.h; level 0: RSA-1024 and SHA-1 in a client's certificate and in what
+ * it signs.  Versions and suites are those of the others.
+ */
+enum mm_err
+mm_tls_legacy_ctx(void *ctx_, uint16_t loop, OSSL_LIB_CTX *lib, SSL_CTX **out,
+    struct mm_why *why)
+{
+	struct mm_server *s = ctx_;
+	struct mm_tls *t = s->tls;
+	MM_OWN(free_ctx) SSL_CTX *ctx = NULL;
+
+	t->loop[loop].lib = lib;
+	MM_TRY(server_ctx(t, lib, &ctx, why));
+	MM_TRY(trust(t, ctx, lib, why));
+	SSL_CTX_set_security_level(ctx, 0);
+	MM_TRY(mm_hello_install(ctx, NULL, &t->loop[loop], why));
+	*out = MM_MOVE(ctx);
+	return MM_OK;
+}
+
 /* see priv.h */
 enum mm_err
 mm_tls_devices_ctx(void *ctx_, uint16_t loop, OSSL_LIB_CTX *lib,

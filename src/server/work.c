@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "core/group.h"
 #include "server/attempts.h"
 #include "server/bootstrap.h"
 #include "server/metrics.h"
@@ -261,6 +262,15 @@ keep_shards(struct mm_work *w, struct mm_worker *me)
 }
 
 static void
+keep_pairing(struct mm_desk *d)
+{
+	struct mm_why why = { 0 };
+
+	if (mm_desk_pairing_tidy(d, &why) != MM_OK)
+		MM_LOG(MM_LOG_WARN, "pairing", MM_S("why", why.text));
+}
+
+static void
 housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 {
 	look_at_tls(w, reload);
@@ -270,6 +280,7 @@ housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 	mm_approvals_tidy(me);
 	keep_order(me);
 	mm_public_refresh(w->s->pub, mm_desk_reader(me->desk));
+	keep_pairing(me->desk);
 	mm_boot_refresh(w->s->boot, mm_desk_reader(me->desk));
 	mm_scrapers_tidy(w->s->scrapers, mm_desk_reader(me->desk));
 }

@@ -33,10 +33,13 @@ def sha256(pem):
 class Fleet:
     brings = ()
 
-    def __init__(self, world, cn="Old Maker Device CA"):
+    def __init__(self, world, cn="Old Maker Device CA", bits=None):
+        """bits: an RSA key of so many, and SHA-1 in what it signs."""
         self.w, self.n = world, 0
         Fleet.made = getattr(Fleet, "made", 0) + 1
-        self.ca_key = ec.generate_private_key(ec.SECP256R1())
+        self.ca_key = rsa.generate_private_key(65537, bits) if bits else \
+            ec.generate_private_key(ec.SECP256R1())
+        self.hash = hashes.SHA1() if bits else hashes.SHA256()
         self.ca_name = name_of(cn)
         self.cn = cn.replace(" ", "-") + f"-{Fleet.made}"
         self.ca = self.save("ca", self.sign(
@@ -79,7 +82,7 @@ class Fleet:
              .not_valid_after(now + end * DAY))
         if ca:
             b = b.add_extension(x509.BasicConstraints(True, None), True)
-        return b.sign(self.ca_key, hash_ or hashes.SHA256())
+        return b.sign(self.ca_key, hash_ or self.hash)
 
     def save(self, name, cert, key=None):
         path = self.w.dir / f"{self.cn}-{name}.pem"
@@ -121,16 +124,20 @@ class Comer:
             {"Content-Type": "application/pkcs10"}, *(old or self.old))
 
     def come_weakly(self, port=None):
+        return self.ask_weakly(port, "POST", "/.well-known/est/simpleenroll",
+                               base64.b64encode(self.csr),
+                               {"Content-Type": "application/pkcs10"})
+
+    def ask_weakly(self, port, method, path, body=None, head=None):
         """As a client whose OpenSSL allows what is long out of use."""
         ctx = ssl.create_default_context(cafile=str(self.w.anchor))
         ctx.set_ciphers("DEFAULT@SECLEVEL=0")
-        ctx.load_cert_chain(*self.old)
+        if self.old[0]:
+            ctx.load_cert_chain(*self.old)
         conn = http.client.HTTPSConnection(
             "localhost", port or self.w.devices, context=ctx, timeout=30)
         try:
-            return self.w.ask(conn, "POST", "/.well-known/est/simpleenroll",
-                              base64.b64encode(self.csr),
-                              {"Content-Type": "application/pkcs10"})
+            return self.w.ask(conn, method, path, body, head)
         finally:
             conn.close()
 

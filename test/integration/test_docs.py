@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from world import AGENT, MINT, ROOT
+from world import AGENT, MINT, ROOT, World, free_ports
 
 PAGES = {"docs/getting-started.md": ["GS-2", "verified:", "gs2.crt: revoked"],
          "docs/configuration.md": ["product"],
@@ -14,6 +14,8 @@ PAGES = {"docs/getting-started.md": ["GS-2", "verified:", "gs2.crt: revoked"],
          "docs/operate.md": ["certificates would be revoked", "gateway"],
          "docs/hsm.md": ["key_made", "certified"],
          "docs/fielded.md": ["FD-0001", "202", "200", "confirmed"],
+         "docs/fielded-bare.md": ["PR-001", "FW-001", "approved", "confirmed",
+                                  "403\n200\n"],
          "docs/integrate.md": ["IN-1", "token.minted", "state", "paused",
                                "removed"]}
 
@@ -26,6 +28,8 @@ def run_page(page, folder, demo, ports):
     script = "set -euo pipefail\n" + "\n".join(blocks)
     for name, port in zip(("8443", "8444", "8080"), ports):
         script = script.replace(f"localhost:{name}", f"localhost:{port}")
+    for name, port in zip(("8443", "8445"), (ports[0], *ports[3:])):
+        script = script.replace(f" {name}", f" {port}")  # a loop's
     env = {**os.environ, "DEMO": str(demo), "MINTMARK_CONTEXT":
            f"{demo}/etc/context.json",
            "PATH": f"{MINT.parent}:{AGENT.parent}:{os.environ['PATH']}"}
@@ -48,10 +52,23 @@ def shown(text):
         yield from (volatile(line[4:]) for line in block.splitlines())
 
 
+@pytest.fixture(scope="module")
+def bare():
+    """With the doors that are off."""
+    with World() as w:
+        (w.legacy,) = free_ports(1)
+        w.set_conf("pairing", "true")
+        w.set_conf("claim_secrets", "true")
+        w.set_conf("legacy_listen", f'"127.0.0.1:{w.legacy}"')
+        yield w.start().product()
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_the_blocks_of_a_page_run(world, tmp_path, page):
-    run_page(page, tmp_path, world.dir,
-             (world.devices, world.operators, world.public))
+def test_the_blocks_of_a_page_run(request, tmp_path, page):
+    name = "bare" if page == "docs/fielded-bare.md" else "world"
+    w = request.getfixturevalue(name)
+    run_page(page, tmp_path, w.dir, (w.devices, w.operators, w.public,
+                                     *([w.legacy] if name == "bare" else [])))
 
 
 def test_links_between_pages_lead_somewhere():

@@ -300,8 +300,9 @@ def test_a_nearer_ca_hides_none_above_it(world):
     for device, group in (("ABOVE-1", "above"), ("NEAR-1", "near")):
         a = Comer(world, device, sub.leaf(device)).come()
         assert a.status == 200, a
-        issued = [e for e in entries(world, "certificate.issued")
-                  if e["device"] == device]
+        issued = until(lambda: [
+            e for e in entries(world, "certificate.issued")
+            if e["device"] == device])
         assert issued[0]["authority"] == f"group:{group}/{device.lower()}"
     # the root's own devices are none of the CA below
     refused(Comer(world, "NEAR-2", root.leaf("NEAR-2")).come(), 403,

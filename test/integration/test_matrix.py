@@ -18,7 +18,7 @@ import pytest
 from cast import CERTS, TOKENS, Cast, Line
 from routes import API, from_documentation, from_server
 from tokens import http_request, token_request
-from world import World, serial_of
+from world import World, free_ports, serial_of
 
 ROUTES = from_server()
 REFUSED = (400, 401, 403, 409)
@@ -68,6 +68,8 @@ def cast():
                   users=("nobody", "games") if root else None)
     try:
         other.start().product()
+        (w.legacy,) = free_ports(1)
+        w.set_conf("legacy_listen", f'"127.0.0.1:{w.legacy}"')
         w.start()
         c = Cast(w, other)
         other.stop()
@@ -374,8 +376,30 @@ def test_the_public_listener_has_none_of_both(cast):
         all_refused(ask_operators(cast, line, head), (404, 405))
 
 
+def test_the_legacy_listener_lets_nobody_in(cast):
+    """None who is good, or bad, elsewhere; and has none of the others'
+    doors."""
+    enrols = [d for d in doors("legacy") if last(d[1]) == "simpleenroll"]
+    others = elsewhere(DEVICE, ["legacy"])
+    for pair in [(), *cast.certs.values()]:
+        with Line(cast.w, *pair, port=cast.w.legacy) as line:
+            all_refused(at_doors(line, cast.csr("M-1"), doors=enrols), (403,))
+            all_refused(at_doors(line, cast.csr("M-1"), doors=others),
+                        (404, 405))
+            all_refused(ask_operators(cast, line, {}), (404, 405))
+    for head in ({"Authorization": cast.basic("good")},
+                 {"Authorization": f"Bearer {cast.w.admin_key}"}):
+        with Line(cast.w, port=cast.w.legacy) as line:
+            all_refused(at_doors(line, cast.csr("T-good"), head=head,
+                                 doors=enrols), (403,))
+    out, err = token_request(
+        cast.w.legacy, cast.tokens["good"],
+        http_request("GET", "/.well-known/est/cacerts"))[1:]
+    assert not out, (out, err)
+
+
 def test_no_tls_listener_speaks_plainly(cast):
-    for port in (cast.w.devices, cast.w.operators):
+    for port in (cast.w.devices, cast.w.operators, cast.w.legacy):
         with Line(cast.w, port=port, plain=True) as line:
             with pytest.raises((http.client.HTTPException, OSError)):
                 a = line.ask("GET", API + "/status", None, {

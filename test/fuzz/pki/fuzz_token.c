@@ -1,11 +1,12 @@
 /*
  * Property: a token that parses prints to a text that parses to itself; so
- * do an id and a secret.
+ * do an id, a secret and a pairing code.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "pki/token.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -52,12 +53,26 @@ secret_only(struct mm_bytes in)
 		abort();
 }
 
+static void
+pairing(struct mm_bytes in)
+{
+	char typed[33], code[MM_PAIRING_TEXT], again[MM_PAIRING_TEXT];
+
+	if (!mm_text_copy(typed, sizeof(typed), in) ||
+	    mm_pairing_parse(typed, code, NULL) != MM_OK)
+		return;
+	if (mm_pairing_parse(code, again, NULL) != MM_OK ||
+	    strcmp(code, again) != 0)
+		abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mm_bytes in = { data, size };
 
 	whole(in);
+	pairing(in);
 	id_only(in);
 	secret_only(in);
 	return 0;

@@ -16,6 +16,7 @@
  */
 #define NOW_MS  INT64_C(1800000000000)
 #define DAY_MS  INT64_C(86400000)
+#define PAIRING_S 900
 
 static struct mm_profile profiles[4] = {
 	{ .name = "ld", .version = 1, .kind = MM_PROFILE_LDEVID,
@@ -28,7 +29,8 @@ static struct mm_profile profiles[4] = {
 	{ .name = "tx", .version = 1, .issuer = "ca",
 	    .keys = { 1, { "p256" } }, .require_tls_exporter = true },
 };
-static struct mm_config config = { .profile = profiles, .nprofile = 4 };
+static struct mm_config config = { .profile = profiles, .nprofile = 4,
+	.set.pairing_s = PAIRING_S };
 
 /* id[0] 0x81: a test token */
 static const char test_id[] = "mm1-G4000000000000000000";
@@ -355,6 +357,21 @@ SPOIL(group_other_refused, group_shared(f);
 SPOIL(group_shared_full, group_shared(f); f->group.made = 10)
 SPOIL(group_again_closed, again(f); group_closed(f); group_full(f))
 
+SPOIL(group_pairs, f->group.pairs = true)
+SPOIL(group_pairs_waits, group_waiting(f); group_pairs(f);
+    f->group.waiting_at = f->now_ms - 1)
+SPOIL(group_pairs_other, group_pairs_waits(f);
+    memset(f->group.waiting_spki, 2, 32))
+SPOIL(group_pairs_late, group_pairs_waits(f);
+    f->now_ms = f->group.waiting_at + PAIRING_S * 1000)
+SPOIL(group_pairs_late_full, group_pairs_late(f); f->group.queue_full = true;
+    memset(f->group.waiting_spki, 2, 32))
+SPOIL(group_pairs_approved, group_approved(f); group_pairs(f))
+SPOIL(group_pairs_differs, group_pairs(f); group_differs(f))
+SPOIL(group_basic, f->group.basic = true)
+SPOIL(group_basic_wrong, group_basic(f); f->proved = false)
+SPOIL(group_revoked, f->group.revoked = true)
+
 static const struct row {
 	const char *what;
 	enum mm_authority_kind a;
@@ -454,6 +471,24 @@ static const struct row {
 	    NO(MM_R_GROUP_EXPIRED) },
 	{ "old, expired, lenient", GROUP, ENROL, group_lenient, YES },
 	{ "old, weak", GROUP, ENROL, group_weak, NO(MM_R_GROUP_WEAK) },
+	{ "old, revoked", GROUP, ENROL, group_revoked,
+	    ALERT(MM_R_GROUP_REVOKED) },
+#define WAITS MM_R_GROUP_WAITS, MM_ACT_REFUSE, MM_FX_WAIT
+	{ "nothing, a fact holds", GROUP, ENROL, group_pairs, WAITS },
+	{ "nothing, waits", GROUP, ENROL, group_pairs_waits,
+	    NO(MM_R_GROUP_WAITS) },
+	{ "nothing, another waits", GROUP, ENROL, group_pairs_other,
+	    ALERT(MM_R_GROUP_KEY) },
+	{ "nothing, too late", GROUP, ENROL, group_pairs_late,
+	    NO(MM_R_GROUP_LATE) },
+	{ "nothing, another was too late", GROUP, ENROL,
+	    group_pairs_late_full, WAITS },
+	{ "nothing, approved", GROUP, ENROL, group_pairs_approved, YES },
+	{ "nothing, a fact differs", GROUP, ENROL, group_pairs_differs,
+	    ALERT(MM_R_GROUP_FACT) },
+	{ "secret, in a header", GROUP, ENROL, group_basic, NO(MM_R_DOOR) },
+	{ "secret, wrong", GROUP, ENROL, group_basic_wrong,
+	    NO(MM_R_CREDENTIAL) },
 	{ "old, a fact differs", GROUP, ENROL, group_differs,
 	    CLASH(MM_R_GROUP_FACT) },
 	{ "old, another row's certificate", GROUP, ENROL, group_foreign,

@@ -170,6 +170,36 @@ refuses_other_forms(void **state)
 		    NULL) == MM_EINPUT);
 }
 
+/* docs/fielded-bare.md */
+static void
+pairing_codes(void **state)
+{
+	static const char *const typed[] = { "ZM5E-370K", "zm5e-370k",
+		"ZM5E370K", " ZM5E 370K " };
+	static const char *const bad[] = { "", "ZM5E370", "ZM5E370K0", "ZM5E370U",
+		"ZM5E370/" };
+	char code[MM_PAIRING_TEXT], other[MM_PAIRING_TEXT];
+	uint8_t key[32];
+
+	(void)state;
+	memset(key, 1, sizeof(key));
+	mm_pairing_code("SN-1", key, code);
+	assert_string_equal(code, "ZM5E-370K");
+	mm_pairing_code("sn-1", key, other);
+	assert_string_equal(other, code);
+	mm_pairing_code("SN-2", key, other);
+	assert_string_not_equal(other, code);
+	key[31] = 0;
+	mm_pairing_code("SN-1", key, other);
+	assert_string_not_equal(other, code);
+	for (size_t i = 0; i < ROWS(typed); i++)
+		ROW(typed[i], mm_pairing_parse(typed[i], other, NULL) ==
+		    MM_OK && strcmp(other, code) == 0);
+	for (size_t i = 0; i < ROWS(bad); i++)
+		ROW(bad[i], mm_pairing_parse(bad[i], other, NULL) ==
+		    MM_EINPUT);
+}
+
 int
 main(void)
 {
@@ -178,6 +208,7 @@ main(void)
 		cmocka_unit_test(takes_what_people_type),
 		cmocka_unit_test(refuses_mistyped_digits),
 		cmocka_unit_test(refuses_other_forms),
+		cmocka_unit_test(pairing_codes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
