@@ -146,6 +146,8 @@ COMMANDS = {
     "listWaiting": "group waiting {group}",
     "approveComer": "group approve {group} {device} " + "ab" * 32,
     "refuseComer": "group refuse {group} {device} " + "ab" * 32,
+    "releaseInGroup": "group release {group} {device} --reason reset",
+    "revokedOfGroup": "group crl {group} {csv}",
     "closeGroup": "group close {group}",
 }
 REASONS = {
