@@ -466,6 +466,18 @@ def test_what_may_not_be_made(world, shared):
         assert a.status == status, (b, a)
 
 
+@pytest.mark.parametrize("kind, setting", [("none", "pairing"),
+                                           ("claim", "claim_secrets")])
+def test_doors_that_are_off_are_not_opened_by_a_call(world, kind, setting):
+    a = world.rest("POST", "/groups", {
+        "id": "off", "product": "thermo", "kind": kind, "quantity": 1,
+        "until": "2096-01-01T00:00:00Z"})
+    refused(a, 403, f"{setting} = true")
+    assert world.rest("GET", "/groups/off").status == 404
+    a = Comer(world, "OFF-1", (None, None)).come()
+    refused(a, 403, "credential-refused")
+
+
 def test_a_list_that_is_partly_wrong(world):
     make(world, "rows", [world.shared[0]], "certificates", opened=False)
     world.token("L-other")
