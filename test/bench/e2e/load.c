@@ -11,6 +11,8 @@
  *      psk:  a fresh token handshake (TLS 1.3) and one enrolment each.
  *      mtls: a fresh mutual-TLS connection and one renewal each; the
  *            identities are those that "open" left in STATE.
+ *      storm: the same, and who is turned away or times out comes again after
+ *            a second, then two, four, at most eight, as agents do.
  *      idle: THREADS connections, handshakes done; waits for end of input.
  * TOKENS.csv is what "mintmark token create --csv --out" wrote.  PER_S paces
  * the enrolments, and their times count from when they were due; 0: as fast
@@ -56,7 +58,8 @@ struct load {
 	SSL_CTX *ctx;
 	struct device *device;
 	unsigned n;
-	atomic_uint next, failed, threads;
+	atomic_uint next, failed, again, threads;
+	bool storm;
 	pthread_barrier_t dialled, go;
 };
 
@@ -328,6 +331,29 @@ turn(const struct load *l, unsigned i)
 	return due;
 }
 
+/* One device until it has what it came for; false: it gave up. */
+static bool
+serve(struct load *l, unsigned thread, struct device *d, SSL *kept)
+{
+	enum { TRIES = 60, FIRST_US = 1000000 };
+	const unsigned tries = l->storm ? TRIES : 1;
+
+	for (unsigned k = 0; k < tries; k++) {
+		SSL *ssl = kept != NULL ? kept : dial(l, thread, d);
+		bool done = ssl != NULL && enrol(l, ssl, d);
+
+		if (kept == NULL)
+			hang_up(ssl);
+		if (done)
+			return true;
+		if (k + 1 < tries) {
+			atomic_fetch_add(&l->again, 1);
+			usleep((useconds_t)FIRST_US << (k < 3 ? k : 3));
+		}
+	}
+	return false;
+}
+
 static void *
 worker(void *arg)
 {
@@ -342,13 +368,9 @@ worker(void *arg)
 		struct device *d = &l->device[i];
 		int64_t began = turn(l, i);
 
-		if (!keep)
-			ssl = dial(l, thread, d);
-		if (ssl == NULL || !enrol(l, ssl, d))
+		if ((keep && ssl == NULL) || !serve(l, thread, d, ssl))
 			atomic_fetch_add(&l->failed, 1);
 		d->took_us = mm_mono_us() - began;
-		if (!keep)
-			hang_up(ssl);
 	}
 	if (keep)
 		hang_up(ssl);
@@ -367,15 +389,19 @@ by_time(const void *a, const void *b)
 static void
 run(struct load *l, unsigned nthreads)
 {
+	enum { STACK = 256 * 1024 }; /* there may be thousands */
 	pthread_t *t = calloc(nthreads, sizeof(*t));
+	pthread_attr_t small;
 	int64_t took;
 
 	if (t == NULL)
 		die("out of memory");
 	pthread_barrier_init(&l->dialled, NULL, nthreads + 1);
 	pthread_barrier_init(&l->go, NULL, nthreads + 1);
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, STACK);
 	for (unsigned i = 0; i < nthreads; i++)
-		if (pthread_create(&t[i], NULL, worker, l) != 0)
+		if (pthread_create(&t[i], &small, worker, l) != 0)
 			die("no thread");
 	pthread_barrier_wait(&l->dialled);
 	l->began = mm_mono_us();
@@ -387,8 +413,9 @@ run(struct load *l, unsigned nthreads)
 		if (l->device[i].cert != NULL && strcmp(l->mode, "open") == 0)
 			save_identity(l, &l->device[i]);
 	qsort(l->device, l->n, sizeof(*l->device), by_time);
-	printf("{\"mode\":\"%s\",\"n\":%u,\"failed\":%u,\"seconds\":%.3f,"
-	       "\"p50_ms\":%.2f,\"p99_ms\":%.2f}\n", l->mode, l->n, l->failed,
+	printf("{\"mode\":\"%s\",\"n\":%u,\"failed\":%u,\"again\":%u,"
+	       "\"seconds\":%.3f,\"p50_ms\":%.2f,\"p99_ms\":%.2f}\n",
+	    l->storm ? "storm" : l->mode, l->n, l->failed, l->again,
 	    (double)took / 1e6, (double)l->device[l->n / 2].took_us / 1e3,
 	    (double)l->device[l->n - 1 - l->n / 100].took_us / 1e3);
 	free(t);
@@ -428,9 +455,10 @@ main(int argc, char *argv[])
 	struct load l = { 0 };
 
 	if (argc != 8)
-		die("usage: load open|psk|mtls|idle PORT[,PORT...] CA "
+		die("usage: load open|psk|mtls|storm|idle PORT[,PORT...] CA "
 		    "TOKENS THREADS STATE PER_S");
-	l.mode = argv[1];
+	l.storm = strcmp(argv[1], "storm") == 0;
+	l.mode = l.storm ? "mtls" : argv[1];
 	read_ports(&l, argv[2]);
 	l.state = argv[6];
 	l.per_s = atoi(argv[7]);
