@@ -20,6 +20,7 @@
  */
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -457,6 +458,8 @@ main(int argc, char *argv[])
 	if (argc != 8)
 		die("usage: load open|psk|mtls|storm|idle PORT[,PORT...] CA "
 		    "TOKENS THREADS STATE PER_S");
+	/* who is turned away in the midst of a request comes again */
+	signal(SIGPIPE, SIG_IGN);
 	l.storm = strcmp(argv[1], "storm") == 0;
 	l.mode = l.storm ? "mtls" : argv[1];
 	read_ports(&l, argv[2]);
