@@ -10,7 +10,7 @@ import pytest
 
 import softhsm
 from softhsm import hsm_world
-from world import MINT, SIGNER, World, alive, run, until
+from world import MINT, SIGNER, World, alive, run, serial_of, until
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +306,27 @@ def test_the_module_s_process_has_a_user_of_its_own(tmp_path):
 def uid_of(pid):
     return int(pathlib.Path(f"/proc/{pid}/status").read_text()
                    .split("Uid:")[1].split()[0])
+
+
+def test_a_follower_s_key_is_made_in_the_token_too(tmp_path):
+    """docs/ca-rollover.md, where the issuing key is in a token."""
+    token = softhsm.Token(tmp_path)
+    with hsm_world(token) as w:
+        w.start().product()
+        verify(w, w.save_p7(enrol(w, "Z-1"), "Z-1"))
+        offline(w, "rollover", "issuing", "--from", "now")
+        text = w.conf.read_text()
+        assert token.uri("issuing-2") in text
+        assert not list((w.state / "signer").rglob("issuing-2.key"))
+        w.stop()
+        w.start()
+        crt = w.save_p7(works_again(w, w.token("Z-2", door="bearer"),
+                                    w.key_and_csr("Z-2")[1]), "Z-2")
+        assert w.rest("GET", f"/certificates/{serial_of(crt)}") \
+            .json["issuer"] == "issuing-2"
+        assert len(keepers(w)) == 4
+        a = w.rest("POST", "/issuers/issuing/crl")
+        assert a.status in (200, 201), a
 
 
 @pytest.mark.parametrize("kind", ["p384", "rsa2048"])
