@@ -117,6 +117,43 @@ put_path(struct mm_buf *out, const char *key, const char *beside,
 	return strpbrk(beside, "\"\\$") == NULL ? MM_OK : MM_EINPUT;
 }
 
+/* Of a key in a token: another object beside it, which is made there. */
+static enum mm_err
+put_token(struct mm_buf *out, const struct mm_issuer_conf *o,
+    const char *name)
+{
+	const char *object = strstr(o->key, "object="), *rest;
+
+	if (object == NULL || strstr(o->key, "id=") != NULL ||
+	    strpbrk(o->key, "\"\\$") != NULL ||
+	    strpbrk(o->pin_file, "\"\\$") != NULL)
+		return MM_EINPUT;
+	object += sizeof("object=") - 1;
+	rest = object + strcspn(object, ";?");
+	mm_buf_printf(out, "\tkey = \"%.*s%s%s\"\n",
+	    (int)(object - o->key), o->key, name, rest);
+	if (o->pin_file[0] != '\0')
+		mm_buf_printf(out, "\tpin_file = \"%s\"\n", o->pin_file);
+	if (o->key_environ.n > 0)
+		mm_buf_text(out, "\tkey_environ = {");
+	for (size_t i = 0; i < o->key_environ.n; i++) {
+		if (strpbrk(o->key_environ.item[i], "\"\\$") != NULL)
+			return MM_EINPUT;
+		mm_buf_printf(out, "%s \"%s\"", i > 0 ? "," : "",
+		    o->key_environ.item[i]);
+	}
+	if (o->key_environ.n > 0)
+		mm_buf_text(out, " }\n");
+	return MM_OK;
+}
+
+static enum mm_err
+put_key(struct mm_buf *out, const struct mm_issuer_conf *o, const char *name)
+{
+	return mm_issuer_in_token(o) ? put_token(out, o, name) :
+	    put_path(out, "key", o->key, name, ".key");
+}
+
 static enum mm_err
 put_block(struct rollover *r, struct mm_why *why)
 {
@@ -128,8 +165,8 @@ put_block(struct rollover *r, struct mm_why *why)
 	if (r->from[0] != '\0')
 		mm_buf_printf(out, "\tfollows_from = \"%s\"\n", r->from);
 	if (put_path(out, "certificate", o->certificate, r->name, ".crt") !=
-	    MM_OK || put_path(out, "key", o->key, r->name, ".key") != MM_OK)
-		return MM_FAIL(why, MM_EINPUT, "issuer %s: its paths have "
+	    MM_OK || put_key(out, o, r->name) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: its paths or key have "
 		    "characters that need quoting: write the new block "
 		    "yourself", o->name);
 	mm_buf_printf(out, "\tcrl_shards = %lld\n\tcrl_hours = %lld\n"

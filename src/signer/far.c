@@ -137,7 +137,8 @@ mm_far_begin(struct mm_signer *s, const char *keys, struct mm_bytes pass,
     struct mm_why *why)
 {
 	for (size_t i = 0; i < s->conf->nissuer; i++)
-		if (mm_issuer_in_token(&s->conf->issuer[i]))
+		if (mm_issuer_in_token(&s->conf->issuer[i]) &&
+		    !s->conf->issuer[i].retired)
 			MM_TRY(begin(s, i, keys, pass, why));
 	return MM_OK;
 }
