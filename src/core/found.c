@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "core/once.h"
 #include "core/priv.h"
 
 /*
@@ -224,7 +225,7 @@ first_admin(struct mm_store *s, const char *name, char text[80],
 	return MM_OK;
 }
 
-/* see core.h */
+/* see once.h */
 enum mm_err
 mm_core_found(const struct mm_config *config, struct mm_bytes ledger_key,
     const char *admin_name, char key_text[80], struct mm_why *why)

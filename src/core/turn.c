@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/once.h"
 #include "core/priv.h"
 
 /*
@@ -201,7 +202,7 @@ take(struct taking *t, struct mm_why *why)
 				  : MM_FAIL(why, op.result, "%s", op.why.text);
 }
 
-/* see core.h */
+/* see once.h */
 enum mm_err
 mm_core_takeover(const struct mm_config *config, const struct mm_note_key *key,
     bool yes, struct mm_takeover *out, struct mm_why *why)

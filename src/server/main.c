@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/secret.h"
+#include "core/once.h"
 #include "ledger/note.h"
 #include "pki/key.h"
 #include "sandbox/sandbox.h"

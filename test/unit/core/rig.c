@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "base/file.h"
+#include "core/once.h"
 #include "rig.h"
 
 void
