@@ -131,7 +131,7 @@ put_ec(const struct mm_session *s, CK_OBJECT_HANDLE o, struct mm_buf *out,
     struct mm_why *why)
 {
 	uint8_t room[2][VALUE_MAX];
-	struct mm_bytes params, point;
+	struct mm_bytes params = { NULL, 0 }, point = { NULL, 0 };
 	size_t seq, alg;
 
 	MM_TRY(value(s, o, CKA_EC_PARAMS, room[0], &params, why));
@@ -153,7 +153,7 @@ put_rsa(const struct mm_session *s, CK_OBJECT_HANDLE o, struct mm_buf *out,
 {
 	MM_OWN(mm_buf_done) struct mm_buf key = MM_BUF_INIT(VALUE_MAX);
 	uint8_t room[2][VALUE_MAX];
-	struct mm_bytes modulus, exponent;
+	struct mm_bytes modulus = { NULL, 0 }, exponent = { NULL, 0 };
 	size_t seq, alg, body;
 
 	MM_TRY(value(s, o, CKA_MODULUS, room[0], &modulus, why));
@@ -179,7 +179,7 @@ mm_session_public(struct mm_session *s, struct mm_buf *out,
     struct mm_why *why)
 {
 	uint8_t room[VALUE_MAX];
-	struct mm_bytes id;
+	struct mm_bytes id = { NULL, 0 };
 	CK_OBJECT_HANDLE o;
 	CK_ATTRIBUTE by = { .type = CKA_ID };
 
