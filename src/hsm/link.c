@@ -162,7 +162,8 @@ put_state(struct mm_hsm *h, enum mm_hsm_state state, struct mm_bytes text,
 	bool again = state == MM_HSM_REFUSED && h->state == state;
 
 	h->state = state;
-	if (again) /* the first words say how, later ones that it was so */
+	/* of one PIN the first words say how, later ones that it was so */
+	if (again && mm_bytes_eq(refused, mm_bytes_of(h->refused)))
 		return;
 	if (!mm_text_copy(h->text, sizeof(h->text), text))
 		h->text[0] = '\0';

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/time.h"
 #include "signer/far.h"
 
 /*
@@ -14,6 +15,7 @@
 enum {
 	DEADLINE_MS = 5000,
 	FIRST_WORD_MS = 5000, /* before the signer goes on without */
+	MARK_N = 8,
 };
 
 /* see far.h */
@@ -51,55 +53,82 @@ mm_ca_ready(const struct mm_ca *ca, struct mm_why *why)
 
 /* ---- which PIN was refused: a file, so that a restart does not try it ---- */
 
+/* RFC 7512 2.3: all that it says but which key of the token it is. */
+static void
+put_token(struct mm_buf *out, const char *uri)
+{
+	static const char *const of_key[] = { "object=", "id=", "type=" };
+	const char *p = uri + strlen(MM_TOKEN_URI);
+
+	while (*p != '\0' && *p != '?') {
+		size_t n = strcspn(p, ";?"), k = 0;
+
+		while (k < 3 && strncmp(p, of_key[k], strlen(of_key[k])) != 0)
+			k++;
+		if (k == 3)
+			mm_buf_printf(out, "%.*s;", (int)n, p);
+		p += n + (p[n] == ';');
+	}
+	mm_buf_text(out, p);
+}
+
+/* One a token and place of its PIN: what one of a token's keys was refused,
+ * the others are not to try again. */
 static enum mm_err
-mark_path(const struct mm_settings *set, const char *issuer,
+mark_path(const struct mm_settings *set, const struct mm_issuer_conf *conf,
     char path[MM_PATH_MAX + 1], struct mm_why *why)
 {
-	char name[64];
+	MM_OWN(mm_buf_done) struct mm_buf of = MM_BUF_INIT(1 << 16);
+	char name[32] = "pin-refused-", hex[65];
+	uint8_t hash[32];
 
-	snprintf(name, sizeof(name), "pin-refused-%s", issuer);
+	put_token(&of, conf->key);
+	mm_buf_printf(&of, "\n%s\n", conf->pin_file);
+	for (size_t i = 0; i < conf->key_environ.n; i++)
+		mm_buf_printf(&of, "%s\n", conf->key_environ.item[i]);
+	MM_TRY(mm_buf_ok(&of, why));
+	mm_sha256(mm_buf_view(&of), hash);
+	mm_hex_text(hash, MARK_N, hex);
+	memcpy(name + strlen(name), hex, 2 * MARK_N + 1);
 	return mm_signer_path(set, name, path, why);
 }
 
 /* see far.h; one that cannot be written is tried again after a restart */
-void
-mm_far_mark(const struct mm_settings *set, const char *issuer,
-    struct mm_hsm *hsm, enum mm_hsm_state state)
+enum mm_err
+mm_far_mark(const struct mm_settings *set, const struct mm_issuer_conf *conf,
+    struct mm_hsm *hsm, enum mm_hsm_state state, struct mm_why *why)
 {
 	char path[MM_PATH_MAX + 1], which[MM_HSM_TEXT];
-	struct mm_why why = { 0 };
-	enum mm_err rc = mark_path(set, issuer, path, &why);
 
 	mm_hsm_refused(hsm, which);
-	if (rc == MM_OK && state == MM_HSM_READY)
+	MM_TRY(mark_path(set, conf, path, why));
+	if (state == MM_HSM_READY)
 		(void)unlink(path);
-	if (rc == MM_OK && state == MM_HSM_REFUSED && which[0] != '\0')
-		rc = mm_file_replace(path, mm_bytes_of(which), 0600, &why);
-	if (rc != MM_OK)
-		MM_LOG(MM_LOG_ERROR, "key.not-noted", MM_S("issuer", issuer),
-		    MM_S("why", why.text));
+	if (state == MM_HSM_REFUSED && which[0] != '\0')
+		return mm_file_replace(path, mm_bytes_of(which), 0600, why);
+	return MM_OK;
 }
 
 static bool
-marked(const struct mm_settings *set, const char *issuer)
+marked(const struct mm_settings *set, const struct mm_issuer_conf *conf)
 {
 	char path[MM_PATH_MAX + 1];
 
-	return mark_path(set, issuer, path, NULL) == MM_OK &&
+	return mark_path(set, conf, path, NULL) == MM_OK &&
 	    access(path, F_OK) == 0;
 }
 
 static enum mm_err
-read_mark(const struct mm_settings *set, const char *issuer,
+read_mark(const struct mm_settings *set, const struct mm_issuer_conf *conf,
     char out[MM_HSM_TEXT], struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_HSM_TEXT);
 	char path[MM_PATH_MAX + 1];
 
 	out[0] = '\0';
-	if (!marked(set, issuer))
+	if (!marked(set, conf))
 		return MM_OK;
-	MM_TRY(mark_path(set, issuer, path, why));
+	MM_TRY(mark_path(set, conf, path, why));
 	MM_TRY(mm_file_read(path, &b, why));
 	(void)!mm_text_copy(out, MM_HSM_TEXT, mm_buf_view(&b));
 	return MM_OK;
@@ -115,20 +144,62 @@ deadline_of(const struct mm_settings *set)
 	return half > 0 && half < DEADLINE_MS ? half : DEADLINE_MS;
 }
 
+/* Its key is kept in a token, to be used. */
+static bool
+is_kept(const struct mm_issuer_conf *conf)
+{
+	return mm_issuer_in_token(conf) && !conf->retired;
+}
+
+/* The first one that has the i-th's mark, too: itself, mostly. */
+static size_t
+first_of(const struct mm_signer *s, size_t i)
+{
+	const struct mm_issuer_conf *conf = s->conf->issuer;
+	char own[MM_PATH_MAX + 1], path[MM_PATH_MAX + 1];
+
+	if (mark_path(&s->conf->set, &conf[i], own, NULL) != MM_OK)
+		return i;
+	for (size_t k = 0; k < i; k++)
+		if (is_kept(&conf[k]) && mark_path(&s->conf->set, &conf[k],
+		    path, NULL) == MM_OK && strcmp(path, own) == 0)
+			return k;
+	return i;
+}
+
 static enum mm_err
-begin(struct mm_signer *s, size_t i, const char *keys, struct mm_bytes pass,
+begin(struct mm_signer *s, size_t i, const char *refused, struct mm_bytes pass,
     struct mm_why *why)
 {
 	const struct mm_issuer_conf *conf = &s->conf->issuer[i];
 	static const struct mm_bytes none = { NULL, 0 };
-	char refused[MM_HSM_TEXT];
+	char before[MM_HSM_TEXT];
 	struct mm_hsm_begin b = { .refused = refused,
 		.pin = conf->pin_file[0] == '\0' ? pass : none,
 		.deadline_ms = deadline_of(&s->conf->set) };
 
-	MM_TRY(read_mark(&s->conf->set, conf->name, refused, why));
-	MM_TRY(mm_hsm_attach(keys, conf->name, &s->hsm[i], why));
+	MM_TRY(read_mark(&s->conf->set, conf, before, why));
+	if (refused[0] == '\0')
+		b.refused = before;
 	return mm_hsm_begin(s->hsm[i], &b, why);
+}
+
+/* One for each token: the others of a token hear of the PIN what it did. */
+static enum mm_err
+begin_firsts(struct mm_signer *s, const char *keys, struct mm_bytes pass,
+    struct mm_why *why)
+{
+	for (size_t i = 0; i < s->conf->nissuer; i++) {
+		const struct mm_issuer_conf *conf = &s->conf->issuer[i];
+
+		if (!is_kept(conf))
+			continue;
+		MM_TRY(mm_hsm_attach(keys, conf->name, &s->hsm[i], why));
+		s->hsm_first[i] = first_of(s, i);
+		if (s->hsm_first[i] == i)
+			MM_TRY(begin(s, i, "", pass, why));
+	}
+	return MM_OK;
 }
 
 /* see far.h */
@@ -136,10 +207,19 @@ enum mm_err
 mm_far_begin(struct mm_signer *s, const char *keys, struct mm_bytes pass,
     struct mm_why *why)
 {
-	for (size_t i = 0; i < s->conf->nissuer; i++)
-		if (mm_issuer_in_token(&s->conf->issuer[i]) &&
-		    !s->conf->issuer[i].retired)
-			MM_TRY(begin(s, i, keys, pass, why));
+	int64_t end = mm_mono_ms() + FIRST_WORD_MS;
+
+	MM_TRY(begin_firsts(s, keys, pass, why));
+	for (size_t i = 0; i < s->conf->nissuer; i++) {
+		struct mm_hsm *first = s->hsm[s->hsm_first[i]];
+		char refused[MM_HSM_TEXT], text[MM_HSM_TEXT];
+
+		if (s->hsm[i] == NULL || s->hsm[i] == first)
+			continue;
+		(void)mm_hsm_wait(first, end - mm_mono_ms(), text);
+		mm_hsm_refused(first, refused);
+		MM_TRY(begin(s, i, refused, pass, why));
+	}
 	return MM_OK;
 }
 
@@ -166,27 +246,57 @@ static const struct {
 	[MM_HSM_GONE] = { MM_LOG_ERROR, "key.keeper-ended" },
 };
 
-/* Once a change. */
+/* A mark that was on the disk and is gone: a person took it away.  The first
+ * one's word comes before the others', who may find it there again. */
+static bool
+is_cleared(const struct mm_signer *s, size_t i)
+{
+	return s->hsm_marked[i] &&
+	    s->hsm_said[s->hsm_first[i]] != MM_HSM_WAITS &&
+	    !marked(&s->conf->set, &s->conf->issuer[i]);
+}
+
+/* Until it is written: the mark is tried again, the PIN is not. */
+static void
+note(struct mm_signer *s, size_t i, bool news)
+{
+	const struct mm_issuer_conf *conf = &s->conf->issuer[i];
+	struct mm_why why = { 0 };
+	enum mm_err rc = mm_far_mark(&s->conf->set, conf, s->hsm[i],
+	    s->hsm_said[i], &why);
+
+	s->hsm_marked[i] = s->hsm_said[i] == MM_HSM_REFUSED && rc == MM_OK &&
+	    marked(&s->conf->set, conf);
+	if (rc != MM_OK && news)
+		MM_LOG(MM_LOG_ERROR, "key.not-noted", MM_S("issuer",
+		    conf->name), MM_S("why", why.text));
+}
+
+/* Once a change; another PIN that is refused is one. */
 static enum mm_hsm_state
 look(struct mm_signer *s, size_t i, int64_t wait_ms)
 {
-	const struct mm_settings *set = &s->conf->set;
-	const char *issuer = s->conf->issuer[i].name;
-	char text[MM_HSM_TEXT];
+	char text[MM_HSM_TEXT], which[MM_HSM_TEXT];
 	enum mm_hsm_state state = mm_hsm_wait(s->hsm[i], wait_ms, text);
+	bool news = state != s->hsm_said[i];
 
-	if (state == MM_HSM_REFUSED && s->hsm_said[i] == state &&
-	    !marked(set, issuer)) {
-		mm_hsm_again(s->hsm[i]);
-		s->hsm_said[i] = MM_HSM_WAITS;
-		return MM_HSM_WAITS;
+	mm_hsm_refused(s->hsm[i], which);
+	if (state == MM_HSM_REFUSED && !news) {
+		if (is_cleared(s, i)) {
+			mm_hsm_again(s->hsm[i]);
+			s->hsm_marked[i] = false;
+			s->hsm_said[i] = MM_HSM_WAITS;
+			return MM_HSM_WAITS;
+		}
+		news = strcmp(which, s->hsm_which[i]) != 0;
 	}
-	if (state == s->hsm_said[i])
-		return state;
 	s->hsm_said[i] = state;
-	MM_LOG(told[state].level, told[state].event, MM_S("issuer", issuer),
-	    MM_S("why", text));
-	mm_far_mark(set, issuer, s->hsm[i], state);
+	memcpy(s->hsm_which[i], which, sizeof(which));
+	if (news)
+		MM_LOG(told[state].level, told[state].event, MM_S("issuer",
+		    s->conf->issuer[i].name), MM_S("why", text));
+	if (news || (state == MM_HSM_REFUSED && !s->hsm_marked[i]))
+		note(s, i, news);
 	return state;
 }
 

@@ -14,11 +14,14 @@ MM_MUST enum mm_err mm_ca_sign_new(const struct mm_ca *ca,
     struct mm_sign **out, struct mm_why *why);
 /* MM_EAGAIN: its key is away.  Asked before anything is counted. */
 MM_MUST enum mm_err mm_ca_ready(const struct mm_ca *ca, struct mm_why *why);
-/* Notes which PIN was refused, or forgets it once it was taken. */
-void mm_far_mark(const struct mm_settings *set, const char *issuer,
-    struct mm_hsm *hsm, enum mm_hsm_state state);
+/* Notes which PIN was refused, or forgets it once it was taken: for all keys of
+ * the same token whose PIN is at the same place. */
+MM_MUST enum mm_err mm_far_mark(const struct mm_settings *set,
+    const struct mm_issuer_conf *conf, struct mm_hsm *hsm,
+    enum mm_hsm_state state, struct mm_why *why);
 
-/* Every key's keeper begins; pass is the PIN where no file has it. */
+/* Every key's keeper begins; pass is the PIN where no file has it.  Of several
+ * keys in one token the first one's keeper tries it, the others after it. */
 MM_MUST enum mm_err mm_far_begin(struct mm_signer *s, const char *keys,
     struct mm_bytes pass, struct mm_why *why);
 /* The i-th issuer's, whose certificate was read. */

@@ -76,7 +76,10 @@ struct mm_signer {
 	size_t nca, nuse;
 	struct mm_ca ca[MM_CAS_MAX];
 	struct mm_hsm *hsm[MM_CAS_MAX]; /* by issuer; NULL: none */
+	size_t hsm_first[MM_CAS_MAX]; /* who tries their token's PIN */
 	enum mm_hsm_state hsm_said[MM_CAS_MAX]; /* in the log */
+	char hsm_which[MM_CAS_MAX][MM_HSM_TEXT]; /* PIN was refused */
+	bool hsm_marked[MM_CAS_MAX]; /* and is noted on the disk */
 	struct mm_use use[MM_USES_MAX];
 	pthread_mutex_t use_lock; /* of the file of used profiles */
 	struct mm_buf uses_text;  /* its text; behind use_lock */

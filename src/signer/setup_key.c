@@ -31,8 +31,7 @@ open_token(struct mm_setup *s, const struct mm_issuer_conf *conf,
 	MM_TRY(mm_hsm_attach(s->o->keys, conf->name, &s->hsm, why));
 	MM_TRY(mm_hsm_begin(s->hsm, &b, why));
 	MM_TRY(mm_hsm_ready(s->hsm, why));
-	mm_far_mark(&s->conf->set, conf->name, s->hsm, MM_HSM_READY);
-	return MM_OK;
+	return mm_far_mark(&s->conf->set, conf, s->hsm, MM_HSM_READY, why);
 }
 
 /* see setup.h */

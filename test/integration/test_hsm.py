@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import signal
 
 import pytest
@@ -242,9 +243,23 @@ def test_a_refused_pin_is_tried_once(world, token):
     p = offline(world, "check-key", "issuing", check=False)
     assert p.returncode != 0 and "refuses the PIN" in p.stderr
     assert token.logins() == 2  # a person's
+    # another file is another PIN: tried once, and noted as the first one was
+    before = mark(world).read_text()
+    token.set_pin("97531")
+    until(lambda: mark(world).read_text() != before, told=world.log)
+    signer = world.children()["signer"]
+    os.kill(signer, signal.SIGKILL)
+    until(lambda: world.children().get("signer") not in (None, signer) and
+          level(world, "refused this PIN before") == "fail")
+    assert token.logins() == 3
     token.set_pin(softhsm.PIN)
     works_again(world, t, csr)
-    assert token.logins() <= 4 and softhsm.PIN not in world.log()
+    assert token.logins() <= 5 and softhsm.PIN not in world.log()
+
+
+def mark(world):
+    path, = (world.state / "signer").glob("pin-refused-*")
+    return path
 
 
 def test_a_person_clears_it(world, token):
@@ -303,6 +318,30 @@ def test_the_module_s_process_has_a_user_of_its_own(tmp_path):
         assert p.returncode != 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_pin_that_cannot_be_noted_is_tried_once_too(tmp_path):
+    """A folder that is full or read-only is no person who has seen to it."""
+    token = softhsm.Token(tmp_path)
+    with hsm_world(token, users=("nobody", "games")) as w:
+        softhsm.faulty(w, token)
+        token.give("games")
+        w.start().product()
+        folder = w.state / "signer"
+        mode = folder.stat().st_mode & 0o7777
+        token.set_pin("8642")
+        token.give("games")
+        token.login_file.unlink()
+        folder.chmod(0o500)
+        try:
+            os.kill(keepers(w)[-1], signal.SIGKILL)
+            until(lambda: level(w, "refuses the PIN") == "fail" and
+                  "key.not-noted" in w.log(), told=w.log)
+        finally:
+            folder.chmod(mode)
+        until(lambda: list(folder.glob("pin-refused-*")), told=w.log)
+        assert token.logins() == 1
+
+
 def uid_of(pid):
     return int(pathlib.Path(f"/proc/{pid}/status").read_text()
                    .split("Uid:")[1].split()[0])
@@ -312,11 +351,15 @@ def test_a_follower_s_key_is_made_in_the_token_too(tmp_path):
     """docs/ca-rollover.md, where the issuing key is in a token."""
     token = softhsm.Token(tmp_path)
     with hsm_world(token) as w:
+        softhsm.faulty(w, token)
         w.start().product()
         verify(w, w.save_p7(enrol(w, "Z-1"), "Z-1"))
-        offline(w, "rollover", "issuing", "--from", "now")
+        not_the_same_key(w, token)
+        p = run(MINT, "--json", "ca", "rollover", "issuing", "--from", "now",
+                "--config", w.conf, "--passphrase-file", w.passphrase)
+        assert json.loads(p.stdout)["key_made"] is True
         text = w.conf.read_text()
-        assert token.uri("issuing-2") in text
+        assert token.uri("issuing-2", softhsm.FAULTY) in text
         assert not list((w.state / "signer").rglob("issuing-2.key"))
         w.stop()
         w.start()
@@ -327,6 +370,43 @@ def test_a_follower_s_key_is_made_in_the_token_too(tmp_path):
         assert len(keepers(w)) == 4
         a = w.rest("POST", "/issuers/issuing/crl")
         assert a.status in (200, 201), a
+        one_try_for_both(w, token)
+
+
+def not_the_same_key(w, token):
+    """A follower by the key that it follows: its name in the token was given
+    twice."""
+    before = w.conf.read_text()
+    block, = re.findall(r'^issuer "issuing" \{\n.*?^\}\n', before, re.M | re.S)
+    w.conf.write_text(before + block.replace('"issuing"', '"twin"').replace(
+        "issuing.crt", "twin.crt"))
+    for argv in (["issuer", "twin"],
+                 ["request", "twin", "--out", w.dir / "twin.csr"]):
+        p = offline(w, *argv, check=False)
+        assert p.returncode == 5 and "issuing has the same key" in p.stderr, p
+    assert not (w.dir / "twin.csr").exists()
+    w.conf.write_text(before)
+
+
+def one_try_for_both(w, token):
+    """What one key's keeper was refused no other one tries; a person who sees
+    to it does so for both."""
+    w.stop()
+    before = len(w.log())
+    token.set_pin("8642")
+    token.login_file.unlink()
+    w.start()
+    until(lambda: w.log()[before:].count("key.pin-refused") == 2,
+          told=lambda: w.log()[before:])
+    assert token.logins() == 1 and mark(w)
+    os.kill(w.children()["signer"], signal.SIGKILL)
+    until(lambda: w.log()[before:].count("key.pin-refused") == 4,
+          told=lambda: w.log()[before:])
+    assert token.logins() == 1
+    change_pin(token, "8642")
+    offline(w, "check-key", "issuing-2")
+    until(lambda: level(w, "tokens are ready") == "ok")
+    works_again(w, w.token("Z-3", door="bearer"), w.key_and_csr("Z-3")[1])
 
 
 @pytest.mark.parametrize("kind", ["p384", "rsa2048"])

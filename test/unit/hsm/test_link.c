@@ -63,15 +63,22 @@ end(void **state)
 }
 
 static void
-say(const struct ends *e, enum mm_hsm_state s, const char *text)
+say_which(const struct ends *e, enum mm_hsm_state s, const char *text,
+    const char *which)
 {
 	struct mm_buf m = MM_BUF_INIT(512);
 
 	mm_buf_u8(&m, (uint8_t)s);
 	mm_buf_block16(&m, mm_bytes_of(text));
-	mm_buf_block16(&m, mm_bytes_of(s == MM_HSM_REFUSED ? "file 1" : ""));
+	mm_buf_block16(&m, mm_bytes_of(which));
 	assert_int_equal(send(e->control, m.p, m.n, 0), m.n);
 	mm_buf_done(&m);
+}
+
+static void
+say(const struct ends *e, enum mm_hsm_state s, const char *text)
+{
+	say_which(e, s, text, s == MM_HSM_REFUSED ? "file 1" : "");
 }
 
 /* Before it is asked: the first question on a lane has the number 1. */
@@ -216,6 +223,11 @@ test_refused(void **state)
 	assert_string_equal(text, "it refuses the PIN");
 	mm_hsm_refused(e->h, text);
 	assert_string_equal(text, "file 1");
+	say_which(e, MM_HSM_REFUSED, "it refuses this one, too", "file 2");
+	assert_int_equal(mm_hsm_look(e->h, text), MM_HSM_REFUSED);
+	assert_string_equal(text, "it refuses this one, too");
+	mm_hsm_refused(e->h, text);
+	assert_string_equal(text, "file 2");
 	mm_hsm_again(e->h);
 	assert_int_equal(mm_hsm_look(e->h, text), MM_HSM_WAITS);
 }
