@@ -31,21 +31,48 @@ mm_conf_edit_check(struct mm_conf_edit *e, struct mm_why *why)
 	    why);
 }
 
+static enum mm_err
+changed(const struct mm_conf_edit *e, struct mm_why *why)
+{
+	return MM_FAIL(why, MM_ECONFLICT, "%.100s was changed meanwhile: "
+	    "again", e->path);
+}
+
+static enum mm_err
+own_of(const struct mm_conf_edit *e, struct mm_file_own *out,
+    struct mm_why *why)
+{
+	struct stat st;
+
+	if (stat(e->path, &st) != 0)
+		return changed(e, why);
+	*out = (struct mm_file_own){ st.st_mode & 0777, st.st_uid, st.st_gid };
+	return MM_OK;
+}
+
 /* see rollover.h */
 enum mm_err
 mm_conf_edit_place(const struct mm_conf_edit *e, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf now = MM_BUF_INIT(MM_CONF_FILE_MAX);
 	struct mm_file_own own;
-	struct stat st;
 
 	MM_TRY(mm_file_read(e->path, &now, why));
-	if (!mm_bytes_eq(mm_buf_view(&now), mm_buf_view(&e->text)) ||
-	    stat(e->path, &st) != 0)
-		return MM_FAIL(why, MM_ECONFLICT, "%.100s was changed "
-		    "meanwhile: again", e->path);
-	own = (struct mm_file_own){ st.st_mode & 0777, st.st_uid, st.st_gid };
+	if (!mm_bytes_eq(mm_buf_view(&now), mm_buf_view(&e->text)))
+		return changed(e, why);
+	MM_TRY(own_of(e, &own, why));
 	return mm_file_replace_as(e->path, mm_buf_view(&e->next), &own, why);
+}
+
+/* see rollover.h */
+enum mm_err
+mm_conf_edit_aside(const struct mm_conf_edit *e, const char *path,
+    struct mm_why *why)
+{
+	struct mm_file_own own;
+
+	MM_TRY(own_of(e, &own, why));
+	return mm_file_create_as(path, mm_buf_view(&e->next), &own, why);
 }
 
 /* see rollover.h */

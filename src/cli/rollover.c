@@ -26,6 +26,7 @@ struct rollover {
 	char aside[MM_PATH_MAX + 16];
 	struct mm_buf block;
 	bool there; /* its certificate was made before */
+	json_t *said; /* what the signer says it did; NULL: nothing */
 };
 
 /* ---- what it will be ---- */
@@ -258,9 +259,10 @@ print_plan(const struct rollover *r, json_t *o, bool done)
 	printf("issuer %s %s the place of %s, from %s on\n", r->made->name,
 	    done ? "takes" : "would take", r->old->name,
 	    r->from[0] != '\0' ? r->from : "the next start");
-	printf("  certificate  %s%s\n  key          %s\n",
+	printf("  certificate  %s%s\n  key          %s%s\n",
 	    r->made->certificate, r->there ? " (made before)" : "",
-	    r->made->key);
+	    r->made->key, json_is_false(json_object_get(o, "key_made")) ?
+	    " (was there)" : "");
 	if (!done)
 		printf("\n%.*s\nNothing was done.\n", (int)r->block.n,
 		    (const char *)r->block.p);
@@ -280,6 +282,9 @@ about(const struct rollover *r, const struct mm_args *a, bool changed)
 
 	if (r->from[0] != '\0')
 		json_object_set_new(o, "follows_from", json_string(r->from));
+	if (json_object_get(r->said, "key_made") != NULL)
+		json_object_set(o, "key_made", json_object_get(r->said,
+		    "key_made"));
 	json_object_set_new(o, "block", json_stringn(
 	    (const char *)r->block.p, r->block.n));
 	json_object_set_new(o, "next", steps_of(r, a));
@@ -303,9 +308,9 @@ tell(const struct mm_cli *cli, const struct rollover *r,
 /* The signer is told of the new block by a file of its own: the one that the
  * daemons read does not change before all is there. */
 static enum mm_err
-run_signer(struct rollover *r, const struct mm_args *a, struct mm_buf *out,
-    struct mm_why *why)
+run_signer(struct rollover *r, const struct mm_args *a, struct mm_why *why)
 {
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
 	const char *verb = mm_arg(a, "out") != NULL ? "request" :
 	    mm_arg(a, "chain") != NULL ? "install" : "issuer";
 	enum mm_err rc;
@@ -314,10 +319,11 @@ run_signer(struct rollover *r, const struct mm_args *a, struct mm_buf *out,
 	if (unlink(r->aside) != 0 && errno != ENOENT)
 		return MM_FAIL(why, MM_ESYS, "%.100s: %s", r->aside,
 		    strerror(errno));
-	MM_TRY(mm_file_create(r->aside, mm_buf_view(&r->edit.next), 0644,
-	    why));
-	rc = mm_offline_run(a, verb, r->aside, r->name, out, why);
+	MM_TRY(mm_conf_edit_aside(&r->edit, r->aside, why));
+	rc = mm_offline_run(a, verb, r->aside, r->name, &out, why);
 	(void)unlink(r->aside);
+	if (rc == MM_OK)
+		r->said = json_loadb((const char *)out.p, out.n, 0, NULL);
 	return rc;
 }
 
@@ -325,10 +331,9 @@ static enum mm_err
 ask_root(struct mm_cli *cli, struct rollover *r, const struct mm_args *a,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
 	MM_OWN(mm_buf_done) struct mm_buf sheet = MM_BUF_INIT(8192);
 
-	MM_TRY(run_signer(r, a, &out, why));
+	MM_TRY(run_signer(r, a, why));
 	mm_answer_sheet(r->edit.planned, r->made, &sheet);
 	if (!cli->json)
 		printf("%.*s\n", (int)sheet.n, (const char *)sheet.p);
@@ -339,10 +344,8 @@ static enum mm_err
 make(struct mm_cli *cli, struct rollover *r, const struct mm_args *a,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
-
 	if (!r->there)
-		MM_TRY(run_signer(r, a, &out, why));
+		MM_TRY(run_signer(r, a, why));
 	MM_TRY(mm_conf_edit_place(&r->edit, why));
 	return tell(cli, r, a, true);
 }
@@ -369,5 +372,6 @@ mm_cmd_ca_rollover(struct mm_cli *cli, const struct mm_args *a,
 
 	mm_conf_edit_done(&r.edit);
 	mm_buf_done(&r.block);
+	json_decref(r.said);
 	return rc;
 }

@@ -24,6 +24,9 @@ MM_MUST enum mm_err mm_conf_edit_check(struct mm_conf_edit *e,
  * was changed since it was read. */
 MM_MUST enum mm_err mm_conf_edit_place(const struct mm_conf_edit *e,
     struct mm_why *why);
+/* The same in a new file of another name. */
+MM_MUST enum mm_err mm_conf_edit_aside(const struct mm_conf_edit *e,
+    const char *path, struct mm_why *why);
 void mm_conf_edit_done(struct mm_conf_edit *e);
 
 /* Sets a key in an issuer's block of next; value: as it is written.  MM_EINPUT:

@@ -125,6 +125,7 @@ install(struct mm_setup *s, struct chain *c, struct mm_why *why)
 	MM_TRY(chain_verify(c, why));
 	MM_TRY(check_key(s, conf, c, why));
 	MM_TRY(mm_check_subject(s, conf, c->cert[0].subject, why));
+	MM_TRY(mm_check_own_key(s, conf, c->cert[0].spki.whole, why));
 	MM_TRY(place_anchor(s, c->view[c->n - 1], why));
 	MM_TRY(mm_place_issuer(s, conf, c->view, c->n, why));
 	mm_sha256(c->cert[c->n - 1].spki.whole, anchor);

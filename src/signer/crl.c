@@ -96,6 +96,7 @@ begin(struct mm_signer *s, const struct mm_crl_begin_req *q,
 	uint64_t next;
 
 	MM_TRY(find_ca(s, q->issuer, &ca, &run, why));
+	MM_TRY(mm_ca_ready(ca, why)); /* or all is gathered for nothing */
 	next = mm_record_crl_next(s->record, run);
 	MM_TRY(check_times(q, ca->crl_hours, next, why));
 	*number = q->number > next ? q->number : next;

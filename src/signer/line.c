@@ -182,17 +182,16 @@ journal(struct mm_worker *w, const struct mm_line_make_req *q,
 /* given and kept stand behind the certificate in one buffer. */
 static enum mm_err
 make(struct mm_worker *w, struct mm_item *i, const struct mm_ca *above,
-    EVP_PKEY *key, struct mm_bytes given, struct mm_why *why)
+    EVP_PKEY *key, struct mm_bytes given, struct mm_journal_line *l,
+    struct mm_why *why)
 {
 	const struct mm_line_make_req *q = &i->req.line_make;
-	struct mm_journal_line l = { .kind = MM_J_CERTIFICATE,
-		.profile = MM_LINE_CA_LABEL };
 	size_t cert;
 
-	snprintf(l.issuer, sizeof(l.issuer), "%s", above->issuer.name);
-	snprintf(l.device, sizeof(l.device), "%s", q->name);
-	snprintf(l.authority, sizeof(l.authority), "line:%s", q->station);
-	MM_TRY(sign_it(w, above, q->name, key, &l, &i->body, why));
+	snprintf(l->issuer, sizeof(l->issuer), "%s", above->issuer.name);
+	snprintf(l->device, sizeof(l->device), "%s", q->name);
+	snprintf(l->authority, sizeof(l->authority), "line:%s", q->station);
+	MM_TRY(sign_it(w, above, q->name, key, l, &i->body, why));
 	cert = i->body.n;
 	mm_buf_bytes(&i->body, given);
 	MM_TRY(keep(w->s, q->name, (struct mm_bytes){ i->body.p, cert }, key,
@@ -203,19 +202,23 @@ make(struct mm_worker *w, struct mm_item *i, const struct mm_ca *above,
 		.given = { i->body.p + cert, given.n },
 		.kept = { i->body.p + cert + given.n,
 		    i->body.n - cert - given.n } };
-	return journal(w, q, &l, i->rep.line_make.given, why);
+	return MM_OK;
 }
 
 /* see priv.h; the ceiling is counted last, so that what was refused spends
- * nothing: nor what cannot be sealed, nor that by which it is kept noted */
+ * nothing: nor what cannot be sealed, nor that by which it is kept noted.
+ * Given back until the journal has it. */
 enum mm_err
 mm_on_line_make(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf given = MM_BUF_INIT(GIVEN_MAX);
 	const struct mm_line_make_req *q = &i->req.line_make;
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	struct mm_journal_line l = { .kind = MM_J_CERTIFICATE,
+		.profile = MM_LINE_CA_LABEL };
 	const struct mm_ca *above;
 	struct mm_cert to;
+	enum mm_err rc;
 
 	MM_TRY(check_wish(w, q, &above, why));
 	MM_TRY(mm_cert_walk(q->recipient, &to, why));
@@ -224,7 +227,12 @@ mm_on_line_make(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	MM_TRY(mm_masters_use(w->s->masters, w->s->version, why));
 	MM_TRY(mm_record_spend(w->s->record, MM_LINE_CA_PROFILE, 0,
 	    mm_config_lines(w->s->conf)->lines, mm_now_s(), why));
-	return make(w, i, above, key, mm_buf_view(&given), why);
+	rc = make(w, i, above, key, mm_buf_view(&given), &l, why);
+	if (rc != MM_OK)
+		mm_record_give_back(w->s->record, MM_LINE_CA_PROFILE,
+		    mm_now_s());
+	MM_TRY(rc);
+	return journal(w, q, &l, i->rep.line_make.given, why);
 }
 
 /* ---- one that was made ---- */

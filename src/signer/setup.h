@@ -88,7 +88,8 @@ struct mm_signing {
  * s->hsm has from then on.  MM_ENOTFOUND: there is none. */
 MM_MUST enum mm_err mm_setup_key(struct mm_setup *s,
     const struct mm_issuer_conf *conf, EVP_PKEY **key, struct mm_why *why);
-/* The same, made if a token has none, or made and placed as a file. */
+/* The same, made if a token has none, or made and placed as a file.
+ * MM_ECONFLICT: the token's is another issuer's. */
 MM_MUST enum mm_err mm_setup_new_key(struct mm_setup *s,
     const struct mm_issuer_conf *conf, EVP_PKEY **key, struct mm_why *why);
 /* "key" and "key_made", of a key in a token. */
@@ -129,6 +130,11 @@ MM_MUST enum mm_err mm_subject_der(const struct mm_conf_list *subject,
  * answers are found by it.  MM_ECONFLICT. */
 MM_MUST enum mm_err mm_check_subject(const struct mm_setup *s,
     const struct mm_issuer_conf *conf, struct mm_bytes name,
+    struct mm_why *why);
+/* Nor its key, which may be about to end: a token has what its URI names.
+ * MM_ECONFLICT. */
+MM_MUST enum mm_err mm_check_own_key(const struct mm_setup *s,
+    const struct mm_issuer_conf *conf, struct mm_bytes spki,
     struct mm_why *why);
 /* The own root with its key, from --root-key or where it was made; done with
  * by mm_ca_done. */

@@ -67,6 +67,7 @@ take_or_make(struct mm_setup *s, const struct mm_issuer_conf *conf,
 	else if (rc != MM_OK)
 		rc = MM_FAIL(why, rc, "%s", none.text);
 	MM_TRY(rc);
+	MM_TRY(mm_check_own_key(s, conf, mm_buf_view(&spki), why));
 	return mm_far_key(mm_buf_view(&spki), key, why);
 }
 

@@ -88,10 +88,10 @@ mm_subject_der(const struct mm_conf_list *subject, struct mm_buf *scratch,
 	return MM_OK;
 }
 
-/* see setup.h */
-enum mm_err
-mm_check_subject(const struct mm_setup *s, const struct mm_issuer_conf *conf,
-    struct mm_bytes name, struct mm_why *why)
+/* Another issuer whose certificate has that Name, or that key; NULL. */
+static const char *
+who_has(const struct mm_setup *s, const struct mm_issuer_conf *conf,
+    const struct mm_bytes *name, const struct mm_bytes *spki)
 {
 	struct mm_cert c;
 
@@ -102,10 +102,33 @@ mm_check_subject(const struct mm_setup *s, const struct mm_issuer_conf *conf,
 		if (other != conf &&
 		    mm_ca_read(other->certificate, &ca, NULL) == MM_OK &&
 		    mm_cert_walk(mm_buf_view(&ca.der), &c, NULL) == MM_OK &&
-		    mm_bytes_eq(name, c.subject))
-			return MM_FAIL(why, MM_ECONFLICT, "issuer %s has the "
-			    "same subject: another name, or revocation lists "
-			    "cannot be told apart", other->name);
+		    ((name != NULL && mm_bytes_eq(*name, c.subject)) ||
+			(spki != NULL && mm_bytes_eq(*spki, c.spki.whole))))
+			return other->name;
 	}
-	return MM_OK;
+	return NULL;
+}
+
+/* see setup.h */
+enum mm_err
+mm_check_subject(const struct mm_setup *s, const struct mm_issuer_conf *conf,
+    struct mm_bytes name, struct mm_why *why)
+{
+	const char *other = who_has(s, conf, &name, NULL);
+
+	return other == NULL ? MM_OK : MM_FAIL(why, MM_ECONFLICT, "issuer %s "
+	    "has the same subject: another name, or revocation lists cannot "
+	    "be told apart", other);
+}
+
+/* see setup.h */
+enum mm_err
+mm_check_own_key(const struct mm_setup *s, const struct mm_issuer_conf *conf,
+    struct mm_bytes spki, struct mm_why *why)
+{
+	const char *other = who_has(s, conf, NULL, &spki);
+
+	return other == NULL ? MM_OK : MM_FAIL(why, MM_ECONFLICT, "issuer %s "
+	    "has the same key, which issuer %s is not to depend on: another "
+	    "one (of a token: object=)", other, conf->name);
 }

@@ -4,11 +4,13 @@ import datetime
 import json
 import os
 import re
+import subprocess
 
 import pytest
 
 import relying
 import test_line_cas as line_cas
+from nodes import passphrase_run
 from test_est import certs_of, enrolled
 from world import (AGENT, DAEMON, MINT, ROOT, World, faketime, free_ports, run,
                    serial_of, until)
@@ -265,6 +267,7 @@ def test_retired_when_all_has_ended(taken):
     assert "destroy its key" in out and "issuing.key" in out
     assert w.conf.read_text().count("retired = true") == 1
     (w.state / "signer/keys/issuing.key").rename(w.dir / "destroyed")
+    passphrase_run(w, "export-node", "--out", w.dir / "one-more-node")
     again(w, env=faketime("+100d"))
     assert states(w) == {"issuing": "retired", "issuing-2": "issuing"}
     assert cert not in cacerts(w) and len(cacerts(w)) == 2
@@ -365,6 +368,8 @@ def test_two_steps_with_a_root_elsewhere(corporate, tmp_path):
         corporate(request, "one.pem"), *config)
 
     before, csr = conf.read_bytes(), tmp_path / "two.csr"
+    conf.chmod(0o640)
+    assert aside_mode(conf) == 0o640
     p = run(MINT, "ca", "rollover", "issuing", "--from", FAR, "--out", csr,
             *config)
     assert conf.read_bytes() == before and "Answer sheet" in p.stdout
@@ -379,6 +384,24 @@ def test_two_steps_with_a_root_elsewhere(corporate, tmp_path):
     assert 'issuer "issuing-2"' in conf.read_text()
     run(MINT, "ca", "renew-tls", "--tls-dns", "localhost", *config)
     run(DAEMON, "check", "--config", conf)
+
+
+def aside_mode(conf):
+    """Of the copy that the signer is given, while its passphrase is waited
+    for."""
+    aside = conf.with_name(conf.name + ".rollover")
+    r, pipe = os.pipe()
+    p = subprocess.Popen(
+        [MINT, "ca", "rollover", "issuing", "--from", FAR, "--config", conf,
+         "--passphrase-fd", str(r)], pass_fds=[r], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
+    try:
+        until(aside.exists)
+        return aside.stat().st_mode & 0o777
+    finally:
+        os.close(r)
+        os.close(pipe)
+        assert p.wait() != 0
 
 
 # ---- what ends ----
