@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/own.h"
+#include "base/settings.h"
 #include "pki/key.h"
 
 /*
@@ -39,6 +40,11 @@ MM_MUST enum mm_err mm_hsm_attach(const char *keys, const char *issuer,
 void mm_hsm_free(struct mm_hsm **owner);
 /* Whether a descriptor is a keeper's. */
 bool mm_hsm_keeps(const char *keys, int fd);
+
+/* pin.c: the token and where its PIN is; the same for keys that one PIN opens,
+ * which is tried once for all of them. */
+MM_MUST enum mm_err mm_hsm_pin_id(const struct mm_issuer_conf *conf,
+    uint8_t out[32], struct mm_why *why);
 
 struct mm_hsm_begin {
 	struct mm_bytes pin;  /* where there is no pin_file */

@@ -49,6 +49,7 @@ take_order(struct mm_keeper *k)
 		return ENDED;
 	if (m[0] == MM_HSM_AGAIN) {
 		k->refused[0] = '\0';
+		mm_guard_forget(k->guard);
 		k->again = true;
 	}
 	return m[0] == MM_HSM_KICK ? KICKED : NOTHING;

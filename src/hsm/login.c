@@ -10,8 +10,8 @@
 /*
  * The one thing that must not be tried again and again: a few wrong PINs, and
  * the token locks itself for good.  So a PIN that was refused is tried once
- * and no more, which survives a restart, and the last try that a token has is
- * left to a person.
+ * and no more, whichever of the token's keys it was for; which survives a
+ * restart, and the last try that a token has is left to a person.
  */
 
 /* Where the PIN stands and since when: a changed file is another PIN. */
@@ -76,9 +76,16 @@ judge(CK_RV rv, struct mm_why *why)
 	}
 }
 
-/* see priv.h */
-enum mm_err
-mm_module_login(const struct mm_keeper *k, struct mm_module *m,
+static bool
+was_refused(const struct mm_keeper *k, const char *which)
+{
+	return strcmp(which, k->refused) == 0 ||
+	    strcmp(which, k->guard->refused) == 0;
+}
+
+/* The token's PIN is this keeper's to try. */
+static enum mm_err
+login(const struct mm_keeper *k, struct mm_module *m,
     char refused[MM_HSM_TEXT], struct mm_why *why)
 {
 	MM_OWN(mm_secret_free) struct mm_secret *pin = NULL;
@@ -87,14 +94,13 @@ mm_module_login(const struct mm_keeper *k, struct mm_module *m,
 	enum mm_err rc;
 	CK_RV rv = m->f->C_GetTokenInfo(m->slot, &info);
 
-	refused[0] = '\0';
 	if (rv != CKR_OK)
 		return mm_module_fail("token", rv, why);
 	if ((info.flags & CKF_LOGIN_REQUIRED) == 0)
 		return MM_OK;
 	MM_TRY(read_pin(k, which, &pin, why));
 	memcpy(refused, which, MM_HSM_TEXT);
-	if (!k->by_hand && strcmp(which, k->refused) == 0)
+	if (!k->by_hand && was_refused(k, which))
 		return MM_FAIL(why, MM_EAUTH, "it refused this PIN before, "
 		    "which is not tried again: change pin_file, then or else "
 		    "mintmark ca check-key");
@@ -103,5 +109,20 @@ mm_module_login(const struct mm_keeper *k, struct mm_module *m,
 	rc = judge(rv, why);
 	if (rc != MM_EAUTH)
 		refused[0] = '\0';
+	memcpy(k->guard->refused, refused, MM_HSM_TEXT);
+	return rc;
+}
+
+/* see priv.h */
+enum mm_err
+mm_module_login(const struct mm_keeper *k, struct mm_module *m,
+    char refused[MM_HSM_TEXT], struct mm_why *why)
+{
+	enum mm_err rc;
+
+	refused[0] = '\0';
+	MM_TRY(mm_guard_take(k->guard, why));
+	rc = login(k, m, refused, why);
+	mm_guard_give(k->guard);
 	return rc;
 }

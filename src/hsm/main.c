@@ -23,6 +23,7 @@
  * loads one.
  */
 #define KEYS_MAX 8192
+#define KEPT_MAX 64 /* as many issuers as a signer has */
 
 static const char *
 config_of(int argc, char **argv)
@@ -132,11 +133,18 @@ become(const struct mm_settings *set, pid_t parent, struct mm_why *why)
 	return MM_OK;
 }
 
+struct keeping { /* an issuer whose key is in a token */
+	const struct mm_issuer_conf *conf;
+	struct mm_guard *guard;
+	uint8_t pin_id[32];
+};
+
 static _Noreturn void
-be_keeper(const struct mm_config *c, const struct mm_issuer_conf *conf,
+be_keeper(const struct mm_config *c, const struct keeping *of,
     const struct pairs *p, pid_t parent)
 {
-	struct mm_keeper k = { .conf = conf };
+	const struct mm_issuer_conf *conf = of->conf;
+	struct mm_keeper k = { .conf = conf, .guard = of->guard };
 	struct mm_why why = { 0 };
 
 	set_environ(conf);
@@ -154,7 +162,7 @@ be_keeper(const struct mm_config *c, const struct mm_issuer_conf *conf,
 /* ---- before the program ---- */
 
 static enum mm_err
-start(const struct mm_config *c, const struct mm_issuer_conf *conf,
+start(const struct mm_config *c, const struct keeping *of,
     struct mm_buf *keys, struct mm_why *why)
 {
 	struct pairs p;
@@ -165,8 +173,8 @@ start(const struct mm_config *c, const struct mm_issuer_conf *conf,
 	if (pid < 0)
 		return MM_FAIL(why, MM_ESYS, "fork: %s", strerror(errno));
 	if (pid == 0)
-		be_keeper(c, conf, &p, parent);
-	mm_buf_printf(keys, "%s%s=", keys->n > 0 ? "," : "", conf->name);
+		be_keeper(c, of, &p, parent);
+	mm_buf_printf(keys, "%s%s=", keys->n > 0 ? "," : "", of->conf->name);
 	for (size_t i = 0; i <= MM_HSM_SESSIONS; i++) {
 		close(p.fd[i][1]);
 		mm_buf_printf(keys, "%s%d", i > 0 ? ":" : "", p.fd[i][0]);
@@ -174,17 +182,41 @@ start(const struct mm_config *c, const struct mm_issuer_conf *conf,
 	return MM_OK;
 }
 
+/* The guard of one before it, of the same token, or a new one. */
+static enum mm_err
+find_guard(struct keeping *all, size_t n, struct mm_why *why)
+{
+	struct keeping *of = &all[n];
+
+	MM_TRY(mm_hsm_pin_id(of->conf, of->pin_id, why));
+	for (size_t i = 0; i < n; i++)
+		if (memcmp(all[i].pin_id, of->pin_id, 32) == 0) {
+			of->guard = all[i].guard;
+			return MM_OK;
+		}
+	return mm_guard_new(&of->guard, why);
+}
+
 /* A configuration that cannot be read is the program's to complain about. */
 static enum mm_err
 start_all(const char *config, struct mm_buf *keys, struct mm_why *why)
 {
 	MM_OWN(mm_config_free) struct mm_config *c = NULL;
+	struct keeping all[KEPT_MAX];
+	size_t n = 0;
 
 	if (config == NULL || mm_config_load(config, &c, NULL) != MM_OK)
 		return MM_OK;
-	for (size_t i = 0; i < c->nissuer; i++)
-		if (mm_issuer_in_token(&c->issuer[i]))
-			MM_TRY(start(c, &c->issuer[i], keys, why));
+	for (size_t i = 0; i < c->nissuer; i++) {
+		if (!mm_issuer_in_token(&c->issuer[i]))
+			continue;
+		if (n == KEPT_MAX)
+			return MM_FAIL(why, MM_ELIMIT, "more than %d keys in "
+			    "tokens", KEPT_MAX);
+		all[n] = (struct keeping){ .conf = &c->issuer[i] };
+		MM_TRY(find_guard(all, n, why));
+		MM_TRY(start(c, &all[n++], keys, why));
+	}
 	return mm_buf_ok(keys, why);
 }
 

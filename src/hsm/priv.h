@@ -1,6 +1,8 @@
 #ifndef MM_HSM_PRIV_H
 #define MM_HSM_PRIV_H
 
+#include <pthread.h>
+
 #include <p11-kit/p11-kit.h>
 #include <p11-kit/uri.h>
 
@@ -16,8 +18,10 @@
  * with a fresh copy of the module, later and later: there is one way to get
  * well, whatever was wrong.
  */
+struct mm_guard;
 struct mm_keeper {
 	const struct mm_issuer_conf *conf;
+	struct mm_guard *guard; /* of its token's PIN */
 	int control, lane[MM_HSM_SESSIONS];
 	int life;               /* to the process that stays; ends with it */
 	bool by_hand;
@@ -31,6 +35,19 @@ void mm_keeper_tell(const struct mm_keeper *k, enum mm_hsm_state state,
     const char *text, const char *refused);
 /* serve.c: the child. */
 _Noreturn void mm_keeper_serve(const struct mm_keeper *k);
+
+/* guard.c: of one token's PIN, in memory that its keys' keepers share.  Never
+ * freed: it ends with them. */
+struct mm_guard {
+	pthread_mutex_t lock;
+	char refused[MM_HSM_TEXT]; /* which one was, last */
+};
+MM_MUST enum mm_err mm_guard_new(struct mm_guard **out, struct mm_why *why);
+/* MM_EAGAIN: another one has it, for long. */
+MM_MUST enum mm_err mm_guard_take(struct mm_guard *g, struct mm_why *why);
+void mm_guard_give(struct mm_guard *g);
+/* A person has seen to it. */
+void mm_guard_forget(struct mm_guard *g);
 
 /* module.c: the module, the token, a session that is logged in. */
 struct mm_module {

@@ -16,6 +16,8 @@
  */
 /* How soon a token that went is missed while nobody asks. */
 #define LOOK_MS 2000
+/* A module that hangs before anybody asks is ended by this. */
+#define OPEN_MOST_S 60
 
 struct lane {
 	const struct mm_keeper *k;
@@ -138,12 +140,15 @@ open_all(const struct mm_keeper *k, struct mm_module *m)
 {
 	struct mm_why why = { 0 };
 	char refused[MM_HSM_TEXT] = "";
-	enum mm_err rc = mm_module_open(k, m, &why);
+	enum mm_err rc;
 
+	alarm(OPEN_MOST_S);
+	rc = mm_module_open(k, m, &why);
 	if (rc == MM_OK)
 		rc = mm_module_login(k, m, refused, &why);
 	if (rc == MM_OK)
 		rc = check_key(k, m, &why);
+	alarm(0);
 	if (rc != MM_OK)
 		give_up(k, rc, why.text, refused);
 }

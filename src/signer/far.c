@@ -4,7 +4,6 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/time.h"
 #include "signer/far.h"
 
 /*
@@ -53,42 +52,17 @@ mm_ca_ready(const struct mm_ca *ca, struct mm_why *why)
 
 /* ---- which PIN was refused: a file, so that a restart does not try it ---- */
 
-/* RFC 7512 2.3: all that it says but which key of the token it is. */
-static void
-put_token(struct mm_buf *out, const char *uri)
-{
-	static const char *const of_key[] = { "object=", "id=", "type=" };
-	const char *p = uri + strlen(MM_TOKEN_URI);
-
-	while (*p != '\0' && *p != '?') {
-		size_t n = strcspn(p, ";?"), k = 0;
-
-		while (k < 3 && strncmp(p, of_key[k], strlen(of_key[k])) != 0)
-			k++;
-		if (k == 3)
-			mm_buf_printf(out, "%.*s;", (int)n, p);
-		p += n + (p[n] == ';');
-	}
-	mm_buf_text(out, p);
-}
-
 /* One a token and place of its PIN: what one of a token's keys was refused,
  * the others are not to try again. */
 static enum mm_err
 mark_path(const struct mm_settings *set, const struct mm_issuer_conf *conf,
     char path[MM_PATH_MAX + 1], struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf of = MM_BUF_INIT(1 << 16);
 	char name[32] = "pin-refused-", hex[65];
-	uint8_t hash[32];
+	uint8_t id[32];
 
-	put_token(&of, conf->key);
-	mm_buf_printf(&of, "\n%s\n", conf->pin_file);
-	for (size_t i = 0; i < conf->key_environ.n; i++)
-		mm_buf_printf(&of, "%s\n", conf->key_environ.item[i]);
-	MM_TRY(mm_buf_ok(&of, why));
-	mm_sha256(mm_buf_view(&of), hash);
-	mm_hex_text(hash, MARK_N, hex);
+	MM_TRY(mm_hsm_pin_id(conf, id, why));
+	mm_hex_text(id, MARK_N, hex);
 	memcpy(name + strlen(name), hex, 2 * MARK_N + 1);
 	return mm_signer_path(set, name, path, why);
 }
@@ -168,38 +142,20 @@ first_of(const struct mm_signer *s, size_t i)
 }
 
 static enum mm_err
-begin(struct mm_signer *s, size_t i, const char *refused, struct mm_bytes pass,
+begin(struct mm_signer *s, size_t i, const char *keys, struct mm_bytes pass,
     struct mm_why *why)
 {
 	const struct mm_issuer_conf *conf = &s->conf->issuer[i];
 	static const struct mm_bytes none = { NULL, 0 };
-	char before[MM_HSM_TEXT];
+	char refused[MM_HSM_TEXT];
 	struct mm_hsm_begin b = { .refused = refused,
 		.pin = conf->pin_file[0] == '\0' ? pass : none,
 		.deadline_ms = deadline_of(&s->conf->set) };
 
-	MM_TRY(read_mark(&s->conf->set, conf, before, why));
-	if (refused[0] == '\0')
-		b.refused = before;
+	s->hsm_first[i] = first_of(s, i);
+	MM_TRY(read_mark(&s->conf->set, conf, refused, why));
+	MM_TRY(mm_hsm_attach(keys, conf->name, &s->hsm[i], why));
 	return mm_hsm_begin(s->hsm[i], &b, why);
-}
-
-/* One for each token: the others of a token hear of the PIN what it did. */
-static enum mm_err
-begin_firsts(struct mm_signer *s, const char *keys, struct mm_bytes pass,
-    struct mm_why *why)
-{
-	for (size_t i = 0; i < s->conf->nissuer; i++) {
-		const struct mm_issuer_conf *conf = &s->conf->issuer[i];
-
-		if (!is_kept(conf))
-			continue;
-		MM_TRY(mm_hsm_attach(keys, conf->name, &s->hsm[i], why));
-		s->hsm_first[i] = first_of(s, i);
-		if (s->hsm_first[i] == i)
-			MM_TRY(begin(s, i, "", pass, why));
-	}
-	return MM_OK;
 }
 
 /* see far.h */
@@ -207,19 +163,9 @@ enum mm_err
 mm_far_begin(struct mm_signer *s, const char *keys, struct mm_bytes pass,
     struct mm_why *why)
 {
-	int64_t end = mm_mono_ms() + FIRST_WORD_MS;
-
-	MM_TRY(begin_firsts(s, keys, pass, why));
-	for (size_t i = 0; i < s->conf->nissuer; i++) {
-		struct mm_hsm *first = s->hsm[s->hsm_first[i]];
-		char refused[MM_HSM_TEXT], text[MM_HSM_TEXT];
-
-		if (s->hsm[i] == NULL || s->hsm[i] == first)
-			continue;
-		(void)mm_hsm_wait(first, end - mm_mono_ms(), text);
-		mm_hsm_refused(first, refused);
-		MM_TRY(begin(s, i, refused, pass, why));
-	}
+	for (size_t i = 0; i < s->conf->nissuer; i++)
+		if (is_kept(&s->conf->issuer[i]))
+			MM_TRY(begin(s, i, keys, pass, why));
 	return MM_OK;
 }
 

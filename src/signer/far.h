@@ -20,8 +20,7 @@ MM_MUST enum mm_err mm_far_mark(const struct mm_settings *set,
     const struct mm_issuer_conf *conf, struct mm_hsm *hsm,
     enum mm_hsm_state state, struct mm_why *why);
 
-/* Every key's keeper begins; pass is the PIN where no file has it.  Of several
- * keys in one token the first one's keeper tries it, the others after it. */
+/* Every key's keeper begins; pass is the PIN where no file has it. */
 MM_MUST enum mm_err mm_far_begin(struct mm_signer *s, const char *keys,
     struct mm_bytes pass, struct mm_why *why);
 /* The i-th issuer's, whose certificate was read. */

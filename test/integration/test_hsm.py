@@ -403,7 +403,11 @@ def one_try_for_both(w, token):
     until(lambda: w.log()[before:].count("key.pin-refused") == 4,
           told=lambda: w.log()[before:])
     assert token.logins() == 1
-    change_pin(token, "8642")
+    token.set_pin("97531")  # while both look for another file
+    until(lambda: w.log()[before:].count("key.pin-refused") == 6,
+          told=lambda: w.log()[before:])
+    assert token.logins() == 2
+    change_pin(token, "97531")
     offline(w, "check-key", "issuing-2")
     until(lambda: level(w, "tokens are ready") == "ok")
     works_again(w, w.token("Z-3", door="bearer"), w.key_and_csr("Z-3")[1])
