@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/rand.h>
 
@@ -102,14 +103,28 @@ mm_ca_sign(struct mm_setup *s, const struct mm_signing *by, EVP_PKEY *subject,
 
 /* see setup.h */
 enum mm_err
-mm_place_issuer(const struct mm_setup *s, const struct mm_issuer_conf *conf,
-    const struct mm_bytes *chain, size_t n, struct mm_why *why)
+mm_issuer_copy(const struct mm_setup *s, const struct mm_issuer_conf *conf,
+    char path[MM_PATH_MAX + 1], struct mm_ca *ca, struct mm_why *why)
 {
-	char name[64], path[MM_PATH_MAX + 1];
+	char name[64];
 
 	snprintf(name, sizeof(name), "issuers/%s.crt", conf->name);
 	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));
-	MM_TRY(mm_place_certs(s, path, chain, n, MM_OF_SIGNER, why));
+	return mm_ca_read(path, ca, why);
+}
+
+/* see setup.h; a first copy that is the same is of a run that was cut off */
+enum mm_err
+mm_place_issuer(const struct mm_setup *s, const struct mm_issuer_conf *conf,
+    const struct mm_bytes *chain, size_t n, struct mm_why *why)
+{
+	MM_OWN(mm_ca_done) struct mm_ca copy = { 0 };
+	char path[MM_PATH_MAX + 1] = "";
+
+	if (mm_issuer_copy(s, conf, path, &copy, NULL) != MM_OK ||
+	    !mm_bytes_eq(mm_buf_view(&copy.der), chain[0]) ||
+	    access(conf->certificate, F_OK) == 0)
+		MM_TRY(mm_place_certs(s, path, chain, n, MM_OF_SIGNER, why));
 	if (strcmp(path, conf->certificate) == 0)
 		return MM_OK;
 	return mm_place_certs(s, conf->certificate, chain, n, MM_OF_ROOT,
@@ -126,6 +141,35 @@ life_of(const struct mm_setup *s, const struct mm_issuer_conf *conf)
 	return conf->line || conf->lines > 0 ? 0 : ISSUER_YEARS;
 }
 
+/* What a run that was cut off had signed already, by this root and of this
+ * key.  MM_ENOTFOUND: nothing. */
+static enum mm_err
+finish_issuer(struct mm_setup *s, const struct mm_signing *root,
+    const struct mm_issuer_conf *conf, EVP_PKEY **key, struct mm_buf *der,
+    struct mm_why *why)
+{
+	MM_OWN(mm_ca_done) struct mm_ca copy = { 0 };
+	MM_OWN(mm_pkey_free) EVP_PKEY *own = NULL;
+	char path[MM_PATH_MAX + 1];
+	struct mm_cert c;
+
+	if (access(conf->certificate, F_OK) == 0 ||
+	    mm_issuer_copy(s, conf, path, &copy, NULL) != MM_OK)
+		return MM_ENOTFOUND;
+	MM_TRY(mm_cert_walk(mm_buf_view(&copy.der), &c, why));
+	MM_TRY(mm_cert_verify(&c, root->key, why));
+	MM_TRY(mm_setup_key(s, conf, &own, why));
+	snprintf(copy.issuer.name, sizeof(copy.issuer.name), "%s", conf->name);
+	copy.key = own;
+	EVP_PKEY_up_ref(own);
+	MM_TRY(mm_ca_check_pair(&copy, why));
+	mm_buf_bytes(der, mm_buf_view(&copy.der));
+	MM_TRY(mm_buf_ok(der, why));
+	*key = MM_MOVE(own);
+	return mm_place(s, conf->certificate, mm_buf_view(&copy.chain_pem),
+	    0644, MM_OF_ROOT, why);
+}
+
 /* see setup.h */
 enum mm_err
 mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
@@ -137,8 +181,12 @@ mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
 		.path_len = 0 };
 	MM_OWN(mm_buf_done) struct mm_buf scratch = MM_BUF_INIT(MM_CERT_MAX);
 	struct mm_bytes name;
+	enum mm_err rc;
 
 	MM_TRY(mm_setup_issuer(s, &conf, why));
+	rc = finish_issuer(s, root, conf, key, der, why);
+	if (rc != MM_ENOTFOUND)
+		return rc;
 	f.path_len = conf->lines > 0 ? 1 : 0;
 	mm_name_issuer(s, conf, &subject);
 	MM_TRY(mm_ca_dates(root, life_of(s, conf) * YEAR_S, &f, why));

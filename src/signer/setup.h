@@ -88,8 +88,9 @@ struct mm_signing {
  * s->hsm has from then on.  MM_ENOTFOUND: there is none. */
 MM_MUST enum mm_err mm_setup_key(struct mm_setup *s,
     const struct mm_issuer_conf *conf, EVP_PKEY **key, struct mm_why *why);
-/* The same, made if a token has none, or made and placed as a file.
- * MM_ECONFLICT: the token's is another issuer's. */
+/* The same, made if a token has none, or made and placed as a file; taken, if
+ * it is there and has no certificate: a run was cut off.  MM_ECONFLICT: it is
+ * another issuer's, or a file of another type. */
 MM_MUST enum mm_err mm_setup_new_key(struct mm_setup *s,
     const struct mm_issuer_conf *conf, EVP_PKEY **key, struct mm_why *why);
 /* "key" and "key_made", of a key in a token. */
@@ -115,6 +116,11 @@ MM_MUST enum mm_err mm_ca_sign(struct mm_setup *s,
 void mm_default_subject(const struct mm_settings *set, const char *what,
     struct mm_conf_list *subject);
 
+/* The signer's own copy of an issuer's certificates: its path, and what is in
+ * it, done with by mm_ca_done; MM_ENOTFOUND. */
+MM_MUST enum mm_err mm_issuer_copy(const struct mm_setup *s,
+    const struct mm_issuer_conf *conf, char path[MM_PATH_MAX + 1],
+    struct mm_ca *ca, struct mm_why *why);
 /* Twice: the signer's own copy, which decides at its start, and the one that
  * the configuration names and the server reads. */
 MM_MUST enum mm_err mm_place_issuer(const struct mm_setup *s,

@@ -1,4 +1,5 @@
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "signer/far.h"
@@ -71,6 +72,39 @@ take_or_make(struct mm_setup *s, const struct mm_issuer_conf *conf,
 	return mm_far_key(mm_buf_view(&spki), key, why);
 }
 
+/* A file that no certificate is of. */
+static bool
+is_left(const struct mm_setup *s, const struct mm_issuer_conf *conf)
+{
+	MM_OWN(mm_ca_done) struct mm_ca copy = { 0 };
+	char path[MM_PATH_MAX + 1];
+
+	return access(conf->key, F_OK) == 0 &&
+	    access(conf->certificate, F_OK) != 0 &&
+	    mm_issuer_copy(s, conf, path, &copy, NULL) == MM_ENOTFOUND;
+}
+
+static enum mm_err
+take_left(struct mm_setup *s, const struct mm_issuer_conf *conf,
+    enum mm_key_type type, EVP_PKEY **key, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf spki = MM_BUF_INIT(4096);
+	MM_OWN(mm_pkey_free) EVP_PKEY *left = NULL;
+	enum mm_key_type have;
+
+	MM_TRY(mm_key_load(conf->key, mm_secret_view(s->pass), s->stretched,
+	    &left, why));
+	MM_TRY(mm_key_type_of(left, &have, why));
+	if (have != type)
+		return MM_FAIL(why, MM_ECONFLICT, "%.90s is there, of type %s: "
+		    "--key-type, or remove it", conf->key,
+		    mm_key_type_name(have));
+	MM_TRY(mm_key_spki(left, &spki, why));
+	MM_TRY(mm_check_own_key(s, conf, mm_buf_view(&spki), why));
+	*key = MM_MOVE(left);
+	return MM_OK;
+}
+
 /* see setup.h */
 enum mm_err
 mm_setup_new_key(struct mm_setup *s, const struct mm_issuer_conf *conf,
@@ -81,6 +115,8 @@ mm_setup_new_key(struct mm_setup *s, const struct mm_issuer_conf *conf,
 	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
 	if (mm_issuer_in_token(conf))
 		return take_or_make(s, conf, type, key, why);
+	if (is_left(s, conf))
+		return take_left(s, conf, type, key, why);
 	MM_TRY(mm_key_make(type, key, why));
 	return mm_place_key(s, conf->key, *key, why);
 }

@@ -348,3 +348,45 @@ def test_wrong_passphrase_and_flags(signer):
                  ("init", "--root", "maybe"), ("request",), ("install",),
                  ("init", "--issuer-years", "-1"), ("init", "--issuer")):
         assert signer.command(*args, check=False).returncode == 2, args
+
+
+def test_an_issuer_that_was_cut_off_is_made_to_its_end(tmp_path):
+    """Wherever: with its key alone, or signed and not yet everywhere."""
+    s = Signer(program(), tmp_path, lambda c: c + f"""
+issuer "second" {{
+  certificate = "{tmp_path}/server/second.crt"
+  key = "{tmp_path}/signer/keys/second.key"
+}}
+""")
+    s.init()
+    key = tmp_path / "signer/keys/second.key"
+    copy = tmp_path / "signer/issuers/second.crt"
+    public = tmp_path / "server/second.crt"
+    again = lambda *more, **kw: s.command(  # noqa: E731
+        "issuer", "--issuer", "second", *more, **kw)
+    again()
+    was, crt, n = key.read_bytes(), public.read_bytes(), len(s.journal())
+    p = again(check=False)  # and overwrites nothing
+    assert p.returncode == 5 and public.read_bytes() == crt
+    public.unlink()
+    again()
+    assert public.read_bytes() == crt == copy.read_bytes()
+    assert len(s.journal()) == n  # no other signature
+    for path in (public, copy):
+        path.unlink()
+    p = again("--key-type", "p384", check=False)
+    assert p.returncode == 5 and "of type p256" in p.stderr
+    again()
+    assert public.read_bytes() == copy.read_bytes() != crt
+    assert key.read_bytes() == was and len(s.journal()) == n + 1
+    openssl("verify", "-CAfile", tmp_path / "server/root.crt", public)
+    # not another issuer's, nor a copy that this root has not signed
+    public.unlink()
+    copy.write_bytes((tmp_path / "server/issuing.crt").read_bytes())
+    p = again(check=False)
+    assert p.returncode != 0 and "do not belong together" in p.stderr
+    copy.unlink()
+    shutil.copy(tmp_path / "signer/keys/issuing.key", key)
+    p = again(check=False)
+    assert p.returncode == 5 and "issuing has the same key" in p.stderr
+    assert not public.exists()
