@@ -10,6 +10,7 @@ import signal
 import pytest
 
 import softhsm
+import test_line_cas as line_cas
 from softhsm import hsm_world
 from world import MINT, SIGNER, World, alive, run, serial_of, until
 
@@ -352,9 +353,11 @@ def test_a_follower_s_key_is_made_in_the_token_too(tmp_path):
     token = softhsm.Token(tmp_path)
     with hsm_world(token) as w:
         softhsm.faulty(w, token)
+        add_lines(w)
         w.start().product()
         verify(w, w.save_p7(enrol(w, "Z-1"), "Z-1"))
-        not_the_same_key(w, token)
+        a_line_that_is_not_signed(w, token)
+        not_the_same_key(w)
         p = run(MINT, "--json", "ca", "rollover", "issuing", "--from", "now",
                 "--config", w.conf, "--passphrase-file", w.passphrase)
         assert json.loads(p.stdout)["key_made"] is True
@@ -367,19 +370,46 @@ def test_a_follower_s_key_is_made_in_the_token_too(tmp_path):
                                     w.key_and_csr("Z-2")[1]), "Z-2")
         assert w.rest("GET", f"/certificates/{serial_of(crt)}") \
             .json["issuer"] == "issuing-2"
-        assert len(keepers(w)) == 4
+        assert len(keepers(w)) == 6
         a = w.rest("POST", "/issuers/issuing/crl")
         assert a.status in (200, 201), a
-        one_try_for_both(w, token)
+        one_try_for_all(w, token)
 
 
-def not_the_same_key(w, token):
+def block_of(w):
+    """The issuing CA's, of mintmark.conf."""
+    block, = re.findall(r'^issuer "issuing" \{\n.*?^\}\n', w.conf.read_text(),
+                        re.M | re.S)
+    return block
+
+
+def add_lines(w):
+    """An issuer that makes one line CA a day; its key is a third one."""
+    w.conf.write_text(w.conf.read_text() + block_of(w).replace(
+        '"issuing"', '"lines"').replace("issuing.crt", "lines.crt").replace(
+        "object=issuing", "object=lines").replace("\n}", "\n\tlines = 1\n}"))
+    offline(w, "issuer", "lines")
+
+
+def a_line_that_is_not_signed(w, token):
+    """It is the one of that day for all that."""
+    pem = line_cas.certificate(w.dir, "station")
+    line_cas.stations(w, ["l1"])
+    line_cas.batch(w, "b1", ["l1"])
+    for name in ("issuing", "lines"):
+        until(lambda: w.get_public(f"/crl/{name}.crl").status == 200)
+    token.fault("flip")
+    refused(line_cas.ask(w, "b1", "l1", pem))
+    a = line_cas.ask(w, "b1", "l1", pem)
+    assert a.status in (200, 201), a
+
+
+def not_the_same_key(w):
     """A follower by the key that it follows: its name in the token was given
     twice."""
     before = w.conf.read_text()
-    block, = re.findall(r'^issuer "issuing" \{\n.*?^\}\n', before, re.M | re.S)
-    w.conf.write_text(before + block.replace('"issuing"', '"twin"').replace(
-        "issuing.crt", "twin.crt"))
+    w.conf.write_text(before + block_of(w).replace(
+        '"issuing"', '"twin"').replace("issuing.crt", "twin.crt"))
     for argv in (["issuer", "twin"],
                  ["request", "twin", "--out", w.dir / "twin.csr"]):
         p = offline(w, *argv, check=False)
@@ -388,23 +418,23 @@ def not_the_same_key(w, token):
     w.conf.write_text(before)
 
 
-def one_try_for_both(w, token):
+def one_try_for_all(w, token):
     """What one key's keeper was refused no other one tries; a person who sees
-    to it does so for both."""
+    to it does so for all three."""
     w.stop()
     before = len(w.log())
     token.set_pin("8642")
     token.login_file.unlink()
     w.start()
-    until(lambda: w.log()[before:].count("key.pin-refused") == 2,
+    until(lambda: w.log()[before:].count("key.pin-refused") == 3,
           told=lambda: w.log()[before:])
     assert token.logins() == 1 and mark(w)
     os.kill(w.children()["signer"], signal.SIGKILL)
-    until(lambda: w.log()[before:].count("key.pin-refused") == 4,
+    until(lambda: w.log()[before:].count("key.pin-refused") == 6,
           told=lambda: w.log()[before:])
     assert token.logins() == 1
-    token.set_pin("97531")  # while both look for another file
-    until(lambda: w.log()[before:].count("key.pin-refused") == 6,
+    token.set_pin("97531")  # while all look for another file
+    until(lambda: w.log()[before:].count("key.pin-refused") == 9,
           told=lambda: w.log()[before:])
     assert token.logins() == 2
     change_pin(token, "97531")
