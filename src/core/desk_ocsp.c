@@ -19,6 +19,8 @@ enum {
 	SINCE_S = 1700000000, /* before there was any serial of ours */
 	AHEAD_MS = 300 * 1000,
 	REST_MS = 2000, /* after a responder could not be had */
+	RESTS = 256,    /* who have that, at most */
+	STARTS_MS = 1000, /* of one go: a signer that hangs is asked once */
 	LEAST_S = 3600, /* of its life, before it is renewed */
 };
 
@@ -29,12 +31,20 @@ struct responder {
 	int64_t not_before_s, not_after_s;
 	int64_t renew_s; /* 0: it is not there any more */
 };
+/* An issuer whose key cannot be used is nobody else's trouble. */
+struct rest {
+	char issuer[MM_NAME_MAX + 1]; /* "": nobody's */
+	enum mm_responder_use use;
+	int64_t until; /* monotonic */
+};
 struct mm_ocsp {
 	struct responder of[RESPONDERS];
 	unsigned n, oldest; /* oldest: the next to go */
+	struct rest rest[RESTS];
+	unsigned rests;     /* the next one's place */
 	struct mm_buf out, in;
 	struct mm_ocsp_alarms alarms;
-	int64_t rests_until; /* monotonic: store or signer is away */
+	int64_t starts_until; /* monotonic: none is started after that */
 };
 
 /* see priv.h */
@@ -319,17 +329,43 @@ start(struct mm_desk *d, const char *issuer, enum mm_responder_use use,
 	return MM_OK;
 }
 
-/* A store or a signer that is away is left in peace for a while. */
+static struct rest *
+rest_of(struct mm_ocsp *o, const char *issuer, enum mm_responder_use use)
+{
+	for (unsigned i = 0; i < RESTS; i++)
+		if (o->rest[i].use == use &&
+		    strcmp(o->rest[i].issuer, issuer) == 0)
+			return &o->rest[i];
+	return NULL;
+}
+
+static void
+let_rest(struct mm_ocsp *o, const char *issuer, enum mm_responder_use use)
+{
+	struct rest *r = rest_of(o, issuer, use);
+
+	if (r == NULL) {
+		r = &o->rest[o->rests];
+		o->rests = (o->rests + 1) % RESTS;
+		strcpy(r->issuer, issuer);
+		r->use = use;
+	}
+	r->until = mm_mono_ms() + REST_MS;
+}
+
+/* Who could not have one is left in peace for a while. */
 static enum mm_err
 try_start(struct mm_desk *d, const char *issuer, enum mm_responder_use use)
 {
+	const int64_t now = mm_mono_ms();
+	const struct rest *r = rest_of(d->ocsp, issuer, use);
 	enum mm_err rc;
 
-	if (mm_mono_ms() < d->ocsp->rests_until)
+	if (now >= d->ocsp->starts_until || (r != NULL && now < r->until))
 		return MM_EAGAIN;
 	rc = start(d, issuer, use, NULL);
 	if (rc != MM_OK && rc != MM_EPOLICY)
-		d->ocsp->rests_until = mm_mono_ms() + REST_MS;
+		let_rest(d->ocsp, issuer, use);
 	return rc;
 }
 
@@ -372,6 +408,7 @@ mm_desk_responder(struct mm_desk *d, const char *issuer,
 	enum mm_err rc;
 
 	MM_TRY(open_(d, why));
+	d->ocsp->starts_until = mm_mono_ms() + STARTS_MS;
 	p = find_for(d->ocsp, issuer, use);
 	if (anew && p != NULL)
 		p->renew_s = 0;
@@ -515,6 +552,7 @@ mm_desk_ocsp(struct mm_desk *d, struct mm_ocsp_ask *asks, size_t n,
 		asks[i].rc = rc == MM_OK ? MM_EAGAIN : MM_ESYS;
 	}
 	mm_wire_lock(d->c->wire, MM_LINE_OCSP);
+	d->ocsp->starts_until = mm_mono_ms() + STARTS_MS;
 	rc = sign_all(d, asks, n, why);
 	mm_wire_unlock(d->c->wire, MM_LINE_OCSP);
 	return rc;

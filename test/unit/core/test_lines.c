@@ -242,6 +242,32 @@ another_nodes_is_not_missed(void **state)
 	mm_buf_done(&body);
 }
 
+static enum mm_err
+responder(struct rig *r, const char *issuer)
+{
+	uint8_t serial[MM_SERIAL_N];
+	enum mm_err rc;
+
+	mm_wire_lock(r->core->wire, MM_LINE_OCSP);
+	rc = mm_desk_responder(r->desk, issuer, MM_RESPONDER_OCSP, false,
+	    serial, NULL);
+	mm_wire_unlock(r->core->wire, MM_LINE_OCSP);
+	return rc;
+}
+
+/* Whose key is lost waits alone: the others have their responders. */
+static void
+a_lost_key_is_its_issuers(void **state)
+{
+	struct rig *r = *state;
+
+	assert_non_null(mm_issuer_chain(r->core, "elsewhere-1"));
+	assert_int_equal(responder(r, "elsewhere-1"), MM_EAGAIN);
+	assert_int_equal(responder(r, made.name[0]), MM_OK);
+	assert_int_equal(responder(r, "factory"), MM_OK);
+	assert_int_equal(responder(r, "elsewhere-1"), MM_EAGAIN);
+}
+
 int
 main(void)
 {
@@ -249,6 +275,7 @@ main(void)
 		cmocka_unit_test(what_was_revoked_comes_first),
 		cmocka_unit_test(who_revokes_signs_at_once),
 		cmocka_unit_test(another_nodes_is_not_missed),
+		cmocka_unit_test(a_lost_key_is_its_issuers),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
