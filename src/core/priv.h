@@ -345,6 +345,7 @@ struct mm_shards {
 	atomic_bool loaded;  /* what the store has */
 	atomic_bool odd;     /* crl_shards was another once: none is signed */
 	size_t most;         /* in a run */
+	size_t limit;        /* most is never above it: a slow signer */
 	size_t from;         /* which the next round begins with */
 	uint64_t turn;       /* one more when one was stored, by any node */
 };

@@ -14,12 +14,14 @@
 #define RUN_ENTRIES 250000 /* of a run; what is larger is halved */
 #define RUNS_MOST   256    /* at one go */
 #define TRIES       5      /* of nodes that sign at once */
+#define SLOW_MS     4000   /* no answer for so long: it was too much */
 
 struct batch { /* what a run is of */
 	uint16_t shard[RUN_MOST];
 	uint64_t after[RUN_MOST], ours[RUN_MOST];
 	size_t n;
 	uint64_t number; /* the last one of theirs */
+	bool slow;       /* it was given up: no answer in time */
 };
 
 /* see priv.h; a restart signs fresh lists */
@@ -35,7 +37,7 @@ mm_shards_new(const struct mm_config *config, struct mm_shards **out,
 	for (size_t i = 0; i < config->nissuer; i++) {
 		s[i].n = mm_issuer_shards(&config->issuer[i],
 		    config->set.public_url);
-		s[i].most = RUN_MOST;
+		s[i].most = s[i].limit = RUN_MOST;
 		s[i].at = calloc(s[i].n + 1, sizeof(*s[i].at));
 		if (s[i].at == NULL)
 			return MM_FAIL(why, MM_ENOMEM,
@@ -133,6 +135,7 @@ pick(struct mm_core *c, struct round *r, struct batch *b)
 
 	b->n = 0;
 	b->number = 0;
+	b->slow = false;
 	pthread_mutex_lock(&c->lock);
 	for (; *at < r->to && b->n < s->most; (*at)++) {
 		const struct mm_shard *k = &s->at[*at];
@@ -165,23 +168,25 @@ keep(struct mm_core *c, struct mm_shards *s, const struct batch *b,
 	s->turn++;
 	if (run->n > RUN_ENTRIES && s->most > 1)
 		s->most /= 2;
-	else if (run->n < RUN_ENTRIES / 4 && s->most < RUN_MOST)
-		s->most *= 2;
+	else if (run->n < RUN_ENTRIES / 4)
+		s->most = s->most * 2 < s->limit ? s->most * 2 : s->limit;
 	pthread_mutex_unlock(&c->lock);
 	for (size_t i = 0; i < b->n; i++)
 		mm_listed_stored(c, &s->at[b->shard[i]].listed, run->size);
 }
 
 static enum mm_err
-sign(struct mm_desk *d, const struct mm_list_of *of, const struct batch *b,
+sign(struct mm_desk *d, const struct mm_list_of *of, struct batch *b,
     struct mm_why *why)
 {
+	const int64_t began = mm_mono_ms();
 	struct mm_shards *s = of->shards;
 	struct mm_crl_run run = { .of = of, .shard = b->shard,
 		.nshard = b->n, .shards = (unsigned)s->n, .after = b->after,
 		.number = b->number + 1 };
 	enum mm_err rc = mm_crl_run(d, &run, why);
 
+	b->slow = rc == MM_EAGAIN && mm_mono_ms() - began >= SLOW_MS;
 	pthread_mutex_lock(&d->c->lock);
 	if (run.odd)
 		s->odd = true;
@@ -223,7 +228,9 @@ sign_some(struct mm_desk *d, struct round *r, struct batch *b,
  * A run that fails is halved (it may be too large for a transaction), so that
  * what can be signed is: down to the one shard that it is about, behind which
  * the others have their turn.  Where store or signer is away that goes on in
- * the next round.
+ * the next round.  A size that a signer (a slow token) did not get through in
+ * its time is not tried again while this process lives; one that is away has
+ * said nothing about sizes.
  */
 static bool
 goes_on(struct mm_core *c, struct round *r, const struct batch *b,
@@ -235,6 +242,8 @@ goes_on(struct mm_core *c, struct round *r, const struct batch *b,
 		return rc == MM_OK;
 	pthread_mutex_lock(&c->lock);
 	s->most = (b->n + 1) / 2;
+	if (b->slow && b->n > 1)
+		s->limit = s->most;
 	pthread_mutex_unlock(&c->lock);
 	r->at = b->n > 1 ? b->shard[0] : (size_t)b->shard[0] + 1;
 	return rc != MM_EAGAIN;
