@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/time.h"
 #include "signer/setup.h"
 
@@ -18,6 +19,7 @@
 #define BACK_S    86400    /* for clocks that differ */
 #define YEARS_MOST 100
 #define LIST_MAX   (64 * 1024)
+#define FILE_MOST  (16 << 20)
 
 struct years {
 	const struct mm_issuer *root;
@@ -26,17 +28,80 @@ struct years {
 	struct mm_journal_line *line;
 	size_t n;
 	const struct mm_root_revoked *revoked; /* NULL: nothing */
+	uint64_t first;                        /* the first one's number */
 };
 
-/* The number is its thisUpdate in milliseconds, as all lists' are. */
+/* ---- their numbers ---- */
+
+/* Ours are of eight bytes at most, and so below 2^63. */
+static enum mm_err
+number_of(const struct mm_crl *c, uint64_t *out, struct mm_why *why)
+{
+	*out = 0;
+	if (c->number.n > 8)
+		return MM_FAIL(why, MM_ELIMIT, "root-crl: a list of this root "
+		    "has a number that none of ours can be above");
+	for (size_t i = 0; i < c->number.n; i++)
+		*out = *out << 8 | c->number.p[i];
+	return MM_OK;
+}
+
+/* Of that root, and begun, by whichever clock: it may have been published. */
+static bool
+has_begun(const struct mm_crl *c, struct mm_bytes root)
+{
+	return c->this_s <= mm_now_s() + BACK_S &&
+	    mm_crl_verify_by(c, root, NULL) == MM_OK;
+}
+
+/*
+ * The server never goes back to a lower number, so the first of the new lists
+ * is above all that it may have published.  One that was signed for a year to
+ * come has the number of its thisUpdate, which has passed when it is begun;
+ * where clocks differ, what is in the file that these lists replace counts.
+ */
+static enum mm_err
+find_first(struct years *y, const char *path, struct mm_bytes root,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(FILE_MOST);
+	struct mm_why none = { 0 };
+	enum mm_err rc = mm_file_read(path, &text, &none);
+	struct mm_bytes rest = mm_buf_view(&text);
+
+	y->first = (uint64_t)mm_now_ms();
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND ? MM_OK :
+		    MM_FAIL(why, rc, "%s", none.text);
+	for (;;) {
+		MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(FILE_MOST);
+		const size_t before = rest.n;
+		struct mm_crl c;
+		uint64_t n;
+
+		rc = mm_crl_next(&rest, &der, &c, NULL);
+		if (rc == MM_ENOTFOUND || rest.n == before)
+			return MM_OK;
+		if (rc != MM_OK || !has_begun(&c, root))
+			continue;
+		MM_TRY(number_of(&c, &n, why));
+		if (n >= y->first)
+			y->first = n + 1;
+	}
+}
+
+/* ---- signing ---- */
+
+/* Ascending: a year's is never below the one before it. */
 static enum mm_err
 sign_one(struct years *y, int64_t this_s, struct mm_why *why)
 {
+	const uint64_t least = y->first + y->n, at = (uint64_t)this_s * 1000;
 	MM_OWN(mm_buf_done) struct mm_buf tbs = MM_BUF_INIT(LIST_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf sig = MM_BUF_INIT(1024);
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(LIST_MAX);
 	struct mm_journal_line l = { .kind = MM_J_ROOT_CRL, .issuer = "root",
-		.number = (uint64_t)this_s * 1000 };
+		.number = y->n > 0 && at > least ? at : least };
 
 	MM_TRY(mm_crl_build(y->root, &(struct mm_crl_of){ .number = l.number,
 	    .this_s = this_s, .next_s = this_s + YEAR_S + OVERLAP_S,
@@ -98,16 +163,18 @@ mm_make_root_crls(struct mm_setup *s, const struct mm_signing *root,
 {
 	const struct mm_issuer_conf conf = { .name = "root",
 		.crl_shards = 1 };
-	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(16 << 20);
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(FILE_MOST);
 	MM_OWN(mm_sign_free) struct mm_sign *key = NULL;
 	struct mm_issuer issuer;
+	struct years y = { .root = &issuer, .pem = &pem, .revoked = revoked };
 
 	if (s->conf->set.root_crl[0] == '\0')
 		return MM_OK;
 	MM_TRY(mm_issuer_make(&issuer, &conf, "", root->cert, why));
+	MM_TRY(find_first(&y, s->conf->set.root_crl, root->cert, why));
 	MM_TRY(mm_sign_new(NULL, root->key, &key, why));
-	return make(s, &(struct years){ &issuer, key, &pem, NULL, 0,
-	    revoked }, why);
+	y.key = key;
+	return make(s, &y, why);
 }
 
 /* A file that is there is replaced by what revokes more, by nothing else. */
