@@ -47,8 +47,8 @@ const struct mm_opt mm_opts_ca_rollover[] = {
 	    MM_C_NONE, NULL },
 	{ "from", "TIME", "when it takes over, 2027-01-01T00:00:00Z, or now: "
 	    "at the next start (required)", MM_C_NONE, NULL },
-	{ "pull", "TIME", "after an incident: devices renew what the old one "
-	    "issued until now within that time, 3d", MM_C_NONE, NULL },
+	{ "pull", "TIME", "after an incident, with --from now: devices renew "
+	    "what the old one issued within that time, 3d", MM_C_NONE, NULL },
 	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
 	    MM_C_FILE, NULL },
 	{ "issuer-years", "N", "its lifetime (default 15)", MM_C_NONE, NULL },

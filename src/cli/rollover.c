@@ -182,7 +182,7 @@ put_block(struct rollover *r, struct mm_why *why)
 	return mm_buf_ok(&r->edit.next, why);
 }
 
-/* renewal.md: what the old one issued until now is renewed within that time */
+/* renewal.md: what the old one issued is renewed within that time */
 static enum mm_err
 pull(struct rollover *r, const char *within, struct mm_why *why)
 {
@@ -191,6 +191,10 @@ pull(struct rollover *r, const char *within, struct mm_why *why)
 
 	if (within == NULL)
 		return MM_OK;
+	if (r->from[0] != '\0')
+		return MM_FAIL(why, MM_EINPUT, "--pull goes with --from now: "
+		    "until its time comes, who is pulled gets another one of "
+		    "%s", r->old->name);
 	if (mm_duration_parse(within, &s, NULL) != MM_OK || s < 60)
 		return MM_FAIL(why, MM_EINPUT, "--pull %.20s: want a time such "
 		    "as 3d", within);

@@ -7,6 +7,19 @@
 
 /* When a certificate is to be renewed: its record, its profile, window.h. */
 
+/* An issuer that another one has followed issues nothing any more: all of its
+ * own are from before, whenever it gave them out. */
+static bool
+is_before(const struct mm_facts *f, const struct mm_issuer_conf *i,
+    int64_t at_ms)
+{
+	const enum mm_issuer_state state = mm_config_state(f->config, i,
+	    f->now_ms / 1000);
+
+	return state == MM_ISSUER_FOLLOWED || state == MM_ISSUER_RETIRED ||
+	    f->cert.issued_at < at_ms;
+}
+
 /* What an operator wants renewed early: core/window.h's pull. */
 static void
 pull(const struct mm_facts *f, struct mm_window_of *of)
@@ -17,7 +30,7 @@ pull(const struct mm_facts *f, struct mm_window_of *of)
 
 	if (i == NULL || i->renew_before[0] == '\0' ||
 	    mm_time_parse(i->renew_before, &at_ms, NULL) != MM_OK ||
-	    f->cert.issued_at >= at_ms)
+	    !is_before(f, i, at_ms))
 		return;
 	of->pull_from_s = at_ms / 1000;
 	of->pull_until_s = of->pull_from_s + i->renew_within_s;
