@@ -70,6 +70,22 @@ check_place(const struct mm_config *c, const struct mm_issuer_conf *i,
 	return MM_OK;
 }
 
+/* Who says that the root has revoked it is looked up, too. */
+static enum mm_err
+check_over(struct mm_cli *cli, const struct mm_config *c,
+    const struct mm_issuer_conf *i, bool revoked, struct mm_why *why)
+{
+	enum mm_err rc;
+
+	if (!revoked)
+		return check_ended(cli, c, i, why);
+	rc = mm_issuer_revoked(c, i, why);
+	if (rc == MM_EPOLICY)
+		mm_cli_hint(cli, "mintmark ca root-crl --revoke %.200s has "
+		    "the root revoke it", i->certificate);
+	return rc;
+}
+
 static void
 print(const struct mm_issuer_conf *i, bool dry)
 {
@@ -98,8 +114,7 @@ retire(struct mm_cli *cli, struct mm_conf_edit *e, const struct mm_args *a,
 		return MM_FAIL(why, MM_ENOTFOUND, "%.80s: no issuer \"%.32s\" "
 		    "{ } block", e->path, a->pos[0]);
 	MM_TRY(check_place(e->config, i, why));
-	if (!mm_flag(a, "revoked"))
-		MM_TRY(check_ended(cli, e->config, i, why));
+	MM_TRY(check_over(cli, e->config, i, mm_flag(a, "revoked"), why));
 	MM_TRY(mm_conf_edit_issuer(e, i->name, "retired", "true", why));
 	MM_TRY(mm_conf_edit_check(e, why));
 	if (!mm_config_issuer(e->planned, i->name)->retired)

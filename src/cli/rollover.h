@@ -35,6 +35,11 @@ MM_MUST enum mm_err mm_conf_edit_issuer(struct mm_conf_edit *e,
     const char *issuer, const char *key, const char *value,
     struct mm_why *why);
 
+/* revoked.c: the list of root_crl that stands, of whoever signed that issuer,
+ * names it; MM_EPOLICY: none does. */
+MM_MUST enum mm_err mm_issuer_revoked(const struct mm_config *c,
+    const struct mm_issuer_conf *i, struct mm_why *why);
+
 /* What whoever runs the root has to put into the certificate. */
 void mm_answer_sheet(const struct mm_config *c,
     const struct mm_issuer_conf *i, struct mm_buf *out);

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "pki/crl.h"
 #include "pki/key.h"
 #include "pki/priv.h"
 
@@ -155,6 +156,30 @@ mm_crl_walk(struct mm_bytes der, struct mm_crl *out, struct mm_why *why)
 	c.signature = (struct mm_bytes){ bits.p + 1, bits.n - 1 };
 	*out = c;
 	return MM_OK;
+}
+
+/* see crl.h; up to its entries all has been read once */
+bool
+mm_crl_names(const struct mm_crl *c, struct mm_bytes serial)
+{
+	struct mm_rd outer = mm_rd_over(c->tbs);
+	struct mm_rd r = inside(&outer, MM_DER_SEQ), list;
+
+	(void)mm_der_take_uint(&r);
+	(void)mm_der_take_whole(&r, MM_DER_SEQ);
+	(void)mm_der_take_whole(&r, MM_DER_SEQ);
+	(void)mm_der_take_time(&r);
+	(void)mm_der_take_time(&r);
+	if (r.bad || !mm_der_peek(&r, MM_DER_SEQ))
+		return false;
+	list = inside(&r, MM_DER_SEQ);
+	while (list.left > 0 && !list.bad) {
+		struct mm_rd e = inside(&list, MM_DER_SEQ);
+
+		if (mm_bytes_eq(mm_der_take(&e, MM_DER_INTEGER), serial))
+			return true;
+	}
+	return false;
 }
 
 /* see cert.h */
