@@ -4,13 +4,15 @@ import json
 import os
 import re
 import subprocess
+import time
 
 import pytest
 
 from test_ca_rollover import (again, agent_dir, issuer_of, offline, play,
                               published, states, until_renewed)
 from test_est import b64, enrolled
-from world import AGENT, MINT, ROOT, World, run, serial_of, until
+from world import (AGENT, MINT, ROOT, World, faketime, run, serial_of,
+                   until)
 
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$",
                     (ROOT / "docs/ca-compromise.md").read_text(),
@@ -27,9 +29,14 @@ def w():
 
 
 def block(w, n):
-    text = re.sub(r"(mintmark ca (?:rollover|root-crl)\b.*)",
-                  rf"\1 --passphrase-file {w.passphrase}", BLOCKS[n])
-    text = re.sub(r"(mintmark ca (?:rollover|root-crl|retire)\b.*)",
+    return block_of(w, BLOCKS[n])
+
+
+def block_of(w, text):
+    text = re.sub(r"(mintmark ca (?:rollover|root-crl|renew-tls)\b.*)",
+                  rf"\1 --passphrase-file {w.passphrase}", text)
+    text = re.sub(r"(mintmark ca (?:rollover|root-crl|retire|renew-tls)"
+                  r"\b.*)",
                   rf"\1 --config {w.conf}", text)
     return play(w, text, {"ISSUERS": str(w.etc), "HOME": str(w.dir)}) \
         if "systemctl" in text else bash(w, text)
@@ -52,19 +59,32 @@ def test_the_page_has_its_steps():
     assert len(BLOCKS) == 4
 
 
-@pytest.fixture(scope="module")
-def pulled(w, fleet):
-    assert re.search(r"issuing-2 +issuing", block(w, 0))
-    return w
-
-
 def window(w, pem, key):
     return w.device_call("GET", "/.well-known/mintmark/renewal", cert=pem,
                          key=key).json
 
 
-def test_the_fleet_is_pulled_and_the_new_are_not(pulled, fleet):
+@pytest.fixture(scope="module")
+def late(w, fleet):
+    """The command was given; the old one still issues, until the restart."""
+    text = BLOCKS[0].partition("systemctl")[0]
+    block_of(w, text)
+    time.sleep(1.1)  # renew_before is the next second
+    return enrolled(w, "CC-6")
+
+
+@pytest.fixture(scope="module")
+def pulled(w, fleet, late):
+    assert re.search(r"issuing-2 +issuing",
+                     block_of(w, "systemctl" + BLOCKS[0].partition(
+                         "systemctl")[2]))
+    return w
+
+
+def test_the_fleet_is_pulled_and_the_new_are_not(pulled, fleet, late):
     w = pulled
+    assert issuer_of(w, late[0]) == "issuing"
+    assert window(w, *late)["why"] == "pulled"
     assert states(w) == {"issuing": "followed", "issuing-2": "issuing"}
     assert window(w, *fleet["mover"])["why"] == "pulled"
     assert until_renewed(w, fleet["agent"]) == "issuing-2"
@@ -89,6 +109,17 @@ def verified(w, pem):
          "-untrusted", chain, "-CRLfile", bundle(w), pem],
         capture_output=True, text=True)
     return "OK" if p.returncode == 0 else p.stderr
+
+
+def test_what_is_not_revoked_is_not_retired(pulled):
+    """Whatever is said of it."""
+    w = pulled
+    before = w.conf.read_bytes()
+    p = w.cli("ca", "retire", "issuing", "--revoked", "--config", w.conf,
+              check=False)
+    assert p.returncode != 0 and "it is not revoked" in p.stderr, p
+    assert "root-crl --revoke" in p.stderr
+    assert w.conf.read_bytes() == before
 
 
 @pytest.fixture(scope="module")
@@ -167,9 +198,10 @@ def test_what_became_of_each(revoked, fleet):
     told = json.loads((w.dir / "incident.json").read_text())
     by = {c["device"]: c for c in told["certificates"]}
     assert {d: c["standing"] for d, c in by.items()} == {
-        "CC-1": "replaced", "CC-2": "replaced", "CC-3": "waiting"}
+        "CC-1": "replaced", "CC-2": "replaced", "CC-3": "waiting",
+        "CC-6": "waiting"}
     assert told["totals"] == {"replaced": 2, "superseded": 0, "revoked": 0,
-                              "ended": 0, "waiting": 1}
+                              "ended": 0, "waiting": 2}
     assert told["issuer"]["name"] == "issuing"
     assert by["CC-2"]["serial"] == serial_of(fleet["mover"][0])
     new = by["CC-2"]["replaced_by"]
@@ -182,7 +214,7 @@ def test_what_became_of_each(revoked, fleet):
     assert "certificate.renewed" in p.stdout and "CC-2" in p.stdout
     page = (w.dir / "incident.html").read_text()
     assert page.startswith("<!doctype html>") and "CC-3" in page
-    assert page.count("<tr>") == 5 + 1 + 3
+    assert page.count("<tr>") == 5 + 1 + 4
 
 
 def test_the_end(revoked, fleet):
@@ -195,3 +227,53 @@ def test_the_end(revoked, fleet):
     assert json.loads(p.stdout)["confirmed"] is True
     p = w.cli("--json", "ledger", "reconcile", "--config", w.conf)
     assert json.loads(p.stdout)["differences"] == []
+
+
+# ---- a year later ----
+
+LIST_DAYS = 365.25  # from one list of the root's to the next
+BACK = 1            # they begin a day before
+
+
+def hours(days):
+    return f"+{round(days * 24)}h"
+
+
+def roots_list(w):
+    """(its number, how many it revokes), as it is published."""
+    text = bundle(w).read_text()
+    for pem in re.findall(r"-----BEGIN.*?END X509 CRL-----", text, re.S):
+        path = w.dir / "one.pem"
+        path.write_text(pem + "\n")
+        said = run("openssl", "crl", "-in", path, "-noout", "-text",
+                   "-crlnumber").stdout
+        if "Root" in re.search(r"Issuer: (.*)", said)[1]:
+            number = re.search(r"crlNumber=(?:0x)?([0-9A-F]+)", said)[1]
+            return int(number, 16), said.count("Serial Number:")
+    return None
+
+
+def later(w, days, *argv):
+    return run(MINT, "--json", "ca", *argv, "--config", w.conf,
+               "--passphrase-file", w.passphrase,
+               env={**os.environ, **faketime(hours(days))})
+
+
+def test_in_the_day_before_a_list_is_a_year_old():
+    """Then a list that was signed long ago has begun whose number is that of
+    the day; what is revoked now counts, by a clock that is behind, too."""
+    with World() as w:
+        at = LIST_DAYS - BACK / 2
+        w.start(env=faketime(hours(at)))
+        until(lambda: roots_list(w) is not None)
+        first, n = roots_list(w)
+        assert n == 0
+        later(w, LIST_DAYS - BACK - 0.5, "root-crl", "--revoke",
+              w.etc / "issuing.crt")
+        until(lambda: roots_list(w)[1] == 1, told=lambda: roots_list(w))
+        second, _ = roots_list(w)
+        assert second > first
+        (w.state / "server/root.crl").unlink()
+        later(w, at, "root-crl")
+        until(lambda: roots_list(w)[0] > second, told=lambda: roots_list(w))
+        assert roots_list(w)[1] == 1

@@ -111,6 +111,8 @@ def test_a_plan_changes_nothing(w, old):
     (["rollover", "issuing", "--from", "soon"], "2027-01-01T00:00:00Z"),
     (["rollover", "issuing", "--from", "now", "--name", "issuing"],
      "there is an issuer"),
+    (["rollover", "issuing", "--from", FAR, "--pull", "3d"],
+     "--pull goes with --from now"),
     (["rollover", "issuing", "--from", "now", "--name", "A b"], "--name"),
 ])
 def test_what_cannot_be_planned(w, old, argv, says):
