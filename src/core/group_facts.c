@@ -248,26 +248,37 @@ read_callers(struct looking *l)
 	return MM_OK;
 }
 
-/* Of a CA's group its nearest CA says it. */
+static bool
+is_its_ca(const struct mm_group *g, const uint8_t sha256[32])
+{
+	for (size_t i = 0; i < g->ncredentials; i++)
+		if (memcmp(g->credential[i], sha256, 32) == 0)
+			return true;
+	return false;
+}
+
+/* Of a CA's group its nearest CA says whether the chain has expired; whether
+ * something of it is revoked any of its CAs may say: one of them may be what
+ * one above it has revoked. */
 static void
 read_chain(struct looking *l)
 {
 	const struct mm_old_cert *old = &l->a->old;
 	struct mm_group_facts *g = &l->f->group;
+	bool nearest = true;
 
 	g->weak = (old->weak || old->legacy) &&
 		  !(old->legacy && l->group.legacy);
 	g->expired = old->expired;
-	for (unsigned i = 0; l->group.kind == MM_GROUP_CA && i < old->nanchors;
-	    i++)
-		for (size_t k = 0; k < l->group.ncredentials; k++) {
-			if (memcmp(old->anchor[i].sha256,
-				l->group.credential[k], 32) != 0)
-				continue;
-			g->expired |= old->anchor[i].expired;
-			g->revoked = old->anchor[i].revoked;
-			return;
-		}
+	if (l->group.kind != MM_GROUP_CA)
+		return;
+	for (unsigned i = 0; i < old->nanchors; i++) {
+		if (!is_its_ca(&l->group, old->anchor[i].sha256))
+			continue;
+		g->expired |= nearest && old->anchor[i].expired;
+		g->revoked |= old->anchor[i].revoked;
+		nearest = false;
+	}
 }
 
 static enum mm_err

@@ -341,6 +341,22 @@ def test_what_its_own_ca_revoked_is_refused(world):
     refused(Comer(world, "REV-3", last).come(), 403, "old-credential-revoked")
 
 
+def test_a_ca_that_one_above_it_revoked_lets_nobody_in(world):
+    """Both are the group's: the nearer one, which was revoked, does not hide
+    that the root says so."""
+    root = Fleet(world, "Revoking Root")
+    sub, good = root.below("Revoked Sub"), root.below("Good Sub")
+    make(world, "chained", [sub.ca, good.ca, root.ca], range="CHAIN-{1..9}",
+         names=True)
+    assert Comer(world, "CHAIN-1", sub.leaf("CHAIN-1")).come().status == 200
+    world.cli("group", "crl", "chained", root.revoke(sub.ca))
+    refused(Comer(world, "CHAIN-2", sub.leaf("CHAIN-2")).come(), 403,
+            "old-credential-revoked")
+    for n, f in ((3, good), (4, root)):
+        device = f"CHAIN-{n}"
+        assert Comer(world, device, f.leaf(device)).come().status == 200
+
+
 def test_a_released_device_comes_again(world):
     """Whose new key is lost: what it claimed is revoked, and any key may
     come; one that has proved its certificate is not released."""
