@@ -47,32 +47,6 @@ is_open(const struct mm_facts *f, struct mm_verdict *v)
 						      : MM_R_GROUP_PAUSED;
 }
 
-/* Once the device has proved its new identity, the old credential is nothing
- * any more: whoever holds it may be anybody. */
-static enum mm_reason
-claimed(const struct mm_facts *f, struct mm_verdict *v)
-{
-	bool same = mm_check_same_key(f->claim.spki_sha256, f->spki);
-	bool open = is_open(f, v) == MM_R_NONE;
-	enum mm_reason r = MM_R_GROUP_KEY;
-
-	if (same || !f->has_claimed)
-		return mm_claim_spent(f);
-	if (f->group.foreign)
-		return MM_R_GROUP_FACT;
-	if (mm_claim_confirmed(f))
-		r = MM_R_GROUP_SUPERSEDED;
-	/* what could not come at all is no conflict that counts */
-	return open ? other_key(f, v, r) : r;
-}
-
-static enum mm_reason
-not_fielded(const struct mm_facts *f, struct mm_verdict *v)
-{
-	(void)v;
-	return f->group.fielded ? MM_R_GROUP_SUPERSEDED : MM_R_NONE;
-}
-
 static enum mm_reason
 is_good(const struct mm_facts *f, struct mm_verdict *v)
 {
@@ -84,6 +58,32 @@ is_good(const struct mm_facts *f, struct mm_verdict *v)
 	return f->group.expired && !f->group.accepts_expired
 		   ? MM_R_GROUP_EXPIRED
 		   : MM_R_NONE;
+}
+
+/* Once the device has proved its new identity, the old credential is nothing
+ * any more: whoever holds it may be anybody. */
+static enum mm_reason
+claimed(const struct mm_facts *f, struct mm_verdict *v)
+{
+	bool same = mm_check_same_key(f->claim.spki_sha256, f->spki);
+	bool counts = is_open(f, v) == MM_R_NONE && is_good(f, v) == MM_R_NONE;
+	enum mm_reason r = MM_R_GROUP_KEY;
+
+	if (same || !f->has_claimed)
+		return mm_claim_spent(f);
+	if (f->group.foreign)
+		return MM_R_GROUP_FACT;
+	if (mm_claim_confirmed(f))
+		r = MM_R_GROUP_SUPERSEDED;
+	/* what could not come at all is no conflict that counts */
+	return counts ? other_key(f, v, r) : r;
+}
+
+static enum mm_reason
+not_fielded(const struct mm_facts *f, struct mm_verdict *v)
+{
+	(void)v;
+	return f->group.fielded ? MM_R_GROUP_SUPERSEDED : MM_R_NONE;
 }
 
 /* A fact may be guessed: whoever tries many pauses the group.  Whoever came by

@@ -371,6 +371,10 @@ SPOIL(group_pairs_differs, group_pairs(f); group_differs(f))
 SPOIL(group_basic, f->group.basic = true)
 SPOIL(group_basic_wrong, group_basic(f); f->proved = false)
 SPOIL(group_revoked, f->group.revoked = true)
+SPOIL(group_other_weak, other(f); group_weak(f))
+SPOIL(group_other_expired, other(f); group_expired(f))
+SPOIL(group_other_revoked, other_confirmed(f); group_revoked(f))
+SPOIL(group_other_closed, other(f); group_closed(f))
 
 static const struct row {
 	const char *what;
@@ -537,6 +541,15 @@ static const struct row {
 	{ "old, other key", GROUP, ENROL, other, CLASH(MM_R_GROUP_KEY) },
 	{ "old, other key, over", GROUP, ENROL, other_confirmed,
 	    CLASH(MM_R_GROUP_SUPERSEDED) },
+	/* what could not come at all is no conflict */
+	{ "old, other key, weak", GROUP, ENROL, group_other_weak,
+	    ALERT(MM_R_GROUP_KEY) },
+	{ "old, other key, expired", GROUP, ENROL, group_other_expired,
+	    ALERT(MM_R_GROUP_KEY) },
+	{ "old, other key, revoked", GROUP, ENROL, group_other_revoked,
+	    ALERT(MM_R_GROUP_SUPERSEDED) },
+	{ "old, other key, closed", GROUP, ENROL, group_other_closed,
+	    ALERT(MM_R_GROUP_KEY) },
 	{ "old, record gone", GROUP, ENROL, gone, NO(MM_R_CONFIRMED) },
 
 	{ "IDevID unknown", CERT, ENROL, cert_unknown,
