@@ -13,6 +13,7 @@ enum {
 	LEVEL = 2,       /* SSL_CTX_set_security_level(3): 112 bits */
 	LEVEL_LEGACY = 0,
 	LEVEL_BITS = 112,
+	FLOOR_BITS = 80, /* of a key: RSA-1024; anybody can make less */
 	DEPTH = 8,
 };
 
@@ -377,6 +378,39 @@ is_revoked(struct mm_boot *b, STACK_OF(X509) *chain)
 	return yes;
 }
 
+/* Whether one can be signed by who is not its issuer: RFC 6151 2. */
+static bool
+is_forgeable(X509 *x)
+{
+	int digest;
+
+	return X509_get_signature_info(x, &digest, NULL, NULL, NULL) != 1 ||
+	       digest == NID_md5 || digest == NID_md4 || digest == NID_md2 ||
+	       digest == NID_mdc2;
+}
+
+static bool
+is_poor(X509 *x)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(x);
+
+	return key == NULL || EVP_PKEY_get_security_bits(key) < FLOOR_BITS;
+}
+
+/* What nobody may come with, at the legacy listener either.  The last one's
+ * signature is not looked at: a group has the certificate itself.  The first
+ * one's key is, where it came. */
+static bool
+is_below_floor(STACK_OF(X509) *chain)
+{
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		if ((i > 0 && is_poor(sk_X509_value(chain, i))) ||
+		    (i + 1 < sk_X509_num(chain) &&
+			is_forgeable(sk_X509_value(chain, i))))
+			return true;
+	return false;
+}
+
 /* RFC 5280 6.1, for a TLS client (4.2.1.12).  The CA of a group suffices,
  * wherever it stands in its chain: end is the nearest of ends. */
 static bool
@@ -403,6 +437,8 @@ chains(const struct looking *l, struct mm_old_anchor *out, X509 **end)
 	if (X509_verify_cert(ctx) != 1)
 		return false;
 	chain = X509_STORE_CTX_get0_chain(ctx);
+	if (is_below_floor(chain))
+		return false;
 	*end = sk_X509_value(chain, sk_X509_num(chain) - 1);
 	out->revoked = is_revoked(l->b, chain);
 	return X509_digest(*end, EVP_sha256(), out->sha256, &n) == 1;
@@ -507,7 +543,7 @@ mm_boot_look(struct mm_boot *b, const struct mm_http_req *req,
 	if (x == NULL || !look(x, &own))
 		return false;
 	look_up(b, req->ssl, LEVEL, &own);
-	own.legacy = c->legacy;
+	own.legacy = c->legacy && !is_poor(x); /* else weak, for all groups */
 	if (own.legacy && own.nanchors == 0) {
 		look_up(b, req->ssl, LEVEL_LEGACY, &own);
 		own.weak |= own.nanchors > 0;

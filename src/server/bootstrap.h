@@ -12,7 +12,8 @@
  * key, by the handshake, and here whose chain it ends: verified as OpenSSL
  * does for a client's at security level 2, but for ends that are past, which
  * are said.  What came by the legacy listener may be below that level, which is
- * said, too.
+ * said, too, but not below what is forged by anybody: keys under 80 bits of
+ * security (RSA-1024 has them) and signatures with MD5.
  *
  * The CAs are the store's; each loop has its own certificates of them.  A
  * chain may end at several of them, one above the other: all count.

@@ -418,6 +418,47 @@ def test_a_weak_chain_comes_by_the_legacy_listener(world, weak):
         world.legacy).status == 200
 
 
+def openssl(world, *argv):
+    return subprocess.run(["openssl", *argv], cwd=world.dir, check=True,
+                          capture_output=True)
+
+
+def signed(world, cn, bits, ca, digest="sha1"):
+    """(certificate, key) of a CA that only openssl would still make."""
+    name = f"{cn}-{bits}-{digest}"
+    openssl(world, "req", "-new", "-newkey", f"rsa:{bits}", "-nodes", "-subj",
+            f"/CN={cn}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+    openssl(world, "x509", "-req", f"-{digest}", "-in", f"{name}.csr", "-CA",
+            f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial", "-days",
+            "99", "-out", f"{name}.pem")
+    return world.dir / f"{name}.pem", world.dir / f"{name}.key"
+
+
+def test_what_anybody_can_forge_comes_by_no_listener(world):
+    for bits in (1024, 768):
+        openssl(world, "req", "-x509", "-newkey", f"rsa:{bits}", "-sha1",
+                "-nodes", "-subj", f"/CN=Floor {bits}", "-days", "99",
+                "-keyout", f"floor{bits}.key", "-out", f"floor{bits}.pem")
+    make(world, "floor", [world.dir / "floor1024.pem",
+                          world.dir / "floor768.pem"],
+         range="FLOOR-{1..9}", names=True, legacy=True)
+    own = signed(world, "FLOOR-5", 768, "floor1024")
+    make(world, "single", [own[0]], "certificates", range="FLOOR-{1..9}",
+         names=True, legacy=True)
+    rows = [("FLOOR-1", signed(world, "FLOOR-1", 1024, "floor1024"), None),
+            ("FLOOR-2", signed(world, "FLOOR-2", 768, "floor1024"),
+             "old-credential-weak"),
+            ("FLOOR-3", signed(world, "FLOOR-3", 1024, "floor768"),
+             "credential-refused"),
+            ("FLOOR-4", signed(world, "FLOOR-4", 1024, "floor1024", "md5"),
+             "credential-refused"),
+            ("FLOOR-5", own, "old-credential-weak")]
+    for device, old, reason in rows:
+        a = Comer(world, device, old).come_weakly(world.legacy)
+        assert a.status == (403 if reason else 200), (device, a)
+        assert reason is None or reason in a.text, (device, a)
+
+
 def test_openssl_itself_comes_by_the_legacy_listener(world, weak):
     cert, key = aged(weak, "WEAK-3")
     c = Comer(world, "WEAK-3", (cert, key))
