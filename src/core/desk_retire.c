@@ -281,8 +281,8 @@ turn(struct mm_desk *d, const struct mm_login *by, const char *id,
 	struct mm_device dev;
 
 	MM_TRY(mm_get_device(d->r, id, &dev, why));
-	if (t->idevid)
-		MM_TRY(mm_handover_put(d, dev.id, t->product, why));
+	MM_TRY(t->idevid ? mm_handover_put(d, dev.id, t->product, why)
+			 : mm_handover_end(d, dev.id, why));
 	strcpy(dev.product, t->product);
 	return mm_desk_device_turn(d, by, &dev, t->idevid ? "transfer-idevid"
 	    : "transfer", t->reason, why);

@@ -8,7 +8,8 @@
 /*
  * A transfer that says that the device may have its new owner's certificate by
  * its IDevID.  It is on record before the device has turned, and counts from
- * then on, for that product alone.
+ * then on, for that product alone; the next transfer ends it, whatever that one
+ * says.
  */
 
 enum { BODY_MAX = 256 };
@@ -43,6 +44,24 @@ mm_handover_put(struct mm_desk *d, const char *device, const char *product,
 	MM_TRY(mm_buf_ok(&body, why));
 	doc.body = mm_buf_view(&body);
 	return mm_desk_doc_put(d, &doc, NULL, 0, why);
+}
+
+/* see priv.h; what was said of a transfer before is over with the next one */
+enum mm_err
+mm_handover_end(struct mm_desk *d, const char *device, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(BODY_MAX);
+	struct mm_op op = { .u.doc.kind = MM_DOC_HANDOVER };
+	struct mm_op_doc *doc = &op.u.doc;
+	enum mm_err rc;
+
+	id_of(device, doc->id);
+	rc = mm_get_doc(d->r, MM_DOC_HANDOVER, doc->id, &doc->expect, &body,
+	    NULL);
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	return rc == MM_OK ? mm_desk_docs_put(d, &op, 1, why)
+	    : MM_FAIL(why, rc, "the store cannot be read");
 }
 
 /* see priv.h; *at_ms 0: none */

@@ -758,6 +758,8 @@ MM_MUST enum mm_err mm_desk_device_turn(struct mm_desk *d,
  * claimed for before that time, under that product, is over. */
 MM_MUST enum mm_err mm_handover_put(struct mm_desk *d, const char *device,
     const char *product, struct mm_why *why);
+MM_MUST enum mm_err mm_handover_end(struct mm_desk *d, const char *device,
+    struct mm_why *why);
 MM_MUST enum mm_err mm_handover_get(struct mm_store_reader *r,
     const struct mm_device *dev, int64_t *at_ms, struct mm_why *why);
 

@@ -112,12 +112,29 @@ def test_a_new_owner_by_the_idevid(where):
             a, _ = by_idevid(w, factory, key, f"TI-1-again{n}")
             assert a.status == 409 and "already-confirmed" in a.text, a
         assert len(seen) == 3
+        permission_ends(w)
         told = [e for e in entries(w, "TI-1") if e.get("action", "")
                 .startswith("transfer")]
         assert [e["action"] for e in told].count("transfer-idevid") == 3
         out = json.loads(w.cli("--json", "ledger", "reconcile", "--config",
                                w.conf).stdout)
         assert out["agree"], out
+
+
+def permission_ends(w):
+    """One that nobody used is over with the next transfer: when the device
+    comes to that product again, nobody has said so."""
+    t = w.token("TI-2", door="bearer", profile="factory")
+    key, csr = w.key_and_csr("TI-2")
+    factory = w.save_p7(w.enrol_basic(t, csr), "TI-2")
+    a, _ = by_idevid(w, factory, key, "TI-2-a")
+    assert a.status == 200, a
+    for product, more in (("second", ["--idevid"]), ("third", []),
+                          ("second", [])):
+        w.cli("device", "transfer", "TI-2", "--product", product,
+              "--reason", "sold", "--yes", *more)
+    a, _ = by_idevid(w, factory, key, "TI-2-b")
+    assert a.status == 403 and "certificate-revoked" in a.text, a
 
 
 def test_what_comes_between_the_last_look_and_the_turn():
