@@ -8,8 +8,8 @@
 /*
  * A transfer that says that the device may have its new owner's certificate by
  * its IDevID.  It is on record before the device has turned, and counts from
- * then on, for that product alone; the next transfer ends it, whatever that one
- * says.
+ * then on, for that product alone; the next transfer ends it, whatever that
+ * one says.
  */
 
 enum { BODY_MAX = 256 };
