@@ -94,7 +94,8 @@ look_and_do(const struct turn *t, json_t *take_body, struct mm_why *why)
 	else if (t->product != NULL &&
 	    strcmp(mm_json_text(now, "product"), t->product) == 0)
 		snprintf(words, sizeof(words), "%s is of product %s already: "
-		    "nothing would be ended.\n", t->a->pos[0], t->product);
+		    "nothing would be ended but what one that failed has "
+		    "left.\n", t->a->pos[0], t->product);
 	else
 		snprintf(words, sizeof(words), "%s %s, and %zu certificates "
 		    "would be revoked.\n", t->a->pos[0], t->would, live);

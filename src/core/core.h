@@ -523,7 +523,7 @@ MM_MUST enum mm_err mm_desk_device_retire(struct mm_desk *d,
  * IDevID stays.  reason: a word for the entries.  The same again goes on where
  * it was cut off.  idevid: by its IDevID, whose claim is on an operational
  * certificate of the owner before, the device may have one of its new owner.
- * MM_ECONFLICT: retired, or of that product already.
+ * MM_ECONFLICT: retired, or of that product already and nothing is left to end.
  */
 struct mm_transfer {
 	const char *product, *reason;

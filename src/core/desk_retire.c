@@ -15,6 +15,7 @@ enum {
 	PAGE = 64,
 	PAPER_ROOM = 1024,
 };
+#define TRANSFER "transfer" /* the action of its entry begins so */
 /* RFC 5280 5.3.1 */
 enum { SUPERSEDED = 4, CESSATION = 5 };
 
@@ -24,6 +25,7 @@ struct extent {
 	bool keeps_idevid;
 	const uint8_t *keeps_spki; /* of which those stay; NULL, all zero */
 	uint64_t before;           /* entered before that alone; 0: any */
+	unsigned ended;            /* out: so many were revoked */
 };
 
 struct ending {
@@ -153,6 +155,7 @@ revoke_all(struct mm_desk *d, const struct mm_login *by, const char *device,
 		mm_buf_init(&e->papers[i], PAPER_ROOM);
 	do {
 		MM_TRY(end_page(d, e, device, why));
+		of->ended += e->n;
 	} while (e->rows == PAGE);
 	return none_left(d, device, of, why);
 }
@@ -182,6 +185,7 @@ mm_desk_device_retire(struct mm_desk *d, const struct mm_login *by,
 
 struct cancelling {
 	const char *product; /* NULL: of any */
+	unsigned ended;      /* out */
 	char id[MM_TOKEN_ID_TEXT];
 };
 
@@ -201,18 +205,17 @@ cancel_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 /* One after the other: a device has few. */
 static enum mm_err
 cancel_tokens(struct mm_desk *d, const struct mm_login *by,
-    const char *device, const char *product, const char *reason,
+    const char *device, struct cancelling *c, const char *reason,
     struct mm_why *why)
 {
 	struct mm_list l = { .most = 1000, .device = device, .state = -1 };
-	struct cancelling c = { .product = product };
 
-	for (;;) {
-		c.id[0] = '\0';
-		MM_TRY(mm_list_tokens(d->r, &l, cancel_row, &c, why));
-		if (c.id[0] == '\0')
+	for (;; c->ended++) {
+		c->id[0] = '\0';
+		MM_TRY(mm_list_tokens(d->r, &l, cancel_row, c, why));
+		if (c->id[0] == '\0')
 			return MM_OK;
-		MM_TRY(mm_desk_token_cancel(d, by, c.id, reason, why));
+		MM_TRY(mm_desk_token_cancel(d, by, c->id, reason, why));
 	}
 }
 
@@ -242,18 +245,55 @@ may_come(struct mm_desk *d, const struct mm_device *dev, const char *product,
 
 /* ---- transfer ---- */
 
+/* Where a device's last transfer to a product stands in its history. */
+struct turned {
+	const char *product;
+	uint64_t at, last; /* 0: nowhere; the last one that was looked at */
+	unsigned n;        /* so many of a page */
+	char from[MM_NAME_MAX + 1];
+};
+
+static bool
+is_turn(const struct turned *t, struct mm_bytes entry)
+{
+	struct mm_entry_view v;
+	char action[32];
+
+	mm_entry_look(entry, &v);
+	return mm_bytes_eq(v.type, mm_bytes_of(mm_entry_type_name(
+	    MM_E_DEVICE_CHANGED))) &&
+	    mm_bytes_eq(v.product, mm_bytes_of(t->product)) &&
+	    mm_node_text(entry, "\"action\":\"", action, sizeof(action)) &&
+	    strncmp(action, TRANSFER, strlen(TRANSFER)) == 0;
+}
+
 static enum mm_err
 take_turn(void *ctx, uint64_t index, struct mm_bytes entry,
     struct mm_why *why)
 {
-	struct mm_entry_view v;
-	uint64_t *at = ctx;
+	struct turned *t = ctx;
 
 	(void)why;
-	mm_entry_look(entry, &v);
-	if (*at == 0 && mm_bytes_eq(v.type, mm_bytes_of(mm_entry_type_name(
-	    MM_E_DEVICE_CHANGED))))
-		*at = index;
+	t->n++;
+	t->last = index;
+	if (t->at != 0 || !is_turn(t, entry))
+		return MM_OK;
+	t->at = index;
+	if (!mm_node_text(entry, "\"from\":\"", t->from, sizeof(t->from)))
+		t->from[0] = '\0';
+	return MM_OK;
+}
+
+static enum mm_err
+find_turn(struct mm_desk *d, const char *device, struct turned *t,
+    struct mm_why *why)
+{
+	t->last = UINT64_MAX;
+	do {
+		t->n = 0;
+		MM_TRY(mm_list_history(d->r, device, t->last, PAGE, take_turn,
+		    t, why));
+	} while (t->at == 0 && t->n == PAGE);
 	return MM_OK;
 }
 
@@ -261,17 +301,35 @@ take_turn(void *ctx, uint64_t index, struct mm_bytes entry,
  * certificates do not say of which product they were. */
 static enum mm_err
 end_rest(struct mm_desk *d, const struct mm_login *by, const char *device,
-    const char *product, const char *reason, struct mm_why *why)
+    const struct turned *t, const char *reason, unsigned *ended,
+    struct mm_why *why)
 {
-	struct extent of = { .reason = CESSATION, .keeps_idevid = true };
+	struct extent of = { .reason = CESSATION, .keeps_idevid = true,
+		.before = t->at };
+	struct cancelling tokens = { .product = t->from };
 
-	MM_TRY(mm_list_history(d->r, device, UINT64_MAX, PAGE, take_turn,
-	    &of.before, why));
-	if (of.before == 0)
-		return MM_FAIL(why, MM_EBUG, "device %s: its turn is not in "
-		    "its history", device);
-	MM_TRY(cancel_tokens(d, by, device, product, reason, why));
-	return revoke_all(d, by, device, &of, why);
+	MM_TRY(cancel_tokens(d, by, device, &tokens, reason, why));
+	MM_TRY(revoke_all(d, by, device, &of, why));
+	*ended = tokens.ended + of.ended;
+	return MM_OK;
+}
+
+/* It has turned already: what a call that failed after that has left is ended
+ * now.  Where nothing is left it is no transfer. */
+static enum mm_err
+finish(struct mm_desk *d, const struct mm_login *by, const char *device,
+    const struct mm_transfer *t, struct mm_why *why)
+{
+	struct turned turned = { .product = t->product };
+	unsigned ended = 0;
+
+	MM_TRY(find_turn(d, device, &turned, why));
+	if (turned.at != 0)
+		MM_TRY(end_rest(d, by, device, &turned, t->reason, &ended,
+		    why));
+	return ended > 0 ? MM_OK
+	    : MM_FAIL(why, MM_ECONFLICT, "device %s: it is of product %s "
+		"already, and nothing was ended", device, t->product);
 }
 
 static enum mm_err
@@ -284,8 +342,8 @@ turn(struct mm_desk *d, const struct mm_login *by, const char *id,
 	MM_TRY(t->idevid ? mm_handover_put(d, dev.id, t->product, why)
 			 : mm_handover_end(d, dev.id, why));
 	strcpy(dev.product, t->product);
-	return mm_desk_device_turn(d, by, &dev, t->idevid ? "transfer-idevid"
-	    : "transfer", t->reason, why);
+	return mm_desk_device_turn(d, by, &dev, t->idevid ? TRANSFER "-idevid"
+	    : TRANSFER, t->reason, why);
 }
 
 /*
@@ -293,28 +351,32 @@ turn(struct mm_desk *d, const struct mm_login *by, const char *id,
  * a call that was cut off is made again, and nothing of the new owner's is
  * touched.  What was issued or minted between the last look and the turn is of
  * the product before, and the store takes no more of that once the device has
- * turned: so a second look ends it.
+ * turned: so a second look ends it, and another call where that one failed.
  */
 enum mm_err
 mm_desk_device_transfer(struct mm_desk *d, const struct mm_login *by,
     const char *id, const struct mm_transfer *t, struct mm_why *why)
 {
-	char before[MM_NAME_MAX + 1];
 	struct extent of = { .reason = CESSATION, .keeps_idevid = true };
+	struct cancelling any = { .product = NULL };
+	struct turned turned = { .product = t->product };
 	struct mm_device dev;
+	unsigned ended;
 
 	MM_TRY(living(d, id, &dev, why));
-	MM_TRY(may_come(d, &dev, t->product, why));
 	if (strcmp(dev.product, t->product) == 0)
-		return MM_FAIL(why, MM_ECONFLICT, "device %s: it is of "
-		    "product %s already, and nothing was ended", dev.id,
-		    t->product);
-	strcpy(before, dev.product);
-	MM_TRY(cancel_tokens(d, by, dev.id, NULL, t->reason, why));
+		return finish(d, by, dev.id, t, why);
+	MM_TRY(may_come(d, &dev, t->product, why));
+	MM_TRY(cancel_tokens(d, by, dev.id, &any, t->reason, why));
 	MM_TRY(revoke_all(d, by, dev.id, &of, why));
 	mm_slow_at("transfer");
 	MM_TRY(turn(d, by, id, t, why));
-	return end_rest(d, by, dev.id, before, t->reason, why);
+	mm_die_at("transferred");
+	MM_TRY(find_turn(d, dev.id, &turned, why));
+	return turned.at != 0
+	    ? end_rest(d, by, dev.id, &turned, t->reason, &ended, why)
+	    : MM_FAIL(why, MM_EBUG, "device %s: its turn is not in its "
+		"history", dev.id);
 }
 
 /* see core.h; said again when the new board is there, it spares that one's
@@ -325,11 +387,12 @@ mm_desk_device_repair(struct mm_desk *d, const struct mm_login *by,
     struct mm_why *why)
 {
 	struct extent of = { .reason = SUPERSEDED, .keeps_spki = spki };
+	struct cancelling any = { .product = NULL };
 	struct mm_device dev;
 
 	MM_TRY(living(d, id, &dev, why));
 	memcpy(dev.bound_spki, spki, 32);
 	MM_TRY(mm_desk_device_turn(d, by, &dev, "repair", reason, why));
-	MM_TRY(cancel_tokens(d, by, dev.id, NULL, reason, why));
+	MM_TRY(cancel_tokens(d, by, dev.id, &any, reason, why));
 	return revoke_all(d, by, dev.id, &of, why);
 }
