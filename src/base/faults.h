@@ -6,14 +6,13 @@
  * only a build with -Dfaults=true has any of this.
  *
  * MINTMARK_DIE_AT=PLACE:N ends it by SIGKILL when it passes the place for the
- * N-th time.  The server's places are the numbers of issuance's steps, and "transferred" when a
- * device has turned.  The
- * signer's, for a batch of certificates: "journal" and "journalled" before and
- * after its lines are written (and synced, with journal_sync), "answer" and
- * "answered"; for a line CA: "line" and "line-made", then the server's
- * "line-store" and "line-stored"; the agent's: "nv" before and after each
- * write of an identity, "configuration" of one of a configuration, "status" and
- * "told" those of the service's files.
+ * N-th time.  The server's places are the numbers of issuance's steps, and
+ * "transferred" when a device has turned.  The signer's, for a batch of
+ * certificates: "journal" and "journalled" before and after its lines are
+ * written (and synced, with journal_sync), "answer" and "answered"; for a line
+ * CA: "line" and "line-made", then the server's "line-store" and "line-stored";
+ * the agent's: "nv" before and after each write of an identity, "configuration"
+ * of one of a configuration, "status" and "told" those of the service's files.
  *
  * MINTMARK_HANG_AT=PLACE:N has that thread stay there for ever.
  *
