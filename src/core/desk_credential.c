@@ -155,19 +155,30 @@ mm_desk_credential_put(struct mm_desk *d, const struct mm_group *g,
 	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
 }
 
-/* ---- how many CAs there are ---- */
+/* ---- how many CAs and secrets there are ---- */
 
-struct cas {
+static const struct {
+	const char *prefix, *what;
+	size_t most;
+} kept[MM_CREDENTIAL_KINDS] = {
+	[MM_CREDENTIAL_CA] = { MM_CREDENTIAL_CAS, "CAs",
+	    MM_CREDENTIAL_CAS_MAX },
+	[MM_CREDENTIAL_SECRET] = { MM_CREDENTIAL_SECRETS, "secrets",
+	    MM_CREDENTIAL_SECRETS_MAX },
+};
+
+struct keeping {
 	struct mm_desk *d;
-	char id[MM_CREDENTIAL_CAS_MAX + 1][MM_DOC_ID_MAX + 1];
-	struct mm_credential c[MM_CREDENTIAL_CAS_MAX + 1];
+	enum mm_credential_kind kind;
+	char id[MM_CREDENTIAL_TAKEN][MM_DOC_ID_MAX + 1];
+	struct mm_credential c[MM_CREDENTIAL_TAKEN];
 	size_t n;
 };
 
 static enum mm_err
-take_ca(void *ctx, const void *row, const char *next, struct mm_why *why)
+take_kept(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
-	struct cas *l = ctx;
+	struct keeping *l = ctx;
 	struct mm_credential *c = &l->c[l->n];
 
 	*c = (struct mm_credential)MM_CREDENTIAL_INIT;
@@ -177,7 +188,7 @@ take_ca(void *ctx, const void *row, const char *next, struct mm_why *why)
 
 /* The one all of whose groups are closed, the longest ago. */
 static enum mm_err
-find_unused(struct cas *l, size_t *at, struct mm_why *why)
+find_unused(struct keeping *l, size_t *at, struct mm_why *why)
 {
 	int64_t first = INT64_MAX;
 	struct closing k;
@@ -196,7 +207,7 @@ find_unused(struct cas *l, size_t *at, struct mm_why *why)
 }
 
 static enum mm_err
-forget_one(struct cas *l, struct mm_why *why)
+forget_one(struct keeping *l, struct mm_why *why)
 {
 	struct mm_op op = { .kind = MM_OP_DOC_PUT };
 	size_t at;
@@ -204,8 +215,8 @@ forget_one(struct cas *l, struct mm_why *why)
 	MM_TRY(find_unused(l, &at, why));
 	if (at == l->n)
 		return MM_FAIL(why, MM_ELIMIT,
-		    "groups that are not closed have %d CAs already",
-		    MM_CREDENTIAL_CAS_MAX);
+		    "groups that are not closed have %zu %s already",
+		    kept[l->kind].most, kept[l->kind].what);
 	op.u.doc.kind = MM_DOC_CREDENTIAL;
 	op.u.doc.expect = l->c[at].version;
 	strcpy(op.u.doc.id, l->id[at]);
@@ -214,30 +225,32 @@ forget_one(struct cas *l, struct mm_why *why)
 }
 
 static enum mm_err
-make_cas_room(struct cas *l, size_t n, struct mm_why *why)
+make_kept_room(struct keeping *l, size_t n, struct mm_why *why)
 {
-	const struct mm_list all = { .most = MM_CREDENTIAL_CAS_MAX + 1,
+	const struct mm_list all = { .most = MM_CREDENTIAL_TAKEN,
 		.state = -1 };
 	size_t have;
 
-	MM_TRY(mm_list_docs(l->d->r, MM_DOC_CREDENTIAL, MM_CREDENTIAL_CAS,
-	    &all, take_ca, l, why));
-	for (have = l->n; have + n > MM_CREDENTIAL_CAS_MAX; have--)
+	MM_TRY(mm_list_docs(l->d->r, MM_DOC_CREDENTIAL, kept[l->kind].prefix,
+	    &all, take_kept, l, why));
+	for (have = l->n; have + n > kept[l->kind].most; have--)
 		MM_TRY(forget_one(l, why));
 	return MM_OK;
 }
 
 /* see group.h */
 enum mm_err
-mm_desk_credential_room(struct mm_desk *d, size_t n, struct mm_why *why)
+mm_desk_credential_room(struct mm_desk *d, enum mm_credential_kind kind,
+    size_t n, struct mm_why *why)
 {
-	struct cas *l = calloc(1, sizeof(*l));
+	struct keeping *l = calloc(1, sizeof(*l));
 	enum mm_err rc;
 
 	if (l == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	l->d = d;
-	rc = make_cas_room(l, n, why);
+	l->kind = kind;
+	rc = make_kept_room(l, n, why);
 	for (size_t i = 0; i < l->n; i++)
 		mm_credential_done(&l->c[i]);
 	free(l);

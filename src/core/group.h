@@ -195,6 +195,9 @@ MM_MUST enum mm_err mm_credential_parse(
 #define MM_CREDENTIAL_SECRETS "secret/"
 #define MM_CREDENTIAL_SECRETS_MAX 64
 #define MM_CREDENTIAL_NOTHINGS "nothing/"
+/* Two that are made at once, here or by another node, may find the last place:
+ * so many of each are taken in. */
+#define MM_CREDENTIAL_TAKEN 128
 
 /* ---- the desk ---- */
 
@@ -227,10 +230,11 @@ MM_MUST enum mm_err mm_desk_group_list(struct mm_desk *d,
     const struct mm_login *by, const struct mm_group *g,
     struct mm_group_row *row, size_t n, const uint8_t hash[32],
     struct mm_why *why);
-/* Makes room for so many more CAs: of those whose groups are all closed the
- * ones that were closed first are forgotten.  MM_ELIMIT: there is none. */
-MM_MUST enum mm_err mm_desk_credential_room(struct mm_desk *d, size_t n,
-    struct mm_why *why);
+/* Makes room for so many more CAs, or secrets: of those whose groups are all
+ * closed the ones that were closed first are forgotten, before them those of
+ * groups that came to nothing.  MM_ELIMIT: there is none. */
+MM_MUST enum mm_err mm_desk_credential_room(struct mm_desk *d,
+    enum mm_credential_kind kind, size_t n, struct mm_why *why);
 /*
  * A CA's own revocation list, for all groups that have it (pki/oldcrl.h);
  * verified by the caller.  MM_ENOTFOUND: no group has that CA.

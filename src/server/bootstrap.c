@@ -50,9 +50,9 @@ struct mm_boot {
 	atomic_bool nothing;      /* there is a group of kind none */
 	atomic_uint generation;
 	pthread_mutex_t lock;     /* the CAs */
-	struct ca ca[MM_CREDENTIAL_CAS_MAX];
+	struct ca ca[MM_CREDENTIAL_TAKEN];
 	size_t n;
-	uint8_t secret[MM_CREDENTIAL_SECRETS_MAX][32]; /* of their ids */
+	uint8_t secret[MM_CREDENTIAL_TAKEN][32]; /* of their ids */
 	size_t nsecrets;
 	struct boot_loop loop[MM_LOOPS_MAX];
 };
@@ -61,7 +61,7 @@ struct mm_boot {
 
 struct taking {
 	struct mm_store_reader *r;
-	struct ca ca[MM_CREDENTIAL_CAS_MAX];
+	struct ca ca[MM_CREDENTIAL_TAKEN];
 	size_t n;
 };
 
@@ -158,7 +158,7 @@ install(struct mm_boot *b, struct taking *t, struct mm_why *why)
 /* ---- secrets, and nothing ---- */
 
 struct secrets {
-	uint8_t sha256[MM_CREDENTIAL_SECRETS_MAX][32];
+	uint8_t sha256[MM_CREDENTIAL_TAKEN][32];
 	size_t n;
 };
 
@@ -176,7 +176,7 @@ static enum mm_err
 refresh_others(struct mm_boot *b, struct mm_store_reader *r,
     struct mm_why *why)
 {
-	const struct mm_list l = { .most = MM_CREDENTIAL_SECRETS_MAX,
+	const struct mm_list l = { .most = MM_CREDENTIAL_TAKEN,
 		.state = -1 };
 	struct secrets s = { .n = 0 };
 	unsigned n;
@@ -220,7 +220,7 @@ mm_boot_nothing(const struct mm_boot *b)
 static enum mm_err
 refresh(struct mm_boot *b, struct mm_store_reader *r, struct mm_why *why)
 {
-	const struct mm_list l = { .most = MM_CREDENTIAL_CAS_MAX,
+	const struct mm_list l = { .most = MM_CREDENTIAL_TAKEN,
 		.state = -1 };
 	MM_OWN(taking_done) struct taking t = { .r = r };
 	unsigned n;

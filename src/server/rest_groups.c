@@ -312,7 +312,8 @@ make_room(struct mm_rest *r, const struct mm_group *g, struct mm_why *why)
 			return rc;
 		n += rc == MM_ENOTFOUND;
 	}
-	return n > 0 ? mm_desk_credential_room(r->desk, n, why) : MM_OK;
+	return n > 0 ? mm_desk_credential_room(r->desk, MM_CREDENTIAL_CA, n,
+	    why) : MM_OK;
 }
 
 /* ---- making one ---- */
@@ -468,15 +469,10 @@ static enum mm_err
 make_secret(struct mm_rest *r, struct mm_group *g, char text[MM_TOKEN_TEXT],
     struct mm_why *why)
 {
-	unsigned n;
-
 	if (g->kind != MM_GROUP_CLAIM)
 		return MM_OK;
-	MM_TRY(mm_count_docs(r->reader, MM_DOC_CREDENTIAL,
-	    MM_CREDENTIAL_SECRETS, MM_CREDENTIAL_SECRETS_MAX, &n, why));
-	if (n >= MM_CREDENTIAL_SECRETS_MAX)
-		return MM_FAIL(why, MM_ELIMIT, "groups have %u secrets "
-		    "already", n);
+	MM_TRY(mm_desk_credential_room(r->desk, MM_CREDENTIAL_SECRET, 1,
+	    why));
 	return mm_desk_group_secret(r->desk, g, text, why);
 }
 
@@ -516,7 +512,9 @@ put_new(struct mm_rest *r, const struct mm_group *g, const char *secret,
 	return MM_OK;
 }
 
-/* The group comes last: a credential of one that is not there is nothing. */
+/* The group comes last: a credential of one that is not there is nothing, and
+ * may have made room for another one's before the group was there.  Now it
+ * cannot any more. */
 static enum mm_err
 create(struct mm_rest *r, struct wish *w, struct mm_group *g,
     char secret[MM_TOKEN_TEXT], struct mm_why *why)
@@ -534,6 +532,7 @@ create(struct mm_rest *r, struct wish *w, struct mm_group *g,
 	MM_TRY(make_secret(r, g, secret, why));
 	MM_TRY(put_credentials(r, g, w, why));
 	MM_TRY(mm_desk_group_put(r->desk, &r->login, g, NULL, why));
+	MM_TRY(put_credentials(r, g, w, why));
 	mm_boot_refresh(r->s->boot, r->reader);
 	r->status = 201;
 	return put_new(r, g, secret, why);

@@ -372,6 +372,28 @@ def test_the_agent_comes_with_the_secret(world):
     assert got["device"] == "FW-1" and got["confirmed"]
 
 
+def test_closed_batches_take_no_place_from_new_ones(world):
+    """Of the secrets that there can be; what came to nothing neither."""
+    made, refused_ones = [], 0
+    for n in range(70):
+        body = {"id": f"fill-{n}", "product": "thermo", "kind": "claim",
+                "quantity": 1, "until": "2096-01-01T00:00:00Z"}
+        a = world.rest("POST", "/groups", body)
+        if a.status == 413:
+            refused_ones += 1
+            world.rest("POST", f"/groups/{made.pop(0)}/close")
+            a = world.rest("POST", "/groups", body)
+        assert a.status == 201, a
+        made.append(body["id"])
+    assert refused_ones
+    # the last one is believed
+    assert world.rest("POST", f"/groups/{made[-1]}/open").status == 200
+    _, text = by_secret(world, a.json["token"], Bare(world, "FILL-1"))
+    assert "device-not-of-the-group" in text
+    for id_ in made:
+        world.rest("POST", f"/groups/{id_}/close")
+
+
 def test_a_closed_batch_is_over(world):
     token = claim(world, "ends")
     listed(world, "ends", {"device": "END-1", "address": "127.0.0.0/8"},
