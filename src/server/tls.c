@@ -170,6 +170,7 @@ mm_tls_new(struct mm_server *s, struct mm_tls **out, struct mm_why *why)
 	MM_TRY(make_indexes(t, why));
 	MM_TRY(mm_tls_read_trust(t, why));
 	if (s->config->set.devices_listen[0] != '\0' ||
+	    s->config->set.legacy_listen[0] != '\0' ||
 	    s->config->set.operators_listen[0] != '\0')
 		MM_TRY(mm_tls_reload(t, true, &changed, why));
 	*out = MM_MOVE(t);

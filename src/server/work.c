@@ -213,7 +213,8 @@ look_at_tls(struct mm_work *w, bool force)
 	if (!force && mm_mono_ms() < w->tls_at)
 		return;
 	w->tls_at = mm_mono_ms() + TLS_EVERY_MS;
-	if (w->s->listener[MM_DEVICES] < 0 && w->s->listener[MM_OPERATORS] < 0)
+	if (w->s->listener[MM_DEVICES] < 0 &&
+	    w->s->listener[MM_LEGACY] < 0 && w->s->listener[MM_OPERATORS] < 0)
 		return;
 	rc = mm_tls_reload(w->s->tls, force, &changed, &why);
 	if (rc == MM_OK && changed)

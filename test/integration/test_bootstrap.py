@@ -2,6 +2,8 @@
 import base64
 import hashlib
 import json
+import re
+import signal
 import subprocess
 
 import pytest
@@ -454,6 +456,31 @@ def signed(world, cn, bits, ca, digest="sha1"):
             f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial", "-days",
             "99", "-out", f"{name}.pem")
     return world.dir / f"{name}.pem", world.dir / f"{name}.key"
+
+
+def test_a_node_with_the_legacy_listener_alone():
+    """Also where its certificate is another one meanwhile."""
+    with World() as w:
+        (port,) = free_ports(1)
+        w.set_conf("legacy_listen", f'"127.0.0.1:{port}"')
+        w.start().product()
+        f = Fleet(w, "Alone Maker", bits=1024)
+        make(w, "alone", [f.ca], range="ALONE-{1..9}", names=True,
+             legacy=True)
+        w.stop()
+        for name in ("devices_listen", "operators_listen"):
+            w.set_conf(name, '""')
+        w.start()
+        c = Comer(w, "ALONE-1", aged(f, "ALONE-1"))
+        assert c.come_weakly(port).status == 200
+        before = w.log_n
+        pem = re.search(r'tls_certificate = "(.*)"', w.conf.read_text())[1]
+        path = w.etc / pem
+        path.write_bytes(path.read_bytes() + b"\n")
+        w.daemon.send_signal(signal.SIGHUP)
+        until(lambda: "tls-reload" in (w.dir / f"log{before}").read_text())
+        assert Comer(w, "ALONE-2", aged(f, "ALONE-2")).come_weakly(
+            port).status == 200
 
 
 def test_what_anybody_can_forge_comes_by_no_listener(world):
