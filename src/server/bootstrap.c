@@ -49,6 +49,7 @@ struct mm_boot {
 	atomic_bool any;          /* there is a credential of a group */
 	atomic_bool nothing;      /* there is a group of kind none */
 	atomic_uint generation;
+	pthread_mutex_t refreshing; /* by one at a time, of what it reads */
 	pthread_mutex_t lock;     /* the CAs */
 	struct ca ca[MM_CREDENTIAL_TAKEN];
 	size_t n;
@@ -131,8 +132,8 @@ swap(struct mm_boot *b, struct taking *t)
 	atomic_fetch_add(&b->generation, 1);
 }
 
-/* Lists are read before the lock is taken; one thread changes these at a
- * time, so what was the same still is. */
+/* Lists are read before the lock is taken; who refreshes is alone, so what was
+ * the same still is. */
 static enum mm_err
 install(struct mm_boot *b, struct taking *t, struct mm_why *why)
 {
@@ -233,13 +234,18 @@ refresh(struct mm_boot *b, struct mm_store_reader *r, struct mm_why *why)
 	return refresh_others(b, r, why);
 }
 
-/* see bootstrap.h */
+/* see bootstrap.h; what one has read no other has replaced by something newer
+ * before it is installed */
 void
 mm_boot_refresh(struct mm_boot *b, struct mm_store_reader *r)
 {
 	struct mm_why why = { 0 };
+	enum mm_err rc;
 
-	if (refresh(b, r, &why) != MM_OK)
+	pthread_mutex_lock(&b->refreshing);
+	rc = refresh(b, r, &why);
+	pthread_mutex_unlock(&b->refreshing);
+	if (rc != MM_OK)
 		MM_LOG(MM_LOG_WARN, "groups", MM_S("why", why.text));
 }
 
@@ -254,6 +260,7 @@ mm_boot_new(struct mm_server *s, struct mm_boot **out, struct mm_why *why)
 	if (b == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	b->s = s;
+	pthread_mutex_init(&b->refreshing, NULL);
 	pthread_mutex_init(&b->lock, NULL);
 	rc = mm_reader_open(s->config->set.database, &r, why);
 	if (rc == MM_OK)
@@ -279,6 +286,7 @@ mm_boot_free(struct mm_boot **owner)
 	for (size_t i = 0; i < MM_LOOPS_MAX; i++)
 		free_cas(&b->loop[i].cas);
 	pthread_mutex_destroy(&b->lock);
+	pthread_mutex_destroy(&b->refreshing);
 	free(b);
 }
 
