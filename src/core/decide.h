@@ -46,6 +46,7 @@ struct mm_group_facts {
 	int64_t waiting_at;      /* since */
 	uint64_t waiting_version; /* its document's */
 	bool queue_full;
+	bool crowded;            /* whence it came enough wait already */
 	bool conflict_known;     /* this key came before, and was counted */
 };
 

@@ -135,7 +135,7 @@ wait(const struct mm_facts *f, struct mm_verdict *v)
 	if (g->waits && !is_late(f))
 		return same ? MM_R_GROUP_WAITS
 			    : other_key(f, v, MM_R_GROUP_KEY);
-	if (!g->waits && g->queue_full)
+	if (g->crowded || (!g->waits && g->queue_full))
 		return MM_R_GROUP_QUEUE;
 	v->replaced = g->waits ? g->waiting_version : 0;
 	v->effects |= MM_FX_WAIT;

@@ -1,3 +1,5 @@
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -281,6 +283,74 @@ read_chain(struct looking *l)
 	}
 }
 
+/* ---- the places of a queue that anybody can stand in ---- */
+
+/* From one address a quarter of them is taken, or so many if that is more. */
+enum { PLACES = 4, PAGE = 200 };
+
+struct queue {
+	const struct looking *l;
+	unsigned rows, living, mine;
+	char last[MM_DOC_ID_MAX + 1];
+};
+
+/* Who has an IPv6 address has 2^64 of them. */
+static bool
+from_there(const char *text, const struct in6_addr *peer)
+{
+	struct in6_addr a = { 0 };
+
+	if (strchr(text, ':') != NULL)
+		return inet_pton(AF_INET6, text, &a) == 1 &&
+		    memcmp(&a, peer, 8) == 0;
+	return inet_pton(AF_INET, text, a.s6_addr + 12) == 1 &&
+	    IN6_IS_ADDR_V4MAPPED(peer) &&
+	    memcmp(a.s6_addr + 12, peer->s6_addr + 12, 4) == 0;
+}
+
+static enum mm_err
+take_place(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct queue *q = ctx;
+	const struct mm_facts *f = q->l->f;
+	struct mm_caller c;
+
+	q->rows++;
+	(void)!mm_text_copy(q->last, sizeof(q->last), mm_bytes_of(next));
+	MM_TRY(mm_caller_parse(row, &c, why));
+	if (f->now_ms >= c.at + f->config->set.pairing_s * 1000)
+		return MM_OK;
+	q->living++;
+	q->mine += from_there(c.peer, &q->l->a->old.peer);
+	return MM_OK;
+}
+
+/* One whose time is over stands in nobody's way, though its record is there
+ * for a while; and nobody takes all places by himself. */
+static enum mm_err
+read_queue(struct looking *l, unsigned waiting)
+{
+	struct mm_list page = { .most = PAGE, .state = -1 };
+	struct mm_group_facts *g = &l->f->group;
+	struct queue q = { .l = l };
+	unsigned most = (unsigned)l->group.waiting_most;
+	unsigned share = most / 4 > PLACES ? most / 4 : PLACES;
+	char prefix[MM_GROUP_ID_MAX + 2];
+
+	if (!g->pairs || (waiting < share && waiting < most))
+		return MM_OK;
+	snprintf(prefix, sizeof(prefix), "%s/", g->id);
+	do {
+		q.rows = 0;
+		strcpy(page.after, q.last);
+		MM_TRY(mm_list_docs(l->r, MM_DOC_WAITING, prefix, &page,
+		    take_place, &q, NULL));
+	} while (q.rows == PAGE);
+	g->queue_full = q.living >= most;
+	g->crowded = q.mine >= share;
+	return MM_OK;
+}
+
 static enum mm_err
 fill(struct looking *l)
 {
@@ -305,6 +375,7 @@ fill(struct looking *l)
 	g->queue_full = n.waiting >= l->group.waiting_most;
 	second_facts(l);
 	MM_TRY(read_callers(l));
+	MM_TRY(read_queue(l, n.waiting));
 	return read_device(l);
 }
 

@@ -257,7 +257,9 @@ again_s(const struct mm_verdict *v)
 
 	if (r == MM_R_GROUP_WAITS) /* who compares a code stands beside it */
 		return v->pairs ? PAIRING_S : PERSON_S;
-	return r == MM_R_GROUP_PAUSED || r == MM_R_GROUP_QUEUE ? PAUSE_S : 0;
+	if (r != MM_R_GROUP_PAUSED && r != MM_R_GROUP_QUEUE)
+		return 0;
+	return v->pairs ? PERSON_S : PAUSE_S;
 }
 
 /* Who proves nothing can be told of by name only where somebody waits: else

@@ -123,19 +123,21 @@ class Comer:
             "POST", path, base64.b64encode(self.csr),
             {"Content-Type": "application/pkcs10"}, *(old or self.old))
 
-    def come_weakly(self, port=None):
+    def come_weakly(self, port=None, source=None):
         return self.ask_weakly(port, "POST", "/.well-known/est/simpleenroll",
                                base64.b64encode(self.csr),
-                               {"Content-Type": "application/pkcs10"})
+                               {"Content-Type": "application/pkcs10"}, source)
 
-    def ask_weakly(self, port, method, path, body=None, head=None):
+    def ask_weakly(self, port, method, path, body=None, head=None,
+                   source=None):
         """As a client whose OpenSSL allows what is long out of use."""
         ctx = ssl.create_default_context(cafile=str(self.w.anchor))
         ctx.set_ciphers("DEFAULT@SECLEVEL=0")
         if self.old[0]:
             ctx.load_cert_chain(*self.old)
         conn = http.client.HTTPSConnection(
-            "localhost", port or self.w.devices, context=ctx, timeout=30)
+            "localhost", port or self.w.devices, context=ctx, timeout=30,
+            source_address=(source, 0) if source else None)
         try:
             return self.w.ask(conn, method, path, body, head)
         finally:

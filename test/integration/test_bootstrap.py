@@ -150,6 +150,7 @@ def test_the_queue_is_a_short_one(world):
         [202, 202]
     a = Bare(world, "SHORT-3").come()
     refused(a, 503, "too-many-waiting")
+    assert int(a.headers["retry-after"]) <= 30
     assert pairing(world, "preset")["waiting_most"] == 20
     for body in ({"names": True}, {"legacy": True}, {"bearer": True},
                  {"certificates": ["ab" * 32]}, {"waiting": 5000}):
@@ -157,6 +158,20 @@ def test_the_queue_is_a_short_one(world):
             "id": "bad", "product": "thermo", "kind": "none", "quantity": 1,
             "until": "2096-01-01T00:00:00Z", **body})
         assert a.status == 400, (body, a)
+
+
+def test_nobody_takes_all_places_of_a_queue(world):
+    """One address has a quarter of them; who waits is not hindered."""
+    pairing(world, "crowd", range="CROWD-{01..99}", waiting=20)
+    all_ = [Bare(world, f"CROWD-{n:02}") for n in range(1, 8)]
+    assert [c.come().status for c in all_[:5]] == [202] * 5
+    for c in all_[5:]:
+        refused(c.come(), 503, "too-many-waiting")
+    refused(all_[6].come_weakly(source="127.0.0.2"), 202,
+            "waits-for-approval")
+    assert all_[0].come().status == 202
+    world.cli("group", "approve", "crowd", all_[0].code)
+    assert all_[5].come().status == 202
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +242,10 @@ def test_a_code_counts_for_a_while_only():
         w.set_conf("pairing", "true")
         w.start().product()
         pairing(w, "late", range="LATE-{1..9}")
+        pairing(w, "places", range="PLACE-{1..9}", waiting=2)
+        for n in (1, 2):
+            assert Bare(w, f"PLACE-{n}").come().status == 202
+        refused(Bare(w, "PLACE-3").come(), 503, "too-many-waiting")
         c = Bare(w, "LATE-1")
         assert c.come().status == 202
         argv = ("enrol", "--pairing", "--anchor", w.anchor, "--server",
@@ -235,6 +254,10 @@ def test_a_code_counts_for_a_while_only():
         first = w.agent(*argv, check=False).stderr
         w.stop()
         w.start(env=faketime("+16m"))
+        # their places are free, their records still there
+        assert len(waiting(w, "places")) == 2
+        assert [Bare(w, f"PLACE-{n}").come().status for n in (3, 4, 5)] == \
+            [202, 202, 503]
         path = "/groups/late/waiting/LATE-1/approve"
         a = w.rest("POST", path, {"code": c.code})
         assert a.status == 409 and "over" in a.text

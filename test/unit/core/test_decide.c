@@ -366,6 +366,10 @@ SPOIL(group_pairs_late, group_pairs_waits(f);
     f->now_ms = f->group.waiting_at + PAIRING_S * 1000)
 SPOIL(group_pairs_late_full, group_pairs_late(f); f->group.queue_full = true;
     memset(f->group.waiting_spki, 2, 32))
+SPOIL(group_pairs_late_crowded, group_pairs_late_full(f);
+    f->group.crowded = true)
+SPOIL(group_pairs_crowded, group_pairs(f); f->group.crowded = true)
+SPOIL(group_pairs_waits_crowded, group_pairs_waits(f); f->group.crowded = true)
 SPOIL(group_pairs_approved, group_approved(f); group_pairs(f))
 SPOIL(group_pairs_differs, group_pairs(f); group_differs(f))
 SPOIL(group_basic, f->group.basic = true)
@@ -487,6 +491,12 @@ static const struct row {
 	    NO(MM_R_GROUP_LATE) },
 	{ "nothing, another was too late", GROUP, ENROL,
 	    group_pairs_late_full, WAITS },
+	{ "nothing, late, its address has enough", GROUP, ENROL,
+	    group_pairs_late_crowded, NO(MM_R_GROUP_QUEUE) },
+	{ "nothing, its address has enough", GROUP, ENROL,
+	    group_pairs_crowded, NO(MM_R_GROUP_QUEUE) },
+	{ "nothing, waits, its address has enough", GROUP, ENROL,
+	    group_pairs_waits_crowded, NO(MM_R_GROUP_WAITS) },
 	{ "nothing, approved", GROUP, ENROL, group_pairs_approved, YES },
 	{ "nothing, a fact differs", GROUP, ENROL, group_pairs_differs,
 	    ALERT(MM_R_GROUP_FACT) },
