@@ -66,6 +66,18 @@ take_desk(const OSSL_PARAM params[], void *arg)
 	return 1;
 }
 
+/* What this program was told, and not what a key's file says (desk.h). */
+static void
+trust_own(const struct mm_agent_keyring *k)
+{
+	enum mm_key_place place;
+
+	if (k->where != NULL &&
+	    mm_key_place_of(k->where, &place, NULL) == MM_OK &&
+	    k->desk->ops[place] != NULL)
+		k->desk->ops[place]->trust(k->where);
+}
+
 /* Named, because a provider that is loaded takes the place of the one that
  * else comes by itself; and first, because the first one is asked first. */
 static enum mm_err
@@ -93,6 +105,7 @@ load_provider(struct mm_agent_keyring *k, struct mm_why *why)
 		return MM_FAIL(why, MM_ESYS, "OpenSSL's provider "
 		    MM_KEY_PROVIDER " is of another version");
 	}
+	trust_own(k);
 	return MM_OK;
 }
 

@@ -39,11 +39,17 @@ struct mm_key_ops {
 	    struct mm_why *why);
 	/* MM_OK if there is none any more, or the device is gone. */
 	enum mm_err (*remove)(const struct mm_key *key, struct mm_why *why);
+	/*
+	 * where is of the caller's own configuration: the module or device
+	 * that it names is used from now on.  One that is named by a key's
+	 * file alone is not, since the file may be anybody's.
+	 */
+	void (*trust)(const char *where);
 };
 
 #define MM_KEY_PROVIDER   "mintmark-key"
 #define MM_KEY_CAPABILITY "MINTMARK-KEY-DESK"
-#define MM_KEY_LAYOUT     1 /* of all in this file and in key.h */
+#define MM_KEY_LAYOUT     2 /* of all in this file and in key.h */
 struct mm_key_desk {
 	unsigned layout;
 	/* NULL: built without. */

@@ -75,7 +75,8 @@ const char *mm_key_place_name(enum mm_key_place place); /* "tpm2" */
 /*
  * tpm2:[device=PATH][;parent=0xHANDLE][;handle=0xHANDLE]
  *
- * device   what is opened, by default the kernel's resource manager
+ * device   what is opened, by default the kernel's resource manager; where a
+ *          key's file alone names it, /dev/tpm... only
  * parent   a storage key that is there; by default the owner hierarchy's
  *          primary P-256 key, made for each use
  * handle   the key is kept under this handle, too, or under the one beside it,

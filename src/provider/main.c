@@ -3,6 +3,7 @@
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/params.h>
 #include <openssl/provider.h>
 
@@ -122,6 +123,43 @@ static const OSSL_DISPATCH provider[] = {
 	{ 0, NULL },
 };
 
+/* The provider's section of openssl.cnf (places.h). */
+static const char *const section[MM_PROVIDER_RULES] = {
+	[MM_PROVIDER_MODULE] = "pkcs11-module",
+	[MM_PROVIDER_DEVICE] = "tpm-device",
+};
+
+static bool
+take_word(OSSL_FUNC_core_get_params_fn *get, const OSSL_CORE_HANDLE *core,
+    enum mm_provider_rule rule)
+{
+	const char *path = NULL;
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_utf8_ptr(section[rule], &path, 0),
+		OSSL_PARAM_END };
+
+	if (get(core, params) != 1 || path == NULL ||
+	    mm_provider_allow(rule, true, path))
+		return true;
+	ERR_raise_data(ERR_LIB_USER, ERR_R_PASSED_INVALID_ARGUMENT,
+	    "mintmark-key: %s: want an absolute path", section[rule]);
+	return false;
+}
+
+static bool
+take_section(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in)
+{
+	OSSL_FUNC_core_get_params_fn *get = NULL;
+	bool ok = true;
+
+	for (; in->function_id != 0; in++)
+		if (in->function_id == OSSL_FUNC_CORE_GET_PARAMS)
+			get = OSSL_FUNC_core_get_params(in);
+	for (unsigned i = 0; ok && get != NULL && i < MM_PROVIDER_RULES; i++)
+		ok = take_word(get, core, (enum mm_provider_rule)i);
+	return ok;
+}
+
 OSSL_provider_init_fn OSSL_provider_init;
 
 /* provider-base(7): what OpenSSL looks for in a module. */
@@ -129,8 +167,11 @@ int
 OSSL_provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in,
     const OSSL_DISPATCH **out, void **ctx)
 {
-	struct mm_provider *p = calloc(1, sizeof(*p));
+	struct mm_provider *p;
 
+	if (!take_section(core, in))
+		return 0;
+	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return 0;
 	p->lib = OSSL_LIB_CTX_new_child(core, in);

@@ -1,8 +1,12 @@
 #include "provider/places.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <p11-kit/p11-kit.h>
 #include <p11-kit/uri.h>
@@ -12,7 +16,8 @@
 
 /*
  * Keys in a PKCS#11 token (OASIS PKCS #11 3.0), through p11-kit: the module
- * that the URI names by module-path, or those that the system has registered.
+ * that the configuration names, or those that the system has registered; what
+ * a key's file says of module-path chooses among these (places.h).
  *
  * Each use opens a session and logs in: who has forked has none of another, a
  * token that was pulled out and put back is no special case, and no session
@@ -27,7 +32,8 @@ MM_FREE_FN(uri_free, P11KitUri, p11_kit_uri_free)
 struct use {
 	P11KitUri *uri;
 	CK_FUNCTION_LIST **modules;
-	CK_FUNCTION_LIST *own[2];    /* of module-path */
+	CK_FUNCTION_LIST *own[2];    /* one that is not registered */
+	bool unheard;                /* module-path names another one */
 	CK_FUNCTION_LIST *f;         /* whose token it is */
 	CK_SLOT_ID slot;
 	CK_TOKEN_INFO token;
@@ -92,9 +98,12 @@ parse(const char *text, P11KitUri **out, struct mm_why *why)
 static enum mm_err
 load_modules(struct use *u, struct mm_why *why)
 {
-	const char *path = p11_kit_uri_get_module_path(u->uri);
+	const char *named = p11_kit_uri_get_module_path(u->uri);
+	const char *path = mm_provider_module(named);
 	CK_RV rv;
 
+	u->unheard = named != NULL && (path == NULL ||
+	    strcmp(path, named) != 0);
 	if (path == NULL) {
 		u->modules = p11_kit_modules_load_and_initialize(0);
 		return u->modules != NULL ? MM_OK : MM_FAIL(why, MM_ENOTFOUND,
@@ -155,12 +164,47 @@ find_token(struct use *u, struct mm_why *why)
 			*u = one;
 		found += n;
 	}
+	if (found == 0 && u->unheard)
+		return MM_FAIL(why, MM_EPOLICY, "token: none that the URI "
+		    "means is there; module-path counts in openssl.cnf and "
+		    "the agent's own configuration, not in a key's file");
 	if (found == 0)
 		return MM_FAIL(why, MM_ENOTFOUND,
 		    "token: none that the URI means is there");
 	return found == 1 ? MM_OK : MM_FAIL(why, MM_ECONFLICT,
 	    "token: the URI means %u of them: name one by its label or "
 	    "serial number", found);
+}
+
+static bool
+is_own(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (st.st_uid == 0 || st.st_uid == geteuid()) &&
+	    (st.st_mode & S_IRWXO) == 0;
+}
+
+/* A PIN, not whatever a key's file would have read: a pipe or a device is not
+ * waited for. */
+static enum mm_err
+read_own(const char *path, struct mm_secret **out, struct mm_why *why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	enum mm_err err;
+
+	if (fd < 0)
+		return MM_FAIL(why, MM_ESYS, "%.100s: %s", path,
+		    strerror(errno));
+	if (is_own(fd))
+		err = mm_secret_from_fd(fd, out, why);
+	else
+		err = MM_FAIL(why, MM_EPOLICY, "%.60s: want a file of this "
+		    "user's or root's that others cannot read: chmod o=",
+		    path);
+	(void)close(fd);
+	return err;
 }
 
 /* RFC 7512 2.4: a file's name, or its URI. */
@@ -179,9 +223,8 @@ read_pin(const struct use *u, struct mm_secret **out, struct mm_why *why)
 	if (path[0] != '/')
 		return MM_FAIL(why, MM_EINPUT, "key: pin-source: want a "
 		    "file's absolute path");
-	if (mm_secret_from_file(path, out, &w) != MM_OK)
-		return MM_FAIL(why, MM_EAUTH, "token: PIN: %s", w.text);
-	return MM_OK;
+	return read_own(path, out, &w) == MM_OK ? MM_OK
+	    : MM_FAIL(why, MM_EAUTH, "token: PIN: %s", w.text);
 }
 
 static enum mm_err
@@ -497,6 +540,19 @@ drop(const struct mm_key *key, struct mm_why *why)
 	    : MM_FAIL(why, err, "%s", w.text);
 }
 
+static void
+trust(const char *where)
+{
+	MM_OWN(uri_free) P11KitUri *uri = NULL;
+	const char *path;
+
+	if (parse(where, &uri, NULL) != MM_OK)
+		return;
+	path = p11_kit_uri_get_module_path(uri);
+	if (path != NULL)
+		(void)mm_provider_allow(MM_PROVIDER_MODULE, false, path);
+}
+
 /* see places.h */
 const struct mm_key_ops mm_provider_pkcs11 = { choose, make, settle, sign,
-	drop };
+	drop, trust };

@@ -121,6 +121,10 @@ open_device(struct use *u, struct mm_why *why)
 	TSS2_RC rc = TSS2_RC_SUCCESS;
 	enum mm_err err;
 
+	if (!mm_provider_device(u->at.device))
+		return MM_FAIL(why, MM_EPOLICY, "TPM: device=%.40s counts "
+		    "where openssl.cnf or the agent's own configuration has "
+		    "it, not in a key's file", u->at.device);
 	while ((err = mm_tpm_chip_open(&u->chip, u->at.device, &rc, &w)) ==
 	    MM_EBUSY && mm_mono_ms() < end) {
 		w = (struct mm_why){ 0 };
@@ -517,6 +521,15 @@ drop(const struct mm_key *key, struct mm_why *why)
 	    : MM_FAIL(why, err, "%s", w.text);
 }
 
+static void
+trust(const char *where)
+{
+	struct mm_key_tpm at;
+
+	if (mm_key_tpm_parse(where, &at, NULL) == MM_OK)
+		(void)mm_provider_allow(MM_PROVIDER_DEVICE, false, at.device);
+}
+
 /* see places.h */
 const struct mm_key_ops mm_provider_tpm2 = { choose, make, settle, sign,
-	drop };
+	drop, trust };

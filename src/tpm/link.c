@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/time.h"
@@ -131,10 +132,16 @@ enum mm_err
 mm_tpm_link_open(struct mm_tpm_link *l, const char *path, struct mm_why *why)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
 
 	if (fd < 0)
 		return MM_FAIL(why, kind_of(errno),
 		    "the TPM is not there: %.80s: %s", path, strerror(errno));
+	if (fstat(fd, &st) != 0 || !S_ISCHR(st.st_mode)) {
+		(void)close(fd);
+		return MM_FAIL(why, MM_ESYS, "the TPM is not there: %.80s is "
+		    "no character device", path);
+	}
 	*l = (struct mm_tpm_link){ .fd = fd,
 		.answer_ms = MM_TPM_MS,
 		.tcti = { .version = 1,

@@ -32,17 +32,23 @@ activate = 1
 [mintmark_sect]
 activate = 1
 """
+# An agent loads the provider by itself, by what the section says.
+AGENT_CNF = CNF.replace("activate = 1", "")
 
 
 class Place:
-    """env: of an agent; other: of a program that uses its keys."""
+    """env: of an agent; other: of a program that uses its keys; line: what
+    their openssl.cnf says of the place."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, line):
         self.dir = pathlib.Path(folder)
         self.dir.mkdir()
+        self.line = line
         self.cnf = self.dir / "openssl.cnf"
-        self.cnf.write_text(CNF)
-        self.env = {**os.environ, "OPENSSL_MODULES": str(MODULE.parent)}
+        self.cnf.write_text(CNF + line)
+        (self.dir / "agent.cnf").write_text(AGENT_CNF + line)
+        self.env = {**os.environ, "OPENSSL_MODULES": str(MODULE.parent),
+                    "OPENSSL_CONF": str(self.dir / "agent.cnf")}
 
     @property
     def other(self):
@@ -59,7 +65,7 @@ class InTpm(Place):
     name = "tpm2"
 
     def __init__(self, folder, more=""):
-        super().__init__(folder)
+        super().__init__(folder, f"tpm-device = {folder}/chip/device\n")
         self.tpm = Tpm(self.dir / "chip")
         self.uri = f"tpm2:device={self.tpm.path}{more}"
         self.tcti = f"device:{self.tpm.path}"
@@ -96,7 +102,7 @@ class InToken(Place):
     name = "pkcs11"
 
     def __init__(self, folder):
-        super().__init__(folder)
+        super().__init__(folder, f"pkcs11-module = {SOFTHSM}\n")
         tokens = self.dir / "tokens"
         tokens.mkdir()
         conf = self.dir / "softhsm2.conf"

@@ -209,6 +209,7 @@ def test_a_token_that_will_not(world, hsm, tmp_path):
     t = token_file(world, "DP-1")
     wrong, none = tmp_path / "wrong", tmp_path / "none"
     wrong.write_text("0000\n")
+    wrong.chmod(0o600)
     for uri, words in [
             (hsm.uri.replace("token=device", "token=other"), "none that"),
             (hsm.uri.replace(str(hsm.pin), str(wrong)), "the PIN is wrong"),
@@ -227,11 +228,47 @@ def test_a_token_that_will_not(world, hsm, tmp_path):
     assert told(p)["confirmed"]
     # a PIN that is wrong later is nothing that the server said
     hsm.pin.rename(tmp_path / "pin")
-    hsm.pin.write_text("0000\n")
+    shutil.copy(wrong, hsm.pin)
+    hsm.pin.chmod(0o600)
     p = agent(hsm, "renew", "--now", "--dir", d, check=False)
     assert p.returncode == 1 and "the PIN is wrong" in p.stdout, p
     (tmp_path / "pin").rename(hsm.pin)
     retire(hsm, d)
+
+
+@pytest.mark.parametrize("place", [PLACES[0], PLACES[2]], indirect=True)
+def test_what_a_keys_file_names_is_not_enough(world, place, tmp_path):
+    """The agent, too, loads and opens what it was told, and not what stands in
+    a file; --key tells it."""
+    named = tmp_path / "named"
+    if place.name == "pkcs11":
+        shutil.copy(SOFTHSM, named)
+        uri = place.uri.replace(str(SOFTHSM), str(named))
+    else:
+        named.symlink_to(place.tpm.path)
+        uri = f"tpm2:device={named}"
+    bare = {k: v for k, v in place.env.items() if k != "OPENSSL_CONF"}
+    bare["LD_DEBUG"] = "files"
+    name = f"DQ-{place.name}"
+    t = token_file(world, name)
+    d = world.dir / f"keys-{name}"
+
+    def says(*argv):
+        return run(AGENT, "--json", *argv, "--dir", d, env=bare, check=False)
+
+    p = says("enrol", "--token-file", t, "--server",
+             f"127.0.0.1:{world.devices}", "--key", uri)
+    assert p.returncode == 0, p.stdout
+    loaded = place.name == "pkcs11"
+    assert (str(named) in p.stderr) == loaded
+    p = says("renew", "--now")
+    assert str(named) not in p.stderr
+    # p11-kit knows the module where its package is installed
+    assert loaded or (p.returncode == 1 and "not in a key" in p.stdout), p
+    p = says("renew", "--now", "--key", uri)
+    assert p.returncode == 0 and told(p)["renewed"], p.stdout
+    if loaded:  # the one of openssl.cnf has the old key, too
+        retire(place, d)
 
 
 def test_two_tokens_of_a_name(world, tmp_path):

@@ -1,6 +1,8 @@
 """Other programs use a device's key by OpenSSL's provider mintmark-key: what
 docs/device-keys.md says of openssl, curl, mosquitto and nginx."""
+import base64
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -9,7 +11,7 @@ import subprocess
 import pytest
 
 import relying
-from places import THERE, InToken, InTpm
+from places import CNF, SOFTHSM, THERE, InToken, InTpm
 from test_agent import identity, token_file
 from world import (AGENT, MINT, ROOT, World, free_ports, run, sanitized, until,
                    x509)
@@ -123,6 +125,108 @@ def test_other_keys_are_others(device, tmp_path):
     bad.write_text("\n".join([lines[0], lines[1][:60], lines[-1]]) + "\n")
     p = device.openssl("pkey", "-in", bad, check=False)
     assert p.returncode != 0 and "PRIVATE" not in p.stdout
+
+
+# ---- what a key's file names ----
+
+def tlv(tag, body):
+    n = len(body)
+    size = bytes([n]) if n < 128 else bytes([0x81, n]) if n < 256 else \
+        b"\x82" + n.to_bytes(2, "big")
+    return bytes([tag]) + size + body
+
+
+def parts(der):
+    """Tag and content of each (X.690 8.1)."""
+    while der:
+        n, at = der[1], 2
+        if n >= 128:
+            at = 2 + (n & 127)
+            n = int.from_bytes(der[2:at], "big")
+        yield der[0], der[at:at + n]
+        der = der[at + n:]
+
+
+def key_that_names(device, uri, folder):
+    """The device's key, but that its file says another place; as a folder."""
+    lines = device.key.read_text().splitlines()
+    (_, body), = parts(base64.b64decode("".join(lines[1:-1])))
+    body = b"".join(tlv(t, uri.encode() if t == 0x0c else v)
+                    for t, v in parts(body))
+    text = base64.encodebytes(tlv(0x30, body)).decode()
+    (folder / "current").mkdir(parents=True)
+    (folder / "current/key.pem").write_text(
+        f"{lines[0]}\n{text}{lines[-1]}\n")
+    return f"mintmark:{folder}"
+
+
+def signs_by(device, uri, folder, line):
+    """What openssl says, told line in its configuration."""
+    key = key_that_names(device, uri, folder)
+    (folder / "cnf").write_text(CNF + line)
+    (folder / "data").write_text("x")
+    return run("openssl", "dgst", "-sha256", "-sign", key, "-out",
+               folder / "sig", folder / "data", check=False,
+               env={**device.place.env, "OPENSSL_CONF": str(folder / "cnf"),
+                    "LD_DEBUG": "files"})
+
+
+def uri_of(device):
+    p = run(AGENT, "--json", "status", "--dir", device.dir)
+    return json.loads(p.stdout)["key"]["uri"]
+
+
+def test_a_keys_file_loads_no_code(device, tmp_path):
+    """A "private key" that somebody hands a program names a module of his."""
+    if device.place.name != "pkcs11":
+        pytest.skip("of a token")
+    module = tmp_path / "module.so"
+    shutil.copy(SOFTHSM, module)
+    uri = uri_of(device).replace(str(SOFTHSM), str(module))
+    assert str(module) in uri
+    for i, line in enumerate(("", device.place.line)):
+        p = signs_by(device, uri, tmp_path / str(i), line)
+        assert "mintmark-key.so" in p.stderr and str(module) not in p.stderr
+    assert p.returncode == 0, "by the module that openssl.cnf names"
+    p = signs_by(device, uri, tmp_path / "told", f"pkcs11-module = {module}\n")
+    assert p.returncode == 0 and str(module) in p.stderr, p.stdout
+    p = signs_by(device, uri, tmp_path / "bad", "pkcs11-module = module.so\n")
+    assert p.returncode != 0 and str(module) not in p.stderr, p.stdout
+
+
+def test_a_keys_file_reads_no_file_for_a_pin(device, tmp_path):
+    if device.place.name != "pkcs11":
+        pytest.skip("of a token")
+    pin, fifo = tmp_path / "pin", tmp_path / "fifo"
+    shutil.copy(device.place.pin, pin)
+    os.mkfifo(fifo, 0o600)
+    for path, mode, words in ((pin, 0o604, "others cannot read"),
+                              (fifo, 0o600, "others cannot read"),
+                              (pin, 0o640, "")):
+        path.chmod(mode)
+        uri = uri_of(device).replace(str(device.place.pin), str(path))
+        p = signs_by(device, uri, tmp_path / f"{mode}-{path.name}",
+                     device.place.line)
+        assert words in p.stderr and (p.returncode != 0) == bool(words), p
+
+
+def test_a_keys_file_writes_to_no_file(device, tmp_path):
+    """Neither where it names it nor where openssl.cnf does, by mistake."""
+    if device.place.name != "tpm2":
+        pytest.skip("of a TPM")
+    victim = tmp_path / "victim"
+    victim.write_text("as it was")
+    for i, (path, line, words) in enumerate((
+            (victim, "", "not in a key's file"),
+            (device.place.tpm.path, "", "not in a key's file"),
+            (f"/dev/../{victim}", "", "not in a key's file"),
+            (f"/dev/tpm0/../..{victim}", "", "not in a key's file"),
+            (victim, f"tpm-device = {victim}\n", "character device"))):
+        p = signs_by(device, f"tpm2:device={path}", tmp_path / str(i), line)
+        assert p.returncode != 0 and words in p.stderr, (path, p.stdout)
+        assert victim.read_text() == "as it was"
+    assert signs_by(device, uri_of(device), tmp_path / "told",
+                    device.place.line).returncode == 0
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
@@ -310,6 +414,8 @@ def test_what_the_page_says(device, world, tmp_path):
     script = "set -euo pipefail\n" + "\n".join(blocks)
     script = script.replace("--key tpm2:", f"--key '{device.place.uri}'") \
         .replace("localhost:8443", f"localhost:{world.devices}") \
+        .replace("sect]\nactivate = 1\nEOF",
+                 f"sect]\nactivate = 1\n{device.place.line}EOF") \
         .replace("DK-0001", f"DK-{device.place.name}")
     env = {**device.place.env, "DEMO": str(world.dir),
            "MINTMARK_CONTEXT": f"{world.dir}/etc/context.json",
