@@ -73,8 +73,9 @@ struct mm_agent {
 	/* Or nothing: the anchor is old's, and a person compares a code, which
 	 * is told while the server says that it waits.  NULL: nobody reads. */
 	bool pairing, patient; /* patient: that is no try that fails */
-	void (*shows)(const char *code);
+	void (*shows)(const char *code); /* NULL: the last counts no more */
 	char code[MMD_PAIRING_CODE]; /* found out: the last; "" none */
+	bool waited; /* ... there was one, and it is not decided yet */
 	const char *device;    /* what the request is named; NULL: token's */
 	enum mmd_key_kind key_kind;
 	unsigned tls_version;  /* 0, 12, 13 */

@@ -185,11 +185,12 @@ wait_ms(unsigned tries, int32_t retry_s)
 	return s * 1000 + (s * 500 + 100) * dice / 65536;
 }
 
-/* Somebody is on the way to the device, or stands before it. */
+/* Somebody is on the way to the device, or stands before it, also while the
+ * server does not answer. */
 static bool
-is_shown(const struct mm_agent *a)
+is_waiting(const struct mm_agent *a)
 {
-	return a->patient && a->code[0] != '\0';
+	return a->patient && a->waited;
 }
 
 /* see priv.h */
@@ -205,14 +206,14 @@ mm_agent_attempt(struct mm_agent *a, const struct mm_agent_try *t,
 
 		a->link->close(a->link->ctx);
 		if ((err != MM_EAGAIN && err != MM_ERATE) ||
-		    (tries >= a->retries && !is_shown(a))) {
+		    (tries >= a->retries && !is_waiting(a))) {
 			if (err != MM_OK && why != NULL && why->code == MM_OK)
 				*why = w;
 			a->retry_s = err != MM_OK ? retry_s : -1;
 			return err;
 		}
 		ms = wait_ms(tries, retry_s);
-		if (a->waits != NULL && !is_shown(a))
+		if (a->waits != NULL && !(is_waiting(a) && a->code[0] != '\0'))
 			a->waits(tries + 1, ms, &w);
 		a->link->pause(a->link->ctx, ms);
 	}

@@ -22,6 +22,7 @@ struct claim {
 	struct mm_agent_identity *id;
 	bool other; /* the server says that the token is another device's */
 	bool ended; /* ... that nobody compared the code of this key */
+	bool waits; /* ... that somebody has to, just now */
 };
 
 /* docs/reference/rest.md: the reason word of a refusal, its first line. */
@@ -145,7 +146,6 @@ pair(struct mm_agent *a, struct claim *c, const struct mm_agent_reply *r,
 	char code[MMD_PAIRING_CODE];
 
 	if (err == MM_EPOLICY && refused_as(r, "pairing-ended")) {
-		a->code[0] = '\0';
 		MM_TRY(mm_agent_recycle(a, c->slot, NULL));
 		c->ended = true;
 		return err;
@@ -157,6 +157,7 @@ pair(struct mm_agent *a, struct claim *c, const struct mm_agent_reply *r,
 	if (strcmp(code, a->code) != 0 && a->shows != NULL)
 		a->shows(code);
 	memcpy(a->code, code, sizeof(code));
+	c->waits = true;
 	if (why != NULL)
 		*why = (struct mm_why){ 0 };
 	return MM_FAIL(why, err, "waits for a person to compare its pairing "
@@ -164,11 +165,11 @@ pair(struct mm_agent *a, struct claim *c, const struct mm_agent_reply *r,
 }
 
 static enum mm_err
-run_claim(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
+exchange(struct mm_agent *a, struct claim *c, int32_t *retry_s,
+    struct mm_why *why)
 {
 	const struct mm_bytes none = { NULL, 0 };
 	struct mm_agent_reply r = { .retry_s = -1 };
-	struct claim *c = arg;
 	enum mm_err err;
 
 	MM_TRY(c->token != NULL ? open_token(a, c->token, why)
@@ -191,8 +192,26 @@ run_claim(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
 	if (a->pairing && err != MM_OK)
 		return pair(a, c, &r, err, why);
 	MM_TRY(err);
-	a->code[0] = '\0';
 	return mm_agent_take_cert(a, c->slot, r.body, c->id, why);
+}
+
+/* Nobody is to compare a code that the server does not confirm any more,
+ * whatever the reason; who has the certificate needs none. */
+static enum mm_err
+run_claim(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
+{
+	struct claim *c = arg;
+	enum mm_err err;
+
+	c->waits = false;
+	err = exchange(a, c, retry_s, why);
+	if (!c->waits) {
+		if (err != MM_OK && a->code[0] != '\0' && a->shows != NULL)
+			a->shows(NULL);
+		a->code[0] = '\0';
+	}
+	a->waited = err != MM_OK && (c->waits || a->waited);
+	return err;
 }
 
 /* The name in the request: a hint for people, the server's record counts. */

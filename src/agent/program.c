@@ -21,8 +21,12 @@ tell_wait(unsigned tries, int64_t ms, const struct mm_why *why)
 static void
 show_code(const char *code)
 {
-	fprintf(stderr, "mintmark-agent: pairing code %s: it waits until "
-	    "somebody has compared that\n", code);
+	if (code == NULL)
+		fprintf(stderr, "mintmark-agent: the code shown before counts "
+		    "no more, unless it is shown again\n");
+	else
+		fprintf(stderr, "mintmark-agent: pairing code %s: it waits "
+		    "until somebody has compared that\n", code);
 }
 
 /* see program.h */

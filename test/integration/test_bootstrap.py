@@ -236,6 +236,35 @@ def paced(world):
     assert mine.come().status == 202
 
 
+def patient(w):
+    """An agent that waits with its code shown, and that code."""
+    p = subprocess.Popen(
+        [str(AGENT), "enrol", "--pairing", "--anchor", str(w.anchor),
+         "--server", f"127.0.0.1:{w.devices}", "--device", "LATE-3", "--dir",
+         str(w.dir / "late3"), "--retry", "0", "--deadline", "120"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return p, p.stderr.readline().split("pairing code ")[1][:9]
+
+
+def taken_back(shown):
+    """The server does not say that it waits for this key any more: nobody is to
+    compare its code.  That is no end of its patience."""
+    p, _ = shown
+    assert "counts no more" in p.stderr.readline()
+    assert "the next in" in p.stderr.readline()
+
+
+def shown_again(w, shown):
+    """Another one here: the time of the first was over meanwhile."""
+    p, code = shown
+    new = next(line for line in iter(p.stderr.readline, "")
+               if "pairing code " in line).split("pairing code ")[1][:9]
+    assert new != code and waiting(w, "late")["LATE-3"]["code"] == new
+    w.cli("group", "approve", "late", new)
+    _, err = p.communicate(timeout=60)
+    assert p.returncode == 0 and "counts no more" not in err, err
+
+
 def test_a_code_counts_for_a_while_only():
     """Then the device makes another key; who approves is told so."""
     with World() as w:
@@ -252,7 +281,9 @@ def test_a_code_counts_for_a_while_only():
                 f"127.0.0.1:{w.devices}", "--device", "LATE-2", "--dir",
                 w.dir / "late2", "--deadline", "2")
         first = w.agent(*argv, check=False).stderr
+        shown = patient(w)
         w.stop()
+        taken_back(shown)
         w.start(env=faketime("+16m"))
         # their places are free, their records still there
         assert len(waiting(w, "places")) == 2
@@ -272,6 +303,7 @@ def test_a_code_counts_for_a_while_only():
         codes = [s.split("pairing code ")[1][:9] for s in (first, second)]
         assert codes[0] != codes[1]
         assert waiting(w, "late")["LATE-2"]["code"] == codes[1]
+        shown_again(w, shown)
         paced(w)
 
 
