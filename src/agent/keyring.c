@@ -243,6 +243,19 @@ settle(struct mm_agent_keyring *k, unsigned slot, struct mm_why *why)
 	return ops->settle(&key, why);
 }
 
+/* Another key is made for one that is nowhere any more: why that was is nothing
+ * that a later failure of something else may be told by. */
+static enum mmd_rc
+nowhere(struct mm_agent_keyring *k)
+{
+	struct mm_why told;
+
+	if (k->desk != NULL)
+		(void)k->desk->failure(&told);
+	k->why = (struct mm_why){ 0 };
+	return MMD_NONE;
+}
+
 static enum mmd_rc
 sign_hash(void *ctx, unsigned slot, const uint8_t digest[MMD_HASH],
     uint8_t *sig, size_t cap, size_t *n)
@@ -253,12 +266,13 @@ sign_hash(void *ctx, unsigned slot, const uint8_t digest[MMD_HASH],
 	enum mmd_rc rc = note(k, err, &why);
 
 	if (rc != MMD_OK)
-		return err == MM_ESTALE || err == MM_ECONFLICT ? MMD_NONE : rc;
+		return err == MM_ESTALE || err == MM_ECONFLICT ? nowhere(k)
+		    : rc;
 	rc = k->software.sign_hash(ctx, slot, digest, sig, cap, n);
 	ERR_clear_error();
 	if (rc == MMD_OK || k->desk == NULL || !k->desk->failure(&k->why))
 		return rc;
-	return k->why.code == MM_ESTALE ? MMD_NONE : MMD_EPORT;
+	return k->why.code == MM_ESTALE ? nowhere(k) : MMD_EPORT;
 }
 
 static enum mmd_rc
