@@ -72,6 +72,8 @@ trust_own(const struct mm_agent_keyring *k)
 {
 	enum mm_key_place place;
 
+	if (k->notes != NULL)
+		k->desk->notes(k->notes);
 	if (k->where != NULL &&
 	    mm_key_place_of(k->where, &place, NULL) == MM_OK &&
 	    k->desk->ops[place] != NULL)

@@ -19,6 +19,7 @@ struct mm_agent_keyring {
 	struct mmd_openssl_keys keys; /* first: the crypto port's context */
 	/* Where keys are made; NULL: where the one in use is, else in files. */
 	const char *where;
+	const char *notes; /* folder for desk.h's notes; NULL: none */
 	const struct mmd_nv *under;
 	/* Its own: */
 	struct mmd_nv nv;

@@ -37,6 +37,7 @@ mm_agent_program_init(struct mm_agent_program *p)
 
 	p->nv = mm_agent_store_nv(&p->store);
 	mm_agent_keyring_init(&p->keyring, &p->nv, args->key_in);
+	p->keyring.notes = args->dir;
 	p->nv_keys = mm_agent_keyring_nv(&p->keyring);
 	p->crypto = mm_agent_keyring_crypto(&p->keyring);
 	p->clock = mmd_posix_clock();

@@ -49,13 +49,16 @@ struct mm_key_ops {
 
 #define MM_KEY_PROVIDER   "mintmark-key"
 #define MM_KEY_CAPABILITY "MINTMARK-KEY-DESK"
-#define MM_KEY_LAYOUT     2 /* of all in this file and in key.h */
+#define MM_KEY_LAYOUT     3 /* of all in this file and in key.h */
 struct mm_key_desk {
 	unsigned layout;
 	/* NULL: built without. */
 	const struct mm_key_ops *ops[MM_KEY_PLACES];
 	/* Why the last signature of this thread failed, told once. */
 	bool (*failure)(struct mm_why *out);
+	/* A folder that the caller has locked, where PINs that were refused
+	 * are noted, so that none is tried twice. */
+	void (*notes)(const char *dir);
 };
 
 #endif

@@ -110,6 +110,7 @@ capabilities(void *ctx, const char *capability, OSSL_CALLBACK *cb, void *arg)
 	for (unsigned i = 0; i < MM_KEY_PLACES; i++)
 		desk.ops[i] = mm_provider_places[i];
 	desk.failure = mm_provider_failure;
+	desk.notes = mm_provider_pin_notes;
 	return cb(params, arg);
 }
 

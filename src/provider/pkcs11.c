@@ -13,6 +13,7 @@
 
 #include "base/own.h"
 #include "base/secret.h"
+#include "pki/key.h"
 
 /*
  * Keys in a PKCS#11 token (OASIS PKCS #11 3.0), through p11-kit: the module
@@ -21,8 +22,9 @@
  *
  * Each use opens a session and logs in: who has forked has none of another, a
  * token that was pulled out and put back is no special case, and no session
- * stays open.  A PIN that was refused is not tried where that is the last
- * try: a device that comes again by itself would lock its token.
+ * stays open.  A PIN is not tried where that is the last try, nor one that was
+ * refused before (places.h): a device that comes again by itself would lock
+ * its token.
  */
 enum { SLOTS_MAX = 64, ID_N = 16 };
 
@@ -227,11 +229,47 @@ read_pin(const struct use *u, struct mm_secret **out, struct mm_why *why)
 	    : MM_FAIL(why, MM_EAUTH, "token: PIN: %s", w.text);
 }
 
+/* What a token is called for good; its label may be another one later. */
+static void
+name_token(const CK_TOKEN_INFO *t, uint8_t out[MM_PROVIDER_TOKEN])
+{
+	const struct mm_bytes parts[] = {
+		{ t->manufacturerID, sizeof(t->manufacturerID) },
+		{ t->model, sizeof(t->model) },
+		{ t->serialNumber, sizeof(t->serialNumber) } };
+
+	mm_sha256_parts(parts, sizeof(parts) / sizeof(parts[0]), out);
+}
+
+static bool
+is_refusal(CK_RV rv)
+{
+	return rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID ||
+	    rv == CKR_PIN_LEN_RANGE;
+}
+
+static enum mm_err
+try_pin(struct use *u, struct mm_secret *pin, struct mm_why *why)
+{
+	uint8_t token[MM_PROVIDER_TOKEN];
+	CK_RV rv;
+
+	name_token(&u->token, token);
+	if (mm_provider_pin_refused(token, mm_secret_view(pin)))
+		return MM_FAIL(why, MM_EAUTH, "token: log in: the PIN is "
+		    "wrong: it was refused before and is not tried again");
+	rv = u->f->C_Login(u->session, CKU_USER, pin->p, pin->n);
+	if (rv == CKR_OK || is_refusal(rv))
+		mm_provider_pin_note(token, mm_secret_view(pin),
+		    rv != CKR_OK);
+	return rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN ? MM_OK
+	    : failed("log in", rv, why);
+}
+
 static enum mm_err
 log_in(struct use *u, struct mm_why *why)
 {
 	MM_OWN(mm_secret_free) struct mm_secret *pin = NULL;
-	CK_RV rv;
 
 	if ((u->token.flags & CKF_LOGIN_REQUIRED) == 0)
 		return MM_OK;
@@ -241,9 +279,7 @@ log_in(struct use *u, struct mm_why *why)
 		return MM_FAIL(why, MM_EAUTH, "token: log in: one try is left "
 		    "before the PIN is locked; it is not used");
 	MM_TRY(read_pin(u, &pin, why));
-	rv = u->f->C_Login(u->session, CKU_USER, pin->p, pin->n);
-	return rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN ? MM_OK
-	    : failed("log in", rv, why);
+	return try_pin(u, pin, why);
 }
 
 static void

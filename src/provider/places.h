@@ -36,6 +36,19 @@ const char *mm_provider_module(const char *named);
 /* Whether a key's file may name that device. */
 bool mm_provider_device(const char *path);
 
+/*
+ * A PIN that a token refused is not tried again, or it would lock the token:
+ * not by this process, and where there is a folder for notes not by any that
+ * has the same one.  One that is taken forgets it, and another PIN is tried.
+ * token: a hash of what it is, not all zero.
+ */
+#define MM_PROVIDER_TOKEN 32
+bool mm_provider_pin_refused(const uint8_t token[MM_PROVIDER_TOKEN],
+    struct mm_bytes pin);
+void mm_provider_pin_note(const uint8_t token[MM_PROVIDER_TOKEN],
+    struct mm_bytes pin, bool refused);
+void mm_provider_pin_notes(const char *dir);
+
 /* ops->sign, and why it failed is remembered for mm_provider_failure. */
 MM_MUST enum mm_err mm_provider_sign(const struct mm_key *key,
     const uint8_t digest[MM_KEY_DIGEST], uint8_t rs[MM_KEY_RS],

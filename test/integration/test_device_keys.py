@@ -236,6 +236,35 @@ def test_a_token_that_will_not(world, hsm, tmp_path):
     retire(hsm, d)
 
 
+def test_a_pin_is_not_tried_twice(world, hsm, tmp_path):
+    """Most tokens do not say how many tries are left."""
+    d, _ = enrol(world, hsm, "DP-3")
+
+    def renew(pin):
+        hsm.pin.write_text(pin + "\n")
+        p = agent(hsm, "renew", "--now", "--dir", d, check=False)
+        notes = list(d.glob("pin-refused-*"))
+        assert all(n.stat().st_mode & 0o777 == 0o600 for n in notes)
+        assert all(pin.encode() not in n.read_bytes() for n in notes)
+        return p, notes
+
+    again = "is not tried again"
+    try:
+        for pin, words in (("0000", "the PIN is wrong"), ("0000", again),
+                           ("0000", again), ("0001", "the PIN is wrong"),
+                           ("0001", again)):
+            p, notes = renew(pin)
+            assert p.returncode == 1 and words in p.stdout and len(notes) == 1
+            assert (again in p.stdout) == (words == again), p.stdout
+        # told by hand that it may be right now
+        notes[0].unlink()
+        assert again not in renew("0001")[0].stdout
+    finally:
+        p, notes = renew(PIN)
+    assert told(p)["renewed"] and not notes
+    retire(hsm, d)
+
+
 @pytest.mark.parametrize("place", [PLACES[0], PLACES[2]], indirect=True)
 def test_what_a_keys_file_names_is_not_enough(world, place, tmp_path):
     """The agent, too, loads and opens what it was told, and not what stands in
