@@ -19,9 +19,7 @@ def world(request):
 
 def entries(world, type_):
     world.cli("ledger", "checkpoint")
-    a = world.rest("GET", f"/ledger/entries?type={type_}&limit=1000")
-    assert a.status == 200, a
-    return [i["entry"] for i in a.json["items"]]
+    return world.entries(type_)
 
 
 def journal(world, device):

@@ -151,9 +151,8 @@ def test_a_version_that_was_given_twice_is_left_behind(clean):
 
 def given(w, device):
     """The entries of what it was given."""
-    items = w.rest("GET", "/ledger/entries?type=configuration.given&limit="
-                   "1000").json["items"]
-    return [e["entry"] for e in items if e["entry"]["device"] == device]
+    return [e for e in w.entries("configuration.given")
+            if e["device"] == device]
 
 
 def test_what_others_read_has_a_salt_in_it(clean):
@@ -246,16 +245,13 @@ def test_the_signer_is_certified_for_this_alone(clean):
         ["openssl", "pkcs7", "-inform", "DER", "-in", f, "-print_certs",
          "-text"], capture_output=True, text=True, check=True).stdout
     assert "Configuration signer" in text and EKU in text
-    made = w.rest("GET", "/ledger/entries?type=responder.made").json["items"]
-    entries = [e["entry"] for e in made]
-    assert {e.get("action") for e in entries} == {"configuration"}
+    made = w.entries("responder.made")
+    assert {e.get("action") for e in made} == {"configuration"}
     # of a signer that was started since, a new key
-    before = len(entries)
     w.stop()
     w.start()
     opened(w, ask(w, who), who)
-    made = w.rest("GET", "/ledger/entries?type=responder.made").json["items"]
-    assert len(made) == before + 1
+    assert len(w.entries("responder.made")) == len(made) + 1
     p = run(MINT, "--json", "ledger", "reconcile", "--config", w.conf,
             check=False)
     assert p.returncode == 0, p.stdout + p.stderr
@@ -489,9 +485,7 @@ def test_which_devices_are_behind(clean):
     put(w, "products", "thermo", template='{"x":2}')
     assert "F-states" in states(w, "old")
     assert "F-states" not in states(w, "current")
-    given = w.rest("GET", "/ledger/entries?type=configuration.given&limit=1000"
-                   ).json["items"]
-    mine = [e["entry"] for e in given if e["entry"]["device"] == "F-states"]
+    mine = given(w, "F-states")
     assert len(mine) == 1 and mine[0]["scope"] == "product/thermo"
 
 

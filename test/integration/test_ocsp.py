@@ -296,9 +296,8 @@ def test_what_was_drawn_is_entered_at_the_end(world, pki):
     numbers = {began + f"{i:02x}" * 10 for i in range(11)}
 
     def told():
-        return numbers & {i["entry"]["serial"] for i in world.rest(
-            "GET", "/ledger/entries?type=alert&limit=1000").json["items"]
-            if "serial" in i["entry"]}
+        return numbers & {e["serial"] for e in world.entries("alert")
+                          if "serial" in e}
 
     for n in numbers:
         q = question(world, pki, "-serial", "0x" + n)

@@ -417,6 +417,17 @@ class World:
         return run(MINT, "--context", self.context, *argv, check=check,
                    timeout=timeout)
 
+    def entries(self, kind):
+        """All of that type, by pages: one that took too long ends early."""
+        found, after = [], ""
+        while after is not None:
+            a = self.rest("GET",
+                          f"/ledger/entries?type={kind}&limit=1000{after}")
+            assert a.status == 200, a
+            found += [i["entry"] for i in a.json["items"]]
+            after = f"&after={a.json['next']}" if "next" in a.json else None
+        return found
+
     def product(self, name="thermo", **more):
         a = self.rest("POST", "/products",
                       {"name": name, "ldevid_profile": name, **more})

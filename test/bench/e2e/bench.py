@@ -74,7 +74,7 @@ def enrol(w, ports, cpu, mode, csv, threads, per_s=0, floor=None):
     floor = floor or floor_us
     before_floor, before = floor(), cpu()
     p = W.run(LOAD, mode, ",".join(str(p) for p in ports), w.anchor, csv,
-              threads, state, per_s, timeout=3600)
+              threads, state, per_s, timeout=3600, env=UNTIDY)
     after, r = cpu(), json.loads(p.stdout)
     used = {k: (v - before[k]) / r["n"] for k, v in after.items()}
     return {"n": r["n"], **used, "again": r["again"], "p50_ms": r["p50_ms"],
