@@ -552,7 +552,7 @@ mm_boot_look(struct mm_boot *b, const struct mm_http_req *req,
 		return false;
 	look_up(b, req->ssl, LEVEL, &own);
 	own.legacy = c->legacy && !is_poor(x); /* else weak, for all groups */
-	if (own.legacy && own.nanchors == 0) {
+	if (c->legacy && own.nanchors == 0) {
 		look_up(b, req->ssl, LEVEL_LEGACY, &own);
 		own.weak |= own.nanchors > 0;
 	}
