@@ -323,9 +323,9 @@ def test_the_module_s_process_has_a_user_of_its_own(tmp_path):
 def test_a_pin_that_cannot_be_noted_is_tried_once_too(tmp_path):
     """A folder that is full or read-only is no person who has seen to it."""
     token = softhsm.Token(tmp_path)
+    token.give("games")
     with hsm_world(token, users=("nobody", "games")) as w:
         softhsm.faulty(w, token)
-        token.give("games")
         w.start().product()
         folder = w.state / "signer"
         mode = folder.stat().st_mode & 0o7777
@@ -387,7 +387,7 @@ def add_lines(w):
     """An issuer that makes one line CA a day; its key is a third one."""
     w.conf.write_text(w.conf.read_text() + block_of(w).replace(
         '"issuing"', '"lines"').replace("issuing.crt", "lines.crt").replace(
-        "object=issuing", "object=lines").replace("\n}", "\n\tlines = 1\n}"))
+        "object=issuing", "object=lines").replace("lines = 0", "lines = 1"))
     offline(w, "issuer", "lines")
 
 
