@@ -63,23 +63,16 @@ look_for_noted(struct mm_facts *s, enum mm_fact_kind kind, const char *id,
 	return rc == MM_ENOTFOUND ? MM_OK : rc;
 }
 
-struct claims {
-	struct mm_facts *s;
-	char next[MM_DOC_ID_MAX + 1];
-	size_t page;
-};
-
 static enum mm_err
 one_claim(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
-	struct claims *c = ctx;
+	struct mm_facts *s = ctx;
 	const char *id = strchr(((const struct mm_doc *)row)->id, ':') + 1;
 
+	(void)next;
 	(void)why;
-	c->page++;
-	snprintf(c->next, sizeof(c->next), "%s", next);
-	if (mm_fact_find(c->s, MM_FACT_LINE, id) == NULL)
-		mm_fact_differ(c->s, MM_FACT_LINE, id, "not in the ledger");
+	if (mm_fact_find(s, MM_FACT_LINE, id) == NULL)
+		mm_fact_differ(s, MM_FACT_LINE, id, "not in the ledger");
 	return MM_OK;
 }
 
@@ -87,16 +80,7 @@ one_claim(void *ctx, const void *row, const char *next, struct mm_why *why)
 static enum mm_err
 look_for_claims(struct mm_facts *s, struct mm_why *why)
 {
-	struct mm_list l = { .most = 1000, .state = -1 };
-	struct claims c = { .s = s };
-
-	do {
-		c.page = 0;
-		snprintf(l.after, sizeof(l.after), "%s", c.next);
-		MM_TRY(mm_list_docs(
-		    s->of.db, MM_DOC_NOTED, "line:", &l, one_claim, &c, why));
-	} while (c.page == l.most);
-	return MM_OK;
+	return mm_each_doc(s->of.db, MM_DOC_NOTED, "line:", one_claim, s, why);
 }
 
 /* Only what the configuration has can be asked for by name. */

@@ -77,8 +77,6 @@ mm_orders_entry(struct mm_orders *s, const struct mm_entry *e, bool later,
 struct reading {
 	struct mm_orders *s;
 	json_t *differences;
-	char next[MM_DOC_ID_MAX + 1];
-	size_t page;
 };
 
 MM_FREE_FN(json_free, json_t, json_decref)
@@ -111,8 +109,7 @@ one_order(void *ctx, const void *row, const char *next, struct mm_why *why)
 	struct mm_order_seen seen;
 	char record[MM_DOC_ID_MAX + 16];
 
-	r->page++;
-	snprintf(r->next, sizeof(r->next), "%s", next);
+	(void)next;
 	if (read_order(d, &seen))
 		return add(r->s, &seen, why);
 	snprintf(record, sizeof(record), "order of %s", d->id);
@@ -125,16 +122,9 @@ enum mm_err
 mm_orders_stored(struct mm_orders *s, struct mm_store_reader *db,
     json_t *differences, struct mm_why *why)
 {
-	struct mm_list l = { .most = 1000, .state = -1 };
 	struct reading r = { .s = s, .differences = differences };
 
-	do {
-		r.page = 0;
-		snprintf(l.after, sizeof(l.after), "%s", r.next);
-		MM_TRY(mm_list_docs(db, MM_DOC_ORDER, "", &l, one_order, &r,
-		    why));
-	} while (r.page == l.most);
-	return MM_OK;
+	return mm_each_doc(db, MM_DOC_ORDER, "", one_order, &r, why);
 }
 
 /* ---- comparing ---- */

@@ -35,8 +35,6 @@ struct mm_quotas {
 	void *root;          /* of a tree of places by id */
 	struct place *first; /* all of them */
 	struct place **end;
-	char next[MM_DOC_ID_MAX + 1];
-	size_t page;
 };
 
 MM_FREE_FN(json_free, json_t, json_decref)
@@ -306,9 +304,8 @@ one_count(void *ctx, const void *row, const char *next, struct mm_why *why)
 	bool back = n > 0 && d->id[n - 1] == '/';
 	struct place *p;
 
+	(void)next;
 	(void)why;
-	q->page++;
-	snprintf(q->next, sizeof(q->next), "%s", next);
 	/* batches; rows of a group's list */
 	if (strcmp(d->id, "*") == 0 || strncmp(d->id, "listed:", 7) == 0)
 		return MM_OK;
@@ -328,15 +325,7 @@ one_count(void *ctx, const void *row, const char *next, struct mm_why *why)
 static enum mm_err
 read_counts(struct mm_quotas *q, struct mm_why *why)
 {
-	struct mm_list l = { .most = 1000, .state = -1 };
-
-	do {
-		q->page = 0;
-		snprintf(l.after, sizeof(l.after), "%s", q->next);
-		MM_TRY(mm_list_docs(
-		    q->db, MM_DOC_COUNT, "", &l, one_count, q, why));
-	} while (q->page == l.most);
-	return MM_OK;
+	return mm_each_doc(q->db, MM_DOC_COUNT, "", one_count, q, why);
 }
 
 static bool

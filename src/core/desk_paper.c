@@ -80,27 +80,20 @@ mm_desk_paper_put(struct mm_desk *d, struct mm_bytes text,
 	return MM_OK;
 }
 
-struct reading {
-	struct mm_buf *out;
-	char next[MM_DOC_ID_MAX + 1];
-	unsigned n;
-};
-
 static enum mm_err
 add_piece(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	const struct mm_doc *doc = row;
-	struct reading *r = ctx;
+	struct mm_buf *out = ctx;
 	MM_OWN(mm_json_free)
 	json_t *v = json_loadb(
 	    (const char *)doc->body.p, doc->body.n, JSON_DECODE_ANY, NULL);
 
+	(void)next;
 	if (!json_is_string(v))
 		return MM_FAIL(why, MM_ESYS, "a paper cannot be read");
-	mm_buf_put(r->out, json_string_value(v), json_string_length(v));
-	snprintf(r->next, sizeof(r->next), "%s", next);
-	r->n++;
-	return mm_buf_ok(r->out, why);
+	mm_buf_put(out, json_string_value(v), json_string_length(v));
+	return mm_buf_ok(out, why);
 }
 
 /* see production.h */
@@ -108,21 +101,13 @@ enum mm_err
 mm_paper_get(struct mm_store_reader *reader, const uint8_t sha256[32],
     struct mm_buf *out, struct mm_why *why)
 {
-	struct mm_list l = { .most = 100, .state = -1 };
-	struct reading r = { .out = out };
 	size_t start = out->n;
 	char prefix[66];
 	uint8_t hash[32];
 
 	mm_hex_text(sha256, 32, prefix);
 	strcat(prefix, ".");
-	do {
-		r.n = 0;
-		snprintf(l.after, sizeof(l.after), "%.*s",
-		    (int)sizeof(l.after) - 1, r.next);
-		MM_TRY(mm_list_docs(
-		    reader, MM_DOC_PAPER, prefix, &l, add_piece, &r, why));
-	} while (r.n == l.most);
+	MM_TRY(mm_each_doc(reader, MM_DOC_PAPER, prefix, add_piece, out, why));
 	if (out->n == start)
 		return MM_FAIL(why, MM_ENOTFOUND, "no such paper");
 	mm_sha256((struct mm_bytes){ out->p + start, out->n - start }, hash);

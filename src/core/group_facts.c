@@ -286,12 +286,11 @@ read_chain(struct looking *l)
 /* ---- the places of a queue that anybody can stand in ---- */
 
 /* From one address a quarter of them is taken, or so many if that is more. */
-enum { PLACES = 4, PAGE = 200 };
+enum { PLACES = 4 };
 
 struct queue {
 	const struct looking *l;
-	unsigned rows, living, mine;
-	char last[MM_DOC_ID_MAX + 1];
+	unsigned living, mine;
 };
 
 /* Who has an IPv6 address has 2^64 of them. */
@@ -315,8 +314,7 @@ take_place(void *ctx, const void *row, const char *next, struct mm_why *why)
 	const struct mm_facts *f = q->l->f;
 	struct mm_caller c;
 
-	q->rows++;
-	(void)!mm_text_copy(q->last, sizeof(q->last), mm_bytes_of(next));
+	(void)next;
 	MM_TRY(mm_caller_parse(row, &c, why));
 	if (f->now_ms >= c.at + f->config->set.pairing_s * 1000)
 		return MM_OK;
@@ -330,7 +328,6 @@ take_place(void *ctx, const void *row, const char *next, struct mm_why *why)
 static enum mm_err
 read_queue(struct looking *l, unsigned waiting)
 {
-	struct mm_list page = { .most = PAGE, .state = -1 };
 	struct mm_group_facts *g = &l->f->group;
 	struct queue q = { .l = l };
 	unsigned most = (unsigned)l->group.waiting_most;
@@ -340,12 +337,7 @@ read_queue(struct looking *l, unsigned waiting)
 	if (!g->pairs || (waiting < share && waiting < most))
 		return MM_OK;
 	snprintf(prefix, sizeof(prefix), "%s/", g->id);
-	do {
-		q.rows = 0;
-		strcpy(page.after, q.last);
-		MM_TRY(mm_list_docs(l->r, MM_DOC_WAITING, prefix, &page,
-		    take_place, &q, NULL));
-	} while (q.rows == PAGE);
+	MM_TRY(mm_each_doc(l->r, MM_DOC_WAITING, prefix, take_place, &q, NULL));
 	g->queue_full = q.living >= most;
 	g->crowded = q.mine >= share;
 	return MM_OK;

@@ -25,7 +25,7 @@ struct mm_lines {
 	size_t nmissed, missed_cap;
 };
 
-enum { PAGE = 1000, BLOB_MAX = 8192 };
+enum { BLOB_MAX = 8192 };
 
 /* see priv.h */
 int64_t
@@ -375,36 +375,19 @@ mm_line_read(struct mm_store_reader *r, const char *name,
 
 /* ---- all of them ---- */
 
-struct loading {
-	struct mm_core *c;
-	char next[MM_DOC_ID_MAX + 1];
-	size_t page;
-};
-
 static enum mm_err
 one(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	const struct mm_doc *doc = row;
-	struct loading *l = ctx;
 
-	l->page++;
-	snprintf(l->next, sizeof(l->next), "%s", next);
-	return add(l->c, doc->id, doc->body, why);
+	(void)next;
+	return add(ctx, doc->id, doc->body, why);
 }
 
 static enum mm_err
 load(struct mm_core *c, struct mm_why *why)
 {
-	struct mm_list list = { .most = PAGE, .state = -1 };
-	struct loading l = { .c = c };
-
-	do {
-		l.page = 0;
-		snprintf(list.after, sizeof(list.after), "%s", l.next);
-		MM_TRY(mm_list_docs(c->feed_reader, MM_DOC_LINE_CA, "", &list,
-		    one, &l, why));
-	} while (l.page == list.most);
-	return MM_OK;
+	return mm_each_doc(c->feed_reader, MM_DOC_LINE_CA, "", one, c, why);
 }
 
 /* see priv.h */

@@ -5,7 +5,6 @@
 #include "server/approval.h"
 
 /* An approval as the document that the store keeps: the JSON that is shown. */
-enum { PAGE = 500 };
 
 MM_FREE_FN(json_free, json_t, json_decref)
 
@@ -173,8 +172,6 @@ mm_approval_close(struct mm_desk *d, const struct mm_approval *a,
 struct walk {
 	mm_approval_fn *fn;
 	void *ctx;
-	unsigned rows;
-	char last[MM_DOC_ID_MAX + 1];
 };
 
 static enum mm_err
@@ -184,10 +181,9 @@ walk_one(void *ctx, const void *row, const char *next, struct mm_why *why)
 	struct walk *w = ctx;
 	struct mm_approval a;
 
+	(void)next;
 	MM_TRY(mm_approval_read(doc->body, &a, NULL, why));
 	w->fn(w->ctx, &a);
-	w->rows++;
-	strcpy(w->last, next);
 	return MM_OK;
 }
 
@@ -196,14 +192,7 @@ enum mm_err
 mm_approval_each(struct mm_store_reader *r, mm_approval_fn *fn,
     void *ctx, struct mm_why *why)
 {
-	struct mm_list l = { .most = PAGE, .state = -1 };
 	struct walk w = { .fn = fn, .ctx = ctx };
 
-	do {
-		w.rows = 0;
-		strcpy(l.after, w.last);
-		MM_TRY(mm_list_docs(r, MM_DOC_APPROVAL, "", &l, walk_one, &w,
-		    why));
-	} while (w.rows == PAGE);
-	return MM_OK;
+	return mm_each_doc(r, MM_DOC_APPROVAL, "", walk_one, &w, why);
 }

@@ -22,8 +22,6 @@ struct report {
 	struct mm_roll roll;
 	struct sums all, share[MM_PRODUCTION_SHARES_MAX];
 	uint8_t *made; /* by index: has a certificate, or passed */
-	char next[MM_DOC_ID_MAX + 1];
-	unsigned looked;
 };
 
 static bool
@@ -53,8 +51,7 @@ add_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 	struct mm_made u;
 	uint64_t index;
 
-	p->looked++;
-	(void)!mm_text_copy(p->next, sizeof(p->next), mm_bytes_of(next));
+	(void)next;
 	MM_TRY(mm_made_parse(row, &u, why));
 	add(&p->all, &u);
 	for (size_t i = 0; i < p->b->nshares; i++)
@@ -85,7 +82,6 @@ read_quota(struct mm_rest *r, struct report *p, struct mm_why *why)
 static enum mm_err
 collect(struct mm_rest *r, struct report *p, struct mm_why *why)
 {
-	struct mm_list l = { .most = 1000, .state = -1 };
 	char prefix[MM_NAME_MAX + 2];
 
 	p->made = calloc(1, (size_t)mm_roll_count(&p->roll));
@@ -93,14 +89,7 @@ collect(struct mm_rest *r, struct report *p, struct mm_why *why)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	MM_TRY(read_quota(r, p, why));
 	snprintf(prefix, sizeof(prefix), "%s/", p->b->id);
-	do {
-		p->looked = 0;
-		(void)!mm_text_copy(
-		    l.after, sizeof(l.after), mm_bytes_of(p->next));
-		MM_TRY(mm_list_docs(
-		    r->reader, MM_DOC_UNIT, prefix, &l, add_row, p, why));
-	} while (p->looked == l.most);
-	return MM_OK;
+	return mm_each_doc(r->reader, MM_DOC_UNIT, prefix, add_row, p, why);
 }
 
 /* ---- output ---- */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define LIST_MAX 10000
+#define EACH_PAGE 200 /* of what may be tens of kilobytes a row */
 #define ENTRY_MAX 65535 /* u16 length in a bundle */
 
 const struct mm_store_backend *const mm_store_backends[] = {
@@ -347,6 +348,37 @@ mm_list_docs(struct mm_store_reader *r, enum mm_doc_kind kind,
 	MM_TRY(range_of(&range, prefix, l->after, why));
 	return r->backend->list_docs(r, &range,
 	    &(struct mm_row_sink){ fn, ctx }, why);
+}
+
+struct each {
+	struct mm_row_sink to;
+	unsigned n;
+	char last[MM_DOC_ID_MAX + 1];
+};
+
+static enum mm_err
+each_row(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct each *e = ctx;
+
+	e->n++;
+	(void)!mm_text_copy(e->last, sizeof(e->last), mm_bytes_of(next));
+	return e->to.fn(e->to.ctx, row, next, why);
+}
+
+enum mm_err
+mm_each_doc(struct mm_store_reader *r, enum mm_doc_kind kind,
+    const char *prefix, mm_row_fn *fn, void *ctx, struct mm_why *why)
+{
+	struct mm_list l = { .most = EACH_PAGE, .state = -1 };
+	struct each e = { .to = { fn, ctx } };
+
+	do {
+		e.n = 0;
+		strcpy(l.after, e.last);
+		MM_TRY(mm_list_docs(r, kind, prefix, &l, each_row, &e, why));
+	} while (e.n == l.most);
+	return MM_OK;
 }
 
 enum mm_err

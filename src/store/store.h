@@ -631,6 +631,11 @@ MM_MUST enum mm_err mm_list_operators(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_list_docs(struct mm_store_reader *r,
     enum mm_doc_kind kind, const char *prefix, const struct mm_list *l,
     mm_row_fn *fn, void *ctx, struct mm_why *why);
+/* All of them, by pages, which are not one snapshot; stops when fn fails.  fn
+ * may not read with r. */
+MM_MUST enum mm_err mm_each_doc(struct mm_store_reader *r,
+    enum mm_doc_kind kind, const char *prefix, mm_row_fn *fn, void *ctx,
+    struct mm_why *why);
 /* How many there are, at most most: a look at so many places of an index. */
 MM_MUST enum mm_err mm_count_docs(struct mm_store_reader *r,
     enum mm_doc_kind kind, const char *prefix, unsigned most, unsigned *n,

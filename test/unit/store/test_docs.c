@@ -153,6 +153,63 @@ list(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+/* ---- all of a prefix ---- */
+
+enum { PAGES = 400 }; /* two pages whole, and then one more */
+
+/* In their order, each once; it fails at the one that stop says. */
+struct all {
+	unsigned n, stop;
+};
+
+static enum mm_err
+next_one(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct all *a = ctx;
+	char want[16];
+
+	snprintf(want, sizeof(want), "p.%03u", a->n);
+	assert_string_equal(((const struct mm_doc *)row)->id, want);
+	assert_string_equal(next, want);
+	return ++a->n == a->stop ? MM_FAIL(why, MM_EPOLICY, "enough") : MM_OK;
+}
+
+static void
+each(const struct mm_store_backend *b)
+{
+	struct all all = { .n = 0 }, some = { .stop = PAGES / 2 + 3 };
+	struct fx f;
+	struct top t;
+
+	if (!fx_open(&f, b))
+		return;
+	doc(&t, MM_DOC_DELIVERY, "p", 0, "{}");
+	assert_int_equal(run1(&f, &t), MM_OK);
+	doc(&t, MM_DOC_DELIVERY, "q.000", 0, "{}");
+	assert_int_equal(run1(&f, &t), MM_OK);
+	for (unsigned i = 0; i <= PAGES; i++) {
+		char id[16];
+
+		if (i == 0 || i == PAGES) {
+			all.n = 0;
+			assert_int_equal(mm_each_doc(f.r, MM_DOC_DELIVERY,
+			    "p.", next_one, &all, NULL), MM_OK);
+			assert_int_equal(all.n, i);
+		}
+		snprintf(id, sizeof(id), "p.%03u", i);
+		doc(&t, MM_DOC_DELIVERY, id, 0, "{}");
+		assert_int_equal(run1(&f, &t), MM_OK);
+	}
+	all.n = 0;
+	assert_int_equal(mm_each_doc(f.r, MM_DOC_DELIVERY, "p.", next_one,
+	    &all, NULL), MM_OK);
+	assert_int_equal(all.n, PAGES + 1);
+	assert_int_equal(mm_each_doc(f.r, MM_DOC_DELIVERY, "p.", next_one,
+	    &some, NULL), MM_EPOLICY);
+	assert_int_equal(some.n, some.stop);
+	fx_close(&f);
+}
+
 /* ---- counts ---- */
 
 static uint64_t
@@ -380,6 +437,7 @@ ON_BACKENDS(endings)
 ON_BACKENDS(groups)
 ON_BACKENDS(versions)
 ON_BACKENDS(list)
+ON_BACKENDS(each)
 
 int
 main(void)
@@ -387,6 +445,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_each),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_documents),
 		cmocka_unit_test(test_endings),
