@@ -215,8 +215,9 @@ static const struct mm_conf_key issuer_keys[] = {
 	    "module.", NULL },
 	{ "pin_file", MM_CONF_PATH, offsetof(struct mm_issuer_conf, pin_file),
 	    0, MM_PATH_MAX, "",
-	    "For a key in a token: the file whose first line is its PIN, "
-	    "which nobody else may read; empty: the passphrase is the PIN.",
+	    "For a key in a token: the file whose first line is its PIN. "
+	    "keeper_user's, else the signer's user's, and nobody else may "
+	    "read it; empty: the passphrase is the PIN.",
 	    NULL },
 	{ "key_environ", MM_CONF_LIST,
 	    offsetof(struct mm_issuer_conf, key_environ), 3,

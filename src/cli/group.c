@@ -82,6 +82,7 @@ static const struct mm_column waiting_columns[] = {
 	{ "DEVICE", "device" },
 	{ "CODE", "code" },
 	{ "SINCE", "since" },
+	{ "UNTIL", "until" },
 	{ "PEER", "peer" },
 	{ "KEY", "spki_sha256" },
 };

@@ -31,7 +31,8 @@ const struct mm_opt mm_opts_init[] = {
 	{ "key", "URI", "pkcs11:token=...;object=... (RFC 7512): the issuing "
 	    "CA's key is in that token, or is made there", MM_C_NONE, NULL },
 	{ "pin-file", "FILE", "first line is the token's PIN (else it is the "
-	    "passphrase); the signer's user reads it", MM_C_FILE, NULL },
+	    "passphrase); keeper_user reads it, else the signer's user",
+	    MM_C_FILE, NULL },
 	{ "key-environ", "NAME=VALUE", "the environment of the token's "
 	    "module", MM_C_NONE, NULL },
 	{ "public-url", "URL", "http://host: baked into every certificate, "

@@ -230,13 +230,19 @@ static json_t *
 steps_of(const struct rollover *r, const struct mm_args *a)
 {
 	json_t *steps = json_array();
-	char text[400];
+	char text[MM_PATH_MAX + 400];
 
 	if (mm_arg(a, "out") != NULL) {
+		const char *pull = mm_arg(a, "pull");
+		const char *config = mm_arg(a, "config");
+
 		snprintf(text, sizeof(text), "have the request signed; then: "
-		    "mintmark ca rollover %s --name %s --from %s --chain FILE",
-		    r->old->name, r->name,
-		    r->from[0] != '\0' ? r->from : "now");
+		    "mintmark ca rollover %s --name %s --from %s%s%s --chain "
+		    "FILE%s%s", r->old->name, r->name,
+		    r->from[0] != '\0' ? r->from : "now",
+		    pull != NULL ? " --pull " : "", pull != NULL ? pull : "",
+		    config != NULL ? " --config " : "",
+		    config != NULL ? config : "");
 		put_step(steps, text);
 		return steps;
 	}

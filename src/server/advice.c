@@ -154,9 +154,9 @@ static const char *const advice[MM_REASON_COUNT] = {
 	    "Your own system (authorise_url) gave no answer that counts: the "
 	    "text says why; mintmark authorise show",
 	[MM_R_GROUP_WAITS] =
-	    "It came with a shared certificate: compare the key that the "
-	    "device shows, then mintmark group approve, or refuse; mintmark "
-	    "group waiting lists them",
+	    "It has no credential that is its own: compare the key or the "
+	    "code that the device shows, then mintmark group approve, or "
+	    "refuse; mintmark group waiting lists them",
 	[MM_R_GROUP_REFUSED] =
 	    "An operator refused this key: if it is the right device after "
 	    "all, let it make a new one and come again, or mint a token: "
@@ -190,8 +190,10 @@ static const char *const advice[MM_REASON_COUNT] = {
 	    "such (--accept-expired), or mint a token: mintmark token create "
 	    "--device {device}",
 	[MM_R_GROUP_WEAK] =
-	    "Its old certificate's key is too small to be believed on this "
-	    "listener: mint a token: mintmark token create --device {device}",
+	    "Its old certificate is too weak to be believed on this "
+	    "listener: mint a token (mintmark token create --device "
+	    "{device}), or make a group with --legacy, for the legacy "
+	    "listener",
 	[MM_R_GROUP_REVOKED] =
 	    "The old CA revoked its old certificate, says the list that was "
 	    "given to the group (mintmark group crl): if it is the right "

@@ -424,6 +424,9 @@ check_kind(const struct mm_rest *r, const struct mm_group *g,
 	if (g->kind == MM_GROUP_CLAIM && !set->claim_secrets)
 		return MM_FAIL(why, MM_EPOLICY, "kind: groups of kind claim are "
 		    "off; mintmark.conf: claim_secrets = true");
+	if (g->legacy && set->legacy_listen[0] == '\0')
+		return MM_FAIL(why, MM_EPOLICY, "legacy: there is no legacy "
+		    "listener; mintmark.conf: legacy_listen");
 	if (bare && (g->names || g->accept_expired || g->legacy ||
 	    json_object_get(r->in, "certificates") != NULL))
 		return MM_FAIL(why, MM_EINPUT, "certificates, names, "

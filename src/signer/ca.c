@@ -290,6 +290,10 @@ mm_root_open(struct mm_setup *s, struct mm_ca *root, struct mm_why *why)
 	MM_TRY(mm_signer_path(&s->conf->set, "anchor.crt", anchor, why));
 	MM_TRY(mm_signer_path(&s->conf->set, "keys/root.key", key, why));
 	MM_TRY(mm_ca_read(anchor, root, why));
+	if (s->o->root_key == NULL && access(key, F_OK) != 0)
+		return MM_FAIL(why, MM_ENOTFOUND, "the root's key is not here: "
+		    "--root-key FILE, from where it is kept; a root that is "
+		    "elsewhere signs by itself");
 	return mm_key_load(s->o->root_key == NULL ? key : s->o->root_key,
 	    mm_secret_view(s->pass), s->stretched, &root->key, why);
 }

@@ -494,6 +494,15 @@ def test_doors_that_are_off_are_not_opened_by_a_call(world, kind, setting):
     refused(a, 403, "credential-refused")
 
 
+def test_a_group_for_a_listener_that_is_off_is_none(world):
+    a = world.rest("POST", "/groups", {
+        "id": "off", "product": "thermo", "kind": "certificates",
+        "quantity": 1, "until": "2096-01-01T00:00:00Z", "legacy": True,
+        "certificates": [world.shared[0].read_text()]})
+    refused(a, 403, "legacy_listen")
+    assert world.rest("GET", "/groups/off").status == 404
+
+
 def test_a_list_that_is_partly_wrong(world):
     make(world, "rows", [world.shared[0]], "certificates", opened=False)
     world.token("L-other")
