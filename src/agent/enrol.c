@@ -210,7 +210,7 @@ run_claim(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
 			a->shows(NULL);
 		a->code[0] = '\0';
 	}
-	a->waited = err != MM_OK && (c->waits || a->waited);
+	a->waited = err != MM_OK && !c->ended && (c->waits || a->waited);
 	return err;
 }
 

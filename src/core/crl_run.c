@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/time.h"
 #include "core/priv.h"
 #include "ledger/shards.h"
 #include "pki/der.h"
@@ -15,6 +16,7 @@
 #define READ_N   (96 * 1024)
 #define CRL_MAX  ((size_t)256 << 20)
 #define TEXT_MAX 4096              /* of "shards" */
+#define SLOW_MS  4000              /* no answer for so long: it was too much */
 
 struct listing {
 	struct mm_desk *d;
@@ -187,12 +189,17 @@ build(struct listing *l, struct mm_buf *der, struct mm_why *why)
 {
 	const struct mm_crl_sign_req none = { 0 };
 	struct mm_crl_sign_rep sign;
+	int64_t began;
+	enum mm_err rc;
 
 	if (l->run->of->line != NULL)
 		MM_TRY(open_line(l->d, l->run->of->line, why));
 	MM_TRY(begin(l, why));
 	MM_TRY(list_all(l, why));
-	MM_TRY(ask(l->d, MM_IPC_CRL_SIGN, &none, &sign, why));
+	began = mm_mono_ms();
+	rc = ask(l->d, MM_IPC_CRL_SIGN, &none, &sign, why);
+	l->run->slow = rc == MM_EAGAIN && mm_mono_ms() - began >= SLOW_MS;
+	MM_TRY(rc);
 	return read_back(l->d, sign.der_n, der, why);
 }
 

@@ -145,6 +145,8 @@ struct mm_verdict {
 };
 
 void mm_decide(const struct mm_facts *f, struct mm_verdict *out);
+/* Its time in the queue is over: its key is refused, its place another's. */
+bool mm_group_is_late(const struct mm_facts *f);
 /* What a reason means to the caller. */
 enum mm_err mm_reason_code(enum mm_reason r);
 

@@ -114,9 +114,9 @@ has_room(const struct mm_facts *f, struct mm_verdict *v)
 	return f->group.made < f->group.most ? MM_R_NONE : MM_R_QUOTA;
 }
 
-/* A code counts for a while only, and for one key at a time. */
-static bool
-is_late(const struct mm_facts *f)
+/* see decide.h; a code counts for a while only, and for one key at a time */
+bool
+mm_group_is_late(const struct mm_facts *f)
 {
 	return f->group.pairs && f->group.waits &&
 	       f->now_ms >= f->group.waiting_at +
@@ -130,9 +130,9 @@ wait(const struct mm_facts *f, struct mm_verdict *v)
 	const struct mm_group_facts *g = &f->group;
 	bool same = mm_check_same_key(g->waiting_spki, f->spki);
 
-	if (is_late(f) && same)
+	if (mm_group_is_late(f) && same)
 		return MM_R_GROUP_LATE;
-	if (g->waits && !is_late(f))
+	if (g->waits && !mm_group_is_late(f))
 		return same ? MM_R_GROUP_WAITS
 			    : other_key(f, v, MM_R_GROUP_KEY);
 	if (g->crowded || (!g->waits && g->queue_full))

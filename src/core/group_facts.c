@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -291,6 +292,7 @@ enum { PLACES = 4 };
 struct queue {
 	const struct looking *l;
 	unsigned living, mine;
+	unsigned most, share; /* of each: no more are looked at */
 };
 
 /* Who has an IPv6 address has 2^64 of them. */
@@ -320,7 +322,7 @@ take_place(void *ctx, const void *row, const char *next, struct mm_why *why)
 		return MM_OK;
 	q->living++;
 	q->mine += from_there(c.peer, &q->l->a->old.peer);
-	return MM_OK;
+	return q->mine >= q->share || q->living >= q->most ? MM_ELIMIT : MM_OK;
 }
 
 /* One whose time is over stands in nobody's way, though its record is there
@@ -329,15 +331,21 @@ static enum mm_err
 read_queue(struct looking *l, unsigned waiting)
 {
 	struct mm_group_facts *g = &l->f->group;
-	struct queue q = { .l = l };
-	unsigned most = (unsigned)l->group.waiting_most;
-	unsigned share = most / 4 > PLACES ? most / 4 : PLACES;
+	const unsigned most = (unsigned)l->group.waiting_most;
+	const unsigned share = most / 4 > PLACES ? most / 4 : PLACES;
+	/* whose place was another's looks for its own share alone */
+	struct queue q = { .l = l, .share = share,
+		.most = g->waits ? UINT_MAX : most };
 	char prefix[MM_GROUP_ID_MAX + 2];
+	enum mm_err rc;
 
-	if (!g->pairs || (waiting < share && waiting < most))
+	if (!g->pairs || (waiting < share && waiting < most) ||
+	    (g->waits && !mm_group_is_late(l->f)))
 		return MM_OK;
 	snprintf(prefix, sizeof(prefix), "%s/", g->id);
-	MM_TRY(mm_each_doc(l->r, MM_DOC_WAITING, prefix, take_place, &q, NULL));
+	rc = mm_each_doc(l->r, MM_DOC_WAITING, prefix, take_place, &q, NULL);
+	if (rc != MM_OK && rc != MM_ELIMIT)
+		return rc;
 	g->queue_full = q.living >= most;
 	g->crowded = q.mine >= share;
 	return MM_OK;

@@ -381,6 +381,7 @@ struct mm_crl_run {
 	int64_t this_s, next_s;
 	uint64_t n, size;         /* entries; the ledger before them */
 	bool odd;                 /* a certificate names another shard */
+	bool slow;                /* the signer had it and gave no answer */
 };
 struct mm_desk;
 MM_MUST enum mm_err mm_crl_run(struct mm_desk *d, struct mm_crl_run *run,

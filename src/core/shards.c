@@ -14,14 +14,13 @@
 #define RUN_ENTRIES 250000 /* of a run; what is larger is halved */
 #define RUNS_MOST   256    /* at one go */
 #define TRIES       5      /* of nodes that sign at once */
-#define SLOW_MS     4000   /* no answer for so long: it was too much */
 
 struct batch { /* what a run is of */
 	uint16_t shard[RUN_MOST];
 	uint64_t after[RUN_MOST], ours[RUN_MOST];
 	size_t n;
 	uint64_t number; /* the last one of theirs */
-	bool slow;       /* it was given up: no answer in time */
+	bool slow;       /* the signer gave no answer in time */
 };
 
 /* see priv.h; a restart signs fresh lists */
@@ -179,14 +178,13 @@ static enum mm_err
 sign(struct mm_desk *d, const struct mm_list_of *of, struct batch *b,
     struct mm_why *why)
 {
-	const int64_t began = mm_mono_ms();
 	struct mm_shards *s = of->shards;
 	struct mm_crl_run run = { .of = of, .shard = b->shard,
 		.nshard = b->n, .shards = (unsigned)s->n, .after = b->after,
 		.number = b->number + 1 };
 	enum mm_err rc = mm_crl_run(d, &run, why);
 
-	b->slow = rc == MM_EAGAIN && mm_mono_ms() - began >= SLOW_MS;
+	b->slow = run.slow;
 	pthread_mutex_lock(&d->c->lock);
 	if (run.odd)
 		s->odd = true;
@@ -229,8 +227,8 @@ sign_some(struct mm_desk *d, struct round *r, struct batch *b,
  * what can be signed is: down to the one shard that it is about, behind which
  * the others have their turn.  Where store or signer is away that goes on in
  * the next round.  A size that a signer (a slow token) did not get through in
- * its time is not tried again while this process lives; one that is away has
- * said nothing about sizes.
+ * its time is not tried again while this process lives; one that is away, or a
+ * store that is, has said nothing about sizes.
  */
 static bool
 goes_on(struct mm_core *c, struct round *r, const struct batch *b,

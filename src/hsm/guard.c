@@ -36,7 +36,12 @@ is_taken(struct mm_guard *g, int rc)
 {
 	if (rc == EOWNERDEAD)
 		rc = pthread_mutex_consistent(&g->lock);
-	return rc == 0;
+	if (rc != 0)
+		return false;
+	atomic_store(&g->trying, false);
+	if (atomic_exchange(&g->anew, false))
+		g->refused[0] = '\0';
+	return true;
 }
 
 /* see priv.h */
@@ -59,12 +64,15 @@ mm_guard_give(struct mm_guard *g)
 	pthread_mutex_unlock(&g->lock);
 }
 
-/* see priv.h; while one is tried there is nothing to forget */
+/* see priv.h; while one is tried there is nothing to forget.  Who has the lock
+ * and only looks at the token is not waited for: whoever takes it next
+ * forgets. */
 void
 mm_guard_forget(struct mm_guard *g)
 {
-	if (!is_taken(g, pthread_mutex_trylock(&g->lock)))
-		return;
-	g->refused[0] = '\0';
-	mm_guard_give(g);
+	if (is_taken(g, pthread_mutex_trylock(&g->lock))) {
+		g->refused[0] = '\0';
+		mm_guard_give(g);
+	} else if (!atomic_load(&g->trying))
+		atomic_store(&g->anew, true);
 }

@@ -105,7 +105,9 @@ login(const struct mm_keeper *k, struct mm_module *m,
 		    "which is not tried again: change pin_file, then or else "
 		    "mintmark ca check-key");
 	MM_TRY(check_flags(k, info.flags, why));
+	atomic_store(&k->guard->trying, true);
 	rv = m->f->C_Login(m->session, CKU_USER, pin->p, pin->n);
+	atomic_store(&k->guard->trying, false);
 	rc = judge(rv, why);
 	if (rc != MM_EAUTH)
 		refused[0] = '\0';

@@ -2,6 +2,7 @@
 #define MM_HSM_PRIV_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <p11-kit/p11-kit.h>
 #include <p11-kit/uri.h>
@@ -41,6 +42,8 @@ _Noreturn void mm_keeper_serve(const struct mm_keeper *k);
 struct mm_guard {
 	pthread_mutex_t lock;
 	char refused[MM_HSM_TEXT]; /* which one was, last */
+	atomic_bool trying;        /* who has the lock tries one */
+	atomic_bool anew;          /* it is to be forgotten first */
 };
 MM_MUST enum mm_err mm_guard_new(struct mm_guard **out, struct mm_why *why);
 /* MM_EAGAIN: another one has it, for long. */

@@ -271,6 +271,7 @@ mm_on_issue(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	struct mm_cert_fields f = { .device = q->device,
 		.product = q->product };
 	struct by by = { NULL, NULL };
+	const int64_t now_s = mm_now_s();
 	enum mm_err rc = MM_ENOTFOUND;
 	const struct mm_profile *p;
 
@@ -287,12 +288,12 @@ mm_on_issue(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 		MM_TRY(mm_authority_fits(q, p, why));
 	MM_TRY(take_key(w, p, i, &f.spki, why));
 	MM_TRY(mm_record_spend(w->s->record, p->name, p->per_minute,
-	    p->per_day, mm_now_s(), why));
+	    p->per_day, now_s, why));
 	rc = mm_use_note(w->s, by.use, why);
 	if (rc == MM_OK)
 		rc = certify(w, &by, i, &f, why);
 	if (rc != MM_OK)
-		mm_record_give_back(w->s->record, p->name, mm_now_s());
+		mm_record_give_back(w->s->record, p->name, now_s);
 	MM_TRY(rc);
 	return w->s->duty == NULL ? MM_OK : mm_duty_count(w, i, why);
 }

@@ -216,6 +216,7 @@ mm_on_line_make(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
 	struct mm_journal_line l = { .kind = MM_J_CERTIFICATE,
 		.profile = MM_LINE_CA_LABEL };
+	const int64_t now_s = mm_now_s();
 	const struct mm_ca *above;
 	struct mm_cert to;
 	enum mm_err rc;
@@ -226,11 +227,10 @@ mm_on_line_make(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	MM_TRY(mm_key_wrap(key, q->recipient, &given, why));
 	MM_TRY(mm_masters_use(w->s->masters, w->s->version, why));
 	MM_TRY(mm_record_spend(w->s->record, MM_LINE_CA_PROFILE, 0,
-	    mm_config_lines(w->s->conf)->lines, mm_now_s(), why));
+	    mm_config_lines(w->s->conf)->lines, now_s, why));
 	rc = make(w, i, above, key, mm_buf_view(&given), &l, why);
 	if (rc != MM_OK)
-		mm_record_give_back(w->s->record, MM_LINE_CA_PROFILE,
-		    mm_now_s());
+		mm_record_give_back(w->s->record, MM_LINE_CA_PROFILE, now_s);
 	MM_TRY(rc);
 	return journal(w, q, &l, i->rep.line_make.given, why);
 }
