@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "signer/record.h"
+#include "signer/state.h"
 
 /*
  * Ceilings at given times.  What was not signed after all is given back to the
@@ -27,11 +28,19 @@ struct fx {
 static int
 open_it(void **state)
 {
+	static const struct mm_state none;
 	static struct fx f;
+	char path[64];
 	uint64_t cut;
+	FILE *journal;
 
 	snprintf(f.dir, sizeof(f.dir), "/tmp/mm-ceilings-XXXXXX");
 	assert_non_null(mkdtemp(f.dir));
+	assert_int_equal(mm_state_write(f.dir, &none, NULL), MM_OK);
+	snprintf(path, sizeof(path), "%s/journal.jsonl", f.dir);
+	journal = fopen(path, "w");
+	assert_non_null(journal);
+	fclose(journal);
 	assert_int_equal(
 	    mm_record_open(f.dir, false, &f.r, &cut, NULL), MM_OK);
 	*state = &f;
