@@ -13,7 +13,7 @@
 
 /* Bootstrap groups: made, shown, opened, paused, closed, extended. */
 
-enum { CAS_MOST = 8, PAIRING_MOST = 200 };
+enum { CAS_MOST = 8, PAIRING_MOST = 1000 };
 
 MM_FREE_FN(x509_free, X509, X509_free)
 
