@@ -75,6 +75,9 @@ _mintmark() {
 	'ca rollover --name') words=' ' ;;
 	'ca rollover --from') words=' ' ;;
 	'ca rollover --pull') words=' ' ;;
+	'ca rollover --key') words=' ' ;;
+	'ca rollover --pin-file') kind='@file' ;;
+	'ca rollover --key-environ') words=' ' ;;
 	'ca rollover --root-key') kind='@file' ;;
 	'ca rollover --issuer-years') words=' ' ;;
 	'ca rollover --out') kind='@file' ;;
@@ -468,7 +471,7 @@ _mintmark() {
 	'ca install') words='--help --config --passphrase-file --passphrase-fd --chain '; kind='' ;;
 	'ca check-key') words='--help --config --passphrase-file --passphrase-fd '; kind='' ;;
 	'ca issuer') words='--help --config --passphrase-file --passphrase-fd --key-type --root-key --issuer-years '; kind='' ;;
-	'ca rollover') words='--help --config --passphrase-file --passphrase-fd --key-type --name --from --pull --root-key --issuer-years --out --chain --dry-run '; kind='issuer' ;;
+	'ca rollover') words='--help --config --passphrase-file --passphrase-fd --key-type --name --from --pull --key --pin-file --key-environ --root-key --issuer-years --out --chain --dry-run '; kind='issuer' ;;
 	'ca retire') words='--help --config --revoked --dry-run '; kind='issuer' ;;
 	'ca incident') words='--help --out --html --receipts '; kind='issuer' ;;
 	'ca root-crl') words='--help --config --passphrase-file --passphrase-fd --root-key --root-years --revoke --reason '; kind='' ;;

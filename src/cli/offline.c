@@ -49,6 +49,14 @@ const struct mm_opt mm_opts_ca_rollover[] = {
 	    "at the next start (required)", MM_C_NONE, NULL },
 	{ "pull", "TIME", "after an incident, with --from now: devices renew "
 	    "what the old one issued within that time, 3d", MM_C_NONE, NULL },
+	{ "key", "URI", "where its key is, or is made: "
+	    "pkcs11:token=...;object=... (RFC 7512), or a file's path (default: "
+	    "where the old one's is)", MM_C_NONE, NULL },
+	{ "pin-file", "FILE", "first line is that token's PIN (else it is the "
+	    "passphrase); keeper_user reads it, else the signer's user",
+	    MM_C_FILE, NULL },
+	{ "key-environ", "NAME=VALUE", "the environment of that token's "
+	    "module", MM_C_NONE, NULL },
 	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
 	    MM_C_FILE, NULL },
 	{ "issuer-years", "N", "its lifetime (default 15)", MM_C_NONE, NULL },

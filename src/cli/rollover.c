@@ -118,6 +118,15 @@ put_path(struct mm_buf *out, const char *key, const char *beside,
 	return strpbrk(beside, "\"\\$") == NULL ? MM_OK : MM_EINPUT;
 }
 
+/* In quotes, as it is. */
+static enum mm_err
+put_value(struct mm_buf *out, const char *key, const char *value)
+{
+	if (value[0] != '\0')
+		mm_buf_printf(out, "\t%s = \"%s\"\n", key, value);
+	return strpbrk(value, "\"\\$\n") == NULL ? MM_OK : MM_EINPUT;
+}
+
 /* Of a key in a token: another object beside it, which is made there. */
 static enum mm_err
 put_token(struct mm_buf *out, const struct mm_issuer_conf *o,
@@ -126,15 +135,13 @@ put_token(struct mm_buf *out, const struct mm_issuer_conf *o,
 	const char *object = strstr(o->key, "object="), *rest;
 
 	if (object == NULL || strstr(o->key, "id=") != NULL ||
-	    strpbrk(o->key, "\"\\$") != NULL ||
-	    strpbrk(o->pin_file, "\"\\$") != NULL)
+	    strpbrk(o->key, "\"\\$") != NULL)
 		return MM_EINPUT;
 	object += sizeof("object=") - 1;
 	rest = object + strcspn(object, ";?");
 	mm_buf_printf(out, "\tkey = \"%.*s%s%s\"\n",
 	    (int)(object - o->key), o->key, name, rest);
-	if (o->pin_file[0] != '\0')
-		mm_buf_printf(out, "\tpin_file = \"%s\"\n", o->pin_file);
+	MM_TRY(put_value(out, "pin_file", o->pin_file));
 	if (o->key_environ.n > 0)
 		mm_buf_text(out, "\tkey_environ = {");
 	for (size_t i = 0; i < o->key_environ.n; i++) {
@@ -148,25 +155,56 @@ put_token(struct mm_buf *out, const struct mm_issuer_conf *o,
 	return MM_OK;
 }
 
+/* Where --key says; else where the old one's is. */
 static enum mm_err
-put_key(struct mm_buf *out, const struct mm_issuer_conf *o, const char *name)
+put_key(struct rollover *r, const struct mm_args *a)
 {
-	return mm_issuer_in_token(o) ? put_token(out, o, name) :
-	    put_path(out, "key", o->key, name, ".key");
+	const char *key = mm_arg(a, "key"), *pin = mm_arg(a, "pin-file");
+	const char *environ_ = mm_arg(a, "key-environ");
+	const struct mm_issuer_conf *o = r->old;
+
+	if (key == NULL)
+		return mm_issuer_in_token(o) ?
+		    put_token(&r->block, o, r->name) :
+		    put_path(&r->block, "key", o->key, r->name, ".key");
+	MM_TRY(put_value(&r->block, "key", key));
+	MM_TRY(put_value(&r->block, "pin_file", pin != NULL ? pin : ""));
+	return put_value(&r->block, "key_environ",
+	    environ_ != NULL ? environ_ : "");
 }
 
 static enum mm_err
-put_block(struct rollover *r, struct mm_why *why)
+check_key(const struct mm_args *a, struct mm_why *why)
+{
+	const char *key = mm_arg(a, "key"), *pin = mm_arg(a, "pin-file");
+	bool token = key != NULL && strncmp(key, MM_TOKEN_URI,
+	    sizeof(MM_TOKEN_URI) - 1) == 0;
+
+	if (!token && (pin != NULL || mm_arg(a, "key-environ") != NULL))
+		return MM_FAIL(why, MM_EINPUT, "--pin-file and --key-environ go "
+		    "with --key pkcs11:...");
+	if (key != NULL && !token && key[0] != '/')
+		return MM_FAIL(why, MM_EINPUT, "--key %.80s: want "
+		    "pkcs11:token=...;object=..., or a file's whole path", key);
+	if (pin != NULL && pin[0] != '/')
+		return MM_FAIL(why, MM_EINPUT, "--pin-file %.80s: want the whole "
+		    "path", pin);
+	return MM_OK;
+}
+
+static enum mm_err
+put_block(struct rollover *r, const struct mm_args *a, struct mm_why *why)
 {
 	struct mm_buf *out = &r->block;
 	const struct mm_issuer_conf *o = r->old;
 
+	MM_TRY(check_key(a, why));
 	mm_buf_printf(out, "\n# Takes the place of \"%s\".\nissuer \"%s\" {\n"
 	    "\tfollows = \"%s\"\n", o->name, r->name, o->name);
 	if (r->from[0] != '\0')
 		mm_buf_printf(out, "\tfollows_from = \"%s\"\n", r->from);
 	if (put_path(out, "certificate", o->certificate, r->name, ".crt") !=
-	    MM_OK || put_key(out, o, r->name) != MM_OK)
+	    MM_OK || put_key(r, a) != MM_OK)
 		return MM_FAIL(why, MM_EINPUT, "issuer %s: its paths or key have "
 		    "characters that need quoting: write the new block "
 		    "yourself", o->name);
@@ -210,7 +248,7 @@ pull(struct rollover *r, const char *within, struct mm_why *why)
 static enum mm_err
 plan(struct rollover *r, const struct mm_args *a, struct mm_why *why)
 {
-	MM_TRY(put_block(r, why));
+	MM_TRY(put_block(r, a, why));
 	MM_TRY(pull(r, mm_arg(a, "pull"), why));
 	MM_TRY(mm_conf_edit_check(&r->edit, why));
 	r->made = mm_config_issuer(r->edit.planned, r->name);
@@ -226,6 +264,29 @@ put_step(json_t *steps, const char *text)
 	json_array_append_new(steps, json_string(text));
 }
 
+/* The same command, with the answer. */
+static void
+put_again(json_t *steps, const struct rollover *r, const struct mm_args *a)
+{
+	static const char *const same[] = { "pull", "key", "pin-file",
+		"key-environ", "config" };
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(8192);
+
+	mm_buf_printf(&text, "have the request signed; then: mintmark ca "
+	    "rollover %s --name %s --from %s --chain FILE", r->old->name,
+	    r->name, r->from[0] != '\0' ? r->from : "now");
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		const char *value = mm_arg(a, same[i]);
+
+		if (value != NULL) /* a URI has a ; in it */
+			mm_buf_printf(&text, strchr(value, ';') != NULL ?
+			    " --%s '%s'" : " --%s %s", same[i], value);
+	}
+	mm_buf_u8(&text, 0);
+	if (mm_buf_ok(&text, NULL) == MM_OK)
+		put_step(steps, (const char *)text.p);
+}
+
 static json_t *
 steps_of(const struct rollover *r, const struct mm_args *a)
 {
@@ -233,17 +294,7 @@ steps_of(const struct rollover *r, const struct mm_args *a)
 	char text[MM_PATH_MAX + 400];
 
 	if (mm_arg(a, "out") != NULL) {
-		const char *pull = mm_arg(a, "pull");
-		const char *config = mm_arg(a, "config");
-
-		snprintf(text, sizeof(text), "have the request signed; then: "
-		    "mintmark ca rollover %s --name %s --from %s%s%s --chain "
-		    "FILE%s%s", r->old->name, r->name,
-		    r->from[0] != '\0' ? r->from : "now",
-		    pull != NULL ? " --pull " : "", pull != NULL ? pull : "",
-		    config != NULL ? " --config " : "",
-		    config != NULL ? config : "");
-		put_step(steps, text);
+		put_again(steps, r, a);
 		return steps;
 	}
 	put_step(steps, "where several nodes work over one database: copy "

@@ -377,6 +377,44 @@ def test_a_follower_s_key_is_made_in_the_token_too(tmp_path):
         one_try_for_all(w, token)
 
 
+def test_from_a_file_to_a_token_and_back(token):
+    """docs/hsm.md: a key does not move, another issuer takes its place."""
+    with World(profile="\tbearer = true") as w:
+        def roll(name, *where, **kw):
+            return run(MINT, "--json", "ca", "rollover", name, "--from", "now",
+                       "--config", w.conf, "--passphrase-file", w.passphrase,
+                       *where, **kw)
+
+        for where, words in (
+                (["--pin-file", token.pin], "go with --key pkcs11:"),
+                (["--key", "issuing-2.key"], "a file's whole path"),
+                (["--key", token.uri("a"), "--pin-file", "pin"],
+                 "the whole path"),
+                (["--key", token.uri('a"b')], "write the new block"),
+                (["--key", w.state / "signer/keys/issuing.key"],
+                 "has the same key")):
+            before = w.conf.read_text()
+            p = roll("issuing", *where, check=False)
+            assert p.returncode != 0 and words in p.stderr, p.stderr
+            assert w.conf.read_text() == before
+        w.start().product()
+        verify(w, w.save_p7(enrol(w, "F-1"), "F-1"))
+        a = roll("issuing", "--key", token.uri("rolled"), "--pin-file",
+                 token.pin, "--key-environ", f"SOFTHSM2_CONF={token.conf}")
+        assert json.loads(a.stdout)["key_made"] is True
+        back = w.state / "signer/keys/again.key"
+        for name, n in (("issuing-2", 2), ("issuing-3", 0)):
+            w.stop()
+            w.start()
+            crt = w.save_p7(enrol(w, f"F-{name}"), f"F-{name}")
+            assert w.rest("GET", f"/certificates/{serial_of(crt)}") \
+                .json["issuer"] == name
+            assert len(keepers(w)) == 2
+            if n:
+                roll(name, "--key", back)
+        assert back.stat().st_mode & 0o077 == 0
+
+
 def block_of(w):
     """The issuing CA's, of mintmark.conf."""
     block, = re.findall(r'^issuer "issuing" \{\n.*?^\}\n', w.conf.read_text(),
