@@ -343,6 +343,8 @@ struct mm_desk;
 MM_MUST enum mm_err mm_desk_open(struct mm_core *c, struct mm_desk **out,
     struct mm_why *why);
 void mm_desk_close(struct mm_desk **owner);
+/* Nobody asks for anything: what is kept for the next call is given back. */
+void mm_desk_idle(struct mm_desk *d);
 struct mm_store_reader *mm_desk_reader(struct mm_desk *d);
 
 enum mm_role { /* bits */
@@ -467,7 +469,9 @@ MM_MUST enum mm_err mm_desk_device_replace(struct mm_desk *d,
  * which part of it is wrong; a row that comes with a result is not looked at.
  */
 struct mm_import_row {
-	struct mm_device dev; /* texts become numbers with how.texts */
+	struct mm_device dev; /* but for its attributes' text: out */
+	struct json_t *attributes; /* borrowed, NULL none; an object, whose
+				      texts become numbers with how.texts */
 	/* out */
 	enum mm_err result;
 	struct mm_why why;
@@ -479,6 +483,9 @@ struct mm_import_how {
 	bool all_or_nothing; /* writes nothing if one row is found wrong */
 	bool texts;          /* attributes are texts, as a table has them */
 };
+/* Empty rows for an import, the desk's: valid until it is asked for others or
+ * idle.  NULL: no memory, or more than 1,000. */
+struct mm_import_row *mm_desk_import_rows(struct mm_desk *d, size_t n);
 MM_MUST enum mm_err mm_desk_devices_import(struct mm_desk *d,
     const struct mm_login *by, const struct mm_import_how *how,
     struct mm_import_row *row, size_t n, bool *written, struct mm_why *why);

@@ -31,11 +31,19 @@ mm_desk_close(struct mm_desk **owner)
 		return;
 	mm_batches_free(&d->batches);
 	mm_ocsp_free(&d->ocsp);
+	mm_import_room_free(&d->import);
 	mm_reader_close(&d->r);
 	mm_buf_done(&d->buf);
 	mm_buf_wipe(&d->frame);
 	free(d);
 	*owner = NULL;
+}
+
+/* see core.h */
+void
+mm_desk_idle(struct mm_desk *d)
+{
+	mm_import_room_free(&d->import);
 }
 
 /* see core.h */

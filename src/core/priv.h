@@ -738,7 +738,9 @@ struct mm_desk {
 	struct mm_ocsp *ocsp;       /* ... too */
 	struct mm_buf buf, frame;
 	uint64_t writes; /* that were done, or may have been */
+	struct mm_import_room *import; /* NULL until there is an import */
 };
+void mm_import_room_free(struct mm_import_room **owner); /* desk_import.c */
 /* Everything that a desk writes for a caller goes by these two, so that
  * mm_desk_writes() can say whether there was any. */
 MM_MUST enum mm_err mm_desk_write(struct mm_desk *d, struct mm_op **ops,

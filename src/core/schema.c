@@ -110,6 +110,18 @@ load(const char *attributes, json_t **out, struct mm_why *why)
 }
 
 static enum mm_err
+check_member(const struct mm_schema *s, const char *name, const json_t *v,
+    struct mm_why *why)
+{
+	const struct property *p = mm_property_find(s, name);
+
+	if (p != NULL)
+		return check_value(p, v, why);
+	return !s->closed ? MM_OK : MM_FAIL(why, MM_EINPUT, "%.40s: the "
+	    "product's schema has no such member", name);
+}
+
+static enum mm_err
 check_object(const struct mm_schema *s, json_t *o,
     char column[MM_SCHEMA_COLUMN], struct mm_why *why)
 {
@@ -117,21 +129,19 @@ check_object(const struct mm_schema *s, json_t *o,
 	json_t *v;
 
 	json_object_foreach(o, name, v) {
-		const struct property *p = mm_property_find(s, name);
+		enum mm_err rc = check_member(s, name, v, why);
 
-		name_column(column, name);
-		if (p != NULL)
-			MM_TRY(check_value(p, v, why));
-		else if (s->closed)
-			return MM_FAIL(why, MM_EINPUT, "%.40s: the product's "
-			    "schema has no such member", name);
+		if (rc != MM_OK)
+			name_column(column, name);
+		MM_TRY(rc);
 	}
 	for (size_t i = 0; i < s->n; i++) {
+		if (!s->property[i].required ||
+		    json_object_get(o, s->property[i].name) != NULL)
+			continue;
 		name_column(column, s->property[i].name);
-		if (s->property[i].required &&
-		    json_object_get(o, s->property[i].name) == NULL)
-			return MM_FAIL(why, MM_EINPUT, "%s: missing",
-			    s->property[i].name);
+		return MM_FAIL(why, MM_EINPUT, "%s: missing",
+		    s->property[i].name);
 	}
 	return MM_OK;
 }
@@ -169,14 +179,12 @@ converted(const struct property *p, const char *text)
 	return NULL;
 }
 
-static enum mm_err
-convert_object(const struct mm_schema *s, json_t *o, char *attributes,
-    size_t room, struct mm_why *why)
+static void
+convert_object(const struct mm_schema *s, json_t *o)
 {
 	const char *name;
 	json_t *v;
 	void *next;
-	size_t n;
 
 	json_object_foreach_safe(o, next, name, v) {
 		json_t *other = json_is_string(v) ?
@@ -186,13 +194,20 @@ convert_object(const struct mm_schema *s, json_t *o, char *attributes,
 		if (other != NULL)
 			json_object_set_new(o, name, other);
 	}
-	if (json_object_size(o) == 0)
-		return MM_OK;
-	n = json_dumpb(o, attributes, room - 1, JSON_COMPACT | JSON_SORT_KEYS);
+}
+
+/* see schema.h */
+enum mm_err
+mm_attributes_text(const json_t *o, char *out, size_t room,
+    struct mm_why *why)
+{
+	size_t n = o != NULL ? json_dumpb(o, out, room - 1,
+	    JSON_COMPACT | JSON_SORT_KEYS) : 0;
+
 	if (n >= room)
 		return MM_FAIL(why, MM_ELIMIT, "attributes: at most %zu bytes",
 		    room - 1);
-	attributes[n] = '\0';
+	out[n] = '\0';
 	return MM_OK;
 }
 
@@ -204,20 +219,22 @@ mm_schema_convert(const struct mm_schema *s, char *attributes, size_t room,
 	MM_OWN(json_free) json_t *o = NULL;
 
 	MM_TRY(load(attributes, &o, why));
-	return convert_object(s, o, attributes, room, why);
+	convert_object(s, o);
+	return json_object_size(o) == 0 ? MM_OK :
+	    mm_attributes_text(o, attributes, room, why);
 }
 
 /* see schema.h */
 enum mm_err
-mm_schema_read(const struct mm_schema *s, char *attributes, size_t room,
+mm_schema_read(const struct mm_schema *s, json_t *attributes, bool texts,
     char column[MM_SCHEMA_COLUMN], struct mm_why *why)
 {
-	MM_OWN(json_free) json_t *o = NULL;
-
 	strcpy(column, "attributes");
-	MM_TRY(load(attributes, &o, why));
-	MM_TRY(convert_object(s, o, attributes, room, why));
-	return check_object(s, o, column, why);
+	if (s == NULL)
+		return MM_OK;
+	if (attributes != NULL && texts)
+		convert_object(s, attributes);
+	return check_object(s, attributes, column, why);
 }
 
 /* see schema.h */

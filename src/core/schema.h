@@ -34,10 +34,15 @@ MM_MUST enum mm_err mm_schema_check(const struct mm_schema *s,
  * read as such; in place.  MM_ELIMIT: they no longer fit. */
 MM_MUST enum mm_err mm_schema_convert(const struct mm_schema *s,
     char *attributes, size_t room, struct mm_why *why);
-/* Both, one after the other. */
+/* Of attributes that are read already (NULL: none), in place: with texts both,
+ * one after the other; without a schema (NULL) everything fits. */
+struct json_t;
 MM_MUST enum mm_err mm_schema_read(const struct mm_schema *s,
-    char *attributes, size_t room, char column[MM_SCHEMA_COLUMN],
+    struct json_t *attributes, bool texts, char column[MM_SCHEMA_COLUMN],
     struct mm_why *why);
+/* Their one form, that of a device's attributes; none: "".  MM_ELIMIT. */
+MM_MUST enum mm_err mm_attributes_text(const struct json_t *attributes,
+    char *out, size_t room, struct mm_why *why);
 
 /* JSON array of the indexed members' names, NULL: none.  The schema's. */
 const char *mm_schema_indexed(const struct mm_schema *s);

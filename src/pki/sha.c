@@ -11,6 +11,7 @@
 #include <openssl/sha.h>
 
 #include "pki/priv.h"
+#include "pki/salt.h"
 
 /* see key.h */
 void
@@ -77,7 +78,14 @@ mm_hmac_sha256(struct mm_bytes key, struct mm_bytes data, uint8_t out[32])
 enum mm_err
 mm_salt_make(uint8_t salt[MM_SALT_N], struct mm_why *why)
 {
-	return RAND_bytes(salt, MM_SALT_N) == 1 ? MM_OK :
+	return mm_salts_make(salt, 1, why);
+}
+
+/* see salt.h */
+enum mm_err
+mm_salts_make(uint8_t *salts, size_t n, struct mm_why *why)
+{
+	return RAND_bytes(salts, (int)(n * MM_SALT_N)) == 1 ? MM_OK :
 	    MM_FAIL(why, MM_ECRYPTO, "no random bytes");
 }
 

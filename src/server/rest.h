@@ -129,6 +129,7 @@ enum mm_member_type {
 	MM_M_SHA256,   /* uint8_t[32]: hex */
 	MM_M_OBJECT,   /* char[size]: compact JSON of an object */
 	MM_M_NAMES,    /* char[size]: array of texts, joined by commas */
+	MM_M_KEPT,     /* an object, which the caller takes as it is */
 };
 struct mm_member {
 	const char *name;

@@ -1,14 +1,22 @@
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 
-#include "base/own.h"
 #include "server/rest.h"
 
 /* Many devices in one call, each on its own. */
 
 enum { ROWS_MAX = 1000, DIGEST_N = 16 };
 
-MM_FREE_FN(rows_free, struct mm_import_row, free)
+#define M(name, type, must, field)                                  \
+	{ name, type, must, offsetof(struct mm_import_row, field),  \
+	    sizeof(((struct mm_import_row *)0)->field) }
+static const struct mm_member members[] = {
+	M("id", MM_M_DEVICE, true, dev.id),
+	M("product", MM_M_NAME, true, dev.product),
+	M("attributes", MM_M_KEPT, false, attributes),
+	M("bound_spki_sha256", MM_M_SHA256, false, dev.bound_spki),
+};
+#undef M
 
 /* The member that a refusal begins with: `name: ...` or `"name": ...`. */
 static void
@@ -28,9 +36,12 @@ column_of(struct mm_import_row *row)
 static void
 read_row(json_t *in, struct mm_import_row *row)
 {
+	json_t *attributes = json_object_get(in, "attributes");
+
+	row->attributes = json_is_object(attributes) ? attributes : NULL;
 	row->result = !json_is_object(in) ? MM_FAIL(&row->why, MM_EINPUT,
-	    "row: want an object") : mm_rest_members(in, mm_device_members,
-	    MM_DEVICE_MEMBERS, &row->dev, &row->why);
+	    "row: want an object") : mm_rest_members(in, members,
+	    sizeof(members) / sizeof(members[0]), row, &row->why);
 	if (row->result != MM_OK)
 		column_of(row);
 }
@@ -146,7 +157,7 @@ put_answer(struct mm_rest *r, const struct mm_import_row *row, size_t n,
 enum mm_err
 mm_rest_device_import(struct mm_rest *r, struct mm_why *why)
 {
-	MM_OWN(rows_free) struct mm_import_row *row = NULL;
+	struct mm_import_row *row;
 	const json_t *rows = json_object_get(r->in, "rows");
 	size_t n = json_array_size(rows);
 	struct mm_import_how how;
@@ -155,7 +166,7 @@ mm_rest_device_import(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(read_how(r->in, &how, &digests, why));
 	if (n < 1 || n > ROWS_MAX)
 		return MM_FAIL(why, MM_EINPUT, "rows: want 1 to %d", ROWS_MAX);
-	row = calloc(n, sizeof(*row));
+	row = mm_desk_import_rows(r->desk, n);
 	if (row == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++)

@@ -209,6 +209,14 @@ set_object(const struct mm_member *m, const json_t *v, void *out,
 	return MM_OK;
 }
 
+static enum mm_err
+set_kept(const struct mm_member *m, const json_t *v, void *out,
+    struct mm_why *why)
+{
+	(void)out;
+	return json_is_object(v) ? MM_OK : wrong(m, "an object", why);
+}
+
 /* Joined by commas, which no item may hold.  Nothing in the list, or an
  * empty name, is a mistake: it must not become "no limit". */
 static enum mm_err
@@ -240,7 +248,7 @@ static set_fn *const setters[] = {
 	[MM_M_DURATION] = set_duration, [MM_M_INT] = set_int,
 	[MM_M_TIME] = set_time,
 	[MM_M_SHA256] = set_sha256, [MM_M_OBJECT] = set_object,
-	[MM_M_NAMES] = set_names,
+	[MM_M_NAMES] = set_names, [MM_M_KEPT] = set_kept,
 };
 
 static const struct mm_member *

@@ -36,6 +36,9 @@ enum {
 	 * bodies of a burst would stay for ever.  Fixed, or the library would
 	 * raise it by itself. */
 	LARGE = 128 * 1024,
+	/* ... and of small pieces in a row: a batch of an import is thousands
+	 * of them, and each page that comes back has to be cleared. */
+	KEPT = 2 * 1024 * 1024,
 	ASK_GRACE_MS = 2000,
 };
 
@@ -470,6 +473,7 @@ mm_serve_run(const struct mm_run_args *args)
 		return mm_server_fail("configuration", rc, &why);
 	}
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT);
 	mm_log_open("mintmarkd", (enum mm_log_level)config->set.log_level);
 	s->config = config;
 	s->config_path = args->config_path;

@@ -20,6 +20,7 @@ enum {
 	QUEUE_MAX = 512,
 	QUEUE_BYTES = 64 << 20, /* of the calls' bodies */
 	TLS_EVERY_MS = 10000,
+	IDLE_S = 3,
 	LATE_MS = 10000, /* what has waited so long is told to come again */
 	RETRY_S = 1,
 	ORDER_MS = 100,
@@ -288,14 +289,30 @@ housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 
 /* ---- threads ---- */
 
+/* After a while with nothing to do the desk gives back what it keeps. */
+static void
+wait_for_call(struct mm_work *w, struct mm_desk *desk)
+{
+	struct timespec until;
+	int rc = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += IDLE_S;
+	while (w->first == NULL && !w->closed && rc == 0)
+		rc = pthread_cond_timedwait(&w->more, &w->lock, &until);
+	if (rc != 0)
+		mm_desk_idle(desk);
+	while (w->first == NULL && !w->closed)
+		pthread_cond_wait(&w->more, &w->lock);
+}
+
 static struct mm_call *
-take(struct mm_work *w)
+take(struct mm_work *w, struct mm_desk *desk)
 {
 	struct mm_call *c;
 
 	pthread_mutex_lock(&w->lock);
-	while (w->first == NULL && !w->closed)
-		pthread_cond_wait(&w->more, &w->lock);
+	wait_for_call(w, desk);
 	c = w->first;
 	if (c != NULL) {
 		w->first = c->next;
@@ -341,7 +358,7 @@ work_thread(void *arg)
 	struct mm_worker *me = arg;
 	struct mm_call *c;
 
-	while ((c = take(me->s->work)) != NULL)
+	while ((c = take(me->s->work, me->desk)) != NULL)
 		run_call(me, c);
 	return NULL;
 }

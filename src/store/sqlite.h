@@ -98,6 +98,11 @@ struct sqlite_store {
 	struct mm_tile_edge edge;
 	int64_t prev[MM_OP_ENTRIES]; /* of the present op: mm_sqlite_chain */
 	struct class_slot class[CLASS_CACHE];
+	/* Of this transaction: the version of a product's schema, "" none. */
+	struct {
+		char product[MM_NAME_MAX + 1];
+		uint64_t version;
+	} schema;
 	_Atomic uint64_t committed; /* size of the ledger */
 };
 

@@ -48,12 +48,17 @@ check_schema(struct sqlite_store *s, const char *product, uint64_t want,
     struct mm_why *why)
 {
 	int64_t version = 0;
-	enum mm_err err = mm_sqlite_ints(&s->db, ASK(DOC, INT(MM_DOC_SCHEMA),
-	    TEXT(product)), &version, 1, why);
+	enum mm_err err;
 
-	if (err != MM_OK && err != MM_ENOTFOUND)
-		return err;
-	if ((uint64_t)version == want)
+	if (strcmp(s->schema.product, product) != 0) {
+		err = mm_sqlite_ints(&s->db, ASK(DOC, INT(MM_DOC_SCHEMA),
+		    TEXT(product)), &version, 1, why);
+		if (err != MM_OK && err != MM_ENOTFOUND)
+			return err;
+		strcpy(s->schema.product, product);
+		s->schema.version = (uint64_t)version;
+	}
+	if (s->schema.version == want)
 		return MM_OK;
 	return MM_FAIL(why, MM_ESTALE, "product %s: its schema has changed",
 	    product);
@@ -176,6 +181,26 @@ replace(struct sqlite_store *s, const struct mm_op_device *op,
 	    HASH(d->salt), LAST(at->last)), why);
 }
 
+/* Of many that are put at once most are new: the name's index, which has to be
+ * gone through anyway, says so. */
+static enum mm_err
+try_new(struct sqlite_store *s, struct mm_op *op, int64_t class, int64_t *id,
+    struct mm_why *why)
+{
+	const struct mm_device *d = &op->u.device.row;
+	int64_t last = mm_sqlite_chain(s, op, 0, op->nentries, -1);
+
+	*id = 0;
+	MM_TRY(mm_sqlite_exec(&s->db, ASK(DEVICE_TRY, TEXT(d->id), INT(class),
+	    INT(d->state), INT(d->created_at), HASH(d->bound_spki),
+	    attributes(d), HASH(d->salt), LAST(last)), why));
+	if (sqlite3_changes(s->db.h) == 0)
+		return MM_OK;
+	*id = sqlite3_last_insert_rowid(s->db.h);
+	s->counts.devices++;
+	return MM_OK;
+}
+
 /* Replacing leaves name, state and birth as they were. */
 enum mm_err
 mm_sqlite_device_put(struct sqlite_store *s, struct mm_op *op, bool *written,
@@ -187,10 +212,16 @@ mm_sqlite_device_put(struct sqlite_store *s, struct mm_op *op, bool *written,
 	int64_t class;
 
 	o->already = false;
-	MM_TRY(device_find(s, o->row.id, &at, why));
 	if (o->if_schema)
 		MM_TRY(check_schema(s, o->row.product, o->schema, why));
 	MM_TRY(mm_sqlite_class(s, o->row.product, "", "", &class));
+	if (o->same_is_fine && !o->if_version) {
+		MM_TRY(try_new(s, op, class, &at.id, why));
+		*written = at.id != 0;
+		if (at.id != 0)
+			return index_one(s, at.id, &with, o->indexed, why);
+	}
+	MM_TRY(device_find(s, o->row.id, &at, why));
 	MM_TRY(check_old(s, o, &at, class, why));
 	if (o->already)
 		return MM_OK;

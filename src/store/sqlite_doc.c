@@ -37,6 +37,7 @@ mm_sqlite_doc_put(
 	if (d->counted != NULL)
 		MM_TRY(mm_sqlite_count_is(s, d->counts[0], *d->counted, why));
 	*written = true;
+	s->schema.product[0] = '\0';
 	for (unsigned i = 0; i < 2; i++)
 		if (d->counts[i] != NULL)
 			MM_TRY(mm_sqlite_count_up(s, d->counts[i], why));

@@ -214,6 +214,7 @@ mm_sqlite_run(struct mm_store *base, struct mm_op **ops, size_t nops,
 	if (mm_sqlite_exec(&s->db, ASK0(BEGIN_WRITE), why) != MM_OK)
 		return MM_EAGAIN;
 	s->stale = true;
+	s->schema.product[0] = '\0';
 	if (ops_run(s, ops, nops, why) != MM_OK) {
 		rollback(s);
 		return MM_EAGAIN;

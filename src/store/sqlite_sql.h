@@ -82,6 +82,10 @@
 	X(DEVICE_ADD, "INSERT INTO device (name, class, state,"           \
 	    " created_at, bound_spki, attributes, salt, last)"            \
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                   \
+	X(DEVICE_TRY, "INSERT INTO device (name, class, state,"           \
+	    " created_at, bound_spki, attributes, salt, last)"            \
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"                    \
+	    " ON CONFLICT (name) DO NOTHING")                             \
 	X(DEVICE_SET, "UPDATE device SET class = ?2, bound_spki = ?3,"    \
 	    " attributes = ?4, salt = ?5, last = ?6 WHERE id = ?1")       \
 	/* a class of its certificates that is not of product ?2 */      \

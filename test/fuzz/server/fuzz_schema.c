@@ -5,7 +5,7 @@
 
 #include "base/own.h"
 #include "base/text.h"
-#include "core/schema.h"
+#include "core/property.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,8 +15,16 @@ use(const struct mm_schema *s, char once[2049])
 	char again[2049], both[2049], column[MM_SCHEMA_COLUMN];
 	enum mm_err checked, read;
 
-	strcpy(both, once);
-	read = mm_schema_read(s, both, sizeof(both), column, NULL);
+	MM_OWN(json_free) json_t *o = once[0] == '\0' ? json_object() :
+	    json_loads(once, JSON_REJECT_DUPLICATES, NULL);
+
+	if (!json_is_object(o))
+		return;
+	read = mm_schema_read(s, o, true, column, NULL);
+	if (json_object_size(o) == 0)
+		strcpy(both, once);
+	else if (mm_attributes_text(o, both, sizeof(both), NULL) != MM_OK)
+		return;
 	if (mm_schema_convert(s, once, 2049, NULL) != MM_OK)
 		return;
 	checked = mm_schema_check(s, once, column, NULL);

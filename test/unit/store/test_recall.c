@@ -334,6 +334,39 @@ versions(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+/* What one op of a transaction made of the schema the next one sees; what
+ * became of a row the one that puts it again. */
+static void
+many(const struct mm_store_backend *b)
+{
+	static const enum mm_err want[] = { MM_OK, MM_OK, MM_ECONFLICT, MM_OK,
+		MM_ESTALE, MM_OK };
+	struct top t[6];
+	struct fx f;
+
+	if (!fx_open(&f, b))
+		return;
+	for (unsigned i = 0; i < 6; i++) {
+		top_device(&t[i], i < 3 ? 7 : 8);
+		t[i].op.u.device.if_schema = t[i].op.u.device.same_is_fine =
+		    true;
+	}
+	strcpy(t[2].op.u.device.row.attributes, "{\"hw_rev\":\"C\"}");
+	top_init(&t[3], MM_OP_DOC_PUT, 1);
+	strcpy(t[3].op.u.doc.id, PRODUCT);
+	t[3].op.u.doc.body = mm_bytes_of("{}");
+	t[5].op.u.device.schema = 1;
+	assert_int_equal(run_all(&f, t, 6), MM_OK);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(t[i].op.result, want[i]);
+	assert_false(t[0].op.u.device.already);
+	assert_true(t[1].op.u.device.already);
+	assert_false(t[5].op.u.device.already);
+	assert_int_equal(run1(&f, &t[0]), MM_ESTALE);
+	check_whole(&f);
+	fx_close(&f);
+}
+
 static void
 products(const struct mm_store_backend *b)
 {
@@ -501,6 +534,7 @@ ON_BACKENDS(recall)
 ON_BACKENDS(bounds)
 ON_BACKENDS(indexing)
 ON_BACKENDS(versions)
+ON_BACKENDS(many)
 ON_BACKENDS(products)
 ON_BACKENDS(history)
 ON_BACKENDS(by_key)
@@ -513,6 +547,7 @@ main(void)
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_indexing),
 		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_products),
 		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_by_key),
