@@ -30,6 +30,19 @@ static const struct {
 	{ MMD_TLS_MUTUAL, SSL_AD_CERTIFICATE_REQUIRED },
 };
 
+/* "certificate verify failed" alone helps nobody to mend it. */
+static void
+tell_check(struct mmd_openssl_tls *t)
+{
+	static const char head[] = "the server's certificate: ";
+	const long rc = SSL_get_verify_result(t->ssl);
+	const size_t n = sizeof(head) - 1;
+
+	(void)memcpy(t->reason, head, n);
+	(void)strncpy(t->reason + n, X509_verify_cert_error_string(rc),
+	    sizeof(t->reason) - n - 1);
+}
+
 /* What the error queue says, which is drained here. */
 static enum mmd_rc
 explain(struct mmd_openssl_tls *t)
@@ -45,6 +58,8 @@ explain(struct mmd_openssl_tls *t)
 	    sizeof(t->reason) - 1);
 	if (t->cert_seen)
 		return MMD_EPATH;
+	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && t->ssl != NULL)
+		tell_check(t);
 	/* internal_error: the server cannot look a token up just now */
 	if (e == 0 || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING ||
 	    reason == SSL_AD_INTERNAL_ERROR + SSL_AD_REASON_OFFSET)

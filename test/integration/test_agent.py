@@ -287,6 +287,16 @@ def test_a_token_for_another_server_finds_a_wrong_anchor(world):
     assert not (d / "current").exists()
 
 
+def test_a_server_under_another_name_is_told(world):
+    """Its address is right and its certificate has it not: 127.1."""
+    d = world.dir / "named"
+    p = world.agent("enrol", "--token-file", token_file(world, "AG-6"),
+                    "--dir", d, "--retry", "0", "--server",
+                    f"127.1:{world.devices}", check=False)
+    assert p.returncode != 0 and \
+        "the server's certificate: hostname mismatch" in p.stderr + p.stdout
+
+
 def test_a_server_that_only_has_a_certificate_gets_nothing(world, tmp_path):
     """A proxy with a right-looking certificate: refused, token kept."""
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
