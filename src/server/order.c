@@ -1,5 +1,8 @@
 #include "server/order.h"
 
+#include <jansson.h>
+
+#include "base/json.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "ledger/entry.h"
@@ -67,6 +70,78 @@ mm_order_look(struct mm_order *o, struct mm_store_reader *r, uint64_t size,
 		rc = mm_each_entry(r, at, size - at < ROUND ? size : at + ROUND,
 		    look_at, o, NULL);
 	atomic_store(&o->busy, false);
+}
+
+/* ---- from one start to the next ---- */
+
+static const char *const newest[MM_ORDER_COUNT] = { "newest", "newest_row" };
+static const char *const back[MM_ORDER_COUNT] = { "back", "back_rows" };
+
+/* see order.h */
+bool
+mm_order_write(struct mm_order *o, struct mm_buf *json)
+{
+	struct mm_json j = mm_json_over(json);
+
+	if (atomic_exchange(&o->busy, true))
+		return false;
+	mm_json_open(&j, '{');
+	mm_json_int(&j, "seen", (int64_t)atomic_load(&o->seen));
+	for (unsigned i = 0; i < MM_ORDER_COUNT; i++) {
+		mm_json_int(&j, newest[i], o->newest_ms[i]);
+		mm_json_int(&j, back[i], atomic_load(&o->back_ms[i]));
+	}
+	mm_json_close(&j, '}');
+	atomic_store(&o->busy, false);
+	return true;
+}
+
+/* One that is not there, or is less than 0, makes all of it bad. */
+static int64_t
+number(const json_t *o, const char *name, bool *bad)
+{
+	const json_t *v = json_object_get(o, name);
+
+	*bad |= !json_is_integer(v) || json_integer_value(v) < 0;
+	return json_integer_value(v);
+}
+
+static bool
+take(struct mm_order *o, const json_t *doc, uint64_t size)
+{
+	int64_t newest_ms[MM_ORDER_COUNT], back_ms[MM_ORDER_COUNT];
+	bool bad = false;
+	uint64_t seen = (uint64_t)number(doc, "seen", &bad);
+
+	for (unsigned i = 0; i < MM_ORDER_COUNT; i++) {
+		newest_ms[i] = number(doc, newest[i], &bad);
+		back_ms[i] = number(doc, back[i], &bad);
+	}
+	if (bad || seen > size || seen <= atomic_load(&o->seen))
+		return false;
+	for (unsigned i = 0; i < MM_ORDER_COUNT; i++) {
+		o->newest_ms[i] = newest_ms[i];
+		atomic_store(&o->back_ms[i], back_ms[i]);
+	}
+	atomic_store(&o->seen, seen);
+	return true;
+}
+
+/* see order.h */
+bool
+mm_order_read(struct mm_order *o, struct mm_bytes json, uint64_t size)
+{
+	json_t *doc;
+	bool taken;
+
+	if (atomic_exchange(&o->busy, true))
+		return false;
+	doc = json_loadb((const char *)json.p, json.n, JSON_REJECT_DUPLICATES,
+	    NULL);
+	taken = take(o, doc, size);
+	atomic_store(&o->busy, false);
+	json_decref(doc);
+	return taken;
 }
 
 /* see order.h */

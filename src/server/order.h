@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "base/buf.h"
 #include "core/core.h"
 
 /*
@@ -27,11 +28,26 @@ struct mm_order {
 	int64_t newest_ms[MM_ORDER_COUNT];
 	atomic_uint_fast64_t seen; /* entries looked at */
 	atomic_int_fast64_t back_ms[MM_ORDER_COUNT];
+	/* the housekeeper's own */
+	bool read;     /* what the last start left */
+	uint64_t kept; /* entries seen, as the store has it */
 };
 /* Looks on, up to size and for about ms milliseconds; not at all while another
  * thread does.  What cannot be read is looked at the next time. */
 void mm_order_look(struct mm_order *o, struct mm_store_reader *r,
     uint64_t size, int64_t ms);
+/*
+ * What was seen, as a document that the next start goes on from: else the
+ * first minutes after one would spend 2 us on every entry there ever was.
+ * write: false, and nothing is written, while somebody looks.  read: false
+ * where the document is damaged, of a larger ledger than size, or of less than
+ * was seen already; then nothing has changed.
+ */
+bool mm_order_write(struct mm_order *o, struct mm_buf *json);
+bool mm_order_read(struct mm_order *o, struct mm_bytes json, uint64_t size);
+/* Housekeeping: looks on for a while, and has the store know how far
+ * (document MM_DOC_NODE "times"). */
+void mm_order_keep(struct mm_order *o, struct mm_desk *d);
 /* In a ledger of size entries no time is before an earlier one by more than
  * slack_ms; false too while not all have been looked at. */
 bool mm_order_within(const struct mm_order *o, enum mm_order_of what,

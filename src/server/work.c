@@ -23,7 +23,6 @@ enum {
 	IDLE_S = 3,
 	LATE_MS = 10000, /* what has waited so long is told to come again */
 	RETRY_S = 1,
-	ORDER_MS = 100,
 	THREADS = MM_WORKERS + 1, /* the first keeps house */
 };
 
@@ -235,17 +234,6 @@ keep_attempts(struct mm_work *w, struct mm_desk *d)
 		MM_LOG(MM_LOG_WARN, "attempts", MM_S("why", why.text));
 }
 
-/* Ahead of searches by time, in bits: the lists do not wait for long. */
-static void
-keep_order(struct mm_worker *me)
-{
-	struct mm_store_reader *reader = mm_desk_reader(me->desk);
-	uint64_t size;
-
-	if (mm_get_ledger_size(reader, &size, NULL) == MM_OK)
-		mm_order_look(&me->s->order, reader, size, ORDER_MS);
-}
-
 /* Before the complete lists, which may take seconds. */
 static void
 keep_shards(struct mm_work *w, struct mm_worker *me)
@@ -280,7 +268,7 @@ housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 	mm_desk_housekeeping(me->desk);
 	keep_attempts(w, me->desk);
 	mm_approvals_tidy(me);
-	keep_order(me);
+	mm_order_keep(&w->s->order, me->desk);
 	mm_public_refresh(w->s->pub, mm_desk_reader(me->desk));
 	keep_pairing(me->desk);
 	mm_boot_refresh(w->s->boot, mm_desk_reader(me->desk));
