@@ -1,11 +1,12 @@
 """mintmark device import, product schema, profile check and diff, audit."""
 import json
 import os
+import sqlite3
 import subprocess
 
 import pytest
 
-from world import MINT, run
+from world import MINT, run, until
 
 HEAD = "id,product,hw_rev,lot\n"
 
@@ -292,3 +293,27 @@ def test_a_large_table_and_its_index(meter):
         after = f"&after={a.json['next']}" if "next" in a.json else None
     assert got == [
         f"MANY-{i}" for i in range(29990, 30000) if i % 7 == 3]
+
+
+def test_a_start_goes_on_where_the_last_one_was(meter):
+    """Housekeeping notes how far it has looked at the ledger's times; of a
+    note that is of another ledger, or damaged, nothing is believed."""
+    db = sqlite3.connect(meter.state / "server/mintmark.db")
+
+    def seen():
+        row = db.execute(
+            "SELECT body FROM doc WHERE id = 'times'").fetchone()
+        return row and json.loads(row[0])["seen"]
+    assert until(seen) >= 16384
+    for damaged in (None, b"{", b'{"seen":1000000000}'):
+        meter.stop()
+        if damaged is not None:
+            db.execute("UPDATE doc SET body = ? WHERE id = 'times'",
+                       (damaged,))
+            db.commit()
+        meter.start()
+        page = meter.rest("GET", "/audit?from=2020-01-01T00:00:00Z&limit=1")
+        assert page.status == 200 and len(page.json["items"]) == 1
+    assert until(lambda: seen() != 10**9, passing=(ValueError,))
+    assert seen() >= 16384
+    db.close()
