@@ -85,6 +85,16 @@ _mintmark() {
 	'ca retire --config') kind='@file' ;;
 	'ca incident --out') kind='@file' ;;
 	'ca incident --html') kind='@file' ;;
+	'ca root --config') kind='@file' ;;
+	'ca root --passphrase-file') kind='@file' ;;
+	'ca root --passphrase-fd') words=' ' ;;
+	'ca root --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
+	'ca root --name') words=' ' ;;
+	'ca root --root-key') kind='@file' ;;
+	'ca root --new-root-key') kind='@file' ;;
+	'ca root --root-years') words=' ' ;;
+	'ca root --chain') kind='@file' ;;
+	'ca root-end --config') kind='@file' ;;
 	'ca root-crl --config') kind='@file' ;;
 	'ca root-crl --passphrase-file') kind='@file' ;;
 	'ca root-crl --passphrase-fd') words=' ' ;;
@@ -474,6 +484,8 @@ _mintmark() {
 	'ca rollover') words='--help --config --passphrase-file --passphrase-fd --key-type --name --from --pull --key --pin-file --key-environ --root-key --issuer-years --out --chain --dry-run '; kind='issuer' ;;
 	'ca retire') words='--help --config --revoked --dry-run '; kind='issuer' ;;
 	'ca incident') words='--help --out --html --receipts '; kind='issuer' ;;
+	'ca root') words='--help --config --passphrase-file --passphrase-fd --key-type --name --root-key --new-root-key --root-years --chain --dry-run '; kind='' ;;
+	'ca root-end') words='--help --config --force --dry-run '; kind='' ;;
 	'ca root-crl') words='--help --config --passphrase-file --passphrase-fd --root-key --root-years --revoke --reason '; kind='' ;;
 	'ca renew-tls') words='--help --config --passphrase-file --passphrase-fd --tls-dns --tls-ip --tls-days '; kind='' ;;
 	'profile list') words='--help '; kind='' ;;
@@ -595,7 +607,7 @@ _mintmark() {
 	'man ') words='--help '; kind='' ;;
 	'reference ') words='--help '; kind='' ;;
 	'complete ') words='--help '; kind='' ;;
-	'ca ') words='list crl request install check-key issuer rollover retire incident root-crl renew-tls ' ;;
+	'ca ') words='list crl request install check-key issuer rollover retire incident root root-end root-crl renew-tls ' ;;
 	'profile ') words='list show check diff ' ;;
 	'product ') words='list show create update schema ' ;;
 	'device ') words='list show create update import history retire transfer repair enrol silent receipt birth-record label why ' ;;

@@ -51,7 +51,9 @@ bool mm_agent_has(struct mm_agent *a, unsigned slot, enum mmd_nv_item item);
 /*
  * Sorts the certificates of a cacerts answer into id's anchor and chain: the
  * anchor is the one that the token names, or, without a token, the one that
- * id->anchor holds already.  MM_EPOLICY: it is not among them.
+ * id->anchor holds already.  MM_EPOLICY: it is not among them.  A newer root
+ * that the anchor vouches for, by NewWithOld, becomes it (RFC 7030 4.1.3); what
+ * joins both stays in the chain, roots do not.
  */
 MM_MUST enum mm_err mm_agent_take_cacerts(struct mm_agent *a,
     const struct mmd_token *token, struct mm_bytes pkcs7,

@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "base/own.h"
 
@@ -37,11 +38,109 @@ is_anchor(struct mm_agent *a, const struct mmd_token *token,
 	    : MMD_EANCHOR;
 }
 
+static X509 *
+x509_of(struct mm_bytes der)
+{
+	const uint8_t *p = der.p;
+
+	return d2i_X509(NULL, &p, (long)der.n);
+}
+
+/* A CA of that name and key, signed by issuer's key. */
+static bool
+vouches(X509 *issuer, X509 *link, X509 *of)
+{
+	bool yes = X509_NAME_cmp(X509_get_subject_name(link),
+	    X509_get_subject_name(of)) == 0 &&
+	    EVP_PKEY_eq(X509_get0_pubkey(link), X509_get0_pubkey(of)) == 1 &&
+	    X509_check_ca(link) == 1 &&
+	    X509_check_issued(issuer, link) == X509_V_OK &&
+	    X509_verify(link, X509_get0_pubkey(issuer)) == 1;
+
+	ERR_clear_error();
+	return yes;
+}
+
+static bool
+is_newer(X509 *a, X509 *than)
+{
+	return ASN1_TIME_compare(X509_get0_notBefore(a),
+	    X509_get0_notBefore(than)) > 0;
+}
+
+/* NewWithOld, for that root: among what came. */
+static bool
+is_linked(X509 *anchor, X509 *root, struct mm_bytes links)
+{
+	const uint8_t *p = links.p, *end = links.p + links.n;
+
+	while (p < end) {
+		MM_OWN(x509_free) X509 *x = d2i_X509(NULL, &p,
+		    (long)(end - p));
+
+		if (x == NULL)
+			break;
+		if (vouches(anchor, x, root))
+			return true;
+	}
+	ERR_clear_error();
+	return false;
+}
+
+/*
+ * RFC 7030 4.1.3: the most recent root is the anchor, once the one that we have
+ * vouches for it (RFC 4210 4.4).  OldWithNew is as good a link back: so only
+ * forward.
+ */
+static void
+move_on(struct mm_agent_identity *id, struct mm_bytes roots)
+{
+	const uint8_t *p = roots.p, *end = roots.p + roots.n;
+
+	while (p < end) {
+		MM_OWN(x509_free) X509 *anchor =
+		    x509_of(mm_buf_view(&id->anchor));
+		const uint8_t *at = p;
+		MM_OWN(x509_free) X509 *root = d2i_X509(NULL, &p,
+		    (long)(end - p));
+
+		if (anchor == NULL || root == NULL)
+			break;
+		if (!is_newer(root, anchor) || !vouches(root, root, root) ||
+		    !is_linked(anchor, root, mm_buf_view(&id->chain)))
+			continue;
+		mm_buf_reset(&id->anchor);
+		mm_buf_bytes(&id->anchor, (struct mm_bytes){ at,
+		    (size_t)(p - at) });
+	}
+	ERR_clear_error();
+}
+
+/* Of the anchor's key there may be two: itself, and what another root signed
+ * of it, which is a link as any. */
+static enum mm_err
+sort_one(struct mm_agent_identity *id, struct mmd_bytes der, bool self,
+    enum mmd_rc is, struct mmd_bytes *anchor, struct mm_buf *roots,
+    struct mm_why *why)
+{
+	if (is != MMD_OK && is != MMD_EANCHOR)
+		return mm_agent_fail(is, "trust anchor", why);
+	if (is == MMD_OK && (self || anchor->p == NULL))
+		*anchor = der;
+	if (!self)
+		mm_buf_bytes(&id->chain, mm_of_mmd(der));
+	else if (is != MMD_OK)
+		mm_buf_bytes(roots, mm_of_mmd(der));
+	return MM_OK;
+}
+
 /* see priv.h */
 enum mm_err
 mm_agent_take_cacerts(struct mm_agent *a, const struct mmd_token *token,
     struct mm_bytes pkcs7, struct mm_agent_identity *id, struct mm_why *why)
 {
+	MM_OWN(mm_buf_done) struct mm_buf roots =
+	    MM_BUF_INIT(MM_AGENT_CHAIN_MAX);
 	struct mmd_bytes der, anchor = { NULL, 0 };
 	struct mmd_bytes known = mm_to_mmd(mm_buf_view(&id->anchor));
 	struct mmd_pkcs7 p7;
@@ -54,13 +153,9 @@ mm_agent_take_cacerts(struct mm_agent *a, const struct mmd_token *token,
 	while ((rc = mmd_pkcs7_next(&p7, &der)) == MMD_OK) {
 		MM_TRY(mm_agent_fail(mmd_cert_parse(der, &c), "cacerts",
 		    why));
-		rc = is_anchor(a, token, &c, known);
-		if (rc == MMD_OK)
-			anchor = der;
-		else if (rc == MMD_EANCHOR)
-			mm_buf_bytes(&id->chain, mm_of_mmd(der));
-		else
-			return mm_agent_fail(rc, "trust anchor", why);
+		MM_TRY(sort_one(id, der, c.subject.n == c.issuer.n &&
+		    memcmp(c.subject.p, c.issuer.p, c.issuer.n) == 0,
+		    is_anchor(a, token, &c, known), &anchor, &roots, why));
 	}
 	if (rc != MMD_NONE || anchor.p == NULL)
 		return MM_FAIL(why, MM_EPOLICY, token != NULL
@@ -69,15 +164,11 @@ mm_agent_take_cacerts(struct mm_agent *a, const struct mmd_token *token,
 	mm_buf_reset(&id->anchor);
 	mm_buf_bytes(&id->anchor, mm_of_mmd(anchor));
 	MM_TRY(mm_buf_ok(&id->chain, why));
+	MM_TRY(mm_buf_ok(&roots, why));
+	MM_TRY(mm_buf_ok(&id->anchor, why));
+	if (roots.n > 0 && id->chain.n > 0)
+		move_on(id, mm_buf_view(&roots));
 	return mm_buf_ok(&id->anchor, why);
-}
-
-static X509 *
-x509_of(struct mm_bytes der)
-{
-	const uint8_t *p = der.p;
-
-	return d2i_X509(NULL, &p, (long)der.n);
 }
 
 static bool

@@ -100,6 +100,18 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "beneath /etc or server_dir: those whose time it is are in "
 	    "/crl/bundle.pem. A root of one's own signs years of them "
 	    "beforehand; another root's are put here. Empty: none."),
+	{ "root", MM_CONF_NAME, AT(root), 0, MM_NAME_MAX, "",
+	    "Name of the root in force after a change of root: of its files "
+	    "in signer_dir. Empty: the first. Written by mintmark ca root.",
+	    NULL },
+	PATH(root_links, 0, "",
+	    "PEM file with what joins the root in force to the one before "
+	    "it: that root, NewWithOld and OldWithNew (RFC 4210 4.4), all in "
+	    "/cacerts. Empty: there was no change of root."),
+	BOOL(root_ended, "false",
+	    "The change of root is over: root_links is for old lists and "
+	    "records, and no longer in /cacerts. Written by mintmark ca "
+	    "root-end."),
 
 	{ "default_label", MM_CONF_NAME, AT(default_label), 0, MM_NAME_MAX, "",
 	    "Profile for EST requests without a label; empty takes the one "

@@ -43,6 +43,9 @@ struct mm_settings {
 	char tls_key[MM_PATH_MAX + 1];
 	char trust_anchor[MM_PATH_MAX + 1]; /* PEM: the root devices pin */
 	char root_crl[MM_PATH_MAX + 1];     /* PEM: lists above issuers; "" */
+	char root[MM_NAME_MAX + 1];         /* of the one in force; "" first */
+	char root_links[MM_PATH_MAX + 1];   /* PEM: to another root; "" none */
+	bool root_ended;                    /* that change is over */
 
 	char default_label[MM_NAME_MAX + 1]; /* "" : the product's profile */
 	bool est_wrap;                       /* wrap base64 bodies at 64 */

@@ -71,11 +71,24 @@ const struct mm_cmd mm_cmds[] = {
 	    "each certificate with its standing (replaced, superseded, "
 	    "revoked, ended, waiting), what replaced it and when, and with "
 	    "--receipts the ledger's proof of both."),
-	ROW("ca", "root-crl", "", 0, 0, MM_C_NONE, ca_root_crl,
+	ROW("ca", "root", "", 0, 0, MM_C_NONE, ca_root,
+	    "offline: another root takes the trust anchor's place",
+	    "Makes the new root, and the two certificates that join it to the "
+	    "old one (NewWithOld, OldWithNew, RFC 4210 4.4), so that whoever "
+	    "trusts one of them gets to what hangs below the other.  Issuers "
+	    "stay below the old root until \"ca rollover\".  mintmark.conf is "
+	    "replaced last, whole; a run that was cut off is repeated."),
+	ROW("ca", "root-end", "", 0, 0, MM_C_NONE, ca_root_end,
+	    "end a change of root: the one before leaves /cacerts",
+	    "Refused (exit status 5) while the server's certificate is below "
+	    "that root, or an issuer that is not retired; unless with "
+	    "--force."),
+	ROW("ca", "root-crl", "[ROOT]", 0, 1, MM_C_NONE, ca_root_crl,
 	    "offline: your own root's revocation lists of the years to come",
 	    "One a year, where root_crl in the configuration says; \"mintmark "
 	    "init\" makes the first.  Each has all that the root ever revoked: "
-	    "the signer keeps a record.  A file that is there must be moved "
+	    "the signer keeps a record.  ROOT is the one in force if none is "
+	    "named; \"root\" is the first.  A file that is there must be moved "
 	    "away, but with --revoke it is replaced at once."),
 	ROW("ca", "renew-tls", "", 0, 0, MM_C_NONE, ca_renew_tls,
 	    "offline: a new TLS certificate for the server", NULL),

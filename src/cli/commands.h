@@ -7,6 +7,7 @@
 #define MM_COMMANDS(X)                                                     \
 	X(init) X(ca_list) X(ca_crl) X(ca_request) X(ca_install)           \
 	X(ca_rollover) X(ca_retire) X(ca_incident) X(device_silent)        \
+	X(ca_root) X(ca_root_end)                                          \
 	X(ca_check_key) X(ca_issuer) X(ca_renew_tls) X(profile_list)       \
 	X(profile_show)                                                    \
 	X(product_list) X(product_show) X(product_create)                  \

@@ -1,8 +1,11 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "base/own.h"
 #include "cli/rollover.h"
 
 /* see rollover.h */
@@ -85,6 +88,27 @@ mm_conf_edit_done(struct mm_conf_edit *e)
 	mm_buf_done(&e->next);
 }
 
+/* see rollover.h */
+enum mm_err
+mm_conf_edit_sign(const struct mm_conf_edit *e, const struct mm_args *a,
+    const char *verb, const char *issuer, json_t **said, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
+	char aside[MM_PATH_MAX + 16];
+	enum mm_err rc;
+
+	snprintf(aside, sizeof(aside), "%.500s.rollover", e->path);
+	if (unlink(aside) != 0 && errno != ENOENT)
+		return MM_FAIL(why, MM_ESYS, "%.100s: %s", aside,
+		    strerror(errno));
+	MM_TRY(mm_conf_edit_aside(e, aside, why));
+	rc = mm_offline_run(a, verb, aside, issuer, &out, why);
+	(void)unlink(aside);
+	if (rc == MM_OK)
+		*said = json_loadb((const char *)out.p, out.n, 0, NULL);
+	return rc;
+}
+
 /* The next line of text from *at on, without what is before its first word;
  * false: there is none. */
 static bool
@@ -153,26 +177,55 @@ find_place(struct mm_bytes text, const char *issuer, const char *key,
 	return within;
 }
 
+/* value instead of what is there. */
+static enum mm_err
+put(struct mm_conf_edit *e, struct mm_bytes at, const char *before,
+    const char *key, const char *value, const char *behind,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf whole = MM_BUF_INIT(MM_CONF_FILE_MAX);
+	const size_t n = (size_t)(at.p - e->next.p);
+
+	mm_buf_put(&whole, e->next.p, n);
+	mm_buf_printf(&whole, "%s%s = %s%s", before, key, value, behind);
+	mm_buf_put(&whole, at.p + at.n, e->next.n - n - at.n);
+	MM_TRY(mm_buf_ok(&whole, why));
+	mm_buf_reset(&e->next);
+	mm_buf_bytes(&e->next, mm_buf_view(&whole));
+	return mm_buf_ok(&e->next, why);
+}
+
+/* see rollover.h */
+enum mm_err
+mm_conf_edit_top(struct mm_conf_edit *e, const char *key, const char *value,
+    struct mm_why *why)
+{
+	struct mm_bytes line;
+	size_t at = 0;
+	int depth = 0;
+
+	while (next_line(mm_buf_view(&e->next), &at, &line)) {
+		if (depth == 0 && is_key(line, key))
+			return put(e, line, "", key, value, "", why);
+		if (begins(line, "#"))
+			continue;
+		depth += memchr(line.p, '{', line.n) != NULL;
+		depth -= memchr(line.p, '}', line.n) != NULL;
+	}
+	return put(e, (struct mm_bytes){ e->next.p, 0 }, "", key, value, "\n",
+	    why);
+}
+
 /* see rollover.h */
 enum mm_err
 mm_conf_edit_issuer(struct mm_conf_edit *e, const char *issuer,
     const char *key, const char *value, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf whole = MM_BUF_INIT(MM_CONF_FILE_MAX);
 	struct mm_bytes at = { NULL, 0 };
-	size_t before;
 
 	if (!find_place(mm_buf_view(&e->next), issuer, key, &at))
 		return MM_FAIL(why, MM_EINPUT, "%.80s: the line issuer \"%s\" "
 		    "{ is not found: write %s = %.40s into that block",
 		    e->path, issuer, key, value);
-	before = (size_t)(at.p - e->next.p);
-	mm_buf_put(&whole, e->next.p, before);
-	mm_buf_printf(&whole, "%s%s = %s", at.n == 0 ? "\n\t" : "", key,
-	    value);
-	mm_buf_put(&whole, at.p + at.n, e->next.n - before - at.n);
-	MM_TRY(mm_buf_ok(&whole, why));
-	mm_buf_reset(&e->next);
-	mm_buf_bytes(&e->next, mm_buf_view(&whole));
-	return mm_buf_ok(&e->next, why);
+	return put(e, at, at.n == 0 ? "\n\t" : "", key, value, "", why);
 }

@@ -190,6 +190,7 @@ static const struct rule {
 /* They change no record: heads.c, clocks.c, crls.c, orders.c and reconcile.c
  * look at some. */
 static const enum mm_entry_type of_no_record[] = { MM_E_LEDGER_OPENED,
+	MM_E_ROOT_CHANGED,
 	MM_E_REFUSED, MM_E_COUNTED, MM_E_ALERT, MM_E_CRL_SIGNED,
 	MM_E_RESPONDER_MADE,
 	MM_E_CLOCK_SET_BACK, MM_E_LEDGER_TAKEN, MM_E_UNITS_REPORTED,

@@ -68,6 +68,23 @@ const struct mm_opt mm_opts_ca_rollover[] = {
 	    NULL },
 	END
 };
+const struct mm_opt mm_opts_ca_root[] = {
+	OFFLINE, KEY_TYPE,
+	{ "name", "NAME", "of the new root's files (default: root-2, and so "
+	    "on)", MM_C_NONE, NULL },
+	{ "root-key", "FILE", "the old root's sealed key, if it was moved "
+	    "away", MM_C_FILE, NULL },
+	{ "new-root-key", "FILE", "where the new root's sealed key goes "
+	    "(default: into the signer's folder)", MM_C_FILE, NULL },
+	{ "root-years", "N", "the new root's lifetime, 0 for ever (default "
+	    "30)", MM_C_NONE, NULL },
+	{ "chain", "FILE", "the roots are elsewhere: PEM of the new root, "
+	    "NewWithOld and OldWithNew, as their people made them",
+	    MM_C_FILE, NULL },
+	{ "dry-run", NULL, "say what would happen, do nothing", MM_C_NONE,
+	    NULL },
+	END
+};
 const struct mm_opt mm_opts_ca_root_crl[] = {
 	OFFLINE,
 	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
@@ -94,7 +111,7 @@ const struct mm_opt mm_opts_ca_renew_tls[] = {
 /* Options that go to the signer under the same name, as they are. */
 static const char *const passed[] = {
 	"key-type", "out", "chain", "root-key", "issuer-years", "tls-dns",
-	"tls-ip", "tls-days", "root-years", "revoke", "reason",
+	"tls-ip", "tls-days", "root-years", "revoke", "reason", "new-root-key",
 };
 
 static const char *

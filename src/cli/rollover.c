@@ -1,6 +1,5 @@
 #include "cli/rollover.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +22,6 @@ struct rollover {
 	const struct mm_issuer_conf *made; /* of edit.planned */
 	char name[MM_NAME_MAX + 1];
 	char from[MM_TIME_WORD + 1]; /* "": at once */
-	char aside[MM_PATH_MAX + 16];
 	struct mm_buf block;
 	bool there; /* its certificate was made before */
 	json_t *said; /* what the signer says it did; NULL: nothing */
@@ -366,26 +364,13 @@ tell(const struct mm_cli *cli, const struct rollover *r,
 
 /* ---- doing ---- */
 
-/* The signer is told of the new block by a file of its own: the one that the
- * daemons read does not change before all is there. */
 static enum mm_err
 run_signer(struct rollover *r, const struct mm_args *a, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
 	const char *verb = mm_arg(a, "out") != NULL ? "request" :
 	    mm_arg(a, "chain") != NULL ? "install" : "issuer";
-	enum mm_err rc;
 
-	snprintf(r->aside, sizeof(r->aside), "%.500s.rollover", r->edit.path);
-	if (unlink(r->aside) != 0 && errno != ENOENT)
-		return MM_FAIL(why, MM_ESYS, "%.100s: %s", r->aside,
-		    strerror(errno));
-	MM_TRY(mm_conf_edit_aside(&r->edit, r->aside, why));
-	rc = mm_offline_run(a, verb, r->aside, r->name, &out, why);
-	(void)unlink(r->aside);
-	if (rc == MM_OK)
-		r->said = json_loadb((const char *)out.p, out.n, 0, NULL);
-	return rc;
+	return mm_conf_edit_sign(&r->edit, a, verb, r->name, &r->said, why);
 }
 
 static enum mm_err

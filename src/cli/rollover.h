@@ -35,6 +35,17 @@ MM_MUST enum mm_err mm_conf_edit_issuer(struct mm_conf_edit *e,
     const char *issuer, const char *key, const char *value,
     struct mm_why *why);
 
+/* The same outside of any block. */
+MM_MUST enum mm_err mm_conf_edit_top(struct mm_conf_edit *e, const char *key,
+    const char *value, struct mm_why *why);
+
+/* The signer does verb by what stands in next, told by a file of its own: the
+ * one that the daemons read does not change before all is there.  What it says;
+ * NULL: nothing that is JSON. */
+MM_MUST enum mm_err mm_conf_edit_sign(const struct mm_conf_edit *e,
+    const struct mm_args *a, const char *verb, const char *issuer,
+    json_t **said, struct mm_why *why);
+
 /* revoked.c: the list of root_crl that stands, of whoever signed that issuer,
  * names it; MM_EPOLICY: none does. */
 MM_MUST enum mm_err mm_issuer_revoked(const struct mm_config *c,

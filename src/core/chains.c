@@ -6,7 +6,9 @@
 
 /*
  * The issuers' chains as files say them, read once: a chain per issuer, the
- * root at its end, and one of all of them without repetition.
+ * root at its end, and one of all of them without repetition.  While a change
+ * of root is under way what joins both roots is in each that is handed out, and
+ * in no issuer's own: that one goes by a single way to the root it hangs below.
  */
 #define FILE_MAX  (256 * 1024)
 #define CHAIN_MAX 16
@@ -16,6 +18,8 @@ struct mm_chains {
 	struct mm_buf pool;     /* the DER, one after the other */
 	struct mm_chain *chain; /* one an issuer, then the one of all */
 	struct mm_chain *kin;   /* an issuer's with those that follow it */
+	struct mm_chain anchor; /* what the configuration calls so */
+	struct mm_chain links;  /* of a change of root */
 };
 
 static enum mm_err
@@ -69,6 +73,17 @@ take_file(struct mm_chains *all, const char *path, struct mm_chain *c,
 	return MM_OK;
 }
 
+/* After a change of root the anchor is not every issuer's. */
+static bool
+ends_in_root(const struct mm_chain *c)
+{
+	struct mm_cert last;
+
+	return c->n > 1 &&
+	    mm_cert_walk(c->der[c->n - 1], &last, NULL) == MM_OK &&
+	    mm_bytes_eq(last.subject, last.issuer);
+}
+
 static enum mm_err
 load_issuer(struct mm_chains *all, size_t i, struct mm_why *why)
 {
@@ -80,7 +95,7 @@ load_issuer(struct mm_chains *all, size_t i, struct mm_why *why)
 	if (c->n == 0)
 		return MM_FAIL(why, MM_EINPUT, "%.100s: no certificate",
 		    config->issuer[i].certificate);
-	if (config->set.trust_anchor[0] != '\0')
+	if (!ends_in_root(c) && config->set.trust_anchor[0] != '\0')
 		MM_TRY(take_file(all, config->set.trust_anchor, c, why));
 	if (config->issuer[i].retired)
 		return MM_OK; /* for records, and nobody else */
@@ -109,6 +124,35 @@ join_kin(struct mm_chains *all, size_t i, struct mm_why *why)
 	return MM_OK;
 }
 
+/* RFC 7030 4.1.3: OldWithOld, OldWithNew and NewWithOld with the root in
+ * force. */
+static enum mm_err
+add_roots(struct mm_chains *all, struct mm_chain *to, struct mm_why *why)
+{
+	const size_t most = CHAIN_MAX * (all->config->nissuer + 2);
+
+	if (to->n == 0)
+		return MM_OK;
+	for (size_t i = 0; i < all->anchor.n; i++)
+		MM_TRY(add(to, most, all->anchor.der[i], why));
+	for (size_t i = 0; i < all->links.n &&
+	     !all->config->set.root_ended; i++)
+		MM_TRY(add(to, most, all->links.der[i], why));
+	return MM_OK;
+}
+
+static enum mm_err
+load_roots(struct mm_chains *all, struct mm_why *why)
+{
+	const struct mm_settings *set = &all->config->set;
+
+	if (set->trust_anchor[0] != '\0' && all->config->nissuer > 0)
+		MM_TRY(take_file(all, set->trust_anchor, &all->anchor, why));
+	if (set->root_links[0] != '\0')
+		MM_TRY(take_file(all, set->root_links, &all->links, why));
+	return MM_OK;
+}
+
 /* see priv.h */
 void
 mm_chains_free(struct mm_chains **owner)
@@ -123,6 +167,8 @@ mm_chains_free(struct mm_chains **owner)
 		free(c->kin[i].der);
 	free(c->chain);
 	free(c->kin);
+	free(c->anchor.der);
+	free(c->links.der);
 	mm_buf_done(&c->pool);
 	free(c);
 	*owner = NULL;
@@ -133,15 +179,18 @@ make_room(struct mm_chains *c, size_t n)
 {
 	c->chain = calloc(n + 1, sizeof(*c->chain));
 	c->kin = calloc(n + 1, sizeof(*c->kin));
-	if (c->chain == NULL || c->kin == NULL ||
-	    mm_buf_room(&c->pool, (n + 1) * FILE_MAX) == NULL)
+	c->anchor.der = calloc(CHAIN_MAX, sizeof(struct mm_bytes));
+	c->links.der = calloc(CHAIN_MAX, sizeof(struct mm_bytes));
+	if (c->chain == NULL || c->kin == NULL || c->anchor.der == NULL ||
+	    c->links.der == NULL ||
+	    mm_buf_room(&c->pool, (n + 3) * FILE_MAX) == NULL)
 		return false;
 	for (size_t i = 0; i <= n; i++) {
-		size_t most = i < n ? CHAIN_MAX : CHAIN_MAX * (n + 1);
+		size_t most = i < n ? CHAIN_MAX : CHAIN_MAX * (n + 2);
 
 		c->chain[i].der = calloc(most, sizeof(struct mm_bytes));
 		c->kin[i].der = i == n ? NULL :
-		    calloc(CHAIN_MAX * n, sizeof(struct mm_bytes));
+		    calloc(CHAIN_MAX * (n + 2), sizeof(struct mm_bytes));
 		if (c->chain[i].der == NULL || (i < n && c->kin[i].der == NULL))
 			return false;
 	}
@@ -154,15 +203,18 @@ make(struct mm_chains *c, const struct mm_config *config, struct mm_why *why)
 	size_t n = config->nissuer;
 
 	c->config = config;
-	mm_buf_init(&c->pool, (n + 1) * FILE_MAX);
+	mm_buf_init(&c->pool, (n + 3) * FILE_MAX);
 	if (!make_room(c, n))
 		return MM_FAIL(why, MM_ENOMEM, "chains: no memory");
 	mm_buf_reset(&c->pool);
 	for (size_t i = 0; i < n; i++)
 		MM_TRY(load_issuer(c, i, why));
+	MM_TRY(load_roots(c, why));
 	for (size_t i = 0; i < n; i++)
 		MM_TRY(join_kin(c, i, why));
-	return MM_OK;
+	for (size_t i = 0; i < n; i++)
+		MM_TRY(add_roots(c, &c->kin[i], why));
+	return add_roots(c, &c->chain[n], why);
 }
 
 /* see priv.h */
@@ -189,19 +241,6 @@ mm_chains_issuer(const struct mm_chains *c, const char *name)
 	return NULL;
 }
 
-static enum mm_err
-verify(const struct mm_cert *c, const struct mm_cert *issuer)
-{
-	MM_OWN(mm_key_templates_free) struct mm_key_templates *t = NULL;
-	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
-	struct mm_spki spki;
-
-	MM_TRY(mm_spki_parse(issuer->spki.whole, &spki, NULL));
-	MM_TRY(mm_key_templates_new(NULL, &t, NULL));
-	MM_TRY(mm_spki_load(&spki, t, &key, NULL));
-	return mm_cert_verify(c, key, NULL);
-}
-
 /* see priv.h */
 const char *
 mm_chains_signed(const struct mm_chains *all, const struct mm_cert *c)
@@ -213,8 +252,7 @@ mm_chains_signed(const struct mm_chains *all, const struct mm_cert *c)
 
 		if (chain->n > 0 &&
 		    mm_cert_walk(chain->der[0], &issuer, NULL) == MM_OK &&
-		    mm_bytes_eq(issuer.subject, c->issuer) &&
-		    verify(c, &issuer) == MM_OK)
+		    mm_cert_verify_by(c, &issuer) == MM_OK)
 			return name;
 	}
 	return NULL;
@@ -263,6 +301,22 @@ mm_core_cacerts(struct mm_core *c, const char *label,
 	*der = chain->der;
 	*n = chain->n;
 	return MM_OK;
+}
+
+/* see core.h */
+void
+mm_core_links(struct mm_core *c, bool under_way,
+    const struct mm_bytes **der, size_t *n)
+{
+	*der = c->chains->links.der;
+	*n = under_way && c->config->set.root_ended ? 0 : c->chains->links.n;
+}
+
+/* see priv.h */
+const struct mm_chain *
+mm_chains_anchor(const struct mm_chains *c)
+{
+	return &c->anchor;
 }
 
 /* see core.h */

@@ -315,6 +315,11 @@ const struct mm_hist *mm_core_hist(const struct mm_core *c,
  * and the root).  Borrowed for the core's life. MM_ENOTFOUND: no label. */
 MM_MUST enum mm_err mm_core_cacerts(struct mm_core *c, const char *label,
     const struct mm_bytes **der, size_t *n, struct mm_why *why);
+/* What joins the root in force to the one before it: that one, NewWithOld,
+ * OldWithNew (RFC 4210 4.4); also when that change is over, unless under_way is
+ * asked for.  *n 0: none. */
+void mm_core_links(struct mm_core *c, bool under_way,
+    const struct mm_bytes **der, size_t *n);
 /* The profile a label names ("" : default_label, or NULL when it is empty). */
 const struct mm_profile *mm_core_label(struct mm_core *c, const char *label);
 /* An issuer's certificate by name, for AIA. */

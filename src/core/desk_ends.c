@@ -128,20 +128,35 @@ look_at_issuer(struct mm_desk *d, const struct mm_issuer_conf *i,
 }
 
 static enum mm_err
-look_at_anchor(struct mm_desk *d, struct mm_why *why)
+look_at_root(struct mm_desk *d, const char *name, struct mm_bytes der,
+    struct mm_why *why)
 {
-	const struct mm_config *config = d->c->config;
-	struct end e = { "anchor-ends", MM_F_ORIGIN, "root", 0, issuer_days,
+	struct end e = { "anchor-ends", MM_F_ORIGIN, name, 0, issuer_days,
 		sizeof(issuer_days) / sizeof(issuer_days[0]) };
-	const struct mm_chain *chain = config->nissuer == 0 ? NULL :
-	    mm_chains_issuer(d->c->chains, config->issuer[0].name);
 	struct mm_cert cert;
 
-	if (chain == NULL || chain->n == 0 ||
-	    mm_cert_walk(chain->der[chain->n - 1], &cert, NULL) != MM_OK)
+	if (mm_cert_walk(der, &cert, NULL) != MM_OK)
 		return MM_OK;
 	e.end_s = cert.not_after_s;
 	return look_at(d, &e, why);
+}
+
+/* The one in force; and the one before it while it is pinned still, whose end
+ * is that of what joins them, too. */
+static enum mm_err
+look_at_anchor(struct mm_desk *d, struct mm_why *why)
+{
+	const struct mm_settings *set = &d->c->config->set;
+	const struct mm_chain *anchor = mm_chains_anchor(d->c->chains);
+	const struct mm_bytes *link;
+	size_t n;
+
+	if (anchor->n > 0)
+		MM_TRY(look_at_root(d, set->root[0] != '\0' ? set->root :
+		    "root", anchor->der[0], why));
+	mm_core_links(d->c, true, &link, &n);
+	return n == 0 ? MM_OK :
+	    look_at_root(d, "root-before", link[0], why);
 }
 
 /* ---- operators ---- */

@@ -17,7 +17,7 @@ struct thing { /* an issuer, what it is to others, or a profile@version */
 	char name[MM_PROFILE_TEXT];
 	uint8_t sha256[32];
 	struct mm_entry entry;
-	char hex[65];
+	char hex[65], before[65];
 	char issuer[MM_NAME_MAX + 1];
 	char at[MM_TIME_TEXT];
 };
@@ -85,17 +85,24 @@ profile_thing(const struct mm_profile *p, struct thing *t,
 }
 
 static enum mm_err
+first_cert(const char *path, struct mm_buf *der, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(256 * 1024);
+	struct mm_bytes rest;
+
+	MM_TRY(mm_file_read(path, &pem, why));
+	rest = mm_buf_view(&pem);
+	return mm_pem_next(&rest, "CERTIFICATE", der, why);
+}
+
+static enum mm_err
 issuer_thing(const struct mm_issuer_conf *i, struct thing *t,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(256 * 1024);
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
-	struct mm_bytes rest;
 
 	memset(t, 0, sizeof(*t));
-	MM_TRY(mm_file_read(i->certificate, &pem, why));
-	rest = mm_buf_view(&pem);
-	MM_TRY(mm_pem_next(&rest, "CERTIFICATE", &der, why));
+	MM_TRY(first_cert(i->certificate, &der, why));
 	t->kind = "issuer";
 	strcpy(t->name, i->name);
 	mm_sha256(mm_buf_view(&der), t->sha256);
@@ -138,6 +145,29 @@ retired_thing(const struct mm_issuer_conf *i, struct thing *t)
 	t->entry.field[MM_F_ISSUER] = t->name;
 }
 
+/* The first root has no entry of its own. */
+static enum mm_err
+root_thing(const struct mm_settings *set, struct thing *t, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	uint8_t before[32];
+
+	memset(t, 0, sizeof(*t));
+	t->kind = "root";
+	strcpy(t->name, set->root);
+	MM_TRY(first_cert(set->trust_anchor, &der, why));
+	mm_sha256(mm_buf_view(&der), t->sha256);
+	mm_hex_text(t->sha256, 32, t->hex);
+	mm_buf_reset(&der);
+	MM_TRY(first_cert(set->root_links, &der, why));
+	mm_sha256(mm_buf_view(&der), before);
+	mm_hex_text(before, 32, t->before);
+	t->entry.type = MM_E_ROOT_CHANGED;
+	t->entry.field[MM_F_CERT_SHA256] = t->hex;
+	t->entry.field[MM_F_FROM] = t->before;
+	return MM_OK;
+}
+
 /* What an issuer is to those before it. */
 static enum mm_err
 issuer_places(struct mm_store *s, struct mm_store_reader *r,
@@ -173,6 +203,10 @@ mm_found_loaded(struct mm_store *s, struct mm_store_reader *r,
 			return MM_FAIL(why, rc, "%s", none.text);
 		MM_TRY(loaded(s, r, &t, why));
 		MM_TRY(issuer_places(s, r, &config->issuer[i], why));
+	}
+	if (config->set.root[0] != '\0' && config->set.root_links[0] != '\0') {
+		MM_TRY(root_thing(&config->set, &t, why));
+		MM_TRY(loaded(s, r, &t, why));
 	}
 	for (size_t i = 0; i < config->nprofile; i++) {
 		MM_TRY(profile_thing(&config->profile[i], &t, why));

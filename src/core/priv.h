@@ -288,6 +288,8 @@ void mm_chains_free(struct mm_chains **owner);
 const struct mm_chain *mm_chains_issuer(const struct mm_chains *c,
     const char *name);
 /* The configured issuer that signed it, or NULL. */
+/* The file that trust_anchor names. */
+const struct mm_chain *mm_chains_anchor(const struct mm_chains *c);
 const char *mm_chains_signed(const struct mm_chains *c,
     const struct mm_cert *cert);
 /* The same of line CAs, too; it stays until the core is closed. */

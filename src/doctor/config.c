@@ -170,10 +170,13 @@ static const struct {
 	    "mintmark ca renew-tls; the "
 	    "server takes the new one by itself" },
 	[MM_ENDS_ANCHOR] = { "trust anchor",
-	    "Devices pin it: plan a new "
-	    "root, and give it to them before" },
+	    "Devices pin it: mintmark ca root has another one take its place, "
+	    "and they get it before" },
 	[MM_ENDS_ISSUER] = { "issuer",
 	    "mintmark ca rollover has another one take its place" },
+	[MM_ENDS_BEFORE] = { "the root before",
+	    "Who pins it alone must have the new one by then: then mintmark "
+	    "ca root-end" },
 };
 
 /* see doctor.h */
@@ -244,6 +247,8 @@ mm_doctor_certs(const struct mm_config *c, struct mm_findings *f)
 {
 	look_cert(c, MM_ENDS_TLS, "", c->set.tls_certificate, f);
 	look_cert(c, MM_ENDS_ANCHOR, "", c->set.trust_anchor, f);
+	if (!c->set.root_ended)
+		look_cert(c, MM_ENDS_BEFORE, "", c->set.root_links, f);
 	for (size_t i = 0; i < c->nissuer; i++)
 		if (!c->issuer[i].retired)
 			look_cert(c, MM_ENDS_ISSUER, c->issuer[i].name,

@@ -173,7 +173,10 @@ mm_ca_build(const struct mm_ca_fields *f, struct mm_bytes alg,
 	size_t mark;
 
 	MM_TRY(mm_spki_split(f->spki, &key, why));
-	MM_TRY(mm_subject_put(&subject, f->subject, "", "", why));
+	if (f->subject_name.n > 0)
+		mm_buf_bytes(&subject, f->subject_name);
+	else
+		MM_TRY(mm_subject_put(&subject, f->subject, "", "", why));
 	MM_TRY(mm_buf_ok(&subject, why));
 	mark = mm_der_open(tbs, MM_DER_SEQ);
 	mm_tbs_put_head(tbs, (struct mm_bytes){ f->serial, MM_SERIAL_N }, alg,

@@ -134,6 +134,22 @@ mm_cert_verify(const struct mm_cert *c, EVP_PKEY *issuer, struct mm_why *why)
 }
 
 /* see cert.h */
+enum mm_err
+mm_cert_verify_by(const struct mm_cert *c, const struct mm_cert *issuer)
+{
+	MM_OWN(mm_key_templates_free) struct mm_key_templates *t = NULL;
+	MM_OWN(mm_pkey_free) EVP_PKEY *key = NULL;
+	struct mm_spki spki;
+
+	if (!mm_bytes_eq(issuer->subject, c->issuer))
+		return MM_EPOLICY;
+	MM_TRY(mm_spki_parse(issuer->spki.whole, &spki, NULL));
+	MM_TRY(mm_key_templates_new(NULL, &t, NULL));
+	MM_TRY(mm_spki_load(&spki, t, &key, NULL));
+	return mm_cert_verify(c, key, NULL);
+}
+
+/* see cert.h */
 void
 mm_cert_join(struct mm_buf *out, struct mm_bytes tbs, struct mm_bytes alg,
     struct mm_bytes sig)

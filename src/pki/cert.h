@@ -39,6 +39,9 @@ bool mm_cert_names_recovery(const struct mm_cert *c);
 /* Verifies the signature with the issuer's key. */
 MM_MUST enum mm_err mm_cert_verify(const struct mm_cert *c, EVP_PKEY *issuer,
     struct mm_why *why);
+/* The same with the key of issuer's certificate, which must have that name. */
+MM_MUST enum mm_err mm_cert_verify_by(const struct mm_cert *c,
+    const struct mm_cert *issuer);
 /* First value of an attribute (OID) in a Name; false if absent. */
 bool mm_name_attribute(struct mm_bytes name, const char *oid, char *out,
     size_t outn);
@@ -109,6 +112,7 @@ struct mm_ca_fields {
 	uint8_t serial[MM_SERIAL_N];
 	int64_t not_before_s, not_after_s;
 	const struct mm_conf_list *subject; /* as in a profile */
+	struct mm_bytes subject_name;       /* instead: a Name, as it is */
 	int path_len;                        /* -1: none stated */
 	bool ca;                             /* else a TLS server ... */
 	bool recovery;                       /* ... or an administrator ... */

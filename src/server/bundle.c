@@ -146,6 +146,9 @@ issuers_of(struct mm_core *c, const struct mm_config *config)
 		    config->issuer[i].name, &one, NULL) == MM_OK)
 			mm_pem_put(&b->bytes, "CERTIFICATE", one);
 	}
+	mm_core_links(c, false, &der, &n);
+	for (size_t i = 0; config->set.root_ended && i < n; i++)
+		mm_pem_put(&b->bytes, "CERTIFICATE", der[i]);
 	n = mm_core_lines(c);
 	for (size_t i = 0; i < n; i++) {
 		char name[MM_NAME_MAX + 1];

@@ -280,6 +280,11 @@ struct mm_chain {
 MM_MUST enum mm_err mm_chain_make(struct mm_core *core, const char *issuer,
     struct mm_chain *out, struct mm_why *why);
 
+/* While the root changes: the certificate that joins the root of that name to
+ * the other one; false: none. */
+bool mm_chain_link(struct mm_core *core, struct mm_bytes issuer,
+    struct mm_bytes *der);
+
 /* ---- answers.c ---- */
 
 /* "reason: x" and a sentence, as text/plain: EST clients' people read it. */

@@ -71,6 +71,11 @@ is_ours(struct mm_roots *r, const struct mm_crl *crl)
 	for (size_t i = 0; i < n; i++)
 		if (mm_crl_verify_by(crl, der[i], NULL) == MM_OK)
 			return true;
+	/* a root that is not in force any more, as a retired issuer */
+	mm_core_links(r->s->core, false, &der, &n);
+	for (size_t i = 0; i < n; i++)
+		if (mm_crl_verify_by(crl, der[i], NULL) == MM_OK)
+			return true;
 	return false;
 }
 

@@ -36,6 +36,35 @@ no_passphrase(char *buf, int size, int writing, void *arg)
 	return -1;
 }
 
+/* Whoever pins the other root than the chain's own gets to it by this. */
+static enum mm_err
+add_link(struct mm_tls *t, SSL_CTX *ctx, OSSL_LIB_CTX *lib,
+    struct mm_why *why)
+{
+	MM_OWN(free_x509) X509 *x = X509_new_ex(lib, NULL);
+	STACK_OF(X509) *chain = NULL;
+	unsigned char *name = NULL;
+	const unsigned char *p;
+	struct mm_bytes der;
+	bool found;
+	int n;
+
+	if (SSL_CTX_get0_chain_certs(ctx, &chain) != 1 ||
+	    sk_X509_num(chain) < 1)
+		return MM_OK;
+	n = i2d_X509_NAME(X509_get_issuer_name(sk_X509_value(chain,
+	    sk_X509_num(chain) - 1)), &name);
+	found = n > 0 && mm_chain_link(t->s->core,
+	    (struct mm_bytes){ name, (size_t)n }, &der);
+	OPENSSL_free(name);
+	p = found ? der.p : NULL;
+	if (!found)
+		return MM_OK;
+	return x != NULL && d2i_X509(&x, &p, (long)der.n) != NULL &&
+	    SSL_CTX_add1_chain_cert(ctx, x) == 1 ? MM_OK :
+	    mm_tls_openssl_failed(why, "root_links");
+}
+
 static enum mm_err
 use_chain(SSL_CTX *ctx, OSSL_LIB_CTX *lib, struct mm_bytes pem,
     struct mm_why *why)
@@ -111,6 +140,8 @@ server_ctx(struct mm_tls *t, OSSL_LIB_CTX *lib, SSL_CTX **out,
 	MM_TRY(bare_ctx(lib, SUITES13, SUITES12, &ctx, why));
 	pthread_mutex_lock(&t->lock);
 	rc = use_chain(ctx, lib, mm_buf_view(&t->cert), why);
+	if (rc == MM_OK)
+		rc = add_link(t, ctx, lib, why);
 	if (rc == MM_OK)
 		rc = use_key(ctx, lib, mm_buf_view(&t->key), why);
 	pthread_mutex_unlock(&t->lock);

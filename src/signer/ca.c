@@ -283,19 +283,23 @@ mm_cmd_request(const struct mm_opts *o, struct mm_why *why)
 
 /* see setup.h */
 enum mm_err
-mm_root_open(struct mm_setup *s, struct mm_ca *root, struct mm_why *why)
+mm_root_open(struct mm_setup *s, const char *name, struct mm_ca *root,
+    struct mm_why *why)
 {
 	char anchor[MM_PATH_MAX + 1], key[MM_PATH_MAX + 1];
 
-	MM_TRY(mm_signer_path(&s->conf->set, "anchor.crt", anchor, why));
-	MM_TRY(mm_signer_path(&s->conf->set, "keys/root.key", key, why));
+	MM_TRY(mm_root_cert_path(&s->conf->set, name, anchor, why));
+	MM_TRY(mm_root_key_path(&s->conf->set, name, key, why));
 	MM_TRY(mm_ca_read(anchor, root, why));
 	if (s->o->root_key == NULL && access(key, F_OK) != 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "the root's key is not here: "
 		    "--root-key FILE, from where it is kept; a root that is "
 		    "elsewhere signs by itself");
-	return mm_key_load(s->o->root_key == NULL ? key : s->o->root_key,
-	    mm_secret_view(s->pass), s->stretched, &root->key, why);
+	MM_TRY(mm_key_load(s->o->root_key == NULL ? key : s->o->root_key,
+	    mm_secret_view(s->pass), s->stretched, &root->key, why));
+	snprintf(root->issuer.name, sizeof(root->issuer.name), "%s",
+	    name[0] == '\0' ? "root" : name);
+	return mm_ca_check_pair(root, why);
 }
 
 /* see setup.h */
@@ -312,7 +316,7 @@ mm_cmd_issuer(const struct mm_opts *o, struct mm_why *why)
 	MM_TRY(mm_setup_begin(&s, o, true, why));
 	MM_TRY(mm_setup_record(&s, why));
 	MM_TRY(mm_setup_issuer(&s, &conf, why));
-	MM_TRY(mm_root_open(&s, &root, why));
+	MM_TRY(mm_root_open(&s, s.conf->set.root, &root, why));
 	by.key = root.key;
 	by.cert = mm_buf_view(&root.der);
 	MM_TRY(mm_make_issuer(&s, &by, &key, &der, why));

@@ -99,7 +99,7 @@ place_anchor(struct mm_setup *s, struct mm_bytes root, struct mm_why *why)
 	enum mm_err err;
 	bool same;
 
-	MM_TRY(mm_signer_path(&s->conf->set, "anchor.crt", path, why));
+	MM_TRY(mm_root_cert_path(&s->conf->set, s->conf->set.root, path, why));
 	err = mm_ca_read(path, &have, NULL);
 	same = err == MM_OK && mm_bytes_eq(mm_buf_view(&have.der), root);
 	mm_buf_done(&have.chain_pem);

@@ -145,7 +145,7 @@ place_root(struct mm_setup *s, struct mm_bytes der, struct mm_why *why)
 {
 	char path[MM_PATH_MAX + 1];
 
-	MM_TRY(mm_signer_path(&s->conf->set, "anchor.crt", path, why));
+	MM_TRY(mm_root_cert_path(&s->conf->set, s->conf->set.root, path, why));
 	MM_TRY(mm_place_certs(s, path, &der, 1, MM_OF_SIGNER, why));
 	if (strcmp(path, s->conf->set.trust_anchor) == 0)
 		return MM_OK;
@@ -169,7 +169,7 @@ make_root(struct mm_setup *s, EVP_PKEY **key, struct mm_buf *der,
 
 	mm_default_subject(&s->conf->set, "Root CA", &subject);
 	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
-	MM_TRY(mm_signer_path(&s->conf->set, "keys/root.key", path, why));
+	MM_TRY(mm_root_key_path(&s->conf->set, s->conf->set.root, path, why));
 	MM_TRY(mm_key_make(type, key, why));
 	MM_TRY(mm_place_key(s, s->o->root_key != NULL ? s->o->root_key : path,
 	    *key, why));

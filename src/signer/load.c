@@ -25,6 +25,40 @@ mm_signer_path(const struct mm_settings *set, const char *name,
 	return mm_path_join(out, MM_PATH_MAX + 1, set->signer_dir, name, why);
 }
 
+static enum mm_err
+root_path(const struct mm_settings *set, const char *folder, const char *name,
+    const char *end, char out[MM_PATH_MAX + 1], struct mm_why *why)
+{
+	char file[MM_NAME_MAX + 16];
+
+	snprintf(file, sizeof(file), "%s%s%s", folder, name, end);
+	return mm_signer_path(set, file, out, why);
+}
+
+static bool
+is_first_root(const char *name)
+{
+	return name[0] == '\0' || strcmp(name, "root") == 0;
+}
+
+/* see priv.h */
+enum mm_err
+mm_root_cert_path(const struct mm_settings *set, const char *name,
+    char out[MM_PATH_MAX + 1], struct mm_why *why)
+{
+	return root_path(set, "", is_first_root(name) ? "anchor" : name,
+	    ".crt", out, why);
+}
+
+/* see priv.h */
+enum mm_err
+mm_root_key_path(const struct mm_settings *set, const char *name,
+    char out[MM_PATH_MAX + 1], struct mm_why *why)
+{
+	return root_path(set, "keys/", is_first_root(name) ? "root" : name,
+	    ".key", out, why);
+}
+
 /* see priv.h */
 enum mm_err
 mm_passphrase_get(const struct mm_load_opts *o, const char *file,
@@ -192,7 +226,7 @@ load_anchor(struct mm_signer *s, struct mm_why *why)
 	struct mm_cert cert;
 	enum mm_err err;
 
-	MM_TRY(mm_signer_path(&s->conf->set, "anchor.crt", path, why));
+	MM_TRY(mm_root_cert_path(&s->conf->set, s->conf->set.root, path, why));
 	err = mm_ca_read(path, &ca, why);
 	if (err == MM_OK)
 		err = mm_cert_walk(mm_buf_view(&ca.der), &cert, why);

@@ -44,8 +44,11 @@ static const struct {
 	    "install the certificate that answers the request" },
 	{ "issuer", mm_cmd_issuer, COMMON ISSUER "issuer-years root-key ",
 	    "make one more issuing CA below the own root" },
+	{ "root", mm_cmd_root, COMMON "issuer root-subject root-key root-years "
+	    "new-root-key key-type chain ",
+	    "another root in the place of --issuer's, and what joins both" },
 	{ "root-crl", mm_cmd_root_crl, COMMON
-	    "root-key root-years revoke reason ",
+	    "issuer root-key root-years revoke reason ",
 	    "the own root's revocation lists of the years to come" },
 	{ "renew-tls", mm_cmd_renew_tls, COMMON TLS "issuer ",
 	    "a new certificate for the TLS server" },

@@ -43,13 +43,25 @@ add_file(
 	return mm_buf_ok(out, why);
 }
 
+/* The anchor's is that of the root in force. */
+static enum mm_err
+own_path(const struct mm_setup *s, const char *name,
+    char out[MM_PATH_MAX + 1], struct mm_why *why)
+{
+	const struct mm_settings *set = &s->conf->set;
+
+	return strcmp(name, "anchor.crt") == 0 ?
+	    mm_root_cert_path(set, set->root, out, why) :
+	    mm_signer_path(set, name, out, why);
+}
+
 static enum mm_err
 add_own(struct mm_setup *s, struct mm_buf *out, const char *name,
     struct mm_why *why)
 {
 	char path[MM_PATH_MAX + 1];
 
-	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));
+	MM_TRY(own_path(s, name, path, why));
 	return access(path, F_OK) != 0 ? MM_OK : add_file(out, name, path, why);
 }
 
@@ -203,7 +215,7 @@ place_one(struct mm_setup *s, const char *name, struct mm_bytes data,
 		    place_public(s, s->conf->set.root_crl, data, why);
 	if (!is_own_name(name))
 		return place_issuer(s, name, data, why);
-	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));
+	MM_TRY(own_path(s, name, path, why));
 	MM_TRY(mm_place(s, path, data,
 	    strcmp(name, "anchor.crt") == 0 ? 0644 : 0600, MM_OF_SIGNER, why));
 	return strcmp(name, "anchor.crt") != 0

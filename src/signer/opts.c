@@ -21,6 +21,7 @@ static const struct {
 	{ "root", ROOT, AT(root), 0, 0 },
 	{ "root-subject", LIST, AT(root_subject), 0, 0 },
 	{ "root-key", TEXT, AT(root_key), 0, 0 },
+	{ "new-root-key", TEXT, AT(new_root_key), 0, 0 },
 	{ "root-years", NUMBER, AT(root_years), 0, 1000 },
 	{ "issuer", TEXT, AT(issuer), 0, 0 },
 	{ "issuer-subject", LIST, AT(issuer_subject), 0, 0 },

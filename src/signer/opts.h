@@ -14,7 +14,8 @@ struct mm_opts {
 	int root;
 	struct mm_conf_list root_subject, issuer_subject, tls_dns, tls_ip;
 	const char *root_key, *issuer, *key_type, *request, *out, *chain, *from,
-	    *batch, *station, *orders_key, *recipient, *keys, *revoke, *reason;
+	    *batch, *station, *orders_key, *recipient, *keys, *revoke, *reason,
+	    *new_root_key;
 	int64_t root_years, issuer_years /* -1: as usual */, tls_days;
 	bool yes;
 };

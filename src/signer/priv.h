@@ -160,6 +160,13 @@ MM_MUST enum mm_err mm_ca_read(const char *path, struct mm_ca *ca,
 MM_MUST enum mm_err mm_signer_path(const struct mm_settings *set,
     const char *name, char out[MM_PATH_MAX + 1], struct mm_why *why);
 
+/* The signer's own copy of a root's certificate, which decides, and where its
+ * key is while it is here.  "" and "root" are the first one's name. */
+MM_MUST enum mm_err mm_root_cert_path(const struct mm_settings *set,
+    const char *name, char out[MM_PATH_MAX + 1], struct mm_why *why);
+MM_MUST enum mm_err mm_root_key_path(const struct mm_settings *set,
+    const char *name, char out[MM_PATH_MAX + 1], struct mm_why *why);
+
 /* load.c: the certificate is of the key; a profile for an issuer. */
 MM_MUST enum mm_err mm_ca_check_pair(const struct mm_ca *ca,
     struct mm_why *why);

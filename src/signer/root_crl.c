@@ -90,6 +90,32 @@ find_first(struct years *y, const char *path, struct mm_bytes root,
 	}
 }
 
+/* Another root's, of a file that is replaced: theirs are to stay. */
+static enum mm_err
+keep_others(struct years *y, const char *path, struct mm_bytes root,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(FILE_MOST);
+	struct mm_why none = { 0 };
+	enum mm_err rc = mm_file_read(path, &text, &none);
+	struct mm_bytes rest = mm_buf_view(&text);
+
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND ? MM_OK :
+		    MM_FAIL(why, rc, "%s", none.text);
+	for (;;) {
+		MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(FILE_MOST);
+		const size_t before = rest.n;
+		struct mm_crl c;
+
+		rc = mm_crl_next(&rest, &der, &c, NULL);
+		if (rc == MM_ENOTFOUND || rest.n == before)
+			return mm_buf_ok(y->pem, why);
+		if (rc == MM_OK && mm_crl_verify_by(&c, root, NULL) != MM_OK)
+			mm_pem_put(y->pem, "X509 CRL", mm_buf_view(&der));
+	}
+}
+
 /* ---- signing ---- */
 
 /* Ascending: a year's is never below the one before it. */
@@ -149,7 +175,8 @@ make(struct mm_setup *s, struct years *y, struct mm_why *why)
 	mm_json_int(&s->json, "revoked",
 	    y->revoked == NULL ? 0 : (int64_t)y->revoked->n);
 	MM_TRY(mm_whose(s, MM_OF_SERVER, &own, why));
-	if (s->o->revoke != NULL) /* by lists that have all of those before */
+	/* by lists that have all of those before, and other roots' */
+	if (s->o->revoke != NULL || s->conf->set.root[0] != '\0')
 		return mm_file_replace_as(s->conf->set.root_crl,
 		    mm_buf_view(y->pem), &own, why);
 	return mm_place(s, s->conf->set.root_crl, mm_buf_view(y->pem), 0600,
@@ -172,6 +199,7 @@ mm_make_root_crls(struct mm_setup *s, const struct mm_signing *root,
 		return MM_OK;
 	MM_TRY(mm_issuer_make(&issuer, &conf, "", root->cert, why));
 	MM_TRY(find_first(&y, s->conf->set.root_crl, root->cert, why));
+	MM_TRY(keep_others(&y, s->conf->set.root_crl, root->cert, why));
 	MM_TRY(mm_sign_new(NULL, root->key, &key, why));
 	y.key = key;
 	return make(s, &y, why);
@@ -203,7 +231,8 @@ root_crl(struct mm_setup *s, struct mm_root_revoked *revoked,
 	MM_TRY(mm_root_revoked_read(s, revoked, why));
 	MM_TRY(check_file(s, revoked, why));
 	MM_TRY(mm_setup_record(s, why));
-	MM_TRY(mm_root_open(s, &root, why));
+	MM_TRY(mm_root_open(s, s->o->issuer != NULL ? s->o->issuer :
+	    s->conf->set.root, &root, why));
 	by.key = root.key;
 	by.cert = mm_buf_view(&root.der);
 	if (s->o->revoke != NULL)

@@ -142,10 +142,10 @@ MM_MUST enum mm_err mm_check_subject(const struct mm_setup *s,
 MM_MUST enum mm_err mm_check_own_key(const struct mm_setup *s,
     const struct mm_issuer_conf *conf, struct mm_bytes spki,
     struct mm_why *why);
-/* The own root with its key, from --root-key or where it was made; done with
- * by mm_ca_done. */
-MM_MUST enum mm_err mm_root_open(struct mm_setup *s, struct mm_ca *root,
-    struct mm_why *why);
+/* The own root of that name with its key, from --root-key or where it was
+ * made; done with by mm_ca_done.  MM_EINPUT: the key is another root's. */
+MM_MUST enum mm_err mm_root_open(struct mm_setup *s, const char *name,
+    struct mm_ca *root, struct mm_why *why);
 /* root_revoked.c: what the own root has revoked, in the order of time. */
 #define MM_ROOT_REVOKED_MAX 500
 struct mm_root_revoked {
@@ -163,7 +163,8 @@ MM_MUST enum mm_err mm_root_revoke(const struct mm_setup *s,
 MM_MUST enum mm_err mm_root_revoked_covers(const struct mm_root_revoked *r,
     const char *path, struct mm_why *why);
 /* The root's lists of the years to come, where root_crl says; says nothing:
- * none.  With what is revoked.  Writes "root_crls". */
+ * none.  With what is revoked.  Writes "root_crls".  In a file that is
+ * replaced, another root's lists stay. */
 MM_MUST enum mm_err mm_make_root_crls(struct mm_setup *s,
     const struct mm_signing *root, const struct mm_root_revoked *revoked,
     struct mm_why *why);
@@ -190,6 +191,6 @@ mm_command_fn mm_cmd_init, mm_cmd_request, mm_cmd_install, mm_cmd_issuer,
     mm_cmd_ledger_key, mm_cmd_orders_key, mm_cmd_accept_clock,
     mm_cmd_export_node, mm_cmd_join, mm_cmd_take_ledger,
     mm_cmd_station_init, mm_cmd_take_order, mm_cmd_export_line,
-    mm_cmd_root_crl, mm_cmd_check_key;
+    mm_cmd_root_crl, mm_cmd_check_key, mm_cmd_root;
 
 #endif
