@@ -290,7 +290,7 @@ def test_a_token_for_another_server_finds_a_wrong_anchor(world):
 def test_a_server_under_another_name_is_told(world):
     """Its address is right and its certificate has it not: 127.1."""
     d = world.dir / "named"
-    p = world.agent("enrol", "--token-file", token_file(world, "AG-6"),
+    p = world.agent("enrol", "--token-file", token_file(world, "AG-66"),
                     "--dir", d, "--retry", "0", "--server",
                     f"127.1:{world.devices}", check=False)
     assert p.returncode != 0 and \
