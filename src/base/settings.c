@@ -48,6 +48,10 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "is. Must not be the server's in production."),
 	TEXT(audit_group, 0, "",
 	    "Group that may read the signer's journal; empty for none."),
+	TEXT(registrar_user, 0, "",
+	    "User that the registrar becomes, which asks an existing CA for "
+	    "issuers with exec; empty for the server's. One of its own keeps "
+	    "what the program has out of the server's reach."),
 	TEXT(keeper_user, 0, "",
 	    "User that the keepers of keys in PKCS#11 tokens become, which "
 	    "load the makers' modules; empty for the signer's."),
@@ -219,12 +223,26 @@ static const struct mm_conf_key issuer_keys[] = {
 	    offsetof(struct mm_issuer_conf, certificate), 1, MM_PATH_MAX, NULL,
 	    "PEM file with the issuer's certificate first, then those above "
 	    "it.", NULL },
-	{ "key", MM_CONF_PATH, offsetof(struct mm_issuer_conf, key), 1,
-	    MM_PATH_MAX, NULL,
+	{ "key", MM_CONF_PATH, offsetof(struct mm_issuer_conf, key), 0,
+	    MM_PATH_MAX, "",
 	    "The issuer's private key: encrypted PKCS#8 in PEM, readable by "
 	    "the signer only; or pkcs11: and what names one key in a token "
 	    "(RFC 7512), with module-path after a ? unless p11-kit knows the "
-	    "module.", NULL },
+	    "module. Empty, and only then, where exec asks an existing CA.",
+	    NULL },
+	{ "exec", MM_CONF_LIST, offsetof(struct mm_issuer_conf, exec), 1,
+	    MM_CONF_ITEM_MAX - 1, "",
+	    "An existing CA signs what this issuer issues: the program that "
+	    "asks it, by its path, and its arguments. It is given a request "
+	    "and writes the certificate. Empty: the signer has the key.",
+	    NULL },
+	{ "answer_within", MM_CONF_DURATION,
+	    offsetof(struct mm_issuer_conf, answer_within_s), 1, 600, "20s",
+	    "For an existing CA: most time for one certificate, all of it.",
+	    NULL },
+	{ "at_once", MM_CONF_INT, offsetof(struct mm_issuer_conf, at_once), 1,
+	    32, "4", "For an existing CA: most requests at a time; who comes "
+	    "above that is told to come again.", NULL },
 	{ "pin_file", MM_CONF_PATH, offsetof(struct mm_issuer_conf, pin_file),
 	    0, MM_PATH_MAX, "",
 	    "For a key in a token: the file whose first line is its PIN. "
@@ -287,6 +305,20 @@ static const struct mm_conf_key issuer_keys[] = {
 	    "key is not read. Records and receipts keep its certificate.",
 	    NULL },
 };
+
+/* see settings.h */
+bool
+mm_issuer_upstream(const struct mm_issuer_conf *i)
+{
+	return i->exec.n > 0;
+}
+
+/* see settings.h */
+bool
+mm_issuer_lists(const struct mm_issuer_conf *i)
+{
+	return !i->retired && !mm_issuer_upstream(i);
+}
 
 /* see settings.h */
 bool

@@ -25,6 +25,7 @@ struct mm_settings {
 	char database[MM_PATH_MAX + 1];     /* a URL: store.h */
 	char server_user[33], signer_user[33]; /* "" : stay who we are */
 	char audit_group[33];               /* may read the journal; "" none */
+	char registrar_user[33];            /* "" : the server's */
 	char keeper_user[33];               /* "" : the signer's */
 	char keeper_group[33];              /* beside it; "" none */
 	char node[MM_NAME_MAX + 1];         /* of several; "" the only one */
@@ -89,6 +90,9 @@ struct mm_issuer_conf {
 	int64_t ocsp_hours;                /* nextUpdate after thisUpdate */
 	bool line;                         /* a station's signer has its key */
 	int64_t lines;                     /* line CAs it signs a day */
+	struct mm_conf_list exec;          /* asks the maker's own CA */
+	int64_t answer_within_s;           /* of the maker's own CA */
+	int64_t at_once;                   /* requests to it */
 	char renew_before[MM_TIME_WORD + 1]; /* RFC 3339; "": none */
 	int64_t renew_within_s;            /* of then */
 	char follows[MM_NAME_MAX + 1];     /* whose place it takes; "" */
@@ -96,6 +100,11 @@ struct mm_issuer_conf {
 	bool retired;                      /* signs nothing any more */
 };
 
+/* Its certificates are another CA's, which is asked for each of them: its key
+ * is not ours, and neither are its revocation lists. */
+bool mm_issuer_upstream(const struct mm_issuer_conf *i);
+/* It signs revocation lists and OCSP answers here. */
+bool mm_issuer_lists(const struct mm_issuer_conf *i);
 /* Its key is in a PKCS#11 token (RFC 7512), not in a file. */
 #define MM_TOKEN_URI "pkcs11:"
 bool mm_issuer_in_token(const struct mm_issuer_conf *i);

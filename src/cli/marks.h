@@ -29,7 +29,8 @@ MM_MUST enum mm_err mm_differ_unread(json_t *differences, const char *record,
  * zero where a record does not have it; so is not_after_s.  young: it may
  * still be on its way.  partial: a journal line recovered from the ledger,
  * which knows the serial and the key only.  later: entered since the journals
- * were copied, which may not have it yet.  elsewhere: by a station's signer.
+ * were copied, which may not have it yet.  elsewhere: by a station's signer,
+ * or an existing CA.
  */
 struct mm_mark {
 	uint8_t serial[16], spki[32], who[16], tbs[8], cert[8];

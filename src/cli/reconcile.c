@@ -57,6 +57,7 @@ enum { YOUNG_MS = 15000, LOST_MS = 60000 /* until one is settled */ };
 struct reconcile {
 	struct mm_cli *cli;
 	struct mm_store_reader *db; /* borrowed */
+	const struct mm_config *config;
 	struct mm_marks of[MM_OF_RECORDS];
 	struct mm_marks responders[MM_OF_STORE]; /* of OCSP */
 	struct mm_crls crls[MM_OF_RECORDS];
@@ -224,11 +225,16 @@ entry_signature(struct reconcile *r, const struct mm_entry *e, bool later,
 	    &r->responders[MM_OF_LEDGER] : &r->of[MM_OF_LEDGER];
 	struct mm_mark m = { .later = later,
 		.elsewhere = signed_elsewhere(e) };
+	const struct mm_issuer_conf *issuer = e->field[MM_F_ISSUER] == NULL ?
+	    NULL : mm_config_issuer(r->config, e->field[MM_F_ISSUER]);
 	uint8_t cert[32] = { 0 };
 	int64_t end_ms = 0;
 
 	MM_TRY(hex(e, MM_F_SERIAL, m.serial, 16, why));
 	MM_TRY(hex(e, MM_F_SPKI_SHA256, m.spki, 32, why));
+	/* another CA's: under a number that no signer of ours makes */
+	m.elsewhere = m.elsewhere || (m.serial[0] >= 0x80 && issuer != NULL &&
+	    mm_issuer_upstream(issuer));
 	if (e->type == MM_E_OPERATOR_RECOVERED)
 		return add_glass(r, MM_OF_LEDGER, m.serial, m.spki, later,
 		    why);
@@ -505,8 +511,8 @@ report(struct reconcile *r, struct mm_why *why)
 			printf(" (%zu of them recovered from the ledger)",
 			    r->recovered);
 		if (n == 0 && r->waiting.elsewhere != 0)
-			printf(" (%zu of them by stations' signers, whose "
-			       "journals are theirs)", r->waiting.elsewhere);
+			printf(" (%zu of them by stations' signers or "
+			       "existing CAs, whose journals are theirs)", r->waiting.elsewhere);
 		if (n == 0)
 			printf(", journal and ledger the same %zu revocation "
 			       "lists.\n", r->crls[MM_OF_LEDGER].n);
@@ -578,6 +584,7 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	MM_TRY(mm_facts_new(&(struct mm_facts_of){ db, config, r->differences,
 	    r->began_ms }, &r->facts, why));
 	MM_TRY(mm_quotas_new(db, r->differences, &r->quotas, why));
+	r->config = config;
 	MM_TRY(read_store(r, db, config, why));
 	rc = read_journals(r, a, journal, why);
 	if (rc != MM_OK)

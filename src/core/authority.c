@@ -2,6 +2,7 @@
 
 #include "core/codes.h"
 #include "core/priv.h"
+#include "pki/foreign.h"
 #include "pki/possession.h"
 
 /* The constructors: the only ways to come by an authority. */
@@ -64,6 +65,24 @@ mm_authority_device(struct mm_authority *a, struct mm_bytes der,
 	memset(a, 0, sizeof(*a));
 	a->kind = MM_AUTH_DEVICE;
 	memcpy(a->serial, cert.serial.p, MM_SERIAL_N);
+	mm_sha256(der, a->cert_sha256);
+	a->expired = mm_now_s() > cert.not_after_s;
+	return MM_OK;
+}
+
+/* see core.h */
+enum mm_err
+mm_core_device(struct mm_core *c, struct mm_authority *a, struct mm_bytes der,
+    struct mm_why *why)
+{
+	struct mm_cert cert;
+
+	MM_TRY(mm_cert_walk(der, &cert, why));
+	if (!mm_chains_upstream(c->chains, cert.issuer))
+		return mm_authority_device(a, der, why);
+	memset(a, 0, sizeof(*a));
+	a->kind = MM_AUTH_DEVICE;
+	mm_foreign_number(&cert, a->serial);
 	mm_sha256(der, a->cert_sha256);
 	a->expired = mm_now_s() > cert.not_after_s;
 	return MM_OK;

@@ -95,7 +95,9 @@ load_issuer(struct mm_chains *all, size_t i, struct mm_why *why)
 	if (c->n == 0)
 		return MM_FAIL(why, MM_EINPUT, "%.100s: no certificate",
 		    config->issuer[i].certificate);
-	if (!ends_in_root(c) && config->set.trust_anchor[0] != '\0')
+	/* another CA has a root of its own, in its file */
+	if (!ends_in_root(c) && config->set.trust_anchor[0] != '\0' &&
+	    !mm_issuer_upstream(&config->issuer[i]))
 		MM_TRY(take_file(all, config->set.trust_anchor, c, why));
 	if (config->issuer[i].retired)
 		return MM_OK; /* for records, and nobody else */
@@ -239,6 +241,21 @@ mm_chains_issuer(const struct mm_chains *c, const char *name)
 		if (strcmp(c->config->issuer[i].name, name) == 0)
 			return &c->chain[i];
 	return NULL;
+}
+
+/* see priv.h */
+bool
+mm_chains_upstream(const struct mm_chains *all, struct mm_bytes subject)
+{
+	for (size_t i = 0; i < all->config->nissuer; i++) {
+		struct mm_cert issuer;
+
+		if (mm_issuer_upstream(&all->config->issuer[i]) &&
+		    mm_cert_walk(all->chain[i].der[0], &issuer, NULL) ==
+		    MM_OK && mm_bytes_eq(issuer.subject, subject))
+			return true;
+	}
+	return false;
 }
 
 /* see priv.h */

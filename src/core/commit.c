@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/priv.h"
+#include "core/upstream_priv.h"
 
 /*
  * W: the one writer.  A round takes the signer's answers and the queues,
@@ -128,13 +129,30 @@ lease_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
 		    "another node is issuing on this authority");
 }
 
+/* What the existing CA is asked is on record: it may be. */
+static void
+noted(struct mm_round *r, struct mm_job *job, enum mm_err rc)
+{
+	struct mm_flight *f = mm_flight_of(job);
+
+	if (rc != MM_OK || f->op[0]->result != MM_OK)
+		refuse(r, job, MM_R_BUSY, "the store is away");
+	else
+		mm_upstream_go(r->c, f);
+}
+
 static void
 job_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
 {
 	enum mm_act act = mm_flight_of(job)->verdict.act;
+	unsigned flags = mm_flight_of(job)->flags;
 
-	if (mm_flight_of(job)->flags & MM_FLIGHT_ASKING)
+	if (flags & MM_FLIGHT_ASKING)
 		lease_done(r, job, rc);
+	else if (flags & MM_FLIGHT_FORWARD)
+		noted(r, job, rc);
+	else if (flags & MM_FLIGHT_FAILED)
+		refuse(r, job, mm_upstream_failed(mm_flight_of(job)), NULL);
 	else if (act == MM_ACT_ISSUE)
 		issue_done(r, job, rc);
 	else if (act == MM_ACT_CONFIRM)
@@ -427,6 +445,13 @@ on_possess(struct mm_round *r, struct mm_flight *f, struct mm_bytes body)
 		refuse(r, f->job, reason_of(rc), why.text);
 		return;
 	}
+	if (f->flags & MM_FLIGHT_FORWARD) {
+		if (mm_upstream_note(r->c, f, &why) == MM_OK)
+			add_job(r, f->job);
+		else
+			refuse(r, f->job, MM_R_BUSY, why.text);
+		return;
+	}
 	f->job->replayed = true;
 	succeed(r, f->job);
 }
@@ -548,6 +573,7 @@ mm_commit_run(void *core)
 		read_lines(r);
 		give_up_late(r);
 		mm_ask_late(c);
+		mm_upstream_late(c);
 		for (unsigned i = 0; i < MM_WIRE_LINES && c->stopping; i++)
 			abandon(r, i);
 		take_later(r);

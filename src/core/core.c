@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "core/codes.h"
 #include "core/priv.h"
+#include "core/upstream_priv.h"
 
 #define JOBS_DEFAULT 1024
 
@@ -68,6 +69,7 @@ init(struct mm_core *c, struct mm_why *why)
 	MM_TRY(mm_forecaster_new(&c->forecaster, why));
 	MM_TRY(mm_batches_new(&c->at_work, why));
 	MM_TRY(mm_asking_new(&c->asking, why));
+	MM_TRY(mm_upstream_new(c, why));
 	MM_TRY(mm_wire_new(most, &c->wire, why));
 	MM_TRY(mm_commit_new(c, why));
 	c->marks = calloc(c->config->nissuer + 1, sizeof(*c->marks));
@@ -131,6 +133,7 @@ mm_core_close(struct mm_core **owner)
 	mm_counts_free(&c->counts);
 	mm_forecaster_free(&c->forecaster);
 	mm_asking_free(&c->asking);
+	mm_upstream_free(&c->upstream);
 	mm_wire_free(&c->wire);
 	free(c->round);
 	free(c->marks);

@@ -65,6 +65,14 @@ struct mm_core_conf {
 	 */
 	bool (*ask)(void *ctx, const struct mm_question *q);
 	int64_t ask_ms;
+	/*
+	 * Certificates of issuers that are another CA's are asked for there;
+	 * NULL: there is none.  On a core thread, which must not wait: the
+	 * answer comes through mm_core_forwarded.  false: it cannot be asked
+	 * now, and was not.
+	 */
+	bool (*forward)(void *ctx, uint64_t number,
+	    const struct mm_forward_req *q);
 	void *ctx;
 	unsigned jobs_max;               /* in flight; above: MM_EAGAIN */
 	const struct mm_core_hooks *hooks; /* NULL but in tests */
@@ -165,6 +173,10 @@ MM_MUST enum mm_err mm_authority_token_basic(struct mm_authority *a,
 /* der: the verified peer certificate (chain checked by TLS against our
  * issuers; expired allowed, flagged here). */
 MM_MUST enum mm_err mm_authority_device(struct mm_authority *a,
+    struct mm_bytes der, struct mm_why *why);
+/* The same of an issuer that is another CA's, too: the number that it is
+ * recorded under is not its serial number (pki/foreign.h). */
+MM_MUST enum mm_err mm_core_device(struct mm_core *c, struct mm_authority *a,
     struct mm_bytes der, struct mm_why *why);
 /* A token in a header on a connection with a certificate: the core asks, after
  * the secret, that both are of one device. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/priv.h"
+#include "core/upstream_priv.h"
 
 #define PAPERS_MAX (MM_OP_ENTRIES * 8192)
 
@@ -122,7 +123,7 @@ mm_desk_housekeeping(struct mm_desk *d)
 		struct mm_why why = { 0 };
 		uint64_t number;
 
-		if (config->issuer[i].retired)
+		if (!mm_issuer_lists(&config->issuer[i]))
 			continue;
 		keep(d, mm_desk_crl(d, config->issuer[i].name, false, &number,
 		    &why), "crl.failed", &why);
@@ -135,6 +136,8 @@ mm_desk_housekeeping(struct mm_desk *d)
 	mm_login_admins(d);
 	why = (struct mm_why){ 0 };
 	keep(d, mm_desk_unconfirmed(d, &why), "unconfirmed.failed", &why);
+	why = (struct mm_why){ 0 };
+	keep(d, mm_desk_upstream(d, &why), "upstream.failed", &why);
 	why = (struct mm_why){ 0 };
 	keep(d, mm_desk_ends(d, &why), "ends.failed", &why);
 	why = (struct mm_why){ 0 };

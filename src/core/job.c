@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/priv.h"
+#include "core/upstream_priv.h"
 
 /* A job and its travelling papers are one allocation. */
 struct whole {
@@ -41,6 +42,7 @@ mm_job_free(struct mm_job **owner)
 
 	if (job == NULL)
 		return;
+	mm_going_free(&mm_flight_of(job)->going);
 	mm_buf_done(&mm_flight_of(job)->unit);
 	for (size_t i = 0; i < 3; i++)
 		mm_buf_done(&mm_flight_of(job)->papers[i]);
@@ -119,6 +121,7 @@ mm_core_finish(struct mm_core *c, struct mm_job *job, struct mm_jobs *done)
 	struct mm_flight *heir, *f = mm_flight_of(job);
 
 	mm_lease_end(c, f);
+	mm_upstream_end(c, f);
 	heir = mm_reserve_pass(c->reserve, f);
 	count(c, job);
 	if (heir != NULL) {

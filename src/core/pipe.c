@@ -2,6 +2,7 @@
 
 #include "core/codes.h"
 #include "core/priv.h"
+#include "core/upstream_priv.h"
 
 /*
  * D: everything up to the signature.  A round takes all jobs that wait:
@@ -313,6 +314,27 @@ act_refuse(struct pipe *p, struct mm_job *job)
 		to_commit(p, job);
 }
 
+/* Another CA signs; what it is asked for is looked at first, and possession
+ * proved, as for our own. */
+static void
+forward(struct pipe *p, struct mm_job *job)
+{
+	struct mm_flight *f = mm_flight_of(job);
+	const struct mm_issuer_conf *i = mm_upstream_of(p->c,
+	    f->verdict.profile);
+	const struct mm_possess_req req = { mm_buf_view(&job->request) };
+	enum mm_reason no = mm_upstream_admit(p->c, f, i);
+
+	if (no != MM_R_NONE) {
+		refuse(p, job, no, job->said[0] != '\0' ? job->said : NULL);
+		return;
+	}
+	/* step 5: sign */
+	mm_step(p->c, 5);
+	if (!mm_wire_put(p->c->wire, MM_IPC_POSSESS, f, &req))
+		refuse(p, job, MM_R_BUSY, "the signer is away");
+}
+
 static void
 sign(struct pipe *p, struct mm_job *job)
 {
@@ -324,6 +346,10 @@ sign(struct pipe *p, struct mm_job *job)
 	/* step 4, among nodes */
 	if (mm_lease_ask(p->c, f)) {
 		to_commit(p, job);
+		return;
+	}
+	if (mm_upstream_of(p->c, v->profile) != NULL) {
+		forward(p, job);
 		return;
 	}
 	strcpy(req.profile, v->profile->name);
@@ -446,6 +472,7 @@ decide(struct pipe *p, struct mm_job *job)
 	struct mm_flight *f = mm_flight_of(job);
 
 	f->nops = 0;
+	f->flags &= ~(unsigned)(MM_FLIGHT_FORWARD | MM_FLIGHT_FAILED);
 	job->said[0] = '\0';
 	job->result = MM_OK;
 	job->reason = MM_R_NONE;

@@ -53,6 +53,8 @@ enum mm_flight_flag {
 	MM_FLIGHT_ASKING = 1 << 4,  /* its op is a lease's: leases.c */
 	MM_FLIGHT_LEASED = 1 << 5,  /* no other node signs meanwhile */
 	MM_FLIGHT_GUESSED = 1 << 6, /* wrong codes came: none is looked at */
+	MM_FLIGHT_FORWARD = 1 << 7, /* an existing CA is to be asked */
+	MM_FLIGHT_FAILED = 1 << 8,  /* ... was, and W enters how it ended */
 };
 
 struct mm_answer { /* to a question, or the question that waits for one */
@@ -80,9 +82,10 @@ struct mm_flight {
 	unsigned line;
 	/* What W is to write, in this order; the papers are their entries. */
 	int64_t ask_at, ask_until;     /* monotonic: for it again; 0 */
-	struct mm_op *op[3];
+	struct mm_op *op[4];
 	unsigned nops;
 	struct mm_buf papers[3];
+	struct mm_going *going;        /* upstream.c: while it is asked */
 	struct mm_buf unit;            /* what its batch or group says of it */
 	char counted[MM_GROUP_ID_MAX + 12]; /* conflicts of its group */
 	/* last, as a job's: each is 2.5 KB */
@@ -287,6 +290,8 @@ void mm_chains_free(struct mm_chains **owner);
  * issuer. */
 const struct mm_chain *mm_chains_issuer(const struct mm_chains *c,
     const char *name);
+/* Whether that is the subject of a configured issuer that is another CA's. */
+bool mm_chains_upstream(const struct mm_chains *c, struct mm_bytes subject);
 /* The configured issuer that signed it, or NULL. */
 /* The file that trust_anchor names. */
 const struct mm_chain *mm_chains_anchor(const struct mm_chains *c);
@@ -504,6 +509,7 @@ struct mm_core {
 	struct mm_forecaster *forecaster;
 	struct mm_batches *at_work;
 	struct mm_asking *asking;
+	struct mm_upstream *upstream; /* upstream.c */
 	struct mm_wire *wire;
 	struct mm_queue jobs;     /* to D */
 	struct mm_queue commits;  /* jobs to W */

@@ -59,6 +59,9 @@
 	X(MM_R_GROUP_QUEUE, "too-many-waiting")                                 \
 	X(MM_R_GROUP_LATE, "pairing-ended")                                     \
 	X(MM_R_AUTHORISE_AWAY, "authorise-unavailable")                         \
+	X(MM_R_UPSTREAM_NAMES, "names-differ-from-record")                      \
+	X(MM_R_UPSTREAM_AWAY, "existing-ca-unavailable")                        \
+	X(MM_R_UPSTREAM_NO, "existing-ca-gave-none")                            \
 	X(MM_R_BUSY, "try-later")
 
 enum mm_reason {

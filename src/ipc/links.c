@@ -27,7 +27,8 @@ mm_links_close(struct mm_links *l)
 static bool
 role_valid(unsigned role)
 {
-	return role != 0 && (role & (role - 1)) == 0 && role <= MM_LINK_COURIER;
+	return role != 0 && (role & (role - 1)) == 0 &&
+	    role <= MM_LINK_REGISTRAR;
 }
 
 /* The data are the roles, a byte each; the descriptors go beside it. */

@@ -300,6 +300,22 @@ static const struct mm_field status_rep[] = {
 	TEXT(mm_status_rep, token_why),
 };
 
+static const struct mm_field forward_req[] = {
+	TEXT(mm_forward_req, issuer),
+	TEXT(mm_forward_req, profile),
+	U32(mm_forward_req, profile_version),
+	TEXT(mm_forward_req, device),
+	TEXT(mm_forward_req, product),
+	TEXT(mm_forward_req, authority),
+	U8(mm_forward_req, renewal),
+	FIXED(mm_forward_req, id),
+	BYTES(mm_forward_req, csr),
+};
+static const struct mm_field forward_rep[] = {
+	U8(mm_forward_rep, how),
+	TEXT(mm_forward_rep, why),
+	BYTES(mm_forward_rep, der),
+};
 static const struct mm_field deliver_req[] = {
 	TEXT(mm_deliver_req, url),
 	TEXT(mm_deliver_req, id),

@@ -32,6 +32,7 @@ enum mm_link {
 	MM_LINK_CHECK = 1 << 4, /* pipeline: token_check */
 	MM_LINK_OCSP = 1 << 5,  /* keys in memory: ocsp_*, config_sign */
 	MM_LINK_COURIER = 1 << 6, /* the courier's: deliver */
+	MM_LINK_REGISTRAR = 1 << 7, /* the registrar's: forward */
 };
 
 /* kind: name, links */
@@ -61,7 +62,8 @@ enum mm_link {
 	X(MM_IPC_OCSP_START, ocsp_start, MM_LINK_OCSP)                    \
 	X(MM_IPC_OCSP_SIGN, ocsp_sign, MM_LINK_OCSP)                      \
 	X(MM_IPC_CONFIG_SIGN, config_sign, MM_LINK_OCSP)                  \
-	X(MM_IPC_DUTY_ADOPT, duty_adopt, MM_LINK_ISSUE)
+	X(MM_IPC_DUTY_ADOPT, duty_adopt, MM_LINK_ISSUE)                   \
+	X(MM_IPC_FORWARD, forward, MM_LINK_REGISTRAR)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -364,6 +366,36 @@ struct mm_deliver_rep {
 	uint64_t retry_after_s; /* 0: not said */
 	char why[161];
 	struct mm_bytes body; /* as wanted */
+};
+
+/*
+ * A certificate that the registrar gets from an existing CA.  It reads the
+ * profile in its own configuration, and lets neither a request out nor an
+ * answer in that is not the profile's.  Answers come in any order, one a
+ * frame.
+ */
+enum mm_forwarded {
+	MM_FORWARD_MADE,    /* der is it */
+	MM_FORWARD_REFUSED, /* nothing was made, it said */
+	MM_FORWARD_WRONG,   /* something was, which der is if it is one: none
+	                     * that may be released */
+	MM_FORWARD_AWAY,    /* it was not reached: nothing was made */
+	MM_FORWARD_LOST,    /* whether something was made is not known */
+	MM_FORWARDS
+};
+struct mm_forward_req {
+	char issuer[MM_NAME_MAX + 1], profile[MM_NAME_MAX + 1];
+	uint32_t profile_version;
+	char device[MM_DEVICE_ID_MAX + 1], product[MM_NAME_MAX + 1];
+	char authority[MM_AUTHORITY_MAX + 1];
+	uint8_t renewal;
+	uint8_t id[16];            /* of this asking */
+	struct mm_bytes csr;
+};
+struct mm_forward_rep {
+	uint8_t how;               /* enum mm_forwarded */
+	char why[161];
+	struct mm_bytes der;
 };
 
 /* ---- codec ---- */

@@ -85,6 +85,16 @@ mm_config_tokens(const struct mm_config *c)
 }
 
 /* see profile.h */
+bool
+mm_config_upstream(const struct mm_config *c)
+{
+	for (size_t i = 0; i < c->nissuer; i++)
+		if (mm_issuer_upstream(&c->issuer[i]))
+			return true;
+	return false;
+}
+
+/* see profile.h */
 const struct mm_issuer_conf *
 mm_config_lines(const struct mm_config *c)
 {
@@ -131,6 +141,9 @@ check_renewals(const struct mm_config *c, struct mm_why *why)
 static enum mm_err
 check_token(const struct mm_issuer_conf *i, struct mm_why *why)
 {
+	if ((i->key[0] == '\0') != mm_issuer_upstream(i))
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: want key, or exec "
+		    "for an existing CA", i->name);
 	if (!mm_issuer_in_token(i))
 		return i->pin_file[0] == '\0' && i->key_environ.n == 0 ? MM_OK :
 		    MM_FAIL(why, MM_EINPUT, "issuer %s: pin_file and "
@@ -148,6 +161,31 @@ check_token(const struct mm_issuer_conf *i, struct mm_why *why)
 		if (strchr(i->key_environ.item[k], '=') == NULL)
 			return MM_FAIL(why, MM_EINPUT, "issuer %s: "
 			    "key_environ: want NAME=value", i->name);
+	return MM_OK;
+}
+
+/* What only the holder of a CA's key can do it cannot. */
+static enum mm_err
+check_upstream(const struct mm_config *c, struct mm_why *why)
+{
+	for (size_t i = 0; i < c->nissuer; i++) {
+		const struct mm_issuer_conf *at = &c->issuer[i];
+
+		if (!mm_issuer_upstream(at))
+			continue;
+		if (at->line || at->lines > 0)
+			return MM_FAIL(why, MM_EINPUT, "issuer %s: an "
+			    "existing CA makes no line CAs here", at->name);
+		if (at->exec.n > 0 && at->exec.item[0][0] != '/')
+			return MM_FAIL(why, MM_EINPUT, "issuer %s: exec: "
+			    "want a program's whole path", at->name);
+	}
+	for (size_t i = 0; i < c->nprofile; i++)
+		if (c->profile[i].serverkeygen && mm_issuer_upstream(
+		    mm_config_issuer(c, c->profile[i].issuer)))
+			return MM_FAIL(why, MM_EINPUT, "profile %s: "
+			    "serverkeygen: for an existing CA keys are made "
+			    "on the device", c->profile[i].name);
 	return MM_OK;
 }
 
@@ -202,6 +240,7 @@ mm_config_parse(struct mm_bytes text, const char *path,
 	MM_TRY(mm_settings_check(&c->set, why));
 	MM_TRY(check_issuers(c, why));
 	MM_TRY(check_profiles(c, why));
+	MM_TRY(check_upstream(c, why));
 	MM_TRY(check_authorise(c, why));
 	*out = MM_MOVE(c);
 	return MM_OK;

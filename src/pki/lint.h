@@ -42,4 +42,13 @@ const struct mm_extension *mm_lint_extension(const struct mm_lint *l,
 bool mm_lint_value(const struct mm_lint *l, const char *oid, bool critical,
     struct mm_bytes *value);
 
+/* Of what others wrote: the attribute is what the item says, in whatever type
+ * of string. */
+bool mm_lint_attribute_says(const struct mm_lint *l, const char *item,
+    const struct mm_attribute *a);
+/* The next GeneralName is one of the profile's. */
+bool mm_lint_alternative_known(const struct mm_lint *l, struct mm_rd *r);
+/* lint_ext.c: a purpose's OID. */
+const char *mm_lint_purpose(const char *name);
+
 #endif

@@ -112,8 +112,9 @@ not_a_ca(const struct mm_lint *l)
 	    mm_bytes_eq(value, (struct mm_bytes){ empty, sizeof(empty) });
 }
 
-static const char *
-purpose(const char *name)
+/* see lint.h */
+const char *
+mm_lint_purpose(const char *name)
 {
 	static const char *const known[][2] = {
 		{ "serverAuth", "1.3.6.1.5.5.7.3.1" },
@@ -143,7 +144,7 @@ purposes_exact(const struct mm_lint *l)
 	r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
 	for (size_t i = 0; i < l->p->eku.n; i++)
 		if (!mm_der_oid_is(mm_der_take(&r, MM_DER_OID),
-		    purpose(l->p->eku.item[i])))
+		    mm_lint_purpose(l->p->eku.item[i])))
 			return false;
 	return mm_rd_end(&outer) && mm_rd_end(&r);
 }

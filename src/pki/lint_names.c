@@ -93,6 +93,26 @@ attribute_holds(const struct mm_lint *l, const char *item,
 	return mm_der_oid_is(a->oid, name) && a->tag == MM_DER_UTF8;
 }
 
+/* see lint.h */
+bool
+mm_lint_attribute_says(const struct mm_lint *l, const char *item,
+    const struct mm_attribute *a)
+{
+	const char *eq = strchr(item, '=');
+	size_t n = eq == NULL ? 0 : (size_t)(eq - item);
+	char name[MM_CONF_ITEM_MAX];
+
+	if (n == 0 || (a->tag != MM_DER_UTF8 && a->tag != MM_DER_PRINTABLE &&
+	    a->tag != MM_DER_IA5) || !mm_lint_matches(l, eq + 1, a->value))
+		return false;
+	memcpy(name, item, n);
+	name[n] = '\0';
+	for (size_t i = 0; i < MM_COUNT(attributes); i++)
+		if (strcmp(attributes[i].name, name) == 0)
+			return mm_der_oid_is(a->oid, attributes[i].oid);
+	return mm_der_oid_is(a->oid, name);
+}
+
 static bool
 subject_exact(const struct mm_lint *l)
 {
@@ -199,6 +219,29 @@ alternatives_exact(const struct mm_lint *l)
 	if (want_hw && !hw_name_holds(l, &r))
 		return false;
 	return mm_rd_end(&outer) && mm_rd_end(&r);
+}
+
+/* see lint.h */
+bool
+mm_lint_alternative_known(const struct mm_lint *l, struct mm_rd *r)
+{
+	struct mm_bytes body, whole;
+	uint8_t tag;
+
+	if (!mm_der_any(r, &tag, &body, &whole))
+		return false;
+	for (size_t i = 0; i < l->p->san.n; i++) {
+		struct mm_rd one = mm_rd_over(whole);
+
+		if (alternative_holds(l, l->p->san.item[i], &one))
+			return true;
+	}
+	if (l->p->hw_type_oid[0] != '\0') {
+		struct mm_rd one = mm_rd_over(whole);
+
+		return hw_name_holds(l, &one);
+	}
+	return false;
 }
 
 /* see lint.h */

@@ -109,6 +109,8 @@ const struct mm_issuer_conf *mm_config_issuer(const struct mm_config *c,
     const char *name);
 /* Whether any issuer's key is in a token. */
 bool mm_config_tokens(const struct mm_config *c);
+/* Whether any issuer is another CA. */
+bool mm_config_upstream(const struct mm_config *c);
 /* The first issuer that signs line CAs when they are asked for; NULL: none
  * does. */
 const struct mm_issuer_conf *mm_config_lines(const struct mm_config *c);

@@ -150,6 +150,18 @@ static const char *const advice[MM_REASON_COUNT] = {
 	[MM_R_AUTHORISE_NO] =
 	    "Your own system (authorise_url) refused the device: the text is "
 	    "its reason; let the device try again once it is settled there",
+	[MM_R_UPSTREAM_NAMES] =
+	    "The request asks for a name, alternative name or right that "
+	    "record and profile do not give: correct the firmware; an "
+	    "existing CA is asked with the request as it came",
+	[MM_R_UPSTREAM_AWAY] =
+	    "The existing CA, or the program that asks it, does not answer: "
+	    "mintmark doctor, the server's log; mintmark ledger entries --type "
+	    "upstream.unknown",
+	[MM_R_UPSTREAM_NO] =
+	    "The existing CA refused, or made a certificate that is not the "
+	    "profile's: the server's log says what was wrong with it; "
+	    "mintmark ledger entries --type upstream.refused",
 	[MM_R_AUTHORISE_AWAY] =
 	    "Your own system (authorise_url) gave no answer that counts: the "
 	    "text says why; mintmark authorise show",

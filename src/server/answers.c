@@ -85,6 +85,12 @@ static const struct {
 	{ MM_R_AUTHORISE_NO, "the maker's own system does not allow it" },
 	{ MM_R_AUTHORISE_AWAY, "the maker's own system cannot be asked now: "
 	    "try again" },
+	{ MM_R_UPSTREAM_NAMES, "the request names what the device's record "
+	    "does not" },
+	{ MM_R_UPSTREAM_AWAY, "the CA that issues this cannot be asked now, or "
+	    "did not answer: try again" },
+	{ MM_R_UPSTREAM_NO, "the CA that issues this gave no certificate that "
+	    "may be released: try again later" },
 	{ MM_R_GROUP_WAITS, "an operator must allow this key first" },
 	{ MM_R_GROUP_REFUSED, "an operator did not allow this key" },
 	{ MM_R_GROUP_CLOSED, "old certificates like this one are no longer "

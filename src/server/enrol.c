@@ -338,8 +338,8 @@ mm_enrol_touch(struct mm_server *s, const struct mm_http_req *req)
 	job = mm_job_new(MM_JOB_CONFIRM);
 	if (job == NULL)
 		return;
-	if (mm_authority_device(&job->authority, mm_buf_view(&c->der), NULL)
-	    == MM_OK)
+	if (mm_core_device(s->core, &job->authority, mm_buf_view(&c->der),
+	    NULL) == MM_OK)
 		post_later(s, req->ref.loop, job);
 	else
 		mm_job_free(&job);

@@ -10,7 +10,8 @@
 
 /* The connection's certificate, if it is one that we could have given. */
 static enum mm_err
-peer_of(const struct mm_http_req *req, struct mm_authority *a,
+peer_of(struct mm_server *s, const struct mm_http_req *req,
+    struct mm_authority *a,
     enum mm_reason *reason, struct mm_why *why)
 {
 	const struct mm_conn *c = req->conn_data;
@@ -23,7 +24,7 @@ peer_of(const struct mm_http_req *req, struct mm_authority *a,
 	if (c->cert_bad)
 		return MM_FAIL(
 		    why, MM_EPOLICY, "client certificate: %s", c->cert_why);
-	if (mm_authority_device(a, mm_buf_view(&c->der), why) != MM_OK)
+	if (mm_core_device(s->core, a, mm_buf_view(&c->der), why) != MM_OK)
 		return MM_EPOLICY;
 	*reason = MM_R_NONE;
 	return MM_OK;
@@ -52,14 +53,14 @@ enrols_nothing(enum mm_reason *reason, struct mm_why *why)
 
 /* see priv.h */
 enum mm_err
-mm_enrol_device(const struct mm_http_req *req, bool late,
+mm_enrol_device(struct mm_server *s, const struct mm_http_req *req, bool late,
     struct mm_authority *a, enum mm_reason *reason, struct mm_why *why)
 {
 	bool more;
 
 	if (mm_http_header(req, "Authorization", &more).p != NULL)
 		return enrols_nothing(reason, why);
-	MM_TRY(peer_of(req, a, reason, why));
+	MM_TRY(peer_of(s, req, a, reason, why));
 	return late ? MM_OK : in_time(req, reason, why);
 }
 
@@ -186,7 +187,8 @@ by_certificate(struct mm_enrol_entry *e)
 {
 	if (is_old(e))
 		return MM_OK;
-	MM_TRY(peer_of(e->req, &e->job->authority, &e->reason, &e->job->why));
+	MM_TRY(peer_of(e->s, e->req, &e->job->authority, &e->reason,
+	    &e->job->why));
 	return e->end->kind == MM_JOB_REENROL
 		   ? MM_OK
 		   : in_time(e->req, &e->reason, &e->job->why);
@@ -212,7 +214,7 @@ by_header(struct mm_enrol_entry *e, struct mm_bytes header)
 		share(e);
 		return MM_OK;
 	}
-	MM_TRY(peer_of(e->req, &peer, &e->reason, &e->job->why));
+	MM_TRY(peer_of(e->s, e->req, &peer, &e->reason, &e->job->why));
 	MM_TRY(basic(e, header));
 	mm_authority_beside(&e->job->authority, &peer);
 	return MM_OK;

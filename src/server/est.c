@@ -250,7 +250,7 @@ mm_est_hand(struct mm_http_req *req, struct mm_server *s, bool late,
 	enum mm_err rc;
 
 	mm_enrol_touch(s, req);
-	rc = mm_enrol_device(req, late, &a, &reason, &why);
+	rc = mm_enrol_device(s, req, late, &a, &reason, &why);
 	if (rc != MM_OK) {
 		mm_http_problem(&resp, mm_err_http(rc), mm_err_slug(rc),
 		    why.text, mm_reason_text(reason), req->id);

@@ -368,7 +368,7 @@ put_crls(struct mm_scrape *c, bool next)
 	int64_t next_s;
 
 	for (size_t i = 0; i < conf->nissuer; i++)
-		if (!conf->issuer[i].retired && mm_public_crl(
+		if (mm_issuer_lists(&conf->issuer[i]) && mm_public_crl(
 			c->s->pub, conf->issuer[i].name, &number, &next_s))
 			mm_sample_label(c, "issuer", conf->issuer[i].name,
 			    next ? (uint64_t)next_s : number / 1000);
@@ -384,7 +384,7 @@ put_shards(struct mm_scrape *c, bool next)
 		struct mm_shard_times t;
 
 		mm_public_shard_times(c->s->pub, &conf->issuer[i], &t);
-		if (t.n > 0 && !conf->issuer[i].retired)
+		if (t.n > 0 && mm_issuer_lists(&conf->issuer[i]))
 			mm_sample_label(c, "issuer", conf->issuer[i].name,
 			    next ? (uint64_t)t.next_s : t.number / 1000);
 	}

@@ -28,7 +28,8 @@ struct options {
 };
 typedef int command_fn(const struct options *o);
 static command_fn run_run, run_check, run_found, run_takeover,
-    run_reference, run_metrics, run_routes, run_roles, run_serve, run_courier;
+    run_reference, run_metrics, run_routes, run_roles, run_serve, run_courier,
+    run_registrar;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -50,6 +51,7 @@ static const struct command {
 	{ "roles", "", "print who may do what (Markdown)", run_roles },
 	{ "serve", "--control N", NULL, run_serve },
 	{ "courier", "--control N", NULL, run_courier },
+	{ "registrar", "--control N", NULL, run_registrar },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -90,6 +92,12 @@ static int
 run_courier(const struct options *o)
 {
 	return mm_courier_run(&o->run);
+}
+
+static int
+run_registrar(const struct options *o)
+{
+	return mm_registrar_run(&o->run);
 }
 
 static int

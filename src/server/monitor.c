@@ -148,7 +148,7 @@ ended(struct mm_monitor *m, struct mm_child *c, int wait_status)
 		close(m->control);
 		m->control = -1;
 	}
-	if (c == &m->courier && !m->stopping) {
+	if ((c == &m->courier || c == &m->registrar) && !m->stopping) {
 		/* one whose server went goes too, and says nothing */
 		if (m->server.pid != 0 || wait_status != 0)
 			log_end(c, wait_status);
@@ -181,6 +181,8 @@ reap(struct mm_monitor *m)
 			ended(m, &m->server, st);
 		else if (pid == m->courier.pid)
 			ended(m, &m->courier, st);
+		else if (pid == m->registrar.pid)
+			ended(m, &m->registrar, st);
 	}
 	if (m->stopping && m->server.pid == 0 && m->signer.pid != 0 &&
 	    m->blamed != &m->signer)
@@ -245,6 +247,10 @@ wait_ms(const struct mm_monitor *m)
 	else if (m->courier.pid == 0 && m->server.pid != 0 &&
 	    mm_monitor_wants_courier(m))
 		due = m->courier.again;
+	if (!m->stopping && m->server.pid != 0 && m->signer.pid != 0 &&
+	    m->registrar.pid == 0 && mm_monitor_wants_registrar(m) &&
+	    m->registrar.again < due)
+		due = m->registrar.again;
 	if (due < at)
 		at = due;
 	if (at == INT64_MAX)
@@ -263,13 +269,15 @@ kill_late(const struct mm_monitor *m)
 		kill(m->signer.pid, SIGKILL);
 	if (m->courier.pid != 0)
 		kill(m->courier.pid, SIGKILL);
+	if (m->registrar.pid != 0)
+		kill(m->registrar.pid, SIGKILL);
 }
 
 static int
 watch(struct mm_monitor *m)
 {
 	while (!m->stopping || m->server.pid != 0 || m->signer.pid != 0 ||
-	    m->courier.pid != 0) {
+	    m->courier.pid != 0 || m->registrar.pid != 0) {
 		struct pollfd p[3] = {
 			{ .fd = m->signals, .events = POLLIN },
 			{ .events = POLLIN }, { .events = POLLIN } };
@@ -363,7 +371,7 @@ mm_monitor_run(const struct mm_run_args *args)
 {
 	struct mm_monitor m = { .args = args, .control = -1, .beats = -1,
 		.signer.name = "signer", .server.name = "server",
-		.courier.name = "courier" };
+		.courier.name = "courier", .registrar.name = "registrar" };
 	struct mm_why why = { 0 };
 	enum mm_err rc = prepare(&m, &why);
 

@@ -22,7 +22,7 @@ MM_MUST enum mm_err mm_child_signer(const struct mm_child_conf *conf,
 /* The keeper's program, beside the signer's. */
 MM_MUST enum mm_err mm_child_keeper(const char *signer,
     char out[MM_PATH_MAX + 1], struct mm_why *why);
-/* The server or the courier ("serve", "courier"): this program again, so that
+/* The server, the courier or the registrar ("serve", "courier", "registrar"): this program again, so that
  * nothing of the monitor's memory (the passphrase) is in it. */
 MM_MUST enum mm_err mm_child_self(const char *role, const char *config_path,
     int control, pid_t *pid, struct mm_why *why);
@@ -65,7 +65,7 @@ struct mm_monitor {
 	const struct mm_run_args *args;
 	struct mm_config *config;
 	struct mm_secret *passphrase;
-	struct mm_child signer, server, courier;
+	struct mm_child signer, server, courier, registrar;
 	int control, signals;
 	int beats;          /* the signer's pulse */
 	int64_t looked_at;  /* monotonic: when the pulses were last looked at */
@@ -80,6 +80,7 @@ struct mm_monitor {
  * links are for it.  A signer whose server went sees the end of its links and
  * goes too. */
 void mm_monitor_start_due(struct mm_monitor *m);
+bool mm_monitor_wants_registrar(const struct mm_monitor *m);
 bool mm_monitor_wants_courier(const struct mm_monitor *m);
 /* Puts the next start off, by more each time. */
 void mm_monitor_back_off(struct mm_child *c);

@@ -117,23 +117,23 @@ start_server(struct mm_monitor *m, struct mm_why *why)
 	return MM_OK;
 }
 
-/* The courier, and its link's other end to the server. */
+/* The courier or the registrar, and its link's other end to the server. */
 static enum mm_err
-start_courier(struct mm_monitor *m, struct mm_why *why)
+start_aide(struct mm_monitor *m, struct mm_child *aide, uint8_t role,
+    struct mm_why *why)
 {
-	struct mm_links server = { .n = 1,
-		.link = { { MM_LINK_COURIER, -1 } } };
+	struct mm_links server = { .n = 1, .link = { { role, -1 } } };
 	enum mm_err rc;
 	int fd[2];
 
 	MM_TRY(make_pair(fd, why));
 	server.link[0].fd = fd[0];
 	(void)fcntl(fd[0], F_SETFL, O_NONBLOCK);
-	rc = mm_child_self("courier", m->args->config_path, fd[1],
-	    &m->courier.pid, why);
+	rc = mm_child_self(aide->name, m->args->config_path, fd[1],
+	    &aide->pid, why);
 	close(fd[1]);
 	if (rc == MM_OK) {
-		started(&m->courier);
+		started(aide);
 		rc = mm_links_send(m->control, &server, why);
 		if (rc == MM_ENOTFOUND)
 			rc = MM_OK;
@@ -150,21 +150,36 @@ mm_monitor_wants_courier(const struct mm_monitor *m)
 	    m->config->set.authorise_url[0] != '\0';
 }
 
+/* see monitor.h */
+bool
+mm_monitor_wants_registrar(const struct mm_monitor *m)
+{
+	return mm_config_upstream(m->config);
+}
+
 /* Last, so that the server meets its signer first; nothing else waits for
- * it. */
+ * them. */
 static void
-courier_due(struct mm_monitor *m)
+aide_due(struct mm_monitor *m, struct mm_child *aide, uint8_t role)
 {
 	struct mm_why why = { 0 };
 
-	if (!mm_monitor_wants_courier(m) || m->courier.pid != 0 ||
-	    m->server.pid == 0 || m->signer.pid == 0 ||
-	    mm_mono_ms() < m->courier.again)
+	if (aide->pid != 0 || m->server.pid == 0 || m->signer.pid == 0 ||
+	    mm_mono_ms() < aide->again)
 		return;
-	if (start_courier(m, &why) == MM_OK)
+	if (start_aide(m, aide, role, &why) == MM_OK)
 		return;
 	MM_LOG(MM_LOG_ERROR, "cannot-start", MM_S("why", why.text));
-	mm_monitor_back_off(&m->courier);
+	mm_monitor_back_off(aide);
+}
+
+static void
+aides_due(struct mm_monitor *m)
+{
+	if (mm_monitor_wants_courier(m))
+		aide_due(m, &m->courier, MM_LINK_COURIER);
+	if (mm_monitor_wants_registrar(m))
+		aide_due(m, &m->registrar, MM_LINK_REGISTRAR);
 }
 
 /* see monitor.h */
@@ -186,7 +201,7 @@ mm_monitor_start_due(struct mm_monitor *m)
 	if (rc == MM_OK && m->signer.pid == 0 && now >= m->signer.again)
 		rc = start_signer(m, &why);
 	if (rc == MM_OK) {
-		courier_due(m);
+		aides_due(m);
 		return;
 	}
 	MM_LOG(MM_LOG_ERROR, "cannot-start", MM_S("why", why.text));

@@ -154,7 +154,7 @@ issuer_of(const struct mm_ocsp_door *o, const struct mm_ocsp_id *id)
 {
 	size_t i = 0;
 
-	while (i < o->n && (o->s->config->issuer[i].retired ||
+	while (i < o->n && (!mm_issuer_lists(&o->s->config->issuer[i]) ||
 	    !mm_ocsp_is_of(id, &o->issuer[i])))
 		i++;
 	return i;

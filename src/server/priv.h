@@ -44,6 +44,7 @@ struct mm_public;
 struct mm_work;
 struct mm_watch;
 struct mm_deliver;
+struct mm_registrar;
 struct mm_attempts;
 struct mm_meter;
 struct mm_scrapers;
@@ -76,6 +77,7 @@ struct mm_server {
 	/* the core's writer looks for them as soon as it runs */
 	struct mm_watch *_Atomic watch;
 	struct mm_deliver *_Atomic deliver;
+	struct mm_registrar *_Atomic registrar;
 	struct mm_tls *tls;
 	struct mm_est *est;
 	struct mm_public *pub;
@@ -114,6 +116,8 @@ int mm_monitor_run(const struct mm_run_args *args);
 int mm_serve_run(const struct mm_run_args *args);
 /* courier.c: the courier's process; exit status. */
 int mm_courier_run(const struct mm_run_args *args);
+/* registrar.c: the registrar's process; exit status. */
+int mm_registrar_run(const struct mm_run_args *args);
 /* check.c: prints one line for each thing looked at; the exit status of the
  * first that is wrong, as a start would have it. */
 int mm_check_run(const char *config_path);
@@ -250,8 +254,9 @@ void mm_enrol_touch(struct mm_server *s, const struct mm_http_req *req);
 /* The device that a connection's certificate speaks for, where nothing is
  * enrolled: an Authorization header is MM_EINPUT, an expired one MM_EPOLICY,
  * unless it may come late. */
-MM_MUST enum mm_err mm_enrol_device(const struct mm_http_req *req, bool late,
-    struct mm_authority *a, enum mm_reason *reason, struct mm_why *why);
+MM_MUST enum mm_err mm_enrol_device(struct mm_server *s,
+    const struct mm_http_req *req, bool late, struct mm_authority *a,
+    enum mm_reason *reason, struct mm_why *why);
 
 /* est_body.c: bodies as real clients send and read them. */
 

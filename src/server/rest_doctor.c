@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "base/time.h"
+#include "core/upstream.h"
 #include "doctor/doctor.h"
 #include "sandbox/sandbox.h"
 #include "server/authorise.h"
@@ -324,6 +325,28 @@ look_root(struct exam *e)
 		    (long long)left);
 }
 
+/* Another CA's: its lists are its own, and so is whether it answers. */
+static void
+look_upstream(struct exam *e, const struct mm_issuer_conf *i)
+{
+	struct mm_upstream_stats s;
+	char since[MM_TIME_TEXT];
+
+	if (!mm_core_upstream(e->r->s->core, i->name, &s))
+		return;
+	mm_time_text(s.failed_at, since);
+	if (s.failed_at != 0)
+		mm_find(e->f, MM_CHECK_CRL, MM_LEVEL_FAIL, "Look at the "
+		    "program of its exec, and at the CA; the server's log and "
+		    "mintmark ledger entries --type upstream. say more",
+		    "issuer %s, an existing CA, has not answered since %s: "
+		    "%.80s", i->name, since, s.why);
+	else
+		mm_find(e->f, MM_CHECK_CRL, MM_LEVEL_OK, NULL, "issuer %s is "
+		    "an existing CA: its revocation lists are its own, and "
+		    "what is revoked here it has to be told", i->name);
+}
+
 static void
 look_crls(struct exam *e)
 {
@@ -332,7 +355,8 @@ look_crls(struct exam *e)
 	look_root(e);
 
 	for (size_t i = 0; i < c->nissuer; i++) {
-		if (c->issuer[i].retired)
+		look_upstream(e, &c->issuer[i]);
+		if (!mm_issuer_lists(&c->issuer[i]))
 			continue;
 		look_crl(e, &c->issuer[i]);
 		look_shards(e, &c->issuer[i]);

@@ -24,6 +24,7 @@
 #include "server/hook.h"
 #include "server/metrics.h"
 #include "server/process.h"
+#include "server/upstream.h"
 
 /*
  * The server's process: from its configuration to the moment it serves, and
@@ -111,6 +112,8 @@ open_core(struct mm_server *s, struct mm_why *why)
 		.noted = on_noted,
 		.ask = set->authorise_url[0] != '\0' ? mm_authorise_ask : NULL,
 		/* the thread that asks is given up a little later */
+		.forward = mm_config_upstream(s->config) ?
+		    mm_upstream_forward : NULL,
 		.ask_ms = set->authorise_timeout_s * 1000 + ASK_GRACE_MS,
 		.ctx = s,
 		.jobs_max = JOBS_MAX, .hooks = HOOKS };
@@ -201,6 +204,7 @@ static enum mm_err
 start_threads(struct mm_server *s, struct mm_why *why)
 {
 	struct mm_deliver *deliver;
+	struct mm_registrar *registrar;
 	size_t loops = (size_t)s->config->set.threads;
 
 	for (size_t i = 0; i < MM_LOOPS_MAX; i++)
@@ -212,6 +216,8 @@ start_threads(struct mm_server *s, struct mm_why *why)
 	memset(s->meter, 0, loops * sizeof(struct mm_meter));
 	MM_TRY(mm_deliver_open(s, &deliver, why));
 	s->deliver = deliver;
+	MM_TRY(mm_registrar_open(s, &registrar, why));
+	s->registrar = registrar;
 	MM_TRY(mm_work_open(s, &s->work, why));
 	return mm_http_start(s->http, why);
 }
@@ -316,6 +322,7 @@ stop(struct mm_server *s)
 {
 	struct mm_watch *watch = s->watch;
 	struct mm_deliver *deliver = s->deliver;
+	struct mm_registrar *registrar = s->registrar;
 
 	mm_watch_stop(watch);
 	mm_ocsp_stop(s->ocsp);
@@ -325,6 +332,7 @@ stop(struct mm_server *s)
 	mm_deliver_stop(deliver);
 	if (s->core != NULL)
 		mm_core_stop(s->core, MM_DRAIN_MS);
+	mm_registrar_close(&registrar);
 	mm_work_close(&s->work);
 	mm_watch_close(&watch);
 	mm_cover_free(&s->cover);
@@ -364,6 +372,10 @@ relink(struct mm_server *s, const struct mm_links *links)
 {
 	if (links->link[0].role == MM_LINK_COURIER) {
 		mm_deliver_link(s->deliver, links->link[0].fd);
+		return;
+	}
+	if (links->link[0].role == MM_LINK_REGISTRAR) {
+		mm_registrar_link(s->registrar, links->link[0].fd);
 		return;
 	}
 	mm_core_relink(s->core, links);

@@ -243,7 +243,7 @@ keep_shards(struct mm_work *w, struct mm_worker *me)
 	for (size_t i = 0; i < config->nissuer; i++) {
 		struct mm_why why = { 0 };
 
-		if (!config->issuer[i].retired &&
+		if (mm_issuer_lists(&config->issuer[i]) &&
 		    mm_desk_shards(me->desk, config->issuer[i].name, false,
 		    &why) != MM_OK)
 			MM_LOG(MM_LOG_WARN, "crl", MM_S("why", why.text));

@@ -284,7 +284,7 @@ load_ca(struct mm_signer *s, const struct mm_issuer_conf *conf,
 
 	snprintf(ca->issuer.name, sizeof(ca->issuer.name), "%s", conf->name);
 	ca->from_s = mm_issuer_from(conf);
-	if (conf->retired)
+	if (!mm_issuer_lists(conf))
 		return MM_OK;
 	snprintf(name, sizeof(name), "issuers/%s.crt", conf->name);
 	MM_TRY(mm_signer_path(&s->conf->set, name, path, why));

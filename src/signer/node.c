@@ -93,7 +93,7 @@ add_all(struct mm_setup *s, struct mm_buf *out, struct mm_why *why)
 
 		snprintf(name, sizeof(name), "issuers/%s.crt", c->name);
 		MM_TRY(add_own(s, out, name, why));
-		if (mm_issuer_in_token(c) || c->retired)
+		if (mm_issuer_in_token(c) || !mm_issuer_lists(c))
 			continue; /* the other node reaches it, or has none */
 		snprintf(name, sizeof(name), "issuer/%s", c->name);
 		MM_TRY(add_file(out, name, c->key, why));
@@ -110,7 +110,7 @@ check_pass(struct mm_setup *s, struct mm_why *why)
 
 	for (size_t i = 0; i < s->conf->nissuer; i++)
 		if (!mm_issuer_in_token(&s->conf->issuer[i]) &&
-		    !s->conf->issuer[i].retired)
+		    mm_issuer_lists(&s->conf->issuer[i]))
 			return mm_key_load(s->conf->issuer[i].key,
 			    mm_secret_view(s->pass), s->stretched, &key, why);
 	MM_TRY(mm_signer_path(&s->conf->set, "keys/orders.key", path, why));

@@ -202,7 +202,8 @@ settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
 	    !starts(q->entry, HEAD "issuer.made\"") &&
 	    !starts(q->entry, HEAD "responder.made\""))
 		return MM_OK;
-	if (!claim_of(q->entry, &claim))
+	/* with the first bit: another CA's (pki/foreign.h), in no journal */
+	if (!claim_of(q->entry, &claim) || (claim.serial[0] & 0x80) != 0)
 		return MM_OK;
 	err = mm_record_settle(w->s->record, &claim, NULL);
 	if (err == MM_EPOLICY)

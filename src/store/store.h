@@ -181,6 +181,8 @@ enum mm_doc_kind {
 	MM_DOC_GIVEN,      /* which of it one was given; id: the device's */
 	MM_DOC_SHARDS,     /* how many, and where; id: the issuer's */
 	MM_DOC_HANDOVER,   /* its IDevID has a claim again; id: the device's */
+	MM_DOC_ASKED,      /* of an existing CA, no answer yet; id: node "/"
+	                    * and a number */
 	MM_DOC_KINDS
 };
 #define MM_DOC_ID_MAX 96

@@ -282,7 +282,8 @@ class World:
             except FileNotFoundError:
                 continue  # it has ended since
             name = "signer" if b"mintmark-signer" in cmd else \
-                "courier" if b"\0courier\0" in cmd else "server"
+                "courier" if b"\0courier\0" in cmd else \
+                "registrar" if b"\0registrar\0" in cmd else "server"
             out[name] = int(pid)
         return out
 

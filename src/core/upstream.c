@@ -1,0 +1,687 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <jansson.h>
+
+#include "base/own.h"
+#include "core/upstream_priv.h"
+#include "pki/foreign.h"
+
+/*
+ * Issuers that are another CA's.  A job whose verdict is to issue has its
+ * names compared and its possession proved; what is about to be asked is
+ * written down, as a document and a ledger entry; only then does the question
+ * leave.  With the answer the document goes, in the same step as the record
+ * of the certificate, or as the entry of why there is none.  A document that
+ * no process waits for any more is a question whose answer was lost.
+ *
+ * A CA that does not answer is left alone for a while, which doubles: else
+ * each device that comes again would leave two entries.
+ */
+enum {
+	GRACE_MS = 3000,          /* past the registrar's own deadline */
+	REST_FIRST_MS = 1000, REST_MOST_MS = 60000,
+	AGAIN_BUSY_S = 3, AGAIN_NO_S = 60,
+	BODY_MAX = 2048, PAPER_MAX = 4096,
+	TIDY_MOST = 200,
+};
+
+struct mm_going {
+	struct mm_op op;             /* its document's */
+	struct mm_buf body, paper;
+	struct mm_flight *flight;
+	struct mm_going *next;       /* of all that there are */
+	uint64_t number;
+	int64_t until;               /* monotonic; 0: not asked yet */
+	uint8_t id[16];
+	size_t issuer;
+	enum mm_forwarded how;
+	uint8_t wrong[32];           /* SHA-256 of what came instead */
+	bool came;
+};
+
+struct at_issuer {
+	struct mm_upstream_stats stats;
+	unsigned under_way;
+	int64_t rest_ms;
+};
+
+struct mm_upstream {
+	pthread_mutex_t lock;
+	struct mm_core *c;
+	struct mm_going *all;
+	struct at_issuer *at;        /* of each issuer of the configuration */
+	uint64_t number;
+};
+
+/* see priv.h */
+enum mm_err
+mm_upstream_new(struct mm_core *c, struct mm_why *why)
+{
+	struct mm_upstream *u = calloc(1, sizeof(*u));
+
+	if (u != NULL)
+		u->at = calloc(c->config->nissuer + 1, sizeof(*u->at));
+	if (u == NULL || u->at == NULL) {
+		free(u);
+		return MM_FAIL(why, MM_ENOMEM, "upstream: no memory");
+	}
+	u->c = c;
+	pthread_mutex_init(&u->lock, NULL);
+	c->upstream = u;
+	return MM_OK;
+}
+
+/* see priv.h */
+void
+mm_upstream_free(struct mm_upstream **owner)
+{
+	struct mm_upstream *u = MM_MOVE(*owner);
+
+	if (u == NULL)
+		return;
+	pthread_mutex_destroy(&u->lock);
+	free(u->at);
+	free(u);
+}
+
+/* see priv.h */
+void
+mm_going_free(struct mm_going **owner)
+{
+	struct mm_going *g = MM_MOVE(*owner);
+
+	if (g == NULL)
+		return;
+	mm_buf_done(&g->body);
+	mm_buf_done(&g->paper);
+	free(g);
+}
+
+/* see priv.h */
+const struct mm_issuer_conf *
+mm_upstream_of(const struct mm_core *c, const struct mm_profile *p)
+{
+	const struct mm_issuer_conf *i = mm_config_issuing(c->config,
+	    p->issuer, mm_now_s());
+
+	return i != NULL && mm_issuer_upstream(i) ? i : NULL;
+}
+
+/* ---- those that are under way ---- */
+
+/* Takes a place, if the issuer has one now. */
+static bool
+enter(struct mm_upstream *u, struct mm_going *g, int64_t most)
+{
+	struct at_issuer *at = &u->at[g->issuer];
+	bool room;
+
+	pthread_mutex_lock(&u->lock);
+	room = at->under_way < most && mm_mono_ms() >= at->stats.next_at;
+	if (room) {
+		/* one of those that come after a rest tries for all */
+		if (at->rest_ms > 0)
+			at->stats.next_at = mm_mono_ms() + at->rest_ms;
+		at->under_way++;
+		g->number = ++u->number;
+		g->next = u->all;
+		u->all = g;
+	}
+	pthread_mutex_unlock(&u->lock);
+	return room;
+}
+
+/* The caller has the lock. */
+static void
+cut(struct mm_upstream *u, struct mm_going *g)
+{
+	struct mm_going **at = &u->all;
+
+	while (*at != NULL && *at != g)
+		at = &(*at)->next;
+	if (*at == NULL)
+		return;
+	*at = g->next;
+	u->at[g->issuer].under_way--;
+}
+
+static void
+leave(struct mm_upstream *u, struct mm_flight *f)
+{
+	if (f->going == NULL)
+		return;
+	pthread_mutex_lock(&u->lock);
+	cut(u, f->going);
+	pthread_mutex_unlock(&u->lock);
+	mm_going_free(&f->going);
+}
+
+/* Whoever takes it out answers it: once. */
+static struct mm_going *
+take(struct mm_upstream *u, uint64_t number, int64_t before)
+{
+	struct mm_going *g;
+
+	pthread_mutex_lock(&u->lock);
+	for (g = u->all; g != NULL; g = g->next)
+		if (g->until != 0 && (number != 0 ? g->number == number :
+		    g->until <= before))
+			break;
+	if (g != NULL)
+		g->until = 0;
+	pthread_mutex_unlock(&u->lock);
+	return g;
+}
+
+/* A CA that answers, whatever it says, is there. */
+static void
+count(struct mm_upstream *u, size_t issuer, const struct mm_forward_rep *rep)
+{
+	struct at_issuer *at = &u->at[issuer];
+	bool gone = rep->how == MM_FORWARD_AWAY || rep->how == MM_FORWARD_LOST;
+
+	pthread_mutex_lock(&u->lock);
+	at->stats.n[rep->how]++;
+	if (rep->how != MM_FORWARD_MADE)
+		snprintf(at->stats.why, sizeof(at->stats.why), "%s", rep->why);
+	if (gone) {
+		at->rest_ms = at->rest_ms == 0 ? REST_FIRST_MS :
+		    2 * at->rest_ms;
+		if (at->rest_ms > REST_MOST_MS)
+			at->rest_ms = REST_MOST_MS;
+		at->stats.next_at = mm_mono_ms() + at->rest_ms;
+		if (at->stats.failed_at == 0)
+			at->stats.failed_at = mm_now_ms();
+	} else {
+		at->rest_ms = at->stats.next_at = at->stats.failed_at = 0;
+	}
+	pthread_mutex_unlock(&u->lock);
+}
+
+/* ---- D ---- */
+
+static struct mm_foreign
+foreign_of(struct mm_core *c, const struct mm_flight *f, size_t issuer)
+{
+	const struct mm_chain *chain = mm_chains_issuer(c->chains,
+	    c->config->issuer[issuer].name);
+
+	return (struct mm_foreign){ .profile = f->verdict.profile,
+		.device = f->verdict.device, .product = f->verdict.product,
+		.issuer = chain->der[0] };
+}
+
+static struct mm_going *
+going_new(struct mm_flight *f, size_t issuer)
+{
+	struct mm_going *g = calloc(1, sizeof(*g));
+
+	if (g == NULL)
+		return NULL;
+	mm_buf_init(&g->body, BODY_MAX);
+	mm_buf_init(&g->paper, PAPER_MAX);
+	g->flight = f;
+	g->issuer = issuer;
+	if (getrandom(g->id, sizeof(g->id), 0) != sizeof(g->id))
+		mm_going_free(&g);
+	return g;
+}
+
+/* see priv.h */
+enum mm_reason
+mm_upstream_admit(struct mm_core *c, struct mm_flight *f,
+    const struct mm_issuer_conf *i)
+{
+	size_t issuer = (size_t)(i - c->config->issuer);
+	struct mm_foreign what = foreign_of(c, f, issuer);
+	struct mm_why why = { 0 };
+
+	leave(c->upstream, f); /* of an earlier try */
+	if (f->job->kind == MM_JOB_KEYGEN)
+		return MM_R_PROFILE;
+	if (mm_foreign_request(&f->job->csr, &what, &why) != MM_OK) {
+		snprintf(f->job->said, sizeof(f->job->said), "%s", why.text);
+		return MM_R_UPSTREAM_NAMES;
+	}
+	if (c->conf.forward == NULL)
+		return MM_R_UPSTREAM_AWAY;
+	f->going = going_new(f, issuer);
+	if (f->going == NULL)
+		return MM_R_BUSY;
+	if (!enter(c->upstream, f->going, i->at_once)) {
+		mm_going_free(&f->going);
+		f->job->retry_after_s = AGAIN_BUSY_S;
+		return MM_R_UPSTREAM_AWAY;
+	}
+	f->flags |= MM_FLIGHT_FORWARD;
+	return MM_R_NONE;
+}
+
+/* ---- what is written ---- */
+
+struct asked { /* an entry's fields, and a document's members */
+	char authority[MM_AUTHORITY_TEXT], device[MM_DEVICE_ID_MAX + 1];
+	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
+	char profile[MM_NAME_MAX + 12], spki[65], request[65];
+};
+
+static void
+asked_of(const struct mm_core *c, const struct mm_flight *f, struct asked *a)
+{
+	const struct mm_verdict *v = &f->verdict;
+	uint8_t hash[32];
+
+	strcpy(a->authority, v->authority);
+	strcpy(a->device, v->device);
+	strcpy(a->product, v->product);
+	strcpy(a->issuer, c->config->issuer[f->going->issuer].name);
+	snprintf(a->profile, sizeof(a->profile), "%s@%lld", v->profile->name,
+	    (long long)v->profile->version);
+	mm_hex_text(f->spki, 32, a->spki);
+	mm_sha256(mm_buf_view(&f->job->request), hash);
+	mm_hex_text(hash, 32, a->request);
+}
+
+static void
+entry_of(struct mm_core *c, const struct asked *a, enum mm_entry_type type,
+    struct mm_entry *e)
+{
+	*e = (struct mm_entry){ .type = type };
+	e->field[MM_F_AUTHORITY] = a->authority;
+	e->field[MM_F_DEVICE] = a->device;
+	if (a->product[0] != '\0')
+		e->field[MM_F_PRODUCT] = a->product;
+	e->field[MM_F_ISSUER] = a->issuer;
+	e->field[MM_F_PROFILE] = a->profile;
+	e->field[MM_F_SPKI_SHA256] = a->spki;
+	e->field[MM_F_DETAIL_SHA256] = a->request;
+	e->field[MM_F_NODE] = mm_node_or_null(c);
+}
+
+static enum mm_err
+put_body(const struct asked *a, struct mm_buf *body, struct mm_why *why)
+{
+	struct mm_json j = mm_json_over(body);
+
+	mm_buf_reset(body);
+	mm_json_open(&j, '{');
+	mm_json_str(&j, "authority", a->authority);
+	mm_json_str(&j, "device", a->device);
+	mm_json_str(&j, "product", a->product);
+	mm_json_str(&j, "issuer", a->issuer);
+	mm_json_str(&j, "profile", a->profile);
+	mm_json_str(&j, "spki_sha256", a->spki);
+	mm_json_str(&j, "request_sha256", a->request);
+	mm_json_close(&j, '}');
+	return mm_buf_ok(body, why);
+}
+
+/* A node's own: those of another are its own affair. */
+static void
+doc_id(const struct mm_core *c, const uint8_t id[16],
+    char out[MM_DOC_ID_MAX + 1])
+{
+	char hex[33];
+
+	mm_hex_text(id, 16, hex);
+	snprintf(out, MM_DOC_ID_MAX + 1, "%s/%s", c->config->set.node, hex);
+}
+
+static struct mm_op *
+doc_op(struct mm_core *c, struct mm_going *g, struct mm_bytes body)
+{
+	memset(&g->op, 0, sizeof(g->op));
+	g->op.kind = MM_OP_DOC_PUT;
+	g->op.u.doc.kind = MM_DOC_ASKED;
+	g->op.u.doc.expect = body.n > 0 ? 0 : MM_DOC_ANY;
+	g->op.u.doc.body = body;
+	doc_id(c, g->id, g->op.u.doc.id);
+	return &g->op;
+}
+
+/* see priv.h */
+enum mm_err
+mm_upstream_note(struct mm_core *c, struct mm_flight *f, struct mm_why *why)
+{
+	struct mm_going *g = f->going;
+	struct mm_papers p = mm_papers_over(&g->paper);
+	struct mm_entry e;
+	struct asked a;
+
+	asked_of(c, f, &a);
+	MM_TRY(put_body(&a, &g->body, why));
+	f->op[0] = doc_op(c, g, mm_buf_view(&g->body));
+	f->nops = 1;
+	entry_of(c, &a, MM_E_UPSTREAM_ASKED, &e);
+	mm_papers_add(&p, &e);
+	return mm_papers_seal(&p, &g->op, why);
+}
+
+/* ---- asking ---- */
+
+static void
+ask(struct mm_core *c, struct mm_flight *f, struct mm_forward_req *q)
+{
+	const struct mm_verdict *v = &f->verdict;
+
+	strcpy(q->issuer, c->config->issuer[f->going->issuer].name);
+	strcpy(q->profile, v->profile->name);
+	q->profile_version = (uint32_t)v->profile->version;
+	strcpy(q->device, v->device);
+	strcpy(q->product, v->product);
+	strcpy(q->authority, v->authority);
+	q->renewal = (v->effects & MM_FX_RENEWAL) != 0;
+	memcpy(q->id, f->going->id, sizeof(q->id));
+	q->csr = mm_buf_view(&f->job->request);
+}
+
+static void
+answered(struct mm_core *c, struct mm_going *g,
+    const struct mm_forward_rep *rep);
+
+/* see priv.h; once it may be answered it is another thread's */
+void
+mm_upstream_go(struct mm_core *c, struct mm_flight *f)
+{
+	struct mm_forward_req q = { .renewal = 0 };
+	struct mm_going *g = f->going;
+	const uint64_t number = g->number;
+	int64_t within = c->config->issuer[g->issuer].answer_within_s * 1000;
+	struct mm_forward_rep away = { .how = MM_FORWARD_AWAY,
+		.why = "the registrar is away" };
+
+	ask(c, f, &q);
+	pthread_mutex_lock(&c->upstream->lock);
+	g->until = mm_mono_ms() + within + GRACE_MS;
+	c->upstream->at[g->issuer].stats.asked++;
+	pthread_mutex_unlock(&c->upstream->lock);
+	if (c->conf.forward(c->conf.ctx, number, &q))
+		return;
+	g = take(c->upstream, number, 0);
+	if (g != NULL)
+		answered(c, g, &away);
+}
+
+/* ---- the answer ---- */
+
+static enum mm_err
+take_made(struct mm_core *c, struct mm_flight *f,
+    const struct mm_forward_rep *rep, struct mm_why *why)
+{
+	const struct mm_issuer_conf *i = &c->config->issuer[f->going->issuer];
+	struct mm_foreign what = foreign_of(c, f, f->going->issuer);
+	struct mm_issue_rep made = { .shard = 0 };
+	struct mm_job *job = f->job;
+	struct mm_cert cert;
+
+	MM_TRY(mm_foreign_lint(rep->der, &job->csr, &what, mm_now_s(), why));
+	MM_TRY(mm_cert_walk(rep->der, &cert, why));
+	mm_foreign_number(&cert, made.serial);
+	strcpy(made.issuer, i->name);
+	memcpy(made.spki_sha256, f->spki, 32);
+	made.not_before_s = (uint64_t)cert.not_before_s;
+	made.not_after_s = (uint64_t)cert.not_after_s;
+	mm_buf_reset(&job->der);
+	mm_buf_bytes(&job->der, rep->der);
+	MM_TRY(mm_buf_ok(&job->der, why));
+	made.der = mm_buf_view(&job->der);
+	memcpy(job->serial, made.serial, 16);
+	strcpy(job->issuer, made.issuer);
+	strcpy(job->profile, f->verdict.profile->name);
+	strcpy(job->device, f->verdict.device);
+	job->not_after_s = cert.not_after_s;
+	f->nops = 0;
+	MM_TRY(mm_ops_issue(f, &made, why));
+	f->op[f->nops++] = doc_op(c, f->going, (struct mm_bytes){ NULL, 0 });
+	return MM_OK;
+}
+
+static const char *const reasons[MM_FORWARDS] = {
+	[MM_FORWARD_REFUSED] = "refused",
+	[MM_FORWARD_WRONG] = "wrong-answer",
+	[MM_FORWARD_AWAY] = "unavailable",
+	[MM_FORWARD_LOST] = "no-answer",
+};
+
+static enum mm_err
+note_failed(struct mm_core *c, struct mm_flight *f, struct mm_why *why)
+{
+	struct mm_going *g = f->going;
+	struct mm_papers p = mm_papers_over(&g->paper);
+	struct mm_entry e;
+	struct asked a;
+	char wrong[65];
+
+	asked_of(c, f, &a);
+	f->op[0] = doc_op(c, g, (struct mm_bytes){ NULL, 0 });
+	f->nops = 1;
+	entry_of(c, &a, g->how == MM_FORWARD_LOST ? MM_E_UPSTREAM_UNKNOWN :
+	    MM_E_UPSTREAM_REFUSED, &e);
+	e.field[MM_F_REASON] = reasons[g->how];
+	mm_hex_text(g->wrong, 32, wrong);
+	if (g->came && g->how == MM_FORWARD_WRONG)
+		e.field[MM_F_CERT_SHA256] = wrong;
+	mm_papers_add(&p, &e);
+	return mm_papers_seal(&p, &g->op, why);
+}
+
+static void
+failed(struct mm_core *c, struct mm_flight *f,
+    const struct mm_forward_rep *rep)
+{
+	struct mm_going *g = f->going;
+	struct mm_why why = { 0 };
+
+	g->how = (enum mm_forwarded)rep->how;
+	g->came = rep->der.n > 0;
+	mm_sha256(rep->der, g->wrong);
+	snprintf(f->job->said, sizeof(f->job->said), "%s", rep->why);
+	f->job->retry_after_s = g->how == MM_FORWARD_REFUSED ||
+	    g->how == MM_FORWARD_WRONG ? AGAIN_NO_S : AGAIN_BUSY_S;
+	f->flags |= MM_FLIGHT_FAILED;
+	/* without the entry the document stays, and housekeeping enters it */
+	if (note_failed(c, f, &why) != MM_OK)
+		f->nops = 0;
+}
+
+/* Any thread; g's flight is this one's until it is W's. */
+static void
+answered(struct mm_core *c, struct mm_going *g,
+    const struct mm_forward_rep *rep)
+{
+	struct mm_forward_rep said = *rep;
+	struct mm_flight *f = g->flight;
+	struct mm_why why = { 0 };
+
+	f->flags &= ~(unsigned)MM_FLIGHT_FORWARD;
+	if (said.how == MM_FORWARD_MADE &&
+	    take_made(c, f, &said, &why) != MM_OK) {
+		said.how = MM_FORWARD_WRONG;
+		snprintf(said.why, sizeof(said.why), "%s", why.text);
+	}
+	count(c->upstream, g->issuer, &said);
+	if (said.how != MM_FORWARD_MADE) {
+		mm_core_note(c, 2, "upstream", said.why);
+		failed(c, f, &said);
+	}
+	f->job->next = NULL;
+	mm_queue_put(&c->commits, f->job);
+}
+
+/* see core.h */
+void
+mm_core_forwarded(struct mm_core *c, uint64_t number,
+    const struct mm_forward_rep *rep)
+{
+	struct mm_going *g = number == 0 || rep->how >= MM_FORWARDS ? NULL :
+	    take(c->upstream, number, 0);
+
+	if (g != NULL)
+		answered(c, g, rep);
+	else
+		mm_core_note(c, 2, "upstream", "an answer came too late");
+}
+
+/* see priv.h */
+void
+mm_upstream_late(struct mm_core *c)
+{
+	const struct mm_forward_rep lost = { .how = MM_FORWARD_LOST,
+		.why = "no answer in time" };
+	int64_t now = c->stopping ? INT64_MAX : mm_mono_ms();
+	struct mm_going *g;
+
+	while ((g = take(c->upstream, 0, now)) != NULL)
+		answered(c, g, &lost);
+}
+
+/* see priv.h */
+enum mm_reason
+mm_upstream_failed(struct mm_flight *f)
+{
+	enum mm_forwarded how = f->going->how;
+
+	return how == MM_FORWARD_AWAY || how == MM_FORWARD_LOST ?
+	    MM_R_UPSTREAM_AWAY : MM_R_UPSTREAM_NO;
+}
+
+/* see priv.h */
+void
+mm_upstream_end(struct mm_core *c, struct mm_flight *f)
+{
+	leave(c->upstream, f);
+}
+
+/* ---- what was asked by a process that ended ---- */
+
+struct left {
+	struct mm_core *c;
+	unsigned n;
+	char id[TIDY_MOST][MM_DOC_ID_MAX + 1];
+};
+
+static bool
+is_going(struct mm_upstream *u, const char *id)
+{
+	char own[MM_DOC_ID_MAX + 1];
+	bool found = false;
+
+	pthread_mutex_lock(&u->lock);
+	for (const struct mm_going *g = u->all; g != NULL && !found;
+	     g = g->next) {
+		doc_id(u->c, g->id, own);
+		found = strcmp(own, id) == 0;
+	}
+	pthread_mutex_unlock(&u->lock);
+	return found;
+}
+
+static enum mm_err
+look_at(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct left *l = ctx;
+	const struct mm_doc *doc = row;
+
+	(void)next, (void)why;
+	if (l->n < TIDY_MOST && !is_going(l->c->upstream, doc->id))
+		strcpy(l->id[l->n++], doc->id);
+	return MM_OK;
+}
+
+static void
+take_text(json_t *o, const char *key, char *out, size_t size)
+{
+	const char *v = json_string_value(json_object_get(o, key));
+
+	snprintf(out, size, "%s", v != NULL ? v : "");
+}
+
+static enum mm_err
+read_asked(struct mm_desk *d, const char *id, struct asked *a,
+    uint64_t *version, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(BODY_MAX);
+	json_t *o;
+
+	MM_TRY(mm_get_doc(d->r, MM_DOC_ASKED, id, version, &body, why));
+	o = json_loadb((const char *)body.p, body.n, 0, NULL);
+	if (o == NULL)
+		return MM_FAIL(why, MM_ESYS, "what an existing CA was asked "
+		    "cannot be read");
+	take_text(o, "authority", a->authority, sizeof(a->authority));
+	take_text(o, "device", a->device, sizeof(a->device));
+	take_text(o, "product", a->product, sizeof(a->product));
+	take_text(o, "issuer", a->issuer, sizeof(a->issuer));
+	take_text(o, "profile", a->profile, sizeof(a->profile));
+	take_text(o, "spki_sha256", a->spki, sizeof(a->spki));
+	take_text(o, "request_sha256", a->request, sizeof(a->request));
+	json_decref(o);
+	return MM_OK;
+}
+
+static enum mm_err
+enter_left(struct mm_desk *d, const char *id, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(PAPER_MAX);
+	struct mm_papers p = mm_papers_over(&buf);
+	struct mm_op op = { .kind = MM_OP_DOC_PUT };
+	struct mm_entry e;
+	struct asked a;
+
+	op.u.doc.kind = MM_DOC_ASKED;
+	strcpy(op.u.doc.id, id);
+	MM_TRY(read_asked(d, id, &a, &op.u.doc.expect, why));
+	entry_of(d->c, &a, MM_E_UPSTREAM_UNKNOWN, &e);
+	e.field[MM_F_REASON] = "interrupted";
+	mm_papers_add(&p, &e);
+	MM_TRY(mm_papers_seal(&p, &op, why));
+	MM_TRY(mm_core_run1(d->c, &op, why));
+	mm_core_note(d->c, 2, "upstream.unknown", a.device);
+	return MM_OK;
+}
+
+/* see priv.h; one that ends meanwhile is not there any more */
+enum mm_err
+mm_desk_upstream(struct mm_desk *d, struct mm_why *why)
+{
+	struct mm_list list = { .most = TIDY_MOST, .state = -1 };
+	char prefix[MM_NAME_MAX + 2];
+	struct left *l = calloc(1, sizeof(*l));
+	enum mm_err rc;
+
+	if (l == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "upstream: no memory");
+	l->c = d->c;
+	snprintf(prefix, sizeof(prefix), "%s/", d->c->config->set.node);
+	rc = mm_list_docs(d->r, MM_DOC_ASKED, prefix, &list, look_at, l, why);
+	for (unsigned i = 0; rc == MM_OK && i < l->n; i++) {
+		if (is_going(d->c->upstream, l->id[i]))
+			continue;
+		rc = enter_left(d, l->id[i], why);
+		if (rc == MM_ENOTFOUND || rc == MM_ESTALE) {
+			*why = (struct mm_why){ 0 };
+			rc = MM_OK;
+		}
+	}
+	free(l);
+	return rc;
+}
+
+/* see core.h */
+bool
+mm_core_upstream(struct mm_core *c, const char *issuer,
+    struct mm_upstream_stats *out)
+{
+	const struct mm_issuer_conf *i = mm_config_issuer(c->config, issuer);
+
+	if (i == NULL || !mm_issuer_upstream(i))
+		return false;
+	pthread_mutex_lock(&c->upstream->lock);
+	*out = c->upstream->at[i - c->config->issuer].stats;
+	out->waiting = c->upstream->at[i - c->config->issuer].under_way;
+	pthread_mutex_unlock(&c->upstream->lock);
+	return true;
+}

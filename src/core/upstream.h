@@ -1,0 +1,27 @@
+#ifndef MM_CORE_UPSTREAM_H
+#define MM_CORE_UPSTREAM_H
+
+#include "core/core.h"
+
+/*
+ * Issuers that are another CA's, for who asks that CA: the other half of
+ * struct mm_core_conf's forward.
+ */
+
+/* The answer to a question, once; too late or once too often is nothing, but
+ * for what is noted.  Any thread. */
+void mm_core_forwarded(struct mm_core *c, uint64_t number,
+    const struct mm_forward_rep *rep);
+/* How one is doing, since the start. */
+struct mm_upstream_stats {
+	uint64_t asked, n[MM_FORWARDS];
+	unsigned waiting;      /* for its answer */
+	int64_t failed_at;     /* ms; 0: it answers */
+	int64_t next_at;       /* monotonic: nobody is asked before */
+	char why[161];         /* of the last that was not MADE */
+};
+/* false: that issuer's certificates are our own. */
+bool mm_core_upstream(struct mm_core *c, const char *issuer,
+    struct mm_upstream_stats *out);
+
+#endif

@@ -1,0 +1,416 @@
+"""docs/existing-ca.md: certificates that the maker's own CA signs, here one of
+openssl's ca, by a program that asks it.  What it does wrong is chosen by a
+file, so that one server serves all of it."""
+import base64
+import json
+import os
+import pathlib
+import signal
+import threading
+
+import pytest
+
+import keys
+from cryptography import x509
+from test_est import certs_of, enrolled
+from world import World, run, until
+
+EST = "/.well-known/est"
+
+CONF = """
+[ca]
+default_ca = own
+[own]
+dir = {d}
+new_certs_dir = {d}
+database = {d}/index.txt
+rand_serial = yes
+certificate = {d}/{who}.crt
+private_key = {d}/{who}.key
+default_md = sha256
+default_days = 30
+unique_subject = no
+policy = any
+x509_extensions = device
+[any]
+commonName = supplied
+[device]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = clientAuth
+[ca_true]
+basicConstraints = critical,CA:TRUE
+extendedKeyUsage = clientAuth
+[signs]
+keyUsage = critical,digitalSignature,keyCertSign
+extendedKeyUsage = clientAuth
+[server]
+extendedKeyUsage = serverAuth
+[named]
+extendedKeyUsage = clientAuth
+subjectAltName = DNS:other.example
+[strange]
+extendedKeyUsage = clientAuth
+1.2.3.4 = critical,DER:0500
+"""
+
+PROGRAM = r"""#!/bin/sh
+# DIR REQUEST-FILE: asks the CA in DIR; DIR/mode says how badly
+dir=$1 req=$2
+cat > "$dir/facts"
+echo "$req" >> "$dir/asked"
+ca() { flock "$dir/lock" openssl ca -batch -notext -config "$dir/ca.cnf" "$@" 2>> "$dir/err"; }
+case $(cat "$dir/mode") in
+good) ca -in "$req" ;;
+text) echo "here it is"; ca -in "$req" ;;
+refuses) exit 1 ;;
+later) exit 75 ;;
+slow) echo $$ > "$dir/slow"; sleep 60 ;;
+nothing) ;;
+garbage) echo no certificate at all ;;
+half) ca -in "$req" | head -c 300 ;;
+killed) kill -9 $$ ;;
+flood) yes ;;
+other-name) ca -in "$req" -subj /CN=other ;;
+other-key) ca -in "$dir/other.csr" ;;
+ca-true) ca -in "$req" -extensions ca_true ;;
+signs) ca -in "$req" -extensions signs ;;
+too-long) ca -in "$req" -days 4000 ;;
+past) ca -in "$req" -startdate 20200101000000Z -enddate 20200301000000Z ;;
+to-come) ca -in "$req" -startdate 20980101000000Z -enddate 20980301000000Z ;;
+purpose) ca -in "$req" -extensions server ;;
+alternative) ca -in "$req" -extensions named ;;
+strange) ca -in "$req" -extensions strange ;;
+other-issuer) openssl ca -batch -notext -config "$dir/other.cnf" -in "$req" \
+    2>> "$dir/err" ;;
+same-name) openssl ca -batch -notext -config "$dir/twin.cnf" -in "$req" \
+    2>> "$dir/err" ;;
+esac
+"""
+
+
+def make_ca(d, who, subject):
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+        "ec_paramgen_curve:P-256", "-noenc", "-days", "3650", "-keyout",
+        d / f"{who}.key", "-out", d / f"{who}.crt", "-subj", subject,
+        "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    (d / f"{who}.cnf").write_text(CONF.format(d=d, who=who))
+
+
+class Corporate:
+    """A World whose profile "thermo" has its certificates from a CA of
+    openssl's."""
+
+    def __init__(self, more=""):
+        self.w = World()
+        self.d = self.w.dir / "corporate"
+        self.d.mkdir()
+        make_ca(self.d, "ca", "/O=Corp/CN=Corp Devices")
+        make_ca(self.d, "other", "/O=Else/CN=Else")
+        make_ca(self.d, "twin", "/O=Corp/CN=Corp Devices")
+        (self.d / "index.txt").touch()
+        (self.d / "asked").touch()
+        pem, der = keys.request("other-1")
+        (self.d / "other.csr").write_bytes(
+            x509.load_der_x509_csr(der).public_bytes(keys.PEM))
+        self.program = self.d / "ask"
+        self.program.write_text(PROGRAM)
+        self.program.chmod(0o755)
+        self.mode("good")
+        self.w.edit('\tissuer = "corporate"\n\tbearer = true\n'
+                    '\tlifetime = "60d"\n\tsubject = {"CN={device}"}\n'
+                    '\teku = {"clientAuth"}\n\tversion = 2', f"""
+issuer "corporate" {{
+	certificate = "{self.d}/ca.crt"
+	exec = {{"{self.program}", "{self.d}"}}
+	answer_within = "3s"
+{more}
+}}
+""")
+
+    def mode(self, mode):
+        (self.d / "mode.new").write_text(mode)
+        os.rename(self.d / "mode.new", self.d / "mode")
+
+    def asked(self):
+        return len((self.d / "asked").read_text().splitlines())
+
+    def facts(self):
+        return json.loads((self.d / "facts").read_text())
+
+    def entries(self, kind, device):
+        return [e for e in self.w.entries(f"upstream.{kind}")
+                if e["device"] == device]
+
+    def start(self):
+        self.w.start().product()
+        until(lambda: "registrar" in self.w.children())
+        return self
+
+    def enrol(self, device, csr=None, token=None):
+        if csr is None:
+            _, csr = self.w.key_and_csr(device)
+        return self.w.enrol_basic(
+            token or self.w.token(device, door="bearer"), csr)
+
+    def until_enrolled(self, token, csr):
+        """The CA is left alone for a while after it did not answer."""
+        got = []
+
+        def good():
+            got.append(self.w.enrol_basic(token, csr))
+            return got[-1].status == 200
+        until(good, told=lambda: got[-1])
+        return got[-1]
+
+
+@pytest.fixture(scope="module")
+def corp():
+    c = Corporate()
+    try:
+        yield c.start()
+    finally:
+        c.w.close()
+
+
+def verified(corp, pem):
+    run("openssl", "verify", "-CAfile", corp.d / "ca.crt", "-purpose",
+        "sslclient", pem)
+
+
+def state_of(w, token):
+    return w.rest("GET", f"/tokens/{token['id']}").json["state"]
+
+
+# ---- what works ----
+
+def test_a_device_has_its_certificate_of_the_existing_ca(corp):
+    w = corp.w
+    key, csr = w.key_and_csr("dev-1")
+    token = w.token("dev-1", door="bearer")
+    a = w.enrol_basic(token, csr)
+    assert a.status == 200, a
+    pem = w.save_p7(a, "dev-1")
+    verified(corp, pem)
+    cert = keys.load(pem)
+    assert cert.serial_number.bit_length() > 128  # more than ours ever have
+    [entry] = corp.entries("asked", "dev-1")
+    facts = corp.facts()
+    assert facts["device"] == "dev-1" and facts["subject"] == ["CN=dev-1"]
+    assert facts["spki_sha256"] == entry["spki_sha256"]
+    assert entry["issuer"] == facts["issuer"] == "corporate"
+    assert not facts["renewal"]
+    assert not pathlib.Path(facts["request_file"]).exists()
+    [row] = w.rest("GET", "/certificates?device=dev-1").json["items"]
+    assert row["issuer"] == "corporate" and row["serial"][0] in "89abcdef"
+
+    # the same authority with the same key: the same bytes, nobody is asked
+    n = corp.asked()
+    again = w.enrol_basic(token, csr)
+    assert again.status == 200 and again.body == a.body
+    assert corp.asked() == n
+
+    # and with it the device does what it does with any
+    a = w.device_call("POST", "/.well-known/mintmark/confirm", b"",
+                      cert=pem, key=key)
+    assert a.status == 204, a
+    [row] = w.rest("GET", "/certificates?device=dev-1").json["items"]
+    assert row["confirmed"]
+
+
+def test_it_renews(corp):
+    w = corp.w
+    pem, key = enrolled(w, "dev-2")
+    new, csr = w.key_and_csr("dev-2b", cn="dev-2")
+    a = w.device_call("POST", f"{EST}/simplereenroll", base64.encodebytes(
+        csr.read_bytes()), {"Content-Type": "application/pkcs10"}, cert=pem,
+        key=key)
+    assert a.status == 200, a
+    assert corp.facts()["renewal"]
+    fresh = w.save_p7(a, "dev-2b")
+    verified(corp, fresh)
+    a = w.device_call("POST", "/.well-known/mintmark/confirm", b"",
+                      cert=fresh, key=new)
+    assert a.status == 204, a
+    rows = w.rest("GET", "/certificates?device=dev-2").json["items"]
+    assert sorted(r["state"] for r in rows) == ["active", "superseded"] or \
+        len(rows) == 2, rows
+
+
+def test_cacerts_have_it(corp):
+    own = (corp.d / "ca.crt").read_text().strip()
+    for label in ("", "/thermo"):
+        got = certs_of(corp.w.device_call("GET", f"{EST}{label}/cacerts")
+                       .body)
+        assert own in [p.strip() for p in got]
+
+
+def test_text_before_the_certificate_is_passed_over(corp):
+    corp.mode("text")
+    assert corp.enrol("dev-text").status == 200
+    corp.mode("good")
+
+
+def test_revoked_here_is_refused_here(corp):
+    w = corp.w
+    pem, key = enrolled(w, "dev-rev")
+    [row] = w.rest("GET", "/certificates?device=dev-rev").json["items"]
+    a = w.rest("POST", f"/certificates/{row['serial']}/revoke",
+               {"reason": "keyCompromise"})
+    assert a.status in (200, 204), a
+    _, csr = w.key_and_csr("dev-rev2", cn="dev-rev")
+    a = w.device_call("POST", f"{EST}/simplereenroll", base64.encodebytes(
+        csr.read_bytes()), {"Content-Type": "application/pkcs10"}, cert=pem,
+        key=key)
+    assert a.status == 403, a
+    # the list is its CA's to sign
+    assert w.get_public("/crl/corporate.crl").status == 404
+
+
+# ---- what is refused before anybody is asked ----
+
+def test_other_names_are_not_asked_for(corp):
+    w = corp.w
+    _, csr = w.key_and_csr("someone", cn="else")
+    token = w.token("dev-names", door="bearer")
+    n = corp.asked()
+    a = w.enrol_basic(token, csr)
+    assert a.status == 403, a
+    assert "names-differ-from-record" in a.text
+    assert corp.asked() == n and state_of(w, token) == "minted"
+    assert not corp.entries("asked", "dev-names")
+
+
+# ---- what goes wrong ----
+
+LOST = {"slow": "no-answer", "nothing": "no-answer", "garbage": "no-answer",
+        "half": "no-answer", "killed": "no-answer", "flood": "no-answer"}
+REFUSED = {"refuses": "refused", "later": "unavailable"}
+WRONG = ["other-name", "other-key", "ca-true", "signs", "too-long", "past",
+         "to-come", "purpose", "alternative", "strange", "other-issuer",
+         "same-name"]
+
+
+@pytest.mark.parametrize("mode", [*LOST, *REFUSED, *WRONG])
+def test_without_a_good_answer_nothing_is_spent(corp, mode):
+    w, device = corp.w, f"bad-{mode}"
+    _, csr = w.key_and_csr(device)
+    token = w.token(device, door="bearer")
+    corp.mode("good")
+    corp.until_enrolled(w.token(f"{device}-0", door="bearer"),
+                        w.key_and_csr(f"{device}-0")[1])
+    corp.mode(mode)
+    a = w.enrol_basic(token, csr)
+    corp.mode("good")
+    assert a.status == 503 and int(a.headers["retry-after"]) > 0, a
+    assert state_of(w, token) == "minted"
+    assert not w.rest("GET", f"/certificates?device={device}").json["items"]
+    assert len(corp.entries("asked", device)) == 1
+    unknown = corp.entries("unknown", device)
+    refused = corp.entries("refused", device)
+    if mode in LOST:
+        assert [e["reason"] for e in unknown] == [LOST[mode]]
+        assert not refused
+    else:
+        want = REFUSED.get(mode, "wrong-answer")
+        assert [e["reason"] for e in refused] == [want], w.log()[-2000:]
+        assert ("cert_sha256" in refused[0]) == (mode in WRONG)
+        assert not unknown
+    # and then it is as if nothing had been
+    a = corp.until_enrolled(token, csr)
+    verified(corp, w.save_p7(a, device))
+
+
+def test_a_ca_that_is_away_is_left_alone(corp):
+    """Else each device that comes again would leave two entries."""
+    w = corp.w
+    _, csr = w.key_and_csr("rest")
+    token = w.token("rest", door="bearer")
+    corp.until_enrolled(w.token("rest-0", door="bearer"),
+                        w.key_and_csr("rest-0")[1])
+    corp.mode("later")
+    n = corp.asked()
+    answers = [w.enrol_basic(token, csr) for _ in range(20)]
+    doctor = w.rest("GET", "/doctor").text
+    corp.mode("good")
+    assert "issuer corporate, an existing CA, has not answered" in doctor
+    assert {a.status for a in answers} == {503}
+    assert corp.asked() - n <= 4
+    corp.until_enrolled(token, csr)
+
+
+def slow_one(corp, device):
+    """A request that is with the program now; its answer later."""
+    w, got = corp.w, []
+    _, csr = w.key_and_csr(device)
+    token = w.token(device, door="bearer")
+    corp.until_enrolled(w.token(f"{device}-0", door="bearer"),
+                        w.key_and_csr(f"{device}-0")[1])
+    (corp.d / "slow").unlink(missing_ok=True)
+    corp.mode("slow")
+    t = threading.Thread(target=lambda: got.append(ask(w, token, csr)))
+    t.start()
+    until((corp.d / "slow").exists)
+    corp.mode("good")
+    return token, csr, t, got
+
+
+def ask(w, token, csr):
+    try:
+        return w.enrol_basic(token, csr)
+    except OSError as e:
+        return e
+
+
+def test_a_registrar_that_is_killed(corp):
+    w = corp.w
+    token, csr, t, got = slow_one(corp, "reg-killed")
+    old = w.children()["registrar"]
+    os.kill(old, signal.SIGKILL)
+    t.join()
+    assert got[0].status == 503, got
+    assert [e["reason"] for e in corp.entries("unknown", "reg-killed")] == \
+        ["no-answer"]
+    until(lambda: w.children().get("registrar", old) != old)
+    corp.until_enrolled(token, csr)
+
+
+def test_a_machine_that_is_switched_off_midway(corp):
+    w = corp.w
+    token, csr, t, got = slow_one(corp, "off")
+    assert corp.entries("asked", "off")
+    w.kill_all()
+    t.join()
+    w.start()
+    until(lambda: [e["reason"] for e in corp.entries("unknown", "off")] ==
+          ["interrupted"])
+    until(lambda: "registrar" in w.children())
+    corp.until_enrolled(token, csr)
+
+
+def test_so_many_at_once(corp):
+    """A slow CA holds up no device of another issuer, and takes no more than
+    the configuration says."""
+    w = corp.w
+    jobs = [(w.token(f"many-{i}", door="bearer"), w.key_and_csr(f"many-{i}")[1])
+            for i in range(12)]
+    corp.until_enrolled(*jobs[0])
+    n = corp.asked()
+    got = []
+    threads = [threading.Thread(target=lambda j=j: got.append(ask(w, *j)))
+               for j in jobs[1:]]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert {a.status for a in got} <= {200, 503}
+    assert any(a.status == 200 for a in got)
+    assert corp.asked() - n == sum(a.status == 200 for a in got)
+    for j in jobs[1:]:
+        corp.until_enrolled(*j)
+
+
+def test_reconcile_knows_that_the_signer_signed_none_of_it(corp):
+    p = corp.w.cli("ledger", "reconcile", "--config", corp.w.conf,
+                   check=False)
+    assert p.returncode == 0, p.stdout + p.stderr
