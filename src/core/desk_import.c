@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "core/desk_devices.h"
+#include "core/import.h"
 #include "pki/salt.h"
 
 /*

@@ -1,6 +1,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "core/import.h"
 #include "server/rest.h"
 
 /* Many devices in one call, each on its own. */
