@@ -25,12 +25,17 @@ struct listing {
 	uint64_t n;
 };
 
+/* What the store takes meanwhile is not the signer's time. */
 static enum mm_err
-ask(struct mm_desk *d, unsigned kind, const void *req, void *rep,
+ask(struct listing *l, unsigned kind, const void *req, void *rep,
     struct mm_why *why)
 {
-	return mm_wire_call(d->c->wire, MM_LINE_OPS, kind, req, rep,
-	    &d->frame, why);
+	const int64_t began = mm_mono_ms();
+	enum mm_err rc = mm_wire_call(l->d->c->wire, MM_LINE_OPS, kind, req,
+	    rep, &l->d->frame, why);
+
+	l->run->slow = rc == MM_EAGAIN && mm_mono_ms() - began >= SLOW_MS;
+	return rc;
 }
 
 static enum mm_err
@@ -41,7 +46,7 @@ send_piece(struct listing *l, struct mm_why *why)
 
 	if (l->piece.n == 0)
 		return MM_OK;
-	MM_TRY(ask(l->d, MM_IPC_CRL_ADD, &req, &rep, why));
+	MM_TRY(ask(l, MM_IPC_CRL_ADD, &req, &rep, why));
 	mm_buf_reset(&l->piece);
 	return MM_OK;
 }
@@ -131,14 +136,14 @@ list_all(struct listing *l, struct mm_why *why)
 }
 
 static enum mm_err
-read_back(struct mm_desk *d, uint64_t n, struct mm_buf *der,
+read_back(struct listing *l, uint64_t n, struct mm_buf *der,
     struct mm_why *why)
 {
 	while (der->n < n) {
 		struct mm_crl_read_req req = { der->n, READ_N };
 		struct mm_crl_read_rep rep;
 
-		MM_TRY(ask(d, MM_IPC_CRL_READ, &req, &rep, why));
+		MM_TRY(ask(l, MM_IPC_CRL_READ, &req, &rep, why));
 		if (rep.der.n == 0)
 			return MM_FAIL(why, MM_EBUG, "crl: ends early");
 		mm_buf_bytes(der, rep.der);
@@ -149,17 +154,17 @@ read_back(struct mm_desk *d, uint64_t n, struct mm_buf *der,
 
 /* A line CA's key is the signer's for this run alone. */
 static enum mm_err
-open_line(struct mm_desk *d, const struct mm_made_line *line,
-    struct mm_why *why)
+open_line(struct listing *l, struct mm_why *why)
 {
+	const struct mm_made_line *line = l->run->of->line;
 	MM_OWN(mm_line_kept_done) struct mm_line_kept k = { .to = { 0 } };
 	struct mm_line_open_req req = { .der = mm_buf_view(&line->der) };
 	struct mm_line_open_rep rep;
 
-	MM_TRY(mm_line_read(d->r, line->name, &k, why));
+	MM_TRY(mm_line_read(l->d->r, line->name, &k, why));
 	strcpy(req.name, line->name);
 	req.kept = mm_buf_view(&k.kept);
-	return ask(d, MM_IPC_LINE_OPEN, &req, &rep, why);
+	return ask(l, MM_IPC_LINE_OPEN, &req, &rep, why);
 }
 
 static enum mm_err
@@ -178,7 +183,7 @@ begin(struct listing *l, struct mm_why *why)
 		mm_buf_u16(&shards, run->shard[i]);
 	MM_TRY(mm_buf_ok(&shards, why));
 	req.shards = mm_buf_view(&shards);
-	MM_TRY(ask(l->d, MM_IPC_CRL_BEGIN, &req, &rep, why));
+	MM_TRY(ask(l, MM_IPC_CRL_BEGIN, &req, &rep, why));
 	run->number = rep.number;
 	return MM_OK;
 }
@@ -189,18 +194,13 @@ build(struct listing *l, struct mm_buf *der, struct mm_why *why)
 {
 	const struct mm_crl_sign_req none = { 0 };
 	struct mm_crl_sign_rep sign;
-	int64_t began;
-	enum mm_err rc;
 
 	if (l->run->of->line != NULL)
-		MM_TRY(open_line(l->d, l->run->of->line, why));
+		MM_TRY(open_line(l, why));
 	MM_TRY(begin(l, why));
 	MM_TRY(list_all(l, why));
-	began = mm_mono_ms();
-	rc = ask(l->d, MM_IPC_CRL_SIGN, &none, &sign, why);
-	l->run->slow = rc == MM_EAGAIN && mm_mono_ms() - began >= SLOW_MS;
-	MM_TRY(rc);
-	return read_back(l->d, sign.der_n, der, why);
+	MM_TRY(ask(l, MM_IPC_CRL_SIGN, &none, &sign, why));
+	return read_back(l, sign.der_n, der, why);
 }
 
 /* The complete one, then the shards' in their order. */
