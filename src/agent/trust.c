@@ -68,7 +68,9 @@ is_newer(X509 *a, X509 *than)
 	    X509_get0_notBefore(than)) > 0;
 }
 
-/* NewWithOld, for that root: among what came. */
+/* NewWithOld, for that root: among what came.  What a root has signed for an
+ * issuing CA is none, whose key is online and may get lost: such a CA may have
+ * so many below it and no more, which a link does not say. */
 static bool
 is_linked(X509 *anchor, X509 *root, struct mm_bytes links)
 {
@@ -80,7 +82,7 @@ is_linked(X509 *anchor, X509 *root, struct mm_bytes links)
 
 		if (x == NULL)
 			break;
-		if (vouches(anchor, x, root))
+		if (X509_get_pathlen(x) == -1 && vouches(anchor, x, root))
 			return true;
 	}
 	ERR_clear_error();
@@ -104,7 +106,8 @@ move_on(struct mm_agent_identity *id, struct mm_bytes roots)
 		MM_OWN(x509_free) X509 *root = d2i_X509(NULL, &p,
 		    (long)(end - p));
 
-		if (anchor == NULL || root == NULL)
+		if (anchor == NULL || root == NULL ||
+		    !vouches(anchor, anchor, anchor))
 			break;
 		if (!is_newer(root, anchor) || !vouches(root, root, root) ||
 		    !is_linked(anchor, root, mm_buf_view(&id->chain)))
@@ -134,6 +137,18 @@ sort_one(struct mm_agent_identity *id, struct mmd_bytes der, bool self,
 	return MM_OK;
 }
 
+/* Known by its key alone: its dates count only if that key signed them. */
+static void
+take_anchor(struct mm_agent_identity *id, bool first, struct mm_bytes der)
+{
+	MM_OWN(x509_free) X509 *x = x509_of(der);
+
+	if (!first && (x == NULL || !vouches(x, x, x)))
+		return;
+	mm_buf_reset(&id->anchor);
+	mm_buf_bytes(&id->anchor, der);
+}
+
 /* see priv.h */
 enum mm_err
 mm_agent_take_cacerts(struct mm_agent *a, const struct mmd_token *token,
@@ -161,8 +176,7 @@ mm_agent_take_cacerts(struct mm_agent *a, const struct mmd_token *token,
 		return MM_FAIL(why, MM_EPOLICY, token != NULL
 		    ? "cacerts: the anchor that the token names is not there"
 		    : "cacerts: our anchor is not there any more");
-	mm_buf_reset(&id->anchor);
-	mm_buf_bytes(&id->anchor, mm_of_mmd(anchor));
+	take_anchor(id, token != NULL, mm_of_mmd(anchor));
 	MM_TRY(mm_buf_ok(&id->chain, why));
 	MM_TRY(mm_buf_ok(&roots, why));
 	MM_TRY(mm_buf_ok(&id->anchor, why));

@@ -277,7 +277,7 @@ put_again(json_t *steps, const struct rollover *r, const struct mm_args *a)
 		const char *value = mm_arg(a, same[i]);
 
 		if (value != NULL) /* a URI has a ; in it */
-			mm_buf_printf(&text, strchr(value, ';') != NULL ?
+			mm_buf_printf(&text, strpbrk(value, "; ") != NULL ?
 			    " --%s '%s'" : " --%s %s", same[i], value);
 	}
 	mm_buf_u8(&text, 0);

@@ -49,12 +49,14 @@ choose_name(struct root *r, const char *given, struct mm_why *why)
 	const struct mm_settings *set = &r->edit.config->set;
 	unsigned n = 1;
 
+	/* its key's file is named after it, beside those of the signer */
 	if (given != NULL && (!mm_name_valid(given) ||
-	    strcmp(given, before_of(set)) == 0 ||
-	    strcmp(given, "root") == 0 || strcmp(given, "anchor") == 0))
-		return MM_FAIL(why, MM_EINPUT, "--name %.40s: want 1 to %d of "
-		    "a-z 0-9 . _ -, and not the name of the root before",
-		    given, MM_NAME_MAX);
+	    strncmp(given, "root-", 5) != 0 ||
+	    mm_config_issuer(r->edit.config, given) != NULL ||
+	    strcmp(given, before_of(set)) == 0))
+		return MM_FAIL(why, MM_EINPUT, "--name %.40s: want root- and up "
+		    "to %d more of a-z 0-9 . _ -, and no name that there is",
+		    given, MM_NAME_MAX - 5);
 	(void)sscanf(set->root, "root-%u", &n);
 	if (given != NULL)
 		return mm_text_copy(r->name, sizeof(r->name),

@@ -141,6 +141,18 @@ look_at_root(struct mm_desk *d, const char *name, struct mm_bytes der,
 	return look_at(d, &e, why);
 }
 
+/* The only one there has been. */
+static enum mm_err
+look_at_first(struct mm_desk *d, struct mm_why *why)
+{
+	const struct mm_config *config = d->c->config;
+	const struct mm_chain *chain = config->nissuer == 0 ? NULL :
+	    mm_chains_issuer(d->c->chains, config->issuer[0].name);
+
+	return chain == NULL || chain->n == 0 ? MM_OK :
+	    look_at_root(d, "root", chain->der[chain->n - 1], why);
+}
+
 /* The one in force; and the one before it while it is pinned still, whose end
  * is that of what joins them, too. */
 static enum mm_err
@@ -151,9 +163,10 @@ look_at_anchor(struct mm_desk *d, struct mm_why *why)
 	const struct mm_bytes *link;
 	size_t n;
 
+	if (set->root[0] == '\0')
+		return look_at_first(d, why);
 	if (anchor->n > 0)
-		MM_TRY(look_at_root(d, set->root[0] != '\0' ? set->root :
-		    "root", anchor->der[0], why));
+		MM_TRY(look_at_root(d, set->root, anchor->der[0], why));
 	mm_core_links(d->c, true, &link, &n);
 	return n == 0 ? MM_OK :
 	    look_at_root(d, "root-before", link[0], why);

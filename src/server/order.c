@@ -74,6 +74,8 @@ mm_order_look(struct mm_order *o, struct mm_store_reader *r, uint64_t size,
 
 /* ---- from one start to the next ---- */
 
+/* Which entries count: what others have counted is counted anew. */
+enum { RULES = 1 };
 static const char *const newest[MM_ORDER_COUNT] = { "newest", "newest_row" };
 static const char *const back[MM_ORDER_COUNT] = { "back", "back_rows" };
 
@@ -86,6 +88,7 @@ mm_order_write(struct mm_order *o, struct mm_buf *json)
 	if (atomic_exchange(&o->busy, true))
 		return false;
 	mm_json_open(&j, '{');
+	mm_json_int(&j, "rules", RULES);
 	mm_json_int(&j, "seen", (int64_t)atomic_load(&o->seen));
 	for (unsigned i = 0; i < MM_ORDER_COUNT; i++) {
 		mm_json_int(&j, newest[i], o->newest_ms[i]);
@@ -117,7 +120,7 @@ take(struct mm_order *o, const json_t *doc, uint64_t size)
 		newest_ms[i] = number(doc, newest[i], &bad);
 		back_ms[i] = number(doc, back[i], &bad);
 	}
-	if (bad || seen > size || seen <= atomic_load(&o->seen))
+	if (bad || number(doc, "rules", &bad) != RULES || seen > size || seen <= atomic_load(&o->seen))
 		return false;
 	for (unsigned i = 0; i < MM_ORDER_COUNT; i++) {
 		o->newest_ms[i] = newest_ms[i];

@@ -20,7 +20,7 @@ read_once(struct mm_order *o, struct mm_store_reader *r, uint64_t size)
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
 	uint64_t version;
 
-	if (o->read)
+	if (o->read || atomic_load(&o->busy))
 		return;
 	o->read = true;
 	if (mm_get_doc(r, MM_DOC_NODE, DOC, &version, &body, NULL) == MM_OK &&

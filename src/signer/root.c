@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "pki/der.h"
 #include "base/time.h"
 #include "signer/setup.h"
 
@@ -54,6 +55,21 @@ wrong(enum part p, const char *what, struct mm_why *why)
 	return MM_FAIL(why, MM_EINPUT, "root: %s: %s", part_names[p], what);
 }
 
+/* RFC 5280 4.2.1.9 */
+static bool
+has_path_length(const struct mm_cert *c)
+{
+	struct mm_bytes value;
+	struct mm_rd outer, r;
+
+	if (!mm_cert_extension(c, "2.5.29.19", NULL, &value))
+		return false;
+	outer = mm_rd_over(value);
+	r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
+	(void)mm_der_take(&r, MM_DER_BOOLEAN);
+	return r.left > 0;
+}
+
 /* A CA that is good now, with the subject and key of one, signed by another. */
 static enum mm_err
 check_part(const struct change *c, enum part p, enum part of, enum part by,
@@ -72,6 +88,9 @@ check_part(const struct change *c, enum part p, enum part of, enum part by,
 	if (!mm_bytes_eq(cert.subject, whose.subject) ||
 	    !mm_bytes_eq(cert.spki.whole, whose.spki.whole))
 		return wrong(p, "not of that root's name and key", why);
+	if (p != of && has_path_length(&cert))
+		return wrong(p, "it has a pathLenConstraint: devices tell a "
+		    "root's link from an issuing CA by there being none", why);
 	if (memcmp(ca.key_id, same.key_id, sizeof(ca.key_id)) != 0)
 		return wrong(p, "another subject key identifier than that "
 		    "root's own certificate has: chains would break", why);
@@ -96,6 +115,9 @@ check_all(const struct change *c, struct mm_why *why)
 	/* lists are found by name, and a device tells roots apart by key */
 	if (mm_bytes_eq(old.subject, made.subject))
 		return wrong(NEW, "it has the old root's name", why);
+	if (made.not_before_s <= old.not_before_s)
+		return wrong(NEW, "it is not younger than the old root (notBefore), "
+		    "which is how devices tell the newer one", why);
 	return mm_bytes_eq(old.spki.whole, made.spki.whole) ?
 	    wrong(NEW, "it has the old root's key", why) : MM_OK;
 }
@@ -104,7 +126,7 @@ check_all(const struct change *c, struct mm_why *why)
 
 /* One that a run left which was cut off is taken. */
 static enum mm_err
-take_key(struct mm_setup *s, const char *name, EVP_PKEY **key,
+take_key(struct mm_setup *s, const char *name, bool cut_off, EVP_PKEY **key,
     struct mm_why *why)
 {
 	char own[MM_PATH_MAX + 1];
@@ -117,6 +139,10 @@ take_key(struct mm_setup *s, const char *name, EVP_PKEY **key,
 	if (access(path, F_OK) == 0)
 		return mm_key_load(path, mm_secret_view(s->pass),
 		    s->stretched, key, why);
+	if (cut_off)
+		return MM_FAIL(why, MM_ENOTFOUND, "root: the key of the root "
+		    "that a run made which was cut off is not at %.90s: "
+		    "--new-root-key as then", path);
 	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
 	MM_TRY(mm_key_make(type, key, why));
 	return mm_place_key(s, path, *key, why);
@@ -301,13 +327,29 @@ begin(struct mm_setup *s, struct change *c, struct mm_why *why)
 	MM_TRY(mm_root_cert_path(set, set->root, c->copy, why));
 	if (s->o->chain == NULL) {
 		MM_TRY(mm_root_open(s, before, &c->old, why));
-		MM_TRY(take_key(s, set->root, &c->made.key, why));
+		MM_TRY(take_key(s, set->root,
+		    access(c->copy, F_OK) == 0, &c->made.key, why));
 	} else {
 		MM_TRY(mm_root_cert_path(set, before, path, why));
 		MM_TRY(mm_ca_read(path, &c->old, why));
 	}
 	mm_buf_bytes(&c->der[OLD], mm_buf_view(&c->old.der));
 	return mm_buf_ok(&c->der[OLD], why);
+}
+
+/* Of a run that was cut off there may be another one's certificate. */
+static enum mm_err
+check_key(struct change *c, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf spki = MM_BUF_INIT(4096);
+	struct mm_cert made;
+
+	if (c->made.key == NULL)
+		return MM_OK;
+	MM_TRY(mm_cert_walk(part(c, NEW), &made, why));
+	MM_TRY(mm_key_spki(c->made.key, &spki, why));
+	return mm_bytes_eq(mm_buf_view(&spki), made.spki.whole) ? MM_OK :
+	    wrong(NEW, "it is of another key than the new root's", why);
 }
 
 static enum mm_err
@@ -323,6 +365,7 @@ fill(struct mm_setup *s, struct change *c, struct mm_why *why)
 		MM_TRY(make_own(s, c, why));
 	}
 	MM_TRY(check_all(c, why));
+	MM_TRY(check_key(c, why));
 	return place_copies(s, c, why);
 }
 

@@ -109,9 +109,12 @@ keep_others(struct years *y, const char *path, struct mm_bytes root,
 		struct mm_crl c;
 
 		rc = mm_crl_next(&rest, &der, &c, NULL);
-		if (rc == MM_ENOTFOUND || rest.n == before)
+		if (rc == MM_ENOTFOUND)
 			return mm_buf_ok(y->pem, why);
-		if (rc == MM_OK && mm_crl_verify_by(&c, root, NULL) != MM_OK)
+		if (rc != MM_OK || rest.n == before)
+			return MM_FAIL(why, MM_EINPUT, "%.90s: not a list: "
+			    "restore it, or move it away", path);
+		if (mm_crl_verify_by(&c, root, NULL) != MM_OK)
 			mm_pem_put(y->pem, "X509 CRL", mm_buf_view(&der));
 	}
 }
@@ -215,7 +218,9 @@ check_file(const struct mm_setup *s, const struct mm_root_revoked *revoked,
 	if (path[0] == '\0')
 		return MM_FAIL(why, MM_EINPUT, "root-crl: root_crl in %.80s "
 		    "says no file", s->o->config);
-	if (s->o->revoke == NULL && access(path, F_OK) == 0)
+	/* where there are two roots, the other one's are taken along */
+	if (s->o->revoke == NULL && s->conf->set.root[0] == '\0' &&
+	    access(path, F_OK) == 0)
 		return MM_FAIL(why, MM_ECONFLICT, "%.90s is there: move it "
 		    "away first", path);
 	return mm_root_revoked_covers(revoked, path, why);

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -312,13 +313,14 @@ def made_root(d, name, serial):
     return pem, key
 
 
-def crossed(d, of, by):
+def crossed(d, of, by, basic="CA:TRUE", out=None):
     """of's name and key, certified by by."""
-    csr, out = d / "x.csr", d / f"{of[0].stem}-with-{by[0].stem}.pem"
+    csr = d / "x.csr"
+    out = out or d / f"{of[0].stem}-with-{by[0].stem}.pem"
     run("openssl", "x509", "-x509toreq", "-in", of[0], "-signkey", of[1],
         "-out", csr)
     (d / "ca.ext").write_text(
-        "basicConstraints=critical,CA:TRUE\n"
+        f"basicConstraints=critical,{basic}\n"
         "keyUsage=critical,keyCertSign,cRLSign\n"
         "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
     run("openssl", "x509", "-req", "-in", csr, "-CA", by[0], "-CAkey", by[1],
@@ -340,8 +342,11 @@ def test_roots_that_are_elsewhere(tmp_path):
         "--public-url", "http://localhost:1", "--host", "localhost",
         *[x for name, port in zip(("devices", "operators", "public"), ports)
           for x in (f"--{name}-listen", f"127.0.0.1:{port}")], *secret[:2])
-    old, new = (made_root(tmp_path, n, s) for n, s in (("Old", "1"),
-                                                       ("New", "2")))
+    elder = made_root(tmp_path, "Elder", "4")
+    time.sleep(1.1)  # certificates count whole seconds
+    old = made_root(tmp_path, "Old", "1")
+    time.sleep(1.1)
+    new = made_root(tmp_path, "New", "2")
     stranger = made_root(tmp_path, "Stranger", "3")
     request, = etc.glob("*.csr")
     (tmp_path / "ext").write_text(
@@ -358,11 +363,16 @@ def test_roots_that_are_elsewhere(tmp_path):
     before = (etc / "mintmark.conf").read_bytes()
     links = [crossed(tmp_path, new, old), crossed(tmp_path, old, new)]
     wrong = crossed(tmp_path, new, stranger)
+    limited = crossed(tmp_path, new, old, "CA:TRUE,pathlen:1",
+                      tmp_path / "limited.pem")
     chain = tmp_path / "chain.pem"
     for given, says in (
             ([new[0], links[0]], "OldWithNew is not in it"),
             ([new[0], links[1]], "NewWithOld is not in it"),
             ([new[0], wrong, *links], "nothing else"),
+            ([elder[0], crossed(tmp_path, elder, old),
+              crossed(tmp_path, old, elder)], "not younger"),
+            ([new[0], limited, links[1]], "pathLenConstraint"),
             ([stranger[0], *links], "not of that root's name and key")):
         chain.write_text("".join(p.read_text() for p in given))
         p = run(MINT, "ca", "root", "--chain", chain, *secret, check=False)

@@ -49,7 +49,7 @@ test_busy(void **state)
 }
 
 #define DOC(seen, newest, back, newest_row, back_rows)                    \
-	"{\"seen\":" seen ",\"newest\":" newest ",\"back\":" back       \
+	"{\"rules\":1,\"seen\":" seen ",\"newest\":" newest ",\"back\":" back       \
 	",\"newest_row\":" newest_row ",\"back_rows\":" back_rows "}"
 
 static void
@@ -68,6 +68,8 @@ test_refused(void **state)
 		{ DOC("7", "9", "0", "9", "\"0\""), false },
 		{ DOC("7", "9", "0", "9", "1e300"), false },
 		{ "{\"seen\":7,\"newest\":9,\"back\":0}", false },
+		{ "{\"rules\":2,\"seen\":1000,\"newest\":9,\"back\":0,"
+		  "\"newest_row\":9,\"back_rows\":0}", false },
 		{ "[]", false }, { "", false }, { "{", false },
 	};
 
