@@ -43,17 +43,21 @@ add_link(struct mm_tls *t, SSL_CTX *ctx, OSSL_LIB_CTX *lib,
 {
 	MM_OWN(free_x509) X509 *x = X509_new_ex(lib, NULL);
 	STACK_OF(X509) *chain = NULL;
+	const X509 *last;
 	unsigned char *name = NULL;
 	const unsigned char *p;
 	struct mm_bytes der;
 	bool found;
 	int n;
 
-	if (SSL_CTX_get0_chain_certs(ctx, &chain) != 1 ||
-	    sk_X509_num(chain) < 1)
+	if (SSL_CTX_get0_chain_certs(ctx, &chain) != 1)
 		return MM_OK;
-	n = i2d_X509_NAME(X509_get_issuer_name(sk_X509_value(chain,
-	    sk_X509_num(chain) - 1)), &name);
+	last = sk_X509_num(chain) > 0 ?
+	    sk_X509_value(chain, sk_X509_num(chain) - 1) :
+	    SSL_CTX_get0_certificate(ctx);
+	if (last == NULL)
+		return MM_OK;
+	n = i2d_X509_NAME(X509_get_issuer_name(last), &name);
 	found = n > 0 && mm_chain_link(t->s->core,
 	    (struct mm_bytes){ name, (size_t)n }, &der);
 	OPENSSL_free(name);

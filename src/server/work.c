@@ -288,8 +288,11 @@ wait_for_call(struct mm_work *w, struct mm_desk *desk)
 	until.tv_sec += IDLE_S;
 	while (w->first == NULL && !w->closed && rc == 0)
 		rc = pthread_cond_timedwait(&w->more, &w->lock, &until);
-	if (rc != 0)
+	if (rc != 0) {
+		pthread_mutex_unlock(&w->lock);
 		mm_desk_idle(desk);
+		pthread_mutex_lock(&w->lock);
+	}
 	while (w->first == NULL && !w->closed)
 		pthread_cond_wait(&w->more, &w->lock);
 }
