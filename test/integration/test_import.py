@@ -267,20 +267,29 @@ def test_profiles(meter):
     assert p.returncode == 2 and "nosuch" in p.stderr
 
 
-def test_a_large_table_and_its_index(meter):
-    """Past what SQLite keeps in memory of itself: it may make no file."""
+LOT = {"type": "integer", "x-indexed": True}
+
+
+@pytest.fixture(scope="module")
+def many(meter):
+    """30,000 devices, and the file of their schema."""
     meter.product("many", ldevid_profile="thermo")
     schema = meter.dir / "many.json"
-    member = {"type": "integer", "x-indexed": True}
-    schema.write_text(json.dumps({"properties": {"lot": member}}))
+    schema.write_text(json.dumps({"properties": {"lot": LOT}}))
     meter.cli("product", "schema", "many", "--set", schema)
     path = meter.dir / "many.csv"
     path.write_text("id,product,lot,line\n" + "".join(
         f"MANY-{i},many,{i // 10},{i % 7}\n" for i in range(30000)))
     p = meter.cli("device", "import", path)
     assert "30000 registered" in p.stderr
+    return schema
+
+
+def test_a_large_table_and_its_index(meter, many):
+    """Past what SQLite keeps in memory of itself: it may make no file."""
+    schema = many
     schema.write_text(json.dumps({"properties": {
-        "lot": member, "line": {"type": "string", "maxLength": 4,
+        "lot": LOT, "line": {"type": "string", "maxLength": 4,
                                 "x-indexed": True}}}))
     p = meter.cli("product", "schema", "many", "--set", schema)
     a = meter.rest("GET", "/products/many/schema")
@@ -295,7 +304,7 @@ def test_a_large_table_and_its_index(meter):
         f"MANY-{i}" for i in range(29990, 30000) if i % 7 == 3]
 
 
-def test_a_start_goes_on_where_the_last_one_was(meter):
+def test_a_start_goes_on_where_the_last_one_was(meter, many):
     """Housekeeping notes how far it has looked at the ledger's times; of a
     note that is of another ledger, or damaged, nothing is believed."""
     db = sqlite3.connect(meter.state / "server/mintmark.db")
