@@ -11,6 +11,7 @@ import threading
 import pytest
 
 import keys
+import postgres
 from cryptography import x509
 from test_est import certs_of, enrolled
 from world import World, run, until
@@ -101,8 +102,8 @@ class Corporate:
     """A World whose profile "thermo" has its certificates from a CA of
     openssl's."""
 
-    def __init__(self, more=""):
-        self.w = World()
+    def __init__(self, more="", database=None):
+        self.w = World(database=database)
         self.d = self.w.dir / "corporate"
         self.d.mkdir()
         make_ca(self.d, "ca", "/O=Corp/CN=Corp Devices")
@@ -164,9 +165,10 @@ issuer "corporate" {{
         return got[-1]
 
 
-@pytest.fixture(scope="module")
-def corp():
-    c = Corporate()
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def corp(request):
+    c = Corporate(database=postgres.shared().database()
+                  if request.param == "postgresql" else None)
     try:
         yield c.start()
     finally:
