@@ -40,7 +40,9 @@ names_known(const struct mm_lint *l, struct mm_bytes subject)
 	struct mm_attribute a;
 
 	while (mm_name_next(&r, &a)) {
-		bool known = false;
+		/* how devices name themselves, whatever the profile has */
+		bool known = mm_lint_attribute_says(l, "CN={device}", &a) ||
+		    mm_lint_attribute_says(l, "serialNumber={device}", &a);
 
 		for (size_t i = 0; i < l->p->subject.n && !known; i++)
 			known = mm_lint_attribute_says(l,

@@ -34,6 +34,7 @@ enum {
 	MOST = 256,          /* at a time; the core asks for fewer */
 	WAIT_MS = 1000,
 	EXIT_LATER = 75,     /* sysexits.h: EX_TEMPFAIL */
+	EXIT_NO = 77,        /* EX_NOPERM */
 	PEM_MAX = 64 * 1024,
 	JOB_MAX = 16 * 1024,
 };
@@ -369,6 +370,15 @@ take_answer(struct registrar *r, struct asking *a, struct mm_why *why)
 	return rc;
 }
 
+/* Only who says so has made nothing: a program that fell over may have had its
+ * certificate made before. */
+static enum mm_forwarded
+how_of(int status)
+{
+	return status == EXIT_LATER ? MM_FORWARD_AWAY :
+	    status == EXIT_NO ? MM_FORWARD_REFUSED : MM_FORWARD_LOST;
+}
+
 static enum mm_err
 ended(struct registrar *r, struct asking *a, int status, struct mm_why *why)
 {
@@ -383,8 +393,7 @@ ended(struct registrar *r, struct asking *a, int status, struct mm_why *why)
 		return take_answer(r, a, why);
 	snprintf(text, sizeof(text), "the program ended with %d",
 	    WEXITSTATUS(status));
-	return end_as(r, a, WEXITSTATUS(status) == EXIT_LATER ?
-	    MM_FORWARD_AWAY : MM_FORWARD_REFUSED, text, why);
+	return end_as(r, a, how_of(WEXITSTATUS(status)), text, why);
 }
 
 static enum mm_err

@@ -64,7 +64,8 @@ ca() { flock "$dir/lock" openssl ca -batch -notext -config "$dir/ca.cnf" "$@" 2>
 case $(cat "$dir/mode") in
 good) ca -in "$req" ;;
 text) echo "here it is"; ca -in "$req" ;;
-refuses) exit 1 ;;
+refuses) exit 77 ;;
+falls) ca -in "$req" > /dev/null; exit 1 ;;
 later) exit 75 ;;
 slow) echo $$ > "$dir/slow"; sleep 60 ;;
 nothing) ;;
@@ -286,7 +287,8 @@ def test_other_names_are_not_asked_for(corp):
 # ---- what goes wrong ----
 
 LOST = {"slow": "no-answer", "nothing": "no-answer", "garbage": "no-answer",
-        "half": "no-answer", "killed": "no-answer", "flood": "no-answer"}
+        "half": "no-answer", "falls": "no-answer", "killed": "no-answer",
+        "flood": "no-answer"}
 REFUSED = {"refuses": "refused", "later": "unavailable"}
 WRONG = ["other-name", "other-key", "ca-true", "signs", "too-long", "past",
          "to-come", "purpose", "alternative", "strange", "other-issuer",
