@@ -112,10 +112,10 @@ plan(struct root *r, const struct mm_args *a, struct mm_why *why)
 	set = &r->edit.planned->set;
 	if (strcmp(set->root, r->name) != 0 ||
 	    strcmp(set->trust_anchor, r->anchor) != 0 ||
-	    strcmp(set->root_links, r->links) != 0)
+	    strcmp(set->root_links, r->links) != 0 || set->root_ended)
 		return MM_FAIL(why, MM_EINPUT, "%.80s: it is not written as "
-		    "init writes it: set root, trust_anchor and root_links "
-		    "yourself", r->edit.path);
+		    "init writes it: set root, trust_anchor, root_links and "
+		    "root_ended yourself", r->edit.path);
 	return MM_OK;
 }
 

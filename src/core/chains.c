@@ -73,15 +73,36 @@ take_file(struct mm_chains *all, const char *path, struct mm_chain *c,
 	return MM_OK;
 }
 
-/* After a change of root the anchor is not every issuer's. */
+static bool
+is_root(struct mm_bytes der, struct mm_cert *c)
+{
+	return mm_cert_walk(der, c, NULL) == MM_OK &&
+	    mm_bytes_eq(c->subject, c->issuer);
+}
+
 static bool
 ends_in_root(const struct mm_chain *c)
 {
 	struct mm_cert last;
 
-	return c->n > 1 &&
-	    mm_cert_walk(c->der[c->n - 1], &last, NULL) == MM_OK &&
-	    mm_bytes_eq(last.subject, last.issuer);
+	return c->n > 1 && is_root(c->der[c->n - 1], &last);
+}
+
+/* After a change of root the anchor is not every issuer's: one that came
+ * before hangs below the root of then, which is the first of the links. */
+static enum mm_err
+add_root(const struct mm_chains *all, struct mm_chain *c, struct mm_why *why)
+{
+	struct mm_cert last, root;
+
+	MM_TRY(mm_cert_walk(c->der[c->n - 1], &last, why));
+	for (size_t i = 0; i < all->links.n; i++)
+		if (is_root(all->links.der[i], &root) &&
+		    mm_cert_verify_by(&last, &root) == MM_OK)
+			return add(c, CHAIN_MAX, all->links.der[i], why);
+	for (size_t i = 0; i < all->anchor.n; i++)
+		MM_TRY(add(c, CHAIN_MAX, all->anchor.der[i], why));
+	return MM_OK;
 }
 
 static enum mm_err
@@ -96,9 +117,8 @@ load_issuer(struct mm_chains *all, size_t i, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "%.100s: no certificate",
 		    config->issuer[i].certificate);
 	/* another CA has a root of its own, in its file */
-	if (!ends_in_root(c) && config->set.trust_anchor[0] != '\0' &&
-	    !mm_issuer_upstream(&config->issuer[i]))
-		MM_TRY(take_file(all, config->set.trust_anchor, c, why));
+	if (!ends_in_root(c) && !mm_issuer_upstream(&config->issuer[i]))
+		MM_TRY(add_root(all, c, why));
 	if (config->issuer[i].retired)
 		return MM_OK; /* for records, and nobody else */
 	for (size_t k = 0; k < c->n; k++)
@@ -209,9 +229,9 @@ make(struct mm_chains *c, const struct mm_config *config, struct mm_why *why)
 	if (!make_room(c, n))
 		return MM_FAIL(why, MM_ENOMEM, "chains: no memory");
 	mm_buf_reset(&c->pool);
+	MM_TRY(load_roots(c, why));
 	for (size_t i = 0; i < n; i++)
 		MM_TRY(load_issuer(c, i, why));
-	MM_TRY(load_roots(c, why));
 	for (size_t i = 0; i < n; i++)
 		MM_TRY(join_kin(c, i, why));
 	for (size_t i = 0; i < n; i++)

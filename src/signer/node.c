@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,8 @@
  *
  * Names: "ledger.pub", "anchor.crt", "profiles", "orders.pub",
  * "keys/orders.key", "keys/token-<xx>.key", "issuers/<name>.crt" as in
- * signer_dir; "issuer/<name>", the issuer's key, and "root.crl", the root's
- * lists, are wherever each configuration has them.
+ * signer_dir; "issuer/<name>", the issuer's key, and what is in shared_files
+ * are wherever each configuration has them.
  */
 #define BUNDLE_MAX (4 << 20)
 #define VERSION    1
@@ -26,7 +27,16 @@
 /* Stations take orders of whichever node they reach. */
 static const char *const own_names[] = { "ledger.pub", "anchor.crt",
 	"profiles", "orders.pub", "keys/orders.key" };
-#define ROOT_CRL "root.crl"
+/* Every node is to hand out the same: the root's lists, and after a change of
+ * root what joins both. */
+static const struct {
+	const char *name;
+	size_t path; /* in struct mm_settings; "" there: none */
+} shared_files[] = {
+	{ "root.crl", offsetof(struct mm_settings, root_crl) },
+	{ "root-links.crt", offsetof(struct mm_settings, root_links) },
+};
+#define NSHARED (sizeof(shared_files) / sizeof(shared_files[0]))
 #define NOWN (sizeof(own_names) / sizeof(own_names[0]))
 
 /* ---- giving ---- */
@@ -65,14 +75,22 @@ add_own(struct mm_setup *s, struct mm_buf *out, const char *name,
 	return access(path, F_OK) != 0 ? MM_OK : add_file(out, name, path, why);
 }
 
-/* Every node's bundle of lists is to be the same. */
-static enum mm_err
-add_root_crl(struct mm_setup *s, struct mm_buf *out, struct mm_why *why)
+static const char *
+shared_path(const struct mm_setup *s, size_t i)
 {
-	const char *path = s->conf->set.root_crl;
+	return (const char *)&s->conf->set + shared_files[i].path;
+}
 
-	return path[0] == '\0' || access(path, F_OK) != 0 ? MM_OK :
-	    add_file(out, ROOT_CRL, path, why);
+static enum mm_err
+add_shared(struct mm_setup *s, struct mm_buf *out, struct mm_why *why)
+{
+	for (size_t i = 0; i < NSHARED; i++) {
+		const char *path = shared_path(s, i);
+
+		if (path[0] != '\0' && access(path, F_OK) == 0)
+			MM_TRY(add_file(out, shared_files[i].name, path, why));
+	}
+	return MM_OK;
 }
 
 static enum mm_err
@@ -87,7 +105,7 @@ add_all(struct mm_setup *s, struct mm_buf *out, struct mm_why *why)
 		snprintf(name, sizeof(name), "keys/token-%02x.key", v);
 		MM_TRY(add_own(s, out, name, why));
 	}
-	MM_TRY(add_root_crl(s, out, why));
+	MM_TRY(add_shared(s, out, why));
 	for (size_t i = 0; i < s->conf->nissuer; i++) {
 		const struct mm_issuer_conf *c = &s->conf->issuer[i];
 
@@ -210,9 +228,10 @@ place_one(struct mm_setup *s, const char *name, struct mm_bytes data,
 {
 	char path[MM_PATH_MAX + 1];
 
-	if (strcmp(name, ROOT_CRL) == 0)
-		return s->conf->set.root_crl[0] == '\0' ? MM_OK :
-		    place_public(s, s->conf->set.root_crl, data, why);
+	for (size_t i = 0; i < NSHARED; i++)
+		if (strcmp(name, shared_files[i].name) == 0)
+			return shared_path(s, i)[0] == '\0' ? MM_OK :
+			    place_public(s, shared_path(s, i), data, why);
 	if (!is_own_name(name))
 		return place_issuer(s, name, data, why);
 	MM_TRY(own_path(s, name, path, why));

@@ -159,11 +159,15 @@ sign_root(struct mm_setup *s, struct change *c, const char *name,
 		.path_len = -1 };
 	const char *dash = strrchr(name, '-');
 	char what[MM_NAME_MAX + 16];
+	struct mm_cert old;
 
+	MM_TRY(mm_cert_walk(part(c, OLD), &old, why));
 	snprintf(what, sizeof(what), "Root CA %s", dash == NULL ? name :
 	    dash + 1);
 	mm_default_subject(&s->conf->set, what, &subject);
 	MM_TRY(mm_ca_dates(&by, s->o->root_years * YEAR_S, &f, why));
+	if (f.not_before_s == old.not_before_s) /* made in one second */
+		f.not_before_s++;
 	return mm_ca_sign(s, &by, c->made.key, &f, &c->der[NEW], why);
 }
 

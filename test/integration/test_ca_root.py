@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from nodes import passphrase_run
+from nodes import Node, passphrase_run
 from test_ca_rollover import (again, agent_dir, cacerts, entries, offline,
                               offline_retire, published, reconciled,
                               until_renewed)
@@ -161,6 +161,34 @@ def verified(w, pem, issuer):
         said = run("certtool", "--verify", "--load-ca-certificate", anchor,
                    input=text).stdout
         assert "Chain verification output: Verified" in said, said
+
+
+def test_an_issuers_chain_is_below_its_own_root(w, changed):
+    """Also where its file is the issuer alone."""
+    mine, = w.rest("GET", "/certificates?device=CR-2").json["items"]
+    path = w.etc / "issuing.crt"
+    whole = path.read_text()
+    path.write_text(pems(path)[0] + "\n")
+    again(w)
+    chain = w.rest("GET", f"/certificates/{mine['serial']}").json["chain"]
+    path.write_text(whole)
+    again(w)
+    assert chain.count("BEGIN") == 2
+    leaf = w.dir / "alone.crt"
+    leaf.write_text(chain)
+    assert text_of(pems(leaf)[1]) == text_of(w.roots["old"].read_text())
+
+
+def test_a_node_that_joins_has_what_joins_the_roots(w, changed):
+    bundle = w.dir / "node.pem"
+    before = w.conf.read_bytes()
+    w.set_conf("node", '"a"')
+    passphrase_run(w, "export-node", "--out", bundle)
+    with Node(w, "b", bundle) as b:
+        for name in ("root-2.crt", "root-2-links.crt"):
+            assert (b.etc / name).read_bytes() == \
+                (w.etc / name).read_bytes()
+    w.conf.write_bytes(before)
 
 
 def test_who_trusts_one_root_gets_to_what_is_below_the_other(w, changed):
