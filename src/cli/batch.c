@@ -156,37 +156,9 @@ mm_cmd_batch_create(
 
 /* ---- open, pause, close, extend, share ---- */
 
-static enum mm_err
-change(struct mm_cli *cli, const struct mm_args *a, const char *fmt,
-    json_t *take_body, struct mm_why *why)
-{
-	char p[1024];
-	enum mm_err rc = mm_if_version(cli, a, why);
-
-	if (rc == MM_OK)
-		rc = mm_path(p, why, fmt, a->pos[0]);
-	if (rc != MM_OK)
-		return json_decref(take_body), rc;
-	return mm_object_command(cli, "POST", p, take_body, why);
-}
-
-#define BECOMES(name, path)                                                  \
-	const struct mm_opt mm_opts_batch_##name[] = {                       \
-		{ "reason", "TEXT", "why; kept with the batch", MM_C_NONE,   \
-		    NULL },                                                  \
-		MM_IF_VERSION_OPT, END                                       \
-	};                                                                   \
-	enum mm_err mm_cmd_batch_##name(                                     \
-	    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why) \
-	{                                                                    \
-		json_t *o = json_object();                                   \
-                                                                             \
-		mm_json_opt(o, "reason", a, "reason");                       \
-		return change(cli, a, path, o, why);                         \
-	}
-BECOMES(open, "/batches/%s/open")
-BECOMES(pause, "/batches/%s/pause")
-BECOMES(close, "/batches/%s/close")
+MM_BECOMES(batch, open, "/batches/%s/open")
+MM_BECOMES(batch, pause, "/batches/%s/pause")
+MM_BECOMES(batch, close, "/batches/%s/close")
 
 const struct mm_opt mm_opts_batch_extend[] = {
 	{ "reason", "TEXT", "why (required)", MM_C_NONE, NULL },
@@ -227,7 +199,7 @@ mm_cmd_batch_extend(
 		rc = mm_batch_time(o, "until", mm_arg(a, "until"), why);
 	if (rc != MM_OK)
 		return json_decref(o), rc;
-	MM_TRY(change(cli, a, "/batches/%s/extend", o, why));
+	MM_TRY(mm_change_command(cli, a, "/batches/%s/extend", o, why));
 	mm_cli_hint(cli, "stations have it with their next order: \"mintmark "
 			 "batch share\" shares it out");
 	return MM_OK;
@@ -244,7 +216,7 @@ mm_cmd_batch_share(
 
 	if (rc != MM_OK)
 		return json_decref(o), rc;
-	return change(cli, a, "/batches/%s/shares", o, why);
+	return mm_change_command(cli, a, "/batches/%s/shares", o, why);
 }
 
 /* ---- work orders ---- */

@@ -77,6 +77,10 @@ MM_MUST enum mm_err mm_if_version(struct mm_cli *cli, const struct mm_args *a,
 #define MM_IF_VERSION_OPT                                                  \
 	{ "if-version", "N", "fail (exit status 5) if it is at another "   \
 	    "version than this one, which \"show\" says", MM_C_NONE, NULL }
+/* POSTs to the path of the thing that is named, at --if-version if given. */
+MM_MUST enum mm_err mm_change_command(struct mm_cli *cli,
+    const struct mm_args *a, const char *fmt, json_t *take_body,
+    struct mm_why *why);
 /* Prints the path with every %s percent-encoded; at most 1,000 bytes. */
 MM_MUST enum mm_err mm_path(char out[1024], struct mm_why *why,
     const char *fmt, ...);
@@ -114,6 +118,21 @@ void mm_json_list(json_t *o, const char *member, const struct mm_args *a,
                                                                            \
 		MM_TRY(mm_path(p, why, path, a->pos[0]));                  \
 		return mm_object_command(cli, method, p, NULL, why);       \
+	}
+/* A command that puts what it names into another state, with a reason. */
+#define MM_BECOMES(noun, name, path)                                       \
+	const struct mm_opt mm_opts_##noun##_##name[] = {                  \
+		{ "reason", "TEXT", "why; kept with the " #noun,           \
+		    MM_C_NONE, NULL },                                     \
+		MM_IF_VERSION_OPT, { NULL, NULL, NULL, MM_C_NONE, NULL }   \
+	};                                                                 \
+	enum mm_err mm_cmd_##noun##_##name(struct mm_cli *cli,             \
+	    const struct mm_args *a, struct mm_why *why)                   \
+	{                                                                  \
+		json_t *o = json_object();                                 \
+                                                                           \
+		mm_json_opt(o, "reason", a, "reason");                     \
+		return mm_change_command(cli, a, path, o, why);            \
 	}
 
 #define MM_LIST_OPTS                                                       \

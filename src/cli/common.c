@@ -331,6 +331,20 @@ mm_object_command(struct mm_cli *cli, const char *method, const char *path,
 	return MM_OK;
 }
 
+enum mm_err
+mm_change_command(struct mm_cli *cli, const struct mm_args *a,
+    const char *fmt, json_t *take_body, struct mm_why *why)
+{
+	char p[1024];
+	enum mm_err rc = mm_if_version(cli, a, why);
+
+	if (rc == MM_OK)
+		rc = mm_path(p, why, fmt, a->pos[0]);
+	if (rc != MM_OK)
+		return json_decref(take_body), rc;
+	return mm_object_command(cli, "POST", p, take_body, why);
+}
+
 /* see commands.h */
 enum mm_err
 mm_dry_print(const struct mm_cli *cli, json_t *now, const char *state,

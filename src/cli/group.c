@@ -264,37 +264,9 @@ mm_cmd_group_create(struct mm_cli *cli, const struct mm_args *a,
 
 /* ---- open, pause, close, extend ---- */
 
-static enum mm_err
-change(struct mm_cli *cli, const struct mm_args *a, const char *fmt,
-    json_t *take_body, struct mm_why *why)
-{
-	char p[1024];
-	enum mm_err rc = mm_if_version(cli, a, why);
-
-	if (rc == MM_OK)
-		rc = mm_path(p, why, fmt, a->pos[0]);
-	if (rc != MM_OK)
-		return json_decref(take_body), rc;
-	return mm_object_command(cli, "POST", p, take_body, why);
-}
-
-#define BECOMES(name, path)                                                  \
-	const struct mm_opt mm_opts_group_##name[] = {                       \
-		{ "reason", "TEXT", "why; kept with the group", MM_C_NONE,   \
-		    NULL },                                                  \
-		MM_IF_VERSION_OPT, END                                       \
-	};                                                                   \
-	enum mm_err mm_cmd_group_##name(                                     \
-	    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why) \
-	{                                                                    \
-		json_t *o = json_object();                                   \
-                                                                             \
-		mm_json_opt(o, "reason", a, "reason");                       \
-		return change(cli, a, path, o, why);                         \
-	}
-BECOMES(open, "/groups/%s/open")
-BECOMES(pause, "/groups/%s/pause")
-BECOMES(close, "/groups/%s/close")
+MM_BECOMES(group, open, "/groups/%s/open")
+MM_BECOMES(group, pause, "/groups/%s/pause")
+MM_BECOMES(group, close, "/groups/%s/close")
 
 const struct mm_opt mm_opts_group_extend[] = {
 	{ "reason", "TEXT", "why (required)", MM_C_NONE, NULL },
@@ -316,7 +288,7 @@ mm_cmd_group_extend(struct mm_cli *cli, const struct mm_args *a,
 		rc = mm_batch_time(o, "until", mm_arg(a, "until"), why);
 	if (rc != MM_OK)
 		return json_decref(o), rc;
-	return change(cli, a, "/groups/%s/extend", o, why);
+	return mm_change_command(cli, a, "/groups/%s/extend", o, why);
 }
 
 /* ---- add: rows of a table, at most a thousand held ---- */
