@@ -72,6 +72,8 @@ struct mm_conf_doc {
 };
 
 /* A longer file is refused. */
+/* Where every program looks that is not told otherwise. */
+#define MM_CONF_AT "/etc/mintmark/mintmark.conf"
 #define MM_CONF_FILE_MAX (1U << 20)
 
 /* doc->top is given; the rest is made and is the caller's to free. */

@@ -15,7 +15,7 @@ mm_conf_edit_begin(struct mm_conf_edit *e, const struct mm_args *a,
 {
 	const char *path = mm_arg(a, "config");
 
-	e->path = path != NULL ? path : "/etc/mintmark/mintmark.conf";
+	e->path = path != NULL ? path : MM_CONF_AT;
 	mm_buf_init(&e->text, MM_CONF_FILE_MAX);
 	mm_buf_init(&e->next, MM_CONF_FILE_MAX);
 	MM_TRY(mm_file_read(e->path, &e->text, why));

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/conf.h"
 #include "cli/client.h"
 #include "cli/cmd.h"
 #include "pki/key.h"
@@ -200,6 +201,18 @@ written(const struct mm_cli *cli, int status)
 	    "cannot write the output");
 }
 
+/* It reads mintmark.conf, and none is where it looked. */
+static bool
+lacks_conf(const struct mm_cmd *c, const struct mm_args *a)
+{
+	const struct mm_opt *o = c->opts;
+
+	while (o != NULL && o->name != NULL && strcmp(o->name, "config") != 0)
+		o++;
+	return o != NULL && o->name != NULL && mm_arg(a, "config") == NULL &&
+	    access(MM_CONF_AT, R_OK) != 0;
+}
+
 static int
 dispatch(struct mm_cli *cli, int argc, char *argv[])
 {
@@ -228,6 +241,8 @@ dispatch(struct mm_cli *cli, int argc, char *argv[])
 		    c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
 	else if ((rc = mm_openssl_ready(&why)) == MM_OK)
 		rc = c->run(cli, &args, &why);
+	if (rc == MM_ENOTFOUND && lacks_conf(c, &args))
+		mm_cli_hint(cli, "--config FILE says where mintmark.conf is");
 	if (cli->client != NULL && mm_client_waits(cli->client)[0] != '\0')
 		mm_cli_hint(cli, "\"mintmark approval show %s\" says how it "
 		    "is; once it is approved: the same command with "

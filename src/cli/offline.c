@@ -169,7 +169,7 @@ run(struct mm_cli *cli, const struct mm_args *a, const char *verb,
 	if (needs != NULL && mm_arg(a, needs) == NULL)
 		return MM_FAIL(why, MM_EINPUT, "missing --%s", needs);
 	MM_TRY(mm_offline_run(a, verb, config ? config :
-	    "/etc/mintmark/mintmark.conf", a->npos > 0 ? a->pos[0] : NULL,
+	    MM_CONF_AT, a->npos > 0 ? a->pos[0] : NULL,
 	    &out, why));
 	fwrite(out.p, 1, out.n, stdout);
 	return MM_OK;

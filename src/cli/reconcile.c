@@ -567,7 +567,7 @@ reconcile(struct reconcile *r, const struct mm_args *a, struct mm_why *why)
 	uint64_t lined;
 
 	MM_TRY(read_copied_at(r, a, why));
-	MM_TRY(mm_config_load(conf ? conf : "/etc/mintmark/mintmark.conf",
+	MM_TRY(mm_config_load(conf ? conf : MM_CONF_AT,
 	    &config, why));
 	snprintf(journal, sizeof(journal), "%s/journal.jsonl",
 	    config->set.signer_dir);

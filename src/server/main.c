@@ -19,7 +19,6 @@
 /*
  * mintmarkd: subcommands and options, as tables.
  */
-#define CONFIG_PATH "/etc/mintmark/mintmark.conf"
 
 struct options {
 	struct mm_run_args run;
@@ -63,7 +62,7 @@ usage(FILE *f)
 		if (commands[i].help != NULL)
 			fprintf(f, "  %-10s %-31s %s\n", commands[i].name,
 			    commands[i].args, commands[i].help);
-	fputs("\n  --config FILE  default " CONFIG_PATH "\n"
+	fputs("\n  --config FILE  default " MM_CONF_AT "\n"
 	      "  --version, --help\n", f);
 }
 
@@ -343,7 +342,7 @@ find(const char *name)
 int
 main(int argc, char *argv[])
 {
-	struct options o = { .run = { .config_path = CONFIG_PATH,
+	struct options o = { .run = { .config_path = MM_CONF_AT,
 		.passphrase_fd = -1, .control = -1 } };
 	const struct command *cmd = &commands[0];
 	struct mm_why why = { 0 };

@@ -94,6 +94,8 @@ def test_help_is_about_what_was_asked():
     ([], 2, "usage"),
     (["nonsense"], 2, "no such command"),
     (["token", "nonsense"], 2, "hint: \"mintmark token\""),
+    (["ledger", "reconcile"], 4, "hint: --config FILE"),
+    (["ca", "root"], 4, "hint: --config FILE"),
     (["token", "show"], 2, "missing TOKEN"),
     (["token", "create"], 2, "say one of --device DEVICE"),
     (["token", "create", "--devise", "x"], 2, "unknown option --devise"),
