@@ -50,6 +50,7 @@ _mintmark() {
 	'expiry  --by') words='day week month' ;;
 	'expiry  --product') kind='product' ;;
 	'expiry  --issuer') kind='issuer' ;;
+	'expiry  --fail-within') words=' ' ;;
 	'ca request --config') kind='@file' ;;
 	'ca request --passphrase-file') kind='@file' ;;
 	'ca request --passphrase-fd') words=' ' ;;
@@ -474,7 +475,7 @@ _mintmark() {
 	'init ') words='--help --name --dir --state --root --key-type --key --pin-file --key-environ --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
 	'status ') words='--help '; kind='' ;;
 	'doctor ') words='--help --config --deep --verbose '; kind='' ;;
-	'expiry ') words='--help --days --by --product --issuer '; kind='' ;;
+	'expiry ') words='--help --days --by --product --issuer --fail-within '; kind='' ;;
 	'ca list') words='--help '; kind='' ;;
 	'ca crl') words='--help '; kind='issuer' ;;
 	'ca request') words='--help --config --passphrase-file --passphrase-fd --key-type --out '; kind='' ;;

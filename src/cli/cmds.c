@@ -30,10 +30,17 @@ const struct mm_cmd mm_cmds[] = {
 	    "this machine's files, also while the server is down.  The exit "
 	    "status is 0 if all is well, 1 with a warning, 2 with a failure."),
 	ROW("expiry", NULL, "", 0, 0, MM_C_NONE, expiry,
-	    "how many certificates end when, as a chart",
-	    "Of the certificates in force: issued, confirmed and held ones.  "
-	    "The server counts them in the background and says as of when; "
-	    "those that end each day are what has to be renewed before."),
+	    "what ends when: devices' certificates as a chart, and the CA's "
+	    "own",
+	    "The chart is of the certificates in force: issued, confirmed and "
+	    "held ones.  The server counts them in the background and says as "
+	    "of when; those that end each day are what has to be renewed "
+	    "before.  Below it each product, and everything else that ends: "
+	    "roots, issuers, the server's certificate, revocation lists, "
+	    "credentials, groups, batches.  --fail-within 30d prints what a "
+	    "person has to see to, and nothing if there is nothing; the exit "
+	    "status is then 1 or 0, and another one where the server could "
+	    "not be asked."),
 
 	ROW("ca", "list", "", 0, 0, MM_C_NONE, ca_list, "list the issuers",
 	    NULL),

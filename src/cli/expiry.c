@@ -4,11 +4,13 @@
 #include <time.h>
 
 #include "base/own.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/ends.h"
 
-/* "expiry": how many certificates end when, as bars. */
+/* "expiry": how many certificates end when, as bars; and what else ends. */
 enum { DAY_MS = 86400000, BARS_MOST = 1100, NUMBER_N = 12 };
 
 enum step { BY_DAY, BY_WEEK, BY_MONTH };
@@ -33,6 +35,10 @@ const struct mm_opt mm_opts_expiry[] = {
 	    MM_C_WORDS, "day week month" },
 	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },
 	{ "issuer", "ISSUER", "of this issuer", MM_C_ISSUER, NULL },
+	{ "fail-within", "DURATION",
+	    "print only what a person has to see to and ends within that "
+	    "time (30d), and end with 1 if there is any; for cron",
+	    MM_C_NONE, NULL },
 	{ NULL, NULL, NULL, MM_C_NONE, NULL },
 };
 
@@ -178,35 +184,82 @@ name_lines(json_t *o)
 }
 
 static enum mm_err
-ask(struct mm_cli *cli, const struct mm_args *a, long days, json_t **out,
+ask(struct mm_client *c, const struct mm_args *a, long days, json_t **out,
     struct mm_why *why)
 {
 	const char *product = mm_arg(a, "product"),
 		   *issuer = mm_arg(a, "issuer");
-	struct mm_client *c;
 	char path[1024], n[24];
 
 	snprintf(n, sizeof(n), "%ld", days);
 	MM_TRY(mm_path(path, why, "/expiry?days=%s&product=%s&issuer=%s", n,
 	    product != NULL ? product : "", issuer != NULL ? issuer : ""));
-	MM_TRY(mm_cli_client(cli, &c, why));
 	return mm_client_call(c, "GET", path, NULL, out, why);
+}
+
+/* ---- for cron ---- */
+
+static enum mm_err
+fail_within(struct mm_cli *cli, struct mm_client *c, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *all = NULL, *o = NULL;
+	int64_t within_s;
+
+	if (mm_arg(a, "product") != NULL || mm_arg(a, "issuer") != NULL)
+		return MM_FAIL(why, MM_EINPUT, "--fail-within looks at "
+		    "everything: not with --product or --issuer");
+	MM_TRY(mm_duration_parse(mm_arg(a, "fail-within"), &within_s, why));
+	MM_TRY(mm_ends_ask(c, &all, why));
+	if (all == NULL)
+		return MM_FAIL(why, MM_EPOLICY, "this credential may not see "
+		    "what of the CA's own ends: want a role as support, for "
+		    "all products");
+	MM_TRY(mm_ends_within(all, within_s, &o, why));
+	cli->status = mm_ends_n(o) > 0;
+	if (cli->json)
+		mm_json_print(o);
+	else
+		mm_ends_print_within(o);
+	return MM_OK;
+}
+
+/* Of one product or issuer it is the chart alone. */
+static enum mm_err
+ask_ends(struct mm_client *c, const struct mm_args *a, json_t **out,
+    struct mm_why *why)
+{
+	if (mm_arg(a, "product") != NULL || mm_arg(a, "issuer") != NULL)
+		return MM_OK;
+	return mm_ends_ask(c, out, why);
 }
 
 enum mm_err
 mm_cmd_expiry(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 {
-	MM_OWN(json_free) json_t *o = NULL;
+	MM_OWN(json_free) json_t *o = NULL, *ends = NULL;
+	struct mm_client *client;
 	struct chart c = { 0 };
 	long days;
 
 	MM_TRY(mm_arg_int(a, "days", 90, 1, BARS_MOST, &days, why));
 	MM_TRY(ask_step(a, days, &c.by, why));
-	MM_TRY(ask(cli, a, days, &o, why));
-	if (cli->json)
+	MM_TRY(mm_cli_client(cli, &client, why));
+	if (mm_arg(a, "fail-within") != NULL)
+		return fail_within(cli, client, a, why);
+	MM_TRY(ask(client, a, days, &o, why));
+	MM_TRY(ask_ends(client, a, &ends, why));
+	if (cli->json) {
+		if (ends != NULL)
+			json_object_set(o, "own", ends);
 		return mm_json_print(o), MM_OK;
+	}
 	fill(&c, o);
 	name_lines(o);
 	print_all(cli, o, &c);
+	if (ends != NULL) {
+		putchar('\n');
+		mm_ends_print(ends, days);
+	}
 	return MM_OK;
 }

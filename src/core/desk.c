@@ -139,8 +139,6 @@ mm_desk_housekeeping(struct mm_desk *d)
 	why = (struct mm_why){ 0 };
 	keep(d, mm_desk_upstream(d, &why), "upstream.failed", &why);
 	why = (struct mm_why){ 0 };
-	keep(d, mm_desk_ends(d, &why), "ends.failed", &why);
-	why = (struct mm_why){ 0 };
 	keep(d, mm_desk_forecast(d, &why), "forecast.failed", &why);
 	why = (struct mm_why){ 0 };
 	keep(d, mm_desk_answers_tidy(d, &why), "answers.tidy", &why);

@@ -563,7 +563,6 @@ struct mm_core {
 	struct mm_used used[MM_USED_MOST];
 	unsigned nused, admins;
 	int64_t admins_until, admins_at; /* admins_at: monotonic, next look */
-	int64_t ends_at;                 /* the same, desk_ends.c's */
 };
 
 /* For an entry: whose signature it is. */
@@ -791,8 +790,6 @@ void mm_cert_turned(struct mm_core *c, struct mm_bytes serial_hex);
 /* desk_answer.c: begun calls of which nobody will ask any more. */
 MM_MUST enum mm_err mm_desk_answers_tidy(struct mm_desk *d,
     struct mm_why *why);
-/* desk_ends.c: alerts of what is about to end, once each. */
-MM_MUST enum mm_err mm_desk_ends(struct mm_desk *d, struct mm_why *why);
 /* desk_unconfirmed.c: the day's alert, if it is due and not entered yet. */
 MM_MUST enum mm_err mm_desk_unconfirmed(struct mm_desk *d,
     struct mm_why *why);

@@ -48,6 +48,7 @@ struct mm_registrar;
 struct mm_attempts;
 struct mm_meter;
 struct mm_scrapers;
+struct mm_endlist;
 struct mm_cover;
 struct mm_ocsp_door;
 struct mm_boot;
@@ -84,6 +85,7 @@ struct mm_server {
 	struct mm_attempts *attempts;
 	struct mm_meter *meter; /* one an event loop */
 	struct mm_scrapers *scrapers;
+	struct mm_endlist *ends;
 	struct mm_cover *cover;
 	struct mm_ocsp_door *ocsp;
 	struct mm_boot *boot; /* old certificates that groups take */

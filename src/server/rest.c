@@ -533,6 +533,8 @@ const struct mm_http_route mm_operators_routes[] = {
 	    token_thaw, mm_danger_thaw),
 	{ MM_HTTP_GET, API "/expiry", 0, ANY, enter,
 	    ASKS(expiry, " days product issuer ", mm_scope_list) },
+	{ MM_HTTP_GET, API "/expiry/ends", 0, READS, enter,
+	    ASKS(ends, " days ", NO) },
 	GET(API "/certificates", ANY, mm_scope_list, certs),
 	ONE(API "/certificates/:", ANY, mm_scope_cert, cert),
 	{ MM_HTTP_POST, API "/certificates/revoke", BODY_BULK, MAKES, enter,

@@ -20,6 +20,7 @@
 #include "server/bootstrap.h"
 #include "server/attempts.h"
 #include "server/authorise.h"
+#include "server/ends.h"
 #include "server/ocsp.h"
 #include "server/hook.h"
 #include "server/metrics.h"
@@ -193,6 +194,7 @@ open_content(struct mm_server *s, struct mm_why *why)
 	MM_TRY(mm_boot_new(s, &s->boot, why));
 	MM_TRY(mm_public_new(s, &s->pub, why));
 	MM_TRY(mm_scrapers_new(&s->scrapers, why));
+	MM_TRY(mm_ends_new(&s->ends, why));
 	MM_TRY(mm_cover_new(s, &s->cover, why));
 	MM_TRY(mm_ocsp_open(s, &s->ocsp, why));
 	MM_TRY(mm_watch_open(s, &watch, why));
@@ -339,6 +341,7 @@ stop(struct mm_server *s)
 	mm_deliver_close(&deliver);
 	mm_http_close(&s->http);
 	mm_scrapers_free(&s->scrapers);
+	mm_ends_free(&s->ends);
 	mm_ocsp_close(&s->ocsp);
 	mm_public_free(&s->pub);
 	mm_est_free(&s->est);

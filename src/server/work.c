@@ -9,6 +9,7 @@
 #include "core/group.h"
 #include "server/attempts.h"
 #include "server/bootstrap.h"
+#include "server/ends.h"
 #include "server/metrics.h"
 
 /*
@@ -270,6 +271,7 @@ housekeep(struct mm_work *w, struct mm_worker *me, bool reload)
 	mm_approvals_tidy(me);
 	mm_order_keep(&w->s->order, me->desk);
 	mm_public_refresh(w->s->pub, mm_desk_reader(me->desk));
+	mm_ends_keep(w->s, me->desk);
 	keep_pairing(me->desk);
 	mm_boot_refresh(w->s->boot, mm_desk_reader(me->desk));
 	mm_scrapers_tidy(w->s->scrapers, mm_desk_reader(me->desk));

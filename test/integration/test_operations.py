@@ -88,6 +88,7 @@ COMMANDS = {
     "getAuthorise": "authorise show",
     "rotateAuthorise": "authorise rotate",
     "expiry": "expiry",
+    "ends": "expiry",
     "transferDevice": "device transfer {device} --product op-product "
                       "--reason sold --yes",
     "repairDevice": "device repair {device} --reason rma --yes",

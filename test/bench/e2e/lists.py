@@ -263,6 +263,10 @@ class Asks:
             "issuers": lambda: "/issuers",
             "status": lambda: "/status",
             "whoami": lambda: "/whoami",
+            "forecast": lambda: "/expiry?days=1100",
+            "forecast, product": lambda:
+                f"/expiry?days=1100&product={self.product()}",
+            "forecast, the CA's own": lambda: "/expiry/ends",
         }
 
     def all(self):
