@@ -158,6 +158,7 @@ _mintmark() {
 	'device birth-record --verify') kind='@file' ;;
 	'device birth-record --key') kind='@file' ;;
 	'device birth-record --root') kind='@file' ;;
+	'device birth-record --configuration') kind='@file' ;;
 	'device label --format') words='png svg zpl' ;;
 	'device label --out') kind='@file' ;;
 	'device label --printer') kind='@file' ;;
@@ -510,7 +511,7 @@ _mintmark() {
 	'device enrol') words='--help --csr --label --out '; kind='device' ;;
 	'device silent') words='--help --product --ended '; kind='' ;;
 	'device receipt') words='--help --out '; kind='device' ;;
-	'device birth-record') words='--help --html --out --verify --key --root '; kind='device' ;;
+	'device birth-record') words='--help --html --out --verify --key --root --with-salt --configuration '; kind='device' ;;
 	'device label') words='--help --format --out --printer --template --printed --again --code '; kind='device' ;;
 	'device why') words='--help '; kind='device' ;;
 	'token list') words='--help --device --product --state --limit --after '; kind='' ;;

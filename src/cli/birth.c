@@ -23,6 +23,12 @@ const struct mm_opt mm_opts_device_birth_record[] = {
 	    "file (required)", MM_C_FILE, NULL },
 	{ "root", "FILE", "with --verify: PEM of the roots to trust; without "
 	    "it the record's own chain is taken", MM_C_FILE, NULL },
+	{ "with-salt", NULL, "with the salt of its configuration's hash, for "
+	    "who may see the configuration: who has it can try guesses",
+	    MM_C_NONE, NULL },
+	{ "configuration", "FILE", "with --verify: whether this is the "
+	    "initial configuration that the device was given", MM_C_FILE,
+	    NULL },
 	END
 };
 
@@ -159,18 +165,44 @@ put_record(struct mm_cli *cli, const struct mm_args *a,
     const struct mm_birth *b, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(RECORD_MAX);
+	bool salted = b->value[MM_B_configuration_salt][0] != '\0';
 
 	(void)cli;
 	MM_TRY(mm_flag(a, "html") ? mm_birth_html(b, &out, why)
 	    : mm_birth_encode(b, &out, why));
 	if (mm_arg(a, "out") != NULL)
 		return mm_file_replace(mm_arg(a, "out"), mm_buf_view(&out),
-		    0644, why);
+		    salted ? 0600 : 0644, why);
 	if (mm_flag(a, "html"))
 		fwrite(out.p, 1, out.n, stdout);
 	else
 		mm_json_put(stdout, mm_buf_view(&out));
 	putchar('\n');
+	return MM_OK;
+}
+
+/* Only in a record for who may see the configuration: the server says who. */
+static enum mm_err
+say_salt(struct mm_cli *cli, const struct pieces *p, struct mm_birth *b,
+    struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *given = NULL;
+	char path[1024];
+	const char *salt;
+
+	if (b->value[MM_B_configuration_sha256][0] == '\0')
+		return MM_FAIL(why, MM_ENOTFOUND, "device %.64s was given no "
+		    "initial configuration", p->device);
+	MM_TRY(mm_path(path, why, "/batches/%s/configurations/%s",
+	    b->value[MM_B_batch], b->value[MM_B_device]));
+	MM_TRY(mm_client_call(p->client, "GET", path, NULL, &given, why));
+	salt = mm_json_text(given, "salt");
+	if (salt[0] != '\0')
+		return mm_birth_say(b, MM_B_configuration_salt, MM_OBSERVED,
+		    salt, why);
+	if (!cli->quiet)
+		fputs("mintmark: note: this batch is from before there were "
+		      "salts: the hash is the document's own\n", stderr);
 	return MM_OK;
 }
 
@@ -193,6 +225,8 @@ make(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 		mm_buf_view(&p.receipt), mm_buf_view(&p.confirmation),
 		mm_bytes_of(mm_json_text(p.cert, "station_entry")) };
 	MM_TRY(mm_birth_new(&from, &b, why));
+	if (mm_flag(a, "with-salt"))
+		MM_TRY(say_salt(cli, &p, b, why));
 	return put_record(cli, a, b, why);
 }
 
@@ -228,6 +262,25 @@ show(const struct mm_cli *cli, const struct mm_birth *b, bool rooted)
 		}
 }
 
+/* MM_ENOTFOUND: that is no lie of the record. */
+static enum mm_err
+check_configuration(struct mm_cli *cli, const struct mm_args *a,
+    const struct mm_birth *b, struct mm_why *why)
+{
+	MM_OWN(mm_buf_wipe) struct mm_buf document = MM_BUF_INIT(RECORD_MAX);
+	enum mm_err rc;
+
+	if (mm_arg(a, "configuration") == NULL)
+		return MM_OK;
+	MM_TRY(mm_file_read(mm_arg(a, "configuration"), &document, why));
+	rc = mm_birth_verify_configuration(b, mm_buf_view(&document), why);
+	if (rc == MM_ENOTFOUND)
+		mm_cli_hint(cli, "\"mintmark device birth-record %s "
+		    "--with-salt\" makes a record with it, for who may see "
+		    "the configuration", b->value[MM_B_device]);
+	return rc == MM_EPOLICY ? mm_cli_unverified(cli, rc) : rc;
+}
+
 static enum mm_err
 check(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 {
@@ -257,9 +310,13 @@ check(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 		    "%.64s, not of %.64s", b->value[MM_B_device], a->pos[0]);
 	if (rc != MM_OK)
 		return mm_cli_unverified(cli, rc);
+	MM_TRY(check_configuration(cli, a, b, why));
 	if (mm_flag(a, "html") || mm_arg(a, "out") != NULL)
 		return put_record(cli, a, b, why);
 	show(cli, b, mm_arg(a, "root") != NULL);
+	if (!cli->json && mm_arg(a, "configuration") != NULL)
+		puts("verified: the initial configuration is the one that it "
+		     "was given.");
 	return MM_OK;
 }
 
@@ -267,11 +324,15 @@ enum mm_err
 mm_cmd_device_birth_record(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
+	if (mm_flag(a, "with-salt") && mm_arg(a, "verify") != NULL)
+		return MM_FAIL(why, MM_EINPUT,
+		    "--with-salt makes a record, --verify checks one");
 	if (mm_arg(a, "verify") != NULL)
 		return check(cli, a, why);
-	if (mm_arg(a, "key") != NULL || mm_arg(a, "root") != NULL)
+	if (mm_arg(a, "key") != NULL || mm_arg(a, "root") != NULL ||
+	    mm_arg(a, "configuration") != NULL)
 		return MM_FAIL(why, MM_EINPUT,
-		    "--key and --root go with --verify");
+		    "--key, --root and --configuration go with --verify");
 	if (a->npos == 0)
 		return MM_FAIL(why, MM_EINPUT, "want DEVICE, or --verify "
 		    "FILE");

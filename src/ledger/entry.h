@@ -31,7 +31,7 @@
 	X(MM_E_TOKEN_THAWED,    "token.thawed", "an operator thawed a token") \
 	X(MM_E_TOKEN_CANCELLED, "token.cancelled", "an operator cancelled a token") \
 	X(MM_E_TOKEN_EXPIRED,   "token.expired", "a token's end was noticed") \
-	X(MM_E_CERT_ISSUED,     "certificate.issued", "a certificate was issued; config_version and config_sha256: of the initial configuration that a station gives the device with it") \
+	X(MM_E_CERT_ISSUED,     "certificate.issued", "a certificate was issued; config_version and config_sha256: of the initial configuration that a station gives the device with it, the hash salted") \
 	X(MM_E_CERT_RENEWED,    "certificate.renewed", "a certificate was issued on the authority of its predecessor") \
 	X(MM_E_CERT_CONFIRMED,  "certificate.confirmed", "the device proved its certificate") \
 	X(MM_E_CERT_SUPERSEDED, "certificate.superseded", "its successor was confirmed") \

@@ -37,8 +37,10 @@ const char *mm_birth_grade_name(enum mm_birth_grade g);
 	    "IEC 62443-4-2 CR 2.8")                                        \
 	X(certificate_sha256, D, MM_PROVED, "SHA-256 of its certificate",  \
 	    "IEC 62443-4-2 CR 1.8")                                        \
-	X(configuration_sha256, D, MM_OBSERVED, "SHA-256 of the initial "  \
-	    "configuration that it was given", "")                         \
+	X(configuration_salt, S, MM_OBSERVED, "the salt of that hash; "    \
+	    "only in a record for who may see the configuration", "")      \
+	X(configuration_sha256, D, MM_OBSERVED, "salted SHA-256 of the "   \
+	    "initial configuration that it was given", "")                 \
 	X(configuration_version, D, MM_OBSERVED, "and its version", "")    \
 	X(confirmed_at, D, MM_OBSERVED, "when the CA saw it use its key",  \
 	    "IEC 62443-4-2 CR 1.9")                                        \
@@ -148,6 +150,16 @@ MM_MUST enum mm_err mm_birth_parse(struct mm_bytes json,
 MM_MUST enum mm_err mm_birth_verify(const struct mm_birth *b,
     const struct mm_note_key *ledger, struct mm_bytes roots,
     struct mm_why *why);
+
+/*
+ * Whether that document is the initial configuration of the device, by what
+ * its receipt says (verify it first) and the record's salt; one of before there
+ * were salts needs none.  A line end behind the document may be its file's.
+ * MM_EPOLICY: it is another one, or there is none; MM_EINPUT: no such salt;
+ * MM_ENOTFOUND: the record has no salt, so it cannot be told.
+ */
+MM_MUST enum mm_err mm_birth_verify_configuration(const struct mm_birth *b,
+    struct mm_bytes document, struct mm_why *why);
 
 /* One page for people, with a QR code of the record's hash; self-contained. */
 MM_MUST enum mm_err mm_birth_html(const struct mm_birth *b,

@@ -1,8 +1,10 @@
 #include <openssl/x509_vfy.h>
 
 #include "base/own.h"
+#include "base/text.h"
 #include "ledger/receipt.h"
 #include "line/birth_priv.h"
+#include "line/initial.h"
 #include "line/x509.h"
 
 MM_FREE_FN(store_free, X509_STORE, X509_STORE_free)
@@ -116,4 +118,48 @@ mm_birth_verify(const struct mm_birth *b, const struct mm_note_key *ledger,
 		MM_TRY(verify_receipt(mm_buf_view(&b->confirmation), ledger,
 		    why));
 	return verify_cert(b, roots, why);
+}
+
+/* ---- the configuration ---- */
+
+static bool
+is_marked(struct mm_bytes document, const uint8_t salt[MM_SALT_N],
+    const char *want)
+{
+	uint8_t hash[32], mark[32];
+	char hex[65];
+
+	mm_sha256(document, hash);
+	mm_initial_mark(salt, hash, mark);
+	mm_hex_text(mark, sizeof(mark), hex);
+	return strcmp(hex, want) == 0;
+}
+
+/* see birth.h */
+enum mm_err
+mm_birth_verify_configuration(const struct mm_birth *b,
+    struct mm_bytes document, struct mm_why *why)
+{
+	const char *want = b->value[MM_B_configuration_sha256];
+	const char *salt = b->value[MM_B_configuration_salt];
+	uint8_t raw[MM_SALT_N] = { 0 };
+
+	if (want[0] == '\0')
+		return MM_FAIL(why, MM_EPOLICY, "birth record: the device was "
+		    "given no configuration");
+	if (salt[0] != '\0' && mm_hex_parse(salt, strlen(salt), raw,
+	    sizeof(raw), NULL) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "birth record: a salt is %d "
+		    "hexadecimal digits", 2 * MM_SALT_N);
+	if (is_marked(document, raw, want))
+		return MM_OK;
+	if (document.n > 0 && document.p[document.n - 1] == '\n') {
+		document.n--;
+		if (is_marked(document, raw, want))
+			return MM_OK;
+	}
+	return salt[0] != '\0' ? MM_FAIL(why, MM_EPOLICY, "birth record: the "
+	    "device was given another configuration than this")
+	    : MM_FAIL(why, MM_ENOTFOUND, "birth record: it cannot be told "
+	    "without the salt of its configuration's hash");
 }

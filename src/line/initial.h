@@ -2,6 +2,7 @@
 #define MM_LINE_INITIAL_H
 
 #include "line/fill.h"
+#include "pki/key.h"
 
 /*
  * A device's initial configuration: a template (fill.h) and the columns of a
@@ -43,9 +44,9 @@ MM_MUST enum mm_err mm_initial_render(const struct mm_initial *m,
 
 /*
  * The same by a batch's papers: the template, and its table of devices' fields
- * as JSON, {"columns":[...],"rows":[[...],...]}, of texts (n 0: there is none).
- * The table is well formed: its hash is what the batch says.  Wipe out.
- * MM_ENOTFOUND: the device has no row.
+ * as JSON, {"columns":[...],"rows":[[...],...],"salt":"..."}, of texts (n 0:
+ * there is none; older ones have no salt).  The table is well formed: its hash
+ * is what the batch says.  Wipe out.  MM_ENOTFOUND: the device has no row.
  */
 struct mm_initial_of {
 	struct mm_bytes template, fields;
@@ -55,6 +56,20 @@ struct mm_initial_of {
 };
 MM_MUST enum mm_err mm_initial_make(const struct mm_initial_of *of,
     struct mm_buf *out, uint8_t sha256[32], struct mm_why *why);
+
+/*
+ * What is on record of a device's document, where others read: not its hash,
+ * by which who knows all of it but a password could try that, but
+ * mm_salted_sha256 of its hash.  The salt is the device's own, so that to show
+ * one shows no other: the first MM_SALT_N bytes of HMAC-SHA256, by the table's
+ * salt, of "mintmark-initial " and the device's id.  Zeros where the table has
+ * none: then the mark is the document's hash.  MM_EINPUT: it has one that is
+ * not 32 hexadecimal digits.
+ */
+MM_MUST enum mm_err mm_initial_salt(const struct mm_initial_of *of,
+    uint8_t salt[MM_SALT_N], struct mm_why *why);
+void mm_initial_mark(const uint8_t salt[MM_SALT_N], const uint8_t sha256[32],
+    uint8_t out[32]);
 
 /*
  * Where each device's row stands in such a table, which it borrows: for who

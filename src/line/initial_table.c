@@ -1,9 +1,11 @@
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/grow.h"
 #include "base/own.h"
+#include "base/text.h"
 #include "line/initial.h"
 #include "pki/key.h"
 
@@ -15,14 +17,14 @@
 MM_FREE_FN(json_free, json_t, json_decref)
 
 struct table {
-	struct mm_bytes columns, rows;
+	struct mm_bytes columns, rows, salt; /* salt: in its quotes; or none */
 };
 struct row {
 	struct mm_bytes id, json;
 	unsigned long long number;
 };
 struct mm_initial_index {
-	struct mm_bytes columns;
+	struct mm_bytes columns, salt;
 	struct row *row; /* by id, then by number */
 	size_t n, cap;
 };
@@ -89,6 +91,8 @@ open_table(struct mm_bytes json, struct table *t, struct mm_why *why)
 			t->columns = v;
 		else if (mm_bytes_eq(key, mm_bytes_of("\"rows\"")))
 			t->rows = v;
+		else if (mm_bytes_eq(key, mm_bytes_of("\"salt\"")))
+			t->salt = v;
 	}
 	return t->columns.n > 2 && t->rows.n > 1 && t->rows.p[0] == '['
 	    ? MM_OK : MM_FAIL(why, MM_EINPUT,
@@ -201,6 +205,7 @@ mm_initial_index_new(struct mm_bytes fields, struct mm_initial_index **out,
 		return MM_FAIL(why, MM_EINPUT,
 		    "the table of devices' fields has no devices");
 	x->columns = t.columns;
+	x->salt = t.salt;
 	MM_TRY(put_rows(x, t.rows, column, why));
 	*out = MM_MOVE(x);
 	return MM_OK;
@@ -283,6 +288,7 @@ open_for(const struct mm_initial_of *of, struct table *t, struct mm_why *why)
 	if (of->index == NULL)
 		return open_table(of->fields, t, why);
 	t->columns = of->index->columns;
+	t->salt = of->index->salt;
 	return MM_OK;
 }
 
@@ -316,4 +322,47 @@ mm_initial_make(const struct mm_initial_of *of, struct mm_buf *out,
 			       : find_row(of, &t, &map, out, sha256, why);
 	return rc != MM_ENOTFOUND ? rc : MM_FAIL(why, MM_ENOTFOUND, "%.64s has "
 	    "no row in the table of devices' fields", of->device);
+}
+
+/* ---- what is on record ---- */
+
+/* see initial.h */
+enum mm_err
+mm_initial_salt(const struct mm_initial_of *of, uint8_t salt[MM_SALT_N],
+    struct mm_why *why)
+{
+	struct table t = { .rows = { NULL, 0 } };
+	uint8_t all[MM_SALT_N], mac[32];
+	char text[32 + MM_DEVICE_ID_MAX];
+
+	memset(salt, 0, MM_SALT_N);
+	if (of->fields.n > 0)
+		MM_TRY(open_for(of, &t, why));
+	if (t.salt.n == 0)
+		return MM_OK;
+	if (t.salt.n != 2 * MM_SALT_N + 2 ||
+	    mm_hex_parse((const char *)t.salt.p + 1, 2 * MM_SALT_N, all,
+	    MM_SALT_N, NULL) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "the table of devices' fields: "
+		    "its salt is none");
+	snprintf(text, sizeof(text), "mintmark-initial %s", of->device);
+	mm_hmac_sha256((struct mm_bytes){ all, sizeof(all) },
+	    mm_bytes_of(text), mac);
+	memcpy(salt, mac, MM_SALT_N);
+	mm_wipe(all, sizeof(all));
+	mm_wipe(mac, sizeof(mac));
+	return MM_OK;
+}
+
+/* see initial.h */
+void
+mm_initial_mark(const uint8_t salt[MM_SALT_N], const uint8_t sha256[32],
+    uint8_t out[32])
+{
+	static const uint8_t none[MM_SALT_N];
+
+	if (memcmp(salt, none, sizeof(none)) == 0)
+		memcpy(out, sha256, 32);
+	else
+		mm_salted_sha256(salt, (struct mm_bytes){ sha256, 32 }, out);
 }

@@ -2,7 +2,7 @@
 #define MM_SERVER_BATCHES_H
 
 #include "core/production.h"
-#include "line/fill.h"
+#include "line/initial.h"
 #include "server/rest.h"
 
 /* What rest_batches.c, rest_batch_read.c, rest_batch_initial.c,
@@ -42,7 +42,8 @@ MM_MUST enum mm_err mm_batch_initial(const json_t *in, struct mm_batch_wish *w,
 /* rest_configuration.c: what the batch gives a device. */
 struct mm_set_up {
 	int64_t version;     /* 0: nothing */
-	uint8_t sha256[32];
+	uint8_t sha256[32];  /* of the document */
+	uint8_t salt[MM_SALT_N], mark[32]; /* line/initial.h */
 	struct mm_buf document;
 };
 #define MM_SET_UP_INIT { .document = MM_BUF_INIT(MM_FILL_MAX) }
@@ -52,9 +53,10 @@ void mm_set_up_done(struct mm_set_up *g);
 MM_MUST enum mm_err mm_batch_configuration(struct mm_rest *r,
     const char *batch, const char *device, struct mm_set_up *out,
     struct mm_why *why);
-/* Into the job, what a station says that it will give: version and hash,
+/* Into the job, what a station says that it will give: version and mark,
  * which must be those of what the batch gives the device, and nothing (version
- * 0) where it gives nothing.  MM_ECONFLICT. */
+ * 0) where it gives nothing.  A station of an older version says the
+ * document's hash instead; the mark is what is entered.  MM_ECONFLICT. */
 MM_MUST enum mm_err mm_batch_claim(struct mm_rest *r, const char *batch,
     const struct mm_set_up *said, struct mm_job *job, struct mm_why *why);
 

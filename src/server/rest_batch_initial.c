@@ -121,18 +121,23 @@ read_rows(const json_t *in, struct table *t, struct mm_production *b,
 	return check_all(t, why);
 }
 
-/* The rows as they came, for the station. */
+/* The rows as they came, for the station, and the salt that devices' are made
+ * of: so nobody can try cells by the table's hash, or by a document's mark. */
 static enum mm_err
 keep_rows(const json_t *in, struct mm_batch_wish *w, struct mm_work_order *o,
     struct mm_why *why)
 {
-	MM_OWN(mm_rest_json_free)
-	json_t *table =
-	    json_pack("{s:O,s:O}", "columns", json_object_get(in, "columns"),
-		"rows", json_object_get(in, "rows"));
-	MM_OWN(dump_free)
-	char *text = table == NULL ? NULL : json_dumps(table, JSON_COMPACT);
+	MM_OWN(mm_rest_json_free) json_t *table = NULL;
+	MM_OWN(dump_free) char *text = NULL;
+	uint8_t salt[MM_SALT_N];
+	char hex[2 * MM_SALT_N + 1];
 
+	MM_TRY(mm_salt_make(salt, why));
+	mm_hex_text(salt, sizeof(salt), hex);
+	table = json_pack("{s:O,s:O,s:s}", "columns",
+	    json_object_get(in, "columns"), "rows",
+	    json_object_get(in, "rows"), "salt", hex);
+	text = table == NULL ? NULL : json_dumps(table, JSON_COMPACT);
 	if (text == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	mm_buf_text(&w->fields, text);

@@ -7,7 +7,7 @@
 /*
  * What only a batch's stations get: a device's initial configuration, and the
  * people's badges, by their hashes.  A configuration may hold secrets: nothing
- * of it but its hash goes into a log, an entry or an error.
+ * of it but its mark goes into a log, an entry or an error.
  */
 
 /* see batches.h */
@@ -72,7 +72,10 @@ render(struct mm_rest *r, const struct mm_production *b, const char *device,
 
 	MM_TRY(mm_desk_papers(r->desk, o, &of, why));
 	out->version = o->config_version;
-	return mm_initial_make(&of, &out->document, out->sha256, why);
+	MM_TRY(mm_initial_make(&of, &out->document, out->sha256, why));
+	MM_TRY(mm_initial_salt(&of, out->salt, why));
+	mm_initial_mark(out->salt, out->sha256, out->mark);
+	return MM_OK;
 }
 
 /* see batches.h */
@@ -129,12 +132,23 @@ mm_batch_claim(struct mm_rest *r, const char *batch,
 	MM_TRY(mm_rest_segment(r, 0, device, sizeof(device), why));
 	MM_TRY(mm_batch_configuration(r, batch, device, &g, why));
 	if (g.version != said->version ||
-	    memcmp(g.sha256, said->sha256, sizeof(g.sha256)) != 0)
+	    (memcmp(g.mark, said->mark, sizeof(g.mark)) != 0 &&
+	    memcmp(g.sha256, said->mark, sizeof(g.sha256)) != 0))
 		return MM_FAIL(why, MM_ECONFLICT, "configuration: batch %s "
 		    "gives %s another one", batch, device);
 	job->config_version = g.version;
-	memcpy(job->config_sha256, g.sha256, sizeof(g.sha256));
+	memcpy(job->config_sha256, g.mark, sizeof(g.mark));
 	return MM_OK;
+}
+
+/* Batches from before there were salts have none. */
+static void
+put_salt(struct mm_json *j, const uint8_t salt[MM_SALT_N])
+{
+	static const uint8_t none[MM_SALT_N];
+
+	if (memcmp(salt, none, sizeof(none)) != 0)
+		mm_json_hex(j, "salt", (struct mm_bytes){ salt, MM_SALT_N });
 }
 
 enum mm_err
@@ -152,6 +166,7 @@ mm_rest_batch_configuration(struct mm_rest *r, struct mm_why *why)
 	mm_json_int(&r->j, "version", g.version);
 	if (g.version > 0) {
 		mm_rest_put_sha256(&r->j, "sha256", g.sha256);
+		put_salt(&r->j, g.salt);
 		mm_json_strn(&r->j, "document", mm_buf_view(&g.document));
 	}
 	mm_json_close(&r->j, '}');

@@ -223,7 +223,7 @@ mm_batch_station(
 struct unit_wish {
 	char batch[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
 	char key_origin[MM_NAME_MAX + 1];
-	struct mm_set_up config; /* version and hash alone */
+	struct mm_set_up config; /* version and mark alone */
 };
 static const struct mm_member unit_members[] = {
 	{ "batch", MM_M_NAME, false, offsetof(struct unit_wish, batch),
@@ -235,7 +235,7 @@ static const struct mm_member unit_members[] = {
 	{ "config_version", MM_M_INT, false,
 	    offsetof(struct unit_wish, config.version), 0 },
 	{ "config_sha256", MM_M_SHA256, false,
-	    offsetof(struct unit_wish, config.sha256), 32 },
+	    offsetof(struct unit_wish, config.mark), 32 },
 };
 enum { UNIT_MEMBERS = sizeof(unit_members) / sizeof(unit_members[0]) };
 

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#include "pki/key.h"
+#include "base/text.h"
+#include "line/initial.h"
 
 /* see given.h */
 void
@@ -29,7 +30,7 @@ mm_given_done(struct mm_given *g)
 /* see given.h */
 enum mm_err
 mm_given_set(struct mm_given *g, int64_t version, struct mm_bytes document,
-    const uint8_t sha256[32], struct mm_why *why)
+    const uint8_t mark[32], struct mm_why *why)
 {
 	mm_given_forget(g);
 	if (version < 0 || version > INT32_MAX)
@@ -41,7 +42,7 @@ mm_given_set(struct mm_given *g, int64_t version, struct mm_bytes document,
 	mm_buf_u32(&g->part, (uint32_t)version);
 	mm_buf_bytes(&g->part, document);
 	g->version = version;
-	memcpy(g->sha256, sha256, sizeof(g->sha256));
+	memcpy(g->mark, mark, sizeof(g->mark));
 	return mm_buf_ok(&g->part, why);
 }
 
@@ -50,14 +51,14 @@ enum mm_err
 mm_given_take(struct mm_given *g, const char *device, const json_t *answer,
     struct mm_why *why)
 {
-	const char *whose, *document = "", *hex = "";
-	uint8_t hash[32], told[32];
+	const char *whose, *document = "", *hex = "", *salted = "";
+	uint8_t hash[32], told[32], salt[MM_SALT_N] = { 0 };
 	struct mm_bytes text;
 	json_int_t version;
 
-	if (json_unpack((json_t *)(uintptr_t)answer, "{s:s,s:I,s?s,s?s}",
+	if (json_unpack((json_t *)(uintptr_t)answer, "{s:s,s:I,s?s,s?s,s?s}",
 	    "device", &whose, "version", &version, "document", &document,
-	    "sha256", &hex) != 0 || strcmp(whose, device) != 0)
+	    "sha256", &hex, "salt", &salted) != 0 || strcmp(whose, device) != 0)
 		return MM_FAIL(why, MM_EINPUT,
 		    "configuration: the centre's answer is none of %.64s",
 		    device);
@@ -68,7 +69,11 @@ mm_given_take(struct mm_given *g, const char *device, const json_t *answer,
 	    memcmp(told, hash, 32) != 0))
 		return MM_FAIL(why, MM_EINPUT, "configuration: what came is "
 		    "not what its hash says");
-	return mm_given_set(g, version, text, hash, why);
+	if (salted[0] != '\0' && mm_hex_parse(salted, strlen(salted), salt,
+	    sizeof(salt), NULL) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "configuration: its salt");
+	mm_initial_mark(salt, hash, told);
+	return mm_given_set(g, version, text, told, why);
 }
 
 /* see given.h */
@@ -79,7 +84,7 @@ mm_given_put(const struct mm_given *g, struct mm_json *j)
 		return;
 	mm_json_int(j, "config_version", g->version);
 	mm_json_hex(j, "config_sha256",
-	    (struct mm_bytes){ g->sha256, sizeof(g->sha256) });
+	    (struct mm_bytes){ g->mark, sizeof(g->mark) });
 }
 
 static bool

@@ -12,12 +12,13 @@
  * counts in, from the centre, or rendered here from the work order's papers.
  * It may hold secrets: it is in the board and in memory as long as its unit is
  * worked on, and nowhere else; rows, records, results and log have version and
- * hash.  What it came in is wiped, too, but for what libcurl read it into.
+ * mark (line/initial.h).  What it came in is wiped, too, but for what libcurl
+ * read it into.
  */
 struct mm_given {
 	enum { MM_GIVEN_UNKNOWN, MM_GIVEN_ASKED, MM_GIVEN_HERE } is;
 	int64_t version;    /* 0: there is none */
-	uint8_t sha256[32]; /* of the document */
+	uint8_t mark[32];   /* of the document, for records */
 	struct mm_buf part; /* as a board gets it: 4 bytes of version, it */
 	uint8_t bundle[32]; /* SHA-256 of all that the board gets */
 	bool written;       /* it was put in this attempt */
@@ -29,9 +30,9 @@ void mm_given_forget(struct mm_given *g);
 void mm_given_done(struct mm_given *g);
 /* MM_EINPUT: a version that is none. */
 MM_MUST enum mm_err mm_given_set(struct mm_given *g, int64_t version,
-    struct mm_bytes document, const uint8_t sha256[32], struct mm_why *why);
+    struct mm_bytes document, const uint8_t mark[32], struct mm_why *why);
 /* Of the centre's answer for that device; MM_EINPUT: it is no such answer, or
- * its hash is another. */
+ * its hash is another.  An older centre's has no salt. */
 MM_MUST enum mm_err mm_given_take(struct mm_given *g, const char *device,
     const json_t *answer, struct mm_why *why);
 /* Members config_version and config_sha256; none where there is nothing. */

@@ -87,12 +87,15 @@ mm_order_render(const struct mm_work_order *o, struct mm_bytes template,
 	MM_OWN(mm_buf_wipe) struct mm_buf document = MM_BUF_INIT(MM_FILL_MAX);
 	const struct mm_initial_of of = { template, fields, device,
 		o->product, o->batch, NULL };
-	uint8_t hash[32] = { 0 };
+	uint8_t hash[32] = { 0 }, mark[32] = { 0 }, salt[MM_SALT_N];
 
-	if (o->config_version > 0)
+	if (o->config_version > 0) {
 		MM_TRY(mm_initial_make(&of, &document, hash, why));
+		MM_TRY(mm_initial_salt(&of, salt, why));
+		mm_initial_mark(salt, hash, mark);
+	}
 	return mm_given_set(out, o->config_version, mm_buf_view(&document),
-	    hash, why);
+	    mark, why);
 }
 
 struct giving {

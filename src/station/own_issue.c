@@ -70,7 +70,7 @@ put_given(const struct mm_given *g, struct words *w, struct mm_entry *e)
 	if (g->version == 0)
 		return;
 	snprintf(w->version, sizeof(w->version), "%" PRId64, g->version);
-	mm_hex_text(g->sha256, sizeof(g->sha256), w->config);
+	mm_hex_text(g->mark, sizeof(g->mark), w->config);
 	e->field[MM_F_CONFIG_VERSION] = w->version;
 	e->field[MM_F_CONFIG_SHA256] = w->config;
 }

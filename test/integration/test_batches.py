@@ -4,6 +4,7 @@ import concurrent.futures
 import datetime
 import hashlib
 import json
+import re
 import subprocess
 import time
 
@@ -408,7 +409,7 @@ def test_a_station_has_the_rows_of_its_own_serials(factory):
                        **table},
         shares=[{"station": "rows-1", "share": 2},
                 {"station": "rows-2", "share": 2}])["id"]
-    had = []
+    had, salts = [], set()
     for station in ("rows-1", "rows-2"):
         file = factory.w.rest("POST", f"/batches/{name}/order",
                               {"station": station}).json
@@ -418,11 +419,13 @@ def test_a_station_has_the_rows_of_its_own_serials(factory):
         assert sha256(rows) == line["fields_sha256"]
         rows = json.loads(rows)
         assert rows["columns"] == ["psk", "device"]
+        salts.add(rows["salt"])  # or its devices' marks were others
         had.append([r[1] for r in rows["rows"]])
         for other in table["rows"]:
             assert (other[0] in json.dumps(file)) == (other[1] in had[-1])
         assert factory.w.rest("POST", f"/batches/{name}/order", {
             "station": station}).json == file  # the same once more
+    assert len(salts) == 1
     assert had == [["RW-01", "RW-02", "RW-03"], ["RW-04", "RW-05", "RW-06"]]
 
 
@@ -844,7 +847,10 @@ def test_a_signed_order_for_a_stick(factory, tmp_path):
     papers = {sha256(p): p for p in file["papers"]}
     assert papers[order["serials_sha256"]] == listed.read_text()
     assert papers[order["config_sha256"]] == template.read_text()
-    assert json.loads(papers[order["fields_sha256"]]) == {
+    table = json.loads(papers[order["fields_sha256"]])
+    # who sees its hash cannot try cells by it
+    assert re.fullmatch("[0-9a-f]{32}", table.pop("salt"))
+    assert table == {
         "columns": ["device", "host"],
         "rows": [["OR-1", "a"], ["OR-2", "b"], ["OR-3", "c"]]}
     # a badge by the published computation

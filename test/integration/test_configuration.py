@@ -1,6 +1,8 @@
 """Initial configuration: rendered for each device, given over the link, its
 hash in ledger and record, its secrets nowhere."""
+import base64
 import hashlib
+import hmac
 import itertools
 import json
 
@@ -33,6 +35,18 @@ def sha256(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def mark(text, salt):
+    """What is on record of a document, as docs/line.md says it."""
+    return hashlib.sha256(bytes.fromhex(salt) + hashlib.sha256(
+        text.encode()).digest()).hexdigest()
+
+
+def salt_of(table, serial):
+    """A device's salt, of its table's."""
+    return hmac.digest(bytes.fromhex(table), b"mintmark-initial " +
+                       serial.encode(), "sha256")[:16].hex()
+
+
 def given(station, i=1):
     """What a board holds, read by the device library: version, document."""
     out = run(SIM, "-p", station.boards / f"SIM-{i:04}.flash").stdout
@@ -40,16 +54,24 @@ def given(station, i=1):
     return int(version), text
 
 
-def holds(station, serial, version, text, i=1):
-    """Board, record and ledger say the same."""
+def holds(station, serial, version, text, i=1, salt=None):
+    """Board, record and ledger say the same; salt: the device's, if any."""
     assert given(station, i) == (version, text)
+    want = mark(text, salt) if salt else sha256(text)
     facts = station.record(serial)["facts"]
     assert facts["configuration_version"] == {
         "grade": "observed", "value": str(version)}
-    assert facts["configuration_sha256"]["value"] == sha256(text)
+    assert facts["configuration_sha256"]["value"] == want
+    assert "configuration_salt" not in facts
     entry = json.loads(json.loads(station.record(serial)["receipt"])["entry"])
     assert entry["config_version"] == version
-    assert entry["config_sha256"] == sha256(text)
+    assert entry["config_sha256"] == want
+
+
+def salt(world, batch, serial):
+    """From where the configuration is kept, for who may see it."""
+    return world.rest("GET", f"/batches/{batch}/configurations/{serial}"
+                      ).json["salt"]
 
 
 def no_secret(*folders):
@@ -105,11 +127,12 @@ def test_online(world, line):
     s = line().plug()
     serial = s.serials[0]
     answer = s.passes(serial)
-    holds(s, serial, 3, document(serial))
+    holds(s, serial, 3, document(serial), salt=salt(world, s.batch, serial))
     again = s.passes(serial)
     assert again["again"] and again["serial"] == answer["serial"]
     s.passes(s.serials[1], "f2")
-    holds(s, s.serials[1], 3, document(s.serials[1]), 2)
+    holds(s, s.serials[1], 3, document(s.serials[1]), 2,
+          salt(world, s.batch, s.serials[1]))
     s.once(serial)
     key = s.dir / "ledger.pub"
     key.write_text(world.cli("ledger", "key").stdout)
@@ -119,6 +142,86 @@ def test_online(world, line):
     s.unplug()
     no_secret(s.dir, world.etc)
     assert SECRET not in world.log()
+    assert sha256(document(serial)) not in json.dumps(
+        world.entries("certificate.issued"))
+
+
+def test_who_has_the_salt_can_tell(world, line):
+    """A record with the salt proves the document offline, one without does
+    not let it be guessed; and who may not see the one gets none of the
+    other."""
+    s = line(n=1).plug()
+    serial = s.serials[0]
+    s.passes(serial)
+    s.unplug()
+    key, good, bad = (s.dir / n for n in ("key", "good.json", "bad.json"))
+    key.write_text(world.cli("ledger", "key").stdout)
+    good.write_text(document(serial))
+    bad.write_text(document(serial).replace(SECRET, "guess-"))
+    bare, salted = s.dir / "bare", s.dir / "salted"
+    world.cli("device", "birth-record", serial, "--out", bare)
+    world.cli("device", "birth-record", serial, "--with-salt", "--out",
+              salted)
+    assert salted.stat().st_mode & 0o777 == 0o600
+    fact = json.loads(salted.read_text())["facts"]["configuration_salt"]
+    assert fact == {"grade": "observed",
+                    "value": salt(world, s.batch, serial)}
+    assert fact["value"] not in bare.read_text()
+
+    def verify(record, document):
+        return world.cli(
+            "device", "birth-record", "--verify", record, "--key", key,
+            "--root", world.anchor, "--configuration", document, check=False)
+
+    p = verify(salted, good)
+    assert p.returncode == 0 and "is the one that it was given" in p.stdout, p
+    p = verify(salted, bad)
+    assert p.returncode == 9 and "another configuration" in p.stderr, p
+    for one in (good, bad):
+        p = verify(bare, one)
+        assert p.returncode == 4 and "--with-salt" in p.stderr, p
+    # a record whose salt was changed says of no document that it is the one
+    salted.write_text(salted.read_text().replace(fact["value"], "0" * 31 +
+                                                 "1"))
+    assert verify(salted, good).returncode == 9
+    auditor = world.rest("POST", "/keys", {"name": "aud", "roles": [
+        "auditor"]}).json["key"]
+    (s.dir / "aud").write_text(auditor)
+    p = world.cli("--key-file", s.dir / "aud", "device", "birth-record",
+                  serial, "--with-salt", check=False)
+    assert p.returncode == 3, p
+    assert fact["value"] not in p.stdout
+
+
+def test_a_station_of_before_there_were_salts(world, line):
+    """It says the document's own hash: that is right, and what is entered is
+    the mark all the same; any other is refused."""
+    s = line(n=1)
+    serial = s.serials[0]
+    _, csr = world.key_and_csr(serial)
+    conn = world.https(world.operators, s.dir / "station.crt",
+                       s.dir / "station.key")
+
+    def enrol(sha):
+        return world.ask(
+            conn, "POST", f"/api/v1/devices/{serial}/enrol", json.dumps({
+                "csr": base64.b64encode(csr.read_bytes()).decode(), "batch": s.batch, "config_version": 3,
+                "config_sha256": sha}), {"Content-Type": "application/json"})
+
+    try:
+        a = world.rest("POST", "/devices", {"id": serial,
+                                            "product": "thermo"})
+        assert a.status == 201, a
+        assert enrol(sha256(document(serial, "b.example"))).status == 409
+        a = enrol(sha256(document(serial)))
+        assert a.status in (200, 201), a
+    finally:
+        conn.close()
+    entry, = [e["entry"] for e in world.rest(
+        "GET", f"/devices/{serial}/history").json["items"]
+        if e["entry"]["type"] == "certificate.issued"]
+    assert entry["config_sha256"] == mark(document(serial),
+                                          salt(world, s.batch, serial))
 
 
 def test_only_its_station_gets_it(world, line):
@@ -136,7 +239,7 @@ def test_only_its_station_gets_it(world, line):
     a = ask(one, one, one.serials[0])
     assert a.status == 200 and a.json == {
         "batch": one.batch, "device": one.serials[0], "version": 3,
-        "sha256": sha256(document(one.serials[0])),
+        "sha256": sha256(document(one.serials[0])), "salt": a.json["salt"],
         "document": document(one.serials[0])}
     assert ask(two, one, one.serials[0]).status == 403
     assert ask(one, one, two.serials[0]).status == 404
@@ -149,7 +252,8 @@ def test_the_board_loses_power(line):
     s.plug(1, "-c", "9000", "-o", "60", "-s", "3")
     s.passes(s.serials[0])
     s.unplug()
-    holds(s, s.serials[0], 3, document(s.serials[0]))
+    holds(s, s.serials[0], 3, document(s.serials[0]),
+          salt=salt(s.world, s.batch, s.serials[0]))
     s.once(s.serials[0])
 
 
@@ -168,7 +272,8 @@ def test_into_a_bundle(line):
     assert config.stat().st_mode & 0o777 == 0o600
     made = json.loads((folder / serial / "bundle.json").read_text())
     assert made["config_version"] == 3
-    assert s.fact(serial, "configuration_sha256") == sha256(document(serial))
+    assert s.fact(serial, "configuration_sha256") == mark(
+        document(serial), salt(s.world, s.batch, serial))
     assert s.passes(serial)["again"]
     config.write_text(document(serial, "b.example"))
     assert s.provision(serial)[0] != 0
@@ -246,8 +351,9 @@ def away(centre, tmp_path):
         s.close()
 
 
-def papers(serials, host="a.example"):
-    return TEMPLATE, json.dumps(table(serials, host), separators=(",", ":"))
+def papers(serials, host="a.example", **more):
+    return TEMPLATE, json.dumps(table(serials, host) | more,
+                                separators=(",", ":"))
 
 
 def order(version, template, rows):
@@ -257,11 +363,13 @@ def order(version, template, rows):
 
 def test_offline(away):
     serials = [f"SN-{i:02}" for i in range(1, 25)]
-    text = papers(serials)
+    table_salt = "00112233445566778899aabbccddeeff"
+    text = papers(serials, salt=table_salt)
+    own = salt_of(table_salt, "SN-01")
     away.takes(text, share=3, **order(5, *text))
     away.plug()
     away.passes("SN-01")
-    holds(away, "SN-01", 5, document("SN-01"))
+    holds(away, "SN-01", 5, document("SN-01"), salt=own)
     away.once("SN-01")
     assert away.passes("SN-01")["again"]
     # The order has 25 serial numbers, and rows for 24 of them.
@@ -273,7 +381,7 @@ def test_offline(away):
     assert away.counted() == 1
     # The centre takes the entry as it is.
     entry, = away.entries("certificate.issued")
-    assert entry["config_sha256"] == sha256(document("SN-01"))
+    assert entry["config_sha256"] == mark(document("SN-01"), own)
     away.unplug()
     no_secret(away.dir)
     kept = away.dir / "state/orders/b7.json"
@@ -281,7 +389,8 @@ def test_offline(away):
 
 
 def test_a_paper_that_was_changed(away):
-    """On its way, or on the station's disk: nothing is made of it."""
+    """On its way, or on the station's disk: nothing is made of it.  (The
+    table is one of before there were salts: it is made as it was then.)"""
     text = papers(["SN-01"])
     good = away.centre.order(away, text, share=3, **order(5, *text))
     bad = json.loads(good)
@@ -312,17 +421,22 @@ def test_the_centre_takes_it_with_the_entry(tmp_path):
         line.batch("cf", f"{s.name}=3", "--mode", "offline", "--template",
                    tmp_path / "template.json", "--rows",
                    tmp_path / "rows.csv", "--config-version", "4")
-        s.imports(line.order("cf", s, "--line-ca", ca))
+        order = line.order("cf", s, "--line-ca", ca)
+        s.imports(order)
+        papers = json.loads(order.read_text())["papers"]
+        table_salt, = [json.loads(x)["salt"] for x in papers if "columns" in x]
+        own = salt_of(table_salt, "CF-01")
+        assert own == salt(world, "cf", "CF-01")
         try:
             s.plug().passes("CF-01")
         finally:
             s.close()
-        holds(s, "CF-01", 4, document("CF-01"))
+        holds(s, "CF-01", 4, document("CF-01"), salt=own)
         export = s.dir / "export.jsonl"
         run(*s.argv("export", "--out", export))
         world.cli("station", "trust", s.name, s.made["ledger_key"])
         world.cli("station", "sync", s.name, export)
         entry, = line.entries("certificate.synced")
         assert (entry["config_version"], entry["config_sha256"]) == (
-            4, sha256(document("CF-01")))
+            4, mark(document("CF-01"), own))
         no_secret(s.dir)

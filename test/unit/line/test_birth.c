@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "ledger/receipt.h"
 #include "line/birth.h"
+#include "line/initial.h"
 
 #define NAME "acme.example/ledger"
 
@@ -72,6 +73,35 @@ make_receipts(struct rig *r)
 	e.field[MM_F_ISSUER] = "ldevid";
 	e.field[MM_F_SERIAL] = serial;
 	make_receipt(&e, &r->confirmation);
+}
+
+/* The entry names the mark of {"psk":"x"}, salted or as it was before. */
+static void
+configure(struct rig *r, const uint8_t salt[MM_SALT_N], struct mm_buf *out)
+{
+	struct mm_entry e = { .type = MM_E_CERT_ISSUED, .at_ms = 1000 };
+	char serial[33], cert[65], spki[65], mark[65];
+	uint8_t hash[32], marked[32];
+	struct mm_cert c;
+
+	assert_int_equal(mm_cert_walk(mm_buf_view(&r->dev.cert), &c, NULL),
+	    MM_OK);
+	mm_hex_text(r->dev.fields.serial, MM_SERIAL_N, serial);
+	hex_of(c.whole, cert);
+	hex_of(c.spki.whole, spki);
+	mm_sha256(mm_bytes_of("{\"psk\":\"x\"}"), hash);
+	mm_initial_mark(salt, hash, marked);
+	mm_hex_text(marked, sizeof(marked), mark);
+	e.field[MM_F_DEVICE] = "SN-1";
+	e.field[MM_F_ISSUER] = "ldevid";
+	e.field[MM_F_SERIAL] = serial;
+	e.field[MM_F_CERT_SHA256] = cert;
+	e.field[MM_F_SPKI_SHA256] = spki;
+	e.field[MM_F_PRODUCT] = "thermo";
+	e.field[MM_F_PROFILE] = "thermo@1";
+	e.field[MM_F_CONFIG_VERSION] = "3";
+	e.field[MM_F_CONFIG_SHA256] = mark;
+	make_receipt(&e, out);
 }
 
 static int
@@ -305,6 +335,67 @@ receipts_must_be_of_the_certificate(void **state)
 	assert_int_equal(mm_birth_new(&from, &b, NULL), MM_EPOLICY);
 }
 
+#define OWN_SALT "0102030405060708090a0b0c0d0e0f10"
+
+static void
+a_document_is_told_by_the_salt(void **state)
+{
+	static const struct {
+		const char *what, *document, *salt;
+		bool salted; /* is the entry */
+		enum mm_err want;
+	} rows[] = {
+		{ "it", "{\"psk\":\"x\"}", OWN_SALT, true, MM_OK },
+		{ "it, as a file", "{\"psk\":\"x\"}\n", OWN_SALT, true,
+		    MM_OK },
+		{ "another", "{\"psk\":\"y\"}", OWN_SALT, true, MM_EPOLICY },
+		{ "nothing", "", OWN_SALT, true, MM_EPOLICY },
+		{ "another's salt", "{\"psk\":\"x\"}",
+		    "0002030405060708090a0b0c0d0e0f10", true, MM_EPOLICY },
+		{ "no salt", "{\"psk\":\"x\"}", NULL, true, MM_ENOTFOUND },
+		{ "one that is none", "{\"psk\":\"x\"}", "01", true,
+		    MM_EINPUT },
+		{ "of before there were salts", "{\"psk\":\"x\"}", NULL,
+		    false, MM_OK },
+		{ "another, then", "{\"psk\":\"y\"}", NULL, false,
+		    MM_ENOTFOUND },
+	};
+	struct rig *r = *state;
+	const uint8_t none[MM_SALT_N] = { 0 };
+	uint8_t salt[MM_SALT_N];
+
+	assert_int_equal(mm_hex_parse(OWN_SALT, 32, salt, sizeof(salt), NULL),
+	    MM_OK);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_birth_from from = { mm_buf_view(&r->cert),
+			mm_buf_view(&r->chain) };
+		struct mm_buf receipt;
+		struct mm_birth *b = NULL;
+
+		configure(r, rows[i].salted ? salt : none, &receipt);
+		from.receipt = mm_buf_view(&receipt);
+		assert_int_equal(mm_birth_new(&from, &b, NULL), MM_OK);
+		if (rows[i].salt != NULL)
+			assert_int_equal(mm_birth_say(b,
+			    MM_B_configuration_salt, MM_OBSERVED,
+			    rows[i].salt, NULL), MM_OK);
+		ROW(rows[i].what, mm_birth_verify_configuration(b,
+		    mm_bytes_of(rows[i].document), NULL) == rows[i].want);
+		mm_birth_free(&b);
+		mm_buf_done(&receipt);
+	}
+}
+
+static void
+nothing_is_told_of_what_was_not_given(void **state)
+{
+	struct mm_birth *b = make(*state);
+
+	assert_int_equal(mm_birth_verify_configuration(b, mm_bytes_of("{}"),
+	    NULL), MM_EPOLICY);
+	mm_birth_free(&b);
+}
+
 static void
 the_page_is_text(void **state)
 {
@@ -333,6 +424,8 @@ main(void)
 		cmocka_unit_test(changed_records_do_not_hold),
 		cmocka_unit_test(other_keys_and_roots_do_not_hold),
 		cmocka_unit_test(receipts_must_be_of_the_certificate),
+		cmocka_unit_test(a_document_is_told_by_the_salt),
+		cmocka_unit_test(nothing_is_told_of_what_was_not_given),
 		cmocka_unit_test(the_page_is_text),
 	};
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
 #include "line/initial.h"
 #include "pki/key.h"
 
@@ -401,6 +402,62 @@ makes_without_a_table(void **state)
 	mm_buf_done(&out);
 }
 
+#define SALTED(salt) "{\"columns\":[\"device\"],\"rows\":[[\"A-1\"]," \
+	"[\"A-2\"]],\"salt\":" salt "}"
+
+/* Also by Python: hmac.new(bytes.fromhex(...), b"mintmark-initial A-1",
+ * "sha256").hexdigest()[:32]. */
+static void
+salts_of_a_table(void **state)
+{
+	static const struct {
+		const char *what, *fields, *device, *want; /* NULL: none */
+	} rows[] = {
+		{ "a device's", SALTED("\"000102030405060708090a0b0c0d0e0f\""),
+		    "A-1", "6d70d98e8ba7bbffb689d9351e744173" },
+		{ "another's", SALTED("\"000102030405060708090a0b0c0d0e0f\""),
+		    "A-2", "262e9ca0cce918099bc51694f8c70a41" },
+		{ "of before there were any", "{\"columns\":[\"device\"],"
+		    "\"rows\":[[\"A-1\"]]}", "A-1",
+		    "00000000000000000000000000000000" },
+		{ "no table", "", "A-1", "00000000000000000000000000000000" },
+		{ "too short", SALTED("\"0001\""), "A-1", NULL },
+		{ "too long", SALTED("\"000102030405060708090a0b0c0d0e0f00\""),
+		    "A-1", NULL },
+		{ "no digits", SALTED("\"gg0102030405060708090a0b0c0d0e0f\""),
+		    "A-1", NULL },
+		{ "a list", SALTED("[\"0102030405060708090a0b0c0d0e0f\"]"),
+		    "A-1", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_initial_of of = { .fields =
+		    mm_bytes_of(rows[i].fields), .device = rows[i].device };
+		struct mm_initial_index *index = NULL;
+		uint8_t salt[MM_SALT_N];
+		char hex[2 * MM_SALT_N + 1];
+
+		for (int indexed = 0; indexed < 1 + (of.fields.n > 0);
+		     indexed++) {
+			enum mm_err rc;
+
+			if (indexed)
+				assert_int_equal(mm_initial_index_new(
+				    of.fields, &index, NULL), MM_OK);
+			of.index = index;
+			rc = mm_initial_salt(&of, salt, NULL);
+			ROW(rows[i].what, rc == (rows[i].want != NULL ? MM_OK
+			    : MM_EINPUT));
+			if (rc != MM_OK)
+				continue;
+			mm_hex_text(salt, sizeof(salt), hex);
+			ROW(rows[i].what, strcmp(hex, rows[i].want) == 0);
+		}
+		mm_initial_index_free(&index);
+	}
+}
+
 static void
 versions_never_fall(void **state)
 {
@@ -443,6 +500,7 @@ main(void)
 		cmocka_unit_test(makes_of_papers),
 		cmocka_unit_test(finds_each_by_the_index),
 		cmocka_unit_test(makes_without_a_table),
+		cmocka_unit_test(salts_of_a_table),
 		cmocka_unit_test(versions_never_fall),
 	};
 

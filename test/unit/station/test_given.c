@@ -34,7 +34,7 @@ as_a_board_gets_it(void **state)
 	    MM_OK);
 	assert_int_equal(g.part.n, 6);
 	assert_memory_equal(g.part.p, "\0\0\1\2{}", 6);
-	assert_memory_equal(g.sha256, hash, 32);
+	assert_memory_equal(g.mark, hash, 32);
 	assert_int_equal(mm_given_set(&g, 0, mm_bytes_of(""), hash, NULL),
 	    MM_OK);
 	assert_int_equal(g.part.n, 0);
