@@ -217,6 +217,13 @@ static const struct mm_field duty_find_rep[] = {
 	BYTES(mm_duty_find_rep, chain),
 };
 
+static const struct mm_field duty_nonce_req[] = {
+	TEXT(mm_duty_nonce_req, device),
+};
+static const struct mm_field duty_nonce_rep[] = {
+	FIXED(mm_duty_nonce_rep, nonce),
+};
+
 static const struct mm_field duty_adopt_req[] = {
 	TEXT(mm_duty_adopt_req, device),
 	BYTES(mm_duty_adopt_req, der),

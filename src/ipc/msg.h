@@ -63,7 +63,8 @@ enum mm_link {
 	X(MM_IPC_OCSP_SIGN, ocsp_sign, MM_LINK_OCSP)                      \
 	X(MM_IPC_CONFIG_SIGN, config_sign, MM_LINK_OCSP)                  \
 	X(MM_IPC_DUTY_ADOPT, duty_adopt, MM_LINK_ISSUE)                   \
-	X(MM_IPC_FORWARD, forward, MM_LINK_REGISTRAR)
+	X(MM_IPC_FORWARD, forward, MM_LINK_REGISTRAR)                     \
+	X(MM_IPC_DUTY_NONCE, duty_nonce, MM_LINK_ISSUE)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -264,11 +265,21 @@ struct mm_duty_find_rep {
 };
 
 /*
+ * What the device's board is to prove duty_adopt's certificate over: made here,
+ * so that the board is there now and nobody brings what it signed before.
+ * Good for one duty_adopt of that device, as long as the process lives and for
+ * some minutes (signer/nonces.h).
+ */
+struct mm_duty_nonce_req { char device[MM_DEVICE_ID_MAX + 1]; };
+struct mm_duty_nonce_rep { uint8_t nonce[32]; };
+
+/*
  * A board has a certificate of the order's batch that no record knows
  * (work/adopt.h).  It is counted for the pair, once, as what was signed is,
- * and duty_find finds it.  MM_EAUTH: not of this batch, or the board does not
- * prove it; MM_ECONFLICT: the pair has another certificate; MM_EPOLICY,
- * MM_EAGAIN: as issue.
+ * and duty_find finds it.  The nonce is duty_nonce's, and spent whatever comes
+ * of it.  MM_EAUTH: not of this batch, or the board does not prove it;
+ * MM_ECONFLICT: the pair has another certificate; MM_EPOLICY, MM_EAGAIN: as
+ * issue, and MM_EAGAIN where the nonce is none: asked anew, the board may.
  */
 struct mm_duty_adopt_req {
 	char device[MM_DEVICE_ID_MAX + 1];

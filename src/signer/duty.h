@@ -2,6 +2,7 @@
 #define MM_SIGNER_DUTY_H
 
 #include "signer/counter.h"
+#include "signer/nonces.h"
 #include "signer/priv.h"
 #include "signer/quota.h"
 #include "work/order.h"
@@ -28,7 +29,7 @@
  */
 struct mm_duty {
 	pthread_mutex_t lock; /* of quota, counter, before, arena, ended,
-	                       * settled */
+	                       * settled, nonces */
 	struct mm_work_order *order; /* its share and end by the lock */
 	struct mm_note_key key; /* orders.pub */
 	struct mm_profile_set profiles;
@@ -49,6 +50,7 @@ struct mm_duty {
 	_Atomic int64_t seen_ms;
 	int64_t kept_ms; /* the main thread's */
 	bool ended; /* its end was seen, whatever the clock says since */
+	struct mm_nonces nonces; /* for boards that are taken over */
 	bool settled; /* the last pair that was counted is in the journal */
 	char authority[MM_NAME_MAX + 8]; /* "batch:b7" */
 };

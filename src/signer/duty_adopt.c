@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/rand.h>
+
 #include "base/time.h"
 #include "pki/possession.h"
 #include "signer/duty.h"
@@ -34,12 +36,30 @@ check_asked(const struct mm_duty *l, const struct mm_duty_adopt_req *q,
 	    "numbers", q->device);
 }
 
+/* The board is there now: what it signed for somebody else, or before, is no
+ * proof, whoever kept it. */
 static enum mm_err
-check_proof(const struct mm_duty_adopt_req *q, struct mm_why *why)
+spend_nonce(struct mm_duty *l, const struct mm_duty_adopt_req *q,
+    struct mm_why *why)
+{
+	bool good;
+
+	pthread_mutex_lock(&l->lock);
+	good = mm_nonces_take(&l->nonces, q->device, q->nonce, mm_mono_ms());
+	pthread_mutex_unlock(&l->lock);
+	return good ? MM_OK : MM_FAIL(why, MM_EAGAIN, "adopt: what the board "
+	    "signed is over no nonce of this signer's, or over an old one: it "
+	    "must prove it again");
+}
+
+static enum mm_err
+check_proof(struct mm_duty *l, const struct mm_duty_adopt_req *q,
+    struct mm_why *why)
 {
 	struct mm_possession p = { .hardware = q->hardware,
 		.signature = q->signature };
 
+	MM_TRY(spend_nonce(l, q, why));
 	memcpy(p.nonce, q->nonce, sizeof(p.nonce));
 	return mm_possession_verify(q->der, &p, why) == MM_OK
 	    ? MM_OK : MM_FAIL(why, MM_EAUTH, "adopt: the board does not prove "
@@ -90,6 +110,30 @@ find(struct mm_worker *w, struct mm_item *i, const struct mm_cert *c,
 
 /* see priv.h */
 enum mm_err
+mm_on_duty_nonce(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
+{
+	const struct mm_duty_nonce_req *q = &i->req.duty_nonce;
+	uint8_t *nonce = i->rep.duty_nonce.nonce;
+	struct mm_duty *l = w->s->duty;
+
+	if (l == NULL)
+		return MM_FAIL(why, MM_EPOLICY, "this signer works to no "
+		    "order");
+	if (!mm_device_id_valid(q->device))
+		return MM_FAIL(why, MM_EINPUT, "adopt: not a device id");
+	if (!mm_duty_orders(l, q->device))
+		return MM_FAIL(why, MM_EPOLICY, "order: %s is none of its "
+		    "serial numbers", q->device);
+	if (RAND_bytes(nonce, MM_NONCE_N) != 1)
+		return MM_FAIL(why, MM_ECRYPTO, "no random numbers");
+	pthread_mutex_lock(&l->lock);
+	mm_nonces_put(&l->nonces, q->device, nonce, mm_mono_ms());
+	pthread_mutex_unlock(&l->lock);
+	return MM_OK;
+}
+
+/* see priv.h */
+enum mm_err
 mm_on_duty_adopt(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 {
 	const struct mm_duty_adopt_req *q = &i->req.duty_adopt;
@@ -102,7 +146,7 @@ mm_on_duty_adopt(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 		return MM_FAIL(why, MM_EPOLICY, "this signer works to no "
 		    "order");
 	MM_TRY(check_asked(l, q, &c, why));
-	MM_TRY(check_proof(q, why));
+	MM_TRY(check_proof(l, q, why));
 	rc = find(w, i, &c, why);
 	i->rep.duty_adopt.again = rc == MM_OK;
 	if (rc != MM_ENOTFOUND)

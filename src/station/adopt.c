@@ -138,6 +138,26 @@ refused(struct mm_place *p, enum mm_err rc, const struct mm_why *why,
 				     : MM_UR_SIGNER, reason);
 }
 
+/* see steps.h */
+enum mm_unit_event
+mm_step_own_challenge(struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason)
+{
+	uint8_t nonce[MM_DRIVER_RANDOM];
+	struct mm_why why = { 0 };
+	enum mm_err rc;
+
+	if (p->unit->state != MM_UNIT_FETCHED)
+		return mm_step_tell(l, p, reason);
+	rc = mm_line_own(l, &why);
+	if (rc == MM_OK && !mm_own_has(l->own, p->unit->serial))
+		return mm_step_fail(MM_UR_SERIAL, reason);
+	if (rc == MM_OK)
+		rc = mm_own_nonce(l->own, p->unit->serial, nonce, &why);
+	return rc == MM_OK ? mm_step_tell_over(p, nonce)
+			   : refused(p, rc, &why, reason);
+}
+
 static enum mm_err
 take(struct mm_line *l, struct mm_place *p, struct mm_own_cert *got,
     struct mm_why *why)

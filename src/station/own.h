@@ -83,8 +83,12 @@ struct mm_own_wish {
 MM_MUST enum mm_err mm_own_issue(struct mm_own *o,
     const struct mm_own_wish *w, struct mm_own_cert *out,
     struct mm_why *why);
+/* What the device's board is to prove its certificate over for mm_own_adopt:
+ * the signer's own, for one try within minutes. */
+MM_MUST enum mm_err mm_own_nonce(struct mm_own *o, const char *device,
+    uint8_t nonce[32], struct mm_why *why);
 /* A board's own certificate, which it has proved (pki/possession.h: hw in
- * hexadecimal, a nonce of 32 bytes, signature). */
+ * hexadecimal, mm_own_nonce's, signature). */
 struct mm_own_found {
 	const char *device, *hw;
 	struct mm_bytes der, chain, signature;
@@ -94,7 +98,8 @@ struct mm_own_found {
 /*
  * The signer takes it over, or knows it (out->adopted: not as its own); its
  * entry is in the ledger when this returns.  MM_EAUTH: not of this batch, or
- * not proved; MM_ECONFLICT: the pair has another certificate.
+ * not proved; MM_ECONFLICT: the pair has another certificate; MM_EAGAIN: the
+ * nonce is too old, or the signer began anew.
  */
 MM_MUST enum mm_err mm_own_adopt(struct mm_own *o,
     const struct mm_own_found *f, struct mm_own_cert *out,

@@ -186,6 +186,20 @@ mm_own_issue(struct mm_own *o, const struct mm_own_wish *w,
 
 /* see own.h */
 enum mm_err
+mm_own_nonce(struct mm_own *o, const char *device, uint8_t nonce[32],
+    struct mm_why *why)
+{
+	struct mm_duty_nonce_req q = { .device = "" };
+	struct mm_duty_nonce_rep rep;
+
+	snprintf(q.device, sizeof(q.device), "%s", device);
+	MM_TRY(mm_own_call(o, MM_IPC_DUTY_NONCE, &q, &rep, why));
+	memcpy(nonce, rep.nonce, sizeof(rep.nonce));
+	return MM_OK;
+}
+
+/* see own.h */
+enum mm_err
 mm_own_adopt(struct mm_own *o, const struct mm_own_found *f,
     struct mm_own_cert *out, struct mm_why *why)
 {

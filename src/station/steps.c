@@ -32,15 +32,25 @@ mm_step_given(struct mm_place *p, enum mm_unit_event cert,
 enum mm_unit_event
 mm_step_tell(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
-	struct mm_driver_job *j = &p->job;
+	uint8_t random[MM_DRIVER_RANDOM];
 
 	(void)l;
+	return RAND_bytes(random, sizeof(random)) == 1
+	    ? mm_step_tell_over(p, random)
+	    : mm_step_fail(MM_UR_RANDOM, reason);
+}
+
+/* see steps.h */
+enum mm_unit_event
+mm_step_tell_over(struct mm_place *p, const uint8_t random[MM_DRIVER_RANDOM])
+{
+	struct mm_driver_job *j = &p->job;
+
 	memset(j, 0, sizeof(*j));
 	j->effect = mm_unit_effect(p->unit->state);
 	j->serial = p->unit->serial;
 	j->now_s = mm_now_s();
-	if (RAND_bytes(j->random, sizeof(j->random)) != 1)
-		return mm_step_fail(MM_UR_RANDOM, reason);
+	memcpy(j->random, random, sizeof(j->random));
 	j->cert = mm_buf_view(&p->cert);
 	j->chain = mm_buf_view(&p->chain);
 	j->conf = mm_buf_view(&p->given.part);
@@ -208,6 +218,7 @@ const struct mm_step mm_steps_own[MM_EFFECTS] = {
 	[MM_DO_ISSUE] = { MM_BY_US, mm_step_own_issue, NULL },
 	[MM_DO_CONFIRM] = { MM_BY_US, mm_step_own_confirm, NULL },
 	[MM_DO_RECORD] = { MM_BY_US, mm_step_own_record, NULL },
+	[MM_DO_PROVE] = { MM_BY_DEVICE, mm_step_own_challenge, proved },
 	[MM_DO_ADOPT] = { MM_BY_US, mm_step_own_adopt, NULL },
 };
 

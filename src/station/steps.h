@@ -61,9 +61,12 @@ mm_step_note(struct mm_place *p, const char *text)
  * it: see mm_given_judge. */
 enum mm_unit_event mm_step_given(struct mm_place *p, enum mm_unit_event cert,
     enum mm_unit_reason *reason);
-/* Has the board do what its unit's state says. */
+/* Has the board do what its unit's state says.  over: with these random bytes,
+ * not our own. */
 enum mm_unit_event mm_step_tell(struct mm_line *l, struct mm_place *p,
     enum mm_unit_reason *reason);
+enum mm_unit_event mm_step_tell_over(struct mm_place *p,
+    const uint8_t random[MM_DRIVER_RANDOM]);
 /* What a board has signed, as fields of an object. */
 void mm_step_put_proof(const struct mm_place *p, struct mm_json *j);
 
@@ -114,6 +117,10 @@ enum mm_unit_event mm_step_adopt(struct mm_line *l, struct mm_place *p,
     enum mm_unit_reason *reason);
 enum mm_unit_event mm_step_adopted(struct mm_line *l, struct mm_place *p,
     struct mm_centre_answer *a, enum mm_unit_reason *reason);
+/* A board that is to be taken over proves what it has over the signer's nonce,
+ * every other one over the station's. */
+enum mm_unit_event mm_step_own_challenge(struct mm_line *l,
+    struct mm_place *p, enum mm_unit_reason *reason);
 enum mm_unit_event mm_step_own_adopt(struct mm_line *l, struct mm_place *p,
     enum mm_unit_reason *reason);
 /* A board that was taken over: it waits for a supervisor.  Its row has its

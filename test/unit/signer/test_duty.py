@@ -586,15 +586,26 @@ class Found:
         self.key = serialization.load_pem_private_key(key.read_bytes(), None)
         self.chain = base64.b64decode(made_by.line["ca_chain"])
 
-    def proof(self, nonce=bytes(32), hw=b"HW-1"):
+    def proof(self, nonce, hw=b"HW-1"):
         text = b"mintmark-prove" + nonce + hw + hashlib.sha256(
             self.der).digest()
         return [nonce, hw, self.key.sign(text, ec.ECDSA(hashes.SHA256()))]
 
-    def adopt(self, station, serial=None, der=None, chain=None, proof=None):
+    def adopt(self, station, serial=None, der=None, chain=None,
+              change=lambda nonce, hw, sig: [nonce, hw, sig]):
+        """Over a nonce of the station's signer; change: what it gets."""
+        nonce = ask_nonce(station, self.serial)
+        return self.show(station, change(*self.proof(nonce)), serial, der,
+                         chain)
+
+    def show(self, station, proof, serial=None, der=None, chain=None):
         return station.signer["issue"].call(
             "duty_adopt", serial or self.serial, der or self.der,
-            chain or self.chain, *(proof or self.proof()))[0]
+            chain or self.chain, *proof)[0]
+
+
+def ask_nonce(station, serial):
+    return station.signer["issue"].call("duty_nonce", serial)[0]
 
 
 @pytest.fixture
@@ -633,10 +644,13 @@ def test_what_is_not_taken_over(station, found, centre):
     station.takes(share=1)
     station.start()
     bad = [
-        (EAUTH, {"proof": found.proof()[:2] + [b"no signature"]}),
-        (EAUTH, {"proof": [b"\1" * 32] + found.proof()[1:]}),
-        (EAUTH, {"proof": [bytes(32), b"HW-2", found.proof()[2]]}),
-        (EAUTH, {"serial": "SN-02"}),  # another's label
+        (EAUTH, {"change": lambda n, hw, sig: [n, hw, b"no signature"]}),
+        (EAUTH, {"change": lambda n, hw, sig: [n, b"HW-2", sig]}),
+        # over another nonce than it says, or none that was asked for
+        (EAUTH, {"change": lambda n, hw, sig: [n, *found.proof(bytes(32))[
+            1:]]}),
+        (EAGAIN, {"change": lambda n, hw, sig: found.proof(bytes(32))}),
+        (EAGAIN, {"serial": "SN-02"}),  # another's label
         (EPOLICY, {"serial": "SN-26"}),  # none of the order's
         (EINPUT, {"serial": "no label"}),
         (EINPUT, {"chain": b"\x30\x03abc"}),
@@ -647,12 +661,58 @@ def test_what_is_not_taken_over(station, found, centre):
     ]
     for code, changed in bad:
         refused(code, found.adopt, station, **changed)
+    # another's label, with a nonce for that
+    refused(EAUTH, found.show, station, found.proof(ask_nonce(
+        station, "SN-02")), serial="SN-02")
     # signed by somebody else, with all that is right beside it
     refused(EAUTH, found.adopt, station, der=resigned(found.der))
     assert station.counted() == 0 and station.certificates() == []
     station.issue("SN-05", station.devices.csr())
     text = refused(EPOLICY, found.adopt, station)
     assert "all 1 of this station's share" in text
+
+
+def test_a_proof_is_good_once(station, found):
+    """What a board signed once is kept in ledgers and exports: none of it
+    takes the board over again, or under another label, or at a signer that
+    began anew."""
+    station.takes(share=3)
+    station.start()
+    nonce = ask_nonce(station, "SN-01")
+    proof = found.proof(nonce)
+    assert found.show(station, proof) == 0
+    text = refused(EAGAIN, found.show, station, proof)
+    assert "no nonce of this signer's" in text
+    # a refused one is spent, too
+    nonce = ask_nonce(station, "SN-01")
+    proof = found.proof(nonce)
+    refused(EAUTH, found.show, station, [nonce, b"HW-2", proof[2]])
+    refused(EAGAIN, found.show, station, proof)
+    # another's is not: whoever asks with it spends nothing of its own
+    mine, other = (ask_nonce(station, s) for s in ("SN-01", "SN-02"))
+    assert mine != other
+    refused(EAGAIN, found.show, station, found.proof(other))
+    assert found.show(station, found.proof(mine)) == 1
+    # the signer's life is the nonce's
+    proof = found.proof(ask_nonce(station, "SN-01"))
+    station.signer.kill()
+    station.start()
+    refused(EAGAIN, found.show, station, proof)
+    assert station.counted() == 1
+
+
+def test_nonces_are_bounded(station, found):
+    """64 of them: who asks for more loses the oldest, and no memory."""
+    station.takes()
+    station.start()
+    first = ask_nonce(station, "SN-01")
+    second = ask_nonce(station, "SN-01")
+    for _ in range(63):
+        ask_nonce(station, "SN-02")
+    refused(EAGAIN, found.show, station, found.proof(first))
+    assert found.show(station, found.proof(second)) == 0
+    refused(EINPUT, ask_nonce, station, "no label")
+    refused(EPOLICY, ask_nonce, station, "SN-26")
 
 
 @pytest.mark.parametrize("changed, words", [

@@ -136,6 +136,7 @@ def sample(kind, csr):
         "duty_extend": body("duty_extend", "MMX1 b7 l3 1 2 x"),
         "duty_adopt": body("duty_adopt", "SN-1", b"cert", b"chain", bytes(32),
                            b"HW", b"sig"),
+        "duty_nonce": body("duty_nonce", "SN-1"),
         "ocsp_start": body("ocsp_start", "issuing", b"", b"", 0),
         "ocsp_sign": body("ocsp_sign", b"\x01" * 16, b"0", 0, 0, 0, now,
                           now + 60, b""),
