@@ -58,11 +58,27 @@ class Postgres:
             self.stop(signal.SIGQUIT)
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    def _psql(self, database):
+        return ["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-h",
+                str(self.dir), "-p", str(self.port), "-U", "postgres", "-d",
+                database]
+
     def sql(self, text, database="postgres"):
         return subprocess.run(
-            ["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", str(self.dir),
-             "-p", str(self.port), "-U", "postgres", "-d", database, "-c",
-             text], check=True, capture_output=True, text=True).stdout.strip()
+            [*self._psql(database), "-c", text], check=True,
+            capture_output=True, text=True).stdout.strip()
+
+    @contextlib.contextmanager
+    def asking(self, database):
+        """One connection for many questions that have a line for an answer."""
+        with subprocess.Popen(self._psql(database), stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) as p:
+            def ask(text):
+                p.stdin.write(text + ";\n")
+                p.stdin.flush()
+                return p.stdout.readline().strip()
+            yield ask
+            p.stdin.close()
 
     def database(self, port=None):
         """URL of a new one; by socket, or by a port of 127.0.0.1."""

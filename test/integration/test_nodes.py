@@ -624,14 +624,14 @@ def test_who_waited_keeps_his_lease(cluster, server):
 def stop_in_its_turn(w, server, db):
     """Stops its server between the two round trips of a transaction."""
     pid = w.children()["server"]
-    for _ in range(600):
-        os.kill(pid, signal.SIGSTOP)
-        if server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = "
-                      "'idle in transaction' AND backend_xid IS NOT NULL",
-                      db) != "0":
-            return pid
-        os.kill(pid, signal.SIGCONT)
-        time.sleep(0.003)
+    with server.asking(db) as ask:
+        for _ in range(6000):
+            os.kill(pid, signal.SIGSTOP)
+            if ask("SELECT count(*) FROM pg_stat_activity WHERE state = "
+                   "'idle in transaction' AND backend_xid IS NOT NULL") != "0":
+                return pid
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.003)
     raise AssertionError("not caught")
 
 
