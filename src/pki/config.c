@@ -164,6 +164,26 @@ check_token(const struct mm_issuer_conf *i, struct mm_why *why)
 	return MM_OK;
 }
 
+/* Whoever signs for the profile, now or once its time comes. */
+static enum mm_err
+check_keygen(const struct mm_config *c, struct mm_why *why)
+{
+	for (size_t i = 0; i < c->nprofile; i++) {
+		const struct mm_profile *p = &c->profile[i];
+		const struct mm_issuer_conf *first = mm_config_first(c,
+		    mm_config_issuer(c, p->issuer));
+
+		for (size_t k = 0; p->serverkeygen && k < c->nissuer; k++)
+			if (mm_issuer_upstream(&c->issuer[k]) &&
+			    mm_config_first(c, &c->issuer[k]) == first)
+				return MM_FAIL(why, MM_EINPUT, "profile %s: "
+				    "serverkeygen: for an existing CA (%s) "
+				    "keys are made on the device", p->name,
+				    c->issuer[k].name);
+	}
+	return MM_OK;
+}
+
 /* What only the holder of a CA's key can do it cannot. */
 static enum mm_err
 check_upstream(const struct mm_config *c, struct mm_why *why)
@@ -176,17 +196,15 @@ check_upstream(const struct mm_config *c, struct mm_why *why)
 		if (at->line || at->lines > 0)
 			return MM_FAIL(why, MM_EINPUT, "issuer %s: an "
 			    "existing CA makes no line CAs here", at->name);
-		if (at->exec.n > 0 && at->exec.item[0][0] != '/')
+		if (at->exec.item[0][0] != '/')
 			return MM_FAIL(why, MM_EINPUT, "issuer %s: exec: "
 			    "want a program's whole path", at->name);
+		/* the request's file is one more */
+		if (at->exec.n >= MM_CONF_LIST_MAX)
+			return MM_FAIL(why, MM_EINPUT, "issuer %s: exec: at "
+			    "most %d words", at->name, MM_CONF_LIST_MAX - 1);
 	}
-	for (size_t i = 0; i < c->nprofile; i++)
-		if (c->profile[i].serverkeygen && mm_issuer_upstream(
-		    mm_config_issuer(c, c->profile[i].issuer)))
-			return MM_FAIL(why, MM_EINPUT, "profile %s: "
-			    "serverkeygen: for an existing CA keys are made "
-			    "on the device", c->profile[i].name);
-	return MM_OK;
+	return check_keygen(c, why);
 }
 
 static enum mm_err

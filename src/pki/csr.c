@@ -72,8 +72,11 @@ read_attributes(struct mm_bytes attributes, struct mm_csr *csr)
 		} else if (mm_der_oid_is(oid, OID_EXT_REQUEST)) {
 			if (!read_extensions(values, csr))
 				return false;
-		} else if (!values_ok(values)) {
-			return false;
+		} else {
+			if (!values_ok(values))
+				return false;
+			if (csr->strange.n == 0)
+				csr->strange = oid;
 		}
 	}
 	return true;

@@ -23,6 +23,7 @@ struct mm_csr {
 	struct mm_bytes signature; /* BIT STRING's contents */
 	struct mm_bytes challenge; /* challengePassword's text; may be empty */
 	struct mm_bytes extensions;/* extensionRequest's; may be empty */
+	struct mm_bytes strange;   /* OID of the first further attribute */
 };
 
 /* MM_ELIMIT above MM_CSR_MAX, MM_EINPUT, MM_EPOLICY (weak key, SHA-1...). */

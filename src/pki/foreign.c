@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/text.h"
 #include "pki/confdoc.h"
 #include "pki/lint.h"
 #include "pki/template.h"
 
+#define OID_SKI "2.5.29.14"
 #define OID_SAN "2.5.29.17"
 #define OID_BC  "2.5.29.19"
 #define OID_KU  "2.5.29.15"
@@ -90,6 +92,103 @@ lint_of(const struct mm_foreign *f, const struct mm_issuer *i,
 	return l;
 }
 
+static bool
+purpose_known(const struct mm_lint *l, struct mm_bytes oid)
+{
+	for (size_t i = 0; i < l->p->eku.n; i++)
+		if (mm_der_oid_is(oid, mm_lint_purpose(l->p->eku.item[i])))
+			return true;
+	return false;
+}
+
+/* Whether each is one of the profile's. */
+static bool
+purposes_known(const struct mm_lint *l, struct mm_bytes value)
+{
+	struct mm_rd outer = mm_rd_over(value);
+	struct mm_rd r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
+
+	while (!r.bad && r.left > 0)
+		if (!purpose_known(l, mm_der_take(&r, MM_DER_OID)))
+			return false;
+	return mm_rd_end(&outer) && mm_rd_end(&r);
+}
+
+static bool
+asks_no_ca(const struct mm_lint *l, struct mm_bytes value)
+{
+	(void)l;
+	return !says_ca(value);
+}
+
+/* RFC 5280 4.2.1.2 and RFC 7093 2: what everybody computes from the key */
+static bool
+key_id_is(const struct mm_lint *l, struct mm_bytes value)
+{
+	struct mm_rd r = mm_rd_over(value);
+	struct mm_bytes id = mm_der_take(&r, MM_DER_OCTETS);
+	uint8_t old[20], now[32];
+
+	mm_sha1(l->c.spki.key, old);
+	mm_sha256(l->c.spki.key, now);
+	return mm_rd_end(&r) &&
+	    (mm_bytes_eq(id, (struct mm_bytes){ old, 20 }) ||
+	    mm_bytes_eq(id, (struct mm_bytes){ now, 20 }));
+}
+
+/* What a request may ask for, each as it may be; and nothing else. */
+static const struct {
+	const char *oid, *what;
+	bool (*holds)(const struct mm_lint *l, struct mm_bytes value);
+} asked[] = {
+	{ OID_SAN, "an alternative name", alternatives_known },
+	{ OID_BC, "a CA", asks_no_ca },
+	{ OID_KU, "a key usage", mm_lint_usages_known },
+	{ OID_EKU, "an extended key usage", purposes_known },
+	{ OID_SKI, "its key identifier", key_id_is },
+};
+
+/* NULL: it may be asked for. */
+static const char *
+wrong_extension(const struct mm_lint *l, const struct mm_extension *e)
+{
+	for (size_t i = 0; i < MM_COUNT(asked); i++)
+		if (mm_der_oid_is(e->oid, asked[i].oid))
+			return asked[i].holds(l, e->value) ? NULL :
+			    asked[i].what;
+	return mm_lint_raw_known(l, e) ? NULL : "an extension";
+}
+
+/* RFC 9266 4.2: 32 bytes.  Whether it is this connection's only the server
+ * knows; a person's password it is not. */
+static bool
+is_binding(struct mm_bytes challenge)
+{
+	MM_OWN(mm_buf_done) struct mm_buf raw = MM_BUF_INIT(64);
+
+	return challenge.n == 44 &&
+	    mm_base64_parse(challenge, &raw, NULL) == MM_OK && raw.n == 32;
+}
+
+static const char *
+wrong_part(const struct mm_lint *l, const struct mm_csr *csr)
+{
+	struct mm_rd r = mm_rd_over(csr->extensions);
+	const char *wrong = NULL;
+	struct mm_extension e;
+
+	if (!names_known(l, csr->subject))
+		return "its subject";
+	if (csr->strange.n > 0)
+		return "an attribute";
+	if (csr->challenge.p != NULL && !(l->p->require_tls_exporter &&
+	    is_binding(csr->challenge)))
+		return "a challenge password";
+	while (wrong == NULL && mm_extension_next(&r, &e))
+		wrong = wrong_extension(l, &e);
+	return wrong != NULL || !r.bad ? wrong : "an extension";
+}
+
 /* see foreign.h */
 enum mm_err
 mm_foreign_request(const struct mm_csr *csr, const struct mm_foreign *f,
@@ -97,21 +196,11 @@ mm_foreign_request(const struct mm_csr *csr, const struct mm_foreign *f,
 {
 	const struct mm_cert_fields fields = { .device = f->device,
 		.product = f->product };
-	const struct mm_lint l = lint_of(f, NULL, &fields);
-	const struct mm_cert asked = { .extensions = csr->extensions };
-	struct mm_bytes value = { NULL, 0 };
-	struct mm_bytes name = csr->subject;
-	const char *wrong = NULL;
+	struct mm_lint l = lint_of(f, NULL, &fields);
+	const char *wrong;
 
-	if (!names_known(&l, name))
-		wrong = "its subject";
-	else if (csr->extensions.n > 0 &&
-	    mm_cert_extension(&asked, OID_SAN, NULL, &value) &&
-	    !alternatives_known(&l, value))
-		wrong = "an alternative name";
-	else if (csr->extensions.n > 0 &&
-	    mm_cert_extension(&asked, OID_BC, NULL, &value) && says_ca(value))
-		wrong = "a CA";
+	l.c.spki = csr->spki;
+	wrong = wrong_part(&l, csr);
 	if (wrong == NULL)
 		return MM_OK;
 	return MM_FAIL(why, MM_EPOLICY, "csr: %s is not what profile %s says "
@@ -131,17 +220,7 @@ mm_foreign_name(const char *item, const struct mm_foreign *f, char *out,
 static bool
 subject_says(const struct mm_lint *l)
 {
-	struct mm_name_rd r = mm_name_over(l->c.subject);
-	struct mm_attribute a;
-	size_t n = 0;
-
-	while (mm_name_next(&r, &a)) {
-		if (n == l->p->subject.n ||
-		    !mm_lint_attribute_says(l, l->p->subject.item[n], &a))
-			return false;
-		n++;
-	}
-	return n > 0 && n == l->p->subject.n && mm_rd_end(&r.rdns);
+	return mm_lint_subject(l, mm_lint_attribute_says);
 }
 
 /* How many a SEQUENCE OF has; 0: one of them twice, or it is none. */
@@ -199,30 +278,15 @@ signs_nothing(const struct mm_lint *l)
 	return mm_rd_end(&r) && bits.n >= 2 && (bits.p[1] & 0x06) == 0;
 }
 
-static bool
-purpose_known(const struct mm_lint *l, struct mm_bytes oid)
-{
-	for (size_t i = 0; i < l->p->eku.n; i++)
-		if (mm_der_oid_is(oid, mm_lint_purpose(l->p->eku.item[i])))
-			return true;
-	return false;
-}
-
 /* As many as the profile has, each of the profile's. */
 static bool
 purposes_say(const struct mm_lint *l)
 {
 	const struct mm_extension *e = mm_lint_extension(l, OID_EKU);
-	struct mm_rd outer, r;
 
 	if (e == NULL || l->p->eku.n == 0)
 		return e == NULL && l->p->eku.n == 0;
-	outer = mm_rd_over(e->value);
-	r = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
-	while (!r.bad && r.left > 0)
-		if (!purpose_known(l, mm_der_take(&r, MM_DER_OID)))
-			return false;
-	return mm_rd_end(&outer) && mm_rd_end(&r) &&
+	return purposes_known(l, e->value) &&
 	    count_once(e->value) == l->p->eku.n;
 }
 

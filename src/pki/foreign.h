@@ -30,15 +30,24 @@ struct mm_foreign {
 	struct mm_bytes issuer; /* the CA's certificate, DER */
 };
 /*
- * A request goes out as it came: it may leave names out, but name nothing that
- * the profile does not say of this device, and ask to be no CA.  MM_EPOLICY
- * says which.
+ * A request goes out as it came: it may leave out what it likes, but has
+ * nothing that we do not know and the profile does not say of this device:
+ * subject, alternative names, key usages, no CA, its key's identifier, the
+ * profile's further extensions; no other attribute, and a challenge password
+ * only where the profile wants the connection's binding in it (RFC 9266).
+ * MM_EPOLICY says which.
  */
 MM_MUST enum mm_err mm_foreign_request(const struct mm_csr *csr,
     const struct mm_foreign *f, struct mm_why *why);
 /* A name of the profile as it is for that device: "CN=sim-000001". */
 bool mm_foreign_name(const char *item, const struct mm_foreign *f, char *out,
     size_t outn);
+/*
+ * No issuer with exec has the subject of one with a key, by their files: a
+ * record's number, and who may revoke, is told by that name.  MM_EPOLICY.
+ */
+MM_MUST enum mm_err mm_foreign_apart(const struct mm_config *c,
+    struct mm_why *why);
 /*
  * What came back, against profile, key and names: MM_EPOLICY with the rule
  * that does not hold, MM_EINPUT: it is no certificate.

@@ -44,8 +44,17 @@ bool mm_lint_value(const struct mm_lint *l, const char *oid, bool critical,
 
 /* Of what others wrote: the attribute is what the item says, in whatever type
  * of string. */
-bool mm_lint_attribute_says(const struct mm_lint *l, const char *item,
+typedef bool mm_lint_says_fn(const struct mm_lint *l, const char *item,
     const struct mm_attribute *a);
+mm_lint_says_fn mm_lint_attribute_says;
+/* The certificate's subject has the profile's attributes, as that function
+ * compares them: all, in their order, and no other. */
+bool mm_lint_subject(const struct mm_lint *l, mm_lint_says_fn *says);
+/* lint_ext.c: no bit of the KeyUsage is one that the profile has not for such
+ * a key. */
+bool mm_lint_usages_known(const struct mm_lint *l, struct mm_bytes value);
+/* lint_ext.c: the extension is one of the profile's further ones. */
+bool mm_lint_raw_known(const struct mm_lint *l, const struct mm_extension *e);
 /* The next GeneralName is one of the profile's. */
 bool mm_lint_alternative_known(const struct mm_lint *l, struct mm_rd *r);
 /* lint_ext.c: a purpose's OID. */

@@ -46,24 +46,49 @@ usage_wanted(const struct mm_lint *l, unsigned bit)
 }
 
 static bool
+usage_set(struct mm_bytes bits, unsigned i)
+{
+	return i / 8 + 1 < bits.n &&
+	    (bits.p[i / 8 + 1] & (0x80U >> (i % 8))) != 0;
+}
+
+/* The bits, after how many of the last octet are unused. */
+static bool
+read_usages(struct mm_bytes value, struct mm_bytes *bits)
+{
+	struct mm_rd r = mm_rd_over(value);
+
+	*bits = mm_der_take(&r, MM_DER_BITS);
+	return mm_rd_end(&r) && bits->n >= 2 && bits->n <= 3 &&
+	    bits->p[0] <= 7;
+}
+
+/* see lint.h */
+bool
+mm_lint_usages_known(const struct mm_lint *l, struct mm_bytes value)
+{
+	struct mm_bytes bits;
+
+	if (!read_usages(value, &bits))
+		return false;
+	for (unsigned i = 0; i < 8 * (bits.n - 1); i++)
+		if (usage_set(bits, i) &&
+		    (i >= KU_NAMES || !usage_wanted(l, i)))
+			return false;
+	return true;
+}
+
+static bool
 usage_exact(const struct mm_lint *l)
 {
 	struct mm_bytes value = { NULL, 0 }, bits;
-	struct mm_rd r;
 
-	if (!mm_lint_value(l, "2.5.29.15", true, &value))
+	if (!mm_lint_value(l, "2.5.29.15", true, &value) ||
+	    !read_usages(value, &bits))
 		return false;
-	r = mm_rd_over(value);
-	bits = mm_der_take(&r, MM_DER_BITS);
-	if (!mm_rd_end(&r) || bits.n < 2 || bits.n > 3 || bits.p[0] > 7)
-		return false;
-	for (unsigned i = 0; i < KU_NAMES; i++) {
-		bool set = i / 8 + 1 < bits.n &&
-		    (bits.p[i / 8 + 1] & (0x80U >> (i % 8))) != 0;
-
-		if (set != usage_wanted(l, i))
+	for (unsigned i = 0; i < KU_NAMES; i++)
+		if (usage_set(bits, i) != usage_wanted(l, i))
 			return false;
-	}
 	/* X.690 11.2.2: the last bit that counts is set, those behind are 0 */
 	return (bits.p[bits.n - 1] & ((2U << bits.p[0]) - 1)) ==
 	    1U << bits.p[0];
@@ -247,31 +272,43 @@ authority_exact(const struct mm_lint *l)
 	    mm_rd_end(&r);
 }
 
-/* "OID:critical:hex", "OID::hex" or "OID:hex" against the extension. */
+/* "OID:critical:hex", "OID::hex" or "OID:hex" against an extension. */
 static bool
-raw_holds(const struct mm_lint *l, const char *item)
+raw_is(const char *item, const struct mm_extension *e)
 {
 	char oid[MM_CONF_ITEM_MAX], hex[2 * MM_CONF_ITEM_MAX + 1];
 	const char *colon = strchr(item, ':'), *last = strrchr(item, ':');
-	bool critical = colon != last && strncmp(colon, ":critical", 9) == 0;
-	struct mm_bytes value = { NULL, 0 };
 
-	if (colon == NULL)
+	if (colon == NULL || e->value.n > MM_CONF_ITEM_MAX ||
+	    e->critical != (colon != last &&
+	    strncmp(colon, ":critical", 9) == 0))
 		return false;
 	snprintf(oid, sizeof(oid), "%.*s", (int)(colon - item), item);
-	if (!mm_lint_value(l, oid, critical, &value) ||
-	    value.n > MM_CONF_ITEM_MAX)
-		return false;
-	mm_hex_text(value.p, value.n, hex);
-	return strcasecmp(hex, last + 1) == 0;
+	mm_hex_text(e->value.p, e->value.n, hex);
+	return mm_der_oid_is(e->oid, oid) && strcasecmp(hex, last + 1) == 0;
+}
+
+/* see lint.h */
+bool
+mm_lint_raw_known(const struct mm_lint *l, const struct mm_extension *e)
+{
+	for (size_t i = 0; i < l->p->extensions.n; i++)
+		if (raw_is(l->p->extensions.item[i], e))
+			return true;
+	return false;
 }
 
 static bool
 raw_exact(const struct mm_lint *l)
 {
-	for (size_t i = 0; i < l->p->extensions.n; i++)
-		if (!raw_holds(l, l->p->extensions.item[i]))
+	for (size_t i = 0; i < l->p->extensions.n; i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < l->next && !found; k++)
+			found = raw_is(l->p->extensions.item[i], &l->ext[k]);
+		if (!found)
 			return false;
+	}
 	return true;
 }
 

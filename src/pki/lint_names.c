@@ -113,8 +113,9 @@ mm_lint_attribute_says(const struct mm_lint *l, const char *item,
 	return mm_der_oid_is(a->oid, name);
 }
 
-static bool
-subject_exact(const struct mm_lint *l)
+/* see lint.h */
+bool
+mm_lint_subject(const struct mm_lint *l, mm_lint_says_fn *says)
 {
 	struct mm_name_rd r = mm_name_over(l->c.subject);
 	struct mm_attribute a;
@@ -122,11 +123,17 @@ subject_exact(const struct mm_lint *l)
 
 	while (mm_name_next(&r, &a)) {
 		if (n == l->p->subject.n ||
-		    !attribute_holds(l, l->p->subject.item[n], &a))
+		    !says(l, l->p->subject.item[n], &a))
 			return false;
 		n++;
 	}
-	return n > 0 && n == l->p->subject.n;
+	return n > 0 && n == l->p->subject.n && mm_rd_end(&r.rdns);
+}
+
+static bool
+subject_exact(const struct mm_lint *l)
+{
+	return mm_lint_subject(l, attribute_holds);
 }
 
 /* RFC 1034 3.5, RFC 1123 2.1: labels of letters, digits and hyphens */
