@@ -52,6 +52,10 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "User that the registrar becomes, which asks an existing CA for "
 	    "issuers with exec; empty for the server's. One of its own keeps "
 	    "what the program has out of the server's reach."),
+	PATH(registrar_dir, 0, "",
+	    "Folder of the registrar: requests while they are with a program, "
+	    "and what is used up of ceilings. Only registrar_user may read "
+	    "it. Empty: registrar beside server_dir."),
 	TEXT(keeper_user, 0, "",
 	    "User that the keepers of keys in PKCS#11 tokens become, which "
 	    "load the makers' modules; empty for the signer's."),
@@ -234,7 +238,8 @@ static const struct mm_conf_key issuer_keys[] = {
 	    MM_CONF_ITEM_MAX - 1, "",
 	    "An existing CA signs what this issuer issues: the program that "
 	    "asks it, by its path, and its arguments. It is given a request "
-	    "and writes the certificate. Empty: the signer has the key.",
+	    "and writes the certificate. It gains no rights by sudo or a "
+	    "set-user-ID bit. Empty: the signer has the key.",
 	    NULL },
 	{ "answer_within", MM_CONF_DURATION,
 	    offsetof(struct mm_issuer_conf, answer_within_s), 1, 600, "20s",

@@ -26,6 +26,7 @@ struct mm_settings {
 	char server_user[33], signer_user[33]; /* "" : stay who we are */
 	char audit_group[33];               /* may read the journal; "" none */
 	char registrar_user[33];            /* "" : the server's */
+	char registrar_dir[MM_PATH_MAX + 1]; /* "" : beside server_dir */
 	char keeper_user[33];               /* "" : the signer's */
 	char keeper_group[33];              /* beside it; "" none */
 	char node[MM_NAME_MAX + 1];         /* of several; "" the only one */

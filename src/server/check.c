@@ -8,6 +8,7 @@
 #include "base/guard.h"
 #include "base/own.h"
 #include "base/time.h"
+#include "pki/foreign.h"
 #include "server/hook.h"
 #include "server/monitor.h"
 #include "server/process.h"
@@ -63,7 +64,7 @@ check_issuers(const struct mm_config *c, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "there is no issuer block");
 	for (size_t i = 0; i < c->nissuer; i++)
 		MM_TRY(cert_is_good(c->issuer[i].certificate, why));
-	return MM_OK;
+	return mm_foreign_apart(c, why);
 }
 
 static enum mm_err
@@ -205,6 +206,7 @@ static const struct {
 	{ "TLS certificate and key", check_tls },
 	{ "CAs of webhooks", check_webhooks },
 	{ "signer", check_signer },
+	{ "registrar", mm_registrar_check },
 	{ "database", check_database },
 };
 

@@ -358,6 +358,7 @@ prepare(struct mm_monitor *m, struct mm_why *why)
 	mm_log_open("mintmarkd",
 	    (enum mm_log_level)m->config->set.log_level);
 	MM_TRY(guard(m, why));
+	MM_TRY(mm_registrar_known(m->config, why));
 	MM_TRY(alone(m, why));
 	mm_process_fds_raise();
 	MM_TRY(mm_sandbox_hide(why));

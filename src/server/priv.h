@@ -120,6 +120,13 @@ int mm_serve_run(const struct mm_run_args *args);
 int mm_courier_run(const struct mm_run_args *args);
 /* registrar.c: the registrar's process; exit status. */
 int mm_registrar_run(const struct mm_run_args *args);
+/* registrar_check.c: registrar_user is somebody, where it counts; and for
+ * "mintmarkd check" also: the programs of exec can be run by that user, and
+ * changed by nobody else. */
+MM_MUST enum mm_err mm_registrar_known(const struct mm_config *c,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_registrar_check(const struct mm_config *c,
+    struct mm_why *why);
 /* check.c: prints one line for each thing looked at; the exit status of the
  * first that is wrong, as a start would have it. */
 int mm_check_run(const char *config_path);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
+#include "pki/foreign.h"
 #include "sandbox/sandbox.h"
 #include "server/bootstrap.h"
 #include "server/attempts.h"
@@ -102,6 +103,13 @@ static const struct mm_core_hooks hooks = { .step = on_step };
 #else
 #define HOOKS NULL
 #endif
+
+/* A device's certificate is ours or another CA's by its issuer's name. */
+static enum mm_err
+check_names(struct mm_server *s, struct mm_why *why)
+{
+	return mm_foreign_apart(s->config, why);
+}
 
 static enum mm_err
 open_core(struct mm_server *s, struct mm_why *why)
@@ -308,9 +316,9 @@ start(struct mm_server *s, struct mm_why *why)
 {
 	static enum mm_err (*const steps[])(struct mm_server *,
 	    struct mm_why *) = {
-		mm_listen, become_user, open_tls, open_core, fence_files,
-		start_core, open_content, fence_calls, start_threads,
-		announce,
+		mm_listen, become_user, open_tls, check_names, open_core,
+		fence_files, start_core, open_content, fence_calls,
+		start_threads, announce,
 	};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)

@@ -1,0 +1,103 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox/sandbox.h"
+#include "server/registrar.h"
+
+/* see priv.h */
+enum mm_err
+mm_registrar_known(const struct mm_config *c, struct mm_why *why)
+{
+	const char *user = c->set.registrar_user;
+
+	if (!mm_config_upstream(c) || user[0] == '\0' ||
+	    getpwnam(user) != NULL)
+		return MM_OK;
+	return MM_FAIL(why, MM_ENOTFOUND, "registrar_user: no such user: %s",
+	    user);
+}
+
+static int
+run_error(const char *program)
+{
+	return faccessat(AT_FDCWD, program, X_OK, AT_EACCESS) == 0 ? 0 : errno;
+}
+
+/* As that user, where we can become it: folders on the way count, too. */
+static int
+user_run_error(const char *user, const char *program)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (geteuid() != 0 || user[0] == '\0')
+		return run_error(program);
+	pid = fork();
+	if (pid == 0)
+		_exit(mm_sandbox_drop(user, NULL, NULL) == MM_OK ?
+		    run_error(program) : EPERM);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid ||
+	    !WIFEXITED(status))
+		return EAGAIN;
+	return WEXITSTATUS(status);
+}
+
+static bool
+is_servers(const struct mm_settings *set, uid_t uid)
+{
+	const struct passwd *pw = set->server_user[0] != '\0' ?
+	    getpwnam(set->server_user) : NULL;
+
+	return pw != NULL && pw->pw_uid == uid &&
+	    strcmp(set->server_user, mm_registrar_user(set)) != 0;
+}
+
+static enum mm_err
+check_program(const struct mm_settings *set, const struct mm_issuer_conf *i,
+    struct mm_why *why)
+{
+	const char *program = i->exec.item[0], *user = mm_registrar_user(set);
+	struct stat st;
+	int err;
+
+	if (stat(program, &st) != 0)
+		return MM_FAIL(why, MM_ENOTFOUND, "issuer %s: exec: %.80s: %s",
+		    i->name, program, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: exec: %.80s is no "
+		    "program", i->name, program);
+	if ((st.st_mode & (S_ISUID | S_ISGID)) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "issuer %s: exec: %.40s: "
+		    "the registrar gains no rights (no sudo): give "
+		    "registrar_user what it needs", i->name, program);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
+	    is_servers(set, st.st_uid))
+		return MM_FAIL(why, MM_EPOLICY, "issuer %s: exec: others may "
+		    "change %.60s: chown root it, chmod go-w it", i->name,
+		    program);
+	err = user_run_error(user, program);
+	return err == 0 ? MM_OK : MM_FAIL(why, MM_EPOLICY, "issuer %s: exec: "
+	    "%.60s cannot be run%s%.32s: %s", i->name, program,
+	    user[0] != '\0' ? " by " : "", user, strerror(err));
+}
+
+/* see priv.h */
+enum mm_err
+mm_registrar_check(const struct mm_config *c, struct mm_why *why)
+{
+	char folder[MM_REGISTRAR_FOLDER_MAX];
+
+	if (!mm_config_upstream(c))
+		return MM_OK;
+	MM_TRY(mm_registrar_known(c, why));
+	MM_TRY(mm_registrar_folder(&c->set, folder, why));
+	for (size_t i = 0; i < c->nissuer; i++)
+		if (mm_issuer_upstream(&c->issuer[i]) && !c->issuer[i].retired)
+			MM_TRY(check_program(&c->set, &c->issuer[i], why));
+	return MM_OK;
+}

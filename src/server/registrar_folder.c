@@ -1,0 +1,135 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "server/registrar.h"
+
+/* The one before may still be ending its programs. */
+enum { LOCK_TICK_MS = 50, LOCK_TICKS = 100 };
+
+/* see registrar.h */
+const char *
+mm_registrar_user(const struct mm_settings *set)
+{
+	return set->registrar_user[0] != '\0' ? set->registrar_user :
+						set->server_user;
+}
+
+/* see registrar.h */
+enum mm_err
+mm_registrar_folder(const struct mm_settings *set,
+    char out[MM_REGISTRAR_FOLDER_MAX], struct mm_why *why)
+{
+	const char *dir = set->server_dir, *slash = strrchr(dir, '/');
+	int n;
+
+	if (set->registrar_dir[0] != '\0')
+		n = snprintf(out, MM_REGISTRAR_FOLDER_MAX, "%s",
+		    set->registrar_dir);
+	else
+		n = snprintf(out, MM_REGISTRAR_FOLDER_MAX, "%.*s/registrar",
+		    slash == NULL ? 0 : (int)(slash - dir), dir);
+	if (n > 0 && n < MM_REGISTRAR_FOLDER_MAX)
+		return MM_OK;
+	return MM_FAIL(why, MM_ELIMIT, "registrar_dir: want a path of at most "
+	    "%d bytes", MM_REGISTRAR_FOLDER_MAX - 1);
+}
+
+/* see registrar.h; root makes it for that user, who could not */
+enum mm_err
+mm_registrar_folder_make(const struct mm_settings *set, const char *path,
+    struct mm_why *why)
+{
+	const char *user = mm_registrar_user(set);
+	struct mm_file_own own = { .mode = 0700 };
+	const struct passwd *pw;
+	struct stat st;
+
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return MM_FAIL(why, MM_ESYS, "registrar_dir %.100s: %s", path,
+		    strerror(errno));
+	if (geteuid() != 0 || user[0] == '\0' ||
+	    lstat(path, &st) != 0 || st.st_uid != 0)
+		return MM_OK;
+	pw = getpwnam(user);
+	if (pw == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "no such user: %s", user);
+	own.uid = pw->pw_uid;
+	own.gid = pw->pw_gid;
+	return mm_dir_own(path, &own, why);
+}
+
+static enum mm_err
+is_ours(const char *path, struct mm_why *why)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return MM_FAIL(why, MM_ESYS, "registrar_dir %.100s: %s", path,
+		    strerror(errno));
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+	    (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		return MM_FAIL(why, MM_EPOLICY, "registrar_dir %.80s: want a "
+		    "folder of the registrar's user that nobody else may "
+		    "read: chown it, chmod 0700 it", path);
+	return MM_OK;
+}
+
+static void
+sweep(const char *path)
+{
+	DIR *d = opendir(path);
+	const struct dirent *e;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		const char *end = strrchr(e->d_name, '.');
+
+		if (end != NULL && strcmp(end, ".csr") == 0)
+			(void)unlinkat(dirfd(d), e->d_name, 0);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+}
+
+/* see registrar.h; whoever has it now sweeps for himself */
+void
+mm_registrar_folder_leave(const char *path)
+{
+	char name[MM_PATH_MAX + 1];
+	int lock = -1;
+
+	if (mm_path_join(name, sizeof(name), path, "lock", NULL) != MM_OK ||
+	    mm_file_lock(name, &lock, NULL) != MM_OK)
+		return;
+	sweep(path);
+	(void)close(lock);
+}
+
+/* see registrar.h */
+enum mm_err
+mm_registrar_folder_take(const char *path, int *lock, struct mm_why *why)
+{
+	char name[MM_PATH_MAX + 1];
+	enum mm_err rc = MM_ECONFLICT;
+
+	MM_TRY(is_ours(path, why));
+	MM_TRY(mm_path_join(name, sizeof(name), path, "lock", why));
+	for (int i = 0; i < LOCK_TICKS && rc == MM_ECONFLICT; i++) {
+		if (i > 0)
+			(void)poll(NULL, 0, LOCK_TICK_MS);
+		rc = mm_file_lock(name, lock, NULL);
+	}
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "registrar_dir %.100s: %s", path,
+		    rc == MM_ECONFLICT ? "another registrar has it" :
+		    "its lock cannot be made");
+	sweep(path);
+	return MM_OK;
+}
