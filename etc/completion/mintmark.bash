@@ -80,6 +80,7 @@ _mintmark() {
 	'ca rollover --pin-file') kind='@file' ;;
 	'ca rollover --key-environ') words=' ' ;;
 	'ca rollover --root-key') kind='@file' ;;
+	'ca rollover --certificate') kind='@file' ;;
 	'ca rollover --issuer-years') words=' ' ;;
 	'ca rollover --out') kind='@file' ;;
 	'ca rollover --chain') kind='@file' ;;
@@ -478,12 +479,13 @@ _mintmark() {
 	'doctor ') words='--help --config --deep --verbose '; kind='' ;;
 	'expiry ') words='--help --days --by --product --issuer --fail-within '; kind='' ;;
 	'ca list') words='--help '; kind='' ;;
+	'ca show') words='--help '; kind='issuer' ;;
 	'ca crl') words='--help '; kind='issuer' ;;
 	'ca request') words='--help --config --passphrase-file --passphrase-fd --key-type --out '; kind='' ;;
 	'ca install') words='--help --config --passphrase-file --passphrase-fd --chain '; kind='' ;;
 	'ca check-key') words='--help --config --passphrase-file --passphrase-fd '; kind='' ;;
 	'ca issuer') words='--help --config --passphrase-file --passphrase-fd --key-type --root-key --issuer-years '; kind='' ;;
-	'ca rollover') words='--help --config --passphrase-file --passphrase-fd --key-type --name --from --pull --key --pin-file --key-environ --root-key --issuer-years --out --chain --dry-run '; kind='issuer' ;;
+	'ca rollover') words='--help --config --passphrase-file --passphrase-fd --key-type --name --from --pull --key --pin-file --key-environ --root-key --certificate --issuer-years --out --chain --dry-run '; kind='issuer' ;;
 	'ca retire') words='--help --config --revoked --dry-run '; kind='issuer' ;;
 	'ca incident') words='--help --out --html --receipts '; kind='issuer' ;;
 	'ca root') words='--help --config --passphrase-file --passphrase-fd --key-type --name --root-key --new-root-key --root-years --chain --dry-run '; kind='' ;;
@@ -609,7 +611,7 @@ _mintmark() {
 	'man ') words='--help '; kind='' ;;
 	'reference ') words='--help '; kind='' ;;
 	'complete ') words='--help '; kind='' ;;
-	'ca ') words='list crl request install check-key issuer rollover retire incident root root-end root-crl renew-tls ' ;;
+	'ca ') words='list show crl request install check-key issuer rollover retire incident root root-end root-crl renew-tls ' ;;
 	'profile ') words='list show check diff ' ;;
 	'product ') words='list show create update schema ' ;;
 	'device ') words='list show create update import history retire transfer repair enrol silent receipt birth-record label why ' ;;

@@ -5,8 +5,9 @@
 
 /* The commands' functions and option tables, as cmds.c lists them. */
 #define MM_COMMANDS(X)                                                     \
-	X(init) X(ca_list) X(ca_crl) X(ca_request) X(ca_install)           \
-	X(ca_rollover) X(ca_retire) X(ca_incident) X(device_silent)        \
+	X(init) X(ca_list) X(ca_show) X(ca_crl) X(ca_request)              \
+	X(ca_install) X(ca_rollover) X(ca_retire) X(ca_incident)           \
+	X(device_silent)                                                   \
 	X(ca_root) X(ca_root_end)                                          \
 	X(ca_check_key) X(ca_issuer) X(ca_renew_tls) X(profile_list)       \
 	X(profile_show)                                                    \

@@ -59,6 +59,9 @@ const struct mm_opt mm_opts_ca_rollover[] = {
 	    "module", MM_C_NONE, NULL },
 	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
 	    MM_C_FILE, NULL },
+	{ "certificate", "FILE", "ISSUER is an existing CA (exec): PEM of its "
+	    "next certificate, up to its root; the same program asks it",
+	    MM_C_FILE, NULL },
 	{ "issuer-years", "N", "its lifetime (default 15)", MM_C_NONE, NULL },
 	{ "out", "FILE", "the root is elsewhere: make a request for it, and "
 	    "nothing else yet", MM_C_FILE, NULL },

@@ -89,14 +89,19 @@ check_over(struct mm_cli *cli, const struct mm_config *c,
 static void
 print(const struct mm_issuer_conf *i, bool dry)
 {
-	printf("issuer %s %s retired: it signs no revocation list and no OCSP "
-	    "answer any more, and is not in /cacerts\n", i->name,
-	    dry ? "would be" : "is");
+	const bool theirs = mm_issuer_upstream(i);
+
+	printf("issuer %s %s retired: it %s any more, and is not in "
+	    "/cacerts\n", i->name, dry ? "would be" : "is",
+	    theirs ? "is asked for nothing" :
+	    "signs no revocation list and no OCSP answer");
 	if (dry)
 		puts("Nothing was done.");
 	else
-		printf("\nNext:\n  1. restart mintmarkd\n  2. destroy its key "
-		    "and every copy: %s\n", i->key);
+		printf("\nNext:\n  1. restart mintmarkd\n  2. %s: %s\n",
+		    theirs ? "have its CA take back what the program may do" :
+		    "destroy its key and every copy",
+		    theirs ? i->exec.item[0] : i->key);
 }
 
 static enum mm_err

@@ -190,28 +190,87 @@ check_key(const struct mm_args *a, struct mm_why *why)
 	return MM_OK;
 }
 
+/* Another CA's key is not ours to make; its next certificate is a file that
+ * its people give out, and the program stays until somebody changes it. */
 static enum mm_err
-put_block(struct rollover *r, const struct mm_args *a, struct mm_why *why)
+check_upstream(const struct rollover *r, const struct mm_args *a,
+    struct mm_why *why)
 {
-	struct mm_buf *out = &r->block;
-	const struct mm_issuer_conf *o = r->old;
+	const char *file = mm_arg(a, "certificate");
 
-	MM_TRY(check_key(a, why));
-	mm_buf_printf(out, "\n# Takes the place of \"%s\".\nissuer \"%s\" {\n"
-	    "\tfollows = \"%s\"\n", o->name, r->name, o->name);
-	if (r->from[0] != '\0')
-		mm_buf_printf(out, "\tfollows_from = \"%s\"\n", r->from);
-	if (put_path(out, "certificate", o->certificate, r->name, ".crt") !=
-	    MM_OK || put_key(r, a) != MM_OK)
-		return MM_FAIL(why, MM_EINPUT, "issuer %s: its paths or key have "
-		    "characters that need quoting: write the new block "
-		    "yourself", o->name);
+	if (!mm_issuer_upstream(r->old))
+		return file == NULL ? MM_OK : MM_FAIL(why, MM_EINPUT,
+		    "--certificate goes with an issuer that is an existing "
+		    "CA: %s has a key, and its follower's is made",
+		    r->old->name);
+	if ((file != NULL) == (mm_arg(a, "key") != NULL))
+		return MM_FAIL(why, MM_EINPUT, "issuer %s is an existing CA: "
+		    "--certificate FILE of its next one, or --key FILE to "
+		    "have one of your own take its place", r->old->name);
+	if (file != NULL && (mm_arg(a, "out") != NULL ||
+	    mm_arg(a, "chain") != NULL))
+		return MM_FAIL(why, MM_EINPUT, "--certificate: nothing is "
+		    "made, so neither --out nor --chain");
+	if (file != NULL && (file[0] != '/' || access(file, R_OK) != 0))
+		return MM_FAIL(why, MM_EINPUT, "--certificate %.80s: want the "
+		    "whole path of a file that is there", file);
+	return MM_OK;
+}
+
+static enum mm_err
+put_exec(struct mm_buf *out, const struct mm_issuer_conf *o,
+    const char *certificate)
+{
+	MM_TRY(put_value(out, "certificate", certificate));
+	mm_buf_text(out, "\texec = {");
+	for (size_t i = 0; i < o->exec.n; i++) {
+		if (strpbrk(o->exec.item[i], "\"\\$\n") != NULL)
+			return MM_EINPUT;
+		mm_buf_printf(out, "%s\"%s\"", i > 0 ? ", " : "",
+		    o->exec.item[i]);
+	}
+	mm_buf_printf(out, "}\n\tanswer_within = \"%llds\"\n"
+	    "\tat_once = %lld\n", (long long)o->answer_within_s,
+	    (long long)o->at_once);
+	return MM_OK;
+}
+
+static enum mm_err
+put_signer(struct rollover *r, const struct mm_args *a)
+{
+	const struct mm_issuer_conf *o = r->old;
+	struct mm_buf *out = &r->block;
+
+	MM_TRY(put_path(out, "certificate", o->certificate, r->name, ".crt"));
+	MM_TRY(put_key(r, a));
 	mm_buf_printf(out, "\tcrl_shards = %lld\n\tcrl_hours = %lld\n"
 	    "\tocsp = %s\n\tocsp_hours = %lld\n", (long long)o->crl_shards,
 	    (long long)o->crl_hours, o->ocsp ? "true" : "false",
 	    (long long)o->ocsp_hours);
 	if (o->lines > 0)
 		mm_buf_printf(out, "\tlines = %lld\n", (long long)o->lines);
+	return MM_OK;
+}
+
+static enum mm_err
+put_block(struct rollover *r, const struct mm_args *a, struct mm_why *why)
+{
+	struct mm_buf *out = &r->block;
+	const struct mm_issuer_conf *o = r->old;
+
+	const char *theirs = mm_arg(a, "certificate");
+
+	MM_TRY(check_upstream(r, a, why));
+	MM_TRY(check_key(a, why));
+	mm_buf_printf(out, "\n# Takes the place of \"%s\".\nissuer \"%s\" {\n"
+	    "\tfollows = \"%s\"\n", o->name, r->name, o->name);
+	if (r->from[0] != '\0')
+		mm_buf_printf(out, "\tfollows_from = \"%s\"\n", r->from);
+	if ((theirs != NULL ? put_exec(out, o, theirs) : put_signer(r, a)) !=
+	    MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: its paths or key have "
+		    "characters that need quoting: write the new block "
+		    "yourself", o->name);
 	mm_buf_text(out, "}\n");
 	MM_TRY(mm_buf_ok(out, why));
 	mm_buf_bytes(&r->edit.next, mm_buf_view(out));
@@ -297,7 +356,9 @@ steps_of(const struct rollover *r, const struct mm_args *a)
 	}
 	put_step(steps, "where several nodes work over one database: copy "
 	    "certificate and key to each, and the block into its mintmark.conf");
-	put_step(steps, "restart mintmarkd: from then on both issuers are in "
+	put_step(steps, mm_issuer_upstream(r->old) ? "mintmarkd check; then "
+	    "restart mintmarkd: from then on both issuers are in /cacerts" :
+	    "restart mintmarkd: from then on both issuers are in "
 	    "/cacerts and both sign revocation lists");
 	snprintf(text, sizeof(text), "whoever trusts %s by itself (brokers, "
 	    "clouds) trusts %s, too, before it takes over", r->old->name,
@@ -318,10 +379,14 @@ print_plan(const struct rollover *r, json_t *o, bool done)
 	printf("issuer %s %s the place of %s, from %s on\n", r->made->name,
 	    done ? "takes" : "would take", r->old->name,
 	    r->from[0] != '\0' ? r->from : "the next start");
-	printf("  certificate  %s%s\n  key          %s%s\n",
-	    r->made->certificate, r->there ? " (made before)" : "",
-	    r->made->key, json_is_false(json_object_get(o, "key_made")) ?
-	    " (was there)" : "");
+	if (mm_issuer_upstream(r->made))
+		printf("  certificate  %s\n  exec         %s\n",
+		    r->made->certificate, r->made->exec.item[0]);
+	else
+		printf("  certificate  %s%s\n  key          %s%s\n",
+		    r->made->certificate, r->there ? " (made before)" : "",
+		    r->made->key, json_is_false(json_object_get(o,
+		    "key_made")) ? " (was there)" : "");
 	if (!done)
 		printf("\n%.*s\nNothing was done.\n", (int)r->block.n,
 		    (const char *)r->block.p);

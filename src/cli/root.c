@@ -136,6 +136,7 @@ steps_of(const struct root *r)
 	    r->anchor));
 	for (size_t i = 0; i < c->nissuer; i++)
 		if (!c->issuer[i].retired && !c->issuer[i].line &&
+		    !mm_issuer_upstream(&c->issuer[i]) &&
 		    mm_config_follower(c, c->issuer[i].name) == NULL)
 			json_array_append_new(steps, json_sprintf("mintmark "
 			    "ca rollover %s: its follower is below the new "

@@ -30,9 +30,13 @@ static const struct mm_column issuer_columns[] = {
 	{ "NOT AFTER", "not_after" }, { "CERTIFICATES", "certificates" },
 	{ "CRL", "crl_number" },
 	{ "CRL NEXT UPDATE", "crl_next_update" },
+	{ "EXISTING CA", "upstream.state" },
+	{ "ANSWERED", "upstream.answered_at" },
 };
 const struct mm_opt mm_opts_ca_list[] = { END };
 MM_LIST(ca_list, "/issuers", issuer_columns)
+const struct mm_opt mm_opts_ca_show[] = { END };
+MM_SHOW(ca_show, "GET", "/issuers/%s")
 const struct mm_opt mm_opts_ca_crl[] = { END };
 MM_SHOW(ca_crl, "POST", "/issuers/%s/crl")
 

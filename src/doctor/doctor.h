@@ -24,6 +24,7 @@ const char *mm_level_name(enum mm_level l); /* "ok", "warn", "fail" */
 	    X(CERTIFICATES, "certificates") X(DISK, "disk")               \
 		X(DATABASE, "database") X(SANDBOX, "sandbox")             \
 		    X(SIGNER, "signer") X(LEDGER, "ledger") X(CRL, "crl") \
+			X(UPSTREAM, "upstream") \
 			X(KEYS, "keys") X(LOAD, "load")               \
 			X(AUTHORISE, "authorise") X(WEBHOOKS, "webhooks") X(GROUPS, "groups") \
 			X(CONFIGURATIONS, "configurations") X(CLOCK, "clock") \

@@ -63,6 +63,11 @@ static const struct {
 #define ROW_CRL                                                             \
 	"server", "each issuer's revocation list, and its shards'",         \
 	    "past 60 % of its time; shards without a list", "none, or ended"
+#define ROW_UPSTREAM                                                        \
+	"server", "each existing CA that is asked for certificates (exec)", \
+	    "something came that is not released, or it is not known "      \
+	    "what was made, since the start",                               \
+	    "it does not answer, or nobody is there to ask it"
 #define ROW_KEYS                                               \
 	"server", "operators' credentials",                    \
 	    "one ends in less than 14 days, the last "         \

@@ -11,6 +11,8 @@ struct exam {
 	struct mm_core_stats st;
 	bool deep;
 };
+/* rest_doctor_upstream.c */
+void mm_exam_upstream(struct exam *e);
 /* rest_doctor_groups.c */
 void mm_exam_groups(struct exam *e);
 /* rest_doctor_devconf.c */

@@ -620,6 +620,28 @@ const struct mm_family mm_families[] = {
 	{ M "authorise_duration_seconds", HISTOGRAM, "",
 	    "From a question to its end.", put_authorise_took },
 
+	{ M "upstream_up", GAUGE, "issuer",
+	    "1 while an existing CA answers what it is asked, whatever it "
+	    "says, or was not asked yet.", mm_put_upstream_up },
+	{ M "upstream_asked", COUNTER, "issuer",
+	    "Certificates that an existing CA was asked for.",
+	    mm_put_upstream_asked },
+	{ M "upstream_answers", COUNTER, "issuer, answer",
+	    "How that ended. wrong: what came is not released; unavailable: "
+	    "nothing was made; unknown: something may have been made.",
+	    mm_put_upstream_answers },
+	{ M "upstream_duration_seconds", HISTOGRAM, "issuer",
+	    "From such a question to its end.", mm_put_upstream_took },
+	{ M "upstream_waiting", GAUGE, "issuer",
+	    "Questions whose answer is not there yet.",
+	    mm_put_upstream_waiting },
+	{ M "upstream_resting_seconds", GAUGE, "issuer",
+	    "For so long it is left alone because it did not answer.",
+	    mm_put_upstream_resting },
+	{ M "upstream_answered_timestamp_seconds", GAUGE, "issuer",
+	    "When it answered last; absent before the first answer since the "
+	    "start.", mm_put_upstream_answered },
+
 	{ M "webhooks", GAUGE, "state",
 	    "Webhooks: active, paused by an operator, disabled by the server.",
 	    put_hooks },

@@ -41,6 +41,11 @@ struct mm_family {
 extern const struct mm_family mm_families[];
 extern const size_t mm_nfamilies;
 
+/* families_upstream.c */
+mm_put_fn mm_put_upstream_asked, mm_put_upstream_answers,
+    mm_put_upstream_took, mm_put_upstream_waiting, mm_put_upstream_up,
+    mm_put_upstream_resting, mm_put_upstream_answered;
+
 /* One sample of the family at hand; labels: "" or name="value" pairs. */
 void mm_sample(struct mm_scrape *c, const char *labels, uint64_t v);
 void mm_sample_real(struct mm_scrape *c, const char *labels, double v);

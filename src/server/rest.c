@@ -547,6 +547,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	POST(API "/certificates/:/release", MAKES, BODY_SMALL, mm_scope_cert,
 	    cert_release),
 	ONE(API "/issuers", ANY, NO, issuers),
+	ONE(API "/issuers/:", ANY, NO, issuer),
 	POST(API "/issuers/:/crl", MAKES, BODY_SMALL, NO, issuer_crl),
 	GET(API "/keys", ADMIN, NO, keys),
 	WATCHED(POST, API "/keys", ADMIN, BODY_SMALL, NO, key_create,

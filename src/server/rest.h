@@ -273,7 +273,8 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(tokens) X(token) X(token_create) X(token_cancel) X(token_thaw)  \
 	X(certs) X(cert) X(certs_revoke) X(cert_revoke) X(cert_hold)      \
 	X(cert_release)                                                   \
-	X(issuers) X(issuer_crl) X(keys) X(key_create) X(key_revoke)      \
+	X(issuers) X(issuer) X(issuer_crl)                                \
+	X(keys) X(key_create) X(key_revoke)                               \
 	X(key_erase) X(approvals) X(approval) X(approval_approve)         \
 	X(approval_refuse)                                                \
 	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt) X(events) \

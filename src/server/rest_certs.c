@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "core/sync.h"
 #include "server/rest.h"
+#include "server/upstream.h"
 
 /* Certificates and their issuers. */
 
@@ -206,6 +207,36 @@ put_place(struct mm_rest *r, const struct mm_issuer_conf *i)
 		mm_rest_put_time_s(&r->j, "follows_from", mm_issuer_from(i));
 }
 
+static void
+put_at(struct mm_rest *r, const char *key, int64_t at_ms)
+{
+	if (at_ms != 0)
+		mm_json_time(&r->j, key, at_ms);
+}
+
+/* Another CA's, which is asked: how it does. */
+static void
+put_upstream(struct mm_rest *r, const struct mm_upstream_now *n)
+{
+	mm_json_open_key(&r->j, "upstream", '{');
+	mm_json_str(&r->j, "state", !n->registrar ? "away" :
+	    n->rest_ms > 0 ? "resting" : n->core.failed_at != 0 ? "failing" :
+	    n->times.answered_at != 0 ? "answering" : "unasked");
+	mm_json_int(&r->j, "asked", (int64_t)n->core.asked);
+	for (unsigned i = 0; i < MM_FORWARDS; i++)
+		mm_json_int(&r->j, mm_upstream_words[i],
+		    (int64_t)n->core.n[i]);
+	mm_json_int(&r->j, "waiting", n->core.waiting);
+	put_at(r, "asked_at", n->times.asked_at);
+	put_at(r, "answered_at", n->times.answered_at);
+	put_at(r, "failing_since", n->core.failed_at);
+	if (n->rest_ms > 0)
+		put_at(r, "resting_until", mm_now_ms() + n->rest_ms);
+	if (n->core.why[0] != '\0')
+		mm_json_str(&r->j, "why", n->core.why);
+	mm_json_close(&r->j, '}');
+}
+
 static enum mm_err
 put_issuer(struct mm_rest *r, const struct mm_issuer_conf *i,
     struct mm_why *why)
@@ -216,6 +247,7 @@ put_issuer(struct mm_rest *r, const struct mm_issuer_conf *i,
 	uint64_t number;
 	int64_t next_s;
 	char url[MM_URL_MAX + 64];
+	struct mm_upstream_now now;
 
 	MM_TRY(mm_core_issuer_der(r->s->core, i->name, &der, why));
 	MM_TRY(mm_cert_walk(der, &c, why));
@@ -232,7 +264,10 @@ put_issuer(struct mm_rest *r, const struct mm_issuer_conf *i,
 		mm_json_int(&r->j, "crl_number", (int64_t)number);
 		mm_rest_put_time_s(&r->j, "crl_next_update", next_s);
 	}
-	mm_json_str(&r->j, "crl_url", url);
+	if (mm_upstream_now(r->s, i, &now))
+		put_upstream(r, &now);
+	else
+		mm_json_str(&r->j, "crl_url", url);
 	mm_rest_put_pem(&r->j, "pem", &der, 1);
 	mm_json_close(&r->j, '}');
 	mm_buf_done(&subject);
@@ -251,6 +286,19 @@ mm_rest_issuers(struct mm_rest *r, struct mm_why *why)
 	mm_json_close(&r->j, ']');
 	mm_json_close(&r->j, '}');
 	return MM_OK;
+}
+
+enum mm_err
+mm_rest_issuer(struct mm_rest *r, struct mm_why *why)
+{
+	const struct mm_issuer_conf *i;
+	char name[MM_NAME_MAX + 1];
+
+	MM_TRY(mm_rest_segment(r, 0, name, sizeof(name), why));
+	i = mm_config_issuer(r->s->config, name);
+	if (i == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "no issuer %s", name);
+	return put_issuer(r, i, why);
 }
 
 enum mm_err

@@ -3,7 +3,6 @@
 
 #include "base/own.h"
 #include "base/time.h"
-#include "core/upstream.h"
 #include "doctor/doctor.h"
 #include "sandbox/sandbox.h"
 #include "server/authorise.h"
@@ -325,30 +324,6 @@ look_root(struct exam *e)
 		    (long long)left);
 }
 
-/* Another CA's: its lists are its own, and so is whether it answers. */
-static void
-look_upstream(struct exam *e, const struct mm_issuer_conf *i)
-{
-	struct mm_upstream_stats s;
-	char since[MM_TIME_TEXT];
-
-	if (!mm_core_upstream(e->r->s->core, i->name, &s))
-		return;
-	mm_time_text(s.failed_at, since);
-	if (s.failed_at != 0)
-		mm_find(e->f, MM_CHECK_CRL, MM_LEVEL_FAIL, "Look at the "
-		    "program of its exec, and at the CA; the server's log and "
-		    "mintmark ledger entries --type upstream. say more",
-		    "issuer %s, an existing CA, has not answered since %s: "
-		    "%.80s", i->name, since, s.why);
-	else
-		mm_find(e->f, MM_CHECK_CRL, MM_LEVEL_WARN, "For trying out so "
-		    "far: docs/existing-ca.md says what is missing",
-		    "issuer %s is an existing CA: its revocation lists are "
-		    "its own, and what is revoked here it has to be told",
-		    i->name);
-}
-
 static void
 look_crls(struct exam *e)
 {
@@ -357,7 +332,6 @@ look_crls(struct exam *e)
 	look_root(e);
 
 	for (size_t i = 0; i < c->nissuer; i++) {
-		look_upstream(e, &c->issuer[i]);
 		if (!mm_issuer_lists(&c->issuer[i]))
 			continue;
 		look_crl(e, &c->issuer[i]);
@@ -630,6 +604,7 @@ static void (*const looks[])(struct exam *e) = {
 	look_size,
 	look_checkpoint,
 	look_crls,
+	mm_exam_upstream,
 	look_keys,
 	look_load,
 	look_authorise,

@@ -11,20 +11,29 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "base/time.h"
 #include "core/upstream.h"
 
 /* A tag is a place here, so that an answer names its question. */
 enum { MOST = 256 };
 
+struct asked {
+	uint64_t number;      /* 0: free */
+	size_t issuer;
+	int64_t began;        /* monotonic */
+};
+
 struct mm_registrar {
 	struct mm_server *s;
+	struct mm_upstream_times *times; /* of each issuer */
+	struct mm_hist *took;
 	pthread_t thread;
 	bool has_thread;
 	int kick;
 	pthread_mutex_t lock; /* what follows */
 	int link, fresh;      /* -1: none; link is the thread's to close */
 	bool closed;
-	uint64_t number[MOST];/* of what the registrar has; 0: free */
+	struct asked at[MOST];/* what the registrar has */
 	struct mm_buf out;
 };
 
@@ -41,32 +50,38 @@ lost(struct mm_registrar *r, uint64_t number)
 static void
 link_down(struct mm_registrar *r)
 {
-	uint64_t number[MOST];
+	struct asked at[MOST];
 
 	pthread_mutex_lock(&r->lock);
 	if (r->link >= 0)
 		close(r->link);
 	r->link = -1;
-	memcpy(number, r->number, sizeof(number));
-	memset(r->number, 0, sizeof(r->number));
+	memcpy(at, r->at, sizeof(at));
+	memset(r->at, 0, sizeof(r->at));
 	pthread_mutex_unlock(&r->lock);
 	for (size_t i = 0; i < MOST; i++)
-		if (number[i] != 0)
-			lost(r, number[i]);
+		if (at[i].number != 0)
+			lost(r, at[i].number);
 }
 
+/* A CA that has said something, whatever it is, has answered. */
 static uint64_t
-take(struct mm_registrar *r, uint32_t tag)
+take(struct mm_registrar *r, uint32_t tag, uint8_t how)
 {
-	uint64_t number = 0;
+	struct asked a = { .number = 0 };
 
 	pthread_mutex_lock(&r->lock);
 	if (tag < MOST) {
-		number = r->number[tag];
-		r->number[tag] = 0;
+		a = r->at[tag];
+		r->at[tag].number = 0;
 	}
+	if (a.number != 0 && how != MM_FORWARD_AWAY && how != MM_FORWARD_LOST)
+		r->times[a.issuer].answered_at = mm_now_ms();
 	pthread_mutex_unlock(&r->lock);
-	return number;
+	if (a.number != 0)
+		mm_hist_add(&r->took[a.issuer], &mm_hist_time,
+		    (uint64_t)(mm_mono_ms() - a.began) * 1000);
+	return a.number;
 }
 
 /* false: the link is of no use any more. */
@@ -83,7 +98,7 @@ hear_one(struct mm_registrar *r, struct mm_buf *in)
 	    f.kind != MM_IPC_FORWARD || !mm_frame_next(&f, &tag, &body) ||
 	    mm_answer_get(MM_IPC_FORWARD, body, &rep, NULL) != MM_OK)
 		return false;
-	number = take(r, tag);
+	number = take(r, tag, rep.how);
 	if (number != 0)
 		mm_core_forwarded(r->s->core, number, &rep);
 	return true;
@@ -165,9 +180,13 @@ mm_registrar_open(struct mm_server *s, struct mm_registrar **out,
 	if (r == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	r->s = s;
-	r->link = r->fresh = -1;
+	r->link = r->fresh = r->kick = -1;
 	mm_buf_init(&r->out, MM_IPC_FRAME_MAX);
 	pthread_mutex_init(&r->lock, NULL);
+	r->times = calloc(s->config->nissuer + 1, sizeof(*r->times));
+	r->took = calloc(s->config->nissuer + 1, sizeof(*r->took));
+	if (r->times == NULL || r->took == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	r->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r->kick < 0)
 		return MM_FAIL(why, MM_ESYS, "eventfd: %s", strerror(errno));
@@ -212,6 +231,8 @@ mm_registrar_close(struct mm_registrar **owner)
 		close(r->kick);
 	pthread_mutex_destroy(&r->lock);
 	mm_buf_done(&r->out);
+	free(r->times);
+	free(r->took);
 	free(r);
 }
 
@@ -220,9 +241,11 @@ static bool
 send_it(struct mm_registrar *r, uint64_t number,
     const struct mm_forward_req *q)
 {
+	const struct mm_config *c = r->s->config;
+	size_t issuer = (size_t)(mm_config_issuer(c, q->issuer) - c->issuer);
 	uint32_t tag = 0;
 
-	while (tag < MOST && r->number[tag] != 0)
+	while (tag < MOST && r->at[tag].number != 0)
 		tag++;
 	if (tag == MOST || r->link < 0)
 		return false;
@@ -231,7 +254,8 @@ send_it(struct mm_registrar *r, uint64_t number,
 		return false;
 	if (mm_ipc_send(r->link, mm_buf_view(&r->out), NULL) != MM_OK)
 		return false;
-	r->number[tag] = number;
+	r->at[tag] = (struct asked){ number, issuer, mm_mono_ms() };
+	r->times[issuer].asked_at = mm_now_ms();
 	return true;
 }
 
@@ -251,3 +275,31 @@ mm_upstream_forward(void *ctx, uint64_t number,
 	pthread_mutex_unlock(&r->lock);
 	return sent;
 }
+
+/* see upstream.h */
+bool
+mm_upstream_now(struct mm_server *s, const struct mm_issuer_conf *i,
+    struct mm_upstream_now *out)
+{
+	struct mm_registrar *r = s->registrar;
+	size_t issuer = (size_t)(i - s->config->issuer);
+
+	if (r == NULL || !mm_core_upstream(s->core, i->name, &out->core))
+		return false;
+	pthread_mutex_lock(&r->lock);
+	out->times = r->times[issuer];
+	out->registrar = r->link >= 0;
+	pthread_mutex_unlock(&r->lock);
+	out->took = &r->took[issuer];
+	out->rest_ms = out->core.next_at - mm_mono_ms();
+	if (out->rest_ms < 0)
+		out->rest_ms = 0;
+	return true;
+}
+
+/* see upstream.h; in enum mm_forwarded's order */
+const char *const mm_upstream_words[MM_FORWARDS] = {
+	[MM_FORWARD_MADE] = "made", [MM_FORWARD_REFUSED] = "refused",
+	[MM_FORWARD_WRONG] = "wrong", [MM_FORWARD_AWAY] = "unavailable",
+	[MM_FORWARD_LOST] = "unknown",
+};

@@ -1,6 +1,8 @@
 #ifndef MM_SERVER_UPSTREAM_H
 #define MM_SERVER_UPSTREAM_H
 
+#include "base/hist.h"
+#include "core/upstream.h"
 #include "server/priv.h"
 
 /*
@@ -19,5 +21,22 @@ void mm_registrar_close(struct mm_registrar **owner);
 /* struct mm_core_conf's forward; ctx is the struct mm_server. */
 bool mm_upstream_forward(void *ctx, uint64_t number,
     const struct mm_forward_req *q);
+
+/* How an issuer that is another CA's does, since the start. */
+struct mm_upstream_times {
+	int64_t asked_at, answered_at; /* ms; 0: never */
+};
+struct mm_upstream_now {
+	struct mm_upstream_stats core;
+	struct mm_upstream_times times;
+	const struct mm_hist *took;    /* mm_hist_time; borrowed */
+	int64_t rest_ms;               /* it is left alone for so long */
+	bool registrar;                /* there is one */
+};
+/* false: that issuer's certificates are our own. */
+bool mm_upstream_now(struct mm_server *s, const struct mm_issuer_conf *i,
+    struct mm_upstream_now *out);
+/* What became of questions, as metrics and the API call it. */
+extern const char *const mm_upstream_words[MM_FORWARDS];
 
 #endif

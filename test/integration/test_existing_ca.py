@@ -67,7 +67,11 @@ text) echo "here it is"; ca -in "$req" ;;
 refuses) exit 77 ;;
 falls) ca -in "$req" > /dev/null; exit 1 ;;
 later) exit 75 ;;
+zero) echo "0 errors"; ca -in "$req" ;;
+der) ca -in "$req" | openssl x509 -outform DER ;;
 slow) echo $$ > "$dir/slow"; sleep 60 ;;
+escapes) setsid sh -c 'echo $$ > "$0/escaped"; sleep 60' "$dir" &
+    echo $$ > "$dir/slow"; sleep 60 ;;
 nothing) ;;
 garbage) echo no certificate at all ;;
 half) ca -in "$req" | head -c 300 ;;
@@ -412,6 +416,70 @@ def test_so_many_at_once(corp):
     assert corp.asked() - n == sum(a.status == 200 for a in got)
     for j in jobs[1:]:
         corp.until_enrolled(*j)
+
+
+# ---- what is seen of it ----
+
+def test_the_issuer_says_how_its_ca_does(corp):
+    w = corp.w
+    corp.until_enrolled(w.token("seen-0", door="bearer"),
+                        w.key_and_csr("seen-0")[1])
+    good = w.rest("GET", "/issuers/corporate").json
+    up = good["upstream"]
+    assert up["state"] == "answering" and up["asked"] >= up["made"] > 0
+    assert up["answered_at"] >= up["asked_at"] and "crl_url" not in good
+    assert "upstream" not in w.rest("GET", "/issuers/issuing").json
+    assert "answering" in w.cli("ca", "list").stdout
+    n = metrics(w)
+    assert n['mintmark_upstream_up{issuer="corporate"}'] == 1
+    assert n['mintmark_upstream_duration_seconds_count'
+             '{issuer="corporate"}'] > 0
+
+    corp.mode("later")
+    corp.enrol("seen-1")
+    corp.mode("good")
+    bad = w.rest("GET", "/issuers/corporate").json["upstream"]
+    assert bad["state"] in ("resting", "failing")
+    assert bad["unavailable"] == up["unavailable"] + 1
+    assert bad["failing_since"] > up["answered_at"]
+    assert bad["answered_at"] == up["answered_at"]
+    assert "ended with 75" in bad["why"]
+    m = metrics(w)
+    assert m['mintmark_upstream_up{issuer="corporate"}'] == 0
+    for name, labels, more in (
+            ("asked_total", "", 1), ("duration_seconds_count", "", 1),
+            ("answers_total", ',answer="unavailable"', 1),
+            ("answers_total", ',answer="made"', 0)):
+        at = f'mintmark_upstream_{name}{{issuer="corporate"{labels}}}'
+        assert m[at] - n[at] == more, at
+    shown = w.cli("ca", "show", "corporate").stdout
+    assert "ended with 75" in shown and "resting_until" in shown or \
+        "failing" in shown
+    corp.until_enrolled(w.token("seen-2", door="bearer"),
+                        w.key_and_csr("seen-2")[1])
+    assert metrics(w)['mintmark_upstream_up{issuer="corporate"}'] == 1
+
+
+def metrics(w):
+    lines = w.rest("GET", "/metrics", base="").text.splitlines()
+    return {name: float(value) for name, value in
+            (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
+def test_doctor_says_what_is_not_known(corp):
+    w = corp.w
+    corp.until_enrolled(w.token("doc-0", door="bearer"),
+                        w.key_and_csr("doc-0")[1])
+    corp.mode("falls")
+    corp.enrol("doc-1")
+    corp.mode("good")
+    found = [f for f in w.rest("GET", "/doctor").json["findings"]
+             if f["check"] == "upstream"]
+    assert any("it is not known what was made" in f["what"] and
+               f["level"] == "warn" for f in found), found
+    assert any(f["level"] == "fail" for f in found), found
+    corp.until_enrolled(w.token("doc-2", door="bearer"),
+                        w.key_and_csr("doc-2")[1])
 
 
 def test_reconcile_knows_that_the_signer_signed_none_of_it(corp):

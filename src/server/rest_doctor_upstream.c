@@ -1,0 +1,72 @@
+#include "base/time.h"
+#include "server/exam.h"
+#include "server/upstream.h"
+
+/* Issuers that are another CA's: its lists are its own, and so is whether it
+ * answers. */
+
+static void
+look_answers(struct exam *e, const struct mm_issuer_conf *i,
+    const struct mm_upstream_now *n)
+{
+	const struct mm_upstream_stats *s = &n->core;
+	char since[MM_TIME_TEXT];
+
+	mm_time_text(s->failed_at, since);
+	if (!n->registrar)
+		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_FAIL,
+		    "The registrar's own lines in the log say why it ends; "
+		    "then: mintmarkd check",
+		    "issuer %s: the registrar, which asks its CA, is away",
+		    i->name);
+	else if (s->failed_at != 0)
+		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_FAIL, "Look at the "
+		    "program of its exec (it gains no rights by sudo), and at "
+		    "the CA; mintmark ca show; mintmark ledger entries --type "
+		    "upstream.",
+		    "issuer %s, an existing CA, has not answered since %s: "
+		    "%.80s", i->name, since, s->why);
+	else
+		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_WARN,
+		    "For trying out so far: docs/existing-ca.md says what is "
+		    "missing",
+		    "issuer %s is an existing CA: its revocation lists are "
+		    "its own, and what is revoked here it has to be told",
+		    i->name);
+}
+
+static void
+look_outcomes(struct exam *e, const struct mm_issuer_conf *i,
+    const struct mm_upstream_now *n)
+{
+	const uint64_t *of = n->core.n;
+
+	if (of[MM_FORWARD_LOST] > 0)
+		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_WARN,
+		    "Look there by the keys' hashes: mintmark ledger entries "
+		    "--type upstream.unknown",
+		    "issuer %s: of %llu questions it is not known what was "
+		    "made", i->name,
+		    (unsigned long long)of[MM_FORWARD_LOST]);
+	if (of[MM_FORWARD_WRONG] > 0)
+		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_WARN,
+		    "The log says which rule: set up the CA's template as the "
+		    "profile has it; revoke them there",
+		    "issuer %s: %llu certificates came that are not released",
+		    i->name, (unsigned long long)of[MM_FORWARD_WRONG]);
+}
+
+/* see exam.h */
+void
+mm_exam_upstream(struct exam *e)
+{
+	const struct mm_config *c = e->r->s->config;
+	struct mm_upstream_now n;
+
+	for (size_t i = 0; i < c->nissuer; i++)
+		if (!c->issuer[i].retired &&
+		    mm_upstream_now(e->r->s, &c->issuer[i], &n)) {
+			look_answers(e, &c->issuer[i], &n);
+			look_outcomes(e, &c->issuer[i], &n);
+		}
+}
