@@ -63,6 +63,9 @@ mm_exam_upstream(struct exam *e)
 	const struct mm_config *c = e->r->s->config;
 	struct mm_upstream_now n;
 
+	if (!mm_config_upstream(c))
+		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_OK, NULL,
+		    "no other CA is asked for certificates");
 	for (size_t i = 0; i < c->nissuer; i++)
 		if (!c->issuer[i].retired &&
 		    mm_upstream_now(e->r->s, &c->issuer[i], &n)) {

@@ -58,6 +58,7 @@ COMMANDS = {
     "revokeCertificate": "cert revoke {serial}",
     "revokeCertificates": "cert revoke --product op-product --dry-run",
     "listIssuers": "ca list",
+    "getIssuer": "ca show issuing",
     "signCrl": "ca crl issuing",
     "listKeys": "key list",
     "createKey": "key create op-key --role auditor",
