@@ -471,7 +471,7 @@ _mintmark() {
 	'--context') kind='@file' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status doctor expiry ca profile product device token cert crl audit ledger line ledger event batch group config station webhook authorise key approval completion man reference complete' ;;
+	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status doctor expiry ca profile product device token cert crl audit ledger line ledger event batch group config station webhook authorise mail key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
 	'init ') words='--help --name --dir --state --root --key-type --key --pin-file --key-environ --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
@@ -598,6 +598,8 @@ _mintmark() {
 	'webhook dead-letters') words='--help --retry --limit --after '; kind='' ;;
 	'authorise show') words='--help '; kind='' ;;
 	'authorise rotate') words='--help --if-version '; kind='' ;;
+	'mail show') words='--help '; kind='' ;;
+	'mail test') words='--help '; kind='' ;;
 	'key list') words='--help --limit --after '; kind='' ;;
 	'key whoami') words='--help '; kind='' ;;
 	'key create') words='--help --role --ttl --product --batch --source --description --certificate '; kind='' ;;
@@ -628,6 +630,7 @@ _mintmark() {
 	'station ') words='list show create remove pin trust sync quarantine ' ;;
 	'webhook ') words='list show create change remove pause resume test rotate replay dead-letters ' ;;
 	'authorise ') words='show rotate ' ;;
+	'mail ') words='show test ' ;;
 	'key ') words='list whoami create revoke erase ' ;;
 	'approval ') words='list show approve refuse ' ;;
 	esac

@@ -21,6 +21,10 @@
 static const char *const log_levels[] = { "debug", "info", "warn", "error",
 	NULL };
 
+static const char *const mail_tls_choices[] = { "auto", "starttls", "smtps",
+	NULL };
+static const char *const mail_least_choices[] = { "info", "warning",
+	"critical", NULL };
 static const char *const metrics_choices[] = { "key", "open", "off", NULL };
 
 /* see settings.h */
@@ -191,6 +195,27 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    MM_NAME_MAX,
 	    "", "Profiles whose first enrolments are asked about; empty for "
 	    "all.", NULL },
+	{ "mail_to", MM_CONF_LIST, AT(mail_to), 3, 254, "",
+	    "Addresses that alerts are mailed to; empty sends no mail. A "
+	    "list's address is best: a mail counts as sent when one of them "
+	    "was taken.", NULL },
+	TEXT(mail_from, 0, "", "The address that mails come from."),
+	TEXT(mail_server, 3, "localhost:25",
+	    "host:port of the mail server that takes them, best one on this "
+	    "machine: it is given no password."),
+	{ "mail_tls", MM_CONF_CHOICE, AT(mail_tls), 0, 2, "auto",
+	    "auto: unencrypted to a mail server on this machine, STARTTLS or "
+	    "nothing elsewhere; starttls: always; smtps: TLS from the first "
+	    "byte. CAs as for webhooks.", mail_tls_choices },
+	{ "mail_least", MM_CONF_CHOICE, AT(mail_least), 0, 2, "warning",
+	    "The least severe alerts that are mailed.", mail_least_choices },
+	TIME("mail_every", mail_every_s, 1, 86400, "15m",
+	    "At most one mail of alerts in this time, which counts what came "
+	    "meanwhile; and one more where something critical came."),
+	BOOL(mail_digest, "true",
+	    "Once a day, after 06:00 UTC, a mail of what a person has to "
+	    "renew or see to in the next 30 days; none where there is "
+	    "nothing."),
 	TIME("token_ttl", token_ttl_s, 60, 315360000, "72h",
 	    "How long a new token is good if nothing else is said."),
 	TIME("unconfirmed_alert", unconfirmed_alert_s, 0, 31536000, "7d",
@@ -573,6 +598,61 @@ check_authorise(const struct mm_settings *s, struct mm_why *why)
 }
 
 /* see settings.h */
+bool
+mm_host_is_local(const char *host_port)
+{
+	static const char *const names[] = { "localhost", "127.0.0.1",
+		"[::1]" };
+	struct url u;
+
+	if (!split_authority(host_port, strlen(host_port), &u))
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (mm_bytes_eq(u.host, mm_bytes_of(names[i])))
+			return true;
+	return false;
+}
+
+/* RFC 5321 4.1.2, the part of it that everybody has: dot-string@domain. */
+static bool
+address_valid(const char *text)
+{
+	struct mm_bytes whole = mm_bytes_of(text);
+	const char *at = memchr(text, '@', whole.n);
+	struct mm_bytes local, domain;
+
+	if (at == NULL || at == text)
+		return false;
+	local = (struct mm_bytes){ whole.p, (size_t)(at - text) };
+	domain = mm_bytes_of(at + 1);
+	return local.n <= 64 && made_of(local, LETTERS DIGITS
+	    "!#$%&'*+-/=?^_`{|}~.") && domain.n > 0 &&
+	    made_of(domain, LETTERS DIGITS "-.") && domain.p[0] != '.' &&
+	    domain.p[0] != '-';
+}
+
+static enum mm_err
+check_mail(const struct mm_settings *s, struct mm_why *why)
+{
+	struct url u;
+
+	if (s->mail_to.n == 0)
+		return MM_OK;
+	if (!address_valid(s->mail_from))
+		return MM_FAIL(why, MM_EINPUT,
+		    "mail_from: want an address, as mail_to is set");
+	for (size_t i = 0; i < s->mail_to.n; i++)
+		if (!address_valid(s->mail_to.item[i]))
+			return MM_FAIL(why, MM_EINPUT,
+			    "mail_to: \"%.60s\" is no address",
+			    s->mail_to.item[i]);
+	if (!split_authority(s->mail_server, strlen(s->mail_server), &u) ||
+	    u.port.n == 0)
+		return MM_FAIL(why, MM_EINPUT, "mail_server: want host:port");
+	return MM_OK;
+}
+
+/* see settings.h */
 enum mm_err
 mm_settings_check(const struct mm_settings *s, struct mm_why *why)
 {
@@ -583,6 +663,7 @@ mm_settings_check(const struct mm_settings *s, struct mm_why *why)
 	MM_TRY(check_webhooks(s, why));
 	MM_TRY(check_four_eyes(s, why));
 	MM_TRY(check_authorise(s, why));
+	MM_TRY(check_mail(s, why));
 	/* both give a sign every second, on a machine that may be busy */
 	if (s->watchdog_s > 0 && s->watchdog_s < 5)
 		return MM_FAIL(why, MM_EINPUT,

@@ -15,6 +15,8 @@
 #define MM_LISTEN_MAX 80
 #define MM_TIME_WORD 35
 
+/* AUTO: unencrypted to this machine, elsewhere STARTTLS or nothing. */
+enum mm_mail_tls { MM_MAIL_AUTO, MM_MAIL_STARTTLS, MM_MAIL_SMTPS };
 enum mm_metrics_for { MM_METRICS_KEY, MM_METRICS_OPEN, MM_METRICS_OFF };
 
 struct mm_settings {
@@ -68,6 +70,13 @@ struct mm_settings {
 	char authorise_url[1025];            /* "" : nobody is asked */
 	int64_t authorise_timeout_s;
 	struct mm_conf_list authorise_profiles; /* empty: all */
+	struct mm_conf_list mail_to;         /* empty: there are no mails */
+	char mail_from[255];
+	char mail_server[MM_LISTEN_MAX + 1]; /* host:port */
+	int mail_tls;                        /* enum mm_mail_tls */
+	int mail_least;                      /* 0 info, 1 warning, 2 critical */
+	int64_t mail_every_s;
+	bool mail_digest;                    /* a day's, of what ends soon */
 	int64_t token_ttl_s;                 /* default 72 h */
 	int64_t unconfirmed_alert_s;         /* 0: never */
 	int64_t watchdog_s;                  /* 0: nobody is watched */
@@ -114,6 +123,8 @@ extern const struct mm_conf_key mm_settings_keys[];
 extern const size_t mm_settings_nkeys;
 extern const struct mm_conf_block mm_issuer_block;
 
+/* Whether a host:port names this machine itself, and not just perhaps. */
+bool mm_host_is_local(const char *host_port);
 /* Loads settings alone, ignoring nothing: other blocks need their table. */
 MM_MUST enum mm_err mm_settings_check(const struct mm_settings *s,
     struct mm_why *why);

@@ -492,6 +492,12 @@ const struct mm_cmd mm_cmds[] = {
 	    "make the (first or next) secret that its questions are signed "
 	    "with", NULL),
 
+	ROW("mail", "show", "", 0, 0, MM_C_NONE, mail_show,
+	    "show where alerts are mailed to, and how that does", NULL),
+	ROW("mail", "test", "", 0, 0, MM_C_NONE, mail_test,
+	    "send a mail now, and say what the mail server answered",
+	    "The exit status is 7 if the mail server did not take it."),
+
 	ROW("key", "list", "", 0, 0, MM_C_NONE, key_list,
 	    "list the credentials: API keys and certificates", NULL),
 	ROW("key", "whoami", "", 0, 0, MM_C_NONE, key_whoami,

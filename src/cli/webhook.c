@@ -218,6 +218,38 @@ mm_cmd_authorise_rotate(struct mm_cli *cli, const struct mm_args *a,
 	return MM_OK;
 }
 
+/* ---- mails ---- */
+
+const struct mm_opt mm_opts_mail_show[] = { END };
+const struct mm_opt mm_opts_mail_test[] = { END };
+
+enum mm_err
+mm_cmd_mail_show(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	(void)a;
+	return mm_object_command(cli, "GET", "/mail", NULL, why);
+}
+
+enum mm_err
+mm_cmd_mail_test(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *o = NULL;
+	struct mm_client *c;
+
+	(void)a;
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, "POST", "/mail/test", NULL, &o, why));
+	if (!json_is_true(json_object_get(o, "delivered")))
+		cli->status = mm_err_exit(MM_EAGAIN);
+	if (cli->json)
+		mm_json_print(o);
+	else
+		mm_object_print(o);
+	return MM_OK;
+}
+
 /* ---- dead letters ---- */
 
 static const struct mm_column letter_columns[] = {

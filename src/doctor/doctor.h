@@ -26,7 +26,7 @@ const char *mm_level_name(enum mm_level l); /* "ok", "warn", "fail" */
 		    X(SIGNER, "signer") X(LEDGER, "ledger") X(CRL, "crl") \
 			X(UPSTREAM, "upstream") \
 			X(KEYS, "keys") X(LOAD, "load")               \
-			X(AUTHORISE, "authorise") X(WEBHOOKS, "webhooks") X(GROUPS, "groups") \
+			X(AUTHORISE, "authorise") X(WEBHOOKS, "webhooks") X(MAIL, "mail") X(GROUPS, "groups") \
 			X(CONFIGURATIONS, "configurations") X(CLOCK, "clock") \
 			    X(VERSION, "version") X(SERVER, "server")     \
 				X(PUBLIC, "public")

@@ -85,6 +85,9 @@ static const struct {
 #define ROW_WEBHOOKS                                                    \
 	"server", "webhooks: disabled, failing, dead letters",          \
 	    "one was disabled, fails for an hour, or has dead letters", ""
+#define ROW_MAIL                                               \
+	"server", "mails of alerts (mail_to)",                 \
+	    "the mail server did not take the last one", ""
 #define ROW_GROUPS                                                           \
 	"server",                                                            \
 	    "shared secrets: bootstrap groups that take old credentials, "   \

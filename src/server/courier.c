@@ -16,9 +16,11 @@
 #include "base/time.h"
 #include "sandbox/sandbox.h"
 #include "server/courier.h"
+#include "server/mail.h"
 
 /*
- * The courier: makes the POSTs that the server has prepared and signed.  It
+ * The courier: makes the POSTs that the server has prepared and signed, and
+ * gives its mails to the mail server that the configuration names.  It
  * is the one process that may connect to others, and all that it has is what
  * it is to send: no database, no key, no link to the signer.
  *
@@ -29,6 +31,7 @@ enum {
 	ANSWER_MAX = 64 * 1024, /* read of a receiver's answer */
 	HEAD_MAX = 64 * 1024,
 	CONNECT_MS = 5000,
+	MAIL_MS = 25000,
 	WAIT_MS = 60000,
 };
 
@@ -43,7 +46,9 @@ struct post {
 	uint32_t tag;
 	int64_t began;
 	size_t head_n, answer_n, want;
-	bool used, plain;
+	bool used, plain, mail;
+	struct mm_bytes left; /* of a mail */
+	struct curl_slist *to;
 };
 
 struct courier {
@@ -72,7 +77,13 @@ post_end(struct post *p)
 	if (p->used && p->easy != NULL)
 		(void)curl_multi_remove_handle(p->c->multi, p->easy);
 	curl_slist_free_all(p->head);
-	p->head = NULL;
+	curl_slist_free_all(p->to);
+	p->head = p->to = NULL;
+	if (p->mail && p->easy != NULL) { /* its options are no POST's */
+		curl_easy_cleanup(p->easy);
+		p->easy = NULL;
+	}
+	p->mail = false;
 	mm_buf_done(&p->frame);
 	mm_buf_done(&p->got);
 	p->c->used -= p->used;
@@ -123,9 +134,11 @@ on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 	enum mm_place place = mm_courier_place(&a->addr);
 	bool good = purpose == CURLSOCKTYPE_IPCXN && place != MM_PLACE_NEVER;
 
-	if (place != MM_PLACE_PUBLIC && p->c->set->webhook_deny_private)
+	if (place != MM_PLACE_PUBLIC && p->c->set->webhook_deny_private &&
+	    !p->mail)
 		good = false;
-	if (p->plain && place != MM_PLACE_LOOPBACK && !p->c->set->webhook_plain)
+	if (p->plain && place != MM_PLACE_LOOPBACK &&
+	    (p->mail || !p->c->set->webhook_plain))
 		good = false;
 	if (!good) {
 		if (getnameinfo(&a->addr, a->addrlen, p->denied,
@@ -196,6 +209,73 @@ prepare(struct post *p)
 	return true;
 }
 
+/* ---- mails ---- */
+
+static size_t
+on_read(char *out, size_t size, size_t n, void *arg)
+{
+	struct post *p = arg;
+	size_t some = size * n < p->left.n ? size * n : p->left.n;
+
+	memcpy(out, p->left.p, some);
+	p->left.p += some;
+	p->left.n -= some;
+	return some;
+}
+
+/* RFC 5321: whereto, and in whose name, says the configuration that this
+ * process has read; the server says only what is in it. */
+static bool
+address(struct post *p)
+{
+	const struct mm_settings *set = p->c->set;
+	const char *at = strchr(set->mail_from, '@');
+	char url[512];
+
+	snprintf(url, sizeof(url), "%s://%s/%s",
+	    set->mail_tls == MM_MAIL_SMTPS ? "smtps" : "smtp",
+	    set->mail_server, at != NULL ? at + 1 : "localhost");
+	for (size_t i = 0; i < set->mail_to.n; i++) {
+		struct curl_slist *more = curl_slist_append(p->to,
+		    set->mail_to.item[i]);
+
+		if (more == NULL)
+			return false;
+		p->to = more;
+	}
+	return curl_easy_setopt(p->easy, CURLOPT_URL, url) == CURLE_OK &&
+	    curl_easy_setopt(p->easy, CURLOPT_MAIL_FROM, set->mail_from) ==
+	        CURLE_OK &&
+	    curl_easy_setopt(p->easy, CURLOPT_MAIL_RCPT, p->to) == CURLE_OK;
+}
+
+static bool
+mail_begin(struct post *p, const struct mm_deliver_req *req)
+{
+	const struct mm_settings *set = p->c->set;
+
+	if (p->easy != NULL) /* of a POST before */
+		curl_easy_cleanup(p->easy);
+	p->easy = NULL;
+	if (set->mail_to.n == 0 || !prepare(p) || !address(p))
+		return false;
+	p->plain = set->mail_tls == MM_MAIL_AUTO &&
+	    mm_host_is_local(set->mail_server);
+	p->left = req->body;
+	curl_easy_setopt(p->easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+	curl_easy_setopt(p->easy, CURLOPT_USE_SSL, p->plain ?
+	    (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL);
+	curl_easy_setopt(p->easy, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
+	curl_easy_setopt(p->easy, CURLOPT_FORBID_REUSE, 1L);
+	curl_easy_setopt(p->easy, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(p->easy, CURLOPT_INFILESIZE_LARGE,
+	    (curl_off_t)p->left.n);
+	curl_easy_setopt(p->easy, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(p->easy, CURLOPT_READDATA, p);
+	curl_easy_setopt(p->easy, CURLOPT_TIMEOUT_MS, (long)MAIL_MS);
+	return curl_multi_add_handle(p->c->multi, p->easy) == CURLM_OK;
+}
+
 static bool
 post_begin(struct post *p, const struct mm_deliver_req *req)
 {
@@ -204,6 +284,9 @@ post_begin(struct post *p, const struct mm_deliver_req *req)
 	p->want = req->want < ANSWER_MAX ? req->want : ANSWER_MAX;
 	mm_buf_init(&p->got, p->want);
 	p->began = mm_mono_ms();
+	p->mail = strcmp(req->url, MM_MAIL_URL) == 0;
+	if (p->mail)
+		return mail_begin(p, req);
 	p->plain = strncmp(req->url, "https://", 8) != 0;
 	if ((p->easy == NULL && !prepare(p)) || !add_head(p, req))
 		return false;
@@ -235,13 +318,34 @@ plain(char *text)
 			*text = '?';
 }
 
+/* libcurl does not always say what the mail server replied. */
+static void
+say_reply(const struct post *p, CURLcode rc, struct mm_deliver_rep *rep)
+{
+	const char *text =
+	    p->error[0] != '\0' ? p->error : curl_easy_strerror(rc);
+	long code = 0;
+
+	(void)curl_easy_getinfo(p->easy, CURLINFO_RESPONSE_CODE, &code);
+	if (code > 0)
+		snprintf(rep->why, sizeof(rep->why), "%.120s (reply %ld)",
+		    text, code);
+	else
+		snprintf(rep->why, sizeof(rep->why), "%.150s", text);
+}
+
 static void
 say_why(const struct post *p, CURLcode rc, struct mm_deliver_rep *rep)
 {
-	if (p->denied[0] != '\0')
+	if (p->denied[0] != '\0' && p->mail)
+		snprintf(rep->why, sizeof(rep->why), "%s: not this machine, "
+		    "so not unencrypted (mail_tls)", p->denied);
+	else if (p->denied[0] != '\0')
 		snprintf(rep->why, sizeof(rep->why), "%s: this address is "
 		    "not allowed (webhook_deny_private, webhook_plain)",
 		    p->denied);
+	else if (p->mail)
+		say_reply(p, rc, rep);
 	else if (p->head_n > HEAD_MAX)
 		snprintf(rep->why, sizeof(rep->why),
 		    "the answer's head is too long");

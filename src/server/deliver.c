@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "pki/key.h"
 #include "server/authorise.h"
+#include "server/mail.h"
 
 /*
  * Deliveries are prepared, signed and remembered here; the courier only makes
@@ -59,6 +60,7 @@ link_down(struct mm_deliver *d)
 	for (struct mm_ask *a = d->asks; a != NULL; a = a->next)
 		a->lost |= a->parcel.tag != 0;
 	mm_authorise_drop(d->authorise);
+	mm_mail_drop(d->mail);
 }
 
 static enum mm_err
@@ -69,10 +71,11 @@ pack(struct mm_deliver *d, const struct mm_hook *h, const struct mm_parcel *p,
 		.timeout_ms = p->timeout_ms, .want = p->want,
 		.body = mm_buf_view(&p->body) };
 
-	strcpy(req.url, h->url);
+	strcpy(req.url, h == NULL ? MM_MAIL_URL : h->url);
 	strcpy(req.id, p->id);
-	MM_TRY(mm_hook_sign(d->keys, h, req.id, (int64_t)req.at_s, req.body,
-	    req.signature, why));
+	if (h != NULL)
+		MM_TRY(mm_hook_sign(d->keys, h, req.id, (int64_t)req.at_s,
+		    req.body, req.signature, why));
 	mm_frame_begin(&d->frame, MM_IPC_DELIVER);
 	if (!mm_frame_put_req(&d->frame, d->tag, &req))
 		return MM_FAIL(why, MM_EBUG, "a delivery does not fit");
@@ -87,7 +90,8 @@ mm_deliver_send(struct mm_deliver *d, const struct mm_hook *h,
 	struct mm_why why = { 0 };
 	enum mm_err rc;
 
-	if (d->link < 0 || d->blocked || d->keyless[0] != '\0')
+	if (d->link < 0 || d->blocked ||
+	    (h != NULL && d->keyless[0] != '\0'))
 		return false;
 	if (++d->tag == 0)
 		d->tag = 1;
@@ -104,8 +108,8 @@ mm_deliver_send(struct mm_deliver *d, const struct mm_hook *h,
 	else if (rc == MM_ENOTFOUND)
 		link_down(d);
 	else
-		MM_LOG(MM_LOG_ERROR, "webhook", MM_S("webhook", h->id),
-		    MM_S("why", why.text));
+		MM_LOG(MM_LOG_ERROR, "webhook", MM_S("webhook",
+		    h != NULL ? h->id : "mail"), MM_S("why", why.text));
 	return false;
 }
 
@@ -124,7 +128,8 @@ outcome(struct mm_deliver *d, uint32_t tag, const struct mm_deliver_rep *rep)
 			mm_ask_outcome(d, a, rep);
 			return;
 		}
-	if (mm_authorise_outcome(d->authorise, tag, rep))
+	if (mm_authorise_outcome(d->authorise, tag, rep) ||
+	    mm_mail_outcome(d->mail, d, tag, rep))
 		return;
 	/* of one that was dropped meanwhile */
 }
@@ -173,7 +178,8 @@ look_at_key(struct mm_deliver *d)
 		    "webhook.key", MM_S("result", rc != MM_OK ? "refused" :
 		    "ok"), MM_S("why", why.text));
 	snprintf(d->keyless, sizeof(d->keyless), "%s", why.text);
-	mm_core_deliver_may(d->s->core, set->webhooks && rc == MM_OK);
+	mm_core_deliver_may(d->s->core, (set->webhooks || set->mail_to.n > 0)
+	    && rc == MM_OK);
 }
 
 /* The documents.  A store that is away is told of once, and asked again
@@ -272,6 +278,7 @@ look_at_turn(struct mm_deliver *d)
 	/* progress that another made is read anew */
 	if (!before || !d->delivers) {
 		drop_runs(d);
+		mm_mail_forget(d->mail);
 		d->looked_for_lost = false;
 	}
 	d->look_at = mm_mono_ms() + LOOK_MS;
@@ -284,10 +291,13 @@ round_all(struct mm_deliver *d)
 {
 	uint64_t size = mm_core_ledger_size(d->s->core);
 	int64_t soonest = mm_authorise_round(d->authorise, d);
+	int64_t mail = mm_mail_round(d->mail, d, size);
 	struct mm_run *r =
 	    d->s->config->set.webhooks && d->delivers ? d->runs : NULL;
 	struct mm_ask *a, *next;
 
+	if (mail < soonest)
+		soonest = mail;
 	for (; r != NULL; r = r->next) {
 		int64_t due = mm_run_step(d, r, size) ? 0 : mm_run_due(r);
 
@@ -380,6 +390,13 @@ mm_deliver_authorise(struct mm_deliver *d)
 }
 
 /* see hook.h */
+struct mm_mail *
+mm_deliver_mail(struct mm_deliver *d)
+{
+	return d->mail;
+}
+
+/* see hook.h */
 bool
 mm_deliver_show(struct mm_deliver *d, const char *hook,
     struct mm_hook_live *out)
@@ -458,6 +475,7 @@ mm_deliver_open(struct mm_server *s, struct mm_deliver **out,
 	MM_TRY(mm_hook_keys_open(s->config->set.server_dir,
 	    mm_core_shared(s->core), &d->keys, why));
 	MM_TRY(mm_authorise_open(s, &d->authorise, why));
+	MM_TRY(mm_mail_open(s, &d->mail, why));
 	MM_TRY(mm_desk_open(s->core, &d->desk, why));
 	if (pthread_create(&d->thread, NULL, deliver_thread, d) != 0)
 		return MM_FAIL(why, MM_ESYS, "cannot make a thread");
@@ -499,6 +517,7 @@ mm_deliver_close(struct mm_deliver **owner)
 	mm_desk_close(&d->desk);
 	mm_hook_keys_close(&d->keys);
 	mm_authorise_close(&d->authorise);
+	mm_mail_close(&d->mail);
 	mm_buf_done(&d->frame);
 	pthread_mutex_destroy(&d->lock);
 	free(d);

@@ -77,6 +77,7 @@ struct mm_deliver {
 	struct mm_run *runs;    /* changed under the lock, by the thread */
 	struct mm_ask *asks;
 	struct mm_authorise *authorise;
+	struct mm_mail *mail;
 	struct mm_buf frame;
 	pthread_t thread;
 	bool started;
@@ -87,7 +88,7 @@ struct mm_deliver {
 	bool changed, closed;
 };
 
-/* deliver.c: false: not now, the link is full or away. */
+/* deliver.c: false: not now, the link is full or away.  h NULL: a mail. */
 bool mm_deliver_send(struct mm_deliver *d, const struct mm_hook *h,
     struct mm_parcel *p);
 void mm_parcel_reset(struct mm_parcel *p);

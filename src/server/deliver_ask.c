@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
+#include "server/mail.h"
 
 /* Deliveries out of turn: each is a request that waits for its outcome. */
 
@@ -33,7 +34,8 @@ ask_answer(struct mm_deliver *d, struct mm_ask *a,
 	if (rep->why[0] != '\0')
 		mm_json_str(&j, "why", rep->why);
 	mm_json_int(&j, "took_ms", rep->took_ms);
-	mm_json_str(&j, "webhook_id", a->parcel.id);
+	if (!a->wish.mail)
+		mm_json_str(&j, "webhook_id", a->parcel.id);
 	mm_json_close(&j, '}');
 	mm_http_answer(d->s->http, a->wish.ref, &resp);
 }
@@ -114,7 +116,7 @@ mm_ask_step(struct mm_deliver *d, struct mm_ask *a)
 	int64_t late = d->s->config->set.webhook_timeout_s * 1000 +
 	    MM_DELIVER_LATE_MS;
 
-	if (d->keyless[0] != '\0') {
+	if (d->keyless[0] != '\0' && !a->wish.mail) {
 		mm_ask_fail(d, a, d->keyless);
 		return;
 	}
@@ -128,13 +130,17 @@ mm_ask_step(struct mm_deliver *d, struct mm_ask *a)
 	}
 	if (a->parcel.tag != 0)
 		return;
-	if (a->parcel.body.n == 0)
+	if (a->parcel.body.n == 0 && a->wish.mail)
+		rc = mm_mail_test(d->s, a->wish.request, &a->parcel.body,
+		    &why);
+	else if (a->parcel.body.n == 0)
 		rc = a->wish.letter ? letter_body(d, a, &why)
 				    : test_body(d, a, &why);
 	if (rc != MM_OK)
 		mm_ask_fail(d, a, why.text);
 	else
-		(void)mm_deliver_send(d, &a->wish.hook, &a->parcel);
+		(void)mm_deliver_send(d, a->wish.mail ? NULL : &a->wish.hook,
+		    &a->parcel);
 }
 
 /* see deliver.h */
@@ -149,6 +155,8 @@ mm_ask_outcome(struct mm_deliver *d, struct mm_ask *a,
 	    MM_OK)
 		MM_LOG(MM_LOG_WARN, "webhook", MM_S("webhook",
 		    a->wish.hook.id), MM_S("why", why.text));
+	if (a->wish.mail && rep->status / 100 == 2)
+		mm_mail_again(d->mail);
 	ask_end(d, a, rep);
 }
 
@@ -166,7 +174,8 @@ mm_deliver_ask(struct mm_deliver *d, const struct mm_hook_wish *wish,
 	a->began = mm_mono_ms();
 	mm_buf_init(&a->parcel.body, MM_IPC_FRAME_MAX);
 	pthread_mutex_lock(&d->lock);
-	if (!d->s->config->set.webhooks || d->closed)
+	if ((wish->mail ? d->s->config->set.mail_to.n == 0 :
+	    !d->s->config->set.webhooks) || d->closed)
 		rc = MM_FAIL(why, MM_EAGAIN, "there is no courier");
 	else if (d->nasks >= MM_ASKS_MOST)
 		rc = MM_FAIL(why, MM_EAGAIN, "too many are under way");

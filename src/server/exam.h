@@ -15,6 +15,8 @@ struct exam {
 void mm_exam_upstream(struct exam *e);
 /* rest_doctor_groups.c */
 void mm_exam_groups(struct exam *e);
+/* rest_mail.c */
+void mm_exam_mail(struct exam *e);
 /* rest_doctor_devconf.c */
 void mm_exam_configurations(struct exam *e);
 

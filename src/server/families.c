@@ -273,6 +273,25 @@ put_authorise_took(struct mm_scrape *c)
 }
 
 static void
+put_mails(struct mm_scrape *c)
+{
+	mm_sample_label(c, "result", "sent", c->mail.sent);
+	mm_sample_label(c, "result", "failed", c->mail.failed);
+}
+
+static void
+put_mail_waiting(struct mm_scrape *c)
+{
+	mm_sample(c, "", c->mail.waiting);
+}
+
+static void
+put_mail_failing(struct mm_scrape *c)
+{
+	mm_sample(c, "", c->mail.failing_since != 0);
+}
+
+static void
 put_hooks(struct mm_scrape *c)
 {
 	for (unsigned i = 0; i < MM_HOOK_STATES; i++)
@@ -657,6 +676,14 @@ const struct mm_family mm_families[] = {
 	    "When the oldest event happened that an active webhook is to "
 	    "deliver next; absent when none waits.",
 	    put_hooks_oldest },
+	{ M "mails", COUNTER, "result",
+	    "Mails that the mail server took, and tries that failed.",
+	    put_mails },
+	{ M "mail_alerts_waiting", GAUGE, "",
+	    "Alerts that no mail has told of yet.", put_mail_waiting },
+	{ M "mail_failing", GAUGE, "",
+	    "1 while the mail server does not take what it is given.",
+	    put_mail_failing },
 
 	{ M "signer_up", GAUGE, "",
 	    "1 while the server has a signer that answers.", put_signer_up },

@@ -4,6 +4,7 @@
 #include "core/group.h"
 #include "server/attempts.h"
 #include "server/authorise.h"
+#include "server/mail.h"
 #include "server/metrics.h"
 
 /*
@@ -25,6 +26,7 @@ struct mm_scrape {
 	struct mm_attempts_stats attempts;
 	struct mm_authorise_stats authorise;
 	struct mm_hook_stats hooks;
+	struct mm_mail_stats mail;
 	uint64_t refusals[MM_REASON_COUNT];
 	struct mm_http_counters http[MM_LISTENERS];
 };

@@ -114,6 +114,8 @@ void mm_deliver_close(struct mm_deliver **owner);
 struct mm_hook_keys *mm_deliver_keys(struct mm_deliver *d);
 struct mm_authorise;
 struct mm_authorise *mm_deliver_authorise(struct mm_deliver *d);
+struct mm_mail;
+struct mm_mail *mm_deliver_mail(struct mm_deliver *d);
 
 /* How a webhook does, now. */
 struct mm_hook_live {
@@ -153,7 +155,7 @@ struct mm_hook_wish {
 	struct mm_http_ref ref;
 	char request[17];
 	struct mm_hook hook;
-	bool letter;
+	bool letter, mail; /* mail: a test mail, and no webhook's */
 	uint64_t index;
 };
 MM_MUST enum mm_err mm_deliver_ask(struct mm_deliver *d,

@@ -14,6 +14,7 @@
 #include "ledger/note.h"
 #include "pki/key.h"
 #include "sandbox/sandbox.h"
+#include "server/alarm.h"
 #include "server/metrics.h"
 
 /*
@@ -27,8 +28,8 @@ struct options {
 };
 typedef int command_fn(const struct options *o);
 static command_fn run_run, run_check, run_found, run_takeover,
-    run_reference, run_metrics, run_routes, run_roles, run_serve, run_courier,
-    run_registrar;
+    run_reference, run_metrics, run_routes, run_roles, run_alerts, run_serve,
+    run_courier, run_registrar;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -48,6 +49,7 @@ static const struct command {
 	{ "metrics", "", "print the metrics' reference (Markdown)",
 	    run_metrics },
 	{ "roles", "", "print who may do what (Markdown)", run_roles },
+	{ "alerts", "", "print what alerts mean (Markdown)", run_alerts },
 	{ "serve", "--control N", NULL, run_serve },
 	{ "courier", "--control N", NULL, run_courier },
 	{ "registrar", "--control N", NULL, run_registrar },
@@ -154,6 +156,13 @@ run_roles(const struct options *o)
 {
 	(void)o;
 	return print_page(mm_rest_print_roles);
+}
+
+static int
+run_alerts(const struct options *o)
+{
+	(void)o;
+	return print_page(mm_alarm_reference);
 }
 
 /* ---- found ---- */

@@ -99,6 +99,7 @@ mm_metrics_put(struct mm_server *s, struct mm_store_reader *r, bool open,
 	mm_attempts_stats(s->attempts, &c.attempts);
 	mm_authorise_stats(mm_deliver_authorise(s->deliver), &c.authorise);
 	mm_deliver_stats(s->deliver, &c.hooks);
+	mm_mail_stats(mm_deliver_mail(s->deliver), &c.mail);
 	c.store_up = r != NULL &&
 	    mm_get_counts(r, &c.store, NULL) == MM_OK &&
 	    mm_groups_tally(r, &c.groups, NULL) == MM_OK;

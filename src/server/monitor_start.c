@@ -146,7 +146,7 @@ start_aide(struct mm_monitor *m, struct mm_child *aide, uint8_t role,
 bool
 mm_monitor_wants_courier(const struct mm_monitor *m)
 {
-	return m->config->set.webhooks ||
+	return m->config->set.webhooks || m->config->set.mail_to.n > 0 ||
 	    m->config->set.authorise_url[0] != '\0';
 }
 

@@ -671,6 +671,8 @@ const struct mm_http_route mm_operators_routes[] = {
 	    NO, quarantine_accept, mm_danger_quarantine),
 	POST(API "/stations/:/quarantine/:/reject", MAKES, BODY_SMALL, NO,
 	    quarantine_reject),
+	ONE(API "/mail", READS, NO, mail),
+	POST(API "/mail/test", MAKES, BODY_SMALL, NO, mail_test),
 	ONE(METRICS, MEASURES, NO, metrics),
 	ONE("/ledger/checkpoint", AUDITS, NO, checkpoint),
 	ONE("/ledger/tile/*", AUDITS, NO, tile),

@@ -291,6 +291,7 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(station_quarantine) X(quarantine_accept) X(quarantine_reject)   \
 	X(batch_report) X(batch_units) X(batch_configuration) X(orders_key) \
 	X(batch_people) X(batch_made) X(expiry) X(ends) X(tokens_thaw)    \
+	X(mail) X(mail_test)                                              \
 	X(tokens_cancel) X(token_remint) X(device_transfer)               \
 	X(device_repair)                                                  \
 	X(groups) X(group) X(group_create) X(group_open) X(group_pause)   \

@@ -609,6 +609,7 @@ static void (*const looks[])(struct exam *e) = {
 	look_load,
 	look_authorise,
 	look_hooks,
+	mm_exam_mail,
 	mm_exam_groups,
 	mm_exam_configurations,
 };

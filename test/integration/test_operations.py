@@ -90,6 +90,8 @@ COMMANDS = {
     "rotateAuthorise": "authorise rotate",
     "expiry": "expiry",
     "ends": "expiry",
+    "getMail": "mail show",
+    "testMail": "mail test",
     "transferDevice": "device transfer {device} --product op-product "
                       "--reason sold --yes",
     "repairDevice": "device repair {device} --reason rma --yes",

@@ -94,6 +94,51 @@ production_wants_more(void **state)
 	}
 }
 
+/* What the courier is given, and the head of each mail is made of. */
+static void
+mails_want_addresses(void **state)
+{
+	static const struct {
+		const char *to, *from, *server;
+		bool good;
+	} rows[] = {
+		{ "ops@example.com", "mint@ca.example", "localhost:25", true },
+		{ "a+b@example.com", "mint@localhost", "[::1]:587", true },
+		{ "ops@example.com", "", "localhost:25", false },
+		{ "ops@example.com", "mint", "localhost:25", false },
+		{ "ops@example.com", "m@ca.example", "localhost", false },
+		{ "ops@example.com", "m@ca.example", "local host:25", false },
+		{ "ops@example.com", "m@ca.example", "u@localhost:25", false },
+		{ "@example.com", "m@ca.example", "localhost:25", false },
+		{ "ops@", "m@ca.example", "localhost:25", false },
+		{ "ops@.example", "m@ca.example", "localhost:25", false },
+		{ "ops@a@example.com", "m@ca.example", "localhost:25", false },
+		{ "o ps@example.com", "m@ca.example", "localhost:25", false },
+		{ "o>ps@example.com", "m@ca.example", "localhost:25", false },
+		{ "ops@example.com\r\nX: y", "m@ca.example", "localhost:25",
+		    false },
+		{ "ops@example.com", "m@ca.example>\nX: y", "localhost:25",
+		    false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_settings s;
+
+		assert_int_equal(load("", &s, NULL), MM_OK);
+		s.mail_to.n = 1;
+		strcpy(s.mail_to.item[0], rows[i].to);
+		strcpy(s.mail_from, rows[i].from);
+		strcpy(s.mail_server, rows[i].server);
+		ROW(rows[i].to, (mm_settings_check(&s, NULL) == MM_OK) ==
+		    rows[i].good);
+	}
+	assert_true(mm_host_is_local("localhost:25"));
+	assert_true(mm_host_is_local("[::1]:25"));
+	assert_false(mm_host_is_local("localhost.example.com:25"));
+	assert_false(mm_host_is_local("127.0.0.1.example.com:25"));
+}
+
 static void
 checks_what_a_range_cannot(void **state)
 {
@@ -196,6 +241,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(presets_are_a_working_test_setup),
 		cmocka_unit_test(production_wants_more),
+		cmocka_unit_test(mails_want_addresses),
 		cmocka_unit_test(checks_what_a_range_cannot),
 		cmocka_unit_test(every_key_is_explained),
 		cmocka_unit_test(an_issuer_has_its_shards),
