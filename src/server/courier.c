@@ -338,8 +338,9 @@ static void
 say_why(const struct post *p, CURLcode rc, struct mm_deliver_rep *rep)
 {
 	if (p->denied[0] != '\0' && p->mail)
-		snprintf(rep->why, sizeof(rep->why), "%s: not this machine, "
-		    "so not unencrypted (mail_tls)", p->denied);
+		snprintf(rep->why, sizeof(rep->why), "%s: no mail goes "
+		    "there: unencrypted to this machine alone (mail_tls), "
+		    "to link-local addresses never", p->denied);
 	else if (p->denied[0] != '\0')
 		snprintf(rep->why, sizeof(rep->why), "%s: this address is "
 		    "not allowed (webhook_deny_private, webhook_plain)",

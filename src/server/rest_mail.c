@@ -56,7 +56,7 @@ mm_rest_mail_test(struct mm_rest *r, struct mm_why *why)
 
 	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
 	if (r->s->config->set.mail_to.n == 0)
-		return MM_FAIL(why, MM_ECONFLICT, "mail_to is empty: this "
+		return MM_FAIL(why, MM_ENOTFOUND, "mail_to is empty: this "
 		    "server sends no mails");
 	memcpy(w.request, r->req->id, sizeof(w.request));
 	MM_TRY(mm_deliver_ask(r->s->deliver, &w, why));

@@ -139,6 +139,7 @@ def test_killed_before_the_answer(w):
     w.start()
     again = until(lambda: about(w, name)[1:])
     assert again[0]["Message-ID"] == before[0]["Message-ID"]
+    until(lambda: w.rest("GET", "/mail").json["sent"] == 1)
     w.stop()
     w.start()
     later, _ = conflict(w)

@@ -39,7 +39,7 @@ NOTHING = {"id": dict.fromkeys(("devices", "tokens", "keys"), "WALK-1") | {
     "webhooks": "wh_0000000000000000", "approvals": "0" * 16,
     "batches": "nosuch", "stations": "nosuch", "groups": "nosuch"}, "serial": {"certificates": "0" * 32}}
 # an example that cannot succeed where nothing went wrong before
-REFUSED = {"thawToken": 409, "testMail": 409, "transferDevice": 409,
+REFUSED = {"thawToken": 409, "testMail": 404, "transferDevice": 409,
            "retryDeadLetter": 404, "getApproval": 404,
            "approve": 404, "refuse": 404, "syncStation": 403,
            "acceptQuarantined": 404, "rejectQuarantined": 404,

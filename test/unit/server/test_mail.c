@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "ipc/msg.h"
 #include "server/letter.h"
 #include "server/mail.h"
 
@@ -146,7 +147,7 @@ static void
 add(struct mm_tally *t, uint64_t index, const char *reason,
     const char *device, enum mm_severity least)
 {
-	char text[256];
+	char text[512];
 
 	snprintf(text, sizeof(text), "{\"type\":\"alert\",\"at\":"
 	    "\"2026-11-30T08:00:%02lluZ\",\"reason\":\"%s\","
@@ -200,6 +201,38 @@ a_flood_of_reasons_is_bounded(void **state)
 	free(t);
 }
 
+/* A mail that did not fit would never be sent, and nor would any after it. */
+static void
+the_longest_mail_fits(void **state)
+{
+	static struct mm_config config;
+	static struct mm_server server;
+	struct mm_tally *t = calloc(1, sizeof(*t));
+	struct mm_buf out = MM_BUF_INIT(MM_IPC_FRAME_MAX - 4096);
+	char reason[65], device[180];
+	struct mm_why why = { 0 };
+
+	(void)state;
+	config.set = set;
+	memset(config.set.name, 'n', sizeof(config.set.name) - 1);
+	memset(config.set.ledger_origin, 'o', 255);
+	server.config = &config;
+	memset(device, '=', sizeof(device) - 1);
+	device[sizeof(device) - 1] = '\0';
+	for (uint64_t i = 0; i < 30; i++) {
+		memset(reason, 'r', 64);
+		reason[64] = '\0';
+		reason[0] = (char)('A' + i);
+		for (uint64_t k = 0; k < 7; k++)
+			add(t, i * 10 + k, reason, device, MM_SEVERITY_INFO);
+	}
+	assert_int_equal(t->nkind, MM_TALLY_KINDS);
+	if (mm_mail_alerts(&server, t, &out, &why) != MM_OK)
+		fail_msg("%s", why.text);
+	mm_buf_done(&out);
+	free(t);
+}
+
 /* Each alert that a refusal makes has advice; so have those of ends. */
 static void
 every_alarm_says_what_to_do(void **state)
@@ -227,6 +260,7 @@ main(void)
 		cmocka_unit_test(no_line_is_long),
 		cmocka_unit_test(alerts_are_counted_by_reason),
 		cmocka_unit_test(a_flood_of_reasons_is_bounded),
+		cmocka_unit_test(the_longest_mail_fits),
 		cmocka_unit_test(every_alarm_says_what_to_do),
 	};
 
