@@ -15,11 +15,12 @@ mm_ends_ask(struct mm_client *c, json_t **out, struct mm_why *why)
 	enum mm_err rc = mm_client_call(c, "GET", "/expiry/ends", NULL, out,
 	    &own);
 
-	if (rc == MM_EPOLICY) {
-		*out = NULL;
+	if (rc == MM_OK)
 		return MM_OK;
-	}
-	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
+	*out = NULL;
+	/* a server of before the list says that there is no such path */
+	return rc == MM_EPOLICY || rc == MM_ENOTFOUND ? MM_OK :
+	    MM_FAIL(why, rc, "%s", own.text);
 }
 
 /* ---- tables ---- */
@@ -46,12 +47,22 @@ is_peoples(const json_t *row)
 	return false;
 }
 
+/* The server's clock is what counts. */
+static int64_t
+now_of(const json_t *o)
+{
+	int64_t ms = 0;
+
+	return mm_time_parse(mm_json_text(o, "as_of"), &ms, NULL) == MM_OK ?
+	    ms / 1000 : mm_now_s();
+}
+
 /* A row with what the table shows of it. */
 static json_t *
-shown(json_t *row)
+shown(json_t *row, int64_t now_s)
 {
 	json_t *o = json_copy(row);
-	int64_t left = end_of(row) - mm_now_s();
+	int64_t left = end_of(row) - now_s;
 	char text[32], at[32];
 
 	snprintf(at, sizeof(at), "%.16s", mm_json_text(row, "ends"));
@@ -119,7 +130,7 @@ products_of(json_t *o)
 void
 mm_ends_print(json_t *o, long days)
 {
-	int64_t until_s = mm_now_s() + days * DAY_S;
+	int64_t now_s = now_of(o), until_s = now_s + days * DAY_S;
 	json_t *row, *rows = json_array();
 	long long later = json_integer_value(json_object_get(o, "later"));
 	size_t i;
@@ -129,7 +140,7 @@ mm_ends_print(json_t *o, long days)
 		if (is_peoples(row) && end_of(row) >= until_s)
 			later++;
 		else
-			json_array_append_new(rows, shown(row));
+			json_array_append_new(rows, shown(row, now_s));
 	}
 	print_products(products_of(o));
 	print_items(rows);
@@ -153,7 +164,7 @@ enum mm_err
 mm_ends_within(json_t *o, int64_t within_s, json_t **out, struct mm_why *why)
 {
 	json_t *row, *items = json_array(), *products = json_array();
-	int64_t until_s = mm_now_s() + within_s;
+	int64_t until_s = now_of(o) + within_s;
 	size_t i;
 
 	json_array_foreach(json_object_get(o, "items"), i, row)
@@ -166,7 +177,8 @@ mm_ends_within(json_t *o, int64_t within_s, json_t **out, struct mm_why *why)
 		if (json_is_true(json_object_get(row, "not_renewed")))
 			json_array_append(products, row);
 	}
-	*out = json_pack("{s:o,s:o}", "items", items, "products", products);
+	*out = json_pack("{s:o,s:o,s:O?}", "items", items, "products",
+	    products, "as_of", json_object_get(o, "as_of"));
 	return *out != NULL ? MM_OK : MM_FAIL(why, MM_ENOMEM, "out of memory");
 }
 
@@ -188,9 +200,9 @@ mm_ends_print_within(json_t *o)
 	mm_json_plain(o, 3);
 	json_array_foreach(json_object_get(o, "items"), i, row)
 	{
-		json_t *s = shown(row);
+		json_t *s = shown(row, now_of(o));
 
-		printf("%s %s%s%s%s ends %s (%s)\n  -> %s\n",
+		printf("%s %s%s%s%s ends %s UTC (%s)\n  -> %s\n",
 		    mm_json_text(s, "kind"), mm_json_text(s, "name"),
 		    mm_json_text(s, "of")[0] != '\0' ? ", " : "",
 		    mm_json_text(s, "of"),

@@ -8,7 +8,7 @@
  * The part of "expiry" that is not the chart: what of the CA's own ends when,
  * and how each product's devices stand (GET /expiry/ends).
  */
-/* *out NULL: this credential may not see it. */
+/* *out NULL: this credential may not see it, or the server is older. */
 MM_MUST enum mm_err mm_ends_ask(struct mm_client *c, json_t **out,
     struct mm_why *why);
 /* As tables; days: credentials, groups and batches that end later are only

@@ -213,8 +213,8 @@ fail_within(struct mm_cli *cli, struct mm_client *c, const struct mm_args *a,
 	MM_TRY(mm_ends_ask(c, &all, why));
 	if (all == NULL)
 		return MM_FAIL(why, MM_EPOLICY, "this credential may not see "
-		    "what of the CA's own ends: want a role as support, for "
-		    "all products");
+		    "what of the CA's own ends, or the server is older: want "
+		    "a role as support, for all products");
 	MM_TRY(mm_ends_within(all, within_s, &o, why));
 	cli->status = mm_ends_n(o) > 0;
 	if (cli->json)

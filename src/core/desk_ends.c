@@ -77,7 +77,9 @@ mm_desk_end_tell(struct mm_desk *d, const struct mm_end *e,
     struct mm_why *why)
 {
 	const struct mm_end_rule *rule = &mm_end_rules[e->kind];
-	const struct note n = { rule->reason, e->name, e->end_s,
+	/* of what is renewed each day the end moves: an alert a day */
+	const struct note n = { rule->reason, e->name,
+		rule->by == MM_END_BY_ITSELF ? e->end_s / DAY_S : e->end_s,
 		distance(e, mm_now_s()) };
 	struct mm_entry entry = { .type = MM_E_ALERT };
 	char at[MM_TIME_TEXT];
@@ -124,13 +126,19 @@ enter_product(struct mm_desk *d, const char *product, uint64_t late,
 	struct mm_papers p = mm_papers_over(&d->buf);
 	struct mm_entry entry = { .type = MM_E_ALERT };
 	char count[24];
+	struct mm_why none = { 0 };
+	enum mm_err rc;
 
 	snprintf(count, sizeof(count), "%llu", (unsigned long long)late);
 	entry.field[MM_F_REASON] = "devices-not-renewed";
 	entry.field[MM_F_PRODUCT] = product;
 	entry.field[MM_F_COUNT] = count;
 	mm_papers_add(&p, &entry);
-	MM_TRY(mm_desk_run(d, &p, op, why));
+	rc = mm_desk_run(d, &p, op, &none);
+	if (rc == MM_ECONFLICT) /* another node was first */
+		return MM_OK;
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "%s", none.text);
 	mm_core_note(d->c, 2, "devices-not-renewed", product);
 	return MM_OK;
 }

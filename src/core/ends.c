@@ -72,6 +72,7 @@ struct walk {
 	struct mm_desk *d;
 	mm_each_end_fn *fn;
 	void *ctx;
+	unsigned unread; /* documents that are damaged */
 	unsigned rows; /* of a page, and its end */
 	char last[MM_AUTHORITY_TEXT];
 };
@@ -216,11 +217,26 @@ list_of(const struct walk *w, const struct mm_made_line *line)
 	return next_s;
 }
 
+/* One that ends with its issuer has no end of its own, and one that has ended
+ * is over. */
+static enum mm_err
+each_line_ca(const struct walk *w, const struct mm_made_line *line,
+    struct mm_why *why)
+{
+	const struct mm_chain *c = &line->chain;
+	int64_t end_s = first_end(c->der, c->n > 0, true);
+
+	if (c->n < 2 || end_s <= mm_now_s() ||
+	    end_s >= first_end(c->der + 1, c->n - 1, true))
+		return MM_OK;
+	return put_named(w, MM_END_LINE_CA, line->name, end_s, why);
+}
+
 /* Of their lists the first that ends stands for all. */
 static enum mm_err
 each_line(const struct walk *w, struct mm_why *why)
 {
-	struct mm_end list = { .kind = MM_END_LINE_CRL };
+	struct mm_end list = { .kind = MM_END_LINE_CRL, .name = "line-cas" };
 	size_t n = mm_lines_n(w->d->c->lines);
 
 	for (size_t i = 0; i < n; i++) {
@@ -228,14 +244,11 @@ each_line(const struct walk *w, struct mm_why *why)
 		    mm_lines_at(w->d->c->lines, i);
 		int64_t next_s = list_of(w, line);
 
-		MM_TRY(put_named(w, MM_END_LINE_CA, line->name,
-		    first_end(line->chain.der, line->chain.n > 0, true),
-		    why));
+		MM_TRY(each_line_ca(w, line, why));
 		if (next_s == 0 || (list.end_s != 0 && next_s >= list.end_s))
 			continue;
 		list.end_s = next_s;
 		list.span_s = mm_lines_hours(w->d->c->config, line) * 3600;
-		strcpy(list.name, line->name);
 	}
 	return put(w, &list, why);
 }
@@ -289,11 +302,12 @@ each_operator(struct walk *w, struct mm_why *why)
 static enum mm_err
 take_group(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
-	const struct walk *w = ctx;
+	struct walk *w = ctx;
 	struct mm_group g;
 
 	(void)next;
-	MM_TRY(mm_group_parse(row, &g, why));
+	if (mm_group_parse(row, &g, NULL) != MM_OK)
+		return w->unread++, MM_OK;
 	return g.state == MM_WORK_CLOSED ? MM_OK :
 	    put_named(w, MM_END_GROUP, g.id, g.until_ms / 1000, why);
 }
@@ -302,10 +316,11 @@ static enum mm_err
 take_batch(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	MM_OWN(mm_production_free) struct mm_production *b = NULL;
-	const struct walk *w = ctx;
+	struct walk *w = ctx;
 
 	(void)next;
-	MM_TRY(mm_production_parse(row, &b, why));
+	if (mm_production_parse(row, &b, NULL) != MM_OK)
+		return w->unread++, MM_OK;
 	return b->state == MM_WORK_CLOSED ? MM_OK :
 	    put_named(w, MM_END_BATCH, b->id, b->order->until_ms / 1000, why);
 }
@@ -313,7 +328,7 @@ take_batch(void *ctx, const void *row, const char *next, struct mm_why *why)
 /* see ends.h */
 enum mm_err
 mm_desk_each_end(struct mm_desk *d, mm_each_end_fn *fn, void *ctx,
-    struct mm_why *why)
+    unsigned *unread, struct mm_why *why)
 {
 	struct walk w = { .d = d, .fn = fn, .ctx = ctx };
 	const struct mm_config *config = d->c->config;
@@ -325,5 +340,7 @@ mm_desk_each_end(struct mm_desk *d, mm_each_end_fn *fn, void *ctx,
 	MM_TRY(each_config_key(&w, why));
 	MM_TRY(each_operator(&w, why));
 	MM_TRY(mm_each_doc(d->r, MM_DOC_GROUP, "", take_group, &w, why));
-	return mm_each_doc(d->r, MM_DOC_BATCH, "", take_batch, &w, why);
+	MM_TRY(mm_each_doc(d->r, MM_DOC_BATCH, "", take_batch, &w, why));
+	*unread = w.unread;
+	return MM_OK;
 }

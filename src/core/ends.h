@@ -47,9 +47,10 @@ bool mm_end_late(const struct mm_end *e, int64_t now_s);
 typedef enum mm_err mm_each_end_fn(void *ctx, const struct mm_end *e,
     struct mm_why *why);
 /* All but what the server alone knows (MM_END_TLS and published lists), in no
- * order; what has no end is left out. */
+ * order; what has no end is left out, and groups and batches that cannot be
+ * read, which are *unread. */
 MM_MUST enum mm_err mm_desk_each_end(struct mm_desk *d, mm_each_end_fn *fn,
-    void *ctx, struct mm_why *why);
+    void *ctx, unsigned *unread, struct mm_why *why);
 /* Its alert, if it is within a distance: once for each, whoever of the nodes
  * is first. */
 MM_MUST enum mm_err mm_desk_end_tell(struct mm_desk *d,

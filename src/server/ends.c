@@ -7,13 +7,14 @@
 #include "base/log.h"
 #include "base/time.h"
 
-enum { REST_MS = 1000, REST_TIMES = 100, TELL_MS = 60000 };
+enum { REST_MS = 1000, REST_TIMES = 100, TELL_MS = 60000,
+	FAILED_MS = 10000 };
 
 struct mm_endlist {
 	pthread_mutex_t lock; /* of the list that is shown */
 	struct mm_end *end;
 	size_t n;
-	int64_t as_of;
+	int64_t as_of, made_at; /* made_at: monotonic */
 	/* the housekeeper's own; monotonic */
 	int64_t again_at, tell_at;
 };
@@ -99,8 +100,10 @@ add_own(struct mm_server *s, struct list *l, struct mm_why *why)
 	struct mm_root_times root;
 	int64_t tls_s;
 
+	/* each node has one of its own */
 	if (mm_tls_ends(s->tls, &tls_s) && tls_s < MM_TIME_FOREVER_S)
-		MM_TRY(add_named(l, MM_END_TLS, "server", tls_s, 0, why));
+		MM_TRY(add_named(l, MM_END_TLS, s->config->set.node[0] != '\0' ?
+		    s->config->set.node : "server", tls_s, 0, why));
 	mm_public_root_times(s->pub, &root);
 	if (root.last_s > 0)
 		MM_TRY(add_named(l, MM_END_ROOT_CRL, "root", root.last_s, 0,
@@ -133,6 +136,7 @@ publish(struct mm_endlist *e, struct list *l)
 	e->end = l->end;
 	e->n = l->n;
 	e->as_of = mm_now_ms();
+	e->made_at = mm_mono_ms();
 	pthread_mutex_unlock(&e->lock);
 	free(before);
 	*l = (struct list){ 0 };
@@ -140,15 +144,22 @@ publish(struct mm_endlist *e, struct list *l)
 
 /* ---- telling ---- */
 
-/* Of devices once they are counted: until then it is due again. */
+/* Of devices once they are counted: until then it is due again.  One that
+ * cannot be told holds no other up, unless it is the store that is away. */
 static enum mm_err
 tell(struct mm_endlist *e, struct mm_desk *d, struct mm_why *why)
 {
 	bool counted = false;
+	enum mm_err rc = MM_OK;
 
 	/* only this thread changes the list: it reads it without the lock */
-	for (size_t i = 0; i < e->n; i++)
-		MM_TRY(mm_desk_end_tell(d, &e->end[i], why));
+	for (size_t i = 0; i < e->n && rc != MM_EAGAIN; i++) {
+		enum mm_err one = mm_desk_end_tell(d, &e->end[i], why);
+
+		rc = one == MM_OK ? rc : one;
+	}
+	if (rc != MM_OK)
+		return rc;
 	MM_TRY(mm_desk_devices_tell(d, &counted, why));
 	if (counted)
 		e->tell_at = mm_mono_ms() + TELL_MS;
@@ -160,11 +171,15 @@ keep(struct mm_server *s, struct mm_endlist *e, struct mm_desk *d,
     struct list *l, struct mm_why *why)
 {
 	int64_t began = mm_mono_ms(), rest;
+	unsigned unread;
 
-	MM_TRY(mm_desk_each_end(d, add, l, why));
+	MM_TRY(mm_desk_each_end(d, add, l, &unread, why));
 	MM_TRY(add_own(s, l, why));
 	publish(e, l);
 	rest = (mm_mono_ms() - began) * REST_TIMES;
+	rest = unread > 0 && rest < TELL_MS ? TELL_MS : rest;
+	if (unread > 0)
+		MM_LOG(MM_LOG_WARN, "ends.unread", MM_I("documents", unread));
 	e->again_at = mm_mono_ms() + (rest > REST_MS ? rest : REST_MS);
 	return mm_mono_ms() < e->tell_at ? MM_OK : tell(e, d, why);
 }
@@ -180,7 +195,7 @@ mm_ends_keep(struct mm_server *s, struct mm_desk *d)
 		return;
 	if (keep(s, s->ends, d, &l, &why) != MM_OK) {
 		MM_LOG(MM_LOG_WARN, "ends.failed", MM_S("why", why.text));
-		s->ends->again_at = mm_mono_ms() + REST_MS;
+		s->ends->again_at = mm_mono_ms() + FAILED_MS;
 	}
 	free(l.end);
 }
@@ -190,7 +205,9 @@ struct mm_ends_seen
 mm_ends_take(struct mm_endlist *e)
 {
 	pthread_mutex_lock(&e->lock);
-	return (struct mm_ends_seen){ e->as_of, e->end, e->n };
+	return (struct mm_ends_seen){ .as_of = e->as_of,
+		.age_ms = mm_mono_ms() - e->made_at, .end = e->end,
+		.n = e->n };
 }
 
 /* see ends.h */

@@ -13,6 +13,7 @@
 struct mm_endlist;
 struct mm_ends_seen {
 	int64_t as_of; /* ms; 0: none was made yet */
+	int64_t age_ms;
 	const struct mm_end *end; /* the nearest first */
 	size_t n;
 };

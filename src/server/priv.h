@@ -340,8 +340,8 @@ void mm_public_refresh(struct mm_public *p, struct mm_store_reader *r);
 /* Shards' lists alone, which are small. */
 void mm_public_refresh_shards(struct mm_public *p, struct mm_store_reader *r);
 /* The lists above the issuers: how many stand, when the first of those ends,
- * and the last that the file has; what of the file is not used, and whether
- * others than the server may read those of years to come. */
+ * when the first CA in force has none any more, what of the file is not used,
+ * and whether others than the server may read those of years to come. */
 struct mm_root_times {
 	bool wanted; /* root_crl names a file */
 	size_t n, foreign;

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/time.h"
@@ -6,7 +7,8 @@
 
 /* GET /expiry/ends: what ends beside devices' certificates, and how those of
  * each product stand. */
-enum { DAY_S = 86400, DAYS_MOST = 40000, ITEMS_MOST = 5000 };
+enum { DAY_S = 86400, DAYS_MOST = 40000, MEANT_MOST = 1000,
+	STALE_MS = 600000 };
 
 static const struct {
 	const char *name;
@@ -17,33 +19,45 @@ enum { DISTANCES = sizeof(distances) / sizeof(distances[0]) };
 /* ---- devices ---- */
 
 struct product {
-	uint64_t in_use, late, ends[DISTANCES];
+	uint64_t ends[DISTANCES];
 };
 
-static void
-sum_cells(const struct mm_forecast *f, const char *product, int64_t today,
-    struct product *p)
+/* Which class has the sums of a class's product: the first of it. */
+static size_t
+first_of(const struct mm_forecast *f, size_t class)
 {
+	size_t i = 0;
+
+	while (strcmp(f->class[i].product, f->class[class].product) != 0)
+		i++;
+	return i;
+}
+
+static void
+sum_cells(const struct mm_forecast *f, struct product *p, int64_t today)
+{
+	size_t class = SIZE_MAX, first = 0;
+
 	for (size_t k = 0; k < f->ncell; k++) {
 		int64_t in = (int64_t)f->cell[k].day - today;
 
-		if (in < 0 ||
-		    strcmp(f->class[f->cell[k].class].product, product) != 0)
-			continue;
-		for (size_t i = 0; i < DISTANCES; i++)
-			p->ends[i] += in < distances[i].days ? f->cell[k].n
-							     : 0;
+		if (f->cell[k].class != class)
+			first = first_of(f, class = f->cell[k].class);
+		for (size_t i = 0; in >= 0 && i < DISTANCES; i++)
+			p[first].ends[i] += in < distances[i].days ?
+			    f->cell[k].n : 0;
 	}
 }
 
 static void
-put_product(struct mm_json *j, const char *name, const struct product *p)
+put_product(struct mm_json *j, const char *name, const struct product *p,
+    uint64_t late, uint64_t in_use)
 {
 	mm_json_open(j, '{');
 	mm_json_str(j, "product", name);
-	mm_json_int(j, "in_use", (int64_t)p->in_use);
-	mm_json_int(j, "late", (int64_t)p->late);
-	mm_json_bool(j, "not_renewed", mm_devices_late(p->late, p->in_use));
+	mm_json_int(j, "in_use", (int64_t)in_use);
+	mm_json_int(j, "late", (int64_t)late);
+	mm_json_bool(j, "not_renewed", mm_devices_late(late, in_use));
 	mm_json_open_key(j, "ends", '{');
 	for (size_t i = 0; i < DISTANCES; i++)
 		mm_json_int(j, distances[i].name, (int64_t)p->ends[i]);
@@ -51,22 +65,27 @@ put_product(struct mm_json *j, const char *name, const struct product *p)
 	mm_json_close(j, '}');
 }
 
-static void
-put_devices(struct mm_json *j, const struct mm_forecast *f)
+static enum mm_err
+put_devices(struct mm_json *j, const struct mm_forecast *f,
+    struct mm_why *why)
 {
+	struct product *p = calloc(f->nclass + 1, sizeof(*p));
+	uint64_t late, in_use;
+
+	if (p == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "ends: no memory");
+	sum_cells(f, p, mm_now_s() / DAY_S);
 	mm_json_open_key(j, "devices", '{');
 	mm_rest_put_time(j, "as_of", f->as_of);
 	mm_json_open_key(j, "products", '[');
-	for (size_t i = 0; i < f->nclass; i++) {
-		struct product p = { 0 };
-
-		if (!mm_forecast_product(f, i, &p.late, &p.in_use))
-			continue;
-		sum_cells(f, f->class[i].product, mm_now_s() / DAY_S, &p);
-		put_product(j, f->class[i].product, &p);
-	}
+	for (size_t i = 0; i < f->nclass; i++)
+		if (mm_forecast_product(f, i, &late, &in_use))
+			put_product(j, f->class[i].product, &p[i], late,
+			    in_use);
 	mm_json_close(j, ']');
 	mm_json_close(j, '}');
+	free(p);
+	return MM_OK;
 }
 
 /* ---- the rest ---- */
@@ -91,17 +110,24 @@ put_end(const struct mm_rest *r, struct mm_json *j, const struct mm_end *e)
 	mm_json_close(j, '}');
 }
 
+/* Of what is meant to end there may be any number; the rest is shown whole, so
+ * that nothing which wants a person is ever missing. */
 static void
 put_items(const struct mm_rest *r, struct mm_json *j,
     const struct mm_ends_seen *seen, int64_t until_s)
 {
-	size_t n = 0;
+	size_t shown = 0, meant = 0;
 
 	mm_json_open_key(j, "items", '[');
-	while (n < seen->n && n < ITEMS_MOST && seen->end[n].end_s < until_s)
-		put_end(r, j, &seen->end[n++]);
+	for (size_t i = 0; i < seen->n && seen->end[i].end_s < until_s; i++) {
+		if (mm_end_rules[seen->end[i].kind].by == MM_END_MEANT &&
+		    meant++ >= MEANT_MOST)
+			continue;
+		put_end(r, j, &seen->end[i]);
+		shown++;
+	}
 	mm_json_close(j, ']');
-	mm_json_int(j, "later", (int64_t)(seen->n - n));
+	mm_json_int(j, "later", (int64_t)(seen->n - shown));
 }
 
 static enum mm_err
@@ -121,31 +147,53 @@ ask_until(const struct mm_rest *r, int64_t *until_s, struct mm_why *why)
 	return MM_OK;
 }
 
-static void
-put(struct mm_rest *r, const struct mm_forecast *f,
-    const struct mm_ends_seen *seen, int64_t until_s)
+/* Housekeeping makes it every second or so: where it hangs, what is missing in
+ * the list is not nothing. */
+static enum mm_err
+check_seen(const struct mm_ends_seen *seen, struct mm_why *why)
 {
-	mm_json_open(&r->j, '{');
-	mm_rest_put_time(&r->j, "as_of", seen->as_of);
-	put_items(r, &r->j, seen, until_s);
-	put_devices(&r->j, f);
-	mm_json_close(&r->j, '}');
+	char at[MM_TIME_TEXT];
+
+	if (seen->as_of == 0)
+		return MM_FAIL(why, MM_EAGAIN, "the first count is not over "
+		    "yet");
+	if (seen->age_ms < STALE_MS)
+		return MM_OK;
+	mm_time_text(seen->as_of, at);
+	return MM_FAIL(why, MM_EAGAIN, "what ends was last looked at %s: "
+	    "housekeeping hangs, the log says in what (ends.failed)", at);
+}
+
+static enum mm_err
+put_seen(struct mm_rest *r, int64_t until_s, struct mm_why *why)
+{
+	struct mm_ends_seen seen = mm_ends_take(r->s->ends);
+	enum mm_err rc = check_seen(&seen, why);
+
+	if (rc == MM_OK) {
+		mm_json_open(&r->j, '{');
+		mm_rest_put_time(&r->j, "as_of", seen.as_of);
+		put_items(r, &r->j, &seen, until_s);
+	}
+	mm_ends_give(r->s->ends);
+	return rc;
 }
 
 enum mm_err
 mm_rest_ends(struct mm_rest *r, struct mm_why *why)
 {
-	struct mm_forecast *f = mm_core_forecast(r->s->core);
-	struct mm_ends_seen seen = mm_ends_take(r->s->ends);
+	struct mm_forecast *f;
 	int64_t until_s;
-	enum mm_err rc = ask_until(r, &until_s, why);
+	enum mm_err rc;
 
-	if (rc == MM_OK && (f == NULL || seen.as_of == 0))
-		rc = MM_FAIL(why, MM_EAGAIN, "the first count is not over "
-		    "yet");
+	MM_TRY(ask_until(r, &until_s, why));
+	f = mm_core_forecast(r->s->core);
+	rc = f == NULL ? MM_FAIL(why, MM_EAGAIN, "the first count is not over "
+	    "yet") : put_seen(r, until_s, why);
 	if (rc == MM_OK)
-		put(r, f, &seen, until_s);
-	mm_ends_give(r->s->ends);
+		rc = put_devices(&r->j, f, why);
+	if (rc == MM_OK)
+		mm_json_close(&r->j, '}');
 	mm_core_forecast_done(r->s->core, f);
 	return rc;
 }

@@ -20,6 +20,7 @@ enum {
 struct list {
 	struct mm_buf der;
 	struct mm_crl crl;
+	bool in_force; /* its CA is one that is handed out */
 };
 struct lists {
 	struct list *at;
@@ -58,25 +59,29 @@ tell(struct mm_roots *r, const char *why)
 
 /* ---- the file ---- */
 
-/* One of the CAs that our certificates are checked by. */
 static bool
-is_ours(struct mm_roots *r, const struct mm_crl *crl)
+is_of(const struct mm_crl *crl, const struct mm_bytes *der, size_t n)
 {
-	const struct mm_bytes *der;
-	size_t n;
-
-	if (crl->partial || crl->strange ||
-	    mm_core_cacerts(r->s->core, "", &der, &n, NULL) != MM_OK)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (mm_crl_verify_by(crl, der[i], NULL) == MM_OK)
-			return true;
-	/* a root that is not in force any more, as a retired issuer */
-	mm_core_links(r->s->core, false, &der, &n);
 	for (size_t i = 0; i < n; i++)
 		if (mm_crl_verify_by(crl, der[i], NULL) == MM_OK)
 			return true;
 	return false;
+}
+
+/* One of the CAs that our certificates are checked by; or of a root that is
+ * not in force any more, as a retired issuer. */
+static bool
+is_ours(struct mm_roots *r, struct list *l)
+{
+	const struct mm_bytes *der;
+	size_t n;
+
+	if (l->crl.partial || l->crl.strange ||
+	    mm_core_cacerts(r->s->core, "", &der, &n, NULL) != MM_OK)
+		return false;
+	l->in_force = is_of(&l->crl, der, n);
+	mm_core_links(r->s->core, false, &der, &n);
+	return l->in_force || is_of(&l->crl, der, n);
 }
 
 static struct list *
@@ -115,7 +120,7 @@ parse(struct mm_roots *r, struct lists *to, struct mm_bytes rest)
 		}
 		mm_buf_init(&at->der, FILE_MAX);
 		rc = mm_crl_next(&rest, &at->der, &at->crl, &why);
-		if (rc == MM_OK && is_ours(r, &at->crl)) {
+		if (rc == MM_OK && is_ours(r, at)) {
 			to->n++;
 			continue;
 		}
@@ -229,7 +234,8 @@ keep_stood(struct mm_roots *r)
 static void
 remember(struct mm_roots *r, struct list *to, const struct list *l)
 {
-	struct list copy = { .der = MM_BUF_INIT(FILE_MAX) };
+	struct list copy = { .der = MM_BUF_INIT(FILE_MAX),
+		.in_force = l->in_force };
 
 	if (to == NULL && (r->stood.n == CAS_MOST || room(&r->stood) == NULL))
 		return;
@@ -312,6 +318,25 @@ has_one(const struct lists *s, const struct mm_crl *c, int64_t now_s)
 	return false;
 }
 
+/* When the lists of a CA in force run out, of those the first. */
+static int64_t
+first_to_run_out(const struct lists *s)
+{
+	int64_t first = INT64_MAX;
+
+	for (size_t i = 0; i < s->n; i++) {
+		int64_t last = s->at[i].crl.next_s;
+
+		for (size_t k = 0; k < s->n; k++)
+			if (s->at[k].crl.next_s > last && mm_crl_same_issuer(
+			    &s->at[k].crl, &s->at[i].crl))
+				last = s->at[k].crl.next_s;
+		if (s->at[i].in_force && last < first)
+			first = last;
+	}
+	return first == INT64_MAX ? 0 : first;
+}
+
 /* see roots.h; a CA whose lists are missing in a new file keeps its last */
 void
 mm_roots_choose(struct mm_roots *r, struct mm_buf *pem, int64_t *next_s)
@@ -326,12 +351,10 @@ mm_roots_choose(struct mm_roots *r, struct mm_buf *pem, int64_t *next_s)
 	r->times.n = 0;
 	r->times.older = false;
 	r->times.next_s = INT64_MAX;
-	r->times.last_s = 0;
+	r->times.last_s = r->have == NULL ? 0 : first_to_run_out(r->have);
 	for (size_t i = 0; r->have != NULL && i < r->have->n; i++) {
 		const struct list *l = &r->have->at[i];
 
-		if (l->crl.next_s > r->times.last_s)
-			r->times.last_s = l->crl.next_s;
 		if (stands(r->have, i, now_s))
 			put(r, not_older(r, l), pem);
 	}

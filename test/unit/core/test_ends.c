@@ -81,7 +81,7 @@ one_of_a_hundred_may_be_late(void **state)
 }
 
 struct seen {
-	unsigned n[MM_END_KINDS];
+	unsigned n[MM_END_KINDS], unread;
 	char key[17];
 };
 
@@ -104,9 +104,25 @@ look(struct rig *r)
 	struct seen s = { .n = { 0 } };
 	struct mm_why why = { 0 };
 
-	if (mm_desk_each_end(r->desk, see, &s, &why) != MM_OK)
+	if (mm_desk_each_end(r->desk, see, &s, &s.unread, &why) != MM_OK)
 		fail_msg("%s", why.text);
 	return s;
+}
+
+static void
+a_damaged_document_hides_nothing(void **state)
+{
+	struct rig *r = *state;
+	struct mm_op_doc doc = { .kind = MM_DOC_GROUP, .id = "bad",
+		.body = mm_bytes_of("{}") };
+	struct seen before = look(r), after;
+
+	assert_int_equal(mm_desk_doc_put(r->desk, &doc, NULL, 0, NULL),
+	    MM_OK);
+	after = look(r);
+	assert_int_equal(before.unread, 0);
+	assert_int_equal(after.unread, 1);
+	assert_memory_equal(before.n, after.n, sizeof(after.n));
 }
 
 /* Of keys those that have an end and are not revoked. */
@@ -162,6 +178,7 @@ main(void)
 		cmocka_unit_test(one_of_a_hundred_may_be_late),
 		cmocka_unit_test(told_once_at_each_distance),
 		cmocka_unit_test(all_that_ends_is_listed),
+		cmocka_unit_test(a_damaged_document_hides_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
