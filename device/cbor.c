@@ -25,7 +25,7 @@ is_break(const struct head *h)
 }
 
 static const uint8_t *
-advance(struct reader *r, uint64_t n)
+advance(struct reader *r, size_t n)
 {
 	const uint8_t *p = r->p;
 
@@ -34,15 +34,16 @@ advance(struct reader *r, uint64_t n)
 		r->left = 0;
 		return NULL;
 	}
-	r->p += (size_t)n;
-	r->left -= (size_t)n;
+	r->p += n;
+	r->left -= n;
 	return p;
 }
 
 /*
  * Indefinite lengths are for strings and containers; 28 to 30 are reserved.
  * No item takes less than a byte, so that a count beyond what is left is
- * refused here and never multiplied.
+ * refused here and never multiplied: those of strings and containers fit
+ * into a size_t behind this.
  */
 static struct head
 next(struct reader *r)
@@ -138,7 +139,7 @@ skip_one(struct reader *r, struct level *levels, size_t *depth,
 	    (h->info == ENDLESS && h->major != SIMPLE))
 		r->bad |= !enter(levels, depth, h);
 	else if (h->major == BYTES || h->major == TEXT)
-		(void)advance(r, h->n);
+		(void)advance(r, (size_t)h->n);
 }
 
 /* The next item whole, whatever it is. */
@@ -192,7 +193,7 @@ value(struct reader *r, const struct mmd_cbor_key *key,
 		out->n = from.left - r->left;
 		out->v.p = from.p;
 	} else if (h.major != UINT)
-		(void)advance(r, h.n);
+		(void)advance(r, (size_t)h.n);
 	if (h.major != UINT)
 		out->v.n = (size_t)out->n;
 	r->bad |= !within(key, out->n);
@@ -211,7 +212,7 @@ key_of(struct reader *r, const struct mmd_cbor_key *keys, size_t nkeys)
 		skip(r);
 		return -1;
 	}
-	(void)advance(r, h.n);
+	(void)advance(r, (size_t)h.n);
 	for (size_t i = 0; !r->bad && i < nkeys; i++)
 		if (mmd_bytes_eq(name, mmd_bytes_of(keys[i].name)))
 			return (int)i;
@@ -219,10 +220,10 @@ key_of(struct reader *r, const struct mmd_cbor_key *keys, size_t nkeys)
 }
 
 static bool
-at_end(struct reader *r, const struct head *map, uint64_t done)
+at_end(struct reader *r, const struct head *map, size_t done)
 {
 	if (map->info != ENDLESS)
-		return done == map->n;
+		return done == (size_t)map->n;
 	if (r->left == 0 || *r->p != (SIMPLE << 5 | ENDLESS))
 		return false;
 	(void)advance(r, 1);
@@ -236,7 +237,7 @@ pairs(struct reader *r, const struct mmd_cbor_key *keys, size_t nkeys,
 	struct head map = next(r);
 
 	r->bad |= map.major != MAP;
-	for (uint64_t done = 0; !r->bad && !at_end(r, &map, done); done++) {
+	for (size_t done = 0; !r->bad && !at_end(r, &map, done); done++) {
 		int i = key_of(r, keys, nkeys);
 
 		if (i < 0)
