@@ -1,4 +1,4 @@
-#include "base/settings.h"
+#include "base/settings_centre.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -473,10 +473,20 @@ check_urls(const struct mm_settings *s, struct mm_why *why)
 	    devices.path.n > 0)
 		return MM_FAIL(why, MM_EINPUT,
 		    "devices_url: want https://host or https://host:port");
-	if (s->production && fleeting(public.host))
+	return MM_OK;
+}
+
+static enum mm_err
+check_lasting(const struct mm_settings *s, struct mm_why *why)
+{
+	struct url public, devices;
+
+	if (split_url(s->public_url, "http://", &public) &&
+	    fleeting(public.host))
 		return MM_FAIL(why, MM_EINPUT, "public_url: it is written into "
 		    "certificates for years: production wants a host name");
-	if (s->production && fleeting(devices.host))
+	if (split_url(s->devices_url, "https://", &devices) &&
+	    fleeting(devices.host))
 		return MM_FAIL(why, MM_EINPUT, "devices_url: it is written "
 		    "into tokens: production wants a host name");
 	return MM_OK;
@@ -520,17 +530,11 @@ check_tls(const struct mm_settings *s, struct mm_why *why)
 	return MM_OK;
 }
 
-/* The uids are the wall between the network and the keys. */
 static enum mm_err
-check_separation(const struct mm_settings *s, struct mm_why *why)
+check_folders(const struct mm_settings *s, struct mm_why *why)
 {
-	if (strcmp(s->server_dir, s->signer_dir) == 0)
-		return MM_FAIL(why, MM_EINPUT,
-		    "signer_dir: must not be the server's");
-	if (s->production && strcmp(s->server_user, s->signer_user) == 0)
-		return MM_FAIL(why, MM_EINPUT, "server_user, signer_user: "
-		    "production wants two different users");
-	return MM_OK;
+	return strcmp(s->server_dir, s->signer_dir) != 0 ? MM_OK
+	    : MM_FAIL(why, MM_EINPUT, "signer_dir: must not be the server's");
 }
 
 /* A URL stands in files, arguments and messages. */
@@ -659,7 +663,7 @@ mm_settings_check(const struct mm_settings *s, struct mm_why *why)
 	MM_TRY(check_urls(s, why));
 	MM_TRY(check_listeners(s, why));
 	MM_TRY(check_tls(s, why));
-	MM_TRY(check_separation(s, why));
+	MM_TRY(check_folders(s, why));
 	MM_TRY(check_webhooks(s, why));
 	MM_TRY(check_four_eyes(s, why));
 	MM_TRY(check_authorise(s, why));
@@ -677,4 +681,17 @@ mm_settings_check(const struct mm_settings *s, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT,
 		    "ledger_origin: production wants a name of your own");
 	return MM_OK;
+}
+
+/* see settings_centre.h; the uids are the wall between the network and the
+ * keys */
+enum mm_err
+mm_settings_check_centre(const struct mm_settings *s, struct mm_why *why)
+{
+	if (!s->production)
+		return MM_OK;
+	MM_TRY(check_lasting(s, why));
+	return strcmp(s->server_user, s->signer_user) != 0 ? MM_OK
+	    : MM_FAIL(why, MM_EINPUT, "server_user, signer_user: "
+	    "production wants two different users");
 }

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/own.h"
+#include "base/settings_centre.h"
 #include "base/time.h"
 #include "pki/priv.h"
 
@@ -256,6 +257,8 @@ mm_config_parse(struct mm_bytes text, const char *path,
 	c->profile = c->doc.blocks[1];
 	c->nprofile = c->doc.n[1];
 	MM_TRY(mm_settings_check(&c->set, why));
+	if (c->nissuer > 0)
+		MM_TRY(mm_settings_check_centre(&c->set, why));
 	MM_TRY(check_issuers(c, why));
 	MM_TRY(check_profiles(c, why));
 	MM_TRY(check_upstream(c, why));

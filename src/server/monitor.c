@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/own.h"
+#include "base/settings_centre.h"
 #include "base/time.h"
 #include "sandbox/sandbox.h"
 #include "server/monitor.h"
@@ -355,6 +356,7 @@ static enum mm_err
 prepare(struct mm_monitor *m, struct mm_why *why)
 {
 	MM_TRY(mm_config_load(m->args->config_path, &m->config, why));
+	MM_TRY(mm_settings_check_centre(&m->config->set, why));
 	mm_log_open("mintmarkd",
 	    (enum mm_log_level)m->config->set.log_level);
 	MM_TRY(guard(m, why));

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "base/settings.h"
+#include "base/settings_centre.h"
 
 static const struct mm_conf_key *
 key_of(const char *name)
@@ -12,6 +12,13 @@ key_of(const char *name)
 			return &mm_settings_keys[i];
 	fail_msg("no key %s", name);
 	return NULL;
+}
+
+static enum mm_err
+check(const struct mm_settings *s, struct mm_why *why)
+{
+	MM_TRY(mm_settings_check(s, why));
+	return mm_settings_check_centre(s, why);
 }
 
 /* Settings from text over the presets. */
@@ -26,7 +33,7 @@ load(const char *text, struct mm_settings *s, struct mm_why *why)
 	MM_TRY(mm_conf_parse(mm_bytes_of(text), "/etc/mintmark.conf", &spec,
 	    &doc, why));
 	mm_conf_doc_done(&doc);
-	return mm_settings_check(s, why);
+	return check(s, why);
 }
 
 static void
@@ -86,7 +93,7 @@ production_wants_more(void **state)
 		assert_int_equal(err, MM_OK);
 		strcpy((char *)&s + key_of(rows[i].key)->offset,
 		    rows[i].value);
-		err = mm_settings_check(&s, &why);
+		err = check(&s, &why);
 		ROW(rows[i].what, (err == MM_OK) == (rows[i].want == NULL));
 		if (rows[i].want != NULL)
 			ROW(rows[i].what,
@@ -192,7 +199,7 @@ checks_what_a_range_cannot(void **state)
 		assert_int_equal(load("", &s, &why), MM_OK);
 		strcpy((char *)&s + key_of(rows[i].key)->offset,
 		    rows[i].value);
-		err = mm_settings_check(&s, &why);
+		err = check(&s, &why);
 		ROW(rows[i].value, (err == MM_OK) == rows[i].good);
 		if (err != MM_OK)
 			ROW(rows[i].value,

@@ -3,6 +3,8 @@ them whatever it is asked.  Centre and station are real signers."""
 import base64
 import hashlib
 import json
+import pathlib
+import re
 import resource
 import subprocess
 import time
@@ -572,6 +574,28 @@ def test_it_is_set_up_once(station):
                                   "--orders-key",
                                   station.dir / "orders.key.pub", check=False)
     assert done.returncode == 5 and "set up before" in done.stderr, done
+
+
+def test_the_pages_own_configuration(tmp_path):
+    """docs/line.md's, for production, and not a word more."""
+    page = (pathlib.Path(__file__).parents[3] / "docs/line.md").read_text()
+    conf = re.search(r"signer's own, `/etc/mintmark/signer.conf`.*?\n\n"
+                     r"(.*?)\n\n   Where", page, re.S).group(1)
+    conf = conf.replace("/var/lib/mintmark-station", str(tmp_path)).replace(
+        "/etc/mintmark/signer.passphrase", str(tmp_path / "pass"))
+    assert "production = true" in conf
+    s = Signer(program(), tmp_path, lambda _: conf)
+    raw = b"\1" + ec.generate_private_key(ec.SECP256R1()).public_key(
+        ).public_bytes(serialization.Encoding.X962,
+                       serialization.PublicFormat.CompressedPoint)[1:]
+    name = "mint.example.com/ledger/orders"
+    pin = tmp_path / "orders.pub"
+    pin.write_text("+".join([name, hashlib.sha256(
+        name.encode() + b"\n" + raw).hexdigest()[:8],
+        base64.b64encode(raw).decode()]) + "\n")
+    made = json.loads(s.command("station-init", "--station", "line-1",
+                                "--orders-key", pin).stdout)
+    assert made["level"] == "software"
 
 
 # ---- boards that are taken over ----
