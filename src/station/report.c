@@ -78,6 +78,15 @@ as_json(struct mm_buf *out, const struct mm_station_conf *conf,
 	mm_buf_text(out, "\n");
 }
 
+/* Between what it is and what to do: "is the disk full? make room". */
+static const char *
+between(const char *what)
+{
+	size_t n = strlen(what);
+
+	return n > 0 && what[n - 1] == '?' ? " " : ": ";
+}
+
 /* see report.h */
 void
 mm_report_unit(struct mm_buf *out, const struct mm_station_conf *conf,
@@ -94,10 +103,10 @@ mm_report_unit(struct mm_buf *out, const struct mm_station_conf *conf,
 		    p->labels > 0 ? ", label " : "",
 		    p->labels > 0 ? mm_report_labelled(p) : "");
 	else
-		mm_buf_printf(out, "%-8s FAIL  %s  %s%s%s%s: %s\n",
+		mm_buf_printf(out, "%-8s FAIL  %s  %s%s%s%s%s\n",
 		    p->conf->name, p->last, r->what,
 		    p->note[0] != '\0' ? " (" : "", plain_note(p, note),
-		    p->note[0] != '\0' ? ")" : "", r->todo);
+		    p->note[0] != '\0' ? "): " : between(r->what), r->todo);
 }
 
 /* see report.h */
@@ -110,8 +119,8 @@ mm_report_refused(struct mm_buf *out, const struct mm_place *p,
 	bool plain = mm_device_id_valid(serial);
 
 	if (!json) {
-		mm_buf_printf(out, "%-8s FAIL  %s  %s: %s\n", p->conf->name,
-		    plain ? serial : "?", r->what, r->todo);
+		mm_buf_printf(out, "%-8s FAIL  %s  %s%s%s\n", p->conf->name,
+		    plain ? serial : "?", r->what, between(r->what), r->todo);
 		return;
 	}
 	mm_json_open(&j, '{');
@@ -130,8 +139,10 @@ mm_report_decided(struct mm_buf *out, const struct mm_unit *u, bool json)
 	struct mm_json j = mm_json_over(out);
 
 	if (!json) {
+		/* its state is "failed" then, which is no word for people */
 		mm_buf_printf(out, "%s %s\n", u->serial,
-		    mm_unit_state_names[u->state]);
+		    u->state == MM_UNIT_FAILED ? "may be tried again"
+		    : mm_unit_state_names[u->state]);
 		return;
 	}
 	mm_json_open(&j, '{');
@@ -154,8 +165,8 @@ mm_report_label(struct mm_buf *out, const char *serial,
 		return;
 	}
 	if (!json) {
-		mm_buf_printf(out, "label    FAIL  %s  %s: %s\n", serial,
-		    r->what, r->todo);
+		mm_buf_printf(out, "label    FAIL  %s  %s%s%s\n", serial,
+		    r->what, between(r->what), r->todo);
 		return;
 	}
 	mm_json_open(&j, '{');

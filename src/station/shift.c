@@ -250,6 +250,8 @@ mm_shift_extend(struct mm_shift *s, const char *line)
 
 	if (s->line.conf->signer[0] != '\0')
 		rc = mm_line_own(&s->line, &why);
+	else
+		rc = MM_FAIL(&why, rc, "this station has no signer of its own");
 	if (rc == MM_OK)
 		rc = mm_own_extend(s->line.own, line, &why);
 	if (rc != MM_OK) {

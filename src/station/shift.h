@@ -32,6 +32,9 @@
 	    "this extends no work order of this station")                      \
 	X(MM_NO_SUPERVISOR, "needs-supervisor",                                \
 	    "a supervisor decides that: scan that badge first")                \
+	X(MM_NO_PEOPLE, "no-people",                                           \
+	    "nobody has a badge here: the line engineer decides, by "          \
+	    "mintmark-station release or scrap")                               \
 	X(MM_NO_REASON, "no-reason", "say why, behind it")                     \
 	X(MM_NO_DECIDE, "not-decided",                                         \
 	    "nothing is to be decided of this unit")                           \
@@ -199,6 +202,8 @@ struct mm_place *mm_shift_place(struct mm_shift *s, const char *fixture);
 MM_MUST enum mm_err mm_shift_decide(struct mm_shift *s, const char *serial,
     enum mm_unit_event e, const struct mm_crew_decision *d,
     struct mm_why *why);
+/* Whether it is one of theirs, "!" and all. */
+bool mm_shift_is_word(const char *text);
 /* A word of theirs, without its "!". */
 void mm_shift_word(struct mm_shift *s, enum mm_crew_door door,
     const char *text);

@@ -60,6 +60,8 @@ take(struct mm_shift *s, enum mm_crew_door door, const char *text)
 
 	if (text[0] == '!' && words)
 		mm_shift_word(s, door, text + 1);
+	else if (mm_shift_is_word(text))
+		say(s, MM_NO_PEOPLE);
 	else
 		mm_shift_label(s, text);
 }

@@ -127,6 +127,19 @@ static const struct {
 };
 
 /* see shift.h */
+bool
+mm_shift_is_word(const char *text)
+{
+	size_t n = strcspn(text, " ");
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (text[0] == '!' && n == strlen(words[i].word) + 1 &&
+		    strncmp(text + 1, words[i].word, n - 1) == 0)
+			return true;
+	return false;
+}
+
+/* see shift.h */
 void
 mm_shift_word(struct mm_shift *s, enum mm_crew_door door, const char *text)
 {

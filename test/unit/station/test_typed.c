@@ -209,6 +209,25 @@ where_no_label_is_known(void **state)
 	done(s);
 }
 
+/* Where nobody has a badge a supervisor's word is told so, and is no label;
+ * what merely looks like one is. */
+static void
+where_nobody_has_a_badge(void **state)
+{
+	struct heard h;
+	struct mm_shift *s = fresh(known, &h);
+
+	(void)state;
+	mm_crew_close(&s->line.crew);
+	assert_true(mm_shift_type(s, MM_DOOR_TYPED, "!release SN-01 why"));
+	assert_true(mm_shift_type(s, MM_DOOR_TYPED, "!out"));
+	assert_string_equal(h.words, "no-people no-people ");
+	assert_false(mm_shift_is_word("!released SN-01"));
+	assert_false(mm_shift_is_word("release SN-01"));
+	assert_false(mm_shift_is_word("!"));
+	done(s);
+}
+
 int
 main(void)
 {
@@ -217,6 +236,7 @@ main(void)
 		cmocka_unit_test(a_wrong_one_is_charged),
 		cmocka_unit_test(after_too_many),
 		cmocka_unit_test(where_no_label_is_known),
+		cmocka_unit_test(where_nobody_has_a_badge),
 	};
 	char path[sizeof(conf.state) + 16];
 	int failed;
