@@ -66,7 +66,7 @@ static const struct {
 #define ROW_UPSTREAM                                                        \
 	"server", "each existing CA that is asked for certificates (exec)", \
 	    "something came that is not released, or it is not known "      \
-	    "what was made, since the start",                               \
+	    "what was made, since the start; the server's user asks it",    \
 	    "it does not answer, or nobody is there to ask it"
 #define ROW_KEYS                                               \
 	"server", "operators' credentials",                    \

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/time.h"
 #include "server/exam.h"
 #include "server/upstream.h"
@@ -56,6 +58,20 @@ look_outcomes(struct exam *e, const struct mm_issuer_conf *i,
 		    i->name, (unsigned long long)of[MM_FORWARD_WRONG]);
 }
 
+/* What the program has to ask the CA is then in the server's reach. */
+static void
+look_user(struct exam *e, const struct mm_settings *set)
+{
+	if (set->server_user[0] != '\0' &&
+	    (set->registrar_user[0] == '\0' ||
+	    strcmp(set->registrar_user, set->server_user) == 0))
+		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_WARN,
+		    "Give it one of its own: registrar_user; and what the "
+		    "program reads to that user",
+		    "the registrar, which asks other CAs, runs as the "
+		    "server's user");
+}
+
 /* see exam.h */
 void
 mm_exam_upstream(struct exam *e)
@@ -66,6 +82,8 @@ mm_exam_upstream(struct exam *e)
 	if (!mm_config_upstream(c))
 		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_OK, NULL,
 		    "no other CA is asked for certificates");
+	else
+		look_user(e, &c->set);
 	for (size_t i = 0; i < c->nissuer; i++)
 		if (!c->issuer[i].retired &&
 		    mm_upstream_now(e->r->s, &c->issuer[i], &n)) {

@@ -107,8 +107,8 @@ class Corporate:
     """A World whose profile "thermo" has its certificates from a CA of
     openssl's."""
 
-    def __init__(self, more="", database=None):
-        self.w = World(database=database)
+    def __init__(self, more="", database=None, **world):
+        self.w = World(database=database, **world)
         self.d = self.w.dir / "corporate"
         self.d.mkdir()
         make_ca(self.d, "ca", "/O=Corp/CN=Corp Devices")

@@ -2,7 +2,9 @@
 here this test, over the link that the server would have."""
 import os
 import pathlib
+import pwd
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -313,6 +315,91 @@ def test_a_ceiling_is_of_what_was_made_and_outlives_it(few):
     with Registrar(few) as r:
         assert r.p.wait(30) != 0
         assert "used.json cannot be read" in r.said()
+
+
+# ---- a user of its own ----
+
+USERS = ("nobody", "games")  # as test_two_users.py has them
+REGISTRAR = "daemon"
+
+
+@pytest.fixture(scope="module")
+def third():
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    c = Corporate(users=USERS)
+    c.w.set_conf("registrar_user", f'"{REGISTRAR}"')
+    shutil.chown(c.d, REGISTRAR)
+    for path in c.d.iterdir():
+        shutil.chown(path, REGISTRAR)
+    shutil.chown(c.program, "root")
+    try:
+        yield c.start()
+    finally:
+        c.w.close()
+
+
+def as_user(user, *argv):
+    return subprocess.run(["setpriv", "--reuid", user, "--clear-groups",
+                           *map(str, argv)], capture_output=True)
+
+
+def status_of(pid, name):
+    return re.search(rf"(?m)^{name}:\s+(\S+)", pathlib.Path(
+        f"/proc/{pid}/status").read_text())[1]
+
+
+def test_what_the_program_has_is_out_of_the_servers_reach(third):
+    w, uid = third.w, pwd.getpwnam(REGISTRAR).pw_uid
+    until(lambda: "registrar" in w.children())
+    assert third.enrol("third-1").status == 200
+    warden = w.children()["registrar"]
+    (worker,) = pathlib.Path(
+        f"/proc/{warden}/task/{warden}/children").read_text().split()
+    for pid in (warden, worker):
+        assert status_of(pid, "Uid") == str(uid)
+        assert status_of(pid, "NoNewPrivs") == "1"
+        assert as_user(USERS[0], "kill", "-TERM", pid).returncode != 0
+    folder = w.state / "registrar"
+    assert folder.stat().st_uid == uid
+    assert as_user(USERS[0], "ls", folder).returncode != 0
+    assert as_user(USERS[0], "sh", "-c", f"echo >> {third.program}"
+                   ).returncode != 0
+    doctor = w.rest("GET", "/doctor").text
+    assert "runs as the server's user" not in doctor
+
+
+def test_who_can_run_the_program_is_the_registrar(third):
+    conf = third.w.conf
+
+    def check():
+        return run(DAEMON, "check", "--config", conf, check=False).stderr
+    assert "registrar" not in check()
+    try:
+        third.program.chmod(0o700)  # root's alone
+        assert f"cannot be run by {REGISTRAR}" in check()
+        third.program.chmod(0o755)
+        shutil.chown(third.program, USERS[0])
+        assert "others may change" in check()
+    finally:
+        third.program.chmod(0o755)
+        shutil.chown(third.program, "root")
+
+
+def test_one_user_for_both_is_said(third):
+    w, before = third.w, third.w.conf.read_text()
+    w.stop()
+    w.conf.write_text(re.sub("(?m)^registrar_user.*$", 'registrar_user = ""',
+                             before))
+    shutil.rmtree(w.state / "registrar")
+    for path in (third.d, *third.d.iterdir()):
+        shutil.chown(path, USERS[0])
+    shutil.chown(third.program, "root")
+    w.start()
+    assert "runs as the server's user" in w.rest("GET", "/doctor").text
+    until(lambda: "registrar" in w.children())
+    third.until_enrolled(w.token("third-2", door="bearer"),
+                         w.key_and_csr("third-2")[1])
 
 
 # ---- what a start, and "mintmarkd check", refuse ----
