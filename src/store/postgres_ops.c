@@ -277,6 +277,11 @@ doc(const struct mm_op *op, struct val v[C_COLUMNS])
 	}
 	if (d->frees != NULL)
 		v[C_AUTHORITY] = TEXT(d->frees);
+	if (d->with != NULL) {
+		v[C_SERIAL] = BLOB(d->with->serial, 16);
+		v[C_SHA256] = HASH(d->with->cert_sha256);
+		v[C_AT] = INT(d->with->issued_at);
+	}
 }
 
 static void

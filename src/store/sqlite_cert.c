@@ -319,19 +319,46 @@ check_presented(struct sqlite_store *s, const char *authority,
 	    MM_FAIL(why, err, "certificate %s: unknown", name);
 }
 
-/* The second entry of one that replaces is the replaced one's (store.h). */
+/* The second entry of one that replaces is the replaced one's (store.h); an
+ * orphan's go on. */
 static void
 chain_issue(struct sqlite_store *s, const struct mm_op *op, struct placed *p,
-    struct authority *a)
+    struct authority *a, int64_t orphan_last)
 {
 	unsigned others = a->cert != 0;
 	int64_t first = (int64_t)s->counts.entries;
 	int64_t last;
 
-	last = mm_sqlite_chain(s, op, 0, 1, -1);
+	last = mm_sqlite_chain(s, op, 0, 1, orphan_last);
 	a->cert_last = mm_sqlite_chain(s, op, 1, others, a->cert_last);
 	last = mm_sqlite_chain(s, op, 1 + others, MM_OP_ENTRIES, last);
 	p->last = last > first ? last : -1;
+}
+
+/* store.h: another CA's that is an orphan makes room for itself.  It is no
+ * orphan first, so that no list of those has it any more. */
+static enum mm_err
+adopt(struct sqlite_store *s, const struct mm_cert_row *row,
+    const struct placed *p, int64_t *last, struct mm_why *why)
+{
+	int64_t o[2]; /* id, last */
+	enum mm_err err;
+
+	*last = -1;
+	if ((row->serial[0] & 0x80) == 0)
+		return MM_OK;
+	err = mm_sqlite_ints(&s->db, ASK(CERT_ORPHAN, BLOB(row->serial, 16),
+	    INT(p->device), HASH(row->spki_sha256), HASH(row->cert_sha256)), o,
+	    2, why);
+	if (err != MM_OK)
+		return err == MM_ENOTFOUND ? MM_OK : err;
+	MM_TRY(mm_sqlite_exec(&s->db, ASK(CERT_SET, INT(o[0]),
+	    INT(MM_CERT_ISSUED), INT(0), INT(0), INT(0), LAST(o[1])), why));
+	MM_TRY(mm_sqlite_exec(&s->db, ASK(CERT_DROP, INT(o[0])), why));
+	mm_sqlite_count_move(s, MM_CERT_ORPHANED, MM_CERT_ISSUED);
+	s->counts.certs--;
+	*last = o[1];
+	return MM_OK;
 }
 
 /* The first write may still meet the same serial; the rest cannot fail. */
@@ -341,14 +368,15 @@ issue_write(struct sqlite_store *s, const struct mm_op *op, struct placed *p,
 {
 	const struct mm_op_issue *i = &op->u.issue;
 	struct mm_cert_row row = i->row;
-	int64_t id;
+	int64_t id, orphan_last;
 
 	p->state = i->confirmed ? MM_CERT_CONFIRMED : MM_CERT_ISSUED;
 	p->der = i->der;
 	row.confirmed_at = i->confirmed ? row.issued_at : 0;
 	row.revoked_at = row.reason = 0;
 	p->token = a->token;
-	chain_issue(s, op, p, a);
+	MM_TRY(adopt(s, &row, p, &orphan_last, why));
+	chain_issue(s, op, p, a, orphan_last);
 	MM_TRY(mm_sqlite_class(s, row.product, row.issuer, row.profile,
 	    &p->class));
 	MM_TRY(cert_add(s, op, &row, p, why));

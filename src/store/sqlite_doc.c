@@ -21,6 +21,22 @@ expected(const struct mm_op_doc *d, int64_t have, struct mm_why *why)
 	return MM_OK;
 }
 
+static enum mm_err
+with_record(struct sqlite_store *s, const struct mm_op_doc *d,
+    struct mm_why *why)
+{
+	int64_t id;
+	enum mm_err err;
+
+	if (d->with == NULL)
+		return MM_OK;
+	err = mm_sqlite_ints(&s->db, ASK(CERT_STANDS,
+	    BLOB(d->with->serial, 16), HASH(d->with->cert_sha256),
+	    INT(d->with->issued_at)), &id, 1, why);
+	return err != MM_ENOTFOUND ? err : MM_FAIL(why, MM_ESTALE,
+	    "%s: its certificate is not on record", d->id);
+}
+
 enum mm_err
 mm_sqlite_doc_put(
     struct sqlite_store *s, struct mm_op *op, bool *written, struct mm_why *why)
@@ -34,6 +50,7 @@ mm_sqlite_doc_put(
 	if (err != MM_OK && err != MM_ENOTFOUND)
 		return err;
 	MM_TRY(expected(d, have, why));
+	MM_TRY(with_record(s, d, why));
 	if (d->counted != NULL)
 		MM_TRY(mm_sqlite_count_is(s, d->counts[0], *d->counted, why));
 	*written = true;

@@ -203,6 +203,12 @@
 	    " revoked_at = ?2, claim = NULL, last = ?3 WHERE id = ?1")    \
 	X(CERT_SET, "UPDATE cert SET state = ?2, reason = ?3,"            \
 	    " revoked_at = ?4, held_from = ?5, last = ?6 WHERE id = ?1")  \
+	X(CERT_DROP, "DELETE FROM cert WHERE id = ?1")                    \
+	X(CERT_STANDS, "SELECT id FROM cert WHERE serial = ?1"            \
+	    " AND sha256 = ?2 AND issued_at = ?3")                        \
+	X(CERT_ORPHAN, "SELECT id, coalesce(last, entry, -1) FROM cert"   \
+	    " WHERE serial = ?1 AND state = 5 AND device = ?2"            \
+	    " AND spki = ?3 AND sha256 = ?4")                             \
 	/* pages: see sqlite_page.c */                                    \
 	X(CLASSES, "SELECT id FROM class"                                 \
 	    " WHERE (?1 IS NULL OR product = ?1)"                         \

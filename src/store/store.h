@@ -232,6 +232,11 @@ enum mm_op_kind {
  * held or revoked.
  * replaces: the claim's present serial, which must be unconfirmed; it becomes
  * revoked (superseded, 4) in the same step with entries of its own.
+ *
+ * Another CA's certificate (its serial's first bit is set: pki/foreign.h) may
+ * come again after its record could not be made: an orphan of that serial,
+ * device, key and hash is no conflict, and becomes the certificate; its
+ * entries go on.
  */
 /*
  * A batch that a certificate counts in.  In the same step the counts of the
@@ -385,6 +390,10 @@ struct mm_op_doc {
 	 * is taken away, if there is one; frees: so is the claim of that
 	 * authority, which is no token's. */
 	const char *ends, *frees;
+	/* NULL: whatever else is.  Only where the record of that serial, hash
+	 * and time of issue is (an orphan's, too), else MM_ESTALE: what was
+	 * kept until that is written goes with it, and not without. */
+	const struct mm_cert_row *with;
 	uint64_t version;           /* out: of what now stands; 0: nothing */
 };
 
