@@ -17,6 +17,22 @@ enum mmd_rc mmd_request_write(const struct mmd_crypto *crypto, unsigned slot,
     MMD_MUST;
 
 /*
+ * The same with a subject of more than that: a Name, DER, as it is.  Where the
+ * maker's own CA is asked, requests are passed on, and the server says by its
+ * csrattrs what they have to be called (mmd_csrattrs_subject).
+ */
+enum mmd_rc mmd_request_write_as(const struct mmd_crypto *crypto,
+    unsigned slot, struct mmd_bytes subject, uint8_t *buf, size_t cap,
+    struct mmd_bytes *out) MMD_MUST;
+/*
+ * The subject of the template in a csrattrs answer (RFC 7030 4.5, RFC 9908
+ * 3.4), borrowed; what else is asked for is passed over.  MMD_NONE: there is
+ * none, or it leaves a value to the device; MMD_EINPUT.
+ */
+enum mmd_rc mmd_csrattrs_subject(struct mmd_bytes der,
+    struct mmd_bytes *subject) MMD_MUST;
+
+/*
  * Signs any message by the slot's key, in the form that X.509 has for it:
  * ECDSA or RSA over SHA-256, or Ed25519.  buf holds the public key first, then
  * *n bytes of signature.  MMD_ESPACE, MMD_NONE (no key), the port's.

@@ -12,12 +12,12 @@
 #include "pki/key.h"
 
 #define REQUEST_MAX   2048
-#define SERIAL_DIGITS 32 /* of the server's own */
+#define SERIAL_DIGITS 42 /* RFC 5280 4.1.2.2: 20 octets, and a zero */
 
 /* A first enrolment's exchange, over the token's channel. */
 struct claim {
 	const struct mmd_token *token;
-	struct mm_bytes request;
+	struct mm_buf *request; /* DER */
 	unsigned slot;
 	struct mm_agent_identity *id;
 	bool other; /* the server says that the token is another device's */
@@ -94,6 +94,22 @@ mm_agent_request(struct mm_agent *a, unsigned slot, const char *name,
 	return mm_buf_ok(der, why);
 }
 
+/* see priv.h */
+enum mm_err
+mm_agent_request_as(struct mm_agent *a, unsigned slot,
+    struct mm_bytes subject, struct mm_buf *der, struct mm_why *why)
+{
+	uint8_t buf[REQUEST_MAX];
+	struct mmd_bytes out;
+
+	MM_TRY(mm_agent_fail(mmd_request_write_as(a->crypto, slot,
+	    mm_to_mmd(subject), buf, sizeof(buf), &out),
+	    "writing the request", why));
+	mm_buf_reset(der);
+	mm_buf_bytes(der, mm_of_mmd(out));
+	return mm_buf_ok(der, why);
+}
+
 static enum mm_err
 open_token(struct mm_agent *a, const struct mmd_token *token,
     struct mm_why *why)
@@ -164,6 +180,36 @@ pair(struct mm_agent *a, struct claim *c, const struct mm_agent_reply *r,
 	    "code, %s", code);
 }
 
+/* Whose name it is: not another's than this is said to be. */
+static enum mm_err
+check_called(const struct mm_agent *a, struct mmd_bytes subject,
+    struct mm_why *why)
+{
+	struct mmd_bytes cn = { NULL, 0 };
+	char name[MMD_TOKEN_DEVICE_MAX + 1];
+
+	if (a->device == NULL || mmd_name_cn(subject, &cn) != MMD_OK ||
+	    !mm_text_copy(name, sizeof(name), mm_of_mmd(cn)) ||
+	    !mm_device_id_valid(name) || strcasecmp(name, a->device) == 0)
+		return MM_OK;
+	return MM_FAIL(why, MM_ECONFLICT, "the token is for %.64s", name);
+}
+
+/* RFC 9908 3.4: the server names requests that it will pass on as they are,
+ * to the maker's own CA; all others it need not believe. */
+static enum mm_err
+take_subject(struct mm_agent *a, struct claim *c, struct mm_bytes csrattrs,
+    struct mm_why *why)
+{
+	struct mmd_bytes subject;
+
+	if (mmd_csrattrs_subject(mm_to_mmd(csrattrs), &subject) != MMD_OK)
+		return MM_OK;
+	MM_TRY(check_called(a, subject, why));
+	return mm_agent_request_as(a, c->slot, mm_of_mmd(subject), c->request,
+	    why);
+}
+
 static enum mm_err
 exchange(struct mm_agent *a, struct claim *c, int32_t *retry_s,
     struct mm_why *why)
@@ -179,13 +225,17 @@ exchange(struct mm_agent *a, struct claim *c, int32_t *retry_s,
 	*retry_s = r.retry_s;
 	MM_TRY(err);
 	MM_TRY(mm_agent_take_cacerts(a, c->token, r.body, c->id, why));
-	/* RFC 7030 4.5: what it asks for is the server's to put in anyway. */
+	/* RFC 7030 4.5: what it asks for is the server's to put in anyway, but
+	 * for names that are another CA's to read. */
 	err = mm_agent_ask(a, MMD_EST_CSRATTRS, none, &r, NULL);
 	if (err == MM_EAGAIN || err == MM_ERATE) {
 		*retry_s = r.retry_s;
 		return MM_FAIL(why, err, "csrattrs: the server is busy");
 	}
-	err = mm_agent_ask(a, MMD_EST_ENROLL, c->request, &r, why);
+	if (err == MM_OK)
+		MM_TRY(take_subject(a, c, r.body, why));
+	err = mm_agent_ask(a, MMD_EST_ENROLL, mm_buf_view(c->request), &r,
+	    why);
 	*retry_s = r.retry_s;
 	c->other = err == MM_EPOLICY &&
 	    refused_as(&r, "token-beside-another-devices-certificate");
@@ -272,7 +322,7 @@ ask_for(struct mm_agent *a, struct claim *c, const char *name,
 		c->ended = false;
 		mm_buf_reset(&request);
 		MM_TRY(mm_agent_request(a, c->slot, name, &request, why));
-		c->request = mm_buf_view(&request);
+		c->request = &request;
 		err = mm_agent_attempt(a, &t, &w);
 	} while (c->ended);
 	return err == MM_OK ? MM_OK : MM_FAIL(why, err, "%s", w.text);
@@ -329,7 +379,7 @@ claim_again(struct mm_agent *a, const struct mmd_token *token, unsigned from,
 		MM_TRY(mm_agent_recycle(a, to, why));
 	if (s->device[0] != '\0')
 		a->device = s->device;
-	if (strlen(s->serial) == SERIAL_DIGITS) /* else of another CA */
+	if (strlen(s->serial) <= SERIAL_DIGITS)
 		snprintf(a->more, sizeof(a->more),
 		    "Mintmark-Replaces: %s\r\n", s->serial);
 	err = claim(a, token, to, &id, other, why);

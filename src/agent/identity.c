@@ -19,6 +19,7 @@ mm_agent_identity_init(struct mm_agent_identity *id)
 		.cert = MM_BUF_INIT(MM_AGENT_DER_MAX),
 		.chain = MM_BUF_INIT(MM_AGENT_CHAIN_MAX),
 		.anchor = MM_BUF_INIT(MM_AGENT_DER_MAX),
+		.roots = MM_BUF_INIT(MM_AGENT_CHAIN_MAX),
 	};
 }
 
@@ -29,6 +30,7 @@ mm_agent_identity_done(struct mm_agent_identity *id)
 	mm_buf_done(&id->cert);
 	mm_buf_done(&id->chain);
 	mm_buf_done(&id->anchor);
+	mm_buf_done(&id->roots);
 }
 
 static const struct {

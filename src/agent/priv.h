@@ -25,6 +25,10 @@ MM_MUST enum mm_err mm_agent_fail(enum mmd_rc rc, const char *what,
 /* Certificates in DER: one, its issuers one after another, the anchor. */
 struct mm_agent_identity {
 	struct mm_buf cert, chain, anchor;
+	/* Other roots of the server's last word, not stored: of the maker's
+	 * own CA, whose word counts for our own certificate and for nothing
+	 * else. */
+	struct mm_buf roots;
 	char token[MMD_TOKEN_IDENTITY]; /* that it came by; "": not known */
 	bool confirmed;
 };
@@ -53,14 +57,15 @@ bool mm_agent_has(struct mm_agent *a, unsigned slot, enum mmd_nv_item item);
  * anchor is the one that the token names, or, without a token, the one that
  * id->anchor holds already.  MM_EPOLICY: it is not among them.  A newer root
  * that the anchor vouches for, by NewWithOld, becomes it (RFC 7030 4.1.3); what
- * joins both stays in the chain, roots do not.
+ * joins both stays in the chain, roots do not: they are id->roots.
  */
 MM_MUST enum mm_err mm_agent_take_cacerts(struct mm_agent *a,
     const struct mmd_token *token, struct mm_bytes pkcs7,
     struct mm_agent_identity *id, struct mm_why *why);
 /*
  * The certificate of an enrolment's answer into id->cert: the slot's key, a
- * chain to the anchor (times aside: the clock may be wrong).  MM_EPOLICY.
+ * chain to the anchor, or to another of the roots that came with it (times
+ * aside: the clock may be wrong).  MM_EPOLICY.
  */
 MM_MUST enum mm_err mm_agent_take_cert(struct mm_agent *a, unsigned slot,
     struct mm_bytes pkcs7, struct mm_agent_identity *id, struct mm_why *why);
@@ -93,6 +98,9 @@ MM_MUST enum mm_err mm_agent_open_mutual(struct mm_agent *a, unsigned slot,
 /* The slot's key, made if there is none; a request in its name into der. */
 MM_MUST enum mm_err mm_agent_request(struct mm_agent *a, unsigned slot,
     const char *name, struct mm_buf *der, struct mm_why *why);
+/* The same by a key that is there, with that whole subject. */
+MM_MUST enum mm_err mm_agent_request_as(struct mm_agent *a, unsigned slot,
+    struct mm_bytes subject, struct mm_buf *der, struct mm_why *why);
 /* Empties a slot that is not in use: without its key it is no identity. */
 MM_MUST enum mm_err mm_agent_recycle(struct mm_agent *a, unsigned slot,
     struct mm_why *why);

@@ -76,6 +76,19 @@ mm_agent_waiting(struct mm_agent *a, unsigned slot)
 	    !mm_agent_has(a, slot, MMD_NV_CONFIRMED);
 }
 
+/* RFC 7030 4.2.2: the subject is the old one's; of a CN there is no more. */
+static enum mm_err
+keep_subject(struct mm_agent *a, unsigned to,
+    const struct mm_agent_identity *old, struct mm_buf *request,
+    struct mm_why *why)
+{
+	struct mmd_cert c;
+
+	MM_TRY(mm_agent_fail(mmd_cert_parse(mm_to_mmd(mm_buf_view(
+	    &old->cert)), &c), "own certificate", why));
+	return mm_agent_request_as(a, to, mm_of_mmd(c.subject), request, why);
+}
+
 static enum mm_err
 exchange(struct mm_agent *a, unsigned from, unsigned to,
     const struct mm_agent_identity *old, struct mm_why *why)
@@ -92,10 +105,11 @@ exchange(struct mm_agent *a, unsigned from, unsigned to,
 		if (a->keep_key)
 			MM_TRY(copy_key(a, from, to, why));
 	}
-	/* RFC 7030 4.2.2: the subject is the old one's. */
 	MM_TRY(mm_agent_identity_describe(a, from, old, &s, why));
 	MM_TRY(mm_agent_request(a, to, s.device[0] != '\0' ? s.device : "-",
 	    &request, why));
+	if (s.device[0] == '\0')
+		MM_TRY(keep_subject(a, to, old, &request, why));
 	n.request = mm_buf_view(&request);
 	MM_TRY(mm_agent_attempt(a, &t, why));
 	return mm_agent_identity_store(a, to, &id, why);

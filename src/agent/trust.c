@@ -123,8 +123,7 @@ move_on(struct mm_agent_identity *id, struct mm_bytes roots)
  * of it, which is a link as any. */
 static enum mm_err
 sort_one(struct mm_agent_identity *id, struct mmd_bytes der, bool self,
-    enum mmd_rc is, struct mmd_bytes *anchor, struct mm_buf *roots,
-    struct mm_why *why)
+    enum mmd_rc is, struct mmd_bytes *anchor, struct mm_why *why)
 {
 	if (is != MMD_OK && is != MMD_EANCHOR)
 		return mm_agent_fail(is, "trust anchor", why);
@@ -133,7 +132,7 @@ sort_one(struct mm_agent_identity *id, struct mmd_bytes der, bool self,
 	if (!self)
 		mm_buf_bytes(&id->chain, mm_of_mmd(der));
 	else if (is != MMD_OK)
-		mm_buf_bytes(roots, mm_of_mmd(der));
+		mm_buf_bytes(&id->roots, mm_of_mmd(der));
 	return MM_OK;
 }
 
@@ -154,8 +153,6 @@ enum mm_err
 mm_agent_take_cacerts(struct mm_agent *a, const struct mmd_token *token,
     struct mm_bytes pkcs7, struct mm_agent_identity *id, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf roots =
-	    MM_BUF_INIT(MM_AGENT_CHAIN_MAX);
 	struct mmd_bytes der, anchor = { NULL, 0 };
 	struct mmd_bytes known = mm_to_mmd(mm_buf_view(&id->anchor));
 	struct mmd_pkcs7 p7;
@@ -165,12 +162,13 @@ mm_agent_take_cacerts(struct mm_agent *a, const struct mmd_token *token,
 	MM_TRY(mm_agent_fail(mmd_pkcs7_open(mm_to_mmd(pkcs7), &p7), "cacerts",
 	    why));
 	mm_buf_reset(&id->chain);
+	mm_buf_reset(&id->roots);
 	while ((rc = mmd_pkcs7_next(&p7, &der)) == MMD_OK) {
 		MM_TRY(mm_agent_fail(mmd_cert_parse(der, &c), "cacerts",
 		    why));
 		MM_TRY(sort_one(id, der, c.subject.n == c.issuer.n &&
 		    memcmp(c.subject.p, c.issuer.p, c.issuer.n) == 0,
-		    is_anchor(a, token, &c, known), &anchor, &roots, why));
+		    is_anchor(a, token, &c, known), &anchor, why));
 	}
 	if (rc != MMD_NONE || anchor.p == NULL)
 		return MM_FAIL(why, MM_EPOLICY, token != NULL
@@ -178,10 +176,10 @@ mm_agent_take_cacerts(struct mm_agent *a, const struct mmd_token *token,
 		    : "cacerts: our anchor is not there any more");
 	take_anchor(id, token != NULL, mm_of_mmd(anchor));
 	MM_TRY(mm_buf_ok(&id->chain, why));
-	MM_TRY(mm_buf_ok(&roots, why));
+	MM_TRY(mm_buf_ok(&id->roots, why));
 	MM_TRY(mm_buf_ok(&id->anchor, why));
-	if (roots.n > 0 && id->chain.n > 0)
-		move_on(id, mm_buf_view(&roots));
+	if (id->roots.n > 0 && id->chain.n > 0)
+		move_on(id, mm_buf_view(&id->roots));
 	return mm_buf_ok(&id->anchor, why);
 }
 
@@ -201,9 +199,27 @@ push_all(STACK_OF(X509) *to, struct mm_bytes ders)
 	return true;
 }
 
+static bool
+trust_all(X509_STORE *store, struct mm_bytes ders)
+{
+	const uint8_t *p = ders.p, *end = ders.p + ders.n;
+
+	while (p < end) {
+		MM_OWN(x509_free) X509 *x = d2i_X509(NULL, &p,
+		    (long)(end - p));
+
+		if (x == NULL || X509_STORE_add_cert(store, x) != 1)
+			return false;
+	}
+	return true;
+}
+
 /*
- * RFC 5280 6.1, with the anchor as the only trust.  Times are not checked:
- * a device with a wrong clock gets its certificate all the same.
+ * RFC 5280 6.1.  Beside the anchor counts what the server, which was believed
+ * by it, says to be roots (RFC 7030 4.1.3): the maker's own CA may issue, and
+ * be below nothing of ours.  For our own certificate alone: connections and
+ * documents are believed by the anchor.  Times are not checked: a device with
+ * a wrong clock gets its certificate all the same.
  */
 static enum mm_err
 check_chain(const struct mm_agent_identity *id, struct mm_why *why)
@@ -219,6 +235,7 @@ check_chain(const struct mm_agent_identity *id, struct mm_why *why)
 	    store == NULL || ctx == NULL ||
 	    !push_all(chain, mm_buf_view(&id->chain)) ||
 	    X509_STORE_add_cert(store, anchor) != 1 ||
+	    !trust_all(store, mm_buf_view(&id->roots)) ||
 	    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN |
 	    X509_V_FLAG_NO_CHECK_TIME) != 1 ||
 	    X509_STORE_CTX_init(ctx, store, cert, chain) != 1) {

@@ -122,6 +122,92 @@ request_refuses(void **state)
 	    name, 65 }, buf, sizeof(buf), &out), MMD_EINPUT);
 }
 
+/* ---- what a server asks for ---- */
+
+#define TEMPLATE "\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x3d"
+#define KEY      "\x30\x09\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"
+#define SUBJECT  "\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01" "a"
+#define OPEN     "\x30\x09\x31\x07\x30\x05\x06\x03\x55\x04\x03"
+#define ROW(what, text, want) { what, (const uint8_t *)(text), \
+	sizeof(text) - 1, want }
+
+/* RFC 9908 3.4 */
+static void
+asked_subject(void **state)
+{
+	static const struct {
+		const char *what;
+		const uint8_t *p;
+		size_t n;
+		enum mmd_rc want;
+	} rows[] = {
+		ROW("a name", "\x30\x24\x30\x22" TEMPLATE "\x31\x13\x30\x11"
+		    "\x02\x01\x00" SUBJECT, MMD_OK),
+		ROW("after a key's type", "\x30\x31" KEY "\x30\x24" TEMPLATE
+		    "\x31\x15\x30\x13\x02\x01\x00" SUBJECT "\xa1\x00", MMD_OK),
+		ROW("an OID first", "\x30\x29\x06\x03\x2a\x03\x04\x30\x22"
+		    TEMPLATE "\x31\x13\x30\x11\x02\x01\x00" SUBJECT, MMD_OK),
+		ROW("nothing", "\x30\x00", MMD_NONE),
+		ROW("a key's type alone", "\x30\x0b" KEY, MMD_NONE),
+		ROW("no subject", "\x30\x18\x30\x16" TEMPLATE "\x31\x07\x30\x05"
+		    "\x02\x01\x00\xa1\x00", MMD_NONE),
+		ROW("a value that the device has to know", "\x30\x21\x30\x1f"
+		    TEMPLATE "\x31\x10\x30\x0e\x02\x01\x00" OPEN, MMD_NONE),
+		ROW("an empty name", "\x30\x18\x30\x16" TEMPLATE "\x31\x07"
+		    "\x30\x05\x02\x01\x00\x30\x00", MMD_NONE),
+		ROW("no version", "\x30\x21\x30\x1f" TEMPLATE "\x31\x10\x30"
+		    "\x0e" SUBJECT, MMD_EINPUT),
+		ROW("more behind it", "\x30\x24\x30\x22" TEMPLATE "\x31\x13\x30"
+		    "\x11\x02\x01\x00" SUBJECT "\x00", MMD_EINPUT),
+		ROW("no list", "\x31\x00", MMD_EINPUT),
+		ROW("cut", "\x30\x24\x30\x22" TEMPLATE "\x31\x13", MMD_EINPUT),
+		ROW("", "", MMD_EINPUT),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mmd_bytes name = { NULL, 0 };
+		enum mmd_rc rc = mmd_csrattrs_subject((struct mmd_bytes){
+		    rows[i].p, rows[i].n }, &name);
+
+		print_message("%s\n", rows[i].what);
+		assert_int_equal(rc, rows[i].want);
+		if (rc != MMD_OK)
+			continue;
+		assert_int_equal(name.n, sizeof(SUBJECT) - 1);
+		assert_memory_equal(name.p, SUBJECT, name.n);
+	}
+}
+
+static void
+request_as_it_was_asked(void **state)
+{
+	struct memory m = { .n = 0 };
+	const struct mmd_nv nv = { .get = get, .put = put, .ctx = &m };
+	struct mmd_openssl_keys keys = { &nv };
+	struct mmd_crypto crypto = mmd_openssl_crypto(&keys);
+	const struct mmd_bytes subject = { (const uint8_t *)SUBJECT,
+		sizeof(SUBJECT) - 1 };
+	uint8_t buf[1200];
+	struct mmd_bytes out;
+
+	(void)state;
+	assert_int_equal(mmd_request_write_as(&crypto, 0, subject, buf,
+	    sizeof(buf), &out), MMD_NONE);
+	for (int kind = 0; kind < MMD_KEY_KINDS; kind++) {
+		assert_int_equal(crypto.make(crypto.ctx, 0,
+		    (enum mmd_key_kind)kind), MMD_OK);
+		assert_int_equal(mmd_request_write_as(&crypto, 0, subject,
+		    buf, sizeof(buf), &out), MMD_OK);
+		check_request(out, "a");
+		assert_int_equal(mmd_request_write_as(&crypto, 0, subject,
+		    buf, out.n - 1, &out), MMD_ESPACE);
+	}
+	assert_int_equal(mmd_request_write_as(&crypto, 0,
+	    (struct mmd_bytes){ NULL, 0 }, buf, sizeof(buf), &out),
+	    MMD_EINPUT);
+}
+
 /* Self-signed, from 1970-01-01 on, for a day. */
 static X509 *
 make_cert(const char *cn)
@@ -218,6 +304,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(request),
 		cmocka_unit_test(request_refuses),
+		cmocka_unit_test(asked_subject),
+		cmocka_unit_test(request_as_it_was_asked),
 		cmocka_unit_test(certificate),
 		cmocka_unit_test(pkcs7),
 	};

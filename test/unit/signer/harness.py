@@ -308,11 +308,12 @@ class Requests:
 
 
 def entry(kind, device, serial=None, spki=None, profile="plain@1",
-          node=None):
+          node=None, issuer="issuing"):
     """A ledger entry as core writes it, keys in their order."""
     e = {"v": 1, "type": kind, "at": "2026-11-23T05:00:00.123Z",
          "time_source": "system", "actor": "token", "authority": "token:x",
-         **({"device": device} if device else {}), "issuer": "issuing"}
+         **({"device": device} if device else {}),
+         **({"issuer": issuer} if issuer else {})}
     if serial:
         e["serial"] = serial.hex()
         e["cert_sha256"] = "00" * 32
