@@ -187,6 +187,25 @@ settle_crl(struct mm_worker *w, struct mm_bytes e)
 	(void)!mm_record_settle(w->s->record, &claim, NULL);
 }
 
+/*
+ * A number that no signer makes (pki/foreign.h), under the name of an issuer
+ * that is another CA's by this signer's own configuration: in no journal.  A
+ * server that gives such a number to anything else hides nothing by it.
+ */
+static bool
+is_foreign(const struct mm_signer *s, struct mm_bytes e,
+    const struct mm_journal_line *claim)
+{
+	char name[MM_NAME_MAX + 1] = "";
+	const struct mm_issuer_conf *i;
+
+	if ((claim->serial[0] & 0x80) == 0)
+		return false;
+	text_field(e, ",\"issuer\":\"", name, sizeof(name));
+	i = mm_config_issuer(s->conf, name);
+	return i != NULL && mm_issuer_upstream(i);
+}
+
 static enum mm_err
 settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
     struct mm_why *why)
@@ -202,8 +221,7 @@ settle(struct mm_worker *w, const struct mm_ledger_add_req *q,
 	    !starts(q->entry, HEAD "issuer.made\"") &&
 	    !starts(q->entry, HEAD "responder.made\""))
 		return MM_OK;
-	/* with the first bit: another CA's (pki/foreign.h), in no journal */
-	if (!claim_of(q->entry, &claim) || (claim.serial[0] & 0x80) != 0)
+	if (!claim_of(q->entry, &claim) || is_foreign(w->s, q->entry, &claim))
 		return MM_OK;
 	err = mm_record_settle(w->s->record, &claim, NULL);
 	if (err == MM_EPOLICY)

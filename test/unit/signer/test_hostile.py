@@ -598,6 +598,28 @@ def test_certificate_unknown_to_the_journal_is_recovered(signer):
     assert line["spki_sha256"] == "02" * 32
 
 
+def test_no_number_hides_a_certificate_but_an_existing_cas(tmp_path):
+    Link.heard.clear()
+    s = Signer(program(), tmp_path, lambda conf: conf + """
+issuer "corporate" {
+  certificate = "/nowhere/corporate.crt"
+  exec = {"/bin/false"}
+}
+""")
+    s.init()
+    s.start()
+    for n, (first, issuer, want) in enumerate((
+            (0x80, "corporate", 0), (0x80, "issuing", 1), (0x80, "else", 2),
+            (0x80, None, 3), (0x01, "corporate", 4), (0xff, "corporate", 4))):
+        s["ledger"].call("ledger_add", n, entry(
+            "certificate.issued", "SN-9", bytes([first, n]) * 8, b"\2" * 32,
+            issuer=issuer))
+        kinds = [x["kind"] for x in s.journal()]
+        assert kinds.count("recovered") == want, (first, issuer)
+    s.kill()
+    assert_nothing_told(s)
+
+
 def test_recovered_lines_have_an_end(signer):
     def add(at, n):
         return signer["ledger"].many("ledger_add", [
