@@ -491,6 +491,20 @@ apply(const struct step *t)
 	enter_history(t->s, f, t->index);
 }
 
+/* Another CA's, under a number that no signer of ours makes, which came again
+ * after its record could not be made. */
+static bool
+is_adopted(const struct mm_facts *s, const struct mm_fact *f,
+    const struct mm_entry *e)
+{
+	const struct mm_issuer_conf *i = e->field[MM_F_ISSUER] == NULL ? NULL :
+	    mm_config_issuer(s->of.config, e->field[MM_F_ISSUER]);
+
+	return f->kind == MM_FACT_CERT && f->state == MM_CERT_ORPHANED &&
+	    e->type != MM_E_SIG_ORPHANED && i != NULL &&
+	    mm_issuer_upstream(i) && e->field[MM_F_SERIAL][0] >= '8';
+}
+
 static enum mm_err
 run(struct mm_facts *s, const struct rule *r, uint64_t index,
     const struct mm_entry *e, struct mm_why *why)
@@ -511,7 +525,7 @@ run(struct mm_facts *s, const struct rule *r, uint64_t index,
 		MM_TRY(mm_fact_make(s, r->kind, id, index, &t.f, why));
 	s->last_fact = mm_fact_place(s, t.f);
 	/* made by two at once: the second found it */
-	if (known && r->how & BEGINS_AT)
+	if (known && r->how & BEGINS_AT && !is_adopted(s, t.f, e))
 		enter_history(s, t.f, index);
 	else
 		apply(&t);

@@ -87,10 +87,14 @@ mm_marks_done(struct mm_marks *s)
 	*s = (struct mm_marks){ 0 };
 }
 
+/* An orphan before what it became. */
 static int
 order(const void *a, const void *b)
 {
-	return memcmp(a, b, 16);
+	const struct mm_mark *one = a, *two = b;
+	int c = memcmp(one->serial, two->serial, sizeof(one->serial));
+
+	return c != 0 ? c : two->orphan - one->orphan;
 }
 
 static void
@@ -183,8 +187,13 @@ check_one(struct comparing *r, int i, size_t at, struct mm_mark *known)
 	if (what != NULL)
 		differ(r, known->serial, what, mm_record_names[i]);
 	learn(known, &s->m[at]);
-	while (++at < s->n && memcmp(s->m[at].serial, known->serial, 16) == 0)
-		differ(r, known->serial, "twice in the", mm_record_names[i]);
+	while (++at < s->n && memcmp(s->m[at].serial, known->serial, 16) == 0) {
+		what = s->m[at - 1].orphan && !s->m[at].orphan
+			   ? disagree(&s->m[at], known)
+			   : "twice in the";
+		if (what != NULL)
+			differ(r, known->serial, what, mm_record_names[i]);
+	}
 	return at;
 }
 

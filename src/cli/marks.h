@@ -36,6 +36,7 @@ struct mm_mark {
 	uint8_t serial[16], spki[32], who[16], tbs[8], cert[8];
 	int64_t not_after_s;
 	bool young, partial, later, elsewhere;
+	bool orphan; /* another CA's, which may become a certificate yet */
 };
 struct mm_marks {
 	struct mm_mark *m;

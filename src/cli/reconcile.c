@@ -233,8 +233,11 @@ entry_signature(struct reconcile *r, const struct mm_entry *e, bool later,
 	MM_TRY(hex(e, MM_F_SERIAL, m.serial, 16, why));
 	MM_TRY(hex(e, MM_F_SPKI_SHA256, m.spki, 32, why));
 	/* another CA's: under a number that no signer of ours makes */
-	m.elsewhere = m.elsewhere || (m.serial[0] >= 0x80 && issuer != NULL &&
-	    mm_issuer_upstream(issuer));
+	if (m.serial[0] >= 0x80 && issuer != NULL &&
+	    mm_issuer_upstream(issuer)) {
+		m.elsewhere = true;
+		m.orphan = e->type == MM_E_SIG_ORPHANED;
+	}
 	if (e->type == MM_E_OPERATOR_RECOVERED)
 		return add_glass(r, MM_OF_LEDGER, m.serial, m.spki, later,
 		    why);
