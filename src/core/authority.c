@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "core/codes.h"
-#include "core/priv.h"
+#include "core/upstream_priv.h"
 #include "pki/foreign.h"
 #include "pki/possession.h"
 
@@ -90,11 +90,39 @@ mm_core_device(struct mm_core *c, struct mm_authority *a, struct mm_bytes der,
 
 /* see core.h */
 enum mm_err
-mm_authority_proved(struct mm_authority *a, struct mm_bytes der,
+mm_core_serial(struct mm_core *c, struct mm_store_reader *r,
+    const struct mm_any_serial *serial, uint8_t number[MM_SERIAL_N],
+    struct mm_why *why)
+{
+	uint8_t candidate[MM_SERIAL_N];
+	struct mm_cert_row row;
+	bool found = false;
+	size_t at = 0;
+
+	while (mm_chains_number(c->chains, serial, &at, candidate)) {
+		enum mm_err rc = mm_get_cert(r, candidate, &row, NULL);
+
+		if (rc != MM_OK && rc != MM_ENOTFOUND)
+			return MM_FAIL(why, rc, "the store cannot be read");
+		if (rc != MM_OK)
+			continue;
+		if (found && memcmp(number, candidate, MM_SERIAL_N) != 0)
+			return MM_FAIL(why, MM_ECONFLICT, "several CAs have "
+			    "that serial number: name the record's");
+		memcpy(number, candidate, MM_SERIAL_N);
+		found = true;
+	}
+	return found ? MM_OK : MM_FAIL(why, MM_ENOTFOUND,
+	    "no such certificate");
+}
+
+/* see core.h */
+enum mm_err
+mm_core_proved(struct mm_core *c, struct mm_authority *a, struct mm_bytes der,
     const struct mm_possession *proof, struct mm_why *why)
 {
 	MM_TRY(mm_possession_verify(der, proof, why));
-	return mm_authority_device(a, der, why);
+	return mm_core_device(c, a, der, why);
 }
 
 /* see core.h */
@@ -230,12 +258,11 @@ mm_roles_parse(const char *text, unsigned *out, struct mm_why *why)
 
 /* see core.h */
 void
-mm_authority_replaces(struct mm_authority *token, const uint8_t serial[16])
+mm_authority_replaces(struct mm_authority *token,
+    const struct mm_any_serial *serial)
 {
-	if (token->beside)
-		return;
-	token->replaces = true;
-	memcpy(token->serial, serial, 16);
+	if (!token->beside)
+		token->replaces = *serial;
 }
 
 /* see core.h */

@@ -2,7 +2,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "core/priv.h"
+#include "core/upstream_priv.h"
+#include "pki/foreign.h"
 
 /*
  * The issuers' chains as files say them, read once: a chain per issuer, the
@@ -263,17 +264,49 @@ mm_chains_issuer(const struct mm_chains *c, const char *name)
 	return NULL;
 }
 
+static bool
+subject_of(const struct mm_chains *all, size_t i, struct mm_bytes *subject)
+{
+	struct mm_cert issuer;
+
+	if (!mm_issuer_upstream(&all->config->issuer[i]) ||
+	    mm_cert_walk(all->chain[i].der[0], &issuer, NULL) != MM_OK)
+		return false;
+	*subject = issuer.subject;
+	return true;
+}
+
 /* see priv.h */
 bool
 mm_chains_upstream(const struct mm_chains *all, struct mm_bytes subject)
 {
-	for (size_t i = 0; i < all->config->nissuer; i++) {
-		struct mm_cert issuer;
+	struct mm_bytes own;
 
-		if (mm_issuer_upstream(&all->config->issuer[i]) &&
-		    mm_cert_walk(all->chain[i].der[0], &issuer, NULL) ==
-		    MM_OK && mm_bytes_eq(issuer.subject, subject))
+	for (size_t i = 0; i < all->config->nissuer; i++)
+		if (subject_of(all, i, &own) && mm_bytes_eq(own, subject))
 			return true;
+	return false;
+}
+
+/* see priv.h */
+bool
+mm_chains_number(const struct mm_chains *all,
+    const struct mm_any_serial *serial, size_t *at,
+    uint8_t number[MM_SERIAL_N])
+{
+	struct mm_bytes subject;
+
+	while (*at <= all->config->nissuer) {
+		size_t i = (*at)++;
+
+		if (i == 0 && serial->n == MM_SERIAL_N) {
+			memcpy(number, serial->p, MM_SERIAL_N);
+			return true;
+		}
+		if (i > 0 && subject_of(all, i - 1, &subject)) {
+			mm_foreign_number_of(subject, serial, number);
+			return true;
+		}
 	}
 	return false;
 }

@@ -60,6 +60,28 @@ succeed(struct mm_round *r, struct mm_job *job)
 	mm_core_finish(r->c, job, &r->done);
 }
 
+static void
+settle_later(struct mm_round *r, const struct mm_job *job)
+{
+	char asked[MM_DOC_ID_MAX + 1];
+
+	mm_upstream_doc(r->c, mm_flight_of(job), asked);
+	mm_settle_add(r->c, &job->op.u.issue.row, asked);
+}
+
+/* Another CA may give one certificate twice: the record of its serial can be
+ * that of another time, and of what has become of it. */
+static bool
+is_own(const struct mm_job *job, const struct mm_cert_row *found)
+{
+	const struct mm_cert_row *own = &job->op.u.issue.row;
+
+	return strcmp(found->authority, own->authority) == 0 &&
+	    memcmp(found->cert_sha256, own->cert_sha256, 32) == 0 &&
+	    (found->state == MM_CERT_ISSUED ||
+	    found->state == MM_CERT_CONFIRMED);
+}
+
 /* The outcome of the commit is unknown: the store says, or it is settled
  * later and the caller comes again. */
 static void
@@ -69,15 +91,32 @@ look_up(struct mm_round *r, struct mm_job *job)
 	enum mm_err rc = mm_get_cert(r->c->commit_reader, job->serial, &row,
 	    NULL);
 
-	if (rc == MM_OK && row.state != MM_CERT_ORPHANED) {
+	if (rc == MM_OK && is_own(job, &row)) {
 		job->entry = row.entry;
 		succeed(r, job);
 		return;
 	}
-	mm_settle_add(r->c, &job->op.u.issue.row);
+	settle_later(r, job);
 	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		atomic_store(&r->c->store_ok, false);
 	refuse(r, job, MM_R_BUSY, "the store is away");
+}
+
+/* Somebody was first: the signature is settled as an orphan, the request
+ * decided by what stands there now. */
+static void
+issue_lost(struct mm_round *r, struct mm_job *job)
+{
+	struct mm_flight *f = mm_flight_of(job);
+	struct mm_cert_row row;
+
+	if (f->going != NULL && mm_get_cert(r->c->commit_reader, job->serial,
+	    &row, NULL) == MM_OK) {
+		mm_upstream_known(r->c, f, is_own(job, &row));
+		return;
+	}
+	settle_later(r, job);
+	decide_again(r, job);
 }
 
 static void
@@ -89,10 +128,7 @@ issue_done(struct mm_round *r, struct mm_job *job, enum mm_err rc)
 		job->entry = job->op.index;
 		succeed(r, job);
 	} else {
-		/* somebody was first: the signature is settled as an orphan,
-		 * the request decided by what stands there now */
-		mm_settle_add(r->c, &job->op.u.issue.row);
-		decide_again(r, job);
+		issue_lost(r, job);
 	}
 }
 
@@ -432,6 +468,18 @@ on_issue(struct mm_round *r, struct mm_flight *f, struct mm_bytes body)
 		refuse(r, f->job, MM_R_BUSY, why.text);
 }
 
+/* Its key is proved: an existing CA is asked next. */
+static void
+forward(struct mm_round *r, struct mm_flight *f)
+{
+	enum mm_reason no = mm_upstream_note(r->c, f);
+
+	if (no == MM_R_NONE)
+		add_job(r, f->job);
+	else
+		refuse(r, f->job, no, NULL);
+}
+
 static void
 on_possess(struct mm_round *r, struct mm_flight *f, struct mm_bytes body)
 {
@@ -446,10 +494,7 @@ on_possess(struct mm_round *r, struct mm_flight *f, struct mm_bytes body)
 		return;
 	}
 	if (f->flags & MM_FLIGHT_FORWARD) {
-		if (mm_upstream_note(r->c, f, &why) == MM_OK)
-			add_job(r, f->job);
-		else
-			refuse(r, f->job, MM_R_BUSY, why.text);
+		forward(r, f);
 		return;
 	}
 	f->job->replayed = true;

@@ -145,9 +145,10 @@ struct mm_authority {
 	enum mm_authority_kind kind;
 	char token[MM_TOKEN_ID_TEXT];
 	uint8_t secret[MM_TOKEN_SECRET_N];
-	uint8_t serial[16];            /* DEVICE, of what is beside, replaced */
+	uint8_t serial[16];            /* DEVICE, of what is beside */
 	bool beside;                   /* TOKEN_BASIC: a certificate too */
-	bool replaces;                 /* TOKEN: says what it will replace */
+	/* TOKEN: says what it will replace; n 0: it does not */
+	struct mm_any_serial replaces;
 	uint8_t cert_sha256[32];
 	bool expired;                  /* DEVICE: late renewal only */
 	bool basic;                    /* BOOTSTRAP: the signer checks, too */
@@ -185,13 +186,13 @@ void mm_authority_beside(struct mm_authority *token,
 /* The serial of what the token's bearer says it will replace: where that is of
  * another device, the token is not spent on it. */
 void mm_authority_replaces(struct mm_authority *token,
-    const uint8_t serial[16]);
+    const struct mm_any_serial *serial);
 /*
  * The same by what the device signed at the line, which is verified here:
  * MM_EAUTH.  der: the certificate as the store has it.
  */
 struct mm_possession;
-MM_MUST enum mm_err mm_authority_proved(struct mm_authority *a,
+MM_MUST enum mm_err mm_core_proved(struct mm_core *c, struct mm_authority *a,
     struct mm_bytes der, const struct mm_possession *proof,
     struct mm_why *why);
 /* Good for a first enrolment only, of a device that its request names: by the
@@ -323,6 +324,12 @@ enum mm_core_hist {
 };
 const struct mm_hist *mm_core_hist(const struct mm_core *c,
     enum mm_core_hist which);
+/* The number that the certificate with that serial number is recorded under:
+ * an existing CA's is another one (pki/foreign.h).  MM_ENOTFOUND: there is
+ * none; MM_ECONFLICT: several CAs have that number. */
+MM_MUST enum mm_err mm_core_serial(struct mm_core *c,
+    struct mm_store_reader *r, const struct mm_any_serial *serial,
+    uint8_t number[MM_SERIAL_N], struct mm_why *why);
 /* PKCS#7-ready chains: DER certificates of a label ("" default: all issuers
  * and the root).  Borrowed for the core's life. MM_ENOTFOUND: no label. */
 MM_MUST enum mm_err mm_core_cacerts(struct mm_core *c, const char *label,

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/priv.h"
+#include "core/upstream_priv.h"
 
 /*
  * Everything a decision rests on, read in the snapshot that the caller began
@@ -18,6 +18,7 @@ struct reading {
 	struct mm_why *why;
 	const struct mm_job *job;
 	struct mm_batches *batches;
+	const struct mm_chains *chains;
 };
 
 /* Turns "there is none" into a fact. */
@@ -96,19 +97,40 @@ read_device(struct reading *g, const char *id)
 	return read_product(g);
 }
 
-/* A certificate that TLS has verified and nobody knows is another's; one that
- * the caller only names may be of another CA. */
+/* Of several CAs with one number, one of the device's own is meant.  One that
+ * the caller only names may be of a CA that nobody here knows. */
+static enum mm_err
+read_replaced(struct reading *g)
+{
+	struct mm_cert_row row;
+	uint8_t number[MM_SERIAL_N];
+	size_t at = 0;
+	bool has, any = false, own = false;
+
+	while (mm_chains_number(g->chains, &g->a->replaces, &at, number)) {
+		MM_TRY(maybe(mm_get_cert(g->r, number, &row, NULL), &has));
+		any = any || has;
+		own = own || (has &&
+		    strcasecmp(row.device, g->f->token.device) == 0);
+	}
+	g->f->beside_other = any && !own;
+	return MM_OK;
+}
+
+/* A certificate that TLS has verified and nobody knows is another's. */
 static enum mm_err
 read_beside(struct reading *g)
 {
 	struct mm_cert_row row;
 	bool has;
 
-	if (!g->a->beside && !g->a->replaces)
+	if (g->a->replaces.n > 0)
+		return read_replaced(g);
+	if (!g->a->beside)
 		return MM_OK;
 	MM_TRY(maybe(mm_get_cert(g->r, g->a->serial, &row, NULL), &has));
-	g->f->beside_other = has ?
-	    strcasecmp(row.device, g->f->token.device) != 0 : g->a->beside;
+	g->f->beside_other = !has ||
+	    strcasecmp(row.device, g->f->token.device) != 0;
 	return MM_OK;
 }
 
@@ -393,7 +415,7 @@ mm_facts_read(struct mm_core *c, struct mm_store_reader *r,
 {
 	const struct mm_authority *a = &flight->job->authority;
 	struct reading g = { r, out, a, &flight->job->csr, why, flight->job,
-		c->at_work };
+		c->at_work, c->chains };
 
 	memset(out, 0, offsetof(struct mm_facts, product));
 	out->now_ms = mm_now_ms();

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/priv.h"
+#include "core/upstream_priv.h"
 
 /*
  * Step 4 among nodes over one database: who is about to sign on an authority
@@ -18,6 +18,17 @@
 #define AGAIN_MS  100
 #define WAIT_MS   5000
 
+/* An existing CA takes its time first. */
+static uint32_t
+lease_s(const struct mm_core *c, const struct mm_flight *f)
+{
+	const struct mm_issuer_conf *i = mm_upstream_of(c,
+	    f->verdict.profile);
+
+	return i == NULL ? LEASE_S : LEASE_S + MM_UPSTREAM_GRACE_S +
+	    (uint32_t)i->answer_within_s;
+}
+
 /* see priv.h */
 bool
 mm_lease_ask(struct mm_core *c, struct mm_flight *f)
@@ -32,7 +43,7 @@ mm_lease_ask(struct mm_core *c, struct mm_flight *f)
 	strcpy(r->authority, f->name);
 	strcpy(r->node, f->node);
 	memcpy(r->spki, f->spki, sizeof(r->spki));
-	r->lease_s = LEASE_S;
+	r->lease_s = lease_s(c, f);
 	f->op[0] = &f->lease;
 	f->nops = 1;
 	f->flags |= MM_FLIGHT_ASKING;

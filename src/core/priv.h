@@ -290,8 +290,6 @@ void mm_chains_free(struct mm_chains **owner);
  * issuer. */
 const struct mm_chain *mm_chains_issuer(const struct mm_chains *c,
     const char *name);
-/* Whether that is the subject of a configured issuer that is another CA's. */
-bool mm_chains_upstream(const struct mm_chains *c, struct mm_bytes subject);
 /* The configured issuer that signed it, or NULL. */
 /* The file that trust_anchor names. */
 const struct mm_chain *mm_chains_anchor(const struct mm_chains *c);
@@ -306,6 +304,7 @@ enum { MM_LATE_MS = 10000 };
 
 struct mm_unsettled { /* a signature whose record is not known to be there */
 	struct mm_cert_row row;
+	char asked[MM_DOC_ID_MAX + 1]; /* MM_DOC_ASKED's, for it; "" */
 	struct mm_unsettled *next;
 };
 
@@ -544,7 +543,7 @@ struct mm_core {
 	bool feed_rests;               /* L wants no waking for few entries */
 	struct mm_note_key key;
 	uint8_t orders_key[32]; /* zero: the signer has none */
-	struct mm_unsettled *unsettled;
+	struct mm_unsettled *unsettled, *settling; /* ... is L's */
 	char why[161];
 	struct mm_status_rep signer; /* as it said last */
 	int64_t signer_at;        /* monotonic: when; 0: never */
@@ -642,7 +641,8 @@ MM_MUST enum mm_err mm_commit_new(struct mm_core *c, struct mm_why *why);
 void *mm_feed_run(void *core);   /* L: ledgerfeed.c */
 
 /* settle.c */
-void mm_settle_add(struct mm_core *c, const struct mm_cert_row *row);
+void mm_settle_add(struct mm_core *c, const struct mm_cert_row *row,
+    const char *asked);
 /* An op that shows whether the store writes: an answer to nobody, which ages
  * like all others. */
 void mm_settle_probe(struct mm_op *op);

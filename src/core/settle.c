@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/priv.h"
+#include "core/upstream_priv.h"
 
 /*
  * Promise 2: no signature stays outside the ledger.  A signature whose commit
@@ -12,7 +12,8 @@
 
 /* see priv.h */
 void
-mm_settle_add(struct mm_core *c, const struct mm_cert_row *row)
+mm_settle_add(struct mm_core *c, const struct mm_cert_row *row,
+    const char *asked)
 {
 	struct mm_unsettled *u = malloc(sizeof(*u));
 
@@ -20,6 +21,7 @@ mm_settle_add(struct mm_core *c, const struct mm_cert_row *row)
 	if (u == NULL)
 		return;
 	u->row = *row;
+	strcpy(u->asked, asked);
 	pthread_mutex_lock(&c->lock);
 	u->next = c->unsettled;
 	c->unsettled = u;
@@ -27,8 +29,24 @@ mm_settle_add(struct mm_core *c, const struct mm_cert_row *row)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* The orphan, and with it what an existing CA was asked for it. */
 static enum mm_err
-orphan(struct mm_core *c, const struct mm_cert_row *row, struct mm_why *why)
+write_orphan(struct mm_core *c, struct mm_op *op, const char *asked,
+    struct mm_why *why)
+{
+	struct mm_op drop, *both[] = { op, &drop };
+
+	if (asked[0] == '\0')
+		return mm_core_run1(c, op, why);
+	mm_upstream_drop(asked, &op->u.orphan.row, &drop);
+	MM_TRY(mm_core_run(c, both, 2, why));
+	return op->result == MM_OK ? MM_OK : MM_FAIL(why, op->result, "%s",
+	    op->why.text);
+}
+
+static enum mm_err
+orphan(struct mm_core *c, const struct mm_cert_row *row, const char *asked,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(8192);
 	struct mm_papers p = mm_papers_over(&buf);
@@ -42,7 +60,7 @@ orphan(struct mm_core *c, const struct mm_cert_row *row, struct mm_why *why)
 	mm_entry_cert(&e, &t, row, c->config->set.node);
 	mm_papers_add(&p, &e);
 	MM_TRY(mm_papers_seal(&p, &op, why));
-	MM_TRY(mm_core_run1(c, &op, why));
+	MM_TRY(write_orphan(c, &op, asked, why));
 	c->orphans++;
 	atomic_store(&c->orphan_at, mm_now_ms());
 	mm_core_note(c, 2, "signature.orphaned", e.field[MM_F_SERIAL]);
@@ -51,7 +69,8 @@ orphan(struct mm_core *c, const struct mm_cert_row *row, struct mm_why *why)
 
 /* MM_OK: there is a record now, one way or the other. */
 static enum mm_err
-settle(struct mm_core *c, const struct mm_cert_row *row, struct mm_why *why)
+settle(struct mm_core *c, const struct mm_cert_row *row, const char *asked,
+    struct mm_why *why)
 {
 	struct mm_cert_row found;
 	enum mm_err rc;
@@ -61,20 +80,53 @@ settle(struct mm_core *c, const struct mm_cert_row *row, struct mm_why *why)
 		return MM_OK;
 	if (rc != MM_ENOTFOUND)
 		return MM_FAIL(why, rc, "store: cannot be read");
-	rc = orphan(c, row, why);
+	rc = orphan(c, row, asked, why);
 	return rc == MM_ECONFLICT ? MM_OK : rc;
 }
 
+/* They are at work until put away: housekeeping lets them be. */
 static struct mm_unsettled *
 take_all(struct mm_core *c)
 {
-	struct mm_unsettled *list;
-
 	pthread_mutex_lock(&c->lock);
-	list = c->unsettled;
+	c->settling = c->unsettled;
 	c->unsettled = NULL;
 	pthread_mutex_unlock(&c->lock);
-	return list;
+	return c->settling;
+}
+
+static void
+put_away(struct mm_core *c, struct mm_unsettled *list)
+{
+	struct mm_unsettled *next;
+
+	pthread_mutex_lock(&c->lock);
+	c->settling = NULL;
+	pthread_mutex_unlock(&c->lock);
+	for (; list != NULL; list = next) {
+		next = list->next;
+		free(list);
+	}
+}
+
+static bool
+has(const struct mm_unsettled *list, const char *asked)
+{
+	while (list != NULL && strcmp(list->asked, asked) != 0)
+		list = list->next;
+	return list != NULL;
+}
+
+/* see priv.h */
+bool
+mm_settle_waits(struct mm_core *c, const char *asked)
+{
+	bool waits;
+
+	pthread_mutex_lock(&c->lock);
+	waits = has(c->unsettled, asked) || has(c->settling, asked);
+	pthread_mutex_unlock(&c->lock);
+	return waits;
 }
 
 /* see priv.h; a transaction that changes nothing would not do */
@@ -103,21 +155,19 @@ try_store(struct mm_core *c)
 bool
 mm_settle_run(struct mm_core *c)
 {
-	struct mm_unsettled *next, *list = take_all(c);
+	struct mm_unsettled *list = take_all(c);
 	bool all = true;
 
 	if (list == NULL && !c->store_ok)
 		try_store(c);
-	for (; list != NULL; list = next) {
-		next = list->next;
-		if (settle(c, &list->row, NULL) == MM_OK) {
+	for (const struct mm_unsettled *u = list; u != NULL; u = u->next)
+		if (settle(c, &u->row, u->asked, NULL) == MM_OK) {
 			atomic_store(&c->store_ok, true);
 		} else {
-			mm_settle_add(c, &list->row);
+			mm_settle_add(c, &u->row, u->asked);
 			all = false;
 		}
-		free(list);
-	}
+	put_away(c, list);
 	return all;
 }
 
@@ -198,7 +248,7 @@ settle_line_ca(struct mm_core *c, const struct mm_outstanding *o,
 	enum mm_err rc;
 
 	row_of(c, o, &row);
-	rc = orphan(c, &row, why);
+	rc = orphan(c, &row, "", why);
 	return rc == MM_ECONFLICT ? MM_OK : rc;
 }
 
@@ -209,7 +259,7 @@ settle_device(struct mm_core *c, const struct mm_outstanding *o,
 	struct mm_cert_row row;
 
 	row_of(c, o, &row);
-	return settle(c, &row, why);
+	return settle(c, &row, "", why);
 }
 
 /* Whoever has it signed holds something meanwhile: the line for operators, the

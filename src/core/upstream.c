@@ -3,8 +3,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include <jansson.h>
-
 #include "base/own.h"
 #include "core/upstream_priv.h"
 #include "pki/foreign.h"
@@ -17,15 +15,12 @@
  * of the certificate, or as the entry of why there is none.  A document that
  * no process waits for any more is a question whose answer was lost.
  *
- * A CA that does not answer is left alone for a while, which doubles: else
- * each device that comes again would leave two entries.
+ * A CA that does not answer is left alone for a while (upstream_rest.h).
  */
 enum {
-	GRACE_MS = 3000,          /* past the registrar's own deadline */
-	REST_FIRST_MS = 1000, REST_MOST_MS = 60000,
+	GRACE_MS = 1000 * MM_UPSTREAM_GRACE_S,
 	AGAIN_BUSY_S = 3, AGAIN_NO_S = 60,
 	BODY_MAX = 2048, PAPER_MAX = 4096,
-	TIDY_MOST = 200,
 };
 
 struct mm_going {
@@ -40,12 +35,14 @@ struct mm_going {
 	enum mm_forwarded how;
 	uint8_t wrong[32];           /* SHA-256 of what came instead */
 	bool came;
+	bool known;                  /* ... and it is on record already */
+	bool alone;                  /* no device's doing: nobody was asked */
 };
 
 struct at_issuer {
 	struct mm_upstream_stats stats;
+	struct mm_rests rests;
 	unsigned under_way;
-	int64_t rest_ms;
 };
 
 struct mm_upstream {
@@ -112,19 +109,50 @@ mm_upstream_of(const struct mm_core *c, const struct mm_profile *p)
 
 /* ---- those that are under way ---- */
 
-/* Takes a place, if the issuer has one now. */
+/* The caller has the lock; *again_s: if not, when to come again. */
 static bool
-enter(struct mm_upstream *u, struct mm_going *g, int64_t most)
+may(const struct at_issuer *at, const struct mm_flight *f, int64_t most,
+    unsigned *again_s)
 {
+	int64_t now = mm_mono_ms(), when;
+
+	*again_s = AGAIN_BUSY_S;
+	if (mm_rests_may(&at->rests, f->verdict.device, now, &when))
+		return at->under_way < most;
+	*again_s = (unsigned)((when - now) / 1000 + 1);
+	return false;
+}
+
+/* Who has no chance need not prove anything. */
+static bool
+looks_open(struct mm_upstream *u, struct mm_flight *f,
+    const struct mm_issuer_conf *i)
+{
+	bool open;
+
+	pthread_mutex_lock(&u->lock);
+	open = may(&u->at[i - u->c->config->issuer], f, i->at_once,
+	    &f->job->retry_after_s);
+	pthread_mutex_unlock(&u->lock);
+	if (open)
+		f->job->retry_after_s = 0;
+	return open;
+}
+
+/* Takes a place, if the issuer has one now: who has proved its key. */
+static bool
+enter(struct mm_upstream *u, struct mm_flight *f)
+{
+	struct mm_going *g = f->going;
 	struct at_issuer *at = &u->at[g->issuer];
 	bool room;
 
 	pthread_mutex_lock(&u->lock);
-	room = at->under_way < most && mm_mono_ms() >= at->stats.next_at;
+	room = may(at, f, u->c->config->issuer[g->issuer].at_once,
+	    &f->job->retry_after_s);
 	if (room) {
-		/* one of those that come after a rest tries for all */
-		if (at->rest_ms > 0)
-			at->stats.next_at = mm_mono_ms() + at->rest_ms;
+		mm_rests_ask(&at->rests, mm_mono_ms());
+		f->job->retry_after_s = 0;
 		at->under_way++;
 		g->number = ++u->number;
 		g->next = u->all;
@@ -176,11 +204,12 @@ take(struct mm_upstream *u, uint64_t number, int64_t before)
 	return g;
 }
 
-/* A CA that answers, whatever it says, is there. */
 static void
-count(struct mm_upstream *u, size_t issuer, const struct mm_forward_rep *rep)
+count(struct mm_upstream *u, const struct mm_going *g,
+    const struct mm_forward_rep *rep)
 {
-	struct at_issuer *at = &u->at[issuer];
+	struct at_issuer *at = &u->at[g->issuer];
+	const char *device = g->flight->verdict.device;
 	bool gone = rep->how == MM_FORWARD_AWAY || rep->how == MM_FORWARD_LOST;
 
 	pthread_mutex_lock(&u->lock);
@@ -188,15 +217,13 @@ count(struct mm_upstream *u, size_t issuer, const struct mm_forward_rep *rep)
 	if (rep->how != MM_FORWARD_MADE)
 		snprintf(at->stats.why, sizeof(at->stats.why), "%s", rep->why);
 	if (gone) {
-		at->rest_ms = at->rest_ms == 0 ? REST_FIRST_MS :
-		    2 * at->rest_ms;
-		if (at->rest_ms > REST_MOST_MS)
-			at->rest_ms = REST_MOST_MS;
-		at->stats.next_at = mm_mono_ms() + at->rest_ms;
+		mm_rests_silent(&at->rests, g->alone ? NULL : device,
+		    mm_mono_ms());
 		if (at->stats.failed_at == 0)
 			at->stats.failed_at = mm_now_ms();
 	} else {
-		at->rest_ms = at->stats.next_at = at->stats.failed_at = 0;
+		mm_rests_answered(&at->rests, device);
+		at->stats.failed_at = 0;
 	}
 	pthread_mutex_unlock(&u->lock);
 }
@@ -248,28 +275,20 @@ mm_upstream_admit(struct mm_core *c, struct mm_flight *f,
 	}
 	if (c->conf.forward == NULL)
 		return MM_R_UPSTREAM_AWAY;
+	if (!looks_open(c->upstream, f, i))
+		return MM_R_UPSTREAM_AWAY;
 	f->going = going_new(f, issuer);
 	if (f->going == NULL)
 		return MM_R_BUSY;
-	if (!enter(c->upstream, f->going, i->at_once)) {
-		mm_going_free(&f->going);
-		f->job->retry_after_s = AGAIN_BUSY_S;
-		return MM_R_UPSTREAM_AWAY;
-	}
 	f->flags |= MM_FLIGHT_FORWARD;
 	return MM_R_NONE;
 }
 
 /* ---- what is written ---- */
 
-struct asked { /* an entry's fields, and a document's members */
-	char authority[MM_AUTHORITY_TEXT], device[MM_DEVICE_ID_MAX + 1];
-	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
-	char profile[MM_NAME_MAX + 12], spki[65], request[65];
-};
-
 static void
-asked_of(const struct mm_core *c, const struct mm_flight *f, struct asked *a)
+asked_of(const struct mm_core *c, const struct mm_flight *f,
+    struct mm_upstream_asked *a)
 {
 	const struct mm_verdict *v = &f->verdict;
 	uint8_t hash[32];
@@ -283,10 +302,13 @@ asked_of(const struct mm_core *c, const struct mm_flight *f, struct asked *a)
 	mm_hex_text(f->spki, 32, a->spki);
 	mm_sha256(mm_buf_view(&f->job->request), hash);
 	mm_hex_text(hash, 32, a->request);
+	strcpy(a->node, c->config->set.node);
+	strcpy(a->session, c->nodes.session);
 }
 
-static void
-entry_of(struct mm_core *c, const struct asked *a, enum mm_entry_type type,
+/* see upstream_priv.h */
+void
+mm_upstream_entry(const struct mm_upstream_asked *a, enum mm_entry_type type,
     struct mm_entry *e)
 {
 	*e = (struct mm_entry){ .type = type };
@@ -298,11 +320,13 @@ entry_of(struct mm_core *c, const struct asked *a, enum mm_entry_type type,
 	e->field[MM_F_PROFILE] = a->profile;
 	e->field[MM_F_SPKI_SHA256] = a->spki;
 	e->field[MM_F_DETAIL_SHA256] = a->request;
-	e->field[MM_F_NODE] = mm_node_or_null(c);
+	if (a->node[0] != '\0')
+		e->field[MM_F_NODE] = a->node;
 }
 
 static enum mm_err
-put_body(const struct asked *a, struct mm_buf *body, struct mm_why *why)
+put_body(const struct mm_upstream_asked *a, struct mm_buf *body,
+    struct mm_why *why)
 {
 	struct mm_json j = mm_json_over(body);
 
@@ -315,49 +339,81 @@ put_body(const struct asked *a, struct mm_buf *body, struct mm_why *why)
 	mm_json_str(&j, "profile", a->profile);
 	mm_json_str(&j, "spki_sha256", a->spki);
 	mm_json_str(&j, "request_sha256", a->request);
+	mm_json_str(&j, "node", a->node);
+	mm_json_str(&j, "session", a->session);
 	mm_json_close(&j, '}');
 	return mm_buf_ok(body, why);
 }
 
-/* A node's own: those of another are its own affair. */
 static void
-doc_id(const struct mm_core *c, const uint8_t id[16],
+doc_id(const struct mm_core *c, const struct mm_going *g,
     char out[MM_DOC_ID_MAX + 1])
 {
 	char hex[33];
 
-	mm_hex_text(id, 16, hex);
+	mm_hex_text(g->id, sizeof(g->id), hex);
 	snprintf(out, MM_DOC_ID_MAX + 1, "%s/%s", c->config->set.node, hex);
 }
 
-static struct mm_op *
-doc_op(struct mm_core *c, struct mm_going *g, struct mm_bytes body)
+/* see upstream_priv.h */
+void
+mm_upstream_doc(const struct mm_core *c, const struct mm_flight *f,
+    char out[MM_DOC_ID_MAX + 1])
 {
-	memset(&g->op, 0, sizeof(g->op));
-	g->op.kind = MM_OP_DOC_PUT;
-	g->op.u.doc.kind = MM_DOC_ASKED;
-	g->op.u.doc.expect = body.n > 0 ? 0 : MM_DOC_ANY;
-	g->op.u.doc.body = body;
-	doc_id(c, g->id, g->op.u.doc.id);
+	out[0] = '\0';
+	if (f->going != NULL)
+		doc_id(c, f->going, out);
+}
+
+/* see upstream_priv.h */
+void
+mm_upstream_drop(const char *id, const struct mm_cert_row *with,
+    struct mm_op *op)
+{
+	memset(op, 0, sizeof(*op));
+	op->kind = MM_OP_DOC_PUT;
+	op->u.doc.kind = MM_DOC_ASKED;
+	op->u.doc.expect = MM_DOC_ANY;
+	op->u.doc.with = with;
+	strcpy(op->u.doc.id, id);
+}
+
+static struct mm_op *
+drop(struct mm_core *c, struct mm_going *g, const struct mm_cert_row *with)
+{
+	char id[MM_DOC_ID_MAX + 1];
+
+	doc_id(c, g, id);
+	mm_upstream_drop(id, with, &g->op);
 	return &g->op;
 }
 
-/* see priv.h */
-enum mm_err
-mm_upstream_note(struct mm_core *c, struct mm_flight *f, struct mm_why *why)
+static enum mm_err
+note(struct mm_core *c, struct mm_flight *f)
 {
 	struct mm_going *g = f->going;
 	struct mm_papers p = mm_papers_over(&g->paper);
+	struct mm_upstream_asked a;
 	struct mm_entry e;
-	struct asked a;
 
 	asked_of(c, f, &a);
-	MM_TRY(put_body(&a, &g->body, why));
-	f->op[0] = doc_op(c, g, mm_buf_view(&g->body));
+	MM_TRY(put_body(&a, &g->body, NULL));
+	f->op[0] = drop(c, g, NULL);
 	f->nops = 1;
-	entry_of(c, &a, MM_E_UPSTREAM_ASKED, &e);
+	g->op.u.doc.expect = 0; /* not taken away: put */
+	g->op.u.doc.body = mm_buf_view(&g->body);
+	mm_upstream_entry(&a, MM_E_UPSTREAM_ASKED, &e);
 	mm_papers_add(&p, &e);
-	return mm_papers_seal(&p, &g->op, why);
+	return mm_papers_seal(&p, &g->op, NULL);
+}
+
+/* see priv.h */
+enum mm_reason
+mm_upstream_note(struct mm_core *c, struct mm_flight *f)
+{
+	if (!enter(c->upstream, f))
+		return MM_R_UPSTREAM_AWAY;
+	return note(c, f) == MM_OK ? MM_R_NONE : MM_R_BUSY;
 }
 
 /* ---- asking ---- */
@@ -401,8 +457,10 @@ mm_upstream_go(struct mm_core *c, struct mm_flight *f)
 	if (c->conf.forward(c->conf.ctx, number, &q))
 		return;
 	g = take(c->upstream, number, 0);
-	if (g != NULL)
-		answered(c, g, &away);
+	if (g == NULL)
+		return;
+	g->alone = true;
+	answered(c, g, &away);
 }
 
 /* ---- the answer ---- */
@@ -435,7 +493,8 @@ take_made(struct mm_core *c, struct mm_flight *f,
 	job->not_after_s = cert.not_after_s;
 	f->nops = 0;
 	MM_TRY(mm_ops_issue(f, &made, why));
-	f->op[f->nops++] = doc_op(c, f->going, (struct mm_bytes){ NULL, 0 });
+	/* if it was not recorded, the document stays until an orphan is */
+	f->op[f->nops++] = drop(c, f->going, &job->op.u.issue.row);
 	return MM_OK;
 }
 
@@ -451,16 +510,16 @@ note_failed(struct mm_core *c, struct mm_flight *f, struct mm_why *why)
 {
 	struct mm_going *g = f->going;
 	struct mm_papers p = mm_papers_over(&g->paper);
+	struct mm_upstream_asked a;
 	struct mm_entry e;
-	struct asked a;
 	char wrong[65];
 
 	asked_of(c, f, &a);
-	f->op[0] = doc_op(c, g, (struct mm_bytes){ NULL, 0 });
+	f->op[0] = drop(c, g, NULL);
 	f->nops = 1;
-	entry_of(c, &a, g->how == MM_FORWARD_LOST ? MM_E_UPSTREAM_UNKNOWN :
-	    MM_E_UPSTREAM_REFUSED, &e);
-	e.field[MM_F_REASON] = reasons[g->how];
+	mm_upstream_entry(&a, g->how == MM_FORWARD_LOST ?
+	    MM_E_UPSTREAM_UNKNOWN : MM_E_UPSTREAM_REFUSED, &e);
+	e.field[MM_F_REASON] = g->known ? "on-record" : reasons[g->how];
 	mm_hex_text(g->wrong, 32, wrong);
 	if (g->came && g->how == MM_FORWARD_WRONG)
 		e.field[MM_F_CERT_SHA256] = wrong;
@@ -502,11 +561,37 @@ answered(struct mm_core *c, struct mm_going *g,
 		said.how = MM_FORWARD_WRONG;
 		snprintf(said.why, sizeof(said.why), "%s", why.text);
 	}
-	count(c->upstream, g->issuer, &said);
+	count(c->upstream, g, &said);
 	if (said.how != MM_FORWARD_MADE) {
 		mm_core_note(c, 2, "upstream", said.why);
 		failed(c, f, &said);
 	}
+	f->job->next = NULL;
+	mm_queue_put(&c->commits, f->job);
+}
+
+/*
+ * see priv.h; it is there twice, as the CA gave it before: under another
+ * authority, or withdrawn since.  Asking anew would bring it again, for ever.
+ */
+void
+mm_upstream_known(struct mm_core *c, struct mm_flight *f, bool own)
+{
+	const struct mm_forward_rep rep = { .how = MM_FORWARD_WRONG,
+		.der = mm_buf_view(&f->job->der),
+		.why = "the certificate that it gave is on record already" };
+	struct mm_upstream_stats *s = &c->upstream->at[f->going->issuer].stats;
+
+	pthread_mutex_lock(&c->upstream->lock);
+	s->n[MM_FORWARD_MADE]--;
+	s->n[MM_FORWARD_WRONG]++;
+	snprintf(s->why, sizeof(s->why), "%s", rep.why);
+	pthread_mutex_unlock(&c->upstream->lock);
+	mm_core_note(c, 2, "upstream", rep.why);
+	f->going->known = true;
+	failed(c, f, &rep);
+	if (own) /* another node's, for this very request */
+		f->job->retry_after_s = AGAIN_BUSY_S;
 	f->job->next = NULL;
 	mm_queue_put(&c->commits, f->job);
 }
@@ -555,119 +640,21 @@ mm_upstream_end(struct mm_core *c, struct mm_flight *f)
 	leave(c->upstream, f);
 }
 
-/* ---- what was asked by a process that ended ---- */
-
-struct left {
-	struct mm_core *c;
-	unsigned n;
-	char id[TIDY_MOST][MM_DOC_ID_MAX + 1];
-};
-
-static bool
-is_going(struct mm_upstream *u, const char *id)
+/* see upstream_priv.h */
+bool
+mm_upstream_going(struct mm_core *c, const char *id)
 {
 	char own[MM_DOC_ID_MAX + 1];
 	bool found = false;
 
-	pthread_mutex_lock(&u->lock);
-	for (const struct mm_going *g = u->all; g != NULL && !found;
+	pthread_mutex_lock(&c->upstream->lock);
+	for (const struct mm_going *g = c->upstream->all; g != NULL && !found;
 	     g = g->next) {
-		doc_id(u->c, g->id, own);
+		doc_id(c, g, own);
 		found = strcmp(own, id) == 0;
 	}
-	pthread_mutex_unlock(&u->lock);
-	return found;
-}
-
-static enum mm_err
-look_at(void *ctx, const void *row, const char *next, struct mm_why *why)
-{
-	struct left *l = ctx;
-	const struct mm_doc *doc = row;
-
-	(void)next, (void)why;
-	if (l->n < TIDY_MOST && !is_going(l->c->upstream, doc->id))
-		strcpy(l->id[l->n++], doc->id);
-	return MM_OK;
-}
-
-static void
-take_text(json_t *o, const char *key, char *out, size_t size)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	snprintf(out, size, "%s", v != NULL ? v : "");
-}
-
-static enum mm_err
-read_asked(struct mm_desk *d, const char *id, struct asked *a,
-    uint64_t *version, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(BODY_MAX);
-	json_t *o;
-
-	MM_TRY(mm_get_doc(d->r, MM_DOC_ASKED, id, version, &body, why));
-	o = json_loadb((const char *)body.p, body.n, 0, NULL);
-	if (o == NULL)
-		return MM_FAIL(why, MM_ESYS, "what an existing CA was asked "
-		    "cannot be read");
-	take_text(o, "authority", a->authority, sizeof(a->authority));
-	take_text(o, "device", a->device, sizeof(a->device));
-	take_text(o, "product", a->product, sizeof(a->product));
-	take_text(o, "issuer", a->issuer, sizeof(a->issuer));
-	take_text(o, "profile", a->profile, sizeof(a->profile));
-	take_text(o, "spki_sha256", a->spki, sizeof(a->spki));
-	take_text(o, "request_sha256", a->request, sizeof(a->request));
-	json_decref(o);
-	return MM_OK;
-}
-
-static enum mm_err
-enter_left(struct mm_desk *d, const char *id, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(PAPER_MAX);
-	struct mm_papers p = mm_papers_over(&buf);
-	struct mm_op op = { .kind = MM_OP_DOC_PUT };
-	struct mm_entry e;
-	struct asked a;
-
-	op.u.doc.kind = MM_DOC_ASKED;
-	strcpy(op.u.doc.id, id);
-	MM_TRY(read_asked(d, id, &a, &op.u.doc.expect, why));
-	entry_of(d->c, &a, MM_E_UPSTREAM_UNKNOWN, &e);
-	e.field[MM_F_REASON] = "interrupted";
-	mm_papers_add(&p, &e);
-	MM_TRY(mm_papers_seal(&p, &op, why));
-	MM_TRY(mm_core_run1(d->c, &op, why));
-	mm_core_note(d->c, 2, "upstream.unknown", a.device);
-	return MM_OK;
-}
-
-/* see priv.h; one that ends meanwhile is not there any more */
-enum mm_err
-mm_desk_upstream(struct mm_desk *d, struct mm_why *why)
-{
-	struct mm_list list = { .most = TIDY_MOST, .state = -1 };
-	char prefix[MM_NAME_MAX + 2];
-	struct left *l = calloc(1, sizeof(*l));
-	enum mm_err rc;
-
-	if (l == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "upstream: no memory");
-	l->c = d->c;
-	snprintf(prefix, sizeof(prefix), "%s/", d->c->config->set.node);
-	rc = mm_list_docs(d->r, MM_DOC_ASKED, prefix, &list, look_at, l, why);
-	for (unsigned i = 0; rc == MM_OK && i < l->n; i++) {
-		if (is_going(d->c->upstream, l->id[i]))
-			continue;
-		rc = enter_left(d, l->id[i], why);
-		if (rc == MM_ENOTFOUND || rc == MM_ESTALE) {
-			*why = (struct mm_why){ 0 };
-			rc = MM_OK;
-		}
-	}
-	free(l);
-	return rc;
+	pthread_mutex_unlock(&c->upstream->lock);
+	return found || mm_settle_waits(c, id);
 }
 
 /* see core.h */
@@ -682,6 +669,7 @@ mm_core_upstream(struct mm_core *c, const char *issuer,
 	pthread_mutex_lock(&c->upstream->lock);
 	*out = c->upstream->at[i - c->config->issuer].stats;
 	out->waiting = c->upstream->at[i - c->config->issuer].under_way;
+	out->next_at = c->upstream->at[i - c->config->issuer].rests.all.until;
 	pthread_mutex_unlock(&c->upstream->lock);
 	return true;
 }

@@ -12,6 +12,17 @@
  * for what is noted.  Any thread. */
 void mm_core_forwarded(struct mm_core *c, uint64_t number,
     const struct mm_forward_rep *rep);
+/* What the request of that token's device has to be named, if it is an
+ * existing CA that will be asked: it cannot be changed on its way.
+ * MM_ENOTFOUND: it may have any names, or the token is good for nothing. */
+struct mm_upstream_names {
+	const struct mm_profile *profile;
+	char device[MM_DEVICE_ID_MAX + 1], product[MM_NAME_MAX + 1];
+};
+struct mm_desk;
+MM_MUST enum mm_err mm_desk_upstream_names(struct mm_desk *d,
+    const struct mm_authority *token, const char *label,
+    struct mm_upstream_names *out, struct mm_why *why);
 /* How one is doing, since the start. */
 struct mm_upstream_stats {
 	uint64_t asked, n[MM_FORWARDS];

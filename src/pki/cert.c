@@ -161,3 +161,25 @@ mm_cert_join(struct mm_buf *out, struct mm_bytes tbs, struct mm_bytes alg,
 	mm_der_put_bits(out, sig, 0);
 	mm_der_close(out, mark);
 }
+
+/* see cert.h */
+enum mm_err
+mm_any_serial_parse(struct mm_bytes text, struct mm_any_serial *out,
+    struct mm_why *why)
+{
+	char digits[2 * MM_ANY_SERIAL_N + 1] = "0"; /* for an odd number */
+	struct mm_any_serial s = { .n = 0 };
+	size_t n;
+
+	while (text.n > 1 && text.p[0] == '0')
+		text = (struct mm_bytes){ text.p + 1, text.n - 1 };
+	if (text.n == 0 || text.n > 2 * MM_ANY_SERIAL_N)
+		return MM_FAIL(why, MM_EINPUT, "serial number: want 1 to 40 "
+		    "hex digits");
+	n = text.n % 2;
+	memcpy(digits + n, text.p, text.n);
+	MM_TRY(mm_hex_parse(digits, n + text.n, s.p, (n + text.n) / 2, why));
+	s.n = (uint8_t)((n + text.n) / 2);
+	*out = s;
+	return MM_OK;
+}

@@ -72,6 +72,16 @@ unsigned mm_issuer_shards(const struct mm_issuer_conf *conf,
 #define MM_CRL_URL_MAX (MM_URL_MAX + 80)
 void mm_issuer_crl_url(const struct mm_issuer *i, unsigned shard,
     char out[MM_CRL_URL_MAX]);
+/* A serial number as people write it, whichever CA's it is: RFC 5280 4.1.2.2,
+ * 1 to 20 octets in hex digits, leading zeros or none. */
+#define MM_ANY_SERIAL_N 20
+struct mm_any_serial {
+	uint8_t p[MM_ANY_SERIAL_N]; /* the first is 0 of 0 alone */
+	uint8_t n;                  /* 0: none */
+};
+/* MM_EINPUT: it is none. */
+MM_MUST enum mm_err mm_any_serial_parse(struct mm_bytes text,
+    struct mm_any_serial *out, struct mm_why *why);
 /* The shard is a pure function of the serial: fixed at issue. */
 unsigned mm_issuer_shard(const struct mm_issuer *i,
     const uint8_t serial[MM_SERIAL_N]);

@@ -17,20 +17,39 @@
 /* Clocks of two machines; and a CA that counts whole days. */
 #define AHEAD_S 300
 
-/* see foreign.h */
-void
-mm_foreign_number(const struct mm_cert *c, uint8_t out[MM_SERIAL_N])
+static void
+number(struct mm_bytes issuer, struct mm_bytes serial,
+    uint8_t out[MM_SERIAL_N])
 {
 	struct mm_buf b = MM_BUF_INIT(MM_CERT_MAX);
 	uint8_t hash[32];
 
 	/* the name is DER and ends by itself: no two pairs are one text */
-	mm_buf_bytes(&b, c->issuer);
-	mm_buf_bytes(&b, c->serial);
+	mm_buf_bytes(&b, issuer);
+	mm_buf_bytes(&b, serial);
 	mm_sha256(mm_buf_view(&b), hash);
 	mm_buf_done(&b);
 	memcpy(out, hash, MM_SERIAL_N);
 	out[0] |= 0x80;
+}
+
+/* see foreign.h */
+void
+mm_foreign_number(const struct mm_cert *c, uint8_t out[MM_SERIAL_N])
+{
+	number(c->issuer, c->serial, out);
+}
+
+/* see foreign.h; an INTEGER's first bit is its sign */
+void
+mm_foreign_number_of(struct mm_bytes issuer,
+    const struct mm_any_serial *serial, uint8_t out[MM_SERIAL_N])
+{
+	uint8_t contents[1 + MM_ANY_SERIAL_N] = { 0 };
+	size_t at = (serial->p[0] & 0x80) != 0;
+
+	memcpy(contents + at, serial->p, serial->n);
+	number(issuer, (struct mm_bytes){ contents, at + serial->n }, out);
 }
 
 /* ---- requests ---- */
@@ -200,6 +219,11 @@ mm_foreign_request(const struct mm_csr *csr, const struct mm_foreign *f,
 	const char *wrong;
 
 	l.c.spki = csr->spki;
+	if (!names_known(&l, csr->subject))
+		return MM_FAIL(why, MM_EPOLICY, "csr: its subject is not what "
+		    "profile %s says of device %s; it goes to the CA as it "
+		    "is: name that device by CN, or nobody", f->profile->name,
+		    f->device);
 	wrong = wrong_part(&l, csr);
 	if (wrong == NULL)
 		return MM_OK;

@@ -23,6 +23,9 @@
  * (mm_serial_make) never have it.
  */
 void mm_foreign_number(const struct mm_cert *c, uint8_t out[MM_SERIAL_N]);
+/* The same of both by themselves: the issuer's Name, DER. */
+void mm_foreign_number_of(struct mm_bytes issuer,
+    const struct mm_any_serial *serial, uint8_t out[MM_SERIAL_N]);
 
 struct mm_foreign {
 	const struct mm_profile *profile;

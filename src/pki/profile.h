@@ -66,6 +66,11 @@ bool mm_profile_takes_key(const struct mm_profile *p, enum mm_key_type t);
 /* DER of the CsrAttrs answer (RFC 7030 4.5.2, RFC 9908 form). */
 MM_MUST enum mm_err mm_profile_csrattrs(const struct mm_profile *p,
     struct mm_buf *out, struct mm_why *why);
+/* The same for that device: with the subject that its request is to have, as
+ * RFC 9908 3.4's template has it. */
+MM_MUST enum mm_err mm_profile_csrattrs_named(const struct mm_profile *p,
+    const char *device, const char *product, struct mm_buf *out,
+    struct mm_why *why);
 
 /* mintmark.conf whole: settings, issuers, profiles. */
 struct mm_config {

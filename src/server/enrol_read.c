@@ -228,18 +228,17 @@ read_replaces(struct mm_enrol_entry *e)
 	bool more;
 	struct mm_bytes v =
 	    mm_http_header(e->req, "Mintmark-Replaces", &more);
-	uint8_t serial[16];
+	struct mm_any_serial serial;
 
 	if (v.p == NULL || !enrols(e) ||
 	    (e->job->authority.kind != MM_AUTH_TOKEN_PSK &&
 	     e->job->authority.kind != MM_AUTH_TOKEN_BASIC))
 		return MM_OK;
 	e->reason = MM_R_MALFORMED;
-	if (more || mm_hex_parse((const char *)v.p, v.n, serial, 16, NULL) !=
-	    MM_OK)
-		return MM_FAIL(&e->job->why, MM_EINPUT,
-		    "Mintmark-Replaces: want one serial of 32 hex digits");
-	mm_authority_replaces(&e->job->authority, serial);
+	if (more || mm_any_serial_parse(v, &serial, NULL) != MM_OK)
+		return MM_FAIL(&e->job->why, MM_EINPUT, "Mintmark-Replaces: "
+		    "want one serial number of 1 to 40 hex digits");
+	mm_authority_replaces(&e->job->authority, &serial);
 	return MM_OK;
 }
 

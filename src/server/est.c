@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "core/upstream.h"
 #include "server/event.h"
 
 /*
@@ -206,10 +207,68 @@ get_cacerts(struct mm_http_req *req, void *ctx)
 }
 
 static void
+send_csrattrs(struct mm_http_req *req, struct mm_server *s)
+{
+	send_label(req, s, "application/csrattrs",
+	    offsetof(struct label, csrattrs));
+}
+
+/* ---- what a token's device is to name itself ---- */
+
+static enum mm_err
+put_named(const struct mm_upstream_names *names, unsigned wrap,
+    struct mm_buf *base64, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(BODY_MAX);
+
+	MM_TRY(mm_profile_csrattrs_named(names->profile, names->device,
+	    names->product, &der, why));
+	mm_base64_put(base64, mm_buf_view(&der), wrap);
+	return mm_buf_ok(base64, why);
+}
+
+static void
+named_run(struct mm_worker *w, struct mm_call *c)
+{
+	MM_OWN(mm_buf_done) struct mm_buf base64 = MM_BUF_INIT(BODY_MAX);
+	char label[MM_NAME_MAX + 1] = "";
+	struct mm_http_resp resp = { 0 };
+	struct mm_upstream_names names;
+	struct mm_why why = { 0 };
+	enum mm_err rc = mm_est_label(w->s, &c->req, label, NULL);
+
+	if (rc == MM_OK)
+		rc = mm_desk_upstream_names(w->desk, &c->authority, label,
+		    &names, &why);
+	if (rc == MM_OK)
+		rc = put_named(&names, mm_est_wrap(w->s->est, label), &base64,
+		    &why);
+	if (rc == MM_ENOTFOUND) {
+		send_csrattrs(&c->req, w->s);
+	} else if (rc == MM_OK) {
+		send_base64(w->s, &c->req, "application/csrattrs", &base64);
+	} else {
+		mm_est_refuse(&resp, c, rc, MM_R_NONE, &why);
+		mm_http_answer(w->s->http, c->req.ref, &resp);
+	}
+	mm_call_free(&c);
+}
+
+/* RFC 9908 3.4: whom an existing CA will be asked for has to be named in the
+ * request, which is passed on as it is; a token does not say. */
+static void
 get_csrattrs(struct mm_http_req *req, void *ctx)
 {
-	send_label(req, ctx, "application/csrattrs",
-	    offsetof(struct label, csrattrs));
+	const struct mm_conn *conn = req->conn_data;
+	struct mm_server *s = ctx;
+	struct mm_authority a;
+
+	if (conn == NULL || !conn->token || !mm_config_upstream(s->config)) {
+		send_csrattrs(req, s);
+		return;
+	}
+	mm_authority_token_psk(&a, conn->id);
+	mm_work_hand(s, req, named_run, &a);
 }
 
 /* ---- the receipt of the device that asks ---- */

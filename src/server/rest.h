@@ -159,6 +159,8 @@ enum { MM_REST_LOOK_MS = 20, MM_REST_ORDER_MS = 10 };
 /* The path's variable segment; MM_ENOTFOUND if it is longer. */
 MM_MUST enum mm_err mm_rest_segment(const struct mm_rest *r, unsigned i,
     char *out, size_t outn, struct mm_why *why);
+/* The number that the certificate is recorded under whose serial number that
+ * is, as its own CA gave it or ours: mm_core_serial. */
 MM_MUST enum mm_err mm_rest_serial(const struct mm_rest *r,
     uint8_t serial[16], struct mm_why *why);
 /* A query parameter, "" if it is not there. */

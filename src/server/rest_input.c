@@ -325,12 +325,13 @@ mm_rest_segment(const struct mm_rest *r, unsigned i, char *out, size_t outn,
 enum mm_err
 mm_rest_serial(const struct mm_rest *r, uint8_t serial[16], struct mm_why *why)
 {
-	struct mm_bytes v = mm_http_segment(r->req, 0);
+	struct mm_any_serial any;
 
-	if (mm_hex_parse((const char *)v.p, v.n, serial, 16, NULL) != MM_OK)
-		return MM_FAIL(why, MM_ENOTFOUND,
-		    "no such certificate: a serial has 32 hex digits");
-	return MM_OK;
+	if (mm_any_serial_parse(mm_http_segment(r->req, 0), &any, NULL) !=
+	    MM_OK)
+		return MM_FAIL(why, MM_ENOTFOUND, "no such certificate: a "
+		    "serial has 1 to 40 hex digits, ours 32");
+	return mm_core_serial(r->s->core, r->reader, &any, serial, why);
 }
 
 /* see rest.h */

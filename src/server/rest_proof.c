@@ -16,7 +16,8 @@
 enum { SIGNATURE_MAX = 512 };
 
 struct proof {
-	char serial[33], hardware[2 * MM_POSSESSION_HARDWARE + 1];
+	char serial[2 * MM_ANY_SERIAL_N + 3];
+	char hardware[2 * MM_POSSESSION_HARDWARE + 1];
 	char signature[2 * SIGNATURE_MAX];
 	uint8_t nonce[MM_POSSESSION_NONCE];
 };
@@ -38,14 +39,13 @@ find(struct mm_rest *r, const struct proof *in, struct mm_buf *der,
 {
 	char id[MM_DEVICE_ID_MAX + 1];
 	struct mm_cert_row row;
+	struct mm_any_serial any;
 	uint8_t serial[16];
 
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
-	if (mm_hex_parse(in->serial, strlen(in->serial), serial, 16, NULL) !=
-	    MM_OK)
-		return MM_FAIL(why, MM_EINPUT,
-		    "serial: want 32 hexadecimal digits");
-	if (mm_get_cert(r->reader, serial, &row, NULL) != MM_OK ||
+	MM_TRY(mm_any_serial_parse(mm_bytes_of(in->serial), &any, why));
+	if (mm_core_serial(r->s->core, r->reader, &any, serial, NULL) !=
+	    MM_OK || mm_get_cert(r->reader, serial, &row, NULL) != MM_OK ||
 	    strcasecmp(row.device, id) != 0 ||
 	    mm_get_cert_der(r->reader, serial, der, NULL) != MM_OK)
 		return MM_FAIL(why, MM_ENOTFOUND, "this device has no such "
@@ -85,7 +85,8 @@ begin(struct mm_rest *r, struct mm_job *job, struct mm_why *why)
 	    sizeof(members) / sizeof(members[0]), &in, why));
 	MM_TRY(find(r, &in, &der, why));
 	MM_TRY(decode(&in, hw, &sig, &p, why));
-	rc = mm_authority_proved(&job->authority, mm_buf_view(&der), &p, why);
+	rc = mm_core_proved(r->s->core, &job->authority, mm_buf_view(&der), &p,
+	    why);
 	/* Who asks is known; what was sent is no proof. */
 	if (rc == MM_EAUTH) {
 		r->reason = MM_R_POSSESSION;

@@ -113,17 +113,25 @@ of_batch(struct mm_store_reader *r, const char *key,
 /* ---- objects named by the path ---- */
 
 static enum mm_err
-in_path(struct mm_rest *r, product_fn *product_of, const char *noun,
-    struct mm_why *why)
+in_scope(struct mm_rest *r, product_fn *product_of, const char *key,
+    const char *noun, struct mm_why *why)
 {
-	char key[MM_DEVICE_ID_MAX + 1], product[MM_NAME_MAX + 1];
-	enum mm_err rc;
+	char product[MM_NAME_MAX + 1];
+	enum mm_err rc = product_of(r->reader, key, product);
 
-	MM_TRY(mm_rest_segment(r, 0, key, sizeof(key), why));
-	rc = product_of(r->reader, key, product);
 	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		return MM_FAIL(why, rc, "the store cannot be read");
 	return rc == MM_OK && sees(r, product) ? MM_OK : absent(noun, why);
+}
+
+static enum mm_err
+in_path(struct mm_rest *r, product_fn *product_of, const char *noun,
+    struct mm_why *why)
+{
+	char key[MM_DEVICE_ID_MAX + 1];
+
+	MM_TRY(mm_rest_segment(r, 0, key, sizeof(key), why));
+	return in_scope(r, product_of, key, noun, why);
 }
 
 /* see rest.h */
@@ -161,7 +169,13 @@ mm_scope_token(struct mm_rest *r, struct mm_why *why)
 enum mm_err
 mm_scope_cert(struct mm_rest *r, struct mm_why *why)
 {
-	return in_path(r, of_cert, "certificate", why);
+	uint8_t serial[MM_SERIAL_N];
+	char key[33];
+
+	if (mm_rest_serial(r, serial, NULL) != MM_OK)
+		return absent("certificate", why);
+	mm_hex_text(serial, sizeof(serial), key);
+	return in_scope(r, of_cert, key, "certificate", why);
 }
 
 /* ---- objects named by the body ---- */

@@ -120,7 +120,7 @@ def test_what_a_token_is_to_replace(world):
     serial = json.loads(p.stdout)["serial"]
     other = world.token("AG-y2", door="bearer")
     _, csr = world.key_and_csr("AG-y2")
-    for value, status in (("xyz", 400), (serial[:30], 400), (serial, 403),
+    for value, status in (("xyz", 400), (serial + 12 * "1", 400), (serial, 403),
                           ("7" * 32, 200)):
         a = world.enrol_basic(other, csr,
                               headers={"Mintmark-Replaces": value})

@@ -11,8 +11,10 @@ import threading
 import pytest
 
 import keys
+import possession
 import postgres
 from cryptography import x509
+from test_agent import enrol, identity, token_file
 from test_est import certs_of, enrolled
 from world import World, run, until
 
@@ -34,7 +36,9 @@ unique_subject = no
 policy = any
 x509_extensions = device
 [any]
-commonName = supplied
+organizationName = optional
+serialNumber = optional
+commonName = optional
 [device]
 basicConstraints = critical,CA:FALSE
 keyUsage = critical,digitalSignature
@@ -63,6 +67,11 @@ echo "$req" >> "$dir/asked"
 ca() { flock "$dir/lock" openssl ca -batch -notext -config "$dir/ca.cnf" "$@" 2>> "$dir/err"; }
 case $(cat "$dir/mode") in
 good) ca -in "$req" ;;
+same) [ -s "$dir/made" ] || ca -in "$req" > "$dir/made"; cat "$dir/made" ;;
+held) ca -in "$req" > "$dir/made"; echo $$ > "$dir/slow"
+    while [ -f "$dir/hold" ]; do sleep 0.05; done; cat "$dir/made" ;;
+picky) if grep -q '"device":"picky' "$dir/facts"; then exit 1; fi
+    ca -in "$req" ;;
 text) echo "here it is"; ca -in "$req" ;;
 refuses) exit 77 ;;
 falls) ca -in "$req" > /dev/null; exit 1 ;;
@@ -107,7 +116,7 @@ class Corporate:
     """A World whose profile "thermo" has its certificates from a CA of
     openssl's."""
 
-    def __init__(self, more="", database=None, **world):
+    def __init__(self, more="", database=None, within="3s", **world):
         self.w = World(database=database, **world)
         self.d = self.w.dir / "corporate"
         self.d.mkdir()
@@ -129,8 +138,14 @@ class Corporate:
 issuer "corporate" {{
 	certificate = "{self.d}/ca.crt"
 	exec = {{"{self.program}", "{self.d}"}}
-	answer_within = "3s"
+	answer_within = "{within}"
 {more}
+}}
+profile "whole" {{
+	issuer = "corporate"
+	lifetime = "60d"
+	subject = {{"O=Makers", "serialNumber={{device}}"}}
+	eku = {{"clientAuth"}}
 }}
 """)
 
@@ -149,7 +164,7 @@ issuer "corporate" {{
                 if e["device"] == device]
 
     def start(self):
-        self.w.start().product()
+        self.w.start().product().product("whole")
         until(lambda: "registrar" in self.w.children())
         return self
 
@@ -274,6 +289,85 @@ def test_revoked_here_is_refused_here(corp):
     assert w.get_public("/crl/corporate.crl").status == 404
 
 
+def agents(corp, device, **more):
+    """Enrols with a token's text, which does not say whose it is."""
+    w = corp.w
+    d, _, p = enrol(w, device, token=token_file(w, device, **more))
+    cert, _ = identity(d)
+    verified(corp, cert)
+    return d, json.loads(p.stdout), keys.load(cert)
+
+
+def test_the_agent_enrols_and_renews_by_a_token_alone(corp):
+    d, out, cert = agents(corp, "agent-1")
+    assert out["device"] == "agent-1" and out["confirmed"]
+    assert cert.subject.rfc4514_string() == "CN=agent-1"
+    p = corp.w.agent("renew", "--now", "--dir", d)
+    assert json.loads(p.stdout)["confirmed"], p
+    assert corp.facts()["renewal"] and corp.facts()["device"] == "agent-1"
+
+
+def test_the_agent_is_told_the_whole_subject(corp):
+    d, out, cert = agents(corp, "agent-2", product="whole")
+    assert out["confirmed"]
+    assert cert.subject.rfc4514_string() == "2.5.4.5=agent-2,O=Makers"
+    p = corp.w.agent("renew", "--now", "--dir", d)
+    assert json.loads(p.stdout)["confirmed"], p
+    renewed = keys.load(identity(d)[0])
+    assert renewed.subject == cert.subject
+    assert renewed.serial_number != cert.serial_number
+
+
+def test_the_agent_refuses_another_devices_token(corp):
+    w, n = corp.w, corp.asked()
+    t = token_file(w, "agent-3")
+    _, _, p = enrol(w, "agent-4", "--device", "agent-4", token=t, check=False)
+    assert p.returncode == 5 and "the token is for agent-3" in p.stderr + \
+        p.stdout, p
+    assert t.exists() and corp.asked() == n
+
+
+def test_the_line_proves_it(corp):
+    """By the number that is recorded, and by its CA's own."""
+    w = corp.w
+    for k, device in enumerate(("line-1", "line-2")):
+        key, csr = w.key_and_csr(device)
+        a = w.enrol_basic(w.token(device, door="bearer"), csr)
+        assert a.status == 200, a
+        cert = keys.load(w.save_p7(a, device))
+        [row] = w.rest("GET", f"/certificates?device={device}").json["items"]
+        assert not row.get("confirmed")
+        serial = (row["serial"], f"{cert.serial_number:x}")[k]
+        a = w.rest("POST", f"/devices/{device}/proof", possession.proof(
+            key, possession.der_of(w, serial), serial))
+        assert a.status == 200 and a.json == {"state": "confirmed"}, a
+
+
+def test_its_cas_serial_number_finds_it(corp):
+    w = corp.w
+    pem, _ = enrolled(w, "dev-serial")
+    serial = f"{keys.load(pem).serial_number:x}"
+    [row] = w.rest("GET", "/certificates?device=dev-serial").json["items"]
+    for name in (serial, "00" + serial, serial.upper(), row["serial"]):
+        a = w.rest("GET", f"/certificates/{name}")
+        assert a.status == 200 and a.json["serial"] == row["serial"], a
+    for name in (serial[:-1], "0", "x" * 32, "1" * 41):
+        assert w.rest("GET", f"/certificates/{name}").status == 404, name
+    p = w.cli("--json", "cert", "show", serial)
+    assert json.loads(p.stdout)["device"] == "dev-serial"
+    # what a token's bearer is to replace, it says as its certificate has it
+    other = w.token("dev-serial2", door="bearer")
+    _, csr = w.key_and_csr("dev-serial2")
+    a = w.enrol_basic(other, csr, headers={"Mintmark-Replaces": serial})
+    assert a.status == 403 and "another-devices-certificate" in a.text, a
+    own = w.token("dev-serial", door="bearer")
+    _, csr = w.key_and_csr("dev-serial3", cn="dev-serial")
+    a = w.enrol_basic(own, csr, headers={"Mintmark-Replaces": serial})
+    assert a.status == 200, a
+    a = w.rest("POST", f"/certificates/{serial}/revoke", {})
+    assert a.status == 200 and a.json["serial"] == row["serial"], a
+
+
 # ---- what is refused before anybody is asked ----
 
 def test_other_names_are_not_asked_for(corp):
@@ -286,6 +380,60 @@ def test_other_names_are_not_asked_for(corp):
     assert "names-differ-from-record" in a.text
     assert corp.asked() == n and state_of(w, token) == "minted"
     assert not corp.entries("asked", "dev-names")
+    assert "name that device by CN, or nobody" in a.text
+
+
+# ---- what it gives twice ----
+
+def test_a_certificate_on_record_is_not_taken_again(corp):
+    w = corp.w
+    (corp.d / "made").unlink(missing_ok=True)
+    _, csr = w.key_and_csr("same")
+    corp.mode("same")
+    assert corp.enrol("same", csr).status == 200
+    n = corp.asked()
+    token = w.token("same", door="bearer")
+    a = w.enrol_basic(token, csr)
+    corp.mode("good")
+    assert a.status == 503 and state_of(w, token) == "minted", a
+    assert corp.asked() == n + 1, "it is asked once for one request"
+    [entry] = corp.entries("refused", "same")
+    assert entry["reason"] == "on-record"
+    assert not w.entries("signature.orphaned")
+    assert not corp.entries("unknown", "same")
+    assert w.enrol_basic(token, csr).status == 200
+
+
+def test_an_orphan_that_comes_again_is_adopted(corp):
+    """Its record could not be made: its token was cancelled meanwhile."""
+    w = corp.w
+    _, csr = w.key_and_csr("adopted")
+    token = w.token("adopted", door="bearer")
+    (corp.d / "slow").unlink(missing_ok=True)
+    (corp.d / "hold").touch()
+    corp.mode("held")
+    got = []
+    t = threading.Thread(target=lambda: got.append(ask(w, token, csr)))
+    t.start()
+    until((corp.d / "slow").exists)
+    a = w.rest("POST", f"/tokens/{token['id']}/cancel", {})
+    (corp.d / "hold").unlink()
+    t.join()
+    assert a.status == 200 and got[0].status == 403, (a, got)
+    until(lambda: [e["device"] for e in w.entries("signature.orphaned")] ==
+          ["adopted"])
+    [row] = w.rest("GET", "/certificates?device=adopted").json["items"]
+    assert row["state"] == "orphaned"
+    corp.mode("same")
+    a = corp.enrol("adopted", csr)
+    corp.mode("good")
+    assert a.status == 200, a
+    verified(corp, w.save_p7(a, "adopted"))
+    serial = row["serial"]
+    [row] = w.rest("GET", "/certificates?device=adopted").json["items"]
+    assert row["serial"] == serial and row["state"] == "issued"
+    assert not corp.entries("unknown", "adopted")
+    assert not corp.entries("refused", "adopted")
 
 
 # ---- what goes wrong ----
@@ -347,6 +495,47 @@ def test_a_ca_that_is_away_is_left_alone(corp):
     corp.until_enrolled(token, csr)
 
 
+def test_one_device_does_not_rest_the_ca_for_all(corp):
+    """Its request may be what the program falls over."""
+    w = corp.w
+    corp.until_enrolled(w.token("rested-0", door="bearer"),
+                        w.key_and_csr("rested-0")[1])
+    corp.mode("picky")
+    _, csr = w.key_and_csr("picky-1")
+    token = w.token("picky-1", door="bearer")
+    answers = [w.enrol_basic(token, csr) for _ in range(8)]
+    others = [corp.enrol(f"rested-{i}") for i in range(1, 4)]
+    corp.mode("good")
+    assert {a.status for a in answers} == {503}
+    assert len(corp.entries("asked", "picky-1")) <= 3
+    assert {a.status for a in others} == {200}
+
+
+def test_who_proves_nothing_tries_for_nobody(corp):
+    """Once they all wait, one tries for them each time: not by a request
+    that nobody signed."""
+    w = corp.w
+    jobs = [(w.token(f"try-{i}", door="bearer"), w.key_and_csr(f"try-{i}")[1])
+            for i in range(5)]
+    bad = w.dir / "try-bad.csr"
+    der = bytearray(jobs[4][1].read_bytes())
+    der[-1] ^= 1
+    bad.write_bytes(der)
+    corp.until_enrolled(w.token("try-good", door="bearer"),
+                        w.key_and_csr("try-good")[1])
+    corp.mode("later")
+    for j in jobs[:3]:
+        assert w.enrol_basic(*j).status == 503
+    corp.mode("good")
+    n = corp.asked()
+    assert w.enrol_basic(*jobs[3]).status == 503 and corp.asked() == n
+
+    def both():
+        assert w.enrol_basic(jobs[4][0], bad).status != 200
+        return w.enrol_basic(*jobs[3]).status == 200
+    until(both, seconds=20)
+
+
 def slow_one(corp, device):
     """A request that is with the program now; its answer later."""
     w, got = corp.w, []
@@ -381,6 +570,27 @@ def test_a_registrar_that_is_killed(corp):
         ["no-answer"]
     until(lambda: w.children().get("registrar", old) != old)
     corp.until_enrolled(token, csr)
+
+
+def test_a_lease_lasts_as_long_as_the_answer_may_take():
+    """Else another node asks the same meanwhile."""
+    server = postgres.shared()
+    url = server.database()
+    corp = Corporate("\tat_once = 2", database=url, within="40s")
+    try:
+        corp.w.set_conf("node", '"a"')
+        corp.start()
+        token, csr, t, got = slow_one(corp, "leased")
+        left = server.sql(
+            "SELECT round(extract(epoch FROM until - clock_timestamp()))"
+            f" FROM mintmark.reservation WHERE authority = 'token:{token['id']}'",
+            url.split("@/")[1].split("?")[0])
+        os.kill(int((corp.d / "slow").read_text()), signal.SIGKILL)
+        t.join()
+        assert float(left) > 43, left
+        assert got[0].status == 503
+    finally:
+        corp.w.close()
 
 
 def test_a_machine_that_is_switched_off_midway(corp):

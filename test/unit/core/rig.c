@@ -99,7 +99,8 @@ init_signer(struct rig *r)
 {
 	set_up(r, "init", "factory");
 	for (size_t i = 0; i < r->config->nissuer; i++)
-		if (strcmp(r->config->issuer[i].name, "factory") != 0)
+		if (strcmp(r->config->issuer[i].name, "factory") != 0 &&
+		    !mm_issuer_upstream(&r->config->issuer[i]))
 			set_up(r, "issuer", r->config->issuer[i].name);
 }
 
@@ -167,7 +168,7 @@ rig_open(struct rig *r, const struct mm_core_hooks *hooks)
 {
 	struct mm_core_conf conf = { .config = r->config, .loops = RIG_LOOPS,
 		.done = done, .note = note, .ctx = r, .jobs_max = 2048,
-		.ask = r->ask, .ask_ms = r->ask_ms,
+		.ask = r->ask, .ask_ms = r->ask_ms, .forward = r->forward,
 		.hooks = hooks };
 	struct mm_why why = { 0 };
 	struct mm_links links;

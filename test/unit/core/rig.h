@@ -21,6 +21,8 @@ struct rig {
 	/* for rig_open */
 	bool (*ask)(void *rig, const struct mm_question *q);
 	int64_t ask_ms;
+	bool (*forward)(void *rig, uint64_t number,
+	    const struct mm_forward_req *q);
 	/* finished jobs */
 	pthread_mutex_t lock;
 	pthread_cond_t more;

@@ -96,6 +96,38 @@ shows_names(void **state)
 	ca_done(&ca);
 }
 
+/* RFC 5280 4.1.2.2, as people write them. */
+static void
+reads_serial_numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n; /* 0: it is none */
+		uint8_t first;
+	} rows[] = {
+		{ "1", 1, 1 }, { "01", 1, 1 }, { "0001", 1, 1 },
+		{ "8f", 1, 0x8f }, { "008F", 1, 0x8f }, { "abc", 2, 0x0a },
+		{ "0123456789abcdef0123456789abcdef", 16, 0x01 },
+		{ "ffffffffffffffffffffffffffffffffffffffff", 20, 0xff },
+		{ "00ffffffffffffffffffffffffffffffffffffffff", 20, 0xff },
+		{ "1ffffffffffffffffffffffffffffffffffffffff", 0, 0 },
+		{ "", 0, 0 }, { "0", 1, 0 }, { "0000", 1, 0 }, { "x", 0, 0 },
+		{ "1 ", 0, 0 }, { "0x1", 0, 0 }, { "-1", 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_any_serial s = { .n = 0 };
+		enum mm_err rc = mm_any_serial_parse(mm_bytes_of(
+		    rows[i].text), &s, NULL);
+
+		print_message("\"%s\"\n", rows[i].text);
+		assert_int_equal(rc, rows[i].n > 0 ? MM_OK : MM_EINPUT);
+		assert_int_equal(s.n, rows[i].n);
+		assert_int_equal(s.p[0], rows[i].first);
+	}
+}
+
 /* One kind of certificate is a recovered administrator's. */
 static void
 tells_recoveries(void **state)
@@ -331,6 +363,7 @@ main(void)
 		cmocka_unit_test(libcrypto_reads_what_we_build),
 		cmocka_unit_test(agrees_with_libcrypto_on_damage),
 		cmocka_unit_test(shows_names),
+		cmocka_unit_test(reads_serial_numbers),
 		cmocka_unit_test(tells_recoveries),
 		cmocka_unit_test(draws_serials),
 		cmocka_unit_test(bounds_validity),

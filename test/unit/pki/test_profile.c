@@ -207,6 +207,30 @@ asks_for_attributes(void **state)
 	}
 }
 
+/* RFC 9908 3.4: what was asked for, and the subject of that device. */
+static void
+asks_for_a_subject(void **state)
+{
+	static const char *const names[] = { "O=Makers",
+		"serialNumber={device}", NULL };
+	static const char *const keys[] = { "ed25519", NULL };
+	struct mm_buf b = MM_BUF_INIT(1024);
+	struct mm_profile p;
+	char hex[1024];
+
+	(void)state;
+	profile_init(&p);
+	list_set(&p.keys, keys);
+	list_set(&p.subject, names);
+	assert_int_equal(mm_profile_csrattrs_named(&p, "SN-1", "thermo", &b,
+	    NULL), MM_OK);
+	mm_hex_text(b.p, b.n, hex);
+	assert_string_equal(hex, "303f06032b65703038060b2a864886f70d010910023d3129"
+	    "30270201003020310f300d060355040a0c064d616b657273"
+	    "310d300b06035504051304534e2d31a100");
+	mm_buf_done(&b);
+}
+
 int
 main(void)
 {
@@ -215,6 +239,7 @@ main(void)
 		cmocka_unit_test(refuses_what_it_cannot_mean),
 		cmocka_unit_test(hashes_settings_not_layout),
 		cmocka_unit_test(asks_for_attributes),
+		cmocka_unit_test(asks_for_a_subject),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

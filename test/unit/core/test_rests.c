@@ -1,0 +1,123 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/upstream_rest.h"
+
+/* Whom a CA that gives no answer is spared; times are made up. */
+
+static int64_t
+wait_of(const struct mm_rests *r, const char *device, int64_t now)
+{
+	int64_t at;
+
+	return mm_rests_may(r, device, now, &at) ? 0 : at - now;
+}
+
+static void
+one_device_holds_up_nobody_else(void **state)
+{
+	static const int64_t waits[] = { 1000, 2000, 4000, 8000, 16000, 32000,
+		60000, 60000 };
+	struct mm_rests r = { .silent = 0 };
+	int64_t now = 5;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		assert_int_equal(wait_of(&r, "bad", now), 0);
+		mm_rests_ask(&r, now);
+		mm_rests_silent(&r, "bad", now);
+		assert_int_equal(wait_of(&r, "bad", now), waits[i]);
+		assert_int_equal(wait_of(&r, "good", now), 0);
+		now += waits[i];
+	}
+	/* another's answer is not its own */
+	mm_rests_silent(&r, "bad", now);
+	mm_rests_answered(&r, "good");
+	assert_int_equal(wait_of(&r, "bad", now), 60000);
+	mm_rests_answered(&r, "bad");
+	assert_int_equal(wait_of(&r, "bad", now), 0);
+}
+
+/* A CA that answers in between is there, however many have their trouble. */
+static void
+so_many_in_a_row_hold_up_all(void **state)
+{
+	struct mm_rests r = { .silent = 0 };
+	char name[16];
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "bad-%u", i);
+		mm_rests_silent(&r, name, 0);
+		mm_rests_answered(&r, "good");
+	}
+	assert_int_equal(wait_of(&r, "new", 0), 0);
+	mm_rests_silent(&r, "bad-0", 0);
+	mm_rests_silent(&r, "bad-0", 0);
+	mm_rests_silent(&r, "bad-1", 0);
+	assert_int_equal(wait_of(&r, "new", 0), 0);
+	mm_rests_silent(&r, "bad-2", 0);
+	assert_int_equal(wait_of(&r, "new", 0), 1000);
+	mm_rests_answered(&r, "good");
+	assert_int_equal(wait_of(&r, "new", 0), 0);
+}
+
+/* It waits longer for itself than all do: so it is another that tries. */
+static void
+after_a_rest_another_tries_for_all(void **state)
+{
+	struct mm_rests r = { .silent = 0 };
+
+	(void)state;
+	mm_rests_silent(&r, "a", 0);
+	mm_rests_silent(&r, "a", 0);
+	mm_rests_silent(&r, "b", 0);
+	mm_rests_silent(&r, "c", 0);
+	assert_int_equal(wait_of(&r, "d", 999), 1);
+	assert_int_equal(wait_of(&r, "d", 1000), 0);
+	assert_int_equal(wait_of(&r, "a", 1000), 1000);
+	mm_rests_ask(&r, 1000);
+	assert_int_equal(wait_of(&r, "e", 1000), 1000);
+	mm_rests_silent(&r, "d", 1500);
+	assert_int_equal(wait_of(&r, "e", 1500), 2000);
+	/* whoever it had been */
+	mm_rests_silent(&r, NULL, 2000);
+	assert_int_equal(wait_of(&r, "e", 2000), 4000);
+}
+
+static void
+more_devices_than_places(void **state)
+{
+	struct mm_rests r = { .silent = 0 };
+	char name[16];
+
+	(void)state;
+	for (unsigned i = 0; i < 4 * MM_REST_DEVICES; i++) {
+		snprintf(name, sizeof(name), "d-%u", i);
+		mm_rests_silent(&r, name, i);
+		assert_true(wait_of(&r, name, i) > 0);
+	}
+	/* the oldest have no places any more, the newest do */
+	mm_rests_answered(&r, "none");
+	assert_int_equal(wait_of(&r, "d-0", 200), 0);
+	assert_true(wait_of(&r, name, 200) > 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_device_holds_up_nobody_else),
+		cmocka_unit_test(so_many_in_a_row_hold_up_all),
+		cmocka_unit_test(after_a_rest_another_tries_for_all),
+		cmocka_unit_test(more_devices_than_places),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
