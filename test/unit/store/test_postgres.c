@@ -464,9 +464,10 @@ test_databases_that_are_refused(void **state)
 static const char older[] =
     "SET search_path = mintmark;"
     "DROP FUNCTION op_issue(op, bigint), op_issue_in_group(op, bigint),"
-    " op_issue_in_batch(op, bigint), op_doc_put(op), op_doc_put_counted(op),"
+    " op_issue_in_batch(op, bigint), op_issue_alone(op, bigint),"
+    " op_doc_put(op), op_doc_put_ending(op), op_doc_put_counted(op),"
     " not_in_batch(op), count_of(text), count_up(text);"
-    "ALTER FUNCTION op_issue_alone(op, bigint) RENAME TO op_issue;"
+    "ALTER FUNCTION op_issue_new(op, bigint) RENAME TO op_issue;"
     "ALTER FUNCTION op_doc_put_alone(op) RENAME TO op_doc_put;"
     "ALTER TABLE device DROP COLUMN salt;"
     "DROP TABLE shard, listed;"
