@@ -196,8 +196,6 @@ wrong_part(const struct mm_lint *l, const struct mm_csr *csr)
 	const char *wrong = NULL;
 	struct mm_extension e;
 
-	if (!names_known(l, csr->subject))
-		return "its subject";
 	if (csr->strange.n > 0)
 		return "an attribute";
 	if (csr->challenge.p != NULL && !(l->p->require_tls_exporter &&
