@@ -536,7 +536,10 @@ failed(struct mm_core *c, struct mm_flight *f,
 
 	g->how = (enum mm_forwarded)rep->how;
 	g->came = rep->der.n > 0;
-	mm_sha256(rep->der, g->wrong);
+	if (rep->der.n == sizeof(g->wrong)) /* the registrar keeps it */
+		memcpy(g->wrong, rep->der.p, sizeof(g->wrong));
+	else
+		mm_sha256(rep->der, g->wrong);
 	snprintf(f->job->said, sizeof(f->job->said), "%s", rep->why);
 	f->job->retry_after_s = g->how == MM_FORWARD_REFUSED ||
 	    g->how == MM_FORWARD_WRONG ? AGAIN_NO_S : AGAIN_BUSY_S;

@@ -406,7 +406,8 @@ struct mm_forward_req {
 struct mm_forward_rep {
 	uint8_t how;               /* enum mm_forwarded */
 	char why[161];
-	struct mm_bytes der;
+	struct mm_bytes der;       /* MADE: the certificate; WRONG: SHA-256 of
+				    * what is not to be released, or nothing */
 };
 
 /* ---- codec ---- */

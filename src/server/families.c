@@ -10,7 +10,6 @@
 #include "server/process.h"
 
 /* Every metric, in the order of docs/reference/metrics.md. */
-
 /* ---- families that are one number ---- */
 
 #define ONE(name, value)                         \

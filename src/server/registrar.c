@@ -58,17 +58,37 @@ static const char *const words[MM_FORWARDS] = {
 	[MM_FORWARD_LOST] = "no answer",
 };
 
-/* A record that the server's user cannot write. */
+/* A record that the server's user cannot write: before a program is started,
+ * and what came of it. */
 static void
-tell(const struct mm_forward_req *q, const struct mm_forward_rep *rep)
+tell_asked(const struct mm_asking *a)
 {
-	char id[33];
+	const struct mm_forward_req *q = &a->q;
+	char id[33], key[65];
+	uint8_t sha256[32];
 
 	mm_hex_text(q->id, sizeof(q->id), id);
-	MM_LOG(rep->how == MM_FORWARD_MADE ? MM_LOG_INFO : MM_LOG_WARN,
+	mm_sha256(a->csr.spki.whole, sha256);
+	mm_hex_text(sha256, sizeof(sha256), key);
+	MM_LOG(MM_LOG_INFO, "forwarding", MM_S("issuer", q->issuer),
+	    MM_S("device", q->device), MM_S("profile", q->profile),
+	    MM_S("request", id), MM_S("spki_sha256", key));
+}
+
+static void
+tell(const struct mm_forward_req *q, const char *result, const char *why,
+    const uint8_t *cert)
+{
+	char id[33], sha256[65] = "";
+
+	mm_hex_text(q->id, sizeof(q->id), id);
+	if (cert != NULL)
+		mm_hex_text(cert, 32, sha256);
+	MM_LOG(result == words[MM_FORWARD_MADE] ? MM_LOG_INFO : MM_LOG_WARN,
 	    "forwarded", MM_S("issuer", q->issuer), MM_S("device", q->device),
 	    MM_S("profile", q->profile), MM_S("request", id),
-	    MM_S("result", words[rep->how]), MM_S("why", rep->why));
+	    MM_S("result", result), MM_S("cert_sha256", sha256),
+	    MM_S("why", why));
 }
 
 static enum mm_err
@@ -77,11 +97,16 @@ end(struct registrar *r, struct mm_asking *a, const struct mm_outcome *o,
 {
 	struct mm_forward_rep rep = { .how = (uint8_t)o->how };
 	uint32_t tag = a->tag;
+	uint8_t sha256[32];
 
-	if (o->how == MM_FORWARD_MADE || o->how == MM_FORWARD_WRONG)
+	mm_sha256(mm_buf_view(&o->der), sha256);
+	/* a wrong one is a key's certificate all the same: it stays here */
+	if (o->how == MM_FORWARD_MADE)
 		rep.der = mm_buf_view(&o->der);
+	else if (o->how == MM_FORWARD_WRONG)
+		rep.der = (struct mm_bytes){ sha256, sizeof(sha256) };
 	memcpy(rep.why, o->text, sizeof(rep.why));
-	tell(&a->q, &rep);
+	tell(&a->q, words[o->how], o->text, o->der.n > 0 ? sha256 : NULL);
 	/* a ceiling is of certificates, and who says no has made none */
 	if (a->counted && (o->how == MM_FORWARD_AWAY ||
 	    o->how == MM_FORWARD_REFUSED))
@@ -144,6 +169,7 @@ begin(struct registrar *r, struct mm_asking *a, struct mm_why *why)
 	MM_TRY(room(r, a, why));
 	MM_TRY(mm_ceilings_spend(r->ceilings, a->profile, mm_now_s(), why));
 	a->counted = true;
+	tell_asked(a);
 	return mm_asking_start(a, r->folder, (size_t)(a - r->at), why);
 }
 
@@ -273,8 +299,11 @@ static void
 done(struct registrar *r)
 {
 	for (size_t i = 0; i < MM_REGISTRAR_MOST; i++)
-		if (r->at[i].used)
+		if (r->at[i].used) {
+			tell(&r->at[i].q, "cut off", "the registrar ends; "
+			    "there may be a certificate", NULL);
 			mm_asking_done(&r->at[i]);
+		}
 	mm_key_templates_free(&r->templates);
 	mm_ceilings_free(&r->ceilings);
 	mm_buf_done(&r->in);

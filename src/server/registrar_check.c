@@ -9,15 +9,44 @@
 #include "sandbox/sandbox.h"
 #include "server/registrar.h"
 
+static bool
+is_user(const char *name, uid_t uid)
+{
+	const struct passwd *pw = name[0] != '\0' ? getpwnam(name) : NULL;
+
+	return pw != NULL && pw->pw_uid == uid;
+}
+
+/* Who has the server could otherwise be the registrar; and a script that
+ * reaches the network does not belong to who has keys. */
+static enum mm_err
+check_apart(const struct mm_settings *set, struct mm_why *why)
+{
+	const char *const others[] = { set->server_user, set->signer_user,
+		set->keeper_user };
+	const struct passwd *pw = set->registrar_user[0] != '\0' ?
+	    getpwnam(set->registrar_user) : NULL;
+	uid_t uid = pw != NULL ? pw->pw_uid : 0;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (uid == 0 || is_user(others[i], uid))
+			return MM_FAIL(why, MM_EINPUT, "registrar_user: "
+			    "production wants a user of its own for an issuer "
+			    "with exec: not root's, the server's, the signer's "
+			    "or the keeper's");
+	return MM_OK;
+}
+
 /* see priv.h */
 enum mm_err
 mm_registrar_known(const struct mm_config *c, struct mm_why *why)
 {
 	const char *user = c->set.registrar_user;
 
-	if (!mm_config_upstream(c) || user[0] == '\0' ||
-	    getpwnam(user) != NULL)
+	if (!mm_config_upstream(c))
 		return MM_OK;
+	if (user[0] == '\0' || getpwnam(user) != NULL)
+		return c->set.production ? check_apart(&c->set, why) : MM_OK;
 	return MM_FAIL(why, MM_ENOTFOUND, "registrar_user: no such user: %s",
 	    user);
 }

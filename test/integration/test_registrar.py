@@ -175,6 +175,15 @@ def test_text_and_der_are_told_apart(corp, mode):
         assert how == MADE, why
 
 
+def test_what_is_wrong_stays_with_the_registrar(corp):
+    """The key is the server's for all it knows: it gets a hash."""
+    with Registrar(corp) as r:
+        for mode in "purpose", "ca-true", "other-name":
+            corp.mode(mode)
+            how, why, der = r.ask(f"wrong-{mode}")
+            assert how == WRONG and why and len(der) == 32, (mode, why)
+
+
 def test_a_fault_of_ours_is_no_wrong_answer(corp):
     """The certificate may be good: it is not known."""
     corp.mode("good")
@@ -441,6 +450,19 @@ def executing(corp, path):
     return replaced(f'exec = {{"{corp.program}"', f'exec = {{"{path}"')
 
 
+def in_production(text):
+    """As one for real devices: server and signer are two users."""
+    text = re.sub(r"(?m)^(server_user|signer_user|production|public_url|"
+                  r"devices_url|ledger_origin|test)\b.*\n", "", text)
+    return """production = true
+server_user = "nobody"
+signer_user = "daemon"
+public_url = "http://ca.example.com"
+devices_url = "https://est.example.com"
+ledger_origin = "ca.example.com/ledger"
+""" + text
+
+
 WORDS = ", ".join(f'"w{i}"' for i in range(29))
 WRONG_CONF = {
     "no such user": (lambda c: lambda t: 'registrar_user = "nosuch-user"\n' +
@@ -459,6 +481,12 @@ WRONG_CONF = {
     "one name for two": (lambda c: replaced(f"{c.d}/ca.crt",
                                             f"{c.d}/namesake.crt"),
                          "subject of an existing CA"),
+    "production without a user for it": (
+        lambda c: lambda t: in_production(t), "a user of its own"),
+    "production with the signer's user": (
+        lambda c: lambda t: 'registrar_user = "daemon"\n' + re.sub(
+            "(?m)^registrar_user.*\n", "", in_production(t)),
+        "a user of its own"),
     "serverkeygen of who follows": (
         lambda c: lambda t: re.sub("(?m)^\\tserverkeygen.*\n", "", t).replace(
             'issuer "corporate" {', 'issuer "corporate" {\n\tfollows = '
