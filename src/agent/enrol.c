@@ -203,7 +203,9 @@ take_subject(struct mm_agent *a, struct claim *c, struct mm_bytes csrattrs,
 {
 	struct mmd_bytes subject;
 
-	if (mmd_csrattrs_subject(mm_to_mmd(csrattrs), &subject) != MMD_OK)
+	c->id->named = c->token != NULL &&
+	    mmd_csrattrs_subject(mm_to_mmd(csrattrs), &subject) == MMD_OK;
+	if (!c->id->named)
 		return MM_OK;
 	MM_TRY(check_called(a, subject, why));
 	return mm_agent_request_as(a, c->slot, mm_of_mmd(subject), c->request,
@@ -218,6 +220,7 @@ exchange(struct mm_agent *a, struct claim *c, int32_t *retry_s,
 	struct mm_agent_reply r = { .retry_s = -1 };
 	enum mm_err err;
 
+	c->id->named = false;
 	MM_TRY(c->token != NULL ? open_token(a, c->token, why)
 	    : open_old(a, c->id, why));
 	err = mm_agent_ask(a, MMD_EST_CACERTS, none, &r, why);

@@ -29,6 +29,11 @@ struct mm_agent_identity {
 	 * own CA, whose word counts for our own certificate and for nothing
 	 * else. */
 	struct mm_buf roots;
+	/* Which of those count: any, if the server of a token's connection has
+	 * named our request, as it does for such a CA; in a renewal those that
+	 * the certificate before is below, if it is not below our anchor. */
+	bool named;
+	const struct mm_agent_identity *before; /* NULL: none; borrowed */
 	char token[MMD_TOKEN_IDENTITY]; /* that it came by; "": not known */
 	bool confirmed;
 };
@@ -64,11 +69,14 @@ MM_MUST enum mm_err mm_agent_take_cacerts(struct mm_agent *a,
     struct mm_agent_identity *id, struct mm_why *why);
 /*
  * The certificate of an enrolment's answer into id->cert: the slot's key, a
- * chain to the anchor, or to another of the roots that came with it (times
- * aside: the clock may be wrong).  MM_EPOLICY.
+ * chain to the anchor, or to another of the roots that came with it and counts
+ * (times aside: the clock may be wrong).  MM_EPOLICY.
  */
 MM_MUST enum mm_err mm_agent_take_cert(struct mm_agent *a, unsigned slot,
     struct mm_bytes pkcs7, struct mm_agent_identity *id, struct mm_why *why);
+/* Its last part. */
+MM_MUST enum mm_err mm_agent_check_chain(const struct mm_agent_identity *id,
+    struct mm_why *why);
 
 /* One whole exchange: connection, requests.  retry_s: told by the server. */
 struct mm_agent_try {

@@ -100,6 +100,7 @@ exchange(struct mm_agent *a, unsigned from, unsigned to,
 	const struct mm_agent_try t = { run_renewal, &n };
 
 	mm_agent_identity_init(&id);
+	id.before = old;
 	if (!mm_agent_waiting(a, to)) {
 		MM_TRY(mm_agent_recycle(a, to, why));
 		if (a->keep_key)

@@ -199,43 +199,19 @@ push_all(STACK_OF(X509) *to, struct mm_bytes ders)
 	return true;
 }
 
-static bool
-trust_all(X509_STORE *store, struct mm_bytes ders)
-{
-	const uint8_t *p = ders.p, *end = ders.p + ders.n;
-
-	while (p < end) {
-		MM_OWN(x509_free) X509 *x = d2i_X509(NULL, &p,
-		    (long)(end - p));
-
-		if (x == NULL || X509_STORE_add_cert(store, x) != 1)
-			return false;
-	}
-	return true;
-}
-
-/*
- * RFC 5280 6.1.  Beside the anchor counts what the server, which was believed
- * by it, says to be roots (RFC 7030 4.1.3): the maker's own CA may issue, and
- * be below nothing of ours.  For our own certificate alone: connections and
- * documents are believed by the anchor.  Times are not checked: a device with
- * a wrong clock gets its certificate all the same.
- */
+/* RFC 5280 6.1.  Times are not checked: a device with a wrong clock gets its
+ * certificate all the same. */
 static enum mm_err
-check_chain(const struct mm_agent_identity *id, struct mm_why *why)
+verify(struct mm_bytes der, struct mm_bytes between, X509_STORE *store,
+    struct mm_why *why)
 {
-	MM_OWN(x509_free) X509 *cert = x509_of(mm_buf_view(&id->cert));
-	MM_OWN(x509_free) X509 *anchor = x509_of(mm_buf_view(&id->anchor));
+	MM_OWN(x509_free) X509 *cert = x509_of(der);
 	MM_OWN(stack_free) STACK_OF(X509) *chain = sk_X509_new_null();
-	MM_OWN(store_free) X509_STORE *store = X509_STORE_new();
 	MM_OWN(ctx_free) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	int ok;
 
-	if (cert == NULL || anchor == NULL || chain == NULL ||
-	    store == NULL || ctx == NULL ||
-	    !push_all(chain, mm_buf_view(&id->chain)) ||
-	    X509_STORE_add_cert(store, anchor) != 1 ||
-	    !trust_all(store, mm_buf_view(&id->roots)) ||
+	if (cert == NULL || chain == NULL || ctx == NULL ||
+	    (between.n > 0 && !push_all(chain, between)) ||
 	    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN |
 	    X509_V_FLAG_NO_CHECK_TIME) != 1 ||
 	    X509_STORE_CTX_init(ctx, store, cert, chain) != 1) {
@@ -247,6 +223,70 @@ check_chain(const struct mm_agent_identity *id, struct mm_why *why)
 	return ok == 1 ? MM_OK : MM_FAIL(why, MM_EPOLICY,
 	    "issued certificate: no chain to the anchor: %s",
 	    X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+}
+
+static bool
+is_below(const struct mm_agent_identity *id, X509 *root)
+{
+	MM_OWN(store_free) X509_STORE *store = X509_STORE_new();
+
+	return root != NULL && store != NULL &&
+	    X509_STORE_add_cert(store, root) == 1 &&
+	    verify(mm_buf_view(&id->cert), mm_buf_view(&id->chain), store,
+	    NULL) == MM_OK;
+}
+
+/* A renewal stays below the root that the certificate before is below, by
+ * what came with that one: who has the server, and not the CA, moves nobody to
+ * a CA of his own. */
+static bool
+counts(const struct mm_agent_identity *id, X509 *root)
+{
+	MM_OWN(x509_free) X509 *ours = id->before == NULL ? NULL :
+	    x509_of(mm_buf_view(&id->before->anchor));
+
+	if (!vouches(root, root, root))
+		return false;
+	return id->named || (id->before != NULL &&
+	    !is_below(id->before, ours) && is_below(id->before, root));
+}
+
+static bool
+trust_others(X509_STORE *store, const struct mm_agent_identity *id)
+{
+	const uint8_t *p = id->roots.p, *end = p == NULL ? p : p + id->roots.n;
+
+	while (p < end) {
+		MM_OWN(x509_free) X509 *x = d2i_X509(NULL, &p,
+		    (long)(end - p));
+
+		if (x == NULL || (counts(id, x) &&
+		    X509_STORE_add_cert(store, x) != 1))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * see priv.h; beside the anchor counts what the server, which was believed by
+ * it, says to be roots (RFC 7030 4.1.3): the maker's own CA may issue, and be
+ * below nothing of ours.  For our own certificate alone: connections and
+ * documents are believed by the anchor.
+ */
+enum mm_err
+mm_agent_check_chain(const struct mm_agent_identity *id, struct mm_why *why)
+{
+	MM_OWN(x509_free) X509 *anchor = x509_of(mm_buf_view(&id->anchor));
+	MM_OWN(store_free) X509_STORE *store = X509_STORE_new();
+
+	if (anchor == NULL || store == NULL ||
+	    X509_STORE_add_cert(store, anchor) != 1 ||
+	    !trust_others(store, id)) {
+		ERR_clear_error();
+		return MM_FAIL(why, MM_ECRYPTO, "cannot check the chain");
+	}
+	return verify(mm_buf_view(&id->cert), mm_buf_view(&id->chain), store,
+	    why);
 }
 
 /* see priv.h */
@@ -278,5 +318,5 @@ mm_agent_take_cert(struct mm_agent *a, unsigned slot, struct mm_bytes pkcs7,
 	mm_buf_reset(&id->cert);
 	mm_buf_bytes(&id->cert, mm_of_mmd(der));
 	MM_TRY(mm_buf_ok(&id->cert, why));
-	return check_chain(id, why);
+	return mm_agent_check_chain(id, why);
 }

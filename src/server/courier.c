@@ -32,6 +32,8 @@ enum {
 	HEAD_MAX = 64 * 1024,
 	CONNECT_MS = 5000,
 	MAIL_MS = 25000,
+	MAIL_CONNECT_MS = 15000, /* up to its first words, which may be slow */
+	MAIL_ANSWER_S = 15, /* also to QUIT, for which all else waits */
 	WAIT_MS = 60000,
 };
 
@@ -273,6 +275,10 @@ mail_begin(struct post *p, const struct mm_deliver_req *req)
 	curl_easy_setopt(p->easy, CURLOPT_READFUNCTION, on_read);
 	curl_easy_setopt(p->easy, CURLOPT_READDATA, p);
 	curl_easy_setopt(p->easy, CURLOPT_TIMEOUT_MS, (long)MAIL_MS);
+	curl_easy_setopt(p->easy, CURLOPT_CONNECTTIMEOUT_MS,
+	    (long)MAIL_CONNECT_MS);
+	curl_easy_setopt(p->easy, CURLOPT_SERVER_RESPONSE_TIMEOUT,
+	    (long)MAIL_ANSWER_S);
 	return curl_multi_add_handle(p->c->multi, p->easy) == CURLM_OK;
 }
 

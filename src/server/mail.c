@@ -299,6 +299,24 @@ next_look(const struct mm_mail *m)
 	return at > m->due ? at : m->due;
 }
 
+static void
+refused(struct mm_mail *m, const char *text)
+{
+	int64_t pause = (int64_t)RETRY_MS << (m->attempts < RETRIES ?
+	    m->attempts : RETRIES);
+
+	m->attempts++;
+	m->due = mm_mono_ms() + pause;
+	pthread_mutex_lock(&m->lock);
+	m->stats.failed++;
+	if (m->stats.failing_since == 0)
+		m->stats.failing_since = mm_now_ms();
+	snprintf(m->stats.why, sizeof(m->stats.why), "%s", text);
+	pthread_mutex_unlock(&m->lock);
+	MM_LOG(MM_LOG_WARN, "mail", MM_S("result", "not taken"),
+	    MM_S("why", text));
+}
+
 /* see mail.h */
 int64_t
 mm_mail_round(struct mm_mail *m, struct mm_deliver *d, uint64_t size)
@@ -309,6 +327,7 @@ mm_mail_round(struct mm_mail *m, struct mm_deliver *d, uint64_t size)
 		if (mm_mono_ms() - m->parcel.sent_at <= LATE_MS)
 			return m->parcel.sent_at + LATE_MS + 1;
 		m->parcel.tag = 0;
+		refused(m, "the courier did not answer");
 	}
 	if (mm_mono_ms() < m->due)
 		return m->due;
@@ -342,24 +361,6 @@ taken(struct mm_mail *m, struct mm_deliver *d)
 	m->stats.failing_since = 0;
 	m->stats.waiting = m->tally.n;
 	pthread_mutex_unlock(&m->lock);
-}
-
-static void
-refused(struct mm_mail *m, const char *text)
-{
-	int64_t pause = (int64_t)RETRY_MS << (m->attempts < RETRIES ?
-	    m->attempts : RETRIES);
-
-	m->attempts++;
-	m->due = mm_mono_ms() + pause;
-	pthread_mutex_lock(&m->lock);
-	m->stats.failed++;
-	if (m->stats.failing_since == 0)
-		m->stats.failing_since = mm_now_ms();
-	snprintf(m->stats.why, sizeof(m->stats.why), "%s", text);
-	pthread_mutex_unlock(&m->lock);
-	MM_LOG(MM_LOG_WARN, "mail", MM_S("result", "not taken"),
-	    MM_S("why", text));
 }
 
 /* see mail.h */

@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 
 #include "agent/priv.h"
+#include "base/own.h"
 
 /*
  * Which root a device pins after a cacerts answer: a younger one that the
@@ -199,6 +200,68 @@ test_a_forged_date_leads_nowhere(void **state)
 	assert_int_equal(pinned_after(&a), OLD);
 }
 
+/* A certificate that is issued to a device that pins the old root, by who. */
+static bool
+is_taken(enum who by, enum who before, bool named)
+{
+	MM_OWN(mm_agent_identity_done) struct mm_agent_identity id, old;
+	enum who roots[] = { YOUNG, ELDER };
+	X509 *anchor = certificate(OLD, OLD, party[OLD].key, CA);
+	X509 *x = certificate(SUB, by, party[by].key, "CA:FALSE");
+
+	mm_agent_identity_init(&id);
+	mm_agent_identity_init(&old);
+	put(&id.anchor, anchor);
+	put(&old.anchor, anchor);
+	put(&id.cert, x);
+	X509_free(anchor);
+	X509_free(x);
+	for (size_t i = 0; i < 2; i++) {
+		MM_OWN(mm_buf_done) struct mm_buf der =
+		    MM_BUF_INIT(MM_AGENT_DER_MAX);
+
+		x = certificate(roots[i], roots[i], party[roots[i]].key, CA);
+		put(&der, x);
+		mm_buf_bytes(&id.roots, mm_buf_view(&der));
+		X509_free(x);
+	}
+	id.named = named;
+	if (before != WHOS) {
+		x = certificate(SUB, before, party[before].key, "CA:FALSE");
+		put(&old.cert, x);
+		X509_free(x);
+		id.before = &old;
+	}
+	return mm_agent_check_chain(&id, NULL) == MM_OK;
+}
+
+/* The server says which roots there are: that is not enough. */
+static void
+test_whose_certificate_is_taken(void **state)
+{
+	static const struct {
+		const char *what;
+		enum who by, before;
+		bool named, taken;
+	} rows[] = {
+		{ "our own CA's, first", OLD, WHOS, false, true },
+		{ "another's, first, unasked", YOUNG, WHOS, false, false },
+		{ "the maker's, first", YOUNG, WHOS, true, true },
+		{ "a stranger's, first", STRANGER, WHOS, true, false },
+		{ "our own again", OLD, OLD, false, true },
+		{ "moved to another's", YOUNG, OLD, false, false },
+		{ "the maker's again", YOUNG, YOUNG, false, true },
+		{ "moved from the maker's", ELDER, YOUNG, false, false },
+		{ "back to our own", OLD, YOUNG, false, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (is_taken(rows[i].by, rows[i].before, rows[i].named) !=
+		    rows[i].taken)
+			fail_msg("%s", rows[i].what);
+}
+
 static int
 setup(void **state)
 {
@@ -223,6 +286,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_who_is_pinned),
 		cmocka_unit_test(test_a_forged_date_leads_nowhere),
+		cmocka_unit_test(test_whose_certificate_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
