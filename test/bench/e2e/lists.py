@@ -49,6 +49,8 @@ def fill(w, n):
           timeout=36000)
     w.start(wait=False)
     w.wait_ready(36000)  # the signer reads all of it into its tree
+    # what ends when is counted once before it is told
+    W.until(lambda: w.rest("GET", "/expiry/ends").status == 200, 600)
     for i in range(5):  # what is found at the far end
         w.rest("POST", "/webhooks", {"url": f"https://example.com/{i}"})
 
