@@ -47,7 +47,7 @@ void mm_mail_stats(struct mm_mail *m, struct mm_mail_stats *out);
 /* ---- mail_text.c ---- */
 
 /* So that a mail about all of it fits where mails fit. */
-enum { MM_TALLY_KINDS = 24, MM_TALLY_SHOWN = 5, MM_TALLY_LINE = 200 };
+enum { MM_TALLY_KINDS = 32, MM_TALLY_SHOWN = 5, MM_TALLY_LINE = 200 };
 struct mm_tally {
 	struct mm_tally_kind {
 		char reason[65];

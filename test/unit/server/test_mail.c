@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "core/checks.h"
+#include "core/decide.h"
 #include "ipc/msg.h"
 #include "server/letter.h"
 #include "server/mail.h"
@@ -245,6 +247,11 @@ every_alarm_says_what_to_do(void **state)
 	text = mm_buf_cstr(&out);
 	assert_non_null(strstr(text, "| `tls-ends` | warning |"));
 	assert_null(strstr(text, "|  |"));
+	for (unsigned r = 0; r < MM_REASON_COUNT; r++)
+		if ((mm_reason_effects((enum mm_reason)r) & MM_FX_ALERT) != 0 &&
+		    mm_alarm_means(mm_reason_text((enum mm_reason)r))[0] == '\0')
+			fail_msg("%s has no meaning",
+			    mm_reason_text((enum mm_reason)r));
 	assert_int_equal(mm_alarm_severity("nobody-knows"),
 	    MM_SEVERITY_WARNING);
 	mm_buf_done(&out);
