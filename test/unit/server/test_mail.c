@@ -221,7 +221,7 @@ the_longest_mail_fits(void **state)
 	server.config = &config;
 	memset(device, '=', sizeof(device) - 1);
 	device[sizeof(device) - 1] = '\0';
-	for (uint64_t i = 0; i < 30; i++) {
+	for (uint64_t i = 0; i < MM_TALLY_KINDS + 2; i++) {
 		memset(reason, 'r', 64);
 		reason[64] = '\0';
 		reason[0] = (char)('A' + i);
@@ -247,11 +247,10 @@ every_alarm_says_what_to_do(void **state)
 	text = mm_buf_cstr(&out);
 	assert_non_null(strstr(text, "| `tls-ends` | warning |"));
 	assert_null(strstr(text, "|  |"));
-	for (unsigned r = 0; r < MM_REASON_COUNT; r++)
-		if ((mm_reason_effects((enum mm_reason)r) & MM_FX_ALERT) != 0 &&
-		    mm_alarm_means(mm_reason_text((enum mm_reason)r))[0] == '\0')
-			fail_msg("%s has no meaning",
-			    mm_reason_text((enum mm_reason)r));
+	for (enum mm_reason r = 0; r < MM_REASON_COUNT; r++)
+		if ((mm_reason_effects(r) & MM_FX_ALERT) != 0 &&
+		    mm_alarm_means(mm_reason_text(r))[0] == '\0')
+			fail_msg("%s has no meaning", mm_reason_text(r));
 	assert_int_equal(mm_alarm_severity("nobody-knows"),
 	    MM_SEVERITY_WARNING);
 	mm_buf_done(&out);
