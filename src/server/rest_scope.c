@@ -171,8 +171,11 @@ mm_scope_cert(struct mm_rest *r, struct mm_why *why)
 {
 	uint8_t serial[MM_SERIAL_N];
 	char key[33];
+	enum mm_err rc = mm_rest_serial(r, serial, NULL);
 
-	if (mm_rest_serial(r, serial, NULL) != MM_OK)
+	if (rc == MM_ESYS || rc == MM_EAGAIN)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	if (rc != MM_OK) /* of two of that number either may be another's */
 		return absent("certificate", why);
 	mm_hex_text(serial, sizeof(serial), key);
 	return in_scope(r, of_cert, key, "certificate", why);
