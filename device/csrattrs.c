@@ -130,27 +130,6 @@ keep(struct signing *s, struct mmd_bytes request)
 	return MMD_OK;
 }
 
-/* The info stands at the front of buf, as in request.c. */
-static enum mmd_rc
-put_request(const struct signing *s, struct mmd_bytes info, uint8_t *buf,
-    size_t cap, struct mmd_bytes *out)
-{
-	struct mmd_derw w = mmd_derw_over(buf, cap);
-
-	mmd_derw_put(&w, (struct mmd_bytes){ s->sig, s->n });
-	mmd_derw_put(&w, MMD_TEXT("\0"));
-	mmd_derw_wrap(&w, MMD_DER_BITS, cap);
-	mmd_derw_put(&w, s->sig_alg);
-	if (w.bad || w.at < info.n)
-		return MMD_ESPACE;
-	mmd_derw_put(&w, info);
-	mmd_derw_wrap(&w, MMD_DER_SEQ, cap);
-	if (w.bad)
-		return MMD_ESPACE;
-	*out = (struct mmd_bytes){ w.buf + w.at, cap - w.at };
-	return MMD_OK;
-}
-
 /* see mmd_x509.h; request.c stays as small as a board wants it, so what is
  * known of keys and signatures is read out of a request of its */
 enum mmd_rc
@@ -175,5 +154,6 @@ mmd_request_write_as(const struct mmd_crypto *crypto, unsigned slot,
 		return rc;
 	memmove(buf, info.p, info.n);
 	info.p = buf;
-	return put_request(&s, info, buf, cap, out);
+	return mmd_request_seal(&w, info, s.sig_alg,
+	    (struct mmd_bytes){ s.sig, s.n }, out);
 }

@@ -85,6 +85,15 @@ bool mmd_der_head(struct mmd_bytes seen, size_t left, size_t *head,
 enum mmd_rc mmd_own_key(const struct mmd_crypto *crypto, unsigned slot,
     uint8_t *scratch, size_t n, uint8_t out[MMD_HASH]) MMD_MUST;
 
+/*
+ * RFC 2986 4.2: info stands at the front of w's memory and sig is no part of
+ * it, or behind it; the request is at the end of that memory.  MMD_ESPACE.
+ */
+struct mmd_derw;
+enum mmd_rc mmd_request_seal(struct mmd_derw *w, struct mmd_bytes info,
+    struct mmd_bytes sig_alg, struct mmd_bytes sig, struct mmd_bytes *out)
+    MMD_MUST;
+
 /* memset that a compiler may not drop. */
 static inline void
 mmd_wipe(void *p, size_t n)

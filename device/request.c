@@ -102,13 +102,11 @@ mmd_request_sign(const struct mmd_crypto *crypto, unsigned slot,
 	    : sign(crypto, slot, alg->whole_message, msg, buf, cap, n);
 }
 
-/*
- * The info stands at the front of buf and its signature behind it; writing
- * from the end moves both to where they belong, the signature first.
- */
-static enum mmd_rc
-assemble(struct mmd_derw *w, struct mmd_bytes info, struct mmd_bytes sig_alg,
-    struct mmd_bytes sig, struct mmd_bytes *out)
+/* see priv.h; writing from the end moves both to where they belong, the
+ * signature first */
+enum mmd_rc
+mmd_request_seal(struct mmd_derw *w, struct mmd_bytes info,
+    struct mmd_bytes sig_alg, struct mmd_bytes sig, struct mmd_bytes *out)
 {
 	*w = mmd_derw_over(w->buf, w->cap);
 	mmd_derw_put(w, sig);
@@ -152,5 +150,5 @@ mmd_request_write(const struct mmd_crypto *crypto, unsigned slot,
 	rc = sign(crypto, slot, alg->whole_message, info, buf + info.n,
 	    cap - info.n, &sig.n);
 	return rc != MMD_OK ? rc
-	    : assemble(&w, info, alg->sig_alg, sig, out);
+	    : mmd_request_seal(&w, info, alg->sig_alg, sig, out);
 }

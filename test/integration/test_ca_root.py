@@ -2,12 +2,14 @@
 RFC 7030 4.1.3); who trusts one of the two gets to what hangs below the other."""
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
 import time
 
 import pytest
+from cryptography import x509
 
 from nodes import Node, passphrase_run
 from test_ca_rollover import (again, agent_dir, cacerts, entries, offline,
@@ -266,6 +268,22 @@ def test_both_roots_lists_are_there(rolled):
     run("openssl", "verify", "-crl_check_all", "-CRLfile",
         w.dir / "new.lists", "-CAfile", w.roots["new"], "-untrusted",
         chain_of(w, "issuing", "new"), w.first)
+
+
+def test_lists_run_out_with_the_first_root_that_has_none(rolled):
+    """Whoever looks a month ahead is told of that one, not of the last."""
+    w = rolled
+    path = re.search(r'(?m)^root_crl = "(.*)"', w.conf.read_text()).group(1)
+    last = {}
+    for crl in re.findall("-----BEGIN.*?-----END X509 CRL-----",
+                          pathlib.Path(path).read_text(), re.S):
+        c = x509.load_pem_x509_crl(crl.encode())
+        last[c.issuer] = max(c.next_update, last.get(c.issuer,
+                                                     c.next_update))
+    assert len(set(last.values())) == 2  # else it would say nothing
+    said = [i["ends"] for i in w.rest("GET", "/expiry/ends").json["items"]
+            if i["kind"] == "root-crl"]
+    assert [s[:19] for s in said] == [min(last.values()).isoformat()]
 
 
 def test_the_old_root_revokes_still(rolled):
