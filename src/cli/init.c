@@ -1,11 +1,11 @@
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/owner.h"
 #include "base/own.h"
 #include "cli/ask.h"
 #include "cli/commands.h"
@@ -92,16 +92,11 @@ owned_dir(const char *path, const char *user, mode_t mode,
     struct mm_why *why)
 {
 	struct mm_file_own own = { 0 };
-	const struct passwd *pw;
 
 	MM_TRY(mm_dir_make(path, mode, why));
 	if (user[0] == '\0')
 		return MM_OK;
-	pw = getpwnam(user);
-	if (pw == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "no user %s", user);
-	own.uid = pw->pw_uid;
-	own.gid = pw->pw_gid;
+	MM_TRY(mm_owner_of(user, &own, why));
 	return mm_dir_own(path, &own, why);
 }
 

@@ -2,13 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/owner.h"
 #include "server/registrar.h"
 
 /* The one before may still be ending its programs. */
@@ -49,7 +49,6 @@ mm_registrar_folder_make(const struct mm_settings *set, const char *path,
 {
 	const char *user = mm_registrar_user(set);
 	struct mm_file_own own = { .mode = 0700 };
-	const struct passwd *pw;
 	struct stat st;
 
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
@@ -58,11 +57,7 @@ mm_registrar_folder_make(const struct mm_settings *set, const char *path,
 	if (geteuid() != 0 || user[0] == '\0' ||
 	    lstat(path, &st) != 0 || st.st_uid != 0)
 		return MM_OK;
-	pw = getpwnam(user);
-	if (pw == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "no such user: %s", user);
-	own.uid = pw->pw_uid;
-	own.gid = pw->pw_gid;
+	MM_TRY(mm_owner_of(user, &own, why));
 	return mm_dir_own(path, &own, why);
 }
 

@@ -2,13 +2,13 @@
 
 #include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/owner.h"
 #include "base/time.h"
 #include "sandbox/sandbox.h"
 
@@ -63,24 +63,20 @@ mm_whose(const struct mm_setup *s, enum mm_owner owner,
 	const struct mm_settings *set = &s->conf->set;
 	const char *user = owner == MM_OF_ROOT ? "" :
 	    owner == MM_OF_SERVER ? set->server_user : set->signer_user;
-	const struct passwd *pw;
 	const struct group *gr = NULL;
 
 	own->uid = (uid_t)-1;
 	own->gid = (gid_t)-1;
 	if (geteuid() != 0 || user[0] == '\0')
 		return MM_OK;
-	pw = getpwnam(user);
-	if (pw == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "no such user: %s", user);
+	MM_TRY(mm_owner_of(user, own, why));
 	if (owner == MM_OF_AUDIT && set->audit_group[0] != '\0') {
 		gr = getgrnam(set->audit_group);
 		if (gr == NULL)
 			return MM_FAIL(why, MM_ENOTFOUND, "no such group: %s",
 			    set->audit_group);
+		own->gid = gr->gr_gid;
 	}
-	own->uid = pw->pw_uid;
-	own->gid = gr == NULL ? pw->pw_gid : gr->gr_gid;
 	return MM_OK;
 }
 
