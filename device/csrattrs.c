@@ -137,7 +137,7 @@ mmd_request_write_as(const struct mmd_crypto *crypto, unsigned slot,
     struct mmd_bytes subject, uint8_t *buf, size_t cap, struct mmd_bytes *out)
 {
 	struct mmd_derw w = mmd_derw_over(buf, cap);
-	struct mmd_bytes info;
+	struct mmd_request r;
 	struct signing s;
 	enum mmd_rc rc = mmd_request_write(crypto, slot, MMD_TEXT("-"), buf,
 	    cap, out);
@@ -146,14 +146,15 @@ mmd_request_write_as(const struct mmd_crypto *crypto, unsigned slot,
 		rc = subject.n == 0 ? MMD_EINPUT : keep(&s, *out);
 	if (rc != MMD_OK)
 		return rc;
-	info = put_info(&w, subject, s.key);
+	r.info = put_info(&w, subject, s.key);
 	if (w.bad)
 		return MMD_ESPACE;
-	rc = mmd_request_sign(crypto, slot, info, s.sig, sizeof(s.sig), &s.n);
+	rc = mmd_request_sign(crypto, slot, r.info, s.sig, sizeof(s.sig), &s.n);
 	if (rc != MMD_OK)
 		return rc;
-	memmove(buf, info.p, info.n);
-	info.p = buf;
-	return mmd_request_seal(&w, info, s.sig_alg,
-	    (struct mmd_bytes){ s.sig, s.n }, out);
+	memmove(buf, r.info.p, r.info.n);
+	r.info.p = buf;
+	r.sig = (struct mmd_bytes){ s.sig, s.n };
+	r.sig_alg = s.sig_alg;
+	return mmd_request_seal(&w, &r, out);
 }

@@ -90,9 +90,13 @@ enum mmd_rc mmd_own_key(const struct mmd_crypto *crypto, unsigned slot,
  * it, or behind it; the request is at the end of that memory.  MMD_ESPACE.
  */
 struct mmd_derw;
-enum mmd_rc mmd_request_seal(struct mmd_derw *w, struct mmd_bytes info,
-    struct mmd_bytes sig_alg, struct mmd_bytes sig, struct mmd_bytes *out)
-    MMD_MUST;
+struct mmd_request {
+	struct mmd_bytes info;
+	struct mmd_bytes sig_alg;
+	struct mmd_bytes sig;
+};
+enum mmd_rc mmd_request_seal(struct mmd_derw *w, const struct mmd_request *r,
+    struct mmd_bytes *out) MMD_MUST;
 
 /* memset that a compiler may not drop. */
 static inline void

@@ -105,17 +105,15 @@ mmd_request_sign(const struct mmd_crypto *crypto, unsigned slot,
 /* see priv.h; writing from the end moves both to where they belong, the
  * signature first */
 enum mmd_rc
-mmd_request_seal(struct mmd_derw *w, struct mmd_bytes info,
-    struct mmd_bytes sig_alg, struct mmd_bytes sig, struct mmd_bytes *out)
+mmd_request_seal(struct mmd_derw *w, const struct mmd_request *r,
+    struct mmd_bytes *out)
 {
 	*w = mmd_derw_over(w->buf, w->cap);
-	mmd_derw_put(w, sig);
+	mmd_derw_put(w, r->sig);
 	mmd_derw_put(w, MMD_TEXT("\0"));
 	mmd_derw_wrap(w, MMD_DER_BITS, w->cap);
-	mmd_derw_put(w, sig_alg);
-	if (w->bad || w->at < info.n)
-		return MMD_ESPACE;
-	mmd_derw_put(w, info);
+	mmd_derw_put(w, r->sig_alg);
+	mmd_derw_put(w, r->info);
 	mmd_derw_wrap(w, MMD_DER_SEQ, w->cap);
 	if (w->bad)
 		return MMD_ESPACE;
@@ -130,7 +128,8 @@ mmd_request_write(const struct mmd_crypto *crypto, unsigned slot,
 {
 	struct mmd_derw w = mmd_derw_over(buf, cap);
 	const struct algorithm *alg;
-	struct mmd_bytes spki = { buf, 0 }, info, sig;
+	struct mmd_bytes spki = { buf, 0 };
+	struct mmd_request r;
 	enum mmd_rc rc;
 
 	if (name.n == 0 || name.n > NAME_MAX)
@@ -144,11 +143,11 @@ mmd_request_write(const struct mmd_crypto *crypto, unsigned slot,
 	put_info(&w, name, spki);
 	if (w.bad)
 		return MMD_ESPACE;
-	info = (struct mmd_bytes){ buf, cap - w.at };
-	memmove(buf, buf + w.at, info.n);
-	sig.p = buf + info.n;
-	rc = sign(crypto, slot, alg->whole_message, info, buf + info.n,
-	    cap - info.n, &sig.n);
-	return rc != MMD_OK ? rc
-	    : mmd_request_seal(&w, info, alg->sig_alg, sig, out);
+	r.info = (struct mmd_bytes){ buf, cap - w.at };
+	memmove(buf, buf + w.at, r.info.n);
+	r.sig.p = buf + r.info.n;
+	r.sig_alg = alg->sig_alg;
+	rc = sign(crypto, slot, alg->whole_message, r.info, buf + r.info.n,
+	    cap - r.info.n, &r.sig.n);
+	return rc != MMD_OK ? rc : mmd_request_seal(&w, &r, out);
 }
