@@ -379,7 +379,8 @@ def test_it_is_openapi():
 
 def test_generated_requests(world, tmp_path):
     """Schemathesis makes up requests from the file; a few hundred, the same
-    ones each time: others are for the long form, MINTMARK_SEED."""
+    ones each time: more and others are for the long form, MINTMARK_EXAMPLES and
+    MINTMARK_SEED."""
     tool = ROOT / "var/venv/bin/schemathesis"
     if not tool.exists():
         pytest.skip("script/setup test installs schemathesis")
@@ -393,7 +394,8 @@ def test_generated_requests(world, tmp_path):
         [tool, "--config-file", conf, "run", FILE, "--url",
          f"https://localhost:{world.operators}/api/v1", "--tls-verify",
          world.anchor, "--phases", "examples,coverage,fuzzing",
-         "--max-examples", "6", "--continue-on-failure",
+         "--max-examples", os.environ.get("MINTMARK_EXAMPLES", "2"),
+         "--continue-on-failure",
          "--seed", os.environ.get("MINTMARK_SEED", "1"),
          "--exclude-path", "/metrics",  # it has a base of its own
          "--checks",
