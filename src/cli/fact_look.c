@@ -276,6 +276,11 @@ mm_facts_cert(struct mm_facts *s, const struct mm_cert_row *row,
 	f = mm_fact_find(s, MM_FACT_CERT, said.id);
 	if (f == NULL)
 		return MM_OK;
+	/* an existing CA's, which was an orphan: no entry tells more */
+	if (f->state == MM_CERT_REVOKED && f->before == MM_CERT_ORPHANED) {
+		said.made_ms = 0;
+		said.text[5] = NULL;
+	}
 	MM_TRY(mm_fact_look(s, f, &said, why));
 	look_at_der(s, f, &said, row, der);
 	return look_at_claim(s, f, &said, row, why);

@@ -87,8 +87,8 @@ static const struct rule {
 	    IN(MM_CERT_ISSUED), MM_CERT_CONFIRMED, cert_confirmed },
 	{ MM_E_CERT_SUPERSEDED, MM_FACT_CERT, NULL, 0, LIVE & ~IN(MM_CERT_HELD),
 	    MM_CERT_SUPERSEDED, NULL },
-	{ MM_E_CERT_REVOKED, MM_FACT_CERT, NULL, ENDS_AT, LIVE, MM_CERT_REVOKED,
-	    cert_revoked },
+	{ MM_E_CERT_REVOKED, MM_FACT_CERT, NULL, ENDS_AT,
+	    LIVE | IN(MM_CERT_ORPHANED), MM_CERT_REVOKED, cert_revoked },
 	{ MM_E_CERT_HELD, MM_FACT_CERT, NULL, ENDS_AT, LIVE & ~IN(MM_CERT_HELD),
 	    MM_CERT_HELD, cert_held },
 	{ MM_E_CERT_RELEASED, MM_FACT_CERT, NULL, 0, IN(MM_CERT_HELD),
@@ -480,7 +480,8 @@ apply(const struct step *t)
 	if (r->how & TELLS)
 		tell(t);
 	set_times(t);
-	if (r->kind == MM_FACT_CERT && r->to == MM_CERT_HELD)
+	if (r->kind == MM_FACT_CERT && (r->to == MM_CERT_HELD ||
+	    (r->to == MM_CERT_REVOKED && f->state == MM_CERT_ORPHANED)))
 		f->before = f->state;
 	if (r->to != THE_SAME)
 		f->state = r->to == AS_BEFORE ? f->before : (uint8_t)r->to;
@@ -501,8 +502,9 @@ is_adopted(const struct mm_facts *s, const struct mm_fact *f,
 	    mm_config_issuer(s->of.config, e->field[MM_F_ISSUER]);
 
 	return f->kind == MM_FACT_CERT && f->state == MM_CERT_ORPHANED &&
-	    e->type != MM_E_SIG_ORPHANED && i != NULL &&
-	    mm_issuer_upstream(i) && e->field[MM_F_SERIAL][0] >= '8';
+	    e->type != MM_E_SIG_ORPHANED && e->field[MM_F_ISSUER] != NULL &&
+	    (i == NULL || mm_issuer_upstream(i)) &&
+	    e->field[MM_F_SERIAL][0] >= '8';
 }
 
 static enum mm_err

@@ -101,6 +101,8 @@ orphan(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_REASON] = INT(r->reason);
 	v[C_REVOKED_AT] = INT(r->revoked_at != 0 ? r->revoked_at :
 	    r->issued_at);
+	if (op->u.orphan.der.n > 0)
+		v[C_BODY] = BYTES(op->u.orphan.der);
 }
 
 static void

@@ -446,6 +446,7 @@ mm_sqlite_orphan(struct sqlite_store *s, struct mm_op *op, bool *written,
 	    &p.class));
 	if (row.revoked_at == 0)
 		row.revoked_at = row.issued_at;
+	p.der = op->u.orphan.der;
 	(void)mm_sqlite_chain(s, op, 0, 1, -1);
 	MM_TRY(cert_add(s, op, &row, &p, why));
 	*written = true;

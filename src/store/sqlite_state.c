@@ -99,11 +99,19 @@ mm_sqlite_confirm(struct sqlite_store *s, struct mm_op *op, bool *written,
 
 /* ---- revoke, hold, release ---- */
 
+/* An orphan is; but another CA's, which may come again, must be told so. */
+static bool
+is_over(const struct known *c, const struct mm_op_revoke *r)
+{
+	return c->state == MM_CERT_REVOKED || (c->state == MM_CERT_ORPHANED &&
+	    (r->serial[0] & 0x80) == 0);
+}
+
 static enum mm_err
 to_revoked(const struct known *c, const struct mm_op_revoke *r,
     struct change *how)
 {
-	if (c->state == MM_CERT_REVOKED || c->state == MM_CERT_ORPHANED)
+	if (is_over(c, r))
 		return MM_ENOTFOUND;
 	*how = (struct change){ MM_CERT_REVOKED, r->reason, r->at, 0 };
 	return MM_OK;

@@ -280,7 +280,9 @@ struct mm_op_confirm {
 struct mm_op_revoke {
 	uint8_t serial[16];
 	/* REVOKED, HELD, or CONFIRMED: back to the state before the hold.
-	 * MM_ECONFLICT: what is revoked cannot be held or released. */
+	 * MM_ECONFLICT: what is revoked cannot be held or released.  An orphan
+	 * is revoked already; but another CA's, which might come again, becomes
+	 * REVOKED, and then is no orphan that could be taken. */
 	enum mm_cert_state to;
 	uint8_t reason;
 	int64_t at;
@@ -288,6 +290,7 @@ struct mm_op_revoke {
 };
 struct mm_op_orphan { /* MM_ECONFLICT: the serial exists, so nothing to do */
 	struct mm_cert_row row;
+	struct mm_bytes der; /* another CA's, whose number is in it; or empty */
 };
 struct mm_op_token_state { /* MM_ECONFLICT: not in one of from */
 	char id[25];

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/own.h"
 #include "store/backend.h"
 
 /* Another CA's certificates: the same one may come again, and what was asked
@@ -166,6 +167,47 @@ ours_does_not(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+/* Revoked it is no orphan any more, and has what it was with it. */
+static void
+revoked_does_not(const struct mm_store_backend *b)
+{
+	static const enum mm_cert_state back[] = { MM_CERT_HELD,
+		MM_CERT_CONFIRMED };
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(1000);
+	struct fx f;
+	struct top t, o, v;
+	uint8_t *serial = t.op.u.issue.row.serial;
+
+	if (!fx_open(&f, b))
+		return;
+	top_mint(&t, 1);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	issue(&t, 1);
+	orphan(&o, 1);
+	o.op.u.orphan.row = t.op.u.issue.row;
+	o.op.u.orphan.der = t.op.u.issue.der;
+	assert_int_equal(run1(&f, &o), MM_OK);
+	assert_int_equal(mm_get_cert_der(f.r, serial, &der, NULL), MM_OK);
+	assert_int_equal(der.n, t.op.u.issue.der.n);
+	for (unsigned i = 0; i < 2; i++) {
+		top_revoke(&v, 1, back[i]);
+		memcpy(v.op.u.revoke.serial, serial, 16);
+		assert_int_equal(run1(&f, &v), MM_ECONFLICT);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		top_revoke(&v, 1, MM_CERT_REVOKED);
+		memcpy(v.op.u.revoke.serial, serial, 16);
+		v.op.u.revoke.reason = 1;
+		assert_int_equal(run1(&f, &v), MM_OK);
+		assert_int_equal(v.op.u.revoke.already, i);
+		assert_int_equal(state_of(&f, serial), MM_CERT_REVOKED);
+	}
+	assert_int_equal(run1(&f, &t), MM_ECONFLICT);
+	assert_int_equal(state_of(&f, serial), MM_CERT_REVOKED);
+	check_whole(&f);
+	fx_close(&f);
+}
+
 /* ---- what was asked ---- */
 
 static void
@@ -266,6 +308,7 @@ with_the_certificate(const struct mm_store_backend *b)
 
 ON_BACKENDS(comes_again)
 ON_BACKENDS(ours_does_not)
+ON_BACKENDS(revoked_does_not)
 ON_BACKENDS(goes_with_its_record)
 ON_BACKENDS(with_the_certificate)
 
@@ -275,6 +318,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_comes_again),
 		cmocka_unit_test(test_ours_does_not),
+		cmocka_unit_test(test_revoked_does_not),
 		cmocka_unit_test(test_goes_with_its_record),
 		cmocka_unit_test(test_with_the_certificate),
 	};
