@@ -88,32 +88,45 @@ mm_core_device(struct mm_core *c, struct mm_authority *a, struct mm_bytes der,
 	return MM_OK;
 }
 
+/* see upstream.h */
+enum mm_err
+mm_core_records(struct mm_core *c, struct mm_store_reader *r,
+    const struct mm_any_serial *serial, size_t *at, struct mm_cert_row *row,
+    struct mm_why *why)
+{
+	uint8_t candidate[MM_SERIAL_N];
+
+	while (mm_chains_number(c->chains, serial, at, candidate)) {
+		enum mm_err rc = mm_get_cert(r, candidate, row, NULL);
+
+		if (rc == MM_OK)
+			return MM_OK;
+		if (rc != MM_ENOTFOUND)
+			return MM_FAIL(why, rc, "the store cannot be read");
+	}
+	return MM_FAIL(why, MM_ENOTFOUND, "no such certificate");
+}
+
 /* see core.h */
 enum mm_err
 mm_core_serial(struct mm_core *c, struct mm_store_reader *r,
     const struct mm_any_serial *serial, uint8_t number[MM_SERIAL_N],
     struct mm_why *why)
 {
-	uint8_t candidate[MM_SERIAL_N];
-	struct mm_cert_row row;
-	bool found = false;
+	struct mm_cert_row row, other;
+	enum mm_err rc;
 	size_t at = 0;
 
-	while (mm_chains_number(c->chains, serial, &at, candidate)) {
-		enum mm_err rc = mm_get_cert(r, candidate, &row, NULL);
-
-		if (rc != MM_OK && rc != MM_ENOTFOUND)
-			return MM_FAIL(why, rc, "the store cannot be read");
-		if (rc != MM_OK)
-			continue;
-		if (found && memcmp(number, candidate, MM_SERIAL_N) != 0)
+	MM_TRY(mm_core_records(c, r, serial, &at, &row, why));
+	while ((rc = mm_core_records(c, r, serial, &at, &other, NULL)) ==
+	    MM_OK)
+		if (memcmp(row.serial, other.serial, MM_SERIAL_N) != 0)
 			return MM_FAIL(why, MM_ECONFLICT, "several CAs have "
 			    "that serial number: name the record's");
-		memcpy(number, candidate, MM_SERIAL_N);
-		found = true;
-	}
-	return found ? MM_OK : MM_FAIL(why, MM_ENOTFOUND,
-	    "no such certificate");
+	if (rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	memcpy(number, row.serial, MM_SERIAL_N);
+	return MM_OK;
 }
 
 /* see core.h */

@@ -66,7 +66,9 @@ settle_later(struct mm_round *r, const struct mm_job *job)
 	char asked[MM_DOC_ID_MAX + 1];
 
 	mm_upstream_doc(r->c, mm_flight_of(job), asked);
-	mm_settle_add(r->c, &job->op.u.issue.row, asked);
+	/* of ours the signer has all that there is to know */
+	mm_settle_add(r->c, &job->op.u.issue.row, asked[0] == '\0' ?
+	    (struct mm_bytes){ NULL, 0 } : mm_buf_view(&job->der), asked);
 }
 
 /* Another CA may give one certificate twice: the record of its serial can be
@@ -102,20 +104,23 @@ look_up(struct mm_round *r, struct mm_job *job)
 	refuse(r, job, MM_R_BUSY, "the store is away");
 }
 
-/* Somebody was first: the signature is settled as an orphan, the request
- * decided by what stands there now. */
+/* Somebody was first: the request is decided by what stands there now.  Our
+ * signature is settled as an orphan; another CA's may still do. */
 static void
 issue_lost(struct mm_round *r, struct mm_job *job)
 {
 	struct mm_flight *f = mm_flight_of(job);
 	struct mm_cert_row row;
 
-	if (f->going != NULL && mm_get_cert(r->c->commit_reader, job->serial,
-	    &row, NULL) == MM_OK) {
+	if (f->going == NULL) {
+		settle_later(r, job);
+	} else if (mm_get_cert(r->c->commit_reader, job->serial, &row,
+	    NULL) == MM_OK) {
 		mm_upstream_known(r->c, f, is_own(job, &row));
 		return;
+	} else {
+		mm_upstream_keep(f);
 	}
-	settle_later(r, job);
 	decide_again(r, job);
 }
 

@@ -167,6 +167,15 @@ is_past(const struct mm_selection *of, const struct mm_cert_row *c)
 	    c->issued_at >= of->issued_to + MM_RECALL_SLACK_MS;
 }
 
+/* Another CA's orphan may come again and be taken (store.h): it is revoked,
+ * too; one of ours is for good. */
+static bool
+is_for(const struct walk *w, unsigned state, bool theirs)
+{
+	return (verbs[w->m->verb].from & 1U << state) != 0 || (theirs &&
+	    state == MM_CERT_ORPHANED && w->m->verb == MM_MASS_REVOKE);
+}
+
 static void
 take(struct walk *w, const struct mm_cert_row *c)
 {
@@ -175,7 +184,7 @@ take(struct walk *w, const struct mm_cert_row *c)
 	if (!fits(w->of, c))
 		return;
 	m->state[c->state]++;
-	if ((verbs[m->verb].from & 1U << c->state) == 0)
+	if (!is_for(w, c->state, c->serial[0] >= 0x80))
 		return;
 	if (m->nsample < MM_MASS_SAMPLE)
 		m->sample[m->nsample++] = *c;
@@ -241,7 +250,7 @@ walk_certs(struct walk *w, const char *device, struct mm_why *why)
 		return walk_list(w, &l, why);
 	for (; w->at < MM_CERT_STATES; w->at++) {
 		l.state = (int)w->at;
-		if ((verbs[w->m->verb].from & 1U << w->at) != 0)
+		if (is_for(w, w->at, true))
 			MM_TRY(walk_list(w, &l, why));
 		if (w->m->left)
 			break;

@@ -18,17 +18,6 @@
 #define AGAIN_MS  100
 #define WAIT_MS   5000
 
-/* An existing CA takes its time first. */
-static uint32_t
-lease_s(const struct mm_core *c, const struct mm_flight *f)
-{
-	const struct mm_issuer_conf *i = mm_upstream_of(c,
-	    f->verdict.profile);
-
-	return i == NULL ? LEASE_S : LEASE_S + MM_UPSTREAM_GRACE_S +
-	    (uint32_t)i->answer_within_s;
-}
-
 /* see priv.h */
 bool
 mm_lease_ask(struct mm_core *c, struct mm_flight *f)
@@ -43,7 +32,7 @@ mm_lease_ask(struct mm_core *c, struct mm_flight *f)
 	strcpy(r->authority, f->name);
 	strcpy(r->node, f->node);
 	memcpy(r->spki, f->spki, sizeof(r->spki));
-	r->lease_s = lease_s(c, f);
+	r->lease_s = LEASE_S;
 	f->op[0] = &f->lease;
 	f->nops = 1;
 	f->flags |= MM_FLIGHT_ASKING;
@@ -75,23 +64,38 @@ mm_lease_asked(struct mm_flight *f)
 	return MM_LEASE_WAIT;
 }
 
+/* Written without anybody waiting for it: another lease of so long, or its
+ * end. */
+static void
+put(struct mm_core *c, const struct mm_flight *f, uint32_t s)
+{
+	struct mm_lease_end *e = malloc(sizeof(*e));
+
+	if (e == NULL)
+		return;
+	e->op = f->lease;
+	e->op.u.reserve.lease_s = s;
+	e->next = NULL;
+	if (!mm_queue_put(&c->ends, e))
+		free(e);
+}
+
+/* see upstream_priv.h */
+void
+mm_lease_renew(struct mm_core *c, const struct mm_flight *f)
+{
+	if ((f->flags & MM_FLIGHT_LEASED) != 0)
+		put(c, f, LEASE_S);
+}
+
 /* see priv.h */
 void
 mm_lease_end(struct mm_core *c, struct mm_flight *f)
 {
-	struct mm_lease_end *e;
-
 	if ((f->flags & MM_FLIGHT_LEASED) == 0)
 		return;
 	f->flags &= ~(unsigned)MM_FLIGHT_LEASED;
-	e = malloc(sizeof(*e));
-	if (e == NULL)
-		return;
-	e->op = f->lease;
-	e->op.u.reserve.lease_s = 0;
-	e->next = NULL;
-	if (!mm_queue_put(&c->ends, e))
-		free(e);
+	put(c, f, 0);
 }
 
 /* see priv.h; W is gone */

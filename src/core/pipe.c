@@ -323,8 +323,13 @@ forward(struct pipe *p, struct mm_job *job)
 	const struct mm_issuer_conf *i = mm_upstream_of(p->c,
 	    f->verdict.profile);
 	const struct mm_possess_req req = { mm_buf_view(&job->request) };
-	enum mm_reason no = mm_upstream_admit(p->c, f, i);
+	enum mm_reason no;
 
+	if (mm_upstream_again(p->c, f, i)) {
+		to_commit(p, job);
+		return;
+	}
+	no = mm_upstream_admit(p->c, f, i);
 	if (no != MM_R_NONE) {
 		refuse(p, job, no, job->said[0] != '\0' ? job->said : NULL);
 		return;
@@ -352,6 +357,7 @@ sign(struct pipe *p, struct mm_job *job)
 		forward(p, job);
 		return;
 	}
+	mm_upstream_end(p->c, f); /* of an earlier try */
 	strcpy(req.profile, v->profile->name);
 	strcpy(req.device, v->device);
 	strcpy(req.product, v->product);
@@ -460,6 +466,9 @@ late(const struct mm_core *c, const struct mm_flight *f)
 {
 	int64_t most = MM_LATE_MS;
 
+	/* another CA took its time, and its certificate is there */
+	if (mm_upstream_kept(f))
+		return false;
 	/* for others' question, and for its own */
 	if (c->conf.ask != NULL)
 		most += 2 * c->conf.ask_ms;
@@ -487,6 +496,8 @@ decide(struct pipe *p, struct mm_job *job)
 	}
 	/* step 3: decide */
 	mm_decide(&p->facts, &f->verdict);
+	if (f->verdict.act != MM_ACT_ISSUE)
+		mm_upstream_end(p->c, f); /* of an earlier try */
 	mm_step(p->c, 3);
 	strcpy(job->device, f->verdict.device);
 	acts[f->verdict.act](p, job);

@@ -306,6 +306,8 @@ struct mm_unsettled { /* a signature whose record is not known to be there */
 	struct mm_cert_row row;
 	char asked[MM_DOC_ID_MAX + 1]; /* MM_DOC_ASKED's, for it; "" */
 	struct mm_unsettled *next;
+	size_t n;
+	uint8_t der[]; /* another CA's certificate: an orphan keeps it */
 };
 
 /* Blocking writes: someone waits on stack until W is through. */
@@ -642,7 +644,7 @@ void *mm_feed_run(void *core);   /* L: ledgerfeed.c */
 
 /* settle.c */
 void mm_settle_add(struct mm_core *c, const struct mm_cert_row *row,
-    const char *asked);
+    struct mm_bytes der, const char *asked);
 /* An op that shows whether the store writes: an answer to nobody, which ages
  * like all others. */
 void mm_settle_probe(struct mm_op *op);

@@ -13,15 +13,18 @@
 /* see priv.h */
 void
 mm_settle_add(struct mm_core *c, const struct mm_cert_row *row,
-    const char *asked)
+    struct mm_bytes der, const char *asked)
 {
-	struct mm_unsettled *u = malloc(sizeof(*u));
+	struct mm_unsettled *u = malloc(sizeof(*u) + der.n);
 
 	/* Without memory the signer's list of outstanding ones brings it. */
 	if (u == NULL)
 		return;
 	u->row = *row;
 	strcpy(u->asked, asked);
+	u->n = der.n;
+	if (der.n > 0)
+		memcpy(u->der, der.p, der.n);
 	pthread_mutex_lock(&c->lock);
 	u->next = c->unsettled;
 	c->unsettled = u;
@@ -45,8 +48,8 @@ write_orphan(struct mm_core *c, struct mm_op *op, const char *asked,
 }
 
 static enum mm_err
-orphan(struct mm_core *c, const struct mm_cert_row *row, const char *asked,
-    struct mm_why *why)
+orphan(struct mm_core *c, const struct mm_cert_row *row, struct mm_bytes der,
+    const char *asked, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf buf = MM_BUF_INIT(8192);
 	struct mm_papers p = mm_papers_over(&buf);
@@ -55,6 +58,7 @@ orphan(struct mm_core *c, const struct mm_cert_row *row, const char *asked,
 	struct mm_op op = { .kind = MM_OP_ORPHAN };
 
 	op.u.orphan.row = *row;
+	op.u.orphan.der = der;
 	op.u.orphan.row.state = MM_CERT_ORPHANED;
 	op.u.orphan.row.revoked_at = mm_now_ms();
 	mm_entry_cert(&e, &t, row, c->config->set.node);
@@ -67,21 +71,40 @@ orphan(struct mm_core *c, const struct mm_cert_row *row, const char *asked,
 	return MM_OK;
 }
 
-/* MM_OK: there is a record now, one way or the other. */
+/* What was asked has its answer on record: of this certificate nothing is
+ * unknown, whoever recorded it.  Of another one under its number, all is. */
 static enum mm_err
-settle(struct mm_core *c, const struct mm_cert_row *row, const char *asked,
-    struct mm_why *why)
+answer_is(struct mm_core *c, const struct mm_cert_row *row,
+    const struct mm_cert_row *found, const char *asked, struct mm_why *why)
 {
-	struct mm_cert_row found;
+	struct mm_op op;
 	enum mm_err rc;
 
-	rc = mm_get_cert(c->feed_reader, row->serial, &found, NULL);
-	if (rc == MM_OK)
+	if (asked[0] == '\0' || memcmp(found->cert_sha256, row->cert_sha256,
+	    sizeof(row->cert_sha256)) != 0)
 		return MM_OK;
-	if (rc != MM_ENOTFOUND)
-		return MM_FAIL(why, rc, "store: cannot be read");
-	rc = orphan(c, row, asked, why);
-	return rc == MM_ECONFLICT ? MM_OK : rc;
+	mm_upstream_drop(asked, NULL, &op);
+	rc = mm_core_run1(c, &op, NULL);
+	return rc == MM_OK || rc == MM_ENOTFOUND ? MM_OK :
+	    MM_FAIL(why, rc, "store: cannot be written");
+}
+
+/* MM_OK: there is a record now, one way or the other. */
+static enum mm_err
+settle(struct mm_core *c, const struct mm_cert_row *row, struct mm_bytes der,
+    const char *asked, struct mm_why *why)
+{
+	struct mm_cert_row found;
+	enum mm_err rc = mm_get_cert(c->feed_reader, row->serial, &found, NULL);
+
+	if (rc == MM_ENOTFOUND) {
+		rc = orphan(c, row, der, asked, why);
+		if (rc != MM_ECONFLICT)
+			return rc;
+		rc = mm_get_cert(c->feed_reader, row->serial, &found, NULL);
+	}
+	return rc == MM_OK ? answer_is(c, row, &found, asked, why) :
+	    MM_FAIL(why, rc, "store: cannot be read");
 }
 
 /* They are at work until put away: housekeeping lets them be. */
@@ -160,13 +183,16 @@ mm_settle_run(struct mm_core *c)
 
 	if (list == NULL && !c->store_ok)
 		try_store(c);
-	for (const struct mm_unsettled *u = list; u != NULL; u = u->next)
-		if (settle(c, &u->row, u->asked, NULL) == MM_OK) {
+	for (const struct mm_unsettled *u = list; u != NULL; u = u->next) {
+		struct mm_bytes der = { u->der, u->n };
+
+		if (settle(c, &u->row, der, u->asked, NULL) == MM_OK) {
 			atomic_store(&c->store_ok, true);
 		} else {
-			mm_settle_add(c, &u->row, u->asked);
+			mm_settle_add(c, &u->row, der, u->asked);
 			all = false;
 		}
+	}
 	put_away(c, list);
 	return all;
 }
@@ -248,7 +274,7 @@ settle_line_ca(struct mm_core *c, const struct mm_outstanding *o,
 	enum mm_err rc;
 
 	row_of(c, o, &row);
-	rc = orphan(c, &row, "", why);
+	rc = orphan(c, &row, (struct mm_bytes){ NULL, 0 }, "", why);
 	return rc == MM_ECONFLICT ? MM_OK : rc;
 }
 
@@ -259,7 +285,7 @@ settle_device(struct mm_core *c, const struct mm_outstanding *o,
 	struct mm_cert_row row;
 
 	row_of(c, o, &row);
-	return settle(c, &row, "", why);
+	return settle(c, &row, (struct mm_bytes){ NULL, 0 }, "", why);
 }
 
 /* Whoever has it signed holds something meanwhile: the line for operators, the

@@ -15,11 +15,15 @@
  * of the certificate, or as the entry of why there is none.  A document that
  * no process waits for any more is a question whose answer was lost.
  *
+ * A certificate whose record something stood in the way of is kept while its
+ * job is decided anew: by a verdict that still fits it is recorded, and the CA
+ * is not asked for another one; else it is settled, as any signature is.
+ *
  * A CA that does not answer is left alone for a while (upstream_rest.h).
  */
 enum {
 	GRACE_MS = 1000 * MM_UPSTREAM_GRACE_S,
-	AGAIN_BUSY_S = 3, AGAIN_NO_S = 60,
+	AGAIN_BUSY_S = 3, AGAIN_NO_S = 60, LEASE_MS = 5000,
 	BODY_MAX = 2048, PAPER_MAX = 4096,
 };
 
@@ -30,6 +34,9 @@ struct mm_going {
 	struct mm_going *next;       /* of all that there are */
 	uint64_t number;
 	int64_t until;               /* monotonic; 0: not asked yet */
+	int64_t asked_at;            /* ... */
+	int64_t leased_at;           /* ...: its lease was written */
+	struct mm_cert_row row;      /* kept: what could not be recorded */
 	uint8_t id[16];
 	size_t issuer;
 	enum mm_forwarded how;
@@ -37,12 +44,16 @@ struct mm_going {
 	bool came;
 	bool known;                  /* ... and it is on record already */
 	bool alone;                  /* no device's doing: nobody was asked */
+	bool made;                   /* counted as that once the job is over */
+	bool kept;                   /* it is in job->der, and on no record */
 };
 
 struct at_issuer {
 	struct mm_upstream_stats stats;
 	struct mm_rests rests;
 	unsigned under_way;
+	unsigned silent;             /* questions without answer, since ... */
+	int64_t silent_at;           /* ... then; ms */
 };
 
 struct mm_upstream {
@@ -151,7 +162,8 @@ enter(struct mm_upstream *u, struct mm_flight *f)
 	room = may(at, f, u->c->config->issuer[g->issuer].at_once,
 	    &f->job->retry_after_s);
 	if (room) {
-		mm_rests_ask(&at->rests, mm_mono_ms());
+		g->asked_at = g->leased_at = mm_mono_ms();
+		mm_rests_ask(&at->rests, g->asked_at);
 		f->job->retry_after_s = 0;
 		at->under_way++;
 		g->number = ++u->number;
@@ -176,13 +188,22 @@ cut(struct mm_upstream *u, struct mm_going *g)
 	u->at[g->issuer].under_way--;
 }
 
+/* Its document is somebody's at every instant: settle.c has it first. */
 static void
 leave(struct mm_upstream *u, struct mm_flight *f)
 {
-	if (f->going == NULL)
+	struct mm_going *g = f->going;
+	char id[MM_DOC_ID_MAX + 1];
+
+	if (g == NULL)
 		return;
+	mm_upstream_doc(u->c, f, id);
+	if (g->kept)
+		mm_settle_add(u->c, &g->row, mm_buf_view(&f->job->der), id);
 	pthread_mutex_lock(&u->lock);
-	cut(u, f->going);
+	cut(u, g);
+	if (g->made)
+		u->at[g->issuer].stats.n[MM_FORWARD_MADE]++;
 	pthread_mutex_unlock(&u->lock);
 	mm_going_free(&f->going);
 }
@@ -204,6 +225,24 @@ take(struct mm_upstream *u, uint64_t number, int64_t before)
 	return g;
 }
 
+/* One that is made is counted when it is known what became of it. */
+static void
+tally(struct at_issuer *at, enum mm_forwarded how, const char *why)
+{
+	at->stats.n[how]++;
+	snprintf(at->stats.why, sizeof(at->stats.why), "%s", why);
+}
+
+/* One odd end is no CA that does not answer: some in a row are. */
+static void
+silent(struct at_issuer *at, bool nobody_to_ask)
+{
+	if (at->silent++ == 0)
+		at->silent_at = mm_now_ms();
+	if (nobody_to_ask || at->silent >= MM_REST_ALL)
+		at->stats.failed_at = at->silent_at;
+}
+
 static void
 count(struct mm_upstream *u, const struct mm_going *g,
     const struct mm_forward_rep *rep)
@@ -213,16 +252,15 @@ count(struct mm_upstream *u, const struct mm_going *g,
 	bool gone = rep->how == MM_FORWARD_AWAY || rep->how == MM_FORWARD_LOST;
 
 	pthread_mutex_lock(&u->lock);
-	at->stats.n[rep->how]++;
 	if (rep->how != MM_FORWARD_MADE)
-		snprintf(at->stats.why, sizeof(at->stats.why), "%s", rep->why);
+		tally(at, (enum mm_forwarded)rep->how, rep->why);
 	if (gone) {
 		mm_rests_silent(&at->rests, g->alone ? NULL : device,
-		    mm_mono_ms());
-		if (at->stats.failed_at == 0)
-			at->stats.failed_at = mm_now_ms();
+		    g->asked_at, mm_mono_ms());
+		silent(at, g->alone);
 	} else {
 		mm_rests_answered(&at->rests, device);
+		at->silent = 0;
 		at->stats.failed_at = 0;
 	}
 	pthread_mutex_unlock(&u->lock);
@@ -465,9 +503,9 @@ mm_upstream_go(struct mm_core *c, struct mm_flight *f)
 
 /* ---- the answer ---- */
 
+/* What is in job->der, for this verdict: the ops that record it. */
 static enum mm_err
-take_made(struct mm_core *c, struct mm_flight *f,
-    const struct mm_forward_rep *rep, struct mm_why *why)
+record(struct mm_core *c, struct mm_flight *f, struct mm_why *why)
 {
 	const struct mm_issuer_conf *i = &c->config->issuer[f->going->issuer];
 	struct mm_foreign what = foreign_of(c, f, f->going->issuer);
@@ -475,17 +513,14 @@ take_made(struct mm_core *c, struct mm_flight *f,
 	struct mm_job *job = f->job;
 	struct mm_cert cert;
 
-	MM_TRY(mm_foreign_lint(rep->der, &job->csr, &what, mm_now_s(), why));
-	MM_TRY(mm_cert_walk(rep->der, &cert, why));
+	made.der = mm_buf_view(&job->der);
+	MM_TRY(mm_foreign_lint(made.der, &job->csr, &what, mm_now_s(), why));
+	MM_TRY(mm_cert_walk(made.der, &cert, why));
 	mm_foreign_number(&cert, made.serial);
 	strcpy(made.issuer, i->name);
 	memcpy(made.spki_sha256, f->spki, 32);
 	made.not_before_s = (uint64_t)cert.not_before_s;
 	made.not_after_s = (uint64_t)cert.not_after_s;
-	mm_buf_reset(&job->der);
-	mm_buf_bytes(&job->der, rep->der);
-	MM_TRY(mm_buf_ok(&job->der, why));
-	made.der = mm_buf_view(&job->der);
 	memcpy(job->serial, made.serial, 16);
 	strcpy(job->issuer, made.issuer);
 	strcpy(job->profile, f->verdict.profile->name);
@@ -496,6 +531,46 @@ take_made(struct mm_core *c, struct mm_flight *f,
 	/* if it was not recorded, the document stays until an orphan is */
 	f->op[f->nops++] = drop(c, f->going, &job->op.u.issue.row);
 	return MM_OK;
+}
+
+static enum mm_err
+take_made(struct mm_core *c, struct mm_flight *f,
+    const struct mm_forward_rep *rep, struct mm_why *why)
+{
+	struct mm_job *job = f->job;
+
+	mm_buf_reset(&job->der);
+	mm_buf_bytes(&job->der, rep->der);
+	MM_TRY(mm_buf_ok(&job->der, why));
+	return record(c, f, why);
+}
+
+/* see upstream_priv.h */
+void
+mm_upstream_keep(struct mm_flight *f)
+{
+	f->going->row = f->job->op.u.issue.row;
+	f->going->kept = true;
+}
+
+/* see upstream_priv.h */
+bool
+mm_upstream_kept(const struct mm_flight *f)
+{
+	return f->going != NULL && f->going->kept;
+}
+
+/* see upstream_priv.h */
+bool
+mm_upstream_again(struct mm_core *c, struct mm_flight *f,
+    const struct mm_issuer_conf *i)
+{
+	if (!mm_upstream_kept(f) ||
+	    i != &c->config->issuer[f->going->issuer] ||
+	    record(c, f, NULL) != MM_OK)
+		return false;
+	f->going->kept = false;
+	return true;
 }
 
 static const char *const reasons[MM_FORWARDS] = {
@@ -565,7 +640,8 @@ answered(struct mm_core *c, struct mm_going *g,
 		snprintf(said.why, sizeof(said.why), "%s", why.text);
 	}
 	count(c->upstream, g, &said);
-	if (said.how != MM_FORWARD_MADE) {
+	g->made = said.how == MM_FORWARD_MADE;
+	if (!g->made) {
 		mm_core_note(c, 2, "upstream", said.why);
 		failed(c, f, &said);
 	}
@@ -583,13 +659,11 @@ mm_upstream_known(struct mm_core *c, struct mm_flight *f, bool own)
 	const struct mm_forward_rep rep = { .how = MM_FORWARD_WRONG,
 		.der = mm_buf_view(&f->job->der),
 		.why = "the certificate that it gave is on record already" };
-	struct mm_upstream_stats *s = &c->upstream->at[f->going->issuer].stats;
 
 	pthread_mutex_lock(&c->upstream->lock);
-	s->n[MM_FORWARD_MADE]--;
-	s->n[MM_FORWARD_WRONG]++;
-	snprintf(s->why, sizeof(s->why), "%s", rep.why);
+	tally(&c->upstream->at[f->going->issuer], MM_FORWARD_WRONG, rep.why);
 	pthread_mutex_unlock(&c->upstream->lock);
+	f->going->made = false;
 	mm_core_note(c, 2, "upstream", rep.why);
 	f->going->known = true;
 	failed(c, f, &rep);
@@ -610,7 +684,23 @@ mm_core_forwarded(struct mm_core *c, uint64_t number,
 	if (g != NULL)
 		answered(c, g, rep);
 	else
-		mm_core_note(c, 2, "upstream", "an answer came too late");
+		mm_core_note(c, 2, "upstream", "an answer that nobody "
+		    "waits for (any more)");
+}
+
+/* An authority is this node's as long as it asks, and not for long after the
+ * node's end.  A flight that is asked for is nobody's: it stays as it is. */
+static void
+hold_leases(struct mm_upstream *u, int64_t now)
+{
+	pthread_mutex_lock(&u->lock);
+	for (struct mm_going *g = u->all; g != NULL; g = g->next) {
+		if (g->until == 0 || now - g->leased_at < LEASE_MS)
+			continue;
+		g->leased_at = now;
+		mm_lease_renew(u->c, g->flight);
+	}
+	pthread_mutex_unlock(&u->lock);
 }
 
 /* see priv.h */
@@ -624,6 +714,7 @@ mm_upstream_late(struct mm_core *c)
 
 	while ((g = take(c->upstream, 0, now)) != NULL)
 		answered(c, g, &lost);
+	hold_leases(c->upstream, mm_mono_ms());
 }
 
 /* see priv.h */
@@ -660,7 +751,21 @@ mm_upstream_going(struct mm_core *c, const char *id)
 	return found || mm_settle_waits(c, id);
 }
 
-/* see core.h */
+/* see upstream_priv.h */
+void
+mm_upstream_interrupted(struct mm_core *c, const char *issuer)
+{
+	const struct mm_issuer_conf *i = mm_config_issuer(c->config, issuer);
+
+	if (i == NULL || !mm_issuer_upstream(i))
+		return;
+	pthread_mutex_lock(&c->upstream->lock);
+	tally(&c->upstream->at[i - c->config->issuer], MM_FORWARD_LOST,
+	    "the process that asked it ended");
+	pthread_mutex_unlock(&c->upstream->lock);
+}
+
+/* see upstream.h */
 bool
 mm_core_upstream(struct mm_core *c, const char *issuer,
     struct mm_upstream_stats *out)

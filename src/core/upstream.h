@@ -23,11 +23,19 @@ struct mm_desk;
 MM_MUST enum mm_err mm_desk_upstream_names(struct mm_desk *d,
     const struct mm_authority *token, const char *label,
     struct mm_upstream_names *out, struct mm_why *why);
-/* How one is doing, since the start. */
+/* The records of certificates with that serial number, one after the other;
+ * *at begins with 0: other CAs may have given the same.  MM_ENOTFOUND: no
+ * more; else the store cannot be read. */
+MM_MUST enum mm_err mm_core_records(struct mm_core *c,
+    struct mm_store_reader *r, const struct mm_any_serial *serial, size_t *at,
+    struct mm_cert_row *row, struct mm_why *why);
+/* How one is doing, since the start; n has those that a process before left
+ * behind, too. */
 struct mm_upstream_stats {
 	uint64_t asked, n[MM_FORWARDS];
 	unsigned waiting;      /* for its answer */
-	int64_t failed_at;     /* ms; 0: it answers */
+	int64_t failed_at;     /* ms; 0: it answers, or only one or two in a
+	                        * row had no answer */
 	int64_t next_at;       /* monotonic: nobody is asked before */
 	char why[161];         /* of the last that was not MADE */
 };

@@ -105,6 +105,7 @@ enter_left(struct mm_desk *d, const char *id, struct mm_why *why)
 	mm_papers_add(&p, &e);
 	MM_TRY(mm_papers_seal(&p, &op, why));
 	MM_TRY(mm_core_run1(d->c, &op, why));
+	mm_upstream_interrupted(d->c, a.issuer);
 	mm_core_note(d->c, 2, "upstream.unknown", a.device);
 	return MM_OK;
 }

@@ -31,6 +31,13 @@ void mm_upstream_go(struct mm_core *c, struct mm_flight *f);
 /* W: the certificate that came is on record already, of this authority or
  * another; it comes by c->commits again, refused. */
 void mm_upstream_known(struct mm_core *c, struct mm_flight *f, bool own);
+/* W: its record could not be made, and nobody has that certificate: it is
+ * kept for what is decided now, or else settled when the job ends. */
+void mm_upstream_keep(struct mm_flight *f);
+bool mm_upstream_kept(const struct mm_flight *f);
+/* D: a verdict to issue.  true: what was kept fits it; W writes it. */
+bool mm_upstream_again(struct mm_core *c, struct mm_flight *f,
+    const struct mm_issuer_conf *i);
 /* W: that is written.  Why the job has no certificate. */
 enum mm_reason mm_upstream_failed(struct mm_flight *f);
 /* W: those whose time is over; all of them when it stops. */
@@ -52,10 +59,14 @@ void mm_upstream_doc(const struct mm_core *c, const struct mm_flight *f,
 /* The op that takes it away; with: only together with that record. */
 void mm_upstream_drop(const char *id, const struct mm_cert_row *with,
     struct mm_op *op);
+/* leases.c: it is had for as long again. */
+void mm_lease_renew(struct mm_core *c, const struct mm_flight *f);
 /* settle.c: it is of one that is not settled yet. */
 bool mm_settle_waits(struct mm_core *c, const char *asked);
 /* Somebody in this process sees to that one. */
 bool mm_upstream_going(struct mm_core *c, const char *id);
+/* What was asked by a process that ended is entered as unknown. */
+void mm_upstream_interrupted(struct mm_core *c, const char *issuer);
 /* upstream_left.c, housekeeping: what was asked by a process that ended is
  * entered. */
 MM_MUST enum mm_err mm_desk_upstream(struct mm_desk *d, struct mm_why *why);

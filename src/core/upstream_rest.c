@@ -38,8 +38,11 @@ place(struct mm_rests *r, const char *device)
 }
 
 static void
-longer(struct mm_rest *rest, int64_t now)
+longer(struct mm_rest *rest, int64_t asked_at, int64_t now)
 {
+	if (rest->ms != 0 && asked_at <= rest->since)
+		return;
+	rest->since = now;
 	rest->ms = rest->ms == 0 ? FIRST_MS : 2 * rest->ms;
 	if (rest->ms > MOST_MS)
 		rest->ms = MOST_MS;
@@ -75,26 +78,27 @@ mm_rests_answered(struct mm_rests *r, const char *device)
 
 	if (own != NULL)
 		memset(own, 0, sizeof(*own));
-	r->all = (struct mm_rest){ 0, 0 };
+	r->all = (struct mm_rest){ 0, 0, 0 };
 	r->silent = 0;
 	r->round++;
 }
 
 /* see upstream_rest.h */
 void
-mm_rests_silent(struct mm_rests *r, const char *device, int64_t now)
+mm_rests_silent(struct mm_rests *r, const char *device, int64_t asked_at,
+    int64_t now)
 {
 	struct mm_rested *own;
 
 	if (device == NULL) {
-		longer(&r->all, now);
+		longer(&r->all, asked_at, now);
 		return;
 	}
 	own = place(r, device);
-	longer(&own->rest, now);
+	longer(&own->rest, asked_at, now);
 	if (own->round != r->round)
 		r->silent++;
 	own->round = r->round;
 	if (r->silent >= MM_REST_ALL)
-		longer(&r->all, now);
+		longer(&r->all, asked_at, now);
 }

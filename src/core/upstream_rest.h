@@ -15,6 +15,7 @@ enum { MM_REST_DEVICES = 32, MM_REST_ALL = 3 };
 
 struct mm_rest {
 	int64_t ms, until; /* 0: none */
+	int64_t since;     /* it began, or became longer */
 };
 struct mm_rests {
 	struct mm_rest all;
@@ -33,7 +34,9 @@ bool mm_rests_may(const struct mm_rests *r, const char *device, int64_t now,
 void mm_rests_ask(struct mm_rests *r, int64_t now);
 /* It answered, whatever it said: it is there. */
 void mm_rests_answered(struct mm_rests *r, const char *device);
-/* It did not; device NULL: whoever it had been. */
-void mm_rests_silent(struct mm_rests *r, const char *device, int64_t now);
+/* It did not; device NULL: whoever it had been.  asked_at: one that was asked
+ * before a rest began says nothing new of it, however many there are. */
+void mm_rests_silent(struct mm_rests *r, const char *device, int64_t asked_at,
+    int64_t now);
 
 #endif

@@ -31,13 +31,13 @@ one_device_holds_up_nobody_else(void **state)
 	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
 		assert_int_equal(wait_of(&r, "bad", now), 0);
 		mm_rests_ask(&r, now);
-		mm_rests_silent(&r, "bad", now);
+		mm_rests_silent(&r, "bad", now, now);
 		assert_int_equal(wait_of(&r, "bad", now), waits[i]);
 		assert_int_equal(wait_of(&r, "good", now), 0);
 		now += waits[i];
 	}
 	/* another's answer is not its own */
-	mm_rests_silent(&r, "bad", now);
+	mm_rests_silent(&r, "bad", now, now);
 	mm_rests_answered(&r, "good");
 	assert_int_equal(wait_of(&r, "bad", now), 60000);
 	mm_rests_answered(&r, "bad");
@@ -54,15 +54,15 @@ so_many_in_a_row_hold_up_all(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 10; i++) {
 		snprintf(name, sizeof(name), "bad-%u", i);
-		mm_rests_silent(&r, name, 0);
+		mm_rests_silent(&r, name, 0, 0);
 		mm_rests_answered(&r, "good");
 	}
 	assert_int_equal(wait_of(&r, "new", 0), 0);
-	mm_rests_silent(&r, "bad-0", 0);
-	mm_rests_silent(&r, "bad-0", 0);
-	mm_rests_silent(&r, "bad-1", 0);
+	mm_rests_silent(&r, "bad-0", 0, 0);
+	mm_rests_silent(&r, "bad-0", 0, 0);
+	mm_rests_silent(&r, "bad-1", 0, 0);
 	assert_int_equal(wait_of(&r, "new", 0), 0);
-	mm_rests_silent(&r, "bad-2", 0);
+	mm_rests_silent(&r, "bad-2", 0, 0);
 	assert_int_equal(wait_of(&r, "new", 0), 1000);
 	mm_rests_answered(&r, "good");
 	assert_int_equal(wait_of(&r, "new", 0), 0);
@@ -75,20 +75,44 @@ after_a_rest_another_tries_for_all(void **state)
 	struct mm_rests r = { .silent = 0 };
 
 	(void)state;
-	mm_rests_silent(&r, "a", 0);
-	mm_rests_silent(&r, "a", 0);
-	mm_rests_silent(&r, "b", 0);
-	mm_rests_silent(&r, "c", 0);
+	mm_rests_silent(&r, "a", -1000, -1000);
+	mm_rests_silent(&r, "a", 0, 0);
+	mm_rests_silent(&r, "b", 0, 0);
+	mm_rests_silent(&r, "c", 0, 0);
 	assert_int_equal(wait_of(&r, "d", 999), 1);
 	assert_int_equal(wait_of(&r, "d", 1000), 0);
 	assert_int_equal(wait_of(&r, "a", 1000), 1000);
 	mm_rests_ask(&r, 1000);
 	assert_int_equal(wait_of(&r, "e", 1000), 1000);
-	mm_rests_silent(&r, "d", 1500);
+	mm_rests_silent(&r, "d", 1500, 1500);
 	assert_int_equal(wait_of(&r, "e", 1500), 2000);
 	/* whoever it had been */
-	mm_rests_silent(&r, NULL, 2000);
+	mm_rests_silent(&r, NULL, 2000, 2000);
 	assert_int_equal(wait_of(&r, "e", 2000), 4000);
+}
+
+/* All that were asked before say one thing together: it does not answer. */
+static void
+a_round_that_fails_counts_once(void **state)
+{
+	struct mm_rests r = { .silent = 0 };
+	char name[16];
+
+	(void)state;
+	for (unsigned round = 0; round < 2; round++) {
+		const int64_t asked = 1000 * round, now = asked + 500;
+		const int64_t third = now + (round == 0 ? 2 : 0);
+
+		for (unsigned i = 0; i < 20; i++) {
+			snprintf(name, sizeof(name), "d-%u", i);
+			mm_rests_silent(&r, name, asked + i, now + i);
+			mm_rests_silent(&r, name, asked + i, now + i);
+		}
+		assert_int_equal(wait_of(&r, "new", third), 1000 << round);
+		assert_int_equal(wait_of(&r, name, now + 19), 1000 << round);
+		mm_rests_silent(&r, NULL, asked, now + 20);
+		assert_int_equal(wait_of(&r, "new", third), 1000 << round);
+	}
 }
 
 static void
@@ -100,7 +124,7 @@ more_devices_than_places(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 4 * MM_REST_DEVICES; i++) {
 		snprintf(name, sizeof(name), "d-%u", i);
-		mm_rests_silent(&r, name, i);
+		mm_rests_silent(&r, name, i, i);
 		assert_true(wait_of(&r, name, i) > 0);
 	}
 	/* the oldest have no places any more, the newest do */
@@ -116,6 +140,7 @@ main(void)
 		cmocka_unit_test(one_device_holds_up_nobody_else),
 		cmocka_unit_test(so_many_in_a_row_hold_up_all),
 		cmocka_unit_test(after_a_rest_another_tries_for_all),
+		cmocka_unit_test(a_round_that_fails_counts_once),
 		cmocka_unit_test(more_devices_than_places),
 	};
 

@@ -289,6 +289,54 @@ an_orphan_that_comes_again(void **state)
 	mm_pkey_free(&key);
 }
 
+static void
+lose(struct rig *r, const char *device, EVP_PKEY *key, struct mm_buf *der)
+{
+	struct mm_token_made t = token(r, device);
+	struct mm_job *job;
+
+	post(r, &t, key, device);
+	asked(1);
+	assert_int_equal(mm_desk_token_cancel(r->desk, &r->admin, t.id, NULL,
+	    NULL), MM_OK);
+	sign(der);
+	give(r, ca.number, der);
+	job = rig_wait(r, 1);
+	assert_int_not_equal(job->result, MM_OK);
+	mm_job_free(&job);
+}
+
+/* What it is revoked for holds, though it was on no record when it came. */
+static void
+an_orphan_that_was_revoked(void **state)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct rig *r = *state;
+	const unsigned before = rig_entries(r, "signature.orphaned");
+	EVP_PKEY *key = rig_key();
+	struct mm_token_made t;
+	uint8_t serial[MM_SERIAL_N];
+	struct mm_cert c;
+	bool already;
+
+	lose(r, "SN-ended", key, &der);
+	until_orphans(r, before + 1);
+	MUST(mm_cert_walk(mm_buf_view(&der), &c, NULL) == MM_OK);
+	mm_foreign_number(&c, serial);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(mm_desk_cert_revoke(r->desk, &r->admin,
+		    serial, 4, &already, NULL), MM_OK);
+		assert_int_equal(already, i);
+	}
+	t = token(r, "SN-ended");
+	post(r, &t, key, "SN-ended");
+	give(r, asked(2), &der);
+	ends(r, MM_R_UPSTREAM_NO);
+	assert_int_equal(state_of(r, &der), MM_CERT_REVOKED);
+	assert_int_equal(pending(r), 0);
+	mm_pkey_free(&key);
+}
+
 /* ---- who asked is gone ---- */
 
 static void
@@ -320,6 +368,40 @@ a_question_of_a_node_that_is_no_more(void **state)
 	mm_desk_housekeeping(r->desk);
 	assert_int_equal(pending(r), 0);
 	assert_int_equal(rig_entries(r, "upstream.unknown"), 2);
+}
+
+/* It was recorded under another question meanwhile: of this one's answer
+ * nothing is unknown. */
+static void
+a_question_whose_answer_is_on_record(void **state)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	MM_OWN(mm_reader_close) struct mm_store_reader *reader = NULL;
+	struct rig *r = *state;
+	const unsigned before = rig_entries(r, "upstream.unknown");
+	EVP_PKEY *key = rig_key();
+	struct mm_token_made t = token(r, "SN-meanwhile");
+	struct mm_cert_row row;
+	struct mm_job *job;
+
+	post(r, &t, key, "SN-meanwhile");
+	asked(1);
+	sign(&der);
+	give(r, ca.number, &der);
+	job = rig_wait(r, 1);
+	MUST(mm_reader_open(r->config->set.database, &reader, NULL) == MM_OK);
+	MUST(mm_get_cert(reader, job->serial, &row, NULL) == MM_OK);
+	mm_job_free(&job);
+	leave(r, "/03", "");
+	row.issued_at--;
+	mm_settle_add(r->core, &row, mm_buf_view(&der), "/03");
+	for (unsigned i = 0; pending(r) > 0; i++) {
+		MUST(i < 2000);
+		nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
+	}
+	mm_desk_housekeeping(r->desk);
+	assert_int_equal(rig_entries(r, "upstream.unknown"), before);
+	mm_pkey_free(&key);
 }
 
 /* ---- its serial number ---- */
@@ -370,7 +452,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_certificate_that_is_on_record),
 		TEST(an_orphan_that_comes_again),
+		TEST(an_orphan_that_was_revoked),
 		TEST(a_question_of_a_node_that_is_no_more),
+		TEST(a_question_whose_answer_is_on_record),
 		TEST(a_certificate_by_its_own_serial),
 	};
 
