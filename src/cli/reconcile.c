@@ -232,9 +232,10 @@ entry_signature(struct reconcile *r, const struct mm_entry *e, bool later,
 
 	MM_TRY(hex(e, MM_F_SERIAL, m.serial, 16, why));
 	MM_TRY(hex(e, MM_F_SPKI_SHA256, m.spki, 32, why));
-	/* another CA's: under a number that no signer of ours makes */
-	if (m.serial[0] >= 0x80 && issuer != NULL &&
-	    mm_issuer_upstream(issuer)) {
+	/* another CA's: under a number that no signer of ours makes; of an
+	 * issuer that was taken out of the configuration, too */
+	if (m.serial[0] >= 0x80 && e->field[MM_F_ISSUER] != NULL &&
+	    (issuer == NULL || mm_issuer_upstream(issuer))) {
 		m.elsewhere = true;
 		m.orphan = e->type == MM_E_SIG_ORPHANED;
 	}

@@ -189,8 +189,9 @@ settle_crl(struct mm_worker *w, struct mm_bytes e)
 
 /*
  * A number that no signer makes (pki/foreign.h), under the name of an issuer
- * that is another CA's by this signer's own configuration: in no journal.  A
- * server that gives such a number to anything else hides nothing by it.
+ * that is another CA's by this signer's own configuration, or that it does not
+ * have (any more): in no journal.  A server that gives such a number to
+ * anything of an issuer of ours hides nothing by it.
  */
 static bool
 is_foreign(const struct mm_signer *s, struct mm_bytes e,
@@ -202,8 +203,10 @@ is_foreign(const struct mm_signer *s, struct mm_bytes e,
 	if ((claim->serial[0] & 0x80) == 0)
 		return false;
 	text_field(e, ",\"issuer\":\"", name, sizeof(name));
+	if (name[0] == '\0')
+		return false;
 	i = mm_config_issuer(s->conf, name);
-	return i != NULL && mm_issuer_upstream(i);
+	return i == NULL || mm_issuer_upstream(i);
 }
 
 static enum mm_err

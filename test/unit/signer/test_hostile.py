@@ -609,8 +609,9 @@ issuer "corporate" {
     s.init()
     s.start()
     for n, (first, issuer, want) in enumerate((
-            (0x80, "corporate", 0), (0x80, "issuing", 1), (0x80, "else", 2),
-            (0x80, None, 3), (0x01, "corporate", 4), (0xff, "corporate", 4))):
+            (0x80, "corporate", 0), (0x80, "issuing", 1),
+            (0x80, "was-removed", 1), (0x80, None, 2), (0x01, "corporate", 3),
+            (0x01, "was-removed", 4), (0xff, "corporate", 4))):
         s["ledger"].call("ledger_add", n, entry(
             "certificate.issued", "SN-9", bytes([first, n]) * 8, b"\2" * 32,
             issuer=issuer))
