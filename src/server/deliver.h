@@ -106,7 +106,8 @@ int64_t mm_run_due(const struct mm_run *r);
 void mm_run_drop(struct mm_run *r);
 void mm_run_free(struct mm_run **owner);
 /* {"type":...} for one event, alone. */
-void mm_event_body(struct mm_buf *out, uint64_t index, struct mm_bytes entry);
+void mm_event_body(struct mm_buf *out, uint64_t index, struct mm_bytes entry,
+    const char *ca_serial);
 void mm_event_bodies_open(struct mm_json *j);
 void mm_event_bodies_close(struct mm_json *j, struct mm_bytes at);
 void mm_parcel_name(const struct mm_deliver *d, const struct mm_hook *h,

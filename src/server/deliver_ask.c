@@ -89,20 +89,23 @@ letter_body(struct mm_deliver *d, struct mm_ask *a, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf entry = MM_BUF_INIT(MM_ENTRY_MAX);
 	struct mm_json j = mm_json_over(&a->parcel.body);
+	char ca_serial[MM_CA_SERIAL_TEXT];
 	struct mm_entry_view v;
 
 	MM_TRY(mm_get_entry(mm_desk_reader(d->desk), a->wish.index, &entry,
+	    why));
+	mm_entry_look(mm_buf_view(&entry), &v);
+	MM_TRY(mm_event_ca_serial(mm_desk_reader(d->desk), &v, ca_serial,
 	    why));
 	mm_parcel_name(d, &a->wish.hook, a->wish.index, a->wish.index,
 	    a->parcel.id);
 	if (!a->wish.hook.batch) {
 		mm_event_body(&a->parcel.body, a->wish.index,
-		    mm_buf_view(&entry));
+		    mm_buf_view(&entry), ca_serial);
 		return mm_buf_ok(&a->parcel.body, why);
 	}
-	mm_entry_look(mm_buf_view(&entry), &v);
 	mm_event_bodies_open(&j);
-	mm_event_put(&j, a->wish.index, mm_buf_view(&entry));
+	mm_event_put(&j, a->wish.index, mm_buf_view(&entry), ca_serial);
 	mm_event_bodies_close(&j, v.at);
 	return mm_buf_ok(&a->parcel.body, why);
 }

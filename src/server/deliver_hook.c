@@ -20,7 +20,8 @@ enum {
 
 /* see deliver.h */
 void
-mm_event_body(struct mm_buf *out, uint64_t index, struct mm_bytes entry)
+mm_event_body(struct mm_buf *out, uint64_t index, struct mm_bytes entry,
+    const char *ca_serial)
 {
 	struct mm_json j = mm_json_over(out);
 	struct mm_entry_view v;
@@ -30,8 +31,7 @@ mm_event_body(struct mm_buf *out, uint64_t index, struct mm_bytes entry)
 	mm_json_strn(&j, "type", v.type);
 	mm_json_strn(&j, "timestamp", v.at);
 	mm_json_open_key(&j, "data", '{');
-	mm_json_int(&j, "index", (int64_t)index);
-	mm_json_raw(&j, "entry", entry);
+	mm_event_put_in(&j, index, entry, ca_serial);
 	mm_json_close(&j, '}');
 	mm_json_close(&j, '}');
 }
@@ -82,22 +82,25 @@ most(const struct mm_run *r)
 	return r->hook.batch ? MM_HOOK_BATCH : 1;
 }
 
-static void
-put_event(struct collecting *c, const struct mm_event *e)
+static enum mm_err
+put_event(struct collecting *c, const struct mm_event *e, struct mm_why *why)
 {
 	struct mm_run *r = c->r;
+	char ca_serial[MM_CA_SERIAL_TEXT];
 
+	MM_TRY(mm_event_ca_serial(e->reader, &e->v, ca_serial, why));
 	if (r->hook.batch) {
 		if (r->n == 0)
 			mm_event_bodies_open(&c->j);
-		mm_event_put(&c->j, e->index, e->json);
+		mm_event_put(&c->j, e->index, e->json, ca_serial);
 	} else {
-		mm_event_body(&r->parcel.body, e->index, e->json);
+		mm_event_body(&r->parcel.body, e->index, e->json, ca_serial);
 	}
 	(void)!mm_text_copy(c->at, sizeof(c->at), e->v.at);
 	if (r->n == 0)
 		(void)!mm_time_parse(c->at, &c->first_at, NULL);
 	r->index[r->n++] = e->index;
+	return MM_OK;
 }
 
 /* MM_ELIMIT ends the walk: the parcel is full. */
@@ -112,9 +115,9 @@ collect_one(void *ctx, struct mm_event *e, struct mm_why *why)
 		return MM_ELIMIT;
 	MM_TRY(mm_event_wanted(&r->hook.filter, e, &yes, why));
 	if (yes) {
-		if (r->n > 0 && r->parcel.body.n + e->json.n + 128 > ROOM)
+		if (r->n > 0 && r->parcel.body.n + e->json.n + 192 > ROOM)
 			return MM_ELIMIT;
-		put_event(c, e);
+		MM_TRY(put_event(c, e, why));
 	}
 	r->after = e->index + 1;
 	return MM_OK;

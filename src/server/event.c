@@ -134,15 +134,41 @@ mm_event_login_over(const struct mm_login *login)
 	    login->expires_at <= mm_now_ms());
 }
 
+/* see event.h */
+enum mm_err
+mm_event_ca_serial(struct mm_store_reader *r, const struct mm_entry_view *v,
+    char out[MM_CA_SERIAL_TEXT], struct mm_why *why)
+{
+	uint8_t number[MM_SERIAL_N];
+
+	out[0] = '\0';
+	if (v->serial.n != 2 * MM_SERIAL_N || mm_hex_parse(
+	    (const char *)v->serial.p, v->serial.n, number, sizeof(number),
+	    NULL) != MM_OK)
+		return MM_OK;
+	return mm_ca_serial(r, number, out, why);
+}
+
 /* ---- as JSON ---- */
 
 /* see event.h */
 void
-mm_event_put(struct mm_json *j, uint64_t index, struct mm_bytes entry)
+mm_event_put_in(struct mm_json *j, uint64_t index, struct mm_bytes entry,
+    const char *ca_serial)
 {
-	mm_json_open(j, '{');
 	mm_json_int(j, "index", (int64_t)index);
 	mm_json_raw(j, "entry", entry);
+	if (ca_serial[0] != '\0')
+		mm_json_str(j, "ca_serial", ca_serial);
+}
+
+/* see event.h */
+void
+mm_event_put(struct mm_json *j, uint64_t index, struct mm_bytes entry,
+    const char *ca_serial)
+{
+	mm_json_open(j, '{');
+	mm_event_put_in(j, index, entry, ca_serial);
 	mm_json_close(j, '}');
 }
 

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "ledger/entry.h"
 #include "server/priv.h"
+#include "server/upstream.h"
 
 /*
  * The event feed: the ledger's own entries, by cursor.  There is no second
@@ -61,8 +62,18 @@ MM_MUST enum mm_err mm_event_may_see(const struct mm_login *login,
     struct mm_event *e, bool *yes, struct mm_why *why);
 /* Its credential has come to its end, or was shut out. */
 bool mm_event_login_over(const struct mm_login *login);
-/* {"index":N,"entry":{...}}, in an array. */
-void mm_event_put(struct mm_json *j, uint64_t index, struct mm_bytes entry);
+/* {"index":N,"entry":{...}}, in an array; "ca_serial" with them, if it is not
+ * "". */
+void mm_event_put(struct mm_json *j, uint64_t index, struct mm_bytes entry,
+    const char *ca_serial);
+/* The same members, in an object that is open. */
+void mm_event_put_in(struct mm_json *j, uint64_t index, struct mm_bytes entry,
+    const char *ca_serial);
+/* The serial number that its certificate's own CA, an existing one, gave; "":
+ * it is of none. */
+MM_MUST enum mm_err mm_event_ca_serial(struct mm_store_reader *r,
+    const struct mm_entry_view *v, char out[MM_CA_SERIAL_TEXT],
+    struct mm_why *why);
 /* What follows the items: "next" and "more". */
 void mm_event_put_next(struct mm_json *j, uint64_t seen, bool more);
 

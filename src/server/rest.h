@@ -180,6 +180,8 @@ MM_MUST enum mm_err mm_rest_query_bool(const struct mm_rest *r,
 
 /* limit and after; what the filters point to lives in the struct. */
 #define MM_PAGE_AFTER (MM_NAME_MAX + 2 + MM_RECALL_AFTER)
+typedef enum mm_err mm_page_more(struct mm_rest *r, const void *row,
+    struct mm_why *why);
 struct mm_page {
 	struct mm_list list;       /* its after: as much as fits */
 	char after[MM_PAGE_AFTER]; /* a key of a store's list, or of recall;
@@ -187,6 +189,7 @@ struct mm_page {
 	char device[MM_DEVICE_ID_MAX + 1];
 	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
 	char profile[MM_PROFILE_TEXT];
+	mm_page_more *more; /* NULL, or see mm_page_put */
 };
 /* filters: the list's own, with a space around each: " device state ".  One
  * that is not among them is refused: a mistyped filter must not list all. */
@@ -204,7 +207,8 @@ MM_MUST enum mm_err mm_scope_after(const struct mm_scope *s,
 MM_MUST enum mm_err mm_scope_rows(struct mm_rest *r, mm_list_fn *list,
     const struct mm_list *l, const char *after, mm_row_fn *fn, void *ctx,
     struct mm_why *why);
-/* {"items":[...],"next":"..."}; put writes one row as an object. */
+/* {"items":[...],"next":"..."}; put writes one row as an object, and p->more
+ * what of it the row does not have. */
 MM_MUST enum mm_err mm_page_put(struct mm_rest *r, const struct mm_page *p,
     mm_list_fn *list, void (*put)(struct mm_json *j, const void *row),
     struct mm_why *why);

@@ -103,7 +103,7 @@ static void
 give(struct scan *s, uint64_t index, struct mm_bytes entry)
 {
 	s->left--;
-	mm_event_put(&s->r->j, index, entry);
+	mm_event_put(&s->r->j, index, entry, "");
 }
 
 /* What the login may not see is passed over like what is not wanted. */

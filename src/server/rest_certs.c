@@ -41,6 +41,19 @@ put_cert(struct mm_json *j, const void *row)
 	mm_json_int(j, "index", (int64_t)c->entry);
 }
 
+/* Of an existing CA's: what it is there. */
+static enum mm_err
+put_ca_serial(struct mm_rest *r, const void *row, struct mm_why *why)
+{
+	const struct mm_cert_row *c = row;
+	char text[MM_CA_SERIAL_TEXT];
+
+	MM_TRY(mm_ca_serial(r->reader, c->serial, text, why));
+	if (text[0] != '\0')
+		mm_json_str(&r->j, "ca_serial", text);
+	return MM_OK;
+}
+
 static const char *
 state_name(unsigned i)
 {
@@ -62,6 +75,7 @@ mm_rest_certs(struct mm_rest *r, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT,
 		    "spki_sha256: want 64 hexadecimal digits");
 	p.list.spki_sha256 = spki[0] != '\0' ? hash : NULL;
+	p.more = put_ca_serial;
 	MM_TRY(mm_page_state(r, &p.list.state, state_name, MM_CERT_STATES,
 	    why));
 	return mm_page_put(r, &p, mm_list_certs, put_cert, why);
@@ -91,7 +105,7 @@ put_station_entry(
 	return MM_OK;
 }
 
-/* An orphan has no DER: its bytes never reached the store. */
+/* An orphan of ours has no DER: its bytes never reached the store. */
 enum mm_err
 mm_rest_cert(struct mm_rest *r, struct mm_why *why)
 {
@@ -104,6 +118,7 @@ mm_rest_cert(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(mm_get_cert(r->reader, serial, &row, why));
 	mm_json_open(&r->j, '{');
 	put_cert(&r->j, &row);
+	MM_TRY(put_ca_serial(r, &row, why));
 	if (mm_get_cert_der(r->reader, serial, &der, NULL) == MM_OK &&
 	    der.n > 0) {
 		view = mm_buf_view(&der);

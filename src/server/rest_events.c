@@ -80,6 +80,7 @@ read_wish(struct feed *f, struct mm_why *why)
 static enum mm_err
 look(void *ctx, struct mm_event *e, struct mm_why *why)
 {
+	char ca_serial[MM_CA_SERIAL_TEXT];
 	struct feed *f = ctx;
 	bool yes = false;
 
@@ -92,7 +93,8 @@ look(void *ctx, struct mm_event *e, struct mm_why *why)
 	if (!yes)
 		return MM_OK;
 	f->left--;
-	mm_event_put(&f->r->j, e->index, e->json);
+	MM_TRY(mm_event_ca_serial(e->reader, &e->v, ca_serial, why));
+	mm_event_put(&f->r->j, e->index, e->json, ca_serial);
 	return mm_buf_ok(&f->r->out, why);
 }
 

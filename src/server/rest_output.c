@@ -216,6 +216,7 @@ mm_page_state(const struct mm_rest *r, int *state,
 struct put {
 	struct mm_rest *r;
 	void (*row)(struct mm_json *j, const void *row);
+	mm_page_more *also;
 	unsigned left;
 	bool more;
 	char next[MM_PAGE_AFTER];
@@ -233,6 +234,8 @@ put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 	p->left--;
 	mm_json_open(&p->r->j, '{');
 	p->row(&p->r->j, row);
+	if (p->also != NULL)
+		MM_TRY(p->also(p->r, row, why));
 	mm_json_close(&p->r->j, '}');
 	if (!mm_text_copy(p->next, sizeof(p->next), mm_bytes_of(next)))
 		return MM_FAIL(why, MM_EBUG, "a page's key is too long");
@@ -244,7 +247,8 @@ enum mm_err
 mm_page_put(struct mm_rest *r, const struct mm_page *page, mm_list_fn *list,
     void (*put)(struct mm_json *j, const void *row), struct mm_why *why)
 {
-	struct put p = { .r = r, .row = put, .left = page->list.most };
+	struct put p = { .r = r, .row = put, .also = page->more,
+		.left = page->list.most };
 	struct mm_list l = page->list;
 
 	if (!r->login.scope.on && strcmp(page->after, l.after) != 0)

@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "core/upstream.h"
 #include "pki/possession.h"
 #include "server/attempts.h"
 #include "server/rest.h"
@@ -32,27 +33,6 @@ static const struct mm_member members[] = {
 	M("signature", MM_M_TEXT, signature),
 };
 
-/* The certificate, if it is this device's; else there is none. */
-static enum mm_err
-find(struct mm_rest *r, const struct proof *in, struct mm_buf *der,
-    struct mm_why *why)
-{
-	char id[MM_DEVICE_ID_MAX + 1];
-	struct mm_cert_row row;
-	struct mm_any_serial any;
-	uint8_t serial[16];
-
-	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
-	MM_TRY(mm_any_serial_parse(mm_bytes_of(in->serial), &any, why));
-	if (mm_core_serial(r->s->core, r->reader, &any, serial, NULL) !=
-	    MM_OK || mm_get_cert(r->reader, serial, &row, NULL) != MM_OK ||
-	    strcasecmp(row.device, id) != 0 ||
-	    mm_get_cert_der(r->reader, serial, der, NULL) != MM_OK)
-		return MM_FAIL(why, MM_ENOTFOUND, "this device has no such "
-		    "certificate");
-	return MM_OK;
-}
-
 static enum mm_err
 decode(const struct proof *in, uint8_t hw[MM_POSSESSION_HARDWARE],
     struct mm_buf *sig, struct mm_possession *out, struct mm_why *why)
@@ -71,10 +51,59 @@ decode(const struct proof *in, uint8_t hw[MM_POSSESSION_HARDWARE],
 	return MM_OK;
 }
 
+/* MM_ENOTFOUND: it is another device's. */
+static enum mm_err
+prove_by(struct mm_rest *r, const char *device, const struct mm_cert_row *row,
+    const struct mm_possession *p, struct mm_authority *a, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	enum mm_err rc;
+
+	if (strcasecmp(row->device, device) != 0)
+		return MM_ENOTFOUND;
+	rc = mm_get_cert_der(r->reader, row->serial, &der, NULL);
+	if (rc == MM_ENOTFOUND)
+		return rc;
+	if (rc != MM_OK)
+		return MM_FAIL(why, MM_EAGAIN, "the store cannot be read");
+	return mm_core_proved(r->s->core, a, mm_buf_view(&der), p, why);
+}
+
+/* Two CAs may have given one number, and both of them to this device: it is
+ * the certificate that it proves. */
+static enum mm_err
+prove(struct mm_rest *r, const char *serial, const struct mm_possession *p,
+    struct mm_authority *a, struct mm_why *why)
+{
+	char id[MM_DEVICE_ID_MAX + 1];
+	struct mm_any_serial any;
+	struct mm_cert_row row;
+	struct mm_why no = { .text = "this device has no such certificate" };
+	enum mm_err rc = MM_ENOTFOUND, got;
+	size_t at = 0;
+
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(mm_any_serial_parse(mm_bytes_of(serial), &any, why));
+	while ((got = mm_core_records(r->s->core, r->reader, &any, &at, &row,
+	    NULL)) == MM_OK) {
+		struct mm_why said = { 0 };
+
+		got = prove_by(r, id, &row, p, a, &said);
+		if (got == MM_OK)
+			return MM_OK;
+		if (got == MM_ENOTFOUND)
+			continue;
+		rc = got;
+		no = said;
+	}
+	if (got != MM_ENOTFOUND)
+		return MM_FAIL(why, MM_EAGAIN, "the store cannot be read");
+	return MM_FAIL(why, rc, "%s", no.text);
+}
+
 static enum mm_err
 begin(struct mm_rest *r, struct mm_job *job, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf sig = MM_BUF_INIT(SIGNATURE_MAX);
 	uint8_t hw[MM_POSSESSION_HARDWARE];
 	struct proof in = { .serial = "" };
@@ -83,10 +112,8 @@ begin(struct mm_rest *r, struct mm_job *job, struct mm_why *why)
 
 	MM_TRY(mm_rest_members(r->in, members,
 	    sizeof(members) / sizeof(members[0]), &in, why));
-	MM_TRY(find(r, &in, &der, why));
 	MM_TRY(decode(&in, hw, &sig, &p, why));
-	rc = mm_core_proved(r->s->core, &job->authority, mm_buf_view(&der), &p,
-	    why);
+	rc = prove(r, in.serial, &p, &job->authority, why);
 	/* Who asks is known; what was sent is no proof. */
 	if (rc == MM_EAUTH) {
 		r->reason = MM_R_POSSESSION;

@@ -193,7 +193,7 @@ tell(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
 	}
 	t->left--;
 	t->last = index;
-	mm_event_put(&t->r->j, index, entry);
+	mm_event_put(&t->r->j, index, entry, "");
 	return mm_buf_ok(&t->r->out, why);
 }
 

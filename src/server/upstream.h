@@ -3,6 +3,7 @@
 
 #include "base/hist.h"
 #include "core/upstream.h"
+#include "pki/cert.h"
 #include "server/priv.h"
 
 /*
@@ -36,6 +37,15 @@ struct mm_upstream_now {
 /* false: that issuer's certificates are our own. */
 bool mm_upstream_now(struct mm_server *s, const struct mm_issuer_conf *i,
     struct mm_upstream_now *out);
+/*
+ * The serial number that an existing CA gave the certificate of that record:
+ * hex digits without a leading zero octet, "": it is ours, or its certificate
+ * is not kept (any more).  MM_EAGAIN: the store cannot be read.
+ */
+#define MM_CA_SERIAL_TEXT (2 * MM_ANY_SERIAL_N + 1)
+MM_MUST enum mm_err mm_ca_serial(struct mm_store_reader *r,
+    const uint8_t number[MM_SERIAL_N], char out[MM_CA_SERIAL_TEXT],
+    struct mm_why *why);
 /* What became of questions, as metrics and the API call it. */
 extern const char *const mm_upstream_words[MM_FORWARDS];
 

@@ -94,6 +94,7 @@ answer(struct mm_watch *h, struct waiting *w)
 static enum mm_err
 show(struct waiting *w, struct mm_event *e, struct mm_why *why)
 {
+	char ca_serial[MM_CA_SERIAL_TEXT];
 	bool yes = false;
 
 	if (e->index < w->wish.from || w->n >= w->wish.most ||
@@ -102,12 +103,14 @@ show(struct waiting *w, struct mm_event *e, struct mm_why *why)
 	MM_TRY(mm_event_wanted(&w->wish.filter, e, &yes, why));
 	if (yes)
 		MM_TRY(mm_event_may_see(&w->wish.login, e, &yes, why));
+	if (yes)
+		MM_TRY(mm_event_ca_serial(e->reader, &e->v, ca_serial, why));
 	w->wish.from = e->index + 1;
 	if (!yes)
 		return MM_OK;
 	if (w->n++ == 0)
 		page_open(w);
-	mm_event_put(&w->j, e->index, e->json);
+	mm_event_put(&w->j, e->index, e->json, ca_serial);
 	return MM_OK;
 }
 
