@@ -133,6 +133,8 @@ _mintmark() {
 	'device list --issued-before') words=' ' ;;
 	'device list --issuer') kind='issuer' ;;
 	'device list --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
+	'device list --batch') words=' ' ;;
+	'device list --station') words=' ' ;;
 	'device list --limit') words=' ' ;;
 	'device list --after') words=' ' ;;
 	'device create --product') kind='product' ;;
@@ -142,7 +144,7 @@ _mintmark() {
 	'device update --bound-key') words=' ' ;;
 	'device update --attributes') words=' ' ;;
 	'device update --if-version') words=' ' ;;
-	'device import --format') words='csv jsonl' ;;
+	'device import --format') words='csv json jsonl' ;;
 	'device import --errors') kind='@file' ;;
 	'device history --limit') words=' ' ;;
 	'device history --after') words=' ' ;;
@@ -501,7 +503,7 @@ _mintmark() {
 	'product create') words='--help --ldevid-profile --idevid-profile --hw-type-oid --description '; kind='' ;;
 	'product update') words='--help --ldevid-profile --idevid-profile --hw-type-oid --description --if-version '; kind='product' ;;
 	'product schema') words='--help --set --force --check --remove --if-version '; kind='product' ;;
-	'device list') words='--help --product --state --where --created-after --created-before --issued-after --issued-before --issuer --key-type --limit --after '; kind='' ;;
+	'device list') words='--help --product --state --where --created-after --created-before --issued-after --issued-before --issuer --key-type --batch --station --limit --after '; kind='' ;;
 	'device show') words='--help '; kind='device' ;;
 	'device create') words='--help --product --bound-key --attributes '; kind='' ;;
 	'device update') words='--help --product --bound-key --attributes --if-version '; kind='device' ;;

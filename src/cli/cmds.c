@@ -23,7 +23,7 @@ const struct mm_cmd mm_cmds[] = {
 	    "made.  With --dry-run it prints what it would do and the "
 	    "configuration it would write, and fails if the run would."),
 	ROW("status", NULL, "", 0, 0, MM_C_NONE, status,
-	    "how the server is, and who you are", NULL),
+	    "how the server is", NULL),
 	ROW("doctor", NULL, "", 0, 0, MM_C_NONE, doctor,
 	    "say what is wrong with the CA, and what to do about it",
 	    "Asks the server, looks at it from here, and with --config at "
@@ -143,8 +143,9 @@ const struct mm_cmd mm_cmds[] = {
 	    "register the devices of a table",
 	    "CSV whose first line names the columns: \"id\" and \"product\" "
 	    "are needed, \"bound_spki_sha256\" may be there, any other "
-	    "column is an attribute (an empty cell: none); or a JSON object "
-	    "a line, as POST /devices takes it.  - is standard input.  A row "
+	    "column is an attribute (an empty cell: none); or JSON objects as "
+	    "POST /devices takes them, in an array or one a line.  - is "
+	    "standard input.  A row "
 	    "that is there already with the same content is fine, so an "
 	    "interrupted import is simply run again.  --all-or-nothing looks "
 	    "at the whole table first and writes nothing if a row is wrong, "

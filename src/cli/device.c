@@ -17,6 +17,7 @@ static const struct mm_filter device_filters[] = {
 	{ "created-after", "created_from" }, { "created-before", "created_to" },
 	{ "issued-after", "issued_from" }, { "issued-before", "issued_to" },
 	{ "issuer", "issuer" }, { "key-type", "key_type" },
+	{ "batch", "batch" }, { "station", "station" },
 };
 const struct mm_opt mm_opts_device_list[] = {
 	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },
@@ -35,6 +36,8 @@ const struct mm_opt mm_opts_device_list[] = {
 	    MM_C_ISSUER, NULL },
 	{ "key-type", "TYPE", "with a certificate of this kind of key",
 	    MM_C_WORDS, "p256 p384 ed25519 rsa2048 rsa3072 rsa4096" },
+	{ "batch", "BATCH", "made in this batch", MM_C_NONE, NULL },
+	{ "station", "STATION", "made at this station", MM_C_NONE, NULL },
 	MM_LIST_OPTS, END
 };
 

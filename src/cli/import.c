@@ -9,6 +9,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/import.h"
+#include "cli/items.h"
 #include "cli/twice.h"
 
 /*
@@ -25,7 +26,7 @@ enum { LINE = MM_CSV_LINE };
 struct job {
 	struct mm_cli *cli;
 	const char *path, *shown;
-	bool jsonl, dry;
+	bool json, dry;
 	FILE *errors; /* NULL: standard error */
 	struct mm_batch batch[MM_BATCHES];
 	unsigned filling; /* which of them; the next one was sent first */
@@ -152,7 +153,7 @@ send(struct job *j, struct mm_why *why)
 	mm_batch_send(b);
 	j->filling = (j->filling + 1) % MM_BATCHES;
 	MM_TRY(land(j, next, why));
-	mm_batch_begin(next, j->dry, !j->jsonl);
+	mm_batch_begin(next, j->dry, !j->json);
 	return MM_OK;
 }
 
@@ -240,7 +241,7 @@ pass_csv(struct job *j, struct mm_why *why)
 	return finish(j, why);
 }
 
-/* ---- JSON lines ---- */
+/* ---- JSON ---- */
 
 static enum mm_err
 jsonl_row(struct job *j, const char *line, size_t n, unsigned long long number,
@@ -290,12 +291,32 @@ each_line(struct job *j, FILE *f, char *line, struct mm_why *why)
 }
 
 static enum mm_err
-pass_jsonl(struct job *j, struct mm_why *why)
+each_item(struct job *j, struct mm_items *it, char *room, struct mm_why *why)
+{
+	enum mm_err rc;
+	size_t n;
+
+	while ((rc = mm_items_next(it, room, &n, why)) != MM_ENOTFOUND) {
+		j->read = it->read;
+		if (rc == MM_ELIMIT)
+			complain(j, it->number, "", "row", "too long");
+		else if (rc == MM_OK)
+			rc = jsonl_row(j, room, n, it->number, why);
+		if (rc != MM_OK && rc != MM_ELIMIT)
+			return rc;
+	}
+	return finish(j, why);
+}
+
+/* An array, or an object a line. */
+static enum mm_err
+pass_json(struct job *j, struct mm_why *why)
 {
 	bool is_stdin = strcmp(j->path, "-") == 0;
 	FILE *f = is_stdin ? stdin : fopen(j->path, "re");
 	char *line = malloc(LINE);
 	enum mm_err rc = MM_OK;
+	struct mm_items it;
 
 	if (f == NULL)
 		rc = MM_FAIL(why, errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
@@ -303,7 +324,8 @@ pass_jsonl(struct job *j, struct mm_why *why)
 	else if (line == NULL)
 		rc = MM_FAIL(why, MM_ENOMEM, "out of memory");
 	else
-		rc = each_line(j, f, line, why);
+		rc = mm_items_begin(f, LINE, &it) ?
+		    each_item(j, &it, line, why) : each_line(j, f, line, why);
 	if (f != NULL && !is_stdin)
 		fclose(f);
 	free(line);
@@ -348,8 +370,8 @@ pass(struct job *j, bool dry, struct mm_why *why)
 		j->total = (unsigned long long)st.st_size;
 	mm_progress_begin(&j->progress, j->cli, j->total ? "bytes" : "devices",
 	    j->total);
-	mm_batch_begin(after(j, 0), dry, !j->jsonl);
-	rc = j->jsonl ? pass_jsonl(j, why) : pass_csv(j, why);
+	mm_batch_begin(after(j, 0), dry, !j->json);
+	rc = j->json ? pass_json(j, why) : pass_csv(j, why);
 	if (rc != MM_OK)
 		(void)land_all(j, NULL);
 	mm_progress_end(&j->progress);
@@ -431,9 +453,20 @@ ends(const char *path, const char *with)
 	return n >= m && strcmp(path + n - m, with) == 0;
 }
 
+/* .json, .jsonl, .ndjson: what comes first says which it is. */
+static bool
+is_json(const char *format, const char *path)
+{
+	if (format != NULL)
+		return strcmp(format, "json") == 0 ||
+		    strcmp(format, "jsonl") == 0;
+	return ends(path, ".json") || ends(path, ".jsonl") ||
+	    ends(path, ".ndjson");
+}
+
 const struct mm_opt mm_opts_device_import[] = {
-	{ "format", "FORMAT", "csv or jsonl (default: by the name)",
-	    MM_C_WORDS, "csv jsonl" },
+	{ "format", "FORMAT", "csv or json (default: by the name)",
+	    MM_C_WORDS, "csv json jsonl" },
 	{ "dry-run", NULL, "look at every row, write nothing", MM_C_NONE,
 	    NULL },
 	{ "all-or-nothing", NULL, "write nothing if a row is wrong",
@@ -479,10 +512,9 @@ mm_cmd_device_import(struct mm_cli *cli, const struct mm_args *a,
 	j->path = j->shown = path;
 	for (unsigned i = 0; i < MM_BATCHES; i++)
 		mm_batch_init(&j->batch[i]);
-	j->jsonl = format != NULL ? strcmp(format, "jsonl") == 0 :
-	    ends(path, ".jsonl") || ends(path, ".ndjson");
-	if (format != NULL && !j->jsonl && strcmp(format, "csv") != 0)
-		rc = MM_FAIL(why, MM_EINPUT, "--format: want csv or jsonl");
+	j->json = is_json(format, path);
+	if (format != NULL && !j->json && strcmp(format, "csv") != 0)
+		rc = MM_FAIL(why, MM_EINPUT, "--format: want csv or json");
 	else
 		rc = run(j, a, why);
 	for (unsigned i = 0; i < MM_BATCHES; i++)

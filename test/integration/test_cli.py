@@ -503,6 +503,10 @@ def test_keys_are_shown_once_and_have_roles(world, tmp_path):
     p = run(MINT, "--context", world.context, "--key-file", file, "key",
             "list", check=False)
     assert p.returncode == 3
+    hint = re.search(r'hint: "mintmark (.*)" says which roles', p.stderr)
+    p = run(MINT, "--context", world.context, "--key-file", file,
+            *hint[1].split())
+    assert re.search(r"roles +line\n", p.stdout), p.stdout
     world.cli("key", "revoke", made["id"])
     p = run(MINT, "--context", world.context, "--key-file", file, "status",
             check=False)

@@ -159,6 +159,35 @@ def test_bad_json_rows_spoil_no_other(meter):
     assert sorted(rows) == [2, 3, 4, 5, 6, 8, 9, 10, 11]
 
 
+def test_a_json_array(meter):
+    """However it is laid out; row numbers count its items."""
+    rows = [{"id": f"CJ-{i}", "product": "meter",
+             "attributes": {"hw_rev": "D1", "lot": i}} for i in range(1200)]
+    path = meter.dir / "devices.json"
+    path.write_text("\n " + json.dumps(
+        rows[:2] + [7, {"id": "CJ-x", "product": "no"}, {"id": "x" * 70000}] +
+        rows[2:], indent=2).replace('"CJ-0"', '"CJ-\\u0030"') + "\n\n")
+    p = meter.cli("device", "import", path, "--all-or-nothing", check=False)
+    assert p.returncode == 5 and "nothing was written" in p.stderr, p.stderr
+    assert all(f"row {n}: " in p.stderr for n in (3, 4, 5)), p.stderr
+    whole = json.dumps(rows)
+    for bad, says in ((whole[:-1], "row 1200: the array ends in its midst"),
+                      (whole + "{}", "row 1200: something follows"),
+                      (whole[:-1] + ",]", "row 1201: nothing between"),
+                      ("[" + whole[1:-1] + "}]", "row 1200: a bracket")):
+        p = subprocess.run(
+            [MINT, "--context", meter.context, "device", "import", "-",
+             "--format", "json", "--all-or-nothing"], text=True, input=bad,
+            capture_output=True, timeout=60)
+        assert p.returncode == 2 and says in p.stderr, p.stderr
+    assert count(meter, "D1") == 0
+    path.write_text(whole)
+    p = meter.cli("device", "import", path)
+    assert "1200 registered, 0 there already, 0 refused" in p.stderr, p.stderr
+    path.write_text("[ ]")
+    assert "0 registered" in meter.cli("device", "import", path).stderr
+
+
 @pytest.mark.parametrize("head, says", [
     ("id,product,lot,lot", '"lot" twice'), ("id,product,id", '"id" twice'),
     ("id,lot", '"product" must'),
