@@ -84,7 +84,8 @@ static const struct {
 	    "be read"
 #define ROW_WEBHOOKS                                                    \
 	"server", "webhooks: disabled, failing, dead letters",          \
-	    "one was disabled, fails for an hour, or has dead letters", ""
+	    "one was disabled, fails for an hour, or has dead letters; of "  \
+	    "several nodes this one lacks webhook.key", ""
 #define ROW_MAIL                                               \
 	"server", "mails of alerts (mail_to)",                 \
 	    "the mail server did not take the last one", ""

@@ -177,7 +177,9 @@ look_at_key(struct mm_deliver *d)
 		MM_LOG(rc != MM_OK ? MM_LOG_ERROR : MM_LOG_INFO,
 		    "webhook.key", MM_S("result", rc != MM_OK ? "refused" :
 		    "ok"), MM_S("why", why.text));
+	pthread_mutex_lock(&d->lock);
 	snprintf(d->keyless, sizeof(d->keyless), "%s", why.text);
+	pthread_mutex_unlock(&d->lock);
 	mm_core_deliver_may(d->s->core, (set->webhooks || set->mail_to.n > 0)
 	    && rc == MM_OK);
 }
@@ -442,6 +444,7 @@ mm_deliver_stats(struct mm_deliver *d, struct mm_hook_stats *out)
 	pthread_mutex_lock(&d->lock);
 	for (const struct mm_run *r = d->runs; r != NULL; r = r->next)
 		add_up(&r->live, out);
+	strcpy(out->keyless, d->keyless);
 	pthread_mutex_unlock(&d->lock);
 }
 

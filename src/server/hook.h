@@ -142,6 +142,8 @@ struct mm_hook_stats {
 	uint64_t delivered, failed, dead;
 	int64_t oldest_at;       /* of active ones' first that waits; 0: none */
 	int64_t failing_since;   /* the first of those that fail; 0: none */
+	char keyless[sizeof(((struct mm_why *)0)->text)]; /* why this node
+	                          * cannot sign; "" it can */
 };
 void mm_deliver_stats(struct mm_deliver *d, struct mm_hook_stats *out);
 

@@ -32,9 +32,14 @@ static const char *const own_names[] = { "ledger.pub", "anchor.crt",
 static const struct {
 	const char *name;
 	size_t path; /* in struct mm_settings; "" there: none */
+	mode_t mode;
+	enum mm_owner of;
 } shared_files[] = {
-	{ "root.crl", offsetof(struct mm_settings, root_crl) },
-	{ "root-links.crt", offsetof(struct mm_settings, root_links) },
+	/* it holds lists of years to come */
+	{ "root.crl", offsetof(struct mm_settings, root_crl), 0600,
+	    MM_OF_SERVER },
+	{ "root-links.crt", offsetof(struct mm_settings, root_links), 0644,
+	    MM_OF_ROOT },
 };
 #define NSHARED (sizeof(shared_files) / sizeof(shared_files[0]))
 #define NOWN (sizeof(own_names) / sizeof(own_names[0]))
@@ -185,12 +190,18 @@ issuer_of(const struct mm_setup *s, const char *name)
 
 /* What the server reads may have come with the configuration. */
 static enum mm_err
+place_unless(struct mm_setup *s, const char *path, struct mm_bytes data,
+    mode_t mode, enum mm_owner of, struct mm_why *why)
+{
+	return access(path, F_OK) == 0 ? MM_OK :
+	    mm_place(s, path, data, mode, of, why);
+}
+
+static enum mm_err
 place_public(struct mm_setup *s, const char *path, struct mm_bytes data,
     struct mm_why *why)
 {
-	return access(path, F_OK) == 0
-		   ? MM_OK
-		   : mm_place(s, path, data, 0644, MM_OF_ROOT, why);
+	return place_unless(s, path, data, 0644, MM_OF_ROOT, why);
 }
 
 static enum mm_err
@@ -231,7 +242,8 @@ place_one(struct mm_setup *s, const char *name, struct mm_bytes data,
 	for (size_t i = 0; i < NSHARED; i++)
 		if (strcmp(name, shared_files[i].name) == 0)
 			return shared_path(s, i)[0] == '\0' ? MM_OK :
-			    place_public(s, shared_path(s, i), data, why);
+			    place_unless(s, shared_path(s, i), data,
+			    shared_files[i].mode, shared_files[i].of, why);
 	if (!is_own_name(name))
 		return place_issuer(s, name, data, why);
 	MM_TRY(own_path(s, name, path, why));

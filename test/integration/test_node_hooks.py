@@ -45,6 +45,11 @@ def test_a_node_makes_no_key_of_its_own(server):
         assert "copy server_dir/webhook.key" in refused.json["detail"]
         until(lambda: "webhook.key: this node has none" in b.log())
         assert not key_of(b).exists()
+        said = b.rest("GET", "/doctor")
+        assert any(f["check"] == "webhooks" and f["level"] == "warn" and
+                   "webhook.key" in f["what"] and "Copy" in f["do"]
+                   for f in said.json["findings"])
+        assert "everybody may read it" not in said.text  # what join has put
         # nor does it deliver, if it is the only one
         a.stop()
         b.token("K-1", door="bearer")
@@ -57,6 +62,7 @@ def test_a_node_makes_no_key_of_its_own(server):
         d, = r.wait(lambda got: len(got) == 1)
         assert verify([made.json["secret"]], d.headers, d.body) == {0}
         assert hook(b, r.url("/other")).status == 201
+        assert "webhook.key" not in b.rest("GET", "/doctor").text
 
 
 def test_the_first_node_that_is_asked_makes_the_key(server):
