@@ -378,8 +378,8 @@ enum mm_role { /* bits */
 };
 
 /*
- * Scope: which products (and batches) a credential is limited to, as a text
- * "product:thermo,product:valve,batch:B7"; "" is no limit.  What carries no
+ * Scope: which products and batches a credential is limited to, as a text
+ * "product:thermo,product:valve,batch:B7"; "" is no limit.  What is of no
  * batch is outside of every scope that names one.
  */
 #define MM_SCOPE_MOST 16
@@ -392,6 +392,8 @@ struct mm_scope {
 /* MM_EINPUT: no such form, a name twice, more than 16 of a kind. */
 MM_MUST enum mm_err mm_scope_parse(const char *text, struct mm_scope *out,
     struct mm_why *why);
+/* Whether it is limited to no product, or to this one among others. */
+bool mm_scope_has_product(const struct mm_scope *s, const char *product);
 /* Whether it covers an object of this product and batch ("" : none). */
 bool mm_scope_sees(const struct mm_scope *s, const char *product,
     const char *batch);
@@ -517,6 +519,14 @@ MM_MUST enum mm_err mm_desk_schema_index(struct mm_desk *d,
 /* "hw_rev=B2;lot>=40" into q's conditions: = ^= (begins with) < <= > >=. */
 MM_MUST enum mm_err mm_desk_where(struct mm_desk *d, const char *text,
     struct mm_recall *q, struct mm_why *why);
+/*
+ * mm_recall_devices of those alone that a batch made, a station, or a station
+ * in a batch ("" : whichever), by batch and device; a key is "batch/device",
+ * and one that is not of the batch is MM_EINPUT.  q's device is not read.
+ */
+MM_MUST enum mm_err mm_desk_recall_made(struct mm_desk *d, const char *batch,
+    const char *station, const struct mm_recall *q, mm_row_fn *fn, void *ctx,
+    char next[MM_RECALL_AFTER], struct mm_why *why);
 /* Also revokes all its certificates, however many.  MM_EAGAIN: it is retired,
  * and one is not revoked yet. */
 MM_MUST enum mm_err mm_desk_device_retire(struct mm_desk *d,

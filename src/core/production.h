@@ -149,6 +149,15 @@ void mm_made_id(
 void mm_made_put(const struct mm_made *u, struct mm_buf *body);
 MM_MUST enum mm_err mm_made_parse(
     const struct mm_doc *doc, struct mm_made *out, struct mm_why *why);
+/* Units of a batch, "" of all, by batch and serial number: the next after a
+ * key, "" from the first; *n: room for how many, then how many there are. */
+struct mm_made_key {
+	char id[MM_DOC_ID_MAX + 1]; /* batch "/" serial */
+	struct mm_made made;
+};
+MM_MUST enum mm_err mm_made_page(struct mm_store_reader *r, const char *batch,
+    const char *after, struct mm_made_key *out, unsigned *n,
+    struct mm_why *why);
 /* MM_ENOTFOUND, without words: nothing became of it. */
 MM_MUST enum mm_err mm_made_get(struct mm_store_reader *r, const char *batch,
     const char *serial, struct mm_made *out, struct mm_why *why);

@@ -82,6 +82,42 @@ mm_made_get(struct mm_store_reader *r, const char *batch, const char *serial,
 	return mm_made_parse(&doc, out, why);
 }
 
+struct page {
+	struct mm_made_key *out;
+	unsigned n;
+};
+
+static enum mm_err
+take(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct page *p = ctx;
+	struct mm_made_key *k = &p->out[p->n];
+
+	MM_TRY(mm_made_parse(row, &k->made, why));
+	if (!mm_text_copy(k->id, sizeof(k->id), mm_bytes_of(next)))
+		return MM_FAIL(why, MM_EBUG, "unit: its key is too long");
+	p->n++;
+	return MM_OK;
+}
+
+/* see production.h */
+enum mm_err
+mm_made_page(struct mm_store_reader *r, const char *batch, const char *after,
+    struct mm_made_key *out, unsigned *n, struct mm_why *why)
+{
+	struct mm_list l = { .most = *n, .state = -1 };
+	char prefix[MM_NAME_MAX + 2] = "";
+	struct page p = { .out = out };
+
+	if (batch[0] != '\0')
+		snprintf(prefix, sizeof(prefix), "%s/", batch);
+	if (!mm_text_copy(l.after, sizeof(l.after), mm_bytes_of(after)))
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+	MM_TRY(mm_list_docs(r, MM_DOC_UNIT, prefix, &l, take, &p, why));
+	*n = p.n;
+	return MM_OK;
+}
+
 /* ---- counts ---- */
 
 /* see production.h */

@@ -77,6 +77,16 @@ mm_scope_parse(const char *text, struct mm_scope *out, struct mm_why *why)
 
 /* see core.h */
 bool
+mm_scope_has_product(const struct mm_scope *s, const char *product)
+{
+	struct mm_scope *names = (struct mm_scope *)(uintptr_t)s;
+
+	return s->nproducts == 0 ||
+	    contains(names->product, s->nproducts, product);
+}
+
+/* see core.h */
+bool
 mm_scope_sees(const struct mm_scope *s, const char *product,
     const char *batch)
 {
@@ -84,8 +94,7 @@ mm_scope_sees(const struct mm_scope *s, const char *product,
 
 	if (!s->on)
 		return true;
-	return (s->nproducts == 0 ||
-	    contains(names->product, s->nproducts, product)) &&
+	return mm_scope_has_product(s, product) &&
 	    (s->nbatches == 0 || contains(names->batch, s->nbatches, batch));
 }
 

@@ -181,7 +181,7 @@ MM_MUST enum mm_err mm_entry_read(struct mm_bytes json, char *arena,
  * values that it gives are of alphabets that JSON does not escape.
  */
 struct mm_entry_view {
-	struct mm_bytes type, at, device, product;
+	struct mm_bytes type, at, device, product, batch;
 	struct mm_bytes token, serial, issuer;
 	struct mm_bytes key; /* operator.revoked: which one */
 	struct mm_bytes size; /* crl.signed; its digits */

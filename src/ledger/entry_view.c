@@ -45,7 +45,7 @@ mm_entry_look(struct mm_bytes json, struct mm_entry_view *out)
 	} rows[] = {
 		{ "type", &out->type }, { "at", &out->at },
 		{ "device", &out->device }, { "product", &out->product },
-		{ "token", &out->token }, { "serial", &out->serial },
+		{ "batch", &out->batch }, { "token", &out->token }, { "serial", &out->serial },
 		{ "issuer", &out->issuer }, { "key", &out->key },
 		{ "size", &out->size }, { "shards", &out->shards },
 	};

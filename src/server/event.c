@@ -59,14 +59,14 @@ mm_event_each(struct mm_store_reader *r, uint64_t from, uint64_t to,
 }
 
 static enum mm_err
-find_product(struct mm_event *e, struct mm_why *why)
+find_owner(struct mm_event *e, struct mm_why *why)
 {
-	enum mm_err rc = mm_scope_entry_product(e->reader, &e->v, e->product);
+	enum mm_err rc = mm_scope_entry_owner(e->reader, &e->v, &e->owner);
 
 	if (rc != MM_OK && rc != MM_ENOTFOUND)
 		return MM_FAIL(why, rc, "the store cannot be read");
 	if (rc != MM_OK)
-		e->product[0] = '\0';
+		e->owner = (struct mm_scoped){ .device = "" };
 	e->asked = true;
 	return MM_OK;
 }
@@ -89,9 +89,9 @@ mm_event_wanted(const struct mm_event_filter *f, struct mm_event *e,
 	if (!*yes || f->products[0] == '\0')
 		return MM_OK;
 	if (e->v.product.n == 0 && !e->asked)
-		MM_TRY(find_product(e, why));
+		MM_TRY(find_owner(e, why));
 	*yes = mm_entry_one_of(f->products, e->v.product.n > 0 ?
-	    e->v.product : mm_bytes_of(e->product));
+	    e->v.product : mm_bytes_of(e->owner.product));
 	return MM_OK;
 }
 
@@ -102,9 +102,8 @@ mm_event_from_check(uint64_t from, uint64_t size, struct mm_why *why)
 	if (from <= size)
 		return MM_OK;
 	return MM_FAIL(why, MM_ECONFLICT, "the ledger ends at index %lld: it "
-	    "was restored from a copy, or is another one than this cursor's; "
-	    "check it (mintmark ledger verify), then go on after %lld, or "
-	    "take all again after -1", (long long)size - 1,
+	    "was restored, or is another than the cursor's; verify it, then "
+	    "go on after %lld, or anew after -1", (long long)size - 1,
 	    (long long)size - 1);
 }
 
@@ -120,10 +119,8 @@ mm_event_may_see(const struct mm_login *login, struct mm_event *e, bool *yes,
 	if (!*yes || !login->scope.on)
 		return MM_OK;
 	if (!e->asked)
-		MM_TRY(find_product(e, why));
-	*yes = e->product[0] != '\0' &&
-	    mm_scope_sees(&login->scope, e->product, "");
-	return MM_OK;
+		MM_TRY(find_owner(e, why));
+	return mm_scope_owns(e->reader, &login->scope, &e->owner, yes, why);
 }
 
 /* see event.h */

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "ledger/entry.h"
 #include "server/priv.h"
+#include "server/scope.h"
 #include "server/upstream.h"
 
 /*
@@ -22,8 +23,8 @@ struct mm_event_filter {
 	char device[MM_DEVICE_ID_MAX + 1];
 };
 /*
- * An entry on its way to whoever may see it.  The product that it is about is
- * found when the first login that is limited to products asks, and once.
+ * An entry on its way to whoever may see it.  What it is about is found when
+ * the first login that is limited asks, and once.
  */
 struct mm_event {
 	uint64_t index;
@@ -31,7 +32,7 @@ struct mm_event {
 	struct mm_entry_view v;
 	struct mm_store_reader *reader;
 	bool asked;
-	char product[MM_NAME_MAX + 1]; /* asked: "" none */
+	struct mm_scoped owner; /* asked */
 };
 typedef enum mm_err mm_event_fn(void *ctx, struct mm_event *e,
     struct mm_why *why);
@@ -53,10 +54,10 @@ MM_MUST enum mm_err mm_event_each(struct mm_store_reader *r, uint64_t from,
     uint64_t to, mm_event_fn *fn, void *ctx, struct mm_why *why);
 /*
  * Whether a login may see an entry: the one place that decides, for feeds,
- * long polls and lists of entries.  A login limited to products sees what is
- * about a device that is of one of them now, or about the product itself, and
- * nothing that is about none.  Fails where the store
- * cannot be read: that is no answer, and nothing to step over.
+ * long polls and lists of entries.  A login limited to products or batches
+ * sees what is about a device that is of one of them now, or about one itself,
+ * and nothing that is about none.  Fails where the store cannot be read: that
+ * is no answer, and nothing to step over.
  */
 MM_MUST enum mm_err mm_event_may_see(const struct mm_login *login,
     struct mm_event *e, bool *yes, struct mm_why *why);

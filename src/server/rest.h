@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "server/priv.h"
+#include "server/scope.h"
 
 /*
  * The REST API: docs/reference/rest.md is its contract.
@@ -102,19 +103,34 @@ mm_rest_fn mm_scope_list;
 /* The path's first variable segment. */
 mm_rest_fn mm_scope_product, mm_scope_device, mm_scope_token, mm_scope_cert,
     mm_scope_entry, mm_scope_batch;
+/* A product for itself, not its devices: of a login that is limited to
+ * batches, that of one of them. */
+mm_rest_fn mm_scope_product_itself;
 /* The body: of POST devices, of an import, of POST tokens. */
 mm_rest_fn mm_scope_new_device, mm_scope_new_devices, mm_scope_new_tokens;
-/* Both: a device, and the product that it may come to. */
-mm_rest_fn mm_scope_change;
+/* Both: a device, and the product that it may come to; and the batch that it
+ * is made in. */
+mm_rest_fn mm_scope_change, mm_scope_enrol;
 /* After the body is read, before the call runs. */
 MM_MUST enum mm_err mm_scope_check(struct mm_rest *r, struct mm_why *why);
-/* The product that a ledger entry is about: that of the device that it names,
- * by itself or through a token or a certificate, as the device is now; else
- * the one that it names.  MM_ENOTFOUND: none.  Not inside of mm_each_entry: it
- * asks the store. */
-struct mm_entry_view;
-MM_MUST enum mm_err mm_scope_entry_product(struct mm_store_reader *reader,
-    const struct mm_entry_view *v, char product[MM_NAME_MAX + 1]);
+/* MM_ENOTFOUND: the login may not see this device. */
+MM_MUST enum mm_err mm_scope_device_row(struct mm_rest *r,
+    const struct mm_device *d, struct mm_why *why);
+
+/* ---- scopes of batches: rest_scope_batch.c ---- */
+
+/* Whether a device of this product and name is one that a batch of the scope
+ * is to make. */
+MM_MUST enum mm_err mm_scope_is_to_be(struct mm_rest *r, const char *product,
+    const char *device, bool *yes, struct mm_why *why);
+/* The products of its batches that it is not otherwise kept from, in their
+ * order, as out's. */
+MM_MUST enum mm_err mm_scope_batch_products(struct mm_rest *r,
+    struct mm_scope *out, struct mm_why *why);
+/* Which of its batches a key "batch/..." is in, 0 for no key at all.
+ * MM_EINPUT: it is in none. */
+MM_MUST enum mm_err mm_scope_batch_after(const struct mm_scope *s,
+    const char *after, unsigned *at, struct mm_why *why);
 
 /* ---- input ---- */
 
@@ -185,7 +201,8 @@ typedef enum mm_err mm_page_more(struct mm_rest *r, const void *row,
 struct mm_page {
 	struct mm_list list;       /* its after: as much as fits */
 	char after[MM_PAGE_AFTER]; /* a key of a store's list, or of recall;
-	                            * "product/key" for a scoped login */
+	                            * "product/key" for a scoped login, or
+	                            * "batch/device/key" */
 	char device[MM_DEVICE_ID_MAX + 1];
 	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
 	char profile[MM_PROFILE_TEXT];
@@ -201,12 +218,34 @@ typedef enum mm_err mm_list_fn(struct mm_store_reader *, const struct mm_list *,
  * key at all.  MM_EINPUT: it is in none. */
 MM_MUST enum mm_err mm_scope_after(const struct mm_scope *s,
     const char **after, unsigned *at, struct mm_why *why);
-/* A scoped login's rows, product after product, after "product/key", which is
- * also what fn gets: where a row has gone to since does not matter.
- * MM_EPOLICY: not for a list that cannot be limited. */
+/*
+ * A scoped login's rows, product after product, after "product/key", which is
+ * also what fn gets: where a row has gone to since does not matter.  Of
+ * batches device after device, after "batch/device/key" or "batch/device";
+ * looking ends before the page is full when its time is up, and goes on at
+ * next, which is "" otherwise.
+ * MM_EPOLICY: not for a list that cannot be limited.
+ */
 MM_MUST enum mm_err mm_scope_rows(struct mm_rest *r, mm_list_fn *list,
     const struct mm_list *l, const char *after, mm_row_fn *fn, void *ctx,
-    struct mm_why *why);
+    char next[MM_PAGE_AFTER], struct mm_why *why);
+/* Those of a store's list, of one product or device, passed to m (see
+ * rest_scope.c), until m is full. */
+struct mm_scope_meter {
+	struct mm_rest *r;
+	mm_row_fn *fn;
+	void *ctx;
+	const char *of;      /* what a key begins with */
+	const char *product; /* tokens: their devices are of this one */
+	bool tokens;
+	unsigned left, rows; /* rows: that the store gave */
+	char last[MM_AUTHORITY_TEXT];
+};
+MM_MUST enum mm_err mm_scope_pass_rows(struct mm_rest *r, mm_list_fn *list,
+    struct mm_list *part, struct mm_scope_meter *m, struct mm_why *why);
+MM_MUST enum mm_err mm_scope_batch_rows(struct mm_rest *r, mm_list_fn *list,
+    const struct mm_list *l, const char *after, struct mm_scope_meter *m,
+    char next[MM_PAGE_AFTER], struct mm_why *why);
 /* {"items":[...],"next":"..."}; put writes one row as an object, and p->more
  * what of it the row does not have. */
 MM_MUST enum mm_err mm_page_put(struct mm_rest *r, const struct mm_page *p,

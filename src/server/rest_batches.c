@@ -148,7 +148,8 @@ is_wanted(const struct listing *l, const struct mm_production *b)
 	return (l->state < 0 || b->state == l->state) &&
 	       (product == NULL || strcmp(product, b->order->product) == 0) &&
 	       (!l->r->login.scope.on ||
-		   mm_scope_sees(&l->r->login.scope, b->order->product, ""));
+		   mm_scope_sees(&l->r->login.scope, b->order->product,
+		       b->id));
 }
 
 static enum mm_err

@@ -457,7 +457,8 @@ put_set(void *ctx, const void *row, const char *next, struct mm_why *why)
 	MM_TRY(mm_devconf_parse(row, &c, why));
 	if ((product != NULL && strcmp(product, c.product) != 0) ||
 	    (l->r->login.scope.on &&
-	    !mm_scope_sees(&l->r->login.scope, c.product, "")))
+	    !mm_scope_sees(&l->r->login.scope, c.product,
+	    c.scope == MM_DEVCONF_BATCH ? c.id : "")))
 		return MM_OK;
 	l->left--;
 	mm_json_open(&l->r->j, '{');

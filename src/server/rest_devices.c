@@ -123,11 +123,10 @@ mm_rest_device_create(struct mm_rest *r, struct mm_why *why)
 /* Scope and four eyes were asked about the device as it was a moment ago: it
  * is what they saw, or it is not replaced. */
 static enum mm_err
-still_may(const struct mm_rest *r, const struct mm_device *old,
+still_may(struct mm_rest *r, const struct mm_device *old,
     const struct mm_device *d, struct mm_why *why)
 {
-	if (!mm_scope_sees(&r->login.scope, old->product, ""))
-		return MM_FAIL(why, MM_ENOTFOUND, "no such device");
+	MM_TRY(mm_scope_device_row(r, old, why));
 	if (strcmp(old->product, d->product) != 0 && !r->approved &&
 	    mm_danger_watched(&r->s->config->set, mm_danger_move.action))
 		return MM_FAIL(why, MM_ECONFLICT, "device %s: it has just "

@@ -250,6 +250,7 @@ mm_page_put(struct mm_rest *r, const struct mm_page *page, mm_list_fn *list,
 	struct put p = { .r = r, .row = put, .also = page->more,
 		.left = page->list.most };
 	struct mm_list l = page->list;
+	char early[MM_PAGE_AFTER] = "";
 
 	if (!r->login.scope.on && strcmp(page->after, l.after) != 0)
 		return MM_FAIL(why, MM_EINPUT, "after: not a key of this "
@@ -259,12 +260,12 @@ mm_page_put(struct mm_rest *r, const struct mm_page *page, mm_list_fn *list,
 	mm_json_open_key(&r->j, "items", '[');
 	if (r->login.scope.on)
 		MM_TRY(mm_scope_rows(r, list, &l, page->after, put_row, &p,
-		    why));
+		    early, why));
 	else
 		MM_TRY(list(r->reader, &l, put_row, &p, why));
 	mm_json_close(&r->j, ']');
-	if (p.more)
-		mm_json_str(&r->j, "next", p.next);
+	if (p.more || early[0] != '\0')
+		mm_json_str(&r->j, "next", p.more ? p.next : early);
 	mm_json_close(&r->j, '}');
 	return MM_OK;
 }

@@ -12,7 +12,17 @@ enum { SCAN_MAX = 1500 }; /* devices looked at for one page */
 
 #define FILTERS                                                         \
 	" product state where created_from created_to issued_from "     \
-	"issued_to issuer key_type "
+	"issued_to issuer key_type batch station "
+
+/* A recall, of what a batch or a station made where one is named. */
+struct search {
+	struct mm_recall q;
+	char batch[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
+	char product[MM_NAME_MAX + 1]; /* of a batch of the scope */
+	bool plain;   /* no condition but the product's */
+	bool one;     /* by name, of the scope's products or batches */
+	bool nothing; /* that the login may see */
+};
 
 static const char *
 state_name(unsigned i)
@@ -35,11 +45,48 @@ read_key_type(const struct mm_rest *r, uint8_t *out, struct mm_why *why)
 }
 
 static bool
-is_plain(const struct mm_recall *q, const char *where)
+is_plain(const struct mm_rest *r, const struct search *s, const char *where)
 {
-	return q->state == -1 && where[0] == '\0' && q->issuer == NULL &&
-	    q->key_type == 0 && q->created_from == 0 && q->created_to == 0 &&
+	const struct mm_recall *q = &s->q;
+
+	return r->login.scope.nbatches == 0 && s->batch[0] == '\0' &&
+	    s->station[0] == '\0' && q->state == -1 && where[0] == '\0' &&
+	    q->issuer == NULL && q->key_type == 0 &&
+	    q->created_from == 0 && q->created_to == 0 &&
 	    q->issued_from == 0 && q->issued_to == 0;
+}
+
+static enum mm_err
+after_is(struct search *s, const char *after, struct mm_why *why)
+{
+	return mm_text_copy(s->q.after, sizeof(s->q.after),
+	    mm_bytes_of(after)) ? MM_OK : MM_FAIL(why, MM_EINPUT, "after: not "
+	    "a key of this list");
+}
+
+/* Of one batch after the other, and of their product: a key is
+ * "batch/device" for every login. */
+static enum mm_err
+limit_to_batches(const struct mm_rest *r, struct search *s, const char *after,
+    struct mm_why *why)
+{
+	const struct mm_scope *of = &r->login.scope;
+	char product[MM_NAME_MAX + 1] = "";
+	unsigned i = 0;
+	enum mm_err rc;
+
+	MM_TRY(mm_scope_batch_after(of, after, &i, why));
+	s->one = s->batch[0] != '\0';
+	if (!s->one)
+		strcpy(s->batch, of->batch[i]);
+	rc = mm_scope_batch_product(r->reader, s->batch, product);
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	s->nothing = rc != MM_OK || !mm_scope_sees(of, product, s->batch) ||
+	    (s->q.product != NULL && strcmp(s->q.product, product) != 0);
+	strcpy(s->product, product);
+	s->q.product = s->product;
+	return after_is(s, after, why);
 }
 
 /*
@@ -47,20 +94,21 @@ is_plain(const struct mm_recall *q, const char *where)
  * a key then is "product/key", and a page is of one product.
  */
 static enum mm_err
-limit(const struct mm_rest *r, struct mm_recall *q, const char *after,
+limit(const struct mm_rest *r, struct search *s, const char *after,
     struct mm_why *why)
 {
-	const struct mm_scope *s = &r->login.scope;
+	const struct mm_scope *of = &r->login.scope;
 	unsigned i = 0;
 
-	if (s->on && q->product == NULL) {
-		MM_TRY(mm_scope_after(s, &after, &i, why));
-		q->product = s->product[i];
+	if (of->nbatches > 0)
+		return limit_to_batches(r, s, after, why);
+	s->one = s->q.product != NULL;
+	if (of->on && !s->one) {
+		MM_TRY(mm_scope_after(of, &after, &i, why));
+		s->q.product = of->product[i];
 	}
-	if (!mm_text_copy(q->after, sizeof(q->after), mm_bytes_of(after)))
-		return MM_FAIL(why, MM_EINPUT, "after: not a key of this "
-		    "list");
-	return MM_OK;
+	s->nothing = of->on && !mm_scope_sees(of, s->q.product, "");
+	return after_is(s, after, why);
 }
 
 /* Rows stand in the order of their times as long as the clock was right. */
@@ -78,28 +126,39 @@ look_at_order(const struct mm_rest *r, struct mm_recall *q,
 }
 
 static enum mm_err
-read_recall(const struct mm_rest *r, const struct mm_page *p,
-    struct mm_recall *q, bool *plain, struct mm_why *why)
+read_conditions(const struct mm_rest *r, struct search *s, struct mm_why *why)
 {
-	char where[1024];
+	struct mm_recall *q = &s->q;
 
-	*q = (struct mm_recall){ .state = -1, .most = p->list.most,
-		.scan = SCAN_MAX, .until_ms = mm_mono_ms() + MM_REST_LOOK_MS,
-		.product = p->list.product,
-		.issuer = p->list.issuer };
 	MM_TRY(mm_page_state(r, &q->state, state_name, 2, why));
 	MM_TRY(mm_rest_query_time(r, "created_from", &q->created_from, why));
 	MM_TRY(mm_rest_query_time(r, "created_to", &q->created_to, why));
 	MM_TRY(mm_rest_query_time(r, "issued_from", &q->issued_from, why));
 	MM_TRY(mm_rest_query_time(r, "issued_to", &q->issued_to, why));
-	MM_TRY(read_key_type(r, &q->key_type, why));
+	MM_TRY(mm_rest_query(r, "batch", s->batch, sizeof(s->batch), why));
+	MM_TRY(mm_rest_query(r, "station", s->station, sizeof(s->station),
+	    why));
+	return read_key_type(r, &q->key_type, why);
+}
+
+static enum mm_err
+read_recall(const struct mm_rest *r, const struct mm_page *p,
+    struct search *s, struct mm_why *why)
+{
+	char where[1024];
+
+	*s = (struct search){ .q = { .state = -1, .most = p->list.most,
+		.scan = SCAN_MAX, .until_ms = mm_mono_ms() + MM_REST_LOOK_MS,
+		.product = p->list.product, .issuer = p->list.issuer } };
+	MM_TRY(read_conditions(r, s, why));
 	MM_TRY(mm_rest_query(r, "where", where, sizeof(where), why));
-	*plain = is_plain(q, where);
-	if (!*plain) {
-		MM_TRY(limit(r, q, p->after, why));
-		MM_TRY(look_at_order(r, q, why));
+	s->plain = is_plain(r, s, where);
+	if (!s->plain) {
+		MM_TRY(limit(r, s, p->after, why));
+		MM_TRY(look_at_order(r, &s->q, why));
 	}
-	return mm_desk_where(r->desk, where, q, why);
+	return s->nothing ? MM_OK :
+	    mm_desk_where(r->desk, where, &s->q, why);
 }
 
 static enum mm_err
@@ -114,46 +173,58 @@ put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 	return mm_buf_ok(&r->out, why);
 }
 
-/* The page's key, and for a limited login what follows its product. */
+/* What of the scope follows when this one is through; NULL. */
+static const char *
+following(const struct mm_scope *of, const struct search *s)
+{
+	bool batches = of->nbatches > 0;
+	unsigned n = batches ? of->nbatches : of->nproducts, i = 0;
+	const char *now = batches ? s->batch : s->q.product;
+
+	while (i < n && strcmp(batches ? of->batch[i] : of->product[i],
+	    now) != 0)
+		i++;
+	return i + 1 >= n ? NULL :
+	    batches ? of->batch[i + 1] : of->product[i + 1];
+}
+
+/* The page's key, and for a limited login what follows its product or
+ * batch. */
 static void
-put_next(struct mm_rest *r, const struct mm_recall *q, const char *next,
-    bool one)
+put_next(struct mm_rest *r, const struct search *s, const char *next)
 {
 	char key[MM_NAME_MAX + 2 + MM_RECALL_AFTER];
-	const struct mm_scope *s = &r->login.scope;
-	const char *product = q->product;
-	unsigned i = 0;
+	const struct mm_scope *of = &r->login.scope;
+	const char *first = of->nbatches > 0 ? NULL : s->q.product;
 
-	if (s->on && !one && next[0] == '\0') {
-		while (i < s->nproducts && strcmp(s->product[i], product) != 0)
-			i++;
-		if (i + 1 >= s->nproducts)
+	if (of->on && !s->one && next[0] == '\0') {
+		first = following(of, s);
+		if (first == NULL)
 			return;
-		product = s->product[i + 1];
 	}
-	if (s->on && !one)
-		snprintf(key, sizeof(key), "%s/%s", product, next);
+	if (of->on && !s->one && first != NULL)
+		snprintf(key, sizeof(key), "%s/%s", first, next);
 	else
 		snprintf(key, sizeof(key), "%s", next);
 	if (key[0] != '\0')
 		mm_json_str(&r->j, "next", key);
 }
 
-/* one: a limited login asked for one product by name */
 static enum mm_err
-recall(struct mm_rest *r, const struct mm_recall *q, bool one,
-    struct mm_why *why)
+recall(struct mm_rest *r, const struct search *s, struct mm_why *why)
 {
-	const struct mm_scope *s = &r->login.scope;
 	char next[MM_RECALL_AFTER] = "";
 
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
-	if (!s->on || mm_scope_sees(s, q->product, ""))
-		MM_TRY(mm_recall_devices(r->reader, q, put_row, r, next,
+	if (!s->nothing && (s->batch[0] != '\0' || s->station[0] != '\0'))
+		MM_TRY(mm_desk_recall_made(r->desk, s->batch, s->station,
+		    &s->q, put_row, r, next, why));
+	else if (!s->nothing)
+		MM_TRY(mm_recall_devices(r->reader, &s->q, put_row, r, next,
 		    why));
 	mm_json_close(&r->j, ']');
-	put_next(r, q, next, one);
+	put_next(r, s, next);
 	mm_json_close(&r->j, '}');
 	return MM_OK;
 }
@@ -162,14 +233,13 @@ recall(struct mm_rest *r, const struct mm_recall *q, bool one,
 enum mm_err
 mm_rest_devices(struct mm_rest *r, struct mm_why *why)
 {
-	struct mm_recall q;
+	struct search s;
 	struct mm_page p;
-	bool plain;
 
 	MM_TRY(mm_page_read(r, FILTERS, &p, why));
-	MM_TRY(read_recall(r, &p, &q, &plain, why));
-	if (!plain)
-		return recall(r, &q, p.list.product != NULL, why);
+	MM_TRY(read_recall(r, &p, &s, why));
+	if (!s.plain)
+		return recall(r, &s, why);
 	return mm_page_put(r, &p, mm_list_devices, mm_rest_put_device, why);
 }
 

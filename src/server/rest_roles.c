@@ -11,6 +11,7 @@ static const struct {
 	{ mm_scope_open, "yes" },
 	{ mm_scope_list, "its own in the list" },
 	{ mm_scope_product, "its product" },
+	{ mm_scope_product_itself, "its product" },
 	{ mm_scope_device, "its devices" },
 	{ mm_scope_token, "its tokens" },
 	{ mm_scope_cert, "its certificates" },
@@ -20,6 +21,7 @@ static const struct {
 	{ mm_scope_new_devices, "for its products" },
 	{ mm_scope_new_tokens, "for its products" },
 	{ mm_scope_change, "its devices, within its products" },
+	{ mm_scope_enrol, "its devices" },
 };
 
 static const char *

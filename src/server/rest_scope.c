@@ -7,12 +7,13 @@
 #include "server/rest.h"
 
 /*
- * Credentials that are limited to products: what is outside does not exist
- * for them.  What is a device's is where the device is now: tokens,
- * certificates and entries go with it when it gets another product.  No
- * device carries a batch yet, so a scope of batches sees nothing.
+ * Credentials that are limited to products or batches: what is outside does
+ * not exist for them.  What is a device's is where the device is now: tokens,
+ * certificates and entries go with it when it gets another product.  What of
+ * it has to do with batches is in rest_scope_batch.c.
  */
 
+/* All of a product: of a batch is only what has a device. */
 static bool
 sees(const struct mm_rest *r, const char *product)
 {
@@ -56,35 +57,34 @@ mm_scope_list(struct mm_rest *r, struct mm_why *why)
 	return MM_OK;
 }
 
-/* ---- the product of an object, by its key; MM_ENOTFOUND ---- */
+/* ---- what an object is of, by its key; MM_ENOTFOUND ---- */
 
-typedef enum mm_err product_fn(struct mm_store_reader *r, const char *key,
-    char product[MM_NAME_MAX + 1]);
+typedef enum mm_err owner_fn(struct mm_store_reader *r, const char *key,
+    struct mm_scoped *out);
 
 static enum mm_err
-of_device(struct mm_store_reader *r, const char *key,
-    char product[MM_NAME_MAX + 1])
+of_device(struct mm_store_reader *r, const char *key, struct mm_scoped *out)
 {
 	struct mm_device d;
 
 	MM_TRY(mm_get_device(r, key, &d, NULL));
-	strcpy(product, d.product);
+	*out = (struct mm_scoped){ .device = "" };
+	strcpy(out->device, d.id);
+	strcpy(out->product, d.product);
 	return MM_OK;
 }
 
 static enum mm_err
-of_token(struct mm_store_reader *r, const char *key,
-    char product[MM_NAME_MAX + 1])
+of_token(struct mm_store_reader *r, const char *key, struct mm_scoped *out)
 {
 	struct mm_token_row t;
 
 	MM_TRY(mm_get_token(r, key, &t, NULL));
-	return of_device(r, t.device, product);
+	return of_device(r, t.device, out);
 }
 
 static enum mm_err
-of_cert(struct mm_store_reader *r, const char *key,
-    char product[MM_NAME_MAX + 1])
+of_cert(struct mm_store_reader *r, const char *key, struct mm_scoped *out)
 {
 	struct mm_cert_row c;
 	uint8_t serial[16];
@@ -93,45 +93,72 @@ of_cert(struct mm_store_reader *r, const char *key,
 	if (mm_hex_parse(key, strlen(key), serial, 16, NULL) != MM_OK)
 		return MM_ENOTFOUND;
 	MM_TRY(mm_get_cert(r, serial, &c, NULL));
-	rc = of_device(r, c.device, product);
-	if (rc == MM_ENOTFOUND) /* an orphan's may be none */
-		strcpy(product, c.product);
-	return rc == MM_ENOTFOUND ? MM_OK : rc;
+	rc = of_device(r, c.device, out);
+	if (rc != MM_ENOTFOUND)
+		return rc;
+	*out = (struct mm_scoped){ .device = "" }; /* an orphan's may be none */
+	strcpy(out->product, c.product);
+	return MM_OK;
 }
 
 static enum mm_err
-of_batch(struct mm_store_reader *r, const char *key,
-    char product[MM_NAME_MAX + 1])
+of_batch(struct mm_store_reader *r, const char *key, struct mm_scoped *out)
 {
-	MM_OWN(mm_production_free) struct mm_production *b = NULL;
-
-	MM_TRY(mm_production_get(r, key, &b, NULL));
-	strcpy(product, b->order->product);
-	return MM_OK;
+	*out = (struct mm_scoped){ .device = "" };
+	if (!mm_text_copy(out->batch, sizeof(out->batch), mm_bytes_of(key)))
+		return MM_ENOTFOUND;
+	return mm_scope_batch_product(r, key, out->product);
 }
 
 /* ---- objects named by the path ---- */
 
+/* By its name a device is also a batch's that is to make it: whoever makes it
+ * registers it first, and looks at what is there. */
 static enum mm_err
-in_scope(struct mm_rest *r, product_fn *product_of, const char *key,
-    const char *noun, struct mm_why *why)
+owned(struct mm_rest *r, const struct mm_scoped *o, const char *noun,
+    struct mm_why *why)
 {
-	char product[MM_NAME_MAX + 1];
-	enum mm_err rc = product_of(r->reader, key, product);
+	bool yes;
 
-	if (rc != MM_OK && rc != MM_ENOTFOUND)
-		return MM_FAIL(why, rc, "the store cannot be read");
-	return rc == MM_OK && sees(r, product) ? MM_OK : absent(noun, why);
+	MM_TRY(mm_scope_owns(r->reader, &r->login.scope, o, &yes, why));
+	if (!yes && r->login.scope.nbatches > 0 && o->device[0] != '\0')
+		MM_TRY(mm_scope_is_to_be(r, o->product, o->device, &yes,
+		    why));
+	return yes ? MM_OK : absent(noun, why);
 }
 
 static enum mm_err
-in_path(struct mm_rest *r, product_fn *product_of, const char *noun,
+in_scope(struct mm_rest *r, owner_fn *owner_of, const char *key,
+    const char *noun, struct mm_why *why)
+{
+	struct mm_scoped o;
+	enum mm_err rc = owner_of(r->reader, key, &o);
+
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	return rc == MM_OK ? owned(r, &o, noun, why) : absent(noun, why);
+}
+
+static enum mm_err
+in_path(struct mm_rest *r, owner_fn *owner_of, const char *noun,
     struct mm_why *why)
 {
 	char key[MM_DEVICE_ID_MAX + 1];
 
 	MM_TRY(mm_rest_segment(r, 0, key, sizeof(key), why));
-	return in_scope(r, product_of, key, noun, why);
+	return in_scope(r, owner_of, key, noun, why);
+}
+
+/* see rest.h */
+enum mm_err
+mm_scope_device_row(struct mm_rest *r, const struct mm_device *d,
+    struct mm_why *why)
+{
+	struct mm_scoped o = { .device = "" };
+
+	strcpy(o.device, d->id);
+	strcpy(o.product, d->product);
+	return owned(r, &o, "device", why);
 }
 
 /* see rest.h */
@@ -142,6 +169,21 @@ mm_scope_product(struct mm_rest *r, struct mm_why *why)
 
 	MM_TRY(mm_rest_segment(r, 0, name, sizeof(name), why));
 	return sees(r, name) ? MM_OK : absent("product", why);
+}
+
+/* see rest.h */
+enum mm_err
+mm_scope_product_itself(struct mm_rest *r, struct mm_why *why)
+{
+	struct mm_scope products;
+	char name[MM_NAME_MAX + 1];
+
+	if (r->login.scope.nbatches == 0)
+		return mm_scope_product(r, why);
+	MM_TRY(mm_rest_segment(r, 0, name, sizeof(name), why));
+	MM_TRY(mm_scope_batch_products(r, &products, why));
+	return products.nproducts > 0 && mm_scope_has_product(&products,
+	    name) ? MM_OK : absent("product", why);
 }
 
 /* see rest.h */
@@ -183,28 +225,43 @@ mm_scope_cert(struct mm_rest *r, struct mm_why *why)
 
 /* ---- objects named by the body ---- */
 
+/* The device's own product, or, of one that is not there, the body's. */
+static enum mm_err
+find_owner(struct mm_rest *r, const char *id, const char *product,
+    struct mm_scoped *o, struct mm_why *why)
+{
+	enum mm_err rc = of_device(r->reader, id, o);
+
+	if (rc == MM_OK)
+		return MM_OK;
+	if (rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	*o = (struct mm_scoped){ .device = "" };
+	if (product == NULL || strlen(product) > MM_NAME_MAX ||
+	    strlen(id) > MM_DEVICE_ID_MAX)
+		return absent("device", why);
+	strcpy(o->device, id);
+	strcpy(o->product, product);
+	return MM_OK;
+}
+
 /* device: a text or not there; what has another form is the call's to
  * refuse, before it looks anything up. */
 static enum mm_err
-may_make(const struct mm_rest *r, const json_t *spec, const char *device,
+may_make(struct mm_rest *r, const json_t *spec, const char *device,
     struct mm_why *why)
 {
 	const char *product = json_string_value(
 	    json_object_get(spec, "product"));
 	const char *id = json_string_value(json_object_get(spec, device));
-	char old[MM_NAME_MAX + 1];
-	enum mm_err rc;
+	struct mm_scoped o;
 
-	if (product != NULL && !sees(r, product))
+	if (product != NULL && !mm_scope_has_product(&r->login.scope, product))
 		return absent("product", why);
 	if (id == NULL)
 		return MM_OK;
-	rc = of_device(r->reader, id, old);
-	if (rc == MM_ENOTFOUND && product != NULL)
-		return MM_OK;
-	if (rc != MM_OK && rc != MM_ENOTFOUND)
-		return MM_FAIL(why, rc, "the store cannot be read");
-	return rc == MM_OK && sees(r, old) ? MM_OK : absent("device", why);
+	MM_TRY(find_owner(r, id, product, &o, why));
+	return owned(r, &o, "device", why);
 }
 
 /* see rest.h */
@@ -220,10 +277,42 @@ mm_scope_change(struct mm_rest *r, struct mm_why *why)
 {
 	const char *product = json_string_value(
 	    json_object_get(r->in, "product"));
+	char id[MM_DEVICE_ID_MAX + 1];
+	struct mm_scoped o;
 
 	MM_TRY(mm_scope_device(r, why));
-	return product == NULL || sees(r, product) ? MM_OK :
+	if (product == NULL)
+		return MM_OK;
+	if (r->login.scope.nbatches == 0)
+		return sees(r, product) ? MM_OK : absent("product", why);
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(find_owner(r, id, NULL, &o, why)); /* a batch's: it stays */
+	return strcmp(product, o.product) == 0 ? MM_OK :
 	    absent("product", why);
+}
+
+/* What is limited to batches makes nothing beside their quota. */
+enum mm_err
+mm_scope_enrol(struct mm_rest *r, struct mm_why *why)
+{
+	const char *batch = json_string_value(json_object_get(r->in, "batch"));
+	const struct mm_scope *s = &r->login.scope;
+	char id[MM_DEVICE_ID_MAX + 1];
+	struct mm_scoped o;
+	unsigned i = 0;
+
+	if (s->nbatches == 0)
+		return mm_scope_device(r, why);
+	if (batch == NULL)
+		return MM_FAIL(why, MM_EPOLICY, "a credential that is limited "
+		    "to batches enrols in one of them: name it");
+	while (i < s->nbatches && strcmp(s->batch[i], batch) != 0)
+		i++;
+	if (i == s->nbatches)
+		return absent("batch", why);
+	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
+	MM_TRY(find_owner(r, id, NULL, &o, why));
+	return owned(r, &o, "device", why);
 }
 
 /* All or none: one that may not be named ends the request. */
@@ -238,6 +327,21 @@ mm_scope_new_devices(struct mm_rest *r, struct mm_why *why)
 	return MM_OK;
 }
 
+/* A token enrols beside a batch's quota: only for what was made. */
+static enum mm_err
+may_mint(struct mm_rest *r, const json_t *spec, struct mm_why *why)
+{
+	const char *id = json_string_value(json_object_get(spec, "device"));
+	struct mm_scoped o;
+	bool yes;
+
+	if (r->login.scope.nbatches == 0 || id == NULL)
+		return may_make(r, spec, "device", why);
+	MM_TRY(find_owner(r, id, NULL, &o, why));
+	MM_TRY(mm_scope_owns(r->reader, &r->login.scope, &o, &yes, why));
+	return yes ? MM_OK : absent("device", why);
+}
+
 /* see rest.h */
 enum mm_err
 mm_scope_new_tokens(struct mm_rest *r, struct mm_why *why)
@@ -246,9 +350,9 @@ mm_scope_new_tokens(struct mm_rest *r, struct mm_why *why)
 	size_t i;
 
 	if (list == NULL)
-		return may_make(r, r->in, "device", why);
+		return may_mint(r, r->in, why);
 	json_array_foreach(list, i, item)
-		MM_TRY(may_make(r, item, "device", why));
+		MM_TRY(may_mint(r, item, why));
 	return MM_OK;
 }
 
@@ -276,42 +380,32 @@ mm_scope_after(const struct mm_scope *s, const char **after, unsigned *at,
 	return MM_OK;
 }
 
-/* Hands on what is the product's, and counts it. */
-struct meter {
-	struct mm_rest *r;
-	mm_row_fn *fn;
-	void *ctx;
-	const char *product;
-	bool tokens;
-	unsigned left, rows; /* rows: that the store gave */
-	char last[MM_AUTHORITY_TEXT];
-};
-
 /* A token stays of the product that it was minted for, its device may be
  * elsewhere by now. */
 static enum mm_err
-is_elsewhere(const struct meter *m, const void *row, bool *yes,
+is_elsewhere(const struct mm_scope_meter *m, const void *row, bool *yes,
     struct mm_why *why)
 {
 	const struct mm_token_row *t = row;
-	char product[MM_NAME_MAX + 1];
+	struct mm_scoped o;
 	enum mm_err rc;
 
 	*yes = false;
 	if (!m->tokens)
 		return MM_OK;
-	rc = of_device(m->r->reader, t->device, product);
+	rc = of_device(m->r->reader, t->device, &o);
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "the store cannot be read");
-	*yes = strcmp(product, m->product) != 0;
+	*yes = strcmp(o.product, m->product) != 0;
 	return MM_OK;
 }
 
+/* Hands on what is the product's, and counts it. */
 static enum mm_err
 pass(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	char key[MM_PAGE_AFTER];
-	struct meter *m = ctx;
+	struct mm_scope_meter *m = ctx;
 	bool elsewhere;
 
 	m->rows++;
@@ -322,23 +416,24 @@ pass(void *ctx, const void *row, const char *next, struct mm_why *why)
 	if (elsewhere)
 		return MM_OK;
 	m->left--;
-	snprintf(key, sizeof(key), "%s/%s", m->product, next);
+	snprintf(key, sizeof(key), "%s/%s", m->of, next);
 	return m->fn(m->ctx, row, key, why);
 }
 
 static enum mm_err
-product_rows(struct mm_rest *r, const char *after, struct meter *m,
+product_rows(struct mm_rest *r, const char *after, struct mm_scope_meter *m,
     struct mm_why *why)
 {
-	const struct mm_scope *s = &r->login.scope;
+	struct mm_scope s = r->login.scope;
 	struct mm_product p;
 	enum mm_err rc;
 
-	for (unsigned i = 0; i < s->nproducts && m->left > 0; i++) {
-		if (strcmp(s->product[i], after) <= 0 ||
-		    !sees(r, s->product[i]))
+	if (s.nbatches > 0)
+		MM_TRY(mm_scope_batch_products(r, &s, why));
+	for (unsigned i = 0; i < s.nproducts && m->left > 0; i++) {
+		if (strcmp(s.product[i], after) <= 0)
 			continue;
-		rc = mm_get_product(r->reader, s->product[i], &p, why);
+		rc = mm_get_product(r->reader, s.product[i], &p, why);
 		if (rc == MM_ENOTFOUND)
 			continue;
 		MM_TRY(rc);
@@ -349,9 +444,9 @@ product_rows(struct mm_rest *r, const char *after, struct meter *m,
 }
 
 /* A page of the store's may be of tokens that have gone elsewhere. */
-static enum mm_err
-rows_of_product(struct mm_rest *r, mm_list_fn *list, struct mm_list *part,
-    struct meter *m, struct mm_why *why)
+enum mm_err
+mm_scope_pass_rows(struct mm_rest *r, mm_list_fn *list, struct mm_list *part,
+    struct mm_scope_meter *m, struct mm_why *why)
 {
 	do {
 		m->rows = 0;
@@ -363,27 +458,25 @@ rows_of_product(struct mm_rest *r, mm_list_fn *list, struct mm_list *part,
 
 static enum mm_err
 rows_of_products(struct mm_rest *r, mm_list_fn *list,
-    const struct mm_list *l, const char *after, struct meter *m,
+    const struct mm_list *l, const char *after, struct mm_scope_meter *m,
     struct mm_why *why)
 {
 	const struct mm_scope *s = &r->login.scope;
 	struct mm_list part = *l;
 	unsigned i;
 
-	if (s->nbatches > 0)
-		return MM_OK;
 	MM_TRY(mm_scope_after(s, &after, &i, why));
 	if (!mm_text_copy(part.after, sizeof(part.after),
 	    mm_bytes_of(after)))
 		return MM_FAIL(why, MM_EINPUT, "after: not a key of this "
 		    "list");
 	for (; i < s->nproducts && m->left > 0; i++) {
-		m->product = part.product = s->product[i];
+		m->of = m->product = part.product = s->product[i];
 		if (m->tokens && l->device != NULL)
 			part.product = l->product; /* pass looks */
 		if (l->product == NULL ||
 		    strcmp(l->product, s->product[i]) == 0)
-			MM_TRY(rows_of_product(r, list, &part, m, why));
+			MM_TRY(mm_scope_pass_rows(r, list, &part, m, why));
 		part.after[0] = '\0';
 	}
 	return MM_OK;
@@ -392,32 +485,51 @@ rows_of_products(struct mm_rest *r, mm_list_fn *list,
 /* see rest.h */
 enum mm_err
 mm_scope_rows(struct mm_rest *r, mm_list_fn *list, const struct mm_list *l,
-    const char *after, mm_row_fn *fn, void *ctx, struct mm_why *why)
+    const char *after, mm_row_fn *fn, void *ctx, char next[MM_PAGE_AFTER],
+    struct mm_why *why)
 {
 	static mm_list_fn *const limited[] = { mm_list_devices,
 		mm_list_tokens, mm_list_certs };
-	struct meter m = { .r = r, .fn = fn, .ctx = ctx, .left = l->most,
-		.tokens = list == mm_list_tokens };
+	struct mm_scope_meter m = { .r = r, .fn = fn, .ctx = ctx,
+		.left = l->most, .tokens = list == mm_list_tokens };
 
 	if (list == mm_list_products)
 		return product_rows(r, after, &m, why);
 	for (size_t i = 0; i < sizeof(limited) / sizeof(limited[0]); i++)
 		if (limited[i] == list)
-			return rows_of_products(r, list, l, after, &m, why);
+			return r->login.scope.nbatches > 0 ?
+			    mm_scope_batch_rows(r, list, l, after, &m, next,
+			    why) :
+			    rows_of_products(r, list, l, after, &m, why);
 	return MM_FAIL(why, MM_EPOLICY, "this list cannot be limited to "
 	    "products");
 }
 
 /* ---- entries ---- */
 
+/* Of neither a device nor what is a device's. */
+static enum mm_err
+of_names(const struct mm_entry_view *v, struct mm_scoped *out)
+{
+	*out = (struct mm_scoped){ .device = "" };
+	if (v->product.n > 0 &&
+	    !mm_text_copy(out->product, sizeof(out->product), v->product))
+		out->product[0] = '\0';
+	if (v->batch.n > 0 &&
+	    !mm_text_copy(out->batch, sizeof(out->batch), v->batch))
+		out->batch[0] = '\0';
+	return out->product[0] != '\0' || out->batch[0] != '\0' ? MM_OK :
+	    MM_ENOTFOUND;
+}
+
 /* see rest.h */
 enum mm_err
-mm_scope_entry_product(struct mm_store_reader *reader,
-    const struct mm_entry_view *v, char product[MM_NAME_MAX + 1])
+mm_scope_entry_owner(struct mm_store_reader *reader,
+    const struct mm_entry_view *v, struct mm_scoped *out)
 {
 	const struct {
 		struct mm_bytes key;
-		product_fn *product_of;
+		owner_fn *owner_of;
 	} rows[] = {
 		{ v->device, of_device }, { v->token, of_token },
 		{ v->serial, of_cert },
@@ -429,11 +541,8 @@ mm_scope_entry_product(struct mm_store_reader *reader,
 	    rc == MM_ENOTFOUND; i++)
 		if (rows[i].key.n > 0 &&
 		    mm_text_copy(key, sizeof(key), rows[i].key))
-			rc = rows[i].product_of(reader, key, product);
-	if (rc == MM_ENOTFOUND && v->product.n > 0 &&
-	    mm_text_copy(product, MM_NAME_MAX + 1, v->product))
-		return MM_OK;
-	return rc;
+			rc = rows[i].owner_of(reader, key, out);
+	return rc == MM_ENOTFOUND ? of_names(v, out) : rc;
 }
 
 static enum mm_err

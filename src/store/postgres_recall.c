@@ -84,7 +84,7 @@ rarest(struct recall *c, struct mm_why *why)
 {
 	int64_t n, best = INT64_MAX;
 
-	for (unsigned i = 0; i < c->q->nwhere; i++) {
+	for (unsigned i = 0; c->q->device == NULL && i < c->q->nwhere; i++) {
 		const struct mm_where *w = &c->q->where[i];
 
 		if (!w->indexed || w->op != MM_WHERE_EQ)
@@ -169,6 +169,9 @@ ask_of(struct recall *c, unsigned n, struct val v[MOST])
 		return equal(c, v);
 	case MM_LEAD_RANGE:
 		return range(c, v);
+	case MM_LEAD_NAMED:
+		v[COMMON] = TEXT(q->device);
+		return (struct ask){ Q_RECALL_NAMED, v, COMMON + 1 };
 	case MM_LEAD_PRODUCT:
 		return (struct ask){ Q_RECALL_PRODUCT, v, COMMON };
 	case MM_LEAD_ISSUED:

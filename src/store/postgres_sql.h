@@ -259,6 +259,10 @@
 	X(RECALL_ISSUED, SQL_RECALL("SELECT id, device, issued_at AS at"  \
 	    SQL_NO_VALUE " FROM cert WHERE id > $1 ORDER BY id LIMIT $2", \
 	    SQL_RECALL_THIS, "x.id"))                                     \
+	X(RECALL_NAMED, SQL_RECALL("SELECT id, id AS device,"             \
+	    " created_at AS at" SQL_NO_VALUE " FROM device"               \
+	    " WHERE lower(name) = " SQL_NAMED("$12") " AND id > $1"       \
+	    " LIMIT $2", SQL_RECALL_ANY, "x.id"))                         \
 	X(RECALL_WORD, SQL_RECALL(SQL_RECALL_ATTRIBUTE                    \
 	    " AND word = $13 AND device > $1 ORDER BY device LIMIT $2",   \
 	    SQL_RECALL_ANY, "x.id"))                                      \

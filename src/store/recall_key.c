@@ -12,6 +12,7 @@ static const char letters[MM_LEADS] = {
 	[MM_LEAD_ISSUED] = 'c',
 	[MM_LEAD_EQUAL] = 'e',
 	[MM_LEAD_RANGE] = 'r',
+	[MM_LEAD_NAMED] = 'n',
 };
 
 /* see recall_key.h */
@@ -36,6 +37,9 @@ enum mm_recall_lead
 mm_recall_choose(const struct mm_recall *q, const struct mm_where *equal,
     const struct mm_where **where)
 {
+	*where = NULL;
+	if (q->device != NULL)
+		return MM_LEAD_NAMED;
 	*where = equal;
 	if (equal != NULL)
 		return MM_LEAD_EQUAL;

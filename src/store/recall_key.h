@@ -20,6 +20,7 @@ enum mm_recall_lead {
 	MM_LEAD_ISSUED,  /* certificates, in the order they were stored */
 	MM_LEAD_EQUAL,   /* devices that have an attribute */
 	MM_LEAD_RANGE,   /* the same by its value */
+	MM_LEAD_NAMED,   /* the one of that name */
 	MM_LEADS
 };
 struct mm_recall_at {

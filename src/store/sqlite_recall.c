@@ -223,6 +223,13 @@ begin_range(struct recall *c, sqlite3_stmt **st, struct mm_why *why)
 	    INT(c->q->scan), TEXT(w->name), low, high, after), st, why);
 }
 
+static enum mm_err
+begin_named(struct recall *c, sqlite3_stmt **st, struct mm_why *why)
+{
+	return mm_sqlite_first(c->db, ASK(RECALL_NAMED, INT(c->from.id),
+	    INT(c->q->scan), TEXT(c->q->device)), st, why);
+}
+
 static enum mm_err (*const begin[MM_LEADS])(struct recall *c,
     sqlite3_stmt **st, struct mm_why *why) = {
 	[MM_LEAD_ALL] = begin_all,
@@ -230,6 +237,7 @@ static enum mm_err (*const begin[MM_LEADS])(struct recall *c,
 	[MM_LEAD_ISSUED] = begin_issued,
 	[MM_LEAD_EQUAL] = begin_equal,
 	[MM_LEAD_RANGE] = begin_range,
+	[MM_LEAD_NAMED] = begin_named,
 };
 
 /* Of several the one that fewest devices have.  Their keys are alike, so that
@@ -239,7 +247,7 @@ rarest(struct recall *c, struct mm_why *why)
 {
 	int64_t n, best = INT64_MAX;
 
-	for (unsigned i = 0; i < c->q->nwhere; i++) {
+	for (unsigned i = 0; c->q->device == NULL && i < c->q->nwhere; i++) {
 		const struct mm_where *w = &c->q->where[i];
 
 		if (!w->indexed || w->op != MM_WHERE_EQ)

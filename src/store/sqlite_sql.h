@@ -311,6 +311,8 @@
 	X(RECALL_EQUAL, "SELECT device, device FROM attribute"            \
 	    " WHERE name = ?3"                                            \
 	    " AND value = ?4 AND device > ?1 ORDER BY device LIMIT ?2")   \
+	X(RECALL_NAMED, "SELECT id, id FROM device"                       \
+	    " WHERE name = ?3 AND id > ?1 LIMIT ?2")                      \
 	X(RECALL_COUNT, "SELECT count(*) FROM (SELECT 1 FROM attribute"   \
 	    " WHERE name = ?1 AND value = ?2 LIMIT ?3)")                  \
 	X(RECALL_RANGE, "SELECT device, device, value FROM attribute"     \

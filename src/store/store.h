@@ -738,6 +738,7 @@ struct mm_recall {
 	unsigned most;               /* 1..10,000 */
 	unsigned scan;               /* devices looked at, at most */
 	int64_t until_ms;            /* mm_mono_ms, about; 0: no end */
+	const char *device;          /* this one alone; NULL: any */
 	const char *product;         /* NULL: any */
 	int state;                   /* -1: any */
 	int64_t created_from, created_to; /* ms; 0: open; to is exclusive */
@@ -754,8 +755,8 @@ struct mm_recall {
 #define MM_RECALL_SLACK_MS 5000
 /*
  * Each device for which all conditions hold, once, in an order that depends
- * on which condition leads: an indexed attribute, then a time, then the
- * product, then a certificate's issuer or key; *next continues ("" : there is
+ * on which condition leads: the device, an indexed attribute, then a time, then
+ * the product, then a certificate's issuer or key; *next continues ("" : there is
  * no more).  A page ends early, with *next, when `scan` were looked at or the
  * time is up; one at least is looked at.
  * MM_EINPUT: after is not a key of this recall.

@@ -12,8 +12,10 @@ STATION = BUILD / "src/station/mintmark-station"
 
 
 class Station:
-    def __init__(self, world, folder, name="l1", n=4, more=""):
+    def __init__(self, world, folder, name="l1", n=4, more="",
+                 limit=("--product", "thermo")):
         self.world, self.dir, self.name, self.n = world, folder, name, n
+        self.limit = limit  # of its credential
         self.sim = None
         folder.mkdir(exist_ok=True)
         self.boards = folder / "boards"
@@ -35,8 +37,7 @@ class Station:
         made = json.loads(p.stdout.splitlines()[0])
         assert made["made"] and not made["known"]
         self.world.cli("key", "create", self.name, "--role", "line",
-                       "--product", "thermo", "--certificate",
-                       made["certificate"])
+                       *self.limit, "--certificate", made["certificate"])
         known = json.loads(run(*self.argv("enrol", "--json")).stdout)
         assert known["known"] and not known["made"]
 

@@ -28,7 +28,7 @@ class Factory:
     def __init__(self, world):
         self.w, self.n = world, 0
         world.product()
-        csrs = [world.key_and_csr(f"unit-{i}")[1] for i in range(12)]
+        csrs = [world.key_and_csr(f"unit-{i}")[1] for i in range(20)]
         self.csr = [base64.b64encode(c.read_bytes()).decode() for c in csrs]
 
     def batch(self, quantity, want=201, **more):
@@ -132,6 +132,173 @@ def test_batches_are_listed_by_state_and_product(factory):
     rest = factory.w.rest("GET", f"/batches?limit=1000&after={first['next']}")
     assert first["items"][0]["id"] not in {b["id"]
                                            for b in rest.json["items"]}
+
+
+def every(factory, path, key=None):
+    """All items of a list, page by page."""
+    items, after = [], ""
+    for _ in range(100):
+        a = factory.w.rest("GET", f"{path}{after}", key=key)
+        assert a.status == 200, a
+        items += a.json["items"]
+        if "next" not in a.json:
+            return items
+        after = f"&after={a.json['next']}"
+    raise AssertionError("a list without an end")
+
+
+def test_devices_are_found_by_batch_and_station(factory):
+    rest = factory.w.rest
+    at = {s: factory.station(f"found-{s}") for s in "ab"}
+    one, two = (factory.batch(9)["id"] for _ in range(2))
+    made = {}
+    for i, (batch, station) in enumerate(
+            [(one, "a"), (one, "a"), (one, "b"), (two, "a")]):
+        serial = f"P{batch[1:]}-{i + 1:03}"
+        a = factory.enrol(serial, at[station], 12 + i, batch=batch,
+                          station=f"found-{station}")
+        assert a.status == 200, a
+        made.setdefault(batch, {}).setdefault(station, []).append(serial)
+
+    def find(query):
+        return [d["id"] for d in every(factory, f"/devices?limit=1&{query}")]
+    both = made[one]["a"] + made[one]["b"]
+    rows = [(f"batch={one}", both), (f"batch={two}", made[two]["a"]),
+            (f"batch={one}&station=found-b", made[one]["b"]),
+            ("station=found-a", made[one]["a"] + made[two]["a"]),
+            (f"batch={one}&key_type=p256&product=thermo&state=active", both),
+            (f"batch={one}&issuer=nosuch", []), (f"batch={one}&key_type=p384", []),
+            (f"batch={one}&created_to=2020-01-01T00:00:00Z", []),
+            (f"batch={one}&where=colour=red", []), ("batch=nosuch", []),
+            (f"batch={two}&station=found-b", []), ("station=nosuch", [])]
+    for query, want in rows:
+        assert find(query) == want, query
+    listed = factory.w.cli("--json", "device", "list", "--batch", one,
+                           "--station", "found-b").stdout
+    assert [d["id"] for d in json.loads(listed)] == made[one]["b"]
+    assert rest("PATCH", f"/devices/{both[0]}",
+                {"attributes": {"colour": "red"}}).status == 200
+    assert find(f"batch={one}&where=colour=red") == both[:1]
+    for after in (f"{two}/x", "x", f"{one}"):
+        a = rest("GET", f"/devices?batch={one}&after={after}")
+        assert a.status == 400, a
+
+
+def test_a_credential_of_a_batch(factory):
+    """It sees what its batches made, and makes what they are to make."""
+    rest = factory.w.rest
+    mine, also, theirs = (factory.batch(9)["id"] for _ in range(3))
+    sn = lambda batch, i: f"P{batch[1:]}-{i:03}"
+    k, line, limited, valve = (rest("POST", "/keys", {
+        "name": "of a batch", "roles": roles, "batches": [mine, also],
+        "products": products}).json["key"] for roles, products in (
+            (["admin", "auditor"], None), (["line"], None),
+            (["line", "support"], ["thermo"]), (["auditor"], ["x"])))
+    # another's of the same product, and one of no batch
+    assert factory.enrol(sn(theirs, 1), csr=16, batch=theirs).status == 200
+    assert factory.enrol("OF-NONE", csr=17).status == 200
+    out = [sn(theirs, 1), "OF-NONE"]
+    t_out = [rest("POST", "/tokens", {"device": d}).json["id"] for d in out]
+    c_out = [rest("GET", f"/certificates?device={d}").json["items"][0]["serial"]
+             for d in out]
+
+    # what is registered, enrolled
+    for key, serial, want in ((line, sn(mine, 1), 201), (line, out[0], 404),
+                              (line, sn(theirs, 2), 404), (valve, sn(mine, 3), 403),
+                              (line, "OF-NOBODY", 404), (line, sn(mine, 1), 409),
+                              (limited, sn(also, 1), 201)):
+        a = rest("POST", "/devices", {"id": serial, "product": "thermo"},
+                 key=key)
+        assert a.status == want, (serial, a)
+    for key, serial, csr, more, want in (
+            (line, sn(mine, 1), 18, {}, 403),
+            (line, sn(mine, 1), 18, {"batch": theirs}, 404),
+            (line, sn(mine, 1), 18, {"batch": also}, 403),
+            (line, sn(mine, 2), 18, {"batch": mine}, 404),
+            (line, out[0], 16, {"batch": mine}, 404),
+            (line, "OF-NONE", 17, {"batch": mine}, 404),
+            (line, sn(mine, 1), 18, {"batch": mine}, 200),
+            (limited, sn(also, 1), 19, {"batch": also}, 200)):
+        a = rest("POST", f"/devices/{serial}/enrol",
+                 {"csr": factory.csr[csr], **more}, key=key)
+        assert a.status == want, (serial, more, a)
+
+    # what is to be made is there by its name, and no token beside the quota
+    assert rest("POST", "/devices", {"id": sn(mine, 5), "product": "thermo"},
+                key=line).status == 201
+    assert rest("GET", f"/devices/{sn(mine, 5)}", key=line).status == 200
+    a = rest("POST", "/tokens", {"device": sn(mine, 5)}, key=k)
+    assert a.status == 404, a
+
+    # what is seen, one by one
+    made = [sn(mine, 1), sn(also, 1)]
+    t_in = [rest("POST", "/tokens", {"device": d}, key=k).json["id"]
+            for d in made]
+    c_in = [rest("GET", f"/certificates?device={d}", key=k).json["items"][0]
+            ["serial"] for d in made]
+    for ids, path in (
+            (zip(made, out), "/devices/{}"), (zip(made, out), "/devices/{}/history"),
+            (zip(made, out), "/devices/{}/receipt"), (zip(t_in, t_out), "/tokens/{}"),
+            (zip(c_in, c_out), "/certificates/{}"),
+            (zip([mine, also], [theirs] * 2), "/batches/{}"),
+            (zip([mine], [theirs]), "/batches/{}/report"),
+            ([("thermo", "x")], "/products/{}")):
+        for yes, no in ids:
+            assert rest("GET", path.format(yes), key=k).status == 200, yes
+            assert rest("GET", path.format(no), key=k).status == 404, no
+            assert rest("GET", path.format(yes), key=valve).status == 404
+    for method, path, body in (
+            ("POST", "/tokens", {"device": out[0]}),
+            ("POST", "/tokens", {"device": sn(mine, 4), "product": "thermo"}),
+            ("GET", f"/devices/{sn(mine, 4)}", None),
+            ("PATCH", f"/devices/{out[0]}", {"attributes": {}}),
+            ("PATCH", f"/devices/{made[0]}", {"product": "valve"}),
+            ("POST", f"/certificates/{c_out[0]}/revoke", {"reason": 1}),
+            ("POST", "/products/thermo/schema/check", {}),
+            ("GET", "/products/thermo/configuration/devices", None)):
+        assert rest(method, path, body, key=k).status == 404, path
+
+    # lists, by one and in one
+    for path, name, want in (
+            ("/devices?", "id", made), ("/tokens?", "id", t_in),
+            ("/certificates?", "serial", c_in), ("/batches?", "id", [mine, also]),
+            ("/products?", "name", ["thermo"]),
+            (f"/devices?batch={also}&", "id", made[1:]),
+            (f"/devices?batch={theirs}&", "id", []),
+            ("/devices?product=x&", "id", []),
+            ("/devices?state=retired&", "id", []),
+            (f"/tokens?device={made[0]}&", "id", t_in[:1]),
+            (f"/tokens?device={out[0]}&", "id", []),
+            ("/certificates?state=revoked&", "serial", [])):
+        for limit in (1, 1000):
+            got = [i[name] for i in every(factory, f"{path}limit={limit}", k)]
+            assert got == want, (path, limit)
+        assert every(factory, f"{path}limit=9", valve) == [], path
+    for path in ("/devices", "/tokens", "/certificates"):
+        for after in ("x", f"{theirs}/", f"{mine}/x/not-a-key"):
+            if path != "/devices" or after != f"{mine}/x/not-a-key":
+                a = rest("GET", f"{path}?after={after}", key=k)
+                assert a.status == 400, (path, after, a)
+
+    # entries and events: of its batches and of what they made
+    for path in ("/audit?", "/ledger/entries?"):
+        told = [i["entry"] for i in every(factory, f"{path}limit=1000", k)]
+        assert {e["device"] for e in told if "device" in e} == set(made), told
+        assert {e["batch"] for e in told if "batch" in e} == {mine, also}
+        assert "batch.created" in {e["type"] for e in told}
+    seen = rest("GET", "/events?after=-1&limit=1000", key=k).json["items"]
+    assert {e["entry"].get("device", made[0]) for e in seen} == set(made)
+
+    # another product's, it is no batch's any more
+    rest("POST", "/products", {"name": "valve", "ldevid_profile": "thermo"})
+    assert rest("PATCH", f"/devices/{made[1]}",
+                {"product": "valve"}).status == 200
+    for path in ("/devices/{}", "/devices/{}/receipt"):
+        assert rest("GET", path.format(made[1]), key=k).status == 404
+    for path in ("/devices?", "/tokens?", "/certificates?"):
+        assert len(every(factory, f"{path}limit=9", k)) == 1, path
+    told = every(factory, "/audit?limit=1000", k)
+    assert made[1] not in json.dumps(told)
 
 
 def test_what_is_no_batch(factory):
@@ -492,7 +659,7 @@ def test_boards_of_a_batch(factory, tmp_path):
     w = factory.w
     name = factory.batch(3, serials="BD-{1..9}")["id"]
     s = Station(w, tmp_path / "station", "board-line",
-                more=f"batch = {name}\n")
+                more=f"batch = {name}\n", limit=("--batch", name))
     try:
         keys = w.rest("GET", "/keys?limit=1000").json["items"]
         (key,) = [k["id"] for k in keys if k.get("name") == "board-line"]

@@ -22,7 +22,7 @@ fields_are_found_whatever_is_around_them(void **state)
 {
 	static const struct {
 		const char *json, *type, *at, *device, *product, *key,
-		    *token, *serial;
+		    *token, *serial, *batch;
 	} rows[] = {
 		{ "{\"v\":1,\"type\":\"token.minted\",\"at\":\"T\","
 		  "\"device\":\"SN-1\",\"product\":\"p\"}",
@@ -33,6 +33,9 @@ fields_are_found_whatever_is_around_them(void **state)
 		{ "{\"type\":\"cert.held\",\"token\":\"t1\","
 		  "\"serial\":\"0a\",\"detail\":\"serial\"}",
 		    "cert.held", NULL, NULL, NULL, NULL, "t1", "0a" },
+		{ "{\"type\":\"batch.created\",\"batch\":\"B7\",\"count\":3}",
+		    "batch.created", NULL, NULL, NULL, NULL, NULL, NULL,
+		    "B7" },
 		{ "{\"count\":3}", NULL, NULL, NULL, NULL, NULL },
 		{ "{}", NULL, NULL, NULL, NULL, NULL },
 		{ "", NULL, NULL, NULL, NULL, NULL },
@@ -58,6 +61,7 @@ fields_are_found_whatever_is_around_them(void **state)
 		same(v.key, rows[i].key);
 		same(v.token, rows[i].token);
 		same(v.serial, rows[i].serial);
+		same(v.batch, rows[i].batch);
 		free(p);
 	}
 }

@@ -48,7 +48,7 @@ filters_match_exactly_or_by_prefix(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct mm_event_filter f = { .types = "" };
 		/* asked: what the store would say, where it is asked */
-		struct mm_event e = { .asked = true, .product = "kept",
+		struct mm_event e = { .asked = true, .owner.product = "kept",
 			.v.type = mm_bytes_of(rows[i].type) };
 		bool yes;
 

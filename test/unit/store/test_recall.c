@@ -118,6 +118,7 @@ static bool cloud(unsigned n) { return n % 7 == 0; }
 static bool line(unsigned n) { return n % 3 == 0; }
 static bool line_b2(unsigned n) { return n % 3 == 0 && n % 5 == 2; }
 static bool issued_low(unsigned n) { return n % 3 == 0 && n < 30; }
+static bool twelve(unsigned n) { return n == 12; }
 static bool b_and_40(unsigned n) { return n > 40; }
 
 /* Each is asked with and without an index, and must find the same. */
@@ -172,6 +173,13 @@ static const struct {
 	{ "issued", { ANY, .issuer = "line-ca", .issued_from = T0,
 	    .issued_to = T0 + 30 * 120000 }, issued_low },
 	{ "issued from", { ANY, .issued_from = T0, .key_type = 1 }, line },
+	{ "named", { ANY, .device = "sn-12" }, twelve },
+	{ "named, and more", { ANY, .device = "SN-12", .issuer = "line-ca",
+	    .nwhere = 1, .where = { TEXT_IS("hw_rev", EQ, "B2", true) } },
+	    twelve },
+	{ "named, not of the product", { ANY, .device = "SN-12",
+	    .product = "x" }, none_ },
+	{ "named, nobody", { ANY, .device = "SN-999" }, none_ },
 };
 
 static void

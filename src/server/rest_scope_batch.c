@@ -1,0 +1,295 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "base/time.h"
+#include "core/production.h"
+#include "server/rest.h"
+
+/*
+ * Credentials that are limited to batches.  What a batch is to make is in its
+ * order, what it made is on record as its units; a device that got another
+ * product since, which may be another owner's, is none of it any more.
+ */
+enum { UNITS = 32 }; /* of one read */
+
+/* see scope.h */
+enum mm_err
+mm_scope_batch_product(struct mm_store_reader *reader, const char *batch,
+    char product[MM_NAME_MAX + 1])
+{
+	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+
+	MM_TRY(mm_production_get(reader, batch, &b, NULL));
+	strcpy(product, b->order->product);
+	return MM_OK;
+}
+
+/* ---- what is seen ---- */
+
+static enum mm_err
+is_of(struct mm_store_reader *reader, const char *batch,
+    const struct mm_scoped *o, bool *yes)
+{
+	char product[MM_NAME_MAX + 1];
+	struct mm_made made;
+	enum mm_err rc = mm_made_get(reader, batch, o->device, &made, NULL);
+
+	if (rc == MM_OK)
+		rc = mm_scope_batch_product(reader, batch, product);
+	*yes = rc == MM_OK && strcmp(product, o->product) == 0;
+	return rc == MM_ENOTFOUND ? MM_OK : rc;
+}
+
+/* see scope.h */
+enum mm_err
+mm_scope_owns(struct mm_store_reader *reader, const struct mm_scope *s,
+    const struct mm_scoped *o, bool *yes, struct mm_why *why)
+{
+	*yes = !s->on;
+	if (!s->on || !mm_scope_has_product(s, o->product))
+		return MM_OK;
+	*yes = s->nbatches == 0 || (o->device[0] == '\0' &&
+	    mm_scope_sees(s, o->product, o->batch));
+	for (unsigned i = 0; o->device[0] != '\0' && i < s->nbatches && !*yes;
+	    i++)
+		if (is_of(reader, s->batch[i], o, yes) != MM_OK)
+			return MM_FAIL(why, MM_ESYS, "the store cannot be "
+			    "read");
+	return MM_OK;
+}
+
+/* ---- what may be made ---- */
+
+/* see rest.h */
+enum mm_err
+mm_scope_is_to_be(struct mm_rest *r, const char *product, const char *device,
+    bool *yes, struct mm_why *why)
+{
+	const struct mm_scope *s = &r->login.scope;
+	const struct mm_production *b;
+	const struct mm_roll *roll;
+	uint64_t index;
+	enum mm_err rc;
+
+	*yes = false;
+	for (unsigned i = 0; i < s->nbatches && !*yes; i++) {
+		rc = mm_desk_batch(r->desk, s->batch[i], &b, &roll, NULL);
+		if (rc != MM_OK && rc != MM_ENOTFOUND)
+			return MM_FAIL(why, rc, "the store cannot be read");
+		*yes = rc == MM_OK && mm_scope_has_product(s, product) &&
+		    strcmp(b->order->product, product) == 0 &&
+		    mm_roll_find(roll, device, &index);
+	}
+	return MM_OK;
+}
+
+/* ---- lists ---- */
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* see rest.h */
+enum mm_err
+mm_scope_batch_products(struct mm_rest *r, struct mm_scope *out,
+    struct mm_why *why)
+{
+	const struct mm_scope *s = &r->login.scope;
+	char product[MM_NAME_MAX + 1];
+	enum mm_err rc;
+
+	*out = (struct mm_scope){ .on = true };
+	for (unsigned i = 0; i < s->nbatches; i++) {
+		rc = mm_scope_batch_product(r->reader, s->batch[i], product);
+		if (rc == MM_ENOTFOUND)
+			continue;
+		if (rc != MM_OK)
+			return MM_FAIL(why, rc, "the store cannot be read");
+		if (!mm_scope_has_product(s, product) || (out->nproducts > 0 &&
+		    mm_scope_has_product(out, product)))
+			continue;
+		strcpy(out->product[out->nproducts++], product);
+	}
+	qsort(out->product, out->nproducts, sizeof(out->product[0]), by_name);
+	return MM_OK;
+}
+
+/* see rest.h */
+enum mm_err
+mm_scope_batch_after(const struct mm_scope *s, const char *after,
+    unsigned *at, struct mm_why *why)
+{
+	size_t n = strcspn(after, "/");
+
+	*at = 0;
+	if (after[0] == '\0')
+		return MM_OK;
+	while (*at < s->nbatches && (strlen(s->batch[*at]) != n ||
+	    memcmp(s->batch[*at], after, n) != 0))
+		++*at;
+	return *at < s->nbatches && after[n] == '/' ? MM_OK :
+	    MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+}
+
+struct walk {
+	struct mm_rest *r;
+	mm_list_fn *list;
+	const struct mm_list *l;
+	struct mm_scope_meter *m;
+	char product[MM_NAME_MAX + 1]; /* the batch's */
+	char inner[MM_PAGE_AFTER];     /* of the first unit; "" it is done */
+	int64_t until_ms;
+};
+
+/* A device that a batch made, as long as it is the batch's. */
+static enum mm_err
+rows_of_unit(struct walk *w, const struct mm_made_key *u, struct mm_why *why)
+{
+	struct mm_list part = *w->l;
+	struct mm_device d;
+	enum mm_err rc = mm_get_device(w->r->reader, u->made.serial, &d, why);
+
+	if (rc != MM_OK || strcmp(d.product, w->product) != 0)
+		return rc == MM_ENOTFOUND ? MM_OK : rc;
+	if (!mm_text_copy(part.after, sizeof(part.after),
+	    mm_bytes_of(w->inner)))
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+	w->m->of = u->id;
+	w->m->product = d.product;
+	part.device = d.id;
+	part.product = NULL;
+	return mm_scope_pass_rows(w->r, w->list, &part, w->m, why);
+}
+
+/* One page of units; *unit becomes the last, *more: it was full. */
+static enum mm_err
+rows_of_some(struct walk *w, const char *batch, char unit[MM_DOC_ID_MAX + 1],
+    bool *more, struct mm_why *why)
+{
+	struct mm_made_key page[UNITS];
+	unsigned n = UNITS;
+
+	MM_TRY(mm_made_page(w->r->reader, batch, unit, page, &n, why));
+	*more = n == UNITS;
+	for (unsigned i = 0; i < n && w->m->left > 0; i++) {
+		MM_TRY(rows_of_unit(w, &page[i], why));
+		w->inner[0] = '\0';
+		strcpy(unit, page[i].id);
+		if (mm_mono_ms() >= w->until_ms) {
+			*more = *more || i + 1 < n;
+			return MM_OK;
+		}
+	}
+	return MM_OK;
+}
+
+/* Where a page began in the midst of a unit, that one is first. */
+static enum mm_err
+rows_of_first(struct walk *w, const char *batch, const char *unit,
+    struct mm_why *why)
+{
+	struct mm_made_key u;
+
+	if (w->inner[0] == '\0')
+		return MM_OK;
+	strcpy(u.id, unit);
+	if (mm_made_get(w->r->reader, batch, strchr(unit, '/') + 1, &u.made,
+	    NULL) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+	strcpy(u.made.serial, strchr(unit, '/') + 1);
+	MM_TRY(rows_of_unit(w, &u, why));
+	w->inner[0] = '\0';
+	return MM_OK;
+}
+
+static enum mm_err
+rows_of_batch(struct walk *w, const char *batch,
+    char unit[MM_DOC_ID_MAX + 1], bool *more, struct mm_why *why)
+{
+	enum mm_err rc = mm_scope_batch_product(w->r->reader, batch,
+	    w->product);
+
+	*more = false;
+	if (rc == MM_ENOTFOUND || (rc == MM_OK && (!mm_scope_has_product(
+	    &w->r->login.scope, w->product) || (w->l->product != NULL &&
+	    strcmp(w->l->product, w->product) != 0))))
+		return MM_OK;
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	MM_TRY(rows_of_first(w, batch, unit, why));
+	do {
+		MM_TRY(rows_of_some(w, batch, unit, more, why));
+	} while (*more && w->m->left > 0 && mm_mono_ms() < w->until_ms);
+	return MM_OK;
+}
+
+/* "batch/device" and, in the midst of it, "/" and the list's own key. */
+static enum mm_err
+split(const char *after, char unit[MM_DOC_ID_MAX + 1],
+    char inner[MM_PAGE_AFTER], struct mm_why *why)
+{
+	size_t n = strcspn(after, "/");
+
+	n += after[n] == '/' ? 1 + strcspn(after + n + 1, "/") : 0;
+	if (!mm_text_copy(unit, MM_DOC_ID_MAX + 1, (struct mm_bytes){
+	    (const uint8_t *)after, n }))
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+	strcpy(inner, after[n] == '/' ? after + n + 1 : "");
+	return MM_OK;
+}
+
+/* One device by name: its own list, with that list's keys. */
+static enum mm_err
+rows_of_one(struct walk *w, const char *after, struct mm_why *why)
+{
+	struct mm_scoped o = { .device = "" };
+	struct mm_list part = *w->l;
+	struct mm_device d;
+	enum mm_err rc = mm_get_device(w->r->reader, w->l->device, &d, why);
+	bool yes;
+
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND ? MM_OK : rc;
+	strcpy(o.device, d.id);
+	strcpy(o.product, d.product);
+	MM_TRY(mm_scope_owns(w->r->reader, &w->r->login.scope, &o, &yes, why));
+	if (!yes)
+		return MM_OK;
+	if (!mm_text_copy(part.after, sizeof(part.after), mm_bytes_of(after)))
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+	return w->list(w->r->reader, &part, w->m->fn, w->m->ctx, why);
+}
+
+/* see rest.h */
+enum mm_err
+mm_scope_batch_rows(struct mm_rest *r, mm_list_fn *list,
+    const struct mm_list *l, const char *after, struct mm_scope_meter *m,
+    char next[MM_PAGE_AFTER], struct mm_why *why)
+{
+	const struct mm_scope *s = &r->login.scope;
+	struct walk w = { .r = r, .list = list, .l = l, .m = m,
+		.until_ms = mm_mono_ms() + MM_REST_LOOK_MS };
+	char unit[MM_DOC_ID_MAX + 1];
+	bool more = false;
+	unsigned i;
+
+	if (l->device != NULL)
+		return rows_of_one(&w, after, why);
+	MM_TRY(mm_scope_batch_after(s, after, &i, why));
+	MM_TRY(split(after, unit, w.inner, why));
+	for (; i < s->nbatches && m->left > 0; i++) {
+		MM_TRY(rows_of_batch(&w, s->batch[i], unit, &more, why));
+		if (m->left > 0 && mm_mono_ms() >= w.until_ms)
+			break;
+		unit[0] = '\0';
+	}
+	if (m->left > 0 && more)
+		snprintf(next, MM_PAGE_AFTER, "%s", unit);
+	else if (m->left > 0 && i + 1 < s->nbatches)
+		snprintf(next, MM_PAGE_AFTER, "%s/", s->batch[i + 1]);
+	return MM_OK;
+}

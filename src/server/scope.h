@@ -1,0 +1,33 @@
+#ifndef MM_SERVER_SCOPE_H
+#define MM_SERVER_SCOPE_H
+
+#include "core/core.h"
+#include "ledger/entry.h"
+
+/*
+ * What a credential that is limited to products or batches may see.  For it,
+ * what is outside does not exist.
+ */
+
+/* What an object is of; "" of none. */
+struct mm_scoped {
+	char device[MM_DEVICE_ID_MAX + 1]; /* which its batch goes by ... */
+	char batch[MM_NAME_MAX + 1];       /* ... and without one this */
+	char product[MM_NAME_MAX + 1];
+};
+/* The one place that decides.  A device is of a batch that has it among what
+ * it made, as long as it is of the batch's product. */
+MM_MUST enum mm_err mm_scope_owns(struct mm_store_reader *reader,
+    const struct mm_scope *s, const struct mm_scoped *o, bool *yes,
+    struct mm_why *why);
+/* What a ledger entry is about: the device that it names, by itself or through
+ * a token or a certificate, as the device is now; else the product or the
+ * batch that it names.  MM_ENOTFOUND: none.  Not inside of mm_each_entry: it
+ * asks the store. */
+MM_MUST enum mm_err mm_scope_entry_owner(struct mm_store_reader *reader,
+    const struct mm_entry_view *v, struct mm_scoped *out);
+/* The product of a batch.  MM_ENOTFOUND: there is no such batch. */
+MM_MUST enum mm_err mm_scope_batch_product(struct mm_store_reader *reader,
+    const char *batch, char product[MM_NAME_MAX + 1]);
+
+#endif
