@@ -1,6 +1,7 @@
 """When certificates end: GET /expiry and "mintmark expiry", as the store has
 it, by day, product and issuer; and what else ends: GET /expiry/ends."""
 import base64
+import contextlib
 import datetime
 import json
 import re
@@ -8,6 +9,7 @@ import re
 import pytest
 
 import keys
+import postgres
 from world import MINT, World, faketime, run, until
 
 SHORT = """
@@ -20,11 +22,11 @@ profile "short" {
 """
 
 
-@pytest.fixture(scope="module")
-def fleet():
+@contextlib.contextmanager
+def a_fleet(database=None):
     """Three thermostats for a year, two lamps for forty days; one more of each
     that was revoked."""
-    with World(extra=SHORT) as w:
+    with World(extra=SHORT, database=database) as w:
         w.start().product().product("lamp", ldevid_profile="short")
         for product, n in ("thermo", 4), ("lamp", 3):
             for i in range(n):
@@ -38,13 +40,19 @@ def fleet():
         yield w
 
 
+@pytest.fixture(scope="module")
+def fleet():
+    with a_fleet() as w:
+        yield w
+
+
 KEYS = {}
 
 
 def issue(w, device, product):
     made = w.rest("POST", "/devices", {"id": device, "product": product})
     assert made.status == 201, made
-    KEYS[device], csr = keys.request(device)
+    KEYS[w, device], csr = keys.request(device)
     answer = w.rest("POST", f"/devices/{device}/enrol",
                     {"csr": base64.b64encode(csr).decode()})
     assert answer.status in (200, 201), answer
@@ -74,6 +82,11 @@ def test_by_day_product_and_issuer(fleet):
     assert (got["within"], got["later"]) == (5, 0)
     assert [(p["product"], p["certificates"]) for p in got["by_product"]] == \
         [("lamp", 2), ("thermo", 3)]
+
+
+def test_the_same_on_postgresql():
+    with a_fleet(postgres.shared().database()) as w:
+        test_by_day_product_and_issuer(w)
 
 
 def test_filters(fleet):
@@ -262,7 +275,7 @@ def test_what_should_have_been_renewed_by_product(fleet, tmp_path):
             "GET", f"/certificates/{row['items'][0]['serial']}").json
         cert, key = tmp_path / "c", tmp_path / "k"
         cert.write_text(got["pem"])
-        key.write_bytes(KEYS[device])
+        key.write_bytes(KEYS[fleet, device])
         a = fleet.device_call("POST", "/.well-known/mintmark/confirm", b"",
                               cert=cert, key=key)
         assert a.status == 204, a
