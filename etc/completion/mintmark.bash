@@ -154,6 +154,8 @@ _mintmark() {
 	'device repair --reason') words=' ' ;;
 	'device enrol --csr') kind='@file' ;;
 	'device enrol --label') kind='profile' ;;
+	'device enrol --batch') words=' ' ;;
+	'device enrol --station') words=' ' ;;
 	'device enrol --out') kind='@file' ;;
 	'device silent --product') kind='product' ;;
 	'device receipt --out') kind='@file' ;;
@@ -512,7 +514,7 @@ _mintmark() {
 	'device retire') words='--help --dry-run --yes '; kind='device' ;;
 	'device transfer') words='--help --product --idevid --reason --dry-run --yes '; kind='device' ;;
 	'device repair') words='--help --bound-key --reason --dry-run --yes '; kind='device' ;;
-	'device enrol') words='--help --csr --label --out '; kind='device' ;;
+	'device enrol') words='--help --csr --label --batch --station --out '; kind='device' ;;
 	'device silent') words='--help --product --ended '; kind='' ;;
 	'device receipt') words='--help --out '; kind='device' ;;
 	'device birth-record') words='--help --html --out --verify --key --root --with-salt --configuration '; kind='device' ;;

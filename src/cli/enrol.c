@@ -13,6 +13,9 @@ const struct mm_opt mm_opts_device_enrol[] = {
 	    NULL },
 	{ "label", "PROFILE", "instead of the product's profile",
 	    MM_C_PROFILE, NULL },
+	{ "batch", "BATCH", "made in this batch, and counted in it",
+	    MM_C_NONE, NULL },
+	{ "station", "STATION", "made at this station", MM_C_NONE, NULL },
 	{ "out", "FILE", "write certificate and chain there, PEM", MM_C_FILE,
 	    NULL },
 	END
@@ -50,6 +53,8 @@ mm_cmd_device_enrol(struct mm_cli *cli, const struct mm_args *a,
 		return MM_FAIL(why, MM_EINPUT, "%.80s: not a PEM text",
 		    mm_arg(a, "csr"));
 	mm_json_opt(body, "label", a, "label");
+	mm_json_opt(body, "batch", a, "batch");
+	mm_json_opt(body, "station", a, "station");
 	MM_TRY(mm_path(path, why, "/devices/%s/enrol", a->pos[0]));
 	MM_TRY(mm_cli_client(cli, &c, why));
 	MM_TRY(mm_client_call(c, "POST", path, body, &answer, why));

@@ -518,13 +518,15 @@ look_authorise(struct exam *e)
 static void
 find_hooks(struct exam *e, const struct mm_hook_stats *n)
 {
-	if (n->keyless[0] != '\0')
+	if (n->keyless[0] != '\0') /* up to what is to be done */
 		mm_find(e->f, MM_CHECK_WEBHOOKS, MM_LEVEL_WARN,
 		    "Copy server_dir/webhook.key of a node that has it, mode "
 		    "0600, owned by the server's user: it is found without a "
 		    "restart",
 		    "this node delivers nothing, and cannot when the others "
-		    "are gone: %.100s", n->keyless);
+		    "are gone: %.*s", (int)(strstr(n->keyless, ": copy") !=
+		    NULL ? strstr(n->keyless, ": copy") - n->keyless : 80),
+		    n->keyless);
 	if (n->n[MM_HOOK_DISABLED] > 0)
 		mm_find(e->f, MM_CHECK_WEBHOOKS, MM_LEVEL_WARN,
 		    "mintmark webhook list says which and why; then: mintmark "

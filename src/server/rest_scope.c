@@ -37,7 +37,7 @@ mm_scope_check(struct mm_rest *r, struct mm_why *why)
 		return MM_OK;
 	if (c->scope == NULL)
 		return MM_FAIL(why, MM_EPOLICY, "a credential that is limited "
-		    "to products may not do this");
+		    "to products or batches may not do this");
 	return c->scope(r, why);
 }
 

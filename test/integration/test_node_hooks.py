@@ -47,7 +47,8 @@ def test_a_node_makes_no_key_of_its_own(server):
         assert not key_of(b).exists()
         said = b.rest("GET", "/doctor")
         assert any(f["check"] == "webhooks" and f["level"] == "warn" and
-                   "webhook.key" in f["what"] and "Copy" in f["do"]
+                   f["what"].endswith("sign with theirs") and
+                   "Copy server_dir/webhook.key" in f["do"]
                    for f in said.json["findings"])
         assert "everybody may read it" not in said.text  # what join has put
         # nor does it deliver, if it is the only one
