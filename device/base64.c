@@ -1,15 +1,22 @@
 #include "mmd_codec.h"
 #include "priv.h"
 
-static const char digits[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/* Of a value below 64. */
+static uint8_t
+digit(unsigned v)
+{
+	return (uint8_t)(v < 26 ? 'A' + v
+	    : v < 52 ? 'a' - 26 + v
+	    : v < 62 ? '0' - 52 + v
+	    : v == 62 ? '+' : '/');
+}
 
 static int
 value(uint8_t c)
 {
-	for (int i = 0; i < 64; i++)
-		if ((uint8_t)digits[i] == c)
-			return i;
+	for (unsigned i = 0; i < 64; i++)
+		if (digit(i) == c)
+			return (int)i;
 	return -1;
 }
 
@@ -85,6 +92,13 @@ mmd_base64_end(const struct mmd_base64 *s)
 	return s->bad || s->digits + s->pads != 0 ? MMD_EINPUT : MMD_OK;
 }
 
+/* see priv.h */
+uint8_t
+mmd_base64_char(uint32_t group, size_t have, size_t i)
+{
+	return i > have ? '=' : digit(group >> (18 - 6 * i) & 63);
+}
+
 /* see mmd_codec.h */
 enum mmd_rc
 mmd_base64_encode(struct mmd_bytes in, uint8_t *out, size_t cap, size_t *n)
@@ -100,8 +114,7 @@ mmd_base64_encode(struct mmd_bytes in, uint8_t *out, size_t cap, size_t *n)
 		v |= have > 1 ? (uint32_t)in.p[i + 1] << 8 : 0;
 		v |= have > 2 ? in.p[i + 2] : 0;
 		for (size_t k = 0; k < 4; k++)
-			out[at++] = k > have ? '='
-			    : (uint8_t)digits[v >> (18 - 6 * k) & 63];
+			out[at++] = mmd_base64_char(v, have, k);
 	}
 	*n = at;
 	return MMD_OK;

@@ -39,163 +39,146 @@ advance(struct reader *r, size_t n)
 	return p;
 }
 
+/* The next one; behind the last, what would be a mark. */
+MMD_ONCE static uint8_t
+byte(struct reader *r)
+{
+	const uint8_t *p = advance(r, 1);
+
+	return p == NULL ? UINT8_MAX : *p;
+}
+
 /*
  * Indefinite lengths are for strings and containers; 28 to 30 are reserved.
  * No item takes less than a byte, so that a count beyond what is left is
  * refused here and never multiplied: those of strings and containers fit
  * into a size_t behind this.
  */
-static struct head
-next(struct reader *r)
+static void
+next(struct reader *r, struct head *h)
 {
-	const uint8_t *p = advance(r, 1);
-	struct head h = { SIMPLE, ENDLESS, 0 };
-	size_t extra;
+	uint8_t first = byte(r);
 
-	if (p == NULL)
-		return h;
-	h = (struct head){ *p >> 5, *p & 31, *p & 31 };
-	if (h.info < 24)
-		return h;
-	if (h.info == ENDLESS)
-		r->bad |= h.major <= NEGATIVE || h.major == TAG;
-	else if (h.info > 27)
+	h->major = first >> 5;
+	h->info = first & 31;
+	h->n = 0;
+	if (h->info < 24)
+		h->n = h->info;
+	else if (h->info != ENDLESS) {
+		r->bad |= h->info > 27;
+		for (unsigned n = 1u << (h->info - 24); n > 0; n--)
+			h->n = h->n << 8 | byte(r);
+	} else if (h->major <= NEGATIVE || h->major == TAG)
 		r->bad = true;
-	else {
-		extra = (size_t)1 << (h.info - 24);
-		p = advance(r, extra);
-		for (h.n = 0; p != NULL && extra > 0; extra--)
-			h.n = h.n << 8 | *p++;
-	}
-	if (h.info != ENDLESS && h.major >= BYTES && h.major <= MAP)
-		r->bad |= h.n > r->left;
-	return h;
+	if (h->major >= BYTES && h->major <= MAP && h->n > r->left)
+		r->bad = true;
 }
 
 /* A container that is being skipped, or a string in pieces. */
 struct level {
-	size_t left; /* items to come; counted up where a mark ends it */
+	size_t left; /* items to come; counted below 0 where a mark ends it */
 	uint8_t major;
 	bool endless;
 };
 
+/* RFC 8949 3.2.3: pieces of definite length and the same type. */
 static bool
 may_stand_in(const struct level *l, const struct head *h)
 {
-	/* RFC 8949 3.2.3: pieces of definite length and the same type. */
-	if (l->major == BYTES || l->major == TEXT)
-		return h->major == l->major && h->info != ENDLESS;
-	return true;
+	return (l->major != BYTES && l->major != TEXT) ||
+	    (h->major == l->major && h->info != ENDLESS);
 }
 
-/* Ends the level that a mark ends: not a map between key and value. */
+/* A level that a mark ends: not a map between key and value. */
 static bool
-end_marked(struct level *levels, size_t *depth)
+end_marked(struct level *l)
 {
-	const struct level *l;
-
-	if (*depth == 0)
-		return false;
-	l = &levels[*depth - 1];
 	if (!l->endless || (l->major == MAP && l->left % 2 != 0))
 		return false;
-	(*depth)--;
+	*l = (struct level){ 0 };
 	return true;
 }
 
-static void
-end_counted(struct level *levels, size_t *depth)
-{
-	while (*depth > 0 && !levels[*depth - 1].endless &&
-	    levels[*depth - 1].left == 0)
-		(*depth)--;
-}
-
+/* An item of l; true if it has items of its own, at the next level. */
 static bool
-enter(struct level *levels, size_t *depth, const struct head *h)
+skip_one(struct reader *r, struct level *l, const struct head *h)
 {
-	bool endless = h->info == ENDLESS;
-	size_t n = endless ? 0 : (size_t)h->n;
+	size_t n = (size_t)h->n;
 
-	if (*depth == MMD_CBOR_DEPTH - 1)
-		return false;
-	levels[(*depth)++] = (struct level){ h->major == MAP ? 2 * n : n,
-		h->major, endless };
-	return true;
-}
-
-/* One item that may stand at the innermost level; tags stand for nothing. */
-static void
-skip_one(struct reader *r, struct level *levels, size_t *depth,
-    const struct head *h)
-{
-	if (*depth > 0) {
-		struct level *l = &levels[*depth - 1];
-
-		r->bad |= !may_stand_in(l, h);
-		l->left = l->endless ? l->left + 1 : l->left - 1;
+	r->bad |= !may_stand_in(l, h);
+	l->left--;
+	if (h->major == MAP || h->major == ARRAY ||
+	    (h->info == ENDLESS && h->major != SIMPLE)) {
+		l[1] = (struct level){ h->major == MAP ? 2 * n : n, h->major,
+			h->info == ENDLESS };
+		return true;
 	}
-	if (h->major == ARRAY || h->major == MAP ||
-	    (h->info == ENDLESS && h->major != SIMPLE))
-		r->bad |= !enter(levels, depth, h);
-	else if (h->major == BYTES || h->major == TEXT)
-		(void)advance(r, (size_t)h->n);
+	if (h->major == BYTES || h->major == TEXT)
+		(void)advance(r, n);
+	return false;
 }
 
-/* The next item whole, whatever it is. */
+/*
+ * The next item whole, whatever it is; tags stand for nothing.  It is the one
+ * item of the first level; there are no items at the last.
+ */
 static void
 skip(struct reader *r)
 {
-	struct level levels[MMD_CBOR_DEPTH];
-	size_t depth = 0;
-	struct head h;
+	struct level levels[MMD_CBOR_DEPTH + 1] = { { 1, ARRAY, false } };
+	struct level *l = levels;
 
 	do {
-		h = next(r);
-		if (r->bad)
-			return;
+		struct head h;
+
+		next(r, &h);
 		if (is_break(&h))
-			r->bad |= !end_marked(levels, &depth);
+			r->bad |= !end_marked(l);
 		else if (h.major != TAG)
-			skip_one(r, levels, &depth, &h);
-		end_counted(levels, &depth);
-	} while (!r->bad && (depth > 0 || h.major == TAG));
+			l += skip_one(r, l, &h);
+		r->bad |= l == &levels[MMD_CBOR_DEPTH];
+		while (l > levels && !l->endless && l->left == 0)
+			l--;
+	} while (!r->bad && (l > levels || l->left > 0));
+}
+
+/* The same, with its head and what is behind that. */
+static void
+item(struct reader *r, struct head *h, struct mmd_bytes *contents)
+{
+	struct reader inner = *r;
+
+	next(&inner, h);
+	skip(r);
+	*contents = (struct mmd_bytes){ inner.p, (size_t)(r->p - inner.p) };
 }
 
 static bool
 within(const struct mmd_cbor_key *key, uint64_t n)
 {
-	uint64_t most = key->most == MMD_CBOR_32 ? UINT32_MAX : key->most;
-
-	return n >= key->least && (most == 0 || n <= most);
+	return n >= key->least && (key->most == MMD_CBOR_32 ? n >> 32 == 0
+	    : key->most == 0 || n <= key->most);
 }
 
 /* The value of a key that was asked for. */
-static void
+MMD_ONCE static void
 value(struct reader *r, const struct mmd_cbor_key *key,
     struct mmd_cbor_value *out)
 {
 	static const uint8_t majors[] = { SIMPLE, UINT, BYTES, TEXT, MAP };
-	struct reader from = *r;
-	struct head h = next(r);
+	const uint8_t *from = r->p;
+	struct mmd_bytes v;
+	struct head h;
 
-	if (out->type != MMD_CBOR_NONE || h.major != majors[key->type] ||
-	    (h.info == ENDLESS && h.major != MAP))
-		r->bad = true;
-	if (r->bad)
-		return;
+	item(r, &h, &v);
+	if (h.major == MAP)
+		v = (struct mmd_bytes){ from, (size_t)(r->p - from) };
+	else
+		r->bad |= h.info == ENDLESS;
+	r->bad |= out->type != MMD_CBOR_NONE || h.major != majors[key->type];
 	out->type = (enum mmd_cbor_type)key->type;
-	out->n = h.n;
-	out->v = (struct mmd_bytes){ r->p, 0 };
-	if (h.major == MAP) {
-		*r = from;
-		skip(r);
-		out->n = from.left - r->left;
-		out->v.p = from.p;
-	} else if (h.major != UINT)
-		(void)advance(r, (size_t)h.n);
-	if (h.major != UINT)
-		out->v.n = (size_t)out->n;
+	out->n = h.major == UINT ? h.n : v.n;
+	out->v = v;
 	r->bad |= !within(key, out->n);
 }
 
@@ -203,17 +186,13 @@ value(struct reader *r, const struct mmd_cbor_key *key,
 static int
 key_of(struct reader *r, const struct mmd_cbor_key *keys, size_t nkeys)
 {
-	struct reader from = *r;
-	struct head h = next(r);
-	struct mmd_bytes name = { r->p, (size_t)h.n };
+	struct mmd_bytes name;
+	struct head h;
 
-	if (r->bad || h.major != TEXT || h.info == ENDLESS) {
-		*r = from;
-		skip(r);
+	item(r, &h, &name);
+	if (r->bad || h.major != TEXT || h.info == ENDLESS)
 		return -1;
-	}
-	(void)advance(r, (size_t)h.n);
-	for (size_t i = 0; !r->bad && i < nkeys; i++)
+	for (size_t i = 0; i < nkeys; i++)
 		if (mmd_bytes_eq(name, mmd_bytes_of(keys[i].name)))
 			return (int)i;
 	return -1;
@@ -234,8 +213,9 @@ static void
 pairs(struct reader *r, const struct mmd_cbor_key *keys, size_t nkeys,
     struct mmd_cbor_value *out)
 {
-	struct head map = next(r);
+	struct head map;
 
+	next(r, &map);
 	r->bad |= map.major != MAP;
 	for (size_t done = 0; !r->bad && !at_end(r, &map, done); done++) {
 		int i = key_of(r, keys, nkeys);

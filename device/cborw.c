@@ -5,7 +5,7 @@
 #define TEXT  0x60
 #define MAP   0xa0
 
-static uint8_t *
+MMD_ONCE static uint8_t *
 room(struct mmd_cborw *w, size_t n)
 {
 	uint8_t *p = w->buf + w->n;
@@ -22,7 +22,8 @@ room(struct mmd_cborw *w, size_t n)
 static void
 put_head(struct mmd_cborw *w, uint8_t major, uint64_t n)
 {
-	unsigned log = n > UINT32_MAX ? 3 : n > 0xffff ? 2 : n > 0xff ? 1 : 0;
+	uint32_t low = (uint32_t)n;
+	unsigned log = n != low ? 3 : low > 0xffff ? 2 : low > 0xff ? 1 : 0;
 	size_t extra = n < 24 ? 0 : (size_t)1 << log;
 	uint8_t *p = room(w, 1 + extra);
 
@@ -34,14 +35,20 @@ put_head(struct mmd_cborw *w, uint8_t major, uint64_t n)
 }
 
 static void
-put_string(struct mmd_cborw *w, uint8_t major, struct mmd_bytes v)
+put_string(struct mmd_cborw *w, uint8_t major, const void *v, size_t n)
 {
 	uint8_t *p;
 
-	put_head(w, major, v.n);
-	p = room(w, v.n);
-	if (p != NULL && v.n > 0)
-		memmove(p, v.p, v.n);
+	put_head(w, major, n);
+	p = room(w, n);
+	if (p != NULL && n > 0)
+		memmove(p, v, n);
+}
+
+static void
+put_text(struct mmd_cborw *w, const char *s)
+{
+	put_string(w, TEXT, s, mmd_bytes_of(s).n);
 }
 
 /* A pair more in the map that is open, whose count is in its first byte. */
@@ -53,17 +60,15 @@ put_key(struct mmd_cborw *w, const char *key)
 		return;
 	}
 	w->buf[w->map]++;
-	put_string(w, TEXT, mmd_bytes_of(key));
+	put_text(w, key);
 }
 
 /* see mmd_cbor.h */
-struct mmd_cborw
-mmd_cborw_over(uint8_t *buf, size_t cap)
+void
+mmd_cborw_init(struct mmd_cborw *w, uint8_t *buf, size_t cap)
 {
-	struct mmd_cborw w = { buf, 0, cap, 0, false };
-
-	put_head(&w, MAP, 0);
-	return w;
+	*w = (struct mmd_cborw){ .buf = buf, .cap = cap };
+	put_head(w, MAP, 0);
 }
 
 /* see mmd_cbor.h */
@@ -76,18 +81,19 @@ mmd_cborw_uint(struct mmd_cborw *w, const char *key, uint64_t v)
 
 /* see mmd_cbor.h */
 void
-mmd_cborw_bytes(struct mmd_cborw *w, const char *key, struct mmd_bytes v)
+mmd_cborw_bytes(struct mmd_cborw *w, const char *key, const uint8_t *p,
+    size_t n)
 {
 	put_key(w, key);
-	put_string(w, BYTES, v);
+	put_string(w, BYTES, p, n);
 }
 
 /* see mmd_cbor.h */
 void
-mmd_cborw_text(struct mmd_cborw *w, const char *key, struct mmd_bytes v)
+mmd_cborw_text(struct mmd_cborw *w, const char *key, const char *text)
 {
 	put_key(w, key);
-	put_string(w, TEXT, v);
+	put_text(w, text);
 }
 
 /* see mmd_cbor.h */

@@ -99,10 +99,10 @@ put_info(struct mmd_derw *w, struct mmd_bytes subject, struct mmd_bytes spki)
 {
 	size_t end = w->at;
 
-	mmd_derw_put(w, MMD_TEXT("\xa0\x00"));
-	mmd_derw_put(w, spki);
-	mmd_derw_put(w, subject);
-	mmd_derw_put(w, MMD_TEXT("\x02\x01\x00"));
+	mmd_derw_put(w, "\xa0\x00", 2);
+	mmd_derw_put(w, spki.p, spki.n);
+	mmd_derw_put(w, subject.p, subject.n);
+	mmd_derw_put(w, "\x02\x01\x00", 3);
 	mmd_derw_wrap(w, MMD_DER_SEQ, end);
 	return (struct mmd_bytes){ w->buf + w->at, end - w->at };
 }
@@ -149,7 +149,8 @@ mmd_request_write_as(const struct mmd_crypto *crypto, unsigned slot,
 	r.info = put_info(&w, subject, s.key);
 	if (w.bad)
 		return MMD_ESPACE;
-	rc = mmd_request_sign(crypto, slot, r.info, s.sig, sizeof(s.sig), &s.n);
+	rc = mmd_request_sign(crypto, slot, &r.info, s.sig, sizeof(s.sig),
+	    &s.n);
 	if (rc != MMD_OK)
 		return rc;
 	memmove(buf, r.info.p, r.info.n);

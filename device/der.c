@@ -28,13 +28,13 @@ fail(struct mmd_der *r)
  * here.
  */
 bool
-mmd_der_head(struct mmd_bytes seen, size_t left, size_t *head, size_t *len)
+mmd_der_head(const uint8_t *p, size_t seen, size_t left, size_t *head,
+    size_t *len)
 {
-	const uint8_t *p = seen.p;
 	size_t k, n = 0;
 
 	/* X.690 8.1.2.4: a tag number of 31 begins a long tag: not ours. */
-	if (seen.n < 2 || (p[0] & 0x1f) == 0x1f)
+	if (seen < 2 || (p[0] & 0x1f) == 0x1f)
 		return false;
 	k = p[1] & 0x7f;
 	if ((p[1] & 0x80) == 0) {
@@ -42,7 +42,7 @@ mmd_der_head(struct mmd_bytes seen, size_t left, size_t *head, size_t *len)
 		*len = k;
 		return k <= left - 2;
 	}
-	if (k == 0 || k > 4 || seen.n - 2 < k || p[2] == 0)
+	if (k == 0 || k > 4 || seen - 2 < k || p[2] == 0)
 		return false;
 	for (size_t i = 0; i < k; i++)
 		n = n << 8 | p[2 + i];
@@ -57,8 +57,8 @@ element(struct mmd_der *r, int tag, bool whole)
 	struct mmd_bytes v;
 	size_t head, len;
 
-	if (r->bad || !mmd_der_head((struct mmd_bytes){ r->p, r->left },
-	    r->left, &head, &len) || (tag >= 0 && r->p[0] != tag))
+	if (r->bad || !mmd_der_head(r->p, r->left, r->left, &head, &len) ||
+	    (tag >= 0 && r->p[0] != tag))
 		return fail(r);
 	v.p = whole ? r->p : r->p + head;
 	v.n = whole ? head + len : len;
@@ -114,32 +114,36 @@ mmd_derw_over(uint8_t *buf, size_t cap)
 
 /* see mmd_codec.h */
 void
-mmd_derw_put(struct mmd_derw *w, struct mmd_bytes v)
+mmd_derw_put(struct mmd_derw *w, const void *p, size_t n)
 {
-	if (w->bad || w->at < v.n) {
+	if (w->bad || w->at < n) {
 		w->bad = true;
 		return;
 	}
-	w->at -= v.n;
-	if (v.n > 0)
-		memmove(w->buf + w->at, v.p, v.n);
+	w->at -= n;
+	if (n > 0)
+		memmove(w->buf + w->at, p, n);
+}
+
+static void
+put_byte(struct mmd_derw *w, size_t v)
+{
+	const uint8_t c = (uint8_t)v;
+
+	mmd_derw_put(w, &c, 1);
 }
 
 /* see mmd_codec.h */
 void
 mmd_derw_wrap(struct mmd_derw *w, uint8_t tag, size_t from)
 {
-	uint8_t head[6];
-	size_t len = from - w->at, i = sizeof(head);
-	size_t n = len;
+	size_t len = from - w->at, more = 0x80;
 
-	if (w->bad)
-		return;
-	for (; len >= 0x80 && n > 0 && i > 2; n >>= 8)
-		head[--i] = (uint8_t)n;
-	head[i - 1] = len < 0x80 ? (uint8_t)len
-	    : (uint8_t)(0x80 | (sizeof(head) - i));
-	head[i - 2] = tag;
-	mmd_derw_put(w,
-	    (struct mmd_bytes){ head + i - 2, sizeof(head) - i + 2 });
+	if (len >= 0x80) {
+		for (; len > 0; len >>= 8, more++)
+			put_byte(w, len);
+		len = more;
+	}
+	put_byte(w, len);
+	put_byte(w, tag);
 }

@@ -91,7 +91,7 @@ mmd_factory_init(struct mmd_factory *f, const struct mmd_factory_conf *conf)
 }
 
 /* The one place where it is decided what may happen when. */
-static enum mmd_refusal
+MMD_ONCE static enum mmd_refusal
 admit(struct mmd_call *c, const struct mmd_message *m)
 {
 	enum mmd_rc rc = mmd_factory_look(c->f, c->identity, &c->look);
@@ -105,20 +105,23 @@ admit(struct mmd_call *c, const struct mmd_message *m)
 	return c->look.state == MMD_STATE_EMPTY ? MMD_R_NO_KEY : MMD_R_NO_CERT;
 }
 
-/* SMP version 2 tells whose error it is; version 1 has a range for users. */
+/*
+ * In place of an answer.  SMP version 2 tells whose error it is; version 1 has
+ * a range for users, in which rc is.
+ */
 static void
-put_refusal(struct mmd_cborw *w, const struct mmd_smp_head *h,
-    enum mmd_refusal r)
+put_error(struct mmd_cborw *w, const struct mmd_smp_head *h, unsigned rc)
 {
 	size_t outer;
 
-	if (h->version == 0) {
-		mmd_cborw_uint(w, "rc", MMD_SMP_EPERUSER + (unsigned)r);
+	mmd_cborw_init(w, w->buf, w->cap);
+	if (h->version == 0 || rc < MMD_SMP_EPERUSER) {
+		mmd_cborw_uint(w, "rc", rc);
 		return;
 	}
 	outer = mmd_cborw_open(w, "err");
 	mmd_cborw_uint(w, "group", MMD_FACTORY_GROUP);
-	mmd_cborw_uint(w, "rc", r);
+	mmd_cborw_uint(w, "rc", rc - MMD_SMP_EPERUSER);
 	mmd_cborw_close(w, outer);
 }
 
@@ -131,7 +134,7 @@ message_of(const struct mmd_smp_head *h)
 	return &mmd_messages[h->id];
 }
 
-/* Runs the message; the result of SMP, 0 if the message has its own. */
+/* Runs the message: 0, or why there is no answer. */
 static unsigned
 act(struct mmd_call *c, const struct mmd_smp_head *h, struct mmd_bytes body)
 {
@@ -147,16 +150,12 @@ act(struct mmd_call *c, const struct mmd_smp_head *h, struct mmd_bytes body)
 	if (c->v[0].type == MMD_CBOR_UINT)
 		c->identity = (unsigned)c->v[0].n;
 	r = admit(c, m);
-	c->w = mmd_cborw_over(c->w.buf, c->w.cap);
+	mmd_cborw_init(&c->w, c->w.buf, c->w.cap);
 	if (r == MMD_R_NONE)
 		r = m->act(c);
 	if (r == MMD_R_NONE && c->w.bad)
 		r = MMD_R_SPACE;
-	if (r != MMD_R_NONE) {
-		c->w = mmd_cborw_over(c->w.buf, c->w.cap);
-		put_refusal(&c->w, h, r);
-	}
-	return 0;
+	return r == MMD_R_NONE ? 0 : MMD_SMP_EPERUSER + (unsigned)r;
 }
 
 /* see mmd_factory.h */
@@ -174,10 +173,8 @@ mmd_factory_answer(struct mmd_factory *f, uint8_t *p, size_t cap, size_t *n)
 	c.w = (struct mmd_cborw){ .buf = p + MMD_SMP_HEAD,
 		.cap = cap - MMD_SMP_HEAD };
 	rc = act(&c, &h, body);
-	if (rc != 0) {
-		c.w = mmd_cborw_over(c.w.buf, c.w.cap);
-		mmd_cborw_uint(&c.w, "rc", rc);
-	}
+	if (rc != 0)
+		put_error(&c.w, &h, rc);
 	h.op += MMD_SMP_ANSWER;
 	mmd_smp_head_put(&h, c.w.n, p);
 	*n = MMD_SMP_HEAD + c.w.n;

@@ -68,17 +68,18 @@ fill_step(const struct mmd_flash *f, uint32_t at, const uint8_t *want,
 
 /* see flash.h */
 enum mmd_rc
-mmd_flash_fill(const struct mmd_flash *f, uint32_t at, struct mmd_bytes v)
+mmd_flash_fill(const struct mmd_flash *f, uint32_t at, const uint8_t *p,
+    size_t n)
 {
 	uint8_t want[MMD_FLASH_STEP_MAX];
 	uint32_t step = mmd_flash_step(f);
 	enum mmd_rc rc = MMD_OK;
 
-	for (size_t i = 0; rc == MMD_OK && i < v.n; i += step) {
-		size_t k = v.n - i < step ? v.n - i : step;
+	for (size_t i = 0; rc == MMD_OK && i < n; i += step) {
+		size_t k = n - i < step ? n - i : step;
 
 		memset(want, f->blank, step);
-		memcpy(want, v.p + i, k);
+		memcpy(want, p + i, k);
 		rc = fill_step(f, at + (uint32_t)i, want, step);
 	}
 	return rc;

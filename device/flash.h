@@ -14,11 +14,11 @@ bool mmd_flash_blank(const struct mmd_flash *f, uint32_t at, uint32_t n);
 enum mmd_rc mmd_flash_erase(const struct mmd_flash *f,
     const struct mmd_area *a) MMD_MUST;
 /*
- * Makes flash hold v at at, a multiple of the step: what is equal stays, what
- * is blank is programmed and read back; else MMD_ESTATE.
+ * Makes flash hold n bytes at at, a multiple of the step: what is equal stays,
+ * what is blank is programmed and read back; else MMD_ESTATE.
  */
 enum mmd_rc mmd_flash_fill(const struct mmd_flash *f, uint32_t at,
-    struct mmd_bytes v) MMD_MUST;
+    const uint8_t *p, size_t n) MMD_MUST;
 
 /*
  * The half that is not in use, and the bundle that is: all zero but half if

@@ -53,9 +53,9 @@ encode(struct mmd_link *l)
 	struct mmd_smp_head h = { mmd_link_messages[m].op, 1,
 		MMD_FACTORY_GROUP, ++l->seq, (uint8_t)m };
 	uint8_t *p = l->conf->buf;
-	struct mmd_cborw w = mmd_cborw_over(p + MMD_SMP_HEAD,
-	    l->conf->cap / 2 - MMD_SMP_HEAD);
+	struct mmd_cborw w;
 
+	mmd_cborw_init(&w, p + MMD_SMP_HEAD, l->conf->cap / 2 - MMD_SMP_HEAD);
 	if (l->ask.identity != MMD_IDEVID && m != MMD_LOCK)
 		mmd_cborw_uint(&w, "id", l->ask.identity);
 	mmd_link_messages[m].encode(l, &w);

@@ -1,11 +1,5 @@
 #include "link.h"
 
-static struct mmd_bytes
-hash_of(const struct mmd_ask *a)
-{
-	return (struct mmd_bytes){ a->bytes, sizeof(a->bytes) };
-}
-
 static void
 encode_hello(struct mmd_link *l, struct mmd_cborw *w)
 {
@@ -114,7 +108,7 @@ static void
 encode_key(struct mmd_link *l, struct mmd_cborw *w)
 {
 	mmd_cborw_uint(w, "kind", l->ask.n);
-	mmd_cborw_bytes(w, "stir", hash_of(&l->ask));
+	mmd_cborw_bytes(w, "stir", l->ask.bytes, MMD_HASH);
 }
 
 /* An answer of one value, which is borrowed from it. */
@@ -200,7 +194,7 @@ encode_put(struct mmd_link *l, struct mmd_cborw *w)
 	p = w->buf + w->n + 32;
 	gather(&l->ask, l->off, p, (uint32_t)v.n);
 	v.p = p;
-	mmd_cborw_bytes(w, "data", v);
+	mmd_cborw_bytes(w, "data", v.p, v.n);
 }
 
 /* see link.h */
@@ -247,7 +241,7 @@ encode_commit(struct mmd_link *l, struct mmd_cborw *w)
 	mmd_cborw_uint(w, "cert", a->part_n[MMD_PART_CERT]);
 	mmd_cborw_uint(w, "chain", a->part_n[MMD_PART_CHAIN]);
 	mmd_cborw_uint(w, "conf", a->part_n[MMD_PART_CONFIG]);
-	mmd_cborw_bytes(w, "all", hash_of(a));
+	mmd_cborw_bytes(w, "all", a->bytes, MMD_HASH);
 }
 
 static enum mmd_rc
@@ -262,7 +256,7 @@ decode_commit(struct mmd_link *l, struct mmd_bytes body)
 static void
 encode_prove(struct mmd_link *l, struct mmd_cborw *w)
 {
-	mmd_cborw_bytes(w, "nonce", hash_of(&l->ask));
+	mmd_cborw_bytes(w, "nonce", l->ask.bytes, MMD_HASH);
 }
 
 static enum mmd_rc
@@ -277,7 +271,7 @@ decode_prove(struct mmd_link *l, struct mmd_bytes body)
 static void
 encode_lock(struct mmd_link *l, struct mmd_cborw *w)
 {
-	mmd_cborw_bytes(w, "cert", hash_of(&l->ask));
+	mmd_cborw_bytes(w, "cert", l->ask.bytes, MMD_HASH);
 }
 
 static enum mmd_rc

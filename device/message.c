@@ -29,7 +29,7 @@ behind(const struct mmd_call *c)
 static void
 put_hash(struct mmd_cborw *w, const char *key, const uint8_t hash[MMD_HASH])
 {
-	mmd_cborw_bytes(w, key, (struct mmd_bytes){ hash, MMD_HASH });
+	mmd_cborw_bytes(w, key, hash, MMD_HASH);
 }
 
 static const struct mmd_cbor_key hello_keys[] = {
@@ -61,8 +61,8 @@ hello(struct mmd_call *c)
 	if (told_s > c->f->floor_s && told_s <= (uint64_t)MMD_TIME_FOREVER)
 		c->f->floor_s = told_s;
 	tell(c, "v", MMD_FACTORY_PROTOCOL);
-	mmd_cborw_text(&c->w, "fw", mmd_bytes_of(conf->firmware));
-	mmd_cborw_bytes(&c->w, "hw", conf->hardware);
+	mmd_cborw_text(&c->w, "fw", conf->firmware);
+	mmd_cborw_bytes(&c->w, "hw", conf->hardware.p, conf->hardware.n);
 	tell(c, "state", l->locked ? MMD_STATE_LOCKED : l->state);
 	tell(c, "kinds", conf->kinds);
 	tell(c, "max", (uint32_t)c->w.cap);
@@ -102,12 +102,12 @@ put_public(struct mmd_call *c)
 {
 	const struct mmd_crypto *crypto = c->f->conf->crypto;
 	struct room r = behind(c);
-	struct mmd_bytes pub = { r.p, 0 };
+	size_t n;
 	enum mmd_rc rc = crypto->public(crypto->ctx, c->identity, r.p, r.n,
-	    &pub.n);
+	    &n);
 
 	if (rc == MMD_OK)
-		mmd_cborw_bytes(&c->w, "pub", pub);
+		mmd_cborw_bytes(&c->w, "pub", r.p, n);
 	return rc;
 }
 
@@ -151,7 +151,7 @@ csr(struct mmd_call *c)
 	    hex(c->f->conf->hardware, name), r.p, r.n, &der);
 
 	if (rc == MMD_OK)
-		mmd_cborw_bytes(&c->w, "csr", der);
+		mmd_cborw_bytes(&c->w, "csr", der.p, der.n);
 	return mmd_factory_refuse(c->f, rc);
 }
 
@@ -256,14 +256,14 @@ prove(struct mmd_call *c)
 {
 	uint8_t msg[sizeof(MMD_PROVE_LABEL) + MMD_NONCE + MMD_HARDWARE_MAX +
 	    MMD_HASH];
-	struct mmd_bytes said = { msg, claim(c, msg) }, sig;
+	struct mmd_bytes said = { msg, claim(c, msg) };
 	struct room r = behind(c);
+	size_t n;
 	enum mmd_rc rc = mmd_request_sign(c->f->conf->crypto, c->identity,
-	    said, r.p, r.n, &sig.n);
+	    &said, r.p, r.n, &n);
 
-	sig.p = r.p;
 	if (rc == MMD_OK)
-		mmd_cborw_bytes(&c->w, "sig", sig);
+		mmd_cborw_bytes(&c->w, "sig", r.p, n);
 	return mmd_factory_refuse(c->f, rc);
 }
 
@@ -296,8 +296,8 @@ get(struct mmd_call *c)
 {
 	struct mmd_bundle *b = &c->look.bundle;
 	uint32_t off = (uint32_t)c->v[1].n;
-	struct mmd_bytes piece;
 	struct room r;
+	size_t n;
 	enum mmd_rc rc;
 
 	tell(c, "cert", b->n[MMD_PART_CERT]);
@@ -307,12 +307,12 @@ get(struct mmd_call *c)
 	if (off > b->n[MMD_PART_CERT])
 		return MMD_R_PIECE;
 	r = behind(c);
-	piece = (struct mmd_bytes){ r.p, b->n[MMD_PART_CERT] - off };
-	if (piece.n > r.n)
-		piece.n = r.n;
+	n = b->n[MMD_PART_CERT] - off;
+	if (n > r.n)
+		n = r.n;
 	rc = mmd_store_read(c->f->conf->store, c->identity, b, MMD_PART_CERT,
-	    off, r.p, piece.n);
-	mmd_cborw_bytes(&c->w, "data", piece);
+	    off, r.p, n);
+	mmd_cborw_bytes(&c->w, "data", r.p, n);
 	return mmd_factory_refuse(c->f, rc);
 }
 

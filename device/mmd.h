@@ -129,6 +129,12 @@ enum mmd_key_kind {
 #define MMD_HASH 32      /* SHA-256 */
 #define MMD_SPKI_MAX 320 /* the longest public key of a kind above */
 
+/* How a key signs. */
+struct mmd_signature {
+	struct mmd_bytes alg; /* AlgorithmIdentifier, DER */
+	bool whole_message;   /* by sign, not by sign_hash */
+};
+
 /*
  * Keys are numbers: the private part never crosses this interface.  Messages
  * are given in parts so that nothing need be copied together.
@@ -169,6 +175,12 @@ struct mmd_crypto {
 	 */
 	enum mmd_rc (*stir)(void *ctx, struct mmd_bytes data);
 	void *ctx;
+	/*
+	 * What the key that this SubjectPublicKeyInfo is of signs with;
+	 * mmd_signature_of knows every kind.  NULL, where a board makes no
+	 * other keys: they are elliptic curves', as P-256 is.
+	 */
+	const struct mmd_signature *(*signature)(struct mmd_bytes spki);
 };
 
 enum mmd_tls_mode {

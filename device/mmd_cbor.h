@@ -68,12 +68,13 @@ struct mmd_cborw {
 };
 
 /* Begins the map. */
-struct mmd_cborw mmd_cborw_over(uint8_t *buf, size_t cap);
+void mmd_cborw_init(struct mmd_cborw *w, uint8_t *buf, size_t cap);
 void mmd_cborw_uint(struct mmd_cborw *w, const char *key, uint64_t v);
-/* v may lie in buf, at least 16 bytes and the key's length beyond n. */
-void mmd_cborw_bytes(struct mmd_cborw *w, const char *key,
-    struct mmd_bytes v);
-void mmd_cborw_text(struct mmd_cborw *w, const char *key, struct mmd_bytes v);
+/* p may lie in buf, at least 16 bytes and the key's length beyond what is
+ * written. */
+void mmd_cborw_bytes(struct mmd_cborw *w, const char *key, const uint8_t *p,
+    size_t n);
+void mmd_cborw_text(struct mmd_cborw *w, const char *key, const char *text);
 /* Begins a map within; what it gives is for the close that ends it. */
 size_t mmd_cborw_open(struct mmd_cborw *w, const char *key);
 void mmd_cborw_close(struct mmd_cborw *w, size_t outer);

@@ -76,7 +76,8 @@ struct mmd_derw {
 };
 
 struct mmd_derw mmd_derw_over(uint8_t *buf, size_t cap);
-void mmd_derw_put(struct mmd_derw *w, struct mmd_bytes v); /* v may overlap */
+/* p may overlap. */
+void mmd_derw_put(struct mmd_derw *w, const void *p, size_t n);
 /* Wraps all written since at was `from` in a tag and a length. */
 void mmd_derw_wrap(struct mmd_derw *w, uint8_t tag, size_t from);
 

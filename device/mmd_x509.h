@@ -33,12 +33,19 @@ enum mmd_rc mmd_csrattrs_subject(struct mmd_bytes der,
     struct mmd_bytes *subject) MMD_MUST;
 
 /*
+ * What a key signs with, of every kind that there is: for struct mmd_crypto,
+ * of a port whose keys are of more than one.  NULL: none of them.
+ */
+const struct mmd_signature *mmd_signature_of(struct mmd_bytes spki);
+
+/*
  * Signs any message by the slot's key, in the form that X.509 has for it:
  * ECDSA or RSA over SHA-256, or Ed25519.  buf holds the public key first, then
  * *n bytes of signature.  MMD_ESPACE, MMD_NONE (no key), the port's.
  */
 enum mmd_rc mmd_request_sign(const struct mmd_crypto *crypto, unsigned slot,
-    struct mmd_bytes msg, uint8_t *buf, size_t cap, size_t *n) MMD_MUST;
+    const struct mmd_bytes *msg, uint8_t *buf, size_t cap, size_t *n)
+    MMD_MUST;
 
 /*
  * A certificate (RFC 5280 4.1) as slices of its DER.  That it parsed proves

@@ -18,6 +18,10 @@ int memcmp(const void *a, const void *b, size_t n);
 /* Of one source file for another: reached without a table of addresses. */
 #define MMD_HIDDEN __attribute__((visibility("hidden")))
 
+/* Left out of line, where a compiler that builds for size takes it into its
+ * callers all the same and the image grows by it. */
+#define MMD_ONCE __attribute__((noinline))
+
 /* Bytes of a string constant, without its NUL: in a table, and as a value. */
 #define MMD_BYTES(s) { (const uint8_t *)(s), sizeof(s) - 1 }
 #define MMD_TEXT(s)  ((struct mmd_bytes)MMD_BYTES(s))
@@ -72,10 +76,16 @@ mmd_put32(uint8_t *p, uint32_t v)
 }
 
 /*
- * The head of a DER element, of which seen shows the beginning and left bytes
- * are there: how long the head is and what it holds.  False: not DER.
+ * Character i of the four for a group of bytes, of which there are 1 to 3:
+ * the first in bits 16 to 23, those that are missing zero.
  */
-bool mmd_der_head(struct mmd_bytes seen, size_t left, size_t *head,
+uint8_t mmd_base64_char(uint32_t group, size_t have, size_t i);
+
+/*
+ * The head of a DER element, whose first bytes, seen of them, are at p; left
+ * are there in all: how long the head is and what it holds.  False: not DER.
+ */
+bool mmd_der_head(const uint8_t *p, size_t seen, size_t left, size_t *head,
     size_t *len);
 
 /*

@@ -159,16 +159,12 @@ raw(const struct mmd_smp_tx *tx, size_t i)
 static uint8_t
 text(const struct mmd_smp_tx *tx, size_t i)
 {
-	size_t from = i / 4 * 3, all = tx->packet.n + MMD_SMP_FRAMING, n, m;
-	uint8_t in[3], out[4];
+	size_t from = i / 4 * 3, have = tx->packet.n + MMD_SMP_FRAMING - from;
+	uint32_t group = 0;
 
-	for (n = 0; n < sizeof(in) && from + n < all; n++)
-		in[n] = raw(tx, from + n);
-	/* Four characters for three bytes: there is room. */
-	if (mmd_base64_encode((struct mmd_bytes){ in, n }, out, sizeof(out),
-	    &m) != MMD_OK)
-		return 0;
-	return out[i % 4];
+	for (size_t k = 0; k < 3; k++)
+		group = group << 8 | (k < have ? raw(tx, from + k) : 0u);
+	return mmd_base64_char(group, have, i % 4);
 }
 
 static uint8_t

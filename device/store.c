@@ -142,7 +142,7 @@ look(const struct mmd_store *s, unsigned identity, struct mmd_bundle *out,
 
 	*marks = 0;
 	for (unsigned i = 0; i < 2; i++) {
-		struct mmd_bundle b = { .half = i };
+		struct mmd_bundle b;
 		enum mmd_rc one = read_head(s->flash, &s->half[identity][i],
 		    (uint8_t)identity, &b);
 
@@ -150,6 +150,7 @@ look(const struct mmd_store *s, unsigned identity, struct mmd_bundle *out,
 			continue;
 		if (one != MMD_OK)
 			return one;
+		b.half = i;
 		*marks += b.locked;
 		if (rc == MMD_NONE || b.generation > out->generation)
 			*out = b;
@@ -197,7 +198,7 @@ mmd_store_read(const struct mmd_store *s, unsigned identity,
 }
 
 /* see mmd_store.h */
-uint32_t
+MMD_ONCE uint32_t
 mmd_store_room(const struct mmd_store *s, unsigned identity)
 {
 	const struct mmd_area *h = s->half[identity];
@@ -236,14 +237,14 @@ put_piece(const struct mmd_flash *f, const struct mmd_area *a, uint32_t off,
 {
 	uint32_t at = a->at + MMD_STORE_HEAD + off;
 	enum mmd_rc rc = mmd_flash_blank(f, a->at, MMD_STORE_HEAD) ?
-	    mmd_flash_fill(f, at, piece) : MMD_ESTATE;
+	    mmd_flash_fill(f, at, piece.p, piece.n) : MMD_ESTATE;
 
 	*erased = rc == MMD_ESTATE;
 	if (!*erased)
 		return rc;
 	rc = mmd_flash_erase(f, a);
 	if (rc == MMD_OK && off == 0)
-		rc = mmd_flash_fill(f, at, piece);
+		rc = mmd_flash_fill(f, at, piece.p, piece.n);
 	/* What does not take on erased flash never will. */
 	return rc == MMD_ESTATE ? MMD_EPORT : rc;
 }
@@ -253,7 +254,7 @@ enum mmd_rc
 mmd_store_put(const struct mmd_store *s, unsigned identity, uint32_t all_n,
     uint32_t off, struct mmd_bytes piece, uint32_t *next)
 {
-	uint32_t step = mmd_flash_step(s->flash);
+	uint32_t odd = mmd_flash_step(s->flash) - 1; /* of a power of two */
 	const struct mmd_area *idle;
 	struct mmd_bundle used;
 	bool erased;
@@ -261,8 +262,8 @@ mmd_store_put(const struct mmd_store *s, unsigned identity, uint32_t all_n,
 
 	if (all_n > mmd_store_room(s, identity))
 		return MMD_ESPACE;
-	if (off % step != 0 || off > all_n || piece.n > all_n - off ||
-	    (piece.n % step != 0 && off + piece.n != all_n))
+	if ((off & odd) != 0 || off > all_n || piece.n > all_n - off ||
+	    ((piece.n & odd) != 0 && off + piece.n != all_n))
 		return MMD_EINPUT;
 	rc = mmd_store_idle(s, identity, &idle, &used);
 	if (rc == MMD_OK)
@@ -279,7 +280,7 @@ put_head(const struct mmd_flash *f, const struct mmd_area *a, uint8_t what,
 	uint8_t h[MMD_STORE_HEAD];
 
 	encode_head(b, what, h);
-	return mmd_flash_fill(f, a->at, (struct mmd_bytes){ h, sizeof(h) });
+	return mmd_flash_fill(f, a->at, h, sizeof(h));
 }
 
 /* see mmd_store.h */
@@ -374,7 +375,7 @@ mmd_store_key_put(const struct mmd_store *s, unsigned identity,
 		return MMD_ESPACE;
 	rc = mmd_flash_erase(f, a);
 	if (rc == MMD_OK)
-		rc = mmd_flash_fill(f, a->at + MMD_STORE_HEAD, key);
+		rc = mmd_flash_fill(f, a->at + MMD_STORE_HEAD, key.p, key.n);
 	if (rc == MMD_OK)
 		rc = put_head(f, a, (uint8_t)(KEY | identity), &b);
 	return rc == MMD_ESTATE ? MMD_EPORT : rc;

@@ -24,11 +24,10 @@ into(const struct mmd_flash *f, struct span *r, uint8_t tag,
     struct span *contents)
 {
 	uint8_t h[6];
-	struct mmd_bytes seen = { h, r->n < sizeof(h) ? r->n : sizeof(h) };
-	size_t head, len;
+	size_t seen = r->n < sizeof(h) ? r->n : sizeof(h), head, len;
 
-	if (seen.n < 2 || f->read(f->ctx, r->at, h, seen.n) != MMD_OK ||
-	    !mmd_der_head(seen, r->n, &head, &len) || h[0] != tag)
+	if (seen < 2 || f->read(f->ctx, r->at, h, seen) != MMD_OK ||
+	    !mmd_der_head(h, seen, r->n, &head, &len) || h[0] != tag)
 		return false;
 	*contents = (struct span){ r->at + (uint32_t)head, (uint32_t)len };
 	r->at += (uint32_t)(head + len);
@@ -42,39 +41,21 @@ walk(const struct mmd_flash *f, struct span *r, struct seen *c)
 {
 	static const uint8_t tags[] = { MMD_DER_CTX0, MMD_DER_INTEGER,
 		MMD_DER_SEQ, MMD_DER_SEQ, MMD_DER_SEQ, MMD_DER_SEQ };
-	enum { ISSUER = 3, SUBJECT = 5 };
-	struct span cert, tbs, field[MMD_COUNT(tags)], key;
+	enum { ISSUER = 3 }; /* the subject is the last */
+	struct span cert, tbs;
+	uint32_t at;
 
 	if (!into(f, r, MMD_DER_SEQ, &cert) ||
 	    !into(f, &cert, MMD_DER_SEQ, &tbs))
 		return false;
 	for (size_t i = 0; i < MMD_COUNT(tags); i++)
-		if (!into(f, &tbs, tags[i], &field[i]))
+		if (!into(f, &tbs, tags[i], i == ISSUER ? &c->issuer
+		    : &c->subject))
 			return false;
-	c->issuer = field[ISSUER];
-	c->subject = field[SUBJECT];
-	c->spki.at = tbs.at;
-	if (!into(f, &tbs, MMD_DER_SEQ, &key))
+	at = tbs.at;
+	if (!into(f, &tbs, MMD_DER_SEQ, &c->spki))
 		return false;
-	c->spki.n = tbs.at - c->spki.at;
-	return true;
-}
-
-static bool
-same_spans(const struct mmd_flash *f, struct span a, struct span b)
-{
-	uint8_t some[WINDOW], others[WINDOW];
-	uint32_t k;
-
-	if (a.n != b.n)
-		return false;
-	for (uint32_t i = 0; i < a.n; i += k) {
-		k = a.n - i < WINDOW ? a.n - i : WINDOW;
-		if (f->read(f->ctx, a.at + i, some, k) != MMD_OK ||
-		    f->read(f->ctx, b.at + i, others, k) != MMD_OK ||
-		    memcmp(some, others, k) != 0)
-			return false;
-	}
+	c->spki = (struct span){ at, tbs.at - at };
 	return true;
 }
 
@@ -101,24 +82,31 @@ next_piece(void *from, struct mmd_bytes *piece)
 
 static enum mmd_rc
 hash_span(const struct mmd_flash *f, const struct mmd_crypto *crypto,
-    struct span v, uint8_t out[MMD_HASH])
+    const struct span *v, uint8_t out[MMD_HASH])
 {
-	struct source s = { .flash = f, .left = v };
+	struct source s = { .flash = f, .left = *v };
 
 	return crypto->hash_from(crypto->ctx, next_piece, &s, out);
 }
 
 /* RFC 5280 6.1: each issuer is the next one's subject. */
-static bool
-chains(const struct mmd_flash *f, struct span chain, struct seen *c)
+static enum mmd_rc
+check_names(const struct mmd_flash *f, const struct mmd_crypto *crypto,
+    struct span chain, struct seen *c)
 {
-	while (chain.n > 0) {
-		struct span issuer = c->issuer;
+	uint8_t issuer[MMD_HASH], subject[MMD_HASH];
+	enum mmd_rc rc = MMD_OK;
 
-		if (!walk(f, &chain, c) || !same_spans(f, issuer, c->subject))
-			return false;
+	while (rc == MMD_OK && chain.n > 0) {
+		rc = hash_span(f, crypto, &c->issuer, issuer);
+		if (rc == MMD_OK && !walk(f, &chain, c))
+			rc = MMD_EINPUT;
+		if (rc == MMD_OK)
+			rc = hash_span(f, crypto, &c->subject, subject);
+		if (rc == MMD_OK && memcmp(issuer, subject, MMD_HASH) != 0)
+			rc = MMD_EINPUT;
 	}
-	return true;
+	return rc;
 }
 
 /* Own key, shape, chain: what is at at belongs to this device. */
@@ -134,12 +122,12 @@ check_chain(const struct mmd_flash *f, const struct mmd_crypto *crypto,
 
 	if (!walk(f, &cert, &c) || cert.n > 0)
 		return MMD_EINPUT;
-	rc = hash_span(f, crypto, c.spki, key);
+	rc = hash_span(f, crypto, &c.spki, key);
 	if (rc != MMD_OK)
 		return rc;
 	if (memcmp(key, own, MMD_HASH) != 0)
 		return MMD_EPATH;
-	return chains(f, chain, &c) ? MMD_OK : MMD_EINPUT;
+	return check_names(f, crypto, chain, &c);
 }
 
 /* see priv.h */
@@ -172,12 +160,12 @@ mmd_store_verify(const struct mmd_store *s, const struct mmd_crypto *crypto,
 		return MMD_EINPUT;
 	all = (struct span){ idle->at + MMD_STORE_HEAD,
 		b->n[0] + b->n[1] + b->n[2] };
-	rc = hash_span(f, crypto, all, hash);
+	rc = hash_span(f, crypto, &all, hash);
 	if (rc == MMD_OK && memcmp(hash, b->all, MMD_HASH) != 0)
 		rc = MMD_ECHECKSUM;
 	all.n = b->n[MMD_PART_CERT];
 	if (rc == MMD_OK)
-		rc = hash_span(f, crypto, all, b->cert);
+		rc = hash_span(f, crypto, &all, b->cert);
 	if (rc == MMD_OK)
 		rc = mmd_own_key(crypto, identity, scratch, scratch_n, hash);
 	if (rc == MMD_OK)

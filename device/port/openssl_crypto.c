@@ -13,6 +13,8 @@
 #include <openssl/x509.h>
 #include <string.h>
 
+#include "mmd_x509.h"
+
 #define PEM_MAX 4096
 
 static enum mmd_rc
@@ -294,5 +296,5 @@ struct mmd_crypto
 mmd_openssl_crypto(struct mmd_openssl_keys *keys)
 {
 	return (struct mmd_crypto){ hash, hmac, make, public, sign_hash, sign,
-		hash_from, stir, keys };
+		hash_from, stir, keys, mmd_signature_of };
 }

@@ -31,9 +31,9 @@ put_integer(struct mmd_derw *w, const uint8_t *v)
 
 	for (; n > 1 && *v == 0; n--)
 		v++;
-	mmd_derw_put(w, (struct mmd_bytes){ v, n });
+	mmd_derw_put(w, v, n);
 	if ((*v & 0x80) != 0)
-		mmd_derw_put(w, (struct mmd_bytes){ &zero, 1 });
+		mmd_derw_put(w, &zero, 1);
 	mmd_derw_wrap(w, MMD_DER_INTEGER, end);
 }
 

@@ -1,12 +1,12 @@
 #include "port/p256m_crypto.h"
 
 #include <mbedtls/platform_util.h>
-#include <mbedtls/sha256.h>
 #include <psa/crypto.h>
 
 #include <p256-m.h>
 
 #include "port/p256.h"
+#include "port/sha256.h"
 
 #define PRIVATE 32
 
@@ -16,16 +16,12 @@ struct pair {
 	uint8_t public[MMD_P256_RAW];
 };
 
-/* Whose random bytes p256-m gets; set while it runs. */
-static struct mmd_random *source;
-
 /* see p256m_crypto.h */
 psa_status_t
 psa_generate_random(uint8_t *p, size_t n)
 {
-	if (source == NULL || mmd_random_fill(source, p, n) != MMD_OK)
-		return PSA_ERROR_INSUFFICIENT_ENTROPY;
-	return PSA_SUCCESS;
+	return mmd_random_fill(&mmd_p256m_random, p, n) == MMD_OK
+	    ? PSA_SUCCESS : PSA_ERROR_INSUFFICIENT_ENTROPY;
 }
 
 struct parts {
@@ -50,19 +46,20 @@ static enum mmd_rc
 hash_from(void *ctx, enum mmd_rc (*next)(void *, struct mmd_bytes *),
     void *from, uint8_t out[MMD_HASH])
 {
-	mbedtls_sha256_context md;
-	struct mmd_bytes piece = { out, 1 };
-	enum mmd_rc rc = MMD_OK;
-	int bad;
+	struct mmd_sha256 md;
+	struct mmd_bytes piece;
+	enum mmd_rc rc;
 
 	(void)ctx;
-	mbedtls_sha256_init(&md);
-	bad = mbedtls_sha256_starts(&md, 0);
-	while (bad == 0 && piece.n > 0 && (rc = next(from, &piece)) == MMD_OK)
-		bad = mbedtls_sha256_update(&md, piece.p, piece.n);
-	if (rc == MMD_OK && (bad != 0 || mbedtls_sha256_finish(&md, out) != 0))
-		rc = MMD_EPORT;
-	mbedtls_sha256_free(&md);
+	mmd_sha256_init(&md);
+	do {
+		rc = next(from, &piece);
+		if (rc == MMD_OK)
+			mmd_sha256_put(&md, piece.p, piece.n);
+	} while (rc == MMD_OK && piece.n > 0);
+	if (rc == MMD_OK)
+		mmd_sha256_end(&md, out);
+	mbedtls_platform_zeroize(&md, sizeof(md));
 	return rc;
 }
 
@@ -78,26 +75,23 @@ hash(void *ctx, const struct mmd_bytes *parts, size_t nparts,
 static enum mmd_rc
 make(void *ctx, unsigned slot, enum mmd_key_kind kind)
 {
-	struct mmd_p256m_keys *keys = ctx;
 	struct pair pair;
 	enum mmd_rc rc = MMD_EPORT;
 
-	if (kind != MMD_KEY_P256)
-		return MMD_EPORT;
-	source = keys->random;
-	if (p256_gen_keypair(pair.private, pair.public) == P256_SUCCESS)
-		rc = mmd_store_key_put(keys->store, slot,
+	(void)ctx;
+	if (kind == MMD_KEY_P256 &&
+	    p256_gen_keypair(pair.private, pair.public) == P256_SUCCESS)
+		rc = mmd_store_key_put(mmd_p256m_store, slot,
 		    (struct mmd_bytes){ pair.private, sizeof(pair) });
-	source = NULL;
 	mbedtls_platform_zeroize(&pair, sizeof(pair));
 	return rc;
 }
 
 static enum mmd_rc
-load(const struct mmd_p256m_keys *keys, unsigned slot, struct pair *pair)
+load(unsigned slot, struct pair *pair)
 {
 	size_t n;
-	enum mmd_rc rc = mmd_store_key_get(keys->store, slot, pair->private,
+	enum mmd_rc rc = mmd_store_key_get(mmd_p256m_store, slot, pair->private,
 	    sizeof(*pair), &n);
 
 	return rc == MMD_OK && n != sizeof(*pair) ? MMD_EPORT : rc;
@@ -107,8 +101,9 @@ static enum mmd_rc
 public(void *ctx, unsigned slot, uint8_t *p, size_t cap, size_t *n)
 {
 	struct pair pair;
-	enum mmd_rc rc = load(ctx, slot, &pair);
+	enum mmd_rc rc = load(slot, &pair);
 
+	(void)ctx;
 	if (rc == MMD_OK)
 		rc = mmd_p256_spki(pair.public, p, cap, n);
 	mbedtls_platform_zeroize(&pair, sizeof(pair));
@@ -119,16 +114,14 @@ static enum mmd_rc
 sign_hash(void *ctx, unsigned slot, const uint8_t digest[MMD_HASH],
     uint8_t *sig, size_t cap, size_t *n)
 {
-	struct mmd_p256m_keys *keys = ctx;
 	uint8_t raw[MMD_P256_RAW];
 	struct pair pair;
-	enum mmd_rc rc = load(keys, slot, &pair);
+	enum mmd_rc rc = load(slot, &pair);
 
-	source = keys->random;
+	(void)ctx;
 	if (rc == MMD_OK && p256_ecdsa_sign(raw, pair.private, digest,
 	    MMD_HASH) != P256_SUCCESS)
 		rc = MMD_EPORT;
-	source = NULL;
 	mbedtls_platform_zeroize(&pair, sizeof(pair));
 	return rc != MMD_OK ? rc : mmd_p256_signature(raw, sig, cap, n);
 }
@@ -136,16 +129,11 @@ sign_hash(void *ctx, unsigned slot, const uint8_t digest[MMD_HASH],
 static enum mmd_rc
 stir(void *ctx, struct mmd_bytes data)
 {
-	const struct mmd_p256m_keys *keys = ctx;
-
-	return mmd_random_stir(keys->random, data);
+	(void)ctx;
+	return mmd_random_stir(&mmd_p256m_random, data);
 }
 
 /* see p256m_crypto.h */
-struct mmd_crypto
-mmd_p256m_crypto(struct mmd_p256m_keys *keys)
-{
-	return (struct mmd_crypto){ .hash = hash, .make = make,
-		.public = public, .sign_hash = sign_hash,
-		.hash_from = hash_from, .stir = stir, .ctx = keys };
-}
+const struct mmd_crypto mmd_p256m_crypto = { .hash = hash, .make = make,
+	.public = public, .sign_hash = sign_hash, .hash_from = hash_from,
+	.stir = stir };

@@ -1,5 +1,3 @@
-/* mbed TLS as the smallest image has it: SHA-256 and p256-m, nothing else. */
-#define MBEDTLS_SHA256_C
-#define MBEDTLS_SHA256_SMALLER
+/* mbed TLS as the smallest image has it: p256-m, nothing else. */
 #define MBEDTLS_PSA_P256M_DRIVER_ENABLED
 #define MBEDTLS_PLATFORM_ZEROIZE_ALT /* crypto_p256m.c */

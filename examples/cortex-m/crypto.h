@@ -9,7 +9,7 @@
  * The board's crypto, by whichever library it is built with.  False: it does
  * not start.
  */
-extern struct mmd_crypto board_crypto;
+extern const struct mmd_crypto *const board_crypto;
 bool board_crypto_start(void);
 
 #endif

@@ -14,17 +14,15 @@ noise(void *ctx, uint8_t out[MMD_HASH])
 	return mps2_noise(out) ? MMD_OK : MMD_EPORT;
 }
 
-static struct mmd_random source = { .entropy = noise,
-	.crypto = &board_crypto };
-static struct mmd_p256m_keys keys = { &board_store, &source };
-
-struct mmd_crypto board_crypto;
+const struct mmd_crypto *const board_crypto = &mmd_p256m_crypto;
+const struct mmd_store *const mmd_p256m_store = &board_store;
+struct mmd_random mmd_p256m_random = { .entropy = noise,
+	.crypto = &mmd_p256m_crypto };
 
 /* see crypto.h */
 bool
 board_crypto_start(void)
 {
-	board_crypto = mmd_p256m_crypto(&keys);
 	return true;
 }
 

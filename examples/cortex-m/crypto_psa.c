@@ -14,8 +14,10 @@ noise(void *ctx, uint8_t out[MMD_HASH])
 	return mps2_noise(out) ? MMD_OK : MMD_EPORT;
 }
 
-static struct mmd_random source = { .entropy = noise,
-	.crypto = &board_crypto };
+static struct mmd_crypto crypto;
+const struct mmd_crypto *const board_crypto = &crypto;
+
+static struct mmd_random source = { .entropy = noise, .crypto = &crypto };
 
 static enum mmd_rc
 stir(void *ctx, struct mmd_bytes data)
@@ -26,7 +28,6 @@ stir(void *ctx, struct mmd_bytes data)
 
 static struct mmd_psa_keys keys = { .first = BOARD_FIRST_KEY, .stir = stir };
 
-struct mmd_crypto board_crypto;
 const struct mmd_store *const mmd_psa_its_store = &board_store;
 const uint32_t mmd_psa_its_first = BOARD_FIRST_KEY;
 
@@ -46,7 +47,7 @@ mbedtls_psa_external_get_random(mbedtls_psa_external_random_context_t *context,
 bool
 board_crypto_start(void)
 {
-	board_crypto = mmd_psa_crypto(&keys);
+	crypto = mmd_psa_crypto(&keys);
 	return psa_crypto_init() == PSA_SUCCESS;
 }
 

@@ -58,11 +58,10 @@ program(void *ctx, uint32_t at, const uint8_t *p, size_t n)
 	(void)ctx;
 	if (!within(at, n, UNIT))
 		return MMD_EPORT;
-	for (size_t i = 0; i < n; i++)
-		if (*memory(at + (uint32_t)i) != BLANK)
+	for (volatile uint8_t *to = memory(at); n > 0; n--, to++) {
+		if (*to != BLANK)
 			return MMD_EPORT;
-	for (size_t i = 0; i < n; i++) {
-		*memory(at + (uint32_t)i) = p[i];
+		*to = *p++;
 		take_time(UNIT_TURNS);
 	}
 	return MMD_OK;
@@ -71,11 +70,13 @@ program(void *ctx, uint32_t at, const uint8_t *p, size_t n)
 static enum mmd_rc
 erase(void *ctx, uint32_t at)
 {
+	size_t n = BLOCK;
+
 	(void)ctx;
-	if (!within(at, BLOCK, BLOCK))
+	if (!within(at, n, BLOCK))
 		return MMD_EPORT;
-	for (uint32_t i = 0; i < BLOCK; i++) {
-		*memory(at + i) = BLANK;
+	for (volatile uint8_t *to = memory(at); n > 0; n--, to++) {
+		*to = BLANK;
 		take_time(ERASE_TURNS);
 	}
 	return MMD_OK;

@@ -18,7 +18,7 @@ main(void)
 {
 	const struct mmd_factory_conf conf = {
 		.store = &board_store,
-		.crypto = &board_crypto,
+		.crypto = board_crypto,
 		.hardware = { board_id(), BOARD_ID },
 		.firmware = IMAGE,
 		.kinds = 1u << MMD_KEY_P256,

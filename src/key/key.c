@@ -92,7 +92,7 @@ put_octets(struct mmd_derw *w, const uint8_t *p, size_t n)
 {
 	size_t end = w->at;
 
-	mmd_derw_put(w, (struct mmd_bytes){ p, n });
+	mmd_derw_put(w, p, n);
 	mmd_derw_wrap(w, MMD_DER_OCTETS, end);
 }
 
@@ -108,11 +108,10 @@ mm_key_encode(const struct mm_key *key, struct mm_buf *pem)
 	put_octets(&w, key->public.p, key->public.n);
 	put_octets(&w, key->xy, key->made ? MM_KEY_XY : 0);
 	end = w.at;
-	mmd_derw_put(&w, (struct mmd_bytes){ (const uint8_t *)key->uri,
-	    strlen(key->uri) });
+	mmd_derw_put(&w, key->uri, strlen(key->uri));
 	mmd_derw_wrap(&w, MMD_DER_UTF8, end);
 	end = w.at;
-	mmd_derw_put(&w, version);
+	mmd_derw_put(&w, version.p, version.n);
 	mmd_derw_wrap(&w, MMD_DER_INTEGER, end);
 	mmd_derw_wrap(&w, MMD_DER_SEQ, sizeof(der));
 	MM_INVARIANT(!w.bad);

@@ -186,8 +186,9 @@ written(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(ints); i++) {
-		struct mmd_cborw w = mmd_cborw_over(buf, sizeof(buf));
+		struct mmd_cborw w;
 
+		mmd_cborw_init(&w, buf, sizeof(buf));
 		mmd_cborw_uint(&w, "n", ints[i].n);
 		assert_false(w.bad);
 		assert_int_equal(w.n, ints[i].want_n);
@@ -200,11 +201,11 @@ write_all(struct mmd_cborw *w)
 {
 	size_t outer;
 
-	mmd_cborw_bytes(w, "b", (struct mmd_bytes){ (const uint8_t *)"hi", 2 });
+	mmd_cborw_bytes(w, "b", (const uint8_t *)"hi", 2);
 	outer = mmd_cborw_open(w, "m");
 	mmd_cborw_uint(w, "n", 7);
 	mmd_cborw_close(w, outer);
-	mmd_cborw_text(w, "t", (struct mmd_bytes){ (const uint8_t *)"x", 1 });
+	mmd_cborw_text(w, "t", "x");
 	mmd_cborw_uint(w, "n", 1);
 }
 
@@ -214,9 +215,10 @@ there_and_back(void **state)
 {
 	struct mmd_cbor_value v[COUNT(keys)];
 	uint8_t buf[64];
-	struct mmd_cborw w = mmd_cborw_over(buf, sizeof(buf));
+	struct mmd_cborw w;
 	size_t all;
 
+	mmd_cborw_init(&w, buf, sizeof(buf));
 	(void)state;
 	write_all(&w);
 	assert_false(w.bad);
@@ -230,7 +232,7 @@ there_and_back(void **state)
 		uint8_t *tight = malloc(cap + 1);
 
 		assert_non_null(tight);
-		w = mmd_cborw_over(tight, cap);
+		mmd_cborw_init(&w, tight, cap);
 		write_all(&w);
 		assert_true(w.bad);
 		assert_true(w.n <= cap);
@@ -242,8 +244,9 @@ static void
 too_many_pairs(void **state)
 {
 	uint8_t buf[256];
-	struct mmd_cborw w = mmd_cborw_over(buf, sizeof(buf));
+	struct mmd_cborw w;
 
+	mmd_cborw_init(&w, buf, sizeof(buf));
 	(void)state;
 	for (int i = 0; i < MMD_CBOR_PAIRS; i++)
 		mmd_cborw_uint(&w, "n", 1);

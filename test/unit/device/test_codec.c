@@ -4,10 +4,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <openssl/sha.h>
 #include <string.h>
 #include <time.h>
 
 #include "mmd_codec.h"
+#include "port/sha256.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -148,7 +150,7 @@ der_writes_what_it_reads(void **state)
 		struct mmd_derw w = mmd_derw_over(buf, sizeof(buf));
 		struct mmd_der r;
 
-		mmd_derw_put(&w, (struct mmd_bytes){ content, sizes[i] });
+		mmd_derw_put(&w, content, sizes[i]);
 		mmd_derw_wrap(&w, MMD_DER_OCTETS, sizeof(buf));
 		assert_false(w.bad);
 		r = mmd_der_over((struct mmd_bytes){ buf + w.at,
@@ -222,6 +224,35 @@ every_day(void **state)
 	}
 }
 
+/* FIPS 180-4; and as OpenSSL has it, of every length about a block's, in two
+ * pieces. */
+static void
+sha256_is_sha256(void **state)
+{
+	static const uint8_t abc[] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01,
+		0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,
+		0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c, 0xb4, 0x10,
+		0xff, 0x61, 0xf2, 0x00, 0x15, 0xad };
+	struct mmd_sha256 s;
+	uint8_t in[300], got[32], want[32];
+
+	(void)state;
+	mmd_sha256_init(&s);
+	mmd_sha256_put(&s, (const uint8_t *)"abc", 3);
+	mmd_sha256_end(&s, got);
+	assert_memory_equal(got, abc, 32);
+	for (size_t i = 0; i < sizeof(in); i++)
+		in[i] = (uint8_t)(i * 7 + i / 64);
+	for (size_t n = 0; n <= sizeof(in); n++) {
+		mmd_sha256_init(&s);
+		mmd_sha256_put(&s, in, n / 3);
+		mmd_sha256_put(&s, in + n / 3, n - n / 3);
+		mmd_sha256_end(&s, got);
+		SHA256(in, n, want);
+		assert_memory_equal(got, want, 32);
+	}
+}
+
 int
 main(void)
 {
@@ -232,6 +263,7 @@ main(void)
 		cmocka_unit_test(der_writes_what_it_reads),
 		cmocka_unit_test(times),
 		cmocka_unit_test(every_day),
+		cmocka_unit_test(sha256_is_sha256),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

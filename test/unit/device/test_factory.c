@@ -36,7 +36,7 @@ ask(struct call *c, enum mmd_factory_message m)
 	c->cap = c->cap == 0 ? 520 : c->cap;
 	c->head = (struct mmd_smp_head){ writes ? MMD_SMP_WRITE : MMD_SMP_READ,
 		1, MMD_FACTORY_GROUP, 7, (uint8_t)m };
-	c->w = mmd_cborw_over(c->p + MMD_SMP_HEAD, ROOM - MMD_SMP_HEAD);
+	mmd_cborw_init(&c->w, c->p + MMD_SMP_HEAD, ROOM - MMD_SMP_HEAD);
 }
 
 static struct mmd_bytes
@@ -103,7 +103,7 @@ put_zeros(struct call *c, const char *key, size_t n)
 {
 	static const uint8_t zeros[512];
 
-	mmd_cborw_bytes(&c->w, key, (struct mmd_bytes){ zeros, n });
+	mmd_cborw_bytes(&c->w, key, zeros, n);
 }
 
 static void
@@ -147,7 +147,7 @@ put_piece(struct call *c, const struct bundle *b, size_t off, size_t n)
 	ask(c, MMD_PUT);
 	mmd_cborw_uint(&c->w, "len", b->n);
 	mmd_cborw_uint(&c->w, "off", off);
-	mmd_cborw_bytes(&c->w, "data", (struct mmd_bytes){ b->p + off, n });
+	mmd_cborw_bytes(&c->w, "data", b->p + off, n);
 	send_call(c);
 }
 
@@ -169,7 +169,7 @@ commit(struct call *c, const struct bundle *b)
 	mmd_cborw_uint(&c->w, "chain", b->part[1]);
 	mmd_cborw_uint(&c->w, "conf", b->part[2]);
 	mmd_cborw_bytes(&c->w, "all",
-	    (struct mmd_bytes){ b->all, MMD_HASH });
+	    b->all, MMD_HASH);
 	send_call(c);
 }
 
@@ -177,7 +177,7 @@ static void
 lock(struct call *c, const uint8_t cert[MMD_HASH])
 {
 	ask(c, MMD_LOCK);
-	mmd_cborw_bytes(&c->w, "cert", (struct mmd_bytes){ cert, MMD_HASH });
+	mmd_cborw_bytes(&c->w, "cert", cert, MMD_HASH);
 	send_call(c);
 }
 
@@ -256,7 +256,7 @@ ask_any(struct call *c, enum mmd_factory_message m, const struct bundle *b)
 	case MMD_PROVE:
 		ask(c, m);
 		mmd_cborw_bytes(&c->w, "nonce",
-		    (struct mmd_bytes){ zeros, MMD_NONCE });
+		    zeros, MMD_NONCE);
 		send_call(c);
 		break;
 	case MMD_LOCK:
@@ -353,7 +353,7 @@ other_messages(void **state)
 	for (size_t i = 0; i < COUNT(other_rows); i++) {
 		print_message("%s\n", other_rows[i].what);
 		c->head = other_rows[i].head;
-		c->w = mmd_cborw_over(c->p + MMD_SMP_HEAD, 64);
+		mmd_cborw_init(&c->w, c->p + MMD_SMP_HEAD, 64);
 		memcpy(c->p + MMD_SMP_HEAD, other_rows[i].body,
 		    other_rows[i].n);
 		c->w.n = other_rows[i].n;
@@ -401,7 +401,7 @@ run_by_the_console(void **state)
 		ask(c, MMD_PUT);
 		mmd_cborw_uint(&c->w, "len", 600);
 		mmd_cborw_uint(&c->w, "off", 0);
-		mmd_cborw_bytes(&c->w, "data", (struct mmd_bytes){ data, n });
+		mmd_cborw_bytes(&c->w, "data", data, n);
 		mmd_smp_head_put(&c->head, c->w.n, c->p);
 		assert_int_equal(mmd_smp_tx_init(&tx, (struct mmd_bytes){ c->p,
 		    MMD_SMP_HEAD + c->w.n }), MMD_OK);
@@ -539,7 +539,7 @@ proves(void **state)
 	bring_to(c, MMD_STATE_LOCKED, &b);
 	ask(c, MMD_PROVE);
 	mmd_cborw_bytes(&c->w, "nonce",
-	    (struct mmd_bytes){ nonce, sizeof(nonce) });
+	    nonce, sizeof(nonce));
 	send_call(c);
 	got = bytes(c, "sig");
 	memcpy(sig, got.p, got.n);
