@@ -617,7 +617,7 @@ is_told_of(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	(void)s;
 	(void)why;
 	return u->e.type != MM_E_CERT_ADOPTED ? MM_OK
-	    : fault(u, MM_SYNC_ADOPTED, MM_EXPORT_ADOPTED);
+	    : fault(u, MM_SYNC_ADOPTED, "%s", mm_export_adopted(&u->e));
 }
 
 /* What is stored with it is not found in the store yet. */

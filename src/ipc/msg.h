@@ -79,6 +79,12 @@ enum mm_ipc_kind {
 /* "token:mm1-...", "cert:<hex>", "op:<id>:<device>" */
 #define MM_AUTHORITY_MAX 96
 
+/*
+ * MM_IPC_VERSION in the low 16 bits; above them what who asks knows beyond it.
+ * A signer of before there was any refuses such a number (MM_EPOLICY): it is
+ * asked once more, without.
+ */
+#define MM_IPC_KNOWS_NONCES (1u << 16) /* duty_nonce, before duty_adopt */
 struct mm_hello_req { uint32_t version; };
 struct mm_hello_rep {
 	char origin[256];          /* the ledger's */
@@ -279,7 +285,7 @@ struct mm_duty_nonce_rep { uint8_t nonce[32]; };
  * and duty_find finds it.  The nonce is duty_nonce's, and spent whatever comes
  * of it.  MM_EAUTH: not of this batch, or the board does not prove it;
  * MM_ECONFLICT: the pair has another certificate; MM_EPOLICY, MM_EAGAIN: as
- * issue, and MM_EAGAIN where the nonce is none: asked anew, the board may.
+ * issue; MM_ESTALE: the nonce is none, or too old: asked anew, the board may.
  */
 struct mm_duty_adopt_req {
 	char device[MM_DEVICE_ID_MAX + 1];

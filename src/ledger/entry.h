@@ -85,7 +85,7 @@
 	X(MM_E_CONFIG_SET,      "configuration.set", "what the devices of a product or batch, or one device, are configured to (scope); config_version counts such changes, detail_sha256 is that of template, table and schema") \
 	X(MM_E_CONFIG_REMOVED,  "configuration.removed", "it was taken away again") \
 	X(MM_E_CONFIG_GIVEN,    "configuration.given", "a device in the field gets this version from now on; before it is signed; config_sha256 is that of the document") \
-	X(MM_E_CERT_ADOPTED,    "certificate.adopted", "in a station's ledger: it took a board over whose certificate, of its batch, no record knew, counted it in its share and put it aside for a supervisor") \
+	X(MM_E_CERT_ADOPTED,    "certificate.adopted", "in a station's ledger: it took a board over whose certificate, of its batch, no record knew, counted it in its share and put it aside for a supervisor; action signer-nonce: its signer had the board prove it over a nonce of its own") \
 	X(MM_E_ROOT_CHANGED,    "root.changed", "another root is the trust anchor; from: the SHA-256 of the certificate of the one before it, while that one is handed out, too") \
 	X(MM_E_UPSTREAM_ASKED,  "upstream.asked", "an existing CA is about to be asked for a certificate; detail_sha256 is that of the request") \
 	X(MM_E_UPSTREAM_REFUSED, "upstream.refused", "it gave none (refused, unavailable), or one that is not released (wrong-answer; cert_sha256 is that of what came); detail_sha256 is that of the request") \

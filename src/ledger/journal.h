@@ -22,11 +22,15 @@
  * person makes one, while no signer runs.
  */
 #define MM_JOURNAL_LINE_MAX 1024
+#define MM_J_ADOPTED "adopted:"
 
 enum mm_journal_kind {
 	MM_J_CERTIFICATE, /* a device's; or a line CA's that the signer made:
 			   * profile "line+ca@1", device: its name, authority:
-			   * "line:" and the station */
+			   * "line:" and the station; or (authority begins
+			   * with MM_J_ADOPTED) one that a station's signer
+			   * did not make: it took the board over, which had
+			   * proved it over a nonce of the signer's */
 	MM_J_CA,          /* a CA's own */
 	MM_J_SERVER,      /* a TLS server's */
 	MM_J_REQUEST,     /* a request for a CA certificate, by its own key */

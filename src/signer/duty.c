@@ -107,7 +107,8 @@ mm_duty_line(const struct mm_duty *l, const struct mm_quota_pair *p,
 	snprintf(out->issuer, sizeof(out->issuer), "%s", p->issuer);
 	snprintf(out->device, sizeof(out->device), "%s", p->device);
 	snprintf(out->profile, sizeof(out->profile), "%s", p->profile);
-	snprintf(out->authority, sizeof(out->authority), "%s", l->authority);
+	snprintf(out->authority, sizeof(out->authority), "%s%s",
+	    p->chain.n > 0 ? MM_J_ADOPTED : "", l->authority);
 	return MM_OK;
 }
 

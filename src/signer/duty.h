@@ -51,6 +51,7 @@ struct mm_duty {
 	int64_t kept_ms; /* the main thread's */
 	bool ended; /* its end was seen, whatever the clock says since */
 	struct mm_nonces nonces; /* for boards that are taken over */
+	atomic_bool asks_nonces; /* the station program knows of them */
 	bool settled; /* the last pair that was counted is in the journal */
 	char authority[MM_NAME_MAX + 8]; /* "batch:b7" */
 };

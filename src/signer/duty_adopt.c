@@ -44,10 +44,14 @@ spend_nonce(struct mm_duty *l, const struct mm_duty_adopt_req *q,
 {
 	bool good;
 
+	if (!atomic_load(&l->asks_nonces))
+		return MM_FAIL(why, MM_EAGAIN, "adopt: this station program is "
+		    "older than its signer and asks it for no nonce: put one "
+		    "version of both up, and start the station again");
 	pthread_mutex_lock(&l->lock);
 	good = mm_nonces_take(&l->nonces, q->device, q->nonce, mm_mono_ms());
 	pthread_mutex_unlock(&l->lock);
-	return good ? MM_OK : MM_FAIL(why, MM_EAGAIN, "adopt: what the board "
+	return good ? MM_OK : MM_FAIL(why, MM_ESTALE, "adopt: what the board "
 	    "signed is over no nonce of this signer's, or over an old one: it "
 	    "must prove it again");
 }

@@ -198,6 +198,17 @@ mm_duty_open_ca(const struct mm_config *conf, const struct mm_work_order *o,
 
 /* ---- the counter, against the journal ---- */
 
+/* One that was taken over is counted as one that was made. */
+static bool
+is_by(const struct mm_journal_line *l, const char *authority)
+{
+	const size_t n = strlen(MM_J_ADOPTED);
+	size_t at = strncmp(l->authority, MM_J_ADOPTED, n) == 0 ? n : 0;
+
+	return l->kind == MM_J_CERTIFICATE &&
+	    strcmp(l->authority + at, authority) == 0;
+}
+
 /* The last certificate of this batch, from the journal's end back. */
 static bool
 find_last(const uint8_t *p, size_t n, const char *authority,
@@ -208,9 +219,7 @@ find_last(const uint8_t *p, size_t n, const char *authority,
 		size_t at = lf == NULL ? 0 : (size_t)(lf - p) + 1;
 
 		if (mm_journal_parse((struct mm_bytes){ p + at, n - 1 - at },
-			out, NULL) == MM_OK &&
-		    out->kind == MM_J_CERTIFICATE &&
-		    strcmp(out->authority, authority) == 0)
+			out, NULL) == MM_OK && is_by(out, authority))
 			return true;
 		n = at;
 	}

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/time.h"
+#include "signer/duty.h"
 #include "signer/far.h"
 
 static uint64_t
@@ -22,9 +23,12 @@ mm_on_hello(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	struct mm_hello_rep *p = &i->rep.hello;
 	const struct mm_signer *s = w->s;
 
-	if (i->req.hello.version != MM_IPC_VERSION)
+	if ((i->req.hello.version & UINT16_MAX) != MM_IPC_VERSION)
 		return MM_FAIL(why, MM_EPOLICY, "hello: version %u, want %d",
 		    (unsigned)i->req.hello.version, MM_IPC_VERSION);
+	if (s->duty != NULL &&
+	    (i->req.hello.version & MM_IPC_KNOWS_NONCES) != 0)
+		atomic_store(&s->duty->asks_nonces, true);
 	memcpy(p->origin, s->note_key.name, sizeof(p->origin));
 	memcpy(p->ledger_key, s->note_key.key, sizeof(p->ledger_key));
 	if (s->orders_key != NULL)

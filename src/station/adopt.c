@@ -135,6 +135,7 @@ refused(struct mm_place *p, enum mm_err rc, const struct mm_why *why,
 	return mm_step_fail(rc == MM_EAUTH || rc == MM_EINPUT ? MM_UR_FOREIGN
 		: rc == MM_ECONFLICT ? MM_UR_LOCKED_OTHER
 		: rc == MM_EPOLICY   ? MM_UR_ORDER
+		: rc == MM_ESTALE    ? MM_UR_NONCE
 				     : MM_UR_SIGNER, reason);
 }
 

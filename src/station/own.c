@@ -119,10 +119,18 @@ stop(struct mm_own *o)
 static enum mm_err
 greet(struct mm_own *o, struct mm_hello_rep *hello, struct mm_why *why)
 {
-	const struct mm_hello_req q = { MM_IPC_VERSION };
+	struct mm_hello_req q = { MM_IPC_VERSION | MM_IPC_KNOWS_NONCES };
 	enum mm_err rc =
 	    call(o->issue, o, MM_IPC_HELLO, &q, hello, START_MS, why);
 	int status;
+
+	o->no_nonces = rc == MM_EPOLICY;
+	if (o->no_nonces) {
+		if (why != NULL)
+			*why = (struct mm_why){ 0 };
+		q.version = MM_IPC_VERSION;
+		rc = call(o->issue, o, MM_IPC_HELLO, &q, hello, START_MS, why);
+	}
 
 	if (rc != MM_ENOTFOUND)
 		return rc;

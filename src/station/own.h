@@ -33,6 +33,7 @@ struct mm_own {
 	char level[MM_NAME_MAX + 1]; /* what the signer's counter withstands */
 	char profile[MM_NAME_MAX + 1]; /* that is asked for */
 	uint32_t profile_version;
+	bool no_nonces; /* its signer is of before there were any */
 };
 
 /*
@@ -98,7 +99,7 @@ struct mm_own_found {
 /*
  * The signer takes it over, or knows it (out->adopted: not as its own); its
  * entry is in the ledger when this returns.  MM_EAUTH: not of this batch, or
- * not proved; MM_ECONFLICT: the pair has another certificate; MM_EAGAIN: the
+ * not proved; MM_ECONFLICT: the pair has another certificate; MM_ESTALE: the
  * nonce is too old, or the signer began anew.
  */
 MM_MUST enum mm_err mm_own_adopt(struct mm_own *o,

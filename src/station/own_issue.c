@@ -7,6 +7,7 @@
 #include "pki/cert.h"
 #include "pki/possession.h"
 #include "station/own_priv.h"
+#include "work/export.h"
 
 enum { TEXT = 160 };
 
@@ -118,6 +119,8 @@ enter_issued(struct mm_own *o, const struct mm_own_pair *p,
 
 	put_words(p->batch, rep, c, &w);
 	put_given(p->given, &w, &e);
+	if (e.type == MM_E_CERT_ADOPTED)
+		e.field[MM_F_ACTION] = MM_EXPORT_NONCE;
 	return mm_own_enter(o, &e, why);
 }
 
@@ -192,6 +195,10 @@ mm_own_nonce(struct mm_own *o, const char *device, uint8_t nonce[32],
 	struct mm_duty_nonce_req q = { .device = "" };
 	struct mm_duty_nonce_rep rep;
 
+	if (o->no_nonces)
+		return MM_FAIL(why, MM_EAGAIN, "adopt: this station's signer "
+		    "is older than its program and makes no nonces: put one "
+		    "version of both up, and start the station again");
 	snprintf(q.device, sizeof(q.device), "%s", device);
 	MM_TRY(mm_own_call(o, MM_IPC_DUTY_NONCE, &q, &rep, why));
 	memcpy(nonce, rep.nonce, sizeof(rep.nonce));

@@ -194,6 +194,10 @@ enum mm_unit_exit {
 	X(MM_UR_NO_CERT, "no-certificate", MM_EXIT_REFUSED,                \
 	    "the board has no certificate: nothing is to be taken over",   \
 	    "scan its label: it is made like any other")                   \
+	X(MM_UR_NONCE, "proof-late", MM_EXIT_LATER,                        \
+	    "the board's proof came too late: the signer began anew, or "  \
+	    "it took minutes",                                             \
+	    "start again: the board proves itself once more")              \
 	X(MM_UR_FOREIGN, "foreign-certificate", MM_EXIT_REFUSED,           \
 	    "the board's certificate is not one of this batch",            \
 	    "put it aside for the supervisor: another batch's, or "        \

@@ -91,6 +91,12 @@ bool mm_export_may_hold(enum mm_entry_type type, uint64_t index);
  */
 #define MM_EXPORT_ADOPTED \
 	"taken over from its board: the record of its making was lost"
+/* The same, of a station whose signer made no nonce for it. */
+#define MM_EXPORT_ADOPTED_OLD \
+	"taken over from its board, by a station of before its signer made " \
+	"what a board proves itself over: the board may not have been there"
+const char *mm_export_adopted(const struct mm_entry *e);
+#define MM_EXPORT_NONCE "signer-nonce" /* an entry's action */
 #define MM_EXPORT_NOT_MADE "proved a certificate that was not made for it"
 /* What stands beside an entry is not signed, but the entry names its hash: NULL
  * if it is that, else what is not, which is the file's damage and no fault of

@@ -179,6 +179,14 @@ fault_of_names(const struct mm_export_order *o, const struct mm_export_ca *by,
 			 : mm_export_fault_of_made(&made, c, room);
 }
 
+/* see export.h */
+const char *
+mm_export_adopted(const struct mm_entry *e)
+{
+	return strcmp(field(e, MM_F_ACTION), MM_EXPORT_NONCE) == 0
+	    ? MM_EXPORT_ADOPTED : MM_EXPORT_ADOPTED_OLD;
+}
+
 /* Made by another station, whose record of it was lost: by the CA of an order
  * of the same batch that was given.  That it was taken over is for a
  * supervisor, whatever else is right. */
@@ -203,7 +211,7 @@ fault_of_adopted(struct mm_export *x, const struct mm_entry *e, size_t order,
 		fault = fault_of_names(o, &ca, e, c, room);
 		break;
 	}
-	return fault != NULL ? fault : MM_EXPORT_ADOPTED;
+	return fault != NULL ? fault : mm_export_adopted(e);
 }
 
 static const char *

@@ -141,6 +141,7 @@ def test_a_disk_died_after_pass(centre, tmp_path):
         # the ledger says what it is, once
         path = x.export(x.b)
         (e,) = entries(path, "certificate.adopted")
+        assert e["action"] == "signer-nonce", e
         assert (e["device"], e["station"], e["issuer"]) == (
             "ADA-01", x.b.name, line["issuer"]), e
         assert entries(path, "certificate.issued") == []
@@ -283,12 +284,15 @@ def test_a_board_that_does_not_prove_it(centre, tmp_path):
     try:
         x.a.passes("ADG-01", "x")
         was = (board / "key").read_bytes()
-        for mood in ("prove lie", "get garbage", "get fail"):
+        for mood, want in (
+                ("prove lie", (20, "bad-proof")),
+                ("get garbage", (20, "driver-failed")),
+                ("get fail", (20, "no-room")),
+                # what it proves itself over is gone with the signer
+                ("prove renew", (7, "proof-late"))):
             (board / "mood").write_text(mood)
             code, a = adopt(x.b, "ADG-01", "x")
-            assert (code, a["reason"]) == (20, {
-                "prove lie": "bad-proof", "get garbage": "driver-failed",
-                "get fail": "no-room"}[mood]), a
+            assert (code, a["reason"]) == want, a
         (board / "mood").unlink()
         # another key than the certificate's: it says another hash, too
         run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",

@@ -66,6 +66,8 @@ FIELDS = {
 }
 (OK, EINPUT, EAUTH, EPOLICY, ENOTFOUND, ECONFLICT, ELIMIT, ERATE,
  EAGAIN) = range(9)
+ESTALE = 13
+NONCES = 1 << 16  # in hello's version: who asks knows of duty_nonce
 
 
 def encode(fields, values):

@@ -1,6 +1,7 @@
 """A station's signer: it takes orders of its centre alone, and signs within
 them whatever it is asked.  Centre and station are real signers."""
 import base64
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -14,8 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from harness import EAGAIN, EAUTH, ECONFLICT, EINPUT, ENOTFOUND, EPOLICY, Gone
-from harness import Refused, Signer, program
+from harness import EAGAIN, EAUTH, ECONFLICT, EINPUT, ENOTFOUND, EPOLICY
+from harness import ESTALE, Gone, NONCES, Refused, Signer, program
 from orders import ISSUER, Line, block, fields, stamp, station_signer, text
 from orders import stream, work_file
 
@@ -86,7 +87,8 @@ class Station:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def start(self, batch="b7", before=()):
+    def start(self, batch="b7", before=(), knows=NONCES):
+        """knows: what the station program says in its hello."""
         s = self.signer
         command = s.program
         s.program = self.dir / "run.sh"
@@ -95,6 +97,8 @@ class Station:
         s.program.chmod(0o755)
         s.start(LINKS, before)
         s.program = command
+        with contextlib.suppress(Gone):  # it may not start
+            s["issue"].call("hello", 1 | knows)
         return self
 
     def issue(self, serial, csr, product="thermo", batch="b7"):
@@ -648,7 +652,8 @@ def test_a_board_is_taken_over(station, found):
         assert found.adopt(station) == again
         assert station.counted() == 1
     (line,) = station.certificates()
-    assert (line["device"], line["authority"]) == ("SN-01", "batch:b7")
+    assert (line["device"], line["authority"]) == (
+        "SN-01", "adopted:batch:b7")
     spki = hashlib.sha256(found.key.public_key().public_bytes(
         serialization.Encoding.DER,
         serialization.PublicFormat.SubjectPublicKeyInfo)).digest()
@@ -673,8 +678,8 @@ def test_what_is_not_taken_over(station, found, centre):
         # over another nonce than it says, or none that was asked for
         (EAUTH, {"change": lambda n, hw, sig: [n, *found.proof(bytes(32))[
             1:]]}),
-        (EAGAIN, {"change": lambda n, hw, sig: found.proof(bytes(32))}),
-        (EAGAIN, {"serial": "SN-02"}),  # another's label
+        (ESTALE, {"change": lambda n, hw, sig: found.proof(bytes(32))}),
+        (ESTALE, {"serial": "SN-02"}),  # another's label
         (EPOLICY, {"serial": "SN-26"}),  # none of the order's
         (EINPUT, {"serial": "no label"}),
         (EINPUT, {"chain": b"\x30\x03abc"}),
@@ -696,33 +701,44 @@ def test_what_is_not_taken_over(station, found, centre):
     assert "all 1 of this station's share" in text
 
 
+def test_a_station_program_of_before_there_were_nonces(station, found):
+    """It is told what is the matter, and asks for certificates as ever."""
+    station.takes()
+    station.start(knows=0)
+    text = refused(EAGAIN, found.show, station, found.proof(bytes(32)))
+    assert "this station program is older than its signer" in text
+    station.issue("SN-05", station.devices.csr())
+    refused(EPOLICY, station.signer["issue"].call, "hello", 2 | NONCES)
+
+
 def test_a_proof_is_good_once(station, found):
     """What a board signed once is kept in ledgers and exports: none of it
     takes the board over again, or under another label, or at a signer that
     began anew."""
     station.takes(share=3)
     station.start()
+    station.issue("SN-05", station.devices.csr())
     nonce = ask_nonce(station, "SN-01")
     proof = found.proof(nonce)
     assert found.show(station, proof) == 0
-    text = refused(EAGAIN, found.show, station, proof)
+    text = refused(ESTALE, found.show, station, proof)
     assert "no nonce of this signer's" in text
     # a refused one is spent, too
     nonce = ask_nonce(station, "SN-01")
     proof = found.proof(nonce)
     refused(EAUTH, found.show, station, [nonce, b"HW-2", proof[2]])
-    refused(EAGAIN, found.show, station, proof)
+    refused(ESTALE, found.show, station, proof)
     # another's is not: whoever asks with it spends nothing of its own
     mine, other = (ask_nonce(station, s) for s in ("SN-01", "SN-02"))
     assert mine != other
-    refused(EAGAIN, found.show, station, found.proof(other))
+    refused(ESTALE, found.show, station, found.proof(other))
     assert found.show(station, found.proof(mine)) == 1
     # the signer's life is the nonce's
     proof = found.proof(ask_nonce(station, "SN-01"))
     station.signer.kill()
     station.start()
-    refused(EAGAIN, found.show, station, proof)
-    assert station.counted() == 1
+    refused(ESTALE, found.show, station, proof)
+    assert station.counted() == 2
 
 
 def test_nonces_are_bounded(station, found):
@@ -733,7 +749,7 @@ def test_nonces_are_bounded(station, found):
     second = ask_nonce(station, "SN-01")
     for _ in range(63):
         ask_nonce(station, "SN-02")
-    refused(EAGAIN, found.show, station, found.proof(first))
+    refused(ESTALE, found.show, station, found.proof(first))
     assert found.show(station, found.proof(second)) == 0
     refused(EINPUT, ask_nonce, station, "no label")
     refused(EPOLICY, ask_nonce, station, "SN-26")
