@@ -1,12 +1,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "core/production_priv.h"
+#include "line/initial.h"
 
 /*
  * The rows of a station's serial numbers, cut out of the batch's table: what
- * is secret of other stations' devices is none of its business.  Where labels
- * are scanned every station may get any of them, and has all rows.
+ * is secret of other stations' devices is none of its business, and so is the
+ * salt that all devices' are made of.  Where labels are scanned every station
+ * may get any of them, and has all rows.
  */
 MM_FREE_FN(text_free, char, free)
 
@@ -25,6 +28,43 @@ column_of(const json_t *columns, size_t *out)
 	return false;
 }
 
+/* For each row the salt that is its device's, in place of the table's, of which
+ * all devices' are made.  Older tables have none. */
+static bool
+salt_rows(json_t *table, size_t column)
+{
+	const char *hex = json_string_value(json_object_get(table, "salt"));
+	uint8_t all[MM_SALT_N], own[MM_SALT_N];
+	char text[2 * MM_SALT_N + 1];
+	json_t *salts = json_array();
+	const json_t *row;
+	size_t i;
+	bool good;
+
+	if (hex == NULL || mm_hex_parse(hex, strlen(hex), all, sizeof(all),
+	    NULL) != MM_OK) {
+		json_decref(salts);
+		return hex == NULL;
+	}
+	json_array_foreach(json_object_get(table, "rows"), i, row)
+	{
+		const char *id = json_string_value(json_array_get(row,
+		    column));
+
+		mm_initial_salt(all, id != NULL ? id : "", own);
+		mm_hex_text(own, sizeof(own), text);
+		if (json_array_append_new(salts, json_string(text)) != 0)
+			break;
+	}
+	mm_wipe(all, sizeof(all));
+	good = i == json_array_size(json_object_get(table, "rows")) &&
+	    json_object_set(table, "salts", salts) == 0 &&
+	    json_object_del(table, "salt") == 0;
+	json_decref(salts);
+	return good;
+}
+
+/* roll NULL: of every row. */
 static enum mm_err
 keep_rows(json_t *table, const struct mm_roll *roll, struct mm_why *why)
 {
@@ -44,14 +84,15 @@ keep_rows(json_t *table, const struct mm_roll *roll, struct mm_why *why)
 	{
 		const char *serial = json_string_value(json_array_get(row, at));
 
-		if (serial != NULL && mm_roll_find(roll, serial, &index) &&
+		if (serial != NULL && (roll == NULL ||
+		    mm_roll_find(roll, serial, &index)) &&
 		    json_array_append(kept, row) != 0)
 			break;
 	}
 	all = i == json_array_size(rows);
 	/* it frees rows */
-	return json_object_set_new(table, "rows", kept) == 0 && all
-	    ? MM_OK
+	return json_object_set_new(table, "rows", kept) == 0 && all &&
+	    salt_rows(table, at) ? MM_OK
 	    : MM_FAIL(why, MM_ENOMEM, "out of memory");
 }
 
@@ -90,12 +131,14 @@ mm_fields_cut(struct mm_store_reader *r, struct mm_work_order *o,
 
 	if (mm_zero(o->fields_sha256, 32))
 		return MM_OK;
-	if (o->take != MM_WORK_NEXT)
-		return mm_paper_get(r, o->fields_sha256, out, why);
 	MM_TRY(mm_paper_get(r, o->fields_sha256, &all, why));
-	MM_TRY(mm_roll_over(o, list, &roll, why));
-	rc = cut(&all, &roll, out, why);
-	mm_roll_done(&roll);
+	if (o->take != MM_WORK_NEXT)
+		rc = cut(&all, NULL, out, why);
+	else {
+		MM_TRY(mm_roll_over(o, list, &roll, why));
+		rc = cut(&all, &roll, out, why);
+		mm_roll_done(&roll);
+	}
 	mm_sha256(mm_buf_view(out), o->fields_sha256);
 	return rc;
 }

@@ -119,8 +119,11 @@ by_table(const struct mm_devconf_text *t, const struct mm_devconf_for *f,
 		.fields = t->table, .device = f->device->id,
 		.product = f->device->product, .batch = f->batch,
 		.index = t->index, .shown = shown };
+	struct mm_initial_made made;
 
-	return mm_initial_make(&of, out, sha256, why);
+	MM_TRY(mm_initial_make(&of, out, &made, why));
+	memcpy(sha256, made.sha256, sizeof(made.sha256));
+	return MM_OK;
 }
 
 static enum mm_err

@@ -456,40 +456,35 @@ is_of_the_profile(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 				  u->row.profile, what);
 }
 
-/* What is entered of what the batch gives the device, by its papers: the mark,
- * and the document's hash, which stations of an older version enter.  "":
- * nothing. */
+/* Whether that hash is what is entered of what the batch gives the device, by
+ * its papers. */
 static enum mm_err
-what_it_gives(struct mm_sync *s, const struct mm_sync_unit *u,
-    char mark[65], char sha256[65], struct mm_why *why)
+is_given(struct mm_sync *s, const struct mm_sync_unit *u, const char *hex,
+    bool *yes, struct mm_why *why)
 {
 	MM_OWN(mm_buf_wipe) struct mm_buf document = MM_BUF_INIT(MM_FILL_MAX);
 	const struct mm_work_order *o = u->batch->b->order;
 	struct mm_initial_of of = { .device = u->row.device,
 		.product = o->product, .batch = u->batch->b->id };
-	uint8_t hash[32], salt[MM_SALT_N], salted[32];
+	struct mm_initial_made made;
+	uint8_t said[32];
 
-	mark[0] = sha256[0] = '\0';
-	if (o->config_version == 0)
+	*yes = false;
+	if (mm_hex_parse(hex, strlen(hex), said, sizeof(said), NULL) != MM_OK)
 		return MM_OK;
 	MM_TRY(mm_desk_papers(s->d, o, &of, why));
-	if (mm_initial_make(&of, &document, hash, NULL) != MM_OK ||
-	    mm_initial_salt(&of, salt, NULL) != MM_OK)
-		return MM_OK;
-	mm_initial_mark(salt, hash, salted);
-	mm_hex_text(salted, sizeof(salted), mark);
-	mm_hex_text(hash, sizeof(hash), sha256);
+	*yes = mm_initial_make(&of, &document, &made, NULL) == MM_OK &&
+	    mm_initial_is_mark(said, made.salt, made.sha256);
 	return MM_OK;
 }
 
-/* The centre enters no mark but that of what it makes itself. */
+/* Nothing is taken over of what was entered but what is made here, too. */
 static enum mm_err
 is_set_up(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 {
 	int64_t want = u->batch->b->order->config_version, version = 0;
 	const char *said = u->e.field[MM_F_CONFIG_VERSION];
-	const char *entered = mm_sync_field(u, MM_F_CONFIG_SHA256);
-	char mark[65], sha256[65];
+	bool given;
 
 	if (said != NULL)
 		(void)!mm_int_parse(said, &version, NULL);
@@ -498,13 +493,13 @@ is_set_up(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 		    "it was given version %" PRId64 " of a configuration, and "
 		    "batch %s has %" PRId64,
 		    version, u->batch->b->id, want);
-	MM_TRY(what_it_gives(s, u, mark, sha256, why));
-	if (want != 0 && strcmp(entered, mark) != 0 &&
-	    strcmp(entered, sha256) != 0)
-		return fault(u, MM_SYNC_PROFILE,
-		    "it was given another configuration than batch %s gives it",
-		    u->batch->b->id);
-	return MM_OK;
+	if (want == 0)
+		return MM_OK;
+	MM_TRY(is_given(s, u, mm_sync_field(u, MM_F_CONFIG_SHA256), &given,
+	    why));
+	return given ? MM_OK : fault(u, MM_SYNC_PROFILE,
+	    "it was given another configuration than batch %s gives it",
+	    u->batch->b->id);
 }
 
 /* ---- beside other devices ---- */

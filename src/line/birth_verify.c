@@ -126,13 +126,11 @@ static bool
 is_marked(struct mm_bytes document, const uint8_t salt[MM_SALT_N],
     const char *want)
 {
-	uint8_t hash[32], mark[32];
-	char hex[65];
+	uint8_t hash[32], said[32];
 
 	mm_sha256(document, hash);
-	mm_initial_mark(salt, hash, mark);
-	mm_hex_text(mark, sizeof(mark), hex);
-	return strcmp(hex, want) == 0;
+	return mm_hex_parse(want, strlen(want), said, sizeof(said), NULL) ==
+	    MM_OK && mm_initial_is_mark(said, salt, hash);
 }
 
 /* see birth.h */

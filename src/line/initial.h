@@ -45,8 +45,9 @@ MM_MUST enum mm_err mm_initial_render(const struct mm_initial *m,
 /*
  * The same by a batch's papers: the template, and its table of devices' fields
  * as JSON, {"columns":[...],"rows":[[...],...],"salt":"..."}, of texts (n 0:
- * there is none; older ones have no salt).  The table is well formed: its hash
- * is what the batch says.  Wipe out.  MM_ENOTFOUND: the device has no row.
+ * there is none; older ones have no salt).  A station's has "salts" instead,
+ * one for each row.  The table is well formed: its hash is what the batch says.
+ * Wipe out.  MM_ENOTFOUND: the device has no row.
  */
 struct mm_initial_of {
 	struct mm_bytes template, fields;
@@ -54,22 +55,35 @@ struct mm_initial_of {
 	const struct mm_initial_index *index; /* of fields; NULL: none */
 	struct mm_buf *shown; /* as mm_initial_render has it */
 };
+struct mm_initial_made {
+	uint8_t sha256[32];      /* of the document */
+	uint8_t salt[MM_SALT_N]; /* the device's; zeros: there is none */
+	bool by_table;           /* made of the table's: not a station's own */
+};
 MM_MUST enum mm_err mm_initial_make(const struct mm_initial_of *of,
-    struct mm_buf *out, uint8_t sha256[32], struct mm_why *why);
+    struct mm_buf *out, struct mm_initial_made *made, struct mm_why *why);
 
 /*
  * What is on record of a device's document, where others read: not its hash,
- * by which who knows all of it but a password could try that, but
- * mm_salted_sha256 of its hash.  The salt is the device's own, so that to show
- * one shows no other: the first MM_SALT_N bytes of HMAC-SHA256, by the table's
- * salt, of "mintmark-initial " and the device's id.  Zeros where the table has
- * none: then the mark is the document's hash.  MM_EINPUT: it has one that is
- * not 32 hexadecimal digits.
+ * by which who knows all of it but a password could try that, but SHA-256 of
+ * "mintmark-configuration", of the device's salt and of that hash: its mark.
+ * The salt is the device's own, so that to show one shows no other, and a
+ * station has those of its own devices: the first MM_SALT_N bytes of
+ * HMAC-SHA256, by the table's salt, of "mintmark-initial " and the device's id.
+ * Zeros: none; then the mark is the document's hash.
+ *
+ * Marks of before had no words in front of the salt, and no domain of their
+ * own.  Whoever judges takes them, and (of stations from before there were
+ * salts) the document's hash: mm_initial_is_mark.
  */
-MM_MUST enum mm_err mm_initial_salt(const struct mm_initial_of *of,
-    uint8_t salt[MM_SALT_N], struct mm_why *why);
+void mm_initial_salt(const uint8_t table[MM_SALT_N], const char *device,
+    uint8_t salt[MM_SALT_N]);
 void mm_initial_mark(const uint8_t salt[MM_SALT_N], const uint8_t sha256[32],
     uint8_t out[32]);
+void mm_initial_mark_before(const uint8_t salt[MM_SALT_N],
+    const uint8_t sha256[32], uint8_t out[32]);
+bool mm_initial_is_mark(const uint8_t said[32],
+    const uint8_t salt[MM_SALT_N], const uint8_t sha256[32]);
 
 /*
  * Where each device's row stands in such a table, which it borrows: for who
@@ -79,6 +93,8 @@ struct mm_initial_index;
 MM_MUST enum mm_err mm_initial_index_new(struct mm_bytes fields,
     struct mm_initial_index **out, struct mm_why *why);
 void mm_initial_index_free(struct mm_initial_index **owner);
+/* Whether what is on record of its devices is salted. */
+bool mm_initial_index_salted(const struct mm_initial_index *x);
 
 /*
  * Whether a device that has one document may get another: versions rise, and

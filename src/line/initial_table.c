@@ -17,14 +17,16 @@
 MM_FREE_FN(json_free, json_t, json_decref)
 
 struct table {
-	struct mm_bytes columns, rows, salt; /* salt: in its quotes; or none */
+	struct mm_bytes columns, rows;
+	struct mm_bytes salt, salts; /* salt: in its quotes; or none */
 };
 struct row {
 	struct mm_bytes id, json;
+	struct mm_bytes salt; /* its own, in its quotes; or none */
 	unsigned long long number;
 };
 struct mm_initial_index {
-	struct mm_bytes columns, salt;
+	struct mm_bytes columns, salt, salts;
 	struct row *row; /* by id, then by number */
 	size_t n, cap;
 };
@@ -93,6 +95,8 @@ open_table(struct mm_bytes json, struct table *t, struct mm_why *why)
 			t->rows = v;
 		else if (mm_bytes_eq(key, mm_bytes_of("\"salt\"")))
 			t->salt = v;
+		else if (mm_bytes_eq(key, mm_bytes_of("\"salts\"")))
+			t->salts = v;
 	}
 	return t->columns.n > 2 && t->rows.n > 1 && t->rows.p[0] == '['
 	    ? MM_OK : MM_FAIL(why, MM_EINPUT,
@@ -169,19 +173,40 @@ cell_at(struct mm_bytes row, size_t column)
 	return (struct mm_bytes){ cell.p + 1, cell.n - 2 };
 }
 
+/* What is within a list; n 0: it is none. */
+static struct mm_bytes
+within(struct mm_bytes list)
+{
+	return list.n > 0 && list.p[0] == '['
+	    ? (struct mm_bytes){ list.p + 1, list.n - 1 }
+	    : (struct mm_bytes){ NULL, 0 };
+}
+
+/* The next row, with its salt where rows have them. */
+static bool
+next_row(struct mm_bytes *rows, struct mm_bytes *salts, struct row *out)
+{
+	out->json = next(rows);
+	out->salt = next(salts);
+	out->number++;
+	return out->json.n > 0;
+}
+
 static enum mm_err
 put_rows(struct mm_initial_index *x, struct mm_bytes rows, size_t column,
     struct mm_why *why)
 {
-	struct mm_bytes in = { rows.p + 1, rows.n - 1 }, json;
+	struct mm_bytes in = within(rows), salts = within(x->salts);
+	struct row row = { .number = 0 };
 
-	for (unsigned long long n = 1; (json = next(&in)).n > 0; n++) {
+	while (next_row(&in, &salts, &row)) {
 		struct row *p = mm_grown(x->row, x->n, &x->cap, sizeof(*p));
 
 		if (p == NULL)
 			return MM_FAIL(why, MM_ENOMEM, "out of memory");
 		x->row = p;
-		p[x->n++] = (struct row){ cell_at(json, column), json, n };
+		row.id = cell_at(row.json, column);
+		p[x->n++] = row;
 	}
 	if (x->n > 0)
 		qsort(x->row, x->n, sizeof(x->row[0]), by_id);
@@ -206,6 +231,7 @@ mm_initial_index_new(struct mm_bytes fields, struct mm_initial_index **out,
 		    "the table of devices' fields has no devices");
 	x->columns = t.columns;
 	x->salt = t.salt;
+	x->salts = t.salts;
 	MM_TRY(put_rows(x, t.rows, column, why));
 	*out = MM_MOVE(x);
 	return MM_OK;
@@ -221,32 +247,74 @@ mm_initial_index_free(struct mm_initial_index **owner)
 	*owner = NULL;
 }
 
+/* see initial.h */
+bool
+mm_initial_index_salted(const struct mm_initial_index *x)
+{
+	return x->salt.n > 0 || x->salts.n > 0;
+}
+
 /* ---- a row ---- */
+
+struct search {
+	const struct mm_initial_of *of;
+	const struct mm_initial *map;
+	struct table table;
+	struct mm_buf *out;
+	struct mm_initial_made *made;
+};
+
+static bool
+parse_salt(struct mm_bytes quoted, uint8_t out[MM_SALT_N])
+{
+	return quoted.n == 2 * MM_SALT_N + 2 &&
+	    mm_hex_parse((const char *)quoted.p + 1, 2 * MM_SALT_N, out,
+	    MM_SALT_N, NULL) == MM_OK;
+}
+
+/* The row's own, or made of the table's; older tables have neither. */
+static enum mm_err
+take_salt(const struct search *s, const struct row *row, struct mm_why *why)
+{
+	const struct table *t = &s->table;
+	struct mm_initial_made *made = s->made;
+	uint8_t all[MM_SALT_N] = { 0 };
+	bool good = true;
+
+	made->by_table = t->salts.n == 0 && t->salt.n > 0;
+	memset(made->salt, 0, MM_SALT_N);
+	if (t->salts.n > 0)
+		good = parse_salt(row->salt, made->salt);
+	else if (made->by_table && (good = parse_salt(t->salt, all)))
+		mm_initial_salt(all, s->of->device, made->salt);
+	mm_wipe(all, sizeof(all));
+	return good ? MM_OK : MM_FAIL(why, MM_EINPUT, "the table of devices' "
+	    "fields: its salt is none");
+}
 
 /* MM_ENOTFOUND: it is another device's. */
 static enum mm_err
-render(const struct mm_initial_of *of, const struct row *row,
-    const struct mm_initial *map, struct mm_buf *out, uint8_t sha256[32],
-    struct mm_why *why)
+render(const struct search *s, const struct row *row, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *list = NULL;
 	const char *cell[MM_INITIAL_COLUMNS];
-	const struct mm_initial_row r = { row->number, cell, of->product,
-		of->batch };
+	const struct mm_initial_row r = { row->number, cell, s->of->product,
+		s->of->batch };
 	size_t n;
 
-	if (!texts(row->json, &list, cell, &n) || n != map->ncolumns ||
-	    strcmp(cell[map->device], of->device) != 0)
+	if (!texts(row->json, &list, cell, &n) || n != s->map->ncolumns ||
+	    strcmp(cell[s->map->device], s->of->device) != 0)
 		return MM_ENOTFOUND;
-	return mm_initial_render(map, &r, out, of->shown, sha256, why);
+	MM_TRY(take_salt(s, row, why));
+	return mm_initial_render(s->map, &r, s->out, s->of->shown,
+	    s->made->sha256, why);
 }
 
 static enum mm_err
-find_indexed(const struct mm_initial_of *of, const struct mm_initial *map,
-    struct mm_buf *out, uint8_t sha256[32], struct mm_why *why)
+find_indexed(const struct search *s, struct mm_why *why)
 {
-	const struct mm_initial_index *x = of->index;
-	struct mm_bytes id = mm_bytes_of(of->device);
+	const struct mm_initial_index *x = s->of->index;
+	struct mm_bytes id = mm_bytes_of(s->of->device);
 	enum mm_err rc = MM_ENOTFOUND;
 	size_t low = 0, high = x->n;
 
@@ -260,24 +328,22 @@ find_indexed(const struct mm_initial_of *of, const struct mm_initial *map,
 	}
 	for (; rc == MM_ENOTFOUND && low < x->n &&
 	     mm_bytes_eq(x->row[low].id, id); low++)
-		rc = render(of, &x->row[low], map, out, sha256, why);
+		rc = render(s, &x->row[low], why);
 	return rc;
 }
 
 static enum mm_err
-find_row(const struct mm_initial_of *of, const struct table *t,
-    const struct mm_initial *map, struct mm_buf *out, uint8_t sha256[32],
-    struct mm_why *why)
+find_row(const struct search *s, struct mm_why *why)
 {
-	struct mm_bytes in = { t->rows.p + 1, t->rows.n - 1 };
-	struct row row = { .number = 1 };
+	struct mm_bytes in = within(s->table.rows);
+	struct mm_bytes salts = within(s->table.salts);
+	struct row row = { .number = 0 };
 	enum mm_err rc = MM_ENOTFOUND;
 
-	for (; rc == MM_ENOTFOUND && (row.json = next(&in)).n > 0;
-	     row.number++)
-		if (memmem(row.json.p, row.json.n, of->device,
-			strlen(of->device)) != NULL)
-			rc = render(of, &row, map, out, sha256, why);
+	while (rc == MM_ENOTFOUND && next_row(&in, &salts, &row))
+		if (memmem(row.json.p, row.json.n, s->of->device,
+			strlen(s->of->device)) != NULL)
+			rc = render(s, &row, why);
 	return rc;
 }
 
@@ -289,37 +355,38 @@ open_for(const struct mm_initial_of *of, struct table *t, struct mm_why *why)
 		return open_table(of->fields, t, why);
 	t->columns = of->index->columns;
 	t->salt = of->index->salt;
+	t->salts = of->index->salts;
 	return MM_OK;
 }
 
 /* see initial.h */
 enum mm_err
 mm_initial_make(const struct mm_initial_of *of, struct mm_buf *out,
-    uint8_t sha256[32], struct mm_why *why)
+    struct mm_initial_made *made, struct mm_why *why)
 {
 	MM_OWN(mm_fill_free) struct mm_fill *template = NULL;
 	MM_OWN(json_free) json_t *list = NULL;
 	const char *column[MM_INITIAL_COLUMNS] = { "device" };
 	const struct mm_initial_row only = { 1, &of->device, of->product,
 		of->batch };
-	struct table t = { .rows = { NULL, 0 } };
 	struct mm_initial map;
+	struct search s = { .of = of, .map = &map, .out = out, .made = made };
 	enum mm_err rc;
 	size_t n = 1;
 
+	*made = (struct mm_initial_made){ .by_table = false };
 	MM_TRY(mm_fill_parse(MM_FILL_JSON, of->template, &template, why));
 	if (of->fields.n > 0) {
-		MM_TRY(open_for(of, &t, why));
-		if (!texts(t.columns, &list, column, &n))
+		MM_TRY(open_for(of, &s.table, why));
+		if (!texts(s.table.columns, &list, column, &n))
 			return MM_FAIL(why, MM_EINPUT,
 			    "the table of devices' fields has no columns");
 	}
 	MM_TRY(mm_initial_map(template, column, n, &map, why));
 	if (of->fields.n == 0)
-		return mm_initial_render(&map, &only, out, of->shown, sha256,
-		    why);
-	rc = of->index != NULL ? find_indexed(of, &map, out, sha256, why)
-			       : find_row(of, &t, &map, out, sha256, why);
+		return mm_initial_render(&map, &only, out, of->shown,
+		    made->sha256, why);
+	rc = of->index != NULL ? find_indexed(&s, why) : find_row(&s, why);
 	return rc != MM_ENOTFOUND ? rc : MM_FAIL(why, MM_ENOTFOUND, "%.64s has "
 	    "no row in the table of devices' fields", of->device);
 }
@@ -327,31 +394,37 @@ mm_initial_make(const struct mm_initial_of *of, struct mm_buf *out,
 /* ---- what is on record ---- */
 
 /* see initial.h */
-enum mm_err
-mm_initial_salt(const struct mm_initial_of *of, uint8_t salt[MM_SALT_N],
-    struct mm_why *why)
+void
+mm_initial_salt(const uint8_t table[MM_SALT_N], const char *device,
+    uint8_t salt[MM_SALT_N])
 {
-	struct table t = { .rows = { NULL, 0 } };
-	uint8_t all[MM_SALT_N], mac[32];
 	char text[32 + MM_DEVICE_ID_MAX];
+	uint8_t mac[32];
 
-	memset(salt, 0, MM_SALT_N);
-	if (of->fields.n > 0)
-		MM_TRY(open_for(of, &t, why));
-	if (t.salt.n == 0)
-		return MM_OK;
-	if (t.salt.n != 2 * MM_SALT_N + 2 ||
-	    mm_hex_parse((const char *)t.salt.p + 1, 2 * MM_SALT_N, all,
-	    MM_SALT_N, NULL) != MM_OK)
-		return MM_FAIL(why, MM_EINPUT, "the table of devices' fields: "
-		    "its salt is none");
-	snprintf(text, sizeof(text), "mintmark-initial %s", of->device);
-	mm_hmac_sha256((struct mm_bytes){ all, sizeof(all) },
+	snprintf(text, sizeof(text), "mintmark-initial %s", device);
+	mm_hmac_sha256((struct mm_bytes){ table, MM_SALT_N },
 	    mm_bytes_of(text), mac);
 	memcpy(salt, mac, MM_SALT_N);
-	mm_wipe(all, sizeof(all));
 	mm_wipe(mac, sizeof(mac));
-	return MM_OK;
+}
+
+static bool
+is_none(const uint8_t salt[MM_SALT_N])
+{
+	static const uint8_t none[MM_SALT_N];
+
+	return memcmp(salt, none, sizeof(none)) == 0;
+}
+
+/* see initial.h */
+void
+mm_initial_mark_before(const uint8_t salt[MM_SALT_N],
+    const uint8_t sha256[32], uint8_t out[32])
+{
+	if (is_none(salt))
+		memcpy(out, sha256, 32);
+	else
+		mm_salted_sha256(salt, (struct mm_bytes){ sha256, 32 }, out);
 }
 
 /* see initial.h */
@@ -359,10 +432,28 @@ void
 mm_initial_mark(const uint8_t salt[MM_SALT_N], const uint8_t sha256[32],
     uint8_t out[32])
 {
-	static const uint8_t none[MM_SALT_N];
+	static const char domain[] = "mintmark-configuration";
+	uint8_t text[sizeof(domain) - 1 + MM_SALT_N + 32];
+	uint8_t *at = text + sizeof(domain) - 1;
 
-	if (memcmp(salt, none, sizeof(none)) == 0)
+	memcpy(text, domain, sizeof(domain) - 1);
+	memcpy(at, salt, MM_SALT_N);
+	memcpy(at + MM_SALT_N, sha256, 32);
+	if (is_none(salt))
 		memcpy(out, sha256, 32);
 	else
-		mm_salted_sha256(salt, (struct mm_bytes){ sha256, 32 }, out);
+		mm_sha256((struct mm_bytes){ text, sizeof(text) }, out);
+}
+
+/* see initial.h */
+bool
+mm_initial_is_mark(const uint8_t said[32], const uint8_t salt[MM_SALT_N],
+    const uint8_t sha256[32])
+{
+	uint8_t mark[32], before[32];
+
+	mm_initial_mark(salt, sha256, mark);
+	mm_initial_mark_before(salt, sha256, before);
+	return memcmp(said, mark, 32) == 0 || memcmp(said, before, 32) == 0 ||
+	    memcmp(said, sha256, 32) == 0;
 }

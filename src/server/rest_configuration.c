@@ -69,12 +69,14 @@ render(struct mm_rest *r, const struct mm_production *b, const char *device,
 	const struct mm_work_order *o = b->order;
 	struct mm_initial_of of = { .device = device,
 		.product = o->product, .batch = b->id };
+	struct mm_initial_made made;
 
 	MM_TRY(mm_desk_papers(r->desk, o, &of, why));
 	out->version = o->config_version;
-	MM_TRY(mm_initial_make(&of, &out->document, out->sha256, why));
-	MM_TRY(mm_initial_salt(&of, out->salt, why));
-	mm_initial_mark(out->salt, out->sha256, out->mark);
+	MM_TRY(mm_initial_make(&of, &out->document, &made, why));
+	memcpy(out->sha256, made.sha256, sizeof(out->sha256));
+	memcpy(out->salt, made.salt, sizeof(out->salt));
+	mm_initial_mark(made.salt, made.sha256, out->mark);
 	return MM_OK;
 }
 
@@ -132,8 +134,7 @@ mm_batch_claim(struct mm_rest *r, const char *batch,
 	MM_TRY(mm_rest_segment(r, 0, device, sizeof(device), why));
 	MM_TRY(mm_batch_configuration(r, batch, device, &g, why));
 	if (g.version != said->version ||
-	    (memcmp(g.mark, said->mark, sizeof(g.mark)) != 0 &&
-	    memcmp(g.sha256, said->mark, sizeof(g.sha256)) != 0))
+	    !mm_initial_is_mark(said->mark, g.salt, g.sha256))
 		return MM_FAIL(why, MM_ECONFLICT, "configuration: batch %s "
 		    "gives %s another one", batch, device);
 	job->config_version = g.version;
@@ -167,6 +168,7 @@ mm_rest_batch_configuration(struct mm_rest *r, struct mm_why *why)
 	if (g.version > 0) {
 		mm_rest_put_sha256(&r->j, "sha256", g.sha256);
 		put_salt(&r->j, g.salt);
+		mm_rest_put_sha256(&r->j, "mark", g.mark);
 		mm_json_strn(&r->j, "document", mm_buf_view(&g.document));
 	}
 	mm_json_close(&r->j, '}');

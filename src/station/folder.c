@@ -244,7 +244,10 @@ make_bundle(struct mm_folder *f, struct mm_why *why)
 	mm_json_close(&j, '}');
 	mm_buf_text(&text, "\n");
 	MM_TRY(mm_buf_ok(&text, why));
-	return put_file(f, "bundle.json", mm_buf_view(&text), false, why);
+	/* Who knows all of a configuration but a password could try that, by
+	 * its hashes. */
+	return put_file(f, "bundle.json", mm_buf_view(&text), version > 0,
+	    why);
 }
 
 /* ---- what a device would answer ---- */

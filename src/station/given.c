@@ -51,14 +51,15 @@ enum mm_err
 mm_given_take(struct mm_given *g, const char *device, const json_t *answer,
     struct mm_why *why)
 {
-	const char *whose, *document = "", *hex = "", *salted = "";
+	const char *whose, *document = "", *hex = "", *salted = "", *mark = "";
 	uint8_t hash[32], told[32], salt[MM_SALT_N] = { 0 };
 	struct mm_bytes text;
 	json_int_t version;
 
-	if (json_unpack((json_t *)(uintptr_t)answer, "{s:s,s:I,s?s,s?s,s?s}",
+	if (json_unpack((json_t *)(uintptr_t)answer, "{s:s,s:I,s?s,s?s,s?s,s?s}",
 	    "device", &whose, "version", &version, "document", &document,
-	    "sha256", &hex, "salt", &salted) != 0 || strcmp(whose, device) != 0)
+	    "sha256", &hex, "salt", &salted, "mark", &mark) != 0 ||
+	    strcmp(whose, device) != 0)
 		return MM_FAIL(why, MM_EINPUT,
 		    "configuration: the centre's answer is none of %.64s",
 		    device);
@@ -72,7 +73,11 @@ mm_given_take(struct mm_given *g, const char *device, const json_t *answer,
 	if (salted[0] != '\0' && mm_hex_parse(salted, strlen(salted), salt,
 	    sizeof(salt), NULL) != MM_OK)
 		return MM_FAIL(why, MM_EINPUT, "configuration: its salt");
-	mm_initial_mark(salt, hash, told);
+	/* An older centre says none, and takes the one of before alone. */
+	if (mark[0] != '\0')
+		mm_initial_mark(salt, hash, told);
+	else
+		mm_initial_mark_before(salt, hash, told);
 	return mm_given_set(g, version, text, told, why);
 }
 

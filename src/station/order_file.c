@@ -81,18 +81,24 @@ mm_order_product(const struct mm_station_conf *conf, const char *batch,
 /* see own.h */
 enum mm_err
 mm_order_render(const struct mm_work_order *o, struct mm_bytes template,
-    struct mm_bytes fields, const char *device, struct mm_given *out,
-    struct mm_why *why)
+    const struct mm_order_rows *rows, const char *device,
+    struct mm_given *out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_wipe) struct mm_buf document = MM_BUF_INIT(MM_FILL_MAX);
-	const struct mm_initial_of of = { template, fields, device,
-		o->product, o->batch, NULL };
-	uint8_t hash[32] = { 0 }, mark[32] = { 0 }, salt[MM_SALT_N];
+	const struct mm_initial_of of = { .template = template,
+		.fields = rows->table, .device = device,
+		.product = o->product, .batch = o->batch,
+		.index = rows->index };
+	struct mm_initial_made made;
+	uint8_t mark[32] = { 0 };
 
 	if (o->config_version > 0) {
-		MM_TRY(mm_initial_make(&of, &document, hash, why));
-		MM_TRY(mm_initial_salt(&of, salt, why));
-		mm_initial_mark(salt, hash, mark);
+		MM_TRY(mm_initial_make(&of, &document, &made, why));
+		/* An older centre's papers: it takes no other marks. */
+		if (made.by_table)
+			mm_initial_mark_before(made.salt, made.sha256, mark);
+		else
+			mm_initial_mark(made.salt, made.sha256, mark);
 	}
 	return mm_given_set(out, o->config_version, mm_buf_view(&document),
 	    mark, why);
@@ -108,12 +114,13 @@ give(void *ctx, const struct mm_work_order *o, const struct mm_work_file *f,
     struct mm_why *why)
 {
 	const struct giving *g = ctx;
-	struct mm_bytes template = { 0 }, fields = { 0 };
+	struct mm_order_rows rows = { .index = NULL };
+	struct mm_bytes template = { 0 };
 
 	MM_TRY(mm_work_file_check(f, o, why));
 	(void)mm_work_file_paper(f, o->config_sha256, &template);
-	(void)mm_work_file_paper(f, o->fields_sha256, &fields);
-	return mm_order_render(o, template, fields, g->device, g->out, why);
+	(void)mm_work_file_paper(f, o->fields_sha256, &rows.table);
+	return mm_order_render(o, template, &rows, g->device, g->out, why);
 }
 
 /* see own.h */

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/own.h"
+#include "line/initial.h"
 #include "pki/cert.h"
 #include "station/own_priv.h"
 #include "work/file.h"
@@ -340,6 +341,9 @@ take_file(struct mm_own *o, const struct mm_work_file *f, struct mm_why *why)
 	MM_TRY(take_serials(o, f, why));
 	MM_TRY(take_paper(f, o->order->config_sha256, &o->config, why));
 	MM_TRY(take_paper(f, o->order->fields_sha256, &o->fields, why));
+	if (o->fields.n > 0)
+		MM_TRY(mm_initial_index_new(mm_buf_view(&o->fields), &o->index,
+		    why));
 	MM_TRY(take_chain(o, why));
 	return pick_profile(o, why);
 }
@@ -466,6 +470,7 @@ mm_own_close(struct mm_own **owner)
 	mm_own_forget_proofs(o);
 	mm_buf_done(&o->list);
 	mm_buf_done(&o->config);
+	mm_initial_index_free(&o->index);
 	mm_buf_wipe(&o->fields);
 	mm_buf_done(&o->chain_pem);
 	mm_buf_done(&o->checkpoint);
@@ -478,8 +483,11 @@ enum mm_err
 mm_own_give(const struct mm_own *o, const char *device, struct mm_given *out,
     struct mm_why *why)
 {
-	return mm_order_render(o->order, mm_buf_view(&o->config),
-	    mm_buf_view(&o->fields), device, out, why);
+	const struct mm_order_rows rows = { mm_buf_view(&o->fields),
+		o->index };
+
+	return mm_order_render(o->order, mm_buf_view(&o->config), &rows,
+	    device, out, why);
 }
 
 /* see own.h */

@@ -21,6 +21,7 @@ struct mm_own {
 	int pid, issue, ledger; /* -1: not running */
 	struct mm_buf frame, cert, chain, list, chain_pem, checkpoint;
 	struct mm_buf config, fields; /* the order's papers; fields: secret */
+	struct mm_initial_index *index; /* of fields; NULL: there are none */
 	uint64_t checkpoint_n;   /* size of its tree */
 	struct mm_work_order *order;
 	struct mm_serials run;
@@ -162,9 +163,13 @@ MM_MUST enum mm_err mm_order_look(const struct mm_station_conf *conf,
     const struct mm_work_order *o, struct mm_why *why), void *ctx,
     struct mm_why *why);
 /* The same of an order's papers; n 0: it has none. */
+struct mm_order_rows {
+	struct mm_bytes table;
+	const struct mm_initial_index *index; /* of it; NULL: none */
+};
 MM_MUST enum mm_err mm_order_render(const struct mm_work_order *o,
-    struct mm_bytes template, struct mm_bytes fields, const char *device,
-    struct mm_given *out, struct mm_why *why);
+    struct mm_bytes template, const struct mm_order_rows *rows,
+    const char *device, struct mm_given *out, struct mm_why *why);
 /* Each order that is here, of any batch, until one is not MM_OK; one that
  * cannot be read is passed over. */
 typedef enum mm_err mm_order_fn(

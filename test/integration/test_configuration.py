@@ -37,6 +37,12 @@ def sha256(text):
 
 def mark(text, salt):
     """What is on record of a document, as docs/line.md says it."""
+    return hashlib.sha256(b"mintmark-configuration" + bytes.fromhex(salt) +
+                          hashlib.sha256(text.encode()).digest()).hexdigest()
+
+
+def mark_before(text, salt):
+    """As it was when it had no words of its own in front."""
     return hashlib.sha256(bytes.fromhex(salt) + hashlib.sha256(
         text.encode()).digest()).hexdigest()
 
@@ -54,7 +60,7 @@ def given(station, i=1):
     return int(version), text
 
 
-def holds(station, serial, version, text, i=1, salt=None):
+def holds(station, serial, version, text, i=1, salt=None, mark=mark):
     """Board, record and ledger say the same; salt: the device's, if any."""
     assert given(station, i) == (version, text)
     want = mark(text, salt) if salt else sha256(text)
@@ -194,8 +200,9 @@ def test_who_has_the_salt_can_tell(world, line):
 
 
 def test_a_station_of_before_there_were_salts(world, line):
-    """It says the document's own hash: that is right, and what is entered is
-    the mark all the same; any other is refused."""
+    """It says the document's own hash, or a mark as it was before: both are
+    right, and what is entered is the mark all the same; any other is
+    refused."""
     s = line(n=1)
     serial = s.serials[0]
     _, csr = world.key_and_csr(serial)
@@ -213,8 +220,11 @@ def test_a_station_of_before_there_were_salts(world, line):
                                             "product": "thermo"})
         assert a.status == 201, a
         assert enrol(sha256(document(serial, "b.example"))).status == 409
-        a = enrol(sha256(document(serial)))
-        assert a.status in (200, 201), a
+        own = salt(world, s.batch, serial)
+        for said in (sha256(document(serial)),
+                     mark_before(document(serial), own)):
+            a = enrol(said)
+            assert a.status in (200, 201), a
     finally:
         conn.close()
     entry, = [e["entry"] for e in world.rest(
@@ -240,6 +250,7 @@ def test_only_its_station_gets_it(world, line):
     assert a.status == 200 and a.json == {
         "batch": one.batch, "device": one.serials[0], "version": 3,
         "sha256": sha256(document(one.serials[0])), "salt": a.json["salt"],
+        "mark": mark(document(one.serials[0]), a.json["salt"]),
         "document": document(one.serials[0])}
     assert ask(two, one, one.serials[0]).status == 403
     assert ask(one, one, two.serials[0]).status == 404
@@ -270,7 +281,9 @@ def test_into_a_bundle(line):
     config = folder / serial / "configuration.json"
     assert config.read_text() == document(serial)
     assert config.stat().st_mode & 0o777 == 0o600
-    made = json.loads((folder / serial / "bundle.json").read_text())
+    bundle = folder / serial / "bundle.json"
+    assert bundle.stat().st_mode & 0o777 == 0o600  # it has its hash
+    made = json.loads(bundle.read_text())
     assert made["config_version"] == 3
     assert s.fact(serial, "configuration_sha256") == mark(
         document(serial), salt(s.world, s.batch, serial))
@@ -362,6 +375,8 @@ def order(version, template, rows):
 
 
 def test_offline(away):
+    """By an older centre's papers: with one salt for all of a station's rows,
+    and marks as that centre takes them."""
     serials = [f"SN-{i:02}" for i in range(1, 25)]
     table_salt = "00112233445566778899aabbccddeeff"
     text = papers(serials, salt=table_salt)
@@ -369,7 +384,7 @@ def test_offline(away):
     away.takes(text, share=3, **order(5, *text))
     away.plug()
     away.passes("SN-01")
-    holds(away, "SN-01", 5, document("SN-01"), salt=own)
+    holds(away, "SN-01", 5, document("SN-01"), salt=own, mark=mark_before)
     away.once("SN-01")
     assert away.passes("SN-01")["again"]
     # The order has 25 serial numbers, and rows for 24 of them.
@@ -381,7 +396,7 @@ def test_offline(away):
     assert away.counted() == 1
     # The centre takes the entry as it is.
     entry, = away.entries("certificate.issued")
-    assert entry["config_sha256"] == mark(document("SN-01"), own)
+    assert entry["config_sha256"] == mark_before(document("SN-01"), own)
     away.unplug()
     no_secret(away.dir)
     kept = away.dir / "state/orders/b7.json"
@@ -424,8 +439,10 @@ def test_the_centre_takes_it_with_the_entry(tmp_path):
         order = line.order("cf", s, "--line-ca", ca)
         s.imports(order)
         papers = json.loads(order.read_text())["papers"]
-        table_salt, = [json.loads(x)["salt"] for x in papers if "columns" in x]
-        own = salt_of(table_salt, "CF-01")
+        # each row's salt, and none that another's could be made of
+        rows, = [json.loads(x) for x in papers if "columns" in x]
+        assert "salt" not in rows and len(rows["salts"]) == len(rows["rows"])
+        own = rows["salts"][0]
         assert own == salt(world, "cf", "CF-01")
         try:
             s.plug().passes("CF-01")

@@ -75,9 +75,13 @@ make_receipts(struct rig *r)
 	make_receipt(&e, &r->confirmation);
 }
 
-/* The entry names the mark of {"psk":"x"}, salted or as it was before. */
+typedef void marker(const uint8_t salt[MM_SALT_N], const uint8_t sha256[32],
+    uint8_t out[32]);
+
+/* The entry names the mark of {"psk":"x"}, as some version made it. */
 static void
-configure(struct rig *r, const uint8_t salt[MM_SALT_N], struct mm_buf *out)
+configure(struct rig *r, const uint8_t salt[MM_SALT_N], marker *make_mark,
+    struct mm_buf *out)
 {
 	struct mm_entry e = { .type = MM_E_CERT_ISSUED, .at_ms = 1000 };
 	char serial[33], cert[65], spki[65], mark[65];
@@ -90,7 +94,7 @@ configure(struct rig *r, const uint8_t salt[MM_SALT_N], struct mm_buf *out)
 	hex_of(c.whole, cert);
 	hex_of(c.spki.whole, spki);
 	mm_sha256(mm_bytes_of("{\"psk\":\"x\"}"), hash);
-	mm_initial_mark(salt, hash, marked);
+	make_mark(salt, hash, marked);
 	mm_hex_text(marked, sizeof(marked), mark);
 	e.field[MM_F_DEVICE] = "SN-1";
 	e.field[MM_F_ISSUER] = "ldevid";
@@ -344,6 +348,7 @@ a_document_is_told_by_the_salt(void **state)
 		const char *what, *document, *salt;
 		bool salted; /* is the entry */
 		enum mm_err want;
+		marker *mark; /* NULL: today's */
 	} rows[] = {
 		{ "it", "{\"psk\":\"x\"}", OWN_SALT, true, MM_OK },
 		{ "it, as a file", "{\"psk\":\"x\"}\n", OWN_SALT, true,
@@ -359,6 +364,14 @@ a_document_is_told_by_the_salt(void **state)
 		    false, MM_OK },
 		{ "another, then", "{\"psk\":\"y\"}", NULL, false,
 		    MM_ENOTFOUND },
+		{ "of before marks had words in front", "{\"psk\":\"x\"}",
+		    OWN_SALT, true, MM_OK, mm_initial_mark_before },
+		{ "another, then", "{\"psk\":\"y\"}", OWN_SALT, true,
+		    MM_EPOLICY, mm_initial_mark_before },
+		{ "a station of before, a batch that has salts",
+		    "{\"psk\":\"x\"}", OWN_SALT, false, MM_OK },
+		{ "another, then", "{\"psk\":\"y\"}", OWN_SALT, false,
+		    MM_EPOLICY },
 	};
 	struct rig *r = *state;
 	const uint8_t none[MM_SALT_N] = { 0 };
@@ -372,7 +385,9 @@ a_document_is_told_by_the_salt(void **state)
 		struct mm_buf receipt;
 		struct mm_birth *b = NULL;
 
-		configure(r, rows[i].salted ? salt : none, &receipt);
+		configure(r, rows[i].salted ? salt : none,
+		    rows[i].mark != NULL ? rows[i].mark : mm_initial_mark,
+		    &receipt);
 		from.receipt = mm_buf_view(&receipt);
 		assert_int_equal(mm_birth_new(&from, &b, NULL), MM_OK);
 		if (rows[i].salt != NULL)

@@ -274,7 +274,7 @@ renders_rows(void **state)
 /* A device's row, wherever and however it stands in a table. */
 static enum mm_err
 make(struct mm_initial_of *of, bool indexed, struct mm_buf *out,
-    uint8_t hash[32])
+    struct mm_initial_made *made)
 {
 	struct mm_initial_index *index = NULL;
 	enum mm_err rc = indexed ?
@@ -282,7 +282,7 @@ make(struct mm_initial_of *of, bool indexed, struct mm_buf *out,
 
 	of->index = index;
 	if (rc == MM_OK)
-		rc = mm_initial_make(of, out, hash, NULL);
+		rc = mm_initial_make(of, out, made, NULL);
 	mm_initial_index_free(&index);
 	return rc;
 }
@@ -331,15 +331,16 @@ makes_of_papers(void **state)
 			mm_bytes_of(rows[i].fields), rows[i].device, "thermo",
 			"b7", NULL };
 		struct mm_buf out = MM_BUF_INIT(4096);
-		uint8_t hash[32], want[32];
+		struct mm_initial_made made;
+		uint8_t want[32];
 
-		ROW(rows[i].what, make(&of, n % 2 == 1, &out, hash) ==
+		ROW(rows[i].what, make(&of, n % 2 == 1, &out, &made) ==
 		    rows[i].rc);
 		if (rows[i].rc == MM_OK) {
 			mm_sha256(mm_bytes_of(rows[i].want), want);
 			ROW(rows[i].what, strcmp(mm_buf_cstr(&out),
 			    rows[i].want) == 0);
-			ROW(rows[i].what, memcmp(want, hash, 32) == 0);
+			ROW(rows[i].what, memcmp(want, made.sha256, 32) == 0);
 		}
 		mm_buf_done(&out);
 	}
@@ -366,19 +367,19 @@ finds_each_by_the_index(void **state)
 	    MM_OK);
 	for (unsigned i = 0; i <= 1000; i++) {
 		struct mm_buf one = MM_BUF_INIT(4096), two = MM_BUF_INIT(4096);
-		uint8_t hash[2][32] = { { 0 } };
+		struct mm_initial_made made[2];
 		char device[16];
 		enum mm_err rc;
 
 		snprintf(device, sizeof(device), "D-%u", i);
 		of.device = device;
 		of.index = NULL;
-		rc = mm_initial_make(&of, &one, hash[0], NULL);
+		rc = mm_initial_make(&of, &one, &made[0], NULL);
 		assert_int_equal(rc, i < 1000 ? MM_OK : MM_ENOTFOUND);
 		of.index = index;
-		assert_int_equal(mm_initial_make(&of, &two, hash[1], NULL),
+		assert_int_equal(mm_initial_make(&of, &two, &made[1], NULL),
 		    rc);
-		assert_memory_equal(hash[0], hash[1], 32);
+		assert_memory_equal(made[0].sha256, made[1].sha256, 32);
 		mm_buf_done(&one);
 		mm_buf_done(&two);
 	}
@@ -393,17 +394,33 @@ makes_without_a_table(void **state)
 		mm_bytes_of("{\"d\":\"{{device}}\",\"b\":\"{{batch}}\"}"),
 		{ NULL, 0 }, "A-1", "thermo", "b7", NULL };
 	struct mm_buf out = MM_BUF_INIT(4096);
-	uint8_t hash[32];
+	struct mm_initial_made made;
 
 	(void)state;
-	assert_int_equal(mm_initial_make(&of, &out, hash, NULL), MM_OK);
+	assert_int_equal(mm_initial_make(&of, &out, &made, NULL), MM_OK);
 	assert_string_equal(mm_buf_cstr(&out), "{\"d\":\"A-1\",\"b\":"
 	    "\"b7\"}");
 	mm_buf_done(&out);
 }
 
-#define SALTED(salt) "{\"columns\":[\"device\"],\"rows\":[[\"A-1\"]," \
-	"[\"A-2\"]],\"salt\":" salt "}"
+#define TABLE "{\"columns\":[\"device\"],\"rows\":[[\"A-1\"],[\"A-2\"]]"
+#define SALTED(salt) TABLE ",\"salt\":" salt "}"
+#define SALTS(salts) TABLE ",\"salts\":" salts "}"
+#define ONE "\"000102030405060708090a0b0c0d0e0f\""
+#define TWO "\"101112131415161718191a1b1c1d1e1f\""
+
+static enum mm_err
+make_salt(struct mm_initial_of *of, bool indexed, char hex[2 * MM_SALT_N + 1])
+{
+	struct mm_buf out = MM_BUF_INIT(4096);
+	struct mm_initial_made made;
+	enum mm_err rc = make(of, indexed, &out, &made);
+
+	if (rc == MM_OK)
+		mm_hex_text(made.salt, sizeof(made.salt), hex);
+	mm_buf_done(&out);
+	return rc;
+}
 
 /* Also by Python: hmac.new(bytes.fromhex(...), b"mintmark-initial A-1",
  * "sha256").hexdigest()[:32]. */
@@ -413,12 +430,11 @@ salts_of_a_table(void **state)
 	static const struct {
 		const char *what, *fields, *device, *want; /* NULL: none */
 	} rows[] = {
-		{ "a device's", SALTED("\"000102030405060708090a0b0c0d0e0f\""),
-		    "A-1", "6d70d98e8ba7bbffb689d9351e744173" },
-		{ "another's", SALTED("\"000102030405060708090a0b0c0d0e0f\""),
-		    "A-2", "262e9ca0cce918099bc51694f8c70a41" },
-		{ "of before there were any", "{\"columns\":[\"device\"],"
-		    "\"rows\":[[\"A-1\"]]}", "A-1",
+		{ "a device's", SALTED(ONE), "A-1",
+		    "6d70d98e8ba7bbffb689d9351e744173" },
+		{ "another's", SALTED(ONE), "A-2",
+		    "262e9ca0cce918099bc51694f8c70a41" },
+		{ "of before there were any", TABLE "}", "A-1",
 		    "00000000000000000000000000000000" },
 		{ "no table", "", "A-1", "00000000000000000000000000000000" },
 		{ "too short", SALTED("\"0001\""), "A-1", NULL },
@@ -428,34 +444,60 @@ salts_of_a_table(void **state)
 		    "A-1", NULL },
 		{ "a list", SALTED("[\"0102030405060708090a0b0c0d0e0f\"]"),
 		    "A-1", NULL },
+		{ "a row's own", SALTS("[" ONE "," TWO "]"), "A-1",
+		    "000102030405060708090a0b0c0d0e0f" },
+		{ "another row's", SALTS("[ " ONE ", " TWO " ]"), "A-2",
+		    "101112131415161718191a1b1c1d1e1f" },
+		{ "too few of them", SALTS("[" ONE "]"), "A-2", NULL },
+		{ "none of them", SALTS("[]"), "A-1", NULL },
+		{ "no list of them", SALTS(ONE), "A-1", NULL },
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct mm_initial_of of = { .fields =
-		    mm_bytes_of(rows[i].fields), .device = rows[i].device };
-		struct mm_initial_index *index = NULL;
-		uint8_t salt[MM_SALT_N];
-		char hex[2 * MM_SALT_N + 1];
+	for (size_t n = 0; n < 2 * ROWS(rows); n++) {
+		size_t i = n / 2; /* without an index, and with one */
+		struct mm_initial_of of = {
+			mm_bytes_of("{\"d\":\"{{device}}\"}"),
+			mm_bytes_of(rows[i].fields), rows[i].device, "thermo",
+			"b7", NULL };
+		char hex[2 * MM_SALT_N + 1] = "";
 
-		for (int indexed = 0; indexed < 1 + (of.fields.n > 0);
-		     indexed++) {
-			enum mm_err rc;
-
-			if (indexed)
-				assert_int_equal(mm_initial_index_new(
-				    of.fields, &index, NULL), MM_OK);
-			of.index = index;
-			rc = mm_initial_salt(&of, salt, NULL);
-			ROW(rows[i].what, rc == (rows[i].want != NULL ? MM_OK
-			    : MM_EINPUT));
-			if (rc != MM_OK)
-				continue;
-			mm_hex_text(salt, sizeof(salt), hex);
-			ROW(rows[i].what, strcmp(hex, rows[i].want) == 0);
-		}
-		mm_initial_index_free(&index);
+		if (of.fields.n == 0 && n % 2 == 1)
+			continue;
+		ROW(rows[i].what, make_salt(&of, n % 2 == 1, hex) ==
+		    (rows[i].want != NULL ? MM_OK : MM_EINPUT));
+		ROW(rows[i].what, rows[i].want == NULL ||
+		    strcmp(hex, rows[i].want) == 0);
 	}
+}
+
+/* By Python: hashlib.sha256(b"mintmark-configuration" + bytes(range(16)) +
+ * hashlib.sha256(b"{}").digest()). */
+static void
+marks_of_all_times(void **state)
+{
+	static const char want[] = "8cd83dc5ad6f99fe53204660b1033ca70cf0c6ffe43201d23c2762bf98e5204c";
+	uint8_t salt[MM_SALT_N], none[MM_SALT_N] = { 0 }, hash[32], mark[32],
+	    before[32];
+	char hex[65];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(salt); i++)
+		salt[i] = (uint8_t)i;
+	mm_sha256(mm_bytes_of("{}"), hash);
+	mm_initial_mark(salt, hash, mark);
+	mm_initial_mark_before(salt, hash, before);
+	mm_hex_text(mark, sizeof(mark), hex);
+	assert_string_equal(hex, want);
+	assert_true(memcmp(mark, before, 32) != 0);
+	assert_true(mm_initial_is_mark(mark, salt, hash));
+	assert_true(mm_initial_is_mark(before, salt, hash));
+	assert_true(mm_initial_is_mark(hash, salt, hash));
+	salt[0]++;
+	assert_false(mm_initial_is_mark(mark, salt, hash));
+	assert_false(mm_initial_is_mark(before, salt, hash));
+	mm_initial_mark(none, hash, mark);
+	assert_memory_equal(mark, hash, 32);
 }
 
 static void
@@ -501,6 +543,7 @@ main(void)
 		cmocka_unit_test(finds_each_by_the_index),
 		cmocka_unit_test(makes_without_a_table),
 		cmocka_unit_test(salts_of_a_table),
+		cmocka_unit_test(marks_of_all_times),
 		cmocka_unit_test(versions_never_fall),
 	};
 
