@@ -2,6 +2,7 @@
 station of the batch, or by the same one put up from an older copy; each only
 if it is of the batch, proves it and has its place in the share, and each
 waits for a supervisor, at the station and at the centre."""
+import contextlib
 import json
 import pathlib
 import shutil
@@ -12,7 +13,7 @@ from screen import DOORS, Running
 from station import Station
 from test_line_cas import add_lines
 from test_offline_order import Line, Lone
-from world import World, run, until
+from world import SIGNER, World, run, until
 
 
 @pytest.fixture(scope="module")
@@ -301,12 +302,31 @@ def test_a_board_that_does_not_prove_it(centre, tmp_path):
         assert (code, a["reason"]) == (20, "bad-proof"), a
         assert counted(x.b) == 0
         (board / "key").write_bytes(was)
+        with older_signer(x.b):
+            p = run(*x.b.argv("adopt", "--serial", "ADG-01", "--fixture", "x",
+                              "--json"), check=False)
+            a = json.loads(p.stdout)
+            assert (p.returncode, a["reason"]) == (1, "signer"), a
+            assert "signer is older than its program" in p.stdout + p.stderr, p
         code, a = adopt(x.b, "ADG-01", "x")
         assert (code, a["reason"]) == (22, "adopted"), a
         release(x.b, "ADG-01")
         x.b.passes("ADG-01", "x")
     finally:
         x.close()
+
+
+@contextlib.contextmanager
+def older_signer(station):
+    """Of before there were nonces; the program is of today."""
+    program = station.dir / "older-signer"
+    program.write_text(pathlib.Path(__file__).with_name(
+        "older_signer.py").read_text().replace("@SIGNER@", str(SIGNER)))
+    program.chmod(0o755)
+    was = station.conf.read_text()
+    station.conf.write_text(was.replace(str(SIGNER), str(program)))
+    yield
+    station.conf.write_text(was)
 
 
 def test_by_the_screen_and_the_api(centre, tmp_path):

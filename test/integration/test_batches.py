@@ -581,7 +581,7 @@ def test_a_station_has_the_rows_of_its_own_serials(factory):
                        **table},
         shares=[{"station": "rows-1", "share": 2},
                 {"station": "rows-2", "share": 2}])["id"]
-    had, salts = [], set()
+    had, salts = [], []
     for station in ("rows-1", "rows-2"):
         file = factory.w.rest("POST", f"/batches/{name}/order",
                               {"station": station}).json
@@ -591,13 +591,15 @@ def test_a_station_has_the_rows_of_its_own_serials(factory):
         assert sha256(rows) == line["fields_sha256"]
         rows = json.loads(rows)
         assert rows["columns"] == ["psk", "device"]
-        salts.add(rows["salt"])  # or its devices' marks were others
+        # its rows', and not the one that all devices' are made of
+        assert "salt" not in rows and len(rows["salts"]) == len(rows["rows"])
+        salts += rows["salts"]
         had.append([r[1] for r in rows["rows"]])
         for other in table["rows"]:
             assert (other[0] in json.dumps(file)) == (other[1] in had[-1])
         assert factory.w.rest("POST", f"/batches/{name}/order", {
             "station": station}).json == file  # the same once more
-    assert len(salts) == 1
+    assert len(set(salts)) == 6
     assert had == [["RW-01", "RW-02", "RW-03"], ["RW-04", "RW-05", "RW-06"]]
 
 
@@ -1021,7 +1023,9 @@ def test_a_signed_order_for_a_stick(factory, tmp_path):
     assert papers[order["config_sha256"]] == template.read_text()
     table = json.loads(papers[order["fields_sha256"]])
     # who sees its hash cannot try cells by it
-    assert re.fullmatch("[0-9a-f]{32}", table.pop("salt"))
+    salts = table.pop("salts")
+    assert len(salts) == len(table["rows"]), table
+    assert all(re.fullmatch("[0-9a-f]{32}", x) for x in salts), salts
     assert table == {
         "columns": ["device", "host"],
         "rows": [["OR-1", "a"], ["OR-2", "b"], ["OR-3", "c"]]}
