@@ -257,7 +257,8 @@ static const struct mm_conf_key issuer_keys[] = {
 	    "The issuer's private key: encrypted PKCS#8 in PEM, readable by "
 	    "the signer only; or pkcs11: and what names one key in a token "
 	    "(RFC 7512), with module-path after a ? unless p11-kit knows the "
-	    "module. Empty, and only then, where exec asks an existing CA.",
+	    "module. Empty, and only then, where exec or est asks an existing "
+	    "CA.",
 	    NULL },
 	{ "exec", MM_CONF_LIST, offsetof(struct mm_issuer_conf, exec), 1,
 	    MM_CONF_ITEM_MAX - 1, "",
@@ -266,6 +267,28 @@ static const struct mm_conf_key issuer_keys[] = {
 	    "and writes the certificate. It gains no rights by sudo or a "
 	    "set-user-ID bit. Empty: the signer has the key.",
 	    NULL },
+	{ "est", MM_CONF_TEXT, offsetof(struct mm_issuer_conf, est), 0,
+	    MM_URL_MAX, "",
+	    "An existing CA signs what this issuer issues, and is asked by "
+	    "EST (RFC 7030): https://HOST/.well-known/est, with the CA's label "
+	    "after it where it has one. Empty: it is not.", NULL },
+	{ "est_anchors", MM_CONF_PATH,
+	    offsetof(struct mm_issuer_conf, est_anchors), 0, MM_PATH_MAX, "",
+	    "For est: PEM file with the CAs whose server is believed to be "
+	    "that one; no other is, the system's neither.", NULL },
+	{ "est_certificate", MM_CONF_PATH,
+	    offsetof(struct mm_issuer_conf, est_certificate), 0, MM_PATH_MAX,
+	    "", "For est: PEM file with the certificate that we are known to "
+	    "it by, then those above it. Empty: est_password_file.", NULL },
+	{ "est_key", MM_CONF_PATH, offsetof(struct mm_issuer_conf, est_key),
+	    0, MM_PATH_MAX, "", "For est: that certificate's private key, "
+	    "PEM and not encrypted. registrar_user's, and nobody else may "
+	    "read it.", NULL },
+	{ "est_password_file", MM_CONF_PATH,
+	    offsetof(struct mm_issuer_conf, est_password_file), 0,
+	    MM_PATH_MAX, "", "For est, in place of a certificate: the file "
+	    "whose first line is USER:PASSWORD. registrar_user's, and nobody "
+	    "else may read it.", NULL },
 	{ "answer_within", MM_CONF_DURATION,
 	    offsetof(struct mm_issuer_conf, answer_within_s), 1, 600, "20s",
 	    "For an existing CA: most time for one certificate, all of it.",
@@ -340,7 +363,14 @@ static const struct mm_conf_key issuer_keys[] = {
 bool
 mm_issuer_upstream(const struct mm_issuer_conf *i)
 {
-	return i->exec.n > 0;
+	return i->exec.n > 0 || mm_issuer_est(i);
+}
+
+/* see settings.h */
+bool
+mm_issuer_est(const struct mm_issuer_conf *i)
+{
+	return i->est[0] != '\0';
 }
 
 /* see settings.h */

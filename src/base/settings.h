@@ -101,6 +101,11 @@ struct mm_issuer_conf {
 	bool line;                         /* a station's signer has its key */
 	int64_t lines;                     /* line CAs it signs a day */
 	struct mm_conf_list exec;          /* asks the maker's own CA */
+	char est[MM_URL_MAX + 1];          /* ... or this is asked; "" */
+	char est_anchors[MM_PATH_MAX + 1]; /* PEM: whose server it may be */
+	char est_certificate[MM_PATH_MAX + 1]; /* who we are to it; "" */
+	char est_key[MM_PATH_MAX + 1];
+	char est_password_file[MM_PATH_MAX + 1]; /* USER:PASSWORD; "" */
 	int64_t answer_within_s;           /* of the maker's own CA */
 	int64_t at_once;                   /* requests to it */
 	char renew_before[MM_TIME_WORD + 1]; /* RFC 3339; "": none */
@@ -113,6 +118,8 @@ struct mm_issuer_conf {
 /* Its certificates are another CA's, which is asked for each of them: its key
  * is not ours, and neither are its revocation lists. */
 bool mm_issuer_upstream(const struct mm_issuer_conf *i);
+/* ... by EST, and not by a program. */
+bool mm_issuer_est(const struct mm_issuer_conf *i);
 /* It signs revocation lists and OCSP answers here. */
 bool mm_issuer_lists(const struct mm_issuer_conf *i);
 /* Its key is in a PKCS#11 token (RFC 7512), not in a file. */

@@ -45,7 +45,7 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("ca", "list", "", 0, 0, MM_C_NONE, ca_list, "list the issuers",
 	    NULL),
 	ROW("ca", "show", "ISSUER", 1, 1, MM_C_ISSUER, ca_show,
-	    "show one issuer, and how an existing CA (exec) answers", NULL),
+	    "show one issuer, and how an existing CA (exec, est) answers", NULL),
 	ROW("ca", "crl", "ISSUER", 1, 1, MM_C_ISSUER, ca_crl,
 	    "sign a new revocation list now", NULL),
 	ROW("ca", "request", "ISSUER", 1, 1, MM_C_NONE, ca_request,

@@ -59,8 +59,8 @@ const struct mm_opt mm_opts_ca_rollover[] = {
 	    "module", MM_C_NONE, NULL },
 	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
 	    MM_C_FILE, NULL },
-	{ "certificate", "FILE", "ISSUER is an existing CA (exec): PEM of its "
-	    "next certificate, up to its root; the same program asks it",
+	{ "certificate", "FILE", "ISSUER is an existing CA: PEM of its "
+	    "next certificate, up to its root; it is asked as before",
 	    MM_C_FILE, NULL },
 	{ "issuer-years", "N", "its lifetime (default 15)", MM_C_NONE, NULL },
 	{ "out", "FILE", "the root is elsewhere: make a request for it, and "

@@ -99,9 +99,10 @@ print(const struct mm_issuer_conf *i, bool dry)
 		puts("Nothing was done.");
 	else
 		printf("\nNext:\n  1. restart mintmarkd\n  2. %s: %s\n",
-		    theirs ? "have its CA take back what the program may do" :
+		    theirs ? "have its CA take back what we may do there" :
 		    "destroy its key and every copy",
-		    theirs ? i->exec.item[0] : i->key);
+		    mm_issuer_est(i) ? i->est : theirs ? i->exec.item[0] :
+		    i->key);
 }
 
 static enum mm_err

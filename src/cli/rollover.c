@@ -217,11 +217,22 @@ check_upstream(const struct rollover *r, const struct mm_args *a,
 	return MM_OK;
 }
 
+/* How the old one is asked, the new one is. */
 static enum mm_err
-put_exec(struct mm_buf *out, const struct mm_issuer_conf *o,
-    const char *certificate)
+put_est(struct mm_buf *out, const struct mm_issuer_conf *o)
 {
-	MM_TRY(put_value(out, "certificate", certificate));
+	MM_TRY(put_value(out, "est", o->est));
+	MM_TRY(put_value(out, "est_anchors", o->est_anchors));
+	if (o->est_password_file[0] != '\0')
+		return put_value(out, "est_password_file",
+		    o->est_password_file);
+	MM_TRY(put_value(out, "est_certificate", o->est_certificate));
+	return put_value(out, "est_key", o->est_key);
+}
+
+static enum mm_err
+put_exec(struct mm_buf *out, const struct mm_issuer_conf *o)
+{
 	mm_buf_text(out, "\texec = {");
 	for (size_t i = 0; i < o->exec.n; i++) {
 		if (strpbrk(o->exec.item[i], "\"\\$\n") != NULL)
@@ -229,7 +240,17 @@ put_exec(struct mm_buf *out, const struct mm_issuer_conf *o,
 		mm_buf_printf(out, "%s\"%s\"", i > 0 ? ", " : "",
 		    o->exec.item[i]);
 	}
-	mm_buf_printf(out, "}\n\tanswer_within = \"%llds\"\n"
+	mm_buf_text(out, "}\n");
+	return MM_OK;
+}
+
+static enum mm_err
+put_upstream(struct mm_buf *out, const struct mm_issuer_conf *o,
+    const char *certificate)
+{
+	MM_TRY(put_value(out, "certificate", certificate));
+	MM_TRY(mm_issuer_est(o) ? put_est(out, o) : put_exec(out, o));
+	mm_buf_printf(out, "\tanswer_within = \"%llds\"\n"
 	    "\tat_once = %lld\n", (long long)o->answer_within_s,
 	    (long long)o->at_once);
 	return MM_OK;
@@ -266,8 +287,8 @@ put_block(struct rollover *r, const struct mm_args *a, struct mm_why *why)
 	    "\tfollows = \"%s\"\n", o->name, r->name, o->name);
 	if (r->from[0] != '\0')
 		mm_buf_printf(out, "\tfollows_from = \"%s\"\n", r->from);
-	if ((theirs != NULL ? put_exec(out, o, theirs) : put_signer(r, a)) !=
-	    MM_OK)
+	if ((theirs != NULL ? put_upstream(out, o, theirs) :
+	    put_signer(r, a)) != MM_OK)
 		return MM_FAIL(why, MM_EINPUT, "issuer %s: its paths or key have "
 		    "characters that need quoting: write the new block "
 		    "yourself", o->name);
@@ -380,8 +401,10 @@ print_plan(const struct rollover *r, json_t *o, bool done)
 	    done ? "takes" : "would take", r->old->name,
 	    r->from[0] != '\0' ? r->from : "the next start");
 	if (mm_issuer_upstream(r->made))
-		printf("  certificate  %s\n  exec         %s\n",
-		    r->made->certificate, r->made->exec.item[0]);
+		printf("  certificate  %s\n  %s         %s\n",
+		    r->made->certificate, mm_issuer_est(r->made) ? "est " :
+		    "exec", mm_issuer_est(r->made) ? r->made->est :
+		    r->made->exec.item[0]);
 	else
 		printf("  certificate  %s%s\n  key          %s%s\n",
 		    r->made->certificate, r->there ? " (made before)" : "",

@@ -23,7 +23,8 @@
  */
 enum {
 	GRACE_MS = 1000 * MM_UPSTREAM_GRACE_S,
-	AGAIN_BUSY_S = 3, AGAIN_NO_S = 60, LEASE_MS = 5000,
+	AGAIN_BUSY_S = 3, AGAIN_NO_S = 60, AGAIN_MOST_S = 86400,
+	LEASE_MS = 5000,
 	BODY_MAX = 2048, PAPER_MAX = 4096,
 };
 
@@ -243,6 +244,14 @@ silent(struct at_issuer *at, bool nobody_to_ask)
 		at->stats.failed_at = at->silent_at;
 }
 
+/* A person may take an hour; one that is gone is not to wait for ever. */
+static unsigned
+pending_s(uint64_t said)
+{
+	return said == 0 ? AGAIN_NO_S : said > AGAIN_MOST_S ? AGAIN_MOST_S :
+	    (unsigned)said;
+}
+
 static void
 count(struct mm_upstream *u, const struct mm_going *g,
     const struct mm_forward_rep *rep)
@@ -261,6 +270,9 @@ count(struct mm_upstream *u, const struct mm_going *g,
 	} else {
 		mm_rests_answered(&at->rests, device);
 		at->silent = 0;
+		if (rep->how == MM_FORWARD_PENDING)
+			mm_rests_wait(&at->rests, device, mm_mono_ms() +
+			    1000LL * pending_s(rep->retry_after_s));
 		at->stats.failed_at = 0;
 	}
 	pthread_mutex_unlock(&u->lock);
@@ -578,6 +590,7 @@ static const char *const reasons[MM_FORWARDS] = {
 	[MM_FORWARD_WRONG] = "wrong-answer",
 	[MM_FORWARD_AWAY] = "unavailable",
 	[MM_FORWARD_LOST] = "no-answer",
+	[MM_FORWARD_PENDING] = "pending",
 };
 
 static enum mm_err
@@ -616,7 +629,8 @@ failed(struct mm_core *c, struct mm_flight *f,
 	else
 		mm_sha256(rep->der, g->wrong);
 	snprintf(f->job->said, sizeof(f->job->said), "%s", rep->why);
-	f->job->retry_after_s = g->how == MM_FORWARD_REFUSED ||
+	f->job->retry_after_s = g->how == MM_FORWARD_PENDING ?
+	    pending_s(rep->retry_after_s) : g->how == MM_FORWARD_REFUSED ||
 	    g->how == MM_FORWARD_WRONG ? AGAIN_NO_S : AGAIN_BUSY_S;
 	f->flags |= MM_FLIGHT_FAILED;
 	/* without the entry the document stays, and housekeeping enters it */

@@ -85,6 +85,13 @@ mm_rests_answered(struct mm_rests *r, const char *device)
 
 /* see upstream_rest.h */
 void
+mm_rests_wait(struct mm_rests *r, const char *device, int64_t until)
+{
+	place(r, device)->rest.until = until;
+}
+
+/* see upstream_rest.h */
+void
 mm_rests_silent(struct mm_rests *r, const char *device, int64_t asked_at,
     int64_t now)
 {

@@ -34,6 +34,8 @@ bool mm_rests_may(const struct mm_rests *r, const char *device, int64_t now,
 void mm_rests_ask(struct mm_rests *r, int64_t now);
 /* It answered, whatever it said: it is there. */
 void mm_rests_answered(struct mm_rests *r, const char *device);
+/* ... and it has yet to decide about that device, which alone waits. */
+void mm_rests_wait(struct mm_rests *r, const char *device, int64_t until);
 /* It did not; device NULL: whoever it had been.  asked_at: one that was asked
  * before a rest began says nothing new of it, however many there are. */
 void mm_rests_silent(struct mm_rests *r, const char *device, int64_t asked_at,

@@ -78,7 +78,7 @@ mm_wire_free(struct mm_wire **owner)
 
 /* ---- installing ---- */
 
-static const struct { uint8_t role; enum mm_line line; } lines[] = {
+static const struct { uint16_t role; enum mm_line line; } lines[] = {
 	{ MM_LINK_CHECK, MM_LINE_CHECK },
 	{ MM_LINK_LEDGER, MM_LINE_LEDGER },
 	{ MM_LINK_OPS, MM_LINE_OPS },
@@ -87,7 +87,7 @@ static const struct { uint8_t role; enum mm_line line; } lines[] = {
 
 /* Where the n-th link of a role belongs; NULL: too many of it. */
 static int *
-place_of(struct mm_wire *w, uint8_t role, unsigned n)
+place_of(struct mm_wire *w, uint16_t role, unsigned n)
 {
 	if (role == MM_LINK_ISSUE)
 		return n < MM_WIRE_LINES ? &w->issue[n].fd : NULL;
@@ -123,10 +123,10 @@ enum mm_err
 mm_wire_install(struct mm_wire *w, const struct mm_links *links,
     struct mm_why *why)
 {
-	unsigned seen[256] = { 0 };
+	unsigned seen[2 * MM_LINK_EST] = { 0 };
 
 	for (unsigned i = 0; i < links->n; i++) {
-		uint8_t role = links->link[i].role;
+		uint16_t role = links->link[i].role;
 		int *place = place_of(w, role, seen[role]++);
 		if (place == NULL)
 			close(links->link[i].fd);

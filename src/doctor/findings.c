@@ -64,7 +64,7 @@ static const struct {
 	"server", "each issuer's revocation list, and its shards'",         \
 	    "past 60 % of its time; shards without a list", "none, or ended"
 #define ROW_UPSTREAM                                                        \
-	"server", "each existing CA that is asked for certificates (exec)", \
+	"server", "each existing CA that is asked for certificates (exec, est)", \
 	    "something came that is not released, or it is not known "      \
 	    "what was made, since the start; the server's user asks it",    \
 	    "it does not answer, or nobody is there to ask it"

@@ -28,17 +28,17 @@ static bool
 role_valid(unsigned role)
 {
 	return role != 0 && (role & (role - 1)) == 0 &&
-	    role <= MM_LINK_REGISTRAR;
+	    role <= MM_LINK_EST;
 }
 
-/* The data are the roles, a byte each; the descriptors go beside it. */
+/* The data are the roles; the descriptors go beside it. */
 enum mm_err
 mm_links_send(int control, const struct mm_links *l, struct mm_why *why)
 {
-	uint8_t roles[MM_LINKS_MAX];
+	uint16_t roles[MM_LINKS_MAX];
 	int fds[MM_LINKS_MAX];
 	union control c = { 0 };
-	struct iovec iov = { roles, l->n };
+	struct iovec iov = { roles, l->n * sizeof(roles[0]) };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
 		.msg_control = c.room,
 		.msg_controllen = CMSG_SPACE(sizeof(int) * l->n) };
@@ -82,7 +82,7 @@ take_fds(struct msghdr *m, struct mm_links *l)
 enum mm_err
 mm_links_recv(int control, struct mm_links *l, struct mm_why *why)
 {
-	uint8_t roles[MM_LINKS_MAX];
+	uint16_t roles[MM_LINKS_MAX];
 	struct mm_links got = { 0 };
 	union control c;
 	struct iovec iov = { roles, sizeof(roles) };
@@ -100,7 +100,7 @@ mm_links_recv(int control, struct mm_links *l, struct mm_why *why)
 	if (n == 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "links: the peer is gone");
 	take_fds(&m, &got);
-	good = got.n == (size_t)n &&
+	good = got.n * sizeof(roles[0]) == (size_t)n &&
 	    (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
 	for (unsigned i = 0; good && i < got.n; i++) {
 		got.link[i].role = roles[i];
@@ -123,9 +123,9 @@ add_pair(enum mm_link role, struct mm_links *server, struct mm_links *signer,
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) != 0)
 		return MM_FAIL(why, MM_ESYS, "links: socketpair: %s",
 		    strerror(errno));
-	server->link[server->n].role = (uint8_t)role;
+	server->link[server->n].role = (uint16_t)role;
 	server->link[server->n++].fd = fd[0];
-	signer->link[signer->n].role = (uint8_t)role;
+	signer->link[signer->n].role = (uint16_t)role;
 	signer->link[signer->n++].fd = fd[1];
 	/* Two peers that both block on sending would wait for ever. */
 	if (fcntl(fd[0], F_SETFL, O_NONBLOCK) != 0)

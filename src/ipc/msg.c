@@ -322,6 +322,7 @@ static const struct mm_field forward_rep[] = {
 	U8(mm_forward_rep, how),
 	TEXT(mm_forward_rep, why),
 	BYTES(mm_forward_rep, der),
+	U64(mm_forward_rep, retry_after_s),
 };
 static const struct mm_field deliver_req[] = {
 	TEXT(mm_deliver_req, url),

@@ -33,6 +33,7 @@ enum mm_link {
 	MM_LINK_OCSP = 1 << 5,  /* keys in memory: ocsp_*, config_sign */
 	MM_LINK_COURIER = 1 << 6, /* the courier's: deliver */
 	MM_LINK_REGISTRAR = 1 << 7, /* the registrar's: forward */
+	MM_LINK_EST = 1 << 8,   /* that of CAs that are asked by EST */
 };
 
 /* kind: name, links */
@@ -63,7 +64,7 @@ enum mm_link {
 	X(MM_IPC_OCSP_SIGN, ocsp_sign, MM_LINK_OCSP)                      \
 	X(MM_IPC_CONFIG_SIGN, config_sign, MM_LINK_OCSP)                  \
 	X(MM_IPC_DUTY_ADOPT, duty_adopt, MM_LINK_ISSUE)                   \
-	X(MM_IPC_FORWARD, forward, MM_LINK_REGISTRAR)                     \
+	X(MM_IPC_FORWARD, forward, MM_LINK_REGISTRAR | MM_LINK_EST)       \
 	X(MM_IPC_DUTY_NONCE, duty_nonce, MM_LINK_ISSUE)
 
 enum mm_ipc_kind {
@@ -398,6 +399,7 @@ enum mm_forwarded {
 	                     * that may be released */
 	MM_FORWARD_AWAY,    /* it was not reached: nothing was made */
 	MM_FORWARD_LOST,    /* whether something was made is not known */
+	MM_FORWARD_PENDING, /* it has yet to decide: nothing was made so far */
 	MM_FORWARDS
 };
 struct mm_forward_req {
@@ -414,6 +416,7 @@ struct mm_forward_rep {
 	char why[161];
 	struct mm_bytes der;       /* MADE: the certificate; WRONG: SHA-256 of
 				    * what is not to be released, or nothing */
+	uint64_t retry_after_s;    /* PENDING: as it said */
 };
 
 /* ---- codec ---- */
@@ -488,7 +491,7 @@ MM_MUST enum mm_err mm_ipc_call(int fd, unsigned kind, const void *req,
 #define MM_LINKS_MAX 40
 struct mm_links {
 	unsigned n;
-	struct { uint8_t role; /* enum mm_link */ int fd; } link[MM_LINKS_MAX];
+	struct { uint16_t role; /* enum mm_link */ int fd; } link[MM_LINKS_MAX];
 };
 MM_MUST enum mm_err mm_links_send(int control, const struct mm_links *l,
     struct mm_why *why);

@@ -87,12 +87,20 @@ mm_config_tokens(const struct mm_config *c)
 
 /* see profile.h */
 bool
-mm_config_upstream(const struct mm_config *c)
+mm_config_asks(const struct mm_config *c, bool est)
 {
 	for (size_t i = 0; i < c->nissuer; i++)
-		if (mm_issuer_upstream(&c->issuer[i]))
+		if (mm_issuer_upstream(&c->issuer[i]) &&
+		    mm_issuer_est(&c->issuer[i]) == est)
 			return true;
 	return false;
+}
+
+/* see profile.h */
+bool
+mm_config_upstream(const struct mm_config *c)
+{
+	return mm_config_asks(c, false) || mm_config_asks(c, true);
 }
 
 /* see profile.h */
@@ -144,7 +152,7 @@ check_token(const struct mm_issuer_conf *i, struct mm_why *why)
 {
 	if ((i->key[0] == '\0') != mm_issuer_upstream(i))
 		return MM_FAIL(why, MM_EINPUT, "issuer %s: want key, or exec "
-		    "for an existing CA", i->name);
+		    "or est for an existing CA", i->name);
 	if (!mm_issuer_in_token(i))
 		return i->pin_file[0] == '\0' && i->key_environ.n == 0 ? MM_OK :
 		    MM_FAIL(why, MM_EINPUT, "issuer %s: pin_file and "
@@ -185,6 +193,66 @@ check_keygen(const struct mm_config *c, struct mm_why *why)
 	return MM_OK;
 }
 
+static enum mm_err
+check_exec(const struct mm_issuer_conf *i, struct mm_why *why)
+{
+	if (i->exec.item[0][0] != '/')
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: exec: want a "
+		    "program's whole path", i->name);
+	/* the request's file is one more */
+	return i->exec.n < MM_CONF_LIST_MAX ? MM_OK : MM_FAIL(why, MM_EINPUT,
+	    "issuer %s: exec: at most %d words", i->name,
+	    MM_CONF_LIST_MAX - 1);
+}
+
+/* RFC 7030 3.2.2; no user, query or fragment, and no end that would make the
+ * path two slashes long. */
+static bool
+is_est_url(const char *url)
+{
+	const char *host = url + sizeof("https://") - 1, *path;
+
+	if (strncmp(url, "https://", sizeof("https://") - 1) != 0)
+		return false;
+	for (const char *p = host; *p != '\0'; p++)
+		if (*p <= ' ' || *p > '~' || strchr("@?#\\", *p) != NULL)
+			return false;
+	path = strchr(host, '/');
+	return path != NULL && path != host && path[1] != '\0' &&
+	    url[strlen(url) - 1] != '/';
+}
+
+/* One thing that we are known by, and somebody whom we believe. */
+static enum mm_err
+check_est(const struct mm_issuer_conf *i, struct mm_why *why)
+{
+	bool pair = i->est_certificate[0] != '\0';
+
+	if (i->exec.n > 0)
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: exec or est, not "
+		    "both", i->name);
+	if (!is_est_url(i->est))
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: est: want "
+		    "https://HOST/.well-known/est or, with the CA's label, "
+		    "https://HOST/.well-known/est/LABEL", i->name);
+	if (i->est_anchors[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: est: want "
+		    "est_anchors, the CAs whose server is believed", i->name);
+	if (pair != (i->est_key[0] != '\0') ||
+	    pair == (i->est_password_file[0] != '\0'))
+		return MM_FAIL(why, MM_EINPUT, "issuer %s: est: want "
+		    "est_certificate and est_key, or else est_password_file",
+		    i->name);
+	return MM_OK;
+}
+
+static bool
+has_est_part(const struct mm_issuer_conf *i)
+{
+	return i->est_anchors[0] != '\0' || i->est_certificate[0] != '\0' ||
+	    i->est_key[0] != '\0' || i->est_password_file[0] != '\0';
+}
+
 /* What only the holder of a CA's key can do it cannot. */
 static enum mm_err
 check_upstream(const struct mm_config *c, struct mm_why *why)
@@ -192,18 +260,16 @@ check_upstream(const struct mm_config *c, struct mm_why *why)
 	for (size_t i = 0; i < c->nissuer; i++) {
 		const struct mm_issuer_conf *at = &c->issuer[i];
 
+		if (!mm_issuer_est(at) && has_est_part(at))
+			return MM_FAIL(why, MM_EINPUT, "issuer %s: est_... "
+			    "goes with est", at->name);
 		if (!mm_issuer_upstream(at))
 			continue;
 		if (at->line || at->lines > 0)
 			return MM_FAIL(why, MM_EINPUT, "issuer %s: an "
 			    "existing CA makes no line CAs here", at->name);
-		if (at->exec.item[0][0] != '/')
-			return MM_FAIL(why, MM_EINPUT, "issuer %s: exec: "
-			    "want a program's whole path", at->name);
-		/* the request's file is one more */
-		if (at->exec.n >= MM_CONF_LIST_MAX)
-			return MM_FAIL(why, MM_EINPUT, "issuer %s: exec: at "
-			    "most %d words", at->name, MM_CONF_LIST_MAX - 1);
+		MM_TRY(mm_issuer_est(at) ? check_est(at, why) :
+		    check_exec(at, why));
 	}
 	return check_keygen(c, why);
 }

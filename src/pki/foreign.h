@@ -46,8 +46,9 @@ MM_MUST enum mm_err mm_foreign_request(const struct mm_csr *csr,
 bool mm_foreign_name(const char *item, const struct mm_foreign *f, char *out,
     size_t outn);
 /*
- * No issuer with exec has the subject of one with a key, by their files: a
- * record's number, and who may revoke, is told by that name.  MM_EPOLICY.
+ * No issuer that is another CA's has the subject of one with a key, by their
+ * files: a record's number, and who may revoke, is told by that name.
+ * MM_EPOLICY.
  */
 MM_MUST enum mm_err mm_foreign_apart(const struct mm_config *c,
     struct mm_why *why);

@@ -155,12 +155,12 @@ static const char *const advice[MM_REASON_COUNT] = {
 	    "record and profile do not give: correct the firmware; an "
 	    "existing CA is asked with the request as it came",
 	[MM_R_UPSTREAM_AWAY] =
-	    "The existing CA, or the program that asks it, does not answer: "
+	    "The existing CA, or who asks it, does not answer: "
 	    "mintmark doctor, the server's log; mintmark ledger entries --type "
 	    "upstream.unknown",
 	[MM_R_UPSTREAM_NO] =
-	    "The existing CA refused, or made a certificate that is not the "
-	    "profile's: the server's log says what was wrong with it; "
+	    "The existing CA refused, has yet to decide, or made a "
+	    "certificate that is not the profile's: the server's log says what was wrong with it; "
 	    "mintmark ledger entries --type upstream.refused",
 	[MM_R_AUTHORISE_AWAY] =
 	    "Your own system (authorise_url) gave no answer that counts: the "

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -16,6 +15,7 @@
 #include "base/time.h"
 #include "sandbox/sandbox.h"
 #include "server/courier.h"
+#include "server/dial.h"
 #include "server/mail.h"
 
 /*
@@ -30,7 +30,6 @@
 enum {
 	ANSWER_MAX = 64 * 1024, /* read of a receiver's answer */
 	HEAD_MAX = 64 * 1024,
-	CONNECT_MS = 5000,
 	MAIL_MS = 25000,
 	MAIL_CONNECT_MS = 15000, /* up to its first words, which may be slow */
 	MAIL_ANSWER_S = 15, /* also to QUIT, for which all else waits */
@@ -183,21 +182,12 @@ static bool
 prepare(struct post *p)
 {
 	const struct mm_settings *set = p->c->set;
-	CURL *e = p->easy = curl_easy_init();
+	CURL *e = p->easy = mm_dial_new(p->error);
 
 	if (e == NULL)
 		return false;
 	curl_easy_setopt(e, CURLOPT_PRIVATE, p);
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
-	    (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(e, CURLOPT_PROXY, "");
-	curl_easy_setopt(e, CURLOPT_USERAGENT, "Mintmark/" MM_VERSION);
-	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, p->error);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, p);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_head);
@@ -314,16 +304,6 @@ answered(const struct post *p, CURLcode rc, long status)
 	    rc == CURLE_WRITE_ERROR && p->head_n <= HEAD_MAX));
 }
 
-/* libcurl's words may hold a stranger's (the names in a certificate), cut
- * anywhere: a text that is not UTF-8 could be shown nowhere. */
-static void
-plain(char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
 /* libcurl does not always say what the mail server replied. */
 static void
 say_reply(const struct post *p, CURLcode rc, struct mm_deliver_rep *rep)
@@ -362,7 +342,7 @@ say_why(const struct post *p, CURLcode rc, struct mm_deliver_rep *rep)
 	else
 		snprintf(rep->why, sizeof(rep->why), "%.150s",
 		    p->error[0] != '\0' ? p->error : curl_easy_strerror(rc));
-	plain(rep->why);
+	mm_dial_plain(rep->why);
 }
 
 static enum mm_err
@@ -471,53 +451,25 @@ deliver(struct courier *c, struct mm_why *why)
 
 /* ---- the process ---- */
 
-/* What a first use would load later, when it is too late: the name service's
- * modules. */
-static void
-warm_up(void)
-{
-	struct addrinfo *a = NULL;
-
-	if (getaddrinfo("localhost", "443", NULL, &a) == 0)
-		freeaddrinfo(a);
-	tzset();
-}
-
 static enum mm_err
-fence(const struct mm_settings *set, unsigned *missing, struct mm_why *why)
+fence(const struct mm_settings *set, struct mm_why *why)
 {
-	char ca[MM_PATH_MAX + 1] = "/etc/ssl", *slash;
-	const struct mm_sandbox_path paths[] = {
-		{ "/etc", 0 }, { "/usr", 0 }, { "/lib", 0 }, { ca, 0 },
-		/* where /etc/resolv.conf may lead */
-		{ "/run/systemd/resolve", 0 }, { "/run/resolvconf", 0 },
-		{ "/run/NetworkManager", 0 },
-		{ "/dev/urandom", 0 }, { "/dev/null", 0 },
-	};
+	char ca[MM_PATH_MAX + 1] = "/etc/ssl";
+	const struct mm_sandbox_path more = { ca, 0 };
 
-	if (set->webhook_ca[0] != '\0') {
-		strcpy(ca, set->webhook_ca);
-		slash = strrchr(ca, '/');
-		slash[slash == ca] = '\0';
-	}
-	MM_TRY(mm_sandbox_files(paths, sizeof(paths) / sizeof(paths[0]),
-	    missing, why));
-	return mm_sandbox_syscalls(MM_SANDBOX_COURIER, missing, why);
+	if (set->webhook_ca[0] != '\0')
+		mm_dial_folder(set->webhook_ca, ca);
+	return mm_dial_fence(&more, 1, why);
 }
 
 static enum mm_err
 run(struct courier *c, struct mm_why *why)
 {
-	unsigned missing = 0;
-
 	MM_TRY(mm_sandbox_drop(c->set->server_user, NULL, why));
 	(void)prctl(PR_SET_NAME, "mintmark-post");
 	MM_TRY(mm_sandbox_harden(0, why));
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 ||
-	    (c->multi = curl_multi_init()) == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "libcurl cannot start");
-	warm_up();
-	MM_TRY(fence(c->set, &missing, why));
+	MM_TRY(mm_dial_begin(&c->multi, why));
+	MM_TRY(fence(c->set, why));
 	return deliver(c, why);
 }
 

@@ -645,8 +645,8 @@ const struct mm_family mm_families[] = {
 	    "Certificates that an existing CA was asked for.",
 	    mm_put_upstream_asked },
 	{ M "upstream_answers", COUNTER, "issuer, answer",
-	    "How that ended. wrong: what came is not released; unavailable: "
-	    "nothing was made; unknown: something may have been made.",
+	    "How it ended. wrong: what came is not released; unavailable: none "
+	    "was made; pending: none yet; unknown: one may have been made.",
 	    mm_put_upstream_answers },
 	{ M "upstream_duration_seconds", HISTOGRAM, "issuer",
 	    "From such a question to its end.", mm_put_upstream_took },

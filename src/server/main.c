@@ -29,7 +29,7 @@ struct options {
 typedef int command_fn(const struct options *o);
 static command_fn run_run, run_check, run_found, run_takeover,
     run_reference, run_metrics, run_routes, run_roles, run_alerts, run_serve,
-    run_courier, run_registrar;
+    run_courier, run_registrar, run_registrar_est;
 
 static const struct command {
 	const char *name, *args, *help; /* NULL help: not for people */
@@ -53,6 +53,7 @@ static const struct command {
 	{ "serve", "--control N", NULL, run_serve },
 	{ "courier", "--control N", NULL, run_courier },
 	{ "registrar", "--control N", NULL, run_registrar },
+	{ "registrar-est", "--control N", NULL, run_registrar_est },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -98,7 +99,13 @@ run_courier(const struct options *o)
 static int
 run_registrar(const struct options *o)
 {
-	return mm_registrar_run(&o->run);
+	return mm_registrar_run(&o->run, false);
+}
+
+static int
+run_registrar_est(const struct options *o)
+{
+	return mm_registrar_run(&o->run, true);
 }
 
 static int

@@ -139,6 +139,12 @@ on_beat(struct mm_monitor *m)
 		mm_monitor_end_beats(m);
 }
 
+static bool
+is_aide(const struct mm_monitor *m, const struct mm_child *c)
+{
+	return c >= m->aide && c < m->aide + MM_AIDES;
+}
+
 static void
 ended(struct mm_monitor *m, struct mm_child *c, int wait_status)
 {
@@ -149,7 +155,7 @@ ended(struct mm_monitor *m, struct mm_child *c, int wait_status)
 		close(m->control);
 		m->control = -1;
 	}
-	if ((c == &m->courier || c == &m->registrar) && !m->stopping) {
+	if (is_aide(m, c) && !m->stopping) {
 		/* one whose server went goes too, and says nothing */
 		if (m->server.pid != 0 || wait_status != 0)
 			log_end(c, wait_status);
@@ -180,10 +186,9 @@ reap(struct mm_monitor *m)
 			ended(m, &m->signer, st);
 		else if (pid == m->server.pid)
 			ended(m, &m->server, st);
-		else if (pid == m->courier.pid)
-			ended(m, &m->courier, st);
-		else if (pid == m->registrar.pid)
-			ended(m, &m->registrar, st);
+		for (size_t i = 0; i < MM_AIDES; i++)
+			if (pid == m->aide[i].pid)
+				ended(m, &m->aide[i], st);
 	}
 	if (m->stopping && m->server.pid == 0 && m->signer.pid != 0 &&
 	    m->blamed != &m->signer)
@@ -231,6 +236,18 @@ look_at_pulses(struct mm_monitor *m)
 	look_at(m, &m->server, passed);
 }
 
+static int64_t
+aides_due_at(const struct mm_monitor *m)
+{
+	int64_t due = INT64_MAX;
+
+	for (size_t i = 0; i < MM_AIDES && m->server.pid != 0; i++)
+		if (m->aide[i].pid == 0 && mm_monitor_wants(m, i) &&
+		    m->aide[i].again < due)
+			due = m->aide[i].again;
+	return due;
+}
+
 static int
 wait_ms(const struct mm_monitor *m)
 {
@@ -245,13 +262,8 @@ wait_ms(const struct mm_monitor *m)
 		due = m->server.again;
 	else if (m->signer.pid == 0)
 		due = m->signer.again;
-	else if (m->courier.pid == 0 && m->server.pid != 0 &&
-	    mm_monitor_wants_courier(m))
-		due = m->courier.again;
-	if (!m->stopping && m->server.pid != 0 && m->signer.pid != 0 &&
-	    m->registrar.pid == 0 && mm_monitor_wants_registrar(m) &&
-	    m->registrar.again < due)
-		due = m->registrar.again;
+	else
+		due = aides_due_at(m);
 	if (due < at)
 		at = due;
 	if (at == INT64_MAX)
@@ -268,17 +280,25 @@ kill_late(const struct mm_monitor *m)
 		kill(m->server.pid, SIGKILL);
 	if (m->signer.pid != 0)
 		kill(m->signer.pid, SIGKILL);
-	if (m->courier.pid != 0)
-		kill(m->courier.pid, SIGKILL);
-	if (m->registrar.pid != 0)
-		kill(m->registrar.pid, SIGKILL);
+	for (size_t i = 0; i < MM_AIDES; i++)
+		if (m->aide[i].pid != 0)
+			kill(m->aide[i].pid, SIGKILL);
+}
+
+static bool
+has_aides(const struct mm_monitor *m)
+{
+	for (size_t i = 0; i < MM_AIDES; i++)
+		if (m->aide[i].pid != 0)
+			return true;
+	return false;
 }
 
 static int
 watch(struct mm_monitor *m)
 {
 	while (!m->stopping || m->server.pid != 0 || m->signer.pid != 0 ||
-	    m->courier.pid != 0 || m->registrar.pid != 0) {
+	    has_aides(m)) {
 		struct pollfd p[3] = {
 			{ .fd = m->signals, .events = POLLIN },
 			{ .events = POLLIN }, { .events = POLLIN } };
@@ -373,8 +393,7 @@ int
 mm_monitor_run(const struct mm_run_args *args)
 {
 	struct mm_monitor m = { .args = args, .control = -1, .beats = -1,
-		.signer.name = "signer", .server.name = "server",
-		.courier.name = "courier", .registrar.name = "registrar" };
+		.signer.name = "signer", .server.name = "server" };
 	struct mm_why why = { 0 };
 	enum mm_err rc = prepare(&m, &why);
 
@@ -382,6 +401,8 @@ mm_monitor_run(const struct mm_run_args *args)
 		mm_config_free(&m.config);
 		return mm_server_fail("cannot start", rc, &why);
 	}
+	for (size_t i = 0; i < MM_AIDES; i++)
+		m.aide[i].name = mm_monitor_aide(i);
 	m.signals = take_signals();
 	m.looked_at = mm_mono_ms();
 	m.status = watch(&m);

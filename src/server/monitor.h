@@ -22,8 +22,9 @@ MM_MUST enum mm_err mm_child_signer(const struct mm_child_conf *conf,
 /* The keeper's program, beside the signer's. */
 MM_MUST enum mm_err mm_child_keeper(const char *signer,
     char out[MM_PATH_MAX + 1], struct mm_why *why);
-/* The server, the courier or the registrar ("serve", "courier", "registrar"): this program again, so that
- * nothing of the monitor's memory (the passphrase) is in it. */
+/* The server, the courier or a registrar ("serve", "courier", "registrar",
+ * "registrar-est"): this program again, so that nothing of the monitor's
+ * memory (the passphrase) is in it. */
 MM_MUST enum mm_err mm_child_self(const char *role, const char *config_path,
     int control, pid_t *pid, struct mm_why *why);
 /* From the descriptor, the configured file, or the terminal. */
@@ -61,11 +62,14 @@ struct mm_child {
 	struct mm_pulse pulse;
 };
 
+/* Children that the server has a link to, and goes on without. */
+enum { MM_AIDES = 3 };
+
 struct mm_monitor {
 	const struct mm_run_args *args;
 	struct mm_config *config;
 	struct mm_secret *passphrase;
-	struct mm_child signer, server, courier, registrar;
+	struct mm_child signer, server, aide[MM_AIDES];
 	int control, signals;
 	int beats;          /* the signer's pulse */
 	int64_t looked_at;  /* monotonic: when the pulses were last looked at */
@@ -80,8 +84,9 @@ struct mm_monitor {
  * links are for it.  A signer whose server went sees the end of its links and
  * goes too. */
 void mm_monitor_start_due(struct mm_monitor *m);
-bool mm_monitor_wants_registrar(const struct mm_monitor *m);
-bool mm_monitor_wants_courier(const struct mm_monitor *m);
+bool mm_monitor_wants(const struct mm_monitor *m, size_t aide);
+/* Its name, which is its command. */
+const char *mm_monitor_aide(size_t aide);
 /* Puts the next start off, by more each time. */
 void mm_monitor_back_off(struct mm_child *c);
 /* Closes the signer's pulse. */

@@ -117,9 +117,9 @@ start_server(struct mm_monitor *m, struct mm_why *why)
 	return MM_OK;
 }
 
-/* The courier or the registrar, and its link's other end to the server. */
+/* One of the aides, and its link's other end to the server. */
 static enum mm_err
-start_aide(struct mm_monitor *m, struct mm_child *aide, uint8_t role,
+start_aide(struct mm_monitor *m, struct mm_child *aide, uint16_t role,
     struct mm_why *why)
 {
 	struct mm_links server = { .n = 1, .link = { { role, -1 } } };
@@ -142,25 +142,53 @@ start_aide(struct mm_monitor *m, struct mm_child *aide, uint8_t role,
 	return rc;
 }
 
-/* see monitor.h */
-bool
-mm_monitor_wants_courier(const struct mm_monitor *m)
+static bool
+wants_courier(const struct mm_config *c)
 {
-	return m->config->set.webhooks || m->config->set.mail_to.n > 0 ||
-	    m->config->set.authorise_url[0] != '\0';
+	return c->set.webhooks || c->set.mail_to.n > 0 ||
+	    c->set.authorise_url[0] != '\0';
 }
+
+static bool
+wants_registrar(const struct mm_config *c)
+{
+	return mm_config_asks(c, false);
+}
+
+static bool
+wants_est(const struct mm_config *c)
+{
+	return mm_config_asks(c, true);
+}
+
+static const struct {
+	const char *name;
+	uint16_t role;
+	bool (*wanted)(const struct mm_config *c);
+} aides[MM_AIDES] = {
+	{ "courier", MM_LINK_COURIER, wants_courier },
+	{ "registrar", MM_LINK_REGISTRAR, wants_registrar },
+	{ "registrar-est", MM_LINK_EST, wants_est },
+};
 
 /* see monitor.h */
 bool
-mm_monitor_wants_registrar(const struct mm_monitor *m)
+mm_monitor_wants(const struct mm_monitor *m, size_t aide)
 {
-	return mm_config_upstream(m->config);
+	return aides[aide].wanted(m->config);
+}
+
+/* see monitor.h */
+const char *
+mm_monitor_aide(size_t aide)
+{
+	return aides[aide].name;
 }
 
 /* Last, so that the server meets its signer first; nothing else waits for
  * them. */
 static void
-aide_due(struct mm_monitor *m, struct mm_child *aide, uint8_t role)
+aide_due(struct mm_monitor *m, struct mm_child *aide, uint16_t role)
 {
 	struct mm_why why = { 0 };
 
@@ -176,10 +204,9 @@ aide_due(struct mm_monitor *m, struct mm_child *aide, uint8_t role)
 static void
 aides_due(struct mm_monitor *m)
 {
-	if (mm_monitor_wants_courier(m))
-		aide_due(m, &m->courier, MM_LINK_COURIER);
-	if (mm_monitor_wants_registrar(m))
-		aide_due(m, &m->registrar, MM_LINK_REGISTRAR);
+	for (size_t i = 0; i < MM_AIDES; i++)
+		if (mm_monitor_wants(m, i))
+			aide_due(m, &m->aide[i], aides[i].role);
 }
 
 /* see monitor.h */

@@ -78,7 +78,7 @@ struct mm_server {
 	/* the core's writer looks for them as soon as it runs */
 	struct mm_watch *_Atomic watch;
 	struct mm_deliver *_Atomic deliver;
-	struct mm_registrar *_Atomic registrar;
+	struct mm_registrar *_Atomic registrar[2]; /* by exec, by est */
 	struct mm_tls *tls;
 	struct mm_est *est;
 	struct mm_public *pub;
@@ -118,11 +118,12 @@ int mm_monitor_run(const struct mm_run_args *args);
 int mm_serve_run(const struct mm_run_args *args);
 /* courier.c: the courier's process; exit status. */
 int mm_courier_run(const struct mm_run_args *args);
-/* registrar.c: the registrar's process; exit status. */
-int mm_registrar_run(const struct mm_run_args *args);
+/* registrar.c: a registrar's process, which asks by EST or by programs; exit
+ * status. */
+int mm_registrar_run(const struct mm_run_args *args, bool est);
 /* registrar_check.c: registrar_user is somebody, where it counts; and for
  * "mintmarkd check" also: the programs of exec can be run by that user, and
- * changed by nobody else. */
+ * changed by nobody else; and what est needs can be read by it alone. */
 MM_MUST enum mm_err mm_registrar_known(const struct mm_config *c,
     struct mm_why *why);
 MM_MUST enum mm_err mm_registrar_check(const struct mm_config *c,

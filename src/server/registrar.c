@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,25 +15,27 @@
 
 /*
  * The registrar: gets certificates of CAs that are not ours, by a program of
- * the maker's.  It is the one process that has what is needed for that, and
- * the server can have nothing of it but what a profile allows: names, key and
- * possession are looked at again here, by a configuration that the server
- * cannot write; an issuer's at_once and the profile's ceilings are kept here,
- * the latter over the registrar's own end; and what comes back is held
- * against the profile before anybody sees it.  It has no database, no key of
- * ours and no link but the server's.
+ * the maker's or by EST (struct mm_way).  It is the one process that has what
+ * is needed for that, and the server can have nothing of it but what a profile
+ * allows: names, key and possession are looked at again here, by a
+ * configuration that the server cannot write; an issuer's at_once and the
+ * profile's ceilings are kept here, the latter over the registrar's own end;
+ * and what comes back is held against the profile before anybody sees it.  It
+ * has no database, no key of ours and no link but the server's.
  *
- * The program is not confined: what it needs only its maker knows.
+ * A program is not confined: what it needs only its maker knows.
  */
 enum { WAIT_MS = 1000 };
 
 struct registrar {
 	const struct mm_config *config;
+	const struct mm_way *way;
+	void *ctx;               /* the way's */
 	struct mm_ceilings *ceilings;
 	struct mm_key_templates *templates;
 	int link, lock, signals;
 	bool ending;
-	char folder[MM_REGISTRAR_FOLDER_MAX];
+	char folder[MM_REGISTRAR_FOLDER_MAX], part[MM_PATH_MAX + 1];
 	struct mm_buf in, out;
 	struct mm_asking at[MM_REGISTRAR_MOST];
 	unsigned used;
@@ -55,7 +56,7 @@ reply(struct registrar *r, uint32_t tag, const struct mm_forward_rep *rep,
 static const char *const words[MM_FORWARDS] = {
 	[MM_FORWARD_MADE] = "made", [MM_FORWARD_REFUSED] = "refused",
 	[MM_FORWARD_WRONG] = "wrong answer", [MM_FORWARD_AWAY] = "away",
-	[MM_FORWARD_LOST] = "no answer",
+	[MM_FORWARD_LOST] = "no answer", [MM_FORWARD_PENDING] = "pending",
 };
 
 /* A record that the server's user cannot write: before a program is started,
@@ -91,11 +92,29 @@ tell(const struct mm_forward_req *q, const char *result, const char *why,
 	    MM_S("why", why));
 }
 
+/* A ceiling is of certificates, and who says no, or not yet, has made none. */
+static bool
+made_none(enum mm_forwarded how)
+{
+	return how == MM_FORWARD_AWAY || how == MM_FORWARD_REFUSED ||
+	    how == MM_FORWARD_PENDING;
+}
+
+static void
+clear(struct registrar *r, struct mm_asking *a)
+{
+	r->way->done(a);
+	mm_buf_done(&a->frame);
+	a->used = false;
+	r->used--;
+}
+
 static enum mm_err
 end(struct registrar *r, struct mm_asking *a, const struct mm_outcome *o,
     struct mm_why *why)
 {
-	struct mm_forward_rep rep = { .how = (uint8_t)o->how };
+	struct mm_forward_rep rep = { .how = (uint8_t)o->how,
+		.retry_after_s = o->retry_after_s };
 	uint32_t tag = a->tag;
 	uint8_t sha256[32];
 
@@ -107,12 +126,9 @@ end(struct registrar *r, struct mm_asking *a, const struct mm_outcome *o,
 		rep.der = (struct mm_bytes){ sha256, sizeof(sha256) };
 	memcpy(rep.why, o->text, sizeof(rep.why));
 	tell(&a->q, words[o->how], o->text, o->der.n > 0 ? sha256 : NULL);
-	/* a ceiling is of certificates, and who says no has made none */
-	if (a->counted && (o->how == MM_FORWARD_AWAY ||
-	    o->how == MM_FORWARD_REFUSED))
+	if (a->counted && made_none(o->how))
 		mm_ceilings_give_back(r->ceilings, a->profile, mm_now_s());
-	mm_asking_done(a);
-	r->used--;
+	clear(r, a);
 	return reply(r, tag, &rep, why);
 }
 
@@ -133,6 +149,7 @@ check(const struct registrar *r, struct mm_asking *a, struct mm_why *why)
 	a->profile = p;
 	a->issuer = mm_config_issuing(c, p->issuer, mm_now_s());
 	if (a->issuer == NULL || !mm_issuer_upstream(a->issuer) ||
+	    mm_issuer_est(a->issuer) != r->way->est ||
 	    strcmp(a->issuer->name, a->q.issuer) != 0)
 		return MM_FAIL(why, MM_EPOLICY, "profile %s is not of issuer "
 		    "%s now", a->q.profile, a->q.issuer);
@@ -170,7 +187,7 @@ begin(struct registrar *r, struct mm_asking *a, struct mm_why *why)
 	MM_TRY(mm_ceilings_spend(r->ceilings, a->profile, mm_now_s(), why));
 	a->counted = true;
 	tell_asked(a);
-	return mm_asking_start(a, r->folder, (size_t)(a - r->at), why);
+	return r->way->start(r->ctx, a, r->part, (size_t)(a - r->at), why);
 }
 
 /* Nobody was asked. */
@@ -231,8 +248,8 @@ wait_ms(const struct registrar *r)
 	if (r->used == 0)
 		return -1;
 	for (size_t i = 0; i < MM_REGISTRAR_MOST; i++)
-		if (r->at[i].used && r->at[i].child.end_ms - now < least)
-			least = r->at[i].child.end_ms - now;
+		if (r->at[i].used && r->at[i].end_ms - now < least)
+			least = r->at[i].end_ms - now;
 	return least < 0 ? 0 : (int)least;
 }
 
@@ -242,7 +259,7 @@ look(struct registrar *r, struct mm_asking *a, struct mm_why *why)
 	struct mm_outcome o = { .how = MM_FORWARD_LOST };
 	enum mm_err rc = MM_OK;
 
-	if (mm_asking_look(a, &o))
+	if (r->way->look(a, &o))
 		rc = end(r, a, &o, why);
 	mm_buf_done(&o.der);
 	return rc;
@@ -251,17 +268,12 @@ look(struct registrar *r, struct mm_asking *a, struct mm_why *why)
 static enum mm_err
 turn(struct registrar *r, struct mm_why *why)
 {
-	struct pollfd p[2 + MM_REGISTRAR_MOST] = {
+	struct pollfd p[2] = {
 		{ .fd = r->used < MM_REGISTRAR_MOST ? r->link : -1,
 		    .events = POLLIN },
 		{ .fd = r->signals, .events = POLLIN } };
-	nfds_t n = 2;
 
-	for (size_t i = 0; i < MM_REGISTRAR_MOST; i++)
-		if (r->at[i].used)
-			p[n++] = mm_child_wish(&r->at[i].child);
-	if (poll(p, n, wait_ms(r)) < 0 && errno != EINTR)
-		return MM_FAIL(why, MM_ESYS, "poll: %s", strerror(errno));
+	MM_TRY(r->way->wait(r->ctx, r->at, p, 2, wait_ms(r), why));
 	r->ending = p[1].revents != 0;
 	for (size_t i = 0; i < MM_REGISTRAR_MOST && !r->ending; i++)
 		if (r->at[i].used)
@@ -302,8 +314,9 @@ done(struct registrar *r)
 		if (r->at[i].used) {
 			tell(&r->at[i].q, "cut off", "the registrar ends; "
 			    "there may be a certificate", NULL);
-			mm_asking_done(&r->at[i]);
+			clear(r, &r->at[i]);
 		}
+	r->way->close(&r->ctx);
 	mm_key_templates_free(&r->templates);
 	mm_ceilings_free(&r->ceilings);
 	mm_buf_done(&r->in);
@@ -315,12 +328,13 @@ done(struct registrar *r)
 static enum mm_err
 open_all(struct registrar *r, struct mm_why *why)
 {
-	MM_TRY(mm_registrar_folder_take(r->folder, &r->lock, why));
-	MM_TRY(mm_ceilings_open(r->folder, r->config, &r->ceilings, why));
-	return mm_key_templates_new(NULL, &r->templates, why);
+	MM_TRY(mm_registrar_folder_take(r->folder, r->part, &r->lock, why));
+	MM_TRY(mm_ceilings_open(r->part, r->config, &r->ceilings, why));
+	MM_TRY(mm_key_templates_new(NULL, &r->templates, why));
+	return r->way->open(r->config, r->part, &r->ctx, why);
 }
 
-/* Below the warden. */
+/* Where programs are started, below the warden. */
 static int
 work(void *ctx)
 {
@@ -342,16 +356,33 @@ become(struct registrar *r, struct mm_why *why)
 	const struct mm_settings *set = &r->config->set;
 
 	MM_TRY(mm_registrar_folder(set, r->folder, why));
+	MM_TRY(mm_registrar_part(r->folder, r->way->est, r->part, why));
 	MM_TRY(mm_registrar_folder_make(set, r->folder, why));
 	MM_TRY(mm_sandbox_drop(mm_registrar_user(set), NULL, why));
-	(void)prctl(PR_SET_NAME, "mintmark-reg");
+	(void)prctl(PR_SET_NAME, r->way->name);
 	/* from here on no program of the maker's gains rights by sudo */
 	return mm_sandbox_harden(0, why);
 }
 
+static int
+serve_as(struct registrar *r)
+{
+	struct mm_why why = { 0 };
+	enum mm_err rc = become(r, &why);
+	int status;
+
+	if (rc != MM_OK)
+		return mm_server_fail("registrar", rc, &why);
+	if (r->way->est) /* it starts nothing that a warden would bury */
+		return work(r);
+	status = mm_warden_run(work, r, r->link);
+	mm_registrar_folder_leave(r->part);
+	return status;
+}
+
 /* see priv.h */
 int
-mm_registrar_run(const struct mm_run_args *args)
+mm_registrar_run(const struct mm_run_args *args, bool est)
 {
 	MM_OWN(mm_config_free) struct mm_config *config = NULL;
 	struct mm_why why = { 0 };
@@ -359,23 +390,20 @@ mm_registrar_run(const struct mm_run_args *args)
 	struct registrar *r = calloc(1, sizeof(*r));
 	int status;
 
-	if (rc == MM_OK && r == NULL)
-		rc = MM_ENOMEM;
-	if (rc == MM_OK) {
-		mm_log_open("mintmark-registrar",
-		    (enum mm_log_level)config->set.log_level);
-		(void)signal(SIGPIPE, SIG_IGN);
-		r->config = config;
-		r->link = args->control;
-		r->lock = -1;
-		mm_buf_init(&r->in, MM_IPC_FRAME_MAX);
-		mm_buf_init(&r->out, MM_IPC_FRAME_MAX);
-		rc = become(r, &why);
+	if (rc != MM_OK || r == NULL) {
+		free(r);
+		return mm_server_fail("registrar", rc != MM_OK ? rc :
+		    MM_ENOMEM, &why);
 	}
-	status = rc != MM_OK ? mm_server_fail("registrar", rc, &why) :
-	    mm_warden_run(work, r, r->link);
-	if (rc == MM_OK)
-		mm_registrar_folder_leave(r->folder);
+	r->way = est ? &mm_way_est : &mm_way_exec;
+	mm_log_open(r->way->log, (enum mm_log_level)config->set.log_level);
+	(void)signal(SIGPIPE, SIG_IGN);
+	r->config = config;
+	r->link = args->control;
+	r->lock = -1;
+	mm_buf_init(&r->in, MM_IPC_FRAME_MAX);
+	mm_buf_init(&r->out, MM_IPC_FRAME_MAX);
+	status = serve_as(r);
 	free(r);
 	return status;
 }

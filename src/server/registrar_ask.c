@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -6,7 +8,6 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/own.h"
-#include "base/time.h"
 #include "server/registrar.h"
 
 /*
@@ -17,7 +18,6 @@
 enum {
 	EXIT_LATER = 75,     /* sysexits.h: EX_TEMPFAIL */
 	EXIT_NO = 77,        /* EX_NOPERM */
-	PEM_MAX = 64 * 1024,
 	JOB_MAX = 16 * 1024,
 };
 
@@ -84,21 +84,22 @@ put_file(struct mm_asking *a, const char *folder, size_t n,
 	return rc;
 }
 
-/* see registrar.h; the file's name is the last argument: check_upstream has
- * seen to its room */
-enum mm_err
-mm_asking_start(struct mm_asking *a, const char *folder, size_t n,
+/* The file's name is the last argument: check_upstream has seen to its room. */
+static enum mm_err
+start(void *ctx, struct mm_asking *a, const char *folder, size_t n,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf facts = MM_BUF_INIT(JOB_MAX);
 	struct mm_conf_list argv = a->issuer->exec;
 
+	(void)ctx;
 	MM_INVARIANT(argv.n < MM_CONF_LIST_MAX);
 	MM_TRY(put_file(a, folder, n, why));
 	MM_TRY(put_facts(a, &facts, why));
 	memcpy(argv.item[argv.n++], a->file, sizeof(a->file));
 	mm_child_begin(&a->child, &argv, a->issuer->answer_within_s,
 	    mm_buf_view(&facts));
+	a->end_ms = a->child.end_ms;
 	return MM_OK;
 }
 
@@ -118,65 +119,20 @@ first_cert(struct mm_bytes said, struct mm_buf *der, struct mm_why *why)
 	return mm_cert_walk(mm_buf_view(der), &c, why);
 }
 
-/* Of the file each time: it may have been replaced, and there is time. */
-static enum mm_err
-read_ca(const struct mm_asking *a, struct mm_buf *ca, struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
-	struct mm_bytes rest;
-
-	MM_TRY(mm_file_read(a->issuer->certificate, &pem, why));
-	rest = mm_buf_view(&pem);
-	return mm_pem_next(&rest, "CERTIFICATE", ca, why);
-}
-
-static void
-say(struct mm_outcome *out, enum mm_forwarded how, const char *text)
-{
-	out->how = how;
-	snprintf(out->text, sizeof(out->text), "%s", text);
-}
-
-/* A fault of ours says nothing of the certificate: it is there, and nobody
- * knows whether it is right. */
-static void
-judge(const struct mm_asking *a, const struct mm_buf *ca,
-    struct mm_outcome *out)
-{
-	const struct mm_foreign what = { .profile = a->profile,
-		.device = a->q.device, .product = a->q.product,
-		.issuer = mm_buf_view(ca) };
-	struct mm_why why = { 0 };
-	enum mm_err rc = mm_foreign_lint(mm_buf_view(&out->der), &a->csr,
-	    &what, mm_now_s(), &why);
-
-	out->how = rc == MM_OK ? MM_FORWARD_MADE :
-	    rc == MM_EPOLICY || rc == MM_EINPUT ? MM_FORWARD_WRONG :
-	    MM_FORWARD_LOST;
-	if (rc != MM_OK)
-		snprintf(out->text, sizeof(out->text), "the certificate: "
-		    "%.140s", why.text);
-}
-
 static void
 take_answer(struct mm_asking *a, struct mm_outcome *out)
 {
-	MM_OWN(mm_buf_done) struct mm_buf ca = MM_BUF_INIT(MM_CERT_MAX);
 	struct mm_why why = { 0 };
 	enum mm_err rc = first_cert(mm_buf_view(&a->child.said), &out->der,
 	    &why);
 
 	if (rc == MM_ENOMEM) {
-		say(out, MM_FORWARD_LOST, why.text);
+		mm_outcome_say(out, MM_FORWARD_LOST, why.text);
 	} else if (rc != MM_OK) {
-		say(out, MM_FORWARD_LOST, "what the program wrote is no "
+		mm_outcome_say(out, MM_FORWARD_LOST, "what the program wrote is no "
 		    "certificate");
-	} else if (read_ca(a, &ca, &why) != MM_OK) {
-		out->how = MM_FORWARD_LOST;
-		snprintf(out->text, sizeof(out->text), "the issuer's "
-		    "certificate: %.130s", why.text);
 	} else {
-		judge(a, &ca, out);
+		mm_outcome_judge(a, out);
 	}
 }
 
@@ -204,9 +160,8 @@ ended(struct mm_asking *a, int status, struct mm_outcome *out)
 	    WEXITSTATUS(status) : WTERMSIG(status));
 }
 
-/* see registrar.h */
-bool
-mm_asking_look(struct mm_asking *a, struct mm_outcome *out)
+static bool
+look(struct mm_asking *a, struct mm_outcome *out)
 {
 	int status = 0;
 
@@ -218,27 +173,70 @@ mm_asking_look(struct mm_asking *a, struct mm_outcome *out)
 		ended(a, status, out);
 		return true;
 	case MM_CHILD_LATE:
-		say(out, MM_FORWARD_LOST, "the program did not end in time");
+		mm_outcome_say(out, MM_FORWARD_LOST, "the program did not end in time");
 		return true;
 	case MM_CHILD_FLOODS:
-		say(out, MM_FORWARD_LOST, "the program wrote too much");
+		mm_outcome_say(out, MM_FORWARD_LOST, "the program wrote too much");
 		return true;
 	case MM_CHILD_NOTHING:
 		break;
 	}
-	say(out, MM_FORWARD_AWAY, a->child.note[0] != '\0' ?
+	mm_outcome_say(out, MM_FORWARD_AWAY, a->child.note[0] != '\0' ?
 	    a->child.note : "the program cannot be started");
 	return true;
 }
 
-/* see registrar.h */
-void
-mm_asking_done(struct mm_asking *a)
+static void
+done(struct mm_asking *a)
 {
 	mm_child_done(&a->child);
-	mm_buf_done(&a->frame);
 	if (a->file[0] != '\0')
 		(void)unlink(a->file);
 	a->file[0] = '\0';
-	a->used = false;
 }
+
+/* ---- the process ---- */
+
+static enum mm_err
+open_way(const struct mm_config *c, const char *folder, void **ctx,
+    struct mm_why *why)
+{
+	(void)c, (void)folder, (void)why;
+	*ctx = NULL;
+	return MM_OK;
+}
+
+static void
+close_way(void **ctx)
+{
+	(void)ctx;
+}
+
+static enum mm_err
+wait_for(void *ctx, const struct mm_asking *at, struct pollfd *wake, nfds_t n,
+    int ms, struct mm_why *why)
+{
+	struct pollfd p[4 + MM_REGISTRAR_MOST];
+	nfds_t all = n;
+
+	(void)ctx;
+	MM_INVARIANT(n <= 4);
+	memcpy(p, wake, n * sizeof(*wake));
+	for (size_t i = 0; i < MM_REGISTRAR_MOST; i++)
+		if (at[i].used)
+			p[all++] = mm_child_wish(&at[i].child);
+	if (poll(p, all, ms) < 0) {
+		for (nfds_t i = 0; i < n; i++)
+			wake[i].revents = 0;
+		return errno == EINTR ? MM_OK : MM_FAIL(why, MM_ESYS,
+		    "poll: %s", strerror(errno));
+	}
+	memcpy(wake, p, n * sizeof(*wake));
+	return MM_OK;
+}
+
+/* see registrar.h */
+const struct mm_way mm_way_exec = { .name = "mintmark-reg",
+	.log = "mintmark-registrar", .est = false, .open = open_way,
+	.close = close_way, .start = start, .look = look, .done = done,
+	.wait = wait_for };

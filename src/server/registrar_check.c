@@ -32,7 +32,7 @@ check_apart(const struct mm_settings *set, struct mm_why *why)
 		if (uid == 0 || is_user(others[i], uid))
 			return MM_FAIL(why, MM_EINPUT, "registrar_user: "
 			    "production wants a user of its own for an issuer "
-			    "with exec: not root's, the server's, the signer's "
+			    "with exec or est: not root's, the server's, the signer's "
 			    "or the keeper's");
 	return MM_OK;
 }
@@ -127,6 +127,9 @@ mm_registrar_check(const struct mm_config *c, struct mm_why *why)
 	MM_TRY(mm_registrar_folder(&c->set, folder, why));
 	for (size_t i = 0; i < c->nissuer; i++)
 		if (mm_issuer_upstream(&c->issuer[i]) && !c->issuer[i].retired)
-			MM_TRY(check_program(&c->set, &c->issuer[i], why));
+			MM_TRY(mm_issuer_est(&c->issuer[i]) ?
+			    mm_registrar_check_est(mm_registrar_user(&c->set),
+			        &c->issuer[i], why) :
+			    check_program(&c->set, &c->issuer[i], why));
 	return MM_OK;
 }

@@ -42,6 +42,17 @@ mm_registrar_folder(const struct mm_settings *set,
 	    "%d bytes", MM_REGISTRAR_FOLDER_MAX - 1);
 }
 
+/* see registrar.h */
+enum mm_err
+mm_registrar_part(const char *folder, bool est, char out[MM_PATH_MAX + 1],
+    struct mm_why *why)
+{
+	if (est)
+		return mm_path_join(out, MM_PATH_MAX + 1, folder, "est", why);
+	(void)snprintf(out, MM_PATH_MAX + 1, "%s", folder);
+	return MM_OK;
+}
+
 /* see registrar.h; root makes it for that user, who could not */
 enum mm_err
 mm_registrar_folder_make(const struct mm_settings *set, const char *path,
@@ -109,22 +120,27 @@ mm_registrar_folder_leave(const char *path)
 
 /* see registrar.h */
 enum mm_err
-mm_registrar_folder_take(const char *path, int *lock, struct mm_why *why)
+mm_registrar_folder_take(const char *path, const char *part, int *lock,
+    struct mm_why *why)
 {
 	char name[MM_PATH_MAX + 1];
 	enum mm_err rc = MM_ECONFLICT;
 
 	MM_TRY(is_ours(path, why));
-	MM_TRY(mm_path_join(name, sizeof(name), path, "lock", why));
+	if (mkdir(part, 0700) != 0 && errno != EEXIST)
+		return MM_FAIL(why, MM_ESYS, "registrar_dir: %.100s: %s", part,
+		    strerror(errno));
+	MM_TRY(is_ours(part, why));
+	MM_TRY(mm_path_join(name, sizeof(name), part, "lock", why));
 	for (int i = 0; i < LOCK_TICKS && rc == MM_ECONFLICT; i++) {
 		if (i > 0)
 			(void)poll(NULL, 0, LOCK_TICK_MS);
 		rc = mm_file_lock(name, lock, NULL);
 	}
 	if (rc != MM_OK)
-		return MM_FAIL(why, rc, "registrar_dir %.100s: %s", path,
+		return MM_FAIL(why, rc, "registrar_dir %.100s: %s", part,
 		    rc == MM_ECONFLICT ? "another registrar has it" :
 		    "its lock cannot be made");
-	sweep(path);
+	sweep(part);
 	return MM_OK;
 }

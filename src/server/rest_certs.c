@@ -231,16 +231,18 @@ put_at(struct mm_rest *r, const char *key, int64_t at_ms)
 
 /* Another CA's, which is asked: how it does. */
 static void
-put_upstream(struct mm_rest *r, const struct mm_upstream_now *n)
+put_upstream(struct mm_rest *r, const struct mm_issuer_conf *i,
+    const struct mm_upstream_now *n)
 {
 	mm_json_open_key(&r->j, "upstream", '{');
+	mm_json_str(&r->j, "by", mm_issuer_est(i) ? "est" : "exec");
 	mm_json_str(&r->j, "state", !n->registrar ? "away" :
 	    n->rest_ms > 0 ? "resting" : n->core.failed_at != 0 ? "failing" :
 	    n->times.answered_at != 0 ? "answering" : "unasked");
 	mm_json_int(&r->j, "asked", (int64_t)n->core.asked);
-	for (unsigned i = 0; i < MM_FORWARDS; i++)
-		mm_json_int(&r->j, mm_upstream_words[i],
-		    (int64_t)n->core.n[i]);
+	for (unsigned k = 0; k < MM_FORWARDS; k++)
+		mm_json_int(&r->j, mm_upstream_words[k],
+		    (int64_t)n->core.n[k]);
 	mm_json_int(&r->j, "waiting", n->core.waiting);
 	put_at(r, "asked_at", n->times.asked_at);
 	put_at(r, "answered_at", n->times.answered_at);
@@ -280,7 +282,7 @@ put_issuer(struct mm_rest *r, const struct mm_issuer_conf *i,
 		mm_rest_put_time_s(&r->j, "crl_next_update", next_s);
 	}
 	if (mm_upstream_now(r->s, i, &now))
-		put_upstream(r, &now);
+		put_upstream(r, i, &now);
 	else
 		mm_json_str(&r->j, "crl_url", url);
 	mm_rest_put_pem(&r->j, "pem", &der, 1);

@@ -7,6 +7,17 @@
 /* Issuers that are another CA's: its lists are its own, and so is whether it
  * answers. */
 
+static const char *
+advice_of(const struct mm_issuer_conf *i)
+{
+	return mm_issuer_est(i) ? "mintmarkd check looks at est_anchors and "
+	    "what we are known by; then look at the CA; mintmark ca show; "
+	    "mintmark ledger entries --type upstream." :
+	    "Look at the program of its exec (it gains no rights by sudo), "
+	    "and at the CA; mintmark ca show; mintmark ledger entries --type "
+	    "upstream.";
+}
+
 static void
 look_answers(struct exam *e, const struct mm_issuer_conf *i,
     const struct mm_upstream_now *n)
@@ -22,10 +33,7 @@ look_answers(struct exam *e, const struct mm_issuer_conf *i,
 		    "issuer %s: the registrar, which asks its CA, is away",
 		    i->name);
 	else if (s->failed_at != 0)
-		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_FAIL, "Look at the "
-		    "program of its exec (it gains no rights by sudo), and at "
-		    "the CA; mintmark ca show; mintmark ledger entries --type "
-		    "upstream.",
+		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_FAIL, advice_of(i),
 		    "issuer %s, an existing CA, has not answered since %s: "
 		    "%.80s", i->name, since, s->why);
 	else
@@ -66,8 +74,8 @@ look_user(struct exam *e, const struct mm_settings *set)
 	    (set->registrar_user[0] == '\0' ||
 	    strcmp(set->registrar_user, set->server_user) == 0))
 		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_WARN,
-		    "Give it one of its own: registrar_user; and what the "
-		    "program reads to that user",
+		    "Give it one of its own: registrar_user; and what it "
+		    "reads (by exec, or est) to that user",
 		    "the registrar, which asks other CAs, runs as the "
 		    "server's user");
 }

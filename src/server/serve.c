@@ -214,7 +214,6 @@ static enum mm_err
 start_threads(struct mm_server *s, struct mm_why *why)
 {
 	struct mm_deliver *deliver;
-	struct mm_registrar *registrar;
 	size_t loops = (size_t)s->config->set.threads;
 
 	for (size_t i = 0; i < MM_LOOPS_MAX; i++)
@@ -226,8 +225,12 @@ start_threads(struct mm_server *s, struct mm_why *why)
 	memset(s->meter, 0, loops * sizeof(struct mm_meter));
 	MM_TRY(mm_deliver_open(s, &deliver, why));
 	s->deliver = deliver;
-	MM_TRY(mm_registrar_open(s, &registrar, why));
-	s->registrar = registrar;
+	for (int est = 0; est < 2; est++) {
+		struct mm_registrar *registrar;
+
+		MM_TRY(mm_registrar_open(s, est, &registrar, why));
+		s->registrar[est] = registrar;
+	}
 	MM_TRY(mm_work_open(s, &s->work, why));
 	return mm_http_start(s->http, why);
 }
@@ -332,7 +335,8 @@ stop(struct mm_server *s)
 {
 	struct mm_watch *watch = s->watch;
 	struct mm_deliver *deliver = s->deliver;
-	struct mm_registrar *registrar = s->registrar;
+	struct mm_registrar *registrar[2] = { s->registrar[0],
+		s->registrar[1] };
 
 	mm_watch_stop(watch);
 	mm_ocsp_stop(s->ocsp);
@@ -342,7 +346,8 @@ stop(struct mm_server *s)
 	mm_deliver_stop(deliver);
 	if (s->core != NULL)
 		mm_core_stop(s->core, MM_DRAIN_MS);
-	mm_registrar_close(&registrar);
+	mm_registrar_close(&registrar[0]);
+	mm_registrar_close(&registrar[1]);
 	mm_work_close(&s->work);
 	mm_watch_close(&watch);
 	mm_cover_free(&s->cover);
@@ -385,8 +390,10 @@ relink(struct mm_server *s, const struct mm_links *links)
 		mm_deliver_link(s->deliver, links->link[0].fd);
 		return;
 	}
-	if (links->link[0].role == MM_LINK_REGISTRAR) {
-		mm_registrar_link(s->registrar, links->link[0].fd);
+	if (links->link[0].role == MM_LINK_REGISTRAR ||
+	    links->link[0].role == MM_LINK_EST) {
+		mm_registrar_link(s->registrar[links->link[0].role ==
+		    MM_LINK_EST], links->link[0].fd);
 		return;
 	}
 	mm_core_relink(s->core, links);

@@ -25,6 +25,7 @@ struct asked {
 
 struct mm_registrar {
 	struct mm_server *s;
+	bool est;             /* whose issuers */
 	struct mm_upstream_times *times; /* of each issuer */
 	struct mm_hist *took;
 	pthread_t thread;
@@ -171,7 +172,7 @@ kick(struct mm_registrar *r)
 
 /* see upstream.h */
 enum mm_err
-mm_registrar_open(struct mm_server *s, struct mm_registrar **out,
+mm_registrar_open(struct mm_server *s, bool est, struct mm_registrar **out,
     struct mm_why *why)
 {
 	MM_OWN(mm_registrar_close) struct mm_registrar *r =
@@ -180,6 +181,7 @@ mm_registrar_open(struct mm_server *s, struct mm_registrar **out,
 	if (r == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	r->s = s;
+	r->est = est;
 	r->link = r->fresh = r->kick = -1;
 	mm_buf_init(&r->out, MM_IPC_FRAME_MAX);
 	pthread_mutex_init(&r->lock, NULL);
@@ -190,10 +192,10 @@ mm_registrar_open(struct mm_server *s, struct mm_registrar **out,
 	r->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r->kick < 0)
 		return MM_FAIL(why, MM_ESYS, "eventfd: %s", strerror(errno));
-	if (mm_config_upstream(s->config) &&
+	if (mm_config_asks(s->config, est) &&
 	    pthread_create(&r->thread, NULL, run, r) != 0)
 		return MM_FAIL(why, MM_ESYS, "registrar: no thread");
-	r->has_thread = mm_config_upstream(s->config);
+	r->has_thread = mm_config_asks(s->config, est);
 	*out = MM_MOVE(r);
 	return MM_OK;
 }
@@ -265,7 +267,9 @@ mm_upstream_forward(void *ctx, uint64_t number,
     const struct mm_forward_req *q)
 {
 	const struct mm_server *s = ctx;
-	struct mm_registrar *r = s->registrar;
+	const struct mm_issuer_conf *i = mm_config_issuer(s->config,
+	    q->issuer);
+	struct mm_registrar *r = s->registrar[mm_issuer_est(i)];
 	bool sent;
 
 	if (r == NULL)
@@ -281,7 +285,7 @@ bool
 mm_upstream_now(struct mm_server *s, const struct mm_issuer_conf *i,
     struct mm_upstream_now *out)
 {
-	struct mm_registrar *r = s->registrar;
+	struct mm_registrar *r = s->registrar[mm_issuer_est(i)];
 	size_t issuer = (size_t)(i - s->config->issuer);
 
 	if (r == NULL || !mm_core_upstream(s->core, i->name, &out->core))
@@ -301,5 +305,5 @@ mm_upstream_now(struct mm_server *s, const struct mm_issuer_conf *i,
 const char *const mm_upstream_words[MM_FORWARDS] = {
 	[MM_FORWARD_MADE] = "made", [MM_FORWARD_REFUSED] = "refused",
 	[MM_FORWARD_WRONG] = "wrong", [MM_FORWARD_AWAY] = "unavailable",
-	[MM_FORWARD_LOST] = "unknown",
+	[MM_FORWARD_LOST] = "unknown", [MM_FORWARD_PENDING] = "pending",
 };

@@ -7,13 +7,14 @@
 #include "server/priv.h"
 
 /*
- * The server's end of the link to the registrar (registrar.c): what the core
+ * The server's end of the link to a registrar (registrar.c), of which there
+ * is one for programs and one for EST: what the core
  * wants of an existing CA goes out, what became of it comes back.  A thread of
  * its own, since nothing that it waits for may hold up anything else.  When
  * the registrar ends, whatever it had was lost: nobody knows how far it came.
  */
 struct mm_registrar;
-MM_MUST enum mm_err mm_registrar_open(struct mm_server *s,
+MM_MUST enum mm_err mm_registrar_open(struct mm_server *s, bool est,
     struct mm_registrar **out, struct mm_why *why);
 /* The link to a fresh registrar, taken. */
 void mm_registrar_link(struct mm_registrar *r, int take_fd);

@@ -20,7 +20,7 @@ import keys
 from test_existing_ca import Corporate, make_ca
 from world import DAEMON, ROOT, alive, run, until
 
-MADE, REFUSED, WRONG, AWAY, LOST = range(5)
+MADE, REFUSED, WRONG, AWAY, LOST, PENDING = range(6)
 KINDS = re.findall(r"X\((MM_IPC_\w+),",
                    (ROOT / "src/ipc/msg.h").read_text())
 FORWARD = KINDS.index("MM_IPC_FORWARD") + 1
@@ -37,6 +37,7 @@ def block(b):
 
 class Registrar:
     """The real one, and the server's end of its link."""
+    command = "registrar"
 
     def __init__(self, corp):
         self.corp, self.tag = corp, 0
@@ -47,7 +48,7 @@ class Registrar:
         self.log = open(corp.w.dir / "registrar.log", "ab")
         with theirs:
             self.p = subprocess.Popen(
-                [DAEMON, "registrar", "--config", corp.w.conf, "--control",
+                [DAEMON, self.command, "--config", corp.w.conf, "--control",
                  str(theirs.fileno())], pass_fds=[theirs.fileno()],
                 stderr=self.log)
 
@@ -80,6 +81,7 @@ class Registrar:
         at = struct.calcsize(">BBHIIBBH")
         why = got[at:at + why_n].decode()
         (der_n,) = struct.unpack_from(">I", got, at + why_n)
+        (self.retry_after,) = struct.unpack(">Q", got[-8:])
         return tag, how, why, got[at + why_n + 4:][:der_n]
 
     def ask(self, *args, **kw):

@@ -163,7 +163,8 @@ class World:
     """
 
     def __init__(self, profile="", extra="", threads=None, users=None,
-                 production=False, database=None, init=()):
+                 production=False, database=None, init=(),
+                 maker="Acme, Inc."):
         if database is None and os.environ.get("MINTMARK_DATABASE"):
             database = postgres.shared().database()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mintmark-"))
@@ -184,7 +185,7 @@ class World:
         self.init = run(
             MINT, "--json", "init",
             *(["--audit-group", "nogroup"] if production else ["--test"]),
-            "--yes", "--name", "Acme, Inc.",
+            "--yes", "--name", maker,
             "--dir", self.etc, "--state", self.state, "--public-url",
             f"http://{public}:{self.public}", "--host",
             f"{name},localhost,127.0.0.1", "--product", "thermo", "--admin", "boss",
@@ -283,7 +284,8 @@ class World:
                 continue  # it has ended since
             name = "signer" if b"mintmark-signer" in cmd else \
                 "courier" if b"\0courier\0" in cmd else \
-                "registrar" if b"\0registrar\0" in cmd else "server"
+                "registrar" if b"\0registrar\0" in cmd else \
+                "registrar-est" if b"\0registrar-est\0" in cmd else "server"
             out[name] = int(pid)
         return out
 

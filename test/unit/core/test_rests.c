@@ -115,6 +115,24 @@ a_round_that_fails_counts_once(void **state)
 	}
 }
 
+/* RFC 7030 4.2.3: it answers, and whom it has yet to decide about waits. */
+static void
+who_is_decided_about_waits_alone(void **state)
+{
+	struct mm_rests r = { .silent = 0 };
+
+	(void)state;
+	mm_rests_silent(&r, "a", 0, 1000);
+	mm_rests_answered(&r, "a");
+	mm_rests_wait(&r, "a", 9000);
+	assert_int_equal(wait_of(&r, "a", 2000), 7000);
+	assert_int_equal(wait_of(&r, "b", 2000), 0);
+	assert_int_equal(wait_of(&r, "a", 9000), 0);
+	/* and then it is as anybody */
+	mm_rests_silent(&r, "a", 9000, 9000);
+	assert_int_equal(wait_of(&r, "a", 9000), 1000);
+}
+
 static void
 more_devices_than_places(void **state)
 {
@@ -141,6 +159,7 @@ main(void)
 		cmocka_unit_test(so_many_in_a_row_hold_up_all),
 		cmocka_unit_test(after_a_rest_another_tries_for_all),
 		cmocka_unit_test(a_round_that_fails_counts_once),
+		cmocka_unit_test(who_is_decided_about_waits_alone),
 		cmocka_unit_test(more_devices_than_places),
 	};
 
