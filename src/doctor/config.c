@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/time.h"
@@ -177,6 +178,9 @@ static const struct {
 	[MM_ENDS_BEFORE] = { "the root before",
 	    "Who pins it alone must have the new one by then: then mintmark "
 	    "ca root-end" },
+	[MM_ENDS_EST] = { "est_certificate of issuer",
+	    "Have the existing CA give another one, and put it in its place: "
+	    "it is read for each certificate" },
 };
 
 /* see doctor.h */
@@ -241,6 +245,15 @@ look_cert(const struct mm_config *c, enum mm_ends kind, const char *name,
 		    "%s: %.140s", kinds[kind].what, why.text);
 }
 
+/* The registrar's, which may well be out of this user's reach. */
+static void
+look_est(const struct mm_config *c, const struct mm_issuer_conf *i,
+    struct mm_findings *f)
+{
+	if (access(i->est_certificate, R_OK) == 0 || errno != EACCES)
+		look_cert(c, MM_ENDS_EST, i->name, i->est_certificate, f);
+}
+
 /* see doctor.h */
 void
 mm_doctor_certs(const struct mm_config *c, struct mm_findings *f)
@@ -250,9 +263,11 @@ mm_doctor_certs(const struct mm_config *c, struct mm_findings *f)
 	if (!c->set.root_ended)
 		look_cert(c, MM_ENDS_BEFORE, "", c->set.root_links, f);
 	for (size_t i = 0; i < c->nissuer; i++)
-		if (!c->issuer[i].retired)
+		if (!c->issuer[i].retired) {
 			look_cert(c, MM_ENDS_ISSUER, c->issuer[i].name,
-		    c->issuer[i].certificate, f);
+			    c->issuer[i].certificate, f);
+			look_est(c, &c->issuer[i], f);
+		}
 }
 
 /* ---- disks ---- */
@@ -310,9 +325,14 @@ mm_doctor_config(
 	look_file("tls_key", set->tls_key, S_IRWXO | S_IWGRP, f);
 	look_file(
 	    "passphrase_file", set->passphrase_file, S_IRWXG | S_IRWXO, f);
-	for (size_t i = 0; i < c->nissuer; i++)
-		look_file("pin_file", c->issuer[i].pin_file,
+	for (size_t i = 0; i < c->nissuer; i++) {
+		const struct mm_issuer_conf *at = &c->issuer[i];
+
+		look_file("pin_file", at->pin_file, S_IRWXG | S_IRWXO, f);
+		look_file("est_key", at->est_key, S_IRWXG | S_IRWXO, f);
+		look_file("est_password_file", at->est_password_file,
 		    S_IRWXG | S_IRWXO, f);
+	}
 	look_disk("server_dir", set->server_dir, f);
 	look_disk("signer_dir", set->signer_dir, f);
 }

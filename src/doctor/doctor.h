@@ -62,7 +62,10 @@ void mm_doctor_config(
 /* Certificates of the CA itself, from their files ... */
 void mm_doctor_certs(const struct mm_config *c, struct mm_findings *f);
 /* ... or one that is known; name "" where there is one of the kind only. */
-enum mm_ends { MM_ENDS_TLS, MM_ENDS_ANCHOR, MM_ENDS_ISSUER, MM_ENDS_BEFORE };
+enum mm_ends {
+	MM_ENDS_TLS, MM_ENDS_ANCHOR, MM_ENDS_ISSUER, MM_ENDS_BEFORE,
+	MM_ENDS_EST
+};
 void mm_doctor_end(enum mm_ends kind, const char *name, int64_t not_after_s,
     struct mm_findings *f);
 /* Whether an issuer's end cuts short what it issues, now or soon; another one

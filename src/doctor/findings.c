@@ -27,11 +27,12 @@ static const struct {
 	    "the same in production"
 #define ROW_FILES                                                      \
 	"server, here",                                                \
-	    "modes of the configuration, tls_key and passphrase_file", \
+	    "modes of the configuration and of files with a secret", \
 	    "the file is not there or cannot be looked at",            \
 	    "others may read a secret, or write the configuration"
 #define ROW_CERTIFICATES                                             \
-	"server, here", "trust anchor, issuers and TLS certificate", \
+	"server, here",                                              \
+	    "trust anchor, issuers, TLS certificate, est_certificate", \
 	    "ends in less than 30 days",                             \
 	    "ends in less than 3 days, or unreadable"
 #define ROW_DISK                                                         \

@@ -654,8 +654,10 @@ put_about(struct mm_json *j, const struct mm_server *s,
 	mm_json_str(j, "public_url",
 	    s->listener[MM_PUBLIC] >= 0 ? s->config->set.public_url : "");
 	mm_json_open_key(j, "issuers", '[');
+	/* another CA's lists are its own, and not here */
 	for (size_t i = 0; i < s->config->nissuer; i++)
-		mm_json_str(j, NULL, s->config->issuer[i].name);
+		if (!mm_issuer_upstream(&s->config->issuer[i]))
+			mm_json_str(j, NULL, s->config->issuer[i].name);
 	mm_json_close(j, ']');
 	mm_json_time(j, "time", mm_now_ms());
 }

@@ -182,7 +182,8 @@ class Hostile:
 class Corporate:
     """A World whose profile "thermo" has its certificates by EST."""
 
-    def __init__(self, make, within="20s", **world):
+    def __init__(self, make, within="20s", lifetime="60d",
+                 eku='{"clientAuth"}', **world):
         self.w = World(**world)
         self.d = self.w.dir / "corporate"
         self.d.mkdir()
@@ -191,8 +192,9 @@ class Corporate:
         self.password.write_text(f"mint:{SECRET}\n")
         block = make(self)
         self.w.edit('\tissuer = "corporate"\n\tbearer = true\n'
-                    '\tlifetime = "60d"\n\tsubject = {"CN={device}"}\n'
-                    '\teku = {"clientAuth"}\n\tversion = 2', f"""
+                    f'\tlifetime = "{lifetime}"\n'
+                    '\tper_day = 1000\n\tsubject = {"CN={device}"}\n'
+                    f'\teku = {eku}\n\tversion = 2', f"""
 issuer "corporate" {{
 	answer_within = "{within}"
 {block}
@@ -281,6 +283,11 @@ def test_what_its_answers_mean(hostile):
         assert d.path == "/.well-known/est/devices/simpleenroll"
         assert d.headers["content-type"] == "application/pkcs10"
         assert "authorization" not in d.headers
+        # only what may have been made counts, and is on the disk
+        used = json.loads((hostile.w.state / "registrar/est/used.json")
+                          .read_text())["thermo"]["in_day"]
+        assert used == sum(w in (MADE, WRONG, LOST)
+                           for w, _ in ANSWERS.values())
         # it is shut in, and starts nothing
         status = pathlib.Path(f"/proc/{r.p.pid}/status").read_text()
         assert "NoNewPrivs:\t1" in status
@@ -456,6 +463,23 @@ def test_check_has_nothing_against_a_good_one(hostile):
     assert re.search(r"(?m)^registrar +ok$", p.stdout), p.stdout + p.stderr
 
 
+def test_its_next_certificate_is_asked_for_the_same_way(hostile):
+    w, before = hostile.w, hostile.w.conf.read_text()
+    make_ca(hostile.d, "second", "/O=Corp/CN=Corp Devices 2")
+    try:
+        p = w.cli("ca", "rollover", "corporate", "--config", w.conf, "--from",
+                  "2090-01-01T00:00:00Z", "--certificate",
+                  hostile.d / "second.crt")
+        assert hostile.ca.url() in p.stdout
+        block = w.conf.read_text().split('issuer "corporate-2" {')[1]
+        for line in re.findall(r'(?m)^\test.* = ".+"$', before):
+            assert line in block
+        p = run(DAEMON, "check", "--config", w.conf, check=False)
+        assert p.returncode == 0, p.stdout + p.stderr
+    finally:
+        w.conf.write_text(before)
+
+
 # ---- a second mintmarkd ----
 
 @pytest.fixture(scope="module")
@@ -525,6 +549,11 @@ def test_it_has_yet_to_decide(two):
     assert fleet.approve(up, "makers", comer).status == 200
     again(w)  # which forgets that it waits
     assert w.enrol_basic(token, csr).status == 200
+    said = w.cli("doctor", "--verbose", "--config", w.conf, check=False)
+    for what in "est_certificate of issuer corporate: ends", "est_key: ":
+        assert what in said.stdout, said
+    # its lists are its own, and not looked for here
+    assert "corporate.crl" not in said.stdout, said
 
 
 def keys_hash(csr):

@@ -22,12 +22,13 @@ def fetch(*argv, cwd, env=None):
     return p.stdout
 
 
-def go_module(name, folder):
-    """slow/NAME built; its versions are pinned by go.sum."""
+def go_module(name, folder, package="."):
+    """slow/NAME built, or a program of what it requires; versions are pinned
+    by go.sum."""
     need("go")
     flags = {"GOFLAGS": "-mod=readonly -buildvcs=false"}
     fetch("go", "mod", "download", cwd=SLOW / name, env=flags)
-    run("go", "build", "-o", folder / name, ".", cwd=SLOW / name,
+    run("go", "build", "-o", folder / name, package, cwd=SLOW / name,
         env={**os.environ, **flags}, timeout=600)
     return folder / name
 
