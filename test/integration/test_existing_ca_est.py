@@ -572,6 +572,9 @@ def test_away_nothing_is_spent(two):
         assert a.status == 503 and int(a.headers["retry-after"]) > 0, a
         [e] = entries(w, "refused", device)
         assert e["reason"] == "unavailable"
+        for other in "away-2", "away-3":  # one alone is no CA that is away
+            assert w.enrol_basic(w.token(other, door="bearer"),
+                                 w.key_and_csr(other)[1]).status == 503
         found = [f for f in w.rest("GET", "/doctor").json["findings"]
                  if f["check"] == "upstream" and f["level"] == "fail"]
         assert any("est_anchors" in json.dumps(f) for f in found), found
