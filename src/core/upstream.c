@@ -356,24 +356,6 @@ asked_of(const struct mm_core *c, const struct mm_flight *f,
 	strcpy(a->session, c->nodes.session);
 }
 
-/* see upstream_priv.h */
-void
-mm_upstream_entry(const struct mm_upstream_asked *a, enum mm_entry_type type,
-    struct mm_entry *e)
-{
-	*e = (struct mm_entry){ .type = type };
-	e->field[MM_F_AUTHORITY] = a->authority;
-	e->field[MM_F_DEVICE] = a->device;
-	if (a->product[0] != '\0')
-		e->field[MM_F_PRODUCT] = a->product;
-	e->field[MM_F_ISSUER] = a->issuer;
-	e->field[MM_F_PROFILE] = a->profile;
-	e->field[MM_F_SPKI_SHA256] = a->spki;
-	e->field[MM_F_DETAIL_SHA256] = a->request;
-	if (a->node[0] != '\0')
-		e->field[MM_F_NODE] = a->node;
-}
-
 static enum mm_err
 put_body(const struct mm_upstream_asked *a, struct mm_buf *body,
     struct mm_why *why)
@@ -413,19 +395,6 @@ mm_upstream_doc(const struct mm_core *c, const struct mm_flight *f,
 	out[0] = '\0';
 	if (f->going != NULL)
 		doc_id(c, f->going, out);
-}
-
-/* see upstream_priv.h */
-void
-mm_upstream_drop(const char *id, const struct mm_cert_row *with,
-    struct mm_op *op)
-{
-	memset(op, 0, sizeof(*op));
-	op->kind = MM_OP_DOC_PUT;
-	op->u.doc.kind = MM_DOC_ASKED;
-	op->u.doc.expect = MM_DOC_ANY;
-	op->u.doc.with = with;
-	strcpy(op->u.doc.id, id);
 }
 
 static struct mm_op *

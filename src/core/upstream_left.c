@@ -7,8 +7,9 @@
 #include "core/upstream_priv.h"
 
 /*
- * What an existing CA was asked by a process that ended: its document is there
- * and nobody waits for the answer.  Whether a certificate was made nobody
+ * What is kept of a question to an existing CA until its answer is on record,
+ * and what becomes of it where the process that asked ended: its document is
+ * there and nobody waits for the answer.  Whether a certificate was made nobody
  * knows, and the ledger gets to know that.  A node that ended for good, or has
  * another name now, does not do it itself: any other does, once its lease says
  * that it works no more.
@@ -16,6 +17,37 @@
 enum { MOST = 200, BODY_MAX = 2048, PAPER_MAX = 4096 };
 
 MM_FREE_FN(json_free, json_t, json_decref)
+
+/* see upstream_priv.h */
+void
+mm_upstream_entry(const struct mm_upstream_asked *a, enum mm_entry_type type,
+    struct mm_entry *e)
+{
+	*e = (struct mm_entry){ .type = type };
+	e->field[MM_F_AUTHORITY] = a->authority;
+	e->field[MM_F_DEVICE] = a->device;
+	if (a->product[0] != '\0')
+		e->field[MM_F_PRODUCT] = a->product;
+	e->field[MM_F_ISSUER] = a->issuer;
+	e->field[MM_F_PROFILE] = a->profile;
+	e->field[MM_F_SPKI_SHA256] = a->spki;
+	e->field[MM_F_DETAIL_SHA256] = a->request;
+	if (a->node[0] != '\0')
+		e->field[MM_F_NODE] = a->node;
+}
+
+/* see upstream_priv.h */
+void
+mm_upstream_drop(const char *id, const struct mm_cert_row *with,
+    struct mm_op *op)
+{
+	memset(op, 0, sizeof(*op));
+	op->kind = MM_OP_DOC_PUT;
+	op->u.doc.kind = MM_DOC_ASKED;
+	op->u.doc.expect = MM_DOC_ANY;
+	op->u.doc.with = with;
+	strcpy(op->u.doc.id, id);
+}
 
 struct left {
 	struct mm_core *c;
