@@ -23,7 +23,6 @@
  */
 enum {
 	GRACE_MS = 1000 * MM_UPSTREAM_GRACE_S,
-	AGAIN_BUSY_S = 3, AGAIN_NO_S = 60, AGAIN_MOST_S = 86400,
 	LEASE_MS = 5000,
 	BODY_MAX = 2048, PAPER_MAX = 4096,
 };
@@ -49,19 +48,11 @@ struct mm_going {
 	bool kept;                   /* it is in job->der, and on no record */
 };
 
-struct at_issuer {
-	struct mm_upstream_stats stats;
-	struct mm_rests rests;
-	unsigned under_way;
-	unsigned silent;             /* questions without answer, since ... */
-	int64_t silent_at;           /* ... then; ms */
-};
-
 struct mm_upstream {
 	pthread_mutex_t lock;
 	struct mm_core *c;
 	struct mm_going *all;
-	struct at_issuer *at;        /* of each issuer of the configuration */
+	struct mm_at_issuer *at;     /* of each issuer of the configuration */
 	uint64_t number;
 };
 
@@ -77,6 +68,8 @@ mm_upstream_new(struct mm_core *c, struct mm_why *why)
 		free(u);
 		return MM_FAIL(why, MM_ENOMEM, "upstream: no memory");
 	}
+	for (size_t i = 0; i < c->config->nissuer; i++)
+		mm_at_init(&u->at[i]);
 	u->c = c;
 	pthread_mutex_init(&u->lock, NULL);
 	c->upstream = u;
@@ -121,20 +114,6 @@ mm_upstream_of(const struct mm_core *c, const struct mm_profile *p)
 
 /* ---- those that are under way ---- */
 
-/* The caller has the lock; *again_s: if not, when to come again. */
-static bool
-may(const struct at_issuer *at, const struct mm_flight *f, int64_t most,
-    unsigned *again_s)
-{
-	int64_t now = mm_mono_ms(), when;
-
-	*again_s = AGAIN_BUSY_S;
-	if (mm_rests_may(&at->rests, f->verdict.device, now, &when))
-		return at->under_way < most;
-	*again_s = (unsigned)((when - now) / 1000 + 1);
-	return false;
-}
-
 /* Who has no chance need not prove anything. */
 static bool
 looks_open(struct mm_upstream *u, struct mm_flight *f,
@@ -143,8 +122,8 @@ looks_open(struct mm_upstream *u, struct mm_flight *f,
 	bool open;
 
 	pthread_mutex_lock(&u->lock);
-	open = may(&u->at[i - u->c->config->issuer], f, i->at_once,
-	    &f->job->retry_after_s);
+	open = mm_at_may(&u->at[i - u->c->config->issuer], f->verdict.device,
+	    i->at_once, &f->job->retry_after_s);
 	pthread_mutex_unlock(&u->lock);
 	if (open)
 		f->job->retry_after_s = 0;
@@ -156,17 +135,16 @@ static bool
 enter(struct mm_upstream *u, struct mm_flight *f)
 {
 	struct mm_going *g = f->going;
-	struct at_issuer *at = &u->at[g->issuer];
+	struct mm_at_issuer *at = &u->at[g->issuer];
 	bool room;
 
 	pthread_mutex_lock(&u->lock);
-	room = may(at, f, u->c->config->issuer[g->issuer].at_once,
-	    &f->job->retry_after_s);
+	room = mm_at_may(at, f->verdict.device,
+	    u->c->config->issuer[g->issuer].at_once, &f->job->retry_after_s);
 	if (room) {
 		g->asked_at = g->leased_at = mm_mono_ms();
-		mm_rests_ask(&at->rests, g->asked_at);
+		mm_at_ask(at, g->asked_at);
 		f->job->retry_after_s = 0;
-		at->under_way++;
 		g->number = ++u->number;
 		g->next = u->all;
 		u->all = g;
@@ -226,55 +204,13 @@ take(struct mm_upstream *u, uint64_t number, int64_t before)
 	return g;
 }
 
-/* One that is made is counted when it is known what became of it. */
-static void
-tally(struct at_issuer *at, enum mm_forwarded how, const char *why)
-{
-	at->stats.n[how]++;
-	snprintf(at->stats.why, sizeof(at->stats.why), "%s", why);
-}
-
-/* One odd end is no CA that does not answer: some in a row are. */
-static void
-silent(struct at_issuer *at, bool nobody_to_ask)
-{
-	if (at->silent++ == 0)
-		at->silent_at = mm_now_ms();
-	if (nobody_to_ask || at->silent >= MM_REST_ALL)
-		at->stats.failed_at = at->silent_at;
-}
-
-/* A person may take an hour; one that is gone is not to wait for ever. */
-static unsigned
-pending_s(uint64_t said)
-{
-	return said == 0 ? AGAIN_NO_S : said > AGAIN_MOST_S ? AGAIN_MOST_S :
-	    (unsigned)said;
-}
-
 static void
 count(struct mm_upstream *u, const struct mm_going *g,
     const struct mm_forward_rep *rep)
 {
-	struct at_issuer *at = &u->at[g->issuer];
-	const char *device = g->flight->verdict.device;
-	bool gone = rep->how == MM_FORWARD_AWAY || rep->how == MM_FORWARD_LOST;
-
 	pthread_mutex_lock(&u->lock);
-	if (rep->how != MM_FORWARD_MADE)
-		tally(at, (enum mm_forwarded)rep->how, rep->why);
-	if (gone) {
-		mm_rests_silent(&at->rests, g->alone ? NULL : device,
-		    g->asked_at, mm_mono_ms());
-		silent(at, g->alone);
-	} else {
-		mm_rests_answered(&at->rests, device);
-		at->silent = 0;
-		if (rep->how == MM_FORWARD_PENDING)
-			mm_rests_wait(&at->rests, device, mm_mono_ms() +
-			    1000LL * pending_s(rep->retry_after_s));
-		at->stats.failed_at = 0;
-	}
+	mm_at_tell(&u->at[g->issuer], rep, g->alone ? NULL :
+	    g->flight->verdict.device, g->asked_at);
 	pthread_mutex_unlock(&u->lock);
 }
 
@@ -560,6 +496,7 @@ static const char *const reasons[MM_FORWARDS] = {
 	[MM_FORWARD_AWAY] = "unavailable",
 	[MM_FORWARD_LOST] = "no-answer",
 	[MM_FORWARD_PENDING] = "pending",
+	[MM_FORWARD_OURS] = "not-asked",
 };
 
 static enum mm_err
@@ -599,8 +536,8 @@ failed(struct mm_core *c, struct mm_flight *f,
 		mm_sha256(rep->der, g->wrong);
 	snprintf(f->job->said, sizeof(f->job->said), "%s", rep->why);
 	f->job->retry_after_s = g->how == MM_FORWARD_PENDING ?
-	    pending_s(rep->retry_after_s) : g->how == MM_FORWARD_REFUSED ||
-	    g->how == MM_FORWARD_WRONG ? AGAIN_NO_S : AGAIN_BUSY_S;
+	    mm_at_pending_s(rep->retry_after_s) : g->how == MM_FORWARD_AWAY ||
+	    g->how == MM_FORWARD_LOST ? MM_AGAIN_BUSY_S : MM_AGAIN_NO_S;
 	f->flags |= MM_FLIGHT_FAILED;
 	/* without the entry the document stays, and housekeeping enters it */
 	if (note_failed(c, f, &why) != MM_OK)
@@ -644,14 +581,15 @@ mm_upstream_known(struct mm_core *c, struct mm_flight *f, bool own)
 		.why = "the certificate that it gave is on record already" };
 
 	pthread_mutex_lock(&c->upstream->lock);
-	tally(&c->upstream->at[f->going->issuer], MM_FORWARD_WRONG, rep.why);
+	mm_at_tally(&c->upstream->at[f->going->issuer], MM_FORWARD_WRONG,
+	    rep.why);
 	pthread_mutex_unlock(&c->upstream->lock);
 	f->going->made = false;
 	mm_core_note(c, 2, "upstream", rep.why);
 	f->going->known = true;
 	failed(c, f, &rep);
 	if (own) /* another node's, for this very request */
-		f->job->retry_after_s = AGAIN_BUSY_S;
+		f->job->retry_after_s = MM_AGAIN_BUSY_S;
 	f->job->next = NULL;
 	mm_queue_put(&c->commits, f->job);
 }
@@ -743,7 +681,7 @@ mm_upstream_interrupted(struct mm_core *c, const char *issuer)
 	if (i == NULL || !mm_issuer_upstream(i))
 		return;
 	pthread_mutex_lock(&c->upstream->lock);
-	tally(&c->upstream->at[i - c->config->issuer], MM_FORWARD_LOST,
+	mm_at_tally(&c->upstream->at[i - c->config->issuer], MM_FORWARD_LOST,
 	    "the process that asked it ended");
 	pthread_mutex_unlock(&c->upstream->lock);
 }
@@ -760,7 +698,7 @@ mm_core_upstream(struct mm_core *c, const char *issuer,
 	pthread_mutex_lock(&c->upstream->lock);
 	*out = c->upstream->at[i - c->config->issuer].stats;
 	out->waiting = c->upstream->at[i - c->config->issuer].under_way;
-	out->next_at = c->upstream->at[i - c->config->issuer].rests.all.until;
+	out->next_at = mm_at_next(&c->upstream->at[i - c->config->issuer]);
 	pthread_mutex_unlock(&c->upstream->lock);
 	return true;
 }

@@ -3,7 +3,7 @@
 
 #include "core/priv.h"
 #include "core/upstream.h"
-#include "core/upstream_rest.h"
+#include "core/upstream_at.h"
 
 /* upstream.c, as the pipeline sees it. */
 

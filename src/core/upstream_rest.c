@@ -38,14 +38,17 @@ place(struct mm_rests *r, const char *device)
 }
 
 static void
-longer(struct mm_rest *rest, int64_t asked_at, int64_t now)
+longer(const struct mm_rests *r, struct mm_rest *rest, int64_t asked_at,
+    int64_t now)
 {
+	const int64_t most = r->most_ms != 0 ? r->most_ms : MOST_MS;
+
 	if (rest->ms != 0 && asked_at <= rest->since)
 		return;
 	rest->since = now;
 	rest->ms = rest->ms == 0 ? FIRST_MS : 2 * rest->ms;
-	if (rest->ms > MOST_MS)
-		rest->ms = MOST_MS;
+	if (rest->ms > most)
+		rest->ms = most;
 	rest->until = now + rest->ms;
 }
 
@@ -98,14 +101,14 @@ mm_rests_silent(struct mm_rests *r, const char *device, int64_t asked_at,
 	struct mm_rested *own;
 
 	if (device == NULL) {
-		longer(&r->all, asked_at, now);
+		longer(r, &r->all, asked_at, now);
 		return;
 	}
 	own = place(r, device);
-	longer(&own->rest, asked_at, now);
+	longer(r, &own->rest, asked_at, now);
 	if (own->round != r->round)
 		r->silent++;
 	own->round = r->round;
 	if (r->silent >= MM_REST_ALL)
-		longer(&r->all, asked_at, now);
+		longer(r, &r->all, asked_at, now);
 }

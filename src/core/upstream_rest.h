@@ -9,6 +9,8 @@
  * request that its program falls over), so at first the device alone waits,
  * a second, then two, up to a minute; all wait once some devices in a row had
  * no answer, and one that does not wait by itself tries for them each time.
+ * Another one of these brakes a CA whose answers are wrong: each makes a
+ * certificate.
  * Times are monotonic milliseconds, the caller's.  No lock.
  */
 enum { MM_REST_DEVICES = 32, MM_REST_ALL = 3 };
@@ -18,6 +20,7 @@ struct mm_rest {
 	int64_t since;     /* it began, or became longer */
 };
 struct mm_rests {
+	int64_t most_ms;        /* 0: a minute */
 	struct mm_rest all;
 	unsigned round, silent; /* since the last answer, so many devices */
 	struct mm_rested {

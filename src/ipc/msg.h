@@ -400,6 +400,7 @@ enum mm_forwarded {
 	MM_FORWARD_AWAY,    /* it was not reached: nothing was made */
 	MM_FORWARD_LOST,    /* whether something was made is not known */
 	MM_FORWARD_PENDING, /* it has yet to decide: nothing was made so far */
+	MM_FORWARD_OURS,    /* the registrar did not ask it, by its own rules */
 	MM_FORWARDS
 };
 struct mm_forward_req {

@@ -181,19 +181,20 @@ mm_ceilings_spend(struct mm_ceilings *all, const struct mm_profile *p,
 	return rc;
 }
 
-/* see ceilings.h; where it cannot be written it stays spent */
+/* see ceilings.h; a minute or day that is over is nobody's to give back to,
+ * and where it cannot be written it stays spent */
 void
 mm_ceilings_give_back(struct mm_ceilings *all, const struct mm_profile *p,
-    int64_t now_s)
+    int64_t spent_s)
 {
 	size_t i = (size_t)(p - all->c->profile);
 	struct used *minute = &all->minute[i], *day = &all->day[i];
 
 	if (!has_ceiling(p))
 		return;
-	if (minute->at == now_s / MINUTE_S && minute->n > 0)
+	if (minute->at == spent_s / MINUTE_S && minute->n > 0)
 		minute->n--;
-	if (day->at == now_s / DAY_S && day->n > 0)
+	if (day->at == spent_s / DAY_S && day->n > 0)
 		day->n--;
 	(void)!save(all, NULL);
 }

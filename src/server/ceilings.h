@@ -18,9 +18,9 @@ void mm_ceilings_free(struct mm_ceilings **owner);
  * reached.  Other failures count nothing. */
 MM_MUST enum mm_err mm_ceilings_spend(struct mm_ceilings *all,
     const struct mm_profile *p, int64_t now_s, struct mm_why *why);
-/* Nothing was made of it.  A minute or a day that is over has nothing to give
- * back to. */
+/* Nothing was made of what was spent then.  A minute or a day that is over has
+ * nothing to give back to, and the one after it gets nothing of it. */
 void mm_ceilings_give_back(struct mm_ceilings *all,
-    const struct mm_profile *p, int64_t now_s);
+    const struct mm_profile *p, int64_t spent_s);
 
 #endif

@@ -645,7 +645,7 @@ const struct mm_family mm_families[] = {
 	    "Certificates that an existing CA was asked for.",
 	    mm_put_upstream_asked },
 	{ M "upstream_answers", COUNTER, "issuer, answer",
-	    "How it ended. wrong: what came is not released; unavailable: none "
+	    "How it ended. wrong: not released; unavailable, not_asked: none "
 	    "was made; pending: none yet; unknown: one may have been made.",
 	    mm_put_upstream_answers },
 	{ M "upstream_duration_seconds", HISTOGRAM, "issuer",

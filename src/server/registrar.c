@@ -57,6 +57,7 @@ static const char *const words[MM_FORWARDS] = {
 	[MM_FORWARD_MADE] = "made", [MM_FORWARD_REFUSED] = "refused",
 	[MM_FORWARD_WRONG] = "wrong answer", [MM_FORWARD_AWAY] = "away",
 	[MM_FORWARD_LOST] = "no answer", [MM_FORWARD_PENDING] = "pending",
+	[MM_FORWARD_OURS] = "not asked",
 };
 
 /* A record that the server's user cannot write: before a program is started,
@@ -126,8 +127,8 @@ end(struct registrar *r, struct mm_asking *a, const struct mm_outcome *o,
 		rep.der = (struct mm_bytes){ sha256, sizeof(sha256) };
 	memcpy(rep.why, o->text, sizeof(rep.why));
 	tell(&a->q, words[o->how], o->text, o->der.n > 0 ? sha256 : NULL);
-	if (a->counted && made_none(o->how))
-		mm_ceilings_give_back(r->ceilings, a->profile, mm_now_s());
+	if (a->counted_at != 0 && made_none(o->how))
+		mm_ceilings_give_back(r->ceilings, a->profile, a->counted_at);
 	clear(r, a);
 	return reply(r, tag, &rep, why);
 }
@@ -182,21 +183,24 @@ room(const struct registrar *r, const struct mm_asking *a,
 static enum mm_err
 begin(struct registrar *r, struct mm_asking *a, struct mm_why *why)
 {
+	const int64_t now_s = mm_now_s();
+
 	MM_TRY(check(r, a, why));
 	MM_TRY(room(r, a, why));
-	MM_TRY(mm_ceilings_spend(r->ceilings, a->profile, mm_now_s(), why));
-	a->counted = true;
+	MM_TRY(mm_ceilings_spend(r->ceilings, a->profile, now_s, why));
+	a->counted_at = now_s;
 	tell_asked(a);
 	return r->way->start(r->ctx, a, r->part, (size_t)(a - r->at), why);
 }
 
-/* Nobody was asked. */
+/* Nobody was asked: by our own rules, which is no word of the CA's; or because
+ * it could not be. */
 static enum mm_err
 end_early(struct registrar *r, struct mm_asking *a, enum mm_err rc,
     const char *text, struct mm_why *why)
 {
-	struct mm_outcome o = { .how = rc == MM_EPOLICY || rc == MM_EINPUT ||
-	    rc == MM_ELIMIT ? MM_FORWARD_REFUSED : MM_FORWARD_AWAY };
+	struct mm_outcome o = { .how = rc == MM_ESYS || rc == MM_ENOMEM ?
+	    MM_FORWARD_AWAY : MM_FORWARD_OURS };
 
 	snprintf(o.text, sizeof(o.text), "%s", text);
 	return end(r, a, &o, why);

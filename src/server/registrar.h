@@ -31,7 +31,7 @@ struct mm_asking {
 	char file[MM_CONF_ITEM_MAX];
 	uint32_t tag;
 	bool used;
-	bool counted;            /* against the profile's ceilings */
+	int64_t counted_at;      /* against the profile's ceilings, s; 0 not */
 };
 
 /* What became of it; text says why it is not MADE. */

@@ -86,6 +86,32 @@ is_servers(const struct mm_settings *set, uid_t uid)
 	    strcmp(set->server_user, mm_registrar_user(set)) != 0;
 }
 
+/* Whoever may write to a folder on the way puts another in its place. */
+static enum mm_err
+check_way(const struct mm_settings *set, const struct mm_issuer_conf *i,
+    struct mm_why *why)
+{
+	char dir[MM_CONF_ITEM_MAX];
+	struct stat st;
+	char *slash;
+
+	snprintf(dir, sizeof(dir), "%s", i->exec.item[0]);
+	while ((slash = strrchr(dir, '/')) != NULL) {
+		slash[slash == dir] = '\0';
+		if (stat(dir, &st) != 0)
+			return MM_FAIL(why, MM_ENOTFOUND, "issuer %s: exec: "
+			    "%.80s: %s", i->name, dir, strerror(errno));
+		if (is_servers(set, st.st_uid) || ((st.st_mode & S_IWOTH) &&
+		    (st.st_mode & S_ISVTX) == 0))
+			return MM_FAIL(why, MM_EPOLICY, "issuer %s: exec: "
+			    "others may change what is in %.60s: chown root "
+			    "it, chmod o-w it", i->name, dir);
+		if (slash == dir)
+			break;
+	}
+	return MM_OK;
+}
+
 static enum mm_err
 check_program(const struct mm_settings *set, const struct mm_issuer_conf *i,
     struct mm_why *why)
@@ -109,6 +135,7 @@ check_program(const struct mm_settings *set, const struct mm_issuer_conf *i,
 		return MM_FAIL(why, MM_EPOLICY, "issuer %s: exec: others may "
 		    "change %.60s: chown root it, chmod go-w it", i->name,
 		    program);
+	MM_TRY(check_way(set, i, why));
 	err = user_run_error(user, program);
 	return err == 0 ? MM_OK : MM_FAIL(why, MM_EPOLICY, "issuer %s: exec: "
 	    "%.60s cannot be run%s%.32s: %s", i->name, program,

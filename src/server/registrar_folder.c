@@ -22,24 +22,52 @@ mm_registrar_user(const struct mm_settings *set)
 						set->server_user;
 }
 
+/* Of a path without the slashes at its end; the root keeps its own. */
+static int
+trimmed(const char *path)
+{
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return (int)n;
+}
+
+/* The server may write there, whoever's the folder is. */
+static bool
+is_in_servers(const struct mm_settings *set, const char *path)
+{
+	int n = trimmed(set->server_dir);
+
+	return strncmp(path, set->server_dir, (size_t)n) == 0 &&
+	    (path[n] == '\0' || path[n] == '/');
+}
+
 /* see registrar.h */
 enum mm_err
 mm_registrar_folder(const struct mm_settings *set,
     char out[MM_REGISTRAR_FOLDER_MAX], struct mm_why *why)
 {
-	const char *dir = set->server_dir, *slash = strrchr(dir, '/');
-	int n;
+	const char *dir = set->server_dir, *own = set->registrar_dir;
+	int n = trimmed(dir);
 
-	if (set->registrar_dir[0] != '\0')
-		n = snprintf(out, MM_REGISTRAR_FOLDER_MAX, "%s",
-		    set->registrar_dir);
-	else
-		n = snprintf(out, MM_REGISTRAR_FOLDER_MAX, "%.*s/registrar",
-		    slash == NULL ? 0 : (int)(slash - dir), dir);
-	if (n > 0 && n < MM_REGISTRAR_FOLDER_MAX)
-		return MM_OK;
-	return MM_FAIL(why, MM_ELIMIT, "registrar_dir: want a path of at most "
-	    "%d bytes", MM_REGISTRAR_FOLDER_MAX - 1);
+	if (own[0] != '\0') {
+		n = snprintf(out, MM_REGISTRAR_FOLDER_MAX, "%.*s",
+		    trimmed(own), own);
+	} else {
+		while (n > 0 && dir[n - 1] != '/')
+			n--;
+		n = snprintf(out, MM_REGISTRAR_FOLDER_MAX, "%.*sregistrar", n,
+		    dir);
+	}
+	if (n <= 0 || n >= MM_REGISTRAR_FOLDER_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "registrar_dir: want a path of "
+		    "at most %d bytes", MM_REGISTRAR_FOLDER_MAX - 1);
+	if (is_in_servers(set, out))
+		return MM_FAIL(why, MM_EPOLICY, "registrar_dir: %.80s is in "
+		    "server_dir, where the server may write: want another "
+		    "place", out);
+	return MM_OK;
 }
 
 /* see registrar.h */

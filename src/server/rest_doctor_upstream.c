@@ -66,6 +66,38 @@ look_outcomes(struct exam *e, const struct mm_issuer_conf *i,
 		    i->name, (unsigned long long)of[MM_FORWARD_WRONG]);
 }
 
+/* What the registrar does not hand on is told by nobody else. */
+static void
+look_held(struct exam *e, const struct mm_issuer_conf *i,
+    const struct mm_upstream_now *n)
+{
+	if (n->core.n[MM_FORWARD_OURS] > 0)
+		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_WARN,
+		    "Its lines in the log say which rule: a ceiling of the "
+		    "profile (per_minute, per_day), at_once, or another "
+		    "configuration than the server's: restart mintmarkd",
+		    "issuer %s: %llu questions the registrar did not hand on",
+		    i->name,
+		    (unsigned long long)n->core.n[MM_FORWARD_OURS]);
+}
+
+/* A template that is wrong makes a certificate each time a device comes. */
+static void
+look_ceilings(struct exam *e, const struct mm_config *c,
+    const struct mm_issuer_conf *i)
+{
+	for (size_t k = 0; k < c->nprofile; k++)
+		if (strcmp(c->profile[k].issuer, i->name) == 0 &&
+		    c->profile[k].per_minute == 0 && c->profile[k].per_day == 0)
+			mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_WARN,
+			    "Set per_day, and per_minute: no more than so many "
+			    "certificates are then made in vain",
+			    "profile %s of issuer %s has no ceiling: a CA "
+			    "whose template is wrong makes a certificate each "
+			    "time a device comes", c->profile[k].name,
+			    i->name);
+}
+
 /* What the program has to ask the CA is then in the server's reach. */
 static void
 look_user(struct exam *e, const struct mm_settings *set)
@@ -97,5 +129,7 @@ mm_exam_upstream(struct exam *e)
 		    mm_upstream_now(e->r->s, &c->issuer[i], &n)) {
 			look_answers(e, &c->issuer[i], &n);
 			look_outcomes(e, &c->issuer[i], &n);
+			look_held(e, &c->issuer[i], &n);
+			look_ceilings(e, c, &c->issuer[i]);
 		}
 }

@@ -76,7 +76,8 @@ take(struct mm_registrar *r, uint32_t tag, uint8_t how)
 		a = r->at[tag];
 		r->at[tag].number = 0;
 	}
-	if (a.number != 0 && how != MM_FORWARD_AWAY && how != MM_FORWARD_LOST)
+	if (a.number != 0 && how != MM_FORWARD_AWAY && how != MM_FORWARD_LOST &&
+	    how != MM_FORWARD_OURS)
 		r->times[a.issuer].answered_at = mm_now_ms();
 	pthread_mutex_unlock(&r->lock);
 	if (a.number != 0)
@@ -306,4 +307,5 @@ const char *const mm_upstream_words[MM_FORWARDS] = {
 	[MM_FORWARD_MADE] = "made", [MM_FORWARD_REFUSED] = "refused",
 	[MM_FORWARD_WRONG] = "wrong", [MM_FORWARD_AWAY] = "unavailable",
 	[MM_FORWARD_LOST] = "unknown", [MM_FORWARD_PENDING] = "pending",
+	[MM_FORWARD_OURS] = "not_asked",
 };

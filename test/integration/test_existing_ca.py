@@ -598,6 +598,8 @@ def test_without_a_good_answer_nothing_is_spent(corp, mode):
         assert [e["reason"] for e in refused] == [want], w.log()[-2000:]
         assert ("cert_sha256" in refused[0]) == (mode in WRONG)
         assert not unknown
+    if mode in WRONG[1:]:
+        return  # it waits for a second, all alike
     # and then it is as if nothing had been
     a = corp.until_enrolled(token, csr)
     verified(corp, w.save_p7(a, device))
@@ -667,6 +669,24 @@ def test_who_proves_nothing_tries_for_nobody(corp):
         assert w.enrol_basic(jobs[4][0], bad).status != 200
         return w.enrol_basic(*jobs[3]).status == 200
     until(both, seconds=20)
+
+
+def test_a_ca_whose_answers_are_wrong_is_braked(corp):
+    """Each of them is a certificate."""
+    w = corp.w
+    jobs = [(w.token(f"brake-{i}", door="bearer"),
+             w.key_and_csr(f"brake-{i}")[1]) for i in range(4)]
+    corp.until_enrolled(w.token("brake-good", door="bearer"),
+                        w.key_and_csr("brake-good")[1])
+    corp.mode("purpose")
+    n = corp.asked()
+    answers = [w.enrol_basic(*j) for j in (jobs[0], *jobs) for _ in range(4)]
+    assert {a.status for a in answers} == {503}
+    assert corp.asked() - n <= 4, "the three, and one that tried for all"
+    up = w.rest("GET", "/issuers/corporate").json["upstream"]
+    assert up["state"] == "resting" and "failing_since" not in up, up
+    corp.mode("good")
+    corp.until_enrolled(*jobs[3])
 
 
 def slow_one(corp, device):

@@ -20,7 +20,7 @@ import keys
 from test_existing_ca import Corporate, make_ca
 from world import DAEMON, ROOT, alive, run, until
 
-MADE, REFUSED, WRONG, AWAY, LOST, PENDING = range(6)
+MADE, REFUSED, WRONG, AWAY, LOST, PENDING, OURS = range(7)
 KINDS = re.findall(r"X\((MM_IPC_\w+),",
                    (ROOT / "src/ipc/msg.h").read_text())
 FORWARD = KINDS.index("MM_IPC_FORWARD") + 1
@@ -154,7 +154,7 @@ def test_it_does_not_believe_the_server(corp):
     with Registrar(corp) as r:
         for what, kw in REFUSALS.items():
             how, why, _ = r.ask(**{"device": "dev-1", **kw})
-            assert how == REFUSED and why, what
+            assert how == OURS and why, what
         assert corp.asked() == n
         how, why, der = r.ask("dev-1", request(extensions=[
             (NO_CA, True), (x509.ExtendedKeyUsage(
@@ -210,7 +210,7 @@ def test_no_more_at_once_than_configured(corp):
     with Registrar(corp) as r:
         sent = [r.send(f"once-{i}") for i in range(7)]
         got = [r.hear() for _ in range(3)]
-        assert {g[1] for g in got} == {AWAY}
+        assert {g[1] for g in got} == {OURS}
         assert all("at_once" in g[2] for g in got)
         assert {g[0] for g in got} == set(sent[4:])
         until(lambda: corp.asked() - n == 4)
@@ -315,10 +315,10 @@ def test_a_ceiling_is_of_what_was_made_and_outlives_it(few):
     with Registrar(few) as r:
         assert r.ask("c-3")[0] == MADE
         how, why, _ = r.ask("c-4")
-        assert how == REFUSED and "ceiling of 3 a day" in why
+        assert how == OURS and "ceiling of 3 a day" in why
         r.p.kill()
     with Registrar(few) as r:
-        assert r.ask("c-5")[0] == REFUSED
+        assert r.ask("c-5")[0] == OURS
     assert few.asked() == n + 1
     # a count that cannot be read is not none
     used = few.w.state / "registrar/used.json"
@@ -448,6 +448,12 @@ def program(corp, name, mode):
     return str(path)
 
 
+def in_an_open_folder(corp):
+    (corp.d / "open-to-all").mkdir(exist_ok=True)
+    (corp.d / "open-to-all").chmod(0o777)
+    return program(corp, "open-to-all/ask", 0o755)
+
+
 def executing(corp, path):
     return replaced(f'exec = {{"{corp.program}"', f'exec = {{"{path}"')
 
@@ -476,6 +482,13 @@ WRONG_CONF = {
     "another's to change": (
         lambda c: executing(c, program(c, "open", 0o775)),
         "others may change"),
+    "in a folder that is another's to change": (
+        lambda c: executing(c, in_an_open_folder(c)), "others may change"),
+    "a folder of its own in the server's": (
+        lambda c: lambda t: re.sub(
+            "(?m)^registrar_dir = .*$", f'registrar_dir = "'
+            f'{re.search("server_dir = .(.*).", t)[1]}/reg/"', t),
+        "is in server_dir"),
     "set-user-ID": (lambda c: executing(c, program(c, "suid", 0o4755)),
                     "no sudo"),
     "too many words": (lambda c: executing(

@@ -91,6 +91,24 @@ after_a_rest_another_tries_for_all(void **state)
 	assert_int_equal(wait_of(&r, "e", 2000), 4000);
 }
 
+/* RFC 7030 4.2.3: it answers, and whom it has yet to decide about waits. */
+static void
+who_is_decided_about_waits_alone(void **state)
+{
+	struct mm_rests r = { .silent = 0 };
+
+	(void)state;
+	mm_rests_silent(&r, "a", 1000, 1000);
+	mm_rests_answered(&r, "a");
+	mm_rests_wait(&r, "a", 9000);
+	assert_int_equal(wait_of(&r, "a", 2000), 7000);
+	assert_int_equal(wait_of(&r, "b", 2000), 0);
+	assert_int_equal(wait_of(&r, "a", 9000), 0);
+	/* and then it is as anybody */
+	mm_rests_silent(&r, "a", 9000, 9000);
+	assert_int_equal(wait_of(&r, "a", 9000), 1000);
+}
+
 /* All that were asked before say one thing together: it does not answer. */
 static void
 a_round_that_fails_counts_once(void **state)
@@ -115,22 +133,22 @@ a_round_that_fails_counts_once(void **state)
 	}
 }
 
-/* RFC 7030 4.2.3: it answers, and whom it has yet to decide about waits. */
+/* As for a CA whose answers are wrong. */
 static void
-who_is_decided_about_waits_alone(void **state)
+longer_than_a_minute(void **state)
 {
-	struct mm_rests r = { .silent = 0 };
+	struct mm_rests r = { .most_ms = 100000 };
+	int64_t now = 1;
 
 	(void)state;
-	mm_rests_silent(&r, "a", 0, 1000);
+	for (unsigned i = 0; i < 7; i++, now += 100000)
+		mm_rests_silent(&r, "a", now, now);
+	assert_int_equal(wait_of(&r, "a", now - 100000), 64000);
+	for (unsigned i = 0; i < 2; i++)
+		mm_rests_silent(&r, "a", now + i, now + i);
+	assert_int_equal(wait_of(&r, "a", now + 1), 100000);
 	mm_rests_answered(&r, "a");
-	mm_rests_wait(&r, "a", 9000);
-	assert_int_equal(wait_of(&r, "a", 2000), 7000);
-	assert_int_equal(wait_of(&r, "b", 2000), 0);
-	assert_int_equal(wait_of(&r, "a", 9000), 0);
-	/* and then it is as anybody */
-	mm_rests_silent(&r, "a", 9000, 9000);
-	assert_int_equal(wait_of(&r, "a", 9000), 1000);
+	assert_int_equal(r.most_ms, 100000);
 }
 
 static void
@@ -158,8 +176,9 @@ main(void)
 		cmocka_unit_test(one_device_holds_up_nobody_else),
 		cmocka_unit_test(so_many_in_a_row_hold_up_all),
 		cmocka_unit_test(after_a_rest_another_tries_for_all),
-		cmocka_unit_test(a_round_that_fails_counts_once),
 		cmocka_unit_test(who_is_decided_about_waits_alone),
+		cmocka_unit_test(a_round_that_fails_counts_once),
+		cmocka_unit_test(longer_than_a_minute),
 		cmocka_unit_test(more_devices_than_places),
 	};
 

@@ -242,6 +242,50 @@ a_certificate_that_is_on_record(void **state)
 	mm_pkey_free(&key);
 }
 
+/* ---- what is said of it ---- */
+
+/* One after the other, by devices of their own: what the registrar refuses is
+ * no word of the CA's, one odd end is not its end, and three are. */
+static void
+whose_word_it_is(void **state)
+{
+	static const struct {
+		enum mm_forwarded how;
+		enum mm_reason want;
+		bool fails;
+	} rows[] = {
+		{ MM_FORWARD_OURS, MM_R_UPSTREAM_NO, false },
+		{ MM_FORWARD_LOST, MM_R_UPSTREAM_AWAY, false },
+		{ MM_FORWARD_OURS, MM_R_UPSTREAM_NO, false },
+		{ MM_FORWARD_AWAY, MM_R_UPSTREAM_AWAY, false },
+		{ MM_FORWARD_LOST, MM_R_UPSTREAM_AWAY, true },
+	};
+	struct rig *r = *state;
+	EVP_PKEY *key;
+	struct mm_upstream_stats s;
+	char device[32];
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_forward_rep rep = { .how = (uint8_t)rows[i].how,
+			.why = "so it is" };
+		struct mm_token_made t;
+
+		key = rig_key();
+		snprintf(device, sizeof(device), "SN-word-%u", i);
+		t = token(r, device);
+		post(r, &t, key, device);
+		mm_core_forwarded(r->core, asked(1 + i), &rep);
+		ends(r, rows[i].want);
+		assert_true(mm_core_upstream(r->core, "corp", &s));
+		assert_int_equal(s.failed_at != 0, rows[i].fails);
+		mm_pkey_free(&key);
+	}
+	assert_int_equal(s.n[MM_FORWARD_OURS], 2);
+	/* and those that a node left behind before */
+	assert_int_equal(s.n[MM_FORWARD_LOST], 2 + 2);
+	assert_int_equal(pending(r), 0);
+}
+
 /* ---- a record that could not be made ---- */
 
 static void
@@ -456,6 +500,7 @@ main(void)
 		TEST(a_question_of_a_node_that_is_no_more),
 		TEST(a_question_whose_answer_is_on_record),
 		TEST(a_certificate_by_its_own_serial),
+		TEST(whose_word_it_is), /* last: it rests then */
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

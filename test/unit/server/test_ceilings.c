@@ -92,6 +92,19 @@ test_a_new_beginning_begins_no_ceiling(void **state)
 	assert_int_equal(spend(b, T0 + 120), MM_EPOLICY);
 }
 
+/* A slow no of the minute before makes no room in this one. */
+static void
+test_a_window_that_is_over(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(spend(b, T0), MM_OK);
+	while (spend(b, T0 + 60) == MM_OK)
+		;
+	mm_ceilings_give_back(b->all, &b->profile[0], T0);
+	assert_int_equal(spend(b, T0 + 61), MM_EPOLICY);
+}
+
 static void
 test_what_was_not_made_is_given_back(void **state)
 {
@@ -182,6 +195,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_a_minute_and_a_day_have_an_end),
 		T(test_a_new_beginning_begins_no_ceiling),
+		T(test_a_window_that_is_over),
 		T(test_what_was_not_made_is_given_back),
 		T(test_a_clock_set_back_begins_nothing),
 		T(test_a_profile_without_ceilings_is_not_counted),
