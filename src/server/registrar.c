@@ -199,8 +199,10 @@ static enum mm_err
 end_early(struct registrar *r, struct mm_asking *a, enum mm_err rc,
     const char *text, struct mm_why *why)
 {
-	struct mm_outcome o = { .how = rc == MM_ESYS || rc == MM_ENOMEM ?
-	    MM_FORWARD_AWAY : MM_FORWARD_OURS };
+	const bool full = rc == MM_EAGAIN && a->counted_at == 0;
+	struct mm_outcome o = { .how = full || rc == MM_EPOLICY ||
+	    rc == MM_EINPUT || rc == MM_ELIMIT ? MM_FORWARD_OURS :
+	    MM_FORWARD_AWAY };
 
 	snprintf(o.text, sizeof(o.text), "%s", text);
 	return end(r, a, &o, why);
