@@ -1,5 +1,9 @@
+#include <string.h>
+
 #include "base/time.h"
 #include "core/devconf.h"
+#include "core/production.h"
+#include "line/initial.h"
 #include "server/exam.h"
 
 /* Configuration in the field: who is behind, and what it is signed by. */
@@ -50,10 +54,71 @@ look_key(struct exam *e)
 		    "hours", (long long)(ends - mm_now_s()) / 3600);
 }
 
+/* ---- initial configurations ---- */
+
+enum { BATCHES_MOST = 50 };
+
+struct batches {
+	struct mm_production *of[BATCHES_MOST];
+	unsigned n;
+};
+
+/* Those with a table that are not closed.  Papers are read afterwards: no
+ * document is, while documents are gone through. */
+static enum mm_err
+take_batch(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	static const uint8_t none[32];
+	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+	struct batches *all = ctx;
+
+	(void)next, (void)why;
+	if (all->n < BATCHES_MOST &&
+	    mm_production_parse(row, &b, NULL) == MM_OK &&
+	    b->state != MM_WORK_CLOSED &&
+	    memcmp(b->order->fields_sha256, none, sizeof(none)) != 0)
+		all->of[all->n++] = MM_MOVE(b);
+	return MM_OK;
+}
+
+static bool
+is_salted(struct exam *e, const struct mm_work_order *o)
+{
+	struct mm_initial_of of = { .device = "" };
+
+	return mm_desk_papers(e->r->desk, o, &of, NULL) != MM_OK ||
+	    of.index == NULL || mm_initial_index_salted(of.index);
+}
+
+/* A batch's table is what it was made with: those of before there were salts
+ * have none, and their entries the documents' bare hashes. */
+static void
+look_batches(struct exam *e)
+{
+	struct batches all = { .n = 0 };
+	char first[MM_NAME_MAX + 1] = "";
+	unsigned n = 0;
+
+	(void)!mm_each_doc(e->r->reader, MM_DOC_BATCH, "", take_batch, &all,
+	    NULL);
+	for (unsigned i = 0; i < all.n; i++) {
+		if (!is_salted(e, all.of[i]->order) && n++ == 0)
+			memcpy(first, all.of[i]->id, sizeof(first));
+		mm_production_free(&all.of[i]);
+	}
+	if (n > 0)
+		mm_find(e->f, MM_CHECK_CONFIGURATIONS, MM_LEVEL_WARN,
+		    "Close them, and make what is left of them as new batches",
+		    "%u batches, the first is %s, are of before configurations "
+		    "were salted: who reads the ledger can try passwords", n,
+		    first);
+}
+
 /* see exam.h */
 void
 mm_exam_configurations(struct exam *e)
 {
 	look_devices(e);
 	look_key(e);
+	look_batches(e);
 }

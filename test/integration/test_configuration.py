@@ -9,6 +9,7 @@ import json
 import pytest
 
 from offline import Offline, stopped_centre
+from records import records
 from station import SIM, Station
 from test_offline_order import Line
 from test_sync import new
@@ -457,3 +458,30 @@ def test_the_centre_takes_it_with_the_entry(tmp_path):
         assert (entry["config_version"], entry["config_sha256"]) == (
             4, mark(document("CF-01"), own))
         no_secret(s.dir)
+        assert unsalted(world) == []
+        before_salts(world, "cf")
+        finding, = unsalted(world)
+        assert finding["level"] == "warn" and "1 batches, the first is cf" in (
+            finding["what"]), finding
+
+
+def unsalted(world):
+    return [f for f in world.rest("GET", "/doctor").json["findings"]
+            if "before configurations were salted" in f["what"]]
+
+
+def before_salts(world, batch):
+    """Its table, as an older centre had it."""
+    db = records(world)
+    papers = db.sql("SELECT kind, id, " + db.text("body") + " FROM doc WHERE "
+                    "id LIKE '%.00000'")
+    (kind, name, text), = [p for p in papers if "columns" in p[2]]
+    rows = json.loads(json.loads(text))
+    assert rows.pop("salt")
+    text = json.dumps(rows)
+    old, new = name.partition(".")[0], sha256(text)
+    db.sql(f"INSERT INTO doc VALUES ({kind}, '{new}.00000', 1, "
+           f"{db.blob(json.dumps(text).encode())})")
+    db.sql("UPDATE doc SET body = " + db.bytes(
+        f"replace({db.text('body')}, '{old}', '{new}')") +
+        f" WHERE id = '{batch}'")
