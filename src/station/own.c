@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/own.h"
+#include "ledger/journal.h"
 #include "line/initial.h"
 #include "pki/cert.h"
 #include "station/own_priv.h"
@@ -234,12 +235,15 @@ settle_one(struct mm_own *o, const struct mm_outstanding *one,
 		.device = one->device,
 		.spki = one->spki_sha256,
 		.given = &given };
+	const char *authority = one->authority;
 	struct mm_own_cert cert;
 
-	if (strncmp(one->authority, "batch:", 6) != 0)
+	if (strncmp(authority, MM_J_ADOPTED, strlen(MM_J_ADOPTED)) == 0)
+		authority += strlen(MM_J_ADOPTED);
+	if (strncmp(authority, "batch:", 6) != 0)
 		return MM_FAIL(why, MM_EPOLICY, "the signer signed for %.40s, "
-		    "which is no batch", one->authority);
-	p.batch = one->authority + 6;
+		    "which is no batch", authority);
+	p.batch = authority + 6;
 	MM_TRY(mm_order_product(o->conf, p.batch, product, why));
 	MM_TRY(mm_order_give(o->conf, p.batch, one->device, &given, why));
 	return mm_own_enter_issued(o, &p, &cert, why);
