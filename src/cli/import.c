@@ -298,12 +298,12 @@ each_item(struct job *j, struct mm_items *it, char *room, struct mm_why *why)
 
 	while ((rc = mm_items_next(it, room, &n, why)) != MM_ENOTFOUND) {
 		j->read = it->read;
-		if (rc == MM_ELIMIT)
+		if (rc == MM_ELIMIT) {
 			complain(j, it->number, "", "row", "too long");
-		else if (rc == MM_OK)
-			rc = jsonl_row(j, room, n, it->number, why);
-		if (rc != MM_OK && rc != MM_ELIMIT)
-			return rc;
+			continue;
+		}
+		MM_TRY(rc);
+		MM_TRY(jsonl_row(j, room, n, it->number, why));
 	}
 	return finish(j, why);
 }

@@ -472,6 +472,16 @@ def test_a_bulk_run_waits_when_the_server_asks_it_to(world, busy, tmp_path):
     assert len(out.read_text().splitlines()) == 601
 
 
+def test_an_import_ends_where_a_request_is_refused_whole(world, busy, tmp_path):
+    array = tmp_path / "in.json"
+    array.write_text(json.dumps([{"id": f"RW-{i}", "product": "no-such"}
+                                 for i in range(4001)]))
+    busy["refuse"] = [413] * 3
+    p = world.cli(*busy["argv"], "device", "import", array, check=False)
+    assert p.returncode == 6 and "the ceiling" in p.stderr, p
+    assert busy["seen"] == 3 and "row " not in p.stderr, p
+
+
 @pytest.mark.parametrize("text, says", [
     ("device\n", "0 tokens"), ("serial\nA\n", "not among them"),
     ("device\nbad id!\n", "row 1"),
