@@ -107,12 +107,25 @@ put_text(char *out, size_t outn, const char *text)
 	return mm_utf8_valid(v) && mm_text_copy(out, outn, v);
 }
 
+/* Names are looked at again here: one that no batch can have limits to nothing,
+ * which is not what was meant. */
+static enum mm_err
+check_scope(const char *text, struct mm_why *why)
+{
+	struct mm_scope scope;
+
+	MM_TRY(mm_scope_parse(text, &scope, why));
+	for (unsigned i = 0; i < scope.nbatches; i++)
+		if (!mm_name_valid(scope.batch[i]))
+			return MM_FAIL(why, MM_EINPUT, "scope: no batch can "
+			    "have the name \"%s\"", scope.batch[i]);
+	return MM_OK;
+}
+
 static enum mm_err
 fill(const struct mm_operator_spec *spec, struct mm_operator *row,
     struct mm_why *why)
 {
-	struct mm_scope scope;
-
 	if (spec->roles == 0 || spec->roles >= MM_ROLE_LAST << 1)
 		return MM_FAIL(why, MM_EINPUT, "an operator needs a role");
 	if (!put_text(row->name, sizeof(row->name), spec->name) ||
@@ -125,7 +138,7 @@ fill(const struct mm_operator_spec *spec, struct mm_operator *row,
 	if (!put_text(row->scope, sizeof(row->scope), spec->scope) ||
 	    !put_text(row->sources, sizeof(row->sources), spec->sources))
 		return MM_FAIL(why, MM_EINPUT, "scope, sources: too long");
-	MM_TRY(mm_scope_parse(row->scope, &scope, why));
+	MM_TRY(check_scope(row->scope, why));
 	MM_TRY(mm_sources_check(row->sources, why));
 	roles_text(spec->roles, row->roles);
 	row->created_at = mm_now_ms();

@@ -87,6 +87,12 @@ mm_scope_is_to_be(struct mm_rest *r, const char *product, const char *device,
 
 /* ---- lists ---- */
 
+static enum mm_err
+not_a_key(struct mm_why *why)
+{
+	return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+}
+
 static int
 by_name(const void *a, const void *b)
 {
@@ -132,7 +138,7 @@ mm_scope_batch_after(const struct mm_scope *s, const char *after,
 	    memcmp(s->batch[*at], after, n) != 0))
 		++*at;
 	return *at < s->nbatches && after[n] == '/' ? MM_OK :
-	    MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+	    not_a_key(why);
 }
 
 struct walk {
@@ -157,7 +163,7 @@ rows_of_unit(struct walk *w, const struct mm_made_key *u, struct mm_why *why)
 		return rc == MM_ENOTFOUND ? MM_OK : rc;
 	if (!mm_text_copy(part.after, sizeof(part.after),
 	    mm_bytes_of(w->inner)))
-		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+		return not_a_key(why);
 	w->m->of = u->id;
 	w->m->product = d.product;
 	part.device = d.id;
@@ -192,15 +198,20 @@ static enum mm_err
 rows_of_first(struct walk *w, const char *batch, const char *unit,
     struct mm_why *why)
 {
+	const char *device = strchr(unit, '/');
 	struct mm_made_key u;
+	enum mm_err rc = MM_ENOTFOUND;
 
 	if (w->inner[0] == '\0')
 		return MM_OK;
 	strcpy(u.id, unit);
-	if (mm_made_get(w->r->reader, batch, strchr(unit, '/') + 1, &u.made,
-	    NULL) != MM_OK)
-		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
-	strcpy(u.made.serial, strchr(unit, '/') + 1);
+	if (device != NULL)
+		rc = mm_made_get(w->r->reader, batch, device + 1, &u.made,
+		    NULL);
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND ? not_a_key(why) :
+		    MM_FAIL(why, rc, "the store cannot be read");
+	strcpy(u.made.serial, device + 1);
 	MM_TRY(rows_of_unit(w, &u, why));
 	w->inner[0] = '\0';
 	return MM_OK;
@@ -216,8 +227,8 @@ rows_of_batch(struct walk *w, const char *batch,
 	*more = false;
 	if (rc == MM_ENOTFOUND || (rc == MM_OK && (!mm_scope_has_product(
 	    &w->r->login.scope, w->product) || (w->l->product != NULL &&
-	    strcmp(w->l->product, w->product) != 0))))
-		return MM_OK;
+	    strcmp(w->l->product, w->product) != 0)))) /* no row had it */
+		return w->inner[0] == '\0' ? MM_OK : not_a_key(why);
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "the store cannot be read");
 	MM_TRY(rows_of_first(w, batch, unit, why));
@@ -237,7 +248,7 @@ split(const char *after, char unit[MM_DOC_ID_MAX + 1],
 	n += after[n] == '/' ? 1 + strcspn(after + n + 1, "/") : 0;
 	if (!mm_text_copy(unit, MM_DOC_ID_MAX + 1, (struct mm_bytes){
 	    (const uint8_t *)after, n }))
-		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+		return not_a_key(why);
 	strcpy(inner, after[n] == '/' ? after + n + 1 : "");
 	return MM_OK;
 }
@@ -260,7 +271,7 @@ rows_of_one(struct walk *w, const char *after, struct mm_why *why)
 	if (!yes)
 		return MM_OK;
 	if (!mm_text_copy(part.after, sizeof(part.after), mm_bytes_of(after)))
-		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+		return not_a_key(why);
 	return w->list(w->r->reader, &part, w->m->fn, w->m->ctx, why);
 }
 
@@ -285,7 +296,7 @@ mm_scope_batch_rows(struct mm_rest *r, mm_list_fn *list,
 		MM_TRY(rows_of_batch(&w, s->batch[i], unit, &more, why));
 		if (m->left > 0 && mm_mono_ms() >= w.until_ms)
 			break;
-		unit[0] = '\0';
+		unit[0] = w.inner[0] = '\0';
 	}
 	if (m->left > 0 && more)
 		snprintf(next, MM_PAGE_AFTER, "%s", unit);

@@ -305,6 +305,20 @@ def test_a_credential_of_a_batch(factory, tmp_path):
     told = every(factory, "/audit?limit=1000", k)
     assert made[1] not in json.dumps(told)
 
+    # a key of a list goes on where rows are, or is none
+    valves = factory.batch(1, product="valve")["id"]
+    k = rest("POST", "/keys", {"name": "of two products", "roles": ["auditor"],
+             "batches": ["a-nosuch", mine, valves]}).json["key"]
+    for path in ("/tokens", "/certificates"):
+        for query, want in ((f"product=valve&after={mine}/x/y", 400),
+                            ("after=a-nosuch/x/y", 400),
+                            (f"after={mine}/x/y", 400),
+                            ("after=a-nosuch/x", 200),
+                            ("product=valve", 200)):
+            a = rest("GET", f"{path}?{query}", key=k)
+            assert a.status == want, (path, query, a)
+        assert len(every(factory, f"{path}?limit=9", k)) == 1, path
+
 
 def test_what_is_no_batch(factory):
     rows = [

@@ -350,15 +350,15 @@ def test_a_limited_administrator_is_none(world, two):
 
 
 def test_a_batch_scope_sees_nothing(world, two):
-    k = key(world, "batch", batches=["B7"])
-    assert world.rest("GET", "/whoami", key=k).json["batches"] == ["B7"]
+    k = key(world, "batch", batches=["b7"])
+    assert world.rest("GET", "/whoami", key=k).json["batches"] == ["b7"]
     for path in ("/devices", "/tokens", "/certificates", "/products",
                  "/ledger/entries"):
         assert world.rest("GET", path, key=k).json["items"] == []
     assert world.rest("GET", "/devices/MINE-1", key=k).status == 404
     a = world.rest("POST", "/tokens", {"device": "MINE-1"}, key=k)
     assert a.status == 404
-    both = key(world, "both", products=["thermo"], batches=["B7"])
+    both = key(world, "both", products=["thermo"], batches=["b7"])
     assert world.rest("GET", "/devices", key=both).json["items"] == []
 
 
@@ -397,7 +397,7 @@ def test_where_a_key_is_good(world, sources, good):
     {"sources": ["10.0.0"]}, {"sources": [""]}, {"sources": ["::/129"]},
     {"sources": ["localhost"]}, {"products": ["no such"]},
     {"products": ["thermo", "thermo"]}, {"products": [""]},
-    {"products": [f"p{i}" for i in range(17)]}, {"batches": ["a,b"]},
+    {"products": [f"p{i}" for i in range(17)]}, {"batches": ["a,b"]}, {"batches": ["B7"]},
     {"roles": []}, {"products": []}, {"sources": []}, {"roles": ["root"]}, {"name": ""}, {"name": "x" * 65},
     {"description": "x" * 129}, {"expires": "2020-01-01T00:00:00Z"},
     {"ttl": "1h", "expires": "2099-01-01T00:00:00Z"}, {"scope": "all"},
