@@ -47,17 +47,18 @@ enum mm_err
 mm_scope_owns(struct mm_store_reader *reader, const struct mm_scope *s,
     const struct mm_scoped *o, bool *yes, struct mm_why *why)
 {
+	enum mm_err rc = MM_OK;
+
 	*yes = !s->on;
 	if (!s->on || !mm_scope_has_product(s, o->product))
 		return MM_OK;
 	*yes = s->nbatches == 0 || (o->device[0] == '\0' &&
 	    mm_scope_sees(s, o->product, o->batch));
-	for (unsigned i = 0; o->device[0] != '\0' && i < s->nbatches && !*yes;
-	    i++)
-		if (is_of(reader, s->batch[i], o, yes) != MM_OK)
-			return MM_FAIL(why, MM_ESYS, "the store cannot be "
-			    "read");
-	return MM_OK;
+	for (unsigned i = 0; o->device[0] != '\0' && i < s->nbatches && !*yes &&
+	    rc == MM_OK; i++)
+		rc = is_of(reader, s->batch[i], o, yes);
+	return rc == MM_OK ? MM_OK :
+	    MM_FAIL(why, rc, "the store cannot be read");
 }
 
 /* ---- what may be made ---- */
