@@ -103,6 +103,8 @@ mm_rest_fn mm_scope_list;
 /* The path's first variable segment. */
 mm_rest_fn mm_scope_product, mm_scope_device, mm_scope_token, mm_scope_cert,
     mm_scope_entry, mm_scope_batch;
+/* Also what a batch of the login's is yet to make. */
+mm_rest_fn mm_scope_device_named;
 /* A product for itself, not its devices: of a login that is limited to
  * batches, that of one of them. */
 mm_rest_fn mm_scope_product_itself;
@@ -120,9 +122,9 @@ MM_MUST enum mm_err mm_scope_device_row(struct mm_rest *r,
 /* ---- scopes of batches: rest_scope_batch.c ---- */
 
 /* Whether a device of this product and name is one that a batch of the scope
- * is to make. */
+ * is to make; open: that is open. */
 MM_MUST enum mm_err mm_scope_is_to_be(struct mm_rest *r, const char *product,
-    const char *device, bool *yes, struct mm_why *why);
+    const char *device, bool open, bool *yes, struct mm_why *why);
 /* The products of its batches that it is not otherwise kept from, in their
  * order, as out's. */
 MM_MUST enum mm_err mm_scope_batch_products(struct mm_rest *r,

@@ -13,6 +13,7 @@ static const struct {
 	{ mm_scope_product, "its product" },
 	{ mm_scope_product_itself, "its product" },
 	{ mm_scope_device, "its devices" },
+	{ mm_scope_device_named, "its devices" },
 	{ mm_scope_token, "its tokens" },
 	{ mm_scope_cert, "its certificates" },
 	{ mm_scope_entry, "its entries" },

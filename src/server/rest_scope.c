@@ -110,10 +110,28 @@ of_batch(struct mm_store_reader *r, const char *key, struct mm_scoped *out)
 	return mm_scope_batch_product(r, key, out->product);
 }
 
+/* The device's own product, or, of one that is not there, the body's. */
+static enum mm_err
+find_owner(struct mm_rest *r, const char *id, const char *product,
+    struct mm_scoped *o, struct mm_why *why)
+{
+	enum mm_err rc = of_device(r->reader, id, o);
+
+	if (rc == MM_OK)
+		return MM_OK;
+	if (rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	*o = (struct mm_scoped){ .device = "" };
+	if (product == NULL || strlen(product) > MM_NAME_MAX ||
+	    strlen(id) > MM_DEVICE_ID_MAX)
+		return absent("device", why);
+	strcpy(o->device, id);
+	strcpy(o->product, product);
+	return MM_OK;
+}
+
 /* ---- objects named by the path ---- */
 
-/* By its name a device is also a batch's that is to make it: whoever makes it
- * registers it first, and looks at what is there. */
 static enum mm_err
 owned(struct mm_rest *r, const struct mm_scoped *o, const char *noun,
     struct mm_why *why)
@@ -121,10 +139,22 @@ owned(struct mm_rest *r, const struct mm_scoped *o, const char *noun,
 	bool yes;
 
 	MM_TRY(mm_scope_owns(r->reader, &r->login.scope, o, &yes, why));
-	if (!yes && r->login.scope.nbatches > 0 && o->device[0] != '\0')
-		MM_TRY(mm_scope_is_to_be(r, o->product, o->device, &yes,
-		    why));
 	return yes ? MM_OK : absent(noun, why);
+}
+
+/* Whoever makes a device registers it first, looks at what is there by that
+ * name, and enrols it: no more than that of what is yet to be made. */
+static enum mm_err
+owned_or_to_be(struct mm_rest *r, const struct mm_scoped *o,
+    struct mm_why *why)
+{
+	bool yes;
+
+	MM_TRY(mm_scope_owns(r->reader, &r->login.scope, o, &yes, why));
+	if (!yes)
+		MM_TRY(mm_scope_is_to_be(r, o->product, o->device, false,
+		    &yes, why));
+	return yes ? MM_OK : absent("device", why);
 }
 
 static enum mm_err
@@ -202,6 +232,18 @@ mm_scope_device(struct mm_rest *r, struct mm_why *why)
 
 /* see rest.h */
 enum mm_err
+mm_scope_device_named(struct mm_rest *r, struct mm_why *why)
+{
+	char key[MM_DEVICE_ID_MAX + 1];
+	struct mm_scoped o;
+
+	MM_TRY(mm_rest_segment(r, 0, key, sizeof(key), why));
+	MM_TRY(find_owner(r, key, NULL, &o, why));
+	return owned_or_to_be(r, &o, why);
+}
+
+/* see rest.h */
+enum mm_err
 mm_scope_token(struct mm_rest *r, struct mm_why *why)
 {
 	return in_path(r, of_token, "token", why);
@@ -225,24 +267,22 @@ mm_scope_cert(struct mm_rest *r, struct mm_why *why)
 
 /* ---- objects named by the body ---- */
 
-/* The device's own product, or, of one that is not there, the body's. */
+/* What is there may be named again; what is new, a batch that is open has to
+ * want. */
 static enum mm_err
-find_owner(struct mm_rest *r, const char *id, const char *product,
-    struct mm_scoped *o, struct mm_why *why)
+may_register(struct mm_rest *r, const struct mm_scoped *o, struct mm_why *why)
 {
-	enum mm_err rc = of_device(r->reader, id, o);
+	struct mm_scoped have;
+	bool yes;
 
-	if (rc == MM_OK)
+	if (of_device(r->reader, o->device, &have) == MM_OK)
+		return owned_or_to_be(r, o, why);
+	MM_TRY(mm_scope_is_to_be(r, o->product, o->device, true, &yes, why));
+	if (yes)
 		return MM_OK;
-	if (rc != MM_ENOTFOUND)
-		return MM_FAIL(why, rc, "the store cannot be read");
-	*o = (struct mm_scoped){ .device = "" };
-	if (product == NULL || strlen(product) > MM_NAME_MAX ||
-	    strlen(id) > MM_DEVICE_ID_MAX)
-		return absent("device", why);
-	strcpy(o->device, id);
-	strcpy(o->product, product);
-	return MM_OK;
+	MM_TRY(mm_scope_is_to_be(r, o->product, o->device, false, &yes, why));
+	return yes ? MM_FAIL(why, MM_EPOLICY, "%s: no batch that is to make "
+	    "it is open", o->device) : absent("device", why);
 }
 
 /* device: a text or not there; what has another form is the call's to
@@ -261,7 +301,8 @@ may_make(struct mm_rest *r, const json_t *spec, const char *device,
 	if (id == NULL)
 		return MM_OK;
 	MM_TRY(find_owner(r, id, product, &o, why));
-	return owned(r, &o, "device", why);
+	return r->login.scope.nbatches == 0 ? owned(r, &o, "device", why) :
+	    may_register(r, &o, why);
 }
 
 /* see rest.h */
@@ -297,8 +338,6 @@ mm_scope_enrol(struct mm_rest *r, struct mm_why *why)
 {
 	const char *batch = json_string_value(json_object_get(r->in, "batch"));
 	const struct mm_scope *s = &r->login.scope;
-	char id[MM_DEVICE_ID_MAX + 1];
-	struct mm_scoped o;
 	unsigned i = 0;
 
 	if (s->nbatches == 0)
@@ -310,9 +349,7 @@ mm_scope_enrol(struct mm_rest *r, struct mm_why *why)
 		i++;
 	if (i == s->nbatches)
 		return absent("batch", why);
-	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
-	MM_TRY(find_owner(r, id, NULL, &o, why));
-	return owned(r, &o, "device", why);
+	return mm_scope_device_named(r, why);
 }
 
 /* All or none: one that may not be named ends the request. */

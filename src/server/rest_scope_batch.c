@@ -66,7 +66,7 @@ mm_scope_owns(struct mm_store_reader *reader, const struct mm_scope *s,
 /* see rest.h */
 enum mm_err
 mm_scope_is_to_be(struct mm_rest *r, const char *product, const char *device,
-    bool *yes, struct mm_why *why)
+    bool open, bool *yes, struct mm_why *why)
 {
 	const struct mm_scope *s = &r->login.scope;
 	const struct mm_production *b;
@@ -80,6 +80,7 @@ mm_scope_is_to_be(struct mm_rest *r, const char *product, const char *device,
 		if (rc != MM_OK && rc != MM_ENOTFOUND)
 			return MM_FAIL(why, rc, "the store cannot be read");
 		*yes = rc == MM_OK && mm_scope_has_product(s, product) &&
+		    (!open || b->state == MM_WORK_OPEN) &&
 		    strcmp(b->order->product, product) == 0 &&
 		    mm_roll_find(roll, device, &index);
 	}

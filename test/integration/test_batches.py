@@ -234,6 +234,21 @@ def test_a_credential_of_a_batch(factory, tmp_path):
     assert rest("GET", f"/devices/{sn(mine, 5)}", key=line).status == 200
     a = rest("POST", "/tokens", {"device": sn(mine, 5)}, key=k)
     assert a.status == 404, a
+    t_5 = rest("POST", "/tokens", {"device": sn(mine, 5)}).json["id"]
+    for method, path, body in (
+            ("GET", f"/tokens/{t_5}", None), ("POST", f"/tokens/{t_5}/remint", {}),
+            ("POST", f"/tokens/{t_5}/thaw", {}), ("POST", f"/tokens/{t_5}/cancel", {}),
+            ("PATCH", f"/devices/{sn(mine, 5)}", {"attributes": {}}),
+            ("GET", f"/devices/{sn(mine, 5)}/history", None),
+            ("POST", f"/devices/{sn(mine, 5)}/retire", {})):
+        a = rest(method, path, body, key=k)
+        assert a.status == 404, (path, a)
+    factory.change(mine, "pause")
+    for serial, want in ((sn(mine, 5), 409), (sn(mine, 6), 403)):
+        a = rest("POST", "/devices", {"id": serial, "product": "thermo"},
+                 key=line)
+        assert a.status == want, a
+    factory.change(mine, "open")
 
     # what is seen, one by one
     made = [sn(mine, 1), sn(also, 1)]
