@@ -362,6 +362,19 @@ by_serial(const void *a, const void *b)
 	    ((const struct unit *)b)->made.serial);
 }
 
+/* What gives its quota back has its certificates revoked: those of a device
+ * that is of another product by now are another's. */
+static enum mm_err
+may_revoke(struct mm_rest *r, const struct unit *u, struct mm_why *why)
+{
+	struct mm_device d;
+
+	if (!u->gives || !r->login.scope.on)
+		return MM_OK;
+	MM_TRY(mm_get_device(r->reader, u->made.serial, &d, why));
+	return mm_scope_device_row(r, &d, why);
+}
+
 static enum mm_err
 look_up_all(struct mm_rest *r, const struct mm_production *b,
     const char *station, struct unit *u, size_t n, struct mm_why *why)
@@ -370,6 +383,7 @@ look_up_all(struct mm_rest *r, const struct mm_production *b,
 
 	for (size_t i = 0; i < n; i++) {
 		MM_TRY(look_up(r, b->id, &u[i], why));
+		MM_TRY(may_revoke(r, &u[i], why));
 		MM_TRY(may_scrap(r, b, &u[i], why));
 		gives += u[i].gives;
 	}

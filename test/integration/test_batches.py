@@ -28,7 +28,7 @@ class Factory:
     def __init__(self, world):
         self.w, self.n = world, 0
         world.product()
-        csrs = [world.key_and_csr(f"unit-{i}")[1] for i in range(20)]
+        csrs = [world.key_and_csr(f"unit-{i}")[1] for i in range(21)]
         self.csr = [base64.b64encode(c.read_bytes()).decode() for c in csrs]
 
     def batch(self, quantity, want=201, **more):
@@ -310,11 +310,20 @@ def test_a_credential_of_a_batch(factory, tmp_path):
     assert {e["entry"].get("device", made[0]) for e in seen} == set(made)
 
     # another product's, it is no batch's any more
+    at = factory.station("of-batch")
+    gone = sn(also, 2)
+    assert factory.enrol(gone, at, 20, batch=also,
+                         station="of-batch").status == 200
     rest("POST", "/products", {"name": "valve", "ldevid_profile": "thermo"})
     assert rest("PATCH", f"/devices/{made[1]}",
                 {"product": "valve"}).status == 200
     for path in ("/devices/{}", "/devices/{}/receipt"):
         assert rest("GET", path.format(made[1]), key=k).status == 404
+    assert rest("PATCH", f"/devices/{gone}",
+                {"product": "valve"}).status == 200
+    tell(factory, also, "of-batch", [unit(gone, "scrapped")], key=k, want=404)
+    assert [c["state"] for c in every(factory, f"/certificates?device={gone}")
+            ] == ["issued"]
     for path in ("/devices?", "/tokens?", "/certificates?"):
         assert len(every(factory, f"{path}limit=9", k)) == 1, path
     told = every(factory, "/audit?limit=1000", k)
