@@ -105,6 +105,8 @@ mm_rest_fn mm_scope_product, mm_scope_device, mm_scope_token, mm_scope_cert,
     mm_scope_entry, mm_scope_batch;
 /* Also what a batch of the login's is yet to make. */
 mm_rest_fn mm_scope_device_named;
+/* Only what counts in a batch of the login's: mm_scope_counted. */
+mm_rest_fn mm_scope_device_counted, mm_scope_token_counted;
 /* A product for itself, not its devices: of a login that is limited to
  * batches, that of one of them. */
 mm_rest_fn mm_scope_product_itself;
@@ -125,6 +127,11 @@ MM_MUST enum mm_err mm_scope_device_row(struct mm_rest *r,
  * is to make; open: that is open. */
 MM_MUST enum mm_err mm_scope_is_to_be(struct mm_rest *r, const char *product,
     const char *device, bool open, bool *yes, struct mm_why *why);
+/* What enrols beside a quota is for what was counted in one: of a device that
+ * the login sees, whether a batch of the scope has it among what it made, and
+ * a certificate of it was issued in that batch.  MM_EPOLICY: none. */
+MM_MUST enum mm_err mm_scope_counted(struct mm_rest *r,
+    const struct mm_scoped *o, struct mm_why *why);
 /* The products of its batches that it is not otherwise kept from, in their
  * order, as out's. */
 MM_MUST enum mm_err mm_scope_batch_products(struct mm_rest *r,

@@ -179,6 +179,21 @@ in_path(struct mm_rest *r, owner_fn *owner_of, const char *noun,
 	return in_scope(r, owner_of, key, noun, why);
 }
 
+static enum mm_err
+counted_in_path(struct mm_rest *r, owner_fn *owner_of, const char *noun,
+    struct mm_why *why)
+{
+	char key[MM_DEVICE_ID_MAX + 1];
+	struct mm_scoped o;
+	enum mm_err rc;
+
+	MM_TRY(in_path(r, owner_of, noun, why));
+	MM_TRY(mm_rest_segment(r, 0, key, sizeof(key), why));
+	rc = owner_of(r->reader, key, &o);
+	return rc == MM_OK ? mm_scope_counted(r, &o, why) :
+	    MM_FAIL(why, rc, "the store cannot be read");
+}
+
 /* see rest.h */
 enum mm_err
 mm_scope_device_row(struct mm_rest *r, const struct mm_device *d,
@@ -247,6 +262,20 @@ enum mm_err
 mm_scope_token(struct mm_rest *r, struct mm_why *why)
 {
 	return in_path(r, of_token, "token", why);
+}
+
+/* see rest.h */
+enum mm_err
+mm_scope_device_counted(struct mm_rest *r, struct mm_why *why)
+{
+	return counted_in_path(r, of_device, "device", why);
+}
+
+/* see rest.h */
+enum mm_err
+mm_scope_token_counted(struct mm_rest *r, struct mm_why *why)
+{
+	return counted_in_path(r, of_token, "token", why);
 }
 
 /* see rest.h */
@@ -364,19 +393,18 @@ mm_scope_new_devices(struct mm_rest *r, struct mm_why *why)
 	return MM_OK;
 }
 
-/* A token enrols beside a batch's quota: only for what was made. */
+/* A token enrols beside a batch's quota: only for what was counted in it. */
 static enum mm_err
 may_mint(struct mm_rest *r, const json_t *spec, struct mm_why *why)
 {
 	const char *id = json_string_value(json_object_get(spec, "device"));
 	struct mm_scoped o;
-	bool yes;
 
 	if (r->login.scope.nbatches == 0 || id == NULL)
 		return may_make(r, spec, "device", why);
 	MM_TRY(find_owner(r, id, NULL, &o, why));
-	MM_TRY(mm_scope_owns(r->reader, &r->login.scope, &o, &yes, why));
-	return yes ? MM_OK : absent("device", why);
+	MM_TRY(owned(r, &o, "device", why));
+	return mm_scope_counted(r, &o, why);
 }
 
 /* see rest.h */

@@ -12,7 +12,10 @@
  * order, what it made is on record as its units; a device that got another
  * product since, which may be another owner's, is none of it any more.
  */
-enum { UNITS = 32 }; /* of one read */
+enum {
+	UNITS = 32, /* of one read */
+	CERTS = 32, /* of a device, its first ones: renewals come later */
+};
 
 /* see scope.h */
 enum mm_err
@@ -85,6 +88,86 @@ mm_scope_is_to_be(struct mm_rest *r, const char *product, const char *device,
 		    mm_roll_find(roll, device, &index);
 	}
 	return MM_OK;
+}
+
+/* ---- what was counted ---- */
+
+struct counted {
+	uint64_t entry[CERTS]; /* of its certificates' issuance */
+	unsigned n;
+};
+
+static enum mm_err
+note_cert(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_cert_row *cert = row;
+	struct counted *c = ctx;
+
+	(void)next, (void)why;
+	if (cert->state != MM_CERT_ORPHANED)
+		c->entry[c->n++] = cert->entry;
+	return MM_OK;
+}
+
+static enum mm_err
+names_batch(struct mm_store_reader *reader, uint64_t entry, const char *batch,
+    bool *yes)
+{
+	MM_OWN(mm_buf_done) struct mm_buf json = MM_BUF_INIT(MM_ENTRY_MAX);
+	struct mm_entry_view v;
+	enum mm_err rc = mm_get_entry(reader, entry, &json, NULL);
+
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND ? MM_OK : rc;
+	mm_entry_look(mm_buf_view(&json), &v);
+	*yes = v.batch.n == strlen(batch) &&
+	    memcmp(v.batch.p, batch, v.batch.n) == 0;
+	return MM_OK;
+}
+
+/* A report writes a unit's record like an issuance does, so the record alone
+ * proves none; what is scrapped gave its quota back. */
+static enum mm_err
+is_counted(struct mm_rest *r, const char *batch, const struct mm_scoped *o,
+    const struct counted *c, bool *yes)
+{
+	struct mm_made made;
+
+	MM_TRY(is_of(r->reader, batch, o, yes));
+	if (!*yes)
+		return MM_OK;
+	*yes = false;
+	MM_TRY(mm_made_get(r->reader, batch, o->device, &made, NULL));
+	if (made.result == MM_UNIT_SCRAPPED ||
+	    made.result == MM_UNIT_QUARANTINED)
+		return MM_OK;
+	for (unsigned i = 0; i < c->n && !*yes; i++)
+		MM_TRY(names_batch(r->reader, c->entry[i], batch, yes));
+	return MM_OK;
+}
+
+/* see rest.h */
+enum mm_err
+mm_scope_counted(struct mm_rest *r, const struct mm_scoped *o,
+    struct mm_why *why)
+{
+	const struct mm_scope *s = &r->login.scope;
+	const struct mm_list l = { .most = CERTS, .state = -1,
+		.device = o->device };
+	struct counted c = { .n = 0 };
+	bool yes = s->nbatches == 0;
+	enum mm_err rc;
+
+	if (yes)
+		return MM_OK;
+	MM_TRY(mm_list_certs(r->reader, &l, note_cert, &c, why));
+	for (unsigned i = 0; i < s->nbatches && !yes; i++) {
+		rc = is_counted(r, s->batch[i], o, &c, &yes);
+		if (rc != MM_OK)
+			return MM_FAIL(why, rc, "the store cannot be read");
+	}
+	return yes ? MM_OK : MM_FAIL(why, MM_EPOLICY, "%s: no certificate of "
+	    "it counts in a batch of this credential", o->device);
 }
 
 /* ---- lists ---- */

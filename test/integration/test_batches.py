@@ -329,6 +329,23 @@ def test_a_credential_of_a_batch(factory, tmp_path):
     told = every(factory, "/audit?limit=1000", k)
     assert made[1] not in json.dumps(told)
 
+    # a report is no issuance: no token beside the quota
+    k = rest("POST", "/keys", {"name": "of one", "roles": ["admin"],
+                               "batches": [mine]}).json["key"]
+    assert rest("POST", "/tokens", {"device": made[0]}, key=k).status == 201
+    tell(factory, mine, "of-batch", [unit(sn(mine, 7), "failed")], key=k)
+    assert rest("POST", "/devices", {"id": sn(mine, 7), "product": "thermo"},
+                key=k).status == 201
+    t_7 = rest("POST", "/tokens", {"device": sn(mine, 7)}).json["id"]
+    for path, body in (("/tokens", {"device": sn(mine, 7)}),
+                       (f"/tokens/{t_7}/remint", {}), (f"/tokens/{t_7}/thaw", {}),
+                       (f"/devices/{sn(mine, 7)}/repair", {})):
+        a = rest("POST", path, body, key=k)
+        assert a.status == 403 and "counts in a batch" in a.json["detail"], a
+    tell(factory, mine, "of-batch", [unit(made[0], "failed")])
+    a = rest("POST", "/tokens", {"device": made[0]}, key=k)
+    assert a.status == 403, a  # of two stations: quarantined
+
     # a key of a list goes on where rows are, or is none
     valves = factory.batch(1, product="valve")["id"]
     k = rest("POST", "/keys", {"name": "of two products", "roles": ["auditor"],
@@ -341,7 +358,9 @@ def test_a_credential_of_a_batch(factory, tmp_path):
                             ("product=valve", 200)):
             a = rest("GET", f"{path}?{query}", key=k)
             assert a.status == want, (path, query, a)
-        assert len(every(factory, f"{path}?limit=9", k)) == 1, path
+        rows = every(factory, f"{path}?limit=1", k)
+        assert {row.get("device", made[0]) for row in rows} == set(
+            [made[0], sn(mine, 7)][:1 + (path == "/tokens")]), (path, rows)
 
 
 def test_what_is_no_batch(factory):
