@@ -10,7 +10,11 @@
  * were read, by the version of their document: a list of serial numbers is
  * not sorted for each unit.
  */
-enum { KEPT = MM_DESK_BATCHES, PAPERS = 4 /* of some megabytes each */ };
+enum {
+	KEPT = MM_SCOPE_MOST, /* an import asks for those of a whole scope */
+	PAPERS = 4,           /* of some megabytes each */
+};
+_Static_assert(KEPT >= MM_DESK_BATCHES, "production.h promises so many");
 
 struct kept {
 	struct mm_production *b;
