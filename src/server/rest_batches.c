@@ -136,7 +136,8 @@ struct listing {
 	const struct mm_page *page;
 	int state;
 	unsigned left, looked;
-	char last[MM_DOC_ID_MAX + 1]; /* that was looked at */
+	char last[MM_DOC_ID_MAX + 1]; /* that was looked at, and may be named */
+	char on[MM_DOC_ID_MAX + 1];   /* where the store goes on */
 	bool more;
 };
 
@@ -157,15 +158,19 @@ put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	MM_OWN(mm_production_free) struct mm_production *b = NULL;
 	struct listing *l = ctx;
+	bool wanted;
 
 	l->looked++;
-	if (l->left == 0) {
-		l->more = true;
+	snprintf(l->on, sizeof(l->on), "%s", next);
+	if (l->more)
 		return MM_OK;
-	}
-	(void)!mm_text_copy(l->last, sizeof(l->last), mm_bytes_of(next));
 	MM_TRY(mm_production_parse(row, &b, why));
-	if (!is_wanted(l, b))
+	wanted = is_wanted(l, b);
+	l->more = wanted && l->left == 0;
+	if (l->more || (!wanted && l->r->login.scope.on))
+		return MM_OK;
+	strcpy(l->last, l->on);
+	if (!wanted)
 		return MM_OK;
 	l->left--;
 	mm_json_open(&l->r->j, '{');
@@ -180,7 +185,8 @@ state_name(unsigned i)
 	return mm_work_state_words[i];
 }
 
-/* A page ends too when so many batches were looked at. */
+/* A page ends too when so many batches were looked at, but not where the key
+ * would name one that the login does not see. */
 enum mm_err
 mm_rest_batches(struct mm_rest *r, struct mm_why *why)
 {
@@ -195,8 +201,12 @@ mm_rest_batches(struct mm_rest *r, struct mm_why *why)
 	memcpy(docs.after, page.list.after, sizeof(docs.after));
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
-	MM_TRY(
-	    mm_list_docs(r->reader, MM_DOC_BATCH, "", &docs, put_row, &l, why));
+	do {
+		l.looked = 0;
+		MM_TRY(mm_list_docs(r->reader, MM_DOC_BATCH, "", &docs,
+		    put_row, &l, why));
+		strcpy(docs.after, l.on);
+	} while (r->login.scope.on && !l.more && l.looked == docs.most);
 	mm_json_close(&r->j, ']');
 	if (l.more || l.looked == docs.most)
 		mm_json_str(&r->j, "next", l.last);

@@ -437,28 +437,39 @@ struct listing {
 	struct mm_rest *r;
 	const struct mm_page *page;
 	unsigned left, looked;
-	char last[MM_DOC_ID_MAX + 1];
+	char last[MM_DOC_ID_MAX + 1]; /* that was looked at, and may be named */
+	char on[MM_DOC_ID_MAX + 1];   /* where the store goes on */
 	bool more;
 };
+
+static bool
+is_wanted(const struct listing *l, const struct mm_devconf *c)
+{
+	const char *product = l->page->list.product;
+
+	return (product == NULL || strcmp(product, c->product) == 0) &&
+	    (!l->r->login.scope.on || mm_scope_sees(&l->r->login.scope,
+	    c->product, c->scope == MM_DEVCONF_BATCH ? c->id : ""));
+}
 
 static enum mm_err
 put_set(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	struct listing *l = ctx;
-	const char *product = l->page->list.product;
 	struct mm_devconf c;
+	bool wanted;
 
 	l->looked++;
-	if (l->left == 0) {
-		l->more = true;
+	snprintf(l->on, sizeof(l->on), "%s", next);
+	if (l->more)
 		return MM_OK;
-	}
-	(void)!mm_text_copy(l->last, sizeof(l->last), mm_bytes_of(next));
 	MM_TRY(mm_devconf_parse(row, &c, why));
-	if ((product != NULL && strcmp(product, c.product) != 0) ||
-	    (l->r->login.scope.on &&
-	    !mm_scope_sees(&l->r->login.scope, c.product,
-	    c.scope == MM_DEVCONF_BATCH ? c.id : "")))
+	wanted = is_wanted(l, &c);
+	l->more = wanted && l->left == 0;
+	if (l->more || (!wanted && l->r->login.scope.on))
+		return MM_OK;
+	strcpy(l->last, l->on);
+	if (!wanted)
 		return MM_OK;
 	l->left--;
 	mm_json_open(&l->r->j, '{');
@@ -480,8 +491,12 @@ mm_rest_devconfs(struct mm_rest *r, struct mm_why *why)
 	memcpy(docs.after, page.list.after, sizeof(docs.after));
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
-	MM_TRY(mm_list_docs(r->reader, MM_DOC_DEVCONF, "", &docs, put_set, &l,
-	    why));
+	do { /* no page ends at what the login does not see */
+		l.looked = 0;
+		MM_TRY(mm_list_docs(r->reader, MM_DOC_DEVCONF, "", &docs,
+		    put_set, &l, why));
+		strcpy(docs.after, l.on);
+	} while (r->login.scope.on && !l.more && l.looked == docs.most);
 	mm_json_close(&r->j, ']');
 	if (l.more || l.looked == docs.most)
 		mm_json_str(&r->j, "next", l.last);

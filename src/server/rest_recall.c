@@ -1,14 +1,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/own.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "core/production.h"
 #include "server/event.h"
 #include "server/rest.h"
 
 /* Devices found: lists under conditions, and what happened to one. */
 
-enum { SCAN_MAX = 1500 }; /* devices looked at for one page */
+enum {
+	SCAN_MAX = 1500, /* devices looked at for one page */
+	BATCHES = 16,    /* of one read */
+};
 
 #define FILTERS                                                         \
 	" product state where created_from created_to issued_from "     \
@@ -89,6 +94,30 @@ limit_to_batches(const struct mm_rest *r, struct search *s, const char *after,
 	return after_is(s, after, why);
 }
 
+static enum mm_err
+sees_batch(const struct mm_rest *r, const char *batch, bool *yes,
+    struct mm_why *why)
+{
+	char product[MM_NAME_MAX + 1];
+	enum mm_err rc = mm_scope_batch_product(r->reader, batch, product);
+
+	if (rc != MM_OK && rc != MM_ENOTFOUND)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	*yes = rc == MM_OK && mm_scope_sees(&r->login.scope, product, batch);
+	return MM_OK;
+}
+
+/* Of a batch that the login does not see there is nothing. */
+static enum mm_err
+look_at_batch(const struct mm_rest *r, struct search *s, struct mm_why *why)
+{
+	bool yes;
+
+	MM_TRY(sees_batch(r, s->batch, &yes, why));
+	s->nothing = s->nothing || !yes;
+	return MM_OK;
+}
+
 /*
  * A login that is limited to products asks for one of them after the other:
  * a key then is "product/key", and a page is of one product.
@@ -108,7 +137,9 @@ limit(const struct mm_rest *r, struct search *s, const char *after,
 		s->q.product = of->product[i];
 	}
 	s->nothing = of->on && !mm_scope_sees(of, s->q.product, "");
-	return after_is(s, after, why);
+	MM_TRY(after_is(s, after, why));
+	return of->on && s->batch[0] != '\0' ? look_at_batch(r, s, why) :
+	    MM_OK;
 }
 
 /* Rows stand in the order of their times as long as the clock was right. */
@@ -210,6 +241,103 @@ put_next(struct mm_rest *r, const struct search *s, const char *next)
 		mm_json_str(&r->j, "next", key);
 }
 
+/* ---- what a station made, for a login that is limited ---- */
+
+/* It sees a station's units in the batches that it sees: from one of them to
+ * the next, so that no key names another. */
+struct station {
+	struct mm_rest *r;
+	struct mm_recall q; /* what is left of the page */
+	char batch[MM_NAME_MAX + 1];
+	char on[MM_DOC_ID_MAX + 1]; /* where the store's list goes on */
+	unsigned looked;
+	bool found;
+};
+
+static enum mm_err
+find_batch(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+	struct station *s = ctx;
+
+	s->looked++;
+	if (s->found)
+		return MM_OK;
+	snprintf(s->on, sizeof(s->on), "%s", next);
+	MM_TRY(mm_production_parse(row, &b, why));
+	s->found = mm_scope_sees(&s->r->login.scope, b->order->product, b->id);
+	if (s->found)
+		strcpy(s->batch, b->id);
+	return MM_OK;
+}
+
+/* Behind s->on. */
+static enum mm_err
+next_batch(struct station *s, struct mm_why *why)
+{
+	struct mm_list l = { .most = BATCHES, .state = -1 };
+
+	s->found = false;
+	do {
+		s->looked = 0;
+		strcpy(l.after, s->on);
+		MM_TRY(mm_list_docs(s->r->reader, MM_DOC_BATCH, "", &l,
+		    find_batch, s, why));
+	} while (!s->found && s->looked == l.most);
+	return MM_OK;
+}
+
+static enum mm_err
+first_batch(struct station *s, struct mm_why *why)
+{
+	size_t n = strcspn(s->q.after, "/");
+
+	if (n == 0)
+		return next_batch(s, why);
+	if (!mm_text_copy(s->batch, sizeof(s->batch), (struct mm_bytes){
+	    (const uint8_t *)s->q.after, n }))
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+	MM_TRY(sees_batch(s->r, s->batch, &s->found, why));
+	strcpy(s->on, s->batch);
+	return s->found ? MM_OK :
+	    MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+}
+
+static enum mm_err
+count_row(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct station *s = ctx;
+
+	s->q.most--;
+	return put_row(s->r, row, next, why);
+}
+
+static enum mm_err
+recall_station(struct mm_rest *r, const struct search *of,
+    char next[MM_RECALL_AFTER], struct mm_why *why)
+{
+	struct station s = { .r = r, .q = of->q };
+	struct mm_recall q;
+
+	MM_TRY(first_batch(&s, why));
+	while (s.found) {
+		q = s.q;
+		MM_TRY(mm_desk_recall_made(r->desk, s.batch, of->station, &q,
+		    count_row, &s, next, why));
+		if (next[0] != '\0')
+			return MM_OK;
+		s.q.after[0] = '\0';
+		MM_TRY(next_batch(&s, why));
+		if (s.q.most == 0 || mm_mono_ms() >= s.q.until_ms)
+			break;
+	}
+	if (s.found)
+		snprintf(next, MM_RECALL_AFTER, "%s/", s.batch);
+	return MM_OK;
+}
+
+/* ---- one page ---- */
+
 static enum mm_err
 recall(struct mm_rest *r, const struct search *s, struct mm_why *why)
 {
@@ -217,7 +345,10 @@ recall(struct mm_rest *r, const struct search *s, struct mm_why *why)
 
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
-	if (!s->nothing && (s->batch[0] != '\0' || s->station[0] != '\0'))
+	if (!s->nothing && r->login.scope.on && s->batch[0] == '\0' &&
+	    s->station[0] != '\0')
+		MM_TRY(recall_station(r, s, next, why));
+	else if (!s->nothing && (s->batch[0] != '\0' || s->station[0] != '\0'))
 		MM_TRY(mm_desk_recall_made(r->desk, s->batch, s->station,
 		    &s->q, put_row, r, next, why));
 	else if (!s->nothing)

@@ -28,7 +28,7 @@ class Factory:
     def __init__(self, world):
         self.w, self.n = world, 0
         world.product()
-        csrs = [world.key_and_csr(f"unit-{i}")[1] for i in range(21)]
+        csrs = [world.key_and_csr(f"unit-{i}")[1] for i in range(22)]
         self.csr = [base64.b64encode(c.read_bytes()).decode() for c in csrs]
 
     def batch(self, quantity, want=201, **more):
@@ -150,6 +150,14 @@ def every(factory, path, key=None):
 def test_devices_are_found_by_batch_and_station(factory):
     rest = factory.w.rest
     at = {s: factory.station(f"found-{s}") for s in "ab"}
+    rest("POST", "/products", {"name": "valve", "ldevid_profile": "thermo"})
+    foreign = factory.batch(9, product="valve")["id"]
+    moved = f"P{foreign[1:]}-001"
+    rest("POST", "/devices", {"id": moved, "product": "valve"})
+    a = rest("POST", f"/devices/{moved}/enrol", {
+        "csr": factory.csr[21], "batch": foreign, "station": "found-a"},
+        key=at["a"])
+    assert a.status == 200, a
     one, two = (factory.batch(9)["id"] for _ in range(2))
     made = {}
     for i, (batch, station) in enumerate(
@@ -160,12 +168,13 @@ def test_devices_are_found_by_batch_and_station(factory):
         assert a.status == 200, a
         made.setdefault(batch, {}).setdefault(station, []).append(serial)
 
-    def find(query):
-        return [d["id"] for d in every(factory, f"/devices?limit=1&{query}")]
+    def find(query, key=None):
+        return [d["id"] for d in every(factory, f"/devices?limit=1&{query}",
+                                       key)]
     both = made[one]["a"] + made[one]["b"]
     rows = [(f"batch={one}", both), (f"batch={two}", made[two]["a"]),
             (f"batch={one}&station=found-b", made[one]["b"]),
-            ("station=found-a", made[one]["a"] + made[two]["a"]),
+            ("station=found-a", [moved] + made[one]["a"] + made[two]["a"]),
             (f"batch={one}&key_type=p256&product=thermo&state=active", both),
             (f"batch={one}&issuer=nosuch", []), (f"batch={one}&key_type=p384", []),
             (f"batch={one}&created_to=2020-01-01T00:00:00Z", []),
@@ -182,6 +191,22 @@ def test_devices_are_found_by_batch_and_station(factory):
     for after in (f"{two}/x", "x", f"{one}"):
         a = rest("GET", f"/devices?batch={one}&after={after}")
         assert a.status == 400, a
+
+    # who is limited to products sees what was made in a batch of them
+    k = rest("POST", "/keys", {"name": "of thermo", "roles": ["auditor"],
+                               "products": ["thermo"]}).json["key"]
+    assert rest("PATCH", f"/devices/{moved}",
+                {"product": "thermo"}).status == 200
+    for query, want in ((f"batch={foreign}", []), (f"batch={one}", both),
+                        ("station=found-a", made[one]["a"] + made[two]["a"]),
+                        ("station=found-b", made[one]["b"])):
+        assert find(query, k) == want, query
+    a = rest("GET", f"/devices?station=found-a&after=thermo/{foreign}/x",
+             key=k)
+    assert a.status == 400, a
+    ids = [b["id"] for b in every(factory, "/batches?limit=1", k)]
+    assert {one, two} <= set(ids) and foreign not in ids
+    assert every(factory, "/configurations?limit=1", k) == []
 
 
 def test_a_credential_of_a_batch(factory, tmp_path):
