@@ -104,7 +104,7 @@ note_cert(void *ctx, const void *row, const char *next, struct mm_why *why)
 	struct counted *c = ctx;
 
 	(void)next, (void)why;
-	if (cert->state != MM_CERT_ORPHANED)
+	if (cert->state != MM_CERT_ORPHANED && c->n < CERTS)
 		c->entry[c->n++] = cert->entry;
 	return MM_OK;
 }
