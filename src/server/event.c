@@ -124,6 +124,15 @@ mm_event_may_see(const struct mm_login *login, struct mm_event *e, bool *yes,
 }
 
 /* see event.h */
+unsigned
+mm_event_round(const struct mm_login *login, unsigned most)
+{
+	unsigned n = most / (1 + login->scope.nbatches);
+
+	return n > 0 ? n : 1;
+}
+
+/* see event.h */
 bool
 mm_event_login_over(const struct mm_login *login)
 {

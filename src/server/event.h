@@ -61,6 +61,9 @@ MM_MUST enum mm_err mm_event_each(struct mm_store_reader *r, uint64_t from,
  */
 MM_MUST enum mm_err mm_event_may_see(const struct mm_login *login,
     struct mm_event *e, bool *yes, struct mm_why *why);
+/* How many entries to look at between two looks at the clock: most, or fewer
+ * where each may cost this login a look-up a batch. */
+unsigned mm_event_round(const struct mm_login *login, unsigned most);
 /* Its credential has come to its end, or was shut out. */
 bool mm_event_login_over(const struct mm_login *login);
 /* {"index":N,"entry":{...}}, in an array; "ca_serial" with them, if it is not

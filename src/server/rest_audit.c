@@ -156,11 +156,12 @@ walk(struct scan *s, struct mm_why *why)
 {
 	uint64_t low = s->low, high = s->high;
 	uint64_t most = s->r->login.scope.on ? SCAN_LIMITED : SCAN_MAX;
+	const uint64_t block = mm_event_round(&s->r->login, BLOCK);
 	int64_t until = mm_mono_ms() + MM_REST_LOOK_MS;
 
 	while (low < high && s->left > 0 && most > 0 &&
 	    (!s->any || mm_mono_ms() < until)) {
-		uint64_t n = high - low < BLOCK ? high - low : BLOCK;
+		uint64_t n = high - low < block ? high - low : block;
 		uint64_t start = s->newest_first ? high - n : low;
 
 		MM_TRY(look_at_block(s, start, start + n, why));

@@ -116,7 +116,8 @@ may_go_on(struct feed *f)
 static enum mm_err
 walk(struct feed *f, struct mm_why *why)
 {
-	const uint64_t from = f->wish.from;
+	const uint64_t from = f->wish.from,
+		round = mm_event_round(&f->r->login, ROUND);
 	uint64_t size, end;
 
 	f->began = mm_mono_ms();
@@ -124,8 +125,8 @@ walk(struct feed *f, struct mm_why *why)
 	end = from + SCAN_MAX;
 	while (f->wish.from < size && f->wish.from < end && f->left > 0 &&
 	    (f->wish.from == from || may_go_on(f))) {
-		uint64_t to = f->wish.from + ROUND < size
-		    ? f->wish.from + ROUND : size;
+		uint64_t to = f->wish.from + round < size
+		    ? f->wish.from + round : size;
 		enum mm_err rc = mm_event_each(f->r->reader, f->wish.from, to,
 		    look, f, why);
 

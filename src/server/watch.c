@@ -140,12 +140,26 @@ look(void *ctx, struct mm_event *e, struct mm_why *why)
 	return MM_OK;
 }
 
+/* With the lock, which nobody else has for as long. */
+static unsigned
+round_of(const struct mm_watch *h)
+{
+	unsigned n = ROUND, one;
+
+	for (const struct waiting *w = h->first; w != NULL; w = w->next) {
+		one = mm_event_round(&w->wish.login, ROUND);
+		n = one < n ? one : n;
+	}
+	return n;
+}
+
 /* With the lock.  false: it could not be read. */
 static bool
 read_new(struct mm_watch *h, uint64_t size)
 {
 	struct mm_why why = { 0 };
-	uint64_t to = h->seen + ROUND < size ? h->seen + ROUND : size;
+	uint64_t round = round_of(h);
+	uint64_t to = h->seen + round < size ? h->seen + round : size;
 
 	if (h->first == NULL) {
 		h->seen = size;
