@@ -360,6 +360,51 @@ rows_of_one(struct walk *w, const char *after, struct mm_why *why)
 	return w->list(w->r->reader, &part, w->m->fn, w->m->ctx, why);
 }
 
+static enum mm_err
+row_of_key(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	const struct mm_cert_row *c = row;
+	struct mm_scoped o = { .device = "" };
+	struct walk *w = ctx;
+	struct mm_device d;
+	enum mm_err rc;
+	bool yes;
+
+	w->m->rows++;
+	snprintf(w->m->last, sizeof(w->m->last), "%s", next);
+	if (w->m->left == 0)
+		return MM_OK;
+	rc = mm_get_device(w->r->reader, c->device, &d, why);
+	if (rc != MM_OK)
+		return rc == MM_ENOTFOUND ? MM_OK : rc;
+	strcpy(o.device, d.id);
+	strcpy(o.product, d.product);
+	MM_TRY(mm_scope_owns(w->r->reader, &w->r->login.scope, &o, &yes, why));
+	if (!yes || (w->l->product != NULL &&
+	    strcmp(w->l->product, d.product) != 0))
+		return MM_OK;
+	w->m->left--;
+	return w->m->fn(w->m->ctx, row, next, why);
+}
+
+/* Certificates of one key are few, and the store has an index of them: they
+ * lead, and not the units.  Keys are those of that list. */
+static enum mm_err
+rows_of_key(struct walk *w, const char *after, struct mm_why *why)
+{
+	struct mm_list part = *w->l;
+
+	part.product = NULL;
+	if (!mm_text_copy(part.after, sizeof(part.after), mm_bytes_of(after)))
+		return not_a_key(why);
+	do {
+		w->m->rows = 0;
+		MM_TRY(w->list(w->r->reader, &part, row_of_key, w, why));
+		memcpy(part.after, w->m->last, sizeof(part.after));
+	} while (w->m->rows == part.most && w->m->left > 0);
+	return MM_OK;
+}
+
 /* see rest.h */
 enum mm_err
 mm_scope_batch_rows(struct mm_rest *r, mm_list_fn *list,
@@ -375,6 +420,8 @@ mm_scope_batch_rows(struct mm_rest *r, mm_list_fn *list,
 
 	if (l->device != NULL)
 		return rows_of_one(&w, after, why);
+	if (l->spki_sha256 != NULL)
+		return rows_of_key(&w, after, why);
 	MM_TRY(mm_scope_batch_after(s, after, &i, why));
 	MM_TRY(split(after, unit, w.inner, why));
 	for (; i < s->nbatches && m->left > 0; i++) {

@@ -304,7 +304,12 @@ def test_a_credential_of_a_batch(factory, tmp_path):
         assert rest(method, path, body, key=k).status == 404, path
 
     # lists, by one and in one
+    spki = [rest("GET", f"/certificates/{c}").json["spki_sha256"]
+            for c in c_in + c_out]
     for path, name, want in (
+            (f"/certificates?spki_sha256={spki[1]}&", "serial", c_in[1:]),
+            (f"/certificates?spki_sha256={spki[1]}&product=x&", "serial", []),
+            (f"/certificates?spki_sha256={spki[2]}&", "serial", []),
             ("/devices?", "id", made), ("/tokens?", "id", t_in),
             ("/certificates?", "serial", c_in), ("/batches?", "id", [mine, also]),
             ("/products?", "name", ["thermo"]),
