@@ -19,7 +19,8 @@
  * job is decided anew: by a verdict that still fits it is recorded, and the CA
  * is not asked for another one; else it is settled, as any signature is.
  *
- * A CA that does not answer is left alone for a while (upstream_rest.h).
+ * A CA that does not answer, or says no, is left alone for a while
+ * (upstream_rest.h).
  */
 enum {
 	GRACE_MS = 1000 * MM_UPSTREAM_GRACE_S,
@@ -40,6 +41,7 @@ struct mm_going {
 	uint8_t id[16];
 	size_t issuer;
 	enum mm_forwarded how;
+	unsigned again_s;            /* when to come again, after a no */
 	uint8_t wrong[32];           /* SHA-256 of what came instead */
 	bool came;
 	bool known;                  /* ... and it is on record already */
@@ -56,22 +58,33 @@ struct mm_upstream {
 	uint64_t number;
 };
 
+static bool
+init_each(struct mm_upstream *u)
+{
+	const struct mm_config *config = u->c->config;
+
+	u->at = calloc(config->nissuer + 1, sizeof(*u->at));
+	for (size_t i = 0; u->at != NULL && i < config->nissuer; i++)
+		if (mm_issuer_upstream(&config->issuer[i]) &&
+		    !mm_at_init(&u->at[i], config->nprofile))
+			return false;
+	return u->at != NULL;
+}
+
 /* see priv.h */
 enum mm_err
 mm_upstream_new(struct mm_core *c, struct mm_why *why)
 {
 	struct mm_upstream *u = calloc(1, sizeof(*u));
 
-	if (u != NULL)
-		u->at = calloc(c->config->nissuer + 1, sizeof(*u->at));
-	if (u == NULL || u->at == NULL) {
-		free(u);
+	if (u == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "upstream: no memory");
-	}
-	for (size_t i = 0; i < c->config->nissuer; i++)
-		mm_at_init(&u->at[i]);
 	u->c = c;
 	pthread_mutex_init(&u->lock, NULL);
+	if (!init_each(u)) {
+		mm_upstream_free(&u);
+		return MM_FAIL(why, MM_ENOMEM, "upstream: no memory");
+	}
 	c->upstream = u;
 	return MM_OK;
 }
@@ -85,6 +98,8 @@ mm_upstream_free(struct mm_upstream **owner)
 	if (u == NULL)
 		return;
 	pthread_mutex_destroy(&u->lock);
+	for (size_t i = 0; u->at != NULL && i < u->c->config->nissuer; i++)
+		mm_at_done(&u->at[i]);
 	free(u->at);
 	free(u);
 }
@@ -114,15 +129,24 @@ mm_upstream_of(const struct mm_core *c, const struct mm_profile *p)
 
 /* ---- those that are under way ---- */
 
+static struct mm_at_who
+who_of(const struct mm_upstream *u, const struct mm_flight *f)
+{
+	return (struct mm_at_who){ .device = f->verdict.device,
+		.profile = (size_t)(f->verdict.profile -
+		    u->c->config->profile) };
+}
+
 /* Who has no chance need not prove anything. */
 static bool
 looks_open(struct mm_upstream *u, struct mm_flight *f,
     const struct mm_issuer_conf *i)
 {
+	const struct mm_at_who who = who_of(u, f);
 	bool open;
 
 	pthread_mutex_lock(&u->lock);
-	open = mm_at_may(&u->at[i - u->c->config->issuer], f->verdict.device,
+	open = mm_at_may(&u->at[i - u->c->config->issuer], &who,
 	    i->at_once, &f->job->retry_after_s);
 	pthread_mutex_unlock(&u->lock);
 	if (open)
@@ -136,14 +160,15 @@ enter(struct mm_upstream *u, struct mm_flight *f)
 {
 	struct mm_going *g = f->going;
 	struct mm_at_issuer *at = &u->at[g->issuer];
+	const struct mm_at_who who = who_of(u, f);
 	bool room;
 
 	pthread_mutex_lock(&u->lock);
-	room = mm_at_may(at, f->verdict.device,
+	room = mm_at_may(at, &who,
 	    u->c->config->issuer[g->issuer].at_once, &f->job->retry_after_s);
 	if (room) {
 		g->asked_at = g->leased_at = mm_mono_ms();
-		mm_at_ask(at, g->asked_at);
+		mm_at_ask(at, &who, g->asked_at);
 		f->job->retry_after_s = 0;
 		g->number = ++u->number;
 		g->next = u->all;
@@ -205,12 +230,17 @@ take(struct mm_upstream *u, uint64_t number, int64_t before)
 }
 
 static void
-count(struct mm_upstream *u, const struct mm_going *g,
+count(struct mm_upstream *u, struct mm_going *g,
     const struct mm_forward_rep *rep)
 {
+	const struct mm_at_who who = who_of(u, g->flight);
+	struct mm_at_who told = who;
+
+	if (g->alone)
+		told.device = NULL;
 	pthread_mutex_lock(&u->lock);
-	mm_at_tell(&u->at[g->issuer], rep, g->alone ? NULL :
-	    g->flight->verdict.device, g->asked_at);
+	mm_at_tell(&u->at[g->issuer], rep, &told, g->asked_at);
+	(void)mm_at_may(&u->at[g->issuer], &who, INT64_MAX, &g->again_s);
 	pthread_mutex_unlock(&u->lock);
 }
 
@@ -537,7 +567,8 @@ failed(struct mm_core *c, struct mm_flight *f,
 	snprintf(f->job->said, sizeof(f->job->said), "%s", rep->why);
 	f->job->retry_after_s = g->how == MM_FORWARD_PENDING ?
 	    mm_at_pending_s(rep->retry_after_s) : g->how == MM_FORWARD_AWAY ||
-	    g->how == MM_FORWARD_LOST ? MM_AGAIN_BUSY_S : MM_AGAIN_NO_S;
+	    g->how == MM_FORWARD_LOST ? MM_AGAIN_BUSY_S :
+	    g->how == MM_FORWARD_WRONG ? MM_AGAIN_NO_S : g->again_s;
 	f->flags |= MM_FLIGHT_FAILED;
 	/* without the entry the document stays, and housekeeping enters it */
 	if (note_failed(c, f, &why) != MM_OK)

@@ -1,43 +1,77 @@
 #include "core/upstream_at.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/time.h"
 
-#define WRONG_MOST_MS 3600000
+#define NO_FIRST_MS 60000
+#define MOST_MS 3600000
 #define PENDING_MOST_S 86400
+
+/* What an end says of each of the three brakes. */
+enum says { NOTHING, WELL, ILL };
+static const struct {
+	enum says rests, wrongs, noes;
+} says[MM_FORWARDS] = {
+	[MM_FORWARD_MADE] = { WELL, WELL, WELL },
+	[MM_FORWARD_REFUSED] = { WELL, NOTHING, ILL },
+	[MM_FORWARD_WRONG] = { WELL, ILL, WELL },
+	[MM_FORWARD_AWAY] = { ILL, NOTHING, NOTHING },
+	[MM_FORWARD_LOST] = { ILL, NOTHING, NOTHING },
+	[MM_FORWARD_PENDING] = { WELL, NOTHING, WELL },
+	[MM_FORWARD_OURS] = { NOTHING, NOTHING, ILL },
+};
+
+/* see upstream_at.h */
+bool
+mm_at_init(struct mm_at_issuer *at, size_t profiles)
+{
+	at->wrongs.most_ms = MOST_MS;
+	at->noes = calloc(profiles + 1, sizeof(*at->noes));
+	for (size_t i = 0; at->noes != NULL && i < profiles; i++) {
+		at->noes[i].first_ms = NO_FIRST_MS;
+		at->noes[i].most_ms = MOST_MS;
+	}
+	return at->noes != NULL;
+}
 
 /* see upstream_at.h */
 void
-mm_at_init(struct mm_at_issuer *at)
+mm_at_done(struct mm_at_issuer *at)
 {
-	at->wrongs.most_ms = WRONG_MOST_MS;
+	free(at->noes);
+	at->noes = NULL;
 }
 
 /* see upstream_at.h */
 bool
-mm_at_may(const struct mm_at_issuer *at, const char *device, int64_t most,
-    unsigned *again_s)
+mm_at_may(const struct mm_at_issuer *at, const struct mm_at_who *who,
+    int64_t most, unsigned *again_s)
 {
-	int64_t now = mm_mono_ms(), when, also;
-	bool answers = mm_rests_may(&at->rests, device, now, &when);
-	bool right = mm_rests_may(&at->wrongs, device, now, &also);
+	const struct mm_rests *brakes[] = { &at->rests, &at->wrongs,
+		&at->noes[who->profile] };
+	int64_t now = mm_mono_ms(), when = now, until;
 
+	for (size_t i = 0; i < sizeof(brakes) / sizeof(brakes[0]); i++)
+		if (!mm_rests_may(brakes[i], who->device, now, &until) &&
+		    until > when)
+			when = until;
 	*again_s = MM_AGAIN_BUSY_S;
-	if (answers && right)
+	if (when == now)
 		return at->under_way < most;
-	if (also > when)
-		when = also;
-	*again_s = (unsigned)((when - now) / 1000 + 1);
+	*again_s = (unsigned)((when - now + 999) / 1000);
 	return false;
 }
 
 /* see upstream_at.h */
 void
-mm_at_ask(struct mm_at_issuer *at, int64_t now_ms)
+mm_at_ask(struct mm_at_issuer *at, const struct mm_at_who *who,
+    int64_t now_ms)
 {
 	mm_rests_ask(&at->rests, now_ms);
 	mm_rests_ask(&at->wrongs, now_ms);
+	mm_rests_ask(&at->noes[who->profile], now_ms);
 	at->under_way++;
 }
 
@@ -58,46 +92,53 @@ mm_at_tally(struct mm_at_issuer *at, enum mm_forwarded how, const char *why)
 	snprintf(at->stats.why, sizeof(at->stats.why), "%s", why);
 }
 
+/* A trial that proved nothing holds up nobody: else they would wait another
+ * hour for it. */
+static void
+brake(struct mm_rests *r, enum says what, const char *device,
+    int64_t asked_at, int64_t now)
+{
+	if (what == ILL)
+		mm_rests_silent(r, device, asked_at, now);
+	else if (what == WELL && device != NULL)
+		mm_rests_answered(r, device);
+	else
+		mm_rests_unproved(r, asked_at);
+}
+
 /* One odd end is no CA that does not answer: some in a row are. */
 static void
-silent(struct mm_at_issuer *at, const char *device, int64_t asked_at,
-    int64_t now)
+is_there(struct mm_at_issuer *at, enum says what, const char *device)
 {
-	mm_rests_silent(&at->rests, device, asked_at, now);
+	if (what == WELL) {
+		at->silent = 0;
+		at->stats.failed_at = 0;
+	}
+	if (what != ILL)
+		return;
 	if (at->silent++ == 0)
 		at->silent_at = mm_now_ms();
 	if (device == NULL || at->silent >= MM_REST_ALL)
 		at->stats.failed_at = at->silent_at;
 }
 
-/* A template that is one purpose off makes a certificate each time. */
-static void
-answered(struct mm_at_issuer *at, const struct mm_forward_rep *rep,
-    const char *device, int64_t asked_at, int64_t now)
-{
-	mm_rests_answered(&at->rests, device);
-	at->silent = 0;
-	at->stats.failed_at = 0;
-	if (rep->how == MM_FORWARD_PENDING)
-		mm_rests_wait(&at->rests, device, now +
-		    1000LL * mm_at_pending_s(rep->retry_after_s));
-	if (rep->how == MM_FORWARD_MADE)
-		mm_rests_answered(&at->wrongs, device);
-	if (rep->how == MM_FORWARD_WRONG)
-		mm_rests_silent(&at->wrongs, device, asked_at, now);
-}
-
 /* see upstream_at.h */
 void
 mm_at_tell(struct mm_at_issuer *at, const struct mm_forward_rep *rep,
-    const char *device, int64_t asked_at)
+    const struct mm_at_who *who, int64_t asked_at)
 {
+	const int64_t now = mm_mono_ms();
+
 	if (rep->how != MM_FORWARD_MADE)
 		mm_at_tally(at, (enum mm_forwarded)rep->how, rep->why);
-	if (rep->how == MM_FORWARD_AWAY || rep->how == MM_FORWARD_LOST)
-		silent(at, device, asked_at, mm_mono_ms());
-	else if (rep->how != MM_FORWARD_OURS && device != NULL)
-		answered(at, rep, device, asked_at, mm_mono_ms());
+	brake(&at->rests, says[rep->how].rests, who->device, asked_at, now);
+	brake(&at->wrongs, says[rep->how].wrongs, who->device, asked_at, now);
+	brake(&at->noes[who->profile], says[rep->how].noes, who->device,
+	    asked_at, now);
+	is_there(at, says[rep->how].rests, who->device);
+	if (rep->how == MM_FORWARD_PENDING && who->device != NULL)
+		mm_rests_wait(&at->rests, who->device, now +
+		    1000LL * mm_at_pending_s(rep->retry_after_s));
 }
 
 /* see upstream_at.h */

@@ -41,12 +41,13 @@ static void
 longer(const struct mm_rests *r, struct mm_rest *rest, int64_t asked_at,
     int64_t now)
 {
+	const int64_t first = r->first_ms != 0 ? r->first_ms : FIRST_MS;
 	const int64_t most = r->most_ms != 0 ? r->most_ms : MOST_MS;
 
 	if (rest->ms != 0 && asked_at <= rest->since)
 		return;
 	rest->since = now;
-	rest->ms = rest->ms == 0 ? FIRST_MS : 2 * rest->ms;
+	rest->ms = rest->ms == 0 ? first : 2 * rest->ms;
 	if (rest->ms > most)
 		rest->ms = most;
 	rest->until = now + rest->ms;
@@ -71,6 +72,15 @@ mm_rests_ask(struct mm_rests *r, int64_t now)
 {
 	if (r->all.ms > 0)
 		r->all.until = now + r->all.ms;
+}
+
+/* see upstream_rest.h; only the one that has tried for all takes it back */
+void
+mm_rests_unproved(struct mm_rests *r, int64_t asked_at)
+{
+	if (r->all.ms > 0 && asked_at > r->all.since &&
+	    r->all.until == asked_at + r->all.ms)
+		r->all.until = asked_at;
 }
 
 /* see upstream_rest.h */

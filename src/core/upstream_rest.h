@@ -9,8 +9,8 @@
  * request that its program falls over), so at first the device alone waits,
  * a second, then two, up to a minute; all wait once some devices in a row had
  * no answer, and one that does not wait by itself tries for them each time.
- * Another one of these brakes a CA whose answers are wrong: each makes a
- * certificate.
+ * Others of these brake a CA whose answers are wrong, each of which makes a
+ * certificate, or are no, each of which is on record.
  * Times are monotonic milliseconds, the caller's.  No lock.
  */
 enum { MM_REST_DEVICES = 32, MM_REST_ALL = 3 };
@@ -20,6 +20,7 @@ struct mm_rest {
 	int64_t since;     /* it began, or became longer */
 };
 struct mm_rests {
+	int64_t first_ms;       /* 0: a second */
 	int64_t most_ms;        /* 0: a minute */
 	struct mm_rest all;
 	unsigned round, silent; /* since the last answer, so many devices */
@@ -35,6 +36,8 @@ bool mm_rests_may(const struct mm_rests *r, const char *device, int64_t now,
     int64_t *at);
 /* It is asked now: whoever comes next does not try for all as well. */
 void mm_rests_ask(struct mm_rests *r, int64_t now);
+/* That one's end says neither: the next may try for all. */
+void mm_rests_unproved(struct mm_rests *r, int64_t asked_at);
 /* It answered, whatever it said: it is there. */
 void mm_rests_answered(struct mm_rests *r, const char *device);
 /* ... and it has yet to decide about that device, which alone waits. */

@@ -598,6 +598,11 @@ def test_without_a_good_answer_nothing_is_spent(corp, mode):
         assert [e["reason"] for e in refused] == [want], w.log()[-2000:]
         assert ("cert_sha256" in refused[0]) == (mode in WRONG)
         assert not unknown
+    if mode == "refuses":  # by it alone, and for a minute
+        assert 50 < int(a.headers["retry-after"]) <= 60
+        assert w.enrol_basic(token, csr).status == 503
+        assert len(corp.entries("asked", device)) == 1
+        return
     if mode in WRONG[1:]:
         return  # it waits for a second, all alike
     # and then it is as if nothing had been

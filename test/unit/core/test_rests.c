@@ -151,6 +151,34 @@ longer_than_a_minute(void **state)
 	assert_int_equal(r.most_ms, 100000);
 }
 
+/* Else another rest of an hour follows what said nothing. */
+static void
+a_trial_that_proves_nothing_holds_up_nobody(void **state)
+{
+	struct mm_rests r = { .first_ms = 60000, .most_ms = 3600000 };
+
+	(void)state;
+	mm_rests_silent(&r, "a", 0, 0);
+	mm_rests_silent(&r, "b", 0, 0);
+	/* one that was asked before the rest has tried nothing for all */
+	mm_rests_ask(&r, 1);
+	mm_rests_silent(&r, "c", 0, 2);
+	mm_rests_unproved(&r, 2);
+	assert_int_equal(wait_of(&r, "d", 2), 60000);
+	mm_rests_ask(&r, 60002);
+	assert_int_equal(wait_of(&r, "d", 60003), 59999);
+	mm_rests_unproved(&r, 60002);
+	assert_int_equal(wait_of(&r, "d", 60003), 0);
+	/* and one that did prove it holds them up, whatever ends then */
+	mm_rests_ask(&r, 60004);
+	mm_rests_silent(&r, "d", 60004, 60005);
+	mm_rests_unproved(&r, 60004);
+	assert_int_equal(wait_of(&r, "e", 60005), 120000);
+	mm_rests_answered(&r, "e");
+	mm_rests_unproved(&r, 60004);
+	assert_int_equal(wait_of(&r, "e", 60005), 0);
+}
+
 static void
 more_devices_than_places(void **state)
 {
@@ -179,6 +207,7 @@ main(void)
 		cmocka_unit_test(who_is_decided_about_waits_alone),
 		cmocka_unit_test(a_round_that_fails_counts_once),
 		cmocka_unit_test(longer_than_a_minute),
+		cmocka_unit_test(a_trial_that_proves_nothing_holds_up_nobody),
 		cmocka_unit_test(more_devices_than_places),
 	};
 

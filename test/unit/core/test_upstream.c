@@ -103,7 +103,9 @@ setup(void **state)
 	static struct rig rig;
 	struct mm_product p = { .name = "corp",
 		.ldevid_profile = "corporate" };
-	char extra[512];
+	struct mm_product noes = { .name = "noes",
+		.ldevid_profile = "ceiling" };
+	char extra[1024];
 
 	strcpy(ca.dir, "/tmp/mmca.XXXXXX");
 	MUST(mkdtemp(ca.dir) != NULL);
@@ -114,12 +116,17 @@ setup(void **state)
 	    "  certificate = \"%s/ca.crt\"\n  exec = {\"/bin/false\"}\n}\n"
 	    "profile \"corporate\" {\n  issuer = \"corp\"\n"
 	    "  subject = {\"CN={device}\"}\n  eku = {\"clientAuth\"}\n"
+	    "  lifetime = 60d\n}\n"
+	    "profile \"ceiling\" {\n  issuer = \"corp\"\n"
+	    "  subject = {\"CN={device}\"}\n  eku = {\"clientAuth\"}\n"
 	    "  lifetime = 60d\n}\n", ca.dir);
 	rig_make(&rig, extra, NULL);
 	rig_shut(&rig);
 	rig.forward = forward;
 	rig_open(&rig, NULL);
 	MUST(mm_desk_product_put(rig.desk, &rig.admin, &p, false, NULL) ==
+	    MM_OK);
+	MUST(mm_desk_product_put(rig.desk, &rig.admin, &noes, false, NULL) ==
 	    MM_OK);
 	*state = &rig;
 	return 0;
@@ -146,12 +153,19 @@ forget(void **state)
 }
 
 static struct mm_token_made
-token(struct rig *r, const char *device)
+token_of(struct rig *r, const char *product, const char *device)
 {
-	struct mm_token_spec spec = { .product = "corp" };
+	struct mm_token_spec spec = { .ttl_s = 0 };
 
+	strcpy(spec.product, product);
 	strcpy(spec.device, device);
 	return rig_token_of(r, &spec);
+}
+
+static struct mm_token_made
+token(struct rig *r, const char *device)
+{
+	return token_of(r, "corp", device);
 }
 
 static void
@@ -280,10 +294,126 @@ whose_word_it_is(void **state)
 		assert_int_equal(s.failed_at != 0, rows[i].fails);
 		mm_pkey_free(&key);
 	}
-	assert_int_equal(s.n[MM_FORWARD_OURS], 2);
-	/* and those that a node left behind before */
+	/* and those before: refused, and left behind by a node */
+	assert_int_equal(s.n[MM_FORWARD_OURS], 2 + 2);
 	assert_int_equal(s.n[MM_FORWARD_LOST], 2 + 2);
 	assert_int_equal(pending(r), 0);
+}
+
+/* ---- a no ---- */
+
+/* Comes n times; at least so long it has to stay away then. */
+static void
+is_told(struct rig *r, const char *device, unsigned n, enum mm_reason want,
+    unsigned least_s)
+{
+	EVP_PKEY *key = rig_key();
+	struct mm_token_made t = token_of(r, "noes", device);
+	struct mm_job *job;
+
+	for (unsigned i = 0; i < n; i++) {
+		post(r, &t, key, device);
+		job = rig_wait(r, 1);
+		assert_int_equal(job->reason, want);
+		assert_in_range(job->retry_after_s, least_s, 60);
+		mm_job_free(&job);
+	}
+	mm_pkey_free(&key);
+}
+
+static void
+is_refused(struct rig *r, const char *device, enum mm_forwarded how,
+    unsigned n)
+{
+	const struct mm_forward_rep rep = { .how = (uint8_t)how,
+		.why = "no more today" };
+	EVP_PKEY *key = rig_key();
+	struct mm_token_made t = token_of(r, "noes", device);
+	struct mm_job *job;
+
+	post(r, &t, key, device);
+	mm_core_forwarded(r->core, asked(n), &rep);
+	job = rig_wait(r, 1);
+	assert_int_equal(job->reason, MM_R_UPSTREAM_NO);
+	assert_in_range(job->retry_after_s, 55, 60);
+	mm_job_free(&job);
+	mm_pkey_free(&key);
+}
+
+/* A no is on record each time, so it is not asked for each time: by that
+ * device, and after three in a row by all of its profile. */
+static void
+who_is_refused_does_not_ask_again(void **state)
+{
+	static const enum mm_forwarded how[] = { MM_FORWARD_REFUSED,
+		MM_FORWARD_OURS, MM_FORWARD_OURS };
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct rig *r = *state;
+	const unsigned before = rig_entries(r, "upstream.refused");
+	struct mm_token_made t = token(r, "SN-yes");
+	EVP_PKEY *key = rig_key();
+	struct mm_upstream_stats s;
+	char device[32];
+
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(device, sizeof(device), "SN-no-%u", i);
+		is_refused(r, device, how[i], i + 1);
+		is_told(r, device, 3, MM_R_UPSTREAM_AWAY, 50);
+	}
+	is_told(r, "SN-no-3", 3, MM_R_UPSTREAM_AWAY, 50);
+	assert_int_equal(rig_entries(r, "upstream.refused"), before + 3);
+	assert_int_equal(pending(r), 0);
+	assert_true(mm_core_upstream(r->core, "corp", &s));
+	assert_int_equal(s.failed_at, 0);
+	/* its ceiling is not another profile's */
+	post(r, &t, key, "SN-yes");
+	asked(4);
+	sign(&der);
+	give(r, ca.number, &der);
+	ends(r, MM_R_NONE);
+	mm_pkey_free(&key);
+}
+
+/* Whether the fleet waits for another rest of the brake for wrong answers
+ * after one that tried for it has ended so. */
+static void
+what_a_trial_proves(void **state)
+{
+	static const struct {
+		enum mm_forwarded how;
+		bool wait;
+	} rows[] = {
+		{ MM_FORWARD_MADE, false }, { MM_FORWARD_WRONG, true },
+		{ MM_FORWARD_AWAY, false }, { MM_FORWARD_LOST, false },
+		{ MM_FORWARD_REFUSED, false }, { MM_FORWARD_PENDING, false },
+		{ MM_FORWARD_OURS, false },
+	};
+	static const char *const bad[] = { "a", "b", "c" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_forward_rep rep = { .how = MM_FORWARD_WRONG };
+		struct mm_at_issuer at = { .under_way = 0 };
+		struct mm_at_who who = { .device = "tries" };
+		int64_t then, until;
+
+		assert_true(mm_at_init(&at, 1));
+		at.wrongs.first_ms = 600000;
+		for (size_t k = 0; k < 3; k++) {
+			who.device = bad[k];
+			mm_at_tell(&at, &rep, &who, 0);
+		}
+		then = at.wrongs.all.until;
+		assert_true(then > 0);
+		mm_at_ask(&at, &who, then);
+		assert_false(mm_rests_may(&at.wrongs, "next", then, &until));
+		who.device = "tries";
+		rep.how = (uint8_t)rows[i].how;
+		mm_at_tell(&at, &rep, &who, then);
+		assert_int_equal(mm_rests_may(&at.wrongs, "next", then + 1,
+		    &until), !rows[i].wait);
+		mm_at_done(&at);
+	}
 }
 
 /* ---- a record that could not be made ---- */
@@ -500,6 +630,8 @@ main(void)
 		TEST(a_question_of_a_node_that_is_no_more),
 		TEST(a_question_whose_answer_is_on_record),
 		TEST(a_certificate_by_its_own_serial),
+		TEST(who_is_refused_does_not_ask_again),
+		TEST(what_a_trial_proves),
 		TEST(whose_word_it_is), /* last: it rests then */
 	};
 
