@@ -125,8 +125,10 @@ no_exec(const char *program)
 }
 
 /*
- * Of the starter's environment, which may hold passwords of other programs,
- * the signer has what loader, libraries, clocks and tests' tools read.
+ * Of the starter's environment, which may hold passwords of other programs, or
+ * by SSLKEYLOGFILE have libcurl write down its connections' keys, the signer
+ * and the server's aides have what loader, libraries, clocks and tests' tools
+ * read.
  */
 #define ENV_MOST 64
 static const char *const kept[] = {
@@ -139,7 +141,7 @@ static const char *const kept[] = {
 };
 
 static void
-signer_environ(char *out[ENV_MOST + 1])
+kept_environ(char *out[ENV_MOST + 1])
 {
 	size_t n = 0;
 
@@ -187,7 +189,7 @@ mm_child_signer(const struct mm_child_conf *conf, pid_t *pid,
 	MM_TRY(passphrase_pipe(conf->passphrase, &fd, why));
 	snprintf(fd_text, sizeof(fd_text), "%d", fd);
 	snprintf(pulse, sizeof(pulse), "%d", conf->pulse);
-	signer_environ(env);
+	kept_environ(env);
 	rc = fork_child(pid, why);
 	if (rc == MM_OK && *pid == 0) {
 		for (unsigned i = 0; i < conf->links->n; i++)
@@ -201,10 +203,9 @@ mm_child_signer(const struct mm_child_conf *conf, pid_t *pid,
 	return rc;
 }
 
-/* see monitor.h */
-enum mm_err
-mm_child_self(const char *role, const char *config_path, int control,
-    pid_t *pid, struct mm_why *why)
+static enum mm_err
+run_self(const char *role, const char *config_path, int control,
+    char *const *env, pid_t *pid, struct mm_why *why)
 {
 	static const char self[] = "/proc/self/exe";
 	char fd_text[16];
@@ -214,9 +215,28 @@ mm_child_self(const char *role, const char *config_path, int control,
 	if (*pid != 0)
 		return MM_OK;
 	keep_only(control);
-	execl(self, "mintmarkd", role, "--config", config_path,
-	    "--control", fd_text, (char *)NULL);
+	execle(self, "mintmarkd", role, "--config", config_path,
+	    "--control", fd_text, (char *)NULL, env);
 	no_exec(self);
+}
+
+/* see monitor.h */
+enum mm_err
+mm_child_self(const char *role, const char *config_path, int control,
+    pid_t *pid, struct mm_why *why)
+{
+	return run_self(role, config_path, control, environ, pid, why);
+}
+
+/* see monitor.h */
+enum mm_err
+mm_child_aide(const char *role, const char *config_path, int control,
+    pid_t *pid, struct mm_why *why)
+{
+	char *env[ENV_MOST + 1];
+
+	kept_environ(env);
+	return run_self(role, config_path, control, env, pid, why);
 }
 
 /* see monitor.h */

@@ -22,10 +22,13 @@ MM_MUST enum mm_err mm_child_signer(const struct mm_child_conf *conf,
 /* The keeper's program, beside the signer's. */
 MM_MUST enum mm_err mm_child_keeper(const char *signer,
     char out[MM_PATH_MAX + 1], struct mm_why *why);
-/* The server, the courier or a registrar ("serve", "courier", "registrar",
- * "registrar-est"): this program again, so that nothing of the monitor's
+/* The server ("serve"): this program again, so that nothing of the monitor's
  * memory (the passphrase) is in it. */
 MM_MUST enum mm_err mm_child_self(const char *role, const char *config_path,
+    int control, pid_t *pid, struct mm_why *why);
+/* So, the courier or a registrar ("courier", "registrar", "registrar-est"),
+ * with as little of our environment as the signer has. */
+MM_MUST enum mm_err mm_child_aide(const char *role, const char *config_path,
     int control, pid_t *pid, struct mm_why *why);
 /* From the descriptor, the configured file, or the terminal. */
 MM_MUST enum mm_err mm_child_passphrase(const struct mm_config *config,

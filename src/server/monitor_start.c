@@ -129,7 +129,7 @@ start_aide(struct mm_monitor *m, struct mm_child *aide, uint16_t role,
 	MM_TRY(make_pair(fd, why));
 	server.link[0].fd = fd[0];
 	(void)fcntl(fd[0], F_SETFL, O_NONBLOCK);
-	rc = mm_child_self(aide->name, m->args->config_path, fd[1],
+	rc = mm_child_aide(aide->name, m->args->config_path, fd[1],
 	    &aide->pid, why);
 	close(fd[1]);
 	if (rc == MM_OK) {
