@@ -91,6 +91,7 @@ mm_config_asks(const struct mm_config *c, bool est)
 {
 	for (size_t i = 0; i < c->nissuer; i++)
 		if (mm_issuer_upstream(&c->issuer[i]) &&
+		    !c->issuer[i].retired &&
 		    mm_issuer_est(&c->issuer[i]) == est)
 			return true;
 	return false;
@@ -100,7 +101,10 @@ mm_config_asks(const struct mm_config *c, bool est)
 bool
 mm_config_upstream(const struct mm_config *c)
 {
-	return mm_config_asks(c, false) || mm_config_asks(c, true);
+	for (size_t i = 0; i < c->nissuer; i++)
+		if (mm_issuer_upstream(&c->issuer[i]))
+			return true;
+	return false;
 }
 
 /* see profile.h */

@@ -116,7 +116,7 @@ const struct mm_issuer_conf *mm_config_issuer(const struct mm_config *c,
 bool mm_config_tokens(const struct mm_config *c);
 /* Whether any issuer is another CA. */
 bool mm_config_upstream(const struct mm_config *c);
-/* ... by EST, or by a program. */
+/* ... that is not retired, by EST, or by a program. */
 bool mm_config_asks(const struct mm_config *c, bool est);
 /* The first issuer that signs line CAs when they are asked for; NULL: none
  * does. */

@@ -106,6 +106,7 @@ clear(struct registrar *r, struct mm_asking *a)
 {
 	r->way->done(a);
 	mm_buf_done(&a->frame);
+	mm_buf_done(&a->ca);
 	a->used = false;
 	r->used--;
 }
@@ -187,6 +188,8 @@ begin(struct registrar *r, struct mm_asking *a, struct mm_why *why)
 
 	MM_TRY(check(r, a, why));
 	MM_TRY(room(r, a, why));
+	/* who could not judge the answer does not ask */
+	MM_TRY(mm_registrar_ca(a->issuer, &a->ca, why));
 	MM_TRY(mm_ceilings_spend(r->ceilings, a->profile, now_s, why));
 	a->counted_at = now_s;
 	tell_asked(a);
@@ -237,6 +240,7 @@ hear(struct registrar *r, struct mm_why *why)
 	MM_TRY(mm_fields_get(body, m->req, m->nreq, &a->q, why));
 	a->frame = r->in;
 	mm_buf_init(&r->in, MM_IPC_FRAME_MAX);
+	mm_buf_init(&a->ca, MM_CERT_MAX);
 	mm_child_init(&a->child);
 	a->used = true;
 	r->used++;

@@ -24,6 +24,8 @@ struct mm_asking {
 	struct mm_est_call *call;/* by EST */
 	int64_t end_ms;          /* monotonic: it is looked at by then */
 	struct mm_buf frame;     /* what q points into */
+	struct mm_buf ca;        /* the issuer's certificate, before it is
+	                          * asked */
 	struct mm_forward_req q;
 	struct mm_csr csr;
 	const struct mm_issuer_conf *issuer;
@@ -72,6 +74,10 @@ extern const struct mm_way mm_way_est;  /* registrar_est.c */
 
 void mm_outcome_say(struct mm_outcome *out, enum mm_forwarded how,
     const char *text);
+/* The issuer's certificate as it is in its file now, DER.  MM_ESYS: it cannot
+ * be had, or is none. */
+MM_MUST enum mm_err mm_registrar_ca(const struct mm_issuer_conf *i,
+    struct mm_buf *ca, struct mm_why *why);
 /* MADE, if what is in der is what may be released. */
 void mm_outcome_judge(const struct mm_asking *a, struct mm_outcome *out);
 
@@ -104,8 +110,9 @@ struct mm_est_who {
 MM_MUST enum mm_err mm_est_who_read(const struct mm_issuer_conf *i,
     struct mm_est_who *out, struct mm_why *why);
 void mm_est_who_done(struct mm_est_who *w);
-/* registrar_est_check.c: whether that user can do so; text names the file. */
-MM_MUST enum mm_err mm_registrar_check_est(const char *user,
+/* registrar_file_check.c: whether that user can do so, and has the issuer's
+ * certificate, whichever way; text names the file. */
+MM_MUST enum mm_err mm_registrar_check_files(const char *user,
     const struct mm_issuer_conf *i, struct mm_why *why);
 
 /* ---- registrar_folder.c: requests' files, and what is used up ---- */

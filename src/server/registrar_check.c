@@ -89,25 +89,65 @@ is_servers(const struct mm_settings *set, uid_t uid)
 /* Whoever may write to a folder on the way puts another in its place. */
 static enum mm_err
 check_way(const struct mm_settings *set, const struct mm_issuer_conf *i,
-    struct mm_why *why)
+    const char *key, const char *path, struct mm_why *why)
 {
-	char dir[MM_CONF_ITEM_MAX];
+	char dir[MM_PATH_MAX + 1];
 	struct stat st;
 	char *slash;
 
-	snprintf(dir, sizeof(dir), "%s", i->exec.item[0]);
+	snprintf(dir, sizeof(dir), "%s", path);
 	while ((slash = strrchr(dir, '/')) != NULL) {
 		slash[slash == dir] = '\0';
 		if (stat(dir, &st) != 0)
-			return MM_FAIL(why, MM_ENOTFOUND, "issuer %s: exec: "
-			    "%.80s: %s", i->name, dir, strerror(errno));
+			return MM_FAIL(why, MM_ENOTFOUND, "issuer %s: %s: "
+			    "%.80s: %s", i->name, key, dir,
+			    strerror(errno));
 		if (is_servers(set, st.st_uid) || ((st.st_mode & S_IWOTH) &&
 		    (st.st_mode & S_ISVTX) == 0))
-			return MM_FAIL(why, MM_EPOLICY, "issuer %s: exec: "
+			return MM_FAIL(why, MM_EPOLICY, "issuer %s: %s: "
 			    "others may change what is in %.60s: chown root "
-			    "it, chmod o-w it", i->name, dir);
+			    "it, chmod o-w it", i->name, key, dir);
 		if (slash == dir)
 			break;
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+check_changed(const struct mm_settings *set, const struct mm_issuer_conf *i,
+    const char *key, const char *path, const struct stat *st,
+    struct mm_why *why)
+{
+	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
+	    is_servers(set, st->st_uid))
+		return MM_FAIL(why, MM_EPOLICY, "issuer %s: %s: others may "
+		    "change %.60s: chown root it, chmod go-w it", i->name,
+		    key, path);
+	return check_way(set, i, key, path, why);
+}
+
+/* Whom we believe, and who we are: not for the server to say. */
+static enum mm_err
+check_est(const struct mm_settings *set, const struct mm_issuer_conf *i,
+    struct mm_why *why)
+{
+	const struct {
+		const char *key, *path;
+	} files[] = {
+		{ "est_anchors", i->est_anchors },
+		{ "est_certificate", i->est_certificate },
+	};
+	struct stat st;
+
+	for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); k++) {
+		const char *key = files[k].key, *path = files[k].path;
+
+		if (path[0] == '\0')
+			continue;
+		if (stat(path, &st) != 0)
+			return MM_FAIL(why, MM_ENOTFOUND, "issuer %s: %s: "
+			    "%.80s: %s", i->name, key, path, strerror(errno));
+		MM_TRY(check_changed(set, i, key, path, &st, why));
 	}
 	return MM_OK;
 }
@@ -130,12 +170,7 @@ check_program(const struct mm_settings *set, const struct mm_issuer_conf *i,
 		return MM_FAIL(why, MM_EPOLICY, "issuer %s: exec: %.40s: "
 		    "the registrar gains no rights (no sudo): give "
 		    "registrar_user what it needs", i->name, program);
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
-	    is_servers(set, st.st_uid))
-		return MM_FAIL(why, MM_EPOLICY, "issuer %s: exec: others may "
-		    "change %.60s: chown root it, chmod go-w it", i->name,
-		    program);
-	MM_TRY(check_way(set, i, why));
+	MM_TRY(check_changed(set, i, "exec", program, &st, why));
 	err = user_run_error(user, program);
 	return err == 0 ? MM_OK : MM_FAIL(why, MM_EPOLICY, "issuer %s: exec: "
 	    "%.60s cannot be run%s%.32s: %s", i->name, program,
@@ -152,11 +187,17 @@ mm_registrar_check(const struct mm_config *c, struct mm_why *why)
 		return MM_OK;
 	MM_TRY(mm_registrar_known(c, why));
 	MM_TRY(mm_registrar_folder(&c->set, folder, why));
-	for (size_t i = 0; i < c->nissuer; i++)
-		if (mm_issuer_upstream(&c->issuer[i]) && !c->issuer[i].retired)
-			MM_TRY(mm_issuer_est(&c->issuer[i]) ?
-			    mm_registrar_check_est(mm_registrar_user(&c->set),
-			        &c->issuer[i], why) :
-			    check_program(&c->set, &c->issuer[i], why));
+	for (size_t i = 0; i < c->nissuer; i++) {
+		const struct mm_issuer_conf *at = &c->issuer[i];
+
+		if (!mm_issuer_upstream(at) || at->retired)
+			continue;
+		if (!mm_issuer_est(at))
+			MM_TRY(check_program(&c->set, at, why));
+		MM_TRY(mm_registrar_check_files(mm_registrar_user(&c->set), at,
+		    why));
+		if (mm_issuer_est(at))
+			MM_TRY(check_est(&c->set, at, why));
+	}
 	return MM_OK;
 }

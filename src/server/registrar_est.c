@@ -1,11 +1,15 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <openssl/ssl.h>
 
+#include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
 #include "server/courier.h"
@@ -382,6 +386,20 @@ wait_for(void *ctx, const struct mm_asking *at, struct pollfd *wake, nfds_t n,
 	return move_on(ctx, why);
 }
 
+/* One issuer's folder does not keep the others from being asked. */
+static bool
+can_reach(const char *issuer, const char *folder)
+{
+	int fd = open(folder, O_PATH | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)close(fd);
+	else
+		MM_LOG(MM_LOG_WARN, "folder", MM_S("issuer", issuer),
+		    MM_S("folder", folder), MM_S("why", strerror(errno)));
+	return fd >= 0;
+}
+
 /* Of the issuers that are asked: each file's folder, for a file is replaced
  * by another that takes its name. */
 static enum mm_err
@@ -400,9 +418,12 @@ fence(const struct mm_config *c, const char *folder, struct mm_why *why)
 			at->est_anchors, at->est_certificate, at->est_key,
 			at->est_password_file };
 
-		for (size_t k = 0; mm_issuer_est(at) && k < EACH; k++)
-			if (files[k][0] != '\0')
-				mm_dial_folder(files[k], names[n++]);
+		for (size_t k = 0; mm_issuer_est(at) && !at->retired &&
+		    k < EACH; k++)
+			if (files[k][0] != '\0') {
+				mm_dial_folder(files[k], names[n]);
+				n += can_reach(at->name, names[n]);
+			}
 	}
 	for (size_t i = 0; paths != NULL && i < n; i++)
 		paths[i] = (struct mm_sandbox_path){ names[i], 0 };

@@ -18,16 +18,25 @@ mm_outcome_say(struct mm_outcome *out, enum mm_forwarded how,
 	snprintf(out->text, sizeof(out->text), "%s", text);
 }
 
-/* Of the file each time: it may have been replaced, and there is time. */
-static enum mm_err
-read_ca(const struct mm_asking *a, struct mm_buf *ca, struct mm_why *why)
+/* see registrar.h; of the file each time: it may have been replaced, and
+ * there is time. */
+enum mm_err
+mm_registrar_ca(const struct mm_issuer_conf *i, struct mm_buf *ca,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
+	struct mm_why no = { 0 };
 	struct mm_bytes rest;
+	struct mm_cert c;
+	enum mm_err rc = mm_file_read(i->certificate, &pem, &no);
 
-	MM_TRY(mm_file_read(a->issuer->certificate, &pem, why));
 	rest = mm_buf_view(&pem);
-	return mm_pem_next(&rest, "CERTIFICATE", ca, why);
+	if (rc == MM_OK)
+		rc = mm_pem_next(&rest, "CERTIFICATE", ca, &no);
+	if (rc == MM_OK)
+		rc = mm_cert_walk(mm_buf_view(ca), &c, &no);
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, MM_ESYS, "the issuer's "
+	    "certificate: %.130s", no.text);
 }
 
 /* A fault of ours says nothing of the certificate: it is there, and nobody
@@ -44,21 +53,13 @@ how_of(enum mm_err rc)
 void
 mm_outcome_judge(const struct mm_asking *a, struct mm_outcome *out)
 {
-	MM_OWN(mm_buf_done) struct mm_buf ca = MM_BUF_INIT(MM_CERT_MAX);
-	struct mm_foreign what = { .profile = a->profile,
-		.device = a->q.device, .product = a->q.product };
+	const struct mm_foreign what = { .profile = a->profile,
+		.device = a->q.device, .product = a->q.product,
+		.issuer = mm_buf_view(&a->ca) };
 	struct mm_why why = { 0 };
-	enum mm_err rc;
+	enum mm_err rc = mm_foreign_lint(mm_buf_view(&out->der), &a->csr,
+	    &what, mm_now_s(), &why);
 
-	if (read_ca(a, &ca, &why) != MM_OK) {
-		out->how = MM_FORWARD_LOST;
-		snprintf(out->text, sizeof(out->text), "the issuer's "
-		    "certificate: %.130s", why.text);
-		return;
-	}
-	what.issuer = mm_buf_view(&ca);
-	rc = mm_foreign_lint(mm_buf_view(&out->der), &a->csr, &what,
-	    mm_now_s(), &why);
 	out->how = how_of(rc);
 	if (rc != MM_OK)
 		snprintf(out->text, sizeof(out->text), "the certificate: "

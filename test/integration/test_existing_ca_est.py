@@ -371,6 +371,9 @@ BAD = {
     "no anchors": (lambda c: {"est_anchors": str(two_files(c, "no.crt",
                                                            "none"))},
                    AWAY, "no CERTIFICATE"),
+    "nothing to judge by": (
+        lambda c: {"certificate": str(two_files(c, "no.crt", "none"))},
+        AWAY, "the issuer's certificate"),
 }
 
 
@@ -383,9 +386,46 @@ def test_whom_it_believes_and_who_it_is(hostile, what):
             how, why, _ = r.ask("good-1")
         assert how == want and says in why, (how, why)
         assert hostile.ca.asked() == n
-        if "key" in what or "anchors" in what:
+        if any(w in what for w in ("key", "anchors", "judge")):
             p = run(DAEMON, "check", "--config", hostile.w.conf, check=False)
             assert p.returncode != 0 and says in p.stderr, p.stderr
+
+
+SLOW = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <poll.h>
+#include <string.h>
+int
+getaddrinfo(const char *name, const char *service,
+    const struct addrinfo *hints, struct addrinfo **out)
+{
+	int (*next)(const char *, const char *, const struct addrinfo *,
+	    struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+
+	if (name == NULL || strcmp(name, "slow.invalid") != 0)
+		return next(name, service, hints, out);
+	poll(NULL, 0, 30000);
+	return EAI_AGAIN;
+}
+"""
+
+
+def test_a_dead_name_server_holds_nobody_up(hostile, tmp_path, monkeypatch):
+    (tmp_path / "slow.c").write_text(SLOW)
+    run("gcc", "-shared", "-fPIC", "-o", tmp_path / "slow.so",
+        tmp_path / "slow.c")
+    with hostile.having(est="https://slow.invalid/est"):
+        with monkeypatch.context() as m:
+            m.setenv("LD_PRELOAD", str(tmp_path / "slow.so"))
+            m.setenv("ASAN_OPTIONS",
+                     "verify_asan_link_order=0:detect_leaks=0")
+            r = Registrar(hostile)
+        with r:
+            began = time.monotonic()
+            assert r.ask("good-1")[0] == AWAY
+            assert time.monotonic() - began < 20
 
 
 def test_a_password_is_in_no_log_and_its_file_is_read_again(hostile):
@@ -406,19 +446,87 @@ def test_a_password_is_in_no_log_and_its_file_is_read_again(hostile):
             assert "no colon" not in why + r.said()
 
 
+@contextlib.contextmanager
+def as_its_user(c):
+    before, user = c.w.conf.read_text(), test_registrar.REGISTRAR
+    folder = c.w.state / "registrar"
+    shutil.rmtree(folder, ignore_errors=True)
+    c.w.dir.chmod(0o755)
+    c.w.set_conf("registrar_user", f'"{user}"')
+    shutil.chown(c.pair[1], user)
+    try:
+        yield
+    finally:
+        c.w.conf.write_text(before)
+        shutil.chown(c.pair[1], "root")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_folder_out_of_reach_is_one_issuers_trouble(hostile):
+    """By root only; and of no issuer's that is retired."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    shut = hostile.d / "shut"
+    shut.mkdir(mode=0o700)
+    block = f"""
+issuer "shut" {{
+	certificate = "{hostile.d}/ca.crt"
+	est = "{hostile.ca.url()}"
+	est_anchors = "{shut}/in/tls.crt"
+	est_certificate = "{hostile.pair[0]}"
+	est_key = "{hostile.pair[1]}"
+"""
+    profile = """
+profile "shut" {
+	issuer = "shut"
+	lifetime = "60d"
+	subject = {"CN={device}"}
+	eku = {"clientAuth"}
+}
+"""
+    with as_its_user(hostile):
+        text = hostile.w.conf.read_text()
+        hostile.w.conf.write_text(text + block + "}\n" + profile)
+        with Registrar(hostile) as r:
+            assert r.ask("good-1")[0] == MADE
+            assert re.search("shut/in.*Permission", r.said()), r.said()
+            how, why, _ = r.ask("good-1", profile="shut", version=1,
+                                issuer="shut")
+            assert how == AWAY and "est_anchors" in why
+        n = len(r.said())
+        hostile.w.conf.write_text(text + block + "\tretired = true\n}\n")
+        with Registrar(hostile) as r:
+            assert r.ask("good-1")[0] == MADE
+        assert "shut/in" not in r.said()[n:]
+
+
+def test_who_may_change_whom_it_believes_is_said(hostile):
+    crt, loose = hostile.d / "tls.crt", hostile.d / "loose"
+    loose.mkdir()
+    loose.chmod(0o777)
+    files = {
+        "est_anchors": two_files(hostile, "loose.crt", crt.read_text(),
+                                 0o664),
+        "est_certificate": two_files(hostile, "loose/pair.crt",
+                                     hostile.pair[0].read_text(), 0o644),
+    }
+    for key, path in files.items():
+        with hostile.having(**{key: str(path)}):
+            p = run(DAEMON, "check", "--config", hostile.w.conf, check=False)
+            assert p.returncode != 0 and f"{key}: others may change" in \
+                p.stderr, p.stdout + p.stderr
+
+
 def test_its_user_reads_it_and_nobody_else(hostile):
     """By root only, who can be both."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
     w, user = hostile.w, test_registrar.REGISTRAR
-    before = w.conf.read_text()
 
     def check():
         return run(DAEMON, "check", "--config", w.conf, check=False).stderr
-    shutil.rmtree(w.state / "registrar", ignore_errors=True)
-    w.dir.chmod(0o755)
-    w.set_conf("registrar_user", f'"{user}"')
-    try:
+    with as_its_user(hostile):
+        shutil.chown(hostile.pair[1], "root")
         assert "est_key" in check() and "Permission" in check()
         shutil.chown(hostile.pair[1], user)
         assert "registrar" not in check()
@@ -429,10 +537,6 @@ def test_its_user_reads_it_and_nobody_else(hostile):
             part = w.state / "registrar/est"
             assert part.owner() == user and \
                 part.stat().st_mode & 0o777 == 0o700
-    finally:
-        w.conf.write_text(before)
-        shutil.chown(hostile.pair[1], "root")
-        shutil.rmtree(w.state / "registrar", ignore_errors=True)
 
 
 CONF = {
@@ -508,12 +612,20 @@ def two():
     c = Corporate(make)
     c.up, c.cert, c.key = up, cert, key
     try:
-        c.w.start().product()
+        c.w.start(env={"OTHERS": SECRET, "SSLKEYLOGFILE": str(
+            c.d / "keys.log")}).product()
         until(lambda: "registrar-est" in c.w.children())
         yield c
     finally:
         c.w.close()
         up.close()
+
+
+def test_its_environment_is_what_it_needs(two):
+    """Others' passwords are not, nor where libcurl would write its keys."""
+    pid = two.w.children()["registrar-est"]
+    have = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+    assert SECRET.encode() not in have and b"SSLKEYLOGFILE" not in have
 
 
 def again(w):

@@ -186,9 +186,10 @@ def test_what_is_wrong_stays_with_the_registrar(corp):
             assert how == WRONG and why and len(der) == 32, (mode, why)
 
 
-def test_a_fault_of_ours_is_no_wrong_answer(corp):
-    """The certificate may be good: it is not known."""
+def test_who_could_not_judge_the_answer_does_not_ask(corp):
+    """Without the issuer's certificate; and nothing is spent."""
     corp.mode("good")
+    n = corp.asked()
     crt = corp.d / "ca.crt"
     cnf = (corp.d / "ca.cnf").read_text()
     away = corp.d / "ca-moved.crt"  # the CA itself goes on
@@ -197,11 +198,17 @@ def test_a_fault_of_ours_is_no_wrong_answer(corp):
     with Registrar(corp) as r:
         crt.rename(corp.d / "gone.crt")
         try:
-            how, why, _ = r.ask("fault")
+            for text in None, "none":
+                if text:
+                    crt.write_text(text)
+                how, why, _ = r.ask("fault")
+                assert how == AWAY and "the issuer's certificate" in why
+            assert corp.asked() == n
         finally:
             (corp.d / "gone.crt").rename(crt)
             (corp.d / "ca.cnf").write_text(cnf)
-        assert how == LOST and "the issuer's certificate" in why
+        assert r.ask("fault")[0] == MADE
+        assert corp.asked() == n + 1
 
 
 def test_no_more_at_once_than_configured(corp):
@@ -392,9 +399,15 @@ def test_who_can_run_the_program_is_the_registrar(third):
         third.program.chmod(0o755)
         shutil.chown(third.program, USERS[0])
         assert "others may change" in check()
+        shutil.chown(third.program, "root")
+        shutil.chown(third.d / "ca.crt", "root")
+        (third.d / "ca.crt").chmod(0o600)
+        assert "the issuer's certificate" in check()
     finally:
         third.program.chmod(0o755)
         shutil.chown(third.program, "root")
+        shutil.chown(third.d / "ca.crt", REGISTRAR)
+        (third.d / "ca.crt").chmod(0o644)
 
 
 def test_one_user_for_both_is_said(third):

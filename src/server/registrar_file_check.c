@@ -3,13 +3,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/own.h"
 #include "sandbox/sandbox.h"
 #include "server/registrar.h"
 
 /*
- * For "mintmarkd check": whether the registrar's user can read what est needs,
- * and what it is worth.  Asked in a process of that user, where we can become
- * it: folders on the way count, too.
+ * For "mintmarkd check": whether the registrar's user can read the issuer's
+ * certificate and what est needs, and what that is worth.  Asked in a process
+ * of that user, where we can become it: folders on the way count, too.
  */
 
 struct said {
@@ -18,11 +19,15 @@ struct said {
 };
 
 static struct said
-read_who(const struct mm_issuer_conf *i)
+read_files(const struct mm_issuer_conf *i)
 {
+	MM_OWN(mm_buf_done) struct mm_buf ca = MM_BUF_INIT(MM_CERT_MAX);
 	struct said s = { .rc = MM_OK };
 	struct mm_est_who w;
 
+	s.rc = mm_registrar_ca(i, &ca, &s.why);
+	if (s.rc != MM_OK || !mm_issuer_est(i))
+		return s;
 	s.rc = mm_est_who_read(i, &w, &s.why);
 	if (s.rc == MM_OK)
 		mm_est_who_done(&w);
@@ -35,7 +40,7 @@ read_as(const char *user, const struct mm_issuer_conf *i)
 	struct said s = { .rc = MM_OK };
 
 	s.rc = mm_sandbox_drop(user, NULL, &s.why);
-	return s.rc == MM_OK ? read_who(i) : s;
+	return s.rc == MM_OK ? read_files(i) : s;
 }
 
 static struct said
@@ -63,13 +68,13 @@ ask_user(const char *user, const struct mm_issuer_conf *i)
 
 /* see registrar.h */
 enum mm_err
-mm_registrar_check_est(const char *user, const struct mm_issuer_conf *i,
+mm_registrar_check_files(const char *user, const struct mm_issuer_conf *i,
     struct mm_why *why)
 {
 	struct said s = geteuid() == 0 && user[0] != '\0' ?
-	    ask_user(user, i) : read_who(i);
+	    ask_user(user, i) : read_files(i);
 
 	return s.rc == MM_OK ? MM_OK : MM_FAIL(why, s.rc, "issuer %s: %.150s",
 	    i->name, s.why.text[0] != '\0' ? s.why.text :
-	    "what est needs cannot be looked at");
+	    "its files cannot be looked at");
 }
