@@ -70,9 +70,11 @@ skip(struct mm_bytes *in, const char *chars)
 static struct mm_bytes
 next(struct mm_bytes *in)
 {
-	struct mm_bytes v;
+	struct mm_bytes v = { NULL, 0 };
 
 	skip(in, " \t\r\n,:");
+	if (in->n == 0)
+		return v;
 	v = (struct mm_bytes){ in->p, value_n(*in) };
 	*in = (struct mm_bytes){ in->p + v.n, in->n - v.n };
 	return v;
