@@ -64,6 +64,9 @@ conf_right(const struct mmd_factory_conf *conf)
 {
 	size_t firmware_n = mmd_bytes_of(conf->firmware).n;
 
+	/* what it signs would be said to be ECDSA */
+	if (conf->crypto->signature == NULL && conf->kinds >> MMD_KEY_RSA2048)
+		return false;
 	return conf->hardware.n > 0 && conf->hardware.n <= MMD_HARDWARE_MAX &&
 	    firmware_n > 0 && firmware_n <= MMD_FIRMWARE_MAX &&
 	    conf->cap >= MMD_FACTORY_BUF &&

@@ -177,8 +177,9 @@ struct mmd_crypto {
 	void *ctx;
 	/*
 	 * What the key that this SubjectPublicKeyInfo is of signs with;
-	 * mmd_signature_of knows every kind.  NULL, where a board makes no
-	 * other keys: they are elliptic curves', as P-256 is.
+	 * mmd_signature_of knows every kind.  NULL, where a board makes
+	 * ECDSA keys alone (P-256, P-384): it signs by ECDSA with SHA-256,
+	 * and mmd_factory_init takes no other kinds.
 	 */
 	const struct mmd_signature *(*signature)(struct mmd_bytes spki);
 };

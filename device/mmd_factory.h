@@ -115,7 +115,11 @@ struct mmd_factory_conf {
 	const struct mmd_crypto *crypto;
 	struct mmd_bytes hardware; /* the chip's own id, 1 to 32 bytes */
 	const char *firmware;      /* name and version, 1 to 32 of ASCII */
-	uint32_t kinds;            /* bit k: the board makes mmd_key_kind k */
+	/*
+	 * Bit k: the board makes mmd_key_kind k.  Without crypto's signature
+	 * P-256 and P-384 alone.
+	 */
+	uint32_t kinds;
 	/*
 	 * After the lock is in storage, and whenever it is asked for again:
 	 * closes what else a board has (debug port, write protection).  May

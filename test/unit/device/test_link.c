@@ -715,6 +715,22 @@ device_vector(void **state)
 	json_decref(all);
 }
 
+/* A port without signature says of each key that it is ECDSA's. */
+static void
+ecdsa_alone(void **state)
+{
+	struct mmd_factory_conf conf = pair.board.conf;
+	struct mmd_crypto ecdsa = *conf.crypto;
+	struct mmd_factory f;
+
+	(void)state;
+	ecdsa.signature = NULL;
+	conf.crypto = &ecdsa;
+	for (conf.kinds = 1; conf.kinds >> MMD_KEY_KINDS == 0; conf.kinds *= 2)
+		assert_int_equal(mmd_factory_init(&f, &conf),
+		    conf.kinds >> MMD_KEY_RSA2048 == 0 ? MMD_OK : MMD_EINPUT);
+}
+
 int
 main(void)
 {
@@ -734,6 +750,7 @@ main(void)
 		cmocka_unit_test(strange_certificates),
 		cmocka_unit_test(flooded_device),
 		cmocka_unit_test(unplugged),
+		cmocka_unit_test(ecdsa_alone),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
