@@ -1,3 +1,4 @@
+#include <jansson.h>
 #include <openssl/x509_vfy.h>
 
 #include "base/own.h"
@@ -133,6 +134,19 @@ is_marked(struct mm_bytes document, const uint8_t salt[MM_SALT_N],
 	    MM_OK && mm_initial_is_mark(said, salt, hash);
 }
 
+/* As each document is (fill.h): else the very bytes that a mark is the hash of
+ * would pass for one. */
+static bool
+is_json(struct mm_bytes document)
+{
+	json_t *v = json_loadb((const char *)document.p, document.n,
+	    JSON_REJECT_DUPLICATES, NULL);
+	bool is = v != NULL;
+
+	json_decref(v);
+	return is;
+}
+
 /* see birth.h */
 enum mm_err
 mm_birth_verify_configuration(const struct mm_birth *b,
@@ -149,6 +163,9 @@ mm_birth_verify_configuration(const struct mm_birth *b,
 	    sizeof(raw), NULL) != MM_OK)
 		return MM_FAIL(why, MM_EINPUT, "birth record: a salt is %d "
 		    "hexadecimal digits", 2 * MM_SALT_N);
+	if (!is_json(document))
+		return MM_FAIL(why, MM_EPOLICY, "birth record: no "
+		    "configuration: it is no JSON");
 	if (is_marked(document, raw, want))
 		return MM_OK;
 	if (document.n > 0 && document.p[document.n - 1] == '\n') {

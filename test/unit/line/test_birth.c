@@ -401,6 +401,45 @@ a_document_is_told_by_the_salt(void **state)
 	}
 }
 
+/* The very bytes whose hash the entry has, of today's marks and of before. */
+static void
+what_a_mark_is_made_of_is_no_document(void **state)
+{
+	static const struct {
+		const char *what, *front;
+		marker *mark;
+	} rows[] = {
+		{ "today's", "mintmark-configuration", mm_initial_mark },
+		{ "of before", "", mm_initial_mark_before },
+	};
+	struct rig *r = *state;
+	uint8_t salt[MM_SALT_N], hash[32];
+
+	assert_int_equal(mm_hex_parse(OWN_SALT, 32, salt, sizeof(salt), NULL),
+	    MM_OK);
+	mm_sha256(mm_bytes_of("{\"psk\":\"x\"}"), hash);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_birth_from from = { mm_buf_view(&r->cert),
+			mm_buf_view(&r->chain) };
+		struct mm_buf receipt, made = MM_BUF_INIT(128);
+		struct mm_birth *b = NULL;
+		struct mm_why why = { 0 };
+
+		configure(r, salt, rows[i].mark, &receipt);
+		from.receipt = mm_buf_view(&receipt);
+		assert_int_equal(mm_birth_new(&from, &b, NULL), MM_OK);
+		mm_buf_text(&made, rows[i].front);
+		mm_buf_put(&made, salt, sizeof(salt));
+		mm_buf_put(&made, hash, sizeof(hash));
+		ROW(rows[i].what, mm_birth_verify_configuration(b,
+		    mm_buf_view(&made), &why) == MM_EPOLICY &&
+		    strstr(why.text, "no JSON") != NULL);
+		mm_birth_free(&b);
+		mm_buf_done(&made);
+		mm_buf_done(&receipt);
+	}
+}
+
 static void
 nothing_is_told_of_what_was_not_given(void **state)
 {
@@ -440,6 +479,7 @@ main(void)
 		cmocka_unit_test(other_keys_and_roots_do_not_hold),
 		cmocka_unit_test(receipts_must_be_of_the_certificate),
 		cmocka_unit_test(a_document_is_told_by_the_salt),
+		cmocka_unit_test(what_a_mark_is_made_of_is_no_document),
 		cmocka_unit_test(nothing_is_told_of_what_was_not_given),
 		cmocka_unit_test(the_page_is_text),
 	};
