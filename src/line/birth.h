@@ -155,8 +155,8 @@ MM_MUST enum mm_err mm_birth_verify(const struct mm_birth *b,
  * Whether that document is the initial configuration of the device, by what
  * its receipt says (verify it first) and the record's salt; one of before there
  * were salts needs none.  A line end behind the document may be its file's.
- * MM_EPOLICY: it is another one, or no JSON, or there is none; MM_EINPUT: no such salt;
- * MM_ENOTFOUND: the record has no salt, so it cannot be told.
+ * MM_EPOLICY: it is another one, or no JSON, or there is none; MM_EINPUT: no
+ * such salt; MM_ENOTFOUND: the record has no salt, so it cannot be told.
  */
 MM_MUST enum mm_err mm_birth_verify_configuration(const struct mm_birth *b,
     struct mm_bytes document, struct mm_why *why);

@@ -78,6 +78,30 @@ base64_rows(void **state)
 		}
 }
 
+/* RFC 4648 table 1: each character has its value, and no other has one. */
+static void
+base64_each_character(void **state)
+{
+	static const char all[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	(void)state;
+	for (unsigned c = 0; c < 256; c++) {
+		const char *at = c == 0 ? NULL : strchr(all, (int)c);
+		uint8_t in[] = { 'A', 'A', 'A', (uint8_t)c }, out[3];
+		struct mmd_base64 s = { 0 };
+		size_t n = 0;
+
+		if (strchr(" \t\r\n=", (int)c) != NULL && c != 0)
+			continue;
+		assert_int_equal(mmd_base64_decode(&s, (struct mmd_bytes){ in,
+		    sizeof(in) }, out, sizeof(out), &n), at != NULL ? MMD_OK
+		    : MMD_EINPUT);
+		if (at != NULL)
+			assert_int_equal(out[2], at - all);
+	}
+}
+
 static void
 base64_there_and_back(void **state)
 {
@@ -258,6 +282,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(base64_rows),
+		cmocka_unit_test(base64_each_character),
 		cmocka_unit_test(base64_there_and_back),
 		cmocka_unit_test(der_lengths),
 		cmocka_unit_test(der_writes_what_it_reads),
