@@ -111,7 +111,7 @@ sees_batch(const struct mm_rest *r, const char *batch, bool *yes,
 static enum mm_err
 look_at_batch(const struct mm_rest *r, struct search *s, struct mm_why *why)
 {
-	bool yes;
+	bool yes = false;
 
 	MM_TRY(sees_batch(r, s->batch, &yes, why));
 	s->nothing = s->nothing || !yes;
