@@ -321,7 +321,7 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 	MM_OWN(papers_done)
 	struct papers p = { .list = MM_BUF_INIT(MM_PAPER_MAX),
 		.config = MM_BUF_INIT(MM_PAPER_MAX),
-		.fields = MM_BUF_INIT(MM_PAPER_MAX),
+		.fields = MM_BUF_INIT(MM_PAPER_CUT_MAX),
 		.profiles = MM_BUF_INIT(MM_PAPER_MAX) };
 	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_DOC_MAX);
 	MM_OWN(mm_work_order_free) struct mm_work_order *old = NULL;

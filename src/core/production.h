@@ -177,6 +177,9 @@ void mm_quota_names(const char *batch, const char *station,
 /* ---- papers: texts that orders name by their hash ---- */
 
 #define MM_PAPER_MAX (4U << 20)
+/* A station's table, which has 35 bytes more a row: a row has six at least
+ * (["x"],), so every table that is a paper fits. */
+#define MM_PAPER_CUT_MAX (32U << 20)
 MM_MUST enum mm_err mm_desk_paper_put(struct mm_desk *d, struct mm_bytes text,
     const uint8_t sha256[32], struct mm_why *why);
 /* Appends it.  MM_ENOTFOUND; MM_ESYS: it is not what its name says. */

@@ -9,6 +9,7 @@
 #include "server/event.h"
 #include "server/metrics.h"
 #include "server/rest.h"
+#include "work/file.h"
 #include "work/sync.h"
 
 /*
@@ -165,7 +166,9 @@ replay(struct mm_rest *r, const char *key, enum mm_err *rc,
 	uint8_t now[32];
 
 	whole_hash(r->req, now);
+	r->out.max = MM_WORK_FILE_MAX; /* the longest that there is */
 	*rc = mm_desk_answer_find(r->desk, key, now, &r->status, &r->out, why);
+	r->out.max = OUT_MAX;
 	return *rc != MM_ENOTFOUND;
 }
 

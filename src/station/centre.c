@@ -9,8 +9,11 @@
 #include "base/time.h"
 #include "client/easy.h"
 #include "client/problem.h"
+#include "work/file.h"
 
-enum { ANSWER_MAX = 1 << 20, PATH_N = 512, TIMEOUT_S = 20 };
+/* An order with its papers is as long as its file may be, and takes its time
+ * while it comes. */
+enum { ANSWER_MAX = 1 << 20, PATH_N = 512, TIMEOUT_S = 20, ORDER_S = 600 };
 
 struct slot {
 	CURL *curl;
@@ -41,8 +44,10 @@ on_body(char *p, size_t size, size_t n, void *arg)
 static enum mm_err
 open_slot(struct mm_centre *c, struct slot *s, struct mm_why *why)
 {
+	bool orders = s == &c->slot[MM_CENTRE_SYNC];
+
 	mm_buf_init(&s->body, ANSWER_MAX);
-	mm_buf_init(&s->answer, ANSWER_MAX);
+	mm_buf_init(&s->answer, orders ? MM_WORK_FILE_MAX : ANSWER_MAX);
 	s->curl = curl_easy_init();
 	if (s->curl == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
@@ -51,7 +56,10 @@ open_slot(struct mm_centre *c, struct slot *s, struct mm_why *why)
 	if (c->conf->offline != MM_OFFLINE_ALWAYS || c->conf->sync_s > 0)
 		MM_TRY(mm_easy_cert(s->curl, c->conf->cert, c->conf->key,
 		    why));
-	curl_easy_setopt(s->curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
+	curl_easy_setopt(s->curl, CURLOPT_TIMEOUT,
+	    orders ? (long)ORDER_S : (long)TIMEOUT_S);
+	curl_easy_setopt(s->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(s->curl, CURLOPT_LOW_SPEED_TIME, (long)TIMEOUT_S);
 	curl_easy_setopt(s->curl, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(s->curl, CURLOPT_ERRORBUFFER, s->error);
 	curl_easy_setopt(s->curl, CURLOPT_WRITEFUNCTION, on_body);

@@ -13,7 +13,7 @@
 #include "station/mirror_priv.h"
 #include "station/rows.h"
 
-enum { JOURNAL_MAX = 256 << 20, RECORD_MAX = 1 << 20, PAPER_MAX = 16 << 20,
+enum { JOURNAL_MAX = 256 << 20, RECORD_MAX = 1 << 20, PAPER_MAX = 64 << 20,
 	EXPORT_MAX = 1 << 30, LOOKED = 100 };
 
 /* see mirror_priv.h */

@@ -690,6 +690,31 @@ def test_a_station_has_the_rows_of_its_own_serials(factory):
     assert had == [["RW-01", "RW-02", "RW-03"], ["RW-04", "RW-05", "RW-06"]]
 
 
+def test_a_table_that_was_taken_has_an_order(factory):
+    """However many rows it has: each gets a salt in the station's.  An answer
+    that long is given again by its key, too."""
+    factory.station("wide")
+    serials = [f"W{n:06}" for n in range(1, 150001)]
+    name = factory.batch(
+        len(serials), take="next", serials="W{000001..150000}",
+        configuration={"version": 1, "template": '{"psk": "{{psk}}"}',
+                       "columns": ["psk", "device"],
+                       "rows": [["01234567", x] for x in serials]},
+        shares=[{"station": "wide", "share": len(serials)}])["id"]
+    for state in ("open", "closed"):
+        file, again = (factory.w.rest(
+            "POST", f"/batches/{name}/order", {"station": "wide"},
+            headers={"Idempotency-Key": f"wide-{state}"}).json
+            for _ in range(2))
+        assert again == file and len(json.dumps(file)) > 8 << 20
+        assert "order" in file, (state, file)
+        assert f'"state":"{state}"' in file["order"]
+        table, = [p for p in file["papers"] if "columns" in p]
+        assert len(table) > 4 << 20, len(table)
+        if state == "open":
+            factory.change(name, "close", reason="done")
+
+
 def test_two_stations_race_for_the_last_unit(factory):
     """Exactly one gets it, each time; what is lost is settled."""
     keys = [factory.station(f"race-{i}") for i in range(4)]

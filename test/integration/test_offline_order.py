@@ -11,7 +11,7 @@ import pytest
 
 from offline import ISSUER
 from station import Station
-from world import BUILD, ROOT, SIGNER, World, run, until
+from world import BUILD, ROOT, SIGNER, World, run, sanitized, until
 
 OWN = """
 name = "Acme"
@@ -366,6 +366,53 @@ def test_an_offline_share_is_not_the_centres_too(centre, tmp_path):
         s.plug()
         code, a = s.provision("SHARE-02")
         assert (code, a["reason"]) == (1, "quota-gone"), a
+    finally:
+        s.close()
+
+
+def peak(argv):
+    """(what it printed as JSON, the most memory that it had, in KiB): as the
+    child of a small process, since a large one's memory would be counted."""
+    said, used = run(
+        "/usr/bin/python3", "-c",
+        "import resource,subprocess,sys;"
+        "subprocess.run(sys.argv[1:],check=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)",
+        *argv).stdout.splitlines()
+    return json.loads(said), int(used)
+
+
+def test_a_station_takes_the_longest_table(centre, tmp_path):
+    """By file, by network, and what closes it; the last unit is one of it."""
+    w = centre.w
+    s = new(centre, tmp_path, "wide-1")
+    serials = [f"W-{n:05}" for n in range(1, 90001)]
+    (tmp_path / "rows.csv").write_text(
+        "device,psk\n" + "".join(f"{x},0123456789\n" for x in serials))
+    (tmp_path / "template").write_text('{"psk": "{{psk}}"}')
+    try:
+        name, file = centre.line_ca(s, "wide")
+        centre.again()
+        w.cli("batch", "create", "--id", "wide", "--product", "thermo",
+              "--quantity", "90000", "--until", "30d", "--serials",
+              "W-{00001..90000}", "--shares", "wide-1=90000",
+              "--mode", "offline", "--template",
+              tmp_path / "template", "--rows",
+              tmp_path / "rows.csv", "--config-version", "1")
+        order = centre.order("wide", s, "--line-ca", file)
+        assert order.stat().st_size > 5 << 20
+        _, first = peak(s.argv("import", "--order", order, "--json"))
+        s.plug()
+        said, second = peak(s.argv("provision", "--serial", serials[-1],
+                                   "--fixture", "f1", "--json"))
+        assert said["result"] == "passed", said
+        w.cli("station", "trust", "wide-1", s.made["ledger_key"])
+        w.cli("batch", "close", "wide")
+        said, third = peak(s.argv("sync", "--json"))
+        assert said["new_order"] and s.journal()[-1]["kind"] == "destroyed"
+        if not sanitized():
+            assert max(first, second) < 64 << 10, (first, second, third)
+            assert third < 96 << 10, third
     finally:
         s.close()
 
