@@ -238,7 +238,9 @@ settle_one(struct mm_own *o, const struct mm_outstanding *one,
 	const char *authority = one->authority;
 	struct mm_own_cert cert;
 
-	if (strncmp(authority, MM_J_ADOPTED, strlen(MM_J_ADOPTED)) == 0)
+	p.by_nonce = strncmp(authority, MM_J_ADOPTED,
+	    strlen(MM_J_ADOPTED)) == 0;
+	if (p.by_nonce)
 		authority += strlen(MM_J_ADOPTED);
 	if (strncmp(authority, "batch:", 6) != 0)
 		return MM_FAIL(why, MM_EPOLICY, "the signer signed for %.40s, "

@@ -119,7 +119,7 @@ enter_issued(struct mm_own *o, const struct mm_own_pair *p,
 
 	put_words(p->batch, rep, c, &w);
 	put_given(p->given, &w, &e);
-	if (e.type == MM_E_CERT_ADOPTED)
+	if (e.type == MM_E_CERT_ADOPTED && p->by_nonce)
 		e.field[MM_F_ACTION] = MM_EXPORT_NONCE;
 	return mm_own_enter(o, &e, why);
 }
@@ -175,7 +175,7 @@ mm_own_issue(struct mm_own *o, const struct mm_own_wish *w,
 	struct mm_issue_req q = { .csr = w->csr,
 		.profile_version = o->profile_version };
 	const struct mm_own_pair p = { o->order->batch, o->order->product,
-		w->device, w->spki, w->given };
+		w->device, w->spki, w->given, false };
 	struct mm_issue_rep rep;
 
 	memcpy(q.profile, o->profile, sizeof(q.profile));
@@ -215,7 +215,7 @@ mm_own_adopt(struct mm_own *o, const struct mm_own_found *f,
 	struct mm_duty_adopt_req q = { .der = f->der, .chain = f->chain,
 		.hardware = { hw, n }, .signature = f->signature };
 	const struct mm_own_pair p = { o->order->batch, o->order->product,
-		f->device, f->spki, f->given };
+		f->device, f->spki, f->given, true };
 	struct mm_duty_adopt_rep rep;
 
 	if (n > sizeof(hw))

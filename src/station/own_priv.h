@@ -15,11 +15,13 @@ MM_MUST enum mm_err mm_own_call(struct mm_own *o, unsigned kind,
 MM_MUST enum mm_err mm_own_enter(struct mm_own *o, const struct mm_entry *e,
     struct mm_why *why);
 /* The entry of what was signed for the pair in a batch, unless it is there;
- * product: of that batch. */
+ * product: of that batch; by_nonce: the signer's line of it says that it took
+ * the board over, which had proved it over a nonce of the signer's. */
 struct mm_own_pair {
 	const char *batch, *product, *device;
 	const uint8_t *spki;
 	const struct mm_given *given;
+	bool by_nonce;
 };
 MM_MUST enum mm_err mm_own_enter_issued(struct mm_own *o,
     const struct mm_own_pair *p, struct mm_own_cert *out, struct mm_why *why);
