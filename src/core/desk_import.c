@@ -3,8 +3,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include <jansson.h>
+
 #include "core/desk_devices.h"
 #include "core/import.h"
+#include "core/property.h"
 #include "pki/salt.h"
 
 /*
@@ -21,12 +24,15 @@ struct mm_import_room {
 	struct mm_op *ops[IMPORT_MOST];
 	uint8_t salt[IMPORT_MOST][MM_SALT_N];
 	size_t at[IMPORT_MOST + 1]; /* where each row's paper begins */
+	struct mm_buf papers;
 };
 
 /* see priv.h */
 void
 mm_import_room_free(struct mm_import_room **owner)
 {
+	if (*owner != NULL)
+		mm_buf_done(&(*owner)->papers);
 	free(*owner);
 	*owner = NULL;
 }
@@ -46,8 +52,9 @@ clear(void *p, size_t n, size_t text, size_t room)
 struct mm_import_row *
 mm_desk_import_rows(struct mm_desk *d, size_t n)
 {
-	if (d->import == NULL && n <= IMPORT_MOST)
-		d->import = malloc(sizeof(*d->import));
+	if (d->import == NULL && n <= IMPORT_MOST &&
+	    (d->import = malloc(sizeof(*d->import))) != NULL)
+		mm_buf_init(&d->import->papers, IMPORT_MOST * PAPER_ROOM);
 	if (d->import == NULL || n > IMPORT_MOST)
 		return NULL;
 	for (size_t i = 0; i < n; i++)
@@ -72,7 +79,6 @@ struct import {
 	size_t n;
 	struct seen *seen;
 	struct mm_import_room *room; /* the desk's */
-	struct mm_buf papers;
 };
 
 static void
@@ -83,7 +89,6 @@ import_done(struct import *m)
 		mm_desk_schema_done(&m->seen->schema);
 		free(m->seen);
 	}
-	mm_buf_done(&m->papers);
 }
 
 static enum mm_err
@@ -121,14 +126,23 @@ static enum mm_err
 check_attributes(struct import *m, const struct mm_schema *schema,
     struct mm_import_row *r)
 {
+	MM_OWN(json_free) json_t *own = NULL;
 	struct mm_why why = { 0 };
 	char column[MM_SCHEMA_COLUMN] = "attributes";
+	json_t *o = r->attributes;
 	enum mm_err rc;
 
-	rc = mm_schema_read(schema, r->attributes, m->how->texts, column,
-	    &why);
+	if (r->plain.n > 0 && mm_schema_plain(schema, r->plain,
+	    m->how->texts, r->dev.attributes, sizeof(r->dev.attributes)))
+		return MM_OK;
+	if (r->plain.n > 0)
+		o = own = json_loadb((const char *)r->plain.p, r->plain.n,
+		    JSON_REJECT_DUPLICATES, NULL);
+	if (r->plain.n > 0 && o == NULL)
+		return row_fails(r, column, MM_EAGAIN, "out of memory");
+	rc = mm_schema_read(schema, o, m->how->texts, column, &why);
 	if (rc == MM_OK)
-		rc = mm_attributes_text(r->attributes, r->dev.attributes,
+		rc = mm_attributes_text(o, r->dev.attributes,
 		    sizeof(r->dev.attributes), &why);
 	return rc == MM_OK ? MM_OK : row_fails(r, column, MM_EINPUT, why.text);
 }
@@ -269,7 +283,7 @@ plan_row(struct import *m, size_t i, int64_t now, struct mm_why *why)
 	    m->room->salt[i]);
 	op->u.device.row.created_at = now;
 	mm_device_entry(&e, &t, m->by, &op->u.device.row);
-	return mm_entry_encode(&e, &m->papers, why);
+	return mm_entry_encode(&e, &m->room->papers, why);
 }
 
 /* Once all are written: papers move as they grow. */
@@ -282,7 +296,7 @@ take_papers(struct import *m)
 	for (size_t i = 0; i < m->n; i++) {
 		if (m->row[i].result != MM_OK)
 			continue;
-		o->op[i].entry[0] = (struct mm_bytes){ m->papers.p + o->at[i],
+		o->op[i].entry[0] = (struct mm_bytes){ m->room->papers.p + o->at[i],
 			o->at[i + 1] - o->at[i] };
 		o->op[i].nentries = 1;
 		o->ops[n++] = &o->op[i];
@@ -296,12 +310,13 @@ write_rows(struct import *m, struct mm_why *why)
 	int64_t now = mm_now_ms();
 
 	MM_TRY(mm_salts_make(m->room->salt[0], m->n, why));
+	mm_buf_reset(&m->room->papers);
 	for (size_t i = 0; i < m->n; i++) {
-		m->room->at[i] = m->papers.n;
+		m->room->at[i] = m->room->papers.n;
 		if (m->row[i].result == MM_OK)
 			MM_TRY(plan_row(m, i, now, why));
 	}
-	m->room->at[m->n] = m->papers.n;
+	m->room->at[m->n] = m->room->papers.n;
 	return mm_desk_write(m->d, m->room->ops, take_papers(m), why);
 }
 
@@ -340,8 +355,7 @@ mm_desk_devices_import(struct mm_desk *d, const struct mm_login *by,
     bool *written, struct mm_why *why)
 {
 	MM_OWN(import_done) struct import m = { .d = d, .by = by, .how = how,
-		.row = row, .n = n, .room = d->import,
-		.papers = MM_BUF_INIT(IMPORT_MOST * PAPER_ROOM) };
+		.row = row, .n = n, .room = d->import };
 
 	*written = false;
 	if (n < 1 || n > IMPORT_MOST || d->import == NULL ||

@@ -12,6 +12,7 @@ struct mm_import_row {
 	struct mm_device dev; /* but for its attributes' text: out */
 	struct json_t *attributes; /* borrowed, NULL none; an object, whose
 				      texts become numbers with how.texts */
+	struct mm_bytes plain;     /* or its text, as it came; n 0: none */
 	/* out */
 	enum mm_err result;
 	struct mm_why why;

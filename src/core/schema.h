@@ -40,6 +40,11 @@ struct json_t;
 MM_MUST enum mm_err mm_schema_read(const struct mm_schema *s,
     struct json_t *attributes, bool texts, char column[MM_SCHEMA_COLUMN],
     struct mm_why *why);
+/* The same of attributes as they stand, and their one form in one go, where
+ * they are plain (plain.h), and good.  false: out means nothing, and what
+ * there is to say mm_schema_read says. */
+bool mm_schema_plain(const struct mm_schema *s, struct mm_bytes attributes,
+    bool texts, char *out, size_t room);
 /* Their one form, that of a device's attributes; none: "".  MM_ELIMIT. */
 MM_MUST enum mm_err mm_attributes_text(const struct json_t *attributes,
     char *out, size_t room, struct mm_why *why);

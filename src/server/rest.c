@@ -100,6 +100,8 @@ may(struct mm_rest *r, const struct mm_call *c, struct mm_why *why)
 static enum mm_err
 read_body(struct mm_rest *r, struct mm_why *why)
 {
+	const struct mm_rest_call *c = r->req->route->data;
+
 	if (r->req->method != MM_HTTP_POST && r->req->method != MM_HTTP_PUT &&
 	    r->req->method != MM_HTTP_PATCH)
 		return MM_OK;
@@ -108,7 +110,8 @@ read_body(struct mm_rest *r, struct mm_why *why)
 		return r->in != NULL ? MM_OK
 		    : MM_FAIL(why, MM_ENOMEM, "out of memory");
 	}
-	return mm_rest_parse(r->req->body, &r->in, why);
+	return c->read != NULL ? c->read(r, why) :
+	    mm_rest_parse(r->req->body, &r->in, why);
 }
 
 /* ---- Idempotency-Key ---- */
@@ -455,7 +458,7 @@ enter(struct mm_http_req *req, void *ctx)
 
 #define NO NULL
 #define ASKS(name, query, scope) \
-	&(const struct mm_rest_call){ mm_rest_##name, query, scope, NULL }
+	&(const struct mm_rest_call){ mm_rest_##name, query, scope, NULL, NULL }
 #define CALL(name, scope) ASKS(name, " ", scope)
 /* A list looks at its query itself, one thing has none. */
 #define GET(path, roles, scope, name) \
@@ -468,7 +471,7 @@ enter(struct mm_http_req *req, void *ctx)
 #define WATCHED(method, path, roles, body, scope, name, danger) \
 	{ MM_HTTP_##method, path, body, roles, enter, \
 	    &(const struct mm_rest_call){ mm_rest_##name, " ", scope, \
-		&danger } }
+		&danger, NULL } }
 #define API "/api/v1"
 
 const struct mm_http_route mm_operators_routes[] = {
@@ -499,8 +502,9 @@ const struct mm_http_route mm_operators_routes[] = {
 	ONE(API "/devices/:", ANY, mm_scope_device_named, device),
 	POST(API "/devices", LINES, BODY_SMALL, mm_scope_new_device,
 	    device_create),
-	POST(API "/devices/import", MAKES, BODY_IMPORT, mm_scope_new_devices,
-	    device_import),
+	{ MM_HTTP_POST, API "/devices/import", BODY_IMPORT, MAKES, enter,
+	    &(const struct mm_rest_call){ mm_rest_device_import, " ",
+		mm_scope_new_devices, NULL, mm_rest_import_read } },
 	WATCHED(PUT, API "/devices/:", MAKES, BODY_SMALL, mm_scope_change,
 	    device_replace, mm_danger_move),
 	WATCHED(PATCH, API "/devices/:", MAKES, BODY_SMALL, mm_scope_change,

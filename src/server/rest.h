@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "server/priv.h"
+#include "server/rest_rows.h"
 #include "server/scope.h"
 
 /*
@@ -25,6 +26,7 @@ struct mm_rest {
 	struct mm_job *post;    /* parked: to be posted for call, which then
 	                         * runs again */
 	json_t *in;             /* NULL: no body */
+	struct mm_rest_rows rows; /* an import's, cut out of it */
 	struct mm_buf out;
 	struct mm_json j;       /* over out */
 	int status;             /* 200 until the call says otherwise */
@@ -59,6 +61,7 @@ struct mm_rest_call {
 	const char *query; /* what it may have; NULL: a list, which asks */
 	mm_rest_fn *scope;
 	const struct mm_danger *danger; /* NULL: none that is watched */
+	mm_rest_fn *read; /* its body; NULL: as mm_rest_parse does */
 };
 
 /* ---- four eyes: rest_danger.c, rest_approvals.c ---- */
@@ -165,6 +168,9 @@ struct mm_member {
 /* Fills the struct from an object; a member that no row knows is refused. */
 MM_MUST enum mm_err mm_rest_members(json_t *in,
     const struct mm_member *m, size_t n, void *out, struct mm_why *why);
+/* An import's body: its rows stay where they are (rest_rows.h). */
+MM_MUST enum mm_err mm_rest_import_read(struct mm_rest *r,
+    struct mm_why *why);
 /* A body: an object, at most 6 deep, no name twice. */
 MM_MUST enum mm_err mm_rest_parse(struct mm_bytes body, json_t **out,
     struct mm_why *why);

@@ -1,51 +1,12 @@
-#include <stddef.h>
 #include <string.h>
 
-#include "core/import.h"
+#include "base/own.h"
 #include "server/rest.h"
+#include "server/rest_rows.h"
 
 /* Many devices in one call, each on its own. */
 
-enum { ROWS_MAX = 1000, DIGEST_N = 16 };
-
-#define M(name, type, must, field)                                  \
-	{ name, type, must, offsetof(struct mm_import_row, field),  \
-	    sizeof(((struct mm_import_row *)0)->field) }
-static const struct mm_member members[] = {
-	M("id", MM_M_DEVICE, true, dev.id),
-	M("product", MM_M_NAME, true, dev.product),
-	M("attributes", MM_M_KEPT, false, attributes),
-	M("bound_spki_sha256", MM_M_SHA256, false, dev.bound_spki),
-};
-#undef M
-
-/* The member that a refusal begins with: `name: ...` or `"name": ...`. */
-static void
-column_of(struct mm_import_row *row)
-{
-	const char *text = row->why.text;
-	size_t n;
-
-	text += text[0] == '"';
-	n = strcspn(text, "\":");
-	if (n >= sizeof(row->column))
-		n = sizeof(row->column) - 1;
-	memcpy(row->column, text, n);
-	row->column[n] = '\0';
-}
-
-static void
-read_row(json_t *in, struct mm_import_row *row)
-{
-	json_t *attributes = json_object_get(in, "attributes");
-
-	row->attributes = json_is_object(attributes) ? attributes : NULL;
-	row->result = !json_is_object(in) ? MM_FAIL(&row->why, MM_EINPUT,
-	    "row: want an object") : mm_rest_members(in, members,
-	    sizeof(members) / sizeof(members[0]), row, &row->why);
-	if (row->result != MM_OK)
-		column_of(row);
-}
+enum { ROWS_MAX = MM_REST_ROWS_MAX, DIGEST_N = 16 };
 
 static enum mm_err
 read_flag(json_t *in, const char *name, bool *out, struct mm_why *why)
@@ -154,24 +115,62 @@ put_answer(struct mm_rest *r, const struct mm_import_row *row, size_t n,
 	mm_json_close(&r->j, '}');
 }
 
+/* see rest.h; whoever is limited has each row looked at before the call */
+enum mm_err
+mm_rest_import_read(struct mm_rest *r, struct mm_why *why)
+{
+	if (!r->login.scope.on &&
+	    mm_rest_rows_cut(r->req->body, &r->rows, &r->in))
+		return MM_OK;
+	return mm_rest_parse(r->req->body, &r->in, why);
+}
+
+/* What was cut out turned out to be something else. */
+static enum mm_err
+read_whole(struct mm_rest *r, struct mm_why *why)
+{
+	mm_rest_json_free(&r->in);
+	r->rows = (struct mm_rest_rows){ .n = 0 };
+	return mm_rest_parse(r->req->body, &r->in, why);
+}
+
+static enum mm_err
+read_rows(struct mm_rest *r, struct mm_import_row **row, size_t *n,
+    json_t **kept, struct mm_why *why)
+{
+	const json_t *list = json_object_get(r->in, "rows");
+
+	*n = r->rows.n > 0 ? r->rows.n : json_array_size(list);
+	if (*n < 1 || *n > ROWS_MAX)
+		return MM_FAIL(why, MM_EINPUT, "rows: want 1 to %d", ROWS_MAX);
+	*row = mm_desk_import_rows(r->desk, *n);
+	if (*row == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	if (r->rows.n == 0)
+		mm_rest_rows_take(list, *row);
+	else if (!mm_rest_rows_read(&r->rows, *row, kept))
+		return MM_ENOTFOUND;
+	return MM_OK;
+}
+
 /* "created" is what would be, where nothing is written. */
 enum mm_err
 mm_rest_device_import(struct mm_rest *r, struct mm_why *why)
 {
+	MM_OWN(mm_rest_json_free) json_t *kept = NULL;
 	struct mm_import_row *row;
-	const json_t *rows = json_object_get(r->in, "rows");
-	size_t n = json_array_size(rows);
+	size_t n;
 	struct mm_import_how how;
 	bool written, digests = false;
+	enum mm_err rc;
 
 	MM_TRY(read_how(r->in, &how, &digests, why));
-	if (n < 1 || n > ROWS_MAX)
-		return MM_FAIL(why, MM_EINPUT, "rows: want 1 to %d", ROWS_MAX);
-	row = mm_desk_import_rows(r->desk, n);
-	if (row == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	for (size_t i = 0; i < n; i++)
-		read_row(json_array_get(rows, i), &row[i]);
+	rc = read_rows(r, &row, &n, &kept, why);
+	if (rc == MM_ENOTFOUND) {
+		MM_TRY(read_whole(r, why));
+		rc = read_rows(r, &row, &n, &kept, why);
+	}
+	MM_TRY(rc);
 	MM_TRY(mm_desk_devices_import(r->desk, &r->login, &how, row, n,
 	    &written, why));
 	put_answer(r, row, n, written, digests);

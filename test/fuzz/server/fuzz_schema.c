@@ -1,5 +1,6 @@
 /* Property: a text is a schema or there is a reason; what a schema made of
- * attributes it makes of them again; the check answers both times alike. */
+ * attributes it makes of them again; the check answers both times alike; what
+ * is good where it stands is good as a document, and the same text. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,15 +13,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 use(const struct mm_schema *s, char once[2049])
 {
-	char again[2049], both[2049], column[MM_SCHEMA_COLUMN];
+	char again[2049], both[2049], plain[2049], column[MM_SCHEMA_COLUMN];
+	bool good = mm_schema_plain(s, mm_bytes_of(once), true, plain,
+	    sizeof(plain));
 	enum mm_err checked, read;
 
 	MM_OWN(json_free) json_t *o = once[0] == '\0' ? json_object() :
 	    json_loads(once, JSON_REJECT_DUPLICATES, NULL);
 
-	if (!json_is_object(o))
+	if (!json_is_object(o)) {
+		if (good)
+			abort();
 		return;
+	}
 	read = mm_schema_read(s, o, true, column, NULL);
+	if (good && (read != MM_OK || mm_attributes_text(o, both,
+	    sizeof(both), NULL) != MM_OK || strcmp(both, plain) != 0))
+		abort();
 	if (json_object_size(o) == 0)
 		strcpy(both, once);
 	else if (mm_attributes_text(o, both, sizeof(both), NULL) != MM_OK)

@@ -148,6 +148,68 @@ test_converted(void **state)
 	}
 }
 
+/* What is good where it stands; anything else is schema.c's to judge. */
+static void
+test_plain(void **state)
+{
+	static const struct {
+		const char *attributes;
+		bool texts;
+		const char *out; /* NULL: not plain, or not good */
+	} rows[] = {
+		{ "{\"t\":\"a\"}", false, "{\"t\":\"a\"}" },
+		{ " { \"t\" : \"a\" , \"i\" : 9 }", false,
+		    "{\"i\":9,\"t\":\"a\"}" },
+		{ "{\"t\":\"a\",\"i\":\"-1\",\"b\":\"true\",\"n\":\"3\"}", true,
+		    "{\"b\":true,\"i\":-1,\"n\":3,\"t\":\"a\"}" },
+		{ "{\"t\":\"a\",\"e\":\"x\",\"m\":\"7\"}", true,
+		    "{\"e\":\"x\",\"m\":\"7\",\"t\":\"a\"}" },
+		{ "{\"t\":\"a\",\"e\":1}", false, "{\"e\":1,\"t\":\"a\"}" },
+		{ "{\"t\":\"a\",\"e\":true}", false,
+		    "{\"e\":true,\"t\":\"a\"}" },
+		{ "", false, NULL }, { "{}", false, NULL },
+		{ "{\"t\":\"\"}", false, NULL },
+		{ "{\"t\":\"abcd\"}", false, NULL },
+		{ "{\"t\":1}", false, NULL },
+		{ "{\"t\":\"a\",\"i\":10}", false, NULL },
+		{ "{\"t\":\"a\",\"i\":-0}", false, NULL },
+		{ "{\"t\":\"a\",\"i\":01}", false, NULL },
+		{ "{\"t\":\"a\",\"i\":\"1\"}", false, NULL },
+		{ "{\"t\":\"a\",\"i\":\"01\"}", true, NULL },
+		{ "{\"t\":\"a\",\"i\":3.0}", false, NULL },
+		{ "{\"t\":\"a\",\"n\":\"2.5\"}", true, NULL },
+		{ "{\"t\":\"a\",\"b\":\"yes\"}", true, NULL },
+		{ "{\"t\":\"a\",\"e\":\"y\"}", false, NULL },
+		{ "{\"t\":\"a\",\"e\":false}", false, NULL },
+		{ "{\"t\":\"a\",\"z\":1}", false, NULL },
+		{ "{\"t\":\"a\",\"t\":\"a\"}", false, NULL },
+		{ "{\"t\":\"a\"} ", false, NULL },
+		{ "{\"t\":\"\\u0061\"}", false, NULL },
+		{ "{\"t\":\"\xc3\xa4\"}", false, NULL },
+		{ "{\"t\":\"a\",\"m\":{}}", false, NULL },
+	};
+	MM_OWN(mm_schema_free) struct mm_schema *s = NULL;
+	char out[64];
+
+	(void)state;
+	assert_int_equal(parse(SCHEMA, &s, NULL), MM_OK);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool good = mm_schema_plain(s, mm_bytes_of(
+		    rows[i].attributes), rows[i].texts, out, sizeof(out));
+
+		print_message("%s\n", rows[i].attributes);
+		assert_int_equal(good, rows[i].out != NULL);
+		if (good)
+			assert_string_equal(out, rows[i].out);
+	}
+	/* without a schema texts are texts */
+	assert_true(mm_schema_plain(NULL, mm_bytes_of("{\"i\":\"1\"}"), true,
+	    out, 10));
+	assert_string_equal(out, "{\"i\":\"1\"}");
+	assert_false(mm_schema_plain(NULL, mm_bytes_of("{\"i\":\"1\"}"), true,
+	    out, 9));
+}
+
 static void
 test_members(void **state)
 {
@@ -185,6 +247,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_fits),
 		cmocka_unit_test(test_converted),
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_members),
 	};
 
