@@ -462,6 +462,7 @@ on_issue(struct mm_round *r, struct mm_flight *f, struct mm_bytes body)
 		refuse(r, f->job, reason_of(rc), why.text);
 		return;
 	}
+	mm_feed_signed(r->c, rep.journal_n);
 	/* signed: from here on it is recorded, or settled as an orphan by
 	 * what the signer has outstanding */
 	rc = take_issued(f->job, &rep, &why);

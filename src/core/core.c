@@ -437,7 +437,7 @@ mm_core_stats(struct mm_core *c, struct mm_core_stats *out)
 	out->tree_size = c->ledger_size;
 	out->checkpoint_size = c->checkpoint_size;
 	out->checkpoint_at = c->checkpoint_at;
-	out->signer = c->signer;
+	out->signer = c->word.status;
 	out->signer_known = c->signer_at != 0;
 	out->signer_age_ms = mm_mono_ms() - c->signer_at;
 	out->signer_skew_ms = c->signer_skew_ms;

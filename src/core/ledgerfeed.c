@@ -17,6 +17,7 @@
 #define ASK_MS       5000
 #define ASK_AGE_MS   10000
 #define STATUS_MS    2000
+#define STATUS_TRIES 3
 #define LOOK_MS      200
 
 /* ---- feeding ---- */
@@ -209,12 +210,32 @@ hello(struct mm_core *c, struct mm_why *why)
 		mm_hex_text(rep.place, sizeof(rep.place), c->nodes.place);
 		c->nodes.signs = rep.signs != 0;
 		c->fed = rep.tree_size;
+		mm_word_anew(&c->word);
 	}
 	pthread_mutex_unlock(&c->lock);
 	return rc == MM_OK ? mm_clocks_enter(c, rep.clocks, why) : rc;
 }
 
-/* A signer that is there may still have a reason to issue nothing. */
+/* false: it was overtaken (word.h). */
+static bool
+take_status(struct mm_core *c, const struct mm_status_rep *rep)
+{
+	bool taken;
+
+	pthread_mutex_lock(&c->lock);
+	taken = mm_word_take(&c->word, rep);
+	if (taken) {
+		atomic_store(&c->issuing, rep->issuing != 0 &&
+		    !c->nodes.fenced);
+		c->signer_at = mm_mono_ms();
+		c->signer_skew_ms = (int64_t)rep->now_ms - mm_now_ms();
+	}
+	pthread_mutex_unlock(&c->lock);
+	return taken;
+}
+
+/* A signer that is there may still have a reason to issue nothing.  One that
+ * signs all the while may overtake itself more than once. */
 static enum mm_err
 ask_status(struct mm_core *c, struct mm_why *why)
 {
@@ -222,18 +243,34 @@ ask_status(struct mm_core *c, struct mm_why *why)
 	    MM_BUF_INIT(MM_IPC_FRAME_MAX);
 	struct mm_status_req req = { 0 };
 	struct mm_status_rep rep;
+	unsigned tries = STATUS_TRIES;
 
-	MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_STATUS, &req, &rep,
-	    &frame, why));
-	atomic_store(&c->issuing, rep.issuing != 0 && !c->nodes.fenced);
-	pthread_mutex_lock(&c->lock);
-	c->signer = rep;
-	c->signer_at = mm_mono_ms();
-	c->signer_skew_ms = (int64_t)rep.now_ms - mm_now_ms();
-	pthread_mutex_unlock(&c->lock);
-	if (!c->nodes.fenced)
+	do {
+		MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_STATUS,
+		    &req, &rep, &frame, why));
+	} while (!take_status(c, &rep) && --tries > 0);
+	if (tries > 0 && !c->nodes.fenced)
 		mm_core_not_ready(c, rep.why);
 	return MM_OK;
+}
+
+/* see priv.h; a fence that comes meanwhile stands */
+void
+mm_feed_signed(struct mm_core *c, uint64_t journal_n)
+{
+	bool over;
+
+	pthread_mutex_lock(&c->lock);
+	over = mm_word_signed(&c->word, journal_n) && !c->nodes.fenced;
+	if (over)
+		atomic_store(&c->issuing, true);
+	pthread_mutex_unlock(&c->lock);
+	if (!over)
+		return;
+	if (c->nodes.fenced)
+		atomic_store(&c->issuing, false);
+	else
+		mm_core_not_ready(c, "");
 }
 
 /* see priv.h */

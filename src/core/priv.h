@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "core/core.h"
 #include "core/decide.h"
+#include "core/word.h"
 #include "ledger/entry.h"
 #include "ledger/note.h"
 #include "pki/cert.h"
@@ -547,7 +548,7 @@ struct mm_core {
 	uint8_t orders_key[32]; /* zero: the signer has none */
 	struct mm_unsettled *unsettled, *settling; /* ... is L's */
 	char why[161];
-	struct mm_status_rep signer; /* as it said last */
+	struct mm_word word;      /* the signer's */
 	int64_t signer_at;        /* monotonic: when; 0: never */
 	int64_t signer_skew_ms;   /* its clock against ours, then */
 	struct mm_crl_mark *marks; /* an issuer each */

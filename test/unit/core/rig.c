@@ -195,8 +195,16 @@ rig_kill_signer(struct rig *r)
 void
 rig_restart_signer(struct rig *r)
 {
+	rig_restart_signer_with(r, NULL);
+}
+
+void
+rig_restart_signer_with(struct rig *r, void (*with)(struct mm_links *))
+{
 	struct mm_links links = start_signer(r);
 
+	if (with != NULL)
+		with(&links);
 	mm_core_relink(r->core, &links);
 }
 

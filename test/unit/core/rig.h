@@ -41,6 +41,8 @@ void rig_done(struct rig *r);
 /* Kills the signer at once; starts one and links the core to it. */
 void rig_kill_signer(struct rig *r);
 void rig_restart_signer(struct rig *r);
+/* with: may put something of its own between the core and the signer. */
+void rig_restart_signer_with(struct rig *r, void (*with)(struct mm_links *));
 
 /* A group's: one CA for all its tests, each with devices of its own. */
 int rig_setup(void **state);
