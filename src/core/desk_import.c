@@ -296,8 +296,8 @@ take_papers(struct import *m)
 	for (size_t i = 0; i < m->n; i++) {
 		if (m->row[i].result != MM_OK)
 			continue;
-		o->op[i].entry[0] = (struct mm_bytes){ m->room->papers.p + o->at[i],
-			o->at[i + 1] - o->at[i] };
+		o->op[i].entry[0] = (struct mm_bytes){ o->papers.p +
+			o->at[i], o->at[i + 1] - o->at[i] };
 		o->op[i].nentries = 1;
 		o->ops[n++] = &o->op[i];
 	}
