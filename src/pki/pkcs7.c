@@ -28,6 +28,61 @@ mm_pkcs7_certs(struct mm_buf *out, const struct mm_bytes *der, size_t n)
 	mm_der_close(out, content);
 }
 
+/*
+ * X.690 8.1.3: around the certificates, which are DER, some servers write
+ * BER: lengths that are not the shortest, or none at all (indefinite), where
+ * the end is marked.
+ */
+static uint8_t
+ber_head(struct mm_rd *r, size_t *n, bool *marked)
+{
+	uint8_t tag = mm_rd_u8(r), first = mm_rd_u8(r);
+	unsigned octets = first & 0x7f;
+
+	*marked = first == 0x80;
+	*n = first < 0x80 ? first : 0;
+	if ((tag & 0x1f) == 0x1f || (first > 0x80 && octets > 4) ||
+	    (*marked && (tag & 0x20) == 0))
+		r->bad = true;
+	while (first > 0x80 && octets-- > 0 && !r->bad)
+		*n = *n << 8 | mm_rd_u8(r);
+	return tag;
+}
+
+/* 8.1.5: as many ends as were begun. */
+static struct mm_bytes
+ber_until_end(struct mm_rd *r)
+{
+	const uint8_t *from = r->p, *end = from;
+	size_t depth = 1, n;
+	bool marked;
+
+	while (depth > 0 && !r->bad) {
+		uint8_t tag;
+
+		end = r->p;
+		tag = ber_head(r, &n, &marked);
+		if (tag == 0 && n == 0 && !marked)
+			depth--;
+		else if (marked)
+			depth++;
+		else
+			(void)mm_rd_take(r, n);
+	}
+	return (struct mm_bytes){ from, r->bad ? 0 : (size_t)(end - from) };
+}
+
+static struct mm_bytes
+ber_take(struct mm_rd *r, uint8_t tag)
+{
+	bool marked;
+	size_t n;
+
+	if (ber_head(r, &n, &marked) != tag)
+		r->bad = true;
+	return marked ? ber_until_end(r) : mm_rd_take(r, n);
+}
+
 /* The certificates field's contents; bad if this is not certs-only. */
 static struct mm_rd
 open_certs(struct mm_bytes p7)
@@ -35,17 +90,17 @@ open_certs(struct mm_bytes p7)
 	struct mm_rd outer = mm_rd_over(p7), content, wrap, data, certs;
 	bool ok;
 
-	content = mm_rd_over(mm_der_take(&outer, MM_DER_SEQ));
+	content = mm_rd_over(ber_take(&outer, MM_DER_SEQ));
 	ok = mm_der_oid_is(mm_der_take(&content, MM_DER_OID), OID_SIGNED_DATA);
-	wrap = mm_rd_over(mm_der_take(&content, MM_DER_CTXC(0)));
-	data = mm_rd_over(mm_der_take(&wrap, MM_DER_SEQ));
+	wrap = mm_rd_over(ber_take(&content, MM_DER_CTXC(0)));
+	data = mm_rd_over(ber_take(&wrap, MM_DER_SEQ));
 	ok = mm_der_take_uint(&data) <= 5 && ok;
-	mm_der_take(&data, MM_DER_SET); /* digestAlgorithms */
-	mm_der_take(&data, MM_DER_SEQ); /* encapContentInfo */
-	certs = mm_rd_over(mm_der_take(&data, MM_DER_CTXC(0)));
+	(void)ber_take(&data, MM_DER_SET); /* digestAlgorithms */
+	(void)ber_take(&data, MM_DER_SEQ); /* encapContentInfo */
+	certs = mm_rd_over(ber_take(&data, MM_DER_CTXC(0)));
 	if (mm_der_peek(&data, MM_DER_CTXC(1)))
-		mm_der_take(&data, MM_DER_CTXC(1)); /* crls */
-	mm_der_take(&data, MM_DER_SET); /* signerInfos */
+		(void)ber_take(&data, MM_DER_CTXC(1)); /* crls */
+	(void)ber_take(&data, MM_DER_SET); /* signerInfos */
 	certs.bad = !ok || !mm_rd_end(&outer) || !mm_rd_end(&content) ||
 	    !mm_rd_end(&wrap) || !mm_rd_end(&data);
 	return certs;

@@ -340,6 +340,59 @@ walks_pkcs7(void **state)
 	ca_done(&b);
 }
 
+/* X.690 8.1.3: what is around certificates may be BER, and these not. */
+static void
+walks_ber_pkcs7(void **state)
+{
+	static const uint8_t head[] = { 0x30, 0x80, 0x06, 0x09, 0x2a, 0x86,
+		0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02, 0xa0, 0x80, 0x30,
+		0x80, 0x02, 0x01, 0x01, 0x31, 0x00, 0x30, 0x80, 0x06, 0x09,
+		0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01, 0xa0,
+		0x80, 0x24, 0x80, 0x04, 0x84, 0x00, 0x00, 0x00, 0x01, 0x61,
+		0, 0, 0, 0, 0, 0, 0xa0, 0x80 };
+	static const uint8_t tail[] = { 0, 0, 0x31, 0x80, 0, 0, 0, 0, 0, 0, 0,
+		0 };
+	static const struct {
+		size_t at;
+		uint8_t value;
+	} bad[] = {
+		{ 0, 0x31 }, { 1, 0x85 }, { 1, 0x7f }, { 13, 0xa1 },
+		{ 15, 0x04 }, { 19, 9 }, { 37, 0x04 }, { 40, 0x85 },
+		{ 41, 0xff }, { 47, 1 }, { 22, 0x3f },
+	};
+	struct mm_buf p7 = MM_BUF_INIT(65536);
+	struct mm_why why = { 0 };
+	struct mm_bytes out[2];
+	struct ca a;
+	size_t n;
+
+	(void)state;
+	ca_init(&a, MM_KEY_P256);
+	mm_buf_put(&p7, head, sizeof(head));
+	mm_buf_bytes(&p7, mm_buf_view(&a.der));
+	mm_buf_put(&p7, tail, sizeof(tail));
+	OK(why, mm_pkcs7_walk(mm_buf_view(&p7), out, 2, &n, &why));
+	assert_int_equal(n, 1);
+	assert_true(mm_bytes_eq(mm_buf_view(&a.der), out[0]));
+	for (size_t i = 0; i < p7.n; i++)
+		assert_int_equal(mm_pkcs7_walk((struct mm_bytes){ p7.p, i },
+		    out, 2, &n, NULL), MM_EINPUT);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const uint8_t was = p7.p[bad[i].at];
+
+		p7.p[bad[i].at] = bad[i].value;
+		assert_int_equal(mm_pkcs7_walk(mm_buf_view(&p7), out, 2, &n,
+		    NULL), MM_EINPUT);
+		p7.p[bad[i].at] = was;
+	}
+	/* a certificate of no certain length is none */
+	p7.p[sizeof(head) + 1] = 0x80;
+	assert_int_equal(mm_pkcs7_walk(mm_buf_view(&p7), out, 2, &n, NULL),
+	    MM_EINPUT);
+	mm_buf_done(&p7);
+	ca_done(&a);
+}
+
 static void
 names_reasons(void **state)
 {
@@ -370,6 +423,7 @@ main(void)
 		cmocka_unit_test(refuses_what_does_not_fit),
 		cmocka_unit_test(refuses_issuers_that_are_none),
 		cmocka_unit_test(walks_pkcs7),
+		cmocka_unit_test(walks_ber_pkcs7),
 		cmocka_unit_test(names_reasons),
 	};
 
