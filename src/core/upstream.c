@@ -235,13 +235,18 @@ count(struct mm_upstream *u, struct mm_going *g,
 {
 	const struct mm_at_who who = who_of(u, g->flight);
 	struct mm_at_who told = who;
+	bool all;
 
 	if (g->alone)
 		told.device = NULL;
 	pthread_mutex_lock(&u->lock);
-	mm_at_tell(&u->at[g->issuer], rep, &told, g->asked_at);
+	all = mm_at_tell(&u->at[g->issuer], rep, &told, g->asked_at);
 	(void)mm_at_may(&u->at[g->issuer], &who, INT64_MAX, &g->again_s);
 	pthread_mutex_unlock(&u->lock);
+	if (!all)
+		mm_core_note(u->c, 2, "upstream", "more devices than can be "
+		    "kept wait for what their CA decides: those whose time "
+		    "comes first are asked for too soon");
 }
 
 /* ---- D ---- */
@@ -430,13 +435,15 @@ mm_upstream_go(struct mm_core *c, struct mm_flight *f)
 	struct mm_forward_req q = { .renewal = 0 };
 	struct mm_going *g = f->going;
 	const uint64_t number = g->number;
+	const int64_t now = mm_mono_ms();
 	int64_t within = c->config->issuer[g->issuer].answer_within_s * 1000;
 	struct mm_forward_rep away = { .how = MM_FORWARD_AWAY,
 		.why = "the registrar is away" };
 
 	ask(c, f, &q);
+	q.begin_by_ms = (uint64_t)now + 1000 * MM_UPSTREAM_BEGIN_S;
 	pthread_mutex_lock(&c->upstream->lock);
-	g->until = mm_mono_ms() + within + GRACE_MS;
+	g->until = now + within + GRACE_MS;
 	c->upstream->at[g->issuer].stats.asked++;
 	pthread_mutex_unlock(&c->upstream->lock);
 	if (c->conf.forward(c->conf.ctx, number, &q))
@@ -551,6 +558,23 @@ note_failed(struct mm_core *c, struct mm_flight *f, struct mm_why *why)
 	return mm_papers_seal(&p, &g->op, why);
 }
 
+static unsigned
+again_s(const struct mm_going *g, const struct mm_forward_rep *rep)
+{
+	switch (g->how) {
+	case MM_FORWARD_PENDING:
+		return mm_at_pending_s(rep->retry_after_s);
+	case MM_FORWARD_AWAY:
+		return mm_at_away_s(rep->retry_after_s);
+	case MM_FORWARD_LOST:
+		return MM_AGAIN_BUSY_S;
+	case MM_FORWARD_WRONG:
+		return MM_AGAIN_NO_S;
+	default:
+		return g->again_s;
+	}
+}
+
 static void
 failed(struct mm_core *c, struct mm_flight *f,
     const struct mm_forward_rep *rep)
@@ -565,10 +589,7 @@ failed(struct mm_core *c, struct mm_flight *f,
 	else
 		mm_sha256(rep->der, g->wrong);
 	snprintf(f->job->said, sizeof(f->job->said), "%s", rep->why);
-	f->job->retry_after_s = g->how == MM_FORWARD_PENDING ?
-	    mm_at_pending_s(rep->retry_after_s) : g->how == MM_FORWARD_AWAY ||
-	    g->how == MM_FORWARD_LOST ? MM_AGAIN_BUSY_S :
-	    g->how == MM_FORWARD_WRONG ? MM_AGAIN_NO_S : g->again_s;
+	f->job->retry_after_s = again_s(g, rep);
 	f->flags |= MM_FLIGHT_FAILED;
 	/* without the entry the document stays, and housekeeping enters it */
 	if (note_failed(c, f, &why) != MM_OK)
@@ -732,4 +753,19 @@ mm_core_upstream(struct mm_core *c, const char *issuer,
 	out->next_at = mm_at_next(&c->upstream->at[i - c->config->issuer]);
 	pthread_mutex_unlock(&c->upstream->lock);
 	return true;
+}
+
+/* see upstream.h */
+int64_t
+mm_core_upstream_next(struct mm_core *c, const char *issuer, size_t profile)
+{
+	const struct mm_issuer_conf *i = mm_config_issuer(c->config, issuer);
+	int64_t next;
+
+	if (i == NULL || !mm_issuer_upstream(i))
+		return 0;
+	pthread_mutex_lock(&c->upstream->lock);
+	next = mm_at_next_of(&c->upstream->at[i - c->config->issuer], profile);
+	pthread_mutex_unlock(&c->upstream->lock);
+	return next;
 }

@@ -42,5 +42,9 @@ struct mm_upstream_stats {
 /* false: that issuer's certificates are our own. */
 bool mm_core_upstream(struct mm_core *c, const char *issuer,
     struct mm_upstream_stats *out);
+/* Before that (monotonic ms) it is not asked for that profile of the
+ * configuration, on account of its answers there; 0. */
+int64_t mm_core_upstream_next(struct mm_core *c, const char *issuer,
+    size_t profile);
 
 #endif

@@ -8,6 +8,8 @@
 #define NO_FIRST_MS 60000
 #define MOST_MS 3600000
 #define PENDING_MOST_S 86400
+#define AWAY_MOST_S 3600
+#define FULL_EVERY_MS 60000
 
 /* What an end says of each of the three brakes. */
 enum says { NOTHING, WELL, ILL };
@@ -27,21 +29,22 @@ static const struct {
 bool
 mm_at_init(struct mm_at_issuer *at, size_t profiles)
 {
-	at->wrongs.most_ms = MOST_MS;
-	at->noes = calloc(profiles + 1, sizeof(*at->noes));
-	for (size_t i = 0; at->noes != NULL && i < profiles; i++) {
-		at->noes[i].first_ms = NO_FIRST_MS;
-		at->noes[i].most_ms = MOST_MS;
+	at->of = calloc(profiles + 1, sizeof(*at->of));
+	for (size_t i = 0; at->of != NULL && i < profiles; i++) {
+		at->of[i].wrongs.most_ms = MOST_MS;
+		at->of[i].noes.first_ms = NO_FIRST_MS;
+		at->of[i].noes.most_ms = MOST_MS;
 	}
-	return at->noes != NULL;
+	return at->of != NULL;
 }
 
 /* see upstream_at.h */
 void
 mm_at_done(struct mm_at_issuer *at)
 {
-	free(at->noes);
-	at->noes = NULL;
+	mm_waits_done(&at->waits);
+	free(at->of);
+	at->of = NULL;
 }
 
 /* see upstream_at.h */
@@ -49,10 +52,13 @@ bool
 mm_at_may(const struct mm_at_issuer *at, const struct mm_at_who *who,
     int64_t most, unsigned *again_s)
 {
-	const struct mm_rests *brakes[] = { &at->rests, &at->wrongs,
-		&at->noes[who->profile] };
+	const struct mm_rests *brakes[] = { &at->rests,
+		&at->of[who->profile].wrongs, &at->of[who->profile].noes };
 	int64_t now = mm_mono_ms(), when = now, until;
 
+	until = mm_waits_until(&at->waits, who->device);
+	if (until > when)
+		when = until;
 	for (size_t i = 0; i < sizeof(brakes) / sizeof(brakes[0]); i++)
 		if (!mm_rests_may(brakes[i], who->device, now, &until) &&
 		    until > when)
@@ -70,8 +76,8 @@ mm_at_ask(struct mm_at_issuer *at, const struct mm_at_who *who,
     int64_t now_ms)
 {
 	mm_rests_ask(&at->rests, now_ms);
-	mm_rests_ask(&at->wrongs, now_ms);
-	mm_rests_ask(&at->noes[who->profile], now_ms);
+	mm_rests_ask(&at->of[who->profile].wrongs, now_ms);
+	mm_rests_ask(&at->of[who->profile].noes, now_ms);
 	at->under_way++;
 }
 
@@ -82,6 +88,15 @@ mm_at_pending_s(uint64_t said)
 {
 	return said == 0 ? MM_AGAIN_NO_S : said > PENDING_MOST_S ?
 	    PENDING_MOST_S : (unsigned)said;
+}
+
+/* see upstream_at.h; RFC 9110 10.2.3: of the service, and so of all; one that
+ * says a year by mistake is asked again in an hour */
+unsigned
+mm_at_away_s(uint64_t said)
+{
+	return said == 0 ? MM_AGAIN_BUSY_S : said > AWAY_MOST_S ?
+	    AWAY_MOST_S : (unsigned)said;
 }
 
 /* see upstream_at.h */
@@ -122,29 +137,57 @@ is_there(struct mm_at_issuer *at, enum says what, const char *device)
 		at->stats.failed_at = at->silent_at;
 }
 
+static bool
+keep_waiting(struct mm_at_issuer *at, const char *device, uint64_t said,
+    int64_t now)
+{
+	const int64_t until = now + 1000LL * mm_at_pending_s(said);
+
+	if (mm_waits_put(&at->waits, device, until, now) ||
+	    (at->full_at != 0 && now - at->full_at < FULL_EVERY_MS))
+		return true;
+	at->full_at = now;
+	return false;
+}
+
 /* see upstream_at.h */
-void
+bool
 mm_at_tell(struct mm_at_issuer *at, const struct mm_forward_rep *rep,
     const struct mm_at_who *who, int64_t asked_at)
 {
+	struct mm_at_profile *of = &at->of[who->profile];
 	const int64_t now = mm_mono_ms();
 
 	if (rep->how != MM_FORWARD_MADE)
 		mm_at_tally(at, (enum mm_forwarded)rep->how, rep->why);
 	brake(&at->rests, says[rep->how].rests, who->device, asked_at, now);
-	brake(&at->wrongs, says[rep->how].wrongs, who->device, asked_at, now);
-	brake(&at->noes[who->profile], says[rep->how].noes, who->device,
-	    asked_at, now);
+	brake(&of->wrongs, says[rep->how].wrongs, who->device, asked_at, now);
+	brake(&of->noes, says[rep->how].noes, who->device, asked_at, now);
 	is_there(at, says[rep->how].rests, who->device);
-	if (rep->how == MM_FORWARD_PENDING && who->device != NULL)
-		mm_rests_wait(&at->rests, who->device, now +
-		    1000LL * mm_at_pending_s(rep->retry_after_s));
+	if (rep->how == MM_FORWARD_AWAY && rep->retry_after_s > 0)
+		mm_rests_pause(&at->rests, now, now +
+		    1000LL * mm_at_away_s(rep->retry_after_s));
+	if (who->device == NULL)
+		return true;
+	if (rep->how == MM_FORWARD_PENDING)
+		return keep_waiting(at, who->device, rep->retry_after_s, now);
+	mm_waits_end(&at->waits, who->device);
+	return true;
 }
 
 /* see upstream_at.h */
 int64_t
 mm_at_next(const struct mm_at_issuer *at)
 {
-	return at->rests.all.until > at->wrongs.all.until ?
-	    at->rests.all.until : at->wrongs.all.until;
+	return at->rests.all.until;
+}
+
+/* see upstream_at.h */
+int64_t
+mm_at_next_of(const struct mm_at_issuer *at, size_t profile)
+{
+	const struct mm_at_profile *of = &at->of[profile];
+
+	return of->wrongs.all.until > of->noes.all.until ?
+	    of->wrongs.all.until : of->noes.all.until;
 }

@@ -7,7 +7,8 @@
 
 /* upstream.c, as the pipeline sees it. */
 
-#define MM_UPSTREAM_GRACE_S 3 /* past the registrar's own deadline */
+#define MM_UPSTREAM_GRACE_S 5 /* past the registrar's own deadline */
+#define MM_UPSTREAM_BEGIN_S 3 /* of these at most on the way there */
 
 struct mm_upstream;
 MM_MUST enum mm_err mm_upstream_new(struct mm_core *c, struct mm_why *why);

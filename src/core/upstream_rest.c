@@ -96,11 +96,18 @@ mm_rests_answered(struct mm_rests *r, const char *device)
 	r->round++;
 }
 
-/* see upstream_rest.h */
+/* see upstream_rest.h; how long they wait for one that tries after it is as
+ * ever */
 void
-mm_rests_wait(struct mm_rests *r, const char *device, int64_t until)
+mm_rests_pause(struct mm_rests *r, int64_t now, int64_t until)
 {
-	place(r, device)->rest.until = until;
+	if (r->all.ms == 0)
+		r->all.ms = FIRST_MS;
+	r->all.since = now;
+	if (r->silent < MM_REST_ALL) /* it has said so of all */
+		r->silent = MM_REST_ALL;
+	if (until > r->all.until)
+		r->all.until = until;
 }
 
 /* see upstream_rest.h */

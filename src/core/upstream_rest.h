@@ -40,8 +40,8 @@ void mm_rests_ask(struct mm_rests *r, int64_t now);
 void mm_rests_unproved(struct mm_rests *r, int64_t asked_at);
 /* It answered, whatever it said: it is there. */
 void mm_rests_answered(struct mm_rests *r, const char *device);
-/* ... and it has yet to decide about that device, which alone waits. */
-void mm_rests_wait(struct mm_rests *r, const char *device, int64_t until);
+/* It says when it will answer: until then nobody asks. */
+void mm_rests_pause(struct mm_rests *r, int64_t now, int64_t until);
 /* It did not; device NULL: whoever it had been.  asked_at: one that was asked
  * before a rest began says nothing new of it, however many there are. */
 void mm_rests_silent(struct mm_rests *r, const char *device, int64_t asked_at,

@@ -316,6 +316,7 @@ static const struct mm_field forward_req[] = {
 	TEXT(mm_forward_req, authority),
 	U8(mm_forward_req, renewal),
 	FIXED(mm_forward_req, id),
+	U64(mm_forward_req, begin_by_ms),
 	BYTES(mm_forward_req, csr),
 };
 static const struct mm_field forward_rep[] = {

@@ -410,6 +410,8 @@ struct mm_forward_req {
 	char authority[MM_AUTHORITY_MAX + 1];
 	uint8_t renewal;
 	uint8_t id[16];            /* of this asking */
+	uint64_t begin_by_ms;      /* monotonic: later it is not begun, for
+				    * nobody would wait for the answer */
 	struct mm_bytes csr;
 };
 struct mm_forward_rep {
@@ -417,7 +419,7 @@ struct mm_forward_rep {
 	char why[161];
 	struct mm_bytes der;       /* MADE: the certificate; WRONG: SHA-256 of
 				    * what is not to be released, or nothing */
-	uint64_t retry_after_s;    /* PENDING: as it said */
+	uint64_t retry_after_s;    /* PENDING, AWAY: as it said; 0 */
 };
 
 /* ---- codec ---- */

@@ -229,6 +229,27 @@ put_at(struct mm_rest *r, const char *key, int64_t at_ms)
 		mm_json_time(&r->j, key, at_ms);
 }
 
+/* Whose devices alone wait: wrong answers, or a no, in a row. */
+static void
+put_resting(struct mm_rest *r, const struct mm_issuer_conf *i)
+{
+	const struct mm_config *c = r->s->config;
+	const int64_t now = mm_mono_ms();
+
+	mm_json_open_key(&r->j, "resting_profiles", '[');
+	for (size_t k = 0; k < c->nprofile; k++) {
+		int64_t at = mm_core_upstream_next(r->s->core, i->name, k);
+
+		if (at <= now)
+			continue;
+		mm_json_open(&r->j, '{');
+		mm_json_str(&r->j, "profile", c->profile[k].name);
+		put_at(r, "until", mm_now_ms() + at - now);
+		mm_json_close(&r->j, '}');
+	}
+	mm_json_close(&r->j, ']');
+}
+
 /* Another CA's, which is asked: how it does. */
 static void
 put_upstream(struct mm_rest *r, const struct mm_issuer_conf *i,
@@ -249,6 +270,7 @@ put_upstream(struct mm_rest *r, const struct mm_issuer_conf *i,
 	put_at(r, "failing_since", n->core.failed_at);
 	if (n->rest_ms > 0)
 		put_at(r, "resting_until", mm_now_ms() + n->rest_ms);
+	put_resting(r, i);
 	if (n->core.why[0] != '\0')
 		mm_json_str(&r->j, "why", n->core.why);
 	mm_json_close(&r->j, '}');

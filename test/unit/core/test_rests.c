@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/upstream_rest.h"
+#include "core/upstream_wait.h"
 
 /* Whom a CA that gives no answer is spared; times are made up. */
 
@@ -91,22 +92,60 @@ after_a_rest_another_tries_for_all(void **state)
 	assert_int_equal(wait_of(&r, "e", 2000), 4000);
 }
 
-/* RFC 7030 4.2.3: it answers, and whom it has yet to decide about waits. */
+/* RFC 7030 4.2.3 */
 static void
-who_is_decided_about_waits_alone(void **state)
+so_many_wait_to_be_decided_about(void **state)
+{
+	struct mm_waits w = { .n = 0 };
+	char name[16];
+
+	(void)state;
+	assert_int_equal(mm_waits_until(&w, "a"), 0);
+	mm_waits_end(&w, "a");
+	for (unsigned i = 0; i < MM_WAITS_MOST; i++) {
+		snprintf(name, sizeof(name), "d-%u", i);
+		assert_true(mm_waits_put(&w, name, 1000 + i, 1));
+	}
+	assert_true(mm_waits_put(&w, "d-7", 90000, 1));
+	assert_int_equal(mm_waits_until(&w, "d-7"), 90000);
+	/* who would have come first has lost its place */
+	assert_false(mm_waits_put(&w, "more", 5000, 2));
+	assert_int_equal(mm_waits_until(&w, "more"), 5000);
+	assert_int_equal(mm_waits_until(&w, "d-0"), 0);
+	assert_int_equal(mm_waits_until(&w, "d-1"), 1001);
+	/* whose time has come has none to lose */
+	assert_true(mm_waits_put(&w, "next", 6000, 1500));
+	assert_int_equal(mm_waits_until(&w, "d-500"), 0);
+	assert_int_equal(mm_waits_until(&w, "d-501"), 1501);
+	assert_int_equal(w.n, MM_WAITS_MOST - 500 + 1 + 1);
+	mm_waits_end(&w, "d-7");
+	assert_int_equal(mm_waits_until(&w, "d-7"), 0);
+	mm_waits_done(&w);
+}
+
+/* RFC 9110 15.6.4: nobody asks until then, and afterwards it is as ever. */
+static void
+who_says_when_is_left_alone_until_then(void **state)
 {
 	struct mm_rests r = { .silent = 0 };
 
 	(void)state;
-	mm_rests_silent(&r, "a", 1000, 1000);
-	mm_rests_answered(&r, "a");
-	mm_rests_wait(&r, "a", 9000);
-	assert_int_equal(wait_of(&r, "a", 2000), 7000);
-	assert_int_equal(wait_of(&r, "b", 2000), 0);
-	assert_int_equal(wait_of(&r, "a", 9000), 0);
-	/* and then it is as anybody */
-	mm_rests_silent(&r, "a", 9000, 9000);
-	assert_int_equal(wait_of(&r, "a", 9000), 1000);
+	mm_rests_pause(&r, 1000, 121000);
+	assert_int_equal(wait_of(&r, "a", 1000), 120000);
+	assert_int_equal(wait_of(&r, "b", 1000), 120000);
+	/* what was asked before says nothing new, and none shortens it */
+	mm_rests_silent(&r, "b", 500, 1500);
+	mm_rests_pause(&r, 1500, 31500);
+	assert_int_equal(wait_of(&r, "c", 1500), 119500);
+	assert_int_equal(wait_of(&r, "c", 121000), 0);
+	/* one tries for all, and they wait for it a second, not two minutes */
+	mm_rests_ask(&r, 121000);
+	assert_int_equal(wait_of(&r, "d", 121000), 1000);
+	mm_rests_silent(&r, "c", 121000, 121500);
+	assert_int_equal(wait_of(&r, "d", 121500), 2000);
+	mm_rests_pause(&r, 122000, 182000);
+	mm_rests_answered(&r, "e");
+	assert_int_equal(wait_of(&r, "d", 122000), 0);
 }
 
 /* All that were asked before say one thing together: it does not answer. */
@@ -204,7 +243,8 @@ main(void)
 		cmocka_unit_test(one_device_holds_up_nobody_else),
 		cmocka_unit_test(so_many_in_a_row_hold_up_all),
 		cmocka_unit_test(after_a_rest_another_tries_for_all),
-		cmocka_unit_test(who_is_decided_about_waits_alone),
+		cmocka_unit_test(so_many_wait_to_be_decided_about),
+		cmocka_unit_test(who_says_when_is_left_alone_until_then),
 		cmocka_unit_test(a_round_that_fails_counts_once),
 		cmocka_unit_test(longer_than_a_minute),
 		cmocka_unit_test(a_trial_that_proves_nothing_holds_up_nobody),

@@ -395,23 +395,29 @@ what_a_trial_proves(void **state)
 		struct mm_forward_rep rep = { .how = MM_FORWARD_WRONG };
 		struct mm_at_issuer at = { .under_way = 0 };
 		struct mm_at_who who = { .device = "tries" };
+		struct mm_rests *wrongs;
 		int64_t then, until;
+		unsigned again_s;
 
-		assert_true(mm_at_init(&at, 1));
-		at.wrongs.first_ms = 600000;
+		assert_true(mm_at_init(&at, 2));
+		wrongs = &at.of[0].wrongs;
+		wrongs->first_ms = 600000;
 		for (size_t k = 0; k < 3; k++) {
 			who.device = bad[k];
-			mm_at_tell(&at, &rep, &who, 0);
+			assert_true(mm_at_tell(&at, &rep, &who, 0));
 		}
-		then = at.wrongs.all.until;
+		then = wrongs->all.until;
 		assert_true(then > 0);
 		mm_at_ask(&at, &who, then);
-		assert_false(mm_rests_may(&at.wrongs, "next", then, &until));
+		assert_false(mm_rests_may(wrongs, "next", then, &until));
 		who.device = "tries";
 		rep.how = (uint8_t)rows[i].how;
-		mm_at_tell(&at, &rep, &who, then);
-		assert_int_equal(mm_rests_may(&at.wrongs, "next", then + 1,
+		assert_true(mm_at_tell(&at, &rep, &who, then));
+		assert_int_equal(mm_rests_may(wrongs, "next", then + 1,
 		    &until), !rows[i].wait);
+		/* another profile's is another matter */
+		who = (struct mm_at_who){ .device = "else", .profile = 1 };
+		assert_true(mm_at_may(&at, &who, 9, &again_s));
 		mm_at_done(&at);
 	}
 }
