@@ -223,8 +223,8 @@ const struct mm_conf_key mm_settings_keys[] = {
 	    "have not confirmed for so long, and which is the oldest; 0s "
 	    "never."),
 	TIME("watchdog", watchdog_s, 0, 3600, "30s",
-	    "A server or signer that gives no sign of life for so long is "
-	    "killed and started again; 0s never, else at least 5s."),
+	    "A server, signer or registrar that gives no sign of life for so "
+	    "long is killed and started again; 0s never, else at least 5s."),
 	{ "metrics", MM_CONF_CHOICE, AT(metrics), 0, 2, "key",
 	    "Who may read /metrics on the operators listener: who has an API "
 	    "key of any role but line, everybody (for a private listener), or "

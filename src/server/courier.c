@@ -29,7 +29,6 @@
  */
 enum {
 	ANSWER_MAX = 64 * 1024, /* read of a receiver's answer */
-	HEAD_MAX = 64 * 1024,
 	MAIL_MS = 25000,
 	MAIL_CONNECT_MS = 15000, /* up to its first words, which may be slow */
 	MAIL_ANSWER_S = 15, /* also to QUIT, for which all else waits */
@@ -43,7 +42,7 @@ struct post {
 	struct mm_buf frame; /* what the body points into */
 	struct mm_buf got;   /* of the answer's body: as much as is wanted */
 	char error[CURL_ERROR_SIZE];
-	char denied[64];     /* the address that was not allowed */
+	char denied[MM_DIAL_ADDRESS]; /* the address that was not allowed */
 	uint32_t tag;
 	int64_t began;
 	size_t head_n, answer_n, want;
@@ -122,8 +121,7 @@ on_head(char *p, size_t size, size_t n, void *arg)
 	struct post *post = arg;
 
 	(void)p;
-	post->head_n += size * n;
-	return post->head_n > HEAD_MAX ? 0 : size * n;
+	return mm_dial_head(size * n, &post->head_n);
 }
 
 /* After the name was looked up: the address is what counts, so that a name
@@ -141,13 +139,7 @@ on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 	if (p->plain && place != MM_PLACE_LOOPBACK &&
 	    (p->mail || !p->c->set->webhook_plain))
 		good = false;
-	if (!good) {
-		if (getnameinfo(&a->addr, a->addrlen, p->denied,
-		    sizeof(p->denied), NULL, 0, NI_NUMERICHOST) != 0)
-			strcpy(p->denied, "?");
-		return CURL_SOCKET_BAD;
-	}
-	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	return mm_dial_socket(a, good, p->denied);
 }
 
 static bool
@@ -301,7 +293,7 @@ static bool
 answered(const struct post *p, CURLcode rc, long status)
 {
 	return status >= 100 && (rc == CURLE_OK || (p->want == 0 &&
-	    rc == CURLE_WRITE_ERROR && p->head_n <= HEAD_MAX));
+	    rc == CURLE_WRITE_ERROR && p->head_n <= MM_DIAL_HEAD_MAX));
 }
 
 /* libcurl does not always say what the mail server replied. */
@@ -333,7 +325,7 @@ say_why(const struct post *p, CURLcode rc, struct mm_deliver_rep *rep)
 		    p->denied);
 	else if (p->mail)
 		say_reply(p, rc, rep);
-	else if (p->head_n > HEAD_MAX)
+	else if (p->head_n > MM_DIAL_HEAD_MAX)
 		snprintf(rep->why, sizeof(rep->why),
 		    "the answer's head is too long");
 	else if (p->got.err != MM_OK)

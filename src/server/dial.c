@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/own.h"
@@ -29,6 +30,28 @@ mm_dial_new(char *error)
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, error);
 	return e;
+}
+
+/* see dial.h */
+curl_socket_t
+mm_dial_socket(const struct curl_sockaddr *a, bool good,
+    char denied[MM_DIAL_ADDRESS])
+{
+	if (good)
+		return socket(a->family, a->socktype | SOCK_CLOEXEC,
+		    a->protocol);
+	if (getnameinfo(&a->addr, a->addrlen, denied, MM_DIAL_ADDRESS, NULL,
+	    0, NI_NUMERICHOST) != 0)
+		strcpy(denied, "?");
+	return CURL_SOCKET_BAD;
+}
+
+/* see dial.h */
+size_t
+mm_dial_head(size_t more, size_t *n)
+{
+	*n += more;
+	return *n > MM_DIAL_HEAD_MAX ? 0 : more;
 }
 
 /* see dial.h */

@@ -602,20 +602,17 @@ const struct mm_family mm_families[] = {
 	    put_took },
 	{ M "http_bad_requests", COUNTER, "listener",
 	    "Requests that were refused before they had a route, or with a "
-	    "body too large.",
-	    put_bad },
+	    "body too large.", put_bad },
 	{ M "connections_open", GAUGE, "listener",
 	    "Open connections, half-open ones included.", put_open },
 	{ M "connections_accepted", COUNTER, "listener",
 	    "Accepted connections, those turned away included.", put_accepted },
 	{ M "connections_turned_away", COUNTER, "listener, why",
 	    "Connections closed at once: the listener was full, or the "
-	    "source had too many.",
-	    put_turned_away },
+	    "source had too many.", put_turned_away },
 	{ M "connections_evicted", COUNTER, "listener",
 	    "Connections that rested and were ended to make room for a new "
-	    "one: the listener was full.",
-	    put_evicted },
+	    "one: the listener was full.", put_evicted },
 	{ M "handshakes_open", GAUGE, "listener",
 	    "TLS handshakes that are not over.", put_half_open },
 	{ M "handshakes", COUNTER, "listener", "TLS handshakes that succeeded.",
@@ -626,8 +623,7 @@ const struct mm_family mm_families[] = {
 	{ M "queue_depth", GAUGE, "queue",
 	    "What waits: requests in the core, of these for the signer; calls "
 	    "for a worker; devices for the attempt log; questions to "
-	    "authorise_url.",
-	    put_queues },
+	    "authorise_url.", put_queues },
 
 	{ M "authorise_asked", COUNTER, "",
 	    "Questions put before a first enrolment (authorise_url).",
@@ -659,6 +655,9 @@ const struct mm_family mm_families[] = {
 	{ M "upstream_answered_timestamp_seconds", GAUGE, "issuer",
 	    "When it answered last; absent before the first answer since the "
 	    "start.", mm_put_upstream_answered },
+	{ M "upstream_registrar_ends", COUNTER, "issuer",
+	    "How often the process that asks it hung or ended, and was started "
+	    "again.", mm_put_upstream_ends },
 
 	{ M "webhooks", GAUGE, "state",
 	    "Webhooks: active, paused by an operator, disabled by the server.",

@@ -46,7 +46,7 @@ extern const size_t mm_nfamilies;
 /* families_upstream.c */
 mm_put_fn mm_put_upstream_asked, mm_put_upstream_answers,
     mm_put_upstream_took, mm_put_upstream_waiting, mm_put_upstream_up,
-    mm_put_upstream_resting, mm_put_upstream_answered;
+    mm_put_upstream_resting, mm_put_upstream_answered, mm_put_upstream_ends;
 
 /* One sample of the family at hand; labels: "" or name="value" pairs. */
 void mm_sample(struct mm_scrape *c, const char *labels, uint64_t v);

@@ -145,6 +145,16 @@ is_aide(const struct mm_monitor *m, const struct mm_child *c)
 	return c >= m->aide && c < m->aide + MM_AIDES;
 }
 
+/* They see the end of their links, but for one that hangs: its warden ends
+ * that. */
+static void
+end_aides(const struct mm_monitor *m)
+{
+	for (size_t i = 0; i < MM_AIDES && m->stopping; i++)
+		if (m->aide[i].pid != 0)
+			kill(m->aide[i].pid, SIGTERM);
+}
+
 static void
 ended(struct mm_monitor *m, struct mm_child *c, int wait_status)
 {
@@ -154,6 +164,7 @@ ended(struct mm_monitor *m, struct mm_child *c, int wait_status)
 	if (c == &m->server) {
 		close(m->control);
 		m->control = -1;
+		end_aides(m);
 	}
 	if (is_aide(m, c) && !m->stopping) {
 		/* one whose server went goes too, and says nothing */

@@ -1,4 +1,4 @@
-#include "server/monitor.h"
+#include "server/pulse.h"
 
 /* see monitor.h */
 void

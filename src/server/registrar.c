@@ -34,6 +34,8 @@ struct registrar {
 	struct mm_ceilings *ceilings;
 	struct mm_key_templates *templates;
 	int link, lock, signals;
+	int beats;               /* the warden's */
+	int64_t beat_at;         /* monotonic: when the next is due */
 	bool ending;
 	char folder[MM_REGISTRAR_FOLDER_MAX], part[MM_PATH_MAX + 1];
 	struct mm_buf in, out;
@@ -166,6 +168,16 @@ check(const struct registrar *r, struct mm_asking *a, struct mm_why *why)
 	return mm_foreign_request(&a->csr, &what, why);
 }
 
+/* Who comes late is asked for in vain: the server has given up, or will have
+ * by the time that there is an answer. */
+static enum mm_err
+in_time(const struct mm_asking *a, struct mm_why *why)
+{
+	return (uint64_t)mm_mono_ms() <= a->q.begin_by_ms ? MM_OK :
+	    MM_FAIL(why, MM_ESTALE, "it waited too long for the registrar, "
+	    "and was not asked for");
+}
+
 /* A server that keeps to it never comes here. */
 static enum mm_err
 room(const struct registrar *r, const struct mm_asking *a,
@@ -186,6 +198,7 @@ begin(struct registrar *r, struct mm_asking *a, struct mm_why *why)
 {
 	const int64_t now_s = mm_now_s();
 
+	MM_TRY(in_time(a, why));
 	MM_TRY(check(r, a, why));
 	MM_TRY(room(r, a, why));
 	/* who could not judge the answer does not ask */
@@ -253,10 +266,8 @@ hear(struct registrar *r, struct mm_why *why)
 static int
 wait_ms(const struct registrar *r)
 {
-	int64_t now = mm_mono_ms(), least = WAIT_MS;
+	int64_t now = mm_mono_ms(), least = r->beat_at - now;
 
-	if (r->used == 0)
-		return -1;
 	for (size_t i = 0; i < MM_REGISTRAR_MOST; i++)
 		if (r->at[i].used && r->at[i].end_ms - now < least)
 			least = r->at[i].end_ms - now;
@@ -275,6 +286,18 @@ look(struct registrar *r, struct mm_asking *a, struct mm_why *why)
 	return rc;
 }
 
+/* The warden misses nothing by one that is lost. */
+static void
+beat(struct registrar *r)
+{
+	int64_t now = mm_mono_ms();
+
+	if (now < r->beat_at)
+		return;
+	r->beat_at = now + WAIT_MS;
+	(void)!write(r->beats, "b", 1);
+}
+
 static enum mm_err
 turn(struct registrar *r, struct mm_why *why)
 {
@@ -283,6 +306,7 @@ turn(struct registrar *r, struct mm_why *why)
 		    .events = POLLIN },
 		{ .fd = r->signals, .events = POLLIN } };
 
+	beat(r);
 	MM_TRY(r->way->wait(r->ctx, r->at, p, 2, wait_ms(r), why));
 	r->ending = p[1].revents != 0;
 	for (size_t i = 0; i < MM_REGISTRAR_MOST && !r->ending; i++)
@@ -344,14 +368,15 @@ open_all(struct registrar *r, struct mm_why *why)
 	return r->way->open(r->config, r->part, &r->ctx, why);
 }
 
-/* Where programs are started, below the warden. */
+/* Below the warden. */
 static int
-work(void *ctx)
+work(void *ctx, int beats)
 {
 	struct registrar *r = ctx;
 	struct mm_why why = { 0 };
 	enum mm_err rc;
 
+	r->beats = beats;
 	r->signals = take_signals();
 	rc = open_all(r, &why);
 	if (rc == MM_OK)
@@ -383,9 +408,9 @@ serve_as(struct registrar *r)
 
 	if (rc != MM_OK)
 		return mm_server_fail("registrar", rc, &why);
-	if (r->way->est) /* it starts nothing that a warden would bury */
-		return work(r);
-	status = mm_warden_run(work, r, r->link);
+	status = mm_warden_run(&(struct mm_warden){ .work = work, .ctx = r,
+		.link = r->link, .limit_s = r->config->set.watchdog_s,
+		.name = r->way->role });
 	mm_registrar_folder_leave(r->part);
 	return status;
 }

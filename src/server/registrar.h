@@ -12,9 +12,9 @@
  * what a stranger's server says over TLS does not start programs, and who
  * starts programs can have no sandbox.
  *
- * The first is two processes: the warden (warden.c), which the monitor knows,
- * and below it the one that asks (registrar.c).  Whichever of them ends, and
- * however, the programs that were started go too.
+ * Each is two processes: the warden (warden.c), which the monitor knows, and
+ * below it the one that asks (registrar.c).  Whichever of them ends, and
+ * however, the programs that were started go too; one that hangs is ended.
  */
 enum { MM_REGISTRAR_MOST = 256 }; /* at a time; issuers' at_once is less */
 
@@ -40,7 +40,7 @@ struct mm_asking {
 struct mm_outcome {
 	enum mm_forwarded how;
 	struct mm_buf der;       /* MADE, WRONG: what came */
-	uint64_t retry_after_s;  /* PENDING */
+	uint64_t retry_after_s;  /* PENDING, AWAY */
 	char text[161];
 };
 
@@ -51,6 +51,7 @@ struct mm_outcome {
  */
 struct mm_way {
 	const char *name, *log;  /* the process's, and the log's */
+	const char *role;        /* as the monitor calls it */
 	bool est;                /* whose issuers are asked */
 	MM_MUST enum mm_err (*open)(const struct mm_config *c,
 	    const char *folder, void **ctx, struct mm_why *why);
@@ -88,6 +89,7 @@ enum {
 	MM_EST_CERTS_MAX = 8,
 	MM_EST_PENDING_S = 60,       /* where it does not say */
 	MM_EST_PENDING_MAX_S = 86400,
+	MM_EST_AWAY_MAX_S = 3600,
 };
 /* RFC 7030 4.2.3: the certificate for that key among those of an answer's
  * body.  MM_EINPUT: there is none, or not one alone. */
@@ -95,6 +97,9 @@ MM_MUST enum mm_err mm_est_certificate(struct mm_bytes body,
     const struct mm_csr *csr, struct mm_buf *der, struct mm_why *why);
 /* After a whole answer with that status; MADE: the body is to be looked at. */
 enum mm_forwarded mm_est_meaning(long status);
+/* What the device, or all, are to wait; said: its Retry-After in seconds, 0:
+ * none. */
+uint64_t mm_est_wait_s(enum mm_forwarded how, int64_t said);
 /* After none: sent says whether the request had left whole, alert is the TLS
  * alert that the server ended it with (0: none). */
 enum mm_forwarded mm_est_silence(bool sent, unsigned alert);
@@ -141,11 +146,20 @@ const char *mm_registrar_user(const struct mm_settings *set);
 /* ---- warden.c ---- */
 
 /*
- * Forks: the child runs work(ctx) and ends with what that returns.  The
+ * Forks: the child runs work(ctx, beats) and ends with what that returns.  The
  * warden passes a request to end on, waits, and then ends all that the child
- * had started, whatever group it is in.  The child is asked to end when the
- * warden goes.  Returns the child's exit status; in the child it does not.
+ * had started, whatever group it is in.  A child that has written nothing to
+ * beats for limit_s (0: for ever), as mm_pulse counts them, or does not end
+ * when it is asked to, is killed.  It is asked to end when the warden goes.
+ * Returns the child's exit status; in the child it does not.
  */
-int mm_warden_run(int (*work)(void *ctx), void *ctx, int link);
+struct mm_warden {
+	int (*work)(void *ctx, int beats);
+	void *ctx;
+	int link;             /* the child's alone */
+	int64_t limit_s;
+	const char *name;
+};
+int mm_warden_run(const struct mm_warden *conf);
 
 #endif

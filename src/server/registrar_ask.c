@@ -237,6 +237,6 @@ wait_for(void *ctx, const struct mm_asking *at, struct pollfd *wake, nfds_t n,
 
 /* see registrar.h */
 const struct mm_way mm_way_exec = { .name = "mintmark-reg",
-	.log = "mintmark-registrar", .est = false, .open = open_way,
+	.log = "mintmark-registrar", .role = "registrar", .est = false, .open = open_way,
 	.close = close_way, .start = start, .look = look, .done = done,
 	.wait = wait_for };

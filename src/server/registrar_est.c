@@ -1,10 +1,8 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <openssl/ssl.h>
@@ -26,7 +24,6 @@
  * twice may have made two.
  */
 enum {
-	HEAD_MAX = 64 * 1024,
 	WAIT_MS = 60000,     /* when there is nothing to wait for */
 	LINE = 64,           /* of base64: what any server reads */
 };
@@ -37,7 +34,7 @@ struct mm_est_call {
 	struct curl_slist *head;
 	struct mm_buf sent, got;
 	char error[CURL_ERROR_SIZE];
-	char denied[64];     /* the address that was not allowed */
+	char denied[MM_DIAL_ADDRESS]; /* that was not allowed */
 	size_t head_n;
 	unsigned alert;      /* TLS, that the server ended it with */
 	bool added, over;
@@ -62,8 +59,7 @@ on_head(char *p, size_t size, size_t n, void *arg)
 	struct mm_est_call *c = arg;
 
 	(void)p;
-	c->head_n += size * n;
-	return c->head_n > HEAD_MAX ? 0 : size * n;
+	return mm_dial_head(size * n, &c->head_n);
 }
 
 /* A CA may well be in the house; a link-local address never is one. */
@@ -72,14 +68,8 @@ on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
 	struct mm_est_call *c = arg;
 
-	if (purpose == CURLSOCKTYPE_IPCXN &&
-	    mm_courier_place(&a->addr) != MM_PLACE_NEVER)
-		return socket(a->family, a->socktype | SOCK_CLOEXEC,
-		    a->protocol);
-	if (getnameinfo(&a->addr, a->addrlen, c->denied, sizeof(c->denied),
-	    NULL, 0, NI_NUMERICHOST) != 0)
-		strcpy(c->denied, "?");
-	return CURL_SOCKET_BAD;
+	return mm_dial_socket(a, purpose == CURLSOCKTYPE_IPCXN &&
+	    mm_courier_place(&a->addr) != MM_PLACE_NEVER, c->denied);
 }
 
 static void
@@ -261,7 +251,7 @@ say_silence(const struct mm_est_call *c, struct mm_outcome *out)
 	if (c->denied[0] != '\0')
 		snprintf(out->text, sizeof(out->text), "%s: no CA is asked "
 		    "at such an address", c->denied);
-	else if (c->got.err != MM_OK || c->head_n > HEAD_MAX)
+	else if (c->got.err != MM_OK || c->head_n > MM_DIAL_HEAD_MAX)
 		snprintf(out->text, sizeof(out->text),
 		    "the CA's answer is too long");
 	else if (c->alert != 0)
@@ -279,16 +269,17 @@ say_status(const struct mm_est_call *c, long status, struct mm_outcome *out)
 {
 	curl_off_t after = 0;
 
-	snprintf(out->text, sizeof(out->text), "the CA answered %ld%s",
-	    status, status == 202 ? ": it has yet to decide" :
-	    status / 100 == 3 ? ": it names another address, which is not "
-	    "followed" : "");
-	if (out->how != MM_FORWARD_PENDING)
-		return;
 	(void)curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &after);
-	out->retry_after_s = after <= 0 ? MM_EST_PENDING_S :
-	    after > MM_EST_PENDING_MAX_S ? MM_EST_PENDING_MAX_S :
-	    (uint64_t)after;
+	out->retry_after_s = mm_est_wait_s(out->how, after);
+	if (out->how == MM_FORWARD_AWAY && out->retry_after_s > 0)
+		snprintf(out->text, sizeof(out->text), "the CA answered %ld: "
+		    "it is not to be asked for %llu s", status,
+		    (unsigned long long)out->retry_after_s);
+	else
+		snprintf(out->text, sizeof(out->text), "the CA answered %ld%s",
+		    status, status == 202 ? ": it has yet to decide" :
+		    status / 100 == 3 ? ": it names another address, which "
+		    "is not followed" : "");
 }
 
 static void
@@ -457,6 +448,6 @@ close_way(void **ctx)
 
 /* see registrar.h */
 const struct mm_way mm_way_est = { .name = "mintmark-est",
-	.log = "mintmark-registrar", .est = true, .open = open_way,
+	.log = "mintmark-registrar", .role = "registrar-est", .est = true, .open = open_way,
 	.close = close_way, .start = start, .look = look, .done = done,
 	.wait = wait_for };

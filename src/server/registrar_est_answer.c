@@ -36,6 +36,21 @@ mm_est_meaning(long status)
 	return MM_FORWARD_LOST;
 }
 
+/* see registrar.h; RFC 7030 4.2.3 for a 202, RFC 9110 15.6.4 and RFC 6585 4
+ * for 503 and 429 */
+uint64_t
+mm_est_wait_s(enum mm_forwarded how, int64_t said)
+{
+	const int64_t most = how == MM_FORWARD_PENDING ?
+	    MM_EST_PENDING_MAX_S : MM_EST_AWAY_MAX_S;
+
+	if (how != MM_FORWARD_PENDING && how != MM_FORWARD_AWAY)
+		return 0;
+	if (said <= 0)
+		return how == MM_FORWARD_PENDING ? MM_EST_PENDING_S : 0;
+	return (uint64_t)(said < most ? said : most);
+}
+
 /* see registrar.h; RFC 8446 6.2.  By TLS 1.3 a client has sent its request
  * before the server says that it does not take the certificate; these are
  * said of a handshake, and in one nothing is carried out. */
@@ -76,6 +91,22 @@ find(const struct mm_bytes *cert, size_t n, const struct mm_csr *csr,
 	    "more than one certificate in it is for the request's key");
 }
 
+/* RFC 8951 3: base64; some write DER, or PEM (RFC 7468 8 and 9). */
+static enum mm_err
+read_body(struct mm_bytes body, struct mm_buf *p7, struct mm_why *why)
+{
+	static const char *const labels[] = { "PKCS7", "CMS" };
+
+	for (size_t i = 0; i < 2 && mm_est_is_pem(body); i++) {
+		struct mm_bytes rest = body;
+
+		if (mm_pem_next(&rest, labels[i], p7, NULL) == MM_OK)
+			return MM_OK;
+		mm_buf_reset(p7);
+	}
+	return mm_est_read(body, p7, why);
+}
+
 /* see registrar.h */
 enum mm_err
 mm_est_certificate(struct mm_bytes body, const struct mm_csr *csr,
@@ -85,7 +116,7 @@ mm_est_certificate(struct mm_bytes body, const struct mm_csr *csr,
 	struct mm_bytes cert[MM_EST_CERTS_MAX], found;
 	size_t n;
 
-	MM_TRY(mm_est_read(body, &p7, why));
+	MM_TRY(read_body(body, &p7, why));
 	MM_TRY(mm_pkcs7_walk(mm_buf_view(&p7), cert, MM_EST_CERTS_MAX, &n,
 	    why));
 	MM_TRY(find(cert, n, csr, &found, why));

@@ -67,6 +67,24 @@ look_outcomes(struct exam *e, const struct mm_issuer_conf *i,
 		    i->name, (unsigned long long)of[MM_FORWARD_WRONG]);
 }
 
+static void
+look_ends(struct exam *e, const struct mm_issuer_conf *i,
+    const struct mm_upstream_now *n)
+{
+	char last[MM_TIME_TEXT];
+
+	mm_time_text(n->ended_at, last);
+	if (n->ends > 0)
+		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_WARN,
+		    "Its lines in the log say why; child-hung: it gave no "
+		    "sign of life for watchdog, and was killed. What it was "
+		    "asked then: mintmark ledger entries --type "
+		    "upstream.unknown",
+		    "issuer %s: the registrar, which asks its CA, ended %llu "
+		    "times, and was started again; last at %s", i->name,
+		    (unsigned long long)n->ends, last);
+}
+
 /* What the registrar does not hand on is told by nobody else. */
 static void
 look_held(struct exam *e, const struct mm_issuer_conf *i,
@@ -131,6 +149,7 @@ mm_exam_upstream(struct exam *e)
 			look_answers(e, &c->issuer[i], &n);
 			look_outcomes(e, &c->issuer[i], &n);
 			look_held(e, &c->issuer[i], &n);
+			look_ends(e, &c->issuer[i], &n);
 			look_ceilings(e, c, &c->issuer[i]);
 		}
 }

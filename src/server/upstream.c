@@ -34,6 +34,8 @@ struct mm_registrar {
 	pthread_mutex_t lock; /* what follows */
 	int link, fresh;      /* -1: none; link is the thread's to close */
 	bool closed;
+	uint64_t ends;
+	int64_t ended_at;
 	struct asked at[MOST];/* what the registrar has */
 	struct mm_buf out;
 };
@@ -54,8 +56,11 @@ link_down(struct mm_registrar *r)
 	struct asked at[MOST];
 
 	pthread_mutex_lock(&r->lock);
-	if (r->link >= 0)
+	if (r->link >= 0) {
 		close(r->link);
+		r->ends++;
+		r->ended_at = mm_now_ms();
+	}
 	r->link = -1;
 	memcpy(at, r->at, sizeof(at));
 	memset(r->at, 0, sizeof(r->at));
@@ -294,6 +299,8 @@ mm_upstream_now(struct mm_server *s, const struct mm_issuer_conf *i,
 	pthread_mutex_lock(&r->lock);
 	out->times = r->times[issuer];
 	out->registrar = r->link >= 0;
+	out->ends = r->ends;
+	out->ended_at = r->ended_at;
 	pthread_mutex_unlock(&r->lock);
 	out->took = &r->took[issuer];
 	out->rest_ms = out->core.next_at - mm_mono_ms();

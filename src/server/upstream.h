@@ -34,6 +34,8 @@ struct mm_upstream_now {
 	const struct mm_hist *took;    /* mm_hist_time; borrowed */
 	int64_t rest_ms;               /* it is left alone for so long */
 	bool registrar;                /* there is one */
+	uint64_t ends;                 /* of it, since the start */
+	int64_t ended_at;              /* ms; the last of them */
 };
 /* false: that issuer's certificates are our own. */
 bool mm_upstream_now(struct mm_server *s, const struct mm_issuer_conf *i,

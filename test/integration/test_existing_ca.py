@@ -162,6 +162,13 @@ profile "partner" {{
 	subject = {{"CN={{device}}"}}
 	eku = {{"clientAuth"}}
 }}
+profile "second" {{
+	issuer = "corporate"
+	bearer = true
+	lifetime = "60d"
+	subject = {{"CN={{device}}"}}
+	eku = {{"clientAuth"}}
+}}
 profile "whole" {{
 	issuer = "corporate"
 	lifetime = "60d"
@@ -185,7 +192,9 @@ profile "whole" {{
                 if e["device"] == device]
 
     def start(self):
-        self.w.start().product().product("whole").product("partner")
+        self.w.start().product()
+        for product in "whole", "partner", "second":
+            self.w.product(product)
         until(lambda: "registrar" in self.w.children())
         return self
 
@@ -689,9 +698,19 @@ def test_a_ca_whose_answers_are_wrong_is_braked(corp):
     assert {a.status for a in answers} == {503}
     assert corp.asked() - n <= 4, "the three, and one that tried for all"
     up = w.rest("GET", "/issuers/corporate").json["upstream"]
-    assert up["state"] == "resting" and "failing_since" not in up, up
+    assert up["state"] == "answering" and "failing_since" not in up, up
+    [rest] = up["resting_profiles"]
+    assert rest["profile"] == "thermo" and rest["until"] > up["answered_at"]
+    # a template's fault holds up no other profile
     corp.mode("good")
+    a = corp.enrol("brake-second", token=w.token(
+        "brake-second", door="bearer", product="second"))
+    assert a.status == 200, a
+    up = w.rest("GET", "/issuers/corporate").json["upstream"]
+    assert [p["profile"] for p in up["resting_profiles"]] == ["thermo"], up
     corp.until_enrolled(*jobs[3])
+    assert not w.rest("GET", "/issuers/corporate").json["upstream"][
+        "resting_profiles"]
 
 
 def slow_one(corp, device):
@@ -728,6 +747,35 @@ def test_a_registrar_that_is_killed(corp):
         ["no-answer"]
     until(lambda: w.children().get("registrar", old) != old)
     corp.until_enrolled(token, csr)
+
+
+def test_a_registrar_that_hangs():
+    """It is ended as if it had died, and nothing else is."""
+    corp = Corporate(within="30s")
+    w = corp.w
+    w.set_conf("watchdog", '"5s"')
+    try:
+        corp.start()
+        token, csr, t, got = slow_one(corp, "reg-hangs")
+        before = w.children()
+        (worker,) = pathlib.Path("/proc/{0}/task/{0}/children".format(
+            before["registrar"])).read_text().split()
+        os.kill(int(worker), signal.SIGSTOP)
+        t.join()
+        assert got[0].status == 503, got
+        assert [e["reason"] for e in corp.entries("unknown", "reg-hangs")] \
+            == ["no-answer"]
+        until(lambda: w.children().get("registrar") not in
+              (None, before["registrar"]))
+        assert {k: v for k, v in w.children().items() if k != "registrar"} \
+            == {k: v for k, v in before.items() if k != "registrar"}
+        assert w.log().count("event=child-hung child=registrar ") == 1
+        assert metrics(w)['mintmark_upstream_registrar_ends_total'
+                          '{issuer="corporate"}'] == 1
+        assert "child-hung" in w.rest("GET", "/doctor").text
+        corp.until_enrolled(token, csr)
+    finally:
+        w.close()
 
 
 def test_a_lease_lasts_as_long_as_it_is_asked():

@@ -105,6 +105,24 @@ def certs(*which):
         tlv(0xa0, *der), tlv(0x31))))
 
 
+def ber(*which):
+    """As BouncyCastle writes it: X.690 8.1.3.6, but for the certificates."""
+    der = [c.public_bytes(keys.DER) for c in which]
+    data = bytes.fromhex("06092a864886f70d010701")
+    return (bytes.fromhex("308006092a864886f70d010702a0803080020101 3100"
+                          "3080") + data + b"\0\0" +
+            b"\xa0\x80" + b"".join(der) + b"\0\0" + b"\x31\x00" +
+            b"\0\0" * 3)
+
+
+def pem(label):
+    def wrap(body):
+        return (f"-----BEGIN {label}-----\n".encode() +
+                base64.encodebytes(body) + f"-----END {label}-----\n"
+                .encode())
+    return wrap
+
+
 def silent(handler):
     handler.close_connection = True
     handler.connection.shutdown(socket.SHUT_RDWR)
@@ -153,6 +171,14 @@ class Hostile:
             "good": lambda: answered(200, certs(sign())),
             "line": lambda: answered(200, certs(sign()), base64.b64encode),
             "chain": lambda: answered(200, certs(self.ca.cert, sign())),
+            "ber": lambda: answered(200, ber(self.ca.cert, sign())),
+            "ber-cut": lambda: answered(200, ber(sign())[:-2]),
+            "ber-two": lambda: answered(200, ber(sign(), sign())),
+            "raw": lambda: answered(200, ber(sign()), bytes),
+            "pem": lambda: answered(200, certs(sign()), pem("PKCS7")),
+            "pem-cms": lambda: answered(200, ber(sign()), pem("CMS")),
+            "pem-key": lambda: answered(200, certs(sign()),
+                                        pem("PRIVATE KEY")),
             "other-name": lambda: answered(200, certs(sign(name="dev-0"))),
             "purpose": lambda: answered(200, certs(sign(
                 purpose=ExtendedKeyUsageOID.SERVER_AUTH))),
@@ -173,6 +199,10 @@ class Hostile:
             "wait-date": lambda: answered(202, Retry_After=in_an_hour()),
             "wait-long": lambda: answered(202, Retry_After="99999999"),
             "wait-some": lambda: answered(202),
+            "busy": lambda: answered(503, Retry_After="120"),
+            "busy-date": lambda: answered(429, Retry_After=in_an_hour()),
+            "busy-long": lambda: answered(503, Retry_After="99999999"),
+            "busy-odd": lambda: answered(503, Retry_After="soon"),
         }[mode]()
 
     def asked(self):
@@ -244,6 +274,9 @@ def hostile():
 
 ANSWERS = {
     "good": (MADE, ""), "line": (MADE, ""), "chain": (MADE, ""),
+    "ber": (MADE, ""), "raw": (MADE, ""), "pem": (MADE, ""),
+    "pem-cms": (MADE, ""), "pem-key": (LOST, "answer"),
+    "ber-cut": (LOST, "pkcs7"), "ber-two": (LOST, "more than one"),
     "other-name": (WRONG, "subject"), "purpose": (WRONG, "key usage"),
     "other-key": (LOST, "for the request's key"),
     "two": (LOST, "more than one"), "none": (LOST, "for the request's key"),
@@ -253,6 +286,8 @@ ANSWERS = {
     "heads": (LOST, "too long"), "silent": (LOST, ""), "never": (LOST, ""),
     "wait": (PENDING, 7), "wait-date": (PENDING, 3600),
     "wait-long": (PENDING, 86400), "wait-some": (PENDING, 60),
+    "busy": (AWAY, 120), "busy-date": (AWAY, 3600),
+    "busy-long": (AWAY, 3600), "busy-odd": (AWAY, 0),
     **{str(n): (REFUSED, str(n)) for n in (400, 401, 403, 404, 409, 413,
                                            307)},
     **{str(n): (AWAY, str(n)) for n in (429, 503)},
@@ -275,9 +310,10 @@ def test_what_its_answers_mean(hostile):
             assert hostile.ca.asked() == n + 1, mode
             assert len(der) == 32 if how == WRONG else bool(der) == (
                 how == MADE), mode
-            if how == PENDING:
+            if how == PENDING or isinstance(says, int):
                 assert abs(r.retry_after - says) < 60 and why, mode
             else:
+                assert r.retry_after == 0, mode
                 assert says in why and bool(why) == (how != MADE), (mode, why)
         d = hostile.ca.est.got[0]
         assert d.path == "/.well-known/est/devices/simpleenroll"
@@ -289,7 +325,7 @@ def test_what_its_answers_mean(hostile):
         assert used == sum(w in (MADE, WRONG, LOST)
                            for w, _ in ANSWERS.values())
         # it is shut in, and starts nothing
-        status = pathlib.Path(f"/proc/{r.p.pid}/status").read_text()
+        status = pathlib.Path(f"/proc/{r.worker()}/status").read_text()
         assert "NoNewPrivs:\t1" in status
         assert sanitized() or "Seccomp:\t2" in status
         assert r.p.poll() is None
@@ -532,7 +568,7 @@ def test_its_user_reads_it_and_nobody_else(hostile):
         assert "registrar" not in check()
         with Registrar(hostile) as r:
             assert r.ask("good-4")[0] == MADE
-            assert test_registrar.status_of(r.p.pid, "Uid") == str(
+            assert test_registrar.status_of(r.worker(), "Uid") == str(
                 pwd.getpwnam(user).pw_uid)
             part = w.state / "registrar/est"
             assert part.owner() == user and \
@@ -582,6 +618,28 @@ def test_its_next_certificate_is_asked_for_the_same_way(hostile):
         assert p.returncode == 0, p.stdout + p.stderr
     finally:
         w.conf.write_text(before)
+
+
+def test_all_wait_as_long_as_the_ca_says(hostile):
+    """RFC 9110 15.6.4: of 503 and 429; the device is told, too."""
+    w = hostile.w
+    w.start().product()
+    try:
+        until(lambda: "registrar-est" in w.children())
+        jobs = [(w.token(d, door="bearer"), w.key_and_csr(d)[1])
+                for d in ("busy-1", "good-5")]
+        n = hostile.ca.asked()
+        for job, least in zip(jobs, (120, 100)):
+            a = w.enrol_basic(*job)
+            assert a.status == 503, a
+            assert least <= int(a.headers["retry-after"]) <= 120, a
+        assert hostile.ca.asked() == n + 1
+        up = w.rest("GET", "/issuers/corporate").json["upstream"]
+        assert up["state"] == "resting" and "120 s" in up["why"], up
+        again(w)  # which forgets it
+        assert w.enrol_basic(*jobs[1]).status == 200
+    finally:
+        w.stop()
 
 
 # ---- a second mintmarkd ----

@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 from cryptography import x509
@@ -61,13 +62,15 @@ class Registrar:
         self.p.wait(30)
 
     def send(self, device, csr=None, profile="thermo", version=2,
-             issuer="corporate"):
+             issuer="corporate", within=3):
         if csr is None:
             csr = keys.request(device)[1]
         self.tag += 1
         body = (text(issuer) + text(profile) + struct.pack(">I", version) +
                 text(device) + text("thermo") + text("token:x") + b"\0" +
-                os.urandom(16) + block(csr))
+                os.urandom(16) + struct.pack(
+                    ">Q", int((time.monotonic() + within) * 1000)) +
+                block(csr))
         self.sock.send(struct.pack(">BBHI", 1, FORWARD, 1, self.tag) +
                        block(body))
         return self.tag
@@ -221,6 +224,48 @@ def test_no_more_at_once_than_configured(corp):
         assert all("at_once" in g[2] for g in got)
         assert {g[0] for g in got} == set(sent[4:])
         until(lambda: corp.asked() - n == 4)
+
+
+def test_who_comes_too_late_is_not_asked_for(corp):
+    """Its server has given up by then: nothing is spent, and the next one
+    is asked for as ever."""
+    corp.mode("good")
+    n = corp.asked()
+    with Registrar(corp) as r:
+        assert r.ask("early")[0] == MADE
+        how, why, der = r.ask("late", within=-1)
+        assert how == AWAY and "too long" in why and not der
+        # what lay in the link while the registrar was stopped
+        os.kill(r.worker(), signal.SIGSTOP)
+        tag = r.send("later", within=0.1)
+        time.sleep(0.15)  # it is of a time that passes
+        os.kill(r.worker(), signal.SIGCONT)
+        assert r.hear()[:2] == (tag, AWAY)
+        assert r.ask("in-time")[0] == MADE
+    assert corp.asked() == n + 2
+
+
+def test_one_that_hangs_is_ended(corp):
+    """With all that it had started; 0s: never."""
+    corp.w.set_conf("watchdog", '"5s"')
+    (corp.d / "escaped").unlink(missing_ok=True)
+    corp.mode("escapes")
+    with Registrar(corp) as r:
+        r.send("hangs")
+        program, worker = pid_in(corp.d / "escaped"), r.worker()
+        os.kill(worker, signal.SIGSTOP)
+        assert r.sock.recv(1 << 17) == b"", "the link ends"
+        assert r.p.wait(30) == 128 + signal.SIGKILL
+        assert not alive(worker) and not alive(program)
+        assert re.search("event=child-hung child=registrar silent_ms=[5-9]",
+                         r.said()), r.said()
+    # and one that is asked to end and does not, sooner
+    with Registrar(corp) as r:
+        worker = r.worker()
+        until(lambda: r.ask("gone", version=1)[0] == OURS)
+        os.kill(worker, signal.SIGSTOP)
+        r.p.terminate()
+        assert r.p.wait(4.9) != 0 and not alive(worker)
 
 
 def left_over(corp):

@@ -25,6 +25,29 @@ test_status(void **state)
 	assert_int_equal(mm_est_meaning(500), MM_FORWARD_LOST);
 }
 
+/* A CA's clock may be wrong, and so may who set it up. */
+static void
+test_wait(void **state)
+{
+	static const struct {
+		enum mm_forwarded how;
+		int64_t said;
+		uint64_t want;
+	} rows[] = {
+		{ MM_FORWARD_PENDING, 0, 60 }, { MM_FORWARD_PENDING, 7, 7 },
+		{ MM_FORWARD_PENDING, 1 << 30, 86400 },
+		{ MM_FORWARD_AWAY, 0, 0 }, { MM_FORWARD_AWAY, -5, 0 },
+		{ MM_FORWARD_AWAY, 120, 120 }, { MM_FORWARD_AWAY, 3600, 3600 },
+		{ MM_FORWARD_AWAY, INT64_MAX, 3600 },
+		{ MM_FORWARD_REFUSED, 9, 0 }, { MM_FORWARD_LOST, 9, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(mm_est_wait_s(rows[i].how, rows[i].said),
+		    rows[i].want);
+}
+
 /* RFC 8446 6: closure and what is said of records says nothing of the
  * request. */
 static void
@@ -54,6 +77,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
