@@ -235,19 +235,23 @@ put_resting(struct mm_rest *r, const struct mm_issuer_conf *i)
 {
 	const struct mm_config *c = r->s->config;
 	const int64_t now = mm_mono_ms();
+	bool any = false;
 
-	mm_json_open_key(&r->j, "resting_profiles", '[');
 	for (size_t k = 0; k < c->nprofile; k++) {
 		int64_t at = mm_core_upstream_next(r->s->core, i->name, k);
 
 		if (at <= now)
 			continue;
+		if (!any)
+			mm_json_open_key(&r->j, "resting_profiles", '[');
+		any = true;
 		mm_json_open(&r->j, '{');
 		mm_json_str(&r->j, "profile", c->profile[k].name);
 		put_at(r, "until", mm_now_ms() + at - now);
 		mm_json_close(&r->j, '}');
 	}
-	mm_json_close(&r->j, ']');
+	if (any)
+		mm_json_close(&r->j, ']');
 }
 
 /* Another CA's, which is asked: how it does. */
