@@ -9,7 +9,7 @@ enum major { UINT, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE };
 struct reader {
 	const uint8_t *p;
 	size_t left;
-	bool bad;
+	unsigned bad; /* not 0: it is */
 };
 
 /* The head of an item: RFC 8949 3. */
@@ -156,8 +156,10 @@ item(struct reader *r, struct head *h, struct mmd_bytes *contents)
 static bool
 within(const struct mmd_cbor_key *key, uint64_t n)
 {
-	return n >= key->least && (key->most == MMD_CBOR_32 ? n >> 32 == 0
-	    : key->most == 0 || n <= key->most);
+	if (key->most == MMD_CBOR_32 ? n >> 32 != 0
+	    : key->most != 0 && n > key->most)
+		return false;
+	return n >= key->least;
 }
 
 /* The value of a key that was asked for. */
@@ -175,7 +177,7 @@ value(struct reader *r, const struct mmd_cbor_key *key,
 		v = (struct mmd_bytes){ from, (size_t)(r->p - from) };
 	else
 		r->bad |= h.info == ENDLESS;
-	r->bad |= out->type != MMD_CBOR_NONE || h.major != majors[key->type];
+	r->bad |= (unsigned)out->type | (h.major ^ majors[key->type]);
 	out->type = (enum mmd_cbor_type)key->type;
 	out->n = h.major == UINT ? h.n : v.n;
 	out->v = v;

@@ -115,17 +115,13 @@ admit(struct mmd_call *c, const struct mmd_message *m)
 static void
 put_error(struct mmd_cborw *w, const struct mmd_smp_head *h, unsigned rc)
 {
-	size_t outer;
-
 	mmd_cborw_init(w, w->buf, w->cap);
-	if (h->version == 0 || rc < MMD_SMP_EPERUSER) {
-		mmd_cborw_uint(w, "rc", rc);
-		return;
+	if (h->version != 0 && rc >= MMD_SMP_EPERUSER) {
+		(void)mmd_cborw_open(w, "err"); /* to the end */
+		mmd_cborw_uint(w, "group", MMD_FACTORY_GROUP);
+		rc -= MMD_SMP_EPERUSER;
 	}
-	outer = mmd_cborw_open(w, "err");
-	mmd_cborw_uint(w, "group", MMD_FACTORY_GROUP);
-	mmd_cborw_uint(w, "rc", rc - MMD_SMP_EPERUSER);
-	mmd_cborw_close(w, outer);
+	mmd_cborw_uint(w, "rc", rc);
 }
 
 static const struct mmd_message *

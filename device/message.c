@@ -132,11 +132,10 @@ static const struct mmd_cbor_key csr_keys[] = { ID };
 static struct mmd_bytes
 hex(struct mmd_bytes v, uint8_t out[2 * MMD_HARDWARE_MAX])
 {
-	static const char digits[] = "0123456789abcdef";
+	for (size_t i = 0; i < 2 * v.n; i++) {
+		unsigned digit = v.p[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15;
 
-	for (size_t i = 0; i < v.n; i++) {
-		out[2 * i] = (uint8_t)digits[v.p[i] >> 4];
-		out[2 * i + 1] = (uint8_t)digits[v.p[i] & 15];
+		out[i] = (uint8_t)(digit + (digit < 10 ? '0' : 'a' - 10));
 	}
 	return (struct mmd_bytes){ out, 2 * v.n };
 }

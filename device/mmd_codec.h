@@ -72,7 +72,7 @@ bool mmd_der_end(const struct mmd_der *r); /* all read, none missing */
 struct mmd_derw {
 	uint8_t *buf;
 	size_t at, cap;
-	bool bad;
+	unsigned bad; /* not 0: it is */
 };
 
 struct mmd_derw mmd_derw_over(uint8_t *buf, size_t cap);

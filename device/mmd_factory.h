@@ -142,7 +142,7 @@ struct mmd_factory {
 	struct mmd_smp_tx tx;
 	uint8_t in[16]; /* read and not yet looked at */
 	struct mmd_bytes left;
-	bool sending;
+	unsigned sending; /* not 0: it is */
 };
 
 /*

@@ -59,7 +59,7 @@ void mmd_smp_rx_drop(struct mmd_smp_rx *rx);
 /* Puts a packet on the line, with no memory of its own. */
 struct mmd_smp_tx {
 	struct mmd_bytes packet; /* borrowed until the last character */
-	uint16_t crc;
+	unsigned crc;
 	size_t at, n; /* characters of the line: sent, all */
 };
 

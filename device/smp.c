@@ -18,11 +18,12 @@ enum state {
 uint16_t
 mmd_crc16(uint16_t crc, struct mmd_bytes v)
 {
+	/* x^16 + x^12 + x^5 + 1, eight bits at once */
 	for (size_t i = 0; i < v.n; i++) {
-		crc ^= (uint16_t)(v.p[i] << 8);
-		for (int bit = 0; bit < 8; bit++)
-			crc = (uint16_t)(crc << 1 ^
-			    ((crc & 0x8000) != 0 ? 0x1021 : 0));
+		unsigned x = crc >> 8 ^ v.p[i];
+
+		x ^= x >> 4;
+		crc = (uint16_t)(crc << 8 ^ x << 12 ^ x << 5 ^ x);
 	}
 	return crc;
 }
@@ -145,14 +146,15 @@ mmd_smp_tx_init(struct mmd_smp_tx *tx, struct mmd_bytes packet)
 static uint8_t
 raw(const struct mmd_smp_tx *tx, size_t i)
 {
-	size_t n = tx->packet.n;
-	unsigned length = (unsigned)n + 2;
+	size_t n = tx->packet.n, around = n + 2;
 
-	if (i < 2)
-		return (uint8_t)(length >> 8 * (1 - i));
 	if (i - 2 < n)
 		return tx->packet.p[i - 2];
-	return (uint8_t)(tx->crc >> 8 * (n + 3 - i));
+	if (i >= 2) {
+		i -= n + 2;
+		around = tx->crc;
+	}
+	return (uint8_t)(i == 0 ? around >> 8 : around);
 }
 
 /* Character i of all lines' base64. */

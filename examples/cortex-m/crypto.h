@@ -2,6 +2,9 @@
 #define CRYPTO_H
 
 #include "mmd.h"
+#ifdef BOARD_P256M
+#include "port/p256m_crypto.h"
+#endif
 
 #define BOARD_FIRST_KEY 1 /* PSA's id of slot 0's */
 
@@ -9,7 +12,12 @@
  * The board's crypto, by whichever library it is built with.  False: it does
  * not start.
  */
-extern const struct mmd_crypto *const board_crypto;
+#ifdef BOARD_P256M
+#define BOARD_CRYPTO (&mmd_p256m_crypto)
+#else
+extern struct mmd_crypto board_psa;
+#define BOARD_CRYPTO (&board_psa)
+#endif
 bool board_crypto_start(void);
 
 #endif

@@ -14,15 +14,15 @@ noise(void *ctx, uint8_t out[MMD_HASH])
 	return mps2_noise(out) ? MMD_OK : MMD_EPORT;
 }
 
-const struct mmd_crypto *const board_crypto = &mmd_p256m_crypto;
 const struct mmd_store *const mmd_p256m_store = &board_store;
-struct mmd_random mmd_p256m_random = { .entropy = noise,
-	.crypto = &mmd_p256m_crypto };
+struct mmd_random mmd_p256m_random;
 
 /* see crypto.h */
 bool
 board_crypto_start(void)
 {
+	mmd_p256m_random.entropy = noise;
+	mmd_p256m_random.crypto = &mmd_p256m_crypto;
 	return true;
 }
 

@@ -14,10 +14,9 @@ noise(void *ctx, uint8_t out[MMD_HASH])
 	return mps2_noise(out) ? MMD_OK : MMD_EPORT;
 }
 
-static struct mmd_crypto crypto;
-const struct mmd_crypto *const board_crypto = &crypto;
+struct mmd_crypto board_psa;
 
-static struct mmd_random source = { .entropy = noise, .crypto = &crypto };
+static struct mmd_random source = { .entropy = noise, .crypto = &board_psa };
 
 static enum mmd_rc
 stir(void *ctx, struct mmd_bytes data)
@@ -47,7 +46,7 @@ mbedtls_psa_external_get_random(mbedtls_psa_external_random_context_t *context,
 bool
 board_crypto_start(void)
 {
-	crypto = mmd_psa_crypto(&keys);
+	board_psa = mmd_psa_crypto(&keys);
 	return psa_crypto_init() == PSA_SUCCESS;
 }
 

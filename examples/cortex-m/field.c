@@ -105,8 +105,8 @@ main(void)
 {
 	const struct mmd_factory_conf conf = {
 		.store = &board_store,
-		.crypto = board_crypto,
-		.hardware = { board_id(), BOARD_ID },
+		.crypto = BOARD_CRYPTO,
+		.hardware = BOARD_ID,
 		.firmware = "cortex-m field 1",
 		.kinds = 1u << MMD_KEY_P256,
 		.buf = buf,
@@ -117,7 +117,7 @@ main(void)
 	uart_init();
 	mps2_start_clock();
 	console.line = uart_io(0);
-	enrol.crypto = board_crypto;
+	enrol.crypto = BOARD_CRYPTO;
 	enrol.store = &board_store;
 	enrol.modem.line = uart_io(1);
 	enrol.first_key = BOARD_FIRST_KEY;

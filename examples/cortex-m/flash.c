@@ -2,15 +2,12 @@
 
 #include <string.h>
 
-#include "mps2.h"
-
 #define BLOCK 512
 #define UNIT  8
 #define BLANK 0xff
 #define KEY   512
 #define HALF  4096
 #define SIZE  (MMD_IDENTITIES * (KEY + 2 * HALF))
-#define ID    0x10000 /* behind all that is flash */
 
 /* Turns of an empty loop: some 20 us for a unit, half a ms for a block. */
 #define UNIT_TURNS  500
@@ -20,13 +17,6 @@ static volatile uint8_t *
 memory(uint32_t at)
 {
 	return (volatile uint8_t *)(MPS2_MEMORY + at);
-}
-
-/* see flash.h */
-const uint8_t *
-board_id(void)
-{
-	return (const uint8_t *)(MPS2_MEMORY + ID);
 }
 
 static void

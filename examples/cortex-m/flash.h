@@ -2,6 +2,7 @@
 #define FLASH_H
 
 #include "mmd_store.h"
+#include "mps2.h"
 
 /*
  * "Flash": memory that QEMU keeps in a file, so that it is there after a
@@ -14,8 +15,7 @@
  */
 extern const struct mmd_store board_store;
 
-#define BOARD_ID 12
 /* The chip's own id. */
-const uint8_t *board_id(void);
+#define BOARD_ID { (const uint8_t *)(MPS2_MEMORY + 0x10000), 12 }
 
 #endif

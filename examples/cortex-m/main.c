@@ -13,18 +13,20 @@
 
 static uint8_t buf[MMD_FACTORY_BUF];
 
+/* A constant: what the library checks of it, the compiler does. */
+static const struct mmd_factory_conf conf = {
+	.store = &board_store,
+	.crypto = BOARD_CRYPTO,
+	.hardware = BOARD_ID,
+	.firmware = IMAGE,
+	.kinds = 1u << MMD_KEY_P256,
+	.buf = buf,
+	.cap = sizeof(buf),
+};
+
 int
 main(void)
 {
-	const struct mmd_factory_conf conf = {
-		.store = &board_store,
-		.crypto = board_crypto,
-		.hardware = { board_id(), BOARD_ID },
-		.firmware = IMAGE,
-		.kinds = 1u << MMD_KEY_P256,
-		.buf = buf,
-		.cap = sizeof(buf),
-	};
 	const struct mmd_io console = uart_io(0);
 	struct mmd_factory factory;
 

@@ -63,17 +63,17 @@ for cpu in cortex-m3 cortex-m4; do
 	factory='factory flash message request store verify'
 	# shellcheck disable=SC2086
 	{
-	part 'codec of the factory' 3330 $codec
-	part 'factory' 6140 $factory
-	part 'both: an image that is only made' 9440 $codec $factory
-	part 'codec, x509, token, EST: one that only renews' 7930 \
+	part 'codec of the factory' 3230 $codec
+	part 'factory' 6100 $factory
+	part 'both: an image that is only made' 9310 $codec $factory
+	part 'codec, x509, token, EST: one that only renews' 7900 \
 		base64 cert der est http pkcs7 request time token
-	part 'the same, which reads tokens as URI or JSON' 9270 \
+	part 'the same, which reads tokens as URI or JSON' 9240 \
 		base64 cert der est http pkcs7 request time token token_form
-	part 'all of it' 17250 $codec $factory cert est http pkcs7 \
+	part 'all of it' 17110 $codec $factory cert est http pkcs7 \
 		signature time token token_form
 	}
-	linked "$cpu" 8080
+	linked "$cpu" 7990
 	bad=$("${cc%gcc}nm" -u "$folder"/*.o | grep __ || :)
 	[ -z "$bad" ] || { echo "needs: $bad"; exit 1; }
 done
