@@ -4,12 +4,21 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import world as worlds  # noqa: E402
 from world import World  # noqa: E402
 
 
 def pytest_configure(config):
     config.addinivalue_line(
         "markers", "alone: measures time; nothing may run beside it")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def looks_for_leaks(request):
+    """What the programs of a file's tests lose is looked for as they end."""
+    worlds.leaks = getattr(request.module, "LEAKS", False)
+    yield
+    worlds.leaks = False
 
 
 @pytest.fixture(scope="module")

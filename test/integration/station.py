@@ -5,10 +5,9 @@ import os
 import signal
 import subprocess
 
-from world import BUILD, run
+from world import BUILD, STATION, hasty, run
 
 SIM = BUILD / "examples/linux-sim/linux-sim"
-STATION = BUILD / "src/station/mintmark-station"
 
 
 class Station:
@@ -77,7 +76,7 @@ class Station:
     def begin(self, *argv, env=None, **more):
         return subprocess.Popen(
             self.argv(*argv),
-            env={**os.environ, **(env or {})}, text=True,
+            env=hasty({**os.environ, **(env or {})}), text=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
                "stdin": subprocess.DEVNULL, **more})
 

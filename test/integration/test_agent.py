@@ -12,6 +12,8 @@ import pytest
 
 from world import AGENT, faketime, run, x509
 
+LEAKS = True
+
 
 def token_file(world, name, **more):
     t = world.token(name, **more)

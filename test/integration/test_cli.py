@@ -19,15 +19,9 @@ import time
 
 import pytest
 
-import world as worlds
 from world import MINT, World, run
 
-
-@pytest.fixture(scope="module", autouse=True)
-def leaks_are_looked_for():
-    worlds.leaks = True
-    yield
-    worlds.leaks = False
+LEAKS = True
 
 
 def test_every_command_has_help_and_is_in_the_usage():

@@ -17,6 +17,7 @@ from test_agent import enrol, identity
 from test_field import ask, opened
 from world import AGENT, World, run, until
 
+LEAKS = True
 FAULTS = b"MINTMARK_DIE_AT" in AGENT.read_bytes()
 
 

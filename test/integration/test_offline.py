@@ -12,6 +12,7 @@ from screen import Running
 from world import MINT, World, run
 from world import until as wait_until
 
+LEAKS = True
 NUMBERS = itertools.count(1)
 
 

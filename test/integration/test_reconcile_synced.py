@@ -9,6 +9,7 @@ from test_reconcile_batches import COUNT, UNIT, count_of, counted, document
 from test_sync import Synced, forger
 from world import World
 
+LEAKS = True
 NOTED, COPY, QUARANTINE = 7, 18, 19  # enum mm_doc_kind
 
 

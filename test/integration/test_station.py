@@ -13,6 +13,7 @@ import pytest
 from station import Station
 from world import alive, faketime, run
 
+LEAKS = True
 NUMBERS = itertools.count(1)
 
 

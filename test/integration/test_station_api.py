@@ -15,6 +15,7 @@ from screen import DOORS, events, Running
 from station import Station, STATION
 from world import ROOT, run, until
 
+LEAKS = True
 NUMBERS = itertools.count(1)
 
 

@@ -10,6 +10,7 @@ from screen import Running
 from station import Station
 from world import run, until
 
+LEAKS = True
 NUMBERS = itertools.count(1)
 
 

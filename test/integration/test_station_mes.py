@@ -38,6 +38,8 @@ else:
 
 RESULT = """#!%s
 import pathlib, sys
+
+LEAKS = True
 folder = pathlib.Path("%s")
 text = sys.stdin.read()
 with open(folder / "told", "a") as f:

@@ -12,6 +12,7 @@ from screen import Running
 from station import Station
 from world import MINT, run, until
 
+LEAKS = True
 OTHER = pathlib.Path("/dev/shm")
 
 

@@ -10,6 +10,8 @@ from station import STATION
 from test_station import crc_row
 from world import run
 
+LEAKS = True
+
 
 class Journal:
     def __init__(self, folder):

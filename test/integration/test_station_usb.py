@@ -11,6 +11,8 @@ from screen import Running
 from station import Station
 from world import run, until
 
+LEAKS = True
+
 
 class Tree:
     def __init__(self, folder):

@@ -36,6 +36,7 @@ MINT = BUILD / "src/cli/mintmark"
 DAEMON = BUILD / "src/server/mintmarkd"
 SIGNER = BUILD / "src/signer/mintmark-signer"
 AGENT = BUILD / "src/agent/mintmark-agent"
+STATION = BUILD / "src/station/mintmark-station"
 READY_S = 60
 KEPT_S = 5
 
@@ -74,16 +75,26 @@ def free_ports(n):
     return ports
 
 
-# Whether a sanitized command line looks for its leaks as it ends, which takes
-# as long as all else: test_cli.py's does.
+# Whether a sanitized command looks for its leaks as it ends, and keeps where
+# each piece of memory is from, which together take as long as all else: in
+# files that say LEAKS = True it does (conftest.py).
 leaks = False
+COMMANDS = (MINT, AGENT, STATION)
+
+
+def hasty(env=None):
+    """Environment of a sanitized command; what somebody asked for counts."""
+    env = dict(os.environ if env is None else env)
+    if not leaks:
+        env["ASAN_OPTIONS"] = ":".join(filter(None, [
+            "detect_leaks=0:malloc_context_size=1", env.get("ASAN_OPTIONS")]))
+    return env
 
 
 def run(*argv, check=True, timeout=60, **kw):
     """A program; its output as text."""
-    if argv[0] == MINT and not leaks and "env" not in kw and \
-            "ASAN_OPTIONS" not in os.environ:
-        kw["env"] = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+    if argv[0] in COMMANDS and "env" not in kw:
+        kw["env"] = hasty()
     p = subprocess.run([str(a) for a in argv], text=True, timeout=timeout,
                        capture_output=True, **kw)
     if check and p.returncode != 0:
