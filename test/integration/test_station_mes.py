@@ -36,10 +36,9 @@ else:
     print(json.dumps({"result": "yes"}))
 """
 
+LEAKS = True
 RESULT = """#!%s
 import pathlib, sys
-
-LEAKS = True
 folder = pathlib.Path("%s")
 text = sys.stdin.read()
 with open(folder / "told", "a") as f:
