@@ -39,8 +39,6 @@ look_at(struct walk *w, const struct mm_made_key *u, struct mm_why *why)
 
 	w->looked++;
 	w->key = u->id;
-	if (w->station[0] != '\0' && strcmp(w->station, u->made.station) != 0)
-		return MM_OK;
 	one.device = u->made.serial;
 	one.after[0] = '\0';
 	one.most = one.scan = 1;
@@ -65,7 +63,8 @@ walk(struct walk *w, const char *batch, char after[MM_RECALL_AFTER],
 
 	do {
 		n = UNITS;
-		MM_TRY(mm_made_page(w->d->r, batch, after, page, &n, why));
+		MM_TRY(mm_made_page(w->d->r, batch, w->station, after, page,
+		    &n, why));
 		for (unsigned i = 0; i < n; i++) {
 			MM_TRY(look_at(w, &page[i], why));
 			strcpy(after, page[i].id);

@@ -3,6 +3,7 @@
 
 #include "core/core.h"
 #include "work/file.h"
+#include "store/docs_of.h"
 
 /*
  * Batches: production orders.
@@ -59,6 +60,9 @@ struct mm_roll;
 MM_MUST enum mm_err mm_desk_batch(struct mm_desk *d, const char *id,
     const struct mm_production **b, const struct mm_roll **roll,
     struct mm_why *why);
+/* Until it is let go, a batch that was asked for is not looked at again: a
+ * request of many rows asks for the same few with each. */
+void mm_desk_batches_hold(struct mm_desk *d, bool on);
 /* The papers that its devices' configurations are made of, into of, with the
  * table's index; fields n 0: it has no table.  They are the desk's, until it
  * was asked for those of several others. */
@@ -149,15 +153,16 @@ void mm_made_id(
 void mm_made_put(const struct mm_made *u, struct mm_buf *body);
 MM_MUST enum mm_err mm_made_parse(
     const struct mm_doc *doc, struct mm_made *out, struct mm_why *why);
-/* Units of a batch, "" of all, by batch and serial number: the next after a
- * key, "" from the first; *n: room for how many, then how many there are. */
+/* Units of a batch, "" of all, and of a station, "" of any, by batch and
+ * serial number: the next after a key, "" from the first; *n: room for how
+ * many, then how many there are. */
 struct mm_made_key {
 	char id[MM_DOC_ID_MAX + 1]; /* batch "/" serial */
 	struct mm_made made;
 };
 MM_MUST enum mm_err mm_made_page(struct mm_store_reader *r, const char *batch,
-    const char *after, struct mm_made_key *out, unsigned *n,
-    struct mm_why *why);
+    const char *station, const char *after, struct mm_made_key *out,
+    unsigned *n, struct mm_why *why);
 /* MM_ENOTFOUND, without words: nothing became of it. */
 MM_MUST enum mm_err mm_made_get(struct mm_store_reader *r, const char *batch,
     const char *serial, struct mm_made *out, struct mm_why *why);

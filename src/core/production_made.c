@@ -102,8 +102,9 @@ take(void *ctx, const void *row, const char *next, struct mm_why *why)
 
 /* see production.h */
 enum mm_err
-mm_made_page(struct mm_store_reader *r, const char *batch, const char *after,
-    struct mm_made_key *out, unsigned *n, struct mm_why *why)
+mm_made_page(struct mm_store_reader *r, const char *batch,
+    const char *station, const char *after, struct mm_made_key *out,
+    unsigned *n, struct mm_why *why)
 {
 	struct mm_list l = { .most = *n, .state = -1 };
 	char prefix[MM_NAME_MAX + 2] = "";
@@ -113,7 +114,9 @@ mm_made_page(struct mm_store_reader *r, const char *batch, const char *after,
 		snprintf(prefix, sizeof(prefix), "%s/", batch);
 	if (!mm_text_copy(l.after, sizeof(l.after), mm_bytes_of(after)))
 		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
-	MM_TRY(mm_list_docs(r, MM_DOC_UNIT, prefix, &l, take, &p, why));
+	MM_TRY(station[0] != '\0' ?
+	    mm_list_units_of(r, station, prefix, &l, take, &p, why) :
+	    mm_list_docs(r, MM_DOC_UNIT, prefix, &l, take, &p, why));
 	*n = p.n;
 	return MM_OK;
 }

@@ -109,8 +109,8 @@ mm_event_from_check(uint64_t from, uint64_t size, struct mm_why *why)
 
 /* see event.h */
 enum mm_err
-mm_event_may_see(const struct mm_login *login, struct mm_event *e, bool *yes,
-    struct mm_why *why)
+mm_event_may_see(const struct mm_login *login, struct mm_scope_memo *memo,
+    struct mm_event *e, bool *yes, struct mm_why *why)
 {
 	const unsigned readers = MM_ROLE_ADMIN | MM_ROLE_OPERATOR |
 	    MM_ROLE_SUPPORT | MM_ROLE_AUDITOR;
@@ -120,7 +120,8 @@ mm_event_may_see(const struct mm_login *login, struct mm_event *e, bool *yes,
 		return MM_OK;
 	if (!e->asked)
 		MM_TRY(find_owner(e, why));
-	return mm_scope_owns(e->reader, &login->scope, &e->owner, yes, why);
+	return mm_scope_owns(e->reader, &login->scope, memo, &e->owner, yes,
+	    why);
 }
 
 /* see event.h */

@@ -57,10 +57,11 @@ MM_MUST enum mm_err mm_event_each(struct mm_store_reader *r, uint64_t from,
  * long polls and lists of entries.  A login limited to products or batches
  * sees what is about a device that is of one of them now, or about one itself,
  * and nothing that is about none.  Fails where the store cannot be read: that
- * is no answer, and nothing to step over.
+ * is no answer, and nothing to step over.  memo: see scope.h.
  */
 MM_MUST enum mm_err mm_event_may_see(const struct mm_login *login,
-    struct mm_event *e, bool *yes, struct mm_why *why);
+    struct mm_scope_memo *memo, struct mm_event *e, bool *yes,
+    struct mm_why *why);
 /* How many entries to look at between two looks at the clock: most, or fewer
  * where each may cost this login a look-up a batch. */
 unsigned mm_event_round(const struct mm_login *login, unsigned most);
@@ -99,6 +100,7 @@ struct mm_wish {
 	uint64_t from; /* entries before it have been looked at */
 	unsigned most;
 	int64_t wait_ms;
+	struct mm_scope_memo memo; /* of the login's */
 };
 /* The peer of a request has closed its side: if it waits here, it is answered
  * at once, with what there is.  Any thread; waits for nothing. */

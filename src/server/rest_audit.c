@@ -37,6 +37,7 @@ struct scan {
 	uint64_t size, low, high; /* the ledger's; what may be looked at */
 	uint64_t last;          /* looked at last */
 	bool any;
+	struct mm_scope_memo memo; /* of the login's */
 	char *arena;
 	/* of a block: it is read before it is looked at */
 	struct mm_buf block;
@@ -117,7 +118,8 @@ look(struct scan *s, unsigned i, struct mm_why *why)
 
 	if (yes) {
 		mm_entry_look(e.json, &e.v);
-		MM_TRY(mm_event_may_see(&s->r->login, &e, &yes, why));
+		MM_TRY(mm_event_may_see(&s->r->login, &s->memo, &e, &yes,
+		    why));
 	}
 	s->last = e.index;
 	s->any = true;

@@ -154,18 +154,11 @@ is_wanted(const struct listing *l, const struct mm_production *b)
 }
 
 static enum mm_err
-put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
+put_wanted(struct listing *l, const struct mm_production *b,
+    struct mm_why *why)
 {
-	MM_OWN(mm_production_free) struct mm_production *b = NULL;
-	struct listing *l = ctx;
-	bool wanted;
+	bool wanted = is_wanted(l, b);
 
-	l->looked++;
-	snprintf(l->on, sizeof(l->on), "%s", next);
-	if (l->more)
-		return MM_OK;
-	MM_TRY(mm_production_parse(row, &b, why));
-	wanted = is_wanted(l, b);
 	l->more = wanted && l->left == 0;
 	if (l->more || (!wanted && l->r->login.scope.on))
 		return MM_OK;
@@ -177,6 +170,85 @@ put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 	put_batch(&l->r->j, b);
 	mm_json_close(&l->r->j, '}');
 	return mm_buf_ok(&l->r->out, why);
+}
+
+static bool
+says(const struct mm_doc *doc, const char *product)
+{
+	return memmem(doc->body.p, doc->body.n, product, strlen(product)) !=
+	    NULL;
+}
+
+/* Of a document that does not have the name of a product that is asked for
+ * nothing has to be read. */
+static bool
+may_be_wanted(const struct listing *l, const struct mm_doc *doc)
+{
+	const struct mm_scope *s = &l->r->login.scope;
+	const char *product = l->page->list.product;
+	unsigned i = 0;
+
+	if (product != NULL && !says(doc, product))
+		return false;
+	while (i < s->nproducts && !says(doc, s->product[i]))
+		i++;
+	return s->nproducts == 0 || i < s->nproducts;
+}
+
+static enum mm_err
+put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	MM_OWN(mm_production_free) struct mm_production *b = NULL;
+	struct listing *l = ctx;
+
+	l->looked++;
+	snprintf(l->on, sizeof(l->on), "%s", next);
+	if (l->more)
+		return MM_OK;
+	if (!may_be_wanted(l, row)) {
+		if (!l->r->login.scope.on)
+			strcpy(l->last, l->on);
+		return MM_OK;
+	}
+	MM_TRY(mm_production_parse(row, &b, why));
+	return put_wanted(l, b, why);
+}
+
+/* Those of a login that is limited to some, which stand in their order: each
+ * by its name. */
+static enum mm_err
+put_named(struct listing *l, const char *after, struct mm_why *why)
+{
+	const struct mm_scope *s = &l->r->login.scope;
+
+	for (unsigned i = 0; i < s->nbatches && !l->more; i++) {
+		MM_OWN(mm_production_free) struct mm_production *b = NULL;
+		enum mm_err rc = strcmp(s->batch[i], after) <= 0 ?
+		    MM_ENOTFOUND :
+		    mm_production_get(l->r->reader, s->batch[i], &b, NULL);
+
+		if (rc == MM_ENOTFOUND)
+			continue;
+		if (rc != MM_OK)
+			return MM_FAIL(why, rc, "the store cannot be read");
+		strcpy(l->on, s->batch[i]);
+		MM_TRY(put_wanted(l, b, why));
+	}
+	return MM_OK;
+}
+
+static enum mm_err
+put_all(struct listing *l, struct mm_list *docs, struct mm_why *why)
+{
+	bool limited = l->r->login.scope.on;
+
+	do {
+		l->looked = 0;
+		MM_TRY(mm_list_docs(l->r->reader, MM_DOC_BATCH, "", docs,
+		    put_row, l, why));
+		strcpy(docs->after, l->on);
+	} while (limited && !l->more && l->looked == docs->most);
+	return MM_OK;
 }
 
 static const char *
@@ -201,12 +273,8 @@ mm_rest_batches(struct mm_rest *r, struct mm_why *why)
 	memcpy(docs.after, page.list.after, sizeof(docs.after));
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
-	do {
-		l.looked = 0;
-		MM_TRY(mm_list_docs(r->reader, MM_DOC_BATCH, "", &docs,
-		    put_row, &l, why));
-		strcpy(docs.after, l.on);
-	} while (r->login.scope.on && !l.more && l.looked == docs.most);
+	MM_TRY(r->login.scope.nbatches > 0 ?
+	    put_named(&l, docs.after, why) : put_all(&l, &docs, why));
 	mm_json_close(&r->j, ']');
 	if (l.more || l.looked == docs.most)
 		mm_json_str(&r->j, "next", l.last);

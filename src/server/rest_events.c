@@ -88,7 +88,8 @@ look(void *ctx, struct mm_event *e, struct mm_why *why)
 		return MM_ELIMIT;
 	MM_TRY(mm_event_wanted(&f->wish.filter, e, &yes, why));
 	if (yes)
-		MM_TRY(mm_event_may_see(&f->wish.login, e, &yes, why));
+		MM_TRY(mm_event_may_see(&f->wish.login, &f->wish.memo, e,
+		    &yes, why));
 	f->wish.from = e->index + 1;
 	if (!yes)
 		return MM_OK;

@@ -45,8 +45,7 @@ put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 	}
 	(void)!mm_text_copy(l->last, sizeof(l->last), mm_bytes_of(next));
 	MM_TRY(mm_made_parse(row, &u, why));
-	if ((l->result >= 0 && u.result != l->result) ||
-	    (l->station[0] != '\0' && strcmp(l->station, u.station) != 0))
+	if (l->result >= 0 && u.result != l->result)
 		return MM_OK;
 	l->left--;
 	put_made(&l->r->j, &u);
@@ -88,7 +87,9 @@ mm_rest_batch_made(struct mm_rest *r, struct mm_why *why)
 	memcpy(docs.after, page.list.after, sizeof(docs.after));
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
-	MM_TRY(mm_list_docs(r->reader, MM_DOC_UNIT, id, &docs, put_row, &l,
+	MM_TRY(l.station[0] != '\0' ? mm_list_units_of(r->reader, l.station,
+	    id, &docs, put_row, &l, why) :
+	    mm_list_docs(r->reader, MM_DOC_UNIT, id, &docs, put_row, &l,
 	    why));
 	mm_json_close(&r->j, ']');
 	if (l.more || l.looked == docs.most)

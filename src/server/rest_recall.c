@@ -12,7 +12,6 @@
 
 enum {
 	SCAN_MAX = 1500, /* devices looked at for one page */
-	BATCHES = 16,    /* of one read */
 };
 
 #define FILTERS                                                         \
@@ -249,41 +248,35 @@ struct station {
 	struct mm_rest *r;
 	struct mm_recall q; /* what is left of the page */
 	char batch[MM_NAME_MAX + 1];
-	char on[MM_DOC_ID_MAX + 1]; /* where the store's list goes on */
-	unsigned looked;
+	char on[MM_NAME_MAX + 1]; /* the batch that was looked at last */
+	const char *name;
 	bool found;
 };
 
-static enum mm_err
-find_batch(void *ctx, const void *row, const char *next, struct mm_why *why)
-{
-	MM_OWN(mm_production_free) struct mm_production *b = NULL;
-	struct station *s = ctx;
-
-	s->looked++;
-	if (s->found)
-		return MM_OK;
-	snprintf(s->on, sizeof(s->on), "%s", next);
-	MM_TRY(mm_production_parse(row, &b, why));
-	s->found = mm_scope_sees(&s->r->login.scope, b->order->product, b->id);
-	if (s->found)
-		strcpy(s->batch, b->id);
-	return MM_OK;
-}
-
-/* Behind s->on. */
+/* Behind s->on: the next that the station made units of, and the login sees.
+ * No device's name has a letter behind '~'. */
 static enum mm_err
 next_batch(struct station *s, struct mm_why *why)
 {
-	struct mm_list l = { .most = BATCHES, .state = -1 };
+	char after[sizeof(s->on) + 2];
+	struct mm_made_key unit;
+	unsigned n;
 
-	s->found = false;
-	do {
-		s->looked = 0;
-		strcpy(l.after, s->on);
-		MM_TRY(mm_list_docs(s->r->reader, MM_DOC_BATCH, "", &l,
-		    find_batch, s, why));
-	} while (!s->found && s->looked == l.most);
+	for (s->found = false; !s->found;) {
+		n = 1;
+		snprintf(after, sizeof(after), "%s%s", s->on,
+		    s->on[0] != '\0' ? "/~" : "");
+		MM_TRY(mm_made_page(s->r->reader, "", s->name, after, &unit,
+		    &n, why));
+		if (n == 0)
+			return MM_OK;
+		if (!mm_text_copy(s->on, sizeof(s->on), (struct mm_bytes){
+		    (const uint8_t *)unit.id, strcspn(unit.id, "/") }))
+			return MM_FAIL(why, MM_EBUG, "a batch's name is too "
+			    "long");
+		MM_TRY(sees_batch(s->r, s->on, &s->found, why));
+	}
+	strcpy(s->batch, s->on);
 	return MM_OK;
 }
 
@@ -316,7 +309,7 @@ static enum mm_err
 recall_station(struct mm_rest *r, const struct search *of,
     char next[MM_RECALL_AFTER], struct mm_why *why)
 {
-	struct station s = { .r = r, .q = of->q };
+	struct station s = { .r = r, .q = of->q, .name = of->station };
 	struct mm_recall q;
 
 	MM_TRY(first_batch(&s, why));

@@ -113,10 +113,12 @@ of_batch(struct mm_store_reader *r, const char *key, struct mm_scoped *out)
 /* The device's own product, or, of one that is not there, the body's. */
 static enum mm_err
 find_owner(struct mm_rest *r, const char *id, const char *product,
-    struct mm_scoped *o, struct mm_why *why)
+    struct mm_scoped *o, bool *there, struct mm_why *why)
 {
 	enum mm_err rc = of_device(r->reader, id, o);
 
+	if (there != NULL)
+		*there = rc == MM_OK;
 	if (rc == MM_OK)
 		return MM_OK;
 	if (rc != MM_ENOTFOUND)
@@ -138,7 +140,7 @@ owned(struct mm_rest *r, const struct mm_scoped *o, const char *noun,
 {
 	bool yes;
 
-	MM_TRY(mm_scope_owns(r->reader, &r->login.scope, o, &yes, why));
+	MM_TRY(mm_scope_owns(r->reader, &r->login.scope, NULL, o, &yes, why));
 	return yes ? MM_OK : absent(noun, why);
 }
 
@@ -150,7 +152,7 @@ owned_or_to_be(struct mm_rest *r, const struct mm_scoped *o,
 {
 	bool yes;
 
-	MM_TRY(mm_scope_owns(r->reader, &r->login.scope, o, &yes, why));
+	MM_TRY(mm_scope_owns(r->reader, &r->login.scope, NULL, o, &yes, why));
 	if (!yes)
 		MM_TRY(mm_scope_is_to_be(r, o->product, o->device, false,
 		    &yes, why));
@@ -253,7 +255,7 @@ mm_scope_device_named(struct mm_rest *r, struct mm_why *why)
 	struct mm_scoped o;
 
 	MM_TRY(mm_rest_segment(r, 0, key, sizeof(key), why));
-	MM_TRY(find_owner(r, key, NULL, &o, why));
+	MM_TRY(find_owner(r, key, NULL, &o, NULL, why));
 	return owned_or_to_be(r, &o, why);
 }
 
@@ -299,12 +301,12 @@ mm_scope_cert(struct mm_rest *r, struct mm_why *why)
 /* What is there may be named again; what is new, a batch that is open has to
  * want. */
 static enum mm_err
-may_register(struct mm_rest *r, const struct mm_scoped *o, struct mm_why *why)
+may_register(struct mm_rest *r, const struct mm_scoped *o, bool there,
+    struct mm_why *why)
 {
-	struct mm_scoped have;
 	bool yes;
 
-	if (of_device(r->reader, o->device, &have) == MM_OK)
+	if (there)
 		return owned_or_to_be(r, o, why);
 	MM_TRY(mm_scope_is_to_be(r, o->product, o->device, true, &yes, why));
 	if (yes)
@@ -324,14 +326,15 @@ may_make(struct mm_rest *r, const json_t *spec, const char *device,
 	    json_object_get(spec, "product"));
 	const char *id = json_string_value(json_object_get(spec, device));
 	struct mm_scoped o;
+	bool there;
 
 	if (product != NULL && !mm_scope_has_product(&r->login.scope, product))
 		return absent("product", why);
 	if (id == NULL)
 		return MM_OK;
-	MM_TRY(find_owner(r, id, product, &o, why));
+	MM_TRY(find_owner(r, id, product, &o, &there, why));
 	return r->login.scope.nbatches == 0 ? owned(r, &o, "device", why) :
-	    may_register(r, &o, why);
+	    may_register(r, &o, there, why);
 }
 
 /* see rest.h */
@@ -356,7 +359,8 @@ mm_scope_change(struct mm_rest *r, struct mm_why *why)
 	if (r->login.scope.nbatches == 0)
 		return sees(r, product) ? MM_OK : absent("product", why);
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
-	MM_TRY(find_owner(r, id, NULL, &o, why)); /* a batch's: it stays */
+	/* a batch's: it stays */
+	MM_TRY(find_owner(r, id, NULL, &o, NULL, why));
 	return strcmp(product, o.product) == 0 ? MM_OK :
 	    absent("product", why);
 }
@@ -382,15 +386,34 @@ mm_scope_enrol(struct mm_rest *r, struct mm_why *why)
 }
 
 /* All or none: one that may not be named ends the request. */
+static enum mm_err
+each_of(struct mm_rest *r, const json_t *list,
+    enum mm_err (*may)(struct mm_rest *r, const json_t *spec,
+	struct mm_why *why), struct mm_why *why)
+{
+	const json_t *item;
+	enum mm_err rc = MM_OK;
+	size_t i;
+
+	mm_desk_batches_hold(r->desk, true);
+	json_array_foreach(list, i, item)
+		if ((rc = may(r, item, why)) != MM_OK)
+			break;
+	mm_desk_batches_hold(r->desk, false);
+	return rc;
+}
+
+static enum mm_err
+may_import(struct mm_rest *r, const json_t *spec, struct mm_why *why)
+{
+	return may_make(r, spec, "id", why);
+}
+
+/* see rest.h */
 enum mm_err
 mm_scope_new_devices(struct mm_rest *r, struct mm_why *why)
 {
-	const json_t *list = json_object_get(r->in, "rows"), *item;
-	size_t i;
-
-	json_array_foreach(list, i, item)
-		MM_TRY(may_make(r, item, "id", why));
-	return MM_OK;
+	return each_of(r, json_object_get(r->in, "rows"), may_import, why);
 }
 
 /* A token enrols beside a batch's quota: only for what was counted in it. */
@@ -402,7 +425,7 @@ may_mint(struct mm_rest *r, const json_t *spec, struct mm_why *why)
 
 	if (r->login.scope.nbatches == 0 || id == NULL)
 		return may_make(r, spec, "device", why);
-	MM_TRY(find_owner(r, id, NULL, &o, why));
+	MM_TRY(find_owner(r, id, NULL, &o, NULL, why));
 	MM_TRY(owned(r, &o, "device", why));
 	return mm_scope_counted(r, &o, why);
 }
@@ -411,14 +434,10 @@ may_mint(struct mm_rest *r, const json_t *spec, struct mm_why *why)
 enum mm_err
 mm_scope_new_tokens(struct mm_rest *r, struct mm_why *why)
 {
-	const json_t *list = json_object_get(r->in, "tokens"), *item;
-	size_t i;
+	const json_t *list = json_object_get(r->in, "tokens");
 
-	if (list == NULL)
-		return may_mint(r, r->in, why);
-	json_array_foreach(list, i, item)
-		MM_TRY(may_mint(r, item, why));
-	return MM_OK;
+	return list == NULL ? may_mint(r, r->in, why) :
+	    each_of(r, list, may_mint, why);
 }
 
 /* ---- lists ---- */
@@ -623,7 +642,7 @@ sees_entry(struct mm_rest *r, uint64_t index, bool *yes, struct mm_why *why)
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "the store cannot be read");
 	mm_entry_look(mm_buf_view(&json), &e.v);
-	return mm_event_may_see(&r->login, &e, yes, why);
+	return mm_event_may_see(&r->login, NULL, &e, yes, why);
 }
 
 /* see rest.h; in the words of an index that is not there */

@@ -31,25 +31,31 @@ mm_scope_batch_product(struct mm_store_reader *reader, const char *batch,
 
 /* ---- what is seen ---- */
 
+/* product: the batch's, "" not known yet.  It is asked for first: most of
+ * what a reader comes by is of another. */
 static enum mm_err
 is_of(struct mm_store_reader *reader, const char *batch,
-    const struct mm_scoped *o, bool *yes)
+    char product[MM_NAME_MAX + 1], const struct mm_scoped *o, bool *yes)
 {
-	char product[MM_NAME_MAX + 1];
 	struct mm_made made;
-	enum mm_err rc = mm_made_get(reader, batch, o->device, &made, NULL);
+	enum mm_err rc = product[0] != '\0' ? MM_OK :
+	    mm_scope_batch_product(reader, batch, product);
 
-	if (rc == MM_OK)
-		rc = mm_scope_batch_product(reader, batch, product);
-	*yes = rc == MM_OK && strcmp(product, o->product) == 0;
+	*yes = false;
+	if (rc != MM_OK || strcmp(product, o->product) != 0)
+		return rc == MM_ENOTFOUND ? MM_OK : rc;
+	rc = mm_made_get(reader, batch, o->device, &made, NULL);
+	*yes = rc == MM_OK;
 	return rc == MM_ENOTFOUND ? MM_OK : rc;
 }
 
 /* see scope.h */
 enum mm_err
 mm_scope_owns(struct mm_store_reader *reader, const struct mm_scope *s,
-    const struct mm_scoped *o, bool *yes, struct mm_why *why)
+    struct mm_scope_memo *memo, const struct mm_scoped *o, bool *yes,
+    struct mm_why *why)
 {
+	struct mm_scope_memo none;
 	enum mm_err rc = MM_OK;
 
 	*yes = !s->on;
@@ -57,9 +63,11 @@ mm_scope_owns(struct mm_store_reader *reader, const struct mm_scope *s,
 		return MM_OK;
 	*yes = s->nbatches == 0 || (o->device[0] == '\0' &&
 	    mm_scope_sees(s, o->product, o->batch));
+	if (memo == NULL)
+		*(memo = &none) = (struct mm_scope_memo){ .product = { "" } };
 	for (unsigned i = 0; o->device[0] != '\0' && i < s->nbatches && !*yes &&
 	    rc == MM_OK; i++)
-		rc = is_of(reader, s->batch[i], o, yes);
+		rc = is_of(reader, s->batch[i], memo->product[i], o, yes);
 	return rc == MM_OK ? MM_OK :
 	    MM_FAIL(why, rc, "the store cannot be read");
 }
@@ -131,9 +139,10 @@ static enum mm_err
 is_counted(struct mm_rest *r, const char *batch, const struct mm_scoped *o,
     const struct counted *c, bool *yes)
 {
+	char product[MM_NAME_MAX + 1] = "";
 	struct mm_made made;
 
-	MM_TRY(is_of(r->reader, batch, o, yes));
+	MM_TRY(is_of(r->reader, batch, product, o, yes));
 	if (!*yes)
 		return MM_OK;
 	*yes = false;
@@ -264,7 +273,7 @@ rows_of_some(struct walk *w, const char *batch, char unit[MM_DOC_ID_MAX + 1],
 	struct mm_made_key page[UNITS];
 	unsigned n = UNITS;
 
-	MM_TRY(mm_made_page(w->r->reader, batch, unit, page, &n, why));
+	MM_TRY(mm_made_page(w->r->reader, batch, "", unit, page, &n, why));
 	*more = n == UNITS;
 	for (unsigned i = 0; i < n && w->m->left > 0; i++) {
 		MM_TRY(rows_of_unit(w, &page[i], why));
@@ -352,7 +361,8 @@ rows_of_one(struct walk *w, const char *after, struct mm_why *why)
 		return rc == MM_ENOTFOUND ? MM_OK : rc;
 	strcpy(o.device, d.id);
 	strcpy(o.product, d.product);
-	MM_TRY(mm_scope_owns(w->r->reader, &w->r->login.scope, &o, &yes, why));
+	MM_TRY(mm_scope_owns(w->r->reader, &w->r->login.scope, NULL, &o, &yes,
+	    why));
 	if (!yes)
 		return MM_OK;
 	if (!mm_text_copy(part.after, sizeof(part.after), mm_bytes_of(after)))
@@ -379,7 +389,8 @@ row_of_key(void *ctx, const void *row, const char *next, struct mm_why *why)
 		return rc == MM_ENOTFOUND ? MM_OK : rc;
 	strcpy(o.device, d.id);
 	strcpy(o.product, d.product);
-	MM_TRY(mm_scope_owns(w->r->reader, &w->r->login.scope, &o, &yes, why));
+	MM_TRY(mm_scope_owns(w->r->reader, &w->r->login.scope, NULL, &o, &yes,
+	    why));
 	if (!yes || (w->l->product != NULL &&
 	    strcmp(w->l->product, d.product) != 0))
 		return MM_OK;

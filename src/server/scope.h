@@ -15,11 +15,18 @@ struct mm_scoped {
 	char batch[MM_NAME_MAX + 1];       /* ... and without one this */
 	char product[MM_NAME_MAX + 1];
 };
+/* The products of a scope's batches as they were found, for whoever has many
+ * objects to ask about: a batch keeps its product.  One that is not there is
+ * looked for again. */
+struct mm_scope_memo {
+	char product[MM_SCOPE_MOST][MM_NAME_MAX + 1]; /* "": not known */
+};
 /* The one place that decides.  A device is of a batch that has it among what
- * it made, as long as it is of the batch's product. */
+ * it made, as long as it is of the batch's product.  memo: the scope's, empty
+ * at first; NULL: none. */
 MM_MUST enum mm_err mm_scope_owns(struct mm_store_reader *reader,
-    const struct mm_scope *s, const struct mm_scoped *o, bool *yes,
-    struct mm_why *why);
+    const struct mm_scope *s, struct mm_scope_memo *memo,
+    const struct mm_scoped *o, bool *yes, struct mm_why *why);
 /* What a ledger entry is about: the device that it names, by itself or through
  * a token or a certificate, as the device is now; else the product or the
  * batch that it names.  MM_ENOTFOUND: none.  Not inside of mm_each_entry: it

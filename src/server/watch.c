@@ -102,7 +102,8 @@ show(struct waiting *w, struct mm_event *e, struct mm_why *why)
 		return MM_OK;
 	MM_TRY(mm_event_wanted(&w->wish.filter, e, &yes, why));
 	if (yes)
-		MM_TRY(mm_event_may_see(&w->wish.login, e, &yes, why));
+		MM_TRY(mm_event_may_see(&w->wish.login, &w->wish.memo, e,
+		    &yes, why));
 	if (yes)
 		MM_TRY(mm_event_ca_serial(e->reader, &e->v, ca_serial, why));
 	w->wish.from = e->index + 1;

@@ -308,6 +308,9 @@
 	    " WHERE kind = $1 AND id > $2 AND ($3 = '' OR id < $3)"       \
 	    " LIMIT $4) x")                                               \
 	X(DOCS, "SELECT id, version, body FROM doc WHERE kind = $1"       \
+	    " AND id > $2 AND ($3 = '' OR id < $3) ORDER BY id LIMIT $4") \
+	X(UNITS_OF, "SELECT id, version, body FROM doc WHERE kind = 13"   \
+	    " AND (station_of(body)) COLLATE \"C\" = $1"                  \
 	    " AND id > $2 AND ($3 = '' OR id < $3) ORDER BY id LIMIT $4")
 
 enum sql {

@@ -345,6 +345,11 @@
 	    " LIMIT ?4)")                                                 \
 	X(DOCS, "SELECT id, version, body FROM doc WHERE kind = ?1"       \
 	    " AND id > ?2 AND (?3 = '' OR id < ?3) ORDER BY id LIMIT ?4") \
+	X(UNITS_OF, "SELECT id, version, body FROM doc"                   \
+	    " INDEXED BY doc_unit_station WHERE kind = 13"                \
+	    " AND CASE WHEN json_valid(CAST(body AS TEXT)) THEN"          \
+	    " json_extract(CAST(body AS TEXT), '$.station') END = ?1"     \
+	    " AND id > ?2 AND (?3 = '' OR id < ?3) ORDER BY id LIMIT ?4") \
 	X(CRL, "SELECT number, next_s, der FROM crl WHERE issuer = ?1")   \
 	X(CRL_HEAD, "SELECT number, next_s FROM crl WHERE issuer = ?1")   \
 	X(CRL_PUT, "INSERT OR REPLACE INTO crl"                           \

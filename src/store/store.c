@@ -1,3 +1,4 @@
+#include "store/docs_of.h"
 #include "store/backend.h"
 
 #include <stdlib.h>
@@ -344,6 +345,23 @@ mm_list_docs(struct mm_store_reader *r, enum mm_doc_kind kind,
     struct mm_why *why)
 {
 	struct mm_doc_range range = { .kind = kind, .most = l->most };
+
+	MM_TRY(range_of(&range, prefix, l->after, why));
+	return r->backend->list_docs(r, &range,
+	    &(struct mm_row_sink){ fn, ctx }, why);
+}
+
+/* The schemas' index says so. */
+_Static_assert(MM_DOC_UNIT == 13, "kinds of documents keep their numbers");
+
+/* see docs_of.h */
+enum mm_err
+mm_list_units_of(struct mm_store_reader *r, const char *station,
+    const char *prefix, const struct mm_list *l, mm_row_fn *fn, void *ctx,
+    struct mm_why *why)
+{
+	struct mm_doc_range range = { .kind = MM_DOC_UNIT, .most = l->most,
+		.station = station };
 
 	MM_TRY(range_of(&range, prefix, l->after, why));
 	return r->backend->list_docs(r, &range,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/backend.h"
+#include "store/docs_of.h"
 
 /* Documents: versions, and lists by prefix; on every backend. */
 
@@ -151,6 +152,60 @@ list(const struct mm_store_backend *b)
 	assert_int_equal(mm_count_docs(f.r, MM_DOC_DELIVERY, "x", 5, &n,
 	    NULL), MM_OK);
 	assert_int_equal(n, 0);
+	fx_close(&f);
+}
+
+/* ---- units of a station ---- */
+
+static void
+units(const struct mm_store_backend *b)
+{
+	static const struct {
+		const char *id, *body;
+	} docs[] = {
+		{ "B1/b", "{\"result\":\"issued\",\"station\":\"l1\"}" },
+		{ "B1/a", "{\"result\":\"issued\",\"station\":\"l2\"}" },
+		{ "B2/c", "{\"result\":\"issued\",\"station\":\"l1\"}" },
+		{ "B1/d", "{\"result\":\"issued\",\"station\":\"\"}" },
+		{ "B1/e", "{\"result\":\"issued\"}" },
+		{ "B1/f", "\"station\":\"l1" }, /* not written by us */
+		{ "B10/g", "{\"reason\":\"\\\"station\\\":\\\"l1\\\"\","
+		    "\"station\":\"l3\"}" },
+		{ "B3/h", "{\"result\":\"issued\",\"station\":\"l1\"}" },
+	};
+	static const struct {
+		const char *station, *prefix, *after;
+		unsigned most;
+		const char *want;
+	} rows[] = {
+		{ "l1", "", "", 100, "B1/b B2/c B3/h " },
+		{ "l1", "", "B1/b", 1, "B2/c " },
+		{ "l1", "B1/", "", 100, "B1/b " },
+		{ "l1", "B2/", "B2/c", 100, "" },
+		{ "l2", "", "", 100, "B1/a " },
+		{ "l3", "", "", 100, "B10/g " },
+		{ "L1", "", "", 100, "" }, { "l", "", "", 100, "" },
+	};
+	struct fx f;
+	struct top t;
+
+	if (!fx_open(&f, b))
+		return;
+	for (size_t i = 0; i < sizeof(docs) / sizeof(docs[0]); i++) {
+		doc(&t, MM_DOC_UNIT, docs[i].id, 0, docs[i].body);
+		assert_int_equal(run1(&f, &t), MM_OK);
+	}
+	doc(&t, MM_DOC_WEBHOOK, "B1/x", 0, docs[0].body);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_list l = { .most = rows[i].most, .state = -1 };
+		char seen[100] = "";
+
+		strcpy(l.after, rows[i].after);
+		assert_int_equal(mm_list_units_of(f.r, rows[i].station,
+		    rows[i].prefix, &l, note, seen, NULL), MM_OK);
+		assert_string_equal(seen, rows[i].want);
+	}
 	fx_close(&f);
 }
 
@@ -439,6 +494,7 @@ ON_BACKENDS(groups)
 ON_BACKENDS(versions)
 ON_BACKENDS(list)
 ON_BACKENDS(each)
+ON_BACKENDS(units)
 
 int
 main(void)
@@ -447,6 +503,7 @@ main(void)
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_each),
+		cmocka_unit_test(test_units),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_documents),
 		cmocka_unit_test(test_endings),

@@ -44,6 +44,9 @@ look(const char *name, const char *step)
 	if (strncmp(step, "SCAN ", 5) == 0 && !is_few(step + 5) &&
 	    strstr(step, "VIRTUAL TABLE") == NULL)
 		fail_msg("%s: %s", name, step);
+	if (strcmp(name, "UNITS_OF") == 0 &&
+	    strstr(step, "USING INDEX doc_unit_station") == NULL)
+		fail_msg("%s: %s", name, step);
 	if (strstr(step, "TEMP B-TREE") != NULL &&
 	    strncmp(name, "CERTS_REVOKED", 13) != 0)
 		fail_msg("%s: %s", name, step);

@@ -476,6 +476,7 @@ static const char older[] =
     "ALTER FUNCTION op_issue_new(op, bigint) RENAME TO op_issue;"
     "ALTER FUNCTION op_doc_put_alone(op) RENAME TO op_doc_put;"
     "ALTER TABLE device DROP COLUMN salt;"
+    "DROP INDEX doc_unit_station; DROP FUNCTION station_of(bytea);"
     "DROP TABLE shard, listed;"
     "DROP TRIGGER listed_new ON cert; DROP TRIGGER listed_now ON cert;"
     "DROP FUNCTION op_crl_put(op), put_shards(op), not_of_shards(op),"
