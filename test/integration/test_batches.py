@@ -4,7 +4,9 @@ import concurrent.futures
 import datetime
 import hashlib
 import json
+import os
 import re
+import sqlite3
 import subprocess
 import time
 
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import \
 import possession
 from records import records
 from station import Station
+from world import World
 
 TBS = "mintmark-extension/1 {name}\n{words}\n"
 SOON = (datetime.datetime.now(datetime.timezone.utc) +
@@ -1298,3 +1301,52 @@ def test_reconcile_agrees_with_batches(factory):
     w = factory.w
     good = w.cli("ledger", "reconcile", "--config", w.conf, check=False)
     assert good.returncode == 0, good.stdout + good.stderr
+
+
+# ---- among many others ----
+
+def of_others(path, batches, units):
+    """Documents of another station's work; its batches are never read."""
+    db = sqlite3.connect(path)
+    with db:
+        db.execute(
+            "WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n"
+            " WHERE i < ?) INSERT INTO doc SELECT 9, printf('a%06d', i), 1,"
+            " CAST('{\"order\":\"of product valve\"}' AS BLOB) FROM n",
+            (batches - 1,))
+        db.execute(
+            "WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n"
+            " WHERE i < ?) INSERT INTO doc SELECT 13,"
+            " printf('a%06d/X-%06d', i % ?, i), 1, CAST('{\"result\":"
+            "\"issued\",\"station\":\"busy\",\"at\":\"2026-01-01T00:00:00Z\","
+            f"\"spki_sha256\":\"{'00' * 32}\",\"reason\":\"\",\"other\":\"\""
+            "}' AS BLOB) FROM n", (units - 1, batches))
+    db.close()
+
+
+@pytest.mark.skipif("MINTMARK_DATABASE" in os.environ, reason="SQLite's file")
+def test_what_others_made_is_not_walked():
+    """A page ends after 1,500 that were looked at: what comes later is not
+    on it."""
+    with World() as w:
+        f = Factory(w.start())
+        name = f.batch(5, id="mine")["id"]
+        a = f.enrol("P1-001", f.station("rare"), batch=name, station="rare")
+        assert a.status == 200, a
+        limited = [w.rest("POST", "/keys", {
+            "name": k, "roles": ["operator"], **scope}).json["key"]
+            for k, scope in (("b", {"batches": [name]}),
+                             ("p", {"products": ["thermo"]}))]
+        w.stop()
+        of_others(w.database.removeprefix("sqlite:"), 500, 5000)
+        w.start()
+        for key in (None, *limited):
+            a = w.rest("GET", "/devices?station=rare", key=key).json
+            assert [d["id"] for d in a["items"]] == ["P1-001"], a
+            assert "next" not in a
+        for key in limited:
+            a = w.rest("GET", "/batches", key=key)
+            assert a.status == 200, a
+            assert [b["id"] for b in a.json["items"]] == [name]
+            assert "next" not in a.json
+        w.stop()
