@@ -352,6 +352,7 @@ _mintmark() {
 	'batch units --station') words=' ' ;;
 	'batch units --limit') words=' ' ;;
 	'batch units --after') words=' ' ;;
+	'batch scrap --reason') words=' ' ;;
 	'batch order --station') words=' ' ;;
 	'batch order --out') kind='@file' ;;
 	'batch order --line-ca') kind='@file' ;;
@@ -556,6 +557,7 @@ _mintmark() {
 	'batch extend') words='--help --reason --quantity --scrap --until --if-version '; kind='' ;;
 	'batch share') words='--help --if-version '; kind='' ;;
 	'batch units') words='--help --result --station --limit --after '; kind='' ;;
+	'batch scrap') words='--help --reason '; kind='' ;;
 	'batch report') words='--help '; kind='' ;;
 	'batch order') words='--help --station --out --line-ca --recipient --extension '; kind='' ;;
 	'group list') words='--help --product --state --limit --after '; kind='' ;;
@@ -628,7 +630,7 @@ _mintmark() {
 	'line ') words='check ' ;;
 	'ledger ') words='checkpoint key entries verify receipt verify-receipt reconcile export ' ;;
 	'event ') words='list follow ' ;;
-	'batch ') words='list show create open pause close extend share units report order ' ;;
+	'batch ') words='list show create open pause close extend share units scrap report order ' ;;
 	'group ') words='list show create add devices waiting report approve refuse release crl open pause extend close ' ;;
 	'config ') words='list show set remove history check preview devices ' ;;
 	'station ') words='list show create remove pin trust sync quarantine ' ;;

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/own.h"
+#include "base/time.h"
 #include "cli/batch.h"
 #include "cli/client.h"
 
@@ -72,6 +74,67 @@ mm_cmd_batch_units(
 	MM_TRY(mm_path(path, why, "/batches/%s/units", a->pos[0]));
 	return mm_list_command(cli, a, path, unit_filters,
 	    NCOL(unit_filters), unit_columns, NCOL(unit_columns), why);
+}
+
+/* The unit of that serial number, owned.  The list goes by serial numbers: it
+ * is among those that begin alike. */
+static enum mm_err
+find_unit(struct mm_cli *cli, const char *batch, const char *serial,
+    json_t **out, struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *page = NULL;
+	struct mm_client *c;
+	char path[1024], after[256];
+	json_t *unit;
+	size_t i, n = strlen(serial);
+
+	snprintf(after, sizeof(after), "%.40s/%.*s", batch,
+	    n > 64 ? 64 : (int)n - (n > 0), serial);
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_path(path, why, "/batches/%s/units?limit=1000&after=%s",
+	    batch, after));
+	MM_TRY(mm_client_call(c, "GET", path, NULL, &page, why));
+	json_array_foreach(json_object_get(page, "items"), i, unit)
+		if (strcmp(mm_json_text(unit, "device"), serial) == 0) {
+			*out = json_incref(unit);
+			return MM_OK;
+		}
+	return MM_FAIL(why, MM_ENOTFOUND, "batch %.40s: nothing has become "
+	    "of %.64s", batch, serial);
+}
+
+const struct mm_opt mm_opts_batch_scrap[] = {
+	{ "reason", "TEXT", "why; kept with the unit", MM_C_NONE, NULL },
+	END
+};
+
+/* As the station would report it that made the unit: another's word of it
+ * would put it aside. */
+enum mm_err
+mm_cmd_batch_scrap(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	MM_OWN(json_free) json_t *unit = NULL;
+	char now[MM_TIME_TEXT], path[1024];
+	json_t *told = json_object(), *body;
+	enum mm_err rc;
+
+	mm_json_opt(told, "reason", a, "reason");
+	body = json_pack("{s:[o]}", "units", told);
+	if (body == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	rc = find_unit(cli, a->pos[0], a->pos[1], &unit, why);
+	if (rc == MM_OK)
+		rc = mm_path(path, why, "/batches/%s/units", a->pos[0]);
+	if (rc != MM_OK)
+		return json_decref(body), rc;
+	mm_time_text(mm_now_ms(), now);
+	json_object_set_new(body, "station",
+	    json_string(mm_json_text(unit, "station")));
+	json_object_set_new(told, "serial", json_string(a->pos[1]));
+	json_object_set_new(told, "result", json_string("scrapped"));
+	json_object_set_new(told, "at", json_string(now));
+	return mm_object_command(cli, "POST", path, body, why);
 }
 
 const struct mm_opt mm_opts_batch_report[] = { END };

@@ -336,6 +336,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "named stays, and no share becomes less."),
 	ROW("batch", "units", "BATCH", 1, 1, MM_C_NONE, batch_units,
 	    "list what became of a batch's units", NULL),
+	ROW("batch", "scrap", "BATCH SERIAL", 2, 2, MM_C_NONE, batch_scrap,
+	    "throw away a unit that a station made",
+	    "Its certificates are revoked, and its quota comes back within the "
+	    "batch's allowance.  So what a station may not scrap itself: a "
+	    "unit that has proved its identity, and more than the allowance."),
 	ROW("batch", "report", "BATCH", 1, 1, MM_C_NONE, batch_report,
 	    "what a batch has come to: issued, passed, left, gaps, yield",
 	    NULL),

@@ -1303,6 +1303,27 @@ def test_reconcile_agrees_with_batches(factory):
     assert good.returncode == 0, good.stdout + good.stderr
 
 
+def test_a_unit_is_scrapped_on_the_command_line(factory):
+    name = factory.batch(1)["id"]
+    serials = [f"P{name[1:]}-{i:03}" for i in (1, 2)]
+    key = factory.station("scraps")
+    more = {"batch": name, "station": "scraps"}
+    assert factory.enrol(serials[0], key, 1, **more).status == 200
+    refused(factory.enrol(serials[1], key, 2, **more), "quota-gone")
+    cli = factory.w.cli
+    assert "nothing has become" in cli("batch", "scrap", name, serials[1],
+                                       check=False).stderr
+    for written in (1, 0):
+        a = cli("--json", "batch", "scrap", name, serials[0], "--reason",
+                "fell down")
+        assert json.loads(a.stdout)["written"] == written
+    u = factory.w.rest("GET", f"/batches/{name}/units").json["items"]
+    assert [(d["device"], d["result"], d["station"], d["reason"])
+            for d in u] == [(serials[0], "scrapped", "scraps", "fell down")]
+    certs = factory.w.rest("GET", f"/certificates?device={serials[0]}")
+    assert [c["state"] for c in certs.json["items"]] == ["revoked"]
+
+
 # ---- among many others ----
 
 def of_others(path, batches, units):
