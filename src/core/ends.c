@@ -42,6 +42,10 @@ const struct mm_end_rule mm_end_rules[MM_END_KINDS] = {
 	    MM_F_ISSUER, DAYS(month_days) },
 	[MM_END_TLS] = { "tls", "mintmark ca renew-tls", MM_END_BY_HAND,
 	    "tls-ends", MM_F_ORIGIN, DAYS(month_days) },
+	[MM_END_EST] = { "est-certificate", "have the existing CA renew "
+	    "est_certificate; it counts once it is in its file",
+	    MM_END_BY_HAND, "est-certificate-ends", MM_F_ISSUER,
+	    DAYS(month_days) },
 	[MM_END_ROOT_CRL] = { "root-crl", "mintmark ca root-crl makes those "
 	    "of the next years", MM_END_BY_HAND, "root-crl-ends",
 	    MM_F_ORIGIN, DAYS(root_crl_days) },

@@ -100,6 +100,8 @@ static const struct row {
 	{ "issuer-ends", WARNING, "An issuer ends", NULL },
 	{ "line-ca-ends", WARNING, "A station's line CA ends", NULL },
 	{ "tls-ends", WARNING, "The server's certificate ends", NULL },
+	{ "est-certificate-ends", WARNING,
+	    "What an existing CA knows us by (est_certificate) ends", NULL },
 	{ "root-crl-ends", WARNING,
 	    "The last of the root's revocation lists that were signed "
 	    "beforehand ends", NULL },

@@ -29,7 +29,6 @@
  */
 enum {
 	ANSWER_MAX = 64 * 1024, /* read of a receiver's answer */
-	MAIL_MS = 25000,
 	MAIL_CONNECT_MS = 15000, /* up to its first words, which may be slow */
 	MAIL_ANSWER_S = 15, /* also to QUIT, for which all else waits */
 	WAIT_MS = 60000,
@@ -256,7 +255,7 @@ mail_begin(struct post *p, const struct mm_deliver_req *req)
 	    (curl_off_t)p->left.n);
 	curl_easy_setopt(p->easy, CURLOPT_READFUNCTION, on_read);
 	curl_easy_setopt(p->easy, CURLOPT_READDATA, p);
-	curl_easy_setopt(p->easy, CURLOPT_TIMEOUT_MS, (long)MAIL_MS);
+	curl_easy_setopt(p->easy, CURLOPT_TIMEOUT_MS, (long)MM_COURIER_MAIL_MS);
 	curl_easy_setopt(p->easy, CURLOPT_CONNECTTIMEOUT_MS,
 	    (long)MAIL_CONNECT_MS);
 	curl_easy_setopt(p->easy, CURLOPT_SERVER_RESPONSE_TIMEOUT,

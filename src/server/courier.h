@@ -7,6 +7,8 @@
 
 /* Deliveries and questions at once; the server hands over no more. */
 enum { MM_COURIER_MOST = 264 };
+/* For a mail, from the name's lookup to the last answer. */
+enum { MM_COURIER_MAIL_MS = 25000 };
 
 /* place.c: what an address is to a program that strangers name addresses
  * to. */

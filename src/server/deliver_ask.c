@@ -116,8 +116,9 @@ mm_ask_step(struct mm_deliver *d, struct mm_ask *a)
 {
 	struct mm_why why = { 0 };
 	enum mm_err rc = MM_OK;
-	int64_t late = d->s->config->set.webhook_timeout_s * 1000 +
-	    MM_DELIVER_LATE_MS;
+	int64_t late = MM_DELIVER_LATE_MS + (a->wish.mail ?
+	    MM_COURIER_MAIL_MS :
+	    d->s->config->set.webhook_timeout_s * 1000);
 
 	if (d->keyless[0] != '\0' && !a->wish.mail) {
 		mm_ask_fail(d, a, d->keyless);

@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/grow.h"
 #include "base/log.h"
+#include "base/own.h"
 #include "base/time.h"
 
 enum { REST_MS = 1000, REST_TIMES = 100, TELL_MS = 60000,
-	FAILED_MS = 10000 };
+	FAILED_MS = 10000, PEM_MAX = 256 * 1024 };
 
 struct mm_endlist {
 	pthread_mutex_t lock; /* of the list that is shown */
@@ -94,6 +96,27 @@ add_lists(struct mm_server *s, const struct mm_issuer_conf *i,
 	    t.next_s, span_s, why);
 }
 
+/* What an existing CA knows us by: the registrar's, and no secret.  Where this
+ * process cannot read it, mintmark doctor tells of it alone. */
+static enum mm_err
+add_est(const struct mm_issuer_conf *i, struct list *l, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_bytes rest;
+	struct mm_cert c;
+
+	if (i->retired || i->est_certificate[0] == '\0' ||
+	    mm_file_read(i->est_certificate, &pem, NULL) != MM_OK)
+		return MM_OK;
+	rest = mm_buf_view(&pem);
+	if (mm_pem_next(&rest, "CERTIFICATE", &der, NULL) != MM_OK ||
+	    mm_cert_walk(mm_buf_view(&der), &c, NULL) != MM_OK ||
+	    c.not_after_s >= MM_TIME_FOREVER_S)
+		return MM_OK;
+	return add_named(l, MM_END_EST, i->name, c.not_after_s, 0, why);
+}
+
 static enum mm_err
 add_own(struct mm_server *s, struct list *l, struct mm_why *why)
 {
@@ -108,8 +131,10 @@ add_own(struct mm_server *s, struct list *l, struct mm_why *why)
 	if (root.last_s > 0)
 		MM_TRY(add_named(l, MM_END_ROOT_CRL, "root", root.last_s, 0,
 		    why));
-	for (size_t i = 0; i < s->config->nissuer; i++)
+	for (size_t i = 0; i < s->config->nissuer; i++) {
 		MM_TRY(add_lists(s, &s->config->issuer[i], l, why));
+		MM_TRY(add_est(&s->config->issuer[i], l, why));
+	}
 	return MM_OK;
 }
 

@@ -12,7 +12,6 @@
 MM_FREE_FN(json_free, json_t, json_decref)
 
 /* see mail.h: when which mail goes, and where the last one ended. */
-#define DOC "mail"
 enum {
 	SCAN = 2000,          /* entries looked at in one step */
 	GATHER_MS = 5000,     /* after the first alert, for its companions */
@@ -22,6 +21,7 @@ enum {
 	STORE_MS = 1000,      /* after the store refused */
 	MOVE_MS = 60 * 1000,  /* the cursor without a mail, at most so often */
 	DAY_MS = 86400 * 1000,
+	TRIES_MS = 60 * 1000,
 	DIGEST_HOUR_MS = 6 * 3600 * 1000, /* UTC */
 };
 
@@ -47,6 +47,8 @@ struct mm_mail {
 	int64_t due, stored_at, failing_since; /* monotonic but the last */
 	pthread_mutex_t lock;         /* what follows */
 	struct mm_mail_stats stats;
+	int64_t tries_at;             /* monotonic: since then ... */
+	unsigned tries;               /* ... so many */
 };
 
 /* see mail.h */
@@ -109,7 +111,7 @@ store(struct mm_mail *m, struct mm_deliver *d, const struct progress *at,
 	mm_json_close(&j, '}');
 	MM_TRY(mm_buf_ok(&body, why));
 	op.u.doc.kind = MM_DOC_NODE;
-	strcpy(op.u.doc.id, DOC);
+	strcpy(op.u.doc.id, MM_MAIL_DOC);
 	op.u.doc.expect = MM_DOC_ANY;
 	op.u.doc.body = mm_buf_view(&body);
 	MM_TRY(mm_desk_docs_put(d->desk, &op, 1, why));
@@ -133,7 +135,8 @@ load(struct mm_mail *m, struct mm_deliver *d, uint64_t size)
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
 	struct mm_why why = { 0 };
 	uint64_t version;
-	enum mm_err rc = mm_get_doc(mm_desk_reader(d->desk), MM_DOC_NODE, DOC,
+	enum mm_err rc = mm_get_doc(mm_desk_reader(d->desk), MM_DOC_NODE,
+	    MM_MAIL_DOC,
 	    &version, &body, &why);
 
 	if (rc == MM_OK && parse(mm_buf_view(&body), &m->at) &&
@@ -403,4 +406,22 @@ mm_mail_stats(struct mm_mail *m, struct mm_mail_stats *out)
 	pthread_mutex_lock(&m->lock);
 	*out = m->stats;
 	pthread_mutex_unlock(&m->lock);
+}
+
+/* see mail.h */
+bool
+mm_mail_may_try(struct mm_mail *m)
+{
+	const int64_t now = mm_mono_ms();
+	bool may;
+
+	pthread_mutex_lock(&m->lock);
+	if (m->tries == 0 || now - m->tries_at >= TRIES_MS) {
+		m->tries_at = now;
+		m->tries = 0;
+	}
+	may = m->tries < MM_MAIL_TRIES;
+	m->tries += may;
+	pthread_mutex_unlock(&m->lock);
+	return may;
 }

@@ -13,6 +13,7 @@
  * has taken the next; whatever happens before that, it is sent again.
  */
 #define MM_MAIL_URL "mail:" /* of a delivery: the courier knows whereto */
+#define MM_MAIL_DOC "mail"  /* MM_DOC_NODE: where the last one ended */
 
 struct mm_mail;
 MM_MUST enum mm_err mm_mail_open(struct mm_server *s, struct mm_mail **out,
@@ -43,6 +44,9 @@ struct mm_mail_stats {
 	char why[161];          /* of the last that was not */
 };
 void mm_mail_stats(struct mm_mail *m, struct mm_mail_stats *out);
+/* One to try may go now: some a minute, whoever asks. */
+enum { MM_MAIL_TRIES = 10 };
+bool mm_mail_may_try(struct mm_mail *m);
 
 /* ---- mail_text.c ---- */
 

@@ -62,6 +62,6 @@ mm_outcome_judge(const struct mm_asking *a, struct mm_outcome *out)
 
 	out->how = how_of(rc);
 	if (rc != MM_OK)
-		snprintf(out->text, sizeof(out->text), "the certificate: "
-		    "%.140s", why.text);
+		snprintf(out->text, sizeof(out->text), "the certificate "
+		    "breaks a rule: %.120s", why.text);
 }

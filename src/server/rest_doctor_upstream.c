@@ -37,10 +37,7 @@ look_answers(struct exam *e, const struct mm_issuer_conf *i,
 		    "issuer %s, an existing CA, has not answered since %s: "
 		    "%.80s", i->name, since, s->why);
 	else
-		mm_find(e->f, MM_CHECK_UPSTREAM, mm_issuer_est(i) ?
-		    MM_LEVEL_WARN : MM_LEVEL_OK, mm_issuer_est(i) ?
-		    "By EST it is for trying out so far: docs/existing-ca.md "
-		    "says what is missing" : NULL,
+		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_OK, NULL,
 		    "issuer %s is an existing CA: its revocation lists are "
 		    "its own, and what is revoked here it has to be told",
 		    i->name);

@@ -58,10 +58,25 @@ mm_rest_mail_test(struct mm_rest *r, struct mm_why *why)
 	if (r->s->config->set.mail_to.n == 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "mail_to is empty: this "
 		    "server sends no mails");
+	if (!mm_mail_may_try(mm_deliver_mail(r->s->deliver)))
+		return MM_FAIL(why, MM_ERATE, "%d mails to try in a minute "
+		    "are the most: try again in one", MM_MAIL_TRIES);
 	memcpy(w.request, r->req->id, sizeof(w.request));
 	MM_TRY(mm_deliver_ask(r->s->deliver, &w, why));
 	r->parked = true;
 	return MM_OK;
+}
+
+/* Of several nodes; where one alone was told to send none, that is meant. */
+static bool
+others_mail(struct exam *e)
+{
+	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
+	uint64_t version;
+
+	return e->r->s->config->set.node[0] != '\0' &&
+	    mm_get_doc(e->r->reader, MM_DOC_NODE, MM_MAIL_DOC, &version,
+	        &body, NULL) == MM_OK;
 }
 
 /* see exam.h */
@@ -71,7 +86,13 @@ mm_exam_mail(struct exam *e)
 	struct mm_mail_stats n;
 
 	mm_mail_stats(mm_deliver_mail(e->r->s->deliver), &n);
-	if (e->r->s->config->set.mail_to.n == 0)
+	if (e->r->s->config->set.mail_to.n == 0 && others_mail(e))
+		mm_find(e->f, MM_CHECK_MAIL, MM_LEVEL_WARN,
+		    "Give each node mail_to and what goes with it, or none "
+		    "of them",
+		    "a node has sent mails of alerts, and this one has no "
+		    "mail_to: when it is its turn to send, none are sent");
+	else if (e->r->s->config->set.mail_to.n == 0)
 		mm_find(e->f, MM_CHECK_MAIL, MM_LEVEL_OK, NULL,
 		    "no mails are sent (mail_to)");
 	else if (n.failing_since == 0)

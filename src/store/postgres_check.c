@@ -182,6 +182,25 @@ schema_make(struct pg *db, bool named, struct mm_why *why)
 	return err;
 }
 
+/* A table is its own while it changes: who waits for one that somebody reads
+ * has all others wait behind it, so it does not wait long. */
+static enum mm_err
+add(struct pg *db, int before, struct mm_why *why)
+{
+	struct mm_why no = { 0 };
+	enum mm_err rc = run(db, later[before - FIRST], &no);
+
+	if (rc == MM_OK)
+		return MM_OK;
+	if (strstr(no.text, "lock timeout") != NULL)
+		return MM_FAIL(why, rc, "database: its schema cannot be "
+		    "brought to version %d: somebody has used its tables for "
+		    "10 seconds (pg_stat_activity says who: a long query, a "
+		    "backup by pg_dump, another node); start again after that",
+		    before + 1);
+	return MM_FAIL(why, rc, "%s", no.text);
+}
+
 /* Nodes may start at once: the row is locked while the version is looked at. */
 static enum mm_err
 grow(struct pg *db, bool *grown, struct mm_why *why)
@@ -195,9 +214,10 @@ grow(struct pg *db, bool *grown, struct mm_why *why)
 	*grown = have >= FIRST && have < SCHEMA_VERSION;
 	if (*grown)
 		MM_TRY(run(db, "SET LOCAL statement_timeout = 0;"
+		    "SET LOCAL lock_timeout = '10s';"
 		    "SET LOCAL enable_seqscan = on;", why));
 	for (int v = have; *grown && v < SCHEMA_VERSION; v++)
-		MM_TRY(run(db, later[v - FIRST], why));
+		MM_TRY(add(db, v, why));
 	return MM_OK;
 }
 

@@ -40,6 +40,8 @@ class Session(socketserver.StreamRequestHandler):
     def handle(self):
         mta = self.server.mta
         self.sender, self.to = None, []
+        if mta.mute:
+            return mta.done.wait(60)
         self.say("220 mail.test ESMTP")
         while line := self.rfile.readline():
             verb = line.split(b" ")[0].strip().upper().decode()
@@ -109,6 +111,7 @@ class Mta:
         self.refuse, self.later, self.smtps = set(), False, smtps
         self.hang, self.hung, self.done = (threading.Event()
                                            for _ in range(3))
+        self.mute = False  # does not even greet
         self.context = None
         if cert:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

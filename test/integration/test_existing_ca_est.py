@@ -623,6 +623,12 @@ def test_its_next_certificate_is_asked_for_the_same_way(hostile):
 def test_all_wait_as_long_as_the_ca_says(hostile):
     """RFC 9110 15.6.4: of 503 and 429; the device is told, too."""
     w = hostile.w
+    # where the server sees it: beside its own
+    beside = pathlib.Path(re.search(r'(?m)^tls_certificate = "(.*)"',
+                                    w.conf.read_text())[1]).with_name("est.crt")
+    shutil.copy(hostile.pair[0], beside)
+    before = w.conf.read_text()
+    w.conf.write_text(before.replace(str(hostile.pair[0]), str(beside)))
     w.start().product()
     try:
         until(lambda: "registrar-est" in w.children())
@@ -638,8 +644,15 @@ def test_all_wait_as_long_as_the_ca_says(hostile):
         assert up["state"] == "resting" and "120 s" in up["why"], up
         again(w)  # which forgets it
         assert w.enrol_basic(*jobs[1]).status == 200
+        # what it knows us by ends in 20 days
+        [end] = [e for e in w.rest("GET", "/expiry/ends").json["items"]
+                 if e["kind"] == "est-certificate"]
+        assert end["name"] == "corporate" and end["renewed"] == "by-hand"
+        until(lambda: "est-certificate-ends" in
+              [e.get("reason") for e in w.entries("alert")])
     finally:
         w.stop()
+        w.conf.write_text(before)
 
 
 # ---- a second mintmarkd ----

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -184,6 +185,33 @@ def test_who_may(w):
     made = w.rest("POST", "/keys", {"name": "sup", "roles": ["support"]}).json
     assert w.rest("GET", "/mail", key=made["key"]).status == 200
     assert w.rest("POST", "/mail/test", {}, key=made["key"]).status == 403
+
+
+def test_one_is_refused_and_none_is_waited_for_long(tmp_path):
+    """What a mail server does to one recipient is no matter of the others';
+    one that says nothing is given up, wherever it is; and nobody floods it."""
+    two = ["gone@example.com", "night@example.com"]
+    cert, key = pair(tmp_path)
+    with Mta() as mta, Mta(cert, key) as far, World() as w:
+        mailing(w, mta.port, mail_to="{" + ", ".join(
+            f'"{a}"' for a in two) + "}", webhook_timeout='"1s"')
+        mta.refuse = {two[0]}
+        w.start()
+        said = json.loads(w.cli("--json", "mail", "test").stdout)
+        assert said["delivered"], said
+        assert mta.mails[0].to == two[1:]
+        assert mta.mails[0]["To"] == ", ".join(two)
+        answers = [w.rest("POST", "/mail/test", {}).status
+                   for _ in range(10)]
+        assert answers == [200] * 9 + [429]
+        assert len(mta.mails) == 10
+        # in time, for a webhook or not
+        far.mute = True
+        began = time.monotonic()
+        said = try_it(w, far, mail_tls="starttls", webhook_ca=f'"{cert}"')
+        assert not said["delivered"] and "time" in said["why"].lower(), said
+        assert 14 < time.monotonic() - began < 40
+        far.done.set()
 
 
 # ---- encrypted ----

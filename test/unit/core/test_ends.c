@@ -28,6 +28,7 @@ static const struct {
 	{ "another end of that name", MM_END_TLS, "t", 28 * DAY, 0, 1 },
 	{ "the next distance", MM_END_TLS, "t", 6 * DAY, 0, 1 },
 	{ "it has ended", MM_END_TLS, "t", -DAY, 0, 1 },
+	{ "what an existing CA knows us by", MM_END_EST, "i", 29 * DAY, 0, 1 },
 	{ "a credential has two", MM_END_KEY, "k", 15 * DAY, 0, 0 },
 	{ "... this is the first", MM_END_KEY, "k", 13 * DAY, 0, 1 },
 	{ "a root is told of a year before", MM_END_ANCHOR, "r", 364 * DAY, 0,
