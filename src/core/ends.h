@@ -12,7 +12,8 @@
  */
 enum mm_end_kind {
 	MM_END_ANCHOR, MM_END_LINK, MM_END_CHAIN, MM_END_ISSUER,
-	MM_END_CUTS_SHORT, MM_END_FOLLOWED, MM_END_LINE_CA, MM_END_TLS, MM_END_EST,
+	MM_END_CUTS_SHORT, MM_END_FOLLOWED, MM_END_LINE_CA, MM_END_TLS,
+	MM_END_EST,
 	MM_END_ROOT_CRL, MM_END_CRL, MM_END_SHARD_CRL, MM_END_LINE_CRL,
 	MM_END_CONFIG_KEY, MM_END_KEY, MM_END_CERTIFICATE, MM_END_GROUP,
 	MM_END_BATCH, MM_END_KINDS
@@ -46,7 +47,8 @@ bool mm_end_late(const struct mm_end *e, int64_t now_s);
 
 typedef enum mm_err mm_each_end_fn(void *ctx, const struct mm_end *e,
     struct mm_why *why);
-/* All but what the server alone knows (MM_END_TLS, MM_END_EST, published lists), in no
+/* All but what the server alone knows (MM_END_TLS, MM_END_EST, published
+ * lists), in no
  * order; what has no end is left out, and groups and batches that cannot be
  * read, which are *unread. */
 MM_MUST enum mm_err mm_desk_each_end(struct mm_desk *d, mm_each_end_fn *fn,
