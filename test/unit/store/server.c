@@ -205,6 +205,18 @@ pg_sql(const char *url, const char *sql)
 	PQfinish(c);
 }
 
+PGconn *
+pg_hold(const char *url, const char *sql)
+{
+	PGconn *c = PQconnectdb(url);
+
+	PQclear(PQexec(c, "BEGIN"));
+	PQclear(PQexec(c, sql));
+	if (PQtransactionStatus(c) != PQTRANS_INTRANS)
+		die(PQerrorMessage(c));
+	return c;
+}
+
 void
 pg_database(char *url, size_t n)
 {

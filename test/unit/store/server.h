@@ -18,6 +18,8 @@ void pg_drop(const char *url);
 void pg_recycle(const char *url); /* emptied, for the next: that is faster */
 /* SQL in a database, or in "postgres" where url is NULL. */
 void pg_sql(const char *url, const char *sql);
+/* In a transaction that stays open: until PQfinish. */
+struct pg_conn *pg_hold(const char *url, const char *sql);
 /* SIGINT (fast) or SIGQUIT (immediate), and the end of it; then again. */
 void pg_server_stop(int sig);
 void pg_server_start(void);
