@@ -67,7 +67,8 @@ static const struct {
 #define ROW_UPSTREAM                                                        \
 	"server", "each existing CA that is asked for certificates (exec, est)", \
 	    "something came that is not released, or it is not known "      \
-	    "what was made, since the start; the server's user asks it",    \
+	    "what was made, or the registrar ended, since the start; the "  \
+	    "server's user asks it; a profile of it has no ceiling",        \
 	    "it does not answer, or nobody is there to ask it"
 #define ROW_KEYS                                               \
 	"server", "operators' credentials",                    \
@@ -89,7 +90,8 @@ static const struct {
 	    "several nodes this one lacks webhook.key", ""
 #define ROW_MAIL                                               \
 	"server", "mails of alerts (mail_to)",                 \
-	    "the mail server did not take the last one", ""
+	    "the mail server did not take the last one; other nodes mail, " \
+	    "and this one has no mail_to", ""
 #define ROW_GROUPS                                                           \
 	"server",                                                            \
 	    "shared secrets: bootstrap groups that take old credentials, "   \
