@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import postgres
 from mta import Mta
 from world import World, faketime, free_ports, run, until
 
@@ -212,6 +213,24 @@ def test_one_is_refused_and_none_is_waited_for_long(tmp_path):
         assert not said["delivered"] and "time" in said["why"].lower(), said
         assert 14 < time.monotonic() - began < 40
         far.done.set()
+
+
+def test_a_node_without_is_told_of():
+    """Of several nodes the one whose turn it is mails: so all or none."""
+    with Mta() as mta, World(database=postgres.shared().database()) as w:
+        mailing(w, mta.port)
+        w.set_conf("node", '"a"')
+        w.start()
+        until(lambda: json.loads(w.cli(
+            "--json", "mail", "test", check=False).stdout)["delivered"])
+
+        def told():
+            return "this one has no mail_to" in w.rest("GET", "/doctor").text
+        assert not told()
+        w.stop()
+        w.set_conf("mail_to", "{}")
+        w.start()
+        assert told()
 
 
 # ---- encrypted ----
