@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -53,6 +54,12 @@ class Service:
             self.told.append(self.socket.recv(4096).decode())
         return self
 
+    def drain(self):
+        """What waits is taken, as systemd would: the kernel keeps ten of a
+        socket's messages, and who sends another one waits."""
+        while select.select([self.socket], [], [], 0)[0]:
+            self.told.append(self.socket.recv(4096).decode())
+
     def said(self):
         return (self.base / "log").read_text()
 
@@ -69,6 +76,7 @@ class Service:
 
     def reaches(self, what, **more):
         def there():
+            self.drain()
             got = self.service()
             return got if what(got) else None
         return until(there, told=lambda: (self.service(), self.said()),
@@ -80,6 +88,7 @@ class Service:
 
     def stop(self, sig=signal.SIGTERM):
         self.p.send_signal(sig)
+        self.drain()
         return self.p.wait(60)
 
     def __enter__(self):

@@ -177,6 +177,7 @@ def test_two_services_and_a_folder_of_others(world):
 def test_the_watchdog_is_fed(world):
     with Service(world, "RUN-7", env={"WATCHDOG_USEC": "200000"}) as s:
         s.good()
+        s.drain()
         s.told.clear()
         s.hear("WATCHDOG=1")
         # what is meant for another process is not for this one
