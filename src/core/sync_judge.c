@@ -457,9 +457,10 @@ is_of_the_profile(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 }
 
 /* Whether that hash is what is entered of what the batch gives the device, by
- * its papers. */
+ * its papers.  An older station enters the document's own: here it becomes what
+ * this version enters. */
 static enum mm_err
-is_given(struct mm_sync *s, const struct mm_sync_unit *u, const char *hex,
+is_given(struct mm_sync *s, struct mm_sync_unit *u, const char *hex,
     bool *yes, struct mm_why *why)
 {
 	MM_OWN(mm_buf_wipe) struct mm_buf document = MM_BUF_INIT(MM_FILL_MAX);
@@ -467,14 +468,18 @@ is_given(struct mm_sync *s, const struct mm_sync_unit *u, const char *hex,
 	struct mm_initial_of of = { .device = u->row.device,
 		.product = o->product, .batch = u->batch->b->id };
 	struct mm_initial_made made;
-	uint8_t said[32];
+	uint8_t said[32], mark[32];
 
 	*yes = false;
 	if (mm_hex_parse(hex, strlen(hex), said, sizeof(said), NULL) != MM_OK)
 		return MM_OK;
 	MM_TRY(mm_desk_papers(s->d, o, &of, why));
-	*yes = mm_initial_make(&of, &document, &made, NULL) == MM_OK &&
-	    mm_initial_is_mark(said, made.salt, made.sha256);
+	if (mm_initial_make(&of, &document, &made, NULL) != MM_OK ||
+	    !mm_initial_is_mark(said, made.salt, made.sha256))
+		return MM_OK;
+	mm_initial_mark(made.salt, made.sha256, mark);
+	mm_hex_text(mark, 32, u->mark);
+	*yes = true;
 	return MM_OK;
 }
 
@@ -663,7 +668,7 @@ is_waived(const struct mm_sync *s, struct mm_sync_unit *u)
 enum mm_err
 mm_sync_judge(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 {
-	u->fault[0] = '\0';
+	u->fault[0] = u->mark[0] = '\0';
 	u->known = u->of_the_share = u->over = false;
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		MM_TRY(checks[i](s, u, why));

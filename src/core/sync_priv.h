@@ -26,6 +26,7 @@ struct mm_sync_unit { /* an issuance */
 	struct mm_sync_batch *batch;
 	char fault[161]; /* "": it fits */
 	enum mm_sync_fault code;
+	char mark[65];     /* of its configuration, as it is entered here */
 	bool over;         /* a supervisor takes it in beyond its quota */
 	bool known;        /* it is stored already */
 	bool of_the_share; /* its serial number is the station's to make */

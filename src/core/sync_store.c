@@ -101,7 +101,8 @@ fill_issue(struct mm_sync *s, struct mm_sync_unit *u, struct mm_why *why)
 	e.field[MM_F_STATION] = s->station->id;
 	e.field[MM_F_NUMBER] = number;
 	e.field[MM_F_CONFIG_VERSION] = u->e.field[MM_F_CONFIG_VERSION];
-	e.field[MM_F_CONFIG_SHA256] = u->e.field[MM_F_CONFIG_SHA256];
+	if (u->mark[0] != '\0')
+		e.field[MM_F_CONFIG_SHA256] = u->mark;
 	mm_sha256(u->line->json, hash);
 	mm_hex_text(hash, 32, hex);
 	e.field[MM_F_DETAIL_SHA256] = hex;

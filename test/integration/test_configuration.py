@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from forger import Forger, opened
 from offline import Offline, stopped_centre
 from records import records
 from station import SIM, Station
@@ -457,12 +458,38 @@ def test_the_centre_takes_it_with_the_entry(tmp_path):
         entry, = line.entries("certificate.synced")
         assert (entry["config_version"], entry["config_sha256"]) == (
             4, mark(document("CF-01"), own))
+        an_older_station(world, line, s, export)
         no_secret(s.dir)
         assert unsalted(world) == []
         before_salts(world, "cf")
         finding, = unsalted(world)
         assert finding["level"] == "warn" and "1 batches, the first is cf" in (
             finding["what"]), finding
+
+
+def an_older_station(world, line, s, export):
+    """Which enters the document's own hash: here it becomes a mark, too."""
+    lines = world.dir / "lines"
+    f = Forger(export, (lines / "line-cf.crt").read_bytes(),
+               opened(lines / "line-cf.key", world.passphrase), s.name,
+               f"localhost/ledger/{s.name}/older")
+    f.unit("CF-02", config_sha256=sha256(document("CF-02")))
+    world.cli("station", "trust", s.name, f.key)
+    world.cli("station", "sync", s.name, f.write(export))
+    entry, = [e for e in line.entries("certificate.synced")
+              if e["device"] == "CF-02"]
+    assert entry["config_sha256"] == mark(document("CF-02"),
+                                          salt(world, "cf", "CF-02"))
+    record = export.with_name("cf-02.json")
+    world.cli("device", "birth-record", "CF-02", "--with-salt", "--out",
+              record)
+    facts = json.loads(record.read_text())["facts"]
+    assert facts["configuration_sha256"]["value"] == entry["config_sha256"]
+    document_file = world.dir / "cf-02.document"
+    document_file.write_text(document("CF-02"))
+    key = world.cli("ledger", "key").stdout.strip()
+    world.cli("device", "birth-record", "--verify", record, "--key", key,
+              "--root", world.anchor, "--configuration", document_file)
 
 
 def unsalted(world):
