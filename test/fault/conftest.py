@@ -6,6 +6,12 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
+import world as worlds  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def file_begins(request):
+    worlds.of_file(request.module)
 
 
 @pytest.fixture(scope="module")

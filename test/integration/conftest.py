@@ -14,11 +14,8 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def looks_for_leaks(request):
-    """What the programs of a file's tests lose is looked for as they end."""
-    worlds.leaks = getattr(request.module, "LEAKS", False)
-    yield
-    worlds.leaks = False
+def file_begins(request):
+    worlds.of_file(request.module)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ With MINTMARK_DATABASE=postgresql in the environment every World has a
 database of its own on a private PostgreSQL instead of SQLite.
 """
 import base64
+import collections
 import contextlib
 import functools
 import glob
@@ -75,11 +76,21 @@ def free_ports(n):
     return ports
 
 
-# Whether a sanitized command looks for its leaks as it ends, and keeps where
-# each piece of memory is from, which together take as long as all else: in
-# files that say LEAKS = True it does (conftest.py).
-leaks = False
+# Half of what a sanitized program takes is to start and to end: to look for
+# leaks, to note where each piece of memory is from.  In files that say LEAKS =
+# True, or everywhere with MINTMARK_LEAKS=1, all do (conftest.py); elsewhere the
+# first two Worlds that a file starts, and no commands.
+LEAKS_ALWAYS = bool(os.environ.get("MINTMARK_LEAKS"))
+leaks = LEAKS_ALWAYS
 COMMANDS = (MINT, AGENT, STATION)
+started = collections.Counter()  # in this file: Worlds, kinds of commands
+
+
+def of_file(module):
+    """The tests of another file begin."""
+    global leaks
+    leaks = LEAKS_ALWAYS or getattr(module, "LEAKS", False)
+    started.clear()
 
 
 def hasty(env=None):
@@ -243,9 +254,11 @@ class World:
     def start(self, wait=True, env=None, args=(), **more):
         self.log_n += 1
         log = open(self.dir / f"log{self.log_n}", "wb")
+        started["worlds"] += 1
+        env = {**os.environ, **(env or {})}
         self.daemon = subprocess.Popen(
             [str(DAEMON), "run", "--config", str(self.conf), *args],
-            env={**os.environ, **(env or {})},
+            env=env if started["worlds"] <= 2 else hasty(env),
             **{"stderr": log, "stdout": log, "stdin": subprocess.DEVNULL,
                **more})
         log.close()
