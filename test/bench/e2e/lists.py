@@ -3,14 +3,18 @@
 of a page, p50 and p99, against the 50 ms that any of them may take; and the
 server's CPU time for one.
 
-    lists.py [--long | --stored N] [--times N] [--must MS] [--cpu] [--json]
+    lists.py [--long | --stored N] [--in DIR] [--times N] [--must MS] [--cpu]
+             [--json]
 
 One connection that stays open asks for one page after the other, each time
 for another place, product, device, moment.  --long stores ten million devices
-instead of a million.  Ends with 1 if a p99 is over; with --cpu if that of the server's
-CPU time is, which says the same on a machine that others use.
+instead of a million, which takes an hour: with --in they stay in DIR, and the
+next run with that finds them there.  Ends with 1 if a p99 is over; with --cpu
+if that of the server's CPU time is, which says the same on a machine that
+others use.
 """
 import argparse
+import contextlib
 import json
 import pathlib
 import random
@@ -47,12 +51,45 @@ def fill(w, n):
     w.stop()
     W.run(FILL, w.database, "thermo", "thermo@1", "issuing", n, PRODUCTS,
           timeout=36000)
-    w.start(wait=False)
-    w.wait_ready(36000)  # the signer reads all of it into its tree
-    # what ends when is counted once before it is told
-    W.until(lambda: w.rest("GET", "/expiry/ends").status == 200, 600)
+    come_up(w)
     for i in range(5):  # what is found at the far end
         w.rest("POST", "/webhooks", {"url": f"https://example.com/{i}"})
+
+
+def come_up(w):
+    w.start(wait=False)
+    w.wait_ready(36000)  # the signer reads what is new into its tree
+    # what ends when is counted once before it is told
+    W.until(lambda: w.rest("GET", "/expiry/ends").status == 200, 600)
+
+
+@contextlib.contextmanager
+def fleet(folder, n):
+    """A world of n devices: made for this run, or kept in folder."""
+    folder = pathlib.Path(folder).resolve() if folder else None
+    done = folder / f"filled-{n}" if folder else None
+    if done and done.exists():
+        w = W.World.left(folder)
+        come_up(w)
+    else:
+        if folder:  # one that is there is half of a fleet, or another
+            folder.mkdir(mode=0o700, parents=True)
+        w = W.World(folder=folder)
+        w.set_conf("log_level", '"error"')
+        began = time.monotonic()
+        try:
+            fill(w, n)
+        except BaseException:
+            w.close()
+            raise
+        print(f"{n} devices stored in {time.monotonic() - began:.0f} s",
+              file=sys.stderr)
+        if done:
+            done.touch()
+    try:
+        yield w
+    finally:
+        w.leave() if done else w.close()
 
 
 class Asks:
@@ -340,6 +377,8 @@ def main():
     ap.add_argument("--long", action="store_true",
                     help="10 million devices instead of one")
     ap.add_argument("--stored", type=int, help="or so many")
+    ap.add_argument("--in", dest="folder", metavar="DIR",
+                    help="where they stay, for the next run")
     ap.add_argument("--times", type=int, default=100, help="of each page")
     ap.add_argument("--must", type=float, default=50, help="ms, p99")
     ap.add_argument("--cpu", action="store_true",
@@ -348,13 +387,7 @@ def main():
     a = ap.parse_args()
     by = "cpu_p99" if a.cpu else "p99"
     n = a.stored or (10**7 if a.long else 10**6)
-    w = W.World()
-    w.set_conf("log_level", '"error"')
-    with w:
-        began = time.monotonic()
-        fill(w, n)
-        print(f"{n} devices stored in {time.monotonic() - began:.0f} s",
-              file=sys.stderr)
+    with fleet(a.folder, n) as w:
         rows = []
         for r in measure(w, Asks(w, n), a.times, a.must, by):
             rows.append(r)
