@@ -222,6 +222,8 @@ struct mm_page {
 	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
 	char profile[MM_PROFILE_TEXT];
 	mm_page_more *more; /* NULL, or see mm_page_put */
+	bool far; /* its rows lie far apart: a disk's time for each, so that it
+	           * ends after MM_REST_LOOK_MS, with 50 rows or more */
 };
 /* filters: the list's own, with a space around each: " device state ".  One
  * that is not among them is refused: a mistyped filter must not list all. */

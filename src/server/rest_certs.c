@@ -76,6 +76,7 @@ mm_rest_certs(struct mm_rest *r, struct mm_why *why)
 		    "spki_sha256: want 64 hexadecimal digits");
 	p.list.spki_sha256 = spki[0] != '\0' ? hash : NULL;
 	p.more = put_ca_serial;
+	p.far = p.list.expires_from_s != 0 || p.list.expires_to_s != 0;
 	MM_TRY(mm_page_state(r, &p.list.state, state_name, MM_CERT_STATES,
 	    why));
 	return mm_page_put(r, &p, mm_list_certs, put_cert, why);

@@ -6,7 +6,8 @@
 #include "base/time.h"
 #include "server/rest.h"
 
-enum { LIMIT_PRESET = 100, LIMIT_MAX = 1000, PEM_ROOM = 65536 };
+enum { LIMIT_PRESET = 100, LIMIT_MAX = 1000, PEM_ROOM = 65536,
+	FAR_LEAST = 50 };
 
 /* ---- values ---- */
 
@@ -217,8 +218,9 @@ struct put {
 	struct mm_rest *r;
 	void (*row)(struct mm_json *j, const void *row);
 	mm_page_more *also;
-	unsigned left;
+	unsigned left, n;
 	bool more;
+	int64_t until_ms; /* 0: however long it takes */
 	char next[MM_PAGE_AFTER];
 };
 
@@ -231,7 +233,13 @@ put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 		p->more = true;
 		return MM_OK;
 	}
+	if (p->until_ms != 0 && p->n >= FAR_LEAST &&
+	    mm_mono_ms() >= p->until_ms) {
+		p->more = true;
+		return MM_ELIMIT; /* no more reads */
+	}
 	p->left--;
+	p->n++;
 	mm_json_open(&p->r->j, '{');
 	p->row(&p->r->j, row);
 	if (p->also != NULL)
@@ -250,6 +258,7 @@ mm_page_put(struct mm_rest *r, const struct mm_page *page, mm_list_fn *list,
 	struct put p = { .r = r, .row = put, .also = page->more,
 		.left = page->list.most };
 	struct mm_list l = page->list;
+	enum mm_err rc;
 	char early[MM_PAGE_AFTER] = "";
 
 	if (!r->login.scope.on && strcmp(page->after, l.after) != 0)
@@ -261,8 +270,12 @@ mm_page_put(struct mm_rest *r, const struct mm_page *page, mm_list_fn *list,
 	if (r->login.scope.on)
 		MM_TRY(mm_scope_rows(r, list, &l, page->after, put_row, &p,
 		    early, why));
-	else
-		MM_TRY(list(r->reader, &l, put_row, &p, why));
+	else {
+		p.until_ms = page->far ? mm_mono_ms() + MM_REST_LOOK_MS : 0;
+		rc = list(r->reader, &l, put_row, &p, why);
+		if (rc != MM_OK && !(rc == MM_ELIMIT && p.more))
+			return rc;
+	}
 	mm_json_close(&r->j, ']');
 	if (p.more || early[0] != '\0')
 		mm_json_str(&r->j, "next", p.more ? p.next : early);
