@@ -133,7 +133,7 @@ static struct mm_at_who
 who_of(const struct mm_upstream *u, const struct mm_flight *f)
 {
 	return (struct mm_at_who){ .device = f->verdict.device,
-		.profile = (size_t)(f->verdict.profile -
+		.spki = f->spki, .profile = (size_t)(f->verdict.profile -
 		    u->c->config->profile) };
 }
 

@@ -54,9 +54,10 @@ mm_at_may(const struct mm_at_issuer *at, const struct mm_at_who *who,
 {
 	const struct mm_rests *brakes[] = { &at->rests,
 		&at->of[who->profile].wrongs, &at->of[who->profile].noes };
+	const struct mm_wait_of wait = { who->device, who->spki };
 	int64_t now = mm_mono_ms(), when = now, until;
 
-	until = mm_waits_until(&at->waits, who->device);
+	until = mm_waits_until(&at->waits, &wait);
 	if (until > when)
 		when = until;
 	for (size_t i = 0; i < sizeof(brakes) / sizeof(brakes[0]); i++)
@@ -116,7 +117,7 @@ brake(struct mm_rests *r, enum says what, const char *device,
 	if (what == ILL)
 		mm_rests_silent(r, device, asked_at, now);
 	else if (what == WELL && device != NULL)
-		mm_rests_answered(r, device);
+		mm_rests_answered(r, device, asked_at);
 	else
 		mm_rests_unproved(r, asked_at);
 }
@@ -138,12 +139,12 @@ is_there(struct mm_at_issuer *at, enum says what, const char *device)
 }
 
 static bool
-keep_waiting(struct mm_at_issuer *at, const char *device, uint64_t said,
-    int64_t now)
+keep_waiting(struct mm_at_issuer *at, const struct mm_wait_of *d,
+    uint64_t said, int64_t now)
 {
 	const int64_t until = now + 1000LL * mm_at_pending_s(said);
 
-	if (mm_waits_put(&at->waits, device, until, now) ||
+	if (mm_waits_put(&at->waits, d, until, now) ||
 	    (at->full_at != 0 && now - at->full_at < FULL_EVERY_MS))
 		return true;
 	at->full_at = now;
@@ -155,6 +156,7 @@ bool
 mm_at_tell(struct mm_at_issuer *at, const struct mm_forward_rep *rep,
     const struct mm_at_who *who, int64_t asked_at)
 {
+	const struct mm_wait_of wait = { who->device, who->spki };
 	struct mm_at_profile *of = &at->of[who->profile];
 	const int64_t now = mm_mono_ms();
 
@@ -170,8 +172,8 @@ mm_at_tell(struct mm_at_issuer *at, const struct mm_forward_rep *rep,
 	if (who->device == NULL)
 		return true;
 	if (rep->how == MM_FORWARD_PENDING)
-		return keep_waiting(at, who->device, rep->retry_after_s, now);
-	mm_waits_end(&at->waits, who->device);
+		return keep_waiting(at, &wait, rep->retry_after_s, now);
+	mm_waits_end(&at->waits, &wait);
 	return true;
 }
 

@@ -28,6 +28,7 @@ struct mm_at_issuer {
 };
 struct mm_at_who {
 	const char *device;          /* NULL: nobody was asked */
+	const uint8_t *spki;         /* SHA-256 of its key */
 	size_t profile;
 };
 bool mm_at_init(struct mm_at_issuer *at, size_t profiles);

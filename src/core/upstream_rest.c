@@ -85,12 +85,15 @@ mm_rests_unproved(struct mm_rests *r, int64_t asked_at)
 
 /* see upstream_rest.h */
 void
-mm_rests_answered(struct mm_rests *r, const char *device)
+mm_rests_answered(struct mm_rests *r, const char *device, int64_t asked_at)
 {
 	struct mm_rested *own = find(r, device);
 
 	if (own != NULL)
 		memset(own, 0, sizeof(*own));
+	if (r->paused_at != 0 && asked_at <= r->paused_at)
+		return;
+	r->paused_at = 0;
 	r->all = (struct mm_rest){ 0, 0, 0 };
 	r->silent = 0;
 	r->round++;
@@ -103,7 +106,7 @@ mm_rests_pause(struct mm_rests *r, int64_t now, int64_t until)
 {
 	if (r->all.ms == 0)
 		r->all.ms = FIRST_MS;
-	r->all.since = now;
+	r->all.since = r->paused_at = now;
 	if (r->silent < MM_REST_ALL) /* it has said so of all */
 		r->silent = MM_REST_ALL;
 	if (until > r->all.until)

@@ -23,6 +23,7 @@ struct mm_rests {
 	int64_t first_ms;       /* 0: a second */
 	int64_t most_ms;        /* 0: a minute */
 	struct mm_rest all;
+	int64_t paused_at;      /* 0: it has not said when it will answer */
 	unsigned round, silent; /* since the last answer, so many devices */
 	struct mm_rested {
 		char device[MM_DEVICE_ID_MAX + 1];
@@ -38,8 +39,10 @@ bool mm_rests_may(const struct mm_rests *r, const char *device, int64_t now,
 void mm_rests_ask(struct mm_rests *r, int64_t now);
 /* That one's end says neither: the next may try for all. */
 void mm_rests_unproved(struct mm_rests *r, int64_t asked_at);
-/* It answered, whatever it said: it is there. */
-void mm_rests_answered(struct mm_rests *r, const char *device);
+/* It answered, whatever it said: it is there.  One that was asked before a
+ * pause does not end it. */
+void mm_rests_answered(struct mm_rests *r, const char *device,
+    int64_t asked_at);
 /* It says when it will answer: until then nobody asks. */
 void mm_rests_pause(struct mm_rests *r, int64_t now, int64_t until);
 /* It did not; device NULL: whoever it had been.  asked_at: one that was asked

@@ -13,22 +13,26 @@ mm_waits_done(struct mm_waits *w)
 	*w = (struct mm_waits){ .n = 0 };
 }
 
-/* Who would have another one wait has to find a name of the same 64 bits. */
+/* Who would have another one wait has to find a name and key of the same 64
+ * bits. */
 static uint64_t
-hash_of(const char *device)
+hash_of(const struct mm_wait_of *d)
 {
-	uint8_t sha256[32];
+	uint8_t text[32 + MM_DEVICE_ID_MAX], sha256[32];
+	const size_t n = strnlen(d->device, MM_DEVICE_ID_MAX);
 	uint64_t h;
 
-	mm_sha256(mm_bytes_of(device), sha256);
+	memcpy(text, d->spki, 32);
+	memcpy(text + 32, d->device, n);
+	mm_sha256((struct mm_bytes){ text, 32 + n }, sha256);
 	memcpy(&h, sha256, sizeof(h));
 	return h;
 }
 
 static struct mm_waiting *
-find(const struct mm_waits *w, const char *device)
+find(const struct mm_waits *w, const struct mm_wait_of *d)
 {
-	const uint64_t who = w->n > 0 ? hash_of(device) : 0;
+	const uint64_t who = w->n > 0 ? hash_of(d) : 0;
 
 	for (size_t i = 0; i < w->n; i++)
 		if (w->of[i].who == who)
@@ -38,9 +42,9 @@ find(const struct mm_waits *w, const char *device)
 
 /* see upstream_wait.h */
 int64_t
-mm_waits_until(const struct mm_waits *w, const char *device)
+mm_waits_until(const struct mm_waits *w, const struct mm_wait_of *d)
 {
-	const struct mm_waiting *at = find(w, device);
+	const struct mm_waiting *at = find(w, d);
 
 	return at != NULL ? at->until : 0;
 }
@@ -71,10 +75,10 @@ make_room(struct mm_waits *w, int64_t now)
 
 /* see upstream_wait.h; without memory nobody waits */
 bool
-mm_waits_put(struct mm_waits *w, const char *device, int64_t until,
+mm_waits_put(struct mm_waits *w, const struct mm_wait_of *d, int64_t until,
     int64_t now)
 {
-	struct mm_waiting *at = find(w, device);
+	struct mm_waiting *at = find(w, d);
 	bool room = true;
 
 	if (w->of == NULL)
@@ -85,15 +89,15 @@ mm_waits_put(struct mm_waits *w, const char *device, int64_t until,
 		room = make_room(w, now);
 	if (at == NULL)
 		at = &w->of[w->n++];
-	*at = (struct mm_waiting){ hash_of(device), until };
+	*at = (struct mm_waiting){ hash_of(d), until };
 	return room;
 }
 
 /* see upstream_wait.h */
 void
-mm_waits_end(struct mm_waits *w, const char *device)
+mm_waits_end(struct mm_waits *w, const struct mm_wait_of *d)
 {
-	struct mm_waiting *at = find(w, device);
+	struct mm_waiting *at = find(w, d);
 
 	if (at != NULL)
 		drop(w, at);

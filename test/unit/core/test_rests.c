@@ -39,9 +39,9 @@ one_device_holds_up_nobody_else(void **state)
 	}
 	/* another's answer is not its own */
 	mm_rests_silent(&r, "bad", now, now);
-	mm_rests_answered(&r, "good");
+	mm_rests_answered(&r, "good", now);
 	assert_int_equal(wait_of(&r, "bad", now), 60000);
-	mm_rests_answered(&r, "bad");
+	mm_rests_answered(&r, "bad", now);
 	assert_int_equal(wait_of(&r, "bad", now), 0);
 }
 
@@ -56,7 +56,7 @@ so_many_in_a_row_hold_up_all(void **state)
 	for (unsigned i = 0; i < 10; i++) {
 		snprintf(name, sizeof(name), "bad-%u", i);
 		mm_rests_silent(&r, name, 0, 0);
-		mm_rests_answered(&r, "good");
+		mm_rests_answered(&r, "good", 0);
 	}
 	assert_int_equal(wait_of(&r, "new", 0), 0);
 	mm_rests_silent(&r, "bad-0", 0, 0);
@@ -65,7 +65,7 @@ so_many_in_a_row_hold_up_all(void **state)
 	assert_int_equal(wait_of(&r, "new", 0), 0);
 	mm_rests_silent(&r, "bad-2", 0, 0);
 	assert_int_equal(wait_of(&r, "new", 0), 1000);
-	mm_rests_answered(&r, "good");
+	mm_rests_answered(&r, "good", 0);
 	assert_int_equal(wait_of(&r, "new", 0), 0);
 }
 
@@ -92,6 +92,9 @@ after_a_rest_another_tries_for_all(void **state)
 	assert_int_equal(wait_of(&r, "e", 2000), 4000);
 }
 
+static const uint8_t key[32] = { 1 }, other[32] = { 2 };
+#define OF(name) (&(struct mm_wait_of){ name, key })
+
 /* RFC 7030 4.2.3 */
 static void
 so_many_wait_to_be_decided_about(void **state)
@@ -100,26 +103,29 @@ so_many_wait_to_be_decided_about(void **state)
 	char name[16];
 
 	(void)state;
-	assert_int_equal(mm_waits_until(&w, "a"), 0);
-	mm_waits_end(&w, "a");
+	assert_int_equal(mm_waits_until(&w, OF("a")), 0);
+	mm_waits_end(&w, OF("a"));
 	for (unsigned i = 0; i < MM_WAITS_MOST; i++) {
 		snprintf(name, sizeof(name), "d-%u", i);
-		assert_true(mm_waits_put(&w, name, 1000 + i, 1));
+		assert_true(mm_waits_put(&w, OF(name), 1000 + i, 1));
 	}
-	assert_true(mm_waits_put(&w, "d-7", 90000, 1));
-	assert_int_equal(mm_waits_until(&w, "d-7"), 90000);
+	assert_true(mm_waits_put(&w, OF("d-7"), 90000, 1));
+	assert_int_equal(mm_waits_until(&w, OF("d-7")), 90000);
+	/* another key under its name is another's matter */
+	assert_int_equal(mm_waits_until(&w, &(struct mm_wait_of){ "d-7",
+	    other }), 0);
 	/* who would have come first has lost its place */
-	assert_false(mm_waits_put(&w, "more", 5000, 2));
-	assert_int_equal(mm_waits_until(&w, "more"), 5000);
-	assert_int_equal(mm_waits_until(&w, "d-0"), 0);
-	assert_int_equal(mm_waits_until(&w, "d-1"), 1001);
+	assert_false(mm_waits_put(&w, OF("more"), 5000, 2));
+	assert_int_equal(mm_waits_until(&w, OF("more")), 5000);
+	assert_int_equal(mm_waits_until(&w, OF("d-0")), 0);
+	assert_int_equal(mm_waits_until(&w, OF("d-1")), 1001);
 	/* whose time has come has none to lose */
-	assert_true(mm_waits_put(&w, "next", 6000, 1500));
-	assert_int_equal(mm_waits_until(&w, "d-500"), 0);
-	assert_int_equal(mm_waits_until(&w, "d-501"), 1501);
+	assert_true(mm_waits_put(&w, OF("next"), 6000, 1500));
+	assert_int_equal(mm_waits_until(&w, OF("d-500")), 0);
+	assert_int_equal(mm_waits_until(&w, OF("d-501")), 1501);
 	assert_int_equal(w.n, MM_WAITS_MOST - 500 + 1 + 1);
-	mm_waits_end(&w, "d-7");
-	assert_int_equal(mm_waits_until(&w, "d-7"), 0);
+	mm_waits_end(&w, OF("d-7"));
+	assert_int_equal(mm_waits_until(&w, OF("d-7")), 0);
 	mm_waits_done(&w);
 }
 
@@ -144,8 +150,33 @@ who_says_when_is_left_alone_until_then(void **state)
 	mm_rests_silent(&r, "c", 121000, 121500);
 	assert_int_equal(wait_of(&r, "d", 121500), 2000);
 	mm_rests_pause(&r, 122000, 182000);
-	mm_rests_answered(&r, "e");
-	assert_int_equal(wait_of(&r, "d", 122000), 0);
+	mm_rests_answered(&r, "e", 121900);
+	assert_int_equal(wait_of(&r, "d", 122000), 60000);
+	mm_rests_answered(&r, "e", 182000);
+	assert_int_equal(wait_of(&r, "d", 182001), 0);
+	assert_int_equal(r.silent, 0);
+}
+
+/* Two are asked; one is told to wait, and then the other is answered. */
+static void
+an_answer_from_before_ends_no_pause(void **state)
+{
+	struct mm_rests r = { .silent = 0 };
+
+	(void)state;
+	mm_rests_silent(&r, "b", 100, 200);
+	mm_rests_ask(&r, 1000);
+	mm_rests_silent(&r, "a", 1000, 1500);
+	mm_rests_pause(&r, 1500, 601500);
+	mm_rests_answered(&r, "b", 1500);
+	assert_int_equal(wait_of(&r, "b", 1600), 599900);
+	assert_int_equal(wait_of(&r, "c", 1600), 599900);
+	/* nor one that comes when it is over: another tries for all */
+	mm_rests_answered(&r, "b", 1499);
+	mm_rests_ask(&r, 601500);
+	assert_int_equal(wait_of(&r, "c", 601500), 1000);
+	mm_rests_answered(&r, "d", 601500);
+	assert_int_equal(wait_of(&r, "c", 601501), 0);
 }
 
 /* All that were asked before say one thing together: it does not answer. */
@@ -186,7 +217,7 @@ longer_than_a_minute(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		mm_rests_silent(&r, "a", now + i, now + i);
 	assert_int_equal(wait_of(&r, "a", now + 1), 100000);
-	mm_rests_answered(&r, "a");
+	mm_rests_answered(&r, "a", now);
 	assert_int_equal(r.most_ms, 100000);
 }
 
@@ -213,7 +244,7 @@ a_trial_that_proves_nothing_holds_up_nobody(void **state)
 	mm_rests_silent(&r, "d", 60004, 60005);
 	mm_rests_unproved(&r, 60004);
 	assert_int_equal(wait_of(&r, "e", 60005), 120000);
-	mm_rests_answered(&r, "e");
+	mm_rests_answered(&r, "e", 60004);
 	mm_rests_unproved(&r, 60004);
 	assert_int_equal(wait_of(&r, "e", 60005), 0);
 }
@@ -231,7 +262,7 @@ more_devices_than_places(void **state)
 		assert_true(wait_of(&r, name, i) > 0);
 	}
 	/* the oldest have no places any more, the newest do */
-	mm_rests_answered(&r, "none");
+	mm_rests_answered(&r, "none", 200);
 	assert_int_equal(wait_of(&r, "d-0", 200), 0);
 	assert_true(wait_of(&r, name, 200) > 0);
 }
@@ -245,6 +276,7 @@ main(void)
 		cmocka_unit_test(after_a_rest_another_tries_for_all),
 		cmocka_unit_test(so_many_wait_to_be_decided_about),
 		cmocka_unit_test(who_says_when_is_left_alone_until_then),
+		cmocka_unit_test(an_answer_from_before_ends_no_pause),
 		cmocka_unit_test(a_round_that_fails_counts_once),
 		cmocka_unit_test(longer_than_a_minute),
 		cmocka_unit_test(a_trial_that_proves_nothing_holds_up_nobody),

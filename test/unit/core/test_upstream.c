@@ -389,12 +389,13 @@ what_a_trial_proves(void **state)
 		{ MM_FORWARD_OURS, false },
 	};
 	static const char *const bad[] = { "a", "b", "c" };
+	static const uint8_t key[32];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct mm_forward_rep rep = { .how = MM_FORWARD_WRONG };
 		struct mm_at_issuer at = { .under_way = 0 };
-		struct mm_at_who who = { .device = "tries" };
+		struct mm_at_who who = { .device = "tries", .spki = key };
 		struct mm_rests *wrongs;
 		int64_t then, until;
 		unsigned again_s;
@@ -416,7 +417,8 @@ what_a_trial_proves(void **state)
 		assert_int_equal(mm_rests_may(wrongs, "next", then + 1,
 		    &until), !rows[i].wait);
 		/* another profile's is another matter */
-		who = (struct mm_at_who){ .device = "else", .profile = 1 };
+		who = (struct mm_at_who){ .device = "else", .spki = key,
+			.profile = 1 };
 		assert_true(mm_at_may(&at, &who, 9, &again_s));
 		mm_at_done(&at);
 	}
