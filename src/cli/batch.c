@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/own.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "cli/batch.h"
 #include "cli/client.h"
@@ -76,8 +77,18 @@ mm_cmd_batch_units(
 	    NCOL(unit_filters), unit_columns, NCOL(unit_columns), why);
 }
 
-/* The unit of that serial number, owned.  The list goes by serial numbers: it
- * is among those that begin alike. */
+/* The place just before a serial number's in the list of units: no number has
+ * a byte behind '~', so nothing is between the two. */
+static void
+just_before(const char *batch, const char *serial, char out[256])
+{
+	const int n = (int)strlen(serial) - 1;
+
+	snprintf(out, 256, "%.40s/%.*s%c%s", batch, n, serial,
+	    serial[n] - 1, n + 1 < MM_DEVICE_ID_MAX ? "~" : "");
+}
+
+/* The unit of that serial number, owned. */
 static enum mm_err
 find_unit(struct mm_cli *cli, const char *batch, const char *serial,
     json_t **out, struct mm_why *why)
@@ -86,12 +97,14 @@ find_unit(struct mm_cli *cli, const char *batch, const char *serial,
 	struct mm_client *c;
 	char path[1024], after[256];
 	json_t *unit;
-	size_t i, n = strlen(serial);
+	size_t i;
 
-	snprintf(after, sizeof(after), "%.40s/%.*s", batch,
-	    n > 64 ? 64 : (int)n - (n > 0), serial);
+	if (!mm_device_id_valid(serial))
+		return MM_FAIL(why, MM_EINPUT, "%.64s: no serial number",
+		    serial);
+	just_before(batch, serial, after);
 	MM_TRY(mm_cli_client(cli, &c, why));
-	MM_TRY(mm_path(path, why, "/batches/%s/units?limit=1000&after=%s",
+	MM_TRY(mm_path(path, why, "/batches/%s/units?limit=1&after=%s",
 	    batch, after));
 	MM_TRY(mm_client_call(c, "GET", path, NULL, &page, why));
 	json_array_foreach(json_object_get(page, "items"), i, unit)

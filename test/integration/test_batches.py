@@ -1358,16 +1358,28 @@ def test_what_others_made_is_not_walked():
             "name": k, "roles": ["operator"], **scope}).json["key"]
             for k, scope in (("b", {"batches": [name]}),
                              ("p", {"products": ["thermo"]}))]
+        loose = f.batch(1, id="loose", serials="{1..5}")["id"]
+        a = f.enrol("2", f.station("loose"), 1, batch=loose, station="loose")
+        assert a.status == 200, a
         w.stop()
         of_others(w.database.removeprefix("sqlite:"), 500, 5000)
+        with sqlite3.connect(w.database.removeprefix("sqlite:")) as db:
+            # unpadded: a thousand come between 1 and 2
+            db.executemany(
+                "INSERT INTO doc SELECT 13, 'loose/' || ?, version, body"
+                " FROM doc WHERE kind = 13 AND id = 'a000000/X-000000'",
+                [(i,) for i in (1, *range(1000, 2100))])
+        db.close()
         w.start()
+        a = w.cli("--json", "batch", "scrap", loose, "2", "--reason", "bent")
+        assert json.loads(a.stdout)["written"] == 1
         for key in (None, *limited):
             a = w.rest("GET", "/devices?station=rare", key=key).json
             assert [d["id"] for d in a["items"]] == ["P1-001"], a
             assert "next" not in a
-        for key in limited:
+        for key, ids in zip(limited, ([name], [loose, name])):
             a = w.rest("GET", "/batches", key=key)
             assert a.status == 200, a
-            assert [b["id"] for b in a.json["items"]] == [name]
+            assert [b["id"] for b in a.json["items"]] == ids
             assert "next" not in a.json
         w.stop()
