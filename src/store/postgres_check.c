@@ -182,6 +182,9 @@ schema_make(struct pg *db, bool named, struct mm_why *why)
 	return err;
 }
 
+/* An SQLSTATE: words are in the server's language. */
+#define LOCK_NOT_AVAILABLE "55P03"
+
 /* A table is its own while it changes: who waits for one that somebody reads
  * has all others wait behind it, so it does not wait long. */
 static enum mm_err
@@ -192,7 +195,7 @@ add(struct pg *db, int before, struct mm_why *why)
 
 	if (rc == MM_OK)
 		return MM_OK;
-	if (strstr(no.text, "lock timeout") != NULL)
+	if (strstr(no.text, "(" LOCK_NOT_AVAILABLE ")") != NULL)
 		return MM_FAIL(why, rc, "database: its schema cannot be "
 		    "brought to version %d: somebody has used its tables for "
 		    "10 seconds (pg_stat_activity says who: a long query, a "
@@ -201,20 +204,31 @@ add(struct pg *db, int before, struct mm_why *why)
 	return MM_FAIL(why, rc, "%s", no.text);
 }
 
-/* Nodes may start at once: the row is locked while the version is looked at. */
+static enum mm_err
+look(struct pg *db, const char *sql, int *have, bool *older,
+    struct mm_why *why)
+{
+	MM_OWN(mm_pg_clear) PGresult *res = NULL;
+
+	MM_TRY(mm_pg_text(db, sql, &res, why));
+	*have = PQntuples(res) == 1 ? atoi(PQgetvalue(res, 0, 0)) : 0;
+	*older = *have >= FIRST && *have < SCHEMA_VERSION;
+	return MM_OK;
+}
+
+#define GET_VERSION "SELECT version FROM meta WHERE application = 'mintmark'"
+
+/* Nodes may start at once: the row is locked while the version is looked at,
+ * for as long as the first of them takes. */
 static enum mm_err
 grow(struct pg *db, bool *grown, struct mm_why *why)
 {
-	MM_OWN(mm_pg_clear) PGresult *res = NULL;
 	int have;
 
-	MM_TRY(mm_pg_text(db, "SELECT version FROM meta WHERE application ="
-	    " 'mintmark' FOR UPDATE", &res, why));
-	have = PQntuples(res) == 1 ? atoi(PQgetvalue(res, 0, 0)) : 0;
-	*grown = have >= FIRST && have < SCHEMA_VERSION;
+	MM_TRY(run(db, "SET LOCAL statement_timeout = 0", why));
+	MM_TRY(look(db, GET_VERSION " FOR UPDATE", &have, grown, why));
 	if (*grown)
-		MM_TRY(run(db, "SET LOCAL statement_timeout = 0;"
-		    "SET LOCAL lock_timeout = '10s';"
+		MM_TRY(run(db, "SET LOCAL lock_timeout = '10s';"
 		    "SET LOCAL enable_seqscan = on;", why));
 	for (int v = have; *grown && v < SCHEMA_VERSION; v++)
 		MM_TRY(add(db, v, why));
@@ -227,8 +241,12 @@ bring_up(struct pg *db, struct mm_why *why)
 {
 	bool grown = false;
 	enum mm_err err;
+	int have;
 
 	if (!db->writes)
+		return MM_OK;
+	MM_TRY(look(db, GET_VERSION, &have, &grown, why));
+	if (!grown)
 		return MM_OK;
 	MM_TRY(run(db, "BEGIN", why));
 	db->patient = true;

@@ -310,8 +310,10 @@
 	X(DOCS, "SELECT id, version, body FROM doc WHERE kind = $1"       \
 	    " AND id > $2 AND ($3 = '' OR id < $3) ORDER BY id LIMIT $4") \
 	X(UNITS_OF, "SELECT id, version, body FROM doc WHERE kind = 13"   \
-	    " AND (station_of(body)) COLLATE \"C\" = $1"                  \
-	    " AND id > $2 AND ($3 = '' OR id < $3) ORDER BY id LIMIT $4")
+	    " AND (station_of(body) COLLATE \"C\", id) > ($1, $2)"        \
+	    " AND station_of(body) COLLATE \"C\" <= $1"                   \
+	    " AND ($3 = '' OR id < $3)"                                   \
+	    " ORDER BY station_of(body) COLLATE \"C\", id LIMIT $4")
 
 enum sql {
 #define X(name, text) Q_##name,
