@@ -193,12 +193,13 @@ mm_schema_plain(const struct mm_schema *s, struct mm_bytes attributes,
 	struct out to = { .p = out, .left = room - 1 };
 	struct mm_plain o;
 
+	out[0] = '\0';
 	if (!mm_plain_read(&in, false, &o) || in.left > 0 ||
 	    !has_required(s, &o))
 		return false;
 	mm_plain_sort(&o);
 	if (!each(s, texts && s != NULL, &o, &to) || to.full)
-		return false;
+		return out[0] = '\0', false;
 	*to.p = '\0';
 	return true;
 }
