@@ -410,7 +410,7 @@ serve_as(struct registrar *r)
 		return mm_server_fail("registrar", rc, &why);
 	status = mm_warden_run(&(struct mm_warden){ .work = work, .ctx = r,
 		.link = r->link, .limit_s = r->config->set.watchdog_s,
-		.name = r->way->role });
+		.name = r->way->role, .programs = !r->way->est });
 	mm_registrar_folder_leave(r->part);
 	return status;
 }

@@ -150,7 +150,9 @@ const char *mm_registrar_user(const struct mm_settings *set);
  * warden passes a request to end on, waits, and then ends all that the child
  * had started, whatever group it is in.  A child that has written nothing to
  * beats for limit_s (0: for ever), as mm_pulse counts them, or does not end
- * when it is asked to, is killed.  It is asked to end when the warden goes.
+ * when it is asked to, is killed.  It is asked to end when the warden goes,
+ * so that it can end its programs; one that has none is killed then: it may
+ * hang.
  * Returns the child's exit status; in the child it does not.
  */
 struct mm_warden {
@@ -159,6 +161,7 @@ struct mm_warden {
 	int link;             /* the child's alone */
 	int64_t limit_s;
 	const char *name;
+	bool programs;        /* it starts some */
 };
 int mm_warden_run(const struct mm_warden *conf);
 

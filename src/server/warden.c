@@ -142,7 +142,8 @@ watch(struct ward *w, const sigset_t *set)
 static _Noreturn void
 be_child(pid_t warden, const struct mm_warden *conf, int beats)
 {
-	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	(void)prctl(PR_SET_PDEATHSIG,
+	    conf->programs ? SIGTERM : SIGKILL);
 	/* it may have gone before it could be said */
 	exit(getppid() == warden ? conf->work(conf->ctx, beats) :
 	    EXIT_FAILURE);

@@ -10,6 +10,7 @@ import pathlib
 import pwd
 import re
 import shutil
+import signal
 import socket
 import ssl
 import threading
@@ -29,7 +30,7 @@ from receiver import Receiver
 from test_agent import enrol, identity, token_file
 from test_existing_ca import make_ca
 from test_registrar import AWAY, LOST, MADE, OURS, PENDING, REFUSED, WRONG
-from world import DAEMON, World, basic_of, run, sanitized, until
+from world import DAEMON, World, alive, basic_of, run, sanitized, until
 
 SECRET = "vAlL5-not-in-any-log"
 DAY = datetime.timedelta(days=1)
@@ -293,6 +294,15 @@ ANSWERS = {
     **{str(n): (AWAY, str(n)) for n in (429, 503)},
     **{str(n): (LOST, str(n)) for n in (303, 500, 502, 504, 204)},
 }
+
+
+def test_one_that_hangs_goes_with_its_warden(hostile):
+    with Registrar(hostile) as r:
+        worker = r.worker()
+        os.kill(worker, signal.SIGSTOP)
+        r.p.kill()
+        r.p.wait(30)
+        until(lambda: not alive(worker))
 
 
 def test_what_its_answers_mean(hostile):
