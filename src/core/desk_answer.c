@@ -7,7 +7,6 @@
 #include "base/own.h"
 #include "base/time.h"
 #include "core/priv.h"
-#include "work/file.h"
 
 /* see core.h */
 bool
@@ -61,7 +60,7 @@ mm_answer_void(struct mm_answer_hold *hold)
 MM_FREE_FN(json_free, json_t, json_decref)
 
 enum { BEGUN_MAX = 512, TIDY_MS = 60000, TIDY_PAGE = 100, TIDY_PAGES = 100,
-	ANSWER_MAX = MM_WORK_FILE_MAX /* the longest: an order */ };
+	ANSWER_MAX = 8 << 20 };
 
 /* node, session: of the lease that it was begun under (nodes.c); "" where
  * there is one node only. */

@@ -9,7 +9,6 @@
 #include "server/event.h"
 #include "server/metrics.h"
 #include "server/rest.h"
-#include "work/file.h"
 #include "work/sync.h"
 
 /*
@@ -169,9 +168,7 @@ replay(struct mm_rest *r, const char *key, enum mm_err *rc,
 	uint8_t now[32];
 
 	whole_hash(r->req, now);
-	r->out.max = MM_WORK_FILE_MAX; /* the longest that there is */
 	*rc = mm_desk_answer_find(r->desk, key, now, &r->status, &r->out, why);
-	r->out.max = OUT_MAX;
 	return *rc != MM_ENOTFOUND;
 }
 
@@ -260,9 +257,12 @@ run_held(struct mm_rest *r, const char *key, struct mm_why *why)
 		MM_TRY(start(r, key, why));
 	}
 	rc = run_call(r, why);
-	if (rc == MM_OK && !r->parked && r->status != 202)
+	if (rc == MM_OK && !r->parked && r->status != 202 &&
+	    r->out.n <= OUT_MAX)
 		return remember(r, key, why);
-	/* What waits for its job is at work.  Other waiting is no answer. */
+	/* What waits for its job is at work.  Other waiting is no answer; a
+	 * longer one is an order's, which is made again as it was: a key's
+	 * answers must not fill the store. */
 	if (r->post == NULL && (rc == MM_OK ||
 	    mm_desk_writes(r->desk) == before))
 		forget(r, key);

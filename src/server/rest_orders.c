@@ -142,7 +142,7 @@ order(struct mm_rest *r, json_t *line, struct mm_why *why)
 		return put_extension(r, b, &s, why);
 	MM_TRY(take_line(r, line, &w, &l, &ca, why));
 	/* with every paper that it may have */
-	r->out.max = r->stored.max = MM_WORK_FILE_MAX;
+	r->out.max = MM_WORK_FILE_MAX;
 	return mm_desk_order(r->desk, &r->login, b, &s,
 	    line != NULL || ca.recipient.n > 0 ? &ca : NULL, &r->out, why);
 }
