@@ -11,9 +11,7 @@
 #include "client/problem.h"
 #include "work/file.h"
 
-/* An order with its papers is as long as its file may be, and takes its time
- * while it comes. */
-enum { ANSWER_MAX = 1 << 20, PATH_N = 512, TIMEOUT_S = 20, ORDER_S = 600 };
+enum { ANSWER_MAX = 1 << 20, PATH_N = 512, TIMEOUT_S = 20 };
 
 struct slot {
 	CURL *curl;
@@ -44,10 +42,8 @@ on_body(char *p, size_t size, size_t n, void *arg)
 static enum mm_err
 open_slot(struct mm_centre *c, struct slot *s, struct mm_why *why)
 {
-	bool orders = s == &c->slot[MM_CENTRE_SYNC];
-
 	mm_buf_init(&s->body, ANSWER_MAX);
-	mm_buf_init(&s->answer, orders ? MM_WORK_FILE_MAX : ANSWER_MAX);
+	mm_buf_init(&s->answer, ANSWER_MAX);
 	s->curl = curl_easy_init();
 	if (s->curl == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
@@ -56,8 +52,6 @@ open_slot(struct mm_centre *c, struct slot *s, struct mm_why *why)
 	if (c->conf->offline != MM_OFFLINE_ALWAYS || c->conf->sync_s > 0)
 		MM_TRY(mm_easy_cert(s->curl, c->conf->cert, c->conf->key,
 		    why));
-	curl_easy_setopt(s->curl, CURLOPT_TIMEOUT,
-	    orders ? (long)ORDER_S : (long)TIMEOUT_S);
 	curl_easy_setopt(s->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(s->curl, CURLOPT_LOW_SPEED_TIME, (long)TIMEOUT_S);
 	curl_easy_setopt(s->curl, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -126,12 +120,11 @@ mm_centre_drop(struct mm_centre *c, unsigned slot)
 	s->phase = IDLE;
 }
 
-/* see centre.h */
-enum mm_err
-mm_centre_ask(struct mm_centre *c, unsigned slot, const char *path,
-    const char *body, struct mm_why *why)
+/* No time: as long as something comes. */
+static enum mm_err
+ask(struct mm_centre *c, struct slot *s, const char *path, const char *body,
+    size_t most, long seconds, struct mm_why *why)
 {
-	struct slot *s = &c->slot[slot];
 	char url[PATH_N];
 
 	MM_INVARIANT(s->phase == IDLE);
@@ -140,6 +133,8 @@ mm_centre_ask(struct mm_centre *c, unsigned slot, const char *path,
 		return MM_FAIL(why, MM_ELIMIT, "path too long");
 	mm_buf_reset(&s->body);
 	mm_buf_reset(&s->answer);
+	s->answer.max = most;
+	curl_easy_setopt(s->curl, CURLOPT_TIMEOUT, seconds);
 	curl_easy_setopt(s->curl, CURLOPT_URL, url);
 	curl_easy_setopt(s->curl, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(s->curl, CURLOPT_HTTPHEADER, NULL);
@@ -157,6 +152,23 @@ mm_centre_ask(struct mm_centre *c, unsigned slot, const char *path,
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	s->phase = ASKING;
 	return MM_OK;
+}
+
+/* see centre.h */
+enum mm_err
+mm_centre_ask(struct mm_centre *c, unsigned slot, const char *path,
+    const char *body, struct mm_why *why)
+{
+	return ask(c, &c->slot[slot], path, body, ANSWER_MAX, TIMEOUT_S, why);
+}
+
+/* see centre.h */
+enum mm_err
+mm_centre_ask_order(struct mm_centre *c, const char *path, const char *body,
+    struct mm_why *why)
+{
+	return ask(c, &c->slot[MM_CENTRE_SYNC], path, body, MM_WORK_FILE_MAX,
+	    0, why);
 }
 
 /* What has ended meanwhile is taken off, so that it can be used again. */

@@ -36,6 +36,10 @@ void mm_centre_close(struct mm_centre **owner);
 /* path begins after /api/v1; body: JSON, NULL: a GET. */
 MM_MUST enum mm_err mm_centre_ask(struct mm_centre *c, unsigned slot,
     const char *path, const char *body, struct mm_why *why);
+/* By the slot MM_CENTRE_SYNC: as long as an order's file may be, and for as
+ * long as something of it comes. */
+MM_MUST enum mm_err mm_centre_ask_order(struct mm_centre *c, const char *path,
+    const char *body, struct mm_why *why);
 /* The slot's answer, once; false: not yet. */
 bool mm_centre_take(struct mm_centre *c, unsigned slot,
     struct mm_centre_answer *out);

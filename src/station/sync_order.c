@@ -41,7 +41,7 @@ ask(const struct mm_station_conf *conf, struct mm_centre *c, const char *batch,
 	mm_json_close(&j, '}');
 	snprintf(path, sizeof(path), "/batches/%s/order", batch);
 	MM_TRY(mm_buf_ok(&body, why));
-	MM_TRY(mm_centre_ask(c, MM_CENTRE_SYNC, path, mm_buf_cstr(&body), why));
+	MM_TRY(mm_centre_ask_order(c, path, mm_buf_cstr(&body), why));
 	while (!mm_run_stopped && !mm_centre_take(c, MM_CENTRE_SYNC, a))
 		mm_centre_wait(c, NULL, 0, WAIT_MS);
 	return mm_run_stopped ? MM_FAIL(why, MM_EAGAIN, "stopped") : MM_OK;
