@@ -15,6 +15,8 @@ from test_line_cas import add_lines
 from test_offline_order import Line, Lone
 from world import SIGNER, World, run, until
 
+LEAKS = True
+
 
 @pytest.fixture(scope="module")
 def centre():

@@ -12,6 +12,8 @@ import pytest
 from test_qr import read_code
 from world import MINT, ROOT, World, run, serial_of
 
+LEAKS = True
+
 TOOLS = ROOT / "var/venv/bin/python"  # script/setup makes it
 FORMS = ("pem", "der", "header", "pkcs12", "esp-secure-cert", "nvs", "hex")
 

@@ -12,6 +12,8 @@ from station import Station
 from test_screen import Terminal, accessible, clean
 from world import faketime, run, until, World
 
+LEAKS = True
+
 NUMBERS = itertools.count(1)
 SALT = bytes(range(16))
 BADGES = {"op-7": "0012345678", "op-8": "B-4711-x", "boss-1": "S 0815 zwei"}

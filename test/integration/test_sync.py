@@ -18,6 +18,8 @@ from forger import Forger, opened
 from test_offline_order import Line, new
 from world import MINT, World, run, until
 
+LEAKS = True
+
 
 class Synced:
     """A station with an offline order for three of a batch, at a centre that

@@ -7,11 +7,11 @@ With MINTMARK_DATABASE=postgresql in the environment every World has a
 database of its own on a private PostgreSQL instead of SQLite.
 """
 import base64
-import collections
 import contextlib
 import functools
 import glob
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -79,18 +79,18 @@ def free_ports(n):
 # Half of what a sanitized program takes is to start and to end: to look for
 # leaks, to note where each piece of memory is from.  In files that say LEAKS =
 # True, or everywhere with MINTMARK_LEAKS=1, all do (conftest.py); elsewhere the
-# first two Worlds that a file starts, and no commands.
+# first two Worlds that a file makes, whenever they are started, and no commands.
 LEAKS_ALWAYS = bool(os.environ.get("MINTMARK_LEAKS"))
 leaks = LEAKS_ALWAYS
 COMMANDS = (MINT, AGENT, STATION)
-started = collections.Counter()  # in this file: Worlds, kinds of commands
+made = itertools.count()  # this file's Worlds
 
 
 def of_file(module):
     """The tests of another file begin."""
-    global leaks
+    global leaks, made
     leaks = LEAKS_ALWAYS or getattr(module, "LEAKS", False)
-    started.clear()
+    made = itertools.count()
 
 
 def hasty(env=None):
@@ -98,7 +98,7 @@ def hasty(env=None):
     env = dict(os.environ if env is None else env)
     if not leaks:
         env["ASAN_OPTIONS"] = ":".join(filter(None, [
-            "detect_leaks=0:malloc_context_size=1", env.get("ASAN_OPTIONS")]))
+            "detect_leaks=0:malloc_context_size=4", env.get("ASAN_OPTIONS")]))
     return env
 
 
@@ -224,6 +224,7 @@ class World:
 
     def _is_at(self, folder):
         self.dir, self.daemon, self.log_n = folder, None, 0
+        self.leaks = next(made) < 2
         self.etc, self.state = folder / "etc", folder / "state"
         self.conf = self.etc / "mintmark.conf"
         self.context = self.etc / "context.json"
@@ -274,11 +275,10 @@ class World:
     def start(self, wait=True, env=None, args=(), **more):
         self.log_n += 1
         log = open(self.dir / f"log{self.log_n}", "wb")
-        started["worlds"] += 1
         env = {**os.environ, **(env or {})}
         self.daemon = subprocess.Popen(
             [str(DAEMON), "run", "--config", str(self.conf), *args],
-            env=env if started["worlds"] <= 2 else hasty(env),
+            env=env if self.leaks else hasty(env),
             **{"stderr": log, "stdout": log, "stdin": subprocess.DEVNULL,
                **more})
         log.close()
