@@ -30,7 +30,7 @@ advance(struct reader *r, size_t n)
 	const uint8_t *p = r->p;
 
 	if (r->bad || n > r->left) {
-		r->bad = true;
+		r->bad = 1;
 		r->left = 0;
 		return NULL;
 	}
@@ -69,9 +69,9 @@ next(struct reader *r, struct head *h)
 		for (unsigned n = 1u << (h->info - 24); n > 0; n--)
 			h->n = h->n << 8 | byte(r);
 	} else if (h->major <= NEGATIVE || h->major == TAG)
-		r->bad = true;
+		r->bad = 1;
 	if (h->major >= BYTES && h->major <= MAP && h->n > r->left)
-		r->bad = true;
+		r->bad = 1;
 }
 
 /* A container that is being skipped, or a string in pieces. */
@@ -234,7 +234,7 @@ enum mmd_rc
 mmd_cbor_read(struct mmd_bytes in, const struct mmd_cbor_key *keys,
     size_t nkeys, struct mmd_cbor_value *out)
 {
-	struct reader r = { in.p, in.n, false };
+	struct reader r = { in.p, in.n, 0 };
 
 	for (size_t i = 0; i < nkeys; i++)
 		out[i] = (struct mmd_cbor_value){ .type = MMD_CBOR_NONE };

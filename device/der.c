@@ -109,7 +109,7 @@ mmd_der_end(const struct mmd_der *r)
 struct mmd_derw
 mmd_derw_over(uint8_t *buf, size_t cap)
 {
-	return (struct mmd_derw){ buf, cap, cap, false };
+	return (struct mmd_derw){ buf, cap, cap, 0 };
 }
 
 /* see mmd_codec.h */
@@ -117,7 +117,7 @@ void
 mmd_derw_put(struct mmd_derw *w, const void *p, size_t n)
 {
 	if (w->bad || w->at < n) {
-		w->bad = true;
+		w->bad = 1;
 		return;
 	}
 	w->at -= n;

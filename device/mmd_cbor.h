@@ -75,7 +75,8 @@ void mmd_cborw_uint(struct mmd_cborw *w, const char *key, uint64_t v);
 void mmd_cborw_bytes(struct mmd_cborw *w, const char *key, const uint8_t *p,
     size_t n);
 void mmd_cborw_text(struct mmd_cborw *w, const char *key, const char *text);
-/* Begins a map within; what it gives is for the close that ends it. */
+/* Begins a map within; what it gives is for the close that ends it.  One with
+ * which the message ends need not be closed. */
 size_t mmd_cborw_open(struct mmd_cborw *w, const char *key);
 void mmd_cborw_close(struct mmd_cborw *w, size_t outer);
 

@@ -13,7 +13,8 @@
  * p256-m asks for random bytes by a function without a context
  * (psa_generate_random, which this port defines).  So there is one such port,
  * not beside mbed TLS's own PSA, and the board tells it by these two names what
- * it works on: its store, and its randomness, whose crypto may be this port.
+ * it works on: its store, and its randomness, whose crypto may be this port
+ * and whose entropy is set before the first make.
  */
 extern const struct mmd_store *const mmd_p256m_store;
 extern struct mmd_random mmd_p256m_random;

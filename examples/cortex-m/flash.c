@@ -9,6 +9,11 @@
 #define HALF  4096
 #define SIZE  (MMD_IDENTITIES * (KEY + 2 * HALF))
 
+/* As mmd_store.h wants it. */
+_Static_assert((BLOCK & (BLOCK - 1)) == 0 && (UNIT & (UNIT - 1)) == 0 &&
+    UNIT <= 128, "powers of two");
+_Static_assert(KEY % BLOCK == 0 && HALF % BLOCK == 0, "whole blocks");
+
 /* Turns of an empty loop: some 20 us for a unit, half a ms for a block. */
 #define UNIT_TURNS  500
 #define ERASE_TURNS 200

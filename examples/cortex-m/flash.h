@@ -16,6 +16,7 @@
 extern const struct mmd_store board_store;
 
 /* The chip's own id. */
-#define BOARD_ID { (const uint8_t *)(MPS2_MEMORY + 0x10000), 12 }
+#define BOARD_ID_N 12
+#define BOARD_ID { (const uint8_t *)(MPS2_MEMORY + 0x10000), BOARD_ID_N }
 
 #endif

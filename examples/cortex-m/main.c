@@ -14,6 +14,12 @@
 static uint8_t buf[MMD_FACTORY_BUF];
 
 /* A constant: what the library checks of it, the compiler does. */
+_Static_assert(sizeof(IMAGE) > 1 && sizeof(IMAGE) - 1 <= MMD_FIRMWARE_MAX,
+    "IMAGE: 1 to MMD_FIRMWARE_MAX characters");
+_Static_assert(BOARD_ID_N > 0 && BOARD_ID_N <= MMD_HARDWARE_MAX,
+    "BOARD_ID: 1 to MMD_HARDWARE_MAX bytes");
+_Static_assert(sizeof(buf) >= MMD_FACTORY_BUF &&
+    sizeof(buf) <= MMD_FACTORY_BUF_MAX, "buf: see mmd_factory.h");
 static const struct mmd_factory_conf conf = {
 	.store = &board_store,
 	.crypto = BOARD_CRYPTO,
