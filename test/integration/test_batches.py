@@ -31,7 +31,7 @@ class Factory:
     def __init__(self, world):
         self.w, self.n = world, 0
         world.product()
-        csrs = [world.key_and_csr(f"unit-{i}")[1] for i in range(22)]
+        csrs = [world.key_and_csr(f"unit-{i}")[1] for i in range(24)]
         self.csr = [base64.b64encode(c.read_bytes()).decode() for c in csrs]
 
     def batch(self, quantity, want=201, **more):
@@ -1309,8 +1309,8 @@ def test_a_unit_is_scrapped_on_the_command_line(factory):
     serials = [f"P{name[1:]}-{i:03}" for i in (1, 2)]
     key = factory.station("scraps")
     more = {"batch": name, "station": "scraps"}
-    assert factory.enrol(serials[0], key, 1, **more).status == 200
-    refused(factory.enrol(serials[1], key, 2, **more), "quota-gone")
+    assert factory.enrol(serials[0], key, 22, **more).status == 200
+    refused(factory.enrol(serials[1], key, 23, **more), "quota-gone")
     cli = factory.w.cli
     assert "nothing has become" in cli("batch", "scrap", name, serials[1],
                                        check=False).stderr
