@@ -17,18 +17,14 @@ class Node(World):
 
     def __init__(self, first, name, bundle):
         # pylint: disable=super-init-not-called
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"mintmark-{name}-"))
-        self.name, self.daemon, self.log_n = name, None, 0
+        self._is_at(pathlib.Path(
+            tempfile.mkdtemp(prefix=f"mintmark-{name}-")))
+        self.name = name
         self.devices, self.operators, self.public = free_ports(3)
-        self.etc, self.state = self.dir / "etc", self.dir / "state"
-        self.conf = self.etc / "mintmark.conf"
-        self.context = self.etc / "context.json"
-        self.passphrase = self.dir / "passphrase"
         self.passphrase.write_text(first.passphrase.read_text())
         self.passphrase.chmod(0o600)
         self.database = first.database
         self.admin_key = first.admin_key
-        self.anchor = self.etc / "root.crt"
         self._configure(first)
         with open(self.passphrase) as pw:
             run(SIGNER, "join", "--config", self.conf, "--passphrase-fd",
