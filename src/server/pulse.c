@@ -1,13 +1,13 @@
 #include "server/pulse.h"
 
-/* see monitor.h */
+/* see pulse.h */
 void
 mm_pulse_begin(struct mm_pulse *p)
 {
 	*p = (struct mm_pulse){ 0 };
 }
 
-/* see monitor.h */
+/* see pulse.h */
 void
 mm_pulse_beat(struct mm_pulse *p)
 {
@@ -15,7 +15,7 @@ mm_pulse_beat(struct mm_pulse *p)
 	p->silent_ms = 0;
 }
 
-/* see monitor.h */
+/* see pulse.h */
 void
 mm_pulse_pass(struct mm_pulse *p, int64_t passed_ms)
 {
@@ -23,7 +23,7 @@ mm_pulse_pass(struct mm_pulse *p, int64_t passed_ms)
 							  MM_PULSE_EVERY_MS;
 }
 
-/* see monitor.h */
+/* see pulse.h */
 bool
 mm_pulse_lost(const struct mm_pulse *p, int64_t limit_s)
 {

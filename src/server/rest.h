@@ -223,7 +223,7 @@ struct mm_page {
 	char profile[MM_PROFILE_TEXT];
 	mm_page_more *more; /* NULL, or see mm_page_put */
 	bool far; /* its rows lie far apart: a disk's time for each, so that it
-	           * ends after MM_REST_LOOK_MS, with 50 rows or more */
+	           * ends after MM_REST_LOOK_MS, with ten rows or more */
 };
 /* filters: the list's own, with a space around each: " device state ".  One
  * that is not among them is refused: a mistyped filter must not list all. */

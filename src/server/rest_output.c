@@ -7,7 +7,7 @@
 #include "server/rest.h"
 
 enum { LIMIT_PRESET = 100, LIMIT_MAX = 1000, PEM_ROOM = 65536,
-	FAR_LEAST = 50 };
+	FAR_LEAST = 10 };
 
 /* ---- values ---- */
 

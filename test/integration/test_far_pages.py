@@ -18,7 +18,7 @@ def walk(w, limit):
         seen += [i["serial"] for i in page["items"]]
         if "next" not in page:
             return seen, short
-        assert len(page["items"]) >= min(limit, 50)
+        assert len(page["items"]) >= min(limit, 10)
         short += len(page["items"]) < limit
         after = f"&after={page['next']}"
 
@@ -29,6 +29,6 @@ def test_a_page_that_ends_early_goes_on_where_it_ended():
     with World() as w:
         lists.fill(w, STORED)
         far, _ = walk(w, 1000)
-        near, short = walk(w, 40)
+        near, short = walk(w, 9)
         assert far == near and short == 0
         assert len(near) == len(set(near)) > STORED // 2
