@@ -9,7 +9,7 @@ from world import BUILD, World
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 FAULTY = BUILD / "test/integration/p11fault.so"
-PIN = "2468"
+PIN = "not-by-chance-2468"
 SO_PIN = "13579111"
 
 
