@@ -676,6 +676,31 @@ def test_a_person_is_asked_before_a_device_is_retired(world, words, state):
     assert (now == "retired") == bool(words)
 
 
+def test_long_work_shows_how_far_it_is(world, tmp_path):
+    """A bar, a rate and the time left, for what takes over a second."""
+    argv = ("--context", world.context, "token", "create", "--product",
+            "thermo", "--serials", "BAR-{1..3000}", "--out", tmp_path / "out")
+    server = world.children()["server"]
+    os.kill(server, signal.SIGSTOP)
+    goes_on = threading.Timer(1.3, os.kill, (server, signal.SIGCONT))
+    goes_on.start()
+    try:
+        status, said = on_terminal(100, *argv, timeout=60)
+    finally:
+        goes_on.join()
+    assert status == 0
+    drawn = [re.fullmatch(r"rows \[(#*)\.*\] (\d+)/3000  (\d+)/s  (\d+) s "
+                          r"left *", line)
+             for line in said.split("\n")[0].strip("\r").split("\r")]
+    assert len(drawn) > 1 and all(drawn), said
+    done = [int(m[2]) for m in drawn]
+    assert done == sorted(done) and done[0] < done[-1] == 3000
+    assert len(drawn[-1][1]) == 24 and int(drawn[-1][4]) == 0
+    # who does not look at a terminal, or does not want it, is shown none
+    assert "#" not in world.cli("token", "create", "--product", "thermo",
+                                "--serials", "BAR-{3001..3002}").stderr
+
+
 def test_reasons_that_complete_are_taken(world):
     words = run(MINT, "complete", "reason").stdout.split()
     assert "keyCompromise" in words
