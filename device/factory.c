@@ -2,7 +2,7 @@
 
 /* see factory.h */
 enum mmd_refusal
-mmd_factory_refuse(struct mmd_factory *f, enum mmd_rc rc)
+mmd_factory_refuse(enum mmd_rc rc, struct mmd_factory *f)
 {
 	static const uint8_t refusals[] = {
 		[MMD_NONE] = MMD_R_NO_KEY,
@@ -100,7 +100,7 @@ admit(struct mmd_call *c, const struct mmd_message *m)
 	enum mmd_rc rc = mmd_factory_look(c->f, c->identity, &c->look);
 
 	if (rc != MMD_OK)
-		return mmd_factory_refuse(c->f, rc);
+		return mmd_factory_refuse(rc, c->f);
 	if (c->look.locked && !m->after_lock)
 		return MMD_R_LOCKED;
 	if (c->look.state >= m->needs)

@@ -40,6 +40,6 @@ extern const struct mmd_message mmd_messages[MMD_MESSAGES] MMD_HIDDEN;
 enum mmd_rc mmd_factory_look(const struct mmd_factory *f, unsigned identity,
     struct mmd_look *out) MMD_MUST;
 /* Which refusal says what a call came to. */
-enum mmd_refusal mmd_factory_refuse(struct mmd_factory *f, enum mmd_rc rc);
+enum mmd_refusal mmd_factory_refuse(enum mmd_rc rc, struct mmd_factory *f);
 
 #endif

@@ -241,7 +241,7 @@ encode_commit(struct mmd_link *l, struct mmd_cborw *w)
 	mmd_cborw_uint(w, "cert", a->part_n[MMD_PART_CERT]);
 	mmd_cborw_uint(w, "chain", a->part_n[MMD_PART_CHAIN]);
 	mmd_cborw_uint(w, "conf", a->part_n[MMD_PART_CONFIG]);
-	mmd_cborw_bytes(w, "all", a->bytes, MMD_HASH);
+	mmd_cborw_bytes(w, "all", a->bytes, a->bytes_n);
 }
 
 static enum mmd_rc
@@ -361,7 +361,8 @@ ask_of(enum mmd_factory_message m, unsigned identity, const uint8_t *bytes)
 	a.message = m;
 	a.identity = identity;
 	if (bytes != NULL)
-		memcpy(a.bytes, bytes, sizeof(a.bytes));
+		memcpy(a.bytes, bytes, MMD_HASH);
+	a.bytes_n = MMD_HASH;
 	return a;
 }
 
@@ -438,11 +439,16 @@ mmd_link_put(struct mmd_link *l, unsigned identity,
 /* see mmd_link.h */
 void
 mmd_link_commit(struct mmd_link *l, unsigned identity,
-    const struct mmd_bytes parts[MMD_PARTS], const uint8_t all[MMD_HASH])
+    const struct mmd_bytes parts[MMD_PARTS], const uint8_t all[MMD_HASH],
+    const uint8_t salt[MMD_SALT])
 {
 	struct mmd_ask a = ask_of(MMD_COMMIT, identity, all);
 
 	take_parts(&a, parts);
+	if (salt != NULL) {
+		memcpy(a.bytes + MMD_HASH, salt, MMD_SALT);
+		a.bytes_n += MMD_SALT;
+	}
 	mmd_link_begin(l, &a);
 }
 

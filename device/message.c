@@ -1,4 +1,5 @@
 #include "factory.h"
+#include "flash.h"
 #include "mmd_x509.h"
 
 /*
@@ -16,7 +17,7 @@ struct room {
 	size_t n;
 };
 
-static struct room
+MMD_ONCE static struct room
 behind(const struct mmd_call *c)
 {
 	size_t from = c->w.n + GAP;
@@ -123,7 +124,7 @@ key(struct mmd_call *c)
 	}
 	if (rc == MMD_OK)
 		rc = put_public(c);
-	return mmd_factory_refuse(c->f, rc);
+	return mmd_factory_refuse(rc, c->f);
 }
 
 static const struct mmd_cbor_key csr_keys[] = { ID };
@@ -151,7 +152,7 @@ csr(struct mmd_call *c)
 
 	if (rc == MMD_OK)
 		mmd_cborw_bytes(&c->w, "csr", der.p, der.n);
-	return mmd_factory_refuse(c->f, rc);
+	return mmd_factory_refuse(rc, c->f);
 }
 
 static const struct mmd_cbor_key put_keys[] = {
@@ -171,7 +172,7 @@ put(struct mmd_call *c)
 	if (rc == MMD_EINPUT)
 		return MMD_R_PIECE;
 	if (rc != MMD_OK)
-		return mmd_factory_refuse(c->f, rc);
+		return mmd_factory_refuse(rc, c->f);
 	c->f->bad_flash += next <= off;
 	mmd_cborw_uint(&c->w, "off", next);
 	return MMD_R_NONE;
@@ -182,7 +183,7 @@ static const struct mmd_cbor_key commit_keys[] = {
 	{ "cert", MMD_CBOR_UINT, true, 1, MMD_CBOR_32 },
 	{ "chain", MMD_CBOR_UINT, false, 0, MMD_CBOR_32 },
 	{ "conf", MMD_CBOR_UINT, false, 0, MMD_CBOR_32 },
-	{ "all", MMD_CBOR_BYTES, true, MMD_HASH, MMD_HASH },
+	{ "all", MMD_CBOR_BYTES, true, MMD_HASH, MMD_HASH + MMD_SALT },
 };
 
 static bool
@@ -197,11 +198,10 @@ static enum mmd_rc
 take_into_use(struct mmd_call *c, struct mmd_bundle *b)
 {
 	const struct mmd_factory_conf *conf = c->f->conf;
-	struct room r = behind(c);
 	enum mmd_rc rc;
 
-	rc = mmd_store_verify(conf->store, conf->crypto, c->identity, b, r.p,
-	    r.n);
+	rc = mmd_store_verify_own(conf->store, conf->crypto, c->identity, b,
+	    c->look.key);
 	if (rc == MMD_OK)
 		rc = mmd_store_commit(conf->store, c->identity, b);
 	return rc;
@@ -217,13 +217,15 @@ commit(struct mmd_call *c)
 	for (size_t i = 0; i < MMD_PARTS; i++)
 		b.n[i] = (uint32_t)c->v[1 + i].n;
 	memcpy(b.all, c->v[4].v.p, MMD_HASH);
+	b.salt = (struct mmd_bytes){ c->v[4].v.p + MMD_HASH,
+		c->v[4].v.n - MMD_HASH };
 	if (!in_use(&c->look, &b)) {
 		rc = take_into_use(c, &b);
 		cert = b.cert;
 	}
 	if (rc == MMD_OK)
 		put_hash(&c->w, "cert", cert);
-	return mmd_factory_refuse(c->f, rc);
+	return mmd_factory_refuse(rc, c->f);
 }
 
 static const struct mmd_cbor_key prove_keys[] = {
@@ -263,7 +265,7 @@ prove(struct mmd_call *c)
 
 	if (rc == MMD_OK)
 		mmd_cborw_bytes(&c->w, "sig", r.p, n);
-	return mmd_factory_refuse(c->f, rc);
+	return mmd_factory_refuse(rc, c->f);
 }
 
 static const struct mmd_cbor_key lock_keys[] = {
@@ -281,7 +283,7 @@ lock(struct mmd_call *c)
 	rc = mmd_store_lock(conf->store, MMD_IDEVID);
 	if (rc == MMD_OK && conf->lock != NULL)
 		rc = conf->lock(conf->lock_ctx);
-	return mmd_factory_refuse(c->f, rc);
+	return mmd_factory_refuse(rc, c->f);
 }
 
 static const struct mmd_cbor_key get_keys[] = {
@@ -312,7 +314,7 @@ get(struct mmd_call *c)
 	rc = mmd_store_read(c->f->conf->store, c->identity, b, MMD_PART_CERT,
 	    off, r.p, n);
 	mmd_cborw_bytes(&c->w, "data", r.p, n);
-	return mmd_factory_refuse(c->f, rc);
+	return mmd_factory_refuse(rc, c->f);
 }
 
 #define KEYS(a) MMD_COUNT(a), a

@@ -45,7 +45,7 @@
  * Of the board: a console that may be full of log text, storage, crypto.  No
  * clock: nothing here waits for anything.
  */
-#define MMD_FACTORY_PROTOCOL 1
+#define MMD_FACTORY_PROTOCOL 2 /* from 2 on commit takes a salt */
 #define MMD_FACTORY_GROUP    0x4d4d /* of the SMP head; users' begin at 64 */
 
 enum mmd_factory_message {
@@ -95,6 +95,7 @@ enum { MMD_SMP_EINVAL = 3, MMD_SMP_ENOTSUP = 8, MMD_SMP_EPERUSER = 256 };
 #define MMD_FIRMWARE_MAX 32
 #define MMD_NONCE        32
 #define MMD_STIR         32
+#define MMD_SALT         16
 
 /* What a device signs to prove its certificate; docs/protocol/link.md. */
 #define MMD_PROVE_LABEL "mintmark-prove"

@@ -72,7 +72,8 @@ struct mmd_ask {
 	enum mmd_factory_message message;
 	unsigned identity;
 	uint64_t n; /* hello: time; key: kind */
-	uint8_t bytes[32]; /* what to stir in; nonce; hash */
+	uint8_t bytes[MMD_HASH + MMD_SALT]; /* what to stir in; nonce; hash */
+	size_t bytes_n;
 	struct mmd_bytes parts[MMD_PARTS];
 	uint32_t part_n[MMD_PARTS]; /* get: what the device says */
 	uint8_t *out; /* get */
@@ -126,9 +127,14 @@ void mmd_link_csr(struct mmd_link *l, unsigned identity);
  */
 enum mmd_rc mmd_link_put(struct mmd_link *l, unsigned identity,
     const struct mmd_bytes parts[MMD_PARTS]) MMD_MUST;
-/* all: SHA-256 of the bundle. */
+/*
+ * all: SHA-256 of the bundle, which hello tells from then on; with a salt, of
+ * that hash and of the salt, which no message tells.  NULL: none, as it must
+ * be for a device whose hello says version 1.
+ */
 void mmd_link_commit(struct mmd_link *l, unsigned identity,
-    const struct mmd_bytes parts[MMD_PARTS], const uint8_t all[MMD_HASH]);
+    const struct mmd_bytes parts[MMD_PARTS], const uint8_t all[MMD_HASH],
+    const uint8_t salt[MMD_SALT]);
 void mmd_link_prove(struct mmd_link *l, unsigned identity,
     const uint8_t nonce[MMD_NONCE]);
 /* cert: SHA-256 of the IDevID in use. */

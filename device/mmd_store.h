@@ -82,13 +82,19 @@ enum mmd_part { MMD_PART_CERT, MMD_PART_CHAIN, MMD_PART_CONFIG, MMD_PARTS };
 struct mmd_bundle {
 	uint32_t n[MMD_PARTS];    /* bytes of each, one after another */
 	uint8_t cert[MMD_HASH];   /* SHA-256 of the certificate's DER */
-	uint8_t all[MMD_HASH];    /* of the whole bundle */
+	/*
+	 * Of the whole bundle; with a salt, of that hash and of the salt.
+	 * Everybody may read it: where a configuration has secrets that could
+	 * be guessed, it wants a salt that is kept nowhere near it.
+	 */
+	uint8_t all[MMD_HASH];
 	uint8_t key[MMD_STORE_KEY]; /* of SHA-256 of the certificate's key */
 	uint64_t floor_s;         /* it was at least this late: Unix seconds */
 	bool locked;              /* mmd_store_lock */
 	uint32_t config;          /* its configuration's version; 0: none */
 	uint32_t generation;
 	unsigned half;
+	struct mmd_bytes salt;    /* for mmd_store_verify alone; n 0: none */
 };
 
 /*
@@ -123,8 +129,8 @@ enum mmd_rc mmd_store_put(const struct mmd_store *s, unsigned identity,
     MMD_MUST;
 
 /*
- * Whether the half that is not in use holds the bundle that b describes by n
- * and all, for this device: its hash (else MMD_ECHECKSUM), its shape, each
+ * Whether the half that is not in use holds the bundle that b describes by n,
+ * all and salt, for this device: its hash (else MMD_ECHECKSUM), its shape, each
  * certificate of the chain naming the one before it as issuer (else
  * MMD_EINPUT), and the certificate's key being the identity's own (else
  * MMD_EPATH).  Signatures are the station's to check: it has the anchor.  Sets

@@ -141,11 +141,20 @@ mmd_own_key(const struct mmd_crypto *crypto, unsigned slot, uint8_t *scratch,
 	return rc != MMD_OK ? rc : crypto->hash(crypto->ctx, &own, 1, out);
 }
 
-/* see mmd_store.h */
+/* Of a hash and what it is salted with, if there is any. */
+static enum mmd_rc
+salt_hash(const struct mmd_crypto *crypto, struct mmd_bytes salt,
+    uint8_t hash[MMD_HASH])
+{
+	const struct mmd_bytes parts[] = { { hash, MMD_HASH }, salt };
+
+	return salt.n == 0 ? MMD_OK : crypto->hash(crypto->ctx, parts, 2, hash);
+}
+
+/* see flash.h */
 enum mmd_rc
-mmd_store_verify(const struct mmd_store *s, const struct mmd_crypto *crypto,
-    unsigned identity, struct mmd_bundle *b, uint8_t *scratch,
-    size_t scratch_n)
+mmd_store_verify_own(const struct mmd_store *s, const struct mmd_crypto *crypto,
+    unsigned identity, struct mmd_bundle *b, const uint8_t own[MMD_HASH])
 {
 	const struct mmd_flash *f = s->flash;
 	const struct mmd_area *idle;
@@ -161,16 +170,29 @@ mmd_store_verify(const struct mmd_store *s, const struct mmd_crypto *crypto,
 	all = (struct span){ idle->at + MMD_STORE_HEAD,
 		b->n[0] + b->n[1] + b->n[2] };
 	rc = hash_span(f, crypto, &all, hash);
+	if (rc == MMD_OK)
+		rc = salt_hash(crypto, b->salt, hash);
 	if (rc == MMD_OK && memcmp(hash, b->all, MMD_HASH) != 0)
 		rc = MMD_ECHECKSUM;
 	all.n = b->n[MMD_PART_CERT];
 	if (rc == MMD_OK)
 		rc = hash_span(f, crypto, &all, b->cert);
 	if (rc == MMD_OK)
-		rc = mmd_own_key(crypto, identity, scratch, scratch_n, hash);
+		rc = check_chain(f, crypto, b, all.at, own);
 	if (rc == MMD_OK)
-		rc = check_chain(f, crypto, b, all.at, hash);
-	if (rc == MMD_OK)
-		memcpy(b->key, hash, MMD_STORE_KEY);
+		memcpy(b->key, own, MMD_STORE_KEY);
 	return rc;
+}
+
+/* see mmd_store.h */
+enum mmd_rc
+mmd_store_verify(const struct mmd_store *s, const struct mmd_crypto *crypto,
+    unsigned identity, struct mmd_bundle *b, uint8_t *scratch,
+    size_t scratch_n)
+{
+	uint8_t own[MMD_HASH];
+	enum mmd_rc rc = mmd_own_key(crypto, identity, scratch, scratch_n, own);
+
+	return rc != MMD_OK ? rc : mmd_store_verify_own(s, crypto, identity, b,
+	    own);
 }

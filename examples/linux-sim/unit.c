@@ -54,7 +54,8 @@ start(struct unit *u)
 	case UNIT_PUT:
 		return mmd_link_put(&u->link, MMD_IDEVID, parts);
 	case UNIT_COMMIT:
-		mmd_link_commit(&u->link, MMD_IDEVID, parts, u->all_hash);
+		mmd_link_commit(&u->link, MMD_IDEVID, parts, u->all_hash,
+		    NULL);
 		return MMD_MORE;
 	case UNIT_PROVE:
 		mmd_link_prove(&u->link, MMD_IDEVID, u->nonce);

@@ -25,6 +25,9 @@ struct mm_driver_job {
 	uint8_t random[MM_DRIVER_RANDOM]; /* KEY: stirred in; PROVE: nonce */
 	struct mm_bytes cert, chain, conf; /* PUT, COMMIT: DER, in a row */
 	uint8_t bundle_hash[32], cert_hash[32];
+	/* COMMIT: for boards that take a salt; NULL: none */
+	const uint8_t *salt;
+	uint8_t salted_hash[32]; /* then in place of bundle_hash */
 };
 
 struct mm_driver_answer {

@@ -47,6 +47,32 @@ mm_given_set(struct mm_given *g, int64_t version, struct mm_bytes document,
 }
 
 /* see given.h */
+void
+mm_given_salt(struct mm_given *g, const uint8_t salt[MM_SALT_N])
+{
+	static const uint8_t none[MM_SALT_N];
+	const struct mm_bytes parts[] = { mm_bytes_of("mintmark-bundle"),
+		{ salt, MM_SALT_N } };
+	uint8_t hash[32];
+
+	g->has_salt = g->version != 0 && memcmp(salt, none, MM_SALT_N) != 0;
+	mm_sha256_parts(parts, 2, hash);
+	memcpy(g->salt, hash, sizeof(g->salt));
+}
+
+/* see given.h; docs/protocol/link.md, commit */
+void
+mm_given_seal(struct mm_given *g, struct mm_bytes cert, struct mm_bytes chain)
+{
+	const struct mm_bytes parts[] = { cert, chain, mm_buf_view(&g->part) };
+	const struct mm_bytes salted[] = { { g->bundle, sizeof(g->bundle) },
+		{ g->salt, sizeof(g->salt) } };
+
+	mm_sha256_parts(parts, 3, g->bundle);
+	mm_sha256_parts(salted, g->has_salt ? 2 : 1, g->salted);
+}
+
+/* see given.h */
 enum mm_err
 mm_given_take(struct mm_given *g, const char *device, const json_t *answer,
     struct mm_why *why)
@@ -78,7 +104,9 @@ mm_given_take(struct mm_given *g, const char *device, const json_t *answer,
 		mm_initial_mark(salt, hash, told);
 	else
 		mm_initial_mark_before(salt, hash, told);
-	return mm_given_set(g, version, text, told, why);
+	MM_TRY(mm_given_set(g, version, text, told, why));
+	mm_given_salt(g, salt);
+	return MM_OK;
 }
 
 /* see given.h */
@@ -95,7 +123,10 @@ mm_given_put(const struct mm_given *g, struct mm_json *j)
 static bool
 has_it(const struct mm_given *g, const struct mm_unit_said *said)
 {
-	return memcmp(said->bundle, g->bundle, sizeof(g->bundle)) == 0;
+	/* firmware, or a station, of before takes no salt */
+	return memcmp(said->bundle, g->bundle, sizeof(g->bundle)) == 0 ||
+	    (g->has_salt &&
+	    memcmp(said->bundle, g->salted, sizeof(g->salted)) == 0);
 }
 
 /* see given.h */

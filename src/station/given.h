@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "line/fill.h"
+#include "pki/key.h"
 #include "station/unit.h"
 
 /*
@@ -21,6 +22,11 @@ struct mm_given {
 	uint8_t mark[32];   /* of the document, for records */
 	struct mm_buf part; /* as a board gets it: 4 bytes of version, it */
 	uint8_t bundle[32]; /* SHA-256 of all that the board gets */
+	/* The same salted, as a board tells it that takes a salt: by the one
+	 * alone that holds its console tries no passwords. */
+	uint8_t salted[32];
+	uint8_t salt[MM_SALT_N];
+	bool has_salt;
 	bool written;       /* it was put in this attempt */
 };
 #define MM_GIVEN_INIT { .part = MM_BUF_INIT(4 + MM_FILL_MAX) }
@@ -31,6 +37,11 @@ void mm_given_done(struct mm_given *g);
 /* MM_EINPUT: a version that is none. */
 MM_MUST enum mm_err mm_given_set(struct mm_given *g, int64_t version,
     struct mm_bytes document, const uint8_t mark[32], struct mm_why *why);
+/* By the device's salt (zeros: none), which is another one for its console. */
+void mm_given_salt(struct mm_given *g, const uint8_t salt[MM_SALT_N]);
+/* bundle and salted, of all parts in a row. */
+void mm_given_seal(struct mm_given *g, struct mm_bytes cert,
+    struct mm_bytes chain);
 /* Of the centre's answer for that device; MM_EINPUT: it is no such answer, or
  * its hash is another.  An older centre's has no salt. */
 MM_MUST enum mm_err mm_given_take(struct mm_given *g, const char *device,

@@ -89,7 +89,7 @@ mm_order_render(const struct mm_work_order *o, struct mm_bytes template,
 		.fields = rows->table, .device = device,
 		.product = o->product, .batch = o->batch,
 		.index = rows->index };
-	struct mm_initial_made made;
+	struct mm_initial_made made = { .by_table = false };
 	uint8_t mark[32] = { 0 };
 
 	if (o->config_version > 0) {
@@ -100,8 +100,10 @@ mm_order_render(const struct mm_work_order *o, struct mm_bytes template,
 		else
 			mm_initial_mark(made.salt, made.sha256, mark);
 	}
-	return mm_given_set(out, o->config_version, mm_buf_view(&document),
-	    mark, why);
+	MM_TRY(mm_given_set(out, o->config_version, mm_buf_view(&document),
+	    mark, why));
+	mm_given_salt(out, made.salt);
+	return MM_OK;
 }
 
 struct giving {

@@ -14,7 +14,7 @@
 #include "station/usb.h"
 
 /* The driver for boards with the device library: docs/protocol/link.md. */
-enum { LOCK_MS = 10000 };
+enum { LOCK_MS = 10000, SALT_VERSION = 2 };
 
 struct serial {
 	struct mm_driver base;
@@ -139,7 +139,12 @@ begin_put(struct serial *s)
 static enum mmd_rc
 begin_commit(struct serial *s)
 {
-	mmd_link_commit(&s->link, MMD_IDEVID, s->parts, s->job.bundle_hash);
+	bool salted = s->job.salt != NULL &&
+	    s->link.hello.version >= SALT_VERSION;
+
+	mmd_link_commit(&s->link, MMD_IDEVID, s->parts, salted
+	    ? s->job.salted_hash : s->job.bundle_hash,
+	    salted ? s->job.salt : NULL);
 	return MMD_MORE;
 }
 

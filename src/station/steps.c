@@ -13,10 +13,8 @@ enum mm_unit_event
 mm_step_given(struct mm_place *p, enum mm_unit_event cert,
     enum mm_unit_reason *reason)
 {
-	const struct mm_bytes parts[] = { mm_buf_view(&p->cert),
-		mm_buf_view(&p->chain), mm_buf_view(&p->given.part) };
-
-	mm_sha256_parts(parts, 3, p->given.bundle);
+	mm_given_seal(&p->given, mm_buf_view(&p->cert),
+	    mm_buf_view(&p->chain));
 	/* It was in use, and the board does not have it any more. */
 	if (p->known && cert == MM_EV_DONE)
 		return mm_step_hold(MM_UR_CERT_GONE, reason);
@@ -56,6 +54,8 @@ mm_step_tell_over(struct mm_place *p, const uint8_t random[MM_DRIVER_RANDOM])
 	j->conf = mm_buf_view(&p->given.part);
 	memcpy(j->cert_hash, p->unit->cert, sizeof(j->cert_hash));
 	memcpy(j->bundle_hash, p->given.bundle, sizeof(j->bundle_hash));
+	memcpy(j->salted_hash, p->given.salted, sizeof(j->salted_hash));
+	j->salt = p->given.has_salt ? p->given.salt : NULL;
 	p->given.written |= j->effect == MM_DO_COMMIT;
 	p->driver->class->begin(p->driver, j);
 	return MM_EV_DONE;

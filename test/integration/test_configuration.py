@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import re
 
 import pytest
 
@@ -62,10 +63,27 @@ def given(station, i=1):
     return int(version), text
 
 
+def tells(station, salt, i=1):
+    """What the board says of its bundle over the console is nothing that
+    passwords could be tried by: it is salted, and the salt is not in it."""
+    flash = (station.boards / f"SIM-{i:04}.flash").read_bytes()
+    heads = [m.start() for m in re.finditer(rb"MMDS\x01\x01\0", flash)]
+    assert heads
+    own = hashlib.sha256(b"mintmark-bundle" + bytes.fromhex(salt)).digest()[:16]
+    assert own not in flash and bytes.fromhex(salt) not in flash
+    for at in heads:
+        parts = [int.from_bytes(flash[at + k:at + k + 4]) for k in (12, 16, 20)]
+        bundle = flash[at + 128:at + 128 + sum(parts)]
+        assert flash[at + 64:at + 96] == hashlib.sha256(
+            hashlib.sha256(bundle).digest() + own).digest()
+
+
 def holds(station, serial, version, text, i=1, salt=None, mark=mark):
     """Board, record and ledger say the same; salt: the device's, if any."""
     assert given(station, i) == (version, text)
     want = mark(text, salt) if salt else sha256(text)
+    if salt:
+        tells(station, salt, i)
     facts = station.record(serial)["facts"]
     assert facts["configuration_version"] == {
         "grade": "observed", "value": str(version)}

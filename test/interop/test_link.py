@@ -16,7 +16,7 @@ from smp.error import ErrorV1, MGMT_ERR  # smpline found it
 from smp.os_management import EchoWriteRequest
 
 SIM = BUILD / "examples/linux-sim/linux-sim"
-LOCKED, NO_CERT, PIECE, OTHER = 1, 3, 6, 10
+LOCKED, NO_CERT, PIECE, HASH, OTHER = 1, 3, 6, 7, 10
 VECTORS = json.loads((ROOT / "test/vectors/link.json").read_text())
 
 
@@ -84,9 +84,31 @@ def put_all(line, hello, bundle):
         off = got["off"]
 
 
+def test_a_salt_for_the_bundle(line, ca):
+    """What hello tells of a bundle proves nothing to who lacks the salt."""
+    hello = line.tell("hello")
+    line.tell("key", kind=0, stir=os.urandom(32))
+    cert, issuer = certify(ca, line.tell("csr")["csr"])
+    bundle, salt = cert + issuer + b"\0\0\0\1{}", os.urandom(16)
+    put_all(line, hello, bundle)
+    plain = hashlib.sha256(bundle).digest()
+    salted = hashlib.sha256(plain + salt).digest()
+    took = dict(cert=len(cert), chain=len(issuer), conf=6)
+    for bad in plain + salt, salted, salted + bytes(16), salted + salt[:15]:
+        assert line.tell("commit", all=bad, **took) == {
+            "err": {"group": GROUP, "rc": HASH}}
+    for bad in salted[:31], salted + salt + b"\0":
+        assert line.tell("commit", all=bad, **took) == {
+            "rc": MGMT_ERR.EINVAL}
+    for _ in range(2):
+        assert "cert" in line.tell("commit", all=salted + salt, **took)
+    line.tell("lock", cert=hashlib.sha256(cert).digest())
+    assert line.tell("hello")["all"] == salted
+
+
 def test_a_whole_unit(line, ca):
     hello = line.tell("hello", time=1780000000)
-    assert hello["v"] == 1 and hello["state"] == 0
+    assert hello["v"] == 2 and hello["state"] == 0
     assert hello["hw"] == b"SIM-0001" and hello["max"] == 512
     assert hello["time"] == 1780000000 and "key" not in hello
     pub = line.tell("key", kind=0, stir=os.urandom(32))["pub"]

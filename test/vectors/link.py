@@ -86,7 +86,7 @@ KEY, CERT, ALL = run(0x20, 32), run(0xC0, 32), run(0xE0, 32)
 
 def exchanges():
     """A unit, message by message; keys and hashes stand for themselves."""
-    hello = {"v": 1, "fw": "linux-sim 1", "hw": HW, "state": 0, "kinds": 1,
+    hello = {"v": 2, "fw": "linux-sim 1", "hw": HW, "state": 0, "kinds": 1,
              "max": 512, "step": 16, "room": 3968, "time": 1780000000,
              "lines": 0, "messages": 0, "flash": 0}
     yield exchange("hello", {"time": 1780000000}, hello, 1)
@@ -109,6 +109,9 @@ def exchanges():
                    {"err": {"group": GROUP, "rc": 13}}, 10)
     yield exchange("get", {"off": 0}, {"cert": 80, "chain": 52,
                                        "data": run(0x50, 132)}, 11)
+    yield exchange("commit", {"cert": 500, "chain": 400, "conf": 36,
+                              "all": ALL + run(0x10, 16)},
+                   {"cert": CERT}, 12)
 
 
 def store_head(version=1, reader=1, what=0, flags=0, generation=0x01020304):

@@ -94,7 +94,8 @@ begin(struct mmd_link *l, unsigned which)
 			return;
 		break;
 	case MMD_COMMIT:
-		mmd_link_commit(l, 0, parts, some);
+		mmd_link_commit(l, 0, parts, some,
+		    (which & 64) != 0 ? some : NULL);
 		return;
 	case MMD_PROVE:
 		mmd_link_prove(l, 0, some);

@@ -117,10 +117,19 @@ make_key(struct call *c, unsigned kind)
 
 /* Certificate, chain and configuration for the device's own key. */
 struct bundle {
-	uint8_t p[2048], cert_hash[MMD_HASH], all[MMD_HASH];
+	uint8_t p[2048], cert_hash[MMD_HASH];
+	uint8_t all[MMD_HASH + MMD_SALT]; /* the link's tests go without */
 	uint8_t spki[MMD_SPKI_MAX];
 	size_t part[MMD_PARTS], n, spki_n;
 };
+
+static void
+hash_all(struct bundle *b)
+{
+	ca_hash((struct mmd_bytes){ b->p, b->n }, b->all);
+	memset(b->all + MMD_HASH, 5, MMD_SALT);
+	ca_hash((struct mmd_bytes){ b->all, sizeof(b->all) }, b->all);
+}
 
 static void
 certify(struct call *c, struct bundle *b)
@@ -138,7 +147,7 @@ certify(struct call *c, struct bundle *b)
 	b->part[2] = 4;
 	b->n = b->part[0] + b->part[1] + b->part[2];
 	ca_hash((struct mmd_bytes){ b->p, b->part[0] }, b->cert_hash);
-	ca_hash((struct mmd_bytes){ b->p, b->n }, b->all);
+	hash_all(b);
 }
 
 static void
@@ -168,8 +177,7 @@ commit(struct call *c, const struct bundle *b)
 	mmd_cborw_uint(&c->w, "cert", b->part[0]);
 	mmd_cborw_uint(&c->w, "chain", b->part[1]);
 	mmd_cborw_uint(&c->w, "conf", b->part[2]);
-	mmd_cborw_bytes(&c->w, "all",
-	    b->all, MMD_HASH);
+	mmd_cborw_bytes(&c->w, "all", b->all, sizeof(b->all));
 	send_call(c);
 }
 
@@ -514,7 +522,7 @@ not_committed(void **state)
 			b.part[2] = 0;
 		}
 		b.n = b.part[0] + b.part[1] + b.part[2];
-		ca_hash((struct mmd_bytes){ b.p, b.n }, b.all);
+		hash_all(&b);
 		b.p[200] ^= rows[i].w == BYTE;
 		put_all(c, &b);
 		if (rows[i].w == SUM)

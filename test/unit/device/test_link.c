@@ -641,7 +641,9 @@ begin_vector(struct mmd_link *l, size_t i)
 		break;
 	case 4:
 	case 9:
-		mmd_link_commit(l, MMD_IDEVID, parts, all);
+	case 11:
+		mmd_link_commit(l, MMD_IDEVID, parts, all,
+		    i == 11 ? some + 0x10 : NULL);
 		break;
 	case 5:
 		mmd_link_prove(l, MMD_IDEVID, nonce);
@@ -659,7 +661,7 @@ begin_vector(struct mmd_link *l, size_t i)
 
 /* Whether they are refused. */
 static const enum mmd_refusal vector_refusals[] = { [7] = MMD_R_OTHER,
-	[9] = MMD_R_OLDER, [10] = MMD_R_NONE };
+	[9] = MMD_R_OLDER, [11] = MMD_R_NONE };
 
 /* docs/protocol/link.md: what the station sends, and takes of an answer. */
 static void

@@ -128,6 +128,9 @@ judged(void **state)
 		    .locked = true }, SKIP, SKIP, MM_UR_NONE },
 		{ "a program that does not tell", 3, { .has_cert = true },
 		    SKIP, SKIP, MM_UR_NONE },
+		{ "has all of it, salted", 3, { .has_bundle = true,
+		    .bundle = { 5 }, .config = 3, .locked = true }, SKIP,
+		    SKIP, MM_UR_NONE },
 		{ "put aside anyway", 3, { .has_bundle = true,
 		    .bundle = { 2 }, .config = 9 }, HOLD, HOLD, MM_UR_NONE },
 	};
@@ -135,7 +138,7 @@ judged(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct mm_given g = { .version = rows[i].gives,
-			.bundle = { 1 } };
+			.bundle = { 1 }, .salted = { 5 }, .has_salt = true };
 		enum mm_unit_reason why = MM_UR_NONE;
 
 		row(rows[i].what, mm_given_judge(&g, &rows[i].said,
@@ -166,6 +169,43 @@ read_back(void **state)
 	    MM_EV_DONE);
 }
 
+/* docs/protocol/link.md, commit: by a salt of the console's own, made of the
+ * device's. */
+static void
+sealed(void **state)
+{
+	const uint8_t salt[MM_SALT_N] = { 9 }, none[MM_SALT_N] = { 0 };
+	const uint8_t mark[32] = { 7 };
+	uint8_t bundle[32], all[48], want[32];
+	struct mm_given g;
+
+	(void)state;
+	mm_given_init(&g);
+	assert_int_equal(mm_given_set(&g, 1, mm_bytes_of("{}"), mark, NULL),
+	    MM_OK);
+	mm_given_salt(&g, none);
+	mm_given_seal(&g, mm_bytes_of("cert"), mm_bytes_of("chain"));
+	assert_false(g.has_salt);
+	mm_sha256((struct mm_bytes){ (const uint8_t *)"certchain\0\0\0\1{}",
+	    15 }, bundle);
+	assert_memory_equal(g.bundle, bundle, 32);
+	mm_given_salt(&g, salt);
+	mm_given_seal(&g, mm_bytes_of("cert"), mm_bytes_of("chain"));
+	assert_true(g.has_salt);
+	assert_memory_equal(g.bundle, bundle, 32);
+	assert_memory_not_equal(g.salt, salt, MM_SALT_N);
+	memcpy(all, bundle, 32);
+	memcpy(all + 32, g.salt, 16);
+	mm_sha256((struct mm_bytes){ all, sizeof(all) }, want);
+	assert_memory_equal(g.salted, want, 32);
+	/* what has no secrets needs none */
+	assert_int_equal(mm_given_set(&g, 0, mm_bytes_of(""), mark, NULL),
+	    MM_OK);
+	mm_given_salt(&g, salt);
+	assert_false(g.has_salt);
+	mm_given_done(&g);
+}
+
 int
 main(void)
 {
@@ -173,6 +213,7 @@ main(void)
 		cmocka_unit_test(as_a_board_gets_it),
 		cmocka_unit_test(answers),
 		cmocka_unit_test(judged),
+		cmocka_unit_test(sealed),
 		cmocka_unit_test(read_back),
 	};
 
