@@ -77,6 +77,24 @@ papers_done(struct papers *p)
 	mm_buf_done(&p->profiles);
 }
 
+/* What ends the batch goes without: nothing is made by it, and devices'
+ * secrets on its stick would be for who finds that. */
+static enum mm_err
+build_papers(struct mm_desk *d, const struct mm_production *b,
+    struct mm_work_order *o, struct papers *p, struct mm_why *why)
+{
+	if (o->state == MM_WORK_CLOSED) {
+		o->config_version = 0;
+		memset(o->config_sha256, 0, sizeof(o->config_sha256));
+		memset(o->fields_sha256, 0, sizeof(o->fields_sha256));
+		return MM_OK;
+	}
+	MM_TRY(mm_desk_profiles(d, b, &p->profiles, why));
+	if (o->config_version > 0)
+		MM_TRY(mm_paper_get(d->r, o->config_sha256, &p->config, why));
+	return mm_fields_cut(d->r, o, mm_buf_view(&p->list), &p->fields, why);
+}
+
 /* All of it is there before the order is entered and signed: one whose file
  * cannot be had would be the station's newest. */
 static enum mm_err
@@ -91,12 +109,7 @@ build(struct mm_desk *d, const struct mm_production *b,
 	o->share = s->n;
 	o->scrap = s->scrap;
 	MM_TRY(slice(d, s, o, &p->list, why));
-	/* what ends the batch goes without */
-	if (o->state != MM_WORK_CLOSED)
-		MM_TRY(mm_desk_profiles(d, b, &p->profiles, why));
-	if (o->config_version > 0)
-		MM_TRY(mm_paper_get(d->r, o->config_sha256, &p->config, why));
-	return mm_fields_cut(d->r, o, mm_buf_view(&p->list), &p->fields, why);
+	return build_papers(d, b, o, p, why);
 }
 
 static enum mm_err

@@ -59,6 +59,23 @@ enter_end(const struct mm_station_conf *conf, const struct mm_work_order *o,
 		  conf, o->batch, MM_OWN_WAIT_MS, &own, why);
 }
 
+/*
+ * What was signed and never entered (the station was killed between the two)
+ * is entered by the papers of the order before: one that closes the batch has
+ * none.  If that fails the entry says less, and the centre puts it aside; the
+ * end of the key does not wait for it.
+ */
+static void
+settle(const struct mm_station_conf *conf, const struct mm_work_order *o)
+{
+	MM_OWN(mm_own_close) struct mm_own *own = NULL;
+
+	if (o->state == MM_WORK_CLOSED && o->mode == MM_WORK_OFFLINE &&
+	    mm_order_has(conf, o->batch))
+		(void)!mm_own_open_batch(conf, o->batch, MM_OWN_WAIT_MS, &own,
+		    NULL);
+}
+
 /* Its words are those of the signer, which has verified it. */
 static enum mm_err
 take(const struct mm_station_conf *conf, const struct mm_work_file *f,
@@ -73,6 +90,7 @@ take(const struct mm_station_conf *conf, const struct mm_work_file *f,
 	MM_TRY(mm_work_order_parse(text, &o, why));
 	MM_TRY(mm_work_file_check(f, o, why));
 	MM_TRY(pack(f, o, &stream, why));
+	settle(conf, o);
 	MM_TRY(mm_order_take(conf, mm_buf_view(&stream), said, why));
 	MM_TRY(keep(conf, o, json, why));
 	mm_die_at("kept");

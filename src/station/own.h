@@ -73,6 +73,9 @@ struct mm_own_cert {
 	struct mm_bytes chain; /* that goes with it; likewise borrowed */
 	char issuer[MM_NAME_MAX + 1];
 	bool adopted;        /* not signed here: taken over from its board */
+	/* It was given a configuration, of which the order says nothing: that
+	 * of a batch that is closed has none. */
+	bool bereft;
 };
 struct mm_own_wish {
 	const char *device;

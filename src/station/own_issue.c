@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/faults.h"
+#include "base/own.h"
 #include "pki/cert.h"
 #include "pki/possession.h"
 #include "station/own_priv.h"
@@ -142,6 +143,17 @@ keep(struct mm_own *o, struct mm_duty_find_rep *rep, struct mm_own_cert *out,
 	return MM_OK;
 }
 
+/* A key of its JSON, whose texts have no quote unescaped. */
+static bool
+says_config(const struct mm_own *o, uint64_t at)
+{
+	static const char key[] = "\"config_version\":";
+	MM_OWN(mm_buf_done) struct mm_buf json = MM_BUF_INIT(MM_ENTRY_MAX);
+
+	return mm_entries_get(o->entries, at, &json, NULL) == MM_OK &&
+	    memmem(json.p, json.n, key, sizeof(key) - 1) != NULL;
+}
+
 /* see own_priv.h */
 enum mm_err
 mm_own_enter_issued(struct mm_own *o, const struct mm_own_pair *p,
@@ -162,8 +174,11 @@ mm_own_enter_issued(struct mm_own *o, const struct mm_own_pair *p,
 	memcpy(out->issuer, rep.issuer, sizeof(out->issuer));
 	MM_TRY(keep(o, &rep, out, why));
 	MM_TRY(mm_cert_walk(rep.der, &c, why));
-	if (mm_entries_find(o->entries, out->serial, MM_ENTRIES_ISSUED, &at))
+	out->bereft = false;
+	if (mm_entries_find(o->entries, out->serial, MM_ENTRIES_ISSUED, &at)) {
+		out->bereft = p->given->version == 0 && says_config(o, at);
 		return MM_OK;
+	}
 	return enter_issued(o, p, &rep, &c, out->serial, why);
 }
 

@@ -175,13 +175,19 @@ mm_step_own_issue(
 		mm_buf_view(&p->csr), p->unit->spki, &p->given };
 	struct mm_own_cert got;
 	struct mm_why why = { 0 };
+	enum mm_unit_event e;
 	enum mm_err rc = mm_line_own(l, &why);
 
 	if (rc == MM_OK)
 		rc = mm_own_issue(l->own, &wish, &got, &why);
 	if (rc != MM_OK)
 		return refused(l, p, rc, &why, reason);
-	return mm_step_given(p, take_cert(l, p, &got, reason), reason);
+	e = mm_step_given(p, take_cert(l, p, &got, reason), reason);
+	if (e != MM_EV_DONE || !got.bereft)
+		return e;
+	mm_step_note(p, "the batch is closed: what this board was to be given "
+	    "is not here any more");
+	return mm_step_fail(MM_UR_CONFIG, reason);
 }
 
 /* see steps.h */

@@ -478,11 +478,43 @@ def test_the_centre_takes_it_with_the_entry(tmp_path):
             4, mark(document("CF-01"), own))
         an_older_station(world, line, s, export)
         no_secret(s.dir)
-        assert unsalted(world) == []
-        before_salts(world, "cf")
-        finding, = unsalted(world)
-        assert finding["level"] == "warn" and "1 batches, the first is cf" in (
-            finding["what"]), finding
+        its_end(world, line, s)
+
+
+def its_end(world, line, s):
+    """An order that closes its batch has nothing of what devices were given.
+    What was signed before and never entered is entered with it all the same,
+    and its board gets the whole of it or no PASS."""
+    board = s.boards / "SIM-0001.flash"
+    made = board.read_bytes()
+    board.unlink()
+    s.plug()
+    code, a = s.provision("CF-03", env={"MINTMARK_DIE_AT": "journalled:1"})
+    s.unplug()
+    world.cli("batch", "close", "cf")
+    last = line.order("cf", s)
+    papers = json.loads(last.read_text())["papers"]
+    assert SECRET not in last.read_text() and not any(
+        "columns" in p or "{{" in p for p in papers)
+    assert "config" not in json.loads(last.read_text())["order"]
+    assert s.imports(last)["state"] == "closed"
+    assert SECRET not in (s.dir / "state/orders/cf.json").read_text()
+    run(*s.argv("export", "--out", s.dir / "last.jsonl"))
+    entry, = [e for e in map(lambda x: json.loads(json.loads(x)["entry"]), (
+        s.dir / "last.jsonl").read_text().splitlines()[1:-1])
+        if e["type"] == "certificate.issued" and e["device"] == "CF-03"]
+    assert entry["config_sha256"] == mark(document("CF-03"),
+                                          salt(world, "cf", "CF-03"))
+    s.plug()
+    if a.get("reason") == "signer":  # a build in which the signer was killed
+        code, a = s.provision("CF-03")
+        assert (code, a["reason"]) == (1, "no-configuration"), a
+    s.unplug()
+    board.write_bytes(made)
+    s.plug()
+    assert s.passes("CF-01")["again"]
+    s.unplug()
+    no_secret(s.dir)
 
 
 def an_older_station(world, line, s, export):
