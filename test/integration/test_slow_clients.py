@@ -1,5 +1,8 @@
 """500 clients that send a byte at a time or do not read: others are served as
-before, memory is bounded, and the slow ones are gone when their time is up."""
+before, memory is bounded, and the slow ones are gone when their time is up.
+And 500 that hardly read lists and OCSP answers: a revocation is told at once
+all the same."""
+import base64
 import contextlib
 import socket
 import ssl
@@ -7,15 +10,21 @@ import threading
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 
 from world import World, sanitized, until
 
 N = 500
+ASKS = 300         # of one that hardly reads, all at once
 SOURCES = 10       # addresses that they come from
 TICK_S = 0.5       # between two bytes of one of them
 TIMEOUT_S = 6      # for a handshake, a head, a body
 DEVICES = 1000     # an answer of 2 MiB
 OTHERS = 60        # calls that are measured
+ASKED = 20         # ... of lists and answers
 WRITE_S = 20       # what a reader has for an answer (src/server/serve.c)
 
 
@@ -130,7 +139,7 @@ def slow_reader(w, ctx, i):
 KINDS = (slow_hello, slow_head, slow_body, slow_reader)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def w():
     with World(profile="\tbearer = true", threads=2) as it:
         for key in ("handshake_timeout", "header_timeout", "body_timeout"):
@@ -193,3 +202,89 @@ def test_500_slow_clients_hold_up_nobody(w):
               WRITE_S + 15 - (time.monotonic() - began))
     kept = w.resident() - before
     assert sanitized() or kept < 100, f"{kept} MiB"
+
+
+# ---- lists and answers ----
+
+class Piped(Slow):
+    """Asks as much as the server takes, and reads a byte at a time."""
+
+    def step(self):
+        if self.at < len(self.data):
+            self.at += self.sock.send(self.data[self.at:])
+        if self.sock.recv(1) == b"":
+            self.gone = True
+
+
+class Public:
+    """The lists and the responder, as relying parties ask them."""
+
+    def __init__(self, w, name):
+        self.w = w
+        _, self.csr = w.key_and_csr(name)
+        a = w.enrol_basic(w.token(name, door="bearer"), self.csr)
+        assert a.status == 200, a
+        self.serial = w.rest("GET", f"/certificates?device={name}").json[
+            "items"][0]["serial"]
+        pem = w.rest("GET", f"/certificates/{self.serial}").json["pem"]
+        self.cert = x509.load_pem_x509_certificate(pem.encode())
+        self.issuer = x509.load_der_x509_certificate(
+            w.get_public("/issuer/issuing.cer").body)
+        der = ocsp.OCSPRequestBuilder().add_certificate(
+            self.cert, self.issuer, hashes.SHA1()).build().public_bytes(
+                Encoding.DER)
+        self.path = "/ocsp/" + base64.b64encode(der).decode().replace(
+            "+", "%2B").replace("/", "%2F").replace("=", "%3D")
+        self.asks = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                     .encode() * ASKS
+                     for path in ("/crl/bundle.pem", self.path)]
+
+    def status(self):
+        return ocsp.load_der_ocsp_response(
+            self.w.get_public(self.path).body).certificate_status
+
+    def listed(self):
+        crl = x509.load_der_x509_crl(
+            self.w.get_public("/crl/issuing.crl").body)
+        return crl.get_revoked_certificate_by_serial_number(
+            self.cert.serial_number) is not None
+
+    def serve(self):
+        """Seconds that each call took."""
+        took = []
+        for i in range(ASKED):
+            began = time.monotonic()
+            assert not self.listed() if i % 2 else \
+                self.status() == ocsp.OCSPCertStatus.GOOD
+            took.append(time.monotonic() - began)
+        return sorted(took)
+
+    def reader(self, i):
+        return Piped(connect(self.w.public, i, small=True), self.asks[i % 2])
+
+
+def test_500_slow_readers_of_lists_hold_up_no_revocation(w):
+    p = Public(w, "SC-public")
+    alone, before = p.serve(), w.resident()
+    with Crowd() as crowd:
+        for i in range(N):
+            crowd.all.append(p.reader(i))
+        crowd.thread.start()
+        beside = p.serve()
+        began = time.monotonic()
+        a = w.rest("POST", f"/certificates/{p.serial}/revoke", {})
+        assert a.status == 200, a
+        assert p.status() == ocsp.OCSPCertStatus.REVOKED
+        until(p.listed)
+        told = time.monotonic() - began
+        still, most = crowd.left(), w.resident() - before
+        print(f"{still} slow readers: median {alone[ASKED // 2] * 1e3:.1f} "
+              f"-> {beside[ASKED // 2] * 1e3:.1f} ms, worst "
+              f"{alone[-1] * 1e3:.0f} -> {beside[-1] * 1e3:.0f} ms, listed "
+              f"after {told:.2f} s, {most:.0f} MiB more")
+        assert still == N
+        assert beside[-1] < (10 if sanitized() else 2), beside[-5:]
+        assert told < 5
+        assert sanitized() or most < 100, f"{most} MiB"
+    until(lambda: w.rest("GET", "/status").json["listeners"]["public"]
+          ["open"] == 0)
