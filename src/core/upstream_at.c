@@ -122,6 +122,14 @@ brake(struct mm_rests *r, enum says what, const char *device,
 		mm_rests_unproved(r, asked_at);
 }
 
+/* What the registrar had no time for, none of its rules is against. */
+static enum says
+noes_say(const struct mm_forward_rep *rep)
+{
+	return rep->how == MM_FORWARD_OURS && rep->retry_after_s > 0 ?
+	    NOTHING : says[rep->how].noes;
+}
+
 /* One odd end is no CA that does not answer: some in a row are. */
 static void
 is_there(struct mm_at_issuer *at, enum says what, const char *device)
@@ -164,7 +172,7 @@ mm_at_tell(struct mm_at_issuer *at, const struct mm_forward_rep *rep,
 		mm_at_tally(at, (enum mm_forwarded)rep->how, rep->why);
 	brake(&at->rests, says[rep->how].rests, who->device, asked_at, now);
 	brake(&of->wrongs, says[rep->how].wrongs, who->device, asked_at, now);
-	brake(&of->noes, says[rep->how].noes, who->device, asked_at, now);
+	brake(&of->noes, noes_say(rep), who->device, asked_at, now);
 	is_there(at, says[rep->how].rests, who->device);
 	if (rep->how == MM_FORWARD_AWAY && rep->retry_after_s > 0)
 		mm_rests_pause(&at->rests, now, now +

@@ -419,7 +419,8 @@ struct mm_forward_rep {
 	char why[161];
 	struct mm_bytes der;       /* MADE: the certificate; WRONG: SHA-256 of
 				    * what is not to be released, or nothing */
-	uint64_t retry_after_s;    /* PENDING, AWAY: as it said; 0 */
+	uint64_t retry_after_s;    /* PENDING, AWAY: as it said; OURS: 0, or
+				    * it was no rule: there was no time */
 };
 
 /* ---- codec ---- */

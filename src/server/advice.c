@@ -159,8 +159,9 @@ static const char *const advice[MM_REASON_COUNT] = {
 	    "mintmark doctor, the server's log; mintmark ledger entries --type "
 	    "upstream.unknown",
 	[MM_R_UPSTREAM_NO] =
-	    "The existing CA refused, has yet to decide, or made a "
-	    "certificate that is not the profile's: the server's log says what was wrong with it; "
+	    "The existing CA refused, has yet to decide, was not asked, or "
+	    "made a certificate that is not the profile's: the server's log "
+	    "says what was wrong with it; "
 	    "mintmark ledger entries --type upstream.refused",
 	[MM_R_AUTHORISE_AWAY] =
 	    "Your own system (authorise_url) gave no answer that counts: the "

@@ -89,8 +89,8 @@ static const struct {
 	    "does not" },
 	{ MM_R_UPSTREAM_AWAY, "the CA that issues this cannot be asked now, or "
 	    "did not answer: try again" },
-	{ MM_R_UPSTREAM_NO, "the CA that issues this gave no certificate that "
-	    "may be released: try again later" },
+	{ MM_R_UPSTREAM_NO, "there is no certificate of the CA that issues "
+	    "this so far: try again later" },
 	{ MM_R_GROUP_WAITS, "an operator must allow this key first" },
 	{ MM_R_GROUP_REFUSED, "an operator did not allow this key" },
 	{ MM_R_GROUP_CLOSED, "old certificates like this one are no longer "

@@ -8,9 +8,16 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/time.h"
+#include "server/tls.h"
 
 enum { REST_MS = 1000, REST_TIMES = 100, TELL_MS = 60000,
 	FAILED_MS = 10000, PEM_MAX = 256 * 1024 };
+
+/* What an existing CA knows us by, as it was read last. */
+struct est_file {
+	struct mm_tls_stamp stamp;
+	int64_t until_s; /* 0: nothing that counts */
+};
 
 struct mm_endlist {
 	pthread_mutex_t lock; /* of the list that is shown */
@@ -19,6 +26,7 @@ struct mm_endlist {
 	int64_t as_of, made_at; /* made_at: monotonic */
 	/* the housekeeper's own; monotonic */
 	int64_t again_at, tell_at;
+	struct est_file *est; /* of each issuer: read when it has changed */
 };
 
 struct list {
@@ -28,12 +36,17 @@ struct list {
 
 /* see ends.h */
 enum mm_err
-mm_ends_new(struct mm_endlist **out, struct mm_why *why)
+mm_ends_new(const struct mm_config *c, struct mm_endlist **out,
+    struct mm_why *why)
 {
 	struct mm_endlist *e = calloc(1, sizeof(*e));
 
-	if (e == NULL)
+	if (e != NULL)
+		e->est = calloc(c->nissuer + 1, sizeof(*e->est));
+	if (e == NULL || e->est == NULL) {
+		free(e);
 		return MM_FAIL(why, MM_ENOMEM, "ends: no memory");
+	}
 	pthread_mutex_init(&e->lock, NULL);
 	*out = e;
 	return MM_OK;
@@ -49,6 +62,7 @@ mm_ends_free(struct mm_endlist **owner)
 		return;
 	pthread_mutex_destroy(&e->lock);
 	free(e->end);
+	free(e->est);
 	free(e);
 }
 
@@ -96,29 +110,42 @@ add_lists(struct mm_server *s, const struct mm_issuer_conf *i,
 	    t.next_s, span_s, why);
 }
 
-/* What an existing CA knows us by: the registrar's, and no secret.  Where this
- * process cannot read it, mintmark doctor tells of it alone. */
-static enum mm_err
-add_est(const struct mm_issuer_conf *i, struct list *l, struct mm_why *why)
+static int64_t
+read_est(const char *path)
 {
 	MM_OWN(mm_buf_done) struct mm_buf pem = MM_BUF_INIT(PEM_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
 	struct mm_bytes rest;
 	struct mm_cert c;
 
-	if (i->retired || i->est_certificate[0] == '\0' ||
-	    mm_file_read(i->est_certificate, &pem, NULL) != MM_OK)
-		return MM_OK;
+	if (mm_file_read(path, &pem, NULL) != MM_OK)
+		return 0;
 	rest = mm_buf_view(&pem);
-	if (mm_pem_next(&rest, "CERTIFICATE", &der, NULL) != MM_OK ||
-	    mm_cert_walk(mm_buf_view(&der), &c, NULL) != MM_OK ||
-	    c.not_after_s >= MM_TIME_FOREVER_S)
+	return mm_pem_next(&rest, "CERTIFICATE", &der, NULL) == MM_OK &&
+	    mm_cert_walk(mm_buf_view(&der), &c, NULL) == MM_OK &&
+	    c.not_after_s < MM_TIME_FOREVER_S ? c.not_after_s : 0;
+}
+
+/* What an existing CA knows us by: the registrar's, and no secret.  Where this
+ * process cannot read it, mintmark doctor tells of it alone. */
+static enum mm_err
+add_est(struct est_file *f, const struct mm_issuer_conf *i, struct list *l,
+    struct mm_why *why)
+{
+	struct mm_tls_stamp now;
+
+	if (i->retired || i->est_certificate[0] == '\0')
 		return MM_OK;
-	return add_named(l, MM_END_EST, i->name, c.not_after_s, 0, why);
+	now = mm_tls_stamp_of(i->est_certificate);
+	if (f->until_s == 0 || !mm_tls_stamp_same(&now, &f->stamp))
+		*f = (struct est_file){ now, read_est(i->est_certificate) };
+	return f->until_s == 0 ? MM_OK :
+	    add_named(l, MM_END_EST, i->name, f->until_s, 0, why);
 }
 
 static enum mm_err
-add_own(struct mm_server *s, struct list *l, struct mm_why *why)
+add_own(struct mm_server *s, struct est_file *est, struct list *l,
+    struct mm_why *why)
 {
 	struct mm_root_times root;
 	int64_t tls_s;
@@ -133,7 +160,7 @@ add_own(struct mm_server *s, struct list *l, struct mm_why *why)
 		    why));
 	for (size_t i = 0; i < s->config->nissuer; i++) {
 		MM_TRY(add_lists(s, &s->config->issuer[i], l, why));
-		MM_TRY(add_est(&s->config->issuer[i], l, why));
+		MM_TRY(add_est(&est[i], &s->config->issuer[i], l, why));
 	}
 	return MM_OK;
 }
@@ -199,7 +226,7 @@ keep(struct mm_server *s, struct mm_endlist *e, struct mm_desk *d,
 	unsigned unread;
 
 	MM_TRY(mm_desk_each_end(d, add, l, &unread, why));
-	MM_TRY(add_own(s, l, why));
+	MM_TRY(add_own(s, e->est, l, why));
 	publish(e, l);
 	rest = (mm_mono_ms() - began) * REST_TIMES;
 	rest = unread > 0 && rest < TELL_MS ? TELL_MS : rest;

@@ -17,7 +17,8 @@ struct mm_ends_seen {
 	const struct mm_end *end; /* the nearest first */
 	size_t n;
 };
-MM_MUST enum mm_err mm_ends_new(struct mm_endlist **out, struct mm_why *why);
+MM_MUST enum mm_err mm_ends_new(const struct mm_config *c,
+    struct mm_endlist **out, struct mm_why *why);
 void mm_ends_free(struct mm_endlist **owner);
 /* Housekeeping: makes the list if that is due, and has the ledger told of what
  * is near, at most once a minute. */

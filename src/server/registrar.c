@@ -25,7 +25,7 @@
  *
  * A program is not confined: what it needs only its maker knows.
  */
-enum { WAIT_MS = 1000 };
+enum { WAIT_MS = 1000, SOON_S = 5 };
 
 struct registrar {
 	const struct mm_config *config;
@@ -209,16 +209,17 @@ begin(struct registrar *r, struct mm_asking *a, struct mm_why *why)
 	return r->way->start(r->ctx, a, r->part, (size_t)(a - r->at), why);
 }
 
-/* Nobody was asked: by our own rules, which is no word of the CA's; or because
- * it could not be. */
+/* Nobody was asked: by our own rules, or for want of time, which is no word of
+ * the CA's; or because it could not be. */
 static enum mm_err
 end_early(struct registrar *r, struct mm_asking *a, enum mm_err rc,
     const char *text, struct mm_why *why)
 {
 	const bool full = rc == MM_EAGAIN && a->counted_at == 0;
-	struct mm_outcome o = { .how = full || rc == MM_EPOLICY ||
+	const bool no_time = full || rc == MM_ESTALE;
+	struct mm_outcome o = { .how = no_time || rc == MM_EPOLICY ||
 	    rc == MM_EINPUT || rc == MM_ELIMIT ? MM_FORWARD_OURS :
-	    MM_FORWARD_AWAY };
+	    MM_FORWARD_AWAY, .retry_after_s = no_time ? SOON_S : 0 };
 
 	snprintf(o.text, sizeof(o.text), "%s", text);
 	return end(r, a, &o, why);

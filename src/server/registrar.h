@@ -40,7 +40,7 @@ struct mm_asking {
 struct mm_outcome {
 	enum mm_forwarded how;
 	struct mm_buf der;       /* MADE, WRONG: what came */
-	uint64_t retry_after_s;  /* PENDING, AWAY */
+	uint64_t retry_after_s;  /* PENDING, AWAY, OURS */
 	char text[161];
 };
 

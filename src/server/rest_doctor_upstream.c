@@ -89,8 +89,8 @@ look_held(struct exam *e, const struct mm_issuer_conf *i,
 {
 	if (n->core.n[MM_FORWARD_OURS] > 0)
 		mm_find(e->f, MM_CHECK_UPSTREAM, MM_LEVEL_WARN,
-		    "Its lines in the log say which rule: a ceiling of the "
-		    "profile (per_minute, per_day), at_once, or another "
+		    "Its lines in the log say why: a ceiling of the profile "
+		    "(per_minute, per_day), no time for it, or another "
 		    "configuration than the server's: restart mintmarkd",
 		    "issuer %s: %llu questions the registrar did not hand on",
 		    i->name,

@@ -202,7 +202,7 @@ open_content(struct mm_server *s, struct mm_why *why)
 	MM_TRY(mm_boot_new(s, &s->boot, why));
 	MM_TRY(mm_public_new(s, &s->pub, why));
 	MM_TRY(mm_scrapers_new(&s->scrapers, why));
-	MM_TRY(mm_ends_new(&s->ends, why));
+	MM_TRY(mm_ends_new(s->config, &s->ends, why));
 	MM_TRY(mm_cover_new(s, &s->cover, why));
 	MM_TRY(mm_ocsp_open(s, &s->ocsp, why));
 	MM_TRY(mm_watch_open(s, &watch, why));

@@ -21,6 +21,10 @@ struct mm_tls_stamp {
 	off_t size;
 	ino_t inode;
 };
+/* All 0: it is not there. */
+struct mm_tls_stamp mm_tls_stamp_of(const char *path);
+bool mm_tls_stamp_same(const struct mm_tls_stamp *a,
+    const struct mm_tls_stamp *b);
 
 /* Failed handshakes of one token id. */
 struct mm_tls_failures {

@@ -5,8 +5,9 @@
 
 /* The files: certificate, key, and whom devices are trusted by. */
 
-static struct mm_tls_stamp
-stamp_of(const char *path)
+/* see tls.h */
+struct mm_tls_stamp
+mm_tls_stamp_of(const char *path)
 {
 	struct stat st;
 
@@ -15,8 +16,9 @@ stamp_of(const char *path)
 	return (struct mm_tls_stamp){ st.st_mtim, st.st_size, st.st_ino };
 }
 
-static bool
-stamp_same(const struct mm_tls_stamp *a, const struct mm_tls_stamp *b)
+/* see tls.h */
+bool
+mm_tls_stamp_same(const struct mm_tls_stamp *a, const struct mm_tls_stamp *b)
 {
 	return a->at.tv_sec == b->at.tv_sec &&
 	    a->at.tv_nsec == b->at.tv_nsec && a->size == b->size &&
@@ -101,12 +103,12 @@ enum mm_err
 mm_tls_reload(struct mm_tls *t, bool force, bool *changed, struct mm_why *why)
 {
 	const struct mm_settings *set = &t->s->config->set;
-	struct mm_tls_stamp now[2] = { stamp_of(set->tls_certificate),
-		stamp_of(set->tls_key) };
+	struct mm_tls_stamp now[2] = { mm_tls_stamp_of(set->tls_certificate),
+		mm_tls_stamp_of(set->tls_key) };
 
 	*changed = false;
-	if (!force && stamp_same(&now[0], &t->stamp[0]) &&
-	    stamp_same(&now[1], &t->stamp[1]))
+	if (!force && mm_tls_stamp_same(&now[0], &t->stamp[0]) &&
+	    mm_tls_stamp_same(&now[1], &t->stamp[1]))
 		return MM_OK;
 	MM_TRY(read_pair(t, why));
 	memcpy(t->stamp, now, sizeof(now));

@@ -97,8 +97,14 @@ is_lost(struct ward *w, int64_t now)
 	mm_pulse_pass(&w->pulse, now - w->looked_at);
 	if (read(w->beats, said, sizeof(said)) > 0)
 		mm_pulse_beat(&w->pulse);
-	return mm_pulse_lost(&w->pulse, w->conf->limit_s) ||
-	    (w->stop_by != 0 && now >= w->stop_by);
+	return mm_pulse_lost(&w->pulse, w->conf->limit_s);
+}
+
+/* One that takes long to end need not hang: what it waits for may be slow. */
+static bool
+is_late(const struct ward *w, int64_t now)
+{
+	return w->stop_by != 0 && now >= w->stop_by;
 }
 
 static void
@@ -114,6 +120,10 @@ look_at(struct ward *w)
 		    MM_I("silent_ms", w->pulse.silent_ms));
 		(void)kill(w->child, SIGKILL);
 		mm_pulse_begin(&w->pulse); /* the kernel may need a while */
+	} else if (is_late(w, now)) {
+		MM_LOG(MM_LOG_WARN, "child-late",
+		    MM_S("child", w->conf->name), MM_I("stop_ms", STOP_MS));
+		(void)kill(w->child, SIGKILL);
 	}
 	w->looked_at = now;
 }

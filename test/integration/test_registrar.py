@@ -234,13 +234,14 @@ def test_who_comes_too_late_is_not_asked_for(corp):
     with Registrar(corp) as r:
         assert r.ask("early")[0] == MADE
         how, why, der = r.ask("late", within=-1)
-        assert how == AWAY and "too long" in why and not der
+        assert how == OURS and "too long" in why and not der
+        assert r.retry_after > 0, "of no rule"
         # what lay in the link while the registrar was stopped
         os.kill(r.worker(), signal.SIGSTOP)
         tag = r.send("later", within=0.1)
         time.sleep(0.15)  # it is of a time that passes
         os.kill(r.worker(), signal.SIGCONT)
-        assert r.hear()[:2] == (tag, AWAY)
+        assert r.hear()[:2] == (tag, OURS)
         assert r.ask("in-time")[0] == MADE
     assert corp.asked() == n + 2
 
@@ -261,11 +262,13 @@ def test_one_that_hangs_is_ended(corp):
                          r.said()), r.said()
     # and one that is asked to end and does not, sooner
     with Registrar(corp) as r:
-        worker = r.worker()
+        worker, before = r.worker(), len(r.said())
         until(lambda: r.ask("gone", version=1)[0] == OURS)
         os.kill(worker, signal.SIGSTOP)
         r.p.terminate()
         assert r.p.wait(4.9) != 0 and not alive(worker)
+        said = r.said()[before:]
+        assert "event=child-late" in said and "child-hung" not in said, said
 
 
 def left_over(corp):

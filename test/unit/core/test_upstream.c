@@ -374,6 +374,35 @@ who_is_refused_does_not_ask_again(void **state)
 	mm_pkey_free(&key);
 }
 
+/* What the registrar had no time for is no word of its CA's, nor of a rule:
+ * however many there are, the next device is asked for. */
+static void
+no_time_brakes_nobody(void **state)
+{
+	static const uint8_t key[32];
+	const struct mm_forward_rep rep = { .how = MM_FORWARD_OURS,
+		.retry_after_s = 5 };
+	struct mm_at_issuer at = { .under_way = 0 };
+	unsigned again_s;
+	char device[16];
+
+	(void)state;
+	assert_true(mm_at_init(&at, 1));
+	for (unsigned i = 0; i < 10; i++) {
+		const struct mm_at_who who = { .device = device, .spki = key };
+
+		snprintf(device, sizeof(device), "slow-%u", i);
+		assert_true(mm_at_may(&at, &who, 1, &again_s));
+		mm_at_ask(&at, &who, mm_mono_ms());
+		assert_true(mm_at_tell(&at, &rep, &who, mm_mono_ms()));
+		at.under_way--;
+		assert_true(mm_at_may(&at, &who, 1, &again_s));
+	}
+	assert_int_equal(at.stats.n[MM_FORWARD_OURS], 10);
+	assert_int_equal(at.stats.failed_at, 0);
+	mm_at_done(&at);
+}
+
 /* Whether the fleet waits for another rest of the brake for wrong answers
  * after one that tried for it has ended so. */
 static void
@@ -639,6 +668,7 @@ main(void)
 		TEST(a_question_whose_answer_is_on_record),
 		TEST(a_certificate_by_its_own_serial),
 		TEST(who_is_refused_does_not_ask_again),
+		TEST(no_time_brakes_nobody),
 		TEST(what_a_trial_proves),
 		TEST(whose_word_it_is), /* last: it rests then */
 	};
