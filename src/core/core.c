@@ -407,6 +407,24 @@ mm_core_note(struct mm_core *c, int level, const char *event,
 		c->conf.note(c->conf.ctx, level, event, text);
 }
 
+/* see word.h */
+bool
+mm_core_reason(struct mm_core *c, const char *text)
+{
+	bool news = strcmp(c->why, text) != 0;
+
+	snprintf(c->why, sizeof(c->why), "%s", text);
+	return news;
+}
+
+/* see word.h */
+void
+mm_core_reason_tell(struct mm_core *c, const char *text)
+{
+	mm_core_note(c, text[0] != '\0' ? 2 : 1, "signer",
+	    text[0] != '\0' ? text : "ready");
+}
+
 /* see priv.h */
 void
 mm_core_not_ready(struct mm_core *c, const char *text)
@@ -414,12 +432,10 @@ mm_core_not_ready(struct mm_core *c, const char *text)
 	bool news;
 
 	pthread_mutex_lock(&c->lock);
-	news = strcmp(c->why, text) != 0;
-	snprintf(c->why, sizeof(c->why), "%s", text);
+	news = mm_core_reason(c, text);
 	pthread_mutex_unlock(&c->lock);
 	if (news)
-		mm_core_note(c, text[0] != '\0' ? 2 : 1, "signer",
-		    text[0] != '\0' ? text : "ready");
+		mm_core_reason_tell(c, text);
 }
 
 /* see core.h */

@@ -216,22 +216,38 @@ hello(struct mm_core *c, struct mm_why *why)
 	return rc == MM_OK ? mm_clocks_enter(c, rep.clocks, why) : rc;
 }
 
-/* false: it was overtaken (word.h). */
+/* false: it was overtaken (word.h).  Whether it issues and why it does not
+ * change together, for who looks at both. */
 static bool
-take_status(struct mm_core *c, const struct mm_status_rep *rep)
+take_status(struct mm_core *c, const struct mm_status_rep *rep,
+    uint64_t known_n)
 {
-	bool taken;
+	bool taken, news = false;
 
 	pthread_mutex_lock(&c->lock);
-	taken = mm_word_take(&c->word, rep);
+	taken = mm_word_take(&c->word, rep, known_n);
 	if (taken) {
 		atomic_store(&c->issuing, rep->issuing != 0 &&
 		    !c->nodes.fenced);
 		c->signer_at = mm_mono_ms();
 		c->signer_skew_ms = (int64_t)rep->now_ms - mm_now_ms();
+		news = !c->nodes.fenced && mm_core_reason(c, rep->why);
 	}
 	pthread_mutex_unlock(&c->lock);
+	if (news)
+		mm_core_reason_tell(c, rep->why);
 	return taken;
+}
+
+static uint64_t
+known_n(struct mm_core *c)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&c->lock);
+	n = c->word.signed_n;
+	pthread_mutex_unlock(&c->lock);
+	return n;
 }
 
 /* A signer that is there may still have a reason to issue nothing.  One that
@@ -244,13 +260,13 @@ ask_status(struct mm_core *c, struct mm_why *why)
 	struct mm_status_req req = { 0 };
 	struct mm_status_rep rep;
 	unsigned tries = STATUS_TRIES;
+	uint64_t known;
 
 	do {
+		known = known_n(c);
 		MM_TRY(mm_wire_call(c->wire, MM_LINE_LEDGER, MM_IPC_STATUS,
 		    &req, &rep, &frame, why));
-	} while (!take_status(c, &rep) && --tries > 0);
-	if (tries > 0 && !c->nodes.fenced)
-		mm_core_not_ready(c, rep.why);
+	} while (!take_status(c, &rep, known) && --tries > 0);
 	return MM_OK;
 }
 
@@ -258,19 +274,18 @@ ask_status(struct mm_core *c, struct mm_why *why)
 void
 mm_feed_signed(struct mm_core *c, uint64_t journal_n)
 {
-	bool over;
+	bool over, news;
 
 	pthread_mutex_lock(&c->lock);
 	over = mm_word_signed(&c->word, journal_n) && !c->nodes.fenced;
 	if (over)
 		atomic_store(&c->issuing, true);
+	news = over && mm_core_reason(c, "");
 	pthread_mutex_unlock(&c->lock);
-	if (!over)
-		return;
-	if (c->nodes.fenced)
+	if (over && c->nodes.fenced)
 		atomic_store(&c->issuing, false);
-	else
-		mm_core_not_ready(c, "");
+	else if (news)
+		mm_core_reason_tell(c, "");
 }
 
 /* see priv.h */

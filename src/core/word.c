@@ -9,8 +9,11 @@ mm_word_anew(struct mm_word *w)
 
 /* see word.h */
 bool
-mm_word_take(struct mm_word *w, const struct mm_status_rep *rep)
+mm_word_take(struct mm_word *w, const struct mm_status_rep *rep,
+    uint64_t known_n)
 {
+	if (rep->journal_n < known_n)
+		w->signed_n = rep->journal_n;
 	if (rep->issuing == 0 && rep->journal_n < w->signed_n)
 		return false;
 	w->status = *rep;

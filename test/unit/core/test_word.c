@@ -27,6 +27,7 @@ in_the_journals_order(void **state)
 		bool status, issuing;
 		uint64_t n;
 		bool want, issues; /* what it answers; then */
+		uint64_t known;    /* as the status was asked for */
 	} rows[] = {
 		{ true, true, 10, true, true },
 		{ false, false, 11, false, true },
@@ -39,6 +40,12 @@ in_the_journals_order(void **state)
 		{ true, true, 11, true, true }, /* of what it can do, any */
 		{ true, false, 12, true, false },
 		{ true, true, 12, true, true },
+		/* one that no journal has, by a fault or a lie */
+		{ false, false, 99, false, true },
+		{ true, false, 13, false, true, 12 }, /* asked for before */
+		{ true, false, 13, true, false, 99 },
+		{ false, false, 14, true, true },
+		{ true, false, 13, false, true, 13 },
 	};
 	struct mm_word w = { .signed_n = 0 };
 
@@ -48,7 +55,8 @@ in_the_journals_order(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct mm_status_rep rep = { .issuing = rows[i].issuing,
 			.journal_n = rows[i].n, .version = "1" };
-		bool got = rows[i].status ? mm_word_take(&w, &rep) :
+		bool got = rows[i].status ?
+		    mm_word_take(&w, &rep, rows[i].known) :
 		    mm_word_signed(&w, rows[i].n);
 
 		if (got != rows[i].want ||
