@@ -31,19 +31,21 @@ mm_scope_batch_product(struct mm_store_reader *reader, const char *batch,
 
 /* ---- what is seen ---- */
 
-/* product: the batch's, "" not known yet.  It is asked for first: most of
- * what a reader comes by is of another. */
+/* product: the batch's, "" not known yet; none: there is no such batch.  It is
+ * asked for first: most of what a reader comes by is of another. */
 static enum mm_err
 is_of(struct mm_store_reader *reader, const char *batch,
-    char product[MM_NAME_MAX + 1], const struct mm_scoped *o, bool *yes)
+    char product[MM_NAME_MAX + 1], bool *none, const struct mm_scoped *o,
+    bool *yes)
 {
 	struct mm_made made;
-	enum mm_err rc = product[0] != '\0' ? MM_OK :
+	enum mm_err rc = product[0] != '\0' || *none ? MM_OK :
 	    mm_scope_batch_product(reader, batch, product);
 
 	*yes = false;
-	if (rc != MM_OK || strcmp(product, o->product) != 0)
-		return rc == MM_ENOTFOUND ? MM_OK : rc;
+	*none = *none || rc == MM_ENOTFOUND;
+	if (*none || rc != MM_OK || strcmp(product, o->product) != 0)
+		return *none ? MM_OK : rc;
 	rc = mm_made_get(reader, batch, o->device, &made, NULL);
 	*yes = rc == MM_OK;
 	return rc == MM_ENOTFOUND ? MM_OK : rc;
@@ -67,7 +69,8 @@ mm_scope_owns(struct mm_store_reader *reader, const struct mm_scope *s,
 		*(memo = &none) = (struct mm_scope_memo){ .product = { "" } };
 	for (unsigned i = 0; o->device[0] != '\0' && i < s->nbatches && !*yes &&
 	    rc == MM_OK; i++)
-		rc = is_of(reader, s->batch[i], memo->product[i], o, yes);
+		rc = is_of(reader, s->batch[i], memo->product[i],
+		    &memo->none[i], o, yes);
 	return rc == MM_OK ? MM_OK :
 	    MM_FAIL(why, rc, "the store cannot be read");
 }
@@ -141,8 +144,9 @@ is_counted(struct mm_rest *r, const char *batch, const struct mm_scoped *o,
 {
 	char product[MM_NAME_MAX + 1] = "";
 	struct mm_made made;
+	bool none = false;
 
-	MM_TRY(is_of(r->reader, batch, product, o, yes));
+	MM_TRY(is_of(r->reader, batch, product, &none, o, yes));
 	if (!*yes)
 		return MM_OK;
 	*yes = false;

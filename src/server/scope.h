@@ -1,6 +1,8 @@
 #ifndef MM_SERVER_SCOPE_H
 #define MM_SERVER_SCOPE_H
 
+#include <string.h>
+
 #include "core/core.h"
 #include "ledger/entry.h"
 
@@ -20,7 +22,14 @@ struct mm_scoped {
  * looked for again. */
 struct mm_scope_memo {
 	char product[MM_SCOPE_MOST][MM_NAME_MAX + 1]; /* "": not known */
+	bool none[MM_SCOPE_MOST]; /* there was no such batch */
 };
+/* What was not there is looked for again. */
+static inline void
+mm_scope_memo_none(struct mm_scope_memo *memo)
+{
+	memset(memo->none, 0, sizeof(memo->none));
+}
 /* The one place that decides.  A device is of a batch that has it among what
  * it made, as long as it is of the batch's product.  memo: the scope's, empty
  * at first; NULL: none. */

@@ -21,6 +21,7 @@ enum {
 	                             * thousand of them are in memory at once */
 	OUT_MAX = PAGE_BYTES + MM_ENTRY_MAX + 4096,
 	RETRY_MS = 200,             /* after the store could not be read */
+	RETRY_S = 5,                /* what is damaged is not soon mended */
 	LEFT_MOST = 256,            /* between two turns; more wait it out */
 };
 
@@ -28,6 +29,7 @@ struct waiting {
 	struct waiting *next;
 	struct mm_wish wish;
 	int64_t until; /* monotonic */
+	struct mm_why why; /* its own, which cannot be read: that is its end */
 	unsigned n;    /* items in out */
 	struct mm_buf out;
 	struct mm_json j;
@@ -89,6 +91,20 @@ answer(struct mm_watch *h, struct waiting *w)
 	waiting_free(w);
 }
 
+/* Takes w. */
+static void
+refuse(struct mm_watch *h, struct waiting *w)
+{
+	struct mm_http_resp resp = { .status = 0 };
+
+	mm_http_problem(&resp, mm_err_http(w->why.code),
+	    mm_err_slug(w->why.code), w->why.text, NULL, w->wish.id);
+	if (resp.status == 503)
+		mm_answer_retry(&resp, RETRY_S);
+	mm_http_answer(h->s->http, w->wish.ref, &resp);
+	waiting_free(w);
+}
+
 /* A login that is over does not move on: what it has not seen is there for
  * the next one. */
 static enum mm_err
@@ -126,8 +142,27 @@ shut_out(struct waiting *w, const struct mm_entry_view *v)
 
 /* ---- the thread ---- */
 
-/* Fails where a limited login's products could not be looked up: the entry
- * is then read again, and shown to who has not seen it. */
+/* Of one whose batch or product cannot be read, that is the end, and nobody
+ * else's: it has what came before.  A store that is away is everybody's. */
+static enum mm_err
+show_or_end(struct waiting *w, struct mm_event *e, struct mm_why *why)
+{
+	struct mm_why own = { 0 };
+	enum mm_err rc = w->why.code != MM_OK ? MM_OK : show(w, e, &own);
+
+	if (rc == MM_EAGAIN || rc == MM_ENOMEM)
+		return MM_FAIL(why, rc, "%s", own.text);
+	if (rc == MM_OK)
+		return MM_OK;
+	w->why = own;
+	w->why.code = rc;
+	MM_LOG(MM_LOG_WARN, "events", MM_S("who", w->wish.login.id),
+	    MM_S("why", own.text));
+	return MM_OK;
+}
+
+/* Fails where the store is away: the entry is then read again, and shown to
+ * who has not seen it. */
 static enum mm_err
 look(void *ctx, struct mm_event *e, struct mm_why *why)
 {
@@ -135,7 +170,7 @@ look(void *ctx, struct mm_event *e, struct mm_why *why)
 
 	for (struct waiting *w = h->first; w != NULL; w = w->next) {
 		shut_out(w, &e->v);
-		MM_TRY(show(w, e, why));
+		MM_TRY(show_or_end(w, e, why));
 	}
 	h->seen = e->index + 1;
 	return MM_OK;
@@ -147,7 +182,8 @@ round_of(const struct mm_watch *h)
 {
 	unsigned n = ROUND, one;
 
-	for (const struct waiting *w = h->first; w != NULL; w = w->next) {
+	for (struct waiting *w = h->first; w != NULL; w = w->next) {
+		mm_scope_memo_none(&w->wish.memo); /* it may be there by now */
 		one = mm_event_round(&w->wish.login, ROUND);
 		n = one < n ? one : n;
 	}
@@ -182,7 +218,8 @@ take_due(struct mm_watch *h, int64_t now, int64_t *soonest)
 
 	*soonest = INT64_MAX;
 	while ((w = *at) != NULL) {
-		if (w->n == 0 && w->until > now && !h->closed &&
+		if (w->n == 0 && w->why.code == MM_OK && w->until > now &&
+		    !h->closed &&
 		    !mm_event_login_over(&w->wish.login)) {
 			if (w->until < *soonest)
 				*soonest = w->until;
@@ -255,7 +292,10 @@ turn(struct mm_watch *h, bool *closed)
 	pthread_mutex_unlock(&h->lock);
 	for (; due != NULL; due = next) {
 		next = due->next;
-		answer(h, due);
+		if (due->n == 0 && due->why.code != MM_OK)
+			refuse(h, due);
+		else
+			answer(h, due);
 	}
 	other = mm_cover_turn(h->s->cover, *closed);
 	if (other < soonest)

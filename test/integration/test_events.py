@@ -1,9 +1,11 @@
 """The event feed (docs/integrate.md): cursor, filters, long poll."""
 import concurrent.futures
+import contextlib
 import json
 import os
 import selectors
 import socket
+import sqlite3
 import struct
 import subprocess
 import threading
@@ -278,6 +280,41 @@ def test_a_limited_keys_empty_wait_moves_its_cursor(world, limited):
     status, page, _ = w.answer()
     assert status == 200 and page["items"] == []
     assert events(world, f"after={page['next']}", key=limited)["items"] == []
+
+
+def test_what_one_key_cannot_be_told_holds_up_no_other(world):
+    """Its batch's record is damaged: it hears so at once, and comes again;
+    who waits beside it is told as ever."""
+    a = world.rest("POST", "/batches", {
+        "id": "torn", "product": "thermo", "quantity": 1, "serials": "TORN-{1..2}",
+        "until": "2030-01-01T00:00:00Z"})
+    assert a.status == 201, a
+    key = world.rest("POST", "/keys", {
+        "name": "of torn", "roles": ["auditor"], "batches": ["torn"]})
+    assert key.status == 201, key
+    with contextlib.closing(sqlite3.connect(
+            world.state / "server/mintmark.db", timeout=20)) as db:
+        of = "FROM doc WHERE id = 'torn' AND kind = 9"
+        (body,), = db.execute(f"SELECT body {of}").fetchall()
+        after = latest(world)
+        limited = Waiter(world, f"after={after}&wait=60", key.json["key"])
+        whole = Waiter(world, f"after={after}&wait=60&type=token.")
+        until(lambda: waits(world) == 2)
+        db.execute("UPDATE doc SET body = '{' WHERE id = 'torn' AND body = ?",
+                   (body,))
+        db.commit()
+        made = mint(world, "TORN-1")
+        began = time.monotonic()
+        status, page, _ = whole.answer()
+        assert status == 200 and made["id"] in json.dumps(page)
+        status, page, r = limited.answer()
+        assert status == 503 and page["type"].endswith("internal"), page
+        assert r.headers["Retry-After"]
+        assert time.monotonic() - began < WAIT_S / 2
+        db.execute("UPDATE doc SET body = ? WHERE id = 'torn' AND body = '{'",
+                   (body,))
+        db.commit()
+    assert events(world, f"after={after}", key=key.json["key"])["items"] == []
 
 
 def raw_wait(world, ctx, query):
