@@ -20,6 +20,8 @@ enum {
 	LATE_MS = 120 * 1000, /* past the courier's own deadline */
 	STORE_MS = 1000,      /* after the store refused */
 	MOVE_MS = 60 * 1000,  /* the cursor without a mail, at most so often */
+	SIGN_MS = 3600 * 1000, /* ..., moved or not, where others look */
+	SILENT_MS = 3 * SIGN_MS, /* then nobody mails any more */
 	DAY_MS = 86400 * 1000,
 	TRIES_MS = 60 * 1000,
 	DIGEST_HOUR_MS = 6 * 3600 * 1000, /* UTC */
@@ -31,6 +33,7 @@ struct progress { /* the document */
 	int64_t next;                 /* the entry that is looked at next */
 	int64_t sent_at, critical_at; /* ms; the last mails of alerts */
 	int64_t day;                  /* of the last digest */
+	int64_t at;                   /* ms: it was stored; 0: long ago */
 };
 
 struct mm_mail {
@@ -86,13 +89,25 @@ parse(struct mm_bytes body, struct progress *out)
 {
 	MM_OWN(json_free) json_t *o = json_loadb((const char *)body.p, body.n,
 	    0, NULL);
-	json_int_t next, sent, critical, day;
+	json_int_t next, sent, critical, day, at = 0;
 
-	if (json_unpack(o, "{s:I,s:I,s:I,s:I}", "next", &next, "sent", &sent,
-	    "critical", &critical, "day", &day) != 0 || next < 0)
+	if (json_unpack(o, "{s:I,s:I,s:I,s:I,s?I}", "next", &next, "sent",
+	    &sent, "critical", &critical, "day", &day, "at", &at) != 0 ||
+	    next < 0)
 		return false;
-	*out = (struct progress){ next, sent, critical, day };
+	*out = (struct progress){ next, sent, critical, day, at };
 	return true;
+}
+
+/* see mail.h */
+bool
+mm_mail_is_sent(struct mm_bytes body)
+{
+	struct progress p;
+	int64_t now = mm_now_ms();
+
+	return parse(body, &p) && p.at > now - SILENT_MS &&
+	    p.at < now + SILENT_MS;
 }
 
 static enum mm_err
@@ -108,6 +123,7 @@ store(struct mm_mail *m, struct mm_deliver *d, const struct progress *at,
 	mm_json_int(&j, "sent", at->sent_at);
 	mm_json_int(&j, "critical", at->critical_at);
 	mm_json_int(&j, "day", at->day);
+	mm_json_int(&j, "at", mm_now_ms());
 	mm_json_close(&j, '}');
 	MM_TRY(mm_buf_ok(&body, why));
 	op.u.doc.kind = MM_DOC_NODE;
@@ -149,6 +165,7 @@ load(struct mm_mail *m, struct mm_deliver *d, uint64_t size)
 	if (!m->loaded)
 		complain(m, &why);
 	m->seen = (uint64_t)m->at.next;
+	m->stored_at = mm_mono_ms() - SIGN_MS;
 	return m->loaded;
 }
 
@@ -182,6 +199,23 @@ take(void *ctx, uint64_t index, struct mm_bytes entry, struct mm_why *why)
 	return MM_OK;
 }
 
+/* Other nodes see by it that somebody mails. */
+static int64_t
+sign_at(const struct mm_mail *m)
+{
+	return mm_core_shared(m->s->core) ? m->stored_at + SIGN_MS :
+	    INT64_MAX;
+}
+
+static bool
+is_to_store(const struct mm_mail *m)
+{
+	int64_t now = mm_mono_ms();
+
+	return now >= sign_at(m) ||
+	    (m->dirty && now - m->stored_at >= MOVE_MS);
+}
+
 static bool
 collect(struct mm_mail *m, struct mm_deliver *d, uint64_t size)
 {
@@ -197,8 +231,7 @@ collect(struct mm_mail *m, struct mm_deliver *d, uint64_t size)
 		m->at.next = (int64_t)m->seen;
 		m->dirty = true;
 	}
-	if (m->dirty && mm_mono_ms() - m->stored_at >= MOVE_MS &&
-	    store(m, d, &m->at, &why) != MM_OK)
+	if (is_to_store(m) && store(m, d, &m->at, &why) != MM_OK)
 		complain(m, &why);
 	pthread_mutex_lock(&m->lock);
 	m->stats.waiting = m->tally.n;
@@ -294,12 +327,21 @@ send_one(struct mm_mail *m, struct mm_deliver *d)
 }
 
 static int64_t
-next_look(const struct mm_mail *m)
+mail_at(const struct mm_mail *m)
 {
 	int64_t a = alerts_wait(m), b = digest_wait(m);
 	int64_t at = mm_mono_ms() + (a < b ? a : b);
 
 	return at > m->due ? at : m->due;
+}
+
+static int64_t
+next_look(const struct mm_mail *m)
+{
+	int64_t at = mail_at(m), sign = sign_at(m);
+
+	sign = sign > m->due ? sign : m->due;
+	return sign < at ? sign : at;
 }
 
 static void
@@ -338,7 +380,7 @@ mm_mail_round(struct mm_mail *m, struct mm_deliver *d, uint64_t size)
 		return m->due;
 	if (m->seen < size)
 		return 0; /* there is more to read, at once */
-	if (next_look(m) <= mm_mono_ms())
+	if (mail_at(m) <= mm_mono_ms())
 		send_one(m, d);
 	return m->parcel.tag != 0 ? m->parcel.sent_at + LATE_MS + 1 :
 	    next_look(m);
@@ -409,10 +451,11 @@ mm_mail_stats(struct mm_mail *m, struct mm_mail_stats *out)
 }
 
 /* see mail.h */
-bool
-mm_mail_may_try(struct mm_mail *m)
+unsigned
+mm_mail_try_in(struct mm_mail *m)
 {
 	const int64_t now = mm_mono_ms();
+	int64_t left;
 	bool may;
 
 	pthread_mutex_lock(&m->lock);
@@ -422,6 +465,7 @@ mm_mail_may_try(struct mm_mail *m)
 	}
 	may = m->tries < MM_MAIL_TRIES;
 	m->tries += may;
+	left = m->tries_at + TRIES_MS - now;
 	pthread_mutex_unlock(&m->lock);
-	return may;
+	return may ? 0 : (unsigned)((left + 999) / 1000);
 }

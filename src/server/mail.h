@@ -44,9 +44,12 @@ struct mm_mail_stats {
 	char why[161];          /* of the last that was not */
 };
 void mm_mail_stats(struct mm_mail *m, struct mm_mail_stats *out);
-/* One to try may go now: some a minute, whoever asks. */
+/* Whether some node mailed of late, by the document MM_MAIL_DOC. */
+bool mm_mail_is_sent(struct mm_bytes body);
+/* One to try may go now (0), or in so many seconds: some a minute, whoever
+ * asks. */
 enum { MM_MAIL_TRIES = 10 };
-bool mm_mail_may_try(struct mm_mail *m);
+unsigned mm_mail_try_in(struct mm_mail *m);
 
 /* ---- mail_text.c ---- */
 

@@ -327,7 +327,7 @@ answer(struct mm_rest *r, enum mm_err rc, const struct mm_why *why)
 		mm_http_resp_header(&resp, "WWW-Authenticate",
 		    "Bearer realm=\"mintmark\"");
 	if (resp.status == 503 || resp.status == 429)
-		mm_answer_retry(&resp, 5);
+		mm_answer_retry(&resp, r->retry_s > 0 ? r->retry_s : 5);
 	else if (rc == MM_EBUSY)
 		mm_answer_retry(&resp, 1);
 	mm_http_answer(r->s->http, r->req->ref, &resp);

@@ -30,6 +30,7 @@ struct mm_rest {
 	struct mm_buf out;
 	struct mm_json j;       /* over out */
 	int status;             /* 200 until the call says otherwise */
+	unsigned retry_s;       /* of a 503 or 429; 0: some seconds */
 	const char *type;       /* application/json until ... */
 	const char *cache;      /* Cache-Control, or NULL */
 	const char *if_match;   /* "" none */

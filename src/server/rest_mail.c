@@ -58,9 +58,11 @@ mm_rest_mail_test(struct mm_rest *r, struct mm_why *why)
 	if (r->s->config->set.mail_to.n == 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "mail_to is empty: this "
 		    "server sends no mails");
-	if (!mm_mail_may_try(mm_deliver_mail(r->s->deliver)))
+	r->retry_s = mm_mail_try_in(mm_deliver_mail(r->s->deliver));
+	if (r->retry_s > 0)
 		return MM_FAIL(why, MM_ERATE, "%d mails to try in a minute "
-		    "are the most: try again in one", MM_MAIL_TRIES);
+		    "are the most: try again in %u s", MM_MAIL_TRIES,
+		    r->retry_s);
 	memcpy(w.request, r->req->id, sizeof(w.request));
 	MM_TRY(mm_deliver_ask(r->s->deliver, &w, why));
 	r->parked = true;
@@ -76,7 +78,7 @@ others_mail(struct exam *e)
 
 	return e->r->s->config->set.node[0] != '\0' &&
 	    mm_get_doc(e->r->reader, MM_DOC_NODE, MM_MAIL_DOC, &version,
-	        &body, NULL) == MM_OK;
+	        &body, NULL) == MM_OK && mm_mail_is_sent(mm_buf_view(&body));
 }
 
 /* see exam.h */
@@ -90,8 +92,9 @@ mm_exam_mail(struct exam *e)
 		mm_find(e->f, MM_CHECK_MAIL, MM_LEVEL_WARN,
 		    "Give each node mail_to and what goes with it, or none "
 		    "of them",
-		    "a node has sent mails of alerts, and this one has no "
-		    "mail_to: when it is its turn to send, none are sent");
+		    "a node mails alerts, or did three hours ago, and this "
+		    "one has no mail_to: when it is its turn to send, none "
+		    "are sent");
 	else if (e->r->s->config->set.mail_to.n == 0)
 		mm_find(e->f, MM_CHECK_MAIL, MM_LEVEL_OK, NULL,
 		    "no mails are sent (mail_to)");
