@@ -243,6 +243,7 @@ _mintmark() {
 	'cert revoke --issued-from') words=' ' ;;
 	'cert revoke --issued-to') words=' ' ;;
 	'cert revoke --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
+	'cert revoke --where') words=' ' ;;
 	'cert revoke --csv') kind='@file' ;;
 	'cert revoke --limit') words=' ' ;;
 	'cert hold --batch') words=' ' ;;
@@ -254,6 +255,7 @@ _mintmark() {
 	'cert hold --issued-from') words=' ' ;;
 	'cert hold --issued-to') words=' ' ;;
 	'cert hold --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
+	'cert hold --where') words=' ' ;;
 	'cert hold --csv') kind='@file' ;;
 	'cert hold --limit') words=' ' ;;
 	'cert release --batch') words=' ' ;;
@@ -265,6 +267,7 @@ _mintmark() {
 	'cert release --issued-from') words=' ' ;;
 	'cert release --issued-to') words=' ' ;;
 	'cert release --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
+	'cert release --where') words=' ' ;;
 	'cert release --csv') kind='@file' ;;
 	'cert release --limit') words=' ' ;;
 	'crl sync --out') kind='@file' ;;
@@ -532,9 +535,9 @@ _mintmark() {
 	'cert list') words='--help --device --state --issuer --product --profile --key --expires-from --expires-to --older-than --limit --after '; kind='' ;;
 	'cert show') words='--help '; kind='serial' ;;
 	'cert export') words='--help --format --out --key --config --passphrase-file --passphrase-fd --address --image --size '; kind='serial' ;;
-	'cert revoke') words='--help --reason --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --csv --limit --dry-run --yes '; kind='serial' ;;
-	'cert hold') words='--help --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --csv --limit --dry-run --yes '; kind='serial' ;;
-	'cert release') words='--help --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --csv --limit --dry-run --yes '; kind='serial' ;;
+	'cert revoke') words='--help --reason --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --where --csv --limit --dry-run --yes '; kind='serial' ;;
+	'cert hold') words='--help --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --where --csv --limit --dry-run --yes '; kind='serial' ;;
+	'cert release') words='--help --batch --station --product --issuer --profile --device --issued-from --issued-to --key-type --where --csv --limit --dry-run --yes '; kind='serial' ;;
 	'crl sync') words='--help --out --url --on-change --every --once --allow-fewer --dry-run '; kind='' ;;
 	'audit ') words='--help --type --device --actor --token --serial --from --to --order --limit --after '; kind='' ;;
 	'ledger checkpoint') words='--help '; kind='' ;;

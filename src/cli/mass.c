@@ -16,7 +16,7 @@ enum {
 	CSV_MAX = 64 * 1024 * 1024,
 	SERIALS_MOST = 1000,
 	HEX_N = 32,
-	PATH_N = 512,
+	PATH_N = 1024,
 	TRIES = 120, /* where another's selection is at work, a second each */
 };
 
@@ -25,7 +25,8 @@ static const char *const cert_members[][2] = {
 	{ "product", "product" }, { "issuer", "issuer" },
 	{ "profile", "profile" }, { "device", "device" },
 	{ "issued-from", "issued_from" }, { "issued-to", "issued_to" },
-	{ "key-type", "key_type" }, { NULL, NULL },
+	{ "key-type", "key_type" }, { "where", "where" },
+	{ NULL, NULL },
 };
 static const char *const token_members[][2] = {
 	{ "batch", "batch" }, { "product", "product" },

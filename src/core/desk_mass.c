@@ -18,6 +18,7 @@ enum {
 	PAGE = 256,
 	PAPER_ROOM = 1024,
 	UNITS = 500,
+	SCAN = 1500, /* devices looked at for a page of them */
 	HOLD = 6, /* RFC 5280 5.3.1: certificateHold */
 };
 
@@ -48,7 +49,8 @@ struct walk {
 	/* Where it stands: the state, or the serial of the call; the unit whose
 	 * successors are next; the certificate, of that state or unit. */
 	unsigned at;
-	char unit[MM_AUTHORITY_TEXT], after[MM_AUTHORITY_TEXT];
+	char unit[MM_RECALL_AFTER], after[MM_AUTHORITY_TEXT];
+	struct mm_recall q; /* the attributes of its devices; nwhere 0: any */
 	unsigned n;
 	struct mm_cert_row row[PAGE];
 	struct mm_op op[PAGE], *ops[PAGE];
@@ -258,14 +260,48 @@ walk_certs(struct walk *w, const char *device, struct mm_why *why)
 	return MM_OK;
 }
 
+static enum mm_err
+is_one(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	(void)row, (void)next, (void)why;
+	*(bool *)ctx = true;
+	return MM_OK;
+}
+
+/* Whether that device has the attributes that are asked for. */
+static enum mm_err
+is_wanted(struct walk *w, const char *device, bool *yes, struct mm_why *why)
+{
+	struct mm_recall one = w->q;
+	char next[MM_RECALL_AFTER];
+
+	*yes = w->q.nwhere == 0;
+	if (*yes)
+		return MM_OK;
+	one.device = device;
+	one.after[0] = '\0';
+	one.most = one.scan = 1;
+	one.until_ms = 0;
+	return mm_recall_devices(w->d->r, &one, is_one, yes, next, why);
+}
+
+static enum mm_err
+walk_device(struct walk *w, const char *device, struct mm_why *why)
+{
+	bool yes;
+
+	MM_TRY(is_wanted(w, device, &yes, why));
+	return yes ? walk_certs(w, device, why) : MM_OK;
+}
+
 struct unit {
-	char id[MM_DOC_ID_MAX + 1], device[MM_DEVICE_ID_MAX + 1];
+	char id[MM_RECALL_AFTER], device[MM_DEVICE_ID_MAX + 1];
 };
 struct units {
 	const char *station;
 	struct unit *unit;
 	unsigned rows, n;
-	char last[MM_DOC_ID_MAX + 1];
+	char last[MM_RECALL_AFTER];
 };
 
 static enum mm_err
@@ -288,7 +324,7 @@ static enum mm_err
 walk_page(struct walk *w, struct units *u, struct mm_why *why)
 {
 	for (unsigned i = 0; i < u->n; i++) {
-		MM_TRY(walk_certs(w, u->unit[i].device, why));
+		MM_TRY(walk_device(w, u->unit[i].device, why));
 		if (w->m->left) /* in the midst of it */
 			return MM_OK;
 		strcpy(w->unit, u->unit[i].id);
@@ -307,7 +343,10 @@ walk_some_units(struct walk *w, struct units *u, const char *prefix,
 
 	do {
 		u->rows = u->n = 0;
-		strcpy(l.after, w->unit);
+		if (!mm_text_copy(l.after, sizeof(l.after),
+		    mm_bytes_of(w->unit)))
+			return MM_FAIL(why, MM_EINPUT, "after: not of this "
+			    "call");
 		MM_TRY(mm_list_docs(w->d->r, MM_DOC_UNIT, prefix, &l, see_unit,
 		    u, why));
 		w->tour.looked += u->rows;
@@ -317,8 +356,40 @@ walk_some_units(struct walk *w, struct units *u, const char *prefix,
 	return MM_OK;
 }
 
-/* What a batch, or a station in whichever, has made: every certificate of
- * those devices, the later ones too. */
+static enum mm_err
+see_device(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct units *u = ctx;
+	struct unit *at = &u->unit[u->n++];
+
+	(void)why;
+	strcpy(at->id, next);
+	strcpy(at->device, ((const struct mm_device *)row)->id);
+	return MM_OK;
+}
+
+/* A page of devices may be one of none, where few are what is wanted. */
+static enum mm_err
+walk_devices(struct walk *w, struct units *u, struct mm_why *why)
+{
+	struct mm_recall q = w->q;
+
+	q.most = UNITS;
+	q.until_ms = w->tour.until;
+	do {
+		u->n = 0;
+		q.scan = mm_tour_page(&w->tour, SCAN, w->m->found);
+		strcpy(q.after, w->unit);
+		MM_TRY(mm_recall_devices(w->d->r, &q, see_device, u, u->last,
+		    why));
+		w->tour.looked += 1 + u->n;
+		MM_TRY(walk_page(w, u, why));
+	} while (!w->m->left && u->last[0] != '\0' && !is_full(w));
+	return MM_OK;
+}
+
+/* Every certificate of those devices, the later ones too: of what a batch, or
+ * a station in whichever, has made; or of all that have those attributes. */
 static enum mm_err
 walk_units(struct walk *w, struct mm_why *why)
 {
@@ -333,7 +404,8 @@ walk_units(struct walk *w, struct mm_why *why)
 	u.unit = calloc(UNITS, sizeof(*u.unit));
 	if (u.unit == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	rc = walk_some_units(w, &u, prefix, why);
+	rc = w->of->batch[0] != '\0' || w->of->station[0] != '\0' ?
+	    walk_some_units(w, &u, prefix, why) : walk_devices(w, &u, why);
 	free(u.unit);
 	return rc;
 }
@@ -343,12 +415,17 @@ take_serial(struct walk *w, const uint8_t *serial, struct mm_why *why)
 {
 	struct mm_cert_row row;
 	enum mm_err rc = mm_get_cert(w->d->r, serial, &row, NULL);
+	bool yes = false;
 
 	w->tour.looked++;
 	if (w->n == PAGE)
 		MM_TRY(flush(w, why));
 	if (rc == MM_OK)
+		MM_TRY(is_wanted(w, row.device, &yes, why));
+	if (yes)
 		take(w, &row);
+	else if (rc == MM_OK)
+		return MM_OK;
 	else if (rc == MM_ENOTFOUND)
 		w->m->unknown++;
 	else
@@ -375,7 +452,7 @@ is_empty(const struct mm_selection *of)
 	    of->product[0] == '\0' && of->issuer[0] == '\0' &&
 	    of->profile[0] == '\0' && of->device[0] == '\0' &&
 	    of->issued_from == 0 && of->issued_to == 0 &&
-	    of->key_type == 0 && of->nserials == 0;
+	    of->key_type == 0 && of->nserials == 0 && of->where[0] == '\0';
 }
 
 static enum mm_err
@@ -385,9 +462,11 @@ walk_all(struct walk *w, struct mm_why *why)
 
 	if (of->nserials > 0)
 		return walk_serials(w, why);
-	if (of->batch[0] != '\0' || of->station[0] != '\0')
+	if (of->batch[0] != '\0' || of->station[0] != '\0' ||
+	    (w->q.nwhere > 0 && of->device[0] == '\0'))
 		return walk_units(w, why);
-	return walk_certs(w, or_null(of->device), why);
+	return of->device[0] != '\0' ? walk_device(w, of->device, why) :
+	    walk_certs(w, NULL, why);
 }
 
 static enum mm_err
@@ -450,6 +529,9 @@ mm_desk_mass(struct mm_desk *d, const struct mm_login *by,
 	w->m = m;
 	w->tour = (struct mm_tour){ m->dry_run, m->most, m->rows,
 	    mm_mono_ms() + m->run_ms, 0 };
+	w->q = (struct mm_recall){ .product = or_null(of->product),
+		.state = -1 };
+	MM_TRY(mm_desk_where(d, of->where, &w->q, why));
 	MM_TRY(read_place(w, why));
 	if (m->verb == MM_MASS_HOLD)
 		m->reason = HOLD;

@@ -14,6 +14,7 @@ struct mm_selection {
 	char profile[MM_PROFILE_TEXT], device[MM_DEVICE_ID_MAX + 1];
 	int64_t issued_from, issued_to; /* milliseconds; to is exclusive */
 	uint8_t key_type;               /* as in struct mm_cert_row */
+	char where[1024]; /* of devices with these attributes: mm_desk_where */
 	/* Records stand by their time of issue, within MM_RECALL_SLACK_MS: the
 	 * walk ends at issued_to. */
 	bool in_order;
@@ -22,7 +23,7 @@ struct mm_selection {
 };
 enum mm_mass_verb { MM_MASS_REVOKE, MM_MASS_HOLD, MM_MASS_RELEASE };
 #define MM_MASS_SAMPLE 10
-#define MM_MASS_AFTER  256
+#define MM_MASS_AFTER  512
 struct mm_mass {
 	enum mm_mass_verb verb;
 	unsigned reason;   /* of revoking */

@@ -36,6 +36,7 @@ static const struct mm_member members[] = {
 	M("issued_from", MM_M_TIME, of.issued_from),
 	M("issued_to", MM_M_TIME, of.issued_to),
 	M("key_type", MM_M_TEXT, key_type),
+	M("where", MM_M_TEXT, of.where),
 	M("serials", MM_M_NAMES, serials),
 	M("action", MM_M_TEXT, verb),
 	M("reason", MM_M_TEXT, reason),

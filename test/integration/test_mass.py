@@ -94,6 +94,42 @@ def test_conditions_narrow_it(world, made):
     assert mass(world, product="thermo", dry_run=True)["found"] >= 3
 
 
+def test_by_what_the_devices_are(world, factory, made):
+    """By attributes of the devices, alone and beside other conditions; one
+    certificate a call, each call coming further."""
+    batch, stations, serials = made
+    tag = batch.replace("-", "_")
+    for serial, lot in zip(serials, (7, 7, 8)):
+        a = world.rest("PATCH", f"/devices/{serial}", {
+            "attributes": {"recall": tag, "lot": lot}})
+        assert a.status == 200, a
+    rows = [({}, 3), ({"batch": batch}, 3), ({"station": stations[0]}, 2),
+            ({"device": serials[0]}, 1), ({"product": "thermo"}, 3),
+            ({"issuer": "nosuch"}, 0), ({"issued_to": "2020-01-01T00:00:00Z"},
+                                        0)]
+    for more, want in rows:
+        assert mass(world, where=f"recall={tag}", dry_run=True, **more
+                    )["found"] == want, more
+    for more in ({}, {"batch": batch}, {"product": "thermo"}):
+        where = f"recall={tag};lot<8"
+        assert mass(world, where=where, dry_run=True, **more)["found"] == 2
+    mine = [world.rest("GET", f"/certificates?device={d}").json["items"][0]
+            ["serial"] for d in serials]
+    assert mass(world, where=f"recall={tag};lot=8", serials=mine,
+                dry_run=True)["found"] == 1
+    assert mass(world, where=f"recall={tag};lot>8", batch=batch,
+                dry_run=True)["found"] == 0
+    assert mass(world, 400, where="lot", dry_run=True)
+    p = world.cli("cert", "revoke", "--where", f"recall={tag};lot<8",
+                  "--limit", "1", "--reason", "keyCompromise", "--yes")
+    assert "2 changed" in p.stdout, p.stdout
+    assert states(world, serials) == ["revoked", "revoked", "issued"]
+    looked = {"where": f"recall={tag}", "action": "hold"}
+    a = world.rest("POST", "/certificates/revoke?limit=1", looked)
+    assert a.status == 200 and a.json["changed"] == 1, a
+    assert states(world, serials)[2] == "held"
+
+
 def test_what_it_refuses(world):
     rows = [{}, {"reason": "keyCompromise"}, {"batch": "x", "reason": "moon"},
             {"batch": "x", "reason": "certificateHold"},
