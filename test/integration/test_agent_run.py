@@ -81,9 +81,18 @@ def test_first_identity_hook_and_words(world):
         assert len(lines(told)) == 1 and s.stop(signal.SIGINT) == 0
 
 
+def wakes_in(pid):
+    """Seconds until a timer of that process wakes it."""
+    texts = (p.read_text() for p in
+             pathlib.Path(f"/proc/{pid}/fdinfo").iterdir())
+    return min(int(m[1]) for m in (
+        re.search(r"it_value: \((\d+), ", t) for t in texts) if m)
+
+
 def test_it_is_small(world):
-    """What waits is under 4 MiB, and of its own it has less than one: the
-    rest are pages of libraries, as large as they are."""
+    """What waits is of its own less than one MiB: the rest are pages of
+    libraries, as large as they are.  And it sleeps until its next visit, a
+    day or so later."""
     if sanitized():
         pytest.skip("a sanitizer's memory is in it")
     with Service(world, "RUN-small") as s:
@@ -94,6 +103,7 @@ def test_it_is_small(world):
         own = kib["Private_Clean"] + kib["Private_Dirty"]
         print("resident", kib["Rss"], "of 4096 KiB, its own", own)
         assert own < OWN_KIB, kib
+        assert wakes_in(s.p.pid) > 3600
 
 
 def test_another_identity_is_told(world):
