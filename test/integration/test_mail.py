@@ -234,8 +234,9 @@ def test_a_node_without_is_told_of():
         assert told()
         # and no longer, once nobody has mailed for hours
         postgres.shared().sql(
-            "UPDATE doc SET body = regexp_replace(encode(body, 'escape'), "
-            "'\"at\":[0-9]+', '\"at\":1')::bytea WHERE id = 'mail'",
+            "UPDATE mintmark.doc SET body = decode(regexp_replace(encode(body, "
+            "'escape'), '\"at\":[0-9]+', '\"at\":1'), 'escape') "
+            "WHERE id = 'mail'",
             re.search(r"/(mm\d+)\?", w.database)[1])
         assert not told()
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Everything that an issuer has ever issued, revoked: the look beforehand, the
 command, until the broker's file says so, and one more list; each in seconds,
-and in seconds of processor time of server and signer, whose peaks of memory
-come last.
+and in seconds of processor time of server and signer.  Then 500 clients read
+that list, a byte every half second: what OCSP answers take beside them, and
+what memory they take.  Peaks of memory come last.
 
     revoke.py [--stored N] [--json]        a million
 """
@@ -17,6 +18,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "integration"))
 import world as W  # noqa: E402
+from test_slow_clients import N, Crowd, Public, Slow, connect  # noqa: E402
 
 FILL = W.BUILD / "test/bench/e2e/fill"
 
@@ -42,6 +44,33 @@ def entries(w, out):
     return max(x["revoked"] for x in json.loads(p.stdout)["lists"])
 
 
+def slow_reader(w, i):
+    s = connect(w.public, i, small=True)
+    s.sendall(b"GET /crl/issuing.crl HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return Slow(s, b"")
+
+
+def beside_slow_readers(w):
+    """p50 and p99 of OCSP answers in ms, alone and beside; MiB more."""
+    p = Public(w, "beside")
+
+    def took():
+        each = []
+        for _ in range(200):
+            began = time.monotonic()
+            p.status()
+            each.append((time.monotonic() - began) * 1e3)
+        each.sort()
+        return [round(each[100], 1), round(each[197], 1)]
+    alone, before = took(), w.resident()
+    with Crowd() as crowd:
+        crowd.all += [slow_reader(w, i) for i in range(N)]
+        crowd.thread.start()
+        return {"ocsp_ms": alone, "ocsp_beside_slow_ms": took(),
+                "slow_readers": crowd.left(),
+                "slow_mib": round(w.resident() - before)}
+
+
 def measure(w, n):
     def clock(what):
         began, cpu = time.monotonic(), cpu_s(w)
@@ -60,8 +89,8 @@ def measure(w, n):
     assert told["changed"] == n, told
     until, _ = clock(lambda: W.until(lambda: entries(w, out) == n, 3600))
     again, _ = clock(lambda: w.rest("POST", "/issuers/issuing/crl", {}))
-    who = w.children()
-    return {"certificates": n, "look_s": look, "command_s": command,
+    who, slow = w.children(), beside_slow_readers(w)
+    return {"certificates": n, **slow, "look_s": look, "command_s": command,
             "until_listed_s": until, "list_anew_s": again,
             "file_mb": out.stat().st_size / 1e6,
             "server_mb": peak_mb(who["server"]),
@@ -73,7 +102,7 @@ def main():
     ap.add_argument("--stored", type=int, default=10**6)
     ap.add_argument("--json", action="store_true")
     a = ap.parse_args()
-    w = W.World()
+    w = W.World(profile="\tbearer = true")
     w.set_conf("log_level", '"error"')
     with w:
         w.start().product()
