@@ -131,13 +131,17 @@ this_batch(struct mm_rest *r, struct mm_production **out, struct mm_why *why)
 	return mm_production_get(r->reader, id, out, why);
 }
 
+/* A page ends too when so many were looked at. */
+enum { LOOK_MOST = 1000 };
+
 struct listing {
 	struct mm_rest *r;
 	const struct mm_page *page;
 	int state;
-	unsigned left, looked;
-	char last[MM_DOC_ID_MAX + 1]; /* that was looked at, and may be named */
-	char on[MM_DOC_ID_MAX + 1];   /* where the store goes on */
+	const char *of; /* a product, whose batches alone are read; NULL: all */
+	unsigned left, looked, read; /* read: of the store's page */
+	char last[MM_PAGE_AFTER];    /* that was looked at, and may be named */
+	char on[MM_DOC_ID_MAX + 1];  /* where the store goes on */
 	bool more;
 };
 
@@ -153,6 +157,16 @@ is_wanted(const struct listing *l, const struct mm_production *b)
 		       b->id));
 }
 
+/* A login that is limited to products goes from one to the next. */
+static void
+pass(struct listing *l)
+{
+	snprintf(l->last, sizeof(l->last), "%s%s%s",
+	    l->of != NULL && l->r->login.scope.on ? l->of : "",
+	    l->of != NULL && l->r->login.scope.on ? "/" : "", l->on);
+}
+
+/* What is of a product that is seen may be named, wanted or not. */
 static enum mm_err
 put_wanted(struct listing *l, const struct mm_production *b,
     struct mm_why *why)
@@ -160,9 +174,9 @@ put_wanted(struct listing *l, const struct mm_production *b,
 	bool wanted = is_wanted(l, b);
 
 	l->more = wanted && l->left == 0;
-	if (l->more || (!wanted && l->r->login.scope.on))
+	if (l->more || (!wanted && l->of == NULL && l->r->login.scope.on))
 		return MM_OK;
-	strcpy(l->last, l->on);
+	pass(l);
 	if (!wanted)
 		return MM_OK;
 	l->left--;
@@ -172,44 +186,17 @@ put_wanted(struct listing *l, const struct mm_production *b,
 	return mm_buf_ok(&l->r->out, why);
 }
 
-static bool
-says(const struct mm_doc *doc, const char *product)
-{
-	return memmem(doc->body.p, doc->body.n, product, strlen(product)) !=
-	    NULL;
-}
-
-/* Of a document that does not have the name of a product that is asked for
- * nothing has to be read. */
-static bool
-may_be_wanted(const struct listing *l, const struct mm_doc *doc)
-{
-	const struct mm_scope *s = &l->r->login.scope;
-	const char *product = l->page->list.product;
-	unsigned i = 0;
-
-	if (product != NULL && !says(doc, product))
-		return false;
-	while (i < s->nproducts && !says(doc, s->product[i]))
-		i++;
-	return s->nproducts == 0 || i < s->nproducts;
-}
-
 static enum mm_err
 put_row(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	MM_OWN(mm_production_free) struct mm_production *b = NULL;
 	struct listing *l = ctx;
 
+	l->read++;
 	l->looked++;
 	snprintf(l->on, sizeof(l->on), "%s", next);
 	if (l->more)
 		return MM_OK;
-	if (!may_be_wanted(l, row)) {
-		if (!l->r->login.scope.on)
-			strcpy(l->last, l->on);
-		return MM_OK;
-	}
 	MM_TRY(mm_production_parse(row, &b, why));
 	return put_wanted(l, b, why);
 }
@@ -237,17 +224,51 @@ put_named(struct listing *l, const char *after, struct mm_why *why)
 	return MM_OK;
 }
 
+static bool
+is_full(const struct listing *l, const struct mm_list *docs)
+{
+	return l->more || (l->looked >= LOOK_MOST && l->read == docs->most);
+}
+
+/* From docs->after on, of all products or of one. */
 static enum mm_err
 put_all(struct listing *l, struct mm_list *docs, struct mm_why *why)
 {
-	bool limited = l->r->login.scope.on;
+	struct mm_store_reader *r = l->r->reader;
 
 	do {
-		l->looked = 0;
-		MM_TRY(mm_list_docs(l->r->reader, MM_DOC_BATCH, "", docs,
-		    put_row, l, why));
+		l->read = 0;
+		docs->most = l->state >= 0 ? LOOK_MOST : l->left + 1;
+		MM_TRY(l->of != NULL ?
+		    mm_list_batches_of(r, l->of, docs, put_row, l, why) :
+		    mm_list_docs(r, MM_DOC_BATCH, "", docs, put_row, l, why));
 		strcpy(docs->after, l->on);
-	} while (limited && !l->more && l->looked == docs->most);
+	} while (l->read == docs->most && !is_full(l, docs));
+	return MM_OK;
+}
+
+/* Each product's own, however many batches others have. */
+static enum mm_err
+put_products(struct listing *l, struct mm_list *docs, struct mm_why *why)
+{
+	const struct mm_scope *s = &l->r->login.scope;
+	const char *product = l->page->list.product;
+	const char *after = l->page->after;
+	unsigned i;
+
+	MM_TRY(mm_scope_after(s, &after, &i, why));
+	if (!mm_text_copy(docs->after, sizeof(docs->after),
+	    mm_bytes_of(after)))
+		return MM_FAIL(why, MM_EINPUT, "after: not a key of this list");
+	for (; i < s->nproducts; i++) {
+		l->of = s->product[i];
+		l->on[0] = '\0';
+		if (product == NULL || strcmp(product, l->of) == 0)
+			MM_TRY(put_all(l, docs, why));
+		if (is_full(l, docs))
+			return MM_OK;
+		docs->after[0] = '\0';
+	}
 	return MM_OK;
 }
 
@@ -257,26 +278,36 @@ state_name(unsigned i)
 	return mm_work_state_words[i];
 }
 
-/* A page ends too when so many batches were looked at, but not where the key
- * would name one that the login does not see. */
+static enum mm_err
+put_page(struct listing *l, struct mm_list *docs, struct mm_why *why)
+{
+	const struct mm_scope *s = &l->r->login.scope;
+
+	if (s->nbatches > 0)
+		return put_named(l, l->page->list.after, why);
+	if (s->on)
+		return put_products(l, docs, why);
+	l->of = l->page->list.product;
+	memcpy(docs->after, l->page->list.after, sizeof(docs->after));
+	return put_all(l, docs, why);
+}
+
 enum mm_err
 mm_rest_batches(struct mm_rest *r, struct mm_why *why)
 {
 	struct mm_page page;
 	struct listing l = { .r = r, .page = &page, .state = -1 };
-	struct mm_list docs = { .most = 1000, .state = -1 };
+	struct mm_list docs = { .most = LOOK_MOST, .state = -1 };
 
 	MM_TRY(mm_page_read(r, " product state ", &page, why));
 	MM_TRY(
 	    mm_page_state(r, &l.state, state_name, MM_WORK_STATE_COUNT, why));
 	l.left = page.list.most;
-	memcpy(docs.after, page.list.after, sizeof(docs.after));
 	mm_json_open(&r->j, '{');
 	mm_json_open_key(&r->j, "items", '[');
-	MM_TRY(r->login.scope.nbatches > 0 ?
-	    put_named(&l, docs.after, why) : put_all(&l, &docs, why));
+	MM_TRY(put_page(&l, &docs, why));
 	mm_json_close(&r->j, ']');
-	if (l.more || l.looked == docs.most)
+	if (is_full(&l, &docs))
 		mm_json_str(&r->j, "next", l.last);
 	mm_json_close(&r->j, '}');
 	return MM_OK;

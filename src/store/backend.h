@@ -48,7 +48,7 @@ struct mm_doc_range {
 	enum mm_doc_kind kind;
 	char from[MM_DOC_ID_MAX + 1], to[MM_DOC_ID_MAX + 1];
 	unsigned most;
-	const char *station; /* units only; NULL: any */
+	const char *of; /* units: a station, batches: a product; NULL: any */
 };
 
 /* Where the ends of a class and state go. */

@@ -8,5 +8,9 @@
 MM_MUST enum mm_err mm_list_units_of(struct mm_store_reader *r,
     const char *station, const char *prefix, const struct mm_list *l,
     mm_row_fn *fn, void *ctx, struct mm_why *why);
+/* The same of batches (MM_DOC_BATCH) that are of a product. */
+MM_MUST enum mm_err mm_list_batches_of(struct mm_store_reader *r,
+    const char *product, const struct mm_list *l, mm_row_fn *fn, void *ctx,
+    struct mm_why *why);
 
 #endif

@@ -122,7 +122,8 @@ extern const char mm_postgres_schema[], mm_postgres_ops_schema[],
     mm_postgres_reads_schema[], mm_postgres_3_schema[],
     mm_postgres_4_schema[], mm_postgres_5_schema[],
     mm_postgres_6_schema[], mm_postgres_7_schema[],
-    mm_postgres_8_schema[], mm_postgres_9_schema[];
+    mm_postgres_8_schema[], mm_postgres_9_schema[],
+    mm_postgres_10_schema[];
 
 /* ---- the writing side (postgres_run.c, postgres_ops.c) ---- */
 

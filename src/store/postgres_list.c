@@ -192,9 +192,12 @@ mm_pg_list_docs(struct mm_store_reader *r, const struct mm_doc_range *range,
 	MM_OWN(mm_pg_clear) PGresult *res = NULL;
 	struct mm_doc d;
 
-	MM_TRY(mm_pg_rows(mm_pg_db(r), range->station != NULL ?
-	    ASK(UNITS_OF, TEXT(range->station), TEXT(range->from),
+	MM_TRY(mm_pg_rows(mm_pg_db(r), range->of != NULL ?
+	    (range->kind == MM_DOC_BATCH ?
+	    ASK(BATCHES_OF, TEXT(range->of), TEXT(range->from),
 		TEXT(range->to), INT(range->most)) :
+	    ASK(UNITS_OF, TEXT(range->of), TEXT(range->from),
+		TEXT(range->to), INT(range->most))) :
 	    ASK(DOCS, INT(range->kind), TEXT(range->from), TEXT(range->to),
 		INT(range->most)), &res, why));
 	for (int i = 0; i < PQntuples(res); i++) {

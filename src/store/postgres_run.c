@@ -5,7 +5,7 @@
 
 /*
  * A run is one transaction in two round trips.  First: BEGIN, the lock, the
- * entries of other nodes since the last run, run() with all ops.  Then what
+ * entries of other nodes since the last run, run() with the ops.  Then what
  * follows from their results: ledger entries, tiles that became full, COMMIT.
  *
  * run() is written so that an op that cannot be done is a result, not an
@@ -15,6 +15,7 @@
 
 #define BATCH_MAX (64u << 20) /* bytes of ops or entries */
 #define TRIES     3
+#define PART      100 /* operations of a statement */
 
 struct batch {
 	struct pg_store *s;
@@ -299,7 +300,7 @@ fault_of(const PGresult *res)
 }
 
 static enum mm_err
-take_ops(struct batch *b, struct mm_why *why)
+take_ops(struct batch *b, size_t first, size_t n, struct mm_why *why)
 {
 	MM_OWN(mm_pg_clear) PGresult *res = NULL;
 	enum mm_err err = take(&b->s->db, PGRES_TUPLES_OK, &res, why);
@@ -310,12 +311,20 @@ take_ops(struct batch *b, struct mm_why *why)
 		return mm_pg_fail(&b->s->db, res, why);
 	}
 	MM_TRY(err);
-	if ((size_t)PQntuples(res) != b->n)
+	if ((size_t)PQntuples(res) != n)
 		return MM_FAIL(why, MM_EAGAIN, "database: %d outcomes of %zu "
-		    "operations", PQntuples(res), b->n);
-	for (size_t i = 0; i < b->n; i++)
-		MM_TRY(take_outcome(b, i, res, (int)i, why));
+		    "operations", PQntuples(res), n);
+	for (size_t i = 0; i < n; i++)
+		MM_TRY(take_outcome(b, first + i, res, (int)i, why));
 	return MM_OK;
+}
+
+/* From i on, in one statement: each of them has its time (statement_timeout),
+ * so a thousand devices do not fail as one where the database is slow. */
+static size_t
+part_of(const struct batch *b, size_t i)
+{
+	return b->n - i < PART ? b->n - i : PART;
 }
 
 static enum mm_err
@@ -324,10 +333,13 @@ all_at_once(struct batch *b, struct mm_why *why)
 	struct pg *db = &b->s->db;
 
 	MM_TRY(send_begin(b->s, why));
-	MM_TRY(send_ops(db, b->op, b->n, why));
+	for (size_t i = 0; i < b->n; i += PART)
+		MM_TRY(send_ops(db, b->op + i, part_of(b, i), why));
 	MM_TRY(sync_pipeline(db, why));
 	MM_TRY(take_begin(b, why));
-	return take_ops(b, why);
+	for (size_t i = 0; i < b->n; i += PART)
+		MM_TRY(take_ops(b, i, part_of(b, i), why));
+	return MM_OK;
 }
 
 /* ---- one by one ---- */

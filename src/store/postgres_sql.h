@@ -313,7 +313,12 @@
 	    " AND (station_of(body) COLLATE \"C\", id) > ($1, $2)"        \
 	    " AND station_of(body) COLLATE \"C\" <= $1"                   \
 	    " AND ($3 = '' OR id < $3)"                                   \
-	    " ORDER BY station_of(body) COLLATE \"C\", id LIMIT $4")
+	    " ORDER BY station_of(body) COLLATE \"C\", id LIMIT $4")      \
+	X(BATCHES_OF, "SELECT id, version, body FROM doc WHERE kind = 9"  \
+	    " AND (product_of(body) COLLATE \"C\", id) > ($1, $2)"        \
+	    " AND product_of(body) COLLATE \"C\" <= $1"                   \
+	    " AND ($3 = '' OR id < $3)"                                   \
+	    " ORDER BY product_of(body) COLLATE \"C\", id LIMIT $4")
 
 enum sql {
 #define X(name, text) Q_##name,

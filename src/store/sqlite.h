@@ -117,7 +117,7 @@ struct sqlite_reader {
  * older; reading: must be this program's.  MM_ENOTFOUND: empty. */
 extern const char mm_sqlite_schema[], mm_sqlite_2_schema[],
     mm_sqlite_3_schema[], mm_sqlite_4_schema[], mm_sqlite_5_schema[],
-    mm_sqlite_6_schema[];
+    mm_sqlite_6_schema[], mm_sqlite_7_schema[];
 enum mm_err mm_sqlite_schema_write(struct db *db, bool create,
     struct mm_why *why);
 enum mm_err mm_sqlite_schema_read(struct db *db, struct mm_why *why);

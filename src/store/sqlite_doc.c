@@ -102,9 +102,12 @@ mm_sqlite_list_docs(struct mm_store_reader *r, const struct mm_doc_range *range,
 	struct db *db = mm_sqlite_db(r);
 	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
 	struct mm_doc d;
-	enum mm_err err = mm_sqlite_first(db, range->station != NULL ?
-	    ASK(UNITS_OF, TEXT(range->station), TEXT(range->from),
+	enum mm_err err = mm_sqlite_first(db, range->of != NULL ?
+	    (range->kind == MM_DOC_BATCH ?
+	    ASK(BATCHES_OF, TEXT(range->of), TEXT(range->from),
 		TEXT(range->to), INT(range->most)) :
+	    ASK(UNITS_OF, TEXT(range->of), TEXT(range->from),
+		TEXT(range->to), INT(range->most))) :
 	    ASK(DOCS, INT(range->kind), TEXT(range->from), TEXT(range->to),
 		INT(range->most)), &st, why);
 

@@ -350,6 +350,15 @@
 	    " AND CASE WHEN json_valid(CAST(body AS TEXT)) THEN"          \
 	    " json_extract(CAST(body AS TEXT), '$.station') END = ?1"     \
 	    " AND id > ?2 AND (?3 = '' OR id < ?3) ORDER BY id LIMIT ?4") \
+	X(BATCHES_OF, "SELECT id, version, body FROM doc"                 \
+	    " INDEXED BY doc_batch_product WHERE kind = 9"                \
+	    " AND CASE WHEN json_valid(CAST(body AS TEXT)) THEN"          \
+	    " CASE WHEN json_valid(substr(json_extract("                  \
+	    "CAST(body AS TEXT), '$.plan.order'), 18)) THEN"              \
+	    " json_extract(substr(json_extract("                          \
+	    "CAST(body AS TEXT), '$.plan.order'), 18),"                   \
+	    " '$.product') END END = ?1"                                  \
+	    " AND id > ?2 AND (?3 = '' OR id < ?3) ORDER BY id LIMIT ?4") \
 	X(CRL, "SELECT number, next_s, der FROM crl WHERE issuer = ?1")   \
 	X(CRL_HEAD, "SELECT number, next_s FROM crl WHERE issuer = ?1")   \
 	X(CRL_PUT, "INSERT OR REPLACE INTO crl"                           \

@@ -351,8 +351,9 @@ mm_list_docs(struct mm_store_reader *r, enum mm_doc_kind kind,
 	    &(struct mm_row_sink){ fn, ctx }, why);
 }
 
-/* The schemas' index says so. */
-_Static_assert(MM_DOC_UNIT == 13, "kinds of documents keep their numbers");
+/* The schemas' indexes say so. */
+_Static_assert(MM_DOC_UNIT == 13 && MM_DOC_BATCH == 9,
+    "kinds of documents keep their numbers");
 
 /* see docs_of.h */
 enum mm_err
@@ -361,9 +362,22 @@ mm_list_units_of(struct mm_store_reader *r, const char *station,
     struct mm_why *why)
 {
 	struct mm_doc_range range = { .kind = MM_DOC_UNIT, .most = l->most,
-		.station = station };
+		.of = station };
 
 	MM_TRY(range_of(&range, prefix, l->after, why));
+	return r->backend->list_docs(r, &range,
+	    &(struct mm_row_sink){ fn, ctx }, why);
+}
+
+/* see docs_of.h */
+enum mm_err
+mm_list_batches_of(struct mm_store_reader *r, const char *product,
+    const struct mm_list *l, mm_row_fn *fn, void *ctx, struct mm_why *why)
+{
+	struct mm_doc_range range = { .kind = MM_DOC_BATCH, .most = l->most,
+		.of = product };
+
+	MM_TRY(range_of(&range, "", l->after, why));
 	return r->backend->list_docs(r, &range,
 	    &(struct mm_row_sink){ fn, ctx }, why);
 }

@@ -1334,7 +1334,8 @@ def of_others(path, batches, units):
         db.execute(
             "WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n"
             " WHERE i < ?) INSERT INTO doc SELECT 9, printf('a%06d', i), 1,"
-            " CAST('{\"order\":\"of product valve\"}' AS BLOB) FROM n",
+            " CAST('{\"note\":\"no thermo\",\"order\":\"of valve\"}'"
+            " AS BLOB) FROM n",
             (batches - 1,))
         db.execute(
             "WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n"
@@ -1383,4 +1384,15 @@ def test_what_others_made_is_not_walked():
             assert a.status == 200, a
             assert [b["id"] for b in a.json["items"]] == ids
             assert "next" not in a.json
+        for key, next_ in ((None, "loose"), (limited[1], "thermo/loose")):
+            a = w.rest("GET", "/batches?product=thermo&limit=1", key=key)
+            assert [b["id"] for b in a.json["items"]] == ["loose"], a
+            assert a.json["next"] == next_
+            a = w.rest("GET", "/batches?product=thermo&limit=1&after="
+                       f"{next_}", key=key).json
+            assert [b["id"] for b in a["items"]] == [name]
+            assert "next" not in a
+        for after in ("loose", "valve/a000000", "thermo/" + "x" * 400):
+            a = w.rest("GET", f"/batches?after={after}", key=limited[1])
+            assert a.status == 400, a
         w.stop()

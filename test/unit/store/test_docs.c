@@ -209,6 +209,63 @@ units(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+/* ---- batches of a product ---- */
+
+#define ORDER(text) "{\"state\":\"open\",\"plan\":{\"note\":\"a\",\"order\":" \
+	"\"mintmark-order/1\\n{" text "}\\n\"}}"
+#define OF(name) "\\\"product\\\":\\\"" name "\\\""
+
+static void
+batches(const struct mm_store_backend *b)
+{
+	static const struct {
+		const char *id, *body;
+	} docs[] = {
+		{ "b3", ORDER("\\\"batch\\\":\\\"b3\\\"," OF("p")) },
+		{ "b1", ORDER("\\\"batch\\\":\\\"b1\\\"," OF("p")
+		    ",\\\"recipe\\\":\\\"q\\\"") },
+		{ "b2", ORDER(OF("q")) },
+		/* what people write says nothing of it */
+		{ "b4", "{\"plan\":{\"note\":\"\\\"product\\\":\\\"p\\\"\","
+		    "\"order\":\"mintmark-order/1\\n{" OF("q") "}\\n\"}}" },
+		{ "b5", ORDER("\\\"centre\\\":\\\"\\\\\\\"product\\\\\\\":"
+		    "\\\\\\\"p\\\\\\\"\\\"," OF("q")) },
+		{ "b6", "{\"plan\":1}" }, { "b7", "{\"product\":\"p\"}" },
+		{ "b8", "no JSON" }, { "b9", ORDER("\\\"batch\\\":1") },
+	};
+	static const struct {
+		const char *product, *after;
+		unsigned most;
+		const char *want;
+	} rows[] = {
+		{ "p", "", 100, "b1 b3 " }, { "p", "b1", 100, "b3 " },
+		{ "p", "", 1, "b1 " }, { "p", "b2", 1, "b3 " },
+		{ "q", "", 100, "b2 b4 b5 " }, { "P", "", 100, "" },
+		{ "", "", 100, "" },
+	};
+	struct fx f;
+	struct top t;
+
+	if (!fx_open(&f, b))
+		return;
+	for (size_t i = 0; i < sizeof(docs) / sizeof(docs[0]); i++) {
+		doc(&t, MM_DOC_BATCH, docs[i].id, 0, docs[i].body);
+		assert_int_equal(run1(&f, &t), MM_OK);
+	}
+	doc(&t, MM_DOC_STATION, "b1", 0, docs[0].body);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_list l = { .most = rows[i].most, .state = -1 };
+		char seen[100] = "";
+
+		strcpy(l.after, rows[i].after);
+		assert_int_equal(mm_list_batches_of(f.r, rows[i].product, &l,
+		    note, seen, NULL), MM_OK);
+		assert_string_equal(seen, rows[i].want);
+	}
+	fx_close(&f);
+}
+
 /* ---- all of a prefix ---- */
 
 enum { PAGES = 400 }; /* two pages whole, and then one more */
@@ -495,6 +552,7 @@ ON_BACKENDS(versions)
 ON_BACKENDS(list)
 ON_BACKENDS(each)
 ON_BACKENDS(units)
+ON_BACKENDS(batches)
 
 int
 main(void)
@@ -504,6 +562,7 @@ main(void)
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_each),
 		cmocka_unit_test(test_units),
+		cmocka_unit_test(test_batches),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_documents),
 		cmocka_unit_test(test_endings),

@@ -44,8 +44,10 @@ look(const char *name, const char *step)
 	if (strncmp(step, "SCAN ", 5) == 0 && !is_few(step + 5) &&
 	    strstr(step, "VIRTUAL TABLE") == NULL)
 		fail_msg("%s: %s", name, step);
-	if (strcmp(name, "UNITS_OF") == 0 &&
-	    strstr(step, "USING INDEX doc_unit_station") == NULL)
+	if ((strcmp(name, "UNITS_OF") == 0 &&
+	    strstr(step, "USING INDEX doc_unit_station") == NULL) ||
+	    (strcmp(name, "BATCHES_OF") == 0 &&
+	    strstr(step, "USING INDEX doc_batch_product") == NULL))
 		fail_msg("%s: %s", name, step);
 	if (strstr(step, "TEMP B-TREE") != NULL &&
 	    strncmp(name, "CERTS_REVOKED", 13) != 0)

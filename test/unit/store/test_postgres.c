@@ -477,6 +477,7 @@ static const char older[] =
     "ALTER FUNCTION op_doc_put_alone(op) RENAME TO op_doc_put;"
     "ALTER TABLE device DROP COLUMN salt;"
     "DROP INDEX doc_unit_station; DROP FUNCTION station_of(bytea);"
+    "DROP INDEX doc_batch_product; DROP FUNCTION product_of(bytea);"
     "DROP TABLE shard, listed, cert_theirs;"
     "DROP TRIGGER listed_new ON cert; DROP TRIGGER listed_now ON cert;"
     "DROP FUNCTION op_crl_put(op), put_shards(op), not_of_shards(op),"
