@@ -172,6 +172,9 @@ MM_MUST enum mm_err mm_rest_members(json_t *in,
 /* An import's body: its rows stay where they are (rest_rows.h). */
 MM_MUST enum mm_err mm_rest_import_read(struct mm_rest *r,
     struct mm_why *why);
+/* The same whole: what was cut out turned out to be something else. */
+MM_MUST enum mm_err mm_rest_import_whole(struct mm_rest *r,
+    struct mm_why *why);
 /* A body: an object, at most 6 deep, no name twice. */
 MM_MUST enum mm_err mm_rest_parse(struct mm_bytes body, json_t **out,
     struct mm_why *why);

@@ -115,19 +115,18 @@ put_answer(struct mm_rest *r, const struct mm_import_row *row, size_t n,
 	mm_json_close(&r->j, '}');
 }
 
-/* see rest.h; whoever is limited has each row looked at before the call */
+/* see rest.h */
 enum mm_err
 mm_rest_import_read(struct mm_rest *r, struct mm_why *why)
 {
-	if (!r->login.scope.on &&
-	    mm_rest_rows_cut(r->req->body, &r->rows, &r->in))
+	if (mm_rest_rows_cut(r->req->body, &r->rows, &r->in))
 		return MM_OK;
 	return mm_rest_parse(r->req->body, &r->in, why);
 }
 
-/* What was cut out turned out to be something else. */
-static enum mm_err
-read_whole(struct mm_rest *r, struct mm_why *why)
+/* see rest.h */
+enum mm_err
+mm_rest_import_whole(struct mm_rest *r, struct mm_why *why)
 {
 	mm_rest_json_free(&r->in);
 	r->rows = (struct mm_rest_rows){ .n = 0 };
@@ -164,13 +163,14 @@ mm_rest_device_import(struct mm_rest *r, struct mm_why *why)
 	bool written, digests = false;
 	enum mm_err rc;
 
-	MM_TRY(read_how(r->in, &how, &digests, why));
+	/* rows first: what is no JSON is that, whatever else is wrong */
 	rc = read_rows(r, &row, &n, &kept, why);
 	if (rc == MM_ENOTFOUND) {
-		MM_TRY(read_whole(r, why));
+		MM_TRY(mm_rest_import_whole(r, why));
 		rc = read_rows(r, &row, &n, &kept, why);
 	}
 	MM_TRY(rc);
+	MM_TRY(read_how(r->in, &how, &digests, why));
 	MM_TRY(mm_desk_devices_import(r->desk, &r->login, &how, row, n,
 	    &written, why));
 	put_answer(r, row, n, written, digests);

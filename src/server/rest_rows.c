@@ -75,25 +75,37 @@ hash_of(const struct mm_plain_member *m, uint8_t out[32])
 		NULL) == MM_OK);
 }
 
-/* Good by itself, or not filled at all. */
-static bool
-fill(const struct mm_plain *o, struct mm_import_row *row)
-{
-	const struct mm_plain_member *attributes = mm_plain_find(o,
-	    "attributes"), *bound = mm_plain_find(o, "bound_spki_sha256");
+struct good {
 	char id[MM_DEVICE_ID_MAX + 1], product[MM_NAME_MAX + 1];
+	uint8_t bound[32]; /* zero: none */
+	struct mm_bytes attributes;
+};
 
-	if (o->n != 2 + (attributes != NULL) + (size_t)(bound != NULL) ||
-	    (attributes != NULL && attributes->kind != MM_PLAIN_OBJECT) ||
-	    !text_of(mm_plain_find(o, "id"), id, sizeof(id)) ||
-	    !text_of(mm_plain_find(o, "product"), product, sizeof(product)) ||
-	    !mm_device_id_valid(id) || !mm_name_valid(product) ||
-	    !hash_of(bound, row->dev.bound_spki))
+/* The row that comes next, and over it, if it is plain and good by itself. */
+static bool
+read_good(struct mm_rd *in, struct good *out)
+{
+	const struct mm_plain_member *attributes, *bound;
+	struct mm_rd at = *in;
+	struct mm_plain o;
+
+	if (!mm_plain_read(&at, true, &o))
 		return false;
-	strcpy(row->dev.id, id);
-	strcpy(row->dev.product, product);
+	attributes = mm_plain_find(&o, "attributes");
+	bound = mm_plain_find(&o, "bound_spki_sha256");
+	memset(out->bound, 0, sizeof(out->bound));
+	out->attributes = (struct mm_bytes){ NULL, 0 };
+	if (o.n != 2 + (attributes != NULL) + (size_t)(bound != NULL) ||
+	    (attributes != NULL && attributes->kind != MM_PLAIN_OBJECT) ||
+	    !text_of(mm_plain_find(&o, "id"), out->id, sizeof(out->id)) ||
+	    !text_of(mm_plain_find(&o, "product"), out->product,
+		sizeof(out->product)) ||
+	    !mm_device_id_valid(out->id) || !mm_name_valid(out->product) ||
+	    !hash_of(bound, out->bound))
+		return false;
 	if (attributes != NULL)
-		row->plain = attributes->value;
+		out->attributes = attributes->value;
+	*in = at;
 	return true;
 }
 
@@ -154,31 +166,58 @@ span(struct mm_rd *in, struct mm_bytes *out)
 
 /* ---- all of them ---- */
 
-static bool
-read_own(struct mm_rd *in, struct mm_import_row *row, json_t *kept)
-{
-	struct mm_bytes text;
-	json_t *o;
+/* Where one is plain and good: o NULL; any other: its document. */
+typedef bool one_fn(void *ctx, size_t i, const struct good *g, json_t *o);
 
-	if (!span(in, &text) || mm_rest_parse(text, &o, NULL) != MM_OK ||
-	    json_array_append_new(kept, o) != 0)
-		return false;
-	read_row(o, row);
-	return true;
+static bool
+read_one(struct mm_rd *in, size_t i, one_fn *one, void *ctx)
+{
+	MM_OWN(mm_rest_json_free) json_t *o = NULL;
+	struct mm_bytes text;
+	struct good g;
+
+	if (read_good(in, &g))
+		return one(ctx, i, &g, NULL);
+	mm_plain_space(in);
+	return span(in, &text) && mm_rest_parse(text, &o, NULL) == MM_OK &&
+	    one(ctx, i, NULL, o);
 }
 
 static bool
-read_one(struct mm_rd *in, struct mm_import_row *row, json_t *kept)
+each(const struct mm_rest_rows *rows, one_fn *one, void *ctx)
 {
-	struct mm_rd at = *in;
-	struct mm_plain o;
+	struct mm_rd in = mm_rd_over(rows->text);
 
-	if (mm_plain_read(&at, true, &o) && fill(&o, row)) {
-		*in = at;
-		return true;
+	for (size_t i = 0; i < rows->n; i++) {
+		if (!read_one(&in, i, one, ctx))
+			return false;
+		mm_plain_space(&in);
+		if (!mm_rd_skip(&in, i + 1 < rows->n ? "," : "]"))
+			return false;
 	}
-	mm_plain_space(in);
-	return read_own(in, row, kept);
+	return mm_rd_end(&in);
+}
+
+struct filling {
+	struct mm_import_row *row;
+	json_t *kept;
+};
+
+static bool
+fill(void *ctx, size_t i, const struct good *g, json_t *o)
+{
+	const struct filling *f = ctx;
+	struct mm_import_row *row = &f->row[i];
+
+	if (o != NULL) {
+		read_row(o, row);
+		return json_array_append(f->kept, o) == 0;
+	}
+	strcpy(row->dev.id, g->id);
+	strcpy(row->dev.product, g->product);
+	memcpy(row->dev.bound_spki, g->bound, sizeof(g->bound));
+	row->plain = g->attributes;
+	return true;
 }
 
 /* see rest_rows.h */
@@ -186,17 +225,43 @@ bool
 mm_rest_rows_read(const struct mm_rest_rows *rows, struct mm_import_row *row,
     json_t **kept)
 {
-	struct mm_rd in = mm_rd_over(rows->text);
+	struct filling f = { .row = row, .kept = json_array() };
 
-	*kept = json_array();
-	for (size_t i = 0; *kept != NULL && i < rows->n; i++) {
-		if (!read_one(&in, &row[i], *kept))
-			return false;
-		mm_plain_space(&in);
-		if (!mm_rd_skip(&in, i + 1 < rows->n ? "," : "]"))
-			return false;
-	}
-	return *kept != NULL && mm_rd_end(&in);
+	*kept = f.kept;
+	return f.kept != NULL && each(rows, fill, &f);
+}
+
+struct naming {
+	mm_rest_row_fn *fn;
+	void *ctx;
+	enum mm_err rc;
+	struct mm_why *why;
+};
+
+static bool
+name(void *ctx, size_t i, const struct good *g, json_t *o)
+{
+	struct naming *n = ctx;
+
+	(void)i;
+	if (n->rc == MM_OK) /* the others are read all the same */
+		n->rc = n->fn(n->ctx, o == NULL ? g->id :
+		    json_string_value(json_object_get(o, "id")), o == NULL ?
+		    g->product : json_string_value(json_object_get(o,
+		    "product")), n->why);
+	return true;
+}
+
+/* see rest_rows.h */
+bool
+mm_rest_rows_names(const struct mm_rest_rows *rows, mm_rest_row_fn *fn,
+    void *ctx, enum mm_err *rc, struct mm_why *why)
+{
+	struct naming n = { .fn = fn, .ctx = ctx, .why = why };
+	bool whole = each(rows, name, &n);
+
+	*rc = n.rc;
+	return whole;
 }
 
 /* ---- cutting ---- */

@@ -28,6 +28,13 @@ bool mm_rest_rows_cut(struct mm_bytes body, struct mm_rest_rows *rows,
  * body whole. */
 bool mm_rest_rows_read(const struct mm_rest_rows *rows,
     struct mm_import_row *row, json_t **kept);
+/* What each row names before it is read for good, NULL where that is no text;
+ * *rc: of the first that fn refuses.  false: as above, and whatever was refused
+ * means nothing. */
+typedef enum mm_err mm_rest_row_fn(void *ctx, const char *id,
+    const char *product, struct mm_why *why);
+bool mm_rest_rows_names(const struct mm_rest_rows *rows, mm_rest_row_fn *fn,
+    void *ctx, enum mm_err *rc, struct mm_why *why);
 /* From the document of the list; the rows borrow of it. */
 void mm_rest_rows_take(const json_t *list, struct mm_import_row *row);
 

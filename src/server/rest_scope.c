@@ -316,15 +316,13 @@ may_register(struct mm_rest *r, const struct mm_scoped *o, bool there,
 	    "it is open", o->device) : absent("device", why);
 }
 
-/* device: a text or not there; what has another form is the call's to
- * refuse, before it looks anything up. */
+/* NULL: not there, or of another form, which is the call's to refuse before
+ * it looks anything up. */
 static enum mm_err
-may_make(struct mm_rest *r, const json_t *spec, const char *device,
+may_make_it(void *ctx, const char *id, const char *product,
     struct mm_why *why)
 {
-	const char *product = json_string_value(
-	    json_object_get(spec, "product"));
-	const char *id = json_string_value(json_object_get(spec, device));
+	struct mm_rest *r = ctx;
 	struct mm_scoped o;
 	bool there;
 
@@ -335,6 +333,15 @@ may_make(struct mm_rest *r, const json_t *spec, const char *device,
 	MM_TRY(find_owner(r, id, product, &o, &there, why));
 	return r->login.scope.nbatches == 0 ? owned(r, &o, "device", why) :
 	    may_register(r, &o, there, why);
+}
+
+static enum mm_err
+may_make(struct mm_rest *r, const json_t *spec, const char *device,
+    struct mm_why *why)
+{
+	return may_make_it(r,
+	    json_string_value(json_object_get(spec, device)),
+	    json_string_value(json_object_get(spec, "product")), why);
 }
 
 /* see rest.h */
@@ -409,10 +416,23 @@ may_import(struct mm_rest *r, const json_t *spec, struct mm_why *why)
 	return may_make(r, spec, "id", why);
 }
 
-/* see rest.h */
+/* see rest.h; rows that were cut out are looked at where they stand */
 enum mm_err
 mm_scope_new_devices(struct mm_rest *r, struct mm_why *why)
 {
+	enum mm_err rc = MM_OK;
+	bool read;
+
+	if (r->rows.n > 0) {
+		mm_desk_batches_hold(r->desk, true);
+		read = mm_rest_rows_names(&r->rows, may_make_it, r, &rc, why);
+		mm_desk_batches_hold(r->desk, false);
+		if (read)
+			return rc;
+		if (why != NULL)
+			*why = (struct mm_why){ .code = MM_OK };
+		MM_TRY(mm_rest_import_whole(r, why));
+	}
 	return each_of(r, json_object_get(r->in, "rows"), may_import, why);
 }
 
