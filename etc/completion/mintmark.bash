@@ -22,7 +22,7 @@ _mintmark() {
 		esac
 		i=$((i+1))
 	done
-	case " init status doctor expiry audit completion man reference complete " in *" $noun "*) verb= ;; esac
+	case " init status metrics openapi doctor expiry audit completion man reference complete " in *" $noun "*) verb= ;; esac
 	case "$noun $verb $prev" in
 	'init  --name') words=' ' ;;
 	'init  --dir') kind='@dir' ;;
@@ -288,6 +288,7 @@ _mintmark() {
 	'ledger entries --type') words=' ' ;;
 	'ledger entries --device') kind='device' ;;
 	'ledger entries --limit') words=' ' ;;
+	'ledger entries --after') words=' ' ;;
 	'ledger verify --key') kind='@file' ;;
 	'ledger verify --keep') kind='@file' ;;
 	'ledger receipt --out') kind='@file' ;;
@@ -479,11 +480,13 @@ _mintmark() {
 	'--context') kind='@file' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun" in
-	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status doctor expiry ca profile product device token cert crl audit ledger line ledger event batch group config station webhook authorise mail key approval completion man reference complete' ;;
+	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status metrics openapi doctor expiry ca profile product device token cert crl audit ledger line ledger event batch group config station webhook authorise mail key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
 	'init ') words='--help --name --dir --state --root --key-type --key --pin-file --key-environ --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
 	'status ') words='--help '; kind='' ;;
+	'metrics ') words='--help '; kind='' ;;
+	'openapi ') words='--help '; kind='' ;;
 	'doctor ') words='--help --config --deep --verbose '; kind='' ;;
 	'expiry ') words='--help --days --by --product --issuer --fail-within '; kind='' ;;
 	'ca list') words='--help '; kind='' ;;
@@ -502,7 +505,7 @@ _mintmark() {
 	'ca renew-tls') words='--help --config --passphrase-file --passphrase-fd --tls-dns --tls-ip --tls-days '; kind='' ;;
 	'profile list') words='--help '; kind='' ;;
 	'profile show') words='--help '; kind='profile' ;;
-	'profile check') words='--help '; kind='@file' ;;
+	'profile check') words='--help --loaded '; kind='@file' ;;
 	'profile diff') words='--help '; kind='@file' ;;
 	'product list') words='--help --limit --after '; kind='' ;;
 	'product show') words='--help '; kind='product' ;;
@@ -512,13 +515,14 @@ _mintmark() {
 	'device list') words='--help --product --state --where --created-after --created-before --issued-after --issued-before --issuer --key-type --batch --station --limit --after '; kind='' ;;
 	'device show') words='--help '; kind='device' ;;
 	'device create') words='--help --product --bound-key --attributes '; kind='' ;;
-	'device update') words='--help --product --bound-key --attributes --if-version '; kind='device' ;;
+	'device update') words='--help --product --bound-key --attributes --replace --if-version '; kind='device' ;;
 	'device import') words='--help --format --dry-run --all-or-nothing --errors '; kind='@file' ;;
 	'device history') words='--help --limit --after '; kind='device' ;;
 	'device retire') words='--help --dry-run --yes '; kind='device' ;;
 	'device transfer') words='--help --product --idevid --reason --dry-run --yes '; kind='device' ;;
 	'device repair') words='--help --bound-key --reason --dry-run --yes '; kind='device' ;;
 	'device enrol') words='--help --csr --label --batch --station --out '; kind='device' ;;
+	'device prove') words='--help '; kind='@file' ;;
 	'device silent') words='--help --product --ended '; kind='' ;;
 	'device receipt') words='--help --out '; kind='device' ;;
 	'device birth-record') words='--help --html --out --verify --key --root --with-salt --configuration '; kind='device' ;;
@@ -542,7 +546,7 @@ _mintmark() {
 	'audit ') words='--help --type --device --actor --token --serial --from --to --order --limit --after '; kind='' ;;
 	'ledger checkpoint') words='--help '; kind='' ;;
 	'ledger key') words='--help '; kind='' ;;
-	'ledger entries') words='--help --since --type --device --limit '; kind='' ;;
+	'ledger entries') words='--help --since --type --device --limit --listed --after '; kind='' ;;
 	'ledger verify') words='--help --key --keep '; kind='@dir' ;;
 	'ledger receipt') words='--help --out '; kind='' ;;
 	'ledger verify-receipt') words='--help --key '; kind='@file' ;;
@@ -561,6 +565,8 @@ _mintmark() {
 	'batch share') words='--help --if-version '; kind='' ;;
 	'batch units') words='--help --result --station --limit --after '; kind='' ;;
 	'batch scrap') words='--help --reason '; kind='' ;;
+	'batch people') words='--help '; kind='' ;;
+	'batch configuration') words='--help '; kind='' ;;
 	'batch report') words='--help '; kind='' ;;
 	'batch order') words='--help --station --out --line-ca --recipient --extension '; kind='' ;;
 	'group list') words='--help --product --state --limit --after '; kind='' ;;
@@ -625,7 +631,7 @@ _mintmark() {
 	'ca ') words='list show crl request install check-key issuer rollover retire incident root root-end root-crl renew-tls ' ;;
 	'profile ') words='list show check diff ' ;;
 	'product ') words='list show create update schema ' ;;
-	'device ') words='list show create update import history retire transfer repair enrol silent receipt birth-record label why ' ;;
+	'device ') words='list show create update import history retire transfer repair enrol prove silent receipt birth-record label why ' ;;
 	'token ') words='list show create import remint cancel label thaw ' ;;
 	'cert ') words='list show export revoke hold release ' ;;
 	'crl ') words='sync ' ;;
@@ -633,7 +639,7 @@ _mintmark() {
 	'line ') words='check ' ;;
 	'ledger ') words='checkpoint key entries verify receipt verify-receipt reconcile export ' ;;
 	'event ') words='list follow ' ;;
-	'batch ') words='list show create open pause close extend share units scrap report order ' ;;
+	'batch ') words='list show create open pause close extend share units scrap people configuration report order ' ;;
 	'group ') words='list show create add devices waiting report approve refuse release crl open pause extend close ' ;;
 	'config ') words='list show set remove history check preview devices ' ;;
 	'station ') words='list show create remove pin trust sync quarantine ' ;;

@@ -24,7 +24,9 @@ MM_FREE_FN(json_free, json_t, json_decref)
 
 /* What an option's value is, for completion. */
 enum mm_complete {
-	MM_C_NONE, MM_C_FILE, MM_C_DIR, MM_C_DEVICE, MM_C_PRODUCT, MM_C_PROFILE,
+	MM_C_NONE, MM_C_FILE, MM_C_DIR,
+	MM_C_PATH, /* a file or a folder */
+	MM_C_DEVICE, MM_C_PRODUCT, MM_C_PROFILE,
 	MM_C_TOKEN, MM_C_SERIAL, MM_C_ISSUER, MM_C_REASON, MM_C_WORDS
 };
 

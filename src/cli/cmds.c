@@ -24,6 +24,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "configuration it would write, and fails if the run would."),
 	ROW("status", NULL, "", 0, 0, MM_C_NONE, status,
 	    "how the server is", NULL),
+	ROW("metrics", NULL, "", 0, 0, MM_C_NONE, metrics,
+	    "print what a Prometheus would be told", NULL),
+	ROW("openapi", NULL, "", 0, 0, MM_C_NONE, openapi,
+	    "print the API's description (OpenAPI), as this server has it",
+	    NULL),
 	ROW("doctor", NULL, "", 0, 0, MM_C_NONE, doctor,
 	    "say what is wrong with the CA, and what to do about it",
 	    "Asks the server, looks at it from here, and with --config at "
@@ -110,7 +115,9 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("profile", "check", "FILE", 1, 1, MM_C_FILE, profile_check,
 	    "offline: check the profiles of a file without loading them",
 	    "The file holds profile blocks alone, or is a whole "
-	    "mintmark.conf."),
+	    "mintmark.conf.  With --loaded a file of profile blocks is "
+	    "checked by the server, which knows its issuers and which "
+	    "versions are in use."),
 	ROW("profile", "diff", "PROFILE FILE", 2, 2, MM_C_FILE, profile_diff,
 	    "what loading a file's profile would change", NULL),
 
@@ -171,6 +178,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "replaced by --bound-key."),
 	ROW("device", "enrol", "DEVICE", 1, 1, MM_C_DEVICE, device_enrol,
 	    "issue a certificate for a device on your own authority", NULL),
+	ROW("device", "prove", "DEVICE FILE", 2, 2, MM_C_FILE, device_prove,
+	    "confirm a certificate by what the device has signed",
+	    "FILE is the JSON object that a station would send, of the "
+	    "certificate's serial, the nonce, the hardware's name and the "
+	    "signature: docs/reference/openapi.json, Proof."),
 	ROW("device", "silent", "", 0, 0, MM_C_NONE, device_silent,
 	    "devices that should have renewed and have not come",
 	    "Their certificate is in use and past nine tenths of its profile's "
@@ -269,7 +281,10 @@ const struct mm_cmd mm_cmds[] = {
 	ROW("ledger", "key", "", 0, 0, MM_C_NONE, ledger_key,
 	    "print the ledger's verifier key", NULL),
 	ROW("ledger", "entries", "", 0, 0, MM_C_NONE, ledger_entries,
-	    "print entries", NULL),
+	    "print entries",
+	    "Read from the ledger's tiles, as a checkpoint covers them.  With "
+	    "--listed from the server's list, which a credential that is "
+	    "limited may read as well, and which has the newest ones too."),
 	ROW("ledger", "verify", "[DIR|URL]", 0, 1, MM_C_DIR, ledger_verify,
 	    "check every entry, every tile and the signature",
 	    "Of the server (needs the auditor's role), of another URL or of a "
@@ -341,6 +356,14 @@ const struct mm_cmd mm_cmds[] = {
 	    "Its certificates are revoked, and its quota comes back within the "
 	    "batch's allowance.  So what a station may not scrap itself: a "
 	    "unit that has proved its identity, and more than the allowance."),
+	ROW("batch", "people", "BATCH", 1, 1, MM_C_NONE, batch_people,
+	    "who may stand at a batch's stations, by their badges' hashes",
+	    NULL),
+	ROW("batch", "configuration", "BATCH DEVICE", 2, 2, MM_C_NONE,
+	    batch_configuration,
+	    "print what a batch gives a device, with its secrets",
+	    "The document itself, as a station asks for it: mind who reads "
+	    "the terminal."),
 	ROW("batch", "report", "BATCH", 1, 1, MM_C_NONE, batch_report,
 	    "what a batch has come to: issued, passed, left, gaps, yield",
 	    NULL),

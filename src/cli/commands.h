@@ -48,7 +48,8 @@
 	X(group_report)                                                    \
 	X(config_list) X(config_show) X(config_set) X(config_remove)       \
 	X(config_history) X(config_check) X(config_preview)                \
-	X(config_devices)
+	X(config_devices) X(metrics) X(openapi) X(batch_people)            \
+	X(batch_configuration) X(device_prove)
 
 #define X(name)                                   \
 	mm_cmd_fn mm_cmd_##name;                  \

@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "cli/client.h"
 #include "cli/cmd.h"
+#include "cli/files.h"
 
 enum { CONTEXT_MAX = 64 * 1024 };
 
@@ -113,6 +114,8 @@ mm_cli_client_new(struct mm_cli *cli, struct mm_client **out,
 		    "wrote it");
 		return MM_FAIL(why, MM_EINPUT, "which server?");
 	}
+	MM_TRY(mm_cli_files_open(conf.ca, why));
+	MM_TRY(mm_cli_files_open(conf.cert, why));
 	return mm_client_open(&conf, out, why);
 }
 

@@ -23,6 +23,14 @@ bad(const struct mm_csv *c, struct mm_why *why, const char *what)
 	    what);
 }
 
+/* Its end was not found: what was read so far is not all there is. */
+static enum mm_err
+unreadable(const struct mm_csv *c, struct mm_why *why)
+{
+	return MM_FAIL(why, MM_ESYS, "%.80s: row %llu: cannot be read: %s",
+	    c->path, c->row, strerror(errno));
+}
+
 /* ---- a record, character by character (RFC 4180 2) ---- */
 
 enum place { START, BARE, QUOTED, CLOSED, PLACES }; /* in a cell */
@@ -94,11 +102,24 @@ record(struct mm_csv *c, char *text, struct mm_why *why)
 		if (fault != NULL)
 			return bad(c, why, fault);
 	}
+	if (ferror(c->f))
+		return unreadable(c, why);
 	if (step.next == QUOTED)
 		return bad(c, why, "quote not closed");
 	text[at] = '\0';
 	c->whole = true;
 	return ch == EOF && at == 0 && c->n == 1 ? MM_ENOTFOUND : MM_OK;
+}
+
+static enum mm_err
+header(struct mm_csv *c, struct mm_why *why)
+{
+	enum mm_err rc = record(c, c->head, NULL);
+
+	if (rc == MM_ESYS)
+		return unreadable(c, why);
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, MM_EINPUT,
+	    "%.100s: no header line", c->path);
 }
 
 /* see bulk.h */
@@ -111,8 +132,7 @@ mm_csv_over(struct mm_csv *c, FILE *take_f, const char *path,
 	c->head = malloc(MM_CSV_LINE);
 	if (c->text == NULL || c->head == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	if (record(c, c->head, why) != MM_OK)
-		return MM_FAIL(why, MM_EINPUT, "%.100s: no header line", path);
+	MM_TRY(header(c, why));
 	/* A byte order mark, as spreadsheets write it. */
 	if (strncmp(c->head, "\xef\xbb\xbf", 3) == 0)
 		c->cell[0] += 3;

@@ -97,6 +97,8 @@ const struct mm_opt mm_opts_device_update[] = {
 	    "recorded", MM_C_NONE, NULL },
 	{ "attributes", "JSON", "members to set; null takes one away",
 	    MM_C_NONE, NULL },
+	{ "replace", NULL, "what is not named is emptied; --product is "
+	    "needed", MM_C_NONE, NULL },
 	MM_IF_VERSION_OPT, END
 };
 
@@ -110,7 +112,8 @@ mm_cmd_device_update(struct mm_cli *cli, const struct mm_args *a,
 	MM_TRY(mm_path(p, why, "/devices/%s", a->pos[0]));
 	MM_TRY(mm_if_version(cli, a, why));
 	MM_TRY(device_body(a, &o, why));
-	return mm_object_command(cli, "PATCH", p, o, why);
+	return mm_object_command(cli, mm_flag(a, "replace") ? "PUT" : "PATCH",
+	    p, o, why);
 }
 
 const struct mm_opt mm_opts_device_history[] = { MM_LIST_OPTS, END };

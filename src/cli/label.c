@@ -21,7 +21,7 @@ enum { ZPL_MAX = 8 * MM_FILL_MAX, JSON_MAX = 65536, DEADLINE_MS = 15000 };
 	{ "format", "FORM", "png, svg: a QR code; zpl: a whole label "     \
 	    "(default zpl)", MM_C_WORDS, "png svg zpl" },                  \
 	{ "out", "FILE", "a new file of mode 0600; codes of several "      \
-	    "tokens: a folder", MM_C_FILE, NULL },                                   \
+	    "tokens: a folder", MM_C_PATH, NULL },                         \
 	{ "printer", "PRINTER", "tcp:HOST[:PORT] (9100), or a device: "    \
 	    "/dev/usb/lp0", MM_C_FILE, NULL },                             \
 	{ "template", "FILE", "ZPL with {{device}}, {{product}}, "         \

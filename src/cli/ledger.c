@@ -183,7 +183,12 @@ mm_cmd_ledger_verify_receipt(struct mm_cli *cli, const struct mm_args *a,
 
 const struct mm_opt mm_opts_ledger_entries[] = {
 	ENTRY_OPTS,
-	{ "limit", "N", "at most N (default 100; 0: all)", MM_C_NONE, NULL },
+	{ "limit", "N", "at most N (default 100, with --listed 1000; 0: "
+	    "all)", MM_C_NONE, NULL },
+	{ "listed", NULL, "as the server lists them, without the tiles",
+	    MM_C_NONE, NULL },
+	{ "after", "N", "with --listed: start after this index", MM_C_NONE,
+	    NULL },
 	END
 };
 const struct mm_opt mm_opts_ledger_export[] = {
@@ -191,7 +196,7 @@ const struct mm_opt mm_opts_ledger_export[] = {
 	{ "format", "FORMAT", "jsonl (default), csv or tiles", MM_C_WORDS,
 	    "jsonl csv tiles" },
 	{ "out", "PATH", "a file; for tiles a new directory (required)",
-	    MM_C_FILE, NULL },
+	    MM_C_PATH, NULL },
 	{ "from", "DIR", "read a copied directory instead of the server",
 	    MM_C_DIR, NULL },
 	END
@@ -316,14 +321,35 @@ walk(struct mm_cli *cli, struct export *x, const char *where,
 	return MM_OK;
 }
 
+/* A credential that is limited reads no tile: others' entries are in it. */
+static enum mm_err
+listed(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	static const struct mm_filter listed_filters[] = {
+		{ "type", "type" }, { "device", "device" },
+	};
+
+	if (mm_arg(a, "since") != NULL)
+		return MM_FAIL(why, MM_EINPUT, "--since: not with --listed, "
+		    "which has --after");
+	return mm_entries_command(cli, a, "/ledger/entries", listed_filters, 2,
+	    why);
+}
+
 enum mm_err
 mm_cmd_ledger_entries(struct mm_cli *cli, const struct mm_args *a,
     struct mm_why *why)
 {
-	struct export *x = calloc(1, sizeof(*x));
+	struct export *x;
 	enum mm_err rc;
 	long limit;
 
+	if (mm_flag(a, "listed"))
+		return listed(cli, a, why);
+	if (mm_arg(a, "after") != NULL)
+		return MM_FAIL(why, MM_EINPUT, "--after: with --listed; else "
+		    "--since");
+	x = calloc(1, sizeof(*x));
 	if (x == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	x->f = stdout;

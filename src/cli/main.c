@@ -5,6 +5,7 @@
 #include "base/conf.h"
 #include "cli/client.h"
 #include "cli/cmd.h"
+#include "cli/files.h"
 #include "pki/key.h"
 
 /* see cmd.h */
@@ -239,8 +240,10 @@ dispatch(struct mm_cli *cli, int argc, char *argv[])
 	if (rc != MM_OK)
 		mm_cli_hint(cli, "\"mintmark %s%s%s --help\" says how",
 		    c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
-	else if ((rc = mm_openssl_ready(&why)) == MM_OK)
+	else if ((rc = mm_cli_files_check(cli, c, &args, &why)) == MM_OK &&
+	    (rc = mm_openssl_ready(&why)) == MM_OK)
 		rc = c->run(cli, &args, &why);
+	rc = mm_cli_files_say(cli, rc, &why);
 	if (rc == MM_ENOTFOUND && lacks_conf(c, &args))
 		mm_cli_hint(cli, "--config FILE says where mintmark.conf is");
 	if (cli->client != NULL && mm_client_waits(cli->client)[0] != '\0')

@@ -30,6 +30,7 @@ mm_sentence(const char *does, char *out, size_t n)
 
 static const char *const kinds[] = {
 	[MM_C_NONE] = "", [MM_C_FILE] = "@file", [MM_C_DIR] = "@dir",
+	[MM_C_PATH] = "@file",
 	[MM_C_DEVICE] = "device", [MM_C_PRODUCT] = "product",
 	[MM_C_PROFILE] = "profile", [MM_C_TOKEN] = "token",
 	[MM_C_SERIAL] = "serial", [MM_C_ISSUER] = "issuer",

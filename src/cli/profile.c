@@ -46,8 +46,37 @@ load(const char *path, json_t **out, struct mm_why *why)
 }
 
 const struct mm_opt mm_opts_profile_check[] = {
+	{ "loaded", NULL, "by the server: against what it has loaded",
+	    MM_C_NONE, NULL },
 	{ NULL, NULL, NULL, MM_C_NONE, NULL }
 };
+
+/* What the server says of them: whether their issuers are there, and whether
+ * one is in use with other settings. */
+static enum mm_err
+check_loaded(struct mm_cli *cli, const char *path, struct mm_why *why)
+{
+	static const struct mm_column columns[] = {
+		{ "NAME", "profile.name" }, { "VERSION", "profile.version" },
+		{ "IN USE", "in_use" }, { "WARNINGS", "warnings" } };
+	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(CONF_MAX);
+	MM_OWN(json_free) json_t *answer = NULL;
+	MM_OWN(json_free) json_t *body = NULL;
+	struct mm_client *c;
+
+	MM_TRY(mm_file_read(path, &text, why));
+	body = json_pack("{s:s%}", "text", text.p, text.n);
+	if (body == NULL)
+		return MM_FAIL(why, MM_EINPUT, "%.80s: not UTF-8", path);
+	MM_TRY(mm_cli_client(cli, &c, why));
+	MM_TRY(mm_client_call(c, "POST", "/profiles/check", body, &answer,
+	    why));
+	if (cli->json)
+		mm_json_print(json_object_get(answer, "items"));
+	else
+		mm_table_print(columns, 4, json_object_get(answer, "items"));
+	return MM_OK;
+}
 
 enum mm_err
 mm_cmd_profile_check(struct mm_cli *cli, const struct mm_args *a,
@@ -58,6 +87,8 @@ mm_cmd_profile_check(struct mm_cli *cli, const struct mm_args *a,
 		{ "ISSUER", "issuer" }, { "HASH", "hash" } };
 	MM_OWN(json_free) json_t *all = NULL;
 
+	if (mm_flag(a, "loaded"))
+		return check_loaded(cli, a->pos[0], why);
 	MM_TRY(load(a->pos[0], &all, why));
 	if (cli->json)
 		mm_json_print(all);
