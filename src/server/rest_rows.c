@@ -166,7 +166,7 @@ span(struct mm_rd *in, struct mm_bytes *out)
 
 /* ---- all of them ---- */
 
-/* Where one is plain and good: o NULL; any other: its document. */
+/* Where one is plain and good: g; any other: its document; the other NULL. */
 typedef bool one_fn(void *ctx, size_t i, const struct good *g, json_t *o);
 
 static bool
@@ -209,7 +209,7 @@ fill(void *ctx, size_t i, const struct good *g, json_t *o)
 	const struct filling *f = ctx;
 	struct mm_import_row *row = &f->row[i];
 
-	if (o != NULL) {
+	if (g == NULL) {
 		read_row(o, row);
 		return json_array_append(f->kept, o) == 0;
 	}
@@ -244,11 +244,11 @@ name(void *ctx, size_t i, const struct good *g, json_t *o)
 	struct naming *n = ctx;
 
 	(void)i;
-	if (n->rc == MM_OK) /* the others are read all the same */
-		n->rc = n->fn(n->ctx, o == NULL ? g->id :
-		    json_string_value(json_object_get(o, "id")), o == NULL ?
-		    g->product : json_string_value(json_object_get(o,
-		    "product")), n->why);
+	if (n->rc != MM_OK) /* the others are read all the same */
+		return true;
+	n->rc = g != NULL ? n->fn(n->ctx, g->id, g->product, n->why) :
+	    n->fn(n->ctx, json_string_value(json_object_get(o, "id")),
+		json_string_value(json_object_get(o, "product")), n->why);
 	return true;
 }
 
