@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 
-from world import BUILD, STATION, hasty, run
+from world import BUILD, STATION, again, hasty, run
 
 SIM = BUILD / "examples/linux-sim/linux-sim"
 
@@ -74,8 +74,9 @@ class Station:
         return [STATION, command, "--config", self.conf, *more]
 
     def begin(self, *argv, env=None, **more):
+        argv = self.argv(*argv)
         return subprocess.Popen(
-            self.argv(*argv),
+            argv if env else again(argv),
             env=hasty({**os.environ, **(env or {})}), text=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
                "stdin": subprocess.DEVNULL, **more})
