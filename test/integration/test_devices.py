@@ -319,7 +319,7 @@ def test_import_of_texts(gauge):
     ('{"rows":[{"id":"a\\u0000b"}]}', 400),
     (b'{"rows":[{"id":"a\x00b"}]}', 400),
     ('{"rows":[' + " " * (10 << 20) + "]}", 413),
-])
+], ids=lambda v: repr(v)[:30])
 def test_hostile_bodies(gauge, body, status):
     a = gauge.rest("POST", "/devices/import", body)
     assert a.status == status, a
