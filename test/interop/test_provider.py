@@ -2,6 +2,7 @@
 docs/device-keys.md says of openssl, curl, mosquitto and nginx."""
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -10,10 +11,14 @@ import subprocess
 import urllib.parse
 
 import pytest
+from cryptography.x509 import load_der_x509_csr
 
+import fleet
+import keys
 import relying
 from places import CNF, SOFTHSM, THERE, InToken, InTpm
 from test_agent import identity, token_file
+from test_existing_ca import make_ca
 from world import (AGENT, MINT, ROOT, World, free_ports, run, sanitized, until,
                    x509)
 
@@ -52,7 +57,8 @@ class Device:
 
 @pytest.fixture(scope="module")
 def world():
-    with World(profile="\tbearer = true\n\teku = { clientAuth, serverAuth }") as w:
+    with World(profile="\tbearer = true\n\tsubject = {\"CN={device}\"}\n"
+               "\teku = { clientAuth, serverAuth }") as w:
         yield w.start().product()
 
 
@@ -409,6 +415,58 @@ http {{
     finally:
         p.terminate()
         p.wait(60)
+
+
+ASK = ROOT / "examples/est-by-token/ask.sh"
+
+
+def test_an_existing_ca_by_est(device, world):
+    """The key that it knows us by stays where it is: examples/est-by-token.
+    The CA is a second mintmarkd, and takes our certificate for a list."""
+    d = device.place.dir / "est"
+    d.mkdir()
+    make_ca(d, "ca", "/CN=Who knows us")
+    csr = device.openssl("req", "-new", "-key", device.uri, "-subj",
+                         "/CN=our registrar").stdout
+    run("openssl", "x509", "-req", "-CA", d / "ca.crt", "-CAkey", d / "ca.key",
+        "-set_serial", "7", "-days", "9", "-out", d / "registrar.pem",
+        input=csr)
+    shutil.copy(device.key, d / "key.pem")
+    shutil.copy(world.anchor, d / "anchors.pem")
+    shutil.copy(device.place.cnf, d / "openssl.cnf")
+    (d / "environment").write_text("".join(
+        f"export {k}={device.place.env[k]}\n" for k in
+        ("OPENSSL_MODULES", "SOFTHSM2_CONF") if k in device.place.env))
+    name = f"by-{device.place.name}"
+    fleet.make(world, name, [d / "registrar.pem"], "certificates")
+    chain = d / "corporate.pem"
+    chain.write_text((world.state / "signer/issuers/issuing.crt").read_text()
+                     + world.anchor.read_text())
+    with World(profile="\tbearer = true", maker="Ours") as w:
+        w.edit('\tissuer = "corporate"\n\tbearer = true\n\tlifetime = "400d"'
+               '\n\tsubject = {"CN={device}"}\n\tversion = 2\n'
+               '\teku = { "clientAuth", "serverAuth" }', f"""
+issuer "corporate" {{
+	certificate = "{chain}"
+	exec = {{"{ASK}", "{d}", "https://localhost:{world.devices}/.well-known/est"}}
+}}
+""")
+        w.start().product()
+        token, (_, request) = w.token(name, door="bearer"), w.key_and_csr(name)
+        a = w.enrol_basic(token, request)
+        assert a.status == 503, a  # not of its list: 403 there
+        [e] = w.entries("upstream.refused")
+        assert e["reason"] == "refused", e
+        public = load_der_x509_csr(request.read_bytes()).public_key()
+        fleet.listed(world, name, {"device": name, "key": hashlib.sha256(
+            keys.spki(public)).hexdigest()})
+        other = w.key_and_csr(f"{name}-2")[1]
+        fleet.listed(world, name, {
+            "device": f"{name}-2", "key": hashlib.sha256(keys.spki(
+                load_der_x509_csr(other.read_bytes()).public_key())
+            ).hexdigest()})
+        a = w.enrol_basic(w.token(f"{name}-2", door="bearer"), other)
+        assert a.status == 200, w.log()
 
 
 def test_what_the_page_says(device, world, tmp_path):
