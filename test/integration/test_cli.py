@@ -741,7 +741,7 @@ def test_an_update_keeps_what_it_does_not_name(world):
 def test_lists_say_when_a_thing_was_created(world):
     world.cli("device", "create", "CR-1", "--product", "thermo")
     a = world.rest("GET", "/devices/CR-1").json["created"]
-    assert a[:19] in world.cli("device", "list").stdout
+    assert a[:19] in world.cli("device", "list", "--limit", "0").stdout
     a = world.rest("GET", "/products/thermo").json["created"]
     assert a[:19] in world.cli("product", "list").stdout
 
