@@ -17,7 +17,7 @@
 enum {
 	READ_MAX = 16384,         /* one TLS record */
 	ROUND_BYTES = 256 * 1024, /* of one connection in one event round */
-	REQUEST_COST = 32 * 1024, /* of a request, in bytes of the above */
+	REQUEST_COST = 64 * 1024, /* of a request, in bytes of the above */
 	LINGER_MS = 2000,
 	ACCEPT_ROUND = 16,
 	ACCEPT_PAUSE_MS = 100,

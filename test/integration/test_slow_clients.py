@@ -18,13 +18,13 @@ from cryptography.x509 import ocsp
 from world import World, sanitized, until
 
 N = 500
-ASKS = 300         # of one that hardly reads, all at once
+ASKS = 600         # of one that hardly reads, all at once
 SOURCES = 10       # addresses that they come from
 TICK_S = 0.5       # between two bytes of one of them
 TIMEOUT_S = 6      # for a handshake, a head, a body
 DEVICES = 1000     # an answer of 2 MiB
 OTHERS = 60        # calls that are measured
-ASKED = 20         # ... of lists and answers
+ASKED = 8          # ... of lists and answers
 WRITE_S = 20       # what a reader has for an answer (src/server/serve.c)
 
 
@@ -284,7 +284,7 @@ def test_500_slow_readers_of_lists_hold_up_no_revocation(w):
               f"{alone[-1] * 1e3:.0f} -> {beside[-1] * 1e3:.0f} ms, listed "
               f"after {told:.2f} s, {most:.0f} MiB more")
         assert still == N
-        assert beside[-1] < 2, beside[-5:]
+        assert beside[-1] < 4, beside[-5:]
         assert told < 5
         assert sanitized() or most < 100, f"{most} MiB"
     until(lambda: w.rest("GET", "/status").json["listeners"]["public"]
