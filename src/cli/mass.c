@@ -25,8 +25,7 @@ static const char *const cert_members[][2] = {
 	{ "product", "product" }, { "issuer", "issuer" },
 	{ "profile", "profile" }, { "device", "device" },
 	{ "issued-from", "issued_from" }, { "issued-to", "issued_to" },
-	{ "key-type", "key_type" }, { "where", "where" },
-	{ NULL, NULL },
+	{ "key-type", "key_type" }, { "where", "where" }, { NULL, NULL },
 };
 static const char *const token_members[][2] = {
 	{ "batch", "batch" }, { "product", "product" },

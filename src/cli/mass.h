@@ -20,8 +20,9 @@
 	{ "issued-to", "TIME", "issued before TIME", MM_C_NONE, NULL },    \
 	{ "key-type", "TYPE", "of a key of this type", MM_C_WORDS,         \
 	    "p256 p384 ed25519 rsa2048 rsa3072 rsa4096" },                 \
-	{ "where", "CONDITIONS", "of devices with these attributes: "      \
-	    "hw_rev=B2;lot>=40", MM_C_NONE, NULL },                        \
+	{ "where", "NAME=VALUE", "of devices that have this indexed "      \
+	    "attribute; also ^= < <= > >=, and several with ; between",    \
+	    MM_C_NONE, NULL },                                             \
 	{ "csv", "FILE", "whose serial number begins a line of FILE",      \
 	    MM_C_FILE, NULL },                                             \
 	{ "limit", "N", "certificates that one call changes, 10000",       \

@@ -18,7 +18,7 @@ enum {
 	PAGE = 256,
 	PAPER_ROOM = 1024,
 	UNITS = 500,
-	SCAN = 1500, /* devices looked at for a page of them */
+	SCAN = 1500, /* devices looked at for a page by attributes */
 	HOLD = 6, /* RFC 5280 5.3.1: certificateHold */
 };
 
@@ -46,11 +46,13 @@ struct walk {
 	struct mm_tour tour;
 	unsigned rows;   /* that the last page of a list had */
 	bool past;       /* whatever comes is younger than what is wanted */
+	struct mm_recall where; /* the attributes; nwhere 0: any */
 	/* Where it stands: the state, or the serial of the call; the unit whose
-	 * successors are next; the certificate, of that state or unit. */
+	 * successors are next, or such a key of a recall; the certificate, of
+	 * that state or of the device. */
 	unsigned at;
 	char unit[MM_RECALL_AFTER], after[MM_AUTHORITY_TEXT];
-	struct mm_recall q; /* the attributes of its devices; nwhere 0: any */
+	char device[MM_DEVICE_ID_MAX + 1];
 	unsigned n;
 	struct mm_cert_row row[PAGE];
 	struct mm_op op[PAGE], *ops[PAGE];
@@ -149,6 +151,12 @@ flush(struct walk *w, struct mm_why *why)
 }
 
 /* ---- looking ---- */
+
+static enum mm_err
+not_of_this(struct mm_why *why)
+{
+	return MM_FAIL(why, MM_EINPUT, "after: not of this call");
+}
 
 static bool
 fits(const struct mm_selection *of, const struct mm_cert_row *c)
@@ -260,49 +268,46 @@ walk_certs(struct walk *w, const char *device, struct mm_why *why)
 	return MM_OK;
 }
 
-static enum mm_err
-is_one(void *ctx, const void *row, const char *next, struct mm_why *why)
-{
-	(void)row, (void)next, (void)why;
-	*(bool *)ctx = true;
-	return MM_OK;
-}
-
-/* Whether that device has the attributes that are asked for. */
-static enum mm_err
-is_wanted(struct walk *w, const char *device, bool *yes, struct mm_why *why)
-{
-	struct mm_recall one = w->q;
-	char next[MM_RECALL_AFTER];
-
-	*yes = w->q.nwhere == 0;
-	if (*yes)
-		return MM_OK;
-	one.device = device;
-	one.after[0] = '\0';
-	one.most = one.scan = 1;
-	one.until_ms = 0;
-	return mm_recall_devices(w->d->r, &one, is_one, yes, next, why);
-}
-
-static enum mm_err
-walk_device(struct walk *w, const char *device, struct mm_why *why)
-{
-	bool yes;
-
-	MM_TRY(is_wanted(w, device, &yes, why));
-	return yes ? walk_certs(w, device, why) : MM_OK;
-}
+/* ---- device by device ---- */
 
 struct unit {
 	char id[MM_RECALL_AFTER], device[MM_DEVICE_ID_MAX + 1];
 };
 struct units {
-	const char *station;
+	const char *station, *prefix;
 	struct unit *unit;
 	unsigned rows, n;
+	bool asked; /* all of them have the attributes */
 	char last[MM_RECALL_AFTER];
 };
+/* The next page behind w->unit; *more: there may be others. */
+typedef enum mm_err units_fn(struct walk *w, struct units *u, bool *more,
+    struct mm_why *why);
+
+static enum mm_err
+say_yes(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	(void)row;
+	(void)next;
+	(void)why;
+	*(bool *)ctx = true;
+	return MM_OK;
+}
+
+static enum mm_err
+has_attributes(struct walk *w, const char *device, bool *yes,
+    struct mm_why *why)
+{
+	struct mm_recall one = w->where;
+	char next[MM_RECALL_AFTER];
+
+	*yes = one.nwhere == 0;
+	if (*yes)
+		return MM_OK;
+	one.device = device;
+	one.most = one.scan = 1;
+	return mm_recall_devices(w->d->r, &one, say_yes, yes, next, why);
+}
 
 static enum mm_err
 see_unit(void *ctx, const void *row, const char *next, struct mm_why *why)
@@ -320,11 +325,27 @@ see_unit(void *ctx, const void *row, const char *next, struct mm_why *why)
 	return MM_OK;
 }
 
+/* Where the call before ended in the midst of a device that is no longer the
+ * next, its place there is of no other. */
+static enum mm_err
+walk_device(struct walk *w, const struct units *u, const char *device,
+    struct mm_why *why)
+{
+	bool yes = true;
+
+	if (!u->asked)
+		MM_TRY(has_attributes(w, device, &yes, why));
+	if (strcmp(w->device, device) != 0)
+		w->after[0] = '\0';
+	strcpy(w->device, device);
+	return yes ? walk_certs(w, device, why) : MM_OK;
+}
+
 static enum mm_err
 walk_page(struct walk *w, struct units *u, struct mm_why *why)
 {
 	for (unsigned i = 0; i < u->n; i++) {
-		MM_TRY(walk_device(w, u->unit[i].device, why));
+		MM_TRY(walk_device(w, u, u->unit[i].device, why));
 		if (w->m->left) /* in the midst of it */
 			return MM_OK;
 		strcpy(w->unit, u->unit[i].id);
@@ -336,23 +357,19 @@ walk_page(struct walk *w, struct units *u, struct mm_why *why)
 }
 
 static enum mm_err
-walk_some_units(struct walk *w, struct units *u, const char *prefix,
-    struct mm_why *why)
+made_units(struct walk *w, struct units *u, bool *more, struct mm_why *why)
 {
 	struct mm_list l = { .most = UNITS, .state = -1 };
 
-	do {
-		u->rows = u->n = 0;
-		if (!mm_text_copy(l.after, sizeof(l.after),
-		    mm_bytes_of(w->unit)))
-			return MM_FAIL(why, MM_EINPUT, "after: not of this "
-			    "call");
-		MM_TRY(mm_list_docs(w->d->r, MM_DOC_UNIT, prefix, &l, see_unit,
-		    u, why));
-		w->tour.looked += u->rows;
-		if (u->rows > 0)
-			MM_TRY(walk_page(w, u, why));
-	} while (!w->m->left && u->rows == UNITS && !is_full(w));
+	u->rows = u->n = 0;
+	if (!mm_text_copy(l.after, sizeof(l.after), mm_bytes_of(w->unit)))
+		return not_of_this(why);
+	MM_TRY(mm_list_docs(w->d->r, MM_DOC_UNIT, u->prefix, &l, see_unit, u,
+	    why));
+	w->tour.looked += u->rows;
+	*more = u->rows == UNITS;
+	if (u->rows == 0)
+		strcpy(u->last, w->unit);
 	return MM_OK;
 }
 
@@ -360,41 +377,52 @@ static enum mm_err
 see_device(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	struct units *u = ctx;
-	struct unit *at = &u->unit[u->n++];
+	const struct mm_device *d = row;
 
 	(void)why;
-	strcpy(at->id, next);
-	strcpy(at->device, ((const struct mm_device *)row)->id);
+	strcpy(u->unit[u->n].id, next);
+	strcpy(u->unit[u->n++].device, d->id);
 	return MM_OK;
 }
 
-/* A page of devices may be one of none, where few are what is wanted. */
+/* A page that is not full has looked at others, too. */
 static enum mm_err
-walk_devices(struct walk *w, struct units *u, struct mm_why *why)
+found_units(struct walk *w, struct units *u, bool *more, struct mm_why *why)
 {
-	struct mm_recall q = w->q;
+	struct mm_recall q = w->where;
 
+	u->n = 0;
 	q.most = UNITS;
+	q.scan = SCAN;
 	q.until_ms = w->tour.until;
-	do {
-		u->n = 0;
-		q.scan = mm_tour_page(&w->tour, SCAN, w->m->found);
-		strcpy(q.after, w->unit);
-		MM_TRY(mm_recall_devices(w->d->r, &q, see_device, u, u->last,
-		    why));
-		w->tour.looked += 1 + u->n;
-		MM_TRY(walk_page(w, u, why));
-	} while (!w->m->left && u->last[0] != '\0' && !is_full(w));
+	strcpy(q.after, w->unit);
+	MM_TRY(mm_recall_devices(w->d->r, &q, see_device, u, u->last, why));
+	*more = u->last[0] != '\0';
+	w->tour.looked += u->n == UNITS || !*more ? u->n : SCAN;
 	return MM_OK;
 }
 
-/* Every certificate of those devices, the later ones too: of what a batch, or
- * a station in whichever, has made; or of all that have those attributes. */
 static enum mm_err
-walk_units(struct walk *w, struct mm_why *why)
+walk_pages(struct walk *w, struct units *u, units_fn *page,
+    struct mm_why *why)
 {
-	struct units u = { .station = w->of->station };
+	bool more;
+
+	do {
+		MM_TRY(page(w, u, &more, why));
+		MM_TRY(walk_page(w, u, why));
+	} while (!w->m->left && more && !is_full(w));
+	return MM_OK;
+}
+
+/* Of the devices that a batch has made, or a station in whichever, or that
+ * have an attribute: every certificate, the later ones too. */
+static enum mm_err
+walk_units(struct walk *w, units_fn *page, struct mm_why *why)
+{
 	char prefix[MM_NAME_MAX + 2] = "";
+	struct units u = { .station = w->of->station, .prefix = prefix,
+		.asked = page == found_units };
 	enum mm_err rc;
 
 	if (w->of->batch[0] != '\0') {
@@ -404,25 +432,35 @@ walk_units(struct walk *w, struct mm_why *why)
 	u.unit = calloc(UNITS, sizeof(*u.unit));
 	if (u.unit == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	rc = w->of->batch[0] != '\0' || w->of->station[0] != '\0' ?
-	    walk_some_units(w, &u, prefix, why) : walk_devices(w, &u, why);
+	rc = walk_pages(w, &u, page, why);
 	free(u.unit);
 	return rc;
 }
+
+static enum mm_err
+walk_one(struct walk *w, struct mm_why *why)
+{
+	bool yes;
+
+	MM_TRY(has_attributes(w, w->of->device, &yes, why));
+	return yes ? walk_certs(w, w->of->device, why) : MM_OK;
+}
+
+/* ---- serial by serial ---- */
 
 static enum mm_err
 take_serial(struct walk *w, const uint8_t *serial, struct mm_why *why)
 {
 	struct mm_cert_row row;
 	enum mm_err rc = mm_get_cert(w->d->r, serial, &row, NULL);
-	bool yes = false;
+	bool yes = true;
 
 	w->tour.looked++;
 	if (w->n == PAGE)
 		MM_TRY(flush(w, why));
 	if (rc == MM_OK)
-		MM_TRY(is_wanted(w, row.device, &yes, why));
-	if (yes)
+		MM_TRY(has_attributes(w, row.device, &yes, why));
+	if (rc == MM_OK && yes)
 		take(w, &row);
 	else if (rc == MM_OK)
 		return MM_OK;
@@ -452,7 +490,7 @@ is_empty(const struct mm_selection *of)
 	    of->product[0] == '\0' && of->issuer[0] == '\0' &&
 	    of->profile[0] == '\0' && of->device[0] == '\0' &&
 	    of->issued_from == 0 && of->issued_to == 0 &&
-	    of->key_type == 0 && of->nserials == 0 && of->where[0] == '\0';
+	    of->key_type == 0 && of->where[0] == '\0' && of->nserials == 0;
 }
 
 static enum mm_err
@@ -462,10 +500,11 @@ walk_all(struct walk *w, struct mm_why *why)
 
 	if (of->nserials > 0)
 		return walk_serials(w, why);
-	if (of->batch[0] != '\0' || of->station[0] != '\0' ||
-	    (w->q.nwhere > 0 && of->device[0] == '\0'))
-		return walk_units(w, why);
-	return of->device[0] != '\0' ? walk_device(w, of->device, why) :
+	if (of->batch[0] != '\0' || of->station[0] != '\0')
+		return walk_units(w, made_units, why);
+	if (of->device[0] != '\0')
+		return walk_one(w, why);
+	return of->where[0] != '\0' ? walk_units(w, found_units, why) :
 	    walk_certs(w, NULL, why);
 }
 
@@ -484,23 +523,35 @@ check(const struct mm_selection *of, const struct mm_mass *m,
 
 /* ---- where it goes on ---- */
 
-/* "NUMBER/CERTIFICATE/UNIT" */
+/* What is before the next slash, and *at behind that. */
+static bool
+read_part(const char **at, char *out, size_t room)
+{
+	size_t n = strcspn(*at, "/");
+	struct mm_bytes part = { (const uint8_t *)*at, n };
+
+	if ((*at)[n] != '/' || !mm_text_copy(out, room, part))
+		return false;
+	*at += n + 1;
+	return true;
+}
+
+/* "NUMBER/CERTIFICATE/DEVICE/UNIT"; a unit may have slashes */
 static enum mm_err
 read_place(struct walk *w, struct mm_why *why)
 {
-	const char *at = w->m->after, *cert = strchr(at, '/');
-	const char *unit = cert != NULL ? strchr(cert + 1, '/') : NULL;
-	unsigned long n;
-	char *end;
+	const char *at = w->m->after;
+	char number[12];
+	int64_t n;
 
 	if (at[0] == '\0')
 		return MM_OK;
-	n = strtoul(at, &end, 10);
-	if (unit == NULL || end != cert || n > UINT32_MAX ||
-	    !mm_text_copy(w->after, sizeof(w->after), (struct mm_bytes){
-	    (const uint8_t *)cert + 1, (size_t)(unit - cert - 1) }) ||
-	    !mm_text_copy(w->unit, sizeof(w->unit), mm_bytes_of(unit + 1)))
-		return MM_FAIL(why, MM_EINPUT, "after: not of this call");
+	if (!read_part(&at, number, sizeof(number)) ||
+	    mm_int_parse(number, &n, NULL) != MM_OK || n < 0 ||
+	    n > UINT32_MAX || !read_part(&at, w->after, sizeof(w->after)) ||
+	    !read_part(&at, w->device, sizeof(w->device)) ||
+	    !mm_text_copy(w->unit, sizeof(w->unit), mm_bytes_of(at)))
+		return not_of_this(why);
 	w->at = (unsigned)n;
 	return MM_OK;
 }
@@ -509,8 +560,19 @@ static void
 write_place(struct walk *w)
 {
 	if (w->m->left)
-		snprintf(w->m->next, sizeof(w->m->next), "%u/%s/%s", w->at,
-		    w->after, w->unit);
+		snprintf(w->m->next, sizeof(w->m->next), "%u/%s/%s/%s", w->at,
+		    w->after, w->device, w->unit);
+}
+
+static enum mm_err
+begin(struct walk *w, struct mm_why *why)
+{
+	w->tour = (struct mm_tour){ w->m->dry_run, w->m->most, w->m->rows,
+	    mm_mono_ms() + w->m->run_ms, 0 };
+	w->where.state = -1;
+	w->where.product = or_null(w->of->product);
+	MM_TRY(mm_desk_where_marked(w->d, w->of->where, &w->where, why));
+	return read_place(w, why);
 }
 
 /* see mass.h */
@@ -527,12 +589,7 @@ mm_desk_mass(struct mm_desk *d, const struct mm_login *by,
 	w->by = by;
 	w->of = of;
 	w->m = m;
-	w->tour = (struct mm_tour){ m->dry_run, m->most, m->rows,
-	    mm_mono_ms() + m->run_ms, 0 };
-	w->q = (struct mm_recall){ .product = or_null(of->product),
-		.state = -1 };
-	MM_TRY(mm_desk_where(d, of->where, &w->q, why));
-	MM_TRY(read_place(w, why));
+	MM_TRY(begin(w, why));
 	if (m->verb == MM_MASS_HOLD)
 		m->reason = HOLD;
 	for (unsigned i = 0; i < PAGE; i++)

@@ -1,4 +1,5 @@
 #include "core/desk_schema.h"
+#include "core/mass.h"
 #include "core/where.h"
 
 /* Conditions of a recall: what an attribute's text means under the schemas of
@@ -11,7 +12,8 @@ struct meaning {
 	struct mm_desk *d;
 	const char *name;
 	enum mm_schema_member is;
-	bool indexed;
+	bool indexed; /* nowhere not */
+	bool marked;  /* somewhere */
 	unsigned products;
 };
 
@@ -29,6 +31,8 @@ ask_schema(struct meaning *m, const char *product, struct mm_why *why)
 		return MM_OK;
 	if (!indexed || !s.whole)
 		m->indexed = false;
+	else
+		m->marked = true;
 	if (m->is == MM_SCHEMA_UNKNOWN)
 		m->is = is;
 	else if (is != MM_SCHEMA_UNKNOWN && is != m->is)
@@ -57,10 +61,17 @@ ask_all(struct meaning *m, const char *product, struct mm_why *why)
 	return MM_OK;
 }
 
-/* see core.h */
-enum mm_err
-mm_desk_where(struct mm_desk *d, const char *text, struct mm_recall *q,
-    struct mm_why *why)
+static enum mm_err
+check_marked(const struct meaning *m, struct mm_why *why)
+{
+	return m->indexed && m->marked ? MM_OK : MM_FAIL(why, MM_EINPUT,
+	    "where: %s is no indexed attribute of all devices asked for: mark "
+	    "it in the product's schema, and name the product", m->name);
+}
+
+static enum mm_err
+read_where(struct mm_desk *d, const char *text, bool marked,
+    struct mm_recall *q, struct mm_why *why)
 {
 	char value[MM_WHERE_VALUE];
 	struct mm_where w;
@@ -73,9 +84,27 @@ mm_desk_where(struct mm_desk *d, const char *text, struct mm_recall *q,
 			return MM_FAIL(why, MM_EINPUT, "where: at most %d "
 			    "conditions", MM_WHERE_MOST);
 		MM_TRY(ask_all(&m, q->product, why));
+		if (marked)
+			MM_TRY(check_marked(&m, why));
 		MM_TRY(mm_where_value(&w, m.is, value, why));
 		w.indexed = m.indexed;
 		q->where[q->nwhere++] = w;
 	}
 	return rc == MM_ENOTFOUND ? MM_OK : rc;
+}
+
+/* see core.h */
+enum mm_err
+mm_desk_where(struct mm_desk *d, const char *text, struct mm_recall *q,
+    struct mm_why *why)
+{
+	return read_where(d, text, false, q, why);
+}
+
+/* see mass.h */
+enum mm_err
+mm_desk_where_marked(struct mm_desk *d, const char *text, struct mm_recall *q,
+    struct mm_why *why)
+{
+	return read_where(d, text, true, q, why);
 }

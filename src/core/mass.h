@@ -8,13 +8,16 @@
  * station: of the devices that it made, their later certificates too.
  * serials: these, and nothing else is looked at.
  */
+#define MM_SELECTION_WHERE 1024
 struct mm_selection {
 	char batch[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
 	char product[MM_NAME_MAX + 1], issuer[MM_NAME_MAX + 1];
 	char profile[MM_PROFILE_TEXT], device[MM_DEVICE_ID_MAX + 1];
 	int64_t issued_from, issued_to; /* milliseconds; to is exclusive */
 	uint8_t key_type;               /* as in struct mm_cert_row */
-	char where[1024]; /* of devices with these attributes: mm_desk_where */
+	/* Of devices that have these attributes now: conditions as in a recall
+	 * (where.h); with product, of devices that are of it now. */
+	char where[MM_SELECTION_WHERE];
 	/* Records stand by their time of issue, within MM_RECALL_SLACK_MS: the
 	 * walk ends at issued_to. */
 	bool in_order;
@@ -44,10 +47,18 @@ struct mm_mass {
 	bool left;         /* there may be more ... */
 	char next[MM_MASS_AFTER]; /* ... and the same call goes on here */
 };
-/* MM_EINPUT: nothing is selected; the reason does not revoke; after is not of
- * such a call. */
+/* MM_EINPUT: nothing is selected; the reason does not revoke; an attribute is
+ * none that has an index; after is not of such a call. */
 MM_MUST enum mm_err mm_desk_mass(struct mm_desk *d, const struct mm_login *by,
     const struct mm_selection *of, struct mm_mass *m, struct mm_why *why);
+/*
+ * mm_desk_where (core.h), for what is to be changed: MM_EINPUT, too, if one of
+ * the conditions is of an attribute that no schema marks as indexed, or that
+ * the schema of a product asked for neither marks nor forbids, or whose index
+ * is still being made.  So a name that is misspelt is no empty selection.
+ */
+MM_MUST enum mm_err mm_desk_where_marked(struct mm_desk *d, const char *text,
+    struct mm_recall *q, struct mm_why *why);
 
 /*
  * Tokens by selection, likewise.  batch: of the devices that it made.

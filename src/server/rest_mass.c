@@ -107,6 +107,7 @@ read_asked(struct mm_rest *r, struct asked *a, struct mm_mass *m,
 {
 	MM_TRY(mm_rest_members(r->in, members,
 	    sizeof(members) / sizeof(members[0]), a, why));
+	MM_TRY(mm_select_check(r, why));
 	MM_TRY(read_serials(a, why));
 	MM_TRY(read_key_type(a, why));
 	MM_TRY(read_verb(a, m, why));

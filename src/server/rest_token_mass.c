@@ -37,6 +37,7 @@ read_asked(struct mm_rest *r, struct mm_token_selection *of,
 
 	MM_TRY(mm_rest_members(r->in, members,
 	    m->verb == MM_TOKENS_THAW ? NMEMBERS : NMEMBERS - 1, &a, why));
+	MM_TRY(mm_select_check(r, why));
 	if (m->verb == MM_TOKENS_THAW && !a.keep)
 		return MM_FAIL(why, MM_EINPUT, "want \"keep\":true: of many, "
 		    "each one's first key stays");

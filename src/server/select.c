@@ -27,6 +27,24 @@ read_limit(const struct mm_rest *r, uint64_t *most, struct mm_why *why)
 
 /* see select.h */
 enum mm_err
+mm_select_check(const struct mm_rest *r, struct mm_why *why)
+{
+	const char *member;
+	json_t *v;
+
+	json_object_foreach(r->in, member, v)
+	{
+		if (json_is_string(v) && json_string_length(v) == 0 &&
+		    strcmp(member, "reason") != 0 &&
+		    strcmp(member, "action") != 0)
+			return MM_FAIL(why, MM_EINPUT, "%s: is empty",
+			    member);
+	}
+	return MM_OK;
+}
+
+/* see select.h */
+enum mm_err
 mm_select_read(const struct mm_rest *r, uint64_t *most,
     char after[MM_MASS_AFTER], struct mm_why *why)
 {

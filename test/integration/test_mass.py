@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+import postgres
 from test_batches import Factory
 from test_operators import key, pages
+from world import World
 
 
 @pytest.fixture(scope="module")
@@ -92,42 +94,6 @@ def test_conditions_narrow_it(world, made):
             want, more
     assert mass(world, device=serials[0], dry_run=True)["found"] == 1
     assert mass(world, product="thermo", dry_run=True)["found"] >= 3
-
-
-def test_by_what_the_devices_are(world, factory, made):
-    """By attributes of the devices, alone and beside other conditions; one
-    certificate a call, each call coming further."""
-    batch, stations, serials = made
-    tag = batch.replace("-", "_")
-    for serial, lot in zip(serials, (7, 7, 8)):
-        a = world.rest("PATCH", f"/devices/{serial}", {
-            "attributes": {"recall": tag, "lot": lot}})
-        assert a.status == 200, a
-    rows = [({}, 3), ({"batch": batch}, 3), ({"station": stations[0]}, 2),
-            ({"device": serials[0]}, 1), ({"product": "thermo"}, 3),
-            ({"issuer": "nosuch"}, 0), ({"issued_to": "2020-01-01T00:00:00Z"},
-                                        0)]
-    for more, want in rows:
-        assert mass(world, where=f"recall={tag}", dry_run=True, **more
-                    )["found"] == want, more
-    for more in ({}, {"batch": batch}, {"product": "thermo"}):
-        where = f"recall={tag};lot<8"
-        assert mass(world, where=where, dry_run=True, **more)["found"] == 2
-    mine = [world.rest("GET", f"/certificates?device={d}").json["items"][0]
-            ["serial"] for d in serials]
-    assert mass(world, where=f"recall={tag};lot=8", serials=mine,
-                dry_run=True)["found"] == 1
-    assert mass(world, where=f"recall={tag};lot>8", batch=batch,
-                dry_run=True)["found"] == 0
-    assert mass(world, 400, where="lot", dry_run=True)
-    p = world.cli("cert", "revoke", "--where", f"recall={tag};lot<8",
-                  "--limit", "1", "--reason", "keyCompromise", "--yes")
-    assert "2 changed" in p.stdout, p.stdout
-    assert states(world, serials) == ["revoked", "revoked", "issued"]
-    looked = {"where": f"recall={tag}", "action": "hold"}
-    a = world.rest("POST", "/certificates/revoke?limit=1", looked)
-    assert a.status == 200 and a.json["changed"] == 1, a
-    assert states(world, serials)[2] == "held"
 
 
 def test_what_it_refuses(world):
@@ -227,6 +193,179 @@ def test_the_command_goes_on(world, made, tmp_path):
     p = world.cli("cert", "revoke", "--batch", batch, "--yes", "--limit",
                   "0x", check=False)
     assert p.returncode == 2
+
+
+# ---- by an attribute of the device ----
+
+GAUGE = {"properties": {
+    "hw_rev": {"type": "string", "maxLength": 8, "x-indexed": True},
+    "lot": {"type": "integer", "x-indexed": True}, "grade": {"type": "string"}}}
+
+
+class Gauges:
+    """Five devices with attributes and a certificate each, and what a
+    selection of them finds."""
+
+    def __init__(self, world):
+        self.world = world.product("gauge", ldevid_profile="thermo")
+        a = world.rest("PUT", "/products/gauge/schema", GAUGE)
+        assert a.status == 200, a
+        self.names = [f"GA-{n}" for n in range(5)]
+        for n, name in enumerate(self.names):
+            a = world.rest("POST", "/devices", {
+                "id": name, "product": "gauge", "attributes": {
+                    "hw_rev": "B0" if n < 3 else "A1", "lot": 100 + n,
+                    "grade": "x"}})
+            assert a.status == 201, a
+            self.enrol(name)
+
+    def enrol(self, name, **more):
+        key, csr = self.world.key_and_csr(name)
+        a = self.world.rest("POST", f"/devices/{name}/enrol", {
+            "csr": base64.b64encode(csr.read_bytes()).decode(), **more})
+        assert a.status == 200, a
+        pem = self.world.dir / f"{name}.crt"
+        pem.write_text(a.json["certificate"])
+        return pem, key
+
+    def call(self, path, want, body=b"", **credential):
+        a = self.world.device_call(
+            "POST", f"/.well-known/{path}", body,
+            {"Content-Type": "application/pkcs10"}, **credential)
+        assert a.status == want, a
+        return a
+
+    def renew(self, name):
+        """Confirmed, so that both certificates are in force."""
+        w = self.world
+        key, csr = w.key_and_csr(f"{name}-new", cn=name)
+        a = self.call("est/simplereenroll", 200,
+                      base64.encodebytes(csr.read_bytes()),
+                      cert=w.dir / f"{name}.crt", key=w.dir / f"{name}.key")
+        self.call("mintmark/confirm", 204, cert=w.save_p7(a, f"{name}-new"),
+                  key=key)
+
+    def change(self, name, **attributes):
+        a = self.world.rest("PATCH", f"/devices/{name}", {
+            "attributes": attributes})
+        assert a.status == 200, a
+
+    def find(self, where, **more):
+        return mass(self.world, where=where, dry_run=True,
+                    **{"product": "gauge", **more})["found"]
+
+    def calls(self, limit, between=lambda n: None, **body):
+        """What each call of a selection changed."""
+        changed, seen = [], ""
+        while True:
+            a = self.world.rest("POST", f"/certificates/revoke?limit={limit}"
+                                f"{seen}", {"product": "gauge", **body})
+            assert a.status == 200, a
+            changed.append(a.json["changed"])
+            if not a.json["left"]:
+                return changed
+            seen = "&after=" + a.json["next"]
+            between(len(changed))
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def gauges(world, request):
+    if request.param == "sqlite":
+        yield Gauges(world.product())
+        return
+    with World(database=postgres.shared().database()) as w:
+        yield Gauges(w.start().product())
+
+
+def test_an_attribute_selects(gauges):
+    for where, found in (
+            ("hw_rev=B0", 3), ("hw_rev=Z9", 0), ("lot>=101;lot<103", 2),
+            ("hw_rev^=A", 2), ("hw_rev=B0;lot=102", 1),
+            ("hw_rev=B0;lot=104", 0)):
+        assert gauges.find(where) == found, where
+    w = gauges.world
+    serials = [w.rest("GET", f"/certificates?device={d}").json["items"][0]
+               ["serial"] for d in gauges.names]
+    for more, found in (({"device": "GA-1"}, 1), ({"device": "GA-4"}, 0),
+                        ({"serials": serials[2:]}, 1),
+                        ({"key_type": "p256"}, 3), ({"issuer": "other"}, 0),
+                        ({"issued_to": "2020-01-01T00:00:00Z"}, 0)):
+        assert gauges.find("hw_rev=B0", **more) == found, more
+    look = mass(w, product="gauge", where="hw_rev=B0", dry_run=True)
+    assert {s["device"] for s in look["sample"]} == set(gauges.names[:3])
+
+
+def test_an_attribute_that_is_not_indexed_selects_nothing(gauges):
+    """Nor does one whose name is wrong, or that another product may have."""
+    for where, more in (
+            ("grade=x", {}), ("hwrev=B0", {}), ("hw_rev=B0;grade=x", {}),
+            ("hw_rev=B0", {"product": "thermo"}), ("hw_rev", {}), ("", {})):
+        body = {"product": "gauge", "dry_run": True, **more, "where": where}
+        a = gauges.world.rest("POST", "/certificates/revoke", body)
+        assert a.status == 400, (where, a)
+    a = gauges.world.rest("POST", "/certificates/revoke",
+                          {"where": "hw_rev=B0"})
+    assert a.status == 400 and "hw_rev is no indexed" in a.json["detail"], a
+    p = gauges.world.cli("cert", "revoke", "--product", "gauge", "--where",
+                         "", "--dry-run", check=False)
+    assert p.returncode == 2 and "where: is empty" in p.stderr
+
+
+def test_of_a_batch_by_an_attribute(gauges):
+    w = gauges.world
+    w.rest("POST", "/batches", {
+        "id": "gb", "product": "gauge", "until": "2099-01-01T00:00:00Z",
+        "quantity": 2, "serials": "GB-{1..2}"})
+    for n in (1, 2):
+        a = w.rest("POST", "/devices", {
+            "id": f"GB-{n}", "product": "gauge",
+            "attributes": {"hw_rev": f"B{n}"}})
+        assert a.status == 201, a
+        gauges.enrol(f"GB-{n}", batch="gb")
+    assert gauges.find("hw_rev=B2", batch="gb") == 1
+    assert gauges.find("hw_rev=B0", batch="gb") == 0
+    assert gauges.find("hw_rev^=B", batch="gb") == 2
+
+
+def test_more_devices_than_a_page(gauges):
+    w = gauges.world
+    rows = [{"id": f"GP-{n:03}", "product": "gauge", "attributes": {
+        "hw_rev": "P1", "lot": 1000 + n}} for n in range(600)]
+    a = w.rest("POST", "/devices/import", {"rows": rows})
+    assert a.status == 200 and a.json["created"] == 600, a
+    gauges.enrol("GP-599")
+    assert gauges.find("hw_rev=P1") == gauges.find("lot>=1000") == 1
+
+
+def test_attributes_call_by_call(gauges):
+    """One of the devices has two certificates, and is another's between the
+    two calls: of the one behind it none is left out."""
+    gauges.renew("GA-0")
+    assert gauges.find("hw_rev=B0") == 4
+    assert gauges.calls(1, where="hw_rev=B0", action="hold") == [1] * 4 + [0]
+    assert states(gauges.world, gauges.names) == ["held"] * 3 + ["issued"] * 2
+    assert sum(gauges.calls(3, where="lot<=102", action="release")) == 4
+    seen = gauges.calls(
+        1, lambda n: n == 1 and gauges.change("GA-0", hw_rev="C0"),
+        where="hw_rev=B0", action="hold")
+    assert sum(seen) == 3 and states(gauges.world, gauges.names)[1:3] == [
+        "held"] * 2
+    gauges.change("GA-0", hw_rev="B0")
+
+
+def test_attributes_on_the_command_line(gauges):
+    w = gauges.world
+    argv = ("--product", "gauge", "--where", "hw_rev=B0")
+    w.cli("cert", "release", *argv, "--yes")
+    n = gauges.find("hw_rev=B0")
+    p = w.cli("cert", "revoke", *argv, "--reason", "keyCompromise",
+              "--dry-run")
+    assert f"{n} certificates would be changed" in p.stdout and \
+        "GA-2" in p.stdout
+    p = w.cli("cert", "revoke", *argv, "--reason", "keyCompromise", "--yes")
+    assert f"{n} changed, 0 refused" in p.stdout
+    assert states(w, gauges.names) == ["revoked"] * 3 + ["issued"] * 2
+    assert gauges.find("hw_rev=B0") == 0
 
 
 def test_reconcile_agrees(world):

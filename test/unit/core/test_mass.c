@@ -114,7 +114,8 @@ static void
 foreign_keys(void **state)
 {
 	static const char *const keys[] = { "x", "1", "1/", "x//", "-1//",
-		"99999999999//", "0/nosuch/", "1/zz/" };
+		"99999999999///", "0/nosuch/", "0/nosuch//", "1/zz//", "0//",
+		"/0//", "0/zz/SN-1/" };
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		struct mm_mass m = { .dry_run = true, .most = 1, .rows = 10,
