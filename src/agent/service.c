@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/own.h"
+#include "base/resident.h"
 #include "base/time.h"
 
 #define STATUS_MAX  8192
@@ -498,6 +499,8 @@ serve(struct mm_service *s)
 	mm_hook_init(&s->renewed, s->conf->dir);
 	mm_hook_init(&s->configured, s->conf->dir);
 	mm_notify("READY=1");
+	/* What the loader and the start have read is not needed to wait. */
+	mm_resident_let_go();
 	while (!s->stop) {
 		turn(s);
 		wait_for(s);

@@ -20,6 +20,7 @@ from test_agent import identity, token_file
 from world import (AGENT, ROOT, World, faketime, free_ports, run, sanitized,
                    until)
 
+RSS_KIB = 3072  # what is promised is 4096
 OWN_KIB = 1024
 UNIT = pathlib.Path(__file__).parents[2] / "etc/systemd/mintmark-agent.service"
 
@@ -90,9 +91,9 @@ def wakes_in(pid):
 
 
 def test_it_is_small(world):
-    """What waits is under 4 MiB, and of its own it has less than one: the
-    rest are pages of libraries, as large as they are.  And it sleeps until
-    its next visit, a day or so later."""
+    """What waits is under 4 MiB, shared pages of libraries among them, and of
+    its own it has less than one.  And it sleeps until its next visit, a day or
+    so later."""
     if sanitized():
         pytest.skip("a sanitizer's memory is in it")
     with Service(world, "RUN-small") as s:
@@ -101,8 +102,8 @@ def test_it_is_small(world):
         kib = {k: int(v.split()[0]) for k, v in (
             x.split(":") for x in text.splitlines()[1:])}
         own = kib["Private_Clean"] + kib["Private_Dirty"]
-        print("resident", kib["Rss"], "of 4096 KiB, its own", own)
-        assert own < OWN_KIB and kib["Rss"] <= 4096, kib
+        print("resident", kib["Rss"], "of", RSS_KIB, "KiB, its own", own)
+        assert kib["Rss"] < RSS_KIB and own < OWN_KIB, kib
         assert wakes_in(s.p.pid) > 3600
 
 
