@@ -14,6 +14,8 @@ import pytest
 from busy import Busy
 from world import MINT, faketime, run
 
+HOSTILE = True  # see world.py
+
 OTHER = "zeroblob(31) || x'01'"
 
 

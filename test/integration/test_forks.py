@@ -11,6 +11,8 @@ from test_offline_order import Line
 from test_sync import Synced, agree, forger, piece
 from world import DAEMON, MINT, World, until
 
+HOSTILE = True  # see world.py
+
 
 @pytest.fixture(scope="module")
 def centre():

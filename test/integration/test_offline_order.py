@@ -14,6 +14,7 @@ from station import Station
 from world import BUILD, ROOT, SIGNER, World, run, until
 
 LEAKS = True
+HOSTILE = True  # see world.py
 
 OWN = """
 name = "Acme"

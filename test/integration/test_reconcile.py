@@ -13,6 +13,8 @@ from offline import harness
 from records import records
 from world import MINT, SIGNER, World, faketime, run, until
 
+HOSTILE = True  # see world.py
+
 
 @contextlib.contextmanager
 def asked(w):

@@ -6,6 +6,8 @@ from test_batches import Factory
 from test_reconcile import TREE, changed, reconcile, rewrite
 from world import World
 
+HOSTILE = True  # see world.py
+
 BATCH, STATION, ORDER, UNIT, COUNT = 9, 10, 11, 13, 14  # mm_doc_kind
 
 
