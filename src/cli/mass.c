@@ -220,6 +220,18 @@ next_serials(const char **at, size_t *line, json_t *list, struct mm_why *why)
 	return MM_OK;
 }
 
+/* What the options say; of a file's serial numbers, too. */
+static json_t *
+conditions(const struct mass *m)
+{
+	json_t *body = json_object();
+
+	for (size_t i = 0; m->k->members[i][0] != NULL; i++)
+		mm_json_opt(body, m->k->members[i][1], m->a,
+		    m->k->members[i][0]);
+	return body;
+}
+
 static enum mm_err
 do_csv(struct mass *m, bool dry_run, struct mm_why *why)
 {
@@ -234,7 +246,7 @@ do_csv(struct mass *m, bool dry_run, struct mm_why *why)
 	if (strncmp(at, "\xef\xbb\xbf", 3) == 0)
 		at += 3; /* a spreadsheet's byte order mark */
 	while (*at != '\0') {
-		MM_OWN(json_free) json_t *body = json_object();
+		MM_OWN(json_free) json_t *body = conditions(m);
 		json_t *list = json_array();
 
 		json_object_set_new(body, "serials", list);
@@ -249,7 +261,7 @@ do_csv(struct mass *m, bool dry_run, struct mm_why *why)
 static enum mm_err
 do_all(struct mass *m, bool dry_run, struct mm_why *why)
 {
-	MM_OWN(json_free) json_t *body = json_object();
+	MM_OWN(json_free) json_t *body = conditions(m);
 
 	m->approval = m->cli->approval;
 	json_decref(m->all);
@@ -257,9 +269,6 @@ do_all(struct mass *m, bool dry_run, struct mm_why *why)
 	    "dry_run", dry_run, "states", "sample");
 	if (m->k == &mm_mass_certs && mm_arg(m->a, "csv") != NULL)
 		return do_csv(m, dry_run, why);
-	for (size_t i = 0; m->k->members[i][0] != NULL; i++)
-		mm_json_opt(body, m->k->members[i][1], m->a,
-		    m->k->members[i][0]);
 	return do_part(m, body, dry_run, why);
 }
 

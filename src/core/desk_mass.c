@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/mass.h"
 #include "core/priv.h"
@@ -164,6 +165,7 @@ fits(const struct mm_selection *of, const struct mm_cert_row *c)
 	return (of->issuer[0] == '\0' || strcmp(of->issuer, c->issuer) == 0) &&
 	    (of->product[0] == '\0' || strcmp(of->product, c->product) == 0) &&
 	    (of->profile[0] == '\0' || strcmp(of->profile, c->profile) == 0) &&
+	    (of->device[0] == '\0' || strcasecmp(of->device, c->device) == 0) &&
 	    (of->issued_from == 0 || c->issued_at >= of->issued_from) &&
 	    (of->issued_to == 0 || c->issued_at < of->issued_to) &&
 	    (of->key_type == 0 || c->key_type == of->key_type);
@@ -274,7 +276,7 @@ struct unit {
 	char id[MM_RECALL_AFTER], device[MM_DEVICE_ID_MAX + 1];
 };
 struct units {
-	const char *station, *prefix;
+	const char *station, *device, *prefix; /* "" any */
 	struct unit *unit;
 	unsigned rows, n;
 	bool asked; /* all of them have the attributes */
@@ -318,7 +320,8 @@ see_unit(void *ctx, const void *row, const char *next, struct mm_why *why)
 	u->rows++;
 	(void)!mm_text_copy(u->last, sizeof(u->last), mm_bytes_of(next));
 	MM_TRY(mm_made_parse(row, &made, why));
-	if (u->station[0] != '\0' && strcmp(u->station, made.station) != 0)
+	if ((u->station[0] != '\0' && strcmp(u->station, made.station) != 0) ||
+	    (u->device[0] != '\0' && strcasecmp(u->device, made.serial) != 0))
 		return MM_OK;
 	strcpy(u->unit[u->n].id, u->last);
 	memcpy(u->unit[u->n++].device, made.serial, sizeof(made.serial));
@@ -421,8 +424,8 @@ static enum mm_err
 walk_units(struct walk *w, units_fn *page, struct mm_why *why)
 {
 	char prefix[MM_NAME_MAX + 2] = "";
-	struct units u = { .station = w->of->station, .prefix = prefix,
-		.asked = page == found_units };
+	struct units u = { .station = w->of->station, .device = w->of->device,
+		.prefix = prefix, .asked = page == found_units };
 	enum mm_err rc;
 
 	if (w->of->batch[0] != '\0') {
@@ -448,6 +451,23 @@ walk_one(struct walk *w, struct mm_why *why)
 
 /* ---- serial by serial ---- */
 
+/* Whether its batch, and its station there, has made that device. */
+static enum mm_err
+is_made(struct walk *w, const char *device, bool *yes, struct mm_why *why)
+{
+	const struct mm_selection *of = w->of;
+	struct mm_made made;
+	enum mm_err rc;
+
+	*yes = of->batch[0] == '\0';
+	if (*yes)
+		return MM_OK;
+	rc = mm_made_get(w->d->r, of->batch, device, &made, why);
+	*yes = rc == MM_OK && (of->station[0] == '\0' ||
+	    strcmp(of->station, made.station) == 0);
+	return rc == MM_ENOTFOUND ? MM_OK : rc;
+}
+
 static enum mm_err
 take_serial(struct walk *w, const uint8_t *serial, struct mm_why *why)
 {
@@ -460,6 +480,8 @@ take_serial(struct walk *w, const uint8_t *serial, struct mm_why *why)
 		MM_TRY(flush(w, why));
 	if (rc == MM_OK)
 		MM_TRY(has_attributes(w, row.device, &yes, why));
+	if (rc == MM_OK && yes)
+		MM_TRY(is_made(w, row.device, &yes, why));
 	if (rc == MM_OK && yes)
 		take(w, &row);
 	else if (rc == MM_OK)
@@ -515,6 +537,9 @@ check(const struct mm_selection *of, const struct mm_mass *m,
 	if (is_empty(of))
 		return MM_FAIL(why, MM_EINPUT, "nothing is selected, and that "
 		    "is not everything");
+	if (of->nserials > 0 && of->station[0] != '\0' && of->batch[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "station: beside serial numbers "
+		    "it wants its batch, too");
 	if (m->verb == MM_MASS_REVOKE && !mm_reason_revokes(m->reason))
 		return MM_FAIL(why, MM_EINPUT, "reason %u does not revoke",
 		    m->reason);

@@ -96,6 +96,37 @@ def test_conditions_narrow_it(world, made):
     assert mass(world, product="thermo", dry_run=True)["found"] >= 3
 
 
+def test_all_conditions_hold(world, made, tmp_path):
+    """A device beside a batch or a station; serial numbers beside anything:
+    in the API, and of a file."""
+    batch, (one, two), serials = made
+    lower = serials[0].lower()
+    for more, want in (({"batch": batch}, 1), ({"station": one}, 1),
+                       ({"station": two}, 0), ({"batch": "nosuch"}, 0),
+                       ({"batch": batch, "station": one}, 1)):
+        for device in (serials[0], lower):
+            assert mass(world, device=device, dry_run=True, **more)[
+                "found"] == want, (device, more)
+    certs = [world.rest("GET", f"/certificates?device={d}").json["items"][0]
+             ["serial"] for d in serials]
+    csv = tmp_path / "all.csv"
+    csv.write_text("\n".join(certs) + "\n")
+    rows = [({"batch": batch}, 3), ({"batch": "nosuch"}, 0),
+            ({"batch": batch, "station": two}, 1), ({"device": lower}, 1),
+            ({"product": "nosuch"}, 0), ({"key-type": "rsa2048"}, 0),
+            ({"issued-to": "2020-01-01T00:00:00Z"}, 0)]
+    for more, want in rows:
+        body = {k.replace("-", "_"): v for k, v in more.items()}
+        assert mass(world, serials=certs, dry_run=True, **body)[
+            "found"] == want, more
+        p = world.cli("--json", "cert", "revoke", "--csv", csv, "--dry-run",
+                      *(x for k, v in more.items() for x in ("--" + k, v)))
+        assert json.loads(p.stdout)["found"] == want, more
+    mass(world, 400, serials=certs, station=two, dry_run=True)
+    mass(world, batch=batch, device=lower, reason="keyCompromise")
+    assert states(world, serials) == ["revoked", "issued", "issued"]
+
+
 def test_what_it_refuses(world):
     rows = [{}, {"reason": "keyCompromise"}, {"batch": "x", "reason": "moon"},
             {"batch": "x", "reason": "certificateHold"},
