@@ -69,14 +69,14 @@ def differences(done):
             yield f"{kind}: it takes {gap:.1f} us longer"
 
 
-def try_all(world, tokens, version, n=TRIES_N):
+def try_all(world, tokens, version, enough=lambda found: not found):
     """Until nothing tells the kinds apart: chance vanishes with more tries, a
-    difference does not."""
+    difference does not.  Or until what is found is enough."""
     done = []
     for _ in range(ROUNDS):
-        done += tries(world.devices, version, lines(tokens, KINDS, n))
+        done += tries(world.devices, version, lines(tokens, KINDS, TRIES_N))
         found = list(differences(done))
-        if not found:
+        if enough(found):
             break
     return done, found
 
@@ -89,6 +89,11 @@ def test_no_wrong_token_can_be_told_from_another(world, tokens, version):
     assert not found, found
 
 
+def only_the_slower(found):
+    return {f.split(":")[0] for f in found} & {
+        "unknown_version", "unknown_id"} == {"unknown_version"}
+
+
 @pytest.mark.skipif(not FAULTS, reason="needs a build with -Dfaults=true")
 @pytest.mark.parametrize("version", ["1.3", "1.2"])
 def test_a_slower_one_would_be_seen(version):
@@ -99,9 +104,8 @@ def test_a_slower_one_would_be_seen(version):
     with World() as w:
         w.start(env={"MINTMARK_SLOW_AT": f"decoy:{slower}"}).product()
         tokens = [w.token(f"SLOW-{i}")["token"] for i in range(IDS)]
-        found = try_all(w, tokens, version)[1]
-        assert [f for f in found if f.startswith("unknown_version")], found
-        assert not [f for f in found if f.startswith("unknown_id")], found
+        found = try_all(w, tokens, version, only_the_slower)[1]
+        assert only_the_slower(found), found
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer's time is not the server's")
