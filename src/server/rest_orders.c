@@ -20,6 +20,7 @@ struct order_wish {
 	char station[MM_NAME_MAX + 1];
 	bool extension;
 	char recipient[RECIPIENT_MAX]; /* PEM */
+	char have[65];                 /* the order that is there: its hash */
 };
 static const struct mm_member order_members[] = {
 	{ "station", MM_M_NAME, true, offsetof(struct order_wish, station),
@@ -28,6 +29,7 @@ static const struct mm_member order_members[] = {
 	    0 },
 	{ "recipient", MM_M_TEXT, false, offsetof(struct order_wish, recipient),
 	    RECIPIENT_MAX },
+	{ "have", MM_M_TEXT, false, offsetof(struct order_wish, have), 65 },
 };
 
 /* ---- a line CA, as export-line printed it ---- */
@@ -124,6 +126,25 @@ take_line(struct mm_rest *r, json_t *line, const struct order_wish *w,
 	return MM_OK;
 }
 
+/* Who has that very order has its papers: it gets the note alone. */
+static enum mm_err
+leave_out(struct mm_buf *file, const char *have, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_DOC_MAX);
+	struct mm_bytes head = mm_buf_view(file);
+	uint8_t hash[32], theirs[32];
+
+	if (mm_hex_parse(have, strlen(have), theirs, 32, NULL) != MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "have: want a SHA-256");
+	MM_TRY(mm_work_file_order(head, &note, why));
+	MM_TRY(mm_work_order_hash(mm_buf_view(&note), hash, why));
+	if (memcmp(hash, theirs, 32) != 0)
+		return MM_OK;
+	mm_buf_wipe(file);
+	return mm_work_file_encode(mm_buf_view(&note), (struct mm_bytes){ 0 },
+	    NULL, 0, file, why);
+}
+
 static enum mm_err
 order(struct mm_rest *r, json_t *line, struct mm_why *why)
 {
@@ -134,7 +155,7 @@ order(struct mm_rest *r, json_t *line, struct mm_why *why)
 	struct mm_station s;
 	char id[MM_NAME_MAX + 1];
 
-	MM_TRY(mm_rest_members(r->in, order_members, 3, &w, why));
+	MM_TRY(mm_rest_members(r->in, order_members, 4, &w, why));
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
 	MM_TRY(mm_production_get(r->reader, id, &b, why));
 	MM_TRY(mm_batch_station(r, w.station, &s, why));
@@ -143,8 +164,9 @@ order(struct mm_rest *r, json_t *line, struct mm_why *why)
 	MM_TRY(take_line(r, line, &w, &l, &ca, why));
 	/* with every paper that it may have */
 	r->out.max = MM_WORK_FILE_MAX;
-	return mm_desk_order(r->desk, &r->login, b, &s,
-	    line != NULL || ca.recipient.n > 0 ? &ca : NULL, &r->out, why);
+	MM_TRY(mm_desk_order(r->desk, &r->login, b, &s,
+	    line != NULL || ca.recipient.n > 0 ? &ca : NULL, &r->out, why));
+	return w.have[0] == '\0' ? MM_OK : leave_out(&r->out, w.have, why);
 }
 
 /* The file as work/file.h has it. */

@@ -31,6 +31,14 @@ MM_MUST enum mm_err mm_work_file_encode(struct mm_bytes note,
 MM_MUST enum mm_err mm_work_file_parse(struct mm_bytes json,
     struct mm_work_file *out, struct mm_why *why);
 void mm_work_file_done(struct mm_work_file *f);
+/*
+ * The note of a file of which these are the first MM_WORK_FILE_HEAD bytes, or
+ * all; the rest is not looked at.  MM_EINPUT: it does not begin as
+ * mm_work_file_encode has it.
+ */
+#define MM_WORK_FILE_HEAD (4 * MM_WORK_TEXT_MAX)
+MM_MUST enum mm_err mm_work_file_order(struct mm_bytes head,
+    struct mm_buf *note, struct mm_why *why);
 /* The paper with that hash, borrowed; false if the file has none. */
 bool mm_work_file_paper(const struct mm_work_file *f,
     const uint8_t sha256[32], struct mm_bytes *out);

@@ -1,5 +1,6 @@
 /* The file's JSON: apart, for the signer has no library for it. */
 #include <jansson.h>
+#include <string.h>
 
 #include "pki/key.h"
 #include "work/file.h"
@@ -63,4 +64,25 @@ mm_work_file_done(struct mm_work_file *f)
 {
 	json_decref(f->json);
 	*f = (struct mm_work_file){ 0 };
+}
+
+/* see file.h */
+enum mm_err
+mm_work_file_order(struct mm_bytes head, struct mm_buf *note,
+    struct mm_why *why)
+{
+	static const char before[] = "{\"v\":1,\"order\":";
+	const size_t n = sizeof(before) - 1;
+	json_t *order = NULL;
+
+	if (head.n > n && memcmp(head.p, before, n) == 0)
+		order = json_loadb((const char *)head.p + n, head.n - n,
+		    JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, NULL);
+	if (!json_is_string(order)) {
+		json_decref(order);
+		return MM_FAIL(why, MM_EINPUT, "work file: it begins otherwise");
+	}
+	mm_buf_bytes(note, text_of(order));
+	json_decref(order);
+	return mm_buf_ok(note, why);
 }

@@ -1145,6 +1145,16 @@ def test_a_signed_order_for_a_stick(factory, tmp_path):
     assert table == {
         "columns": ["device", "host"],
         "rows": [["OR-1", "a"], ["OR-2", "b"], ["OR-3", "c"]]}
+    # who has it gets it without what goes with it
+    for have, want in ((sha256(text), []), ("0" * 64, file["papers"])):
+        a = w.rest("POST", "/batches/ord/order", {"station": "ord-1",
+                                                  "have": have})
+        assert (a.status, a.json["order"], a.json["papers"]) == (
+            200, file["order"], want), a
+        assert bool(a.json["profiles"]) == bool(want)
+    a = w.rest("POST", "/batches/ord/order", {"station": "ord-1",
+                                              "have": "00"})
+    assert a.status == 400 and "have" in a.json["detail"], a
     # a badge by the published computation
     badge = {p["id"]: p["badge"] for p in order["people"]}
     assert badge["kim"] == hashlib.scrypt(

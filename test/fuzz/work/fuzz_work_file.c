@@ -1,6 +1,6 @@
 /*
  * Property: every paper of a file that parses is found by its own hash, and
- * what is found hashes to it.
+ * what is found hashes to it; and its beginning has the order that it has.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void
+check_order(struct mm_bytes json)
+{
+	struct mm_buf note = MM_BUF_INIT(MM_WORK_FILE_MAX);
+	struct mm_work_file f;
+
+	if (mm_work_file_order(json, &note, NULL) == MM_OK &&
+	    mm_work_file_parse(json, &f, NULL) == MM_OK) {
+		if (!mm_bytes_eq(f.note, mm_buf_view(&note)))
+			abort();
+		mm_work_file_done(&f);
+	}
+	mm_buf_done(&note);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -17,6 +32,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char serial[MM_DEVICE_ID_MAX + 1];
 	enum mm_err err;
 
+	check_order((struct mm_bytes){ data, size });
 	if (mm_work_file_parse((struct mm_bytes){ data, size }, &f, NULL) !=
 	    MM_OK)
 		return 0;

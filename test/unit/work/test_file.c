@@ -76,6 +76,30 @@ half_a_file_is_refused(void **state)
 	mm_buf_done(&b);
 }
 
+/* Whose order it is needs no more than that: the note's last byte is in. */
+static void
+the_beginning_has_the_order(void **state)
+{
+	struct mm_buf b = file_of(PROFILE, LIST);
+	struct mm_buf note = MM_BUF_INIT(MM_NOTE_MAX);
+	size_t whole = sizeof("{\"v\":1,\"order\":\"the note\\n\"") - 1;
+
+	(void)state;
+	for (size_t n = 0; n <= b.n; n++) {
+		mm_buf_reset(&note);
+		assert_int_equal(mm_work_file_order((struct mm_bytes){ b.p,
+		    n }, &note, NULL), n < whole ? MM_EINPUT : MM_OK);
+		assert_true(n < whole || mm_bytes_eq(mm_buf_view(&note),
+		    text("the note\n")));
+	}
+	assert_int_equal(mm_work_file_order(text("{\"v\":1,\"order\":7}"),
+	    &note, NULL), MM_EINPUT);
+	assert_int_equal(mm_work_file_order(text("{\"order\":\"x\"}"), &note,
+	    NULL), MM_EINPUT);
+	mm_buf_done(&note);
+	mm_buf_done(&b);
+}
+
 static void
 what_the_order_names_must_be_there(void **state)
 {
@@ -160,6 +184,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(papers_are_found_by_hash),
 		cmocka_unit_test(half_a_file_is_refused),
+		cmocka_unit_test(the_beginning_has_the_order),
 		cmocka_unit_test(what_the_order_names_must_be_there),
 		cmocka_unit_test(profiles_are_the_orders),
 	};
