@@ -184,6 +184,10 @@ struct mm_http_limits {
 	 * longest is refused (408) if it has had a quarter of its time; else
 	 * the one that grows (503). */
 	size_t bodies;
+	/* Memory of all answers of the listener that are longer than a piece
+	 * of MM_HTTP_SHORT and not lent, until their last byte is written.
+	 * Above: another such one is 503, unless it is the only one. */
+	size_t answers;
 	int64_t answer_ms;   /* a handler's time to answer; then 503 */
 	/* Per loop and address: after so many failures that count, halved
 	 * every 30 s, a new connection's handshake begins slow_ms late. */
@@ -191,11 +195,13 @@ struct mm_http_limits {
 	int64_t slow_ms;
 };
 
+#define MM_HTTP_SHORT (256U << 10)
+
 /* What a limit of 0 stands for. */
 #define MM_HTTP_LIMITS_USUAL                                                   \
 	{                                                                      \
 		.connections = 10000, .connections_per_source = 1000,          \
-		.bodies = (size_t)64 << 20,                                    \
+		.bodies = (size_t)64 << 20, .answers = (size_t)128 << 20,      \
 		.handshakes = 1000, .handshake_ms = 10000, .header_ms = 10000, \
 		.body_ms = 30000, .idle_ms = 60000, .write_ms = 30000,         \
 		.answer_ms = 60000, .slow_after = 10, .slow_ms = 1000          \

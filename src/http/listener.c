@@ -63,6 +63,7 @@ limits_default(struct mm_http_limits *m)
 	USUAL(connections_per_source);
 	USUAL(handshakes);
 	USUAL(bodies);
+	USUAL(answers);
 	USUAL(handshake_ms);
 	USUAL(slow_after);
 	USUAL(slow_ms);

@@ -67,6 +67,8 @@ struct request {
 	struct mm_buf body;
 	size_t held;           /* of bodies, because of this one */
 	_Atomic size_t *bodies; /* the listener's; NULL: none is held */
+	size_t answer_held;
+	_Atomic size_t *answers; /* likewise */
 	struct mm_http_chunks chunks;
 	const struct mm_http_route *route;
 	char id[17];
@@ -193,6 +195,7 @@ struct mm_http_listener {
 	uint16_t port;
 	_Atomic unsigned open, handshakes;
 	_Atomic size_t bodies; /* bytes */
+	_Atomic size_t answers;
 };
 
 struct mm_http {
@@ -255,6 +258,9 @@ void mm_http_request_free(struct request **owner);
  * all bodies are below it. */
 bool mm_http_request_hold(struct request *r, struct mm_http_listener *l);
 void mm_http_request_drop_body(struct request *r);
+/* Counts a long answer against its listener's ceiling; false: it is above. */
+bool mm_http_request_hold_answer(struct request *r, struct mm_http_listener *l,
+    const struct mm_http_resp *resp);
 bool mm_http_request_room(struct request *r, size_t cap);
 /* Forgets the request, keeps pipelined bytes; false if there are none. */
 bool mm_http_request_next(struct request *r);

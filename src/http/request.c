@@ -40,10 +40,31 @@ mm_http_request_drop_body(struct request *r)
 	r->held = 0;
 }
 
+bool
+mm_http_request_hold_answer(struct request *r, struct mm_http_listener *l,
+    const struct mm_http_resp *resp)
+{
+	size_t n = resp->body.cap, before;
+
+	if (resp->give_back != NULL || resp->body.n <= MM_HTTP_SHORT)
+		return true;
+	before = atomic_fetch_add(&l->answers, n);
+	if (before > 0 && before + n > l->conf.limits.answers) {
+		atomic_fetch_sub(&l->answers, n);
+		return false;
+	}
+	r->answers = &l->answers;
+	r->answer_held = n;
+	return true;
+}
+
 static void
 buffers_free(struct request *r)
 {
 	mm_http_request_drop_body(r);
+	if (r->answers != NULL)
+		atomic_fetch_sub(r->answers, r->answer_held);
+	r->answers = NULL;
 	mm_buf_wipe(&r->out);
 	mm_buf_wipe(&r->out_body);
 	if (r->give_back != NULL)

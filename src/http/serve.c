@@ -44,9 +44,41 @@ begin(struct conn *c)
 	spend(c, REQUEST_COST);
 }
 
+/* The words of an error, in resp's body. */
+static void
+put_words(struct conn *c, struct mm_http_resp *resp, const char *reason)
+{
+	const struct mm_http_listener_conf *conf = &c->port->listener->conf;
+	struct mm_http_req view;
+
+	mm_http_request_view(c, &view);
+	if (conf->on_error != NULL) {
+		conf->on_error(conf->ctx, &view, resp->status, reason, resp);
+		return;
+	}
+	resp->content_type = "text/plain";
+	mm_buf_text(&resp->body, reason);
+	mm_buf_text(&resp->body, "\n");
+}
+
+/* Whoever reads slowly holds what is read; all of them together have a
+ * ceiling. */
+static void
+hold_answer(struct conn *c, struct mm_http_resp *resp)
+{
+	if (mm_http_request_hold_answer(c->req, c->port->listener, resp))
+		return;
+	mm_http_resp_drop(resp);
+	*resp = (struct mm_http_resp){ .status = 503,
+		.body = MM_BUF_INIT(READ_MAX) };
+	put_words(c, resp, "too many long answers at a time");
+	mm_http_resp_header(resp, "Retry-After", "5");
+}
+
 bool
 mm_http_serve_answer(struct conn *c, struct mm_http_resp *resp)
 {
+	hold_answer(c, resp);
 	if (!mm_http_resp_put(c, resp))
 		return false;
 	/* From here on a second or late answer finds nobody. */
@@ -58,10 +90,8 @@ mm_http_serve_answer(struct conn *c, struct mm_http_resp *resp)
 static enum step
 error_answer(struct conn *c, int status, const char *reason, const char *allow)
 {
-	const struct mm_http_listener_conf *conf = &c->port->listener->conf;
 	struct mm_http_resp resp = { .status = status,
 		.body = MM_BUF_INIT(READ_MAX) };
-	struct mm_http_req view;
 
 	COUNT(c->port, bad_requests);
 	mm_http_request_drop_body(c->req);
@@ -69,14 +99,7 @@ error_answer(struct conn *c, int status, const char *reason, const char *allow)
 		begin(c);
 	/* What follows an unread body is not a request (RFC 9112 9.3). */
 	c->req->close |= !c->req->whole;
-	mm_http_request_view(c, &view);
-	if (conf->on_error != NULL) {
-		conf->on_error(conf->ctx, &view, status, reason, &resp);
-	} else {
-		resp.content_type = "text/plain";
-		mm_buf_text(&resp.body, reason);
-		mm_buf_text(&resp.body, "\n");
-	}
+	put_words(c, &resp, reason);
 	if (allow != NULL)
 		mm_http_resp_header(&resp, "Allow", allow);
 	return mm_http_serve_answer(c, &resp) ? STEP_GO : STEP_END;

@@ -406,6 +406,35 @@ def test_bodies_have_a_ceiling(serve):
         assert s.curl("--data-binary", "x" * 65000, path="/echo")
 
 
+def test_long_answers_have_a_ceiling(serve):
+    """What slow readers hold is bounded: the next long answer comes later,
+    a short one at once."""
+    n = 5 << 20
+    s = serve(loops=1, answers=20 << 20)  # of 8 MiB each
+    ask = b"GET /big?n=%d HTTP/1.1\r\nHost: a\r\n\r\n"
+    slow = [s.dial(secure=False) for _ in range(2)]
+    for sock in slow:
+        sock.sendall(ask % n)
+        assert sock.recv(12) == b"HTTP/1.1 200"
+    late = s.dial(secure=False)
+    got = Answers(late)
+    late.sendall(ask % n + ask % 200000 + GET)
+    status, fields, _ = got.one()
+    assert (status, fields["retry-after"]) == (503, "5")
+    assert [got.one()[0] for _ in range(2)] == [200, 200]
+    slow[0].close()
+    for _ in range(100):  # as soon as its end is seen
+        late.sendall(ask % n)
+        status, _, body = got.one()
+        if status == 200:
+            break
+        time.sleep(0.02)
+    assert body == b"x" * n
+    # one that is above it alone gets through
+    path = f"/big?n={n}"
+    assert len(serve(loops=1, answers=1 << 20).curl(path=path)) == n
+
+
 def test_vanishing_clients(serve):
     s = serve()
     for _ in range(50):

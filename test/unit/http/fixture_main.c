@@ -25,6 +25,7 @@ static const struct {
 	LIMIT(connections_per_source),
 	LIMIT(handshakes),
 	LIMIT(bodies),
+	LIMIT(answers),
 	LIMIT(handshake_ms),
 	LIMIT(header_ms),
 	LIMIT(body_ms),
