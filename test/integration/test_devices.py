@@ -300,6 +300,21 @@ def test_import_names_what_is_wrong(gauge):
             200 if how == {} else 404)
 
 
+@pytest.mark.parametrize("body", [
+    '{"dry_run":1,"rows":[{"id":"A","product":"gauge",}]}',
+    '{"rows":[{"id":"A","product":"gauge",}],"nosuch":1}',
+    '{"rows":[{"id":"A","id":"B"}],"texts":7}'])
+def test_what_is_no_json_is_that_first(gauge, body):
+    """Whatever else is wrong, and however limited the credential is."""
+    key = gauge.rest("POST", "/keys", {
+        "name": "limited", "roles": ["operator"],
+        "products": ["gauge"]}).json["key"]
+    for k in (None, key):
+        a = gauge.rest("POST", "/devices/import", body, key=k)
+        assert a.status == 400, a
+        assert a.json["detail"].startswith("JSON: "), a
+
+
 def test_import_of_texts(gauge):
     given = [{"id": "X-1", "product": "gauge", "attributes": {
         "hw_rev": "1", "lot": "17", "tested": "true"}}]

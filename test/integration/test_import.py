@@ -333,6 +333,7 @@ def test_a_large_table_and_its_index(meter, many):
         f"MANY-{i}" for i in range(29990, 30000) if i % 7 == 3]
 
 
+@pytest.mark.skipif("MINTMARK_DATABASE" in os.environ, reason="SQLite's file")
 def test_a_start_goes_on_where_the_last_one_was(meter, many):
     """Housekeeping notes how far it has looked at the ledger's times; of a
     note that is of another ledger, or damaged, nothing is believed."""

@@ -531,3 +531,38 @@ def test_a_password_and_a_host_name_behind_the_sandbox(server):
         csr = w.key_and_csr("P-1")[1]
         assert settled(lambda: w.enrol_basic(t, csr)).status == 200
         assert "hunter2" not in w.log()
+
+
+# ---- what is read ----
+
+def asked(server, said, what):
+    """How often a server that logs all has run a read since, as it was."""
+    return (server.dir / "log").read_text()[said:].count(what)
+
+
+def test_a_limited_credential_is_not_looked_up_for_each_row():
+    """A batch is looked at once for a request, however many rows or entries
+    are held against it."""
+    n = 40
+    with Postgres("log_statement=all") as server, \
+            World(database=server.database()) as w:
+        w.start().product()
+        a = w.rest("POST", "/batches", {
+            "id": "reads", "product": "thermo", "quantity": n,
+            "serials": "RD-{01..60}", "until": "2099-01-01T00:00:00Z"})
+        assert a.status == 201, a
+        key = w.rest("POST", "/keys", {
+            "name": "reads", "roles": ["operator", "auditor"],
+            "batches": ["reads"]}).json["key"]
+        read = "$1 = '9', $2 = 'reads'"  # a batch's document
+        rows = [{"id": f"RD-{i:02}", "product": "thermo"}
+                for i in range(1, n + 1)]
+        for method, path, body in (
+                ("POST", "/devices/import", {"rows": rows}),
+                ("GET", "/events?after=-1&limit=1000", None),
+                ("GET", "/audit?limit=1000", None)):
+            said = len((server.dir / "log").read_text())
+            a = w.rest(method, path, body, key=key)
+            assert a.status == 200, a
+            times = asked(server, said, read)
+            assert 1 <= times < n / 4, (path, times)
