@@ -65,6 +65,9 @@ check_loaded(struct mm_cli *cli, const char *path, struct mm_why *why)
 	struct mm_client *c;
 
 	MM_TRY(mm_file_read(path, &text, why));
+	if (is_whole(mm_buf_view(&text)))
+		return MM_FAIL(why, MM_EINPUT, "%.80s: a whole configuration; "
+		    "--loaded wants its profile blocks alone", path);
 	body = json_pack("{s:s%}", "text", text.p, text.n);
 	if (body == NULL)
 		return MM_FAIL(why, MM_EINPUT, "%.80s: not UTF-8", path);

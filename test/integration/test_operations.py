@@ -345,6 +345,8 @@ def test_what_a_server_says_of_profiles(world):
     path.write_text('profile "spare" {\n\tissuer = "nobody"\n}\n')
     p = world.cli("profile", "check", path, "--loaded", check=False)
     assert "no such issuer" in p.stdout, p
+    p = world.cli("profile", "check", world.conf, "--loaded", check=False)
+    assert p.returncode == 2 and "profile blocks alone" in p.stderr, p
 
 
 def test_what_is_not_named_is_emptied(world):
