@@ -32,6 +32,6 @@ bool mmd_store_fits(const struct mmd_bundle *b, uint32_t room);
 /* As mmd_store_verify; own: SHA-256 of the identity's own public key. */
 enum mmd_rc mmd_store_verify_own(const struct mmd_store *s,
     const struct mmd_crypto *crypto, unsigned identity, struct mmd_bundle *b,
-    const uint8_t own[MMD_HASH]) MMD_MUST;
+    struct mmd_bytes salt, const uint8_t own[MMD_HASH]) MMD_MUST;
 
 #endif

@@ -197,10 +197,12 @@ in_use(const struct mmd_look *l, const struct mmd_bundle *b)
 static enum mmd_rc
 take_into_use(struct mmd_call *c, struct mmd_bundle *b)
 {
+	const struct mmd_bytes all = c->v[4].v;
 	const struct mmd_factory_conf *conf = c->f->conf;
 	enum mmd_rc rc;
 
 	rc = mmd_store_verify_own(conf->store, conf->crypto, c->identity, b,
+	    (struct mmd_bytes){ all.p + MMD_HASH, all.n - MMD_HASH },
 	    c->look.key);
 	if (rc == MMD_OK)
 		rc = mmd_store_commit(conf->store, c->identity, b);
@@ -217,8 +219,6 @@ commit(struct mmd_call *c)
 	for (size_t i = 0; i < MMD_PARTS; i++)
 		b.n[i] = (uint32_t)c->v[1 + i].n;
 	memcpy(b.all, c->v[4].v.p, MMD_HASH);
-	b.salt = (struct mmd_bytes){ c->v[4].v.p + MMD_HASH,
-		c->v[4].v.n - MMD_HASH };
 	if (!in_use(&c->look, &b)) {
 		rc = take_into_use(c, &b);
 		cert = b.cert;

@@ -140,6 +140,7 @@ struct mmd_signature {
  * are given in parts so that nothing need be copied together.
  */
 struct mmd_crypto {
+	/* out may be one of the parts. */
 	enum mmd_rc (*hash)(void *ctx, const struct mmd_bytes *parts,
 	    size_t nparts, uint8_t out[MMD_HASH]);
 	enum mmd_rc (*hmac)(void *ctx, struct mmd_bytes key,

@@ -94,7 +94,6 @@ struct mmd_bundle {
 	uint32_t config;          /* its configuration's version; 0: none */
 	uint32_t generation;
 	unsigned half;
-	struct mmd_bytes salt;    /* for mmd_store_verify alone; n 0: none */
 };
 
 /*
@@ -130,7 +129,8 @@ enum mmd_rc mmd_store_put(const struct mmd_store *s, unsigned identity,
 
 /*
  * Whether the half that is not in use holds the bundle that b describes by n,
- * all and salt, for this device: its hash (else MMD_ECHECKSUM), its shape, each
+ * and all, the latter with that salt (n 0: none), for this device: its hash
+ * (else MMD_ECHECKSUM), its shape, each
  * certificate of the chain naming the one before it as issuer (else
  * MMD_EINPUT), and the certificate's key being the identity's own (else
  * MMD_EPATH).  Signatures are the station's to check: it has the anchor.  Sets
@@ -138,7 +138,7 @@ enum mmd_rc mmd_store_put(const struct mmd_store *s, unsigned identity,
  */
 enum mmd_rc mmd_store_verify(const struct mmd_store *s,
     const struct mmd_crypto *crypto, unsigned identity, struct mmd_bundle *b,
-    uint8_t *scratch, size_t scratch_n) MMD_MUST;
+    struct mmd_bytes salt, uint8_t *scratch, size_t scratch_n) MMD_MUST;
 /*
  * Takes it into use: the commit point.  generation, half and config are set
  * here.  MMD_ECHECKSUM: a head was begun there and cut off; the bundle must be

@@ -154,7 +154,8 @@ salt_hash(const struct mmd_crypto *crypto, struct mmd_bytes salt,
 /* see flash.h */
 enum mmd_rc
 mmd_store_verify_own(const struct mmd_store *s, const struct mmd_crypto *crypto,
-    unsigned identity, struct mmd_bundle *b, const uint8_t own[MMD_HASH])
+    unsigned identity, struct mmd_bundle *b, struct mmd_bytes salt,
+    const uint8_t own[MMD_HASH])
 {
 	const struct mmd_flash *f = s->flash;
 	const struct mmd_area *idle;
@@ -171,7 +172,7 @@ mmd_store_verify_own(const struct mmd_store *s, const struct mmd_crypto *crypto,
 		b->n[0] + b->n[1] + b->n[2] };
 	rc = hash_span(f, crypto, &all, hash);
 	if (rc == MMD_OK)
-		rc = salt_hash(crypto, b->salt, hash);
+		rc = salt_hash(crypto, salt, hash);
 	if (rc == MMD_OK && memcmp(hash, b->all, MMD_HASH) != 0)
 		rc = MMD_ECHECKSUM;
 	all.n = b->n[MMD_PART_CERT];
@@ -187,12 +188,12 @@ mmd_store_verify_own(const struct mmd_store *s, const struct mmd_crypto *crypto,
 /* see mmd_store.h */
 enum mmd_rc
 mmd_store_verify(const struct mmd_store *s, const struct mmd_crypto *crypto,
-    unsigned identity, struct mmd_bundle *b, uint8_t *scratch,
-    size_t scratch_n)
+    unsigned identity, struct mmd_bundle *b, struct mmd_bytes salt,
+    uint8_t *scratch, size_t scratch_n)
 {
 	uint8_t own[MMD_HASH];
 	enum mmd_rc rc = mmd_own_key(crypto, identity, scratch, scratch_n, own);
 
 	return rc != MMD_OK ? rc : mmd_store_verify_own(s, crypto, identity, b,
-	    own);
+	    salt, own);
 }

@@ -170,7 +170,7 @@ store(struct enrol *e)
 		rc = e->crypto->hash(e->crypto->ctx, &all, 1, b.all);
 	if (rc == MMD_OK)
 		rc = mmd_store_verify(e->store, e->crypto, MMD_LDEVID, &b,
-		    e->buf, sizeof(e->buf));
+		    (struct mmd_bytes){ 0 }, e->buf, sizeof(e->buf));
 	return rc != MMD_OK ? rc : mmd_store_commit(e->store, MMD_LDEVID, &b);
 }
 

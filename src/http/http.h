@@ -186,7 +186,10 @@ struct mm_http_limits {
 	size_t bodies;
 	/* Memory of all answers of the listener that are longer than a piece
 	 * of MM_HTTP_SHORT and not lent, until their last byte is written.
-	 * Above: another such one is 503, unless it is the only one. */
+	 * Above: another such one of an address that reads one already (per
+	 * loop) is 503, and from four times that on anybody's, unless it is
+	 * the only one; but for one whose request had an effect (neither GET
+	 * nor HEAD). */
 	size_t answers;
 	int64_t answer_ms;   /* a handler's time to answer; then 503 */
 	/* Per loop and address: after so many failures that count, halved

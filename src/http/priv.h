@@ -69,6 +69,7 @@ struct request {
 	_Atomic size_t *bodies; /* the listener's; NULL: none is held */
 	size_t answer_held;
 	_Atomic size_t *answers; /* likewise */
+	struct source *reader;   /* with answers: whose it is */
 	struct mm_http_chunks chunks;
 	const struct mm_http_route *route;
 	char id[17];
@@ -118,6 +119,7 @@ struct source {
 	struct source *next;
 	uint64_t key;
 	unsigned conns;
+	unsigned answers; /* long ones that it has not read yet */
 };
 
 struct sources {
@@ -259,7 +261,7 @@ void mm_http_request_free(struct request **owner);
 bool mm_http_request_hold(struct request *r, struct mm_http_listener *l);
 void mm_http_request_drop_body(struct request *r);
 /* Counts a long answer against its listener's ceiling; false: it is above. */
-bool mm_http_request_hold_answer(struct request *r, struct mm_http_listener *l,
+bool mm_http_request_hold_answer(struct conn *c,
     const struct mm_http_resp *resp);
 bool mm_http_request_room(struct request *r, size_t cap);
 /* Forgets the request, keeps pipelined bytes; false if there are none. */

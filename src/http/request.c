@@ -5,6 +5,8 @@
 
 #include "http/priv.h"
 
+enum { OTHERS = 4 }; /* ceilings, for who reads none yet */
+
 struct request *
 mm_http_request_new(void)
 {
@@ -40,21 +42,35 @@ mm_http_request_drop_body(struct request *r)
 	r->held = 0;
 }
 
-bool
-mm_http_request_hold_answer(struct request *r, struct mm_http_listener *l,
-    const struct mm_http_resp *resp)
+/* What had an effect is not said twice: its answer counts, and is given. */
+static bool
+has_effect(const struct request *r)
 {
-	size_t n = resp->body.cap, before;
+	return r->route != NULL && r->route->method != MM_HTTP_GET &&
+	    r->route->method != MM_HTTP_HEAD;
+}
+
+/* see priv.h */
+bool
+mm_http_request_hold_answer(struct conn *c, const struct mm_http_resp *resp)
+{
+	struct mm_http_listener *l = c->port->listener;
+	struct request *r = c->req;
+	size_t n = resp->body.cap, most = l->conf.limits.answers, before;
 
 	if (resp->give_back != NULL || resp->body.n <= MM_HTTP_SHORT)
 		return true;
+	if (c->source->answers == 0)
+		most *= OTHERS;
 	before = atomic_fetch_add(&l->answers, n);
-	if (before > 0 && before + n > l->conf.limits.answers) {
+	if (before > 0 && before + n > most && !has_effect(r)) {
 		atomic_fetch_sub(&l->answers, n);
 		return false;
 	}
 	r->answers = &l->answers;
 	r->answer_held = n;
+	r->reader = c->source;
+	r->reader->answers++;
 	return true;
 }
 
@@ -62,8 +78,10 @@ static void
 buffers_free(struct request *r)
 {
 	mm_http_request_drop_body(r);
-	if (r->answers != NULL)
+	if (r->answers != NULL) {
 		atomic_fetch_sub(r->answers, r->answer_held);
+		r->reader->answers--;
+	}
 	r->answers = NULL;
 	mm_buf_wipe(&r->out);
 	mm_buf_wipe(&r->out_body);

@@ -66,7 +66,7 @@ put_words(struct conn *c, struct mm_http_resp *resp, const char *reason)
 static void
 hold_answer(struct conn *c, struct mm_http_resp *resp)
 {
-	if (mm_http_request_hold_answer(c->req, c->port->listener, resp))
+	if (mm_http_request_hold_answer(c, resp))
 		return;
 	mm_http_resp_drop(resp);
 	*resp = (struct mm_http_resp){ .status = 503,

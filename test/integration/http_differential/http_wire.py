@@ -36,9 +36,10 @@ class Server:
             assert time.monotonic() < end, self.counters()
             time.sleep(0.01)
 
-    def dial(self, secure=True, timeout=10):
+    def dial(self, secure=True, timeout=10, source="127.0.0.1"):
         s = socket.create_connection(
-            ("127.0.0.1", self.tls if secure else self.plain), timeout)
+            ("127.0.0.1", self.tls if secure else self.plain), timeout,
+            (source, 0))
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not secure:
             return s

@@ -408,7 +408,8 @@ def test_bodies_have_a_ceiling(serve):
 
 def test_long_answers_have_a_ceiling(serve):
     """What slow readers hold is bounded: the next long answer comes later,
-    a short one at once."""
+    a short one at once, and so do another address's and one of a request that
+    had an effect."""
     n = 5 << 20
     s = serve(loops=1, answers=20 << 20)  # of 8 MiB each
     ask = b"GET /big?n=%d HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -422,6 +423,11 @@ def test_long_answers_have_a_ceiling(serve):
     status, fields, _ = got.one()
     assert (status, fields["retry-after"]) == (503, "5")
     assert [got.one()[0] for _ in range(2)] == [200, 200]
+    other = s.dial(secure=False, source="127.0.0.2")
+    other.sendall(ask % n)
+    assert Answers(other).one()[0] == 200
+    late.sendall((ask % n).replace(b"GET", b"POST"))
+    assert got.one()[0] == 200
     slow[0].close()
     for _ in range(100):  # as soon as its end is seen
         late.sendall(ask % n)

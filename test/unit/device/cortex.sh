@@ -64,13 +64,13 @@ for cpu in cortex-m3 cortex-m4; do
 	# shellcheck disable=SC2086
 	{
 	part 'codec of the factory' 3230 $codec
-	part 'factory' 6150 $factory
-	part 'both: an image that is only made' 9360 $codec $factory
+	part 'factory' 6170 $factory
+	part 'both: an image that is only made' 9380 $codec $factory
 	part 'codec, x509, token, EST: one that only renews' 7900 \
 		base64 cert der est http pkcs7 request time token
 	part 'the same, which reads tokens as URI or JSON' 9240 \
 		base64 cert der est http pkcs7 request time token token_form
-	part 'all of it' 17160 $codec $factory cert est http pkcs7 \
+	part 'all of it' 17180 $codec $factory cert est http pkcs7 \
 		signature time token token_form
 	}
 	linked "$cpu" 7990

@@ -136,6 +136,7 @@ static const struct mm_http_route routes[] = {
 	{ MM_HTTP_GET, "/loop", 0, 0, on_loop, NULL },
 	{ MM_HTTP_GET, "/later", 0, 0, on_later, NULL },
 	{ MM_HTTP_GET, "/big", 0, 0, on_big, NULL },
+	{ MM_HTTP_POST, "/big", 65536, 0, on_big, NULL },
 	{ MM_HTTP_POST, "/echo", 65536, 0, on_echo, NULL },
 	{ MM_HTTP_GET, "/what/*", 65536, 0, on_what, NULL },
 	{ MM_HTTP_POST, "/what/*", 65536, 0, on_what, NULL },
