@@ -91,6 +91,14 @@ sync_pipeline(struct pg *db, struct mm_why *why)
 	return PQpipelineSync(db->c) ? MM_OK : mm_pg_fail(db, NULL, why);
 }
 
+/* The server keeps answers back until its buffer is full or the pipeline ends,
+ * and who waits for one would wait for what comes behind it, too. */
+static enum mm_err
+want_answer(struct pg *db, struct mm_why *why)
+{
+	return PQsendFlushRequest(db->c) ? MM_OK : mm_pg_fail(db, NULL, why);
+}
+
 static enum mm_err
 enter(struct pg *db, struct mm_why *why)
 {
@@ -319,8 +327,9 @@ take_ops(struct batch *b, size_t first, size_t n, struct mm_why *why)
 	return MM_OK;
 }
 
-/* From i on, in one statement: each of them has its time (statement_timeout),
- * so a thousand devices do not fail as one where the database is slow. */
+/* From i on, in one statement: each of them has its time (statement_timeout,
+ * and our patience), so a thousand devices do not fail as one where the
+ * database is slow. */
 static size_t
 part_of(const struct batch *b, size_t i)
 {
@@ -333,8 +342,11 @@ all_at_once(struct batch *b, struct mm_why *why)
 	struct pg *db = &b->s->db;
 
 	MM_TRY(send_begin(b->s, why));
-	for (size_t i = 0; i < b->n; i += PART)
+	MM_TRY(want_answer(db, why));
+	for (size_t i = 0; i < b->n; i += PART) {
 		MM_TRY(send_ops(db, b->op + i, part_of(b, i), why));
+		MM_TRY(want_answer(db, why));
+	}
 	MM_TRY(sync_pipeline(db, why));
 	MM_TRY(take_begin(b, why));
 	for (size_t i = 0; i < b->n; i += PART)

@@ -349,6 +349,45 @@ test_a_lock_that_stays(void **state)
 	fx_close(&f);
 }
 
+static void *
+let_go(void *other)
+{
+	nanosleep(&(struct timespec){ 1, 800000000 }, NULL);
+	PQfinish(other);
+	return NULL;
+}
+
+/* The wait for the ledger and each statement have their time each, however
+ * long it all takes. */
+static void
+test_a_slow_database(void **state)
+{
+	static struct top t[100];
+	struct mm_op *ops[100];
+	struct mm_why why = { 0 };
+	pthread_t thread;
+	struct fx f;
+	PGconn *other;
+
+	(void)state;
+	open_here(&f);
+	pg_sql(f.url, "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql"
+	    " AS 'BEGIN PERFORM pg_sleep(0.024); RETURN NEW; END';"
+	    "CREATE TRIGGER slow BEFORE INSERT ON mintmark.token FOR EACH ROW"
+	    " EXECUTE FUNCTION slow()");
+	for (unsigned i = 0; i < 100; i++) {
+		top_mint(&t[i], i);
+		ops[i] = &t[i].op;
+	}
+	other = pg_hold(f.url, "SELECT * FROM mintmark.meta FOR UPDATE");
+	assert_int_equal(pthread_create(&thread, NULL, let_go, other), 0);
+	must(mm_store_run(f.s, ops, 100, &why), &why);
+	pthread_join(thread, NULL);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(t[i].op.result, MM_OK);
+	fx_close(&f);
+}
+
 /* ---- replicas ---- */
 
 static atomic_bool waits_end;
@@ -740,6 +779,7 @@ main(void)
 		cmocka_unit_test(test_a_restart),
 		cmocka_unit_test(test_a_server_that_hangs),
 		cmocka_unit_test(test_a_lock_that_stays),
+		cmocka_unit_test(test_a_slow_database),
 		cmocka_unit_test(test_a_commit_without_its_replica),
 		cmocka_unit_test(test_databases_that_are_refused),
 		cmocka_unit_test(test_an_older_database_is_brought_up),
