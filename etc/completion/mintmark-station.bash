@@ -4,7 +4,7 @@ _mintmark_station() {
 	local before=${COMP_WORDS[COMP_CWORD-1]} command= w=
 
 	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case $w in enrol|provision|run|status|release|scrap|import|export|api-key|sync|label|fixtures|blink|report|adopt|man|completion|reference) command=$w ;; esac
+		case $w in enrol|provision|run|status|release|scrap|import|export|api-key|sync|label|fixtures|blink|report|adopt|selftest|man|completion|reference) command=$w ;; esac
 	done
 	case $before in
 	--config) COMPREPLY=($(compgen -f -- "$word")); return ;;
@@ -26,10 +26,11 @@ _mintmark_station() {
 	blink) w='--config --fixture --times --json ' ;;
 	report) w='--config --json ' ;;
 	adopt) w='--config --serial --fixture --accept-clock --operator-badge-file --supervisor-badge-file --reason --json ' ;;
+	selftest) w='--config --fixture --json ' ;;
 	man) w='' ;;
 	completion) w='' ;;
 	reference) w='' ;;
-	*) w='enrol provision run status release scrap import export api-key sync label fixtures blink report adopt man completion reference --help --version' ;;
+	*) w='enrol provision run status release scrap import export api-key sync label fixtures blink report adopt selftest man completion reference --help --version' ;;
 	esac
 	COMPREPLY=($(compgen -W "$w" -- "$word"))
 }

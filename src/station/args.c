@@ -6,12 +6,12 @@
 enum { ENROL = 1, PROVISION = 2, RUN = 4, STATUS = 8, RELEASE = 16,
 	SCRAP = 32, IMPORT = 64, EXPORT = 128, API_KEY = 256,
 	SYNC = 512, LABEL = 1024, FIXTURES = 2048, BLINK = 4096,
-	REPORT = 8192, ADOPT = 16384,
+	REPORT = 8192, ADOPT = 16384, SELFTEST = 32768,
 	ONE = PROVISION | ADOPT,
 	PEOPLE = RELEASE | SCRAP,
 	ANY = ENROL | PROVISION | RUN | STATUS | PEOPLE | IMPORT | EXPORT |
 	    API_KEY | SYNC | LABEL | FIXTURES | BLINK |
-	    REPORT | ADOPT };
+	    REPORT | ADOPT | SELFTEST };
 
 /* see args.h; in the order of the bits above */
 const struct mm_station_command mm_station_commands[] = {
@@ -43,6 +43,8 @@ const struct mm_station_command mm_station_commands[] = {
 	{ "adopt", "take a board over that has a certificate of the batch and "
 	    "no record, because a disk died: it is put aside for a "
 	    "supervisor" },
+	{ "selftest", "before the shift: ask the program of each fixture that "
+	    "has one whether its tool and adapter work" },
 	{ "man", "print the manual page" },
 	{ "completion", "print the completion for bash" },
 	{ "reference", "print docs/reference/station.md" },
@@ -58,7 +60,7 @@ const struct mm_station_option mm_station_options[] = {
 	{ "--serial", "SN", "the serial number on the label", AT(serial),
 	    ONE | PEOPLE | LABEL },
 	{ "--fixture", "NAME", "the fixture that the board is in", AT(fixture),
-	    ONE | BLINK },
+	    ONE | BLINK | SELFTEST },
 	{ "--times", "N", "how often; default 20, some six seconds",
 	    AT(times), BLINK },
 	{ "--order", "FILE", "the work order's file", AT(order), IMPORT },

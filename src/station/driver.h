@@ -62,6 +62,9 @@ struct mm_driver_class {
 	/* Whether there is something at it, between units; NULL: as
 	 * mm_fixture_port says, which waits for nothing. */
 	bool (*there)(struct mm_driver *d);
+	/* Asks it whether it works; NULL: there is nothing to ask.  False: it
+	 * is not answered yet. */
+	bool (*ask)(struct mm_driver *d);
 	/* Gives up what is being done, and the way. */
 	void (*close)(struct mm_driver *d);
 	void (*free)(struct mm_driver **owner);
@@ -69,11 +72,25 @@ struct mm_driver_class {
 extern const struct mm_driver_class mm_driver_serial, mm_driver_exec,
     mm_driver_files;
 
+/* What a fixture's own program says of itself, before a board is in it. */
+enum mm_selftest_is {
+	MM_SELFTEST_UNASKED,
+	MM_SELFTEST_SILENT, /* it does not know the question */
+	MM_SELFTEST_WORKS,
+	MM_SELFTEST_FAILED, /* for reason; note has its words */
+};
+struct mm_selftest {
+	enum mm_selftest_is is;
+	enum mm_unit_reason reason;
+	char note[160], tool[64], version[64]; /* printable ASCII */
+};
+
 /* What every driver begins with. */
 struct mm_driver {
 	const struct mm_driver_class *class;
 	const struct mm_fixture_conf *conf;
 	char note[160]; /* of the last failure; "" nothing to add */
+	struct mm_selftest test;
 };
 
 /* Of the kind that the fixture's configuration names. */
@@ -81,5 +98,9 @@ MM_MUST enum mm_err mm_driver_new(const struct mm_fixture_conf *conf,
     struct mm_driver **out, struct mm_why *why);
 void mm_driver_free(struct mm_driver **owner);
 bool mm_driver_there(struct mm_driver *d);
+struct mm_json;
+/* selftest.c: the field "selftest", and of what it failed; nothing if it was
+ * not asked. */
+void mm_selftest_json(struct mm_json *j, const struct mm_selftest *t);
 
 #endif

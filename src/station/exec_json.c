@@ -31,6 +31,34 @@ put_pem(struct mm_json *j, const char *key, struct mm_bytes der)
 	mm_buf_done(&pem);
 }
 
+static void
+put_head(struct mm_json *j, const struct mm_fixture_conf *conf,
+    const char *step, const char *serial, int64_t now_s)
+{
+	char port[PATH_MAX];
+
+	mm_json_open(j, '{');
+	mm_json_int(j, "v", 1);
+	mm_json_str(j, "step", step);
+	mm_json_str(j, "fixture", conf->name);
+	(void)mm_fixture_port(conf, port);
+	mm_json_str(j, "port", port);
+	mm_json_str(j, "serial", serial);
+	mm_json_int(j, "time", now_s);
+}
+
+/* see exec.h */
+void
+mm_exec_put_selftest(struct mm_buf *out, const struct mm_fixture_conf *conf,
+    int64_t now_s)
+{
+	struct mm_json j = mm_json_over(out);
+
+	put_head(&j, conf, "selftest", "", now_s);
+	mm_json_close(&j, '}');
+	mm_buf_text(out, "\n");
+}
+
 /* see exec.h */
 void
 mm_exec_put_job(struct mm_buf *out, const struct mm_fixture_conf *conf,
@@ -38,16 +66,9 @@ mm_exec_put_job(struct mm_buf *out, const struct mm_fixture_conf *conf,
 {
 	struct mm_json j = mm_json_over(out);
 	struct mm_bytes random = { job->random, sizeof(job->random) };
-	char port[PATH_MAX];
 
-	mm_json_open(&j, '{');
-	mm_json_int(&j, "v", 1);
-	mm_json_str(&j, "step", mm_unit_effect_names[job->effect]);
-	mm_json_str(&j, "fixture", conf->name);
-	(void)mm_fixture_port(conf, port);
-	mm_json_str(&j, "port", port);
-	mm_json_str(&j, "serial", job->serial);
-	mm_json_int(&j, "time", job->now_s);
+	put_head(&j, conf, mm_unit_effect_names[job->effect], job->serial,
+	    job->now_s);
 	if (job->effect == MM_DO_KEY)
 		mm_json_hex(&j, "stir", random);
 	if (job->effect == MM_DO_PROVE)
@@ -86,6 +107,14 @@ take_hash(const json_t *o, const char *key, bool *has, uint8_t out[32])
 	return !*has || mm_hex_parse(s, strlen(s), out, 32, NULL) == MM_OK;
 }
 
+static void
+plain(char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s < ' ' || *s > '~')
+			*s = '?';
+}
+
 static bool
 take_said(const json_t *o, struct mm_unit_said *said)
 {
@@ -100,9 +129,7 @@ take_said(const json_t *o, struct mm_unit_said *said)
 	mm_hex_text(bytes, n, said->hw);
 	snprintf(said->firmware, sizeof(said->firmware), "%s",
 	    text_of(o, "firmware"));
-	for (char *s = said->firmware; *s != '\0'; s++)
-		if (*s < ' ' || *s > '~')
-			*s = '?';
+	plain(said->firmware);
 	said->locked = json_is_true(json_object_get(o, "locked"));
 	said->config = json_integer_value(json_object_get(o,
 	    "config_version"));
@@ -208,14 +235,11 @@ take_result(const json_t *o, const struct mm_driver_job *job,
 	return MM_OK;
 }
 
-/* see exec.h */
-enum mm_err
-mm_exec_read(struct mm_bytes said, const struct mm_driver_job *job,
-    struct mm_driver_answer *out, struct mm_exec_result *result,
-    struct mm_why *why)
+/* NULL: there is none. */
+static json_t *
+last_result(struct mm_bytes said)
 {
 	json_t *last = NULL;
-	enum mm_err rc;
 
 	while (said.n > 0) {
 		const uint8_t *lf = memchr(said.p, '\n', said.n);
@@ -232,10 +256,66 @@ mm_exec_read(struct mm_bytes said, const struct mm_driver_job *job,
 		said.p += n;
 		said.n -= n;
 	}
+	return last;
+}
+
+/* see exec.h */
+enum mm_err
+mm_exec_read(struct mm_bytes said, const struct mm_driver_job *job,
+    struct mm_driver_answer *out, struct mm_exec_result *result,
+    struct mm_why *why)
+{
+	json_t *last = last_result(said);
+	enum mm_err rc;
+
 	if (last == NULL)
 		return MM_FAIL(why, MM_EINPUT, "it ended without a result");
 	memset(result, 0, sizeof(*result));
 	rc = take_result(last, job, out, result, why);
 	json_decref(last);
 	return rc;
+}
+
+static void
+take_selftest(const json_t *o, struct mm_selftest *out)
+{
+	const char *result = text_of(o, "result");
+
+	snprintf(out->note, sizeof(out->note), "%s", text_of(o, "note"));
+	snprintf(out->tool, sizeof(out->tool), "%s", text_of(o, "tool"));
+	snprintf(out->version, sizeof(out->version), "%s",
+	    text_of(o, "version"));
+	plain(out->note);
+	plain(out->tool);
+	plain(out->version);
+	if (strcmp(result, "done") == 0 && out->tool[0] != '\0') {
+		out->is = MM_SELFTEST_WORKS;
+	} else if (strcmp(result, "failed") == 0 &&
+	    strcmp(text_of(o, "reason"),
+		mm_unit_reasons[MM_UR_SELFTEST].code) == 0) {
+		out->is = MM_SELFTEST_FAILED;
+		out->reason = MM_UR_SELFTEST;
+	}
+}
+
+/* see exec.h */
+void
+mm_exec_read_selftest(struct mm_bytes said, bool status_0,
+    struct mm_selftest *out)
+{
+	json_t *last = last_result(said);
+
+	memset(out, 0, sizeof(*out));
+	out->is = MM_SELFTEST_SILENT;
+	if (last != NULL)
+		take_selftest(last, out);
+	json_decref(last);
+	if (out->is == MM_SELFTEST_SILENT)
+		*out = (struct mm_selftest){ .is = MM_SELFTEST_SILENT };
+	if (out->is != MM_SELFTEST_WORKS || status_0)
+		return;
+	out->is = MM_SELFTEST_FAILED;
+	out->reason = MM_UR_SELFTEST;
+	snprintf(out->note, sizeof(out->note),
+	    "it said that it works, and failed");
 }

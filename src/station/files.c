@@ -289,5 +289,5 @@ files_there(struct mm_driver *d)
 
 /* see driver.h */
 const struct mm_driver_class mm_driver_files = { "files", files_new, files_open,
-	files_begin, files_run, files_wish, files_there, files_close,
-	files_free };
+	files_begin, files_run, files_wish, files_there, NULL,
+	files_close, files_free };

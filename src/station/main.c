@@ -37,6 +37,7 @@ static const struct {
 	{ "blink", mm_run_blink },
 	{ "report", mm_run_report },
 	{ "adopt", mm_run_provision },
+	{ "selftest", mm_run_selftest },
 };
 
 static const struct {

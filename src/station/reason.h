@@ -87,6 +87,10 @@ enum mm_unit_exit {
 	X(MM_UR_DRIVER_LATE, "driver-late", MM_EXIT_BOARD,                 \
 	    "the fixture's program took too long and was ended",           \
 	    "start again; if it stays so, call the line engineer")         \
+	X(MM_UR_SELFTEST, "selftest-failed", MM_EXIT_BOARD,                \
+	    "the fixture's tool or adapter does not work",                 \
+	    "call the line engineer: the fixture's self-test says what"    \
+	    " is wrong")                                                   \
 	X(MM_UR_FILES, "bundle-failed", MM_EXIT_STATION,                   \
 	    "the device's files cannot be written or read: is the disk "   \
 	    "full?",                                                       \

@@ -58,15 +58,23 @@ static void
 say_board(struct mm_buf *out, const struct mm_said *what, bool json)
 {
 	struct mm_json j = mm_json_over(out);
+	const struct mm_place *p = what->place;
+	bool ill = !what->there && mm_shift_ill(p);
 
 	if (!json) {
-		mm_buf_printf(out, "%-8s %s\n", what->place->conf->name,
-		    what->there ? "ready: scan the label" : "no board");
+		mm_buf_printf(out, "%-8s %s\n", p->conf->name,
+		    what->there ? "ready: scan the label"
+			: ill   ? mm_unit_reasons[p->driver->test.reason].what
+				: "no board");
 		return;
 	}
 	mm_json_open(&j, '{');
 	mm_json_str(&j, "fixture", what->place->conf->name);
 	mm_json_str(&j, "board", what->there ? "in" : "out");
+	if (ill) {
+		mm_report_reason(&j, p->driver->test.reason);
+		mm_json_str(&j, "note", p->driver->test.note);
+	}
 	mm_json_close(&j, '}');
 	mm_buf_text(out, "\n");
 }

@@ -38,6 +38,8 @@ int mm_run_report(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
 int mm_run_fixtures(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
+int mm_run_selftest(const struct mm_station_conf *conf,
+    const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
 int mm_run_blink(const struct mm_station_conf *conf,
     const struct mm_station_args *a, enum mm_err *err, struct mm_why *why);
 int mm_run_api_key(const struct mm_station_conf *conf,

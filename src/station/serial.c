@@ -334,5 +334,5 @@ serial_wish(const struct mm_driver *d)
 
 /* see driver.h */
 const struct mm_driver_class mm_driver_serial = { "serial", serial_new,
-	serial_open, serial_begin, serial_run, serial_wish, NULL, serial_close,
-	serial_free };
+	serial_open, serial_begin, serial_run, serial_wish, NULL, NULL,
+	serial_close, serial_free };

@@ -242,6 +242,8 @@ void mm_shift_put_fixtures(
     struct mm_json *j, const struct mm_shift *s, const char *key);
 /* operator and supervisor: ids, or null; and whether somebody must be there. */
 void mm_shift_put_crew(struct mm_json *j, const struct mm_shift *s);
+/* Its program's self-test failed: no label goes to it by itself. */
+bool mm_shift_ill(const struct mm_place *p);
 /* What a tile says of a place: a word that never changes its meaning. */
 const char *mm_shift_tile(const struct mm_shift *s, unsigned place);
 

@@ -18,6 +18,13 @@ mm_shift_tile(const struct mm_shift *s, unsigned place)
 	return s->there[place] ? "ready" : "empty";
 }
 
+/* see shift.h */
+bool
+mm_shift_ill(const struct mm_place *p)
+{
+	return p->driver->test.is == MM_SELFTEST_FAILED;
+}
+
 /* How far a unit is: its effects stand in the order in which they are done. */
 static const uint8_t step_of[MM_EFFECTS] = {
 	/* a board is taken over: about as far as that */
@@ -48,7 +55,10 @@ put_fixture(struct mm_json *j, const struct mm_shift *s, unsigned i)
 	mm_json_str(j, "name", p->conf->name);
 	mm_json_str(j, "tile", tile);
 	mm_json_bool(j, "board", s->there[i]);
-	if (mm_place_busy(p)) {
+	mm_selftest_json(j, &p->driver->test);
+	if (strcmp(tile, "empty") == 0 && mm_shift_ill(p)) {
+		mm_report_reason(j, p->driver->test.reason);
+	} else if (mm_place_busy(p)) {
 		put_step(j, p);
 	} else if (strcmp(tile, "passed") == 0) {
 		mm_json_str(j, "device", p->last);

@@ -345,6 +345,11 @@ put_more(struct page *p, unsigned i, const char *tile)
 		mm_catalogue_reason(p->t->texts, &p->out, place->reason, false);
 		return;
 	}
+	if (strcmp(tile, "empty") == 0 && mm_shift_ill(place)) {
+		mm_catalogue_reason(p->t->texts, &p->out,
+		    place->driver->test.reason, false);
+		return;
+	}
 	if (strcmp(tile, "working") == 0) {
 		put_key(p, "step",
 		    place->away_ms != 0 ? "waits"

@@ -51,7 +51,9 @@ call_fixtures(struct mm_web *w, struct mm_ask *a, bool due)
 }
 const struct mm_web_call mm_call_fixtures = { call_fixtures,
 	"`items`: the fixtures alone. `tile` is `empty`, `ready`, "
-	"`working`, `passed` or `failed`" };
+	"`working`, `passed` or `failed`. `selftest`, `tool`, `version` are "
+	"what a fixture's program says of itself: `failed`, with `reason` "
+	"and `selftest_note`, is `empty` and gets no label" };
 
 /* ---- one unit ---- */
 

@@ -10,8 +10,9 @@ import zlib
 
 import pytest
 
+from screen import Running
 from station import Station
-from world import alive, faketime, run
+from world import alive, faketime, run, until
 
 LEAKS = True
 NUMBERS = itertools.count(1)
@@ -276,6 +277,81 @@ def test_a_program_makes_a_board(program):
     assert station.fact("ST-X-1", "firmware") == "exec 1"
     assert (board / "locked").exists()
     assert station.passes("ST-X-1")["again"]
+
+
+WORKS = '{"result":"done","tool":"flash\x1btool","version":"4.7"}'
+FAILS = ('{"result":"failed","reason":"selftest-failed",'
+         '"note":"no adapter: \\u001b[2Jplug it in"}')
+
+
+def test_a_program_is_asked_whether_it_works(program):
+    station, board = program
+    tool = board / "tool"
+
+    def ask(*more):
+        p = run(*station.argv("selftest", "--json", *more), check=False)
+        return p.returncode, json.loads(p.stdout)
+
+    # One that does not know the question, answers otherwise, or nothing.
+    unknown = 0, {"fixture": "f1", "selftest": "silent"}
+    assert ask() == unknown
+    for text in ('{"result":"failed","note":"unknown step"}', "",
+                 '{"result":"done"}', '{"result":"failed","reason":"no-port"}'):
+        tool.write_text(text)
+        assert ask() == unknown, text
+    tool.write_text(WORKS.replace("\x1b", "\\u001b"))
+    assert ask("--fixture", "f1") == (0, {
+        "fixture": "f1", "selftest": "works", "tool": "flash?tool",
+        "version": "4.7"})
+    asked = json.loads((board / "asked").read_text().splitlines()[0])
+    assert {k: asked[k] for k in ("v", "step", "fixture", "port", "serial")} \
+        == {"v": 1, "step": "selftest", "fixture": "f1", "port": str(board),
+            "serial": ""}
+    tool.write_text(FAILS)
+    code, told = ask()
+    assert (code, told["selftest"], told["reason"], told["exit"]) == \
+        (20, "failed", "selftest-failed", 20)
+    assert told["selftest_note"] == "no adapter: ?[2Jplug it in"
+    p = run(*station.argv("selftest"), check=False)
+    assert p.returncode == 20 and "tool or adapter does not work" in p.stdout
+    station.conf.write_text(station.conf.read_text()
+                            .replace('limit = "4s"', 'limit = "1s"'))
+    tool.write_text("hang")
+    code, told = ask()
+    assert (code, told["reason"]) == (20, "driver-late")
+    p = run(*station.argv("selftest", "--fixture", "f9"), check=False)
+    assert p.returncode == 2 and "f9" in p.stderr
+
+
+def test_a_fixture_whose_program_does_not_work_gets_no_label(program):
+    station, board = program
+    tool = board / "tool"
+    tool.write_text(FAILS)
+    with open(station.conf, "a") as f:
+        f.write('screen = "127.0.0.1:0"\n')
+    with Running(station) as r:
+        def fixture():
+            return r.status()["fixtures"][0]
+
+        until(lambda: fixture().get("reason") == "selftest-failed")
+        is_now = fixture()
+        assert (is_now["tile"], is_now["board"], is_now["selftest"]) == \
+            ("empty", False, "failed"), is_now
+        a = r.call("POST", "/api/v1/units?wait=60", {"serial": "ST-T-1"})
+        assert "no-fixture-free" in json.dumps(a.json), a.json
+        # Who names it is told why, after it was asked once more.
+        a = r.call("POST", "/api/v1/units?wait=60",
+                   {"serial": "ST-T-1", "fixture": "f1"})
+        assert a.json["reason"] == "selftest-failed", a.json
+        p = run(*station.argv("selftest"), check=False)
+        assert p.returncode == 5, p
+        tool.write_text(WORKS.replace("\x1b", "-"))
+        a = r.call("POST", "/api/v1/units?wait=60",
+                   {"serial": "ST-T-1", "fixture": "f1"})
+        assert a.json["result"] == "passed", a.json
+        assert (fixture()["selftest"], fixture()["tool"]) == \
+            ("works", "flash-tool")
+    assert "event=fixture.selftest" in r.log.read_text()
 
 
 @pytest.mark.parametrize("mood, code, reason", [

@@ -209,7 +209,7 @@ function moreOf(f) {
 	case "failed":
 		return reason(f).what;
 	default:
-		return t(`${f.tile}.more`);
+		return f.reason ? reason(f).what : t(`${f.tile}.more`);
 	}
 }
 

@@ -107,11 +107,45 @@ a_job_is_one_line_of_json(void **state)
 	}
 }
 
+static const struct {
+	const char *what, *said;
+	bool status_0;
+	enum mm_selftest_is is;
+} tests_of[] = {
+	{ "it works", "x\n{\"result\":\"done\",\"tool\":\"t\"}", true,
+	    MM_SELFTEST_WORKS },
+	{ "and fails", "{\"result\":\"done\",\"tool\":\"t\"}", false,
+	    MM_SELFTEST_FAILED },
+	{ "it does not work", "{\"result\":\"failed\",\"reason\":"
+	    "\"selftest-failed\"}", false, MM_SELFTEST_FAILED },
+	{ "no tool", "{\"result\":\"done\"}", true, MM_SELFTEST_SILENT },
+	{ "a step's reason", "{\"result\":\"failed\",\"reason\":"
+	    "\"no-room\"}", true, MM_SELFTEST_SILENT },
+	{ "nothing", "", true, MM_SELFTEST_SILENT },
+	{ "no JSON", "usage: flash", false, MM_SELFTEST_SILENT },
+};
+
+static void
+self_tests(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(tests_of); i++) {
+		struct mm_selftest t;
+
+		mm_exec_read_selftest(mm_bytes_of(tests_of[i].said),
+		    tests_of[i].status_0, &t);
+		ROW(tests_of[i].what, t.is == tests_of[i].is);
+		ROW(tests_of[i].what, (t.reason == MM_UR_SELFTEST) ==
+		    (t.is == MM_SELFTEST_FAILED));
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers),
+		cmocka_unit_test(self_tests),
 		cmocka_unit_test(a_job_is_one_line_of_json),
 	};
 
