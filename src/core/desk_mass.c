@@ -127,10 +127,10 @@ take_successors(struct walk *w, struct mm_why *why)
 	for (unsigned i = 0; i < n; i++) {
 		struct mm_cert_row next;
 		enum mm_err rc = mm_get_successor(w->d->r, w->row[i].serial,
-		    &next, why);
+		    &next, NULL);
 
 		if (rc != MM_OK && rc != MM_ENOTFOUND)
-			return rc;
+			return MM_FAIL(why, rc, "the store cannot be read");
 		if (rc == MM_OK && next.confirmed_at == 0 &&
 		    (verbs[w->m->verb].from & 1U << next.state) != 0)
 			w->row[kept++] = next;
@@ -462,10 +462,11 @@ is_made(struct walk *w, const char *device, bool *yes, struct mm_why *why)
 	*yes = of->batch[0] == '\0';
 	if (*yes)
 		return MM_OK;
-	rc = mm_made_get(w->d->r, of->batch, device, &made, why);
+	rc = mm_made_get(w->d->r, of->batch, device, &made, NULL);
 	*yes = rc == MM_OK && (of->station[0] == '\0' ||
 	    strcmp(of->station, made.station) == 0);
-	return rc == MM_ENOTFOUND ? MM_OK : rc;
+	return rc == MM_OK || rc == MM_ENOTFOUND ? MM_OK :
+	    MM_FAIL(why, rc, "the store cannot be read");
 }
 
 static enum mm_err

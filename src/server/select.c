@@ -34,6 +34,9 @@ mm_select_check(const struct mm_rest *r, struct mm_why *why)
 
 	json_object_foreach(r->in, member, v)
 	{
+		if (json_is_null(v))
+			return MM_FAIL(why, MM_EINPUT, "%s: is null; leave "
+			    "out what is not asked for", member);
 		if (json_is_string(v) && json_string_length(v) == 0 &&
 		    strcmp(member, "reason") != 0 &&
 		    strcmp(member, "action") != 0)

@@ -16,8 +16,8 @@
 #define MM_SELECT_ROWS   100000 /* ... and looks at ... */
 #define MM_SELECT_RUN_MS 5000   /* ... and time */
 
-/* MM_EINPUT: an empty text as a condition, which would be none: who has said
- * {"batch":""} does not mean all batches. */
+/* MM_EINPUT: an empty text or null as a condition, which would be none: who
+ * has said {"batch":""} does not mean all batches. */
 MM_MUST enum mm_err mm_select_check(const struct mm_rest *r,
     struct mm_why *why);
 /* limit and after of the query.  MM_EINPUT: not a number; not a key of this

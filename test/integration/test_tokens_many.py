@@ -290,6 +290,7 @@ def test_of_a_batch_and_of_a_time(world, batch, tmp_path):
     {"reason": "x"}, {"product": "thermo"}, {"product": "thermo", "keep": 1},
     {"product": "thermo", "reason": "A sentence, with a name in it"},
     {"device": "D", "reason": "x"}, {"batch": "../x", "reason": "x"},
+    {"product": "thermo", "batch": None, "reason": "x"},
 ])
 def test_what_selects_nothing_or_wrongly(world, body):
     assert world.rest("POST", "/tokens/cancel", body).status == 400
