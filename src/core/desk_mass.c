@@ -188,20 +188,35 @@ is_for(const struct walk *w, unsigned state, bool theirs)
 	    state == MM_CERT_ORPHANED && w->m->verb == MM_MASS_REVOKE);
 }
 
-static void
-take(struct walk *w, const struct mm_cert_row *c)
+/* What was issued later is not counted: devices renew meanwhile. */
+static enum mm_err
+fits_room(struct mm_mass *m, const struct mm_cert_row *c, struct mm_why *why)
+{
+	if (m->before == 0 || c->issued_at >= m->before)
+		return MM_OK;
+	if (m->older == m->room)
+		return MM_FAIL(why, MM_ECONFLICT, "more are selected by now "
+		    "than were approved: look again, and ask again");
+	m->older++;
+	return MM_OK;
+}
+
+static enum mm_err
+take(struct walk *w, const struct mm_cert_row *c, struct mm_why *why)
 {
 	struct mm_mass *m = w->m;
 
 	if (!fits(w->of, c))
-		return;
+		return MM_OK;
 	m->state[c->state]++;
 	if (!is_for(w, c->state, c->serial[0] >= 0x80))
-		return;
+		return MM_OK;
+	MM_TRY(fits_room(m, c, why));
 	if (m->nsample < MM_MASS_SAMPLE)
 		m->sample[m->nsample++] = *c;
 	m->found++;
 	w->row[w->n++] = *c;
+	return MM_OK;
 }
 
 static enum mm_err
@@ -209,10 +224,9 @@ see(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	struct walk *w = ctx;
 
-	(void)why;
 	w->rows++;
 	strcpy(w->after, next);
-	take(w, row);
+	MM_TRY(take(w, row, why));
 	w->past = is_past(w->of, row);
 	return MM_OK;
 }
@@ -483,11 +497,9 @@ take_serial(struct walk *w, const uint8_t *serial, struct mm_why *why)
 		MM_TRY(has_attributes(w, row.device, &yes, why));
 	if (rc == MM_OK && yes)
 		MM_TRY(is_made(w, row.device, &yes, why));
-	if (rc == MM_OK && yes)
-		take(w, &row);
-	else if (rc == MM_OK)
-		return MM_OK;
-	else if (rc == MM_ENOTFOUND)
+	if (rc == MM_OK)
+		return yes ? take(w, &row, why) : MM_OK;
+	if (rc == MM_ENOTFOUND)
 		w->m->unknown++;
 	else
 		return MM_FAIL(why, rc, "the store cannot be read");

@@ -36,8 +36,13 @@ struct mm_mass {
 	uint64_t most, rows;
 	int64_t run_ms;
 	char after[MM_MASS_AFTER]; /* next of the call before; "" : begins */
+	/* What was approved, where that is bounded (before not 0): of those
+	 * that were issued before then no more than room. */
+	int64_t before;
+	uint64_t room;
 	/* out */
 	uint64_t found;    /* in a state to be changed */
+	uint64_t older;    /* ... of it, issued before then */
 	uint64_t changed;  /* unconfirmed successors, too */
 	uint64_t refused;  /* something else was done to it meanwhile */
 	uint64_t unknown;  /* serials of nothing */
@@ -48,7 +53,8 @@ struct mm_mass {
 	char next[MM_MASS_AFTER]; /* ... and the same call goes on here */
 };
 /* MM_EINPUT: nothing is selected; the reason does not revoke; an attribute is
- * none that has an index; after is not of such a call. */
+ * none that has an index; after is not of such a call.  MM_ECONFLICT: it is
+ * more than there is room for, and what is above that was not changed. */
 MM_MUST enum mm_err mm_desk_mass(struct mm_desk *d, const struct mm_login *by,
     const struct mm_selection *of, struct mm_mass *m, struct mm_why *why);
 /*

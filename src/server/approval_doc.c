@@ -25,7 +25,8 @@ mm_approval_state_name(enum mm_approval_state s)
 
 /* see approval.h */
 void
-mm_approval_put(struct mm_json *j, const struct mm_approval *a)
+mm_approval_put(struct mm_json *j, const struct mm_approval *a,
+    const struct mm_approval_count *n)
 {
 	mm_json_str(j, "id", a->id);
 	mm_json_str(j, "action", a->action);
@@ -41,6 +42,10 @@ mm_approval_put(struct mm_json *j, const struct mm_approval *a)
 		mm_json_str(j, "decider", a->decider);
 	mm_rest_put_time(j, "decided", a->decided_at);
 	mm_rest_put_time(j, "good_until", a->good_until);
+	if (n->found >= 0) {
+		mm_json_int(j, "found", n->found);
+		mm_json_int(j, "done", n->done);
+	}
 }
 
 static bool
@@ -67,6 +72,16 @@ get_time(const json_t *o, const char *key, int64_t *out)
 	return v == NULL || mm_time_parse(v, out, NULL) == MM_OK;
 }
 
+/* Of what is not counted, or is of before there was a count: none. */
+static void
+get_count(const json_t *o, struct mm_approval_count *n)
+{
+	const json_t *found = json_object_get(o, "found");
+
+	n->found = json_is_integer(found) ? json_integer_value(found) : -1;
+	n->done = json_integer_value(json_object_get(o, "done"));
+}
+
 static bool
 get_state(const json_t *o, enum mm_approval_state *out)
 {
@@ -82,8 +97,8 @@ get_state(const json_t *o, enum mm_approval_state *out)
 
 /* see approval.h */
 enum mm_err
-mm_approval_read(struct mm_bytes body, struct mm_approval *a, json_t **request,
-    struct mm_why *why)
+mm_approval_read(struct mm_bytes body, struct mm_approval *a,
+    struct mm_approval_count *n, json_t **request, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *o = json_loadb((const char *)body.p, body.n,
 	    0, NULL);
@@ -106,6 +121,7 @@ mm_approval_read(struct mm_bytes body, struct mm_approval *a, json_t **request,
 	    !get_time(o, "decided", &a->decided_at) ||
 	    !get_time(o, "good_until", &a->good_until))
 		return MM_FAIL(why, MM_EBUG, "approval: not as it was stored");
+	get_count(o, n);
 	if (request != NULL)
 		*request = json_incref(json_object_get(o, "request"));
 	return MM_OK;
@@ -114,7 +130,7 @@ mm_approval_read(struct mm_bytes body, struct mm_approval *a, json_t **request,
 /* see approval.h */
 enum mm_err
 mm_approval_load(struct mm_rest *r, const char *id, struct mm_approval *a,
-    json_t **request, struct mm_why *why)
+    struct mm_approval_count *n, json_t **request, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
 	uint64_t version;
@@ -122,21 +138,21 @@ mm_approval_load(struct mm_rest *r, const char *id, struct mm_approval *a,
 	if (mm_get_doc(r->reader, MM_DOC_APPROVAL, id, &version, &body,
 	    NULL) != MM_OK)
 		return MM_FAIL(why, MM_ENOTFOUND, "no such approval");
-	MM_TRY(mm_approval_read(mm_buf_view(&body), a, request, why));
+	MM_TRY(mm_approval_read(mm_buf_view(&body), a, n, request, why));
 	a->version = version;
 	return MM_OK;
 }
 
 static enum mm_err
-put_doc(struct mm_buf *body, const struct mm_approval *a, json_t *request,
-    struct mm_why *why)
+put_doc(struct mm_buf *body, const struct mm_approval *a,
+    const struct mm_approval_count *n, json_t *request, struct mm_why *why)
 {
 	struct mm_json j = mm_json_over(body);
 	char *text = request != NULL ? json_dumps(request, JSON_COMPACT)
 				     : NULL;
 
 	mm_json_open(&j, '{');
-	mm_approval_put(&j, a);
+	mm_approval_put(&j, a, n);
 	mm_json_hex(&j, "salt", (struct mm_bytes){ a->salt, MM_SALT_N });
 	if (text != NULL)
 		mm_json_raw(&j, "request", mm_bytes_of(text));
@@ -148,22 +164,23 @@ put_doc(struct mm_buf *body, const struct mm_approval *a, json_t *request,
 /* see approval.h */
 enum mm_err
 mm_approval_store(struct mm_desk *d, const struct mm_approval *a,
-    const char *actor, json_t *request, struct mm_why *why)
+    const struct mm_approval_count *n, const char *actor, json_t *request,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
 
-	MM_TRY(put_doc(&body, a, request, why));
+	MM_TRY(put_doc(&body, a, n, request, why));
 	return mm_desk_approval_put(d, a, mm_buf_view(&body), actor, why);
 }
 
 /* see approval.h */
 enum mm_err
 mm_approval_close(struct mm_desk *d, const struct mm_approval *a,
-    struct mm_why *why)
+    const struct mm_approval_count *n, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
 
-	MM_TRY(put_doc(&body, a, NULL, why));
+	MM_TRY(put_doc(&body, a, n, NULL, why));
 	return mm_desk_approval_close(d, a, mm_buf_view(&body), why);
 }
 
@@ -178,11 +195,12 @@ static enum mm_err
 walk_one(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	const struct mm_doc *doc = row;
+	struct mm_approval_count n;
 	struct walk *w = ctx;
 	struct mm_approval a;
 
 	(void)next;
-	MM_TRY(mm_approval_read(doc->body, &a, NULL, why));
+	MM_TRY(mm_approval_read(doc->body, &a, &n, NULL, why));
 	w->fn(w->ctx, &a);
 	return MM_OK;
 }

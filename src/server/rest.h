@@ -76,6 +76,10 @@ struct mm_danger {
 	bool recovery_may; /* a recovered administrator alone may */
 	bool goes_on;      /* in several calls, which one approval is for until
 	                    * mm_approval_end, an hour at most */
+	/* How many it comes to now, of those issued before then; -1: that
+	 * cannot be told.  An approval is of so many.  NULL: not counted. */
+	enum mm_err (*look)(struct mm_rest *r, int64_t before, int64_t *found,
+	    struct mm_why *why);
 };
 extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
     mm_danger_thaws, mm_danger_mass, mm_danger_profile, mm_danger_move,
@@ -85,8 +89,13 @@ extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
  * An approval is spent here. */
 MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
     struct mm_why *why);
-/* What it was spent on is complete; where none was, nothing. */
-void mm_approval_end(struct mm_rest *r);
+/* Where the call has an approval that was counted: what is left of it, and
+ * when it was asked for; else 0. */
+MM_MUST enum mm_err mm_approval_room(struct mm_rest *r, uint64_t *room,
+    int64_t *asked_at, struct mm_why *why);
+/* So many were done of what it was spent on; whole: it is complete.  Where
+ * none was spent, nothing. */
+void mm_approval_end(struct mm_rest *r, bool whole, uint64_t done);
 MM_MUST enum mm_err mm_approval_needed(struct mm_rest *r, bool *yes,
     struct mm_why *why);
 /* Whether the setting has the word. */
@@ -94,6 +103,9 @@ bool mm_danger_watched(const struct mm_settings *set, const char *action);
 /* After the call: what was counted for it and not minted is given back.
  * before: mm_desk_writes before it ran. */
 void mm_danger_minted(struct mm_rest *r, enum mm_err rc, uint64_t before);
+/* rest_mass.c */
+MM_MUST enum mm_err mm_certs_look(struct mm_rest *r, int64_t before,
+    int64_t *found, struct mm_why *why);
 /* What makes two requests the same: method, path and body.  The query is not
  * of it: it says which page of what is asked for. */
 void mm_rest_request_hash(const struct mm_http_req *req, uint8_t out[32]);

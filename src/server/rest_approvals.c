@@ -90,9 +90,12 @@ ask(struct mm_rest *r, struct mm_why *why)
 	const struct mm_rest_call *c = r->req->route->data;
 	struct mm_approval a = { .state = MM_APPROVAL_WAITING,
 		.requested_at = mm_now_ms() };
+	struct mm_approval_count n = { -1, 0 };
 
 	MM_TRY(is_shown_whole(r, why));
 	MM_TRY(room_for_one(r, why));
+	if (c->danger->look != NULL)
+		MM_TRY(c->danger->look(r, INT64_MAX, &n.found, why));
 	MM_TRY(new_id(a.id, why));
 	strcpy(a.action, c->danger->action);
 	strcpy(a.requester, r->login.id);
@@ -103,18 +106,39 @@ ask(struct mm_rest *r, struct mm_why *why)
 	a.expires_at = a.requested_at + LIFE_MS;
 	mm_rest_request_hash(r->req, a.request_sha256);
 	MM_TRY(mm_salt_make(a.salt, why));
-	MM_TRY(mm_approval_store(r->desk, &a, r->login.id, r->in, why));
+	MM_TRY(mm_approval_store(r->desk, &a, &n, r->login.id, r->in, why));
 	r->status = 202;
 	mm_json_open(&r->j, '{');
 	mm_json_str(&r->j, "approval", a.id);
 	mm_json_str(&r->j, "action", a.action);
 	mm_json_str(&r->j, "state", mm_approval_state_name(a.state));
+	if (n.found >= 0)
+		mm_json_int(&r->j, "found", n.found);
 	mm_rest_put_time(&r->j, "expires", a.expires_at);
 	mm_json_close(&r->j, '}');
 	return MM_OK;
 }
 
 /* ---- carrying out ---- */
+
+/* Before anything of it is done, all of it is counted again: what it was
+ * approved for may be selected by what others have changed since. */
+static enum mm_err
+has_not_grown(struct mm_rest *r, const struct mm_approval *a,
+    const struct mm_approval_count *n, struct mm_why *why)
+{
+	const struct mm_rest_call *c = r->req->route->data;
+	int64_t now;
+
+	if (n->found < 0 || a->state != MM_APPROVAL_APPROVED)
+		return MM_OK;
+	MM_TRY(c->danger->look(r, a->requested_at, &now, why));
+	if (now >= 0 && now <= n->found)
+		return MM_OK;
+	return MM_FAIL(why, MM_ECONFLICT, "approval %s: %lld were approved, "
+	    "and more are selected by now: look again, and ask again", a->id,
+	    (long long)n->found);
+}
 
 /* Spent before the call runs: at most once, whatever becomes of the call; or
  * until what goes on in further calls is complete, each use with an entry. */
@@ -123,10 +147,11 @@ spend(struct mm_rest *r, const char *id, struct mm_why *why)
 {
 	const struct mm_rest_call *c = r->req->route->data;
 	struct mm_operator decider;
+	struct mm_approval_count n;
 	struct mm_approval a;
 	uint8_t now[32];
 
-	MM_TRY(mm_approval_load(r, id, &a, NULL, why));
+	MM_TRY(mm_approval_load(r, id, &a, &n, NULL, why));
 	if (strcmp(a.requester, r->login.id) != 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "no such approval");
 	mm_rest_request_hash(r->req, now);
@@ -137,28 +162,51 @@ spend(struct mm_rest *r, const char *id, struct mm_why *why)
 	    &decider, NULL) != MM_OK)
 		decider = (struct mm_operator){ .id = "" };
 	MM_TRY(mm_approval_may_use(&a, &decider, why));
+	MM_TRY(has_not_grown(r, &a, &n, why));
 	if (c->danger->goes_on && a.state == MM_APPROVAL_APPROVED)
 		a.good_until = mm_now_ms() + GOES_ON_MS;
 	a.state = MM_APPROVAL_USED;
-	MM_TRY(mm_approval_store(r->desk, &a, r->login.id, NULL, why));
+	MM_TRY(mm_approval_store(r->desk, &a, &n, r->login.id, NULL, why));
 	r->approved = true;
+	return MM_OK;
+}
+
+/* see rest.h */
+enum mm_err
+mm_approval_room(struct mm_rest *r, uint64_t *room, int64_t *asked_at,
+    struct mm_why *why)
+{
+	struct mm_approval_count n;
+	struct mm_approval a;
+
+	*room = 0;
+	*asked_at = 0;
+	if (!r->approved)
+		return MM_OK;
+	MM_TRY(mm_approval_load(r, r->approval, &a, &n, NULL, why));
+	if (n.found < 0)
+		return MM_OK;
+	*room = n.found > n.done ? (uint64_t)(n.found - n.done) : 0;
+	*asked_at = a.requested_at;
 	return MM_OK;
 }
 
 /* see rest.h; it ends by itself if it cannot be stored */
 void
-mm_approval_end(struct mm_rest *r)
+mm_approval_end(struct mm_rest *r, bool whole, uint64_t done)
 {
+	struct mm_approval_count n;
 	struct mm_why why = { 0 };
 	struct mm_approval a;
 	enum mm_err rc;
 
-	if (!r->approved)
+	if (!r->approved || (!whole && done == 0))
 		return;
-	rc = mm_approval_load(r, r->approval, &a, NULL, &why);
+	rc = mm_approval_load(r, r->approval, &a, &n, NULL, &why);
 	if (rc == MM_OK && a.good_until != 0) {
-		a.good_until = 0;
-		rc = mm_approval_close(r->desk, &a, &why);
+		n.done += (int64_t)done;
+		a.good_until = whole ? 0 : a.good_until;
+		rc = mm_approval_close(r->desk, &a, &n, &why);
 	}
 	if (rc != MM_OK)
 		MM_LOG(MM_LOG_WARN, "approvals", MM_S("why", why.text));
@@ -186,21 +234,23 @@ mm_approval_gate(struct mm_rest *r, bool *go_on, struct mm_why *why)
 
 /* What has run out is said to have, also before it is entered. */
 static void
-put_now(struct mm_json *j, struct mm_approval *a)
+put_now(struct mm_json *j, struct mm_approval *a,
+    const struct mm_approval_count *n)
 {
 	if (mm_approval_open(a) && a->expires_at <= mm_now_ms())
 		a->state = MM_APPROVAL_EXPIRED;
-	mm_approval_put(j, a);
+	mm_approval_put(j, a, n);
 }
 
 static void
 put_row(struct mm_json *j, const void *row)
 {
 	const struct mm_doc *doc = row;
+	struct mm_approval_count n;
 	struct mm_approval a;
 
-	if (mm_approval_read(doc->body, &a, NULL, NULL) == MM_OK)
-		put_now(j, &a);
+	if (mm_approval_read(doc->body, &a, &n, NULL, NULL) == MM_OK)
+		put_now(j, &a, &n);
 }
 
 static enum mm_err
@@ -233,12 +283,13 @@ static enum mm_err
 answer_approval(struct mm_rest *r, const char *id, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *request = NULL;
+	struct mm_approval_count n;
 	struct mm_approval a;
 	char *text;
 
-	MM_TRY(mm_approval_load(r, id, &a, &request, why));
+	MM_TRY(mm_approval_load(r, id, &a, &n, &request, why));
 	mm_json_open(&r->j, '{');
-	put_now(&r->j, &a);
+	put_now(&r->j, &a, &n);
 	put_name(r, "requester_name", a.requester);
 	put_name(r, "decider_name", a.decider);
 	text = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
@@ -253,11 +304,12 @@ answer_approval(struct mm_rest *r, const char *id, struct mm_why *why)
 enum mm_err
 mm_rest_approval(struct mm_rest *r, struct mm_why *why)
 {
+	struct mm_approval_count n;
 	struct mm_approval a;
 	char id[17];
 
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
-	MM_TRY(mm_approval_load(r, id, &a, NULL, why));
+	MM_TRY(mm_approval_load(r, id, &a, &n, NULL, why));
 	if (strcmp(a.requester, r->login.id) != 0 && (r->login.scope.on ||
 	    (r->login.roles & (MM_ROLE_ADMIN | MM_ROLE_AUDITOR)) == 0))
 		return MM_FAIL(why, MM_ENOTFOUND, "no such approval");
@@ -269,19 +321,20 @@ decide(struct mm_rest *r, enum mm_approval_state to, struct mm_why *why)
 {
 	struct mm_operator asked = { .id = "" }, decider;
 	MM_OWN(json_free) json_t *request = NULL;
+	struct mm_approval_count n;
 	struct mm_approval a;
 	char id[17];
 
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
 	MM_TRY(mm_rest_members(r->in, NULL, 0, NULL, why));
-	MM_TRY(mm_approval_load(r, id, &a, &request, why));
+	MM_TRY(mm_approval_load(r, id, &a, &n, &request, why));
 	MM_TRY(mm_get_operator(r->reader, r->login.id, &decider, why));
 	(void)!mm_get_operator(r->reader, a.requester, &asked, NULL);
 	MM_TRY(mm_approval_may_decide(&a, to, &asked, &decider, why));
 	a.state = to;
 	a.decided_at = mm_now_ms();
 	strcpy(a.decider, r->login.id);
-	MM_TRY(mm_approval_store(r->desk, &a, r->login.id,
+	MM_TRY(mm_approval_store(r->desk, &a, &n, r->login.id,
 	    to == MM_APPROVAL_APPROVED ? request : NULL, why));
 	return answer_approval(r, id, why);
 }
@@ -326,13 +379,14 @@ find_overdue(void *ctx, const struct mm_approval *a)
 static enum mm_err
 tidy_one(struct mm_rest *r, const char *id, struct mm_why *why)
 {
+	struct mm_approval_count n;
 	struct mm_approval a;
 
-	MM_TRY(mm_approval_load(r, id, &a, NULL, why));
+	MM_TRY(mm_approval_load(r, id, &a, &n, NULL, why));
 	if (!mm_approval_open(&a))
 		return mm_desk_approval_drop(r->desk, &a, why);
 	a.state = MM_APPROVAL_EXPIRED;
-	return mm_approval_store(r->desk, &a, NULL, NULL, why);
+	return mm_approval_store(r->desk, &a, &n, NULL, NULL, why);
 }
 
 /* see rest.h */

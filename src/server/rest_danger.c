@@ -155,30 +155,30 @@ adds_to_open(struct mm_rest *r, bool *yes, struct mm_why *why)
 }
 
 /* see rest.h; a recovery makes administrators where there are none to ask */
-const struct mm_danger mm_danger_keys = { "keys", makes_admin, true, false };
-const struct mm_danger mm_danger_mint = { "bulk-mint", mints_many, false, false };
+const struct mm_danger mm_danger_keys = { "keys", makes_admin, true, false, NULL };
+const struct mm_danger mm_danger_mint = { "bulk-mint", mints_many, false, false, NULL };
 const struct mm_danger mm_danger_profile = { "profile", changes_profile,
-	false, false };
+	false, false, NULL };
 const struct mm_danger mm_danger_move = { "profile", moves, false,
-	false };
+	false, NULL };
 /* More units, or more time for them. */
-const struct mm_danger mm_danger_quota = { "quota", always, false, false };
+const struct mm_danger mm_danger_quota = { "quota", always, false, false, NULL };
 /* What did not fit is in force from then on. */
-const struct mm_danger mm_danger_quarantine = { "quarantine", always, false, false };
+const struct mm_danger mm_danger_quarantine = { "quarantine", always, false, false, NULL };
 /* A product's, or a batch's: what thousands of devices do from then on. */
 const struct mm_danger mm_danger_configuration = { "configuration", always,
-	false, false };
-const struct mm_danger mm_danger_line = { "line-ca", gives_line, false, false };
+	false, false, NULL };
+const struct mm_danger mm_danger_line = { "line-ca", gives_line, false, false, NULL };
 /* Whoever holds an old credential gets what is opened here. */
-const struct mm_danger mm_danger_group = { "bootstrap", always, false, false };
+const struct mm_danger mm_danger_group = { "bootstrap", always, false, false, NULL };
 const struct mm_danger mm_danger_members = { "bootstrap", adds_to_open,
-	false, false };
+	false, false, NULL };
 const struct mm_danger mm_danger_mass = { "mass-revoke", changes_many,
-	false, true };
+	false, true, mm_certs_look };
 /* One after the other is many, too. */
-const struct mm_danger mm_danger_thaw = { "bulk-thaw", always, false, false };
+const struct mm_danger mm_danger_thaw = { "bulk-thaw", always, false, false, NULL };
 const struct mm_danger mm_danger_thaws = { "bulk-thaw", changes_many, false,
-	true };
+	true, NULL };
 
 /* see rest.h; whoever watches anything watches who is an administrator: else
  * one of them would make himself a second */

@@ -12,6 +12,7 @@
 enum {
 	SERIALS_MOST = 1000,
 	HEX_N = 2 * MM_SERIAL_N,
+	LOOK_MS = 15000, /* for a count of all that is selected */
 };
 
 struct asked {
@@ -184,6 +185,51 @@ put_answer(struct mm_rest *r, const struct mm_mass *m)
 	mm_json_close(j, '}');
 }
 
+/* Of what is selected by attributes, which others write, an approval without
+ * a count would be one for anything. */
+static enum mm_err
+is_counted(const struct asked *a, const struct mm_mass *m, struct mm_why *why)
+{
+	if (!m->left || a->of.where[0] == '\0')
+		return MM_OK;
+	return MM_FAIL(why, MM_ELIMIT, "what another administrator approves "
+	    "by attributes is counted, and that took more than %d s: ask for "
+	    "less at once, by batch or time of issue", LOOK_MS / 1000);
+}
+
+/* see rest.h */
+enum mm_err
+mm_certs_look(struct mm_rest *r, int64_t before, int64_t *found,
+    struct mm_why *why)
+{
+	MM_OWN(asked_free) struct asked *a = calloc(1, sizeof(*a));
+	struct mm_mass m = { .rows = UINT64_MAX, .most = UINT64_MAX,
+		.run_ms = LOOK_MS, .before = before, .room = UINT64_MAX };
+	enum mm_err rc;
+
+	if (a == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	MM_TRY(read_asked(r, a, &m, why));
+	m.dry_run = true;
+	MM_TRY(look_at_order(r, &a->of, why));
+	MM_TRY(mm_select_begin(r, why));
+	rc = mm_desk_mass(r->desk, &r->login, &a->of, &m, why);
+	mm_select_end(r, false, 0);
+	MM_TRY(rc);
+	*found = m.left ? -1 : (int64_t)m.older;
+	return is_counted(a, &m, why);
+}
+
+/* Of an approval: not those that something else was done to, nor those that
+ * a call was cut off before. */
+static uint64_t
+done_of(const struct mm_mass *m, enum mm_err rc)
+{
+	if (rc != MM_OK)
+		return m->changed < m->older ? m->changed : m->older;
+	return m->older > m->refused ? m->older - m->refused : 0;
+}
+
 enum mm_err
 mm_rest_certs_revoke(struct mm_rest *r, struct mm_why *why)
 {
@@ -197,8 +243,10 @@ mm_rest_certs_revoke(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(read_place(r, &m, why));
 	MM_TRY(look_at_order(r, &a->of, why));
 	MM_TRY(mm_select_begin(r, why));
-	rc = mm_desk_mass(r->desk, &r->login, &a->of, &m, why);
-	mm_select_end(r, rc == MM_OK && !m.left);
+	rc = mm_approval_room(r, &m.room, &m.before, why);
+	if (rc == MM_OK)
+		rc = mm_desk_mass(r->desk, &r->login, &a->of, &m, why);
+	mm_select_end(r, rc == MM_OK && !m.left, done_of(&m, rc));
 	MM_TRY(rc);
 	put_answer(r, &m);
 	return MM_OK;

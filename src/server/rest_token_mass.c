@@ -104,7 +104,7 @@ change(struct mm_rest *r, enum mm_token_verb verb, struct mm_why *why)
 	MM_TRY(read_asked(r, &of, &m, why));
 	MM_TRY(mm_select_begin(r, why));
 	rc = mm_desk_token_mass(r->desk, &r->login, &of, &m, why);
-	mm_select_end(r, rc == MM_OK && !m.left);
+	mm_select_end(r, rc == MM_OK && !m.left, 0);
 	MM_TRY(rc);
 	put_answer(r, &m);
 	return MM_OK;

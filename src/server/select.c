@@ -97,10 +97,9 @@ mm_select_begin(struct mm_rest *r, struct mm_why *why)
 
 /* see select.h */
 void
-mm_select_end(struct mm_rest *r, bool whole)
+mm_select_end(struct mm_rest *r, bool whole, uint64_t done)
 {
+	mm_approval_end(r, whole, done); /* before the next call asks for it */
 	atomic_store(&r->s->massing, false);
 	mm_work_tick(r->s->work); /* new lists, now */
-	if (whole)
-		mm_approval_end(r);
 }

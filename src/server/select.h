@@ -27,8 +27,9 @@ MM_MUST enum mm_err mm_select_read(const struct mm_rest *r, uint64_t *most,
 /* "next", where there is more. */
 void mm_select_put_next(struct mm_rest *r, const char *next);
 /* MM_EBUSY: another one is at work.  Each begin has its end; whole: nothing is
- * left, and the request's approval is used up. */
+ * left, and the request's approval is used up; done: of those that it was
+ * given for. */
 MM_MUST enum mm_err mm_select_begin(struct mm_rest *r, struct mm_why *why);
-void mm_select_end(struct mm_rest *r, bool whole);
+void mm_select_end(struct mm_rest *r, bool whole, uint64_t done);
 
 #endif

@@ -241,14 +241,14 @@ class Gauges:
     """Five devices with attributes and a certificate each, and what a
     selection of them finds."""
 
-    def __init__(self, world):
-        self.world = world.product("gauge", ldevid_profile="thermo")
-        a = world.rest("PUT", "/products/gauge/schema", GAUGE)
+    def __init__(self, world, product="gauge", prefix="GA"):
+        self.world = world.product(product, ldevid_profile="thermo")
+        a = world.rest("PUT", f"/products/{product}/schema", GAUGE)
         assert a.status == 200, a
-        self.names = [f"GA-{n}" for n in range(5)]
+        self.names = [f"{prefix}-{n}" for n in range(5)]
         for n, name in enumerate(self.names):
             a = world.rest("POST", "/devices", {
-                "id": name, "product": "gauge", "attributes": {
+                "id": name, "product": product, "attributes": {
                     "hw_rev": "B0" if n < 3 else "A1", "lot": 100 + n,
                     "grade": "x"}})
             assert a.status == 201, a
@@ -471,3 +471,38 @@ def test_one_approval_of_all_calls(world, ada, made):
     p = world.cli("--json", "ledger", "reconcile", "--config", world.conf,
                   check=False)
     assert '"agree":true' in p.stdout.replace(" ", ""), p.stdout
+
+
+def test_an_approval_is_of_so_many(world, ada):
+    """Attributes are what whoever may write devices says: what comes under a
+    selection after it was approved was not.  That a device renews is fine."""
+    crates = Gauges(world, "crate", "CR")
+    body = {"product": "crate", "where": "hw_rev=B0", "reason": "superseded"}
+    asked = mass(world, 202, **body)
+    path = f"/approvals/{asked['approval']}"
+    assert asked["found"] == world.rest("GET", path).json["found"] == 3
+    assert world.rest("POST", path + "/approve", {}, key=ada).status == 200
+
+    def use(query=""):
+        return world.rest("POST", "/certificates/revoke" + query, body,
+                          headers={"Mintmark-Approval": asked["approval"]})
+
+    crates.change("CR-3", hw_rev="B0")
+    a = use()
+    assert a.status == 409 and "3 were approved" in a.json["detail"], a
+    assert states(world, crates.names) == ["issued"] * 5
+    crates.change("CR-3", hw_rev="A1")
+    crates.renew("CR-2")
+    first = use("?limit=1")
+    assert first.status == 200 and first.json["changed"] == 1, first
+    crates.change("CR-3", hw_rev="B0")
+    rest = "?after=" + first.json["next"]
+    a = use(rest)
+    assert a.status == 409 and "than were approved" in a.json["detail"], a
+    assert "revoked" not in states(world, crates.names[1:])
+    crates.change("CR-3", hw_rev="A1")
+    a = use(rest)
+    assert a.status == 200 and a.json["changed"] == 3, a
+    told = world.rest("GET", path).json
+    assert (told["found"], told["done"]) == (3, 3) and "good_until" not in told
+    assert states(world, crates.names[3:]) == ["issued"] * 2
