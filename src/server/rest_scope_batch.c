@@ -58,7 +58,6 @@ mm_scope_owns(struct mm_store_reader *reader, const struct mm_scope *s,
     struct mm_why *why)
 {
 	struct mm_scope_memo none;
-	enum mm_err rc = MM_OK;
 
 	*yes = !s->on;
 	if (!s->on || !mm_scope_has_product(s, o->product))
@@ -67,12 +66,16 @@ mm_scope_owns(struct mm_store_reader *reader, const struct mm_scope *s,
 	    mm_scope_sees(s, o->product, o->batch));
 	if (memo == NULL)
 		*(memo = &none) = (struct mm_scope_memo){ .product = { "" } };
-	for (unsigned i = 0; o->device[0] != '\0' && i < s->nbatches && !*yes &&
-	    rc == MM_OK; i++)
-		rc = is_of(reader, s->batch[i], memo->product[i],
+	for (unsigned i = 0; o->device[0] != '\0' && i < s->nbatches && !*yes;
+	    i++) {
+		enum mm_err rc = is_of(reader, s->batch[i], memo->product[i],
 		    &memo->none[i], o, yes);
-	return rc == MM_OK ? MM_OK :
-	    MM_FAIL(why, rc, "the store cannot be read");
+
+		if (rc != MM_OK)
+			return MM_FAIL(why, rc, "batch %s: its record cannot "
+			    "be read", s->batch[i]);
+	}
+	return MM_OK;
 }
 
 /* ---- what may be made ---- */

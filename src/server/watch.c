@@ -154,10 +154,10 @@ show_or_end(struct waiting *w, struct mm_event *e, struct mm_why *why)
 		return MM_FAIL(why, rc, "%s", own.text);
 	if (rc == MM_OK)
 		return MM_OK;
-	w->why = own;
-	w->why.code = rc;
+	(void)MM_FAIL(&w->why, rc, "entry %llu: %s",
+	    (unsigned long long)e->index, own.text);
 	MM_LOG(MM_LOG_WARN, "events", MM_S("who", w->wish.login.id),
-	    MM_S("why", own.text));
+	    MM_S("why", w->why.text));
 	return MM_OK;
 }
 

@@ -3,6 +3,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import re
 import selectors
 import socket
 import sqlite3
@@ -309,6 +310,7 @@ def test_what_one_key_cannot_be_told_holds_up_no_other(world):
         assert status == 200 and made["id"] in json.dumps(page)
         status, page, r = limited.answer()
         assert status == 503 and page["type"].endswith("internal"), page
+        assert re.search(r"entry \d+: batch torn: ", page["detail"]), page
         assert r.headers["Retry-After"]
         assert time.monotonic() - began < WAIT_S / 2
         db.execute("UPDATE doc SET body = ? WHERE id = 'torn' AND body = '{'",
