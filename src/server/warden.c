@@ -72,6 +72,7 @@ struct ward {
 	struct mm_pulse pulse;
 	int64_t looked_at;    /* monotonic */
 	int64_t stop_by;      /* ...; 0: it was not asked to end */
+	bool late;            /* ... and had not, which was said */
 };
 
 /* Those that are nobody's go by the way; the child's status when it ends. */
@@ -121,8 +122,11 @@ look_at(struct ward *w)
 		(void)kill(w->child, SIGKILL);
 		mm_pulse_begin(&w->pulse); /* the kernel may need a while */
 	} else if (is_late(w, now)) {
-		MM_LOG(MM_LOG_WARN, "child-late",
-		    MM_S("child", w->conf->name), MM_I("stop_ms", STOP_MS));
+		if (!w->late)
+			MM_LOG(MM_LOG_WARN, "child-late",
+			    MM_S("child", w->conf->name),
+			    MM_I("stop_ms", STOP_MS));
+		w->late = true;
 		(void)kill(w->child, SIGKILL);
 	}
 	w->looked_at = now;
