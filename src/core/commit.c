@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/priv.h"
+#include "core/round.h"
 #include "core/upstream_priv.h"
 
 /*
@@ -266,16 +267,49 @@ writes_again(struct mm_core *c)
 	    op.result == MM_OK;
 }
 
+#define ROUND_MS 1000
+
+/* see round.h */
+size_t
+mm_round_next(size_t most, size_t n, int64_t ms)
+{
+	size_t next = most;
+
+	if (ms > ROUND_MS)
+		next = n * ROUND_MS / (uint64_t)ms;
+	if (next > most)
+		next = most;
+	if (ms <= ROUND_MS / 2 && n > most / 2)
+		next = most * 2;
+	if (next < MM_ROUND_LEAST)
+		return MM_ROUND_LEAST;
+	return next < MM_ROUND_OPS ? next : MM_ROUND_OPS;
+}
+
+/* Nodes take turns at the ledger: whoever has it for long makes the others'
+ * rounds fail. */
+static void
+measure(struct mm_round *r, enum mm_err rc, int64_t us)
+{
+	_Atomic size_t *most = &r->c->round_most;
+
+	if (mm_store_shared(r->c->store))
+		atomic_store(most, mm_round_next(atomic_load(most), r->n,
+		    rc == MM_OK ? us / 1000 : MM_MS_FAILED));
+}
+
 /* MM_EAGAIN: nothing happened, so the same once more can do no harm.  Whoever
  * wanted it, pipeline or desk: the store is away until L finds it back. */
 static enum mm_err
 run(struct mm_round *r, struct mm_why *why)
 {
-	int64_t began_us = mm_mono_us();
+	int64_t began_us = mm_mono_us(), took_us;
 	enum mm_err rc = mm_store_run(r->c->store, r->op, r->n, why);
 
+	took_us = mm_mono_us() - began_us;
+	measure(r, rc, took_us);
 	mm_hist_add(&r->c->hist[MM_HIST_COMMIT], &mm_hist_time,
-	    (uint64_t)(mm_mono_us() - began_us));
+	    (uint64_t)took_us);
 	mm_hist_add(&r->c->hist[MM_HIST_BATCH], &mm_hist_size, r->n);
 	if (rc == MM_EAGAIN) {
 		memset(why, 0, sizeof(*why));
@@ -334,12 +368,19 @@ commit(struct mm_round *r)
 
 /* ---- collecting a round ---- */
 
+/* n more in one that has some. */
+static bool
+is_too_much(const struct mm_round *r, size_t n)
+{
+	return r->n > 0 && r->n + n > atomic_load(&r->c->round_most);
+}
+
 static void
 add_job(struct mm_round *r, struct mm_job *job)
 {
 	struct mm_flight *f = mm_flight_of(job);
 
-	if (r->n + f->nops > MM_ROUND_OPS)
+	if (is_too_much(r, f->nops))
 		commit(r);
 	for (unsigned i = 0; i < f->nops; i++)
 		r->op[r->n++] = f->op[i];
@@ -349,7 +390,7 @@ add_job(struct mm_round *r, struct mm_job *job)
 static void
 add_batch(struct mm_round *r, struct mm_batch *b)
 {
-	if (r->n + b->n > MM_ROUND_OPS)
+	if (is_too_much(r, b->n))
 		commit(r);
 	memcpy(&r->op[r->n], b->ops, b->n * sizeof(struct mm_op *));
 	r->n += b->n;

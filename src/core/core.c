@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "core/codes.h"
 #include "core/priv.h"
+#include "core/round.h"
 #include "core/upstream_priv.h"
 
 #define JOBS_DEFAULT 1024
@@ -23,6 +24,8 @@ open_store(struct mm_core *c, struct mm_why *why)
 	const char *url = c->config->set.database;
 
 	MM_TRY(mm_store_open(url, false, &c->store, why));
+	c->round_most = mm_store_shared(c->store) ? MM_ROUND_LEAST :
+	    MM_ROUND_OPS;
 	MM_TRY(mm_reader_open(url, &c->decide_reader, why));
 	MM_TRY(mm_reader_open(url, &c->commit_reader, why));
 	return mm_reader_open(url, &c->feed_reader, why);

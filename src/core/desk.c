@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/priv.h"
+#include "core/round.h"
 #include "core/upstream_priv.h"
 
 #define PAPERS_MAX (MM_OP_ENTRIES * 8192)
@@ -76,6 +77,46 @@ mm_desk_write(struct mm_desk *d, struct mm_op **ops, size_t n,
 
 	d->writes += may_have_written(rc, ops, n);
 	return rc;
+}
+
+static size_t
+round_of(const struct mm_desk *d, size_t left)
+{
+	size_t most = atomic_load(&d->c->round_most);
+
+	if (most > MM_ROUND_OPS / 2)
+		most = MM_ROUND_OPS / 2;
+	return left < most ? left : most;
+}
+
+static void
+not_run(struct mm_op **ops, size_t n, const struct mm_why *why)
+{
+	for (size_t i = 0; i < n; i++) {
+		ops[i]->result = MM_EAGAIN;
+		ops[i]->why = *why;
+	}
+}
+
+/* see round.h */
+enum mm_err
+mm_desk_write_rows(struct mm_desk *d, struct mm_op **ops, size_t n,
+    struct mm_why *why)
+{
+	for (size_t at = 0, some; at < n; at += some) {
+		struct mm_why own = { 0 };
+		enum mm_err rc;
+
+		some = round_of(d, n - at);
+		rc = mm_desk_write(d, ops + at, some, &own);
+		if (rc == MM_EAGAIN && at > 0) {
+			not_run(ops + at, n - at, &own);
+			return MM_OK;
+		}
+		if (rc != MM_OK)
+			return MM_FAIL(why, rc, "%s", own.text);
+	}
+	return MM_OK;
 }
 
 /* see priv.h */

@@ -8,6 +8,7 @@
 #include "core/desk_devices.h"
 #include "core/import.h"
 #include "core/property.h"
+#include "core/round.h"
 #include "pki/salt.h"
 
 /*
@@ -317,7 +318,7 @@ write_rows(struct import *m, struct mm_why *why)
 			MM_TRY(plan_row(m, i, now, why));
 	}
 	m->room->at[m->n] = m->room->papers.n;
-	return mm_desk_write(m->d, m->room->ops, take_papers(m), why);
+	return mm_desk_write_rows(m->d, m->room->ops, take_papers(m), why);
 }
 
 static void

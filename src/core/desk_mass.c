@@ -6,6 +6,7 @@
 #include "core/mass.h"
 #include "core/priv.h"
 #include "core/production.h"
+#include "core/round.h"
 #include "core/tour.h"
 
 /*
@@ -103,7 +104,7 @@ write_page(struct walk *w, struct mm_why *why)
 	for (unsigned i = 0; i < w->n; i++)
 		MM_TRY(prepare(w, i, why));
 	if (w->n > 0)
-		MM_TRY(mm_desk_write(w->d, w->ops, w->n, why));
+		MM_TRY(mm_desk_write_rows(w->d, w->ops, w->n, why));
 	for (unsigned i = 0; i < w->n; i++) {
 		enum mm_err rc = w->op[i].result;
 

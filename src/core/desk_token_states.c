@@ -5,6 +5,7 @@
 #include "core/mass.h"
 #include "core/priv.h"
 #include "core/production.h"
+#include "core/round.h"
 #include "core/tour.h"
 
 /*
@@ -211,7 +212,7 @@ flush(struct walk *w, struct mm_why *why)
 		return MM_OK;
 	for (unsigned i = 0; i < n; i++)
 		MM_TRY(prepare(w, i, why));
-	MM_TRY(mm_desk_write(w->d, w->ops, n, why));
+	MM_TRY(mm_desk_write_rows(w->d, w->ops, n, why));
 	for (unsigned i = 0; i < n; i++) {
 		enum mm_err rc = w->op[i].result;
 

@@ -4,6 +4,7 @@
 
 #include "core/codes.h"
 #include "core/priv.h"
+#include "core/round.h"
 
 /* Tokens: minted by the signer, which alone makes secrets; recorded here. */
 #define TTL_MAX_S (10 * INT64_C(366) * 86400)
@@ -358,7 +359,7 @@ record(struct minting *m, struct mm_op **ops, struct mm_why *why)
 			MM_TRY(write_papers(m, &m->plan[i], why));
 			ops[n++] = &m->plan[i].op;
 		}
-	return mm_desk_write(m->d, ops, n, why);
+	return mm_desk_write_rows(m->d, ops, n, why);
 }
 
 /* A token without a record is no token: its text is not shown. */

@@ -299,7 +299,6 @@ const char *mm_chains_signed(const struct mm_chains *c,
 /* The same of line CAs, too; it stays until the core is closed. */
 const struct mm_chain *mm_issuer_chain(struct mm_core *c, const char *name);
 
-enum { MM_ROUND_OPS = 2048 }; /* at most, a transaction */
 /* Who has waited so long for its decision, or for the signer, comes again. */
 enum { MM_LATE_MS = 10000 };
 
@@ -521,6 +520,7 @@ struct mm_core {
 	struct mm_round *round;   /* W's own */
 	pthread_t decide, commit, feed;
 	bool has_decide, has_commit, has_feed;
+	_Atomic size_t round_most; /* ops: round.h */
 	atomic_bool accepting, stopping; /* stop's steps ... */
 	atomic_bool leave, quit;         /* ... for L, for W */
 	atomic_bool store_ok;

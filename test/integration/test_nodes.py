@@ -663,3 +663,27 @@ def test_a_node_that_hangs_in_its_turn_makes_others_wait(cluster, server):
         busy.join()
     until(lambda: b.get_public("/readyz").status == 200)
     assert entries(a, "signature.orphaned") == []
+    an_import_takes_turns(a, b, server, f"mm{server.n}")
+
+
+def an_import_takes_turns(a, b, server, db):
+    """Where the database is slow a hundred rows are a transaction, so that
+    another node has its turn between two."""
+    server.sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+               " 'BEGIN PERFORM pg_sleep(0.006); RETURN NEW; END';"
+               "CREATE TRIGGER slow BEFORE INSERT ON mintmark.device FOR EACH"
+               " ROW WHEN (NEW.name LIKE 'slow-%') EXECUTE FUNCTION slow()", db)
+    rows = [{"id": f"slow-{i}", "product": "thermo"} for i in range(300)]
+    got = []
+    t = a.token("W-beside", door="bearer")
+    _, csr = a.key_and_csr("W-beside")
+    slow = threading.Thread(target=lambda: got.append(
+        b.rest("POST", "/devices/import", {"rows": rows})))
+    slow.start()
+    try:
+        assert a.enrol_basic(t, csr).status == 200
+    finally:
+        slow.join()
+    assert got[0].status == 200, got[0]
+    assert server.sql("SELECT count(*), count(DISTINCT xmin::text) FROM"
+                      " mintmark.device WHERE name LIKE 'slow-%'", db) == "300|3"
