@@ -382,7 +382,10 @@ made_units(struct walk *w, struct units *u, bool *more, struct mm_why *why)
 	u->rows = u->n = 0;
 	if (!mm_text_copy(l.after, sizeof(l.after), mm_bytes_of(w->unit)))
 		return not_of_this(why);
-	MM_TRY(mm_list_docs(w->d->r, MM_DOC_UNIT, u->prefix, &l, see_unit, u,
+	/* an index has a station's own, however many others made */
+	MM_TRY(u->station[0] != '\0' ? mm_list_units_of(w->d->r, u->station,
+	    u->prefix, &l, see_unit, u, why) :
+	    mm_list_docs(w->d->r, MM_DOC_UNIT, u->prefix, &l, see_unit, u,
 	    why));
 	w->tour.looked += u->rows;
 	*more = u->rows == UNITS;

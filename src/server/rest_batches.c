@@ -142,7 +142,7 @@ struct listing {
 	unsigned left, looked, read; /* read: of the store's page */
 	char last[MM_PAGE_AFTER];    /* that was looked at, and may be named */
 	char on[MM_DOC_ID_MAX + 1];  /* where the store goes on */
-	bool more;
+	bool more, ended; /* ended: before a product's first */
 };
 
 static bool
@@ -227,7 +227,8 @@ put_named(struct listing *l, const char *after, struct mm_why *why)
 static bool
 is_full(const struct listing *l, const struct mm_list *docs)
 {
-	return l->more || (l->looked >= LOOK_MOST && l->read == docs->most);
+	return l->more || l->ended ||
+	       (l->looked >= LOOK_MOST && l->read == docs->most);
 }
 
 /* From docs->after on, of all products or of one. */
@@ -245,6 +246,14 @@ put_all(struct listing *l, struct mm_list *docs, struct mm_why *why)
 		strcpy(docs->after, l->on);
 	} while (l->read == docs->most && !is_full(l, docs));
 	return MM_OK;
+}
+
+/* The next page begins with that product. */
+static void
+end_before(struct listing *l, const char *product)
+{
+	l->ended = true;
+	snprintf(l->last, sizeof(l->last), "%s/", product);
 }
 
 /* Each product's own, however many batches others have. */
@@ -265,6 +274,9 @@ put_products(struct listing *l, struct mm_list *docs, struct mm_why *why)
 		l->on[0] = '\0';
 		if (product == NULL || strcmp(product, l->of) == 0)
 			MM_TRY(put_all(l, docs, why));
+		if (l->looked >= LOOK_MOST && !is_full(l, docs) &&
+		    product == NULL && i + 1 < s->nproducts)
+			end_before(l, s->product[i + 1]);
 		if (is_full(l, docs))
 			return MM_OK;
 		docs->after[0] = '\0';

@@ -1,6 +1,7 @@
 """Batches: made, changed, counted when certificates are issued."""
 import base64
 import concurrent.futures
+import contextlib
 import datetime
 import hashlib
 import json
@@ -1357,19 +1358,37 @@ def of_others(path, batches, units):
     db.close()
 
 
+def closed_ones(path, product, n):
+    """Batches like "loose", of another product, and closed."""
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        body, = db.execute("SELECT CAST(body AS TEXT) FROM doc WHERE kind = 9"
+                           " AND id = 'loose'").fetchone()
+        assert '"state":"open"' in body and "thermo" in body, body
+        body = body.replace('"state":"open"', '"state":"closed"').replace(
+            '\\"product\\":\\"thermo', f'\\"product\\":\\"{product}')
+        ids = [f"{product}-{i}" for i in range(n)]
+        db.executemany("INSERT INTO doc VALUES (9, ?, 1, ?)",
+                       [(i, body.replace("loose", i).encode()) for i in ids])
+
+
 @pytest.mark.skipif("MINTMARK_DATABASE" in os.environ, reason="SQLite's file")
 def test_what_others_made_is_not_walked():
     """A page ends after 1,500 that were looked at: what comes later is not
     on it."""
     with World() as w:
         f = Factory(w.start())
+        for product in ("a-many", "b-many"):
+            w.product(product, ldevid_profile="thermo")
         name = f.batch(5, id="mine")["id"]
         a = f.enrol("P1-001", f.station("rare"), batch=name, station="rare")
         assert a.status == 200, a
         limited = [w.rest("POST", "/keys", {
             "name": k, "roles": ["operator"], **scope}).json["key"]
             for k, scope in (("b", {"batches": [name]}),
-                             ("p", {"products": ["thermo"]}))]
+                             ("p", {"products": ["thermo"]}),
+                             ("q", {"products": ["a-many", "b-many",
+                                                 "thermo"]}))]
+        of_three = limited.pop()
         loose = f.batch(1, id="loose", serials="{1..5}")["id"]
         a = f.enrol("2", f.station("loose"), 1, batch=loose, station="loose")
         assert a.status == 200, a
@@ -1381,8 +1400,23 @@ def test_what_others_made_is_not_walked():
                 "INSERT INTO doc SELECT 13, 'loose/' || ?, version, body"
                 " FROM doc WHERE kind = 13 AND id = 'a000000/X-000000'",
                 [(i,) for i in (1, *range(1000, 2100))])
+            db.execute("INSERT INTO doc VALUES (13, 'a000000/none', 1,"
+                       " CAST('{' AS BLOB))")
         db.close()
+        for product in ("a-many", "b-many"):
+            closed_ones(w.database.removeprefix("sqlite:"), product, 600)
         w.start()
+        # a thousand that were looked at are enough, of several products, too
+        a = w.rest("GET", "/batches?state=open", key=of_three).json
+        assert a == {"items": [], "next": "thermo/"}
+        a = w.rest("GET", "/batches?state=open&after=thermo/",
+                   key=of_three).json
+        assert [b["id"] for b in a["items"]] == [loose, name], a
+        assert "next" not in a
+        # a station's units alone are read: of others one is no unit
+        a = w.rest("POST", "/certificates/revoke", {
+            "station": "rare", "reason": "keyCompromise", "dry_run": True})
+        assert a.status == 200 and a.json["found"] == 1, a
         a = w.cli("--json", "batch", "scrap", loose, "2", "--reason", "bent")
         assert json.loads(a.stdout)["written"] == 1
         for key in (None, *limited):
