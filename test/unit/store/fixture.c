@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "server.h"
+#include "store/docs_of.h"
 
 /* ---- opening ---- */
 
@@ -51,6 +52,49 @@ fx_reopen(struct fx *f)
 	mm_reader_close(&f->r);
 	mm_store_close(&f->s);
 	connect(f, false);
+}
+
+/* Of three batches two are of product "p". */
+#define ORDER(text) \
+	"{\"plan\":{\"order\":\"mintmark-order/1\\n{" text "}\\n\"}}"
+static const char *const batch_bodies[] = {
+	ORDER("\\\"product\\\":\\\"p\\\""),
+	ORDER("\\\"product\\\":\\\"q\\\""),
+	ORDER("\\\"batch\\\":\\\"b2\\\",\\\"product\\\":\\\"p\\\""),
+};
+#undef ORDER
+
+void
+fx_put_batches(struct fx *f)
+{
+	struct top t;
+
+	for (unsigned i = 0; i < 3; i++) {
+		top_init(&t, MM_OP_DOC_PUT, 1);
+		t.op.u.doc.kind = MM_DOC_BATCH;
+		snprintf(t.op.u.doc.id, sizeof(t.op.u.doc.id), "b%u", i);
+		t.op.u.doc.body = mm_bytes_of(batch_bodies[i]);
+		assert_int_equal(run1(f, &t), MM_OK);
+	}
+}
+
+static enum mm_err
+note_id(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	(void)row, (void)why;
+	strcat(ctx, next);
+	return MM_OK;
+}
+
+void
+fx_check_batches(struct fx *f)
+{
+	struct mm_list l = { .most = 10, .state = -1 };
+	struct mm_why why = { 0 };
+	char seen[100] = "";
+
+	must(mm_list_batches_of(f->r, "p", &l, note_id, seen, &why), &why);
+	assert_string_equal(seen, "b0b2");
 }
 
 void

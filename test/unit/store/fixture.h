@@ -37,6 +37,9 @@ struct top {
 bool fx_open(struct fx *f, const struct mm_store_backend *b);
 void fx_dir(struct fx *f); /* only makes the folder */
 void fx_reopen(struct fx *f); /* closes both first */
+/* Documents of batches, and that those of a product are found among them. */
+void fx_put_batches(struct fx *f);
+void fx_check_batches(struct fx *f);
 void fx_close(struct fx *f);  /* and removes it */
 void fx_recycle(struct fx *f); /* as fx_close, where many come after it */
 

@@ -280,6 +280,29 @@ test_older_grows(void **state)
 	fx_close(&f);
 }
 
+/* One of version 6, with documents whose index it makes. */
+static void
+test_batches_get_their_index(void **state)
+{
+	static char fresh[16384], old[16384], grown[16384];
+	struct fx f;
+
+	(void)state;
+	assert_true(fx_open(&f, mm_store_backends[0]));
+	fx_put_batches(&f);
+	mm_reader_close(&f.r);
+	mm_store_close(&f.s);
+	shape_of(f.url, fresh, sizeof(fresh), "");
+	shape_of(f.url, old, sizeof(old),
+	    "DROP INDEX doc_batch_product; PRAGMA user_version = 6");
+	assert_string_not_equal(old, fresh);
+	fx_reopen(&f);
+	fx_check_batches(&f);
+	shape_of(f.url, grown, sizeof(grown), "");
+	assert_string_equal(grown, fresh);
+	fx_close(&f);
+}
+
 /* An auditor reads while the server runs; at rest he is told why not. */
 static void
 read_as_nobody(const char *url, enum mm_err want, const char *words)
@@ -330,6 +353,7 @@ main(void)
 		cmocka_unit_test(test_tidy_fails),
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_older_grows),
+		cmocka_unit_test(test_batches_get_their_index),
 		cmocka_unit_test(test_read_only_user),
 	};
 

@@ -602,6 +602,7 @@ test_an_older_database_is_brought_up(void **state)
 	top_orphan(&t, 9);
 	assert_int_equal(run1(&f, &t), MM_OK);
 	put_theirs(&f);
+	fx_put_batches(&f);
 	mm_reader_close(&f.r);
 	mm_store_close(&f.s);
 	pg_sql(f.url, older);
@@ -619,6 +620,7 @@ test_an_older_database_is_brought_up(void **state)
 	must(mm_reader_open(f.url, &f.r, &why), &why);
 	in_their_places(&f);
 	assert_int_equal(listed(f.r, MM_SHARD_NONE), 3);
+	fx_check_batches(&f);
 	top_issue(&t, 1);
 	t.op.u.issue.share = &(struct mm_op_share){ .batch = "B",
 		.place = "B/", .version = 1 };
