@@ -14,6 +14,8 @@ from swtpm import Tpm
 from test_offline_kill import NUMBERS, centre, station  # noqa: F401
 from world import SIGNER, faketime, run
 
+HOSTILE = True  # see world.py
+
 
 def fresh(station):
     station.unplug()

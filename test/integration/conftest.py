@@ -18,6 +18,12 @@ def file_begins(request):
     worlds.of_file(request.module)
 
 
+@pytest.fixture
+def hostile_input(monkeypatch):
+    """No command of this test runs as released."""
+    monkeypatch.setattr(worlds, "hostile", True)
+
+
 @pytest.fixture(scope="module")
 def world():
     """One running CA for a file's tests: bearer allowed, product thermo."""

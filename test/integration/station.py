@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 
-from world import BUILD, STATION, again, hasty, run
+from world import BUILD, STATION, again, ended, hasty, run
 
 SIM = BUILD / "examples/linux-sim/linux-sim"
 
@@ -15,7 +15,7 @@ class Station:
                  limit=("--product", "thermo")):
         self.world, self.dir, self.name, self.n = world, folder, name, n
         self.limit = limit  # of its credential
-        self.sim = None
+        self.sim = self.last = None
         folder.mkdir(exist_ok=True)
         self.boards = folder / "boards"
         self.boards.mkdir(exist_ok=True)
@@ -59,6 +59,7 @@ class Station:
             return
         if kill:
             self.sim.send_signal(signal.SIGKILL)
+            ended(STATION, -signal.SIGKILL)  # so was what it did there
         self.sim.stdin.close()
         self.sim.wait(20)
         self.sim.stdout.close()
@@ -74,12 +75,16 @@ class Station:
         return [STATION, command, "--config", self.conf, *more]
 
     def begin(self, *argv, env=None, **more):
+        if self.last:  # how it ended is known by now, or it is at work
+            ended(STATION, self.last.returncode or 0)
         argv = self.argv(*argv)
-        return subprocess.Popen(
+        self.last = subprocess.Popen(
             argv if env else again(argv),
             env=hasty({**os.environ, **(env or {})}), text=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
                "stdin": subprocess.DEVNULL, **more})
+        ended(STATION, 0, env)
+        return self.last
 
     def provision(self, serial, fixture="f1", env=None):
         """(exit status, its answer or None)"""

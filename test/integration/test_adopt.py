@@ -274,7 +274,7 @@ def test_share_and_window(centre, tmp_path):
         x.close()
 
 
-def test_a_board_that_does_not_prove_it(centre, tmp_path):
+def test_a_board_that_does_not_prove_it(centre, tmp_path, hostile_input):
     """A maker's own program speaks to it, at both stations."""
     x = Pair(centre, tmp_path, "adg")
     board = tmp_path / "board"

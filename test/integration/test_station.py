@@ -232,7 +232,7 @@ def test_a_credential_that_can_do_more(station):
     assert p.returncode != 0 and "station.key" in p.stderr, p.stderr
 
 
-def test_its_journal_is_locked_torn_and_damaged(station):
+def test_its_journal_is_locked_torn_and_damaged(station, hostile_input):
     station.plug(1)
     station.passes("ST-J-1")
     journal = station.dir / "state/journal"
@@ -258,7 +258,7 @@ def test_its_journal_is_locked_torn_and_damaged(station):
 
 
 @pytest.fixture
-def program(centre, tmp_path):
+def program(centre, tmp_path, hostile_input):
     """A station whose fixture is a program, and the board's folder."""
     board = tmp_path / "board"
     board.mkdir()

@@ -14,6 +14,7 @@ import pytest
 
 from station import Station
 
+HOSTILE = True  # see world.py
 NUMBERS = itertools.count(1)
 
 

@@ -87,8 +87,11 @@ COMMANDS = (MINT, AGENT, STATION)
 made = itertools.count()  # this file's Worlds
 
 # Where the build that is released is, too (script/test): what a file has run
-# sanitized once it runs as released when the same words and options come again;
-# not in files that say HOSTILE = True, where what they read is another each time.
+# sanitized once it runs as released when the same words and options come again.
+# Not after one that was killed, had an environment of its own or, of programs
+# that keep a state, failed: the next of each kind may find what that one left.
+# Not in files that say HOSTILE = True nor in tests that use hostile_input
+# (conftest.py), where what is read is another each time.
 PLAIN = None if LEAKS_ALWAYS or "MINTMARK_PLAIN" not in os.environ \
     else pathlib.Path(os.environ["MINTMARK_PLAIN"])
 hostile = False
@@ -118,6 +121,13 @@ def again(argv):
     return [str(PLAIN / pathlib.Path(argv[0]).relative_to(BUILD)), *argv[1:]]
 
 
+def ended(program, status, env=None):
+    """A run of one of the commands is over; what it left is to be read by
+    sanitized ones."""
+    if env or status < 0 or (status and program in (AGENT, STATION)):
+        ran.difference_update([h for h in ran if h[0] == str(program)])
+
+
 def hasty(env=None):
     """Environment of a sanitized command; what somebody asked for counts."""
     env = dict(os.environ if env is None else env)
@@ -129,11 +139,14 @@ def hasty(env=None):
 
 def run(*argv, check=True, timeout=60, **kw):
     """A program; its output as text."""
-    if argv[0] in COMMANDS and "env" not in kw:
+    program, env = argv[0], kw.get("env")
+    if program in COMMANDS and "env" not in kw:
         kw["env"] = hasty()
         argv = again(argv)
     p = subprocess.run([str(a) for a in argv], text=True, timeout=timeout,
                        capture_output=True, **kw)
+    if program in COMMANDS:
+        ended(program, p.returncode, env)
     if check and p.returncode != 0:
         raise AssertionError(f"{argv[0]} {argv[1:3]} ended with "
                              f"{p.returncode}\n{p.stdout}\n{p.stderr}")
