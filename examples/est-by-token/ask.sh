@@ -5,6 +5,7 @@
 folder=$1 url=$2 request=$3
 work=$(mktemp -d) || exit 75
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 openssl req -in "$request" -outform DER | openssl base64 > "$work/request" &&
 	[ -s "$work/request" ] || exit 75
 [ -r "$folder/environment" ] && . "$folder/environment"
@@ -17,7 +18,9 @@ OPENSSL_CONF=$folder/openssl.cnf curl -s -S --max-time 15 --no-location \
 ended=$?
 read -r status sent < "$work/status"
 case $status in
-200)	openssl base64 -d -in "$work/answer" |
+200)	# in lines or in one, which alone openssl would not take
+	{ tr -d '\r\n' < "$work/answer" | fold -w 64; echo; } |
+		openssl base64 -d |
 		openssl pkcs7 -inform DER -print_certs ;;
 202 | 429 | 503)
 	exit 75 ;;
