@@ -21,7 +21,7 @@ import pytest
 import qemu
 from qemu import Board, Modem, Noise, symbols
 from smpline import Line, read_back
-from world import BUILD, World, run
+from world import BUILD, ROOT, World, run
 
 PROVISION = BUILD / "examples/linux-sim/provision"
 CUTS = int(os.environ.get("MINTMARK_POWER_CUTS", "50"))
@@ -328,3 +328,21 @@ def test_what_is_not_in_an_image(kind, cpu):
         never |= {"malloc", "_malloc_r", "free", "calloc", "_sbrk",
                   "__malloc_lock"}
     assert not never & has
+
+
+
+def test_a_copy_has_its_own_configuration(tmp_path):
+    """Whatever it is called: docs/firmware.md says to copy it."""
+    copy = shutil.copytree(ROOT / "examples/cortex-m", tmp_path / "my-board")
+    one = tmp_path / "out/psa-m3/mbedtls/library/platform_util.o"
+    argv = ["make", "-C", copy, f"MBEDTLS={ROOT}/var/mbedtls/3.6",
+            f"DEVICE={ROOT}/device", f"O={tmp_path}/out", one]
+    run(*argv)
+    for name in ("config_psa.h", "config_psa_wants.h"):
+        one.unlink()
+        was = (copy / name).read_text()
+        (copy / name).write_text("#error this one\n")
+        p = run(*argv, check=False)
+        assert p.returncode != 0 and f"{name}:1:2: error" in p.stderr
+        (copy / name).write_text(was)
+        run(*argv)
