@@ -62,18 +62,29 @@ enter_end(const struct mm_station_conf *conf, const struct mm_work_order *o,
 /*
  * What was signed and never entered (the station was killed between the two)
  * is entered by the papers of the order before: one that closes the batch has
- * none.  If that fails the entry says less, and the centre puts it aside; the
- * end of the key does not wait for it.
+ * none.  Until it is, that one is refused: behind it are the end of the key
+ * and of the papers, and boards that could be told nothing any more.
  */
-static void
-settle(const struct mm_station_conf *conf, const struct mm_work_order *o)
+static enum mm_err
+settle(const struct mm_station_conf *conf, const struct mm_work_order *o,
+    struct mm_why *why)
 {
-	MM_OWN(mm_own_close) struct mm_own *own = NULL;
+	struct mm_why own = { 0 };
+	enum mm_err rc;
 
-	if (o->state == MM_WORK_CLOSED && o->mode == MM_WORK_OFFLINE &&
-	    mm_order_has(conf, o->batch))
-		(void)!mm_own_open_batch(conf, o->batch, MM_OWN_WAIT_MS, &own,
-		    NULL);
+	if (o->state != MM_WORK_CLOSED || o->mode != MM_WORK_OFFLINE ||
+	    !mm_order_has(conf, o->batch))
+		return MM_OK;
+	rc = mm_own_settle(conf, o->batch, &own);
+	if (rc == MM_OK)
+		return MM_OK;
+	if (rc == MM_ECONFLICT)
+		return MM_FAIL(why, rc, "another station program has the "
+		    "signer: end it, then import this order, which closes "
+		    "its batch");
+	return MM_FAIL(why, rc, "not taken, it closes its batch, and what was "
+	    "signed is not in the ledger yet: mend that, then import it "
+	    "again: %.70s", own.text);
 }
 
 /* Its words are those of the signer, which has verified it. */
@@ -90,7 +101,7 @@ take(const struct mm_station_conf *conf, const struct mm_work_file *f,
 	MM_TRY(mm_work_order_parse(text, &o, why));
 	MM_TRY(mm_work_file_check(f, o, why));
 	MM_TRY(pack(f, o, &stream, why));
-	settle(conf, o);
+	MM_TRY(settle(conf, o, why));
 	MM_TRY(mm_order_take(conf, mm_buf_view(&stream), said, why));
 	MM_TRY(keep(conf, o, json, why));
 	mm_die_at("kept");

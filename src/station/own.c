@@ -136,7 +136,7 @@ greet(struct mm_own *o, struct mm_hello_rep *hello, struct mm_why *why)
 
 	if (rc != MM_ENOTFOUND)
 		return rc;
-	status = stop(o);
+	o->ended = status = stop(o);
 	if (why != NULL)
 		*why = (struct mm_why){ 0 };
 	return MM_FAIL(why,
@@ -424,15 +424,13 @@ open_all(struct mm_own *o, const char *batch, int64_t wait_ms,
 	return mm_own_enter_ends(o, why);
 }
 
-/* see own.h */
-enum mm_err
-mm_own_open_batch(const struct mm_station_conf *conf, const char *batch,
-    int64_t wait_ms, struct mm_own **out, struct mm_why *why)
+static struct mm_own *
+own_new(const struct mm_station_conf *conf)
 {
-	MM_OWN(mm_own_close) struct mm_own *o = calloc(1, sizeof(*o));
+	struct mm_own *o = calloc(1, sizeof(*o));
 
 	if (o == NULL)
-		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+		return NULL;
 	o->conf = conf;
 	o->pid = o->issue = o->ledger = -1;
 	mm_buf_init(&o->frame, MM_IPC_FRAME_MAX);
@@ -443,9 +441,64 @@ mm_own_open_batch(const struct mm_station_conf *conf, const char *batch,
 	mm_buf_init(&o->fields, LIST_MAX);
 	mm_buf_init(&o->chain_pem, PEM_MAX);
 	mm_buf_init(&o->checkpoint, MM_NOTE_MAX);
+	return o;
+}
+
+/* see own.h */
+enum mm_err
+mm_own_open_batch(const struct mm_station_conf *conf, const char *batch,
+    int64_t wait_ms, struct mm_own **out, struct mm_why *why)
+{
+	MM_OWN(mm_own_close) struct mm_own *o = own_new(conf);
+
+	if (o == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	MM_TRY(open_all(o, batch, wait_ms, why));
 	*out = MM_MOVE(o);
 	return MM_OK;
+}
+
+/*
+ * An order between was taken by the signer, and the station was killed before
+ * it was kept: what was signed until then was signed by the one that is here,
+ * because with another number the station makes nothing.
+ */
+static enum mm_err
+enter_outstanding(struct mm_own *o, const char *batch,
+    const struct mm_hello_rep *hello, struct mm_why *why)
+{
+	const struct mm_outstanding_req q = { 0, 1 };
+	struct mm_outstanding_rep rep;
+
+	MM_TRY(call(o->ledger, o, MM_IPC_OUTSTANDING, &q, &rep, CALL_MS, why));
+	if (rep.n == 0)
+		return MM_OK;
+	MM_TRY(load_order(o, batch, why));
+	MM_TRY(open_ledger(o, hello, why));
+	return settle(o, why);
+}
+
+/* see own.h */
+enum mm_err
+mm_own_settle(const struct mm_station_conf *conf, const char *batch,
+    struct mm_why *why)
+{
+	MM_OWN(mm_own_close) struct mm_own *o = own_new(conf);
+	struct mm_hello_rep hello;
+	struct mm_why own = { 0 };
+	enum mm_err rc;
+
+	if (o == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	rc = start_by(o, batch, mm_mono_ms(), &hello, &own);
+	/* its order is gone, or torn: it was killed when it destroyed the
+	 * key; with a configuration that is wrong it takes no order either */
+	if (rc == MM_EPOLICY && (o->ended == mm_err_exit(MM_ENOTFOUND) ||
+	    o->ended == mm_err_exit(MM_EINPUT)))
+		return MM_OK;
+	if (rc == MM_OK)
+		rc = enter_outstanding(o, batch, &hello, &own);
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
 }
 
 /* see own.h */

@@ -35,6 +35,7 @@ struct mm_own {
 	char profile[MM_NAME_MAX + 1]; /* that is asked for */
 	uint32_t profile_version;
 	bool no_nonces; /* its signer is of before there were any */
+	int ended;      /* the exit status of a signer that did not start */
 };
 
 /*
@@ -50,6 +51,15 @@ MM_MUST enum mm_err mm_own_open(const struct mm_station_conf *conf,
 MM_MUST enum mm_err mm_own_open_batch(const struct mm_station_conf *conf,
     const char *batch, int64_t wait_ms, struct mm_own **out,
     struct mm_why *why);
+/*
+ * Before an order that closes the batch is taken: what was signed and never
+ * entered (the station was killed between the two) is entered by the papers of
+ * the order that is here.  MM_OK too where the signer has none of the batch
+ * (any more): it has nothing to lose.  Whatever else, nothing may be destroyed
+ * yet.  Does not wait: MM_ECONFLICT as above.
+ */
+MM_MUST enum mm_err mm_own_settle(const struct mm_station_conf *conf,
+    const char *batch, struct mm_why *why);
 /* Ends the signer, and waits for it. */
 void mm_own_close(struct mm_own **owner);
 /* What it may still make.  MM_ENOTFOUND: the signer is gone. */

@@ -154,6 +154,35 @@ says_config(const struct mm_own *o, uint64_t at)
 	    memmem(json.p, json.n, key, sizeof(key) - 1) != NULL;
 }
 
+/* Whether another of the batch's certificates, from the newest back, was
+ * entered with one. */
+static bool
+had_config(const struct mm_own *o, const char *batch)
+{
+	char key[MM_NAME_MAX + 16];
+	MM_OWN(mm_buf_done) struct mm_buf json = MM_BUF_INIT(MM_ENTRY_MAX);
+	int n = snprintf(key, sizeof(key), "\"batch\":\"%s\"", batch);
+
+	for (uint64_t i = mm_entries_n(o->entries); i-- > 0;) {
+		mm_buf_reset(&json);
+		if (mm_entries_get(o->entries, i, &json, NULL) == MM_OK &&
+		    memmem(json.p, json.n, key, (size_t)n) != NULL &&
+		    says_config(o, i))
+			return true;
+	}
+	return false;
+}
+
+/* The order, which closes the batch, says nothing of what the entry says that
+ * its device gets; or the entry was made without the papers, and others' say
+ * that the batch has some. */
+static bool
+is_bereft(const struct mm_own *o, const struct mm_own_pair *p, bool says)
+{
+	return p->given->version == 0 && (says ||
+	    (o->order->state == MM_WORK_CLOSED && had_config(o, p->batch)));
+}
+
 /* see own_priv.h */
 enum mm_err
 mm_own_enter_issued(struct mm_own *o, const struct mm_own_pair *p,
@@ -174,11 +203,11 @@ mm_own_enter_issued(struct mm_own *o, const struct mm_own_pair *p,
 	memcpy(out->issuer, rep.issuer, sizeof(out->issuer));
 	MM_TRY(keep(o, &rep, out, why));
 	MM_TRY(mm_cert_walk(rep.der, &c, why));
-	out->bereft = false;
 	if (mm_entries_find(o->entries, out->serial, MM_ENTRIES_ISSUED, &at)) {
-		out->bereft = p->given->version == 0 && says_config(o, at);
+		out->bereft = is_bereft(o, p, says_config(o, at));
 		return MM_OK;
 	}
+	out->bereft = is_bereft(o, p, false);
 	return enter_issued(o, p, &rep, &c, out->serial, why);
 }
 

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from offline import Offline, stopped_centre
+from test_configuration import document, order, papers, sha256
 from test_station_kill import KILLS, die_at, faulty, kills_at_any_moment
 from world import run
 
@@ -136,3 +137,46 @@ def test_a_keys_end_is_entered_whatever_is_made_next(centre, station):
     for _ in range(2):
         (e,) = station.entries("line.destroyed")
         assert (e["batch"], e["issuer"], e["number"]) == ("b7", "line-b7", 3)
+
+
+@faulty
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_was_signed_is_entered_before_its_batch_ends(
+        centre, station, lost):
+    """By the papers that say what its board gets.  Until it is, the order
+    that closes the batch destroys nothing; and where the papers were lost all
+    the same, the board gets no PASS without what it should have had."""
+    text = papers([f"SN-{i:02}" for i in range(1, 25)])
+    station.takes(text, share=3, **order(5, *text))
+    station.plug(1)
+    again(station, "SN-02", 1)
+    code, a = station.provision("SN-01", env={
+        "MINTMARK_DIE_AT": "journalled:1"})
+    assert (code, a["reason"]) == (1, "signer"), a
+    kept, ledger = (station.dir / "state" / x for x in (
+        "orders/b7.json", "ledger"))
+    was, aside = kept.read_text(), station.dir / "aside"
+    # one between, which the signer has, and the station was killed then
+    station.takes(text, share=4, number=3, **order(5, *text))
+    kept.write_text(was)
+    last = centre.order(station, number=5, state="closed", ca_key=None)
+    if lost:
+        kept.unlink()
+    else:
+        ledger.rename(aside)
+        ledger.mkdir()
+        p = station.give(last)
+        assert p.returncode != 0 and "is not in the ledger yet" in \
+            p.stdout + p.stderr, p
+        assert kept.read_text() == was and not [
+            x for x in station.journal() if x["kind"] == "destroyed"]
+        ledger.rmdir()
+        aside.rename(ledger)
+    p = station.give(last)
+    assert p.returncode == 0, p
+    (e,) = [e for e in station.entries("certificate.issued")
+            if e["device"] == "SN-01"]
+    assert e.get("config_sha256") == (
+        None if lost else sha256(document("SN-01")))
+    code, a = station.provision("SN-01")
+    assert (code, a["reason"]) == (1, "no-configuration"), a
