@@ -14,6 +14,8 @@ import test_line_cas as line_cas
 from softhsm import hsm_world
 from world import MINT, SIGNER, World, alive, run, serial_of, until
 
+HOSTILE = True  # see world.py; and the module with faults is sanitized, too
+
 
 @pytest.fixture(scope="module")
 def token(tmp_path_factory):
