@@ -283,6 +283,7 @@ def test_a_limited_keys_empty_wait_moves_its_cursor(world, limited):
     assert events(world, f"after={page['next']}", key=limited)["items"] == []
 
 
+@pytest.mark.skipif("MINTMARK_DATABASE" in os.environ, reason="SQLite's file")
 def test_what_one_key_cannot_be_told_holds_up_no_other(world):
     """Its batch's record is damaged: it hears so at once, and comes again;
     who waits beside it is told as ever."""
