@@ -133,7 +133,8 @@ query_check(const struct outcome *o)
 	enum mm_err rc = mm_http_query_find(query, "a", out, sizeof(out), NULL);
 
 	check(memchr(out, '\0', sizeof(out)) != NULL);
-	check(rc == MM_OK || strcmp(out, "untouched") == 0);
+	/* what is no UTF-8 is taken out again */
+	check(rc == MM_OK || strcmp(out, "untouched") == 0 || out[0] == '\0');
 }
 
 int
