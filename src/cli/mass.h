@@ -6,8 +6,8 @@
 /* mass.c: revoking, holding and releasing certificates, thawing and cancelling
  * tokens, by selection. */
 #define MM_MASS_OPTS                                                       \
-	{ "batch", "BATCH", "of the devices of this batch", MM_C_NONE,     \
-	    NULL },                                                        \
+	{ "batch", "BATCH", "of this batch's serial numbers, made or not", \
+	    MM_C_NONE, NULL },                                             \
 	{ "station", "STATION", "of the devices that this station made",   \
 	    MM_C_NONE, NULL },                                             \
 	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },   \
@@ -35,8 +35,8 @@
 /* The same of tokens. */
 #define MM_TOKEN_MASS_OPTS                                                 \
 	{ "product", "PRODUCT", "of this product", MM_C_PRODUCT, NULL },   \
-	{ "batch", "BATCH", "of the devices of this batch", MM_C_NONE,     \
-	    NULL },                                                        \
+	{ "batch", "BATCH", "of this batch's serial numbers, made or not", \
+	    MM_C_NONE, NULL },                                             \
 	{ "created-from", "TIME", "made at TIME or later", MM_C_NONE,      \
 	    NULL },                                                        \
 	{ "created-to", "TIME", "made before TIME", MM_C_NONE, NULL },     \
@@ -51,7 +51,7 @@
 
 /* What is selected, and where it is asked for. */
 struct mm_mass_kind {
-	const char *things; /* "certificates" */
+	const char *thing, *things; /* "certificate", "certificates" */
 	const char *path;
 	const char *const (*members)[2]; /* option, member; to NULL */
 };

@@ -49,9 +49,10 @@ struct walk {
 	unsigned rows;   /* that the last page of a list had */
 	bool past;       /* whatever comes is younger than what is wanted */
 	struct mm_recall where; /* the attributes; nwhere 0: any */
+	const struct mm_roll *roll; /* the batch's, with no station; or NULL */
 	/* Where it stands: the state, or the serial of the call; the unit whose
-	 * successors are next, or such a key of a recall; the certificate, of
-	 * that state or of the device. */
+	 * successors are next, or such a key of a recall, or a place in the
+	 * roll; the certificate, of that state or of the device. */
 	unsigned at;
 	char unit[MM_RECALL_AFTER], after[MM_AUTHORITY_TEXT];
 	char device[MM_DEVICE_ID_MAX + 1];
@@ -97,9 +98,16 @@ prepare(struct walk *w, unsigned i, struct mm_why *why)
 	return mm_papers_seal(&p, op, why);
 }
 
-/* One that changed meanwhile is another call's: it is looked at again. */
+static bool
+is_older(const struct mm_mass *m, const struct mm_cert_row *c)
+{
+	return m->before != 0 && c->issued_at < m->before;
+}
+
+/* One that changed meanwhile is another call's: it is looked at again.
+ * selected: no successors, which come along. */
 static enum mm_err
-write_page(struct walk *w, struct mm_why *why)
+write_page(struct walk *w, bool selected, struct mm_why *why)
 {
 	for (unsigned i = 0; i < w->n; i++)
 		MM_TRY(prepare(w, i, why));
@@ -108,9 +116,13 @@ write_page(struct walk *w, struct mm_why *why)
 	for (unsigned i = 0; i < w->n; i++) {
 		enum mm_err rc = w->op[i].result;
 
+		bool done = rc == MM_OK && !w->op[i].u.revoke.already;
+
+		w->m->changed += done;
+		w->m->spent += done && selected && is_older(w->m, &w->row[i]);
 		if (rc == MM_OK)
-			w->m->changed += !w->op[i].u.revoke.already;
-		else if (rc == MM_ECONFLICT || rc == MM_EPOLICY)
+			continue;
+		if (rc == MM_ECONFLICT || rc == MM_EPOLICY)
 			w->m->refused++;
 		else
 			return MM_FAIL(why, rc, "%s", w->op[i].why.text);
@@ -144,9 +156,9 @@ static enum mm_err
 flush(struct walk *w, struct mm_why *why)
 {
 	if (!w->m->dry_run) {
-		MM_TRY(write_page(w, why));
+		MM_TRY(write_page(w, true, why));
 		MM_TRY(take_successors(w, why));
-		MM_TRY(write_page(w, why));
+		MM_TRY(write_page(w, false, why));
 	}
 	w->n = 0;
 	return MM_OK;
@@ -193,7 +205,7 @@ is_for(const struct walk *w, unsigned state, bool theirs)
 static enum mm_err
 fits_room(struct mm_mass *m, const struct mm_cert_row *c, struct mm_why *why)
 {
-	if (m->before == 0 || c->issued_at >= m->before)
+	if (!is_older(m, c))
 		return MM_OK;
 	if (m->older == m->room)
 		return MM_FAIL(why, MM_ECONFLICT, "more are selected by now "
@@ -292,6 +304,7 @@ struct unit {
 };
 struct units {
 	const char *station, *device, *prefix; /* "" any */
+	const struct mm_roll *roll; /* whose devices had their turn; or NULL */
 	struct unit *unit;
 	unsigned rows, n;
 	bool asked; /* all of them have the attributes */
@@ -326,6 +339,15 @@ has_attributes(struct walk *w, const char *device, bool *yes,
 	return mm_recall_devices(w->d->r, &one, say_yes, yes, next, why);
 }
 
+static void
+add_unit(struct units *u, const char *device, const char *place)
+{
+	if (u->device[0] != '\0' && strcasecmp(u->device, device) != 0)
+		return;
+	strcpy(u->unit[u->n].id, place);
+	strcpy(u->unit[u->n++].device, device);
+}
+
 static enum mm_err
 see_unit(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
@@ -336,10 +358,9 @@ see_unit(void *ctx, const void *row, const char *next, struct mm_why *why)
 	(void)!mm_text_copy(u->last, sizeof(u->last), mm_bytes_of(next));
 	MM_TRY(mm_made_parse(row, &made, why));
 	if ((u->station[0] != '\0' && strcmp(u->station, made.station) != 0) ||
-	    (u->device[0] != '\0' && strcasecmp(u->device, made.serial) != 0))
+	    (u->roll != NULL && mm_roll_has(u->roll, made.serial)))
 		return MM_OK;
-	strcpy(u->unit[u->n].id, u->last);
-	memcpy(u->unit[u->n++].device, made.serial, sizeof(made.serial));
+	add_unit(u, made.serial, u->last);
 	return MM_OK;
 }
 
@@ -395,6 +416,32 @@ made_units(struct walk *w, struct units *u, bool *more, struct mm_why *why)
 }
 
 static enum mm_err
+see_rolled(void *ctx, const char *device, const char *place,
+    struct mm_why *why)
+{
+	(void)why;
+	add_unit(ctx, device, place);
+	return MM_OK;
+}
+
+/* Of a batch's serial numbers, whoever made them: a token may have, before
+ * any station. */
+static enum mm_err
+rolled_units(struct walk *w, struct units *u, bool *more, struct mm_why *why)
+{
+	struct mm_roll_page p = { .most = UNITS };
+
+	u->n = 0;
+	if (!mm_text_copy(p.place, sizeof(p.place), mm_bytes_of(w->unit)))
+		return not_of_this(why);
+	MM_TRY(mm_roll_devices(w->d->r, u->roll, &p, see_rolled, u, why));
+	w->tour.looked += p.looked + 1;
+	*more = p.place[0] != '\0';
+	strcpy(u->last, *more ? p.place : u->prefix);
+	return MM_OK;
+}
+
+static enum mm_err
 see_device(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	struct units *u = ctx;
@@ -436,15 +483,17 @@ walk_pages(struct walk *w, struct units *u, units_fn *page,
 	return MM_OK;
 }
 
-/* Of the devices that a batch has made, or a station in whichever, or that
- * have an attribute: every certificate, the later ones too. */
+/* Of the devices of a batch's serial numbers and whatever else it has on
+ * record, or that a station has made, or that have an attribute: every
+ * certificate, the later ones too. */
 static enum mm_err
 walk_units(struct walk *w, units_fn *page, struct mm_why *why)
 {
 	char prefix[MM_NAME_MAX + 2] = "";
 	struct units u = { .station = w->of->station, .device = w->of->device,
-		.prefix = prefix, .asked = page == found_units };
-	enum mm_err rc;
+		.prefix = prefix, .roll = w->roll,
+		.asked = page == found_units };
+	enum mm_err rc = MM_OK;
 
 	if (w->of->batch[0] != '\0') {
 		strcpy(prefix, w->of->batch);
@@ -453,7 +502,10 @@ walk_units(struct walk *w, units_fn *page, struct mm_why *why)
 	u.unit = calloc(UNITS, sizeof(*u.unit));
 	if (u.unit == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	rc = walk_pages(w, &u, page, why);
+	if (u.roll != NULL && (w->unit[0] == '\0' || w->unit[0] == '#'))
+		rc = walk_pages(w, &u, rolled_units, why);
+	if (rc == MM_OK && !w->m->left)
+		rc = walk_pages(w, &u, page, why);
 	free(u.unit);
 	return rc;
 }
@@ -469,7 +521,7 @@ walk_one(struct walk *w, struct mm_why *why)
 
 /* ---- serial by serial ---- */
 
-/* Whether its batch, and its station there, has made that device. */
+/* Whether it is of that batch, or its station there has made it. */
 static enum mm_err
 is_made(struct walk *w, const char *device, bool *yes, struct mm_why *why)
 {
@@ -477,7 +529,8 @@ is_made(struct walk *w, const char *device, bool *yes, struct mm_why *why)
 	struct mm_made made;
 	enum mm_err rc;
 
-	*yes = of->batch[0] == '\0';
+	*yes = of->batch[0] == '\0' ||
+	    (w->roll != NULL && mm_roll_has(w->roll, device));
 	if (*yes)
 		return MM_OK;
 	rc = mm_made_get(w->d->r, of->batch, device, &made, NULL);
@@ -609,6 +662,12 @@ write_place(struct walk *w)
 static enum mm_err
 begin(struct walk *w, struct mm_why *why)
 {
+	const struct mm_production *b;
+
+	if (w->of->batch[0] != '\0')
+		MM_TRY(mm_desk_batch(w->d, w->of->batch, &b, &w->roll, why));
+	if (w->of->station[0] != '\0')
+		w->roll = NULL;
 	w->tour = (struct mm_tour){ w->m->dry_run, w->m->most, w->m->rows,
 	    mm_mono_ms() + w->m->run_ms, 0 };
 	w->where.state = -1;

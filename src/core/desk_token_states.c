@@ -168,8 +168,9 @@ struct walk {
 	struct mm_token_mass *m;
 	struct mm_tour tour;
 	unsigned rows;   /* that the last page of a list had */
-	/* Where it stands: the state; the unit whose device is done; the token,
-	 * of that state or of the next unit's device. */
+	/* Where it stands: the state; the unit whose device is done, or the
+	 * place behind it in the batch's roll; the token, of that state or of
+	 * the next one's device. */
 	unsigned at;
 	char unit[MM_AUTHORITY_TEXT], after[MM_AUTHORITY_TEXT];
 	unsigned n;
@@ -302,38 +303,107 @@ walk_states(struct walk *w, struct mm_why *why)
 	return MM_OK;
 }
 
+/* Of a batch: its roll's devices, then those of its units that are not in it,
+ * which were put aside. */
 struct units {
-	char id[UNITS][MM_DOC_ID_MAX + 1];
-	unsigned n;
+	const struct mm_roll *roll;
+	struct unit {
+		char id[MM_DOC_ID_MAX + 1], device[MM_DEVICE_ID_MAX + 1];
+	} unit[UNITS];
+	unsigned n, rows;
+	char prefix[MM_NAME_MAX + 2], last[MM_DOC_ID_MAX + 1];
 };
 MM_FREE_FN(units_free, struct units, free)
+typedef enum mm_err units_fn(struct walk *w, struct units *u, bool *more,
+    struct mm_why *why);
 
+static enum mm_err
+see_rolled(void *ctx, const char *device, const char *place,
+    struct mm_why *why)
+{
+	struct units *u = ctx;
+
+	(void)why;
+	strcpy(u->unit[u->n].id, place);
+	strcpy(u->unit[u->n++].device, device);
+	return MM_OK;
+}
+
+static enum mm_err
+rolled_units(struct walk *w, struct units *u, bool *more, struct mm_why *why)
+{
+	struct mm_roll_page p = { .most = UNITS };
+
+	if (!mm_text_copy(p.place, sizeof(p.place), mm_bytes_of(w->unit)))
+		return MM_FAIL(why, MM_EINPUT, "after: not of this call");
+	MM_TRY(mm_roll_devices(w->d->r, u->roll, &p, see_rolled, u, why));
+	w->tour.looked += p.looked + 1;
+	*more = p.place[0] != '\0';
+	strcpy(u->last, *more ? p.place : u->prefix);
+	return MM_OK;
+}
+
+/* "batch/device" is a unit's key. */
 static enum mm_err
 see_unit(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	struct units *u = ctx;
+	const char *slash = strchr(next, '/');
 
 	(void)row;
-	return mm_text_copy(u->id[u->n++], sizeof(u->id[0]),
-	    mm_bytes_of(next)) ? MM_OK : MM_FAIL(why, MM_EBUG, "unit: key");
+	u->rows++;
+	if (slash == NULL || strlen(slash + 1) > MM_DEVICE_ID_MAX ||
+	    !mm_text_copy(u->last, sizeof(u->last), mm_bytes_of(next)))
+		return MM_FAIL(why, MM_EBUG, "unit: key");
+	return mm_roll_has(u->roll, slash + 1) ? MM_OK :
+	    see_rolled(ctx, slash + 1, next, why);
 }
 
-/* Tokens of some units' devices; "batch/device" is a unit's key. */
+static enum mm_err
+other_units(struct walk *w, struct units *u, bool *more, struct mm_why *why)
+{
+	struct mm_list l = { .most = UNITS, .state = -1 };
+
+	u->rows = 0;
+	strcpy(u->last, w->unit);
+	strcpy(l.after, w->unit);
+	MM_TRY(mm_list_docs(w->d->r, MM_DOC_UNIT, u->prefix, &l, see_unit, u,
+	    why));
+	w->tour.looked += u->rows;
+	*more = u->rows == UNITS;
+	return MM_OK;
+}
+
+/* Tokens of some units' devices. */
 static enum mm_err
 walk_page(struct walk *w, const struct units *u, struct mm_why *why)
 {
 	for (unsigned i = 0; i < u->n; i++) {
-		const char *slash = strchr(u->id[i], '/');
-		struct mm_list l = { .device = slash != NULL ? slash + 1 : "",
+		struct mm_list l = { .device = u->unit[i].device,
 			.state = -1 };
 
 		MM_TRY(walk_list(w, &l, why));
 		if (w->m->left) /* in the midst of it */
 			return MM_OK;
-		strcpy(w->unit, u->id[i]);
+		strcpy(w->unit, u->unit[i].id);
 		if (is_full(w))
 			return MM_OK;
 	}
+	strcpy(w->unit, u->last);
+	return MM_OK;
+}
+
+static enum mm_err
+walk_units(struct walk *w, struct units *u, units_fn *page,
+    struct mm_why *why)
+{
+	bool more;
+
+	do {
+		u->n = 0;
+		MM_TRY(page(w, u, &more, why));
+		MM_TRY(walk_page(w, u, why));
+	} while (!w->m->left && more && !is_full(w));
 	return MM_OK;
 }
 
@@ -341,21 +411,15 @@ static enum mm_err
 walk_batch(struct walk *w, struct mm_why *why)
 {
 	MM_OWN(units_free) struct units *u = calloc(1, sizeof(*u));
-	struct mm_list l = { .most = UNITS, .state = -1 };
-	char prefix[MM_NAME_MAX + 2];
+	const struct mm_production *b;
 
 	if (u == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	snprintf(prefix, sizeof(prefix), "%.32s/", w->of->batch);
-	do {
-		u->n = 0;
-		strcpy(l.after, w->unit);
-		MM_TRY(mm_list_docs(w->d->r, MM_DOC_UNIT, prefix, &l,
-		    see_unit, u, why));
-		w->tour.looked += u->n;
-		MM_TRY(walk_page(w, u, why));
-	} while (!w->m->left && u->n == UNITS && !is_full(w));
-	return MM_OK;
+	MM_TRY(mm_desk_batch(w->d, w->of->batch, &b, &u->roll, why));
+	snprintf(u->prefix, sizeof(u->prefix), "%.32s/", w->of->batch);
+	if (w->unit[0] == '\0' || w->unit[0] == '#')
+		MM_TRY(walk_units(w, u, rolled_units, why));
+	return w->m->left ? MM_OK : walk_units(w, u, other_units, why);
 }
 
 /* ---- where it goes on ---- */

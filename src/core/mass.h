@@ -4,8 +4,10 @@
 #include "core/core.h"
 
 /*
- * Certificates by selection: all conditions that are not "" or 0 hold.  batch,
- * station: of the devices that it made, their later certificates too.
+ * Certificates by selection: all conditions that are not "" or 0 hold.  batch:
+ * of the devices of its serial numbers, whoever made them, and of what else it
+ * has on record; station: of the devices that it made (with batch: there).
+ * Their later certificates too.
  * serials: these, and nothing else is looked at.
  */
 #define MM_SELECTION_WHERE 1024
@@ -43,6 +45,7 @@ struct mm_mass {
 	/* out */
 	uint64_t found;    /* in a state to be changed */
 	uint64_t older;    /* ... of it, issued before then */
+	uint64_t spent;    /* ... and changed by this call, failed or not */
 	uint64_t changed;  /* unconfirmed successors, too */
 	uint64_t refused;  /* something else was done to it meanwhile */
 	uint64_t unknown;  /* serials of nothing */
@@ -52,7 +55,8 @@ struct mm_mass {
 	bool left;         /* there may be more ... */
 	char next[MM_MASS_AFTER]; /* ... and the same call goes on here */
 };
-/* MM_EINPUT: nothing is selected; the reason does not revoke; an attribute is
+/* MM_ENOTFOUND: no such batch.
+ * MM_EINPUT: nothing is selected; the reason does not revoke; an attribute is
  * none that has an index; after is not of such a call.  MM_ECONFLICT: it is
  * more than there is room for, and what is above that was not changed. */
 MM_MUST enum mm_err mm_desk_mass(struct mm_desk *d, const struct mm_login *by,
@@ -67,7 +71,7 @@ MM_MUST enum mm_err mm_desk_where_marked(struct mm_desk *d, const char *text,
     struct mm_recall *q, struct mm_why *why);
 
 /*
- * Tokens by selection, likewise.  batch: of the devices that it made.
+ * Tokens by selection, likewise.
  */
 struct mm_token_selection {
 	char product[MM_NAME_MAX + 1], batch[MM_NAME_MAX + 1];

@@ -125,7 +125,26 @@ const char *mm_roll_at(const struct mm_roll *r, uint64_t index, char *room);
 void mm_roll_bounds(const struct mm_roll *r, struct mm_production *b);
 /* One that stands twice without case, or NULL. */
 const char *mm_roll_twice(const struct mm_roll *r);
-
+/* Whether it is one of them, but for case: devices' names have none. */
+bool mm_roll_has(const struct mm_roll *r, const char *device);
+/*
+ * The devices that there are of its serial numbers, whatever was made of them,
+ * in pages; of a list all of its names.  fn gets each with the place behind it.
+ * place: where the page begins, "" at the first; then where the next one does,
+ * "" after the last.  A page may be empty, and not be the last one.  MM_EINPUT:
+ * not such a place.
+ */
+#define MM_ROLL_PLACE (MM_DEVICE_ID_MAX + 24)
+struct mm_roll_page {
+	char place[MM_ROLL_PLACE];
+	unsigned most;   /* rows to look at, 1 to 10,000 */
+	unsigned looked; /* out */
+};
+typedef enum mm_err mm_roll_device_fn(void *ctx, const char *device,
+    const char *place, struct mm_why *why);
+MM_MUST enum mm_err mm_roll_devices(struct mm_store_reader *r,
+    const struct mm_roll *roll, struct mm_roll_page *p,
+    mm_roll_device_fn *fn, void *ctx, struct mm_why *why);
 /* ---- its units and counts ---- */
 
 /* What became of one, as a document batch "/" device. */

@@ -112,6 +112,17 @@ mm_roll_find(const struct mm_roll *r, const char *serial, uint64_t *index)
 }
 
 /* see production.h */
+bool
+mm_roll_has(const struct mm_roll *r, const char *device)
+{
+	uint64_t unused;
+
+	return r->listed ? bsearch(&device, r->line, r->n, sizeof(*r->line),
+	    by_line) != NULL : mm_serials_find_caseless(&r->run, device,
+	    &unused);
+}
+
+/* see production.h */
 const char *
 mm_roll_at(const struct mm_roll *r, uint64_t index, char *room)
 {

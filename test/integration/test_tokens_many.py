@@ -286,6 +286,55 @@ def test_of_a_batch_and_of_a_time(world, batch, tmp_path):
     assert a.status == 400
 
 
+@pytest.fixture(params=["run", "lengths", "list"])
+def unmade(world, factory, request):
+    """A batch that has made nothing, and three of its serial numbers."""
+    tag = f"{request.param[:2]}{world.public}"
+    names = {"run": [f"UN{tag}-{n:04}" for n in (1, 500, 999)],
+             "lengths": [f"UN{tag}-{n}" for n in (8, 10, 111)],
+             "list": [f"UN{tag}-{n}" for n in ("b", "a.1", "c")]}
+    serials = {"run": {"serials": f"UN{tag}-{{0001..0999}}"},
+               "lengths": {"serials": f"UN{tag}-{{8..111}}"},
+               "list": {"serials": None, "serial_list": names["list"]}}
+    b = factory.batch(3, **serials[request.param])
+    return b["id"], names[request.param]
+
+
+def test_of_a_batch_before_it_is_made(world, unmade):
+    """Tokens that are out, and what they gave, are the batch's: whoever stole
+    its boards has them."""
+    b, names = unmade
+    others = [n + "x" for n in names] + [names[0][:-1] + "-"]
+    tokens, theirs = ([world.token(n, door="bearer") for n in these]
+                      for these in (names, others))
+    for t, n in ((tokens[1], names[1]), (theirs[1], others[1])):
+        assert world.enrol_basic(t, world.key_and_csr(n)[1]).status == 200
+    hold = {"action": "hold", "batch": b}
+    look = world.rest("POST", "/certificates/revoke", {**hold,
+                                                       "dry_run": True}).json
+    assert [s["device"] for s in look["sample"]] == [names[1]], look
+    assert world.rest("POST", "/certificates/revoke",
+                      hold).json["changed"] == 1
+    p = world.cli("token", "cancel", "--batch", b, "--dry-run")
+    assert "3 tokens would be changed" in p.stdout
+    next_, changed = "", []
+    while next_ is not None:
+        a = world.rest("POST", "/tokens/cancel?limit=1" + next_,
+                       {"batch": b, "reason": "stolen"})
+        changed.append(a.json["changed"])
+        next_ = "&after=" + a.json["next"] if a.json["left"] else None
+    assert sum(changed) == 3 and max(changed) == 1
+    assert states(world, tokens) == ["cancelled"] * 3
+    assert states(world, theirs) == ["minted", "issued", "minted", "minted"]
+    p = world.cli("token", "cancel", "--product", "thermo", "--batch", b,
+                  "--dry-run")
+    assert "0 tokens would be changed" in p.stdout
+    for path in ("/tokens/cancel", "/certificates/revoke"):
+        a = world.rest("POST", path, {"batch": b + "x", "reason":
+                                      "superseded"})
+        assert a.status == 404, a
+
+
 @pytest.mark.parametrize("body", [
     {"reason": "x"}, {"product": "thermo"}, {"product": "thermo", "keep": 1},
     {"product": "thermo", "reason": "A sentence, with a name in it"},
