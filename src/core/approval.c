@@ -120,6 +120,8 @@ doc_of(const struct mm_approval *a, struct mm_bytes body)
 		.expect = a->version, .body = body };
 
 	strcpy(doc.id, a->id);
+	if (a->version != 0)
+		doc.was = &a->was;
 	return doc;
 }
 

@@ -598,6 +598,7 @@ struct mm_approval {
 	int64_t good_until;    /* used, and still good for its next calls; 0 */
 	enum mm_approval_state state;
 	uint64_t version;      /* the document's; 0: new */
+	struct mm_hash was;    /* of that document: struct mm_op_doc */
 };
 /* Whether it can still be used, but for its time. */
 bool mm_approval_open(const struct mm_approval *a);

@@ -140,6 +140,7 @@ mm_approval_load(struct mm_rest *r, const char *id, struct mm_approval *a,
 		return MM_FAIL(why, MM_ENOTFOUND, "no such approval");
 	MM_TRY(mm_approval_read(mm_buf_view(&body), a, n, request, why));
 	a->version = version;
+	a->was = mm_tree_leaf(mm_buf_view(&body));
 	return MM_OK;
 }
 

@@ -42,7 +42,8 @@ struct mm_rest {
 	bool parked;            /* somebody else answers, later */
 	uint64_t uncovered;     /* the call waits for this entry's checkpoint:
 	                         * it runs again; UINT64_MAX: it does not */
-	bool approved;          /* an approval was spent on it */
+	bool approved;          /* an approval was spent on it ... */
+	uint64_t taken;         /* ... of whose room it has so much */
 	size_t counted, minted; /* tokens: rest_danger.c */
 	bool openmetrics;       /* asked for */
 	bool store_away;        /* /metrics: login found it so */
@@ -89,10 +90,11 @@ extern const struct mm_danger mm_danger_keys, mm_danger_mint, mm_danger_thaw,
  * An approval is spent here. */
 MM_MUST enum mm_err mm_approval_gate(struct mm_rest *r, bool *go_on,
     struct mm_why *why);
-/* Where the call has an approval that was counted: what is left of it, and
- * when it was asked for; else 0. */
-MM_MUST enum mm_err mm_approval_room(struct mm_rest *r, uint64_t *room,
-    int64_t *asked_at, struct mm_why *why);
+/* Where the call has an approval that was counted: of what is left of it the
+ * most that this call can use, which is its own from now on until
+ * mm_approval_end, and when it was asked for; else 0. */
+MM_MUST enum mm_err mm_approval_room(struct mm_rest *r, uint64_t most,
+    uint64_t *room, int64_t *asked_at, struct mm_why *why);
 /* So many were done of what it was spent on; whole: it is complete.  Where
  * none was spent, nothing. */
 void mm_approval_end(struct mm_rest *r, bool whole, uint64_t done);

@@ -19,6 +19,7 @@ enum {
 	A_DAY_MOST = 100,         /* ... whatever became of them */
 	OVERDUE_MOST = 200,       /* ended in one go */
 	TIDY_EVERY_MS = 60 * 1000,
+	AGAIN_MOST = 10,          /* where another call was quicker */
 };
 #define KEPT_MS ((int64_t)30 * 24 * 3600 * 1000) /* after it was closed */
 
@@ -140,10 +141,9 @@ has_not_grown(struct mm_rest *r, const struct mm_approval *a,
 	    (long long)n->found);
 }
 
-/* Spent before the call runs: at most once, whatever becomes of the call; or
- * until what goes on in further calls is complete, each use with an entry. */
+/* As it is now; MM_ECONFLICT also where somebody was quicker. */
 static enum mm_err
-spend(struct mm_rest *r, const char *id, struct mm_why *why)
+spend_now(struct mm_rest *r, const char *id, bool *stale, struct mm_why *why)
 {
 	const struct mm_rest_call *c = r->req->route->data;
 	struct mm_operator decider;
@@ -151,6 +151,7 @@ spend(struct mm_rest *r, const char *id, struct mm_why *why)
 	struct mm_approval a;
 	uint8_t now[32];
 
+	*stale = false;
 	MM_TRY(mm_approval_load(r, id, &a, &n, NULL, why));
 	if (strcmp(a.requester, r->login.id) != 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "no such approval");
@@ -166,49 +167,110 @@ spend(struct mm_rest *r, const char *id, struct mm_why *why)
 	if (c->danger->goes_on && a.state == MM_APPROVAL_APPROVED)
 		a.good_until = mm_now_ms() + GOES_ON_MS;
 	a.state = MM_APPROVAL_USED;
-	MM_TRY(mm_approval_store(r->desk, &a, &n, r->login.id, NULL, why));
-	r->approved = true;
-	return MM_OK;
+	*stale = true;
+	return mm_approval_store(r->desk, &a, &n, r->login.id, NULL, why);
+}
+
+/* Spent before the call runs: at most once, whatever becomes of the call; or
+ * until what goes on in further calls is complete, each use with an entry. */
+static enum mm_err
+spend(struct mm_rest *r, const char *id, struct mm_why *why)
+{
+	enum mm_err rc = MM_ECONFLICT;
+	bool stale = true;
+
+	for (int i = 0; rc == MM_ECONFLICT && stale && i < AGAIN_MOST; i++) {
+		struct mm_why own = { 0 };
+
+		rc = spend_now(r, id, &stale, &own);
+		if (rc != MM_OK && (!stale || rc != MM_ECONFLICT))
+			return MM_FAIL(why, rc, "%s", own.text);
+	}
+	r->approved = rc == MM_OK;
+	return rc == MM_OK ? rc : MM_FAIL(why, rc, "approval %s: other calls "
+	    "use it at this moment", id);
+}
+
+/* Counts n more as done, or fewer, whoever else does so: at another node,
+ * too.  over: it is good for nothing more. */
+static enum mm_err
+count_done(struct mm_rest *r, int64_t (*more)(void *ctx,
+    const struct mm_approval *a, const struct mm_approval_count *n),
+    void *ctx, bool over, struct mm_why *why)
+{
+	enum mm_err rc = MM_ECONFLICT;
+
+	for (int i = 0; rc == MM_ECONFLICT && i < AGAIN_MOST; i++) {
+		struct mm_approval_count n;
+		struct mm_approval a;
+
+		MM_TRY(mm_approval_load(r, r->approval, &a, &n, NULL, why));
+		n.done += more(ctx, &a, &n);
+		a.good_until = over ? 0 : a.good_until;
+		rc = mm_approval_close(r->desk, &a, &n, NULL);
+	}
+	return rc == MM_OK ? rc : MM_FAIL(why, rc, "approval %s: what is done "
+	    "of it cannot be stored", r->approval);
+}
+
+/* The room is taken before it is used: calls at two nodes do not have the same
+ * one twice.  What a call that dies had taken is done, as far as anybody knows.
+ */
+struct room {
+	uint64_t most, taken;
+	int64_t asked_at;
+};
+
+static int64_t
+take_room(void *ctx, const struct mm_approval *a,
+    const struct mm_approval_count *n)
+{
+	struct room *t = ctx;
+	uint64_t left = n->found > n->done ? (uint64_t)(n->found - n->done)
+	    : 0;
+
+	t->asked_at = n->found >= 0 ? a->requested_at : 0;
+	t->taken = left < t->most ? left : t->most;
+	return (int64_t)t->taken;
 }
 
 /* see rest.h */
 enum mm_err
-mm_approval_room(struct mm_rest *r, uint64_t *room, int64_t *asked_at,
-    struct mm_why *why)
+mm_approval_room(struct mm_rest *r, uint64_t most, uint64_t *room,
+    int64_t *asked_at, struct mm_why *why)
 {
-	struct mm_approval_count n;
-	struct mm_approval a;
+	struct room t = { .most = most };
 
 	*room = 0;
 	*asked_at = 0;
 	if (!r->approved)
 		return MM_OK;
-	MM_TRY(mm_approval_load(r, r->approval, &a, &n, NULL, why));
-	if (n.found < 0)
-		return MM_OK;
-	*room = n.found > n.done ? (uint64_t)(n.found - n.done) : 0;
-	*asked_at = a.requested_at;
+	MM_TRY(count_done(r, take_room, &t, false, why));
+	*room = r->taken = t.taken;
+	*asked_at = t.asked_at;
 	return MM_OK;
+}
+
+static int64_t
+give_back(void *ctx, const struct mm_approval *a,
+    const struct mm_approval_count *n)
+{
+	(void)a;
+	(void)n;
+	return *(const int64_t *)ctx;
 }
 
 /* see rest.h; it ends by itself if it cannot be stored */
 void
 mm_approval_end(struct mm_rest *r, bool whole, uint64_t done)
 {
-	struct mm_approval_count n;
+	int64_t more = (int64_t)done - (int64_t)r->taken;
 	struct mm_why why = { 0 };
-	struct mm_approval a;
-	enum mm_err rc;
 
-	if (!r->approved || (!whole && done == 0))
+	if (!r->approved || (!whole && more == 0))
 		return;
-	rc = mm_approval_load(r, r->approval, &a, &n, NULL, &why);
-	if (rc == MM_OK && a.good_until != 0) {
-		n.done += (int64_t)done;
-		a.good_until = whole ? 0 : a.good_until;
-		rc = mm_approval_close(r->desk, &a, &n, &why);
-	}
-	if (rc != MM_OK)
+	r->taken = 0;
+	if (count_done(r, give_back, &more, whole, &why) != MM_OK)
 		MM_LOG(MM_LOG_WARN, "approvals", MM_S("why", why.text));
 }
 

@@ -220,16 +220,6 @@ mm_certs_look(struct mm_rest *r, int64_t before, int64_t *found,
 	return is_counted(a, &m, why);
 }
 
-/* Of an approval: not those that something else was done to, nor those that
- * a call was cut off before. */
-static uint64_t
-done_of(const struct mm_mass *m, enum mm_err rc)
-{
-	if (rc != MM_OK)
-		return m->changed < m->older ? m->changed : m->older;
-	return m->older > m->refused ? m->older - m->refused : 0;
-}
-
 enum mm_err
 mm_rest_certs_revoke(struct mm_rest *r, struct mm_why *why)
 {
@@ -243,10 +233,10 @@ mm_rest_certs_revoke(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(read_place(r, &m, why));
 	MM_TRY(look_at_order(r, &a->of, why));
 	MM_TRY(mm_select_begin(r, why));
-	rc = mm_approval_room(r, &m.room, &m.before, why);
+	rc = mm_approval_room(r, m.most, &m.room, &m.before, why);
 	if (rc == MM_OK)
 		rc = mm_desk_mass(r->desk, &r->login, &a->of, &m, why);
-	mm_select_end(r, rc == MM_OK && !m.left, done_of(&m, rc));
+	mm_select_end(r, rc == MM_OK && !m.left, m.spent);
 	MM_TRY(rc);
 	put_answer(r, &m);
 	return MM_OK;

@@ -279,6 +279,8 @@ doc(const struct mm_op *op, struct val v[C_COLUMNS])
 	}
 	if (d->frees != NULL)
 		v[C_AUTHORITY] = TEXT(d->frees);
+	if (d->was != NULL)
+		v[C_OTHER] = BLOB(d->was->b, 32);
 	if (d->with != NULL) {
 		v[C_SERIAL] = BLOB(d->with->serial, 16);
 		v[C_SHA256] = HASH(d->with->cert_sha256);

@@ -21,6 +21,23 @@ expected(const struct mm_op_doc *d, int64_t have, struct mm_why *why)
 	return MM_OK;
 }
 
+/* Where a version stays, as of what has no entry, it says too little. */
+static enum mm_err
+says_still(struct sqlite_store *s, const struct mm_op_doc *d,
+    struct mm_why *why)
+{
+	MM_OWN(mm_sqlite_reset) sqlite3_stmt *st = NULL;
+	struct mm_hash now;
+
+	if (d->was == NULL)
+		return MM_OK;
+	MM_TRY(mm_sqlite_first(&s->db, ASK(DOC, INT(d->kind), TEXT(d->id)),
+	    &st, why));
+	now = mm_tree_leaf(mm_sqlite_blob(st, 1));
+	return memcmp(&now, d->was, sizeof(now)) == 0 ? MM_OK :
+	    MM_FAIL(why, MM_ESTALE, "%s: has changed", d->id);
+}
+
 static enum mm_err
 with_record(struct sqlite_store *s, const struct mm_op_doc *d,
     struct mm_why *why)
@@ -50,6 +67,7 @@ mm_sqlite_doc_put(
 	if (err != MM_OK && err != MM_ENOTFOUND)
 		return err;
 	MM_TRY(expected(d, have, why));
+	MM_TRY(says_still(s, d, why));
 	MM_TRY(with_record(s, d, why));
 	if (d->counted != NULL)
 		MM_TRY(mm_sqlite_count_is(s, d->counts[0], *d->counted, why));

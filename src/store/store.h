@@ -389,6 +389,8 @@ struct mm_op_doc {
 	const char *counts[2];      /* of MM_DOC_COUNT, one more; NULL: none */
 	const uint64_t *counted;    /* counts[0] is that yet, else MM_ESTALE */
 	uint64_t as;                /* the version it gets; 0: the next */
+	const struct mm_hash *was;  /* mm_tree_leaf of what it says now, else
+	                             * MM_ESTALE; NULL: whatever it says */
 	/* In the same step, NULL: none.  ends: the MM_DOC_WAITING of that id
 	 * is taken away, if there is one; frees: so is the claim of that
 	 * authority, which is no token's. */

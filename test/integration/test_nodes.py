@@ -12,6 +12,7 @@ import time
 import pytest
 
 import test_field as field
+import test_operators as operators
 import world
 from nodes import Cluster, kill_all, passphrase_run
 from postgres import Postgres
@@ -687,3 +688,46 @@ def an_import_takes_turns(a, b, server, db):
     assert got[0].status == 200, got[0]
     assert server.sql("SELECT count(*), count(DISTINCT xmin::text) FROM"
                       " mintmark.device WHERE name LIKE 'slow-%'", db) == "300|3"
+
+
+def test_an_approval_is_used_at_two_nodes_at_once(server):
+    """All that is done of it is counted, and no more is done."""
+    with Cluster(server.database(), 2) as c:
+        ada = operators.key(c.first.start().product(), "Ada", ["admin"])
+        assert c.first.stop() == 0
+        for w in c.nodes:
+            w.set_conf("four_eyes", "{mass-revoke}")
+            w.start()
+        names = [f"TW-{n}" for n in range(12)]
+        for n in names:
+            token = c.first.token(n, door="bearer")
+            csr = c.first.key_and_csr(n)[1]
+            assert c.first.enrol_basic(token, csr).status == 200
+        body = {"product": "thermo", "reason": "superseded"}
+        asked = c.first.rest("POST", "/certificates/revoke", body).json
+        path = f"/approvals/{asked['approval']}"
+        assert asked["found"] == len(names)
+        assert c.first.rest("POST", path + "/approve", {}, key=ada
+                            ).status == 200
+        uses = []
+
+        def use(w):
+            after = ""
+            while after is not None:
+                a = w.rest("POST", "/certificates/revoke?limit=1" + after,
+                           body, headers={"Mintmark-Approval":
+                                          asked["approval"]})
+                uses.append(a)
+                after = "&after=" + a.json["next"] \
+                    if a.status == 200 and a.json["left"] else None
+
+        both = [threading.Thread(target=use, args=(w,)) for w in c.nodes]
+        for t in both:
+            t.start()
+        for t in both:
+            t.join()
+        changed = sum(a.json["changed"] for a in uses if a.status == 200)
+        told = c.first.rest("GET", path).json
+        assert (changed, told["done"]) == (len(names), len(names)), uses
+        # whoever came last has found it used up, or nothing left
+        assert {a.status for a in uses} <= {200, 409}, uses

@@ -90,6 +90,44 @@ versions(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+/* Who has read what stands writes over that alone, though the version may have
+ * stayed. */
+static void
+what_was_read(const struct mm_store_backend *b)
+{
+	static const struct {
+		const char *was, *body;
+		enum mm_err want;
+	} rows[] = {
+		{ "{\"n\":1}", "{\"n\":2}", MM_OK },
+		{ "{\"n\":1}", "{\"n\":3}", MM_ESTALE },
+		{ "{\"n\":2}", "{\"n\":4}", MM_OK },
+		{ "{\"n\":2}", "", MM_ESTALE },
+		{ NULL, "{\"n\":5}", MM_OK },
+		{ "{\"n\":5}", "", MM_OK },
+	};
+	struct fx f;
+	struct top t;
+
+	if (!fx_open(&f, b))
+		return;
+	doc(&t, MM_DOC_WEBHOOK, "w", 0, "{\"n\":1}");
+	assert_int_equal(run1(&f, &t), MM_OK);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_hash was;
+
+		doc(&t, MM_DOC_WEBHOOK, "w", 1, rows[i].body);
+		t.op.u.doc.as = 1;
+		if (rows[i].was != NULL) {
+			was = mm_tree_leaf(mm_bytes_of(rows[i].was));
+			t.op.u.doc.was = &was;
+		}
+		assert_int_equal(run1(&f, &t), rows[i].want);
+	}
+	check_whole(&f);
+	fx_close(&f);
+}
+
 /* ---- lists ---- */
 
 static enum mm_err
@@ -549,6 +587,7 @@ ON_BACKENDS(documents)
 ON_BACKENDS(endings)
 ON_BACKENDS(groups)
 ON_BACKENDS(versions)
+ON_BACKENDS(what_was_read)
 ON_BACKENDS(list)
 ON_BACKENDS(each)
 ON_BACKENDS(units)
@@ -559,6 +598,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_what_was_read),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_each),
 		cmocka_unit_test(test_units),
