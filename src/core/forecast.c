@@ -10,11 +10,13 @@
  * When certificates in force end: counted in the background, a piece a turn of
  * housekeeping, through the index of expiry; what is asked is answered from
  * the last count that was complete.  A small store is counted every second, a
- * large one so that it takes a hundredth of a processor.
+ * large one so that it takes a hundredth of a processor; the first count after
+ * a start, which people wait for, takes a quarter of one.
  */
 enum {
 	PIECE = 50000,    /* certificates a turn: some 15 ms ... */
 	PIECE_MS = 15,    /* ... and no more are begun after that */
+	FIRST_MS = 250,   /* of a turn, while there is no count yet */
 	REST_MS = 1000,   /* between two counts, at least ... */
 	REST_TIMES = 100, /* ... and in turns of what one took */
 	DAY_S = 86400,
@@ -231,13 +233,16 @@ piece(struct mm_desk *d, struct mm_forecaster *f, struct mm_why *why)
 {
 	struct count k = { d->c, f };
 	int64_t began = mm_mono_ms();
+	int64_t until = began + (f->last == NULL ? FIRST_MS : PIECE_MS);
 
 	if (f->next == NULL)
 		MM_TRY(begin(f, why));
-	MM_TRY(mm_walk_ends(d->r, &f->at, PIECE, began + PIECE_MS, take,
-	    &k, why));
-	if (f->short_of_memory)
-		return MM_FAIL(why, MM_ENOMEM, "forecast: no memory");
+	do {
+		MM_TRY(mm_walk_ends(d->r, &f->at, PIECE, until, take, &k,
+		    why));
+		if (f->short_of_memory)
+			return MM_FAIL(why, MM_ENOMEM, "forecast: no memory");
+	} while (f->last == NULL && !f->at.over && mm_mono_ms() < until);
 	f->spent_ms += mm_mono_ms() - began;
 	if (!f->at.over)
 		return MM_OK;
