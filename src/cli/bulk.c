@@ -276,11 +276,13 @@ finish(struct job *j, enum mm_err rc, struct mm_why *why)
 		    strerror(errno));
 	if (!j->cli->quiet)
 		fprintf(stderr, "mintmark: %llu %s, %llu refused\n", j->made,
-		    j->form->code ? "codes imported" : "tokens minted",
-		    j->failed);
+		    j->form->code ? mm_counted(j->made, "code imported",
+		    "codes imported") : mm_counted(j->made, "token minted",
+		    "tokens minted"), j->failed);
 	if (rc == MM_OK && j->failed != 0)
-		rc = MM_FAIL(why, MM_ECONFLICT, "%llu rows were refused",
-		    j->failed);
+		rc = MM_FAIL(why, MM_ECONFLICT, "%llu %s refused",
+		    j->failed, mm_counted(j->failed, "row was",
+		    "rows were"));
 	if (rc != MM_OK && named)
 		mm_cli_hint(j->cli, "what was minted is in the output; the "
 		    "same command with --resume goes on there");
@@ -344,7 +346,8 @@ dry_run(struct job *j, struct mm_why *why)
 	    &good, why);
 
 	if (!j->cli->quiet)
-		fprintf(stderr, "mintmark: %llu rows would be minted\n", good);
+		fprintf(stderr, "mintmark: %llu %s would be minted\n", good,
+		    mm_counted(good, "row", "rows"));
 	return rc;
 }
 

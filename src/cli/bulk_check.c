@@ -153,6 +153,6 @@ mm_bulk_check(struct mm_cli *cli, struct mm_csv *csv, const json_t *defaults,
 		fprintf(stderr, "mintmark: and %llu more\n",
 		    k.bad - SAID_MOST);
 	return k.bad == 0 ? MM_OK : MM_FAIL(why, MM_EINPUT,
-	    "%.80s: %llu rows are wrong; nothing was minted", csv->path,
-	    k.bad);
+	    "%.80s: %llu %s wrong; nothing was minted", csv->path, k.bad,
+	    mm_counted(k.bad, "row is", "rows are"));
 }

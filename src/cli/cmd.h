@@ -151,6 +151,9 @@ void mm_json_dump(FILE *f, json_t *value, size_t flags);
  * a byte that is not UTF-8.
  */
 void mm_text_put(FILE *f, const char *text);
+/* The word for so many of a thing. */
+const char *mm_counted(unsigned long long n, const char *one,
+    const char *more);
 /* The same for JSON as it came, which stays JSON: \\u009b, and \\ufffd for
  * what is not UTF-8. */
 void mm_json_put(FILE *f, struct mm_bytes json);

@@ -67,8 +67,9 @@ confirm(const struct turn *t, size_t live, struct mm_why *why)
 
 	if (mm_flag(t->a, "yes") || !isatty(STDIN_FILENO) || !t->cli->tty)
 		return MM_OK;
-	fprintf(stderr, "%s %s, and %zu certificates would be revoked.  Go "
-	    "on? [y/N] ", t->a->pos[0], t->would, live);
+	fprintf(stderr, "%s %s, and %zu %s would be revoked.  Go on? [y/N] ",
+	    t->a->pos[0], t->would, live, mm_counted(live, "certificate",
+	    "certificates"));
 	if (fgets(answer, sizeof(answer), stdin) == NULL ||
 	    (answer[0] | 32) != 'y')
 		return MM_FAIL(why, MM_EPOLICY, "not confirmed");
@@ -97,8 +98,9 @@ look_and_do(const struct turn *t, json_t *take_body, struct mm_why *why)
 		    "nothing would be ended but what one that failed has "
 		    "left.\n", t->a->pos[0], t->product);
 	else
-		snprintf(words, sizeof(words), "%s %s, and %zu certificates "
-		    "would be revoked.\n", t->a->pos[0], t->would, live);
+		snprintf(words, sizeof(words), "%s %s, and %zu %s would be "
+		    "revoked.\n", t->a->pos[0], t->would, live,
+		    mm_counted(live, "certificate", "certificates"));
 	if (mm_flag(t->a, "dry-run"))
 		return mm_dry_print(t->cli, now, t->becomes, words);
 	MM_TRY(confirm(t, live, why));

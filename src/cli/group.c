@@ -434,8 +434,9 @@ add_all(struct adding *d, const struct mm_args *a, struct mm_why *why)
 		fprintf(stderr, "mintmark: %llu listed, %llu there already, "
 		    "%llu refused\n", d->listed, d->unchanged, d->failed);
 	if (rc == MM_OK && d->failed != 0)
-		rc = MM_FAIL(why, MM_ECONFLICT, "%llu rows were refused",
-		    d->failed);
+		rc = MM_FAIL(why, MM_ECONFLICT, "%llu %s refused",
+		    d->failed, mm_counted(d->failed, "row was",
+		    "rows were"));
 	return rc;
 }
 

@@ -416,8 +416,9 @@ sum_up(struct job *j, enum mm_err rc, bool whole, struct mm_why *why)
 		mm_cli_hint(j->cli, "what was registered stays; run the same "
 		    "command again");
 	else if (j->failed != 0)
-		rc = MM_FAIL(why, MM_ECONFLICT, "%llu rows were refused%s",
-		    j->failed, whole && j->dry ? ": nothing was written" : "");
+		rc = MM_FAIL(why, MM_ECONFLICT, "%llu %s refused%s",
+		    j->failed, mm_counted(j->failed, "row was", "rows were"),
+		    whole && j->dry ? ": nothing was written" : "");
 	return rc;
 }
 

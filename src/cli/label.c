@@ -204,8 +204,9 @@ press_end(struct mm_cli *cli, struct press *p, struct mm_why *why)
 
 		mm_json_print(o);
 	} else if (!cli->quiet) {
-		fprintf(stderr, "mintmark: %llu labels, %llu had been printed "
-		    "before\n", p->printed, p->skipped);
+		fprintf(stderr, "mintmark: %llu %s, %llu had been printed "
+		    "before\n", p->printed, mm_counted(p->printed, "label",
+		    "labels"), p->skipped);
 	}
 	return MM_OK;
 }

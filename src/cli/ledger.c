@@ -134,8 +134,9 @@ show_receipt(const struct mm_cli *cli, const struct mm_receipt *r,
 	}
 	printf("verified: entry %llu of ", (unsigned long long)r->index);
 	mm_text_put(stdout, c->origin);
-	printf(", in the tree of %llu entries that its key signed.\n%s",
-	    (unsigned long long)c->size, r->chain_pem.n == 0 ? ""
+	printf(", in the tree of %llu %s that its key signed.\n%s",
+	    (unsigned long long)c->size, mm_counted(c->size, "entry",
+	    "entries"), r->chain_pem.n == 0 ? ""
 	    : "The chain that lies beside it is not part of the proof.\n");
 	mm_json_put(stdout, r->entry);
 	putchar('\n');
@@ -486,8 +487,9 @@ export_file(struct mm_cli *cli, const struct mm_args *a, struct export *x,
 	if (rc != MM_OK) /* made here, and nobody wants half of it */
 		unlink(mm_arg(a, "out"));
 	if (rc == MM_OK && !cli->quiet)
-		fprintf(stderr, "mintmark: %llu entries written\n",
-		    (unsigned long long)x->printed);
+		fprintf(stderr, "mintmark: %llu %s written\n",
+		    (unsigned long long)x->printed,
+		    mm_counted(x->printed, "entry", "entries"));
 	if (rc == MM_OK && x->csv && x->later != 0)
 		mm_cli_note(cli, "%llu of them are of a form that this release "
 		    "does not know: the table has what it knows of them, "

@@ -33,12 +33,12 @@ static const char *const token_members[][2] = {
 	{ NULL, NULL },
 };
 /* see mass.h */
-const struct mm_mass_kind mm_mass_certs = { "certificates",
+const struct mm_mass_kind mm_mass_certs = { "certificate", "certificates",
 	"/certificates/revoke", cert_members };
-const struct mm_mass_kind mm_mass_thaw = { "tokens", "/tokens/thaw",
-	token_members };
-const struct mm_mass_kind mm_mass_cancel = { "tokens", "/tokens/cancel",
-	token_members };
+const struct mm_mass_kind mm_mass_thaw = { "token", "tokens",
+	"/tokens/thaw", token_members };
+const struct mm_mass_kind mm_mass_cancel = { "token", "tokens",
+	"/tokens/cancel", token_members };
 
 /* see mass.h */
 bool
@@ -279,11 +279,12 @@ print_look(const struct mass *m)
 {
 	const char *key;
 	json_t *v;
+	bool more = json_is_true(json_object_get(m->all, "left"));
 	size_t i;
 
 	printf("%lld%s %s would be changed (%s%s%s)\n",
-	    (long long)number(m->all, "found"),
-	    json_is_true(json_object_get(m->all, "left")) ? " or more" : "",
+	    (long long)number(m->all, "found"), more ? " or more" : "",
+	    number(m->all, "found") == 1 && !more ? m->k->thing :
 	    m->k->things, m->verb, m->reason != NULL ? ", " : "",
 	    m->reason != NULL ? m->reason : "");
 	json_object_foreach(json_object_get(m->all, "states"), key, v)

@@ -335,3 +335,10 @@ mm_print_reference(FILE *f)
 		md_options(f, mm_cmds[i].opts);
 	}
 }
+
+/* see cmd.h */
+const char *
+mm_counted(unsigned long long n, const char *one, const char *more)
+{
+	return n == 1 ? one : more;
+}

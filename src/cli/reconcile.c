@@ -521,13 +521,16 @@ report(struct reconcile *r, struct mm_why *why)
 			printf(", journal and ledger the same %zu revocation "
 			       "lists.\n", r->crls[MM_OF_LEDGER].n);
 		if (r->waiting.later != 0)
-			printf("%zu signatures came after the journals were "
-			       "copied, and were not looked for in them\n",
-			    r->waiting.later);
+			printf("%zu %s after the journals were copied, and "
+			       "not looked for in them\n", r->waiting.later,
+			    mm_counted(r->waiting.later, "signature came",
+				"signatures came"));
 		if (r->clocks[MM_OF_JOURNAL].n != 0)
-			printf("the signer's clock was set back %zu times: "
-			       "\"mintmark ledger show\" has them as "
-			       "clock.set_back\n", r->clocks[MM_OF_JOURNAL].n);
+			printf("the signer's clock was set back %zu %s: "
+			       "\"mintmark ledger show\" has that as "
+			       "clock.set_back\n", r->clocks[MM_OF_JOURNAL].n,
+			    mm_counted(r->clocks[MM_OF_JOURNAL].n, "time",
+				"times"));
 	}
 	if (n > 0 && r->others && r->copied_at == UINT64_MAX)
 		mm_cli_hint(r->cli, "a journal that was copied lacks what was "
@@ -535,8 +538,8 @@ report(struct reconcile *r, struct mm_why *why)
 		    "ledger checkpoint\", then copy the journals, then say "
 		    "--copied-at SIZE");
 	return n == 0 ? MM_OK : mm_cli_unverified(r->cli, MM_FAIL(why,
-	    MM_EPOLICY, "%zu differences between journal, ledger and "
-	    "database", n));
+	    MM_EPOLICY, "%zu %s between journal, ledger and database", n,
+	    mm_counted(n, "difference", "differences")));
 }
 
 /* How long the ledger is stands there. */

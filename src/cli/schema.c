@@ -114,7 +114,8 @@ check(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	else if (unfit > 0)
 		mm_table_print(columns, 3, all);
 	return unfit == 0 ? MM_OK : MM_FAIL(why, MM_ECONFLICT,
-	    "%lld devices do not fit", unfit);
+	    "%lld %s not fit", unfit, mm_counted((unsigned long long)unfit,
+	    "device does", "devices do"));
 }
 
 enum mm_err

@@ -229,11 +229,14 @@ print_words(const struct sync *s, const char *station)
 		       " entries\n",
 		    station, s->began);
 	else
-		printf("station %s: %lld %s, %lld certificates, %lld "
+		printf("station %s: %lld %s %s, %lld %s, %lld "
 		       "proved, %lld quarantined, %lld there before\n",
 		    station, (long long)s->entries,
-		    s->dry_run ? "entries would be taken" : "entries taken",
-		    (long long)s->issued, (long long)s->confirmed,
+		    mm_counted((unsigned long long)s->entries, "entry",
+			"entries"), s->dry_run ? "would be taken" : "taken",
+		    (long long)s->issued, mm_counted(
+			(unsigned long long)s->issued, "certificate",
+			"certificates"), (long long)s->confirmed,
 		    (long long)json_array_size(s->quarantined),
 		    (long long)s->unchanged);
 }

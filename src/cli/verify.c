@@ -198,8 +198,9 @@ report(const struct mm_cli *cli, const struct walk *w,
 	}
 	fputs("verified: ", stdout);
 	mm_text_put(stdout, c->origin);
-	printf(" has %llu entries; every entry, every tile and the signature "
-	       "agree", (unsigned long long)c->size);
+	printf(" has %llu %s; every entry, every tile and the signature "
+	       "agree", (unsigned long long)c->size, mm_counted(c->size,
+	    "entry", "entries"));
 	if (w->kept.size != 0)
 		printf("; the first %llu are those of last time",
 		    (unsigned long long)w->kept.size);

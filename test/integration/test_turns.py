@@ -220,7 +220,7 @@ def test_a_new_owner(world):
     old = world.token("TO-1", door="bearer")
     look = world.cli("device", "transfer", "TO-1", "--product", "second",
                      "--reason", "sold", "--dry-run")
-    assert "1 certificates would be revoked" in look.stdout
+    assert "1 certificate would be revoked" in look.stdout
     assert device(world, "TO-1")["product"] == "thermo"
     p = world.cli("--json", "device", "transfer", "TO-1", "--product",
                   "second", "--reason", "sold-to-acme", "--yes")
