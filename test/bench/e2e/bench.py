@@ -47,7 +47,7 @@ def memory_kib(pid):
 
 def floor_us():
     """Verify + sign of this machine, now (microseconds)."""
-    out = W.run(FLOOR, timeout=300).stdout
+    out = W.run(FLOOR, "floor", timeout=300).stdout
     return next(float(line.split()[1]) for line in out.splitlines()
                 if line.startswith("floor "))
 

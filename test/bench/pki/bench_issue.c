@@ -2,6 +2,7 @@
  * One issuance without transport or store: walk, load, verify, build, lint,
  * sign, join.  Prints CPU time per call of each part, the arithmetic floor
  * (verify and sign alone, of the same run) and the whole path's ratio to it.
+ * With the word "floor" that line alone, in a fifth of the time.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -209,8 +210,17 @@ done(struct bench *b)
 	mm_pkey_free(&b->ca);
 }
 
-int
-main(void)
+static double
+print_floor(struct bench *b)
+{
+	double us = measure(b, verify_alone) + measure(b, sign);
+
+	printf("%-16s %8.2f us\n", "floor", us);
+	return us;
+}
+
+static void
+print_parts(struct bench *b)
 {
 	static const struct {
 		const char *what;
@@ -220,20 +230,30 @@ main(void)
 		{ "load and verify", verify }, { "build", build },
 		{ "lint", lint }, { "sign", sign }, { "join, hash", join },
 	};
-	struct bench *b = calloc(1, sizeof(*b));
 	double floor_us, whole_us;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		printf("%-16s %8.2f us\n", parts[i].what,
+		    measure(b, parts[i].f));
+	floor_us = print_floor(b);
+	whole_us = measure(b, whole);
+	printf("%-16s %8.2f us\n%-16s %8.2f\n", "whole path", whole_us,
+	    "ratio", whole_us / floor_us);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct bench *b = calloc(1, sizeof(*b));
 
 	if (b == NULL)
 		return 1;
 	make_bench(b);
 	whole(b);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		printf("%-16s %8.2f us\n", parts[i].what,
-		    measure(b, parts[i].f));
-	floor_us = measure(b, verify_alone) + measure(b, sign);
-	whole_us = measure(b, whole);
-	printf("%-16s %8.2f us\n%-16s %8.2f us\n%-16s %8.2f\n", "floor",
-	    floor_us, "whole path", whole_us, "ratio", whole_us / floor_us);
+	if (argc > 1 && strcmp(argv[1], "floor") == 0)
+		print_floor(b);
+	else
+		print_parts(b);
 	done(b);
 	free(b);
 	return 0;
