@@ -29,6 +29,13 @@ def server():
         yield p
 
 
+@pytest.fixture(scope="module")
+def lasting():
+    """For tests that neither stop it nor set it otherwise."""
+    with Postgres() as p:
+        yield p
+
+
 def reconcile(w):
     """journal, ledger and database have the same signatures"""
     w.cli("ledger", "checkpoint")
@@ -133,10 +140,10 @@ def test_a_restart_under_load_loses_nothing(server, how):
 
 
 @pytest.fixture
-def proxied(server):
-    with Proxy(server.port) as proxy, World(
+def proxied(lasting):
+    with Proxy(lasting.port) as proxy, World(
             profile="\tbearer = true",
-            database=server.database(proxy.port)) as w:
+            database=lasting.database(proxy.port)) as w:
         yield w.start().product(), proxy
 
 
@@ -373,14 +380,14 @@ def test_kill_9_before_the_answer_is_stored_does_not_double_the_work(proxied):
     assert len(tokens_of(w, "I-3")) == 1
 
 
-def test_an_answer_of_yesterday_is_none(server):
-    url = server.database()
+def test_an_answer_of_yesterday_is_none(lasting):
+    url = lasting.database()
     with World(database=url) as w:
         w.start().product()
         a = once(w, "old", "I-4").json
         assert once(w, "old", "I-4").json["id"] == a["id"]
-        server.sql("UPDATE mintmark.answer SET at = at - 86400001"
-                   " WHERE key LIKE '%:old'", f"mm{server.n}")
+        lasting.sql("UPDATE mintmark.answer SET at = at - 86400001"
+                    " WHERE key LIKE '%:old'", f"mm{lasting.n}")
         assert once(w, "old", "I-4").json["id"] != a["id"]
 
 
@@ -392,9 +399,9 @@ def operator_enrols(w, device, name):
                   {"csr": base64.b64encode(csr.read_bytes()).decode()})
 
 
-def test_what_a_dropped_year_was_spent_on_stays_spent(server):
+def test_what_a_dropped_year_was_spent_on_stays_spent(lasting):
     """As docs/postgresql.md says; no signature is made for nothing."""
-    with World(profile="\tbearer = true", database=server.database()) as w:
+    with World(profile="\tbearer = true", database=lasting.database()) as w:
         w.start().product()
         t = w.token("Y-1", door="bearer")
         csr = w.key_and_csr("Y-1")[1]
@@ -404,7 +411,7 @@ def test_what_a_dropped_year_was_spent_on_stays_spent(server):
         assert operator_enrols(w, "Y-2", "Y-2").status == 200
         serial = serial_of(w.save_p7(first, "Y-1"))
         year = time.gmtime(int(serial[:12], 16) / 1000).tm_year
-        server.sql(f"DROP TABLE mintmark.cert_{year}", f"mm{server.n}")
+        lasting.sql(f"DROP TABLE mintmark.cert_{year}", f"mm{lasting.n}")
 
         for again in csr, w.key_and_csr("Y-1b", "Y-1")[1]:
             a = w.enrol_basic(t, again)
@@ -465,26 +472,26 @@ def test_a_backup_is_no_replica(tmp_path):
             backup.wait()
 
 
-def test_a_start_that_cannot_write_says_so(server):
-    with World(database=server.database()) as w, records(w).held():
+def test_a_start_that_cannot_write_says_so(lasting):
+    with World(database=lasting.database()) as w, records(w).held():
         w.start(wait=False)
         assert w.daemon.wait(60) == 7, w.log()
         said = [x for x in w.log().splitlines() if "cannot start" in x]
         assert len(said) == 1 and "database" in said[0], w.log()
 
 
-def test_ready_says_so_when_the_lists_are_there(server):
-    with Proxy(server.port) as proxy, World(
-            database=server.database(proxy.port)) as w:
+def test_ready_says_so_when_the_lists_are_there(lasting):
+    with Proxy(lasting.port) as proxy, World(
+            database=lasting.database(proxy.port)) as w:
         proxy.delay_s = 0.02
         w.start()
         assert w.get_public("/crl/issuing.crl").status == 200
 
 
-def test_a_second_daemon_is_refused(server):
+def test_a_second_daemon_is_refused(lasting):
     """A copy of the folders works under the same name; when the first one is
     gone, its place is free."""
-    with World(database=server.database()) as w:
+    with World(database=lasting.database()) as w:
         w.start()
         twin = w.dir / "twin.conf"
         shutil.copytree(w.state, w.dir / "twin")
