@@ -3,12 +3,13 @@
  * store's own interface, each with device, token and ledger entry, as if
  * they had been issued long ago:
  *
- *	fill DATABASE PRODUCT PROFILE@VERSION ISSUER N [PRODUCTS]
+ *	fill DATABASE PRODUCT PROFILE@VERSION ISSUER N [PRODUCTS [OF]]
  *
  * With PRODUCTS it is a fleet for lists: devices of PRODUCT-0, PRODUCT-1, ..
  * with attributes that an index knows and an entry each, a tenth of them
  * without a certificate, some certificates revoked or held, some tokens
- * cancelled, a quarter of another issuer and key type.
+ * cancelled, a quarter of another issuer and key type.  OF: how many there
+ * will be, in as much time, of which these are the first (copies.py).
  *
  * The signer takes the entries into its tree at the next start.  They have an
  * issuance's fields and say that it was confirmed: of certificates that its
@@ -247,17 +248,18 @@ main(int argc, char *argv[])
 	double minted = 0, issued = 0;
 	uint64_t n;
 
-	if (argc != 6 && argc != 7) {
+	if (argc < 6 || argc > 8) {
 		fprintf(stderr, "usage: fill DATABASE PRODUCT PROFILE@VERSION "
-		    "ISSUER N [PRODUCTS]\n");
+		    "ISSUER N [PRODUCTS [OF]]\n");
 		return 2;
 	}
 	n = strtoull(argv[5], NULL, 10);
 	f.product = argv[2];
 	f.profile = argv[3];
 	f.issuer = argv[4];
-	f.products = argc == 7 ? (unsigned)strtoul(argv[6], NULL, 10) : 0;
-	f.of = n * (f.products != 0 ? 3 : 2);
+	f.products = argc > 6 ? (unsigned)strtoul(argv[6], NULL, 10) : 0;
+	f.of = (argc > 7 ? strtoull(argv[7], NULL, 10) : n) *
+	    (f.products != 0 ? 3 : 2);
 	f.now_s = mm_now_s();
 	for (unsigned i = 0; i < BATCH; i++)
 		mm_buf_init(&f.work[i].entry, MM_ENTRY_MAX);
