@@ -117,7 +117,7 @@ static const struct {
 } hints[] = {
 	{ MM_EAUTH, true, "check the API key file (--key-file) or the certificate (--cert), or those of the context" },
 	{ MM_EPOLICY, true, "\"mintmark key whoami\" says which roles your key has, and what it is limited to" },
-	{ MM_ENOTFOUND, true, "list what there is with the noun's \"list\"" },
+	{ MM_ENOTFOUND, true, "its noun's \"list\" shows what there is" },
 	{ MM_EAGAIN, true, "it answers, and cannot do this now: \"mintmark doctor\" and /readyz say why; then the same command again" },
 	{ MM_EAGAIN, false, "is mintmarkd running? its log and /readyz say why it does not answer" },
 	{ MM_ERATE, true, "wait a little, then the same command again" },

@@ -361,6 +361,7 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 		    &made, why));
 		line = &made;
 	} else if (line != NULL && line->recipient.n > 0) {
+		MM_TRY(mm_desk_line_check(d, &o, line->recipient, why));
 		line = NULL; /* it has one */
 	}
 	MM_TRY(mm_desk_line(d, by, old, line, &o, why));

@@ -139,6 +139,36 @@ ask(struct mm_desk *d, const struct mm_login *by, const char *name,
 
 /* ---- there ---- */
 
+/* A station has two certificates: by the other one it logs in, and its signer
+ * could not open what is sealed for that. */
+static enum mm_err
+check_recipient(struct mm_desk *d, struct mm_bytes recipient, uint8_t to[32],
+    struct mm_why *why)
+{
+	struct mm_operator login;
+	struct mm_cert c;
+	enum mm_err rc;
+
+	MM_TRY(mm_cert_walk(recipient, &c, why));
+	mm_sha256(c.spki.whole, to);
+	rc = mm_get_operator_key(d->r, to, &login, NULL);
+	if (rc == MM_OK)
+		return MM_FAIL(why, MM_EINPUT, "recipient: by this "
+		    "certificate %.40s logs in: want the one that station-init "
+		    "made in its signer's folder", login.name);
+	return rc == MM_ENOTFOUND ? MM_OK :
+	    MM_FAIL(why, rc, "the store cannot be read");
+}
+
+static enum mm_err
+is_for(const struct mm_line_kept *k, const char *name, const uint8_t to[32],
+    struct mm_why *why)
+{
+	return memcmp(k->to, to, 32) == 0 ? MM_OK :
+	    MM_FAIL(why, MM_ECONFLICT, "line: %s was made for another signer "
+	    "of this station: what is left is another batch", name);
+}
+
 static enum mm_err
 take(struct mm_desk *d, const char *name, const uint8_t to[32],
     struct mm_line_buf *buf, struct mm_line_ca *out, struct mm_why *why)
@@ -147,9 +177,7 @@ take(struct mm_desk *d, const char *name, const uint8_t to[32],
 	const struct mm_chain *chain = mm_issuer_chain(d->c, name);
 
 	MM_TRY(mm_line_read(d->r, name, &k, why));
-	if (memcmp(k.to, to, 32) != 0)
-		return MM_FAIL(why, MM_ECONFLICT, "line: %s was made for "
-		    "another signer of this station", name);
+	MM_TRY(is_for(&k, name, to, why));
 	if (chain == NULL)
 		return MM_FAIL(why, MM_EBUG, "line: %s has no chain", name);
 	*out = (struct mm_line_ca){ .name = "" };
@@ -176,12 +204,10 @@ mm_desk_line_make(struct mm_desk *d, const struct mm_login *by,
 {
 	struct mm_why none = { 0 };
 	char name[MM_NAME_MAX + 1];
-	struct mm_cert c;
 	uint8_t to[32];
 	enum mm_err rc;
 
-	MM_TRY(mm_cert_walk(recipient, &c, why));
-	mm_sha256(c.spki.whole, to);
+	MM_TRY(check_recipient(d, recipient, to, why));
 	mm_work_line_name(o->station, o->batch, name);
 	/* it may be another node's, or of before a crash */
 	rc = mm_lines_find(d->c->lines, name) != NULL ? MM_OK :
@@ -195,4 +221,23 @@ mm_desk_line_make(struct mm_desk *d, const struct mm_login *by,
 	MM_TRY(rc == MM_OK || why == NULL || why->text[0] != '\0' ? rc :
 	    MM_FAIL(why, rc, "%.200s", none.text));
 	return take(d, name, to, buf, out, why);
+}
+
+/* see production.h */
+enum mm_err
+mm_desk_line_check(struct mm_desk *d, const struct mm_work_order *o,
+    struct mm_bytes recipient, struct mm_why *why)
+{
+	MM_OWN(mm_line_kept_done) struct mm_line_kept k = { .to = { 0 } };
+	char name[MM_NAME_MAX + 1];
+	uint8_t to[32];
+	enum mm_err rc;
+
+	MM_TRY(check_recipient(d, recipient, to, why));
+	mm_work_line_name(o->station, o->batch, name);
+	rc = mm_line_read(d->r, name, &k, NULL);
+	if (rc == MM_ENOTFOUND) /* one of the configuration */
+		return MM_OK;
+	return rc == MM_OK ? is_for(&k, name, to, why) :
+	    MM_FAIL(why, rc, "the store cannot be read");
 }

@@ -203,7 +203,7 @@ mm_production_doc(struct mm_store_reader *r, enum mm_doc_kind kind,
 	strcpy(out->id, id);
 	rc = mm_get_doc(r, kind, id, &out->version, body, NULL);
 	if (rc == MM_ENOTFOUND)
-		return MM_FAIL(why, rc, "no such %s", what);
+		return MM_FAIL(why, rc, "no such %s: %s", what, id);
 	if (rc != MM_OK)
 		return MM_FAIL(why, rc, "the store cannot be read");
 	out->body = mm_buf_view(body);

@@ -266,7 +266,8 @@ struct mm_line_ca {
 /*
  * The line CA of that station and batch: made now, entered, and kept, or the
  * one that was.  What out gets is in buf.  MM_ECONFLICT: it was made for
- * another signer; MM_EPOLICY: this centre makes none.
+ * another signer; MM_EPOLICY: this centre makes none; MM_EINPUT: recipient is
+ * somebody's to log in by, and no signer's.
  */
 struct mm_line_buf { struct mm_buf chain, key; };
 void mm_line_buf_done(struct mm_line_buf *buf);
@@ -274,6 +275,10 @@ MM_MUST enum mm_err mm_desk_line_make(struct mm_desk *d,
     const struct mm_login *by, const struct mm_work_order *o,
     struct mm_bytes recipient, struct mm_line_buf *buf,
     struct mm_line_ca *out, struct mm_why *why);
+/* Whether the one that was made, if one was, is that recipient's. */
+MM_MUST enum mm_err mm_desk_line_check(struct mm_desk *d,
+    const struct mm_work_order *o, struct mm_bytes recipient,
+    struct mm_why *why);
 /*
  * The line CA of a station's order of an offline batch, into o: that of its
  * newest order (old, or NULL), or the given one (or NULL), which then is this

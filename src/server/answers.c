@@ -66,8 +66,8 @@ static const struct {
 	{ MM_R_BINDING, "the request is not bound to this TLS connection" },
 	{ MM_R_FIELDED, "the device has proved its identity: role line does "
 	    "not replace it, an operator or administrator does" },
-	{ MM_R_NO_BATCH, "a station's credential enrols only what it names a "
-	    "batch for" },
+	{ MM_R_NO_BATCH, "no batch is named, and a station enrols only in one: "
+	    "\"batch\" of its station.conf" },
 	{ MM_R_BATCH, "there is no such batch, or it is paused, closed or "
 	    "out of its time" },
 	{ MM_R_BATCH_SERIAL, "the device is none of the batch's" },

@@ -59,6 +59,18 @@ mm_root_key_path(const struct mm_settings *set, const char *name,
 	    ".key", out, why);
 }
 
+/* One that lies there for everybody opens nothing. */
+static enum mm_err
+check_others(const char *file, struct mm_why *why)
+{
+	struct stat st;
+
+	if (stat(file, &st) != 0 || (st.st_mode & S_IRWXO) == 0)
+		return MM_OK;
+	return MM_FAIL(why, MM_EPOLICY, "others may read the passphrase: "
+	    "chmod 600 %.100s", file);
+}
+
 /* see priv.h */
 enum mm_err
 mm_passphrase_get(const struct mm_load_opts *o, const char *file,
@@ -66,8 +78,10 @@ mm_passphrase_get(const struct mm_load_opts *o, const char *file,
 {
 	if (o->passphrase_fd >= 0)
 		return mm_secret_from_fd(o->passphrase_fd, out, why);
-	if (file[0] != '\0')
+	if (file[0] != '\0') {
+		MM_TRY(check_others(file, why));
 		return mm_secret_from_file(file, out, why);
+	}
 	if (o->ask)
 		return mm_secret_from_tty("Passphrase of the signer's keys: ",
 		    out, why);

@@ -135,6 +135,11 @@ def test_an_order_makes_its_line_ca(centre, tmp_path):
         batch(w, "mk", ["made-1"])
         out = tmp_path / "mk.json"
         pid = w.daemon.pid
+        # a station has two certificates: by this one it logs in
+        p = w.cli("batch", "order", "mk", "--station", "made-1",
+                  "--recipient", s.dir / "station.crt", "--out", out,
+                  check=False)
+        assert p.returncode == 2 and "made-1 logs in" in p.stderr, p.stderr
         w.cli("batch", "order", "mk", "--station", "made-1", "--recipient",
               s.transport, "--out", out)
         name, chain = ca_of(json.loads(out.read_text()))
@@ -223,8 +228,12 @@ def test_whose_it_is(centre, tmp_path):
     assert len(made(centre)) == before
     a = ask(w, "who", "who-1", pem)
     assert a.status == 200, a
-    # the station has one: a certificate says nothing any more
-    assert ask(w, "who", "who-1", other).json == a.json
+    # the station has one, which another signer could not open
+    assert ask(w, "who", "who-1", pem).json == a.json
+    b = ask(w, "who", "who-1", other)
+    assert b.status == 409 and "another signer" in b.json["detail"], b
+    assert w.rest("POST", "/batches/who/order",
+                  {"station": "who-1"}).json == a.json
     assert len(made(centre)) == before + 1
 
 

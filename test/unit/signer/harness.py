@@ -235,6 +235,7 @@ class Signer:
         self.conf = self.dir / "mintmark.conf"
         self.conf.write_text(edit(CONF.format(dir=dir)))
         (self.dir / "pass").write_text("a long enough passphrase\n")
+        (self.dir / "pass").chmod(0o600)
         self.process, self.links = None, {}
 
     def command(self, *args, check=True):

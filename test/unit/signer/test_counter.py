@@ -347,6 +347,7 @@ def test_no_tpm_at_set_up(station, tmp_path):
     folder = tmp_path / "none"
     folder.mkdir()
     (folder / "pass").write_text("a long enough passphrase\n")
+    (folder / "pass").chmod(0o600)
     conf = folder / "signer.conf"
     conf.write_text(station.signer.conf.read_text().replace(
         f"{station.dir}", f"{folder}"))
