@@ -153,13 +153,14 @@ check(const struct mm_station_args *a, unsigned used, bool any,
 	size_t i = 0;
 
 	if (a->command == NULL)
-		return MM_FAIL(why, MM_EINPUT, "no command");
+		return MM_FAIL(why, MM_EINPUT, "no command: "
+		    "mintmark-station --help lists them");
 	while (i < mm_station_ncommands &&
 	    strcmp(mm_station_commands[i].name, a->command) != 0)
 		i++;
 	if (i == mm_station_ncommands)
-		return MM_FAIL(why, MM_EINPUT, "no command \"%.60s\"",
-		    a->command);
+		return MM_FAIL(why, MM_EINPUT, "no command \"%.60s\": "
+		    "mintmark-station --help lists them", a->command);
 	if (any && (used & (1U << i)) == 0)
 		return MM_FAIL(why, MM_EINPUT, "an option is not for \"%s\"",
 		    a->command);
@@ -178,17 +179,19 @@ parse(int argc, char **argv, struct mm_station_args *a, struct mm_why *why)
 			a->command = argv[i] + 2;
 			return MM_OK;
 		}
-		if (argv[i][0] == '-') {
+		const char *word = argv[i];
+
+		if (word[0] == '-') {
 			any = true;
 			if (take_option(a, &used, argc, argv, &i) != MM_OK)
 				return MM_FAIL(why, MM_EINPUT, "option "
 				    "\"%.60s\" is unknown or lacks its value",
-				    argv[i < argc ? i : argc - 1]);
+				    word);
 		} else if (a->command != NULL) {
 			return MM_FAIL(why, MM_EINPUT, "\"%.60s\" is one word "
-			    "too many", argv[i]);
+			    "too many", word);
 		} else {
-			a->command = argv[i];
+			a->command = word;
 		}
 	}
 	return check(a, used, any, why);

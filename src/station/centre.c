@@ -1,8 +1,10 @@
 #include "station/centre.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "base/secret.h"
@@ -39,6 +41,20 @@ on_body(char *p, size_t size, size_t n, void *arg)
 	return mm_buf_ok(b, NULL) == MM_OK ? size * n : 0;
 }
 
+/* What is missing is no trouble of the network's. */
+static enum mm_err
+check_files(const struct mm_station_conf *conf, struct mm_why *why)
+{
+	if (access(conf->key, F_OK) != 0 && errno == ENOENT)
+		return MM_FAIL(why, MM_ENOTFOUND, "%.100s is not there: "
+		    "mintmark-station enrol makes it", conf->key);
+	if (access(conf->anchor, R_OK) != 0)
+		return MM_FAIL(why, errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
+		    "anchor, the centre's root.crt: %s: %.90s",
+		    strerror(errno), conf->anchor);
+	return MM_OK;
+}
+
 static enum mm_err
 open_slot(struct mm_centre *c, struct slot *s, struct mm_why *why)
 {
@@ -49,9 +65,11 @@ open_slot(struct mm_centre *c, struct slot *s, struct mm_why *why)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	mm_easy_usual(s->curl, c->conf->anchor);
 	/* A station that works offline alone need not be known there. */
-	if (c->conf->offline != MM_OFFLINE_ALWAYS || c->conf->sync_s > 0)
+	if (c->conf->offline != MM_OFFLINE_ALWAYS || c->conf->sync_s > 0) {
+		MM_TRY(check_files(c->conf, why));
 		MM_TRY(mm_easy_cert(s->curl, c->conf->cert, c->conf->key,
 		    why));
+	}
 	curl_easy_setopt(s->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(s->curl, CURLOPT_LOW_SPEED_TIME, (long)TIMEOUT_S);
 	curl_easy_setopt(s->curl, CURLOPT_TCP_KEEPALIVE, 1L);

@@ -167,7 +167,7 @@ export(const struct mm_station_conf *conf, const char *path, uint64_t from,
 	if (conf->signer[0] == '\0')
 		return MM_FAIL(why, MM_EINPUT, "this station has no signer of "
 		    "its own: nothing was made offline");
-	MM_TRY(mm_own_open(conf, MM_OWN_WAIT_MS, &o, why));
+	MM_TRY(mm_own_open(conf, mm_own_patience(conf), &o, why));
 	MM_TRY(mm_own_checkpoint(o, why));
 	if (from > o->checkpoint_n)
 		return MM_FAIL(why, MM_EINPUT, "--from: there are %" PRIu64

@@ -637,8 +637,9 @@ mm_line_may_decide(struct mm_line *l, const char *serial,
 		return MM_FAIL(why, MM_ENOTFOUND, "this station has no unit "
 		    "%.64s", serial);
 	return mm_unit_next(u->state, e) != MM_UNIT_STATES ? MM_OK
-	    : MM_FAIL(why, MM_ECONFLICT, "unit %s is %s", u->serial,
-	    mm_unit_state_names[u->state]);
+	    : MM_FAIL(why, MM_ECONFLICT, "unit %s: its state is \"%s\"%s",
+	    u->serial, mm_unit_state_names[u->state], e == MM_EV_RELEASE
+	    ? "; only what was put aside is released" : "");
 }
 
 /* see line.h */

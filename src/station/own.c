@@ -18,6 +18,7 @@
 #include "line/initial.h"
 #include "pki/cert.h"
 #include "station/own_priv.h"
+#include "station/rows.h"
 #include "work/file.h"
 
 enum {
@@ -139,11 +140,11 @@ greet(struct mm_own *o, struct mm_hello_rep *hello, struct mm_why *why)
 	o->ended = status = stop(o);
 	if (why != NULL)
 		*why = (struct mm_why){ 0 };
-	return MM_FAIL(why,
-	    status == mm_err_exit(MM_ECONFLICT) ? MM_ECONFLICT : MM_EPOLICY,
-	    "the station's signer does not start "
-	    "(%d): its log says why",
-	    status);
+	if (status == mm_err_exit(MM_ECONFLICT))
+		return MM_FAIL(why, MM_ECONFLICT, "another station program, "
+		    "such as run, has this station's signer: end that first");
+	return MM_FAIL(why, MM_EPOLICY, "the station's signer does not start "
+	    "(%d): its log says why", status);
 }
 
 /* ---- the ledger ---- */
@@ -422,6 +423,25 @@ open_all(struct mm_own *o, const char *batch, int64_t wait_ms,
 	MM_TRY(open_ledger(o, &hello, why));
 	MM_TRY(settle(o, why));
 	return mm_own_enter_ends(o, why);
+}
+
+/* see own.h */
+int64_t
+mm_own_patience(const struct mm_station_conf *conf)
+{
+	const struct timespec pause = { .tv_nsec = 50000000 };
+	int64_t until = mm_mono_ms() + MM_OWN_WAIT_MS / 2;
+	char path[PATH_MAX + 16];
+
+	if (mm_path_join(path, sizeof(path), conf->state, "journal", NULL) !=
+	    MM_OK)
+		return 0;
+	while (mm_rows_held(path)) {
+		if (mm_mono_ms() >= until)
+			return 0;
+		(void)nanosleep(&pause, NULL);
+	}
+	return MM_OWN_WAIT_MS;
 }
 
 static struct mm_own *

@@ -45,6 +45,9 @@ struct mm_own {
  * end within wait_ms.
  */
 #define MM_OWN_WAIT_MS 5000
+/* wait_ms for a command that is not at work itself: waits for one that is
+ * (provision); 0: it goes on (run), and keeps the signer. */
+int64_t mm_own_patience(const struct mm_station_conf *conf);
 MM_MUST enum mm_err mm_own_open(const struct mm_station_conf *conf,
     int64_t wait_ms, struct mm_own **out, struct mm_why *why);
 /* The same with the order of that batch. */

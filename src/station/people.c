@@ -53,12 +53,23 @@ mm_run_clock(struct mm_line *l, const struct mm_station_args *a,
 
 static enum mm_err
 decide_open(struct mm_line *l, const struct mm_station_args *a,
-    enum mm_unit_event e, struct mm_why *why)
+    enum mm_unit_event e, bool *passed, struct mm_why *why)
 {
 	MM_TRY(mm_line_may_decide(l, a->serial, e, why));
+	*passed = mm_book_find(l->book, a->serial)->state == MM_UNIT_PASSED;
 	MM_TRY(ask_supervisor(l, a, e == MM_EV_SCRAP ? "scrap" : "release",
 	    why));
 	return mm_line_decide(l, a->serial, e, why);
+}
+
+/* What has proved its identity is the centre's to revoke, not a line's. */
+static void
+say_scrapped(struct mm_buf *out, const struct mm_unit *u, bool passed)
+{
+	if (passed && u->batch[0] != '\0')
+		mm_buf_printf(out, "at the centre an operator scraps it, for "
+		    "it has proved its identity:\n  mintmark batch scrap %s %s "
+		    "--reason TEXT\n", u->batch, u->serial);
 }
 
 static int
@@ -67,14 +78,18 @@ decide(const struct mm_station_conf *conf, const struct mm_station_args *a,
 {
 	struct mm_buf out = MM_BUF_INIT(1024);
 	static struct mm_line l;
+	const struct mm_unit *u;
+	bool passed = false;
 
 	*err = mm_line_open(&l, conf, NULL, 0, why);
 	if (*err != MM_OK)
 		return mm_err_exit(*err);
-	*err = decide_open(&l, a, e, why);
+	*err = decide_open(&l, a, e, &passed, why);
 	if (*err == MM_OK) {
-		mm_report_decided(&out, mm_book_find(l.book, a->serial),
-		    a->json);
+		u = mm_book_find(l.book, a->serial);
+		mm_report_decided(&out, u, a->json);
+		if (!a->json)
+			say_scrapped(&out, u, passed && e == MM_EV_SCRAP);
 		mm_run_put(&out);
 	}
 	mm_line_close(&l);

@@ -276,6 +276,19 @@ open_file(const char *path, int *out, struct mm_why *why)
 }
 
 /* see rows.h */
+bool
+mm_rows_held(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 &&
+	    errno == EWOULDBLOCK;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return held;
+}
+
+/* see rows.h */
 enum mm_err
 mm_rows_open(const char *path,
     enum mm_err (*each)(void *ctx, const struct mm_row *r), void *ctx,

@@ -43,6 +43,8 @@ struct mm_rows;
 MM_MUST enum mm_err mm_rows_open(const char *path,
     enum mm_err (*each)(void *ctx, const struct mm_row *r), void *ctx,
     struct mm_rows **out, struct mm_why *why);
+/* Whether a station program is at work with it, this one not. */
+bool mm_rows_held(const char *path);
 /* Reads it alone, also while a station writes it. */
 MM_MUST enum mm_err mm_rows_read(const char *path,
     enum mm_err (*each)(void *ctx, const struct mm_row *r), void *ctx,

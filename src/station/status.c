@@ -1,7 +1,9 @@
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -9,6 +11,8 @@
 #include "base/time.h"
 #include "station/run.h"
 #include "station/sync.h"
+
+enum { HOUR_S = 3600 };
 
 static enum mm_err
 take(void *ctx, const struct mm_row *r)
@@ -98,17 +102,25 @@ put_unsynced_json(struct mm_json *j, const struct mm_unsynced *u)
 }
 
 static void
+put_span(struct mm_buf *out, const char *what, int64_t seconds)
+{
+	if (seconds < 2 * HOUR_S)
+		mm_buf_printf(out, "%s %.0f min", what, (double)seconds / 60);
+	else
+		mm_buf_printf(out, "%s %.1f h", what,
+		    (double)seconds / HOUR_S);
+}
+
+static void
 put_unsynced(struct mm_buf *out, const struct mm_unsynced *u)
 {
 	int64_t now = mm_now_ms();
 
 	mm_buf_printf(out, "unsynced     %" PRIu64, u->units);
 	if (u->units > 0)
-		mm_buf_printf(out, ", for %.1f h",
-		    (double)(now - u->since_ms) / 3600000);
+		put_span(out, ", for", (now - u->since_ms) / 1000);
 	if (u->limit_s > 0)
-		mm_buf_printf(out, ", at most %.1f h",
-		    (double)u->limit_s / 3600);
+		put_span(out, ", at most", u->limit_s);
 	mm_buf_text(out, "\n");
 	if (mm_unsynced_stops(u, now))
 		mm_buf_printf(out, "stopped      %s\n",
@@ -192,6 +204,9 @@ load(const struct mm_station_conf *conf, struct mm_book *b, struct mm_why *why)
 	char path[PATH_MAX + 16];
 
 	MM_TRY(mm_path_join(path, sizeof(path), conf->state, "journal", why));
+	/* a station with its first order, and no unit yet */
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return MM_OK;
 	return mm_rows_read(path, take, b, why);
 }
 

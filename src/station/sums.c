@@ -130,12 +130,13 @@ take_report(struct mm_shift *s, const json_t *report)
 {
 	const json_t *mine = our_share(report, s->line.conf->name);
 	const json_t *left = json_object_get(mine, "left");
-	const json_t *of = json_object_get(mine, "authorised");
+	const json_t *made = json_object_get(mine, "issued");
 
-	if (!json_is_integer(left) || !json_is_integer(of))
+	if (!json_is_integer(left) || !json_is_integer(made))
 		return;
 	s->left = json_integer_value(left);
-	s->of = json_integer_value(of);
+	/* "authorised" has the scrap that is allowed in it: nothing to make */
+	s->of = s->left + json_integer_value(made);
 	s->level[0] = '\0';
 }
 

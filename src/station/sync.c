@@ -330,7 +330,7 @@ go_up(const struct mm_station_conf *conf, struct mm_centre *centre,
 	newest.batch[0] = '\0';
 	if (mm_order_pick(&newest, batch, NULL) != MM_OK)
 		return MM_OK;
-	MM_TRY(mm_own_open(conf, MM_OWN_WAIT_MS, &own, why));
+	MM_TRY(mm_own_open(conf, mm_own_patience(conf), &own, why));
 	b->began = true;
 	b->up = (struct mm_syncing){ .centre = centre,
 		.own = own,

@@ -77,6 +77,10 @@ def test_more_units_by_a_line_that_is_scanned(centre, tmp_path):
                 assert a.status == 202, a.json
             assert unit("SN-02", "f2") == ("passed", None)
             wait_until(lambda: r.status()["counters"]["of"] == 2)
+            # it keeps the signer: who wants it, too, is told so, once
+            p = run(*s.argv("export", "--out", s.dir / "x"), check=False)
+            assert p.returncode == 5 and "end that first" in p.stderr
+            assert p.stderr.count("signer.failed") == 1, p.stderr
             out = r.end()
         said = [json.loads(x) for x in out.splitlines()]
         assert [x for x in said if "order" in x] == [{"order": "extended"}]
@@ -90,6 +94,8 @@ def test_more_units_by_a_line_that_is_scanned(centre, tmp_path):
 
 
 def test_what_is_shown(station):
+    text = run(*station.argv("status")).stdout  # before its first unit
+    assert text.split() == ["passed", "0", "failed", "0"]
     code, a = station.provision("SN-01")
     assert (code, a["reason"]) == (20, "no-port")
     p = run(*station.argv("status", "--json"))
@@ -181,6 +187,10 @@ def test_orders_that_are_none(station, centre, tmp_path):
     refused(station, order.replace("lifetime", "lifetimf"), "", 2)
     other = Offline(centre, tmp_path / "other", "off-else")
     refused(station, centre.order(other), "is for station off-else", 3)
+    phrase = station.own.dir / "pass"
+    phrase.chmod(0o644)
+    refused(station, order, "others may read the passphrase", 3)
+    phrase.chmod(0o600)
     station.takes(number=5)
     for n in (4, 1):
         p = station.give(centre.order(station, number=n))

@@ -212,6 +212,21 @@ def test_a_station_that_the_centre_does_not_know(station):
     assert (code, a["reason"]) == (1, "station-refused"), a
 
 
+def test_what_is_missing_is_named(station):
+    conf = station.conf.read_text()
+    for line, why in (('anchor = "none.crt"', "anchor, the centre's root.crt"),
+                      ('key = "none.key"', "mintmark-station enrol")):
+        key = line.split()[0]
+        station.conf.write_text(line + "\n" + "\n".join(
+            x for x in conf.splitlines() if x.split()[:1] != [key]) + "\n")
+        p = run(*station.argv("provision", "--serial", "ST-W-1", "--fixture",
+                              "f1"), check=False)
+        assert p.returncode == 4 and why in p.stderr, p.stderr
+    p = run(*station.argv("provision", "--serial", "--fixture", "f1"),
+            check=False)
+    assert p.returncode == 2 and '"--serial" is unknown' in p.stderr
+
+
 def test_a_credential_that_can_do_more(station):
     """A line's is what a station has, and no other."""
     (row,) = [k for k in station.world.rest("GET", "/keys").json["items"]
