@@ -275,7 +275,7 @@ def batch_of(centre, station, quantity):
               if k["name"] == station.name]
     centre.cli("station", "create", station.name, "--key", key)
     centre.cli("batch", "create", "--id", f"b-{station.name}", "--product",
-               "thermo", "--quantity", str(quantity), "--serials",
+               "thermo", "--quantity", str(quantity), "--scrap", "9", "--serials",
                "SN-{000001..000500}", "--shares",
                f"{station.name}={quantity}", "--until", "2d")
     station.conf.write_text(f"batch = b-{station.name}\n" +
