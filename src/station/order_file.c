@@ -103,6 +103,7 @@ mm_order_render(const struct mm_work_order *o, struct mm_bytes template,
 	MM_TRY(mm_given_set(out, o->config_version, mm_buf_view(&document),
 	    mark, why));
 	mm_given_salt(out, made.salt);
+	out->guessable = made.guessable;
 	return MM_OK;
 }
 
@@ -208,6 +209,32 @@ mm_order_each(const struct mm_station_conf *conf, mm_order_fn *fn, void *ctx,
 	if (d != NULL)
 		(void)closedir(d);
 	return rc;
+}
+
+/* see own.h */
+bool
+mm_order_damaged(const struct mm_station_conf *conf,
+    char batch[MM_NAME_MAX + 1])
+{
+	char path[PATH_MAX + 64], one[MM_NAME_MAX + 1];
+	const struct dirent *e;
+	bool found = false;
+	DIR *d;
+
+	if (mm_order_path(conf, "", path, sizeof(path), NULL) != MM_OK)
+		return false;
+	d = opendir(path);
+	while (d != NULL && !found && (e = readdir(d)) != NULL) {
+		char product[MM_NAME_MAX + 1];
+
+		found = batch_of(e->d_name, one) &&
+		    mm_order_product(conf, one, product, NULL) == MM_EINPUT;
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	if (found)
+		memcpy(batch, one, sizeof(one));
+	return found;
 }
 
 struct newest {

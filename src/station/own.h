@@ -166,6 +166,9 @@ bool mm_order_has(const struct mm_station_conf *conf, const char *batch);
  * is made online and the centre is away.  MM_ENOTFOUND. */
 MM_MUST enum mm_err mm_order_pick(const struct mm_station_conf *conf,
     char batch[MM_NAME_MAX + 1], struct mm_why *why);
+/* One whose file here cannot be read any more; false: there is none. */
+bool mm_order_damaged(const struct mm_station_conf *conf,
+    char batch[MM_NAME_MAX + 1]);
 /* What an order of that batch, which was imported, makes, and what it gives
  * the device. */
 MM_MUST enum mm_err mm_order_product(const struct mm_station_conf *conf,

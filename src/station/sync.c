@@ -339,6 +339,21 @@ go_up(const struct mm_station_conf *conf, struct mm_centre *centre,
 	return sync_all(&b->up, why);
 }
 
+/* An order that is damaged here comes again, papers and all: one that could
+ * not be opened is not said to be here. */
+static enum mm_err
+go_up_whole(const struct mm_station_conf *conf, struct mm_centre *centre,
+    struct both *b, struct mm_why *why)
+{
+	struct mm_why own = { 0 };
+	enum mm_err rc = go_up(conf, centre, b, &own);
+
+	if (rc == MM_EINPUT && !b->began &&
+	    mm_sync_order(conf, centre, true, &b->order, NULL) == MM_OK)
+		return go_up(conf, centre, b, why);
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
+}
+
 /* Whoever syncs is known at the centre, offline or not.  An order that does
  * not come takes nothing from what went up. */
 static enum mm_err
@@ -353,9 +368,11 @@ go(const struct mm_station_conf *given, struct both *b, struct mm_why *why)
 		    "this station has no signer of its own: nothing was made "
 		    "offline");
 	MM_TRY(mm_centre_open(&conf, &centre, why));
-	MM_TRY(go_up(&conf, centre, b, why));
-	if (mm_sync_order(&conf, centre, &b->order, &b->no_order) == MM_OK ||
-	    b->began)
+	MM_TRY(go_up_whole(&conf, centre, b, why));
+	if (b->order.is_new)
+		return MM_OK;
+	if (mm_sync_order(&conf, centre, !b->began, &b->order,
+	    &b->no_order) == MM_OK || b->began)
 		return MM_OK;
 	return MM_FAIL(why, b->no_order.code, "%s", b->no_order.text);
 }

@@ -35,14 +35,16 @@ MM_MUST enum mm_err mm_syncing_step(struct mm_syncing *s, struct mm_why *why);
  * sync_order.c, for a program that makes no units meanwhile and waits: asks
  * for the newest order of conf's batch, or of the newest order here, and gives
  * it to the signer, whose process must have ended.  What the centre or the
- * signer refuses, and why, is the call's.
+ * signer refuses, and why, is the call's.  anew: what is here is damaged, and
+ * comes again whatever its beginning says.
  */
 struct mm_sync_order {
 	char batch[MM_NAME_MAX + 1];
 	bool is_new; /* it was not here yet */
 };
 MM_MUST enum mm_err mm_sync_order(const struct mm_station_conf *conf,
-    struct mm_centre *c, struct mm_sync_order *out, struct mm_why *why);
+    struct mm_centre *c, bool anew, struct mm_sync_order *out,
+    struct mm_why *why);
 
 /* What the file says: all zero where nothing was brought yet. */
 struct mm_synced {

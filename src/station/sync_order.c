@@ -16,15 +16,24 @@
 enum { SAID_MAX = 8192, WAIT_MS = 500 };
 
 /* The batch that it is told to make goes first: of that there may be no order
- * here yet. */
+ * here yet.  Else the newest one's; or of a file that is damaged, if that is
+ * all. */
 static enum mm_err
 pick(const struct mm_station_conf *conf, char batch[MM_NAME_MAX + 1],
     struct mm_why *why)
 {
-	if (conf->batch[0] == '\0')
-		return mm_order_pick(conf, batch, why);
-	memcpy(batch, conf->batch, MM_NAME_MAX + 1);
-	return MM_OK;
+	struct mm_why own = { 0 };
+	enum mm_err rc;
+
+	if (conf->batch[0] != '\0') {
+		memcpy(batch, conf->batch, MM_NAME_MAX + 1);
+		return MM_OK;
+	}
+	rc = mm_order_pick(conf, batch, &own);
+	if (rc == MM_OK || (rc == MM_ENOTFOUND &&
+	    mm_order_damaged(conf, batch)))
+		return MM_OK;
+	return MM_FAIL(why, rc, "%s", own.text);
 }
 
 /* Of a file that may be long the beginning does. */
@@ -103,7 +112,7 @@ take(const struct mm_station_conf *conf, const json_t *answer,
 /* see sync.h */
 enum mm_err
 mm_sync_order(const struct mm_station_conf *conf, struct mm_centre *c,
-    struct mm_sync_order *out, struct mm_why *why)
+    bool anew, struct mm_sync_order *out, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf note = MM_BUF_INIT(MM_WORK_FILE_HEAD);
 	struct mm_sync_order o = { .batch = "" };
@@ -111,7 +120,8 @@ mm_sync_order(const struct mm_station_conf *conf, struct mm_centre *c,
 	enum mm_err rc;
 
 	MM_TRY(pick(conf, o.batch, why));
-	read_note(conf, o.batch, &note);
+	if (!anew)
+		read_note(conf, o.batch, &note);
 	MM_TRY(ask(conf, c, o.batch, &note, &a, why));
 	/* a centre of before knows no such member */
 	if (a.rc == MM_EINPUT && note.n > 0) {

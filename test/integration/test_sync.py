@@ -4,6 +4,7 @@ import base64
 import datetime
 import json
 import shutil
+import ssl
 import subprocess
 import time
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import forger as forge
 from forger import Forger, opened
+from receiver import Receiver
 from test_offline_order import Line, new
 from world import MINT, World, run, until
 
@@ -889,6 +891,41 @@ def test_the_end_of_a_line_ca(centre, tmp_path, closing):
     agree(centre.w)
 
 
+class Before(Receiver):
+    """The centre, as a release of before that knows no "have" of an order:
+    a member that it does not know it refuses."""
+
+    def __init__(self, world, station):
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server = world.state / "server"
+        tls.load_cert_chain(server / "tls.crt", server / "tls.key")
+        self.world, self.station = world, station
+        super().__init__(self.ask, tls)
+        handler = self.server.RequestHandlerClass
+        handler.do_GET = lambda h: self.pass_on(h, None)
+
+    def ask(self, d):
+        return lambda handler: self.pass_on(handler, d.body)
+
+    def pass_on(self, handler, body):
+        old = body is not None and "have" in json.loads(body)
+        if old:
+            status, text = 400, b'{"status":400,"detail":"have: not known"}'
+        else:
+            s = self.station
+            conn = self.world.https(self.world.operators,
+                                    s.dir / "station.crt",
+                                    s.dir / "station.key")
+            a = self.world.ask(conn, handler.command, handler.path, body,
+                               {"Content-Type": "application/json"})
+            conn.close()
+            status, text = a.status, a.body
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        handler.wfile.write(text)
+
+
 def test_orders_come_down(centre, tmp_path):
     """The first, the next one when the batch has changed, and the last, which
     closes it: over the network as from a stick."""
@@ -924,10 +961,34 @@ def test_orders_come_down(centre, tmp_path):
             "a new order of batch sydown"], p
         order = json.loads(run(*s.argv("status", "--json")).stdout)["order"]
         assert (order["number"], order["may"]) == (2, True), order
+        # an older centre is asked once more, as it knows it
+        with Before(w, s) as old:
+            now = s.conf.read_text()
+            s.conf.write_text(now.replace(f":{w.operators}\"",
+                                          f":{old.port}\""))
+            assert not sync()["new_order"]
+            asked = [d.json for d in old.got if d.path.endswith("/order")]
+            assert [sorted(x) for x in asked] == [
+                ["have", "station"], ["station"]], asked
+            s.conf.write_text(now)
+        # one whose end is damaged comes again, though its beginning is whole
+        kept = s.dir / "state/orders/sydown.json"
+        was = kept.read_bytes()
+        kept.write_bytes(was[:-20])
+        assert sync()["new_order"]
+        assert json.loads(kept.read_bytes()) == json.loads(was)
         w.cli("batch", "close", "sydown")
         assert sync()["new_order"]
         order = json.loads(run(*s.argv("status", "--json")).stdout)["order"]
         assert not order["may"], order
+        # and the last comes again, too, when no stick has it any more
+        last = kept.read_bytes()
+        for batch in ("sydown", '""'):
+            s.set_batch(batch)
+            kept.write_bytes(last[:len(last) // 2])
+            out = sync()
+            assert (out["batch"], out["new_order"]) == ("sydown", True), out
+            assert json.loads(kept.read_bytes()) == json.loads(last)
         # its end goes up with the next one, and no order is made any more
         assert sync()["entries"] == 1 and not sync()["new_order"]
         assert [e["batch"] for e in centre.entries("line.destroyed")
