@@ -4,6 +4,7 @@
 
 #include "base/own.h"
 #include "base/text.h"
+#include "line/weak.h"
 #include "pki/key.h"
 
 /* Where no column is: what a batch knows by itself. */
@@ -89,12 +90,28 @@ mm_initial_map(const struct mm_fill *fill, const char *const *columns,
 	return MM_OK;
 }
 
-static const char *
-value_of(const struct mm_initial_row *r, int column)
+/* see initial.h */
+const char *
+mm_initial_value(const struct mm_initial *m, const struct mm_initial_row *r,
+    size_t field)
 {
+	int column = m->column[field];
+
 	if (column == MM_INITIAL_PRODUCT)
 		return r->product;
 	return column == MM_INITIAL_BATCH ? r->batch : r->cell[column];
+}
+
+/* see initial.h */
+bool
+mm_initial_guessable(const struct mm_initial *m,
+    const struct mm_initial_row *r)
+{
+	for (size_t i = 0; i < mm_fill_count(m->fill); i++)
+		if (mm_fill_secret(m->fill, i) && mm_weak_short(
+		    mm_initial_value(m, r, i), r->cell[m->device]))
+			return true;
+	return false;
 }
 
 /* see initial.h */
@@ -112,7 +129,7 @@ mm_initial_render(const struct mm_initial *m, const struct mm_initial_row *r,
 		return MM_FAIL(why, MM_EINPUT,
 		    "row %llu, column device: not a device id", r->row);
 	for (size_t i = 0; i < n; i++)
-		value[i] = value_of(r, m->column[i]);
+		value[i] = mm_initial_value(m, r, i);
 	rc = mm_fill_render(m->fill, value, out, shown, &field, &what);
 	if (rc != MM_OK && field < n)
 		return MM_FAIL(why, rc, "row %llu, column %s: %s", r->row,

@@ -42,6 +42,13 @@ MM_MUST enum mm_err mm_initial_render(const struct mm_initial *m,
     const struct mm_initial_row *r, struct mm_buf *out, struct mm_buf *shown,
     uint8_t sha256[32], struct mm_why *why);
 
+/* The value of a field in it. */
+const char *mm_initial_value(const struct mm_initial *m,
+    const struct mm_initial_row *r, size_t field);
+/* Whether one of its secrets is short (weak.h). */
+bool mm_initial_guessable(const struct mm_initial *m,
+    const struct mm_initial_row *r);
+
 /*
  * The same by a batch's papers: the template, and its table of devices' fields
  * as JSON, {"columns":[...],"rows":[[...],...],"salt":"..."}, of texts (n 0:
@@ -59,6 +66,7 @@ struct mm_initial_made {
 	uint8_t sha256[32];      /* of the document */
 	uint8_t salt[MM_SALT_N]; /* the device's; zeros: there is none */
 	bool by_table;           /* made of the table's: not a station's own */
+	bool guessable;          /* a secret in it is short (weak.h) */
 };
 MM_MUST enum mm_err mm_initial_make(const struct mm_initial_of *of,
     struct mm_buf *out, struct mm_initial_made *made, struct mm_why *why);

@@ -294,6 +294,17 @@ take_salt(const struct search *s, const struct row *row, struct mm_why *why)
 	    "fields: its salt is none");
 }
 
+/* What does not render has no value that could be looked at. */
+static enum mm_err
+render_row(const struct search *s, const struct mm_initial_row *r,
+    struct mm_why *why)
+{
+	MM_TRY(mm_initial_render(s->map, r, s->out, s->of->shown,
+	    s->made->sha256, why));
+	s->made->guessable = mm_initial_guessable(s->map, r);
+	return MM_OK;
+}
+
 /* MM_ENOTFOUND: it is another device's. */
 static enum mm_err
 render(const struct search *s, const struct row *row, struct mm_why *why)
@@ -308,8 +319,7 @@ render(const struct search *s, const struct row *row, struct mm_why *why)
 	    strcmp(cell[s->map->device], s->of->device) != 0)
 		return MM_ENOTFOUND;
 	MM_TRY(take_salt(s, row, why));
-	return mm_initial_render(s->map, &r, s->out, s->of->shown,
-	    s->made->sha256, why);
+	return render_row(s, &r, why);
 }
 
 static enum mm_err
@@ -386,8 +396,7 @@ mm_initial_make(const struct mm_initial_of *of, struct mm_buf *out,
 	}
 	MM_TRY(mm_initial_map(template, column, n, &map, why));
 	if (of->fields.n == 0)
-		return mm_initial_render(&map, &only, out, of->shown,
-		    made->sha256, why);
+		return render_row(&s, &only, why);
 	rc = of->index != NULL ? find_indexed(&s, why) : find_row(&s, why);
 	return rc != MM_ENOTFOUND ? rc : MM_FAIL(why, MM_ENOTFOUND, "%.64s has "
 	    "no row in the table of devices' fields", of->device);

@@ -2,7 +2,7 @@
 #define MM_SERVER_BATCHES_H
 
 #include "core/production.h"
-#include "line/initial.h"
+#include "line/weak.h"
 #include "server/rest.h"
 
 /* What rest_batches.c, rest_batch_read.c, rest_batch_initial.c,
@@ -15,6 +15,8 @@ struct mm_batch_wish {
 	bool dry_run;
 	struct mm_roll roll; /* its serial numbers */
 	unsigned misfits;    /* enum mm_serial_misfit */
+	struct mm_weak weak[MM_FILL_FIELDS]; /* secrets that can be guessed */
+	size_t nweak;
 	struct mm_work_profile profiles[MM_WORK_PROFILES_MAX];
 	struct mm_work_person people[MM_WORK_PEOPLE_MAX];
 };
@@ -39,11 +41,19 @@ void mm_station_put(struct mm_rest *r, const struct mm_station *s);
 MM_MUST enum mm_err mm_batch_initial(const json_t *in, struct mm_batch_wish *w,
     struct mm_production *b, struct mm_why *why);
 
+/* rest_batch_secrets.c: which secret fields of the rows, each of which was
+ * rendered, could be guessed. */
+MM_MUST enum mm_err mm_batch_secrets(const json_t *rows,
+    const struct mm_initial *map, struct mm_batch_wish *w, struct mm_why *why);
+/* And words for it, as texts of a list. */
+void mm_batch_secrets_put(struct mm_json *j, const struct mm_batch_wish *w);
+
 /* rest_configuration.c: what the batch gives a device. */
 struct mm_set_up {
 	int64_t version;     /* 0: nothing */
 	uint8_t sha256[32];  /* of the document */
 	uint8_t salt[MM_SALT_N], mark[32]; /* line/initial.h */
+	bool guessable;
 	struct mm_buf document;
 };
 #define MM_SET_UP_INIT { .document = MM_BUF_INIT(MM_FILL_MAX) }

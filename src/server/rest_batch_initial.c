@@ -17,7 +17,7 @@ struct table {
 	const struct mm_fill *fill;
 	struct mm_initial map;
 	const char *cell[MM_INITIAL_COLUMNS];
-	const struct mm_batch_wish *w;
+	struct mm_batch_wish *w;
 	uint8_t *seen;     /* by index */
 	struct mm_buf out; /* of one row */
 };
@@ -118,6 +118,7 @@ read_rows(const json_t *in, struct table *t, struct mm_production *b,
 		    why, MM_EINPUT, "configuration: rows: want a list");
 	json_array_foreach(rows, i, item)
 	    MM_TRY(check_row(item, t, b->order, i + 1, why));
+	MM_TRY(mm_batch_secrets(rows, &t->map, t->w, why));
 	return check_all(t, why);
 }
 

@@ -348,6 +348,7 @@ put_warnings(struct mm_rest *r, const struct mm_batch_wish *w,
 	for (unsigned bit = 1; bit <= MM_MISFIT_MQTT; bit <<= 1)
 		if ((w->misfits & bit) != 0)
 			mm_json_str(&r->j, NULL, mm_serial_misfit_text(bit));
+	mm_batch_secrets_put(&r->j, w);
 	if (serials < mm_production_authorised(b)) {
 		snprintf(text, sizeof(text),
 		    "%lld serial numbers: none is "

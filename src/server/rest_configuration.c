@@ -77,6 +77,7 @@ render(struct mm_rest *r, const struct mm_production *b, const char *device,
 	memcpy(out->sha256, made.sha256, sizeof(out->sha256));
 	memcpy(out->salt, made.salt, sizeof(out->salt));
 	mm_initial_mark(made.salt, made.sha256, out->mark);
+	out->guessable = made.guessable;
 	return MM_OK;
 }
 
@@ -169,6 +170,7 @@ mm_rest_batch_configuration(struct mm_rest *r, struct mm_why *why)
 		mm_rest_put_sha256(&r->j, "sha256", g.sha256);
 		put_salt(&r->j, g.salt);
 		mm_rest_put_sha256(&r->j, "mark", g.mark);
+		mm_json_bool(&r->j, "guessable", g.guessable);
 		mm_json_strn(&r->j, "document", mm_buf_view(&g.document));
 	}
 	mm_json_close(&r->j, '}');

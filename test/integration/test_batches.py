@@ -511,6 +511,40 @@ def test_misfits_are_told_before_they_are_burnt(factory):
         "GET", "/batches?limit=1000").json["items"]) == n
 
 
+def test_secrets_that_can_be_guessed_are_told(factory):
+    """Before a batch is made with them, and when it is; never what they
+    are."""
+    template = '{"psk": "{{psk:secret}}", "pin": {{pin:secret}}, "h": "{{h}}"}'
+
+    def told(serials, psks, pins, **more):
+        a = factory.batch(len(serials), want=200 if more else 201, serials=
+                          f"{serials[0][:-1]}{{1..{len(serials)}}}",
+                          configuration={
+                              "version": 1, "template": template,
+                              "columns": ["device", "psk", "pin", "h"],
+                              "rows": [[*row, "h"] for row in zip(
+                                  serials, psks, pins)]}, **more)
+        text = json.dumps(a)
+        assert not any(p in text for p in psks + pins)
+        return [w for w in a["warnings"] if "secret" in w]
+
+    good = [f"{i}-jW4v0s8TqLz2Rk6y" for i in range(3)]
+    long = [str(10 ** 20 + i) for i in range(3)]
+    serials = [f"WEAK-{i}" for i in (1, 2, 3)]
+    assert told(serials, good, long, dry_run=True) == []
+    short = ["weak-1-geheim", "geheim-WEAK-2", "tiny"]
+    for more in ({"dry_run": True}, {}):
+        psk, pin = told(serials, short, ["4711" * 5, "4711" * 5, long[0]],
+                        **more)
+        assert "secret psk has fewer than 16 characters beside the " \
+            "device's id in 3 rows" in psk
+        assert "secret pin is that of another device in 2 rows" in pin
+    # the device's name in it is no length
+    one, = told(["AGAIN-1", "AGAIN-2"], ["again-1AGAIN-1again-1geheim",
+                                         good[0]], long[:2], dry_run=True)
+    assert "psk has fewer than 16 characters" in one and "1 row:" in one
+
+
 def test_a_sample_label_is_read_by_the_rule(factory):
     rule = {"scan": "label:*S/N {serial};*", "serials": "SN-{1..9}"}
     factory.batch(1, want=200, dry_run=True, sample="x S/N SN-4;y", **rule)

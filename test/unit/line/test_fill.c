@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "line/initial.h"
+#include "line/weak.h"
 #include "pki/key.h"
 
 static struct mm_fill *
@@ -530,10 +530,37 @@ versions_never_fall(void **state)
 	}
 }
 
+static void
+weak_secrets(void **state)
+{
+	static const struct {
+		const char *value, *device;
+		bool shorts;
+	} rows[] = {
+		{ "", "SN-1", true },
+		{ "fifteen-letters", "SN-1", true },
+		{ "sixteen-letters!", "SN-1", false },
+		{ "sixteen-let-SN-1", "SN-1", true },
+		{ "sn-1sixteen-letters!Sn-1", "SN-1", false },
+		{ "sn-1sn-1sn-1sn-1", "SN-1", true },
+		{ "sixteen-letters!", "", false },
+	};
+	const char *value[] = { "b", "a", "c", "a", "b", "a" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		ROW(rows[i].value, mm_weak_short(rows[i].value,
+		    rows[i].device) == rows[i].shorts);
+	assert_int_equal(mm_weak_repeated(value, 6), 5);
+	assert_int_equal(mm_weak_repeated(value, 1), 0);
+	assert_int_equal(mm_weak_repeated(value, 0), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(weak_secrets),
 		cmocka_unit_test(reads_templates),
 		cmocka_unit_test(fills_them),
 		cmocka_unit_test(holds_to_limits),
