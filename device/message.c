@@ -183,7 +183,8 @@ static const struct mmd_cbor_key commit_keys[] = {
 	{ "cert", MMD_CBOR_UINT, true, 1, MMD_CBOR_32 },
 	{ "chain", MMD_CBOR_UINT, false, 0, MMD_CBOR_32 },
 	{ "conf", MMD_CBOR_UINT, false, 0, MMD_CBOR_32 },
-	{ "all", MMD_CBOR_BYTES, true, MMD_HASH, MMD_HASH + MMD_SALT },
+	{ "all", MMD_CBOR_BYTES, true, MMD_HASH,
+	    MMD_HASH + (MMD_FACTORY_PROTOCOL > 1 ? MMD_SALT : 0) },
 };
 
 static bool

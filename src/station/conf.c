@@ -47,6 +47,10 @@ static const struct mm_conf_key keys[] = {
 	{ "replace", MM_CONF_BOOL, TOP(replace), 0, 0, "false",
 	    "For test authorities: a label is good for another key, too",
 	    NULL },
+	{ "short_secrets", MM_CONF_BOOL, TOP(short_secrets), 0, 0, "false",
+	    "Boards with a device library of before (link version 1) get "
+	    "configurations with secrets of fewer than 16 characters, too: "
+	    "by what they tell at their console these can be guessed", NULL },
 	{ "offline", MM_CONF_CHOICE, TOP(offline), 0, 2, "never",
 	    "When this station's own signer makes the certificates, by a work "
 	    "order: when-away: when the centre is away for longer than "

@@ -43,7 +43,7 @@ struct mm_station_conf {
 	char product[MM_NAME_MAX + 1];
 	char label[MM_NAME_MAX + 1];
 	char batch[MM_NAME_MAX + 1]; /* "" none; offline the newest order's */
-	bool lock, replace;
+	bool lock, replace, short_secrets;
 	int offline;              /* enum mm_offline */
 	char signer[PATH_MAX];    /* its signer's configuration; "" none */
 	char signer_program[PATH_MAX];

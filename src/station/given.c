@@ -81,10 +81,13 @@ mm_given_take(struct mm_given *g, const char *device, const json_t *answer,
 	uint8_t hash[32], told[32], salt[MM_SALT_N] = { 0 };
 	struct mm_bytes text;
 	json_int_t version;
+	int guessable = 0; /* an older centre does not say */
 
-	if (json_unpack((json_t *)(uintptr_t)answer, "{s:s,s:I,s?s,s?s,s?s,s?s}",
+	if (json_unpack((json_t *)(uintptr_t)answer,
+	    "{s:s,s:I,s?s,s?s,s?s,s?s,s?b}",
 	    "device", &whose, "version", &version, "document", &document,
-	    "sha256", &hex, "salt", &salted, "mark", &mark) != 0 ||
+	    "sha256", &hex, "salt", &salted, "mark", &mark, "guessable",
+	    &guessable) != 0 ||
 	    strcmp(whose, device) != 0)
 		return MM_FAIL(why, MM_EINPUT,
 		    "configuration: the centre's answer is none of %.64s",
@@ -106,6 +109,7 @@ mm_given_take(struct mm_given *g, const char *device, const json_t *answer,
 		mm_initial_mark_before(salt, hash, told);
 	MM_TRY(mm_given_set(g, version, text, told, why));
 	mm_given_salt(g, salt);
+	g->guessable = guessable != 0;
 	return MM_OK;
 }
 
@@ -130,13 +134,31 @@ has_it(const struct mm_given *g, const struct mm_unit_said *said)
 }
 
 /* see given.h */
+bool
+mm_given_may(const struct mm_given *g, const struct mm_unit_said *said)
+{
+	return !said->bare || !g->has_salt || !g->guessable;
+}
+
+/* Its board is to be written. */
+static enum mm_unit_event
+write_it(const struct mm_given *g, const struct mm_unit_said *said,
+    enum mm_unit_reason *reason)
+{
+	if (mm_given_may(g, said))
+		return MM_EV_DONE;
+	*reason = MM_UR_LIBRARY;
+	return MM_EV_FAIL;
+}
+
+/* see given.h */
 enum mm_unit_event
 mm_given_judge(const struct mm_given *g, const struct mm_unit_said *said,
     enum mm_unit_event cert, enum mm_unit_reason *reason)
 {
 	/* What a maker's own program does not tell is its to see to. */
 	if (!said->has_bundle)
-		return cert;
+		return cert == MM_EV_DONE ? write_it(g, said, reason) : cert;
 	if (cert == MM_EV_SKIP && (g->version == 0 || has_it(g, said)))
 		return MM_EV_SKIP;
 	if (cert == MM_EV_SKIP && said->locked) {
@@ -151,7 +173,8 @@ mm_given_judge(const struct mm_given *g, const struct mm_unit_said *said,
 		*reason = MM_UR_CONFIG_OLDER;
 		return MM_EV_FAIL;
 	}
-	return cert == MM_EV_SKIP ? MM_EV_DONE : cert;
+	return cert == MM_EV_SKIP || cert == MM_EV_DONE
+	    ? write_it(g, said, reason) : cert;
 }
 
 /* see given.h */

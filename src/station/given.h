@@ -27,6 +27,7 @@ struct mm_given {
 	uint8_t salted[32];
 	uint8_t salt[MM_SALT_N];
 	bool has_salt;
+	bool guessable;     /* a secret in it is short: it wants the salt */
 	bool written;       /* it was put in this attempt */
 };
 #define MM_GIVEN_INIT { .part = MM_BUF_INIT(4 + MM_FILL_MAX) }
@@ -49,10 +50,15 @@ MM_MUST enum mm_err mm_given_take(struct mm_given *g, const char *device,
 /* Members config_version and config_sha256; none where there is nothing. */
 void mm_given_put(const struct mm_given *g, struct mm_json *j);
 
+/* Whether that board may be given it: one that takes no salt gets no secret
+ * that could be tried by what it then tells at its console. */
+bool mm_given_may(const struct mm_given *g, const struct mm_unit_said *said);
+
 /*
  * What mm_unit_take_cert said of the certificate, with regard to what the
  * board has of the configuration: a board that has both is left alone; a newer
- * one in it is not replaced; a locked one with another is put aside.
+ * one in it is not replaced; a locked one with another is put aside; one that
+ * may not be given it is not written.
  */
 enum mm_unit_event mm_given_judge(const struct mm_given *g,
     const struct mm_unit_said *said, enum mm_unit_event cert,

@@ -66,6 +66,11 @@ enum mm_unit_exit {
 	X(MM_UR_CONFIG_OTHER, "other-configuration", MM_EXIT_SUPERVISOR,  \
 	    "the board was made with another configuration",               \
 	    "put it aside for the supervisor")                             \
+	X(MM_UR_LIBRARY, "old-library", MM_EXIT_BOARD,                     \
+	    "the board's firmware is too old for this batch's short "      \
+	    "secrets: its console would let them be guessed",              \
+	    "flash newer firmware, then start again; else call the line "  \
+	    "engineer")                                                    \
 	X(MM_UR_CONFIG, "no-configuration", MM_EXIT_STATION,               \
 	    "the batch's configuration for this serial cannot be had",     \
 	    "call the line engineer: the log says why")                    \

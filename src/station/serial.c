@@ -269,6 +269,7 @@ say(const struct mmd_hello *h, struct mm_unit_said *out)
 	out->has_key = h->has_key;
 	out->has_cert = h->has_cert;
 	out->has_bundle = h->has_cert;
+	out->bare = h->version < SALT_VERSION;
 	out->locked = h->state == MMD_STATE_LOCKED;
 	out->config = h->config;
 	if (h->has_key)

@@ -24,6 +24,17 @@ mm_step_given(struct mm_place *p, enum mm_unit_event cert,
 	    ? mm_step_hold(MM_UR_CONFIG_OTHER, reason) : cert;
 }
 
+/* see steps.h */
+enum mm_unit_event
+mm_step_may_give(const struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason)
+{
+	if (l->conf->short_secrets)
+		p->given.guessable = false;
+	return p->said.has_cert || mm_given_may(&p->given, &p->said)
+	    ? MM_EV_DONE : mm_step_fail(MM_UR_LIBRARY, reason);
+}
+
 /* ---- the device's ---- */
 
 /* see steps.h */

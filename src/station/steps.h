@@ -61,6 +61,10 @@ mm_step_note(struct mm_place *p, const char *text)
  * it: see mm_given_judge. */
 enum mm_unit_event mm_step_given(struct mm_place *p, enum mm_unit_event cert,
     enum mm_unit_reason *reason);
+/* The board is given it, unless its library is too old for that: DONE; FAIL.
+ * What has a certificate is judged when that is known: mm_given_judge. */
+enum mm_unit_event mm_step_may_give(const struct mm_line *l,
+    struct mm_place *p, enum mm_unit_reason *reason);
 /* Has the board do what its unit's state says.  over: with these random bytes,
  * not our own. */
 enum mm_unit_event mm_step_tell(struct mm_line *l, struct mm_place *p,

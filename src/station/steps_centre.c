@@ -196,7 +196,7 @@ take_given(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
 		return mm_step_fail(MM_UR_CONFIG, reason);
 	}
 	l->gives_nothing = p->given.version == 0;
-	return MM_EV_DONE;
+	return mm_step_may_give(l, p, reason);
 }
 
 /* see steps.h */

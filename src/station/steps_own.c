@@ -79,7 +79,7 @@ give(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 	struct mm_why why = { 0 };
 
 	if (mm_own_give(l->own, p->unit->serial, &p->given, &why) == MM_OK)
-		return MM_EV_DONE;
+		return mm_step_may_give(l, p, reason);
 	mm_step_note(p, why.text);
 	return mm_step_fail(MM_UR_CONFIG, reason);
 }

@@ -155,6 +155,8 @@ struct mm_unit_said {
 	char hw[65];
 	char firmware[33];
 	bool has_key, has_cert, has_bundle, locked;
+	bool bare; /* it takes no salt: who holds its console is told the hash
+		    * of all that it was given (link version 1) */
 	uint8_t spki[32], cert[32];
 	uint8_t bundle[32]; /* SHA-256 of all that goes with the certificate */
 	int64_t config;     /* version of its configuration; 0: none */

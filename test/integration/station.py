@@ -8,6 +8,7 @@ import subprocess
 from world import BUILD, STATION, again, ended, hasty, run
 
 SIM = BUILD / "examples/linux-sim/linux-sim"
+SIM_1 = BUILD / "examples/linux-sim/linux-sim-1"  # speaks the link's version 1
 
 
 class Station:
@@ -45,9 +46,9 @@ class Station:
 
     # ---- boards ----
 
-    def plug(self, n=None, *more):
+    def plug(self, n=None, *more, sim=SIM):
         self.sim = subprocess.Popen(
-            [SIM, "-n", str(n or self.n), "-i", *more, self.boards],
+            [sim, "-n", str(n or self.n), "-i", *more, self.boards],
             text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL)
         for _ in range(n or self.n):

@@ -12,7 +12,7 @@ import pytest
 from forger import Forger, opened
 from offline import Offline, stopped_centre
 from records import records
-from station import SIM, Station
+from station import SIM, SIM_1, Station
 from test_offline_order import Line
 from test_sync import new
 from world import BUILD, World, run
@@ -24,14 +24,14 @@ TEMPLATE = '{"name": "{{device}}", "host": "{{host}}", "psk": "{{psk:secret}}"}'
 SECRET = "hush-hush-"
 
 
-def document(serial, host="a.example"):
+def document(serial, host="a.example", secret=SECRET):
     return (TEMPLATE.replace("{{device}}", serial).replace("{{host}}", host)
-            .replace("{{psk:secret}}", SECRET + serial))
+            .replace("{{psk:secret}}", secret + serial))
 
 
-def table(serials, host="a.example"):
+def table(serials, host="a.example", secret=SECRET):
     return {"columns": ["host", "device", "psk"],
-            "rows": [[host, s, SECRET + s] for s in serials]}
+            "rows": [[host, s, secret + s] for s in serials]}
 
 
 def sha256(text):
@@ -124,7 +124,7 @@ def line(world, tmp_path):
     """A station, and a batch that only it makes; more is the batch's."""
     stations = []
 
-    def make(n=2, batch=None, **more):
+    def make(n=2, batch=None, secret=SECRET, **more):
         k = next(NUMBERS)
         s = Station(world, tmp_path / f"s{k}", f"conf-{k}", n=n)
         stations.append(s)
@@ -139,7 +139,7 @@ def line(world, tmp_path):
             "serials": f"C{k}-{{1..5}}", "until": "2030-01-01T00:00:00Z",
             "shares": [{"station": s.name, "share": 5}],
             "configuration": {"version": 3, "template": TEMPLATE,
-                              **table(s.serials)}, **more})
+                              **table(s.serials, secret=secret)}, **more})
         assert a.status == 201, a
         s.conf.write_text(f"batch = {s.batch}\n" + s.conf.read_text())
         return s
@@ -271,6 +271,7 @@ def test_only_its_station_gets_it(world, line):
         "batch": one.batch, "device": one.serials[0], "version": 3,
         "sha256": sha256(document(one.serials[0])), "salt": a.json["salt"],
         "mark": mark(document(one.serials[0]), a.json["salt"]),
+        "guessable": True,
         "document": document(one.serials[0])}
     assert ask(two, one, one.serials[0]).status == 403
     assert ask(one, one, two.serials[0]).status == 404
@@ -321,6 +322,55 @@ def provision(station, version, text, *more):
     p = run(PROVISION, *more, "-g", file, ca, f"{station.port(1)}=SIM",
             check=False)
     return json.loads(p.stdout)
+
+
+LONG = "a-secret-that-is-long-enough-"
+
+
+def bare(station, i=1):
+    """What a board with a library of before tells at its console: SHA-256 of
+    all that it was given, by which a short secret could be tried."""
+    flash = (station.boards / f"SIM-{i:04}.flash").read_bytes()
+    heads = [m.start() for m in re.finditer(rb"MMDS\x01\x01\0", flash)]
+    assert heads
+    for at in heads:
+        parts = [int.from_bytes(flash[at + k:at + k + 4]) for k in (12, 16, 20)]
+        assert flash[at + 64:at + 96] == hashlib.sha256(
+            flash[at + 128:at + 128 + sum(parts)]).digest()
+
+
+def too_old(station, serial):
+    code, a = station.provision(serial)
+    assert (code, a["reason"]) == (20, "old-library"), a
+    assert "firmware" in a["what"] and "newer firmware" in a["to_do"], a
+    assert not re.search(rb"MMDS\x01\x01\0", (
+        station.boards / "SIM-0001.flash").read_bytes())
+
+
+def test_a_board_with_a_library_of_before(world, line):
+    """It takes no salt.  What has a short secret is not given to it, before
+    anything is made; what cannot be guessed by its hash is."""
+    s = line(n=1).plug(sim=SIM_1)
+    short = s.serials[0]
+    too_old(s, short)
+    assert not s.certificates(short)
+    s.conf.write_text("short_secrets = true\n" + s.conf.read_text())
+    made = s.passes(short)
+    bare(s)
+    assert given(s) == (3, document(short))
+    s.conf.write_text(s.conf.read_text().partition("\n")[2])
+    assert s.passes(short)["again"]  # nothing is written any more
+    s.unplug()
+    s.plug()  # and with newer firmware
+    again = s.passes(short)
+    assert again["again"] and again["serial"] == made["serial"]
+    bare(s)
+    s.unplug()
+    s.close()
+    s = line(n=1, secret=LONG).plug(sim=SIM_1)
+    s.passes(s.serials[0])
+    bare(s)
+    assert given(s) == (3, document(s.serials[0], secret=LONG))
 
 
 def test_a_version_never_goes_down(line):
@@ -421,6 +471,19 @@ def test_offline(away):
     no_secret(away.dir)
     kept = away.dir / "state/orders/b7.json"
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_board_with_a_library_of_before_offline(away):
+    """By the order's papers alone; nothing is counted for it."""
+    serials = [f"SN-{i:02}" for i in range(1, 26)]
+    text = papers(serials, salt="00112233445566778899aabbccddeeff")
+    away.takes(text, share=3, **order(5, *text))
+    away.plug(sim=SIM_1)
+    too_old(away, "SN-01")
+    assert away.counted() == 0
+    away.unplug()
+    away.plug()
+    away.passes("SN-01")
 
 
 def test_a_paper_that_was_changed(away):

@@ -131,6 +131,14 @@ judged(void **state)
 		{ "has all of it, salted", 3, { .has_bundle = true,
 		    .bundle = { 5 }, .config = 3, .locked = true }, SKIP,
 		    SKIP, MM_UR_NONE },
+		{ "takes no salt, and is blank", 3, { .has_key = true,
+		    .bare = true }, DONE, FAIL, MM_UR_LIBRARY },
+		{ "takes no salt, and has an older one", 3,
+		    { .has_bundle = true, .bundle = { 2 }, .bare = true,
+		    .config = 2 }, SKIP, FAIL, MM_UR_LIBRARY },
+		{ "takes no salt, and has all of it", 3, { .has_bundle = true,
+		    .bundle = { 1 }, .bare = true, .config = 3 }, SKIP, SKIP,
+		    MM_UR_NONE },
 		{ "put aside anyway", 3, { .has_bundle = true,
 		    .bundle = { 2 }, .config = 9 }, HOLD, HOLD, MM_UR_NONE },
 	};
@@ -138,12 +146,40 @@ judged(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct mm_given g = { .version = rows[i].gives,
-			.bundle = { 1 }, .salted = { 5 }, .has_salt = true };
+			.bundle = { 1 }, .salted = { 5 }, .has_salt = true,
+			.guessable = true };
 		enum mm_unit_reason why = MM_UR_NONE;
 
 		row(rows[i].what, mm_given_judge(&g, &rows[i].said,
 		    rows[i].cert, &why) == rows[i].want);
 		row(rows[i].what, why == rows[i].why);
+	}
+}
+
+/* What a board that takes no salt may be given. */
+static void
+without_a_salt(void **state)
+{
+	static const struct {
+		const char *what;
+		bool salt, guessable, bare, may;
+	} rows[] = {
+		{ "takes the salt", true, true, false, true },
+		{ "takes none, and there is no short secret", true, false,
+		    true, true },
+		{ "takes none, and the batch has none", false, true, true,
+		    true },
+		{ "takes none", true, true, true, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct mm_given g = { .version = 1,
+			.has_salt = rows[i].salt,
+			.guessable = rows[i].guessable };
+		const struct mm_unit_said said = { .bare = rows[i].bare };
+
+		row(rows[i].what, mm_given_may(&g, &said) == rows[i].may);
 	}
 }
 
@@ -214,6 +250,7 @@ main(void)
 		cmocka_unit_test(answers),
 		cmocka_unit_test(judged),
 		cmocka_unit_test(sealed),
+		cmocka_unit_test(without_a_salt),
 		cmocka_unit_test(read_back),
 	};
 
