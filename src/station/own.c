@@ -118,7 +118,32 @@ stop(struct mm_own *o)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* It says on standard error why it did not start. */
+/* Of a signer that did not start: what its exit status says.  Its own words
+ * are on standard error, the station's log. */
+static const char *
+end_word(int status)
+{
+	static const struct {
+		enum mm_err code;
+		const char *word;
+	} words[] = {
+		{ MM_EAUTH, "its keys do not open: wrong passphrase, or a "
+		    "damaged key" },
+		{ MM_ENOTFOUND, "a file is missing: its configuration, a key, "
+		    "its passphrase or its order" },
+		{ MM_EINPUT, "its configuration, or one of its files, cannot "
+		    "be read" },
+		{ MM_EPOLICY, "what it has does not fit together, or is not "
+		    "its own" },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (mm_err_exit(words[i].code) == status)
+			return words[i].word;
+	return status == 127 ? "its program cannot be started"
+			     : "its log says why";
+}
+
 static enum mm_err
 greet(struct mm_own *o, struct mm_hello_rep *hello, struct mm_why *why)
 {
@@ -144,7 +169,7 @@ greet(struct mm_own *o, struct mm_hello_rep *hello, struct mm_why *why)
 		return MM_FAIL(why, MM_ECONFLICT, "another station program, "
 		    "such as run, has this station's signer: end that first");
 	return MM_FAIL(why, MM_EPOLICY, "the station's signer does not start "
-	    "(%d): its log says why", status);
+	    "(%d): %s", status, end_word(status));
 }
 
 /* ---- the ledger ---- */

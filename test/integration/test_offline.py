@@ -219,6 +219,36 @@ def test_an_order_that_has_ended(station):
     assert station.counted() == 0
 
 
+def test_a_signer_that_does_not_start(station):
+    """The technician is told to stop; why, the log and status say."""
+    station.takes(share=1)
+    station.plug()
+    own = station.dir / "own"
+
+    def told(path, text, status, words):
+        was = path.read_bytes()
+        path.unlink()
+        if text is not None:
+            path.write_text(text)
+            path.chmod(0o600)
+        code, a = station.provision("SN-01")
+        assert (code, a["reason"]) == (1, "signer"), a
+        assert "signer does not" in a["what"] and "call" in a["to_do"], a
+        assert f"does not start ({status})" in a["note"], a
+        assert words in a["note"], a
+        order = json.loads(run(*station.argv("status", "--json")).stdout)
+        assert words in order["order"]["why"], order
+        path.write_bytes(was)
+        path.chmod(0o600)
+
+    told(own / "pass", "another passphrase\n", 8, "wrong passphrase")
+    told(own / "pass", None, 4, "a file is missing")
+    told(own / "signer/keys/station.key", None, 4, "a file is missing")
+    told(own / "signer/keys/station.key", "no key\n", 2, "cannot be read")
+    station.passes("SN-01")
+    station.once("SN-01")
+
+
 # ---- the network comes and goes ----
 
 def test_the_network_goes_and_the_station_goes_on(centre, tmp_path):
