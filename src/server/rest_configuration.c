@@ -214,6 +214,8 @@ mm_rest_batch_people(struct mm_rest *r, struct mm_why *why)
 	/* what a label of its own looks like; a list is its order's */
 	if (b->order->serials[0] != '\0')
 		mm_json_str(&r->j, "serials", b->order->serials);
+	if (b->order->recipe[0] != '\0')
+		mm_json_str(&r->j, "recipe", b->order->recipe);
 	mm_json_close(&r->j, '}');
 	return MM_OK;
 }

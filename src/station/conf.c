@@ -138,7 +138,8 @@ static const struct mm_conf_key fixture_keys[] = {
 	{ "baud", MM_CONF_INT, FIX(baud), 0, 921600, "115200",
 	    "The line's speed; 0 leaves it as it is", NULL },
 	{ "program", MM_CONF_LIST, FIX(program), 0, MM_CONF_ITEM_MAX - 1, "",
-	    "exec: the program with its words; no shell reads them", NULL },
+	    "exec: the program with its words; no shell reads them; empty: "
+	    "that of the recipe that the batch names", NULL },
 	{ "limit", MM_CONF_DURATION, FIX(limit_s), 1, 3600, "60s",
 	    "exec: how long one step may take", NULL },
 	{ "folder", MM_CONF_PATH, FIX(folder), 0, PATH_MAX - 256, "",
@@ -151,13 +152,26 @@ static const struct mm_conf_key fixture_keys[] = {
 	    "files: of hex, in the device's memory", NULL },
 };
 
+#define RECIPE(f) offsetof(struct mm_recipe_conf, f)
+static const struct mm_conf_key recipe_keys[] = {
+	{ "program", MM_CONF_LIST, RECIPE(program), 0, MM_CONF_ITEM_MAX - 1,
+	    "", "The program, with its words, of fixtures with driver = exec "
+	    "that have none of their own", NULL },
+	{ "limit", MM_CONF_DURATION, RECIPE(limit_s), 1, 3600, "60s",
+	    "How long one step of it may take", NULL },
+};
+
 static const struct mm_conf_block blocks[] = {
 	{ "fixture", "A place where one device is connected", fixture_keys,
 	    sizeof(fixture_keys) / sizeof(fixture_keys[0]),
 	    sizeof(struct mm_fixture_conf), FIX(name), MM_FIXTURES_MOST },
+	{ "recipe", "A recipe that is installed here: a batch that names "
+	    "another one is not made", recipe_keys,
+	    sizeof(recipe_keys) / sizeof(recipe_keys[0]),
+	    sizeof(struct mm_recipe_conf), RECIPE(name), MM_RECIPES_MOST },
 };
 static const struct mm_conf_spec spec = { keys,
-	sizeof(keys) / sizeof(keys[0]), blocks, 1 };
+	sizeof(keys) / sizeof(keys[0]), blocks, 2 };
 
 /* No search: what runs is what the file says. */
 static bool
@@ -220,10 +234,10 @@ check_fixture(const struct mm_station_conf *c, size_t i, struct mm_why *why)
 	if (mm_station_fixture(c, f->name) != f)
 		return MM_FAIL(why, MM_EINPUT, "fixture %s: stands twice",
 		    f->name);
-	if (f->driver == MM_DRIVER_EXEC &&
-	    (f->program.n == 0 || !is_program(&f->program)))
+	if (f->driver == MM_DRIVER_EXEC && (!is_program(&f->program) ||
+	    (f->program.n == 0 && c->nrecipe == 0)))
 		return MM_FAIL(why, MM_EINPUT, "fixture %s: driver exec wants "
-		    "program, with a whole path", f->name);
+		    "program, with a whole path, or recipes", f->name);
 	if (f->driver == MM_DRIVER_FILES)
 		return check_files(c, f, why);
 	if ((f->port[0] == '\0') == (f->usb[0] == '\0') ||
@@ -234,6 +248,22 @@ check_fixture(const struct mm_station_conf *c, size_t i, struct mm_why *why)
 		if (is_same_port(&c->fixture[j], f))
 			return MM_FAIL(why, MM_EINPUT, "fixture %s: its port "
 			    "is fixture %s's", f->name, c->fixture[j].name);
+	return MM_OK;
+}
+
+static enum mm_err
+check_recipes(const struct mm_station_conf *c, struct mm_why *why)
+{
+	for (size_t i = 0; i < c->nrecipe; i++) {
+		const struct mm_recipe_conf *r = &c->recipe[i];
+
+		if (mm_station_recipe(c, r->name) != r)
+			return MM_FAIL(why, MM_EINPUT, "recipe %s: stands "
+			    "twice", r->name);
+		if (!is_program(&r->program))
+			return MM_FAIL(why, MM_EINPUT, "recipe %s: wants "
+			    "program with a whole path", r->name);
+	}
 	return MM_OK;
 }
 
@@ -309,7 +339,7 @@ check(const struct mm_station_conf *c, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "centre: want https://host:port");
 	for (size_t i = 0; i < c->nfixture; i++)
 		MM_TRY(check_fixture(c, i, why));
-	return MM_OK;
+	return check_recipes(c, why);
 }
 
 /* see conf.h */
@@ -326,6 +356,8 @@ mm_station_conf_load(const char *path, struct mm_station_conf **out,
 	MM_TRY(mm_conf_load(path, &spec, &c->doc, why));
 	c->fixture = c->doc.blocks[0];
 	c->nfixture = c->doc.n[0];
+	c->recipe = c->doc.blocks[1];
+	c->nrecipe = c->doc.n[1];
 	for (size_t i = 0; i < c->nfixture; i++) {
 		c->fixture[i].sysfs = c->sysfs;
 		c->fixture[i].dev = c->dev;
@@ -353,6 +385,16 @@ mm_station_fixture(const struct mm_station_conf *c, const char *name)
 	for (size_t i = 0; i < c->nfixture; i++)
 		if (strcmp(c->fixture[i].name, name) == 0)
 			return &c->fixture[i];
+	return NULL;
+}
+
+/* see conf.h */
+const struct mm_recipe_conf *
+mm_station_recipe(const struct mm_station_conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->nrecipe; i++)
+		if (strcmp(c->recipe[i].name, name) == 0)
+			return &c->recipe[i];
 	return NULL;
 }
 

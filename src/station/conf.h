@@ -35,6 +35,14 @@ struct mm_fixture_conf {
 	int64_t address;          /* files: of hex; -1: none */
 };
 
+/* How boards are made that an order names it for. */
+#define MM_RECIPES_MOST 32
+struct mm_recipe_conf {
+	char name[MM_NAME_MAX + 1];
+	struct mm_conf_list program; /* of fixtures that have none; n 0: none */
+	int64_t limit_s;
+};
+
 struct mm_station_conf {
 	char centre[256];
 	char anchor[PATH_MAX], cert[PATH_MAX], key[PATH_MAX];
@@ -66,6 +74,8 @@ struct mm_station_conf {
 	char sysfs[PATH_MAX], dev[PATH_MAX]; /* where places are looked up */
 	struct mm_fixture_conf *fixture;
 	size_t nfixture;
+	struct mm_recipe_conf *recipe;
+	size_t nrecipe;
 	struct mm_conf_doc doc;
 };
 
@@ -74,6 +84,9 @@ MM_MUST enum mm_err mm_station_conf_load(const char *path,
 void mm_station_conf_free(struct mm_station_conf **owner);
 /* A fixture by its name; NULL. */
 const struct mm_fixture_conf *mm_station_fixture(
+    const struct mm_station_conf *c, const char *name);
+/* A recipe by its name; NULL: it is not installed here. */
+const struct mm_recipe_conf *mm_station_recipe(
     const struct mm_station_conf *c, const char *name);
 /* Markdown, for docs/reference/station.md. */
 void mm_station_conf_reference(struct mm_buf *out);

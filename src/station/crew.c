@@ -61,6 +61,15 @@ mm_crew_unknown(const struct mm_crew *c)
 }
 
 /* see crew.h */
+const char *
+mm_crew_recipe(const struct mm_crew *c, bool offline)
+{
+	if (c == NULL)
+		return "";
+	return offline ? c->order_recipe : c->recipe;
+}
+
+/* see crew.h */
 enum mm_crew_label
 mm_crew_label(const struct mm_crew *c, const char *serial)
 {

@@ -55,6 +55,10 @@ void mm_crew_wait(struct mm_crew *c, struct mm_centre *centre);
 enum mm_crew_label { MM_CREW_NO_LABEL, MM_CREW_A_LABEL, MM_CREW_MAYBE_LABEL };
 enum mm_crew_label mm_crew_label(const struct mm_crew *c, const char *serial);
 
+/* The recipe that the batch names: that of the order (offline), or that of
+ * conf's batch at the centre; "": none, or not known yet. */
+const char *mm_crew_recipe(const struct mm_crew *c, bool offline);
+
 struct mm_crew_badge {
 	char id[MM_DEVICE_ID_MAX + 1]; /* "" nobody's */
 	int role; /* enum mm_work_role */

@@ -44,6 +44,14 @@ take_run(struct mm_crew *c, const char *run)
 		c->blind = true;
 }
 
+/* One that is no name is installed nowhere: it must not be taken for none. */
+static void
+take_recipe(struct mm_crew *c, const char *name)
+{
+	snprintf(c->recipe, sizeof(c->recipe), "%s", name == NULL ? "" :
+	    mm_name_valid(name) ? name : "?");
+}
+
 /* As the centre tells it, and as it is kept. */
 static enum mm_err
 take_people(struct mm_crew *c, const json_t *answer, struct mm_why *why)
@@ -66,6 +74,7 @@ take_people(struct mm_crew *c, const json_t *answer, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "people: their salt");
 	c->n += s->n > 0;
 	take_run(c, json_string_value(json_object_get(answer, "serials")));
+	take_recipe(c, json_string_value(json_object_get(answer, "recipe")));
 	return MM_OK;
 }
 
@@ -226,6 +235,7 @@ take_order(void *ctx, const struct mm_work_order *o, struct mm_why *why)
 		s->person[s->n] = o->people[s->n];
 	c->n += s->n > 0;
 	take_run(c, o->serials);
+	memcpy(c->order_recipe, o->recipe, sizeof(c->order_recipe));
 	return MM_OK;
 }
 

@@ -42,6 +42,8 @@ struct mm_crew {
 	struct mm_serials run[MM_CREW_SETS];
 	size_t runs;
 	bool blind;
+	/* What the batch is made by, as the centre and the order say; "". */
+	char recipe[MM_NAME_MAX + 1], order_recipe[MM_NAME_MAX + 1];
 	enum mm_unit_reason unknown; /* why; NONE: who they are is known */
 	bool asking;
 	int64_t ask_ms;   /* the centre, not before; monotonic */

@@ -41,3 +41,15 @@ mm_driver_there(struct mm_driver *d)
 	return d->class->there != NULL ? d->class->there(d)
 				       : mm_fixture_port(d->conf, port);
 }
+
+/* see driver.h */
+bool
+mm_driver_cook(struct mm_driver *d, const struct mm_recipe_conf *recipe)
+{
+	bool own = d->conf->driver != MM_DRIVER_EXEC || d->conf->program.n > 0;
+
+	if (d->recipe != recipe && !own)
+		d->test.is = MM_SELFTEST_UNASKED;
+	d->recipe = recipe;
+	return own || (recipe != NULL && recipe->program.n > 0);
+}

@@ -21,6 +21,7 @@
 struct mm_driver_job {
 	enum mm_unit_effect effect;
 	const char *serial;
+	const char *recipe; /* exec: that the batch names; NULL, "": none */
 	int64_t now_s;
 	uint8_t random[MM_DRIVER_RANDOM]; /* KEY: stirred in; PROVE: nonce */
 	struct mm_bytes cert, chain, conf; /* PUT, COMMIT: DER, in a row */
@@ -89,6 +90,7 @@ struct mm_selftest {
 struct mm_driver {
 	const struct mm_driver_class *class;
 	const struct mm_fixture_conf *conf;
+	const struct mm_recipe_conf *recipe; /* of the batch; NULL: none */
 	char note[160]; /* of the last failure; "" nothing to add */
 	struct mm_selftest test;
 };
@@ -98,6 +100,9 @@ MM_MUST enum mm_err mm_driver_new(const struct mm_fixture_conf *conf,
     struct mm_driver **out, struct mm_why *why);
 void mm_driver_free(struct mm_driver **owner);
 bool mm_driver_there(struct mm_driver *d);
+/* From the next unit on; asked anew whether it works, if it has no program of
+ * its own.  False: then it has none at all. */
+bool mm_driver_cook(struct mm_driver *d, const struct mm_recipe_conf *recipe);
 struct mm_json;
 /* selftest.c: the field "selftest", and of what it failed; nothing if it was
  * not asked. */

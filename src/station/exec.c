@@ -31,6 +31,24 @@ of(struct mm_driver *d)
 	return (struct exec *)d;
 }
 
+/* Its own, or the recipe's; n 0: nobody named one yet. */
+static const struct mm_conf_list *
+program_of(const struct exec *x, int64_t *limit_s)
+{
+	const struct mm_fixture_conf *conf = x->base.conf;
+	const struct mm_recipe_conf *recipe = x->base.recipe;
+	bool own = conf->program.n > 0 || recipe == NULL;
+
+	*limit_s = own ? conf->limit_s : recipe->limit_s;
+	return own ? &conf->program : &recipe->program;
+}
+
+static const char *
+recipe_name(const struct exec *x)
+{
+	return x->base.recipe != NULL ? x->base.recipe->name : "";
+}
+
 static struct mm_driver *
 exec_new(const struct mm_fixture_conf *conf)
 {
@@ -68,13 +86,15 @@ static void
 test_begin(struct exec *x)
 {
 	struct mm_buf text = MM_BUF_INIT(MM_CHILD_JOB_MAX);
-	const struct mm_fixture_conf *conf = x->base.conf;
+	int64_t limit_s;
+	const struct mm_conf_list *program = program_of(x, &limit_s);
 
 	x->testing = true;
 	x->test.spawned = false;
-	mm_exec_put_selftest(&text, conf, mm_now_ms() / 1000);
+	mm_exec_put_selftest(&text, x->base.conf, recipe_name(x),
+	    mm_now_ms() / 1000);
 	if (mm_buf_ok(&text, NULL) == MM_OK)
-		mm_child_begin(&x->test, &conf->program, conf->limit_s,
+		mm_child_begin(&x->test, program, limit_s,
 		    mm_buf_view(&text));
 	mm_buf_done(&text);
 }
@@ -141,7 +161,10 @@ static bool
 exec_ask(struct mm_driver *d)
 {
 	struct exec *x = of(d);
+	int64_t limit_s;
 
+	if (!x->testing && program_of(x, &limit_s)->n == 0)
+		return true;
 	if (!x->testing && (d->test.is == MM_SELFTEST_UNASKED ||
 	    (d->test.is == MM_SELFTEST_FAILED &&
 	    mm_mono_ms() - x->tested_ms >= AGAIN_MS)))
@@ -187,11 +210,13 @@ static void
 spawn(struct exec *x)
 {
 	struct mm_buf text = MM_BUF_INIT(MM_CHILD_JOB_MAX);
-	const struct mm_fixture_conf *conf = x->base.conf;
+	int64_t limit_s;
+	const struct mm_conf_list *program = program_of(x, &limit_s);
 
-	mm_exec_put_job(&text, conf, &x->job);
+	x->job.recipe = recipe_name(x);
+	mm_exec_put_job(&text, x->base.conf, &x->job);
 	if (mm_buf_ok(&text, NULL) == MM_OK)
-		mm_child_begin(&x->child, &conf->program, conf->limit_s,
+		mm_child_begin(&x->child, program, limit_s,
 		    mm_buf_view(&text));
 	mm_buf_wipe(&text); /* it has the configuration */
 }

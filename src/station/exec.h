@@ -26,7 +26,7 @@ MM_MUST enum mm_err mm_exec_read(struct mm_bytes said,
 /* The job by which it is asked whether it works, and what came of it: only an
  * answer that names its tool, or the reason selftest-failed, is one. */
 void mm_exec_put_selftest(struct mm_buf *out,
-    const struct mm_fixture_conf *conf, int64_t now_s);
+    const struct mm_fixture_conf *conf, const char *recipe, int64_t now_s);
 void mm_exec_read_selftest(struct mm_bytes said, bool status_0,
     struct mm_selftest *out);
 

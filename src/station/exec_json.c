@@ -33,7 +33,7 @@ put_pem(struct mm_json *j, const char *key, struct mm_bytes der)
 
 static void
 put_head(struct mm_json *j, const struct mm_fixture_conf *conf,
-    const char *step, const char *serial, int64_t now_s)
+    const char *recipe, const char *step, const char *serial)
 {
 	char port[PATH_MAX];
 
@@ -43,18 +43,20 @@ put_head(struct mm_json *j, const struct mm_fixture_conf *conf,
 	mm_json_str(j, "fixture", conf->name);
 	(void)mm_fixture_port(conf, port);
 	mm_json_str(j, "port", port);
+	if (recipe != NULL && recipe[0] != '\0')
+		mm_json_str(j, "recipe", recipe);
 	mm_json_str(j, "serial", serial);
-	mm_json_int(j, "time", now_s);
 }
 
 /* see exec.h */
 void
 mm_exec_put_selftest(struct mm_buf *out, const struct mm_fixture_conf *conf,
-    int64_t now_s)
+    const char *recipe, int64_t now_s)
 {
 	struct mm_json j = mm_json_over(out);
 
-	put_head(&j, conf, "selftest", "", now_s);
+	put_head(&j, conf, recipe, "selftest", "");
+	mm_json_int(&j, "time", now_s);
 	mm_json_close(&j, '}');
 	mm_buf_text(out, "\n");
 }
@@ -67,8 +69,9 @@ mm_exec_put_job(struct mm_buf *out, const struct mm_fixture_conf *conf,
 	struct mm_json j = mm_json_over(out);
 	struct mm_bytes random = { job->random, sizeof(job->random) };
 
-	put_head(&j, conf, mm_unit_effect_names[job->effect], job->serial,
-	    job->now_s);
+	put_head(&j, conf, job->recipe, mm_unit_effect_names[job->effect],
+	    job->serial);
+	mm_json_int(&j, "time", job->now_s);
 	if (job->effect == MM_DO_KEY)
 		mm_json_hex(&j, "stir", random);
 	if (job->effect == MM_DO_PROVE)

@@ -557,12 +557,27 @@ adopts_offline(struct mm_line *l, const char *serial)
 	return mm_line_own(l, NULL) == MM_OK && mm_own_has(l->own, serial);
 }
 
+/* By the batch's recipe, which must be installed. */
+static enum mm_unit_reason
+take_recipe(const struct mm_line *l, struct mm_place *p, bool offline)
+{
+	const char *name = mm_crew_recipe(l->crew, offline);
+	const struct mm_recipe_conf *r = mm_station_recipe(l->conf, name);
+
+	return mm_driver_cook(p->driver, r) && (name[0] == '\0' || r != NULL)
+	    ? MM_UR_NONE : MM_UR_RECIPE;
+}
+
 static enum mm_unit_reason
 begin_unit(struct mm_line *l, struct mm_place *p, struct mm_unit *u,
     enum mm_unit_event e)
 {
 	struct mm_unit now = *u;
+	bool offline = e == MM_EV_ADOPT ? adopts_offline(l, u->serial)
+					: is_offline(l, u);
 
+	if (take_recipe(l, p, offline) != MM_UR_NONE)
+		return MM_UR_RECIPE;
 	now.was = u->state == MM_UNIT_PASSED ? MM_UNIT_WAS_PASSED
 	    : MM_UNIT_WAS_NOTHING;
 	set_state(&now, mm_unit_next(u->state, e), MM_UR_NONE);
@@ -573,8 +588,7 @@ begin_unit(struct mm_line *l, struct mm_place *p, struct mm_unit *u,
 	l->accept_clock = false; /* the journal's last row has it now */
 	forget_last(p);
 	p->unit = u;
-	p->offline = e == MM_EV_ADOPT ? adopts_offline(l, u->serial)
-				      : is_offline(l, u);
+	p->offline = offline;
 	snprintf(p->operator, sizeof(p->operator), "%s",
 	    mm_crew_operator(l->crew));
 	if (l->stepped != NULL)
@@ -712,6 +726,17 @@ wishes(struct mm_line *l, const struct pollfd *more, unsigned n,
 	return at;
 }
 
+/* So that programs are asked whether they work before the first label. */
+static void
+look_at_recipes(struct mm_line *l)
+{
+	bool offline = mm_crew_recipe(l->crew, false)[0] == '\0';
+
+	for (unsigned i = 0; i < l->nplaces && l->conf->nrecipe > 0; i++)
+		if (l->place[i].unit == NULL)
+			(void)take_recipe(l, &l->place[i], offline);
+}
+
 /* see line.h */
 void
 mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
@@ -732,6 +757,7 @@ mm_line_run(struct mm_line *l, const struct pollfd *more, unsigned n, int ms)
 	mm_line_sync(l);
 	mm_line_tell(l);
 	mm_crew_run(l->crew, l->centre);
+	look_at_recipes(l);
 	at = wishes(l, more, n, p);
 	/* A link wants to be looked at within 20 ms: its times run.  Who waits
 	 * for a unit's end has it at once. */

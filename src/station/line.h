@@ -118,7 +118,8 @@ MM_MUST enum mm_err mm_line_open(struct mm_line *l,
 void mm_line_close(struct mm_line *l);
 /*
  * A label was scanned for a free place: begins, or says why not: bad-serial,
- * in-work, held, clock, journal, no-operator; what leaves people unknown.
+ * in-work, held, clock, journal, no-operator, no-recipe; what leaves people
+ * unknown.
  */
 enum mm_unit_reason mm_line_scan(struct mm_line *l, struct mm_place *p,
     const char *serial);

@@ -129,8 +129,8 @@ end_word(int status)
 	} words[] = {
 		{ MM_EAUTH, "its keys do not open: wrong passphrase, or a "
 		    "damaged key" },
-		{ MM_ENOTFOUND, "a file is missing: its configuration, a key, "
-		    "its passphrase or its order" },
+		{ MM_ENOTFOUND, "a file is missing or empty: its "
+		    "configuration, a key, its passphrase or its order" },
 		{ MM_EINPUT, "its configuration, or one of its files, cannot "
 		    "be read" },
 		{ MM_EPOLICY, "what it has does not fit together, or is not "

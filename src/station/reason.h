@@ -122,6 +122,10 @@ enum mm_unit_exit {
 	    "the batch is paused, closed, out of its time or not this "    \
 	    "station's",                                                   \
 	    "stop the line, call the line engineer")                       \
+	X(MM_UR_RECIPE, "no-recipe", MM_EXIT_STATION,                      \
+	    "the batch is made by a recipe that is not installed here",    \
+	    "stop the line, call the line engineer: station.conf has the " \
+	    "recipes")                                                     \
 	X(MM_UR_QUOTA, "quota-gone", MM_EXIT_STATION,                      \
 	    "as many as were ordered are made",                            \
 	    "stop the line: the line engineer has the batch extended")     \

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/own.h"
+#include "station/crew.h"
 #include "station/driver.h"
 #include "station/report.h"
 #include "station/run.h"
@@ -61,6 +62,9 @@ as_text(struct mm_buf *out, const struct mm_driver *d)
 	mm_buf_printf(out, "%-10s ", d->conf->name);
 	if (t->is == MM_SELFTEST_WORKS)
 		mm_buf_printf(out, "works: %s %s\n", t->tool, t->version);
+	else if (t->is == MM_SELFTEST_UNASKED)
+		mm_buf_text(out, "its program is a batch's recipe: none is "
+		    "known here\n");
 	else if (t->is == MM_SELFTEST_SILENT)
 		mm_buf_text(out, "says nothing of itself\n");
 	else
@@ -137,10 +141,27 @@ lock(const struct mm_station_conf *conf, struct mm_rows **rows,
 	    "screen shows them", other.text);
 }
 
+/* As far as it is known without the centre. */
+static const struct mm_recipe_conf *
+recipe_here(const struct mm_station_conf *conf)
+{
+	MM_OWN(mm_crew_close) struct mm_crew *crew = NULL;
+	const char *name;
+
+	if (conf->nrecipe == 0 ||
+	    mm_crew_open(conf, NULL, false, &crew, NULL) != MM_OK)
+		return NULL;
+	name = mm_crew_recipe(crew, false);
+	return mm_station_recipe(conf,
+	    name[0] != '\0' ? name : mm_crew_recipe(crew, true));
+}
+
 static enum mm_err
 open_all(const struct mm_station_conf *conf, const char *name,
     struct mm_driver **d, unsigned *n, struct mm_why *why)
 {
+	const struct mm_recipe_conf *recipe = recipe_here(conf);
+
 	for (size_t i = 0; i < conf->nfixture; i++) {
 		const struct mm_fixture_conf *f = &conf->fixture[i];
 
@@ -148,6 +169,7 @@ open_all(const struct mm_station_conf *conf, const char *name,
 		    (name != NULL && strcmp(f->name, name) != 0))
 			continue;
 		MM_TRY(mm_driver_new(f, &d[*n], why));
+		(void)mm_driver_cook(d[*n], recipe);
 		++*n;
 	}
 	if (*n > 0)

@@ -172,6 +172,19 @@ def test_online(world, line):
         world.entries("certificate.issued"))
 
 
+def test_the_batch_names_a_recipe(world, line):
+    """Online the centre says which; it must be installed."""
+    s = line(n=1, recipe="plain").plug()
+    assert world.rest("GET", f"/batches/{s.batch}/people").json[
+        "recipe"] == "plain"
+    code, a = s.provision(s.serials[0])
+    assert (code, a["reason"]) == (1, "no-recipe"), a
+    assert not s.certificates(s.serials[0])
+    with open(s.conf, "a") as f:
+        f.write('recipe "plain" {\n}\n')
+    s.passes(s.serials[0])
+
+
 def test_who_has_the_salt_can_tell(world, line):
     """A record with the salt proves the document offline, one without does
     not let it be guessed; and who may not see the one gets none of the

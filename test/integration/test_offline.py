@@ -3,6 +3,7 @@ its own signer and a work order."""
 import hashlib
 import itertools
 import json
+import pathlib
 import shutil
 
 import pytest
@@ -219,6 +220,44 @@ def test_an_order_that_has_ended(station):
     assert station.counted() == 0
 
 
+def test_the_order_names_a_recipe(centre, tmp_path):
+    """By its name alone: what runs is what the station has installed."""
+    s = Offline(centre, tmp_path / "station", f"off-{next(NUMBERS)}", n=0)
+    board = tmp_path / "board"
+    board.mkdir()
+    here = pathlib.Path(__file__).with_name("exec_board.py")
+    program = f'program = {{"/usr/bin/python3", "{here}"}}'
+    plain = s.conf.read_text() + \
+        f'fixture "f1" {{\n\tdriver = exec\n\tport = "{board}"\n}}\n'
+    other = plain + f'recipe "other" {{\n\t{program}\n}}\n'
+
+    def told(conf, serial="SN-01"):
+        s.conf.write_text(conf)
+        code, a = s.provision(serial)
+        return code, a.get("reason", a.get("detail"))
+
+    assert "or recipes" in told(plain)[1]
+    assert "stands twice" in told(other + 'recipe "other" {\n}\n')[1]
+    assert "whole path" in told(other + 'recipe "x" {\n\tprogram = {"x"}\n}\n'
+                                )[1]
+    s.takes(share=2, recipe="esp")
+    for conf in (other, other + 'recipe "esp" {\n}\n'):
+        assert told(conf) == (1, "no-recipe")
+        assert s.counted() == 0
+    s.conf.write_text(other + f'recipe "esp" {{\n\t{program}\n}}\n')
+    (board / "tool").write_text('{"result":"done","tool":"t"}')
+    p = run(*s.argv("selftest", "--json"))
+    assert json.loads(p.stdout)["tool"] == "t"
+    asked = json.loads((board / "asked").read_text().splitlines()[0])
+    assert asked["recipe"] == "esp"
+    s.passes("SN-01")
+    assert s.counted() == 1
+    # an order that names none has no program for this fixture
+    s.takes(share=2, number=2)
+    code, a = s.provision("SN-02")
+    assert (code, a["reason"]) == (1, "no-recipe"), a
+
+
 def test_a_signer_that_does_not_start(station):
     """The technician is told to stop; why, the log and status say."""
     station.takes(share=1)
@@ -244,7 +283,8 @@ def test_a_signer_that_does_not_start(station):
     told(own / "pass", "another passphrase\n", 8, "wrong passphrase")
     told(own / "pass", None, 4, "a file is missing")
     told(own / "signer/keys/station.key", None, 4, "a file is missing")
-    told(own / "signer/keys/station.key", "no key\n", 2, "cannot be read")
+    told(own / "signer/keys/station.key", "no key\n", 4, "a file is missing")
+    told(pathlib.Path(station.own.conf), "name = {\n", 2, "cannot be read")
     station.passes("SN-01")
     station.once("SN-01")
 
