@@ -257,9 +257,6 @@ check_recipes(const struct mm_station_conf *c, struct mm_why *why)
 	for (size_t i = 0; i < c->nrecipe; i++) {
 		const struct mm_recipe_conf *r = &c->recipe[i];
 
-		if (mm_station_recipe(c, r->name) != r)
-			return MM_FAIL(why, MM_EINPUT, "recipe %s: stands "
-			    "twice", r->name);
 		if (!is_program(&r->program))
 			return MM_FAIL(why, MM_EINPUT, "recipe %s: wants "
 			    "program with a whole path", r->name);

@@ -10,6 +10,7 @@
 #include "station/mirror.h"
 #include "station/own.h"
 #include "station/print.h"
+#include "station/revoked.h"
 #include "station/rows.h"
 #include "station/sync.h"
 
@@ -83,6 +84,7 @@ struct mm_line {
 	struct mm_crew *crew;  /* who stands there */
 	int64_t away_until_ms; /* the centre is not asked before; monotonic */
 	struct mm_syncing syncing; /* what goes to it beside the units */
+	struct mm_revoking revoking; /* and then news of revocations from it */
 	int64_t sync_due_ms;       /* monotonic; 0: not yet looked */
 	struct mm_telling telling;
 	struct mm_print print;
@@ -167,8 +169,8 @@ enum mm_unit_reason mm_line_mirror(const struct mm_line *l);
 /* Brings the mirror a little nearer to what was made offline. */
 void mm_line_copy(struct mm_line *l);
 bool mm_line_prints(const struct mm_line *l);
-/* line_sync.c: brings what was made offline to the centre, when it is due; a
- * little at a time, and without waiting. */
+/* line_sync.c: brings what was made offline to the centre, when it is due, and
+ * hears what is revoked of it; a little at a time, and without waiting. */
 void mm_line_sync(struct mm_line *l);
 /* line_told.c: the row up to which results were told before; whether u's is
  * to be told; tells what is new, without waiting; the rest, for so long at

@@ -70,6 +70,27 @@ tell(struct mm_line *l, enum mm_err rc, const struct mm_why *why)
 		    MM_I("units", s->quarantined), MM_S("last", s->aside));
 }
 
+/* Of the batch that is made now; of earlier ones "sync" asks. */
+static void
+hear(struct mm_line *l)
+{
+	if (l->own->order->ca_name[0] == '\0' ||
+	    mm_revoking_begin(&l->revoking, l->conf, l->centre,
+	    l->own->order->ca_name, NULL) != MM_OK)
+		l->revoking.asked = false;
+}
+
+static void
+go_on_hearing(struct mm_line *l)
+{
+	struct mm_why why = { 0 };
+	enum mm_err rc = mm_revoking_step(&l->revoking, &why);
+
+	if (rc != MM_OK && rc != MM_EAGAIN)
+		MM_LOG(MM_LOG_WARN, "sync.no-revocations",
+		    MM_S("why", why.text));
+}
+
 /* see line.h */
 void
 mm_line_sync(struct mm_line *l)
@@ -77,9 +98,13 @@ mm_line_sync(struct mm_line *l)
 	struct mm_why why = { 0 };
 	enum mm_err rc;
 
+	if (l->revoking.asked) {
+		go_on_hearing(l);
+		return;
+	}
 	if (l->syncing.phase == MM_SYNC_REST) {
-		if (is_due(l) && has_news(l))
-			begin(l);
+		if (is_due(l))
+			(has_news(l) ? begin : hear)(l);
 		return;
 	}
 	/* its signer went, and with it whom this was about */
@@ -90,4 +115,6 @@ mm_line_sync(struct mm_line *l)
 	}
 	rc = mm_syncing_step(&l->syncing, &why);
 	tell(l, rc, &why);
+	if (rc == MM_OK && l->syncing.phase == MM_SYNC_REST)
+		hear(l);
 }

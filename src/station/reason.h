@@ -135,6 +135,9 @@ enum mm_unit_exit {
 	X(MM_UR_KEY_TAKEN, "key-of-another", MM_EXIT_SWAPPED,              \
 	    "this board's key is certified under another serial",          \
 	    "scan its own label; else put it aside for the supervisor")    \
+	X(MM_UR_REVOKED, "revoked", MM_EXIT_SUPERVISOR,                    \
+	    "the board's certificate was revoked at the centre",           \
+	    "put it aside for the supervisor: it is no good any more")     \
 	X(MM_UR_IN_FIELD, "in-the-field", MM_EXIT_SUPERVISOR,              \
 	    "this serial has proved its identity with another key",        \
 	    "put it aside for the supervisor")                             \

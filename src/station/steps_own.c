@@ -7,6 +7,7 @@
 #include "pki/cert.h"
 #include "pki/der.h"
 #include "station/record.h"
+#include "station/revoked.h"
 #include "station/steps.h"
 #include "station/sync.h"
 
@@ -166,6 +167,23 @@ take_cert(struct mm_line *l, struct mm_place *p, const struct mm_own_cert *got,
 	return mm_unit_take_cert(p->unit, &p->said, hash, reason);
 }
 
+/* Of one that was signed before the centre may have said so since. */
+static enum mm_unit_event
+is_revoked(const struct mm_line *l, struct mm_place *p,
+    const struct mm_own_cert *got, enum mm_unit_reason *reason)
+{
+	struct mm_why why = { 0 };
+	enum mm_err rc = got->again
+	    ? mm_revoked_look(l->conf, got->serial, &why) : MM_ENOTFOUND;
+
+	if (rc == MM_ENOTFOUND)
+		return MM_EV_DONE;
+	if (rc == MM_OK)
+		return mm_step_hold(MM_UR_REVOKED, reason);
+	mm_step_note(p, "the station's file revoked cannot be read");
+	return mm_step_fail(MM_UR_JOURNAL, reason);
+}
+
 /* see steps.h */
 enum mm_unit_event
 mm_step_own_issue(
@@ -182,6 +200,9 @@ mm_step_own_issue(
 		rc = mm_own_issue(l->own, &wish, &got, &why);
 	if (rc != MM_OK)
 		return refused(l, p, rc, &why, reason);
+	e = is_revoked(l, p, &got, reason);
+	if (e != MM_EV_DONE)
+		return e;
 	e = mm_step_given(p, take_cert(l, p, &got, reason), reason);
 	if (e != MM_EV_DONE || !got.bereft)
 		return e;

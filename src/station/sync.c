@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "base/time.h"
 #include "ledger/entry.h"
+#include "station/revoked.h"
 #include "station/run.h"
 #include "work/upload.h"
 
@@ -243,6 +244,8 @@ struct both { /* ways */
 	bool began; /* there was a ledger to bring */
 	struct mm_sync_order order;
 	struct mm_why no_order; /* why none came, or "" */
+	uint64_t revoked;       /* certificates of this station's */
+	struct mm_why no_news;  /* why it is not known, or "" */
 };
 
 static void
@@ -258,6 +261,10 @@ say_json(struct mm_buf *out, const struct both *b)
 	mm_json_int(&j, "confirmed", (int64_t)s->confirmed);
 	mm_json_int(&j, "unchanged", (int64_t)s->unchanged);
 	mm_json_int(&j, "quarantined", (int64_t)s->quarantined);
+	if (b->no_news.text[0] != '\0')
+		mm_json_str(&j, "no_revocations", b->no_news.text);
+	else
+		mm_json_int(&j, "revoked", (int64_t)b->revoked);
 	if (b->no_order.text[0] != '\0') {
 		mm_json_str(&j, "no_order", b->no_order.text);
 	} else {
@@ -295,6 +302,12 @@ say(const struct both *b, bool json)
 	}
 	if (b->began)
 		say_up(&out, &b->up);
+	if (b->no_news.text[0] != '\0')
+		mm_buf_printf(&out, "no news of revocations: %s\n",
+		    b->no_news.text);
+	else if (b->revoked > 0)
+		mm_buf_printf(&out, "%" PRIu64 " of its certificates are "
+		    "revoked: their boards pass no more\n", b->revoked);
 	if (b->no_order.text[0] != '\0')
 		mm_buf_printf(&out, "no order came: %s\n", b->no_order.text);
 	else if (b->order.is_new)
@@ -361,6 +374,7 @@ go(const struct mm_station_conf *given, struct both *b, struct mm_why *why)
 {
 	MM_OWN(mm_centre_close) struct mm_centre *centre = NULL;
 	struct mm_station_conf conf = *given;
+	enum mm_err rc = MM_OK;
 
 	conf.offline = MM_OFFLINE_AWAY;
 	if (conf.signer[0] == '\0')
@@ -369,12 +383,12 @@ go(const struct mm_station_conf *given, struct both *b, struct mm_why *why)
 		    "offline");
 	MM_TRY(mm_centre_open(&conf, &centre, why));
 	MM_TRY(go_up_whole(&conf, centre, b, why));
-	if (b->order.is_new)
-		return MM_OK;
-	if (mm_sync_order(&conf, centre, !b->began, &b->order,
-	    &b->no_order) == MM_OK || b->began)
-		return MM_OK;
-	return MM_FAIL(why, b->no_order.code, "%s", b->no_order.text);
+	if (!b->order.is_new)
+		rc = mm_sync_order(&conf, centre, !b->began, &b->order,
+		    &b->no_order);
+	(void)!mm_revoked_fetch(&conf, centre, &b->revoked, &b->no_news);
+	return rc == MM_OK || b->began ? MM_OK
+	    : MM_FAIL(why, b->no_order.code, "%s", b->no_order.text);
 }
 
 /* see run.h */

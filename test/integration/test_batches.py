@@ -514,7 +514,7 @@ def test_misfits_are_told_before_they_are_burnt(factory):
 def test_secrets_that_can_be_guessed_are_told(factory):
     """Before a batch is made with them, and when it is; never what they
     are."""
-    template = '{"psk": "{{psk:secret}}", "pin": {{pin:secret}}, "h": "{{h}}"}'
+    template = '{"psk": "{{psk:secret}}", "pin": "{{pin:secret}}", "h": "{{h}}"}'
 
     def told(serials, psks, pins, **more):
         a = factory.batch(len(serials), want=200 if more else 201, serials=

@@ -237,9 +237,10 @@ def test_the_order_names_a_recipe(centre, tmp_path):
         return code, a.get("reason", a.get("detail"))
 
     assert "or recipes" in told(plain)[1]
-    assert "stands twice" in told(other + 'recipe "other" {\n}\n')[1]
+    assert "duplicate" in told(other + 'recipe "other" {\n}\n')[1]
     assert "whole path" in told(other + 'recipe "x" {\n\tprogram = {"x"}\n}\n'
                                 )[1]
+    s.conf.write_text(other)
     s.takes(share=2, recipe="esp")
     for conf in (other, other + 'recipe "esp" {\n}\n'):
         assert told(conf) == (1, "no-recipe")
@@ -253,7 +254,7 @@ def test_the_order_names_a_recipe(centre, tmp_path):
     s.passes("SN-01")
     assert s.counted() == 1
     # an order that names none has no program for this fixture
-    s.takes(share=2, number=2)
+    s.takes(share=2, number=3)
     code, a = s.provision("SN-02")
     assert (code, a["reason"]) == (1, "no-recipe"), a
 

@@ -90,69 +90,70 @@ answers(void **state)
 }
 
 /* A board says what it has; the batch gives version 3, with bundle 1. */
+static const struct {
+	const char *what;
+	int64_t gives;
+	struct mm_unit_said said;
+	enum mm_unit_event cert, want;
+	enum mm_unit_reason why;
+} judgements[] = {
+	{ "blank", 3, { .has_key = true }, DONE, DONE, MM_UR_NONE },
+	{ "has all of it", 3, { .has_bundle = true, .bundle = { 1 },
+	    .config = 3 }, SKIP, SKIP, MM_UR_NONE },
+	{ "and is locked", 3, { .has_bundle = true, .bundle = { 1 },
+	    .config = 3, .locked = true }, SKIP, SKIP, MM_UR_NONE },
+	{ "the certificate alone", 3, { .has_bundle = true,
+	    .bundle = { 2 } }, SKIP, DONE, MM_UR_NONE },
+	{ "an older one", 3, { .has_bundle = true, .bundle = { 2 },
+	    .config = 2 }, SKIP, DONE, MM_UR_NONE },
+	{ "a newer one", 3, { .has_bundle = true, .bundle = { 2 },
+	    .config = 4 }, SKIP, FAIL, MM_UR_CONFIG_OLDER },
+	{ "a newer one, with another certificate", 3,
+	    { .has_bundle = true, .bundle = { 2 }, .config = 4 }, DONE,
+	    FAIL, MM_UR_CONFIG_OLDER },
+	{ "some, and the batch gives none", 0, { .has_bundle = true,
+	    .bundle = { 2 }, .config = 4 }, DONE, FAIL,
+	    MM_UR_CONFIG_OLDER },
+	{ "the same certificate, and the batch gives none", 0,
+	    { .has_bundle = true, .bundle = { 2 }, .config = 4 }, SKIP,
+	    SKIP, MM_UR_NONE },
+	{ "locked with the certificate alone", 3, { .has_bundle = true,
+	    .bundle = { 2 }, .locked = true }, SKIP, HOLD,
+	    MM_UR_CONFIG_OTHER },
+	{ "locked with that version below another chain", 3,
+	    { .has_bundle = true, .bundle = { 2 }, .config = 3,
+	    .locked = true }, SKIP, SKIP, MM_UR_NONE },
+	{ "a program that does not tell", 3, { .has_cert = true },
+	    SKIP, SKIP, MM_UR_NONE },
+	{ "has all of it, salted", 3, { .has_bundle = true,
+	    .bundle = { 5 }, .config = 3, .locked = true }, SKIP,
+	    SKIP, MM_UR_NONE },
+	{ "takes no salt, and is blank", 3, { .has_key = true,
+	    .bare = true }, DONE, FAIL, MM_UR_LIBRARY },
+	{ "takes no salt, and has an older one", 3,
+	    { .has_bundle = true, .bundle = { 2 }, .bare = true,
+	    .config = 2 }, SKIP, FAIL, MM_UR_LIBRARY },
+	{ "takes no salt, and has all of it", 3, { .has_bundle = true,
+	    .bundle = { 1 }, .bare = true, .config = 3 }, SKIP, SKIP,
+	    MM_UR_NONE },
+	{ "put aside anyway", 3, { .has_bundle = true,
+	    .bundle = { 2 }, .config = 9 }, HOLD, HOLD, MM_UR_NONE },
+};
+
 static void
 judged(void **state)
 {
-	static const struct {
-		const char *what;
-		int64_t gives;
-		struct mm_unit_said said;
-		enum mm_unit_event cert, want;
-		enum mm_unit_reason why;
-	} rows[] = {
-		{ "blank", 3, { .has_key = true }, DONE, DONE, MM_UR_NONE },
-		{ "has all of it", 3, { .has_bundle = true, .bundle = { 1 },
-		    .config = 3 }, SKIP, SKIP, MM_UR_NONE },
-		{ "and is locked", 3, { .has_bundle = true, .bundle = { 1 },
-		    .config = 3, .locked = true }, SKIP, SKIP, MM_UR_NONE },
-		{ "the certificate alone", 3, { .has_bundle = true,
-		    .bundle = { 2 } }, SKIP, DONE, MM_UR_NONE },
-		{ "an older one", 3, { .has_bundle = true, .bundle = { 2 },
-		    .config = 2 }, SKIP, DONE, MM_UR_NONE },
-		{ "a newer one", 3, { .has_bundle = true, .bundle = { 2 },
-		    .config = 4 }, SKIP, FAIL, MM_UR_CONFIG_OLDER },
-		{ "a newer one, with another certificate", 3,
-		    { .has_bundle = true, .bundle = { 2 }, .config = 4 }, DONE,
-		    FAIL, MM_UR_CONFIG_OLDER },
-		{ "some, and the batch gives none", 0, { .has_bundle = true,
-		    .bundle = { 2 }, .config = 4 }, DONE, FAIL,
-		    MM_UR_CONFIG_OLDER },
-		{ "the same certificate, and the batch gives none", 0,
-		    { .has_bundle = true, .bundle = { 2 }, .config = 4 }, SKIP,
-		    SKIP, MM_UR_NONE },
-		{ "locked with the certificate alone", 3, { .has_bundle = true,
-		    .bundle = { 2 }, .locked = true }, SKIP, HOLD,
-		    MM_UR_CONFIG_OTHER },
-		{ "locked with that version below another chain", 3,
-		    { .has_bundle = true, .bundle = { 2 }, .config = 3,
-		    .locked = true }, SKIP, SKIP, MM_UR_NONE },
-		{ "a program that does not tell", 3, { .has_cert = true },
-		    SKIP, SKIP, MM_UR_NONE },
-		{ "has all of it, salted", 3, { .has_bundle = true,
-		    .bundle = { 5 }, .config = 3, .locked = true }, SKIP,
-		    SKIP, MM_UR_NONE },
-		{ "takes no salt, and is blank", 3, { .has_key = true,
-		    .bare = true }, DONE, FAIL, MM_UR_LIBRARY },
-		{ "takes no salt, and has an older one", 3,
-		    { .has_bundle = true, .bundle = { 2 }, .bare = true,
-		    .config = 2 }, SKIP, FAIL, MM_UR_LIBRARY },
-		{ "takes no salt, and has all of it", 3, { .has_bundle = true,
-		    .bundle = { 1 }, .bare = true, .config = 3 }, SKIP, SKIP,
-		    MM_UR_NONE },
-		{ "put aside anyway", 3, { .has_bundle = true,
-		    .bundle = { 2 }, .config = 9 }, HOLD, HOLD, MM_UR_NONE },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct mm_given g = { .version = rows[i].gives,
+	for (size_t i = 0; i < sizeof(judgements) / sizeof(judgements[0]);
+	     i++) {
+		const struct mm_given g = { .version = judgements[i].gives,
 			.bundle = { 1 }, .salted = { 5 }, .has_salt = true,
 			.guessable = true };
 		enum mm_unit_reason why = MM_UR_NONE;
 
-		row(rows[i].what, mm_given_judge(&g, &rows[i].said,
-		    rows[i].cert, &why) == rows[i].want);
-		row(rows[i].what, why == rows[i].why);
+		row(judgements[i].what, mm_given_judge(&g, &judgements[i].said,
+		    judgements[i].cert, &why) == judgements[i].want);
+		row(judgements[i].what, why == judgements[i].why);
 	}
 }
 
