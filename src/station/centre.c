@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "client/easy.h"
 #include "client/problem.h"
+#include "station/chip.h"
 #include "work/file.h"
 
 enum { ANSWER_MAX = 1 << 20, PATH_N = 512, TIMEOUT_S = 20 };
@@ -27,6 +28,7 @@ struct slot {
 struct mm_centre {
 	CURLM *multi;
 	const struct mm_station_conf *conf;
+	struct mm_chip chip;
 	struct slot slot[MM_CENTRE_SLOTS];
 	enum mm_centre_is is;
 	int64_t since_ms;
@@ -89,10 +91,12 @@ mm_centre_open(const struct mm_station_conf *conf, struct mm_centre **out,
     struct mm_why *why)
 {
 	MM_OWN(mm_centre_close) struct mm_centre *c = calloc(1, sizeof(*c));
+	bool in_it;
 
 	if (c == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	c->conf = conf;
+	MM_TRY(mm_chip_ready(&c->chip, conf, &in_it, why));
 	c->multi = curl_multi_init();
 	if (c->multi == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
@@ -123,6 +127,7 @@ mm_centre_close(struct mm_centre **owner)
 	}
 	if (c->multi != NULL)
 		(void)curl_multi_cleanup(c->multi);
+	mm_chip_done(&c->chip);
 	free(c);
 	*owner = NULL;
 }

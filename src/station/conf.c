@@ -31,6 +31,10 @@ static const struct mm_conf_key keys[] = {
 	    "The station's own certificate (PEM)", NULL },
 	{ "key", MM_CONF_PATH, TOP(key), 1, PATH_MAX - 1, "station.key",
 	    "Its private key (PEM), its owner's alone", NULL },
+	{ "key_in", MM_CONF_TEXT, TOP(key_in), 0, 512, "",
+	    "Where enrol makes it, so that it never leaves: tpm2: or a "
+	    "pkcs11: URI with pin-source (docs/device-keys.md); the file "
+	    "then says where it is; empty: in the file", NULL },
 	{ "state", MM_CONF_PATH, TOP(state), 1, PATH_MAX - 1, NULL,
 	    "The folder of the journal and the birth records", NULL },
 	{ "product", MM_CONF_NAME, TOP(product), 0, MM_NAME_MAX, "",

@@ -46,6 +46,7 @@ struct mm_recipe_conf {
 struct mm_station_conf {
 	char centre[256];
 	char anchor[PATH_MAX], cert[PATH_MAX], key[PATH_MAX];
+	char key_in[513];         /* where enrol makes it; "": in that file */
 	char state[PATH_MAX];     /* folder: journal, records */
 	char name[MM_NAME_MAX + 1];
 	char product[MM_NAME_MAX + 1];

@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "base/time.h"
 #include "pki/cert.h"
+#include "station/chip.h"
 #include "station/run.h"
 
 /*
@@ -20,18 +21,48 @@ enum { DAYS = 365, DAY_S = 86400, WAIT_MS = 200,
 	PATIENCE_MS = 20000 };
 
 struct identity {
+	struct mm_chip chip;
 	EVP_PKEY *key;
 	struct mm_buf spki, cert; /* DER */
 	bool made;                /* the certificate is new */
 };
+
+/* In a TPM or a token: the one there, or a new one. */
+static enum mm_err
+get_elsewhere(const struct mm_station_conf *conf, struct identity *id,
+    bool *in_it, struct mm_why *why)
+{
+	bool wanted;
+
+	MM_TRY(mm_chip_ready(&id->chip, conf, in_it, why));
+	MM_TRY(mm_chip_wanted(conf, &wanted, why));
+	if (!*in_it && wanted) {
+		EVP_PKEY *plain = NULL;
+		enum mm_err rc = mm_key_load_plain(conf->key, &plain, NULL);
+
+		mm_pkey_free(&plain);
+		if (rc == MM_OK)
+			return MM_FAIL(why, MM_ECONFLICT, "%.100s is a key "
+			    "itself: put it aside, then one is made in %.40s",
+			    conf->key, conf->key_in);
+		MM_TRY(mm_chip_make(&id->chip, conf, why));
+		*in_it = true;
+	}
+	return *in_it ? mm_chip_key(conf, &id->key, &id->spki, why) : MM_OK;
+}
 
 static enum mm_err
 get_key(const struct mm_station_conf *conf, struct identity *id,
     struct mm_why *why)
 {
 	struct mm_why none = { 0 };
-	enum mm_err rc = mm_key_load_plain(conf->key, &id->key, &none);
+	bool in_it;
+	enum mm_err rc;
 
+	MM_TRY(get_elsewhere(conf, id, &in_it, why));
+	if (in_it)
+		return MM_OK;
+	rc = mm_key_load_plain(conf->key, &id->key, &none);
 	if (rc == MM_ENOTFOUND) {
 		MM_TRY(mm_key_make(MM_KEY_P256, &id->key, why));
 		rc = mm_key_save_plain(conf->key, id->key, 0600, &none);
@@ -205,6 +236,7 @@ mm_run_enrol(const struct mm_station_conf *conf,
 
 	*err = enrol(conf, &id, a->json, why);
 	mm_pkey_free(&id.key);
+	mm_chip_done(&id.chip);
 	mm_buf_done(&id.spki);
 	mm_buf_done(&id.cert);
 	return mm_err_exit(*err);
