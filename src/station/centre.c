@@ -57,6 +57,13 @@ check_files(const struct mm_station_conf *conf, struct mm_why *why)
 	return MM_OK;
 }
 
+/* A station that works offline alone need not be known there. */
+static bool
+is_known(const struct mm_station_conf *conf)
+{
+	return conf->offline != MM_OFFLINE_ALWAYS || conf->sync_s > 0;
+}
+
 static enum mm_err
 open_slot(struct mm_centre *c, struct slot *s, struct mm_why *why)
 {
@@ -66,8 +73,7 @@ open_slot(struct mm_centre *c, struct slot *s, struct mm_why *why)
 	if (s->curl == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	mm_easy_usual(s->curl, c->conf->anchor);
-	/* A station that works offline alone need not be known there. */
-	if (c->conf->offline != MM_OFFLINE_ALWAYS || c->conf->sync_s > 0) {
+	if (is_known(c->conf)) {
 		MM_TRY(check_files(c->conf, why));
 		MM_TRY(mm_easy_cert(s->curl, c->conf->cert, c->conf->key,
 		    why));
@@ -96,7 +102,8 @@ mm_centre_open(const struct mm_station_conf *conf, struct mm_centre **out,
 	if (c == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	c->conf = conf;
-	MM_TRY(mm_chip_ready(&c->chip, conf, &in_it, why));
+	if (is_known(conf))
+		MM_TRY(mm_chip_ready(&c->chip, conf, &in_it, why));
 	c->multi = curl_multi_init();
 	if (c->multi == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");

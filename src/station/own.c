@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -209,13 +210,24 @@ feed(struct mm_own *o, struct mm_why *why)
 	return rc;
 }
 
+/* What the kernel says of the clock that the entry's time is by. */
+static const char *
+time_source(void)
+{
+	struct timex t = { .modes = 0 };
+
+	return adjtimex(&t) == TIME_ERROR ? "unsynchronised" : "system";
+}
+
 /* see own_priv.h */
 enum mm_err
 mm_own_enter(struct mm_own *o, const struct mm_entry *e, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_ENTRY_MAX);
+	struct mm_entry sourced = *e;
 
-	MM_TRY(mm_entry_encode(e, &b, why));
+	sourced.time_source = time_source();
+	MM_TRY(mm_entry_encode(&sourced, &b, why));
 	MM_TRY(mm_entries_add(o->entries, mm_buf_view(&b), why));
 	return feed(o, why);
 }
