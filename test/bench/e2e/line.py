@@ -22,6 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "integration"))
 from offline import Offline, stopped_centre  # noqa: E402
 from station import Station  # noqa: E402
+from test_station_lines import Line  # noqa: E402
 from world import World  # noqa: E402
 
 DEVICE = {"hello", "key", "csr", "put", "commit", "read-back", "prove",
@@ -167,6 +168,28 @@ def after_many(world, folder, many, bad):
         bad.append(f"after {many} units one takes {took[many]:.0f} ms")
 
 
+def wire(world, folder):
+    """What one unit takes of its board's line, and how long that is at the
+    speed that boards' consoles have."""
+    s = Station(world, folder / "w", "wire", n=1)
+    told = [0, 0]
+
+    def counted(way):
+        def count(data):
+            told[way] += len(data)
+            return data
+        return count
+    try:
+        with Line(s, counted(0), counted(1)):
+            s.passes("W-1")
+    finally:
+        s.close()
+    print(json.dumps({"wire_bytes_to_board": told[0],
+                      "wire_bytes_from_board": told[1],
+                      "wire_s_at_115200": round(sum(told) * 10 / 115200, 2)}),
+          flush=True)
+
+
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("--many", type=int, default=10000)
@@ -180,6 +203,7 @@ def main():
                         rounds=ROUNDS if at_once == 1 else 1)
         finally:
             s.close()
+        wire(world, pathlib.Path(folder))
         offline(pathlib.Path(folder), bad)
         after_many(world, pathlib.Path(folder), args.many, bad)
     for line in bad:
