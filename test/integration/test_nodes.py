@@ -24,7 +24,8 @@ RESUME_S = 40
 
 @pytest.fixture(scope="module")
 def server():
-    with Postgres() as p:
+    """Room for two clusters of three at a time, 36 connections each."""
+    with Postgres("max_connections=150") as p:
         yield p
 
 
