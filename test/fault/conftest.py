@@ -11,7 +11,8 @@ import world as worlds  # noqa: E402
 
 @pytest.fixture(scope="module", autouse=True)
 def file_begins(request):
-    worlds.of_file(request.module)
+    with worlds.of_file(request.module, recovers=True):
+        yield
 
 
 @pytest.fixture(scope="module")

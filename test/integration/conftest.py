@@ -13,9 +13,21 @@ def pytest_configure(config):
         "markers", "alone: measures time; nothing may run beside it")
 
 
+# What takes longest beside others, first: what a worker begins last is short.
+LONG = ["nodes", "offline_kill", "openapi", "cli", "postgres", "existing_ca",
+        "sync", "matrix", "station_kill", "adopt_kill", "webhooks", "batches",
+        "kill", "field", "brokers"]
+
+
+def pytest_collection_modifyitems(items):
+    place = {f"test_{name}": i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def file_begins(request):
-    worlds.of_file(request.module)
+    with worlds.of_file(request.module):
+        yield
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from test_offline_order import Line
 from test_sync import Synced, agree, forger, x509_serial
 from world import DAEMON, World, run, until
 
+FAULTS = True  # see world.py
+
 DAY = 86400
 
 

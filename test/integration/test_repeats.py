@@ -1,10 +1,11 @@
 """What of the tests runs sanitized: world.py's repetitions."""
 import subprocess
+import types
 
 import pytest
 
 import world as worlds
-from world import AGENT, BUILD, MINT, STATION, ended
+from world import AGENT, BUILD, MINT, ROOT, STATION, ended
 
 PLAIN = BUILD / "released"
 
@@ -13,6 +14,7 @@ PLAIN = BUILD / "released"
 def two_builds(monkeypatch):
     monkeypatch.setattr(worlds, "PLAIN", PLAIN)
     monkeypatch.setattr(worlds, "hostile", False)
+    monkeypatch.setattr(worlds, "released", False)
     monkeypatch.setattr(worlds, "ran", set())
 
 
@@ -45,6 +47,32 @@ def test_what_recovers_runs_sanitized(program, status, env, forgotten):
 
 def test_what_reads_made_up_things_runs_sanitized(hostile_input):
     assert sanitized(STATION, "run") and sanitized(STATION, "run")
+
+
+def test_a_file_is_sanitized_in_one_part_of_three(monkeypatch):
+    """And there alone; what breaks things in each of them."""
+    def of(name, **kw):
+        module = types.SimpleNamespace(__name__=name, **kw)
+        with worlds.of_file(module, recovers=name == "test_kill"):
+            return worlds.released
+
+    names = [p.stem for p in (ROOT / "test/integration").glob("test_*.py")]
+    parts = []
+    for i in range(3):
+        monkeypatch.setattr(worlds, "PART", (i, 3))
+        parts.append({n for n in names if not of(n)})
+        assert not of("test_x", HOSTILE=True) and not of("test_kill")
+        assert not of("test_x", FAULTS=True)
+        assert len(parts[i]) > len(names) / 5
+    assert sorted(n for part in parts for n in part) == sorted(names)
+    monkeypatch.setattr(worlds, "PART", None)
+    assert not any(of(n) for n in names)
+
+
+def test_a_released_file_runs_what_is_released(monkeypatch):
+    monkeypatch.setattr(worlds, "released", True)
+    assert not sanitized(STATION, "run")
+    assert sanitized(MINT, "init")
 
 
 def test_a_command_that_fails_is_noticed(monkeypatch):

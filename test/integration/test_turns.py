@@ -12,6 +12,8 @@ from test_batches import Factory
 from test_est import IDEVID
 from world import DAEMON, World, serial_of, until
 
+FAULTS = True  # see world.py
+
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def world(request):
